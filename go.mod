@@ -1,0 +1,3 @@
+module lorawand
+
+go 1.26

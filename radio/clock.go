@@ -1,0 +1,240 @@
+package radio
+
+import (
+	"errors"
+	"time"
+)
+
+// There are three clocks, and no value of one is ever taken for another:
+//
+//   - ConcentratorTime, the counter of one gateway: receive windows and what
+//     it transmits;
+//   - HostTime, the monotonic clock of this process: timers, time-outs, ages;
+//   - WallTime, the calendar: only what is shown to people and applications.
+
+// ConcentratorTime is the counter of a gateway in µs, extended beyond the 32
+// bits that wrap every 71.6 minutes. Its low 32 bits are the counter itself.
+// It never goes back, not even when the counter is reset; two gateways' times
+// have nothing to do with each other.
+type ConcentratorTime int64
+
+// Counter returns the 32 bits that the gateway knows.
+func (t ConcentratorTime) Counter() uint32 { return uint32(t) }
+
+// Add returns t+d, cut to whole µs.
+func (t ConcentratorTime) Add(d time.Duration) ConcentratorTime {
+	return t + ConcentratorTime(d/time.Microsecond)
+}
+
+// Sub returns t-u.
+func (t ConcentratorTime) Sub(u ConcentratorTime) time.Duration {
+	return time.Duration(t-u) * time.Microsecond
+}
+
+// HostTime is the monotonic clock of this process in ns since it started. It
+// knows nothing of the calendar and is not moved when that is set.
+type HostTime int64
+
+// Add returns t+d.
+func (t HostTime) Add(d time.Duration) HostTime { return t + HostTime(d) }
+
+// Sub returns t-u.
+func (t HostTime) Sub(u HostTime) time.Duration { return time.Duration(t - u) }
+
+// TimeQuality says how far the calendar can be trusted.
+type TimeQuality uint8
+
+// Qualities, worst first.
+const (
+	TimeNone TimeQuality = iota // not set: a gateway without a battery boots in 1970
+	TimeRTC                     // not before the year of the build, by a clock that nobody has checked
+	TimeNTP                     // the kernel says that it is synchronised
+	TimeGNSS                    // from a satellite receiver of this gateway
+)
+
+// String returns "none", "rtc", "ntp" or "gnss".
+func (q TimeQuality) String() string {
+	switch q {
+	case TimeRTC:
+		return "rtc"
+	case TimeNTP:
+		return "ntp"
+	case TimeGNSS:
+		return "gnss"
+	}
+	return "none"
+}
+
+// WallTime is a point of the calendar and its quality. With TimeNone nothing
+// may be shown of it.
+type WallTime struct {
+	Time    time.Time // UTC
+	Quality TimeQuality
+}
+
+// Known reports whether the time may be shown.
+func (w WallTime) Known() bool { return w.Quality > TimeNone }
+
+// GPSTime is the time since 6 January 1980 00:00 UTC without leap seconds.
+// Zero is none.
+type GPSTime time.Duration
+
+// gpsEpoch is the beginning of GPS time in Unix time.
+const gpsEpoch = 315_964_800
+
+// leapSeconds are the GPS times, in s, at which UTC fell one more second
+// behind. Source: IERS Bulletin C; none was added after 2016-12-31, and none
+// is to be added before 2035 (CGPM 2022, resolution 4).
+var leapSeconds = [...]int64{
+	46828800, 78364801, 109900802, 173059203, 252028804, 315187205, 346723206, 393984007, 425520008,
+	457056009, 504489610, 551750411, 599184012, 820108813, 914803214, 1025136015, 1119744016, 1167264017,
+}
+
+// UTC returns the calendar time.
+func (g GPSTime) UTC() time.Time {
+	s := int64(g / GPSTime(time.Second))
+	leap := int64(0)
+	for _, at := range leapSeconds {
+		if s >= at {
+			leap++
+		}
+	}
+	return time.Unix(gpsEpoch+s-leap, int64(g%GPSTime(time.Second))).UTC()
+}
+
+// GPSTimeOf returns the GPS time of a calendar time, or 0 before 1980-01-06.
+func GPSTimeOf(t time.Time) GPSTime {
+	s := t.Unix() - gpsEpoch
+	if s < 0 {
+		return 0
+	}
+	leap := int64(0)
+	for _, at := range leapSeconds {
+		if s+leap >= at {
+			leap++
+		}
+	}
+	return GPSTime(time.Duration(s+leap)*time.Second + time.Duration(t.Nanosecond()))
+}
+
+// ErrNoClock is the reason when nothing was heard of a gateway's counter yet.
+var ErrNoClock = errors.New("the counter of the gateway is not known yet")
+
+const (
+	// clockDrift is how far apart the clocks of gateway and host may run.
+	clockDrift = 50 // ppm
+	// earlyLimit is how much sooner than the soonest so far a datagram may
+	// come. Sooner still, and the counter has stepped forward.
+	earlyLimit = 5 * time.Second
+	// lateLimit is the delay that a network may add. What is later is held for
+	// a step back if lateRun such come in a row, or at once beyond lateSure.
+	lateLimit = 5 * time.Second
+	lateSure  = 60 * time.Second
+	lateRun   = 3
+)
+
+// Clock relates the 32-bit counter of one gateway to the host's clock.
+//
+// Each datagram gives a sample: arrival less counter. It holds the true offset
+// and the delay of the network, which is never negative, so the smallest
+// sample is the best one; it is let rise by 50 ppm, lest the clocks drift away
+// from it. With that the counter can be extended even after a long silence.
+//
+// The zero value is ready. A Clock is not safe for use by several goroutines.
+type Clock struct {
+	valid  bool
+	offset time.Duration // arrival less counter: of the best sample
+	at     HostTime      // when that came
+	last   ConcentratorTime
+	late   int // samples in a row that came later than lateLimit
+}
+
+// Observe takes a sample: a counter value and the time when word of it came.
+// It returns the extended time, and whether the counter was found to have
+// stepped, as after a restart of the forwarder: then the times before it can
+// no longer be transmitted at.
+func (c *Clock) Observe(counter uint32, arrival HostTime) (t ConcentratorTime, stepped bool) {
+	if !c.valid {
+		return c.begin(counter, arrival), false
+	}
+	best := c.relaxed(arrival)
+	t = c.extend(counter, arrival, best)
+	sample := offsetOf(t, arrival)
+	delay := sample - best
+
+	// A long silence makes the estimate less sure, on both sides.
+	slack := 2 * drift(arrival.Sub(c.at))
+	switch {
+	case delay < -earlyLimit-slack, delay > lateSure+slack:
+		return c.begin(counter, arrival), true
+	case delay > lateLimit+slack:
+		if c.late++; c.late >= lateRun {
+			return c.begin(counter, arrival), true
+		}
+	default:
+		c.late = 0
+		if delay <= 0 {
+			c.offset, c.at = sample, arrival
+		}
+	}
+	c.last = max(c.last, t)
+	return t, false
+}
+
+// Extend returns the extended time of a counter value without learning from
+// it: for what comes from a source that is not to be trusted.
+func (c *Clock) Extend(counter uint32, arrival HostTime) (ConcentratorTime, error) {
+	if !c.valid {
+		return 0, ErrNoClock
+	}
+	return c.extend(counter, arrival, c.relaxed(arrival)), nil
+}
+
+// HostTime returns when the gateway's counter shows t, as seen at now.
+func (c *Clock) HostTime(t ConcentratorTime, now HostTime) (HostTime, error) {
+	if !c.valid {
+		return 0, ErrNoClock
+	}
+	return HostTime(time.Duration(t)*time.Microsecond + c.relaxed(now)), nil
+}
+
+// Now returns what the gateway's counter shows at now.
+func (c *Clock) Now(now HostTime) (ConcentratorTime, error) {
+	if !c.valid {
+		return 0, ErrNoClock
+	}
+	return ConcentratorTime((time.Duration(now) - c.relaxed(now)) / time.Microsecond), nil
+}
+
+// Reset forgets the offset, because the counter is known to begin anew. Times
+// go on from the last one.
+func (c *Clock) Reset() { c.valid = false }
+
+// begin starts from one sample, at a time beyond all that were given out.
+func (c *Clock) begin(counter uint32, arrival HostTime) ConcentratorTime {
+	const wrap = 1 << 32
+	t := c.last&^(wrap-1) | ConcentratorTime(counter)
+	if t <= c.last {
+		t += wrap
+	}
+	c.valid, c.last, c.late = true, t, 0
+	c.offset, c.at = offsetOf(t, arrival), arrival
+	return t
+}
+
+// extend picks, of all times with these low 32 bits, the one closest to what
+// the counter should show.
+func (c *Clock) extend(counter uint32, arrival HostTime, offset time.Duration) ConcentratorTime {
+	expected := ConcentratorTime((time.Duration(arrival) - offset) / time.Microsecond)
+	return expected + ConcentratorTime(int32(counter-expected.Counter()))
+}
+
+func (c *Clock) relaxed(now HostTime) time.Duration {
+	return c.offset + drift(max(now.Sub(c.at), 0))
+}
+
+func offsetOf(t ConcentratorTime, arrival HostTime) time.Duration {
+	return time.Duration(arrival) - time.Duration(t)*time.Microsecond
+}
+
+func drift(d time.Duration) time.Duration { return d / 1_000_000 * clockDrift }

@@ -1,0 +1,166 @@
+package radio
+
+import "time"
+
+// Uplink is a frame that a gateway has heard, with a good CRC or none.
+type Uplink struct {
+	Gateway    EUI64
+	PHYPayload []byte // 1 to 255 bytes; belongs to whoever gets the Uplink
+	Frequency  Frequency
+	DataRate   DataRate
+	CodingRate CodingRate
+
+	Time     ConcentratorTime // end of the frame
+	Received HostTime         // arrival at this host, as close to the wire as can be
+
+	// GatewayTime is the end of the frame by the gateway's own calendar, the
+	// zero time if it told none. It is passed on and decides nothing.
+	GatewayTime time.Time
+	GPS         GPSTime // end of the frame; 0: not known
+
+	Receptions []Reception // one per antenna, at least one
+}
+
+// Reception is how one antenna of a gateway heard a frame.
+type Reception struct {
+	Antenna uint8
+	Channel uint8 // IF channel of the concentrator, 0 to 9
+
+	RSSI                  Decibel // dBm, of the channel
+	SNR                   Decibel // dB
+	SignalRSSI            Decibel // dBm, of the signal alone
+	RSSIStandardDeviation Decibel // dB, over the preamble
+	HasSignalRSSI         bool
+
+	FrequencyOffset int32 // Hz, of the frame from the channel
+
+	HasFineTimestamp       bool
+	FineTimestamp          uint32 // ns since the last pulse per second
+	EncryptedFineTimestamp []byte // as the gateway gave it, with the key's id
+	FineTimestampKey       string
+
+	// NoDownlink says that this reception cannot be answered: a second
+	// antenna, or a gateway of which the downlink path is not known.
+	NoDownlink bool
+	Token      UplinkToken
+}
+
+// Downlink is a frame that a gateway is to send.
+type Downlink struct {
+	ID         uint64 // comes back in the TxAck
+	Gateway    EUI64
+	Antenna    uint8
+	PHYPayload []byte // 1 to 255 bytes
+	Frequency  Frequency
+	DataRate   DataRate
+	CodingRate CodingRate // LoRa; zero is 4/5
+	Power      Decibel    // dBm at the antenna connector
+
+	Immediate bool             // send at once, whatever Time says
+	Time      ConcentratorTime // begin of the frame
+
+	// Uplink sends as end devices do, so that they do not hear it: a CRC and
+	// plain polarity. Downlinks have neither.
+	Uplink bool
+}
+
+// TxResult is what became of a Downlink, in the words of the Semtech protocol.
+type TxResult uint8
+
+// Results.
+const (
+	TxOK              TxResult = iota // accepted for its time
+	TxTooLate                         // its time is past or too close
+	TxTooEarly                        // its time is too far ahead
+	TxCollisionPacket                 // another packet has that time
+	TxCollisionBeacon                 // a beacon has that time
+	TxFreq                            // the radio does not send on that frequency
+	TxPower                           // the radio has no such power
+	TxGPSUnlocked                     // a GPS time was asked for and is not known
+	TxUnknownError                    // refused for a reason we do not know
+	TxNoAck                           // the gateway has not answered in time, which is not a refusal
+)
+
+var txWords = [...]string{
+	TxOK: "NONE", TxTooLate: "TOO_LATE", TxTooEarly: "TOO_EARLY", TxCollisionPacket: "COLLISION_PACKET",
+	TxCollisionBeacon: "COLLISION_BEACON", TxFreq: "TX_FREQ", TxPower: "TX_POWER",
+	TxGPSUnlocked: "GPS_UNLOCKED", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK",
+}
+
+// String returns the word of the protocol: "NONE", "TOO_LATE" and so on.
+func (r TxResult) String() string {
+	if int(r) < len(txWords) {
+		return txWords[r]
+	}
+	return txWords[TxUnknownError]
+}
+
+// ParseTxResult reads a word of the protocol. The empty word is TxOK, one that
+// is not known TxUnknownError.
+func ParseTxResult(word string) TxResult {
+	if word == "" {
+		return TxOK
+	}
+	for r := TxOK; r < TxUnknownError; r++ {
+		if txWords[r] == word {
+			return r
+		}
+	}
+	return TxUnknownError
+}
+
+// TxAck says what became of a Downlink.
+type TxAck struct {
+	ID        uint64
+	Gateway   EUI64
+	Result    TxResult
+	RoundTrip time.Duration // from the hand-over to the answer
+	At        HostTime
+}
+
+// GatewayEventKind is what happened to a gateway.
+type GatewayEventKind uint8
+
+// Kinds of GatewayEvent.
+const (
+	GatewayConnected    GatewayEventKind = iota + 1 // heard for the first time, or again
+	GatewayDisconnected                             // silent for too long, or stopped
+	GatewayCounterReset                             // its counter has begun anew: what was planned on it is void
+	GatewayStatus                                   // it told its own figures
+)
+
+// String returns the kind as a word.
+func (k GatewayEventKind) String() string {
+	switch k {
+	case GatewayConnected:
+		return "connected"
+	case GatewayDisconnected:
+		return "disconnected"
+	case GatewayCounterReset:
+		return "counter_reset"
+	case GatewayStatus:
+		return "status"
+	}
+	return "unknown"
+}
+
+// GatewayEvent is a change in what is known of a gateway.
+type GatewayEvent struct {
+	Gateway EUI64
+	Kind    GatewayEventKind
+	At      HostTime
+	Address string // where it is, for people
+	Status  Status // with GatewayStatus
+}
+
+// Status is what a gateway tells of itself. A counter that it does not tell is 0.
+type Status struct {
+	Received       uint32 // frames heard
+	ReceivedOK     uint32 // of these with a good CRC
+	Forwarded      uint32
+	Acknowledged   uint32 // share of its datagrams that were acknowledged, in tenths of a percent
+	Downlinks      uint32 // datagrams with a downlink that it got
+	Transmitted    uint32 // frames sent
+	Temperature    int32  // tenths of a °C
+	HasTemperature bool
+}

@@ -1,0 +1,99 @@
+package radio
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// ErrID is the reason for text or bytes that are no identifier of the wanted kind.
+var ErrID = errors.New("malformed identifier")
+
+// EUI64 is an IEEE extended unique identifier: of a device (DevEUI), a join
+// server (JoinEUI) or a gateway. The most significant byte comes first.
+type EUI64 [8]byte
+
+// String returns 16 upper-case hexadecimal digits.
+func (e EUI64) String() string { return upperHex(e[:]) }
+
+// IsZero reports whether the EUI is not set.
+func (e EUI64) IsZero() bool { return e == EUI64{} }
+
+// Uint64 returns the EUI as a number.
+func (e EUI64) Uint64() uint64 { return binary.BigEndian.Uint64(e[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (e EUI64) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It takes 16 hexadecimal
+// digits of either case.
+func (e *EUI64) UnmarshalText(text []byte) error { return parseHex(e[:], text, "EUI") }
+
+// DevAddr is a device address. The most significant byte comes first, as it is
+// written; on the air it is the other way round.
+type DevAddr [4]byte
+
+// String returns 8 upper-case hexadecimal digits.
+func (a DevAddr) String() string { return upperHex(a[:]) }
+
+// IsZero reports whether the address is all zeros, which is a valid address.
+func (a DevAddr) IsZero() bool { return a == DevAddr{} }
+
+// Uint32 returns the address as a number.
+func (a DevAddr) Uint32() uint32 { return binary.BigEndian.Uint32(a[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (a DevAddr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It takes 8 hexadecimal
+// digits of either case.
+func (a *DevAddr) UnmarshalText(text []byte) error { return parseHex(a[:], text, "DevAddr") }
+
+// NetID identifies a network. 000000 and 000001 are for experiments.
+type NetID [3]byte
+
+// String returns 6 upper-case hexadecimal digits.
+func (n NetID) String() string { return upperHex(n[:]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (n NetID) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It takes 6 hexadecimal
+// digits of either case.
+func (n *NetID) UnmarshalText(text []byte) error { return parseHex(n[:], text, "NetID") }
+
+func parseHex(dst, text []byte, kind string) error {
+	if len(text) != 2*len(dst) {
+		return fmt.Errorf("%w: a %s has %d hexadecimal digits, got %q", ErrID, kind, 2*len(dst), clip(text))
+	}
+	var b [16]byte
+	if _, err := hex.Decode(b[:], text); err != nil {
+		return fmt.Errorf("%w: a %s has %d hexadecimal digits, got %q", ErrID, kind, 2*len(dst), clip(text))
+	}
+	copy(dst, b[:])
+	return nil
+}
+
+// clip keeps an error line short, whatever came in.
+func clip(text []byte) []byte {
+	const limit = 40
+	if len(text) > limit {
+		return text[:limit]
+	}
+	return text
+}
+
+func upperHex(b []byte) string {
+	var dst [16]byte
+	return string(AppendHex(dst[:0], b))
+}
+
+// AppendHex appends b in upper-case hexadecimal digits.
+func AppendHex(dst, b []byte) []byte {
+	const digits = "0123456789ABCDEF"
+	for _, c := range b {
+		dst = append(dst, digits[c>>4], digits[c&15])
+	}
+	return dst
+}
