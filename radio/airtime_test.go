@@ -39,8 +39,8 @@ func TestTimeOnAir(t *testing.T) {
 		{"SF7 13 B uplink", Packet{DataRate: LoRaDataRate(7, k125), Size: 13}, us(46336)},
 		{"SF10 implicit header", Packet{DataRate: LoRaDataRate(10, k125), Size: 12, ImplicitHeader: true}, us(247808)},
 		{"SF9 preamble 10", Packet{DataRate: LoRaDataRate(9, k125), Size: 12, Preamble: 10}, us(152576)},
-		{"SF6", Packet{DataRate: LoRaDataRate(6, k125), Size: 12}, us(26240)}, // (12+6.25 + 8+25) symbols of 512 µs
-		{"SF5", Packet{DataRate: LoRaDataRate(5, k125), Size: 12}, us(14400)}, // (12+6.25 + 8+30) symbols of 256 µs
+		{"SF6", Packet{DataRate: LoRaDataRate(6, k125), Size: 12}, us(26240)},          // (12+6.25 + 8+25) symbols of 512 µs
+		{"SF5", Packet{DataRate: LoRaDataRate(5, k125), Size: 12}, us(14400)},          // (12+6.25 + 8+30) symbols of 256 µs
 		{"SF5 500 kHz", Packet{DataRate: LoRaDataRate(5, k500), Size: 255}, us(34640)}, // (12+6.25 + 8+515) symbols of 64 µs
 		{"FSK 50 kbit/s", Packet{DataRate: FSKDataRate(50_000), Size: 12}, us(3680)},
 		{"FSK 50 kbit/s, 255 B", Packet{DataRate: FSKDataRate(50_000), Size: 255}, us(42560)},

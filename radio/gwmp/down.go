@@ -1,0 +1,175 @@
+package gwmp
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"lorawand/radio"
+)
+
+// fskDeviation is the frequency deviation of LoRaWAN's FSK in Hz (RP002-1.0.4, 2.4.2).
+const fskDeviation = 25_000
+
+// AppendTx appends the body of a PULL_RESP. Forwarders take whole dBm only, so
+// the power is rounded down. RF chain 0 is the one that sends.
+func AppendTx(dst []byte, d *radio.Downlink) []byte {
+	dst = append(dst, `{"txpk":{`...)
+	if d.Immediate {
+		dst = append(dst, `"imme":true`...)
+	} else {
+		dst = appendInt(dst, `"imme":false,"tmst":`, int64(d.Time.Counter()))
+	}
+	dst = d.Frequency.AppendMHz(append(dst, `,"freq":`...))
+	dst = append(dst, `,"rfch":0`...)
+	if d.Antenna > 0 {
+		dst = appendInt(dst, `,"ant":`, int64(d.Antenna))
+	}
+	dst = appendInt(dst, `,"powe":`, wholeDecibel(d.Power))
+	dst = append(dst, `,"modu":"`...)
+	dst = append(dst, d.DataRate.Modulation.String()...)
+	dst = d.DataRate.AppendDatr(append(dst, `","datr":`...))
+	if d.DataRate.Modulation == radio.FSK {
+		dst = appendInt(dst, `,"fdev":`, fskDeviation)
+	} else {
+		cr := d.CodingRate
+		if cr == 0 {
+			cr = radio.CodingRate45
+		}
+		dst = append(dst, `,"codr":"`...)
+		dst = append(dst, cr.String()...)
+		dst = append(dst, '"')
+		dst = appendBool(dst, `,"ipol":`, !d.Uplink)
+	}
+	dst = appendInt(dst, `,"size":`, int64(len(d.PHYPayload)))
+	if d.DataRate.Modulation == radio.LoRa {
+		dst = appendBool(dst, `,"ncrc":`, !d.Uplink)
+	}
+	dst = base64.StdEncoding.AppendEncode(append(dst, `,"data":"`...), d.PHYPayload)
+	return append(dst, `"}}`...)
+}
+
+func wholeDecibel(d radio.Decibel) int64 {
+	v := int64(d)
+	if v < 0 {
+		v -= 99 // towards less power
+	}
+	return v / 100
+}
+
+func appendBool(dst []byte, name string, v bool) []byte {
+	dst = append(dst, name...)
+	if v {
+		return append(dst, "true"...)
+	}
+	return append(dst, "false"...)
+}
+
+type txpkJSON struct {
+	TXPK *struct {
+		Imme bool    `json:"imme"`
+		Tmst *uint32 `json:"tmst"`
+		Freq fixed6  `json:"freq"`
+		Ant  uint8   `json:"ant"`
+		Powe fixed2  `json:"powe"`
+		Modu string  `json:"modu"`
+		DatR datr    `json:"datr"`
+		CodR string  `json:"codr"`
+		IPol bool    `json:"ipol"`
+		NCRC bool    `json:"ncrc"`
+		Data string  `json:"data"`
+	} `json:"txpk"`
+}
+
+// ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the
+// 32-bit counter. It returns ErrPacket for what no forwarder could send.
+func ParseTx(body []byte) (radio.Downlink, error) {
+	var j txpkJSON
+	if err := json.Unmarshal(body, &j); err != nil {
+		return radio.Downlink{}, fmt.Errorf("%w: %w", ErrPacket, err)
+	}
+	p := j.TXPK
+	if p == nil {
+		return radio.Downlink{}, fmt.Errorf("%w: no txpk", ErrPacket)
+	}
+	if p.Tmst == nil && !p.Imme {
+		return radio.Downlink{}, fmt.Errorf("%w: txpk with neither imme nor tmst", ErrPacket)
+	}
+	if p.Freq <= 0 || p.Freq > math.MaxUint32 {
+		return radio.Downlink{}, fmt.Errorf("%w: txpk with freq of %d Hz", ErrPacket, int64(p.Freq))
+	}
+	rx := rxpkJSON{Modu: p.Modu, DatR: p.DatR, CodR: p.CodR}
+	dr, cr, err := rx.dataRate()
+	if err != nil {
+		return radio.Downlink{}, err
+	}
+	phy, err := decodeBase64(p.Data)
+	if err != nil {
+		return radio.Downlink{}, fmt.Errorf("%w: txpk data: %w", ErrPacket, err)
+	}
+	if len(phy) == 0 || len(phy) > 255 {
+		return radio.Downlink{}, fmt.Errorf("%w: txpk with %d bytes of data, want 1 to 255", ErrPacket, len(phy))
+	}
+	d := radio.Downlink{
+		Antenna: p.Ant, PHYPayload: phy, Frequency: radio.Frequency(p.Freq), DataRate: dr, CodingRate: cr,
+		Power: decibel(p.Powe), Immediate: p.Imme, Uplink: !p.IPol && !p.NCRC,
+	}
+	if p.Tmst != nil {
+		d.Time = radio.ConcentratorTime(*p.Tmst)
+	}
+	return d, nil
+}
+
+// Ack is the body of a TX_ACK.
+type Ack struct {
+	Result radio.TxResult
+	Word   string // as the gateway wrote it
+	// Warning is set where the frame is sent, but otherwise than was asked:
+	// "TX_POWER" with the power that is used.
+	Warning string
+}
+
+type txAckJSON struct {
+	Ack *struct {
+		Error string `json:"error"`
+		Warn  string `json:"warn"`
+	} `json:"txpk_ack"`
+}
+
+// ParseAck reads the body of a TX_ACK, which may be empty: that is good news.
+// It returns ErrPacket for JSON of another shape.
+func ParseAck(body []byte) (Ack, error) {
+	body = trim(body)
+	if len(body) == 0 {
+		return Ack{}, nil
+	}
+	var j txAckJSON
+	if err := json.Unmarshal(body, &j); err != nil {
+		return Ack{}, fmt.Errorf("%w: %w", ErrPacket, err)
+	}
+	if j.Ack == nil {
+		return Ack{}, nil
+	}
+	return Ack{Result: radio.ParseTxResult(j.Ack.Error), Word: j.Ack.Error, Warning: j.Ack.Warn}, nil
+}
+
+// trim leaves out the zeros and the white space that some forwarders append.
+func trim(b []byte) []byte {
+	for len(b) > 0 {
+		switch b[len(b)-1] {
+		case 0, ' ', '\t', '\r', '\n':
+			b = b[:len(b)-1]
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+// AppendAck appends the body of a TX_ACK, as a forwarder writes it.
+func AppendAck(dst []byte, result radio.TxResult) []byte {
+	dst = append(dst, `{"txpk_ack":{"error":"`...)
+	dst = append(dst, result.String()...)
+	return append(dst, `"}}`...)
+}

@@ -1,0 +1,107 @@
+// Package gwmp is the codec of the Semtech UDP protocol ("gateway message
+// protocol") between a packet forwarder and a server, versions 1 and 2, both
+// directions and both sides. It opens no sockets and keeps no state.
+//
+// Source: PROTOCOL.md of Semtech's packet_forwarder (protocol 1 and 2) and of
+// sx1302_hal (2, JSON version 1.6); fields of the fine timestamps as the
+// Kerlink and Semtech reference 2 forwarders write them.
+package gwmp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"lorawand/radio"
+)
+
+// ErrPacket is the reason for a datagram that is not of this protocol.
+var ErrPacket = errors.New("malformed datagram")
+
+// MaxSize is the longest datagram that is read, in bytes: what an IPv4
+// datagram can carry at most.
+const MaxSize = 65507
+
+// Version of the protocol. Version 1 has no TX_ACK.
+const (
+	Version1 = 1
+	Version2 = 2
+)
+
+// Type is the kind of a datagram.
+type Type uint8
+
+// Kinds of datagrams.
+const (
+	PushData Type = iota // gateway: frames and status
+	PushAck              // server: got them
+	PullData             // gateway: downlinks may be sent to this address
+	PullResp             // server: a frame to be sent
+	PullAck              // server: got the PULL_DATA
+	TxAck                // gateway: what became of the frame; version 2
+)
+
+// String returns the name of the specification.
+func (t Type) String() string {
+	switch t {
+	case PushData:
+		return "PUSH_DATA"
+	case PushAck:
+		return "PUSH_ACK"
+	case PullData:
+		return "PULL_DATA"
+	case PullResp:
+		return "PULL_RESP"
+	case PullAck:
+		return "PULL_ACK"
+	case TxAck:
+		return "TX_ACK"
+	}
+	return fmt.Sprintf("type %d", uint8(t))
+}
+
+// Packet is a datagram. Gateways send their EUI, servers do not.
+type Packet struct {
+	Version uint8
+	Token   uint16 // ties an answer to a question
+	Type    Type
+	EUI     radio.EUI64 // zero in what servers send
+	Body    []byte      // JSON, or empty
+}
+
+// fromGateway reports whether the type carries a gateway's EUI.
+func (t Type) fromGateway() bool { return t == PushData || t == PullData || t == TxAck }
+
+// ParsePacket reads the head of a datagram, or returns ErrPacket. Body is a
+// part of b.
+func ParsePacket(b []byte) (Packet, error) {
+	if len(b) < 4 {
+		return Packet{}, fmt.Errorf("%w: %d bytes, want at least 4", ErrPacket, len(b))
+	}
+	p := Packet{Version: b[0], Token: binary.BigEndian.Uint16(b[1:]), Type: Type(b[3])}
+	if p.Version != Version1 && p.Version != Version2 {
+		return Packet{}, fmt.Errorf("%w: version %d, want 1 or 2", ErrPacket, p.Version)
+	}
+	if p.Type > TxAck || p.Type == TxAck && p.Version == Version1 {
+		return Packet{}, fmt.Errorf("%w: %v in version %d", ErrPacket, p.Type, p.Version)
+	}
+	b = b[4:]
+	if p.Type.fromGateway() {
+		if len(b) < 8 {
+			return Packet{}, fmt.Errorf("%w: a %v of %d bytes has no room for an EUI", ErrPacket, p.Type, len(b)+4)
+		}
+		p.EUI = radio.EUI64(b[:8])
+		b = b[8:]
+	}
+	p.Body = b
+	return p, nil
+}
+
+// Append appends the datagram.
+func (p Packet) Append(dst []byte) []byte {
+	dst = append(dst, p.Version, byte(p.Token>>8), byte(p.Token), byte(p.Type))
+	if p.Type.fromGateway() {
+		dst = append(dst, p.EUI[:]...)
+	}
+	return append(dst, p.Body...)
+}
