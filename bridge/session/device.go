@@ -1,0 +1,284 @@
+// Package session has the devices with their sessions, MAC state, counters and
+// queues, and the rules that these obey: which device a frame is of, what its
+// full frame counter is, and whether it may be believed.
+//
+// It does no I/O, takes no lock and reads no clock: whoever owns a Registry
+// hands in the time.
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// Reasons for refusing a device, or for not serving it.
+var (
+	ErrID       = errors.New("not an id: lower-case letters, digits and single inner dashes, 3 to 36 characters")
+	ErrInvalid  = errors.New("not a usable device")
+	ErrUnserved = errors.New("not served by this version")
+)
+
+// ID names a device within its application.
+type ID struct {
+	Application string
+	Device      string
+}
+
+// String returns "app1/dev1".
+func (id ID) String() string { return id.Application + "/" + id.Device }
+
+// idPattern is that of The Things Stack (identifiers.proto).
+var idPattern = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9]){2,}$`)
+
+// MaxIDLength is the longest id of an application or a device.
+const MaxIDLength = 36
+
+// CheckID returns ErrID for text that cannot name an application or a device.
+func CheckID(s string) error {
+	if len(s) > MaxIDLength || !idPattern.MatchString(s) {
+		return fmt.Errorf("%w: %.60q", ErrID, s)
+	}
+	return nil
+}
+
+// Version is a version of the LoRaWAN link layer.
+type Version uint8
+
+// Versions, oldest first.
+const (
+	VersionUnknown Version = iota
+	V1_0_0
+	V1_0_1
+	V1_0_2
+	V1_0_3
+	V1_0_4
+	V1_1
+)
+
+var versionNames = [...]string{"", "1.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.1"}
+
+// String returns "1.0.3" and the like, or "unknown".
+func (v Version) String() string {
+	if v > VersionUnknown && int(v) < len(versionNames) {
+		return versionNames[v]
+	}
+	return "unknown"
+}
+
+// ParseVersion reads what String returns. Another text gives VersionUnknown.
+func ParseVersion(s string) Version {
+	switch s {
+	case "1.0.0":
+		return V1_0_0
+	case "1.1.0":
+		return V1_1
+	}
+	for v := V1_0_0; v <= V1_1; v++ {
+		if versionNames[v] == s {
+			return v
+		}
+	}
+	return VersionUnknown
+}
+
+// Device is an end device as its owner has registered it, and its session.
+type Device struct {
+	ID         ID
+	DevEUI     radio.EUI64 // zero: not told, with ABP only
+	JoinEUI    radio.EUI64
+	HasJoinEUI bool // an all-zero JoinEUI is in use
+
+	Version      Version
+	VersionName  string // as the owner's file has it
+	PHYVersion   string // of the regional parameters, as the owner's file has it
+	Plan         string // frequency plan id
+	SupportsJoin bool
+	ClassB       bool
+	ClassC       bool
+
+	RootKeys RootKeys
+	Settings Settings
+	Session  *Session // nil: none
+
+	UsedDevNonces []uint16 // before 1.0.4
+	LastDevNonce  uint16   // from 1.0.4 on
+	LastJoinNonce uint32   // 24 bits
+
+	Name        string
+	Description string
+	Attributes  map[string]string
+	VersionIDs  VersionIDs
+	Locations   map[string]Location
+	Formatters  Formatters
+
+	History History `json:"-"` // of the uplinks since the start; not kept
+}
+
+// RootKeys are what a device joins with. NwkKey is of LoRaWAN 1.1 only.
+type RootKeys struct {
+	AppKey frame.Key
+	NwkKey frame.Key
+}
+
+// Settings are what the owner asks of the MAC layer. nil is the default.
+type Settings struct {
+	ResetsFCnt      bool   // ABP: the device may begin its counter anew
+	Counter16       bool   // frame counters have 16 bits only
+	ResetsJoinNonce bool   // the device may begin its DevNonces anew
+	RX1Delay        *uint8 // s, 1 to 15
+	RX1DROffset     *uint8
+	RX2DataRate     *uint8 // index
+	RX2Frequency    *radio.Frequency
+	Frequencies     []radio.Frequency // channels that the device has from its factory
+}
+
+// Session is what a join or a personalisation gives.
+type Session struct {
+	DevAddr radio.DevAddr
+	Keys    frame.SessionKeys
+	KeyID   []byte // session_key_id; none with ABP
+
+	// Heard says that FCntUp holds the last counter that was accepted; before
+	// the first uplink there is none.
+	Heard  bool
+	FCntUp uint32
+
+	// The last counters that were used; LoRaWAN 1.0.x has one for both.
+	// HasDown says that there were any.
+	HasDown   bool
+	NFCntDown uint32
+	AFCntDown uint32
+
+	// Parameters that the device is known to use. nil: those of the band, and
+	// what Settings say.
+	Parameters *Parameters
+}
+
+// Parameters are what MAC commands and join-accepts can change.
+type Parameters struct {
+	MaxEIRP          radio.Decibel // dBm
+	ADRDataRate      uint8
+	ADRTXPower       uint8
+	ADRNbTrans       uint8
+	ADRAckLimitExp   string // as The Things Stack names it
+	ADRAckDelayExp   string
+	RX1Delay         uint8 // s, 1 to 15
+	RX1DROffset      uint8
+	RX2DataRate      uint8
+	RX2Frequency     radio.Frequency
+	MaxDutyCycle     string
+	RejoinTimePeriod string
+	Channels         []Channel
+}
+
+// Channel is one of a device's channels.
+type Channel struct {
+	UplinkFrequency   radio.Frequency
+	DownlinkFrequency radio.Frequency
+	MinDataRate       uint8
+	MaxDataRate       uint8
+	Enabled           bool
+}
+
+// VersionIDs say what the device is made of; they are shown with each uplink.
+type VersionIDs struct {
+	Brand, Model, Hardware, Firmware, Band string
+}
+
+// Location is a place on earth.
+type Location struct {
+	Latitude  float64 // degrees, north is positive
+	Longitude float64 // degrees, east is positive
+	Altitude  int32   // m
+	Accuracy  int32   // m
+	Source    string  // "SOURCE_REGISTRY" and the like
+}
+
+// Formatters are the device's payload formatters, as The Things Stack names them.
+type Formatters struct {
+	Up, UpParameter     string
+	Down, DownParameter string
+}
+
+// Check returns ErrInvalid for a device that could not work, whatever version
+// of ours it meets.
+func (d *Device) Check() error {
+	if err := CheckID(d.ID.Application); err != nil {
+		return fmt.Errorf("application id: %w", err)
+	}
+	if err := CheckID(d.ID.Device); err != nil {
+		return fmt.Errorf("device id: %w", err)
+	}
+	if d.SupportsJoin {
+		return d.checkOTAA()
+	}
+	if d.Session == nil {
+		return fmt.Errorf("%w: neither joins nor has a session", ErrInvalid)
+	}
+	return d.Session.check()
+}
+
+func (d *Device) checkOTAA() error {
+	switch {
+	case d.DevEUI.IsZero():
+		return fmt.Errorf("%w: joins without a dev_eui", ErrInvalid)
+	case !d.HasJoinEUI:
+		return fmt.Errorf("%w: joins without a join_eui", ErrInvalid)
+	case d.RootKeys == (RootKeys{}) && d.Session == nil:
+		return fmt.Errorf("%w: joins without root keys", ErrInvalid)
+	case d.Version == V1_1 && d.RootKeys.NwkKey.IsZero() && d.Session == nil:
+		return fmt.Errorf("%w: joins with LoRaWAN 1.1 without a nwk_key", ErrInvalid)
+	}
+	if d.Session != nil {
+		return d.Session.check()
+	}
+	return nil
+}
+
+func (s *Session) check() error {
+	k := s.Keys
+	if k.FNwkSIntKey.IsZero() || k.SNwkSIntKey.IsZero() || k.NwkSEncKey.IsZero() {
+		return fmt.Errorf("%w: a session without network session keys", ErrInvalid)
+	}
+	if k.AppSKey.IsZero() {
+		return fmt.Errorf("%w: a session without app_s_key", ErrInvalid)
+	}
+	return nil
+}
+
+// Unserved returns why the frames of a device are not taken by this version of
+// lorawand, or nil. The error is ErrUnserved.
+func (d *Device) Unserved() error {
+	switch {
+	case d.Version == VersionUnknown:
+		return fmt.Errorf("%w: lorawan_version %.40q", ErrUnserved, d.VersionName)
+	case d.Version == V1_1:
+		return fmt.Errorf("%w: LoRaWAN %v", ErrUnserved, d.Version)
+	case d.ClassB:
+		return fmt.Errorf("%w: class B", ErrUnserved)
+	case d.ClassC:
+		return fmt.Errorf("%w: class C", ErrUnserved)
+	}
+	if _, err := region.Lookup(d.Plan); err != nil {
+		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)
+	}
+	return nil
+}
+
+// MarshalDevice returns the bytes that a store keeps of a device.
+func MarshalDevice(d *Device) ([]byte, error) { return json.Marshal(d) }
+
+// UnmarshalDevice reads what MarshalDevice wrote.
+func UnmarshalDevice(b []byte) (*Device, error) {
+	d := new(Device)
+	if err := json.Unmarshal(b, d); err != nil {
+		return nil, fmt.Errorf("session: device in the store: %w", err)
+	}
+	return d, nil
+}

@@ -1,0 +1,177 @@
+package session
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// Reasons for dropping a data frame.
+var (
+	ErrDevAddr = errors.New("no device with this DevAddr")
+	ErrMIC     = errors.New("wrong MIC")
+	ErrReplay  = errors.New("frame counter not above the last one: a replay, or the device has begun anew")
+	ErrGap     = errors.New("frame counter too far above the last one")
+	ErrBudget  = errors.New("too many wrong MICs, not looked at")
+)
+
+// maxFCntGap is MAX_FCNT_GAP (LoRaWAN 1.0.3, 2.1; gone with 1.0.4).
+const maxFCntGap = 16384
+
+// Match is the device that a frame is of.
+type Match struct {
+	Device   *Device
+	FCnt     uint32 // full
+	Repeated bool   // the counter of the last frame once more
+	Reset    bool   // the device has begun its counter anew, as it may
+}
+
+// candidate is a session that a frame could be of, with a full counter.
+type candidate struct {
+	device   *Device
+	fCnt     uint32
+	distance uint32 // from the last counter; 0 is a repetition
+	verdict  verdict
+}
+
+// verdict is what a right MIC with this counter would mean.
+type verdict uint8
+
+const (
+	fresh verdict = iota
+	repeated
+	restarted
+	gap
+	replay
+)
+
+// Match finds the device of an uplink by DevAddr, then by the distance of its
+// frame counter, then by MIC. now pays for wrong MICs: see Budget.
+//
+// It returns ErrDevAddr, ErrMIC, ErrUnserved or ErrBudget, and ErrReplay or
+// ErrGap with the device whose MIC was right. It changes nothing in a session;
+// Accept does.
+func (r *Registry) Match(d *frame.Data, now radio.HostTime) (Match, error) {
+	group := r.byAddr[d.DevAddr]
+	if group == nil {
+		return Match{}, fmt.Errorf("%w: %v", ErrDevAddr, d.DevAddr)
+	}
+	r.scratch = r.scratch[:0]
+	var unserved error
+	for _, dev := range group.devices {
+		if err := dev.Unserved(); err != nil {
+			unserved = fmt.Errorf("%v: %w", dev.ID, err)
+			continue
+		}
+		r.scratch = dev.candidates(r.scratch, d.FCnt)
+	}
+	slices.SortStableFunc(r.scratch, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.verdict.rank(), b.verdict.rank()), cmp.Compare(a.distance, b.distance))
+	})
+	for _, c := range r.scratch {
+		if !r.budget.allow(now) || !group.budget.allow(now) {
+			return Match{}, fmt.Errorf("%w: DevAddr %v", ErrBudget, d.DevAddr)
+		}
+		if !d.CheckUplinkMIC(c.device.Session.Keys.FNwkSIntKey, c.fCnt) {
+			r.budget.spend()
+			group.budget.spend()
+			continue
+		}
+		return c.match()
+	}
+	if unserved != nil {
+		return Match{}, unserved
+	}
+	return Match{}, fmt.Errorf("%w: DevAddr %v, f_cnt %d", ErrMIC, d.DevAddr, d.FCnt)
+}
+
+// rank orders what is tried: first what can be accepted, then what only tells
+// why not.
+func (v verdict) rank() int {
+	switch v {
+	case fresh, repeated:
+		return 0
+	case restarted:
+		return 1
+	}
+	return 2
+}
+
+func (c candidate) match() (Match, error) {
+	m := Match{Device: c.device, FCnt: c.fCnt, Repeated: c.verdict == repeated, Reset: c.verdict == restarted}
+	last := c.device.Session.FCntUp
+	switch c.verdict {
+	case gap:
+		return m, fmt.Errorf("%w: f_cnt %d after %d, at most %d apart", ErrGap, c.fCnt, last, maxFCntGap)
+	case replay:
+		return m, fmt.Errorf("%w: f_cnt %d after %d", ErrReplay, c.fCnt, last)
+	}
+	return m, nil
+}
+
+// candidates appends the counters that low may stand for in this device's
+// session, with what each would mean.
+func (d *Device) candidates(dst []candidate, low uint16) []candidate {
+	s := d.Session
+	if !s.Heard {
+		return append(dst, candidate{d, uint32(low), uint32(low), fresh})
+	}
+	if d.Settings.Counter16 {
+		return d.candidates16(dst, low)
+	}
+	if low == uint16(s.FCntUp) {
+		dst = append(dst, candidate{d, s.FCntUp, 0, repeated})
+	} else if old := int64(s.FCntUp) - int64(uint16(s.FCntUp)-low); old >= 0 {
+		dst = append(dst, d.behind(uint32(old)))
+	}
+	if next, ok := frame.NextFCnt(s.FCntUp+1, low); ok && s.FCntUp < 1<<32-1 {
+		c := candidate{d, next, next - s.FCntUp, fresh}
+		if c.distance > maxFCntGap && d.Version < V1_0_4 {
+			c.verdict = gap
+		}
+		dst = append(dst, c)
+	}
+	return d.restart(dst, low)
+}
+
+// candidates16 is for devices with counters of 16 bits, which go on from 65535
+// with 0: everything at most MAX_FCNT_GAP ahead is new.
+func (d *Device) candidates16(dst []candidate, low uint16) []candidate {
+	ahead := low - uint16(d.Session.FCntUp)
+	switch {
+	case ahead == 0:
+		return append(dst, candidate{d, uint32(low), 0, repeated})
+	case ahead <= maxFCntGap:
+		return append(dst, candidate{d, uint32(low), uint32(ahead), fresh})
+	}
+	return d.restart(append(dst, d.behind(uint32(low))), low)
+}
+
+func (d *Device) behind(fCnt uint32) candidate {
+	return candidate{d, fCnt, d.Session.FCntUp - fCnt, replay}
+}
+
+// restart appends the counter of a device that may begin anew. Where the frame
+// is not above the last one the counter is that of a replay too: then it is
+// taken for a new beginning, which is the price of resets_f_cnt.
+func (d *Device) restart(dst []candidate, low uint16) []candidate {
+	if !d.Settings.ResetsFCnt || d.SupportsJoin || low > maxFCntGap && d.Version < V1_0_4 {
+		return dst
+	}
+	return append(dst, candidate{d, uint32(low), uint32(low), restarted})
+}
+
+// Accept notes that a frame was taken. It reports whether the frame is a new
+// one, which is to be published.
+func (m Match) Accept() bool {
+	if m.Repeated {
+		return false
+	}
+	s := m.Device.Session
+	s.Heard, s.FCntUp = true, m.FCnt
+	return true
+}

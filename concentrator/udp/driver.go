@@ -1,0 +1,439 @@
+// Package udp takes Semtech UDP packet forwarders as gateways: the listener
+// that they talk to (Driver), and a packet forwarder of our own (Forwarder).
+//
+// The protocol has no authentication: whoever can send a datagram can claim to
+// be any gateway. So the listener is on the loopback unless told otherwise,
+// takes only gateways that it was told of, and pins a gateway's downlink path
+// to one IP address: see gateway.pull.
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"lorawand/concentrator"
+	"lorawand/radio"
+	"lorawand/radio/gwmp"
+)
+
+// Options configures a Driver.
+type Options struct {
+	Listen        string                // UDP address; default "127.0.0.1:1700"
+	Gateways      []radio.EUI64         // those that are taken
+	AcceptUnknown bool                  // take others too, up to MaxUnknown
+	Now           func() radio.HostTime // the host's clock; required
+	Logger        *slog.Logger          // default slog.Default()
+
+	Offline    time.Duration // silence after which a gateway is off line; default 90 s
+	PinTimeout time.Duration // silence after which another IP may take a gateway over; default 30 s
+	AckTimeout time.Duration // how long a TX_ACK is waited for; default 3 s
+}
+
+// Limits.
+const (
+	MaxUnknown    = 64      // gateways taken with AcceptUnknown
+	maxUnanswered = 64      // downlinks of one gateway without a TX_ACK
+	maxNamed      = 128     // unknown gateways that are named in the log
+	receiveBuffer = 1 << 20 // bytes asked of the kernel
+	tick          = 500 * time.Millisecond
+	dropsEvery    = 10 * time.Second
+	alarmEvery    = time.Minute
+	writeTimeout  = 100 * time.Millisecond
+)
+
+// Driver is the server's end of the protocol for any number of gateways. It
+// implements concentrator.Driver.
+type Driver struct {
+	opts Options
+	log  *slog.Logger
+	conn *net.UDPConn
+
+	mu       sync.Mutex // guards all below
+	gateways map[radio.EUI64]*gateway
+	unknown  map[radio.EUI64]bool // named in the log
+	accepted int                  // gateways taken with AcceptUnknown
+	stats    Stats
+	alarms   map[string]radio.HostTime // when a kind of trouble was logged last
+	drops    radio.HostTime            // when the kernel was asked for its drops last
+	stopped  bool
+}
+
+var _ concentrator.Driver = (*Driver)(nil)
+
+// Stats counts datagrams since the start.
+type Stats struct {
+	Datagrams      uint64 // all that came
+	Malformed      uint64 // not of the protocol
+	UnknownGateway uint64 // of gateways that are not taken
+	ForeignAddress uint64 // of a gateway, but from another IP than the one it is pinned to
+	Duplicates     uint64 // frames that came twice in the same words
+	BadCRC         uint64 // frames that were left out for their CRC
+	Faulty         uint64 // frames that were left out for what stands in them
+	StrayAcks      uint64 // TX_ACK to nothing that was asked, or too late
+	KernelDrops    uint64 // datagrams that the kernel threw away because its buffer was full
+	Panics         uint64 // faults of our own, on a datagram that was then dropped
+	ReceiveBuffer  int    // bytes that the kernel granted
+}
+
+// Listen opens the socket. Run does the work.
+func Listen(o Options) (*Driver, error) {
+	if o.Now == nil {
+		return nil, errors.New("udp: no clock")
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:1700"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	setDefault(&o.Offline, 90*time.Second)
+	setDefault(&o.PinTimeout, 30*time.Second)
+	setDefault(&o.AckTimeout, 3*time.Second)
+	addr, err := net.ResolveUDPAddr("udp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("udp: listen on %q: %w", o.Listen, err)
+	}
+	conn, err := net.ListenUDP("udp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("udp: %w", err)
+	}
+	d := &Driver{
+		opts: o, log: o.Logger, conn: conn,
+		gateways: map[radio.EUI64]*gateway{}, unknown: map[radio.EUI64]bool{}, alarms: map[string]radio.HostTime{},
+	}
+	for _, eui := range o.Gateways {
+		d.gateways[eui] = newGateway(eui)
+	}
+	d.stats.ReceiveBuffer = setReceiveBuffer(conn, receiveBuffer)
+	return d, nil
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}
+
+// Addr returns the address that the driver listens on.
+func (d *Driver) Addr() netip.AddrPort {
+	return d.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+// Close frees the socket of a driver that was never run.
+func (d *Driver) Close() error { return d.conn.Close() }
+
+// Stats returns the counts so far.
+func (d *Driver) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stats
+}
+
+// Run implements concentrator.Driver. It closes the socket at its end.
+func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
+	d.log.Info("listening for packet forwarders", "address", d.Addr().String(), "receive_buffer", d.Stats().ReceiveBuffer)
+	if got := d.Stats().ReceiveBuffer; got < receiveBuffer {
+		d.log.Info("the kernel grants a smaller receive buffer than wanted; net.core.rmem_max limits it", "wanted", receiveBuffer, "granted", got)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = d.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	defer d.close(sink)
+	buf := make([]byte, gwmp.MaxSize)
+	for ctx.Err() == nil {
+		if err := d.conn.SetReadDeadline(time.Now().Add(tick)); err != nil {
+			return fmt.Errorf("udp: %w", err)
+		}
+		if ctx.Err() != nil {
+			break // ctx ended between the two: its deadline was overwritten
+		}
+		n, from, err := d.conn.ReadFromUDPAddrPort(buf)
+		now := d.opts.Now()
+		switch {
+		case err == nil:
+			d.datagram(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now, sink)
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("udp: %w", err)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			d.alarm(now, "read", "cannot read datagrams", "error", err)
+			time.Sleep(10 * time.Millisecond) // such as port unreachable: it passes
+		}
+		d.expire(now, sink)
+	}
+	return nil
+}
+
+// close ends what is open, so that every Transmit has its answer.
+func (d *Driver) close(sink concentrator.Sink) {
+	d.mu.Lock()
+	d.stopped = true
+	var acks []radio.TxAck
+	now := d.opts.Now()
+	for _, g := range d.gateways {
+		acks = append(acks, g.unanswered(func(unanswered) bool { return true }, now)...)
+	}
+	d.mu.Unlock()
+	for _, a := range acks {
+		sink.TxAck(a)
+	}
+	_ = d.conn.Close()
+}
+
+// datagram handles one datagram. A fault of ours costs that datagram only.
+func (d *Driver) datagram(b []byte, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
+	defer func() {
+		if r := recover(); r != nil {
+			d.count(func(s *Stats) { s.Panics++ })
+			d.alarm(now, "panic", "fault while reading a datagram, which is dropped", "fault", r, "from", from.String())
+		}
+	}()
+	d.count(func(s *Stats) { s.Datagrams++ })
+	p, err := gwmp.ParsePacket(b)
+	if err != nil {
+		d.malformed(now, from, err)
+		return
+	}
+	switch p.Type {
+	case gwmp.PushData:
+		d.pushData(p, from, now, sink)
+	case gwmp.PullData:
+		d.pullData(p, from, now, sink)
+	case gwmp.TxAck:
+		d.txAck(p, from, now, sink)
+	default: // what servers send
+		d.malformed(now, from, fmt.Errorf("a %v is not for servers", p.Type))
+	}
+}
+
+func (d *Driver) malformed(now radio.HostTime, from netip.AddrPort, err error) {
+	d.count(func(s *Stats) { s.Malformed++ })
+	d.alarm(now, "malformed", "malformed datagram", "from", from.String(), "error", err)
+}
+
+func (d *Driver) count(f func(*Stats)) {
+	d.mu.Lock()
+	f(&d.stats)
+	d.mu.Unlock()
+}
+
+// alarm logs a kind of trouble at most once a minute.
+func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
+	d.mu.Lock()
+	last, seen := d.alarms[kind]
+	due := !seen || now.Sub(last) >= alarmEvery
+	if due {
+		d.alarms[kind] = now
+	}
+	d.mu.Unlock()
+	if due {
+		d.log.Warn(msg, args...)
+	}
+}
+
+// lookup returns a gateway that is taken, or nil. The lock is held.
+func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
+	if g := d.gateways[eui]; g != nil {
+		return g
+	}
+	if d.opts.AcceptUnknown && d.accepted < MaxUnknown {
+		d.accepted++
+		g := newGateway(eui)
+		d.gateways[eui] = g
+		d.log.Info("taking a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
+		return g
+	}
+	d.stats.UnknownGateway++
+	if !d.unknown[eui] && len(d.unknown) < maxNamed {
+		d.unknown[eui] = true
+		d.log.Warn("refusing a gateway that is not in the configuration; add it as [[gateway]], or set udp.accept_unknown",
+			"gateway_eui", eui, "address", from.String())
+	}
+	return nil
+}
+
+func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
+	d.mu.Lock()
+	g := d.lookup(p.EUI, from)
+	if g == nil {
+		d.mu.Unlock()
+		return
+	}
+	foreign := g.foreign(from, now, d.opts.PinTimeout)
+	if foreign {
+		d.stats.ForeignAddress++
+	}
+	d.mu.Unlock()
+	d.send(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PushAck}, from)
+	if foreign {
+		d.foreignAlarm(g.eui, from, now)
+	}
+	push, err := gwmp.ParsePush(p.Body)
+	if err != nil {
+		d.malformed(now, from, err)
+		return
+	}
+	if push.Fault != nil {
+		d.alarm(now, "faulty", "faulty frame or status in a datagram", "gateway_eui", p.EUI, "error", push.Fault)
+	}
+	d.mu.Lock()
+	d.stats.BadCRC += uint64(push.BadCRC)
+	d.stats.Faulty += uint64(push.Faulty)
+	events := g.seen(from, now, foreign)
+	ups, reset := g.uplinks(push.Uplinks, now, foreign, &d.stats)
+	d.mu.Unlock()
+	if reset {
+		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now})
+	}
+	if push.Stat != nil && !foreign {
+		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayStatus, At: now, Address: from.String(), Status: *push.Stat})
+	}
+	for _, e := range events {
+		sink.GatewayEvent(e)
+	}
+	for _, up := range ups {
+		sink.Uplink(up)
+	}
+}
+
+func (d *Driver) foreignAlarm(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) {
+	d.alarm(now, "foreign "+eui.String(),
+		"datagrams of a gateway come from another address than its own; they get no downlinks while its own is alive",
+		"gateway_eui", eui, "from", from.String())
+}
+
+func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
+	d.mu.Lock()
+	g := d.lookup(p.EUI, from)
+	if g == nil {
+		d.mu.Unlock()
+		return
+	}
+	if !g.pull(from, p.Version, now, d.opts.PinTimeout) {
+		d.stats.ForeignAddress++
+		d.mu.Unlock()
+		d.foreignAlarm(g.eui, from, now)
+		return
+	}
+	events := g.seen(from, now, false)
+	d.mu.Unlock()
+	d.send(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
+	for _, e := range events {
+		sink.GatewayEvent(e)
+	}
+}
+
+func (d *Driver) txAck(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
+	ack, err := gwmp.ParseAck(p.Body)
+	if err != nil {
+		d.malformed(now, from, err)
+		return
+	}
+	d.mu.Lock()
+	g := d.gateways[p.EUI]
+	if g == nil || g.foreign(from, now, d.opts.PinTimeout) {
+		d.stats.StrayAcks++
+		d.mu.Unlock()
+		return
+	}
+	q, ok := g.pending[p.Token]
+	if !ok {
+		d.stats.StrayAcks++
+		d.mu.Unlock()
+		return
+	}
+	delete(g.pending, p.Token)
+	d.mu.Unlock()
+	if ack.Result == radio.TxUnknownError || ack.Warning != "" {
+		d.alarm(now, "ack "+g.eui.String(), "a gateway answers a downlink in an unusual way",
+			"gateway_eui", g.eui, "error_word", ack.Word, "warning", ack.Warning)
+	}
+	sink.TxAck(radio.TxAck{ID: q.id, Gateway: g.eui, Result: ack.Result, RoundTrip: now.Sub(q.at), At: now})
+}
+
+// Transmit implements concentrator.Driver.
+func (d *Driver) Transmit(dl radio.Downlink) error {
+	now := d.opts.Now()
+	d.mu.Lock()
+	g := d.gateways[dl.Gateway]
+	if g == nil || d.stopped || !g.path.IsValid() || now.Sub(g.pulled) > d.opts.Offline {
+		d.mu.Unlock()
+		return fmt.Errorf("udp: %w: %v has no downlink path", concentrator.ErrGateway, dl.Gateway)
+	}
+	if len(g.pending) >= maxUnanswered {
+		d.mu.Unlock()
+		return fmt.Errorf("udp: %w: %v has left %d downlinks unanswered", concentrator.ErrGateway, dl.Gateway, maxUnanswered)
+	}
+	token := uint16(rand.Uint32())
+	for _, taken := g.pending[token]; taken; _, taken = g.pending[token] {
+		token++
+	}
+	g.pending[token] = unanswered{id: dl.ID, at: now}
+	path, version := g.path, g.version
+	d.mu.Unlock()
+	p := gwmp.Packet{Version: version, Token: token, Type: gwmp.PullResp, Body: gwmp.AppendTx(nil, &dl)}
+	if err := d.send(p, path); err != nil {
+		d.mu.Lock()
+		delete(g.pending, token)
+		d.mu.Unlock()
+		return fmt.Errorf("udp: send to %v: %w", path, err)
+	}
+	return nil
+}
+
+func (d *Driver) send(p gwmp.Packet, to netip.AddrPort) error {
+	_ = d.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, err := d.conn.WriteToUDPAddrPort(p.Append(make([]byte, 0, 12+len(p.Body))), to)
+	return err
+}
+
+// expire ends what has waited too long.
+func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
+	d.mu.Lock()
+	var acks []radio.TxAck
+	var events []radio.GatewayEvent
+	for _, g := range d.gateways {
+		late := func(q unanswered) bool { return now.Sub(q.at) >= d.opts.AckTimeout }
+		acks = append(acks, g.unanswered(late, now)...)
+		if g.online && now.Sub(g.heard) > d.opts.Offline {
+			g.online = false
+			events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayDisconnected, At: now})
+		}
+	}
+	checkDrops := now.Sub(d.drops) >= dropsEvery
+	if checkDrops {
+		d.drops = now
+	}
+	d.mu.Unlock()
+	for _, a := range acks {
+		sink.TxAck(a)
+	}
+	for _, e := range events {
+		sink.GatewayEvent(e)
+	}
+	if checkDrops {
+		d.checkDrops()
+	}
+}
+
+// checkDrops shows what the kernel has thrown away since the last look.
+func (d *Driver) checkDrops() {
+	n, err := kernelDrops(d.conn)
+	if err != nil {
+		d.log.Debug("the kernel does not tell its drops", "error", err)
+		return
+	}
+	d.mu.Lock()
+	more := n - d.stats.KernelDrops
+	d.stats.KernelDrops = n
+	d.mu.Unlock()
+	if more > 0 {
+		d.log.Warn("the kernel has dropped datagrams: more came than could be read", "dropped", more, "dropped_total", n)
+	}
+}

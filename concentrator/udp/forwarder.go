@@ -1,0 +1,136 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"lorawand/radio"
+	"lorawand/radio/gwmp"
+)
+
+// ForwarderOptions configures a Forwarder.
+type ForwarderOptions struct {
+	Server    string // UDP address of the server; required
+	EUI       radio.EUI64
+	KeepAlive time.Duration // between PULL_DATA; default 5 s
+	Status    time.Duration // between status reports; default 30 s
+
+	// Transmit puts a frame on the air and says whether it will be sent. Time
+	// is the 32-bit counter. nil: this forwarder only listens, and answers
+	// every frame with TX_FREQ.
+	Transmit func(radio.Downlink) radio.TxResult
+}
+
+// Forwarder is a packet forwarder, the gateway's end of the protocol: for the
+// demonstration and for tests. It speaks version 2.
+type Forwarder struct {
+	opts ForwarderOptions
+	conn *net.UDPConn
+
+	mu     sync.Mutex
+	status radio.Status
+}
+
+// NewForwarder opens a socket towards the server.
+func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
+	setDefault(&o.KeepAlive, 5*time.Second)
+	setDefault(&o.Status, 30*time.Second)
+	addr, err := net.ResolveUDPAddr("udp", o.Server)
+	if err != nil {
+		return nil, fmt.Errorf("udp: forwarder: %w", err)
+	}
+	conn, err := net.DialUDP("udp", nil, addr)
+	if err != nil {
+		return nil, fmt.Errorf("udp: forwarder: %w", err)
+	}
+	return &Forwarder{opts: o, conn: conn}, nil
+}
+
+// Uplink forwards a frame. What cannot be sent is lost, as it is on real
+// gateways.
+func (f *Forwarder) Uplink(up radio.Uplink) {
+	f.mu.Lock()
+	f.status.Received++
+	f.status.ReceivedOK++
+	f.status.Forwarded++
+	f.mu.Unlock()
+	f.send(gwmp.PushData, uint16(rand.Uint32()), gwmp.AppendPush(nil, []radio.Uplink{up}, nil))
+}
+
+func (f *Forwarder) send(t gwmp.Type, token uint16, body []byte) {
+	p := gwmp.Packet{Version: gwmp.Version2, Token: token, Type: t, EUI: f.opts.EUI, Body: body}
+	_, _ = f.conn.Write(p.Append(nil))
+}
+
+// Run keeps the downlink path open and sends what the server asks for, until
+// ctx ends. It closes the socket at its end.
+func (f *Forwarder) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { f.keepAlive(ctx) })
+	defer wg.Wait()
+	defer f.conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = f.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	buf := make([]byte, gwmp.MaxSize)
+	for ctx.Err() == nil {
+		n, err := f.conn.Read(buf)
+		switch {
+		case err == nil:
+			f.datagram(buf[:n])
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("udp: forwarder: %w", err)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			time.Sleep(50 * time.Millisecond) // the server is not there yet
+		}
+	}
+	return nil
+}
+
+func (f *Forwarder) keepAlive(ctx context.Context) {
+	pull, status := time.NewTicker(f.opts.KeepAlive), time.NewTicker(f.opts.Status)
+	defer pull.Stop()
+	defer status.Stop()
+	f.send(gwmp.PullData, uint16(rand.Uint32()), nil)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pull.C:
+			f.send(gwmp.PullData, uint16(rand.Uint32()), nil)
+		case <-status.C:
+			f.mu.Lock()
+			s := f.status
+			f.mu.Unlock()
+			f.send(gwmp.PushData, uint16(rand.Uint32()), gwmp.AppendPush(nil, nil, &s))
+		}
+	}
+}
+
+func (f *Forwarder) datagram(b []byte) {
+	p, err := gwmp.ParsePacket(b)
+	if err != nil || p.Type != gwmp.PullResp {
+		return
+	}
+	d, err := gwmp.ParseTx(p.Body)
+	if err != nil {
+		return
+	}
+	d.Gateway = f.opts.EUI
+	result := radio.TxFreq
+	if f.opts.Transmit != nil {
+		result = f.opts.Transmit(d)
+	}
+	f.mu.Lock()
+	f.status.Downlinks++
+	if result == radio.TxOK {
+		f.status.Transmitted++
+	}
+	f.mu.Unlock()
+	f.send(gwmp.TxAck, p.Token, gwmp.AppendAck(nil, result))
+}

@@ -1,0 +1,72 @@
+package udp
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// setReceiveBuffer asks for a receive buffer of size bytes and returns what was
+// granted. Only a privileged process can pass net.core.rmem_max.
+func setReceiveBuffer(conn *net.UDPConn, size int) (granted int) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size)
+		}
+		// The kernel doubles the value for its own book-keeping.
+		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
+			granted = n / 2
+		}
+	})
+	return granted
+}
+
+// kernelDrops returns how many datagrams of a socket the kernel has thrown
+// away because nobody read them in time.
+func kernelDrops(conn *net.UDPConn) (uint64, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var st unix.Stat_t
+	if err := errors.Join(raw.Control(func(fd uintptr) { err = unix.Fstat(int(fd), &st) }), err); err != nil {
+		return 0, err
+	}
+	inode := strconv.FormatUint(uint64(st.Ino), 10)
+	for _, name := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+		n, found, err := dropsOf(name, inode)
+		if err == nil && found {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("no socket with inode %s in /proc/net/udp", inode)
+}
+
+// dropsOf finds the line of an inode. Source: Linux Documentation/networking/
+// proc_net_tcp.rst; the inode is column 10 and the drops are the last one.
+func dropsOf(name, inode string) (n uint64, found bool, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		fields := strings.Fields(sc.Text())
+		if len(fields) < 13 || fields[9] != inode {
+			continue
+		}
+		n, err := strconv.ParseUint(fields[len(fields)-1], 10, 64)
+		return n, err == nil, err
+	}
+	return 0, false, nil
+}
