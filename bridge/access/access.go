@@ -1,0 +1,241 @@
+// Package access says who may log in, to which application and with which
+// rights: API keys in the form of The Things Stack, and what slows down those
+// who guess.
+package access
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Reasons.
+var (
+	ErrKey    = errors.New("no API key of the form NNSXS.<39 characters>.<52 characters>, A to Z and 2 to 7")
+	ErrRights = errors.New("no such right")
+	ErrLogin  = errors.New("wrong user name or API key")
+	ErrExists = errors.New("this API key exists already")
+)
+
+// Rights is a set of what a key allows.
+type Rights uint8
+
+// Rights.
+const (
+	TrafficRead Rights = 1 << iota
+	TrafficDownWrite
+	TrafficUpWrite
+	DevicesRead
+	DevicesWrite
+	GatewaysRead
+
+	All     Rights = 1<<iota - 1
+	Default        = TrafficRead | TrafficDownWrite
+)
+
+var rightNames = []string{"traffic-read", "traffic-down-write", "traffic-up-write", "devices-read", "devices-write", "gateways-read"}
+
+// Has reports whether all of want is allowed.
+func (r Rights) Has(want Rights) bool { return r&want == want }
+
+// String returns the names, separated by commas.
+func (r Rights) String() string {
+	if r == All {
+		return "all"
+	}
+	var names []string
+	for i, n := range rightNames {
+		if r&(1<<i) != 0 {
+			names = append(names, n)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// ParseRights reads what String returns; the empty text is Default. It returns
+// ErrRights for another name.
+func ParseRights(s string) (Rights, error) {
+	if s == "" {
+		return Default, nil
+	}
+	var r Rights
+	for name := range strings.SplitSeq(s, ",") {
+		name = strings.TrimSpace(name)
+		i := slices.Index(rightNames, name)
+		switch {
+		case name == "all":
+			r |= All
+		case i >= 0:
+			r |= 1 << i
+		default:
+			return 0, fmt.Errorf("%w: %.40q; there are %s and all", ErrRights, name, strings.Join(rightNames, ", "))
+		}
+	}
+	return r, nil
+}
+
+// Sizes of the parts of a key in The Things Stack's form.
+const (
+	keyPrefix    = "NNSXS."
+	idBytes      = 24
+	idLength     = 39
+	secretBytes  = 32
+	secretLength = 52
+	saltBytes    = 16
+)
+
+var keyEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// Key is an API key, without its secret.
+type Key struct {
+	ID          string // the part between the dots
+	Application string
+	Name        string
+	Rights      Rights
+	Expires     time.Time // zero: never
+	Salt        []byte
+	Hash        []byte // SHA-256 of salt and secret; the secret has 256 random bits
+}
+
+// New makes a key from entropy and returns it with its text, which is shown
+// once and kept nowhere.
+func New(entropy io.Reader, application string) (text string, k Key, err error) {
+	var b [idBytes + secretBytes]byte
+	if _, err := io.ReadFull(entropy, b[:]); err != nil {
+		return "", Key{}, fmt.Errorf("access: entropy: %w", err)
+	}
+	text = keyPrefix + keyEncoding.EncodeToString(b[:idBytes]) + "." + keyEncoding.EncodeToString(b[idBytes:])
+	k, err = Import(entropy, application, text)
+	return text, k, err
+}
+
+// Import takes a key that was made elsewhere, or returns ErrKey.
+func Import(entropy io.Reader, application, text string) (Key, error) {
+	id, secret, ok := split(text)
+	if !ok {
+		return Key{}, ErrKey
+	}
+	k := Key{ID: id, Application: application, Rights: Default, Salt: make([]byte, saltBytes)}
+	if _, err := io.ReadFull(entropy, k.Salt); err != nil {
+		return Key{}, fmt.Errorf("access: entropy: %w", err)
+	}
+	k.Hash = k.hash(secret)
+	return k, nil
+}
+
+func (k *Key) hash(secret string) []byte {
+	h := sha256.New()
+	h.Write(k.Salt)
+	h.Write([]byte(secret))
+	return h.Sum(nil)
+}
+
+// split takes the text of a key apart.
+func split(text string) (id, secret string, ok bool) {
+	rest, ok := strings.CutPrefix(text, keyPrefix)
+	if !ok || len(rest) != idLength+1+secretLength || rest[idLength] != '.' {
+		return "", "", false
+	}
+	id, secret = rest[:idLength], rest[idLength+1:]
+	return id, secret, isBase32(id) && isBase32(secret)
+}
+
+func isBase32(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < 'A' || c > 'Z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
+// MarshalKey returns the bytes that a store keeps of a key.
+func MarshalKey(k Key) ([]byte, error) { return json.Marshal(k) }
+
+// UnmarshalKey reads what MarshalKey wrote.
+func UnmarshalKey(b []byte) (Key, error) {
+	var k Key
+	if err := json.Unmarshal(b, &k); err != nil {
+		return Key{}, fmt.Errorf("access: key in the store: %w", err)
+	}
+	return k, nil
+}
+
+// Login is who has logged in.
+type Login struct {
+	Application string
+	Tenant      string // as the user name had it: "ttn" for "app1@ttn", else ""
+	KeyID       string
+	Rights      Rights
+}
+
+// Registry holds the keys. It may be used by several goroutines.
+type Registry struct {
+	tenant string
+
+	mu   sync.RWMutex
+	keys map[string]Key
+}
+
+// NewRegistry returns an empty Registry. User names may have "@" and tenant
+// behind the application.
+func NewRegistry(tenant string) *Registry {
+	return &Registry{tenant: tenant, keys: map[string]Key{}}
+}
+
+// Add takes a key, or returns ErrExists.
+func (r *Registry) Add(k Key) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.keys[k.ID]; ok {
+		return ErrExists
+	}
+	r.keys[k.ID] = k
+	return nil
+}
+
+// Remove takes a key out. It reports whether there was one.
+func (r *Registry) Remove(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.keys[id]
+	delete(r.keys, id)
+	return ok
+}
+
+// Len returns the number of keys.
+func (r *Registry) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.keys)
+}
+
+// Login checks a user name, "app1" or "app1@ttn", and an API key as password.
+// now is the calendar time, or the zero time where that is not known: then no
+// key is expired. It returns ErrLogin and does not say what was wrong.
+func (r *Registry) Login(user, password string, now time.Time) (Login, error) {
+	application, tenant, hasTenant := strings.Cut(user, "@")
+	id, secret, ok := split(password)
+	r.mu.RLock()
+	k := r.keys[id]
+	r.mu.RUnlock()
+	// An id that does not exist costs the same time as one that does.
+	right := subtle.ConstantTimeCompare(k.hash(secret), k.Hash) == 1
+	switch {
+	case !ok || !right || application == "" || k.Application != application:
+		return Login{}, ErrLogin
+	case hasTenant && tenant != r.tenant:
+		return Login{}, ErrLogin
+	case !k.Expires.IsZero() && !now.IsZero() && !now.Before(k.Expires):
+		return Login{}, ErrLogin
+	}
+	return Login{Application: application, Tenant: tenant, KeyID: k.ID, Rights: k.Rights}, nil
+}

@@ -1,0 +1,106 @@
+// Package gateway keeps what is known of the gateways: who they are, their
+// frequency plan and antenna, where they stand, and whether they are on line.
+//
+// It does no I/O, takes no lock and reads no clock: whoever owns a Registry
+// tells it what happened.
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// ErrExists is the reason for not taking a gateway whose id or EUI is taken.
+var ErrExists = errors.New("a gateway with this id or EUI exists already")
+
+// Gateway is one gateway.
+type Gateway struct {
+	ID               string // "eui-0242020000247803" unless its owner gave it a name
+	EUI              radio.EUI64
+	Plan             *region.Plan
+	AntennaGain      radio.Decibel // dBi
+	EnforceDutyCycle bool
+	Location         *Location // nil: not known
+
+	Online     bool
+	Since      radio.HostTime // of the last change of Online
+	Connection string         // name of the connection, for correlation ids
+	Address    string         // for people
+	LastUplink radio.HostTime // 0: none since the start
+	Status     radio.Status
+}
+
+// Location is where a gateway stands.
+type Location struct {
+	Latitude  float64 // degrees, north is positive
+	Longitude float64 // degrees, east is positive
+	Altitude  int32   // m
+}
+
+// DefaultID returns the id of a gateway that its owner has not named.
+func DefaultID(eui radio.EUI64) string { return "eui-" + strings.ToLower(eui.String()) }
+
+// Registry holds the gateways. It belongs to one goroutine.
+type Registry struct {
+	byEUI  map[radio.EUI64]*Gateway
+	online int
+}
+
+// NewRegistry returns an empty Registry.
+func NewRegistry() *Registry { return &Registry{byEUI: map[radio.EUI64]*Gateway{}} }
+
+// Add takes a gateway, or returns ErrExists.
+func (r *Registry) Add(g *Gateway) error {
+	for _, other := range r.byEUI {
+		if other.EUI == g.EUI || other.ID == g.ID {
+			return fmt.Errorf("gateway %s (%v): %w", g.ID, g.EUI, ErrExists)
+		}
+	}
+	r.byEUI[g.EUI] = g
+	return nil
+}
+
+// Gateway returns a gateway, or nil.
+func (r *Registry) Gateway(eui radio.EUI64) *Gateway { return r.byEUI[eui] }
+
+// All returns the gateways, sorted by id.
+func (r *Registry) All() []*Gateway {
+	out := make([]*Gateway, 0, len(r.byEUI))
+	for _, g := range r.byEUI {
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(a, b *Gateway) int { return cmp.Compare(a.ID, b.ID) })
+	return out
+}
+
+// Online returns how many gateways are on line.
+func (r *Registry) Online() int { return r.online }
+
+// EachOnline calls f for every gateway that is on line, until it returns false.
+func (r *Registry) EachOnline(f func(*Gateway) bool) {
+	for _, g := range r.byEUI {
+		if g.Online && !f(g) {
+			return
+		}
+	}
+}
+
+// SetOnline notes that a gateway has come or gone. It reports whether that is new.
+func (r *Registry) SetOnline(g *Gateway, online bool, at radio.HostTime) bool {
+	if g.Online == online {
+		return false
+	}
+	g.Online, g.Since = online, at
+	if online {
+		r.online++
+	} else {
+		r.online--
+	}
+	return true
+}
