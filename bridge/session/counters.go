@@ -13,10 +13,7 @@ const (
 	countersSize    = 1 + 1 + 4 + 4 + 4 + 4
 )
 
-const (
-	flagHeard = 1 << iota
-	flagHasDown
-)
+const flagHeard = 1
 
 // ErrCounters is the reason for bytes that are no counters of this session.
 var ErrCounters = errors.New("no counters of this session")
@@ -26,9 +23,6 @@ func AppendCounters(dst []byte, s *Session) []byte {
 	var flags byte
 	if s.Heard {
 		flags |= flagHeard
-	}
-	if s.HasDown {
-		flags |= flagHasDown
 	}
 	dst = append(dst, countersVersion, flags)
 	dst = binary.LittleEndian.AppendUint32(dst, s.FCntUp)
@@ -46,7 +40,7 @@ func (s *Session) SetCounterBytes(b []byte) error {
 	if string(b[14:]) != string(s.DevAddr[:]) {
 		return fmt.Errorf("%w: of DevAddr %X, not %v", ErrCounters, b[14:], s.DevAddr)
 	}
-	s.Heard, s.HasDown = b[1]&flagHeard != 0, b[1]&flagHasDown != 0
+	s.Heard = b[1]&flagHeard != 0
 	s.FCntUp = binary.LittleEndian.Uint32(b[2:])
 	s.NFCntDown = binary.LittleEndian.Uint32(b[6:])
 	s.AFCntDown = binary.LittleEndian.Uint32(b[10:])

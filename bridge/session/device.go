@@ -101,6 +101,8 @@ type Device struct {
 	SupportsJoin bool
 	ClassB       bool
 	ClassC       bool
+	Multicast    bool
+	SkipCrypto   bool // the application encrypts and decrypts payloads itself
 
 	RootKeys RootKeys
 	Settings Settings
@@ -149,9 +151,8 @@ type Session struct {
 	Heard  bool
 	FCntUp uint32
 
-	// The last counters that were used; LoRaWAN 1.0.x has one for both.
-	// HasDown says that there were any.
-	HasDown   bool
+	// The last counters that were used, 0 for none: the first downlink of a
+	// session has 1. LoRaWAN 1.0.x has one counter, which stands in both.
 	NFCntDown uint32
 	AFCntDown uint32
 
@@ -264,6 +265,10 @@ func (d *Device) Unserved() error {
 		return fmt.Errorf("%w: class B", ErrUnserved)
 	case d.ClassC:
 		return fmt.Errorf("%w: class C", ErrUnserved)
+	case d.Multicast:
+		return fmt.Errorf("%w: multicast", ErrUnserved)
+	case d.SkipCrypto:
+		return fmt.Errorf("%w: skip_payload_crypto", ErrUnserved)
 	}
 	if _, err := region.Lookup(d.Plan); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)

@@ -1,0 +1,174 @@
+// Package enddevice reads end devices in the form in which The Things Stack
+// exports them: JSON objects of its API, one after the other or in an array.
+//
+// What The Things Stack leaves open is read as leniently as it reads: numbers
+// may be strings, enumerations names or numbers, wrapped values objects with a
+// "value"; members that are not known are passed over.
+package enddevice
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"lorawand/bridge/session"
+)
+
+// ErrFile is the reason for a file that holds no end devices.
+var ErrFile = errors.New("no end devices")
+
+// Options of a file.
+type Options struct {
+	Application string // the devices go here, whatever the file says
+	Plan        string // frequency plan of devices that name none
+}
+
+// Entry is a device of a file.
+type Entry struct {
+	Line     int // where it begins, from 1
+	Device   *session.Device
+	Warnings []string // what will not work
+}
+
+// Limits of a file.
+const (
+	MaxFileSize = 64 << 20 // bytes
+	maxFaults   = 50       // told at once
+)
+
+// Parse reads the devices of a file. All faults are told at once, each with
+// its line and device, as one error that unwraps to many; then no device is
+// returned.
+func Parse(b []byte, o Options) ([]Entry, error) {
+	if len(b) > MaxFileSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
+	}
+	var entries []Entry
+	var faults []error
+	err := eachObject(b, func(raw json.RawMessage, line int) {
+		e, err := parse(raw, o)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("line %d: %w", line, err))
+			return
+		}
+		e.Line = line
+		entries = append(entries, e)
+	})
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if len(faults) == 0 && len(entries) == 0 {
+		return nil, fmt.Errorf("%w: the file is empty", ErrFile)
+	}
+	if n := len(faults); n > maxFaults {
+		faults = append(faults[:maxFaults], fmt.Errorf("and %d faults more", n-maxFaults))
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return entries, nil
+}
+
+// eachObject calls f for each object of a stream, or of an array in it, with
+// the line on which it begins.
+func eachObject(b []byte, f func(raw json.RawMessage, line int)) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	lines := lineCounter{text: b}
+	inArray := false
+	for {
+		if inArray && !dec.More() {
+			if _, err := dec.Token(); err != nil { // the closing bracket
+				return fmt.Errorf("line %d: %w: %w", lines.at(dec.InputOffset()), ErrFile, err)
+			}
+			inArray = false
+			continue
+		}
+		start := skipSpace(b, dec.InputOffset(), inArray)
+		if !inArray && start < int64(len(b)) && b[start] == '[' {
+			if _, err := dec.Token(); err != nil {
+				return fmt.Errorf("line %d: %w: %w", lines.at(start), ErrFile, err)
+			}
+			inArray = true
+			continue
+		}
+		var raw json.RawMessage
+		err := dec.Decode(&raw)
+		if errors.Is(err, io.EOF) && !inArray {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("line %d: %w: not JSON: %w", lines.at(start), ErrFile, err)
+		}
+		f(raw, lines.at(start))
+	}
+}
+
+// skipSpace returns where the next value begins: behind white space, and in an
+// array behind the comma too.
+func skipSpace(b []byte, at int64, inArray bool) int64 {
+	for at < int64(len(b)) && (strings.IndexByte(" \t\r\n", b[at]) >= 0 || inArray && b[at] == ',') {
+		at++
+	}
+	return at
+}
+
+// lineCounter turns offsets, which only grow, into line numbers.
+type lineCounter struct {
+	text []byte
+	done int64
+	line int
+}
+
+func (l *lineCounter) at(offset int64) int {
+	offset = min(max(offset, l.done), int64(len(l.text)))
+	l.line += bytes.Count(l.text[l.done:offset], []byte{'\n'})
+	l.done = offset
+	return l.line + 1
+}
+
+func parse(raw json.RawMessage, o Options) (Entry, error) {
+	var j deviceJSON
+	if err := json.Unmarshal(raw, &j); err != nil {
+		return Entry{}, fmt.Errorf("%s%w", named(raw), plain(err))
+	}
+	d, err := j.device(o)
+	if err != nil {
+		return Entry{}, fmt.Errorf("%s%w", named(raw), err)
+	}
+	e := Entry{Device: d}
+	if err := d.Unserved(); err != nil {
+		e.Warnings = append(e.Warnings, err.Error())
+	}
+	if d.SupportsJoin && d.RootKeys == (session.RootKeys{}) {
+		e.Warnings = append(e.Warnings, "has no root keys, so it cannot join again")
+	}
+	return e, nil
+}
+
+// named returns the device id for an error, if there is one.
+func named(raw json.RawMessage) string {
+	var j struct {
+		IDs struct {
+			DeviceID string `json:"device_id"`
+		} `json:"ids"`
+	}
+	if json.Unmarshal(raw, &j) != nil && j.IDs.DeviceID == "" {
+		return ""
+	}
+	if j.IDs.DeviceID == "" {
+		return "device without ids.device_id: "
+	}
+	return fmt.Sprintf("%.60s: ", j.IDs.DeviceID)
+}
+
+// plain says in the file's words what encoding/json says in Go's.
+func plain(err error) error {
+	var typ *json.UnmarshalTypeError
+	if errors.As(err, &typ) {
+		return fmt.Errorf("%s: not a %s", typ.Field, typ.Value)
+	}
+	return err
+}

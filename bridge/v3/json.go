@@ -1,0 +1,223 @@
+package v3
+
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"lorawand/radio"
+)
+
+// writer appends JSON in the mapping of The Things Stack: no spaces, fields in
+// order, zero values left out unless zero is set, 64-bit integers as strings.
+type writer struct {
+	b    []byte
+	zero bool // write fields that are zero
+}
+
+// name begins a field.
+func (w *writer) name(n string) {
+	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '"')
+	w.b = append(w.b, n...)
+	w.b = append(w.b, `":`...)
+}
+
+// open begins an object or a list that is a field.
+func (w *writer) open(n string, bracket byte) {
+	w.name(n)
+	w.b = append(w.b, bracket)
+}
+
+// item begins an object in a list.
+func (w *writer) item() {
+	if w.b[len(w.b)-1] != '[' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '{')
+}
+
+func (w *writer) close(bracket byte) { w.b = append(w.b, bracket) }
+
+func (w *writer) text(n, v string) {
+	if v != "" {
+		w.name(n)
+		w.b = appendString(w.b, v)
+	}
+}
+
+func (w *writer) texts(n string, vs []string) {
+	if len(vs) == 0 {
+		return
+	}
+	w.open(n, '[')
+	for i, v := range vs {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = appendString(w.b, v)
+	}
+	w.close(']')
+}
+
+// hex writes an EUI, a DevAddr or a NetID.
+func (w *writer) hex(n string, v []byte) {
+	w.name(n)
+	w.b = append(radio.AppendHex(append(w.b, '"'), v), '"')
+}
+
+func (w *writer) uint(n string, v uint64) {
+	if v != 0 || w.zero {
+		w.name(n)
+		w.b = strconv.AppendUint(w.b, v, 10)
+	}
+}
+
+func (w *writer) int(n string, v int64) {
+	if v != 0 || w.zero {
+		w.name(n)
+		w.b = strconv.AppendInt(w.b, v, 10)
+	}
+}
+
+// int64 writes what has 64 bits in The Things Stack: as a string.
+func (w *writer) int64(n string, v int64) {
+	if v != 0 || w.zero {
+		w.name(n)
+		w.b = append(strconv.AppendInt(append(w.b, '"'), v, 10), '"')
+	}
+}
+
+func (w *writer) bool(n string, v bool) {
+	if v || w.zero {
+		w.name(n)
+		w.b = strconv.AppendBool(w.b, v)
+	}
+}
+
+// bytes writes base64. Empty bytes are left out.
+func (w *writer) bytes(n string, v []byte) {
+	if len(v) > 0 || w.zero {
+		w.name(n)
+		w.b = append(base64.StdEncoding.AppendEncode(append(w.b, '"'), v), '"')
+	}
+}
+
+func (w *writer) decibel(n string, v radio.Decibel) {
+	if v != 0 || w.zero {
+		w.name(n)
+		w.b = v.AppendText(w.b)
+	}
+}
+
+func (w *writer) float(n string, v float64, bits int) {
+	if v != 0 {
+		w.name(n)
+		w.b = appendFloat(w.b, v, bits)
+	}
+}
+
+// time writes a calendar time, unless that is not known.
+func (w *writer) time(n string, t time.Time) {
+	if !t.IsZero() {
+		w.name(n)
+		w.b = append(appendTime(append(w.b, '"'), t), '"')
+	}
+}
+
+func (w *writer) duration(n string, d time.Duration) {
+	if d != 0 || w.zero {
+		w.name(n)
+		w.b = append(appendDuration(append(w.b, '"'), d), '"')
+	}
+}
+
+// appendTime appends RFC 3339 in UTC with a fraction of 0, 3, 6 or 9 digits.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	dst = t.AppendFormat(dst, "2006-01-02T15:04:05")
+	return append(appendNanos(dst, int64(t.Nanosecond())), 'Z')
+}
+
+// appendDuration appends seconds with a fraction of 0, 3, 6 or 9 digits.
+func appendDuration(dst []byte, d time.Duration) []byte {
+	if d < 0 {
+		dst = append(dst, '-')
+		d = -d
+	}
+	dst = strconv.AppendInt(dst, int64(d/time.Second), 10)
+	return append(appendNanos(dst, int64(d%time.Second)), 's')
+}
+
+// appendNanos appends a fraction of a second in as many groups of three digits
+// as it needs.
+func appendNanos(dst []byte, ns int64) []byte {
+	if ns == 0 {
+		return dst
+	}
+	digits := 9
+	for ns%1000 == 0 {
+		ns /= 1000
+		digits -= 3
+	}
+	dst = append(dst, '.')
+	for div := pow10(digits - 1); div > 0; div /= 10 {
+		dst = append(dst, byte('0'+ns/div%10))
+	}
+	return dst
+}
+
+func pow10(n int) int64 {
+	v := int64(1)
+	for range n {
+		v *= 10
+	}
+	return v
+}
+
+// appendFloat appends a number as encoding/json does.
+func appendFloat(dst []byte, v float64, bits int) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return append(dst, '0')
+	}
+	format := byte('f')
+	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
+		format = 'e'
+	}
+	return strconv.AppendFloat(dst, v, format, -1, bits)
+}
+
+// appendString appends a JSON string. What is not UTF-8 becomes U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	const digits = "0123456789abcdef"
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRuneInString(s[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+			continue
+		}
+		i++
+		switch {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c == '\n':
+			dst = append(dst, '\\', 'n')
+		case c == '\r':
+			dst = append(dst, '\\', 'r')
+		case c == '\t':
+			dst = append(dst, '\\', 't')
+		case c < ' ':
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,260 @@
+package v3
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// Encoder writes messages. The zero value writes what The Things Stack v3.32
+// does.
+type Encoder struct {
+	// Legacy adds the fields of the 2019 documentation's example to settings:
+	// data_rate_index, coding_rate, gateway_channel_index and
+	// device_channel_index.
+	Legacy bool
+	Zero   bool // write out fields that are zero
+	NetID  radio.NetID
+}
+
+// DeviceIDs are the end_device_ids of every message.
+type DeviceIDs struct {
+	ID         session.ID
+	DevEUI     radio.EUI64 // zero: none
+	JoinEUI    radio.EUI64
+	HasJoinEUI bool
+	DevAddr    radio.DevAddr
+	HasDevAddr bool
+}
+
+// IDs returns the identifiers of a device in its session.
+func IDs(d *session.Device) DeviceIDs {
+	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasJoinEUI: d.HasJoinEUI && d.SupportsJoin}
+	if d.Session != nil {
+		ids.DevAddr, ids.HasDevAddr = d.Session.DevAddr, true
+	}
+	return ids
+}
+
+// Uplink is an uplink_message with its envelope. A time that is not known is
+// the zero time.
+type Uplink struct {
+	DeviceIDs      DeviceIDs
+	CorrelationIDs []string // sorted
+	ReceivedAt     time.Time
+
+	SessionKeyID    []byte // none with ABP
+	FPort           uint8  // 0: none, or MAC commands
+	FCnt            uint32
+	FRMPayload      []byte // plain
+	Receptions      []Reception
+	Settings        Settings
+	FrameReceivedAt time.Time // when the network server got it
+	Confirmed       bool
+	ConsumedAirtime time.Duration
+	Lost, LostOf    uint32 // frames lost among how many of the last
+	Locations       map[string]session.Location
+	VersionIDs      session.VersionIDs
+}
+
+// Reception is an entry of rx_metadata: one antenna of one gateway.
+type Reception struct {
+	Gateway    *gateway.Gateway
+	Uplink     *radio.Uplink
+	Antenna    *radio.Reception
+	ReceivedAt time.Time
+	ShowTime   bool // the gateway's calendar time may be shown
+}
+
+// Settings say how the frame was sent.
+type Settings struct {
+	Uplink             *radio.Uplink // the first copy
+	DataRateIndex      uint8
+	DeviceChannelIndex uint8
+	ShowTime           bool
+}
+
+// AppendUplink appends the payload of an "up" message.
+func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
+	w := writer{b: append(dst, '{'), zero: e.Zero}
+	w.envelope(&u.DeviceIDs, u.CorrelationIDs, u.ReceivedAt)
+	w.open("uplink_message", '{')
+	if len(u.SessionKeyID) > 0 {
+		w.bytes("session_key_id", u.SessionKeyID)
+	}
+	w.uint("f_port", uint64(u.FPort))
+	w.uint("f_cnt", uint64(u.FCnt))
+	w.bytes("frm_payload", u.FRMPayload)
+	w.open("rx_metadata", '[')
+	for i := range u.Receptions {
+		w.item()
+		w.reception(&u.Receptions[i])
+		w.close('}')
+	}
+	w.close(']')
+	w.open("settings", '{')
+	w.settings(&u.Settings, e.Legacy)
+	w.close('}')
+	w.time("received_at", u.FrameReceivedAt)
+	w.bool("confirmed", u.Confirmed)
+	w.duration("consumed_airtime", u.ConsumedAirtime)
+	if u.LostOf > 0 {
+		w.float("packet_error_rate", float64(float32(u.Lost)/float32(u.LostOf)), 32)
+	}
+	w.locations(u.Locations)
+	w.versionIDs(&u.VersionIDs)
+	w.open("network_ids", '{')
+	w.hex("net_id", e.NetID[:])
+	w.b = append(w.b, "}}}"...)
+	return w.b
+}
+
+// envelope writes what every message begins with.
+func (w *writer) envelope(ids *DeviceIDs, correlation []string, receivedAt time.Time) {
+	w.open("end_device_ids", '{')
+	w.text("device_id", ids.ID.Device)
+	w.open("application_ids", '{')
+	w.text("application_id", ids.ID.Application)
+	w.close('}')
+	if !ids.DevEUI.IsZero() {
+		w.hex("dev_eui", ids.DevEUI[:])
+	}
+	if ids.HasJoinEUI {
+		w.hex("join_eui", ids.JoinEUI[:])
+	}
+	if ids.HasDevAddr {
+		w.hex("dev_addr", ids.DevAddr[:])
+	}
+	w.close('}')
+	w.texts("correlation_ids", correlation)
+	w.time("received_at", receivedAt)
+}
+
+func (w *writer) reception(r *Reception) {
+	up, a := r.Uplink, r.Antenna
+	w.open("gateway_ids", '{')
+	w.text("gateway_id", r.Gateway.ID)
+	w.hex("eui", r.Gateway.EUI[:])
+	w.close('}')
+	w.uint("antenna_index", uint64(a.Antenna))
+	if r.ShowTime {
+		w.time("time", gatewayTime(up))
+	}
+	w.uint("timestamp", uint64(up.Time.Counter()))
+	if a.HasFineTimestamp {
+		w.int64("fine_timestamp", int64(a.FineTimestamp))
+	}
+	if len(a.EncryptedFineTimestamp) > 0 {
+		w.bytes("encrypted_fine_timestamp", a.EncryptedFineTimestamp)
+		w.text("encrypted_fine_timestamp_key_id", a.FineTimestampKey)
+	}
+	w.decibel("rssi", a.RSSI)
+	if a.HasSignalRSSI {
+		w.name("signal_rssi")
+		w.b = a.SignalRSSI.AppendText(w.b)
+	}
+	w.decibel("channel_rssi", a.RSSI)
+	if a.RSSIStandardDeviation != 0 {
+		w.decibel("rssi_standard_deviation", a.RSSIStandardDeviation)
+	}
+	w.decibel("snr", a.SNR)
+	w.int64("frequency_offset", int64(a.FrequencyOffset))
+	if l := r.Gateway.Location; l != nil {
+		w.open("location", '{')
+		w.locationFields(session.Location{
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Source: "SOURCE_REGISTRY",
+		})
+		w.close('}')
+	}
+	if a.NoDownlink {
+		w.text("downlink_path_constraint", "DOWNLINK_PATH_CONSTRAINT_NEVER")
+	} else {
+		w.name("uplink_token")
+		w.b = append(a.Token.AppendText(append(w.b, '"')), '"')
+	}
+	w.uint("channel_index", uint64(a.Channel))
+	if up.GPS > 0 {
+		w.time("gps_time", up.GPS.UTC())
+	}
+	w.time("received_at", r.ReceivedAt)
+}
+
+// gatewayTime is the gateway's word for the end of the frame; GPS wins.
+func gatewayTime(up *radio.Uplink) time.Time {
+	if up.GPS > 0 {
+		return up.GPS.UTC()
+	}
+	return up.GatewayTime
+}
+
+func (w *writer) settings(s *Settings, legacy bool) {
+	up := s.Uplink
+	w.open("data_rate", '{')
+	if up.DataRate.Modulation == radio.FSK {
+		w.open("fsk", '{')
+		w.uint("bit_rate", uint64(up.DataRate.BitRate))
+	} else {
+		w.open("lora", '{')
+		w.uint("bandwidth", uint64(up.DataRate.Bandwidth))
+		w.uint("spreading_factor", uint64(up.DataRate.SpreadingFactor))
+		w.text("coding_rate", up.CodingRate.String())
+	}
+	w.b = append(w.b, "}}"...)
+	if legacy {
+		w.uint("data_rate_index", uint64(s.DataRateIndex))
+		w.text("coding_rate", up.CodingRate.String())
+	}
+	w.int64("frequency", int64(up.Frequency))
+	if legacy {
+		w.uint("gateway_channel_index", uint64(up.Receptions[0].Channel))
+		w.uint("device_channel_index", uint64(s.DeviceChannelIndex))
+	}
+	w.uint("timestamp", uint64(up.Time.Counter()))
+	if s.ShowTime {
+		w.time("time", gatewayTime(up))
+	}
+}
+
+// locationFields writes the inside of a location.
+func (w *writer) locationFields(l session.Location) {
+	w.float("latitude", l.Latitude, 64)
+	w.float("longitude", l.Longitude, 64)
+	w.int("altitude", int64(l.Altitude))
+	if l.Accuracy != 0 {
+		w.int("accuracy", int64(l.Accuracy))
+	}
+	w.text("source", l.Source)
+}
+
+func (w *writer) locations(ls map[string]session.Location) {
+	if len(ls) == 0 {
+		return
+	}
+	w.open("locations", '{')
+	for i, name := range slices.Sorted(maps.Keys(ls)) {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = append(appendString(w.b, name), ":{"...)
+		w.locationFields(ls[name])
+		w.close('}')
+	}
+	w.close('}')
+}
+
+func (w *writer) versionIDs(v *session.VersionIDs) {
+	if *v == (session.VersionIDs{}) {
+		return
+	}
+	w.open("version_ids", '{')
+	w.text("brand_id", v.Brand)
+	w.text("model_id", v.Model)
+	w.text("hardware_version", v.Hardware)
+	w.text("firmware_version", v.Firmware)
+	w.text("band_id", v.Band)
+	w.close('}')
+}
