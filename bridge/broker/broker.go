@@ -1,0 +1,330 @@
+// Package broker is the MQTT broker that applications log in to. It takes
+// their subscriptions, which never leave their own application, and their
+// publishes, which go to no other client.
+//
+// It rests on mochi-mqtt for the protocol: packets, sessions, subscribing,
+// acknowledging what comes in. What goes out is delivered by this package
+// itself (session.go): the library's own way holds up every publisher while
+// one subscriber does not read, has no bound in bytes, and loses its flow
+// control once a window is full. Its faults are kept away in listener.go and
+// hook.go; faults_test.go shows each.
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/v3"
+)
+
+// Limits bound what clients can make the broker hold. Zero takes the default.
+type Limits struct {
+	Clients          int           // connected at a time; default 100
+	Unauthenticated  int           // connections that have not logged in; default 32
+	PerAddress       int           // of these from one address; default 8
+	ConnectTimeout   time.Duration // until CONNECT has come; default 10 s
+	PacketSize       int           // bytes; default 64 KiB
+	Inflight         int           // messages on their way to one client; default 64
+	ReceiveMaximum   int           // messages on their way from one client; default 32
+	WritesPending    int           // messages that wait for one client; default 1024
+	WriteDeadline    time.Duration // for one write to a client; default 500 ms
+	Subscriptions    int           // of one client; default 64
+	OfflineMessages  int           // kept for one client that is away; default 1000
+	OfflineBytes     int           // kept for one client that is away; default 256 KiB
+	OfflineTotal     int           // kept for all of them, bytes; default 4 MiB
+	SessionExpiry    time.Duration // how long a session is kept; default 24 h
+	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
+	outboxSize       int           // messages between the core and the broker
+	clientIDLength   int           // bytes
+	sendBuffer       int           // bytes of the kernel's, for each client
+	inboundQoS2Limit int           // unfinished QoS 2 publishes of an MQTT 3 client
+}
+
+// DefaultLimits are the limits for a gateway with 64 MB of memory.
+func DefaultLimits() Limits {
+	return Limits{
+		Clients: 100, Unauthenticated: 32, PerAddress: 8, ConnectTimeout: 10 * time.Second,
+		PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: 500 * time.Millisecond,
+		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, SessionExpiry: 24 * time.Hour,
+		PushTimeout: 2 * time.Second, outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
+	}
+}
+
+// withDefaults fills in what is zero.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	for _, f := range []struct{ v, d *int }{
+		{&l.Clients, &d.Clients}, {&l.Unauthenticated, &d.Unauthenticated}, {&l.PerAddress, &d.PerAddress}, {&l.PacketSize, &d.PacketSize},
+		{&l.Inflight, &d.Inflight}, {&l.ReceiveMaximum, &d.ReceiveMaximum}, {&l.WritesPending, &d.WritesPending}, {&l.Subscriptions, &d.Subscriptions},
+		{&l.OfflineMessages, &d.OfflineMessages}, {&l.OfflineBytes, &d.OfflineBytes}, {&l.OfflineTotal, &d.OfflineTotal},
+		{&l.outboxSize, &d.outboxSize}, {&l.clientIDLength, &d.clientIDLength}, {&l.sendBuffer, &d.sendBuffer}, {&l.inboundQoS2Limit, &d.inboundQoS2Limit},
+	} {
+		if *f.v == 0 {
+			*f.v = *f.d
+		}
+	}
+	for _, f := range []struct{ v, d *time.Duration }{
+		{&l.ConnectTimeout, &d.ConnectTimeout}, {&l.WriteDeadline, &d.WriteDeadline}, {&l.SessionExpiry, &d.SessionExpiry}, {&l.PushTimeout, &d.PushTimeout},
+	} {
+		if *f.v == 0 {
+			*f.v = *f.d
+		}
+	}
+	return l
+}
+
+// Push is a client's publish to down/push or down/replace.
+type Push struct {
+	Login   access.Login
+	Device  string // as the topic names it; may be no id at all
+	Replace bool
+	Payload []byte
+}
+
+// Options configures a Broker.
+type Options struct {
+	Listen []string // TCP addresses
+	Keys   *access.Registry
+	Limits Limits
+	Logger *slog.Logger // default slog.Default()
+
+	// Calendar tells the time for the expiry of keys, and the zero time where
+	// it is not known. Default: not known.
+	Calendar func() time.Time
+
+	// Push takes what clients with the right to it push. Until it returns the
+	// client has no PUBACK and waits; an error closes the client's connection.
+	// nil: pushes are acknowledged and have no effect.
+	Push func(ctx context.Context, p Push) error
+}
+
+// Stats counts what happened since the start.
+type Stats struct {
+	Published     uint64 // messages taken from the core
+	Delivered     uint64 // messages written to clients
+	OutboxDropped uint64 // messages that found the outbox full: the oldest went
+	ClientDropped uint64 // messages that found a client's queue full: the oldest went
+	Refused       uint64 // connections beyond a limit
+	BadLogins     uint64
+	Panics        uint64 // faults on what a client has sent; its connection was closed
+	Clients       int    // connected now
+	Sessions      int    // kept now, connected or not
+}
+
+// Broker is an MQTT broker.
+type Broker struct {
+	opts    Options
+	limits  Limits
+	log     *slog.Logger
+	server  *mqtt.Server
+	hook    *hook
+	gate    *gate
+	outbox  outbox
+	backoff access.Backoff
+
+	// life is held while sessions begin and end; mu guards the maps, and is
+	// taken inside of life, never around a call of the library.
+	life     sync.Mutex
+	mu       sync.RWMutex
+	sessions map[string]*session
+	byApp    map[string]map[*session]struct{}
+
+	offlineBytes atomic.Int64
+	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
+	wg           sync.WaitGroup // the clients' writers
+	stop         chan struct{}  // closed when the broker stops
+
+	delivered, clientDropped, badLogins, panics atomic.Uint64
+}
+
+// New opens the listeners. Run does the work.
+func New(o Options) (*Broker, error) {
+	if o.Keys == nil {
+		return nil, errors.New("mqtt: no keys")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Calendar == nil {
+		o.Calendar = func() time.Time { return time.Time{} }
+	}
+	l := o.Limits.withDefaults()
+	b := &Broker{
+		opts: o, limits: l, log: o.Logger,
+		gate:     newGate(l),
+		sessions: map[string]*session{}, byApp: map[string]map[*session]struct{}{}, shares: map[string]int{},
+		stop: make(chan struct{}),
+	}
+	b.outbox.init(l.outboxSize)
+	b.server = mqtt.New(&mqtt.Options{
+		// Its log lines hold whole packets, passwords among them.
+		Logger: slog.New(slog.DiscardHandler),
+		// Each refresh stops the world to read the memory's statistics.
+		SysTopicResendInterval: int64(math.MaxInt32),
+		Capabilities:           capabilities(l),
+	})
+	b.hook = &hook{b: b}
+	if err := b.server.AddHook(b.hook, nil); err != nil {
+		return nil, fmt.Errorf("mqtt: %w", err)
+	}
+	for i, addr := range o.Listen {
+		nl, err := net.Listen("tcp", addr)
+		if err != nil {
+			b.closeListeners()
+			return nil, fmt.Errorf("mqtt: %w", err)
+		}
+		li := &listener{id: fmt.Sprintf("tcp%d", i), b: b, listener: nl}
+		if err := b.server.AddListener(li); err != nil {
+			_ = nl.Close()
+			b.closeListeners()
+			return nil, fmt.Errorf("mqtt: %w", err)
+		}
+		b.gate.listeners = append(b.gate.listeners, li)
+	}
+	return b, nil
+}
+
+// capabilities turn off what the library bounds badly; see session.go for what
+// does it instead. Expiry by the calendar is off: a gateway boots in 1970, and
+// when its clock is set every message and session would be 56 years old.
+func capabilities(l Limits) *mqtt.Capabilities {
+	c := mqtt.NewDefaultServerCapabilities()
+	c.MaximumClients = int64(l.Clients)
+	c.MaximumPacketSize = uint32(l.PacketSize)
+	c.MaximumClientWritesPending = 1
+	c.MaximumInflight = math.MaxUint16
+	c.ReceiveMaximum = uint16(l.ReceiveMaximum)
+	c.TopicAliasMaximum = 0
+	c.MaximumMessageExpiryInterval = 0
+	c.MaximumSessionExpiryInterval = math.MaxUint32
+	c.Compatibilities.NoInheritedPropertiesOnAck = true
+	return c
+}
+
+func (b *Broker) closeListeners() {
+	for _, l := range b.gate.listeners {
+		_ = l.listener.Close()
+	}
+}
+
+// Addrs returns the addresses that the broker listens on.
+func (b *Broker) Addrs() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, l := range b.gate.listeners {
+		out = append(out, l.listener.Addr().(*net.TCPAddr).AddrPort())
+	}
+	return out
+}
+
+// Stats returns the counts so far.
+func (b *Broker) Stats() Stats {
+	b.mu.RLock()
+	sessions := len(b.sessions)
+	b.mu.RUnlock()
+	published, dropped := b.outbox.counts()
+	refused, clients := b.gate.counts()
+	return Stats{
+		Published: published, OutboxDropped: dropped, Delivered: b.delivered.Load(), ClientDropped: b.clientDropped.Load(),
+		Refused: refused, BadLogins: b.badLogins.Load(), Panics: b.panics.Load(), Clients: clients, Sessions: sessions,
+	}
+}
+
+// Publish hands a message to its subscribers. It never blocks: when the outbox
+// is full the oldest message in it goes, and is counted.
+func (b *Broker) Publish(m v3.Message) { b.outbox.put(m) }
+
+// janitorEvery is how often sessions that nobody has come back to are looked for.
+const janitorEvery = 10 * time.Second
+
+// Run serves until ctx ends, then closes every connection. It waits for what
+// it started.
+func (b *Broker) Run(ctx context.Context) error {
+	if err := b.server.Serve(); err != nil {
+		return fmt.Errorf("mqtt: %w", err)
+	}
+	for _, a := range b.Addrs() {
+		b.log.Info("listening for MQTT clients", "address", a.String())
+	}
+	defer b.close()
+	janitor := time.NewTicker(janitorEvery)
+	defer janitor.Stop()
+	for {
+		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
+			b.dispatch(m)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.outbox.wake:
+		case <-janitor.C:
+			b.expire(time.Now())
+		}
+	}
+}
+
+func (b *Broker) close() {
+	close(b.stop)
+	_ = b.server.Close() // which must not be called twice
+	b.wg.Wait()
+}
+
+// outbox is a bounded queue between the core and the broker.
+type outbox struct {
+	wake chan struct{}
+
+	mu                 sync.Mutex
+	ring               []*v3.Message
+	first, n           int
+	published, dropped uint64
+}
+
+func (o *outbox) init(size int) {
+	o.ring, o.wake = make([]*v3.Message, size), make(chan struct{}, 1)
+}
+
+func (o *outbox) put(m v3.Message) {
+	o.mu.Lock()
+	o.published++
+	if o.n == len(o.ring) {
+		o.first = (o.first + 1) % len(o.ring)
+		o.n--
+		o.dropped++
+	}
+	o.ring[(o.first+o.n)%len(o.ring)] = &m
+	o.n++
+	o.mu.Unlock()
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *outbox) take() (*v3.Message, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.n == 0 {
+		return nil, false
+	}
+	m := o.ring[o.first]
+	o.ring[o.first] = nil
+	o.first = (o.first + 1) % len(o.ring)
+	o.n--
+	return m, true
+}
+
+func (o *outbox) counts() (published, dropped uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.published, o.dropped
+}

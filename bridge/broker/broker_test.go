@@ -1,0 +1,758 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/v3"
+)
+
+func TestLogin(t *testing.T) {
+	s := start(t, Limits{})
+	tests := []struct {
+		name, user, password string
+		want                 byte
+	}{
+		{"plain", "app1", s.key1, 0},
+		{"tenant", "app1@ttn", s.key1, 0},
+		{"wrong password", "app1", "wrong", 5},
+		{"no password", "app1", "", 5},
+		{"nobody", "", "", 5},
+		{"foreign application", "app2", s.key1, 5},
+		{"foreign tenant", "app1@tti", s.key1, 5},
+		{"unknown application", "app3", s.key1, 5},
+		{"key as user", s.key1, "", 5},
+	}
+	for _, version := range []byte{3, 4, 5} {
+		for _, tt := range tests {
+			t.Run(fmt.Sprintf("%s, level %d", tt.name, version), func(t *testing.T) {
+				s.backoff = access.Backoff{} // these are many wrong ones
+				r := dialRaw(t, s.addr)
+				r.version = version
+				pk := connectPacket("", tt.user, tt.password)
+				if version == 3 {
+					pk.Connect.ProtocolName = []byte("MQIsdp")
+				}
+				r.send(pk)
+				ack := r.want(packets.Connack)
+				want := tt.want
+				if version == 5 && want == 5 {
+					want = packets.ErrBadUsernameOrPassword.Code
+				}
+				if ack.ReasonCode != want || ack.SessionPresent {
+					t.Fatalf("CONNACK %d, session present %v; want %d", ack.ReasonCode, ack.SessionPresent, want)
+				}
+				if want != 0 {
+					if err := r.closed(time.Second); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	if n := s.Stats().BadLogins; n != 21 {
+		t.Errorf("%d bad logins counted, want 21", n)
+	}
+	if log := s.logged.String(); strings.Contains(log, s.key1) || strings.Contains(log, "NNSXS") && !strings.Contains(log, "user=NNSXS") {
+		t.Errorf("a key stands in the log:\n%s", log)
+	}
+}
+
+func TestProtocolLevels(t *testing.T) {
+	s := start(t, Limits{})
+	for _, level := range []byte{0, 1, 2, 6, 0x83} {
+		r := dialRaw(t, s.addr)
+		r.bytes(0x10, 14, 0, 4, 'M', 'Q', 'T', 'T', level, 2, 0, 60, 0, 2, 'i', 'd')
+		if ack := r.want(packets.Connack); ack.ReasonCode != 1 {
+			t.Errorf("level %d: CONNACK %d, want 1", level, ack.ReasonCode)
+		}
+		if err := r.closed(time.Second); err != nil {
+			t.Errorf("level %d: %v", level, err)
+		}
+	}
+	for name, first := range map[string][]byte{
+		"PINGREQ": {0xc0, 0}, "SUBSCRIBE": {0x82, 6, 0, 1, 0, 1, 'a', 0}, "HTTP": []byte("GET / HTTP/1.1\r\n\r\n"), "TLS": {0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3},
+		"packet type 0": {0, 0}, "endless length": {0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+	} {
+		r := dialRaw(t, s.addr)
+		r.bytes(first...)
+		if err := r.closed(2 * time.Second); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r := s.login("twice")
+	r.send(connectPacket("twice", "app1", s.key1))
+	if err := r.closed(time.Second); err != nil {
+		t.Errorf("second CONNECT: %v", err)
+	}
+}
+
+func TestSubscriptions(t *testing.T) {
+	s := start(t, Limits{})
+	granted := map[string]byte{ // requested QoS
+		"#": 0, "v3/#": 1, "v3/+/devices/+/up": 2, "v3/app1/#": 0, "v3/app1/devices/+/+": 1, "v3/app1/devices/dev1/#": 2, upTopic: 0, "$share/g/#": 1,
+	}
+	for filter, qos := range granted {
+		r := s.login("")
+		r.subscribe(qos, filter)
+		s.up("x")
+		pk := r.gets(upTopic, "x", qos)
+		switch qos {
+		case 1:
+			r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: pk.PacketID})
+		case 2:
+			r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: pk.PacketID})
+			if rel := r.want(packets.Pubrel); rel.PacketID != pk.PacketID {
+				t.Errorf("PUBREL of %d, want %d", rel.PacketID, pk.PacketID)
+			}
+			r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubcomp}, PacketID: pk.PacketID})
+		}
+		r.silent(filter)
+		r.Close()
+	}
+	r := s.login("")
+	r.send(subscribePacket(7, 1, "+/#", "v3/app2/#", "v3/app1/devices/+/join", "$SYS/#", "v3", "/v3/app1/#", "v3/app1@ttn/#", "foo"))
+	ack := r.want(packets.Suback)
+	if got := fmt.Sprintf("%x", ack.ReasonCodes); ack.PacketID != 7 || got != "8080018080808080" {
+		t.Errorf("SUBACK %s", got)
+	}
+	s.up("not a join")
+	s.Publish(v3.Message{Application: "app2", Device: "dev1", Suffix: v3.Join, Payload: []byte("foreign")})
+	s.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Join, Payload: []byte("own")})
+	r.gets("v3/app1/devices/dev1/join", "own", 1)
+	for _, bad := range []string{"a/b#", "v3/#/up", "v3/app1+/x", ""} {
+		r := s.login("")
+		r.send(subscribePacket(1, 0, bad))
+		if err := r.closed(time.Second); err != nil {
+			t.Errorf("filter %q: %v", bad, err)
+		}
+	}
+}
+
+func TestUnsubscribe(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.login("")
+	for _, filters := range [][2]string{{"#", "#"}, {"#", "v3/#"}, {"#", "v3/app1/#"}, {"v3/+/devices/+/up", "v3/app1/devices/+/up"}, {"$share/g/#", "$share/g/v3/+/#"}} {
+		r.subscribe(0, filters[0])
+		s.up("one")
+		r.gets(upTopic, "one", 0)
+		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 3, Filters: packets.Subscriptions{{Filter: filters[1]}}})
+		r.want(packets.Unsuback)
+		s.up("two")
+		r.silent("after unsubscribing from " + filters[1])
+	}
+	r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 4, Filters: packets.Subscriptions{{Filter: "v3/app2/#"}}})
+	r.want(packets.Unsuback)
+}
+
+func TestTenantForm(t *testing.T) {
+	s := start(t, Limits{})
+	plain, tenant := s.loginAs(4, "", "app1", s.key1), s.loginAs(4, "", "app1@ttn", s.key1)
+	plain.subscribe(0, "#")
+	tenant.subscribe(0, "v3/app1@ttn/devices/+/up")
+	s.up("x")
+	plain.gets(upTopic, "x", 0)
+	tenant.gets("v3/app1@ttn/devices/dev1/up", "x", 0)
+	tenant.send(publishPacket(1, 1, "v3/app1@ttn/devices/dev1/down/push", "a"))
+	tenant.want(packets.Puback)
+	tenant.send(publishPacket(2, 1, "v3/app1/devices/dev1/down/replace", "b"))
+	tenant.want(packets.Puback)
+	plain.send(publishPacket(1, 1, "v3/app1@ttn/devices/dev1/down/push", "c"))
+	plain.want(packets.Puback)
+	a, b := <-s.pushes, <-s.pushes
+	if a.Device != "dev1" || a.Replace || string(a.Payload) != "a" || a.Login.Application != "app1" || !b.Replace || len(s.pushes) != 0 {
+		t.Errorf("pushes %+v %+v and %d more", a, b, len(s.pushes))
+	}
+}
+
+func TestOverlappingSubscriptions(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.loginAs(5, "", "app1", s.key1)
+	pk := subscribePacket(1, 0, "#", upTopic)
+	pk.Properties.SubscriptionIdentifier = []int{7}
+	r.send(pk)
+	r.want(packets.Suback)
+	pk = subscribePacket(2, 1, "v3/+/devices/+/up")
+	pk.Properties.SubscriptionIdentifier = []int{8}
+	r.send(pk)
+	r.want(packets.Suback)
+	s.up("x")
+	got := r.gets(upTopic, "x", 1)
+	if ids := fmt.Sprint(got.Properties.SubscriptionIdentifier); ids != "[7 8 7]" && ids != "[7 7 8]" && ids != "[8 7 7]" {
+		t.Errorf("subscription identifiers %s", ids)
+	}
+	r.silent("a second copy")
+}
+
+func TestRights(t *testing.T) {
+	s := start(t, Limits{})
+	reader, writer := s.loginAs(4, "", "app1", s.readOnly), s.loginAs(4, "", "app1", s.writeOnly)
+	reader.subscribe(0, "#")
+	writer.subscribe(0, "#") // granted, as with The Things Stack, but it never gets anything
+	s.up("x")
+	reader.gets(upTopic, "x", 0)
+	writer.silent("without the right to read")
+	reader.send(publishPacket(1, 1, "v3/app1/devices/dev1/down/push", "no"))
+	reader.want(packets.Puback)
+	writer.send(publishPacket(1, 1, "v3/app1/devices/dev1/down/push", "yes"))
+	writer.want(packets.Puback)
+	if p := <-s.pushes; string(p.Payload) != "yes" || len(s.pushes) != 0 {
+		t.Errorf("push %+v and %d more", p, len(s.pushes))
+	}
+}
+
+// What clients publish is acknowledged and goes to no subscriber.
+func TestClientPublishes(t *testing.T) {
+	s := start(t, Limits{})
+	all := s.login("all").subscribe(2, "#")
+	for _, version := range []byte{4, 5} {
+		r := s.loginAs(version, "", "app1", s.key1).subscribe(0, "#")
+		for i, topic := range []string{upTopic, "v3/app1/devices/dev1/down/push", "v3/app2/devices/dev1/down/push", "foo", "$SYS/x", "$share/x", "$x", "v3/app1/devices/dev1/down/push/x"} {
+			id := uint16(i + 1)
+			r.send(publishPacket(0, 0, topic, "0"))
+			r.send(publishPacket(id, 1, topic, "1"))
+			if ack := r.want(packets.Puback); ack.PacketID != id || ack.ReasonCode != 0 {
+				t.Errorf("%s: PUBACK %d 0x%x", topic, ack.PacketID, ack.ReasonCode)
+			}
+			pk := publishPacket(id, 2, topic, "2")
+			pk.FixedHeader.Retain = true
+			r.send(pk)
+			r.want(packets.Pubrec)
+			r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id})
+			if ack := r.want(packets.Pubcomp); ack.PacketID != id {
+				t.Errorf("%s: PUBCOMP %d", topic, ack.PacketID)
+			}
+		}
+		r.silent("own publishes")
+		r.send(publishPacket(99, 1, "v3/app1/devices/+/down/push", "x"))
+		if err := r.closed(time.Second); err != nil {
+			t.Errorf("publish to a wildcard: %v", err)
+		}
+	}
+	all.silent("others' publishes")
+	late := s.login("late").subscribe(0, "#")
+	late.silent("a retained message")
+	if n := len(s.pushes); n != 6 {
+		t.Errorf("%d pushes, want 6", n)
+	}
+}
+
+// A push that cannot be stored has no PUBACK; the client is cut off.
+func TestPushFails(t *testing.T) {
+	s := start(t, Limits{PushTimeout: 200 * time.Millisecond})
+	s.pushAnswer.Store(&pushAnswer{err: errors.New("disk full")})
+	r := s.login("a")
+	other := s.login("b").subscribe(0, "#")
+	r.send(publishPacket(1, 1, "v3/app1/devices/dev1/down/push", "x"))
+	if err := r.closed(time.Second); err != nil {
+		t.Error(err)
+	}
+	s.pushAnswer.Store(&pushAnswer{after: time.Hour})
+	r = s.login("a")
+	r.send(publishPacket(1, 1, "v3/app1/devices/dev1/down/push", "x"))
+	s.up("meanwhile")
+	other.gets(upTopic, "meanwhile", 0)
+	if err := r.closed(time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestClientIDs(t *testing.T) {
+	s := start(t, Limits{})
+	one := s.loginAs(4, "same", "app1", s.key1).subscribe(0, "#")
+	other := s.loginAs(4, "same", "app2", s.key2).subscribe(0, "#")
+	s.up("x")
+	one.gets(upTopic, "x", 0)
+	other.silent("another application's message")
+	two := s.loginAs(4, "same", "app1", s.key1).subscribe(0, "#")
+	// MQTT 3 clients are not sent a DISCONNECT, which they do not know.
+	if pk, err := one.receive(time.Second); err == nil {
+		t.Errorf("the first client gets %s", packets.PacketNames[pk.FixedHeader.Type])
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the first client is still connected")
+	}
+	s.up("y")
+	two.gets(upTopic, "y", 0)
+	five := s.loginAs(5, "same", "app1", s.key1)
+	s.loginAs(5, "same", "app1", s.key1)
+	if pk := five.want(packets.Disconnect); pk.ReasonCode != packets.ErrSessionTakenOver.Code {
+		t.Errorf("DISCONNECT 0x%x", pk.ReasonCode)
+	}
+	for range 3 { // an empty id is nobody's
+		s.login("")
+	}
+	r := dialRaw(t, s.addr)
+	pk := connectPacket("", "app1", s.key1)
+	pk.Connect.Clean = false
+	r.send(pk)
+	if ack := r.want(packets.Connack); ack.ReasonCode != 0 || ack.SessionPresent {
+		t.Errorf("empty id, clean session 0: CONNACK %d", ack.ReasonCode)
+	}
+	for version, want := range map[byte]byte{4: 2, 5: packets.ErrClientIdentifierNotValid.Code} {
+		r := dialRaw(t, s.addr)
+		r.version = version
+		r.send(connectPacket(strings.Repeat("x", 257), "app1", s.key1))
+		if ack := r.want(packets.Connack); ack.ReasonCode != want {
+			t.Errorf("an id of 257 bytes: CONNACK 0x%x, want 0x%x", ack.ReasonCode, want)
+		}
+	}
+}
+
+// resume connects with a session that is kept.
+func (s *bench) resume(id string, present bool) *raw {
+	s.Helper()
+	r := dialRaw(s.T, s.addr)
+	pk := connectPacket(id, "app1", s.key1)
+	pk.Connect.Clean = false
+	r.send(pk)
+	if ack := r.want(packets.Connack); ack.ReasonCode != 0 || ack.SessionPresent != present {
+		s.Fatalf("CONNACK %d, session present %v; want %v", ack.ReasonCode, ack.SessionPresent, present)
+	}
+	return r
+}
+
+func (s *bench) away(r *raw) {
+	r.Close()
+	n := s.gate
+	s.eventually("the client is gone", func() bool { _, clients := n.counts(); return clients == 0 })
+	s.eventually("the session is free", func() bool { away, all := s.abandoned(); return len(away) == all })
+}
+
+func ackFor(pk packets.Packet) packets.Packet {
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, PacketID: pk.PacketID}
+}
+
+func TestPersistentSession(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.resume("keeper", false).subscribe(1, "#")
+	s.up("0")
+	first := r.gets(upTopic, "0", 1) // not acknowledged
+	s.away(r)
+	for i := 1; i <= 200; i++ { // more than the window
+		s.up(fmt.Sprint(i))
+	}
+	s.eventually("queued", func() bool { n, _ := s.waiting("app1/keeper"); return n == 200 })
+	r = s.resume("keeper", true)
+	again := r.gets(upTopic, "0", 1)
+	if !again.FixedHeader.Dup || again.PacketID != first.PacketID {
+		t.Errorf("the first message comes back with DUP %v and id %d, want id %d", again.FixedHeader.Dup, again.PacketID, first.PacketID)
+	}
+	r.send(ackFor(again))
+	for i := 1; i <= 200; i++ {
+		pk := r.gets(upTopic, fmt.Sprint(i), 1)
+		if pk.FixedHeader.Dup {
+			t.Errorf("message %d is marked as sent before", i)
+		}
+		r.send(ackFor(pk))
+	}
+	r.silent("more than there was")
+	if n := s.offlineBytes.Load(); n != 0 {
+		t.Errorf("%d bytes still count as kept for clients that are away", n)
+	}
+	// A clean session ends it.
+	s.away(r)
+	s.up("lost")
+	clean := s.login("keeper")
+	clean.silent("a message of the session that was given up")
+	s.away(clean)
+	s.resume("keeper", false).silent("a subscription of the session that was given up")
+}
+
+// QoS 0 is not kept for clients that are away.
+func TestOfflineQoS0(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.resume("keeper", false).subscribe(0, "#")
+	s.away(r)
+	s.up("gone")
+	r = s.resume("keeper", true)
+	s.up("here")
+	r.gets(upTopic, "here", 0)
+}
+
+func TestOfflineLimits(t *testing.T) {
+	s := start(t, Limits{OfflineMessages: 10, OfflineBytes: 5000, OfflineTotal: 6000})
+	a := s.resume("a", false).subscribe(1, "#")
+	s.away(a)
+	for i := range 30 {
+		s.up(fmt.Sprint(i))
+	}
+	s.eventually("bounded in number", func() bool { return s.Stats().ClientDropped == 20 })
+	a = s.resume("a", true)
+	for i := 20; i < 30; i++ {
+		a.send(ackFor(a.gets(upTopic, fmt.Sprint(i), 1)))
+	}
+	s.away(a)
+	for range 9 {
+		s.up(strings.Repeat("x", 900))
+	}
+	s.eventually("bounded in bytes", func() bool { return s.Stats().ClientDropped == 25 && s.offlineBytes.Load() == 4016 })
+	s.up(strings.Repeat("y", 10_000)) // can never be kept
+	s.eventually("it alone is dropped", func() bool { return s.Stats().ClientDropped == 26 && s.offlineBytes.Load() == 4016 })
+	b := s.resume("b", false).subscribe(1, "#")
+	b.Close()
+	s.eventually("b is away", func() bool { away, all := s.abandoned(); return len(away) == all })
+	for range 20 {
+		s.up(strings.Repeat("x", 900))
+		if n := s.offlineBytes.Load(); n > 6000 {
+			t.Fatalf("%d bytes kept, at most 6000", n)
+		}
+	}
+	s.eventually("dropped for both", func() bool { return s.Stats().ClientDropped == 26+20+19 })
+}
+
+func TestSessionExpiry(t *testing.T) {
+	s := start(t, Limits{SessionExpiry: time.Hour})
+	r := s.resume("keeper", false).subscribe(1, "#")
+	s.away(r)
+	s.expire(time.Now().Add(59 * time.Minute))
+	if s.Stats().Sessions != 1 {
+		t.Fatal("a session ends too early")
+	}
+	s.up("x")
+	s.eventually("queued", func() bool { return s.offlineBytes.Load() > 0 })
+	s.expire(time.Now().Add(61 * time.Minute))
+	if st := s.Stats(); st.Sessions != 0 || s.offlineBytes.Load() != 0 || s.server.Clients.Len() != 0 {
+		t.Errorf("after an hour: %d sessions, %d bytes, %d clients of the library", st.Sessions, s.offlineBytes.Load(), s.server.Clients.Len())
+	}
+	s.resume("keeper", false)
+
+	// MQTT 5 clients say how long.
+	five := dialRaw(t, s.addr)
+	five.version = 5
+	pk := connectPacket("five", "app1", s.key1)
+	pk.Connect.Clean = false
+	pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 7200, true
+	five.send(pk)
+	ack := five.want(packets.Connack)
+	if !ack.Properties.SessionExpiryIntervalFlag || ack.Properties.SessionExpiryInterval != 3600 || ack.Properties.MaximumPacketSize != 64<<10 || ack.Properties.ReceiveMaximum != 32 {
+		t.Errorf("CONNACK properties %+v", ack.Properties)
+	}
+	five.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, Properties: packets.Properties{SessionExpiryInterval: 60, SessionExpiryIntervalFlag: true}})
+	s.eventually("five is away", func() bool { away, _ := s.abandoned(); return len(away) == 1 })
+	s.expire(time.Now().Add(30 * time.Second))
+	if s.session("app1/five") == nil {
+		t.Error("the session of five ends too early")
+	}
+	s.expire(time.Now().Add(61 * time.Second))
+	if s.session("app1/five") != nil {
+		t.Error("the session of five does not end")
+	}
+}
+
+func TestTooManySessions(t *testing.T) {
+	s := start(t, Limits{Clients: 3})
+	for i := range 10 {
+		s.away(s.resume(fmt.Sprint("client", i), false))
+	}
+	if n := s.Stats().Sessions; n != 6 {
+		t.Errorf("%d sessions, want twice the clients", n)
+	}
+	s.away(s.resume("client9", true))
+	s.away(s.resume("client3", false))
+	if n := s.server.Clients.Len(); n != 6 {
+		t.Errorf("the library keeps %d", n)
+	}
+}
+
+func TestSharedSubscriptions(t *testing.T) {
+	s := start(t, Limits{})
+	var group []*raw
+	for i := range 3 {
+		group = append(group, s.login(fmt.Sprint("g", i)).subscribe(1, "$share/g/#"))
+	}
+	alone := s.login("alone").subscribe(0, "$share/h/v3/+/devices/+/up")
+	for i := range 9 {
+		s.up(fmt.Sprint(i))
+		alone.gets(upTopic, fmt.Sprint(i), 0)
+	}
+	for i, r := range group {
+		for range 3 {
+			pk := r.want(packets.Publish)
+			r.send(ackFor(pk))
+		}
+		r.silent(fmt.Sprint("member ", i))
+	}
+}
+
+func TestLimitsOfConnections(t *testing.T) {
+	s := start(t, Limits{Clients: 3, Unauthenticated: 6, PerAddress: 4, ConnectTimeout: 300 * time.Millisecond})
+	var idle []*raw
+	for range 4 {
+		idle = append(idle, dialRaw(t, s.addr))
+	}
+	s.eventually("four wait", func() bool { s.gate.mu.Lock(); defer s.gate.mu.Unlock(); return s.gate.waits == 4 })
+	if err := dialRaw(t, s.addr).closed(time.Second); err != nil {
+		t.Errorf("fifth connection of one address: %v", err)
+	}
+	for _, r := range idle {
+		if err := r.closed(2 * time.Second); err != nil {
+			t.Errorf("silent client: %v", err)
+		}
+	}
+	s.eventually("places are free again", func() bool {
+		s.gate.mu.Lock()
+		defer s.gate.mu.Unlock()
+		return s.gate.waits == 0 && len(s.gate.waiting) == 0
+	})
+	for i := range 3 {
+		s.login(fmt.Sprint("c", i))
+	}
+	for version, want := range map[byte]byte{4: 3, 5: packets.ErrServerBusy.Code} {
+		r := dialRaw(t, s.addr)
+		r.version = version
+		r.send(connectPacket("one-too-many", "app1", s.key1))
+		if ack := r.want(packets.Connack); ack.ReasonCode != want {
+			t.Errorf("fourth client: CONNACK 0x%x, want 0x%x", ack.ReasonCode, want)
+		}
+	}
+	if s.Stats().Refused != 1 {
+		t.Errorf("%d refused, want 1", s.Stats().Refused)
+	}
+}
+
+func TestLimitOfSubscriptions(t *testing.T) {
+	s := start(t, Limits{Subscriptions: 4})
+	r := s.login("")
+	r.send(subscribePacket(1, 0, "#", "v3/#", "v3/app1/devices/a/up", "v3/app1/devices/b/up", "v3/app1/devices/c/up", "v3/app1/devices/d/up", "v3/app1/devices/a/up"))
+	if got := fmt.Sprintf("%x", r.want(packets.Suback).ReasonCodes); got != "00000000008000" {
+		t.Errorf("SUBACK %s", got) // "#" and "v3/#" are one
+	}
+}
+
+func TestLargePacket(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.login("")
+	r.send(publishPacket(1, 1, "x", strings.Repeat("x", 60_000)))
+	r.want(packets.Puback)
+	r.send(publishPacket(2, 1, "x", strings.Repeat("x", 70_000)))
+	if err := r.closed(time.Second); err != nil {
+		t.Error(err)
+	}
+	// A client that takes only small packets misses the large ones.
+	small := dialRaw(t, s.addr)
+	small.version = 5
+	pk := connectPacket("small", "app1", s.key1)
+	pk.Properties.MaximumPacketSize = 100
+	small.send(pk)
+	small.want(packets.Connack)
+	small.subscribe(1, "#")
+	for range 100 {
+		s.up(strings.Repeat("x", 200))
+	}
+	s.up("y")
+	small.gets(upTopic, "y", 1)
+}
+
+// MQTT 5 clients say how many messages may be on their way; the broker goes on
+// as they are acknowledged.
+func TestReceiveMaximum(t *testing.T) {
+	s := start(t, Limits{})
+	r := dialRaw(t, s.addr)
+	r.version = 5
+	pk := connectPacket("five", "app1", s.key1)
+	pk.Properties.ReceiveMaximum = 3
+	r.send(pk)
+	r.want(packets.Connack)
+	r.subscribe(2, "#")
+	for i := range 50 {
+		s.up(fmt.Sprint(i))
+	}
+	var open []packets.Packet
+	for i := range 3 {
+		open = append(open, r.gets(upTopic, fmt.Sprint(i), 2))
+	}
+	r.silent("a fourth message")
+	for i := 3; i < 53; i++ {
+		id := open[0].PacketID
+		open = open[1:]
+		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: id})
+		r.want(packets.Pubrel)
+		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubcomp}, PacketID: id})
+		if i < 50 {
+			open = append(open, r.gets(upTopic, fmt.Sprint(i), 2))
+		}
+	}
+	r.silent("more than there was")
+	r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: 999})
+	if rel := r.want(packets.Pubrel); rel.ReasonCode != packets.ErrPacketIdentifierNotFound.Code {
+		t.Errorf("PUBREC of nothing: PUBREL 0x%x", rel.ReasonCode)
+	}
+}
+
+// A client's own packet ids and the broker's are apart.
+func TestPacketIDsOfBothDirections(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.login("both").subscribe(1, "#")
+	var got []packets.Packet
+	for i := range 5 {
+		s.up(fmt.Sprint(i))
+		got = append(got, r.gets(upTopic, fmt.Sprint(i), 1))
+	}
+	for _, pk := range got { // the same ids the other way
+		r.send(publishPacket(pk.PacketID, 2, "x", ""))
+		r.want(packets.Pubrec)
+	}
+	if _, n := s.waiting("app1/both"); n != 5 {
+		t.Fatalf("%d messages on their way, want 5", n)
+	}
+	for _, pk := range got {
+		r.send(ackFor(pk))
+	}
+	for _, pk := range got {
+		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: pk.PacketID})
+		if comp := r.want(packets.Pubcomp); comp.PacketID != pk.PacketID {
+			t.Errorf("PUBCOMP of %d, want %d", comp.PacketID, pk.PacketID)
+		}
+	}
+	s.eventually("all acknowledged", func() bool { _, n := s.waiting("app1/both"); return n == 0 })
+}
+
+// Guessing is slowed down; who knows his key is not.
+func TestBackoff(t *testing.T) {
+	s := start(t, Limits{})
+	begin := time.Now()
+	for range 7 {
+		r := dialRaw(t, s.addr)
+		r.send(connectPacket("", "app1", "guess"))
+		r.want(packets.Connack)
+	}
+	if d := time.Since(begin); d < 700*time.Millisecond {
+		t.Errorf("seven guesses took %v", d)
+	}
+	begin = time.Now()
+	s.login("good")
+	if d := time.Since(begin); d > 500*time.Millisecond {
+		t.Errorf("a right login after that took %v", d)
+	}
+	// One that waits for its refusal does not hold up the stop.
+	r := dialRaw(t, s.addr)
+	r.send(connectPacket("", "app1", "guess"))
+	time.Sleep(50 * time.Millisecond)
+	begin = time.Now()
+	s.stopNow()
+	if d := time.Since(begin); d > 2*time.Second {
+		t.Errorf("the stop took %v", d)
+	}
+}
+
+func TestStop(t *testing.T) {
+	s := start(t, Limits{})
+	three, five := s.login("three"), s.loginAs(5, "five", "app1", s.key1)
+	silent := dialRaw(t, s.addr)
+	s.eventually("all there", func() bool { s.gate.mu.Lock(); defer s.gate.mu.Unlock(); return len(s.gate.conns) == 3 })
+	begin := time.Now()
+	s.stopNow()
+	if d := time.Since(begin); d > 2*time.Second {
+		t.Errorf("the stop took %v", d)
+	}
+	if pk := five.want(packets.Disconnect); pk.ReasonCode != packets.ErrServerShuttingDown.Code {
+		t.Errorf("DISCONNECT 0x%x", pk.ReasonCode)
+	}
+	if pk, err := three.receive(time.Second); err == nil {
+		t.Errorf("an MQTT 3 client is sent %s", packets.PacketNames[pk.FixedHeader.Type])
+	}
+	if err := silent.closed(time.Second); err != nil {
+		t.Error(err)
+	}
+	if _, err := net.Dial("tcp", s.addr); err == nil {
+		t.Error("the listener is still open")
+	}
+	s.up("nobody") // must not block or panic
+}
+
+func TestOutbox(t *testing.T) {
+	var o outbox
+	o.init(3)
+	for i := range 5 {
+		o.put(v3.Message{Device: fmt.Sprint(i)})
+	}
+	for _, want := range []string{"2", "3", "4"} {
+		if m, ok := o.take(); !ok || m.Device != want {
+			t.Errorf("got %v, want %s", m, want)
+		}
+	}
+	if _, ok := o.take(); ok {
+		t.Error("it is not empty")
+	}
+	if published, dropped := o.counts(); published != 5 || dropped != 2 {
+		t.Errorf("%d published, %d dropped", published, dropped)
+	}
+}
+
+// The library calls a hook's method only if Provides says so, and one that is
+// not ours would be a nil method of its base.
+func TestHooksProvided(t *testing.T) {
+	h := &hook{}
+	n := 0
+	for b := byte(0); b < 255; b++ {
+		if h.Provides(b) {
+			n++
+		}
+	}
+	if n != len(provided) {
+		t.Errorf("%d hooks provided, %d listed", n, len(provided))
+	}
+	for _, must := range []byte{mqtt.OnACLCheck, mqtt.OnConnectAuthenticate, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe} {
+		if !h.Provides(must) {
+			t.Errorf("hook %d is missing", must)
+		}
+	}
+	if h.OnACLCheck(&mqtt.Client{}, "#", false) || h.OnACLCheck(&mqtt.Client{}, "x", true) {
+		t.Error("a client that has not logged in passes")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	if _, err := New(Options{}); err == nil {
+		t.Error("a broker without keys")
+	}
+	s := start(t, Limits{})
+	if _, err := New(Options{Listen: []string{"127.0.0.1:0", s.addr}, Keys: access.NewRegistry("ttn")}); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("an address that is taken: %v", err)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	s := start(t, Limits{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var mu sync.Mutex
+	var got []string
+	ready := make(chan struct{})
+	done := make(chan error, 1)
+	go func() {
+		done <- Watch(ctx, s.addr, "app1@ttn", s.key1, "#", func() { close(ready) }, func(topic string, payload []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, topic+" "+string(payload))
+		})
+	}()
+	<-ready
+	s.up("one")
+	s.up("two")
+	s.eventually("both", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 2 })
+	if got[0] != "v3/app1@ttn/devices/dev1/up one" {
+		t.Errorf("got %q", got)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Watch: %v", err)
+	}
+	if err := Watch(context.Background(), s.addr, "app1", "wrong", "#", nil, nil); err == nil || !strings.Contains(err.Error(), "code 5") {
+		t.Errorf("wrong key: %v", err)
+	}
+	if err := Watch(context.Background(), s.addr, "app1", s.key1, "v3/app2/#", nil, nil); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("foreign filter: %v", err)
+	}
+}

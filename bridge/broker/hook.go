@@ -1,0 +1,304 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"math"
+	"strings"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/v3"
+)
+
+// hook is what the library asks.
+type hook struct {
+	mqtt.HookBase
+	b *Broker
+}
+
+// provided lists the hooks that are ours; the library calls no other.
+var provided = [...]byte{
+	mqtt.OnPacketRead, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnACLCheck,
+	mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnUnsubscribed, mqtt.OnPublish, mqtt.OnPacketEncode,
+}
+
+// ID implements mqtt.Hook.
+func (h *hook) ID() string { return "lorawand" }
+
+// Provides implements mqtt.Hook.
+func (h *hook) Provides(b byte) bool {
+	for _, p := range provided {
+		if p == b {
+			return true
+		}
+	}
+	return false
+}
+
+// connOf returns the connection of a client.
+func connOf(cl *mqtt.Client) *conn {
+	c, _ := cl.Net.Conn.(*conn)
+	return c
+}
+
+// OnPacketRead implements mqtt.Hook. It sees each packet before the library
+// acts on it, and makes of it what the library takes well. An error closes the
+// connection.
+func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	c := connOf(cl)
+	if c == nil {
+		return pk, packets.ErrRejectPacket
+	}
+	pk.Properties.User = nil // the library would echo them
+	switch pk.FixedHeader.Type {
+	case packets.Connect:
+		return h.connect(c, pk)
+	case packets.Subscribe, packets.Unsubscribe:
+		for _, f := range pk.Filters {
+			if !v3.ValidFilter(f.Filter) {
+				return pk, packets.ErrRejectPacket
+			}
+		}
+	case packets.Publish:
+		// The library leaves some of these without an acknowledgement.
+		if strings.HasPrefix(pk.TopicName, "$") {
+			pk.TopicName = "x" + pk.TopicName
+		}
+	case packets.Puback, packets.Pubrec, packets.Pubcomp:
+		return h.b.acknowledged(cl, pk), nil
+	case packets.Disconnect:
+		h.disconnect(c, &pk)
+	}
+	return pk, nil
+}
+
+// maxKeepalive is the longest keep-alive of which the library can take one and
+// a half in 16 bits.
+const maxKeepalive = math.MaxUint16 * 2 / 3
+
+// forever keeps the library from ending a session by the calendar; see expire.
+const forever = math.MaxUint32
+
+// connect makes a CONNECT such as the library takes well, and keeps what it
+// must not know.
+func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
+	switch pk.ProtocolVersion {
+	case 3:
+		pk.Connect.ProtocolName = []byte("MQIsdp") // the name is not held against the level
+	case 4, 5:
+		pk.Connect.ProtocolName = []byte("MQTT")
+	default:
+		_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code})
+		return pk, packets.ErrRejectPacket
+	}
+	c.version = pk.ProtocolVersion
+	k := &pk.Connect
+	if k.WillFlag && (k.WillQos > 2 || !v3.ValidFilter(k.WillTopic) || strings.ContainsAny(k.WillTopic, "+#")) {
+		return pk, packets.ErrRejectPacket
+	}
+	// A will is taken and has no effect, as with The Things Stack. The library
+	// would publish it past every check.
+	k.WillFlag, k.WillRetain, k.WillQos, k.WillTopic, k.WillPayload, k.WillProperties = false, false, 0, "", nil, packets.Properties{}
+	k.PasswordFlag = len(k.Password) > 0
+	k.Keepalive = min(k.Keepalive, maxKeepalive)
+	if len(k.ClientIdentifier) > h.b.limits.clientIDLength {
+		refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
+		if c.version == 5 {
+			refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrClientIdentifierNotValid.Code, 0}
+		}
+		_, _ = c.Conn.Write(refusal)
+		return pk, packets.ErrRejectPacket
+	}
+	if k.ClientIdentifier == "" && pk.ProtocolVersion < 5 {
+		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
+	}
+	h.window(c, &pk)
+	h.expiry(c, &pk)
+	pk.Properties.TopicAliasMaximum = 0 // an alias whose message was dropped would never be learnt
+	return pk, nil
+}
+
+// window takes the client's receive maximum into our hands: once it has been
+// reached, the library forgets to count acknowledgements, and can deadlock.
+func (h *hook) window(c *conn, pk *packets.Packet) {
+	c.window = h.b.limits.Inflight
+	if r := int(pk.Properties.ReceiveMaximum); r > 0 {
+		c.window = min(c.window, r)
+	}
+	pk.Properties.ReceiveMaximum = 0
+}
+
+func (h *hook) expiry(c *conn, pk *packets.Packet) {
+	if pk.ProtocolVersion < 5 {
+		c.persistent, c.expiry = !pk.Connect.Clean, h.b.limits.SessionExpiry
+		return
+	}
+	asked := time.Duration(pk.Properties.SessionExpiryInterval) * time.Second
+	c.persistent, c.expiry = asked > 0, min(asked, h.b.limits.SessionExpiry)
+	c.shortened = asked > c.expiry
+	if c.persistent {
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = forever, true
+	}
+}
+
+// disconnect notes that an MQTT 5 client changes how long its session lives.
+func (h *hook) disconnect(c *conn, pk *packets.Packet) {
+	if !pk.Properties.SessionExpiryIntervalFlag || !c.persistent {
+		return
+	}
+	asked := time.Duration(pk.Properties.SessionExpiryInterval) * time.Second
+	c.persistent, c.expiry = asked > 0, min(asked, h.b.limits.SessionExpiry)
+	if c.persistent {
+		pk.Properties.SessionExpiryInterval = forever
+	}
+}
+
+// OnConnectAuthenticate implements mqtt.Hook. Inside the broker a client's id
+// begins with its application, so that no application can take over a session
+// of another.
+func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
+	c := connOf(cl)
+	user := string(pk.Connect.Username)
+	login, err := h.b.opts.Keys.Login(user, string(pk.Connect.Password), h.b.opts.Calendar())
+	if err != nil {
+		h.b.refuse(c, user)
+		return false
+	}
+	h.b.gate.settle(c)
+	c.login = login
+	cl.ID = login.Application + "/" + cl.ID
+	c.client.Store(cl)
+	return true
+}
+
+// refuse counts a bad login and holds the answer back from those who guess.
+func (b *Broker) refuse(c *conn, user string) {
+	b.badLogins.Add(1)
+	delay := b.backoff.Failed(c.addr, time.Now())
+	b.log.Info("login refused", "address", c.addr.String(), "user", clip(user), "held_back", delay)
+	if delay == 0 {
+		return
+	}
+	select {
+	case <-time.After(delay):
+	case <-b.stop:
+	case <-c.done:
+	}
+}
+
+func clip(s string) string {
+	const limit = 40
+	if len(s) > limit {
+		return s[:limit]
+	}
+	return s
+}
+
+// OnSessionEstablish implements mqtt.Hook.
+func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
+	h.b.adopt(cl, pk.Connect.Clean)
+}
+
+// OnSessionEstablished implements mqtt.Hook.
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) { h.b.attach(cl) }
+
+// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits.
+func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	c := connOf(cl)
+	if pk.FixedHeader.Type != packets.Connack || c == nil || c.version < 5 || pk.ReasonCode != 0 {
+		return pk
+	}
+	pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketSize)
+	if c.shortened {
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = uint32(c.expiry/time.Second), true
+	}
+	return pk
+}
+
+// refusedFilter stands for a filter that is not granted.
+const refusedFilter = "$refused"
+
+// OnSubscribe implements mqtt.Hook: filters are rewritten to the client's own
+// application; what cannot be is refused by OnACLCheck.
+func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	c := connOf(cl)
+	have := cl.State.Subscriptions.GetAll()
+	for i := range pk.Filters {
+		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
+		if _, renewed := have[f]; ok && !renewed {
+			if len(have) >= h.b.limits.Subscriptions {
+				ok = false
+			} else {
+				have[f] = packets.Subscription{}
+			}
+		}
+		if !ok {
+			f = refusedFilter
+		}
+		pk.Filters[i].Filter = f
+	}
+	return pk
+}
+
+// OnUnsubscribe implements mqtt.Hook.
+func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	c := connOf(cl)
+	for i := range pk.Filters {
+		if f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant); ok {
+			pk.Filters[i].Filter = f
+		}
+	}
+	return pk
+}
+
+// OnSubscribed implements mqtt.Hook.
+func (h *hook) OnSubscribed(cl *mqtt.Client, _ packets.Packet, _ []byte) { h.b.subscriptions(cl) }
+
+// OnUnsubscribed implements mqtt.Hook.
+func (h *hook) OnUnsubscribed(cl *mqtt.Client, _ packets.Packet) { h.b.subscriptions(cl) }
+
+// OnACLCheck implements mqtt.Hook. It is closed unless a filter is one of the
+// client's own application. Writing is let pass: a client whose write is
+// refused here would be cut off, so OnPublish drops instead.
+func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
+	c := connOf(cl)
+	if c == nil || c.login.Application == "" {
+		return false
+	}
+	if write {
+		return true
+	}
+	_, inner, _ := v3.Shared(filter)
+	own := "v3/" + c.login.Application
+	return inner == own || strings.HasPrefix(inner, own+"/")
+}
+
+// OnPublish implements mqtt.Hook. Whatever a client publishes is acknowledged
+// and goes to no subscriber; a push is handed on first, and a push that cannot
+// be stored ends the connection, so that the client knows.
+func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
+	c := connOf(cl)
+	device, suffix, ok := v3.ParsePush(pk.TopicName, c.login.Application, c.login.Tenant)
+	if !ok || h.b.opts.Push == nil || !c.login.Rights.Has(access.TrafficDownWrite) {
+		return pk, packets.CodeSuccessIgnore
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), h.b.limits.PushTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-h.b.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := h.b.opts.Push(ctx, Push{Login: c.login, Device: device, Replace: suffix == v3.DownReplace, Payload: pk.Payload})
+	if err != nil {
+		h.b.log.Warn("a push could not be stored; its client is cut off", "application", c.login.Application, "device_id", clip(device), "error", err)
+		cl.Stop(err)
+	}
+	return pk, packets.CodeSuccessIgnore
+}

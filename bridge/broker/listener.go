@@ -1,0 +1,238 @@
+package broker
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"lorawand/bridge/access"
+)
+
+// gate counts connections and refuses those beyond the limits.
+type gate struct {
+	limits    Limits
+	listeners []*listener
+
+	mu      sync.Mutex
+	conns   map[*conn]struct{}
+	waiting map[netip.Addr]int // connections that have not logged in
+	waits   int                // their number
+	refused uint64
+	closed  bool
+}
+
+func newGate(l Limits) *gate {
+	return &gate{limits: l, conns: map[*conn]struct{}{}, waiting: map[netip.Addr]int{}}
+}
+
+// enter admits a connection, or reports false.
+func (g *gate) enter(c *conn) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || g.waits >= g.limits.Unauthenticated || g.waiting[c.addr] >= g.limits.PerAddress {
+		g.refused++
+		return false
+	}
+	g.conns[c] = struct{}{}
+	g.waiting[c.addr]++
+	g.waits++
+	c.waiting = true
+	return true
+}
+
+// settle frees the place among those that have not logged in.
+func (g *gate) settle(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unwait(c)
+}
+
+func (g *gate) unwait(c *conn) {
+	if !c.waiting {
+		return
+	}
+	c.waiting = false
+	g.waits--
+	if g.waiting[c.addr]--; g.waiting[c.addr] == 0 {
+		delete(g.waiting, c.addr)
+	}
+}
+
+func (g *gate) leave(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unwait(c)
+	delete(g.conns, c)
+}
+
+// close closes every connection: those that never sent a CONNECT are not known
+// to the library, which would wait for them for ever.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for c := range g.conns {
+		_ = c.Close()
+	}
+}
+
+func (g *gate) counts() (refused uint64, clients int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.refused, len(g.conns) - g.waits
+}
+
+// conn is a client's connection. It has a deadline of its own for each write,
+// so that a client that does not read is cut off.
+type conn struct {
+	net.Conn
+	b         *Broker
+	addr      netip.Addr
+	waiting   bool          // not logged in; the gate's lock guards it
+	done      chan struct{} // closed with the connection
+	closeOnce sync.Once
+
+	// Of the CONNECT; set by the client's goroutine before others see them.
+	version    byte
+	login      access.Login
+	persistent bool
+	expiry     time.Duration // of the session, after the connection
+	shortened  bool          // the client had asked for a longer one
+	window     int           // QoS 1 and 2 messages that the client takes at a time
+
+	client atomic.Pointer[mqtt.Client] // set once the client has logged in
+}
+
+func (b *Broker) newConn(nc net.Conn) *conn {
+	c := &conn{Conn: nc, b: b, done: make(chan struct{})}
+	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
+		c.addr = ap.Addr().Unmap().WithZone("")
+	}
+	return c
+}
+
+// typeDisconnect is the type of DISCONNECT, in the upper half of a packet's
+// first byte.
+const typeDisconnect = 14
+
+// Write implements net.Conn. MQTT 3 knows no DISCONNECT from servers, but the
+// library sends it: it goes nowhere.
+func (c *conn) Write(p []byte) (int, error) {
+	if len(p) > 0 && p[0]>>4 == typeDisconnect && c.version < 5 {
+		return len(p), nil
+	}
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.b.limits.WriteDeadline)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		_ = c.Close() // half a packet may be out: nothing sensible can follow
+	}
+	return n, err
+}
+
+// SetDeadline implements net.Conn. The library sets it for the keep-alive,
+// which is about what the client sends.
+func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	c.closeOnce.Do(func() { close(c.done) })
+	return c.Conn.Close()
+}
+
+// listener is a listener of ours for the library.
+type listener struct {
+	id       string
+	b        *Broker
+	listener net.Listener
+	once     sync.Once
+}
+
+var _ listeners.Listener = (*listener)(nil)
+
+// Init implements listeners.Listener; the socket is open already.
+func (l *listener) Init(*slog.Logger) error { return nil }
+
+// ID implements listeners.Listener.
+func (l *listener) ID() string { return l.id }
+
+// Address implements listeners.Listener.
+func (l *listener) Address() string { return l.listener.Addr().String() }
+
+// Protocol implements listeners.Listener.
+func (l *listener) Protocol() string { return "tcp" }
+
+// Serve implements listeners.Listener. It accepts until Close.
+func (l *listener) Serve(establish listeners.EstablishFn) {
+	for {
+		nc, err := l.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			l.b.log.Warn("cannot accept a connection", "error", err)
+			select {
+			case <-l.b.stop:
+				return
+			case <-time.After(100 * time.Millisecond): // such as no file descriptors left
+			}
+			continue
+		}
+		c := l.b.newConn(nc)
+		if !l.b.gate.enter(c) {
+			_ = nc.Close()
+			continue
+		}
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			_ = tcp.SetWriteBuffer(l.b.limits.sendBuffer)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(l.b.limits.ConnectTimeout))
+		go l.serve(c, establish)
+	}
+}
+
+// serve runs one connection to its end. The library's decoder can be made to
+// panic from outside; that costs the connection and nothing else.
+func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
+	defer l.b.gate.leave(c)
+	defer c.Close()
+	defer l.b.detach(c)
+	defer func() {
+		if r := recover(); r != nil {
+			l.b.panics.Add(1)
+			l.b.log.Error("fault while serving a client, which is cut off", "fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
+		}
+	}()
+	err := establish(l.id, c)
+	l.b.log.Debug("client gone", "address", c.addr.String(), "application", c.login.Application, "error", err)
+}
+
+// goodbyeTime is how long clients have to take notice of a stop.
+const goodbyeTime = time.Second
+
+// Close implements listeners.Listener: MQTT 5 clients are told, then every
+// connection is closed.
+func (l *listener) Close(closeClients listeners.CloseFn) {
+	l.once.Do(func() {
+		_ = l.listener.Close()
+		told := make(chan struct{})
+		go func() {
+			defer close(told)
+			closeClients(l.id)
+		}()
+		select {
+		case <-told:
+		case <-time.After(goodbyeTime):
+		}
+		l.b.gate.close()
+	})
+}

@@ -1,0 +1,557 @@
+package broker
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/v3"
+)
+
+// session is what the broker keeps for one client: its subscriptions, the
+// messages that wait for it, and those on their way to it. A persistent one
+// outlives the connection.
+//
+// The dispatcher only appends to the queue. A goroutine for each connected
+// client takes from it and writes; so a client that does not read holds up
+// nobody but itself.
+type session struct {
+	b           *Broker
+	id          string // the library's client id: application, "/", the client's own
+	application string
+	wake        chan struct{} // rung when there may be something to write
+
+	mu         sync.Mutex
+	owner      *mqtt.Client // the last connection, still alive or nil
+	client     *mqtt.Client // the same, once it may be written to
+	login      access.Login // of the last connection
+	persistent bool
+	expiry     time.Duration
+	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
+	window     int
+	subs       []packets.Subscription
+	queue      []item
+	queued     int // bytes of the queue
+	inflight   []sent
+	lastID     uint16
+	warned     time.Time // when drops were logged last
+}
+
+// item is a message that waits for a client.
+type item struct {
+	msg *v3.Message // shared with other sessions
+	qos byte
+	ids []int // subscription identifiers
+}
+
+// size is what an item counts for, in bytes: the message and what is kept of it.
+func (i *item) size() int { return len(i.msg.Payload) + len(i.msg.Device) + 100 }
+
+// sent is a QoS 1 or 2 message on its way.
+type sent struct {
+	item
+	id       uint16
+	released bool // QoS 2: PUBREL is out
+	again    bool // to be sent once more on the new connection
+}
+
+// adopt makes a new connection the owner of its session, which is a new one
+// unless the client comes back to one that was kept.
+func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
+	c := connOf(cl)
+	b.life.Lock()
+	defer b.life.Unlock()
+	s := b.session(cl.ID)
+	if s == nil || clean || !b.resumes(cl) {
+		b.drop(s)
+		b.makeRoom()
+		s = b.add(&session{b: b, id: cl.ID, application: c.login.Application, wake: make(chan struct{}, 1)})
+	}
+	s.mu.Lock()
+	s.leave()
+	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
+	s.mu.Unlock()
+	if c.version < 5 {
+		// MQTT 3 has no receive maximum, so clients do not heed it.
+		cl.State.Inflight.ResetReceiveQuota(int32(b.limits.inboundQoS2Limit))
+	}
+}
+
+// resumes reports whether the library lets a client go on with its session: it
+// ends those of MQTT 3 clients that had asked for a clean one.
+func (b *Broker) resumes(cl *mqtt.Client) bool {
+	old, ok := b.server.Clients.Get(cl.ID)
+	return ok && !(old.Properties.Clean && old.Properties.ProtocolVersion < 5)
+}
+
+// session returns a session, or nil.
+func (b *Broker) session(id string) *session {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.sessions[id]
+}
+
+func (b *Broker) add(s *session) *session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sessions[s.id] = s
+	if b.byApp[s.application] == nil {
+		b.byApp[s.application] = map[*session]struct{}{}
+	}
+	b.byApp[s.application][s] = struct{}{}
+	return s
+}
+
+// abandoned returns the sessions that nobody is connected to.
+func (b *Broker) abandoned() (out []*session, all int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, s := range b.sessions {
+		s.mu.Lock()
+		if s.owner == nil {
+			out = append(out, s)
+		}
+		s.mu.Unlock()
+	}
+	return out, len(b.sessions)
+}
+
+// makeRoom ends the session of the client that is away longest, where there
+// are too many. Connected clients are bounded elsewhere. life is held.
+func (b *Broker) makeRoom() {
+	away, all := b.abandoned()
+	if all < 2*b.limits.Clients || len(away) == 0 {
+		return
+	}
+	oldest := slices.MinFunc(away, func(x, y *session) int { return x.away.Compare(y.away) })
+	b.log.Warn("too many MQTT sessions: the one that nobody came back to for longest ends", "client", oldest.id)
+	b.end(oldest)
+}
+
+// drop forgets a session, which may be nil. life is held.
+func (b *Broker) drop(s *session) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.client == nil {
+		b.offlineBytes.Add(-int64(s.queued))
+	}
+	s.owner, s.client, s.queue, s.queued, s.inflight = nil, nil, nil, 0, nil
+	s.mu.Unlock()
+	s.ring()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.sessions, s.id)
+	delete(b.byApp[s.application], s)
+	if len(b.byApp[s.application]) == 0 {
+		delete(b.byApp, s.application)
+	}
+}
+
+// end forgets a session whose client is away, in the library too. life is
+// held: nobody can come back to it meanwhile.
+func (b *Broker) end(s *session) {
+	b.drop(s)
+	if cl, ok := b.server.Clients.Get(s.id); ok && cl.Closed() {
+		cl.ClearInflights()
+		b.server.UnsubscribeClient(cl)
+		b.server.Clients.Delete(s.id)
+	}
+}
+
+// expire ends sessions that nobody has come back to. It goes by the monotonic
+// clock: the calendar may jump by half a century when it is set.
+func (b *Broker) expire(now time.Time) {
+	b.life.Lock()
+	defer b.life.Unlock()
+	away, _ := b.abandoned()
+	for _, s := range away {
+		if now.Sub(s.away) > s.expiry {
+			b.end(s)
+		}
+	}
+}
+
+// attach begins to write to a client that has got its CONNACK.
+func (b *Broker) attach(cl *mqtt.Client) {
+	s := b.session(cl.ID)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.owner != cl {
+		s.mu.Unlock()
+		return
+	}
+	s.client = cl
+	b.offlineBytes.Add(-int64(s.queued))
+	for i := range s.inflight {
+		s.inflight[i].again = true
+	}
+	s.mu.Unlock()
+	b.subscriptions(cl)
+	b.wg.Go(func() { s.write(cl, connOf(cl)) })
+}
+
+// detach takes notice of the end of a connection, however it came about.
+func (b *Broker) detach(c *conn) {
+	cl := c.client.Load()
+	if cl == nil {
+		return
+	}
+	b.life.Lock()
+	defer b.life.Unlock()
+	s := b.session(cl.ID)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.owner != cl { // taken over
+		s.mu.Unlock()
+		return
+	}
+	s.leave()
+	s.persistent, s.expiry = c.persistent, c.expiry
+	keep := s.persistent
+	s.mu.Unlock()
+	s.ring()
+	if !keep {
+		cl.Stop(nil)
+		b.end(s)
+	}
+}
+
+// leave ends the writing to the current connection: what has QoS 0 goes, and
+// what is left is bounded as for clients that are away. The lock is held.
+func (s *session) leave() {
+	written := s.client != nil
+	s.owner, s.client, s.away = nil, nil, time.Now()
+	if !written {
+		return
+	}
+	s.queue = slices.DeleteFunc(s.queue, func(i item) bool { return i.qos == 0 })
+	s.queued = 0
+	for i := range s.queue {
+		s.queued += s.queue[i].size()
+	}
+	s.b.offlineBytes.Add(int64(s.queued))
+	s.shrink(0)
+}
+
+// shrink makes room for more bytes within the limits of clients that are away,
+// oldest first. It reports whether there is room. The lock is held.
+func (s *session) shrink(more int) bool {
+	l := &s.b.limits
+	others := s.b.offlineBytes.Load() - int64(s.queued)
+	if more > l.OfflineBytes || others+int64(more) > int64(l.OfflineTotal) {
+		return false // whatever goes, there will be no room
+	}
+	room := func() bool {
+		return (more == 0 || len(s.queue) < l.OfflineMessages) && s.queued+more <= l.OfflineBytes &&
+			s.b.offlineBytes.Load()+int64(more) <= int64(l.OfflineTotal)
+	}
+	for !room() && len(s.queue) > 0 {
+		s.b.offlineBytes.Add(-int64(s.queue[0].size()))
+		s.dropOldest()
+	}
+	return room()
+}
+
+func (s *session) dropOldest() {
+	s.queued -= s.queue[0].size()
+	s.queue = slices.Delete(s.queue, 0, 1)
+	s.dropped()
+}
+
+func (s *session) dropped() {
+	s.b.clientDropped.Add(1)
+	if now := time.Now(); now.Sub(s.warned) > time.Minute {
+		s.warned = now
+		s.b.log.Warn("an MQTT client is too slow or away for too long: messages for it are dropped, oldest first", "client", s.id, "dropped_total", s.b.clientDropped.Load())
+	}
+}
+
+func (s *session) ring() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// subscriptions takes over what the library has granted a client.
+func (b *Broker) subscriptions(cl *mqtt.Client) {
+	s := b.session(cl.ID)
+	if s == nil {
+		return
+	}
+	all := cl.State.Subscriptions.GetAll()
+	subs := make([]packets.Subscription, 0, len(all))
+	for _, sub := range all {
+		subs = append(subs, sub)
+	}
+	slices.SortFunc(subs, func(x, y packets.Subscription) int { return cmp.Compare(x.Filter, y.Filter) })
+	s.mu.Lock()
+	if s.owner == cl {
+		s.subs = subs
+	}
+	s.mu.Unlock()
+}
+
+// dispatch puts a message into the queues of its subscribers.
+func (b *Broker) dispatch(m *v3.Message) {
+	topic := m.Topic(m.Application)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var groups map[string][]share
+	for s := range b.byApp[m.Application] {
+		own, shared := s.match(topic)
+		if own.msg != nil {
+			own.msg = m
+			s.enqueue(own)
+		}
+		for _, sh := range shared {
+			if groups == nil {
+				groups = map[string][]share{}
+			}
+			groups[sh.filter] = append(groups[sh.filter], sh)
+		}
+	}
+	for filter, members := range groups {
+		b.pick(filter, members).deliver(m)
+	}
+}
+
+// share is a shared subscription that matches.
+type share struct {
+	s         *session
+	filter    string // $share/{group}/{filter}
+	connected bool
+	item      item
+}
+
+func (sh share) deliver(m *v3.Message) {
+	sh.item.msg = m
+	sh.s.enqueue(sh.item)
+}
+
+// pick chooses whose turn it is among the members of a group; those that are
+// connected come first.
+func (b *Broker) pick(filter string, members []share) share {
+	slices.SortFunc(members, func(x, y share) int {
+		if x.connected != y.connected {
+			if x.connected {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(x.s.id, y.s.id)
+	})
+	n := len(members)
+	for i, m := range members {
+		if !m.connected && i > 0 {
+			n = i
+			break
+		}
+	}
+	if len(b.shares) > 1024 { // of clients long gone
+		clear(b.shares)
+	}
+	b.shares[filter]++
+	return members[b.shares[filter]%n]
+}
+
+// matched marks an item for which there is a subscription.
+var matched v3.Message
+
+// match returns what a session is to get of a topic: one copy, whatever number
+// of its subscriptions match, and what its shared subscriptions compete for.
+func (s *session) match(topic string) (own item, shared []share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.login.Rights.Has(access.TrafficRead) {
+		return item{}, nil
+	}
+	for i := range s.subs {
+		sub := &s.subs[i]
+		_, filter, isShared := v3.Shared(sub.Filter)
+		if !v3.Matches(filter, topic) {
+			continue
+		}
+		var ids []int
+		if sub.Identifier > 0 {
+			ids = []int{sub.Identifier}
+		}
+		if isShared {
+			shared = append(shared, share{s, sub.Filter, s.client != nil, item{qos: sub.Qos, ids: ids}})
+			continue
+		}
+		own.msg = &matched
+		own.qos = max(own.qos, sub.Qos)
+		own.ids = append(own.ids, ids...)
+	}
+	return own, shared
+}
+
+// enqueue puts a message into the queue of a session.
+func (s *session) enqueue(i item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	size := i.size()
+	if s.client == nil {
+		if i.qos == 0 {
+			return
+		}
+		if !s.shrink(size) {
+			s.dropped()
+			return
+		}
+		s.b.offlineBytes.Add(int64(size))
+	} else if len(s.queue) >= s.b.limits.WritesPending {
+		s.dropOldest()
+	}
+	s.queue = append(s.queue, i)
+	s.queued += size
+	s.ring()
+}
+
+// write writes to a connection until that ends.
+func (s *session) write(cl *mqtt.Client, c *conn) {
+	for {
+		pk, ok, over := s.next(cl)
+		switch {
+		case over:
+			return
+		case ok:
+			err := cl.WritePacket(pk)
+			switch {
+			case errors.Is(err, packets.ErrPacketTooLarge):
+				s.forget(cl, pk.PacketID) // the client does not want it
+			case err != nil:
+				return // the connection is at its end
+			case pk.FixedHeader.Type == packets.Publish:
+				s.b.delivered.Add(1)
+			}
+			continue
+		}
+		select {
+		case <-s.wake:
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// next returns the next packet to write. over says that the connection is no
+// longer the session's.
+func (s *session) next(cl *mqtt.Client) (pk packets.Packet, ok, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != cl {
+		return pk, false, true
+	}
+	for i := range s.inflight {
+		f := &s.inflight[i]
+		if !f.again {
+			continue
+		}
+		f.again = false
+		if f.released {
+			return pubrel(f.id), true, false
+		}
+		return s.publish(&f.item, f.id, true), true, false
+	}
+	if len(s.queue) == 0 || s.queue[0].qos > 0 && len(s.inflight) >= s.window {
+		return pk, false, false
+	}
+	i := s.queue[0]
+	s.queue = slices.Delete(s.queue, 0, 1)
+	s.queued -= i.size()
+	if i.qos == 0 {
+		return s.publish(&i, 0, false), true, false
+	}
+	id := s.nextID()
+	s.inflight = append(s.inflight, sent{item: i, id: id})
+	return s.publish(&i, id, false), true, false
+}
+
+// nextID returns a packet id that is not in use. The window is far smaller
+// than the number of ids.
+func (s *session) nextID() uint16 {
+	for {
+		s.lastID++
+		if s.lastID != 0 && !slices.ContainsFunc(s.inflight, func(f sent) bool { return f.id == s.lastID }) {
+			return s.lastID
+		}
+	}
+}
+
+func (s *session) publish(i *item, id uint16, again bool) packets.Packet {
+	return packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: i.qos, Dup: again},
+		TopicName:   i.msg.Topic(v3.UID(s.application, s.login.Tenant)),
+		Payload:     i.msg.Payload,
+		PacketID:    id,
+		Properties:  packets.Properties{SubscriptionIdentifier: i.ids},
+	}
+}
+
+func pubrel(id uint16) packets.Packet {
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id}
+}
+
+// forget takes a message out of those on their way.
+func (s *session) forget(cl *mqtt.Client, id uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == cl && id != 0 {
+		s.inflight = slices.DeleteFunc(s.inflight, func(f sent) bool { return f.id == id })
+	}
+}
+
+// acknowledged handles a client's PUBACK, PUBREC or PUBCOMP. The library gets
+// a packet without effect instead: it keeps one list for both directions, and
+// would take a client's own packet id for one of ours.
+func (b *Broker) acknowledged(cl *mqtt.Client, pk packets.Packet) packets.Packet {
+	s := b.session(cl.ID)
+	if s != nil {
+		answer := s.acknowledge(cl, pk)
+		if answer.FixedHeader.Type != 0 {
+			_ = cl.WritePacket(answer)
+		}
+		s.ring()
+	}
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: pk.ProtocolVersion}
+}
+
+// acknowledge returns what is to be answered; its type is 0 for nothing.
+func (s *session) acknowledge(cl *mqtt.Client, pk packets.Packet) (answer packets.Packet) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != cl {
+		return answer
+	}
+	i := slices.IndexFunc(s.inflight, func(f sent) bool { return f.id == pk.PacketID })
+	if pk.FixedHeader.Type == packets.Pubrec {
+		answer = pubrel(pk.PacketID)
+		refused := pk.ReasonCode >= packets.ErrUnspecifiedError.Code
+		switch {
+		case i < 0:
+			answer.ReasonCode = packets.ErrPacketIdentifierNotFound.Code
+			return answer
+		case !refused:
+			s.inflight[i].released = true
+			return answer
+		}
+	}
+	if i >= 0 {
+		s.inflight = slices.Delete(s.inflight, i, i+1)
+	}
+	return packets.Packet{}
+}

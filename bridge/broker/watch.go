@@ -1,0 +1,121 @@
+package broker
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// Watch logs in to a broker as an MQTT 3.1.1 client, subscribes to one filter
+// with QoS 0 and calls f for each message, until ctx ends or the connection
+// does. ready, which may be nil, is called once the subscription is granted.
+//
+// It is all that the demonstration needs of a client.
+func Watch(ctx context.Context, addr, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("mqtt: watch: %w", err)
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	if err := watch(c, user, password, filter, ready, f); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("mqtt: watch: %w", err)
+	}
+	return nil
+}
+
+const watchKeepalive = 60 // s
+
+func watch(c net.Conn, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
+	connect := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Connect}, ProtocolVersion: 4,
+		Connect: packets.ConnectParams{
+			ProtocolName: []byte("MQTT"), Clean: true, Keepalive: watchKeepalive,
+			UsernameFlag: true, Username: []byte(user), PasswordFlag: true, Password: []byte(password),
+		},
+	}
+	subscribe := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, ProtocolVersion: 4, PacketID: 1,
+		Filters: packets.Subscriptions{{Filter: filter}},
+	}
+	ping := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}}
+	var b bytes.Buffer
+	if err := errors.Join(connect.ConnectEncode(&b), subscribe.SubscribeEncode(&b), ping.PingreqEncode(&b)); err != nil {
+		return err
+	}
+	pingBytes := b.Bytes()[b.Len()-2:]
+	if _, err := c.Write(b.Bytes()); err != nil {
+		return err
+	}
+	r := bufio.NewReader(c)
+	for {
+		if err := c.SetReadDeadline(time.Now().Add(watchKeepalive / 2 * time.Second)); err != nil {
+			return err
+		}
+		if _, err := r.Peek(1); err != nil {
+			if t, ok := err.(net.Error); !ok || !t.Timeout() {
+				return err
+			}
+			if _, err := c.Write(pingBytes); err != nil {
+				return err
+			}
+			continue
+		}
+		pk, err := readPacket(r)
+		if err != nil {
+			return err
+		}
+		switch pk.FixedHeader.Type {
+		case packets.Connack:
+			if pk.ReasonCode != 0 {
+				return fmt.Errorf("login refused with code %d", pk.ReasonCode)
+			}
+		case packets.Suback:
+			if len(pk.ReasonCodes) != 1 || pk.ReasonCodes[0] > 2 {
+				return fmt.Errorf("subscription to %q refused", filter)
+			}
+			if ready != nil {
+				ready()
+			}
+		case packets.Publish:
+			f(pk.TopicName, pk.Payload)
+		}
+	}
+}
+
+func readPacket(r *bufio.Reader) (packets.Packet, error) {
+	var pk packets.Packet
+	first, err := r.ReadByte()
+	if err != nil {
+		return pk, err
+	}
+	if err := pk.FixedHeader.Decode(first); err != nil {
+		return pk, err
+	}
+	if pk.FixedHeader.Remaining, _, err = packets.DecodeLength(r); err != nil {
+		return pk, err
+	}
+	pk.ProtocolVersion = 4
+	body := make([]byte, pk.FixedHeader.Remaining)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return pk, err
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
+		err = pk.ConnackDecode(body)
+	case packets.Suback:
+		err = pk.SubackDecode(body)
+	case packets.Publish:
+		err = pk.PublishDecode(body)
+	}
+	return pk, err
+}
