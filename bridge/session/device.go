@@ -270,7 +270,7 @@ func (d *Device) Unserved() error {
 	case d.SkipCrypto:
 		return fmt.Errorf("%w: skip_payload_crypto", ErrUnserved)
 	}
-	if _, err := region.Lookup(d.Plan); err != nil {
+	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)
 	}
 	return nil
@@ -287,3 +287,6 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	}
 	return d, nil
 }
+
+// FrequencyPlan returns the device's plan, or region.ErrPlan.
+func (d *Device) FrequencyPlan() (*region.Plan, error) { return region.Lookup(d.Plan) }

@@ -1,0 +1,75 @@
+package bridge
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lorawand/radio"
+)
+
+// NotBefore is when this version was made: a calendar that shows an earlier
+// time was never set.
+var NotBefore = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Clock tells both times of the host. It may be used by several goroutines.
+type Clock struct {
+	start   time.Time
+	quality func(time.Time) radio.TimeQuality
+	cached  atomic.Int64 // quality, and below it the HostTime in s when it was asked for
+}
+
+// NewClock returns a clock that begins now. quality says how far the calendar
+// can be trusted; nil asks the kernel.
+func NewClock(quality func(time.Time) radio.TimeQuality) *Clock {
+	if quality == nil {
+		quality = systemQuality
+	}
+	return &Clock{start: time.Now(), quality: quality}
+}
+
+// Host returns the monotonic time since the clock began.
+func (c *Clock) Host() radio.HostTime { return radio.HostTime(time.Since(c.start)) }
+
+// Now returns both times.
+func (c *Clock) Now() Now {
+	t := time.Now()
+	return Now{Host: radio.HostTime(t.Sub(c.start)), Wall: radio.WallTime{Time: t.UTC(), Quality: c.qualityAt(t)}}
+}
+
+// Calendar returns the calendar time, or the zero time where it is not known.
+func (c *Clock) Calendar() time.Time {
+	if n := c.Now(); n.Wall.Known() {
+		return n.Wall.Time
+	}
+	return time.Time{}
+}
+
+// qualityEvery is how often the kernel is asked, in s.
+const qualityEvery = 8
+
+// qualityAt asks the kernel now and then. A calendar that was just set, or
+// lost, is taken for what it was for that long.
+func (c *Clock) qualityAt(t time.Time) radio.TimeQuality {
+	second := int64(t.Sub(c.start)/time.Second) + qualityEvery // 0 is never
+	cached := c.cached.Load()
+	if asked := cached >> 8; asked != 0 && second-asked < qualityEvery {
+		return radio.TimeQuality(cached & 0xff)
+	}
+	q := c.quality(t)
+	c.cached.Store(second<<8 | int64(q))
+	return q
+}
+
+// systemQuality asks the kernel whether something keeps its clock right.
+func systemQuality(t time.Time) radio.TimeQuality {
+	if t.Before(NotBefore) {
+		return radio.TimeNone
+	}
+	var tx unix.Timex
+	if state, err := unix.Adjtimex(&tx); err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0 {
+		return radio.TimeNTP
+	}
+	return radio.TimeRTC
+}

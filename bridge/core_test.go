@@ -1,0 +1,508 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+var (
+	gwA = radio.EUI64{0xa}
+	gwB = radio.EUI64{0xb}
+	gwC = radio.EUI64{0xc}
+)
+
+// stand is a core with devices and gateways, and a clock that is moved by hand.
+type stand struct {
+	*testing.T
+	c       *Core
+	now     Now
+	devices map[string]*session.Device
+	arm     radio.HostTime
+	ups     []v3.Message
+	events  []Event
+	kept    []Keep
+}
+
+func newStand(t *testing.T) *stand {
+	t.Helper()
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{T: t, devices: map[string]*session.Device{}}
+	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}}
+	devices, gateways := session.NewRegistry(0), gateway.NewRegistry()
+	for i, name := range []string{"dev1", "dev2", "unserved"} {
+		d := &session.Device{
+			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3, Plan: plan.ID(),
+			Session: &session.Session{DevAddr: radio.DevAddr{1, 2, 3, byte(i)}, Keys: testKeys(byte(i))},
+		}
+		d.ClassC = name == "unserved"
+		if err := devices.Add(d); err != nil {
+			t.Fatal(err)
+		}
+		s.devices[name] = d
+	}
+	for _, eui := range []radio.EUI64{gwA, gwB, gwC} {
+		if err := gateways.Add(&gateway.Gateway{ID: fmt.Sprintf("gw-%x", eui[0]), EUI: eui, Plan: plan}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.c, err = NewCore(CoreOptions{Devices: devices, Gateways: gateways, Entropy: rand.New(rand.NewSource(1)), DefaultPlan: plan, NotBefore: NotBefore})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func testKeys(n byte) frame.SessionKeys {
+	nwk := frame.Key{1, n}
+	return frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: frame.Key{2, n}}
+}
+
+// step does one input and keeps what comes of it.
+func (s *stand) step(in Input) {
+	for _, e := range s.c.Step(s.now, in) {
+		switch e := e.(type) {
+		case Publish:
+			s.ups = append(s.ups, e.Message)
+		case Report:
+			s.events = append(s.events, e.Event)
+		case Keep:
+			s.kept = append(s.kept, e)
+		case Arm:
+			if e.At < s.now.Host {
+				s.Errorf("a timer is armed for %v ago", s.now.Host.Sub(e.At))
+			}
+			s.arm = e.At
+		}
+	}
+}
+
+// wait lets time pass, and the timer fire.
+func (s *stand) wait(d time.Duration) {
+	for end := s.now.Host.Add(d); ; {
+		next := end
+		fire := s.arm != 0 && s.arm <= end
+		if fire {
+			next = s.arm
+		}
+		s.now.Wall.Time = s.now.Wall.Time.Add(next.Sub(s.now.Host))
+		s.now.Host = next
+		if !fire {
+			return
+		}
+		s.arm = 0
+		s.step(TimerFired{})
+	}
+}
+
+func (s *stand) online(gws ...radio.EUI64) {
+	for _, g := range gws {
+		s.step(GatewayTold{radio.GatewayEvent{Gateway: g, Kind: radio.GatewayConnected, At: s.now.Host, Address: "127.0.0.1:1"}})
+	}
+	s.events = nil
+}
+
+func (s *stand) phy(device string, fCnt uint32, d frame.Data) []byte {
+	s.Helper()
+	dev := s.devices[device]
+	d.DevAddr = dev.Session.DevAddr
+	if d.MType == 0 {
+		d.MType = frame.UnconfirmedUp
+	}
+	phy, err := frame.BuildUplink(d, fCnt, dev.Session.Keys)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return phy
+}
+
+func payload(text string) frame.Data {
+	return frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte(text)}
+}
+
+func (s *stand) hear(g radio.EUI64, phy []byte, change ...func(*radio.Uplink)) {
+	at := radio.ConcentratorTime(s.now.Host / 1000)
+	up := radio.Uplink{
+		Gateway: g, PHYPayload: slices.Clone(phy), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Time: at, Received: s.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850, Token: radio.UplinkToken{Gateway: g, Time: at}}},
+	}
+	for _, f := range change {
+		f(&up)
+	}
+	s.step(Heard{up})
+}
+
+// published returns the fields of the messages so far.
+func (s *stand) published() []string {
+	s.Helper()
+	var out []string
+	for _, m := range s.ups {
+		var v struct {
+			Up struct {
+				FPort   int    `json:"f_port"`
+				FCnt    int    `json:"f_cnt"`
+				Payload []byte `json:"frm_payload"`
+				Meta    []struct {
+					IDs struct {
+						ID string `json:"gateway_id"`
+					} `json:"gateway_ids"`
+				} `json:"rx_metadata"`
+			} `json:"uplink_message"`
+		}
+		if err := json.Unmarshal(m.Payload, &v); err != nil {
+			s.Fatalf("%s: %v", m.Payload, err)
+		}
+		line := fmt.Sprintf("%s/%s f_cnt %d port %d %q", m.Device, m.Suffix, v.Up.FCnt, v.Up.FPort, v.Up.Payload)
+		for _, r := range v.Up.Meta {
+			line += " " + r.IDs.ID
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (s *stand) wants(lines ...string) {
+	s.Helper()
+	got := s.published()
+	if strings.Join(got, "\n") != strings.Join(lines, "\n") {
+		s.Fatalf("published\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(lines, "\n"))
+	}
+}
+
+func (s *stand) event(kind EventKind, reason DropReason) Event {
+	s.Helper()
+	if len(s.events) == 0 {
+		s.Fatalf("no event, want %v", kind)
+	}
+	e := s.events[len(s.events)-1]
+	if e.Kind != kind || kind == UplinkDropped && e.Reason != reason {
+		s.Fatalf("event %+v, want %v %v", e, kind, reason)
+	}
+	return e
+}
+
+func TestUplinkAtOnce(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	s.hear(gwA, s.phy("dev1", 0, payload("hello")))
+	s.wants(`dev1/up f_cnt 0 port 15 "hello" gw-a`)
+	if len(s.kept) != 1 || !s.kept[0].Lag || s.kept[0].Record.Key != "app1/dev1" || s.kept[0].Record.Kind != KindCounters {
+		t.Errorf("kept %+v", s.kept)
+	}
+	text := string(s.ups[0].Payload)
+	for _, want := range []string{
+		`"application_id":"app1"`, `"dev_eui":"0100000000000000","dev_addr":"01020300"}`, `"received_at":"2026-11-24T12:00:00Z","uplink_message"`,
+		`"consumed_airtime":"0.051456s"`, `"timestamp":60000000,"rssi":-60,`, `"received_at":"2026-11-24T12:00:00Z"}]`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in %s", want, text)
+		}
+	}
+	var v struct {
+		IDs []string `json:"correlation_ids"`
+	}
+	if err := json.Unmarshal(s.ups[0].Payload, &v); err != nil {
+		t.Fatal(err)
+	}
+	kinds := ""
+	for _, id := range v.IDs {
+		kinds += id[:len(id)-26] + " "
+	}
+	if kinds != "as:up: gs:conn: gs:uplink: ns:uplink: " || !slices.IsSorted(v.IDs) {
+		t.Errorf("correlation ids %v", v.IDs)
+	}
+}
+
+func TestUplinkKinds(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	s.hear(gwA, s.phy("dev1", 0, frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 3}))
+	s.hear(gwA, s.phy("dev1", 1, frame.Data{}))
+	s.hear(gwA, s.phy("dev1", 2, frame.Data{HasFPort: true, FPort: 0, FRMPayload: []byte{2}}))
+	s.hear(gwA, s.phy("dev1", 3, frame.Data{FOpts: []byte{2}, HasFPort: true, FPort: 255, FRMPayload: []byte("x")}))
+	s.hear(gwA, s.phy("dev1", 4, frame.Data{HasFPort: true, FPort: 224, FRMPayload: []byte("test")}))
+	s.event(UplinkDropped, DropTestPort)
+	s.hear(gwA, s.phy("dev1", 10, payload("lost some")))
+	s.wants(`dev1/up f_cnt 0 port 3 "" gw-a`, `dev1/up f_cnt 1 port 0 "" gw-a`, `dev1/up f_cnt 2 port 0 "" gw-a`, `dev1/up f_cnt 3 port 255 "x" gw-a`, `dev1/up f_cnt 10 port 15 "lost some" gw-a`)
+	if !strings.Contains(string(s.ups[0].Payload), `"confirmed":true`) || strings.Contains(string(s.ups[1].Payload), `"confirmed"`) {
+		t.Error("confirmed")
+	}
+	if !strings.Contains(string(s.ups[4].Payload), `"packet_error_rate":0.45454547`) { // 5 of 11
+		t.Errorf("%s", s.ups[4].Payload)
+	}
+}
+
+func TestRepeatedAndReplayed(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	one, two := s.phy("dev1", 0, payload("one")), s.phy("dev1", 1, payload("two"))
+	s.hear(gwA, one)
+	s.wait(50 * time.Millisecond)
+	s.hear(gwA, one) // soon
+	s.event(UplinkRepeated, 0)
+	s.wait(3 * time.Second)
+	s.hear(gwA, one) // later
+	s.event(UplinkRepeated, 0)
+	s.hear(gwA, two)
+	s.wait(5 * time.Second)
+	s.hear(gwA, one)
+	if e := s.event(UplinkDropped, DropReplay); e.Device.Device != "dev1" || e.FCnt != 0 {
+		t.Errorf("event %+v", e)
+	}
+	s.wants(`dev1/up f_cnt 0 port 15 "one" gw-a`, `dev1/up f_cnt 1 port 15 "two" gw-a`)
+	if st := s.c.Stats(); st.Repeated != 2 || st.Dropped[DropReplay] != 1 || st.Published != 2 || st.Uplinks != 5 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+func TestGhost(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	phy := s.phy("dev1", 0, payload("x"))
+	s.hear(gwA, phy)
+	for _, us := range []radio.ConcentratorTime{-20, 0, 20} {
+		s.hear(gwA, phy, func(up *radio.Uplink) { up.Time += us; up.Frequency = 868_500_000 })
+	}
+	s.hear(gwA, phy, func(up *radio.Uplink) { up.Time += 21 })
+	s.wants(`dev1/up f_cnt 0 port 15 "x" gw-a`)
+	if st := s.c.Stats(); st.Ghosts != 3 || st.Repeated != 1 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// A device that is new, or that another gateway has heard lately, is waited
+// for until all of these have reported, at most 200 ms.
+func TestSeveralGateways(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA, gwB)
+	phy := s.phy("dev1", 0, payload("0"))
+	s.hear(gwA, phy)
+	s.wants()
+	s.wait(30 * time.Millisecond)
+	s.hear(gwB, phy)
+	s.wants(`dev1/up f_cnt 0 port 15 "0" gw-a gw-b`) // both are in: no need to wait longer
+
+	phy = s.phy("dev1", 1, payload("1"))
+	s.hear(gwB, phy)
+	s.wait(199 * time.Millisecond)
+	if len(s.ups) != 1 {
+		t.Fatal("published before 200 ms")
+	}
+	s.wait(time.Millisecond)
+	if len(s.ups) != 2 {
+		t.Fatal("not published after 200 ms")
+	}
+	s.hear(gwA, phy) // too late: swallowed
+	if len(s.ups) != 2 {
+		t.Fatal("a late copy is published")
+	}
+
+	// dev2 was never heard by gateway B: after the first frame nobody waits.
+	s.hear(gwA, s.phy("dev2", 0, payload("a")))
+	s.wait(200 * time.Millisecond)
+	s.hear(gwA, s.phy("dev2", 1, payload("b")))
+	if len(s.ups) != 4 {
+		t.Fatalf("%d messages, want 4: gateway B has never heard dev2", len(s.ups))
+	}
+	// Until it hears it once, late or not.
+	s.hear(gwB, s.phy("dev2", 1, payload("b")))
+	s.hear(gwA, s.phy("dev2", 2, payload("c")))
+	if len(s.ups) != 4 {
+		t.Fatal("published without waiting for a gateway that has heard the device")
+	}
+	s.wait(200 * time.Millisecond)
+	// A gateway that is off line is not waited for.
+	s.step(GatewayTold{radio.GatewayEvent{Gateway: gwB, Kind: radio.GatewayDisconnected, At: s.now.Host}})
+	s.hear(gwA, s.phy("dev2", 3, payload("d")))
+	if len(s.ups) != 6 {
+		t.Fatal("a gateway that is off line is waited for")
+	}
+	if st := s.c.Stats(); st.Copies != 3 {
+		t.Errorf("stats %+v", st)
+	}
+}
+
+// After 20 uplinks without it a gateway is not waited for any longer.
+func TestForgottenGateway(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA, gwB)
+	phy := s.phy("dev1", 0, payload(""))
+	s.hear(gwA, phy)
+	s.hear(gwB, phy)
+	n := 0
+	for i := uint32(1); i <= 30; i++ {
+		before := len(s.ups)
+		s.hear(gwA, s.phy("dev1", i, payload("")))
+		if len(s.ups) == before {
+			n++
+		}
+		s.wait(time.Second)
+	}
+	if n != 19 {
+		t.Errorf("%d frames have waited, want 19", n)
+	}
+}
+
+func TestThreeGateways(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA, gwB, gwC)
+	phy := s.phy("dev1", 0, payload("x"))
+	for _, g := range []radio.EUI64{gwC, gwA, gwC, gwB} { // one of them twice
+		s.wants()
+		s.hear(g, phy)
+	}
+	s.wants(`dev1/up f_cnt 0 port 15 "x" gw-c gw-a gw-b`)
+	if !strings.Contains(string(s.ups[0].Payload), `"rx_metadata":[{"gateway_ids":{"gateway_id":"gw-c","eui":"0C00000000000000"}`) {
+		t.Errorf("the first copy is not first: %s", s.ups[0].Payload)
+	}
+}
+
+func TestStoppingPublishes(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA, gwB)
+	s.hear(gwA, s.phy("dev1", 0, payload("x")))
+	s.wants()
+	s.step(Stopping{})
+	s.wants(`dev1/up f_cnt 0 port 15 "x" gw-a`)
+}
+
+func TestDrops(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	stranger := s.phy("dev1", 5, payload("x"))
+	stranger[1] ^= 0xff
+	s.hear(gwA, stranger)
+	if e := s.event(UplinkDropped, DropDevAddr); !e.HasDevAddr || e.Gateway != "gw-a" {
+		t.Errorf("event %+v", e)
+	}
+	forged := s.phy("dev1", 5, payload("x"))
+	forged[len(forged)-1] ^= 1
+	s.hear(gwA, forged)
+	s.event(UplinkDropped, DropMIC)
+	s.hear(gwA, s.phy("unserved", 5, payload("x")))
+	if e := s.event(UplinkDropped, DropUnserved); !strings.Contains(e.Err.Error(), "app1/unserved") || !strings.Contains(e.Err.Error(), "class C") {
+		t.Errorf("event %+v", e)
+	}
+	s.hear(gwA, s.phy("dev1", 5, payload("x")))
+	s.hear(gwA, s.phy("dev1", 50000, payload("x")))
+	s.event(UplinkDropped, DropGap)
+	for _, phy := range [][]byte{{0x40}, {0x41, 1, 2, 3}, make([]byte, 256), nil} {
+		s.events = nil
+		s.hear(gwA, phy)
+		s.event(UplinkDropped, DropMalformed)
+	}
+	s.hear(gwA, append([]byte{0x00}, make([]byte, 22)...))
+	s.event(UplinkDropped, DropJoin)
+	s.hear(gwA, append([]byte{0x60}, make([]byte, 22)...))
+	s.event(UplinkDropped, DropNotForUs)
+	s.hear(gwA, append([]byte{0xe0}, make([]byte, 22)...))
+	s.event(UplinkDropped, DropNotForUs)
+	s.wants(`dev1/up f_cnt 5 port 15 "x" gw-a`)
+}
+
+func TestWithoutCalendar(t *testing.T) {
+	s := newStand(t)
+	s.now.Wall = radio.WallTime{Time: time.Unix(100, 0)}
+	s.online(gwA)
+	s.hear(gwA, s.phy("dev1", 0, payload("x")), func(up *radio.Uplink) {
+		up.GatewayTime = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+		up.GPS = radio.GPSTimeOf(up.GatewayTime)
+	})
+	text := string(s.ups[0].Payload)
+	if strings.Contains(text, "received_at") || strings.Contains(text, `"time"`) || !strings.Contains(text, `"gps_time":"2026-11-24T12:00:00Z"`) {
+		t.Errorf("%s", text)
+	}
+	// The calendar is set: half a century passes, and nothing happens.
+	s.now.Wall = radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}
+	s.hear(gwA, s.phy("dev1", 1, payload("y")), func(up *radio.Uplink) { up.GatewayTime = time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC) })
+	text = string(s.ups[1].Payload)
+	if !strings.Contains(text, "received_at") || strings.Contains(text, "1970") {
+		t.Errorf("%s", text)
+	}
+}
+
+func TestCounterRestarted(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	s.devices["dev1"].Settings.ResetsFCnt = true
+	s.hear(gwA, s.phy("dev1", 500, payload("x")))
+	s.hear(gwA, s.phy("dev1", 0, payload("y")))
+	s.event(CounterRestarted, 0)
+	s.wants(`dev1/up f_cnt 500 port 15 "x" gw-a`, `dev1/up f_cnt 0 port 15 "y" gw-a`)
+}
+
+func TestUnknownGatewayOfADriver(t *testing.T) {
+	s := newStand(t)
+	stranger := radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE}
+	s.online(stranger)
+	s.hear(stranger, s.phy("dev1", 0, payload("x")))
+	s.wants(`dev1/up f_cnt 0 port 15 "x" eui-a1c0ffee00000000`)
+}
+
+// What is remembered of frames is bounded in number and in time.
+func TestReceptionsAreBounded(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA, gwB) // each frame waits
+	for i := range uint32(maxReceptions + 100) {
+		phy := s.phy("dev1", i, payload(""))
+		s.hear(gwA, phy)
+		if st := s.c.Stats(); st.Pending > maxReceptions {
+			t.Fatalf("%d frames are remembered", st.Pending)
+		}
+	}
+	s.wait(10 * time.Second)
+	if len(s.ups) != maxReceptions+100 || s.c.Stats().Pending != 0 || len(s.c.receptions) != 0 || len(s.c.waiting) != 0 {
+		t.Errorf("%d published, %d remembered, %d in the map, %d waiting", len(s.ups), s.c.Stats().Pending, len(s.c.receptions), len(s.c.waiting))
+	}
+	for i := 1; i < len(s.ups); i++ {
+		if string(s.ups[i-1].Payload) == string(s.ups[i].Payload) {
+			t.Fatal("a message comes twice")
+		}
+	}
+}
+
+// Equal inputs have equal effects, byte for byte.
+func TestDeterminism(t *testing.T) {
+	run := func() string {
+		s := newStand(t)
+		s.online(gwA, gwB, gwC)
+		rnd := rand.New(rand.NewSource(7))
+		var next [2]uint32
+		for range 500 {
+			i := rnd.Intn(2)
+			phy := s.phy([]string{"dev1", "dev2"}[i], next[i], payload(fmt.Sprint(next[i])))
+			next[i] += uint32(rnd.Intn(3))
+			for _, g := range []radio.EUI64{gwA, gwB, gwC} {
+				if rnd.Intn(2) == 0 {
+					s.hear(g, phy)
+				}
+				s.wait(time.Duration(rnd.Intn(100)) * time.Millisecond)
+			}
+		}
+		s.wait(time.Minute)
+		return fmt.Sprint(s.ups, s.kept, s.c.Stats())
+	}
+	if run() != run() {
+		t.Error("two runs of the same inputs differ")
+	}
+}
+
+func TestNewCoreRefuses(t *testing.T) {
+	if _, err := NewCore(CoreOptions{}); err == nil {
+		t.Error("a core without anything")
+	}
+}

@@ -1,0 +1,76 @@
+package bridge
+
+import "sync"
+
+// inbox is the bounded queue before the core. Frames have a ring of their own:
+// when that is full the oldest goes, and is counted. What is told of gateways,
+// acknowledgements and timers never go; there are few, and their number is
+// bounded by those who tell.
+type inbox struct {
+	wake chan struct{}
+
+	mu      sync.Mutex
+	ring    []Heard // frames
+	first   int
+	n       int
+	told    []Input // all else, which comes first
+	dropped uint64
+}
+
+func newInbox(size int) *inbox {
+	return &inbox{ring: make([]Heard, size), wake: make(chan struct{}, 1)}
+}
+
+func (b *inbox) frame(h Heard) {
+	b.mu.Lock()
+	if b.n == len(b.ring) {
+		b.ring[b.first] = Heard{}
+		b.first = (b.first + 1) % len(b.ring)
+		b.n--
+		b.dropped++
+	}
+	b.ring[(b.first+b.n)%len(b.ring)] = h
+	b.n++
+	b.mu.Unlock()
+	b.bell()
+}
+
+func (b *inbox) tell(in Input) {
+	b.mu.Lock()
+	b.told = append(b.told, in)
+	b.mu.Unlock()
+	b.bell()
+}
+
+func (b *inbox) bell() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the next input, if there is one.
+func (b *inbox) take() (Input, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.told) > 0 {
+		in := b.told[0]
+		b.told[0] = nil
+		b.told = b.told[1:]
+		return in, true
+	}
+	if b.n == 0 {
+		return nil, false
+	}
+	h := b.ring[b.first]
+	b.ring[b.first] = Heard{}
+	b.first = (b.first + 1) % len(b.ring)
+	b.n--
+	return h, true
+}
+
+func (b *inbox) drops() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dropped
+}

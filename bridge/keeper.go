@@ -1,0 +1,108 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lorawand/bridge/store"
+)
+
+// keeper owns the writing to the store. Records that may lag are gathered and
+// committed together once in an interval, the latest for each key; the rest at
+// once. A disk that fails or is slow is met by nobody but the keeper: what it
+// could not write it tries again.
+type keeper struct {
+	store    committer
+	interval time.Duration // 0: nothing lags
+	log      *slog.Logger
+
+	wake chan struct{}
+
+	mu      sync.Mutex
+	pending map[recordID]store.Record // bounded by the number of devices
+	failing bool
+}
+
+// committer is what a keeper needs of a store.
+type committer interface {
+	Commit(records ...store.Record) error
+}
+
+type recordID struct{ kind, key string }
+
+func newKeeper(s committer, interval time.Duration, log *slog.Logger) *keeper {
+	return &keeper{store: s, interval: interval, log: log, wake: make(chan struct{}, 1), pending: map[recordID]store.Record{}}
+}
+
+// keep takes a record.
+func (k *keeper) keep(e Keep) {
+	now := !e.Lag || k.interval == 0
+	k.mu.Lock()
+	k.pending[recordID{e.Record.Kind, e.Record.Key}] = e.Record
+	k.mu.Unlock()
+	if now {
+		select {
+		case k.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// retryEvery is how long to wait after a failure.
+const retryEvery = 5 * time.Second
+
+// run commits until ctx ends, and then what is left.
+func (k *keeper) run(ctx context.Context) {
+	interval := k.interval
+	if interval == 0 {
+		interval = retryEvery
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			k.commit()
+			return
+		case <-k.wake:
+			k.commit()
+		case <-tick.C:
+			k.commit()
+		}
+	}
+}
+
+func (k *keeper) commit() {
+	k.mu.Lock()
+	records := make([]store.Record, 0, len(k.pending))
+	for _, r := range k.pending {
+		records = append(records, r)
+	}
+	clear(k.pending)
+	k.mu.Unlock()
+	if len(records) == 0 {
+		return
+	}
+	err := k.store.Commit(records...)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil {
+		if k.failing {
+			k.log.Info("the store can be written again")
+		}
+		k.failing = false
+		return
+	}
+	if !k.failing {
+		k.log.Error("the store cannot be written; uplinks go on, and it is tried again", "error", err, "records", len(records))
+	}
+	k.failing = true
+	for _, r := range records {
+		id := recordID{r.Kind, r.Key}
+		if _, newer := k.pending[id]; !newer {
+			k.pending[id] = r
+		}
+	}
+}
