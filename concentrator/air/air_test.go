@@ -1,0 +1,102 @@
+package air
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+func plan(t *testing.T) *region.Plan {
+	t.Helper()
+	p, err := region.Lookup("EU_863_870")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := New(1)
+		var mu sync.Mutex
+		var got []radio.Uplink
+		var when []time.Time
+		hear := func(up radio.Uplink) {
+			mu.Lock()
+			defer mu.Unlock()
+			got, when = append(got, up), append(when, time.Now())
+		}
+		r := a.Listen(ReceiverOptions{EUI: radio.EUI64{1}, Counter: 4_294_000_000, Hear: hear})
+		a.Listen(ReceiverOptions{EUI: radio.EUI64{2}, Counter: 7, Drift: 40, Hear: hear, Loss: func(dev string) bool { return dev == "slow" }})
+		keys := frame.SessionKeys{FNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1}, AppSKey: frame.Key{2}}
+		fast, err := a.Device(DeviceOptions{Name: "fast", DevAddr: radio.DevAddr{1}, Keys: keys, Plan: plan(t), DataRate: 5, RSSI: -6000, SNR: 850})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow, err := a.Device(DeviceOptions{Name: "slow", DevAddr: radio.DevAddr{2}, Keys: keys, Plan: plan(t), DataRate: 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		data := frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte("abc")}
+		begin := time.Now()
+		s1, err1 := slow.Send(data)
+		s2, err2 := fast.Send(data)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(got) != 3 || got[0].Gateway != (radio.EUI64{1}) || got[2].DataRate.SpreadingFactor != 12 {
+			t.Fatalf("heard %+v", got)
+		}
+		if s2.Airtime != 51456*time.Microsecond || !when[0].Equal(begin.Add(s2.Airtime)) || !when[2].Equal(begin.Add(s1.Airtime)) || s1.Airtime != 1318912*time.Microsecond {
+			t.Errorf("air times %v and %v, heard after %v and %v", s1.Airtime, s2.Airtime, when[2].Sub(begin), when[0].Sub(begin))
+		}
+		if got[0].Time != 4_294_051_456 || got[1].Time != 7+51456 || got[2].Time != (4_294_000_000+1_318_912)&0xffffffff {
+			t.Errorf("counters %d, %d, %d", got[0].Time, got[1].Time, got[2].Time)
+		}
+		if c := r.Counter(begin.Add(time.Hour)); c != 4_294_000_000+3600_000_000 {
+			t.Errorf("counter after an hour %d", c)
+		}
+		if up := got[0]; up.Frequency != s2.Frequency || up.Receptions[0].RSSI != -6000 || up.Receptions[0].SNR != 850 || up.CodingRate != radio.CodingRate45 {
+			t.Errorf("uplink %+v", up)
+		}
+		p, err := frame.ParseData(got[0].PHYPayload)
+		if err != nil || !p.CheckUplinkMIC(frame.Key{1}, 0) || string(p.Decrypt(frame.Key{2}, 0)) != "abc" {
+			t.Errorf("frame %+v, %v", p, err)
+		}
+		if s, err := fast.Send(frame.Data{MType: frame.ConfirmedUp}); err != nil || s.FCnt != 1 {
+			t.Errorf("second frame %+v, %v", s, err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestDeviceRefuses(t *testing.T) {
+	a := New(1)
+	for _, o := range []DeviceOptions{{}, {Plan: plan(t), DataRate: 9}} {
+		if _, err := a.Device(o); !errors.Is(err, ErrDevice) {
+			t.Errorf("%+v: %v, want ErrDevice", o, err)
+		}
+	}
+	d, err := a.Device(DeviceOptions{Plan: plan(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Send(frame.Data{FRMPayload: []byte{1}}); !errors.Is(err, frame.ErrFrame) {
+		t.Errorf("payload without port: %v", err)
+	}
+}
