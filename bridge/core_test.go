@@ -496,7 +496,7 @@ func TestDeterminism(t *testing.T) {
 		s.wait(time.Minute)
 		return fmt.Sprint(s.ups, s.kept, s.c.Stats())
 	}
-	if run() != run() {
+	if first, second := run(), run(); first != second {
 		t.Error("two runs of the same inputs differ")
 	}
 }

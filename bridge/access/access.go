@@ -46,11 +46,16 @@ var rightNames = []string{"traffic-read", "traffic-down-write", "traffic-up-writ
 // Has reports whether all of want is allowed.
 func (r Rights) Has(want Rights) bool { return r&want == want }
 
-// String returns the names, separated by commas.
+// String returns the names, separated by commas, or "all".
 func (r Rights) String() string {
 	if r == All {
 		return "all"
 	}
+	return r.Names()
+}
+
+// Names returns the names of all rights in the set, even if it is All.
+func (r Rights) Names() string {
 	var names []string
 	for i, n := range rightNames {
 		if r&(1<<i) != 0 {

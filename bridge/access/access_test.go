@@ -155,12 +155,12 @@ func TestBackoff(t *testing.T) {
 	addr := netip.MustParseAddr("192.168.1.5")
 	now := time.Unix(1000, 0)
 	var got []time.Duration
-	for range 12 {
+	for range 17 {
 		got = append(got, b.Failed(addr, now))
 		now = now.Add(time.Second)
 	}
 	for i, d := range got {
-		if i < 5 && d != 0 || i == 5 && d != 250*time.Millisecond || i >= 10 && d != 5*time.Second {
+		if i < 10 && d != 0 || i == 10 && d != 250*time.Millisecond || i >= 15 && d != 5*time.Second {
 			t.Errorf("failure %d is held back %v", i+1, d)
 		}
 	}

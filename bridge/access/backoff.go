@@ -22,7 +22,7 @@ type failures struct {
 }
 
 const (
-	freeFailures  = 5
+	freeFailures  = 10
 	firstDelay    = 250 * time.Millisecond
 	longestDelay  = 5 * time.Second
 	forgetAfter   = 10 * time.Minute

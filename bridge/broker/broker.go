@@ -65,10 +65,21 @@ func DefaultLimits() Limits {
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
 	for _, f := range []struct{ v, d *int }{
-		{&l.Clients, &d.Clients}, {&l.Unauthenticated, &d.Unauthenticated}, {&l.PerAddress, &d.PerAddress}, {&l.PacketSize, &d.PacketSize},
-		{&l.Inflight, &d.Inflight}, {&l.ReceiveMaximum, &d.ReceiveMaximum}, {&l.WritesPending, &d.WritesPending}, {&l.Subscriptions, &d.Subscriptions},
-		{&l.OfflineMessages, &d.OfflineMessages}, {&l.OfflineBytes, &d.OfflineBytes}, {&l.OfflineTotal, &d.OfflineTotal},
-		{&l.outboxSize, &d.outboxSize}, {&l.clientIDLength, &d.clientIDLength}, {&l.sendBuffer, &d.sendBuffer}, {&l.inboundQoS2Limit, &d.inboundQoS2Limit},
+		{&l.Clients, &d.Clients},
+		{&l.Unauthenticated, &d.Unauthenticated},
+		{&l.PerAddress, &d.PerAddress},
+		{&l.PacketSize, &d.PacketSize},
+		{&l.Inflight, &d.Inflight},
+		{&l.ReceiveMaximum, &d.ReceiveMaximum},
+		{&l.WritesPending, &d.WritesPending},
+		{&l.Subscriptions, &d.Subscriptions},
+		{&l.OfflineMessages, &d.OfflineMessages},
+		{&l.OfflineBytes, &d.OfflineBytes},
+		{&l.OfflineTotal, &d.OfflineTotal},
+		{&l.outboxSize, &d.outboxSize},
+		{&l.clientIDLength, &d.clientIDLength},
+		{&l.sendBuffer, &d.sendBuffer},
+		{&l.inboundQoS2Limit, &d.inboundQoS2Limit},
 	} {
 		if *f.v == 0 {
 			*f.v = *f.d
@@ -211,6 +222,9 @@ func capabilities(l Limits) *mqtt.Capabilities {
 	c.Compatibilities.NoInheritedPropertiesOnAck = true
 	return c
 }
+
+// Close frees the sockets of a broker that was never run.
+func (b *Broker) Close() { b.closeListeners() }
 
 func (b *Broker) closeListeners() {
 	for _, l := range b.gate.listeners {

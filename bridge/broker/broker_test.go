@@ -622,13 +622,13 @@ func TestPacketIDsOfBothDirections(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	s := start(t, Limits{})
 	begin := time.Now()
-	for range 7 {
+	for range 12 {
 		r := dialRaw(t, s.addr)
 		r.send(connectPacket("", "app1", "guess"))
 		r.want(packets.Connack)
 	}
 	if d := time.Since(begin); d < 700*time.Millisecond {
-		t.Errorf("seven guesses took %v", d)
+		t.Errorf("twelve guesses took %v", d)
 	}
 	begin = time.Now()
 	s.login("good")

@@ -425,8 +425,13 @@ func TestGarbage(t *testing.T) {
 	s := start(t, Limits{})
 	good := s.login("good").subscribe(0, "#")
 	seeds := [][]byte{
-		{0x10, 0xff, 0xff, 0xff, 0x7f}, {0x82, 6, 0, 1, 0, 0, 1, 'a'}, {0x30, 2, 0, 9}, {0xf0, 0}, {0x10, 0},
-		{0x10, 20, 0, 4, 'M', 'Q', 'T', 'T', 5, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff}, []byte("GET / HTTP/1.1\r\n\r\n"),
+		{0x10, 0xff, 0xff, 0xff, 0x7f},
+		{0x82, 6, 0, 1, 0, 0, 1, 'a'},
+		{0x30, 2, 0, 9},
+		{0xf0, 0},
+		{0x10, 0},
+		{0x10, 20, 0, 4, 'M', 'Q', 'T', 'T', 5, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff},
+		[]byte("GET / HTTP/1.1\r\n\r\n"),
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

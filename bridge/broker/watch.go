@@ -27,14 +27,16 @@ func Watch(ctx context.Context, addr, user, password, filter string, ready func(
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
 	defer stop()
-	if err := watch(c, user, password, filter, ready, f); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("mqtt: watch: %w", err)
+	err = watch(c, user, password, filter, ready, f)
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("mqtt: watch: %w", err)
 }
 
 const watchKeepalive = 60 // s
 
+// watch reads until the connection ends, and returns why.
 func watch(c net.Conn, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
 	connect := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect}, ProtocolVersion: 4,

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// arrows says which packages of ours a package may import. "radio/" stands for
+// radio and what lies below it. Who is not listed here has no place in the
+// house; cmd/lorawand may import everything, and nobody imports cmd.
+var arrows = map[string]string{
+	"radio":                          "",
+	"radio/region":                   "radio",
+	"radio/frame":                    "radio",
+	"radio/gwmp":                     "radio",
+	"concentrator":                   "radio",
+	"concentrator/air":               "radio/",
+	"concentrator/udp":               "radio radio/gwmp concentrator",
+	"concentrator/sx1302":            "radio concentrator",
+	"concentrator/sx1302/sx1302test": "radio concentrator/air",
+	"concentrator/serial":            "concentrator/sx1302",
+	"concentrator/gnss":              "radio",
+	"concentrator/virtual":           "radio concentrator concentrator/air",
+	"bridge/session":                 "radio/",
+	"bridge/access":                  "",
+	"bridge/gateway":                 "radio radio/region",
+	"bridge/mac":                     "radio/ bridge/session",
+	"bridge/schedule":                "radio/ bridge/gateway",
+	"bridge/v3":                      "radio bridge/session bridge/gateway",
+	"bridge/v3/enddevice":            "radio bridge/session bridge/gateway",
+	"bridge/store":                   "",
+	"bridge/formatter":               "",
+	"bridge/broker":                  "bridge/v3 bridge/access",
+	"bridge/chirpstack":              "radio bridge/gateway",
+	"bridge":                         "radio/ bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"bridge/admin":                   "radio/ bridge bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"cmd/lorawand":                   "*",
+	"cmd/lorawand/config":            "*",
+}
+
+// knows says which room alone knows a library.
+var knows = map[string][]string{
+	"github.com/brocaar/lorawan":        {"radio/frame", "radio/region"},
+	"github.com/brocaar/lorawan/band":   {"radio/region"},
+	"github.com/mochi-mqtt/server/v2":   {"bridge/broker"},
+	"periph.io/x/conn/v3":               {"concentrator/sx1302", "concentrator/sx1302/sx1302test", "concentrator/serial", "cmd/lorawand"},
+	"go.bug.st/serial":                  {"concentrator/serial"},
+	"github.com/adrianmo/go-nmea":       {"concentrator/gnss"},
+	"github.com/dop251/goja":            {"bridge/formatter"},
+	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
+	"net/http":                          {"bridge/admin", "bridge/broker"},
+	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "bridge/formatter", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"github.com/pelletier/go-toml/v2":   {"cmd/lorawand/config"},
+	"github.com/spf13/cobra":            {"cmd/lorawand"},
+}
+
+// pure packages are handed the time and randomness that they need, start
+// nothing and take no locks.
+var pure = map[string]bool{
+	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/gateway": true,
+	"bridge/mac": true, "bridge/schedule": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+}
+
+type listedPackage struct {
+	ImportPath string
+	Doc        string
+	Imports    []string
+	GoFiles    []string
+	Dir        string
+}
+
+// listed runs go list over all packages of the module.
+func listed(t *testing.T) []listedPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json", "./...")
+	cmd.Dir = "../.."
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listedPackage
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listedPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestArrows(t *testing.T) {
+	packages := listed(t)
+	if len(packages) < 15 {
+		t.Fatalf("only %d packages found", len(packages))
+	}
+	for _, p := range packages {
+		room := strings.TrimPrefix(p.ImportPath, "lorawand/")
+		allowed, known := arrows[room]
+		if !known {
+			t.Errorf("%s has no place in the house", room)
+			continue
+		}
+		if len(p.GoFiles) > 0 && p.Doc == "" {
+			t.Errorf("%s has no package comment", room)
+		}
+		for _, imported := range p.Imports {
+			if ours, ok := strings.CutPrefix(imported, "lorawand/"); ok {
+				if !mayImport(allowed, ours) {
+					t.Errorf("%s imports %s", room, ours)
+				}
+				continue
+			}
+			checkLibrary(t, room, imported)
+		}
+	}
+}
+
+func mayImport(allowed, imported string) bool {
+	if strings.HasPrefix(imported, "cmd/") {
+		return allowed == "*" && imported != "cmd/lorawand"
+	}
+	for a := range strings.FieldsSeq(allowed) {
+		if a == "*" || a == imported || strings.HasSuffix(a, "/") && strings.HasPrefix(imported+"/", a) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkLibrary(t *testing.T, room, imported string) {
+	t.Helper()
+	for lib, rooms := range knows {
+		if imported != lib && !(strings.Contains(lib, ".") && strings.HasPrefix(imported, lib+"/")) {
+			continue
+		}
+		if _, closer := knows[imported]; closer && imported != lib {
+			continue
+		}
+		found := false
+		for _, r := range rooms {
+			found = found || r == room
+		}
+		if !found {
+			t.Errorf("%s imports %s, which only %v may know", room, imported, rooms)
+		}
+	}
+	if !pure[room] {
+		return
+	}
+	for _, no := range []string{"sync", "sync/atomic", "math/rand", "math/rand/v2", "crypto/rand", "os", "net", "log", "context"} {
+		if imported == no {
+			t.Errorf("%s imports %s, but it is to be handed what it needs", room, imported)
+		}
+	}
+}
+
+// Nothing pure asks for the time.
+func TestPureRoomsReadNoClock(t *testing.T) {
+	for _, p := range listed(t) {
+		if !pure[strings.TrimPrefix(p.ImportPath, "lorawand/")] {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			b, err := os.ReadFile(p.Dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, no := range []string{"time.Now(", "time.Since(", "time.Until(", "time.AfterFunc(", "time.NewTimer(", "time.Sleep(", "go func("} {
+				if bytes.Contains(b, []byte(no)) {
+					t.Errorf("%s/%s has %s…", p.ImportPath, name, no)
+				}
+			}
+		}
+	}
+}
+
+// The rule must be able to fail.
+func TestMayImport(t *testing.T) {
+	for _, tt := range []struct {
+		allowed, imported string
+		want              bool
+	}{
+		{"radio", "radio", true},
+		{"radio", "radio/frame", false},
+		{"radio/", "radio/frame", true},
+		{"radio/", "radio", true},
+		{"radio/", "radiometry", false},
+		{"", "radio", false},
+		{"*", "bridge", true},
+		{"*", "cmd/lorawand/config", true},
+		{"*", "cmd/lorawand", false},
+		{"radio bridge/session", "bridge", false},
+	} {
+		if got := mayImport(tt.allowed, tt.imported); got != tt.want {
+			t.Errorf("mayImport(%q, %q) = %v", tt.allowed, tt.imported, got)
+		}
+	}
+}

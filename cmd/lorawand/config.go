@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/cmd/lorawand/config"
+)
+
+func newConfig() *cobra.Command {
+	check := &cobra.Command{
+		Use: "check", Short: "Tell everything that is wrong with the configuration", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			for _, line := range unserved(&c) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "lorawand: not served by this version:", line)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %d gateways.\n", len(c.Gateways))
+			return err
+		},
+	}
+	def := &cobra.Command{
+		Use: "default", Short: "Print the default configuration with comments", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), config.DefaultFile)
+			return err
+		},
+	}
+	return group("config", "Check the configuration, or print the default one", check, def)
+}
+
+// unserved lists what the configuration asks for and this version does not do.
+func unserved(c *config.Config) (out []string) {
+	if len(c.MQTT.TLSListen) > 0 {
+		out = append(out, "mqtt.tls_listen")
+	}
+	if len(c.MQTT.WebSocketListen) > 0 {
+		out = append(out, "mqtt.websocket_listen")
+	}
+	if c.HTTP.APIListen != "" {
+		out = append(out, "http.api_listen")
+	}
+	for i := range c.Gateways {
+		if d := c.Gateways[i].Driver; d != "udp" {
+			out = append(out, fmt.Sprintf("gateway[%d].driver = %q", i, d))
+		}
+	}
+	return out
+}

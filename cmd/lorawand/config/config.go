@@ -1,0 +1,331 @@
+// Package config reads the configuration file of lorawand: one TOML file, in
+// which unknown keys are refused and every key has a default.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// DefaultPath is where the file is unless a flag or $LORAWAND_CONFIG says
+// otherwise.
+const DefaultPath = "/etc/lorawand/lorawand.toml"
+
+// ErrConfig is the reason for a configuration that cannot be used. The error
+// unwraps to one for each fault.
+var ErrConfig = errors.New("unusable configuration")
+
+// Config is the whole configuration.
+type Config struct {
+	Store    Store     `toml:"store"`
+	Control  Control   `toml:"control"`
+	Log      Log       `toml:"log"`
+	Network  Network   `toml:"network"`
+	MQTT     MQTT      `toml:"mqtt"`
+	HTTP     HTTP      `toml:"http"`
+	UDP      UDP       `toml:"udp"`
+	Gateways []Gateway `toml:"gateway"`
+}
+
+// Store is the [store] table.
+type Store struct {
+	Path           string   `toml:"path"`
+	Ephemeral      bool     `toml:"ephemeral"`
+	CommitInterval Duration `toml:"commit_interval"`
+}
+
+// Control is the [control] table.
+type Control struct {
+	Socket string `toml:"socket"`
+}
+
+// Log is the [log] table.
+type Log struct {
+	Level  string `toml:"level"`
+	Format string `toml:"format"`
+}
+
+// Network is the [network] table.
+type Network struct {
+	NetID                string   `toml:"net_id"`
+	DevAddrPrefixes      []string `toml:"dev_addr_prefixes"`
+	DeduplicationWindow  Duration `toml:"deduplication_window"`
+	RX1Delay             Duration `toml:"rx1_delay"`
+	DefaultFrequencyPlan string   `toml:"default_frequency_plan"`
+}
+
+// MQTT is the [mqtt] table.
+type MQTT struct {
+	Listen          []string `toml:"listen"`
+	TLSListen       []string `toml:"tls_listen"`
+	WebSocketListen []string `toml:"websocket_listen"`
+	Certificate     string   `toml:"certificate"`
+	Key             string   `toml:"key"`
+	ClientCA        string   `toml:"client_ca"`
+	Tenant          string   `toml:"tenant"`
+	LegacyFields    bool     `toml:"legacy_fields"`
+	ZeroFields      bool     `toml:"zero_fields"`
+	Limits          Limits   `toml:"limits"`
+}
+
+// Limits is the [mqtt.limits] table.
+type Limits struct {
+	Clients                   int      `toml:"clients"`
+	Unauthenticated           int      `toml:"unauthenticated"`
+	UnauthenticatedPerAddress int      `toml:"unauthenticated_per_address"`
+	ConnectTimeout            Duration `toml:"connect_timeout"`
+	PacketSize                int      `toml:"packet_size"`
+	Inflight                  int      `toml:"inflight"`
+	ReceiveMaximum            int      `toml:"receive_maximum"`
+	WritesPending             int      `toml:"writes_pending"`
+	WriteDeadline             Duration `toml:"write_deadline"`
+	Subscriptions             int      `toml:"subscriptions"`
+	OfflineMessages           int      `toml:"offline_messages"`
+	OfflineBytes              int      `toml:"offline_bytes"`
+	OfflineBytesTotal         int      `toml:"offline_bytes_total"`
+	SessionExpiry             Duration `toml:"session_expiry"`
+}
+
+// HTTP is the [http] table.
+type HTTP struct {
+	Listen    string `toml:"listen"`
+	APIListen string `toml:"api_listen"`
+}
+
+// UDP is the [udp] table.
+type UDP struct {
+	Listen        string `toml:"listen"`
+	AcceptUnknown bool   `toml:"accept_unknown"`
+}
+
+// Gateway is a [[gateway]] table.
+type Gateway struct {
+	ID               string    `toml:"id"`
+	EUI              string    `toml:"eui"`
+	Driver           string    `toml:"driver"`
+	FrequencyPlan    string    `toml:"frequency_plan"`
+	EnforceDutyCycle *bool     `toml:"enforce_duty_cycle"`
+	AntennaGain      float64   `toml:"antenna_gain"`
+	Location         *Location `toml:"location"`
+	SX1302           *SX1302   `toml:"sx1302"`
+}
+
+// Location is where a gateway stands.
+type Location struct {
+	Latitude  float64 `toml:"latitude"`
+	Longitude float64 `toml:"longitude"`
+	Altitude  int32   `toml:"altitude"`
+}
+
+// SX1302 is the [gateway.sx1302] table.
+type SX1302 struct {
+	Board      string `toml:"board"`
+	Device     string `toml:"device"`
+	Reset      string `toml:"reset"`
+	Firmware   string `toml:"firmware"`
+	GlobalConf string `toml:"global_conf"`
+	GNSS       *GNSS  `toml:"gnss"`
+}
+
+// GNSS is the [gateway.sx1302.gnss] table.
+type GNSS struct {
+	Device string `toml:"device"`
+}
+
+// Duration is a time.Duration that is written as "15s".
+type Duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("not a duration such as \"15s\": %.40q", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// String returns the duration as it is written.
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// D returns the duration.
+func (d Duration) D() time.Duration { return time.Duration(d) }
+
+// Default returns the configuration of an empty file.
+func Default() Config {
+	return Config{
+		Store:   Store{Path: "/var/lib/lorawand", CommitInterval: Duration(15 * time.Second)},
+		Control: Control{Socket: "/run/lorawand/control.sock"},
+		Log:     Log{Level: "info", Format: "text"},
+		Network: Network{
+			NetID: "000000", DeduplicationWindow: Duration(200 * time.Millisecond),
+			RX1Delay: Duration(5 * time.Second), DefaultFrequencyPlan: "EU_863_870_TTN",
+		},
+		MQTT: MQTT{
+			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, Tenant: "ttn", LegacyFields: true,
+			Limits: Limits{
+				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
+				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: Duration(500 * time.Millisecond),
+				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20, SessionExpiry: Duration(24 * time.Hour),
+			},
+		},
+		HTTP: HTTP{Listen: "127.0.0.1:8080"},
+		UDP:  UDP{Listen: "127.0.0.1:1700"},
+	}
+}
+
+// Find returns the path of the file: the one given, else $LORAWAND_CONFIG,
+// else DefaultPath. must says that the file has to exist.
+func Find(given string) (path string, must bool) {
+	if given != "" {
+		return given, true
+	}
+	if env := os.Getenv("LORAWAND_CONFIG"); env != "" {
+		return env, true
+	}
+	return DefaultPath, false
+}
+
+// Load reads and checks a file. Without must, a file that does not exist is an
+// empty one. The error is ErrConfig and names every fault with file and key.
+func Load(path string, must bool) (Config, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !must {
+		b, err = nil, nil
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	c, err := Parse(b)
+	if err != nil {
+		return Config{}, &fileError{path, err}
+	}
+	return c, nil
+}
+
+// fileError puts the file's name before each fault.
+type fileError struct {
+	path string
+	err  error
+}
+
+// Error implements error.
+func (e *fileError) Error() string {
+	var b bytes.Buffer
+	for i, f := range faultsOf(e.err) {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(e.path)
+		b.WriteString(": ")
+		b.WriteString(f.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the faults.
+func (e *fileError) Unwrap() error { return e.err }
+
+// Parse reads and checks the text of a file.
+func Parse(b []byte) (Config, error) {
+	c := Default()
+	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c); err != nil {
+		return Config{}, tomlFaults(err)
+	}
+	c.fill()
+	if err := c.Check(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// fill gives what depends on other keys its default.
+func (c *Config) fill() {
+	for i := range c.Gateways {
+		g := &c.Gateways[i]
+		if g.Driver == "" {
+			g.Driver = "udp"
+		}
+		if g.FrequencyPlan == "" {
+			g.FrequencyPlan = c.Network.DefaultFrequencyPlan
+		}
+		if g.EnforceDutyCycle == nil {
+			yes := true
+			g.EnforceDutyCycle = &yes
+		}
+	}
+}
+
+// tomlFaults says where the text is wrong.
+func tomlFaults(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		var fs faults
+		for _, e := range strict.Errors {
+			row, _ := e.Position()
+			fs.add(fmt.Sprintf("line %d: %s", row, keyText(e.Key())), "unknown key")
+		}
+		return fs.err()
+	}
+	var dec *toml.DecodeError
+	if errors.As(err, &dec) {
+		row, col := dec.Position()
+		where := fmt.Sprintf("line %d, column %d", row, col)
+		if k := keyText(dec.Key()); k != "" {
+			where += ": " + k
+		}
+		return faults{fmt.Errorf("%s: %w", where, err)}.err()
+	}
+	return faults{err}.err()
+}
+
+func keyText(k toml.Key) string {
+	var b bytes.Buffer
+	for i, part := range k {
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}
+
+// faults collects what is wrong.
+type faults []error
+
+func (f *faults) add(key, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+}
+
+func (f faults) err() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return &configError{f}
+}
+
+// configError is ErrConfig with its faults.
+type configError struct{ faults faults }
+
+// Error implements error.
+func (e *configError) Error() string { return errors.Join(e.faults...).Error() }
+
+// Unwrap implements the multiple form of errors.Unwrap.
+func (e *configError) Unwrap() []error { return append([]error{ErrConfig}, e.faults...) }
+
+func faultsOf(err error) []error {
+	var c *configError
+	if errors.As(err, &c) {
+		return c.faults
+	}
+	return []error{err}
+}

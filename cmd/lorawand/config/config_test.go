@@ -1,0 +1,208 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaultFileIsTheDefault(t *testing.T) {
+	c, err := Parse([]byte(DefaultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Network.DevAddrPrefixes = []string{}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	empty, err := Parse(nil)
+	if err != nil || !reflect.DeepEqual(empty, Default()) {
+		t.Errorf("an empty file: %+v, %v", empty, err)
+	}
+	// The examples behind # are good too.
+	text := regexp.MustCompile(`(?m)^# (\[|[a-z_0-9]+ = )`).ReplaceAllString(DefaultFile, "$1")
+	c, err = Parse([]byte(text))
+	if err != nil || len(c.Gateways) != 2 {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	g := c.Gateways[0]
+	if g.ID != "eui-0242020000247803" || g.Location.Latitude != 52.3731 || g.Location.Altitude != 12 || !*g.EnforceDutyCycle {
+		t.Errorf("gateway %+v", g)
+	}
+	if s := c.Gateways[1].SX1302; s.Board != "rak2287" || s.GNSS.Device != "/dev/ttyAMA0" {
+		t.Errorf("sx1302 %+v", s)
+	}
+}
+
+// Every key that users rely on is accepted.
+func TestEveryKey(t *testing.T) {
+	const text = `
+[store]
+path = "/x"
+ephemeral = true
+commit_interval = "0s"
+[control]
+socket = "/y"
+[log]
+level = "debug"
+format = "json"
+[network]
+net_id = "000013"
+dev_addr_prefixes = ["26000000/7", "01ABCDEF/32", "00000000/0"]
+deduplication_window = "50ms"
+rx1_delay = "1s"
+default_frequency_plan = "EU_863_870"
+[mqtt]
+listen = []
+tls_listen = [":8883"]
+websocket_listen = [":8083"]
+certificate = "c"
+key = "k"
+client_ca = "a"
+tenant = "tti"
+legacy_fields = false
+zero_fields = true
+[mqtt.limits]
+clients = 1
+unauthenticated = 2
+unauthenticated_per_address = 3
+connect_timeout = "1s"
+packet_size = 2048
+inflight = 4
+receive_maximum = 5
+writes_pending = 6
+write_deadline = "1s"
+subscriptions = 7
+offline_messages = 8
+offline_bytes = 9000
+offline_bytes_total = 10000
+session_expiry = "1h"
+[http]
+listen = ""
+api_listen = "0.0.0.0:80"
+[udp]
+listen = ""
+accept_unknown = true
+[[gateway]]
+eui = "a1c0ffee00000000"
+antenna_gain = -1.5
+enforce_duty_cycle = false
+[[gateway]]
+id = "mine"
+eui = "A1C0FFEE00000001"
+driver = "virtual"
+frequency_plan = "EU_863_870_TTN"
+[[gateway]]
+driver = "sx1302"
+[gateway.sx1302]
+board = "x"
+device = "sim"
+reset = "none"
+firmware = "f"
+global_conf = "g"
+[gateway.sx1302.gnss]
+device = "d"
+`
+	c, err := Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Store.CommitInterval != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 || c.UDP.Listen != "" || !c.MQTT.ZeroFields {
+		t.Errorf("%+v", c)
+	}
+	if g := c.Gateways; g[0].Driver != "udp" || g[0].FrequencyPlan != "EU_863_870" || *g[0].EnforceDutyCycle || g[0].AntennaGain != -1.5 || !*g[1].EnforceDutyCycle {
+		t.Errorf("gateways %+v", g)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"[store]\npth = \"x\"": `line 2: store.pth: unknown key`,
+		"[stor]":               `stor: unknown key`,
+		"x = 1":                `line 1: x: unknown key`,
+		"[[gateway]]\neui=\"0242020000247803\"\nspi = 1": `gateway.spi: unknown key`,
+		"[store":                                                                   `line 1`,
+		"[store]\npath = 7":                                                        `line 2`,
+		"[store]\ncommit_interval = \"soon\"":                                      `"15s"`,
+		"[store]\npath = \"\"":                                                     `store.path: must not be empty`,
+		"[store]\ncommit_interval = \"-1s\"":                                       `store.commit_interval: -1s, must be 0s to 1h0m0s`,
+		"[log]\nlevel = \"loud\"":                                                  `log.level: "loud", must be one of debug, info, warn, error`,
+		"[log]\nformat = \"xml\"":                                                  `log.format`,
+		"[control]\nsocket = \"\"":                                                 `control.socket`,
+		"[network]\nnet_id = \"13\"":                                               `network.net_id: "13", must be 6`,
+		"[network]\ndev_addr_prefixes = [\"26\"]":                                  `network.dev_addr_prefixes[0]`,
+		"[network]\ndev_addr_prefixes = [\"26000000/33\"]":                         `network.dev_addr_prefixes[0]`,
+		"[network]\ndev_addr_prefixes = [\"26000001/7\"]":                          `digits behind its 7 bits`,
+		"[network]\nrx1_delay = \"16s\"":                                           `network.rx1_delay: 16s, must be 1s to 15s`,
+		"[network]\nrx1_delay = \"1500ms\"":                                        `whole seconds`,
+		"[network]\ndeduplication_window = \"2s\"":                                 `network.deduplication_window`,
+		"[network]\ndefault_frequency_plan = \"US\"":                               `network.default_frequency_plan: "US" is no frequency plan`,
+		"[mqtt]\nlisten = [\"1883\"]":                                              `mqtt.listen[0]: "1883", must be host:port`,
+		"[mqtt]\nlisten = [\":99999\"]":                                            `mqtt.listen[0]`,
+		"[mqtt]\nlisten = [\":1883\", \":1883\"]":                                  `mqtt.listen[1]: ":1883" is also mqtt.listen[0]`,
+		"[mqtt]\ntls_listen = [\":8883\"]":                                         `needs mqtt.certificate and mqtt.key`,
+		"[mqtt]\ntenant = \"\"":                                                    `mqtt.tenant`,
+		"[mqtt.limits]\nclients = 0":                                               `mqtt.limits.clients: 0, must be 1 to 10000`,
+		"[mqtt.limits]\nwrite_deadline = \"0s\"":                                   `mqtt.limits.write_deadline`,
+		"[udp]\nlisten = \"x\"":                                                    `udp.listen`,
+		"[http]\napi_listen = \"x\"":                                               `http.api_listen`,
+		"[[gateway]]":                                                              `gateway[0].eui: missing`,
+		"[[gateway]]\neui = \"x\"":                                                 `gateway[0].eui: "x", must be 16`,
+		"[[gateway]]\nid = \"Gw\"\ndriver = \"sx1302\"":                            `gateway[0] (Gw).id`,
+		"[[gateway]]\ndriver = \"usb\"":                                            `gateway[0].driver: "usb", must be one of udp, sx1302, virtual`,
+		"[[gateway]]\ndriver = \"sx1302\"\nantenna_gain=99":                        `gateway[0].antenna_gain: 99, must be -50 to 50`,
+		"[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = \"KR_920_923_TTN\"":    `gateway[0].frequency_plan`,
+		"[[gateway]]\ndriver = \"sx1302\"\nlocation = {latitude = 91.0}":           `gateway[0].location.latitude`,
+		"[[gateway]]\neui = \"0242020000247803\"\n[gateway.sx1302]\nboard = \"x\"": `gateway[0].sx1302: only with driver`,
+		"[[gateway]]\neui = \"0242020000247803\"\n[[gateway]]\neui = \"0242020000247803\"":                         `gateway[1].eui: 0242020000247803 is also that of gateway[0]`,
+		"[[gateway]]\neui = \"0242020000247803\"\n[[gateway]]\nid = \"eui-0242020000247803\"\ndriver = \"sx1302\"": `is also that of gateway[0]`,
+	} {
+		_, err := Parse([]byte(text))
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q:\n%v\nwant %q in it", text, err, want)
+		}
+	}
+}
+
+// Everything that is wrong is told at once, each with the file's name.
+func TestAllAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bad.toml")
+	if err := os.WriteFile(path, []byte("[log]\nlevel = \"x\"\nformat = \"y\"\n[mqtt.limits]\nclients = -1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path, true)
+	if err == nil || strings.Count(err.Error(), path+": ") != 3 || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("%v", err)
+	}
+	_, err = Parse([]byte("a = 1\nb = 2\n"))
+	if err == nil || strings.Count(err.Error(), "unknown key") != 2 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none.toml")
+	if c, err := Load(none, false); err != nil || c.UDP.Listen != "127.0.0.1:1700" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := Load(none, true); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), none) {
+		t.Errorf("%v", err)
+	}
+	t.Setenv("LORAWAND_CONFIG", "")
+	if p, must := Find(""); p != DefaultPath || must {
+		t.Errorf("%s %v", p, must)
+	}
+	t.Setenv("LORAWAND_CONFIG", "/e")
+	if p, must := Find(""); p != "/e" || !must {
+		t.Errorf("%s %v", p, must)
+	}
+	if p, must := Find("/f"); p != "/f" || !must {
+		t.Errorf("%s %v", p, must)
+	}
+}

@@ -1,0 +1,84 @@
+package config
+
+// DefaultFile is the default configuration as a file with comments. A test
+// holds it against Default.
+const DefaultFile = `# lorawand: The Things Stack's MQTT API on the gateway.
+# Every key has the default that is shown; unknown keys are refused.
+# "lorawand config check" tells everything that is wrong with this file.
+
+[store]
+path = "/var/lib/lorawand"            # folder for devices, keys and counters
+ephemeral = false                     # a file system in memory is refused unless true
+commit_interval = "15s"               # how long frame counters may lag on disk; "0s": every frame
+
+[control]
+socket = "/run/lorawand/control.sock"
+
+[log]
+level = "info"                        # debug info warn error
+format = "text"                       # text json
+
+[network]
+net_id = "000000"                     # 000000 and 000001 are for experiments
+dev_addr_prefixes = []                # such as ["00000000/7"]; empty: the NetID's block
+deduplication_window = "200ms"        # wait for other gateways that hear the same device
+rx1_delay = "5s"                      # told to OTAA devices in the join-accept
+default_frequency_plan = "EU_863_870_TTN"
+
+[mqtt]
+listen = [":1883"]                    # [] = off; without an API key nobody can log in
+tls_listen = []                       # e.g. [":8883"]
+websocket_listen = []                 # e.g. [":8083"]; path /mqtt
+certificate = ""
+key = ""
+client_ca = ""
+tenant = "ttn"                        # user names "app1" and "app1@ttn" are one
+legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
+zero_fields = false                   # true: fields with value zero are written out
+
+[mqtt.limits]
+clients = 100
+unauthenticated = 32                  # connections that have not logged in
+unauthenticated_per_address = 8
+connect_timeout = "10s"
+packet_size = 65536                   # bytes
+inflight = 64                         # QoS 1 and 2 messages on their way to one client
+receive_maximum = 32                  # and from one client
+writes_pending = 1024                 # messages that wait for one client
+write_deadline = "500ms"              # a client that does not read for so long is cut off
+subscriptions = 64                    # of one client
+offline_messages = 1000               # kept for one client that is away
+offline_bytes = 262144
+offline_bytes_total = 4194304         # kept for all clients that are away
+session_expiry = "24h"
+
+[http]
+listen = "127.0.0.1:8080"             # /metrics /healthz /readyz
+api_listen = ""                       # the v3 HTTP API, for the LAN
+
+[udp]
+listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off
+accept_unknown = false                # true: gateways not listed below are taken, on the default plan
+
+# One for each gateway:
+#
+# [[gateway]]
+# id = "eui-0242020000247803"         # default: "eui-" and the EUI in lower case
+# eui = "0242020000247803"
+# driver = "udp"                      # udp sx1302 virtual
+# frequency_plan = "EU_863_870_TTN"   # default: network.default_frequency_plan
+# enforce_duty_cycle = true
+# antenna_gain = 0.0                  # dBi
+# location = { latitude = 52.3731, longitude = 4.8925, altitude = 12 }
+#
+# [[gateway]]
+# driver = "sx1302"
+# [gateway.sx1302]
+# board = "rak2287"                   # a row of the board table; the keys below override it
+# device = "/dev/spidev0.0"
+# reset = "gpiochip0:17"              # "none", or "exec:/path/reset.sh"
+# firmware = "/usr/lib/lorawand/firmware"
+# global_conf = ""                    # radios, channels and gains from a Semtech global_conf.json
+# [gateway.sx1302.gnss]
+# device = "/dev/ttyAMA0"
+`

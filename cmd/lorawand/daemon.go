@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"sync"
+
+	"lorawand/bridge"
+	"lorawand/bridge/broker"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/store"
+	"lorawand/bridge/v3"
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator"
+	"lorawand/concentrator/udp"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// daemon is everything that runs, wired together.
+type daemon struct {
+	log     *slog.Logger
+	store   *store.Store
+	state   bridge.State
+	bridge  *bridge.Bridge
+	broker  *broker.Broker
+	udp     *udp.Driver // nil: off
+	drivers []concentrator.Driver
+}
+
+// newDaemon opens the store and the sockets. run does the work, and close
+// frees what was opened if it is not run.
+func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
+	if missing := unserved(&c); len(missing) > 0 {
+		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
+	}
+	d = &daemon{log: log}
+	defer func() {
+		if err != nil {
+			d.close()
+			d = nil
+		}
+	}()
+	if d.store, d.state, err = openState(c); err != nil {
+		return d, err
+	}
+	clock := bridge.NewClock(nil)
+	if d.broker, err = newBroker(c, d.state, clock, log); err != nil {
+		return d, err
+	}
+	plan, err := region.Lookup(c.Network.DefaultFrequencyPlan)
+	if err != nil {
+		return d, err
+	}
+	gateways, euis, err := newGateways(c.Gateways)
+	if err != nil {
+		return d, err
+	}
+	enc := v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields}
+	if err = enc.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
+		return d, err
+	}
+	d.bridge, err = bridge.New(bridge.Options{
+		Devices: d.state.Devices, Gateways: gateways, Store: d.store, Outbox: d.broker, Encoder: enc, DefaultPlan: plan,
+		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), Clock: clock, Logger: log,
+	})
+	if err != nil {
+		return d, err
+	}
+	if c.UDP.Listen != "" {
+		d.udp, err = udp.Listen(udp.Options{
+			Listen: c.UDP.Listen, Gateways: euis, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: log,
+		})
+		if err != nil {
+			return d, err
+		}
+		d.drivers = append(d.drivers, d.udp)
+	}
+	return d, nil
+}
+
+// openState opens the store and loads what is in it.
+func openState(c config.Config) (*store.Store, bridge.State, error) {
+	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral})
+	if errors.Is(err, store.ErrLocked) {
+		return nil, bridge.State{}, fmt.Errorf("%w; stop the daemon first: this version cannot change its state while it runs", err)
+	}
+	if err != nil {
+		return nil, bridge.State{}, err
+	}
+	st, err := bridge.Load(s, bridge.WrongMICs(), c.MQTT.Tenant)
+	if err != nil {
+		_ = s.Close()
+		return nil, bridge.State{}, err
+	}
+	return s, st, nil
+}
+
+func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, log *slog.Logger) (*broker.Broker, error) {
+	l := c.MQTT.Limits
+	return broker.New(broker.Options{
+		Listen: c.MQTT.Listen, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
+		Limits: broker.Limits{
+			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
+			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
+			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+		},
+		Push: func(_ context.Context, p broker.Push) error {
+			log.Warn("a downlink was pushed; this version does not send downlinks yet, it is dropped", "application_id", p.Login.Application, "device_id", p.Device)
+			return nil
+		},
+	})
+}
+
+// newGateways makes the gateways of the configuration, which was checked, and
+// lists those that are reached over UDP.
+func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error) {
+	r := gateway.NewRegistry()
+	var euis []radio.EUI64
+	for i := range gws {
+		c := &gws[i]
+		g := &gateway.Gateway{ID: c.ID, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
+		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
+			return nil, nil, err
+		}
+		if g.ID == "" {
+			g.ID = gateway.DefaultID(g.EUI)
+		}
+		plan, err := region.Lookup(c.FrequencyPlan)
+		if err != nil {
+			return nil, nil, err
+		}
+		g.Plan = plan
+		if l := c.Location; l != nil {
+			g.Location = &gateway.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude}
+		}
+		if err := r.Add(g); err != nil {
+			return nil, nil, err
+		}
+		euis = append(euis, g.EUI)
+	}
+	return r, euis, nil
+}
+
+// mqttAddr returns the first address of the broker.
+func (d *daemon) mqttAddr() netip.AddrPort {
+	if a := d.broker.Addrs(); len(a) > 0 {
+		return a[0]
+	}
+	return netip.AddrPort{}
+}
+
+// run works until ctx ends or a part fails, and stops from the air inwards:
+// first nothing more is heard, then what was heard is published.
+func (d *daemon) run(ctx context.Context) error {
+	defer d.store.Close()
+	d.log.Info("lorawand starts", "version", version, "devices", d.state.Devices.Len(), "api_keys", d.state.Keys.Len())
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stopBroker := stage(ctx, fail, d.broker.Run)
+	stopBridge := stage(ctx, fail, d.bridge.Run)
+	var stops []func()
+	for _, drv := range d.drivers {
+		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
+	}
+	<-ctx.Done()
+	d.log.Info("lorawand stops")
+	for _, stop := range append(stops, stopBridge, stopBroker) {
+		stop()
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// stage starts a part that lives until the returned function is called. A part
+// that ends with an error ends the whole.
+func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.Context) error) (stop func()) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := run(own); err != nil {
+			fail(err)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// close frees what was opened and not run.
+func (d *daemon) close() {
+	if d.udp != nil {
+		_ = d.udp.Close()
+	}
+	if d.broker != nil {
+		d.broker.Close()
+	}
+	if d.store != nil {
+		_ = d.store.Close()
+	}
+}

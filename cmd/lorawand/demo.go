@@ -1,0 +1,330 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge"
+	"lorawand/bridge/access"
+	"lorawand/bridge/broker"
+	"lorawand/bridge/session"
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/udp"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+const (
+	demoApplication = "app1"
+	demoPlan        = "EU_863_870_TTN"
+	demoInterval    = 5 * time.Second // between a device's uplinks, at speed 1
+	demoMaxDevices  = 200
+	demoPortTries   = 100
+)
+
+// demoGateway has the EUI of The Things Stack's documentation.
+var demoGateway = radio.EUI64{0x02, 0x42, 0x02, 0x00, 0x00, 0x24, 0x78, 0x03}
+
+// demoOptions are the flags of demo.
+type demoOptions struct {
+	duration time.Duration
+	devices  int
+	speed    float64
+	radio    string
+}
+
+func newDemo() *cobra.Command {
+	var o demoOptions
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Show everything at work with simulated devices",
+		Long: "Run the daemon with simulated end devices: they send on a simulated air, a packet forwarder hears them and talks\n" +
+			"to the real UDP listener, and the real MQTT broker publishes what comes of it. Nothing is kept.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return usage(err)
+			}
+			return demo(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
+	f.IntVar(&o.devices, "devices", 3, "`number` of devices, 1 to "+strconv.Itoa(demoMaxDevices))
+	f.Float64Var(&o.speed, "speed", 1, "how many `times` faster than one uplink in 5 s each device sends, 0.01 to 100")
+	f.StringVar(&o.radio, "radio", "udp", "`radio` to simulate: udp, a packet forwarder")
+	return cmd
+}
+
+func (o *demoOptions) check() error {
+	switch {
+	case o.devices < 1 || o.devices > demoMaxDevices:
+		return fmt.Errorf("--devices: %d, must be 1 to %d", o.devices, demoMaxDevices)
+	case !(o.speed >= 0.01 && o.speed <= 100):
+		return fmt.Errorf("--speed: %v, must be 0.01 to 100", o.speed)
+	case o.duration < 0:
+		return fmt.Errorf("--duration: %v, must not be negative", o.duration)
+	case o.radio != "udp":
+		return fmt.Errorf("--radio: %q is not served by this version, only udp", o.radio)
+	}
+	return nil
+}
+
+// demoRun is a demonstration at work.
+type demoRun struct {
+	opts    demoOptions
+	key     string
+	air     *air.Air
+	devices []*air.Device
+	d       *daemon
+	out     *lockedWriter
+
+	sent, arrived atomic.Int64
+}
+
+func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
+	dir, err := os.MkdirTemp("", "lorawand-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	r := &demoRun{opts: o, air: air.New(uint64(time.Now().UnixNano())), out: &lockedWriter{w: stdout}}
+	c, err := demoConfig(dir, r.out)
+	if err != nil {
+		return err
+	}
+	if err := r.provision(c); err != nil {
+		return err
+	}
+	log, flush := newLogger(c.Log, stderr)
+	defer flush()
+	if r.d, err = newDaemon(c, log); err != nil {
+		return err
+	}
+	if o.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.duration)
+		defer cancel()
+	}
+	return r.run(ctx)
+}
+
+// demoConfig finds free ports for the listeners.
+func demoConfig(dir string, out io.Writer) (config.Config, error) {
+	c := config.Default()
+	c.Store.Path, c.Store.Ephemeral = filepath.Join(dir, "store"), true
+	c.Control.Socket = filepath.Join(dir, "control.sock")
+	c.Log.Level, c.HTTP.Listen = "warn", ""
+	udpAddr, err := freeAddr("UDP", 1700, out, func(a string) (io.Closer, error) { return net.ListenPacket("udp", a) })
+	if err != nil {
+		return c, err
+	}
+	mqttAddr, err := freeAddr("MQTT", 1883, out, func(a string) (io.Closer, error) { return net.Listen("tcp", a) })
+	if err != nil {
+		return c, err
+	}
+	yes := true
+	c.UDP.Listen, c.MQTT.Listen = udpAddr, []string{mqttAddr}
+	c.Gateways = []config.Gateway{{
+		EUI: demoGateway.String(), Driver: "udp", FrequencyPlan: demoPlan, EnforceDutyCycle: &yes,
+		Location: &config.Location{Latitude: 52.3731, Longitude: 4.8925, Altitude: 12},
+	}}
+	return c, nil
+}
+
+// freeAddr returns the first free port of the loopback, and says so if it is
+// not the usual one.
+func freeAddr(what string, usual int, out io.Writer, listen func(string) (io.Closer, error)) (string, error) {
+	var last error
+	for port := usual; port < usual+demoPortTries; port++ {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := listen(addr)
+		if err != nil {
+			last = err
+			continue
+		}
+		_ = l.Close()
+		if port != usual {
+			fmt.Fprintf(out, "%s port %d is taken; using %d.\n", what, usual, port)
+		}
+		return addr, nil
+	}
+	return "", fmt.Errorf("no free port for %s: %w", what, last)
+}
+
+// provision puts devices and an API key into the store, as an owner would.
+func (r *demoRun) provision(c config.Config) error {
+	s, st, err := openState(c)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	var key access.Key
+	if r.key, key, err = access.New(rand.Reader, demoApplication); err != nil {
+		return err
+	}
+	k, err := bridge.KeyRecord(key)
+	if err != nil {
+		return err
+	}
+	if err := s.Commit(k); err != nil {
+		return err
+	}
+	plan, err := region.Lookup(demoPlan)
+	if err != nil {
+		return err
+	}
+	for i := range r.opts.devices {
+		d := demoDevice(i)
+		if err := st.Devices.Add(d); err != nil {
+			return err
+		}
+		records, err := bridge.DeviceRecords(d)
+		if err != nil {
+			return err
+		}
+		if err := s.Commit(records...); err != nil {
+			return err
+		}
+		v, err := r.air.Device(air.DeviceOptions{
+			Name: d.ID.Device, DevAddr: d.Session.DevAddr, Keys: d.Session.Keys, Plan: plan, DataRate: 5,
+			RSSI: radio.Decibel(-5000 - 700*(i%10)), SNR: radio.Decibel(950 - 75*(i%10)),
+		})
+		if err != nil {
+			return err
+		}
+		r.devices = append(r.devices, v)
+	}
+	return nil
+}
+
+func demoDevice(i int) *session.Device {
+	var nwk, app frame.Key
+	_, _ = rand.Read(nwk[:])
+	_, _ = rand.Read(app[:])
+	return &session.Device{
+		ID:     session.ID{Application: demoApplication, Device: fmt.Sprintf("dev%d", i+1)},
+		DevEUI: radio.EUI64{0x70, 0xB3, 0xD5, 0x7E, 0xD0, 0, byte((i + 1) >> 8), byte(i + 1)}, Version: session.V1_0_3, VersionName: "MAC_V1_0_3", Plan: demoPlan,
+		Session: &session.Session{
+			DevAddr: radio.DevAddr{0x01, 0xDA, byte((i + 1) >> 8), byte(i + 1)},
+			Keys:    frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app},
+		},
+	}
+}
+
+// run lets everything work until ctx ends.
+func (r *demoRun) run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	part := func(run func(context.Context) error) {
+		wg.Go(func() {
+			if err := run(ctx); err != nil {
+				stop(err)
+			}
+		})
+	}
+	part(r.d.run)
+	fwd, err := r.forwarder()
+	if err != nil {
+		stop(nil)
+		wg.Wait()
+		return err
+	}
+	part(fwd.Run)
+	part(r.air.Run)
+	subscribed := make(chan struct{})
+	part(func(ctx context.Context) error {
+		return broker.Watch(ctx, r.d.mqttAddr().String(), demoApplication, r.key, "#", func() { close(subscribed) }, r.message)
+	})
+	r.greet()
+	part(func(ctx context.Context) error {
+		select {
+		case <-subscribed:
+		case <-ctx.Done():
+			return nil
+		}
+		return r.send(ctx)
+	})
+	<-ctx.Done()
+	wg.Wait()
+	fmt.Fprintf(r.out, "Stopped: %d uplinks sent, %d messages arrived.\n", r.sent.Load(), r.arrived.Load())
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// forwarder puts a packet forwarder on the air.
+func (r *demoRun) forwarder() (*udp.Forwarder, error) {
+	f, err := udp.NewForwarder(udp.ForwarderOptions{Server: r.d.udp.Addr().String(), EUI: demoGateway})
+	if err != nil {
+		return nil, err
+	}
+	r.air.Listen(air.ReceiverOptions{EUI: demoGateway, Counter: 1_283_325_000, Hear: func(up radio.Uplink) {
+		up.GatewayTime = time.Now().UTC()
+		f.Uplink(up)
+	}})
+	return f, nil
+}
+
+func (r *demoRun) greet() {
+	host, port, _ := net.SplitHostPort(r.d.mqttAddr().String())
+	if port != "1883" {
+		host += " -p " + port
+	}
+	fmt.Fprintf(r.out, "%d simulated devices send to a packet forwarder, that one to %v, and %v publishes over MQTT.\n"+
+		"Try it from another terminal; Ctrl-C ends it:\n\n  mosquitto_sub -h %s -t \"#\" -u %s -P \"%s\" -d\n\n",
+		r.opts.devices, r.d.udp.Addr(), r.d.mqttAddr(), host, demoApplication, r.key)
+}
+
+func (r *demoRun) message(topic string, payload []byte) {
+	r.arrived.Add(1)
+	fmt.Fprintf(r.out, "%s %s\n%s\n", time.Now().Format("15:04:05.000"), topic, payload)
+}
+
+// send lets the devices send in turn.
+func (r *demoRun) send(ctx context.Context) error {
+	every := time.Duration(float64(demoInterval) / r.opts.speed / float64(len(r.devices)))
+	next := time.NewTicker(max(every, time.Millisecond))
+	defer next.Stop()
+	for i := 0; ; i++ {
+		text := fmt.Sprintf("Temperature = %d.%d", 18+i%7, i%10)
+		if _, err := r.devices[i%len(r.devices)].Send(frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte(text)}); err != nil {
+			return err
+		}
+		r.sent.Add(1)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
+	}
+}
+
+// lockedWriter lets several goroutines write whole lines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// Write implements io.Writer.
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}

@@ -1,0 +1,467 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lorawand/bridge/broker"
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/udp"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+var (
+	testEUI  = radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE, 0, 0, 0, 1}
+	testNwk  = "11111111111111111111111111111111"
+	testApp  = "22222222222222222222222222222222"
+	testAddr = radio.DevAddr{0x01, 0xAB, 0xCD, 0xEF}
+)
+
+// deviceJSON is an ABP device as The Things Stack writes it.
+func deviceJSON(id, addr string) string {
+	return fmt.Sprintf(`{"ids":{"device_id":%q,"dev_eui":"0102030405060708","join_eui":"0000000000000000"},"lorawan_version":"MAC_V1_0_3",`+
+		`"lorawan_phy_version":"PHY_V1_0_3_REV_A","frequency_plan_id":"EU_863_870_TTN","session":{"dev_addr":%q,"keys":{"f_nwk_s_int_key":{"key":%q},"app_s_key":{"key":%q}}}}`,
+		id, addr, testNwk, testApp)
+}
+
+// site is a folder with a configuration and a store.
+type site struct {
+	testing.TB
+	dir, conf string
+}
+
+func newSite(t testing.TB, more string) *site {
+	t.Helper()
+	s := &site{TB: t, dir: t.TempDir()}
+	s.conf = filepath.Join(s.dir, "lorawand.toml")
+	s.write("lorawand.toml", fmt.Sprintf(`
+[store]
+path = %q
+ephemeral = true
+[control]
+socket = %q
+[mqtt]
+listen = ["127.0.0.1:0"]
+[http]
+listen = ""
+[udp]
+listen = "127.0.0.1:0"
+[[gateway]]
+eui = %q
+%s
+`, filepath.Join(s.dir, "store"), filepath.Join(s.dir, "control.sock"), testEUI, more))
+	return s
+}
+
+func (s *site) write(name, text string) string {
+	s.Helper()
+	path := filepath.Join(s.dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		s.Fatal(err)
+	}
+	return path
+}
+
+// cli runs a command line of the site.
+func (s *site) cli(stdin string, args ...string) (status int, stdout, stderr string) {
+	var out, errOut bytes.Buffer
+	status = run(context.Background(), append(args, "-c", s.conf), strings.NewReader(stdin), &out, &errOut)
+	return status, out.String(), errOut.String()
+}
+
+// must runs a command line that is to succeed, and returns what it printed.
+func (s *site) must(stdin string, args ...string) string {
+	s.Helper()
+	status, out, errOut := s.cli(stdin, args...)
+	if status != 0 {
+		s.Fatalf("%v: exit status %d\n%s%s", args, status, out, errOut)
+	}
+	return out
+}
+
+// running is a daemon at work.
+type running struct {
+	testing.TB
+	d    *daemon
+	log  *lockedWriter
+	text *bytes.Buffer
+	stop func()
+}
+
+func (s *site) start() *running {
+	s.Helper()
+	c, err := config.Load(s.conf, true)
+	if err != nil {
+		s.Fatal(err)
+	}
+	r := &running{TB: s.TB, text: &bytes.Buffer{}}
+	r.log = &lockedWriter{w: r.text}
+	d, err := newDaemon(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		s.Fatal(err)
+	}
+	r.d = d
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				s.Errorf("the daemon ends with %v", err)
+			}
+		case <-time.After(5 * time.Second):
+			s.Error("the daemon does not stop within 5 s")
+		}
+	})
+	s.Cleanup(r.stop)
+	return r
+}
+
+func (r *running) logged() string {
+	r.log.mu.Lock()
+	defer r.log.mu.Unlock()
+	return r.text.String()
+}
+
+// message is what a client has got.
+type message struct {
+	topic   string
+	payload []byte
+}
+
+// watch subscribes and returns what comes.
+func (r *running) watch(user, key, filter string) <-chan message {
+	r.Helper()
+	ch := make(chan message, 10_000)
+	ready := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := broker.Watch(ctx, r.d.mqttAddr().String(), user, key, filter, func() { close(ready) }, func(topic string, payload []byte) {
+			ch <- message{topic, payload}
+		})
+		if err != nil && !errors.Is(err, io.EOF) {
+			r.Logf("watch: %v", err)
+		}
+	})
+	r.Cleanup(func() { cancel(); wg.Wait() })
+	select {
+	case <-ready:
+	case <-time.After(3 * time.Second):
+		r.Fatalf("no subscription\n%s", r.logged())
+	}
+	return ch
+}
+
+func next(t testing.TB, ch <-chan message) message {
+	t.Helper()
+	select {
+	case m := <-ch:
+		return m
+	case <-time.After(3 * time.Second):
+		t.Fatal("no message in 3 s")
+		return message{}
+	}
+}
+
+func none(t testing.TB, ch <-chan message, what string) {
+	t.Helper()
+	select {
+	case m := <-ch:
+		t.Errorf("%s gives a message on %s: %s", what, m.topic, m.payload)
+	case <-time.After(300 * time.Millisecond):
+	}
+}
+
+// forwarder is a packet forwarder whose frames are made by the test.
+type forwarder struct {
+	*udp.Forwarder
+	testing.TB
+}
+
+func (r *running) forwarder(eui radio.EUI64) *forwarder {
+	r.Helper()
+	f, err := udp.NewForwarder(udp.ForwarderOptions{Server: r.d.udp.Addr().String(), EUI: eui})
+	if err != nil {
+		r.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = f.Run(ctx) })
+	r.Cleanup(func() { cancel(); wg.Wait() })
+	return &forwarder{f, r.TB}
+}
+
+func testKeys(t testing.TB) (k frame.SessionKeys) {
+	t.Helper()
+	if err := errors.Join(k.FNwkSIntKey.UnmarshalText([]byte(testNwk)), k.AppSKey.UnmarshalText([]byte(testApp))); err != nil {
+		t.Fatal(err)
+	}
+	k.SNwkSIntKey, k.NwkSEncKey = k.FNwkSIntKey, k.FNwkSIntKey
+	return k
+}
+
+// send forwards a frame of the test device and returns its bytes.
+func (f *forwarder) send(fCnt uint32, payload string) []byte {
+	f.Helper()
+	phy, err := frame.BuildUplink(frame.Data{MType: frame.UnconfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 15, FRMPayload: []byte(payload)}, fCnt, testKeys(f.TB))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.again(phy)
+	return phy
+}
+
+func (f *forwarder) again(phy []byte) {
+	f.Uplink(radio.Uplink{
+		PHYPayload: phy, Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Time: radio.ConcentratorTime(uint32(time.Now().UnixMicro())), GatewayTime: time.Now(),
+		Receptions: []radio.Reception{{Channel: 2, RSSI: -3500, SNR: 500}},
+	})
+}
+
+// From a datagram to v3/app1/devices/dev1/up, over a restart.
+func TestWholeFlow(t *testing.T) {
+	s := newSite(t, "")
+	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	r := s.start()
+	plain, tenant := r.watch("app1", key, "#"), r.watch("app1@ttn", key, "v3/+/devices/+/up")
+	f := r.forwarder(testEUI)
+	first := f.send(0, "Temperature = 0.0")
+	m := next(t, plain)
+	if m.topic != "v3/app1/devices/dev1/up" {
+		t.Errorf("topic %s", m.topic)
+	}
+	var v struct {
+		IDs struct {
+			Device string `json:"device_id"`
+			App    struct {
+				ID string `json:"application_id"`
+			} `json:"application_ids"`
+			DevEUI  string `json:"dev_eui"`
+			JoinEUI string `json:"join_eui"`
+			DevAddr string `json:"dev_addr"`
+		} `json:"end_device_ids"`
+		ReceivedAt time.Time `json:"received_at"`
+		Up         struct {
+			FPort    int    `json:"f_port"`
+			Payload  []byte `json:"frm_payload"`
+			Settings struct {
+				DataRate struct {
+					LoRa struct {
+						Bandwidth, SF int
+						CodingRate    string `json:"coding_rate"`
+					} `json:"lora"`
+				} `json:"data_rate"`
+				Index     int    `json:"data_rate_index"`
+				Frequency string `json:"frequency"`
+			} `json:"settings"`
+			Meta []struct {
+				IDs   struct{ ID, EUI string } `json:"gateway_ids"`
+				RSSI  int                      `json:"rssi"`
+				SNR   float64                  `json:"snr"`
+				Token string                   `json:"uplink_token"`
+			} `json:"rx_metadata"`
+			Airtime string `json:"consumed_airtime"`
+		} `json:"uplink_message"`
+	}
+	if err := json.Unmarshal(m.payload, &v); err != nil {
+		t.Fatalf("%s: %v", m.payload, err)
+	}
+	if v.IDs.Device != "dev1" || v.IDs.App.ID != "app1" || v.IDs.DevEUI != "0102030405060708" || v.IDs.JoinEUI != "" || v.IDs.DevAddr != "01ABCDEF" {
+		t.Errorf("end_device_ids %+v", v.IDs)
+	}
+	u := v.Up
+	if u.FPort != 15 || string(u.Payload) != "Temperature = 0.0" || u.Settings.Frequency != "868500000" || u.Settings.Index != 5 || u.Settings.DataRate.LoRa.Bandwidth != 125000 || u.Airtime != "0.071936s" {
+		t.Errorf("uplink_message %+v", u)
+	}
+	if len(u.Meta) != 1 || u.Meta[0].RSSI != -35 || u.Meta[0].SNR != 5 {
+		t.Fatalf("rx_metadata %+v", u.Meta)
+	}
+	if tok, err := radio.ParseUplinkToken(u.Meta[0].Token); err != nil || tok.Gateway != testEUI {
+		t.Errorf("uplink_token %+v, %v", tok, err)
+	}
+	if m := next(t, tenant); m.topic != "v3/app1@ttn/devices/dev1/up" || !strings.Contains(string(m.payload), `"application_id":"app1"`) {
+		t.Errorf("with the tenant: %s %s", m.topic, m.payload)
+	}
+	f.again(first)
+	none(t, plain, "a frame sent again")
+	f.send(1, "two")
+	next(t, plain)
+	r.stop()
+
+	r = s.start()
+	again := r.watch("app1", key, "#")
+	f = r.forwarder(testEUI)
+	f.again(first)
+	none(t, again, "a frame replayed after a restart")
+	f.send(2, "three")
+	if m := next(t, again); !strings.Contains(string(m.payload), `"f_cnt":2`) {
+		t.Errorf("after the restart: %s", m.payload)
+	}
+}
+
+// A gateway that is not in the configuration is refused, unless all are taken.
+func TestUnknownGateway(t *testing.T) {
+	stranger := radio.EUI64{9}
+	s := newSite(t, "")
+	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	r := s.start()
+	ch := r.watch("app1", key, "#")
+	r.forwarder(stranger).send(0, "x")
+	none(t, ch, "an unknown gateway")
+	if !strings.Contains(r.logged(), "0900000000000000") {
+		t.Errorf("it is not named in the log:\n%s", r.logged())
+	}
+	r.stop()
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("lorawand.toml", strings.Replace(string(conf), "[udp]", "[udp]\naccept_unknown = true", 1))
+	r = s.start()
+	ch = r.watch("app1", key, "#")
+	r.forwarder(stranger).send(0, "x")
+	if m := next(t, ch); !strings.Contains(string(m.payload), `"gateway_id":"eui-0900000000000000"`) {
+		t.Errorf("%s", m.payload)
+	}
+}
+
+// The lines of The Things Stack's documentation, with the real client.
+func TestMosquitto(t *testing.T) {
+	sub, err := exec.LookPath("mosquitto_sub")
+	if err != nil {
+		t.Skip("mosquitto_sub is not installed")
+	}
+	s := newSite(t, "")
+	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	r := s.start()
+	host, port, _ := net.SplitHostPort(r.d.mqttAddr().String())
+	f := r.forwarder(testEUI)
+	fCnt := uint32(0)
+	for _, version := range []string{"mqttv311", "mqttv31", "mqttv5"} {
+		cmd := exec.Command(sub, "-h", host, "-p", port, "-t", "#", "-u", "app1", "-P", key, "-d", "-C", "1", "-W", "5", "-V", version)
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for waiting := true; waiting; { // until it has subscribed and got one
+			f.send(fCnt, "hello")
+			fCnt++
+			select {
+			case err = <-ended:
+				waiting = false
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		if err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+		for _, want := range []string{"'v3/app1/devices/dev1/up'", `"frm_payload":"aGVsbG8="`} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %s is not in\n%s", version, want, out.String())
+			}
+		}
+	}
+	cmd := exec.Command(sub, "-h", host, "-p", port, "-t", "#", "-u", "app1", "-P", "NNSXS.wrong", "-C", "1", "-W", "5")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "not authorised") {
+		t.Errorf("wrong key: %v\n%s", err, out)
+	}
+}
+
+// Devices on the simulated air, through the forwarder: nothing is lost.
+func TestManyDevices(t *testing.T) {
+	s := newSite(t, "")
+	var devices strings.Builder
+	const n = 40
+	for i := range n {
+		devices.WriteString(strings.Replace(deviceJSON(fmt.Sprintf("dev%d", i), fmt.Sprintf("01ABCD%02X", i)), `"dev_eui":"0102030405060708",`, "", 1) + "\n")
+	}
+	s.must("", "device", "import", s.write("devices.json", devices.String()), "--application", "app1")
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	r := s.start()
+	ch := r.watch("app1", key, "v3/app1/devices/+/up")
+	f := r.forwarder(testEUI)
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := air.New(1)
+	a.Listen(air.ReceiverOptions{EUI: testEUI, Hear: f.Uplink})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = a.Run(ctx) })
+	defer wg.Wait()
+	defer cancel()
+	const rounds = 5
+	for i := range n {
+		dev, err := a.Device(air.DeviceOptions{Name: fmt.Sprint(i), DevAddr: radio.DevAddr{0x01, 0xAB, 0xCD, byte(i)}, Keys: testKeys(t), Plan: plan, DataRate: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			for k := range rounds {
+				if _, err := dev.Send(frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte{byte(i), byte(k)}}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	}
+	seen := map[string]bool{}
+	for range n * rounds {
+		m := next(t, ch)
+		var v struct {
+			Up struct {
+				Payload string `json:"frm_payload"`
+			} `json:"uplink_message"`
+		}
+		if err := json.Unmarshal(m.payload, &v); err != nil || seen[v.Up.Payload] {
+			t.Fatalf("%s %s, %v: twice or broken", m.topic, m.payload, err)
+		}
+		seen[v.Up.Payload] = true
+	}
+	none(t, ch, "nothing sent")
+}
+
+func TestDemo(t *testing.T) {
+	var out, errOut bytes.Buffer
+	status := run(context.Background(), []string{"demo", "--duration", "2s", "--speed", "20", "--devices", "4"}, strings.NewReader(""), &lockedWriter{w: &out}, &lockedWriter{w: &errOut})
+	text := out.String()
+	if status != 0 {
+		t.Fatalf("exit status %d\n%s%s", status, text, errOut.String())
+	}
+	for _, want := range []string{"mosquitto_sub -h 127.0.0.1", "v3/app1/devices/dev1/up", "v3/app1/devices/dev4/up", `"uplink_token":"`, `"rssi":-50`, `"snr":9.5`, `"gateway_id":"eui-0242020000247803"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is not in\n%s", want, text)
+		}
+	}
+	var sent, arrived int
+	if _, err := fmt.Sscanf(text[strings.LastIndex(text, "Stopped:"):], "Stopped: %d uplinks sent, %d messages arrived.", &sent, &arrived); err != nil || arrived < 10 || sent-arrived > 5 {
+		t.Errorf("%d sent, %d arrived, %v\n%s", sent, arrived, err, errOut.String())
+	}
+}

@@ -1,0 +1,97 @@
+// Command lorawand is The Things Stack's MQTT API on a LoRaWAN gateway: join,
+// network and application server for the owner's devices, with an MQTT broker
+// for his applications, in one process and without a cloud.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/cmd/lorawand/config"
+)
+
+// Exit statuses.
+const (
+	exitFailed = 1
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+		fmt.Fprintln(stderr, "lorawand:", line)
+	}
+	if errors.Is(err, errUsage) || errors.Is(err, config.ErrConfig) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// errUsage is the reason for a command line that makes no sense.
+var errUsage = errors.New("see lorawand help")
+
+func usage(err error) error { return fmt.Errorf("%w; %w", err, errUsage) }
+
+// newRoot returns the command with all of its sub-commands.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "lorawand",
+		Short:         "The Things Stack's MQTT API on the gateway",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+", or $LORAWAND_CONFIG)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.AddCommand(newRun(), newDemo(), newConfig(), newDevice(), newAPIKey(), newVersion())
+	return root
+}
+
+// group returns a command that only has sub-commands.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g.AddCommand(sub...)
+	return g
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage(fmt.Errorf("%s knows no %q", cmd.CommandPath(), args[0]))
+	}
+	return nil
+}
+
+// loadConfig reads the configuration that the flags name.
+func loadConfig(cmd *cobra.Command) (config.Config, error) {
+	given, err := cmd.Flags().GetString("config")
+	if err != nil {
+		return config.Config{}, err
+	}
+	path, must := config.Find(given)
+	return config.Load(path, must)
+}
