@@ -363,6 +363,7 @@ func TestPersistentSession(t *testing.T) {
 	// A clean session ends it.
 	s.away(r)
 	s.up("lost")
+	s.dispatched()
 	clean := s.login("keeper")
 	clean.silent("a message of the session that was given up")
 	s.away(clean)
@@ -375,6 +376,7 @@ func TestOfflineQoS0(t *testing.T) {
 	r := s.resume("keeper", false).subscribe(0, "#")
 	s.away(r)
 	s.up("gone")
+	s.dispatched()
 	r = s.resume("keeper", true)
 	s.up("here")
 	r.gets(upTopic, "here", 0)
@@ -669,6 +671,19 @@ func TestStop(t *testing.T) {
 		t.Error("the listener is still open")
 	}
 	s.up("nobody") // must not block or panic
+}
+
+func TestStopWhileClientsLeave(t *testing.T) {
+	for range 10 {
+		s := start(t, Limits{})
+		var wg sync.WaitGroup
+		for i := range 20 {
+			r := s.loginAs(4+byte(i%2), fmt.Sprint("client", i), "app1", s.key1)
+			wg.Go(func() { _ = r.Close() })
+		}
+		s.stopNow()
+		wg.Wait()
+	}
 }
 
 func TestOutbox(t *testing.T) {

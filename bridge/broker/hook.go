@@ -86,6 +86,9 @@ const forever = math.MaxUint32
 // connect makes a CONNECT such as the library takes well, and keeps what it
 // must not know.
 func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
+	if c.client.Load() != nil {
+		return pk, packets.ErrProtocolViolationSecondConnect
+	}
 	switch pk.ProtocolVersion {
 	case 3:
 		pk.Connect.ProtocolName = []byte("MQIsdp") // the name is not held against the level

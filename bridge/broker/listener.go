@@ -12,6 +12,7 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
 )
@@ -84,6 +85,19 @@ func (g *gate) close() {
 	}
 }
 
+// loggedIn lists the clients that a DISCONNECT can be sent to.
+func (g *gate) loggedIn() []*mqtt.Client {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out []*mqtt.Client
+	for c := range g.conns {
+		if cl := c.client.Load(); cl != nil && c.version == 5 {
+			out = append(out, cl)
+		}
+	}
+	return out
+}
+
 func (g *gate) counts() (refused uint64, clients int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -98,6 +112,7 @@ type conn struct {
 	addr      netip.Addr
 	waiting   bool          // not logged in; the gate's lock guards it
 	done      chan struct{} // closed with the connection
+	over      chan struct{} // closed when the library has done with it
 	closeOnce sync.Once
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
@@ -112,7 +127,7 @@ type conn struct {
 }
 
 func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, b: b, done: make(chan struct{})}
+	c := &conn{Conn: nc, b: b, done: make(chan struct{}), over: make(chan struct{})}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
 	}
@@ -147,6 +162,16 @@ func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 func (c *conn) Close() error {
 	c.closeOnce.Do(func() { close(c.done) })
 	return c.Conn.Close()
+}
+
+// isOver reports whether the library has done with the connection.
+func (c *conn) isOver() bool {
+	select {
+	case <-c.over:
+		return true
+	default:
+		return false
+	}
 }
 
 // listener is a listener of ours for the library.
@@ -206,6 +231,7 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	defer l.b.gate.leave(c)
 	defer c.Close()
 	defer l.b.detach(c)
+	defer close(c.over)
 	defer func() {
 		if r := recover(); r != nil {
 			l.b.panics.Add(1)
@@ -220,14 +246,17 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 const goodbyeTime = time.Second
 
 // Close implements listeners.Listener: MQTT 5 clients are told, then every
-// connection is closed.
-func (l *listener) Close(closeClients listeners.CloseFn) {
+// connection is closed. The library's own way to tell them is not used: it
+// takes a read lock twice, and hangs for ever when a client leaves in between.
+func (l *listener) Close(listeners.CloseFn) {
 	l.once.Do(func() {
 		_ = l.listener.Close()
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
-			closeClients(l.id)
+			for _, cl := range l.b.gate.loggedIn() {
+				_ = l.b.server.DisconnectClient(cl, packets.ErrServerShuttingDown)
+			}
 		}()
 		select {
 		case <-told:

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -270,7 +271,8 @@ func start(t *testing.T, l Limits) *bench {
 				t.Errorf("Run: %v", err)
 			}
 		case <-time.After(5 * time.Second):
-			t.Error("Run does not end within 5 s")
+			stacks := make([]byte, 1<<20)
+			t.Errorf("Run does not end within 5 s\n%s", stacks[:runtime.Stack(stacks, true)])
 		}
 	})
 	t.Cleanup(s.stopNow)
@@ -306,6 +308,15 @@ func (r *raw) subscribe(qos byte, filters ...string) *raw {
 // up publishes an uplink of dev1 of app1.
 func (s *bench) up(payload string) {
 	s.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte(payload)})
+}
+
+// dispatched waits until what was published is in the sessions' queues.
+func (s *bench) dispatched() {
+	s.Helper()
+	r := s.loginAs(4, "probe", "app2", s.key2).subscribe(0, "#")
+	defer r.Close()
+	s.Publish(v3.Message{Application: "app2", Device: "dev1", Suffix: v3.Up, Payload: []byte("probe")})
+	r.gets("v3/app2/devices/dev1/up", "probe", 0)
 }
 
 // waiting returns how many messages wait for a session, and how many are on

@@ -62,11 +62,38 @@ type sent struct {
 }
 
 // adopt makes a new connection the owner of its session, which is a new one
-// unless the client comes back to one that was kept.
+// unless the client comes back to one that was kept. An earlier connection of
+// the same client ends first: the library lets both run, and what the earlier
+// one does at its end can undo what the new one has begun.
 func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
+	for !b.tryAdopt(cl, clean) {
+		old := b.owner(cl.ID)
+		if old == nil {
+			continue
+		}
+		_ = b.server.DisconnectClient(old, packets.ErrSessionTakenOver)
+		select {
+		case <-connOf(old).over:
+		case <-time.After(b.limits.PushTimeout + 2*b.limits.WriteDeadline + time.Second): // the longest that it can be held up
+			b.log.Warn("an MQTT connection does not end: its client cannot connect again", "client", cl.ID)
+			cl.Stop(packets.ErrServerBusy)
+			return
+		}
+	}
+	if connOf(cl).version < 5 {
+		// MQTT 3 has no receive maximum, so clients do not heed it.
+		cl.State.Inflight.ResetReceiveQuota(int32(b.limits.inboundQoS2Limit))
+	}
+}
+
+// tryAdopt reports whether no earlier connection is in the way.
+func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	c := connOf(cl)
 	b.life.Lock()
 	defer b.life.Unlock()
+	if old := b.owner(cl.ID); old != nil && !connOf(old).isOver() {
+		return false
+	}
 	s := b.session(cl.ID)
 	if s == nil || clean || !b.resumes(cl) {
 		b.drop(s)
@@ -74,13 +101,21 @@ func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
 		s = b.add(&session{b: b, id: cl.ID, application: c.login.Application, wake: make(chan struct{}, 1)})
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.leave()
 	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
-	s.mu.Unlock()
-	if c.version < 5 {
-		// MQTT 3 has no receive maximum, so clients do not heed it.
-		cl.State.Inflight.ResetReceiveQuota(int32(b.limits.inboundQoS2Limit))
+	return true
+}
+
+// owner returns the client that a session belongs to, or nil.
+func (b *Broker) owner(id string) *mqtt.Client {
+	s := b.session(id)
+	if s == nil {
+		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.owner
 }
 
 // resumes reports whether the library lets a client go on with its session: it
@@ -231,17 +266,17 @@ func (b *Broker) detach(c *conn) {
 // leave ends the writing to the current connection: what has QoS 0 goes, and
 // what is left is bounded as for clients that are away. The lock is held.
 func (s *session) leave() {
-	written := s.client != nil
-	s.owner, s.client, s.away = nil, nil, time.Now()
-	if !written {
-		return
+	counted := 0
+	if s.client == nil {
+		counted = s.queued // never written to
 	}
+	s.owner, s.client, s.away = nil, nil, time.Now()
 	s.queue = slices.DeleteFunc(s.queue, func(i item) bool { return i.qos == 0 })
 	s.queued = 0
 	for i := range s.queue {
 		s.queued += s.queue[i].size()
 	}
-	s.b.offlineBytes.Add(int64(s.queued))
+	s.b.offlineBytes.Add(int64(s.queued - counted))
 	s.shrink(0)
 }
 
@@ -405,7 +440,7 @@ func (s *session) enqueue(i item) {
 	defer s.mu.Unlock()
 	size := i.size()
 	if s.client == nil {
-		if i.qos == 0 {
+		if i.qos == 0 && s.owner == nil {
 			return
 		}
 		if !s.shrink(size) {
