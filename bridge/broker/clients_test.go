@@ -85,9 +85,11 @@ func TestPahoMQTT5(t *testing.T) {
 	got := make(chan *paho5.Publish, 1000)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	errs := make(chan error, 10)
+	var errs chan error // of the connection at hand; an earlier one reports its own end, as it should
 	dial := func(present bool) *paho5.Client {
 		t.Helper()
+		lost := make(chan error, 10)
+		errs = lost
 		nc, err := net.Dial("tcp", s.addr)
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +100,7 @@ func TestPahoMQTT5(t *testing.T) {
 				got <- p.Packet
 				return true, nil
 			}},
-			OnClientError: func(err error) { errs <- err },
+			OnClientError: func(err error) { lost <- err },
 		})
 		c.SetErrorLogger(log.New(io.Discard, "", 0))
 		expiry, window := uint32(3600), uint16(5)
