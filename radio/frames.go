@@ -12,6 +12,7 @@ type Uplink struct {
 
 	Time     ConcentratorTime // end of the frame
 	Received HostTime         // arrival at this host, as close to the wire as can be
+	Ended    HostTime         // end of the frame as the gateway's Clock has it: Received less the delay of the network
 
 	// GatewayTime is the end of the frame by the gateway's own calendar, the
 	// zero time if it told none. It is passed on and decides nothing.
@@ -79,12 +80,13 @@ const (
 	TxGPSUnlocked                     // a GPS time was asked for and is not known
 	TxUnknownError                    // refused for a reason we do not know
 	TxNoAck                           // the gateway has not answered in time, which is not a refusal
+	TxNoPath                          // the driver had no way to hand it over
 )
 
 var txWords = [...]string{
 	TxOK: "NONE", TxTooLate: "TOO_LATE", TxTooEarly: "TOO_EARLY", TxCollisionPacket: "COLLISION_PACKET",
 	TxCollisionBeacon: "COLLISION_BEACON", TxFreq: "TX_FREQ", TxPower: "TX_POWER",
-	TxGPSUnlocked: "GPS_UNLOCKED", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK",
+	TxGPSUnlocked: "GPS_UNLOCKED", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK", TxNoPath: "NO_PATH",
 }
 
 // String returns the word of the protocol: "NONE", "TOO_LATE" and so on.
@@ -150,6 +152,7 @@ type GatewayEvent struct {
 	Kind    GatewayEventKind
 	At      HostTime
 	Address string // where it is, for people
+	Local   bool   // with GatewayConnected: on this host, so that no network lies in between
 	Status  Status // with GatewayStatus
 }
 

@@ -104,7 +104,7 @@ type Device struct {
 	Multicast    bool
 	SkipCrypto   bool // the application encrypts and decrypts payloads itself
 
-	RootKeys RootKeys
+	RootKeys frame.RootKeys
 	Settings Settings
 	Session  *Session // nil: none
 
@@ -120,12 +120,6 @@ type Device struct {
 	Formatters  Formatters
 
 	History History `json:"-"` // of the uplinks since the start; not kept
-}
-
-// RootKeys are what a device joins with. NwkKey is of LoRaWAN 1.1 only.
-type RootKeys struct {
-	AppKey frame.Key
-	NwkKey frame.Key
 }
 
 // Settings are what the owner asks of the MAC layer. nil is the default.
@@ -231,7 +225,7 @@ func (d *Device) checkOTAA() error {
 		return fmt.Errorf("%w: joins without a dev_eui", ErrInvalid)
 	case !d.HasJoinEUI:
 		return fmt.Errorf("%w: joins without a join_eui", ErrInvalid)
-	case d.RootKeys == (RootKeys{}) && d.Session == nil:
+	case d.RootKeys == (frame.RootKeys{}) && d.Session == nil:
 		return fmt.Errorf("%w: joins without root keys", ErrInvalid)
 	case d.Version == V1_1 && d.RootKeys.NwkKey.IsZero() && d.Session == nil:
 		return fmt.Errorf("%w: joins with LoRaWAN 1.1 without a nwk_key", ErrInvalid)

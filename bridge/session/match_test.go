@@ -234,7 +234,7 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("the same id: %v, want ErrExists", err)
 	}
 	join := &Device{
-		ID: ID{"app1", "otaa"}, Version: V1_0_3, SupportsJoin: true, DevEUI: radio.EUI64{1}, HasJoinEUI: true, RootKeys: RootKeys{AppKey: frame.Key{1}},
+		ID: ID{"app1", "otaa"}, Version: V1_0_3, SupportsJoin: true, DevEUI: radio.EUI64{1}, HasJoinEUI: true, RootKeys: frame.RootKeys{AppKey: frame.Key{1}},
 	}
 	if err := r.Add(join); err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 		return nil
 	}
 	g.online = true
-	return []radio.GatewayEvent{{Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String()}}
+	return []radio.GatewayEvent{{Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String(), Local: from.Addr().IsLoopback()}}
 }
 
 // uplinks completes frames: duplicates and ghosts go, times and tokens come.
@@ -91,7 +91,10 @@ func (g *gateway) uplinks(ups []radio.Uplink, now radio.HostTime, foreign bool, 
 			t, stepped := g.clock.Observe(counter, now)
 			up.Time, reset = t, reset || stepped
 		}
-		up.Gateway, up.Received = g.eui, now
+		up.Gateway, up.Received, up.Ended = g.eui, now, now
+		if t, err := g.clock.HostTime(up.Time, now); err == nil {
+			up.Ended = min(t, now)
+		}
 		for i := range up.Receptions {
 			r := &up.Receptions[i]
 			r.NoDownlink = r.NoDownlink || foreign

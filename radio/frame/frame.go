@@ -121,6 +121,12 @@ func (k *Key) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// RootKeys are what a device joins with. LoRaWAN 1.0.x has AppKey only.
+type RootKeys struct {
+	AppKey Key
+	NwkKey Key
+}
+
 // SessionKeys are the keys of a session. LoRaWAN 1.0.x has one network key,
 // NwkSKey; it stands in all three.
 type SessionKeys struct {

@@ -142,7 +142,7 @@ func parse(raw json.RawMessage, o Options) (Entry, error) {
 	if err := d.Unserved(); err != nil {
 		e.Warnings = append(e.Warnings, err.Error())
 	}
-	if d.SupportsJoin && d.RootKeys == (session.RootKeys{}) {
+	if d.SupportsJoin && d.RootKeys.AppKey.IsZero() && d.RootKeys.NwkKey.IsZero() {
 		e.Warnings = append(e.Warnings, "has no root keys, so it cannot join again")
 	}
 	return e, nil
