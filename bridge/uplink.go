@@ -61,7 +61,7 @@ func (c *Core) heard(up radio.Uplink) {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 	case m == frame.UnconfirmedUp || m == frame.ConfirmedUp:
 		c.dataUplink(g, up)
-	case m == frame.JoinRequest || m == frame.RejoinRequest:
+	case m == frame.TypeJoinRequest || m == frame.TypeRejoinRequest:
 		c.drop(DropJoin, Event{Gateway: g.ID, Err: errJoin})
 	default:
 		c.drop(DropNotForUs, Event{Gateway: g.ID, Err: errNotForUs})

@@ -9,10 +9,8 @@
 package frame
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"slices"
 
@@ -21,8 +19,11 @@ import (
 	"lorawand/radio"
 )
 
-// ErrFrame is the reason for bytes that are no frame of LoRaWAN.
-var ErrFrame = errors.New("malformed frame")
+// Reasons for refusing a frame.
+var (
+	ErrFrame = errors.New("malformed frame") // bytes that are no frame of LoRaWAN
+	ErrMIC   = errors.New("wrong MIC")       // made with another key, or for another device
+)
 
 // Sizes of a PHYPayload in bytes.
 const (
@@ -35,24 +36,24 @@ const (
 // Source: LoRaWAN L2 1.0.4, 4.2.1.
 type MType uint8
 
-// Message types.
+// Message types. What the joins carry has the plain names.
 const (
-	JoinRequest MType = iota
-	JoinAccept
+	TypeJoinRequest MType = iota
+	TypeJoinAccept
 	UnconfirmedUp
 	UnconfirmedDown
 	ConfirmedUp
 	ConfirmedDown
-	RejoinRequest
+	TypeRejoinRequest
 	Proprietary
 )
 
 // String returns the name of the specification in snake case.
 func (m MType) String() string {
 	switch m {
-	case JoinRequest:
+	case TypeJoinRequest:
 		return "join_request"
-	case JoinAccept:
+	case TypeJoinAccept:
 		return "join_accept"
 	case UnconfirmedUp:
 		return "unconfirmed_up"
@@ -62,7 +63,7 @@ func (m MType) String() string {
 		return "confirmed_up"
 	case ConfirmedDown:
 		return "confirmed_down"
-	case RejoinRequest:
+	case TypeRejoinRequest:
 		return "rejoin_request"
 	}
 	return "proprietary"
@@ -70,7 +71,7 @@ func (m MType) String() string {
 
 // Uplink reports whether end devices send this type.
 func (m MType) Uplink() bool {
-	return m == JoinRequest || m == UnconfirmedUp || m == ConfirmedUp || m == RejoinRequest
+	return m == TypeJoinRequest || m == UnconfirmedUp || m == ConfirmedUp || m == TypeRejoinRequest
 }
 
 // Data reports whether this is a data frame, in either direction.
@@ -87,53 +88,6 @@ func TypeOf(phy []byte) (MType, error) {
 		return 0, fmt.Errorf("%w: MHDR 0x%02x is not of LoRaWAN R1", ErrFrame, phy[0])
 	}
 	return m, nil
-}
-
-// Key is an AES-128 key. It shows itself only to those who ask for its text.
-type Key [16]byte
-
-// String hides the key.
-func (Key) String() string { return "[key]" }
-
-// GoString hides the key.
-func (Key) GoString() string { return "[key]" }
-
-// LogValue implements slog.LogValuer: keys are never logged.
-func (Key) LogValue() slog.Value { return slog.StringValue("[key]") }
-
-// IsZero reports whether the key is not set.
-func (k Key) IsZero() bool { return k == Key{} }
-
-// MarshalText implements encoding.TextMarshaler: 32 upper-case hexadecimal digits.
-func (k Key) MarshalText() ([]byte, error) { return radio.AppendHex(nil, k[:]), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler. It takes 32 hexadecimal
-// digits of either case; the error does not repeat them.
-func (k *Key) UnmarshalText(text []byte) error {
-	var b Key
-	if len(text) != 2*len(b) {
-		return fmt.Errorf("a key has %d hexadecimal digits, got %d characters", 2*len(b), len(text))
-	}
-	if _, err := hex.Decode(b[:], text); err != nil {
-		return fmt.Errorf("a key has %d hexadecimal digits and nothing else", 2*len(b))
-	}
-	*k = b
-	return nil
-}
-
-// RootKeys are what a device joins with. LoRaWAN 1.0.x has AppKey only.
-type RootKeys struct {
-	AppKey Key
-	NwkKey Key
-}
-
-// SessionKeys are the keys of a session. LoRaWAN 1.0.x has one network key,
-// NwkSKey; it stands in all three.
-type SessionKeys struct {
-	FNwkSIntKey Key
-	SNwkSIntKey Key
-	NwkSEncKey  Key
-	AppSKey     Key
 }
 
 // Data is a data frame. Its slices belong to it.
@@ -287,7 +241,8 @@ func macPayload(d Data, fCnt uint32, keys SessionKeys) (*lorawan.MACPayload, err
 	p := &lorawan.MACPayload{FHDR: lorawan.FHDR{
 		DevAddr: lorawan.DevAddr(d.DevAddr),
 		FCtrl: lorawan.FCtrl{
-			ADR: d.ADR, ADRACKReq: d.ADRACKReq, ACK: d.ACK, ClassB: d.ClassB, FPending: d.FPending,
+			ADR: d.ADR, ADRACKReq: d.ADRACKReq && d.MType.Uplink(), ACK: d.ACK,
+			ClassB: d.ClassB && d.MType.Uplink(), FPending: d.FPending && !d.MType.Uplink(),
 		},
 		FCnt: fCnt,
 	}}

@@ -1,0 +1,139 @@
+package frame
+
+import (
+	"crypto/aes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"lorawand/radio"
+)
+
+// ErrKey is the reason for not joining without a root key.
+var ErrKey = errors.New("root key not set")
+
+// Key is an AES-128 key. It shows itself only to those who ask for its text.
+type Key [16]byte
+
+// String hides the key.
+func (Key) String() string { return "[key]" }
+
+// GoString hides the key.
+func (Key) GoString() string { return "[key]" }
+
+// LogValue implements slog.LogValuer: keys are never logged.
+func (Key) LogValue() slog.Value { return slog.StringValue("[key]") }
+
+// IsZero reports whether the key is not set.
+func (k Key) IsZero() bool { return k == Key{} }
+
+// MarshalText implements encoding.TextMarshaler: 32 upper-case hexadecimal digits.
+func (k Key) MarshalText() ([]byte, error) { return radio.AppendHex(nil, k[:]), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler. It takes 32 hexadecimal
+// digits of either case; the error does not repeat them.
+func (k *Key) UnmarshalText(text []byte) error {
+	var b Key
+	if len(text) != 2*len(b) {
+		return fmt.Errorf("a key has %d hexadecimal digits, got %d characters", 2*len(b), len(text))
+	}
+	if _, err := hex.Decode(b[:], text); err != nil {
+		return fmt.Errorf("a key has %d hexadecimal digits and nothing else", 2*len(b))
+	}
+	*k = b
+	return nil
+}
+
+// RootKeys are what a device joins with. LoRaWAN 1.0.x has AppKey only.
+type RootKeys struct {
+	AppKey Key
+	NwkKey Key
+}
+
+// SessionKeys are the keys of a session. LoRaWAN 1.0.x has one network key,
+// NwkSKey; it stands in all three.
+type SessionKeys struct {
+	FNwkSIntKey Key
+	SNwkSIntKey Key
+	NwkSEncKey  Key
+	AppSKey     Key
+}
+
+// check returns ErrKey if a key that a join needs is not set.
+func (k *RootKeys) check(optNeg bool) error {
+	switch {
+	case k.AppKey.IsZero():
+		return fmt.Errorf("%w: AppKey", ErrKey)
+	case optNeg && k.NwkKey.IsZero():
+		return fmt.Errorf("%w: NwkKey", ErrKey)
+	}
+	return nil
+}
+
+// First bytes of the blocks that keys are derived from.
+// Source: LoRaWAN 1.0.3, 6.2.5, which has the first two, and 1.1, 6.1.1.4 and 6.2.3.
+const (
+	deriveFNwkSIntKey = 0x01 // NwkSKey with LoRaWAN 1.0.x
+	deriveAppSKey     = 0x02
+	deriveSNwkSIntKey = 0x03
+	deriveNwkSEncKey  = 0x04
+	deriveJSIntKey    = 0x06
+)
+
+// DeriveSessionKeys returns the keys of the session that the join-accept a in
+// answer to req begins. With OptNeg they are the four of LoRaWAN 1.1, without
+// it the two of 1.0.x, both derived from AppKey.
+//
+// It returns ErrFrame for what no join-accept can carry, and ErrKey if a root
+// key is missing.
+func DeriveSessionKeys(a JoinAccept, root RootKeys, req *JoinRequest) (SessionKeys, error) {
+	if err := a.check(); err != nil {
+		return SessionKeys{}, err
+	}
+	if err := root.check(a.OptNeg); err != nil {
+		return SessionKeys{}, err
+	}
+	var b [aes.BlockSize]byte
+	put24(b[1:], a.JoinNonce)
+	if !a.OptNeg {
+		copyReversed(b[4:], a.NetID[:])
+		binary.LittleEndian.PutUint16(b[7:], req.DevNonce)
+		nwk := derive(root.AppKey, deriveFNwkSIntKey, b)
+		return SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: derive(root.AppKey, deriveAppSKey, b)}, nil
+	}
+	copyReversed(b[4:], req.JoinEUI[:])
+	binary.LittleEndian.PutUint16(b[12:], req.DevNonce)
+	return SessionKeys{
+		FNwkSIntKey: derive(root.NwkKey, deriveFNwkSIntKey, b),
+		SNwkSIntKey: derive(root.NwkKey, deriveSNwkSIntKey, b),
+		NwkSEncKey:  derive(root.NwkKey, deriveNwkSEncKey, b),
+		AppSKey:     derive(root.AppKey, deriveAppSKey, b),
+	}, nil
+}
+
+// jsIntKey returns the key of a LoRaWAN 1.1 join-accept's MIC.
+func jsIntKey(nwkKey Key, devEUI radio.EUI64) Key {
+	var b [aes.BlockSize]byte
+	copyReversed(b[1:], devEUI[:])
+	return derive(nwkKey, deriveJSIntKey, b)
+}
+
+// derive encrypts a block that begins with first.
+func derive(k Key, first byte, b [aes.BlockSize]byte) (out Key) {
+	block, err := aes.NewCipher(k[:])
+	if err != nil {
+		return Key{} // only for keys that are not of 16 bytes
+	}
+	b[0] = first
+	block.Encrypt(out[:], b[:])
+	return out
+}
+
+// copyReversed copies an identifier in the order of the air: lowest byte first.
+func copyReversed(dst, src []byte) {
+	for i, c := range src {
+		dst[len(src)-1-i] = c
+	}
+}

@@ -1,0 +1,83 @@
+package frame
+
+import (
+	"crypto/aes"
+	"testing"
+)
+
+// What follows is the arithmetic of the specifications, written once more in
+// the plainest way, as a second opinion on what the package and its library do.
+
+func specAES(k Key, block []byte) []byte {
+	c, err := aes.NewCipher(k[:])
+	if err != nil {
+		panic(err)
+	}
+	out := make([]byte, 16)
+	c.Encrypt(out, block)
+	return out
+}
+
+// specCMAC is RFC 4493, 2.4.
+func specCMAC(k Key, parts ...[]byte) []byte {
+	message := join(parts...)
+	subkey := specDouble(specAES(k, make([]byte, 16)))
+	if len(message) == 0 || len(message)%16 != 0 {
+		subkey = specDouble(subkey)
+		message = append(message, 0x80)
+		for len(message)%16 != 0 {
+			message = append(message, 0)
+		}
+	}
+	last := message[len(message)-16:]
+	for i := range last {
+		last[i] ^= subkey[i]
+	}
+	x := make([]byte, 16)
+	for ; len(message) > 0; message = message[16:] {
+		for i := range x {
+			x[i] ^= message[i]
+		}
+		x = specAES(k, x)
+	}
+	return x
+}
+
+// specDouble multiplies by x in GF(2^128).
+func specDouble(b []byte) []byte {
+	out := make([]byte, 16)
+	for i := range out {
+		out[i] = b[i] << 1
+		if i < 15 {
+			out[i] |= b[i+1] >> 7
+		}
+	}
+	if b[0]&0x80 != 0 {
+		out[15] ^= 0x87
+	}
+	return out
+}
+
+// join appends slices to a new one.
+func join(parts ...[]byte) (out []byte) {
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// The examples of RFC 4493, 4.
+func TestSpecCMAC(t *testing.T) {
+	k := key(t, "2b7e151628aed2a6abf7158809cf4f3c")
+	message := unhex(t, "6bc1bee22e409f96e93d7e117393172a ae2d8a571e03ac9c9eb76fac45af8e51 30c81c46a35ce411e5fbc1191a0a52ef f69f2445df4f9b17ad2b417be66c3710")
+	for n, want := range map[int]string{
+		0:  "bb1d6929e95937287fa37d129b756746",
+		16: "070a16b46b4d4144f79bdd9dd04a287c",
+		40: "dfa66747de9ae63030ca32611497c827",
+		64: "51f0bebf7e3b9d92fc49741779363cfe",
+	} {
+		if got := specCMAC(k, message[:n]); string(got) != string(unhex(t, want)) {
+			t.Errorf("%d bytes: %x, want %s", n, got, want)
+		}
+	}
+}
