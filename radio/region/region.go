@@ -28,10 +28,24 @@ var (
 // maxDataRates is how many data rate indices there are (RP002: 4 bits).
 const maxDataRates = 16
 
+// cfListFrequencies is how many channels a CFList of type 0 has room for.
+const cfListFrequencies = 5
+
 // Channel is an uplink channel.
 type Channel struct {
 	Frequency    radio.Frequency
 	MinDR, MaxDR uint8
+}
+
+// CFList says which channels a join-accept tells a device of: the frequencies
+// of channels beyond those that every device of the band has (type 0), or the
+// masks of those that it may use (type 1), channel 0 in the lowest bit of the
+// first mask. One of the two is set; neither is where there is nothing to tell.
+//
+// Source: RP002-1.0.4, the section on the join-accept CFList of each band.
+type CFList struct {
+	Frequencies []radio.Frequency // 1 to 5, multiples of 100 Hz
+	Masks       []uint16          // 5: channels 0 to 71
 }
 
 // SubBand is a range of frequencies that share a duty cycle and a power.
@@ -62,6 +76,7 @@ type Plan struct {
 	bandRX2   Window
 	subBands  []SubBand
 	dwellTime time.Duration
+	cfList    CFList
 
 	rates  [maxDataRates]rate
 	rx1    [maxDataRates][]uint8
@@ -70,9 +85,11 @@ type Plan struct {
 
 type rate struct {
 	radio.DataRate
-	valid      bool
-	maxPayload int // MACPayload (M of RP002), bytes
+	up, down   bool // which frames use it; neither is an index left free
+	maxPayload int  // MACPayload (M of RP002), bytes
 }
+
+func (r rate) valid() bool { return r.up || r.down }
 
 // Lookup returns the plan of an id such as "EU_863_870_TTN", or ErrPlan.
 func Lookup(id string) (*Plan, error) {
@@ -103,25 +120,31 @@ func (p *Plan) BandID() string { return p.bandID }
 // them. The caller must not change them.
 func (p *Plan) Channels() []Channel { return p.channels }
 
+// CFList returns what a join-accept tells of the plan's channels. The caller
+// must not change it. With it a join-accept has 33 bytes instead of 17: it goes
+// without where its window's DownlinkMaxMACPayload is below 28.
+func (p *Plan) CFList() CFList { return p.cfList }
+
 // Delays returns the receive delays of the band.
 func (p *Plan) Delays() Delays { return p.delays }
 
 // DwellTime returns the longest downlink that is allowed, or 0 for no limit.
 func (p *Plan) DwellTime() time.Duration { return p.dwellTime }
 
-// DataRate returns the data rate of an index, or ErrDataRate.
+// DataRate returns the data rate of an index of either direction, or
+// ErrDataRate.
 func (p *Plan) DataRate(index uint8) (radio.DataRate, error) {
-	if int(index) >= len(p.rates) || !p.rates[index].valid {
+	if int(index) >= len(p.rates) || !p.rates[index].valid() {
 		return radio.DataRate{}, fmt.Errorf("%w: index %d in %s", ErrDataRate, index, p.id)
 	}
 	return p.rates[index].DataRate, nil
 }
 
 // UplinkDataRate returns the index of a data rate that devices send with, or
-// ErrDataRate.
+// ErrDataRate: what only downlinks use is not found.
 func (p *Plan) UplinkDataRate(dr radio.DataRate) (uint8, error) {
 	for i := range p.rates {
-		if p.rates[i].valid && p.rates[i].DataRate == dr {
+		if p.rates[i].up && p.rates[i].DataRate == dr {
 			return uint8(i), nil
 		}
 	}
@@ -139,17 +162,39 @@ func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
 	return 0, fmt.Errorf("%w: %v at data rate %d in %s", ErrFrequency, f, dr, p.id)
 }
 
-// MaxMACPayload returns the longest MACPayload of a data rate index in bytes
-// (M of RP002, no repeater), or ErrDataRate.
+// MaxMACPayload returns the longest MACPayload of an uplink data rate index in
+// bytes (M of RP002, no repeater), or ErrDataRate.
 func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
-	if int(dr) >= len(p.rates) || !p.rates[dr].valid {
-		return 0, fmt.Errorf("%w: index %d in %s", ErrDataRate, dr, p.id)
+	if int(dr) >= len(p.rates) || !p.rates[dr].up {
+		return 0, fmt.Errorf("%w: uplink index %d in %s", ErrDataRate, dr, p.id)
 	}
 	return p.rates[dr].maxPayload, nil
 }
 
+// DownlinkMaxMACPayload returns the longest MACPayload of a downlink data rate
+// index in bytes (M of RP002, no repeater), or ErrDataRate.
+func (p *Plan) DownlinkMaxMACPayload(dr uint8) (int, error) {
+	if int(dr) >= len(p.rates) || !p.rates[dr].down {
+		return 0, fmt.Errorf("%w: downlink index %d in %s", ErrDataRate, dr, p.id)
+	}
+	return p.rates[dr].maxPayload, nil
+}
+
+// MaxDownlinkPayload returns the longest FRMPayload that any downlink of the
+// plan can carry, in bytes: the largest MACPayload less the 8 of FHDR and
+// FPort. It is what The Things Stack refuses pushes by.
+func (p *Plan) MaxDownlinkPayload() int {
+	longest := 0
+	for _, r := range p.rates {
+		if r.down {
+			longest = max(longest, r.maxPayload)
+		}
+	}
+	return max(longest-8, 0)
+}
+
 // RX1 returns the first receive window of an uplink, for the RX1 data rate
-// offset in force (0 to 7), or ErrDataRate.
+// offset in force (0 to 7; of a join-request 0), or ErrDataRate.
 func (p *Plan) RX1(up radio.Frequency, dr, offset uint8) (Window, error) {
 	if int(dr) >= len(p.rx1) || int(offset) >= len(p.rx1[dr]) {
 		return Window{}, fmt.Errorf("%w: RX1 of index %d with offset %d in %s", ErrDataRate, dr, offset, p.id)
@@ -208,7 +253,22 @@ func build(d planData) (*Plan, error) {
 			p.rx1[i] = append(p.rx1[i], uint8(dr))
 		}
 	}
+	p.cfList = cfList(cfg, d.channels)
 	return p, nil
+}
+
+// cfList collects the multi-rate channels that devices do not have already.
+func cfList(cfg band.Band, channels []Channel) CFList {
+	var l CFList
+	for _, c := range channels {
+		if _, err := cfg.GetUplinkChannelIndex(uint32(c.Frequency), true); err == nil {
+			continue
+		}
+		if c.MinDR < c.MaxDR && len(l.Frequencies) < cfListFrequencies {
+			l.Frequencies = append(l.Frequencies, c.Frequency)
+		}
+	}
+	return l
 }
 
 // bandRate takes one data rate from the band's table; those of modulations
@@ -231,6 +291,10 @@ func bandRate(cfg band.Band, index int) (rate, error) {
 	if err != nil {
 		return rate{}, err
 	}
-	r.valid, r.maxPayload = true, size.M
+	r.maxPayload = size.M
+	up, err := cfg.GetDataRateIndex(true, dr)
+	r.up = err == nil && up == index
+	down, err := cfg.GetDataRateIndex(false, dr)
+	r.down = err == nil && down == index
 	return r, nil
 }

@@ -3,6 +3,7 @@ package region
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,6 +60,9 @@ func TestEU868DataRates(t *testing.T) {
 		if n, err := p.MaxMACPayload(uint8(i)); err != nil || n != tt.size {
 			t.Errorf("DR%d carries %d bytes, %v; want %d", i, n, err, tt.size)
 		}
+		if n, err := p.DownlinkMaxMACPayload(uint8(i)); err != nil || n != tt.size {
+			t.Errorf("DR%d carries %d bytes down, %v; want %d", i, n, err, tt.size)
+		}
 	}
 	for _, dr := range []uint8{8, 11, 12, 15, 16, 255} {
 		if _, err := p.DataRate(dr); !errors.Is(err, ErrDataRate) {
@@ -67,11 +71,26 @@ func TestEU868DataRates(t *testing.T) {
 		if _, err := p.MaxMACPayload(dr); !errors.Is(err, ErrDataRate) {
 			t.Errorf("size of DR%d: %v, want ErrDataRate", dr, err)
 		}
+		if _, err := p.DownlinkMaxMACPayload(dr); !errors.Is(err, ErrDataRate) {
+			t.Errorf("size of DR%d down: %v, want ErrDataRate", dr, err)
+		}
 	}
 	for _, dr := range []radio.DataRate{{}, radio.LoRaDataRate(7, 500_000), radio.LoRaDataRate(6, 125_000), radio.FSKDataRate(1)} {
 		if _, err := p.UplinkDataRate(dr); !errors.Is(err, ErrDataRate) {
 			t.Errorf("%v: %v, want ErrDataRate", dr, err)
 		}
+	}
+}
+
+// What joins and pushes of The Things Stack go by.
+func TestEU868CFListAndMaxDownlinkPayload(t *testing.T) {
+	p := eu(t, "EU_863_870")
+	want := []radio.Frequency{867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000}
+	if l := p.CFList(); !slices.Equal(l.Frequencies, want) || l.Masks != nil {
+		t.Errorf("CFList is %+v, want %v", l, want)
+	}
+	if n := p.MaxDownlinkPayload(); n != 242 {
+		t.Errorf("downlinks carry %d bytes, want 242", n)
 	}
 }
 
