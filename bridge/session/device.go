@@ -107,8 +107,9 @@ type Device struct {
 	RootKeys frame.RootKeys
 	Settings Settings
 	Session  *Session // nil: none
+	Pending  *Session // offered by a join, until the device sends in it; nil: none
 
-	UsedDevNonces []uint16 // before 1.0.4
+	UsedDevNonces []uint16 // the last ones; before 1.0.4
 	LastDevNonce  uint16   // from 1.0.4 on
 	LastJoinNonce uint32   // 24 bits
 
@@ -119,7 +120,11 @@ type Device struct {
 	Locations   map[string]Location
 	Formatters  Formatters
 
-	History History `json:"-"` // of the uplinks since the start; not kept
+	// What follows is kept otherwise, or not at all.
+
+	History    History `json:"-"` // of the uplinks since the start
+	Queue      Queue   `json:"-"` // downlinks, item by item
+	joinBudget Budget  // for wrong MICs of join-requests
 }
 
 // Settings are what the owner asks of the MAC layer. nil is the default.
@@ -132,6 +137,15 @@ type Settings struct {
 	RX2DataRate     *uint8 // index
 	RX2Frequency    *radio.Frequency
 	Frequencies     []radio.Frequency // channels that the device has from its factory
+	Desired         Desired
+}
+
+// Desired is what the owner wants a join to bring about. nil leaves it to the
+// network and the frequency plan.
+type Desired struct {
+	RX1Delay    *uint8 // s, 1 to 15
+	RX1DROffset *uint8
+	RX2DataRate *uint8 // index
 }
 
 // Session is what a join or a personalisation gives.
@@ -149,6 +163,11 @@ type Session struct {
 	// session has 1. LoRaWAN 1.0.x has one counter, which stands in both.
 	NFCntDown uint32
 	AFCntDown uint32
+	NStored   uint32 // the marks in the store; see counters.go
+	AStored   uint32
+	asked     Marks // the store is to have
+	asking    bool  // and has not answered yet
+	repeats   int   // of the last uplink
 
 	// Parameters that the device is known to use. nil: those of the band, and
 	// what Settings say.
@@ -278,6 +297,11 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	d := new(Device)
 	if err := json.Unmarshal(b, d); err != nil {
 		return nil, fmt.Errorf("session: device in the store: %w", err)
+	}
+	for _, s := range []*Session{d.Session, d.Pending} {
+		if s != nil {
+			s.resume()
+		}
 	}
 	return d, nil
 }

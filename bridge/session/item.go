@@ -24,6 +24,7 @@ type Item struct {
 	// or from 0 where MaxAttempts was given.
 	MaxAttempts uint32
 	Attempt     uint32
+	SentFCnt    uint32 // confirmed, sent with this FCntDown, not acknowledged yet; 0: not sent
 
 	// ClassBC asks for gateways or a time; such an item is not for Class A.
 	ClassBC *ClassBC
