@@ -227,3 +227,58 @@ func checkMasks(t *testing.T, p *Plan, l CFList) {
 		t.Errorf("a device has %+v, want %+v", device, p.Channels())
 	}
 }
+
+// RP002-1.0.4: 2.7 (EU433) and 2.12 (IN865).
+func TestOtherPlans(t *testing.T) {
+	tests := []struct {
+		id     string
+		rx2    Window
+		cfList []radio.Frequency
+		duty   int
+		eirp   radio.Decibel
+	}{
+		{
+			"EU_433",
+			Window{434_665_000, 0},
+			[]radio.Frequency{433_775_000, 433_975_000, 434_175_000, 434_375_000, 434_575_000},
+			100, 1215,
+		},
+		{
+			"IN_865_867",
+			Window{866_550_000, 2},
+			[]radio.Frequency{865_232_500, 866_185_000, 866_385_000, 866_585_000, 866_785_000},
+			1000, 1615,
+		},
+	}
+	for _, tt := range tests {
+		p := lookup(t, tt.id)
+		if p.RX2() != tt.rx2 || p.BandRX2() != tt.rx2 {
+			t.Errorf("%s: RX2 is %+v, the band's %+v; want %+v", tt.id, p.RX2(), p.BandRX2(), tt.rx2)
+		}
+		if l := p.CFList(); !slices.Equal(l.Frequencies, tt.cfList) {
+			t.Errorf("%s: CFList is %v, want %v", tt.id, l.Frequencies, tt.cfList)
+		}
+		if s, err := p.SubBand(tt.rx2.Frequency); err != nil || s.DutyCycle != tt.duty || s.MaxEIRP != tt.eirp {
+			t.Errorf("%s: RX2 is in %+v, %v; want %d ‰ and %v dBm", tt.id, s, err, tt.duty, tt.eirp)
+		}
+		for dr := range uint8(6) {
+			for offset := range uint8(6) {
+				want := uint8(max(int(dr)-int(offset), 0))
+				if w, err := p.RX1(tt.cfList[0], dr, offset); err != nil || w != (Window{tt.cfList[0], want}) {
+					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want DR%d", tt.id, dr, offset, w, err, want)
+				}
+			}
+		}
+		if w, err := p.RX1(tt.cfList[0], 7, 0); err != nil || w.DataRate != 7 {
+			t.Errorf("%s: RX1 of FSK is %+v, %v; want DR7", tt.id, w, err)
+		}
+		if p.TxParamSetup() || p.DwellLimits() != (DwellLimits{}) {
+			t.Errorf("%s: dwell times %+v, TxParamSetup %t", tt.id, p.DwellLimits(), p.TxParamSetup())
+		}
+	}
+	for _, no := range [][2]uint8{{6, 0}, {7, 1}, {5, 6}} {
+		if w, err := lookup(t, "IN_865_867").RX1(865_062_500, no[0], no[1]); !errors.Is(err, ErrDataRate) {
+			t.Errorf("IN865: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate", no[0], no[1], w, err)
+		}
+	}
+}

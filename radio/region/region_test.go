@@ -23,9 +23,15 @@ func TestLookup(t *testing.T) {
 	tests := []struct{ id, band string }{
 		{"EU_863_870", "EU_863_870"},
 		{"EU_863_870_TTN", "EU_863_870"},
+		{"EU_433", "EU_433"},
 		{"US_902_928_FSB_2", "US_902_928"},
 		{"AU_915_928_FSB_2", "AU_915_928"},
 		{"AU_915_928_FSB_2_BR", "AU_915_928"},
+		{"AS_920_923", "AS_923"},
+		{"AS_923_2", "AS_923_2"},
+		{"AS_923_3_DT", "AS_923_3"},
+		{"IL_917_920_TTN", "AS_923_4"},
+		{"IN_865_867", "IN_865_867"},
 	}
 	for _, tt := range tests {
 		if p := lookup(t, tt.id); p.ID() != tt.id || p.BandID() != tt.band {
