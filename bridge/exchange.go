@@ -370,9 +370,12 @@ func (c *Core) frameOf(x *exchange, d *mac.Downlink) (phy []byte, fCnt uint32, o
 	}
 	f := d.Frame(x.circumstances())
 	f.DevAddr = x.session.DevAddr
-	phy, err := frame.BuildDownlink(f, fCnt, x.session.Keys)
+	phy, err := x.session.Cipher(x.device.Version).BuildDownlink(f, fCnt, frame.Context{ConfFCnt: uint16(x.fCnt)})
 	if err != nil {
 		return nil, 0, false
+	}
+	if f.MType == frame.ConfirmedDown {
+		x.session.ConfFCntDown = fCnt
 	}
 	x.session.UseFCntDown(x.device.Version, d.Item != nil)
 	return phy, fCnt, true

@@ -22,7 +22,7 @@ func plan(t testing.TB, id string) *region.Plan {
 }
 
 func TestUplink(t *testing.T) {
-	known, unknown := UplinkContext{TimeKnown: true}, UplinkContext{}
+	known, unknown := UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true}, UplinkContext{Device: otaa(session.V1_0_3)}
 	tests := []struct {
 		name      string
 		d         frame.Data
@@ -64,7 +64,7 @@ func FuzzUplink(f *testing.F) {
 	f.Add([]byte{0x02, 0x0d})
 	f.Add([]byte{0x03, 0x07, 0x06, 200})
 	f.Fuzz(func(t *testing.T, commands []byte) {
-		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{TimeKnown: true})
+		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true})
 		if n := len(o.appendAnswers(nil, Circumstances{})); n > 15 {
 			t.Errorf("%d bytes of answers do not fit FOpts", n)
 		}
