@@ -37,8 +37,8 @@ type Options struct {
 	Commit        time.Duration // how long counters may lag in the store; 0: not at all
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
-	Clock         *Clock        // default a new one
-	Logger        *slog.Logger  // default slog.Default()
+	Clock         *Clock       // default a new one
+	Logger        *slog.Logger // default slog.Default()
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in

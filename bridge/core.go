@@ -129,7 +129,7 @@ type CoreOptions struct {
 	// NotBefore is the time before which no calendar is believed.
 	NotBefore time.Time
 
-	RX1Delay time.Duration   // told to devices that join; default 5 s
+	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
 }
 
@@ -166,7 +166,7 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Pending   int // frames that wait for other gateways, or are remembered for their copies
+	Pending      int // frames that wait for other gateways, or are remembered for their copies
 }
 
 // NewCore returns a Core.

@@ -26,9 +26,9 @@ const maxFCntGap = 16384
 type Match struct {
 	Device   *Device
 	Session  *Session // of the device: the one in use, or the one that a join has offered
-	FCnt     uint32 // full
-	Repeated bool   // the counter of the last frame once more
-	Reset    bool   // the device has begun its counter anew, as it may
+	FCnt     uint32   // full
+	Repeated bool     // the counter of the last frame once more
+	Reset    bool     // the device has begun its counter anew, as it may
 }
 
 // candidate is a session that a frame could be of, with a full counter.
