@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,18 +20,25 @@ import (
 // Outbox takes what is to be published. Publish must not block.
 type Outbox interface{ Publish(m v3.Message) }
 
+// Transmitter hands frames to gateways. Transmit must not wait for the
+// transmission: it returns an error where no TxAck will follow.
+type Transmitter interface{ Transmit(d radio.Downlink) error }
+
 // Options configures a Bridge.
 type Options struct {
 	Devices       *session.Registry
 	Gateways      *gateway.Registry
 	Store         committer // *store.Store
 	Outbox        Outbox
+	Transmitter   Transmitter // nil: nothing can be sent
 	Encoder       v3.Encoder
 	DefaultPlan   *region.Plan
 	Deduplication time.Duration // default 200 ms
 	Commit        time.Duration // how long counters may lag in the store; 0: not at all
-	Clock         *Clock        // default a new one
-	Logger        *slog.Logger  // default slog.Default()
+	RX1Delay      time.Duration // told to devices that join; default 5 s
+	DevAddrs      []radio.DevAddrPrefix
+	Clock         *Clock       // default a new one
+	Logger        *slog.Logger // default slog.Default()
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -45,7 +53,9 @@ type Bridge struct {
 	inbox  *inbox
 	keeper *keeper
 	outbox Outbox
-	events eventLog
+	air    Transmitter
+	events *EventLog
+	desk   desk
 	timer  *time.Timer
 	ask    chan chan Stats
 }
@@ -69,15 +79,17 @@ func New(o Options) (*Bridge, error) {
 	}
 	core, err := NewCore(CoreOptions{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Bridge{
-		core: core, clock: o.Clock, inbox: newInbox(inboxSize), keeper: newKeeper(o.Store, o.Commit, o.Logger),
-		outbox: o.Outbox, events: eventLog{log: o.Logger}, ask: make(chan chan Stats),
-	}, nil
+	b := &Bridge{
+		core: core, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
+		events: newEventLog(o.Logger), ask: make(chan chan Stats),
+	}
+	b.keeper = newKeeper(o.Store, o.Commit, func(k Kept) { b.inbox.tell(k) }, o.Logger)
+	return b, nil
 }
 
 // Uplink takes a frame. When the inbox is full the oldest frame in it goes.
@@ -88,6 +100,31 @@ func (b *Bridge) TxAck(ack radio.TxAck) { b.inbox.tell(Acked{ack}) }
 
 // GatewayEvent takes news of a gateway.
 func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.tell(GatewayTold{ev}) }
+
+// Events returns the log of events.
+func (b *Bridge) Events() *EventLog { return b.events }
+
+// Push takes what an application wants to send, the body of a down/push or
+// down/replace. It returns when that is stored, or refused and told so on
+// MQTT; an error says that it is not stored.
+func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body []byte) error {
+	p := Pushed{Device: device, Replace: replace}
+	items, err := v3.ParseDownlinks(body)
+	p.Items = items
+	if err != nil && !errors.As(err, &p.Err) {
+		return fmt.Errorf("bridge: push for %v: %w", device, err)
+	}
+	var answer <-chan error
+	p.Ticket, answer = b.desk.open()
+	defer b.desk.close(p.Ticket)
+	b.inbox.tell(p)
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("bridge: push for %v: %w", device, ctx.Err())
+	}
+}
 
 // Stats returns the counts so far, or none if the bridge does not run.
 func (b *Bridge) Stats(ctx context.Context) Stats {
@@ -117,6 +154,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			b.step(Stopping{})
+			b.desk.end(errStopped)
 			return nil
 		case <-b.inbox.wake:
 		case <-b.timer.C:
@@ -135,10 +173,77 @@ func (b *Bridge) step(in Input) {
 			b.outbox.Publish(e.Message)
 		case Keep:
 			b.keeper.keep(e)
+		case Transmit:
+			b.transmit(e.Downlink)
+		case Answer:
+			b.desk.answer(e)
 		case Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
 		case Report:
 			b.events.write(&e.Event)
 		}
 	}
+}
+
+// transmit hands a frame to its gateway. A way that is not there is an answer
+// like any other.
+func (b *Bridge) transmit(d radio.Downlink) {
+	err := errNoTransmitter
+	if b.air != nil {
+		err = b.air.Transmit(d)
+	}
+	if err != nil {
+		b.events.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
+		b.inbox.tell(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, At: b.clock.Host()}})
+	}
+}
+
+var (
+	errNoTransmitter = errors.New("bridge: no driver")
+	errStopped       = errors.New("bridge: stopping")
+)
+
+// desk keeps those who wait for the Answer to a Pushed. There are no more of
+// them than clients.
+type desk struct {
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan error
+}
+
+func (d *desk) open() (ticket uint64, answer <-chan error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.waiting == nil {
+		d.waiting = map[uint64]chan error{}
+	}
+	d.last++
+	ch := make(chan error, 1)
+	d.waiting[d.last] = ch
+	return d.last, ch
+}
+
+func (d *desk) answer(a Answer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ch := d.waiting[a.Ticket]; ch != nil {
+		ch <- a.Err
+		delete(d.waiting, a.Ticket)
+	}
+}
+
+// end answers all who still wait.
+func (d *desk) end(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, ch := range d.waiting {
+		ch <- err
+	}
+	clear(d.waiting)
+}
+
+func (d *desk) close(ticket uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.waiting, ticket)
 }

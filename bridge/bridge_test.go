@@ -238,7 +238,7 @@ func TestInbox(t *testing.T) {
 func TestEventLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		l := eventLog{log: slog.New(slog.NewTextHandler(&out, nil))}
+		l := newEventLog(slog.New(slog.NewTextHandler(&out, nil)))
 		count := func() int { n := strings.Count(out.String(), "\n"); out.Reset(); return n }
 		dev := session.ID{Application: "app1", Device: "dev1"}
 		replay := Event{Kind: UplinkDropped, Reason: DropReplay, Gateway: "gw", Device: dev, FCnt: 7, Err: errors.New("x")}
@@ -326,7 +326,7 @@ func TestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	dev.Session.Heard, dev.Session.FCntUp = true, 70_000
-	if err := s.Commit(append(records, kr, CountersRecord(dev))...); err != nil {
+	if err := s.Commit(append(records, kr, CountersRecord(dev, dev.Session.Marks()))...); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
@@ -47,6 +48,19 @@ type (
 	GatewayTold struct{ Event radio.GatewayEvent }
 	// Acked says what became of a transmission.
 	Acked struct{ Ack radio.TxAck }
+	// Pushed is what an application wants to send. Each gets an Answer.
+	Pushed struct {
+		Ticket  uint64
+		Device  session.ID
+		Replace bool
+		Items   []session.Item
+		Err     *v3.Error // nothing of it can be taken; Items are what could be read
+	}
+	// Kept says that the records of a Keep are in the store, or why not.
+	Kept struct {
+		Ticket uint64
+		Err    error
+	}
 	// TimerFired says that the time of the last Arm has come.
 	TimerFired struct{}
 	// Stopping says that no other input follows: what waits is not waited for.
@@ -56,6 +70,8 @@ type (
 func (Heard) input()       {}
 func (GatewayTold) input() {}
 func (Acked) input()       {}
+func (Pushed) input()      {}
+func (Kept) input()        {}
 func (TimerFired) input()  {}
 func (Stopping) input()    {}
 
@@ -66,11 +82,21 @@ type Effect interface{ effect() }
 type (
 	// Publish hands a message to the broker.
 	Publish struct{ Message v3.Message }
-	// Keep hands records to the store. Lagging ones may wait for the commit
-	// interval; a later record with the same key replaces an earlier one.
+	// Keep hands records to the store, all or none. Lagging ones may wait for
+	// the commit interval; a later record with the same key replaces an earlier
+	// one. A Ticket other than 0 asks for a Kept.
 	Keep struct {
-		Record store.Record
-		Lag    bool
+		Records []store.Record
+		Lag     bool
+		Ticket  uint64
+	}
+	// Transmit hands a frame to the driver of its gateway. An Acked follows.
+	Transmit struct{ Downlink radio.Downlink }
+	// Answer ends a Pushed: the client may be told that it is stored, or that
+	// it is not.
+	Answer struct {
+		Ticket uint64
+		Err    error
 	}
 	// Arm asks for a TimerFired at a time. It replaces the one before.
 	Arm struct{ At radio.HostTime }
@@ -78,10 +104,12 @@ type (
 	Report struct{ Event Event }
 )
 
-func (Publish) effect() {}
-func (Keep) effect()    {}
-func (Arm) effect()     {}
-func (Report) effect()  {}
+func (Publish) effect()  {}
+func (Keep) effect()     {}
+func (Transmit) effect() {}
+func (Answer) effect()   {}
+func (Arm) effect()      {}
+func (Report) effect()   {}
 
 // CoreOptions configures a Core.
 type CoreOptions struct {
@@ -100,6 +128,9 @@ type CoreOptions struct {
 
 	// NotBefore is the time before which no calendar is believed.
 	NotBefore time.Time
+
+	RX1Delay time.Duration         // told to devices that join; default 5 s
+	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
 }
 
 // Core is the state machine. It belongs to one goroutine.
@@ -113,6 +144,15 @@ type Core struct {
 	remembered []*reception          // the same, oldest first
 	waiting    []*reception          // those that are not published yet, oldest first
 	armed      radio.HostTime        // 0: no timer
+
+	schedule      *schedule.Scheduler
+	exchanges     map[*session.Device]*exchange // open ones
+	inFlight      map[*session.Device]*transmission
+	transmissions map[uint64]*transmission // by the ID of their Downlink
+	lastID        uint64
+	kept          map[uint64]func(error) // by ticket: what waits for the store
+	lastTicket    uint64
+	agenda        agenda
 }
 
 // CoreStats counts what happened since the start.
@@ -123,7 +163,10 @@ type CoreStats struct {
 	Ghosts    uint64 // of a frame beside its own channel
 	Repeated  uint64 // frames with the counter of the last one
 	Dropped   [numDropReasons]uint64
-	Pending   int // frames that wait for other gateways, or are remembered for their copies
+
+	Joins        uint64 // join-accepts handed to a gateway
+	JoinsRefused uint64
+	Pending      int // frames that wait for other gateways, or are remembered for their copies
 }
 
 // NewCore returns a Core.
@@ -134,7 +177,17 @@ func NewCore(o CoreOptions) (*Core, error) {
 	if o.Deduplication == 0 {
 		o.Deduplication = 200 * time.Millisecond
 	}
-	return &Core{opts: o, receptions: map[string]*reception{}}, nil
+	if o.RX1Delay == 0 {
+		o.RX1Delay = 5 * time.Second
+	}
+	if len(o.DevAddrs) == 0 {
+		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
+	}
+	return &Core{
+		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
+		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device]*transmission{},
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){},
+	}, nil
 }
 
 // Step takes one input and returns what is to be done, in order. The slice is
@@ -146,13 +199,20 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.heard(in.Uplink)
 	case GatewayTold:
 		c.gatewayTold(in.Event)
-	case Acked: // nothing is transmitted yet
+	case Acked:
+		c.acked(in.Ack)
+	case Pushed:
+		c.pushed(in)
+	case Kept:
+		then := c.kept[in.Ticket]
+		delete(c.kept, in.Ticket)
+		if then != nil {
+			then(in.Err)
+		}
 	case TimerFired:
 		c.armed = 0
 	case Stopping:
-		for _, r := range c.waiting {
-			c.publish(r)
-		}
+		c.stopping()
 	}
 	c.settle()
 	return c.effects
@@ -166,6 +226,29 @@ func (c *Core) Stats() CoreStats {
 }
 
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
+
+// keep hands records to the store and calls then when they are there, or
+// cannot be.
+func (c *Core) keep(then func(error), records ...store.Record) {
+	c.lastTicket++
+	c.kept[c.lastTicket] = then
+	c.do(Keep{Records: records, Ticket: c.lastTicket})
+}
+
+// stopping leaves everything as the next start is to find it: what waits for
+// other gateways is published, and counters go on exactly where they are.
+func (c *Core) stopping() {
+	for _, r := range c.waiting {
+		if !r.done {
+			c.publish(r)
+		}
+	}
+	for _, d := range c.opts.Devices.All() {
+		if d.Session != nil && d.Session.Marks() != d.Session.Settled() {
+			c.do(Keep{Records: []store.Record{CountersRecord(d, d.Session.Settled())}, Lag: true})
+		}
+	}
+}
 
 // gateway returns a gateway. One that nobody has configured, but its driver
 // takes, gets the default plan.
@@ -191,6 +274,7 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
 		c.report(Event{Kind: GatewayCounterReset, Gateway: g.ID})
+		c.counterReset(g)
 	case radio.GatewayStatus:
 		g.Status = e.Status
 	}
@@ -200,6 +284,7 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 }
 
 func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
+	g.Local = e.Local || !online && g.Local
 	if !c.opts.Gateways.SetOnline(g, online, e.At) {
 		return
 	}
@@ -209,6 +294,23 @@ func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
 		g.Connection = c.correlationID(v3.GatewayConnection)
 	}
 	c.report(Event{Kind: kind, Gateway: g.ID, Address: e.Address})
+}
+
+// counterReset makes void what was planned on a gateway's counter.
+func (c *Core) counterReset(g *gateway.Gateway) {
+	c.schedule.Forget(g)
+	for _, d := range c.opts.Devices.All() {
+		if x := c.exchanges[d]; x != nil {
+			x.void(g)
+			c.arrange(x)
+		}
+		if t := c.inFlight[d]; t != nil {
+			t.x.void(g)
+			if t.slot.Gateway == g && t.slot.HostStart > c.now.Host {
+				c.refused(t, radio.TxNoPath)
+			}
+		}
+	}
 }
 
 // correlationID returns a new correlation id. Without a calendar its time is

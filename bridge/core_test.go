@@ -200,7 +200,7 @@ func TestUplinkAtOnce(t *testing.T) {
 	s.online(gwA)
 	s.hear(gwA, s.phy("dev1", 0, payload("hello")))
 	s.wants(`dev1/up f_cnt 0 port 15 "hello" gw-a`)
-	if len(s.kept) != 1 || !s.kept[0].Lag || s.kept[0].Record.Key != "app1/dev1" || s.kept[0].Record.Kind != KindCounters {
+	if len(s.kept) != 1 || !s.kept[0].Lag || s.kept[0].Records[0].Key != "app1/dev1" || s.kept[0].Records[0].Kind != KindCounters {
 		t.Errorf("kept %+v", s.kept)
 	}
 	text := string(s.ups[0].Payload)
@@ -406,7 +406,13 @@ func TestDrops(t *testing.T) {
 		s.event(UplinkDropped, DropMalformed)
 	}
 	s.hear(gwA, append([]byte{0x00}, make([]byte, 22)...))
-	s.event(UplinkDropped, DropJoin)
+	if e := s.event(JoinRefused, 0); e.Word != string(JoinUnknownDevEUI) || !e.HasEUIs || e.Hint == "" {
+		t.Errorf("event %+v", e)
+	}
+	s.hear(gwA, append([]byte{0x00}, make([]byte, 21)...))
+	s.event(UplinkDropped, DropMalformed)
+	s.hear(gwA, append([]byte{0xc0}, make([]byte, 22)...))
+	s.event(UplinkDropped, DropRejoin)
 	s.hear(gwA, append([]byte{0x60}, make([]byte, 22)...))
 	s.event(UplinkDropped, DropNotForUs)
 	s.hear(gwA, append([]byte{0xe0}, make([]byte, 22)...))

@@ -1,9 +1,8 @@
 package bridge
 
 import (
-	"context"
 	"log/slog"
-	"sync"
+	"slices"
 	"time"
 
 	"lorawand/bridge/session"
@@ -21,6 +20,16 @@ const (
 	GatewayConnected    EventKind = "gateway connected"
 	GatewayDisconnected EventKind = "gateway disconnected"
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
+	WindowsUnknown      EventKind = "uplink cannot be answered"
+	JoinAccepted        EventKind = "join accepted"
+	JoinRefused         EventKind = "join refused"
+	DownlinkQueued      EventKind = "downlink queued"
+	DownlinkScheduled   EventKind = "downlink scheduled"
+	DownlinkSent        EventKind = "downlink sent"
+	DownlinkAcked       EventKind = "downlink acknowledged"
+	DownlinkNacked      EventKind = "downlink not acknowledged"
+	DownlinkFailed      EventKind = "downlink failed"
+	DownlinkUnsent      EventKind = "downlink not sent"
 )
 
 // DropReason is why a frame was dropped.
@@ -30,7 +39,8 @@ type DropReason uint8
 const (
 	DropMalformed DropReason = iota // no frame of LoRaWAN
 	DropNotForUs                    // a downlink of another network, or proprietary
-	DropJoin
+	DropRejoin
+	DropRekey
 	DropDevAddr // no device with this DevAddr: most likely a neighbour's
 	DropMIC
 	DropReplay
@@ -42,7 +52,7 @@ const (
 )
 
 var dropNames = [...]string{
-	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropJoin: "join", DropDevAddr: "dev_addr", DropMIC: "mic",
+	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
 }
 
@@ -52,19 +62,28 @@ func (r DropReason) String() string { return dropNames[r] }
 // Event is something that an owner may want to know.
 type Event struct {
 	Kind       EventKind
-	At         time.Time // the zero time where the calendar is not known
+	Host       radio.HostTime
+	At         time.Time // the same; the zero time where the calendar is not known
 	Reason     DropReason
 	Gateway    string
 	Address    string
 	Device     session.ID // zero: not known
 	DevAddr    radio.DevAddr
 	HasDevAddr bool
+	DevEUI     radio.EUI64
+	JoinEUI    radio.EUI64
+	HasEUIs    bool
 	FCnt       uint32
+	Word       string // with JoinRefused: why, as one word
 	Err        error
+	Hint       string // what can be done about it
+
+	CorrelationIDs []string
+	Decision       *Decision // with DownlinkScheduled, DownlinkUnsent and some JoinRefused
 }
 
 func (c *Core) report(e Event) {
-	e.At = c.now.at(c.now.Host)
+	e.Host, e.At = c.now.Host, c.now.at(c.now.Host)
 	c.do(Report{e})
 }
 
@@ -74,18 +93,29 @@ func (c *Core) drop(reason DropReason, e Event) {
 	c.report(e)
 }
 
+// reportDecision reports a copy of a decision as it is now.
+func (c *Core) reportDecision(kind EventKind, d *Decision, ids []string) {
+	now := *d
+	now.Options = slices.Clone(d.Options)
+	e := Event{Kind: kind, Device: d.Device, FCnt: d.FCntDown, CorrelationIDs: ids, Decision: &now}
+	if len(d.Options) > 0 {
+		e.Gateway = d.last().Gateway
+	}
+	c.report(e)
+}
+
 // level is how loud an event is said the first time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case GatewayConnected, CounterRestarted:
+	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset:
+	case GatewayDisconnected, GatewayCounterReset, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {
 		case DropUnserved, DropBudget:
 			return slog.LevelWarn
-		case DropReplay, DropGap, DropMIC, DropJoin, DropTestPort:
+		case DropReplay, DropGap, DropMIC, DropRejoin, DropRekey, DropTestPort:
 			return slog.LevelInfo
 		}
 	}
@@ -109,61 +139,20 @@ func (e *Event) attrs() []slog.Attr {
 	if e.HasDevAddr {
 		out = append(out, slog.String("dev_addr", e.DevAddr.String()))
 	}
+	if e.HasEUIs {
+		out = append(out, slog.String("dev_eui", e.DevEUI.String()), slog.String("join_eui", e.JoinEUI.String()))
+	}
+	if e.Word != "" {
+		out = append(out, slog.String("reason", e.Word))
+	}
+	if e.Decision != nil {
+		out = append(out, slog.String("decision", e.Decision.Text()))
+	}
 	if e.Err != nil {
 		out = append(out, slog.String("error", e.Err.Error()))
 	}
+	if e.Hint != "" {
+		out = append(out, slog.String("hint", e.Hint))
+	}
 	return out
-}
-
-// eventLog writes events to the log. The same about the same device or gateway
-// is said once a minute and goes to the debug level in between, so that nobody
-// on the air can fill a disk.
-type eventLog struct {
-	log *slog.Logger
-
-	mu   sync.Mutex
-	said map[eventKey]time.Time
-}
-
-type eventKey struct {
-	kind    EventKind
-	reason  DropReason
-	device  session.ID
-	gateway string
-}
-
-const (
-	sayAgain     = time.Minute
-	maxEventKeys = 1024
-)
-
-func (l *eventLog) write(e *Event) {
-	level := e.level()
-	if level > slog.LevelDebug && !l.first(e) {
-		level = slog.LevelDebug
-	}
-	if l.log.Enabled(context.Background(), level) {
-		l.log.LogAttrs(context.Background(), level, string(e.Kind), e.attrs()...)
-	}
-}
-
-func (l *eventLog) first(e *Event) bool {
-	key := eventKey{e.Kind, e.Reason, e.Device, ""}
-	if e.Device == (session.ID{}) {
-		key.gateway = e.Gateway
-	}
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.said == nil {
-		l.said = map[eventKey]time.Time{}
-	}
-	if last, ok := l.said[key]; ok && now.Sub(last) < sayAgain {
-		return false
-	}
-	if len(l.said) >= maxEventKeys {
-		clear(l.said)
-	}
-	l.said[key] = now
-	return true
 }

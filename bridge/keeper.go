@@ -12,16 +12,18 @@ import (
 // keeper owns the writing to the store. Records that may lag are gathered and
 // committed together once in an interval, the latest for each key; the rest at
 // once. A disk that fails or is slow is met by nobody but the keeper: what it
-// could not write it tries again.
+// could not write it tries again, and those who wait for it are told at once.
 type keeper struct {
 	store    committer
 	interval time.Duration // 0: nothing lags
+	tell     func(Kept)
 	log      *slog.Logger
 
 	wake chan struct{}
 
 	mu      sync.Mutex
-	pending map[recordID]store.Record // bounded by the number of devices
+	pending map[recordID]store.Record // bounded by the number of devices and of their downlinks
+	tickets []uint64                  // of those who wait for what is pending
 	failing bool
 }
 
@@ -32,15 +34,20 @@ type committer interface {
 
 type recordID struct{ kind, key string }
 
-func newKeeper(s committer, interval time.Duration, log *slog.Logger) *keeper {
-	return &keeper{store: s, interval: interval, log: log, wake: make(chan struct{}, 1), pending: map[recordID]store.Record{}}
+func newKeeper(s committer, interval time.Duration, tell func(Kept), log *slog.Logger) *keeper {
+	return &keeper{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordID]store.Record{}}
 }
 
-// keep takes a record.
+// keep takes records.
 func (k *keeper) keep(e Keep) {
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
-	k.pending[recordID{e.Record.Kind, e.Record.Key}] = e.Record
+	for _, r := range e.Records {
+		k.pending[recordID{r.Kind, r.Key}] = r
+	}
+	if e.Ticket != 0 {
+		k.tickets = append(k.tickets, e.Ticket)
+	}
 	k.mu.Unlock()
 	if now {
 		select {
@@ -81,11 +88,21 @@ func (k *keeper) commit() {
 		records = append(records, r)
 	}
 	clear(k.pending)
+	tickets := k.tickets
+	k.tickets = nil
 	k.mu.Unlock()
-	if len(records) == 0 {
-		return
+	var err error
+	if len(records) > 0 {
+		err = k.store.Commit(records...)
+		k.settle(records, err)
 	}
-	err := k.store.Commit(records...)
+	for _, t := range tickets {
+		k.tell(Kept{t, err})
+	}
+}
+
+// settle notes how a commit has gone.
+func (k *keeper) settle(records []store.Record, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil {

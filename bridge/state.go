@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/session"
@@ -13,6 +14,7 @@ import (
 const (
 	KindDevice   = "device"   // key: application/device; a device with its session
 	KindCounters = "counters" // key: application/device; what changes with each frame
+	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
 	KindKey      = "api-key"  // key: the id of an API key
 )
 
@@ -36,9 +38,14 @@ func Load(s *store.Store, wrongMICs int, tenant string) (State, error) {
 	for _, r := range s.Records(KindCounters) {
 		counters[r.Key] = r.Data
 	}
+	queues, err := loadQueues(s)
+	if err != nil {
+		return State{}, err
+	}
 	for _, r := range s.Records(KindDevice) {
 		d, err := loadDevice(r, counters[r.Key])
 		if err == nil {
+			d.Queue.Load(queues[r.Key])
 			err = st.Devices.Add(d)
 		}
 		if err != nil {
@@ -71,27 +78,82 @@ func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
 	if d.ID.String() != r.Key {
 		return nil, fmt.Errorf("it says that it is %v", d.ID)
 	}
-	if d.Session == nil || counters == nil {
+	if counters == nil {
 		return d, nil
 	}
-	// Counters of an earlier session do not count.
-	if err := d.Session.SetCounterBytes(counters); err != nil && !errors.Is(err, session.ErrCounters) {
-		return nil, err
+	// Counters are of the session in use, which may be known as offered only:
+	// the device has taken it up since. Those of an earlier session do not count.
+	if d.Session != nil && d.Session.SetCounterBytes(counters) == nil {
+		return d, nil
+	}
+	if d.Pending != nil && d.Pending.SetCounterBytes(counters) == nil {
+		d.Session, d.Pending = d.Pending, nil
 	}
 	return d, nil
 }
 
+// loadQueues reads the downlinks that wait, by device, in their order.
+func loadQueues(s *store.Store) (map[string][]*session.Item, error) {
+	queues := map[string][]*session.Item{}
+	for _, r := range s.Records(KindDownlink) {
+		it, err := session.UnmarshalItem(r.Data)
+		if err == nil && r.Version != recordVersion {
+			err = fmt.Errorf("version %d", r.Version)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: downlink %s: %w", ErrState, r.Key, err)
+		}
+		device := r.Key[:max(strings.LastIndexByte(r.Key, '/'), 0)]
+		queues[device] = append(queues[device], it)
+	}
+	return queues, nil
+}
+
 // DeviceRecords returns what the store keeps of a device.
 func DeviceRecords(d *session.Device) ([]store.Record, error) {
-	b, err := session.MarshalDevice(d)
+	r, err := deviceRecord(d)
 	if err != nil {
-		return nil, fmt.Errorf("bridge: device %v: %w", d.ID, err)
+		return nil, err
 	}
-	records := []store.Record{{Kind: KindDevice, Key: d.ID.String(), Version: recordVersion, Data: b}}
+	records := []store.Record{r}
 	if d.Session != nil {
-		records = append(records, CountersRecord(d))
+		records = append(records, CountersRecord(d, d.Session.Settled()))
 	}
 	return records, nil
+}
+
+// deviceRecord returns the record of a device with its sessions.
+func deviceRecord(d *session.Device) (store.Record, error) {
+	b, err := session.MarshalDevice(d)
+	if err != nil {
+		return store.Record{}, fmt.Errorf("bridge: device %v: %w", d.ID, err)
+	}
+	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: recordVersion, Data: b}, nil
+}
+
+// CountersRecord returns what the store keeps of the counters of the session
+// in use.
+func CountersRecord(d *session.Device, m session.Marks) store.Record {
+	return store.Record{Kind: KindCounters, Key: d.ID.String(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m)}
+}
+
+// itemKey names an item so that the order of the keys is that of the queue.
+func itemKey(d *session.Device, seq uint64) string { return fmt.Sprintf("%v/%016x", d.ID, seq) }
+
+// itemRecords returns what the store keeps of items.
+func itemRecords(d *session.Device, items ...*session.Item) []store.Record {
+	var out []store.Record
+	for _, it := range items {
+		if b, err := session.MarshalItem(it); err == nil { // it has no value that could not be
+			out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq), Version: recordVersion, Data: b})
+		}
+	}
+	return out
+}
+
+// noItemRecord deletes an item.
+func noItemRecord(d *session.Device, seq uint64) store.Record {
+	return store.Record{Kind: KindDownlink, Key: itemKey(d, seq)}
 }
 
 // KeyRecord returns what the store keeps of an API key.

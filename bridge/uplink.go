@@ -3,10 +3,10 @@ package bridge
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
@@ -29,11 +29,13 @@ const (
 
 // reception is a frame with all of its copies.
 type reception struct {
-	key    string // PHYPayload
-	match  session.Match
-	data   *frame.Data
-	copies []radio.Uplink // the first one opened the windows
-	heard  []hearing      // the same, and those that came too late
+	key      string        // PHYPayload
+	match    session.Match // zero: a join-request
+	data     *frame.Data
+	copies   []radio.Uplink // the first one opened the windows
+	heard    []hearing      // the same, and those that came too late
+	exchange *exchange      // the windows; nil: the device has none that we know
+	ids      []string       // correlation ids
 
 	expected []radio.EUI64  // gateways that have not reported yet
 	deadline radio.HostTime // for these
@@ -61,15 +63,17 @@ func (c *Core) heard(up radio.Uplink) {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 	case m == frame.UnconfirmedUp || m == frame.ConfirmedUp:
 		c.dataUplink(g, up)
-	case m == frame.TypeJoinRequest || m == frame.TypeRejoinRequest:
-		c.drop(DropJoin, Event{Gateway: g.ID, Err: errJoin})
+	case m == frame.TypeJoinRequest:
+		c.joinRequest(g, up)
+	case m == frame.TypeRejoinRequest:
+		c.drop(DropRejoin, Event{Gateway: g.ID, Err: errRejoin})
 	default:
 		c.drop(DropNotForUs, Event{Gateway: g.ID, Err: errNotForUs})
 	}
 }
 
 var (
-	errJoin     = errors.New("joins are not served by this version")
+	errRejoin   = errors.New("rejoin-requests are not served by this version")
 	errNotForUs = errors.New("not an uplink of LoRaWAN")
 )
 
@@ -84,16 +88,28 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 		return
 	}
-	m, err := c.opts.Devices.Match(d, c.now.Host)
+	m, err := c.opts.Devices.Match(d, session.Reception{DataRate: up.DataRate, Frequency: up.Frequency}, c.now.Host)
 	if err != nil {
 		c.unmatched(g, d, m, err)
 		return
 	}
-	if !m.Accept() {
-		c.repeated(g, m)
-		return
+	r := &reception{
+		key: string(up.PHYPayload), match: m, data: d, ids: c.uplinkCorrelation(&up),
+		copies: []radio.Uplink{up}, heard: []hearing{{up.Gateway, up.Time}},
+		deadline: c.now.Host.Add(c.opts.Deduplication),
+		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
 	}
-	c.accepted(g, m, d, up)
+	switch {
+	case !begins(&m, d):
+		c.drop(DropRekey, Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
+	case m.Accept():
+		c.accepted(g, r)
+	case m.Session.Repeat():
+		c.remember(r)
+		c.repeated(g, r, &up)
+	default:
+		c.unmatched(g, d, m, session.ErrReplay)
+	}
 }
 
 // unmatched tells why a frame is dropped.
@@ -116,32 +132,79 @@ var matchErrors = map[DropReason]error{
 	DropGap: session.ErrGap, DropUnserved: session.ErrUnserved, DropBudget: session.ErrBudget,
 }
 
-func (c *Core) repeated(g *gateway.Gateway, m session.Match) {
+// begins reports whether a frame may be taken in its session: that of a join
+// with LoRaWAN 1.1 begins with RekeyInd (LoRaWAN 1.1, 5.8).
+func begins(m *session.Match, d *frame.Data) bool {
+	if m.Session != m.Device.Pending || m.Device.Version < session.V1_1 {
+		return true
+	}
+	return mac.HasRekeyInd(mac.Commands(d, m.FCnt, m.Session.Cipher(m.Device.Version)))
+}
+
+var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")
+
+// repeated takes a frame that the device sends once more: it opens its receive
+// windows again, decides nothing about a confirmed downlink, and is not
+// published again.
+func (c *Core) repeated(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	c.stats.Repeated++
+	r.done = true
+	m := &r.match
 	c.report(Event{Kind: UplinkRepeated, Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
+	c.overtaken(m.Device)
+	c.openWindows(r, up)
 }
 
 // accepted takes the first copy of a new frame.
-func (c *Core) accepted(g *gateway.Gateway, m session.Match, d *frame.Data, up radio.Uplink) {
-	h := &m.Device.History
+func (c *Core) accepted(g *gateway.Gateway, r *reception) {
+	m, up := &r.match, &r.copies[0]
+	dev := m.Device
+	c.overtaken(dev)
+	if m.Session == dev.Pending {
+		c.takeUp(dev)
+	}
+	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
 	h.HeardBy(up.Gateway)
 	if m.Reset {
-		c.report(Event{Kind: CounterRestarted, Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
+		c.report(Event{Kind: CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
-	c.do(Keep{Record: CountersRecord(m.Device), Lag: true})
-	r := &reception{
-		key: string(up.PHYPayload), match: m, data: d,
-		copies: []radio.Uplink{up}, heard: []hearing{{up.Gateway, up.Time}},
-		deadline: c.now.Host.Add(c.opts.Deduplication),
-		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
-	}
+	c.do(Keep{Records: []store.Record{CountersRecord(dev, m.Session.Marks())}, Lag: true})
+	c.decided(dev, m.Session, r.data.ACK, r.ids)
+	c.openWindows(r, up)
 	c.remember(r)
 	if r.expected = c.expected(h, up.Gateway); len(r.expected) == 0 {
 		c.publish(r)
 	} else {
 		c.waiting = append(c.waiting, r)
 	}
+}
+
+// openWindows begins the exchange of a data frame.
+func (c *Core) openWindows(r *reception, up *radio.Uplink) {
+	dev, s := r.match.Device, r.match.Session
+	plan, err := dev.FrequencyPlan()
+	if err != nil {
+		return // not reached: a device without a plan is not served
+	}
+	x := &exchange{device: dev, session: s, fCnt: r.match.FCnt, rate: up.DataRate, heard: up.Received, ids: r.ids, time: c.gpsTime(up)}
+	if x.windows, err = windowsOf(plan, mac.Windows(dev, s, plan), up); err != nil {
+		c.report(Event{Kind: WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err})
+		return
+	}
+	commands := mac.Commands(r.data, r.match.FCnt, s.Cipher(dev.Version))
+	x.owed = mac.Uplink(r.data, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
+	r.exchange = x
+	c.open(x, up)
+}
+
+// gpsTime returns the end of an uplink, or 0 where neither the gateway nor this
+// host knows the time.
+func (c *Core) gpsTime(up *radio.Uplink) radio.GPSTime {
+	if up.GPS != 0 || !c.now.Wall.Known() {
+		return up.GPS
+	}
+	return radio.GPSTimeOf(c.now.at(up.Ended))
 }
 
 // expected returns the other gateways on line that have heard the device
@@ -186,14 +249,20 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 		}
 		if d := up.Time - h.at; d >= -ghostWindow && d <= ghostWindow {
 			c.stats.Ghosts++
-		} else {
-			c.repeated(g, r.match)
+			return
 		}
+		c.again(g, r, &up)
 		return
 	}
 	c.stats.Copies++
 	r.heard = append(r.heard, hearing{up.Gateway, up.Time})
-	r.match.Device.History.HeardBy(up.Gateway)
+	if r.exchange != nil && !r.exchange.over {
+		r.exchange.addWay(g, &up)
+		c.arrange(r.exchange)
+	}
+	if r.match.Device != nil {
+		r.match.Device.History.HeardBy(up.Gateway)
+	}
 	if r.done {
 		return
 	}
@@ -202,6 +271,22 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 	if len(r.expected) == 0 {
 		c.publish(r)
 	}
+}
+
+// again takes the same bytes that a gateway has heard a while ago.
+func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
+	if r.match.Device == nil {
+		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
+			c.refuseJoin(g, r.exchange.device, req, JoinUsedNonce, mac.ErrDevNonce)
+		}
+		return
+	}
+	if !r.done || !r.match.Session.Repeat() {
+		c.unmatched(g, r.data, r.match, session.ErrReplay)
+		return
+	}
+	r.heard = []hearing{{up.Gateway, up.Time}}
+	c.repeated(g, r, up)
 }
 
 // settle does what the time has come for, and arms the timer for what is next.
@@ -216,17 +301,34 @@ func (c *Core) settle() {
 	for len(c.remembered) > 0 && c.remembered[0].forget <= c.now.Host {
 		c.forgetOldest()
 	}
-	var next radio.HostTime
-	switch {
-	case len(c.waiting) > 0:
-		next = c.waiting[0].deadline
-	case len(c.remembered) > 0:
-		next = c.remembered[0].forget
+	for do := c.agenda.due(c.now.Host); do != nil; do = c.agenda.due(c.now.Host) {
+		do()
 	}
+	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
 		c.armed = next
 		c.do(Arm{At: next})
 	}
+}
+
+// nextTime returns when there is something to do again, or 0.
+func (c *Core) nextTime() radio.HostTime {
+	next, ok := c.agenda.next()
+	sooner := func(at radio.HostTime) {
+		if !ok || at < next {
+			next, ok = at, true
+		}
+	}
+	if len(c.waiting) > 0 {
+		sooner(c.waiting[0].deadline)
+	}
+	if len(c.remembered) > 0 {
+		sooner(c.remembered[0].forget)
+	}
+	if !ok {
+		return 0
+	}
+	return max(next, c.now.Host, 1)
 }
 
 // publish makes the "up" message of a frame.
@@ -239,13 +341,13 @@ func (c *Core) publish(r *reception) {
 		return
 	}
 	m := v3.Uplink{
-		DeviceIDs: v3.IDs(dev), CorrelationIDs: c.uplinkCorrelation(first),
+		DeviceIDs: v3.IDs(dev), CorrelationIDs: r.ids,
 		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(first.Received),
-		SessionKeyID: dev.Session.KeyID, FCnt: r.match.FCnt, Confirmed: d.Confirmed(),
+		SessionKeyID: r.match.Session.KeyID, FCnt: r.match.FCnt, Confirmed: d.Confirmed(),
 		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
 	}
 	if d.HasFPort && d.FPort > 0 {
-		m.FPort, m.FRMPayload = d.FPort, d.Decrypt(dev.Session.Keys.AppSKey, r.match.FCnt)
+		m.FPort, m.FRMPayload = d.FPort, r.match.Session.Cipher(dev.Version).AppendFRMPayload(nil, d, r.match.FCnt)
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = c.settings(dev, first)
@@ -269,7 +371,7 @@ func (c *Core) publish(r *reception) {
 var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
 
 // release lets go of what only publishing needs.
-func (r *reception) release() { r.data, r.copies, r.expected = nil, nil, nil }
+func (r *reception) release() { r.copies, r.expected = nil, nil }
 
 // settings are those of the first copy. What the device's plan does not have
 // keeps index 0.
@@ -288,22 +390,4 @@ func (c *Core) settings(dev *session.Device, up *radio.Uplink) v3.Settings {
 		s.DeviceChannelIndex = uint8(ch)
 	}
 	return s
-}
-
-// uplinkCorrelation names a frame: its gateway's connection, and its way
-// through gateway, network and application server, in the order of the alphabet.
-func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
-	ids := make([]string, 0, 4)
-	ids = append(ids, c.correlationID(v3.ApplicationUp))
-	if conn := c.gateway(up.Gateway).Connection; conn != "" {
-		ids = append(ids, conn)
-	}
-	ids = append(ids, c.correlationID(v3.GatewayUplink), c.correlationID(v3.NetworkUplink))
-	slices.SortFunc(ids, strings.Compare)
-	return ids
-}
-
-// CountersRecord returns what the store keeps of a device's counters.
-func CountersRecord(d *session.Device) store.Record {
-	return store.Record{Kind: KindCounters, Key: d.ID.String(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session)}
 }

@@ -63,6 +63,40 @@ func (n NetID) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 // digits of either case.
 func (n *NetID) UnmarshalText(text []byte) error { return parseHex(n[:], text, "NetID") }
 
+// DevAddrPrefix is a block of device addresses: those that begin with the first
+// Length bits, 0 to 32, of DevAddr.
+type DevAddrPrefix struct {
+	DevAddr DevAddr
+	Length  int
+}
+
+// Address returns the address of the block with these bits behind the prefix.
+func (p DevAddrPrefix) Address(random [4]byte) DevAddr {
+	var a DevAddr
+	for i := range a {
+		rest := byte(0xff) >> min(max(p.Length-8*i, 0), 8)
+		a[i] = p.DevAddr[i]&^rest | random[i]&rest
+	}
+	return a
+}
+
+// nwkIDBits is the length of NwkID for each type of NetID, which is its three
+// highest bits. Source: LoRaWAN Backend Interfaces 1.1, table 4.
+var nwkIDBits = [8]int{6, 6, 9, 11, 12, 13, 15, 17}
+
+// DevAddrPrefix returns the block of addresses that belongs to the network: one
+// bit more than the type says, all set but the last, then NwkID.
+func (n NetID) DevAddrPrefix() DevAddrPrefix {
+	kind := int(n[0] >> 5)
+	bits := nwkIDBits[kind]
+	id := uint32(n[0])<<16 | uint32(n[1])<<8 | uint32(n[2])
+	id &= 1<<bits - 1
+	p := DevAddrPrefix{Length: kind + 1 + bits}
+	v := (1<<kind-1)<<1<<(31-kind) | uint64(id)<<(32-p.Length)
+	binary.BigEndian.PutUint32(p.DevAddr[:], uint32(v))
+	return p
+}
+
 func parseHex(dst, text []byte, kind string) error {
 	if len(text) != 2*len(dst) {
 		return fmt.Errorf("%w: a %s has %d hexadecimal digits, got %q", ErrID, kind, 2*len(dst), clip(text))

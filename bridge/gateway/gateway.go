@@ -32,8 +32,13 @@ type Gateway struct {
 	Since      radio.HostTime // of the last change of Online
 	Connection string         // name of the connection, for correlation ids
 	Address    string         // for people
+	Local      bool           // on this host: no network lies in between
+	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
+	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start
 	Status     radio.Status
+
+	trips roundTrips
 }
 
 // Location is where a gateway stands.

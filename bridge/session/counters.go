@@ -4,10 +4,102 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 )
 
-// countersSize and the layout: version 1, flags, FCntUp, NFCntDown, AFCntDown,
-// DevAddr; numbers in little-endian. The DevAddr ties them to their session.
+// Frame counters of downlinks must never go back: with the same counter, two
+// plaintexts would be encrypted with the same key stream. So they are reserved
+// in blocks: the store has a mark, at or above the last counter that was used,
+// and a counter is used only up to the mark that is known to be stored. After
+// a crash the session goes on behind the mark.
+//
+// LoRaWAN 1.0.x has one counter, which stands in both fields.
+
+const (
+	reservation = 64 // counters in a block
+	lowReserve  = 16 // with fewer left, the next block is asked for
+)
+
+// NextFCntDown returns the counter of the next downlink. app says that it
+// carries an application's payload, which counts apart with LoRaWAN 1.1. ok is
+// false while no reserved counter is left, and for ever when all were used.
+func (s *Session) NextFCntDown(v Version, app bool) (fCnt uint32, ok bool) {
+	used, stored := s.NFCntDown, s.NStored
+	if v >= V1_1 && app {
+		used, stored = s.AFCntDown, s.AStored
+	}
+	return used + 1, used < stored
+}
+
+// UseFCntDown notes that the counter of NextFCntDown was used.
+func (s *Session) UseFCntDown(v Version, app bool) {
+	switch {
+	case v < V1_1:
+		s.NFCntDown++
+		s.AFCntDown = s.NFCntDown
+	case app:
+		s.AFCntDown++
+	default:
+		s.NFCntDown++
+	}
+}
+
+// Marks are what the store has, or is to have, of the counters of downlinks.
+type Marks struct{ N, A uint32 }
+
+// Reserve returns the marks that are to be stored now. due is false while
+// enough counters are left, or the store has not answered yet; its answer goes
+// to Reserved.
+func (s *Session) Reserve(v Version) (m Marks, due bool) {
+	m = Marks{s.NStored, s.AStored}
+	if s.asking {
+		return m, false
+	}
+	raise := func(mark *uint32, used uint32) {
+		if *mark-used < lowReserve && *mark < math.MaxUint32 {
+			*mark += min(reservation, math.MaxUint32-*mark)
+			due = true
+		}
+	}
+	raise(&m.N, s.NFCntDown)
+	if v < V1_1 {
+		m.A = m.N
+	} else {
+		raise(&m.A, s.AFCntDown)
+	}
+	if due {
+		s.asked, s.asking = m, true
+	}
+	return m, due
+}
+
+// Reserved ends a reservation: if its marks are stored, counters up to them may
+// be used.
+func (s *Session) Reserved(m Marks, stored bool) {
+	s.asking = false
+	if stored {
+		s.NStored, s.AStored = max(s.NStored, m.N), max(s.AStored, m.A)
+	}
+}
+
+// Marks returns what a record of now has to say: never less than one that is
+// on its way to the store.
+func (s *Session) Marks() Marks {
+	return Marks{max(s.NStored, s.asked.N), max(s.AStored, s.asked.A)}
+}
+
+// Settled returns the marks of a clean stop: exactly what was used.
+func (s *Session) Settled() Marks { return Marks{s.NFCntDown, s.AFCntDown} }
+
+// resume goes on from what the store has.
+func (s *Session) resume() {
+	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, s.NStored), max(s.AFCntDown, s.AStored)
+	s.NStored, s.AStored = s.NFCntDown, s.AFCntDown
+}
+
+// countersSize and the layout: version 1, flags, FCntUp, the marks of NFCntDown
+// and AFCntDown, DevAddr; numbers in little-endian. The DevAddr ties them to
+// their session.
 const (
 	countersVersion = 1
 	countersSize    = 1 + 1 + 4 + 4 + 4 + 4
@@ -19,15 +111,15 @@ const flagHeard = 1
 var ErrCounters = errors.New("no counters of this session")
 
 // AppendCounters appends the bytes that a store keeps of a session's counters.
-func AppendCounters(dst []byte, s *Session) []byte {
+func AppendCounters(dst []byte, s *Session, m Marks) []byte {
 	var flags byte
 	if s.Heard {
 		flags |= flagHeard
 	}
 	dst = append(dst, countersVersion, flags)
 	dst = binary.LittleEndian.AppendUint32(dst, s.FCntUp)
-	dst = binary.LittleEndian.AppendUint32(dst, s.NFCntDown)
-	dst = binary.LittleEndian.AppendUint32(dst, s.AFCntDown)
+	dst = binary.LittleEndian.AppendUint32(dst, m.N)
+	dst = binary.LittleEndian.AppendUint32(dst, m.A)
 	return append(dst, s.DevAddr[:]...)
 }
 
@@ -42,7 +134,10 @@ func (s *Session) SetCounterBytes(b []byte) error {
 	}
 	s.Heard = b[1]&flagHeard != 0
 	s.FCntUp = binary.LittleEndian.Uint32(b[2:])
-	s.NFCntDown = binary.LittleEndian.Uint32(b[6:])
-	s.AFCntDown = binary.LittleEndian.Uint32(b[10:])
+	// Not below what the session itself says: never back.
+	s.NStored = max(s.NStored, binary.LittleEndian.Uint32(b[6:]))
+	s.AStored = max(s.AStored, binary.LittleEndian.Uint32(b[10:]))
+	s.NFCntDown, s.AFCntDown = 0, 0
+	s.resume()
 	return nil
 }

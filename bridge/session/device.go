@@ -107,8 +107,9 @@ type Device struct {
 	RootKeys frame.RootKeys
 	Settings Settings
 	Session  *Session // nil: none
+	Pending  *Session // offered by a join, until the device sends in it; nil: none
 
-	UsedDevNonces []uint16 // before 1.0.4
+	UsedDevNonces []uint16 // the last ones; before 1.0.4
 	LastDevNonce  uint16   // from 1.0.4 on
 	LastJoinNonce uint32   // 24 bits
 
@@ -119,7 +120,11 @@ type Device struct {
 	Locations   map[string]Location
 	Formatters  Formatters
 
-	History History `json:"-"` // of the uplinks since the start; not kept
+	// What follows is kept otherwise, or not at all.
+
+	History    History `json:"-"` // of the uplinks since the start
+	Queue      Queue   `json:"-"` // downlinks, item by item
+	joinBudget Budget  // for wrong MICs of join-requests
 }
 
 // Settings are what the owner asks of the MAC layer. nil is the default.
@@ -132,6 +137,15 @@ type Settings struct {
 	RX2DataRate     *uint8 // index
 	RX2Frequency    *radio.Frequency
 	Frequencies     []radio.Frequency // channels that the device has from its factory
+	Desired         Desired
+}
+
+// Desired is what the owner wants a join to bring about. nil leaves it to the
+// network and the frequency plan.
+type Desired struct {
+	RX1Delay    *uint8 // s, 1 to 15
+	RX1DROffset *uint8
+	RX2DataRate *uint8 // index
 }
 
 // Session is what a join or a personalisation gives.
@@ -149,6 +163,16 @@ type Session struct {
 	// session has 1. LoRaWAN 1.0.x has one counter, which stands in both.
 	NFCntDown uint32
 	AFCntDown uint32
+	NStored   uint32 // the marks in the store; see counters.go
+	AStored   uint32
+	asked     Marks // the store is to have
+	asking    bool  // and has not answered yet
+	repeats   int   // of the last uplink
+
+	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
+	// 1.1 the MIC of its acknowledgement covers it.
+	ConfFCntDown uint32
+	cipher       *frame.Cipher
 
 	// Parameters that the device is known to use. nil: those of the band, and
 	// what Settings say.
@@ -253,8 +277,6 @@ func (d *Device) Unserved() error {
 	switch {
 	case d.Version == VersionUnknown:
 		return fmt.Errorf("%w: lorawan_version %.40q", ErrUnserved, d.VersionName)
-	case d.Version == V1_1:
-		return fmt.Errorf("%w: LoRaWAN %v", ErrUnserved, d.Version)
 	case d.ClassB:
 		return fmt.Errorf("%w: class B", ErrUnserved)
 	case d.ClassC:
@@ -278,6 +300,11 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	d := new(Device)
 	if err := json.Unmarshal(b, d); err != nil {
 		return nil, fmt.Errorf("session: device in the store: %w", err)
+	}
+	for _, s := range []*Session{d.Session, d.Pending} {
+		if s != nil {
+			s.resume()
+		}
 	}
 	return d, nil
 }

@@ -36,6 +36,9 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.fCnts = append(h.fCnts, fCnt)
 }
 
+// Joined notes that frame counters begin anew.
+func (h *History) Joined() { h.fCnts = h.fCnts[:0] }
+
 // HeardBy notes that a gateway has heard the last frame. Gateways that have
 // not heard the device lately are forgotten.
 func (h *History) HeardBy(gateway radio.EUI64) {

@@ -25,14 +25,15 @@ const maxFCntGap = 16384
 // Match is the device that a frame is of.
 type Match struct {
 	Device   *Device
-	FCnt     uint32 // full
-	Repeated bool   // the counter of the last frame once more
-	Reset    bool   // the device has begun its counter anew, as it may
+	Session  *Session // of the device: the one in use, or the one that a join has offered
+	FCnt     uint32   // full
+	Repeated bool     // the counter of the last frame once more
+	Reset    bool     // the device has begun its counter anew, as it may
 }
 
 // candidate is a session that a frame could be of, with a full counter.
 type candidate struct {
-	device   *Device
+	member
 	fCnt     uint32
 	distance uint32 // from the last counter; 0 is a repetition
 	verdict  verdict
@@ -55,19 +56,19 @@ const (
 // It returns ErrDevAddr, ErrMIC, ErrUnserved or ErrBudget, and ErrReplay or
 // ErrGap with the device whose MIC was right. It changes nothing in a session;
 // Accept does.
-func (r *Registry) Match(d *frame.Data, now radio.HostTime) (Match, error) {
+func (r *Registry) Match(d *frame.Data, how Reception, now radio.HostTime) (Match, error) {
 	group := r.byAddr[d.DevAddr]
 	if group == nil {
 		return Match{}, fmt.Errorf("%w: %v", ErrDevAddr, d.DevAddr)
 	}
 	r.scratch = r.scratch[:0]
 	var unserved error
-	for _, dev := range group.devices {
-		if err := dev.Unserved(); err != nil {
-			unserved = fmt.Errorf("%v: %w", dev.ID, err)
+	for _, m := range group.members {
+		if err := m.device.Unserved(); err != nil {
+			unserved = fmt.Errorf("%v: %w", m.device.ID, err)
 			continue
 		}
-		r.scratch = dev.candidates(r.scratch, d.FCnt)
+		r.scratch = m.candidates(r.scratch, d.FCnt)
 	}
 	slices.SortStableFunc(r.scratch, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.verdict.rank(), b.verdict.rank()), cmp.Compare(a.distance, b.distance))
@@ -76,7 +77,7 @@ func (r *Registry) Match(d *frame.Data, now radio.HostTime) (Match, error) {
 		if !r.budget.allow(now) || !group.budget.allow(now) {
 			return Match{}, fmt.Errorf("%w: DevAddr %v", ErrBudget, d.DevAddr)
 		}
-		if !d.CheckUplinkMIC(c.device.Session.Keys.FNwkSIntKey, c.fCnt) {
+		if !c.session.Cipher(c.device.Version).CheckUplinkMIC(d, c.fCnt, c.context(d, how)) {
 			r.budget.spend()
 			group.budget.spend()
 			continue
@@ -102,8 +103,8 @@ func (v verdict) rank() int {
 }
 
 func (c candidate) match() (Match, error) {
-	m := Match{Device: c.device, FCnt: c.fCnt, Repeated: c.verdict == repeated, Reset: c.verdict == restarted}
-	last := c.device.Session.FCntUp
+	m := Match{Device: c.device, Session: c.session, FCnt: c.fCnt, Repeated: c.verdict == repeated, Reset: c.verdict == restarted}
+	last := c.session.FCntUp
 	switch c.verdict {
 	case gap:
 		return m, fmt.Errorf("%w: f_cnt %d after %d, at most %d apart", ErrGap, c.fCnt, last, maxFCntGap)
@@ -113,56 +114,68 @@ func (c candidate) match() (Match, error) {
 	return m, nil
 }
 
-// candidates appends the counters that low may stand for in this device's
-// session, with what each would mean.
-func (d *Device) candidates(dst []candidate, low uint16) []candidate {
-	s := d.Session
+// candidates appends the counters that low may stand for in this session, with
+// what each would mean.
+func (m member) candidates(dst []candidate, low uint16) []candidate {
+	s := m.session
 	if !s.Heard {
-		return append(dst, candidate{d, uint32(low), uint32(low), fresh})
+		return append(dst, candidate{m, uint32(low), uint32(low), fresh})
 	}
-	if d.Settings.Counter16 {
-		return d.candidates16(dst, low)
+	if m.device.Settings.Counter16 {
+		return m.candidates16(dst, low)
 	}
 	if low == uint16(s.FCntUp) {
-		dst = append(dst, candidate{d, s.FCntUp, 0, repeated})
+		dst = append(dst, candidate{m, s.FCntUp, 0, repeated})
 	} else if old := int64(s.FCntUp) - int64(uint16(s.FCntUp)-low); old >= 0 {
-		dst = append(dst, d.behind(uint32(old)))
+		dst = append(dst, m.behind(uint32(old)))
 	}
 	if next, ok := frame.NextFCnt(s.FCntUp+1, low); ok && s.FCntUp < 1<<32-1 {
-		c := candidate{d, next, next - s.FCntUp, fresh}
-		if c.distance > maxFCntGap && d.Version < V1_0_4 {
+		c := candidate{m, next, next - s.FCntUp, fresh}
+		if c.distance > maxFCntGap && m.device.Version < V1_0_4 {
 			c.verdict = gap
 		}
 		dst = append(dst, c)
 	}
-	return d.restart(dst, low)
+	return m.restart(dst, low)
 }
 
 // candidates16 is for devices with counters of 16 bits, which go on from 65535
 // with 0: everything at most MAX_FCNT_GAP ahead is new.
-func (d *Device) candidates16(dst []candidate, low uint16) []candidate {
-	ahead := low - uint16(d.Session.FCntUp)
+func (m member) candidates16(dst []candidate, low uint16) []candidate {
+	ahead := low - uint16(m.session.FCntUp)
 	switch {
 	case ahead == 0:
-		return append(dst, candidate{d, uint32(low), 0, repeated})
+		return append(dst, candidate{m, uint32(low), 0, repeated})
 	case ahead <= maxFCntGap:
-		return append(dst, candidate{d, uint32(low), uint32(ahead), fresh})
+		return append(dst, candidate{m, uint32(low), uint32(ahead), fresh})
 	}
-	return d.restart(append(dst, d.behind(uint32(low))), low)
+	return m.restart(append(dst, m.behind(uint32(low))), low)
 }
 
-func (d *Device) behind(fCnt uint32) candidate {
-	return candidate{d, fCnt, d.Session.FCntUp - fCnt, replay}
+func (m member) behind(fCnt uint32) candidate {
+	return candidate{m, fCnt, m.session.FCntUp - fCnt, replay}
 }
 
 // restart appends the counter of a device that may begin anew. Where the frame
 // is not above the last one the counter is that of a replay too: then it is
 // taken for a new beginning, which is the price of resets_f_cnt.
-func (d *Device) restart(dst []candidate, low uint16) []candidate {
+func (m member) restart(dst []candidate, low uint16) []candidate {
+	d := m.device
 	if !d.Settings.ResetsFCnt || d.SupportsJoin || low > maxFCntGap && d.Version < V1_0_4 {
 		return dst
 	}
-	return append(dst, candidate{d, uint32(low), uint32(low), restarted})
+	return append(dst, candidate{m, uint32(low), uint32(low), restarted})
+}
+
+// maxRepeats is how often a device may repeat a frame: NbTrans is at most 15,
+// and a confirmed frame is repeated 8 times (LoRaWAN 1.0.3, 5.2 and 19.4).
+const maxRepeats = 15
+
+// Repeat notes that the last frame came once more. It returns false when that
+// was too often: then somebody else repeats it.
+func (s *Session) Repeat() bool {
+	s.repeats++
+	return s.repeats <= maxRepeats
 }
 
 // Accept notes that a frame was taken. It reports whether the frame is a new
@@ -171,7 +184,7 @@ func (m Match) Accept() bool {
 	if m.Repeated {
 		return false
 	}
-	s := m.Device.Session
-	s.Heard, s.FCntUp = true, m.FCnt
+	s := m.Session
+	s.Heard, s.FCntUp, s.repeats = true, m.FCnt, 0
 	return true
 }

@@ -20,6 +20,7 @@ const (
 	MaxPerDevAddr = 256 // devices on one DevAddr
 	addrBudget    = 64  // wrong MICs a second for each DevAddr
 	deviceBudget  = 8   // and for each device on it
+	joinBudget    = 4   // wrong MICs of join-requests a second for each device
 )
 
 // Registry holds the devices. It belongs to one goroutine.
@@ -27,14 +28,22 @@ type Registry struct {
 	devices map[ID]*Device
 	byAddr  map[radio.DevAddr]*addrGroup
 	byEUI   map[euis]*Device
+	byDev   map[radio.EUI64]int // devices that join, by DevEUI alone
 	budget  Budget
 	scratch []candidate
 }
 
-// addrGroup is the devices that share a DevAddr.
+// addrGroup is the sessions that share a DevAddr.
 type addrGroup struct {
-	devices []*Device
+	members []member
 	budget  Budget
+}
+
+// member is a session with its device. A device can have two: the one in use,
+// and the one that its last join has offered.
+type member struct {
+	device  *Device
+	session *Session
 }
 
 // euis are what a join-request names a device by.
@@ -44,7 +53,7 @@ type euis struct{ join, dev radio.EUI64 }
 // MICs a second; 0 is no bound.
 func NewRegistry(wrongMICs int) *Registry {
 	return &Registry{
-		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{},
+		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{}, byDev: map[radio.EUI64]int{},
 		budget: NewBudget(wrongMICs),
 	}
 }
@@ -55,8 +64,14 @@ func (r *Registry) Len() int { return len(r.devices) }
 // Device returns a device, or nil.
 func (r *Registry) Device(id ID) *Device { return r.devices[id] }
 
-// ByEUI returns the device that joins with these EUIs, or nil.
-func (r *Registry) ByEUI(joinEUI, devEUI radio.EUI64) *Device { return r.byEUI[euis{joinEUI, devEUI}] }
+// ByEUI returns the device that joins with these EUIs, or nil. known says that
+// a device with the DevEUI is there, if only with another JoinEUI.
+func (r *Registry) ByEUI(joinEUI, devEUI radio.EUI64) (d *Device, known bool) {
+	return r.byEUI[euis{joinEUI, devEUI}], r.byDev[devEUI] > 0
+}
+
+// InUse reports whether a session has the address.
+func (r *Registry) InUse(addr radio.DevAddr) bool { return r.byAddr[addr] != nil }
 
 // All returns the devices, sorted by application and id.
 func (r *Registry) All() []*Device {
@@ -82,25 +97,22 @@ func (r *Registry) Add(d *Device) error {
 	if other := r.byEUI[euis{d.JoinEUI, d.DevEUI}]; other != nil && d.SupportsJoin {
 		return fmt.Errorf("%v: %w: %v has the same join_eui and dev_eui", d.ID, ErrExists, other.ID)
 	}
-	if d.Session != nil {
-		if g := r.byAddr[d.Session.DevAddr]; g != nil && len(g.devices) >= MaxPerDevAddr {
-			return fmt.Errorf("%v: %w: %d on dev_addr %v", d.ID, ErrFull, MaxPerDevAddr, d.Session.DevAddr)
+	for _, s := range []*Session{d.Session, d.Pending} {
+		if s == nil {
+			continue
+		}
+		if g := r.byAddr[s.DevAddr]; g != nil && len(g.members) >= MaxPerDevAddr {
+			return fmt.Errorf("%v: %w: %d on dev_addr %v", d.ID, ErrFull, MaxPerDevAddr, s.DevAddr)
 		}
 	}
 	r.devices[d.ID] = d
+	d.joinBudget = NewBudget(joinBudget)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
+		r.byDev[d.DevEUI]++
 	}
-	if d.Session != nil {
-		addr := d.Session.DevAddr
-		g := r.byAddr[addr]
-		if g == nil {
-			g = new(addrGroup)
-			r.byAddr[addr] = g
-		}
-		g.devices = append(g.devices, d)
-		g.budget.rate = addrBudget + deviceBudget*int64(len(g.devices))
-	}
+	r.index(d, d.Session)
+	r.index(d, d.Pending)
 	return nil
 }
 
@@ -113,14 +125,64 @@ func (r *Registry) Remove(id ID) bool {
 	delete(r.devices, id)
 	if d.SupportsJoin {
 		delete(r.byEUI, euis{d.JoinEUI, d.DevEUI})
+		if r.byDev[d.DevEUI]--; r.byDev[d.DevEUI] == 0 {
+			delete(r.byDev, d.DevEUI)
+		}
 	}
-	if d.Session == nil {
-		return true
-	}
-	g := r.byAddr[d.Session.DevAddr]
-	g.devices = slices.DeleteFunc(g.devices, func(x *Device) bool { return x == d })
-	if len(g.devices) == 0 {
-		delete(r.byAddr, d.Session.DevAddr)
-	}
+	r.unindex(d.Session)
+	r.unindex(d.Pending)
 	return true
+}
+
+// Offer gives a device of the Registry the session of a join. It comes into use
+// with the first uplink in it; until then the one before stays in use. An
+// earlier offer that was not taken up is gone.
+func (r *Registry) Offer(d *Device, s *Session) {
+	r.unindex(d.Pending)
+	d.Pending = s
+	r.index(d, s)
+}
+
+// TakeUp puts a device's offered session into use and ends the one before.
+func (r *Registry) TakeUp(d *Device) {
+	r.unindex(d.Session)
+	d.Session, d.Pending = d.Pending, nil
+	d.History.Joined()
+}
+
+// AllowMIC reports whether there is something left to pay for the MIC of a
+// join-request of this device; WrongMIC pays. Each device has its own budget,
+// so that nobody can keep all devices out with the EUIs of one.
+func (r *Registry) AllowMIC(d *Device, now radio.HostTime) bool {
+	return r.budget.allow(now) && d.joinBudget.allow(now)
+}
+
+// WrongMIC pays for a join-request with a wrong MIC.
+func (r *Registry) WrongMIC(d *Device) {
+	r.budget.spend()
+	d.joinBudget.spend()
+}
+
+func (r *Registry) index(d *Device, s *Session) {
+	if s == nil {
+		return
+	}
+	g := r.byAddr[s.DevAddr]
+	if g == nil {
+		g = new(addrGroup)
+		r.byAddr[s.DevAddr] = g
+	}
+	g.members = append(g.members, member{d, s})
+	g.budget.rate = addrBudget + deviceBudget*int64(len(g.members))
+}
+
+func (r *Registry) unindex(s *Session) {
+	if s == nil {
+		return
+	}
+	g := r.byAddr[s.DevAddr]
+	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.session == s })
+	if len(g.members) == 0 {
+		delete(r.byAddr, s.DevAddr)
+	}
 }

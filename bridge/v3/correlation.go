@@ -1,6 +1,8 @@
 package v3
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"time"
 )
 
@@ -25,7 +27,7 @@ const ULIDEntropy = 10
 // and 80 random bits in Crockford's base32, 26 characters.
 func CorrelationID(kind string, t time.Time, entropy [ULIDEntropy]byte) string {
 	const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-	ms := uint64(max(t.UnixMilli(), 0))
+	ms := ulidTime(t)
 	b := make([]byte, len(kind), len(kind)+26)
 	copy(b, kind)
 	for shift := 45; shift >= 0; shift -= 5 {
@@ -40,4 +42,24 @@ func CorrelationID(kind string, t time.Time, entropy [ULIDEntropy]byte) string {
 		acc &= 1<<bits - 1
 	}
 	return string(b)
+}
+
+// ULID returns the ULID in its 16 bytes: a session_key_id is one.
+func ULID(t time.Time, entropy [ULIDEntropy]byte) (id [16]byte) {
+	ms := ulidTime(t)
+	binary.BigEndian.PutUint16(id[:], uint16(ms>>32))
+	binary.BigEndian.PutUint32(id[2:], uint32(ms))
+	copy(id[6:], entropy[:])
+	return id
+}
+
+// ulidTime returns Unix time in ms; a time before 1970, or none, is 0.
+func ulidTime(t time.Time) uint64 { return uint64(max(t.UnixMilli(), 0)) }
+
+// ErrorCorrelationID returns the CorrelationID of an Error: 32 hexadecimal
+// digits, a random UUID (RFC 9562, 5.4) without its dashes.
+func ErrorCorrelationID(entropy [16]byte) string {
+	entropy[6] = entropy[6]&0x0f | 0x40
+	entropy[8] = entropy[8]&0x3f | 0x80
+	return hex.EncodeToString(entropy[:])
 }

@@ -216,6 +216,24 @@ func TestCorrelationID(t *testing.T) {
 	}
 }
 
+// The 16 bytes are what the text of the same ULID stands for.
+func TestULID(t *testing.T) {
+	entropy := [10]byte{0xd6, 0x76, 0x4c, 0x61, 0xef, 0xb9, 0x93, 0x02, 0xbd, 0x5b}
+	want := [16]byte{0x01, 0x56, 0x3e, 0x3a, 0xb5, 0xd3, 0xd6, 0x76, 0x4c, 0x61, 0xef, 0xb9, 0x93, 0x02, 0xbd, 0x5b}
+	if got := ULID(time.UnixMilli(1469922850259), entropy); got != want {
+		t.Errorf("%x, want %x", got, want)
+	}
+	if got := ULID(time.Time{}, [10]byte{}); got != [16]byte{} {
+		t.Errorf("without a clock: %x", got)
+	}
+}
+
+func TestErrorCorrelationID(t *testing.T) {
+	if got := ErrorCorrelationID([16]byte{0x7c, 0x6b, 6: 0xf4, 7: 0x50, 8: 0xc9, 15: 0xb7}); got != "7c6b00000000445089000000000000b7" {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestFilter(t *testing.T) {
 	tests := []struct {
 		filter, tenant, want string

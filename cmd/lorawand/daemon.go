@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 
 	"lorawand/bridge"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
@@ -49,7 +52,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 		return d, err
 	}
 	clock := bridge.NewClock(nil)
-	if d.broker, err = newBroker(c, d.state, clock, log); err != nil {
+	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
 	}
 	plan, err := region.Lookup(c.Network.DefaultFrequencyPlan)
@@ -64,9 +67,14 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if err = enc.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
 		return d, err
 	}
+	prefixes, err := devAddrPrefixes(&c.Network, enc.NetID)
+	if err != nil {
+		return d, err
+	}
 	d.bridge, err = bridge.New(bridge.Options{
-		Devices: d.state.Devices, Gateways: gateways, Store: d.store, Outbox: d.broker, Encoder: enc, DefaultPlan: plan,
-		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), Clock: clock, Logger: log,
+		Devices: d.state.Devices, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Encoder: enc, DefaultPlan: plan,
+		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), RX1Delay: c.Network.RX1Delay.D(), DevAddrs: prefixes,
+		Clock: clock, Logger: log,
 	})
 	if err != nil {
 		return d, err
@@ -81,6 +89,43 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 		d.drivers = append(d.drivers, d.udp)
 	}
 	return d, nil
+}
+
+// push hands an application's downlinks on.
+func (d *daemon) push(ctx context.Context, p broker.Push) error {
+	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
+}
+
+// Transmit implements bridge.Transmitter: a gateway is reached through the one
+// driver that has it.
+func (d *daemon) Transmit(dl radio.Downlink) error {
+	err := fmt.Errorf("%w: no driver", concentrator.ErrGateway)
+	for _, drv := range d.drivers {
+		if err = drv.Transmit(dl); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// devAddrPrefixes are those of the configuration, which was checked, or the
+// block of the NetID.
+func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, error) {
+	if len(n.DevAddrPrefixes) == 0 {
+		return []radio.DevAddrPrefix{id.DevAddrPrefix()}, nil
+	}
+	out := make([]radio.DevAddrPrefix, len(n.DevAddrPrefixes))
+	for i, text := range n.DevAddrPrefixes {
+		addr, length, _ := strings.Cut(text, "/")
+		err := out[i].DevAddr.UnmarshalText([]byte(addr))
+		if err == nil {
+			out[i].Length, err = strconv.Atoi(length)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // openState opens the store and loads what is in it.
@@ -100,7 +145,7 @@ func openState(c config.Config) (*store.Store, bridge.State, error) {
 	return s, st, nil
 }
 
-func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
@@ -110,10 +155,7 @@ func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, log *slog.
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
 			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: func(_ context.Context, p broker.Push) error {
-			log.Warn("a downlink was pushed; this version does not send downlinks yet, it is dropped", "application_id", p.Login.Application, "device_id", p.Device)
-			return nil
-		},
+		Push: push,
 	})
 }
 

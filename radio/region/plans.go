@@ -1,72 +1,139 @@
 package region
 
-import "time"
-
-// bandData is what a band has in all of its plans, beyond the tables of
-// brocaar/lorawan/band.
-type bandData struct {
-	id       string // as brocaar/lorawan/band and The Things Stack have it
-	rx2      Window
-	subBands []SubBand
-}
+import "lorawand/radio"
 
 // planData is one frequency plan: all that a further one needs is a row here.
+//
+// Ids, channels and limits are those of github.com/TheThingsNetwork/
+// lorawan-frequency-plans at 041ab05. Plans that ask for listening before
+// talking (Japan, Korea, those in _LBT) are left out, because no driver does
+// so; so are plans whose gateways hear no channel on which devices join.
 type planData struct {
-	id        string
-	band      string
-	channels  []Channel
-	rx2       Window
-	dwellTime time.Duration
+	id   string
+	band string
+
+	// channels of a band that is not fixed: those of the band first, as
+	// devices number them, then what a join-accept and NewChannelReq add,
+	// then the single-rate ones of the concentrator.
+	channels []Channel
+	// block of a fixed band's channels that the gateway hears, 1 to 8: eight
+	// of 125 kHz and the one of 500 kHz among them.
+	block int
+
+	rx2      Window    // the band's where zero
+	subBands []SubBand // the band's where nil
+	dwell    DwellLimits
 }
 
-// The sub-bands are those of The Things Stack: ERC Recommendation 70-03 annex
-// 1 (bands K to P of ETSI EN 300 220-2), with EIRP = ERP + 2.15 dB.
-var bands = []bandData{
-	{
-		id:  "EU_863_870",
-		rx2: Window{Frequency: 869_525_000, DataRate: 0}, // RP002-1.0.4, 2.4.7
-		subBands: []SubBand{
-			{Low: 863_000_000, High: 865_000_000, DutyCycle: 1, MaxEIRP: 1615},
-			{Low: 865_000_000, High: 868_000_000, DutyCycle: 10, MaxEIRP: 1615},
-			{Low: 868_000_000, High: 868_600_000, DutyCycle: 10, MaxEIRP: 1615},
-			{Low: 868_700_000, High: 869_200_000, DutyCycle: 1, MaxEIRP: 1615},
-			{Low: 869_400_000, High: 869_650_000, DutyCycle: 100, MaxEIRP: 2915},
-			{Low: 869_700_000, High: 870_000_000, DutyCycle: 10, MaxEIRP: 1615},
-		},
-	},
-}
+// What the plans of one country after another have in common.
+var (
+	dwellBoth   = DwellLimits{Uplink: true, Downlink: true}
+	dwellUplink = DwellLimits{Uplink: true}
 
-// eu868Channels: the three of the band first, as devices number them, then
-// what a join-accept adds, then the single-rate ones of the concentrator.
-var eu868Channels = []Channel{
-	{Frequency: 868_100_000, MaxDR: 5},
-	{Frequency: 868_300_000, MaxDR: 5},
-	{Frequency: 868_500_000, MaxDR: 5},
-	{Frequency: 867_100_000, MaxDR: 5},
-	{Frequency: 867_300_000, MaxDR: 5},
-	{Frequency: 867_500_000, MaxDR: 5},
-	{Frequency: 867_700_000, MaxDR: 5},
-	{Frequency: 867_900_000, MaxDR: 5},
-	{Frequency: 868_300_000, MinDR: 6, MaxDR: 6},
-	{Frequency: 868_800_000, MinDR: 7, MaxDR: 7},
-}
+	eu868Channels = append(multiRate(868_100_000, 868_300_000, 868_500_000,
+		867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000),
+		Channel{Frequency: 868_300_000, MinDR: 6, MaxDR: 6},
+		Channel{Frequency: 868_800_000, MinDR: 7, MaxDR: 7})
 
+	eu433Channels = append(multiRate(433_175_000, 433_375_000, 433_575_000,
+		433_775_000, 433_975_000, 434_175_000, 434_375_000, 434_575_000),
+		Channel{Frequency: 434_075_000, MinDR: 6, MaxDR: 6})
+
+	in865Channels = multiRate(865_062_500, 865_402_500, 865_985_000,
+		865_232_500, 866_185_000, 866_385_000, 866_585_000, 866_785_000)
+
+	as920Channels = append(multiRate(923_200_000, 923_400_000, 922_200_000,
+		922_400_000, 922_600_000, 922_800_000, 923_000_000, 922_000_000),
+		Channel{Frequency: 922_100_000, MinDR: 6, MaxDR: 6},
+		Channel{Frequency: 921_800_000, MinDR: 7, MaxDR: 7})
+
+	as923Channels = append(multiRate(923_200_000, 923_400_000, 923_600_000,
+		923_800_000, 924_000_000, 924_200_000, 924_400_000, 924_600_000),
+		Channel{Frequency: 924_500_000, MinDR: 6, MaxDR: 6},
+		Channel{Frequency: 924_800_000, MinDR: 7, MaxDR: 7})
+
+	il917Channels = multiRate(917_300_000, 917_500_000, 917_700_000,
+		917_900_000, 919_300_000, 919_500_000, 919_700_000, 919_900_000)
+
+	il917Channels2 = multiRate(917_300_000, 917_500_000, 917_700_000,
+		917_900_000, 918_100_000, 918_300_000, 918_500_000, 918_900_000)
+
+	as923Group1 = multiRate(923_200_000, 923_400_000)
+	as923Group2 = multiRate(921_400_000, 921_600_000)
+	as923Group3 = multiRate(916_600_000, 916_800_000)
+	as923Group4 = multiRate(917_300_000, 917_500_000)
+
+	// Sub-bands reach to the edges of their outermost channels, 100 kHz from
+	// the middle.
+	as920SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 1000, MaxEIRP: 1600}}
+	as923SubBands = []SubBand{{Low: 923_100_000, High: 924_700_000, DutyCycle: 1000, MaxEIRP: 1600}}
+	ttnAUSubBands = []SubBand{{Low: 915_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 3000}}
+	sg920SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 100, MaxEIRP: 1600}}
+	il917SubBands = []SubBand{{Low: 917_200_000, High: 920_000_000, DutyCycle: 10, MaxEIRP: 1600}}
+	il918SubBands = []SubBand{{Low: 917_200_000, High: 919_000_000, DutyCycle: 10, MaxEIRP: 1600}}
+)
+
+// planTable. Where a plan of AS923 or AU915 says nothing of dwell time, The
+// Things Stack has it limited.
 var planTable = []planData{
-	{id: "EU_863_870", band: "EU_863_870", channels: eu868Channels, rx2: Window{Frequency: 869_525_000, DataRate: 0}},
+	{id: "EU_863_870", band: "EU_863_870", channels: eu868Channels},
 	{id: "EU_863_870_TTN", band: "EU_863_870", channels: eu868Channels, rx2: Window{Frequency: 869_525_000, DataRate: 3}},
+	{id: "EU_433", band: "EU_433", channels: eu433Channels},
+
+	{id: "US_902_928_FSB_1", band: "US_902_928", block: 1, dwell: dwellUplink},
+	{id: "US_902_928_FSB_2", band: "US_902_928", block: 2, dwell: dwellUplink},
+	{id: "US_902_928_FSB_3", band: "US_902_928", block: 3, dwell: dwellUplink},
+	{id: "US_902_928_FSB_4", band: "US_902_928", block: 4, dwell: dwellUplink},
+	{id: "US_902_928_FSB_5", band: "US_902_928", block: 5, dwell: dwellUplink},
+	{id: "US_902_928_FSB_6", band: "US_902_928", block: 6, dwell: dwellUplink},
+	{id: "US_902_928_FSB_7", band: "US_902_928", block: 7, dwell: dwellUplink},
+	{id: "US_902_928_FSB_8", band: "US_902_928", block: 8, dwell: dwellUplink},
+
+	{id: "AU_915_928_FSB_1", band: "AU_915_928", block: 1, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_2", band: "AU_915_928", block: 2, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_3", band: "AU_915_928", block: 3, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_4", band: "AU_915_928", block: 4, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_5", band: "AU_915_928", block: 5, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_6", band: "AU_915_928", block: 6, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_7", band: "AU_915_928", block: 7, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_8", band: "AU_915_928", block: 8, dwell: dwellUplink},
+	{id: "AU_915_928_FSB_1_BR", band: "AU_915_928", block: 1},
+	{id: "AU_915_928_FSB_2_BR", band: "AU_915_928", block: 2},
+	{id: "AU_915_928_FSB_3_BR", band: "AU_915_928", block: 3},
+	{id: "AU_915_928_FSB_4_BR", band: "AU_915_928", block: 4},
+	{id: "AU_915_928_FSB_5_BR", band: "AU_915_928", block: 5},
+	{id: "AU_915_928_FSB_6_BR", band: "AU_915_928", block: 6},
+	{id: "AU_915_928_FSB_7_BR", band: "AU_915_928", block: 7},
+	{id: "AU_915_928_FSB_8_BR", band: "AU_915_928", block: 8},
+
+	{id: "AS_920_923", band: "AS_923", channels: as920Channels, subBands: as920SubBands, dwell: dwellBoth},
+	{id: "AS_920_923_TTN_AU", band: "AS_923", channels: as920Channels, subBands: ttnAUSubBands},
+	{id: "AS_923_925", band: "AS_923", channels: as923Channels, subBands: as923SubBands, dwell: dwellBoth},
+	{id: "AS_923_925_TTN_AU", band: "AS_923", channels: as923Channels, subBands: ttnAUSubBands},
+	{id: "AS_923", band: "AS_923", channels: as923Group1, dwell: dwellBoth},
+	{id: "AS_923_DT", band: "AS_923", channels: as923Group1, dwell: dwellBoth},
+	{id: "AS_923_NDT", band: "AS_923", channels: as923Group1},
+	{id: "AS_923_2", band: "AS_923_2", channels: as923Group2, dwell: dwellBoth},
+	{id: "AS_923_2_DT", band: "AS_923_2", channels: as923Group2, dwell: dwellBoth},
+	{id: "AS_923_2_NDT", band: "AS_923_2", channels: as923Group2},
+	{id: "AS_923_3", band: "AS_923_3", channels: as923Group3, dwell: dwellBoth},
+	{id: "AS_923_3_DT", band: "AS_923_3", channels: as923Group3, dwell: dwellBoth},
+	{id: "AS_923_3_NDT", band: "AS_923_3", channels: as923Group3},
+	{id: "AS_923_4", band: "AS_923_4", channels: as923Group4, dwell: dwellBoth},
+	{id: "AS_923_4_DT", band: "AS_923_4", channels: as923Group4, dwell: dwellBoth},
+	{id: "AS_923_4_NDT", band: "AS_923_4", channels: as923Group4},
+	{id: "SG_920_923_TTN", band: "AS_923", channels: as920Channels, subBands: sg920SubBands},
+	{id: "IL_917_920_TTN", band: "AS_923_4", channels: il917Channels, subBands: il917SubBands},
+	{id: "IL_917_920_TTN_2", band: "AS_923_4", channels: il917Channels2, subBands: il918SubBands},
+
+	{id: "IN_865_867", band: "IN_865_867", channels: in865Channels},
 }
 
-var plans = buildAll()
-
-// buildAll panics on a faulty table: that is found by any test, not by users.
-func buildAll() []*Plan {
-	out := make([]*Plan, len(planTable))
-	for i, d := range planTable {
-		p, err := build(d)
-		if err != nil {
-			panic(err)
-		}
-		out[i] = p
+// multiRate returns channels on which devices may send with DR0 to DR5.
+func multiRate(frequencies ...radio.Frequency) []Channel {
+	channels := make([]Channel, len(frequencies))
+	for i, f := range frequencies {
+		channels[i] = Channel{Frequency: f, MaxDR: 5}
 	}
-	return out
+	return channels
 }

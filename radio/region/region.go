@@ -4,16 +4,17 @@
 //
 // A Plan never changes once made and may be used by several goroutines. What
 // the bands have in common comes from brocaar/lorawan/band, which holds the
-// tables of RP002-1.0.3; what plans and authorities add is data in plans.go.
+// tables of RP002-1.0.3; what it lacks or has wrong is data in bands.go, what
+// plans and authorities add is data in plans.go.
+//
+// A plan is that of its network, and some devices of AS923 and AU915 have yet
+// to be told of its dwell times: see Plan.Told.
 package region
 
 import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/brocaar/lorawan"
-	"github.com/brocaar/lorawan/band"
 
 	"lorawand/radio"
 )
@@ -25,13 +26,10 @@ var (
 	ErrFrequency = errors.New("no such frequency in the frequency plan")
 )
 
-// maxDataRates is how many data rate indices there are (RP002: 4 bits).
-const maxDataRates = 16
+// dwellTime is the longest frame where dwell time is limited.
+const dwellTime = 400 * time.Millisecond
 
-// cfListFrequencies is how many channels a CFList of type 0 has room for.
-const cfListFrequencies = 5
-
-// Channel is an uplink channel.
+// Channel is an uplink channel with the data rate indices in use on it.
 type Channel struct {
 	Frequency    radio.Frequency
 	MinDR, MaxDR uint8
@@ -67,29 +65,22 @@ type Delays struct {
 	Between          time.Duration // from RX1 to RX2, joins too
 }
 
+// DwellLimits says in which direction a frame may last no longer than 400 ms.
+type DwellLimits struct {
+	Uplink, Downlink bool
+}
+
 // Plan is a frequency plan.
 type Plan struct {
-	id        string
-	bandID    string
-	channels  []Channel
-	rx2       Window
-	bandRX2   Window
-	subBands  []SubBand
-	dwellTime time.Duration
-	cfList    CFList
-
-	rates  [maxDataRates]rate
-	rx1    [maxDataRates][]uint8
-	delays Delays
+	id       string
+	band     *bandTables
+	channels []Channel
+	rx2      Window
+	subBands []SubBand
+	cfList   CFList
+	dwell    DwellLimits  // what the plan asks for
+	device   *DwellLimits // what the device keeps to; nil where that is not known
 }
-
-type rate struct {
-	radio.DataRate
-	up, down   bool // which frames use it; neither is an index left free
-	maxPayload int  // MACPayload (M of RP002), bytes
-}
-
-func (r rate) valid() bool { return r.up || r.down }
 
 // Lookup returns the plan of an id such as "EU_863_870_TTN", or ErrPlan.
 func Lookup(id string) (*Plan, error) {
@@ -114,10 +105,11 @@ func IDs() []string {
 func (p *Plan) ID() string { return p.id }
 
 // BandID returns the name that The Things Stack gives the band: "EU_863_870".
-func (p *Plan) BandID() string { return p.bandID }
+func (p *Plan) BandID() string { return p.band.id }
 
-// Channels returns the uplink channels in the order in which devices number
-// them. The caller must not change them.
+// Channels returns the uplink channels that gateways hear, in the order in
+// which devices number them (UplinkChannel has the number). The caller must not
+// change them.
 func (p *Plan) Channels() []Channel { return p.channels }
 
 // CFList returns what a join-accept tells of the plan's channels. The caller
@@ -126,35 +118,67 @@ func (p *Plan) Channels() []Channel { return p.channels }
 func (p *Plan) CFList() CFList { return p.cfList }
 
 // Delays returns the receive delays of the band.
-func (p *Plan) Delays() Delays { return p.delays }
+func (p *Plan) Delays() Delays { return p.band.delays }
 
 // DwellTime returns the longest downlink that is allowed, or 0 for no limit.
-func (p *Plan) DwellTime() time.Duration { return p.dwellTime }
+func (p *Plan) DwellTime() time.Duration {
+	if p.dwell.Downlink {
+		return dwellTime
+	}
+	return 0
+}
+
+// DwellLimits returns the limits of the plan: what TxParamSetupReq is to tell
+// devices, where TxParamSetup says that they understand it.
+func (p *Plan) DwellLimits() DwellLimits { return p.dwell }
+
+// TxParamSetup returns whether the band has TxParamSetupReq.
+func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }
+
+// Told returns the plan as it is for a device that is known to keep these
+// limits, because it has answered TxParamSetupReq or was registered so. Where
+// nothing is known, RX1 has no answer for what depends on it: in AS923 devices
+// start either way, by their regional parameters and by their maker. Limits
+// change nothing in bands without TxParamSetupReq.
+func (p *Plan) Told(l DwellLimits) *Plan {
+	if !p.band.txParamSetup {
+		return p
+	}
+	q := *p
+	q.device = &l
+	return &q
+}
 
 // DataRate returns the data rate of an index of either direction, or
 // ErrDataRate.
 func (p *Plan) DataRate(index uint8) (radio.DataRate, error) {
-	if int(index) >= len(p.rates) || !p.rates[index].valid() {
+	if int(index) >= len(p.band.rates) || !p.band.rates[index].valid() {
 		return radio.DataRate{}, fmt.Errorf("%w: index %d in %s", ErrDataRate, index, p.id)
 	}
-	return p.rates[index].DataRate, nil
+	return p.band.rates[index].DataRate, nil
 }
 
 // UplinkDataRate returns the index of a data rate that devices send with, or
 // ErrDataRate: what only downlinks use is not found.
 func (p *Plan) UplinkDataRate(dr radio.DataRate) (uint8, error) {
-	for i := range p.rates {
-		if p.rates[i].up && p.rates[i].DataRate == dr {
+	for i, r := range p.band.rates {
+		if r.up && r.DataRate == dr {
 			return uint8(i), nil
 		}
 	}
 	return 0, fmt.Errorf("%w: %v in %s", ErrDataRate, dr, p.id)
 }
 
-// UplinkChannel returns the number of the channel with a frequency and a data
-// rate index, or ErrFrequency.
+// UplinkChannel returns the number that devices give the channel with a
+// frequency and a data rate index, or ErrFrequency. In bands whose channels are
+// all laid down (US915, AU915: 0 to 71) it also numbers those that the plan's
+// gateways don't hear.
 func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
-	for i, c := range p.channels {
+	channels := p.channels
+	if p.band.fixed {
+		channels = p.band.channels
+	}
+	for i, c := range channels {
 		if c.Frequency == f && c.MinDR <= dr && dr <= c.MaxDR {
 			return i, nil
 		}
@@ -163,21 +187,28 @@ func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
 }
 
 // MaxMACPayload returns the longest MACPayload of an uplink data rate index in
-// bytes (M of RP002, no repeater), or ErrDataRate.
+// bytes (M of RP002, no repeater), 0 where dwell time leaves no room for any,
+// or ErrDataRate.
 func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
-	if int(dr) >= len(p.rates) || !p.rates[dr].up {
+	if int(dr) >= len(p.band.rates) || !p.band.rates[dr].up {
 		return 0, fmt.Errorf("%w: uplink index %d in %s", ErrDataRate, dr, p.id)
 	}
-	return p.rates[dr].maxPayload, nil
+	limited := p.dwell.Uplink
+	if p.device != nil {
+		limited = p.device.Uplink
+	}
+	return p.band.rates[dr].maxUp[column(limited)], nil
 }
 
 // DownlinkMaxMACPayload returns the longest MACPayload of a downlink data rate
-// index in bytes (M of RP002, no repeater), or ErrDataRate.
+// index in bytes (M of RP002, no repeater) that devices of all versions of the
+// regional parameters since 1.0.2 take, 0 where dwell time leaves no room for
+// any, or ErrDataRate.
 func (p *Plan) DownlinkMaxMACPayload(dr uint8) (int, error) {
-	if int(dr) >= len(p.rates) || !p.rates[dr].down {
+	if int(dr) >= len(p.band.rates) || !p.band.rates[dr].down {
 		return 0, fmt.Errorf("%w: downlink index %d in %s", ErrDataRate, dr, p.id)
 	}
-	return p.rates[dr].maxPayload, nil
+	return p.band.rates[dr].maxDown[p.downlinkLimit()], nil
 }
 
 // MaxDownlinkPayload returns the longest FRMPayload that any downlink of the
@@ -185,21 +216,58 @@ func (p *Plan) DownlinkMaxMACPayload(dr uint8) (int, error) {
 // FPort. It is what The Things Stack refuses pushes by.
 func (p *Plan) MaxDownlinkPayload() int {
 	longest := 0
-	for _, r := range p.rates {
+	for _, r := range p.band.rates {
 		if r.down {
-			longest = max(longest, r.maxPayload)
+			longest = max(longest, r.maxDown[p.downlinkLimit()])
 		}
 	}
 	return max(longest-8, 0)
 }
 
+// downlinkLimit is which of two sizes holds: what the plan forbids stays
+// forbidden, whatever a device was told.
+func (p *Plan) downlinkLimit() int {
+	return column(p.dwell.Downlink || p.device != nil && p.device.Downlink)
+}
+
+// column is where tables by dwell time have what holds without a limit to it
+// and with one.
+func column(limited bool) int {
+	if limited {
+		return 1
+	}
+	return 0
+}
+
 // RX1 returns the first receive window of an uplink, for the RX1 data rate
-// offset in force (0 to 7; of a join-request 0), or ErrDataRate.
+// offset in force (0 to 7; of a join-request 0). It returns ErrDataRate where
+// the band has no such window or it depends on a dwell time that the device was
+// not told (AS923 after DR0 and DR1), and ErrFrequency where the uplink was on
+// no channel of a band that derives the window's frequency from its number.
 func (p *Plan) RX1(up radio.Frequency, dr, offset uint8) (Window, error) {
-	if int(dr) >= len(p.rx1) || int(offset) >= len(p.rx1[dr]) {
+	rate, ok := p.rx1DataRate(dr, offset)
+	if !ok {
 		return Window{}, fmt.Errorf("%w: RX1 of index %d with offset %d in %s", ErrDataRate, dr, offset, p.id)
 	}
-	return Window{Frequency: up, DataRate: p.rx1[dr][offset]}, nil
+	if !p.band.fixed {
+		return Window{Frequency: up, DataRate: rate}, nil
+	}
+	for i, c := range p.band.channels {
+		if c.Frequency == up {
+			return Window{Frequency: p.band.rx1Channels[i%len(p.band.rx1Channels)], DataRate: rate}, nil
+		}
+	}
+	return Window{}, fmt.Errorf("%w: RX1 of %v in %s", ErrFrequency, up, p.id)
+}
+
+// rx1DataRate returns what RX1 uses by all that is known of the device.
+func (p *Plan) rx1DataRate(dr, offset uint8) (rate uint8, ok bool) {
+	if p.device != nil {
+		return p.band.rx1DataRate(p.device.Downlink, dr, offset)
+	}
+	free, ok := p.band.rx1DataRate(false, dr, offset)
+	limited, _ := p.band.rx1DataRate(true, dr, offset)
+	return free, ok && free == limited
 }
 
 // RX2 returns the second receive window that the plan asks for in a
@@ -207,7 +275,7 @@ func (p *Plan) RX1(up radio.Frequency, dr, offset uint8) (Window, error) {
 func (p *Plan) RX2() Window { return p.rx2 }
 
 // BandRX2 returns the second receive window of the band's specification.
-func (p *Plan) BandRX2() Window { return p.bandRX2 }
+func (p *Plan) BandRX2() Window { return p.band.rx2 }
 
 // SubBand returns the sub-band of a frequency, or ErrFrequency where nothing
 // may be sent.
@@ -218,83 +286,4 @@ func (p *Plan) SubBand(f radio.Frequency) (SubBand, error) {
 		}
 	}
 	return SubBand{}, fmt.Errorf("%w: %v lies in no sub-band of %s", ErrFrequency, f, p.id)
-}
-
-// build makes a Plan from its data and the band's tables.
-func build(d planData) (*Plan, error) {
-	var b bandData
-	for _, c := range bands {
-		if c.id == d.band {
-			b = c
-		}
-	}
-	cfg, err := band.GetConfig(band.Name(b.id), false, lorawan.DwellTimeNoLimit)
-	if err != nil {
-		return nil, fmt.Errorf("region: plan %s: %w", d.id, err)
-	}
-	defaults := cfg.GetDefaults()
-	p := &Plan{
-		id: d.id, bandID: b.id, channels: d.channels, rx2: d.rx2, bandRX2: b.rx2,
-		subBands: b.subBands, dwellTime: d.dwellTime,
-		delays: Delays{
-			RX1: defaults.ReceiveDelay1, JoinAccept1: defaults.JoinAcceptDelay1,
-			Between: defaults.ReceiveDelay2 - defaults.ReceiveDelay1,
-		},
-	}
-	for i := range p.rates {
-		if p.rates[i], err = bandRate(cfg, i); err != nil {
-			return nil, fmt.Errorf("region: plan %s: %w", d.id, err)
-		}
-		for offset := 0; offset < 8; offset++ {
-			dr, err := cfg.GetRX1DataRateIndex(i, offset)
-			if err != nil {
-				break // the band's table ends here
-			}
-			p.rx1[i] = append(p.rx1[i], uint8(dr))
-		}
-	}
-	p.cfList = cfList(cfg, d.channels)
-	return p, nil
-}
-
-// cfList collects the multi-rate channels that devices do not have already.
-func cfList(cfg band.Band, channels []Channel) CFList {
-	var l CFList
-	for _, c := range channels {
-		if _, err := cfg.GetUplinkChannelIndex(uint32(c.Frequency), true); err == nil {
-			continue
-		}
-		if c.MinDR < c.MaxDR && len(l.Frequencies) < cfListFrequencies {
-			l.Frequencies = append(l.Frequencies, c.Frequency)
-		}
-	}
-	return l
-}
-
-// bandRate takes one data rate from the band's table; those of modulations
-// that no gateway of ours receives stay invalid.
-func bandRate(cfg band.Band, index int) (rate, error) {
-	dr, err := cfg.GetDataRate(index)
-	if err != nil {
-		return rate{}, nil // an index that the band leaves free
-	}
-	var r rate
-	switch dr.Modulation {
-	case band.LoRaModulation:
-		r.DataRate = radio.LoRaDataRate(uint8(dr.SpreadFactor), uint32(dr.Bandwidth)*1000)
-	case band.FSKModulation:
-		r.DataRate = radio.FSKDataRate(uint32(dr.BitRate))
-	default:
-		return rate{}, nil
-	}
-	size, err := cfg.GetMaxPayloadSizeForDataRateIndex("", "", index)
-	if err != nil {
-		return rate{}, err
-	}
-	r.maxPayload = size.M
-	up, err := cfg.GetDataRateIndex(true, dr)
-	r.up = err == nil && up == index
-	down, err := cfg.GetDataRateIndex(false, dr)
-	r.down = err == nil && down == index
-	return r, nil
 }

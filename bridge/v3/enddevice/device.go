@@ -82,6 +82,10 @@ type settingsJSON struct {
 	RX2DataRate      number      `json:"rx2_data_rate_index"`
 	RX2Frequency     number      `json:"rx2_frequency"`
 	Frequencies      []number    `json:"factory_preset_frequencies"`
+
+	DesiredRX1Delay    number `json:"desired_rx1_delay"`
+	DesiredRX1DROffset number `json:"desired_rx1_data_rate_offset"`
+	DesiredRX2DataRate number `json:"desired_rx2_data_rate_index"`
 }
 
 type sessionJSON struct {
@@ -307,6 +311,11 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 		RX1Delay:    r.small("mac_settings.rx1_delay", j.RX1Delay, 15),
 		RX1DROffset: r.small("mac_settings.rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: r.small("mac_settings.rx2_data_rate_index", j.RX2DataRate, 15),
+		Desired: session.Desired{
+			RX1Delay:    r.small("mac_settings.desired_rx1_delay", j.DesiredRX1Delay, 15),
+			RX1DROffset: r.small("mac_settings.desired_rx1_data_rate_offset", j.DesiredRX1DROffset, 7),
+			RX2DataRate: r.small("mac_settings.desired_rx2_data_rate_index", j.DesiredRX2DataRate, 15),
+		},
 	}
 	if j.RX2Frequency.set {
 		f := r.frequency("mac_settings.rx2_frequency", j.RX2Frequency)

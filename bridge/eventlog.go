@@ -1,0 +1,173 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"lorawand/bridge/session"
+)
+
+// EventLog is where events go: to the log, to those who follow them, and into
+// a memory of the last ones. What strangers on the air can cause has a memory
+// of its own, so that nobody can wash away what was decided.
+//
+// It may be used by several goroutines.
+type EventLog struct {
+	log *slog.Logger
+
+	mu        sync.Mutex
+	said      map[eventKey]time.Time
+	decisions eventRing
+	noise     eventRing
+	followers map[chan Event]struct{}
+	seq       uint64
+}
+
+const (
+	keptDecisions  = 1024 // events
+	keptNoise      = 256  // events
+	maxFollowers   = 16
+	followerBuffer = 256 // events
+)
+
+// rememberedEvent is an event with its place in the order of all.
+type rememberedEvent struct {
+	seq   uint64
+	event Event
+}
+
+// eventRing holds the last events; the oldest goes first.
+type eventRing struct {
+	events []rememberedEvent
+	first  int
+}
+
+func (r *eventRing) add(e rememberedEvent, size int) {
+	if len(r.events) < size {
+		r.events = append(r.events, e)
+		return
+	}
+	r.events[r.first] = e
+	r.first = (r.first + 1) % size
+}
+
+func newEventLog(log *slog.Logger) *EventLog {
+	return &EventLog{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
+}
+
+// write takes an event. It never blocks: a follower that does not keep up
+// misses events.
+func (l *EventLog) write(e *Event) {
+	l.mu.Lock()
+	l.seq++
+	entry := rememberedEvent{l.seq, *e}
+	if e.isNoise() {
+		l.noise.add(entry, keptNoise)
+	} else {
+		l.decisions.add(entry, keptDecisions)
+	}
+	for f := range l.followers {
+		select {
+		case f <- *e:
+		default:
+		}
+	}
+	level := e.level()
+	if level > slog.LevelDebug && !l.first(e) {
+		level = slog.LevelDebug
+	}
+	l.mu.Unlock()
+	if l.log.Enabled(context.Background(), level) {
+		l.log.LogAttrs(context.Background(), level, string(e.Kind), e.attrs()...)
+	}
+}
+
+// isNoise reports whether a stranger on the air can cause the event.
+func (e *Event) isNoise() bool {
+	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated || e.Kind == JoinRefused && e.Device == session.ID{}
+}
+
+// Recent returns the remembered events that match, oldest first; match nil is
+// all of them.
+func (l *EventLog) Recent(match func(*Event) bool) []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := slices.Concat(l.decisions.events, l.noise.events)
+	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
+	var out []Event
+	for i := range all {
+		if match == nil || match(&all[i].event) {
+			out = append(out, all[i].event)
+		}
+	}
+	return out
+}
+
+// About returns the remembered events about a correlation id, oldest first.
+func (l *EventLog) About(correlationID string) []Event {
+	return l.Recent(func(e *Event) bool { return slices.Contains(e.CorrelationIDs, correlationID) })
+}
+
+// Follow calls f for each event from now on, until ctx ends or f returns an
+// error, which it returns. It returns ErrFollowers where too many follow.
+func (l *EventLog) Follow(ctx context.Context, f func(Event) error) error {
+	ch := make(chan Event, followerBuffer)
+	l.mu.Lock()
+	if len(l.followers) >= maxFollowers {
+		l.mu.Unlock()
+		return ErrFollowers
+	}
+	l.followers[ch] = struct{}{}
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.followers, ch)
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-ch:
+			if err := f(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// eventKey is what makes two events the same to a reader of the log.
+type eventKey struct {
+	kind    EventKind
+	reason  DropReason
+	device  session.ID
+	gateway string
+	word    string
+}
+
+const (
+	sayAgain     = time.Minute
+	maxEventKeys = 1024
+)
+
+// first reports whether an event is to be said: the same about the same device
+// or gateway is said once a minute and goes to the debug level in between, so
+// that nobody on the air can fill a disk. The lock is held.
+func (l *EventLog) first(e *Event) bool {
+	key := eventKey{e.Kind, e.Reason, e.Device, "", e.Word}
+	if e.Device == (session.ID{}) {
+		key.gateway = e.Gateway
+	}
+	now := time.Now()
+	if last, ok := l.said[key]; ok && now.Sub(last) < sayAgain {
+		return false
+	}
+	if len(l.said) >= maxEventKeys {
+		clear(l.said)
+	}
+	l.said[key] = now
+	return true
+}

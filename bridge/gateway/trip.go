@@ -1,0 +1,74 @@
+package gateway
+
+import (
+	"slices"
+	"time"
+)
+
+// How far ahead of its time a downlink is handed to a gateway.
+const (
+	localLead   = 150 * time.Millisecond // on board and on the loopback
+	networkLead = 300 * time.Millisecond // elsewhere, and half a round trip
+	// blindLead is for a forwarder that has never sent a TX_ACK: it may be one
+	// without a queue of its own, which sends what it gets when its time comes.
+	blindLead = 800 * time.Millisecond
+
+	// latest is how shortly before its time a gateway still takes a downlink:
+	// what the reference's queue wants (TX_START_DELAY 1.5 ms, TX_MARGIN_DELAY
+	// 1 ms, TX_JIT_DELAY 40 ms; jitqueue.c of sx1302_hal 2.1.0), and one late
+	// wake-up.
+	latest = 75 * time.Millisecond
+)
+
+// roundTrips are the last ones, in a ring.
+type roundTrips struct {
+	ring [32]time.Duration
+	n    int // all that were noted
+}
+
+func (r *roundTrips) add(d time.Duration) {
+	r.ring[r.n%len(r.ring)] = d
+	r.n++
+}
+
+// p90 returns what nine of ten round trips were below; 0 before the first.
+func (r *roundTrips) p90() time.Duration {
+	sorted := r.ring
+	s := sorted[:min(r.n, len(sorted))]
+	if len(s) == 0 {
+		return 0
+	}
+	slices.Sort(s)
+	return s[len(s)*9/10]
+}
+
+// Answered notes that the gateway has answered a downlink after a round trip.
+func (g *Gateway) Answered(trip time.Duration) {
+	g.Answers = true
+	g.trips.add(max(trip, 0))
+}
+
+// RoundTrip returns the 90th percentile of the last round trips, or 0 where
+// none is known.
+func (g *Gateway) RoundTrip() time.Duration { return g.trips.p90() }
+
+// Lead returns how long before the begin of a downlink it is handed to the
+// gateway; until then it can be changed.
+func (g *Gateway) Lead() time.Duration {
+	switch {
+	case !g.Answers:
+		return blindLead
+	case g.Local:
+		return localLead
+	}
+	return networkLead + g.trips.p90()/2
+}
+
+// Latest returns how long before its begin a downlink must be handed over at
+// the very least.
+func (g *Gateway) Latest() time.Duration {
+	if g.Local {
+		return latest
+	}
+	return latest + g.trips.p90()/2
+}

@@ -1,0 +1,258 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
+	"lorawand/bridge/session"
+	"lorawand/bridge/store"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// joining is the part of an exchange that only joins have.
+type joining struct {
+	accept  []byte // PHYPayload
+	session *session.Session
+	stored  bool // the nonces are in the store: the accept may go out
+	due     bool // the decision point has come before that
+	told    bool // the application was
+}
+
+// JoinRefusal is why a join-request is not answered.
+type JoinRefusal string
+
+// Refusals.
+const (
+	JoinUnknownDevEUI  JoinRefusal = "unknown_dev_eui"
+	JoinUnknownJoinEUI JoinRefusal = "unknown_join_eui"
+	JoinWrongKey       JoinRefusal = "wrong_key"
+	JoinUsedNonce      JoinRefusal = "used_dev_nonce"
+	JoinBudget         JoinRefusal = "budget"
+	JoinUnserved       JoinRefusal = "unserved"
+	JoinNoWindow       JoinRefusal = "no_window"
+	JoinNoAddress      JoinRefusal = "no_dev_addr"
+	JoinNotStored      JoinRefusal = "not_stored"
+)
+
+// joinHints say what an owner can do.
+var joinHints = map[JoinRefusal]string{
+	JoinUnknownDevEUI:  "if the device is yours, create it with this DevEUI and JoinEUI",
+	JoinUnknownJoinEUI: "a device with this DevEUI has another JoinEUI: set the one that it sends",
+	JoinWrongKey:       "the device's AppKey is not the one that is stored: compare them, also for the order of the bytes",
+	JoinUsedNonce:      "the device repeats DevNonces: it has lost them in a reset, or somebody replays; if it was reset, let it forget them with lorawand device set --reset-join-nonces",
+	JoinBudget:         "too many join-requests with a wrong MIC for this device; the next ones are looked at in a second",
+	JoinNoWindow:       "no gateway could send the join-accept in time; the device will try again",
+	JoinNotStored:      "the store cannot be written; the device will try again",
+}
+
+// joinRequest takes a join-request: a copy of one that is known, or a new one.
+func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
+	if r := c.receptions[string(up.PHYPayload)]; r != nil {
+		c.another(g, r, up)
+		return
+	}
+	req, err := frame.ParseJoinRequest(up.PHYPayload)
+	if err != nil {
+		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
+		return
+	}
+	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
+	plan, why, err := c.mayJoin(d, known, req)
+	if why != "" {
+		c.refuseJoin(g, d, req, why, err)
+		return
+	}
+	x := &exchange{device: d, rate: up.DataRate, heard: up.Received}
+	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), &up); err != nil {
+		c.refuseJoin(g, d, req, JoinUnserved, err)
+		return
+	}
+	c.join(g, x, plan, req, &up)
+}
+
+// mayJoin says why a join-request is not answered; "" is good news.
+func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*region.Plan, JoinRefusal, error) {
+	switch {
+	case d == nil && known:
+		return nil, JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
+	case d == nil:
+		return nil, JoinUnknownDevEUI, errors.New("no device with this DevEUI")
+	case d.Unserved() != nil:
+		return nil, JoinUnserved, d.Unserved()
+	case !c.opts.Devices.AllowMIC(d, c.now.Host):
+		return nil, JoinBudget, session.ErrBudget
+	}
+	switch err := mac.CheckJoin(d, req); {
+	case errors.Is(err, mac.ErrJoinMIC):
+		c.opts.Devices.WrongMIC(d)
+		return nil, JoinWrongKey, err
+	case err != nil:
+		return nil, JoinUsedNonce, err
+	}
+	plan, err := d.FrequencyPlan()
+	if err != nil {
+		return nil, JoinUnserved, err
+	}
+	return plan, "", nil
+}
+
+func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why JoinRefusal, err error) {
+	c.stats.JoinsRefused++
+	e := Event{Kind: JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: joinHints[why]}
+	if d != nil {
+		e.Device = d.ID
+	}
+	c.report(e)
+}
+
+// join makes the session and holds a place for the join-accept. Where there is
+// none, nothing is changed and nothing used up.
+func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
+	addr, ok := c.newDevAddr()
+	if !ok {
+		c.refuseJoin(g, x.device, req, JoinNoAddress, errors.New("no DevAddr is free"))
+		return
+	}
+	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
+		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
+	})
+	if err != nil {
+		c.refuseJoin(g, x.device, req, JoinUnserved, err)
+		return
+	}
+	x.join = &joining{accept: j.JoinAccept, session: j.Session}
+	x.ids = c.uplinkCorrelation(up)
+	c.open(x, up)
+	if x.slot == nil {
+		x.record = c.newDecision(x)
+		c.try(x, &content{size: len(j.JoinAccept), priority: radio.PriorityHighest}, false)
+		c.report(Event{
+			Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: g.ID, Device: x.device.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
+			Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
+		})
+		c.stats.JoinsRefused++
+		c.end(x)
+		return
+	}
+	j.Use(x.device, req.DevNonce)
+	c.opts.Devices.Offer(x.device, j.Session)
+	m, _ := j.Session.Reserve(x.device.Version)
+	c.remember(&reception{
+		key: string(up.PHYPayload), done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
+		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
+	})
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+}
+
+// offerRecords are those of a device to which a session is offered.
+func (c *Core) offerRecords(d *session.Device, s *session.Session, m session.Marks) []store.Record {
+	offered, pending := *d, *s
+	pending.NStored, pending.AStored = m.N, m.A
+	offered.Pending = &pending
+	r, err := deviceRecord(&offered)
+	if err != nil {
+		return nil // not reached: a device can always be marshalled
+	}
+	return []store.Record{r}
+}
+
+// joinStored goes on when the nonces are in the store.
+func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinRequest, m session.Marks, err error) {
+	x.join.session.Reserved(m, err == nil)
+	if err != nil {
+		c.end(x)
+		c.refuseJoin(g, x.device, req, JoinNotStored, err)
+		return
+	}
+	if c.opts.Devices.Device(x.device.ID) != x.device {
+		c.end(x) // removed meanwhile
+		return
+	}
+	x.join.stored = true
+	if x.join.due && !x.over {
+		c.decideOn(x)
+	}
+}
+
+// joined tells the application that the join-accept was handed to a gateway.
+func (c *Core) joined(t *transmission) {
+	x := t.x
+	x.join.told = true
+	c.stats.Joins++
+	ids := v3.IDs(x.device)
+	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
+	payload := c.opts.Encoder.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
+		DeviceIDs: ids, CorrelationIDs: x.ids, ReceivedAt: c.now.at(c.now.Host), SessionKeyID: x.join.session.KeyID, FrameReceivedAt: c.now.at(x.heard),
+	})
+	c.do(Publish{v3.Message{Application: x.device.ID.Application, Device: x.device.ID.Device, Suffix: v3.Join, Payload: payload}})
+	c.report(Event{
+		Kind: JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
+		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
+	})
+}
+
+// takeUp puts the session of a join into use: the device has sent in it.
+func (c *Core) takeUp(d *session.Device) {
+	c.opts.Devices.TakeUp(d)
+	if r, err := deviceRecord(d); err == nil {
+		c.do(Keep{Records: []store.Record{r}, Lag: true})
+	}
+}
+
+// addressTries is how often an address is drawn until one is free.
+const addressTries = 64
+
+// newDevAddr draws an address that no session has, from one of the prefixes.
+func (c *Core) newDevAddr() (radio.DevAddr, bool) {
+	for range addressTries {
+		var b [5]byte
+		_, _ = io.ReadFull(c.opts.Entropy, b[:])
+		a := c.opts.DevAddrs[int(b[4])%len(c.opts.DevAddrs)].Address([4]byte(b[:4]))
+		if !c.opts.Devices.InUse(a) {
+			return a, true
+		}
+	}
+	return radio.DevAddr{}, false
+}
+
+// sessionKeyID returns a new name for a session: a ULID.
+func (c *Core) sessionKeyID() []byte {
+	var b [v3.ULIDEntropy]byte
+	_, _ = io.ReadFull(c.opts.Entropy, b[:])
+	id := v3.ULID(c.now.Wall.Time, b)
+	return id[:]
+}
+
+// uplinkCorrelation names a frame: its gateway's connection, and its way
+// through gateway, network and application server, in the order of the alphabet.
+func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
+	ids := make([]string, 0, 4)
+	ids = append(ids, c.correlationID(v3.ApplicationUp))
+	if conn := c.gateway(up.Gateway).Connection; conn != "" {
+		ids = append(ids, conn)
+	}
+	return append(ids, c.correlationID(v3.GatewayUplink), c.correlationID(v3.NetworkUplink))
+}
+
+// allIDs returns the correlation ids of all that leads to a transmission.
+func (x *exchange) allIDs(it *session.Item, more ...string) []string {
+	ids := appendSorted(x.ids, more...)
+	if it != nil {
+		ids = appendSorted(ids, it.CorrelationIDs...)
+	}
+	return ids
+}
+
+// appendSorted returns a new list with more in it, sorted, each once.
+func appendSorted(ids []string, more ...string) []string {
+	out := append(slices.Clone(ids), more...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

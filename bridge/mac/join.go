@@ -1,0 +1,146 @@
+package mac
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// Reasons for refusing a join-request.
+var (
+	ErrJoinMIC   = errors.New("wrong MIC: the device has another key")
+	ErrDevNonce  = errors.New("this DevNonce was used before")
+	ErrJoinNonce = errors.New("all JoinNonces of the device are used up")
+)
+
+const (
+	// firstJoinNonce is where a device begins that nothing is known of: it may
+	// remember the JoinNonces of another network server.
+	firstJoinNonce = 1 << 16
+	lastJoinNonce  = 1<<24 - 1
+
+	// maxDevNonces is how many used DevNonces of a device are remembered below
+	// LoRaWAN 1.0.4, where they are random.
+	maxDevNonces = 128
+)
+
+// JoinParameters are what the network decides in a join.
+type JoinParameters struct {
+	NetID    radio.NetID
+	DevAddr  radio.DevAddr
+	RX1Delay uint8  // s, 1 to 15
+	KeyID    []byte // names the session
+}
+
+// Joined is what comes of a join-request.
+type Joined struct {
+	Session    *session.Session
+	JoinNonce  uint32
+	JoinAccept []byte // PHYPayload
+}
+
+// CheckJoin returns ErrJoinMIC or ErrDevNonce for a join-request that must not
+// be answered.
+func CheckJoin(d *session.Device, r *frame.JoinRequest) error {
+	key := d.RootKeys.AppKey
+	if d.Version >= session.V1_1 {
+		key = d.RootKeys.NwkKey
+	}
+	if !r.CheckMIC(key) {
+		return ErrJoinMIC
+	}
+	return checkDevNonce(d, r.DevNonce)
+}
+
+// checkDevNonce: from LoRaWAN 1.0.4 on DevNonces are a counter, before they are
+// random (LoRaWAN L2 1.0.4, 6.2.4; 1.0.3, 6.2.4).
+func checkDevNonce(d *session.Device, nonce uint16) error {
+	if d.Version < session.V1_0_4 {
+		if slices.Contains(d.UsedDevNonces, nonce) {
+			return fmt.Errorf("%w: %d", ErrDevNonce, nonce)
+		}
+		return nil
+	}
+	joined := d.LastJoinNonce > 0 || d.LastDevNonce > 0
+	if joined && nonce <= d.LastDevNonce && !d.Settings.ResetsJoinNonce {
+		return fmt.Errorf("%w: %d is not above %d", ErrDevNonce, nonce, d.LastDevNonce)
+	}
+	return nil
+}
+
+// Join makes the session and the join-accept for a join-request that was
+// checked. It changes nothing in the device; Use does.
+func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinParameters) (Joined, error) {
+	nonce := d.LastJoinNonce + 1
+	if d.LastJoinNonce == 0 {
+		nonce = firstJoinNonce
+	}
+	if nonce > lastJoinNonce {
+		return Joined{}, ErrJoinNonce
+	}
+	params := joinedParameters(d, plan, p.RX1Delay)
+	a := frame.JoinAccept{
+		JoinNonce: nonce, NetID: p.NetID, DevAddr: p.DevAddr, OptNeg: d.Version >= session.V1_1,
+		RX1DROffset: params.RX1DROffset, RX2DataRate: params.RX2DataRate, RXDelay: params.RX1Delay, CFList: cfList(plan),
+	}
+	keys, err := frame.DeriveSessionKeys(a, d.RootKeys, r)
+	if err != nil {
+		return Joined{}, fmt.Errorf("mac: join of %v: %w", d.ID, err)
+	}
+	phy, err := frame.BuildJoinAccept(a, d.RootKeys, r)
+	if err != nil {
+		return Joined{}, fmt.Errorf("mac: join of %v: %w", d.ID, err)
+	}
+	s := &session.Session{DevAddr: p.DevAddr, Keys: keys, KeyID: p.KeyID, Parameters: &params}
+	return Joined{Session: s, JoinNonce: nonce, JoinAccept: phy}, nil
+}
+
+// Use notes that the nonces of a join are used.
+func (j *Joined) Use(d *session.Device, devNonce uint16) {
+	d.LastJoinNonce = j.JoinNonce
+	if d.Version >= session.V1_0_4 {
+		d.LastDevNonce = devNonce
+		return
+	}
+	if over := len(d.UsedDevNonces) + 1 - maxDevNonces; over > 0 {
+		d.UsedDevNonces = slices.Delete(d.UsedDevNonces, 0, over)
+	}
+	d.UsedDevNonces = append(d.UsedDevNonces, devNonce)
+}
+
+// joinedParameters are those that a join-accept tells: the plan's and the
+// network's, unless the owner wishes others.
+func joinedParameters(d *session.Device, plan *region.Plan, rx1Delay uint8) session.Parameters {
+	w := &d.Settings.Desired
+	rx2 := plan.RX2()
+	p := session.Parameters{RX1Delay: rx1Delay, RX2DataRate: rx2.DataRate, RX2Frequency: plan.BandRX2().Frequency}
+	if w.RX1Delay != nil {
+		p.RX1Delay = max(*w.RX1Delay, 1)
+	}
+	if w.RX1DROffset != nil {
+		p.RX1DROffset = *w.RX1DROffset
+	}
+	if w.RX2DataRate != nil {
+		p.RX2DataRate = *w.RX2DataRate
+	}
+	if f := d.Settings.RX2Frequency; f != nil && *f != 0 {
+		p.RX2Frequency = *f
+	}
+	return p
+}
+
+func cfList(plan *region.Plan) []byte {
+	l := plan.CFList()
+	switch {
+	case len(l.Frequencies) > 0:
+		return frame.CFListFrequencies(l.Frequencies)
+	case len(l.Masks) > 0:
+		return frame.CFListMasks(l.Masks)
+	}
+	return nil
+}

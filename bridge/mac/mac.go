@@ -1,0 +1,150 @@
+// Package mac has the rules of LoRaWAN's MAC layer as functions: what a join
+// gives, what the MAC commands of an uplink make the network owe the device,
+// when and where its receive windows open, and what the next downlink holds.
+//
+// There is one file for each MAC command. A command of a device is a row in
+// the table of commands.go; its file says what it means and what answers it.
+package mac
+
+import (
+	"time"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// Owed is what an uplink makes the network owe its device.
+type Owed struct {
+	ACK    bool // of a confirmed uplink
+	Any    bool // some downlink, whatever it holds (ADRACKReq)
+	answer [numAnswers]bool
+}
+
+// answer is an answer that a device can be owed, in the order in which answers
+// stand in a frame.
+type answer uint8
+
+const (
+	reset answer = iota
+	rekey
+	linkCheck
+	deviceTime
+	numAnswers
+)
+
+// Commands returns the MAC commands of an uplink, in plain: from FOpts, or the
+// payload of FPort 0.
+func Commands(d *frame.Data, fCnt uint32, c *frame.Cipher) []byte {
+	if d.HasFPort && d.FPort == 0 {
+		return c.AppendFRMPayload(nil, d, fCnt)
+	}
+	if len(d.FOpts) == 0 {
+		return nil
+	}
+	return c.AppendFOpts(nil, d, fCnt)
+}
+
+// IsZero reports whether nothing is owed.
+func (o Owed) IsZero() bool { return o == Owed{} }
+
+var answerNames = [numAnswers]string{reset: "ResetConf", rekey: "RekeyConf", linkCheck: "LinkCheckAns", deviceTime: "DeviceTimeAns"}
+
+// Answers returns the names of the MAC commands that are owed.
+func (o Owed) Answers() []string {
+	var out []string
+	for a, owed := range o.answer {
+		if owed {
+			out = append(out, answerNames[a])
+		}
+	}
+	return out
+}
+
+// Circumstances are what answers tell: known when the frame is built, and not
+// before.
+type Circumstances struct {
+	Margin   uint8 // dB above the demodulation floor, of the best gateway
+	Gateways uint8 // that have heard the uplink
+	// Time is the end of the uplink. Owe no DeviceTimeAns where it is not known.
+	Time radio.GPSTime
+}
+
+// UplinkContext is what decides what an uplink makes the network owe.
+type UplinkContext struct {
+	Device    *session.Device
+	Session   *session.Session // that the uplink is in
+	TimeKnown bool             // the calendar can be trusted
+}
+
+// Uplink returns what an uplink makes the network owe its device, and notes in
+// the session what the device tells of itself. commands are the MAC commands,
+// in plain.
+func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
+	o := Owed{ACK: d.Confirmed(), Any: d.ADRACKReq}
+	for c, rest, ok := next(commands); ok; c, rest, ok = next(rest) {
+		if handle := fromDevice[c.cid].handle; handle != nil {
+			handle(&o, c.payload, ctx)
+		}
+	}
+	return o
+}
+
+// appendAnswers appends the answers that are owed.
+func (o Owed) appendAnswers(dst []byte, c Circumstances) []byte {
+	if o.answer[reset] {
+		dst = appendResetConf(dst)
+	}
+	if o.answer[rekey] {
+		dst = appendRekeyConf(dst)
+	}
+	if o.answer[linkCheck] {
+		dst = appendLinkCheckAns(dst, c.Margin, c.Gateways)
+	}
+	if o.answer[deviceTime] {
+		dst = appendDeviceTimeAns(dst, c.Time)
+	}
+	return dst
+}
+
+// Receive is when and where a device listens.
+type Receive struct {
+	Delay       time.Duration // from the end of the uplink to RX1; RX2 opens a second later
+	RX1DROffset uint8
+	RX2         region.Window
+}
+
+// Windows returns the receive windows of a session: what the device is known to
+// use, else the band's, with what its owner has said of its factory settings.
+// With s nil they are those after a join-request.
+func Windows(d *session.Device, s *session.Session, p *region.Plan) Receive {
+	r := Receive{Delay: p.Delays().RX1, RX2: p.BandRX2()}
+	set := &d.Settings
+	if s != nil && s.Parameters != nil {
+		q := s.Parameters
+		r.Delay = time.Duration(max(q.RX1Delay, 1)) * time.Second
+		r.RX1DROffset = q.RX1DROffset
+		r.RX2.DataRate = q.RX2DataRate
+		if q.RX2Frequency != 0 {
+			r.RX2.Frequency = q.RX2Frequency
+		}
+		return r
+	}
+	if set.RX1Delay != nil {
+		r.Delay = time.Duration(max(*set.RX1Delay, 1)) * time.Second
+	}
+	if set.RX1DROffset != nil {
+		r.RX1DROffset = *set.RX1DROffset
+	}
+	if set.RX2DataRate != nil {
+		r.RX2.DataRate = *set.RX2DataRate
+	}
+	if set.RX2Frequency != nil && *set.RX2Frequency != 0 {
+		r.RX2.Frequency = *set.RX2Frequency
+	}
+	if s == nil { // RX1 of a join-request knows no settings
+		r.Delay, r.RX1DROffset = p.Delays().JoinAccept1, 0
+	}
+	return r
+}

@@ -1,0 +1,97 @@
+package schedule
+
+import (
+	"slices"
+	"time"
+
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// hour is the time over which a duty cycle counts, and a second: the host's
+// clock and the gateway's do not agree to the last millisecond.
+const hour = time.Hour + time.Second
+
+// ceilings are the share of a sub-band's allowance that a priority may use up,
+// in percent: what is important still finds room. Source: The Things Stack
+// v3.32.1, pkg/gatewayserver/scheduling.
+var ceilings = [...]int64{
+	radio.PriorityLowest: 40, radio.PriorityLow: 50, radio.PriorityBelowNormal: 60, radio.PriorityNormal: 70,
+	radio.PriorityAboveNormal: 80, radio.PriorityHigh: 90, radio.PriorityHighest: 100,
+}
+
+// allowance is the airtime in an hour that a priority may use of a sub-band.
+func allowance(s region.SubBand, p radio.Priority) time.Duration {
+	return time.Hour / 1000 * time.Duration(s.DutyCycle) * time.Duration(ceilings[p]) / 100
+}
+
+// span is a transmission in the ledger.
+type span struct {
+	start radio.HostTime
+	end   radio.HostTime
+}
+
+// ledger has what a gateway has sent and is going to send, by the lower edge
+// of the sub-band, in the order of time.
+type ledger map[radio.Frequency][]*span
+
+func (l ledger) spend(band radio.Frequency, start radio.HostTime, airtime time.Duration) *span {
+	s := &span{start, start.Add(airtime)}
+	spans := l[band]
+	i := len(spans)
+	for i > 0 && spans[i-1].start > start {
+		i--
+	}
+	l[band] = slices.Insert(spans, i, s)
+	return s
+}
+
+func (l ledger) giveBack(band radio.Frequency, s *span) {
+	l[band] = slices.DeleteFunc(l[band], func(o *span) bool { return o == s })
+}
+
+// prune forgets what no hour can count any more.
+func (l ledger) prune(now radio.HostTime) {
+	for band, spans := range l {
+		n := 0
+		for n < len(spans) && spans[n].end.Add(hour) < now {
+			n++
+		}
+		if n > 0 {
+			l[band] = slices.Delete(spans, 0, n)
+		}
+	}
+}
+
+// used returns the airtime in the fullest of all hours that hold an emission,
+// without that: of the hours that end with it, and with each later one.
+func (l ledger) used(band radio.Frequency, start radio.HostTime, airtime time.Duration) time.Duration {
+	end := start.Add(airtime)
+	fullest := l.between(band, end.Add(-hour), end)
+	for _, s := range l[band] {
+		if s.end > end && s.end.Add(-hour) < end {
+			fullest = max(fullest, l.between(band, s.end.Add(-hour), s.end))
+		}
+	}
+	return fullest
+}
+
+// between returns the airtime between two times.
+func (l ledger) between(band radio.Frequency, from, to radio.HostTime) (sum time.Duration) {
+	for _, s := range l[band] {
+		if a, b := max(s.start, from), min(s.end, to); a < b {
+			sum += b.Sub(a)
+		}
+	}
+	return sum
+}
+
+// bands returns the sub-bands that something was sent in.
+func (l ledger) bands() []radio.Frequency {
+	var out []radio.Frequency
+	for band := range l {
+		out = append(out, band)
+	}
+	slices.Sort(out)
+	return out
+}

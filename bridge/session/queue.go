@@ -1,0 +1,132 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// MaxQueue is how many downlinks wait for one device at the most.
+const MaxQueue = 1000
+
+// ErrQueueFull is the reason for a downlink beyond MaxQueue.
+var ErrQueueFull = errors.New("the downlink queue of the device is full")
+
+// Queue is what applications have asked to send to a device: first in, first
+// out. An item is in one of three places: it waits, or it was handed to a
+// gateway whose answer is not known (then whoever has taken it holds it), or it
+// is confirmed, was sent, and waits for its acknowledgement.
+//
+// The zero value is an empty queue.
+type Queue struct {
+	items    []*Item
+	awaiting *Item
+	last     uint64 // the highest Seq so far
+}
+
+// Len returns how many items wait to be sent.
+func (q *Queue) Len() int { return len(q.items) }
+
+// Items returns the items that wait, first the next. The caller must not change
+// the slice.
+func (q *Queue) Items() []*Item { return q.items }
+
+// Head returns the item that is next, or nil.
+func (q *Queue) Head() *Item {
+	if len(q.items) == 0 {
+		return nil
+	}
+	return q.items[0]
+}
+
+// Awaiting returns the item that was sent and waits for its acknowledgement, or
+// nil.
+func (q *Queue) Awaiting() *Item { return q.awaiting }
+
+// NextSeq returns a number for a new item, above all before it.
+func (q *Queue) NextSeq() uint64 {
+	q.last++
+	return q.last
+}
+
+// Add appends an item that has its number.
+func (q *Queue) Add(it *Item) {
+	q.items = append(q.items, it)
+	q.last = max(q.last, it.Seq)
+}
+
+// Take takes the head out.
+func (q *Queue) Take() *Item {
+	it := q.items[0]
+	q.items[0] = nil
+	q.items = q.items[1:]
+	return it
+}
+
+// PutBack returns an item that was taken to the head.
+func (q *Queue) PutBack(it *Item) { q.items = slices.Insert(q.items, 0, it) }
+
+// Await notes that a confirmed item was sent with a frame counter. The next
+// new uplink decides.
+func (q *Queue) Await(it *Item, fCnt uint32) {
+	it.SentFCnt = fCnt
+	q.awaiting = it
+}
+
+// Decided takes out the item that waited for its acknowledgement.
+func (q *Queue) Decided() *Item {
+	it := q.awaiting
+	q.awaiting = nil
+	return it
+}
+
+// Clear takes out everything, and returns it.
+func (q *Queue) Clear() []*Item {
+	out := q.items
+	if q.awaiting != nil {
+		out = append(out, q.awaiting)
+	}
+	q.items, q.awaiting = nil, nil
+	return out
+}
+
+// Load puts back what the store had: items in the order of their numbers.
+func (q *Queue) Load(items []*Item) {
+	for _, it := range items {
+		q.last = max(q.last, it.Seq)
+		if it.SentFCnt != 0 {
+			q.awaiting = it
+		} else {
+			q.items = append(q.items, it)
+		}
+	}
+}
+
+// defaultAttempts is how often a confirmed item is sent if the application has
+// not said: the limit of The Things Stack's application server.
+const defaultAttempts = 8
+
+// Nacked notes that the device has not acknowledged the item. again is false
+// when it was sent often enough.
+func (it *Item) Nacked() (again bool) {
+	limit := it.MaxAttempts
+	if limit == 0 {
+		limit = defaultAttempts
+	}
+	it.Attempt++
+	it.SentFCnt = 0
+	return it.Attempt <= limit
+}
+
+// MarshalItem returns the bytes that a store keeps of an item.
+func MarshalItem(it *Item) ([]byte, error) { return json.Marshal(it) }
+
+// UnmarshalItem reads what MarshalItem wrote.
+func UnmarshalItem(b []byte) (*Item, error) {
+	it := new(Item)
+	if err := json.Unmarshal(b, it); err != nil {
+		return nil, fmt.Errorf("session: downlink in the store: %w", err)
+	}
+	return it, nil
+}

@@ -1,0 +1,124 @@
+package session
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"lorawand/radio"
+)
+
+func seqs(q *Queue) string {
+	var s []uint64
+	for _, it := range q.Items() {
+		s = append(s, it.Seq)
+	}
+	return fmt.Sprint(s)
+}
+
+func TestQueue(t *testing.T) {
+	var q Queue
+	for range 3 {
+		q.Add(&Item{Seq: q.NextSeq()})
+	}
+	if q.Len() != 3 || q.Head().Seq != 1 {
+		t.Fatalf("queue %s", seqs(&q))
+	}
+	first := q.Take()
+	q.PutBack(first)
+	if seqs(&q) != "[1 2 3]" {
+		t.Errorf("put back: %s", seqs(&q))
+	}
+	first = q.Take()
+	q.Await(first, 9)
+	if q.Awaiting() != first || first.SentFCnt != 9 || q.Len() != 2 {
+		t.Errorf("awaiting %+v", q.Awaiting())
+	}
+	if it := q.Decided(); it != first || q.Awaiting() != nil {
+		t.Errorf("decided %+v", it)
+	}
+	first.Seq = q.NextSeq()
+	q.Add(first)
+	if seqs(&q) != "[2 3 4]" {
+		t.Errorf("again: %s", seqs(&q))
+	}
+	q.Await(q.Take(), 1)
+	if n := len(q.Clear()); n != 3 || q.Len() != 0 || q.Awaiting() != nil || q.Head() != nil {
+		t.Errorf("cleared %d, left %s", n, seqs(&q))
+	}
+}
+
+func TestQueueLoad(t *testing.T) {
+	sent := &Item{Seq: 3, Confirmed: true, SentFCnt: 7}
+	var q Queue
+	q.Load([]*Item{sent, {Seq: 5}, {Seq: 9}})
+	if q.Awaiting() != sent || seqs(&q) != "[5 9]" || q.NextSeq() != 10 {
+		t.Errorf("loaded %s, awaiting %+v", seqs(&q), q.Awaiting())
+	}
+}
+
+// The counts of transmissions are those that were measured with The Things
+// Stack: 8 by default, 3 with max_attempts 2.
+func TestNacked(t *testing.T) {
+	tests := []struct {
+		name string
+		item Item
+		want int
+	}{
+		{"default", Item{Attempt: 1}, 8},
+		{"max_attempts 2", Item{MaxAttempts: 2}, 3},
+		{"max_attempts 2, attempt 1", Item{MaxAttempts: 2, Attempt: 1}, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sent := 1
+			for ; tt.item.Nacked(); sent++ {
+				if sent > 100 {
+					t.Fatal("for ever")
+				}
+			}
+			if sent != tt.want {
+				t.Errorf("sent %d times, want %d", sent, tt.want)
+			}
+		})
+	}
+}
+
+func TestItemBytes(t *testing.T) {
+	want := &Item{
+		Seq: 7, FPort: 15, FRMPayload: []byte{0xbe, 0xef}, Decoded: []byte(`{"a":1}`), Confirmed: true, Priority: radio.PriorityNormal,
+		CorrelationIDs: []string{"as:downlink:X", "mine"}, PushedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), MaxAttempts: 3, Attempt: 1, SentFCnt: 4,
+		ClassBC: &ClassBC{Gateways: []GatewayAntenna{{GatewayID: "gw", EUI: radio.EUI64{1}}}}, SessionKeyID: []byte{1}, FCnt: 3,
+	}
+	b, err := MarshalItem(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := UnmarshalItem(b)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v came back as %+v, %v", want, got, err)
+	}
+	if _, err := UnmarshalItem([]byte("{")); err == nil {
+		t.Error("half an item is taken")
+	}
+}
+
+func TestOffer(t *testing.T) {
+	d := abp("dev1", 1, V1_0_3, 10)
+	r := registry(t, d)
+	old, offered, better := d.Session, &Session{DevAddr: radio.DevAddr{2}}, &Session{DevAddr: radio.DevAddr{3}}
+	r.Offer(d, offered)
+	r.Offer(d, better)
+	if r.InUse(offered.DevAddr) || !r.InUse(better.DevAddr) || !r.InUse(old.DevAddr) || d.Session != old {
+		t.Fatal("an offer ends the session in use, or stays after another one")
+	}
+	r.TakeUp(d)
+	if r.InUse(old.DevAddr) || d.Session != better || d.Pending != nil {
+		t.Error("the old session lives on")
+	}
+	r.Remove(d.ID)
+	if r.InUse(better.DevAddr) {
+		t.Error("the session lives on without its device")
+	}
+}

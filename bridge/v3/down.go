@@ -1,0 +1,182 @@
+package v3
+
+import (
+	"time"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// MaxRetries is how often an application may want a confirmed downlink to be
+// sent: the limit of The Things Stack's configuration.
+const MaxRetries = 32
+
+// JoinAccept is a join_accept with its envelope. A time that is not known is
+// the zero time.
+type JoinAccept struct {
+	DeviceIDs      DeviceIDs // with the new DevAddr
+	CorrelationIDs []string  // sorted
+	ReceivedAt     time.Time
+
+	SessionKeyID    []byte
+	FrameReceivedAt time.Time // when the network server got the join-request
+}
+
+// AppendJoin appends the payload of a "join" message.
+func (e *Encoder) AppendJoin(dst []byte, j *JoinAccept) []byte {
+	w := writer{b: append(dst, '{'), zero: e.Zero}
+	w.envelope(&j.DeviceIDs, j.CorrelationIDs, j.ReceivedAt)
+	w.open("join_accept", '{')
+	w.bytes("session_key_id", j.SessionKeyID)
+	w.time("received_at", j.FrameReceivedAt)
+	w.b = append(w.b, "}}"...)
+	return w.b
+}
+
+// Downlink is a downlink_queued, _sent, _ack, _nack or _failed with its
+// envelope.
+type Downlink struct {
+	// DeviceIDs have no DevAddr in DownQueued and in the failures that the
+	// application server of The Things Stack finds: what a push is refused for,
+	// and MaxRetriesReached.
+	DeviceIDs      DeviceIDs
+	CorrelationIDs []string  // of the envelope, sorted
+	ReceivedAt     time.Time // zero: not known
+
+	// Item as it is now: DownNack shows its Attempt after the one that failed
+	// was counted. nil is an empty one: nothing could be read.
+	Item *session.Item
+	// ItemCorrelationIDs, sorted, stand in the item. nil: those of the Item.
+	// DownSent and the failure of a transmission have more.
+	ItemCorrelationIDs []string
+
+	// SessionKeyID and FCnt of the frame. DownQueued shows those of the Item
+	// instead, which are of no effect, and so does DownFailed with FCnt 0: there
+	// was no frame.
+	SessionKeyID []byte
+	FCnt         uint32
+
+	// Transmission says that DownFailed is about a frame that was handed to a
+	// gateway. It has the fields of DownSent then.
+	Transmission bool
+	// Priority of the frame, in DownSent and with Transmission; otherwise the
+	// Item's is shown.
+	Priority radio.Priority
+
+	Err *Error // of DownFailed
+}
+
+// AppendDownlink appends the payload of a message about a downlink. kind is
+// its suffix: DownQueued, DownSent, DownAck, DownNack or DownFailed.
+func (e *Encoder) AppendDownlink(dst []byte, kind string, d *Downlink) []byte {
+	w := writer{b: append(dst, '{'), zero: e.Zero}
+	w.envelope(&d.DeviceIDs, d.CorrelationIDs, d.ReceivedAt)
+	w.open(downlinkMember(kind), '{')
+	if kind == DownFailed {
+		w.open("downlink", '{')
+		w.downlink(kind, d)
+		w.close('}')
+		w.error("error", d.Err)
+	} else {
+		w.downlink(kind, d)
+	}
+	w.b = append(w.b, "}}"...)
+	return w.b
+}
+
+func downlinkMember(kind string) string {
+	switch kind {
+	case DownQueued:
+		return "downlink_queued"
+	case DownSent:
+		return "downlink_sent"
+	case DownAck:
+		return "downlink_ack"
+	case DownNack:
+		return "downlink_nack"
+	}
+	return "downlink_failed"
+}
+
+// downlink writes the inside of an ApplicationDownlink, in the order of its
+// generated marshaler (pkg/ttnpb/messages_json.pb.go of v3.32).
+func (w *writer) downlink(kind string, d *Downlink) {
+	it := d.Item
+	if it == nil {
+		it = new(session.Item)
+	}
+	asked := kind == DownQueued || kind == DownFailed && d.FCnt == 0
+	frame := kind == DownSent || kind == DownFailed && d.Transmission
+	keyID, fCnt, priority, ids := d.SessionKeyID, d.FCnt, it.Priority, d.ItemCorrelationIDs
+	if asked {
+		keyID, fCnt = it.SessionKeyID, it.FCnt
+	}
+	if frame {
+		priority = d.Priority
+	}
+	if ids == nil {
+		ids = it.CorrelationIDs
+	}
+	if len(keyID) > 0 {
+		w.bytes("session_key_id", keyID)
+	}
+	w.uint("f_port", uint64(it.FPort))
+	if fCnt > 0 || !asked {
+		w.uint("f_cnt", uint64(fCnt))
+	}
+	w.bytes("frm_payload", it.FRMPayload)
+	if len(it.Decoded) > 0 {
+		w.name("decoded_payload")
+		w.b = append(w.b, it.Decoded...)
+	}
+	w.bool("confirmed", it.Confirmed)
+	if it.ClassBC != nil && !frame {
+		w.classBC(it.ClassBC)
+	}
+	if priority != radio.PriorityLowest || w.zero {
+		w.text("priority", priority.String())
+	}
+	w.texts("correlation_ids", ids)
+	if !frame {
+		w.retry(it)
+	}
+}
+
+func (w *writer) classBC(c *session.ClassBC) {
+	w.open("class_b_c", '{')
+	if len(c.Gateways) > 0 {
+		w.open("gateways", '[')
+		for i := range c.Gateways {
+			w.item()
+			w.gatewayAntenna(&c.Gateways[i])
+			w.close('}')
+		}
+		w.close(']')
+	}
+	w.time("absolute_time", c.AbsoluteTime)
+	w.close('}')
+}
+
+func (w *writer) gatewayAntenna(g *session.GatewayAntenna) {
+	w.open("gateway_ids", '{')
+	w.text("gateway_id", g.GatewayID)
+	if !g.EUI.IsZero() {
+		w.hex("eui", g.EUI[:])
+	}
+	w.close('}')
+	w.uint("antenna_index", uint64(g.Antenna))
+	w.uint("group_index", uint64(g.Group))
+}
+
+// retry writes how often the item is sent; a confirmed one always says so.
+func (w *writer) retry(it *session.Item) {
+	if !it.Confirmed && it.Attempt == 0 && it.MaxAttempts == 0 {
+		return
+	}
+	w.open("confirmed_retry", '{')
+	w.uint("attempt", uint64(it.Attempt))
+	if it.MaxAttempts > 0 {
+		w.uint("max_attempts", uint64(it.MaxAttempts))
+	}
+	w.close('}')
+}

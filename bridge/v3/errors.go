@@ -1,0 +1,217 @@
+package v3
+
+import (
+	"strconv"
+	"strings"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// Error is why a downlink is refused or has failed, in the form that The
+// Things Stack gives it: its package, name and words where it has such an
+// error, those of namespace "lorawand" where it has none.
+//
+// Source: ErrorDetails, api/ttn/lorawan/v3/error.proto of v3.32.
+type Error struct {
+	Namespace     string
+	Name          string
+	MessageFormat string      // attributes stand in it as {name}
+	Attributes    []Attribute // sorted by name
+	CorrelationID string      // see ErrorCorrelationID; empty: none
+	Code          int         // of gRPC
+}
+
+// Attribute is a value that belongs to an Error.
+type Attribute struct {
+	Name   string
+	Text   string
+	Number int64
+	// Numeric says that Number is the value and not Text. What looks like a
+	// number may be text in The Things Stack.
+	Numeric bool
+}
+
+// Namespaces of errors: packages of The Things Stack, and our own.
+const (
+	applicationServer = "pkg/applicationserver"
+	networkServer     = "pkg/networkserver"
+	messageProcessors = "pkg/messageprocessors"
+	stackErrors       = "pkg/errors"
+	ours              = "lorawand"
+)
+
+// Codes of gRPC (google.golang.org/grpc/codes).
+const (
+	codeUnknown            = 2
+	codeInvalidArgument    = 3
+	codeNotFound           = 5
+	codeResourceExhausted  = 8
+	codeFailedPrecondition = 9
+	codeAborted            = 10
+	codeUnimplemented      = 12
+	codeUnavailable        = 14
+)
+
+// Error returns the message in one line, with its attributes and the name.
+func (e *Error) Error() string {
+	msg := e.MessageFormat
+	for _, a := range e.Attributes {
+		msg = strings.ReplaceAll(msg, "{"+a.Name+"}", a.String())
+	}
+	return strings.Map(printable, msg) + " (" + e.Name + ")"
+}
+
+func printable(r rune) rune {
+	if strconv.IsPrint(r) {
+		return r
+	}
+	return ' '
+}
+
+// Is reports whether two errors have the same name, whatever their attributes.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && e.Namespace == t.Namespace && e.Name == t.Name
+}
+
+// String returns the value.
+func (a Attribute) String() string {
+	if a.Numeric {
+		return strconv.FormatInt(a.Number, 10)
+	}
+	return a.Text
+}
+
+func attribute(name, v string) Attribute { return Attribute{Name: name, Text: v} }
+
+func numeric(name string, v int) Attribute {
+	return Attribute{Name: name, Number: int64(v), Numeric: true}
+}
+
+func newError(namespace, name string, code int, format string, attributes ...Attribute) *Error {
+	return &Error{Namespace: namespace, Name: name, MessageFormat: format, Attributes: attributes, Code: code}
+}
+
+// NoDeviceSession says that the device has not joined.
+func NoDeviceSession() *Error {
+	return newError(applicationServer, "no_device_session", codeFailedPrecondition, "no device session; check device activation")
+}
+
+// DeviceNotFound says that the application has no such device.
+func DeviceNotFound(id session.ID) *Error {
+	return newError(applicationServer, "device_not_found", codeNotFound, "device `{device_uid}` not found",
+		attribute("device_uid", id.Application+"."+id.Device))
+}
+
+// NoFPort says that the port is missing, or 0.
+func NoFPort() *Error {
+	return newError(applicationServer, "no_f_port", codeInvalidArgument, "no FPort")
+}
+
+// NoPayload says that there is neither frm_payload nor decoded_payload.
+func NoPayload() *Error {
+	return newError(applicationServer, "no_payload", codeInvalidArgument, "no payload")
+}
+
+// FormatterNotConfigured says that there is decoded_payload only, and nothing
+// to encode it with.
+func FormatterNotConfigured(formatter string) *Error {
+	return newError(messageProcessors, "formatter_not_configured", codeFailedPrecondition, "formatter `{formatter}` is not configured",
+		attribute("formatter", formatter))
+}
+
+// ApplicationDownlinkTooLong says that a payload of so many bytes is longer
+// than the band allows, or the window whose turn it was.
+func ApplicationDownlinkTooLong(length, most int) *Error {
+	return newError(networkServer, "application_downlink_too_long", codeInvalidArgument,
+		"application downlink payload length `{length}` exceeds maximum '{max}'",
+		numeric("length", length), attribute("max", strconv.Itoa(most)))
+}
+
+// DownlinkExpired says that the absolute time has passed, or is too close.
+func DownlinkExpired() *Error {
+	return newError(networkServer, "downlink_expired", codeFailedPrecondition, "queued downlink is expired")
+}
+
+// InvalidAbsoluteTime says that no gateway can send at the absolute time.
+func InvalidAbsoluteTime() *Error {
+	return newError(networkServer, "absolute_time", codeInvalidArgument, "invalid absolute time set in application downlink")
+}
+
+// InvalidFixedPaths says that none of the gateways that were asked for can
+// send.
+func InvalidFixedPaths() *Error {
+	return newError(networkServer, "fixed_paths", codeInvalidArgument, "invalid fixed paths set in application downlink")
+}
+
+// TransmissionFailed says that the gateway has refused the frame.
+func TransmissionFailed(result radio.TxResult) *Error {
+	return newError(networkServer, "transmission", codeUnknown, "downlink transmission failed with result `{result}`",
+		attribute("result", result.String()))
+}
+
+// MaxRetriesReached says that a confirmed downlink was sent as often as it may
+// be, and never acknowledged.
+func MaxRetriesReached(most uint32) *Error {
+	return newError(applicationServer, "max_retries_reached", codeAborted, "maximum number of retries ({max_retries}) reached",
+		attribute("max_retries", strconv.FormatUint(uint64(most), 10)))
+}
+
+// TooManyRetries says that more attempts are asked for than the network makes.
+func TooManyRetries() *Error {
+	return newError(applicationServer, "downlink_max_retries_invalid", codeInvalidArgument,
+		"downlink maximum retries exceed configured maximum of {max}", attribute("max", strconv.Itoa(MaxRetries)))
+}
+
+// QueueFull says that the device's queue takes no more.
+func QueueFull() *Error {
+	return newError(networkServer, "downlink_queue_capacity", codeResourceExhausted, "downlink queue capacity exceeded")
+}
+
+// Invalid says that a field ("downlinks[0].f_port") has a value that is not
+// allowed.
+func Invalid(field, reason string) *Error {
+	return newError(stackErrors, "validation", codeInvalidArgument, "invalid `{field}`: {reason}",
+		attribute("field", field), attribute("reason", reason))
+}
+
+// NotDecoded says that the payload of a push is no JSON, or not of its form.
+func NotDecoded(reason string) *Error {
+	return newError(ours, "decode_downlinks", codeInvalidArgument, "decode downlink messages: {reason}", attribute("reason", reason))
+}
+
+// NotServed says that the device is of a class or version that is not served;
+// reason is an error of session.ErrUnserved.
+func NotServed(reason error) *Error {
+	return newError(ours, "not_served", codeUnimplemented, "no downlinks for this device: {reason}", attribute("reason", reason.Error()))
+}
+
+// NotStored says that the queue could not be written down, and is as it was
+// before.
+func NotStored() *Error {
+	return newError(ours, "not_stored", codeUnavailable, "downlink queue could not be stored")
+}
+
+// error writes an Error as the protobuf JSON mapping has it.
+func (w *writer) error(n string, e *Error) {
+	w.open(n, '{')
+	w.text("namespace", e.Namespace)
+	w.text("name", e.Name)
+	w.text("message_format", e.MessageFormat)
+	if len(e.Attributes) > 0 {
+		w.open("attributes", '{')
+		for _, a := range e.Attributes {
+			w.name(a.Name)
+			if a.Numeric {
+				w.b = strconv.AppendInt(w.b, a.Number, 10)
+			} else {
+				w.b = appendString(w.b, a.Text)
+			}
+		}
+		w.close('}')
+	}
+	w.text("correlation_id", e.CorrelationID)
+	w.int("code", int64(e.Code))
+	w.close('}')
+}

@@ -1,0 +1,39 @@
+package radio
+
+import "testing"
+
+// The blocks are those of LoRaWAN Backend Interfaces 1.1, 12, and TTN's own:
+// NetID 000013 has 26000000/7, as its users know.
+func TestDevAddrPrefix(t *testing.T) {
+	tests := []struct {
+		netID  NetID
+		prefix string
+		length int
+	}{
+		{NetID{0, 0, 0}, "00000000", 7},
+		{NetID{0, 0, 1}, "02000000", 7},
+		{NetID{0, 0, 0x13}, "26000000", 7},
+		{NetID{0x20, 0, 1}, "81000000", 8},
+		{NetID{0x40, 0, 3}, "C0300000", 12},
+		{NetID{0x60, 0, 5}, "E00A0000", 15},
+		{NetID{0x80, 0, 1}, "F0008000", 17},
+		{NetID{0xa0, 0, 1}, "F8002000", 19},
+		{NetID{0xc0, 0, 0x53}, "FC014C00", 22},
+		{NetID{0xe0, 0, 1}, "FE000080", 25},
+	}
+	for _, tt := range tests {
+		p := tt.netID.DevAddrPrefix()
+		if p.DevAddr.String() != tt.prefix || p.Length != tt.length {
+			t.Errorf("NetID %v has %v/%d, want %s/%d", tt.netID, p.DevAddr, p.Length, tt.prefix, tt.length)
+		}
+		for _, random := range [][4]byte{{}, {0xff, 0xff, 0xff, 0xff}, {0xa5, 0x5a, 0xa5, 0x5a}} {
+			a := p.Address(random)
+			if shift := 32 - p.Length; a.Uint32()>>shift != p.DevAddr.Uint32()>>shift || a.Uint32()<<p.Length != uint32(random[0])<<24<<p.Length|uint32(random[1])<<16<<p.Length|uint32(random[2])<<8<<p.Length|uint32(random[3])<<p.Length {
+				t.Errorf("%v/%d with %x gives %v", p.DevAddr, p.Length, random, a)
+			}
+		}
+	}
+	if a := (DevAddrPrefix{DevAddr: DevAddr{1, 2, 3, 4}, Length: 32}).Address([4]byte{255, 255, 255, 255}); a != (DevAddr{1, 2, 3, 4}) {
+		t.Errorf("a block of one address gives %v", a)
+	}
+}

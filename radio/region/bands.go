@@ -1,0 +1,121 @@
+package region
+
+import "github.com/brocaar/lorawan/band"
+
+// bandData is what a band has in all of its plans, beyond the tables of
+// brocaar/lorawan/band.
+type bandData struct {
+	id       string    // as The Things Stack has it
+	library  band.Name // as brocaar/lorawan/band has it
+	subBands []SubBand // of plans that bring none
+	ownRX1   *rx1Table // where that of the library is not to be used
+
+	// fixed: all channels are laid down and devices are told of them by
+	// masks; RX1 has channels of its own.
+	fixed bool
+	// txParamSetup: devices know TxParamSetupReq, which limits dwell times.
+	txParamSetup bool
+}
+
+// rx1Table has RX1 data rates by downlink dwell time (0 without limit, 1 with),
+// data rate of the uplink and RX1 data rate offset.
+type rx1Table [2][][]uint8
+
+// bands: where no other source is given, the sub-bands are those of The Things
+// Stack 3.32.1 (pkg/band), which checks downlinks by them.
+var bands = []bandData{
+	{
+		id: "EU_863_870", library: band.EU868,
+		// ERC Recommendation 70-03 annex 1 (bands K to P of ETSI EN 300
+		// 220-2), with EIRP = ERP + 2.15 dB.
+		subBands: []SubBand{
+			{Low: 863_000_000, High: 865_000_000, DutyCycle: 1, MaxEIRP: 1615},
+			{Low: 865_000_000, High: 868_000_000, DutyCycle: 10, MaxEIRP: 1615},
+			{Low: 868_000_000, High: 868_600_000, DutyCycle: 10, MaxEIRP: 1615},
+			{Low: 868_700_000, High: 869_200_000, DutyCycle: 1, MaxEIRP: 1615},
+			{Low: 869_400_000, High: 869_650_000, DutyCycle: 100, MaxEIRP: 2915},
+			{Low: 869_700_000, High: 870_000_000, DutyCycle: 10, MaxEIRP: 1615},
+		},
+	},
+	{
+		id: "EU_433", library: band.EU433,
+		// ERC Recommendation 70-03 annex 1: 10 mW ERP, 10 %.
+		subBands: []SubBand{{Low: 433_050_000, High: 434_790_000, DutyCycle: 100, MaxEIRP: 1215}},
+	},
+	{
+		id: "US_902_928", library: band.US915, fixed: true,
+		// FCC 47 CFR 15.247. What lies between has no channels.
+		subBands: []SubBand{
+			{Low: 902_000_000, High: 915_000_000, DutyCycle: 1000, MaxEIRP: 2315},
+			{Low: 923_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 2815},
+		},
+	},
+	{
+		id: "AU_915_928", library: band.AU915, fixed: true, txParamSetup: true,
+		// Radiocommunications (Low Interference Potential Devices) Class
+		// Licence 2015.
+		subBands: []SubBand{{Low: 915_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 3000}},
+	},
+	{
+		id: "AS_923", library: band.AS923, txParamSetup: true, ownRX1: &as923RX1,
+		subBands: []SubBand{{Low: 923_000_000, High: 923_500_000, DutyCycle: 10, MaxEIRP: 1600}},
+	},
+	{
+		id: "AS_923_2", library: band.AS923_2, txParamSetup: true, ownRX1: &as923RX1,
+		subBands: []SubBand{{Low: 921_400_000, High: 922_000_000, DutyCycle: 10, MaxEIRP: 1600}},
+	},
+	{
+		id: "AS_923_3", library: band.AS923_3, txParamSetup: true, ownRX1: &as923RX1,
+		subBands: []SubBand{{Low: 916_500_000, High: 917_000_000, DutyCycle: 10, MaxEIRP: 1600}},
+	},
+	{
+		id: "AS_923_4", library: band.AS923_4, txParamSetup: true, ownRX1: &as923RX1,
+		subBands: []SubBand{{Low: 917_200_000, High: 917_600_000, DutyCycle: 10, MaxEIRP: 1600}},
+	},
+	{
+		id: "IN_865_867", library: band.IN865, ownRX1: &in865RX1,
+		subBands: []SubBand{{Low: 865_000_000, High: 867_000_000, DutyCycle: 1000, MaxEIRP: 1615}},
+	},
+}
+
+// as923RX1 is that of RP002-1.0.4, 2.10.7. The library stops at DR5 as the
+// regional parameters 1.0.3 did, so that an FSK uplink would get no FSK answer.
+var as923RX1 = rx1Table{
+	{
+		{0, 0, 0, 0, 0, 0, 1, 2},
+		{1, 0, 0, 0, 0, 0, 2, 3},
+		{2, 1, 0, 0, 0, 0, 3, 4},
+		{3, 2, 1, 0, 0, 0, 4, 5},
+		{4, 3, 2, 1, 0, 0, 5, 6},
+		{5, 4, 3, 2, 1, 0, 6, 7},
+		{6, 5, 4, 3, 2, 1, 7, 7},
+		{7, 6, 5, 4, 3, 2, 7, 7},
+	},
+	{
+		{2, 2, 2, 2, 2, 2, 2, 2},
+		{2, 2, 2, 2, 2, 2, 2, 3},
+		{2, 2, 2, 2, 2, 2, 3, 4},
+		{3, 2, 2, 2, 2, 2, 4, 5},
+		{4, 3, 2, 2, 2, 2, 5, 6},
+		{5, 4, 3, 2, 2, 2, 6, 7},
+		{6, 5, 4, 3, 2, 2, 7, 7},
+		{7, 6, 5, 4, 3, 2, 7, 7},
+	},
+}
+
+// in865RX1 is the part of RP002-1.0.4, 2.12.7 on which its readers agree: the
+// library has answers in DR6, which the band leaves free, and offsets above 5
+// differ from one implementation to the next.
+var in865RX1 = func() rx1Table {
+	rows := [][]uint8{
+		{0, 0, 0, 0, 0, 0},
+		{1, 0, 0, 0, 0, 0},
+		{2, 1, 0, 0, 0, 0},
+		{3, 2, 1, 0, 0, 0},
+		{4, 3, 2, 1, 0, 0},
+		{5, 4, 3, 2, 1, 0},
+		{},
+		{7},
+	}
+	return rx1Table{rows, rows}
+}()

@@ -1,0 +1,226 @@
+package region
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/brocaar/lorawan"
+	"github.com/brocaar/lorawan/band"
+
+	"lorawand/radio"
+)
+
+const (
+	maxDataRates = 16 // RP002: an index has 4 bits
+	maxOffsets   = 8  // RP002: an RX1 data rate offset has 3 bits
+
+	cfListFrequencies = 5 // RP002: CFList type 0
+	cfListMasks       = 5 // RP002: CFList type 1
+	maskChannels      = 16
+
+	// What a block of a fixed band's channels has: 8 of 125 kHz, and one of
+	// the wide ones that come behind the 64 of 125 kHz.
+	blockChannels  = 8
+	narrowChannels = 64
+)
+
+// bandTables is what all plans of a band share.
+type bandTables struct {
+	bandData
+	channels    []Channel         // those that every device has, by number
+	rx1Channels []radio.Frequency // fixed: RX1 by channel number, over and over
+	rx2         Window
+	delays      Delays
+	rates       [maxDataRates]rate
+	rx1         [2][maxDataRates][]uint8 // by downlink dwell time, data rate and offset
+}
+
+// rate is a data rate; its sizes are MACPayloads (M of RP002) in bytes, without
+// and with a limit to dwell time.
+type rate struct {
+	radio.DataRate
+	up, down       bool // which frames use it; neither is an index left free
+	maxUp, maxDown [2]int
+}
+
+func (r rate) valid() bool { return r.up || r.down }
+
+func (t *bandTables) rx1DataRate(limited bool, dr, offset uint8) (rate uint8, ok bool) {
+	rows := &t.rx1[column(limited)]
+	if int(dr) >= len(rows) || int(offset) >= len(rows[dr]) {
+		return 0, false
+	}
+	return rows[dr][offset], true
+}
+
+var plans = buildAll()
+
+// buildAll panics on a faulty table: that is found by any test, not by users.
+func buildAll() []*Plan {
+	tables := make(map[string]*bandTables, len(bands))
+	for _, d := range bands {
+		t, err := buildBand(d)
+		if err != nil {
+			panic(fmt.Errorf("region: band %s: %w", d.id, err))
+		}
+		tables[d.id] = t
+	}
+	out := make([]*Plan, len(planTable))
+	for i, d := range planTable {
+		out[i] = buildPlan(d, tables[d.band])
+	}
+	return out
+}
+
+// buildPlan makes a Plan from its data and its band.
+func buildPlan(d planData, t *bandTables) *Plan {
+	p := &Plan{id: d.id, band: t, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell}
+	if t.fixed {
+		first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
+		p.channels = append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])
+	}
+	if p.rx2 == (Window{}) {
+		p.rx2 = t.rx2
+	}
+	if p.subBands == nil {
+		p.subBands = t.subBands
+	}
+	p.cfList = cfList(t, p.channels)
+	return p
+}
+
+// cfList collects the channels that devices are to use: by mask, or those of
+// several data rates that they do not have already.
+func cfList(t *bandTables, channels []Channel) CFList {
+	var l CFList
+	if t.fixed {
+		l.Masks = make([]uint16, cfListMasks)
+	}
+	for _, c := range channels {
+		n := slices.Index(t.channels, c)
+		switch {
+		case t.fixed:
+			l.Masks[n/maskChannels] |= 1 << (n % maskChannels)
+		case n < 0 && c.MinDR < c.MaxDR && len(l.Frequencies) < cfListFrequencies:
+			l.Frequencies = append(l.Frequencies, c.Frequency)
+		}
+	}
+	return l
+}
+
+// buildBand makes the tables of a band from its data and the library's.
+func buildBand(d bandData) (*bandTables, error) {
+	free, err := band.GetConfig(d.library, false, lorawan.DwellTimeNoLimit)
+	if err != nil {
+		return nil, err
+	}
+	limited, err := band.GetConfig(d.library, false, lorawan.DwellTime400ms)
+	if err != nil {
+		return nil, err
+	}
+	t := &bandTables{bandData: d}
+	for i, cfg := range []band.Band{free, limited} {
+		if err := t.readRates(cfg, i); err != nil {
+			return nil, err
+		}
+		t.readRX1(cfg, i)
+	}
+	if err := t.readChannels(free); err != nil {
+		return nil, err
+	}
+	defaults := free.GetDefaults()
+	t.rx2 = Window{Frequency: radio.Frequency(defaults.RX2Frequency), DataRate: uint8(defaults.RX2DataRate)}
+	t.delays = Delays{
+		RX1: defaults.ReceiveDelay1, JoinAccept1: defaults.JoinAcceptDelay1,
+		Between: defaults.ReceiveDelay2 - defaults.ReceiveDelay1,
+	}
+	return t, nil
+}
+
+// readRates takes the data rates; those of modulations that no gateway of ours
+// receives stay invalid.
+func (t *bandTables) readRates(cfg band.Band, limited int) error {
+	for i := range t.rates {
+		dr, err := cfg.GetDataRate(i)
+		if err != nil {
+			continue // an index that the band leaves free
+		}
+		r := &t.rates[i]
+		switch dr.Modulation {
+		case band.LoRaModulation:
+			r.DataRate = radio.LoRaDataRate(uint8(dr.SpreadFactor), uint32(dr.Bandwidth)*1000)
+		case band.FSKModulation:
+			r.DataRate = radio.FSKDataRate(uint32(dr.BitRate))
+		default:
+			continue
+		}
+		up, err := cfg.GetDataRateIndex(true, dr)
+		r.up = err == nil && up == i
+		down, err := cfg.GetDataRateIndex(false, dr)
+		r.down = err == nil && down == i
+
+		newest, err := cfg.GetMaxPayloadSizeForDataRateIndex("", "", i)
+		if err != nil {
+			return err
+		}
+		// Devices of before RP002-1.0.1 take less in DR2 of AS923.
+		older, err := cfg.GetMaxPayloadSizeForDataRateIndex(band.LoRaWAN_1_0_3, band.RegParamRevA, i)
+		if err != nil {
+			return err
+		}
+		r.maxUp[limited], r.maxDown[limited] = newest.M, min(newest.M, older.M)
+	}
+	return nil
+}
+
+// readRX1 takes the RX1 data rates from the band's own table or the library's.
+func (t *bandTables) readRX1(cfg band.Band, limited int) {
+	for dr := range t.rx1[limited] {
+		switch {
+		case !t.rates[dr].up:
+		case t.ownRX1 == nil:
+			t.rx1[limited][dr] = libraryRX1(cfg, dr)
+		case dr < len(t.ownRX1[limited]):
+			t.rx1[limited][dr] = t.ownRX1[limited][dr]
+		}
+	}
+}
+
+// libraryRX1 returns a row of the library's RX1 table.
+func libraryRX1(cfg band.Band, dr int) []uint8 {
+	var row []uint8
+	for offset := range maxOffsets {
+		down, err := cfg.GetRX1DataRateIndex(dr, offset)
+		if err != nil {
+			break // the row ends here
+		}
+		row = append(row, uint8(down))
+	}
+	return row
+}
+
+// readChannels takes the channels that every device has, less the data rates
+// that no gateway of ours receives.
+func (t *bandTables) readChannels(cfg band.Band) error {
+	t.channels = make([]Channel, len(cfg.GetUplinkChannelIndices()))
+	for i := range t.channels {
+		c, err := cfg.GetUplinkChannel(i)
+		if err != nil {
+			return err
+		}
+		for c.MaxDR > c.MinDR && !t.rates[c.MaxDR].up {
+			c.MaxDR--
+		}
+		t.channels[i] = Channel{Frequency: radio.Frequency(c.Frequency), MinDR: uint8(c.MinDR), MaxDR: uint8(c.MaxDR)}
+	}
+	if !t.fixed {
+		return nil
+	}
+	for i := 0; ; i++ {
+		c, err := cfg.GetDownlinkChannel(i)
+		if err != nil {
+			return nil // that was the last one
+		}
+		t.rx1Channels = append(t.rx1Channels, radio.Frequency(c.Frequency))
+	}
+}
