@@ -218,9 +218,8 @@ func (v *Device) readJoinAccept(phy []byte, h *Heard) (reason string) {
 	return ""
 }
 
-// acceptedChannels returns the device's channels after a join-accept. It
-// returns an error if the settings are not of the plan. Masks leave the channels
-// as they are: a plan of fixed channels lists only those in use.
+// acceptedChannels returns the device's channels after a join-accept, or an
+// error if its settings are not of the plan.
 func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error) {
 	plan, channels := v.opts.Plan, defaultChannels(v.opts.Plan)
 	if _, err := plan.DownlinkMaxMACPayload(a.RX2DataRate); err != nil {
@@ -232,9 +231,19 @@ func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error)
 	if a.CFList == nil {
 		return channels, nil
 	}
-	frequencies, _, err := frame.ParseCFList(a.CFList)
-	if err != nil {
+	frequencies, masks, err := frame.ParseCFList(a.CFList)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("join-accept: %w", err)
+	case masks != nil:
+		channels = slices.DeleteFunc(channels, func(c region.Channel) bool {
+			n, err := plan.UplinkChannel(c.Frequency, c.MinDR)
+			return err != nil || n/16 >= len(masks) || masks[n/16]>>(n%16)&1 == 0
+		})
+		if len(channels) == 0 {
+			return nil, fmt.Errorf("join-accept with CFList that leaves no channel of %s", plan.ID())
+		}
+		return channels, nil
 	}
 	for _, f := range frequencies {
 		if f == 0 {
@@ -245,7 +254,7 @@ func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error)
 		}
 		added := channels[0]
 		added.Frequency = f
-		channels = append(slices.Clip(channels), added)
+		channels = append(channels, added)
 	}
 	return channels, nil
 }
