@@ -280,14 +280,12 @@ func (c *Core) contents(x *exchange) (out []content) {
 		}
 		c.tooLong(x, q.Take(), most)
 	}
-	downs := []mac.Downlink{{Owed: x.owed, Item: c.eligible(x.device), Pending: q.Len() > 1}}
-	if q.Head() != nil {
-		downs = append(downs, mac.Downlink{Owed: x.owed, Pending: true})
+	add := func(d mac.Downlink) { out = append(out, content{d, d.Size(), d.Priority()}) }
+	if it := c.eligible(x.device); it != nil {
+		add(mac.Downlink{Owed: x.owed, Item: it, Pending: q.Len() > 1})
 	}
-	for _, d := range downs {
-		if d.Item != nil || !d.Owed.IsZero() {
-			out = append(out, content{d, d.Size(), d.Priority()})
-		}
+	if !x.owed.IsZero() {
+		add(mac.Downlink{Owed: x.owed, Pending: q.Len() > 0})
 	}
 	return out
 }
