@@ -17,8 +17,9 @@ import (
 // counts as spent just now, since nobody knows how old it is.
 
 // ledgerStep is by how much a mark is raised above what is spent: one write
-// covers some thirty short downlinks.
-const ledgerStep = 2 * time.Second
+// covers some short downlinks. Each crash costs as much, so it must not be long:
+// a gateway that restarts often is to go on sending.
+const ledgerStep = 500 * time.Millisecond
 
 // keepLedger raises the marks of a gateway if it has spent more.
 func (c *Core) keepLedger(g *gateway.Gateway) {

@@ -46,7 +46,7 @@ func TestLedgerLeads(t *testing.T) {
 		}
 		s.wait(2 * time.Second)
 	}
-	if writes > 5 {
+	if writes > 15 {
 		t.Errorf("%d writes for 100 short downlinks", writes)
 	}
 	s.c.effects = nil

@@ -22,6 +22,7 @@ import (
 // downlink comes in RX1, in the same frame as the acknowledgement. Everything is
 // real here but the radio: sockets, broker, client, clock.
 func TestAnswersRideAlong(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name     string
 		rx1Delay int // s
