@@ -11,7 +11,7 @@ type Item struct {
 	Seq        uint64 // orders the items of a device, and names this one in the store
 	FPort      uint8  // 1 to 223
 	FRMPayload []byte // plain
-	Decoded    []byte // decoded_payload as the application gave it, JSON; nil: none
+	Decoded    []byte // decoded_payload as the application gave it, JSON with its keys sorted; nil: none
 	Confirmed  bool
 	Priority   radio.Priority
 	// CorrelationIDs are the application's own and one of ours
@@ -21,7 +21,7 @@ type Item struct {
 
 	// Retry is how often a confirmed item is sent. MaxAttempts 0: the
 	// application did not say. Attempt counts as The Things Stack does: from 1,
-	// or from 0 where MaxAttempts was given.
+	// or from 0 where the application gave a confirmed_retry without one.
 	MaxAttempts uint32
 	Attempt     uint32
 	SentFCnt    uint32 // confirmed, sent with this FCntDown, not acknowledged yet; 0: not sent

@@ -1,0 +1,342 @@
+package v3
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// Bounds of what a push may hold. Where The Things Stack has one it is the
+// same, unless said.
+const (
+	// MaxPushSize is in bytes, that of an MQTT packet.
+	MaxPushSize = 64 << 10
+	// MaxPushItems leaves 128 bytes for each item of the largest push: enough
+	// for 51 bytes of payload, the most at the slowest data rates. The Things
+	// Stack takes 100 000.
+	MaxPushItems = 512
+	// MaxFPort is the last port of applications (LoRaWAN 1.0.3, 4.3.2). The
+	// Things Stack also takes 225 to 255.
+	MaxFPort = 223
+	// MaxFRMPayload is in bytes. What the band and the data rate allow is less.
+	MaxFRMPayload = 255
+	// MaxCorrelationIDs of an item, each of at most 100 characters. The Things
+	// Stack has no bound.
+	MaxCorrelationIDs = 32
+	// MaxGateways that an item may name. The Things Stack has no bound.
+	MaxGateways = 32
+
+	maxCorrelationIDLength = 100  // characters
+	maxAttempts            = 100  // that a message may hold; MaxRetries is less
+	maxSessionKeyID        = 2048 // bytes
+)
+
+// ParseDownlinks reads the payload of a down/push or down/replace:
+// {"downlinks":[…]}. No items are no error: they empty the queue of a replace.
+// What follows the object is not looked at.
+//
+// The items are checked as far as they can be without their device. The error
+// is an *Error and holds for each of the items, which are returned as far as
+// they could be read; there may be none. An item may have Decoded and no
+// FRMPayload. Its correlation ids are those of the application, as it gave
+// them, and its priority is the one asked for, even HIGHEST.
+func ParseDownlinks(payload []byte) ([]session.Item, error) {
+	if len(payload) > MaxPushSize {
+		return nil, NotDecoded(fmt.Sprintf("%d bytes, at most %d", len(payload), MaxPushSize))
+	}
+	p := pushReader{reader: reader{b: payload}}
+	p.push()
+	if err := p.err(); err != nil {
+		return p.items, err
+	}
+	return p.items, nil
+}
+
+// pushReader reads a push.
+type pushReader struct {
+	reader
+	items   []session.Item
+	refused *Error // the first value that is of its kind, but not allowed
+}
+
+// err returns the fault that The Things Stack would find first: it decodes the
+// whole, validates the whole, looks at each item's payload, and last at the
+// ports.
+func (p *pushReader) err() *Error {
+	if p.faults > 0 {
+		return NotDecoded(p.fault)
+	}
+	if p.refused != nil {
+		return p.refused
+	}
+	for i := range p.items {
+		it := &p.items[i]
+		if len(it.FRMPayload) == 0 && it.Decoded == nil {
+			return NoPayload()
+		}
+		if it.Confirmed && it.MaxAttempts > MaxRetries {
+			return TooManyRetries()
+		}
+	}
+	for i := range p.items {
+		if p.items[i].FPort == 0 {
+			return NoFPort()
+		}
+	}
+	return nil
+}
+
+// invalid notes a value that is not allowed.
+func (p *pushReader) invalid(field, reason string) {
+	if p.refused == nil {
+		p.refused = Invalid(p.path(field), reason)
+	}
+}
+
+var pushFields = []string{"downlinks"}
+
+func (p *pushReader) push() {
+	if p.peek() != '{' {
+		p.wrong("the message", "an object")
+		return
+	}
+	var seen uint32
+	for name := range p.members {
+		if p.known(name, pushFields, &seen) != "" {
+			p.downlinks()
+		}
+	}
+}
+
+func (p *pushReader) downlinks() {
+	if p.peek() != '[' {
+		p.wrong("downlinks", "a list")
+		return
+	}
+	n := 0
+	for range p.elements {
+		if n++; n > MaxPushItems {
+			p.skip()
+			continue
+		}
+		var it session.Item
+		p.item = n
+		p.downlink(&it)
+		p.item = 0
+		p.items = append(p.items, it)
+	}
+	if n > MaxPushItems {
+		// One message about the whole, and not hundreds.
+		p.items, p.refused = nil, nil
+		p.invalid("downlinks", fmt.Sprintf("value must contain no more than %d items", MaxPushItems))
+	}
+}
+
+// downlinkFields are those of ApplicationDownlink. Its warnings, which The
+// Things Stack drops, are left out.
+//
+// Source: api/ttn/lorawan/v3/messages.proto of v3.32.
+var downlinkFields = []string{
+	"session_key_id", "f_port", "f_cnt", "frm_payload", "decoded_payload", "confirmed", "class_b_c", "priority",
+	"correlation_ids", "confirmed_retry",
+}
+
+func (p *pushReader) downlink(it *session.Item) {
+	if p.peek() != '{' {
+		p.wrong("", "an object")
+		return
+	}
+	var seen uint32
+	retry := false
+	for name := range p.members {
+		switch p.known(name, downlinkFields, &seen) {
+		case "session_key_id":
+			it.SessionKeyID = p.limited("session_key_id", maxSessionKeyID)
+		case "f_port":
+			it.FPort = p.fPort()
+		case "f_cnt":
+			it.FCnt = p.uint32("f_cnt")
+		case "frm_payload":
+			it.FRMPayload = p.limited("frm_payload", MaxFRMPayload)
+		case "decoded_payload":
+			it.Decoded = p.object("decoded_payload")
+		case "confirmed":
+			it.Confirmed = p.bool("confirmed")
+		case "class_b_c":
+			it.ClassBC = p.classBC()
+		case "priority":
+			it.Priority = p.priority()
+		case "correlation_ids":
+			it.CorrelationIDs = p.correlationIDs()
+		case "confirmed_retry":
+			retry = true
+			p.retry(it)
+		}
+	}
+	if it.Confirmed && !retry {
+		it.Attempt = 1
+	}
+}
+
+// limited reads bytes, of which there may be so many.
+func (p *pushReader) limited(field string, most int) []byte {
+	b := p.bytes(field)
+	if len(b) > most {
+		p.invalid(field, fmt.Sprintf("value length must be at most %d bytes", most))
+	}
+	return b
+}
+
+// fPort reads a port. What does not fit into it returns as 0, but is refused.
+func (p *pushReader) fPort() uint8 {
+	v := p.uint32("f_port")
+	if v > MaxFPort {
+		p.invalid("f_port", fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
+	}
+	if v > 255 {
+		return 0
+	}
+	return uint8(v)
+}
+
+func (p *pushReader) priority() radio.Priority {
+	v, ok := p.reader.priority("priority")
+	if !ok {
+		p.invalid("priority", "value must be one of the defined enum values")
+	}
+	return v
+}
+
+func (p *pushReader) correlationIDs() []string {
+	const field = "correlation_ids"
+	if p.peek() != '[' {
+		p.wrong(field, "a list")
+		return nil
+	}
+	var ids []string
+	for range p.elements {
+		id := p.string(field)
+		switch {
+		case len(ids) == MaxCorrelationIDs:
+			p.invalid(field, fmt.Sprintf("value must contain no more than %d items", MaxCorrelationIDs))
+			continue
+		case utf8.RuneCountInString(id) > maxCorrelationIDLength:
+			p.invalid(field, fmt.Sprintf("value length must be at most %d runes", maxCorrelationIDLength))
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+var retryFields = []string{"attempt", "max_attempts"}
+
+func (p *pushReader) retry(it *session.Item) {
+	if p.peek() != '{' {
+		p.wrong("confirmed_retry", "an object")
+		return
+	}
+	var seen uint32
+	for name := range p.members {
+		switch p.known(name, retryFields, &seen) {
+		case "attempt":
+			if it.Attempt = p.uint32("confirmed_retry.attempt"); it.Attempt > maxAttempts {
+				p.invalid("confirmed_retry.attempt", fmt.Sprintf("value must be at most %d", maxAttempts))
+			}
+		case "max_attempts":
+			if it.MaxAttempts = p.uint32("confirmed_retry.max_attempts"); it.MaxAttempts == 0 || it.MaxAttempts > maxAttempts {
+				p.invalid("confirmed_retry.max_attempts", fmt.Sprintf("value must be inside range (0, %d]", maxAttempts))
+			}
+		}
+	}
+}
+
+var classBCFields = []string{"gateways", "absolute_time"}
+
+func (p *pushReader) classBC() *session.ClassBC {
+	c := new(session.ClassBC)
+	if p.peek() != '{' {
+		p.wrong("class_b_c", "an object")
+		return c
+	}
+	var seen uint32
+	for name := range p.members {
+		switch p.known(name, classBCFields, &seen) {
+		case "gateways":
+			c.Gateways = p.gateways()
+		case "absolute_time":
+			c.AbsoluteTime = p.time("class_b_c.absolute_time")
+		}
+	}
+	return c
+}
+
+func (p *pushReader) gateways() []session.GatewayAntenna {
+	const field = "class_b_c.gateways"
+	if p.peek() != '[' {
+		p.wrong(field, "a list")
+		return nil
+	}
+	var gs []session.GatewayAntenna
+	for range p.elements {
+		if len(gs) == MaxGateways {
+			p.invalid(field, fmt.Sprintf("value must contain no more than %d items", MaxGateways))
+			p.skip()
+			continue
+		}
+		gs = append(gs, p.gateway(field))
+	}
+	return gs
+}
+
+var (
+	gatewayFields    = []string{"gateway_ids", "antenna_index", "group_index"}
+	gatewayIDsFields = []string{"gateway_id", "eui"}
+)
+
+// gateway reads a gateway of class_b_c. Other than everywhere else its EUI is
+// base64.
+func (p *pushReader) gateway(field string) (g session.GatewayAntenna) {
+	if p.peek() != '{' {
+		p.wrong(field, "an object")
+		return g
+	}
+	var seen uint32
+	for name := range p.members {
+		switch p.known(name, gatewayFields, &seen) {
+		case "gateway_ids":
+			p.gatewayIDs(&g)
+		case "antenna_index":
+			g.Antenna = p.uint32(field + ".antenna_index")
+		case "group_index":
+			g.Group = p.uint32(field + ".group_index")
+		}
+	}
+	if session.CheckID(g.GatewayID) != nil {
+		p.invalid(field+".gateway_ids.gateway_id", "value must be an id")
+	}
+	return g
+}
+
+func (p *pushReader) gatewayIDs(g *session.GatewayAntenna) {
+	const field = "class_b_c.gateways.gateway_ids"
+	if p.peek() != '{' {
+		p.wrong(field, "an object")
+		return
+	}
+	var seen uint32
+	for name := range p.members {
+		switch p.known(name, gatewayIDsFields, &seen) {
+		case "gateway_id":
+			g.GatewayID = p.string(field + ".gateway_id")
+		case "eui":
+			b := p.bytes(field + ".eui")
+			if len(b) > 0 && len(b) != len(g.EUI) {
+				p.invalid(field+".eui", "value length must be 8 bytes")
+				continue
+			}
+			copy(g.EUI[:], b)
+		}
+	}
+}
