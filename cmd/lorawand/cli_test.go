@@ -43,6 +43,12 @@ func TestUsage(t *testing.T) {
 		{"device import - --application A", 2, "--application: not an id"},
 		{"device import /none --application app1", 1, "/none"},
 		{"api-key create", 2, "--application"},
+		{"why", 2, "needs one correlation id"},
+		{"why a b", 2, "needs one correlation id"},
+		{"events now", 2, `"now"`},
+		{"gateway", 0, "list"},
+		{"gateway list x", 2, `"x"`},
+		{"status x", 2, `"x"`},
 		{"api-key create --application app1 --rights all,none", 2, `--rights: no such right: "none"`},
 		{"api-key create --application app1 --expires soon", 2, "--expires"},
 		{"api-key create --application app1 --import NNSXS.A.B", 1, "no API key of the form"},
@@ -279,6 +285,10 @@ func TestPartsThatFail(t *testing.T) {
 		t.Errorf("a UDP port that is taken: %v", err)
 	}
 	c.UDP.Listen = "127.0.0.1:0"
+	if _, err := newDaemon(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another daemon answers") {
+		t.Errorf("a control socket that is taken: %v", err)
+	}
+	c.Control.Socket = filepath.Join(s.dir, "other.sock")
 	d, err := newDaemon(c, slog.New(slog.DiscardHandler)) // everything was freed
 	if err != nil {
 		t.Fatal(err)
