@@ -157,7 +157,7 @@ func (x *exchange) emission(w, i, size int, p radio.Priority) schedule.Emission 
 	}
 	return schedule.Emission{
 		Gateway: way.gateway, Start: way.time.Add(win.delay), HostStart: way.ended.Add(win.delay),
-		Airtime: airtime, Frequency: win.frequency, Priority: p,
+		Airtime: airtime, Frequency: win.frequency, Priority: p, Fallback: w > 0,
 	}
 }
 
@@ -329,7 +329,9 @@ const phyOverhead = 5
 
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
-	if x.record != nil {
+	if x.join != nil {
+		c.joinUnsent(x)
+	} else {
 		c.reportDecision(DownlinkUnsent, x.record, x.allIDs(x.device.Queue.Head()))
 	}
 	c.end(x)

@@ -25,6 +25,7 @@ type Emission struct {
 	Airtime   time.Duration
 	Frequency radio.Frequency
 	Priority  radio.Priority
+	Fallback  bool // RX2: while it is only held it gives way to an RX1 of its own priority
 }
 
 func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) }
@@ -107,8 +108,8 @@ func (s *Scheduler) timeline(eui radio.EUI64) *timeline {
 	return t
 }
 
-// Check says whether an emission is possible. Slots that are held for less
-// important emissions do not stand in its way.
+// Check says whether an emission is possible. Slots that are held and give way
+// to it do not stand in its way.
 func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 	t := s.timeline(e.Gateway.EUI)
 	t.prune(now)
@@ -140,14 +141,16 @@ func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 }
 
 // Hold keeps a place for an emission that may still change: it stands in the
-// way of others of the same or a lower priority, and spends no duty cycle. The
-// Slot is nil unless the Verdict is good.
+// way of others of the same or a lower priority, and spends no duty cycle. What
+// gives way to it is displaced. The Slot is nil unless the Verdict is good.
 func (s *Scheduler) Hold(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	v := s.Check(now, e)
 	if !v.OK() {
 		return nil, v
 	}
-	return s.timeline(e.Gateway.EUI).add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
+	t := s.timeline(e.Gateway.EUI)
+	t.displace(&e)
+	return t.add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
 }
 
 // Commit plans an emission for good: it spends duty cycle, and what was held
@@ -158,7 +161,7 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 		return nil, v
 	}
 	t := s.timeline(e.Gateway.EUI)
-	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.held && overlaps(&o.Emission, &e) })
+	t.displace(&e)
 	slot := t.add(&Slot{Emission: e, band: v.SubBand.Low})
 	slot.spent = t.ledger.spend(slot.band, e.HostStart, e.Airtime)
 	return slot, v
@@ -221,6 +224,11 @@ func (s *Scheduler) Restore(eui radio.EUI64, spent map[radio.Frequency]time.Dura
 	}
 }
 
+// displace drops what gives way to e, which was checked.
+func (t *timeline) displace(e *Emission) {
+	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.held && overlaps(&o.Emission, e) })
+}
+
 func (t *timeline) add(slot *Slot) *Slot {
 	i, _ := slices.BinarySearchFunc(t.slots, slot, func(a, b *Slot) int { return cmp.Compare(a.Start, b.Start) })
 	t.slots = slices.Insert(t.slots, i, slot)
@@ -230,8 +238,14 @@ func (t *timeline) add(slot *Slot) *Slot {
 // conflicts reports whether something stands in the way of e.
 func (t *timeline) conflicts(e *Emission) bool {
 	return slices.ContainsFunc(t.slots, func(o *Slot) bool {
-		return overlaps(&o.Emission, e) && !(o.held && o.Priority < e.Priority)
+		return overlaps(&o.Emission, e) && !o.givesWay(e)
 	})
+}
+
+// givesWay reports whether a slot is only held, and for something less
+// important. RX2 is often slow, and would keep many an RX1 from being used.
+func (o *Slot) givesWay(e *Emission) bool {
+	return o.held && (o.Priority < e.Priority || o.Priority == e.Priority && o.Fallback && !e.Fallback)
 }
 
 func overlaps(a, b *Emission) bool {
