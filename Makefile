@@ -28,12 +28,13 @@ test:
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race ./...; else set -x; $(GO) test ./...; fi
 
-# What every gateway runs, under emulation of its CPU (Debian: qemu-user-static).
-test-mips:
-	GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc' ./radio/... ./concentrator/... ./bridge/...
-
-test-mipsle:
-	GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc' ./radio/... ./concentrator/... ./bridge/...
+# What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
+# the unit tests, and whole flows in fake time.
+test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc'
+test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc'
+test-mips test-mipsle:
+	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...
+	$(EMULATED) -run '^TestAir' ./cmd/lorawand
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...

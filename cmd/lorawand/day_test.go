@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,39 +30,54 @@ type dayItem struct {
 // notes what it is told.
 type day struct {
 	*world
-	rnd *rand.Rand
+	*dice
 
 	mu      sync.Mutex
 	items   map[string]*dayItem
 	waiting map[string][]string // by device: items that have no final event
 }
 
+// dice may be thrown by several goroutines.
+type dice struct {
+	mu  sync.Mutex
+	rnd *rand.Rand
+}
+
+func newDice(seed uint64) *dice { return &dice{rnd: rand.New(rand.NewPCG(seed, 1))} }
+
+// n draws a number below most.
+func (d *dice) n(most int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rnd.IntN(most)
+}
+
 // TestAirDay simulates a day of 200 devices and two gateways on a bad network.
 func TestAirDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const devices, length = 200, 24 * time.Hour
-		d := &day{world: newWorld(t, "EU_863_870_TTN"), rnd: rand.New(rand.NewPCG(11, 12)), items: map[string]*dayItem{}, waiting: map[string][]string{}}
+		d := &day{world: newWorld(t, "EU_863_870_TTN"), dice: newDice(11), items: map[string]*dayItem{}, waiting: map[string][]string{}}
 		d.message = d.told
-		refused := 0
+		var refused atomic.Int64
 		for i := range 2 {
-			rnd := rand.New(rand.NewPCG(uint64(i), 13))
+			rnd := newDice(uint64(i))
 			d.gateway(memOptions{
 				Receiver: air.ReceiverOptions{
-					EUI: radio.EUI64{0xA, byte(i)}, Counter: uint32(4_000_000_000 + i), Drift: 30 - 50*i,
-					Loss: func(string) bool { return rnd.IntN(20) == 0 },
+					EUI: radio.EUI64{0xA, byte(i)}, Counter: 4_000_000_000 + uint32(i), Drift: 30 - 50*i,
+					Loss: func(string) bool { return rnd.n(20) == 0 },
 					Signal: func(string) (rssi, snr radio.Decibel) {
-						return radio.Decibel(-11000 + rnd.IntN(4000)), radio.Decibel(rnd.IntN(1500) - 500)
+						return radio.Decibel(-11000 + rnd.n(4000)), radio.Decibel(rnd.n(1500) - 500)
 					},
 				},
 				Jitter: 60 * time.Millisecond, Seed: uint64(i),
 				Refuse: func(radio.Downlink) radio.TxResult {
-					if rnd.IntN(20) > 0 {
+					if rnd.n(20) > 0 {
 						return radio.TxOK
 					}
-					refused++
+					refused.Add(1)
 					return radio.TxCollisionPacket
 				},
-				Mute: func() bool { return rnd.IntN(50) == 0 },
+				Mute: func() bool { return rnd.n(50) == 0 },
 			}, true)
 		}
 		heard := 0
@@ -81,10 +97,10 @@ func TestAirDay(t *testing.T) {
 			}
 		}
 		d.check()
-		if len(d.items) < 5000 || refused < 100 || heard != len(d.sent) {
-			t.Errorf("%d items, %d refused, %d heard of %d sent: that tests little", len(d.items), refused, heard, len(d.sent))
+		if len(d.items) < 5000 || refused.Load() < 100 || heard != len(d.sent) {
+			t.Errorf("%d items, %d refused, %d heard of %d sent: that tests little", len(d.items), refused.Load(), heard, len(d.sent))
 		}
-		t.Logf("%d items, %d downlinks sent and heard, %d refused; fullest hour at %.2f of its duty cycle", len(d.items), len(d.sent), refused, fullest)
+		t.Logf("%d items, %d downlinks sent and heard, %d refused; fullest hour at %.2f of its duty cycle", len(d.items), len(d.sent), refused.Load(), fullest)
 	})
 }
 
@@ -101,10 +117,10 @@ func (d *day) device(i int, length time.Duration, heard *int) {
 			return
 		}
 		f := frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("x")}
-		if d.rnd.IntN(3) == 0 {
+		if d.n(3) == 0 {
 			f.MType = frame.ConfirmedUp
 		}
-		if d.rnd.IntN(10) == 0 {
+		if d.n(10) == 0 {
 			f.FOpts = []byte{air.LinkCheckReq}
 		}
 		if _, err := v.Send(f); err != nil {
@@ -115,13 +131,13 @@ func (d *day) device(i int, length time.Duration, heard *int) {
 			return
 		}
 		if now > length {
-			again(2*time.Minute + time.Duration(d.rnd.IntN(20))*time.Second)
+			again(2*time.Minute + time.Duration(d.n(20))*time.Second)
 			return
 		}
-		if d.rnd.IntN(3) == 0 {
+		if d.n(3) == 0 {
 			go d.pushes(v.Name())
 		}
-		again(5*time.Minute + time.Duration(d.rnd.IntN(20*60))*time.Second)
+		again(5*time.Minute + time.Duration(d.n(20*60))*time.Second)
 	}
 	v = d.otaa(i, air.DeviceOptions{DataRate: uint8(2 + i%4), Version: air.Version(i % 2), Heard: func(air.Heard) { *heard++ }})
 	again(time.Duration(i) * 3 * time.Second)
@@ -130,25 +146,23 @@ func (d *day) device(i int, length time.Duration, heard *int) {
 // pushes pushes one to three items, now or within the next minutes; one in ten
 // replaces what waits.
 func (d *day) pushes(device string) {
-	d.mu.Lock()
-	wait := time.Duration(d.rnd.IntN(300)) * time.Second
-	if d.rnd.IntN(2) == 0 {
-		wait = time.Duration(d.rnd.IntN(4500)) * time.Millisecond // an answer
+	wait := time.Duration(d.n(300)) * time.Second
+	if d.n(2) == 0 {
+		wait = time.Duration(d.n(4500)) * time.Millisecond // an answer
 	}
-	replace := d.rnd.IntN(10) == 0
-	d.mu.Unlock()
+	replace := d.n(10) == 0
 	time.Sleep(wait)
 
 	d.mu.Lock()
 	var bodies []string
 	var names []string
-	for range 1 + d.rnd.IntN(3) {
+	for range 1 + d.n(3) {
 		name := fmt.Sprintf("own:%d", len(d.items))
-		confirmed := d.rnd.IntN(3) == 0
+		confirmed := d.n(3) == 0
 		d.items[name] = &dayItem{device: device, confirmed: confirmed}
 		names = append(names, name)
 		bodies = append(bodies, fmt.Sprintf(`{"f_port":%d,"frm_payload":%q,"confirmed":%v,"priority":%d,"correlation_ids":[%q]}`,
-			1+d.rnd.IntN(200), base64.StdEncoding.EncodeToString(make([]byte, 1+d.rnd.IntN(30))), confirmed, d.rnd.IntN(7), name))
+			1+d.n(200), base64.StdEncoding.EncodeToString(make([]byte, 1+d.n(30))), confirmed, d.n(7), name))
 	}
 	if replace {
 		for _, name := range d.waiting[device] {
