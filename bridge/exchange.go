@@ -157,7 +157,7 @@ func (x *exchange) emission(w, i, size int, p radio.Priority) schedule.Emission 
 	}
 	return schedule.Emission{
 		Gateway: way.gateway, Start: way.time.Add(win.delay), HostStart: way.ended.Add(win.delay),
-		Airtime: airtime, Frequency: win.frequency, Priority: p,
+		Airtime: airtime, Frequency: win.frequency, Priority: p, Fallback: w > 0,
 	}
 }
 
@@ -280,14 +280,12 @@ func (c *Core) contents(x *exchange) (out []content) {
 		}
 		c.tooLong(x, q.Take(), most)
 	}
-	downs := []mac.Downlink{{Owed: x.owed, Item: c.eligible(x.device), Pending: q.Len() > 1}}
-	if q.Head() != nil {
-		downs = append(downs, mac.Downlink{Owed: x.owed, Pending: true})
+	add := func(d mac.Downlink) { out = append(out, content{d, d.Size(), d.Priority()}) }
+	if it := c.eligible(x.device); it != nil {
+		add(mac.Downlink{Owed: x.owed, Item: it, Pending: q.Len() > 1})
 	}
-	for _, d := range downs {
-		if d.Item != nil || !d.Owed.IsZero() {
-			out = append(out, content{d, d.Size(), d.Priority()})
-		}
+	if !x.owed.IsZero() {
+		add(mac.Downlink{Owed: x.owed, Pending: q.Len() > 0})
 	}
 	return out
 }
@@ -331,7 +329,9 @@ const phyOverhead = 5
 
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
-	if x.record != nil {
+	if x.join != nil {
+		c.joinUnsent(x)
+	} else {
 		c.reportDecision(DownlinkUnsent, x.record, x.allIDs(x.device.Queue.Head()))
 	}
 	c.end(x)

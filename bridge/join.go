@@ -133,12 +133,7 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	if x.slot == nil {
 		x.record = c.newDecision(x)
 		c.try(x, &content{size: len(j.JoinAccept), priority: radio.PriorityHighest}, false)
-		c.report(Event{
-			Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: g.ID, Device: x.device.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
-			Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
-		})
-		c.stats.JoinsRefused++
-		c.end(x)
+		c.unsent(x)
 		return
 	}
 	j.Use(x.device, req.DevNonce)
@@ -149,6 +144,16 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
 	})
 	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+}
+
+// joinUnsent tells that there was no window for a join-accept.
+func (c *Core) joinUnsent(x *exchange) {
+	c.stats.JoinsRefused++
+	d := x.device
+	c.report(Event{
+		Kind: JoinRefused, Word: string(JoinNoWindow), Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
+		Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
+	})
 }
 
 // offerRecords are those of a device to which a session is offered.

@@ -24,7 +24,7 @@ type keeper struct {
 	mu      sync.Mutex
 	pending map[recordID]store.Record // bounded by the number of devices and of their downlinks
 	tickets []uint64                  // of those who wait for what is pending
-	failing bool
+	failure error                     // why the last commit has failed; nil: it has not
 }
 
 // committer is what a keeper needs of a store.
@@ -101,21 +101,28 @@ func (k *keeper) commit() {
 	}
 }
 
+// fault returns why the last commit has failed, or nil.
+func (k *keeper) fault() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failure
+}
+
 // settle notes how a commit has gone.
 func (k *keeper) settle(records []store.Record, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil {
-		if k.failing {
+		if k.failure != nil {
 			k.log.Info("the store can be written again")
 		}
-		k.failing = false
+		k.failure = nil
 		return
 	}
-	if !k.failing {
+	if k.failure == nil {
 		k.log.Error("the store cannot be written; uplinks go on, and it is tried again", "error", err, "records", len(records))
 	}
-	k.failing = true
+	k.failure = err
 	for _, r := range records {
 		id := recordID{r.Kind, r.Key}
 		if _, newer := k.pending[id]; !newer {

@@ -78,6 +78,7 @@ func (c *Core) plan(t *transmission) {
 	x := t.x
 	e := x.emission(t.window, t.way, len(t.phy), t.priority)
 	t.slot, _ = c.schedule.Commit(c.now.Host, e)
+	c.keepLedger(e.Gateway)
 	t.tried = append(t.tried, attempt{t.window, t.way})
 	t.handed = false
 	c.lastID++
