@@ -129,7 +129,9 @@ type CoreOptions struct {
 	// NotBefore is the time before which no calendar is believed.
 	NotBefore time.Time
 
-	RX1Delay time.Duration   // told to devices that join; default 5 s
+	Ledgers map[radio.EUI64]Spent // what gateways had spent before the start
+
+	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
 }
 
@@ -153,6 +155,7 @@ type Core struct {
 	kept          map[uint64]func(error) // by ticket: what waits for the store
 	lastTicket    uint64
 	agenda        agenda
+	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
 }
 
 // CoreStats counts what happened since the start.
@@ -166,7 +169,7 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Pending   int // frames that wait for other gateways, or are remembered for their copies
+	Pending      int // frames that wait for other gateways, or are remembered for their copies
 }
 
 // NewCore returns a Core.
@@ -183,11 +186,16 @@ func NewCore(o CoreOptions) (*Core, error) {
 	if len(o.DevAddrs) == 0 {
 		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
 	}
-	return &Core{
+	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){},
-	}, nil
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, marks: map[radio.EUI64]Spent{},
+	}
+	for eui, spent := range o.Ledgers {
+		c.schedule.Restore(eui, spent)
+		c.marks[eui] = spent
+	}
+	return c, nil
 }
 
 // Step takes one input and returns what is to be done, in order. The slice is
@@ -243,6 +251,7 @@ func (c *Core) stopping() {
 			c.publish(r)
 		}
 	}
+	c.settleLedgers()
 	for _, d := range c.opts.Devices.All() {
 		if d.Session != nil && d.Session.Marks() != d.Session.Settled() {
 			c.do(Keep{Records: []store.Record{CountersRecord(d, d.Session.Settled())}, Lag: true})

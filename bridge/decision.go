@@ -90,8 +90,7 @@ func contentText(x *exchange, d *mac.Downlink) string {
 	}
 	add(x.join != nil, "join-accept")
 	add(d.Owed.ACK, "acknowledgement")
-	add(d.Owed.LinkCheck(), "LinkCheckAns")
-	add(d.Owed.DeviceTime(), "DeviceTimeAns")
+	parts = append(parts, d.Owed.Answers()...)
 	if it := d.Item; it != nil {
 		kind := ""
 		if it.Confirmed {

@@ -161,6 +161,11 @@ func (x *exchange) emission(w, i, size int, p radio.Priority) schedule.Emission 
 	}
 }
 
+// joinLead is how long before its window a join-accept is handed over: early
+// enough for any network, and late enough that a storm of joins does not fill
+// the queue of a gateway, which takes 32 (JIT_QUEUE_MAX of sx1302_hal 2.1.0).
+const joinLead = 2 * time.Second
+
 // arrange holds a place for what is owed or queued now, and arms the timer for
 // the decision point. It is called again when that changes.
 func (c *Core) arrange(x *exchange) {
@@ -177,11 +182,8 @@ func (c *Core) arrange(x *exchange) {
 	g := &x.ways[slices.IndexFunc(x.ways, usable)]
 	at := g.ended.Add(x.windows[x.next].delay - g.gateway.Lead())
 	if x.join != nil && g.gateway.Answers {
-		// Nothing can ride along: it may go as soon as the best way is known.
-		at = x.heard
-		if c.opts.Gateways.Online() > 1 {
-			at = at.Add(c.opts.Deduplication)
-		}
+		// Nothing can ride along, so it need not wait for the last moment.
+		at = min(at, max(x.heard.Add(c.opts.Deduplication), g.ended.Add(x.windows[0].delay-joinLead)))
 	}
 	if at != x.decide {
 		x.decide = at
@@ -278,14 +280,12 @@ func (c *Core) contents(x *exchange) (out []content) {
 		}
 		c.tooLong(x, q.Take(), most)
 	}
-	downs := []mac.Downlink{{Owed: x.owed, Item: c.eligible(x.device), Pending: q.Len() > 1}}
-	if q.Head() != nil {
-		downs = append(downs, mac.Downlink{Owed: x.owed, Pending: true})
+	add := func(d mac.Downlink) { out = append(out, content{d, d.Size(), d.Priority()}) }
+	if it := c.eligible(x.device); it != nil {
+		add(mac.Downlink{Owed: x.owed, Item: it, Pending: q.Len() > 1})
 	}
-	for _, d := range downs {
-		if d.Item != nil || !d.Owed.IsZero() {
-			out = append(out, content{d, d.Size(), d.Priority()})
-		}
+	if !x.owed.IsZero() {
+		add(mac.Downlink{Owed: x.owed, Pending: q.Len() > 0})
 	}
 	return out
 }
@@ -368,9 +368,12 @@ func (c *Core) frameOf(x *exchange, d *mac.Downlink) (phy []byte, fCnt uint32, o
 	}
 	f := d.Frame(x.circumstances())
 	f.DevAddr = x.session.DevAddr
-	phy, err := frame.BuildDownlink(f, fCnt, x.session.Keys)
+	phy, err := x.session.Cipher(x.device.Version).BuildDownlink(f, fCnt, frame.Context{ConfFCnt: uint16(x.fCnt)})
 	if err != nil {
 		return nil, 0, false
+	}
+	if f.MType == frame.ConfirmedDown {
+		x.session.ConfFCntDown = fCnt
 	}
 	x.session.UseFCntDown(x.device.Version, d.Item != nil)
 	return phy, fCnt, true

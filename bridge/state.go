@@ -8,6 +8,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
+	"lorawand/radio"
 )
 
 // Kinds of records in the store.
@@ -16,6 +17,7 @@ const (
 	KindCounters = "counters" // key: application/device; what changes with each frame
 	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
 	KindKey      = "api-key"  // key: the id of an API key
+	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
 )
 
 // recordVersion is the version of all of these.
@@ -28,6 +30,7 @@ var ErrState = errors.New("unusable record in the store")
 type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
+	Ledgers map[radio.EUI64]Spent
 }
 
 // Load reads the state. wrongMICs bounds what forged frames may cost, see
@@ -40,6 +43,9 @@ func Load(s *store.Store, wrongMICs int, tenant string) (State, error) {
 	}
 	queues, err := loadQueues(s)
 	if err != nil {
+		return State{}, err
+	}
+	if st.Ledgers, err = loadLedgers(s); err != nil {
 		return State{}, err
 	}
 	for _, r := range s.Records(KindDevice) {

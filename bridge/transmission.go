@@ -78,6 +78,7 @@ func (c *Core) plan(t *transmission) {
 	x := t.x
 	e := x.emission(t.window, t.way, len(t.phy), t.priority)
 	t.slot, _ = c.schedule.Commit(c.now.Host, e)
+	c.keepLedger(e.Gateway)
 	t.tried = append(t.tried, attempt{t.window, t.way})
 	t.handed = false
 	c.lastID++
@@ -244,8 +245,9 @@ func (c *Core) overtaken(d *session.Device) {
 // tooLong fails an item that no window of this uplink can carry.
 func (c *Core) tooLong(x *exchange, it *session.Item, most int) {
 	ids := x.allIDs(it)
+	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
+		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
 		SessionKeyID: x.session.KeyID, Err: c.failure(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), most-emptyMACPayload)),
 	})
 	c.do(Keep{Records: []store.Record{noItemRecord(x.device, it.Seq)}})

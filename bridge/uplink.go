@@ -88,7 +88,7 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 		return
 	}
-	m, err := c.opts.Devices.Match(d, c.now.Host)
+	m, err := c.opts.Devices.Match(d, session.Reception{DataRate: up.DataRate, Frequency: up.Frequency}, c.now.Host)
 	if err != nil {
 		c.unmatched(g, d, m, err)
 		return
@@ -100,6 +100,8 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
 	}
 	switch {
+	case !begins(&m, d):
+		c.drop(DropRekey, Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
 	case m.Accept():
 		c.accepted(g, r)
 	case m.Session.Repeat():
@@ -129,6 +131,17 @@ var matchErrors = map[DropReason]error{
 	DropDevAddr: session.ErrDevAddr, DropMIC: session.ErrMIC, DropReplay: session.ErrReplay,
 	DropGap: session.ErrGap, DropUnserved: session.ErrUnserved, DropBudget: session.ErrBudget,
 }
+
+// begins reports whether a frame may be taken in its session: that of a join
+// with LoRaWAN 1.1 begins with RekeyInd (LoRaWAN 1.1, 5.8).
+func begins(m *session.Match, d *frame.Data) bool {
+	if m.Session != m.Device.Pending || m.Device.Version < session.V1_1 {
+		return true
+	}
+	return mac.HasRekeyInd(mac.Commands(d, m.FCnt, m.Session.Cipher(m.Device.Version)))
+}
+
+var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")
 
 // repeated takes a frame that the device sends once more: it opens its receive
 // windows again, decides nothing about a confirmed downlink, and is not
@@ -179,11 +192,8 @@ func (c *Core) openWindows(r *reception, up *radio.Uplink) {
 		c.report(Event{Kind: WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err})
 		return
 	}
-	commands := r.data.FOpts
-	if r.data.HasFPort && r.data.FPort == 0 {
-		commands = r.data.Decrypt(s.Keys.NwkSEncKey, r.match.FCnt)
-	}
-	x.owed = mac.Uplink(r.data, commands, mac.UplinkContext{TimeKnown: x.time != 0})
+	commands := mac.Commands(r.data, r.match.FCnt, s.Cipher(dev.Version))
+	x.owed = mac.Uplink(r.data, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
 	r.exchange = x
 	c.open(x, up)
 }
@@ -337,7 +347,7 @@ func (c *Core) publish(r *reception) {
 		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
 	}
 	if d.HasFPort && d.FPort > 0 {
-		m.FPort, m.FRMPayload = d.FPort, d.Decrypt(r.match.Session.Keys.AppSKey, r.match.FCnt)
+		m.FPort, m.FRMPayload = d.FPort, r.match.Session.Cipher(dev.Version).AppendFRMPayload(nil, d, r.match.FCnt)
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = c.settings(dev, first)

@@ -98,11 +98,11 @@ type Scheduler struct {
 // New returns a Scheduler that has planned nothing.
 func New() *Scheduler { return &Scheduler{gateways: map[radio.EUI64]*timeline{}} }
 
-func (s *Scheduler) timeline(g *gateway.Gateway) *timeline {
-	t := s.gateways[g.EUI]
+func (s *Scheduler) timeline(eui radio.EUI64) *timeline {
+	t := s.gateways[eui]
 	if t == nil {
 		t = &timeline{ledger: ledger{}}
-		s.gateways[g.EUI] = t
+		s.gateways[eui] = t
 	}
 	return t
 }
@@ -110,7 +110,7 @@ func (s *Scheduler) timeline(g *gateway.Gateway) *timeline {
 // Check says whether an emission is possible. Slots that are held for less
 // important emissions do not stand in its way.
 func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
-	t := s.timeline(e.Gateway)
+	t := s.timeline(e.Gateway.EUI)
 	t.prune(now)
 	v := Verdict{Lead: e.HostStart.Sub(now)}
 	sub, err := e.Gateway.Plan.SubBand(e.Frequency)
@@ -147,7 +147,7 @@ func (s *Scheduler) Hold(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	if !v.OK() {
 		return nil, v
 	}
-	return s.timeline(e.Gateway).add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
+	return s.timeline(e.Gateway.EUI).add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
 }
 
 // Commit plans an emission for good: it spends duty cycle, and what was held
@@ -157,7 +157,7 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	if !v.OK() {
 		return nil, v
 	}
-	t := s.timeline(e.Gateway)
+	t := s.timeline(e.Gateway.EUI)
 	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.held && overlaps(&o.Emission, &e) })
 	slot := t.add(&Slot{Emission: e, band: v.SubBand.Low})
 	slot.spent = t.ledger.spend(slot.band, e.HostStart, e.Airtime)
@@ -170,7 +170,7 @@ func (s *Scheduler) Release(slot *Slot) {
 	if slot == nil {
 		return
 	}
-	t := s.timeline(slot.Gateway)
+	t := s.timeline(slot.Gateway.EUI)
 	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o == slot })
 	if slot.spent != nil {
 		t.ledger.giveBack(slot.band, slot.spent)
@@ -179,7 +179,7 @@ func (s *Scheduler) Release(slot *Slot) {
 
 // Forget drops what a gateway has planned, because its counter has begun anew.
 // What it has spent stays spent.
-func (s *Scheduler) Forget(g *gateway.Gateway) { s.timeline(g).slots = nil }
+func (s *Scheduler) Forget(g *gateway.Gateway) { s.timeline(g.EUI).slots = nil }
 
 // Usage is what a gateway has sent in a sub-band in the last hour.
 type Usage struct {
@@ -189,15 +189,36 @@ type Usage struct {
 
 // Usage returns what a gateway has sent, by sub-band.
 func (s *Scheduler) Usage(g *gateway.Gateway, now radio.HostTime) []Usage {
-	t := s.timeline(g)
+	t := s.timeline(g.EUI)
 	t.prune(now)
 	var out []Usage
-	for _, low := range t.ledger.bands() {
+	for _, low := range Bands(t.ledger) {
 		if sub, err := g.Plan.SubBand(low); err == nil {
 			out = append(out, Usage{sub, t.ledger.between(low, now.Add(-hour), now)})
 		}
 	}
 	return out
+}
+
+// Spent returns the airtime of a gateway in the last hour and of what is
+// planned, by the lower edge of the sub-band.
+func (s *Scheduler) Spent(g *gateway.Gateway, now radio.HostTime) map[radio.Frequency]time.Duration {
+	t := s.timeline(g.EUI)
+	t.prune(now)
+	out := map[radio.Frequency]time.Duration{}
+	for band := range t.ledger {
+		out[band] = t.ledger.between(band, now.Add(-hour), now.Add(hour))
+	}
+	return out
+}
+
+// Restore has a gateway have spent airtime before the host's clock began.
+// Nobody knows how long before, so it counts as just now.
+func (s *Scheduler) Restore(eui radio.EUI64, spent map[radio.Frequency]time.Duration) {
+	t := s.timeline(eui)
+	for band, airtime := range spent {
+		t.ledger.spend(band, radio.HostTime(-airtime), airtime)
+	}
 }
 
 func (t *timeline) add(slot *Slot) *Slot {

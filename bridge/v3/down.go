@@ -7,13 +7,9 @@ import (
 	"lorawand/radio"
 )
 
-// How often a confirmed downlink is sent: the limit that its Attempt must not
-// pass. An application may ask for MaxRetries at most, and has DefaultRetries
-// if it does not say. Both are those of The Things Stack's configuration.
-const (
-	DefaultRetries = 8
-	MaxRetries     = 32
-)
+// MaxRetries is how often an application may want a confirmed downlink to be
+// sent: the limit of The Things Stack's configuration.
+const MaxRetries = 32
 
 // JoinAccept is a join_accept with its envelope. A time that is not known is
 // the zero time.

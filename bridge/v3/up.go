@@ -33,7 +33,7 @@ type DeviceIDs struct {
 
 // IDs returns the identifiers of a device in its session.
 func IDs(d *session.Device) DeviceIDs {
-	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasJoinEUI: d.HasJoinEUI && d.SupportsJoin}
+	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasJoinEUI: d.HasJoinEUI && (d.SupportsJoin || !d.JoinEUI.IsZero())}
 	if d.Session != nil {
 		ids.DevAddr, ids.HasDevAddr = d.Session.DevAddr, true
 	}

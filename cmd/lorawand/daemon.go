@@ -75,7 +75,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	}
 	d.bridge, err = bridge.New(bridge.Options{
 		Devices: d.state.Devices, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Encoder: enc, DefaultPlan: plan,
-		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), RX1Delay: c.Network.RX1Delay.D(), DevAddrs: prefixes,
+		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), RX1Delay: c.Network.RX1Delay.D(), DevAddrs: prefixes, Ledgers: d.state.Ledgers,
 		Clock: clock, Logger: log,
 	})
 	if err != nil {

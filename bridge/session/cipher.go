@@ -1,0 +1,54 @@
+package session
+
+import (
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// Cipher returns what checks, decrypts and makes the frames of the session. It
+// is made with its first use, and kept.
+func (s *Session) Cipher(v Version) *frame.Cipher {
+	if s.cipher == nil {
+		s.cipher = frame.NewCipher(s.Keys, v >= V1_1)
+	}
+	return s.cipher
+}
+
+// Reception is how a frame was sent, as the gateway tells it.
+type Reception struct {
+	DataRate  radio.DataRate
+	Frequency radio.Frequency
+}
+
+// context is what the MIC of an uplink covers with LoRaWAN 1.1. A data rate or
+// channel that the device cannot have used gives 0, and no MIC is right then.
+func (m member) context(d *frame.Data, r Reception) (c frame.Context) {
+	if m.device.Version < V1_1 {
+		return c
+	}
+	if d.ACK {
+		c.ConfFCnt = uint16(m.session.ConfFCntDown)
+		if it := m.device.Queue.Awaiting(); it != nil {
+			c.ConfFCnt = uint16(it.SentFCnt)
+		}
+	}
+	plan, err := m.device.FrequencyPlan()
+	if err != nil {
+		return c
+	}
+	if c.TxDR, err = plan.UplinkDataRate(r.DataRate); err != nil {
+		return c
+	}
+	if p := m.session.Parameters; p != nil {
+		for i, ch := range p.Channels {
+			if ch.UplinkFrequency == r.Frequency && ch.MinDataRate <= c.TxDR && c.TxDR <= ch.MaxDataRate {
+				c.TxCh = uint8(i)
+				return c
+			}
+		}
+	}
+	if ch, err := plan.UplinkChannel(r.Frequency, c.TxDR); err == nil {
+		c.TxCh = uint8(ch)
+	}
+	return c
+}
