@@ -9,6 +9,7 @@ import (
 
 	"lorawand/bridge/v3"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/virtual"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -29,7 +30,7 @@ func TestAirAnswersRideAlong(t *testing.T) {
 				w := newWorld(t, "EU_863_870_TTN")
 				w.rx1Delay = tt.rx1Delay
 				for i := range answerGateways {
-					w.gateway(memOptions{Local: true, Receiver: air.ReceiverOptions{
+					w.gateway(virtual.Options{Receiver: air.ReceiverOptions{
 						EUI: answerGateway(i), Counter: uint32(i) << 30,
 						Signal: func(dev string) (rssi, snr radio.Decibel) {
 							var n int

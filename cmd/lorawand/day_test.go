@@ -61,7 +61,7 @@ func TestAirDay(t *testing.T) {
 		var refused atomic.Int64
 		for i := range 2 {
 			rnd := newDice(uint64(i))
-			d.gateway(memOptions{
+			d.remote(remoteOptions{
 				Receiver: air.ReceiverOptions{
 					EUI: radio.EUI64{0xA, byte(i)}, Counter: 4_000_000_000 + uint32(i), Drift: 30 - 50*i,
 					Loss: func(string) bool { return rnd.n(20) == 0 },

@@ -16,6 +16,7 @@ import (
 	"lorawand/bridge/v3"
 	"lorawand/concentrator"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/virtual"
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -28,10 +29,11 @@ type world struct {
 	*testing.T
 	air      *air.Air
 	plan     *region.Plan
+	clock    *bridge.Clock
 	bridge   *bridge.Bridge
 	devices  *session.Registry
 	gateways *gateway.Registry
-	drivers  map[radio.EUI64]*memGateway
+	drivers  map[radio.EUI64]concentrator.Driver
 	rx1Delay time.Duration    // told to devices that join; 0: the usual one
 	message  func(v3.Message) // what comes over MQTT; called by the bridge, so it must not push itself
 	stop     func()
@@ -71,7 +73,7 @@ func newWorld(t *testing.T, planID string) *world {
 	}
 	w := &world{
 		T: t, air: air.New(1), plan: plan, devices: session.NewRegistry(0), gateways: gateway.NewRegistry(),
-		drivers: map[radio.EUI64]*memGateway{},
+		drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP }),
 	}
 	w.air.Log(func(tx air.Transmission) {
 		w.mu.Lock()
@@ -81,12 +83,28 @@ func newWorld(t *testing.T, planID string) *world {
 	return w
 }
 
-// gateway adds a gateway with its place on the air.
-func (w *world) gateway(o memOptions, enforce bool) {
+// gateway adds a gateway on this host.
+func (w *world) gateway(o virtual.Options, enforce bool) {
 	w.Helper()
-	o.Receiver.Plan = w.plan
-	d := newMemGateway(w.air, o)
-	eui := o.Receiver.EUI
+	o.Air, o.Now, o.Receiver.Plan = w.air, w.clock.Host, w.plan
+	d, err := virtual.New(o)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.add(o.Receiver.EUI, d, enforce)
+}
+
+// remote adds a gateway on the far side of a network.
+func (w *world) remote(o remoteOptions, enforce bool) *remote {
+	w.Helper()
+	o.Now, o.Receiver.Plan = w.clock.Host, w.plan
+	r := newRemote(w.air, o)
+	w.add(o.Receiver.EUI, r, enforce)
+	return r
+}
+
+func (w *world) add(eui radio.EUI64, d concentrator.Driver, enforce bool) {
+	w.Helper()
 	w.drivers[eui] = d
 	if err := w.gateways.Add(&gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: w.plan, EnforceDutyCycle: enforce}); err != nil {
 		w.Fatal(err)
@@ -118,9 +136,8 @@ func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
 // run lets the world move until the function that it returns is called.
 func (w *world) run() {
 	w.Helper()
-	clock := bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP })
 	b, err := bridge.New(bridge.Options{
-		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan, RX1Delay: w.rx1Delay, Clock: clock,
+		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan, RX1Delay: w.rx1Delay, Clock: w.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -180,7 +197,7 @@ func TestAirJoinStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const count, length = 1000, 2 * time.Hour
 		w := newWorld(t, "EU_863_870_TTN")
-		w.gateway(memOptions{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000}}, true)
+		w.gateway(virtual.Options{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000}}, true)
 		joined, told, refused := map[string]int{}, map[string]bool{}, map[bridge.JoinRefusal]int{}
 		w.message = func(m v3.Message) { told[m.Device] = told[m.Device] || m.Suffix == v3.Join }
 		var missed []string
@@ -255,7 +272,7 @@ func TestAirClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, "EU_863_870_TTN")
 		gw := radio.EUI64{0xA}
-		w.gateway(memOptions{
+		forwarder := w.remote(remoteOptions{
 			Receiver: air.ReceiverOptions{EUI: gw, Counter: 4_294_967_295 - 60_000_000, Drift: 50}, Jitter: 800 * time.Millisecond, Seed: 7,
 		}, false)
 		heard, silent := 0, 0
@@ -274,7 +291,7 @@ func TestAirClock(t *testing.T) {
 		restarts := 0
 		for n := range rounds {
 			if n%100 == 50 {
-				w.drivers[gw].Reset(uint32(n)) // the forwarder is started anew
+				forwarder.Reset(uint32(n)) // the forwarder is started anew
 				restarts++
 			}
 			if _, err := devices[n%len(devices)].Join(); err != nil {

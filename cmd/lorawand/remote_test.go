@@ -11,51 +11,51 @@ import (
 	"lorawand/radio"
 )
 
-type memOptions struct {
+// remoteOptions configures a remote.
+type remoteOptions struct {
+	Now      func() radio.HostTime
 	Receiver air.ReceiverOptions
-	Local    bool
-	Jitter   time.Duration
+	Jitter   time.Duration // each way
 	Seed     uint64
 	Refuse   func(radio.Downlink) radio.TxResult // before anything else; TxOK: not
 	Mute     func() bool                         // no TX_ACK
 }
 
-type memGateway struct {
+// remote is a gateway on the far side of a network that is slow both ways, as a
+// packet forwarder elsewhere is.
+type remote struct {
 	*air.Receiver
-	o     memOptions
-	begin time.Time
+	o     remoteOptions
 	rnd   *rand.Rand
 	mu    sync.Mutex
 	clock radio.Clock
 	jobs  chan func(concentrator.Sink)
 }
 
-func newMemGateway(a *air.Air, o memOptions) *memGateway {
-	g := &memGateway{o: o, begin: time.Now(), rnd: rand.New(rand.NewPCG(o.Seed, 1)), jobs: make(chan func(concentrator.Sink), 10_000)}
+func newRemote(a *air.Air, o remoteOptions) *remote {
+	g := &remote{o: o, rnd: rand.New(rand.NewPCG(o.Seed, 1)), jobs: make(chan func(concentrator.Sink), 10_000)}
 	o.Receiver.Hear = g.hear
 	g.Receiver = a.Listen(o.Receiver)
 	return g
 }
 
-func (g *memGateway) now() radio.HostTime { return radio.HostTime(time.Since(g.begin)) }
-
-func (g *memGateway) later(d time.Duration, f func(concentrator.Sink)) {
+func (g *remote) later(d time.Duration, f func(concentrator.Sink)) {
 	time.AfterFunc(d, func() { g.jobs <- f })
 }
 
-func (g *memGateway) delay() time.Duration {
+func (g *remote) delay() time.Duration {
 	if g.o.Jitter == 0 {
 		return time.Millisecond
 	}
 	return time.Millisecond + time.Duration(g.rnd.Int64N(int64(g.o.Jitter)))
 }
 
-func (g *memGateway) hear(up radio.Uplink) {
+func (g *remote) hear(up radio.Uplink) {
 	g.mu.Lock()
 	d := g.delay()
 	g.mu.Unlock()
 	g.later(d, func(s concentrator.Sink) {
-		now := g.now()
+		now := g.o.Now()
 		t, stepped := g.clock.Observe(up.Time.Counter(), now)
 		ended, _ := g.clock.HostTime(t, now)
 		up.Gateway, up.Time, up.Received, up.Ended = g.o.Receiver.EUI, t, now, min(ended, now)
@@ -69,8 +69,8 @@ func (g *memGateway) hear(up radio.Uplink) {
 	})
 }
 
-func (g *memGateway) Run(ctx context.Context, s concentrator.Sink) error {
-	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, Local: g.o.Local, At: g.now()})
+func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
+	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now()})
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,11 +81,11 @@ func (g *memGateway) Run(ctx context.Context, s concentrator.Sink) error {
 	}
 }
 
-func (g *memGateway) Transmit(d radio.Downlink) error {
+func (g *remote) Transmit(d radio.Downlink) error {
 	g.mu.Lock()
 	there, back := g.delay(), g.delay()
 	g.mu.Unlock()
-	asked := g.now()
+	asked := g.o.Now()
 	time.AfterFunc(there, func() {
 		r := radio.TxOK
 		if g.o.Refuse != nil {
@@ -98,7 +98,7 @@ func (g *memGateway) Transmit(d radio.Downlink) error {
 			r, back = radio.TxNoAck, 3*time.Second
 		}
 		g.later(back, func(s concentrator.Sink) {
-			s.TxAck(radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: r, RoundTrip: g.now().Sub(asked), At: g.now()})
+			s.TxAck(radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: r, RoundTrip: g.o.Now().Sub(asked), At: g.o.Now()})
 		})
 	})
 	return nil
