@@ -213,7 +213,9 @@ func (c *Core) smallest(x *exchange) (size int, p radio.Priority, ok bool) {
 func (c *Core) hold(x *exchange, size int, p radio.Priority) *schedule.Slot {
 	var slot *schedule.Slot
 	x.each(x.next, func(w, i int) bool {
-		slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
+		if x.fits(w, size) {
+			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
+		}
 		return slot != nil
 	})
 	return slot
@@ -317,12 +319,15 @@ func (c *Core) try(x *exchange, ct *content, send bool) bool {
 func (c *Core) weigh(x *exchange, w, i, size int, p radio.Priority, whole bool) schedule.Verdict {
 	e := x.emission(w, i, size, p)
 	v := c.schedule.Check(c.now.Host, e)
-	if size-phyOverhead > x.windows[w].most && x.join == nil {
+	if !x.fits(w, size) {
 		v.Reason = schedule.Size
 	}
 	x.record.consider(x, w, i, &e, v, whole)
 	return v
 }
+
+// fits reports whether window w can carry a PHYPayload of size bytes.
+func (x *exchange) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].most }
 
 // phyOverhead is what a PHYPayload has beyond the MACPayload: MHDR and MIC.
 const phyOverhead = 5
