@@ -28,7 +28,8 @@ func TestAcknowledgement(t *testing.T) {
 		{"mac_settings.rx1_delay", func(s *stand) { d := uint8(3); s.devices["dev1"].Settings.RX1Delay = &d }, nil, "gw-a +3s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
 		{"antenna gain", func(s *stand) { s.gateway(gwA).AntennaGain = 250 }, nil, "gw-a +1s 868.3 MHz SF7BW125 11.5 dBm, 800ms ahead: #1 ack"},
 		{
-			"another channel and data rate", nil, []func(*radio.Uplink){with(10), func(up *radio.Uplink) { up.Frequency = 867_100_000 }},
+			"another channel and data rate", nil,
+			[]func(*radio.Uplink){with(10), func(up *radio.Uplink) { up.Frequency = 867_100_000 }},
 			"gw-a +1s 867.1 MHz SF10BW125 14 dBm, 800ms ahead: #1 ack",
 		},
 		{"the gateway answers", func(s *stand) { s.answering(gwA) }, nil, "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack"},
@@ -271,22 +272,33 @@ func TestSizes(t *testing.T) {
 		{"fits RX1", 12, []session.Item{long(dr0)}, payload("x"), []string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:llllllllllllllll"}, []string{"dev1 up 0", "dev1 sent llllllllllllllll #1"}},
 		{"too long for RX1", 12, []session.Item{long(dr0 + 1)}, payload("x"), []string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 15:llllllllllllllll"}, []string{"dev1 up 0", "dev1 sent llllllllllllllll #1"}},
 		{
-			"too long for RX1, with an acknowledgement", 12, []session.Item{long(dr0 + 1)}, confirmed("x"),
-			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 ack 15:llllllllllllllll"}, []string{"dev1 up 0", "dev1 sent llllllllllllllll #1"},
+			"too long for RX1, with an acknowledgement", 12,
+			[]session.Item{long(dr0 + 1)},
+			confirmed("x"),
+			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 ack 15:llllllllllllllll"},
+			[]string{"dev1 up 0", "dev1 sent llllllllllllllll #1"},
 		},
 		{
-			"too long for both", 12, []session.Item{long(dr3 + 1), long(dr3 + 2), item("next")}, payload("x"),
+			"too long for both", 12,
+			[]session.Item{long(dr3 + 1), long(dr3 + 2), item("next")},
+			payload("x"),
 			[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:next"},
 			[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115", "dev1 failed llllllllllllllll: application_downlink_too_long 117 115", "dev1 sent next #1"},
 		},
 		{"too long for both, nothing else", 12, []session.Item{long(dr3 + 1)}, payload("x"), nil, []string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"}},
 		{
-			"too long for both, something owed", 12, []session.Item{long(dr3 + 1)}, confirmed("x"),
-			[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 ack"}, []string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
+			"too long for both, something owed", 12,
+			[]session.Item{long(dr3 + 1)},
+			confirmed("x"),
+			[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 ack"},
+			[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
 		},
 		{
-			"MAC answers take the room", 9, []session.Item{long(dr3)}, frame.Data{FOpts: []byte{2}},
-			[]string{"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 150ms ahead: #1 pending fopts 02 15 01"}, []string{"dev1 up 0"},
+			"MAC answers take the room", 9,
+			[]session.Item{long(dr3)},
+			frame.Data{FOpts: []byte{2}},
+			[]string{"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 150ms ahead: #1 pending fopts 02 15 01"},
+			[]string{"dev1 up 0"},
 		},
 	}
 	for _, tt := range tests {
@@ -310,6 +322,25 @@ func TestSizes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A place is held in a window that can carry what it is held for.
+func TestHoldsWhereItFits(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.late("dev2")
+	s.answering(gwA)
+	s.online(gwA)
+	s.push("dev1", item(strings.Repeat("l", 100)))
+	s.hear(gwA, s.phy("dev2", 0, payload("y")))
+	s.wait(10 * ms)
+	s.hear(gwA, s.phy("dev1", 0, payload("x")), with(12)) // RX2
+	s.push("dev2", item("two"))                           // RX1
+	s.wait(10 * time.Second)
+	s.downs(
+		"gw-a +5s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 15:two",
+		"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 15:llllllllllllllll",
+	)
 }
 
 // FPending tells that more waits, whether it could go in this frame or not.

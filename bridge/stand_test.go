@@ -59,7 +59,8 @@ type handed struct {
 	radio.Downlink
 	ahead   time.Duration // of its begin
 	airtime time.Duration
-	over    bool // refused, or its gateway has forgotten it
+	text    string // see text
+	over    bool   // refused, or its gateway has forgotten it
 }
 
 func newStand(t *testing.T) *stand {

@@ -22,6 +22,7 @@ func (s *stand) transmit(d radio.Downlink) {
 		s.Fatal(err)
 	}
 	h := handed{Downlink: d, ahead: radio.HostTime(d.Time * 1000).Sub(s.now.Host), airtime: airtime}
+	h.text = s.text(&h)
 	s.watch(&h)
 	s.sent = append(s.sent, h)
 }
@@ -37,7 +38,7 @@ func (s *stand) watch(h *handed) {
 	for i := range s.sent {
 		o := &s.sent[i]
 		if o.Gateway == h.Gateway && !o.over && o.Time < h.Time.Add(h.airtime) && h.Time < o.Time.Add(o.airtime) {
-			s.Errorf("%s and %s are on the air together", s.text(o), s.text(h))
+			s.Errorf("%s and %s are on the air together", o.text, h.text)
 		}
 	}
 	m, err := frame.TypeOf(h.PHYPayload)
@@ -136,7 +137,7 @@ func (s *stand) downs(lines ...string) {
 	s.Helper()
 	var got []string
 	for i := s.read; i < len(s.sent); i++ {
-		got = append(got, s.text(&s.sent[i]))
+		got = append(got, s.sent[i].text)
 	}
 	s.read = len(s.sent)
 	s.compare("sent", got, lines)
