@@ -89,12 +89,8 @@ func windowsOf(plan *region.Plan, r mac.Receive, up *radio.Uplink) ([2]window, e
 	return out, nil
 }
 
-// open begins an exchange. One of the device that is still open ends: the
-// device listens after its last uplink only.
+// open begins an exchange. What the device had before is overtaken.
 func (c *Core) open(x *exchange, up *radio.Uplink) {
-	if old := c.exchanges[x.device]; old != nil {
-		c.end(old)
-	}
 	c.exchanges[x.device] = x
 	x.addWay(c.gateway(up.Gateway), up)
 	c.arrange(x)

@@ -129,6 +129,7 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	}
 	x.join = &joining{accept: j.JoinAccept, session: j.Session}
 	x.ids = c.uplinkCorrelation(up)
+	c.overtaken(x.device)
 	c.open(x, up)
 	if x.slot == nil {
 		x.record = c.newDecision(x)

@@ -226,8 +226,12 @@ func (c *Core) forget(t *transmission) {
 	}
 }
 
-// overtaken ends what is not over when a new uplink comes: its window is past.
+// overtaken ends what is not over when an uplink comes: the device listens
+// after its last one only.
 func (c *Core) overtaken(d *session.Device) {
+	if x := c.exchanges[d]; x != nil {
+		c.end(x)
+	}
 	t := c.inFlight[d]
 	switch {
 	case t == nil:

@@ -292,6 +292,20 @@ func TestNoWayBack(t *testing.T) {
 	}
 }
 
+// The device listens after its last uplink only, even where we cannot tell when.
+func TestWindowsUnknown(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.answering(gwA)
+	s.online(gwA)
+	s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
+	s.wait(time.Second)
+	s.hear(gwA, s.phy("dev1", 1, payload("y")), func(up *radio.Uplink) { up.DataRate = radio.LoRaDataRate(7, 500_000) })
+	s.event(WindowsUnknown, 0)
+	s.wait(10 * time.Second)
+	s.downs()
+}
+
 // A confirmed item is acknowledged, or not and sent again behind the others.
 func TestConfirmed(t *testing.T) {
 	s := oneDown(t, confirm)
