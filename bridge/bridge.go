@@ -38,8 +38,8 @@ type Options struct {
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
 	Ledgers       map[radio.EUI64]Spent // State.Ledgers
-	Clock         *Clock       // default a new one
-	Logger        *slog.Logger // default slog.Default()
+	Clock         *Clock                // default a new one
+	Logger        *slog.Logger          // default slog.Default()
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
