@@ -15,7 +15,7 @@ TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5 armv6,arm,GOARM=6 armv7,ar
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test test-mips test-mipsle lint cross bench fuzz clean
+.PHONY: build run test soak test-mips test-mipsle lint cross bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -23,10 +23,15 @@ build:
 run: build
 	$(OUT)/lorawand demo
 
-# With the race detector where it can be had: it needs cgo and a C compiler.
+# With the race detector where it can be had: it needs cgo and a C compiler. One
+# package at a time: some tests hold a real clock to tens of milliseconds.
 test:
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
-	then set -x; $(GO) test -race ./...; else set -x; $(GO) test ./...; fi
+	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
+
+# A thousand kills of the daemon in real traffic.
+soak:
+	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
 # the unit tests, and whole flows in fake time.

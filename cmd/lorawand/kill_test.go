@@ -188,16 +188,22 @@ func (k *killed) kill() {
 	c.Disconnect(0)
 }
 
-// message looks at what comes over MQTT: an uplink may come once only.
+// message looks at what comes over MQTT: an uplink may come once only; an item
+// that has failed is not lost, since the application knows.
 func (k *killed) message(_ paho.Client, m paho.Message) {
-	if !strings.HasSuffix(m.Topic(), "/up") {
-		return
-	}
 	_, rest, _ := strings.Cut(string(m.Payload()), `"frm_payload":"`)
-	payload, _, _ := strings.Cut(rest, `"`)
+	text, _, _ := strings.Cut(rest, `"`)
+	payload, _ := base64.StdEncoding.DecodeString(text)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if id := m.Topic() + payload; k.ups[id] {
+	switch {
+	case strings.HasSuffix(m.Topic(), "/down/failed"):
+		k.heard[string(payload)] = true
+		return
+	case !strings.HasSuffix(m.Topic(), "/up"):
+		return
+	}
+	if id := m.Topic() + string(payload); k.ups[id] {
 		k.twice = append(k.twice, id)
 	} else {
 		k.ups[id] = true
