@@ -59,12 +59,13 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./cmd/...
 
 # Each parser of outside bytes in turn.
-fuzz:
-	$(GO) test -run '^$$' -fuzz '^FuzzUplinkToken$$' -fuzztime $(FUZZTIME) ./radio
-	$(GO) test -run '^$$' -fuzz '^FuzzParseData$$' -fuzztime $(FUZZTIME) ./radio/frame
-	$(GO) test -run '^$$' -fuzz '^FuzzDatagram$$' -fuzztime $(FUZZTIME) ./radio/gwmp
-	$(GO) test -run '^$$' -fuzz '^FuzzFilter$$' -fuzztime $(FUZZTIME) ./bridge/v3
-	$(GO) test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./bridge/v3/enddevice
+FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
+       FuzzDatagram,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
+       FuzzUplink,./bridge/mac FuzzRequest,./bridge/admin
+fuzz: $(addprefix fuzz-,$(FUZZ))
+
+fuzz-%:
+	@set -- $(subst $(comma), ,$*); set -x; $(GO) test -run '^$$' -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) $$2
 
 clean:
 	rm -rf $(OUT)
