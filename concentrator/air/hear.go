@@ -49,10 +49,10 @@ func (a *Air) begin(t *transmission) {
 		return // it was lost in a restart
 	}
 	for _, v := range a.meant(t) {
-		p := &reception{device: v, uplink: v.last}
+		p := &reception{device: v, uplink: v.at(t.Begin)}
 		p.Device = v.opts.Name
 		if p.Window, p.Margin, p.Reason = v.judge(t); p.Reason == "" {
-			v.last.receiving = p
+			p.uplink.receiving = p
 		}
 		t.receptions = append(t.receptions, p)
 	}
@@ -105,7 +105,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 			p.Reason = "lost on the air"
 		case t.run != t.receiver.runs:
 			p.Reason = "cut off: the gateway was restarted"
-		case v.last != u:
+		case u.brokenOff(t.End):
 			p.Reason = "broken off: the device has sent again"
 		default:
 			p.Reason = v.read(t, &h)
@@ -113,7 +113,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 		if p.Reason == "" {
 			u.taken = p.Window
 		}
-		silent = u.passed && u.taken == 0 && v.last == u
+		silent = u.passed && u.silent()
 	}
 	if p.Reason == "" {
 		if v.opts.Heard != nil {
