@@ -84,7 +84,9 @@ type (
 	Publish struct{ Message v3.Message }
 	// Keep hands records to the store, all or none. Lagging ones may wait for
 	// the commit interval; a later record with the same key replaces an earlier
-	// one. A Ticket other than 0 asks for a Kept.
+	// one. What cannot be written is tried again; but a Ticket other than 0 asks
+	// for a Kept, and what that says is not in the store does not come there
+	// later.
 	Keep struct {
 		Records []store.Record
 		Lag     bool

@@ -122,13 +122,13 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
-	}
-	if err != nil {
 		var undo []store.Record
 		for _, it := range items {
 			undo = append(undo, noItemRecord(d, it.Seq))
 		}
 		c.do(Keep{Records: undo})
+	}
+	if err != nil {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
 		return
 	}
