@@ -154,8 +154,9 @@ type Core struct {
 	inFlight      map[*session.Device]*transmission
 	transmissions map[uint64]*transmission // by the ID of their Downlink
 	lastID        uint64
-	kept          map[uint64]func(error) // by ticket: what waits for the store
+	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
+	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
 	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
 }
@@ -191,7 +192,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, marks: map[radio.EUI64]Spent{},
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -244,6 +245,12 @@ func (c *Core) keep(then func(error), records ...store.Record) {
 	c.kept[c.lastTicket] = then
 	c.do(Keep{Records: records, Ticket: c.lastTicket})
 }
+
+// maxUnstored bounds what waits for the store: a disk that hangs must not let
+// pushes and joins pile up. More are refused.
+const maxUnstored = 1024
+
+var errUnstored = errors.New("the store does not keep up")
 
 // stopping leaves everything as the next start is to find it: what waits for
 // other gateways is published, and counters go on exactly where they are.

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,56 @@ func TestPushIsNotStored(t *testing.T) {
 	s.restart(s.disk.firm)
 	if n := s.devices["dev1"].Queue.Len(); n != 3 {
 		t.Errorf("%d items after a restart", n)
+	}
+}
+
+// The queue has a limit, which what is still on its way to the store counts for.
+func TestQueueLimit(t *testing.T) {
+	s := newStand(t)
+	some := func(n int) (out []session.Item) {
+		for i := range n {
+			out = append(out, item(fmt.Sprint(i)))
+		}
+		return out
+	}
+	s.push("dev1", some(500)...)
+	s.slow = true
+	s.push("dev1", some(500)...)
+	s.told = len(s.ups)
+	s.push("dev1", item("one more"))
+	s.tells("dev1 failed one more: downlink_queue_capacity")
+	s.stored()
+	s.told = len(s.ups)
+	s.push("dev1", item("one more"))
+	s.tells("dev1 failed one more: downlink_queue_capacity")
+	s.replace("dev1", some(512)...)
+	if n := s.devices["dev1"].Queue.Len(); n != 512 {
+		t.Errorf("%d items after a replace", n)
+	}
+	s.push("dev1", some(488)...)
+	if n := s.devices["dev1"].Queue.Len(); n != session.MaxQueue {
+		t.Errorf("%d items", n)
+	}
+}
+
+// A store that hangs does not let pushes pile up.
+func TestPushesAreBounded(t *testing.T) {
+	s := newStand(t)
+	s.push("dev1", item("one"))
+	s.slow = true
+	for range 10 * maxUnstored {
+		s.replace("dev1")
+	}
+	if n := len(s.c.kept); n > maxUnstored {
+		t.Errorf("%d wait for the store", n)
+	}
+	if n := len(s.answers); n != 1+9*maxUnstored || s.answers[n-1].Err == nil {
+		t.Errorf("%d answers, the last %v", n, s.answers[n-1].Err)
+	}
+	s.stored()
+	s.push("dev1", item("two"))
+	if s.answers[len(s.answers)-1].Err != nil || s.devices["dev1"].Queue.Len() != 1 {
+		t.Errorf("%v, %d items", s.answers[len(s.answers)-1], s.devices["dev1"].Queue.Len())
 	}
 }
 
