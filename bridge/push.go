@@ -151,7 +151,7 @@ func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err er
 		c.report(Event{Kind: DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
 	c.do(Answer{Ticket: p.Ticket})
-	if x := c.exchanges[d]; x != nil && x.slot == nil {
+	if x := c.exchanges[d]; x != nil {
 		c.arrange(x)
 	}
 }

@@ -192,6 +192,21 @@ func TestReplace(t *testing.T) {
 		s.tells("dev1 queued one", "dev1 queued two", "dev1 queued three", "dev1 queued four")
 		s.onDisk("dev1", "three", "four")
 	})
+	t.Run("holding a place", func(t *testing.T) {
+		s := newStand(t)
+		s.late("dev1")
+		s.late("dev2")
+		s.answering(gwA)
+		s.online(gwA)
+		s.push("dev1", item("one", prio(radio.PriorityHigh)))
+		s.hear(gwA, s.phy("dev2", 0, payload("y")))
+		s.wait(10 * ms)
+		s.hear(gwA, s.phy("dev1", 0, payload("x")))
+		s.replace("dev1") // gives RX1 back
+		s.push("dev2", item("two"))
+		s.wait(10 * time.Second)
+		s.downs("gw-a " + rx1 + ", 150ms ahead: #1 15:two")
+	})
 	t.Run("on its way", func(t *testing.T) {
 		for _, r := range []radio.TxResult{radio.TxOK, radio.TxNoPath, radio.TxTooLate} {
 			s := oneDown(t, confirm)
