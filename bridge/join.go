@@ -103,6 +103,9 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 	return plan, "", nil
 }
 
+// longJoinAccept is the size of a join-accept with a CFList, in bytes.
+const longJoinAccept = 33
+
 func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why JoinRefusal, err error) {
 	c.stats.JoinsRefused++
 	e := Event{Kind: JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: joinHints[why]}
@@ -122,6 +125,7 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	}
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
 		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
+		NoCFList: !x.fits(x.firstOpen(), longJoinAccept),
 	})
 	if err != nil {
 		c.refuseJoin(g, x.device, req, JoinUnserved, err)
