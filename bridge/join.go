@@ -100,6 +100,9 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 	if err != nil {
 		return nil, JoinUnserved, err
 	}
+	if len(c.kept) >= maxUnstored {
+		return nil, JoinNotStored, errUnstored
+	}
 	return plan, "", nil
 }
 

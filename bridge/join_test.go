@@ -189,6 +189,13 @@ func TestJoinRefused(t *testing.T) {
 			s.devices["dev3"].Version, s.devices["dev3"].LastDevNonce = session.V1_0_4, 6
 		}, 5, JoinUsedNonce, true},
 		{"no gateway", func(s *stand, _ *session.Device) { s.tell(gwA, radio.GatewayDisconnected) }, 1, JoinNoWindow, true},
+		{"store hangs", func(s *stand, _ *session.Device) {
+			s.push("dev1", item("one"))
+			s.slow = true
+			for range maxUnstored {
+				s.replace("dev1")
+			}
+		}, 1, JoinNotStored, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
