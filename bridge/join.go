@@ -65,6 +65,9 @@ func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
 	}
 	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
 	plan, why, err := c.mayJoin(d, known, req)
+	if why == JoinUsedNonce {
+		c.rememberJoin(d, nil, &up)
+	}
 	if why != "" {
 		c.refuseJoin(g, d, req, why, err)
 		return
@@ -152,11 +155,17 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	j.Use(x.device, req.DevNonce)
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
+	c.rememberJoin(x.device, x, up)
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+}
+
+// rememberJoin sees to it that copies of a join-request whose MIC is right are
+// one with it. x is nil if it is not answered.
+func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
 	c.remember(&reception{
-		key: string(up.PHYPayload), done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
+		key: string(up.PHYPayload), joins: d, done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
 		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
 	})
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
 }
 
 // offerRecords are those of a device to which a session is offered.
