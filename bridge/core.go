@@ -84,7 +84,9 @@ type (
 	Publish struct{ Message v3.Message }
 	// Keep hands records to the store, all or none. Lagging ones may wait for
 	// the commit interval; a later record with the same key replaces an earlier
-	// one. A Ticket other than 0 asks for a Kept.
+	// one. What cannot be written is tried again; but a Ticket other than 0 asks
+	// for a Kept, and what that says is not in the store does not come there
+	// later.
 	Keep struct {
 		Records []store.Record
 		Lag     bool
@@ -152,8 +154,9 @@ type Core struct {
 	inFlight      map[*session.Device]*transmission
 	transmissions map[uint64]*transmission // by the ID of their Downlink
 	lastID        uint64
-	kept          map[uint64]func(error) // by ticket: what waits for the store
+	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
+	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
 	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
 }
@@ -189,7 +192,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, marks: map[radio.EUI64]Spent{},
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -242,6 +245,12 @@ func (c *Core) keep(then func(error), records ...store.Record) {
 	c.kept[c.lastTicket] = then
 	c.do(Keep{Records: records, Ticket: c.lastTicket})
 }
+
+// maxUnstored bounds what waits for the store: a disk that hangs must not let
+// pushes and joins pile up. More are refused.
+const maxUnstored = 1024
+
+var errUnstored = errors.New("the store does not keep up")
 
 // stopping leaves everything as the next start is to find it: what waits for
 // other gateways is published, and counters go on exactly where they are.

@@ -330,6 +330,14 @@ func (c *Core) weigh(x *exchange, w, i, size int, p radio.Priority, whole bool) 
 	return v
 }
 
+// firstOpen is the first window that can be used.
+func (x *exchange) firstOpen() int {
+	if x.windows[0].closed {
+		return 1
+	}
+	return 0
+}
+
 // fits reports whether window w can carry a PHYPayload of size bytes.
 func (x *exchange) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].most }
 

@@ -197,16 +197,23 @@ func (s *stand) write(k Keep) Kept {
 	return Kept{Ticket: k.Ticket}
 }
 
-// stored lets a slow store write what it was given.
+// stored lets a slow store write what it was given, and what comes of that.
 func (s *stand) stored() {
 	s.Helper()
-	queued := s.queued
-	s.queued, s.slow = nil, false
-	for _, k := range queued {
-		if a := s.write(k); a.Ticket != 0 {
-			s.step(a)
+	for len(s.queued) > 0 {
+		queued := s.queued
+		s.queued = nil
+		var answers []Kept
+		for _, k := range queued {
+			answers = append(answers, s.write(k))
+		}
+		for _, a := range answers {
+			if a.Ticket != 0 {
+				s.step(a)
+			}
 		}
 	}
+	s.slow = false
 }
 
 // restart begins anew with what a disk has.

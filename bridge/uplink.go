@@ -29,8 +29,9 @@ const (
 
 // reception is a frame with all of its copies.
 type reception struct {
-	key      string        // PHYPayload
-	match    session.Match // zero: a join-request
+	key      string          // PHYPayload
+	match    session.Match   // zero with a join-request
+	joins    *session.Device // whose join-request it is; nil: it is data
 	data     *frame.Data
 	copies   []radio.Uplink // the first one opened the windows
 	heard    []hearing      // the same, and those that came too late
@@ -275,9 +276,9 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 
 // again takes the same bytes that a gateway has heard a while ago.
 func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	if r.match.Device == nil {
+	if r.joins != nil {
 		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
-			c.refuseJoin(g, r.exchange.device, req, JoinUsedNonce, mac.ErrDevNonce)
+			c.refuseJoin(g, r.joins, req, JoinUsedNonce, mac.ErrDevNonce)
 		}
 		return
 	}
