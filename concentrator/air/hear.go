@@ -38,6 +38,7 @@ type reception struct {
 	Missed
 	device *Device
 	uplink *uplink
+	ends   time.Time
 	lost   bool // on the air
 }
 
@@ -49,7 +50,7 @@ func (a *Air) begin(t *transmission) {
 		return // it was lost in a restart
 	}
 	for _, v := range a.meant(t) {
-		p := &reception{device: v, uplink: v.at(t.Begin)}
+		p := &reception{device: v, uplink: v.at(t.Begin), ends: t.End}
 		p.Device = v.opts.Name
 		if p.Window, p.Margin, p.Reason = v.judge(t); p.Reason == "" {
 			p.uplink.receiving = p

@@ -92,6 +92,24 @@ func (v *Device) at(t time.Time) *uplink {
 	return u
 }
 
+// Busy returns how long the windows of the device's last frame may still bring
+// something, 0: it is free to send. A device of Class A is to wait for that.
+//
+// Source: LoRaWAN 1.0.3, 3.3.4.
+func (v *Device) Busy() time.Duration {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	u := v.last
+	if u == nil || u.taken != 0 {
+		return 0
+	}
+	over := u.End.Add(u.RX2.Delay + afterRX2)
+	if p := u.receiving; p != nil && p.ends.After(over) {
+		over = p.ends
+	}
+	return max(time.Until(over), 0)
+}
+
 // pass ends RX2.
 func (v *Device) pass(u *uplink) {
 	v.air.mu.Lock()

@@ -222,3 +222,32 @@ func TestRunBehind(t *testing.T) {
 		cancel()
 	})
 }
+
+func TestBusy(t *testing.T) {
+	onAir(t, func(b *bench) {
+		v := b.abp()
+		busy := func(after, want time.Duration) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if got := v.Busy(); got != want {
+				t.Errorf("busy for %v, want %v", got, want)
+			}
+		}
+		busy(0, 0)
+		b.sends(v, frame.Data{})
+		busy(0, 2100*time.Millisecond)
+		busy(2*time.Second, 100*time.Millisecond)
+		busy(100*time.Millisecond, 0)
+		s, up := b.sends(v, frame.Data{})
+		d := answer(up, s.RX2, b.down(frame.Data{}, 1)) // lasts 991.232 ms
+		b.transmits(d)
+		busy(2010*time.Millisecond, 981_232*time.Microsecond)
+		busy(time.Second, 0)
+		s, up = b.sends(v, frame.Data{})
+		b.transmits(answer(up, s.RX1, b.down(frame.Data{}, 2)))
+		busy(1010*time.Millisecond, 1090*time.Millisecond) // RX2 may yet be opened
+		busy(50*time.Millisecond, 0)
+		b.wants("RX2 0, RX1 0", "")
+	})
+}

@@ -313,3 +313,35 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// slowSink takes its time over an uplink.
+type slowSink struct {
+	concentrator.FakeSink
+	done time.Time
+}
+
+func (s *slowSink) Uplink(up radio.Uplink) {
+	time.Sleep(time.Second)
+	s.done = time.Now()
+}
+
+// Run does not return while its sink is called.
+func TestRunWaitsForSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Options{})
+		defer b.stop()
+		sink, ended := &slowSink{}, make(chan time.Time, 1)
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() {
+			_ = b.d.Run(ctx, sink)
+			ended <- time.Now()
+		}()
+		synctest.Wait()
+		s, _ := b.send()
+		time.Sleep(s.Airtime + time.Millisecond)
+		cancel()
+		if at := <-ended; sink.done.IsZero() || at.Before(sink.done) {
+			t.Errorf("Run has returned at %v, the sink at %v", at, sink.done)
+		}
+	})
+}
