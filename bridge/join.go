@@ -20,6 +20,7 @@ import (
 type joining struct {
 	accept  []byte // PHYPayload
 	session *session.Session
+	gateway string // that has heard the request first
 	stored  bool // the nonces are in the store: the accept may go out
 	due     bool // the decision point has come before that
 	told    bool // the application was
@@ -137,7 +138,7 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 		c.refuseJoin(g, x.device, req, JoinUnserved, err)
 		return
 	}
-	x.join = &joining{accept: j.JoinAccept, session: j.Session}
+	x.join = &joining{accept: j.JoinAccept, session: j.Session, gateway: g.ID}
 	x.ids = c.uplinkCorrelation(up)
 	c.overtaken(x.device)
 	c.open(x, up)
@@ -168,7 +169,7 @@ func (c *Core) joinUnsent(x *exchange) {
 	c.stats.JoinsRefused++
 	d := x.device
 	c.report(Event{
-		Kind: JoinRefused, Word: string(JoinNoWindow), Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
+		Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
 		Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
 	})
 }

@@ -309,7 +309,9 @@ func TestJoinIsStored(t *testing.T) {
 	s.wait(10 * time.Second)
 	s.stored()
 	s.downs()
-	s.event(DownlinkUnsent, 0)
+	if e := s.event(JoinRefused, 0); e.Word != string(JoinNoWindow) || e.Decision == nil {
+		t.Errorf("event %+v", e)
+	}
 }
 
 // An address that a session has is never given to another.

@@ -174,7 +174,7 @@ func (x *trial) uplinks() {
 		last = up
 		time.Sleep(5 * time.Millisecond)
 	}
-	if !wrapped {
+	if !wrapped && last.Time.Counter() >= 1<<31 {
 		x.errorf("the counter has not wrapped: begin it closer to 2^32")
 	}
 }

@@ -284,7 +284,7 @@ func (k *killed) live(v *air.Device) {
 		if n%3 == 0 {
 			d.MType = frame.ConfirmedUp
 		}
-		wait := 2500 * time.Millisecond // past RX2
+		wait := 2500 * time.Millisecond
 		if _, err := v.Send(d); errors.Is(err, air.ErrDevice) {
 			_, err = v.Join()
 			if err != nil {
@@ -295,7 +295,10 @@ func (k *killed) live(v *air.Device) {
 		select {
 		case <-k.stop:
 			return
-		case <-time.After(wait):
+		case <-time.After(max(wait, v.Busy())):
+		}
+		for v.Busy() > 0 { // it still receives
+			time.Sleep(v.Busy())
 		}
 	}
 }
@@ -335,10 +338,11 @@ func (k *killed) drain() {
 	k.wg.Wait()
 	for end := time.Now().Add(60 * time.Second); time.Now().Before(end) && len(k.missing()) > 0; {
 		for _, v := range k.devices {
-			_, _ = v.Send(frame.Data{HasFPort: true, FPort: 3, FRMPayload: fmt.Appendf(nil, "drain %d", time.Now().UnixNano())})
+			if v.Busy() == 0 {
+				_, _ = v.Send(frame.Data{HasFPort: true, FPort: 3, FRMPayload: fmt.Appendf(nil, "drain %d", time.Now().UnixNano())})
+			}
 			time.Sleep(120 * time.Millisecond)
 		}
-		time.Sleep(2 * time.Second) // past RX2
 	}
 }
 
