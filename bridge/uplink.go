@@ -282,8 +282,13 @@ func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 		}
 		return
 	}
-	if !r.done || !r.match.Session.Repeat() {
-		c.unmatched(g, r.data, r.match, session.ErrReplay)
+	m := &r.match
+	switch {
+	case !c.opts.Devices.Uses(m.Device, m.Session): // its session has ended meanwhile
+		c.unmatched(g, r.data, session.Match{}, session.ErrDevAddr)
+		return
+	case !r.done, m.FCnt != m.Session.FCntUp, !m.Session.Repeat():
+		c.unmatched(g, r.data, *m, session.ErrReplay)
 		return
 	}
 	r.heard = []hearing{{up.Gateway, up.Time}}
