@@ -10,6 +10,32 @@ import (
 	"lorawand/radio/frame"
 )
 
+// An item that was sent in the session before the last join cannot be
+// acknowledged in the new one.
+func TestAckOfAnotherSession(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	d := s.otaa("dev3", session.V1_0_3)
+	first := s.joined(d, 1)
+	s.push("dev3", item("one", confirm))
+	s.hear(gwA, s.up(d, first, 0, payload("x")))
+	s.wait(4850 * ms)
+	s.ack(radio.TxOK)
+	s.wait(10 * time.Second)
+	key := d.Session.KeyID
+	second := s.joined(d, 2)
+	s.told = len(s.ups)
+	s.hear(gwA, s.up(d, second, 0, acked("y")))
+	s.tells("dev3 nack one #1 attempt 2", "dev3 up 0")
+	if m := s.message(len(s.ups) - 2); string(m.Nack.SessionKeyID) != string(key) || m.IDs.DevAddr != first.DevAddr.String() {
+		t.Errorf("nack of another session: %s", s.ups[len(s.ups)-2].Payload)
+	}
+	s.read = len(s.sent)
+	s.wait(10 * time.Second)
+	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 confirmed 15:one")
+}
+
 // What is planned for the windows of an uplink does not go out when the device
 // has sent a join-request since.
 func TestJoinOvertakes(t *testing.T) {

@@ -162,6 +162,9 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 	dev := m.Device
 	c.overtaken(dev)
 	if m.Session == dev.Pending {
+		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
+			c.decided(dev, dev.Session, false, r.ids)
+		}
 		c.takeUp(dev)
 	}
 	h := &dev.History
