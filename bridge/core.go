@@ -262,8 +262,8 @@ func (c *Core) stopping() {
 	}
 	c.settleLedgers()
 	for _, d := range c.opts.Devices.All() {
-		if d.Session != nil && d.Session.Marks() != d.Session.Settled() {
-			c.do(Keep{Records: []store.Record{CountersRecord(d, d.Session.Settled())}, Lag: true})
+		if records := settledRecords(d); len(records) > 0 {
+			c.do(Keep{Records: records, Lag: true})
 		}
 	}
 }

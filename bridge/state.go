@@ -128,6 +128,30 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 	return records, nil
 }
 
+// settledRecords returns what a clean stop leaves in the store of a device whose
+// marks are above its counters: both its records have marks.
+func settledRecords(d *session.Device) []store.Record {
+	settled, changed := *d, false
+	settle := func(s *session.Session) *session.Session {
+		if s == nil || s.Marks() == s.Settled() {
+			return s
+		}
+		changed = true
+		exact := *s
+		exact.NStored, exact.AStored = s.NFCntDown, s.AFCntDown
+		return &exact
+	}
+	settled.Session, settled.Pending = settle(d.Session), settle(d.Pending)
+	if !changed {
+		return nil
+	}
+	records, err := DeviceRecords(&settled)
+	if err != nil {
+		return nil // not reached: a device can always be marshalled
+	}
+	return records
+}
+
 // deviceRecord returns the record of a device with its sessions.
 func deviceRecord(d *session.Device) (store.Record, error) {
 	b, err := session.MarshalDevice(d)

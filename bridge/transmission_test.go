@@ -410,3 +410,24 @@ func TestRepetitionInTheWindow(t *testing.T) {
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack")
 	s.wants(`dev1/up f_cnt 0 port 15 "x" gw-a`)
 }
+
+// The frame before the last one, heard again at once, is a replay: it does not
+// end the windows of the last one.
+func TestReplayInTheWindow(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.answering(gwA)
+	s.online(gwA)
+	phy := s.phy("dev1", 0, confirmed("x"))
+	s.hear(gwA, phy)
+	s.wait(300 * ms)
+	s.hear(gwA, s.phy("dev1", 1, confirmed("y")))
+	s.wait(300 * ms)
+	last := s.last
+	s.last = map[string]radio.ConcentratorTime{}
+	s.hear(gwA, phy)
+	s.event(UplinkDropped, DropReplay)
+	s.last = last
+	s.wait(10 * time.Second)
+	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack")
+}

@@ -162,6 +162,9 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 	dev := m.Device
 	c.overtaken(dev)
 	if m.Session == dev.Pending {
+		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
+			c.decided(dev, dev.Session, false, r.ids)
+		}
 		c.takeUp(dev)
 	}
 	h := &dev.History
@@ -282,8 +285,13 @@ func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 		}
 		return
 	}
-	if !r.done || !r.match.Session.Repeat() {
-		c.unmatched(g, r.data, r.match, session.ErrReplay)
+	m := &r.match
+	switch {
+	case !c.opts.Devices.Uses(m.Device, m.Session): // its session has ended meanwhile
+		c.unmatched(g, r.data, session.Match{}, session.ErrDevAddr)
+		return
+	case !r.done, m.FCnt != m.Session.FCntUp, !m.Session.Repeat():
+		c.unmatched(g, r.data, *m, session.ErrReplay)
 		return
 	}
 	r.heard = []hearing{{up.Gateway, up.Time}}

@@ -172,6 +172,7 @@ type Session struct {
 	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
 	// 1.1 the MIC of its acknowledgement covers it.
 	ConfFCntDown uint32
+	confFCnt     uint16 // that the last uplink has acknowledged
 	cipher       *frame.Cipher
 
 	// Parameters that the device is known to use. nil: those of the band, and
