@@ -64,7 +64,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./cmd/...
 
 # Each parser of outside bytes in turn.
-FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
+FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
        FuzzDatagram,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
        FuzzUplink,./bridge/mac FuzzRequest,./bridge/admin
 fuzz:
