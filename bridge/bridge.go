@@ -112,21 +112,40 @@ func (b *Bridge) Events() *EventLog { return b.events }
 // down/replace. It returns when that is stored, or refused and told so on
 // MQTT; an error says that it is not stored.
 func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body []byte) error {
+	_, err := b.TryPush(ctx, device, replace, body)
+	var refused *v3.Error
+	if errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
+
+// TryPush is Push for those who do not listen on MQTT: it returns the
+// correlation ids of each item, or a *v3.Error for a push that was refused.
+func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, body []byte) ([][]string, error) {
 	p := Pushed{Device: device, Replace: replace}
 	items, err := v3.ParseDownlinks(body)
 	p.Items = items
 	if err != nil && !errors.As(err, &p.Err) {
-		return fmt.Errorf("bridge: push for %v: %w", device, err)
+		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
-	var answer <-chan error
-	p.Ticket, answer = b.desk.open()
-	defer b.desk.close(p.Ticket)
-	b.inbox.tell(p)
+	a, err := b.await(ctx, func(ticket uint64) Input { p.Ticket = ticket; return p })
+	if err != nil {
+		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
+	}
+	return a.CorrelationIDs, a.Err
+}
+
+// await tells the core something that gets an Answer, and waits for that.
+func (b *Bridge) await(ctx context.Context, in func(ticket uint64) Input) (Answer, error) {
+	ticket, answer := b.desk.open()
+	defer b.desk.close(ticket)
+	b.inbox.tell(in(ticket))
 	select {
-	case err := <-answer:
-		return err
+	case a := <-answer:
+		return a, nil
 	case <-ctx.Done():
-		return fmt.Errorf("bridge: push for %v: %w", device, ctx.Err())
+		return Answer{}, ctx.Err()
 	}
 }
 
@@ -196,22 +215,22 @@ var (
 	errStopped       = errors.New("bridge: stopping")
 )
 
-// desk keeps those who wait for the Answer to a Pushed. There are no more of
-// them than clients.
+// desk keeps those who wait for an Answer. There are no more of them than
+// clients.
 type desk struct {
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan error
+	waiting map[uint64]chan Answer
 }
 
-func (d *desk) open() (ticket uint64, answer <-chan error) {
+func (d *desk) open() (ticket uint64, answer <-chan Answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting == nil {
-		d.waiting = map[uint64]chan error{}
+		d.waiting = map[uint64]chan Answer{}
 	}
 	d.last++
-	ch := make(chan error, 1)
+	ch := make(chan Answer, 1)
 	d.waiting[d.last] = ch
 	return d.last, ch
 }
@@ -220,7 +239,7 @@ func (d *desk) answer(a Answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ch := d.waiting[a.Ticket]; ch != nil {
-		ch <- a.Err
+		ch <- a
 		delete(d.waiting, a.Ticket)
 	}
 }
@@ -230,7 +249,7 @@ func (d *desk) end(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, ch := range d.waiting {
-		ch <- err
+		ch <- Answer{Err: err}
 	}
 	clear(d.waiting)
 }

@@ -94,11 +94,12 @@ type (
 	}
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
 	Transmit struct{ Downlink radio.Downlink }
-	// Answer ends a Pushed: the client may be told that it is stored, or that
-	// it is not.
+	// Answer ends a Pushed or a Provisioned: whoever asked for it may be told
+	// that it is stored, or that it is not.
 	Answer struct {
-		Ticket uint64
-		Err    error
+		Ticket         uint64
+		Err            error      // *v3.Error: the push was refused, and MQTT has been told
+		CorrelationIDs [][]string // of each item that was pushed
 	}
 	// Arm asks for a TimerFired at a time. It replaces the one before.
 	Arm struct{ At radio.HostTime }
@@ -214,6 +215,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.acked(in.Ack)
 	case Pushed:
 		c.pushed(in)
+	case Provisioned:
+		c.provisioned(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)

@@ -3,10 +3,12 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
 )
 
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
@@ -57,5 +59,86 @@ func (b *Bridge) Gateways(ctx context.Context) ([]GatewayState, error) {
 			out = append(out, GatewayState{Gateway: *g, Lead: g.Lead(), Trip: g.RoundTrip(), Usage: c.schedule.Usage(g, now)})
 		}
 	})
+	return out, err
+}
+
+// devicesAtOnce is how many devices are copied between two inputs.
+const devicesAtOnce = 32
+
+// Device returns a copy of a device, or ErrNoDevice.
+func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, error) {
+	var out *session.Device
+	err := b.inspect(ctx, func(c *Core) {
+		if d := c.opts.Devices.Device(id); d != nil {
+			out = d.Clone()
+		}
+	})
+	if err == nil && out == nil {
+		err = fmt.Errorf("%v: %w", id, ErrNoDevice)
+	}
+	return out, err
+}
+
+// Devices calls f for a copy of each device of an application, or of all of
+// them if that is "", in the order of application and id, until f returns an
+// error, which it returns. A device that goes meanwhile may be left out.
+func (b *Bridge) Devices(ctx context.Context, application string, f func(*session.Device) error) error {
+	var ids []session.ID
+	err := b.inspect(ctx, func(c *Core) { ids = c.opts.Devices.IDs(application) })
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(ids, devicesAtOnce) {
+		var devices []*session.Device
+		err := b.inspect(ctx, func(c *Core) {
+			for _, id := range chunk {
+				if d := c.opts.Devices.Device(id); d != nil {
+					devices = append(devices, d.Clone())
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			if err := f(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Downlinks is the downlink queue of a device.
+type Downlinks struct {
+	Waiting  []session.Item // first the next
+	Sending  *session.Item  // on its way out; nil: none
+	Awaiting *session.Item  // sent, and not acknowledged yet; nil: none
+}
+
+// Downlinks returns what waits for a device, or ErrNoDevice.
+func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (Downlinks, error) {
+	var out Downlinks
+	found := false
+	err := b.inspect(ctx, func(c *Core) {
+		d := c.opts.Devices.Device(id)
+		if found = d != nil; !found {
+			return
+		}
+		for _, it := range d.Queue.Items() {
+			out.Waiting = append(out.Waiting, *it)
+		}
+		if it := d.Queue.Awaiting(); it != nil {
+			awaiting := *it
+			out.Awaiting = &awaiting
+		}
+		if t := c.inFlight[d]; t != nil && t.down.Item != nil && !t.replaced {
+			sending := *t.down.Item
+			out.Sending = &sending
+		}
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%v: %w", id, ErrNoDevice)
+	}
 	return out, err
 }

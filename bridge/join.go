@@ -21,9 +21,9 @@ type joining struct {
 	accept  []byte // PHYPayload
 	session *session.Session
 	gateway string // that has heard the request first
-	stored  bool // the nonces are in the store: the accept may go out
-	due     bool // the decision point has come before that
-	told    bool // the application was
+	stored  bool   // the nonces are in the store: the accept may go out
+	due     bool   // the decision point has come before that
+	told    bool   // the application was
 }
 
 // JoinRefusal is why a join-request is not answered.

@@ -27,7 +27,7 @@ func (c *Core) pushed(p Pushed) {
 	}
 	if refusal != nil {
 		c.refusePush(p.Device, d, items, c.failure(refusal))
-		c.do(Answer{Ticket: p.Ticket})
+		c.do(Answer{Ticket: p.Ticket, Err: refusal})
 		return
 	}
 	var records []store.Record
@@ -143,14 +143,16 @@ func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err er
 	if p.Replace {
 		c.replace(d)
 	}
+	var told [][]string
 	for _, it := range items {
+		told = append(told, it.CorrelationIDs)
 		d.Queue.Add(it)
 		ids := v3.IDs(d)
 		ids.HasDevAddr = false
 		c.publishDownlink(v3.DownQueued, &v3.Downlink{DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it})
 		c.report(Event{Kind: DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
-	c.do(Answer{Ticket: p.Ticket})
+	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: told})
 	if x := c.exchanges[d]; x != nil {
 		c.arrange(x)
 	}

@@ -24,9 +24,7 @@ const (
 	firstJoinNonce = 1 << 16
 	lastJoinNonce  = 1<<24 - 1
 
-	// maxDevNonces is how many used DevNonces of a device are remembered below
-	// LoRaWAN 1.0.4, where they are random.
-	maxDevNonces = 128
+	maxDevNonces = session.MaxDevNonces
 )
 
 // JoinParameters are what the network decides in a join.

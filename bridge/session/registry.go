@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -85,9 +84,20 @@ func (r *Registry) All() []*Device {
 	for _, d := range r.devices {
 		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b *Device) int {
-		return cmp.Or(cmp.Compare(a.ID.Application, b.ID.Application), cmp.Compare(a.ID.Device, b.ID.Device))
-	})
+	slices.SortFunc(out, func(a, b *Device) int { return a.ID.compare(b.ID) })
+	return out
+}
+
+// IDs returns the ids of the devices of an application, or of all if that is
+// "", sorted.
+func (r *Registry) IDs(application string) []ID {
+	var out []ID
+	for id := range r.devices {
+		if application == "" || id.Application == application {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, ID.compare)
 	return out
 }
 
