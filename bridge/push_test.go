@@ -52,9 +52,14 @@ func TestPushRefused(t *testing.T) {
 			}
 			s.step(Pushed{Ticket: 1, Device: session.ID{Application: "app1", Device: tt.device}, Items: tt.items, Err: tt.err})
 			s.tells(tt.told...)
-			s.answered("")
 			if tt.told != nil && strings.Contains(tt.told[0], "queued") {
+				s.answered("")
 				return
+			}
+			// The client gets its PUBACK: Push tells a refusal from a fault.
+			var refusal *v3.Error
+			if len(s.answers) != 1 || !errors.As(s.answers[0].Err, &refusal) {
+				t.Errorf("answers %+v", s.answers)
 			}
 			s.event(DownlinkFailed, 0)
 			if len(s.kept) != 0 || s.devices["dev1"].Queue.Len() != 0 {
