@@ -11,6 +11,7 @@ package bridge
 import (
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"lorawand/bridge/gateway"
@@ -151,9 +152,9 @@ type Core struct {
 	armed      radio.HostTime        // 0: no timer
 
 	schedule      *schedule.Scheduler
-	exchanges     map[*session.Device]*exchange // open ones
-	inFlight      map[*session.Device]*transmission
-	transmissions map[uint64]*transmission // by the ID of their Downlink
+	exchanges     map[*session.Device]*exchange       // open ones
+	inFlight      map[*session.Device][]*transmission // oldest first; nearly always one
+	transmissions map[uint64]*transmission            // by the ID of their Downlink
 	lastID        uint64
 	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
@@ -192,7 +193,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 	}
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
-		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device]*transmission{},
+		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
 	}
 	for eui, spent := range o.Ledgers {
@@ -325,7 +326,7 @@ func (c *Core) counterReset(g *gateway.Gateway) {
 			x.void(g)
 			c.arrange(x)
 		}
-		if t := c.inFlight[d]; t != nil {
+		for _, t := range slices.Clone(c.inFlight[d]) {
 			t.x.void(g)
 			if t.slot.Gateway == g && t.slot.HostStart > c.now.Host {
 				c.refused(t, radio.TxNoPath)

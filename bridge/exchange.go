@@ -296,14 +296,12 @@ func (c *Core) contents(x *exchange) (out []content) {
 	return out
 }
 
-// eligible returns the item that is next, or nil. A confirmed one has to wait
-// until the one before has its answer.
+// eligible returns the item that is next, or nil. It has to wait until it is
+// known what has become of the one before, and a confirmed one until that has
+// its answer.
 func (c *Core) eligible(d *session.Device) *session.Item {
 	it := d.Queue.Head()
-	if it == nil || !it.Confirmed {
-		return it
-	}
-	if t := c.inFlight[d]; d.Queue.Awaiting() != nil || t != nil && t.down.Item != nil && t.down.Item.Confirmed {
+	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil || slices.ContainsFunc(c.inFlight[d], (*transmission).hasItem) {
 		return nil
 	}
 	return it

@@ -38,8 +38,10 @@ func (c *Core) pushed(p Pushed) {
 		if it := d.Queue.Awaiting(); it != nil {
 			records = append(records, noItemRecord(d, it.Seq))
 		}
-		if t := c.inFlight[d]; t != nil && t.down.Item != nil {
-			records = append(records, noItemRecord(d, t.down.Item.Seq))
+		for _, t := range c.inFlight[d] {
+			if t.hasItem() {
+				records = append(records, noItemRecord(d, t.down.Item.Seq))
+			}
 		}
 	}
 	for _, it := range items {
@@ -165,9 +167,11 @@ func (c *Core) replace(d *session.Device) {
 	for _, it := range d.Queue.Clear() {
 		records = append(records, noItemRecord(d, it.Seq))
 	}
-	if t := c.inFlight[d]; t != nil && t.down.Item != nil {
-		t.replaced = true
-		records = append(records, noItemRecord(d, t.down.Item.Seq))
+	for _, t := range c.inFlight[d] {
+		if t.hasItem() {
+			t.replaced = true
+			records = append(records, noItemRecord(d, t.down.Item.Seq))
+		}
 	}
 	if len(records) > 0 {
 		c.do(Keep{Records: records})

@@ -38,6 +38,9 @@ type transmission struct {
 
 type attempt struct{ window, way int }
 
+// hasItem reports whether the frame carries an item that is still wanted.
+func (t *transmission) hasItem() bool { return t.down.Item != nil && !t.replaced }
+
 // powerReference is the gain of a half-wave dipole in hundredths of a dBi.
 // Limits are EIRP, and what gateways are told is ERP less the antenna's gain:
 // as The Things Stack has it, and a gain of 0 means.
@@ -66,7 +69,7 @@ func (c *Core) send(x *exchange, ct *content, w, i int) bool {
 	if c.exchanges[x.device] == x {
 		delete(c.exchanges, x.device)
 	}
-	c.inFlight[x.device] = t
+	c.inFlight[x.device] = append(c.inFlight[x.device], t)
 	c.plan(t)
 	return true
 }
@@ -204,7 +207,7 @@ func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
 	c.reportDecision(DownlinkUnsent, x.record, t.ids)
-	if it == nil || t.replaced {
+	if !t.hasItem() {
 		return
 	}
 	if t.refusal == radio.TxNoPath {
@@ -221,8 +224,10 @@ func (c *Core) failed(t *transmission) {
 
 func (c *Core) forget(t *transmission) {
 	delete(c.transmissions, t.id)
-	if c.inFlight[t.x.device] == t {
-		delete(c.inFlight, t.x.device)
+	d := t.x.device
+	c.inFlight[d] = slices.DeleteFunc(c.inFlight[d], func(o *transmission) bool { return o == t })
+	if len(c.inFlight[d]) == 0 {
+		delete(c.inFlight, d)
 	}
 }
 
@@ -232,17 +237,19 @@ func (c *Core) overtaken(d *session.Device) {
 	if x := c.exchanges[d]; x != nil {
 		c.end(x)
 	}
-	t := c.inFlight[d]
-	switch {
-	case t == nil:
-	case !t.handed: // it waits for its time, and the device has moved on
-		c.schedule.Release(t.slot)
-		c.forget(t)
-		if it := t.down.Item; it != nil && !t.replaced {
-			d.Queue.PutBack(it)
+	for _, t := range slices.Clone(c.inFlight[d]) {
+		switch {
+		case !t.handed: // it waits for its time, and the device has moved on
+			c.schedule.Release(t.slot)
+			c.forget(t)
+			if t.hasItem() {
+				d.Queue.PutBack(t.down.Item)
+			}
+		case t.slot.HostStart <= c.now.Host:
+			c.sent(t)
+		default: // the gateway has it; if that refuses it, no other way will do
+			t.x.windows[0].closed, t.x.windows[1].closed = true, true
 		}
-	case t.slot.HostStart <= c.now.Host:
-		c.sent(t)
 	}
 }
 

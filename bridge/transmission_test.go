@@ -431,3 +431,63 @@ func TestReplayInTheWindow(t *testing.T) {
 	s.wait(10 * time.Second)
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack")
 }
+
+// A frame that comes before the windows of the one before are over, by a device
+// in a hurry or a replay: what the gateway has already is awaited before the
+// next item goes, and is not tried by another way.
+func TestTwoInFlight(t *testing.T) {
+	begin := func(t *testing.T) *stand {
+		t.Helper()
+		s := newStand(t)
+		s.answering(gwA, gwB)
+		s.online(gwA, gwB)
+		s.push("dev2", item("one", confirm), item("two"))
+		phy := s.phy("dev2", 0, payload("x"))
+		s.hear(gwA, phy, at(-50))
+		s.hear(gwB, phy, func(up *radio.Uplink) { up.Receptions[0].NoDownlink = true })
+		s.wait(850 * ms)
+		s.ack(radio.TxCollisionPacket)
+		s.wait(50 * ms)
+		s.hear(gwA, phy)
+		s.hear(gwB, phy)
+		s.told = len(s.ups)
+		s.downs(
+			"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 pending confirmed 15:one",
+			"gw-a +2s 869.525 MHz SF12BW125 27 dBm, 1.15s ahead: #1 pending confirmed 15:one",
+		)
+		return s
+	}
+	t.Run("sent", func(t *testing.T) {
+		s := begin(t)
+		s.wait(10 * time.Second)
+		s.tells("dev2 sent one #1")
+		s.hear(gwA, s.phy("dev2", 1, acked("y")))
+		s.wait(10 * time.Second)
+		s.tells("dev2 ack one #1", "dev2 up 1", "dev2 sent two #2")
+		s.onDisk("dev2")
+	})
+	t.Run("refused", func(t *testing.T) {
+		s := begin(t)
+		s.ack(radio.TxTooLate)
+		s.tells("dev2 failed one: transmission TOO_LATE")
+		s.wait(10 * time.Second)
+		s.downs("gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #2 15:two")
+	})
+	t.Run("no path", func(t *testing.T) {
+		s := begin(t)
+		s.ack(radio.TxNoPath)
+		s.tells()
+		s.wait(10 * time.Second)
+		s.downs("gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #2 pending confirmed 15:one")
+	})
+	t.Run("replaced", func(t *testing.T) {
+		s := begin(t)
+		s.replace("dev2", item("three"))
+		s.onDisk("dev2", "three")
+		s.wait(850 * ms)
+		s.ackOf(&s.sent[1], radio.TxOK)
+		s.wait(10 * time.Second)
+		s.tells("dev2 queued three", "dev2 sent one #1", "dev2 sent three #2")
+		s.onDisk("dev2")
+	})
+}
