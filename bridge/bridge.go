@@ -37,8 +37,9 @@ type Options struct {
 	Commit        time.Duration // how long counters may lag in the store; 0: not at all
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
-	Clock         *Clock       // default a new one
-	Logger        *slog.Logger // default slog.Default()
+	Ledgers       map[radio.EUI64]Spent // State.Ledgers
+	Clock         *Clock                // default a new one
+	Logger        *slog.Logger          // default slog.Default()
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -57,13 +58,16 @@ type Bridge struct {
 	events *EventLog
 	desk   desk
 	timer  *time.Timer
-	ask    chan chan Stats
+	ask    chan func(*Core)
 }
 
 // Stats are counts of the core and of its inbox.
 type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
+	Devices      int    // registered now
+	Gateways     int    // known now
+	Online       int    // of these
 }
 
 // New returns a Bridge. Run does the work.
@@ -79,14 +83,14 @@ func New(o Options) (*Bridge, error) {
 	}
 	core, err := NewCore(CoreOptions{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
 	}
 	b := &Bridge{
 		core: core, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		events: newEventLog(o.Logger), ask: make(chan chan Stats),
+		events: newEventLog(o.Logger), ask: make(chan func(*Core)),
 	}
 	b.keeper = newKeeper(o.Store, o.Commit, func(k Kept) { b.inbox.tell(k) }, o.Logger)
 	return b, nil
@@ -108,32 +112,40 @@ func (b *Bridge) Events() *EventLog { return b.events }
 // down/replace. It returns when that is stored, or refused and told so on
 // MQTT; an error says that it is not stored.
 func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body []byte) error {
+	_, err := b.TryPush(ctx, device, replace, body)
+	var refused *v3.Error
+	if errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
+
+// TryPush is Push for those who do not listen on MQTT: it returns the
+// correlation ids of each item, or a *v3.Error for a push that was refused.
+func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, body []byte) ([][]string, error) {
 	p := Pushed{Device: device, Replace: replace}
 	items, err := v3.ParseDownlinks(body)
 	p.Items = items
 	if err != nil && !errors.As(err, &p.Err) {
-		return fmt.Errorf("bridge: push for %v: %w", device, err)
+		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
-	var answer <-chan error
-	p.Ticket, answer = b.desk.open()
-	defer b.desk.close(p.Ticket)
-	b.inbox.tell(p)
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("bridge: push for %v: %w", device, ctx.Err())
+	a, err := b.await(ctx, func(ticket uint64) Input { p.Ticket = ticket; return p })
+	if err != nil {
+		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
+	return a.CorrelationIDs, a.Err
 }
 
-// Stats returns the counts so far, or none if the bridge does not run.
-func (b *Bridge) Stats(ctx context.Context) Stats {
-	answer := make(chan Stats, 1)
+// await tells the core something that gets an Answer, and waits for that.
+func (b *Bridge) await(ctx context.Context, in func(ticket uint64) Input) (Answer, error) {
+	ticket, answer := b.desk.open()
+	defer b.desk.close(ticket)
+	b.inbox.tell(in(ticket))
 	select {
-	case b.ask <- answer:
-		return <-answer
+	case a := <-answer:
+		return a, nil
 	case <-ctx.Done():
-		return Stats{}
+		return Answer{}, ctx.Err()
 	}
 }
 
@@ -159,8 +171,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case <-b.inbox.wake:
 		case <-b.timer.C:
 			b.step(TimerFired{})
-		case answer := <-b.ask:
-			answer <- Stats{CoreStats: b.core.Stats(), InboxDropped: b.inbox.drops()}
+		case f := <-b.ask:
+			f(b.core)
 		}
 	}
 }
@@ -203,22 +215,22 @@ var (
 	errStopped       = errors.New("bridge: stopping")
 )
 
-// desk keeps those who wait for the Answer to a Pushed. There are no more of
-// them than clients.
+// desk keeps those who wait for an Answer. There are no more of them than
+// clients.
 type desk struct {
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan error
+	waiting map[uint64]chan Answer
 }
 
-func (d *desk) open() (ticket uint64, answer <-chan error) {
+func (d *desk) open() (ticket uint64, answer <-chan Answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting == nil {
-		d.waiting = map[uint64]chan error{}
+		d.waiting = map[uint64]chan Answer{}
 	}
 	d.last++
-	ch := make(chan error, 1)
+	ch := make(chan Answer, 1)
 	d.waiting[d.last] = ch
 	return d.last, ch
 }
@@ -227,7 +239,7 @@ func (d *desk) answer(a Answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ch := d.waiting[a.Ticket]; ch != nil {
-		ch <- a.Err
+		ch <- a
 		delete(d.waiting, a.Ticket)
 	}
 }
@@ -237,7 +249,7 @@ func (d *desk) end(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, ch := range d.waiting {
-		ch <- err
+		ch <- Answer{Err: err}
 	}
 	clear(d.waiting)
 }

@@ -27,7 +27,7 @@ func (c *Core) pushed(p Pushed) {
 	}
 	if refusal != nil {
 		c.refusePush(p.Device, d, items, c.failure(refusal))
-		c.do(Answer{Ticket: p.Ticket})
+		c.do(Answer{Ticket: p.Ticket, Err: refusal})
 		return
 	}
 	var records []store.Record
@@ -49,6 +49,11 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket})
 		return
 	}
+	if len(c.kept) >= maxUnstored {
+		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
+		return
+	}
+	c.coming[d] += len(items)
 	c.keep(func(err error) { c.queued(p, d, items, err) }, records...)
 }
 
@@ -86,9 +91,9 @@ func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.E
 			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), most)
 		}
 	}
-	have := d.Queue.Len()
-	if p.Replace {
-		have = 0
+	have := c.coming[d]
+	if !p.Replace {
+		have += d.Queue.Len()
 	}
 	if have+len(items) > session.MaxQueue {
 		return v3.QueueFull()
@@ -120,30 +125,35 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 
 // queued carries out a push that is stored.
 func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
+	if c.coming[d] -= len(items); c.coming[d] == 0 {
+		delete(c.coming, d)
+	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
-	}
-	if err != nil {
 		var undo []store.Record
 		for _, it := range items {
 			undo = append(undo, noItemRecord(d, it.Seq))
 		}
 		c.do(Keep{Records: undo})
+	}
+	if err != nil {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
 		return
 	}
 	if p.Replace {
 		c.replace(d)
 	}
+	var told [][]string
 	for _, it := range items {
+		told = append(told, it.CorrelationIDs)
 		d.Queue.Add(it)
 		ids := v3.IDs(d)
 		ids.HasDevAddr = false
 		c.publishDownlink(v3.DownQueued, &v3.Downlink{DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it})
 		c.report(Event{Kind: DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
-	c.do(Answer{Ticket: p.Ticket})
-	if x := c.exchanges[d]; x != nil && x.slot == nil {
+	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: told})
+	if x := c.exchanges[d]; x != nil {
 		c.arrange(x)
 	}
 }

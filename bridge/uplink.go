@@ -29,8 +29,9 @@ const (
 
 // reception is a frame with all of its copies.
 type reception struct {
-	key      string        // PHYPayload
-	match    session.Match // zero: a join-request
+	key      string          // PHYPayload
+	match    session.Match   // zero with a join-request
+	joins    *session.Device // whose join-request it is; nil: it is data
 	data     *frame.Data
 	copies   []radio.Uplink // the first one opened the windows
 	heard    []hearing      // the same, and those that came too late
@@ -161,6 +162,9 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 	dev := m.Device
 	c.overtaken(dev)
 	if m.Session == dev.Pending {
+		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
+			c.decided(dev, dev.Session, false, r.ids)
+		}
 		c.takeUp(dev)
 	}
 	h := &dev.History
@@ -275,14 +279,19 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 
 // again takes the same bytes that a gateway has heard a while ago.
 func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	if r.match.Device == nil {
+	if r.joins != nil {
 		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
-			c.refuseJoin(g, r.exchange.device, req, JoinUsedNonce, mac.ErrDevNonce)
+			c.refuseJoin(g, r.joins, req, JoinUsedNonce, mac.ErrDevNonce)
 		}
 		return
 	}
-	if !r.done || !r.match.Session.Repeat() {
-		c.unmatched(g, r.data, r.match, session.ErrReplay)
+	m := &r.match
+	switch {
+	case !c.opts.Devices.Uses(m.Device, m.Session): // its session has ended meanwhile
+		c.unmatched(g, r.data, session.Match{}, session.ErrDevAddr)
+		return
+	case !r.done, m.FCnt != m.Session.FCntUp, !m.Session.Repeat():
+		c.unmatched(g, r.data, *m, session.ErrReplay)
 		return
 	}
 	r.heard = []hearing{{up.Gateway, up.Time}}

@@ -283,6 +283,10 @@ func TestJoin(t *testing.T) {
 			if err != nil || again.JoinNonce != 65537 {
 				t.Errorf("next JoinNonce %d, %v", again.JoinNonce, err)
 			}
+			p.NoCFList = true
+			if short, err := Join(d, r, plan(t, d.Plan), p); err != nil || len(short.JoinAccept) != 17 {
+				t.Errorf("a join-accept of %d bytes without a CFList, %v", len(short.JoinAccept), err)
+			}
 		})
 	}
 }

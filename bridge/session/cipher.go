@@ -22,15 +22,12 @@ type Reception struct {
 
 // context is what the MIC of an uplink covers with LoRaWAN 1.1. A data rate or
 // channel that the device cannot have used gives 0, and no MIC is right then.
-func (m member) context(d *frame.Data, r Reception) (c frame.Context) {
+func (m *candidate) context(d *frame.Data, r Reception) (c frame.Context) {
 	if m.device.Version < V1_1 {
 		return c
 	}
 	if d.ACK {
-		c.ConfFCnt = uint16(m.session.ConfFCntDown)
-		if it := m.device.Queue.Awaiting(); it != nil {
-			c.ConfFCnt = uint16(it.SentFCnt)
-		}
+		c.ConfFCnt = m.confFCnt()
 	}
 	plan, err := m.device.FrequencyPlan()
 	if err != nil {
@@ -51,4 +48,17 @@ func (m member) context(d *frame.Data, r Reception) (c frame.Context) {
 		c.TxCh = uint8(ch)
 	}
 	return c
+}
+
+// confFCnt is the counter of the confirmed downlink that an acknowledgement is
+// of. A frame that comes once more says what it has said before, whatever was
+// sent since.
+func (m *candidate) confFCnt() uint16 {
+	if m.verdict == repeated {
+		return m.session.confFCnt
+	}
+	if it := m.device.Queue.Awaiting(); it != nil {
+		return uint16(it.SentFCnt)
+	}
+	return uint16(m.session.ConfFCntDown)
 }

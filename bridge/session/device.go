@@ -7,6 +7,7 @@
 package session
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,11 @@ type ID struct {
 
 // String returns "app1/dev1".
 func (id ID) String() string { return id.Application + "/" + id.Device }
+
+// compare orders by application, then by device.
+func (id ID) compare(o ID) int {
+	return cmp.Or(cmp.Compare(id.Application, o.Application), cmp.Compare(id.Device, o.Device))
+}
 
 // idPattern is that of The Things Stack (identifiers.proto).
 var idPattern = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9]){2,}$`)
@@ -172,6 +178,7 @@ type Session struct {
 	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
 	// 1.1 the MIC of its acknowledgement covers it.
 	ConfFCntDown uint32
+	confFCnt     uint16 // that the last uplink has acknowledged
 	cipher       *frame.Cipher
 
 	// Parameters that the device is known to use. nil: those of the band, and

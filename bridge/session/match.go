@@ -29,6 +29,8 @@ type Match struct {
 	FCnt     uint32   // full
 	Repeated bool     // the counter of the last frame once more
 	Reset    bool     // the device has begun its counter anew, as it may
+
+	confFCnt uint16 // that its MIC covers
 }
 
 // candidate is a session that a frame could be of, with a full counter.
@@ -77,12 +79,15 @@ func (r *Registry) Match(d *frame.Data, how Reception, now radio.HostTime) (Matc
 		if !r.budget.allow(now) || !group.budget.allow(now) {
 			return Match{}, fmt.Errorf("%w: DevAddr %v", ErrBudget, d.DevAddr)
 		}
-		if !c.session.Cipher(c.device.Version).CheckUplinkMIC(d, c.fCnt, c.context(d, how)) {
+		ctx := c.context(d, how)
+		if !c.session.Cipher(c.device.Version).CheckUplinkMIC(d, c.fCnt, ctx) {
 			r.budget.spend()
 			group.budget.spend()
 			continue
 		}
-		return c.match()
+		m, err := c.match()
+		m.confFCnt = ctx.ConfFCnt
+		return m, err
 	}
 	if unserved != nil {
 		return Match{}, unserved
@@ -185,6 +190,6 @@ func (m Match) Accept() bool {
 		return false
 	}
 	s := m.Session
-	s.Heard, s.FCntUp, s.repeats = true, m.FCnt, 0
+	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
 	return true
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -73,15 +72,32 @@ func (r *Registry) ByEUI(joinEUI, devEUI radio.EUI64) (d *Device, known bool) {
 // InUse reports whether a session has the address.
 func (r *Registry) InUse(addr radio.DevAddr) bool { return r.byAddr[addr] != nil }
 
+// Uses reports whether a device is in the Registry and has the session, in use
+// or offered.
+func (r *Registry) Uses(d *Device, s *Session) bool {
+	return r.devices[d.ID] == d && (d.Session == s || d.Pending == s)
+}
+
 // All returns the devices, sorted by application and id.
 func (r *Registry) All() []*Device {
 	out := make([]*Device, 0, len(r.devices))
 	for _, d := range r.devices {
 		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b *Device) int {
-		return cmp.Or(cmp.Compare(a.ID.Application, b.ID.Application), cmp.Compare(a.ID.Device, b.ID.Device))
-	})
+	slices.SortFunc(out, func(a, b *Device) int { return a.ID.compare(b.ID) })
+	return out
+}
+
+// IDs returns the ids of the devices of an application, or of all if that is
+// "", sorted.
+func (r *Registry) IDs(application string) []ID {
+	var out []ID
+	for id := range r.devices {
+		if application == "" || id.Application == application {
+			out = append(out, id)
+		}
+	}
+	slices.SortFunc(out, ID.compare)
 	return out
 }
 

@@ -178,11 +178,13 @@ func (a *Air) meant(t *transmission) []*Device {
 func (a *Air) meantJoin(t *transmission) []*Device {
 	var fitting, others []*Device
 	for _, v := range a.joining {
-		if _, margin := v.last.nearest(t); within(margin) {
-			fitting = append(fitting, v)
-		} else {
-			others = append(others, v)
+		list := &others
+		if u := v.at(t.Begin); u != nil {
+			if _, margin := u.nearest(t); within(margin) {
+				list = &fitting
+			}
 		}
+		*list = append(*list, v)
 	}
 	for _, list := range [][]*Device{fitting, others} {
 		for i, v := range list {

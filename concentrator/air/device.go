@@ -233,7 +233,7 @@ func (v *Device) join(nonce uint16) (Sent, error) {
 
 // Send sends a data frame with the next frame counter on one of the device's
 // channels. It returns at once; receivers hear the frame when it has ended. It
-// does not wait for the windows of the frame before, but closes them.
+// does not wait for the windows of the frame before (see Busy), but closes them.
 //
 // d.MType may be left 0 for unconfirmed; the address and the counter are the
 // device's, and so is ACK when a confirmed downlink is to be acknowledged. MAC

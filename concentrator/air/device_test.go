@@ -270,7 +270,7 @@ func FuzzRead(f *testing.F) {
 	}
 	r := a.Listen(ReceiverOptions{})
 	f.Fuzz(func(t *testing.T, phy []byte) {
-		tx := &transmission{receiver: r, Transmission: Transmission{Downlink: radio.Downlink{PHYPayload: phy}}}
+		tx := &transmission{receiver: r, Transmission: Transmission{Begin: time.Now(), Downlink: radio.Downlink{PHYPayload: phy}}}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		for _, v := range a.meant(tx) {

@@ -38,6 +38,7 @@ type reception struct {
 	Missed
 	device *Device
 	uplink *uplink
+	ends   time.Time
 	lost   bool // on the air
 }
 
@@ -49,10 +50,10 @@ func (a *Air) begin(t *transmission) {
 		return // it was lost in a restart
 	}
 	for _, v := range a.meant(t) {
-		p := &reception{device: v, uplink: v.last}
+		p := &reception{device: v, uplink: v.at(t.Begin), ends: t.End}
 		p.Device = v.opts.Name
 		if p.Window, p.Margin, p.Reason = v.judge(t); p.Reason == "" {
-			v.last.receiving = p
+			p.uplink.receiving = p
 		}
 		t.receptions = append(t.receptions, p)
 	}
@@ -105,7 +106,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 			p.Reason = "lost on the air"
 		case t.run != t.receiver.runs:
 			p.Reason = "cut off: the gateway was restarted"
-		case v.last != u:
+		case u.brokenOff(t.End):
 			p.Reason = "broken off: the device has sent again"
 		default:
 			p.Reason = v.read(t, &h)
@@ -113,7 +114,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 		if p.Reason == "" {
 			u.taken = p.Window
 		}
-		silent = u.passed && u.taken == 0 && v.last == u
+		silent = u.passed && u.silent()
 	}
 	if p.Reason == "" {
 		if v.opts.Heard != nil {
@@ -218,9 +219,8 @@ func (v *Device) readJoinAccept(phy []byte, h *Heard) (reason string) {
 	return ""
 }
 
-// acceptedChannels returns the device's channels after a join-accept. It
-// returns an error if the settings are not of the plan. Masks leave the channels
-// as they are: a plan of fixed channels lists only those in use.
+// acceptedChannels returns the device's channels after a join-accept, or an
+// error if its settings are not of the plan.
 func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error) {
 	plan, channels := v.opts.Plan, defaultChannels(v.opts.Plan)
 	if _, err := plan.DownlinkMaxMACPayload(a.RX2DataRate); err != nil {
@@ -232,9 +232,19 @@ func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error)
 	if a.CFList == nil {
 		return channels, nil
 	}
-	frequencies, _, err := frame.ParseCFList(a.CFList)
-	if err != nil {
+	frequencies, masks, err := frame.ParseCFList(a.CFList)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("join-accept: %w", err)
+	case masks != nil:
+		channels = slices.DeleteFunc(channels, func(c region.Channel) bool {
+			n, err := plan.UplinkChannel(c.Frequency, c.MinDR)
+			return err != nil || n/16 >= len(masks) || masks[n/16]>>(n%16)&1 == 0
+		})
+		if len(channels) == 0 {
+			return nil, fmt.Errorf("join-accept with CFList that leaves no channel of %s", plan.ID())
+		}
+		return channels, nil
 	}
 	for _, f := range frequencies {
 		if f == 0 {
@@ -245,7 +255,7 @@ func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error)
 		}
 		added := channels[0]
 		added.Frequency = f
-		channels = append(slices.Clip(channels), added)
+		channels = append(channels, added)
 	}
 	return channels, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/region"
 )
 
 var root = frame.RootKeys{AppKey: frame.Key{0xb6, 15: 7}}
@@ -143,6 +144,56 @@ func TestJoinNotTaken(t *testing.T) {
 				}
 				if len(b.silent) != 1 || !b.silent[0].Join {
 					t.Errorf("told of %d windows that brought nothing", len(b.silent))
+				}
+			})
+		})
+	}
+}
+
+// In bands of fixed channels RX1 is on a frequency of its own, and the CFList
+// says which of the channels are in use.
+func TestJoinFixedChannels(t *testing.T) {
+	us, err := region.Lookup("US_902_928_FSB_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	masks := func(m ...uint16) []byte { return frame.CFListMasks(m) }
+	tests := []struct {
+		name        string
+		cfList      []byte
+		frequencies int
+		missed      string
+	}{
+		{"the second block", masks(0xff00, 0, 0, 0, 2), 8, ""},
+		{"half of it", masks(0x0f00, 0, 0, 0, 2), 4, ""},
+		{"the first block", masks(0x00ff, 0, 0, 0, 1), 0, "join-accept with CFList that leaves no channel of US_902_928_FSB_2"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			onAirWith(t, ReceiverOptions{Plan: us}, func(b *bench) {
+				v := b.device(DeviceOptions{Name: "dev1", Plan: us, RootKeys: root, DataRate: 0})
+				s, up := b.sent(v.Join)
+				n := (s.Frequency - 903_900_000) / 200_000 // from the first of the block, channel 8
+				if want := (Window{5 * time.Second, 923_300_000 + n*600_000, radio.LoRaDataRate(10, 500_000)}); s.RX1 != want || up.Receptions[0].Channel != uint8(n) {
+					t.Errorf("RX1 of a join on %v, channel %d: %+v, want %+v", s.Frequency, up.Receptions[0].Channel, s.RX1, want)
+				}
+				if want := (Window{6 * time.Second, 923_300_000, radio.LoRaDataRate(12, 500_000)}); s.RX2 != want {
+					t.Errorf("RX2 of a join %+v, want %+v", s.RX2, want)
+				}
+				phy, _ := b.accept(up, frame.JoinAccept{JoinNonce: 1, RX2DataRate: 8, RXDelay: 1, CFList: tt.cfList}, root)
+				b.transmits(answer(up, s.RX1, phy))
+				if tt.missed != "" {
+					b.wants("", tt.missed)
+					return
+				}
+				b.wants("RX1 0", "")
+				frequencies := map[radio.Frequency]bool{}
+				for range 100 {
+					s, _ := b.sends(v, frame.Data{HasFPort: true, FPort: 1})
+					frequencies[s.Frequency] = true
+				}
+				if len(frequencies) != tt.frequencies {
+					t.Errorf("sends on %v, want %d of them", frequencies, tt.frequencies)
 				}
 			})
 		})

@@ -128,17 +128,20 @@ func (r *Receiver) hear(v *Device, u *uplink) {
 }
 
 // channel returns the IF channel that hears an uplink, if there is one. With no
-// plan of its own the gateway has that of the device.
+// plan of its own the gateway has that of the device, and hears all.
 func (r *Receiver) channel(v *Device, u *uplink) (n int, ok bool) {
 	plan := r.opts.Plan
 	if plan == nil {
 		plan = v.opts.Plan
 	}
-	dr, err := plan.UplinkDataRate(u.DataRate)
-	if err == nil {
-		n, err = plan.UplinkChannel(u.Frequency, dr)
+	if dr, err := plan.UplinkDataRate(u.DataRate); err == nil {
+		for i, c := range plan.Channels() {
+			if c.Frequency == u.Frequency && c.MinDR <= dr && dr <= c.MaxDR {
+				return i, true
+			}
+		}
 	}
-	return n, err == nil || r.opts.Plan == nil
+	return 0, r.opts.Plan == nil
 }
 
 func codingRate(d radio.DataRate) radio.CodingRate {

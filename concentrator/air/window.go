@@ -14,12 +14,17 @@ import (
 // that is at fault.
 const Tolerance = 20 * time.Microsecond
 
+// behind is how far Run may be behind and still see which windows were open.
+const behind = 5 * time.Second
+
 // afterRX2 is how long a device waits in RX2 for a preamble.
 const afterRX2 = 100 * time.Millisecond
 
 // uplink is a frame of a device, with what its windows have brought.
 type uplink struct {
 	Sent
+	begin     time.Time
+	closed    time.Time  // when the device has sent again, zero: it has not
 	before    *uplink    // the one before, whose windows this one has closed
 	receiving *reception // that has begun in a window and has not ended
 	taken     int        // window that has brought a frame for the device, 0: none
@@ -53,9 +58,10 @@ func windowOf(p *region.Plan, w region.Window, delay time.Duration) (Window, err
 // begin puts a frame on the air: the receivers hear it when it has ended, and
 // its windows take the place of those of the frame before. The lock is held.
 func (v *Device) begin(s *Sent) {
-	u := &uplink{Sent: *s, before: v.last}
+	u := &uplink{Sent: *s, begin: s.End.Add(-s.Airtime), before: v.last}
 	if u.before != nil {
-		u.before.before = nil
+		u.before.closed = u.begin
+		u.forget()
 	}
 	v.last = u
 	v.air.at(s.End, v.order, func() { v.air.deliver(v, u) })
@@ -64,15 +70,63 @@ func (v *Device) begin(s *Sent) {
 	}
 }
 
+// forget drops the uplinks whose windows nothing that is still to be seen to can
+// be for.
+func (u *uplink) forget() {
+	for p := u; p.before != nil; p = p.before {
+		if q := p.before; u.begin.Sub(q.End) > q.RX2.Delay+behind {
+			p.before = nil
+			return
+		}
+	}
+}
+
+// at returns the uplink whose windows count at a time that has just been: the
+// last one, or one before if Run is behind and the device has sent meanwhile. It
+// is nil if the device had not sent. The lock is held.
+func (v *Device) at(t time.Time) *uplink {
+	u := v.last
+	for u != nil && u.begin.After(t) {
+		u = u.before
+	}
+	return u
+}
+
+// Busy returns how long the windows of the device's last frame may still bring
+// something, 0: it is free to send. A device of Class A is to wait for that.
+//
+// Source: LoRaWAN 1.0.3, 3.3.4.
+func (v *Device) Busy() time.Duration {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	u := v.last
+	if u == nil || u.taken != 0 {
+		return 0
+	}
+	over := u.End.Add(u.RX2.Delay + afterRX2)
+	if p := u.receiving; p != nil && p.ends.After(over) {
+		over = p.ends
+	}
+	return max(time.Until(over), 0)
+}
+
 // pass ends RX2.
 func (v *Device) pass(u *uplink) {
 	v.air.mu.Lock()
 	u.passed = true
-	silent := v.last == u && u.taken == 0 && u.receiving == nil
+	silent := u.silent() && u.receiving == nil
 	v.air.mu.Unlock()
 	if silent {
 		v.opts.Silent(u.Sent)
 	}
+}
+
+// brokenOff reports whether the device has sent again before a time.
+func (u *uplink) brokenOff(t time.Time) bool { return !u.closed.IsZero() && u.closed.Before(t) }
+
+// silent reports whether the windows have brought nothing, up to the end of RX2.
+func (u *uplink) silent() bool {
+	return u.taken == 0 && !u.brokenOff(u.End.Add(u.RX2.Delay+afterRX2))
 }
 
 // window returns RX1 or RX2.
@@ -105,13 +159,13 @@ func within(margin time.Duration) bool { return margin.Abs() <= Tolerance }
 // was made for, and why the device does not receive it; reason is empty if it
 // does. The lock is held.
 func (v *Device) judge(t *transmission) (n int, margin time.Duration, reason string) {
-	u := v.last
+	u := v.at(t.Begin)
 	if u == nil {
 		return 0, 0, "no window was opened: the device has not sent yet"
 	}
 	n, margin = u.nearest(t)
 	if within(margin) {
-		return n, margin, strings.Join(append(u.closed(n), v.unheard(n, t)...), "; ")
+		return n, margin, strings.Join(append(u.shut(n), v.unheard(u, n, t)...), "; ")
 	}
 	if u.before != nil {
 		if n, margin := u.before.nearest(t); within(margin) {
@@ -125,7 +179,7 @@ func (v *Device) judge(t *transmission) (n int, margin time.Duration, reason str
 	if margin < 0 {
 		why = fmt.Sprintf("%s early for RX%d", micros(-margin), n)
 	}
-	return n, margin, strings.Join(append([]string{why}, v.unheard(n, t)...), "; ")
+	return n, margin, strings.Join(append([]string{why}, v.unheard(u, n, t)...), "; ")
 }
 
 // tuned reports whether a window listens on the frequency and data rate of a
@@ -135,8 +189,8 @@ func (u *uplink) tuned(n int, t *transmission) bool {
 	return t.Frequency == w.Frequency && t.DataRate == w.DataRate
 }
 
-// closed says why a window is not open at its time.
-func (u *uplink) closed(n int) []string {
+// shut says why a window is not open at its time.
+func (u *uplink) shut(n int) []string {
 	switch {
 	case u.receiving != nil && u.receiving.Window == n || u.taken == n:
 		return []string{fmt.Sprintf("RX%d was taken by another frame", n)}
@@ -150,8 +204,8 @@ func (u *uplink) closed(n int) []string {
 
 // unheard says what keeps a transmission from being heard in a window,
 // whenever it begins.
-func (v *Device) unheard(n int, t *transmission) (why []string) {
-	w := v.last.window(n)
+func (v *Device) unheard(u *uplink, n int, t *transmission) (why []string) {
+	w := u.window(n)
 	if t.Frequency != w.Frequency {
 		why = append(why, fmt.Sprintf("on %v, RX%d listens on %v", t.Frequency, n, w.Frequency))
 	}

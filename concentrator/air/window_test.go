@@ -1,7 +1,9 @@
 package air
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lorawand/radio"
@@ -189,4 +191,63 @@ func TestDriftAndReset(t *testing.T) {
 			b.wants("", "cut off: the gateway was restarted")
 		})
 	}
+}
+
+// What a device hears is decided by the times at which things happen, not by
+// when a busy machine lets Run see to them.
+func TestRunBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &bench{TB: t, a: New(1)}
+		b.r = b.a.Listen(ReceiverOptions{EUI: gatewayA})
+		v := b.abp()
+		for i := range uint32(3) {
+			s, err := v.Send(frame.Data{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.transmits(answer(radio.Uplink{Time: b.r.Counter(s.End)}, s.RX1, b.down(frame.Data{}, i)))
+			switch i {
+			case 0:
+				time.Sleep(4 * time.Second) // long after RX2
+			case 1:
+				time.Sleep(1060 * time.Millisecond) // while it is received
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		go func() { _ = b.a.Run(ctx) }()
+		b.wants("RX1 0, RX1 0", "broken off: the device has sent again")
+		if len(b.silent) != 0 {
+			t.Errorf("told %d times that nothing came", len(b.silent))
+		}
+		cancel()
+	})
+}
+
+func TestBusy(t *testing.T) {
+	onAir(t, func(b *bench) {
+		v := b.abp()
+		busy := func(after, want time.Duration) {
+			t.Helper()
+			time.Sleep(after)
+			synctest.Wait()
+			if got := v.Busy(); got != want {
+				t.Errorf("busy for %v, want %v", got, want)
+			}
+		}
+		busy(0, 0)
+		b.sends(v, frame.Data{})
+		busy(0, 2100*time.Millisecond)
+		busy(2*time.Second, 100*time.Millisecond)
+		busy(100*time.Millisecond, 0)
+		s, up := b.sends(v, frame.Data{})
+		d := answer(up, s.RX2, b.down(frame.Data{}, 1)) // lasts 991.232 ms
+		b.transmits(d)
+		busy(2010*time.Millisecond, 981_232*time.Microsecond)
+		busy(time.Second, 0)
+		s, up = b.sends(v, frame.Data{})
+		b.transmits(answer(up, s.RX1, b.down(frame.Data{}, 2)))
+		busy(1010*time.Millisecond, 1090*time.Millisecond) // RX2 may yet be opened
+		busy(50*time.Millisecond, 0)
+		b.wants("RX2 0, RX1 0", "")
+	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Cipher checks, decrypts and makes the data frames of one session. It keeps
-// the key schedules, about 1.2 kB with LoRaWAN 1.0.x and 2.3 kB with 1.1, and
+// the key schedules, about 1.2 kB with LoRaWAN 1.0.x and 2.2 kB with 1.1, and
 // allocates nothing but the frames that it makes. It belongs to one goroutine.
 //
 // Source: LoRaWAN 1.0.3, 4.3.3 and 4.4; LoRaWAN 1.1, 4.3.1.6, 4.3.3 and 4.4,

@@ -186,6 +186,18 @@ func TestCipherBySpecification(t *testing.T) {
 	}
 }
 
+// Every length that a last block can have.
+func TestBuildOfEverySize(t *testing.T) {
+	keys := sessionKeys()
+	for size := range 2*16 + 1 {
+		d := Data{MType: UnconfirmedUp, HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{0xa5}, size)}
+		phy, err := NewCipher(keys, false).BuildUplink(d, 1, Context{})
+		if want := specFrame(d, 1, keys, false, Context{}); err != nil || !bytes.Equal(phy, want) {
+			t.Errorf("%d bytes of payload: %x, %v; want %x", size, phy, err, want)
+		}
+	}
+}
+
 // Each part of the context, and each key, counts where the specification says so.
 func TestMICGoesByContextAndKeys(t *testing.T) {
 	ctx := Context{ConfFCnt: 1, TxDR: 2, TxCh: 3}

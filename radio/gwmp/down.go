@@ -135,7 +135,8 @@ func (d *datr) UnmarshalJSON(b []byte) error {
 var errNumber = errors.New("not a number, or out of range")
 
 // ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the
-// 32-bit counter. It returns ErrPacket for what no forwarder could send.
+// 32-bit counter. Uplink is true for what has plain polarity or a CRC: end
+// devices hear neither. It returns ErrPacket for what no forwarder could send.
 func ParseTx(body []byte) (radio.Downlink, error) {
 	var j txpkJSON
 	if err := json.Unmarshal(body, &j); err != nil {
@@ -164,7 +165,7 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	}
 	d := radio.Downlink{
 		Antenna: p.Ant, PHYPayload: phy, Frequency: radio.Frequency(p.Freq), DataRate: dr, CodingRate: cr,
-		Power: decibel(int64(p.Powe)), Immediate: p.Imme, Uplink: !p.IPol && !p.NCRC,
+		Power: decibel(int64(p.Powe)), Immediate: p.Imme, Uplink: !p.IPol || !p.NCRC,
 	}
 	if p.Tmst != nil {
 		d.Time = radio.ConcentratorTime(*p.Tmst)

@@ -1,0 +1,144 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
+)
+
+// inspect runs f in the goroutine of the core, between two inputs. f reads,
+// changes nothing, and must not wait for anybody.
+func (b *Bridge) inspect(ctx context.Context, f func(*Core)) error {
+	done := make(chan struct{})
+	select {
+	case b.ask <- func(c *Core) { f(c); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("bridge: the core does not answer: %w", ctx.Err())
+	}
+}
+
+// Now returns both times of the host.
+func (b *Bridge) Now() Now { return b.clock.Now() }
+
+// Stats returns the counts so far. The error says that the core does not
+// answer.
+func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	err := b.inspect(ctx, func(c *Core) {
+		s.CoreStats, s.Devices = c.Stats(), c.opts.Devices.Len()
+		s.Gateways, s.Online = len(c.opts.Gateways.All()), c.opts.Gateways.Online()
+	})
+	s.InboxDropped = b.inbox.drops()
+	return s, err
+}
+
+// StoreError returns why the store cannot be written, or nil while it can.
+func (b *Bridge) StoreError() error { return b.keeper.fault() }
+
+// GatewayState is what is known of a gateway at a moment.
+type GatewayState struct {
+	gateway.Gateway
+	Lead  time.Duration // how long before its begin a downlink is handed over
+	Trip  time.Duration // 90th percentile of the round trips; 0: none is known
+	Usage []schedule.Usage
+}
+
+// Gateways returns the state of every gateway, sorted by id.
+func (b *Bridge) Gateways(ctx context.Context) ([]GatewayState, error) {
+	var out []GatewayState
+	err := b.inspect(ctx, func(c *Core) {
+		now := b.clock.Host()
+		for _, g := range c.opts.Gateways.All() {
+			out = append(out, GatewayState{Gateway: *g, Lead: g.Lead(), Trip: g.RoundTrip(), Usage: c.schedule.Usage(g, now)})
+		}
+	})
+	return out, err
+}
+
+// devicesAtOnce is how many devices are copied between two inputs.
+const devicesAtOnce = 32
+
+// Device returns a copy of a device, or ErrNoDevice.
+func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, error) {
+	var out *session.Device
+	err := b.inspect(ctx, func(c *Core) {
+		if d := c.opts.Devices.Device(id); d != nil {
+			out = d.Clone()
+		}
+	})
+	if err == nil && out == nil {
+		err = fmt.Errorf("%v: %w", id, ErrNoDevice)
+	}
+	return out, err
+}
+
+// Devices calls f for a copy of each device of an application, or of all of
+// them if that is "", in the order of application and id, until f returns an
+// error, which it returns. A device that goes meanwhile may be left out.
+func (b *Bridge) Devices(ctx context.Context, application string, f func(*session.Device) error) error {
+	var ids []session.ID
+	err := b.inspect(ctx, func(c *Core) { ids = c.opts.Devices.IDs(application) })
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(ids, devicesAtOnce) {
+		var devices []*session.Device
+		err := b.inspect(ctx, func(c *Core) {
+			for _, id := range chunk {
+				if d := c.opts.Devices.Device(id); d != nil {
+					devices = append(devices, d.Clone())
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			if err := f(d); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Downlinks is the downlink queue of a device.
+type Downlinks struct {
+	Waiting  []session.Item // first the next
+	Sending  *session.Item  // on its way out; nil: none
+	Awaiting *session.Item  // sent, and not acknowledged yet; nil: none
+}
+
+// Downlinks returns what waits for a device, or ErrNoDevice.
+func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (Downlinks, error) {
+	var out Downlinks
+	found := false
+	err := b.inspect(ctx, func(c *Core) {
+		d := c.opts.Devices.Device(id)
+		if found = d != nil; !found {
+			return
+		}
+		for _, it := range d.Queue.Items() {
+			out.Waiting = append(out.Waiting, *it)
+		}
+		if it := d.Queue.Awaiting(); it != nil {
+			awaiting := *it
+			out.Awaiting = &awaiting
+		}
+		if t := c.inFlight[d]; t != nil && t.down.Item != nil && !t.replaced {
+			sending := *t.down.Item
+			out.Sending = &sending
+		}
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("%v: %w", id, ErrNoDevice)
+	}
+	return out, err
+}

@@ -1,0 +1,115 @@
+package session
+
+import (
+	"bytes"
+	"slices"
+)
+
+// MaxDevNonces is how many used DevNonces of a device are remembered below
+// LoRaWAN 1.0.4, where they are random.
+const MaxDevNonces = 128
+
+// Clone returns a copy of what is registered of a device and of its sessions,
+// which nothing changes any more. It has no history and an empty queue.
+func (d *Device) Clone() *Device {
+	c := *d
+	c.Session, c.Pending = d.Session.clone(), d.Pending.clone()
+	c.UsedDevNonces = slices.Clone(d.UsedDevNonces)
+	c.History, c.Queue = History{}, Queue{}
+	return &c
+}
+
+func (s *Session) clone() *Session {
+	if s == nil {
+		return nil
+	}
+	c := *s
+	c.KeyID, c.cipher = bytes.Clone(s.KeyID), nil
+	if p := s.Parameters; p != nil {
+		q := *p
+		q.Channels = slices.Clone(p.Channels)
+		c.Parameters = &q
+	}
+	return &c
+}
+
+// IsSame reports whether two sessions, which may be nil, are one: then their
+// counters go on from each other.
+func (s *Session) IsSame(o *Session) bool {
+	return s != nil && o != nil && s.DevAddr == o.DevAddr && s.Keys == o.Keys
+}
+
+// Succeed makes d, as its owner registers it anew, the successor of the device
+// that was registered: what waits for it stays in its queue, nonces that were
+// used remain used, and a session goes on where the new registration has the
+// same one, or none and the device is still the one that joined.
+func (d *Device) Succeed(old *Device) {
+	d.History, d.Queue = old.History, old.Queue
+	sameKeys := (d.Version < V1_1) == (old.Version < V1_1)
+	if !sameKeys && old.Session != nil {
+		old.Session.cipher = nil
+	}
+	switch {
+	case d.Session.IsSame(old.Session):
+		old.Session.goOn(d.Session)
+		d.Session, d.Pending = old.Session, old.Pending
+	case d.Session.IsSame(old.Pending):
+		old.Pending.goOn(d.Session)
+		d.Session, d.Pending = old.Pending, nil
+	case d.Session == nil && d.SupportsJoin && d.DevEUI == old.DevEUI && sameKeys:
+		d.Session, d.Pending = old.Session, old.Pending
+	}
+	if d.DevEUI != old.DevEUI {
+		return
+	}
+	d.LastJoinNonce, d.LastDevNonce = max(d.LastJoinNonce, old.LastJoinNonce), max(d.LastDevNonce, old.LastDevNonce)
+	used := slices.Clone(old.UsedDevNonces)
+	for _, n := range d.UsedDevNonces {
+		if !slices.Contains(used, n) {
+			used = append(used, n)
+		}
+	}
+	d.UsedDevNonces = used[max(len(used)-MaxDevNonces, 0):]
+}
+
+// goOn takes over what another copy of the session has got to. No counter goes
+// back.
+func (s *Session) goOn(from *Session) {
+	if from.Heard {
+		s.Heard, s.FCntUp = true, max(s.FCntUp, from.FCntUp)
+	}
+	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, from.NFCntDown), max(s.AFCntDown, from.AFCntDown)
+	s.NStored, s.AStored = max(s.NStored, s.NFCntDown), max(s.AStored, s.AFCntDown)
+	s.ConfFCntDown = max(s.ConfFCntDown, from.ConfFCntDown)
+	if len(from.KeyID) > 0 {
+		s.KeyID = from.KeyID
+	}
+	if from.Parameters != nil {
+		s.Parameters = from.Parameters
+	}
+}
+
+// ForgetFCntUp lets the device begin its frame counter anew. Frames that were
+// sent before can then be replayed. Counters of downlinks go on.
+func (s *Session) ForgetFCntUp() { s.Heard, s.FCntUp = false, 0 }
+
+// ForgetDevNonces lets the device begin its DevNonces anew. Join-requests that
+// it has sent before can then be replayed. JoinNonces go on.
+func (d *Device) ForgetDevNonces() { d.UsedDevNonces, d.LastDevNonce = nil, 0 }
+
+// Replace gives a device of the Registry a new registration. It returns what
+// Add does, and then changes nothing. The device stays the same one; next is
+// used up.
+func (r *Registry) Replace(d, next *Device) error {
+	was := *d
+	r.Remove(d.ID)
+	*d = *next
+	if err := r.Add(d); err != nil {
+		*d = was
+		if again := r.Add(d); again != nil {
+			return again // not reached: it was there before
+		}
+		return err
+	}
+	return nil
+}
