@@ -65,7 +65,7 @@ bench:
 
 # Each parser of outside bytes in turn.
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
-       FuzzDatagram,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
+       FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
        FuzzUplink,./bridge/mac FuzzRequest,./bridge/admin
 fuzz:
 	@set -e; for t in $(FUZZ); do \

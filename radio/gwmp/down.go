@@ -1,10 +1,13 @@
 package gwmp
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"strconv"
 
 	"lorawand/radio"
 )
@@ -82,6 +85,55 @@ type txpkJSON struct {
 	} `json:"txpk"`
 }
 
+// fixed6 and fixed2 are decimal fractions in millionths and in hundredths, see
+// parseFixed.
+type (
+	fixed6 int64
+	fixed2 int64
+)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *fixed6) UnmarshalJSON(b []byte) error { return unmarshalFixed((*int64)(f), b, 6) }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *fixed2) UnmarshalJSON(b []byte) error { return unmarshalFixed((*int64)(f), b, 2) }
+
+func unmarshalFixed(dst *int64, b []byte, digits int) error {
+	if string(b) == "null" {
+		return nil
+	}
+	v, ok := parseFixed(b, digits)
+	if !ok {
+		return errNumber
+	}
+	*dst = v
+	return nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *datr) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
+	if len(b) == 0 || b[0] != '"' {
+		n, err := strconv.ParseUint(string(b), 10, 32)
+		if err != nil {
+			return errNumber
+		}
+		*d = datr{rate: radio.FSKDataRate(uint32(n))}
+		return nil
+	}
+	rate, ok := parseLoRa(bytes.Trim(b, `"`))
+	if !ok {
+		return fmt.Errorf("no data rate: %.24s", b)
+	}
+	*d = datr{lora: true, rate: rate}
+	return nil
+}
+
+// errNumber is the reason for JSON that is no number of the wanted kind.
+var errNumber = errors.New("not a number, or out of range")
+
 // ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the
 // 32-bit counter. Uplink is true for what has plain polarity or a CRC: end
 // devices hear neither. It returns ErrPacket for what no forwarder could send.
@@ -100,12 +152,11 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	if p.Freq <= 0 || p.Freq > math.MaxUint32 {
 		return radio.Downlink{}, fmt.Errorf("%w: txpk with freq of %d Hz", ErrPacket, int64(p.Freq))
 	}
-	rx := rxpkJSON{Modu: p.Modu, DatR: p.DatR, CodR: p.CodR}
-	dr, cr, err := rx.dataRate()
+	dr, cr, err := dataRate([]byte(p.Modu), p.DatR, []byte(p.CodR))
 	if err != nil {
 		return radio.Downlink{}, err
 	}
-	phy, err := decodeBase64(p.Data)
+	phy, err := decodeBase64([]byte(p.Data))
 	if err != nil {
 		return radio.Downlink{}, fmt.Errorf("%w: txpk data: %w", ErrPacket, err)
 	}
@@ -114,7 +165,7 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	}
 	d := radio.Downlink{
 		Antenna: p.Ant, PHYPayload: phy, Frequency: radio.Frequency(p.Freq), DataRate: dr, CodingRate: cr,
-		Power: decibel(p.Powe), Immediate: p.Imme, Uplink: !p.IPol || !p.NCRC,
+		Power: decibel(int64(p.Powe)), Immediate: p.Imme, Uplink: !p.IPol || !p.NCRC,
 	}
 	if p.Tmst != nil {
 		d.Time = radio.ConcentratorTime(*p.Tmst)

@@ -1,92 +1,140 @@
 package gwmp
 
 import (
-	"errors"
+	"math"
 	"strconv"
 )
 
-// errNumber is the reason for JSON that is no number of the wanted kind.
-var errNumber = errors.New("not a number, or out of range")
-
-// fixed6 and fixed2 are decimal fractions read without floating point, in
-// millionths and in hundredths: "868.1" is 868100000 and 86810.
-type (
-	fixed6 int64
-	fixed2 int64
-)
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (f *fixed6) UnmarshalJSON(b []byte) error { return unmarshalFixed((*int64)(f), b, 6) }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (f *fixed2) UnmarshalJSON(b []byte) error { return unmarshalFixed((*int64)(f), b, 2) }
-
-func unmarshalFixed(dst *int64, b []byte, digits int) error {
-	if string(b) == "null" {
-		return nil
+// numberLength returns how long the JSON number is that b begins with, 0 if
+// there is none (RFC 8259, section 6).
+func numberLength(b []byte) int {
+	i := 0
+	if i < len(b) && b[i] == '-' {
+		i++
 	}
-	v, ok := parseFixed(b, digits)
-	if !ok {
-		return errNumber
+	whole := digits(b[i:])
+	if whole == 0 {
+		return 0
 	}
-	*dst = v
-	return nil
+	if b[i] == '0' {
+		whole = 1 // and no other digit behind it
+	}
+	i += whole
+	if i < len(b) && b[i] == '.' {
+		n := digits(b[i+1:])
+		if n == 0 {
+			return 0
+		}
+		i += 1 + n
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		n := digits(b[i:])
+		if n == 0 {
+			return 0
+		}
+		i += n
+	}
+	return i
 }
 
-// fixedLimit keeps a number of 10^6 units and its rounding within int64.
-const fixedLimit = 1_000_000_000_000
+// digits returns how many digits b begins with.
+func digits(b []byte) int {
+	for i, c := range b {
+		if c < '0' || c > '9' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+// parseInteger reads a JSON number without fraction and exponent. ok is false
+// for others, and for those that int64 does not hold.
+func parseInteger(b []byte) (v int64, ok bool) {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	u, ok := parseDigits(b)
+	switch {
+	case neg && u <= -math.MinInt64:
+		return -int64(u), ok
+	case !neg && u <= math.MaxInt64:
+		return int64(u), ok
+	}
+	return 0, false
+}
+
+// parseDigits reads a number of nothing but digits. ok is false for others, and
+// for those of 20 digits and more, zeros before them not counted.
+func parseDigits(b []byte) (v uint64, ok bool) {
+	for _, c := range b {
+		if c < '0' || c > '9' || v >= 1e18 {
+			return 0, false
+		}
+		v = v*10 + uint64(c-'0')
+	}
+	return v, len(b) > 0
+}
+
+// fixedLimit is more than any number with six digits behind the point needs. A
+// tenfold of it fits int64.
+const fixedLimit = 100_000_000_000_000_000
 
 // parseFixed reads a JSON number as a fixed-point number with so many digits
-// behind the point, rounded half away from zero. ok is false for what is no
-// number or lies beyond ±10^12 units before the point.
+// behind the point, at most six, rounded half away from zero: with six of them
+// "868.1" is 868100000. ok is false for what is no number or is beyond ±10^12
+// before the point or so.
 func parseFixed(b []byte, digits int) (v int64, ok bool) {
 	neg := len(b) > 0 && b[0] == '-'
 	if neg {
 		b = b[1:]
 	}
-	i, frac, seen := 0, -1, false // frac: digits behind the point that were taken
-	for ; i < len(b); i++ {
-		c := b[i]
+	frac := -1 // digits behind the point that were taken
+	for _, c := range b {
 		switch {
 		case c == '.' && frac < 0:
 			frac = 0
 			continue
+		case c == 'e' || c == 'E':
+			return parseExponent(b, neg, digits)
 		case c < '0' || c > '9':
-			if c == 'e' || c == 'E' {
-				return parseExponent(b, neg, digits)
-			}
 			return 0, false
 		}
-		seen = true
+		ok = true
 		if frac >= digits {
 			if frac == digits && c >= '5' {
 				v++
 			}
-			frac++ // only the first digit beyond rounds
+			frac = digits + 1 // only the first digit beyond rounds
 			continue
 		}
-		if v = v*10 + int64(c-'0'); v > fixedLimit*1_000_000 {
+		if v >= fixedLimit {
 			return 0, false
 		}
+		v = v*10 + int64(c-'0')
 		if frac >= 0 {
 			frac++
 		}
 	}
 	for frac = max(frac, 0); frac < digits; frac++ {
-		if v *= 10; v > fixedLimit*1_000_000 {
+		if v >= fixedLimit {
 			return 0, false
 		}
+		v *= 10
 	}
 	if neg {
 		v = -v
 	}
-	return v, seen
+	return v, ok
 }
 
 // parseExponent reads the rare number with an exponent the slow way.
 func parseExponent(b []byte, neg bool, digits int) (int64, bool) {
 	f, err := strconv.ParseFloat(string(b), 64)
-	if err != nil || f > fixedLimit {
+	if err != nil || f > 1e12 {
 		return 0, false
 	}
 	for range digits {

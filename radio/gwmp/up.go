@@ -1,12 +1,11 @@
 package gwmp
 
 import (
+	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"lorawand/radio"
@@ -30,163 +29,282 @@ const (
 	maxAntennas = 8
 )
 
-// pushJSON keeps each frame apart, so that a faulty one does not take the
-// others with it.
-type pushJSON struct {
-	RXPK []json.RawMessage `json:"rxpk"`
-	Stat json.RawMessage   `json:"stat"`
-}
-
-// rxpkJSON is one received frame. A field that is null is as one that is absent.
-type rxpkJSON struct {
-	Time  string     `json:"time"`
-	Tmms  *int64     `json:"tmms"`
-	Tmst  *uint32    `json:"tmst"`
-	FTime *uint32    `json:"ftime"`
-	Freq  fixed6     `json:"freq"`
-	Chan  uint8      `json:"chan"`
-	Stat  int8       `json:"stat"`
-	Modu  string     `json:"modu"`
-	DatR  datr       `json:"datr"`
-	CodR  string     `json:"codr"`
-	RSSI  fixed2     `json:"rssi"`
-	LSNR  fixed2     `json:"lsnr"`
-	FOff  int32      `json:"foff"`
-	Data  string     `json:"data"`
-	RSig  []rsigJSON `json:"rsig"`
-	AESK  uint32     `json:"aesk"`
-}
-
-// rsigJSON is how one antenna heard the frame.
-type rsigJSON struct {
-	Ant    uint8   `json:"ant"`
-	Chan   uint8   `json:"chan"`
-	RSSIC  fixed2  `json:"rssic"`
-	RSSIS  *fixed2 `json:"rssis"`
-	RSSISD fixed2  `json:"rssisd"`
-	LSNR   fixed2  `json:"lsnr"`
-	ETime  string  `json:"etime"`
-	FTime  *uint32 `json:"ftime"`
-	FOff   int32   `json:"foff"`
-}
-
 // ParsePush reads the body of a PUSH_DATA. It returns ErrPacket if that is not
 // JSON of the right shape; a single frame or a status that is faulty is left
 // out and counted.
+//
+// It reads as encoding/json does into structs: case does not count in names,
+// names that are not known are passed over, a value that is null is as one that
+// is absent, and of a name that comes twice the last one counts. An "rsig" that
+// comes twice does not keep anything of the first, though.
 func ParsePush(body []byte) (Push, error) {
-	var j pushJSON
-	if err := json.Unmarshal(trim(body), &j); err != nil {
-		return Push{}, fmt.Errorf("%w: %w", ErrPacket, err)
+	r := pushReader{scanner: scanner{b: trim(body)}}
+	if !r.null() {
+		r.push()
 	}
-	if len(j.RXPK) > maxFrames {
-		return Push{}, fmt.Errorf("%w: %d frames, at most %d", ErrPacket, len(j.RXPK), maxFrames)
+	r.end()
+	switch {
+	case r.broken != nil:
+		return Push{}, fmt.Errorf("%w: %w", ErrPacket, r.broken)
+	case r.frames > maxFrames:
+		return Push{}, fmt.Errorf("%w: %d frames, at most %d", ErrPacket, r.frames, maxFrames)
+	case r.statFault != nil:
+		r.p.Faulty++
+		r.p.Fault = r.statFault
 	}
-	var p Push
-	for _, raw := range j.RXPK {
-		up, badCRC, err := parseRXPK(raw)
-		switch {
-		case err != nil:
-			p.Faulty++
-			p.Fault = err
-		case badCRC:
-			p.BadCRC++
-		default:
-			p.Uplinks = append(p.Uplinks, up)
-		}
-	}
-	if len(j.Stat) > 0 && string(j.Stat) != "null" {
-		stat, err := parseStat(j.Stat)
-		if err != nil {
-			p.Faulty++
-			p.Fault = err
-			return p, nil
-		}
-		p.Stat = &stat
-	}
-	return p, nil
+	return r.p, nil
 }
 
-func parseRXPK(raw []byte) (up radio.Uplink, badCRC bool, err error) {
-	var j rxpkJSON
-	if err := json.Unmarshal(raw, &j); err != nil {
+// pushReader reads the body of a PUSH_DATA.
+type pushReader struct {
+	scanner
+	p         Push
+	frames    int // in rxpk
+	statFault error
+	rsig      [maxAntennas]rsig
+}
+
+func (r *pushReader) push() {
+	if !r.object() {
+		r.stop(r.takeFault())
+		return
+	}
+	for r.more('}') {
+		switch string(r.name()) {
+		case "rxpk":
+			r.rxpks()
+		case "stat":
+			r.status()
+		default:
+			r.skip()
+		}
+	}
+}
+
+// rxpks reads the frames. One that is faulty does not take the others with it.
+func (r *pushReader) rxpks() {
+	r.p.Uplinks, r.p.BadCRC, r.p.Faulty, r.p.Fault, r.frames = nil, 0, 0, nil, 0
+	if !r.list() {
+		if err := r.takeFault(); err != nil {
+			r.stop(err)
+		}
+		return
+	}
+	for r.more(']') {
+		if r.frames++; r.frames > maxFrames {
+			r.skip()
+			continue
+		}
+		up, badCRC, err := r.uplink()
+		switch {
+		case r.broken != nil:
+			return
+		case err != nil:
+			r.p.Faulty++
+			r.p.Fault = err
+		case badCRC:
+			r.p.BadCRC++
+		default:
+			r.p.Uplinks = append(r.p.Uplinks, up)
+		}
+	}
+}
+
+// uplink reads a frame.
+func (r *pushReader) uplink() (up radio.Uplink, badCRC bool, err error) {
+	j := r.rxpk()
+	if err := r.takeFault(); err != nil {
 		return up, false, fmt.Errorf("%w: rxpk: %w", ErrPacket, err)
 	}
-	if j.Stat < 0 {
+	switch {
+	case r.broken != nil:
+		return up, false, nil
+	case j.stat < 0:
 		return up, true, nil
-	}
-	if j.Tmst == nil {
+	case !j.hasTMST:
 		return up, false, fmt.Errorf("%w: rxpk without tmst", ErrPacket)
+	case j.freq <= 0 || j.freq > math.MaxUint32:
+		return up, false, fmt.Errorf("%w: rxpk with freq of %d Hz", ErrPacket, j.freq)
 	}
-	if j.Freq <= 0 || j.Freq > math.MaxUint32 {
-		return up, false, fmt.Errorf("%w: rxpk with freq of %d Hz", ErrPacket, int64(j.Freq))
-	}
-	if up.DataRate, up.CodingRate, err = j.dataRate(); err != nil {
+	if up.DataRate, up.CodingRate, err = dataRate(unescaped(j.modu), j.datr, unescaped(j.codr)); err != nil {
 		return up, false, err
 	}
-	if up.PHYPayload, err = decodeBase64(j.Data); err != nil {
+	if up.PHYPayload, err = decodeBase64(unescaped(j.data)); err != nil {
 		return up, false, fmt.Errorf("%w: rxpk data: %w", ErrPacket, err)
 	}
 	if n := len(up.PHYPayload); n == 0 || n > 255 {
 		return up, false, fmt.Errorf("%w: rxpk with %d bytes of data, want 1 to 255", ErrPacket, n)
 	}
-	up.Frequency = radio.Frequency(j.Freq)
-	up.Time = radio.ConcentratorTime(*j.Tmst)
-	up.GatewayTime = parseTime(j.Time)
-	if j.Tmms != nil && *j.Tmms > 0 && *j.Tmms < math.MaxInt64/int64(time.Millisecond) {
-		up.GPS = radio.GPSTime(time.Duration(*j.Tmms) * time.Millisecond)
+	up.Frequency = radio.Frequency(j.freq)
+	up.Time = radio.ConcentratorTime(j.tmst)
+	up.GatewayTime = parseTime(unescaped(j.time))
+	if j.hasTMMS && j.tmms > 0 && j.tmms < math.MaxInt64/int64(time.Millisecond) {
+		up.GPS = radio.GPSTime(time.Duration(j.tmms) * time.Millisecond)
 	}
-	up.Receptions, err = j.receptions()
+	up.Receptions, err = r.receptions(&j)
 	return up, false, err
 }
 
-func (j *rxpkJSON) dataRate() (radio.DataRate, radio.CodingRate, error) {
-	switch {
-	case j.Modu == "LORA" && j.DatR.lora:
-		cr, err := parseCodingRate(j.CodR)
-		return j.DatR.rate, cr, err
-	case j.Modu == "FSK" && !j.DatR.lora && j.DatR.rate.BitRate > 0:
-		return j.DatR.rate, 0, nil
+// rxpk is one received frame. Text is what stands between the quotes.
+type rxpk struct {
+	time, modu, codr, data []byte
+	tmms                   int64
+	freq                   int64 // Hz
+	rssi, lsnr             int64 // hundredths
+	datr                   datr
+	tmst, ftime, aesk      uint32
+	foff                   int32
+	antennas               int // in rsig
+	chanIF                 uint8
+	stat                   int8
+	hasTMMS, hasTMST       bool
+	hasFTime               bool
+}
+
+// rxpk reads the members of a frame.
+func (r *pushReader) rxpk() (j rxpk) {
+	if !r.object() {
+		return j
 	}
-	return radio.DataRate{}, 0, fmt.Errorf("%w: rxpk with modu %.16q and such a datr", ErrPacket, j.Modu)
+	for r.more('}') {
+		switch string(r.name()) {
+		case "time":
+			r.text(&j.time)
+		case "tmms":
+			j.hasTMMS = readInteger(&r.scanner, &j.tmms)
+		case "tmst":
+			j.hasTMST = readInteger(&r.scanner, &j.tmst)
+		case "ftime":
+			j.hasFTime = readInteger(&r.scanner, &j.ftime)
+		case "freq":
+			r.fixed(&j.freq, 6)
+		case "chan":
+			readInteger(&r.scanner, &j.chanIF)
+		case "stat":
+			readInteger(&r.scanner, &j.stat)
+		case "modu":
+			r.text(&j.modu)
+		case "datr":
+			r.datr(&j.datr)
+		case "codr":
+			r.text(&j.codr)
+		case "rssi":
+			r.fixed(&j.rssi, 2)
+		case "lsnr":
+			r.fixed(&j.lsnr, 2)
+		case "foff":
+			readInteger(&r.scanner, &j.foff)
+		case "data":
+			r.text(&j.data)
+		case "rsig":
+			j.antennas = r.antennas()
+		case "aesk":
+			readInteger(&r.scanner, &j.aesk)
+		default:
+			r.skip()
+		}
+	}
+	return j
+}
+
+// rsig is how one antenna heard the frame.
+type rsig struct {
+	etime                      []byte
+	rssic, rssis, rssisd, lsnr int64 // hundredths
+	ftime                      uint32
+	foff                       int32
+	ant, chanIF                uint8
+	hasRSSIS, hasFTime         bool
+}
+
+// antennas reads rsig and returns how many there are. The first maxAntennas of
+// them are kept.
+func (r *pushReader) antennas() (n int) {
+	if !r.list() {
+		return 0
+	}
+	for r.more(']') {
+		var s rsig
+		r.antenna(&s)
+		if n < maxAntennas {
+			r.rsig[n] = s
+		}
+		n++
+	}
+	return n
+}
+
+func (r *pushReader) antenna(s *rsig) {
+	if !r.object() {
+		return
+	}
+	for r.more('}') {
+		switch string(r.name()) {
+		case "ant":
+			readInteger(&r.scanner, &s.ant)
+		case "chan":
+			readInteger(&r.scanner, &s.chanIF)
+		case "rssic":
+			r.fixed(&s.rssic, 2)
+		case "rssis":
+			s.hasRSSIS = r.fixed(&s.rssis, 2)
+		case "rssisd":
+			r.fixed(&s.rssisd, 2)
+		case "lsnr":
+			r.fixed(&s.lsnr, 2)
+		case "etime":
+			r.text(&s.etime)
+		case "ftime":
+			s.hasFTime = readInteger(&r.scanner, &s.ftime)
+		case "foff":
+			readInteger(&r.scanner, &s.foff)
+		default:
+			r.skip()
+		}
+	}
 }
 
 // receptions lists the antennas: those of rsig, or the one of the frame itself.
-func (j *rxpkJSON) receptions() ([]radio.Reception, error) {
-	if len(j.RSig) == 0 {
-		r := radio.Reception{
-			Channel: j.Chan, RSSI: decibel(j.RSSI), SNR: decibel(j.LSNR), FrequencyOffset: j.FOff,
-		}
-		if j.FTime != nil {
-			r.HasFineTimestamp, r.FineTimestamp = true, *j.FTime
-		}
-		return []radio.Reception{r}, nil
+func (r *pushReader) receptions(j *rxpk) ([]radio.Reception, error) {
+	if j.antennas == 0 {
+		return []radio.Reception{{
+			Channel: j.chanIF, RSSI: decibel(j.rssi), SNR: decibel(j.lsnr), FrequencyOffset: j.foff,
+			HasFineTimestamp: j.hasFTime, FineTimestamp: fineTimestamp(j.hasFTime, j.ftime),
+		}}, nil
 	}
-	if len(j.RSig) > maxAntennas {
-		return nil, fmt.Errorf("%w: rxpk with %d antennas, at most %d", ErrPacket, len(j.RSig), maxAntennas)
+	if j.antennas > maxAntennas {
+		return nil, fmt.Errorf("%w: rxpk with %d antennas, at most %d", ErrPacket, j.antennas, maxAntennas)
 	}
-	out := make([]radio.Reception, len(j.RSig))
-	for i, s := range j.RSig {
-		r := radio.Reception{
-			Antenna: s.Ant, Channel: s.Chan, RSSI: decibel(s.RSSIC), SNR: decibel(s.LSNR),
-			RSSIStandardDeviation: decibel(s.RSSISD), FrequencyOffset: s.FOff, NoDownlink: s.Ant > 0,
+	out := make([]radio.Reception, j.antennas)
+	for i := range out {
+		s := &r.rsig[i]
+		out[i] = radio.Reception{
+			Antenna: s.ant, Channel: s.chanIF, RSSI: decibel(s.rssic), SNR: decibel(s.lsnr),
+			RSSIStandardDeviation: decibel(s.rssisd), FrequencyOffset: s.foff, NoDownlink: s.ant > 0,
+			HasFineTimestamp: s.hasFTime, FineTimestamp: fineTimestamp(s.hasFTime, s.ftime),
 		}
-		if s.RSSIS != nil {
-			r.HasSignalRSSI, r.SignalRSSI = true, decibel(*s.RSSIS)
+		if s.hasRSSIS {
+			out[i].HasSignalRSSI, out[i].SignalRSSI = true, decibel(s.rssis)
 		}
-		if s.FTime != nil {
-			r.HasFineTimestamp, r.FineTimestamp = true, *s.FTime
+		if b, err := decodeBase64(unescaped(s.etime)); err == nil && len(b) > 0 && len(b) <= 32 {
+			out[i].EncryptedFineTimestamp = b
+			out[i].FineTimestampKey = strconv.FormatUint(uint64(j.aesk), 10)
 		}
-		if b, err := decodeBase64(s.ETime); err == nil && len(b) > 0 && len(b) <= 32 {
-			r.EncryptedFineTimestamp = b
-			r.FineTimestampKey = strconv.FormatUint(uint64(j.AESK), 10)
-		}
-		out[i] = r
 	}
 	return out, nil
 }
 
-// decibel keeps what is far beyond physics within its 32 bits.
-func decibel(v fixed2) radio.Decibel {
+// fineTimestamp is 0 where there is none: a null has taken it back.
+func fineTimestamp(has bool, ns uint32) uint32 {
+	if !has {
+		return 0
+	}
+	return ns
+}
+
+// decibel keeps what is far beyond physics within its 32 bits. v is in
+// hundredths.
+func decibel(v int64) radio.Decibel {
 	const limit = 1_000_00
 	return radio.Decibel(min(max(v, -limit), limit))
 }
@@ -197,40 +315,44 @@ type datr struct {
 	rate radio.DataRate
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
-func (d *datr) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
-	}
-	if len(b) == 0 || b[0] != '"' {
-		n, err := strconv.ParseUint(string(b), 10, 32)
-		if err != nil {
-			return errNumber
+func (r *pushReader) datr(dst *datr) {
+	if r.peek() != '"' {
+		var bitRate uint32
+		if readInteger(&r.scanner, &bitRate) {
+			*dst = datr{rate: radio.FSKDataRate(bitRate)}
 		}
-		*d = datr{rate: radio.FSKDataRate(uint32(n))}
-		return nil
+		return
 	}
-	rate, ok := parseLoRa(strings.Trim(string(b), `"`))
+	rate, ok := parseLoRa(r.quoted())
 	if !ok {
-		return fmt.Errorf("no data rate: %.24s", b)
+		r.wrong("a data rate")
+		return
 	}
-	*d = datr{lora: true, rate: rate}
-	return nil
+	*dst = datr{lora: true, rate: rate}
+}
+
+// dataRate returns the data rate that the members of a frame make together.
+func dataRate(modu []byte, d datr, codr []byte) (radio.DataRate, radio.CodingRate, error) {
+	switch m := string(modu); {
+	case m == "LORA" && d.lora:
+		cr, err := parseCodingRate(codr)
+		return d.rate, cr, err
+	case m == "FSK" && !d.lora && d.rate.BitRate > 0:
+		return d.rate, 0, nil
+	}
+	return radio.DataRate{}, 0, fmt.Errorf("%w: rxpk with modu %.16q and such a datr", ErrPacket, modu)
 }
 
 // parseLoRa reads "SF7BW125".
-func parseLoRa(s string) (radio.DataRate, bool) {
-	rest, ok := strings.CutPrefix(s, "SF")
+func parseLoRa(b []byte) (radio.DataRate, bool) {
+	rest, ok := bytes.CutPrefix(b, []byte("SF"))
 	if !ok {
 		return radio.DataRate{}, false
 	}
-	sfText, bwText, ok := strings.Cut(rest, "BW")
-	if !ok {
-		return radio.DataRate{}, false
-	}
-	sf, err1 := strconv.ParseUint(sfText, 10, 8)
-	bw, err2 := strconv.ParseUint(bwText, 10, 16)
-	if err1 != nil || err2 != nil || sf < 5 || sf > 12 || bw == 0 {
+	sfText, bwText, ok := bytes.Cut(rest, []byte("BW"))
+	sf, ok1 := parseDigits(sfText)
+	bw, ok2 := parseDigits(bwText)
+	if !ok || !ok1 || !ok2 || sf < 5 || sf > 12 || bw == 0 || bw > math.MaxUint16 {
 		return radio.DataRate{}, false
 	}
 	return radio.LoRaDataRate(uint8(sf), uint32(bw)*1000), true
@@ -238,8 +360,8 @@ func parseLoRa(s string) (radio.DataRate, bool) {
 
 // parseCodingRate reads "4/5". "4/6" and "4/8" are also written as the
 // fractions that they are; a coding rate that is not told is 0.
-func parseCodingRate(s string) (radio.CodingRate, error) {
-	switch s {
+func parseCodingRate(b []byte) (radio.CodingRate, error) {
+	switch string(b) {
 	case "4/5":
 		return radio.CodingRate45, nil
 	case "4/6", "2/3":
@@ -251,150 +373,70 @@ func parseCodingRate(s string) (radio.CodingRate, error) {
 	case "", "OFF":
 		return 0, nil
 	}
-	return 0, fmt.Errorf("%w: rxpk with codr %.16q", ErrPacket, s)
+	return 0, fmt.Errorf("%w: rxpk with codr %.16q", ErrPacket, b)
 }
 
 // decodeBase64 takes standard base64 with and without padding.
-func decodeBase64(s string) ([]byte, error) {
-	return base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+func decodeBase64(b []byte) ([]byte, error) {
+	return base64.RawStdEncoding.AppendDecode(nil, bytes.TrimRight(b, "="))
 }
 
 // parseTime reads ISO 8601 of up to ns, "2026-11-22T08:09:06.544000Z", or
 // returns the zero time. Forwarders without a clock write all kinds of things.
-func parseTime(s string) time.Time {
-	if s == "" {
+func parseTime(b []byte) time.Time {
+	if len(b) == 0 {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
+	t, err := time.Parse(time.RFC3339Nano, string(b))
 	if err != nil {
 		return time.Time{}
 	}
 	return t.UTC()
 }
 
-// statJSON is what a forwarder tells of itself.
-type statJSON struct {
-	RXNb uint32  `json:"rxnb"`
-	RXOk uint32  `json:"rxok"`
-	RXFW uint32  `json:"rxfw"`
-	ACKR fixed2  `json:"ackr"`
-	DWNb uint32  `json:"dwnb"`
-	TXNb uint32  `json:"txnb"`
-	Temp *fixed2 `json:"temp"`
+// status reads what a forwarder tells of itself.
+func (r *pushReader) status() {
+	r.p.Stat, r.statFault = nil, nil
+	if r.null() {
+		return
+	}
+	s := r.stat()
+	if err := r.takeFault(); err != nil {
+		r.statFault = fmt.Errorf("%w: stat: %w", ErrPacket, err)
+		return
+	}
+	r.p.Stat = &s
 }
 
-func parseStat(raw []byte) (radio.Status, error) {
-	var j statJSON
-	if err := json.Unmarshal(raw, &j); err != nil {
-		return radio.Status{}, fmt.Errorf("%w: stat: %w", ErrPacket, err)
+// stat reads the members of a status.
+func (r *pushReader) stat() (s radio.Status) {
+	if !r.object() {
+		return s
 	}
-	s := radio.Status{
-		Received: j.RXNb, ReceivedOK: j.RXOk, Forwarded: j.RXFW, Downlinks: j.DWNb, Transmitted: j.TXNb,
-		Acknowledged: uint32(min(max(j.ACKR, 0), 100_00) / 10),
-	}
-	if j.Temp != nil {
-		s.HasTemperature, s.Temperature = true, int32(decibel(*j.Temp)/10)
-	}
-	return s, nil
-}
-
-// AppendPush appends the body of a PUSH_DATA, as a forwarder writes it. Of an
-// Uplink's Time the counter is written; stat may be nil.
-func AppendPush(dst []byte, ups []radio.Uplink, stat *radio.Status) []byte {
-	dst = append(dst, '{')
-	if len(ups) > 0 {
-		dst = append(dst, `"rxpk":[`...)
-		for i := range ups {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = appendRXPK(dst, &ups[i])
+	var ackr, temp int64 // hundredths
+	for r.more('}') {
+		switch string(r.name()) {
+		case "rxnb":
+			readInteger(&r.scanner, &s.Received)
+		case "rxok":
+			readInteger(&r.scanner, &s.ReceivedOK)
+		case "rxfw":
+			readInteger(&r.scanner, &s.Forwarded)
+		case "ackr":
+			r.fixed(&ackr, 2)
+		case "dwnb":
+			readInteger(&r.scanner, &s.Downlinks)
+		case "txnb":
+			readInteger(&r.scanner, &s.Transmitted)
+		case "temp":
+			s.HasTemperature = r.fixed(&temp, 2)
+		default:
+			r.skip()
 		}
-		dst = append(dst, ']')
 	}
-	if stat != nil {
-		if len(ups) > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendStat(dst, stat)
-	}
-	return append(dst, '}')
-}
-
-func appendRXPK(dst []byte, up *radio.Uplink) []byte {
-	dst = append(dst, '{')
-	if !up.GatewayTime.IsZero() {
-		dst = up.GatewayTime.UTC().AppendFormat(append(dst, `"time":"`...), "2006-01-02T15:04:05.000000Z")
-		dst = append(dst, `",`...)
-	}
-	if up.GPS > 0 {
-		dst = appendInt(dst, `"tmms":`, int64(up.GPS/radio.GPSTime(time.Millisecond)))
-		dst = append(dst, ',')
-	}
-	dst = appendInt(dst, `"tmst":`, int64(up.Time.Counter()))
-	dst = up.Frequency.AppendMHz(append(dst, `,"freq":`...))
-	dst = append(dst, `,"rfch":0,"stat":1,"modu":"`...)
-	dst = append(dst, up.DataRate.Modulation.String()...)
-	dst = up.DataRate.AppendDatr(append(dst, `","datr":`...))
-	if up.DataRate.Modulation == radio.LoRa {
-		dst = append(dst, `,"codr":"`...)
-		dst = append(dst, up.CodingRate.String()...)
-		dst = append(dst, '"')
-	}
-	dst = appendInt(dst, `,"size":`, int64(len(up.PHYPayload)))
-	dst = appendReceptions(dst, up.Receptions)
-	dst = base64.StdEncoding.AppendEncode(append(dst, `,"data":"`...), up.PHYPayload)
-	return append(dst, `"}`...)
-}
-
-// appendReceptions writes one antenna into the frame itself, several as rsig.
-func appendReceptions(dst []byte, rs []radio.Reception) []byte {
-	if len(rs) == 1 {
-		r := &rs[0]
-		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
-		dst = r.RSSI.AppendText(append(dst, `,"rssi":`...))
-		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
-		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
-		if r.HasFineTimestamp {
-			dst = appendInt(dst, `,"ftime":`, int64(r.FineTimestamp))
-		}
-		return dst
-	}
-	dst = append(dst, `,"rsig":[`...)
-	for i := range rs {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		r := &rs[i]
-		dst = appendInt(dst, `{"ant":`, int64(r.Antenna))
-		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
-		dst = r.RSSI.AppendText(append(dst, `,"rssic":`...))
-		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
-		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
-		if r.HasSignalRSSI {
-			dst = r.SignalRSSI.AppendText(append(dst, `,"rssis":`...))
-		}
-		if r.HasFineTimestamp {
-			dst = appendInt(dst, `,"ftime":`, int64(r.FineTimestamp))
-		}
-		dst = append(dst, '}')
-	}
-	return append(dst, ']')
-}
-
-func appendStat(dst []byte, s *radio.Status) []byte {
-	dst = appendInt(dst, `"stat":{"rxnb":`, int64(s.Received))
-	dst = appendInt(dst, `,"rxok":`, int64(s.ReceivedOK))
-	dst = appendInt(dst, `,"rxfw":`, int64(s.Forwarded))
-	dst = radio.Decibel(s.Acknowledged * 10).AppendText(append(dst, `,"ackr":`...))
-	dst = appendInt(dst, `,"dwnb":`, int64(s.Downlinks))
-	dst = appendInt(dst, `,"txnb":`, int64(s.Transmitted))
+	s.Acknowledged = uint32(min(max(ackr, 0), 100_00) / 10)
 	if s.HasTemperature {
-		dst = radio.Decibel(s.Temperature * 10).AppendText(append(dst, `,"temp":`...))
+		s.Temperature = int32(decibel(temp) / 10)
 	}
-	return append(dst, '}')
-}
-
-func appendInt(dst []byte, name string, v int64) []byte {
-	return strconv.AppendInt(append(dst, name...), v, 10)
+	return s
 }

@@ -1,0 +1,110 @@
+package gwmp
+
+import (
+	"encoding/base64"
+	"strconv"
+	"time"
+
+	"lorawand/radio"
+)
+
+// AppendPush appends the body of a PUSH_DATA, as a forwarder writes it. Of an
+// Uplink's Time the counter is written; stat may be nil.
+func AppendPush(dst []byte, ups []radio.Uplink, stat *radio.Status) []byte {
+	dst = append(dst, '{')
+	if len(ups) > 0 {
+		dst = append(dst, `"rxpk":[`...)
+		for i := range ups {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendRXPK(dst, &ups[i])
+		}
+		dst = append(dst, ']')
+	}
+	if stat != nil {
+		if len(ups) > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendStat(dst, stat)
+	}
+	return append(dst, '}')
+}
+
+func appendRXPK(dst []byte, up *radio.Uplink) []byte {
+	dst = append(dst, '{')
+	if !up.GatewayTime.IsZero() {
+		dst = up.GatewayTime.UTC().AppendFormat(append(dst, `"time":"`...), "2006-01-02T15:04:05.000000Z")
+		dst = append(dst, `",`...)
+	}
+	if up.GPS > 0 {
+		dst = appendInt(dst, `"tmms":`, int64(up.GPS/radio.GPSTime(time.Millisecond)))
+		dst = append(dst, ',')
+	}
+	dst = appendInt(dst, `"tmst":`, int64(up.Time.Counter()))
+	dst = up.Frequency.AppendMHz(append(dst, `,"freq":`...))
+	dst = append(dst, `,"rfch":0,"stat":1,"modu":"`...)
+	dst = append(dst, up.DataRate.Modulation.String()...)
+	dst = up.DataRate.AppendDatr(append(dst, `","datr":`...))
+	if up.DataRate.Modulation == radio.LoRa {
+		dst = append(dst, `,"codr":"`...)
+		dst = append(dst, up.CodingRate.String()...)
+		dst = append(dst, '"')
+	}
+	dst = appendInt(dst, `,"size":`, int64(len(up.PHYPayload)))
+	dst = appendReceptions(dst, up.Receptions)
+	dst = base64.StdEncoding.AppendEncode(append(dst, `,"data":"`...), up.PHYPayload)
+	return append(dst, `"}`...)
+}
+
+// appendReceptions writes one antenna into the frame itself, several as rsig.
+func appendReceptions(dst []byte, rs []radio.Reception) []byte {
+	if len(rs) == 1 {
+		r := &rs[0]
+		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
+		dst = r.RSSI.AppendText(append(dst, `,"rssi":`...))
+		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
+		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
+		if r.HasFineTimestamp {
+			dst = appendInt(dst, `,"ftime":`, int64(r.FineTimestamp))
+		}
+		return dst
+	}
+	dst = append(dst, `,"rsig":[`...)
+	for i := range rs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		r := &rs[i]
+		dst = appendInt(dst, `{"ant":`, int64(r.Antenna))
+		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
+		dst = r.RSSI.AppendText(append(dst, `,"rssic":`...))
+		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
+		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
+		if r.HasSignalRSSI {
+			dst = r.SignalRSSI.AppendText(append(dst, `,"rssis":`...))
+		}
+		if r.HasFineTimestamp {
+			dst = appendInt(dst, `,"ftime":`, int64(r.FineTimestamp))
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+func appendStat(dst []byte, s *radio.Status) []byte {
+	dst = appendInt(dst, `"stat":{"rxnb":`, int64(s.Received))
+	dst = appendInt(dst, `,"rxok":`, int64(s.ReceivedOK))
+	dst = appendInt(dst, `,"rxfw":`, int64(s.Forwarded))
+	dst = radio.Decibel(s.Acknowledged * 10).AppendText(append(dst, `,"ackr":`...))
+	dst = appendInt(dst, `,"dwnb":`, int64(s.Downlinks))
+	dst = appendInt(dst, `,"txnb":`, int64(s.Transmitted))
+	if s.HasTemperature {
+		dst = radio.Decibel(s.Temperature * 10).AppendText(append(dst, `,"temp":`...))
+	}
+	return append(dst, '}')
+}
+
+func appendInt(dst []byte, name string, v int64) []byte {
+	return strconv.AppendInt(append(dst, name...), v, 10)
+}

@@ -1,0 +1,410 @@
+package gwmp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep objects and lists are nested, as encoding/json does.
+const maxDepth = 10_000
+
+// Faults of a whole text.
+var (
+	errSyntax = errors.New("not JSON")
+	errDepth  = fmt.Errorf("JSON that is nested deeper than %d", maxDepth)
+)
+
+// scanner takes a JSON text apart in one pass (RFC 8259). It takes and refuses
+// what encoding/json does, but copies nothing: what it returns lies within the
+// text.
+//
+// It keeps two faults. After broken, which is one of the whole text, everything
+// reads as if the text had ended. After fault, a value of another kind than its
+// field takes, the rest is still read.
+type scanner struct {
+	b      []byte
+	i      int
+	depth  int
+	first  bool // nothing of what enter has entered is read yet
+	broken error
+	fault  error // the first one; takeFault
+
+	field []byte // the name that was read last
+	lower [longestName]byte
+}
+
+// longestName is the length of the longest name of a field: "rssisd".
+const longestName = 6
+
+// stop ends the reading.
+func (s *scanner) stop(err error) {
+	if s.broken == nil {
+		s.broken = fmt.Errorf("%w at byte %d", err, s.i)
+	}
+	s.b, s.i = nil, 0
+}
+
+// wrong notes that a value is not what its field takes.
+func (s *scanner) wrong(want string) {
+	if s.fault == nil && s.broken == nil {
+		s.fault = fmt.Errorf("%.16q is not %s", s.field, want)
+	}
+}
+
+// takeFault returns the fault and forgets it.
+func (s *scanner) takeFault() error {
+	err := s.fault
+	s.fault = nil
+	return err
+}
+
+// peek returns the first byte of the next token, 0 at the end.
+func (s *scanner) peek() byte {
+	for ; s.i < len(s.b); s.i++ {
+		switch c := s.b[s.i]; c {
+		case ' ', '\t', '\n', '\r':
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// end sees to it that nothing is left.
+func (s *scanner) end() {
+	if s.peek(); s.i < len(s.b) {
+		s.stop(errSyntax)
+	}
+}
+
+// object enters an object: more and name tell of its members. It returns false
+// for another value, which is passed over.
+func (s *scanner) object() bool { return s.enter('{', "an object") }
+
+// list enters a list: more tells of its elements. It returns false for another
+// value, which is passed over.
+func (s *scanner) list() bool { return s.enter('[', "a list") }
+
+func (s *scanner) enter(opening byte, kind string) bool {
+	if s.peek() != opening {
+		s.other(kind)
+		return false
+	}
+	s.i++
+	s.depth++ // as deep as the fields go that are known
+	s.first = true
+	return true
+}
+
+// more reports whether something follows in what was entered, and takes the
+// comma before it, or else the closing bracket.
+func (s *scanner) more(closing byte) bool {
+	first := s.first
+	s.first = false
+	switch c := s.peek(); {
+	case c == closing:
+		s.i++
+		s.depth--
+		return false
+	case first:
+		return true
+	case c == ',':
+		s.i++
+		return true
+	}
+	s.stop(errSyntax)
+	return false
+}
+
+// name reads the name of a member and the colon behind it. It returns the name
+// in lower case, and nil for some that no field has.
+func (s *scanner) name() []byte {
+	s.field = s.quoted()
+	s.colon()
+	for _, c := range s.field {
+		if c < 'a' || c > 'z' {
+			return s.fold(s.field)
+		}
+	}
+	return s.field
+}
+
+func (s *scanner) colon() {
+	if s.peek() != ':' {
+		s.stop(errSyntax)
+		return
+	}
+	s.i++
+}
+
+// fold makes a name such as encoding/json compares names: case does not count,
+// and U+017F and U+212A are an s and a k.
+func (s *scanner) fold(raw []byte) []byte {
+	if len(raw) > len(`\u0000`)*longestName {
+		return nil
+	}
+	out := s.lower[:0]
+	for name := unescaped(raw); len(name) > 0; {
+		r, n := utf8.DecodeRune(name)
+		name = name[n:]
+		switch {
+		case r >= 'A' && r <= 'Z':
+			r += 'a' - 'A'
+		case r == '\u017f':
+			r = 's'
+		case r == '\u212a':
+			r = 'k'
+		}
+		if r >= utf8.RuneSelf || len(out) == longestName {
+			return nil
+		}
+		out = append(out, byte(r))
+	}
+	return out
+}
+
+// null takes a null, if that is next.
+func (s *scanner) null() bool {
+	if s.peek() != 'n' {
+		return false
+	}
+	s.literal("null")
+	return true
+}
+
+func (s *scanner) literal(word string) {
+	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
+		s.stop(errSyntax)
+		return
+	}
+	s.i += len(word)
+}
+
+// other passes over a value that is not of the kind that its field takes. Null
+// is no value and no fault.
+func (s *scanner) other(want string) {
+	if !s.null() {
+		s.wrong(want)
+		s.skip()
+	}
+}
+
+// text reads a string: what stands between its quotes, for unescaped. Another
+// value leaves dst as it is.
+func (s *scanner) text(dst *[]byte) {
+	if s.peek() != '"' {
+		s.other("a string")
+		return
+	}
+	*dst = s.quoted()
+}
+
+// readInteger reads an integer that T can hold and reports whether there was
+// one. Another value leaves dst as it is.
+func readInteger[T int8 | uint8 | int32 | uint32 | int64](s *scanner, dst *T) bool {
+	if !s.atNumber() {
+		s.other("an integer")
+		return false
+	}
+	b := s.number()
+	unsigned := ^T(0) > 0
+	v, ok := parseInteger(b)
+	if !ok || int64(T(v)) != v || unsigned && b[0] == '-' {
+		s.wrong("an integer, or out of range")
+		return false
+	}
+	*dst = T(v)
+	return true
+}
+
+// fixed reads a number with so many digits behind the point and reports whether
+// there was one. Another value leaves dst as it is.
+func (s *scanner) fixed(dst *int64, digits int) bool {
+	if !s.atNumber() {
+		s.other("a number")
+		return false
+	}
+	v, ok := parseFixed(s.number(), digits)
+	if !ok {
+		s.wrong("a number, or out of range")
+		return false
+	}
+	*dst = v
+	return true
+}
+
+func (s *scanner) atNumber() bool {
+	c := s.peek()
+	return c == '-' || c >= '0' && c <= '9'
+}
+
+// quoted reads a string, which must be next, and returns what stands between
+// its quotes. What is not UTF-8 passes, as with encoding/json.
+func (s *scanner) quoted() []byte {
+	if s.peek() != '"' {
+		s.stop(errSyntax)
+		return nil
+	}
+	s.i++
+	start := s.i
+	for i := start; i < len(s.b); i++ {
+		switch c := s.b[i]; {
+		case c == '"':
+			s.i = i + 1
+			return s.b[start:i]
+		case c == '\\':
+			n := escapeLength(s.b[i:])
+			if n == 0 {
+				s.i = i
+				s.stop(errSyntax)
+				return nil
+			}
+			i += n - 1
+		case c < ' ':
+			s.i = i
+			s.stop(errSyntax)
+			return nil
+		}
+	}
+	s.i = len(s.b)
+	s.stop(errSyntax)
+	return nil
+}
+
+// escapeLength returns how long the escape is that b begins with, 0 if there is
+// none.
+func escapeLength(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) < 6 {
+			return 0
+		}
+		for _, c := range b[2:6] {
+			if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}
+
+// unescaped returns what the inside of a JSON string stands for. A character
+// beyond 16 bits, such as no field takes, becomes two U+FFFD.
+func unescaped(raw []byte) []byte {
+	i := bytes.IndexByte(raw, '\\')
+	if i < 0 {
+		return raw
+	}
+	out := append(make([]byte, 0, len(raw)), raw[:i]...)
+	for i < len(raw) {
+		if raw[i] != '\\' {
+			out = append(out, raw[i])
+			i++
+			continue
+		}
+		switch c := raw[i+1]; c {
+		case 'b':
+			out = append(out, '\b')
+		case 'f':
+			out = append(out, '\f')
+		case 'n':
+			out = append(out, '\n')
+		case 'r':
+			out = append(out, '\r')
+		case 't':
+			out = append(out, '\t')
+		case 'u':
+			r, _ := strconv.ParseUint(string(raw[i+2:i+6]), 16, 16)
+			out = utf8.AppendRune(out, rune(r))
+		default:
+			out = append(out, c)
+		}
+		i += escapeLength(raw[i:])
+	}
+	return out
+}
+
+// number reads a number, which must be next, and returns its text.
+func (s *scanner) number() []byte {
+	s.peek()
+	n := numberLength(s.b[s.i:])
+	if n == 0 {
+		s.stop(errSyntax)
+		return nil
+	}
+	s.i += n
+	return s.b[s.i-n : s.i]
+}
+
+// skip passes over a value. It does not call itself: the depth of what comes
+// from outside is no depth of the stack.
+func (s *scanner) skip() {
+	var few [32]byte
+	awaited := few[:0] // closing brackets
+	for {
+		switch c := s.peek(); c {
+		case '{', '[':
+			if s.depth+len(awaited) == maxDepth {
+				s.stop(errDepth)
+				return
+			}
+			s.i++
+			awaited = append(awaited, c+2) // ASCII: '{' and '}', '[' and ']'
+			if s.peek() == c+2 {
+				break
+			}
+			if c == '{' {
+				s.quoted()
+				s.colon()
+			}
+			continue
+		case '"':
+			s.quoted()
+		case 't':
+			s.literal("true")
+		case 'f':
+			s.literal("false")
+		case 'n':
+			s.literal("null")
+		default:
+			s.number()
+		}
+		if awaited = s.leave(awaited); len(awaited) == 0 {
+			return
+		}
+	}
+}
+
+// leave takes what may stand behind a value in brackets that are passed over:
+// closing brackets, and the beginning of the next value's member. It returns
+// the closing brackets that are still awaited.
+func (s *scanner) leave(awaited []byte) []byte {
+	for len(awaited) > 0 {
+		closing := awaited[len(awaited)-1]
+		switch s.peek() {
+		case closing:
+			s.i++
+			awaited = awaited[:len(awaited)-1]
+		case ',':
+			s.i++
+			if closing == '}' {
+				s.quoted()
+				s.colon()
+			}
+			return awaited
+		default:
+			s.stop(errSyntax)
+			return nil
+		}
+	}
+	return nil
+}
