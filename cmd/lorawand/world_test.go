@@ -178,18 +178,6 @@ func (w *world) push(device string, replace bool, body string) {
 	}
 }
 
-// has counts the events that match.
-func (w *world) has(match func(*bridge.Event) bool) (n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range w.events {
-		if match(&w.events[i]) {
-			n++
-		}
-	}
-	return n
-}
-
 // A thousand devices join within ten seconds, and those that nobody answers try
 // again every minute or so. Every request is answered or refused with a reason;
 // the gateway's hour holds no more than it may.
@@ -205,8 +193,7 @@ func TestAirJoinStorm(t *testing.T) {
 		begin := time.Now()
 		for i := range count {
 			var v *air.Device
-			var join func()
-			join = func() {
+			join := func() {
 				if _, err := v.Join(); err != nil {
 					t.Error(err)
 				}
