@@ -132,9 +132,11 @@ func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (Downlinks, error
 			awaiting := *it
 			out.Awaiting = &awaiting
 		}
-		if t := c.inFlight[d]; t != nil && t.down.Item != nil && !t.replaced {
-			sending := *t.down.Item
-			out.Sending = &sending
+		for _, t := range c.inFlight[d] {
+			if t.hasItem() {
+				sending := *t.down.Item
+				out.Sending = &sending
+			}
 		}
 	})
 	if err == nil && !found {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lorawand/bridge/session"
@@ -204,7 +205,7 @@ func (c *Core) withdraw(ch *change) {
 	if x := c.exchanges[d]; x != nil {
 		c.end(x)
 	}
-	if t := c.inFlight[d]; t != nil {
+	for _, t := range slices.Clone(c.inFlight[d]) {
 		c.recall(t)
 	}
 	for _, r := range c.remembered {
@@ -221,13 +222,13 @@ func (c *Core) recall(t *transmission) {
 	if !t.handed {
 		c.schedule.Release(t.slot)
 		c.forget(t)
-		if it != nil && !t.replaced {
+		if t.hasItem() {
 			t.x.device.Queue.PutBack(it)
 		}
 		return
 	}
-	delete(c.inFlight, t.x.device)
-	if it != nil && !t.replaced {
+	c.landed(t)
+	if t.hasItem() {
 		t.replaced = true
 		c.do(Keep{Records: []store.Record{noItemRecord(t.x.device, it.Seq)}})
 	}
@@ -259,8 +260,10 @@ func (c *Core) queueRecords(d *session.Device) []store.Record {
 	if it := d.Queue.Awaiting(); it != nil {
 		out = append(out, noItemRecord(d, it.Seq))
 	}
-	if t := c.inFlight[d]; t != nil && t.down.Item != nil {
-		out = append(out, noItemRecord(d, t.down.Item.Seq))
+	for _, t := range c.inFlight[d] {
+		if t.hasItem() {
+			out = append(out, noItemRecord(d, t.down.Item.Seq))
+		}
 	}
 	return out
 }

@@ -224,6 +224,11 @@ func (c *Core) failed(t *transmission) {
 
 func (c *Core) forget(t *transmission) {
 	delete(c.transmissions, t.id)
+	c.landed(t)
+}
+
+// landed takes a transmission out of what is on its way to its device.
+func (c *Core) landed(t *transmission) {
 	d := t.x.device
 	c.inFlight[d] = slices.DeleteFunc(c.inFlight[d], func(o *transmission) bool { return o == t })
 	if len(c.inFlight[d]) == 0 {
