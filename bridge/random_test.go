@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -103,6 +105,9 @@ func (w *weather) oracle(e Effect) {
 	case Answer:
 		a := w.asked[e.Ticket]
 		delete(w.asked, e.Ticket)
+		if refusal := (*v3.Error)(nil); errors.As(e.Err, &refusal) {
+			e.Err = nil // which MQTT has told
+		}
 		for _, text := range a.items {
 			if f := w.items[text]; (e.Err == nil) != (len(f.told) > 0) {
 				w.Errorf("%s: its client was told %v, and of it %v", text, e.Err, f.told)
