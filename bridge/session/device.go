@@ -7,6 +7,7 @@
 package session
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +33,11 @@ type ID struct {
 
 // String returns "app1/dev1".
 func (id ID) String() string { return id.Application + "/" + id.Device }
+
+// Compare orders ids by application, then by device.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(cmp.Compare(id.Application, other.Application), cmp.Compare(id.Device, other.Device))
+}
 
 // idPattern is that of The Things Stack (identifiers.proto).
 var idPattern = regexp.MustCompile(`^[a-z0-9](?:-?[a-z0-9]){2,}$`)

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -85,9 +84,7 @@ func (r *Registry) All() []*Device {
 	for _, d := range r.devices {
 		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b *Device) int {
-		return cmp.Or(cmp.Compare(a.ID.Application, b.ID.Application), cmp.Compare(a.ID.Device, b.ID.Device))
-	})
+	slices.SortFunc(out, func(a, b *Device) int { return a.ID.Compare(b.ID) })
 	return out
 }
 
