@@ -11,6 +11,7 @@ package bridge
 import (
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -318,10 +319,23 @@ func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
 	c.report(Event{Kind: kind, Gateway: g.ID, Address: e.Address})
 }
 
+// busy returns the devices that something is planned for, in the order of their
+// ids.
+func (c *Core) busy() []*session.Device {
+	out := slices.Collect(maps.Keys(c.exchanges))
+	for d := range c.inFlight {
+		if c.exchanges[d] == nil {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b *session.Device) int { return a.ID.Compare(b.ID) })
+	return out
+}
+
 // counterReset makes void what was planned on a gateway's counter.
 func (c *Core) counterReset(g *gateway.Gateway) {
 	c.schedule.Forget(g)
-	for _, d := range c.opts.Devices.All() {
+	for _, d := range c.busy() {
 		if x := c.exchanges[d]; x != nil {
 			x.void(g)
 			c.arrange(x)

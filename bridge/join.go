@@ -221,11 +221,13 @@ func (c *Core) joined(t *transmission) {
 	})
 }
 
-// takeUp puts the session of a join into use: the device has sent in it.
+// takeUp puts the session of a join into use: the device has sent in it. That
+// is stored before its receive windows open: a device of LoRaWAN 1.1 that was
+// told RekeyConf does not say again that it has begun.
 func (c *Core) takeUp(d *session.Device) {
 	c.opts.Devices.TakeUp(d)
 	if r, err := deviceRecord(d); err == nil {
-		c.do(Keep{Records: []store.Record{r}, Lag: true})
+		c.do(Keep{Records: []store.Record{r}})
 	}
 }
 

@@ -147,3 +147,25 @@ func TestRestartAfterJoin(t *testing.T) {
 		}
 	}
 }
+
+// A device of LoRaWAN 1.1 that was told RekeyConf does not say RekeyInd again:
+// its session is known after a power cut.
+func TestPowerCutAfterRekey(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	d := s.otaa("dev3", session.V1_1)
+	in := s.joined(d, 1)
+	f := payload("x")
+	f.FOpts = []byte{0x0b, 1}
+	s.hear(gwA, s.up(d, in, 0, f))
+	s.wait(10 * time.Second)
+	s.downs("gw-a "+joinRX1+", 2s ahead: join_accept", "gw-a "+rx1+", 150ms ahead: #1 fopts 0b 01")
+	s.restart(s.disk.firm)
+	d = s.devices["dev3"]
+	s.answering(gwA)
+	s.online(gwA)
+	s.told = len(s.ups)
+	s.hear(gwA, s.up(d, in, 1, payload("y")))
+	s.tells("dev3 up 1")
+}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand"
 	"slices"
 	"strings"
@@ -216,16 +217,19 @@ func (s *stand) stored() {
 	s.slow = false
 }
 
-// restart begins anew with what a disk has.
-func (s *stand) restart(disk map[recordID]store.Record) {
+// restart begins anew with what a disk has. Gateways forget what they were to
+// send.
+func (s *stand) restart(has map[recordID]store.Record) {
 	s.Helper()
+	s.over(func(d *handed) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+	s.disk = disk{maps.Clone(has), maps.Clone(has)}
 	st, err := store.Open(s.TempDir(), store.Options{Ephemeral: true})
 	if err != nil {
 		s.Fatal(err)
 	}
 	defer st.Close()
 	var records []store.Record
-	for _, r := range disk {
+	for _, r := range has {
 		records = append(records, r)
 	}
 	if err := st.Commit(records...); err != nil {
@@ -239,7 +243,7 @@ func (s *stand) restart(disk map[recordID]store.Record) {
 	for _, d := range state.Devices.All() {
 		s.devices[d.ID.Device] = d
 	}
-	s.answers, s.queued, s.read = nil, nil, len(s.sent)
+	s.answers, s.queued, s.slow, s.read = nil, nil, false, len(s.sent)
 }
 
 // wait lets time pass, and the timer fire.

@@ -34,9 +34,9 @@ type ID struct {
 // String returns "app1/dev1".
 func (id ID) String() string { return id.Application + "/" + id.Device }
 
-// compare orders by application, then by device.
-func (id ID) compare(o ID) int {
-	return cmp.Or(cmp.Compare(id.Application, o.Application), cmp.Compare(id.Device, o.Device))
+// Compare orders ids by application, then by device.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(cmp.Compare(id.Application, other.Application), cmp.Compare(id.Device, other.Device))
 }
 
 // idPattern is that of The Things Stack (identifiers.proto).

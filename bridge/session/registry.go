@@ -84,7 +84,7 @@ func (r *Registry) All() []*Device {
 	for _, d := range r.devices {
 		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b *Device) int { return a.ID.compare(b.ID) })
+	slices.SortFunc(out, func(a, b *Device) int { return a.ID.Compare(b.ID) })
 	return out
 }
 
@@ -97,7 +97,7 @@ func (r *Registry) IDs(application string) []ID {
 			out = append(out, id)
 		}
 	}
-	slices.SortFunc(out, ID.compare)
+	slices.SortFunc(out, ID.Compare)
 	return out
 }
 

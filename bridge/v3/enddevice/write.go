@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"lorawand/bridge/session"
-	"lorawand/radio/frame"
 )
 
 // Form is what is written of a device.
@@ -99,7 +98,13 @@ func phyVersion(d *session.Device) string {
 	return phyVersions[d.Version]
 }
 
-func keyOf(k frame.Key) *keyJSON {
+// sessionKey is a key of radio/frame, of which this package knows no more.
+type sessionKey interface {
+	IsZero() bool
+	MarshalText() ([]byte, error)
+}
+
+func keyOf(k sessionKey) *keyJSON {
 	if k.IsZero() {
 		return nil
 	}
