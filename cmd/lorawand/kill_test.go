@@ -279,12 +279,14 @@ func (k *killed) deviceHeard(h air.Heard) {
 
 // live is a device: it joins until it has joined, and then sends for ever.
 func (k *killed) live(v *air.Device) {
+	time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
 	for n := 0; ; n++ {
 		d := frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2, FRMPayload: fmt.Appendf(nil, "%s %d", v.Name(), n)}
 		if n%3 == 0 {
 			d.MType = frame.ConfirmedUp
 		}
-		wait := 2500 * time.Millisecond
+		// At random, lest two devices meet in their windows for ever.
+		wait := time.Duration(2500+rand.IntN(1000)) * time.Millisecond
 		if _, err := v.Send(d); errors.Is(err, air.ErrDevice) {
 			_, err = v.Join()
 			if err != nil {
@@ -336,12 +338,12 @@ func (k *killed) application() {
 func (k *killed) drain() {
 	close(k.stop)
 	k.wg.Wait()
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end) && len(k.missing()) > 0; {
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end) && len(k.missing()) > 0; {
 		for _, v := range k.devices {
 			if v.Busy() == 0 {
 				_, _ = v.Send(frame.Data{HasFPort: true, FPort: 3, FRMPayload: fmt.Appendf(nil, "drain %d", time.Now().UnixNano())})
 			}
-			time.Sleep(120 * time.Millisecond)
+			time.Sleep(time.Duration(250+rand.IntN(200)) * time.Millisecond)
 		}
 	}
 }
