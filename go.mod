@@ -10,6 +10,7 @@ require (
 	github.com/pelletier/go-toml/v2 v2.4.3
 	github.com/spf13/cobra v1.10.2
 	golang.org/x/sys v0.36.0
+	periph.io/x/conn/v3 v3.7.2
 )
 
 require (
