@@ -1,5 +1,10 @@
 package sx1302
 
+import (
+	"maps"
+	"slices"
+)
+
 // The part of the register map that settings live in.
 const (
 	shadowFirst = 0x5200
@@ -83,4 +88,34 @@ func (r *registers) remember(addr uint16, b byte) {
 	if i := int(addr) - shadowFirst; i >= 0 && i < len(r.known) {
 		r.known[i], r.value[i] = true, b
 	}
+}
+
+// setBlock writes fields as set does, but in as few frames as there are runs of
+// consecutive bytes. The fields are those of chain A; plus is the distance of
+// the block that is meant.
+func (r *registers) setBlock(plus uint16, list []setting) error {
+	values := map[uint16]byte{}
+	for _, s := range list {
+		addr := s.field.addr + plus
+		old, ok := values[addr]
+		if !ok {
+			var err error
+			if old, err = r.current(addr); err != nil {
+				return err
+			}
+		}
+		values[addr] = old&^s.field.mask() | byte(s.value<<s.field.shift)&s.field.mask()
+	}
+	addrs := slices.Sorted(maps.Keys(values))
+	for i := 0; i < len(addrs); {
+		run := []byte{values[addrs[i]]}
+		first := addrs[i]
+		for i++; i < len(addrs) && addrs[i] == first+uint16(len(run)); i++ {
+			run = append(run, values[addrs[i]])
+		}
+		if err := r.writeBytes(field{addr: first}, run); err != nil {
+			return err
+		}
+	}
+	return nil
 }

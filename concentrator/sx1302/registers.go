@@ -280,6 +280,7 @@ var (
 	txIOffset        = field{0x5223, 0, 8} // TX_TOP_A_TX_RFFE_IF_I_OFFSET_I_OFFSET
 	txFreqH          = field{0x5225, 0, 8} // TX_TOP_A_TX_RFFE_IF_FREQ_RF_H_FREQ_RF
 	txDeviationH     = field{0x5228, 0, 4} // TX_TOP_A_TX_RFFE_IF_FREQ_DEV_H_FREQ_DEV
+	txDeviationL     = field{0x5229, 0, 8} // TX_TOP_A_TX_RFFE_IF_FREQ_DEV_L_FREQ_DEV
 	txTestModFreq    = field{0x522a, 0, 8} // TX_TOP_A_TX_RFFE_IF_TEST_MOD_FREQ
 	txFSKLength      = field{0x5240, 0, 8} // TX_TOP_A_FSK_PKT_LEN_PKT_LENGTH
 	txFSKCRCIBM      = field{0x5241, 4, 1} // TX_TOP_A_FSK_CFG_0_CRC_IBM

@@ -217,7 +217,7 @@ func (c *Chip) store(addr uint16, b byte) {
 
 // isBuffer reports whether an address is in the buffer of a transmitter.
 func isBuffer(addr uint16) bool {
-	return addr&^txStride >= txBlock+txBuffer && addr&^txStride < txBlock+txBuffer+256 && addr < txBlock+2*txStride
+	return addr >= txBlock && addr < txBlock+2*txStride && (addr-txBlock)%txStride >= txBuffer
 }
 
 func (c *Chip) storeFirmware(addr uint16, b byte) {
