@@ -197,8 +197,9 @@ func (c *Chip) Identity() Identity {
 	return c.identity
 }
 
-// Health reads what tells of silent faults: the parity of both programs and
-// whether the version can still be read. It is to be called about once a
+// Health reads what tells of silent faults: the parity of both programs, whether
+// the version can still be read, and whether the modems still run, which they
+// do not after a reset by others or a drop of the supply. It is to be called about once a
 // minute; an error means that the chip has to be started again.
 //
 // Source: hibbes/sx1302-arb-fix, sx1302_hal issues 14 and 154: receivers that
@@ -211,6 +212,13 @@ func (c *Chip) Health() error {
 	}
 	if _, err := c.checkVersion(); err != nil {
 		return err
+	}
+	runs, err := c.get(globalEnable)
+	if err != nil {
+		return err
+	}
+	if runs == 0 {
+		return errors.New("sx1302: the chip was reset, or lost its supply")
 	}
 	for _, m := range []mcu{agcMCU, arbMCU} {
 		bad, err := c.get(m.parity)

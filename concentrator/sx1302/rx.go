@@ -112,23 +112,31 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 // Of records at fault the good ones before them are returned; an error is one
 // of the bus, or ErrFIFO.
 func (c *Chip) Receive() ([]Packet, error) {
+	packets, _, err := c.receive()
+	return packets, err
+}
+
+// receive also returns the running counter, µs.
+func (c *Chip) receive() ([]Packet, uint32, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.started {
-		return nil, ErrNotStarted
+		return nil, 0, ErrNotStarted
 	}
 	n, err := c.waiting()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	fetched := c.receiver.fifo[:n]
 	if err := c.read(rxFIFO, fetched); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if _, err := c.readCounters(); err != nil {
-		return nil, err
+	counter, err := c.readCounters()
+	if err != nil {
+		return nil, 0, err
 	}
-	return c.parse(fetched)
+	packets, err := c.parse(fetched)
+	return packets, counter, err
 }
 
 // waiting returns how many bytes are in the FIFO. The two bytes of their number
