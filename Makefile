@@ -15,7 +15,7 @@ TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5 armv6,arm,GOARM=6 armv7,ar
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test test-mips test-mipsle lint cross bench fuzz clean
+.PHONY: build run test soak test-mips test-mipsle lint cross bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -23,17 +23,23 @@ build:
 run: build
 	$(OUT)/lorawand demo
 
-# With the race detector where it can be had: it needs cgo and a C compiler.
+# With the race detector where it can be had: it needs cgo and a C compiler. One
+# package at a time: some tests hold a real clock to tens of milliseconds.
 test:
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
-	then set -x; $(GO) test -race ./...; else set -x; $(GO) test ./...; fi
+	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
 
-# What every gateway runs, under emulation of its CPU (Debian: qemu-user-static).
-test-mips:
-	GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc' ./radio/... ./concentrator/... ./bridge/...
+# A thousand kills of the daemon in real traffic.
+soak:
+	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
 
-test-mipsle:
-	GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc' ./radio/... ./concentrator/... ./bridge/...
+# What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
+# the unit tests, and whole flows in fake time.
+test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc'
+test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc'
+test-mips test-mipsle:
+	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...
+	$(EMULATED) -run '^TestAir' ./cmd/lorawand
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
@@ -58,12 +64,13 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./cmd/...
 
 # Each parser of outside bytes in turn.
+FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
+       FuzzDatagram,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
+       FuzzUplink,./bridge/mac FuzzRequest,./bridge/admin
 fuzz:
-	$(GO) test -run '^$$' -fuzz '^FuzzUplinkToken$$' -fuzztime $(FUZZTIME) ./radio
-	$(GO) test -run '^$$' -fuzz '^FuzzParseData$$' -fuzztime $(FUZZTIME) ./radio/frame
-	$(GO) test -run '^$$' -fuzz '^FuzzDatagram$$' -fuzztime $(FUZZTIME) ./radio/gwmp
-	$(GO) test -run '^$$' -fuzz '^FuzzFilter$$' -fuzztime $(FUZZTIME) ./bridge/v3
-	$(GO) test -run '^$$' -fuzz '^FuzzParse$$' -fuzztime $(FUZZTIME) ./bridge/v3/enddevice
+	@set -e; for t in $(FUZZ); do \
+		set -x; $(GO) test -run '^$$' -fuzz "^$${t%%,*}\$$" -fuzztime $(FUZZTIME) "$${t#*,}"; { set +x; } 2>/dev/null; \
+	done
 
 clean:
 	rm -rf $(OUT)

@@ -37,8 +37,9 @@ type Options struct {
 	Commit        time.Duration // how long counters may lag in the store; 0: not at all
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
-	Clock         *Clock        // default a new one
-	Logger        *slog.Logger  // default slog.Default()
+	Ledgers       map[radio.EUI64]Spent // State.Ledgers
+	Clock         *Clock                // default a new one
+	Logger        *slog.Logger          // default slog.Default()
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -57,13 +58,16 @@ type Bridge struct {
 	events *EventLog
 	desk   desk
 	timer  *time.Timer
-	ask    chan chan Stats
+	ask    chan func(*Core)
 }
 
 // Stats are counts of the core and of its inbox.
 type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
+	Devices      int    // registered now
+	Gateways     int    // known now
+	Online       int    // of these
 }
 
 // New returns a Bridge. Run does the work.
@@ -79,14 +83,14 @@ func New(o Options) (*Bridge, error) {
 	}
 	core, err := NewCore(CoreOptions{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
 	}
 	b := &Bridge{
 		core: core, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		events: newEventLog(o.Logger), ask: make(chan chan Stats),
+		events: newEventLog(o.Logger), ask: make(chan func(*Core)),
 	}
 	b.keeper = newKeeper(o.Store, o.Commit, func(k Kept) { b.inbox.tell(k) }, o.Logger)
 	return b, nil
@@ -126,17 +130,6 @@ func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body
 	}
 }
 
-// Stats returns the counts so far, or none if the bridge does not run.
-func (b *Bridge) Stats(ctx context.Context) Stats {
-	answer := make(chan Stats, 1)
-	select {
-	case b.ask <- answer:
-		return <-answer
-	case <-ctx.Done():
-		return Stats{}
-	}
-}
-
 // Run steps the core until ctx ends. Then it commits what is left, and waits
 // for what it started.
 func (b *Bridge) Run(ctx context.Context) error {
@@ -159,8 +152,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case <-b.inbox.wake:
 		case <-b.timer.C:
 			b.step(TimerFired{})
-		case answer := <-b.ask:
-			answer <- Stats{CoreStats: b.core.Stats(), InboxDropped: b.inbox.drops()}
+		case f := <-b.ask:
+			f(b.core)
 		}
 	}
 }

@@ -84,7 +84,9 @@ type (
 	Publish struct{ Message v3.Message }
 	// Keep hands records to the store, all or none. Lagging ones may wait for
 	// the commit interval; a later record with the same key replaces an earlier
-	// one. A Ticket other than 0 asks for a Kept.
+	// one. What cannot be written is tried again; but a Ticket other than 0 asks
+	// for a Kept, and what that says is not in the store does not come there
+	// later.
 	Keep struct {
 		Records []store.Record
 		Lag     bool
@@ -129,7 +131,9 @@ type CoreOptions struct {
 	// NotBefore is the time before which no calendar is believed.
 	NotBefore time.Time
 
-	RX1Delay time.Duration   // told to devices that join; default 5 s
+	Ledgers map[radio.EUI64]Spent // what gateways had spent before the start
+
+	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
 }
 
@@ -150,9 +154,11 @@ type Core struct {
 	inFlight      map[*session.Device]*transmission
 	transmissions map[uint64]*transmission // by the ID of their Downlink
 	lastID        uint64
-	kept          map[uint64]func(error) // by ticket: what waits for the store
+	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
+	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
+	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
 }
 
 // CoreStats counts what happened since the start.
@@ -166,7 +172,7 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Pending   int // frames that wait for other gateways, or are remembered for their copies
+	Pending      int // frames that wait for other gateways, or are remembered for their copies
 }
 
 // NewCore returns a Core.
@@ -183,11 +189,16 @@ func NewCore(o CoreOptions) (*Core, error) {
 	if len(o.DevAddrs) == 0 {
 		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
 	}
-	return &Core{
+	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){},
-	}, nil
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+	}
+	for eui, spent := range o.Ledgers {
+		c.schedule.Restore(eui, spent)
+		c.marks[eui] = spent
+	}
+	return c, nil
 }
 
 // Step takes one input and returns what is to be done, in order. The slice is
@@ -235,6 +246,12 @@ func (c *Core) keep(then func(error), records ...store.Record) {
 	c.do(Keep{Records: records, Ticket: c.lastTicket})
 }
 
+// maxUnstored bounds what waits for the store: a disk that hangs must not let
+// pushes and joins pile up. More are refused.
+const maxUnstored = 1024
+
+var errUnstored = errors.New("the store does not keep up")
+
 // stopping leaves everything as the next start is to find it: what waits for
 // other gateways is published, and counters go on exactly where they are.
 func (c *Core) stopping() {
@@ -243,9 +260,10 @@ func (c *Core) stopping() {
 			c.publish(r)
 		}
 	}
+	c.settleLedgers()
 	for _, d := range c.opts.Devices.All() {
-		if d.Session != nil && d.Session.Marks() != d.Session.Settled() {
-			c.do(Keep{Records: []store.Record{CountersRecord(d, d.Session.Settled())}, Lag: true})
+		if records := settledRecords(d); len(records) > 0 {
+			c.do(Keep{Records: records, Lag: true})
 		}
 	}
 }

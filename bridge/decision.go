@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,14 +52,20 @@ func (c *Core) newDecision(x *exchange) *Decision {
 }
 
 func (d *Decision) consider(x *exchange, w, i int, e *schedule.Emission, v schedule.Verdict, whole bool) {
-	if len(d.Options) >= maxOptions {
-		return
-	}
 	win := &x.windows[w]
-	d.Options = append(d.Options, Option{
+	o := Option{
 		Window: win.name, Gateway: x.ways[i].gateway.ID, Frequency: win.frequency, DataRate: win.rate, Delay: win.delay,
 		Airtime: e.Airtime, Priority: e.Priority, Whole: whole, Verdict: v,
+	}
+	// What is looked at again replaces what was found the first time, unless
+	// that was tried.
+	d.Options = slices.DeleteFunc(d.Options, func(p Option) bool {
+		return p.Window == o.Window && p.Gateway == o.Gateway && p.Whole == o.Whole && p.Verdict.Reason < schedule.NoPath
 	})
+	if len(d.Options) >= maxOptions {
+		d.Options = slices.Delete(d.Options, 0, 1)
+	}
+	d.Options = append(d.Options, o)
 }
 
 // last returns the option that was considered last.
@@ -90,8 +97,7 @@ func contentText(x *exchange, d *mac.Downlink) string {
 	}
 	add(x.join != nil, "join-accept")
 	add(d.Owed.ACK, "acknowledgement")
-	add(d.Owed.LinkCheck(), "LinkCheckAns")
-	add(d.Owed.DeviceTime(), "DeviceTimeAns")
+	parts = append(parts, d.Owed.Answers()...)
 	if it := d.Item; it != nil {
 		kind := ""
 		if it.Confirmed {

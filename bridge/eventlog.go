@@ -95,6 +95,11 @@ func (e *Event) isNoise() bool {
 func (l *EventLog) Recent(match func(*Event) bool) []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.recent(match)
+}
+
+// recent is Recent. The lock is held.
+func (l *EventLog) recent(match func(*Event) bool) []Event {
 	all := slices.Concat(l.decisions.events, l.noise.events)
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
@@ -114,19 +119,49 @@ func (l *EventLog) About(correlationID string) []Event {
 // Follow calls f for each event from now on, until ctx ends or f returns an
 // error, which it returns. It returns ErrFollowers where too many follow.
 func (l *EventLog) Follow(ctx context.Context, f func(Event) error) error {
-	ch := make(chan Event, followerBuffer)
-	l.mu.Lock()
-	if len(l.followers) >= maxFollowers {
-		l.mu.Unlock()
-		return ErrFollowers
+	_, ch, err := l.join()
+	if err != nil {
+		return err
 	}
+	defer l.part(ch)
+	return follow(ctx, ch, f)
+}
+
+// FollowAll is Follow that begins with the remembered events. None is missed
+// in between.
+func (l *EventLog) FollowAll(ctx context.Context, f func(Event) error) error {
+	before, ch, err := l.join()
+	if err != nil {
+		return err
+	}
+	defer l.part(ch)
+	for _, e := range before {
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	return follow(ctx, ch, f)
+}
+
+// join makes a follower, and returns what was remembered before its first event.
+func (l *EventLog) join() (before []Event, ch chan Event, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.followers) >= maxFollowers {
+		return nil, nil, ErrFollowers
+	}
+	ch = make(chan Event, followerBuffer)
 	l.followers[ch] = struct{}{}
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.followers, ch)
-	}()
+	return l.recent(nil), ch, nil
+}
+
+func (l *EventLog) part(ch chan Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.followers, ch)
+}
+
+func follow(ctx context.Context, ch <-chan Event, f func(Event) error) error {
 	for {
 		select {
 		case <-ctx.Done():

@@ -40,6 +40,7 @@ const (
 	DropMalformed DropReason = iota // no frame of LoRaWAN
 	DropNotForUs                    // a downlink of another network, or proprietary
 	DropRejoin
+	DropRekey
 	DropDevAddr // no device with this DevAddr: most likely a neighbour's
 	DropMIC
 	DropReplay
@@ -51,7 +52,7 @@ const (
 )
 
 var dropNames = [...]string{
-	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropDevAddr: "dev_addr", DropMIC: "mic",
+	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
 }
 
@@ -114,7 +115,7 @@ func (e *Event) level() slog.Level {
 		switch e.Reason {
 		case DropUnserved, DropBudget:
 			return slog.LevelWarn
-		case DropReplay, DropGap, DropMIC, DropRejoin, DropTestPort:
+		case DropReplay, DropGap, DropMIC, DropRejoin, DropRekey, DropTestPort:
 			return slog.LevelInfo
 		}
 	}

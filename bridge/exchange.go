@@ -89,12 +89,8 @@ func windowsOf(plan *region.Plan, r mac.Receive, up *radio.Uplink) ([2]window, e
 	return out, nil
 }
 
-// open begins an exchange. One of the device that is still open ends: the
-// device listens after its last uplink only.
+// open begins an exchange. What the device had before is overtaken.
 func (c *Core) open(x *exchange, up *radio.Uplink) {
-	if old := c.exchanges[x.device]; old != nil {
-		c.end(old)
-	}
 	c.exchanges[x.device] = x
 	x.addWay(c.gateway(up.Gateway), up)
 	c.arrange(x)
@@ -157,9 +153,14 @@ func (x *exchange) emission(w, i, size int, p radio.Priority) schedule.Emission 
 	}
 	return schedule.Emission{
 		Gateway: way.gateway, Start: way.time.Add(win.delay), HostStart: way.ended.Add(win.delay),
-		Airtime: airtime, Frequency: win.frequency, Priority: p,
+		Airtime: airtime, Frequency: win.frequency, Priority: p, Fallback: w > 0,
 	}
 }
+
+// joinLead is how long before its window a join-accept is handed over: early
+// enough for any network, and late enough that a storm of joins does not fill
+// the queue of a gateway, which takes 32 (JIT_QUEUE_MAX of sx1302_hal 2.1.0).
+const joinLead = 2 * time.Second
 
 // arrange holds a place for what is owed or queued now, and arms the timer for
 // the decision point. It is called again when that changes.
@@ -167,21 +168,16 @@ func (c *Core) arrange(x *exchange) {
 	usable := func(w way) bool { return !w.void && (x.slot == nil || w.gateway == x.slot.Gateway) }
 	c.schedule.Release(x.slot)
 	x.slot = nil
-	if x.over || !slices.ContainsFunc(x.ways, usable) {
+	if x.over {
 		return
 	}
 	if size, priority, ok := c.smallest(x); ok {
 		c.reserve(x.device, x.session)
 		x.slot = c.hold(x, size, priority)
 	}
-	g := &x.ways[slices.IndexFunc(x.ways, usable)]
-	at := g.ended.Add(x.windows[x.next].delay - g.gateway.Lead())
-	if x.join != nil && g.gateway.Answers {
-		// Nothing can ride along: it may go as soon as the best way is known.
-		at = x.heard
-		if c.opts.Gateways.Online() > 1 {
-			at = at.Add(c.opts.Deduplication)
-		}
+	at := x.heard.Add(x.windows[x.next].delay) // without a way back: to tell that nothing could be sent
+	if i := slices.IndexFunc(x.ways, usable); i >= 0 {
+		at = c.decisionPoint(x, &x.ways[i])
 	}
 	if at != x.decide {
 		x.decide = at
@@ -191,6 +187,16 @@ func (c *Core) arrange(x *exchange) {
 			}
 		})
 	}
+}
+
+// decisionPoint is when the window at hand must be decided on, if w is the way.
+func (c *Core) decisionPoint(x *exchange, w *way) radio.HostTime {
+	at := w.ended.Add(x.windows[x.next].delay - w.gateway.Lead())
+	if x.join != nil && w.gateway.Answers {
+		// Nothing can ride along, so it need not wait for the last moment.
+		at = min(at, max(x.heard.Add(c.opts.Deduplication), w.ended.Add(x.windows[0].delay-joinLead)))
+	}
+	return at
 }
 
 // smallest returns the smallest frame that does the duty. ok is false while
@@ -211,7 +217,9 @@ func (c *Core) smallest(x *exchange) (size int, p radio.Priority, ok bool) {
 func (c *Core) hold(x *exchange, size int, p radio.Priority) *schedule.Slot {
 	var slot *schedule.Slot
 	x.each(x.next, func(w, i int) bool {
-		slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
+		if x.fits(w, size) {
+			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
+		}
 		return slot != nil
 	})
 	return slot
@@ -278,14 +286,12 @@ func (c *Core) contents(x *exchange) (out []content) {
 		}
 		c.tooLong(x, q.Take(), most)
 	}
-	downs := []mac.Downlink{{Owed: x.owed, Item: c.eligible(x.device), Pending: q.Len() > 1}}
-	if q.Head() != nil {
-		downs = append(downs, mac.Downlink{Owed: x.owed, Pending: true})
+	add := func(d mac.Downlink) { out = append(out, content{d, d.Size(), d.Priority()}) }
+	if it := c.eligible(x.device); it != nil {
+		add(mac.Downlink{Owed: x.owed, Item: it, Pending: q.Len() > 1})
 	}
-	for _, d := range downs {
-		if d.Item != nil || !d.Owed.IsZero() {
-			out = append(out, content{d, d.Size(), d.Priority()})
-		}
+	if !x.owed.IsZero() {
+		add(mac.Downlink{Owed: x.owed, Pending: q.Len() > 0})
 	}
 	return out
 }
@@ -317,19 +323,32 @@ func (c *Core) try(x *exchange, ct *content, send bool) bool {
 func (c *Core) weigh(x *exchange, w, i, size int, p radio.Priority, whole bool) schedule.Verdict {
 	e := x.emission(w, i, size, p)
 	v := c.schedule.Check(c.now.Host, e)
-	if size-phyOverhead > x.windows[w].most && x.join == nil {
+	if !x.fits(w, size) {
 		v.Reason = schedule.Size
 	}
 	x.record.consider(x, w, i, &e, v, whole)
 	return v
 }
 
+// firstOpen is the first window that can be used.
+func (x *exchange) firstOpen() int {
+	if x.windows[0].closed {
+		return 1
+	}
+	return 0
+}
+
+// fits reports whether window w can carry a PHYPayload of size bytes.
+func (x *exchange) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].most }
+
 // phyOverhead is what a PHYPayload has beyond the MACPayload: MHDR and MIC.
 const phyOverhead = 5
 
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
-	if x.record != nil {
+	if x.join != nil {
+		c.joinUnsent(x)
+	} else {
 		c.reportDecision(DownlinkUnsent, x.record, x.allIDs(x.device.Queue.Head()))
 	}
 	c.end(x)
@@ -368,9 +387,12 @@ func (c *Core) frameOf(x *exchange, d *mac.Downlink) (phy []byte, fCnt uint32, o
 	}
 	f := d.Frame(x.circumstances())
 	f.DevAddr = x.session.DevAddr
-	phy, err := frame.BuildDownlink(f, fCnt, x.session.Keys)
+	phy, err := x.session.Cipher(x.device.Version).BuildDownlink(f, fCnt, frame.Context{ConfFCnt: uint16(x.fCnt)})
 	if err != nil {
 		return nil, 0, false
+	}
+	if f.MType == frame.ConfirmedDown {
+		x.session.ConfFCntDown = fCnt
 	}
 	x.session.UseFCntDown(x.device.Version, d.Item != nil)
 	return phy, fCnt, true

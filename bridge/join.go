@@ -20,6 +20,7 @@ import (
 type joining struct {
 	accept  []byte // PHYPayload
 	session *session.Session
+	gateway string // that has heard the request first
 	stored  bool // the nonces are in the store: the accept may go out
 	due     bool // the decision point has come before that
 	told    bool // the application was
@@ -65,6 +66,9 @@ func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
 	}
 	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
 	plan, why, err := c.mayJoin(d, known, req)
+	if why == JoinUsedNonce {
+		c.rememberJoin(d, nil, &up)
+	}
 	if why != "" {
 		c.refuseJoin(g, d, req, why, err)
 		return
@@ -100,8 +104,14 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 	if err != nil {
 		return nil, JoinUnserved, err
 	}
+	if len(c.kept) >= maxUnstored {
+		return nil, JoinNotStored, errUnstored
+	}
 	return plan, "", nil
 }
+
+// longJoinAccept is the size of a join-accept with a CFList, in bytes.
+const longJoinAccept = 33
 
 func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why JoinRefusal, err error) {
 	c.stats.JoinsRefused++
@@ -122,33 +132,46 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	}
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
 		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
+		NoCFList: !x.fits(x.firstOpen(), longJoinAccept),
 	})
 	if err != nil {
 		c.refuseJoin(g, x.device, req, JoinUnserved, err)
 		return
 	}
-	x.join = &joining{accept: j.JoinAccept, session: j.Session}
+	x.join = &joining{accept: j.JoinAccept, session: j.Session, gateway: g.ID}
 	x.ids = c.uplinkCorrelation(up)
+	c.overtaken(x.device)
 	c.open(x, up)
 	if x.slot == nil {
 		x.record = c.newDecision(x)
 		c.try(x, &content{size: len(j.JoinAccept), priority: radio.PriorityHighest}, false)
-		c.report(Event{
-			Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: g.ID, Device: x.device.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
-			Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
-		})
-		c.stats.JoinsRefused++
-		c.end(x)
+		c.unsent(x)
 		return
 	}
 	j.Use(x.device, req.DevNonce)
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
+	c.rememberJoin(x.device, x, up)
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+}
+
+// rememberJoin sees to it that copies of a join-request whose MIC is right are
+// one with it. x is nil if it is not answered.
+func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
 	c.remember(&reception{
-		key: string(up.PHYPayload), done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
+		key: string(up.PHYPayload), joins: d, done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
 		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
 	})
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+}
+
+// joinUnsent tells that there was no window for a join-accept.
+func (c *Core) joinUnsent(x *exchange) {
+	c.stats.JoinsRefused++
+	d := x.device
+	c.report(Event{
+		Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
+		Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
+	})
 }
 
 // offerRecords are those of a device to which a session is offered.

@@ -12,7 +12,8 @@ import (
 // keeper owns the writing to the store. Records that may lag are gathered and
 // committed together once in an interval, the latest for each key; the rest at
 // once. A disk that fails or is slow is met by nobody but the keeper: what it
-// could not write it tries again, and those who wait for it are told at once.
+// could not write it tries again. But what somebody waits for is written at the
+// first attempt or not at all: he is told at once, and asks again or does without.
 type keeper struct {
 	store    committer
 	interval time.Duration // 0: nothing lags
@@ -22,9 +23,9 @@ type keeper struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
-	pending map[recordID]store.Record // bounded by the number of devices and of their downlinks
-	tickets []uint64                  // of those who wait for what is pending
-	failing bool
+	pending map[recordID]unwritten // bounded by the number of devices and of their downlinks
+	tickets []uint64               // of those who wait for what is pending
+	failure error                  // why the last commit has failed; nil: it has not
 }
 
 // committer is what a keeper needs of a store.
@@ -34,8 +35,15 @@ type committer interface {
 
 type recordID struct{ kind, key string }
 
+// unwritten is a record that is to be written.
+type unwritten struct {
+	store.Record
+	asked bool          // somebody waits for it
+	under *store.Record // with asked: what it has replaced, and is tried again
+}
+
 func newKeeper(s committer, interval time.Duration, tell func(Kept), log *slog.Logger) *keeper {
-	return &keeper{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordID]store.Record{}}
+	return &keeper{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordID]unwritten{}}
 }
 
 // keep takes records.
@@ -43,7 +51,11 @@ func (k *keeper) keep(e Keep) {
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
 	for _, r := range e.Records {
-		k.pending[recordID{r.Kind, r.Key}] = r
+		id, u := recordID{r.Kind, r.Key}, unwritten{Record: r, asked: e.Ticket != 0}
+		if old, ok := k.pending[id]; ok && u.asked {
+			u.under = old.lasting()
+		}
+		k.pending[id] = u
 	}
 	if e.Ticket != 0 {
 		k.tickets = append(k.tickets, e.Ticket)
@@ -55,6 +67,14 @@ func (k *keeper) keep(e Keep) {
 		default:
 		}
 	}
+}
+
+// lasting is what is tried again if the store fails, or nil.
+func (u unwritten) lasting() *store.Record {
+	if u.asked {
+		return u.under
+	}
+	return &u.Record
 }
 
 // retryEvery is how long to wait after a failure.
@@ -84,42 +104,58 @@ func (k *keeper) run(ctx context.Context) {
 func (k *keeper) commit() {
 	k.mu.Lock()
 	records := make([]store.Record, 0, len(k.pending))
-	for _, r := range k.pending {
-		records = append(records, r)
+	for _, u := range k.pending {
+		records = append(records, u.Record)
 	}
-	clear(k.pending)
+	batch := k.pending
+	k.pending = map[recordID]unwritten{}
 	tickets := k.tickets
 	k.tickets = nil
 	k.mu.Unlock()
 	var err error
 	if len(records) > 0 {
 		err = k.store.Commit(records...)
-		k.settle(records, err)
+		k.settle(batch, err)
 	}
 	for _, t := range tickets {
 		k.tell(Kept{t, err})
 	}
 }
 
+// fault returns why the last commit has failed, or nil.
+func (k *keeper) fault() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.failure
+}
+
 // settle notes how a commit has gone.
-func (k *keeper) settle(records []store.Record, err error) {
+func (k *keeper) settle(batch map[recordID]unwritten, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil {
-		if k.failing {
+		if k.failure != nil {
 			k.log.Info("the store can be written again")
 		}
-		k.failing = false
+		k.failure = nil
 		return
 	}
-	if !k.failing {
-		k.log.Error("the store cannot be written; uplinks go on, and it is tried again", "error", err, "records", len(records))
+	if k.failure == nil {
+		k.log.Error("the store cannot be written; uplinks go on, and it is tried again", "error", err, "records", len(batch))
 	}
-	k.failing = true
-	for _, r := range records {
-		id := recordID{r.Kind, r.Key}
-		if _, newer := k.pending[id]; !newer {
-			k.pending[id] = r
+	k.failure = err
+	for id, u := range batch {
+		lasting := u.lasting()
+		if lasting == nil {
+			continue
+		}
+		newer, ok := k.pending[id]
+		switch {
+		case !ok:
+			k.pending[id] = unwritten{Record: *lasting}
+		case newer.lasting() == nil:
+			newer.under = lasting
+			k.pending[id] = newer
 		}
 	}
 }

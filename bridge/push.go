@@ -49,6 +49,11 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket})
 		return
 	}
+	if len(c.kept) >= maxUnstored {
+		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
+		return
+	}
+	c.coming[d] += len(items)
 	c.keep(func(err error) { c.queued(p, d, items, err) }, records...)
 }
 
@@ -86,9 +91,9 @@ func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.E
 			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), most)
 		}
 	}
-	have := d.Queue.Len()
-	if p.Replace {
-		have = 0
+	have := c.coming[d]
+	if !p.Replace {
+		have += d.Queue.Len()
 	}
 	if have+len(items) > session.MaxQueue {
 		return v3.QueueFull()
@@ -120,15 +125,18 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 
 // queued carries out a push that is stored.
 func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
+	if c.coming[d] -= len(items); c.coming[d] == 0 {
+		delete(c.coming, d)
+	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
-	}
-	if err != nil {
 		var undo []store.Record
 		for _, it := range items {
 			undo = append(undo, noItemRecord(d, it.Seq))
 		}
 		c.do(Keep{Records: undo})
+	}
+	if err != nil {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
 		return
 	}
@@ -143,7 +151,7 @@ func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err er
 		c.report(Event{Kind: DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
 	c.do(Answer{Ticket: p.Ticket})
-	if x := c.exchanges[d]; x != nil && x.slot == nil {
+	if x := c.exchanges[d]; x != nil {
 		c.arrange(x)
 	}
 }

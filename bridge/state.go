@@ -8,6 +8,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
+	"lorawand/radio"
 )
 
 // Kinds of records in the store.
@@ -16,6 +17,7 @@ const (
 	KindCounters = "counters" // key: application/device; what changes with each frame
 	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
 	KindKey      = "api-key"  // key: the id of an API key
+	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
 )
 
 // recordVersion is the version of all of these.
@@ -28,6 +30,7 @@ var ErrState = errors.New("unusable record in the store")
 type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
+	Ledgers map[radio.EUI64]Spent
 }
 
 // Load reads the state. wrongMICs bounds what forged frames may cost, see
@@ -40,6 +43,9 @@ func Load(s *store.Store, wrongMICs int, tenant string) (State, error) {
 	}
 	queues, err := loadQueues(s)
 	if err != nil {
+		return State{}, err
+	}
+	if st.Ledgers, err = loadLedgers(s); err != nil {
 		return State{}, err
 	}
 	for _, r := range s.Records(KindDevice) {
@@ -120,6 +126,30 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 		records = append(records, CountersRecord(d, d.Session.Settled()))
 	}
 	return records, nil
+}
+
+// settledRecords returns what a clean stop leaves in the store of a device whose
+// marks are above its counters: both its records have marks.
+func settledRecords(d *session.Device) []store.Record {
+	settled, changed := *d, false
+	settle := func(s *session.Session) *session.Session {
+		if s == nil || s.Marks() == s.Settled() {
+			return s
+		}
+		changed = true
+		exact := *s
+		exact.NStored, exact.AStored = s.NFCntDown, s.AFCntDown
+		return &exact
+	}
+	settled.Session, settled.Pending = settle(d.Session), settle(d.Pending)
+	if !changed {
+		return nil
+	}
+	records, err := DeviceRecords(&settled)
+	if err != nil {
+		return nil // not reached: a device can always be marshalled
+	}
+	return records
 }
 
 // deviceRecord returns the record of a device with its sessions.

@@ -78,6 +78,7 @@ func (c *Core) plan(t *transmission) {
 	x := t.x
 	e := x.emission(t.window, t.way, len(t.phy), t.priority)
 	t.slot, _ = c.schedule.Commit(c.now.Host, e)
+	c.keepLedger(e.Gateway)
 	t.tried = append(t.tried, attempt{t.window, t.way})
 	t.handed = false
 	c.lastID++
@@ -225,8 +226,12 @@ func (c *Core) forget(t *transmission) {
 	}
 }
 
-// overtaken ends what is not over when a new uplink comes: its window is past.
+// overtaken ends what is not over when an uplink comes: the device listens
+// after its last one only.
 func (c *Core) overtaken(d *session.Device) {
+	if x := c.exchanges[d]; x != nil {
+		c.end(x)
+	}
 	t := c.inFlight[d]
 	switch {
 	case t == nil:

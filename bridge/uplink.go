@@ -29,8 +29,9 @@ const (
 
 // reception is a frame with all of its copies.
 type reception struct {
-	key      string        // PHYPayload
-	match    session.Match // zero: a join-request
+	key      string          // PHYPayload
+	match    session.Match   // zero with a join-request
+	joins    *session.Device // whose join-request it is; nil: it is data
 	data     *frame.Data
 	copies   []radio.Uplink // the first one opened the windows
 	heard    []hearing      // the same, and those that came too late
@@ -88,7 +89,7 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 		return
 	}
-	m, err := c.opts.Devices.Match(d, c.now.Host)
+	m, err := c.opts.Devices.Match(d, session.Reception{DataRate: up.DataRate, Frequency: up.Frequency}, c.now.Host)
 	if err != nil {
 		c.unmatched(g, d, m, err)
 		return
@@ -100,6 +101,8 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
 	}
 	switch {
+	case !begins(&m, d):
+		c.drop(DropRekey, Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
 	case m.Accept():
 		c.accepted(g, r)
 	case m.Session.Repeat():
@@ -130,6 +133,17 @@ var matchErrors = map[DropReason]error{
 	DropGap: session.ErrGap, DropUnserved: session.ErrUnserved, DropBudget: session.ErrBudget,
 }
 
+// begins reports whether a frame may be taken in its session: that of a join
+// with LoRaWAN 1.1 begins with RekeyInd (LoRaWAN 1.1, 5.8).
+func begins(m *session.Match, d *frame.Data) bool {
+	if m.Session != m.Device.Pending || m.Device.Version < session.V1_1 {
+		return true
+	}
+	return mac.HasRekeyInd(mac.Commands(d, m.FCnt, m.Session.Cipher(m.Device.Version)))
+}
+
+var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")
+
 // repeated takes a frame that the device sends once more: it opens its receive
 // windows again, decides nothing about a confirmed downlink, and is not
 // published again.
@@ -148,6 +162,9 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 	dev := m.Device
 	c.overtaken(dev)
 	if m.Session == dev.Pending {
+		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
+			c.decided(dev, dev.Session, false, r.ids)
+		}
 		c.takeUp(dev)
 	}
 	h := &dev.History
@@ -179,11 +196,8 @@ func (c *Core) openWindows(r *reception, up *radio.Uplink) {
 		c.report(Event{Kind: WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err})
 		return
 	}
-	commands := r.data.FOpts
-	if r.data.HasFPort && r.data.FPort == 0 {
-		commands = r.data.Decrypt(s.Keys.NwkSEncKey, r.match.FCnt)
-	}
-	x.owed = mac.Uplink(r.data, commands, mac.UplinkContext{TimeKnown: x.time != 0})
+	commands := mac.Commands(r.data, r.match.FCnt, s.Cipher(dev.Version))
+	x.owed = mac.Uplink(r.data, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
 	r.exchange = x
 	c.open(x, up)
 }
@@ -265,14 +279,19 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 
 // again takes the same bytes that a gateway has heard a while ago.
 func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	if r.match.Device == nil {
+	if r.joins != nil {
 		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
-			c.refuseJoin(g, r.exchange.device, req, JoinUsedNonce, mac.ErrDevNonce)
+			c.refuseJoin(g, r.joins, req, JoinUsedNonce, mac.ErrDevNonce)
 		}
 		return
 	}
-	if !r.done || !r.match.Session.Repeat() {
-		c.unmatched(g, r.data, r.match, session.ErrReplay)
+	m := &r.match
+	switch {
+	case !c.opts.Devices.Uses(m.Device, m.Session): // its session has ended meanwhile
+		c.unmatched(g, r.data, session.Match{}, session.ErrDevAddr)
+		return
+	case !r.done, m.FCnt != m.Session.FCntUp, !m.Session.Repeat():
+		c.unmatched(g, r.data, *m, session.ErrReplay)
 		return
 	}
 	r.heard = []hearing{{up.Gateway, up.Time}}
@@ -337,7 +356,7 @@ func (c *Core) publish(r *reception) {
 		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
 	}
 	if d.HasFPort && d.FPort > 0 {
-		m.FPort, m.FRMPayload = d.FPort, d.Decrypt(r.match.Session.Keys.AppSKey, r.match.FCnt)
+		m.FPort, m.FRMPayload = d.FPort, r.match.Session.Cipher(dev.Version).AppendFRMPayload(nil, d, r.match.FCnt)
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = c.settings(dev, first)

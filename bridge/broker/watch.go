@@ -17,7 +17,7 @@ import (
 // with QoS 0 and calls f for each message, until ctx ends or the connection
 // does. ready, which may be nil, is called once the subscription is granted.
 //
-// It is all that the demonstration needs of a client.
+// With Publish it is all that the demonstration needs of a client.
 func Watch(ctx context.Context, addr, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", addr)
@@ -34,17 +34,68 @@ func Watch(ctx context.Context, addr, user, password, filter string, ready func(
 	return fmt.Errorf("mqtt: watch: %w", err)
 }
 
-const watchKeepalive = 60 // s
+// Publish logs in to a broker as an MQTT 3.1.1 client, publishes one message
+// with QoS 1, waits for its acknowledgement and leaves.
+func Publish(ctx context.Context, addr, user, password, topic string, payload []byte) error {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("mqtt: publish: %w", err)
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	if err := publish(c, user, password, topic, payload); err != nil {
+		return fmt.Errorf("mqtt: publish: %w", errors.Join(err, ctx.Err()))
+	}
+	return nil
+}
 
-// watch reads until the connection ends, and returns why.
-func watch(c net.Conn, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
-	connect := packets.Packet{
+func publish(c net.Conn, user, password, topic string, payload []byte) error {
+	connect := loginPacket(user, password)
+	pk := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1}, ProtocolVersion: 4, PacketID: 1, TopicName: topic, Payload: payload,
+	}
+	bye := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, ProtocolVersion: 4}
+	var b bytes.Buffer
+	if err := errors.Join(connect.ConnectEncode(&b), pk.PublishEncode(&b), bye.DisconnectEncode(&b)); err != nil {
+		return err
+	}
+	byeBytes := b.Bytes()[b.Len()-2:]
+	if _, err := c.Write(b.Bytes()[:b.Len()-2]); err != nil {
+		return err
+	}
+	for r := bufio.NewReader(c); ; {
+		pk, err := readPacket(r)
+		switch {
+		case err != nil:
+			return err
+		case pk.FixedHeader.Type == packets.Connack && pk.ReasonCode != 0:
+			return loginRefused(pk.ReasonCode)
+		case pk.FixedHeader.Type == packets.Puback:
+			_, err := c.Write(byeBytes)
+			return err
+		}
+	}
+}
+
+func loginRefused(code byte) error { return fmt.Errorf("login refused with code %d", code) }
+
+func loginPacket(user, password string) packets.Packet {
+	return packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Connect}, ProtocolVersion: 4,
 		Connect: packets.ConnectParams{
 			ProtocolName: []byte("MQTT"), Clean: true, Keepalive: watchKeepalive,
 			UsernameFlag: true, Username: []byte(user), PasswordFlag: true, Password: []byte(password),
 		},
 	}
+}
+
+const watchKeepalive = 60 // s
+
+// watch reads until the connection ends, and returns why.
+func watch(c net.Conn, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
+	connect := loginPacket(user, password)
 	subscribe := packets.Packet{
 		FixedHeader: packets.FixedHeader{Type: packets.Subscribe, Qos: 1}, ProtocolVersion: 4, PacketID: 1,
 		Filters: packets.Subscriptions{{Filter: filter}},
@@ -79,7 +130,7 @@ func watch(c net.Conn, user, password, filter string, ready func(), f func(topic
 		switch pk.FixedHeader.Type {
 		case packets.Connack:
 			if pk.ReasonCode != 0 {
-				return fmt.Errorf("login refused with code %d", pk.ReasonCode)
+				return loginRefused(pk.ReasonCode)
 			}
 		case packets.Suback:
 			if len(pk.ReasonCodes) != 1 || pk.ReasonCodes[0] > 2 {

@@ -35,7 +35,7 @@ type kind struct {
 // fromDevice has every command that devices send, because the size of each
 // says where the next one begins. One without a handle is passed over.
 var fromDevice = [256]kind{
-	cidReset:           {known: true, size: 1},
+	cidReset:           {known: true, size: 1, handle: resetInd},
 	cidLinkCheck:       {known: true, size: 0, handle: linkCheckReq},
 	cidLinkADR:         {known: true, size: 1},
 	cidDutyCycle:       {known: true, size: 0},
@@ -45,7 +45,7 @@ var fromDevice = [256]kind{
 	cidRXTimingSetup:   {known: true, size: 0},
 	cidTxParamSetup:    {known: true, size: 0},
 	cidDlChannel:       {known: true, size: 1},
-	cidRekey:           {known: true, size: 1},
+	cidRekey:           {known: true, size: 1, handle: rekeyInd},
 	cidADRParamSetup:   {known: true, size: 0},
 	cidDeviceTime:      {known: true, size: 0, handle: deviceTimeReq},
 	cidRejoinParam:     {known: true, size: 1},

@@ -35,6 +35,7 @@ type JoinParameters struct {
 	DevAddr  radio.DevAddr
 	RX1Delay uint8  // s, 1 to 15
 	KeyID    []byte // names the session
+	NoCFList bool   // its window has no room for a list of channels
 }
 
 // Joined is what comes of a join-request.
@@ -86,7 +87,10 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 	params := joinedParameters(d, plan, p.RX1Delay)
 	a := frame.JoinAccept{
 		JoinNonce: nonce, NetID: p.NetID, DevAddr: p.DevAddr, OptNeg: d.Version >= session.V1_1,
-		RX1DROffset: params.RX1DROffset, RX2DataRate: params.RX2DataRate, RXDelay: params.RX1Delay, CFList: cfList(plan),
+		RX1DROffset: params.RX1DROffset, RX2DataRate: params.RX2DataRate, RXDelay: params.RX1Delay,
+	}
+	if !p.NoCFList {
+		a.CFList = cfList(plan)
 	}
 	keys, err := frame.DeriveSessionKeys(a, d.RootKeys, r)
 	if err != nil {

@@ -27,19 +27,40 @@ type Owed struct {
 type answer uint8
 
 const (
-	linkCheck answer = iota
+	reset answer = iota
+	rekey
+	linkCheck
 	deviceTime
 	numAnswers
 )
 
+// Commands returns the MAC commands of an uplink, in plain: from FOpts, or the
+// payload of FPort 0.
+func Commands(d *frame.Data, fCnt uint32, c *frame.Cipher) []byte {
+	if d.HasFPort && d.FPort == 0 {
+		return c.AppendFRMPayload(nil, d, fCnt)
+	}
+	if len(d.FOpts) == 0 {
+		return nil
+	}
+	return c.AppendFOpts(nil, d, fCnt)
+}
+
 // IsZero reports whether nothing is owed.
 func (o Owed) IsZero() bool { return o == Owed{} }
 
-// LinkCheck reports whether a LinkCheckAns is owed.
-func (o Owed) LinkCheck() bool { return o.answer[linkCheck] }
+var answerNames = [numAnswers]string{reset: "ResetConf", rekey: "RekeyConf", linkCheck: "LinkCheckAns", deviceTime: "DeviceTimeAns"}
 
-// DeviceTime reports whether a DeviceTimeAns is owed.
-func (o Owed) DeviceTime() bool { return o.answer[deviceTime] }
+// Answers returns the names of the MAC commands that are owed.
+func (o Owed) Answers() []string {
+	var out []string
+	for a, owed := range o.answer {
+		if owed {
+			out = append(out, answerNames[a])
+		}
+	}
+	return out
+}
 
 // Circumstances are what answers tell: known when the frame is built, and not
 // before.
@@ -52,11 +73,14 @@ type Circumstances struct {
 
 // UplinkContext is what decides what an uplink makes the network owe.
 type UplinkContext struct {
-	TimeKnown bool // the calendar can be trusted
+	Device    *session.Device
+	Session   *session.Session // that the uplink is in
+	TimeKnown bool             // the calendar can be trusted
 }
 
-// Uplink returns what an uplink makes the network owe its device. commands are
-// the MAC commands, in plain.
+// Uplink returns what an uplink makes the network owe its device, and notes in
+// the session what the device tells of itself. commands are the MAC commands,
+// in plain.
 func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 	o := Owed{ACK: d.Confirmed(), Any: d.ADRACKReq}
 	for c, rest, ok := next(commands); ok; c, rest, ok = next(rest) {
@@ -69,6 +93,12 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 
 // appendAnswers appends the answers that are owed.
 func (o Owed) appendAnswers(dst []byte, c Circumstances) []byte {
+	if o.answer[reset] {
+		dst = appendResetConf(dst)
+	}
+	if o.answer[rekey] {
+		dst = appendRekeyConf(dst)
+	}
 	if o.answer[linkCheck] {
 		dst = appendLinkCheckAns(dst, c.Margin, c.Gateways)
 	}

@@ -22,7 +22,7 @@ func plan(t testing.TB, id string) *region.Plan {
 }
 
 func TestUplink(t *testing.T) {
-	known, unknown := UplinkContext{TimeKnown: true}, UplinkContext{}
+	known, unknown := UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true}, UplinkContext{Device: otaa(session.V1_0_3)}
 	tests := []struct {
 		name      string
 		d         frame.Data
@@ -40,8 +40,13 @@ func TestUplink(t *testing.T) {
 		{"DeviceTimeReq", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x0d}, known, Owed{answer: [numAnswers]bool{deviceTime: true}}, []byte{0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80}, false},
 		{"DeviceTimeReq, and nobody knows the time", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x0d}, unknown, Owed{}, nil, true},
 		{
-			"answers of others in between", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x03, 0x07, 0x06, 200, 10, 0x0d, 0x08, 0x02}, known,
-			Owed{answer: [numAnswers]bool{linkCheck: true, deviceTime: true}}, []byte{2, 20, 3, 0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80}, false,
+			"answers of others in between",
+			frame.Data{MType: frame.UnconfirmedUp},
+			[]byte{0x03, 0x07, 0x06, 200, 10, 0x0d, 0x08, 0x02},
+			known,
+			Owed{answer: [numAnswers]bool{linkCheck: true, deviceTime: true}},
+			[]byte{2, 20, 3, 0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80},
+			false,
 		},
 		{"a command that is not known ends them", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x7f, 0x02}, known, Owed{}, nil, true},
 		{"one that is cut off too", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x02, 0x06, 1}, known, Owed{answer: [numAnswers]bool{linkCheck: true}}, []byte{2, 20, 3}, false},
@@ -64,7 +69,7 @@ func FuzzUplink(f *testing.F) {
 	f.Add([]byte{0x02, 0x0d})
 	f.Add([]byte{0x03, 0x07, 0x06, 200})
 	f.Fuzz(func(t *testing.T, commands []byte) {
-		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{TimeKnown: true})
+		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true})
 		if n := len(o.appendAnswers(nil, Circumstances{})); n > 15 {
 			t.Errorf("%d bytes of answers do not fit FOpts", n)
 		}
@@ -104,12 +109,16 @@ func TestWindows(t *testing.T) {
 	}{
 		{"ABP: the band's", session.Device{}, abp, Receive{Delay: time.Second, RX2: region.Window{Frequency: 869_525_000}}},
 		{
-			"ABP with settings", session.Device{Settings: session.Settings{RX1Delay: &two, RX1DROffset: &two, RX2DataRate: &dr, RX2Frequency: &f}}, abp,
+			"ABP with settings",
+			session.Device{Settings: session.Settings{RX1Delay: &two, RX1DROffset: &two, RX2DataRate: &dr, RX2Frequency: &f}},
+			abp,
 			Receive{Delay: 2 * time.Second, RX1DROffset: 2, RX2: region.Window{Frequency: f, DataRate: 3}},
 		},
 		{"join", session.Device{}, nil, Receive{Delay: 5 * time.Second, RX2: region.Window{Frequency: 869_525_000}}},
 		{
-			"join with settings", session.Device{Settings: session.Settings{RX1Delay: &two, RX1DROffset: &two, RX2DataRate: &dr}}, nil,
+			"join with settings",
+			session.Device{Settings: session.Settings{RX1Delay: &two, RX1DROffset: &two, RX2DataRate: &dr}},
+			nil,
 			Receive{Delay: 5 * time.Second, RX2: region.Window{Frequency: 869_525_000, DataRate: 3}},
 		},
 		{
@@ -119,8 +128,10 @@ func TestWindows(t *testing.T) {
 			Receive{Delay: 5 * time.Second, RX2: region.Window{Frequency: 869_525_000, DataRate: 3}},
 		},
 		{
-			"RX1 delay 0 means 1 s", session.Device{},
-			&session.Session{Parameters: &session.Parameters{}}, Receive{Delay: time.Second, RX2: region.Window{Frequency: 869_525_000}},
+			"RX1 delay 0 means 1 s",
+			session.Device{},
+			&session.Session{Parameters: &session.Parameters{}},
+			Receive{Delay: time.Second, RX2: region.Window{Frequency: 869_525_000}},
 		},
 	}
 	for _, tt := range tests {
@@ -272,6 +283,10 @@ func TestJoin(t *testing.T) {
 			if err != nil || again.JoinNonce != 65537 {
 				t.Errorf("next JoinNonce %d, %v", again.JoinNonce, err)
 			}
+			p.NoCFList = true
+			if short, err := Join(d, r, plan(t, d.Plan), p); err != nil || len(short.JoinAccept) != 17 {
+				t.Errorf("a join-accept of %d bytes without a CFList, %v", len(short.JoinAccept), err)
+			}
 		})
 	}
 }
@@ -307,5 +322,38 @@ func TestDesired(t *testing.T) {
 	}
 	if w := Windows(d, j.Session, plan(t, d.Plan)); w.Delay != time.Second || w.RX1DROffset != 2 || w.RX2.DataRate != 0 {
 		t.Errorf("windows %+v", w)
+	}
+}
+
+// What only LoRaWAN 1.1 has.
+func TestRekeyAndReset(t *testing.T) {
+	used := session.Parameters{RX1Delay: 5}
+	tests := []struct {
+		name     string
+		version  session.Version
+		otaa     bool
+		commands []byte
+		answers  []byte
+		kept     bool // the session's parameters
+	}{
+		{"RekeyInd", session.V1_1, true, []byte{0x0b, 1}, []byte{0x0b, 1}, true},
+		{"RekeyInd of 1.0.4", session.V1_0_4, true, []byte{0x0b, 1}, nil, true},
+		{"RekeyInd of ABP", session.V1_1, false, []byte{0x0b, 1}, nil, true},
+		{"ResetInd", session.V1_1, false, []byte{0x01, 1, 0x02}, []byte{0x01, 1, 0x02, 0, 0}, false},
+		{"ResetInd of OTAA", session.V1_1, true, []byte{0x01, 1}, nil, true},
+		{"ResetInd of 1.0.3", session.V1_0_3, false, []byte{0x01, 1}, nil, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, s := otaa(tt.version), &session.Session{Parameters: &used}
+			d.SupportsJoin = tt.otaa
+			o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, tt.commands, UplinkContext{Device: d, Session: s})
+			if a := o.appendAnswers(nil, Circumstances{}); !bytes.Equal(a, tt.answers) || (s.Parameters != nil) != tt.kept {
+				t.Errorf("answers % x, parameters %+v; want % x, kept %v", a, s.Parameters, tt.answers, tt.kept)
+			}
+		})
+	}
+	if HasRekeyInd([]byte{0x02, 0x0d}) || !HasRekeyInd([]byte{0x02, 0x0b, 1}) || HasRekeyInd([]byte{0x0b}) {
+		t.Error("HasRekeyInd")
 	}
 }

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -86,12 +87,7 @@ func (l ledger) between(band radio.Frequency, from, to radio.HostTime) (sum time
 	return sum
 }
 
-// bands returns the sub-bands that something was sent in.
-func (l ledger) bands() []radio.Frequency {
-	var out []radio.Frequency
-	for band := range l {
-		out = append(out, band)
-	}
-	slices.Sort(out)
-	return out
+// Bands returns the sub-bands that a map has something of, in their order.
+func Bands[V any](byBand map[radio.Frequency]V) []radio.Frequency {
+	return slices.Sorted(maps.Keys(byBand))
 }

@@ -25,6 +25,7 @@ type Emission struct {
 	Airtime   time.Duration
 	Frequency radio.Frequency
 	Priority  radio.Priority
+	Fallback  bool // RX2: while it is only held it gives way to an RX1 of its own priority
 }
 
 func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) }
@@ -98,19 +99,19 @@ type Scheduler struct {
 // New returns a Scheduler that has planned nothing.
 func New() *Scheduler { return &Scheduler{gateways: map[radio.EUI64]*timeline{}} }
 
-func (s *Scheduler) timeline(g *gateway.Gateway) *timeline {
-	t := s.gateways[g.EUI]
+func (s *Scheduler) timeline(eui radio.EUI64) *timeline {
+	t := s.gateways[eui]
 	if t == nil {
 		t = &timeline{ledger: ledger{}}
-		s.gateways[g.EUI] = t
+		s.gateways[eui] = t
 	}
 	return t
 }
 
-// Check says whether an emission is possible. Slots that are held for less
-// important emissions do not stand in its way.
+// Check says whether an emission is possible. Slots that are held and give way
+// to it do not stand in its way.
 func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
-	t := s.timeline(e.Gateway)
+	t := s.timeline(e.Gateway.EUI)
 	t.prune(now)
 	v := Verdict{Lead: e.HostStart.Sub(now)}
 	sub, err := e.Gateway.Plan.SubBand(e.Frequency)
@@ -140,14 +141,16 @@ func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 }
 
 // Hold keeps a place for an emission that may still change: it stands in the
-// way of others of the same or a lower priority, and spends no duty cycle. The
-// Slot is nil unless the Verdict is good.
+// way of others of the same or a lower priority, and spends no duty cycle. What
+// gives way to it is displaced. The Slot is nil unless the Verdict is good.
 func (s *Scheduler) Hold(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	v := s.Check(now, e)
 	if !v.OK() {
 		return nil, v
 	}
-	return s.timeline(e.Gateway).add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
+	t := s.timeline(e.Gateway.EUI)
+	t.displace(&e)
+	return t.add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
 }
 
 // Commit plans an emission for good: it spends duty cycle, and what was held
@@ -157,8 +160,8 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	if !v.OK() {
 		return nil, v
 	}
-	t := s.timeline(e.Gateway)
-	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.held && overlaps(&o.Emission, &e) })
+	t := s.timeline(e.Gateway.EUI)
+	t.displace(&e)
 	slot := t.add(&Slot{Emission: e, band: v.SubBand.Low})
 	slot.spent = t.ledger.spend(slot.band, e.HostStart, e.Airtime)
 	return slot, v
@@ -170,7 +173,7 @@ func (s *Scheduler) Release(slot *Slot) {
 	if slot == nil {
 		return
 	}
-	t := s.timeline(slot.Gateway)
+	t := s.timeline(slot.Gateway.EUI)
 	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o == slot })
 	if slot.spent != nil {
 		t.ledger.giveBack(slot.band, slot.spent)
@@ -179,7 +182,7 @@ func (s *Scheduler) Release(slot *Slot) {
 
 // Forget drops what a gateway has planned, because its counter has begun anew.
 // What it has spent stays spent.
-func (s *Scheduler) Forget(g *gateway.Gateway) { s.timeline(g).slots = nil }
+func (s *Scheduler) Forget(g *gateway.Gateway) { s.timeline(g.EUI).slots = nil }
 
 // Usage is what a gateway has sent in a sub-band in the last hour.
 type Usage struct {
@@ -189,15 +192,41 @@ type Usage struct {
 
 // Usage returns what a gateway has sent, by sub-band.
 func (s *Scheduler) Usage(g *gateway.Gateway, now radio.HostTime) []Usage {
-	t := s.timeline(g)
+	t := s.timeline(g.EUI)
 	t.prune(now)
 	var out []Usage
-	for _, low := range t.ledger.bands() {
+	for _, low := range Bands(t.ledger) {
 		if sub, err := g.Plan.SubBand(low); err == nil {
 			out = append(out, Usage{sub, t.ledger.between(low, now.Add(-hour), now)})
 		}
 	}
 	return out
+}
+
+// Spent returns the airtime of a gateway in the last hour and of what is
+// planned, by the lower edge of the sub-band.
+func (s *Scheduler) Spent(g *gateway.Gateway, now radio.HostTime) map[radio.Frequency]time.Duration {
+	t := s.timeline(g.EUI)
+	t.prune(now)
+	out := map[radio.Frequency]time.Duration{}
+	for band := range t.ledger {
+		out[band] = t.ledger.between(band, now.Add(-hour), now.Add(hour))
+	}
+	return out
+}
+
+// Restore has a gateway have spent airtime before the host's clock began.
+// Nobody knows how long before, so it counts as just now.
+func (s *Scheduler) Restore(eui radio.EUI64, spent map[radio.Frequency]time.Duration) {
+	t := s.timeline(eui)
+	for band, airtime := range spent {
+		t.ledger.spend(band, radio.HostTime(-airtime), airtime)
+	}
+}
+
+// displace drops what gives way to e, which was checked.
+func (t *timeline) displace(e *Emission) {
+	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.held && overlaps(&o.Emission, e) })
 }
 
 func (t *timeline) add(slot *Slot) *Slot {
@@ -209,8 +238,14 @@ func (t *timeline) add(slot *Slot) *Slot {
 // conflicts reports whether something stands in the way of e.
 func (t *timeline) conflicts(e *Emission) bool {
 	return slices.ContainsFunc(t.slots, func(o *Slot) bool {
-		return overlaps(&o.Emission, e) && !(o.held && o.Priority < e.Priority)
+		return overlaps(&o.Emission, e) && !o.givesWay(e)
 	})
+}
+
+// givesWay reports whether a slot is only held, and for something less
+// important. RX2 is often slow, and would keep many an RX1 from being used.
+func (o *Slot) givesWay(e *Emission) bool {
+	return o.held && (o.Priority < e.Priority || o.Priority == e.Priority && o.Fallback && !e.Fallback)
 }
 
 func overlaps(a, b *Emission) bool {

@@ -169,6 +169,12 @@ type Session struct {
 	asking    bool  // and has not answered yet
 	repeats   int   // of the last uplink
 
+	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
+	// 1.1 the MIC of its acknowledgement covers it.
+	ConfFCntDown uint32
+	confFCnt     uint16 // that the last uplink has acknowledged
+	cipher       *frame.Cipher
+
 	// Parameters that the device is known to use. nil: those of the band, and
 	// what Settings say.
 	Parameters *Parameters
@@ -272,8 +278,6 @@ func (d *Device) Unserved() error {
 	switch {
 	case d.Version == VersionUnknown:
 		return fmt.Errorf("%w: lorawan_version %.40q", ErrUnserved, d.VersionName)
-	case d.Version == V1_1:
-		return fmt.Errorf("%w: LoRaWAN %v", ErrUnserved, d.Version)
 	case d.ClassB:
 		return fmt.Errorf("%w: class B", ErrUnserved)
 	case d.ClassC:

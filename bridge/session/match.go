@@ -26,9 +26,11 @@ const maxFCntGap = 16384
 type Match struct {
 	Device   *Device
 	Session  *Session // of the device: the one in use, or the one that a join has offered
-	FCnt     uint32 // full
-	Repeated bool   // the counter of the last frame once more
-	Reset    bool   // the device has begun its counter anew, as it may
+	FCnt     uint32   // full
+	Repeated bool     // the counter of the last frame once more
+	Reset    bool     // the device has begun its counter anew, as it may
+
+	confFCnt uint16 // that its MIC covers
 }
 
 // candidate is a session that a frame could be of, with a full counter.
@@ -56,7 +58,7 @@ const (
 // It returns ErrDevAddr, ErrMIC, ErrUnserved or ErrBudget, and ErrReplay or
 // ErrGap with the device whose MIC was right. It changes nothing in a session;
 // Accept does.
-func (r *Registry) Match(d *frame.Data, now radio.HostTime) (Match, error) {
+func (r *Registry) Match(d *frame.Data, how Reception, now radio.HostTime) (Match, error) {
 	group := r.byAddr[d.DevAddr]
 	if group == nil {
 		return Match{}, fmt.Errorf("%w: %v", ErrDevAddr, d.DevAddr)
@@ -77,12 +79,15 @@ func (r *Registry) Match(d *frame.Data, now radio.HostTime) (Match, error) {
 		if !r.budget.allow(now) || !group.budget.allow(now) {
 			return Match{}, fmt.Errorf("%w: DevAddr %v", ErrBudget, d.DevAddr)
 		}
-		if !d.CheckUplinkMIC(c.session.Keys.FNwkSIntKey, c.fCnt) {
+		ctx := c.context(d, how)
+		if !c.session.Cipher(c.device.Version).CheckUplinkMIC(d, c.fCnt, ctx) {
 			r.budget.spend()
 			group.budget.spend()
 			continue
 		}
-		return c.match()
+		m, err := c.match()
+		m.confFCnt = ctx.ConfFCnt
+		return m, err
 	}
 	if unserved != nil {
 		return Match{}, unserved
@@ -185,6 +190,6 @@ func (m Match) Accept() bool {
 		return false
 	}
 	s := m.Session
-	s.Heard, s.FCntUp, s.repeats = true, m.FCnt, 0
+	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
 	return true
 }

@@ -110,6 +110,9 @@ func TestOffer(t *testing.T) {
 	old, offered, better := d.Session, &Session{DevAddr: radio.DevAddr{2}}, &Session{DevAddr: radio.DevAddr{3}}
 	r.Offer(d, offered)
 	r.Offer(d, better)
+	if !r.Uses(d, old) || r.Uses(d, offered) || !r.Uses(d, better) {
+		t.Error("sessions that are in use, or are not")
+	}
 	if r.InUse(offered.DevAddr) || !r.InUse(better.DevAddr) || !r.InUse(old.DevAddr) || d.Session != old {
 		t.Fatal("an offer ends the session in use, or stays after another one")
 	}
@@ -118,7 +121,7 @@ func TestOffer(t *testing.T) {
 		t.Error("the old session lives on")
 	}
 	r.Remove(d.ID)
-	if r.InUse(better.DevAddr) {
+	if r.InUse(better.DevAddr) || r.Uses(d, better) {
 		t.Error("the session lives on without its device")
 	}
 }

@@ -73,6 +73,12 @@ func (r *Registry) ByEUI(joinEUI, devEUI radio.EUI64) (d *Device, known bool) {
 // InUse reports whether a session has the address.
 func (r *Registry) InUse(addr radio.DevAddr) bool { return r.byAddr[addr] != nil }
 
+// Uses reports whether a device is in the Registry and has the session, in use
+// or offered.
+func (r *Registry) Uses(d *Device, s *Session) bool {
+	return r.devices[d.ID] == d && (d.Session == s || d.Pending == s)
+}
+
 // All returns the devices, sorted by application and id.
 func (r *Registry) All() []*Device {
 	out := make([]*Device, 0, len(r.devices))

@@ -43,6 +43,12 @@ func TestUsage(t *testing.T) {
 		{"device import - --application A", 2, "--application: not an id"},
 		{"device import /none --application app1", 1, "/none"},
 		{"api-key create", 2, "--application"},
+		{"why", 2, "needs one correlation id"},
+		{"why a b", 2, "needs one correlation id"},
+		{"events now", 2, `"now"`},
+		{"gateway", 0, "list"},
+		{"gateway list x", 2, `"x"`},
+		{"status x", 2, `"x"`},
 		{"api-key create --application app1 --rights all,none", 2, `--rights: no such right: "none"`},
 		{"api-key create --application app1 --expires soon", 2, "--expires"},
 		{"api-key create --application app1 --import NNSXS.A.B", 1, "no API key of the form"},
@@ -89,8 +95,7 @@ func TestBadConfiguration(t *testing.T) {
 // All devices of all files are imported, or none.
 func TestImport(t *testing.T) {
 	s := newSite(t, "")
-	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), "MAC_V1_0_3", "MAC_V1_1", 1)
-	two = strings.Replace(two, `"app_s_key"`, `"s_nwk_s_int_key":{"key":"`+testNwk+`"},"nwk_s_enc_key":{"key":"`+testNwk+`"},"app_s_key"`, 1)
+	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_c":true,"session"`, 1)
 	good := s.write("good.json", one+"\n"+two+"\n")
 	bad := s.write("bad.json", "\n"+deviceJSON("dev3", "01000003")+"\n"+deviceJSON("dev4", "zz")+"\n"+deviceJSON("Dev 5", "01000005"))
 
@@ -107,7 +112,7 @@ func TestImport(t *testing.T) {
 		r.stop()
 	}
 	status, out, errOut = s.cli("", "device", "import", good, "--application", "app1")
-	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut, good+": line 2: dev2: not served by this version: LoRaWAN 1.1") {
+	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut, good+": line 2: dev2: not served by this version: class C") {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
 	status, _, errOut = s.cli(one, "device", "import", "-", "--application", "app1")
@@ -280,6 +285,10 @@ func TestPartsThatFail(t *testing.T) {
 		t.Errorf("a UDP port that is taken: %v", err)
 	}
 	c.UDP.Listen = "127.0.0.1:0"
+	if _, err := newDaemon(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another daemon answers") {
+		t.Errorf("a control socket that is taken: %v", err)
+	}
+	c.Control.Socket = filepath.Join(s.dir, "other.sock")
 	d, err := newDaemon(c, slog.New(slog.DiscardHandler)) // everything was freed
 	if err != nil {
 		t.Fatal(err)

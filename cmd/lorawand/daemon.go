@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"lorawand/bridge"
+	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
@@ -31,6 +32,7 @@ type daemon struct {
 	state   bridge.State
 	bridge  *bridge.Bridge
 	broker  *broker.Broker
+	control *admin.Server
 	udp     *udp.Driver // nil: off
 	drivers []concentrator.Driver
 }
@@ -73,7 +75,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	}
 	d.bridge, err = bridge.New(bridge.Options{
 		Devices: d.state.Devices, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Encoder: enc, DefaultPlan: plan,
-		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), RX1Delay: c.Network.RX1Delay.D(), DevAddrs: prefixes,
+		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), RX1Delay: c.Network.RX1Delay.D(), DevAddrs: prefixes, Ledgers: d.state.Ledgers,
 		Clock: clock, Logger: log,
 	})
 	if err != nil {
@@ -88,7 +90,30 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 		}
 		d.drivers = append(d.drivers, d.udp)
 	}
-	return d, nil
+	return d, d.openDoors(c)
+}
+
+// openDoors opens the ways in which the owner gets in.
+func (d *daemon) openDoors(c config.Config) error {
+	a, err := admin.New(admin.Options{
+		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Build: thisBuild(), Links: d.links, Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	d.control, err = admin.Listen(a, c.Control.Socket)
+	return err
+}
+
+// links tells of the packet forwarders.
+func (d *daemon) links() map[radio.EUI64]admin.Link {
+	out := map[radio.EUI64]admin.Link{}
+	if d.udp != nil {
+		for eui, l := range d.udp.Links() {
+			out[eui] = admin.Link{Pulled: l.Pulled, Version: l.Version}
+		}
+	}
+	return out
 }
 
 // push hands an application's downlinks on.
@@ -206,7 +231,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer fail(nil)
 	stopBroker := stage(ctx, fail, d.broker.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
-	var stops []func()
+	stops := []func(){stage(ctx, fail, d.control.Run)}
 	for _, drv := range d.drivers {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
 	}
@@ -239,6 +264,9 @@ func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.C
 
 // close frees what was opened and not run.
 func (d *daemon) close() {
+	if d.control != nil {
+		_ = d.control.Close()
+	}
 	if d.udp != nil {
 		_ = d.udp.Close()
 	}

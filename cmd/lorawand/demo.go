@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,8 @@ const (
 	demoApplication = "app1"
 	demoPlan        = "EU_863_870_TTN"
 	demoInterval    = 5 * time.Second // between a device's uplinks, at speed 1
+	demoRX1Delay    = time.Second     // shorter than the usual one: it is watched
+	demoJoinAgain   = 10 * time.Second
 	demoMaxDevices  = 200
 	demoPortTries   = 100
 )
@@ -89,11 +93,18 @@ type demoRun struct {
 	opts    demoOptions
 	key     string
 	air     *air.Air
-	devices []*air.Device
+	devices []*demoDevice
 	d       *daemon
 	out     *lockedWriter
+	answers chan string // devices that the application is to answer
 
-	sent, arrived atomic.Int64
+	sent, arrived, heard atomic.Int64
+}
+
+// demoDevice is a simulated device.
+type demoDevice struct {
+	*air.Device
+	joined chan struct{}
 }
 
 func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
@@ -102,7 +113,7 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	r := &demoRun{opts: o, air: air.New(uint64(time.Now().UnixNano())), out: &lockedWriter{w: stdout}}
+	r := &demoRun{opts: o, air: air.New(uint64(time.Now().UnixNano())), out: &lockedWriter{w: stdout}, answers: make(chan string, 64)}
 	c, err := demoConfig(dir, r.out)
 	if err != nil {
 		return err
@@ -129,6 +140,7 @@ func demoConfig(dir string, out io.Writer) (config.Config, error) {
 	c.Store.Path, c.Store.Ephemeral = filepath.Join(dir, "store"), true
 	c.Control.Socket = filepath.Join(dir, "control.sock")
 	c.Log.Level, c.HTTP.Listen = "warn", ""
+	c.Network.RX1Delay = config.Duration(demoRX1Delay)
 	udpAddr, err := freeAddr("UDP", 1700, out, func(a string) (io.Closer, error) { return net.ListenPacket("udp", a) })
 	if err != nil {
 		return c, err
@@ -189,7 +201,7 @@ func (r *demoRun) provision(c config.Config) error {
 		return err
 	}
 	for i := range r.opts.devices {
-		d := demoDevice(i)
+		d := newDemoDevice(i)
 		if err := st.Devices.Add(d); err != nil {
 			return err
 		}
@@ -200,9 +212,12 @@ func (r *demoRun) provision(c config.Config) error {
 		if err := s.Commit(records...); err != nil {
 			return err
 		}
-		v, err := r.air.Device(air.DeviceOptions{
-			Name: d.ID.Device, DevAddr: d.Session.DevAddr, Keys: d.Session.Keys, Plan: plan, DataRate: 5,
+		v := &demoDevice{joined: make(chan struct{}, 1)}
+		v.Device, err = r.air.Device(air.DeviceOptions{
+			Name: d.ID.Device, Plan: plan, DataRate: 5, JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, RootKeys: d.RootKeys,
 			RSSI: radio.Decibel(-5000 - 700*(i%10)), SNR: radio.Decibel(950 - 75*(i%10)),
+			Heard:  func(h air.Heard) { r.deviceHeard(v, h) },
+			Missed: func(m air.Missed) { fmt.Fprintf(r.out, "-- %s did not hear a downlink: %s\n", m.Device, m.Reason) },
 		})
 		if err != nil {
 			return err
@@ -212,17 +227,37 @@ func (r *demoRun) provision(c config.Config) error {
 	return nil
 }
 
-func demoDevice(i int) *session.Device {
-	var nwk, app frame.Key
-	_, _ = rand.Read(nwk[:])
-	_, _ = rand.Read(app[:])
-	return &session.Device{
-		ID:     session.ID{Application: demoApplication, Device: fmt.Sprintf("dev%d", i+1)},
-		DevEUI: radio.EUI64{0x70, 0xB3, 0xD5, 0x7E, 0xD0, 0, byte((i + 1) >> 8), byte(i + 1)}, Version: session.V1_0_3, VersionName: "MAC_V1_0_3", Plan: demoPlan,
-		Session: &session.Session{
-			DevAddr: radio.DevAddr{0x01, 0xDA, byte((i + 1) >> 8), byte(i + 1)},
-			Keys:    frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app},
-		},
+func newDemoDevice(i int) *session.Device {
+	d := &session.Device{
+		ID:      session.ID{Application: demoApplication, Device: fmt.Sprintf("dev%d", i+1)},
+		DevEUI:  radio.EUI64{0x70, 0xB3, 0xD5, 0x7E, 0xD0, 0, byte((i + 1) >> 8), byte(i + 1)},
+		JoinEUI: radio.EUI64{0x70, 0xB3, 0xD5, 0x7E, 0xD0}, HasJoinEUI: true, SupportsJoin: true,
+		Version: session.V1_0_3, VersionName: "MAC_V1_0_3", Plan: demoPlan,
+	}
+	_, _ = rand.Read(d.RootKeys.AppKey[:])
+	return d
+}
+
+// deviceHeard tells what a device has heard, in which window and how close to
+// its opening.
+func (r *demoRun) deviceHeard(v *demoDevice, h air.Heard) {
+	r.heard.Add(1)
+	what := "join-accept"
+	if d := h.Data; d != nil {
+		what = fmt.Sprintf("f_cnt %d", h.FCnt)
+		if d.ACK {
+			what += ", acknowledgement"
+		}
+		if d.HasFPort {
+			what += fmt.Sprintf(", f_port %d: %X", d.FPort, d.FRMPayload)
+		}
+	}
+	fmt.Fprintf(r.out, "-- %s heard in RX%d, %v from its opening: %s\n", h.Device, h.Window, h.Margin, what)
+	if h.JoinAccept != nil {
+		select {
+		case v.joined <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -252,17 +287,20 @@ func (r *demoRun) run(ctx context.Context) error {
 		return broker.Watch(ctx, r.d.mqttAddr().String(), demoApplication, r.key, "#", func() { close(subscribed) }, r.message)
 	})
 	r.greet()
-	part(func(ctx context.Context) error {
-		select {
-		case <-subscribed:
-		case <-ctx.Done():
-			return nil
-		}
-		return r.send(ctx)
-	})
+	part(r.answer)
+	for i, v := range r.devices {
+		part(func(ctx context.Context) error {
+			select {
+			case <-subscribed:
+			case <-ctx.Done():
+				return nil
+			}
+			return r.live(ctx, i, v)
+		})
+	}
 	<-ctx.Done()
 	wg.Wait()
-	fmt.Fprintf(r.out, "Stopped: %d uplinks sent, %d messages arrived.\n", r.sent.Load(), r.arrived.Load())
+	fmt.Fprintf(r.out, "Stopped: %d uplinks sent, %d messages arrived, %d downlinks heard.\n", r.sent.Load(), r.arrived.Load(), r.heard.Load())
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
@@ -271,15 +309,13 @@ func (r *demoRun) run(ctx context.Context) error {
 
 // forwarder puts a packet forwarder on the air.
 func (r *demoRun) forwarder() (*udp.Forwarder, error) {
-	f, err := udp.NewForwarder(udp.ForwarderOptions{Server: r.d.udp.Addr().String(), EUI: demoGateway})
-	if err != nil {
-		return nil, err
-	}
-	r.air.Listen(air.ReceiverOptions{EUI: demoGateway, Counter: 1_283_325_000, Hear: func(up radio.Uplink) {
+	var f *udp.Forwarder
+	receiver := r.air.Listen(air.ReceiverOptions{EUI: demoGateway, Counter: 1_283_325_000, Hear: func(up radio.Uplink) {
 		up.GatewayTime = time.Now().UTC()
 		f.Uplink(up)
 	}})
-	return f, nil
+	f, err := udp.NewForwarder(udp.ForwarderOptions{Server: r.d.udp.Addr().String(), EUI: demoGateway, Transmit: receiver.Transmit})
+	return f, err
 }
 
 func (r *demoRun) greet() {
@@ -287,32 +323,85 @@ func (r *demoRun) greet() {
 	if port != "1883" {
 		host += " -p " + port
 	}
-	fmt.Fprintf(r.out, "%d simulated devices send to a packet forwarder, that one to %v, and %v publishes over MQTT.\n"+
-		"Try it from another terminal; Ctrl-C ends it:\n\n  mosquitto_sub -h %s -t \"#\" -u %s -P \"%s\" -d\n\n",
-		r.opts.devices, r.d.udp.Addr(), r.d.mqttAddr(), host, demoApplication, r.key)
+	fmt.Fprintf(r.out, "%d simulated devices join and send by way of a packet forwarder, which talks to %v; %v publishes over MQTT.\n"+
+		"An application answers. Lines with -- tell what the devices hear. Try it from another terminal; Ctrl-C ends it:\n\n"+
+		"  mosquitto_sub -h %[4]s -t \"#\" -u %[5]s -P \"%[6]s\" -d\n"+
+		"  mosquitto_pub -h %[4]s -t \"v3/%[5]s/devices/dev1/down/push\" -u %[5]s -P \"%[6]s\" -m '%[7]s' -d\n\n",
+		r.opts.devices, r.d.udp.Addr(), r.d.mqttAddr(), host, demoApplication, r.key, demoPush)
 }
 
+// demoPush is the downlink of The Things Stack's documentation.
+const demoPush = `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","priority":"NORMAL"}]}`
+
+// message prints what comes over MQTT. The application answers uplinks on
+// f_port 15 with a downlink, which goes out in the window that the uplink has
+// opened.
 func (r *demoRun) message(topic string, payload []byte) {
 	r.arrived.Add(1)
 	fmt.Fprintf(r.out, "%s %s\n%s\n", time.Now().Format("15:04:05.000"), topic, payload)
+	if strings.HasSuffix(topic, "/up") && bytes.Contains(payload, []byte(`"f_port":15,`)) {
+		select {
+		case r.answers <- strings.TrimSuffix(topic, "/up") + "/down/push":
+		default: // the application is busy
+		}
+	}
 }
 
-// send lets the devices send in turn.
-func (r *demoRun) send(ctx context.Context) error {
-	every := time.Duration(float64(demoInterval) / r.opts.speed / float64(len(r.devices)))
-	next := time.NewTicker(max(every, time.Millisecond))
-	defer next.Stop()
-	for i := 0; ; i++ {
-		text := fmt.Sprintf("Temperature = %d.%d", 18+i%7, i%10)
-		if _, err := r.devices[i%len(r.devices)].Send(frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte(text)}); err != nil {
-			return err
-		}
-		r.sent.Add(1)
+// answer is the application that pushes downlinks.
+func (r *demoRun) answer(ctx context.Context) error {
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-next.C:
+		case topic := <-r.answers:
+			if err := broker.Publish(ctx, r.d.mqttAddr().String(), demoApplication, r.key, topic, []byte(demoPush)); err != nil && ctx.Err() == nil {
+				return err
+			}
 		}
+	}
+}
+
+// live is the life of a device: it joins, and sends. Every third uplink is
+// confirmed and on f_port 15, which the application answers.
+func (r *demoRun) live(ctx context.Context, i int, v *demoDevice) error {
+	interval := max(time.Duration(float64(demoInterval)/r.opts.speed), time.Millisecond)
+	if !sleep(ctx, interval*time.Duration(i)/time.Duration(len(r.devices))) {
+		return nil
+	}
+	for joined := false; !joined; {
+		if _, err := v.Join(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-v.joined:
+			joined = true
+		case <-time.After(demoJoinAgain):
+		}
+	}
+	for n := 0; ; n++ {
+		d := frame.Data{HasFPort: true, FPort: 14, FRMPayload: fmt.Appendf(nil, "Temperature = %d.%d", 18+n%7, n%10)}
+		if n%3 == 0 {
+			d.FPort, d.MType = 15, frame.ConfirmedUp
+		}
+		if _, err := v.Send(d); err != nil {
+			return err
+		}
+		r.sent.Add(1)
+		if !sleep(ctx, interval) {
+			return nil
+		}
+	}
+}
+
+// sleep reports whether ctx lasts that long.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 

@@ -450,18 +450,26 @@ func TestManyDevices(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	var out, errOut bytes.Buffer
-	status := run(context.Background(), []string{"demo", "--duration", "2s", "--speed", "20", "--devices", "4"}, strings.NewReader(""), &lockedWriter{w: &out}, &lockedWriter{w: &errOut})
+	status := run(context.Background(), []string{"demo", "--duration", "9s", "--speed", "4", "--devices", "4"}, strings.NewReader(""), &lockedWriter{w: &out}, &lockedWriter{w: &errOut})
 	text := out.String()
 	if status != 0 {
 		t.Fatalf("exit status %d\n%s%s", status, text, errOut.String())
 	}
-	for _, want := range []string{"mosquitto_sub -h 127.0.0.1", "v3/app1/devices/dev1/up", "v3/app1/devices/dev4/up", `"uplink_token":"`, `"rssi":-50`, `"snr":9.5`, `"gateway_id":"eui-0242020000247803"`} {
+	for _, want := range []string{
+		"mosquitto_sub -h 127.0.0.1", "v3/app1/devices/dev1/up", "v3/app1/devices/dev4/up", `"uplink_token":"`, `"rssi":-50`, `"snr":9.5`, `"gateway_id":"eui-0242020000247803"`,
+		"v3/app1/devices/dev1/join", "v3/app1/devices/dev2/down/queued", "v3/app1/devices/dev3/down/sent",
+		"-- dev1 heard in RX1, 0s from its opening: join-accept", "-- dev4 heard in RX1, 0s from its opening: f_cnt 1, acknowledgement, f_port 15: BEEF",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in\n%s", want, text)
 		}
 	}
-	var sent, arrived int
-	if _, err := fmt.Sscanf(text[strings.LastIndex(text, "Stopped:"):], "Stopped: %d uplinks sent, %d messages arrived.", &sent, &arrived); err != nil || arrived < 10 || sent-arrived > 5 {
-		t.Errorf("%d sent, %d arrived, %v\n%s", sent, arrived, err, errOut.String())
+	if strings.Contains(text, "did not hear") {
+		t.Errorf("a downlink was not heard:\n%s", text)
+	}
+	var sent, arrived, heard int
+	last := text[strings.LastIndex(text, "Stopped:"):]
+	if _, err := fmt.Sscanf(last, "Stopped: %d uplinks sent, %d messages arrived, %d downlinks heard.", &sent, &arrived, &heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
+		t.Errorf("%s%v\n%s", last, err, errOut.String())
 	}
 }

@@ -68,7 +68,8 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+", or $LORAWAND_CONFIG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(newRun(), newDemo(), newConfig(), newDevice(), newAPIKey(), newConcentrator(), newFirmware(), newVersion())
+	root.AddCommand(newRun(), newDemo(), newConfig(), newDevice(), newAPIKey(),
+		newGateway(), newEvents(), newWhy(), newStatus(), newConcentrator(), newFirmware(), newVersion())
 	return root
 }
 

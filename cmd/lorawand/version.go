@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -15,15 +18,10 @@ var (
 	commit  = ""
 )
 
-// build describes the running binary.
-type build struct {
-	Version string `json:"version"`
-	Commit  string `json:"commit,omitempty"`
-	Target  string `json:"target"`
-	Go      string `json:"go"`
-}
+// features are what is compiled in.
+var features = []string{"mqtt", "udp"}
 
-func thisBuild() build {
+func thisBuild() admin.Build {
 	target := runtime.GOOS + "/" + runtime.GOARCH
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
@@ -33,24 +31,29 @@ func thisBuild() build {
 			}
 		}
 	}
-	return build{Version: version, Commit: commit, Target: target, Go: runtime.Version()}
+	return admin.Build{Version: version, Commit: commit, Target: target, Go: runtime.Version(), Features: features}
+}
+
+// buildText tells a build in one line.
+func buildText(b admin.Build) string {
+	text := "lorawand " + b.Version
+	if b.Commit != "" {
+		text += " (" + b.Commit + ")"
+	}
+	return fmt.Sprintf("%s, %s, %s, with %s", text, b.Target, b.Go, strings.Join(b.Features, ", "))
 }
 
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "version", Short: "Print version, commit and target", Args: noArgs,
+		Use: "version", Short: "Print version, commit, target and features", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b := thisBuild()
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(b)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "lorawand %s", b.Version)
-			if b.Commit != "" {
-				fmt.Fprintf(cmd.OutOrStdout(), " (%s)", b.Commit)
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), ", %s, %s\n", b.Target, b.Go)
-			return nil
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), buildText(b))
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -1,182 +1,96 @@
-// Package air has end devices on a shared air: they send as LoRaWAN devices
-// do, and the receivers on it hear them with counters of their own. It serves
-// the demonstration and tests of the whole flow.
+// Package air has end devices on a shared air: they send as LoRaWAN devices of
+// Class A do, and hear only what comes in their receive windows. A Receiver is
+// the ear and the transmitter of one gateway, with a counter of its own. It
+// serves the demonstration and tests of the whole flow.
+//
+// A device opens RX1 and RX2 after each uplink. It hears a transmission that
+// begins within Tolerance of a window's opening, as the counter of the sending
+// gateway has it, on the frequency and data rate of that window, at coding rate
+// 4/5, with inverted polarity, without CRC and at a power that is allowed. RX2
+// stays closed when RX1 has brought a frame for the device. Then come MIC and
+// frame counter. What was meant for a device and was not taken is told with the
+// reason in words (Missed); a faulty server is found by reading them.
 //
 // Time on the air is the time of package time, so that the fake time of
-// testing/synctest reaches it.
+// testing/synctest reaches it. Everything happens in the goroutine of Run, in
+// the order of its time; what happens at the same time goes by the order in
+// which devices came on the air. Each device draws from a source of its own, so
+// equal seeds make equal runs, whatever goroutines the devices are driven from.
+// All functions that the air is given are called from that goroutine too, with
+// no lock held: they must return at once, and may call anything here.
+//
+// What the air leaves out: transmissions do not disturb each other, so two
+// devices that send at the same time on one channel at one data rate may both be
+// heard, and a gateway hears while it sends; a frame for another device does not
+// keep a device's receiver busy; devices have no duty cycle; MAC commands other
+// than LinkCheckAns and DeviceTimeAns are shown and not obeyed.
 package air
 
 import (
 	"container/heap"
 	"context"
-	"errors"
-	"fmt"
-	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
 // Air is what devices and receivers share.
 type Air struct {
-	mu        sync.Mutex
-	rnd       *rand.Rand
+	seed uint64
+	wake chan struct{}
+
+	mu        sync.Mutex // guards all below, and the devices and receivers on the air
 	receivers []*Receiver
-	ends      ending // frames that are on the air, by their end
+	devices   int
+	byAddr    map[radio.DevAddr][]*Device
+	joining   []*Device // those with a join-request that is not answered, in the order of devices
+	log       func(Transmission)
+	events    events
 	seq       uint64
-	wake      chan struct{}
 }
 
 // New returns an empty air. Equal seeds make equal choices.
 func New(seed uint64) *Air {
-	return &Air{rnd: rand.New(rand.NewPCG(seed, 1)), wake: make(chan struct{}, 1)}
+	return &Air{seed: seed, byAddr: map[radio.DevAddr][]*Device{}, wake: make(chan struct{}, 1)}
 }
 
-// ReceiverOptions configures a Receiver.
-type ReceiverOptions struct {
-	EUI     radio.EUI64
-	Counter uint32             // µs, at the beginning
-	Drift   int                // ppm that the counter runs faster than the host's clock
-	Hear    func(radio.Uplink) // called by Run for each frame; Time is the 32-bit counter
-	Loss    func(dev string) bool
-}
-
-// Receiver is a gateway's ear on the air.
-type Receiver struct {
-	opts  ReceiverOptions
-	begin time.Time
-}
-
-// Listen puts a receiver on the air.
-func (a *Air) Listen(o ReceiverOptions) *Receiver {
-	r := &Receiver{opts: o, begin: time.Now()}
+// Log has f called for each transmission of a gateway, when it has ended and
+// after those who heard or missed it were told.
+func (a *Air) Log(f func(Transmission)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.receivers = append(a.receivers, r)
-	return r
+	a.log = f
 }
 
-// Counter returns what the receiver's counter shows at a time, without wraps.
-func (r *Receiver) Counter(t time.Time) radio.ConcentratorTime {
-	us := t.Sub(r.begin).Microseconds()
-	return radio.ConcentratorTime(int64(r.opts.Counter) + us + us/1_000_000*int64(r.opts.Drift))
-}
-
-// DeviceOptions configures a Device.
-type DeviceOptions struct {
-	Name     string
-	DevAddr  radio.DevAddr // ABP
-	Keys     frame.SessionKeys
-	Plan     *region.Plan
-	DataRate uint8         // index
-	RSSI     radio.Decibel // dBm, as every receiver hears it
-	SNR      radio.Decibel // dB
-}
-
-// Device is an end device of LoRaWAN 1.0.x, personalised.
-type Device struct {
-	opts DeviceOptions
-	air  *Air
-	rate radio.DataRate
-
-	mu     sync.Mutex
-	fCntUp uint32
-}
-
-// ErrDevice is the reason for a device that cannot be on the air.
-var ErrDevice = errors.New("air: no such device")
-
-// Device puts a device on the air.
-func (a *Air) Device(o DeviceOptions) (*Device, error) {
-	if o.Plan == nil {
-		return nil, fmt.Errorf("%w: %s has no frequency plan", ErrDevice, o.Name)
-	}
-	rate, err := o.Plan.DataRate(o.DataRate)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrDevice, o.Name, err)
-	}
-	return &Device{opts: o, air: a, rate: rate}, nil
-}
-
-// Sent is a frame that a device has put on the air.
-type Sent struct {
-	PHYPayload []byte
-	FCnt       uint32
-	Frequency  radio.Frequency
-	DataRate   radio.DataRate
-	Airtime    time.Duration
-	End        time.Time
-}
-
-// Send sends a data frame with the next frame counter on one of the device's
-// channels. It returns at once; receivers hear the frame when it has ended.
-// d.MType may be left 0 for unconfirmed; the address and the counter are the
-// device's.
-func (v *Device) Send(d frame.Data) (Sent, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if d.MType == 0 {
-		d.MType = frame.UnconfirmedUp
-	}
-	d.DevAddr = v.opts.DevAddr
-	phy, err := frame.BuildUplink(d, v.fCntUp, v.opts.Keys)
-	if err != nil {
-		return Sent{}, fmt.Errorf("air: %s: %w", v.opts.Name, err)
-	}
-	airtime, err := radio.TimeOnAir(radio.Packet{DataRate: v.rate, Size: len(phy)})
-	if err != nil {
-		return Sent{}, fmt.Errorf("air: %s: %w", v.opts.Name, err)
-	}
-	s := Sent{PHYPayload: phy, FCnt: v.fCntUp, DataRate: v.rate, Airtime: airtime, End: time.Now().Add(airtime)}
-	channel := v.air.transmit(v, &s)
-	s.Frequency = v.opts.Plan.Channels()[channel].Frequency
-	v.fCntUp++
-	return s, nil
-}
-
-// transmission is a frame on the air.
-type transmission struct {
-	device  *Device
-	phy     []byte
-	channel int
-	end     time.Time
-	seq     uint64
-}
-
-// transmit puts a frame on the air and returns its channel.
-func (a *Air) transmit(v *Device, s *Sent) int {
+// At has f called at a time, by Run. It spares the devices of a long simulation
+// goroutines and timers of their own.
+func (a *Air) At(t time.Time, f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.at(t, 0, f)
+}
+
+// at is At with the order among what happens at the same time. The lock is held.
+func (a *Air) at(t time.Time, order int, f func()) {
 	a.seq++
-	t := &transmission{device: v, phy: s.PHYPayload, channel: a.channel(v), end: s.End, seq: a.seq}
-	heap.Push(&a.ends, t)
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
-	return t.channel
-}
-
-// channel picks one of the channels that take the device's data rate.
-func (a *Air) channel(v *Device) int {
-	var fit []int
-	for i, c := range v.opts.Plan.Channels() {
-		if c.MinDR <= v.opts.DataRate && v.opts.DataRate <= c.MaxDR {
-			fit = append(fit, i)
+	heap.Push(&a.events, &event{at: t, order: order, seq: a.seq, run: f})
+	if a.events[0].seq == a.seq {
+		select {
+		case a.wake <- struct{}{}:
+		default:
 		}
 	}
-	return fit[a.rnd.IntN(len(fit))]
 }
 
-// Run lets the receivers hear what has ended, until ctx ends.
+// Run lets happen what is due, until ctx ends.
 func (a *Air) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		timer.Reset(a.deliver())
+		timer.Reset(a.step(ctx))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -186,70 +100,137 @@ func (a *Air) Run(ctx context.Context) error {
 	}
 }
 
-// deliver lets frames be heard that have ended, and returns the time until the
-// next one does.
-func (a *Air) deliver() time.Duration {
-	for {
+// step runs what is due, and returns the time until something is.
+func (a *Air) step(ctx context.Context) time.Duration {
+	for ctx.Err() == nil {
 		a.mu.Lock()
-		if len(a.ends) == 0 {
+		if len(a.events) == 0 {
 			a.mu.Unlock()
-			return time.Hour
+			break
 		}
-		if wait := time.Until(a.ends[0].end); wait > 0 {
+		if wait := time.Until(a.events[0].at); wait > 0 {
 			a.mu.Unlock()
 			return wait
 		}
-		t := heap.Pop(&a.ends).(*transmission)
-		receivers := a.receivers
+		e := heap.Pop(&a.events).(*event)
 		a.mu.Unlock()
-		for _, r := range receivers {
-			r.hear(t)
-		}
+		e.run()
+	}
+	return time.Hour
+}
+
+// forget takes a device off the list of an address. The lock is held.
+func (a *Air) forget(v *Device, addr radio.DevAddr) {
+	a.byAddr[addr] = slices.DeleteFunc(a.byAddr[addr], func(o *Device) bool { return o == v })
+	if len(a.byAddr[addr]) == 0 {
+		delete(a.byAddr, addr)
 	}
 }
 
-func (r *Receiver) hear(t *transmission) {
-	v := t.device
-	if r.opts.Hear == nil || r.opts.Loss != nil && r.opts.Loss(v.opts.Name) {
-		return
+// join notes that a device waits for a join-accept, joined that it does not.
+// The lock is held.
+func (a *Air) join(v *Device) {
+	i, found := slices.BinarySearchFunc(a.joining, v, byOrder)
+	if !found {
+		a.joining = slices.Insert(a.joining, i, v)
 	}
-	r.opts.Hear(radio.Uplink{
-		Gateway: r.opts.EUI, PHYPayload: append([]byte(nil), t.phy...),
-		Frequency: v.opts.Plan.Channels()[t.channel].Frequency, DataRate: v.rate, CodingRate: codingRate(v.rate),
-		Time: radio.ConcentratorTime(r.Counter(t.end).Counter()),
-		Receptions: []radio.Reception{{
-			Channel: uint8(t.channel), RSSI: v.opts.RSSI, SNR: v.opts.SNR,
-		}},
+}
+
+func (a *Air) joined(v *Device) {
+	if i, found := slices.BinarySearchFunc(a.joining, v, byOrder); found {
+		a.joining = slices.Delete(a.joining, i, i+1)
+	}
+}
+
+func byOrder(v, w *Device) int { return v.order - w.order }
+
+// meant returns the devices that a transmission is for: of those with its
+// DevAddr, the one whose MIC it has; of those that wait for a join-accept, the
+// one that can read it. If there is no such one, it is for all that might
+// mistake it for theirs. The lock is held.
+func (a *Air) meant(t *transmission) []*Device {
+	m, err := frame.TypeOf(t.PHYPayload)
+	switch {
+	case err != nil:
+		return nil
+	case m == frame.TypeJoinAccept:
+		return a.meantJoin(t)
+	case m != frame.UnconfirmedDown && m != frame.ConfirmedDown || len(t.PHYPayload) < 5:
+		return nil
+	}
+	b := t.PHYPayload[1:5]
+	all := a.byAddr[radio.DevAddr{b[3], b[2], b[1], b[0]}]
+	if len(all) < 2 {
+		return all
+	}
+	if d, err := frame.ParseData(t.PHYPayload); err == nil {
+		for i, v := range all {
+			if _, known, _ := v.counter(d); known {
+				return all[i : i+1]
+			}
+		}
+	}
+	return all
+}
+
+// meantJoin tries those first in whose window the transmission begins:
+// decrypting for all that wait is dear when a thousand do.
+func (a *Air) meantJoin(t *transmission) []*Device {
+	var fitting, others []*Device
+	for _, v := range a.joining {
+		list := &others
+		if u := v.at(t.Begin); u != nil {
+			if _, margin := u.nearest(t); within(margin) {
+				list = &fitting
+			}
+		}
+		*list = append(*list, v)
+	}
+	for _, list := range [][]*Device{fitting, others} {
+		for i, v := range list {
+			if _, err := frame.ParseJoinAccept(t.PHYPayload, v.opts.RootKeys, v.request); err == nil {
+				return list[i : i+1]
+			}
+		}
+	}
+	return slices.DeleteFunc(fitting, func(v *Device) bool {
+		_, _, reason := v.judge(t)
+		return reason != ""
 	})
 }
 
-func codingRate(d radio.DataRate) radio.CodingRate {
-	if d.Modulation == radio.LoRa {
-		return radio.CodingRate45
-	}
-	return 0
+// event is something that happens at a time.
+type event struct {
+	at    time.Time
+	order int
+	seq   uint64
+	run   func()
 }
 
-// ending orders transmissions by their end.
-type ending []*transmission
+// events is a heap, by time, order and arrival.
+type events []*event
 
-func (e ending) Len() int { return len(e) }
-func (e ending) Less(i, j int) bool {
-	if !e[i].end.Equal(e[j].end) {
-		return e[i].end.Before(e[j].end)
+func (e events) Len() int { return len(e) }
+func (e events) Less(i, j int) bool {
+	x, y := e[i], e[j]
+	if !x.at.Equal(y.at) {
+		return x.at.Before(y.at)
 	}
-	return e[i].seq < e[j].seq
+	if x.order != y.order {
+		return x.order < y.order
+	}
+	return x.seq < y.seq
 }
-func (e ending) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
 
 // Push implements heap.Interface.
-func (e *ending) Push(x any) { *e = append(*e, x.(*transmission)) }
+func (e *events) Push(x any) { *e = append(*e, x.(*event)) }
 
 // Pop implements heap.Interface.
-func (e *ending) Pop() any {
+func (e *events) Pop() any {
 	old := *e
-	t := old[len(old)-1]
+	x := old[len(old)-1]
 	old[len(old)-1] = nil
 	*e = old[:len(old)-1]
-	return t
+	return x
 }

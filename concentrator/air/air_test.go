@@ -3,6 +3,8 @@ package air
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -10,17 +12,7 @@ import (
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
-
-func plan(t *testing.T) *region.Plan {
-	t.Helper()
-	p, err := region.Lookup("EU_863_870")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 func TestSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -62,7 +54,7 @@ func TestSend(t *testing.T) {
 		if s2.Airtime != 51456*time.Microsecond || !when[0].Equal(begin.Add(s2.Airtime)) || !when[2].Equal(begin.Add(s1.Airtime)) || s1.Airtime != 1318912*time.Microsecond {
 			t.Errorf("air times %v and %v, heard after %v and %v", s1.Airtime, s2.Airtime, when[2].Sub(begin), when[0].Sub(begin))
 		}
-		if got[0].Time != 4_294_051_456 || got[1].Time != 7+51456 || got[2].Time != (4_294_000_000+1_318_912)&0xffffffff {
+		if got[0].Time != 4_294_051_456 || got[1].Time != 7+51456+2 || got[2].Time != (4_294_000_000+1_318_912)&0xffffffff {
 			t.Errorf("counters %d, %d, %d", got[0].Time, got[1].Time, got[2].Time)
 		}
 		if c := r.Counter(begin.Add(time.Hour)); c != 4_294_000_000+3600_000_000 {
@@ -85,18 +77,71 @@ func TestSend(t *testing.T) {
 	})
 }
 
-func TestDeviceRefuses(t *testing.T) {
-	a := New(1)
-	for _, o := range []DeviceOptions{{}, {Plan: plan(t), DataRate: 9}} {
-		if _, err := a.Device(o); !errors.Is(err, ErrDevice) {
-			t.Errorf("%+v: %v, want ErrDevice", o, err)
+// Equal seeds make equal runs, even with devices in goroutines of their own
+// that send at the same times.
+func TestEqualSeeds(t *testing.T) {
+	run := func(t *testing.T, seed uint64) (heard []string) {
+		synctest.Test(t, func(t *testing.T) {
+			a := New(seed)
+			for i := range byte(2) {
+				a.Listen(ReceiverOptions{EUI: radio.EUI64{i}, Hear: func(up radio.Uplink) {
+					heard = append(heard, fmt.Sprintf("%v %d %v %x", up.Gateway, up.Time, up.Frequency, up.PHYPayload))
+				}})
+			}
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			wg.Go(func() { _ = a.Run(ctx) })
+			for i := range byte(50) {
+				v, err := a.Device(DeviceOptions{DevAddr: radio.DevAddr{i}, Plan: plan(t), DataRate: 3 + i%3})
+				if err != nil {
+					t.Fatal(err)
+				}
+				wg.Go(func() {
+					for range 20 {
+						if _, err := v.Send(frame.Data{}); err != nil {
+							t.Error(err)
+						}
+						time.Sleep(10 * time.Second)
+					}
+				})
+			}
+			time.Sleep(300 * time.Second)
+			synctest.Wait()
+		})
+		return heard
+	}
+	first := run(t, 7)
+	if len(first) != 2*50*20 {
+		t.Errorf("%d frames heard", len(first))
+	}
+	for range 3 {
+		if !slices.Equal(run(t, 7), first) {
+			t.Error("a second run with the same seed differs")
 		}
 	}
-	d, err := a.Device(DeviceOptions{Plan: plan(t)})
-	if err != nil {
-		t.Fatal(err)
+	if slices.Equal(run(t, 8), first) {
+		t.Error("a run with another seed does not differ")
 	}
-	if _, err := d.Send(frame.Data{FRMPayload: []byte{1}}); !errors.Is(err, frame.ErrFrame) {
-		t.Errorf("payload without port: %v", err)
-	}
+}
+
+func TestAt(t *testing.T) {
+	onAir(t, func(b *bench) {
+		var got []int
+		begin := time.Now()
+		for i, after := range []time.Duration{3, 1, 2, 1, 0} {
+			b.a.At(begin.Add(after*time.Hour), func() {
+				got = append(got, i)
+				if since := time.Since(begin); since != after*time.Hour {
+					t.Errorf("called after %v, want %v", since, after*time.Hour)
+				}
+			})
+		}
+		time.Sleep(4 * time.Hour)
+		synctest.Wait()
+		if !slices.Equal(got, []int{4, 1, 3, 2, 0}) {
+			t.Errorf("called in the order %v", got)
+		}
+	})
 }

@@ -378,13 +378,23 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	path, version := g.path, g.version
 	d.mu.Unlock()
 	p := gwmp.Packet{Version: version, Token: token, Type: gwmp.PullResp, Body: gwmp.AppendTx(nil, &dl)}
-	if err := d.send(p, path); err != nil {
-		d.mu.Lock()
-		delete(g.pending, token)
-		d.mu.Unlock()
+	if err := d.send(p, path); err != nil && d.withdraw(g, token, dl.ID) {
 		return fmt.Errorf("udp: send to %v: %w", path, err)
 	}
 	return nil
+}
+
+// withdraw takes back a downlink that could not be sent. It reports false where
+// it was answered meanwhile, as when the driver stops.
+func (d *Driver) withdraw(g *gateway, token uint16, id uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q, ok := g.pending[token]
+	if !ok || q.id != id {
+		return false
+	}
+	delete(g.pending, token)
+	return true
 }
 
 func (d *Driver) send(p gwmp.Packet, to netip.AddrPort) error {

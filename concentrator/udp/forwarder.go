@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,11 @@ type ForwarderOptions struct {
 	// is the 32-bit counter. nil: this forwarder only listens, and answers
 	// every frame with TX_FREQ.
 	Transmit func(radio.Downlink) radio.TxResult
+	NoAck    bool // send no TX_ACK, whatever becomes of a frame
+
+	// Delay is how long the network keeps a datagram, up to the server or down
+	// from it. nil: not at all.
+	Delay func(up bool) time.Duration
 }
 
 // Forwarder is a packet forwarder, the gateway's end of the protocol: for the
@@ -32,9 +38,12 @@ type ForwarderOptions struct {
 type Forwarder struct {
 	opts ForwarderOptions
 	conn *net.UDPConn
+	end  chan struct{} // closed at the end of Run
 
-	mu     sync.Mutex
-	status radio.Status
+	mu      sync.Mutex
+	status  radio.Status
+	ended   bool
+	delayed sync.WaitGroup // datagrams that the network keeps
 }
 
 // NewForwarder opens a socket towards the server.
@@ -49,7 +58,7 @@ func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("udp: forwarder: %w", err)
 	}
-	return &Forwarder{opts: o, conn: conn}, nil
+	return &Forwarder{opts: o, conn: conn, end: make(chan struct{})}, nil
 }
 
 // Uplink forwards a frame. What cannot be sent is lost, as it is on real
@@ -65,7 +74,42 @@ func (f *Forwarder) Uplink(up radio.Uplink) {
 
 func (f *Forwarder) send(t gwmp.Type, token uint16, body []byte) {
 	p := gwmp.Packet{Version: gwmp.Version2, Token: token, Type: t, EUI: f.opts.EUI, Body: body}
-	_, _ = f.conn.Write(p.Append(nil))
+	b := p.Append(nil)
+	f.delay(true, func() { _, _ = f.conn.Write(b) })
+}
+
+// delay calls do when the network has brought a datagram.
+func (f *Forwarder) delay(up bool, do func()) {
+	var d time.Duration
+	if f.opts.Delay != nil {
+		d = f.opts.Delay(up)
+	}
+	if d <= 0 {
+		do()
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
+	f.delayed.Go(func() {
+		select {
+		case <-f.end:
+		case <-time.After(d):
+			do()
+		}
+	})
+}
+
+// stop drops what the network keeps, and closes the socket.
+func (f *Forwarder) stop() {
+	f.mu.Lock()
+	f.ended = true
+	close(f.end)
+	f.mu.Unlock()
+	f.delayed.Wait()
+	_ = f.conn.Close()
 }
 
 // Run keeps the downlink path open and sends what the server asks for, until
@@ -73,8 +117,8 @@ func (f *Forwarder) send(t gwmp.Type, token uint16, body []byte) {
 func (f *Forwarder) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { f.keepAlive(ctx) })
+	defer f.stop()
 	defer wg.Wait()
-	defer f.conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = f.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	buf := make([]byte, gwmp.MaxSize)
@@ -82,7 +126,8 @@ func (f *Forwarder) Run(ctx context.Context) error {
 		n, err := f.conn.Read(buf)
 		switch {
 		case err == nil:
-			f.datagram(buf[:n])
+			b := slices.Clone(buf[:n])
+			f.delay(false, func() { f.datagram(b) })
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("udp: forwarder: %w", err)
 		case !errors.Is(err, os.ErrDeadlineExceeded):
@@ -132,5 +177,7 @@ func (f *Forwarder) datagram(b []byte) {
 		f.status.Transmitted++
 	}
 	f.mu.Unlock()
-	f.send(gwmp.TxAck, p.Token, gwmp.AppendAck(nil, result))
+	if !f.opts.NoAck {
+		f.send(gwmp.TxAck, p.Token, gwmp.AppendAck(nil, result))
+	}
 }

@@ -238,10 +238,8 @@ func FuzzParseData(f *testing.F) {
 		}
 		k := Key{1, 2, 3}
 		d.CheckUplinkMIC(k, fCnt)
-		plain := d.Decrypt(k, fCnt)
-		if len(plain) != len(d.FRMPayload) || !bytes.Equal(crypt(k, d.MType.Uplink(), d.DevAddr, fCnt, plain), d.FRMPayload) {
-			t.Fatalf("%x: decryption does not come back", phy)
-		}
+		d.CheckDownlinkMIC(k, fCnt)
+		d.Decrypt(k, fCnt)
 		if !bytes.Equal(phy, before) {
 			t.Fatalf("%x was changed to %x", before, phy)
 		}
@@ -249,16 +247,11 @@ func FuzzParseData(f *testing.F) {
 			return
 		}
 		again := *d
-		again.FRMPayload = plain
-		if again.HasFPort && again.FPort == 0 {
-			again.FRMPayload = crypt(k, true, d.DevAddr, fCnt, d.FRMPayload)
-		}
-		built, err := BuildUplink(again, fCnt&^0xffff|uint32(d.FCnt), SessionKeys{FNwkSIntKey: k, NwkSEncKey: k, AppSKey: k})
-		if err != nil {
-			t.Fatalf("%x: parsed, but cannot be built: %v", phy, err)
-		}
-		if len(built) != len(phy) || !bytes.Equal(built[:8], phy[:8]) {
-			t.Fatalf("%x: built anew as %x", phy, built)
+		fCnt = fCnt&^0xffff | uint32(d.FCnt)
+		again.FRMPayload = d.Decrypt(k, fCnt)
+		built, err := BuildUplink(again, fCnt, sameKeys(k, k))
+		if err != nil || !bytes.Equal(built[:len(built)-4], phy[:len(phy)-4]) {
+			t.Fatalf("%x: built anew as %x, %v", phy, built, err)
 		}
 	})
 }

@@ -214,11 +214,7 @@ func ParseJoinAccept(phy []byte, root RootKeys, req *JoinRequest) (*JoinAccept, 
 // decryptJoinAccept reads the fields from what follows the MHDR, 16 or 32
 // bytes. The server encrypts with AES decryption, so that devices need none.
 func decryptJoinAccept(data []byte, key Key) JoinAccept {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return JoinAccept{} // only for keys that are not of 16 bytes
-	}
-	b := make([]byte, len(data))
+	block, b := key.expand(), make([]byte, len(data))
 	for i := 0; i < len(b); i += aes.BlockSize {
 		block.Encrypt(b[i:], data[i:])
 	}

@@ -2,6 +2,7 @@ package frame
 
 import (
 	"crypto/aes"
+	"crypto/cipher"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -44,6 +45,15 @@ func (k *Key) UnmarshalText(text []byte) error {
 	}
 	*k = b
 	return nil
+}
+
+// expand returns the key schedule of AES.
+func (k *Key) expand() cipher.Block {
+	b, err := aes.NewCipher(k[:])
+	if err != nil {
+		panic(err) // only for keys that are not of 16, 24 or 32 bytes
+	}
+	return b
 }
 
 // RootKeys are what a device joins with. LoRaWAN 1.0.x has AppKey only.
@@ -122,12 +132,8 @@ func jsIntKey(nwkKey Key, devEUI radio.EUI64) Key {
 
 // derive encrypts a block that begins with first.
 func derive(k Key, first byte, b [aes.BlockSize]byte) (out Key) {
-	block, err := aes.NewCipher(k[:])
-	if err != nil {
-		return Key{} // only for keys that are not of 16 bytes
-	}
 	b[0] = first
-	block.Encrypt(out[:], b[:])
+	k.expand().Encrypt(out[:], b[:])
 	return out
 }
 

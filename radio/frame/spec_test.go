@@ -2,6 +2,7 @@ package frame
 
 import (
 	"crypto/aes"
+	"encoding/binary"
 	"testing"
 )
 
@@ -80,4 +81,58 @@ func TestSpecCMAC(t *testing.T) {
 			t.Errorf("%d bytes: %x, want %s", n, got, want)
 		}
 	}
+}
+
+// specFrame is a data frame by LoRaWAN 1.0.3, 4.3.3 and 4.4, or by 1.1, 4.3.1.6,
+// 4.3.3 and 4.4 with the erratum on FOpts.
+func specFrame(d Data, fCnt uint32, k SessionKeys, version11 bool, ctx Context) []byte {
+	up := d.MType == UnconfirmedUp || d.MType == ConfirmedUp
+	direction := []byte{1}
+	bits := map[byte]bool{0x80: d.ADR, 0x20: d.ACK, 0x10: d.FPending}
+	if up {
+		direction[0] = 0
+		bits = map[byte]bool{0x80: d.ADR, 0x40: d.ADRACKReq, 0x20: d.ACK, 0x10: d.ClassB}
+	}
+	fCtrl := byte(len(d.FOpts))
+	for bit, set := range bits {
+		if set {
+			fCtrl |= bit
+		}
+	}
+	address := []byte{d.DevAddr[3], d.DevAddr[2], d.DevAddr[1], d.DevAddr[0]}
+	counter := binary.LittleEndian.AppendUint32(nil, fCnt)
+	stream := func(k Key, kind byte, data []byte) (out []byte) {
+		for i, c := range data {
+			a := join([]byte{1, 0, 0, 0, kind}, direction, address, counter, []byte{0, byte(i/16 + 1)})
+			out = append(out, c^specAES(k, a)[i%16])
+		}
+		return out
+	}
+	fOpts := d.FOpts
+	if version11 && !up && d.HasFPort && d.FPort > 0 {
+		fOpts = stream(k.NwkSEncKey, 2, fOpts)
+	} else if version11 {
+		fOpts = stream(k.NwkSEncKey, 1, fOpts)
+	}
+	msg := join([]byte{byte(d.MType) << 5}, address, []byte{fCtrl}, counter[:2], fOpts)
+	if d.HasFPort && d.FPort == 0 {
+		msg = join(msg, []byte{0}, stream(k.NwkSEncKey, 0, d.FRMPayload))
+	} else if d.HasFPort {
+		msg = join(msg, []byte{d.FPort}, stream(k.AppSKey, 0, d.FRMPayload))
+	}
+
+	conf := []byte{0, 0}
+	if version11 && d.ACK {
+		conf = []byte{byte(ctx.ConfFCnt), byte(ctx.ConfFCnt >> 8)}
+	}
+	tail := join(direction, address, counter, []byte{0, byte(len(msg))})
+	b0 := join([]byte{0x49, 0, 0, 0, 0}, tail)
+	switch {
+	case !version11 && up:
+		return join(msg, specCMAC(k.FNwkSIntKey, b0, msg)[:4])
+	case up:
+		b1 := join([]byte{0x49}, conf, []byte{ctx.TxDR, ctx.TxCh}, tail)
+		return join(msg, specCMAC(k.SNwkSIntKey, b1, msg)[:2], specCMAC(k.FNwkSIntKey, b0, msg)[:2])
+	}
+	return join(msg, specCMAC(k.SNwkSIntKey, []byte{0x49}, conf, []byte{0, 0}, tail, msg)[:4])
 }

@@ -83,7 +83,8 @@ type txpkJSON struct {
 }
 
 // ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the
-// 32-bit counter. It returns ErrPacket for what no forwarder could send.
+// 32-bit counter. Uplink is true for what has plain polarity or a CRC: end
+// devices hear neither. It returns ErrPacket for what no forwarder could send.
 func ParseTx(body []byte) (radio.Downlink, error) {
 	var j txpkJSON
 	if err := json.Unmarshal(body, &j); err != nil {
@@ -113,7 +114,7 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	}
 	d := radio.Downlink{
 		Antenna: p.Ant, PHYPayload: phy, Frequency: radio.Frequency(p.Freq), DataRate: dr, CodingRate: cr,
-		Power: decibel(p.Powe), Immediate: p.Imme, Uplink: !p.IPol && !p.NCRC,
+		Power: decibel(p.Powe), Immediate: p.Imme, Uplink: !p.IPol || !p.NCRC,
 	}
 	if p.Tmst != nil {
 		d.Time = radio.ConcentratorTime(*p.Tmst)

@@ -235,6 +235,18 @@ func TestTxRoundTrip(t *testing.T) {
 	}
 }
 
+// What has one of the marks of an uplink is no proper downlink.
+func TestParseTxUplink(t *testing.T) {
+	const head = `{"txpk":{"imme":true,"freq":868.1,"modu":"LORA","datr":"SF9BW125","codr":"4/5","data":"AQI="`
+	for rest, want := range map[string]bool{
+		`,"ipol":true,"ncrc":true`: false, `,"ipol":true`: true, `,"ncrc":true`: true, `,"ipol":true,"ncrc":false`: true, ``: true,
+	} {
+		if d, err := ParseTx([]byte(head + rest + "}}")); err != nil || d.Uplink != want {
+			t.Errorf("with %s: Uplink %v, %v; want %v", rest, d.Uplink, err, want)
+		}
+	}
+}
+
 func TestParseTxRefuses(t *testing.T) {
 	good := `{"txpk":{"imme":false,"tmst":5,"freq":868.1,"powe":14,"modu":"LORA","datr":"SF9BW125","codr":"4/5","ipol":true,"data":"AQI="}}`
 	if _, err := ParseTx([]byte(good)); err != nil {

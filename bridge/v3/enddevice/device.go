@@ -3,199 +3,158 @@ package enddevice
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
 
-// deviceJSON is an end device of The Things Stack, as far as it matters here.
+// deviceJSON is an end device of The Things Stack, as far as it matters here:
+// read with what its API leaves open, and written as it writes.
 // Source: api/ttn/lorawan/v3/end_device.proto of v3.32.
 type deviceJSON struct {
-	IDs struct {
-		DeviceID string `json:"device_id"`
-		DevEUI   string `json:"dev_eui"`
-		JoinEUI  string `json:"join_eui"`
-	} `json:"ids"`
-	Name            string                  `json:"name"`
-	Description     string                  `json:"description"`
-	Attributes      map[string]string       `json:"attributes"`
-	VersionIDs      versionIDsJSON          `json:"version_ids"`
-	Locations       map[string]locationJSON `json:"locations"`
-	SupportsClassB  bool                    `json:"supports_class_b"`
-	SupportsClassC  bool                    `json:"supports_class_c"`
-	Multicast       bool                    `json:"multicast"`
-	LoRaWANVersion  string                  `json:"lorawan_version"`
-	PHYVersion      string                  `json:"lorawan_phy_version"`
-	FrequencyPlanID string                  `json:"frequency_plan_id"`
-	SupportsJoin    bool                    `json:"supports_join"`
-	ResetsJoin      bool                    `json:"resets_join_nonces"`
-	RootKeys        struct {
-		AppKey *keyJSON `json:"app_key"`
-		NwkKey *keyJSON `json:"nwk_key"`
-	} `json:"root_keys"`
-	MACSettings   settingsJSON  `json:"mac_settings"`
-	MACState      *macStateJSON `json:"mac_state"`
-	Session       *sessionJSON  `json:"session"`
-	UsedDevNonces []number      `json:"used_dev_nonces"`
-	LastDevNonce  number        `json:"last_dev_nonce"`
-	LastJoinNonce number        `json:"last_join_nonce"`
-	SkipCrypto    wrappedBool   `json:"skip_payload_crypto_override"`
-	SkipCryptoOld bool          `json:"skip_payload_crypto"`
-	Formatters    struct {
-		Up        string `json:"up_formatter"`
-		UpParam   string `json:"up_formatter_parameter"`
-		Down      string `json:"down_formatter"`
-		DownParam string `json:"down_formatter_parameter"`
-	} `json:"formatters"`
+	IDs             idsJSON                 `json:"ids"`
+	Name            string                  `json:"name,omitempty"`
+	Description     string                  `json:"description,omitempty"`
+	Attributes      map[string]string       `json:"attributes,omitempty"`
+	VersionIDs      versionIDsJSON          `json:"version_ids,omitzero"`
+	Locations       map[string]locationJSON `json:"locations,omitempty"`
+	SupportsClassB  bool                    `json:"supports_class_b,omitempty"`
+	SupportsClassC  bool                    `json:"supports_class_c,omitempty"`
+	LoRaWANVersion  string                  `json:"lorawan_version,omitempty"`
+	PHYVersion      string                  `json:"lorawan_phy_version,omitempty"`
+	FrequencyPlanID string                  `json:"frequency_plan_id,omitempty"`
+	SupportsJoin    bool                    `json:"supports_join,omitempty"`
+	ResetsJoin      bool                    `json:"resets_join_nonces,omitempty"`
+	RootKeys        rootKeysJSON            `json:"root_keys,omitzero"`
+	MACSettings     settingsJSON            `json:"mac_settings,omitzero"`
+	MACState        *macStateJSON           `json:"mac_state,omitempty"`
+	Session         *sessionJSON            `json:"session,omitempty"`
+	UsedDevNonces   []number                `json:"used_dev_nonces,omitempty"`
+	LastDevNonce    number                  `json:"last_dev_nonce,omitzero"`
+	LastJoinNonce   number                  `json:"last_join_nonce,omitzero"`
+	Formatters      formattersJSON          `json:"formatters,omitzero"`
+	Multicast       bool                    `json:"multicast,omitempty"`
+	SkipCrypto      wrappedBool             `json:"skip_payload_crypto_override,omitzero"`
+	SkipCryptoOld   bool                    `json:"skip_payload_crypto,omitempty"`
+}
+
+type idsJSON struct {
+	DeviceID       string             `json:"device_id"`
+	ApplicationIDs applicationIDsJSON `json:"application_ids,omitzero"`
+	DevEUI         string             `json:"dev_eui,omitempty"`
+	JoinEUI        string             `json:"join_eui,omitempty"`
+	DevAddr        string             `json:"dev_addr,omitempty"` // only for show
+}
+
+type applicationIDsJSON struct {
+	ApplicationID string `json:"application_id"`
 }
 
 type versionIDsJSON struct {
-	Brand    string `json:"brand_id"`
-	Model    string `json:"model_id"`
-	Hardware string `json:"hardware_version"`
-	Firmware string `json:"firmware_version"`
-	Band     string `json:"band_id"`
+	Brand    string `json:"brand_id,omitempty"`
+	Model    string `json:"model_id,omitempty"`
+	Hardware string `json:"hardware_version,omitempty"`
+	Firmware string `json:"firmware_version,omitempty"`
+	Band     string `json:"band_id,omitempty"`
 }
 
 type locationJSON struct {
-	Latitude  float64 `json:"latitude"`
-	Longitude float64 `json:"longitude"`
-	Altitude  int32   `json:"altitude"`
-	Accuracy  int32   `json:"accuracy"`
-	Source    string  `json:"source"`
+	Latitude  float64 `json:"latitude,omitempty"`
+	Longitude float64 `json:"longitude,omitempty"`
+	Altitude  int32   `json:"altitude,omitempty"`
+	Accuracy  int32   `json:"accuracy,omitempty"`
+	Source    string  `json:"source,omitempty"`
+}
+
+type rootKeysJSON struct {
+	AppKey *keyJSON `json:"app_key,omitempty"`
+	NwkKey *keyJSON `json:"nwk_key,omitempty"`
 }
 
 type keyJSON struct {
-	Key       string `json:"key"`
-	Encrypted string `json:"encrypted_key"`
+	Key       string `json:"key,omitempty"`
+	Encrypted string `json:"encrypted_key,omitempty"`
+}
+
+type formattersJSON struct {
+	Up        string `json:"up_formatter,omitempty"`
+	UpParam   string `json:"up_formatter_parameter,omitempty"`
+	Down      string `json:"down_formatter,omitempty"`
+	DownParam string `json:"down_formatter_parameter,omitempty"`
 }
 
 type settingsJSON struct {
-	ResetsFCnt       wrappedBool `json:"resets_f_cnt"`
-	Supports32BitCnt wrappedBool `json:"supports_32_bit_f_cnt"`
-	RX1Delay         number      `json:"rx1_delay"`
-	RX1DROffset      number      `json:"rx1_data_rate_offset"`
-	RX2DataRate      number      `json:"rx2_data_rate_index"`
-	RX2Frequency     number      `json:"rx2_frequency"`
-	Frequencies      []number    `json:"factory_preset_frequencies"`
+	RX1Delay         number      `json:"rx1_delay,omitzero"`
+	RX1DROffset      number      `json:"rx1_data_rate_offset,omitzero"`
+	RX2DataRate      number      `json:"rx2_data_rate_index,omitzero"`
+	RX2Frequency     bigNumber   `json:"rx2_frequency,omitzero"`
+	Frequencies      []bigNumber `json:"factory_preset_frequencies,omitempty"`
+	Supports32BitCnt wrappedBool `json:"supports_32_bit_f_cnt,omitzero"`
+	ResetsFCnt       wrappedBool `json:"resets_f_cnt,omitzero"`
 
-	DesiredRX1Delay    number `json:"desired_rx1_delay"`
-	DesiredRX1DROffset number `json:"desired_rx1_data_rate_offset"`
-	DesiredRX2DataRate number `json:"desired_rx2_data_rate_index"`
+	DesiredRX1Delay    number `json:"desired_rx1_delay,omitzero"`
+	DesiredRX1DROffset number `json:"desired_rx1_data_rate_offset,omitzero"`
+	DesiredRX2DataRate number `json:"desired_rx2_data_rate_index,omitzero"`
 }
 
 type sessionJSON struct {
-	DevAddr string `json:"dev_addr"`
-	Keys    struct {
-		SessionKeyID string   `json:"session_key_id"`
-		FNwkSIntKey  *keyJSON `json:"f_nwk_s_int_key"`
-		SNwkSIntKey  *keyJSON `json:"s_nwk_s_int_key"`
-		NwkSEncKey   *keyJSON `json:"nwk_s_enc_key"`
-		AppSKey      *keyJSON `json:"app_s_key"`
-	} `json:"keys"`
-	LastFCntUp    number `json:"last_f_cnt_up"`
-	LastNFCntDown number `json:"last_n_f_cnt_down"`
-	LastAFCntDown number `json:"last_a_f_cnt_down"`
+	DevAddr          string          `json:"dev_addr,omitempty"`
+	Keys             sessionKeysJSON `json:"keys,omitzero"`
+	LastFCntUp       number          `json:"last_f_cnt_up,omitzero"`
+	LastNFCntDown    number          `json:"last_n_f_cnt_down,omitzero"`
+	LastAFCntDown    number          `json:"last_a_f_cnt_down,omitzero"`
+	LastConfFCntDown number          `json:"last_conf_f_cnt_down,omitzero"`
+}
+
+type sessionKeysJSON struct {
+	SessionKeyID string   `json:"session_key_id,omitempty"`
+	FNwkSIntKey  *keyJSON `json:"f_nwk_s_int_key,omitempty"`
+	SNwkSIntKey  *keyJSON `json:"s_nwk_s_int_key,omitempty"`
+	NwkSEncKey   *keyJSON `json:"nwk_s_enc_key,omitempty"`
+	AppSKey      *keyJSON `json:"app_s_key,omitempty"`
 }
 
 type macStateJSON struct {
-	Current       *parametersJSON `json:"current_parameters"`
-	RecentUplinks []struct {
-		Payload struct {
-			MACPayload json.RawMessage `json:"mac_payload"`
-		} `json:"payload"`
-	} `json:"recent_uplinks"`
+	Current        *parametersJSON `json:"current_parameters,omitempty"`
+	Desired        *parametersJSON `json:"desired_parameters,omitempty"` // only written
+	LoRaWANVersion string          `json:"lorawan_version,omitempty"`    // only written
+	RecentUplinks  []recentUplink  `json:"recent_uplinks,omitempty"`
+}
+
+// recentUplink is one of the uplinks that The Things Stack has heard in the
+// session.
+type recentUplink struct {
+	Payload struct {
+		MACPayload json.RawMessage `json:"mac_payload,omitempty"`
+	} `json:"payload"`
 }
 
 type parametersJSON struct {
-	MaxEIRP          float64       `json:"max_eirp"`
-	ADRDataRate      number        `json:"adr_data_rate_index"`
-	ADRTXPower       number        `json:"adr_tx_power_index"`
-	ADRNbTrans       number        `json:"adr_nb_trans"`
-	ADRAckLimitExp   string        `json:"adr_ack_limit_exponent"`
-	ADRAckDelayExp   string        `json:"adr_ack_delay_exponent"`
-	RX1Delay         number        `json:"rx1_delay"`
-	RX1DROffset      number        `json:"rx1_data_rate_offset"`
-	RX2DataRate      number        `json:"rx2_data_rate_index"`
-	RX2Frequency     number        `json:"rx2_frequency"`
-	MaxDutyCycle     string        `json:"max_duty_cycle"`
-	RejoinTimePeriod string        `json:"rejoin_time_periodicity"`
-	Channels         []channelJSON `json:"channels"`
+	MaxEIRP          float64       `json:"max_eirp,omitempty"`
+	ADRDataRate      number        `json:"adr_data_rate_index,omitzero"`
+	ADRTXPower       number        `json:"adr_tx_power_index,omitzero"`
+	ADRNbTrans       number        `json:"adr_nb_trans,omitzero"`
+	RX1Delay         number        `json:"rx1_delay,omitzero"`
+	RX1DROffset      number        `json:"rx1_data_rate_offset,omitzero"`
+	RX2DataRate      number        `json:"rx2_data_rate_index,omitzero"`
+	RX2Frequency     bigNumber     `json:"rx2_frequency,omitzero"`
+	MaxDutyCycle     string        `json:"max_duty_cycle,omitempty"`
+	RejoinTimePeriod string        `json:"rejoin_time_periodicity,omitempty"`
+	Channels         []channelJSON `json:"channels,omitempty"`
+	ADRAckLimitExp   string        `json:"adr_ack_limit_exponent,omitempty"`
+	ADRAckDelayExp   string        `json:"adr_ack_delay_exponent,omitempty"`
 }
 
 type channelJSON struct {
-	UplinkFrequency   number `json:"uplink_frequency"`
-	DownlinkFrequency number `json:"downlink_frequency"`
-	MinDataRate       number `json:"min_data_rate_index"`
-	MaxDataRate       number `json:"max_data_rate_index"`
-	EnableUplink      bool   `json:"enable_uplink"`
-}
-
-// number is an integer that may be written as a string, as the name of an
-// enumeration that ends in it (RX_DELAY_5), or wrapped into {"value": …}.
-type number struct {
-	v   uint64
-	set bool
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (n *number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
-	}
-	text := string(b)
-	switch b[0] {
-	case '{':
-		var w struct {
-			Value json.RawMessage `json:"value"`
-		}
-		if err := json.Unmarshal(b, &w); err != nil {
-			return err
-		}
-		n.set = true
-		if len(w.Value) == 0 {
-			return nil // a wrapped zero
-		}
-		if w.Value[0] == '{' {
-			return fmt.Errorf("not a number: %.40s", b)
-		}
-		return n.UnmarshalJSON(w.Value)
-	case '"':
-		if err := json.Unmarshal(b, &text); err != nil {
-			return err
-		}
-		text = text[strings.LastIndexByte(text, '_')+1:]
-	}
-	v, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return fmt.Errorf("not a number: %.40s", b)
-	}
-	*n = number{v, true}
-	return nil
-}
-
-// wrappedBool is a bool that may be wrapped into {"value": …}.
-type wrappedBool struct{ v, set bool }
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (w *wrappedBool) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
-	}
-	w.set = true
-	if b[0] != '{' {
-		return json.Unmarshal(b, &w.v)
-	}
-	var j struct {
-		Value bool `json:"value"`
-	}
-	err := json.Unmarshal(b, &j)
-	w.v = j.Value
-	return err
+	UplinkFrequency   bigNumber `json:"uplink_frequency,omitzero"`
+	DownlinkFrequency bigNumber `json:"downlink_frequency,omitzero"`
+	MinDataRate       number    `json:"min_data_rate_index,omitzero"`
+	MaxDataRate       number    `json:"max_data_rate_index,omitzero"`
+	EnableUplink      bool      `json:"enable_uplink,omitempty"`
 }
 
 // reader collects the first fault of a device.
@@ -243,8 +202,8 @@ func (r *reader) small(field string, n number, limit uint64) *uint8 {
 	return &v
 }
 
-func (r *reader) frequency(field string, n number) radio.Frequency {
-	return radio.Frequency(r.number(field, n, math.MaxUint32))
+func (r *reader) frequency(field string, n bigNumber) radio.Frequency {
+	return radio.Frequency(r.number(field, n.number, math.MaxUint32))
 }
 
 // device makes the device, or tells the first fault.
@@ -260,11 +219,9 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 			Up: j.Formatters.Up, UpParameter: j.Formatters.UpParam, Down: j.Formatters.Down, DownParameter: j.Formatters.DownParam,
 		},
 	}
-	if d.Plan == "" {
-		d.Plan = o.Plan
-	}
-	if j.LoRaWANVersion == "" {
-		r.fail("lorawan_version", fmt.Errorf("missing"))
+	o.defaults(d)
+	if d.VersionName == "" {
+		r.fail("lorawan_version", errMissing)
 	}
 	r.text("ids.dev_eui", j.IDs.DevEUI, &d.DevEUI)
 	d.HasJoinEUI = r.text("ids.join_eui", j.IDs.JoinEUI, &d.JoinEUI)
@@ -280,7 +237,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 	d.Settings = j.MACSettings.settings(&r)
 	d.Settings.ResetsJoinNonce = j.ResetsJoin
 	if j.Session != nil && (j.Session.DevAddr != "" || !j.SupportsJoin) {
-		d.Session = j.Session.session(&r, d.Version)
+		d.Session = j.Session.session(&r)
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
@@ -289,9 +246,56 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return d, d.Check()
+	return d, finish(d, o)
 }
 
+// finish fills in what follows from the rest, and checks the whole.
+func finish(d *session.Device, o Options) error {
+	if s := d.Session; s != nil {
+		if d.Version < session.V1_1 { // one key and one counter for all
+			s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = s.Keys.FNwkSIntKey, s.Keys.FNwkSIntKey
+			s.NFCntDown = max(s.NFCntDown, s.AFCntDown)
+			s.AFCntDown = s.NFCntDown
+		}
+		if d.SupportsJoin && s.Parameters == nil {
+			if !o.AssumePlanDefaults {
+				return errNoMACState
+			}
+			s.Parameters = joinedParameters(d)
+		}
+	}
+	return d.Check()
+}
+
+var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; with --assume-plan-defaults it is taken to be as after a join with the frequency plan's defaults")
+
+// joinDelay is the RX1 delay that The Things Stack tells devices that join, in
+// s.
+const joinDelay = 5
+
+// joinedParameters are those that a join with The Things Stack gives: the
+// plan's, unless the owner has wished for others.
+func joinedParameters(d *session.Device) *session.Parameters {
+	p := &session.Parameters{RX1Delay: joinDelay}
+	if plan, err := d.FrequencyPlan(); err == nil {
+		p.RX2DataRate, p.RX2Frequency = plan.RX2().DataRate, plan.RX2().Frequency
+	}
+	w := &d.Settings.Desired
+	if w.RX1Delay != nil {
+		p.RX1Delay = max(*w.RX1Delay, 1)
+	}
+	if w.RX1DROffset != nil {
+		p.RX1DROffset = *w.RX1DROffset
+	}
+	if w.RX2DataRate != nil {
+		p.RX2DataRate = *w.RX2DataRate
+	}
+	return p
+}
+
+var errMissing = errors.New("missing")
+
+// version reads "MAC_V1_0_3" as well as "1.0.3".
 func version(s string) session.Version {
 	return session.ParseVersion(strings.ReplaceAll(strings.TrimPrefix(s, "MAC_V"), "_", "."))
 }
@@ -327,24 +331,23 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 	return s
 }
 
-func (j *sessionJSON) session(r *reader, v session.Version) *session.Session {
+func (j *sessionJSON) session(r *reader) *session.Session {
 	s := &session.Session{
 		FCntUp:    uint32(r.number("session.last_f_cnt_up", j.LastFCntUp, math.MaxUint32)),
 		NFCntDown: uint32(r.number("session.last_n_f_cnt_down", j.LastNFCntDown, math.MaxUint32)),
 		AFCntDown: uint32(r.number("session.last_a_f_cnt_down", j.LastAFCntDown, math.MaxUint32)),
+
+		ConfFCntDown: uint32(r.number("session.last_conf_f_cnt_down", j.LastConfFCntDown, math.MaxUint32)),
 	}
 	s.Heard = s.FCntUp > 0
 	if !r.text("session.dev_addr", j.DevAddr, &s.DevAddr) {
-		r.fail("session.dev_addr", fmt.Errorf("missing"))
+		r.fail("session.dev_addr", errMissing)
 	}
 	k := &j.Keys
 	r.key("session.keys.f_nwk_s_int_key", k.FNwkSIntKey, &s.Keys.FNwkSIntKey)
 	r.key("session.keys.s_nwk_s_int_key", k.SNwkSIntKey, &s.Keys.SNwkSIntKey)
 	r.key("session.keys.nwk_s_enc_key", k.NwkSEncKey, &s.Keys.NwkSEncKey)
 	r.key("session.keys.app_s_key", k.AppSKey, &s.Keys.AppSKey)
-	if v < session.V1_1 { // one key for all
-		s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = s.Keys.FNwkSIntKey, s.Keys.FNwkSIntKey
-	}
 	if k.SessionKeyID != "" {
 		id, err := base64.StdEncoding.DecodeString(k.SessionKeyID)
 		r.fail("session.keys.session_key_id", err)

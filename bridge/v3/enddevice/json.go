@@ -1,5 +1,6 @@
-// Package enddevice reads end devices in the form in which The Things Stack
-// exports them: JSON objects of its API, one after the other or in an array.
+// Package enddevice reads and writes end devices in the forms of The Things
+// Stack: JSON objects of its API, one after the other or in an array, and
+// tables, CSV.
 //
 // What The Things Stack leaves open is read as leniently as it reads: numbers
 // may be strings, enumerations names or numbers, wrapped values objects with a
@@ -24,6 +25,21 @@ var ErrFile = errors.New("no end devices")
 type Options struct {
 	Application string // the devices go here, whatever the file says
 	Plan        string // frequency plan of devices that name none
+	Version     string // of LoRaWAN, of devices that name none
+
+	// AssumePlanDefaults takes the session of a device that joins even without
+	// MAC state: it is taken to be as after a join with the plan's defaults.
+	AssumePlanDefaults bool
+}
+
+// defaults fills in what a device does not name.
+func (o *Options) defaults(d *session.Device) {
+	if d.Plan == "" {
+		d.Plan = o.Plan
+	}
+	if d.VersionName == "" {
+		d.Version, d.VersionName = version(o.Version), o.Version
+	}
 }
 
 // Entry is a device of a file.
@@ -39,32 +55,52 @@ const (
 	maxFaults   = 50       // told at once
 )
 
-// Parse reads the devices of a file. All faults are told at once, each with
-// its line and device, as one error that unwraps to many; then no device is
-// returned.
+// Parse reads the devices of a file, JSON or CSV. All faults are told at once,
+// each with its line and device, as one error that unwraps to many; then no
+// device is returned.
 func Parse(b []byte, o Options) ([]Entry, error) {
 	if len(b) > MaxFileSize {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
 	}
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
 	var entries []Entry
 	var faults []error
-	err := eachObject(b, func(raw json.RawMessage, line int) {
-		e, err := parse(raw, o)
-		if err != nil {
+	unsaid := 0
+	add := func(d *session.Device, line int, err error) {
+		switch {
+		case err != nil && len(faults) >= maxFaults:
+			unsaid++
+			return
+		case err != nil:
 			faults = append(faults, fmt.Errorf("line %d: %w", line, err))
 			return
 		}
-		e.Line = line
-		entries = append(entries, e)
-	})
+		entries = append(entries, Entry{Line: line, Device: d, Warnings: warnings(d)})
+	}
+	var err error
+	switch start := bytes.TrimSpace(b); {
+	case len(start) == 0:
+	case start[0] == '{' || start[0] == '[':
+		err = eachObject(b, func(raw json.RawMessage, line int) {
+			d, err := parse(raw, o)
+			add(d, line, err)
+		})
+	default:
+		err = eachRow(b, o, func(d *session.Device, line int, err error) {
+			if err != nil && d != nil && d.ID.Device != "" {
+				err = fmt.Errorf("%.60s: %w", d.ID.Device, err)
+			}
+			add(d, line, err)
+		})
+	}
 	if err != nil {
 		faults = append(faults, err)
 	}
 	if len(faults) == 0 && len(entries) == 0 {
 		return nil, fmt.Errorf("%w: the file is empty", ErrFile)
 	}
-	if n := len(faults); n > maxFaults {
-		faults = append(faults[:maxFaults], fmt.Errorf("and %d faults more", n-maxFaults))
+	if unsaid > 0 {
+		faults = append(faults, fmt.Errorf("and %d faults more", unsaid))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -129,23 +165,27 @@ func (l *lineCounter) at(offset int64) int {
 	return l.line + 1
 }
 
-func parse(raw json.RawMessage, o Options) (Entry, error) {
+func parse(raw json.RawMessage, o Options) (*session.Device, error) {
 	var j deviceJSON
 	if err := json.Unmarshal(raw, &j); err != nil {
-		return Entry{}, fmt.Errorf("%s%w", named(raw), plain(err))
+		return nil, fmt.Errorf("%s%w", named(raw), plain(err))
 	}
 	d, err := j.device(o)
 	if err != nil {
-		return Entry{}, fmt.Errorf("%s%w", named(raw), err)
+		return nil, fmt.Errorf("%s%w", named(raw), err)
 	}
-	e := Entry{Device: d}
+	return d, nil
+}
+
+// warnings says what of a device will not work.
+func warnings(d *session.Device) (out []string) {
 	if err := d.Unserved(); err != nil {
-		e.Warnings = append(e.Warnings, err.Error())
+		out = append(out, err.Error())
 	}
 	if d.SupportsJoin && d.RootKeys.AppKey.IsZero() && d.RootKeys.NwkKey.IsZero() {
-		e.Warnings = append(e.Warnings, "has no root keys, so it cannot join again")
+		out = append(out, "has no root keys, so it cannot join again")
 	}
-	return e, nil
+	return out
 }
 
 // named returns the device id for an error, if there is one.

@@ -1,0 +1,140 @@
+// Package admin is how the owner looks into the daemon and changes what it
+// knows: one set of operations with two doors. The control socket is for the
+// commands of lorawand on the same host (Server and Client), HTTP for those
+// who watch.
+//
+// An operation has a name, arguments and an answer, all JSON. What concerns
+// the core is asked of bridge.Bridge, which answers between two inputs: nobody
+// at a door ever holds it up.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/bridge/access"
+	"lorawand/bridge/broker"
+	"lorawand/bridge/store"
+	"lorawand/radio"
+)
+
+// Build says which program this is.
+type Build struct {
+	Version  string   `json:"version"`
+	Commit   string   `json:"commit,omitempty"`
+	Target   string   `json:"target"`
+	Go       string   `json:"go"`
+	Features []string `json:"features"` // compiled in
+}
+
+// Link is what a driver knows of the way to a gateway.
+type Link struct {
+	Pulled  radio.HostTime // last PULL_DATA
+	Version uint8          // of the packet forwarder's protocol
+}
+
+// Options configures an Admin.
+type Options struct {
+	Bridge *bridge.Bridge
+	Keys   *access.Registry
+	Store  *store.Store
+	Broker *broker.Broker // nil: none runs
+	Build  Build
+	Logger *slog.Logger // default slog.Default()
+
+	// Links tells of the gateways that are reached through a packet forwarder.
+	// nil: there are none.
+	Links func() map[radio.EUI64]Link
+}
+
+// Admin carries out operations.
+type Admin struct {
+	o   Options
+	log *slog.Logger
+}
+
+// New returns an Admin.
+func New(o Options) (*Admin, error) {
+	if o.Bridge == nil || o.Keys == nil || o.Store == nil {
+		return nil, errors.New("admin: no bridge, no keys or no store")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Links == nil {
+		o.Links = func() map[radio.EUI64]Link { return nil }
+	}
+	return &Admin{o: o, log: o.Logger}, nil
+}
+
+// reply hands a part of an answer on: a value that becomes a line of JSON.
+type reply func(v any) error
+
+// operation is one thing that can be asked for.
+type operation struct {
+	run func(ctx context.Context, a *Admin, args json.RawMessage, r reply) error
+	// limit is how long it may take; 0: until the caller goes.
+	limit time.Duration
+}
+
+// briefly is for what asks the core one question.
+const briefly = 10 * time.Second
+
+// operations lists all of them. Both doors go by it.
+var operations = map[string]operation{
+	"events":       {with((*Admin).events), 0},
+	"why":          {with((*Admin).why), briefly},
+	"gateway.list": {with((*Admin).gateways), briefly},
+	"status":       {with((*Admin).status), briefly},
+}
+
+// ErrOperation is the reason for a request that is none.
+var ErrOperation = errors.New("no such operation")
+
+// with makes an operation of a method whose arguments have a type. Members that
+// the type does not have are refused.
+func with[A any](f func(*Admin, context.Context, A, reply) error) func(context.Context, *Admin, json.RawMessage, reply) error {
+	return func(ctx context.Context, a *Admin, raw json.RawMessage, r reply) error {
+		var args A
+		if len(raw) > 0 {
+			if err := strict(raw, &args); err != nil {
+				return fmt.Errorf("arguments: %w", err)
+			}
+		}
+		return f(a, ctx, args, r)
+	}
+}
+
+// Call carries out an operation and calls each for every part of its answer,
+// as the Client does at the other end of a socket.
+func (a *Admin) Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return fmt.Errorf("admin: %s: %w", op, err)
+	}
+	return a.do(ctx, op, raw, func(v any) error {
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return each(b)
+	})
+}
+
+func (a *Admin) do(ctx context.Context, name string, args json.RawMessage, r reply) error {
+	op, ok := operations[name]
+	if !ok {
+		return fmt.Errorf("%w: %.40q", ErrOperation, name)
+	}
+	if op.limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, op.limit)
+		defer cancel()
+	}
+	return op.run(ctx, a, args, r)
+}

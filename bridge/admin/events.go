@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"lorawand/bridge"
+	"lorawand/radio"
+)
+
+// EventsArgs are the arguments of "events".
+type EventsArgs struct {
+	Follow  bool   `json:"follow,omitempty"`  // go on with new ones
+	Device  string `json:"device,omitempty"`  // an id, application/id, or a DevEUI; "": all
+	Gateway string `json:"gateway,omitempty"` // an id; "": all
+	Text    bool   `json:"text,omitempty"`    // lines for people
+}
+
+// matches reports whether an event is asked for.
+func (a *EventsArgs) matches(e *bridge.Event) bool {
+	if a.Gateway != "" && e.Gateway != a.Gateway {
+		return false
+	}
+	if a.Device == "" || a.Device == e.Device.Device || a.Device == e.Device.String() {
+		return true
+	}
+	var eui radio.EUI64
+	return e.HasEUIs && eui.UnmarshalText([]byte(a.Device)) == nil && eui == e.DevEUI
+}
+
+// errStops ends what has no end of its own.
+var errStops = errors.New("the daemon stops")
+
+// events answers with the remembered events, oldest first: texts, or events.
+func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
+	tell := func(e bridge.Event) error {
+		switch {
+		case !args.matches(&e):
+			return nil
+		case args.Text:
+			return r(e.Text())
+		}
+		return r(e)
+	}
+	log := a.o.Bridge.Events()
+	if args.Follow {
+		if err := log.FollowAll(ctx, tell); err != nil {
+			return err
+		}
+		return errStops
+	}
+	for _, e := range log.Recent(nil) {
+		if err := tell(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WhyArgs are the arguments of "why".
+type WhyArgs struct {
+	CorrelationID string `json:"correlation_id"`
+}
+
+// Why is the answer of "why".
+type Why struct {
+	Text   string         `json:"text"`
+	Events []bridge.Event `json:"events"`
+}
+
+// ErrNotRemembered is the reason for not knowing why.
+var ErrNotRemembered = errors.New("nothing is remembered about it; the daemon remembers the last decisions since its start")
+
+func (a *Admin) why(_ context.Context, args WhyArgs, r reply) error {
+	id := strings.TrimSpace(args.CorrelationID)
+	events := a.o.Bridge.Events().About(id)
+	if id == "" || len(events) == 0 {
+		return fmt.Errorf("%.100q: %w", id, ErrNotRemembered)
+	}
+	return r(Why{bridge.Why(events), events})
+}

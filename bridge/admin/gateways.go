@@ -1,0 +1,80 @@
+package admin
+
+import (
+	"context"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/radio"
+)
+
+// Gateway is what "gateway.list" tells of a gateway. Times are how long ago
+// something was, in s, so that they need no calendar; without a value it was
+// not since the start.
+type Gateway struct {
+	ID         string      `json:"gateway_id"`
+	EUI        radio.EUI64 `json:"eui"`
+	Plan       string      `json:"frequency_plan_id"`
+	Connected  bool        `json:"connected"`
+	Since      *float64    `json:"since_s,omitempty"` // connected, or not any more
+	Address    string      `json:"address,omitempty"`
+	LastUplink *float64    `json:"last_uplink_s,omitempty"`
+	LastPull   *float64    `json:"last_pull_data_s,omitempty"`
+	LastTxAck  *float64    `json:"last_tx_ack_s,omitempty"`
+	// Confirmed says that the gateway answers downlinks. Of one that never does
+	// it is not known whether it has sent them.
+	Confirmed bool           `json:"confirmed"`
+	RoundTrip float64        `json:"round_trip_s,omitempty"` // 90th percentile
+	Lead      float64        `json:"lead_s"`                 // how early downlinks are handed over
+	SubBands  []SubBandUsage `json:"sub_bands"`              // those that something was sent in
+}
+
+// SubBandUsage is the duty cycle of the last hour.
+type SubBandUsage struct {
+	Low     radio.Frequency `json:"low"`     // Hz
+	High    radio.Frequency `json:"high"`    // Hz
+	Used    float64         `json:"used"`    // share of the hour
+	Allowed float64         `json:"allowed"` // share of the hour; 1: no limit
+}
+
+// gateways answers with every Gateway, sorted by id.
+func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
+	states, err := a.o.Bridge.Gateways(ctx)
+	if err != nil {
+		return err
+	}
+	links, now := a.o.Links(), a.o.Bridge.Now().Host
+	for i := range states {
+		g := gatewayOf(&states[i], now)
+		if l, ok := links[g.EUI]; ok {
+			g.LastPull = ago(now, l.Pulled)
+		}
+		if err := r(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func gatewayOf(s *bridge.GatewayState, now radio.HostTime) Gateway {
+	g := Gateway{
+		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since), Address: s.Address,
+		LastUplink: ago(now, s.LastUplink), LastTxAck: ago(now, s.LastAck), Confirmed: s.Answers,
+		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), SubBands: []SubBandUsage{},
+	}
+	for _, u := range s.Usage {
+		g.SubBands = append(g.SubBands, SubBandUsage{
+			Low: u.SubBand.Low, High: u.SubBand.High, Used: u.Used.Hours(), Allowed: float64(u.SubBand.DutyCycle) / 1000,
+		})
+	}
+	return g
+}
+
+// ago returns how long ago a time was, in s with ms; nil for none.
+func ago(now, t radio.HostTime) *float64 {
+	if t == 0 {
+		return nil
+	}
+	s := max(now.Sub(t), 0).Round(time.Millisecond).Seconds()
+	return &s
+}

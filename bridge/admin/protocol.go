@@ -1,0 +1,63 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// The control socket's protocol. A connection carries one request, which is one
+// line of JSON:
+//
+//	{"version":1,"op":"events","args":{"follow":true}}
+//
+// and its answer, lines of JSON: one for each part, and one at the end that
+// says how it went.
+//
+//	{"data":…}
+//	{"end":true}  or  {"error":"…"}
+//
+// An error has a line for each fault. A line that does not come before the
+// connection ends was not sent: then nothing is known of how it went.
+
+// protocolVersion is checked, so that a command of another release does not
+// misunderstand the daemon that still runs.
+const protocolVersion = 1
+
+type request struct {
+	Version int             `json:"version"`
+	Op      string          `json:"op"`
+	Args    json.RawMessage `json:"args,omitempty"`
+}
+
+type response struct {
+	Data  json.RawMessage `json:"data,omitempty"`
+	Error string          `json:"error,omitempty"`
+	End   bool            `json:"end,omitempty"`
+}
+
+func parseRequest(line []byte) (request, error) {
+	var r request
+	if err := strict(line, &r); err != nil {
+		return request{}, fmt.Errorf("not a request: %w", err)
+	}
+	if r.Version != protocolVersion {
+		return request{}, fmt.Errorf("the command speaks version %d of the control protocol, the daemon %d: restart the daemon after an update", r.Version, protocolVersion)
+	}
+	return r, nil
+}
+
+// strict decodes one JSON value without members that v does not have.
+func strict(b []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package admin
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"lorawand/bridge"
+)
+
+// Status is the answer of "status".
+type Status struct {
+	Build
+	PID               int     `json:"pid"`
+	Uptime            float64 `json:"uptime_s"`
+	Clock             string  `json:"clock"` // how far the calendar can be trusted: none, rtc, ntp or gnss
+	Devices           int     `json:"devices"`
+	APIKeys           int     `json:"api_keys"`
+	Gateways          int     `json:"gateways"`
+	GatewaysConnected int     `json:"gateways_connected"`
+	Clients           int     `json:"mqtt_clients"`
+	Sessions          int     `json:"mqtt_sessions"`
+
+	Uplinks      uint64            `json:"uplinks"` // receptions, of all kinds
+	Published    uint64            `json:"published"`
+	Dropped      map[string]uint64 `json:"dropped"` // by reason
+	Joins        uint64            `json:"joins"`
+	JoinsRefused uint64            `json:"joins_refused"`
+
+	StoreWritten int64  `json:"store_written_bytes"`   // since the start
+	StoreError   string `json:"store_error,omitempty"` // why it cannot be written now
+}
+
+func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
+	core, err := a.o.Bridge.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	now := a.o.Bridge.Now()
+	s := Status{
+		Build: a.o.Build, PID: os.Getpid(), Uptime: time.Duration(now.Host).Round(time.Millisecond).Seconds(), Clock: now.Wall.Quality.String(),
+		Devices: core.Devices, APIKeys: a.o.Keys.Len(), Gateways: core.Gateways, GatewaysConnected: core.Online,
+		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats), Joins: core.Joins, JoinsRefused: core.JoinsRefused,
+		StoreWritten: a.o.Store.Written(),
+	}
+	if b := a.o.Broker; b != nil {
+		stats := b.Stats()
+		s.Clients, s.Sessions = stats.Clients, stats.Sessions
+	}
+	if err := a.o.Bridge.StoreError(); err != nil {
+		s.StoreError = err.Error()
+	}
+	return r(s)
+}
+
+// dropped names the reasons for dropping frames; those that never came are
+// left out.
+func dropped(s *bridge.CoreStats) map[string]uint64 {
+	out := map[string]uint64{}
+	for reason, n := range s.Dropped {
+		if n > 0 {
+			out[bridge.DropReason(reason).String()] = n
+		}
+	}
+	return out
+}

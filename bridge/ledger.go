@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/store"
+	"lorawand/radio"
+)
+
+// What gateways have sent must not be forgotten in a crash, or an hour could
+// have more than its duty cycle. The store has a mark for each sub-band, at or
+// above what was spent, that is raised in steps; after a restart all of it
+// counts as spent just now, since nobody knows how old it is.
+
+// ledgerStep is by how much a mark is raised above what is spent: one write
+// covers some short downlinks. Each crash costs as much, so it must not be long:
+// a gateway that restarts often is to go on sending.
+const ledgerStep = 500 * time.Millisecond
+
+// keepLedger raises the marks of a gateway if it has spent more.
+func (c *Core) keepLedger(g *gateway.Gateway) {
+	if !g.EnforceDutyCycle {
+		return
+	}
+	marks := c.marks[g.EUI]
+	spent := c.schedule.Spent(g, c.now.Host)
+	raise := false
+	for band, airtime := range spent {
+		raise = raise || airtime > marks[band]
+	}
+	if !raise {
+		return
+	}
+	for band := range spent {
+		spent[band] += ledgerStep
+	}
+	c.marks[g.EUI] = spent
+	c.do(Keep{Records: []store.Record{ledgerRecord(g.EUI, spent)}})
+}
+
+// settleLedgers stores exactly what is spent.
+func (c *Core) settleLedgers() {
+	for _, g := range c.opts.Gateways.All() {
+		if c.marks[g.EUI] != nil {
+			c.do(Keep{Records: []store.Record{ledgerRecord(g.EUI, c.schedule.Spent(g, c.now.Host))}, Lag: true})
+		}
+	}
+}
+
+// Spent is the airtime in each sub-band, by its lower edge.
+type Spent = map[radio.Frequency]time.Duration
+
+// ledgerRecord returns what the store keeps of what a gateway has spent: for
+// each sub-band its lower edge in Hz and the airtime in µs, 4 bytes each in
+// little-endian.
+func ledgerRecord(eui radio.EUI64, spent Spent) store.Record {
+	r := store.Record{Kind: KindLedger, Key: eui.String(), Version: recordVersion, Data: []byte{}}
+	for _, band := range schedule.Bands(spent) {
+		r.Data = binary.LittleEndian.AppendUint32(r.Data, uint32(band))
+		r.Data = binary.LittleEndian.AppendUint32(r.Data, uint32(min(spent[band].Microseconds(), time.Hour.Microseconds())))
+	}
+	return r
+}
+
+func parseLedger(r store.Record) (eui radio.EUI64, spent Spent, err error) {
+	if err := eui.UnmarshalText([]byte(r.Key)); err != nil {
+		return eui, nil, err
+	}
+	if r.Version != recordVersion || len(r.Data)%8 != 0 {
+		return eui, nil, fmt.Errorf("version %d, %d bytes", r.Version, len(r.Data))
+	}
+	spent = Spent{}
+	for b := r.Data; len(b) > 0; b = b[8:] {
+		spent[radio.Frequency(binary.LittleEndian.Uint32(b))] = time.Duration(binary.LittleEndian.Uint32(b[4:])) * time.Microsecond
+	}
+	return eui, spent, nil
+}
+
+// loadLedgers reads what the gateways had spent.
+func loadLedgers(s *store.Store) (map[radio.EUI64]Spent, error) {
+	out := map[radio.EUI64]Spent{}
+	for _, r := range s.Records(KindLedger) {
+		eui, spent, err := parseLedger(r)
+		if err != nil {
+			return nil, fmt.Errorf("%w: duty cycle of gateway %s: %w", ErrState, r.Key, err)
+		}
+		out[eui] = spent
+	}
+	return out, nil
+}

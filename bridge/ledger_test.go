@@ -1,0 +1,100 @@
+package bridge
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/store"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// Whatever a gateway has sent when the power fails, the store has no less.
+func TestLedgerLeads(t *testing.T) {
+	s := newStand(t)
+	g := s.c.opts.Gateways.Gateway(gwA)
+	g.EnforceDutyCycle, g.Online, g.Local = true, true, true
+	stored := Spent{}
+	writes := 0
+	const sub = radio.Frequency(868_000_000)
+	var actual time.Duration
+	for n := range 100 {
+		start := s.now.Host.Add(time.Second)
+		slot, v := s.c.schedule.Commit(s.now.Host, schedule.Emission{
+			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 60 * time.Millisecond, Frequency: 868_100_000, Priority: radio.PriorityHighest,
+		})
+		if slot == nil {
+			t.Fatalf("%+v", v)
+		}
+		actual += 60 * time.Millisecond
+		s.c.effects = nil
+		s.c.now = s.now
+		s.c.keepLedger(g)
+		for _, e := range s.c.effects {
+			k := e.(Keep)
+			eui, spent, err := parseLedger(k.Records[0])
+			if err != nil || eui != gwA || k.Lag {
+				t.Fatalf("%+v, %v", k, err)
+			}
+			stored, writes = spent, writes+1
+		}
+		if stored[sub] < actual {
+			t.Fatalf("after %d: the store has %v, spent are %v", n+1, stored[sub], actual)
+		}
+		s.wait(2 * time.Second)
+	}
+	if writes > 15 {
+		t.Errorf("%d writes for 100 short downlinks", writes)
+	}
+	s.c.effects = nil
+	s.c.settleLedgers()
+	if _, exact, _ := parseLedger(s.c.effects[0].(Keep).Records[0]); exact[sub] != actual {
+		t.Errorf("a clean stop leaves %v, spent are %v", exact[sub], actual)
+	}
+}
+
+// After a restart what was spent counts as spent just now.
+func TestLedgerAfterRestart(t *testing.T) {
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway.Gateway{ID: "gw", EUI: gwA, Plan: plan, EnforceDutyCycle: true, Online: true, Local: true}
+	sched := schedule.New()
+	sched.Restore(gwA, Spent{868_000_000: 36 * time.Second, 869_400_000: time.Second})
+	check := func(at time.Duration, f radio.Frequency) bool {
+		start := radio.HostTime(at + time.Second)
+		v := sched.Check(radio.HostTime(at), schedule.Emission{
+			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 50 * time.Millisecond, Frequency: f, Priority: radio.PriorityHighest,
+		})
+		return v.OK()
+	}
+	if check(0, 868_100_000) || check(59*time.Minute, 868_100_000) {
+		t.Error("an hour has more than its duty cycle")
+	}
+	if !check(0, 869_525_000) || !check(61*time.Minute, 868_100_000) {
+		t.Error("what was spent counts for ever, or in another sub-band")
+	}
+}
+
+func TestLedgerBytes(t *testing.T) {
+	want := Spent{868_000_000: 1500 * time.Millisecond, 869_400_000: 2 * time.Hour}
+	r := ledgerRecord(gwA, want)
+	eui, got, err := parseLedger(r)
+	want[869_400_000] = time.Hour
+	if err != nil || eui != gwA || !maps.Equal(got, want) {
+		t.Errorf("%v came back as %v of %v, %v", want, got, eui, err)
+	}
+	for name, bad := range map[string]store.Record{
+		"key":     {Key: "x", Version: recordVersion},
+		"version": {Key: r.Key, Version: 9, Data: r.Data},
+		"cut off": {Key: r.Key, Version: recordVersion, Data: r.Data[:7]},
+	} {
+		if _, _, err := parseLedger(bad); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}

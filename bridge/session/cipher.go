@@ -1,0 +1,64 @@
+package session
+
+import (
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// Cipher returns what checks, decrypts and makes the frames of the session. It
+// is made with its first use, and kept.
+func (s *Session) Cipher(v Version) *frame.Cipher {
+	if s.cipher == nil {
+		s.cipher = frame.NewCipher(s.Keys, v >= V1_1)
+	}
+	return s.cipher
+}
+
+// Reception is how a frame was sent, as the gateway tells it.
+type Reception struct {
+	DataRate  radio.DataRate
+	Frequency radio.Frequency
+}
+
+// context is what the MIC of an uplink covers with LoRaWAN 1.1. A data rate or
+// channel that the device cannot have used gives 0, and no MIC is right then.
+func (m *candidate) context(d *frame.Data, r Reception) (c frame.Context) {
+	if m.device.Version < V1_1 {
+		return c
+	}
+	if d.ACK {
+		c.ConfFCnt = m.confFCnt()
+	}
+	plan, err := m.device.FrequencyPlan()
+	if err != nil {
+		return c
+	}
+	if c.TxDR, err = plan.UplinkDataRate(r.DataRate); err != nil {
+		return c
+	}
+	if p := m.session.Parameters; p != nil {
+		for i, ch := range p.Channels {
+			if ch.UplinkFrequency == r.Frequency && ch.MinDataRate <= c.TxDR && c.TxDR <= ch.MaxDataRate {
+				c.TxCh = uint8(i)
+				return c
+			}
+		}
+	}
+	if ch, err := plan.UplinkChannel(r.Frequency, c.TxDR); err == nil {
+		c.TxCh = uint8(ch)
+	}
+	return c
+}
+
+// confFCnt is the counter of the confirmed downlink that an acknowledgement is
+// of. A frame that comes once more says what it has said before, whatever was
+// sent since.
+func (m *candidate) confFCnt() uint16 {
+	if m.verdict == repeated {
+		return m.session.confFCnt
+	}
+	if it := m.device.Queue.Awaiting(); it != nil {
+		return uint16(it.SentFCnt)
+	}
+	return uint16(m.session.ConfFCntDown)
+}

@@ -1,0 +1,163 @@
+package enddevice
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"lorawand/bridge/session"
+)
+
+// column sets one field of a device from its text, which is not empty.
+type column func(d *session.Device, text string) error
+
+// columns are the fields that have a name in a table: those of The Things
+// Stack's CSV files, and what a device of LoRaWAN 1.1 or with a factory setting
+// needs besides.
+//
+// Source: pkg/devicetemplates/ttscsv.go of lorawan-stack v3.32.
+var columns = map[string]column{
+	"id":                    text(func(d *session.Device) *string { return &d.ID.Device }),
+	"dev_eui":               textual(func(d *session.Device) encoding.TextUnmarshaler { return &d.DevEUI }),
+	"join_eui":              joinEUI,
+	"name":                  text(func(d *session.Device) *string { return &d.Name }),
+	"description":           text(func(d *session.Device) *string { return &d.Description }),
+	"frequency_plan_id":     text(func(d *session.Device) *string { return &d.Plan }),
+	"lorawan_version":       lorawanVersion,
+	"lorawan_phy_version":   text(func(d *session.Device) *string { return &d.PHYVersion }),
+	"brand_id":              text(func(d *session.Device) *string { return &d.VersionIDs.Brand }),
+	"model_id":              text(func(d *session.Device) *string { return &d.VersionIDs.Model }),
+	"hardware_version":      text(func(d *session.Device) *string { return &d.VersionIDs.Hardware }),
+	"firmware_version":      text(func(d *session.Device) *string { return &d.VersionIDs.Firmware }),
+	"band_id":               text(func(d *session.Device) *string { return &d.VersionIDs.Band }),
+	"app_key":               rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.AppKey }),
+	"nwk_key":               rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.NwkKey }),
+	"rx1_delay":             rx1Delay,
+	"supports_32_bit_f_cnt": boolean(func(d *session.Device, v bool) { d.Settings.Counter16 = !v }),
+	"resets_f_cnt":          boolean(func(d *session.Device, v bool) { d.Settings.ResetsFCnt = v }),
+	"resets_join_nonces":    boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v }),
+	"supports_class_b":      boolean(func(d *session.Device, v bool) { d.ClassB = v }),
+	"supports_class_c":      boolean(func(d *session.Device, v bool) { d.ClassC = v }),
+	"dev_addr":              inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.DevAddr }),
+	"app_s_key":             inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.AppSKey }),
+	"f_nwk_s_int_key":       inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.FNwkSIntKey }),
+	"s_nwk_s_int_key":       inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.SNwkSIntKey }),
+	"nwk_s_enc_key":         inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.NwkSEncKey }),
+	"last_f_cnt_up":         lastFCntUp,
+	"last_n_f_cnt_down":     counter(func(s *session.Session) *uint32 { return &s.NFCntDown }),
+	"last_a_f_cnt_down":     counter(func(s *session.Session) *uint32 { return &s.AFCntDown }),
+}
+
+// aliases are other names for columns.
+var aliases = map[string]string{"app_eui": "join_eui", "device_id": "id", "nwk_s_key": "f_nwk_s_int_key"}
+
+// lookup returns the column of a name, or nil.
+func lookup(name string) column {
+	if other, ok := aliases[name]; ok {
+		name = other
+	}
+	return columns[name]
+}
+
+// ErrField is the reason for a field that a device does not have.
+var ErrField = errors.New("no such field")
+
+// SetFields sets fields of a device by the names that they have in a CSV file.
+// It names the first that is wrong, and may have set others then. The whole is
+// checked, and completed as a file's devices are.
+func SetFields(d *session.Device, fields map[string]string, o Options) error {
+	for name, value := range fields {
+		set := lookup(name)
+		if set == nil {
+			return fmt.Errorf("%w: %.40q", ErrField, name)
+		}
+		if err := set(d, value); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	o.defaults(d)
+	return finish(d, o)
+}
+
+func text(field func(*session.Device) *string) column {
+	return func(d *session.Device, s string) error {
+		*field(d) = s
+		return nil
+	}
+}
+
+func textual(field func(*session.Device) encoding.TextUnmarshaler) column {
+	return func(d *session.Device, s string) error { return field(d).UnmarshalText([]byte(s)) }
+}
+
+func joinEUI(d *session.Device, s string) error {
+	d.HasJoinEUI = true
+	return d.JoinEUI.UnmarshalText([]byte(s))
+}
+
+func lorawanVersion(d *session.Device, s string) error {
+	d.Version, d.VersionName = version(s), s
+	return nil
+}
+
+func rootKey(field func(*session.Device) encoding.TextUnmarshaler) column {
+	return func(d *session.Device, s string) error {
+		d.SupportsJoin = true
+		return field(d).UnmarshalText([]byte(s))
+	}
+}
+
+// rx1Delay reads "5" as well as "RX_DELAY_5", in s.
+func rx1Delay(d *session.Device, s string) error {
+	v, err := strconv.ParseUint(strings.TrimPrefix(s, "RX_DELAY_"), 10, 8)
+	if err != nil || v > 15 {
+		return fmt.Errorf("%.20q, must be 1 to 15", s)
+	}
+	delay := uint8(v)
+	d.Settings.RX1Delay = &delay
+	return nil
+}
+
+func boolean(set func(*session.Device, bool)) column {
+	return func(d *session.Device, s string) error {
+		v, err := strconv.ParseBool(strings.ToLower(s))
+		if err != nil {
+			return fmt.Errorf("%.20q, must be true or false", s)
+		}
+		set(d, v)
+		return nil
+	}
+}
+
+func inSession(field func(*session.Session) encoding.TextUnmarshaler) column {
+	return func(d *session.Device, s string) error { return field(sessionOfDevice(d)).UnmarshalText([]byte(s)) }
+}
+
+// sessionOfDevice returns the session of a device, which it gets if it has none.
+func sessionOfDevice(d *session.Device) *session.Session {
+	if d.Session == nil {
+		d.Session = new(session.Session)
+	}
+	return d.Session
+}
+
+func counter(field func(*session.Session) *uint32) column {
+	return func(d *session.Device, s string) error {
+		v, err := strconv.ParseUint(s, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%.20q, must be 0 to 4294967295", s)
+		}
+		*field(sessionOfDevice(d)) = uint32(v)
+		return nil
+	}
+}
+
+func lastFCntUp(d *session.Device, s string) error {
+	err := counter(func(s *session.Session) *uint32 { return &s.FCntUp })(d, s)
+	if d.Session != nil {
+		d.Session.Heard = d.Session.FCntUp > 0
+	}
+	return err
+}

@@ -1,0 +1,201 @@
+package enddevice
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"lorawand/bridge/session"
+	"lorawand/radio/frame"
+)
+
+// Form is what is written of a device.
+type Form struct {
+	Keys    bool // root keys and session keys
+	Session bool // the session of a device that joins; that of another is always written
+
+	// Skip is by how much the counters of downlinks are written ahead of what
+	// was used and reserved. A session that goes on elsewhere has to skip what
+	// its old home may use meanwhile.
+	Skip uint32
+}
+
+// Append appends a device as The Things Stack writes it, on one line. What it
+// knows and The Things Stack does not is left out; Parse reads all of the rest
+// back.
+func Append(dst []byte, d *session.Device, f Form) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(jsonOf(d, f)); err != nil {
+		return dst, fmt.Errorf("device %v: %w", d.ID, err)
+	}
+	return append(dst, bytes.TrimRight(b.Bytes(), "\n")...), nil
+}
+
+func jsonOf(d *session.Device, f Form) *deviceJSON {
+	j := &deviceJSON{
+		IDs:  idsJSON{DeviceID: d.ID.Device, ApplicationIDs: applicationIDsJSON{d.ID.Application}},
+		Name: d.Name, Description: d.Description, Attributes: d.Attributes, VersionIDs: versionIDsJSON(d.VersionIDs),
+		SupportsClassB: d.ClassB, SupportsClassC: d.ClassC, LoRaWANVersion: versionName(d), PHYVersion: phyVersion(d), FrequencyPlanID: d.Plan,
+		SupportsJoin: d.SupportsJoin, ResetsJoin: d.Settings.ResetsJoinNonce, MACSettings: settingsOf(&d.Settings),
+		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), Multicast: d.Multicast, SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
+		Formatters: formattersJSON{Up: d.Formatters.Up, UpParam: d.Formatters.UpParameter, Down: d.Formatters.Down, DownParam: d.Formatters.DownParameter},
+	}
+	if !d.DevEUI.IsZero() {
+		j.IDs.DevEUI = d.DevEUI.String()
+	}
+	if d.HasJoinEUI {
+		j.IDs.JoinEUI = d.JoinEUI.String()
+	}
+	for name, l := range d.Locations {
+		if j.Locations == nil {
+			j.Locations = map[string]locationJSON{}
+		}
+		j.Locations[name] = locationJSON(l)
+	}
+	for _, n := range d.UsedDevNonces {
+		j.UsedDevNonces = append(j.UsedDevNonces, number{uint64(n), true})
+	}
+	if f.Keys {
+		j.RootKeys = rootKeysJSON{AppKey: keyOf(d.RootKeys.AppKey), NwkKey: keyOf(d.RootKeys.NwkKey)}
+	}
+	if s := d.Session; s != nil && (f.Session || !d.SupportsJoin) {
+		j.IDs.DevAddr = s.DevAddr.String()
+		j.Session = sessionOf(s, f)
+		j.MACState = macStateOf(d, s)
+	}
+	return j
+}
+
+func versionName(d *session.Device) string {
+	if name, ok := macVersions[d.Version]; ok {
+		return name
+	}
+	return d.VersionName
+}
+
+// macVersions are the names of The Things Stack (MACVersion).
+var macVersions = map[session.Version]string{
+	session.V1_0_0: "MAC_V1_0", session.V1_0_1: "MAC_V1_0_1", session.V1_0_2: "MAC_V1_0_2", session.V1_0_3: "MAC_V1_0_3",
+	session.V1_0_4: "MAC_V1_0_4", session.V1_1: "MAC_V1_1",
+}
+
+// phyVersions are the regional parameters that most devices of a version have
+// (PHYVersion).
+var phyVersions = map[session.Version]string{
+	session.V1_0_0: "PHY_V1_0", session.V1_0_1: "PHY_V1_0_1", session.V1_0_2: "PHY_V1_0_2_REV_B", session.V1_0_3: "PHY_V1_0_3_REV_A",
+	session.V1_0_4: "RP002_V1_0_3", session.V1_1: "PHY_V1_1_REV_B",
+}
+
+// phyVersion returns what the owner has said, or what is most likely: The
+// Things Stack takes no device without one.
+func phyVersion(d *session.Device) string {
+	if d.PHYVersion != "" {
+		return d.PHYVersion
+	}
+	return phyVersions[d.Version]
+}
+
+func keyOf(k frame.Key) *keyJSON {
+	if k.IsZero() {
+		return nil
+	}
+	text, _ := k.MarshalText() // it never fails
+	return &keyJSON{Key: string(text)}
+}
+
+func settingsOf(s *session.Settings) settingsJSON {
+	j := settingsJSON{
+		ResetsFCnt: wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
+		RX1Delay: optional(s.RX1Delay), RX1DROffset: optional(s.RX1DROffset), RX2DataRate: optional(s.RX2DataRate),
+		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset), DesiredRX2DataRate: optional(s.Desired.RX2DataRate),
+	}
+	if s.RX2Frequency != nil {
+		j.RX2Frequency = bigNumber{number{uint64(*s.RX2Frequency), true}}
+	}
+	for _, f := range s.Frequencies {
+		j.Frequencies = append(j.Frequencies, bigNumber{number{uint64(f), true}})
+	}
+	return j
+}
+
+func sessionOf(s *session.Session, f Form) *sessionJSON {
+	m := s.Marks()
+	ahead := func(used, reserved uint32) number {
+		used = max(used, reserved)
+		return some(used + min(f.Skip, math.MaxUint32-used))
+	}
+	j := &sessionJSON{
+		DevAddr: s.DevAddr.String(), LastFCntUp: some(s.FCntUp), LastNFCntDown: ahead(s.NFCntDown, m.N), LastAFCntDown: ahead(s.AFCntDown, m.A),
+		LastConfFCntDown: some(s.ConfFCntDown),
+	}
+	if f.Keys {
+		j.Keys = sessionKeysJSON{
+			SessionKeyID: base64.StdEncoding.EncodeToString(s.KeyID), FNwkSIntKey: keyOf(s.Keys.FNwkSIntKey), SNwkSIntKey: keyOf(s.Keys.SNwkSIntKey),
+			NwkSEncKey: keyOf(s.Keys.NwkSEncKey), AppSKey: keyOf(s.Keys.AppSKey),
+		}
+	}
+	return j
+}
+
+// macStateOf returns nil where there is nothing to tell.
+func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
+	m := &macStateJSON{LoRaWANVersion: versionName(d)}
+	switch {
+	case s.Parameters != nil:
+		m.Current = parametersOf(d, s.Parameters)
+	case d.SupportsJoin:
+		m.Current = parametersOf(d, joinedParameters(d))
+	}
+	m.Desired = m.Current
+	if s.Heard && s.FCntUp == 0 {
+		// Else the first uplink would be taken once more.
+		var u recentUplink
+		u.Payload.MACPayload = json.RawMessage(`{"f_hdr":{"dev_addr":"` + s.DevAddr.String() + `"}}`)
+		m.RecentUplinks = []recentUplink{u}
+	}
+	if m.Current == nil && m.RecentUplinks == nil {
+		return nil
+	}
+	return m
+}
+
+func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
+	j := &parametersJSON{
+		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
+		ADRAckLimitExp: p.ADRAckLimitExp, ADRAckDelayExp: p.ADRAckDelayExp, RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
+		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency), MaxDutyCycle: p.MaxDutyCycle, RejoinTimePeriod: p.RejoinTimePeriod,
+	}
+	channels := p.Channels
+	if len(channels) == 0 {
+		channels = planChannels(d)
+	}
+	for _, c := range channels {
+		j.Channels = append(j.Channels, channelJSON{
+			UplinkFrequency: frequency(c.UplinkFrequency), DownlinkFrequency: frequency(c.DownlinkFrequency),
+			MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: c.Enabled,
+		})
+	}
+	return j
+}
+
+// planChannels are the channels of a device that has joined and was told
+// nothing since: those of the plan for its usual data rates. It returns nil for
+// the plans whose channels are fixed.
+func planChannels(d *session.Device) (out []session.Channel) {
+	plan, err := d.FrequencyPlan()
+	if err != nil || len(plan.CFList().Masks) > 0 {
+		return nil
+	}
+	for _, c := range plan.Channels() {
+		if c.MinDR == 0 {
+			out = append(out, session.Channel{
+				UplinkFrequency: c.Frequency, DownlinkFrequency: c.Frequency, MinDataRate: c.MinDR, MaxDataRate: c.MaxDR, Enabled: true,
+			})
+		}
+	}
+	return out
+}

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/udp"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// An application that answers the uplink that it has just seen is in time: its
+// downlink comes in RX1, in the same frame as the acknowledgement. Everything is
+// real here but the radio: sockets, broker, client, clock.
+func TestAnswersRideAlong(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		rx1Delay int // s
+		wait     time.Duration
+		count    int
+	}{
+		{"5 s, answered within 100 ms", 5, 80 * time.Millisecond, 100},
+		{"5 s, answered after 700 ms", 5, 700 * time.Millisecond, 50},
+		{"1 s, answered after 500 ms", 1, 500 * time.Millisecond, 50},
+	}
+	var wg sync.WaitGroup
+	for _, tt := range tests { // all at once: they take as long as their windows
+		a := newAnswering(t, tt.rx1Delay, tt.wait)
+		wg.Go(func() {
+			a.warm()
+			a.rounds(tt.count)
+			if a.together != tt.count || len(a.apart) > 0 {
+				t.Errorf("%s: %d of %d answers came with the acknowledgement in RX1; else: %s", tt.name, a.together, tt.count, strings.Join(a.apart, "; "))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+const (
+	answerDevices  = 20
+	answerGateways = 4
+)
+
+// answering is a daemon with gateways, devices and an application that answers.
+type answering struct {
+	*testing.T
+	devices []*air.Device
+	delay   time.Duration
+	heard   chan struct{} // a device has heard something, or nothing
+
+	mu       sync.Mutex
+	counting bool
+	together int
+	apart    []string // what came otherwise
+}
+
+func answerGateway(i int) radio.EUI64 { return radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE, 0, 0, 1, byte(i)} }
+
+func newAnswering(t *testing.T, rx1Delay int, wait time.Duration) *answering {
+	t.Helper()
+	var conf strings.Builder
+	for i := range answerGateways {
+		fmt.Fprintf(&conf, "[[gateway]]\neui = %q\nenforce_duty_cycle = false\n", answerGateway(i))
+	}
+	s := newSite(t, conf.String())
+	var devices strings.Builder
+	for i := range answerDevices {
+		d := deviceJSON(fmt.Sprintf("dev%02d", i), fmt.Sprintf("010000%02X", i))
+		d = strings.Replace(d, "0102030405060708", fmt.Sprintf("01020304050607%02X", i), 1)
+		fmt.Fprintln(&devices, strings.Replace(d, `"session"`, fmt.Sprintf(`"mac_settings":{"rx1_delay":%d},"session"`, rx1Delay), 1))
+	}
+	s.must(devices.String(), "device", "import", "-", "--application", "app1")
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	r := s.start()
+	a := &answering{T: t, delay: time.Duration(rx1Delay) * time.Second, heard: make(chan struct{}, 1000)}
+	a.application(r.d.mqttAddr().String(), key, wait)
+	a.radio(r.d.udp.Addr().String())
+	return a
+}
+
+// application subscribes, and answers each uplink after a while.
+func (a *answering) application(addr, key string, wait time.Duration) {
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + addr).SetUsername("app1").SetPassword(key).SetOrderMatters(false))
+	a.done("connect", c.Connect())
+	a.Cleanup(func() { c.Disconnect(0) })
+	a.done("subscribe", c.Subscribe("v3/+/devices/+/up", 0, func(_ paho.Client, m paho.Message) {
+		var v struct {
+			Up struct {
+				FCnt int `json:"f_cnt"`
+			} `json:"uplink_message"`
+		}
+		if err := json.Unmarshal(m.Payload(), &v); err != nil {
+			a.Error(err)
+		}
+		a.mu.Lock()
+		counting := a.counting
+		a.mu.Unlock()
+		if !counting {
+			return
+		}
+		time.Sleep(wait)
+		body := fmt.Sprintf(`{"downlinks":[{"f_port":9,"frm_payload":"%s"}]}`, []string{"AAA=", "AAE="}[v.Up.FCnt%2])
+		c.Publish(strings.TrimSuffix(m.Topic(), "/up")+"/down/push", 1, false, body)
+	}))
+}
+
+func (a *answering) done(what string, token paho.Token) {
+	a.Helper()
+	if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
+		a.Fatalf("%s: %v", what, token.Error())
+	}
+}
+
+// radio puts gateways and devices on the air. All gateways hear all devices,
+// each a quarter of them best.
+func (a *answering) radio(server string) {
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		a.Fatal(err)
+	}
+	ether := air.New(1)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	a.Cleanup(func() { cancel(); wg.Wait() })
+	for i := range answerGateways {
+		var f *udp.Forwarder
+		receiver := ether.Listen(air.ReceiverOptions{
+			EUI: answerGateway(i), Counter: uint32(i) << 30, Plan: plan, Hear: func(up radio.Uplink) { f.Uplink(up) },
+			Signal: func(dev string) (rssi, snr radio.Decibel) {
+				var n int
+				_, _ = fmt.Sscanf(dev, "dev%d", &n)
+				return radio.Decibel(-6000 - 500*((n+i)%answerGateways)), 800
+			},
+		})
+		if f, err = udp.NewForwarder(udp.ForwarderOptions{Server: server, EUI: answerGateway(i), Transmit: receiver.Transmit}); err != nil {
+			a.Fatal(err)
+		}
+		wg.Go(func() { _ = f.Run(ctx) })
+	}
+	keys := testKeys(a.T)
+	for i := range answerDevices {
+		v, err := ether.Device(air.DeviceOptions{
+			Name: fmt.Sprintf("dev%02d", i), Plan: plan, DataRate: 5, DevAddr: radio.DevAddr{1, 0, 0, byte(i)}, Keys: keys, RX1Delay: a.delay,
+			Heard:  a.deviceHeard,
+			Missed: func(m air.Missed) { a.otherwise(m.Device, "missed: "+m.Reason) },
+			Silent: func(air.Sent) { a.otherwise("a device", "heard nothing") },
+		})
+		if err != nil {
+			a.Fatal(err)
+		}
+		a.devices = append(a.devices, v)
+	}
+	wg.Go(func() { _ = ether.Run(ctx) })
+	time.Sleep(200 * time.Millisecond) // the gateways' first PULL_DATA
+}
+
+func (a *answering) deviceHeard(h air.Heard) {
+	a.mu.Lock()
+	if a.counting {
+		if d := h.Data; h.Window == 1 && d.ACK && d.FPort == 9 && !d.FPending {
+			a.together++
+		} else {
+			a.apart = append(a.apart, fmt.Sprintf("%s in RX%d: ACK %v, f_port %d, pending %v", h.Device, h.Window, d.ACK, d.FPort, d.FPending))
+		}
+	}
+	a.mu.Unlock()
+	a.heard <- struct{}{}
+}
+
+func (a *answering) otherwise(device, what string) {
+	a.mu.Lock()
+	if a.counting {
+		a.apart = append(a.apart, device+" "+what)
+	}
+	a.mu.Unlock()
+	a.heard <- struct{}{}
+}
+
+func (a *answering) send(v *air.Device) {
+	if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("answer me")}); err != nil {
+		a.Error(err)
+	}
+}
+
+// await waits until so many uplinks have had their windows.
+func (a *answering) await(n int) {
+	for range n {
+		select {
+		case <-a.heard:
+		case <-time.After(a.delay + 10*time.Second):
+			a.Error("a device hears nothing, and not even that")
+			return
+		}
+	}
+}
+
+// warm lets every gateway send once: until its first TX_ACK a forwarder is taken
+// for one without a queue of its own.
+func (a *answering) warm() {
+	for _, v := range a.devices[:answerGateways] {
+		a.send(v)
+		time.Sleep(150 * time.Millisecond)
+	}
+	a.await(answerGateways)
+	time.Sleep(200 * time.Millisecond)
+	a.mu.Lock()
+	a.counting = true
+	a.mu.Unlock()
+}
+
+// rounds lets the devices send so many uplinks in all, side by side, one after
+// the other within each cycle.
+func (a *answering) rounds(count int) {
+	cycle := a.delay + 500*time.Millisecond
+	var wg sync.WaitGroup
+	for i, v := range a.devices {
+		wg.Go(func() {
+			time.Sleep(cycle * time.Duration(i) / answerDevices)
+			for n := i; n < count; n += answerDevices {
+				a.send(v)
+				time.Sleep(cycle)
+			}
+		})
+	}
+	wg.Wait()
+	a.await(count)
+}

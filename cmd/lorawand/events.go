@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
+)
+
+func newEvents() *cobra.Command {
+	var args admin.EventsArgs
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "Show what the daemon has decided, and why",
+		Long: "Show what the running daemon has decided, one line each: joins refused and why, frames dropped and why, windows\n" +
+			"chosen, what became of downlinks, gateways come and gone. It remembers the last ones since its start.",
+		Args: noArgs,
+	}
+	asJSON := jsonFlag(cmd)
+	f := cmd.Flags()
+	f.BoolVarP(&args.Follow, "follow", "f", false, "go on with new ones, until Ctrl-C")
+	f.StringVar(&args.Device, "device", "", "only of this `device`: an id, application/id, or a DevEUI")
+	f.StringVar(&args.Gateway, "gateway", "", "only of this gateway `id`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		if *asJSON {
+			err = ask(cmd.Context(), c, "events", args, printJSON(out))
+		} else {
+			args.Text = true
+			err = ask(cmd.Context(), c, "events", args, func(line string) error {
+				_, err := fmt.Fprintln(out, line)
+				return err
+			})
+		}
+		if args.Follow && cmd.Context().Err() != nil {
+			return nil // that is how it ends
+		}
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
+)
+
+func newGateway() *cobra.Command {
+	return group("gateway", "Look at the gateways", newGatewayList())
+}
+
+func newGatewayList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "Show which gateways are connected, and their duty cycle", Args: noArgs}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return ask(cmd.Context(), c, "gateway.list", nil, printJSON(cmd.OutOrStdout()))
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tDUTY CYCLE, LAST HOUR")
+		err = ask(cmd.Context(), c, "gateway.list", nil, func(g admin.Gateway) error {
+			fmt.Fprintln(w, gatewayRow(&g))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	return cmd
+}
+
+func gatewayRow(g *admin.Gateway) string {
+	state := "never connected"
+	switch {
+	case g.Connected:
+		state = "connected " + age(g.Since, "")
+	case g.Since != nil:
+		state = "gone for " + age(g.Since, "")
+	}
+	ack := age(g.LastTxAck, " ago")
+	if g.Connected && !g.Confirmed {
+		ack = "unconfirmed"
+	}
+	return strings.Join([]string{g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack, dutyCycle(g.SubBands)}, "\t")
+}
+
+// age shows a time in s, or "never".
+func age(s *float64, behind string) string {
+	if s == nil {
+		return "never"
+	}
+	d := time.Duration(*s * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100*time.Millisecond).String() + behind
+	}
+	return d.Round(time.Second).String() + behind
+}
+
+func dutyCycle(bands []admin.SubBandUsage) string {
+	var parts []string
+	for _, b := range bands {
+		text := fmt.Sprintf("%s–%s MHz %.2f", b.Low.AppendMHz(nil), b.High.AppendMHz(nil), b.Used*100)
+		if b.Allowed < 1 {
+			text += fmt.Sprintf(" of %v", b.Allowed*100)
+		}
+		parts = append(parts, text+" %")
+	}
+	if len(parts) == 0 {
+		return "nothing sent"
+	}
+	return strings.Join(parts, ", ")
+}

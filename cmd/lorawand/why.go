@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
+)
+
+func newWhy() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "why CORRELATION-ID",
+		Short: "Tell what became of a downlink, and why",
+		Long: "Tell the way of a downlink in plain words: when it was pushed, each window that was looked at with what spoke\n" +
+			"for and against it, what was chosen, and what came of it. The id is one of the correlation_ids of any message\n" +
+			"about it.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(errors.New("why needs one correlation id"))
+			}
+			return nil
+		},
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		what := admin.WhyArgs{CorrelationID: args[0]}
+		if *asJSON {
+			return ask(cmd.Context(), c, "why", what, printJSON(cmd.OutOrStdout()))
+		}
+		return ask(cmd.Context(), c, "why", what, func(w struct{ Text string }) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), w.Text)
+			return err
+		})
+	}
+	return cmd
+}

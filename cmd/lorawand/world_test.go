@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/bridge/store"
+	"lorawand/bridge/v3"
+	"lorawand/concentrator"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/virtual"
+
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// world is devices, an air, gateways and the bridge, in the fake time of a
+// synctest bubble. Only sockets, broker and disk are left out.
+type world struct {
+	*testing.T
+	air      *air.Air
+	plan     *region.Plan
+	clock    *bridge.Clock
+	bridge   *bridge.Bridge
+	devices  *session.Registry
+	gateways *gateway.Registry
+	drivers  map[radio.EUI64]concentrator.Driver
+	rx1Delay time.Duration    // told to devices that join; 0: the usual one
+	message  func(v3.Message) // what comes over MQTT; called by the bridge, so it must not push itself
+	stop     func()
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	sent   []air.Transmission // what gateways have put on the air
+	events []bridge.Event
+}
+
+// memory is a store that forgets.
+type memory struct{}
+
+func (memory) Commit(...store.Record) error { return nil }
+
+// Publish implements bridge.Outbox.
+func (w *world) Publish(m v3.Message) {
+	if w.message != nil {
+		w.message(m)
+	}
+}
+
+// Transmit implements bridge.Transmitter.
+func (w *world) Transmit(d radio.Downlink) error {
+	if drv := w.drivers[d.Gateway]; drv != nil {
+		return drv.Transmit(d)
+	}
+	return concentrator.ErrGateway
+}
+
+// newWorld makes a world that does not move yet.
+func newWorld(t *testing.T, planID string) *world {
+	t.Helper()
+	plan, err := region.Lookup(planID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		T: t, air: air.New(1), plan: plan, devices: session.NewRegistry(0), gateways: gateway.NewRegistry(),
+		drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP }),
+	}
+	w.air.Log(func(tx air.Transmission) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sent = append(w.sent, tx)
+	})
+	return w
+}
+
+// gateway adds a gateway on this host.
+func (w *world) gateway(o virtual.Options, enforce bool) {
+	w.Helper()
+	o.Air, o.Now, o.Receiver.Plan = w.air, w.clock.Host, w.plan
+	d, err := virtual.New(o)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.add(o.Receiver.EUI, d, enforce)
+}
+
+// remote adds a gateway on the far side of a network.
+func (w *world) remote(o remoteOptions, enforce bool) *remote {
+	w.Helper()
+	o.Now, o.Receiver.Plan = w.clock.Host, w.plan
+	r := newRemote(w.air, o)
+	w.add(o.Receiver.EUI, r, enforce)
+	return r
+}
+
+func (w *world) add(eui radio.EUI64, d concentrator.Driver, enforce bool) {
+	w.Helper()
+	w.drivers[eui] = d
+	if err := w.gateways.Add(&gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: w.plan, EnforceDutyCycle: enforce}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// otaa adds a device that joins.
+func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
+	w.Helper()
+	d := &session.Device{
+		ID: session.ID{Application: "app1", Device: fmt.Sprintf("dev%04d", i)}, Plan: w.plan.ID(), Version: session.V1_0_3, SupportsJoin: true,
+		DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, byte(i >> 8), byte(i)}, JoinEUI: radio.EUI64{7}, HasJoinEUI: true,
+		RootKeys: frame.RootKeys{AppKey: frame.Key{1, byte(i >> 8), byte(i)}},
+	}
+	if o.Version >= air.V1_0_4 {
+		d.Version = session.V1_0_4
+	}
+	if err := w.devices.Add(d); err != nil {
+		w.Fatal(err)
+	}
+	o.Name, o.Plan, o.DevEUI, o.JoinEUI, o.RootKeys = d.ID.Device, w.plan, d.DevEUI, d.JoinEUI, d.RootKeys
+	v, err := w.air.Device(o)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return v
+}
+
+// run lets the world move until the function that it returns is called.
+func (w *world) run() {
+	w.Helper()
+	b, err := bridge.New(bridge.Options{
+		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan, RX1Delay: w.rx1Delay, Clock: w.clock,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.bridge = b
+	ctx, cancel := context.WithCancel(context.Background())
+	part := func(run func(context.Context) error) {
+		w.wg.Go(func() {
+			if err := run(ctx); err != nil {
+				w.Error(err)
+			}
+		})
+	}
+	part(b.Run)
+	part(w.air.Run)
+	part(func(ctx context.Context) error {
+		return b.Events().Follow(ctx, func(e bridge.Event) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.events = append(w.events, e)
+			return nil
+		})
+	})
+	for _, d := range w.drivers {
+		part(func(ctx context.Context) error { return d.Run(ctx, b) })
+	}
+	w.stop = func() { cancel(); w.wg.Wait() }
+	synctest.Wait()
+}
+
+func deviceID(name string) session.ID { return session.ID{Application: "app1", Device: name} }
+
+// push pushes as an application does, and waits for the PUBACK.
+func (w *world) push(device string, replace bool, body string) {
+	if err := w.bridge.Push(context.Background(), deviceID(device), replace, []byte(body)); err != nil {
+		w.Error(err)
+	}
+}
+
+// has counts the events that match.
+func (w *world) has(match func(*bridge.Event) bool) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.events {
+		if match(&w.events[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// A thousand devices join within ten seconds, and those that nobody answers try
+// again every minute or so. Every request is answered or refused with a reason;
+// the gateway's hour holds no more than it may.
+func TestAirJoinStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const count, length = 1000, 2 * time.Hour
+		w := newWorld(t, "EU_863_870_TTN")
+		w.gateway(virtual.Options{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000}}, true)
+		joined, told, refused := map[string]int{}, map[string]bool{}, map[bridge.JoinRefusal]int{}
+		w.message = func(m v3.Message) { told[m.Device] = told[m.Device] || m.Suffix == v3.Join }
+		var missed []string
+		attempts, inStorm := 0, 0
+		begin := time.Now()
+		for i := range count {
+			var v *air.Device
+			var join func()
+			join = func() {
+				if _, err := v.Join(); err != nil {
+					t.Error(err)
+				}
+				attempts++
+			}
+			v = w.otaa(i, air.DeviceOptions{
+				DataRate: 5, RSSI: -8000, SNR: 700,
+				Heard: func(h air.Heard) {
+					joined[h.Device] = h.Window
+					if time.Since(begin) < 20*time.Second {
+						inStorm++
+					}
+				},
+				Missed: func(m air.Missed) { missed = append(missed, m.Device+": "+m.Reason) },
+				Silent: func(air.Sent) {
+					if next := time.Now().Add(time.Minute + time.Duration(i%97)*time.Second); next.Sub(begin) < length {
+						w.air.At(next, join)
+					}
+				},
+			})
+			w.air.At(begin.Add(time.Duration(i)*10*time.Second/count), join)
+		}
+		w.run()
+		time.Sleep(length + time.Minute)
+		w.stop()
+
+		for i := range w.events {
+			e := &w.events[i]
+			if e.Kind != bridge.JoinRefused {
+				continue
+			}
+			refused[bridge.JoinRefusal(e.Word)]++
+			if e.Decision == nil || len(e.Decision.Options) != 2 || e.Hint == "" {
+				t.Fatalf("%v was refused, and nobody knows why: %+v", e.Device, e)
+			}
+		}
+		windows := map[int]int{}
+		for device, window := range joined {
+			windows[window]++
+			if !told[device] {
+				t.Errorf("%s has joined, and the application was not told", device)
+			}
+		}
+		if attempts != len(joined)+refused[bridge.JoinNoWindow] || len(refused) != 1 || len(told) != len(joined) {
+			t.Errorf("%d requests, %d answered, %d told, refused %v", attempts, len(joined), len(told), refused)
+		}
+		if len(missed) > 0 {
+			t.Errorf("%d join-accepts were sent for nothing: %s", len(missed), missed[0])
+		}
+		checkOverlaps(t, w.sent)
+		fullest := checkDutyCycle(t, w.sent)
+		if inStorm < 60 || len(joined) < 800 || windows[2] < 20 || fullest < 0.95 || fullest > 1 {
+			t.Errorf("that tests little, or too little is answered")
+		}
+		t.Logf("%d requests: %d devices joined, %d of them in the storm, %d in RX1, %d in RX2; %v refused; fullest hour at %.3f of its duty cycle",
+			attempts, len(joined), inStorm, windows[1], windows[2], refused, fullest)
+	})
+}
+
+// The counter of a forwarder on a bad network: no join-accept leaves later than
+// its window, or earlier.
+func TestAirClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, "EU_863_870_TTN")
+		gw := radio.EUI64{0xA}
+		forwarder := w.remote(remoteOptions{
+			Receiver: air.ReceiverOptions{EUI: gw, Counter: 4_294_967_295 - 60_000_000, Drift: 50}, Jitter: 800 * time.Millisecond, Seed: 7,
+		}, false)
+		heard, silent := 0, 0
+		var missed []string
+		var devices []*air.Device
+		for i := range 10 {
+			devices = append(devices, w.otaa(i, air.DeviceOptions{
+				DataRate: 5, RSSI: -8000, SNR: 700,
+				Heard:  func(air.Heard) { heard++ },
+				Missed: func(m air.Missed) { missed = append(missed, m.Reason) },
+				Silent: func(air.Sent) { silent++ },
+			}))
+		}
+		w.run()
+		const rounds = 500 // some four hours: the counter wraps three times
+		restarts := 0
+		for n := range rounds {
+			if n%100 == 50 {
+				forwarder.Reset(uint32(n)) // the forwarder is started anew
+				restarts++
+			}
+			if _, err := devices[n%len(devices)].Join(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		w.stop()
+		if len(missed) > 0 || heard+silent != rounds || silent > restarts {
+			t.Errorf("%d joins: %d heard, %d heard nothing; missed %v", rounds, heard, silent, missed)
+		}
+	})
+}

@@ -1,0 +1,329 @@
+package air
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// ErrDevice is the reason for a device that cannot be on the air, or cannot
+// send what it is told to.
+var ErrDevice = errors.New("no such device, or it cannot do that")
+
+// Version is the version of LoRaWAN that a device is made to.
+type Version uint8
+
+// Versions. They differ in the nonces of joins, and in MAX_FCNT_GAP.
+const (
+	V1_0_3 Version = iota // and earlier ones: DevNonces are random
+	V1_0_4                // DevNonces and JoinNonces count up
+)
+
+// maxFCntGap is how many downlinks in a row a device may miss. Later versions
+// have no such limit. Source: LoRaWAN 1.0.3, 4.3.1.5 and RP002, "MAX_FCNT_GAP".
+const maxFCntGap = 16384
+
+// DeviceOptions configures a Device: with DevAddr and Keys for one that is
+// personalised, with the root keys for one that joins.
+type DeviceOptions struct {
+	Name     string
+	Version  Version
+	Plan     *region.Plan  // required
+	DataRate uint8         // index, of uplinks
+	RSSI     radio.Decibel // dBm, as receivers hear it that have no Signal of their own
+	SNR      radio.Decibel // dB
+
+	DevAddr  radio.DevAddr // ABP
+	Keys     frame.SessionKeys
+	FCntUp   uint32 // the next one, of a session that goes on
+	FCntDown uint32 // the smallest that is taken, likewise
+
+	JoinEUI  radio.EUI64 // OTAA
+	DevEUI   radio.EUI64
+	RootKeys frame.RootKeys // AppKey not zero: the device joins, DevAddr and Keys are not looked at
+	DevNonce uint16         // the next one, with V1_0_4
+
+	// What an ABP device was made with, and a join-accept changes.
+	RX1Delay    time.Duration // whole seconds; default that of the band
+	RX1DROffset uint8
+	RX2         region.Window // default that of the band
+
+	// Functions are called by Run, and may be nil.
+	Heard  func(Heard)  // a frame was taken
+	Missed func(Missed) // a frame was meant for the device and was not taken
+	Silent func(Sent)   // both windows have passed and have brought nothing
+}
+
+// Device is an end device of LoRaWAN 1.0.x, Class A. Its methods may be called
+// from any goroutine.
+type Device struct {
+	opts  DeviceOptions
+	air   *Air
+	order int // on the air
+	rnd   *rand.Rand
+
+	// The air's lock guards all below.
+	dataRate  uint8
+	channels  []region.Channel
+	active    bool // has a session
+	session   Session
+	lastDown  int64 // FCntDown, -1: none
+	rx1Delay  time.Duration
+	rx1Offset uint8
+	rx2       region.Window
+	owesACK   bool
+
+	devNonce  uint32             // next, with V1_0_4
+	joinNonce int64              // last, -1: none
+	request   *frame.JoinRequest // that is not answered; nil: none
+	last      *uplink            // the windows of which are open, or were the last ones
+}
+
+// Session is what a device has after its activation.
+type Session struct {
+	DevAddr  radio.DevAddr
+	Keys     frame.SessionKeys
+	FCntUp   uint32 // the next one
+	FCntDown uint32 // the smallest that is taken
+}
+
+// Device puts a device on the air. It returns ErrDevice for what no device can be.
+func (a *Air) Device(o DeviceOptions) (*Device, error) {
+	if o.Plan == nil {
+		return nil, fmt.Errorf("air: %s: %w: no frequency plan", o.Name, ErrDevice)
+	}
+	if o.RX1Delay == 0 {
+		o.RX1Delay = o.Plan.Delays().RX1
+	}
+	if o.RX2 == (region.Window{}) {
+		o.RX2 = o.Plan.BandRX2()
+	}
+	v := &Device{
+		opts: o, air: a, channels: o.Plan.Channels(), lastDown: int64(o.FCntDown) - 1,
+		rx1Delay: o.RX1Delay, rx1Offset: o.RX1DROffset, rx2: o.RX2, devNonce: uint32(o.DevNonce), joinNonce: -1,
+	}
+	if err := v.setDataRate(o.DataRate); err != nil {
+		return nil, err
+	}
+	if _, err := o.Plan.DataRate(o.RX2.DataRate); err != nil {
+		return nil, fmt.Errorf("air: %s: %w: RX2: %w", o.Name, ErrDevice, err)
+	}
+	if v.joins() {
+		v.channels = defaultChannels(o.Plan)
+	} else {
+		v.active, v.session = true, Session{DevAddr: o.DevAddr, Keys: o.Keys, FCntUp: o.FCntUp}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.devices++
+	v.order = a.devices
+	v.rnd = rand.New(rand.NewPCG(a.seed, uint64(v.order)))
+	if v.active {
+		a.byAddr[o.DevAddr] = append(a.byAddr[o.DevAddr], v)
+	}
+	return v, nil
+}
+
+// joins reports whether the device is activated over the air.
+func (v *Device) joins() bool { return !v.opts.RootKeys.AppKey.IsZero() }
+
+// defaultChannels are those that a device has before a join-accept tells it of
+// others.
+func defaultChannels(p *region.Plan) []region.Channel {
+	added := p.CFList().Frequencies
+	return slices.DeleteFunc(slices.Clone(p.Channels()), func(c region.Channel) bool {
+		return c.MinDR < c.MaxDR && slices.Contains(added, c.Frequency)
+	})
+}
+
+// Name returns the name that the device was given.
+func (v *Device) Name() string { return v.opts.Name }
+
+// Session returns the device's session, if it has one.
+func (v *Device) Session() (s Session, ok bool) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	s = v.session
+	s.FCntDown = uint32(min(v.lastDown+1, math.MaxUint32))
+	return s, v.active
+}
+
+// SetDataRate sets the data rate index of the uplinks that follow.
+func (v *Device) SetDataRate(index uint8) error {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	return v.setDataRate(index)
+}
+
+func (v *Device) setDataRate(index uint8) error {
+	if _, err := v.opts.Plan.MaxMACPayload(index); err != nil {
+		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)
+	}
+	v.dataRate = index
+	return nil
+}
+
+// Sent is a frame that a device has put on the air.
+type Sent struct {
+	PHYPayload []byte
+	FCnt       uint32 // of a data frame
+	Join       bool   // a join-request
+	DevNonce   uint16 // of it
+	Frequency  radio.Frequency
+	DataRate   radio.DataRate
+	Airtime    time.Duration
+	End        time.Time
+	RX1, RX2   Window
+}
+
+// Window is when and what a device listens to.
+type Window struct {
+	Delay     time.Duration // from the end of the uplink
+	Frequency radio.Frequency
+	DataRate  radio.DataRate
+}
+
+// Join sends a join-request with the next DevNonce: a random one before LoRaWAN
+// 1.0.4, a counter from there on. A session goes on until the join-accept.
+func (v *Device) Join() (Sent, error) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	nonce := uint16(v.rnd.Uint32())
+	if v.opts.Version >= V1_0_4 {
+		if v.devNonce > math.MaxUint16 {
+			return Sent{}, fmt.Errorf("air: %s: %w: all DevNonces are used up", v.opts.Name, ErrDevice)
+		}
+		nonce = uint16(v.devNonce)
+	}
+	return v.join(nonce)
+}
+
+// JoinWith is Join with a certain DevNonce: for one that was used before.
+func (v *Device) JoinWith(devNonce uint16) (Sent, error) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	return v.join(devNonce)
+}
+
+func (v *Device) join(nonce uint16) (Sent, error) {
+	if !v.joins() {
+		return Sent{}, fmt.Errorf("air: %s: %w: no AppKey to join with", v.opts.Name, ErrDevice)
+	}
+	req := frame.JoinRequest{JoinEUI: v.opts.JoinEUI, DevEUI: v.opts.DevEUI, DevNonce: nonce}
+	phy, err := frame.BuildJoinRequest(req, v.opts.RootKeys.AppKey)
+	if err != nil {
+		return Sent{}, fmt.Errorf("air: %s: %w", v.opts.Name, err)
+	}
+	s := Sent{PHYPayload: phy, Join: true, DevNonce: nonce}
+	if err := v.put(&s); err != nil {
+		return Sent{}, err
+	}
+	v.devNonce = max(v.devNonce, uint32(nonce)+1)
+	v.request = &req
+	v.air.join(v)
+	return s, nil
+}
+
+// Send sends a data frame with the next frame counter on one of the device's
+// channels. It returns at once; receivers hear the frame when it has ended. It
+// does not wait for the windows of the frame before (see Busy), but closes them.
+//
+// d.MType may be left 0 for unconfirmed; the address and the counter are the
+// device's, and so is ACK when a confirmed downlink is to be acknowledged. MAC
+// commands go into FOpts, or into FRMPayload with FPort 0. It returns ErrDevice
+// without a session and for what the data rate cannot carry, frame.ErrFrame for
+// what no frame can.
+func (v *Device) Send(d frame.Data) (Sent, error) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	if !v.active {
+		return Sent{}, fmt.Errorf("air: %s: %w: not joined", v.opts.Name, ErrDevice)
+	}
+	if d.MType == 0 {
+		d.MType = frame.UnconfirmedUp
+	}
+	d.DevAddr = v.session.DevAddr
+	d.ACK = d.ACK || v.owesACK
+	phy, err := frame.BuildUplink(d, v.session.FCntUp, v.session.Keys)
+	if err != nil {
+		return Sent{}, fmt.Errorf("air: %s: %w", v.opts.Name, err)
+	}
+	s := Sent{PHYPayload: phy, FCnt: v.session.FCntUp}
+	if err := v.put(&s); err != nil {
+		return Sent{}, err
+	}
+	v.session.FCntUp++
+	v.owesACK = false
+	return s, nil
+}
+
+// Resend puts a frame on the air once more, byte for byte: for retransmissions
+// (NbTrans), and for frames of long ago. Its windows open anew.
+func (v *Device) Resend(s Sent) (Sent, error) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	if err := v.put(&s); err != nil {
+		return Sent{}, err
+	}
+	return s, nil
+}
+
+// Sizes around the MACPayload in bytes.
+const (
+	mhdrSize = 1
+	micSize  = 4
+)
+
+// put puts a frame on the air and completes s. The lock is held.
+func (v *Device) put(s *Sent) error {
+	longest, err := v.opts.Plan.MaxMACPayload(v.dataRate)
+	if err != nil {
+		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)
+	}
+	if size := len(s.PHYPayload) - mhdrSize - micSize; size > longest {
+		return fmt.Errorf("air: %s: %w: MACPayload of %d bytes, at most %d at data rate %d", v.opts.Name, ErrDevice, size, longest, v.dataRate)
+	}
+	channel, err := v.channel(s.Join)
+	if err != nil {
+		return err
+	}
+	s.Frequency = channel.Frequency
+	if s.DataRate, err = v.opts.Plan.DataRate(v.dataRate); err != nil {
+		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)
+	}
+	if s.RX1, s.RX2, err = v.windows(s); err != nil {
+		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)
+	}
+	if s.Airtime, err = radio.TimeOnAir(radio.Packet{DataRate: s.DataRate, Size: len(s.PHYPayload)}); err != nil {
+		return fmt.Errorf("air: %s: %w", v.opts.Name, err)
+	}
+	s.End = time.Now().Add(s.Airtime)
+	s.PHYPayload = slices.Clone(s.PHYPayload)
+	v.begin(s)
+	return nil
+}
+
+// channel picks one of the channels that take the device's data rate.
+func (v *Device) channel(join bool) (region.Channel, error) {
+	from := v.channels
+	if join {
+		from = defaultChannels(v.opts.Plan)
+	}
+	var fit []region.Channel
+	for _, c := range from {
+		if c.MinDR <= v.dataRate && v.dataRate <= c.MaxDR {
+			fit = append(fit, c)
+		}
+	}
+	if len(fit) == 0 {
+		return region.Channel{}, fmt.Errorf("air: %s: %w: no channel takes data rate %d", v.opts.Name, ErrDevice, v.dataRate)
+	}
+	return fit[v.rnd.IntN(len(fit))], nil
+}

@@ -1,0 +1,134 @@
+package air
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"lorawand/radio"
+)
+
+// The rules of the reference forwarder's queue, in µs of the counter. Source:
+// Lora-net/sx1302_hal 2.1.0, packet_forwarder/src/jitqueue.c and
+// inc/jitqueue.h: TX_START_DELAY, TX_JIT_DELAY, TX_MARGIN_DELAY,
+// TX_MAX_ADVANCE_DELAY, JIT_QUEUE_MAX.
+const (
+	txStartDelay  = 1_500
+	txJITDelay    = 40_000
+	txMargin      = 1_000
+	txMaxAdvance  = 512_000_000
+	queueSize     = 32
+	txPreDelay    = txStartDelay + txJITDelay
+	txLeastLead   = txPreDelay + txMargin
+	immediateLead = 2 * txJITDelay
+)
+
+// Transmission is what a gateway has put on the air.
+type Transmission struct {
+	radio.Downlink                        // Gateway is the one that sent it, Time what it was asked for
+	Counter        radio.ConcentratorTime // begin, as the gateway's counter has it without wraps
+	Begin, End     time.Time
+
+	TakenBy string // name of the device that has taken it, "" if none has
+	Untaken string // why none has
+}
+
+// transmission is one that is queued or on the air.
+type transmission struct {
+	Transmission
+	receiver   *Receiver
+	run        int // of the receiver's counter
+	airtime    radio.ConcentratorTime
+	receptions []*reception
+}
+
+// Transmit takes a frame into the gateway's queue, or says why not, by the
+// rules of the reference forwarder: TxTooLate for what begins within 42.5 ms or
+// has passed, TxTooEarly for what is more than 512 s ahead, TxCollisionPacket
+// for what overlaps a queued frame with its preparation of 41.5 ms, and when 32
+// are queued, TxFreq outside of the plan's sub-bands. What cannot be modulated
+// is TxUnknownError, and after Close there is TxNoPath. What it takes goes on
+// the air at its time.
+//
+// Of Time the low 32 bits are looked at, so that it may be the counter or the
+// extended time. An immediate frame goes out in the first gap from 80 ms ahead.
+//
+// The reference calls a time in the past TOO_EARLY, since it counts without
+// sign; servers read more from TOO_LATE.
+func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
+	onAir, err := radio.TimeOnAir(radio.Packet{
+		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
+		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
+	})
+	if err != nil || len(d.PHYPayload) == 0 {
+		return radio.TxUnknownError
+	}
+	if r.opts.Plan != nil {
+		if _, err := r.opts.Plan.SubBand(d.Frequency); err != nil {
+			return radio.TxFreq
+		}
+	}
+	a := r.air
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r.closed {
+		return radio.TxNoPath
+	}
+	now := time.Now()
+	counter := r.counter(now)
+	t := &transmission{receiver: r, run: r.runs, airtime: radio.ConcentratorTime(onAir.Microseconds())}
+	t.Downlink = d
+	t.Gateway, t.PHYPayload = r.opts.EUI, slices.Clone(d.PHYPayload)
+	t.Counter = counter + radio.ConcentratorTime(int32(d.Time.Counter()-counter.Counter()))
+	r.queue = slices.DeleteFunc(r.queue, func(q *transmission) bool { return q.Counter+q.airtime < counter })
+	if d.Immediate {
+		t.Counter = r.gap(t, counter)
+	}
+	if result := r.refuses(t, counter); result != radio.TxOK {
+		return result
+	}
+	i, _ := slices.BinarySearchFunc(r.queue, t, func(q, t *transmission) int { return cmp.Compare(q.Counter, t.Counter) })
+	r.queue = slices.Insert(r.queue, i, t)
+	t.Begin = now.Add(r.after(t.Counter.Sub(counter)))
+	t.End = t.Begin.Add(onAir)
+	a.at(t.Begin, 0, func() { a.begin(t) })
+	return radio.TxOK
+}
+
+// refuses applies the queue's rules at a counter value. The lock is held.
+func (r *Receiver) refuses(t *transmission, now radio.ConcentratorTime) radio.TxResult {
+	switch lead := t.Counter - now; {
+	case len(r.queue) >= queueSize:
+		return radio.TxCollisionPacket
+	case lead <= txLeastLead:
+		return radio.TxTooLate
+	case lead > txMaxAdvance && !t.Immediate:
+		return radio.TxTooEarly
+	case slices.ContainsFunc(r.queue, t.collides):
+		return radio.TxCollisionPacket
+	}
+	return radio.TxOK
+}
+
+// collides reports whether two frames, the later one with its preparation,
+// overlap.
+func (t *transmission) collides(q *transmission) bool {
+	first, second := t, q
+	if q.Counter < t.Counter {
+		first, second = q, t
+	}
+	return second.Counter-first.Counter <= first.airtime+txPreDelay+txMargin
+}
+
+// gap returns where in the queue an immediate frame has room: as soon as can
+// be, or behind one of those queued. The lock is held.
+func (r *Receiver) gap(t *transmission, now radio.ConcentratorTime) radio.ConcentratorTime {
+	t.Counter = now + immediateLead
+	for _, q := range r.queue {
+		if !slices.ContainsFunc(r.queue, t.collides) {
+			break
+		}
+		t.Counter = max(now+immediateLead, q.Counter+q.airtime+txPreDelay+txJITDelay+txMargin)
+	}
+	return t.Counter
+}

@@ -1,0 +1,27 @@
+package udp
+
+import (
+	"net/netip"
+
+	"lorawand/radio"
+)
+
+// Link is how a gateway is connected at a moment.
+type Link struct {
+	Path    netip.AddrPort // where downlinks go; not valid before the first PULL_DATA
+	Pulled  radio.HostTime // the last PULL_DATA from there
+	Version uint8          // of the protocol
+}
+
+// Links returns the links of the gateways that have sent a PULL_DATA.
+func (d *Driver) Links() map[radio.EUI64]Link {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := map[radio.EUI64]Link{}
+	for eui, g := range d.gateways {
+		if g.path.IsValid() {
+			out[eui] = Link{g.path, g.pulled, g.version}
+		}
+	}
+	return out
+}
