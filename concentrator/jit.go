@@ -31,6 +31,7 @@ type JITOptions struct {
 	MinArm   time.Duration // less than that is too late to arm it; default 3 ms
 	MaxAhead time.Duration // more than that is too early; default 2 min
 	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
+	Answer   time.Duration // how long a packet waits for its answer at the most; default 1 s
 	Size     int           // packets of a chain; default 32
 }
 
@@ -39,6 +40,7 @@ type JITStats struct {
 	Armed    uint64        // packets that were handed to the chip in time
 	TooLate  uint64        // that were taken and then not armed in time
 	Failed   uint64        // that the chip did not take
+	Broken   uint64        // of all that were not sent, those that had been answered with TxOK
 	Stuck    uint64        // times that a chain was busy with nothing and was freed
 	LastLead time.Duration // how far ahead of its time the last packet was armed
 	MinLead  time.Duration // the least of them
@@ -66,6 +68,8 @@ type jitChain struct {
 type jitPacket struct {
 	downlink radio.Downlink
 	end      radio.ConcentratorTime
+	added    radio.ConcentratorTime
+	answered bool
 }
 
 func (p *jitPacket) begin() radio.ConcentratorTime { return p.downlink.Time }
@@ -82,6 +86,7 @@ func NewJIT(o JITOptions) *JIT {
 	def(&o.MinArm, 3*time.Millisecond)
 	def(&o.MaxAhead, 2*time.Minute)
 	def(&o.Gap, 8*time.Millisecond)
+	def(&o.Answer, time.Second)
 	if o.Size == 0 {
 		o.Size = 32
 	}
@@ -114,7 +119,7 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	case ahead > q.opts.MaxAhead:
 		return radio.TxTooEarly
 	}
-	p := jitPacket{d, d.Time.Add(air + time.Microsecond - 1)}
+	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1), added: now}
 	if _, taken := c.conflict(p.begin(), p.end, q.opts.Gap); taken {
 		return radio.TxCollisionPacket
 	}
@@ -152,7 +157,9 @@ func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) r
 }
 
 // Poll arms what is due. done is told, once, of each packet that Add has taken:
-// TxOK when it is armed, or else why it will not be sent.
+// TxOK when it is armed, or else why it will not be sent. A packet whose time is
+// far ahead is answered with TxOK before that; if it cannot be sent then, only
+// JITStats.Broken knows.
 func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Downlink, radio.TxResult)) {
 	for chain := range q.chains {
 		c := &q.chains[chain]
@@ -161,10 +168,25 @@ func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Do
 			if wait {
 				break
 			}
-			d := c.queue[0].downlink
+			p := c.queue[0]
 			c.queue = slices.Delete(c.queue, 0, 1)
-			done(d, result)
+			q.answer(&p, result, done)
 		}
+		for i := range c.queue {
+			if p := &c.queue[i]; !p.answered && now.Sub(p.added) >= q.opts.Answer {
+				q.answer(p, radio.TxOK, done)
+			}
+		}
+	}
+}
+
+// answer tells what becomes of a packet, if that was not told before.
+func (q *JIT) answer(p *jitPacket, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
+	if !p.answered {
+		p.answered = true
+		done(p.downlink, result)
+	} else if result != radio.TxOK {
+		q.stats.Broken++
 	}
 }
 
@@ -242,8 +264,8 @@ func (q *JIT) Drop(result radio.TxResult, done func(radio.Downlink, radio.TxResu
 	for i := range q.chains {
 		dropped := q.chains[i].queue
 		q.chains[i] = jitChain{}
-		for _, p := range dropped {
-			done(p.downlink, result)
+		for k := range dropped {
+			q.answer(&dropped[k], result, done)
 		}
 	}
 }

@@ -198,6 +198,31 @@ func TestJITFails(t *testing.T) {
 	}
 }
 
+// TestJITAnswers: what is far ahead is answered for in time, and not twice.
+func TestJITAnswers(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	for id, s := range []int{2, 10, 20} {
+		if r := q.Add(packet(uint64(id), testNow.Add(time.Duration(s)*time.Second)), testNow); r != radio.TxOK {
+			t.Fatal(r)
+		}
+	}
+	first := run(q, x, 1100*time.Millisecond)
+	for id := range uint64(3) {
+		if !slices.Equal(first[id], []radio.TxResult{radio.TxOK}) {
+			t.Errorf("packet %d: %v", id, first[id])
+		}
+	}
+	run(q, x, 2*time.Second)
+	x.err = errors.New("bus")
+	if again := run(q, x, 10*time.Second); len(again) > 0 || q.Stats().Broken != 1 {
+		t.Errorf("%v, %+v", again, q.Stats())
+	}
+	q.Drop(radio.TxNoPath, func(d radio.Downlink, r radio.TxResult) { t.Errorf("%d is answered again, with %v", d.ID, r) })
+	if s := q.Stats(); s.Armed != 1 || s.Failed != 1 || s.Broken != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestJITDrop(t *testing.T) {
 	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
 	for id := range uint64(3) {

@@ -125,7 +125,8 @@ func (d *Driver) EUI() radio.EUI64 {
 }
 
 // Transmit implements concentrator.Driver. The TxAck comes when the packet is
-// armed, 30 to 40 ms ahead of its time, or when it is known that it cannot be.
+// armed, 30 to 40 ms ahead of its time, or when it is known that it cannot be,
+// but at the latest after a second.
 func (d *Driver) Transmit(dl radio.Downlink) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -202,7 +203,9 @@ func (d *Driver) end(w *watch) {
 	d.mu.Lock()
 	d.running = false
 	d.mu.Unlock()
+	broken := d.jit.Stats().Broken
 	d.jit.Drop(radio.TxNoPath, w.done)
+	w.warnBroken(broken)
 	for {
 		select {
 		case dl := <-d.inbox:

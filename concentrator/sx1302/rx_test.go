@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"slices"
@@ -267,6 +268,122 @@ func miscVector(t *testing.T, row []string) string {
 		return same(float64(notchDelay(int32(number(row[1]))*1000))/(1<<fixed), number(row[3]), 0.00001)
 	}
 	return "unknown kind"
+}
+
+// TestBadRecords: of what is fetched at once the good records before a bad one
+// are delivered, a bad one never.
+func TestBadRecords(t *testing.T) {
+	good := func(payload string) []byte {
+		f := sx1302test.Frame{Payload: []byte(payload), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		return f.Record()
+	}
+	spoil := func(i int, b []byte) []byte {
+		b[(i+len(b))%len(b)] ^= 0x10
+		return b
+	}
+	other := func(change func(*sx1302test.Frame)) []byte {
+		f := sx1302test.Frame{Payload: []byte("bad"), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		change(&f)
+		return f.Record()
+	}
+	wrongPayloadCRC := good("bad")
+	wrongPayloadCRC[recordHead+3+10]++ // and the checksum goes with it
+	wrongPayloadCRC[len(wrongPayloadCRC)-1]++
+	tests := []struct {
+		name string
+		fifo [][]byte
+		want []string
+		bad  uint64 // BadRecords and BadPayload
+	}{
+		{"good", [][]byte{good("one"), good("two")}, []string{"one", "two"}, 0},
+		{"garbage before", [][]byte{{1, 2, recordMagic0}, good("one")}, []string{"one"}, 0},
+		{"garbage behind", [][]byte{good("one"), {1, 2, 3}}, []string{"one"}, 1},
+		{"checksum", [][]byte{good("one"), spoil(-1, good("bad")), good("lost")}, []string{"one"}, 1},
+		{"payload spoilt", [][]byte{good("one"), spoil(recordHead, good("bad")), good("lost")}, []string{"one"}, 1},
+		{"first one spoilt", [][]byte{spoil(recordHead, good("bad")), good("lost")}, nil, 1},
+		{"cut short", [][]byte{good("one"), good("bad")[:recordMin-1]}, []string{"one"}, 1},
+		{"cut short behind the head", [][]byte{good("one"), good("bad")[:recordMin+2]}, []string{"one"}, 1},
+		{"SF13", [][]byte{other(func(f *sx1302test.Frame) { f.SF = 13 }), good("two")}, []string{"two"}, 1},
+		{"SF4", [][]byte{other(func(f *sx1302test.Frame) { f.SF = 4 }), good("two")}, []string{"two"}, 1},
+		{"modem 18", [][]byte{other(func(f *sx1302test.Frame) { f.Modem = 18 }), good("two")}, []string{"two"}, 1},
+		{"channel 10", [][]byte{other(func(f *sx1302test.Frame) { f.Channel = 10 }), good("two")}, []string{"two"}, 1},
+		{"CRC of the payload", [][]byte{wrongPayloadCRC, good("two")}, []string{"two"}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			model, chip := newTestChip(t, sx1302test.Options{})
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			model.Deliver(slices.Concat(tt.fifo...))
+			packets, err := chip.Receive()
+			var got []string
+			for _, p := range packets {
+				got = append(got, string(p.Payload))
+			}
+			s := chip.ReceiveStats()
+			if err != nil || !slices.Equal(got, tt.want) || s.BadRecords+s.BadPayload != tt.bad {
+				t.Errorf("%q, %v, %+v; want %q", got, err, s, tt.want)
+			}
+			model.Deliver(good("next"))
+			if packets, err = chip.Receive(); err != nil || len(packets) != 1 || string(packets[0].Payload) != "next" {
+				t.Errorf("afterwards %+v, %v", packets, err)
+			}
+		})
+	}
+}
+
+// TestTorn reads counters and numbers of bytes that change while they are read.
+func TestTorn(t *testing.T) {
+	tests := []struct {
+		name  string
+		reads [][8]byte
+		want  uint32 // µs
+		torn  uint64
+	}{
+		{"whole", [][8]byte{{4: 0x10, 0, 0, 0x20}, {4: 0x10, 0, 1, 0}}, 0x1000_0020 / 32, 0},
+		{"torn", [][8]byte{{4: 0x10, 0, 0, 0}, {4: 0x11, 0, 0, 0}, {4: 0x11, 0, 0, 0x40}}, 0x1100_0040 / 32, 1},
+		{"pulse torn", [][8]byte{{0: 1, 4: 0x10, 7: 0x20}, {0: 2, 4: 0x10, 7: 0x40}, {0: 2, 4: 0x10, 7: 0x60}}, 0x1000_0060 / 32, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var replay rxReplay
+			_, chip := newTestChip(t, sx1302test.Options{Fail: replay.frame, Read: replay.read})
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range tt.reads {
+				replay.counters = append(replay.counters, r[:])
+			}
+			got, err := chip.Counter()
+			if err != nil || got != tt.want || chip.ReceiveStats().Torn != tt.torn {
+				t.Errorf("Counter = %d, %v, torn %d; want %d", got, err, chip.ReceiveStats().Torn, tt.want)
+			}
+		})
+	}
+	t.Run("bytes", func(t *testing.T) {
+		large := false
+		reads := 0
+		model, chip := newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+			if addr == rxBytes.addr {
+				reads++
+				return 0xFF, large
+			}
+			return 0, addr == rxBytes.addr+1 && reads == 1 // the first time the lower byte is torn
+		}})
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f := sx1302test.Frame{Payload: make([]byte, 250), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		model.Deliver(f.Record())
+		if packets, err := chip.Receive(); len(packets) != 1 || err != nil {
+			t.Errorf("%d packets, %v", len(packets), err)
+		}
+		large = true
+		if _, err := chip.Receive(); !errors.Is(err, ErrFIFO) {
+			t.Errorf("Receive: %v", err)
+		}
+	})
 }
 
 // TestEmptyPoll holds the driver to its promise of what a poll costs.

@@ -48,8 +48,17 @@ func (w *watch) loop(ctx context.Context) error {
 				return err
 			}
 		}
+		broken := d.jit.Stats().Broken
 		d.jit.Poll(w.present(), w, w.done)
+		w.warnBroken(broken)
 		timer.Reset(w.pause())
+	}
+}
+
+// warnBroken tells of downlinks that were answered with TxOK and then not sent.
+func (w *watch) warnBroken(before uint64) {
+	if n := w.driver.jit.Stats().Broken - before; n > 0 {
+		w.driver.log.Error("downlinks that were accepted were not sent", "gateway", w.eui, "count", n)
 	}
 }
 
