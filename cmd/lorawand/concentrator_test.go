@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestConcentratorCommands(t *testing.T) {
+	dir := t.TempDir()
+	junk := filepath.Join(dir, "junk")
+	if err := os.WriteFile(junk, []byte("no firmware"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name   string
+		args   []string
+		status int
+		says   string
+	}{
+		{"no board", []string{"concentrator", "probe"}, exitUsage, "no board given"},
+		{"unknown board", []string{"concentrator", "probe", "--board", "x"}, exitUsage, "known are"},
+		{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitFailed, "USB bridge"},
+		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitFailed, "no GPIO line"},
+		{"no such GPIO chip", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "/dev/gpiochip250:1"}, exitFailed, "check that the line is right"},
+		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--device", "/dev/ttyACM0"}, exitUsage, "is no SPI device"},
+		{"no file", []string{"firmware", "import", "--dir", dir}, exitUsage, "no file given"},
+		{"no firmware", []string{"firmware", "import", "--dir", dir, junk}, exitFailed, "junk: sx1302: firmware image: none in 11 bytes"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			if status := run(t.Context(), tt.args, nil, &out, &errs); status != tt.status || !strings.Contains(errs.String(), tt.says) {
+				t.Errorf("status %d, %s; want %d, %q", status, errs.String(), tt.status, tt.says)
+			}
+		})
+	}
+}

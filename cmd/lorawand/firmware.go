@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/concentrator/sx1302"
+)
+
+// defaultFirmwareDir is where imported images are kept.
+const defaultFirmwareDir = "/var/lib/lorawand/firmware"
+
+func newFirmware() *cobra.Command {
+	return group("firmware", "Handle the firmware of the concentrator", newFirmwareImport())
+}
+
+func newFirmwareImport() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use: "import FILE…", Short: "Take firmware images from .var files, raw images or a packet forwarder",
+		Long: "Take firmware images from the .var files of https://github.com/Lora-net/sx1302_hal (libloragw/src),\n" +
+			"from images of 8192 bytes, or from the program of a packet forwarder for the SX1302.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage(fmt.Errorf("no file given"))
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			for _, path := range args {
+				if err := importFirmware(cmd, dir, path); err != nil {
+					return fmt.Errorf("%s: %w", path, err)
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", defaultFirmwareDir, "`folder` of the images")
+	return cmd
+}
+
+func importFirmware(cmd *cobra.Command, dir, path string) error {
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	images, err := sx1302.FindImages(file)
+	if err != nil {
+		return err
+	}
+	for _, im := range images {
+		if err := sx1302.SaveImage(dir, im); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, im.Program)
+	}
+	return nil
+}

@@ -1,0 +1,271 @@
+package concentrator
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"lorawand/radio"
+)
+
+// ErrTooLate is the reason of a Transmitter for a packet whose time has come
+// too close.
+var ErrTooLate = errors.New("too late")
+
+// Transmitter arms packets for their time. It queues nothing: a chain has one
+// packet at most.
+type Transmitter interface {
+	// Busy reports whether a chain waits to send or sends.
+	Busy(chain int) (bool, error)
+	// Arm programs a packet of which Immediate is not set. ErrTooLate says that
+	// it will not be sent.
+	Arm(d radio.Downlink) error
+	// Abort frees a chain.
+	Abort(chain int) error
+}
+
+// JITOptions configures a JIT.
+type JITOptions struct {
+	Lead     time.Duration // how far ahead of its time a packet is armed; default 40 ms
+	MinLead  time.Duration // less than that is too late for a packet to be taken; default 15 ms
+	MinArm   time.Duration // less than that is too late to arm it; default 3 ms
+	MaxAhead time.Duration // more than that is too early; default 2 min
+	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
+	Answer   time.Duration // how long a packet waits for its answer at the most; default 1 s
+	Size     int           // packets of a chain; default 32
+}
+
+// JITStats counts since NewJIT.
+type JITStats struct {
+	Armed    uint64        // packets that were handed to the chip in time
+	TooLate  uint64        // that were taken and then not armed in time
+	Failed   uint64        // that the chip did not take
+	Broken   uint64        // of all that were not sent, those that had been answered with TxOK
+	Stuck    uint64        // times that a chain was busy with nothing and was freed
+	LastLead time.Duration // how far ahead of its time the last packet was armed
+	MinLead  time.Duration // the least of them
+	Late     time.Duration // how long after its turn a packet was armed, at the most
+}
+
+// JIT keeps the packets of one concentrator until it is time to arm them, just
+// in time: the chip takes one per chain, and no word of it can be taken back
+// but by an abort. It starts nothing: Poll is to be called every 10 ms or so,
+// with which packets are armed 30 to 40 ms ahead.
+//
+// A JIT is not safe for use by several goroutines.
+type JIT struct {
+	opts   JITOptions
+	chains [2]jitChain
+	stats  JITStats
+}
+
+// jitChain is what one chain has before it, by time.
+type jitChain struct {
+	queue []jitPacket
+	onAir jitPacket // the last that was armed
+}
+
+type jitPacket struct {
+	downlink radio.Downlink
+	end      radio.ConcentratorTime
+	added    radio.ConcentratorTime
+	answered bool
+}
+
+func (p *jitPacket) begin() radio.ConcentratorTime { return p.downlink.Time }
+
+// NewJIT returns an empty queue.
+func NewJIT(o JITOptions) *JIT {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&o.Lead, 40*time.Millisecond)
+	def(&o.MinLead, 15*time.Millisecond)
+	def(&o.MinArm, 3*time.Millisecond)
+	def(&o.MaxAhead, 2*time.Minute)
+	def(&o.Gap, 8*time.Millisecond)
+	def(&o.Answer, time.Second)
+	if o.Size == 0 {
+		o.Size = 32
+	}
+	return &JIT{opts: o}
+}
+
+// Stats returns the counts so far.
+func (q *JIT) Stats() JITStats { return q.stats }
+
+// Add takes a packet, if the result is TxOK, or says why not. A packet that is
+// to be sent at once gets the first time that is free.
+func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
+	if int(d.Antenna) >= len(q.chains) {
+		return radio.TxNoPath
+	}
+	air, err := radio.TimeOnAir(radio.Packet{DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload), NoCRC: !d.Uplink})
+	if err != nil {
+		return radio.TxUnknownError
+	}
+	c := &q.chains[d.Antenna]
+	if len(c.queue) >= q.opts.Size {
+		return radio.TxCollisionPacket
+	}
+	if d.Immediate {
+		d.Time, d.Immediate = c.firstFree(now.Add(q.opts.MinLead), air, q.opts.Gap), false
+	}
+	switch ahead := d.Time.Sub(now); {
+	case ahead < q.opts.MinLead:
+		return radio.TxTooLate
+	case ahead > q.opts.MaxAhead:
+		return radio.TxTooEarly
+	}
+	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1), added: now}
+	if _, taken := c.conflict(p.begin(), p.end, q.opts.Gap); taken {
+		return radio.TxCollisionPacket
+	}
+	i, _ := slices.BinarySearchFunc(c.queue, p.begin(), func(e jitPacket, t radio.ConcentratorTime) int {
+		return int(max(-1, min(1, e.begin()-t)))
+	})
+	c.queue = slices.Insert(c.queue, i, p)
+	return radio.TxOK
+}
+
+// conflict returns the end of a packet that is too close to a time.
+func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration) (radio.ConcentratorTime, bool) {
+	overlaps := func(p *jitPacket) bool { return begin < p.end.Add(gap) && p.begin() < end.Add(gap) }
+	if c.onAir.end != 0 && overlaps(&c.onAir) {
+		return c.onAir.end, true
+	}
+	for i := range c.queue {
+		if overlaps(&c.queue[i]) {
+			return c.queue[i].end, true
+		}
+	}
+	return 0, false
+}
+
+// firstFree returns the first time from t on with room for a packet.
+func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) radio.ConcentratorTime {
+	for range len(c.queue) + 1 {
+		end, taken := c.conflict(t, t.Add(air+time.Microsecond-1), gap)
+		if !taken {
+			break
+		}
+		t = end.Add(gap)
+	}
+	return t
+}
+
+// Poll arms what is due. done is told, once, of each packet that Add has taken:
+// TxOK when it is armed, or else why it will not be sent. A packet whose time is
+// far ahead is answered with TxOK before that; if it cannot be sent then, only
+// JITStats.Broken knows.
+func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Downlink, radio.TxResult)) {
+	for chain := range q.chains {
+		c := &q.chains[chain]
+		for len(c.queue) > 0 && c.queue[0].begin().Sub(now) <= q.opts.Lead {
+			result, wait := q.arm(chain, now, t)
+			if wait {
+				break
+			}
+			p := c.queue[0]
+			c.queue = slices.Delete(c.queue, 0, 1)
+			q.answer(&p, result, done)
+		}
+		for i := range c.queue {
+			if p := &c.queue[i]; !p.answered && now.Sub(p.added) >= q.opts.Answer {
+				q.answer(p, radio.TxOK, done)
+			}
+		}
+	}
+}
+
+// answer tells what becomes of a packet, if that was not told before.
+func (q *JIT) answer(p *jitPacket, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
+	if !p.answered {
+		p.answered = true
+		done(p.downlink, result)
+	} else if result != radio.TxOK {
+		q.stats.Broken++
+	}
+}
+
+// arm hands the first packet of a chain to the chip. wait says that the packet
+// before it is not over yet.
+func (q *JIT) arm(chain int, now radio.ConcentratorTime, t Transmitter) (result radio.TxResult, wait bool) {
+	c := &q.chains[chain]
+	p := c.queue[0]
+	lead := p.begin().Sub(now)
+	if lead < q.opts.MinArm {
+		q.stats.TooLate++
+		return radio.TxTooLate, false
+	}
+	busy, err := t.Busy(chain)
+	if err == nil && busy {
+		if c.onAir.end != 0 && now < c.onAir.end.Add(q.opts.Gap/2) {
+			return 0, true
+		}
+		q.stats.Stuck++
+		err = t.Abort(chain)
+	}
+	if err == nil {
+		err = t.Arm(p.downlink)
+	}
+	switch {
+	case errors.Is(err, ErrTooLate):
+		q.stats.TooLate++
+		return radio.TxTooLate, false
+	case err != nil:
+		q.stats.Failed++
+		return radio.TxUnknownError, false
+	}
+	c.onAir = p
+	q.measure(lead)
+	return radio.TxOK, false
+}
+
+func (q *JIT) measure(lead time.Duration) {
+	s := &q.stats
+	if s.Armed == 0 || lead < s.MinLead {
+		s.MinLead = lead
+	}
+	s.Armed++
+	s.LastLead, s.Late = lead, max(s.Late, q.opts.Lead-lead)
+}
+
+// settled is how long after the end of a packet the chip is surely free.
+const settled = 500 * time.Microsecond
+
+// Next returns when Poll has something to do, at least a millisecond ahead; ok
+// is false if it has nothing.
+func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bool) {
+	for i := range q.chains {
+		c := &q.chains[i]
+		if len(c.queue) == 0 {
+			continue
+		}
+		due := c.queue[0].begin().Add(-q.opts.Lead)
+		if c.onAir.end != 0 {
+			due = max(due, c.onAir.end.Add(settled))
+		}
+		if !ok || due < at {
+			at, ok = due, true
+		}
+	}
+	return max(at, now.Add(time.Millisecond)), ok
+}
+
+// Len returns how many packets wait.
+func (q *JIT) Len() int { return len(q.chains[0].queue) + len(q.chains[1].queue) }
+
+// Drop gives up on all packets, because the counter has begun anew: each gets
+// the result.
+func (q *JIT) Drop(result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
+	for i := range q.chains {
+		dropped := q.chains[i].queue
+		q.chains[i] = jitChain{}
+		for k := range dropped {
+			q.answer(&dropped[k], result, done)
+		}
+	}
+}

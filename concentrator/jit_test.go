@@ -1,0 +1,244 @@
+package concentrator
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"lorawand/radio"
+)
+
+// testTransmitter has chains that are busy until a time.
+type testTransmitter struct {
+	now   radio.ConcentratorTime
+	until [2]radio.ConcentratorTime
+	armed []radio.Downlink
+	at    []radio.ConcentratorTime
+	abort []int
+	err   error
+}
+
+func (x *testTransmitter) Busy(chain int) (bool, error) { return x.now < x.until[chain], nil }
+
+func (x *testTransmitter) Abort(chain int) error {
+	x.abort = append(x.abort, chain)
+	x.until[chain] = 0
+	return nil
+}
+
+func (x *testTransmitter) Arm(d radio.Downlink) error {
+	if x.err != nil {
+		return x.err
+	}
+	x.armed, x.at = append(x.armed, d), append(x.at, x.now)
+	air, err := radio.TimeOnAir(radio.Packet{DataRate: d.DataRate, Size: len(d.PHYPayload), NoCRC: true})
+	x.until[d.Antenna] = d.Time.Add(air)
+	return err
+}
+
+// packet is a downlink of 20 bytes at SF7, which takes 51.5 ms.
+func packet(id uint64, at radio.ConcentratorTime) radio.Downlink {
+	return radio.Downlink{ID: id, Time: at, DataRate: radio.LoRaDataRate(7, 125_000), PHYPayload: make([]byte, 20)}
+}
+
+const testNow = radio.ConcentratorTime(5_000_000_000) // beyond 32 bits
+
+func TestJITAdd(t *testing.T) {
+	at := func(ms int64) radio.Downlink { return packet(1, testNow+radio.ConcentratorTime(ms*1000)) }
+	other := at(1000)
+	other.Antenna = 1
+	none := at(1000)
+	none.Antenna = 2
+	nonsense := at(1000)
+	nonsense.DataRate.SpreadingFactor = 13
+	tests := []struct {
+		name string
+		add  radio.Downlink
+		want radio.TxResult
+	}{
+		{"in time", at(15), radio.TxOK},
+		{"late", packet(1, testNow+14_999), radio.TxTooLate},
+		{"past", at(-1), radio.TxTooLate},
+		{"at the end", at(120_000), radio.TxOK},
+		{"early", packet(1, testNow+120_000_001), radio.TxTooEarly},
+		{"same time", at(1000), radio.TxCollisionPacket},
+		{"just before", at(1000 - 60), radio.TxOK},
+		{"too close before", at(1000 - 59), radio.TxCollisionPacket},
+		{"just after", at(1000 + 60), radio.TxOK},
+		{"too close after", at(1000 + 59), radio.TxCollisionPacket},
+		{"other chain", other, radio.TxOK},
+		{"no such chain", none, radio.TxNoPath},
+		{"no such data rate", nonsense, radio.TxUnknownError},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := NewJIT(JITOptions{})
+			if r := q.Add(at(1000), testNow); r != radio.TxOK {
+				t.Fatal(r)
+			}
+			if r := q.Add(tt.add, testNow); r != tt.want {
+				t.Errorf("Add = %v, want %v", r, tt.want)
+			}
+		})
+	}
+	q := NewJIT(JITOptions{Size: 2})
+	for i, want := range []radio.TxResult{radio.TxOK, radio.TxOK, radio.TxCollisionPacket} {
+		if r := q.Add(at(1000*int64(i+1)), testNow); r != want {
+			t.Errorf("number %d: %v, want %v", i, r, want)
+		}
+	}
+}
+
+// run polls every 10 ms, and when the queue wants it, for a while and returns
+// the results by ID.
+func run(q *JIT, x *testTransmitter, d time.Duration) map[uint64][]radio.TxResult {
+	results := map[uint64][]radio.TxResult{}
+	for end := x.now.Add(d); x.now < end; {
+		q.Poll(x.now, x, func(d radio.Downlink, r radio.TxResult) { results[d.ID] = append(results[d.ID], r) })
+		next := x.now.Add(10 * time.Millisecond)
+		if at, ok := q.Next(x.now); ok {
+			next = min(next, at)
+		}
+		x.now = next
+	}
+	return results
+}
+
+func TestJITOrder(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	times := []int64{3_000_001, 1_000_007, 2_000_003, 1_059_600, 2_999_999 - 60_000}
+	for i, us := range times {
+		if r := q.Add(packet(uint64(i), testNow+radio.ConcentratorTime(us)), testNow); r != radio.TxOK {
+			t.Fatal(i, r)
+		}
+	}
+	results := run(q, x, 4*time.Second)
+	for i := range times {
+		if !slices.Equal(results[uint64(i)], []radio.TxResult{radio.TxOK}) {
+			t.Errorf("packet %d: %v", i, results[uint64(i)])
+		}
+	}
+	for i, d := range x.armed {
+		if lead := d.Time.Sub(x.at[i]); lead > 40*time.Millisecond || lead <= 30*time.Millisecond && i != 1 && i != 4 {
+			t.Errorf("packet %d was armed %v ahead", d.ID, lead)
+		}
+		if i > 0 && d.Time < x.armed[i-1].Time {
+			t.Errorf("packet %d out of order", d.ID)
+		}
+	}
+	if s := q.Stats(); s.Armed != 5 || len(x.abort) > 0 || s.MinLead < 5*time.Millisecond || s.Late > 38*time.Millisecond || q.Len() != 0 {
+		t.Errorf("%+v, aborted %v", s, x.abort)
+	}
+}
+
+func TestJITImmediate(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	if r := q.Add(packet(1, testNow+30_000), testNow); r != radio.TxOK {
+		t.Fatal(r)
+	}
+	for id := uint64(2); id <= 3; id++ {
+		d := packet(id, 0)
+		d.Immediate = true
+		if r := q.Add(d, testNow); r != radio.TxOK {
+			t.Fatal(r)
+		}
+	}
+	run(q, x, time.Second)
+	if len(x.armed) != 3 {
+		t.Fatalf("%d armed", len(x.armed))
+	}
+	for i, d := range x.armed {
+		if d.ID != uint64(i+1) || d.Immediate || i > 0 && d.Time.Sub(x.armed[i-1].Time) < 59*time.Millisecond {
+			t.Errorf("number %d: %+v", i, d)
+		}
+	}
+}
+
+func TestJITStuck(t *testing.T) {
+	q := NewJIT(JITOptions{})
+	x := &testTransmitter{now: testNow, until: [2]radio.ConcentratorTime{1 << 62, 1 << 62}}
+	other := packet(2, testNow+1_000_000)
+	other.Antenna = 1
+	for _, d := range []radio.Downlink{packet(1, testNow+1_000_000), other} {
+		if r := q.Add(d, testNow); r != radio.TxOK {
+			t.Fatal(r)
+		}
+	}
+	run(q, x, 2*time.Second)
+	if len(x.armed) != 2 || q.Stats().Stuck != 2 || !slices.Equal(x.abort, []int{0, 1}) {
+		t.Errorf("%d armed, aborted %v, %+v", len(x.armed), x.abort, q.Stats())
+	}
+}
+
+func TestJITFails(t *testing.T) {
+	tests := []struct {
+		name string
+		err  error
+		skip time.Duration
+		want radio.TxResult
+	}{
+		{"chip", errors.New("bus"), 0, radio.TxUnknownError},
+		{"chip too late", ErrTooLate, 0, radio.TxTooLate},
+		{"nobody polled", nil, 2 * time.Second, radio.TxTooLate},
+		{"polled at the last moment", nil, 997 * time.Millisecond, radio.TxOK},
+		{"polled too late", nil, 997*time.Millisecond + time.Microsecond, radio.TxTooLate},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow, err: tt.err}
+			if r := q.Add(packet(1, testNow+1_000_000), testNow); r != radio.TxOK {
+				t.Fatal(r)
+			}
+			x.now = x.now.Add(tt.skip)
+			if got := run(q, x, 2*time.Second); !slices.Equal(got[1], []radio.TxResult{tt.want}) {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestJITAnswers: what is far ahead is answered for in time, and not twice.
+func TestJITAnswers(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	for id, s := range []int{2, 10, 20} {
+		if r := q.Add(packet(uint64(id), testNow.Add(time.Duration(s)*time.Second)), testNow); r != radio.TxOK {
+			t.Fatal(r)
+		}
+	}
+	first := run(q, x, 1100*time.Millisecond)
+	for id := range uint64(3) {
+		if !slices.Equal(first[id], []radio.TxResult{radio.TxOK}) {
+			t.Errorf("packet %d: %v", id, first[id])
+		}
+	}
+	run(q, x, 2*time.Second)
+	x.err = errors.New("bus")
+	if again := run(q, x, 10*time.Second); len(again) > 0 || q.Stats().Broken != 1 {
+		t.Errorf("%v, %+v", again, q.Stats())
+	}
+	q.Drop(radio.TxNoPath, func(d radio.Downlink, r radio.TxResult) { t.Errorf("%d is answered again, with %v", d.ID, r) })
+	if s := q.Stats(); s.Armed != 1 || s.Failed != 1 || s.Broken != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestJITDrop(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	for id := range uint64(3) {
+		d := packet(id, testNow+1_000_000*radio.ConcentratorTime(id+1))
+		d.Antenna = uint8(id % 2)
+		if r := q.Add(d, testNow); r != radio.TxOK {
+			t.Fatal(r)
+		}
+	}
+	n := 0
+	q.Drop(radio.TxNoPath, func(_ radio.Downlink, r radio.TxResult) {
+		if r == radio.TxNoPath {
+			n++
+		}
+	})
+	if n != 3 || q.Len() != 0 || len(run(q, x, 5*time.Second)) != 0 {
+		t.Errorf("%d dropped, %d left", n, q.Len())
+	}
+}

@@ -1,0 +1,178 @@
+package sx1302
+
+import (
+	_ "embed"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lorawand/radio"
+)
+
+// boardsCSV has a row per board and group of regions. gains are
+// power:pa:index:dac:mixer:digital; pairs are those of radio A and radio B.
+//
+//go:embed boards.csv
+var boardsCSV string
+
+// ErrBoard is the reason for a board that is not in the table.
+var ErrBoard = errors.New("sx1302: unknown board")
+
+// Board is what is known of a board: all that a Config needs but the
+// frequencies.
+type Board struct {
+	Name    string
+	Regions []string // whose gains these are, as AS923_2 or EU868
+	USB     bool     // behind a USB bridge only, which is to come
+
+	Device      string // of the SPI port
+	Reset       string // GPIO chip and line as "/dev/gpiochip0:17", or "command: " and what is to be run
+	Power       string // likewise; "" is none
+	SX1261Reset string
+	DACReset    string
+
+	ClockSource uint8
+	FullDuplex  bool
+	Radios      [Chains]Radio // without Enabled and Frequency
+}
+
+// Columns of the table.
+const (
+	colName = iota
+	colRegions
+	colCom
+	colDevice
+	colReset
+	colPower
+	colSX1261Reset
+	colDACReset
+	colRadio
+	colClock
+	colFullDuplex
+	colTransmit
+	colSingleInput
+	colRSSIOffset
+	colRSSITemperature
+	colGains
+	columns
+)
+
+// Boards returns the table.
+func Boards() ([]Board, error) {
+	rows, err := csv.NewReader(strings.NewReader(boardsCSV)).ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("sx1302: table of boards: %w", err)
+	}
+	var all []Board
+	for i, row := range rows[1:] {
+		b, err := parseBoard(row)
+		if err != nil {
+			return nil, fmt.Errorf("sx1302: table of boards: row %d: %w", i+1, err)
+		}
+		all = append(all, b)
+	}
+	return all, nil
+}
+
+// FindBoard returns the board of a name, as "rak2287", for a region. Region ""
+// takes a board that has but one set of gains.
+func FindBoard(name, region string) (Board, error) {
+	all, err := Boards()
+	if err != nil {
+		return Board{}, err
+	}
+	var names, regions []string
+	var found []Board
+	for _, b := range all {
+		names = append(names, b.Name)
+		if !strings.EqualFold(b.Name, name) {
+			continue
+		}
+		regions = append(regions, b.Regions...)
+		if region == "" || slices.Contains(b.Regions, region) {
+			found = append(found, b)
+		}
+	}
+	switch {
+	case len(regions) == 0:
+		return Board{}, fmt.Errorf("%w: %q; known are %s", ErrBoard, name, strings.Join(slices.Compact(names), ", "))
+	case len(found) != 1:
+		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrBoard, name, strings.Join(regions, ", "), region)
+	}
+	return found[0], nil
+}
+
+func parseBoard(row []string) (Board, error) {
+	if len(row) != columns {
+		return Board{}, fmt.Errorf("%d columns, want %d", len(row), columns)
+	}
+	b := Board{
+		Name: row[colName], Regions: strings.Fields(row[colRegions]), USB: row[colCom] == "USB", Device: row[colDevice],
+		Reset: row[colReset], Power: row[colPower], SX1261Reset: row[colSX1261Reset], DACReset: row[colDACReset],
+		FullDuplex: row[colFullDuplex] == "true", ClockSource: row[colClock][0] - '0',
+	}
+	gains, err := parseGains(row[colGains])
+	if err != nil {
+		return b, err
+	}
+	for i := range b.Radios {
+		half := func(column int) string {
+			pair := strings.Split(row[column], "/")
+			return pair[min(i, len(pair)-1)]
+		}
+		r := &b.Radios[i]
+		if r.Type, err = parseRadioType(row[colRadio]); err != nil {
+			return b, err
+		}
+		r.Transmit, r.SingleInput = half(colTransmit) == "true", half(colSingleInput) == "true"
+		if r.Transmit {
+			r.Gains = gains
+		}
+		offset, err := strconv.ParseFloat(half(colRSSIOffset), 64)
+		if err != nil {
+			return b, err
+		}
+		r.RSSIOffset = radio.Decibel(math.Round(offset * 100))
+		for k, text := range strings.Fields(half(colRSSITemperature)) {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil || k >= len(r.RSSITemperature) {
+				return b, fmt.Errorf("temperature coefficient %d is %q", k, text)
+			}
+			r.RSSITemperature[k] = int32(math.Round(v * 1000))
+		}
+	}
+	return b, nil
+}
+
+func parseRadioType(text string) (RadioType, error) {
+	for t := SX1250; t <= SX1257; t++ {
+		if t.String() == text {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("no such radio: %q", text)
+}
+
+func parseGains(text string) ([]Gain, error) {
+	var gains []Gain
+	for entry := range strings.FieldsSeq(text) {
+		var v [6]int
+		parts := strings.Split(entry, ":")
+		if len(parts) != len(v) {
+			return nil, fmt.Errorf("gain %q has %d parts, want %d", entry, len(parts), len(v))
+		}
+		for i, p := range parts {
+			n, err := strconv.ParseInt(p, 10, 8)
+			if err != nil {
+				return nil, fmt.Errorf("gain %q: %w", entry, err)
+			}
+			v[i] = int(n)
+		}
+		gains = append(gains, Gain{int8(v[0]), uint8(v[1]), uint8(v[2]), uint8(v[3]), uint8(v[4]), uint8(v[5])})
+	}
+	return gains, nil
+}

@@ -1,0 +1,55 @@
+package sx1302
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"lorawand/radio"
+)
+
+// TestBoards makes a configuration of each board.
+func TestBoards(t *testing.T) {
+	all, err := Boards()
+	if err != nil || len(all) < 30 {
+		t.Fatalf("%d boards, %v", len(all), err)
+	}
+	for _, b := range all {
+		t.Run(b.Name+" "+strings.Join(b.Regions, " "), func(t *testing.T) {
+			c := Config{ClockSource: b.ClockSource, FullDuplex: b.FullDuplex, Radios: b.Radios}
+			centre := radio.Frequency(867_500_000)
+			if b.Regions[0] == "CN470" {
+				centre = 475_000_000
+			}
+			for i := range c.Radios {
+				c.Radios[i].Enabled, c.Radios[i].Frequency = true, centre
+			}
+			if err := c.Validate(); err != nil {
+				t.Error(err)
+			}
+			if b.USB == (b.Device != "") || len(b.Radios[0].Gains) == 0 || b.Radios[0].RSSIOffset >= 0 {
+				t.Errorf("%+v", b)
+			}
+		})
+	}
+}
+
+func TestFindBoard(t *testing.T) {
+	b, err := FindBoard("rak2287", "EU868")
+	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "/dev/gpiochip0:17" || b.Radios[0].RSSIOffset != -21540 ||
+		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || b.Radios[0].Gains[15] != (Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
+		!b.Radios[0].Transmit || b.Radios[1].Transmit || !b.Radios[0].SingleInput {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if b, err := FindBoard("RAK2287", "US915"); err != nil || b.Radios[0].Gains[0].PowerIndex != 6 {
+		t.Errorf("%+v, %v", b, err)
+	}
+	if b, err := FindBoard("pg1302", ""); err != nil || b.Reset != "/dev/gpiochip0:23" {
+		t.Errorf("%+v, %v", b, err)
+	}
+	for _, tt := range [][2]string{{"rak2287", ""}, {"rak2287", "KR000"}, {"nothing", "EU868"}, {"", ""}} {
+		if _, err := FindBoard(tt[0], tt[1]); !errors.Is(err, ErrBoard) {
+			t.Errorf("FindBoard(%q, %q): %v", tt[0], tt[1], err)
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package sx1302
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"periph.io/x/conn/v3/spi"
+
+	"lorawand/radio"
+)
+
+// ErrNoChip is the reason when the version that was read is not that of the
+// chip.
+var ErrNoChip = errors.New("no SX1302")
+
+// ErrNotStarted is the reason for what only a started chip can do.
+var ErrNotStarted = errors.New("sx1302: not started")
+
+// chipVersion is what COMMON_VERSION holds.
+const chipVersion = 0x10
+
+// Model is the kind of chip, as it is programmed into it.
+type Model uint8
+
+// String returns the name of the model.
+func (m Model) String() string {
+	switch {
+	case m.SX1303():
+		return "SX1303"
+	case m == 0x00 || m == 0x02:
+		return "SX1302"
+	}
+	return fmt.Sprintf("model 0x%02x", uint8(m))
+}
+
+// SX1303 reports whether the chip makes fine timestamps.
+func (m Model) SX1303() bool { return m == 0x03 }
+
+// Identity is what a chip says of itself.
+type Identity struct {
+	Version uint8
+	Model   Model
+	EUI     radio.EUI64
+}
+
+// Options is what a Chip needs besides its Config.
+type Options struct {
+	Firmware Firmware
+
+	// Reset takes the chip to its state after power-up; see Pins. nil leaves
+	// that to others, who must have done it before each Start.
+	Reset func(context.Context) error
+
+	// MaxTransfer is the most bytes that the port takes at once, beside what it
+	// says itself: the bufsiz of the spidev module. 0 is no limit.
+	MaxTransfer int
+
+	// AnyVersion takes chips that report another version than 0x10.
+	AnyVersion bool
+
+	// Sleep waits; it returns early, with the error of ctx, when that ends.
+	// The default uses the clock of package time.
+	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// Chip is an SX1302 or SX1303 with its radios. Its methods may be called from
+// any goroutine; one at a time talks to the chip.
+type Chip struct {
+	mu sync.Mutex
+	registers
+	config   Config
+	firmware Firmware
+	options  Options
+	started  bool
+	identity Identity
+
+	receiver receiver
+	offsets  [Chains][]dcOffset // of the transmitter, by gain; SX1255 and SX1257
+}
+
+// New prepares a chip behind an SPI connection: mode 0, 8 bits, 2 MHz. It does
+// not talk to it yet.
+func New(c spi.Conn, config Config, o Options) (*Chip, error) {
+	config = config.withDefaults()
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	b, err := newBus(c, o.MaxTransfer)
+	if err != nil {
+		return nil, err
+	}
+	if o.Sleep == nil {
+		o.Sleep = sleep
+	}
+	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o}
+	chip.receiver.configure(&chip.config)
+	return chip, nil
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func (c *Chip) sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return c.options.Sleep(ctx, d)
+}
+
+// sx125x reports whether the radios are SX1255 or SX1257; the one that gives
+// the clock decides.
+func (c *Chip) sx125x() bool { return c.config.Radios[c.config.ClockSource].Type != SX1250 }
+
+// Probe resets the chip and asks it who it is. Errors say what to check.
+func (c *Chip) Probe(ctx context.Context) (Identity, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started = false
+	if err := c.reset(ctx); err != nil {
+		return Identity{}, err
+	}
+	version, err := c.checkVersion()
+	if err != nil {
+		return Identity{Version: version}, err
+	}
+	return c.identify(version)
+}
+
+func (c *Chip) reset(ctx context.Context) error {
+	c.forget()
+	if c.options.Reset == nil {
+		return nil
+	}
+	if err := c.options.Reset(ctx); err != nil {
+		return fmt.Errorf("sx1302: reset: %w", err)
+	}
+	return nil
+}
+
+func (c *Chip) checkVersion() (uint8, error) {
+	v, err := c.get(version)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case v == chipVersion || c.options.AnyVersion && v != 0x00 && v != 0xFF:
+		return uint8(v), nil
+	case v == 0x00 || v == 0xFF:
+		return uint8(v), fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
+	}
+	return uint8(v), fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
+}
+
+// otpModel is where the model is kept; the EUI is in bytes 0 to 7.
+const otpModel = 0xD0
+
+func (c *Chip) identify(version uint8) (Identity, error) {
+	id := Identity{Version: version}
+	m, err := c.otp(otpModel)
+	if err != nil {
+		return id, err
+	}
+	id.Model = Model(m)
+	for i := len(id.EUI) - 1; i >= 0; i-- { // the address ends at 0, as after a reset
+		if id.EUI[i], err = c.otp(i); err != nil {
+			return id, err
+		}
+	}
+	return id, nil
+}
+
+// otp reads a byte of the one-time programmable memory.
+func (c *Chip) otp(addr int) (byte, error) {
+	if err := c.set(otpAddress, addr); err != nil {
+		return 0, err
+	}
+	v, err := c.get(otpData)
+	return byte(v), err
+}
+
+// Identity returns what the last Start or Probe found.
+func (c *Chip) Identity() Identity {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.identity
+}
+
+// Health reads what tells of silent faults: the parity of both programs, whether
+// the version can still be read, and whether the modems still run, which they
+// do not after a reset by others or a drop of the supply. It is to be called about once a
+// minute; an error means that the chip has to be started again.
+//
+// Source: hibbes/sx1302-arb-fix, sx1302_hal issues 14 and 154: receivers that
+// fell silent had both parity bits set while counters and SPI went on.
+func (c *Chip) Health() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return ErrNotStarted
+	}
+	if _, err := c.checkVersion(); err != nil {
+		return err
+	}
+	runs, err := c.get(globalEnable)
+	if err != nil {
+		return err
+	}
+	if runs == 0 {
+		return errors.New("sx1302: the chip was reset, or lost its supply")
+	}
+	for _, m := range []mcu{agcMCU, arbMCU} {
+		bad, err := c.get(m.parity)
+		if err != nil {
+			return err
+		}
+		if bad != 0 {
+			return fmt.Errorf("sx1302: parity error in the memory of the %s", m.name)
+		}
+	}
+	return nil
+}

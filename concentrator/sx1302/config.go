@@ -1,0 +1,285 @@
+package sx1302
+
+import (
+	"errors"
+	"fmt"
+
+	"lorawand/radio"
+)
+
+// ErrConfig is the reason for a configuration that the chip cannot work with.
+var ErrConfig = errors.New("sx1302: configuration")
+
+// crystal is the clock of the chip and of its radios, Hz.
+const crystal = 32_000_000
+
+// Chains and channels.
+const (
+	Chains         = 2 // radios: A is 0, B is 1
+	MultiChannels  = 8 // channels of the multi-SF modems
+	ServiceChannel = 8 // the channel of the LoRa service modem
+	FSKChannel     = 9 // the channel of the FSK modem
+	MaxGains       = 16
+)
+
+// Limits of the hardware.
+const (
+	radioBandwidth = 1_600_000     // Hz, that a radio passes on
+	minFrequency   = 100_000_000   // Hz
+	maxFrequency   = 1_000_000_000 // Hz
+	minBitRate     = 500           // bit/s, FSK
+	maxBitRate     = 250_000       // bit/s
+	maxSyncWord    = 8             // bytes, FSK
+)
+
+// RadioType is a kind of radio chip.
+type RadioType uint8
+
+// Radio chips. The zero value is the common one.
+const (
+	SX1250 RadioType = iota
+	SX1255           // 400 to 510 MHz
+	SX1257           // 862 to 1020 MHz
+)
+
+// String returns the name of the chip.
+func (t RadioType) String() string {
+	switch t {
+	case SX1250:
+		return "SX1250"
+	case SX1255:
+		return "SX1255"
+	case SX1257:
+		return "SX1257"
+	}
+	return fmt.Sprintf("radio type %d", uint8(t))
+}
+
+// Radio is one of the two radios and what is known of its board.
+type Radio struct {
+	Enabled   bool
+	Type      RadioType
+	Frequency radio.Frequency // centre
+
+	// RSSIOffset is added to what the chip measures. RSSITemperature are the
+	// coefficients a to e of the correction
+	// (a·t^4 + b·t^3 + c·t^2 + d·t + e) / 65536 dB at t °C, in thousandths.
+	RSSIOffset      radio.Decibel
+	RSSITemperature [5]int32
+
+	SingleInput bool // SX1250 with a single-ended input, as on boards for 470 MHz
+	Transmit    bool
+	Gains       []Gain // by ascending power, up to MaxGains; needed to transmit
+}
+
+// Gain is a setting of the transmitter and the power that it gives.
+type Gain struct {
+	Power      int8  // dBm at the antenna connector
+	PAGain     uint8 // external amplifier: on if above 0 (SX1250), 0 to 3 (SX1255, SX1257)
+	PowerIndex uint8 // SX1250: 0 to 22
+	DACGain    uint8 // SX1255, SX1257: 0 to 3
+	MixGain    uint8 // SX1255, SX1257: 5 to 15
+	DigGain    uint8 // SX1255, SX1257: 0 to 3
+}
+
+// Channel is where a modem listens.
+type Channel struct {
+	Enabled bool
+	Chain   uint8 // radio
+	Offset  int32 // Hz from the centre of the radio
+}
+
+// Service is the channel of the LoRa service modem, which hears one spreading
+// factor.
+type Service struct {
+	Channel
+	SpreadingFactor uint8  // 5 to 12
+	Bandwidth       uint32 // Hz: 125 000, 250 000 or 500 000
+
+	// Frames without a header can be heard if all are of one kind.
+	Implicit           bool
+	ImplicitLength     uint8 // bytes
+	ImplicitCRC        bool
+	ImplicitCodingRate radio.CodingRate
+}
+
+// FSKModem is the channel of the FSK modem.
+type FSKModem struct {
+	Channel
+	BitRate      uint32 // bit/s, 500 to 250 000
+	SyncWord     uint64 // default C194C1
+	SyncWordSize uint8  // bytes, 1 to 8; default 3
+}
+
+// FineTimestamps is for which frames the SX1303 tells the time in the second.
+type FineTimestamps uint8
+
+// Choices of FineTimestamps. A frame that gets one is demodulated twice.
+const (
+	NoFineTimestamps   FineTimestamps = iota
+	FineTimestampsAll                 // all spreading factors
+	FineTimestampsSF10                // SF5 to SF10, which leaves more modems to SF11 and SF12
+)
+
+// Config is what the chip is set up for.
+type Config struct {
+	Radios      [Chains]Radio
+	ClockSource uint8 // the chain that gives the clock
+	FullDuplex  bool  // hears while it transmits; SX1255 and SX1257 only
+	Private     bool  // sync word 0x12 instead of 0x34
+
+	Channels [MultiChannels]Channel // 125 kHz each
+	Service  Service
+	FSK      FSKModem
+
+	// SpreadingFactors has bit 0 set for SF5, to bit 7 for SF12. 0 is all.
+	SpreadingFactors uint8
+	FineTimestamps   FineTimestamps
+}
+
+// withDefaults fills in what was left out.
+func (c Config) withDefaults() Config {
+	if c.SpreadingFactors == 0 {
+		c.SpreadingFactors = 0xFF
+	}
+	if c.FSK.SyncWordSize == 0 {
+		c.FSK.SyncWord, c.FSK.SyncWordSize = 0xC194C1, 3
+	}
+	return c
+}
+
+// Validate says what the chip cannot do, with ErrConfig.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	if err := c.validateRadios(); err != nil {
+		return err
+	}
+	for i, ch := range c.Channels {
+		if err := c.validateChannel(ch, 125_000); err != nil {
+			return fmt.Errorf("%w: channel %d: %w", ErrConfig, i, err)
+		}
+	}
+	if err := c.validateService(); err != nil {
+		return fmt.Errorf("%w: service channel: %w", ErrConfig, err)
+	}
+	if err := c.validateFSK(); err != nil {
+		return fmt.Errorf("%w: FSK channel: %w", ErrConfig, err)
+	}
+	if c.FineTimestamps > FineTimestampsSF10 {
+		return fmt.Errorf("%w: no such choice of fine timestamps: %d", ErrConfig, c.FineTimestamps)
+	}
+	return nil
+}
+
+func (c *Config) validateRadios() error {
+	if c.ClockSource >= Chains || !c.Radios[c.ClockSource].Enabled {
+		return fmt.Errorf("%w: the clock is to come from radio %d, which is not enabled", ErrConfig, c.ClockSource)
+	}
+	for i := range c.Radios {
+		if r := &c.Radios[i]; r.Enabled {
+			if err := r.validate(c.FullDuplex); err != nil {
+				return fmt.Errorf("%w: radio %s: %w", ErrConfig, chainName(i), err)
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Radio) validate(fullDuplex bool) error {
+	switch {
+	case r.Type > SX1257:
+		return fmt.Errorf("unknown %s", r.Type)
+	case r.Frequency < minFrequency || r.Frequency > maxFrequency:
+		return fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
+	case r.Type == SX1250 && fullDuplex:
+		return errors.New("the SX1250 cannot work in full duplex")
+	case r.Type != SX1250 && r.SingleInput:
+		return fmt.Errorf("the %s has no single input", r.Type)
+	case r.Transmit && (len(r.Gains) == 0 || len(r.Gains) > MaxGains):
+		return fmt.Errorf("%d gains to transmit with, need 1 to %d", len(r.Gains), MaxGains)
+	}
+	if _, _, ok := imageBand(r.Frequency); r.Type == SX1250 && !ok {
+		return fmt.Errorf("centre %s is in none of the bands that the SX1250 can be calibrated for", r.Frequency)
+	}
+	for i, g := range r.Gains {
+		if i > 0 && g.Power < r.Gains[i-1].Power {
+			return fmt.Errorf("gains are not in ascending order at %d dBm", g.Power)
+		}
+		if err := g.validate(r.Type); err != nil {
+			return fmt.Errorf("gain for %d dBm: %w", g.Power, err)
+		}
+	}
+	return nil
+}
+
+func (g Gain) validate(t RadioType) error {
+	switch {
+	case t == SX1250 && g.PowerIndex > 22:
+		return fmt.Errorf("power index %d is above 22", g.PowerIndex)
+	case t != SX1250 && (g.PAGain > 3 || g.DACGain > 3 || g.MixGain < 5 || g.MixGain > 15 || g.DigGain > 3):
+		return fmt.Errorf("PA %d, DAC %d, mixer %d, digital %d is out of range", g.PAGain, g.DACGain, g.MixGain, g.DigGain)
+	}
+	return nil
+}
+
+func (c *Config) validateChannel(ch Channel, bandwidth uint32) error {
+	switch {
+	case !ch.Enabled:
+		return nil
+	case ch.Chain >= Chains || !c.Radios[ch.Chain].Enabled:
+		return fmt.Errorf("radio %d is not enabled", ch.Chain)
+	case max(int64(ch.Offset), -int64(ch.Offset))+int64(bandwidth)/2 > radioBandwidth/2:
+		return fmt.Errorf("%d Hz from the centre is outside of the 1.6 MHz of the radio", ch.Offset)
+	}
+	return nil
+}
+
+func (c *Config) validateService() error {
+	s := &c.Service
+	if !s.Enabled {
+		return nil
+	}
+	if _, ok := bandwidthCode(s.Bandwidth); !ok {
+		return fmt.Errorf("no such bandwidth: %d Hz", s.Bandwidth)
+	}
+	if s.SpreadingFactor < 5 || s.SpreadingFactor > 12 {
+		return fmt.Errorf("no such spreading factor: %d", s.SpreadingFactor)
+	}
+	if s.ImplicitCodingRate > radio.CodingRate48 {
+		return fmt.Errorf("no such coding rate: %d", s.ImplicitCodingRate)
+	}
+	return c.validateChannel(s.Channel, s.Bandwidth)
+}
+
+func (c *Config) validateFSK() error {
+	f := &c.FSK
+	if f.SyncWordSize > maxSyncWord {
+		return fmt.Errorf("a sync word of %d bytes is too long", f.SyncWordSize)
+	}
+	if !f.Enabled {
+		return nil
+	}
+	if f.BitRate < minBitRate || f.BitRate > maxBitRate {
+		return fmt.Errorf("%d bit/s is not within %d to %d", f.BitRate, minBitRate, maxBitRate)
+	}
+	return c.validateChannel(f.Channel, 125_000)
+}
+
+// bandwidthCode returns what the modems call a LoRa bandwidth in Hz.
+func bandwidthCode(hz uint32) (code int, ok bool) {
+	switch hz {
+	case 125_000:
+		return 4, true
+	case 250_000:
+		return 5, true
+	case 500_000:
+		return 6, true
+	}
+	return 0, false
+}
+
+// lowDataRate reports whether low data rate optimisation is on: SF11 and SF12
+// at 125 kHz, SF12 at 250 kHz.
+func lowDataRate(sf uint8, bandwidth uint32) bool {
+	return bandwidth == 125_000 && sf >= 11 || bandwidth == 250_000 && sf == 12
+}

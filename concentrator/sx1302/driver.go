@@ -1,0 +1,239 @@
+package sx1302
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lorawand/concentrator"
+	"lorawand/radio"
+)
+
+// DriverOptions configures a Driver.
+type DriverOptions struct {
+	Chip   *Chip
+	EUI    radio.EUI64           // of the gateway; zero takes that of the chip
+	Now    func() radio.HostTime // the host's clock; required
+	Logger *slog.Logger          // default slog.Default()
+
+	// Temperature reads the sensor of the board, in 1/256 °C; nil is none.
+	Temperature func() (int32, error)
+
+	// Silence is how long no frame at all may be heard before the chip is
+	// started again; 0 is for ever.
+	Silence time.Duration
+}
+
+// Figures of the loop.
+const (
+	receiveEvery     = 10 * time.Millisecond
+	healthEvery      = time.Minute
+	temperatureEvery = 10 * time.Second
+	hangAfter        = time.Second // that the counter may stand still
+	maxBusErrors     = 3           // in a row
+	maxBadRecords    = 50          // between two checks of the health
+	minBackoff       = time.Second
+	maxBackoff       = time.Minute
+	stableAfter      = 2 * time.Minute // that the back-off begins anew
+	inboxSize        = 32
+	fskDeviation     = 25_000 // Hz, of LoRaWAN
+	stopWithin       = 2 * time.Second
+)
+
+// Reasons to start the chip again.
+var (
+	errHang       = errors.New("the counter stands still")
+	errStepped    = errors.New("the counter has stepped")
+	errBadRecords = errors.New("too many bad records")
+	errSilent     = errors.New("nothing was heard for too long")
+)
+
+// Driver is the gateway that the chip is a part of. It implements
+// concentrator.Driver.
+//
+// It watches the chip: an error of the bus that stays, a counter that stands
+// still or steps, a parity error, a flood of bad records or too long a silence
+// lead to a new start, with back-off. What was to be sent then gets its TxAck:
+// it is never sent at the wrong time.
+type Driver struct {
+	opts  DriverOptions
+	log   *slog.Logger
+	chip  *Chip
+	inbox chan radio.Downlink
+	jit   *concentrator.JIT
+	clock radio.Clock
+
+	mu      sync.Mutex // guards all below, and sends to inbox
+	running bool
+	eui     radio.EUI64
+	stats   DriverStats
+}
+
+var _ concentrator.Driver = (*Driver)(nil)
+
+// DriverStats counts since NewDriver.
+type DriverStats struct {
+	Starts    uint64 // that succeeded
+	Failures  uint64 // starts that failed and runs that ended in an error
+	BadCRC    uint64 // frames that were left out for their CRC, or because they had none
+	Ghosts    uint64 // frames that were heard a second time beside their channel
+	Forwarded uint64 // frames that were handed on
+	Receive   ReceiveStats
+	JIT       concentrator.JITStats
+}
+
+// NewDriver makes a Driver of a chip that nobody else talks to. Run does the
+// work.
+func NewDriver(o DriverOptions) (*Driver, error) {
+	if o.Chip == nil || o.Now == nil {
+		return nil, errors.New("sx1302: no chip or no clock")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return &Driver{
+		opts: o, log: o.Logger, chip: o.Chip, eui: o.EUI,
+		inbox: make(chan radio.Downlink, inboxSize), jit: concentrator.NewJIT(concentrator.JITOptions{}),
+	}, nil
+}
+
+// Stats returns the counts so far.
+func (d *Driver) Stats() DriverStats {
+	receive := d.chip.ReceiveStats()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.stats
+	s.Receive = receive
+	return s
+}
+
+func (d *Driver) count(f func(*DriverStats)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f(&d.stats)
+}
+
+// EUI returns the identity of the gateway; zero if it is that of a chip that was
+// not started yet.
+func (d *Driver) EUI() radio.EUI64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.eui
+}
+
+// Transmit implements concentrator.Driver. The TxAck comes when the packet is
+// armed, 30 to 40 ms ahead of its time, or when it is known that it cannot be,
+// but at the latest after a second.
+func (d *Driver) Transmit(dl radio.Downlink) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.running || dl.Gateway != d.eui {
+		return fmt.Errorf("sx1302: %w: %v does not run", concentrator.ErrGateway, dl.Gateway)
+	}
+	select {
+	case d.inbox <- dl:
+		return nil
+	default:
+		return fmt.Errorf("sx1302: %w: %v has %d downlinks to look at", concentrator.ErrGateway, dl.Gateway, inboxSize)
+	}
+}
+
+// Run implements concentrator.Driver. It returns an error if the chip cannot do
+// what it is configured for or its firmware is missing; other faults it tries to
+// mend.
+func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
+	backoff := minBackoff
+	for {
+		began := d.opts.Now()
+		err := d.session(ctx, sink)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) {
+			return err
+		}
+		d.count(func(s *DriverStats) { s.Failures++ })
+		if d.opts.Now().Sub(began) > stableAfter {
+			backoff = minBackoff
+		}
+		d.log.Error("concentrator failed", "error", err, "retry_in", backoff)
+		if sleep(ctx, backoff) != nil {
+			return nil
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// session starts the chip and works with it until ctx ends or something fails.
+func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
+	if err := d.chip.Start(ctx); err != nil {
+		return err
+	}
+	id := d.chip.Identity()
+	d.clock.Reset()
+	d.mu.Lock()
+	if d.eui.IsZero() {
+		d.eui = id.EUI
+	}
+	restarted := d.stats.Starts > 0
+	d.stats.Starts++
+	d.running = true
+	eui := d.eui
+	d.mu.Unlock()
+	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
+	event := func(kind radio.GatewayEventKind) {
+		sink.GatewayEvent(radio.GatewayEvent{Gateway: eui, Kind: kind, At: d.opts.Now(), Address: d.chip.conn.String(), Local: true})
+	}
+	event(radio.GatewayConnected)
+	if restarted {
+		event(radio.GatewayCounterReset)
+	}
+	w := &watch{driver: d, sink: sink, eui: eui}
+	err := w.loop(ctx)
+	d.end(w)
+	event(radio.GatewayDisconnected)
+	return err
+}
+
+// end answers for all that was not sent and stops the chip.
+func (d *Driver) end(w *watch) {
+	d.mu.Lock()
+	d.running = false
+	d.mu.Unlock()
+	broken := d.jit.Stats().Broken
+	d.jit.Drop(radio.TxNoPath, w.done)
+	w.warnBroken(broken)
+	for {
+		select {
+		case dl := <-d.inbox:
+			w.done(dl, radio.TxNoPath)
+			continue
+		default:
+		}
+		break
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	if err := d.chip.Stop(ctx); err != nil {
+		d.log.Warn("concentrator did not stop", "error", err)
+	}
+}
+
+// transmission turns a Downlink into what the chip sends.
+func transmission(dl *radio.Downlink) Transmission {
+	t := Transmission{
+		Chain: dl.Antenna, Frequency: dl.Frequency, DataRate: dl.DataRate, CodingRate: dl.CodingRate, Power: dl.Power,
+		Payload: dl.PHYPayload, NoCRC: !dl.Uplink, InvertPolarity: !dl.Uplink, Deviation: fskDeviation,
+		Trigger: TriggerTime, Time: dl.Time.Counter(),
+	}
+	if t.CodingRate == 0 {
+		t.CodingRate = radio.CodingRate45
+	}
+	if dl.DataRate.Modulation == radio.LoRa && dl.DataRate.SpreadingFactor <= 6 {
+		t.Preamble = 12
+	}
+	return t
+}

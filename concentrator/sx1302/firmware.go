@@ -1,0 +1,111 @@
+package sx1302
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/bits"
+)
+
+// ImageSize is the length of each firmware image: 4096 words of 16 bits,
+// little-endian.
+const ImageSize = 8192
+
+// ErrImage is the reason for bytes that are no firmware image.
+var ErrImage = errors.New("sx1302: firmware image")
+
+// Firmware has the programs that the chip runs. They belong to Semtech, which
+// publishes them with sx1302_hal; lorawand carries no copy.
+type Firmware struct {
+	AGC         []byte // gain controller for the type of the radios: AGCSX1250 or AGCSX125x
+	ARB         []byte // arbiter
+	Calibration []byte // SX1255 and SX1257 only
+}
+
+// Program is one of the programs of sx1302_hal.
+type Program uint8
+
+// Programs.
+const (
+	UnknownProgram Program = iota
+	AGCSX1250
+	AGCSX125x
+	ARB
+	CalibrationSX125x
+)
+
+// programs has the file in sx1302_hal that holds a program, and the SHA-256 of
+// its 8192 bytes. All forks of sx1302_hal 2.1.0 that were looked at have the
+// same.
+var programs = map[Program]struct{ file, sum string }{
+	AGCSX1250:         {"agc_fw_sx1250.var", "8f612e878b946b8c7cc59a5fc27ad33bb18ab92ad6e291d873f5d6bb7daae0d4"},
+	AGCSX125x:         {"agc_fw_sx1257.var", "28d05612240627fb9e61ec43eba661e96d24805e1ce62b2d800c8461d400ae66"},
+	ARB:               {"arb_fw.var", "a6f542395e29cd258917f5948d1067ab18e3cf08ce5ee250e2caa08539f80fd0"},
+	CalibrationSX125x: {"cal_fw.var", "48b381021068a760d53e6366094f51e35084097f272c801ba8b47e7226d68d44"},
+}
+
+// Versions that the programs report.
+const (
+	versionAGCSX1250   = 10
+	versionAGCSX125x   = 6
+	versionARB         = 2
+	versionCalibration = 1
+)
+
+// String returns the name of the file in sx1302_hal, libloragw/src.
+func (p Program) String() string {
+	if known, ok := programs[p]; ok {
+		return known.file
+	}
+	return "unknown program"
+}
+
+// Identify says which program an image holds, by its hash.
+func Identify(image []byte) Program {
+	sum := sha256.Sum256(image)
+	text := hex.EncodeToString(sum[:])
+	for p, known := range programs {
+		if known.sum == text {
+			return p
+		}
+	}
+	return UnknownProgram
+}
+
+// CheckImage verifies the size of an image and the check bits of its words:
+// bits 15 and 14 are the number of ones in bits 13 to 0, modulo 4. It returns
+// ErrImage.
+func CheckImage(image []byte) error {
+	if len(image) != ImageSize {
+		return fmt.Errorf("%w: %d bytes, want %d", ErrImage, len(image), ImageSize)
+	}
+	for i := 0; i < len(image); i += 2 {
+		if w := binary.LittleEndian.Uint16(image[i:]); !checkWord(w) {
+			return fmt.Errorf("%w: the check bits of word %d (0x%04x) are wrong", ErrImage, i/2, w)
+		}
+	}
+	return nil
+}
+
+func checkWord(w uint16) bool {
+	return int(w>>14) == bits.OnesCount16(w&0x3FFF)%4
+}
+
+// validate checks that all is there that radios of a type need.
+func (f *Firmware) validate(sx125x bool) error {
+	if err := CheckImage(f.AGC); err != nil {
+		return fmt.Errorf("AGC: %w", err)
+	}
+	if err := CheckImage(f.ARB); err != nil {
+		return fmt.Errorf("ARB: %w", err)
+	}
+	if !sx125x {
+		return nil
+	}
+	if err := CheckImage(f.Calibration); err != nil {
+		return fmt.Errorf("calibration: %w", err)
+	}
+	return nil
+}

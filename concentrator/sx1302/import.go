@@ -1,0 +1,186 @@
+package sx1302
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// ErrNoFirmware is the reason for a program that was not imported yet.
+var ErrNoFirmware = errors.New("sx1302: firmware is missing")
+
+// Image is a firmware image that was found.
+type Image struct {
+	Program Program
+	Data    []byte // ImageSize
+}
+
+// Limits of an import.
+const (
+	maxImportSize = 64 << 20 // bytes of a file
+	maxHashes     = 1 << 14  // places in a binary that look like an image
+	imageAlign    = 4        // of arrays in a binary, bytes
+)
+
+// FindImages returns the firmware images in a file: the text of a .var file of
+// sx1302_hal, an image of 8192 bytes, or a binary that contains some, as every
+// packet forwarder for the SX1302 does. It takes none that Semtech has not
+// published, and returns ErrImage if there is none.
+func FindImages(file []byte) ([]Image, error) { return findImages(file, Identify) }
+
+func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
+	if len(file) > maxImportSize {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), maxImportSize)
+	}
+	if data, err := parseVar(file); err == nil {
+		file = data
+	} else if !errors.Is(err, errNoArray) {
+		return nil, err
+	}
+	if len(file) != ImageSize {
+		return scanImages(file, identify)
+	}
+	if err := CheckImage(file); err != nil {
+		return nil, err
+	}
+	p := identify(file)
+	if p == UnknownProgram {
+		return nil, fmt.Errorf("%w: well-formed, but none that is published with sx1302_hal", ErrImage)
+	}
+	return []Image{{p, bytes.Clone(file)}}, nil
+}
+
+// errNoArray is the reason for what is no C array in text.
+var errNoArray = errors.New("no C array")
+
+// parseVar reads the array of a .var file: bytes of one or two hexadecimal
+// digits between the first braces.
+func parseVar(file []byte) ([]byte, error) {
+	open := bytes.IndexByte(file, '{')
+	if open < 0 || bytes.IndexByte(file, 0) >= 0 || !bytes.Contains(file[:open], []byte("[")) {
+		return nil, errNoArray
+	}
+	body := file[open+1:]
+	end := bytes.IndexByte(body, '}')
+	if end < 0 {
+		return nil, errNoArray
+	}
+	data := make([]byte, 0, ImageSize)
+	for token := range bytes.FieldsFuncSeq(body[:end], func(r rune) bool { return r == ',' || r <= ' ' }) {
+		if len(token) < 3 || len(token) > 4 || token[0] != '0' || token[1]|0x20 != 'x' {
+			return nil, fmt.Errorf("%w: %.20q in the array is no byte", ErrImage, token)
+		}
+		v, err := strconv.ParseUint(string(token[2:]), 16, 8)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %.20q in the array is no byte", ErrImage, token)
+		}
+		data = append(data, byte(v))
+	}
+	if len(data) != ImageSize {
+		return nil, fmt.Errorf("%w: the array has %d bytes, want %d", ErrImage, len(data), ImageSize)
+	}
+	return data, nil
+}
+
+// scanImages looks for images in a binary: 4096 words with good check bits in a
+// row, then the hash.
+func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
+	var found []Image
+	hashes := 0
+	good := 0    // words with good check bits up to here
+	nonZero := 0 // words since the last one that was not 0
+	for at := 0; at+2 <= len(file); at += 2 {
+		w := uint16(file[at]) | uint16(file[at+1])<<8
+		good++
+		nonZero++
+		if !checkWord(w) {
+			good = 0
+		}
+		if w != 0 {
+			nonZero = 0
+		}
+		begin := at + 2 - ImageSize
+		if good < ImageSize/2 || nonZero >= ImageSize/2 || begin%imageAlign != 0 {
+			continue
+		}
+		if hashes++; hashes > maxHashes {
+			return found, fmt.Errorf("%w: too much looks like one, but is none", ErrImage)
+		}
+		if p := identify(file[begin : begin+ImageSize]); p != UnknownProgram {
+			found = append(found, Image{p, bytes.Clone(file[begin : begin+ImageSize])})
+			good = 0
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
+	}
+	return found, nil
+}
+
+// FileName returns the name that an imported program has in its folder.
+func (p Program) FileName() string {
+	switch p {
+	case AGCSX1250:
+		return "agc_sx1250.bin"
+	case AGCSX125x:
+		return "agc_sx125x.bin"
+	case ARB:
+		return "arb.bin"
+	case CalibrationSX125x:
+		return "cal_sx125x.bin"
+	}
+	return ""
+}
+
+// SaveImage writes an image into a folder, whole or not at all.
+func SaveImage(dir string, im Image) error {
+	if err := CheckImage(im.Data); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, im.Program.FileName()+".*")
+	if err != nil {
+		return fmt.Errorf("sx1302: save firmware: %w", err)
+	}
+	defer os.Remove(f.Name()) // nothing is there any more if all went well
+	_, err = f.Write(im.Data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, im.Program.FileName()))
+	}
+	if err != nil {
+		return fmt.Errorf("sx1302: save firmware: %w", err)
+	}
+	return nil
+}
+
+// LoadFirmware reads the programs that radios of a type need from the folder of
+// imported images. ErrNoFirmware says which one is missing and where to get it.
+func LoadFirmware(dir string, t RadioType) (Firmware, error) {
+	var f Firmware
+	need := map[Program]*[]byte{AGCSX1250: &f.AGC, ARB: &f.ARB}
+	if t != SX1250 {
+		need = map[Program]*[]byte{AGCSX125x: &f.AGC, ARB: &f.ARB, CalibrationSX125x: &f.Calibration}
+	}
+	for p := AGCSX1250; p <= CalibrationSX125x; p++ {
+		target, ok := need[p]
+		if !ok {
+			continue
+		}
+		path := filepath.Join(dir, p.FileName())
+		data, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand firmware import FILE", ErrNoFirmware, path, p)
+		}
+		if err != nil {
+			return f, fmt.Errorf("sx1302: firmware: %w", err)
+		}
+		if err := CheckImage(data); err != nil {
+			return f, fmt.Errorf("%s: %w", path, err)
+		}
+		*target = data
+	}
+	return f, nil
+}

@@ -1,0 +1,155 @@
+package sx1302
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"lorawand/concentrator/sx1302/sx1302test"
+)
+
+// synthetic knows the images of sx1302test as the published ones are known.
+func synthetic(image []byte) Program {
+	for p, q := range map[Program]sx1302test.Program{
+		AGCSX1250: sx1302test.AGCSX1250, AGCSX125x: sx1302test.AGCSX125x, ARB: sx1302test.ARB, CalibrationSX125x: sx1302test.Calibration,
+	} {
+		if bytes.Equal(image, sx1302test.Image(q)) {
+			return p
+		}
+	}
+	return UnknownProgram
+}
+
+// varFile is an image as sx1302_hal publishes it.
+func varFile(image []byte) []byte {
+	var b bytes.Buffer
+	b.WriteString("static const uint8_t firmware[MCU_FW_SIZE] = {\n")
+	for i, v := range image {
+		sep := ", "
+		if i%16 == 15 {
+			sep = ",\n"
+		}
+		fmt.Fprintf(&b, "0x%02X%s", v, sep)
+	}
+	b.WriteString("};\n")
+	return b.Bytes()
+}
+
+// executable has images at places of a file of n bytes that look like nothing, or
+// like zeros.
+func executable(n int, zeros bool, at map[int]sx1302test.Program) []byte {
+	b := make([]byte, n)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for i := range b {
+		if !zeros {
+			b[i] = byte(rnd.Uint32())
+		}
+	}
+	for i, p := range at {
+		copy(b[i:], sx1302test.Image(p))
+	}
+	return b
+}
+
+func TestFindImages(t *testing.T) {
+	agc := sx1302test.Image(sx1302test.AGCSX1250)
+	wellFormed := slices.Repeat([]byte{0x01, 0x40}, ImageSize/2)
+	spoilt := slices.Clone(agc)
+	spoilt[4000] ^= 0x10
+	two := map[int]sx1302test.Program{0x1234: sx1302test.ARB, 0x9000: sx1302test.AGCSX1250}
+	tests := []struct {
+		name string
+		file []byte
+		want []Program
+		says string
+	}{
+		{name: "raw", file: agc, want: []Program{AGCSX1250}},
+		{name: "text", file: varFile(agc), want: []Program{AGCSX1250}},
+		{name: "binary", file: executable(1<<17, false, two), want: []Program{ARB, AGCSX1250}},
+		{name: "binary of zeros", file: executable(1<<20, true, two), want: []Program{ARB, AGCSX1250}},
+		{name: "back to back", file: executable(1<<15, true, map[int]sx1302test.Program{0: sx1302test.ARB, ImageSize: sx1302test.AGCSX125x}), want: []Program{ARB, AGCSX125x}},
+		{name: "check bits", file: spoilt, says: "check bits of word 2000"},
+		{name: "another program", file: wellFormed, says: "none that is published"},
+		{name: "many that are none", file: slices.Repeat(wellFormed, 20), says: "too much"},
+		{name: "short text", file: varFile(agc[:100]), says: "100 bytes, want 8192"},
+		{name: "no bytes in text", file: bytes.Replace(varFile(agc), []byte("0x"), []byte("0y"), 1), says: "is no byte"},
+		{name: "too large a byte", file: bytes.Replace(varFile(agc), []byte("0x"), []byte("0xF"), 1), says: "is no byte"},
+		{name: "empty", says: "none in 0 bytes"},
+		{name: "zeros", file: make([]byte, 1<<20), says: "none in"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			found, err := findImages(tt.file, synthetic)
+			if tt.says != "" {
+				if !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("FindImages: %v, want %q", err, tt.says)
+				}
+				return
+			}
+			var got []Program
+			for _, f := range found {
+				got = append(got, f.Program)
+				if synthetic(f.Data) != f.Program {
+					t.Errorf("%s has other bytes", f.Program)
+				}
+			}
+			if err != nil || !slices.Equal(got, tt.want) {
+				t.Errorf("FindImages = %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+	if _, err := FindImages(agc); !errors.Is(err, ErrImage) {
+		t.Errorf("a synthetic image is taken for one of Semtech's: %v", err)
+	}
+}
+
+func TestFirmwareFiles(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := LoadFirmware(dir, SX1250); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1250.var") || !strings.Contains(err.Error(), "lorawand firmware import") {
+		t.Errorf("LoadFirmware: %v", err)
+	}
+	for p, q := range map[Program]sx1302test.Program{AGCSX1250: sx1302test.AGCSX1250, ARB: sx1302test.ARB} {
+		if err := SaveImage(dir, Image{p, sx1302test.Image(q)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := LoadFirmware(dir, SX1250)
+	if err != nil || f.validate(false) != nil || synthetic(f.ARB) != ARB {
+		t.Errorf("LoadFirmware: %v", err)
+	}
+	if _, err := LoadFirmware(dir, SX1257); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1257.var") {
+		t.Errorf("LoadFirmware for SX1257: %v", err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+		t.Errorf("%d files, %v", len(files), err)
+	}
+	if err := SaveImage(dir, Image{ARB, []byte("x")}); !errors.Is(err, ErrImage) {
+		t.Errorf("SaveImage: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ARB.FileName()), []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadFirmware(dir, SX1250); !errors.Is(err, ErrImage) {
+		t.Errorf("LoadFirmware of a torn file: %v", err)
+	}
+}
+
+func FuzzFindImages(f *testing.F) {
+	agc := sx1302test.Image(sx1302test.AGCSX1250)
+	f.Add(agc)
+	f.Add(varFile(agc))
+	f.Add([]byte("a[] = { 0x1, 0x22 }"))
+	f.Add(make([]byte, ImageSize+3))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		found, err := findImages(file, synthetic)
+		if err == nil && len(found) == 0 {
+			t.Error("nothing and no error")
+		}
+	})
+}

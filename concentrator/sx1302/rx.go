@@ -1,0 +1,349 @@
+package sx1302
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"lorawand/radio"
+)
+
+// ErrFIFO is the reason when the chip tells of more bytes than its FIFO holds.
+var ErrFIFO = errors.New("sx1302: more bytes than the FIFO holds")
+
+// fifoSize is the size of the FIFO in bytes.
+const fifoSize = 4096
+
+// rssiUnit is one step of a measured RSSI in thousandths of a dB.
+const rssiUnit = 1000
+
+// ReceiveStats counts since New.
+type ReceiveStats struct {
+	Packets    uint64 // that were returned
+	BadRecords uint64 // with a wrong checksum, cut short, or of what does not exist
+	LostBytes  uint64 // that were dropped, because no record was found in them
+	BadPayload uint64 // records that said that the CRC was good when it was not
+	Torn       uint64 // readings of the counters that had to be done again
+}
+
+// receiver is the state of reception.
+type receiver struct {
+	channels [FSKChannel + 1]rxChannel
+	config   *Config
+	fifo     []byte
+	packets  []Packet
+	running  wrapCounter // the counter that runs
+	pulse    wrapCounter // its value at the last pulse per second
+	pulses   pulseHistory
+	tcomp    [Chains]int32 // thousandths of a dB
+	stats    ReceiveStats
+}
+
+// rxChannel is what follows from the configuration of a channel.
+type rxChannel struct {
+	chain     uint8
+	frequency radio.Frequency
+	ifError   int32  // Hz
+	bandwidth uint32 // Hz
+	notch     int64  // delay of the DC notch filter, 2^-20 ticks
+}
+
+func (r *receiver) configure(c *Config) {
+	r.config = c
+	r.fifo = make([]byte, fifoSize)
+	r.packets = make([]Packet, 0, fifoSize/recordMin)
+	set := func(i int, ch Channel, bandwidth uint32) {
+		centre := int64(c.Radios[ch.Chain%Chains].Frequency)
+		r.channels[i] = rxChannel{
+			chain: ch.Chain, frequency: radio.Frequency(centre + int64(ch.Offset)), ifError: ifError(ch.Offset),
+			bandwidth: bandwidth, notch: notchDelay(ch.Offset),
+		}
+	}
+	for i, ch := range c.Channels {
+		set(i, ch, 125_000)
+	}
+	set(ServiceChannel, c.Service.Channel, c.Service.Bandwidth)
+	set(FSKChannel, c.FSK.Channel, 0)
+	r.setTemperature(0)
+}
+
+// begin is a start of the chip: its counters begin anew.
+func (r *receiver) begin() {
+	r.running, r.pulse, r.pulses = wrapCounter{}, wrapCounter{}, pulseHistory{}
+}
+
+// setTemperature evaluates the correction of the RSSI once, so that the frame
+// path has one addition. t is in 1/256 °C.
+func (r *receiver) setTemperature(t int32) {
+	for chain := range r.tcomp {
+		const point = 12 // binary digits behind the point
+		var sum int64
+		for _, k := range r.config.Radios[chain].RSSITemperature {
+			sum = sum*int64(t)/256 + int64(k)<<point
+		}
+		r.tcomp[chain] = int32(max(math.MinInt32, min(math.MaxInt32, (sum>>point+1<<15)>>16)))
+	}
+}
+
+// SetTemperature tells the temperature of the board, in 1/256 °C, which the
+// RSSI depends on. It is 0 °C until it is told: without a sensor the RSSI is
+// off by 1 to 2 dB.
+func (c *Chip) SetTemperature(t int32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.receiver.setTemperature(t)
+}
+
+// ReceiveStats returns the counts so far.
+func (c *Chip) ReceiveStats() ReceiveStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.receiver.stats
+}
+
+// Receive returns the frames that were heard since the last time, and reads the
+// counters. It is to be called every 10 ms or so, and at least once a minute.
+// The slice and the payloads are valid until the next call. An empty poll takes
+// three transfers, at most four, and allocates nothing.
+//
+// Of records at fault the good ones before them are returned; an error is one
+// of the bus, or ErrFIFO.
+func (c *Chip) Receive() ([]Packet, error) {
+	packets, _, err := c.receive()
+	return packets, err
+}
+
+// receive also returns the running counter, µs.
+func (c *Chip) receive() ([]Packet, uint32, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return nil, 0, ErrNotStarted
+	}
+	n, err := c.waiting()
+	if err != nil {
+		return nil, 0, err
+	}
+	fetched := c.receiver.fifo[:n]
+	if err := c.read(rxFIFO, fetched); err != nil {
+		return nil, 0, err
+	}
+	counter, err := c.readCounters()
+	if err != nil {
+		return nil, 0, err
+	}
+	packets, err := c.parse(fetched)
+	return packets, counter, err
+}
+
+// waiting returns how many bytes are in the FIFO. The two bytes of their number
+// can be torn: a second reading corrects one that is too small, and one of 0
+// has until the next poll.
+func (c *Chip) waiting() (int, error) {
+	most := 0
+	for range 2 {
+		var b [2]byte
+		if err := c.read(rxBytes.addr, b[:]); err != nil {
+			return 0, err
+		}
+		most = max(most, int(binary.BigEndian.Uint16(b[:])))
+		if most == 0 {
+			break
+		}
+	}
+	if most > fifoSize {
+		return 0, fmt.Errorf("%w: %d of %d", ErrFIFO, most, fifoSize)
+	}
+	return most, nil
+}
+
+// readCounters reads both counters, shows them to those who count their wraps,
+// and returns the running one in µs. A value that changed its first byte while
+// it was read can be torn; then a third reading counts.
+func (c *Chip) readCounters() (uint32, error) {
+	var first, second [8]byte
+	if err := c.read(counters.addr, first[:]); err != nil {
+		return 0, err
+	}
+	if err := c.read(counters.addr, second[:]); err != nil {
+		return 0, err
+	}
+	if first[0] != second[0] || first[4] != second[4] {
+		c.receiver.stats.Torn++
+		if err := c.read(counters.addr, first[:]); err != nil {
+			return 0, err
+		}
+	}
+	r := &c.receiver
+	pulse := binary.BigEndian.Uint32(first[:])
+	r.pulse.see(pulse)
+	r.pulses.see(pulse)
+	return r.running.see(binary.BigEndian.Uint32(first[4:])), nil
+}
+
+// Counter returns the running counter, µs, which wraps every 71.6 minutes.
+func (c *Chip) Counter() (uint32, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return 0, ErrNotStarted
+	}
+	return c.readCounters()
+}
+
+// parse turns what was fetched into packets.
+func (c *Chip) parse(b []byte) ([]Packet, error) {
+	r := &c.receiver
+	r.packets = r.packets[:0]
+	b = r.skipToRecord(b)
+	for len(b) > 0 {
+		raw, err := parseRecord(b)
+		if err != nil {
+			r.stats.BadRecords++
+			r.stats.LostBytes += uint64(len(b))
+			break
+		}
+		b = b[raw.totalLength:]
+		if !raw.possible() {
+			r.stats.BadRecords++
+			continue
+		}
+		p, ok := r.packet(&raw)
+		if !ok {
+			r.stats.BadPayload++
+			continue
+		}
+		if err := c.fineTimestamp(&raw, &p); err != nil {
+			return nil, err
+		}
+		r.packets = append(r.packets, p)
+	}
+	if r.config.FineTimestamps != NoFineTimestamps {
+		r.packets = mergeTwins(r.packets)
+	}
+	r.stats.Packets += uint64(len(r.packets))
+	return r.packets, nil
+}
+
+// skipToRecord drops what lies before the first record.
+func (r *receiver) skipToRecord(b []byte) []byte {
+	for i := 0; i+1 < len(b); i++ {
+		if b[i] == recordMagic0 && b[i+1] == recordMagic1 {
+			r.stats.LostBytes += uint64(i)
+			return b[i:]
+		}
+	}
+	r.stats.LostBytes += uint64(len(b))
+	return nil
+}
+
+// packet returns what a record tells; not if it says that the CRC is good and
+// it is not.
+func (r *receiver) packet(raw *rawRecord) (Packet, bool) {
+	ch := &r.channels[raw.channel]
+	p := Packet{
+		Payload: raw.payload, Channel: raw.channel, Chain: ch.chain, Modem: raw.modem,
+		Frequency: ch.frequency, PayloadCRC: raw.payloadCRC,
+	}
+	base := int32(r.config.Radios[ch.chain].RSSIOffset)*10 + r.tcomp[ch.chain]
+	hasCRC := raw.hasCRC
+	if raw.channel == FSKChannel {
+		p.DataRate = radio.FSKDataRate(r.config.FSK.BitRate)
+		p.RSSI = fskRSSI(raw.rssi) + base
+		p.Time = r.running.past(raw.ticks) + uint32(fskCorrection(r.config.FSK.BitRate))
+	} else {
+		coding := raw.codingRate
+		if service := &r.config.Service; raw.modem == serviceModem && service.Implicit {
+			coding, hasCRC = byte(service.ImplicitCodingRate), hasCRC || service.ImplicitCRC
+		}
+		p.DataRate = radio.LoRaDataRate(raw.sf, ch.bandwidth)
+		p.CodingRate = loraCodingRate(coding)
+		p.SNR = radio.Decibel(raw.snr) * 25
+		p.RSSI, p.SignalRSSI, p.HasSignalRSSI = int32(raw.rssi)*rssiUnit+base, int32(raw.signalRSSI)*rssiUnit+base, true
+		p.FrequencyError = frequencyError(raw.freqError, ch.bandwidth) + ch.ifError
+		shape := frameShape{raw.sf, ch.bandwidth, int64(coding), int64(len(raw.payload)), hasCRC}
+		p.Time = r.running.past(raw.ticks) + uint32(r.correction(&shape))
+	}
+	switch {
+	case hasCRC && raw.crcError:
+		p.CRC = BadCRC
+	case hasCRC:
+		p.CRC = GoodCRC
+	}
+	bad := p.CRC == GoodCRC && raw.channel != FSKChannel && len(raw.payload) > 0 && loraCRC(raw.payload) != raw.payloadCRC
+	return p, !bad
+}
+
+// correction is none without a coding rate that exists: such a frame is not to
+// be trusted.
+func (r *receiver) correction(f *frameShape) int32 {
+	if f.codingRate < 1 || f.codingRate > 4 {
+		return 0
+	}
+	if r.config.FineTimestamps == NoFineTimestamps {
+		return f.legacyCorrection()
+	}
+	return f.precisionCorrection()
+}
+
+// fskRSSI makes the RSSI of the FSK modem linear, thousandths of a dB.
+func fskRSSI(raw byte) int32 {
+	v := int64(raw)
+	return int32((90_636_423 + 420_835*v + 7_129*v*v - 26*v*v*v + 500) / 1000)
+}
+
+// frequencyError turns what a modem measured into Hz: bandwidth / 2^20 per
+// step, toward zero. The reference multiplies in single precision, so the
+// product is first rounded to 24 bits.
+func frequencyError(raw int32, bandwidth uint32) int32 {
+	shift := 17 - (bits.Len32(bandwidth/125_000) - 1)
+	abs := uint64(max(raw, -raw)) * 15625
+	if extra := bits.Len64(abs) - 24; extra > 0 {
+		half := uint64(1) << (extra - 1)
+		odd := abs >> extra & 1
+		abs = (abs + half - 1 + odd) >> extra << extra
+	}
+	hz := int32(abs >> shift)
+	if raw < 0 {
+		return -hz
+	}
+	return hz
+}
+
+// twinWindow is how far apart, in µs, the two demodulations of a frame can be.
+const twinWindow = 24
+
+// mergeTwins leaves one of each two demodulations of a frame, the one with a
+// good CRC, or else with a fine timestamp, and sorts by time.
+func mergeTwins(packets []Packet) []Packet {
+	out := packets[:0]
+next:
+	for _, p := range packets {
+		for i := range out {
+			if q := &out[i]; twins(q, &p) {
+				if better(&p, q) {
+					*q = p
+				}
+				continue next
+			}
+		}
+		out = append(out, p)
+	}
+	slices.SortStableFunc(out, func(a, b Packet) int { return int(int32(a.Time - b.Time)) })
+	return out
+}
+
+func twins(a, b *Packet) bool {
+	d := int32(a.Time - b.Time)
+	return max(d, -d) <= twinWindow && a.Channel == b.Channel && a.DataRate == b.DataRate && string(a.Payload) == string(b.Payload)
+}
+
+func better(a, b *Packet) bool {
+	if good := a.CRC == GoodCRC; good != (b.CRC == GoodCRC) {
+		return good
+	}
+	return a.HasFineTimestamp && !b.HasFineTimestamp
+}

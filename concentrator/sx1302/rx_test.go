@@ -1,0 +1,443 @@
+package sx1302
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+)
+
+// heard is a packet as a recording has it.
+type heard struct {
+	BwKHz    uint32  `json:"bw_khz"`
+	Coding   uint8   `json:"coderate"`
+	Count    uint32  `json:"count_us"`
+	CRC      uint16  `json:"crc"`
+	Datarate uint32  `json:"datarate"`
+	Freq     uint32  `json:"freq_hz"`
+	Offset   int32   `json:"freq_offset"`
+	FTime    uint32  `json:"ftime"`
+	HasFTime bool    `json:"ftime_received"`
+	IFChain  uint8   `json:"if_chain"`
+	Modem    uint8   `json:"modem_id"`
+	Mod      string  `json:"modulation"`
+	Payload  string  `json:"payload"`
+	RFChain  uint8   `json:"rf_chain"`
+	RSSIC    float64 `json:"rssic"`
+	RSSIS    float64 `json:"rssis"`
+	SNR      float64 `json:"snr"`
+	Status   string  `json:"status"`
+}
+
+// rxReplay feeds a recording to the driver: the bytes that appeared in the FIFO
+// and the counters that were read.
+type rxReplay struct {
+	counters [][]byte // recorded readings for the current call
+	current  []byte
+}
+
+// frame is asked about each frame to the chip; it moves on to the next reading
+// of its length.
+func (r *rxReplay) frame(w []byte) error {
+	if len(w) > readHeader && w[0] == 0 && binary.BigEndian.Uint16(w[1:]) == counters.addr {
+		n := len(w) - readHeader
+		if i := slices.IndexFunc(r.counters, func(b []byte) bool { return len(b) == n }); i >= 0 {
+			r.current = r.counters[i]
+			r.counters = slices.Delete(r.counters, i, i+1)
+		}
+	}
+	return nil
+}
+
+func (r *rxReplay) read(addr uint16) (byte, bool) {
+	if i := int(addr) - int(counters.addr); i >= 0 && i < len(r.current) {
+		return r.current[i], true
+	}
+	return 0, false
+}
+
+func TestReceive(t *testing.T) {
+	for _, name := range traces(t, "rx_") {
+		t.Run(name, func(t *testing.T) {
+			// Of what the reference drops or dies of, the driver delivers the good.
+			lossy := name == "rx_malformed_fifo" || strings.HasPrefix(name, "rx_fatal_")
+			replayReceive(t, readTrace(t, name), lossy, name == "rx_lora_modem_on_fsk_channel")
+		})
+	}
+}
+
+func replayReceive(t *testing.T, all []record, lossy, nonsense bool) {
+	var replay rxReplay
+	model, chip := traceChip(t, all[0], sx1302test.Options{Fail: replay.frame, Read: replay.read}, nil)
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	chip.SetTemperature(int32(31.5 * 256))
+	var got []Packet
+	var fed strings.Builder
+	for i, r := range all {
+		switch {
+		case r.K == "fifo":
+			model.Deliver(unhex(t, r.Bytes))
+			fed.WriteString(r.Bytes)
+		case r.K == "set" && r.Temp != nil:
+			chip.SetTemperature(int32(*r.Temp * 256))
+		case r.K == "call" && r.Fn == "receive":
+			replay.counters = recordedCounters(t, all[i:])
+			packets, err := chip.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range packets {
+				p.Payload = slices.Clone(p.Payload)
+				got = append(got, p)
+			}
+		case r.K == "ret" && r.Fn == "receive" && !nonsense:
+			var want []heard
+			if err := json.Unmarshal(r.Out, &want); err != nil && r.RC >= 0 {
+				t.Fatal(err)
+			}
+			for _, w := range want {
+				got = comparePacket(t, got, w, lossy, fed.String())
+			}
+		}
+	}
+	if !lossy && !nonsense && len(got) > 0 {
+		t.Errorf("%d packets too many: %+v", len(got), got)
+	}
+	for _, p := range got { // better than the reference: but only what was there
+		if !strings.Contains(fed.String(), hex.EncodeToString(p.Payload)) {
+			t.Errorf("packet from nowhere: %+v", p)
+		}
+	}
+}
+
+// recordedCounters returns the readings of the counters up to the return of the
+// call at the beginning.
+func recordedCounters(t *testing.T, all []record) [][]byte {
+	var list [][]byte
+	for _, r := range all {
+		if r.K == "ret" {
+			break
+		}
+		if r.K == "r" && r.A == "6101" {
+			list = append(list, unhex(t, r.D))
+		}
+	}
+	return list
+}
+
+// comparePacket compares the next packet, or with lossy the next of the same
+// payload, and returns those behind it.
+func comparePacket(t *testing.T, got []Packet, w heard, lossy bool, fed string) []Packet {
+	t.Helper()
+	for lossy && len(got) > 0 && hex.EncodeToString(got[0].Payload) != w.Payload {
+		if !strings.Contains(fed, hex.EncodeToString(got[0].Payload)) {
+			t.Errorf("packet from nowhere: %+v", got[0])
+		}
+		got = got[1:]
+	}
+	if len(got) == 0 {
+		t.Errorf("no packet, want %+v", w)
+		return nil
+	}
+	p := got[0]
+	rate := radio.LoRaDataRate(uint8(w.Datarate), w.BwKHz*1000)
+	if w.Mod == "FSK" {
+		rate = radio.FSKDataRate(w.Datarate)
+	}
+	status := map[CRCStatus]string{NoCRC: "NO_CRC", GoodCRC: "CRC_OK", BadCRC: "CRC_BAD"}[p.CRC]
+	ok := hex.EncodeToString(p.Payload) == w.Payload && p.DataRate == rate && uint8(p.CodingRate) == w.Coding &&
+		p.Time == w.Count && p.PayloadCRC == w.CRC && uint32(p.Frequency) == w.Freq && p.FrequencyError == w.Offset &&
+		p.Channel == w.IFChain && p.Modem == w.Modem && p.Chain == w.RFChain && status == w.Status &&
+		p.HasFineTimestamp == w.HasFTime && math.Abs(float64(p.FineTimestamp)-float64(w.FTime)) <= 1 &&
+		math.Abs(float64(p.RSSI)/1000-w.RSSIC) <= 0.001
+	if w.Mod != "FSK" { // which has neither; the reference tells -128
+		ok = ok && p.HasSignalRSSI && math.Abs(float64(p.SignalRSSI)/1000-w.RSSIS) <= 0.001 && float64(p.SNR)/100 == w.SNR
+	}
+	if !ok {
+		t.Errorf("packet\n%+v (%s)\nwant\n%+v", p, status, w)
+	}
+	return got[1:]
+}
+
+func TestTimestampVectors(t *testing.T) {
+	f, err := os.Open("testdata/vectors_timestamp.csv.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for s := bufio.NewScanner(z); s.Scan(); rows++ {
+		if rows == 0 {
+			continue
+		}
+		var v [10]int64
+		for i, text := range strings.Split(s.Text(), ",") {
+			if v[i], err = strconv.ParseInt(text, 10, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shape := frameShape{uint8(v[1]), uint32(v[0]) * 1000, v[2], v[4], v[3] == 1}
+		if got := int64(shape.legacyCorrection()); got != v[5] {
+			t.Errorf("%+v: legacy correction %d, want %d", shape, got, v[5])
+		}
+		if got := int64(shape.precisionCorrection()); got != v[6] {
+			t.Errorf("%+v: precision correction %d, want %d", shape, got, v[6])
+		}
+	}
+	if rows != 1825 {
+		t.Errorf("%d rows", rows)
+	}
+}
+
+func TestMiscVectors(t *testing.T) {
+	f, err := os.Open("testdata/vectors_misc.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil || len(rows) < 100 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for _, row := range rows[1:] {
+		if got := miscVector(t, row); got != "" {
+			t.Errorf("%v: got %s", row, got)
+		}
+	}
+}
+
+// miscVector returns what is wrong with a row.
+func miscVector(t *testing.T, row []string) string {
+	t.Helper()
+	number := func(text string) float64 {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	same := func(got, want float64, within float64) string {
+		if math.Abs(got-want) <= within {
+			return ""
+		}
+		return strconv.FormatFloat(got, 'f', -1, 64)
+	}
+	kind, _, _ := strings.Cut(row[0], "(")
+	switch kind {
+	case "freq_to_time_drift":
+		m, e := frequencyDrift(uint32(number(row[1])), uint32(number(row[2]))*1000)
+		return same(float64(m), number(row[3]), 0) + same(float64(e), number(row[4]), 0)
+	case "sx1302_tx_freq_reg":
+		return same(float64(txFrequency(SX1250, radio.Frequency(number(row[1])))), number(row[3]), 0)
+	case "sx1250_freq_reg":
+		return same(float64(uint64(number(row[1]))<<25/crystal), number(row[3]), 0)
+	case "if_reg":
+		hz := int32(number(row[1]))
+		return same(float64(ifRegister(hz)), number(row[3]), 0) + same(float64(ifError(hz)), number(row[4]), 0)
+	case "lora_payload_crc16":
+		return same(float64(loraCRC(unhex(t, row[1]))), number(row[3]), 0)
+	case "rssi_tcomp":
+		r := receiver{config: &Config{}}
+		r.config.Radios[0].RSSITemperature = [5]int32{0, 0, 20410, 2162560, 0}
+		if strings.Contains(row[0], "e=") {
+			r.config.Radios[0].RSSITemperature = [5]int32{-6, 789, -14992, 1988572, 105236996}
+		}
+		r.setTemperature(int32(number(row[1])) * 256)
+		return same(float64(r.tcomp[0])/1000, number(row[3]), 0.001)
+	case "fsk_rssi_poly":
+		return same(float64(fskRSSI(byte(number(row[1]))))/1000, number(row[3]), 0.001)
+	case "dc_notch_delay":
+		return same(float64(notchDelay(int32(number(row[1]))*1000))/(1<<fixed), number(row[3]), 0.00001)
+	}
+	return "unknown kind"
+}
+
+// TestBadRecords: of what is fetched at once the good records before a bad one
+// are delivered, a bad one never.
+func TestBadRecords(t *testing.T) {
+	good := func(payload string) []byte {
+		f := sx1302test.Frame{Payload: []byte(payload), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		return f.Record()
+	}
+	spoil := func(i int, b []byte) []byte {
+		b[(i+len(b))%len(b)] ^= 0x10
+		return b
+	}
+	other := func(change func(*sx1302test.Frame)) []byte {
+		f := sx1302test.Frame{Payload: []byte("bad"), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		change(&f)
+		return f.Record()
+	}
+	wrongPayloadCRC := good("bad")
+	wrongPayloadCRC[recordHead+3+10]++ // and the checksum goes with it
+	wrongPayloadCRC[len(wrongPayloadCRC)-1]++
+	tests := []struct {
+		name string
+		fifo [][]byte
+		want []string
+		bad  uint64 // BadRecords and BadPayload
+	}{
+		{"good", [][]byte{good("one"), good("two")}, []string{"one", "two"}, 0},
+		{"garbage before", [][]byte{{1, 2, recordMagic0}, good("one")}, []string{"one"}, 0},
+		{"garbage behind", [][]byte{good("one"), {1, 2, 3}}, []string{"one"}, 1},
+		{"checksum", [][]byte{good("one"), spoil(-1, good("bad")), good("lost")}, []string{"one"}, 1},
+		{"payload spoilt", [][]byte{good("one"), spoil(recordHead, good("bad")), good("lost")}, []string{"one"}, 1},
+		{"first one spoilt", [][]byte{spoil(recordHead, good("bad")), good("lost")}, nil, 1},
+		{"cut short", [][]byte{good("one"), good("bad")[:recordMin-1]}, []string{"one"}, 1},
+		{"cut short behind the head", [][]byte{good("one"), good("bad")[:recordMin+2]}, []string{"one"}, 1},
+		{"SF13", [][]byte{other(func(f *sx1302test.Frame) { f.SF = 13 }), good("two")}, []string{"two"}, 1},
+		{"SF4", [][]byte{other(func(f *sx1302test.Frame) { f.SF = 4 }), good("two")}, []string{"two"}, 1},
+		{"modem 18", [][]byte{other(func(f *sx1302test.Frame) { f.Modem = 18 }), good("two")}, []string{"two"}, 1},
+		{"channel 10", [][]byte{other(func(f *sx1302test.Frame) { f.Channel = 10 }), good("two")}, []string{"two"}, 1},
+		{"CRC of the payload", [][]byte{wrongPayloadCRC, good("two")}, []string{"two"}, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			model, chip := newTestChip(t, sx1302test.Options{})
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			model.Deliver(slices.Concat(tt.fifo...))
+			packets, err := chip.Receive()
+			var got []string
+			for _, p := range packets {
+				got = append(got, string(p.Payload))
+			}
+			s := chip.ReceiveStats()
+			if err != nil || !slices.Equal(got, tt.want) || s.BadRecords+s.BadPayload != tt.bad {
+				t.Errorf("%q, %v, %+v; want %q", got, err, s, tt.want)
+			}
+			model.Deliver(good("next"))
+			if packets, err = chip.Receive(); err != nil || len(packets) != 1 || string(packets[0].Payload) != "next" {
+				t.Errorf("afterwards %+v, %v", packets, err)
+			}
+		})
+	}
+}
+
+// TestTorn reads counters and numbers of bytes that change while they are read.
+func TestTorn(t *testing.T) {
+	tests := []struct {
+		name  string
+		reads [][8]byte
+		want  uint32 // µs
+		torn  uint64
+	}{
+		{"whole", [][8]byte{{4: 0x10, 0, 0, 0x20}, {4: 0x10, 0, 1, 0}}, 0x1000_0020 / 32, 0},
+		{"torn", [][8]byte{{4: 0x10, 0, 0, 0}, {4: 0x11, 0, 0, 0}, {4: 0x11, 0, 0, 0x40}}, 0x1100_0040 / 32, 1},
+		{"pulse torn", [][8]byte{{0: 1, 4: 0x10, 7: 0x20}, {0: 2, 4: 0x10, 7: 0x40}, {0: 2, 4: 0x10, 7: 0x60}}, 0x1000_0060 / 32, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var replay rxReplay
+			_, chip := newTestChip(t, sx1302test.Options{Fail: replay.frame, Read: replay.read})
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range tt.reads {
+				replay.counters = append(replay.counters, r[:])
+			}
+			got, err := chip.Counter()
+			if err != nil || got != tt.want || chip.ReceiveStats().Torn != tt.torn {
+				t.Errorf("Counter = %d, %v, torn %d; want %d", got, err, chip.ReceiveStats().Torn, tt.want)
+			}
+		})
+	}
+	t.Run("bytes", func(t *testing.T) {
+		large := false
+		reads := 0
+		model, chip := newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+			if addr == rxBytes.addr {
+				reads++
+				return 0xFF, large
+			}
+			return 0, addr == rxBytes.addr+1 && reads == 1 // the first time the lower byte is torn
+		}})
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f := sx1302test.Frame{Payload: make([]byte, 250), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		model.Deliver(f.Record())
+		if packets, err := chip.Receive(); len(packets) != 1 || err != nil {
+			t.Errorf("%d packets, %v", len(packets), err)
+		}
+		large = true
+		if _, err := chip.Receive(); !errors.Is(err, ErrFIFO) {
+			t.Errorf("Receive: %v", err)
+		}
+	})
+}
+
+// TestEmptyPoll holds the driver to its promise of what a poll costs.
+func TestEmptyPoll(t *testing.T) {
+	transfers := 0
+	_, chip := newTestChip(t, sx1302test.Options{Fail: func([]byte) error { transfers++; return nil }})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	transfers = 0
+	const polls = 1000
+	allocations := testing.AllocsPerRun(polls, func() {
+		if packets, err := chip.Receive(); len(packets) > 0 || err != nil {
+			t.Fatal(packets, err)
+		}
+	})
+	if allocations > 0 {
+		t.Errorf("%v allocations", allocations)
+	}
+	if limit := 4 * (polls + 1); transfers > limit {
+		t.Errorf("%d transfers, want at most %d", transfers, limit)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(mustHex("a5c00b028302000000a7b981bc6202005b73785c00167976000040989b1abcfc00e4"))
+	f.Add(mustHex("000102a5a5c005019301000000ca5ee961e700167976000080109c1a66c100ca"))
+	f.Add(mustHex("a5c0050001"))
+	config := testConfig()
+	config.FineTimestamps = FineTimestampsAll
+	chip, err := New(sx1302test.New(sx1302test.Options{Model: 3}), config, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > fifoSize {
+			return
+		}
+		packets, err := chip.parse(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range packets {
+			if p.Channel > FSKChannel || p.Chain >= Chains || p.Modem > maxModem {
+				t.Errorf("%+v", p)
+			}
+		}
+	})
+}
+
+func mustHex(text string) []byte {
+	b, err := hex.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}

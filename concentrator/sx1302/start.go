@@ -1,0 +1,195 @@
+package sx1302
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// resetHold is how long a radio is held in reset; Semtech gives no shorter
+// figure that is known to work.
+const resetHold = 500 * time.Millisecond
+
+// Start resets the chip and takes it to reception. It takes 2 to 3 s. After an
+// error the chip is in no known state and has to be started again.
+func (c *Chip) Start(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.started = false
+	if err := c.firmware.validate(c.sx125x()); err != nil {
+		return err
+	}
+	if err := c.reset(ctx); err != nil {
+		return err
+	}
+	version, err := c.checkVersion()
+	if err != nil {
+		return err
+	}
+	id, err := c.identify(version)
+	if err != nil {
+		return err
+	}
+	if err := c.bringUp(ctx); err != nil {
+		return fmt.Errorf("sx1302: start: %w", err)
+	}
+	c.identity = id
+	c.receiver.begin()
+	c.started = true
+	return nil
+}
+
+// bringUp has the order of sx1302_hal's lgw_start.
+func (c *Chip) bringUp(ctx context.Context) error {
+	if err := c.set(gpioOut, 0x00); err != nil {
+		return err
+	}
+	if err := c.calibrateRadios(ctx); err != nil {
+		return fmt.Errorf("calibrate: %w", err)
+	}
+	for chain := range c.config.Radios {
+		if err := c.setUpRadio(ctx, chain); err != nil {
+			return err
+		}
+	}
+	if err := c.selectClock(); err != nil {
+		return err
+	}
+	if err := c.set(hostRadioCtrl, 0); err != nil { // the AGC owns the radios now
+		return err
+	}
+	if err := c.checkModel(); err != nil {
+		return err
+	}
+	if err := c.setAll(c.receiverSettings()); err != nil {
+		return err
+	}
+	if err := c.startAGC(ctx); err != nil {
+		return err
+	}
+	if err := c.startARB(ctx); err != nil {
+		return err
+	}
+	if err := c.setAll(c.transmitterSettings()); err != nil {
+		return err
+	}
+	return c.setAll([]setting{{ppsEnable, 1}, {ppsPolarity, 1}, {gpioOut, 0x01}})
+}
+
+// checkModel refuses fine timestamps with a chip that makes none.
+func (c *Chip) checkModel() error {
+	if c.config.FineTimestamps == NoFineTimestamps {
+		return nil
+	}
+	m, err := c.otp(otpModel)
+	if err == nil && !Model(m).SX1303() {
+		err = fmt.Errorf("%w: fine timestamps need an SX1303, this is an %s", ErrConfig, Model(m))
+	}
+	return err
+}
+
+// calibrateRadios resets the radios, lets them run and calibrates them while
+// the host holds the front end still.
+func (c *Chip) calibrateRadios(ctx context.Context) error {
+	for chain := range c.config.Radios {
+		if err := c.resetRadio(ctx, chain); err != nil {
+			return err
+		}
+	}
+	if err := c.selectClock(); err != nil {
+		return err
+	}
+	if err := c.setAll([]setting{{agcForceHostFE, 1}, {paEnableA, 0}, {lnaEnableA, 0}}); err != nil {
+		return err
+	}
+	if c.sx125x() {
+		if err := c.calibrateSX125x(ctx); err != nil {
+			return err
+		}
+	}
+	for chain := range c.config.Radios {
+		if r := &c.config.Radios[chain]; r.Enabled && r.Type == SX1250 {
+			if err := c.calibrateSX1250(ctx, chain); err != nil {
+				return err
+			}
+		}
+	}
+	return c.set(agcForceHostFE, 0)
+}
+
+// resetRadio resets an enabled radio and tells the chip of its type. The line
+// is NRESET for the SX1250 and RESET for the others, so it ends up differently.
+func (c *Chip) resetRadio(ctx context.Context, chain int) error {
+	r := &c.config.Radios[chain]
+	if !r.Enabled {
+		return nil
+	}
+	enable, line := radioEnableA.of(chain, radioEnableStride), radioResetA.of(chain, radioEnableStride)
+	if err := c.setAll([]setting{{clk32Enable, 0}, {enable, 1}, {line, 1}}); err != nil {
+		return err
+	}
+	if err := c.sleep(ctx, resetHold); err != nil {
+		return err
+	}
+	if err := c.set(line, 0); err != nil {
+		return err
+	}
+	if err := c.sleep(ctx, settle); err != nil {
+		return err
+	}
+	if r.Type != SX1250 {
+		return c.set(modeBit(chain), 0)
+	}
+	if err := c.set(line, 1); err != nil {
+		return err
+	}
+	if err := c.sleep(ctx, settle); err != nil {
+		return err
+	}
+	return c.set(modeBit(chain), 1)
+}
+
+// modeBit says that a radio is an SX1250.
+func modeBit(chain int) field {
+	if chain == 0 {
+		return radioModeA
+	}
+	return radioModeB
+}
+
+func (c *Chip) setUpRadio(ctx context.Context, chain int) error {
+	r := &c.config.Radios[chain]
+	if !r.Enabled {
+		return nil
+	}
+	if err := c.resetRadio(ctx, chain); err != nil {
+		return err
+	}
+	if r.Type == SX1250 {
+		return c.setUpSX1250(ctx, chain)
+	}
+	return c.setUpSX125x(ctx, chain)
+}
+
+// selectClock takes the clock from its source and lets it run.
+func (c *Chip) selectClock() error {
+	a, b := 1, 0
+	if c.config.ClockSource == 1 {
+		a, b = 0, 1
+	}
+	return c.setAll([]setting{{clkRadioASelect, a}, {clkRadioBSelect, b}, {clkDivEnable, 1}, {clk32Enable, 1}})
+}
+
+// transmitterSettings are those that are the same for all packets.
+func (c *Chip) transmitterSettings() []setting {
+	var list []setting
+	for chain := range Chains {
+		if c.sx125x() {
+			list = append(list, setting{txIFDest.of(chain, txStride), 0})
+		} else {
+			list = append(list, setting{txPLLDivAGC.of(chain, txStride), 1}, setting{txIFDest.of(chain, txStride), 1})
+		}
+		list = append(list, setting{txMode.of(chain, txStride), 1}, setting{txClockEdge.of(chain, txStride), 0})
+	}
+	return list
+}

@@ -1,0 +1,394 @@
+package sx1302test
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"periph.io/x/conn/v3"
+	"periph.io/x/conn/v3/spi"
+)
+
+// ErrFrame is the reason for a transfer that the chip would not understand.
+var ErrFrame = errors.New("sx1302test: no frame of the SX1302")
+
+// Options configures a Chip. The zero value is an SX1302 with SX1250 radios.
+type Options struct {
+	Model   byte // 0x02 is the SX1302, 0x03 the SX1303; default 0x02
+	Version byte // default 0x10
+	EUI     [8]byte
+	Radio   RadioType
+	Tick    uint32 // the 32 MHz counter at power-up
+
+	// Now is the time since power-up. The default uses the clock of package
+	// time, so that testing/synctest reaches it.
+	Now func() time.Duration
+
+	// MaxTxSize is what the port says of itself; 0 is nothing.
+	MaxTxSize int
+
+	// Faults: a radio that gives no clock, programs that answer nothing, and
+	// what else. Fail makes a transfer fail; Read, if it returns true, replaces
+	// what is read from an address.
+	NoClock bool
+	Hang    bool
+	Fail    func(w []byte) error
+	Read    func(addr uint16) (byte, bool)
+
+	// Observe is told of all that reaches the chip.
+	Observe func(Event)
+}
+
+// EventKind is what reached the chip.
+type EventKind uint8
+
+// Kinds of Event.
+const (
+	Wrote      EventKind = iota + 1 // a byte of the register map
+	RadioFrame                      // a frame to a radio, without reads of its registers
+	Loaded                          // the memory of a processor, once for consecutive bytes
+)
+
+// Event is something that reached the chip.
+type Event struct {
+	Kind     EventKind
+	Addr     uint16
+	Old, New byte
+	Chain    int // with RadioFrame
+	Frame    []byte
+	Changed  bool // with RadioFrame: a register of an SX1255 or SX1257 has another value now
+}
+
+// Chip is the model. It implements spi.Conn.
+type Chip struct {
+	mu    sync.Mutex
+	opts  Options
+	begin time.Time
+
+	mem      [mapSize]byte
+	agc, arb processor
+	radios   [2]Radio
+	rx       []byte // the FIFO
+	agcLog   [][4]byte
+	arbLog   [][4]byte
+	calTest  byte
+	tx       [2]transmitter
+	emitted  []Emission
+	resets   int
+}
+
+var (
+	_ spi.Conn    = (*Chip)(nil)
+	_ conn.Limits = (*Chip)(nil)
+)
+
+// New returns a chip that was powered up and reset.
+func New(o Options) *Chip {
+	if o.Model == 0 {
+		o.Model = 0x02
+	}
+	if o.Version == 0 {
+		o.Version = 0x10
+	}
+	c := &Chip{opts: o, begin: time.Now()}
+	c.reset()
+	return c
+}
+
+// Reset is the pulse on the reset line.
+func (c *Chip) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reset()
+	c.resets++
+}
+
+// Resets returns how often the reset line was pulsed.
+func (c *Chip) Resets() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resets
+}
+
+func (c *Chip) reset() {
+	c.mem = theMap().reset
+	c.mem[regVersion] = c.opts.Version
+	c.agc, c.arb = processor{}, processor{}
+	for i := range c.radios {
+		c.radios[i] = Radio{kind: c.opts.Radio}
+		c.radios[i].reset()
+	}
+	c.rx = nil
+	c.tx = [2]transmitter{}
+}
+
+// String implements conn.Conn.
+func (*Chip) String() string { return "sx1302test" }
+
+// Duplex implements conn.Conn.
+func (*Chip) Duplex() conn.Duplex { return conn.Full }
+
+// MaxTxSize implements conn.Limits.
+func (c *Chip) MaxTxSize() int { return c.opts.MaxTxSize }
+
+// TxPackets implements spi.Conn.
+func (c *Chip) TxPackets(p []spi.Packet) error {
+	for _, q := range p {
+		if err := c.Tx(q.W, q.R); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tx implements conn.Conn. It is one frame: w and r have the same length.
+func (c *Chip) Tx(w, r []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opts.Fail != nil {
+		if err := c.opts.Fail(w); err != nil {
+			return err
+		}
+	}
+	if len(w) != len(r) || len(w) < 2 || w[0] > 2 || c.opts.MaxTxSize > 0 && len(w) > c.opts.MaxTxSize {
+		return ErrFrame
+	}
+	if w[0] != 0 {
+		c.radioFrame(int(w[0])-1, w[1:], r[1:])
+		return nil
+	}
+	if len(w) < 4 {
+		return ErrFrame
+	}
+	c.advance()
+	addr := binary.BigEndian.Uint16(w[1:])
+	if addr&0x8000 != 0 {
+		for i, b := range w[3:] {
+			c.store(addr&0x7FFF+uint16(i), b)
+		}
+		return nil
+	}
+	clear(r)
+	for i := range r[4:] {
+		a := addr
+		if a < fifo || a >= fifo+fifoSize {
+			a += uint16(i)
+		}
+		r[4+i] = c.load(a)
+	}
+	return nil
+}
+
+func (c *Chip) radioFrame(chain int, w, r []byte) {
+	radio := &c.radios[chain]
+	clear(r)
+	if c.mem[regCtrl0]&hostRadioCtrl == 0 {
+		return
+	}
+	before, commands := radio.Raw, len(radio.Commands)
+	radio.transfer(w, r)
+	changed := before != radio.Raw
+	if c.opts.Observe != nil && (changed || len(radio.Commands) > commands) {
+		c.opts.Observe(Event{Kind: RadioFrame, Chain: chain, Frame: append([]byte(nil), w...), Changed: changed})
+	}
+}
+
+// store is a write of one byte.
+func (c *Chip) store(addr uint16, b byte) {
+	switch {
+	case int(addr) < 2*imageSize:
+		c.storeFirmware(addr, b)
+		return
+	case int(addr) >= mapSize:
+		return
+	case isBuffer(addr):
+		c.mem[addr] = b
+		return
+	}
+	old, writable := c.mem[addr], theMap().writable[addr]
+	now := old&^writable | b&writable
+	c.mem[addr] = now
+	if c.opts.Observe != nil {
+		c.opts.Observe(Event{Kind: Wrote, Addr: addr, Old: old, New: now})
+	}
+	c.act(addr, old, now)
+}
+
+// isBuffer reports whether an address is in the buffer of a transmitter.
+func isBuffer(addr uint16) bool {
+	return addr >= txBlock && addr < txBlock+2*txStride && (addr-txBlock)%txStride >= txBuffer
+}
+
+func (c *Chip) storeFirmware(addr uint16, b byte) {
+	p, ctrl := &c.agc, uint16(regAGCCtrl)
+	if addr >= arbMemory {
+		p, ctrl = &c.arb, regARBCtrl
+	}
+	if c.mem[ctrl]&hostProg == 0 || c.mem[ctrl]&mcuClear == 0 {
+		return
+	}
+	p.memory[addr%imageSize] = b
+	if addr%imageSize == 0 && c.opts.Observe != nil {
+		c.opts.Observe(Event{Kind: Loaded, Addr: addr})
+	}
+}
+
+// act is what a write sets off.
+func (c *Chip) act(addr uint16, old, now byte) {
+	switch addr {
+	case regAGCCtrl:
+		if c.agc.control(old, now) {
+			c.startAGC()
+		}
+	case regARBCtrl:
+		if c.arb.control(old, now) {
+			c.startARB()
+		}
+	case regRFEnable, regRFEnable + 1:
+		c.radios[addr-regRFEnable].lines(now)
+	case regMailWrite:
+		c.mail()
+	case regARBConfig + 1:
+		c.arbResume()
+	case txBlock + txTrigger, txBlock + txStride + txTrigger:
+		c.trigger(int(addr-txBlock)/txStride, old, now)
+	}
+}
+
+// load is a read of one byte.
+func (c *Chip) load(addr uint16) byte {
+	if c.opts.Read != nil {
+		if b, ok := c.opts.Read(addr); ok {
+			return b
+		}
+	}
+	switch {
+	case addr < imageSize:
+		return c.agc.memory[addr]
+	case addr < arbMemory+imageSize:
+		return c.arb.memory[addr-arbMemory]
+	case addr >= fifo && addr < fifo+fifoSize:
+		return c.pop()
+	case addr >= regRxBytes && addr < regRxBytes+2:
+		return byte(len(c.rx) >> (8 * (regRxBytes + 1 - addr)))
+	case addr >= regCounters && addr < regCounters+8:
+		return c.counter(addr - regCounters)
+	case addr == regOTPData:
+		return c.otp(c.mem[regOTPAddr])
+	case addr == txBlock+txStatus || addr == txBlock+txStride+txStatus:
+		return c.tx[int(addr-txBlock)/txStride].status(c.now())
+	case int(addr) < mapSize:
+		return c.mem[addr]
+	}
+	return 0
+}
+
+func (c *Chip) pop() byte {
+	if len(c.rx) == 0 {
+		return 0
+	}
+	b := c.rx[0]
+	c.rx = c.rx[1:]
+	return b
+}
+
+func (c *Chip) otp(addr byte) byte {
+	switch {
+	case int(addr) < len(c.opts.EUI):
+		return c.opts.EUI[addr]
+	case addr == 0xD0:
+		return c.opts.Model
+	}
+	return 0
+}
+
+// now returns the time since power-up.
+func (c *Chip) now() time.Duration {
+	if c.opts.Now != nil {
+		return c.opts.Now()
+	}
+	return time.Since(c.begin)
+}
+
+// Ticks of the counter in a unit of time.
+const (
+	ticksPerMicrosecond = 32
+	ticksPerSecond      = 32_000_000
+)
+
+// ticks returns the counter without wraps.
+func (c *Chip) ticks() int64 { return int64(c.opts.Tick) + ticksOf(c.now()) }
+
+// ticksOf converts without loss for more than a year.
+func ticksOf(d time.Duration) int64 {
+	return int64(d/time.Second)*ticksPerSecond + int64(d%time.Second)*ticksPerMicrosecond/1000
+}
+
+// counter returns byte i of the counters: that of the last pulse, then the one
+// that runs. A pulse comes with each whole second since power-up.
+func (c *Chip) counter(i uint16) byte {
+	v := uint32(c.ticks())
+	if i < 4 {
+		v = 0
+		if second := c.now() / time.Second; c.mem[regPPSEnable]&1 != 0 && second > 0 {
+			v = c.opts.Tick + uint32(int64(second)*ticksPerSecond)
+		}
+	}
+	return byte(v >> (8 * (3 - i%4)))
+}
+
+// Counter returns what the running counter shows, in µs, without wraps.
+func (c *Chip) Counter() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ticks() / ticksPerMicrosecond
+}
+
+// Deliver puts bytes into the FIFO as if they had been received. What does not
+// fit is lost.
+func (c *Chip) Deliver(record []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rx = append(c.rx, record[:min(len(record), fifoSize-len(c.rx))]...)
+}
+
+// Changed returns the bytes of the register map that differ from their reset
+// value, in writable bits.
+func (c *Chip) Changed() map[uint16]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	changed := map[uint16]byte{}
+	m := theMap()
+	for addr := range c.mem {
+		if isBuffer(uint16(addr)) {
+			continue
+		}
+		if v := c.mem[addr] & m.writable[addr]; v != m.reset[addr]&m.writable[addr] {
+			changed[uint16(addr)] = v
+		}
+	}
+	return changed
+}
+
+// Preset writes to the register map without setting anything off.
+func (c *Chip) Preset(addr uint16, b byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mem[addr] = b
+}
+
+// Logs returns what the AGC was told (mailbox bytes 3, 2, 1, 0 at each write of
+// byte 3) and the ARB (debug configuration 0 to 3 at each resume).
+func (c *Chip) Logs() (agc, arb [][4]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([][4]byte(nil), c.agcLog...), append([][4]byte(nil), c.arbLog...)
+}
+
+// Radio returns the state of a radio; its maps and slices are the model's own.
+func (c *Chip) Radio(chain int) Radio {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.radios[chain]
+}

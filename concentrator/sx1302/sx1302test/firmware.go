@@ -1,0 +1,149 @@
+package sx1302test
+
+import (
+	"bytes"
+	"math/bits"
+)
+
+// Program is what a processor of the chip runs.
+type Program uint8
+
+// Programs.
+const (
+	AGCSX1250 Program = iota + 1
+	AGCSX125x
+	ARB
+	Calibration
+)
+
+// Image returns a synthetic firmware image: 4096 words with the check bits that
+// the chip wants, by which the model knows the program. There is no program in
+// it.
+func Image(p Program) []byte {
+	image := make([]byte, 0, imageSize)
+	state := uint32(p)
+	for range imageSize / 2 {
+		state = state*1664525 + 1013904223
+		w := uint16(state>>16) & 0x3FFF
+		w |= uint16(bits.OnesCount16(w)%4) << 14
+		image = append(image, byte(w), byte(w>>8))
+	}
+	return image
+}
+
+// programOf returns the program of an image, or 0.
+func programOf(image []byte) Program {
+	for p := AGCSX1250; p <= Calibration; p++ {
+		if bytes.Equal(image, Image(p)) {
+			return p
+		}
+	}
+	return 0
+}
+
+// processor is one of the two in the chip.
+type processor struct {
+	memory  [imageSize]byte
+	running Program
+}
+
+// control acts on a write to the control register of a processor.
+func (p *processor) control(old, now byte) (started bool) {
+	if old&mcuClear != 0 && now&mcuClear == 0 {
+		p.running = programOf(p.memory[:])
+		return true
+	}
+	if now&mcuClear != 0 {
+		p.running = 0
+	}
+	return false
+}
+
+// startAGC is what the program in the AGC does first.
+func (c *Chip) startAGC() {
+	versions := map[Program]byte{AGCSX1250: 10, AGCSX125x: 6, Calibration: 1}
+	if v, ok := versions[c.agc.running]; ok && c.clocked() {
+		c.mem[regAGCStatus], c.mem[regMailRead+3] = 1, v
+	}
+}
+
+func (c *Chip) startARB() {
+	if c.arb.running == ARB && c.clocked() {
+		c.mem[regARBStatus], c.mem[regARBDebug] = 1, 2
+	}
+}
+
+// mail is a write to byte 3 of the mailbox.
+func (c *Chip) mail() {
+	w := c.mem[regMailWrite : regMailWrite+4]
+	if c.agc.running == 0 || c.opts.Hang {
+		return
+	}
+	c.agcLog = append(c.agcLog, [4]byte(w))
+	if c.agc.running == Calibration {
+		c.calibrate(w)
+		return
+	}
+	next, ok := map[byte]byte{
+		0x80: 0x02, 0x20: 0x03, 0x03: 0x04, 0x04: 0x05, 0x05: 0x06, 0x06: 0x07, 0x07: 0x08,
+		0x08: 0x09, 0x09: 0x0A, 0x0A: 0x0B, 0x0B: 0x0F, 0x0F: 0x10,
+	}[w[0]]
+	if !ok {
+		return
+	}
+	c.mem[regAGCStatus] = next
+	copy(c.mem[regMailRead+1:regMailRead+4], w[1:])
+}
+
+// calibrate goes one step of the calibration program: a measurement of the
+// image (test 0 and 1, by chain) or of the DC offset of the transmitter (2 and
+// 3). It finds what the recordings have.
+func (c *Chip) calibrate(w []byte) {
+	step := w[0]
+	if step == 0x00 {
+		c.calTest = w[1]
+	}
+	var result [4]byte
+	next := c.mem[regAGCStatus]
+	switch {
+	case step == 0xFF:
+		next = 0
+	case step >= 0x01 && step <= 0x03:
+		next = step
+	case step == 0x04:
+		next, result = 0x06, [4]byte{0x08, 0x0A, 0x40, 0x00}
+	case c.calTest < 2:
+		next, result = c.calibrateImage(step, next)
+	case step == 0x06:
+		next, result = 0x07, [4]byte{0x00, 0x10, 0x05, 0xF9}
+	case step == 0x0A:
+		next = 0x0C
+	case step >= 0x07 && step < 0x20:
+		next = step + 1
+	case step == 0x20:
+		next = [2]byte{0x33, 0x44}[c.calTest&1]
+	}
+	c.mem[regAGCStatus] = next
+	copy(c.mem[regMailRead:], result[:])
+}
+
+func (c *Chip) calibrateImage(step, status byte) (next byte, result [4]byte) {
+	switch step {
+	case 0x06:
+		return 0x07, [4]byte{0x04, 0x00, 0xFD, 0x02}
+	case 0x07:
+		return 0x08, [4]byte{0x00, 0x0A, 0x00, 0x08}
+	case 0x08:
+		return [2]byte{0x11, 0x22}[c.calTest&1], result
+	}
+	return status, result
+}
+
+// arbResume is a write of 1 to ARB debug configuration 1.
+func (c *Chip) arbResume() {
+	if c.arb.running != ARB || c.opts.Hang {
+		return
+	}
+	c.arbLog = append(c.arbLog, [4]byte(c.mem[regARBConfig:regARBConfig+4]))
+	c.mem[regARBStatus] = 0
+}

@@ -1,0 +1,163 @@
+package sx1302test
+
+import (
+	"encoding/binary"
+	"time"
+
+	"lorawand/radio"
+)
+
+// Emission is a packet that went out, or is to go out, on the air.
+type Emission struct {
+	Chain   int
+	Block   [blockSize]byte // the registers of the transmitter, trigger and buffer control zeroed
+	Payload []byte          // as in the buffer: with FSK the length comes first
+	Mailbox [3]byte         // bytes 2, 1 and 0: the deviation, with FSK and CW
+	Trigger Trigger
+	Tick    uint32 // 32 MHz counter that it waits for, with TriggerTime
+
+	Begin int64         // µs of the counter without wraps, when it went out
+	Exact uint8         // ticks of 1/32 µs beyond Begin
+	Air   time.Duration // how long it took
+	Cut   bool          // it was aborted
+}
+
+// Trigger is what lets a packet go.
+type Trigger uint8
+
+// Triggers.
+const (
+	TriggerNow Trigger = 1 << iota
+	TriggerTime
+	TriggerPPS
+)
+
+// States of a transmitter.
+const (
+	statusFree      = 0x80
+	statusScheduled = 0x91
+	statusEmitting  = 0x30
+)
+
+// transmitter is the state machine of a chain.
+type transmitter struct {
+	busy       bool
+	begin, end time.Duration // since power-up
+	emission   int           // index
+}
+
+func (t *transmitter) status(now time.Duration) byte {
+	switch {
+	case !t.busy:
+		return statusFree
+	case now < t.begin:
+		return statusScheduled
+	}
+	return statusEmitting
+}
+
+// advance frees transmitters whose packet is over.
+func (c *Chip) advance() {
+	now := c.now()
+	for i := range c.tx {
+		if t := &c.tx[i]; t.busy && now >= t.end {
+			t.busy = false
+		}
+	}
+}
+
+// trigger acts on the trigger bits of a chain: a rising one lets the packet go,
+// none of them set aborts it.
+func (c *Chip) trigger(chain int, old, now byte) {
+	t := &c.tx[chain]
+	rising := now &^ old & 7
+	if rising == 0 {
+		if now&7 == 0 && t.busy {
+			t.busy = false
+			c.emitted[t.emission].Cut = true
+		}
+		return
+	}
+	e := c.emission(chain)
+	e.Trigger = Trigger(rising)
+	at := c.now()
+	switch {
+	case rising&byte(TriggerTime) != 0:
+		delay := uint32(0)
+		if !e.fsk() && !e.continuousWave() {
+			delay = uint32(binary.BigEndian.Uint16(e.Block[0x05:]))
+		}
+		wait := int64(e.Tick - uint32(c.ticks()) + delay) // at the next match, up to 134 s later
+		e.Begin, e.Exact = (c.ticks()+wait)/ticksPerMicrosecond, uint8((c.ticks()+wait)%ticksPerMicrosecond)
+		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
+	case rising&byte(TriggerPPS) != 0:
+		at = at.Truncate(time.Second) + time.Second
+		e.Begin = (int64(c.opts.Tick) + ticksOf(at)) / ticksPerMicrosecond
+	default:
+		e.Begin = c.ticks() / ticksPerMicrosecond
+	}
+	*t = transmitter{busy: true, begin: at, end: at + e.Air, emission: len(c.emitted)}
+	c.emitted = append(c.emitted, e)
+}
+
+// emission reads what the registers of a chain describe.
+func (c *Chip) emission(chain int) Emission {
+	base := txBlock + chain*txStride
+	e := Emission{Chain: chain}
+	m := theMap()
+	for i := range e.Block {
+		e.Block[i] = c.mem[base+i] & m.writable[base+i]
+	}
+	e.Block[txTrigger], e.Block[txWrite] = 0, 0
+	e.Tick = binary.BigEndian.Uint32(e.Block[1:])
+	size := int(e.Block[0x63])
+	if e.fsk() {
+		size = int(e.Block[0x40]) + 1
+	}
+	e.Payload = append([]byte(nil), c.mem[base+txBuffer:base+txBuffer+min(size, 256)]...)
+	copy(e.Mailbox[:], c.mem[regMailWrite+1:regMailWrite+4])
+	e.Air = e.airtime()
+	return e
+}
+
+func (e *Emission) fsk() bool { return e.Block[0x09]&1 != 0 }
+
+// continuousWave reports whether there is a carrier only, which lasts until it
+// is aborted.
+func (e *Emission) continuousWave() bool { return !e.fsk() && e.Block[0x20]&3 == 0 }
+
+// packet returns what the time on air depends on.
+func (e *Emission) packet() radio.Packet {
+	if e.fsk() {
+		rate := max(uint32(binary.BigEndian.Uint16(e.Block[0x44:])), 1)
+		return radio.Packet{
+			DataRate: radio.FSKDataRate(ticksPerSecond / rate), Size: int(e.Block[0x40]),
+			Preamble: int(binary.BigEndian.Uint16(e.Block[0x42:])), NoCRC: e.Block[0x41]&2 == 0,
+		}
+	}
+	return radio.Packet{
+		DataRate:       radio.LoRaDataRate(e.Block[0x60]&0x0F, 125_000<<max(int(e.Block[0x60]>>4)-4, 0)),
+		CodingRate:     radio.CodingRate(e.Block[0x61] & 7),
+		Size:           int(e.Block[0x63]),
+		Preamble:       int(e.Block[0x67])<<8 | int(e.Block[0x66]),
+		ImplicitHeader: e.Block[0x62]&2 != 0, NoCRC: e.Block[0x62]&1 == 0,
+	}
+}
+
+func (e *Emission) airtime() time.Duration {
+	if e.continuousWave() {
+		return 1000 * time.Hour
+	}
+	d, err := radio.TimeOnAir(e.packet())
+	if err != nil {
+		return time.Millisecond // nonsense that a receiver would not take for a frame
+	}
+	return d
+}
+
+// Emissions returns what went out, or is to, in its order.
+func (c *Chip) Emissions() []Emission {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Emission(nil), c.emitted...)
+}

@@ -1,0 +1,460 @@
+package sx1302
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"lorawand/radio"
+)
+
+// ErrTransmission is the reason for a transmission that the chip cannot make.
+var ErrTransmission = errors.New("sx1302: transmission")
+
+// ErrBusy is the reason when a chain has a packet already.
+var ErrBusy = errors.New("sx1302: the transmitter has a packet already")
+
+// Trigger is what lets a packet go.
+type Trigger uint8
+
+// Triggers.
+const (
+	TriggerNow  Trigger = iota
+	TriggerTime         // at a value of the counter
+	TriggerPPS          // at the next pulse per second
+)
+
+// Transmission is a packet to be sent, or with Carrier a bare carrier that
+// lasts until Abort.
+type Transmission struct {
+	Chain      uint8
+	Frequency  radio.Frequency
+	DataRate   radio.DataRate
+	CodingRate radio.CodingRate // LoRa
+	Power      radio.Decibel    // dBm at the antenna connector
+	Payload    []byte           // 1 to 255 bytes
+
+	Preamble       uint16 // LoRa: symbols, 0 is 8, at least 6; FSK: bytes, 0 is 5, at least 3
+	NoCRC          bool
+	ImplicitHeader bool   // LoRa
+	InvertPolarity bool   // LoRa: as downlinks are sent
+	Deviation      uint32 // FSK: Hz, 1000 to 200 000
+
+	Carrier       bool
+	CarrierOffset int32 // Hz from Frequency, up to ±200 000
+
+	Trigger Trigger
+	Time    uint32 // µs of the counter, with TriggerTime: begin of the packet
+}
+
+// Limits of transmissions.
+const (
+	maxPayload     = 255
+	minDeviation   = 1_000   // Hz
+	maxDeviation   = 200_000 // Hz
+	minPreamble    = 6       // symbols
+	minFSKPreamble = 3       // bytes
+	fskPreamble    = 5       // bytes
+)
+
+// StartDelay is how long before its time a packet has to be triggered at the
+// latest: the chip starts its radio that early.
+const StartDelay = 1500 * time.Microsecond
+
+// startDelayTicks is StartDelay in ticks.
+const startDelayTicks = 48_000
+
+// validate says what cannot be sent, with ErrTransmission.
+func (c *Chip) validate(t *Transmission) error {
+	if t.Chain >= Chains || !c.config.Radios[t.Chain].Enabled || !c.config.Radios[t.Chain].Transmit {
+		return fmt.Errorf("%w: radio %d does not transmit", ErrTransmission, t.Chain)
+	}
+	if t.Frequency < minFrequency || t.Frequency > maxFrequency {
+		return fmt.Errorf("%w: %s is not within 100 to 1000 MHz", ErrTransmission, t.Frequency)
+	}
+	if t.Trigger > TriggerPPS {
+		return fmt.Errorf("%w: no such trigger: %d", ErrTransmission, t.Trigger)
+	}
+	if t.Carrier {
+		if o := int64(t.CarrierOffset); max(o, -o) > maxDeviation {
+			return fmt.Errorf("%w: carrier %d Hz off", ErrTransmission, t.CarrierOffset)
+		}
+		return nil
+	}
+	if len(t.Payload) == 0 || len(t.Payload) > maxPayload {
+		return fmt.Errorf("%w: %d bytes, want 1 to %d", ErrTransmission, len(t.Payload), maxPayload)
+	}
+	return t.validateModulation()
+}
+
+func (t *Transmission) validateModulation() error {
+	switch r := t.DataRate; r.Modulation {
+	case radio.LoRa:
+		if _, ok := bandwidthCode(r.Bandwidth); !ok || r.SpreadingFactor < 5 || r.SpreadingFactor > 12 {
+			return fmt.Errorf("%w: no such data rate: %s", ErrTransmission, r)
+		}
+		if t.CodingRate < radio.CodingRate45 || t.CodingRate > radio.CodingRate48 {
+			return fmt.Errorf("%w: no such coding rate: %d", ErrTransmission, t.CodingRate)
+		}
+	case radio.FSK:
+		if r.BitRate < minBitRate || r.BitRate > maxBitRate {
+			return fmt.Errorf("%w: %d bit/s is not within %d to %d", ErrTransmission, r.BitRate, minBitRate, maxBitRate)
+		}
+		if t.Deviation < minDeviation || t.Deviation > maxDeviation {
+			return fmt.Errorf("%w: a deviation of %d Hz is not within %d to %d", ErrTransmission, t.Deviation, minDeviation, maxDeviation)
+		}
+	default:
+		return fmt.Errorf("%w: %s is not sent", ErrTransmission, r.Modulation)
+	}
+	return nil
+}
+
+// gain returns the entry of the table with the most power that is not above the
+// one wanted, or the first.
+func (r *Radio) gain(power radio.Decibel) int {
+	best := 0
+	for i, g := range r.Gains {
+		if radio.Decibel(g.Power)*100 <= power {
+			best = i
+		}
+	}
+	return best
+}
+
+// Power returns what is sent when that power is asked for, dBm.
+func (r *Radio) Power(power radio.Decibel) radio.Decibel {
+	return radio.Decibel(r.Gains[r.gain(power)].Power) * 100
+}
+
+// txFrequency returns a frequency as the transmitter has it, in steps of
+// crystal / 2^18; of the SX1255 it is the double.
+func txFrequency(t RadioType, f radio.Frequency) uint32 {
+	hz := uint64(f)
+	if t == SX1255 {
+		hz *= 2
+	}
+	return uint32(hz << 18 / crystal)
+}
+
+// deviationWord returns a deviation in steps of crystal / 2^18.
+func deviationWord(hz uint32) int { return int(uint64(hz) << 18 / crystal) }
+
+// Sources of the base band.
+const (
+	sourceCarrier = 0
+	sourceLoRa    = 1
+	sourceFSK     = 2
+
+	agcWideBand = 1 << 7 // AGC_TX_BW: FSK or a carrier
+)
+
+// Send programs a packet and arms its trigger. The chip queues nothing: with
+// TriggerTime the packet leaves when the counter has that value for the next
+// time, up to 134 s later if it is past, so the caller has to see that there is
+// more than StartDelay left; see Abort. While the board transmits it is deaf,
+// unless it is of full duplex.
+//
+// It returns ErrTransmission, ErrBusy or ErrNotStarted, having changed nothing.
+func (c *Chip) Send(t Transmission) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return ErrNotStarted
+	}
+	if err := c.validate(&t); err != nil {
+		return err
+	}
+	status, err := c.get(txStatus.of(int(t.Chain), txStride))
+	if err != nil {
+		return err
+	}
+	if txState(status) != TxFree {
+		return ErrBusy
+	}
+	delay, err := c.program(&t)
+	if err != nil {
+		return err
+	}
+	return c.trigger(&t, delay)
+}
+
+// program writes all registers and the payload, and returns the start delay in
+// ticks.
+func (c *Chip) program(t *Transmission) (delay uint16, err error) {
+	list := c.commonTxSettings(t)
+	payload := t.Payload
+	switch {
+	case t.Carrier:
+		step := (max(t.CarrierOffset, -t.CarrierOffset) + 9_999) / 10_000 * 10_000
+		list = append(list, carrierSettings(t, step)...)
+		if err := c.mailDeviation(uint32(step)); err != nil {
+			return 0, err
+		}
+	case t.DataRate.Modulation == radio.FSK:
+		list = append(list, c.fskTxSettings(t)...)
+		payload = append([]byte{byte(len(payload))}, payload...)
+		if err := c.mailDeviation(t.Deviation); err != nil {
+			return 0, err
+		}
+	default:
+		var lora []setting
+		lora, delay = c.loraTxSettings(t)
+		list = append(list, lora...)
+	}
+	chain := int(t.Chain)
+	if err := c.setBlock(uint16(txStride*chain), list); err != nil {
+		return 0, err
+	}
+	if err := c.set(txWriteBuffer.of(chain, txStride), 1); err != nil {
+		return 0, err
+	}
+	if err := c.write(uint16(txBufferA+txStride*chain), payload); err != nil {
+		return 0, err
+	}
+	return delay, c.set(txWriteBuffer.of(chain, txStride), 0)
+}
+
+// mailDeviation tells the AGC the deviation, in steps of crystal / 2^25. Byte 3
+// of the mailbox is left alone.
+func (c *Chip) mailDeviation(hz uint32) error {
+	v := int(uint64(hz) << 25 / crystal)
+	return c.mail(v&0xFF, v>>8&0xFF, v>>16&0xFF)
+}
+
+// commonTxSettings are power and frequency.
+func (c *Chip) commonTxSettings(t *Transmission) []setting {
+	r := &c.config.Radios[t.Chain]
+	i := r.gain(t.Power)
+	g := r.Gains[i]
+	power := bit(g.PAGain > 0)<<6 | int(g.PowerIndex)
+	var offset dcOffset
+	if r.Type != SX1250 {
+		power = int(g.PAGain)<<6 | int(g.DACGain)<<4 | int(g.MixGain)
+		if i < len(c.offsets[t.Chain]) {
+			offset = c.offsets[t.Chain][i]
+		}
+	}
+	f := txFrequency(r.Type, t.Frequency)
+	return []setting{
+		{txModulation, bit(!t.Carrier && t.DataRate.Modulation == radio.FSK)},
+		{txAGCPower, power},
+		{txIQGain, int(g.DigGain)},
+		{txIOffset, int(byte(offset.i))},
+		{txIOffset.plus(1), int(byte(offset.q))},
+		{txFreqH, int(f >> 16 & 0xFF)},
+		{txFreqH.plus(1), int(f >> 8 & 0xFF)},
+		{txFreqH.plus(2), int(f & 0xFF)},
+	}
+}
+
+func deviationSettings(word int) []setting {
+	return []setting{{txDeviationH, word >> 8}, {txDeviationL, word & 0xFF}}
+}
+
+// carrierSettings: a carrier off the centre is made by modulating with an
+// offset that is given in 1/64 of the deviation.
+func carrierSettings(t *Transmission, step int32) []setting {
+	code, _ := bandwidthCode(t.DataRate.Bandwidth)
+	offset := 0
+	if step != 0 {
+		offset = int(int64(t.CarrierOffset) * 64 / int64(step))
+	}
+	list := []setting{{txIFSource, sourceCarrier}, {txAGCBandwidth, agcWideBand | code}, {txTestModFreq, offset}}
+	return append(list, deviationSettings(deviationWord(uint32(step)))...)
+}
+
+// loraTxSettings returns the settings of the LoRa modulator and its start delay.
+func (c *Chip) loraTxSettings(t *Transmission) ([]setting, uint16) {
+	sf, bandwidth := t.DataRate.SpreadingFactor, t.DataRate.Bandwidth
+	code, _ := bandwidthCode(bandwidth)
+	preamble := int(max(t.Preamble, minPreamble))
+	if t.Preamble == 0 {
+		preamble = 8
+	}
+	lowpass := 6
+	if sf >= 10 {
+		lowpass = 7
+	}
+	peak1, peak2 := syncPeaks(c.config.Private, sf)
+	delay := c.startDelay(int(t.Chain), bandwidth, lowpass)
+	list := []setting{
+		{txStartDelay, int(delay >> 8)},
+		{txStartDelay.plus(1), int(delay & 0xFF)},
+		{txIFSource, sourceLoRa},
+		{txAGCBandwidth, code},
+		{txBW, code},
+		{txSF, int(sf)},
+		{txPreambleMSB, preamble >> 8},
+		{txPreambleLSB, preamble & 0xFF},
+		{txChirpLowpass, lowpass},
+		{txCodingRate, int(t.CodingRate)},
+		{txModemEnable, 1},
+		{txCADRXTX, 2},
+		{txModemStart, 1},
+		{txContinuous, 0},
+		{txChirpInvert, bit(t.InvertPolarity)},
+		{txImplicit, bit(t.ImplicitHeader)},
+		{txCRC, bit(!t.NoCRC)},
+		{txSyncPeak1, peak1},
+		{txSyncPeak2, peak2},
+		{txFineSync, bit(sf <= 6)},
+		{txPayloadLength, len(t.Payload)},
+		{txPPMHeader, 0},
+		{txPPMOffset, bit(lowDataRate(sf, bandwidth))},
+	}
+	return append(list, deviationSettings(deviationWord(bandwidth/2))...), delay
+}
+
+// startDelay returns how long before its time a packet is triggered, in ticks:
+// 1.5 ms less the delays of radio, filter and modem.
+func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
+	i := int(bandwidth / 250_000) // 0, 1, 2 for 125, 250, 500 kHz
+	ofRadio := [3]int{19, 24, 21}[i]
+	if c.config.Radios[chain].Type != SX1250 {
+		ofRadio = [3]int{100, 106, 100}[i]
+	}
+	filter := (1<<lowpass - 1) * 1_000_000 / int(bandwidth)
+	return uint16(startDelayTicks - ofRadio - filter - 64>>i)
+}
+
+func (c *Chip) fskTxSettings(t *Transmission) []setting {
+	preamble := int(max(t.Preamble, minFSKPreamble))
+	if t.Preamble == 0 {
+		preamble = fskPreamble
+	}
+	code, ok := bandwidthCode(t.DataRate.Bandwidth)
+	if !ok {
+		code, _ = bandwidthCode(125_000)
+	}
+	rate := crystal / int(t.DataRate.BitRate)
+	size := c.config.FSK.SyncWordSize
+	list := []setting{
+		{txIFSource, sourceFSK},
+		{txAGCBandwidth, agcWideBand | code},
+		{txFSKPacketMode, 1},
+		{txFSKCRC, bit(!t.NoCRC)},
+		{txFSKCRCIBM, 0},
+		{txFSKWhitening, 2},
+		{txFSKGaussian, 1},
+		{txFSKGaussianBT, 2},
+		{txFSKSyncEnable, 1},
+		{txFSKSyncSize, int(size) - 1},
+		{txFSKPreambleSeq, 0},
+		{txFSKBitRate, rate >> 8},
+		{txFSKBitRate.plus(1), rate & 0xFF},
+		{txFSKPreamble, preamble >> 8},
+		{txFSKPreamble.plus(1), preamble & 0xFF},
+		{txFSKLength, len(t.Payload)},
+	}
+	pattern := fskPattern(c.config.FSK.SyncWord, size)
+	for i := range 8 {
+		list = append(list, setting{txFSKSyncWord7.plus(i), int(pattern>>(56-8*i)) & 0xFF})
+	}
+	return append(list, deviationSettings(deviationWord(t.Deviation))...)
+}
+
+// trigger arms the packet: the bit has to rise.
+func (c *Chip) trigger(t *Transmission, delay uint16) error {
+	f := [...]field{TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed, TriggerPPS: txTrigPPS}[t.Trigger].of(int(t.Chain), txStride)
+	if t.Trigger == TriggerTime {
+		ticks := binary.BigEndian.AppendUint32(nil, t.Time*ticksPerMicrosecond-uint32(delay))
+		if err := c.writeBytes(txTimer3.of(int(t.Chain), txStride), ticks); err != nil {
+			return err
+		}
+	}
+	return c.setAll([]setting{{f, 0}, {f, 1}})
+}
+
+// TxState is what a transmitter does.
+type TxState uint8
+
+// States of a transmitter.
+const (
+	TxUnknown TxState = iota
+	TxFree
+	TxScheduled
+	TxEmitting
+)
+
+// String returns the state as a word.
+func (s TxState) String() string {
+	switch s {
+	case TxFree:
+		return "free"
+	case TxScheduled:
+		return "scheduled"
+	case TxEmitting:
+		return "emitting"
+	}
+	return "unknown"
+}
+
+// txState turns TX_FSM_STATUS into a state.
+func txState(status int) TxState {
+	switch status {
+	case 0x80:
+		return TxFree
+	case 0x91, 0x92:
+		return TxScheduled
+	case 0x30, 0x50, 0x60, 0x70:
+		return TxEmitting
+	}
+	return TxUnknown
+}
+
+// TxStatus returns what the transmitter of a chain does.
+func (c *Chip) TxStatus(chain int) (TxState, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return TxUnknown, ErrNotStarted
+	}
+	v, err := c.get(txStatus.of(chain, txStride))
+	return txState(v), err
+}
+
+// Abort drops the packet of a chain, even while it is sent, and waits until the
+// transmitter is free, at most 1 s.
+func (c *Chip) Abort(ctx context.Context, chain int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return ErrNotStarted
+	}
+	return c.abort(ctx, chain)
+}
+
+func (c *Chip) abort(ctx context.Context, chain int) error {
+	of := func(f field) field { return f.of(chain, txStride) }
+	err := c.setAll([]setting{{of(txTrigImmediate), 0}, {of(txTrigDelayed), 0}, {of(txTrigPPS), 0}})
+	if err != nil {
+		return err
+	}
+	for waited := time.Duration(0); waited <= answerWithin; waited += pollEvery {
+		status, err := c.get(of(txStatus))
+		if err != nil {
+			return err
+		}
+		if txState(status) == TxFree {
+			return nil
+		}
+		if err := c.sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("sx1302: abort on radio %s: %w: the transmitter does not become free", chainName(chain), ErrNoAnswer)
+}
+
+// Stop aborts what is being sent. The radios and the chip go on until they are
+// reset.
+func (c *Chip) Stop(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return nil
+	}
+	c.started = false
+	return errors.Join(c.abort(ctx, 0), c.abort(ctx, 1))
+}

@@ -1,0 +1,302 @@
+package sx1302
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+)
+
+// sent is a call of lgw_send in a recording.
+type sent struct {
+	BwKHz    uint32 `json:"bw_khz"`
+	Coding   uint8  `json:"coderate"`
+	Count    uint32 `json:"count_us"`
+	Datarate uint32 `json:"datarate"`
+	Freq     uint32 `json:"freq_hz"`
+	Offset   int32  `json:"freq_offset_khz"`
+	Invert   bool   `json:"invert_pol"`
+	Mode     string `json:"mode"`
+	Mod      string `json:"modulation"`
+	NoCRC    bool   `json:"no_crc"`
+	NoHeader bool   `json:"no_header"`
+	Payload  string `json:"payload"`
+	Preamble uint16 `json:"preamble"`
+	Chain    uint8  `json:"rf_chain"`
+	Power    int    `json:"rf_power"`
+}
+
+func (s sent) transmission(t *testing.T, args json.RawMessage) Transmission {
+	t.Helper()
+	tx := Transmission{
+		Chain: s.Chain, Frequency: radio.Frequency(s.Freq), DataRate: radio.LoRaDataRate(uint8(s.Datarate), s.BwKHz*1000),
+		CodingRate: radio.CodingRate(s.Coding), Power: radio.Decibel(s.Power * 100), Payload: unhex(t, s.Payload), Preamble: s.Preamble,
+		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count,
+		Trigger: map[string]Trigger{"timestamp": TriggerTime, "gps": TriggerPPS}[s.Mode],
+	}
+	switch s.Mod {
+	case "FSK":
+		var more struct {
+			FDev *uint32 `json:"f_dev_khz"`
+		}
+		if err := json.Unmarshal(args, &more); err != nil {
+			t.Fatal(err)
+		}
+		tx.DataRate, tx.Deviation = radio.FSKDataRate(s.Datarate), 25_000 // the default of the recordings
+		if more.FDev != nil {
+			tx.Deviation = *more.FDev * 1000
+		}
+	case "CW":
+		tx.Carrier, tx.CarrierOffset = true, s.Offset*1000
+	}
+	return tx
+}
+
+// relevant are the bytes of the block that have to be as recorded. The rest
+// keeps what earlier packets left.
+func relevant(tx *Transmission) []int {
+	list := []int{0x09, 0x0C, 0x0D}
+	span := func(from, to int) {
+		for i := from; i <= to; i++ {
+			list = append(list, i)
+		}
+	}
+	span(0x20, 0x2A)
+	switch {
+	case tx.Carrier:
+	case tx.DataRate.Modulation == radio.FSK:
+		span(0x40, 0x4E)
+	default:
+		span(0x05, 0x06)
+		span(0x60, 0x6E)
+	}
+	if tx.Trigger == TriggerTime {
+		span(0x01, 0x04)
+	}
+	return list
+}
+
+func TestTransmit(t *testing.T) {
+	for _, name := range traces(t, "tx_") {
+		t.Run(name, func(t *testing.T) {
+			all := readTrace(t, name)
+			var now time.Duration
+			// The model is told what the emulator's transmitters did.
+			status := byte(0x80)
+			model, chip := traceChip(t, all[0], sx1302test.Options{
+				Now: func() time.Duration { return now },
+				Read: func(addr uint16) (byte, bool) {
+					return status, addr == txStatus.addr || addr == txStatus.addr+txStride
+				},
+			}, func(d time.Duration) { now += d })
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			replayTransmit(t, all, model, chip, &status)
+		})
+	}
+}
+
+func replayTransmit(t *testing.T, all []record, model *sx1302test.Chip, chip *Chip, status *byte) {
+	last := Transmission{}
+	refused := false
+	for i, r := range all {
+		switch {
+		case r.K == "call" && r.Fn == "send":
+			var s sent
+			if err := json.Unmarshal(r.Args, &s); err != nil {
+				t.Fatal(err)
+			}
+			*status = 0x80
+			last = s.transmission(t, r.Args)
+			before := len(model.Emissions())
+			err := chip.Send(last)
+			refused = err != nil
+			if refused && (!errors.Is(err, ErrTransmission) || len(model.Emissions()) > before) {
+				t.Errorf("%+v: %v", last, err)
+			}
+		case r.K == "ret" && r.Fn == "send" && refused != (r.RC != 0):
+			t.Errorf("%+v was refused: %t; the reference returned %d", last, refused, r.RC)
+		case r.K == "air":
+			compareAir(t, model.Emissions(), &last, r.Tx)
+		case r.K == "call" && r.Fn == "status":
+			compareStatus(t, all[i:], chip, status)
+		case r.K == "call" && r.Fn == "abort":
+			*status = 0x80
+			if err := chip.Abort(t.Context(), int(last.Chain)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func compareStatus(t *testing.T, all []record, chip *Chip, status *byte) {
+	t.Helper()
+	var args struct {
+		Chain int `json:"rf_chain"`
+	}
+	var want struct {
+		Status string `json:"tx_status"`
+	}
+	if err := json.Unmarshal(all[0].Args, &args); err != nil {
+		t.Fatal(err)
+	}
+	*status = unhex(t, all[1].D)[0]
+	if err := json.Unmarshal(all[2].Out, &want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := chip.TxStatus(args.Chain); err != nil || strings.ToUpper(got.String()) != want.Status {
+		t.Errorf("status 0x%02x is %s, %v; want %s", *status, got, err, want.Status)
+	}
+}
+
+func compareAir(t *testing.T, emissions []sx1302test.Emission, tx *Transmission, raw json.RawMessage) {
+	t.Helper()
+	var want struct {
+		Block   string `json:"block"`
+		Payload string `json:"payload"`
+		Mailbox string `json:"agc_mailbox"`
+		Chain   int    `json:"rf_chain"`
+		Trigger string `json:"trigger"`
+	}
+	if err := json.Unmarshal(raw, &want); err != nil {
+		t.Fatal(err)
+	}
+	if len(emissions) == 0 {
+		t.Fatalf("%+v: nothing was sent", tx)
+	}
+	got := emissions[len(emissions)-1]
+	block := unhex(t, want.Block)
+	for _, i := range relevant(tx) {
+		if got.Block[i] != block[i] {
+			t.Errorf("%+v: block 0x%02X is 0x%02X, want 0x%02X", tx, i, got.Block[i], block[i])
+		}
+	}
+	if !tx.Carrier && hex.EncodeToString(got.Payload) != want.Payload {
+		t.Errorf("%+v: payload %x, want %s", tx, got.Payload, want.Payload)
+	}
+	if want.Mailbox != "" && hex.EncodeToString(got.Mailbox[:]) != want.Mailbox {
+		t.Errorf("%+v: deviation %x, want %s", tx, got.Mailbox, want.Mailbox)
+	}
+	trigger := map[string]sx1302test.Trigger{"immediate": sx1302test.TriggerNow, "timestamp": sx1302test.TriggerTime, "gps": sx1302test.TriggerPPS}[want.Trigger]
+	if got.Chain != want.Chain || got.Trigger != trigger {
+		t.Errorf("%+v: chain %d by trigger %d, want %d by %s", tx, got.Chain, got.Trigger, want.Chain, want.Trigger)
+	}
+}
+
+func loraTransmission() Transmission {
+	return Transmission{
+		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400,
+		Payload: []byte("hello"), NoCRC: true, InvertPolarity: true, Trigger: TriggerTime,
+	}
+}
+
+func TestSendRefuses(t *testing.T) {
+	tests := map[string]func(*Transmission){
+		"chain without transmitter": func(x *Transmission) { x.Chain = 1 },
+		"no such chain":             func(x *Transmission) { x.Chain = 2 },
+		"frequency":                 func(x *Transmission) { x.Frequency = 2_400_000_000 },
+		"empty":                     func(x *Transmission) { x.Payload = nil },
+		"too long":                  func(x *Transmission) { x.Payload = make([]byte, 256) },
+		"spreading factor":          func(x *Transmission) { x.DataRate.SpreadingFactor = 13 },
+		"bandwidth":                 func(x *Transmission) { x.DataRate.Bandwidth = 203_000 },
+		"coding rate":               func(x *Transmission) { x.CodingRate = 0 },
+		"bit rate":                  func(x *Transmission) { x.DataRate, x.Deviation = radio.FSKDataRate(499), 25_000 },
+		"deviation":                 func(x *Transmission) { x.DataRate, x.Deviation = radio.FSKDataRate(50_000), 200_001 },
+		"modulation":                func(x *Transmission) { x.DataRate.Modulation = radio.LRFHSS },
+		"trigger":                   func(x *Transmission) { x.Trigger = 3 },
+		"carrier offset":            func(x *Transmission) { x.Carrier, x.CarrierOffset = true, math32Min },
+	}
+	model, chip := newTestChip(t, sx1302test.Options{})
+	if err := chip.Send(loraTransmission()); !errors.Is(err, ErrNotStarted) {
+		t.Errorf("Send before Start: %v", err)
+	}
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, spoil := range tests {
+		t.Run(name, func(t *testing.T) {
+			tx := loraTransmission()
+			spoil(&tx)
+			if err := chip.Send(tx); !errors.Is(err, ErrTransmission) || len(model.Emissions()) > 0 {
+				t.Errorf("Send: %v", err)
+			}
+		})
+	}
+}
+
+// TestSendTime sends at values of the counter, the last one beyond its wrap,
+// and compares when the packet began on the air.
+func TestSendTime(t *testing.T) {
+	const wrap = 1 << 32 / 32
+	for _, start := range []uint32{0, 1 << 20, 0xFFFF_0000} {
+		t.Run(strconv.FormatUint(uint64(start), 16), func(t *testing.T) {
+			now := time.Duration(0)
+			model, chip := newTestChip(t, sx1302test.Options{Tick: start, Now: func() time.Duration { return now }})
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for n, tx := range []Transmission{loraTransmission(), loraTransmission(), loraTransmission()} {
+				tx.DataRate.SpreadingFactor = []uint8{7, 10, 12}[n]
+				counter, err := chip.Counter()
+				if err != nil {
+					t.Fatal(err)
+				}
+				tx.Time = counter + 40_000
+				if err := chip.Send(tx); err != nil {
+					t.Fatal(err)
+				}
+				if err := chip.Send(tx); !errors.Is(err, ErrBusy) {
+					t.Errorf("second Send: %v", err)
+				}
+				e := model.Emissions()[n]
+				if uint32(e.Begin)%wrap != tx.Time%wrap || e.Exact != 0 {
+					t.Errorf("began at %d and %d/32 µs, want %d", e.Begin, e.Exact, tx.Time)
+				}
+				now += 40*time.Millisecond + e.Air + time.Millisecond
+				if s, err := chip.TxStatus(0); s != TxFree || err != nil {
+					t.Errorf("afterwards %s, %v", s, err)
+				}
+			}
+		})
+	}
+}
+
+func TestAbort(t *testing.T) {
+	now := time.Duration(0)
+	model, chip := newTestChip(t, sx1302test.Options{Now: func() time.Duration { return now }})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tx := loraTransmission()
+	tx.Carrier, tx.Trigger = true, TriggerNow
+	if err := chip.Send(tx); err != nil {
+		t.Fatal(err)
+	}
+	now += time.Minute
+	if s, err := chip.TxStatus(0); s != TxEmitting || err != nil {
+		t.Errorf("carrier is %s, %v", s, err)
+	}
+	if err := chip.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !slices.ContainsFunc(model.Emissions(), func(e sx1302test.Emission) bool { return e.Cut }) {
+		t.Error("the carrier goes on")
+	}
+	stuck := false
+	_, chip = newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 0x30, stuck && addr == txStatus.addr }})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stuck = true
+	if err := chip.Abort(t.Context(), 0); !errors.Is(err, ErrNoAnswer) {
+		t.Errorf("Abort of a stuck transmitter: %v", err)
+	}
+}
