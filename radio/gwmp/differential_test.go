@@ -199,7 +199,8 @@ func TestParsePushWorst(t *testing.T) {
 // its PHYPayload and its receptions.
 func TestParsePushAllocates(t *testing.T) {
 	body := []byte(benchBody)
-	if n := testing.AllocsPerRun(100, func() { _, _ = ParsePush(body) }); n > 3 {
+	const most = 3 + 1 // the race detector has one of its own
+	if n := testing.AllocsPerRun(100, func() { _, _ = ParsePush(body) }); n > most {
 		t.Errorf("%v allocations, want 3", n)
 	}
 }
