@@ -226,7 +226,7 @@ func (d *Driver) end(w *watch) {
 func transmission(dl *radio.Downlink) Transmission {
 	t := Transmission{
 		Chain: dl.Antenna, Frequency: dl.Frequency, DataRate: dl.DataRate, CodingRate: dl.CodingRate, Power: dl.Power,
-		Payload: dl.PHYPayload, NoCRC: !dl.Uplink, InvertPolarity: !dl.Uplink, Deviation: fskDeviation,
+		Payload: dl.PHYPayload, NoCRC: dl.DataRate.Modulation == radio.LoRa && !dl.Uplink, InvertPolarity: !dl.Uplink, Deviation: fskDeviation,
 		Trigger: TriggerTime, Time: dl.Time.Counter(),
 	}
 	if t.CodingRate == 0 {
