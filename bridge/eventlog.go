@@ -22,6 +22,7 @@ type EventLog struct {
 	said      map[eventKey]time.Time
 	decisions eventRing
 	noise     eventRing
+	refusals  eventRing // of joins
 	followers map[chan Event]struct{}
 	seq       uint64
 }
@@ -64,9 +65,12 @@ func (l *EventLog) write(e *Event) {
 	l.mu.Lock()
 	l.seq++
 	entry := rememberedEvent{l.seq, *e}
-	if e.isNoise() {
+	switch {
+	case e.Kind == JoinRefused:
+		l.refusals.add(entry, keptNoise)
+	case e.isNoise():
 		l.noise.add(entry, keptNoise)
-	} else {
+	default:
 		l.decisions.add(entry, keptDecisions)
 	}
 	for f := range l.followers {
@@ -87,7 +91,7 @@ func (l *EventLog) write(e *Event) {
 
 // isNoise reports whether a stranger on the air can cause the event.
 func (e *Event) isNoise() bool {
-	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated || e.Kind == JoinRefused && e.Device == session.ID{}
+	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated
 }
 
 // Recent returns the remembered events that match, oldest first; match nil is
@@ -100,7 +104,7 @@ func (l *EventLog) Recent(match func(*Event) bool) []Event {
 
 // recent is Recent. The lock is held.
 func (l *EventLog) recent(match func(*Event) bool) []Event {
-	all := slices.Concat(l.decisions.events, l.noise.events)
+	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events)
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
 	for i := range all {

@@ -239,7 +239,9 @@ func (c *Core) forgetOldest() {
 	if !r.done {
 		c.publish(r)
 	}
-	delete(c.receptions, r.key)
+	if c.receptions[r.key] == r { // and not the same bytes, heard anew
+		delete(c.receptions, r.key)
+	}
 	c.remembered[0] = nil
 	c.remembered = c.remembered[1:]
 }

@@ -295,3 +295,14 @@ func TestPartsThatFail(t *testing.T) {
 	}
 	d.close()
 }
+
+// A live session of a device that joins says with its MAC state how it is heard;
+// without that it is taken only if its owner says so.
+func TestImportSessionWithoutState(t *testing.T) {
+	s := newSite(t, "")
+	device := strings.Replace(deviceJSON("dev1", "01000001"), `"session"`, `"supports_join":true,"root_keys":{"app_key":{"key":"`+testApp+`"}},"session"`, 1)
+	if status, _, errOut := s.cli(device, "device", "import", "-", "--application", "app1"); status != 1 || !strings.Contains(errOut, "--assume-plan-defaults") {
+		t.Errorf("exit status %d\n%s", status, errOut)
+	}
+	s.must(device, "device", "import", "-", "--application", "app1", "--assume-plan-defaults")
+}

@@ -22,9 +22,10 @@ func newDevice() *cobra.Command {
 
 // importOptions are the flags of device import.
 type importOptions struct {
-	application string
-	dryRun      bool
-	update      bool
+	application    string
+	dryRun         bool
+	update         bool
+	assumeDefaults bool
 }
 
 func newDeviceImport() *cobra.Command {
@@ -51,6 +52,7 @@ func newDeviceImport() *cobra.Command {
 	cmd.Flags().StringVar(&o.application, "application", "", "`id` of the application that the devices are of (required)")
 	cmd.Flags().BoolVar(&o.dryRun, "dry-run", false, "only tell what would be done")
 	cmd.Flags().BoolVar(&o.update, "update", false, "replace devices that exist already")
+	cmd.Flags().BoolVar(&o.assumeDefaults, "assume-plan-defaults", false, "take the session of a device that joins without its MAC state: it uses what the plan says")
 	return cmd
 }
 
@@ -102,7 +104,7 @@ func readDevices(stdin io.Reader, c config.Config, o importOptions, files []stri
 			faults = append(faults, err)
 			continue
 		}
-		entries, err := enddevice.Parse(b, enddevice.Options{Application: o.application, Plan: c.Network.DefaultFrequencyPlan})
+		entries, err := enddevice.Parse(b, enddevice.Options{Application: o.application, Plan: c.Network.DefaultFrequencyPlan, AssumePlanDefaults: o.assumeDefaults})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				faults = append(faults, fmt.Errorf("%s: %s", name, line))
