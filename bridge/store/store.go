@@ -1,34 +1,42 @@
 // Package store keeps records (kind, key, version, bytes) in a folder of plain
 // files. What the bytes mean is known to the room that wrote them.
 //
-// Everything is loaded when the store is opened, and written as one file on
-// each commit: a temporary file, synced, then renamed over the old one, then
-// the folder synced. So a crash leaves the old state or the new one.
+// Everything is loaded when the store is opened. A commit appends one group to
+// a journal and syncs it: after a power cut all of its records are there or
+// none. When the journal has grown to three times the size of a snapshot, and
+// at least to 128 KiB, the next commits go to a new journal, and a goroutine
+// writes a snapshot of what was there before it: a temporary file, synced,
+// renamed, the folder synced. A snapshot, the journal that follows it and the
+// number that both have are a generation.
 //
-// The file: the text "lorawand", the format in 4 bytes, then for each record
-// its length in 4 bytes, its CRC-32C in 4 bytes, and
+//	state              tells older versions that the folder is not for them
+//	lock               is held while the store is open
+//	snapshot-00000007  the generation before
+//	journal-00000007
+//	snapshot-00000008  the newest one
+//	journal-00000008
 //
-//	kind: 1 byte of length, text; key: 2 bytes of length, text;
-//	version: 1 byte; data: the rest
+// The generation before is kept: if the newest snapshot cannot be read, it and
+// the two journals give the same state. What is behind damage in a journal is
+// lost, and said to be: see Store.Behind. Only damage at the very end of the
+// last journal cannot be told from a write that a power cut has interrupted: it
+// is dropped, and counted in Stats.DroppedTail.
 //
-// and an end: the length 0xffffffff and the number of records in 4 bytes.
-// Numbers are little-endian, on every CPU. No file is ever mapped into memory:
-// JFFS2 refuses that.
+// No file is ever mapped into memory: JFFS2 refuses that. Numbers are
+// little-endian, on every CPU. format.go has the layout of the files. The one
+// file of format 1 is migrated when the store is opened, and a copy of it kept.
 package store
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"io"
+	"log/slog"
+	"maps"
 	"slices"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"sync/atomic"
 )
 
 // Reasons for not opening a store.
@@ -39,100 +47,186 @@ var (
 	ErrEphemeral = errors.New("on a file system in memory, which a restart empties; set store.ephemeral = true to allow that")
 )
 
+// ErrClosed is returned by what writes to a store that was closed.
+var ErrClosed = errors.New("the store is closed")
+
 // Record is what one room keeps under one key.
 type Record struct {
-	Kind    string // 1 to 255 bytes
-	Key     string // up to 65535 bytes
+	Kind    string // 1 to 255 bytes of UTF-8; "store" is the store's own
+	Key     string // up to 65535 bytes of UTF-8
 	Version uint8  // of Data
-	Data    []byte // nil deletes the record
+	Data    []byte // up to 8 MiB; nil deletes the record
 }
-
-// Options configures a Store.
-type Options struct {
-	Ephemeral bool // a file system in memory will do
-}
-
-const (
-	magic      = "lorawand"
-	format     = 1
-	endMark    = 0xffffffff
-	maxRecord  = 16 << 20
-	stateName  = "state"
-	lockName   = "lock"
-	folderMode = 0o700
-	fileMode   = 0o600
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 type id struct{ kind, key string }
 
-// Store is an open store. It may be used by several goroutines.
-type Store struct {
-	dir  string
-	lock *os.File
+// behind is the key of the record that Store.Behind is about.
+var behind = id{"store", "behind"}
 
-	mu      sync.Mutex
-	records map[id]Record
-	written int64
+// Options configures a Store.
+type Options struct {
+	Ephemeral bool         // a file system in memory will do
+	FS        FS           // default: the folder, of the operating system
+	Logger    *slog.Logger // default slog.Default()
+
+	// The journal is compacted when it is larger than this, in bytes, and than
+	// journalRatio snapshots. Default 128 KiB.
+	journalFloor int64
+	// Snapshots are written by the goroutine that commits, so that the order of
+	// the file operations is known.
+	inline bool
 }
 
-// Open opens the store in a folder, which it makes if need be, and locks it.
-// It returns ErrLocked, ErrCorrupt, ErrFormat or ErrEphemeral, or what the
-// file system says.
+// journalFloor spares a small store from being written for a few commits, and
+// journalRatio bounds what snapshots add to the journal's bytes: a third.
+const (
+	journalFloor = 128 << 10
+	journalRatio = 3
+)
+
+// Store is an open store. It may be used by several goroutines.
+type Store struct {
+	opts Options
+	fs   FS
+	log  *slog.Logger
+	lock io.Closer
+	wear wear
+
+	stop       atomic.Bool
+	background sync.WaitGroup // the snapshot that is being written
+
+	// writing is held while a commit is written, and guards what follows. It is
+	// taken outside of mu.
+	writing    sync.Mutex
+	closed     bool
+	corrupt    bool    // there is nothing to go on with, but to restore a backup
+	journal    *output // nil: resume, or else begin a generation
+	resume     *resume
+	restart    bool   // the generation to begin does not go on where the files end
+	generation uint64 // the last one that was begun
+	format1    []byte // the file of format 1 while it is not migrated
+	hasMark    bool
+
+	// mu guards what follows. It is never held while a file is waited for.
+	mu         sync.Mutex
+	records    map[id]Record
+	number     uint64 // of the last commit; changed with writing held
+	compacting bool
+	newest     uint64 // generation of the newest snapshot; 0: none
+	kept       uint64 // the oldest generation that is not to be removed
+	older      int64  // bytes of the journals since the newest snapshot, without the current one
+	retryAt    int64  // bytes of the journals at which to compact again after a failure
+	health     error
+	stats      Stats
+}
+
+// Open opens the store in a folder, which it makes if need be, and locks it. It
+// returns ErrLocked, ErrCorrupt, ErrFormat or ErrEphemeral, or what the file
+// system says. A store that can be read and not written is opened too: Health
+// says why, and commits fail until it can.
 func Open(dir string, o Options) (*Store, error) {
-	if err := os.MkdirAll(dir, folderMode); err != nil {
-		return nil, fmt.Errorf("store: %w", err)
-	}
-	if err := checkFileSystem(dir, o); err != nil {
-		return nil, fmt.Errorf("store: %s: %w", dir, err)
-	}
-	lock, err := lockFolder(dir)
+	s, err := open(dir, o, false)
 	if err != nil {
-		return nil, fmt.Errorf("store: %s: %w", dir, err)
-	}
-	s := &Store{dir: dir, lock: lock}
-	if s.records, err = load(filepath.Join(dir, stateName)); err != nil {
-		lock.Close()
 		return nil, fmt.Errorf("store: %s: %w", dir, err)
 	}
 	return s, nil
 }
 
-func checkFileSystem(dir string, o Options) error {
-	if o.Ephemeral {
-		return nil
+// open opens a store; one that is to be replaced may be corrupt, and is left as
+// it is.
+func open(dir string, o Options, restore bool) (*Store, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return err
+	if o.journalFloor == 0 {
+		o.journalFloor = journalFloor
 	}
-	// The type has 32 bits, and its sign depends on the CPU.
-	if t := uint32(st.Type); t == unix.TMPFS_MAGIC || t == unix.RAMFS_MAGIC {
-		return ErrEphemeral
+	if o.FS == nil {
+		if err := makeFolder(dir); err != nil {
+			return nil, err
+		}
+		if err := checkFileSystem(dir); err != nil && !(o.Ephemeral && errors.Is(err, ErrEphemeral)) {
+			return nil, err
+		}
+		o.FS = osFS{dir}
 	}
-	return nil
-}
-
-func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, fileMode)
+	lock, err := o.FS.Lock()
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, ErrLocked
-		}
+	f, err := readFolder(o.FS)
+	if err != nil && !(restore && errors.Is(err, ErrCorrupt)) {
+		lock.Close()
 		return nil, err
 	}
-	return f, nil
+	s := &Store{opts: o, fs: o.FS, log: o.Logger, lock: lock}
+	if err != nil {
+		s.corrupt, f.records, f.number = true, map[id]Record{}, f.seen
+	}
+	s.take(f)
+	if !restore {
+		s.mend(f)
+	}
+	return s, nil
 }
 
-// Close frees the folder.
-func (s *Store) Close() error { return s.lock.Close() }
+// take begins with what was found.
+func (s *Store) take(f found) {
+	s.records, s.number, s.generation, s.newest = f.records, f.number, f.generation, f.start
+	s.resume, s.format1, s.hasMark = f.resume, f.format1, f.hasMark
+	// Until its snapshot is there it must not hide that commits are missing.
+	s.restart = f.format1 != nil || f.lost != ""
+	s.stats = Stats{DroppedTail: f.dropped, Damage: f.damage, SnapshotSize: f.snapshot, JournalSize: f.journals}
+	if f.resume != nil {
+		s.older = f.journals - f.resume.size
+		s.stats.JournalSize = s.older + f.resume.end
+	}
+}
 
-// Records returns the records of a kind, sorted by key.
+// mend says what was damaged. Damage, and the file of format 1, lead to a new
+// generation at once; if that fails, the next commit tries it again.
+func (s *Store) mend(f found) {
+	for _, d := range f.damage {
+		s.log.Error("the store is damaged", "file", d)
+	}
+	if f.lost != "" {
+		s.log.Error("the store has lost commits: its state is older than what was answered", "reason", f.lost)
+	}
+	if f.dropped > 0 {
+		s.log.Warn("a power cut has interrupted a write to the store, which is dropped", "bytes", f.dropped)
+	}
+	if len(f.damage) == 0 && f.lost == "" && f.format1 == nil {
+		return
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.ready(); err != nil {
+		s.health, s.stats.LastError = err, err
+		s.log.Error("the store cannot be written", "error", err)
+		return
+	}
+	s.quarantine(f.damaged)
+}
+
+// Close waits for what is being written, and frees the folder.
+func (s *Store) Close() error {
+	s.stop.Store(true)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.background.Wait()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	var err error
+	if s.journal != nil {
+		err = s.journal.f.Close()
+	}
+	return errors.Join(err, s.lock.Close())
+}
+
+// Records returns the records of a kind, sorted by key. Their data belong to
+// the store.
 func (s *Store) Records(kind string) []Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,185 +236,119 @@ func (s *Store) Records(kind string) []Record {
 			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(a, b Record) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(out, compareRecords)
 	return out
 }
 
-// Written returns how many bytes were written since the store was opened.
-func (s *Store) Written() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.written
+func compareRecords(a, b Record) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Key, b.Key))
 }
 
-// Commit puts records into the store, all or none. When it returns nil they
-// are there after a power cut too.
+func sorted(records map[id]Record) []Record {
+	return slices.SortedFunc(maps.Values(records), compareRecords)
+}
+
+// Commit puts records into the store, all or none, in their order. When it
+// returns nil they are there after a power cut too. When it returns an error
+// the store is as before, and the next Commit tries again whatever failed;
+// after a restart the records may be there nevertheless.
 func (s *Store) Commit(records ...Record) error {
+	size := 0
 	for _, r := range records {
-		if len(r.Kind) == 0 || len(r.Kind) > 255 || len(r.Key) > 65535 || len(r.Data) > maxRecord/2 {
-			return fmt.Errorf("store: a record of kind %.40q with a key of %d and data of %d bytes", r.Kind, len(r.Key), len(r.Data))
+		if err := check(r); err != nil {
+			return fmt.Errorf("store: %w", err)
 		}
+		size += len(r.Kind) + len(r.Key) + len(r.Data) + 8
 	}
+	if size > maxGroup {
+		return fmt.Errorf("store: %d bytes in one commit, at most %d", size, maxGroup)
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	kept := slices.Clone(records)
+	for i := range kept {
+		kept[i].Data = slices.Clone(kept[i].Data)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.append(appendGroup(nil, groupMark, group{s.number + 1, appendRecords(nil, kept)}))
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	undo := make(map[id]Record, len(records))
-	for _, r := range records {
-		i := id{r.Kind, r.Key}
-		if _, noted := undo[i]; !noted {
-			undo[i] = s.records[i]
-		}
-		if r.Data == nil {
-			delete(s.records, i)
-			continue
-		}
-		r.Data = slices.Clone(r.Data)
-		s.records[i] = r
+	s.health = err
+	if err == nil {
+		put(s.records, kept)
+		s.number++
+		s.stats.Commits++
 	}
-	if err := s.write(); err != nil {
-		for i, r := range undo {
-			if r.Kind == "" {
-				delete(s.records, i)
-			} else {
-				s.records[i] = r
-			}
-		}
+	due := err == nil && s.due()
+	s.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return nil
-}
-
-// write writes all records as a new state file. The lock is held.
-func (s *Store) write() error {
-	b := encode(s.records)
-	name := filepath.Join(s.dir, stateName)
-	if err := writeSynced(name+".new", b); err != nil {
-		return errors.Join(err, removeIfThere(name+".new"))
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	s.written += int64(len(b))
-	return syncFolder(s.dir)
-}
-
-func writeSynced(name string, b []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func removeIfThere(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	if due {
+		s.compact()
 	}
 	return nil
 }
 
-func syncFolder(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// Behind tells whether the records may be older than what Commit has answered:
+// something was damaged and lost, or a backup was restored. Numbers that must
+// never go back, which are FCntDown, JoinNonce and the DevNonces, have to skip
+// ahead then. It remains true, also after a restart, until a Commit holds
+// CaughtUp.
+func (s *Store) Behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, yes := s.records[behind]
+	return yes
 }
 
-// encode writes the records in a fixed order, so that equal states are equal files.
-func encode(records map[id]Record) []byte {
-	ids := make([]id, 0, len(records))
-	for i := range records {
-		ids = append(ids, i)
-	}
-	slices.SortFunc(ids, func(a, b id) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.key, b.key)) })
-	b := binary.LittleEndian.AppendUint32([]byte(magic), format)
-	for _, i := range ids {
-		b = appendRecord(b, records[i])
-	}
-	b = binary.LittleEndian.AppendUint32(b, endMark)
-	return binary.LittleEndian.AppendUint32(b, uint32(len(ids)))
+// CaughtUp returns the record to commit together with what skips ahead.
+func CaughtUp() Record { return Record{Kind: behind.kind, Key: behind.key} }
+
+// Stats says what the store is and has done.
+type Stats struct {
+	Generation   uint64 // of the journal that is written; 0: none yet
+	Records      int
+	JournalSize  int64 // bytes that commits have added since the newest snapshot
+	SnapshotSize int64 // bytes; 0: none yet
+
+	Commits      int64 // since the store was opened, as are the following
+	Compactions  int64 // snapshots that were written
+	Written      int64 // bytes, see Store.Written
+	BytesWritten int64 // see Store.BytesWritten
+
+	DroppedTail int64    // bytes of a write that a power cut had interrupted, when the store was opened
+	Damage      []string // what could not be read then, and why
+	Behind      bool     // see Store.Behind
+	LastError   error    // of writing; nil: there was none since the store was opened
 }
 
-func appendRecord(b []byte, r Record) []byte {
-	size := 1 + len(r.Kind) + 2 + len(r.Key) + 1 + len(r.Data)
-	b = binary.LittleEndian.AppendUint32(b, uint32(size))
-	crcAt := len(b)
-	b = append(b, 0, 0, 0, 0)
-	b = append(append(b, byte(len(r.Kind))), r.Kind...)
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(r.Key)))
-	b = append(append(b, r.Key...), r.Version)
-	b = append(b, r.Data...)
-	binary.LittleEndian.PutUint32(b[crcAt:], crc32.Checksum(b[crcAt+4:], castagnoli))
-	return b
+// Stats returns what the store is and has done. It does not wait for the disk.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.stats
+	st.Records = len(s.records)
+	_, st.Behind = s.records[behind]
+	st.Damage = slices.Clone(st.Damage)
+	st.Written, st.BytesWritten = s.Written(), s.BytesWritten()
+	return st
 }
 
-// load reads a state file. One that does not exist is an empty state.
-func load(name string) (map[id]Record, error) {
-	b, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[id]Record{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	records, err := decode(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return records, nil
+// Health returns why the last write failed, or nil. It does not wait for the
+// disk.
+func (s *Store) Health() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health
 }
 
-func decode(b []byte) (map[id]Record, error) {
-	whole := len(b)
-	if len(b) < len(magic)+4 || string(b[:len(magic)]) != magic {
-		return nil, fmt.Errorf("%w: it does not begin as a store of lorawand", ErrCorrupt)
-	}
-	switch f := binary.LittleEndian.Uint32(b[len(magic):]); {
-	case f > format:
-		return nil, fmt.Errorf("%w: format %d, this version knows %d", ErrFormat, f, format)
-	case f == 0:
-		return nil, fmt.Errorf("%w: format 0", ErrCorrupt)
-	}
-	b = b[len(magic)+4:]
-	records := map[id]Record{}
-	for {
-		at := whole - len(b)
-		if len(b) < 8 {
-			return nil, fmt.Errorf("%w: cut off at byte %d", ErrCorrupt, at)
-		}
-		size, sum := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
-		if size == endMark {
-			if int(sum) != len(records) || len(b) != 8 {
-				return nil, fmt.Errorf("%w: %d records, its end says %d, at byte %d", ErrCorrupt, len(records), sum, at)
-			}
-			return records, nil
-		}
-		b = b[8:]
-		if size > maxRecord || int(size) > len(b) {
-			return nil, fmt.Errorf("%w: a record of %d bytes at byte %d", ErrCorrupt, size, at)
-		}
-		r, ok := decodeRecord(b[:size])
-		if crc32.Checksum(b[:size], castagnoli) != sum || !ok {
-			return nil, fmt.Errorf("%w: wrong check sum at byte %d", ErrCorrupt, at)
-		}
-		records[id{r.Kind, r.Key}] = r
-		b = b[size:]
-	}
-}
+// Written returns how many bytes were handed to the file system since the store
+// was opened.
+func (s *Store) Written() int64 { return s.wear.bytes.Load() }
 
-func decodeRecord(b []byte) (r Record, ok bool) {
-	if len(b) < 1 || len(b) < 1+int(b[0])+2 {
-		return r, false
-	}
-	r.Kind, b = string(b[1:1+b[0]]), b[1+b[0]:]
-	n := int(binary.LittleEndian.Uint16(b))
-	if len(b) < 2+n+1 {
-		return r, false
-	}
-	r.Key, r.Version, r.Data = string(b[2:2+n]), b[2+n], b[2+n+1:]
-	return r, r.Kind != ""
-}
+// BytesWritten returns how many bytes the flash has taken for them: of each
+// page of 4 KiB that is touched the whole, again after each sync. What the file
+// system adds for itself is not in it.
+func (s *Store) BytesWritten() int64 { return s.wear.flash.Load() }

@@ -2,116 +2,158 @@ package store
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/rand"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 )
 
-func open(t *testing.T, dir string) *Store {
+var quiet = slog.New(slog.DiscardHandler)
+
+// openAt opens a store on the disk of the operating system.
+func openAt(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, err := Open(dir, Options{Ephemeral: true})
+	s, err := Open(dir, Options{Ephemeral: true, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
+// openOn opens a store on a fake disk. It compacts early, and in the order of
+// the commits.
+func openOn(t *testing.T, f *Fake) *Store {
+	t.Helper()
+	s, err := Open("", Options{FS: f, Logger: quiet, journalFloor: 3000, inline: true})
+	if err != nil {
+		t.Fatalf("%v\n%v", err, f)
+	}
+	return s
+}
+
+// state is all that a store holds, as text that can be compared.
+func state(s *Store) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return text(s.records)
+}
+
+func text(records map[id]Record) string { return string(appendRecords(nil, sorted(records))) }
+
+func mustCommit(t *testing.T, s *Store, records ...Record) {
+	t.Helper()
+	if err := s.Commit(records...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func rec(key, data string) Record { return Record{"device", key, 1, []byte(data)} }
+
 func TestCommit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	s := open(t, dir)
+	s := openAt(t, dir)
 	if got := s.Records("device"); len(got) != 0 {
 		t.Errorf("an empty store has %v", got)
 	}
 	long := bytes.Repeat([]byte{7}, 100_000)
-	if err := s.Commit(Record{"device", "b", 1, []byte("two")}, Record{"device", "a", 2, long}, Record{"key", "a", 1, []byte{}}); err != nil {
+	mustCommit(t, s, Record{"device", "b", 1, []byte("two")}, Record{"device", "a", 2, long}, Record{"key", "a", 1, []byte{}})
+	mustCommit(t, s, Record{"device", "b", 3, []byte("new")}, Record{Kind: "key", Key: "none"})
+	mustCommit(t, s)
+	if s.Written() < 100_000 || s.BytesWritten() < s.Written() || s.BytesWritten()%pageSize != 0 {
+		t.Errorf("%d bytes counted, %d in pages", s.Written(), s.BytesWritten())
+	}
+	if err := errors.Join(s.Close(), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Commit(Record{"device", "b", 3, []byte("new")}, Record{Kind: "key", Key: "none"}); err != nil {
-		t.Fatal(err)
+	if err := s.Commit(rec("a", "x")); !errors.Is(err, ErrClosed) {
+		t.Errorf("a commit to a closed store: %v", err)
 	}
-	if s.Written() < 200_000 {
-		t.Errorf("%d bytes counted", s.Written())
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = open(t, dir)
+	s = openAt(t, dir)
 	defer s.Close()
 	got := s.Records("device")
 	if len(got) != 2 || got[0].Key != "a" || got[0].Version != 2 || !bytes.Equal(got[0].Data, long) || string(got[1].Data) != "new" || got[1].Version != 3 {
 		t.Errorf("records %+v", got)
 	}
-	if got := s.Records("key"); len(got) != 1 || len(got[0].Data) != 0 {
+	if got := s.Records("key"); len(got) != 1 || got[0].Data == nil || len(got[0].Data) != 0 {
 		t.Errorf("keys %+v", got)
 	}
 	if err := s.Commit(Record{Kind: "device", Key: "a"}); err != nil || len(s.Records("device")) != 1 {
 		t.Errorf("after a deletion: %v, %v", s.Records("device"), err)
 	}
-	for _, f := range []string{stateName, lockName} {
+	if st := s.Stats(); st.Records != 2 || st.Commits != 1 || st.Generation != 1 || st.JournalSize < 100_000 || st.Behind || st.LastError != nil {
+		t.Errorf("%+v", st)
+	}
+	for _, f := range []string{markName, lockName, journalName(1)} {
 		if st, err := os.Stat(filepath.Join(dir, f)); err != nil || st.Mode().Perm() != 0o600 {
-			t.Errorf("%s: %v, %v", f, st.Mode(), err)
+			t.Errorf("%s: %v, %v", f, st, err)
 		}
 	}
 	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
-		t.Errorf("folder: %v, %v", st.Mode(), err)
+		t.Errorf("folder: %v, %v", st, err)
+	}
+}
+
+// What the caller does with its bytes afterwards is no matter.
+func TestCommitCopies(t *testing.T) {
+	s := openOn(t, NewFake())
+	data := []byte("one")
+	mustCommit(t, s, Record{"device", "a", 1, data})
+	data[0] = 'X'
+	if got := s.Records("device"); string(got[0].Data) != "one" {
+		t.Errorf("%s", got[0].Data)
 	}
 }
 
 func TestCommitRefuses(t *testing.T) {
-	s := open(t, t.TempDir())
-	defer s.Close()
-	for _, r := range []Record{{Kind: ""}, {Kind: string(make([]byte, 256))}, {Kind: "x", Key: string(make([]byte, 65536))}, {Kind: "x", Data: make([]byte, maxRecord)}} {
-		if err := s.Commit(Record{"device", "good", 1, []byte("x")}, r); err == nil {
-			t.Errorf("taken: kind of %d, key of %d, data of %d bytes", len(r.Kind), len(r.Key), len(r.Data))
+	s := openOn(t, NewFake())
+	huge, data := make([]Record, 9), make([]byte, maxData)
+	for i := range huge {
+		huge[i] = Record{"x", fmt.Sprint(i), 1, data}
+	}
+	for _, tt := range []struct {
+		name string
+		bad  []Record
+	}{
+		{"no kind", []Record{{Kind: ""}}},
+		{"long kind", []Record{{Kind: strings.Repeat("x", 256)}}},
+		{"long key", []Record{{Kind: "x", Key: strings.Repeat("x", 65536)}}},
+		{"kind is no text", []Record{{Kind: "\xff"}}},
+		{"key is no text", []Record{{Kind: "x", Key: "\xff"}}},
+		{"much data", []Record{{Kind: "x", Data: make([]byte, maxData+1)}}},
+		{"much in all", huge},
+	} {
+		if err := s.Commit(append([]Record{rec("good", "x")}, tt.bad...)...); err == nil {
+			t.Errorf("%s: taken", tt.name)
 		}
 	}
 	if got := s.Records("device"); len(got) != 0 {
 		t.Errorf("half of a commit is there: %v", got)
 	}
-}
-
-func TestCommitFails(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir)
-	defer s.Close()
-	if err := s.Commit(Record{"device", "a", 1, []byte("one")}); err != nil {
-		t.Fatal(err)
-	}
-	// A folder in the way of the new file is an error even for root.
-	if err := os.MkdirAll(filepath.Join(dir, stateName+".new", "x"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Commit(Record{"device", "a", 1, []byte("two")}, Record{"device", "b", 1, []byte("three")}); err == nil {
-		t.Fatal("no error")
-	}
-	if got := s.Records("device"); len(got) != 1 || string(got[0].Data) != "one" {
-		t.Errorf("after a failed commit: %+v", got)
-	}
-	if err := os.RemoveAll(filepath.Join(dir, stateName+".new")); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Commit(Record{"device", "a", 1, []byte("two")}); err != nil {
-		t.Errorf("it does not recover: %v", err)
+	if err := s.Health(); err != nil {
+		t.Errorf("what callers do wrong is no fault of the disk: %v", err)
 	}
 }
 
 func TestLock(t *testing.T) {
 	dir := t.TempDir()
-	s := open(t, dir)
+	s := openAt(t, dir)
 	if _, err := Open(dir, Options{Ephemeral: true}); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened twice: %v, want ErrLocked", err)
 	}
+	if err := Restore(dir, strings.NewReader(sealed(0, head)), Options{Ephemeral: true}); !errors.Is(err, ErrLocked) {
+		t.Errorf("restored while it is open: %v, want ErrLocked", err)
+	}
 	s.Close()
-	open(t, dir).Close()
+	openAt(t, dir).Close()
 }
 
 func TestEphemeral(t *testing.T) {
 	const shm = "/dev/shm"
-	if checkFileSystem(shm, Options{}) == nil {
+	if checkFileSystem(shm) == nil {
 		t.Skip("no tmpfs at " + shm)
 	}
 	dir, err := os.MkdirTemp(shm, "lorawand-test-")
@@ -122,69 +164,102 @@ func TestEphemeral(t *testing.T) {
 	if _, err := Open(dir, Options{}); !errors.Is(err, ErrEphemeral) {
 		t.Errorf("%v, want ErrEphemeral", err)
 	}
-	open(t, dir).Close()
+	openAt(t, dir).Close()
 }
 
-func TestDamage(t *testing.T) {
+// Commits from several goroutines go on while snapshots are written, backups
+// are made and the store is asked how it is.
+func TestConcurrent(t *testing.T) {
+	const workers, commits = 4, 60
 	dir := t.TempDir()
-	s := open(t, dir)
-	var recs []Record
-	for i := range 20 {
-		recs = append(recs, Record{"device", fmt.Sprint(i), 1, []byte(fmt.Sprint("data ", i))})
+	open := func() *Store {
+		s, err := Open(dir, Options{Ephemeral: true, Logger: quiet, journalFloor: 2000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
 	}
-	if err := s.Commit(recs...); err != nil {
+	s := open()
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range commits {
+				if err := s.Commit(rec(fmt.Sprint("w", w), fmt.Sprint(i)), rec(fmt.Sprint("w", w, "-", i), strings.Repeat("x", 20))); err != nil {
+					t.Error(err)
+				}
+				if i%10 == 0 {
+					_, _ = s.Stats(), s.Health()
+					if err := s.Backup(&bytes.Buffer{}); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.background.Wait()
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
-	name := filepath.Join(dir, stateName)
-	good, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
+	if st := s.Stats(); st.Compactions == 0 || st.Commits != workers*commits {
+		t.Errorf("%+v", st)
 	}
-	check := func(what string, b []byte) {
-		t.Helper()
-		if _, err := decode(b); !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrFormat) {
-			t.Errorf("%s: %v", what, err)
+	want := state(s)
+	s = open()
+	defer s.Close()
+	if got := state(s); got != want {
+		t.Errorf("%d bytes of state, %d before", len(got), len(want))
+	}
+}
+
+// The folder holds two generations and nothing unfinished.
+func TestGenerations(t *testing.T) {
+	f := NewFake()
+	s := openOn(t, f)
+	for i := range 400 {
+		mustCommit(t, s, rec(fmt.Sprint(i%7), strings.Repeat("x", 40)))
+		if i%97 == 0 {
+			s.Close()
+			s = openOn(t, f)
 		}
 	}
-	for i := range good {
-		check(fmt.Sprintf("cut off at %d", i), good[:i])
+	var names []string
+	for name := range f.Files() {
+		names = append(names, name)
 	}
-	rnd := rand.New(rand.NewSource(1))
-	for range 2000 {
-		b := bytes.Clone(good)
-		i := rnd.Intn(len(b))
-		b[i] ^= 1 << rnd.Intn(8)
-		check(fmt.Sprintf("bit flipped in byte %d", i), b)
+	st := s.Stats()
+	if len(names) != 5 || st.Generation < 5 || st.SnapshotSize < 7*40 || st.JournalSize > 4*pageSize {
+		t.Errorf("files %v, %+v", names, st)
 	}
-	check("too long", append(bytes.Clone(good), 0))
-	if err := os.WriteFile(name, good[:50], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir, Options{Ephemeral: true}); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("a damaged store: %v, want ErrCorrupt", err)
-	}
-	newer := bytes.Clone(good)
-	newer[len(magic)]++
-	if err := os.WriteFile(name, newer, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir, Options{Ephemeral: true}); !errors.Is(err, ErrFormat) {
-		t.Errorf("a newer store: %v, want ErrFormat", err)
-	}
-	if b, _ := os.ReadFile(name); !bytes.Equal(b, newer) {
-		t.Error("a store that was refused was changed")
+	for g := st.Generation - 1; g <= st.Generation; g++ {
+		if f.Files()[snapshotName(g)] == nil || f.Files()[journalName(g)] == nil {
+			t.Errorf("generation %d is not in %v", g, names)
+		}
 	}
 }
 
-// The bytes are the same on every CPU.
-func TestFormat(t *testing.T) {
-	b := encode(map[id]Record{{"key", "b"}: {"key", "b", 2, []byte{1}}, {"device", "a"}: {"device", "a", 1, []byte("x")}})
-	const want = "6c6f726177616e6401000000" +
-		"0c000000" + "3057aec2" + "06646576696365" + "010061" + "01" + "78" +
-		"09000000" + "93df81e6" + "036b6579" + "010062" + "02" + "01" +
-		"ffffffff02000000"
-	if got := hex.EncodeToString(b); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+// A store that is closed does not wait for a snapshot to be written.
+func TestCloseStopsCompaction(t *testing.T) {
+	f := NewFake()
+	s := openOn(t, f)
+	var records []Record
+	for i := range 40 {
+		records = append(records, rec(fmt.Sprint(i), strings.Repeat("x", partSize/2)))
+	}
+	f.Fail(func(op, name string) error {
+		if op == opWrite && strings.HasPrefix(name, "snapshot") {
+			s.stop.Store(true)
+		}
+		return nil
+	})
+	mustCommit(t, s, records...)
+	if st := s.Stats(); st.Compactions != 0 || st.LastError != nil || f.Files()[snapshotName(2)+endingNew] != nil {
+		t.Errorf("%+v", st)
+	}
+	want := state(s)
+	s.Close()
+	f.Fail(nil)
+	if got := state(openOn(t, f)); got != want {
+		t.Error("the state is not as before")
 	}
 }

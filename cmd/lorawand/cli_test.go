@@ -157,12 +157,20 @@ func TestCreateKey(t *testing.T) {
 	if status, _, errOut := s.cli("", "api-key", "create", "--application", "app1", "--import", theirs); status != 1 || !strings.Contains(errOut, "exists already") {
 		t.Errorf("the same key twice: exit status %d\n%s", status, errOut)
 	}
-	b, err := os.ReadFile(filepath.Join(s.dir, "store", "state"))
+	files, err := filepath.Glob(filepath.Join(s.dir, "store", "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Contains(b, []byte(theirs[len("NNSXS.")+40:])) {
-		t.Error("a secret stands in the store")
+	var stored []byte
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, b...)
+	}
+	if !bytes.Contains(stored, []byte("api-key")) || bytes.Contains(stored, []byte(theirs[len("NNSXS.")+40:])) {
+		t.Errorf("no key stands in the store, or its secret does: %d bytes in %v", len(stored), files)
 	}
 	r := s.start()
 	r.watch("app1", theirs, "#")

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// FS is what a Store needs of a file system: one folder. Names hold no
+// separator. What is not there is fs.ErrNotExist. Its methods and those of its
+// files are called by two goroutines.
+//
+// A file's bytes are safe from a power cut once File.Sync has returned nil, and
+// a name once SyncDir has; before that they may be lost in any order.
+type FS interface {
+	Lock() (io.Closer, error) // ErrLocked if somebody else holds it
+	List() ([]string, error)
+	ReadFile(name string) ([]byte, error)
+	Create(name string) (File, error) // for writing, and empty
+	Open(name string) (File, error)   // for writing
+	Rename(from, to string) error     // replaces what is there
+	Remove(name string) error
+	SyncDir() error
+}
+
+// File is a file that is open for writing.
+type File interface {
+	io.WriterAt // behind the end too: the gap is zeros
+	Truncate(size int64) error
+	Sync() error
+	Close() error
+}
+
+const (
+	lockName   = "lock"
+	folderMode = 0o700
+	fileMode   = 0o600
+)
+
+// osFS is a folder of the operating system.
+type osFS struct{ dir string }
+
+var _ FS = osFS{}
+
+func (f osFS) path(name string) string { return filepath.Join(f.dir, name) }
+
+// Lock implements FS. A lock file that is there serves on a file system that
+// has become read-only too.
+func (f osFS) Lock() (io.Closer, error) {
+	l, err := os.OpenFile(f.path(lockName), os.O_RDWR|os.O_CREATE, fileMode)
+	if errors.Is(err, unix.EROFS) {
+		l, err = os.Open(f.path(lockName))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(l.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		l.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, ErrLocked
+		}
+		return nil, err
+	}
+	return l, nil
+}
+
+func (f osFS) List() ([]string, error) {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, nil
+}
+
+func (f osFS) ReadFile(name string) ([]byte, error) { return os.ReadFile(f.path(name)) }
+func (f osFS) Rename(from, to string) error         { return os.Rename(f.path(from), f.path(to)) }
+func (f osFS) Remove(name string) error             { return os.Remove(f.path(name)) }
+
+func (f osFS) Create(name string) (File, error) {
+	return openFile(f.path(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+}
+
+func (f osFS) Open(name string) (File, error) { return openFile(f.path(name), os.O_WRONLY) }
+
+func openFile(path string, flags int) (File, error) {
+	file, err := os.OpenFile(path, flags, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	return file, nil
+}
+
+func (f osFS) SyncDir() error { return syncFolder(f.dir) }
+
+// syncFolder syncs the names in a folder. File systems that know no such thing
+// say EINVAL.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, unix.EINVAL) {
+		err = nil
+	}
+	return errors.Join(err, d.Close())
+}
+
+// makeFolder makes a folder and those above it, and syncs their names.
+func makeFolder(dir string) error {
+	var above []string
+	for d := filepath.Clean(dir); filepath.Dir(d) != d; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		above = append(above, filepath.Dir(d))
+	}
+	if err := os.MkdirAll(dir, folderMode); err != nil {
+		return err
+	}
+	for _, d := range above {
+		if err := syncFolder(d); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFileSystem returns ErrEphemeral for a folder that a restart empties.
+func checkFileSystem(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return err
+	}
+	// The type has 32 bits, and its sign depends on the CPU.
+	if t := uint32(st.Type); t == unix.TMPFS_MAGIC || t == unix.RAMFS_MAGIC {
+		return ErrEphemeral
+	}
+	return nil
+}
+
+// noSpace tells whether an error will go away when files are removed.
+func noSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// wear counts what is written.
+type wear struct {
+	bytes atomic.Int64 // handed to the file system
+	flash atomic.Int64 // the whole pages that they touch between two syncs
+}
+
+// output is a file that is written from its beginning to its end.
+type output struct {
+	f     File
+	wear  *wear
+	end   int64 // where the next bytes go
+	dirty int64 // the first byte that is not synced; end: none
+}
+
+// write writes at a place behind the end.
+func (o *output) write(b []byte, at int64) error {
+	n, err := o.f.WriteAt(b, at)
+	o.wear.bytes.Add(int64(n))
+	if o.dirty == o.end {
+		o.dirty = at
+	}
+	if err != nil {
+		o.wear.flash.Add(pages(o.dirty, at+int64(n)) * pageSize)
+		return err
+	}
+	o.end = at + int64(n)
+	return nil
+}
+
+func (o *output) sync() error {
+	o.wear.flash.Add(pages(o.dirty, o.end) * pageSize)
+	o.dirty = o.end
+	return o.f.Sync()
+}
+
+func (o *output) writeSynced(b []byte) error {
+	if err := o.write(b, o.end); err != nil {
+		return err
+	}
+	return o.sync()
+}
+
+// cut shortens the file to what it held before.
+func (o *output) cut(end int64) error {
+	o.end, o.dirty = end, end
+	return o.f.Truncate(end)
+}
