@@ -66,7 +66,7 @@ bench:
 # Each parser of outside bytes in turn.
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
        FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
-       FuzzUplink,./bridge/mac FuzzRequest,./bridge/admin
+       FuzzUplink,./bridge/mac FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin
 fuzz:
 	@set -e; for t in $(FUZZ); do \
 		set -x; $(GO) test -run '^$$' -fuzz "^$${t%%,*}\$$" -fuzztime $(FUZZTIME) "$${t#*,}"; { set +x; } 2>/dev/null; \

@@ -81,7 +81,7 @@ func parseLedger(r store.Record) (eui radio.EUI64, spent Spent, err error) {
 }
 
 // loadLedgers reads what the gateways had spent.
-func loadLedgers(s *store.Store) (map[radio.EUI64]Spent, error) {
+func loadLedgers(s records) (map[radio.EUI64]Spent, error) {
 	out := map[radio.EUI64]Spent{}
 	for _, r := range s.Records(KindLedger) {
 		eui, spent, err := parseLedger(r)

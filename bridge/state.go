@@ -33,9 +33,14 @@ type State struct {
 	Ledgers map[radio.EUI64]Spent
 }
 
+// records are what a store holds, or a backup.
+type records interface {
+	Records(kind string) []store.Record
+}
+
 // Load reads the state. wrongMICs bounds what forged frames may cost, see
 // session.NewRegistry; tenant is what user names may have behind an "@".
-func Load(s *store.Store, wrongMICs int, tenant string) (State, error) {
+func Load(s records, wrongMICs int, tenant string) (State, error) {
 	st := State{Devices: session.NewRegistry(wrongMICs), Keys: access.NewRegistry(tenant)}
 	counters := map[string][]byte{}
 	for _, r := range s.Records(KindCounters) {
@@ -99,7 +104,7 @@ func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
 }
 
 // loadQueues reads the downlinks that wait, by device, in their order.
-func loadQueues(s *store.Store) (map[string][]*session.Item, error) {
+func loadQueues(s records) (map[string][]*session.Item, error) {
 	queues := map[string][]*session.Item{}
 	for _, r := range s.Records(KindDownlink) {
 		it, err := session.UnmarshalItem(r.Data)

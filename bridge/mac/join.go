@@ -19,12 +19,8 @@ var (
 )
 
 const (
-	// firstJoinNonce is where a device begins that nothing is known of: it may
-	// remember the JoinNonces of another network server.
-	firstJoinNonce = 1 << 16
-	lastJoinNonce  = 1<<24 - 1
-
-	maxDevNonces = session.MaxDevNonces
+	lastJoinNonce = 1<<24 - 1
+	maxDevNonces  = session.MaxDevNonces
 )
 
 // JoinParameters are what the network decides in a join.
@@ -77,7 +73,7 @@ func checkDevNonce(d *session.Device, nonce uint16) error {
 func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinParameters) (Joined, error) {
 	nonce := d.LastJoinNonce + 1
 	if d.LastJoinNonce == 0 {
-		nonce = firstJoinNonce
+		nonce = session.FirstJoinNonce
 	}
 	if nonce > lastJoinNonce {
 		return Joined{}, ErrJoinNonce

@@ -20,6 +20,19 @@ const (
 	lowReserve  = 16 // with fewer left, the next block is asked for
 )
 
+// How far to skip ahead when it is not known what was used last. A device takes
+// a downlink whose counter is less than MAX_FCNT_GAP, 16384, above the last one
+// that it has heard (LoRaWAN L2 1.0.3, 4.3.1.5): half of that is for what was
+// sent, half for what the device has not heard. JoinNonces have no such limit.
+const (
+	skippedFCntDown   = 8192
+	skippedJoinNonces = 4096
+)
+
+// FirstJoinNonce is the JoinNonce of a device's first join here: a device that
+// was moved here may remember an old one.
+const FirstJoinNonce = 65536
+
 // NextFCntDown returns the counter of the next downlink. app says that it
 // carries an application's payload, which counts apart with LoRaWAN 1.1. ok is
 // false while no reserved counter is left, and for ever when all were used.
@@ -95,6 +108,18 @@ func (s *Session) Settled() Marks { return Marks{s.NFCntDown, s.AFCntDown} }
 func (s *Session) resume() {
 	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, s.NStored), max(s.AFCntDown, s.AStored)
 	s.NStored, s.AStored = s.NFCntDown, s.AFCntDown
+}
+
+// skipAhead goes on with counters that nobody has used, although more may have
+// been used than are known.
+func (s *Session) skipAhead() {
+	if s == nil {
+		return
+	}
+	for _, used := range []*uint32{&s.NFCntDown, &s.AFCntDown} {
+		*used += min(skippedFCntDown, math.MaxUint32-*used)
+	}
+	s.resume()
 }
 
 // countersSize and the layout: version 1, flags, FCntUp, the marks of NFCntDown

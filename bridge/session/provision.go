@@ -97,6 +97,20 @@ func (s *Session) ForgetFCntUp() { s.Heard, s.FCntUp = false, 0 }
 // it has sent before can then be replayed. JoinNonces go on.
 func (d *Device) ForgetDevNonces() { d.UsedDevNonces, d.LastDevNonce = nil, 0 }
 
+// SkipAhead is for a device of which only an older state is known, such as that
+// of a backup: its counters of downlinks and its JoinNonces go on above what can
+// have been used since. Its DevNonces cannot: which it has used is only known to
+// the device. A join-request of that time can be replayed, which brings about
+// an offer that the device does not take up.
+func (d *Device) SkipAhead() {
+	d.Session.skipAhead()
+	d.Pending.skipAhead()
+	if d.SupportsJoin {
+		last := max(d.LastJoinNonce, FirstJoinNonce-1)
+		d.LastJoinNonce = min(last+skippedJoinNonces, 1<<24-1)
+	}
+}
+
 // Replace gives a device of the Registry a new registration. It returns what
 // Add does, and then changes nothing. The device stays the same one; next is
 // used up.

@@ -141,3 +141,39 @@ func TestReplace(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// SkipAhead goes above what can have been used since, and no further than what
+// devices accept.
+func TestSkipAhead(t *testing.T) {
+	const gap = 16384 // MAX_FCNT_GAP
+	d := otaa()
+	d.SkipAhead()
+	for _, s := range []*Session{d.Session, d.Pending} {
+		fCnt, ok := s.NextFCntDown(d.Version, true)
+		if ok {
+			t.Error("a counter can be used before it is reserved")
+		}
+		if fCnt < gap/2 || fCnt >= gap {
+			t.Errorf("the next counter is %d", fCnt)
+		}
+		if m, due := s.Reserve(d.Version); !due || m.N < fCnt || m.A < fCnt {
+			t.Errorf("%+v are reserved, %v", m, due)
+		}
+	}
+	if d.Session.FCntUp != 10 || d.LastJoinNonce != 74_096 || d.LastDevNonce != 5 || len(d.UsedDevNonces) != 3 {
+		t.Errorf("FCntUp %d, JoinNonce %d, DevNonces %d %v", d.Session.FCntUp, d.LastJoinNonce, d.LastDevNonce, d.UsedDevNonces)
+	}
+	// What seems never to have joined may have.
+	fresh := otaa()
+	fresh.Session, fresh.Pending, fresh.LastJoinNonce = nil, nil, 0
+	fresh.SkipAhead()
+	if fresh.LastJoinNonce < FirstJoinNonce+1000 {
+		t.Errorf("JoinNonce %d", fresh.LastJoinNonce)
+	}
+	last := otaa()
+	last.Session.NFCntDown, last.Session.AFCntDown, last.LastJoinNonce = 1<<32-2, 1<<32-2, 1<<24-2
+	last.SkipAhead()
+	if _, ok := last.Session.NextFCntDown(V1_0_3, false); ok || last.Session.NFCntDown != 1<<32-1 || last.LastJoinNonce != 1<<24-1 {
+		t.Errorf("%d, JoinNonce %d", last.Session.NFCntDown, last.LastJoinNonce)
+	}
+}

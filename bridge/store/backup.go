@@ -111,19 +111,38 @@ func isLine(b []byte) bool {
 	return json.Valid(b) && utf8.Valid(b) && !bytes.ContainsAny(b, "\r\n") && len(bytes.TrimSpace(b)) == len(b)
 }
 
+// Backup is what ReadBackup has read.
+type Backup struct{ records []Record }
+
+// Records returns the records of a kind, in the order in which they stand there.
+func (b *Backup) Records(kind string) []Record {
+	var out []Record
+	for _, r := range b.records {
+		if r.Kind == kind {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// ReadBackup reads a backup to its end, or returns ErrBackup.
+func ReadBackup(r io.Reader) (*Backup, error) {
+	records, err := readBackup(r)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	return &Backup{records}, nil
+}
+
 // Restore replaces what the store in a folder holds by a backup: all of it or,
 // with an error, nothing; after an error of the file system the next Open finds
 // the one or the other. The folder may be empty, and the store damaged; the
-// files that were there are kept with the ending ".old". It returns ErrBackup,
-// or what Open returns. Behind is true afterwards.
-func Restore(dir string, r io.Reader, o Options) error {
-	records, err := readBackup(r)
-	if err != nil {
-		return fmt.Errorf("store: restore: %w", err)
-	}
+// files that were there are kept with the ending ".old". It returns what Open
+// returns. Behind is true afterwards.
+func Restore(dir string, b *Backup, o Options) error {
 	s, err := open(dir, o, true)
 	if err == nil {
-		err = errors.Join(s.restore(records), s.Close())
+		err = errors.Join(s.restore(b.records), s.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("store: restore: %s: %w", dir, err)
@@ -133,12 +152,8 @@ func Restore(dir string, r io.Reader, o Options) error {
 
 // Restore is Restore for a store that is open. Who has loaded records before
 // has to load them again.
-func (s *Store) Restore(r io.Reader) error {
-	records, err := readBackup(r)
-	if err == nil {
-		err = s.restore(records)
-	}
-	if err != nil {
+func (s *Store) Restore(b *Backup) error {
+	if err := s.restore(b.records); err != nil {
 		return fmt.Errorf("store: restore: %w", err)
 	}
 	return nil

@@ -20,6 +20,24 @@ const (
 	restored = `{"kind":"device","key":"restored","version":7,"json":{}}`
 )
 
+// restoreText restores what may be a backup.
+func restoreText(dir, text string, o Options) error {
+	b, err := ReadBackup(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return Restore(dir, b, o)
+}
+
+// restoreOpen is restoreText for a store that is open.
+func restoreOpen(s *Store, text string) error {
+	b, err := ReadBackup(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return s.Restore(b)
+}
+
 // sealed puts the end behind lines of a backup.
 func sealed(records int, lines ...string) string {
 	b := strings.Join(lines, "\n") + "\n"
@@ -49,7 +67,7 @@ func TestBackup(t *testing.T) {
 	}
 	for name, text := range map[string]string{"as it is": b.String(), "with CR LF": strings.ReplaceAll(b.String(), "\n", "\r\n"), "without the last line end": strings.TrimSuffix(b.String(), "\n")} {
 		f := NewFake()
-		if err := Restore("", strings.NewReader(text), Options{FS: f, Logger: quiet}); err != nil {
+		if err := restoreText("", text, Options{FS: f, Logger: quiet}); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -95,7 +113,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		f := newFake(format2Files(t))
-		if err := Restore("", strings.NewReader(tt.text), Options{FS: f, Logger: quiet}); !errors.Is(err, ErrBackup) {
+		if err := restoreText("", tt.text, Options{FS: f, Logger: quiet}); !errors.Is(err, ErrBackup) {
 			t.Errorf("%s: %v, want ErrBackup", tt.name, err)
 		}
 		if f.Ops() != 0 {
@@ -103,10 +121,10 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 	newer := sealed(0, `{"lorawand":"backup","format":2}`)
-	if err := Restore("", strings.NewReader(newer), Options{FS: NewFake(), Logger: quiet}); !errors.Is(err, ErrFormat) {
+	if err := restoreText("", newer, Options{FS: NewFake(), Logger: quiet}); !errors.Is(err, ErrFormat) {
 		t.Errorf("a newer backup: %v, want ErrFormat", err)
 	}
-	if err := Restore("", strings.NewReader(good), Options{FS: NewFake(), Logger: quiet}); err != nil {
+	if err := restoreText("", good, Options{FS: NewFake(), Logger: quiet}); err != nil {
 		t.Errorf("the whole one: %v", err)
 	}
 }
@@ -129,7 +147,7 @@ func TestRestore(t *testing.T) {
 		"restored before":   {with(v2, snapshotName(1)+endingOld, []byte("old")), []string{snapshotName(3)}},
 	} {
 		f := newFake(tt.files)
-		if err := Restore("", strings.NewReader(backup), Options{FS: f, Logger: quiet}); err != nil {
+		if err := restoreText("", backup, Options{FS: f, Logger: quiet}); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -156,7 +174,7 @@ func TestRestore(t *testing.T) {
 		}
 	}
 	f := newFake(with(v2, markName, newer(v2[markName])))
-	if err := Restore("", strings.NewReader(backup), Options{FS: f, Logger: quiet}); !errors.Is(err, ErrFormat) || f.Ops() != 0 {
+	if err := restoreText("", backup, Options{FS: f, Logger: quiet}); !errors.Is(err, ErrFormat) || f.Ops() != 0 {
 		t.Errorf("over the store of a newer version: %v, want ErrFormat", err)
 	}
 }
@@ -168,10 +186,10 @@ func TestRestoreOpen(t *testing.T) {
 	for i := range 100 {
 		mustCommit(t, s, rec(fmt.Sprint(i%9), strings.Repeat("x", 50)))
 	}
-	if err := s.Restore(strings.NewReader("no backup")); !errors.Is(err, ErrBackup) || len(s.Records("device")) != 9 {
+	if err := restoreOpen(s, "no backup"); !errors.Is(err, ErrBackup) || len(s.Records("device")) != 9 {
 		t.Errorf("%v, %d records", err, len(s.Records("device")))
 	}
-	if err := s.Restore(strings.NewReader(sealed(1, head, restored))); err != nil {
+	if err := restoreOpen(s, sealed(1, head, restored)); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 100 {
@@ -179,7 +197,7 @@ func TestRestoreOpen(t *testing.T) {
 	}
 	want := state(s)
 	s.Close()
-	if err := s.Restore(strings.NewReader(sealed(0, head))); !errors.Is(err, ErrClosed) {
+	if err := restoreOpen(s, sealed(0, head)); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed store: %v", err)
 	}
 	if s = openOn(t, f); state(s) != want || len(s.Records("device")) != 4 || !s.Behind() {
@@ -196,7 +214,7 @@ func TestRestoreInterrupted(t *testing.T) {
 		f := newFake(files)
 		s := openOn(t, f)
 		from, before := f.Ops(), state(s)
-		if err := s.Restore(strings.NewReader(backup)); err != nil {
+		if err := restoreOpen(s, backup); err != nil {
 			t.Fatal(err)
 		}
 		later := state(s)
@@ -224,7 +242,7 @@ func restoreWithFault(t *testing.T, name string, files map[string][]byte, backup
 	s := openOn(t, f)
 	before := state(s)
 	f.Fail(nth(n, unix.EIO, &count))
-	err := s.Restore(strings.NewReader(backup))
+	err := restoreOpen(s, backup)
 	if (state(s) == before) != (err != nil) {
 		t.Errorf("%s, operation %d: %v, and the other state", name, n, err)
 	}
@@ -250,7 +268,7 @@ func TestRestoredSnapshotRots(t *testing.T) {
 		}
 		return nil
 	})
-	if err := s.Restore(strings.NewReader(sealed(1, head, restored))); err != nil {
+	if err := restoreOpen(s, sealed(1, head, restored)); err != nil {
 		t.Fatal(err)
 	}
 	f.Fail(nil)
@@ -265,7 +283,7 @@ func TestRestoredSnapshotRots(t *testing.T) {
 
 func TestRestoreOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	if err := Restore(dir, strings.NewReader(sealed(1, head, restored)), Options{Ephemeral: true, Logger: quiet}); err != nil {
+	if err := restoreText(dir, sealed(1, head, restored), Options{Ephemeral: true, Logger: quiet}); err != nil {
 		t.Fatal(err)
 	}
 	s := openAt(t, dir)

@@ -144,7 +144,7 @@ func TestLock(t *testing.T) {
 	if _, err := Open(dir, Options{Ephemeral: true}); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened twice: %v, want ErrLocked", err)
 	}
-	if err := Restore(dir, strings.NewReader(sealed(0, head)), Options{Ephemeral: true}); !errors.Is(err, ErrLocked) {
+	if err := restoreText(dir, sealed(0, head), Options{Ephemeral: true}); !errors.Is(err, ErrLocked) {
 		t.Errorf("restored while it is open: %v, want ErrLocked", err)
 	}
 	s.Close()

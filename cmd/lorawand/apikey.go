@@ -73,7 +73,7 @@ func createKey(cmd *cobra.Command, c config.Config, o keyOptions) error {
 		return err
 	}
 	k.Name, k.Rights, k.Expires = o.name, rights, expires
-	s, st, err := openState(c)
+	s, st, err := openState(c, nil)
 	if err != nil {
 		return err
 	}

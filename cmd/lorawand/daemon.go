@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 			d = nil
 		}
 	}()
-	if d.store, d.state, err = openState(c); err != nil {
+	if d.store, d.state, err = openState(c, log); err != nil {
 		return d, err
 	}
 	clock := bridge.NewClock(nil)
@@ -153,9 +154,10 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 	return out, nil
 }
 
-// openState opens the store and loads what is in it.
-func openState(c config.Config) (*store.Store, bridge.State, error) {
-	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral})
+// openState opens the store and loads what is in it. log may be nil, see
+// store.Options.
+func openState(c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
+	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, Logger: log})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, bridge.State{}, fmt.Errorf("%w; stop the daemon first: this version cannot change its state while it runs", err)
 	}
@@ -167,7 +169,20 @@ func openState(c config.Config) (*store.Store, bridge.State, error) {
 		_ = s.Close()
 		return nil, bridge.State{}, err
 	}
+	catchUp(s, st, cmp.Or(log, slog.Default()))
 	return s, st, nil
+}
+
+// catchUp skips ahead where the store may be behind. Where that cannot be stored
+// nothing else can, which the store has said: the radio works all the same.
+func catchUp(s *store.Store, st bridge.State, log *slog.Logger) {
+	behind, err := bridge.CatchUp(s, st)
+	switch {
+	case err != nil:
+		log.Error("the store is older than what was answered, and cannot be written; the next start skips ahead again", "error", err)
+	case behind:
+		log.Warn("the store is older than what was answered: FCntDown and JoinNonces have skipped ahead", "devices", st.Devices.Len())
+	}
 }
 
 func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {

@@ -180,7 +180,7 @@ func freeAddr(what string, usual int, out io.Writer, listen func(string) (io.Clo
 
 // provision puts devices and an API key into the store, as an owner would.
 func (r *demoRun) provision(c config.Config) error {
-	s, st, err := openState(c)
+	s, st, err := openState(c, nil)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	if err != nil {
 		return err
 	}
-	s, st, err := openState(c)
+	s, st, err := openState(c, nil)
 	if err != nil {
 		return err
 	}
