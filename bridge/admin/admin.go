@@ -50,6 +50,12 @@ type Options struct {
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
 	Links func() map[radio.EUI64]Link
+
+	// Load says whether this version can go on with what a backup holds, and
+	// Restore stops all work, puts the backup in the place of the state, and
+	// begins anew once the answer is out. nil: nothing can be restored.
+	Load    func(*store.Backup) error
+	Restore func(context.Context, *store.Backup) error
 }
 
 // Admin carries out operations.
@@ -85,12 +91,17 @@ type operation struct {
 // briefly is for what asks the core one question.
 const briefly = 10 * time.Second
 
+// atLength is for what reads or writes all of the state.
+const atLength = time.Minute
+
 // operations lists all of them. Both doors go by it.
 var operations = map[string]operation{
 	"events":       {with((*Admin).events), 0},
 	"why":          {with((*Admin).why), briefly},
 	"gateway.list": {with((*Admin).gateways), briefly},
 	"status":       {with((*Admin).status), briefly},
+	"backup":       {with((*Admin).backup), atLength},
+	"restore":      {with((*Admin).restore), atLength},
 }
 
 // ErrOperation is the reason for a request that is none.

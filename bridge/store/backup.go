@@ -26,9 +26,11 @@ const (
 	backupMagic  = "backup"
 	backupFormat = 1
 
-	maxBackup     = 256 << 20             // bytes
 	maxBackupLine = maxData*3/2 + 1<<17*6 // bytes: data in base64, a key of escapes
 )
+
+// MaxBackup is the largest backup that can be read, bytes.
+const MaxBackup = 256 << 20
 
 type backupHead struct {
 	Lorawand string `json:"lorawand"`
@@ -196,7 +198,7 @@ func (s *Store) restore(records []Record) error {
 // readBackup reads a backup to its end.
 func readBackup(r io.Reader) ([]Record, error) {
 	b := backupReader{sum: sha256.New(), seen: map[id]bool{}}
-	limited := &io.LimitedReader{R: r, N: maxBackup}
+	limited := &io.LimitedReader{R: r, N: MaxBackup}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(nil, maxBackupLine)
 	for lines.Scan() {
@@ -208,7 +210,7 @@ func readBackup(r io.Reader) ([]Record, error) {
 		return nil, fmt.Errorf("%w: line %d: %w", ErrBackup, b.lines+1, err)
 	}
 	if limited.N == 0 {
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrBackup, maxBackup)
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrBackup, MaxBackup)
 	}
 	if !b.ended {
 		return nil, fmt.Errorf("%w: it is cut off behind line %d", ErrBackup, b.lines)

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge"
+	"lorawand/bridge/admin"
 	"lorawand/bridge/store"
 	"lorawand/cmd/lorawand/config"
 )
@@ -25,9 +29,9 @@ func newBackup() *cobra.Command {
 				return err
 			}
 			if args[0] == "-" {
-				return backup(c, cmd.OutOrStdout())
+				return backup(cmd.Context(), c, cmd.OutOrStdout())
 			}
-			return replaceFile(args[0], func(w io.Writer) error { return backup(c, w) })
+			return replaceFile(args[0], func(w io.Writer) error { return backup(cmd.Context(), c, w) })
 		},
 	}
 }
@@ -51,7 +55,7 @@ func newRestore() *cobra.Command {
 				defer f.Close()
 				in = f
 			}
-			return restore(c, in)
+			return restore(cmd.Context(), c, in)
 		},
 	}
 }
@@ -63,7 +67,15 @@ func oneFile(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func backup(c config.Config, w io.Writer) error {
+// backup asks the running daemon, or else the store itself.
+func backup(ctx context.Context, c config.Config, w io.Writer) error {
+	err := ask(ctx, c, "backup", nil, func(p admin.BackupPart) error {
+		_, err := w.Write(p.Text)
+		return err
+	})
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return err
+	}
 	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral})
 	if err != nil {
 		return err
@@ -71,24 +83,46 @@ func backup(c config.Config, w io.Writer) error {
 	return errors.Join(s.Backup(w), s.Close())
 }
 
-func restore(c config.Config, r io.Reader) error {
-	b, err := readBackup(c, r)
+// restore checks a backup before anybody acts on it.
+func restore(ctx context.Context, c config.Config, r io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(r, store.MaxBackup+1))
 	if err != nil {
 		return err
 	}
-	return store.Restore(c.Store.Path, b, store.Options{Ephemeral: c.Store.Ephemeral})
+	b, err := store.ReadBackup(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	if err := loads(c, b); err != nil {
+		return err
+	}
+	err = ask(ctx, c, "restore", admin.BackupPart{Text: text}, func(struct{}) error { return nil })
+	if errors.Is(err, admin.ErrNotRunning) {
+		return store.Restore(c.Store.Path, b, store.Options{Ephemeral: c.Store.Ephemeral})
+	}
+	if err != nil {
+		return err
+	}
+	return awaitDaemon(ctx, c)
 }
 
-// readBackup reads a backup that this version can go on with.
-func readBackup(c config.Config, r io.Reader) (*store.Backup, error) {
-	b, err := store.ReadBackup(r)
-	if err != nil {
-		return nil, err
+// loads says whether this version can go on with what a backup holds.
+func loads(c config.Config, b *store.Backup) error {
+	_, err := bridge.Load(b, bridge.WrongMICs(), c.MQTT.Tenant)
+	return err
+}
+
+// awaitDaemon waits until a daemon that begins anew is there.
+func awaitDaemon(ctx context.Context, c config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*lockPatience)
+	defer cancel()
+	for {
+		err := ask(ctx, c, "status", nil, func(struct{}) error { return nil })
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	if _, err := bridge.Load(b, bridge.WrongMICs(), c.MQTT.Tenant); err != nil {
-		return nil, err
-	}
-	return b, nil
 }
 
 // replaceFile writes a file that only its owner can read, whole or not at all.

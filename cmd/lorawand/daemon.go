@@ -36,6 +36,8 @@ type daemon struct {
 	control *admin.Server
 	udp     *udp.Driver // nil: off
 	drivers []concentrator.Driver
+
+	restores chan restoring
 }
 
 // newDaemon opens the store and the sockets. run does the work, and close
@@ -44,7 +46,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
-	d = &daemon{log: log}
+	d = &daemon{log: log, restores: make(chan restoring)}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -98,6 +100,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Build: thisBuild(), Links: d.links, Logger: d.log,
+		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
 		return err
@@ -237,6 +240,26 @@ func (d *daemon) mqttAddr() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// errAnew is how run ends when everything is to begin anew with another state.
+var errAnew = errors.New("begin anew")
+
+// restoring is a backup that is to take the place of the state.
+type restoring struct {
+	backup *store.Backup
+	done   chan error
+}
+
+// restore stops the daemon's work, replaces its state, and ends run.
+func (d *daemon) restore(ctx context.Context, b *store.Backup) error {
+	r := restoring{b, make(chan error, 1)}
+	select {
+	case d.restores <- r:
+		return <-r.done
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // run works until ctx ends or a part fails, and stops from the air inwards:
 // first nothing more is heard, then what was heard is published.
 func (d *daemon) run(ctx context.Context) error {
@@ -246,14 +269,26 @@ func (d *daemon) run(ctx context.Context) error {
 	defer fail(nil)
 	stopBroker := stage(ctx, fail, d.broker.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
-	stops := []func(){stage(ctx, fail, d.control.Run)}
+	stopControl := stage(ctx, fail, d.control.Run)
+	var stops []func()
 	for _, drv := range d.drivers {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
 	}
-	<-ctx.Done()
+	var replace *restoring
+	select {
+	case <-ctx.Done():
+		stopControl()
+	case r := <-d.restores:
+		replace = &r
+	}
 	d.log.Info("lorawand stops")
 	for _, stop := range append(stops, stopBridge, stopBroker) {
 		stop()
+	}
+	if replace != nil {
+		replace.done <- d.store.Restore(replace.backup)
+		stopControl()
+		return errAnew
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err

@@ -120,7 +120,7 @@ func newKilled(t *testing.T) *killed {
 
 func killName(i int) string { return fmt.Sprintf("dev%02d", i) }
 
-func freeTCP(t *testing.T) string {
+func freeTCP(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -130,7 +130,7 @@ func freeTCP(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func freeUDP(t *testing.T) string {
+func freeUDP(t testing.TB) string {
 	t.Helper()
 	l, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {

@@ -1,11 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"lorawand/bridge/store"
+	"lorawand/cmd/lorawand/config"
 )
 
 func newRun() *cobra.Command {
@@ -26,11 +33,26 @@ func newRun() *cobra.Command {
 					log.Warn("SIGHUP: this version does not reload its configuration; restart it")
 				}
 			}()
-			d, err := newDaemon(c, log)
-			if err != nil {
-				return err
-			}
-			return d.run(cmd.Context())
+			return serve(cmd.Context(), c, log)
 		},
 	}
 }
+
+// serve runs a daemon until ctx ends, and after a restored backup another one.
+func serve(ctx context.Context, c config.Config, log *slog.Logger) error {
+	d, err := newDaemon(c, log)
+	for err == nil {
+		if err = d.run(ctx); !errors.Is(err, errAnew) {
+			return err
+		}
+		// Somebody may look into the store in between.
+		for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 50) {
+			if d, err = newDaemon(c, log); !errors.Is(err, store.ErrLocked) || time.Now().After(end) {
+				break
+			}
+		}
+	}
+	return err
+}
+
+const lockPatience = 5 * time.Second

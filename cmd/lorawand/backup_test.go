@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/cmd/lorawand/config"
+)
+
+// serving is a daemon that begins anew when it is to: its sockets stay.
+func (s *site) serving() (stop func()) {
+	s.Helper()
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		s.Fatal(err)
+	}
+	text := strings.Replace(string(conf), `listen = ["127.0.0.1:0"]`, fmt.Sprintf("listen = [%q]", freeTCP(s.TB)), 1)
+	s.write("lorawand.toml", strings.Replace(text, `listen = "127.0.0.1:0"`, fmt.Sprintf("listen = %q", freeUDP(s.TB)), 1))
+	c, err := config.Load(s.conf, true)
+	if err != nil {
+		s.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx, c, slog.New(slog.DiscardHandler)) }()
+	s.until("0 refused", "status")
+	return func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				s.Error(err)
+			}
+		case <-time.After(5 * time.Second):
+			s.Error("it does not stop within 5 s")
+		}
+	}
+}
+
+// stored returns what the store of a site holds, while no daemon has it.
+func (s *site) stored() bridge.State {
+	s.Helper()
+	c, err := config.Load(s.conf, true)
+	if err != nil {
+		s.Fatal(err)
+	}
+	st, state, err := openState(c, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		s.Fatal(err)
+	}
+	return state
+}
+
+// A backup is the same, and is restored in the same way, whether a daemon runs
+// or not.
+func TestBackup(t *testing.T) {
+	for _, live := range []bool{false, true} {
+		t.Run(fmt.Sprintf("live=%v", live), func(t *testing.T) {
+			s := newSite(t, "")
+			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+			s.must("", "api-key", "create", "--application", "app1")
+			offline := s.must("", "backup", "-")
+			file := filepath.Join(s.dir, "backup")
+			stop := func() {}
+			if live {
+				stop = s.serving()
+			}
+			s.must("", "backup", file)
+			text, err := os.ReadFile(file)
+			if err != nil || string(text) != offline {
+				t.Errorf("%v, the backup is\n%s\nand of the store at rest\n%s", err, text, offline)
+			}
+			if info, err := os.Stat(file); err != nil || info.Mode() != fs.FileMode(0o600) {
+				t.Errorf("%v, %v", info, err)
+			}
+			stop()
+			s.must(deviceJSON("dev2", "01000002"), "device", "import", "-", "--application", "app1")
+			if live {
+				stop = s.serving()
+			}
+			for _, bad := range []string{"", offline[:len(offline)-30], strings.Replace(offline, "dev1", "dev9", 1)} {
+				if status, _, errOut := s.cli(bad, "restore", "-"); status != 1 || !strings.Contains(errOut, "not a whole backup") {
+					t.Errorf("exit status %d\n%s", status, errOut)
+				}
+			}
+			s.must("", "restore", file)
+			if live {
+				s.until("1, 0 joins", "status") // device
+			}
+			stop()
+			st := s.stored()
+			if st.Devices.Len() != 1 || st.Keys.Len() != 1 {
+				t.Fatalf("%d devices, %d API keys", st.Devices.Len(), st.Keys.Len())
+			}
+			if next, _ := st.Devices.All()[0].Session.NextFCntDown(st.Devices.All()[0].Version, true); next < 8192 {
+				t.Errorf("the next downlink has the counter %d", next)
+			}
+			if old, err := filepath.Glob(filepath.Join(s.dir, "store", "*.old")); err != nil || len(old) == 0 {
+				t.Errorf("nothing was kept of the state before: %v, %v", old, err)
+			}
+		})
+	}
+}
