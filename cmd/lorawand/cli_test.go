@@ -81,6 +81,8 @@ func TestUsage(t *testing.T) {
 		{"gateway", 0, "list"},
 		{"gateway list x", 2, `"x"`},
 		{"status x", 2, `"x"`},
+		{"status --endurance much", 2, `--endurance: "much" is no size`},
+		{"status --endurance 0GB", 2, "--endurance"},
 		{"backup", 2, "wants one FILE"},
 		{"restore a b", 2, "wants one FILE"},
 		{"restore /none", 1, "/none"},

@@ -34,6 +34,7 @@ type daemon struct {
 	bridge  *bridge.Bridge
 	broker  *broker.Broker
 	control *admin.Server
+	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
 	drivers []concentrator.Driver
 
@@ -103,14 +104,42 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
-		Build: thisBuild(), Links: d.links, Logger: d.log,
+		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, Logger: d.log,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
 		return err
 	}
+	if c.HTTP.Listen != "" {
+		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {
+			return err
+		}
+	}
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
+}
+
+// driverStates tells of the drivers.
+func (d *daemon) driverStates() []admin.Driver {
+	if d.udp == nil {
+		return nil
+	}
+	s := d.udp.Stats()
+	counter := func(name, help string, v uint64) admin.Counter {
+		return admin.Counter{Name: "lorawand_gwmp_" + name + "_total", Help: help, Value: v}
+	}
+	return []admin.Driver{{Name: "udp", Counters: []admin.Counter{
+		counter("datagrams", "Datagrams of packet forwarders.", s.Datagrams),
+		counter("malformed", "Datagrams that are not of the protocol.", s.Malformed),
+		counter("unknown_gateway", "Datagrams of gateways that are not taken.", s.UnknownGateway),
+		counter("foreign_address", "Datagrams of a gateway from another address than its own.", s.ForeignAddress),
+		counter("duplicates", "Frames that came twice in the same words.", s.Duplicates),
+		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
+		counter("faulty", "Frames that were left out for what stands in them.", s.Faulty),
+		counter("stray_acks", "TX_ACK to nothing that was asked, or too late.", s.StrayAcks),
+		counter("kernel_drops", "Datagrams that the kernel threw away because its buffer was full.", s.KernelDrops),
+		counter("faults", "Faults of ours on a datagram.", s.Panics),
+	}}}
 }
 
 // links tells of the packet forwarders.
@@ -275,6 +304,9 @@ func (d *daemon) run(ctx context.Context) error {
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	stopControl := stage(ctx, fail, d.control.Run)
 	var stops []func()
+	if d.http != nil {
+		stops = append(stops, stage(ctx, fail, d.http.Run))
+	}
 	for _, drv := range d.drivers {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
 	}
@@ -320,6 +352,9 @@ func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.C
 func (d *daemon) close() {
 	if d.control != nil {
 		_ = d.control.Close()
+	}
+	if d.http != nil {
+		_ = d.http.Close()
 	}
 	if d.udp != nil {
 		_ = d.udp.Close()
