@@ -225,6 +225,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.pushed(in)
 	case Provisioned:
 		c.provisioned(in)
+	case Reconfigured:
+		c.reconfigured(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)

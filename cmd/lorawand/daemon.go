@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,6 +40,12 @@ type daemon struct {
 	drivers []concentrator.Driver
 
 	restores chan restoring
+
+	// What reload needs; without a source there are no reloads.
+	config  config.Config // that is in force
+	level   *slog.LevelVar
+	source  func() (config.Config, error)
+	reloads <-chan os.Signal
 }
 
 // newDaemon opens the store and the sockets. run does the work, and close
@@ -47,7 +54,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
-	d = &daemon{log: log, restores: make(chan restoring)}
+	d = &daemon{log: log, restores: make(chan restoring), config: c}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -61,9 +68,15 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
 	}
-	gateways, euis, err := newGateways(c.Gateways)
+	list, euis, err := newGateways(c.Gateways)
 	if err != nil {
 		return d, err
+	}
+	gateways := gateway.NewRegistry()
+	for _, g := range list {
+		if err = gateways.Add(g); err != nil {
+			return d, err
+		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
@@ -237,12 +250,10 @@ func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(
 
 // newGateways makes the gateways of the configuration, which was checked, and
 // lists those that are reached over UDP.
-func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error) {
-	r := gateway.NewRegistry()
-	var euis []radio.EUI64
+func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
-		g := &gateway.Gateway{ID: c.ID, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
+		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
 		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}
@@ -257,12 +268,10 @@ func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error)
 		if l := c.Location; l != nil {
 			g.Location = &gateway.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude}
 		}
-		if err := r.Add(g); err != nil {
-			return nil, nil, err
-		}
+		list = append(list, g)
 		euis = append(euis, g.EUI)
 	}
-	return r, euis, nil
+	return list, euis, nil
 }
 
 // mqttAddr returns the first address of the broker.
@@ -310,12 +319,9 @@ func (d *daemon) run(ctx context.Context) error {
 	for _, drv := range d.drivers {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
 	}
-	var replace *restoring
-	select {
-	case <-ctx.Done():
+	replace := d.wait(ctx)
+	if replace == nil {
 		stopControl()
-	case r := <-d.restores:
-		replace = &r
 	}
 	d.log.Info("lorawand stops")
 	for _, stop := range append(stops, stopBridge, stopBroker) {
@@ -330,6 +336,21 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// wait returns when the daemon is to stop: for a backup to be restored, or nil
+// for good. Meanwhile it reloads the configuration when it is told to.
+func (d *daemon) wait(ctx context.Context) *restoring {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-d.restores:
+			return &r
+		case <-d.reloads:
+			d.reload(ctx)
+		}
+	}
 }
 
 // stage starts a part that lives until the returned function is called. A part

@@ -20,11 +20,13 @@ const envPrefix = "LORAWAND_"
 // key. Other variables are not ours.
 func (c *Config) override(environ []string) error {
 	var f faults
-	keys := map[string]reflect.Value{}
-	envKeys(keys, envPrefix, reflect.ValueOf(c).Elem())
+	variables := map[string]reflect.Value{}
+	for key, v := range c.keys() {
+		variables[variable(key)] = v
+	}
 	for _, v := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(v, "=")
-		key, known := keys[name]
+		key, known := variables[name]
 		switch {
 		case known:
 			if err := setKey(key, text); err != nil {
@@ -37,25 +39,50 @@ func (c *Config) override(environ []string) error {
 	return f.err()
 }
 
-// envKeys collects the keys of a table and of those in it.
-func envKeys(keys map[string]reflect.Value, prefix string, table reflect.Value) {
-	for i := range table.NumField() {
-		name := prefix + strings.ToUpper(table.Type().Field(i).Tag.Get("toml"))
-		switch v := table.Field(i); {
-		case v.Kind() == reflect.Struct:
-			envKeys(keys, name+"_", v)
-		case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // gateways
-		default:
-			keys[name] = v
+// variable returns the name of the variable of a key.
+func variable(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// keys returns every key, such as "mqtt.limits.clients", with its value: all but
+// those of gateways.
+func (c *Config) keys() map[string]reflect.Value {
+	keys := map[string]reflect.Value{}
+	var collect func(prefix string, table reflect.Value)
+	collect = func(prefix string, table reflect.Value) {
+		for i := range table.NumField() {
+			name := prefix + table.Type().Field(i).Tag.Get("toml")
+			switch v := table.Field(i); {
+			case v.Kind() == reflect.Struct:
+				collect(name+".", v)
+			case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // gateways
+			default:
+				keys[name] = v
+			}
 		}
 	}
+	collect("", reflect.ValueOf(c).Elem())
+	return keys
+}
+
+// Restart returns the keys in which two configurations differ and that only a
+// start puts into force, sorted: all but those of gateways and log.level.
+func (c *Config) Restart(next *Config) (keys []string) {
+	theirs := next.keys()
+	for name, v := range c.keys() {
+		if name != "log.level" && !reflect.DeepEqual(v.Interface(), theirs[name].Interface()) {
+			keys = append(keys, name)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // ofTable tells whether a variable's name begins as one of our tables does.
 func ofTable(name string) bool {
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
-		if strings.HasPrefix(name, envPrefix+strings.ToUpper(t.Field(i).Tag.Get("toml"))+"_") {
+		if strings.HasPrefix(name, variable(t.Field(i).Tag.Get("toml"))+"_") {
 			return true
 		}
 	}

@@ -52,14 +52,16 @@ func TestOverrideFaults(t *testing.T) {
 
 // Every key but those of gateways has a variable.
 func TestOverrideKeys(t *testing.T) {
-	keys := map[string]reflect.Value{}
 	var c Config
-	envKeys(keys, envPrefix, reflect.ValueOf(&c).Elem())
+	keys := c.keys()
 	for name, v := range keys {
 		text := map[reflect.Kind]string{reflect.Bool: "true", reflect.Int: "1", reflect.Int64: "1s"}[v.Kind()]
 		if err := setKey(v, text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if got := (&c).Restart(&Config{Log: Log{Level: "debug"}}); !slices.Contains(got, "mqtt.limits.clients") || slices.Contains(got, "log.level") {
+		t.Errorf("%v need a restart", got)
 	}
 	if len(keys) < 35 {
 		t.Errorf("%d keys", len(keys))

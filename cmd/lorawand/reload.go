@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// reloadTimeout is for the core to take new gateways.
+const reloadTimeout = 10 * time.Second
+
+// reload reads the configuration again and puts into force what can be changed
+// while the daemon runs: the gateways and the log's level. A configuration with
+// faults changes nothing.
+func (d *daemon) reload(ctx context.Context) {
+	c, err := d.source()
+	if err != nil {
+		d.log.Error("the configuration is not reloaded", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
+	list, euis, err := newGateways(c.Gateways)
+	if err != nil {
+		d.log.Error("the configuration is not reloaded", "error", err)
+		return
+	}
+	if keys := d.config.Restart(&c); len(keys) > 0 {
+		d.log.Warn("these keys have changed and need a restart", "keys", strings.Join(keys, " "))
+	}
+	_ = d.level.UnmarshalText([]byte(c.Log.Level)) // the configuration was checked
+	if d.udp != nil {
+		d.udp.SetGateways(euis)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	if err := d.bridge.Reconfigure(ctx, list); err != nil {
+		d.log.Error("gateways of the configuration are not in force", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	d.config.Log.Level, d.config.Gateways = c.Log.Level, c.Gateways
+	d.log.Info("the configuration is reloaded", "gateways", len(c.Gateways), "log_level", c.Log.Level)
+}
