@@ -40,9 +40,13 @@ func newRun() *cobra.Command {
 
 // serve runs a daemon until ctx ends, and after a restored backup another one.
 func serve(ctx context.Context, c config.Config, log *slog.Logger) error {
+	manager := newNotifier(os.Getenv, os.Getpid(), log)
 	d, err := newDaemon(c, log)
 	for err == nil {
-		if err = d.run(ctx); !errors.Is(err, errAnew) {
+		attended := manager.attend(ctx, d.turns)
+		err = d.run(ctx)
+		attended()
+		if !errors.Is(err, errAnew) {
 			return err
 		}
 		// Somebody may look into the store in between.
