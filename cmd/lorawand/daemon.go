@@ -353,6 +353,12 @@ func (d *daemon) wait(ctx context.Context) *restoring {
 	}
 }
 
+// turns returns nil as soon as the core's loop has come round.
+func (d *daemon) turns(ctx context.Context) error {
+	_, err := d.bridge.Stats(ctx)
+	return err
+}
+
 // stage starts a part that lives until the returned function is called. A part
 // that ends with an error ends the whole.
 func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.Context) error) (stop func()) {

@@ -40,12 +40,16 @@ func newRun() *cobra.Command {
 // serve runs a daemon until ctx ends, and after a restored backup another one.
 // prepare, which may be nil, completes each of them.
 func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(*daemon)) error {
+	manager := newNotifier(os.Getenv, os.Getpid(), log)
 	d, err := newDaemon(c, log)
 	for err == nil {
 		if prepare != nil {
 			prepare(d)
 		}
-		if err = d.run(ctx); !errors.Is(err, errAnew) {
+		attended := manager.attend(ctx, d.turns)
+		err = d.run(ctx)
+		attended()
+		if !errors.Is(err, errAnew) {
 			return err
 		}
 		c = d.config
