@@ -42,7 +42,12 @@ type daemon struct {
 
 // newDaemon opens the store and the sockets. run does the work, and close
 // frees what was opened if it is not run.
-func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
+func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
+	return newDaemonOn(c, log, openBoard)
+}
+
+// newDaemonOn is newDaemon with the way to open boards.
+func newDaemonOn(c config.Config, log *slog.Logger, open opener) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
@@ -77,6 +82,16 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 			return d, err
 		}
 		d.drivers = append(d.drivers, d.udp)
+	}
+	for i := range c.Gateways {
+		if c.Gateways[i].Driver != "sx1302" {
+			continue
+		}
+		drv, err := newOnboard(&c.Gateways[i], i, open, clock.Host, log)
+		if err != nil {
+			return d, err
+		}
+		d.drivers = append(d.drivers, drv)
 	}
 	return d, d.openDoors(c)
 }
@@ -214,7 +229,9 @@ func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error)
 	for i := range gws {
 		c := &gws[i]
 		g := &gateway.Gateway{ID: c.ID, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
-		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
+		if c.EUI == "" {
+			g.EUI = standIn(i) // until the chip has told its own
+		} else if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}
 		if g.ID == "" {
@@ -231,7 +248,9 @@ func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error)
 		if err := r.Add(g); err != nil {
 			return nil, nil, err
 		}
-		euis = append(euis, g.EUI)
+		if c.Driver == "udp" {
+			euis = append(euis, g.EUI)
+		}
 	}
 	return r, euis, nil
 }
