@@ -297,10 +297,19 @@ func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if e.Kind == radio.GatewayIdentified {
+		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			c.report(Event{Kind: GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
+		}
+	}
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:
+		g.Fault = ""
 		c.online(g, true, e)
+	case radio.GatewayFailed:
+		g.Fault = e.Fault
+		c.report(Event{Kind: GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
 	case radio.GatewayDisconnected:
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:

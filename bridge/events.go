@@ -21,6 +21,7 @@ const (
 	GatewayConnected    EventKind = "gateway connected"
 	GatewayDisconnected EventKind = "gateway disconnected"
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
+	GatewayFailed       EventKind = "gateway does not work"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
 	JoinAccepted        EventKind = "join accepted"
 	JoinRefused         EventKind = "join refused"
@@ -114,7 +115,7 @@ func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

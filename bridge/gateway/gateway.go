@@ -33,6 +33,7 @@ type Gateway struct {
 	Since      radio.HostTime // of the last change of Online
 	Connection string         // name of the connection, for correlation ids
 	Address    string         // for people
+	Fault      string         // why it does not work, in words; "" while it does or nothing is known
 	Local      bool           // on this host: no network lies in between
 	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
@@ -69,6 +70,29 @@ func (r *Registry) Add(g *Gateway) error {
 		}
 	}
 	r.byEUI[g.EUI] = g
+	return nil
+}
+
+// Identify gives a gateway that went by a stand-in its EUI, and the id that goes
+// with it unless its owner gave it one. It returns ErrExists, and changes nothing,
+// if another gateway has one of them.
+func (r *Registry) Identify(was, eui radio.EUI64) error {
+	g := r.byEUI[was]
+	if g == nil || was == eui {
+		return nil
+	}
+	id := g.ID
+	if id == DefaultID(was) {
+		id = DefaultID(eui)
+	}
+	for _, other := range r.byEUI {
+		if other != g && (other.EUI == eui || other.ID == id) {
+			return fmt.Errorf("gateway %s (%v): %w", id, eui, ErrExists)
+		}
+	}
+	delete(r.byEUI, was)
+	g.ID, g.EUI = id, eui
+	r.byEUI[eui] = g
 	return nil
 }
 

@@ -37,7 +37,8 @@ type daemon struct {
 	control *admin.Server
 	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
-	drivers []concentrator.Driver
+	boards  []*onboard
+	drivers []concentrator.Driver // all of them
 
 	restores chan restoring
 
@@ -50,7 +51,12 @@ type daemon struct {
 
 // newDaemon opens the store and the sockets. run does the work, and close
 // frees what was opened if it is not run.
-func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
+func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
+	return newDaemonOn(c, log, openBoard)
+}
+
+// newDaemonOn is newDaemon with the way to open boards.
+func newDaemonOn(c config.Config, log *slog.Logger, open opener) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
@@ -91,6 +97,16 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 			return d, err
 		}
 		d.drivers = append(d.drivers, d.udp)
+	}
+	for i := range c.Gateways {
+		if c.Gateways[i].Driver != "sx1302" {
+			continue
+		}
+		drv, err := newOnboard(&c.Gateways[i], i, open, clock.Host, log)
+		if err != nil {
+			return d, err
+		}
+		d.drivers, d.boards = append(d.drivers, drv), append(d.boards, drv)
 	}
 	return d, d.openDoors(c)
 }
@@ -133,15 +149,22 @@ func (d *daemon) openDoors(c config.Config) error {
 }
 
 // driverStates tells of the drivers.
-func (d *daemon) driverStates() []admin.Driver {
-	if d.udp == nil {
-		return nil
+func (d *daemon) driverStates() (out []admin.Driver) {
+	for _, b := range d.boards {
+		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.fault()})
 	}
+	if d.udp != nil {
+		out = append(out, d.udpState())
+	}
+	return out
+}
+
+func (d *daemon) udpState() admin.Driver {
 	s := d.udp.Stats()
 	counter := func(name, help string, v uint64) admin.Counter {
 		return admin.Counter{Name: "lorawand_gwmp_" + name + "_total", Help: help, Value: v}
 	}
-	return []admin.Driver{{Name: "udp", Counters: []admin.Counter{
+	return admin.Driver{Name: "udp", Counters: []admin.Counter{
 		counter("datagrams", "Datagrams of packet forwarders.", s.Datagrams),
 		counter("malformed", "Datagrams that are not of the protocol.", s.Malformed),
 		counter("unknown_gateway", "Datagrams of gateways that are not taken.", s.UnknownGateway),
@@ -152,7 +175,7 @@ func (d *daemon) driverStates() []admin.Driver {
 		counter("stray_acks", "TX_ACK to nothing that was asked, or too late.", s.StrayAcks),
 		counter("kernel_drops", "Datagrams that the kernel threw away because its buffer was full.", s.KernelDrops),
 		counter("faults", "Faults of ours on a datagram.", s.Panics),
-	}}}
+	}}
 }
 
 // links tells of the packet forwarders.
@@ -254,7 +277,9 @@ func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EU
 	for i := range gws {
 		c := &gws[i]
 		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
-		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
+		if c.EUI == "" {
+			g.EUI = standIn(i) // until the chip has told its own
+		} else if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}
 		if g.ID == "" {
@@ -269,7 +294,9 @@ func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EU
 			g.Location = &gateway.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude}
 		}
 		list = append(list, g)
-		euis = append(euis, g.EUI)
+		if c.Driver == "udp" {
+			euis = append(euis, g.EUI)
+		}
 	}
 	return list, euis, nil
 }

@@ -126,12 +126,20 @@ type Location struct {
 
 // SX1302 is the [gateway.sx1302] table.
 type SX1302 struct {
-	Board      string `toml:"board"`
-	Device     string `toml:"device"`
-	Reset      string `toml:"reset"`
-	Firmware   string `toml:"firmware"`
-	GlobalConf string `toml:"global_conf"`
-	GNSS       *GNSS  `toml:"gnss"`
+	Board       string   `toml:"board"`
+	Device      string   `toml:"device"`
+	Reset       string   `toml:"reset"`
+	Power       string   `toml:"power"`
+	SX1261Reset string   `toml:"sx1261_reset"`
+	Temperature string   `toml:"temperature"`
+	Firmware    string   `toml:"firmware"`
+	GlobalConf  string   `toml:"global_conf"`
+	ClockSource *uint8   `toml:"clock_source"`
+	SingleInput *bool    `toml:"single_input"`
+	RSSIOffset  *float64 `toml:"rssi_offset"`
+	TxGains     []string `toml:"tx_gains"`
+	Silence     Duration `toml:"silence"`
+	GNSS        *GNSS    `toml:"gnss"`
 }
 
 // GNSS is the [gateway.sx1302.gnss] table.
@@ -270,6 +278,9 @@ func (c *Config) fill() {
 		if g.EnforceDutyCycle == nil {
 			yes := true
 			g.EnforceDutyCycle = &yes
+		}
+		if s := g.SX1302; s != nil && s.Firmware == "" {
+			s.Firmware = DefaultFirmware
 		}
 	}
 }
