@@ -23,6 +23,9 @@ type DriverOptions struct {
 	// Temperature reads the sensor of the board, in 1/256 °C; nil is none.
 	Temperature func() (int32, error)
 
+	// Poll is how often the chip is asked for what it has heard; default 10 ms.
+	Poll time.Duration
+
 	// Silence is how long no frame at all may be heard before the chip is
 	// started again; 0 is for ever.
 	Silence time.Duration
@@ -91,6 +94,9 @@ type DriverStats struct {
 func NewDriver(o DriverOptions) (*Driver, error) {
 	if o.Chip == nil || o.Now == nil {
 		return nil, errors.New("sx1302: no chip or no clock")
+	}
+	if o.Poll <= 0 {
+		o.Poll = receiveEvery
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -71,7 +71,7 @@ func (w *watch) present() radio.ConcentratorTime {
 // pause returns how long until there is something to do.
 func (w *watch) pause() time.Duration {
 	now := w.present()
-	next := max(receiveEvery-w.driver.opts.Now().Sub(w.read), 0)
+	next := max(w.driver.opts.Poll-w.driver.opts.Now().Sub(w.read), 0)
 	if at, ok := w.driver.jit.Next(now); ok {
 		next = min(next, at.Sub(now))
 	}
@@ -105,6 +105,10 @@ func (w *watch) poll() error {
 	if err != nil {
 		w.now, w.read = w.now.Add(now.Sub(w.read)), now
 		if w.busErrors++; w.busErrors >= maxBusErrors {
+			if packets := d.chip.salvage(w.now.Counter()); len(packets) > 0 {
+				w.counter = w.now.Counter()
+				w.deliver(packets)
+			}
 			return fmt.Errorf("%d times in a row: %w", w.busErrors, err)
 		}
 		return nil
