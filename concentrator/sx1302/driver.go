@@ -36,9 +36,11 @@ const (
 	receiveEvery     = 10 * time.Millisecond
 	healthEvery      = time.Minute
 	temperatureEvery = 10 * time.Second
-	hangAfter        = time.Second // that the counter may stand still
-	maxBusErrors     = 3           // in a row
-	maxBadRecords    = 50          // between two checks of the health
+	maxSkew          = time.Millisecond      // of counter and host between two readings
+	maxArmSkew       = 20 * time.Millisecond // of them when a packet is armed
+	maxDoubts        = 3                     // readings of the counter in a row that do not fit
+	maxBusErrors     = 3                     // in a row
+	maxBadRecords    = 50                    // between two checks of the health
 	minBackoff       = time.Second
 	maxBackoff       = time.Minute
 	stableAfter      = 2 * time.Minute // that the back-off begins anew
