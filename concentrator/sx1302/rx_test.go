@@ -422,11 +422,7 @@ func FuzzParse(f *testing.F) {
 		if len(b) > fifoSize {
 			return
 		}
-		packets, err := chip.parse(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range packets {
+		for _, p := range chip.parse(b) {
 			if p.Channel > FSKChannel || p.Chain >= Chains || p.Modem > maxModem {
 				t.Errorf("%+v", p)
 			}
@@ -440,4 +436,49 @@ func mustHex(text string) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// TestReceiveAfterError has the bus fail behind the FIFO: what was read from
+// there is not lost.
+func TestReceiveAfterError(t *testing.T) {
+	fail := false
+	model, chip := newTestChip(t, sx1302test.Options{Fail: func(w []byte) error {
+		if fail && len(w) > 4 && uint16(w[1])<<8|uint16(w[2]) == counters.addr {
+			return errors.New("bus")
+		}
+		return nil
+	}})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	deliver := func(payload string) {
+		f := sx1302test.Frame{Payload: []byte(payload), Channel: 2, SF: 7, CodingRate: 1, Ticks: uint32(model.Counter() * ticksPerMicrosecond)}
+		model.Deliver(f.Record())
+	}
+	fail = true
+	for _, payload := range []string{"one", "two"} {
+		deliver(payload)
+		if _, err := chip.Receive(); err == nil {
+			t.Fatal("the bus does not fail")
+		}
+	}
+	fail = false
+	deliver("three")
+	packets, err := chip.Receive()
+	if err != nil || len(packets) != 3 || string(packets[0].Payload) != "one" || string(packets[2].Payload) != "three" {
+		t.Errorf("%v, %+v", err, packets)
+	}
+	fail = true
+	deliver("four")
+	if _, err := chip.Receive(); err == nil {
+		t.Fatal("the bus does not fail")
+	}
+	now := uint32(model.Counter())
+	packets = chip.salvage(now)
+	if len(packets) != 1 || string(packets[0].Payload) != "four" || now-packets[0].Time > 1_000_000 {
+		t.Errorf("salvaged at %d: %+v", now, packets)
+	}
+	if len(chip.salvage(now)) > 0 {
+		t.Error("salvaged twice")
+	}
 }
