@@ -189,7 +189,7 @@ func (b *Bridge) step(in Input) {
 			b.transmit(e.Downlink)
 		case Answer:
 			b.desk.answer(e)
-		case Arm:
+		case *Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
 		case Report:
 			b.events.write(&e.Event)
