@@ -160,8 +160,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer wg.Wait()
 	defer stopKeeping()
 	for {
-		for in, ok := b.inbox.take(); ok && ctx.Err() == nil; in, ok = b.inbox.take() {
-			b.step(in)
+		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
+			if in == nil {
+				b.step(h)
+			} else {
+				b.step(in)
+			}
 		}
 		select {
 		case <-ctx.Done():
