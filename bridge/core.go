@@ -103,7 +103,9 @@ type (
 		Err            error      // *v3.Error: the push was refused, and MQTT has been told
 		CorrelationIDs [][]string // of each item that was pushed
 	}
-	// Arm asks for a TimerFired at a time. It replaces the one before.
+	// Arm asks for a TimerFired at a time. It replaces the one before. As an
+	// Effect it is a pointer to the Core's own, which the next Step changes:
+	// every frame arms the timer more than once.
 	Arm struct{ At radio.HostTime }
 	// Report tells people.
 	Report struct{ Event Event }
@@ -113,7 +115,7 @@ func (Publish) effect()  {}
 func (Keep) effect()     {}
 func (Transmit) effect() {}
 func (Answer) effect()   {}
-func (Arm) effect()      {}
+func (*Arm) effect()     {}
 func (Report) effect()   {}
 
 // CoreOptions configures a Core.
@@ -151,6 +153,13 @@ type Core struct {
 	remembered []*reception          // the same, oldest first
 	waiting    []*reception          // those that are not published yet, oldest first
 	armed      radio.HostTime        // 0: no timer
+	arm        Arm
+
+	// Room for what is made with each frame and copied before the next one.
+	plain   []byte         // FRMPayload
+	shown   []v3.Reception // rx_metadata
+	text    []byte         // JSON
+	entropy [v3.ULIDEntropy]byte
 
 	schedule      *schedule.Scheduler
 	exchanges     map[*session.Device]*exchange       // open ones
@@ -369,7 +378,11 @@ func (c *Core) counterReset(g *gateway.Gateway) {
 // correlationID returns a new correlation id. Without a calendar its time is
 // wrong and it is unique all the same.
 func (c *Core) correlationID(kind string) string {
-	var b [v3.ULIDEntropy]byte
-	_, _ = io.ReadFull(c.opts.Entropy, b[:])
-	return v3.CorrelationID(kind, c.now.Wall.Time, b)
+	var b [64]byte
+	return string(c.appendCorrelationID(b[:0], kind))
+}
+
+func (c *Core) appendCorrelationID(dst []byte, kind string) []byte {
+	_, _ = io.ReadFull(c.opts.Entropy, c.entropy[:])
+	return v3.AppendCorrelationID(dst, kind, c.now.Wall.Time, c.entropy)
 }

@@ -158,10 +158,12 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
 // one with it. x is nil if it is not answered.
 func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
-	c.remember(&reception{
-		key: string(up.PHYPayload), joins: d, done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
+	r := &reception{
+		key: string(up.PHYPayload), joins: d, done: true, exchange: x,
 		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
-	})
+	}
+	r.hears(up)
+	c.remember(r)
 }
 
 // joinUnsent tells that there was no window for a join-accept.
@@ -258,12 +260,16 @@ func (c *Core) sessionKeyID() []byte {
 // uplinkCorrelation names a frame: its gateway's connection, and its way
 // through gateway, network and application server, in the order of the alphabet.
 func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
-	ids := make([]string, 0, 4)
-	ids = append(ids, c.correlationID(v3.ApplicationUp))
+	var buf [128]byte // for three of them, which share one string
+	b := c.appendCorrelationID(buf[:0], v3.ApplicationUp)
+	app := len(b)
+	b = c.appendCorrelationID(b, v3.GatewayUplink)
+	gtw := len(b)
+	text := string(c.appendCorrelationID(b, v3.NetworkUplink))
 	if conn := c.gateway(up.Gateway).Connection; conn != "" {
-		ids = append(ids, conn)
+		return []string{text[:app], conn, text[app:gtw], text[gtw:]}
 	}
-	return append(ids, c.correlationID(v3.GatewayUplink), c.correlationID(v3.NetworkUplink))
+	return []string{text[:app], text[app:gtw], text[gtw:]}
 }
 
 // allIDs returns the correlation ids of all that leads to a transmission.

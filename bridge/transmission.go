@@ -87,16 +87,12 @@ func (c *Core) plan(t *transmission) {
 	c.lastID++
 	t.id = c.lastID
 	c.transmissions[t.id] = t
-	id, at := t.id, e.HostStart.Add(-e.Gateway.Lead())
+	at := e.HostStart.Add(-e.Gateway.Lead())
 	if e.Gateway.Answers || at <= c.now.Host {
 		c.handOver(t)
 		return
 	}
-	c.agenda.add(at, func() {
-		if c.transmissions[id] == t {
-			c.handOver(t)
-		}
-	})
+	c.agenda.add(entry{at: at, duty: toHandOver, id: t.id})
 }
 
 // handOver gives the frame to the gateway's driver.
@@ -113,12 +109,7 @@ func (c *Core) handOver(t *transmission) {
 	if x.join != nil && !x.join.told {
 		c.joined(t)
 	}
-	id := t.id
-	c.agenda.add(e.HostStart.Add(e.Airtime+answerGrace+way.gateway.RoundTrip()), func() {
-		if c.transmissions[id] == t {
-			c.sent(t)
-		}
-	})
+	c.agenda.add(entry{at: e.HostStart.Add(e.Airtime + answerGrace + way.gateway.RoundTrip()), duty: toConfirm, id: t.id})
 }
 
 // answerGrace is how long after its end a transmission may still be refused.

@@ -275,7 +275,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer janitor.Stop()
 	for {
 		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
-			b.dispatch(m)
+			b.dispatch(&m)
 		}
 		select {
 		case <-ctx.Done():
@@ -298,13 +298,13 @@ type outbox struct {
 	wake chan struct{}
 
 	mu                 sync.Mutex
-	ring               []*v3.Message
+	ring               []v3.Message
 	first, n           int
 	published, dropped uint64
 }
 
 func (o *outbox) init(size int) {
-	o.ring, o.wake = make([]*v3.Message, size), make(chan struct{}, 1)
+	o.ring, o.wake = make([]v3.Message, size), make(chan struct{}, 1)
 }
 
 func (o *outbox) put(m v3.Message) {
@@ -315,7 +315,7 @@ func (o *outbox) put(m v3.Message) {
 		o.n--
 		o.dropped++
 	}
-	o.ring[(o.first+o.n)%len(o.ring)] = &m
+	o.ring[(o.first+o.n)%len(o.ring)] = m
 	o.n++
 	o.mu.Unlock()
 	select {
@@ -324,14 +324,13 @@ func (o *outbox) put(m v3.Message) {
 	}
 }
 
-func (o *outbox) take() (*v3.Message, bool) {
+func (o *outbox) take() (m v3.Message, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.n == 0 {
-		return nil, false
+		return m, false
 	}
-	m := o.ring[o.first]
-	o.ring[o.first] = nil
+	m, o.ring[o.first] = o.ring[o.first], v3.Message{}
 	o.first = (o.first + 1) % len(o.ring)
 	o.n--
 	return m, true

@@ -65,6 +65,10 @@ type Driver struct {
 	alarms   map[string]radio.HostTime // when a kind of trouble was logged last
 	drops    radio.HostTime            // when the kernel was asked for its drops last
 	stopped  bool
+
+	// Room for one datagram; Run's.
+	push   gwmp.Push
+	answer []byte
 }
 
 var _ concentrator.Driver = (*Driver)(nil)
@@ -155,20 +159,31 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 		if ctx.Err() != nil {
 			break // ctx ended between the two: its deadline was overwritten
 		}
+		if err := d.read(buf, sink); err != nil {
+			return err
+		}
+		d.expire(d.opts.Now(), sink)
+	}
+	return nil
+}
+
+// read takes datagrams until the deadline for reading.
+func (d *Driver) read(buf []byte, sink concentrator.Sink) error {
+	for {
 		n, from, err := d.conn.ReadFromUDPAddrPort(buf)
 		now := d.opts.Now()
 		switch {
 		case err == nil:
 			d.datagram(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now, sink)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("udp: %w", err)
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		default:
 			d.alarm(now, "read", "cannot read datagrams", "error", err)
 			time.Sleep(10 * time.Millisecond) // such as port unreachable: it passes
 		}
-		d.expire(now, sink)
 	}
-	return nil
 }
 
 // close ends what is open, so that every Transmit has its answer.
@@ -295,12 +310,12 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 		d.stats.ForeignAddress++
 	}
 	d.mu.Unlock()
-	d.send(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PushAck}, from)
+	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PushAck}, from)
 	if foreign {
 		d.foreignAlarm(g.eui, from, now)
 	}
-	push, err := gwmp.ParsePush(p.Body)
-	if err != nil {
+	push := &d.push
+	if err := push.Parse(p.Body); err != nil {
 		d.malformed(now, from, err)
 		return
 	}
@@ -325,6 +340,7 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	for _, up := range ups {
 		sink.Uplink(up)
 	}
+	clear(push.Uplinks)
 }
 
 func (d *Driver) foreignAlarm(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) {
@@ -348,7 +364,7 @@ func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	}
 	events := g.seen(from, now, false)
 	d.mu.Unlock()
-	d.send(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
+	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
 	for _, e := range events {
 		sink.GatewayEvent(e)
 	}
@@ -403,7 +419,7 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	path, version := g.path, g.version
 	d.mu.Unlock()
 	p := gwmp.Packet{Version: version, Token: token, Type: gwmp.PullResp, Body: gwmp.AppendTx(nil, &dl)}
-	if err := d.send(p, path); err != nil && d.withdraw(g, token, dl.ID) {
+	if err := d.write(p.Append(nil), path); err != nil && d.withdraw(g, token, dl.ID) {
 		return fmt.Errorf("udp: send to %v: %w", path, err)
 	}
 	return nil
@@ -422,9 +438,16 @@ func (d *Driver) withdraw(g *gateway, token uint16, id uint64) bool {
 	return true
 }
 
-func (d *Driver) send(p gwmp.Packet, to netip.AddrPort) error {
+// acknowledge answers a datagram. One that cannot be sent is as one that was
+// lost.
+func (d *Driver) acknowledge(p gwmp.Packet, to netip.AddrPort) {
+	d.answer = p.Append(d.answer[:0])
+	_ = d.write(d.answer, to)
+}
+
+func (d *Driver) write(datagram []byte, to netip.AddrPort) error {
 	_ = d.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := d.conn.WriteToUDPAddrPort(p.Append(make([]byte, 0, 12+len(p.Body))), to)
+	_, err := d.conn.WriteToUDPAddrPort(datagram, to)
 	return err
 }
 
