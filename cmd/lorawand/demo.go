@@ -134,7 +134,7 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 	log, flush := newLogger(c.Log, new(slog.LevelVar), stderr)
 	defer flush()
 	sim := simulation{air: r.air, chip: sx1302test.Options{EUI: demoGateway}}
-	if r.d, err = newDaemonOn(c, log, sim.open); err != nil {
+	if r.d, err = newDaemonOn(c, log, sim.open, nil); err != nil {
 		return err
 	}
 	if o.duration > 0 {
