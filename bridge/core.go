@@ -185,6 +185,11 @@ type CoreStats struct {
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
 	Pending      int // frames that wait for other gateways, or are remembered for their copies
+
+	Sent      [2]uint64                  // downlinks that went out in RX1 and in RX2
+	Refused   [radio.TxNoPath + 1]uint64 // answers of gateways that were none
+	Events    map[EventKind]uint64       // that were reported, by kind
+	Downlinks int                        // items that wait in queues
 }
 
 // NewCore returns a Core.
@@ -205,6 +210,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+		stats: CoreStats{Events: map[EventKind]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -228,6 +234,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.pushed(in)
 	case Provisioned:
 		c.provisioned(in)
+	case Reconfigured:
+		c.reconfigured(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)
@@ -246,7 +254,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 // Stats returns the counts so far.
 func (c *Core) Stats() CoreStats {
 	s := c.stats
-	s.Pending = len(c.remembered)
+	s.Pending, s.Events, s.Downlinks = len(c.remembered), maps.Clone(s.Events), c.opts.Devices.Waiting()
 	return s
 }
 
@@ -298,10 +306,19 @@ func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if e.Kind == radio.GatewayIdentified {
+		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			c.report(Event{Kind: GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
+		}
+	}
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:
+		g.Fault = ""
 		c.online(g, true, e)
+	case radio.GatewayFailed:
+		g.Fault = e.Fault
+		c.report(Event{Kind: GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
 	case radio.GatewayDisconnected:
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
