@@ -9,14 +9,14 @@ import (
 )
 
 // What goes out is put together here and not by the library, whose packets are
-// copied and allocated several times on their way: one packet of a client after
-// the other, in a buffer that belongs to its writer.
+// copied and allocated several times on their way: what waits for a client goes
+// into a buffer that belongs to its writer, and from there with one write.
 
 // write writes to a connection until that ends.
 func (s *session) write(cl *mqtt.Client, c *conn) {
 	var buf []byte
 	for {
-		p, id, over := s.next(cl, buf[:0])
+		p, messages, over := s.gather(cl, c, buf[:0])
 		switch {
 		case over:
 			return
@@ -27,30 +27,48 @@ func (s *session) write(cl *mqtt.Client, c *conn) {
 			case <-c.done:
 				return
 			}
-		case c.most > 0 && len(p) > c.most:
-			s.forget(cl, id) // the client does not want it (MQTT 5.0, 3.1.2.11.4)
-		default:
-			cl.Lock() // as the library does when it writes
-			_, err := c.Write(p)
-			cl.Unlock()
-			if err != nil {
-				return // the connection is at its end
-			}
-			if p[0]>>4 == packets.Publish {
-				s.b.delivered.Add(1)
-			}
 		}
-		if buf = p; cap(buf) > maxKeptBuffer {
+		cl.Lock() // as the library does when it writes
+		_, err := c.Write(p)
+		cl.Unlock()
+		if err != nil {
+			return // the connection is at its end
+		}
+		s.b.delivered.Add(messages)
+		if buf = p; cap(buf) > 2*gathered {
 			buf = nil
 		}
 	}
 }
 
-// maxKeptBuffer is the most that a writer keeps for the next packet, in bytes.
-const maxKeptBuffer = 8 << 10
+// gathered is how much is written at once, in bytes, if it waits; a longer
+// message goes alone.
+const gathered = 4 << 10
 
-// next appends the next packet to write, and returns its packet id; nothing if
-// there is none. over says that the connection is no longer the session's.
+// gather appends packets that wait to be written. messages is how many of them
+// are messages; over says that the connection is no longer the session's.
+func (s *session) gather(cl *mqtt.Client, c *conn, buf []byte) (p []byte, messages uint64, over bool) {
+	for len(buf) < gathered {
+		p, id, over := s.next(cl, buf)
+		size := len(p) - len(buf)
+		switch {
+		case over:
+			return nil, 0, true
+		case size == 0:
+			return buf, messages, false
+		case c.most > 0 && size > c.most:
+			s.forget(cl, id) // the client does not want it (MQTT 5.0, 3.1.2.11.4)
+			continue
+		case p[len(buf)]>>4 == packets.Publish:
+			messages++
+		}
+		buf = p
+	}
+	return buf, messages, false
+}
+
+// next appends the next packet to write and returns its packet id; it appends
+// nothing if there is none. over says that the connection is no longer the session's.
 func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +88,7 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		return appendPublish(buf, version, s.uid, &f.item, f.id, true), f.id, false
 	}
 	if len(s.queue) == 0 || s.queue[0].qos > 0 && len(s.inflight) >= s.window {
-		return nil, 0, false
+		return buf, 0, false
 	}
 	i := s.queue[0]
 	s.queue = slices.Delete(s.queue, 0, 1)
