@@ -36,10 +36,18 @@ type DevicePut struct {
 
 	ForgetFCntUp    bool // see session.Session.ForgetFCntUp
 	ForgetDevNonces bool // see session.Device.ForgetDevNonces
+
+	// record is the record of a device that takes nobody's place, made before
+	// the core's time is taken for it; empty: it is made then.
+	record store.Record
 }
 
 // ErrNoDevice is the reason for doing nothing to a device that does not exist.
 var ErrNoDevice = errors.New("no such device")
+
+// ErrRegistered is session.ErrExists for a device that stands there itself: to
+// replace it has to be asked for.
+var ErrRegistered = fmt.Errorf("%w", session.ErrExists)
 
 // errTwice is the reason for a device that stands twice in one change.
 var errTwice = errors.New("stands there twice")
@@ -78,6 +86,7 @@ type change struct {
 	removed  bool
 	ended    bool // its session is another one now
 	restore  func()
+	record   store.Record // of a device that is new; empty: to be made
 	leftover []store.Record
 }
 
@@ -136,8 +145,10 @@ func (c *Core) put(p *DevicePut) (*change, error) {
 	switch {
 	case d == nil && p.Must:
 		return nil, fmt.Errorf("%v: %w", p.Device.ID, ErrNoDevice)
-	case d == nil || !p.Replace && !p.Must:
-		return &change{device: p.Device}, c.opts.Devices.Add(p.Device)
+	case d == nil:
+		return &change{device: p.Device, record: p.record}, c.opts.Devices.Add(p.Device)
+	case !p.Replace && !p.Must:
+		return nil, fmt.Errorf("%v: %w", d.ID, ErrRegistered)
 	}
 	was, next, restore := *d, *p.Device, keepSessions(d)
 	next.Succeed(d)
@@ -189,9 +200,11 @@ func (c *Core) undo(done []*change) {
 func (c *Core) settlePut(ch *change, p *DevicePut) {
 	if p.ForgetFCntUp && ch.device.Session != nil {
 		ch.device.Session.ForgetFCntUp()
+		ch.record = store.Record{}
 	}
 	if p.ForgetDevNonces {
 		ch.device.ForgetDevNonces()
+		ch.record = store.Record{}
 	}
 }
 
@@ -241,9 +254,12 @@ func (c *Core) changeRecords(ch *change) []store.Record {
 	if ch.removed {
 		return append(ch.leftover, store.Record{Kind: KindDevice, Key: d.ID.String()}, gone)
 	}
-	r, err := deviceRecord(d)
-	if err != nil {
-		return nil // not reached: it was marshalled before
+	r := ch.record
+	if r.Data == nil {
+		var err error
+		if r, err = deviceRecord(d); err != nil {
+			return nil // not reached: it was marshalled before
+		}
 	}
 	if d.Session == nil {
 		return []store.Record{r, gone}
@@ -318,12 +334,12 @@ func (b *Bridge) Provision(ctx context.Context, put []DevicePut, remove []sessio
 	own := make([]DevicePut, len(put))
 	for i, p := range put {
 		// The core gets what it would find in the store after a restart.
-		raw, err := session.MarshalDevice(p.Device)
-		if err == nil {
-			p.Device, err = session.UnmarshalDevice(raw)
+		var err error
+		if p.record, err = deviceRecord(p.Device); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("bridge: device %v: %w", p.Device.ID, err)
+		if p.Device, err = session.UnmarshalDevice(p.record.Data); err != nil {
+			return fmt.Errorf("bridge: device %s: %w", p.record.Key, err)
 		}
 		own[i] = p
 	}

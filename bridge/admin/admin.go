@@ -9,11 +9,13 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"lorawand/bridge"
@@ -44,6 +46,7 @@ type Options struct {
 	Keys   *access.Registry
 	Store  *store.Store
 	Broker *broker.Broker // nil: none runs
+	Plan   string         // frequency plan of devices that name none
 	Build  Build
 	Logger *slog.Logger // default slog.Default()
 
@@ -62,6 +65,8 @@ type Options struct {
 type Admin struct {
 	o   Options
 	log *slog.Logger
+
+	provisioning sync.Mutex // held while something is changed: one after the other
 }
 
 // New returns an Admin.
@@ -88,11 +93,11 @@ type operation struct {
 	limit time.Duration
 }
 
-// briefly is for what asks the core one question.
-const briefly = 10 * time.Second
-
-// atLength is for what reads or writes all of the state.
-const atLength = time.Minute
+// How long operations may take.
+const (
+	briefly  = 10 * time.Second // what asks the core one question
+	atLength = 2 * time.Minute  // what reads or writes all of the state, or many devices
+)
 
 // operations lists all of them. Both doors go by it.
 var operations = map[string]operation{
@@ -102,6 +107,20 @@ var operations = map[string]operation{
 	"status":       {with((*Admin).status), briefly},
 	"backup":       {with((*Admin).backup), atLength},
 	"restore":      {with((*Admin).restore), atLength},
+
+	"device.put":    {with((*Admin).putDevices), atLength},
+	"device.set":    {with((*Admin).setDevice), briefly},
+	"device.get":    {with((*Admin).getDevice), briefly},
+	"device.list":   {with((*Admin).listDevices), atLength},
+	"device.export": {with((*Admin).exportDevices), atLength},
+	"device.delete": {with((*Admin).deleteDevices), atLength},
+
+	"key.create": {with((*Admin).createKey), briefly},
+	"key.list":   {with((*Admin).listKeys), briefly},
+	"key.revoke": {with((*Admin).revokeKey), briefly},
+
+	"downlink.push": {with((*Admin).pushDownlinks), briefly},
+	"downlink.list": {with((*Admin).listDownlinks), briefly},
 }
 
 // ErrOperation is the reason for a request that is none.
@@ -129,11 +148,11 @@ func (a *Admin) Call(ctx context.Context, op string, args any, each func(json.Ra
 		return fmt.Errorf("admin: %s: %w", op, err)
 	}
 	return a.do(ctx, op, raw, func(v any) error {
-		b, err := json.Marshal(v)
+		b, err := encode(v)
 		if err != nil {
 			return err
 		}
-		return each(b)
+		return each(bytes.TrimRight(b, "\n"))
 	})
 }
 

@@ -27,11 +27,11 @@ const dialTimeout = 5 * time.Second
 // answer. It returns ErrNotRunning where no daemon answers, or the daemon's
 // error.
 func (c Client) Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {
-	raw, err := json.Marshal(args)
+	raw, err := encode(args)
 	if err != nil {
 		return fmt.Errorf("admin: %s: %w", op, err)
 	}
-	line, err := json.Marshal(request{Version: protocolVersion, Op: op, Args: raw})
+	line, err := encode(request{Version: protocolVersion, Op: op, Args: raw})
 	if err != nil {
 		return fmt.Errorf("admin: %s: %w", op, err)
 	}
@@ -46,7 +46,7 @@ func (c Client) Call(ctx context.Context, op string, args any, each func(json.Ra
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	err = exchange(conn, append(line, '\n'), each)
+	err = exchange(conn, line, each)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -61,3 +61,15 @@ func strict(b []byte, v any) error {
 	}
 	return nil
 }
+
+// encode returns v as one line of JSON, without the escapes that only HTML
+// needs.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

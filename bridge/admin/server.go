@@ -3,7 +3,6 @@ package admin
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -244,7 +243,7 @@ func (p *peer) hurry() {
 }
 
 func (p *peer) reply(v any) error {
-	b, err := json.Marshal(v)
+	b, err := encode(v)
 	if err != nil {
 		return err
 	}
@@ -261,14 +260,14 @@ func (p *peer) end(err error) {
 }
 
 func (p *peer) write(r response) error {
-	b, err := json.Marshal(r)
+	b, err := encode(r)
 	if err != nil {
 		return err
 	}
 	if err := p.setDeadline(); err != nil {
 		return err
 	}
-	_, err = p.conn.Write(append(b, '\n'))
+	_, err = p.conn.Write(b)
 	return err
 }
 

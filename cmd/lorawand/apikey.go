@@ -1,25 +1,25 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"lorawand/bridge"
 	"lorawand/bridge/access"
-	"lorawand/bridge/session"
+	"lorawand/bridge/admin"
 	"lorawand/cmd/lorawand/config"
 )
 
 func newAPIKey() *cobra.Command {
-	return group("api-key", "Manage the API keys that applications log in with", newAPIKeyCreate())
+	return group("api-key", "Manage the API keys that applications log in with", newAPIKeyCreate(), newAPIKeyList(), newAPIKeyRevoke())
 }
 
 // keyOptions are the flags of api-key create.
@@ -57,48 +57,22 @@ func newAPIKeyCreate() *cobra.Command {
 }
 
 func createKey(cmd *cobra.Command, c config.Config, o keyOptions) error {
-	if err := session.CheckID(o.application); err != nil {
-		return usage(fmt.Errorf("--application: %w", err))
+	if err := checkApplication(o.application); err != nil {
+		return err
 	}
-	rights, err := access.ParseRights(o.rights)
-	if err != nil {
+	if _, err := access.ParseRights(o.rights); err != nil {
 		return usage(fmt.Errorf("--rights: %w", err))
 	}
 	expires, err := parseExpiry(o.expires)
 	if err != nil {
 		return usage(fmt.Errorf("--expires: %w", err))
 	}
-	text, k, err := makeKey(o)
-	if err != nil {
+	args := admin.CreateKeyArgs{Application: o.application, Name: o.name, Rights: o.rights, Expires: expires, Import: o.imported}
+	return operate(cmd.Context(), c, "key.create", args, func(k admin.NewKey) error {
+		tellConnection(cmd.ErrOrStderr(), c, o.application, shownKey(cmd.OutOrStdout(), k.Text))
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), k.Text)
 		return err
-	}
-	k.Name, k.Rights, k.Expires = o.name, rights, expires
-	s, st, err := openState(c, nil)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if err := st.Keys.Add(k); err != nil {
-		return err
-	}
-	r, err := bridge.KeyRecord(k)
-	if err != nil {
-		return err
-	}
-	if err := s.Commit(r); err != nil {
-		return err
-	}
-	tellConnection(cmd.ErrOrStderr(), c, o.application, shownKey(cmd.OutOrStdout(), text))
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
-	return err
-}
-
-func makeKey(o keyOptions) (string, access.Key, error) {
-	if o.imported == "" {
-		return access.New(rand.Reader, o.application)
-	}
-	k, err := access.Import(rand.Reader, o.application, o.imported)
-	return o.imported, k, err
+	})
 }
 
 func parseExpiry(s string) (time.Time, error) {
@@ -142,4 +116,59 @@ func tellConnection(w io.Writer, c config.Config, application, key string) {
 	}
 	fmt.Fprintf(w, "Host:      %s\nUser name: %s\nPassword:  the key below, which is not shown again\nTo try it: %s -t \"#\" -u %s -P \"%s\" -d\n",
 		net.JoinHostPort(host, port), application, line, application, key)
+}
+
+func newAPIKeyList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List API keys", Args: noArgs}
+	application := applicationFlag(cmd, "only of this application `id`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		args := admin.ListArgs{Application: *application}
+		if *asJSON {
+			return operate(cmd.Context(), c, "key.list", args, printJSON(cmd.OutOrStdout()))
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "APPLICATION\tID\tRIGHTS\tEXPIRES\tNAME")
+		err = operate(cmd.Context(), c, "key.list", args, func(k admin.Key) error {
+			expires := "never"
+			if !k.Expires.IsZero() {
+				expires = k.Expires.Format(time.RFC3339)
+			}
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, k.Name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	return cmd
+}
+
+func newAPIKeyRevoke() *cobra.Command {
+	return &cobra.Command{
+		Use:   "revoke ID",
+		Short: "Revoke an API key; its connections end",
+		Long:  "Revoke an API key by its id, which api-key list shows. Connections that have logged in with it end at once.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage(errors.New("api-key revoke needs one id"))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return operate(cmd.Context(), c, "key.revoke", admin.RevokeKeyArgs{ID: args[0]}, func(k admin.RevokedKey) error {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; %d connections and sessions have ended.\n", k.Application, k.Disconnected)
+				return err
+			})
+		},
+	}
 }

@@ -3,19 +3,42 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 
+	"lorawand/bridge"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
 )
+
+// caller carries out operations: a running daemon, or what stands in for it.
+type caller interface {
+	Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error
+}
 
 // ask has the running daemon carry out an operation, and calls each for every
 // part of its answer.
 func ask[T any](ctx context.Context, c config.Config, op string, args any, each func(T) error) error {
-	return admin.Client{Path: c.Control.Socket}.Call(ctx, op, args, func(raw json.RawMessage) error {
+	return call(ctx, admin.Client{Path: c.Control.Socket}, op, args, each)
+}
+
+// operate is ask for what can be done without a daemon too: where none runs
+// the store is opened, and the operation carried out here.
+func operate[T any](ctx context.Context, c config.Config, op string, args any, each func(T) error) error {
+	err := ask(ctx, c, op, args, each)
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return err
+	}
+	return withoutDaemon(ctx, c, func(a caller) error { return call(ctx, a, op, args, each) })
+}
+
+func call[T any](ctx context.Context, a caller, op string, args any, each func(T) error) error {
+	return a.Call(ctx, op, args, func(raw json.RawMessage) error {
 		var v T
 		if err := json.Unmarshal(raw, &v); err != nil {
 			return fmt.Errorf("not understood what the daemon says: %w", err)
@@ -23,6 +46,43 @@ func ask[T any](ctx context.Context, c config.Config, op string, args any, each 
 		return each(v)
 	})
 }
+
+// noParts is for operations without an answer.
+func noParts(struct{}) error { return nil }
+
+// withoutDaemon opens the store, and has do work on what is in it as a daemon
+// without gateways and clients would.
+func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) error {
+	s, st, err := openState(c, nil)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	gateways, _, err := newGateways(c.Gateways)
+	if err != nil {
+		return err
+	}
+	silent := slog.New(slog.DiscardHandler)
+	b, err := newBridge(c, bridge.Options{Devices: st.Devices, Ledgers: st.Ledgers, Gateways: gateways, Store: s, Outbox: nobody{}, Logger: silent})
+	if err != nil {
+		return err
+	}
+	a, err := admin.New(admin.Options{Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Logger: silent})
+	if err != nil {
+		return err
+	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stop := stage(ctx, fail, b.Run)
+	defer stop()
+	return do(a)
+}
+
+// nobody is an outbox without clients.
+type nobody struct{}
+
+// Publish implements bridge.Outbox.
+func (nobody) Publish(v3.Message) {}
 
 // printJSON prints each part of an answer as a line of JSON.
 func printJSON(w io.Writer) func(json.RawMessage) error {

@@ -60,28 +60,13 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
 	}
-	plan, err := region.Lookup(c.Network.DefaultFrequencyPlan)
-	if err != nil {
-		return d, err
-	}
 	gateways, euis, err := newGateways(c.Gateways)
 	if err != nil {
 		return d, err
 	}
-	enc := v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields}
-	if err = enc.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
-		return d, err
-	}
-	prefixes, err := devAddrPrefixes(&c.Network, enc.NetID)
-	if err != nil {
-		return d, err
-	}
-	d.bridge, err = bridge.New(bridge.Options{
-		Devices: d.state.Devices, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Encoder: enc, DefaultPlan: plan,
-		Deduplication: c.Network.DeduplicationWindow.D(), Commit: c.Store.CommitInterval.D(), RX1Delay: c.Network.RX1Delay.D(), DevAddrs: prefixes, Ledgers: d.state.Ledgers,
-		Clock: clock, Logger: log,
-	})
-	if err != nil {
+	if d.bridge, err = newBridge(c, bridge.Options{
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
+	}); err != nil {
 		return d, err
 	}
 	if c.UDP.Listen != "" {
@@ -96,10 +81,28 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	return d, d.openDoors(c)
 }
 
+// newBridge completes the options with what the configuration says.
+func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
+	plan, err := region.Lookup(c.Network.DefaultFrequencyPlan)
+	if err != nil {
+		return nil, err
+	}
+	o.DefaultPlan = plan
+	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields}
+	if err := o.Encoder.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
+		return nil, err
+	}
+	if o.DevAddrs, err = devAddrPrefixes(&c.Network, o.Encoder.NetID); err != nil {
+		return nil, err
+	}
+	o.Deduplication, o.Commit, o.RX1Delay = c.Network.DeduplicationWindow.D(), c.Store.CommitInterval.D(), c.Network.RX1Delay.D()
+	return bridge.New(o)
+}
+
 // openDoors opens the ways in which the owner gets in.
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
-		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Build: thisBuild(), Links: d.links, Logger: d.log,
+		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Links: d.links, Logger: d.log,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
@@ -162,7 +165,7 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 func openState(c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
 	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, Logger: log})
 	if errors.Is(err, store.ErrLocked) {
-		return nil, bridge.State{}, fmt.Errorf("%w; stop the daemon first: this version cannot change its state while it runs", err)
+		return nil, bridge.State{}, fmt.Errorf("%w, and nobody answers on the control socket %s", err, c.Control.Socket)
 	}
 	if err != nil {
 		return nil, bridge.State{}, err

@@ -4,6 +4,8 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,18 +66,26 @@ func lookup(name string) column {
 // ErrField is the reason for a field that a device does not have.
 var ErrField = errors.New("no such field")
 
-// SetFields sets fields of a device by the names that they have in a CSV file.
-// It names the first that is wrong, and may have set others then. The whole is
-// checked, and completed as a file's devices are.
-func SetFields(d *session.Device, fields map[string]string, o Options) error {
-	for name, value := range fields {
+// ParseFields sets fields of a device by the names that they have in a CSV
+// file. It names one that is wrong, and may have set others then.
+func ParseFields(d *session.Device, fields map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		set := lookup(name)
 		if set == nil {
 			return fmt.Errorf("%w: %.40q", ErrField, name)
 		}
-		if err := set(d, value); err != nil {
+		if err := set(d, fields[name]); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+	}
+	return nil
+}
+
+// SetFields is ParseFields for a whole device, which is completed and checked
+// as those of a file are.
+func SetFields(d *session.Device, fields map[string]string, o Options) error {
+	if err := ParseFields(d, fields); err != nil {
+		return err
 	}
 	o.defaults(d)
 	return finish(d, o)

@@ -1,0 +1,31 @@
+package access
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Keys returns the keys of an application, or of all if that is "", sorted by
+// application, name and id.
+func (r *Registry) Keys(application string) []Key {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []Key
+	for _, k := range r.keys {
+		if application == "" || k.Application == application {
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, func(a, b Key) int {
+		return cmp.Or(cmp.Compare(a.Application, b.Application), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// Key returns a key, if there is one with this id.
+func (r *Registry) Key(id string) (Key, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	k, ok := r.keys[id]
+	return k, ok
+}

@@ -1,0 +1,228 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"lorawand/bridge"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio/frame"
+)
+
+// PutArgs are the arguments of "device.put".
+type PutArgs struct {
+	Application string `json:"application_id"`
+	// Devices in the form of The Things Stack, one object each.
+	Devices []json.RawMessage `json:"devices"`
+	Update  bool              `json:"update,omitempty"`  // replace those that exist
+	DryRun  bool              `json:"dry_run,omitempty"` // only say whether it could be done
+}
+
+// PutFault is a part of the answer of "device.put" that fails.
+type PutFault struct {
+	Index int    `json:"index"` // in Devices
+	Error string `json:"error"`
+	// Registered says that nothing is wrong but that the device exists.
+	Registered bool `json:"registered,omitempty"`
+}
+
+// maxFaults are told at once.
+const maxFaults = 50
+
+// ErrNothingChanged ends an answer that has told faults.
+var ErrNothingChanged = errors.New("nothing was changed")
+
+// putDevices registers devices, all or none. It answers with a PutFault for
+// each that is wrong.
+func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
+	var faults bridge.ProvisionFaults
+	put := make([]bridge.DevicePut, 0, len(args.Devices))
+	for i, raw := range args.Devices {
+		entries, err := enddevice.Parse(raw, enddevice.Options{Application: args.Application, Plan: a.o.Plan})
+		if err == nil && len(entries) != 1 {
+			err = fmt.Errorf("%w: not one object", enddevice.ErrFile)
+		}
+		if err != nil {
+			faults = append(faults, bridge.ProvisionFault{Index: i, Err: err})
+			continue
+		}
+		put = append(put, bridge.DevicePut{Device: entries[0].Device, Replace: args.Update})
+	}
+	if len(faults) > 0 {
+		return tellFaults(faults, r)
+	}
+	a.provisioning.Lock()
+	defer a.provisioning.Unlock()
+	err := a.o.Bridge.Provision(ctx, put, nil, args.DryRun)
+	if errors.As(err, &faults) {
+		return tellFaults(faults, r)
+	}
+	return err
+}
+
+func tellFaults(faults bridge.ProvisionFaults, r reply) error {
+	for i, f := range faults {
+		fault := PutFault{f.Index, f.Err.Error(), errors.Is(f.Err, bridge.ErrRegistered)}
+		if i == maxFaults {
+			fault = PutFault{Index: f.Index, Error: fmt.Sprintf("and %d faults more", len(faults)-maxFaults)}
+		}
+		if err := r(fault); err != nil {
+			return err
+		}
+		if i == maxFaults {
+			break
+		}
+	}
+	return ErrNothingChanged
+}
+
+// SetArgs are the arguments of "device.set".
+type SetArgs struct {
+	Application     string            `json:"application_id"`
+	Device          string            `json:"device_id"`
+	Fields          map[string]string `json:"fields,omitempty"` // by the names of enddevice.SetFields
+	ResetFCnt       bool              `json:"reset_f_cnt,omitempty"`
+	ResetJoinNonces bool              `json:"reset_join_nonces,omitempty"`
+}
+
+// ErrSessionFields is the reason for not setting the session of a device that
+// gets its sessions from joins.
+var ErrSessionFields = errors.New("the device joins: its session comes from that")
+
+// setDevice changes what is registered of a device.
+func (a *Admin) setDevice(ctx context.Context, args SetArgs, _ reply) error {
+	a.provisioning.Lock()
+	defer a.provisioning.Unlock()
+	d, err := a.o.Bridge.Device(ctx, session.ID{Application: args.Application, Device: args.Device})
+	if err != nil {
+		return err
+	}
+	if err := changeFields(d, args.Fields); err != nil {
+		return fmt.Errorf("%v: %w", d.ID, err)
+	}
+	put := bridge.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
+	return a.o.Bridge.Provision(ctx, []bridge.DevicePut{put}, nil, false)
+}
+
+// changeFields sets fields of a copy of a device. What belonged to another
+// device, or to another session, does not go on.
+func changeFields(d *session.Device, fields map[string]string) error {
+	was, joined := *d, session.Session{}
+	if d.Session != nil {
+		joined = *d.Session
+	}
+	if err := enddevice.SetFields(d, fields, enddevice.Options{AssumePlanDefaults: true}); err != nil {
+		return err
+	}
+	if d.ID != was.ID {
+		return errors.New("id: a device keeps its id")
+	}
+	same := d.Session.IsSame(&joined)
+	switch {
+	case d.SupportsJoin && d.Session != nil && !same:
+		return ErrSessionFields
+	case d.SupportsJoin && d.RootKeys != (frame.RootKeys{}):
+		// What it has is up to session.Device.Succeed: it may join meanwhile.
+		d.Session, d.Pending = nil, nil
+	case d.Session != nil && !same:
+		d.Session = &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
+	}
+	if d.DevEUI != was.DevEUI {
+		d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce = nil, 0, 0
+	}
+	return nil
+}
+
+// DeviceArgs name a device.
+type DeviceArgs struct {
+	Application string `json:"application_id"`
+	Device      string `json:"device_id"`
+}
+
+func (d *DeviceArgs) id() session.ID {
+	return session.ID{Application: d.Application, Device: d.Device}
+}
+
+// getDevice answers with a device in the form of The Things Stack, with its
+// session and without keys.
+func (a *Admin) getDevice(ctx context.Context, args DeviceArgs, r reply) error {
+	d, err := a.o.Bridge.Device(ctx, args.id())
+	if err != nil {
+		return err
+	}
+	return replyDevice(d, enddevice.Form{Session: true}, r)
+}
+
+func replyDevice(d *session.Device, f enddevice.Form, r reply) error {
+	raw, err := enddevice.Append(nil, d, f)
+	if err != nil {
+		return err
+	}
+	return r(json.RawMessage(raw))
+}
+
+// ListArgs name an application; "" is all of them.
+type ListArgs struct {
+	Application string `json:"application_id,omitempty"`
+}
+
+// listDevices answers with devices as getDevice does.
+func (a *Admin) listDevices(ctx context.Context, args ListArgs, r reply) error {
+	return a.o.Bridge.Devices(ctx, args.Application, func(d *session.Device) error {
+		return replyDevice(d, enddevice.Form{Session: true}, r)
+	})
+}
+
+// ExportArgs are the arguments of "device.export".
+type ExportArgs struct {
+	Application string   `json:"application_id,omitempty"` // "": all; none of Devices then
+	Devices     []string `json:"devices,omitempty"`        // none: all
+	// Session is for a hand-over: devices that join come with their sessions,
+	// and all as session.Device.SkipAhead says. This home may go on using
+	// counters until it is stopped.
+	Session bool `json:"session,omitempty"`
+}
+
+// exportDevices answers with devices in the form of The Things Stack, with
+// their keys.
+func (a *Admin) exportDevices(ctx context.Context, args ExportArgs, r reply) error {
+	tell := func(d *session.Device) error {
+		if args.Session {
+			d.SkipAhead()
+		}
+		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session}, r)
+	}
+	if len(args.Devices) == 0 {
+		return a.o.Bridge.Devices(ctx, args.Application, tell)
+	}
+	for _, name := range args.Devices {
+		d, err := a.o.Bridge.Device(ctx, session.ID{Application: args.Application, Device: name})
+		if err != nil {
+			return err
+		}
+		if err := tell(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteArgs are the arguments of "device.delete".
+type DeleteArgs struct {
+	Application string   `json:"application_id"`
+	Devices     []string `json:"devices"`
+}
+
+// deleteDevices removes devices, all or none, with all that waits for them.
+func (a *Admin) deleteDevices(ctx context.Context, args DeleteArgs, _ reply) error {
+	ids := make([]session.ID, len(args.Devices))
+	for i, name := range args.Devices {
+		ids[i] = session.ID{Application: args.Application, Device: name}
+	}
+	a.provisioning.Lock()
+	defer a.provisioning.Unlock()
+	return a.o.Bridge.Provision(ctx, nil, ids, false)
+}

@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+)
+
+// PushArgs are the arguments of "downlink.push".
+type PushArgs struct {
+	DeviceArgs
+	Replace bool            `json:"replace,omitempty"` // empty the queue first
+	Body    json.RawMessage `json:"body"`              // as over MQTT: {"downlinks":[…]}
+}
+
+// Pushed is the answer of "downlink.push" for each item.
+type Pushed struct {
+	CorrelationIDs []string `json:"correlation_ids"`
+}
+
+// pushDownlinks does what a down/push or down/replace over MQTT does, and tells
+// what those hear who listen there.
+func (a *Admin) pushDownlinks(ctx context.Context, args PushArgs, r reply) error {
+	if err := checkID(args.id()); err != nil {
+		return err
+	}
+	items, err := a.o.Bridge.TryPush(ctx, args.id(), args.Replace, args.Body)
+	if err != nil {
+		return err
+	}
+	for _, ids := range items {
+		if err := r(Pushed{ids}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkID returns an error for an id that must not get into a topic.
+func checkID(id session.ID) error {
+	if err := session.CheckID(id.Application); err != nil {
+		return fmt.Errorf("application: %w", err)
+	}
+	return session.CheckID(id.Device)
+}
+
+// Downlink is what "downlink.list" tells of an item.
+type Downlink struct {
+	State    string          `json:"state"` // awaiting_ack, sending or waiting
+	Downlink json.RawMessage `json:"downlink"`
+}
+
+// listDownlinks answers with the queue of a device: what was sent and has no
+// acknowledgement yet, what is on its way out, and what waits, first the next.
+func (a *Admin) listDownlinks(ctx context.Context, args DeviceArgs, r reply) error {
+	q, err := a.o.Bridge.Downlinks(ctx, args.id())
+	if err != nil {
+		return err
+	}
+	var enc v3.Encoder
+	tell := func(state string, it *session.Item) error {
+		return r(Downlink{state, enc.AppendItem(nil, it)})
+	}
+	if q.Awaiting != nil {
+		if err := tell("awaiting_ack", q.Awaiting); err != nil {
+			return err
+		}
+	}
+	if q.Sending != nil {
+		if err := tell("sending", q.Sending); err != nil {
+			return err
+		}
+	}
+	for i := range q.Waiting {
+		if err := tell("waiting", &q.Waiting[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

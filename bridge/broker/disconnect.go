@@ -1,0 +1,71 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/access"
+)
+
+// Disconnect ends the connections and the kept sessions of logins that match,
+// and returns how many there were. It waits until they are gone. Who logs in
+// meanwhile is refused if his key was taken out of the registry before.
+func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
+	conns := b.gate.matching(match)
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		for _, c := range conns {
+			if c.version == 5 {
+				_ = b.server.DisconnectClient(c.client.Load(), packets.ErrNotAuthorized)
+			}
+		}
+	}()
+	select {
+	case <-told:
+	case <-time.After(goodbyeTime): // one that does not read holds it up
+	}
+	// The longest that they can be held up.
+	late, cancel := context.WithTimeout(context.Background(), b.limits.PushTimeout+2*b.limits.WriteDeadline+time.Second)
+	defer cancel()
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	for _, c := range conns {
+		select {
+		case <-c.over:
+		case <-late.Done():
+			b.log.Warn("an MQTT connection does not end", "address", c.addr.String())
+		}
+	}
+	<-told
+	return len(conns) + b.endAway(match)
+}
+
+// endAway ends the sessions of those who are away.
+func (b *Broker) endAway(match func(access.Login) bool) (n int) {
+	b.life.Lock()
+	defer b.life.Unlock()
+	away, _ := b.abandoned()
+	for _, s := range away {
+		if match(s.login) {
+			n++
+			b.end(s)
+		}
+	}
+	return n
+}
+
+// matching lists the connections that have logged in and match.
+func (g *gate) matching(match func(access.Login) bool) (out []*conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		if c.client.Load() != nil && match(c.login) {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio/region"
+)
+
+// defaultVersion is what device create takes for a device that is not said to
+// have another.
+const defaultVersion = "1.0.3"
+
+// fieldFlags are the flags that name a field of a device.
+var fieldFlags = []struct{ flag, field, usage string }{
+	{"dev-eui", "dev_eui", "`DevEUI`, 16 hexadecimal digits"},
+	{"join-eui", "join_eui", "`JoinEUI` (AppEUI), 16 hexadecimal digits"},
+	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: the device joins"},
+	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
+	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
+	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
+	{"name", "name", "a `name` for people"},
+	{"description", "description", "a `text` for people"},
+	{"dev-addr", "dev_addr", "ABP: `DevAddr`, 8 hexadecimal digits"},
+	{"nwk-s-key", "f_nwk_s_int_key", "ABP: NwkSKey, 32 hexadecimal `digits`"},
+	{"app-s-key", "app_s_key", "ABP: AppSKey, 32 hexadecimal `digits`"},
+	{"f-nwk-s-int-key", "f_nwk_s_int_key", "ABP with LoRaWAN 1.1: FNwkSIntKey, 32 hexadecimal `digits`"},
+	{"s-nwk-s-int-key", "s_nwk_s_int_key", "ABP with LoRaWAN 1.1: SNwkSIntKey, 32 hexadecimal `digits`"},
+	{"nwk-s-enc-key", "nwk_s_enc_key", "ABP with LoRaWAN 1.1: NwkSEncKey, 32 hexadecimal `digits`"},
+	{"rx1-delay", "rx1_delay", "ABP: `seconds` from the uplink to RX1 (default 1)"},
+}
+
+// addFieldFlags adds them, and --class.
+func addFieldFlags(cmd *cobra.Command) {
+	for _, f := range fieldFlags {
+		cmd.Flags().String(f.flag, "", f.usage)
+	}
+	cmd.Flags().String("class", "", "`class`: A, B or C")
+}
+
+// fields returns what the flags say, by the names of fields.
+func fields(cmd *cobra.Command) (map[string]string, error) {
+	out := map[string]string{}
+	for _, f := range fieldFlags {
+		if !cmd.Flags().Changed(f.flag) {
+			continue
+		}
+		value, err := cmd.Flags().GetString(f.flag)
+		if err != nil {
+			return nil, err
+		}
+		if err := enddevice.ParseFields(&session.Device{}, map[string]string{f.field: value}); err != nil {
+			return nil, usage(fmt.Errorf("--%s: %w", f.flag, errors.Unwrap(err)))
+		}
+		if err := served(f.field, value); err != nil {
+			return nil, usage(fmt.Errorf("--%s: %w", f.flag, err))
+		}
+		if other, twice := out[f.field]; twice && other != value {
+			return nil, usage(fmt.Errorf("--%s: said twice", f.flag))
+		}
+		out[f.field] = value
+	}
+	if !cmd.Flags().Changed("class") {
+		return out, nil
+	}
+	class, err := cmd.Flags().GetString("class")
+	if err != nil {
+		return nil, err
+	}
+	class = strings.ToUpper(class)
+	if !slices.Contains([]string{"A", "B", "C"}, class) {
+		return nil, usage(fmt.Errorf("--class: %.20q, must be A, B or C", class))
+	}
+	out["supports_class_b"], out["supports_class_c"] = fmt.Sprint(class == "B"), fmt.Sprint(class == "C")
+	return out, nil
+}
+
+// served refuses what only an import may bring: a version or a plan that this
+// version does not serve.
+func served(field, value string) error {
+	switch field {
+	case "lorawan_version":
+		if session.ParseVersion(value) == session.VersionUnknown {
+			return fmt.Errorf("%.20q, must be 1.0 to 1.0.4 or 1.1", value)
+		}
+	case "frequency_plan_id":
+		if _, err := region.Lookup(value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newDeviceCreate() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
+		Short: "Create an end device from what its sticker says",
+		Long: "Create an end device. One that joins needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
+			"one that was personalised (ABP) needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
+		Args: oneDevice,
+	}
+	application := applicationFlag(cmd, applicationRequired)
+	addFieldFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if err := checkApplication(*application); err != nil {
+			return err
+		}
+		set, err := fields(cmd)
+		if err != nil {
+			return err
+		}
+		d := &session.Device{ID: session.ID{Application: *application, Device: args[0]}}
+		if err := enddevice.SetFields(d, set, enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}); err != nil {
+			return usage(err)
+		}
+		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true})
+		if err != nil {
+			return err
+		}
+		var fault error
+		put := admin.PutArgs{Application: *application, Devices: []json.RawMessage{raw}}
+		err = operate(cmd.Context(), c, "device.put", put, func(f admin.PutFault) error {
+			fault = errors.New(f.Error)
+			if f.Registered {
+				fault = fmt.Errorf("%w; device set changes it", fault)
+			}
+			return nil
+		})
+		if fault != nil {
+			return fault
+		}
+		if w := d.Unserved(); w != nil && err == nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %v\n", args[0], w)
+		}
+		return err
+	}
+	return cmd
+}
+
+func newDeviceSet() *cobra.Command {
+	args := admin.SetArgs{}
+	cmd := &cobra.Command{
+		Use:   "set DEVICE --application A",
+		Short: "Change what is registered of an end device",
+		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
+			"another device or another session now.",
+		Args: oneDevice,
+	}
+	application := applicationFlag(cmd, applicationRequired)
+	addFieldFlags(cmd)
+	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "take uplinks from frame counter 0 on; until then old frames can be replayed")
+	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "take DevNonces that were used; until then old joins can be replayed")
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if err := checkApplication(*application); err != nil {
+			return err
+		}
+		if args.Fields, err = fields(cmd); err != nil {
+			return err
+		}
+		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces {
+			return usage(errors.New("nothing to set"))
+		}
+		args.Application, args.Device = *application, names[0]
+		return operate(cmd.Context(), c, "device.set", args, noParts)
+	}
+	return cmd
+}

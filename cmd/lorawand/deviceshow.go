@@ -1,0 +1,206 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
+)
+
+// shownDevice is what people are shown of a device in the form of The Things
+// Stack.
+type shownDevice struct {
+	IDs struct {
+		Device       string `json:"device_id"`
+		Applications struct {
+			ID string `json:"application_id"`
+		} `json:"application_ids"`
+		DevEUI  string `json:"dev_eui"`
+		JoinEUI string `json:"join_eui"`
+	} `json:"ids"`
+	Name          string  `json:"name"`
+	Description   string  `json:"description"`
+	ClassB        bool    `json:"supports_class_b"`
+	ClassC        bool    `json:"supports_class_c"`
+	Version       string  `json:"lorawan_version"`
+	Plan          string  `json:"frequency_plan_id"`
+	Joins         bool    `json:"supports_join"`
+	UsedDevNonces []int64 `json:"used_dev_nonces"`
+	LastDevNonce  int64   `json:"last_dev_nonce"`
+	LastJoinNonce int64   `json:"last_join_nonce"`
+	Session       *struct {
+		DevAddr   string `json:"dev_addr"`
+		FCntUp    int64  `json:"last_f_cnt_up"`
+		NFCntDown int64  `json:"last_n_f_cnt_down"`
+		AFCntDown int64  `json:"last_a_f_cnt_down"`
+	} `json:"session"`
+}
+
+func (d *shownDevice) version() string {
+	return strings.ReplaceAll(strings.TrimPrefix(d.Version, "MAC_V"), "_", ".")
+}
+
+func (d *shownDevice) activation() string {
+	if d.Joins {
+		return "OTAA"
+	}
+	return "ABP"
+}
+
+func (d *shownDevice) class() string {
+	switch {
+	case d.ClassB:
+		return "B"
+	case d.ClassC:
+		return "C"
+	}
+	return "A"
+}
+
+func newDeviceList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list", Short: "List end devices", Args: noArgs}
+	application := applicationFlag(cmd, "only of this application `id`")
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		args := admin.ListArgs{Application: *application}
+		if *asJSON {
+			return operate(cmd.Context(), c, "device.list", args, printJSON(cmd.OutOrStdout()))
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tNAME")
+		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
+			addr, fCnt := "-", "-"
+			if s := d.Session; s != nil {
+				addr, fCnt = s.DevAddr, fmt.Sprint(s.FCntUp)
+			}
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\n", d.IDs.Applications.ID, d.IDs.Device, orDash(d.IDs.DevEUI),
+				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, d.Name)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	return cmd
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func newDeviceGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get DEVICE --application A",
+		Short: "Show an end device",
+		Long:  "Show an end device, without its keys; device export has them.",
+		Args:  oneDevice,
+	}
+	application := applicationFlag(cmd, applicationRequired)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if err := checkApplication(*application); err != nil {
+			return err
+		}
+		args := admin.DeviceArgs{Application: *application, Device: names[0]}
+		if *asJSON {
+			return operate(cmd.Context(), c, "device.get", args, printJSON(cmd.OutOrStdout()))
+		}
+		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error { return printDevice(cmd.OutOrStdout(), &d) })
+	}
+	return cmd
+}
+
+func printDevice(w io.Writer, d *shownDevice) error {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "%-12s %s\n", name+":", value)
+		}
+	}
+	line("application", d.IDs.Applications.ID)
+	line("device", d.IDs.Device)
+	line("name", d.Name)
+	line("description", d.Description)
+	line("DevEUI", d.IDs.DevEUI)
+	line("JoinEUI", d.IDs.JoinEUI)
+	line("LoRaWAN", fmt.Sprintf("%s, class %s, %s", d.version(), d.class(), d.activation()))
+	line("plan", d.Plan)
+	switch s := d.Session; {
+	case s == nil:
+		line("session", "none: it has not joined yet")
+	case s.NFCntDown == s.AFCntDown:
+		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d", s.DevAddr, s.FCntUp, s.NFCntDown))
+	default:
+		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)", s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
+	}
+	if d.Joins {
+		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func newDeviceExport() *cobra.Command {
+	var args admin.ExportArgs
+	cmd := &cobra.Command{
+		Use:   "export [DEVICE…] [--application A]",
+		Short: "Write end devices with their keys, as The Things Stack does",
+		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: of all applications, of one, or\n" +
+			"those that are named. Devices that join come without their sessions unless --session hands these over: then the\n" +
+			"frame counters of downlinks skip ahead, and the devices are to be deleted here.",
+		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
+	}
+	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
+	cmd.Flags().BoolVar(&args.Session, "session", false, "with sessions and MAC state, to go on elsewhere")
+	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if args.Application != "" || len(ids) > 0 {
+			if err := checkApplication(args.Application); err != nil {
+				return err
+			}
+		}
+		args.Devices = ids
+		return operate(cmd.Context(), c, "device.export", args, printJSON(cmd.OutOrStdout()))
+	}
+	return cmd
+}
+
+func newDeviceDelete() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "delete DEVICE… --application A",
+		Short: "Delete end devices with their sessions and queues",
+		Long:  "Delete end devices with their sessions and queues: all that are named, or none.",
+		Args:  someDevices,
+	}
+	application := applicationFlag(cmd, applicationRequired)
+	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if err := checkApplication(*application); err != nil {
+			return err
+		}
+		return operate(cmd.Context(), c, "device.delete", admin.DeleteArgs{Application: *application, Devices: ids}, noParts)
+	}
+	return cmd
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/admin"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+)
+
+func newDownlink() *cobra.Command {
+	return group("downlink", "Send to end devices, and look at what waits for them", newDownlinkPush(), newDownlinkReplace(), newDownlinkList(), newDownlinkClear())
+}
+
+// itemFlags are the flags of an item.
+type itemFlags struct {
+	fPort          uint8
+	payload        string
+	hex            string
+	confirmed      bool
+	priority       string
+	correlationIDs []string
+}
+
+func (f *itemFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.Uint8Var(&f.fPort, "f-port", 0, fmt.Sprintf("FPort, 1 to %d", v3.MaxFPort))
+	flags.StringVar(&f.payload, "frm-payload", "", "payload in `base64`, as over MQTT")
+	flags.StringVar(&f.hex, "hex", "", "payload in `hexadecimal` digits instead")
+	flags.BoolVar(&f.confirmed, "confirmed", false, "the device is to acknowledge it")
+	flags.StringVar(&f.priority, "priority", radio.PriorityLowest.String(), "`priority`: LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH")
+	flags.StringArrayVar(&f.correlationIDs, "correlation-id", nil, "an `id` of your own, to find it by; may be given several times")
+}
+
+// itemJSON is an item of a push.
+type itemJSON struct {
+	FPort          uint8    `json:"f_port"`
+	FRMPayload     []byte   `json:"frm_payload"`
+	Confirmed      bool     `json:"confirmed,omitempty"`
+	Priority       string   `json:"priority,omitempty"`
+	CorrelationIDs []string `json:"correlation_ids,omitempty"`
+}
+
+type pushJSON struct {
+	Downlinks []itemJSON `json:"downlinks"`
+}
+
+// body returns the push that the flags describe.
+func (f *itemFlags) body() (json.RawMessage, error) {
+	it := itemJSON{FPort: f.fPort, Confirmed: f.confirmed, Priority: strings.ToUpper(f.priority), CorrelationIDs: f.correlationIDs}
+	if _, ok := radio.ParsePriority(it.Priority); !ok {
+		return nil, usage(fmt.Errorf("--priority: no such priority: %.20q", f.priority))
+	}
+	var err error
+	switch {
+	case f.fPort == 0:
+		return nil, usage(errors.New("--f-port: missing, must be 1 to 223"))
+	case f.payload != "" && f.hex != "":
+		return nil, usage(errors.New("--frm-payload and --hex: only one of them"))
+	case f.hex != "":
+		if it.FRMPayload, err = hex.DecodeString(f.hex); err != nil {
+			return nil, usage(fmt.Errorf("--hex: %w", err))
+		}
+	case f.payload != "":
+		if it.FRMPayload, err = base64.StdEncoding.DecodeString(f.payload); err != nil {
+			return nil, usage(fmt.Errorf("--frm-payload: %w", err))
+		}
+	default:
+		return nil, usage(errors.New("no payload: --frm-payload or --hex"))
+	}
+	return json.Marshal(pushJSON{[]itemJSON{it}})
+}
+
+// appAndDevice takes an application and a device, and up to more arguments.
+func appAndDevice(more int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < 2 || len(args) > 2+more {
+			return usage(fmt.Errorf("%s needs an application and a device id", cmd.CommandPath()))
+		}
+		for _, id := range args[:2] {
+			if err := session.CheckID(id); err != nil {
+				return usage(err)
+			}
+		}
+		return nil
+	}
+}
+
+func newDownlinkPush() *cobra.Command {
+	return pushCommand("push", "Append to the downlink queue of a device", false)
+}
+
+func newDownlinkReplace() *cobra.Command {
+	return pushCommand("replace", "Replace the downlink queue of a device", true)
+}
+
+func pushCommand(verb, short string, replace bool) *cobra.Command {
+	var flags itemFlags
+	cmd := &cobra.Command{
+		Use:   verb + " APPLICATION DEVICE [FILE]",
+		Short: short,
+		Long: short + ", as a publish to down/" + verb + " does: one downlink by flags, or those of a FILE,\n" +
+			"{\"downlinks\":[…]}; - is standard input. It prints a correlation id of each, for the command why.",
+		Args: appAndDevice(1),
+	}
+	flags.add(cmd)
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		push := admin.PushArgs{DeviceArgs: admin.DeviceArgs{Application: args[0], Device: args[1]}, Replace: replace}
+		if len(args) == 3 {
+			push.Body, err = readPush(cmd, args[2])
+		} else {
+			push.Body, err = flags.body()
+		}
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		if *asJSON {
+			return operate(cmd.Context(), c, "downlink.push", push, printJSON(out))
+		}
+		return operate(cmd.Context(), c, "downlink.push", push, func(p admin.Pushed) error {
+			_, err := fmt.Fprintln(out, ownID(p.CorrelationIDs))
+			return err
+		})
+	}
+	return cmd
+}
+
+// readPush reads the body of a push.
+func readPush(cmd *cobra.Command, name string) (json.RawMessage, error) {
+	if cmd.Flags().Changed("f-port") || cmd.Flags().Changed("frm-payload") || cmd.Flags().Changed("hex") {
+		return nil, usage(errors.New("a file and flags of a downlink: only one of them"))
+	}
+	b, err := readFile(cmd.InOrStdin(), name)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > v3.MaxPushSize || !json.Valid(b) {
+		return nil, fmt.Errorf("%s: not JSON of at most %d bytes", name, v3.MaxPushSize)
+	}
+	return b, nil
+}
+
+// ownID returns the correlation id that the daemon has given a downlink.
+func ownID(ids []string) string {
+	for _, id := range ids {
+		if strings.HasPrefix(id, v3.ApplicationDownlink) {
+			return id
+		}
+	}
+	return strings.Join(ids, " ")
+}
+
+func newDownlinkList() *cobra.Command {
+	cmd := &cobra.Command{Use: "list APPLICATION DEVICE", Short: "Show the downlink queue of a device", Args: appAndDevice(0)}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		out := cmd.OutOrStdout()
+		what := admin.DeviceArgs{Application: args[0], Device: args[1]}
+		if *asJSON {
+			return operate(cmd.Context(), c, "downlink.list", what, printJSON(out))
+		}
+		return operate(cmd.Context(), c, "downlink.list", what, func(d struct {
+			State    string
+			Downlink itemJSON
+		},
+		) error {
+			it := &d.Downlink
+			text := fmt.Sprintf("%-12s f_port %d, %d bytes: %X", d.State, it.FPort, len(it.FRMPayload), it.FRMPayload)
+			if it.Confirmed {
+				text += ", confirmed"
+			}
+			if it.Priority != "" {
+				text += ", " + it.Priority
+			}
+			_, err := fmt.Fprintf(out, "%s, %s\n", text, ownID(it.CorrelationIDs))
+			return err
+		})
+	}
+	return cmd
+}
+
+func newDownlinkClear() *cobra.Command {
+	return &cobra.Command{
+		Use: "clear APPLICATION DEVICE", Short: "Empty the downlink queue of a device", Args: appAndDevice(0),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			push := admin.PushArgs{DeviceArgs: admin.DeviceArgs{Application: args[0], Device: args[1]}, Replace: true, Body: json.RawMessage(`{"downlinks":[]}`)}
+			return operate(cmd.Context(), c, "downlink.push", push, func(admin.Pushed) error { return nil })
+		},
+	}
+}
