@@ -175,7 +175,21 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Pending      int // frames that wait for other gateways, or are remembered for their copies
+	Refusals     map[JoinRefusal]uint64 // the same by their reason
+
+	Downlinks [2]DownlinkStats // join-accepts among them, in RX1 and RX2
+	Unsent    uint64           // exchanges that ended without a frame that was owed or queued
+
+	Pending  int // frames that wait for other gateways, or are remembered for their copies
+	InFlight int // downlinks that are planned or handed to a gateway
+	Unstored int // joins, pushes and changes that wait for the store
+}
+
+// DownlinkStats counts what became of the frames of one receive window.
+type DownlinkStats struct {
+	Sent    uint64 // by a gateway that has said so, or said nothing until the slot had passed
+	Refused uint64 // by a gateway
+	NoPath  uint64 // could not be handed to a gateway
 }
 
 // NewCore returns a Core.
@@ -196,6 +210,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+		stats: CoreStats{Refusals: map[JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -237,7 +252,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 // Stats returns the counts so far.
 func (c *Core) Stats() CoreStats {
 	s := c.stats
-	s.Pending = len(c.remembered)
+	s.Refusals = maps.Clone(c.stats.Refusals)
+	s.Pending, s.InFlight, s.Unstored = len(c.remembered), len(c.transmissions), len(c.kept)
 	return s
 }
 

@@ -69,8 +69,8 @@ func (b *inbox) take() (Input, bool) {
 	return h, true
 }
 
-func (b *inbox) drops() uint64 {
+func (b *inbox) counts() (waiting int, dropped uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.dropped
+	return len(b.told) + b.n, b.dropped
 }

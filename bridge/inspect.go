@@ -33,9 +33,10 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := b.inspect(ctx, func(c *Core) {
 		s.CoreStats, s.Devices = c.Stats(), c.opts.Devices.Len()
+		s.Queued = c.opts.Devices.Waiting()
 		s.Gateways, s.Online = len(c.opts.Gateways.All()), c.opts.Gateways.Online()
 	})
-	s.InboxDropped = b.inbox.drops()
+	s.InboxWaiting, s.InboxDropped = b.inbox.counts()
 	return s, err
 }
 

@@ -153,6 +153,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
+	c.stats.Downlinks[t.window].Sent++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
 	if it == nil {
@@ -180,10 +181,11 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 	c.schedule.Release(t.slot)
 	delete(c.transmissions, t.id)
 	t.refusal = why
-	reason := schedule.Refused
+	reason, count := schedule.Refused, &c.stats.Downlinks[t.window].Refused
 	if why == radio.TxNoPath {
-		reason = schedule.NoPath
+		reason, count = schedule.NoPath, &c.stats.Downlinks[t.window].NoPath
 	}
+	*count++
 	x.record.refused(t, reason, why)
 	again := x.each(t.window, func(w, i int) bool {
 		if slices.Contains(t.tried, attempt{w, i}) {
@@ -206,6 +208,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
+	c.stats.Unsent++
 	c.reportDecision(DownlinkUnsent, x.record, t.ids)
 	if !t.hasItem() {
 		return

@@ -34,12 +34,6 @@ type Build struct {
 	Features []string `json:"features"` // compiled in
 }
 
-// Link is what a driver knows of the way to a gateway.
-type Link struct {
-	Pulled  radio.HostTime // last PULL_DATA
-	Version uint8          // of the packet forwarder's protocol
-}
-
 // Options configures an Admin.
 type Options struct {
 	Bridge *bridge.Bridge
@@ -53,6 +47,11 @@ type Options struct {
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
 	Links func() map[radio.EUI64]Link
+
+	// GWMP counts what comes from packet forwarders. nil: there are none.
+	GWMP func() GWMP
+	// Checks tells how the drivers are. nil: there is nothing to tell.
+	Checks func() []Check
 
 	// Load says whether this version can go on with what a backup holds, and
 	// Restore stops all work, puts the backup in the place of the state, and
@@ -79,6 +78,9 @@ func New(o Options) (*Admin, error) {
 	}
 	if o.Links == nil {
 		o.Links = func() map[radio.EUI64]Link { return nil }
+	}
+	if o.Checks == nil {
+		o.Checks = func() []Check { return nil }
 	}
 	return &Admin{o: o, log: o.Logger}, nil
 }

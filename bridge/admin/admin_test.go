@@ -41,6 +41,7 @@ type house struct {
 	keys   *access.Registry
 	store  *store.Store
 	path   string // of the control socket
+	stop   func() // ends the bridge
 }
 
 func newHouse(t *testing.T) *house {
@@ -74,7 +75,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h := &house{T: t, admin: a, bridge: b, keys: state.Keys, store: st, path: filepath.Join(t.TempDir(), "run", "control.sock")}
-	h.run(b.Run)
+	h.stop = h.run(b.Run)
 	t.Cleanup(func() { _ = st.Close() })
 	return h
 }

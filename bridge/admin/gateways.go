@@ -78,3 +78,22 @@ func ago(now, t radio.HostTime) *float64 {
 	s := max(now.Sub(t), 0).Round(time.Millisecond).Seconds()
 	return &s
 }
+
+// GWMP counts the datagrams of packet forwarders since the start.
+type GWMP struct {
+	Datagrams      uint64 // all that came
+	Malformed      uint64 // not of the protocol
+	UnknownGateway uint64
+	ForeignAddress uint64 // of a gateway, but from another address than its own
+	StrayAcks      uint64 // TX_ACK to nothing that was asked
+	KernelDrops    uint64 // thrown away because the socket's buffer was full
+	BadCRC         uint64 // frames
+	Faulty         uint64 // frames
+	Duplicates     uint64 // frames
+}
+
+// Link is what a driver knows of the way to a gateway.
+type Link struct {
+	Pulled  radio.HostTime // last PULL_DATA
+	Version uint8          // of the packet forwarder's protocol
+}

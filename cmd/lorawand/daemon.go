@@ -34,6 +34,7 @@ type daemon struct {
 	bridge  *bridge.Bridge
 	broker  *broker.Broker
 	control *admin.Server
+	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
 	drivers []concentrator.Driver
 
@@ -103,13 +104,41 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Links: d.links, Logger: d.log,
+		GWMP: d.gwmp(), Checks: d.checks,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
 		return err
 	}
-	d.control, err = admin.Listen(a, c.Control.Socket)
+	if d.control, err = admin.Listen(a, c.Control.Socket); err != nil {
+		return err
+	}
+	if c.HTTP.Listen != "" {
+		d.http, err = admin.ListenHTTP(a, c.HTTP.Listen)
+	}
 	return err
+}
+
+// gwmp returns what counts the datagrams of packet forwarders, or nil.
+func (d *daemon) gwmp() func() admin.GWMP {
+	if d.udp == nil {
+		return nil
+	}
+	return func() admin.GWMP {
+		s := d.udp.Stats()
+		return admin.GWMP{
+			Datagrams: s.Datagrams, Malformed: s.Malformed, UnknownGateway: s.UnknownGateway, ForeignAddress: s.ForeignAddress,
+			StrayAcks: s.StrayAcks, KernelDrops: s.KernelDrops, BadCRC: s.BadCRC, Faulty: s.Faulty, Duplicates: s.Duplicates,
+		}
+	}
+}
+
+// checks tells how the drivers are. One that cannot go on ends the daemon.
+func (d *daemon) checks() []admin.Check {
+	if d.udp == nil {
+		return []admin.Check{{Name: "udp", Note: "off"}}
+	}
+	return []admin.Check{{Name: "udp", Note: fmt.Sprintf("listens on %v, %d packet forwarders", d.udp.Addr(), len(d.udp.Links()))}}
 }
 
 // links tells of the packet forwarders.
@@ -272,7 +301,10 @@ func (d *daemon) run(ctx context.Context) error {
 	defer fail(nil)
 	stopBroker := stage(ctx, fail, d.broker.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
-	stopControl := stage(ctx, fail, d.control.Run)
+	stopControl, stopHTTP := stage(ctx, fail, d.control.Run), func() {}
+	if d.http != nil {
+		stopHTTP = stage(ctx, fail, d.http.Run)
+	}
 	var stops []func()
 	for _, drv := range d.drivers {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
@@ -285,7 +317,7 @@ func (d *daemon) run(ctx context.Context) error {
 		replace = &r
 	}
 	d.log.Info("lorawand stops")
-	for _, stop := range append(stops, stopBridge, stopBroker) {
+	for _, stop := range append([]func(){stopHTTP}, append(stops, stopBridge, stopBroker)...) {
 		stop()
 	}
 	if replace != nil {
@@ -319,6 +351,9 @@ func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.C
 func (d *daemon) close() {
 	if d.control != nil {
 		_ = d.control.Close()
+	}
+	if d.http != nil {
+		_ = d.http.Close()
 	}
 	if d.udp != nil {
 		_ = d.udp.Close()

@@ -59,7 +59,7 @@ socket = %q
 [mqtt]
 listen = ["127.0.0.1:0"]
 [http]
-listen = ""
+listen = "127.0.0.1:0"
 [udp]
 listen = "127.0.0.1:0"
 [[gateway]]
