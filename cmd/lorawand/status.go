@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,17 +15,26 @@ import (
 )
 
 func newStatus() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show how the running daemon is", Args: noArgs}
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show how the running daemon is", Args: noArgs,
+		Long: "Show how the running daemon is, and how long the flash lasts under what it writes: --endurance is what the flash\n" +
+			"can take, its size times how often it can be erased. The default is that of 8 MB of NOR flash and 100 000 times.",
+	}
 	asJSON := jsonFlag(cmd)
+	endurance := cmd.Flags().String("endurance", "800GB", "what the flash can take: `bytes`, or with kB, MB, GB, TB, PB")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return ask(cmd.Context(), c, "status", nil, printJSON(cmd.OutOrStdout()))
+		args := admin.StatusArgs{}
+		if args.Endurance, err = parseBytes(*endurance); err != nil {
+			return usage(fmt.Errorf("--endurance: %w", err))
 		}
-		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
+		if *asJSON {
+			return ask(cmd.Context(), c, "status", args, printJSON(cmd.OutOrStdout()))
+		}
+		return ask(cmd.Context(), c, "status", args, func(s admin.Status) error {
 			return printStatus(cmd.OutOrStdout(), &s)
 		})
 	}
@@ -46,10 +56,61 @@ func printStatus(w io.Writer, s *admin.Status) error {
 	if s.StoreError != "" {
 		line("store", "CANNOT BE WRITTEN: %s", s.StoreError)
 	} else {
-		line("store", "%d bytes written since the start", s.StoreWritten)
+		line("store", "%d records", s.StoreRecords)
 	}
+	line("flash", "%s", wearText(&s.Wear))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// wearText tells what is written and how long the flash lasts.
+func wearText(w *admin.Wear) string {
+	text := fmt.Sprintf("%s written since the start", bytesText(w.Written))
+	if w.PerUplink != nil {
+		text += fmt.Sprintf(", %.0f bytes for each uplink", *w.PerUplink)
+	}
+	endurance := "an endurance of " + bytesText(w.Endurance) + " lasts"
+	switch y := w.YearsLeft; {
+	case y == nil:
+		return text + "; too early to tell how long " + endurance
+	case *y >= 1000:
+		return text + "; " + endurance + " 1000 years or more"
+	case *y < 10:
+		return text + fmt.Sprintf("; %s %.1f years like that", endurance, *y)
+	default:
+		return text + fmt.Sprintf("; %s %.0f years like that", endurance, *y)
+	}
+}
+
+// byteUnits are decimal, as makers of flash count.
+var byteUnits = []struct {
+	name string
+	size float64
+}{{"PB", 1e15}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
+
+// parseBytes reads "800GB" and the like.
+func parseBytes(s string) (int64, error) {
+	number, size := s, 1.0
+	for _, u := range byteUnits {
+		if n, ok := strings.CutSuffix(s, u.name); ok {
+			number, size = n, u.size
+			break
+		}
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if v *= size; err != nil || !(v >= 1 && v <= 1e18) {
+		return 0, fmt.Errorf("%.20q, must be 1 byte to 1000PB, such as 800GB", s)
+	}
+	return int64(v), nil
+}
+
+func bytesText(n int64) string {
+	for _, u := range byteUnits {
+		if v := float64(n) / u.size; v >= 1 {
+			return strconv.FormatFloat(v, 'g', 4, 64) + " " + u.name
+		}
+	}
+	return "0 B"
 }
 
 func dropText(dropped map[string]uint64) string {
