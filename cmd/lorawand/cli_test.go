@@ -128,6 +128,23 @@ func TestBadConfiguration(t *testing.T) {
 	}
 }
 
+// Variables of the environment override the file.
+func TestEnvironment(t *testing.T) {
+	s := newSite(t, "")
+	t.Setenv("LORAWAND_GATEWAY_1_EUI", "0000000000000002")
+	if out := s.must("", "config", "check"); out != "The configuration is good: 2 gateways.\n" {
+		t.Errorf("%s", out)
+	}
+	t.Setenv("LORAWAND_MQTT_PORT", "1883")
+	t.Setenv("LORAWAND_LOG_LEVEL", "loud")
+	for _, command := range []string{"run", "config check", "device list"} {
+		status, out, errOut := s.cli("", strings.Fields(command)...)
+		if status != 2 || out != "" || !strings.HasPrefix(errOut, "lorawand: LORAWAND_MQTT_PORT: no such key\n") {
+			t.Errorf("%s: exit status %d\n%s%s", command, status, out, errOut)
+		}
+	}
+}
+
 // All devices of all files are imported, or none.
 func TestImport(t *testing.T) {
 	s := newSite(t, "")

@@ -4,10 +4,13 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -195,8 +198,9 @@ func Find(given string) (path string, must bool) {
 	return DefaultPath, false
 }
 
-// Load reads and checks a file. Without must, a file that does not exist is an
-// empty one. The error is ErrConfig and names every fault with file and key.
+// Load reads a file, sets what variables of the environment override, and
+// checks the whole. Without must, a file that does not exist is an empty one.
+// The error is ErrConfig and names every fault with file, or variable, and key.
 func Load(path string, must bool) (Config, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
@@ -205,16 +209,17 @@ func Load(path string, must bool) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c, err := Parse(b)
+	c, set, err := parse(b, os.Environ())
 	if err != nil {
-		return Config{}, &fileError{path, err}
+		return Config{}, &fileError{path, set, err}
 	}
 	return c, nil
 }
 
-// fileError puts the file's name before each fault.
+// fileError puts before each fault where it comes from: the file or a variable.
 type fileError struct {
 	path string
+	set  map[string]string // variables by the keys that they have set
 	err  error
 }
 
@@ -225,27 +230,58 @@ func (e *fileError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(e.path)
-		b.WriteString(": ")
+		b.WriteString(e.source(f))
 		b.WriteString(f.Error())
 	}
 	return b.String()
 }
+
+// source is empty for a fault of a variable that says so itself.
+func (e *fileError) source(err error) string {
+	var f *fault
+	switch {
+	case !errors.As(err, &f):
+	case strings.HasPrefix(f.key, envPrefix):
+		return ""
+	default:
+		key := gatewayName.ReplaceAllString(f.key, "]")
+		if name := cmp.Or(e.set[key], e.set[listItem.ReplaceAllString(key, "")]); name != "" {
+			return name + ": "
+		}
+	}
+	return e.path + ": "
+}
+
+var (
+	gatewayName = regexp.MustCompile(`\] \([^)]*\)`) // what stands behind the number of a gateway in a fault
+	listItem    = regexp.MustCompile(`\[\d+\]$`)
+)
 
 // Unwrap returns the faults.
 func (e *fileError) Unwrap() error { return e.err }
 
 // Parse reads and checks the text of a file.
 func Parse(b []byte) (Config, error) {
+	c, _, err := parse(b, nil)
+	return c, err
+}
+
+// parse returns the variables too that have set something, by their keys.
+func parse(b []byte, environ []string) (Config, map[string]string, error) {
 	c := Default()
+	var wrong faults
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c); err != nil {
-		return Config{}, tomlFaults(err)
+		wrong = faultsOf(tomlFaults(err))
+	}
+	set, more := c.override(environ)
+	if wrong = append(wrong, more...); len(wrong) > 0 {
+		return Config{}, set, wrong.err()
 	}
 	c.fill()
 	if err := c.Check(); err != nil {
-		return Config{}, err
+		return Config{}, set, err
 	}
-	return c, nil
+	return c, set, nil
 }
 
 // fill gives what depends on other keys its default.
@@ -303,8 +339,14 @@ func keyText(k toml.Key) string {
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {
-	*f = append(*f, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	*f = append(*f, &fault{key, fmt.Sprintf(format, args...)})
 }
+
+// fault is what is wrong with the value of a key, or of a variable.
+type fault struct{ key, text string }
+
+// Error implements error.
+func (f *fault) Error() string { return f.key + ": " + f.text }
 
 func (f faults) err() error {
 	if len(f) == 0 {

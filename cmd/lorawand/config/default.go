@@ -5,6 +5,8 @@ package config
 const DefaultFile = `# lorawand: The Things Stack's MQTT API on the gateway.
 # Every key has the default that is shown; unknown keys are refused.
 # "lorawand config check" tells everything that is wrong with this file.
+# A variable of the environment overrides a key: LORAWAND_MQTT_LISTEN=:1883,
+# LORAWAND_MQTT_LIMITS_CLIENTS=10, LORAWAND_GATEWAY_0_EUI=0242020000247803.
 
 [store]
 path = "/var/lib/lorawand"            # folder for devices, keys and counters
