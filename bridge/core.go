@@ -96,7 +96,7 @@ type (
 	}
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
 	Transmit struct{ Downlink radio.Downlink }
-	// Answer ends a Pushed or a Provisioned: whoever asked for it may be told
+	// Answer ends a Pushed, a Provisioned or a GatewaysConfigured: whoever asked for it may be told
 	// that it is stored, or that it is not.
 	Answer struct {
 		Ticket         uint64
@@ -161,7 +161,8 @@ type Core struct {
 	lastTicket    uint64
 	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
-	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
+	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
+	retired       map[radio.EUI64]*gateway.Gateway // those that the owner has taken out of the configuration
 }
 
 // CoreStats counts what happened since the start.
@@ -210,7 +211,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
-		stats: CoreStats{Refusals: map[JoinRefusal]uint64{}},
+		retired: map[radio.EUI64]*gateway.Gateway{}, stats: CoreStats{Refusals: map[JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -234,6 +235,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.pushed(in)
 	case Provisioned:
 		c.provisioned(in)
+	case GatewaysConfigured:
+		c.gatewaysConfigured(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)
@@ -289,22 +292,10 @@ func (c *Core) stopping() {
 	}
 }
 
-// gateway returns a gateway. One that nobody has configured, but its driver
-// takes, gets the default plan.
-func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
-	if g := c.opts.Gateways.Gateway(eui); g != nil {
-		return g
-	}
-	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
-	if err := c.opts.Gateways.Add(g); err != nil {
-		// Another gateway was given this one's default id.
-		g.ID += "-unknown"
-		_ = c.opts.Gateways.Add(g)
-	}
-	return g
-}
-
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if c.retired[e.Gateway] != nil {
+		return
+	}
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:

@@ -71,6 +71,9 @@ func (r *Registry) Add(g *Gateway) error {
 	return nil
 }
 
+// Remove takes a gateway out, which is to be off line.
+func (r *Registry) Remove(eui radio.EUI64) { delete(r.byEUI, eui) }
+
 // Gateway returns a gateway, or nil.
 func (r *Registry) Gateway(eui radio.EUI64) *Gateway { return r.byEUI[eui] }
 

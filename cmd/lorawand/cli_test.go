@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -243,6 +244,14 @@ func TestRunCommand(t *testing.T) {
 			t.Fatalf("it does not listen:\n%s", text.String())
 		}
 	}
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); !seen("configuration reloaded"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("SIGHUP does nothing:\n%s", text.String())
+		}
+	}
 	status, _, second := s.cli("", "run")
 	if status != 1 || !strings.Contains(second, "in use") {
 		t.Errorf("a second daemon: exit status %d\n%s", status, second)
@@ -261,7 +270,7 @@ func TestRunCommand(t *testing.T) {
 // A log that nobody reads holds up nobody.
 func TestStuckLog(t *testing.T) {
 	r, w := io.Pipe()
-	log, flush := newLogger(config.Log{Level: "info", Format: "text"}, w)
+	log, _, flush := newLogger(config.Log{Level: "info", Format: "text"}, w)
 	begin := time.Now()
 	for i := range 5000 {
 		log.Info("line", "i", i)
@@ -285,7 +294,7 @@ func TestStuckLog(t *testing.T) {
 
 	// One that is stuck for good does not hold up the end for long.
 	_, w = io.Pipe()
-	log, flush = newLogger(config.Log{Level: "info", Format: "json"}, w)
+	log, _, flush = newLogger(config.Log{Level: "info", Format: "json"}, w)
 	log.Info("x")
 	begin = time.Now()
 	flush()
@@ -297,7 +306,7 @@ func TestStuckLog(t *testing.T) {
 func TestJournal(t *testing.T) {
 	line := func(format string) string {
 		var b bytes.Buffer
-		log, flush := newLogger(config.Log{Level: "warn", Format: format}, &b)
+		log, _, flush := newLogger(config.Log{Level: "warn", Format: format}, &b)
 		log.Info("quiet")
 		log.Warn("loud", "n", 1)
 		flush()

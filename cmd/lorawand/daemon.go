@@ -38,6 +38,8 @@ type daemon struct {
 	udp     *udp.Driver // nil: off
 	drivers []concentrator.Driver
 
+	acceptUnknown bool // udp takes gateways that are not in the configuration
+
 	restores chan restoring
 }
 
@@ -47,7 +49,7 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
-	d = &daemon{log: log, restores: make(chan restoring)}
+	d = &daemon{log: log, acceptUnknown: c.UDP.AcceptUnknown, restores: make(chan restoring)}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -65,8 +67,14 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 	if err != nil {
 		return d, err
 	}
+	registry := gateway.NewRegistry()
+	for i := range gateways {
+		if err = registry.Add(&gateways[i]); err != nil {
+			return d, err
+		}
+	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: registry, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
 	}); err != nil {
 		return d, err
 	}
@@ -236,12 +244,10 @@ func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(
 
 // newGateways makes the gateways of the configuration, which was checked, and
 // lists those that are reached over UDP.
-func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error) {
-	r := gateway.NewRegistry()
-	var euis []radio.EUI64
+func newGateways(gws []config.Gateway) (out []gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
-		g := &gateway.Gateway{ID: c.ID, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
+		g := gateway.Gateway{ID: c.ID, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
 		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}
@@ -256,12 +262,9 @@ func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error)
 		if l := c.Location; l != nil {
 			g.Location = &gateway.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude}
 		}
-		if err := r.Add(g); err != nil {
-			return nil, nil, err
-		}
-		euis = append(euis, g.EUI)
+		out, euis = append(out, g), append(euis, g.EUI)
 	}
-	return r, euis, nil
+	return out, euis, nil
 }
 
 // mqttAddr returns the first address of the broker.

@@ -121,7 +121,7 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 	if err := r.provision(c); err != nil {
 		return err
 	}
-	log, flush := newLogger(c.Log, stderr)
+	log, _, flush := newLogger(c.Log, stderr)
 	defer flush()
 	if r.d, err = newDaemon(c, log); err != nil {
 		return err

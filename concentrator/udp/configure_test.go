@@ -1,0 +1,54 @@
+package udp
+
+import (
+	"testing"
+
+	"lorawand/radio"
+)
+
+// A gateway that is taken out has its end told, and its answers.
+func TestSetGateways(t *testing.T) {
+	b := start(t, Options{})
+	p := b.peer("")
+	if !p.pull(euiA, 2) || p.pull(euiX, 2) {
+		t.Fatal("the wrong gateways are taken")
+	}
+	b.eventually("connected", func() bool { return b.sink.kinds() == "connected " })
+	if err := b.d.Transmit(radio.Downlink{ID: 5, Gateway: euiA, PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000)}); err != nil {
+		t.Fatal(err)
+	}
+	p.answer()
+	b.d.SetGateways([]radio.EUI64{euiB, euiX}, b.sink)
+	if b.sink.kinds() != "connected disconnected " {
+		t.Errorf("events %s", b.sink.kinds())
+	}
+	b.sink.mu.Lock()
+	a := b.sink.acks
+	b.sink.mu.Unlock()
+	if len(a) != 1 || a[0].ID != 5 || a[0].Result != radio.TxNoAck {
+		t.Errorf("answers %+v", a)
+	}
+	if p.pull(euiA, 2) || !p.pull(euiX, 2) {
+		t.Error("the wrong gateways are taken")
+	}
+	if err := b.d.Transmit(radio.Downlink{ID: 6, Gateway: euiA}); err == nil {
+		t.Error("it can still be sent to")
+	}
+}
+
+func TestSetGatewaysWithUnknown(t *testing.T) {
+	b := start(t, Options{AcceptUnknown: true})
+	p := b.peer("")
+	p.pull(euiA, 2)
+	p.pull(euiX, 2)
+	b.eventually("connected", func() bool { return b.sink.kinds() == "connected connected " })
+	b.d.SetGateways([]radio.EUI64{euiX}, b.sink)
+	if b.sink.kinds() != "connected connected " || !p.pull(euiA, 2) {
+		t.Errorf("events %s", b.sink.kinds())
+	}
+	b.d.mu.Lock()
+	defer b.d.mu.Unlock()
+	if b.d.accepted != 2 { // A and B
+		t.Errorf("%d unknown ones are taken", b.d.accepted)
+	}
+}
