@@ -65,8 +65,7 @@ type Bridge struct {
 type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
-	InboxWaiting int    // inputs in it now
-	Queued       int    // downlinks that wait for their devices now
+	Inbox        int    // inputs that wait
 	Devices      int    // registered now
 	Gateways     int    // known now
 	Online       int    // of these

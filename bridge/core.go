@@ -96,7 +96,7 @@ type (
 	}
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
 	Transmit struct{ Downlink radio.Downlink }
-	// Answer ends a Pushed, a Provisioned or a GatewaysConfigured: whoever asked for it may be told
+	// Answer ends a Pushed or a Provisioned: whoever asked for it may be told
 	// that it is stored, or that it is not.
 	Answer struct {
 		Ticket         uint64
@@ -161,8 +161,7 @@ type Core struct {
 	lastTicket    uint64
 	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
-	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
-	retired       map[radio.EUI64]*gateway.Gateway // those that the owner has taken out of the configuration
+	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
 }
 
 // CoreStats counts what happened since the start.
@@ -176,21 +175,12 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Refusals     map[JoinRefusal]uint64 // the same by their reason
+	Pending      int // frames that wait for other gateways, or are remembered for their copies
 
-	Downlinks [2]DownlinkStats // join-accepts among them, in RX1 and RX2
-	Unsent    uint64           // exchanges that ended without a frame that was owed or queued
-
-	Pending  int // frames that wait for other gateways, or are remembered for their copies
-	InFlight int // downlinks that are planned or handed to a gateway
-	Unstored int // joins, pushes and changes that wait for the store
-}
-
-// DownlinkStats counts what became of the frames of one receive window.
-type DownlinkStats struct {
-	Sent    uint64 // by a gateway that has said so, or said nothing until the slot had passed
-	Refused uint64 // by a gateway
-	NoPath  uint64 // could not be handed to a gateway
+	Sent      [2]uint64                  // downlinks that went out in RX1 and in RX2
+	Refused   [radio.TxNoPath + 1]uint64 // answers of gateways that were none
+	Events    map[EventKind]uint64       // that were reported, by kind
+	Downlinks int                        // items that wait in queues
 }
 
 // NewCore returns a Core.
@@ -211,7 +201,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
-		retired: map[radio.EUI64]*gateway.Gateway{}, stats: CoreStats{Refusals: map[JoinRefusal]uint64{}},
+		stats: CoreStats{Events: map[EventKind]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -235,8 +225,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.pushed(in)
 	case Provisioned:
 		c.provisioned(in)
-	case GatewaysConfigured:
-		c.gatewaysConfigured(in)
+	case Reconfigured:
+		c.reconfigured(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)
@@ -255,8 +245,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 // Stats returns the counts so far.
 func (c *Core) Stats() CoreStats {
 	s := c.stats
-	s.Refusals = maps.Clone(c.stats.Refusals)
-	s.Pending, s.InFlight, s.Unstored = len(c.remembered), len(c.transmissions), len(c.kept)
+	s.Pending, s.Events, s.Downlinks = len(c.remembered), maps.Clone(s.Events), c.opts.Devices.Waiting()
 	return s
 }
 
@@ -292,14 +281,35 @@ func (c *Core) stopping() {
 	}
 }
 
+// gateway returns a gateway. One that nobody has configured, but its driver
+// takes, gets the default plan.
+func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
+	if g := c.opts.Gateways.Gateway(eui); g != nil {
+		return g
+	}
+	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
+	if err := c.opts.Gateways.Add(g); err != nil {
+		// Another gateway was given this one's default id.
+		g.ID += "-unknown"
+		_ = c.opts.Gateways.Add(g)
+	}
+	return g
+}
+
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
-	if c.retired[e.Gateway] != nil {
-		return
+	if e.Kind == radio.GatewayIdentified {
+		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			c.report(Event{Kind: GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
+		}
 	}
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:
+		g.Fault = ""
 		c.online(g, true, e)
+	case radio.GatewayFailed:
+		g.Fault = e.Fault
+		c.report(Event{Kind: GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
 	case radio.GatewayDisconnected:
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:

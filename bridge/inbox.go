@@ -69,8 +69,15 @@ func (b *inbox) take() (Input, bool) {
 	return h, true
 }
 
-func (b *inbox) counts() (waiting int, dropped uint64) {
+func (b *inbox) drops() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.told) + b.n, b.dropped
+	return b.dropped
+}
+
+// len returns how many inputs wait.
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.n + len(b.told)
 }

@@ -33,10 +33,9 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := b.inspect(ctx, func(c *Core) {
 		s.CoreStats, s.Devices = c.Stats(), c.opts.Devices.Len()
-		s.Queued = c.opts.Devices.Waiting()
 		s.Gateways, s.Online = len(c.opts.Gateways.All()), c.opts.Gateways.Online()
 	})
-	s.InboxWaiting, s.InboxDropped = b.inbox.counts()
+	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
 	return s, err
 }
 

@@ -153,7 +153,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
-	c.stats.Downlinks[t.window].Sent++
+	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
 	if it == nil {
@@ -178,14 +178,14 @@ func (c *Core) sent(t *transmission) {
 // gateway, or in RX2 while that is ahead.
 func (c *Core) refused(t *transmission, why radio.TxResult) {
 	x := t.x
+	c.stats.Refused[min(why, radio.TxNoPath)]++
 	c.schedule.Release(t.slot)
 	delete(c.transmissions, t.id)
 	t.refusal = why
-	reason, count := schedule.Refused, &c.stats.Downlinks[t.window].Refused
+	reason := schedule.Refused
 	if why == radio.TxNoPath {
-		reason, count = schedule.NoPath, &c.stats.Downlinks[t.window].NoPath
+		reason = schedule.NoPath
 	}
-	*count++
 	x.record.refused(t, reason, why)
 	again := x.each(t.window, func(w, i int) bool {
 		if slices.Contains(t.tried, attempt{w, i}) {
@@ -208,7 +208,6 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
-	c.stats.Unsent++
 	c.reportDecision(DownlinkUnsent, x.record, t.ids)
 	if !t.hasItem() {
 		return

@@ -49,9 +49,6 @@ func TestRefused(t *testing.T) {
 			if text := e.Decision.Text(); strings.Count(text, "refused it: "+r.String()) != 2 {
 				t.Error(text)
 			}
-			if st := s.c.Stats(); st.Downlinks != [2]DownlinkStats{{Refused: 1}, {Refused: 1}} || st.Unsent != 1 || st.InFlight != 0 {
-				t.Errorf("counts %+v", st)
-			}
 			s.wait(10 * time.Second)
 			s.hear(gwA, s.phy("dev1", 1, confirmed("y")))
 			s.wait(10 * time.Second)
@@ -66,9 +63,6 @@ func TestRefusedThenSent(t *testing.T) {
 	s.ack(radio.TxOK)
 	s.tells("dev1 sent one #1")
 	s.onDisk("dev1")
-	if st := s.c.Stats(); st.Downlinks != [2]DownlinkStats{{Refused: 1}, {Sent: 1}} || st.Unsent != 0 {
-		t.Errorf("counts %+v", st)
-	}
 	// RX2 is taken.
 	s = newStand(t)
 	s.late("dev1")

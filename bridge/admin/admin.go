@@ -34,6 +34,12 @@ type Build struct {
 	Features []string `json:"features"` // compiled in
 }
 
+// Link is what a driver knows of the way to a gateway.
+type Link struct {
+	Pulled  radio.HostTime // last PULL_DATA
+	Version uint8          // of the packet forwarder's protocol
+}
+
 // Options configures an Admin.
 type Options struct {
 	Bridge *bridge.Bridge
@@ -47,11 +53,8 @@ type Options struct {
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
 	Links func() map[radio.EUI64]Link
-
-	// GWMP counts what comes from packet forwarders. nil: there are none.
-	GWMP func() GWMP
-	// Checks tells how the drivers are. nil: there is nothing to tell.
-	Checks func() []Check
+	// Drivers tells of those that run. nil: there are none.
+	Drivers func() []Driver
 
 	// Load says whether this version can go on with what a backup holds, and
 	// Restore stops all work, puts the backup in the place of the state, and
@@ -79,8 +82,8 @@ func New(o Options) (*Admin, error) {
 	if o.Links == nil {
 		o.Links = func() map[radio.EUI64]Link { return nil }
 	}
-	if o.Checks == nil {
-		o.Checks = func() []Check { return nil }
+	if o.Drivers == nil {
+		o.Drivers = func() []Driver { return nil }
 	}
 	return &Admin{o: o, log: o.Logger}, nil
 }
@@ -97,8 +100,8 @@ type operation struct {
 
 // How long operations may take.
 const (
-	briefly  = 10 * time.Second // what asks the core one question
-	atLength = 2 * time.Minute  // what reads or writes all of the state, or many devices
+	briefly = 10 * time.Second // what asks the core one question
+	long    = 2 * time.Minute  // what concerns many devices, or all of the state
 )
 
 // operations lists all of them. Both doors go by it.
@@ -107,15 +110,15 @@ var operations = map[string]operation{
 	"why":          {with((*Admin).why), briefly},
 	"gateway.list": {with((*Admin).gateways), briefly},
 	"status":       {with((*Admin).status), briefly},
-	"backup":       {with((*Admin).backup), atLength},
-	"restore":      {with((*Admin).restore), atLength},
+	"backup":       {with((*Admin).backup), long},
+	"restore":      {with((*Admin).restore), long},
 
-	"device.put":    {with((*Admin).putDevices), atLength},
+	"device.put":    {with((*Admin).putDevices), long},
 	"device.set":    {with((*Admin).setDevice), briefly},
 	"device.get":    {with((*Admin).getDevice), briefly},
-	"device.list":   {with((*Admin).listDevices), atLength},
-	"device.export": {with((*Admin).exportDevices), atLength},
-	"device.delete": {with((*Admin).deleteDevices), atLength},
+	"device.list":   {with((*Admin).listDevices), long},
+	"device.export": {with((*Admin).exportDevices), long},
+	"device.delete": {with((*Admin).deleteDevices), long},
 
 	"key.create": {with((*Admin).createKey), briefly},
 	"key.list":   {with((*Admin).listKeys), briefly},

@@ -7,192 +7,152 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Limits of the HTTP port.
+// Limits of the door for those who watch.
 const (
-	httpConns      = 16      // at a time; more are closed at once
-	httpHeader     = 8 << 10 // bytes of a request's header
-	httpPatience   = 5 * time.Second
-	httpIdle       = 30 * time.Second
-	healthPatience = 3 * time.Second // how long the core may not turn
+	maxHTTPConns  = 16 // at a time; more wait in the kernel
+	maxHTTPHeader = 8 << 10
+	httpTimeout   = 10 * time.Second // for a request, and again for its answer
+	pulseTimeout  = 3 * time.Second  // for the core to turn
 )
 
-// Check is what a part of the daemon says of itself.
-type Check struct {
-	Name string
-	Note string // what is good
-	Err  error  // what is not; nil: nothing
-}
-
-// HTTP is the port of those who watch: /metrics, /healthz and /readyz. It
-// changes nothing, and tells nothing of devices and keys but their numbers.
+// HTTP serves /metrics, /healthz and /readyz to everybody who reaches it. It
+// tells no secrets and changes nothing.
 type HTTP struct {
-	admin    *Admin
-	log      *slog.Logger
 	listener net.Listener
 	server   *http.Server
+	log      *slog.Logger
 }
 
-// ListenHTTP opens the port.
-func ListenHTTP(a *Admin, address string) (*HTTP, error) {
-	l, err := net.Listen("tcp", address)
+// ListenHTTP opens the socket. Run does the work.
+func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("http: %w", err)
+		return nil, fmt.Errorf("admin: http: %w", err)
 	}
-	h := &HTTP{admin: a, log: a.log, listener: &limitedListener{Listener: l, slots: make(chan struct{}, httpConns)}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /metrics", h.metrics)
-	mux.HandleFunc("GET /healthz", h.healthz)
-	mux.HandleFunc("GET /readyz", h.readyz)
-	h.server = &http.Server{
-		Handler: mux, MaxHeaderBytes: httpHeader, ReadHeaderTimeout: httpPatience, ReadTimeout: httpPatience,
-		WriteTimeout: healthPatience + httpPatience, IdleTimeout: httpIdle, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	s := &http.Server{
+		Handler: a.watchers(), ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
+		MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	return h, nil
+	s.SetKeepAlivesEnabled(false) // a few clients that sit there would keep all others out
+	return &HTTP{listener: &fewConns{l, make(chan struct{}, maxHTTPConns)}, server: s, log: a.log}, nil
 }
 
-// Addr returns the address that the port has.
-func (h *HTTP) Addr() netip.AddrPort { return h.listener.Addr().(*net.TCPAddr).AddrPort() }
+// Addr returns the address that it listens on.
+func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }
 
-// Close frees a port that was never run.
+// Close frees a socket that was never run.
 func (h *HTTP) Close() error { return h.listener.Close() }
 
-// Run serves until ctx ends, and waits for what it started.
+// Run serves until ctx ends.
 func (h *HTTP) Run(ctx context.Context) error {
-	h.log.Info("listening for HTTP", "address", h.Addr().String())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	ended, end := context.WithCancel(ctx)
-	defer end()
-	wg.Go(func() {
-		<-ended.Done()
-		goodbye, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
-		defer cancel()
-		if h.server.Shutdown(goodbye) != nil {
-			_ = h.server.Close()
-		}
-	})
+	h.log.Info("listening for those who watch", "address", h.Addr().String())
+	stop := context.AfterFunc(ctx, func() { _ = h.server.Close() })
+	defer stop()
 	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http: %w", err)
 	}
 	return nil
 }
 
-func text(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body))
-}
-
-// healthz says whether the core turns.
-func (h *HTTP) healthz(w http.ResponseWriter, r *http.Request) {
-	if c := h.admin.checkCore(r.Context()); c.Err != nil {
-		text(w, http.StatusServiceUnavailable, c.Err.Error()+"\n")
-		return
-	}
-	text(w, http.StatusOK, "ok\n")
-}
-
-// readyz says whether the daemon does all of its work, with a line for each
-// part.
-func (h *HTTP) readyz(w http.ResponseWriter, r *http.Request) {
-	status := http.StatusOK
-	var b strings.Builder
-	for _, c := range h.admin.checks(r.Context()) {
-		if c.Err != nil {
-			status = http.StatusServiceUnavailable
-			fmt.Fprintf(&b, "%s: FAILED: %s\n", c.Name, strings.ReplaceAll(c.Err.Error(), "\n", "; "))
-			continue
-		}
-		fmt.Fprintf(&b, "%s: %s\n", c.Name, c.Note)
-	}
-	text(w, status, b.String())
-}
-
-func (h *HTTP) metrics(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, _ = w.Write(h.admin.metrics(r.Context()))
-}
-
-var errNotTurning = errors.New("the core has not turned for some seconds")
-
-func (a *Admin) checkCore(ctx context.Context) Check {
-	ctx, cancel := context.WithTimeout(ctx, healthPatience)
-	defer cancel()
-	if _, err := a.o.Bridge.Stats(ctx); err != nil {
-		return Check{Name: "core", Err: errNotTurning}
-	}
-	return Check{Name: "core", Note: "turns"}
-}
-
-// checks asks each part how it is.
-func (a *Admin) checks(ctx context.Context) []Check {
-	out := []Check{a.checkCore(ctx), a.checkStore()}
-	if a.o.Broker != nil {
-		out = append(out, a.checkBroker())
-	}
-	return append(out, a.o.Checks()...)
-}
-
-func (a *Admin) checkStore() Check {
-	c := Check{Name: "store", Note: "can be written"}
-	if c.Err = a.o.Store.Health(); c.Err == nil {
-		c.Err = a.o.Bridge.StoreError()
-	}
-	return c
-}
-
-func (a *Admin) checkBroker() Check {
-	c := Check{Name: "mqtt", Note: "off"}
-	var addrs []string
-	for _, addr := range a.o.Broker.Addrs() {
-		addrs = append(addrs, addr.String())
-	}
-	switch {
-	case !a.o.Broker.Serving():
-		c.Err = errors.New("does not serve")
-	case len(addrs) > 0:
-		c.Note = "listens on " + strings.Join(addrs, ", ")
-	}
-	return c
-}
-
-// limitedListener closes connections beyond its limit.
-type limitedListener struct {
+// fewConns is a listener that has a limited number of connections open.
+type fewConns struct {
 	net.Listener
 	slots chan struct{}
 }
 
 // Accept implements net.Listener.
-func (l *limitedListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		select {
-		case l.slots <- struct{}{}:
-			return &limitedConn{Conn: c, release: sync.OnceFunc(func() { <-l.slots })}, nil
-		default:
-			_ = c.Close()
-		}
+func (l *fewConns) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	l.slots <- struct{}{}
+	return &countedConn{Conn: c, slots: l.slots}, nil
 }
 
-// limitedConn frees its place when it is closed.
-type limitedConn struct {
+// countedConn gives its place back once.
+type countedConn struct {
 	net.Conn
-	release func()
+	slots chan struct{}
+	once  sync.Once
 }
 
 // Close implements net.Conn.
-func (c *limitedConn) Close() error {
-	defer c.release()
+func (c *countedConn) Close() error {
+	c.once.Do(func() { <-c.slots })
 	return c.Conn.Close()
+}
+
+func (a *Admin) watchers() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		tell(w, a.pulse(r.Context()), "good\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		text, err := a.ready(r.Context())
+		tell(w, err, text)
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		b, err := a.metrics(r.Context())
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		tell(w, err, string(b))
+	})
+	return mux
+}
+
+// tell answers with a text, or with why there is none to be proud of.
+func tell(w http.ResponseWriter, err error, text string) {
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text += err.Error() + "\n"
+	}
+	_, _ = w.Write([]byte(text))
+}
+
+// pulse returns an error if the core does not turn.
+func (a *Admin) pulse(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	_, err := a.o.Bridge.Stats(ctx)
+	return err
+}
+
+// errNotReady ends a text that says why.
+var errNotReady = errors.New("not ready")
+
+// ready tells of each part whether it does its work, a line for each.
+func (a *Admin) ready(ctx context.Context) (string, error) {
+	var b strings.Builder
+	var failed error
+	line := func(part string, err error, good string) {
+		if err != nil {
+			good, failed = strings.ReplaceAll(err.Error(), "\n", "; "), errNotReady
+		}
+		fmt.Fprintf(&b, "%s: %s\n", part, good)
+	}
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	stats, err := a.o.Bridge.Stats(ctx)
+	line("core", err, "good")
+	err = a.o.Bridge.StoreError()
+	if err == nil {
+		err = a.o.Store.Health()
+	}
+	line("store", err, "good")
+	if a.o.Broker != nil && len(a.o.Broker.Addrs()) > 0 {
+		line("mqtt", nil, "listening on "+a.o.Broker.Addrs()[0].String())
+	}
+	for _, d := range a.o.Drivers() {
+		line("driver "+d.Name, d.Err, "good")
+	}
+	line("gateways", nil, fmt.Sprintf("%d, %d connected", stats.Gateways, stats.Online))
+	return b.String(), failed
 }

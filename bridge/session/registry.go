@@ -88,7 +88,7 @@ func (r *Registry) All() []*Device {
 	return out
 }
 
-// Waiting returns how many downlinks wait for all devices together.
+// Waiting returns how many items wait in the queues of all devices.
 func (r *Registry) Waiting() (n int) {
 	for _, d := range r.devices {
 		n += d.Queue.Len()

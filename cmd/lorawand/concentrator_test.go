@@ -22,11 +22,10 @@ func TestConcentratorCommands(t *testing.T) {
 	}{
 		{"no board", []string{"concentrator", "probe"}, exitUsage, "no board given"},
 		{"unknown board", []string{"concentrator", "probe", "--board", "x"}, exitUsage, "known are"},
-		{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitFailed, "USB bridge"},
-		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitFailed, "no GPIO line"},
-		{"no such GPIO chip", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "/dev/gpiochip250:1"}, exitFailed, "check that the line is right"},
-		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
-		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--device", "/dev/ttyACM0"}, exitUsage, "is no SPI device"},
+		{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitUsage, "USB bridge"},
+		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
+		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "USB bridge"},
 		{"no file", []string{"firmware", "import", "--dir", dir}, exitUsage, "no file given"},
 		{"no firmware", []string{"firmware", "import", "--dir", dir, junk}, exitFailed, "junk: sx1302: firmware image: none in 11 bytes"},
 	}

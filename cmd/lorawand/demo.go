@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -121,7 +122,7 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 	if err := r.provision(c); err != nil {
 		return err
 	}
-	log, _, flush := newLogger(c.Log, stderr)
+	log, flush := newLogger(c.Log, new(slog.LevelVar), stderr)
 	defer flush()
 	if r.d, err = newDaemon(c, log); err != nil {
 		return err

@@ -59,7 +59,7 @@ socket = %q
 [mqtt]
 listen = ["127.0.0.1:0"]
 [http]
-listen = "127.0.0.1:0"
+listen = ""
 [udp]
 listen = "127.0.0.1:0"
 [[gateway]]
@@ -104,7 +104,10 @@ type running struct {
 	stop func()
 }
 
-func (s *site) start() *running {
+func (s *site) start() *running { return s.startOn(openBoard) }
+
+// startOn is start with the way to open boards.
+func (s *site) startOn(open opener) *running {
 	s.Helper()
 	c, err := config.Load(s.conf, true)
 	if err != nil {
@@ -112,7 +115,7 @@ func (s *site) start() *running {
 	}
 	r := &running{TB: s.TB, text: &bytes.Buffer{}}
 	r.log = &lockedWriter{w: r.text}
-	d, err := newDaemon(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), open)
 	if err != nil {
 		s.Fatal(err)
 	}

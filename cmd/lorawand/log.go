@@ -11,26 +11,20 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// newLogger returns a logger that writes to w, its level, which can be changed,
-// and a function that waits until what was logged is written.
+// newLogger returns a logger that writes to w, and a function that waits until
+// what was logged is written. level is set to that of the configuration, and may
+// be changed later.
 //
 // Nobody who logs ever waits for w: lines that it does not take in time are
 // dropped and counted. A log pipe that nobody reads must not stop the radio.
-func newLogger(c config.Log, w io.Writer) (log *slog.Logger, level *slog.LevelVar, flush func()) {
-	level = new(slog.LevelVar)
-	level.Set(logLevel(c.Level))
+func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) (*slog.Logger, func()) {
+	_ = level.UnmarshalText([]byte(c.Level)) // the configuration was checked
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: dropTime}
 	lines := newLineWriter(w)
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(lines, opts)), level, lines.close
+		return slog.New(slog.NewJSONHandler(lines, opts)), lines.close
 	}
-	return slog.New(slog.NewTextHandler(lines, opts)), level, lines.close
-}
-
-// logLevel reads the level of a configuration, which was checked.
-func logLevel(text string) (l slog.Level) {
-	_ = l.UnmarshalText([]byte(text))
-	return l
+	return slog.New(slog.NewTextHandler(lines, opts)), lines.close
 }
 
 // dropTime leaves the time to the journal, which has its own.

@@ -2,64 +2,76 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"reflect"
+	"slices"
 	"strings"
+	"time"
 
+	"lorawand/bridge/gateway"
 	"lorawand/cmd/lorawand/config"
+	"lorawand/radio"
 )
 
-// reload takes over what can change while the daemon runs: gateways and the
-// level of the log. A configuration that is faulty changes nothing.
-func (s *service) reload(ctx context.Context, d *daemon) {
-	next, err := s.load()
-	if err == nil {
-		if missing := unserved(&next); len(missing) > 0 {
-			err = fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
-		}
-	}
-	if err == nil {
-		err = d.configureGateways(ctx, next.Gateways)
-	}
+// reloadTimeout is for the core to take new gateways.
+const reloadTimeout = 10 * time.Second
+
+// reload reads the configuration again and puts into force what can be changed
+// while the daemon runs: the gateways and the log's level. A configuration with
+// faults changes nothing.
+func (d *daemon) reload(ctx context.Context) {
+	c, err := d.source()
 	if err != nil {
-		s.log.Error("the configuration is not reloaded; nothing has changed", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
+		d.log.Error("the configuration is not reloaded", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return
 	}
-	s.config.Gateways, s.config.Log.Level = next.Gateways, next.Log.Level
-	s.level.Set(logLevel(next.Log.Level))
-	s.log.Info("configuration reloaded", "gateways", len(next.Gateways), "log_level", next.Log.Level)
-	if keys := differences(reflect.ValueOf(s.config), reflect.ValueOf(next), ""); len(keys) > 0 {
-		s.log.Warn("the configuration has changed in keys that need a restart", "keys", strings.Join(keys, " "))
+	keys := d.config.Restart(&c)
+	if boards := onBoard(d.config.Gateways); !reflect.DeepEqual(boards, onBoard(c.Gateways)) {
+		keys = append(keys, "gateway.sx1302")
+		c.Gateways = append(boards, slices.DeleteFunc(c.Gateways, isOnBoard)...)
 	}
-}
-
-// configureGateways changes the gateways of the drivers, then those of the
-// bridge.
-func (d *daemon) configureGateways(ctx context.Context, gws []config.Gateway) error {
-	gateways, euis, err := newGateways(gws)
+	list, euis, err := d.gateways(c.Gateways)
 	if err != nil {
-		return err
+		d.log.Error("the configuration is not reloaded", "error", err)
+		return
 	}
-	unknown := false
+	if len(keys) > 0 {
+		d.log.Warn("these keys have changed and need a restart", "keys", strings.Join(keys, " "))
+	}
+	_ = d.level.UnmarshalText([]byte(c.Log.Level)) // the configuration was checked
 	if d.udp != nil {
-		d.udp.SetGateways(euis, d.bridge)
-		unknown = d.acceptUnknown
+		d.udp.SetGateways(euis)
 	}
-	return d.bridge.ConfigureGateways(ctx, gateways, unknown)
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	if err := d.bridge.Reconfigure(ctx, list); err != nil {
+		d.log.Error("gateways of the configuration are not in force", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	d.config.Log.Level, d.config.Gateways = c.Log.Level, c.Gateways
+	d.log.Info("the configuration is reloaded", "gateways", len(c.Gateways), "log_level", c.Log.Level)
 }
 
-// differences names the keys in which two tables differ.
-func differences(a, b reflect.Value, table string) (keys []string) {
-	for i := range a.NumField() {
-		key := table + a.Type().Field(i).Tag.Get("toml")
-		x, y := a.Field(i), b.Field(i)
-		switch {
-		case x.Kind() == reflect.Struct:
-			keys = append(keys, differences(x, y, key+".")...)
-		case x.Kind() == reflect.Slice && x.Len() == 0 && y.Len() == 0: // nil and empty are one
-		case !reflect.DeepEqual(x.Interface(), y.Interface()):
-			keys = append(keys, key)
+func isOnBoard(g config.Gateway) bool { return g.Driver == "sx1302" }
+
+// onBoard returns the gateways with a concentrator on board, whose drivers begin
+// with the daemon.
+func onBoard(gws []config.Gateway) (out []config.Gateway) {
+	for _, g := range gws {
+		if isOnBoard(g) {
+			out = append(out, g)
 		}
 	}
-	return keys
+	return out
+}
+
+// gateways is newGateways, but that a concentrator on board keeps the EUI that
+// its chip has told.
+func (d *daemon) gateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
+	known, board := slices.Clone(gws), 0
+	for i := range known {
+		if isOnBoard(known[i]) {
+			known[i].EUI = d.boards[board].name().String()
+			board++
+		}
+	}
+	return newGateways(known)
 }

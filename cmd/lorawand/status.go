@@ -15,33 +15,29 @@ import (
 )
 
 func newStatus() *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "status", Short: "Show how the running daemon is", Args: noArgs,
-		Long: "Show how the running daemon is, and how long the flash lasts under what it writes: --endurance is what the flash\n" +
-			"can take, its size times how often it can be erased. The default is that of 8 MB of NOR flash and 100 000 times.",
-	}
+	cmd := &cobra.Command{Use: "status", Short: "Show how the running daemon is", Args: noArgs}
 	asJSON := jsonFlag(cmd)
-	endurance := cmd.Flags().String("endurance", "800GB", "what the flash can take: `bytes`, or with kB, MB, GB, TB, PB")
+	endurance := cmd.Flags().String("endurance", "800GB", "`bytes` that the flash can take in its life: 800GB is 8 MB of NOR flash")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		bytes, err := parseSize(*endurance)
+		if err != nil {
+			return usage(fmt.Errorf("--endurance: %w", err))
+		}
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		args := admin.StatusArgs{}
-		if args.Endurance, err = parseBytes(*endurance); err != nil {
-			return usage(fmt.Errorf("--endurance: %w", err))
-		}
 		if *asJSON {
-			return ask(cmd.Context(), c, "status", args, printJSON(cmd.OutOrStdout()))
+			return ask(cmd.Context(), c, "status", nil, printJSON(cmd.OutOrStdout()))
 		}
-		return ask(cmd.Context(), c, "status", args, func(s admin.Status) error {
-			return printStatus(cmd.OutOrStdout(), &s)
+		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
+			return printStatus(cmd.OutOrStdout(), &s, bytes)
 		})
 	}
 	return cmd
 }
 
-func printStatus(w io.Writer, s *admin.Status) error {
+func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s %s\n", name+":", fmt.Sprintf(format, args...))
@@ -55,62 +51,13 @@ func printStatus(w io.Writer, s *admin.Status) error {
 	line("uplinks", "%d heard, %d published%s", s.Uplinks, s.Published, dropText(s.Dropped))
 	if s.StoreError != "" {
 		line("store", "CANNOT BE WRITTEN: %s", s.StoreError)
-	} else {
-		line("store", "%d records", s.StoreRecords)
 	}
-	line("flash", "%s", wearText(&s.Wear))
+	for _, d := range s.StoreDamage {
+		line("store", "WAS DAMAGED: %s", d)
+	}
+	line("flash", "%s", wear(s, endurance))
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// wearText tells what is written and how long the flash lasts.
-func wearText(w *admin.Wear) string {
-	text := fmt.Sprintf("%s written since the start", bytesText(w.Written))
-	if w.PerUplink != nil {
-		text += fmt.Sprintf(", %.0f bytes for each uplink", *w.PerUplink)
-	}
-	endurance := "an endurance of " + bytesText(w.Endurance) + " lasts"
-	switch y := w.YearsLeft; {
-	case y == nil:
-		return text + "; too early to tell how long " + endurance
-	case *y >= 1000:
-		return text + "; " + endurance + " 1000 years or more"
-	case *y < 10:
-		return text + fmt.Sprintf("; %s %.1f years like that", endurance, *y)
-	default:
-		return text + fmt.Sprintf("; %s %.0f years like that", endurance, *y)
-	}
-}
-
-// byteUnits are decimal, as makers of flash count.
-var byteUnits = []struct {
-	name string
-	size float64
-}{{"PB", 1e15}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}}
-
-// parseBytes reads "800GB" and the like.
-func parseBytes(s string) (int64, error) {
-	number, size := s, 1.0
-	for _, u := range byteUnits {
-		if n, ok := strings.CutSuffix(s, u.name); ok {
-			number, size = n, u.size
-			break
-		}
-	}
-	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if v *= size; err != nil || !(v >= 1 && v <= 1e18) {
-		return 0, fmt.Errorf("%.20q, must be 1 byte to 1000PB, such as 800GB", s)
-	}
-	return int64(v), nil
-}
-
-func bytesText(n int64) string {
-	for _, u := range byteUnits {
-		if v := float64(n) / u.size; v >= 1 {
-			return strconv.FormatFloat(v, 'g', 4, 64) + " " + u.name
-		}
-	}
-	return "0 B"
 }
 
 func dropText(dropped map[string]uint64) string {
@@ -122,4 +69,37 @@ func dropText(dropped map[string]uint64) string {
 		return ""
 	}
 	return "; dropped: " + strings.Join(parts, ", ")
+}
+
+// parseSize reads "800GB", "3 TB" and the like: bytes, in powers of ten.
+func parseSize(text string) (int64, error) {
+	digits := strings.TrimRight(text, "kMGTB ")
+	unit := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+	factor, ok := unit[strings.TrimSpace(text[len(digits):])]
+	v, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !ok || !(v > 0) || v*factor >= 1e18 {
+		return 0, fmt.Errorf("%.40q is no size such as 800GB or 3TB", text)
+	}
+	return int64(v * factor), nil
+}
+
+// tooEarly is how long the daemon has to run until its writing tells anything
+// of the years to come.
+const tooEarly = 10 * time.Minute
+
+// wear tells how long the flash lasts at the rate so far.
+func wear(s *admin.Status, endurance int64) string {
+	text := fmt.Sprintf("%d bytes taken since the start", s.FlashWritten)
+	if s.Published > 0 {
+		text += fmt.Sprintf(", %d for each uplink", s.FlashWritten/int64(s.Published))
+	}
+	if s.Uptime < tooEarly.Seconds() {
+		return text + "; too early to tell how long it lasts"
+	}
+	const year = 365.25 * 24 * 3600
+	years := float64(endurance) / (float64(max(s.FlashWritten, 1)) / s.Uptime) / year
+	if years > 1000 {
+		return text + "; at this rate it lasts more than 1000 years"
+	}
+	return text + fmt.Sprintf("; at this rate it lasts %.1f years", years)
 }

@@ -16,6 +16,7 @@ import (
 type DriverOptions struct {
 	Chip   *Chip
 	EUI    radio.EUI64           // of the gateway; zero takes that of the chip
+	Until  radio.EUI64           // what the gateway goes by until that is known
 	Now    func() radio.HostTime // the host's clock; required
 	Logger *slog.Logger          // default slog.Default()
 
@@ -160,6 +161,7 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 			backoff = minBackoff
 		}
 		d.log.Error("concentrator failed", "error", err, "retry_in", backoff)
+		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayFailed, Fault: err.Error()})
 		if sleep(ctx, backoff) != nil {
 			return nil
 		}
@@ -175,7 +177,8 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	id := d.chip.Identity()
 	d.clock.Reset()
 	d.mu.Lock()
-	if d.eui.IsZero() {
+	identified := d.eui.IsZero()
+	if identified {
 		d.eui = id.EUI
 	}
 	restarted := d.stats.Starts > 0
@@ -184,18 +187,29 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	eui := d.eui
 	d.mu.Unlock()
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
-	event := func(kind radio.GatewayEventKind) {
-		sink.GatewayEvent(radio.GatewayEvent{Gateway: eui, Kind: kind, At: d.opts.Now(), Address: d.chip.conn.String(), Local: true})
+	if identified && !d.opts.Until.IsZero() {
+		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayIdentified, Was: d.opts.Until})
 	}
-	event(radio.GatewayConnected)
+	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayConnected, Local: true})
 	if restarted {
-		event(radio.GatewayCounterReset)
+		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayCounterReset})
 	}
 	w := &watch{driver: d, sink: sink, eui: eui}
 	err := w.loop(ctx)
 	d.end(w)
-	event(radio.GatewayDisconnected)
+	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayDisconnected})
 	return err
+}
+
+// event tells of the gateway.
+func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
+	e.Gateway, e.At, e.Address = d.EUI(), d.opts.Now(), d.chip.conn.String()
+	if e.Gateway.IsZero() {
+		e.Gateway = d.opts.Until
+	}
+	if !e.Gateway.IsZero() {
+		sink.GatewayEvent(e)
+	}
 }
 
 // end answers for all that was not sent and stops the chip.

@@ -4,12 +4,10 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -128,12 +126,20 @@ type Location struct {
 
 // SX1302 is the [gateway.sx1302] table.
 type SX1302 struct {
-	Board      string `toml:"board"`
-	Device     string `toml:"device"`
-	Reset      string `toml:"reset"`
-	Firmware   string `toml:"firmware"`
-	GlobalConf string `toml:"global_conf"`
-	GNSS       *GNSS  `toml:"gnss"`
+	Board       string   `toml:"board"`
+	Device      string   `toml:"device"`
+	Reset       string   `toml:"reset"`
+	Power       string   `toml:"power"`
+	SX1261Reset string   `toml:"sx1261_reset"`
+	Temperature string   `toml:"temperature"`
+	Firmware    string   `toml:"firmware"`
+	GlobalConf  string   `toml:"global_conf"`
+	ClockSource *uint8   `toml:"clock_source"`
+	SingleInput *bool    `toml:"single_input"`
+	RSSIOffset  *float64 `toml:"rssi_offset"`
+	TxGains     []string `toml:"tx_gains"`
+	Silence     Duration `toml:"silence"`
+	GNSS        *GNSS    `toml:"gnss"`
 }
 
 // GNSS is the [gateway.sx1302.gnss] table.
@@ -198,9 +204,9 @@ func Find(given string) (path string, must bool) {
 	return DefaultPath, false
 }
 
-// Load reads a file, sets what variables of the environment override, and
-// checks the whole. Without must, a file that does not exist is an empty one.
-// The error is ErrConfig and names every fault with file, or variable, and key.
+// Load reads a file, and the variables of the environment that override its
+// keys, and checks it. Without must, a file that does not exist is an empty one.
+// The error is ErrConfig and names every fault with file and key.
 func Load(path string, must bool) (Config, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
@@ -209,17 +215,16 @@ func Load(path string, must bool) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c, set, err := parse(b, os.Environ())
+	c, err := parse(b, os.Environ())
 	if err != nil {
-		return Config{}, &fileError{path, set, err}
+		return Config{}, &fileError{path, err}
 	}
 	return c, nil
 }
 
-// fileError puts before each fault where it comes from: the file or a variable.
+// fileError puts the file's name before each fault.
 type fileError struct {
 	path string
-	set  map[string]string // variables by the keys that they have set
 	err  error
 }
 
@@ -230,58 +235,34 @@ func (e *fileError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(e.source(f))
+		if !strings.HasPrefix(f.Error(), "$") { // of the environment
+			b.WriteString(e.path)
+			b.WriteString(": ")
+		}
 		b.WriteString(f.Error())
 	}
 	return b.String()
 }
 
-// source is empty for a fault of a variable that says so itself.
-func (e *fileError) source(err error) string {
-	var f *fault
-	switch {
-	case !errors.As(err, &f):
-	case strings.HasPrefix(f.key, envPrefix):
-		return ""
-	default:
-		key := gatewayName.ReplaceAllString(f.key, "]")
-		if name := cmp.Or(e.set[key], e.set[listItem.ReplaceAllString(key, "")]); name != "" {
-			return name + ": "
-		}
-	}
-	return e.path + ": "
-}
-
-var (
-	gatewayName = regexp.MustCompile(`\] \([^)]*\)`) // what stands behind the number of a gateway in a fault
-	listItem    = regexp.MustCompile(`\[\d+\]$`)
-)
-
 // Unwrap returns the faults.
 func (e *fileError) Unwrap() error { return e.err }
 
 // Parse reads and checks the text of a file.
-func Parse(b []byte) (Config, error) {
-	c, _, err := parse(b, nil)
-	return c, err
-}
+func Parse(b []byte) (Config, error) { return parse(b, nil) }
 
-// parse returns the variables too that have set something, by their keys.
-func parse(b []byte, environ []string) (Config, map[string]string, error) {
+func parse(b []byte, environ []string) (Config, error) {
 	c := Default()
-	var wrong faults
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c); err != nil {
-		wrong = faultsOf(tomlFaults(err))
+		return Config{}, tomlFaults(err)
 	}
-	set, more := c.override(environ)
-	if wrong = append(wrong, more...); len(wrong) > 0 {
-		return Config{}, set, wrong.err()
+	if err := c.override(environ); err != nil {
+		return Config{}, err
 	}
 	c.fill()
 	if err := c.Check(); err != nil {
-		return Config{}, set, err
+		return Config{}, err
 	}
-	return c, set, nil
+	return c, nil
 }
 
 // fill gives what depends on other keys its default.
@@ -297,6 +278,9 @@ func (c *Config) fill() {
 		if g.EnforceDutyCycle == nil {
 			yes := true
 			g.EnforceDutyCycle = &yes
+		}
+		if s := g.SX1302; s != nil && s.Firmware == "" {
+			s.Firmware = DefaultFirmware
 		}
 	}
 }
@@ -339,14 +323,8 @@ func keyText(k toml.Key) string {
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {
-	*f = append(*f, &fault{key, fmt.Sprintf(format, args...)})
+	*f = append(*f, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 }
-
-// fault is what is wrong with the value of a key, or of a variable.
-type fault struct{ key, text string }
-
-// Error implements error.
-func (f *fault) Error() string { return f.key + ": " + f.text }
 
 func (f faults) err() error {
 	if len(f) == 0 {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -9,158 +10,116 @@ import (
 	"strings"
 )
 
-// envPrefix begins the name of every variable. LORAWAND_MQTT_LISTEN is the key
-// listen of the table [mqtt], LORAWAND_GATEWAY_0_EUI the key eui of the first
-// [[gateway]]. Lists are separated by commas; an empty text is an empty list.
+// envPrefix begins the names of variables that override keys:
+// LORAWAND_MQTT_LIMITS_CLIENTS is mqtt.limits.clients. Gateways are not among
+// them.
 const envPrefix = "LORAWAND_"
 
-// maxEnvGateways bounds the number in the name of a gateway's variable.
-const maxEnvGateways = 100
-
-// environment are the values of variables that have not been used yet, by their
-// names without the prefix; and the variables that were, by the keys that they
-// set.
-type environment struct {
-	values map[string]string
-	set    map[string]string
-	faults faults
-}
-
-// override sets what variables of the form "NAME=value" say. A variable that
-// begins as those of a table do must be one of its keys; others are left alone.
-// It returns the variables by the keys that they have set.
-func (c *Config) override(environ []string) (map[string]string, faults) {
-	e := environment{values: map[string]string{}, set: map[string]string{}}
-	for _, v := range environ {
-		name, value, _ := strings.Cut(v, "=")
-		if name, ours := strings.CutPrefix(name, envPrefix); ours {
-			e.values[name] = value
+// override sets the keys that variables name, given as "name=value". It tells of
+// every value that is wrong, and of names that begin as a table does and are no
+// key. Other variables are not ours.
+func (c *Config) override(environ []string) error {
+	var f faults
+	variables := map[string]reflect.Value{}
+	for key, v := range c.keys() {
+		variables[variable(key)] = v
+	}
+	for _, v := range slices.Sorted(slices.Values(environ)) {
+		name, text, _ := strings.Cut(v, "=")
+		key, known := variables[name]
+		switch {
+		case known:
+			if err := setKey(key, text); err != nil {
+				f.add("$"+name, "%v", err)
+			}
+		case ofTable(name):
+			f.add("$"+name, "unknown key")
 		}
 	}
-	if len(e.values) == 0 {
-		return nil, nil
-	}
-	v := reflect.ValueOf(c).Elem()
-	e.table(v, "", "")
-	for _, name := range e.left(v.Type()) {
-		e.faults.add(envPrefix+name, "no such key")
-	}
-	return e.set, e.faults
+	return f.err()
 }
 
-// left lists the variables that begin with the name of a table.
-func (e *environment) left(tables reflect.Type) (out []string) {
-	for name := range e.values {
-		for i := range tables.NumField() {
-			if strings.HasPrefix(name, variable(tables.Field(i))+"_") {
-				out = append(out, name)
-				break
+// variable returns the name of the variable of a key.
+func variable(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// keys returns every key, such as "mqtt.limits.clients", with its value: all but
+// those of gateways.
+func (c *Config) keys() map[string]reflect.Value {
+	keys := map[string]reflect.Value{}
+	var collect func(prefix string, table reflect.Value)
+	collect = func(prefix string, table reflect.Value) {
+		for i := range table.NumField() {
+			name := prefix + table.Type().Field(i).Tag.Get("toml")
+			switch v := table.Field(i); {
+			case v.Kind() == reflect.Struct:
+				collect(name+".", v)
+			case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // gateways
+			default:
+				keys[name] = v
 			}
 		}
 	}
-	slices.Sort(out)
-	return out
+	collect("", reflect.ValueOf(c).Elem())
+	return keys
 }
 
-// variable returns the part of a variable's name that a key has.
-func variable(f reflect.StructField) string { return strings.ToUpper(f.Tag.Get("toml")) }
-
-// table sets the keys of a table. name and key are its own, with the separators
-// behind them.
-func (e *environment) table(v reflect.Value, name, key string) {
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		e.field(v.Field(i), name+variable(f), key+f.Tag.Get("toml"))
+// Restart returns the keys in which two configurations differ and that only a
+// start puts into force, sorted: all but those of gateways and log.level.
+func (c *Config) Restart(next *Config) (keys []string) {
+	theirs := next.keys()
+	for name, v := range c.keys() {
+		if name != "log.level" && !reflect.DeepEqual(v.Interface(), theirs[name].Interface()) {
+			keys = append(keys, name)
+		}
 	}
+	slices.Sort(keys)
+	return keys
 }
 
-func (e *environment) field(v reflect.Value, name, key string) {
-	_, isText := v.Addr().Interface().(encoding.TextUnmarshaler)
-	switch {
-	case isText:
-		e.value(v, name, key)
-	case v.Kind() == reflect.Struct:
-		e.table(v, name+"_", key+".")
-	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Struct:
-		if !e.any(name + "_") {
-			return
-		}
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
-		}
-		e.table(v.Elem(), name+"_", key+".")
-	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
-		for i := 0; i < maxEnvGateways && (i < v.Len() || e.any(fmt.Sprintf("%s_%d_", name, i))); i++ {
-			if i == v.Len() {
-				v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
-			}
-			e.table(v.Index(i), fmt.Sprintf("%s_%d_", name, i), fmt.Sprintf("%s[%d].", key, i))
-		}
-	default:
-		e.value(v, name, key)
-	}
-}
-
-// any reports whether a variable begins so.
-func (e *environment) any(name string) bool {
-	for n := range e.values {
-		if strings.HasPrefix(n, name) {
+// ofTable tells whether a variable's name begins as one of our tables does.
+func ofTable(name string) bool {
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		if strings.HasPrefix(name, variable(t.Field(i).Tag.Get("toml"))+"_") {
 			return true
 		}
 	}
 	return false
 }
 
-// value sets one key, if there is a variable for it.
-func (e *environment) value(v reflect.Value, name, key string) {
-	text, ok := e.values[name]
-	if !ok {
-		return
-	}
-	delete(e.values, name)
-	e.set[key] = envPrefix + name
-	if err := setValue(v, text); err != nil {
-		e.faults.add(envPrefix+name, "%v", err)
-	}
-}
-
-func setValue(v reflect.Value, text string) error {
+// setKey reads a value as it would stand in the file, without quotation marks;
+// the values of a list are separated by commas.
+func setKey(v reflect.Value, text string) error {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	switch v.Kind() {
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		return setValue(v.Elem(), text)
 	case reflect.String:
 		v.SetString(text)
-	case reflect.Slice:
-		list := []string{}
-		for part := range strings.SplitSeq(text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				list = append(list, part)
-			}
-		}
-		v.Set(reflect.ValueOf(list))
 	case reflect.Bool:
-		if text != "true" && text != "false" {
+		b, err := strconv.ParseBool(text)
+		if err != nil {
 			return fmt.Errorf("%.40q, must be true or false", text)
 		}
-		v.SetBool(text == "true")
-	case reflect.Int, reflect.Int32:
-		n, err := strconv.ParseInt(text, 10, v.Type().Bits())
+		v.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
 			return fmt.Errorf("%.40q, must be a whole number", text)
 		}
 		v.SetInt(n)
-	case reflect.Float64:
-		n, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return fmt.Errorf("%.40q, must be a number", text)
+	case reflect.Slice:
+		list := []string{}
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				list = append(list, item)
+			}
 		}
-		v.SetFloat(n)
+		v.Set(reflect.ValueOf(list))
 	default:
-		return fmt.Errorf("cannot be set by a variable") // not reached: a test sets every key
+		return errors.New("cannot be set by a variable")
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"periph.io/x/conn/v3"
 	"periph.io/x/conn/v3/spi"
+
+	"lorawand/concentrator/air"
 )
 
 // ErrFrame is the reason for a transfer that the chip would not understand.
@@ -76,6 +78,9 @@ type Chip struct {
 	tx       [2]transmitter
 	emitted  []Emission
 	resets   int
+
+	antenna *air.Receiver // nil: no air
+	onAir   OnAirOptions
 }
 
 var (
@@ -96,10 +101,15 @@ func New(o Options) *Chip {
 	return c
 }
 
-// Reset is the pulse on the reset line.
+// Reset is the pulse on the reset line. What was sent is cut off, and what was
+// received is lost; the counter runs on.
 func (c *Chip) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.advance()
+	for i := range c.tx {
+		c.cut(i)
+	}
 	c.reset()
 	c.resets++
 }
