@@ -142,11 +142,7 @@ func (a *Admin) ready(ctx context.Context) (string, error) {
 	defer cancel()
 	stats, err := a.o.Bridge.Stats(ctx)
 	line("core", err, "good")
-	err = a.o.Bridge.StoreError()
-	if err == nil {
-		err = a.o.Store.Health()
-	}
-	line("store", err, "good")
+	line("store", a.storeError(), "good")
 	if a.o.Broker != nil && len(a.o.Broker.Addrs()) > 0 {
 		err = nil
 		if !a.o.Broker.Serving() {

@@ -160,7 +160,7 @@ func (a *Admin) storeMetrics(e *exposition) {
 	e.gauge("lorawand_store_records", "Records in the store.", float64(s.Records))
 	e.gauge("lorawand_store_journal_bytes", "What commits have added since the newest snapshot.", float64(s.JournalSize))
 	writable := 1.0
-	if a.o.Bridge.StoreError() != nil || a.o.Store.Health() != nil {
+	if a.storeError() != nil {
 		writable = 0
 	}
 	e.gauge("lorawand_store_writable", "1 if the last commit has succeeded.", writable)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"time"
@@ -50,7 +51,7 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 		stats := b.Stats()
 		s.Clients, s.Sessions = stats.Clients, stats.Sessions
 	}
-	if err := a.o.Bridge.StoreError(); err != nil {
+	if err := a.storeError(); err != nil {
 		s.StoreError = err.Error()
 	}
 	return r(s)
@@ -66,4 +67,9 @@ func dropped(s *bridge.CoreStats) map[string]uint64 {
 		}
 	}
 	return out
+}
+
+// storeError is why the store cannot be written now, or nil.
+func (a *Admin) storeError() error {
+	return cmp.Or(a.o.Bridge.StoreError(), a.o.Store.Health())
 }

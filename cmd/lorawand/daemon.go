@@ -52,11 +52,12 @@ type daemon struct {
 // newDaemon opens the store and the sockets. run does the work, and close
 // frees what was opened if it is not run.
 func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
-	return newDaemonOn(c, log, openBoard)
+	return newDaemonOn(c, log, openBoard, nil)
 }
 
-// newDaemonOn is newDaemon with the way to open boards.
-func newDaemonOn(c config.Config, log *slog.Logger, open opener) (d *daemon, err error) {
+// newDaemonOn is newDaemon with the way to open boards, and with what the store
+// writes to; nil is its folder.
+func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
@@ -67,7 +68,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener) (d *daemon, err
 			d = nil
 		}
 	}()
-	if d.store, d.state, err = openState(c, log); err != nil {
+	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
 	clock := bridge.NewClock(nil)
@@ -229,7 +230,11 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 // openState opens the store and loads what is in it. log may be nil, see
 // store.Options.
 func openState(c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
-	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, Logger: log})
+	return openStateOn(nil, c, log)
+}
+
+func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
+	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, FS: disk, Logger: log})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, bridge.State{}, fmt.Errorf("%w, and nobody answers on the control socket %s", err, c.Control.Socket)
 	}
