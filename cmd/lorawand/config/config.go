@@ -260,7 +260,7 @@ func parse(b []byte, environ []string) (Config, error) {
 	}
 	c.fill()
 	if err := c.Check(); err != nil {
-		return Config{}, err
+		return Config{}, blame(err, environ)
 	}
 	return c, nil
 }
