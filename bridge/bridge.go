@@ -65,6 +65,7 @@ type Bridge struct {
 type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
+	Inbox        int    // inputs that wait
 	Devices      int    // registered now
 	Gateways     int    // known now
 	Online       int    // of these

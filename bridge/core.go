@@ -176,6 +176,11 @@ type CoreStats struct {
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
 	Pending      int // frames that wait for other gateways, or are remembered for their copies
+
+	Sent      [2]uint64                  // downlinks that went out in RX1 and in RX2
+	Refused   [radio.TxNoPath + 1]uint64 // answers of gateways that were none
+	Events    map[EventKind]uint64       // that were reported, by kind
+	Downlinks int                        // items that wait in queues
 }
 
 // NewCore returns a Core.
@@ -196,6 +201,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+		stats: CoreStats{Events: map[EventKind]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -219,6 +225,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.pushed(in)
 	case Provisioned:
 		c.provisioned(in)
+	case Reconfigured:
+		c.reconfigured(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)
@@ -237,7 +245,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 // Stats returns the counts so far.
 func (c *Core) Stats() CoreStats {
 	s := c.stats
-	s.Pending = len(c.remembered)
+	s.Pending, s.Events, s.Downlinks = len(c.remembered), maps.Clone(s.Events), c.opts.Devices.Waiting()
 	return s
 }
 

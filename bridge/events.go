@@ -3,6 +3,7 @@ package bridge
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"lorawand/bridge/session"
@@ -32,6 +33,9 @@ const (
 	DownlinkFailed      EventKind = "downlink failed"
 	DownlinkUnsent      EventKind = "downlink not sent"
 )
+
+// Word returns the kind as one word: "downlink_sent".
+func (k EventKind) Word() string { return strings.ReplaceAll(string(k), " ", "_") }
 
 // DropReason is why a frame was dropped.
 type DropReason uint8
@@ -85,6 +89,7 @@ type Event struct {
 
 func (c *Core) report(e Event) {
 	e.Host, e.At = c.now.Host, c.now.at(c.now.Host)
+	c.stats.Events[e.Kind]++
 	c.do(Report{e})
 }
 

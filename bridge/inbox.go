@@ -74,3 +74,10 @@ func (b *inbox) drops() uint64 {
 	defer b.mu.Unlock()
 	return b.dropped
 }
+
+// len returns how many inputs wait.
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.n + len(b.told)
+}

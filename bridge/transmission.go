@@ -153,6 +153,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
+	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
 	if it == nil {
@@ -177,6 +178,7 @@ func (c *Core) sent(t *transmission) {
 // gateway, or in RX2 while that is ahead.
 func (c *Core) refused(t *transmission, why radio.TxResult) {
 	x := t.x
+	c.stats.Refused[min(why, radio.TxNoPath)]++
 	c.schedule.Release(t.slot)
 	delete(c.transmissions, t.id)
 	t.refusal = why

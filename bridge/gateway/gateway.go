@@ -27,6 +27,7 @@ type Gateway struct {
 	AntennaGain      radio.Decibel // dBi
 	EnforceDutyCycle bool
 	Location         *Location // nil: not known
+	Configured       bool      // its owner has named it; else its driver has just taken it
 
 	Online     bool
 	Since      radio.HostTime // of the last change of Online
@@ -118,6 +119,27 @@ func (r *Registry) EachOnline(f func(*Gateway) bool) {
 			return
 		}
 	}
+}
+
+// Remove takes a gateway out.
+func (r *Registry) Remove(g *Gateway) {
+	if g.Online {
+		r.online--
+	}
+	delete(r.byEUI, g.EUI)
+}
+
+// Configure gives a gateway what its owner says of it, or returns ErrExists for
+// an id that another one has. What is known of its work stays.
+func (r *Registry) Configure(g, as *Gateway) error {
+	for _, other := range r.byEUI {
+		if other != g && other.ID == as.ID {
+			return fmt.Errorf("gateway %s (%v): %w", as.ID, g.EUI, ErrExists)
+		}
+	}
+	g.ID, g.Plan, g.AntennaGain, g.EnforceDutyCycle = as.ID, as.Plan, as.AntennaGain, as.EnforceDutyCycle
+	g.Location, g.Configured = as.Location, true
+	return nil
 }
 
 // SetOnline notes that a gateway has come or gone. It reports whether that is new.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -130,7 +131,7 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 	if err := r.provision(c); err != nil {
 		return err
 	}
-	log, flush := newLogger(c.Log, stderr)
+	log, flush := newLogger(c.Log, new(slog.LevelVar), stderr)
 	defer flush()
 	sim := simulation{air: r.air, chip: sx1302test.Options{EUI: demoGateway}}
 	if r.d, err = newDaemonOn(c, log, sim.open); err != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lorawand/bridge/broker"
+	"lorawand/bridge/store"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/udp"
@@ -104,10 +105,11 @@ type running struct {
 	stop func()
 }
 
-func (s *site) start() *running { return s.startOn(openBoard) }
+func (s *site) start() *running { return s.startOn(openBoard, nil) }
 
-// startOn is start with the way to open boards.
-func (s *site) startOn(open opener) *running {
+// startOn is start with the way to open boards, and with what the store writes
+// to; nil is its folder.
+func (s *site) startOn(open opener, disk store.FS) *running {
 	s.Helper()
 	c, err := config.Load(s.conf, true)
 	if err != nil {
@@ -115,7 +117,7 @@ func (s *site) startOn(open opener) *running {
 	}
 	r := &running{TB: s.TB, text: &bytes.Buffer{}}
 	r.log = &lockedWriter{w: r.text}
-	d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), open)
+	d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), open, disk)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -20,14 +20,15 @@ import (
 type onboard struct {
 	conf  config.SX1302
 	chip  config.Concentrator
-	eui   radio.EUI64 // zero: that of the chip
 	until radio.EUI64 // what it goes by until that is known
 	open  opener
 	now   func() radio.HostTime
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	driver *sx1302.Driver // nil: the board could not be opened yet
+	mu     sync.Mutex     // guards what follows
+	eui    radio.EUI64    // zero: that of the chip, which is not known
+	driver *sx1302.Driver // nil: the board is not open
+	err    error          // why
 }
 
 var _ concentrator.Driver = (*onboard)(nil)
@@ -83,6 +84,7 @@ func (o *onboard) Run(ctx context.Context, sink concentrator.Sink) error {
 		if o.now().Sub(began) > maxReopen {
 			wait = minReopen
 		}
+		o.fail(err)
 		o.log.Error("concentrator cannot be used", "board", o.chip.Board.Name, "device", o.chip.Board.Device, "error", err, "retry_in", wait)
 		sink.GatewayEvent(radio.GatewayEvent{
 			Gateway: o.name(), Kind: radio.GatewayFailed, At: o.now(), Address: o.chip.Board.Device, Fault: err.Error(),
@@ -96,10 +98,28 @@ func (o *onboard) Run(ctx context.Context, sink concentrator.Sink) error {
 
 // name is what the gateway goes by at the moment.
 func (o *onboard) name() radio.EUI64 {
-	if o.eui.IsZero() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.driver != nil && !o.driver.EUI().IsZero():
+		return o.driver.EUI()
+	case o.eui.IsZero():
 		return o.until
 	}
 	return o.eui
+}
+
+// fault is why the concentrator cannot be used, or nil.
+func (o *onboard) fault() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+func (o *onboard) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.err = err
 }
 
 // work opens the board and works with it until ctx ends or it cannot go on.
@@ -124,12 +144,11 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 		return err
 	}
 	o.mu.Lock()
-	o.driver = driver
+	o.driver, o.err = driver, nil
 	o.mu.Unlock()
 	err = driver.Run(ctx, sink)
 	o.mu.Lock()
-	o.driver = nil
+	o.driver, o.eui = nil, driver.EUI()
 	o.mu.Unlock()
-	o.eui = driver.EUI()
 	return err
 }

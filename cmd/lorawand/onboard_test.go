@@ -110,7 +110,7 @@ func TestOnboard(t *testing.T) {
 	defer cancel()
 	wg.Go(func() { _ = w.Run(ctx) })
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}} // the counter wraps 2 s after the start
-	r := s.startOn(sim.open)
+	r := s.startOn(sim.open, nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
@@ -168,7 +168,7 @@ func TestOnboardWithoutChip(t *testing.T) {
 			s := newChipSite(t, tt.keys)
 			var mu sync.Mutex
 			good := false
-			r := s.startOn(tt.open(func() bool { mu.Lock(); defer mu.Unlock(); return good }))
+			r := s.startOn(tt.open(func() bool { mu.Lock(); defer mu.Unlock(); return good }), nil)
 			eventually(t, 5*time.Second, "gateway list tells why", func() bool {
 				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") && strings.Contains(s.must("", "gateway", "list"), tt.says)
 			})

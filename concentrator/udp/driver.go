@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -237,6 +238,29 @@ func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
 	}
 }
 
+// SetGateways replaces the gateways that are taken; what is known of those that
+// stay is kept. Those that AcceptUnknown has let in stay too.
+func (d *Driver) SetGateways(euis []radio.EUI64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for eui, g := range d.gateways {
+		if !g.accepted && !slices.Contains(euis, eui) {
+			delete(d.gateways, eui)
+		}
+	}
+	for _, eui := range euis {
+		g := d.gateways[eui]
+		if g == nil {
+			g = newGateway(eui)
+			d.gateways[eui] = g
+		} else if g.accepted {
+			d.accepted--
+		}
+		g.accepted = false
+		delete(d.unknown, eui)
+	}
+}
+
 // lookup returns a gateway that is taken, or nil. The lock is held.
 func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
 	if g := d.gateways[eui]; g != nil {
@@ -245,6 +269,7 @@ func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
 	if d.opts.AcceptUnknown && d.accepted < MaxUnknown {
 		d.accepted++
 		g := newGateway(eui)
+		g.accepted = true
 		d.gateways[eui] = g
 		d.log.Info("taking a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
 		return g

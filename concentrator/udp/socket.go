@@ -43,7 +43,7 @@ func kernelDrops(conn *net.UDPConn) (uint64, error) {
 		return 0, err
 	}
 	inode := strconv.FormatUint(uint64(st.Ino), 10)
-	for _, name := range []string{"/proc/net/udp", "/proc/net/udp6"} {
+	for _, name := range []string{"/proc/self/net/udp", "/proc/self/net/udp6"} {
 		n, found, err := dropsOf(name, inode)
 		if err == nil && found {
 			return n, nil

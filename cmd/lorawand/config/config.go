@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -203,8 +204,9 @@ func Find(given string) (path string, must bool) {
 	return DefaultPath, false
 }
 
-// Load reads and checks a file. Without must, a file that does not exist is an
-// empty one. The error is ErrConfig and names every fault with file and key.
+// Load reads a file, and the variables of the environment that override its
+// keys, and checks it. Without must, a file that does not exist is an empty one.
+// The error is ErrConfig and names every fault with file and key.
 func Load(path string, must bool) (Config, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
@@ -213,7 +215,7 @@ func Load(path string, must bool) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c, err := Parse(b)
+	c, err := parse(b, os.Environ())
 	if err != nil {
 		return Config{}, &fileError{path, err}
 	}
@@ -233,8 +235,10 @@ func (e *fileError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(e.path)
-		b.WriteString(": ")
+		if !strings.HasPrefix(f.Error(), "$") { // of the environment
+			b.WriteString(e.path)
+			b.WriteString(": ")
+		}
 		b.WriteString(f.Error())
 	}
 	return b.String()
@@ -244,10 +248,15 @@ func (e *fileError) Error() string {
 func (e *fileError) Unwrap() error { return e.err }
 
 // Parse reads and checks the text of a file.
-func Parse(b []byte) (Config, error) {
+func Parse(b []byte) (Config, error) { return parse(b, nil) }
+
+func parse(b []byte, environ []string) (Config, error) {
 	c := Default()
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c); err != nil {
 		return Config{}, tomlFaults(err)
+	}
+	if err := c.override(environ); err != nil {
+		return Config{}, err
 	}
 	c.fill()
 	if err := c.Check(); err != nil {
