@@ -135,6 +135,21 @@ func (c *Chip) receive() ([]Packet, uint32, error) {
 	return c.parse(c.receiver.take()), counter, nil
 }
 
+// PulseCounter returns what the running counter showed at the last pulse per
+// second, µs.
+func (c *Chip) PulseCounter() (uint32, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return 0, ErrNotStarted
+	}
+	if _, err := c.readCounters(); err != nil {
+		return 0, err
+	}
+	p := &c.receiver.pulse
+	return p.wraps<<counterBits | p.last, nil
+}
+
 // fetch reads what the FIFO holds. What is read is gone from there, so all that
 // was read before an error is kept.
 func (c *Chip) fetch() error {

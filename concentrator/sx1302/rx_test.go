@@ -19,28 +19,6 @@ import (
 	"lorawand/radio"
 )
 
-// heard is a packet as a recording has it.
-type heard struct {
-	BwKHz    uint32  `json:"bw_khz"`
-	Coding   uint8   `json:"coderate"`
-	Count    uint32  `json:"count_us"`
-	CRC      uint16  `json:"crc"`
-	Datarate uint32  `json:"datarate"`
-	Freq     uint32  `json:"freq_hz"`
-	Offset   int32   `json:"freq_offset"`
-	FTime    uint32  `json:"ftime"`
-	HasFTime bool    `json:"ftime_received"`
-	IFChain  uint8   `json:"if_chain"`
-	Modem    uint8   `json:"modem_id"`
-	Mod      string  `json:"modulation"`
-	Payload  string  `json:"payload"`
-	RFChain  uint8   `json:"rf_chain"`
-	RSSIC    float64 `json:"rssic"`
-	RSSIS    float64 `json:"rssis"`
-	SNR      float64 `json:"snr"`
-	Status   string  `json:"status"`
-}
-
 // rxReplay feeds a recording to the driver: the bytes that appeared in the FIFO
 // and the counters that were read.
 type rxReplay struct {
@@ -105,7 +83,7 @@ func replayReceive(t *testing.T, all []record, lossy, nonsense bool) {
 				got = append(got, p)
 			}
 		case r.K == "ret" && r.Fn == "receive" && !nonsense:
-			var want []heard
+			var want []scriptPacket
 			if err := json.Unmarshal(r.Out, &want); err != nil && r.RC >= 0 {
 				t.Fatal(err)
 			}
@@ -141,7 +119,7 @@ func recordedCounters(t *testing.T, all []record) [][]byte {
 
 // comparePacket compares the next packet, or with lossy the next of the same
 // payload, and returns those behind it.
-func comparePacket(t *testing.T, got []Packet, w heard, lossy bool, fed string) []Packet {
+func comparePacket(t *testing.T, got []Packet, w scriptPacket, lossy bool, fed string) []Packet {
 	t.Helper()
 	for lossy && len(got) > 0 && hex.EncodeToString(got[0].Payload) != w.Payload {
 		if !strings.Contains(fed, hex.EncodeToString(got[0].Payload)) {

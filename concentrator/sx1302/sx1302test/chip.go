@@ -88,7 +88,7 @@ type Chip struct {
 	readings int    // of the counter
 	heard    int    // frames from the air that came into the FIFO
 	lost     int    // records in the FIFO at a reset
-	shift    int64 // ticks that resets have shifted the counter by
+	shift    int64  // ticks that resets have shifted the counter by
 
 	antenna *air.Receiver // nil: no air
 	onAir   OnAirOptions
