@@ -55,6 +55,9 @@ var errUsage = errors.New("see lorawand help")
 
 func usage(err error) error { return fmt.Errorf("%w; %w", err, errUsage) }
 
+// extra are the commands of build tags.
+var extra []func() *cobra.Command
+
 // newRoot returns the command with all of its sub-commands.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -70,6 +73,9 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newDevice(), newAPIKey(), newDownlink(),
 		newGateway(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newVersion())
+	for _, add := range extra {
+		root.AddCommand(add())
+	}
 	return root
 }
 
