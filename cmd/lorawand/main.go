@@ -1,3 +1,8 @@
+// Targets with little memory are built with an older version of the
+// cryptography, see the Makefile; it is not there for its certificate.
+//
+//go:debug fips140=off
+
 // Command lorawand is The Things Stack's MQTT API on a LoRaWAN gateway: join,
 // network and application server for the owner's devices, with an MQTT broker
 // for his applications, in one process and without a cloud.
