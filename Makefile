@@ -19,7 +19,7 @@ TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5,$(SMALL) armv6,arm,GOARM=6
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test soak test-mips test-mipsle lint cross small manual dist budget costs bench fuzz clean
+.PHONY: build run test soak test-mips test-mipsle lint cross small manual dist smoke budget costs bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -101,6 +101,14 @@ manual:
 dist: build cross manual $(TOOLS)/nfpm
 	packaging/build $(OUT) $(foreach t,$(TARGETS),$(firstword $(subst $(comma), ,$t)))
 	@cd $(OUT)/dist && ls -l | awk 'NR > 1 { printf "%-60s %9d bytes\n", $$NF, $$5 }'
+
+# A join, an uplink and a downlink by the daemon of every target, under emulation.
+smoke: cross $(OUT)/smoke.test
+	packaging/smoke $(OUT) $(foreach t,$(TARGETS),$(firstword $(subst $(comma), ,$t)))
+
+.PHONY: $(OUT)/smoke.test
+$(OUT)/smoke.test:
+	$(GO) test -tags smoke -c -o $@ ./cmd/lorawand
 
 $(TOOLS)/nfpm:
 	GOBIN=$(TOOLS) $(GO) install $(NFPM)
