@@ -271,6 +271,11 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
+	// The library retains its statistics for nobody, and would copy all of them
+	// once a second to see whether one has expired.
+	for topic := range b.server.Topics.Retained.GetAll() {
+		b.server.Topics.Retained.Delete(topic)
+	}
 	for _, a := range b.Addrs() {
 		b.log.Info("listening for MQTT clients", "address", a.String())
 	}
