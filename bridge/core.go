@@ -188,13 +188,13 @@ type CoreStats struct {
 	Refusals     map[JoinRefusal]uint64 // the same by their reason
 	Pending      int                    // frames that wait for other gateways, or are remembered for their copies
 
-	Sent      [2]uint64                  // downlinks that went out in RX1 and in RX2
-	Refused   [radio.TxNoPath + 1]uint64 // answers of gateways that were none
-	Events    map[EventKind]uint64       // that were reported, by kind
-	Unsent    uint64                     // times that neither window could be used, or every way was refused
-	Downlinks int                        // items that wait in queues
-	InFlight  int                        // downlinks that are planned or with a gateway
-	Unstored  int                        // joins, pushes and changes that wait for the store
+	Sent      [2]uint64                     // downlinks that went out in RX1 and in RX2
+	Refused   [2][radio.TxNoPath + 1]uint64 // of those for RX1 and for RX2, by the gateway's answer
+	Events    map[EventKind]uint64          // that were reported, by kind
+	Unsent    uint64                        // times that neither window could be used, or every way was refused
+	Downlinks int                           // items that wait in queues
+	InFlight  int                           // downlinks that are planned or with a gateway
+	Unstored  int                           // joins, pushes and changes that wait for the store
 }
 
 // NewCore returns a Core.

@@ -169,7 +169,7 @@ func (c *Core) sent(t *transmission) {
 // gateway, or in RX2 while that is ahead.
 func (c *Core) refused(t *transmission, why radio.TxResult) {
 	x := t.x
-	c.stats.Refused[min(why, radio.TxNoPath)]++
+	c.stats.Refused[t.window][min(why, radio.TxNoPath)]++
 	c.schedule.Release(t.slot)
 	delete(c.transmissions, t.id)
 	t.refusal = why

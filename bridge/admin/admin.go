@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"lorawand/bridge"
@@ -68,7 +67,7 @@ type Admin struct {
 	o   Options
 	log *slog.Logger
 
-	provisioning sync.Mutex // held while something is changed: one after the other
+	provisioning chan struct{} // full while something is changed: one after the other
 }
 
 // New returns an Admin.
@@ -85,7 +84,18 @@ func New(o Options) (*Admin, error) {
 	if o.Drivers == nil {
 		o.Drivers = func() []Driver { return nil }
 	}
-	return &Admin{o: o, log: o.Logger}, nil
+	return &Admin{o: o, log: o.Logger, provisioning: make(chan struct{}, 1)}, nil
+}
+
+// lock waits until nothing else is changed, as long as ctx allows. unlock is to
+// be called where there is no error.
+func (a *Admin) lock(ctx context.Context) (unlock func(), err error) {
+	select {
+	case a.provisioning <- struct{}{}:
+		return func() { <-a.provisioning }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("another change is under way: %w", ctx.Err())
+	}
 }
 
 // reply hands a part of an answer on: a value that becomes a line of JSON.

@@ -54,9 +54,12 @@ func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 	if len(faults) > 0 {
 		return tellFaults(faults, r)
 	}
-	a.provisioning.Lock()
-	defer a.provisioning.Unlock()
-	err := a.o.Bridge.Provision(ctx, put, nil, args.DryRun)
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = a.o.Bridge.Provision(ctx, put, nil, args.DryRun)
 	if errors.As(err, &faults) {
 		return tellFaults(faults, r)
 	}
@@ -94,8 +97,11 @@ var ErrSessionFields = errors.New("the device joins: its session comes from that
 
 // setDevice changes what is registered of a device.
 func (a *Admin) setDevice(ctx context.Context, args SetArgs, _ reply) error {
-	a.provisioning.Lock()
-	defer a.provisioning.Unlock()
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	d, err := a.o.Bridge.Device(ctx, session.ID{Application: args.Application, Device: args.Device})
 	if err != nil {
 		return err
@@ -222,7 +228,10 @@ func (a *Admin) deleteDevices(ctx context.Context, args DeleteArgs, _ reply) err
 	for i, name := range args.Devices {
 		ids[i] = session.ID{Application: args.Application, Device: name}
 	}
-	a.provisioning.Lock()
-	defer a.provisioning.Unlock()
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return a.o.Bridge.Provision(ctx, nil, ids, false)
 }

@@ -33,7 +33,7 @@ type NewKey struct {
 const maxKeyName = 100
 
 // createKey makes an API key.
-func (a *Admin) createKey(_ context.Context, args CreateKeyArgs, r reply) error {
+func (a *Admin) createKey(ctx context.Context, args CreateKeyArgs, r reply) error {
 	if err := session.CheckID(args.Application); err != nil {
 		return fmt.Errorf("application: %w", err)
 	}
@@ -53,8 +53,11 @@ func (a *Admin) createKey(_ context.Context, args CreateKeyArgs, r reply) error 
 	if err != nil {
 		return err
 	}
-	a.provisioning.Lock()
-	defer a.provisioning.Unlock()
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if _, exists := a.o.Keys.Key(k.ID); exists {
 		return access.ErrExists
 	}
@@ -111,9 +114,12 @@ type RevokedKey struct {
 var ErrNoKey = errors.New("no such API key")
 
 // revokeKey removes an API key, and ends what lives by it.
-func (a *Admin) revokeKey(_ context.Context, args RevokeKeyArgs, r reply) error {
-	a.provisioning.Lock()
-	defer a.provisioning.Unlock()
+func (a *Admin) revokeKey(ctx context.Context, args RevokeKeyArgs, r reply) error {
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	k, ok := a.o.Keys.Key(args.ID)
 	if !ok {
 		return fmt.Errorf("%.60q: %w", args.ID, ErrNoKey)

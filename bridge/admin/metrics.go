@@ -126,16 +126,7 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	for _, why := range bridge.JoinRefusals {
 		e.sample("lorawand_joins_total", float64(s.Refusals[why]), "result", string(why))
 	}
-	e.family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window.")
-	for i, window := range []string{"rx1", "rx2"} {
-		e.sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
-	}
-	e.family("lorawand_downlinks_refused_total", "counter", "Downlinks that a gateway has refused, by its answer.")
-	for r := radio.TxTooLate; r <= radio.TxNoPath; r++ {
-		if r != radio.TxNoAck { // no refusal
-			e.sample("lorawand_downlinks_refused_total", float64(s.Refused[r]), "reason", strings.ToLower(r.String()))
-		}
-	}
+	downlinkMetrics(e, s)
 	e.family("lorawand_events_total", "counter", "Decisions and news, by kind: what the command events shows.")
 	for _, kind := range slices.Sorted(maps.Keys(s.Events)) {
 		e.sample("lorawand_events_total", float64(s.Events[kind]), "kind", kind.Word())
@@ -149,6 +140,22 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	e.gauge("lorawand_devices", "Devices that are registered.", float64(s.Devices))
 	e.gauge("lorawand_gateways", "Gateways that are known.", float64(s.Gateways))
 	e.gauge("lorawand_gateways_connected", "Gateways that are connected.", float64(s.Online))
+}
+
+func downlinkMetrics(e *exposition, s *bridge.Stats) {
+	windows := [...]string{"rx1", "rx2"}
+	e.family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window.")
+	for i, window := range windows {
+		e.sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
+	}
+	e.family("lorawand_downlinks_refused_total", "counter", "Downlinks that a gateway has refused, by receive window and its answer.")
+	for i, window := range windows {
+		for r := radio.TxTooLate; r <= radio.TxNoPath; r++ {
+			if r != radio.TxNoAck { // no refusal
+				e.sample("lorawand_downlinks_refused_total", float64(s.Refused[i][r]), "window", window, "reason", strings.ToLower(r.String()))
+			}
+		}
+	}
 }
 
 func (a *Admin) storeMetrics(e *exposition) {

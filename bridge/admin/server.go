@@ -208,7 +208,7 @@ func (s *Server) readRequest(r *bufio.Reader) (line []byte, release func(), err 
 		var more []byte
 		more, err = r.ReadSlice('\n')
 		if len(line)+len(more) > s.most {
-			return nil, release, fmt.Errorf("more than %d KiB at once", s.most>>10)
+			return nil, release, fmt.Errorf("more than %d KiB for one command: do it in parts, or stop the daemon before", s.most>>10)
 		}
 		line = append(line, more...)
 	}

@@ -35,7 +35,7 @@ func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
 	}
 	for _, c := range conns {
 		select {
-		case <-c.over:
+		case <-c.gone: // only then its session is one that somebody is away from
 		case <-late.Done():
 			b.log.Warn("an MQTT connection does not end", "address", c.addr.String())
 		}

@@ -75,3 +75,24 @@ func TestDisconnect(t *testing.T) {
 		t.Errorf("CONNACK %d", ack.ReasonCode)
 	}
 }
+
+// When Disconnect returns nothing is left of a client: neither its connection
+// nor a session that was to be kept, which another key of the application could
+// take up.
+func TestDisconnectLeavesNothing(t *testing.T) {
+	s := start(t, Limits{})
+	id := strings.Split(s.key1, ".")[1]
+	for round := range 200 {
+		r := dialRaw(t, s.addr)
+		c := connectPacket("kept", "app1", s.key1)
+		c.Connect.Clean = false
+		r.send(c)
+		if ack := r.want(packets.Connack); ack.ReasonCode != 0 {
+			t.Fatalf("CONNACK %d", ack.ReasonCode)
+		}
+		n := s.Disconnect(func(l access.Login) bool { return l.KeyID == id })
+		if clients := s.Stats().Clients; clients != 0 || s.session("app1/kept") != nil {
+			t.Fatalf("round %d: %d ended; %d clients and the session %v are left", round, n, clients, s.session("app1/kept") != nil)
+		}
+	}
+}

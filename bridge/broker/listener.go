@@ -113,6 +113,7 @@ type conn struct {
 	waiting   bool          // not logged in; the gate's lock guards it
 	done      chan struct{} // closed with the connection
 	over      chan struct{} // closed when the library has done with it
+	gone      chan struct{} // closed when the broker and the gate have too
 	closeOnce sync.Once
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
@@ -128,7 +129,7 @@ type conn struct {
 }
 
 func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, b: b, done: make(chan struct{}), over: make(chan struct{})}
+	c := &conn{Conn: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
 	}
@@ -229,6 +230,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 // serve runs one connection to its end. The library's decoder can be made to
 // panic from outside; that costs the connection and nothing else.
 func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
+	defer close(c.gone)
 	defer l.b.gate.leave(c)
 	defer c.Close()
 	defer l.b.detach(c)

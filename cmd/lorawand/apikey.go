@@ -138,7 +138,7 @@ func newAPIKeyList() *cobra.Command {
 			if !k.Expires.IsZero() {
 				expires = k.Expires.Format(time.RFC3339)
 			}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, k.Name)
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, plainLine(k.Name))
 			return err
 		})
 		if err != nil {

@@ -34,6 +34,15 @@ func newConfig() *cobra.Command {
 	return group("config", "Check the configuration, or print the default one", check, def)
 }
 
+// checkServed returns an error for a configuration that asks for what this
+// version does not do.
+func checkServed(c *config.Config) error {
+	if missing := unserved(c); len(missing) > 0 {
+		return fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
+	}
+	return nil
+}
+
 // unserved lists what the configuration asks for and this version does not do.
 func unserved(c *config.Config) (out []string) {
 	if len(c.MQTT.TLSListen) > 0 {

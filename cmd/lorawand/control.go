@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +89,18 @@ func printJSON(w io.Writer) func(json.RawMessage) error {
 		_, err := fmt.Fprintf(w, "%s\n", raw)
 		return err
 	}
+}
+
+// plainLine returns a text as one line that does to a terminal and to a table
+// nothing but stand there. Names, and the ids in a client's topics, come from
+// outside.
+func plainLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // jsonFlag adds --json.

@@ -58,8 +58,8 @@ func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
 // newDaemonOn is newDaemon with the way to open boards, and with what the store
 // writes to; nil is its folder.
 func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (d *daemon, err error) {
-	if missing := unserved(&c); len(missing) > 0 {
-		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
+	if err := checkServed(&c); err != nil {
+		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
 	defer func() {

@@ -82,7 +82,7 @@ func newDeviceList() *cobra.Command {
 				addr, fCnt = s.DevAddr, fmt.Sprint(s.FCntUp)
 			}
 			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\n", d.IDs.Applications.ID, d.IDs.Device, orDash(d.IDs.DevEUI),
-				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, d.Name)
+				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, plainLine(d.Name))
 			return err
 		})
 		if err != nil {
@@ -130,7 +130,7 @@ func printDevice(w io.Writer, d *shownDevice) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-12s %s\n", name+":", value)
+			fmt.Fprintf(&b, "%-12s %s\n", name+":", plainLine(value))
 		}
 	}
 	line("application", d.IDs.Applications.ID)

@@ -132,7 +132,7 @@ func pushCommand(verb, short string, replace bool) *cobra.Command {
 			return operate(cmd.Context(), c, "downlink.push", push, printJSON(out))
 		}
 		return operate(cmd.Context(), c, "downlink.push", push, func(p admin.Pushed) error {
-			_, err := fmt.Fprintln(out, ownID(p.CorrelationIDs))
+			_, err := fmt.Fprintln(out, plainLine(ownID(p.CorrelationIDs)))
 			return err
 		})
 	}
@@ -190,7 +190,7 @@ func newDownlinkList() *cobra.Command {
 			if it.Priority != "" {
 				text += ", " + it.Priority
 			}
-			_, err := fmt.Fprintf(out, "%s, %s\n", text, ownID(it.CorrelationIDs))
+			_, err := fmt.Fprintf(out, "%s, %s\n", text, plainLine(ownID(it.CorrelationIDs)))
 			return err
 		})
 	}

@@ -33,7 +33,7 @@ func newEvents() *cobra.Command {
 		} else {
 			args.Text = true
 			err = ask(cmd.Context(), c, "events", args, func(line string) error {
-				_, err := fmt.Fprintln(out, line)
+				_, err := fmt.Fprintln(out, plainLine(line))
 				return err
 			})
 		}

@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	}
 	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
-		fmt.Fprintln(stderr, "lorawand:", line)
+		fmt.Fprintln(stderr, "lorawand:", plainLine(line))
 	}
 	if errors.Is(err, errUsage) || errors.Is(err, config.ErrConfig) {
 		return exitUsage

@@ -16,10 +16,13 @@ import (
 const reloadTimeout = 10 * time.Second
 
 // reload reads the configuration again and puts into force what can be changed
-// while the daemon runs: the gateways and the log's level. A configuration with
-// faults changes nothing.
+// while the daemon runs: the gateways and the log's level. A configuration that
+// the daemon would not start with changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	c, err := d.source()
+	if err == nil {
+		err = checkServed(&c)
+	}
 	if err != nil {
 		d.log.Error("the configuration is not reloaded", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return

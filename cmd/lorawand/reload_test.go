@@ -5,6 +5,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,6 +79,16 @@ func TestReload(t *testing.T) {
 	reload("the configuration is not reloaded")
 	two.send(3, "the file is faulty")
 	none(t, ch, "a faulty file")
+	for _, text := range []string{
+		first + second + "driver = \"virtual\"\n",
+		strings.Replace(first, "[mqtt]\n", "[mqtt]\nwebsocket_listen = [\"127.0.0.1:0\"]\n", 1) + second,
+	} {
+		s.write("lorawand.toml", text)
+		reload("the configuration is not reloaded\" error=\"unusable configuration: not served by this version")
+	}
+	if list := s.must("", "gateway", "list"); strings.Contains(list, "second") {
+		t.Errorf("a gateway of a configuration that is not served:\n%s", list)
+	}
 
 	s.write("lorawand.toml", first+second)
 	reload("the configuration is reloaded")
@@ -141,4 +153,79 @@ func TestReloadThenRestore(t *testing.T) {
 	backup := s.must("", "backup", "-")
 	s.must(backup, "restore", "-")
 	s.until("roof", "gateway", "list")
+}
+
+// The program takes the signal itself: with a good file, and with one that has
+// faults, of which it logs one line and goes on.
+func TestHangup(t *testing.T) {
+	s := newSite(t, "")
+	binary, logged := filepath.Join(s.dir, "lorawand"), filepath.Join(s.dir, "log")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(logged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	cmd := exec.Command(binary, "run", "-c", s.conf)
+	cmd.Stderr = log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	until := func(what string, times int) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			b, err := os.ReadFile(logged)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Count(string(b), what) == times {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("not logged %d times: %s\n%s", times, what, b)
+			}
+		}
+	}
+	until("listening for commands", 1)
+	hangUp := func(text string) {
+		t.Helper()
+		s.write("lorawand.toml", text)
+		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := string(conf) + "[[gateway]]\neui = \"B1C0FFEE00000002\"\nid = \"second\"\n"
+	hangUp(second)
+	until("the configuration is reloaded", 1)
+	contains(t, "gateways", s.must("", "gateway", "list"), "second")
+	hangUp("colour = 1\n[x]\n" + string(conf))
+	until("the configuration is not reloaded", 1)
+	until("colour: unknown key; ", 1) // all faults in that line
+	s.write("lorawand.toml", second)
+	contains(t, "gateways after a faulty file", s.must("", "gateway", "list"), "second")
+	hangUp(string(conf))
+	until("the configuration is reloaded", 2)
+	if list := s.must("", "gateway", "list"); strings.Contains(list, "second") {
+		t.Errorf("the second gateway is still there:\n%s", list)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("it does not stop within 5 s")
+	}
 }

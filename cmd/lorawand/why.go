@@ -34,7 +34,7 @@ func newWhy() *cobra.Command {
 			return ask(cmd.Context(), c, "why", what, printJSON(cmd.OutOrStdout()))
 		}
 		return ask(cmd.Context(), c, "why", what, func(w struct{ Text string }) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), w.Text)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), plainLine(w.Text))
 			return err
 		})
 	}

@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+)
+
+// Who waits for another change waits no longer than he wants to, and nothing of
+// his is changed. What only looks does not wait.
+func TestChangesWait(t *testing.T) {
+	h := newHouse(t)
+	unlock, err := h.admin.lock(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := func(op string, args any, patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		return h.admin.Call(ctx, op, args, func(json.RawMessage) error { return nil })
+	}
+	changes := []struct {
+		op   string
+		args any
+	}{
+		{"key.create", CreateKeyArgs{Application: "app1"}},
+		{"key.revoke", RevokeKeyArgs{ID: "x"}},
+		{"device.put", PutArgs{Application: "app1"}},
+		{"device.set", SetArgs{Application: "app1", Device: "dev1"}},
+		{"device.delete", DeleteArgs{Application: "app1", Devices: []string{"dev1"}}},
+	}
+	for _, c := range changes {
+		if err := call(c.op, c.args, 20*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", c.op, err)
+		}
+	}
+	if err := call("key.list", ListArgs{}, 10*time.Second); err != nil || h.keys.Len() != 0 {
+		t.Errorf("%v, %d keys", err, h.keys.Len())
+	}
+	unlock()
+	if err := call("key.create", CreateKeyArgs{Application: "app1"}, 10*time.Second); err != nil || h.keys.Len() != 1 {
+		t.Errorf("afterwards: %v, %d keys", err, h.keys.Len())
+	}
+}
