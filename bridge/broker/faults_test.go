@@ -335,7 +335,7 @@ func faultOffline(s *subject) error {
 			time.Sleep(5 * time.Millisecond)
 		}
 	}
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(time.Second) // until all of them are kept, or not
 	r, _ = s.client(4, persistent("keeper"))
 	n := 0
 	for {
