@@ -26,7 +26,9 @@ func (d *benchDaemon) measureLoad(b *testing.B, c *quietClient, f *quietForwarde
 	for end := time.Now().Add(2 * time.Second); c.ups.Load()-before < int64(l.sent) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	l.lost = l.sent - int(c.ups.Load()-before)
+	if l.lost = l.sent - int(c.ups.Load()-before); l.lost > 0 {
+		b.Logf("%d of %d uplinks are lost; the daemon says:\n%s", l.lost, l.sent, d.must("", "status", "--json"))
+	}
 	l.cpu = (d.cpu(b) - cpu) / time.Duration(l.sent)
 	return l
 }

@@ -72,5 +72,6 @@ const lockPatience = 5 * time.Second
 
 // gcPercent is GOGC unless the environment sets it. Memory counts on a gateway
 // with 64 MB, and at its few uplinks a second nobody notices what collecting
-// garbage twice as often costs.
-const gcPercent = 50
+// garbage three times as often as Go does costs; with less than this an uplink
+// would cost half as much again at full speed.
+const gcPercent = 33
