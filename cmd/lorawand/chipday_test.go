@@ -16,7 +16,7 @@ import (
 	"lorawand/radio/frame"
 )
 
-// chipFaults are what befalls the chip in TestAirChipDay, and for how long.
+// chipFaults are what befalls the chip in TestChipDay, and for how long.
 var chipFaults = []struct {
 	name  string
 	lasts time.Duration
@@ -42,11 +42,11 @@ func badRecord() []byte {
 	return b
 }
 
-// TestAirChipDay is a day with a fault every few minutes and a counter that
+// TestChipDay is a day with a fault every few minutes and a counter that
 // begins anew with each reset, shortly before it wraps. Nothing goes out at a
 // wrong time, on a wrong channel or over something else, and nothing is lost
 // that the chip had handed over.
-func TestAirChipDay(t *testing.T) {
+func TestChipDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const (
 			devices, length = 12, 24 * time.Hour

@@ -1,0 +1,64 @@
+package sx1302
+
+import (
+	"context"
+	"encoding/binary"
+	"log/slog"
+	"testing"
+	"time"
+
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+)
+
+// quietConn is a chip that hears nothing, and costs as little as can be: only
+// the counter runs. It ends the run after so many polls.
+type quietConn struct {
+	*sx1302test.Chip
+	begin time.Time
+	left  int
+	stop  func()
+}
+
+// Tx implements conn.Conn.
+func (c *quietConn) Tx(w, r []byte) error {
+	clear(r)
+	switch binary.BigEndian.Uint16(w[1:]) {
+	case counters.addr:
+		binary.BigEndian.PutUint32(r[readHeader+4:], uint32(time.Since(c.begin).Microseconds())*ticksPerMicrosecond)
+	case rxBytes.addr:
+		if c.left--; c.left == 0 {
+			c.stop()
+		}
+	}
+	return nil
+}
+
+// MaxTxSize implements conn.Limits.
+func (*quietConn) MaxTxSize() int { return 0 }
+
+// BenchmarkIdle polls a quiet chip every 10 ms: an operation is one poll, with
+// all that the driver and the runtime do between two. "make idle" counts the
+// instructions of a MIPS processor for it.
+func BenchmarkIdle(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	conn := &quietConn{begin: time.Now(), left: b.N, stop: cancel}
+	chip, err := New(conn, testConfig(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	chip.started = true
+	d, err := NewDriver(DriverOptions{
+		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(conn.begin)) }, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := &watch{driver: d, sink: &testSink{}, eui: testEUI}
+	b.ReportAllocs()
+	b.ResetTimer()
+	if err := w.loop(ctx); err != nil {
+		b.Fatal(err)
+	}
+}
