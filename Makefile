@@ -47,6 +47,7 @@ test-mips test-mipsle:
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
+	$(GO) vet -tags manual,smoke,budget ./cmd/lorawand
 	$(TOOLS)/staticcheck ./...
 	@bad=$$($(TOOLS)/gofumpt -l .); if [ -n "$$bad" ]; then echo "gofumpt: $$bad"; exit 1; fi
 
