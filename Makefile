@@ -47,6 +47,7 @@ test-mips test-mipsle:
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
+	$(GO) vet -tags manual,smoke,budget ./cmd/lorawand
 	$(TOOLS)/staticcheck ./...
 	@bad=$$($(TOOLS)/gofumpt -l .); if [ -n "$$bad" ]; then echo "gofumpt: $$bad"; exit 1; fi
 
@@ -84,7 +85,7 @@ $(OUT)/small/go.mod: go.mod go.sum packaging/small/listeners.go.in
 	cd $(OUT)/small && $(GO) mod edit -replace $(MOCHI)=./$(OUT)/small/vendor/mqtt go.mod
 
 # Sizes, memory and start, against the numbers in cmd/lorawand/budget_test.go.
-budget: dist small
+budget: dist
 	CGO_ENABLED=0 $(GO) test -tags budget -run '^TestBudget' -v ./cmd/lorawand
 
 # What each dependency costs, as the table in packaging/README.md.
@@ -98,8 +99,8 @@ manual:
 	$(GO) run -tags manual ./cmd/lorawand manual $(OUT)/manual
 
 # Packages of every target in .build/dist, with module lists and sums.
-dist: build cross manual $(TOOLS)/nfpm
-	packaging/build $(OUT) $(foreach t,$(TARGETS),$(firstword $(subst $(comma), ,$t)))
+dist: build cross small manual $(TOOLS)/nfpm
+	packaging/build $(OUT) $(foreach t,$(TARGETS) $(SMALLTARGETS),$(firstword $(subst $(comma), ,$t)))
 	@cd $(OUT)/dist && ls -l | awk 'NR > 1 { printf "%-60s %9d bytes\n", $$NF, $$5 }'
 
 # A join, an uplink and a downlink by the daemon of every target, under emulation.
