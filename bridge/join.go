@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"lorawand/bridge/gateway"
@@ -52,7 +53,7 @@ var joinHints = map[JoinRefusal]string{
 	JoinUnknownDevEUI:  "if the device is yours, create it with this DevEUI and JoinEUI",
 	JoinUnknownJoinEUI: "a device with this DevEUI has another JoinEUI: set the one that it sends",
 	JoinWrongKey:       "the device's AppKey is not the one that is stored: compare them, also for the order of the bytes",
-	JoinUsedNonce:      "the device repeats DevNonces: it has lost them in a reset, or somebody replays; if it was reset, let it forget them with lorawand device set --reset-join-nonces",
+	JoinUsedNonce:      "the device repeats DevNonces: it has lost them in a reset, or somebody replays; if it was reset, let it forget them with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
 	JoinBudget:         "too many join-requests with a wrong MIC for this device; the next ones are looked at in a second",
 	JoinNoWindow:       "no gateway could send the join-accept in time; the device will try again",
 	JoinNotStored:      "the store cannot be written; the device will try again",
@@ -123,6 +124,7 @@ func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.Join
 	e := Event{Kind: JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: joinHints[why]}
 	if d != nil {
 		e.Device = d.ID
+		e.Hint = strings.NewReplacer("DEVICE", d.ID.Device, "APPLICATION", d.ID.Application).Replace(e.Hint)
 	}
 	c.report(e)
 }

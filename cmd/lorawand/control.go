@@ -15,6 +15,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
 )
@@ -57,6 +58,9 @@ func noParts(struct{}) error { return nil }
 // without gateways and clients would.
 func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) error {
 	s, st, err := openState(c, nil)
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("%w, and nobody answers on the control socket %s", err, c.Control.Socket)
+	}
 	if err != nil {
 		return err
 	}

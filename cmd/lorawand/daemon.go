@@ -235,9 +235,6 @@ func openState(c config.Config, log *slog.Logger) (*store.Store, bridge.State, e
 
 func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
 	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, FS: disk, Logger: log})
-	if errors.Is(err, store.ErrLocked) {
-		return nil, bridge.State{}, fmt.Errorf("%w, and nobody answers on the control socket %s", err, c.Control.Socket)
-	}
 	if err != nil {
 		return nil, bridge.State{}, err
 	}

@@ -25,6 +25,9 @@ const applicationRequired = "`id` of the application (required)"
 
 // checkApplication returns a usage error for an application that cannot be.
 func checkApplication(id string) error {
+	if id == "" {
+		return usage(errors.New("--application: missing"))
+	}
 	if err := session.CheckID(id); err != nil {
 		return usage(fmt.Errorf("--application: %w", err))
 	}

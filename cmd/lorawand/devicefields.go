@@ -46,6 +46,9 @@ func addFieldFlags(cmd *cobra.Command) {
 	cmd.Flags().String("class", "", "`class`: A, B or C")
 }
 
+// separators stand between the bytes on many stickers.
+var separators = strings.NewReplacer("-", "", ":", "", " ", "")
+
 // fields returns what the flags say, by the names of fields.
 func fields(cmd *cobra.Command) (map[string]string, error) {
 	out := map[string]string{}
@@ -56,6 +59,9 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		value, err := cmd.Flags().GetString(f.flag)
 		if err != nil {
 			return nil, err
+		}
+		if strings.Contains(f.usage, "hexadecimal") {
+			value = separators.Replace(value)
 		}
 		if err := enddevice.ParseFields(&session.Device{}, map[string]string{f.field: value}); err != nil {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, errors.Unwrap(err)))
@@ -141,9 +147,13 @@ func newDeviceCreate() *cobra.Command {
 		if fault != nil {
 			return fault
 		}
-		if w := d.Unserved(); w != nil && err == nil {
+		if err != nil {
+			return err
+		}
+		if w := d.Unserved(); w != nil {
 			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %v\n", args[0], w)
 		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
 	}
 	return cmd

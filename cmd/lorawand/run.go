@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -46,6 +47,9 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 	d, err := newDaemon(c, log)
+	if errors.Is(err, store.ErrLocked) {
+		return fmt.Errorf("%w; lorawand status tells whether a daemon runs already", err)
+	}
 	for err == nil {
 		debug.FreeOSMemory() // what reading the store has left behind
 		if prepare != nil {
