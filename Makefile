@@ -1,4 +1,4 @@
-# make build test lint cross bench run; see README.md.
+# make build test lint cross dist bench run; see README.md.
 
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -9,13 +9,17 @@ OUT       = .build
 TOOLS     = $(CURDIR)/$(OUT)/tools
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOFUMPT   = mvdan.cc/gofumpt@v0.12.0
-# name,GOARCH,setting of each target
-TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5 armv6,arm,GOARM=6 armv7,arm,GOARM=7 \
-            mipsle,mipsle,GOMIPS=softfloat mips,mips,GOMIPS=softfloat
+NFPM      = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+# name,GOARCH,settings of each target. The cryptography of Go 1.26 has an array of
+# 32 MiB, which the kernel of a board with as much memory refuses to map (golang/go
+# #81505); that of v1.0.0 has not, see also go:debug in cmd/lorawand/main.go.
+SMALL     = GOFIPS140=v1.0.0
+TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5,$(SMALL) armv6,arm,GOARM=6,$(SMALL) armv7,arm,GOARM=7 \
+            mipsle,mipsle,GOMIPS=softfloat,$(SMALL) mips,mips,GOMIPS=softfloat,$(SMALL)
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test soak test-mips test-mipsle lint cross bench fuzz clean
+.PHONY: build run test soak test-mips test-mipsle lint cross small manual dist smoke budget costs bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -56,8 +60,58 @@ cross: $(addprefix cross-,$(TARGETS))
 
 cross-%:
 	@set -- $(subst $(comma), ,$*); \
-	env $$3 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
+	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
 	ls -l $(OUT)/lorawand-$$1 | awk '{ printf "%-28s %9d bytes\n", $$NF, $$5 }'
+
+# For boards with little flash: without what TLS, WebSocket and HTTP need. The MQTT
+# library links these for listeners that are not used; -modfile puts a copy of it in
+# its place, whose package listeners is our own.
+MOCHI     = github.com/mochi-mqtt/server/v2
+SMALLTARGETS = small-mipsle,mipsle,GOMIPS=softfloat,$(SMALL) small-mips,mips,GOMIPS=softfloat,$(SMALL)
+
+small: $(OUT)/small/go.mod
+	GOFLAGS='-tags=small -modfile=$(OUT)/small/go.mod' $(MAKE) --no-print-directory cross TARGETS='$(SMALLTARGETS)'
+
+$(OUT)/small/go.mod: go.mod go.sum packaging/small/listeners.go.in
+	rm -rf $(OUT)/small
+	mkdir -p $(OUT)/small/vendor
+	$(GO) mod download $(MOCHI)
+	cp -r "$$($(GO) list -m -f '{{.Dir}}' $(MOCHI))" $(OUT)/small/vendor/mqtt
+	chmod -R u+w $(OUT)/small/vendor
+	rm $(OUT)/small/vendor/mqtt/listeners/*.go
+	cp packaging/small/listeners.go.in $(OUT)/small/vendor/mqtt/listeners/listeners.go
+	cp go.mod go.sum $(OUT)/small
+	cd $(OUT)/small && $(GO) mod edit -replace $(MOCHI)=./$(OUT)/small/vendor/mqtt go.mod
+
+# Sizes, memory and start, against the numbers in cmd/lorawand/budget_test.go.
+budget: dist small
+	CGO_ENABLED=0 $(GO) test -tags budget -run '^TestBudget' -v ./cmd/lorawand
+
+# What each dependency costs, as the table in packaging/README.md.
+costs:
+	@GOOS=linux GOARCH=mipsle GOMIPS=softfloat GOFIPS140=v1.0.0 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o $(OUT)/lorawand-symbols ./cmd/lorawand
+	@packaging/costs $(OUT)/lorawand-symbols
+
+# Man pages, and completions for bash, zsh and fish.
+manual:
+	rm -rf $(OUT)/manual
+	$(GO) run -tags manual ./cmd/lorawand manual $(OUT)/manual
+
+# Packages of every target in .build/dist, with module lists and sums.
+dist: build cross manual $(TOOLS)/nfpm
+	packaging/build $(OUT) $(foreach t,$(TARGETS),$(firstword $(subst $(comma), ,$t)))
+	@cd $(OUT)/dist && ls -l | awk 'NR > 1 { printf "%-60s %9d bytes\n", $$NF, $$5 }'
+
+# A join, an uplink and a downlink by the daemon of every target, under emulation.
+smoke: cross $(OUT)/smoke.test
+	packaging/smoke $(OUT) $(foreach t,$(TARGETS),$(firstword $(subst $(comma), ,$t)))
+
+.PHONY: $(OUT)/smoke.test
+$(OUT)/smoke.test:
+	$(GO) test -tags smoke -c -o $@ ./cmd/lorawand
+
+$(TOOLS)/nfpm:
+	GOBIN=$(TOOLS) $(GO) install $(NFPM)
 
 # What the daemon costs, as one table; it fails where a limit is passed. Debian:
 # qemu-user-static. Each package has benchmarks of its own: go test -bench .

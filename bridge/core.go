@@ -170,7 +170,8 @@ type Core struct {
 	lastTicket    uint64
 	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
-	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
+	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
+	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 }
 
 // CoreStats counts what happened since the start.
@@ -184,12 +185,16 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Pending      int // frames that wait for other gateways, or are remembered for their copies
+	Refusals     map[JoinRefusal]uint64 // the same by their reason
+	Pending      int                    // frames that wait for other gateways, or are remembered for their copies
 
 	Sent      [2]uint64                  // downlinks that went out in RX1 and in RX2
 	Refused   [radio.TxNoPath + 1]uint64 // answers of gateways that were none
 	Events    map[EventKind]uint64       // that were reported, by kind
+	Unsent    uint64                     // times that neither window could be used, or every way was refused
 	Downlinks int                        // items that wait in queues
+	InFlight  int                        // downlinks that are planned or with a gateway
+	Unstored  int                        // joins, pushes and changes that wait for the store
 }
 
 // NewCore returns a Core.
@@ -210,7 +215,8 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
-		stats: CoreStats{Events: map[EventKind]uint64{}},
+		retired: map[radio.EUI64]*gateway.Gateway{},
+		stats:   CoreStats{Events: map[EventKind]uint64{}, Refusals: map[JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -254,7 +260,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 // Stats returns the counts so far.
 func (c *Core) Stats() CoreStats {
 	s := c.stats
-	s.Pending, s.Events, s.Downlinks = len(c.remembered), maps.Clone(s.Events), c.opts.Devices.Waiting()
+	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.transmissions), len(c.kept)
+	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
 	return s
 }
 
@@ -290,22 +297,34 @@ func (c *Core) stopping() {
 	}
 }
 
+// unknownMark is added to the id of a gateway that nobody has configured where
+// another was given its default id.
+const unknownMark = "-unknown"
+
 // gateway returns a gateway. One that nobody has configured, but its driver
 // takes, gets the default plan.
 func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 	if g := c.opts.Gateways.Gateway(eui); g != nil {
 		return g
 	}
+	if g := c.retired[eui]; g != nil {
+		return g
+	}
 	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
 	if err := c.opts.Gateways.Add(g); err != nil {
-		// Another gateway was given this one's default id.
-		g.ID += "-unknown"
+		g.ID += unknownMark
 		_ = c.opts.Gateways.Add(g)
 	}
 	return g
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if c.retired[e.Gateway] != nil {
+		if e.Kind != radio.GatewayConnected {
+			return
+		}
+		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it
+	}
 	if e.Kind == radio.GatewayIdentified {
 		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
 			c.report(Event{Kind: GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})

@@ -344,6 +344,7 @@ const phyOverhead = 5
 
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
+	c.stats.Unsent++
 	if x.join != nil {
 		c.joinUnsent(x)
 	} else {

@@ -42,6 +42,11 @@ const (
 	JoinNotStored      JoinRefusal = "not_stored"
 )
 
+// JoinRefusals are all of them.
+var JoinRefusals = [...]JoinRefusal{
+	JoinUnknownDevEUI, JoinUnknownJoinEUI, JoinWrongKey, JoinUsedNonce, JoinBudget, JoinUnserved, JoinNoWindow, JoinNoAddress, JoinNotStored,
+}
+
 // joinHints say what an owner can do.
 var joinHints = map[JoinRefusal]string{
 	JoinUnknownDevEUI:  "if the device is yours, create it with this DevEUI and JoinEUI",
@@ -114,12 +119,17 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 const longJoinAccept = 33
 
 func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why JoinRefusal, err error) {
-	c.stats.JoinsRefused++
+	c.countRefusal(why)
 	e := Event{Kind: JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: joinHints[why]}
 	if d != nil {
 		e.Device = d.ID
 	}
 	c.report(e)
+}
+
+func (c *Core) countRefusal(why JoinRefusal) {
+	c.stats.JoinsRefused++
+	c.stats.Refusals[why]++
 }
 
 // join makes the session and holds a place for the join-accept. Where there is
@@ -168,7 +178,7 @@ func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
 
 // joinUnsent tells that there was no window for a join-accept.
 func (c *Core) joinUnsent(x *exchange) {
-	c.stats.JoinsRefused++
+	c.countRefusal(JoinNoWindow)
 	d := x.device
 	c.report(Event{
 		Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,

@@ -199,6 +199,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
+	c.stats.Unsent++
 	c.reportDecision(DownlinkUnsent, x.record, t.ids)
 	if !t.hasItem() {
 		return

@@ -72,6 +72,9 @@ type hearing struct {
 
 // heard takes a frame.
 func (c *Core) heard(up radio.Uplink) {
+	if c.retired[up.Gateway] != nil {
+		return
+	}
 	c.stats.Uplinks++
 	g := c.gateway(up.Gateway)
 	g.LastUplink = c.now.Host

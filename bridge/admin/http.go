@@ -144,7 +144,11 @@ func (a *Admin) ready(ctx context.Context) (string, error) {
 	line("core", err, "good")
 	line("store", a.storeError(), "good")
 	if a.o.Broker != nil && len(a.o.Broker.Addrs()) > 0 {
-		line("mqtt", nil, "listening on "+a.o.Broker.Addrs()[0].String())
+		err = nil
+		if !a.o.Broker.Serving() {
+			err = errors.New("the broker does not serve")
+		}
+		line("mqtt", err, "listening on "+a.o.Broker.Addrs()[0].String())
 	}
 	for _, d := range a.o.Drivers() {
 		line("driver "+d.Name, d.Err, "good")

@@ -129,7 +129,7 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		"lorawand_flash_bytes_written_total ", "lorawand_store_commits_total 1\n", "lorawand_gwmp_datagrams_total 7\n", "lorawand_gateways 1\n",
 		`lorawand_uplinks_dropped_total{reason="mic"} 0`, `lorawand_downlinks_sent_total{window="rx2"} 0`, `lorawand_build_info{version="1",`,
-		`lorawand_joins_total{result="refused"} 0`, "lorawand_downlinks_waiting 0\n",
+		`lorawand_joins_total{result="used_dev_nonce"} 0`, "lorawand_downlinks_waiting 0\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not in\n%s", want, body)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lorawand/bridge"
 	"lorawand/radio"
@@ -85,6 +86,10 @@ func (a *Admin) processMetrics(e *exposition) {
 	e.sample("lorawand_build_info", 1, "version", a.o.Build.Version, "commit", a.o.Build.Commit, "target", a.o.Build.Target, "go", a.o.Build.Go)
 	now := a.o.Bridge.Now()
 	e.gauge("lorawand_uptime_seconds", "Since the daemon was started.", seconds(now.Host))
+	if now.Wall.Known() {
+		start := now.Wall.Time.Add(-time.Duration(now.Host))
+		e.gauge("lorawand_process_start_time_seconds", "Start in Unix time; absent while the calendar is not known.", float64(start.UnixMilli())/1e3)
+	}
 	e.gauge("lorawand_clock_quality", "How far the calendar can be trusted: 0 not at all, 1 real-time clock, 2 NTP, 3 GNSS.", float64(now.Wall.Quality))
 	e.gauge("lorawand_goroutines", "Goroutines that exist.", float64(runtime.NumGoroutine()))
 	e.gauge("lorawand_resident_memory_bytes", "Memory of the process that is in RAM.", float64(residentMemory()))
@@ -118,7 +123,9 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	}
 	e.family("lorawand_joins_total", "counter", "Join-requests, by result.")
 	e.sample("lorawand_joins_total", float64(s.Joins), "result", "accepted")
-	e.sample("lorawand_joins_total", float64(s.JoinsRefused), "result", "refused")
+	for _, why := range bridge.JoinRefusals {
+		e.sample("lorawand_joins_total", float64(s.Refusals[why]), "result", string(why))
+	}
 	e.family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window.")
 	for i, window := range []string{"rx1", "rx2"} {
 		e.sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
@@ -133,6 +140,9 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	for _, kind := range slices.Sorted(maps.Keys(s.Events)) {
 		e.sample("lorawand_events_total", float64(s.Events[kind]), "kind", kind.Word())
 	}
+	e.counter("lorawand_downlinks_unsent_total", "Answers for which neither window could be used, or that every gateway refused.", s.Unsent)
+	e.gauge("lorawand_downlinks_in_flight", "Downlinks that are planned or with a gateway.", float64(s.InFlight))
+	e.gauge("lorawand_store_waiting", "Joins, pushes and changes that wait for the store.", float64(s.Unstored))
 	e.gauge("lorawand_downlinks_waiting", "Items in the downlink queues of all devices.", float64(s.Downlinks))
 	e.gauge("lorawand_inbox_length", "Inputs that wait for the core.", float64(s.Inbox))
 	e.counter("lorawand_inbox_dropped_total", "Frames that found the inbox full.", s.InboxDropped)

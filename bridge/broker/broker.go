@@ -157,6 +157,7 @@ type Broker struct {
 	stop         chan struct{}  // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
+	serving                                     atomic.Bool
 }
 
 // New opens the listeners. Run does the work.
@@ -241,6 +242,9 @@ func (b *Broker) Addrs() []netip.AddrPort {
 	return out
 }
 
+// Serving reports whether Run is at work.
+func (b *Broker) Serving() bool { return b.serving.Load() }
+
 // Stats returns the counts so far.
 func (b *Broker) Stats() Stats {
 	b.mu.RLock()
@@ -275,6 +279,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	for _, a := range b.Addrs() {
 		b.log.Info("listening for MQTT clients", "address", a.String())
 	}
+	b.serving.Store(true)
+	defer b.serving.Store(false)
 	defer b.close()
 	janitor := time.NewTicker(janitorEvery)
 	defer janitor.Stop()

@@ -91,7 +91,10 @@ func loginPacket(user, password string) packets.Packet {
 	}
 }
 
-const watchKeepalive = 60 // s
+const (
+	watchKeepalive = 60 // s
+	watchPing      = watchKeepalive / 2 * time.Second
+)
 
 // watch reads until the connection ends, and returns why.
 func watch(c net.Conn, user, password, filter string, ready func(), f func(topic string, payload []byte)) error {
@@ -110,18 +113,27 @@ func watch(c net.Conn, user, password, filter string, ready func(), f func(topic
 		return err
 	}
 	r := bufio.NewReader(c)
-	for {
-		if err := c.SetReadDeadline(time.Now().Add(watchKeepalive / 2 * time.Second)); err != nil {
-			return err
-		}
-		if _, err := r.Peek(1); err != nil {
-			if t, ok := err.(net.Error); !ok || !t.Timeout() {
-				return err
-			}
+	// The broker counts what it hears from the client; that it sends a lot does
+	// not matter.
+	for ping := time.Now().Add(watchPing); ; {
+		if now := time.Now(); !now.Before(ping) {
 			if _, err := c.Write(pingBytes); err != nil {
 				return err
 			}
-			continue
+			ping = now.Add(watchPing)
+		}
+		if err := c.SetReadDeadline(ping); err != nil {
+			return err
+		}
+		if _, err := r.Peek(1); err != nil {
+			if t, ok := err.(net.Error); ok && t.Timeout() {
+				continue
+			}
+			return err
+		}
+		// What has begun to arrive arrives whole.
+		if err := c.SetReadDeadline(time.Now().Add(watchPing)); err != nil {
+			return err
 		}
 		pk, err := readPacket(r)
 		if err != nil {

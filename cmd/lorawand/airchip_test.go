@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -19,37 +19,39 @@ import (
 // model of the chip on the air.
 func (w *world) chip(eui radio.EUI64) *sx1302.Driver {
 	w.Helper()
-	board, err := sx1302.FindBoard("rak2287", "EU868")
+	_, d := w.chipOn(eui, sx1302test.Options{}, 0)
+	return d
+}
+
+// chipOn is chip with options of the model, and how often it is polled.
+func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration) (*sx1302test.Chip, *sx1302.Driver) {
+	w.Helper()
+	s := config.SX1302{Board: "rak2287"}
+	c, err := s.Concentrator(w.plan.ID())
 	if err != nil {
 		w.Fatal(err)
 	}
-	c := sx1302.Config{Radios: board.Radios}
-	for i, centre := range []radio.Frequency{867_500_000, 868_500_000} {
-		c.Radios[i].Enabled, c.Radios[i].Frequency = true, centre
-	}
-	for i, offset := range []int32{-400_000, -200_000, 0, -400_000, -200_000, 0, 200_000, 400_000} {
-		c.Channels[i] = sx1302.Channel{Enabled: true, Offset: offset}
-		if i < 3 {
-			c.Channels[i].Chain = 1
-		}
-	}
-	model := sx1302test.New(sx1302test.Options{EUI: eui})
-	model.OnAir(w.air, sx1302test.OnAirOptions{
-		Receiver: air.ReceiverOptions{EUI: eui}, RSSIOffset: board.Radios[0].RSSIOffset, Latch: sx1302.Latch, Power: board.Radios[0].Emits,
-	})
-	chip, err := sx1302.New(model, c, sx1302.Options{
-		Firmware: sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB)},
-		Reset:    func(context.Context) error { model.Reset(); return nil },
-	})
+	var model *sx1302test.Chip
+	o.EUI = eui
+	sim := simulation{air: w.air, chip: o, made: func(m *sx1302test.Chip) { model = m }}
+	h, err := sim.open(&s, &c, nil)
 	if err != nil {
 		w.Fatal(err)
 	}
-	d, err := sx1302.NewDriver(sx1302.DriverOptions{Chip: chip, EUI: eui, Now: w.clock.Host, Logger: slog.New(slog.DiscardHandler)})
+	firmware, err := h.firmware()
+	if err != nil {
+		w.Fatal(err)
+	}
+	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset})
+	if err != nil {
+		w.Fatal(err)
+	}
+	d, err := sx1302.NewDriver(sx1302.DriverOptions{Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		w.Fatal(err)
 	}
 	w.add(eui, d, false)
-	return d
+	return model, d
 }
 
 // TestAirChip has devices join and talk through a model of the chip, two at a

@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		{"demo --devices 0", 2, "--devices: 0, must be 1 to 200"},
 		{"demo --speed 0", 2, "--speed"},
 		{"demo --duration -1s", 2, "--duration"},
-		{"demo --radio sx1302", 2, "--radio"},
+		{"demo --radio lorawan", 2, "--radio"},
 		{"demo --devices many", 2, "--devices"},
 		{"device import", 2, "needs a file"},
 		{"device import -", 2, "--application"},

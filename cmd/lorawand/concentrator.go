@@ -45,11 +45,12 @@ type board struct {
 	keys config.SX1302
 	config.Concentrator
 	plan string
+	way  opener
 }
 
 // find returns the board of the flags or of the configuration.
 func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
-	b := &board{keys: f.keys, plan: f.plan}
+	b := &board{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -98,7 +99,7 @@ func (b *board) take(c *config.Config, gateway string) error {
 
 // open opens the board for a command.
 func (b *board) open() (*hardware, error) {
-	h, err := openBoard(&b.keys, &b.Concentrator, slog.New(slog.DiscardHandler))
+	h, err := b.way(&b.keys, &b.Concentrator, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, b.explain(err)
 	}
@@ -142,7 +143,7 @@ func (b *board) start(ctx context.Context) (*sx1302.Chip, *hardware, error) {
 
 func newConcentrator() *cobra.Command {
 	return group("concentrator", "Work with the concentrator on board while the daemon does not",
-		newConcentratorProbe(), newConcentratorReset())
+		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(), newConcentratorScript())
 }
 
 func newConcentratorProbe() *cobra.Command {

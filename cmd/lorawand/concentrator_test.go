@@ -26,6 +26,10 @@ func TestConcentratorCommands(t *testing.T) {
 		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
 		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "USB bridge"},
+		{"nothing to run", []string{"concentrator", "script", "--board", "rak2287"}, exitUsage, "no file given"},
+		{"no such script", []string{"concentrator", "script", "/none.jsonl", "--board", "rak2287"}, exitFailed, "/none.jsonl"},
+		{"no frequency", []string{"concentrator", "transmit", "--board", "rak2287"}, exitUsage, "--frequency: 0 MHz, must be 100 to 1000"},
+		{"no such gateway", []string{"concentrator", "listen", "--gateway", "mine"}, exitUsage, `no gateway "mine" with a concentrator`},
 		{"no file", []string{"firmware", "import", "--dir", dir}, exitUsage, "no file given"},
 		{"no firmware", []string{"firmware", "import", "--dir", dir, junk}, exitFailed, "junk: sx1302: firmware image: none in 11 bytes"},
 	}

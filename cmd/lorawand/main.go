@@ -1,3 +1,8 @@
+// Targets with little memory are built with an older version of the
+// cryptography, see the Makefile; it is not there for its certificate.
+//
+//go:debug fips140=off
+
 // Command lorawand is The Things Stack's MQTT API on a LoRaWAN gateway: join,
 // network and application server for the owner's devices, with an MQTT broker
 // for his applications, in one process and without a cloud.
@@ -55,6 +60,9 @@ var errUsage = errors.New("see lorawand help")
 
 func usage(err error) error { return fmt.Errorf("%w; %w", err, errUsage) }
 
+// extra are the commands of build tags.
+var extra []func() *cobra.Command
+
 // newRoot returns the command with all of its sub-commands.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
@@ -70,6 +78,9 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newDevice(), newAPIKey(), newDownlink(),
 		newGateway(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newVersion())
+	for _, add := range extra {
+		root.AddCommand(add())
+	}
 	return root
 }
 

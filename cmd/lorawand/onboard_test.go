@@ -153,19 +153,14 @@ func TestOnboardWithoutChip(t *testing.T) {
 		says string
 	}{
 		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
-		"dead chip, then a good one": {"", func(ready func() bool) opener {
+		"no firmware, then there is": {"", func(ready func() bool) opener {
+			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
 			return func(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
-				version := byte(0xFF)
-				if ready() {
-					version = 0x10
-				}
-				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI, Version: version}}
-				if version != 0x10 {
-					h, err := sim.open(s, c, log)
+				h, err := sim.open(s, c, log)
+				if !ready() {
 					h.firmware = func() (sx1302.Firmware, error) { return sx1302.Firmware{}, sx1302.ErrNoFirmware }
-					return h, err
 				}
-				return sim.open(s, c, log)
+				return h, err
 			}
 		}, "firmware is missing"},
 	} {

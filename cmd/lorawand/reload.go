@@ -39,7 +39,7 @@ func (d *daemon) reload(ctx context.Context) {
 	}
 	_ = d.level.UnmarshalText([]byte(c.Log.Level)) // the configuration was checked
 	if d.udp != nil {
-		d.udp.SetGateways(euis)
+		d.udp.SetGateways(euis, d.bridge)
 	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()

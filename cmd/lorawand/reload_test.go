@@ -108,3 +108,37 @@ func TestReload(t *testing.T) {
 		t.Errorf("%s", m.payload)
 	}
 }
+
+// What is in force stays so with another state, whatever stands in the file.
+func TestReloadThenRestore(t *testing.T) {
+	s := newSite(t, "")
+	source := func() (config.Config, error) { return config.Load(s.conf, true) }
+	c, err := source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	level, hangup := new(slog.LevelVar), make(chan os.Signal, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- serve(ctx, c, slog.New(slog.DiscardHandler), func(d *daemon) { d.level, d.source, d.reloads = level, source, hangup })
+	}()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	s.until("0 refused", "status")
+	first, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("lorawand.toml", string(first)+"[[gateway]]\nid = \"roof\"\neui = \"0000000000000002\"\n")
+	hangup <- syscall.SIGHUP
+	s.until("roof", "gateway", "list")
+	s.write("lorawand.toml", string(first))
+	backup := s.must("", "backup", "-")
+	s.must(backup, "restore", "-")
+	s.until("roof", "gateway", "list")
+}

@@ -23,6 +23,9 @@ type DriverOptions struct {
 	// Temperature reads the sensor of the board, in 1/256 °C; nil is none.
 	Temperature func() (int32, error)
 
+	// Poll is how often the chip is asked for what it has heard; default 10 ms.
+	Poll time.Duration
+
 	// Silence is how long no frame at all may be heard before the chip is
 	// started again; 0 is for ever.
 	Silence time.Duration
@@ -33,9 +36,11 @@ const (
 	receiveEvery     = 10 * time.Millisecond
 	healthEvery      = time.Minute
 	temperatureEvery = 10 * time.Second
-	hangAfter        = time.Second // that the counter may stand still
-	maxBusErrors     = 3           // in a row
-	maxBadRecords    = 50          // between two checks of the health
+	maxSkew          = time.Millisecond      // of counter and host between two readings
+	maxArmSkew       = 20 * time.Millisecond // of them when a packet is armed
+	maxDoubts        = 3                     // readings of the counter in a row that do not fit
+	maxBusErrors     = 3                     // in a row
+	maxBadRecords    = 50                    // between two checks of the health
 	minBackoff       = time.Second
 	maxBackoff       = time.Minute
 	stableAfter      = 2 * time.Minute // that the back-off begins anew
@@ -91,6 +96,9 @@ type DriverStats struct {
 func NewDriver(o DriverOptions) (*Driver, error) {
 	if o.Chip == nil || o.Now == nil {
 		return nil, errors.New("sx1302: no chip or no clock")
+	}
+	if o.Poll <= 0 {
+		o.Poll = receiveEvery
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -254,13 +254,29 @@ func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
 }
 
 // SetGateways replaces the gateways that are taken; what is known of those that
-// stay is kept. Those that AcceptUnknown has let in stay too.
-func (d *Driver) SetGateways(euis []radio.EUI64) {
+// stay is kept. Those that AcceptUnknown has let in stay too. sink is told what
+// ends with those that go: every Transmit has its answer.
+func (d *Driver) SetGateways(euis []radio.EUI64, sink concentrator.Sink) {
+	acks, events := d.setGateways(euis, d.opts.Now())
+	for _, a := range acks {
+		sink.TxAck(a)
+	}
+	for _, e := range events {
+		sink.GatewayEvent(e)
+	}
+}
+
+func (d *Driver) setGateways(euis []radio.EUI64, now radio.HostTime) (acks []radio.TxAck, events []radio.GatewayEvent) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for eui, g := range d.gateways {
-		if !g.accepted && !slices.Contains(euis, eui) {
-			delete(d.gateways, eui)
+		if g.accepted || slices.Contains(euis, eui) {
+			continue
+		}
+		delete(d.gateways, eui)
+		acks = append(acks, g.unanswered(func(unanswered) bool { return true }, now)...)
+		if g.online {
+			events = append(events, radio.GatewayEvent{Gateway: eui, Kind: radio.GatewayDisconnected, At: now})
 		}
 	}
 	for _, eui := range euis {
@@ -274,6 +290,7 @@ func (d *Driver) SetGateways(euis []radio.EUI64) {
 		g.accepted = false
 		delete(d.unknown, eui)
 	}
+	return acks, events
 }
 
 // lookup returns a gateway that is taken, or nil. The lock is held.

@@ -183,7 +183,7 @@ func Default() Config {
 			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, Tenant: "ttn", LegacyFields: true,
 			Limits: Limits{
 				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
-				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: Duration(500 * time.Millisecond),
+				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending, WriteDeadline: Duration(500 * time.Millisecond),
 				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},
 		},
@@ -260,7 +260,7 @@ func parse(b []byte, environ []string) (Config, error) {
 	}
 	c.fill()
 	if err := c.Check(); err != nil {
-		return Config{}, err
+		return Config{}, blame(err, environ)
 	}
 	return c, nil
 }

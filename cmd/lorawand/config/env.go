@@ -39,6 +39,21 @@ func (c *Config) override(environ []string) error {
 	return f.err()
 }
 
+// blame puts the variable's name before each fault of a key that one has set.
+func blame(err error, environ []string) error {
+	var out faults
+	for _, f := range faultsOf(err) {
+		key, _, _ := strings.Cut(f.Error(), ": ")
+		key, _, _ = strings.Cut(key, "[") // an item of a list
+		name := variable(key)
+		if slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, name+"=") }) {
+			f = fmt.Errorf("$%s: %w", name, f)
+		}
+		out = append(out, f)
+	}
+	return out.err()
+}
+
 // variable returns the name of the variable of a key.
 func variable(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))

@@ -44,9 +44,11 @@ func TestOverrideFaults(t *testing.T) {
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
-	// What a variable says is checked as the file is.
-	if _, err = parse(nil, []string{"LORAWAND_STORE_COMMIT_INTERVAL=48h"}); err == nil || !strings.Contains(err.Error(), "store.commit_interval: 48h") {
-		t.Errorf("%v", err)
+	// What a variable says is checked as the file is, and is told to be its.
+	_, err = parse([]byte("[mqtt]\ntenant = \"X\"\n"), []string{"LORAWAND_STORE_COMMIT_INTERVAL=48h", "LORAWAND_MQTT_LISTEN=:1,x"})
+	want = []string{"$LORAWAND_STORE_COMMIT_INTERVAL: store.commit_interval: 48h", `$LORAWAND_MQTT_LISTEN: mqtt.listen[1]: "x"`, "mqtt.tenant: "}
+	if got := strings.Split(err.Error(), "\n"); !slices.EqualFunc(got, want, strings.HasPrefix) || !errors.Is(err, ErrConfig) {
+		t.Errorf("%q", got)
 	}
 }
 

@@ -55,20 +55,30 @@ func (c *Chip) OnAir(a *air.Air, o OnAirOptions) *air.Receiver {
 func (c *Chip) hear(a *air.Air, up *radio.Uplink) {
 	c.mu.Lock()
 	channel, ok := c.channel(up.Frequency, up.DataRate)
-	resets := c.resets
+	resets, shift := c.resets, uint32(c.shift/ticksPerMicrosecond)
 	c.mu.Unlock()
 	if !ok {
 		return
 	}
 	latch := c.onAir.Latch(up.DataRate, up.CodingRate, len(up.PHYPayload))
 	f := c.frame(up, channel)
-	f.Ticks = (up.Time.Counter() + uint32(latch.Microseconds())) * ticksPerMicrosecond
+	f.Ticks = (up.Time.Counter() + shift + uint32(latch.Microseconds())) * ticksPerMicrosecond
 	record := f.Record()
 	a.At(time.Now().Add(latch), func() {
-		if c.Resets() == resets {
-			c.Deliver(record)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.resets == resets && len(c.rx)+len(record) <= fifoSize {
+			c.rx = append(c.rx, record...)
+			c.heard++
 		}
 	})
+}
+
+// Heard returns how many frames from the air came into the FIFO.
+func (c *Chip) Heard() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard
 }
 
 // Modems of the channels beside the multi-SF ones.
@@ -158,7 +168,7 @@ func (c *Chip) emit(e *Emission) (cut func()) {
 		payload = payload[min(1, len(payload)):]
 	}
 	cut, err := c.antenna.Emit(radio.Downlink{
-		PHYPayload: payload, DataRate: p.DataRate, CodingRate: p.CodingRate, Time: radio.ConcentratorTime(e.Begin),
+		PHYPayload: payload, DataRate: p.DataRate, CodingRate: p.CodingRate, Time: radio.ConcentratorTime(e.Begin - c.shift/ticksPerMicrosecond),
 		Frequency: e.frequency(), Power: c.onAir.Power(e.Block[txPower]), Uplink: !e.fsk() && e.Block[txChirp]&chirpInvert == 0,
 	})
 	if err != nil {

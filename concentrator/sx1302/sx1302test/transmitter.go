@@ -92,7 +92,7 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
 	case rising&byte(TriggerPPS) != 0:
 		at = at.Truncate(time.Second) + time.Second
-		e.Begin = (int64(c.opts.Tick) + ticksOf(at)) / ticksPerMicrosecond
+		e.Begin = (int64(c.opts.Tick) + ticksOf(at) + c.shift) / ticksPerMicrosecond
 	default:
 		e.Begin = c.ticks() / ticksPerMicrosecond
 	}
