@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// cost is a row of the table: what was measured, and the most that it may be.
+type cost struct {
+	what  string
+	value float64
+	unit  string
+	limit float64 // or unlimited: it is only told
+}
+
+const unlimited = -1
+
+func (c *cost) passed() bool { return c.limit == unlimited || c.value <= c.limit }
+
+// BenchmarkCosts measures what the daemon costs, prints it as a table, and fails
+// if a limit is passed. What another load on the machine would disturb comes
+// last, when the emulators and the idle daemons are gone.
+func BenchmarkCosts(b *testing.B) {
+	for b.Loop() {
+		binary := newBenchDaemon(b, 1, 1).build(b)
+		costs := costsAtRest(b, binary)
+		costs = append(costs, costsAtWork(b, binary)...)
+		costs = append(costs, costsOfLatency(b)...)
+		fmt.Print(costTable(costs))
+		for i := range costs {
+			if c := &costs[i]; !c.passed() {
+				b.Errorf("%s: %.4g %s, at most %.4g", c.what, c.value, c.unit, c.limit)
+			}
+		}
+		b.ReportMetric(0, "ns/op")
+	}
+}
+
+// costsAtRest are those that take long and do not mind: memory, instructions,
+// allocations.
+func costsAtRest(b *testing.B, binary string) []cost {
+	b.Helper()
+	few, many := startIdle(b, binary, 100), startIdle(b, binary, 1000)
+	var mips, arm int64
+	var wg sync.WaitGroup
+	wg.Go(func() { mips = mipsle.instructions(b) })
+	wg.Go(func() { arm = armv7.instructions(b) })
+	wg.Wait()
+	if b.Failed() { // in one of the two
+		b.FailNow()
+	}
+	up, down := measureAllocations(b)
+	loaded, used := measureDevice(b)
+	return []cost{
+		{"instructions for an uplink, mipsle", float64(mips) / 1e6, "million", 0.8},
+		{"instructions for an uplink, armv7", float64(arm) / 1e6, "million", 2.4},
+		{"allocations for an uplink", up.count, "", 15},
+		{"", up.bytes, "bytes", unlimited},
+		{"allocations for a downlink, its push included", down.count, "", unlimited},
+		{"", down.bytes, "bytes", unlimited},
+		{"memory of a device, from the start", float64(loaded) / 1000, "kB", unlimited},
+		{"memory of a device, after an uplink", float64(used) / 1000, "kB", unlimited},
+		{"resident memory, 100 devices, after a minute of rest", float64(few()) / (1 << 20), "MB", 16},
+		{"resident memory, 1000 devices, after a minute of rest", float64(many()) / (1 << 20), "MB", 24},
+	}
+}
+
+// costsAtWork are those of a daemon under load.
+func costsAtWork(b *testing.B, binary string) []cost {
+	b.Helper()
+	const sustained = 5000
+	d := newBenchDaemon(b, 500, 1)
+	d.start(b, nil, nil, binary)
+	client, f := newQuietClient(b, d.mqtt, d.key), newQuietForwarder(b, d.udp)
+	rate, cpu := 0.0, time.Hour
+	for range 3 {
+		r, each := d.measureFull(b, client, f, 10_000)
+		rate, cpu = max(rate, r), min(cpu, each)
+	}
+	slow := d.measureLoad(b, client, f, 100, 3*time.Second)
+	fast := d.measureLoad(b, client, f, sustained, 5*time.Second)
+	d.stop()
+	a := newBenchDaemon(b, 24, 1)
+	a.start(b, nil, nil, binary)
+	down := a.measureDownlinks(b, newQuietClient(b, a.mqtt, a.key), newQuietForwarder(b, a.udp))
+	a.stop()
+	return []cost{
+		{"CPU for an uplink, at full speed", micros(cpu), "µs", 60},
+		{"CPU for an uplink, at 100 a second", micros(slow.cpu), "µs", unlimited},
+		{"CPU for a downlink, its push included", micros(down), "µs", unlimited},
+		{"uplinks a second at full speed", rate, "", unlimited},
+		{fmt.Sprintf("lost of %d uplinks at %d a second", fast.sent, sustained), float64(fast.lost), "", 0},
+	}
+}
+
+// costsOfLatency are those of the daemon, and of the bare MQTT library at the
+// same messages in the same run.
+func costsOfLatency(b *testing.B) []cost {
+	b.Helper()
+	daemon, bare := measureLatency(b, 500, 20*time.Millisecond)
+	d50, d99, c50, c99 := quantile(daemon, 50), quantile(daemon, 99), quantile(bare, 50), quantile(bare, 99)
+	return []cost{
+		{"latency from UDP to MQTT at 50 a second, median", micros(d50), "µs", unlimited},
+		{"the same, 99th percentile", micros(d99), "µs", unlimited},
+		{"latency of the bare broker, median", micros(c50), "µs", unlimited},
+		{"the same, 99th percentile", micros(c99), "µs", unlimited},
+		{"ratio of the medians", float64(d50) / float64(c50), "", 3},
+	}
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+
+// costTable is text for people.
+func costTable(costs []cost) string {
+	var out strings.Builder
+	for i := range costs {
+		c := &costs[i]
+		limit := ""
+		if c.limit != unlimited {
+			limit = fmt.Sprintf("at most %.4g", c.limit)
+		}
+		fmt.Fprintf(&out, "%-54s %10.4g %-8s %s\n", c.what, c.value, c.unit, limit)
+	}
+	return out.String()
+}
