@@ -65,6 +65,7 @@ type Bridge struct {
 type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
+	Inbox        int    // inputs that wait
 	Devices      int    // registered now
 	Gateways     int    // known now
 	Online       int    // of these
@@ -160,8 +161,12 @@ func (b *Bridge) Run(ctx context.Context) error {
 	defer wg.Wait()
 	defer stopKeeping()
 	for {
-		for in, ok := b.inbox.take(); ok && ctx.Err() == nil; in, ok = b.inbox.take() {
-			b.step(in)
+		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
+			if in == nil {
+				b.step(h)
+			} else {
+				b.step(in)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -189,7 +194,7 @@ func (b *Bridge) step(in Input) {
 			b.transmit(e.Downlink)
 		case Answer:
 			b.desk.answer(e)
-		case Arm:
+		case *Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
 		case Report:
 			b.events.write(&e.Event)

@@ -222,8 +222,8 @@ func TestInbox(t *testing.T) {
 	b.tell(TimerFired{})
 	b.tell(GatewayTold{})
 	var got []string
-	for in, ok := b.take(); ok; in, ok = b.take() {
-		if h, isFrame := in.(Heard); isFrame {
+	for in, h, ok := b.take(); ok; in, h, ok = b.take() {
+		if in == nil {
 			got = append(got, fmt.Sprint(h.Uplink.PHYPayload[0]))
 			continue
 		}

@@ -103,7 +103,9 @@ type (
 		Err            error      // *v3.Error: the push was refused, and MQTT has been told
 		CorrelationIDs [][]string // of each item that was pushed
 	}
-	// Arm asks for a TimerFired at a time. It replaces the one before.
+	// Arm asks for a TimerFired at a time. It replaces the one before. As an
+	// Effect it is a pointer to the Core's own, which the next Step changes:
+	// every frame arms the timer more than once.
 	Arm struct{ At radio.HostTime }
 	// Report tells people.
 	Report struct{ Event Event }
@@ -113,7 +115,7 @@ func (Publish) effect()  {}
 func (Keep) effect()     {}
 func (Transmit) effect() {}
 func (Answer) effect()   {}
-func (Arm) effect()      {}
+func (*Arm) effect()     {}
 func (Report) effect()   {}
 
 // CoreOptions configures a Core.
@@ -151,6 +153,13 @@ type Core struct {
 	remembered []*reception          // the same, oldest first
 	waiting    []*reception          // those that are not published yet, oldest first
 	armed      radio.HostTime        // 0: no timer
+	arm        Arm
+
+	// Room for what is made with each frame and copied before the next one.
+	plain   []byte         // FRMPayload
+	shown   []v3.Reception // rx_metadata
+	text    []byte         // JSON
+	entropy [v3.ULIDEntropy]byte
 
 	schedule      *schedule.Scheduler
 	exchanges     map[*session.Device]*exchange       // open ones
@@ -161,7 +170,8 @@ type Core struct {
 	lastTicket    uint64
 	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
-	marks         map[radio.EUI64]Spent // of the duty cycle, in the store
+	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
+	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 }
 
 // CoreStats counts what happened since the start.
@@ -175,7 +185,16 @@ type CoreStats struct {
 
 	Joins        uint64 // join-accepts handed to a gateway
 	JoinsRefused uint64
-	Pending      int // frames that wait for other gateways, or are remembered for their copies
+	Refusals     map[JoinRefusal]uint64 // the same by their reason
+	Pending      int                    // frames that wait for other gateways, or are remembered for their copies
+
+	Sent      [2]uint64                  // downlinks that went out in RX1 and in RX2
+	Refused   [radio.TxNoPath + 1]uint64 // answers of gateways that were none
+	Events    map[EventKind]uint64       // that were reported, by kind
+	Unsent    uint64                     // times that neither window could be used, or every way was refused
+	Downlinks int                        // items that wait in queues
+	InFlight  int                        // downlinks that are planned or with a gateway
+	Unstored  int                        // joins, pushes and changes that wait for the store
 }
 
 // NewCore returns a Core.
@@ -196,6 +215,8 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+		retired: map[radio.EUI64]*gateway.Gateway{},
+		stats:   CoreStats{Events: map[EventKind]uint64{}, Refusals: map[JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -219,6 +240,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.pushed(in)
 	case Provisioned:
 		c.provisioned(in)
+	case Reconfigured:
+		c.reconfigured(in)
 	case Kept:
 		then := c.kept[in.Ticket]
 		delete(c.kept, in.Ticket)
@@ -237,7 +260,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 // Stats returns the counts so far.
 func (c *Core) Stats() CoreStats {
 	s := c.stats
-	s.Pending = len(c.remembered)
+	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.transmissions), len(c.kept)
+	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
 	return s
 }
 
@@ -273,26 +297,47 @@ func (c *Core) stopping() {
 	}
 }
 
+// unknownMark is added to the id of a gateway that nobody has configured where
+// another was given its default id.
+const unknownMark = "-unknown"
+
 // gateway returns a gateway. One that nobody has configured, but its driver
 // takes, gets the default plan.
 func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 	if g := c.opts.Gateways.Gateway(eui); g != nil {
 		return g
 	}
+	if g := c.retired[eui]; g != nil {
+		return g
+	}
 	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
 	if err := c.opts.Gateways.Add(g); err != nil {
-		// Another gateway was given this one's default id.
-		g.ID += "-unknown"
+		g.ID += unknownMark
 		_ = c.opts.Gateways.Add(g)
 	}
 	return g
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if c.retired[e.Gateway] != nil {
+		if e.Kind != radio.GatewayConnected {
+			return
+		}
+		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it
+	}
+	if e.Kind == radio.GatewayIdentified {
+		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			c.report(Event{Kind: GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
+		}
+	}
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:
+		g.Fault = ""
 		c.online(g, true, e)
+	case radio.GatewayFailed:
+		g.Fault = e.Fault
+		c.report(Event{Kind: GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
 	case radio.GatewayDisconnected:
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
@@ -352,7 +397,11 @@ func (c *Core) counterReset(g *gateway.Gateway) {
 // correlationID returns a new correlation id. Without a calendar its time is
 // wrong and it is unique all the same.
 func (c *Core) correlationID(kind string) string {
-	var b [v3.ULIDEntropy]byte
-	_, _ = io.ReadFull(c.opts.Entropy, b[:])
-	return v3.CorrelationID(kind, c.now.Wall.Time, b)
+	var b [64]byte
+	return string(c.appendCorrelationID(b[:0], kind))
+}
+
+func (c *Core) appendCorrelationID(dst []byte, kind string) []byte {
+	_, _ = io.ReadFull(c.opts.Entropy, c.entropy[:])
+	return v3.AppendCorrelationID(dst, kind, c.now.Wall.Time, c.entropy)
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"lorawand/bridge/session"
@@ -20,6 +21,7 @@ const (
 	GatewayConnected    EventKind = "gateway connected"
 	GatewayDisconnected EventKind = "gateway disconnected"
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
+	GatewayFailed       EventKind = "gateway does not work"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
 	JoinAccepted        EventKind = "join accepted"
 	JoinRefused         EventKind = "join refused"
@@ -31,6 +33,9 @@ const (
 	DownlinkFailed      EventKind = "downlink failed"
 	DownlinkUnsent      EventKind = "downlink not sent"
 )
+
+// Word returns the kind as one word: "downlink_sent".
+func (k EventKind) Word() string { return strings.ReplaceAll(string(k), " ", "_") }
 
 // DropReason is why a frame was dropped.
 type DropReason uint8
@@ -84,6 +89,7 @@ type Event struct {
 
 func (c *Core) report(e Event) {
 	e.Host, e.At = c.now.Host, c.now.at(c.now.Host)
+	c.stats.Events[e.Kind]++
 	c.do(Report{e})
 }
 
@@ -109,7 +115,7 @@ func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

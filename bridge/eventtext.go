@@ -151,7 +151,7 @@ type optionJSON struct {
 // MarshalJSON implements json.Marshaler.
 func (e Event) MarshalJSON() ([]byte, error) {
 	j := eventJSON{
-		Time: timePointer(e.At), Uptime: time.Duration(e.Host).Seconds(), Kind: strings.ReplaceAll(string(e.Kind), " ", "_"), Reason: e.Word,
+		Time: timePointer(e.At), Uptime: time.Duration(e.Host).Seconds(), Kind: e.Kind.Word(), Reason: e.Word,
 		Application: e.Device.Application, Device: e.Device.Device, Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
 		Error: errText(e.Err), Hint: e.Hint, CorrelationIDs: e.CorrelationIDs,
 	}

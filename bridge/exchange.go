@@ -32,7 +32,8 @@ type exchange struct {
 	owed    mac.Owed
 	time    radio.GPSTime // end of the uplink; 0 where it is not known
 
-	ways    []way // best first
+	ways    []way  // best first
+	one     [1]way // room for ways: nearly always there is one
 	windows [2]window
 	next    int // the window that is decided on next
 	slot    *schedule.Slot
@@ -112,6 +113,9 @@ func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 		if r.NoDownlink {
 			continue
 		}
+		if x.ways == nil {
+			x.ways = x.one[:0]
+		}
 		x.ways = append(x.ways, way{
 			gateway: g, antenna: r.Antenna, time: up.Time, ended: up.Ended,
 			// Below the noise the SNR says more than the RSSI.
@@ -181,11 +185,7 @@ func (c *Core) arrange(x *exchange) {
 	}
 	if at != x.decide {
 		x.decide = at
-		c.agenda.add(at, func() {
-			if !x.over && x.decide == at {
-				c.decideOn(x)
-			}
-		})
+		c.agenda.add(entry{at: at, duty: toDecide, exchange: x})
 	}
 }
 
@@ -344,6 +344,7 @@ const phyOverhead = 5
 
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
+	c.stats.Unsent++
 	if x.join != nil {
 		c.joinUnsent(x)
 	} else {

@@ -49,28 +49,35 @@ func (b *inbox) bell() {
 	}
 }
 
-// take returns the next input, if there is one.
-func (b *inbox) take() (Input, bool) {
+// take returns the next input, if there is one. Where in is nil it is a frame,
+// which would be allocated anew as an Input.
+func (b *inbox) take() (in Input, h Heard, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.told) > 0 {
-		in := b.told[0]
+		in = b.told[0]
 		b.told[0] = nil
 		b.told = b.told[1:]
-		return in, true
+		return in, h, true
 	}
 	if b.n == 0 {
-		return nil, false
+		return nil, h, false
 	}
-	h := b.ring[b.first]
-	b.ring[b.first] = Heard{}
+	h, b.ring[b.first] = b.ring[b.first], Heard{}
 	b.first = (b.first + 1) % len(b.ring)
 	b.n--
-	return h, true
+	return nil, h, true
 }
 
 func (b *inbox) drops() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.dropped
+}
+
+// len returns how many inputs wait.
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.n + len(b.told)
 }

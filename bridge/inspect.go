@@ -35,7 +35,7 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 		s.CoreStats, s.Devices = c.Stats(), c.opts.Devices.Len()
 		s.Gateways, s.Online = len(c.opts.Gateways.All()), c.opts.Gateways.Online()
 	})
-	s.InboxDropped = b.inbox.drops()
+	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
 	return s, err
 }
 

@@ -42,6 +42,11 @@ const (
 	JoinNotStored      JoinRefusal = "not_stored"
 )
 
+// JoinRefusals are all of them.
+var JoinRefusals = [...]JoinRefusal{
+	JoinUnknownDevEUI, JoinUnknownJoinEUI, JoinWrongKey, JoinUsedNonce, JoinBudget, JoinUnserved, JoinNoWindow, JoinNoAddress, JoinNotStored,
+}
+
 // joinHints say what an owner can do.
 var joinHints = map[JoinRefusal]string{
 	JoinUnknownDevEUI:  "if the device is yours, create it with this DevEUI and JoinEUI",
@@ -114,12 +119,17 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 const longJoinAccept = 33
 
 func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why JoinRefusal, err error) {
-	c.stats.JoinsRefused++
+	c.countRefusal(why)
 	e := Event{Kind: JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: joinHints[why]}
 	if d != nil {
 		e.Device = d.ID
 	}
 	c.report(e)
+}
+
+func (c *Core) countRefusal(why JoinRefusal) {
+	c.stats.JoinsRefused++
+	c.stats.Refusals[why]++
 }
 
 // join makes the session and holds a place for the join-accept. Where there is
@@ -158,15 +168,17 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
 // one with it. x is nil if it is not answered.
 func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
-	c.remember(&reception{
-		key: string(up.PHYPayload), joins: d, done: true, exchange: x, heard: []hearing{{up.Gateway, up.Time}},
+	r := &reception{
+		key: string(up.PHYPayload), joins: d, done: true, exchange: x,
 		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
-	})
+	}
+	r.hears(up)
+	c.remember(r)
 }
 
 // joinUnsent tells that there was no window for a join-accept.
 func (c *Core) joinUnsent(x *exchange) {
-	c.stats.JoinsRefused++
+	c.countRefusal(JoinNoWindow)
 	d := x.device
 	c.report(Event{
 		Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
@@ -258,12 +270,16 @@ func (c *Core) sessionKeyID() []byte {
 // uplinkCorrelation names a frame: its gateway's connection, and its way
 // through gateway, network and application server, in the order of the alphabet.
 func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
-	ids := make([]string, 0, 4)
-	ids = append(ids, c.correlationID(v3.ApplicationUp))
+	var buf [128]byte // for three of them, which share one string
+	b := c.appendCorrelationID(buf[:0], v3.ApplicationUp)
+	app := len(b)
+	b = c.appendCorrelationID(b, v3.GatewayUplink)
+	gtw := len(b)
+	text := string(c.appendCorrelationID(b, v3.NetworkUplink))
 	if conn := c.gateway(up.Gateway).Connection; conn != "" {
-		ids = append(ids, conn)
+		return []string{text[:app], conn, text[app:gtw], text[gtw:]}
 	}
-	return append(ids, c.correlationID(v3.GatewayUplink), c.correlationID(v3.NetworkUplink))
+	return []string{text[:app], text[app:gtw], text[gtw:]}
 }
 
 // allIDs returns the correlation ids of all that leads to a transmission.

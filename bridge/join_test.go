@@ -215,7 +215,7 @@ func TestJoinRefused(t *testing.T) {
 			}
 			s.wait(10 * time.Second)
 			s.downs()
-			if st := s.c.Stats(); st.JoinsRefused != 1 || st.Joins != 0 {
+			if st := s.c.Stats(); st.JoinsRefused != 1 || st.Refusals[tt.word] != 1 || st.Joins != 0 {
 				t.Errorf("stats %+v", st)
 			}
 			if got := s.devices["dev3"]; got.LastJoinNonce != registered.LastJoinNonce || got.Pending != nil || len(got.UsedDevNonces) != len(registered.UsedDevNonces) {

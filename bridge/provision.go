@@ -200,6 +200,7 @@ func (c *Core) undo(done []*change) {
 func (c *Core) settlePut(ch *change, p *DevicePut) {
 	if p.ForgetFCntUp && ch.device.Session != nil {
 		ch.device.Session.ForgetFCntUp()
+		ch.record = store.Record{}
 	}
 	if p.ForgetDevNonces {
 		ch.device.ForgetDevNonces()

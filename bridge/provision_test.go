@@ -64,7 +64,7 @@ func (r *registry) tell(in Input) {
 			r.answers[e.Ticket] = e.Err
 		case Transmit:
 			r.sent = append(r.sent, e.Downlink)
-		case Arm:
+		case *Arm:
 			r.arm = e.At
 		}
 	}

@@ -164,7 +164,7 @@ func (s *stand) step(in Input) {
 			s.transmit(e.Downlink)
 		case Answer:
 			s.answers = append(s.answers, e)
-		case Arm:
+		case *Arm:
 			if e.At < s.now.Host {
 				s.Errorf("a timer is armed for %v ago", s.now.Host.Sub(e.At))
 			}

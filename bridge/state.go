@@ -169,7 +169,7 @@ func deviceRecord(d *session.Device) (store.Record, error) {
 // CountersRecord returns what the store keeps of the counters of the session
 // in use.
 func CountersRecord(d *session.Device, m session.Marks) store.Record {
-	return store.Record{Kind: KindCounters, Key: d.ID.String(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m)}
+	return store.Record{Kind: KindCounters, Key: d.Key(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m)}
 }
 
 // itemKey names an item so that the order of the keys is that of the queue.

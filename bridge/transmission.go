@@ -87,16 +87,12 @@ func (c *Core) plan(t *transmission) {
 	c.lastID++
 	t.id = c.lastID
 	c.transmissions[t.id] = t
-	id, at := t.id, e.HostStart.Add(-e.Gateway.Lead())
+	at := e.HostStart.Add(-e.Gateway.Lead())
 	if e.Gateway.Answers || at <= c.now.Host {
 		c.handOver(t)
 		return
 	}
-	c.agenda.add(at, func() {
-		if c.transmissions[id] == t {
-			c.handOver(t)
-		}
-	})
+	c.agenda.add(entry{at: at, duty: toHandOver, id: t.id})
 }
 
 // handOver gives the frame to the gateway's driver.
@@ -113,12 +109,7 @@ func (c *Core) handOver(t *transmission) {
 	if x.join != nil && !x.join.told {
 		c.joined(t)
 	}
-	id := t.id
-	c.agenda.add(e.HostStart.Add(e.Airtime+answerGrace+way.gateway.RoundTrip()), func() {
-		if c.transmissions[id] == t {
-			c.sent(t)
-		}
-	})
+	c.agenda.add(entry{at: e.HostStart.Add(e.Airtime + answerGrace + way.gateway.RoundTrip()), duty: toConfirm, id: t.id})
 }
 
 // answerGrace is how long after its end a transmission may still be refused.
@@ -153,6 +144,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
+	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
 	if it == nil {
@@ -177,6 +169,7 @@ func (c *Core) sent(t *transmission) {
 // gateway, or in RX2 while that is ahead.
 func (c *Core) refused(t *transmission, why radio.TxResult) {
 	x := t.x
+	c.stats.Refused[min(why, radio.TxNoPath)]++
 	c.schedule.Release(t.slot)
 	delete(c.transmissions, t.id)
 	t.refusal = why
@@ -206,6 +199,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
+	c.stats.Unsent++
 	c.reportDecision(DownlinkUnsent, x.record, t.ids)
 	if !t.hasItem() {
 		return

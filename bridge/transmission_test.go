@@ -49,6 +49,9 @@ func TestRefused(t *testing.T) {
 			if text := e.Decision.Text(); strings.Count(text, "refused it: "+r.String()) != 2 {
 				t.Error(text)
 			}
+			if st := s.c.Stats(); st.Sent != [2]uint64{} || st.Refused[r] != 2 || st.Unsent != 1 || st.InFlight != 0 {
+				t.Errorf("counts %+v", st)
+			}
 			s.wait(10 * time.Second)
 			s.hear(gwA, s.phy("dev1", 1, confirmed("y")))
 			s.wait(10 * time.Second)

@@ -32,16 +32,36 @@ type reception struct {
 	key      string          // PHYPayload
 	match    session.Match   // zero with a join-request
 	joins    *session.Device // whose join-request it is; nil: it is data
-	data     *frame.Data
-	copies   []radio.Uplink // the first one opened the windows
-	heard    []hearing      // the same, and those that came too late
-	exchange *exchange      // the windows; nil: the device has none that we know
-	ids      []string       // correlation ids
+	data     frame.Data      // parts of the PHYPayload
+	copies   []radio.Uplink  // the first one opened the windows
+	heard    []hearing       // the same, and those that came too late
+	exchange *exchange       // the windows; nil: the device has none that we know
+	ids      []string        // correlation ids
 
 	expected []radio.EUI64  // gateways that have not reported yet
 	deadline radio.HostTime // for these
 	done     bool           // published
 	forget   radio.HostTime // when copies are no longer known as such
+
+	// Room for copies and heard: nearly always there is one.
+	oneCopy    [1]radio.Uplink
+	oneHearing [1]hearing
+}
+
+// hears notes that a gateway has heard the frame.
+func (r *reception) hears(up *radio.Uplink) {
+	if r.heard == nil {
+		r.heard = r.oneHearing[:0]
+	}
+	r.heard = append(r.heard, hearing{up.Gateway, up.Time})
+}
+
+// keep keeps what a gateway has heard until it is published.
+func (r *reception) keep(up *radio.Uplink) {
+	if r.copies == nil {
+		r.copies = r.oneCopy[:0]
+	}
+	r.copies = append(r.copies, *up)
 }
 
 // hearing is when a gateway heard a frame.
@@ -52,6 +72,9 @@ type hearing struct {
 
 // heard takes a frame.
 func (c *Core) heard(up radio.Uplink) {
+	if c.retired[up.Gateway] != nil {
+		return
+	}
 	c.stats.Uplinks++
 	g := c.gateway(up.Gateway)
 	g.LastUplink = c.now.Host
@@ -84,8 +107,12 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		c.another(g, r, up)
 		return
 	}
-	d, err := frame.ParseData(up.PHYPayload)
-	if err != nil {
+	r := &reception{
+		deadline: c.now.Host.Add(c.opts.Deduplication),
+		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
+	}
+	d := &r.data
+	if err := d.Parse(up.PHYPayload); err != nil {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 		return
 	}
@@ -94,12 +121,9 @@ func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
 		c.unmatched(g, d, m, err)
 		return
 	}
-	r := &reception{
-		key: string(up.PHYPayload), match: m, data: d, ids: c.uplinkCorrelation(&up),
-		copies: []radio.Uplink{up}, heard: []hearing{{up.Gateway, up.Time}},
-		deadline: c.now.Host.Add(c.opts.Deduplication),
-		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
-	}
+	r.key, r.match, r.ids = string(up.PHYPayload), m, c.uplinkCorrelation(&up)
+	r.keep(&up)
+	r.hears(&up)
 	switch {
 	case !begins(&m, d):
 		c.drop(DropRekey, Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
@@ -196,8 +220,8 @@ func (c *Core) openWindows(r *reception, up *radio.Uplink) {
 		c.report(Event{Kind: WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err})
 		return
 	}
-	commands := mac.Commands(r.data, r.match.FCnt, s.Cipher(dev.Version))
-	x.owed = mac.Uplink(r.data, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
+	commands := mac.Commands(&r.data, r.match.FCnt, s.Cipher(dev.Version))
+	x.owed = mac.Uplink(&r.data, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
 	r.exchange = x
 	c.open(x, up)
 }
@@ -261,7 +285,7 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 		return
 	}
 	c.stats.Copies++
-	r.heard = append(r.heard, hearing{up.Gateway, up.Time})
+	r.hears(&up)
 	if r.exchange != nil && !r.exchange.over {
 		r.exchange.addWay(g, &up)
 		c.arrange(r.exchange)
@@ -272,7 +296,7 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
 	if r.done {
 		return
 	}
-	r.copies = append(r.copies, up)
+	r.keep(&up)
 	r.expected = slices.DeleteFunc(r.expected, func(e radio.EUI64) bool { return e == up.Gateway })
 	if len(r.expected) == 0 {
 		c.publish(r)
@@ -290,13 +314,14 @@ func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	m := &r.match
 	switch {
 	case !c.opts.Devices.Uses(m.Device, m.Session): // its session has ended meanwhile
-		c.unmatched(g, r.data, session.Match{}, session.ErrDevAddr)
+		c.unmatched(g, &r.data, session.Match{}, session.ErrDevAddr)
 		return
 	case !r.done, m.FCnt != m.Session.FCntUp, !m.Session.Repeat():
-		c.unmatched(g, r.data, *m, session.ErrReplay)
+		c.unmatched(g, &r.data, *m, session.ErrReplay)
 		return
 	}
-	r.heard = []hearing{{up.Gateway, up.Time}}
+	r.heard = nil
+	r.hears(up)
 	c.repeated(g, r, up)
 }
 
@@ -312,13 +337,31 @@ func (c *Core) settle() {
 	for len(c.remembered) > 0 && c.remembered[0].forget <= c.now.Host {
 		c.forgetOldest()
 	}
-	for do := c.agenda.due(c.now.Host); do != nil; do = c.agenda.due(c.now.Host) {
-		do()
+	for e, ok := c.agenda.due(c.now.Host); ok; e, ok = c.agenda.due(c.now.Host) {
+		c.carryOut(&e)
 	}
 	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
-		c.armed = next
-		c.do(Arm{At: next})
+		c.armed, c.arm.At = next, next
+		c.do(&c.arm)
+	}
+}
+
+// carryOut does what is on the agenda, if it is still wanted.
+func (c *Core) carryOut(e *entry) {
+	if e.duty == toDecide {
+		if x := e.exchange; !x.over && x.decide == e.at {
+			c.decideOn(x)
+		}
+		return
+	}
+	t := c.transmissions[e.id]
+	switch {
+	case t == nil: // over, or tried again since
+	case e.duty == toHandOver:
+		c.handOver(t)
+	default:
+		c.sent(t)
 	}
 }
 
@@ -345,7 +388,7 @@ func (c *Core) nextTime() radio.HostTime {
 // publish makes the "up" message of a frame.
 func (c *Core) publish(r *reception) {
 	r.done = true
-	dev, d, first := r.match.Device, r.data, &r.copies[0]
+	dev, d, first := r.match.Device, &r.data, &r.copies[0]
 	if d.HasFPort && d.FPort == testPort {
 		c.drop(DropTestPort, Event{Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort})
 		r.release()
@@ -358,11 +401,13 @@ func (c *Core) publish(r *reception) {
 		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
 	}
 	if d.HasFPort && d.FPort > 0 {
-		m.FPort, m.FRMPayload = d.FPort, r.match.Session.Cipher(dev.Version).AppendFRMPayload(nil, d, r.match.FCnt)
+		c.plain = r.match.Session.Cipher(dev.Version).AppendFRMPayload(c.plain[:0], d, r.match.FCnt)
+		m.FPort, m.FRMPayload = d.FPort, c.plain
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = c.settings(dev, first)
 	m.ConsumedAirtime, _ = radio.TimeOnAir(radio.Packet{DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload)})
+	m.Receptions = c.shown[:0]
 	for i := range r.copies {
 		up := &r.copies[i]
 		g := c.gateway(up.Gateway)
@@ -373,16 +418,21 @@ func (c *Core) publish(r *reception) {
 			})
 		}
 	}
-	payload := c.opts.Encoder.AppendUplink(make([]byte, 0, 1536), &m)
+	c.text = c.opts.Encoder.AppendUplink(c.text[:0], &m)
+	c.shown = m.Receptions
+	clear(c.shown)
 	c.stats.Published++
-	c.do(Publish{v3.Message{Application: dev.ID.Application, Device: dev.ID.Device, Suffix: v3.Up, Payload: payload}})
+	c.do(Publish{v3.Message{Application: dev.ID.Application, Device: dev.ID.Device, Suffix: v3.Up, Payload: slices.Clone(c.text)}})
 	r.release()
 }
 
 var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
 
 // release lets go of what only publishing needs.
-func (r *reception) release() { r.copies, r.expected = nil, nil }
+func (r *reception) release() {
+	r.copies, r.expected = nil, nil
+	r.oneCopy[0] = radio.Uplink{}
+}
 
 // settings are those of the first copy. What the device's plan does not have
 // keeps index 0.

@@ -129,6 +129,8 @@ const (
 	GatewayDisconnected                             // silent for too long, or stopped
 	GatewayCounterReset                             // its counter has begun anew: what was planned on it is void
 	GatewayStatus                                   // it told its own figures
+	GatewayFailed                                   // it does not work, for the reason in Fault; its driver tries again
+	GatewayIdentified                               // its EUI has become known: until now it went by Was
 )
 
 // String returns the kind as a word.
@@ -142,6 +144,10 @@ func (k GatewayEventKind) String() string {
 		return "counter_reset"
 	case GatewayStatus:
 		return "status"
+	case GatewayFailed:
+		return "failed"
+	case GatewayIdentified:
+		return "identified"
 	}
 	return "unknown"
 }
@@ -154,6 +160,8 @@ type GatewayEvent struct {
 	Address string // where it is, for people
 	Local   bool   // with GatewayConnected: on this host, so that no network lies in between
 	Status  Status // with GatewayStatus
+	Fault   string // with GatewayFailed: in words, with what to check
+	Was     EUI64  // with GatewayIdentified: the stand-in for its EUI
 }
 
 // Status is what a gateway tells of itself. A counter that it does not tell is 0.

@@ -53,6 +53,8 @@ type Options struct {
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
 	Links func() map[radio.EUI64]Link
+	// Drivers tells of those that run. nil: there are none.
+	Drivers func() []Driver
 
 	// Load says whether this version can go on with what a backup holds, and
 	// Restore stops all work, puts the backup in the place of the state, and
@@ -79,6 +81,9 @@ func New(o Options) (*Admin, error) {
 	}
 	if o.Links == nil {
 		o.Links = func() map[radio.EUI64]Link { return nil }
+	}
+	if o.Drivers == nil {
+		o.Drivers = func() []Driver { return nil }
 	}
 	return &Admin{o: o, log: o.Logger}, nil
 }

@@ -40,12 +40,16 @@ type house struct {
 	bridge *bridge.Bridge
 	keys   *access.Registry
 	store  *store.Store
+	disk   *store.Fake
 	path   string // of the control socket
+
+	stopBridge func()
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	st, err := store.Open(filepath.Join(t.TempDir(), "store"), store.Options{Ephemeral: true})
+	disk := store.NewFake()
+	st, err := store.Open("", store.Options{FS: disk})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +77,8 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{T: t, admin: a, bridge: b, keys: state.Keys, store: st, path: filepath.Join(t.TempDir(), "run", "control.sock")}
-	h.run(b.Run)
+	h := &house{T: t, admin: a, bridge: b, keys: state.Keys, store: st, disk: disk, path: filepath.Join(t.TempDir(), "run", "control.sock")}
+	h.stopBridge = h.run(b.Run)
 	t.Cleanup(func() { _ = st.Close() })
 	return h
 }

@@ -9,12 +9,8 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio/frame"
 )
-
-// handOver is by how much the counters of downlinks skip ahead when a session
-// is written for another home: what this one may still use before it is
-// stopped. Below MAX_FCNT_GAP of LoRaWAN 1.0.x, 16384, by far.
-const handOver = 64
 
 // PutArgs are the arguments of "device.put".
 type PutArgs struct {
@@ -128,7 +124,8 @@ func changeFields(d *session.Device, fields map[string]string) error {
 	switch {
 	case d.SupportsJoin && d.Session != nil && !same:
 		return ErrSessionFields
-	case d.SupportsJoin && (d.DevEUI != was.DevEUI || (d.Version < session.V1_1) != (was.Version < session.V1_1)):
+	case d.SupportsJoin && d.RootKeys != (frame.RootKeys{}):
+		// What it has is up to session.Device.Succeed: it may join meanwhile.
 		d.Session, d.Pending = nil, nil
 	case d.Session != nil && !same:
 		d.Session = &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
@@ -183,14 +180,21 @@ func (a *Admin) listDevices(ctx context.Context, args ListArgs, r reply) error {
 type ExportArgs struct {
 	Application string   `json:"application_id,omitempty"` // "": all; none of Devices then
 	Devices     []string `json:"devices,omitempty"`        // none: all
-	Session     bool     `json:"session,omitempty"`        // with the sessions of devices that join, for a hand-over
+	// Session is for a hand-over: devices that join come with their sessions,
+	// and all as session.Device.SkipAhead says. This home may go on using
+	// counters until it is stopped.
+	Session bool `json:"session,omitempty"`
 }
 
 // exportDevices answers with devices in the form of The Things Stack, with
 // their keys.
 func (a *Admin) exportDevices(ctx context.Context, args ExportArgs, r reply) error {
-	form := enddevice.Form{Keys: true, Session: args.Session, Skip: handOver}
-	tell := func(d *session.Device) error { return replyDevice(d, form, r) }
+	tell := func(d *session.Device) error {
+		if args.Session {
+			d.SkipAhead()
+		}
+		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session}, r)
+	}
 	if len(args.Devices) == 0 {
 		return a.o.Bridge.Devices(ctx, args.Application, tell)
 	}

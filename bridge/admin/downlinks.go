@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
@@ -23,6 +24,9 @@ type Pushed struct {
 // pushDownlinks does what a down/push or down/replace over MQTT does, and tells
 // what those hear who listen there.
 func (a *Admin) pushDownlinks(ctx context.Context, args PushArgs, r reply) error {
+	if err := checkID(args.id()); err != nil {
+		return err
+	}
 	items, err := a.o.Bridge.TryPush(ctx, args.id(), args.Replace, args.Body)
 	if err != nil {
 		return err
@@ -33,6 +37,14 @@ func (a *Admin) pushDownlinks(ctx context.Context, args PushArgs, r reply) error
 		}
 	}
 	return nil
+}
+
+// checkID returns an error for an id that must not get into a topic.
+func checkID(id session.ID) error {
+	if err := session.CheckID(id.Application); err != nil {
+		return fmt.Errorf("application: %w", err)
+	}
+	return session.CheckID(id.Device)
 }
 
 // Downlink is what "downlink.list" tells of an item.

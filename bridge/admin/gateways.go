@@ -18,6 +18,7 @@ type Gateway struct {
 	Connected  bool        `json:"connected"`
 	Since      *float64    `json:"since_s,omitempty"` // connected, or not any more
 	Address    string      `json:"address,omitempty"`
+	Fault      string      `json:"fault,omitempty"` // why it does not work
 	LastUplink *float64    `json:"last_uplink_s,omitempty"`
 	LastPull   *float64    `json:"last_pull_data_s,omitempty"`
 	LastTxAck  *float64    `json:"last_tx_ack_s,omitempty"`
@@ -58,7 +59,7 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 
 func gatewayOf(s *bridge.GatewayState, now radio.HostTime) Gateway {
 	g := Gateway{
-		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since), Address: s.Address,
+		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since), Address: s.Address, Fault: s.Fault,
 		LastUplink: ago(now, s.LastUplink), LastTxAck: ago(now, s.LastAck), Confirmed: s.Answers,
 		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), SubBands: []SubBandUsage{},
 	}

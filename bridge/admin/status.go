@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"time"
@@ -27,8 +28,10 @@ type Status struct {
 	Joins        uint64            `json:"joins"`
 	JoinsRefused uint64            `json:"joins_refused"`
 
-	StoreWritten int64  `json:"store_written_bytes"`   // since the start
-	StoreError   string `json:"store_error,omitempty"` // why it cannot be written now
+	StoreWritten int64    `json:"store_written_bytes"`    // since the start
+	FlashWritten int64    `json:"flash_written_bytes"`    // the same, in whole pages of 4 KiB
+	StoreDamage  []string `json:"store_damage,omitempty"` // what could not be read at the start
+	StoreError   string   `json:"store_error,omitempty"`  // why it cannot be written now
 }
 
 func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
@@ -41,13 +44,14 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 		Build: a.o.Build, PID: os.Getpid(), Uptime: time.Duration(now.Host).Round(time.Millisecond).Seconds(), Clock: now.Wall.Quality.String(),
 		Devices: core.Devices, APIKeys: a.o.Keys.Len(), Gateways: core.Gateways, GatewaysConnected: core.Online,
 		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats), Joins: core.Joins, JoinsRefused: core.JoinsRefused,
-		StoreWritten: a.o.Store.Written(),
 	}
+	st := a.o.Store.Stats()
+	s.StoreWritten, s.FlashWritten, s.StoreDamage = st.Written, st.BytesWritten, st.Damage
 	if b := a.o.Broker; b != nil {
 		stats := b.Stats()
 		s.Clients, s.Sessions = stats.Clients, stats.Sessions
 	}
-	if err := a.o.Bridge.StoreError(); err != nil {
+	if err := a.storeError(); err != nil {
 		s.StoreError = err.Error()
 	}
 	return r(s)
@@ -63,4 +67,9 @@ func dropped(s *bridge.CoreStats) map[string]uint64 {
 		}
 	}
 	return out
+}
+
+// storeError is why the store cannot be written now, or nil.
+func (a *Admin) storeError() error {
+	return cmp.Or(a.o.Bridge.StoreError(), a.o.Store.Health())
 }

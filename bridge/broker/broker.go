@@ -157,6 +157,7 @@ type Broker struct {
 	stop         chan struct{}  // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
+	serving                                     atomic.Bool
 }
 
 // New opens the listeners. Run does the work.
@@ -241,6 +242,9 @@ func (b *Broker) Addrs() []netip.AddrPort {
 	return out
 }
 
+// Serving reports whether Run is at work.
+func (b *Broker) Serving() bool { return b.serving.Load() }
+
 // Stats returns the counts so far.
 func (b *Broker) Stats() Stats {
 	b.mu.RLock()
@@ -267,15 +271,22 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("mqtt: %w", err)
 	}
+	// The library retains its statistics for nobody, and would copy all of them
+	// once a second to see whether one has expired.
+	for topic := range b.server.Topics.Retained.GetAll() {
+		b.server.Topics.Retained.Delete(topic)
+	}
 	for _, a := range b.Addrs() {
 		b.log.Info("listening for MQTT clients", "address", a.String())
 	}
+	b.serving.Store(true)
+	defer b.serving.Store(false)
 	defer b.close()
 	janitor := time.NewTicker(janitorEvery)
 	defer janitor.Stop()
 	for {
 		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
-			b.dispatch(m)
+			b.dispatch(&m)
 		}
 		select {
 		case <-ctx.Done():
@@ -298,13 +309,13 @@ type outbox struct {
 	wake chan struct{}
 
 	mu                 sync.Mutex
-	ring               []*v3.Message
+	ring               []v3.Message
 	first, n           int
 	published, dropped uint64
 }
 
 func (o *outbox) init(size int) {
-	o.ring, o.wake = make([]*v3.Message, size), make(chan struct{}, 1)
+	o.ring, o.wake = make([]v3.Message, size), make(chan struct{}, 1)
 }
 
 func (o *outbox) put(m v3.Message) {
@@ -315,7 +326,7 @@ func (o *outbox) put(m v3.Message) {
 		o.n--
 		o.dropped++
 	}
-	o.ring[(o.first+o.n)%len(o.ring)] = &m
+	o.ring[(o.first+o.n)%len(o.ring)] = m
 	o.n++
 	o.mu.Unlock()
 	select {
@@ -324,14 +335,13 @@ func (o *outbox) put(m v3.Message) {
 	}
 }
 
-func (o *outbox) take() (*v3.Message, bool) {
+func (o *outbox) take() (m v3.Message, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.n == 0 {
-		return nil, false
+		return m, false
 	}
-	m := o.ring[o.first]
-	o.ring[o.first] = nil
+	m, o.ring[o.first] = o.ring[o.first], v3.Message{}
 	o.first = (o.first + 1) % len(o.ring)
 	o.n--
 	return m, true

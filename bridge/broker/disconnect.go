@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -26,14 +27,16 @@ func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
 	case <-told:
 	case <-time.After(goodbyeTime): // one that does not read holds it up
 	}
-	late := time.After(b.limits.PushTimeout + 2*b.limits.WriteDeadline + time.Second) // the longest that they can be held up
+	// The longest that they can be held up.
+	late, cancel := context.WithTimeout(context.Background(), b.limits.PushTimeout+2*b.limits.WriteDeadline+time.Second)
+	defer cancel()
 	for _, c := range conns {
 		_ = c.Close()
 	}
 	for _, c := range conns {
 		select {
 		case <-c.over:
-		case <-late:
+		case <-late.Done():
 			b.log.Warn("an MQTT connection does not end", "address", c.addr.String())
 		}
 	}

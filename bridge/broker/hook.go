@@ -120,6 +120,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
 	}
 	h.window(c, &pk)
+	c.most = int(min(pk.Properties.MaximumPacketSize, math.MaxInt32))
 	h.expiry(c, &pk)
 	pk.Properties.TopicAliasMaximum = 0 // an alias whose message was dropped would never be learnt
 	return pk, nil

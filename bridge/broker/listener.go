@@ -122,6 +122,7 @@ type conn struct {
 	expiry     time.Duration // of the session, after the connection
 	shortened  bool          // the client had asked for a longer one
 	window     int           // QoS 1 and 2 messages that the client takes at a time
+	most       int           // the longest packet that the client takes, bytes; 0: no limit
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
 }

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +30,7 @@ type session struct {
 	owner      *mqtt.Client // the last connection, still alive or nil
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
+	uid        string       // how it calls its application in topics
 	persistent bool
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
@@ -45,7 +45,7 @@ type session struct {
 
 // item is a message that waits for a client.
 type item struct {
-	msg *v3.Message // shared with other sessions
+	msg v3.Message
 	qos byte
 	ids []int // subscription identifiers
 }
@@ -104,6 +104,7 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	defer s.mu.Unlock()
 	s.leave()
 	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
+	s.uid = v3.UID(c.login.Application, c.login.Tenant)
 	return true
 }
 
@@ -346,9 +347,9 @@ func (b *Broker) dispatch(m *v3.Message) {
 	defer b.mu.RUnlock()
 	var groups map[string][]share
 	for s := range b.byApp[m.Application] {
-		own, shared := s.match(topic)
-		if own.msg != nil {
-			own.msg = m
+		own, matches, shared := s.match(topic)
+		if matches {
+			own.msg = *m
 			s.enqueue(own)
 		}
 		for _, sh := range shared {
@@ -372,7 +373,7 @@ type share struct {
 }
 
 func (sh share) deliver(m *v3.Message) {
-	sh.item.msg = m
+	sh.item.msg = *m
 	sh.s.enqueue(sh.item)
 }
 
@@ -402,16 +403,14 @@ func (b *Broker) pick(filter string, members []share) share {
 	return members[b.shares[filter]%n]
 }
 
-// matched marks an item for which there is a subscription.
-var matched v3.Message
-
 // match returns what a session is to get of a topic: one copy, whatever number
 // of its subscriptions match, and what its shared subscriptions compete for.
-func (s *session) match(topic string) (own item, shared []share) {
+// matches says that there is one that is not shared.
+func (s *session) match(topic string) (own item, matches bool, shared []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.login.Rights.Has(access.TrafficRead) {
-		return item{}, nil
+		return item{}, false, nil
 	}
 	for i := range s.subs {
 		sub := &s.subs[i]
@@ -427,11 +426,11 @@ func (s *session) match(topic string) (own item, shared []share) {
 			shared = append(shared, share{s, sub.Filter, s.client != nil, item{qos: sub.Qos, ids: ids}})
 			continue
 		}
-		own.msg = &matched
+		matches = true
 		own.qos = max(own.qos, sub.Qos)
 		own.ids = append(own.ids, ids...)
 	}
-	return own, shared
+	return own, matches, shared
 }
 
 // enqueue puts a message into the queue of a session.
@@ -456,98 +455,8 @@ func (s *session) enqueue(i item) {
 	s.ring()
 }
 
-// write writes to a connection until that ends.
-func (s *session) write(cl *mqtt.Client, c *conn) {
-	for {
-		pk, ok, over := s.next(cl)
-		switch {
-		case over:
-			return
-		case ok:
-			err := cl.WritePacket(pk)
-			switch {
-			case errors.Is(err, packets.ErrPacketTooLarge):
-				s.forget(cl, pk.PacketID) // the client does not want it
-			case err != nil:
-				return // the connection is at its end
-			case pk.FixedHeader.Type == packets.Publish:
-				s.b.delivered.Add(1)
-			}
-			continue
-		}
-		select {
-		case <-s.wake:
-		case <-c.done:
-			return
-		}
-	}
-}
-
-// next returns the next packet to write. over says that the connection is no
-// longer the session's.
-func (s *session) next(cl *mqtt.Client) (pk packets.Packet, ok, over bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client != cl {
-		return pk, false, true
-	}
-	for i := range s.inflight {
-		f := &s.inflight[i]
-		if !f.again {
-			continue
-		}
-		f.again = false
-		if f.released {
-			return pubrel(f.id), true, false
-		}
-		return s.publish(&f.item, f.id, true), true, false
-	}
-	if len(s.queue) == 0 || s.queue[0].qos > 0 && len(s.inflight) >= s.window {
-		return pk, false, false
-	}
-	i := s.queue[0]
-	s.queue = slices.Delete(s.queue, 0, 1)
-	s.queued -= i.size()
-	if i.qos == 0 {
-		return s.publish(&i, 0, false), true, false
-	}
-	id := s.nextID()
-	s.inflight = append(s.inflight, sent{item: i, id: id})
-	return s.publish(&i, id, false), true, false
-}
-
-// nextID returns a packet id that is not in use. The window is far smaller
-// than the number of ids.
-func (s *session) nextID() uint16 {
-	for {
-		s.lastID++
-		if s.lastID != 0 && !slices.ContainsFunc(s.inflight, func(f sent) bool { return f.id == s.lastID }) {
-			return s.lastID
-		}
-	}
-}
-
-func (s *session) publish(i *item, id uint16, again bool) packets.Packet {
-	return packets.Packet{
-		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: i.qos, Dup: again},
-		TopicName:   i.msg.Topic(v3.UID(s.application, s.login.Tenant)),
-		Payload:     i.msg.Payload,
-		PacketID:    id,
-		Properties:  packets.Properties{SubscriptionIdentifier: i.ids},
-	}
-}
-
 func pubrel(id uint16) packets.Packet {
 	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id}
-}
-
-// forget takes a message out of those on their way.
-func (s *session) forget(cl *mqtt.Client, id uint16) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.client == cl && id != 0 {
-		s.inflight = slices.DeleteFunc(s.inflight, func(f sent) bool { return f.id == id })
-	}
 }
 
 // acknowledged handles a client's PUBACK, PUBREC or PUBCOMP. The library gets

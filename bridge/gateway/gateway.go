@@ -27,11 +27,13 @@ type Gateway struct {
 	AntennaGain      radio.Decibel // dBi
 	EnforceDutyCycle bool
 	Location         *Location // nil: not known
+	Configured       bool      // its owner has named it; else its driver has just taken it
 
 	Online     bool
 	Since      radio.HostTime // of the last change of Online
 	Connection string         // name of the connection, for correlation ids
 	Address    string         // for people
+	Fault      string         // why it does not work, in words; "" while it does or nothing is known
 	Local      bool           // on this host: no network lies in between
 	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
@@ -71,6 +73,29 @@ func (r *Registry) Add(g *Gateway) error {
 	return nil
 }
 
+// Identify gives a gateway that went by a stand-in its EUI, and the id that goes
+// with it unless its owner gave it one. It returns ErrExists, and changes nothing,
+// if another gateway has one of them.
+func (r *Registry) Identify(was, eui radio.EUI64) error {
+	g := r.byEUI[was]
+	if g == nil || was == eui {
+		return nil
+	}
+	id := g.ID
+	if id == DefaultID(was) {
+		id = DefaultID(eui)
+	}
+	for _, other := range r.byEUI {
+		if other != g && (other.EUI == eui || other.ID == id) {
+			return fmt.Errorf("gateway %s (%v): %w", id, eui, ErrExists)
+		}
+	}
+	delete(r.byEUI, was)
+	g.ID, g.EUI = id, eui
+	r.byEUI[eui] = g
+	return nil
+}
+
 // Gateway returns a gateway, or nil.
 func (r *Registry) Gateway(eui radio.EUI64) *Gateway { return r.byEUI[eui] }
 
@@ -94,6 +119,27 @@ func (r *Registry) EachOnline(f func(*Gateway) bool) {
 			return
 		}
 	}
+}
+
+// Remove takes a gateway out.
+func (r *Registry) Remove(g *Gateway) {
+	if g.Online {
+		r.online--
+	}
+	delete(r.byEUI, g.EUI)
+}
+
+// Configure gives a gateway what its owner says of it, or returns ErrExists for
+// an id that another one has. What is known of its work stays.
+func (r *Registry) Configure(g, as *Gateway) error {
+	for _, other := range r.byEUI {
+		if other != g && other.ID == as.ID {
+			return fmt.Errorf("gateway %s (%v): %w", as.ID, g.EUI, ErrExists)
+		}
+	}
+	g.ID, g.Plan, g.AntennaGain, g.EnforceDutyCycle = as.ID, as.Plan, as.AntennaGain, as.EnforceDutyCycle
+	g.Location, g.Configured = as.Location, true
+	return nil
 }
 
 // SetOnline notes that a gateway has come or gone. It reports whether that is new.

@@ -83,6 +83,14 @@ type UplinkContext struct {
 // in plain.
 func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 	o := Owed{ACK: d.Confirmed(), Any: d.ADRACKReq}
+	if len(commands) == 0 {
+		return o
+	}
+	return o.after(commands, ctx)
+}
+
+// after returns what is owed after the MAC commands of an uplink.
+func (o Owed) after(commands []byte, ctx UplinkContext) Owed {
 	for c, rest, ok := next(commands); ok; c, rest, ok = next(rest) {
 		if handle := fromDevice[c.cid].handle; handle != nil {
 			handle(&o, c.payload, ctx)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Frame counters of downlinks must never go back: with the same counter, two
@@ -141,7 +142,7 @@ func AppendCounters(dst []byte, s *Session, m Marks) []byte {
 	if s.Heard {
 		flags |= flagHeard
 	}
-	dst = append(dst, countersVersion, flags)
+	dst = append(slices.Grow(dst, countersSize), countersVersion, flags)
 	dst = binary.LittleEndian.AppendUint32(dst, s.FCntUp)
 	dst = binary.LittleEndian.AppendUint32(dst, m.N)
 	dst = binary.LittleEndian.AppendUint32(dst, m.A)

@@ -131,6 +131,16 @@ type Device struct {
 	History    History `json:"-"` // of the uplinks since the start
 	Queue      Queue   `json:"-"` // downlinks, item by item
 	joinBudget Budget  // for wrong MICs of join-requests
+	key        string  // see Key
+}
+
+// Key returns ID.String(), which names the device in the store. It is made with
+// its first use, and kept: every frame asks for it. The ID must not change.
+func (d *Device) Key() string {
+	if d.key == "" {
+		d.key = d.ID.String()
+	}
+	return d.key
 }
 
 // Settings are what the owner asks of the MAC layer. nil is the default.

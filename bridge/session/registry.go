@@ -88,6 +88,14 @@ func (r *Registry) All() []*Device {
 	return out
 }
 
+// Waiting returns how many items wait in the queues of all devices.
+func (r *Registry) Waiting() (n int) {
+	for _, d := range r.devices {
+		n += d.Queue.Len()
+	}
+	return n
+}
+
 // IDs returns the ids of the devices of an application, or of all if that is
 // "", sorted.
 func (r *Registry) IDs(application string) []ID {

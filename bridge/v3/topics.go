@@ -37,6 +37,13 @@ func (m *Message) Topic(uid string) string {
 	return "v3/" + uid + "/devices/" + m.Device + "/" + m.Suffix
 }
 
+// AppendTopic appends what Topic returns.
+func (m *Message) AppendTopic(dst []byte, uid string) []byte {
+	dst = append(append(dst, "v3/"...), uid...)
+	dst = append(append(dst, "/devices/"...), m.Device...)
+	return append(append(dst, '/'), m.Suffix...)
+}
+
 // UID returns how a client calls its application: with the tenant, if it has
 // logged in with that.
 func UID(application, tenant string) string {

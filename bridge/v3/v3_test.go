@@ -205,13 +205,13 @@ func TestStringsAndNumbers(t *testing.T) {
 // The example of the ULID specification, and the limits.
 func TestCorrelationID(t *testing.T) {
 	entropy := [10]byte{0xd6, 0x76, 0x4c, 0x61, 0xef, 0xb9, 0x93, 0x02, 0xbd, 0x5b}
-	if got := CorrelationID("x:", time.UnixMilli(1469922850259), entropy); got != "x:01ARZ3NDEKTSV4RRFFQ69G5FAV" {
+	if got := string(AppendCorrelationID(nil, "x:", time.UnixMilli(1469922850259), entropy)); got != "x:01ARZ3NDEKTSV4RRFFQ69G5FAV" {
 		t.Errorf("%s, want x:01ARZ3NDEKTSV4RRFFQ69G5FAV", got)
 	}
-	if got := CorrelationID("", time.UnixMilli(-5), [10]byte{}); got != strings.Repeat("0", 26) {
+	if got := string(AppendCorrelationID(nil, "", time.UnixMilli(-5), [10]byte{})); got != strings.Repeat("0", 26) {
 		t.Errorf("before 1970: %s", got)
 	}
-	if got := CorrelationID("", time.UnixMilli(1<<48-1), [10]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255}); got != "7"+strings.Repeat("Z", 25) {
+	if got := string(AppendCorrelationID(nil, "", time.UnixMilli(1<<48-1), [10]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255})); got != "7"+strings.Repeat("Z", 25) {
 		t.Errorf("the largest: %s", got)
 	}
 }

@@ -30,7 +30,7 @@ func (s *site) serving() (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, c, slog.New(slog.DiscardHandler)) }()
+	go func() { done <- serve(ctx, c, slog.New(slog.DiscardHandler), nil) }()
 	s.until("0 refused", "status")
 	return func() {
 		cancel()

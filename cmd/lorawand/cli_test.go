@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 		{"demo --devices 0", 2, "--devices: 0, must be 1 to 200"},
 		{"demo --speed 0", 2, "--speed"},
 		{"demo --duration -1s", 2, "--duration"},
-		{"demo --radio sx1302", 2, "--radio"},
+		{"demo --radio lorawan", 2, "--radio"},
 		{"demo --devices many", 2, "--devices"},
 		{"device import", 2, "needs a file"},
 		{"device import -", 2, "--application"},
@@ -81,6 +81,8 @@ func TestUsage(t *testing.T) {
 		{"gateway", 0, "list"},
 		{"gateway list x", 2, `"x"`},
 		{"status x", 2, `"x"`},
+		{"status --endurance much", 2, `--endurance: "much" is no size`},
+		{"status --endurance 0GB", 2, "--endurance"},
 		{"backup", 2, "wants one FILE"},
 		{"restore a b", 2, "wants one FILE"},
 		{"restore /none", 1, "/none"},
@@ -109,9 +111,9 @@ func TestBadConfiguration(t *testing.T) {
 			t.Errorf("%s: exit status %d\n%s%s", args, status, out, errOut)
 		}
 	}
-	s = newSite(t, "driver = \"sx1302\"")
+	s = newSite(t, "driver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n[gateway.sx1302.gnss]\ndevice = \"/dev/ttyAMA0\"")
 	status, _, errOut := s.cli("", "run")
-	if status != 2 || !strings.Contains(errOut, `not served by this version: [gateway[0].driver = "sx1302"]`) {
+	if status != 2 || !strings.Contains(errOut, `not served by this version: [gateway[0].sx1302.gnss, which comes later]`) {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 	if status, _, errOut := s.cli("", "config", "check"); status != 0 || !strings.Contains(errOut, "not served") {
@@ -244,7 +246,7 @@ func TestRunCommand(t *testing.T) {
 // A log that nobody reads holds up nobody.
 func TestStuckLog(t *testing.T) {
 	r, w := io.Pipe()
-	log, flush := newLogger(config.Log{Level: "info", Format: "text"}, w)
+	log, flush := newLogger(config.Log{Level: "info", Format: "text"}, new(slog.LevelVar), w)
 	begin := time.Now()
 	for i := range 5000 {
 		log.Info("line", "i", i)
@@ -268,7 +270,7 @@ func TestStuckLog(t *testing.T) {
 
 	// One that is stuck for good does not hold up the end for long.
 	_, w = io.Pipe()
-	log, flush = newLogger(config.Log{Level: "info", Format: "json"}, w)
+	log, flush = newLogger(config.Log{Level: "info", Format: "json"}, new(slog.LevelVar), w)
 	log.Info("x")
 	begin = time.Now()
 	flush()
@@ -280,7 +282,7 @@ func TestStuckLog(t *testing.T) {
 func TestJournal(t *testing.T) {
 	line := func(format string) string {
 		var b bytes.Buffer
-		log, flush := newLogger(config.Log{Level: "warn", Format: format}, &b)
+		log, flush := newLogger(config.Log{Level: "warn", Format: format}, new(slog.LevelVar), &b)
 		log.Info("quiet")
 		log.Warn("loud", "n", 1)
 		flush()

@@ -1,82 +1,180 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"strconv"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"periph.io/x/conn/v3/physic"
-	"periph.io/x/conn/v3/spi"
-	"periph.io/x/host/v3/sysfs"
 
+	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/sx1302"
 )
 
-// spiSpeed is what Semtech's board is laid out for.
-const spiSpeed = 2 * physic.MegaHertz
-
-// defaultBufsiz is the most that spidev takes at once if it does not say.
-const defaultBufsiz = 4096
-
 // boardFlags name a board and what is different about it.
 type boardFlags struct {
-	board, region, device, reset, power string
+	gateway, plan string
+	keys          config.SX1302
 }
 
 func (f *boardFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.board, "board", "", "`name` of the board, as rak2287 (required)")
-	cmd.Flags().StringVar(&f.region, "region", "EU868", "`region` of a board that comes in several")
-	cmd.Flags().StringVar(&f.device, "device", "", "SPI `device`, instead of the board's own")
-	cmd.Flags().StringVar(&f.reset, "reset", "", "GPIO `line` of the reset, as /dev/gpiochip0:17, instead of the board's own")
-	cmd.Flags().StringVar(&f.power, "power", "", "GPIO `line` that switches the board on")
+	for _, o := range []struct {
+		field            *string
+		name, value, use string
+	}{
+		{&f.gateway, "gateway", "", "`id` of the gateway in the configuration (default: the first with a concentrator)"},
+		{&f.plan, "plan", "", "frequency `plan`"},
+		{&f.keys.Board, "board", "", "`name` of the board, as rak2287, instead of a gateway of the configuration"},
+		{&f.keys.Device, "device", "", "SPI `device`, instead of the board's own"},
+		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17, or exec:SCRIPT, or none"},
+		{&f.keys.Power, "power", "", "GPIO `line` that switches the board on, or none"},
+		{&f.keys.Temperature, "temperature", "", "I2C `bus` of the temperature sensor, or none"},
+		{&f.keys.Firmware, "firmware", "", "`folder` of the firmware images"},
+		{&f.keys.GlobalConf, "global-conf", "", "Semtech `file` to take radios, channels and gains from"},
+	} {
+		cmd.Flags().StringVar(o.field, o.name, o.value, o.use)
+	}
 }
 
-// find returns the board with what the flags change.
-func (f *boardFlags) find() (sx1302.Board, error) {
-	if f.board == "" {
-		return sx1302.Board{}, usage(fmt.Errorf("no board given"))
-	}
-	b, err := sx1302.FindBoard(f.board, f.region)
-	if err != nil {
-		return b, usage(err)
-	}
-	for _, o := range []struct {
-		given string
-		field *string
-	}{{f.device, &b.Device}, {f.reset, &b.Reset}, {f.power, &b.Power}} {
-		if o.given != "" {
-			*o.field = o.given
+// board is one that a command works with.
+type board struct {
+	keys config.SX1302
+	config.Concentrator
+	plan string
+	way  opener
+}
+
+// find returns the board of the flags or of the configuration.
+func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
+	b := &board{keys: f.keys, plan: f.plan, way: openBoard}
+	if f.keys.Board == "" {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.take(&c, f.gateway); err != nil {
+			return nil, err
 		}
 	}
-	if b.Device == "" {
-		return b, fmt.Errorf("%s is behind a USB bridge, which is to come", b.Name)
+	b.plan = cmp.Or(b.plan, config.Default().Network.DefaultFrequencyPlan)
+	b.keys.Firmware = cmp.Or(b.keys.Firmware, config.DefaultFirmware)
+	var err error
+	if b.Concentrator, err = b.keys.Concentrator(b.plan); err != nil {
+		return nil, usage(err)
 	}
 	return b, nil
 }
 
+// take fills in what the configuration says of a gateway.
+func (b *board) take(c *config.Config, gateway string) error {
+	for i := range c.Gateways {
+		g := &c.Gateways[i]
+		if g.SX1302 == nil || gateway != "" && g.ID != gateway {
+			continue
+		}
+		given := b.keys
+		b.keys = *g.SX1302
+		for _, o := range []struct{ field, given *string }{
+			{&b.keys.Device, &given.Device},
+			{&b.keys.Reset, &given.Reset},
+			{&b.keys.Power, &given.Power},
+			{&b.keys.Temperature, &given.Temperature},
+			{&b.keys.Firmware, &given.Firmware},
+			{&b.keys.GlobalConf, &given.GlobalConf},
+		} {
+			*o.field = cmp.Or(*o.given, *o.field)
+		}
+		b.plan = cmp.Or(b.plan, g.FrequencyPlan)
+		return nil
+	}
+	if gateway != "" {
+		return usage(fmt.Errorf("the configuration has no gateway %q with a concentrator", gateway))
+	}
+	return usage(errors.New("no board given, and none in the configuration"))
+}
+
+// open opens the board for a command.
+func (b *board) open() (*hardware, error) {
+	h, err := b.way(&b.keys, &b.Concentrator, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, b.explain(err)
+	}
+	return h, nil
+}
+
+// chip returns the chip of an opened board; firmware is needed to start it.
+func (b *board) chip(h *hardware, firmware sx1302.Firmware) (*sx1302.Chip, error) {
+	return sx1302.New(h.conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer})
+}
+
+// explain adds which device and which line an error is about.
+func (b *board) explain(err error) error {
+	return fmt.Errorf("%w (%s: SPI %s, reset %s)", err, b.Board.Name, b.Board.Device, orNone(b.Board.Reset))
+}
+
+// start opens the board and starts its chip. The caller closes the hardware.
+func (b *board) start(ctx context.Context) (*sx1302.Chip, *hardware, error) {
+	h, err := b.open()
+	if err != nil {
+		return nil, nil, err
+	}
+	firmware, err := h.firmware()
+	if err != nil {
+		return nil, nil, errors.Join(err, h.close())
+	}
+	chip, err := b.chip(h, firmware)
+	if err == nil {
+		err = chip.Start(ctx)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(b.explain(err), h.close())
+	}
+	if h.temperature != nil {
+		if t, err := h.temperature(); err == nil {
+			chip.SetTemperature(t)
+		}
+	}
+	return chip, h, nil
+}
+
 func newConcentrator() *cobra.Command {
-	return group("concentrator", "Look at the concentrator on board", newConcentratorProbe(), newConcentratorReset())
+	return group("concentrator", "Work with the concentrator on board while the daemon does not",
+		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(), newConcentratorScript())
 }
 
 func newConcentratorProbe() *cobra.Command {
 	var f boardFlags
-	cmd := &cobra.Command{
-		Use: "probe", Short: "Reset the concentrator and ask it who it is", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := f.find()
-			if err != nil {
-				return err
-			}
-			id, err := probe(cmd.Context(), &b)
-			if err != nil {
-				return fmt.Errorf("%w (SPI %s, reset %s)", err, b.Device, orNone(b.Reset))
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s, version 0x%02x, EUI %s, on %s\n", id.Model, id.Version, id.EUI, b.Device)
-			return nil
-		},
+	cmd := &cobra.Command{Use: "probe", Short: "Reset the concentrator and ask it who it is", Args: noArgs}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		b, err := f.find(cmd)
+		if err != nil {
+			return err
+		}
+		h, err := b.open()
+		if err != nil {
+			return err
+		}
+		defer h.close()
+		chip, err := b.chip(h, sx1302.Firmware{})
+		if err != nil {
+			return err
+		}
+		id, err := chip.Probe(cmd.Context())
+		if err != nil {
+			return b.explain(err)
+		}
+		if *asJSON {
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{
+				"model": id.Model.String(), "version": id.Version, "eui": id.EUI, "device": b.Board.Device,
+			})
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s, version 0x%02x, EUI %s, on %s\n", id.Model, id.Version, id.EUI, b.Board.Device)
+		return nil
 	}
 	f.add(cmd)
 	return cmd
@@ -87,19 +185,19 @@ func newConcentratorReset() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Switch the board on and pulse its reset lines", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := f.find()
+			b, err := f.find(cmd)
 			if err != nil {
 				return err
 			}
-			pins, release, err := b.OpenPins()
+			h, err := b.open()
 			if err != nil {
 				return err
 			}
-			defer release()
-			if err := pins.Cycle(cmd.Context()); err != nil {
-				return err
+			defer h.close()
+			if err := h.reset(cmd.Context()); err != nil {
+				return b.explain(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "power %s, reset %s\n", orNone(b.Power), orNone(b.Reset))
+			fmt.Fprintf(cmd.OutOrStdout(), "power %s, reset %s\n", orNone(b.Board.Power), orNone(strings.TrimPrefix(b.Board.Reset, "command: ")))
 			return nil
 		},
 	}
@@ -107,75 +205,4 @@ func newConcentratorReset() *cobra.Command {
 	return cmd
 }
 
-func orNone(line string) string {
-	if line == "" {
-		return "none"
-	}
-	return line
-}
-
-// probe opens the board for as long as it takes.
-func probe(ctx context.Context, b *sx1302.Board) (sx1302.Identity, error) {
-	pins, release, err := b.OpenPins()
-	if err != nil {
-		return sx1302.Identity{}, err
-	}
-	defer release()
-	port, conn, err := openSPI(b.Device)
-	if err != nil {
-		return sx1302.Identity{}, err
-	}
-	defer port.Close()
-	// A probe does not start the radios, so any centre will do.
-	c := sx1302.Config{ClockSource: b.ClockSource, FullDuplex: b.FullDuplex, Radios: b.Radios}
-	r := &c.Radios[b.ClockSource]
-	r.Enabled, r.Frequency = true, 868_500_000
-	chip, err := sx1302.New(conn, c, sx1302.Options{Reset: pins.Cycle, MaxTransfer: spidevBufsiz()})
-	if err != nil {
-		return sx1302.Identity{}, err
-	}
-	return chip.Probe(ctx)
-}
-
-// parseSPI takes "/dev/spidev0.1" apart.
-func parseSPI(device string) (bus, chip int, err error) {
-	numbers, ok := strings.CutPrefix(device, "/dev/spidev")
-	b, c, found := strings.Cut(numbers, ".")
-	bus, errBus := strconv.Atoi(b)
-	chip, errChip := strconv.Atoi(c)
-	if !ok || !found || errBus != nil || errChip != nil {
-		return 0, 0, usage(fmt.Errorf("%q is no SPI device; it is named as in /dev/spidev0.0", device))
-	}
-	return bus, chip, nil
-}
-
-// openSPI opens a port as the chip wants it.
-func openSPI(device string) (*sysfs.SPI, spi.Conn, error) {
-	bus, chip, err := parseSPI(device)
-	if err != nil {
-		return nil, nil, err
-	}
-	port, err := sysfs.NewSPI(bus, chip)
-	if err != nil {
-		return nil, nil, fmt.Errorf("open %s: %w; check that SPI is switched on and that you may use it", device, err)
-	}
-	conn, err := port.Connect(spiSpeed, spi.Mode0, 8)
-	if err != nil {
-		port.Close()
-		return nil, nil, fmt.Errorf("open %s: %w", device, err)
-	}
-	return port, conn, nil
-}
-
-// spidevBufsiz returns the most bytes that spidev takes at once.
-func spidevBufsiz() int {
-	text, err := os.ReadFile("/sys/module/spidev/parameters/bufsiz")
-	if err != nil {
-		return defaultBufsiz
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil || n <= 0 {
-		return defaultBufsiz
-	}
-	return n
-}
+func orNone(line string) string { return cmp.Or(line, config.None) }

@@ -46,8 +46,12 @@ func unserved(c *config.Config) (out []string) {
 		out = append(out, "http.api_listen")
 	}
 	for i := range c.Gateways {
-		if d := c.Gateways[i].Driver; d != "udp" {
-			out = append(out, fmt.Sprintf("gateway[%d].driver = %q", i, d))
+		g := &c.Gateways[i]
+		if g.Driver == "virtual" {
+			out = append(out, fmt.Sprintf("gateway[%d].driver = %q", i, g.Driver))
+		}
+		if g.SX1302 != nil && g.SX1302.GNSS != nil {
+			out = append(out, fmt.Sprintf("gateway[%d].sx1302.gnss, which comes later", i))
 		}
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/gateway"
 	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
 )
@@ -58,12 +59,8 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 		return err
 	}
 	defer s.Close()
-	gateways, _, err := newGateways(c.Gateways)
-	if err != nil {
-		return err
-	}
 	silent := slog.New(slog.DiscardHandler)
-	b, err := newBridge(c, bridge.Options{Devices: st.Devices, Ledgers: st.Ledgers, Gateways: gateways, Store: s, Outbox: nobody{}, Logger: silent})
+	b, err := newBridge(c, bridge.Options{Devices: st.Devices, Ledgers: st.Ledgers, Gateways: gateway.NewRegistry(), Store: s, Outbox: nobody{}, Logger: silent})
 	if err != nil {
 		return err
 	}

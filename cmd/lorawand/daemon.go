@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,35 +35,55 @@ type daemon struct {
 	bridge  *bridge.Bridge
 	broker  *broker.Broker
 	control *admin.Server
+	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
-	drivers []concentrator.Driver
+	boards  []*onboard
+	drivers []concentrator.Driver // all of them
 
 	restores chan restoring
+
+	// What reload needs; without a source there are no reloads.
+	config  config.Config // that is in force
+	level   *slog.LevelVar
+	source  func() (config.Config, error)
+	reloads <-chan os.Signal
 }
 
 // newDaemon opens the store and the sockets. run does the work, and close
 // frees what was opened if it is not run.
-func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
+func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
+	return newDaemonOn(c, log, openBoard, nil)
+}
+
+// newDaemonOn is newDaemon with the way to open boards, and with what the store
+// writes to; nil is its folder.
+func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (d *daemon, err error) {
 	if missing := unserved(&c); len(missing) > 0 {
 		return nil, fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
 	}
-	d = &daemon{log: log, restores: make(chan restoring)}
+	d = &daemon{log: log, restores: make(chan restoring), config: c}
 	defer func() {
 		if err != nil {
 			d.close()
 			d = nil
 		}
 	}()
-	if d.store, d.state, err = openState(c, log); err != nil {
+	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
 	clock := bridge.NewClock(nil)
 	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
 	}
-	gateways, euis, err := newGateways(c.Gateways)
+	list, euis, err := newGateways(c.Gateways)
 	if err != nil {
 		return d, err
+	}
+	gateways := gateway.NewRegistry()
+	for _, g := range list {
+		if err = gateways.Add(g); err != nil {
+			return d, err
+		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
@@ -77,6 +98,16 @@ func newDaemon(c config.Config, log *slog.Logger) (d *daemon, err error) {
 			return d, err
 		}
 		d.drivers = append(d.drivers, d.udp)
+	}
+	for i := range c.Gateways {
+		if c.Gateways[i].Driver != "sx1302" {
+			continue
+		}
+		drv, err := newOnboard(&c.Gateways[i], i, open, clock.Host, log)
+		if err != nil {
+			return d, err
+		}
+		d.drivers, d.boards = append(d.drivers, drv), append(d.boards, drv)
 	}
 	return d, d.openDoors(c)
 }
@@ -103,14 +134,49 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
-		Build: thisBuild(), Links: d.links, Logger: d.log,
+		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, Logger: d.log,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
 		return err
 	}
+	if c.HTTP.Listen != "" {
+		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {
+			return err
+		}
+	}
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
+}
+
+// driverStates tells of the drivers.
+func (d *daemon) driverStates() (out []admin.Driver) {
+	for _, b := range d.boards {
+		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.fault()})
+	}
+	if d.udp != nil {
+		out = append(out, d.udpState())
+	}
+	return out
+}
+
+func (d *daemon) udpState() admin.Driver {
+	s := d.udp.Stats()
+	counter := func(name, help string, v uint64) admin.Counter {
+		return admin.Counter{Name: "lorawand_gwmp_" + name + "_total", Help: help, Value: v}
+	}
+	return admin.Driver{Name: "udp", Counters: []admin.Counter{
+		counter("datagrams", "Datagrams of packet forwarders.", s.Datagrams),
+		counter("malformed", "Datagrams that are not of the protocol.", s.Malformed),
+		counter("unknown_gateway", "Datagrams of gateways that are not taken.", s.UnknownGateway),
+		counter("foreign_address", "Datagrams of a gateway from another address than its own.", s.ForeignAddress),
+		counter("duplicates", "Frames that came twice in the same words.", s.Duplicates),
+		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
+		counter("faulty", "Frames that were left out for what stands in them.", s.Faulty),
+		counter("stray_acks", "TX_ACK to nothing that was asked, or too late.", s.StrayAcks),
+		counter("kernel_drops", "Datagrams that the kernel threw away because its buffer was full.", s.KernelDrops),
+		counter("faults", "Faults of ours on a datagram.", s.Panics),
+	}}
 }
 
 // links tells of the packet forwarders.
@@ -164,7 +230,11 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 // openState opens the store and loads what is in it. log may be nil, see
 // store.Options.
 func openState(c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
-	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, Logger: log})
+	return openStateOn(nil, c, log)
+}
+
+func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
+	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, FS: disk, Logger: log})
 	if errors.Is(err, store.ErrLocked) {
 		return nil, bridge.State{}, fmt.Errorf("%w, and nobody answers on the control socket %s", err, c.Control.Socket)
 	}
@@ -208,13 +278,13 @@ func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(
 
 // newGateways makes the gateways of the configuration, which was checked, and
 // lists those that are reached over UDP.
-func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error) {
-	r := gateway.NewRegistry()
-	var euis []radio.EUI64
+func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
-		g := &gateway.Gateway{ID: c.ID, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
-		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
+		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
+		if c.EUI == "" {
+			g.EUI = standIn(i) // until the chip has told its own
+		} else if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}
 		if g.ID == "" {
@@ -228,12 +298,12 @@ func newGateways(gws []config.Gateway) (*gateway.Registry, []radio.EUI64, error)
 		if l := c.Location; l != nil {
 			g.Location = &gateway.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude}
 		}
-		if err := r.Add(g); err != nil {
-			return nil, nil, err
+		list = append(list, g)
+		if c.Driver == "udp" {
+			euis = append(euis, g.EUI)
 		}
-		euis = append(euis, g.EUI)
 	}
-	return r, euis, nil
+	return list, euis, nil
 }
 
 // mqttAddr returns the first address of the broker.
@@ -275,15 +345,15 @@ func (d *daemon) run(ctx context.Context) error {
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	stopControl := stage(ctx, fail, d.control.Run)
 	var stops []func()
+	if d.http != nil {
+		stops = append(stops, stage(ctx, fail, d.http.Run))
+	}
 	for _, drv := range d.drivers {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
 	}
-	var replace *restoring
-	select {
-	case <-ctx.Done():
+	replace := d.wait(ctx)
+	if replace == nil {
 		stopControl()
-	case r := <-d.restores:
-		replace = &r
 	}
 	d.log.Info("lorawand stops")
 	for _, stop := range append(stops, stopBridge, stopBroker) {
@@ -298,6 +368,21 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// wait returns when the daemon is to stop: for a backup to be restored, or nil
+// for good. Meanwhile it reloads the configuration when it is told to.
+func (d *daemon) wait(ctx context.Context) *restoring {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-d.restores:
+			return &r
+		case <-d.reloads:
+			d.reload(ctx)
+		}
+	}
 }
 
 // turns returns nil as soon as the core's loop has come round.
@@ -326,6 +411,9 @@ func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.C
 func (d *daemon) close() {
 	if d.control != nil {
 		_ = d.control.Close()
+	}
+	if d.http != nil {
+		_ = d.http.Close()
 	}
 	if d.udp != nil {
 		_ = d.udp.Close()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -38,6 +40,13 @@ const (
 	demoJoinAgain   = 10 * time.Second
 	demoMaxDevices  = 200
 	demoPortTries   = 100
+	demoPoll        = 50 * time.Millisecond
+)
+
+// What demo can simulate.
+const (
+	radioUDP    = "udp"
+	radioSX1302 = "sx1302"
 )
 
 // demoGateway has the EUI of The Things Stack's documentation.
@@ -57,7 +66,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Show everything at work with simulated devices",
 		Long: "Run the daemon with simulated end devices: they send on a simulated air, a packet forwarder hears them and talks\n" +
-			"to the real UDP listener, and the real MQTT broker publishes what comes of it. Nothing is kept.",
+			"to the real UDP listener, or a model of an SX1302 hears them and the real driver works with that, and the real MQTT\n" +
+			"broker publishes what comes of it. Nothing is kept.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -70,7 +80,7 @@ func newDemo() *cobra.Command {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	f.IntVar(&o.devices, "devices", 3, "`number` of devices, 1 to "+strconv.Itoa(demoMaxDevices))
 	f.Float64Var(&o.speed, "speed", 1, "how many `times` faster than one uplink in 5 s each device sends, 0.01 to 100")
-	f.StringVar(&o.radio, "radio", "udp", "`radio` to simulate: udp, a packet forwarder")
+	f.StringVar(&o.radio, "radio", radioUDP, "`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
 	return cmd
 }
 
@@ -82,8 +92,8 @@ func (o *demoOptions) check() error {
 		return fmt.Errorf("--speed: %v, must be 0.01 to 100", o.speed)
 	case o.duration < 0:
 		return fmt.Errorf("--duration: %v, must not be negative", o.duration)
-	case o.radio != "udp":
-		return fmt.Errorf("--radio: %q is not served by this version, only udp", o.radio)
+	case o.radio != radioUDP && o.radio != radioSX1302:
+		return fmt.Errorf("--radio: %.40q, must be %s or %s", o.radio, radioUDP, radioSX1302)
 	}
 	return nil
 }
@@ -114,16 +124,17 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	r := &demoRun{opts: o, air: air.New(uint64(time.Now().UnixNano())), out: &lockedWriter{w: stdout}, answers: make(chan string, 64)}
-	c, err := demoConfig(dir, r.out)
+	c, err := demoConfig(dir, o.radio, r.out)
 	if err != nil {
 		return err
 	}
 	if err := r.provision(c); err != nil {
 		return err
 	}
-	log, flush := newLogger(c.Log, stderr)
+	log, flush := newLogger(c.Log, new(slog.LevelVar), stderr)
 	defer flush()
-	if r.d, err = newDaemon(c, log); err != nil {
+	sim := simulation{air: r.air, chip: sx1302test.Options{EUI: demoGateway}}
+	if r.d, err = newDaemonOn(c, log, sim.open, nil); err != nil {
 		return err
 	}
 	if o.duration > 0 {
@@ -135,26 +146,33 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 }
 
 // demoConfig finds free ports for the listeners.
-func demoConfig(dir string, out io.Writer) (config.Config, error) {
+func demoConfig(dir, radio string, out io.Writer) (config.Config, error) {
 	c := config.Default()
 	c.Store.Path, c.Store.Ephemeral = filepath.Join(dir, "store"), true
 	c.Control.Socket = filepath.Join(dir, "control.sock")
 	c.Log.Level, c.HTTP.Listen = "warn", ""
 	c.Network.RX1Delay = config.Duration(demoRX1Delay)
-	udpAddr, err := freeAddr("UDP", 1700, out, func(a string) (io.Closer, error) { return net.ListenPacket("udp", a) })
-	if err != nil {
-		return c, err
+	c.UDP.Listen = ""
+	if radio == radioUDP {
+		addr, err := freeAddr("UDP", 1700, out, func(a string) (io.Closer, error) { return net.ListenPacket("udp", a) })
+		if err != nil {
+			return c, err
+		}
+		c.UDP.Listen = addr
 	}
 	mqttAddr, err := freeAddr("MQTT", 1883, out, func(a string) (io.Closer, error) { return net.Listen("tcp", a) })
 	if err != nil {
 		return c, err
 	}
 	yes := true
-	c.UDP.Listen, c.MQTT.Listen = udpAddr, []string{mqttAddr}
+	c.MQTT.Listen = []string{mqttAddr}
 	c.Gateways = []config.Gateway{{
-		EUI: demoGateway.String(), Driver: "udp", FrequencyPlan: demoPlan, EnforceDutyCycle: &yes,
+		EUI: demoGateway.String(), Driver: radio, FrequencyPlan: demoPlan, EnforceDutyCycle: &yes,
 		Location: &config.Location{Latitude: 52.3731, Longitude: 4.8925, Altitude: 12},
 	}}
+	if radio == radioSX1302 {
+		c.Gateways[0].SX1302 = &config.SX1302{Board: "rak2287"}
+	}
 	return c, nil
 }
 
@@ -274,13 +292,15 @@ func (r *demoRun) run(ctx context.Context) error {
 		})
 	}
 	part(r.d.run)
-	fwd, err := r.forwarder()
-	if err != nil {
-		stop(nil)
-		wg.Wait()
-		return err
+	if r.opts.radio == radioUDP {
+		fwd, err := r.forwarder()
+		if err != nil {
+			stop(nil)
+			wg.Wait()
+			return err
+		}
+		part(fwd.Run)
 	}
-	part(fwd.Run)
 	part(r.air.Run)
 	subscribed := make(chan struct{})
 	part(func(ctx context.Context) error {
@@ -295,6 +315,9 @@ func (r *demoRun) run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			}
+			if !r.online(ctx) {
+				return nil
+			}
 			return r.live(ctx, i, v)
 		})
 	}
@@ -305,6 +328,20 @@ func (r *demoRun) run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// online waits until the gateway is connected, which takes a chip 2 s. It
+// reports whether ctx lasts that long.
+func (r *demoRun) online(ctx context.Context) bool {
+	for {
+		gateways, err := r.d.bridge.Gateways(ctx)
+		if err == nil && len(gateways) > 0 && gateways[0].Online {
+			return true
+		}
+		if !sleep(ctx, demoPoll) {
+			return false
+		}
+	}
 }
 
 // forwarder puts a packet forwarder on the air.
@@ -323,11 +360,15 @@ func (r *demoRun) greet() {
 	if port != "1883" {
 		host += " -p " + port
 	}
-	fmt.Fprintf(r.out, "%d simulated devices join and send by way of a packet forwarder, which talks to %v; %v publishes over MQTT.\n"+
+	way := "a model of an SX1302, with which the driver works"
+	if r.d.udp != nil {
+		way = fmt.Sprintf("a packet forwarder, which talks to %v", r.d.udp.Addr())
+	}
+	fmt.Fprintf(r.out, "%d simulated devices join and send by way of %s; %v publishes over MQTT.\n"+
 		"An application answers. Lines with -- tell what the devices hear. Try it from another terminal; Ctrl-C ends it:\n\n"+
 		"  mosquitto_sub -h %[4]s -t \"#\" -u %[5]s -P \"%[6]s\" -d\n"+
 		"  mosquitto_pub -h %[4]s -t \"v3/%[5]s/devices/dev1/down/push\" -u %[5]s -P \"%[6]s\" -m '%[7]s' -d\n\n",
-		r.opts.devices, r.d.udp.Addr(), r.d.mqttAddr(), host, demoApplication, r.key, demoPush)
+		r.opts.devices, way, r.d.mqttAddr(), host, demoApplication, r.key, demoPush)
 }
 
 // demoPush is the downlink of The Things Stack's documentation.

@@ -12,6 +12,7 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio/region"
 )
 
 // defaultVersion is what device create takes for a device that is not said to
@@ -59,6 +60,9 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		if err := enddevice.ParseFields(&session.Device{}, map[string]string{f.field: value}); err != nil {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, errors.Unwrap(err)))
 		}
+		if err := served(f.field, value); err != nil {
+			return nil, usage(fmt.Errorf("--%s: %w", f.flag, err))
+		}
 		if other, twice := out[f.field]; twice && other != value {
 			return nil, usage(fmt.Errorf("--%s: said twice", f.flag))
 		}
@@ -77,6 +81,22 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 	}
 	out["supports_class_b"], out["supports_class_c"] = fmt.Sprint(class == "B"), fmt.Sprint(class == "C")
 	return out, nil
+}
+
+// served refuses what only an import may bring: a version or a plan that this
+// version does not serve.
+func served(field, value string) error {
+	switch field {
+	case "lorawan_version":
+		if session.ParseVersion(value) == session.VersionUnknown {
+			return fmt.Errorf("%.20q, must be 1.0 to 1.0.4 or 1.1", value)
+		}
+	case "frequency_plan_id":
+		if _, err := region.Lookup(value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newDeviceCreate() *cobra.Command {

@@ -6,11 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/sx1302"
 )
-
-// defaultFirmwareDir is where imported images are kept.
-const defaultFirmwareDir = "/var/lib/lorawand/firmware"
 
 func newFirmware() *cobra.Command {
 	return group("firmware", "Handle the firmware of the concentrator", newFirmwareImport())
@@ -37,7 +35,7 @@ func newFirmwareImport() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", defaultFirmwareDir, "`folder` of the images")
+	cmd.Flags().StringVar(&dir, "dir", config.DefaultFirmware, "`folder` of the images")
 	return cmd
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lorawand/bridge/broker"
+	"lorawand/bridge/store"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/udp"
@@ -104,7 +105,11 @@ type running struct {
 	stop func()
 }
 
-func (s *site) start() *running {
+func (s *site) start() *running { return s.startOn(openBoard, nil) }
+
+// startOn is start with the way to open boards, and with what the store writes
+// to; nil is its folder.
+func (s *site) startOn(open opener, disk store.FS) *running {
 	s.Helper()
 	c, err := config.Load(s.conf, true)
 	if err != nil {
@@ -112,7 +117,7 @@ func (s *site) start() *running {
 	}
 	r := &running{TB: s.TB, text: &bytes.Buffer{}}
 	r.log = &lockedWriter{w: r.text}
-	d, err := newDaemon(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), open, disk)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -448,15 +453,22 @@ func TestManyDevices(t *testing.T) {
 	none(t, ch, "nothing sent")
 }
 
-func TestDemo(t *testing.T) {
+func TestDemo(t *testing.T) { testDemo(t, radioUDP, "9s", `"rssi":-50,`) }
+
+// The level is what the model of the chip tells in steps of 1 dB, on a board with
+// an offset of -215.4 dB.
+func TestDemoSX1302(t *testing.T) { testDemo(t, radioSX1302, "11s", `"rssi":-50.4`) }
+
+func testDemo(t *testing.T, radio, duration, level string) {
 	var out, errOut bytes.Buffer
-	status := run(context.Background(), []string{"demo", "--duration", "9s", "--speed", "4", "--devices", "4"}, strings.NewReader(""), &lockedWriter{w: &out}, &lockedWriter{w: &errOut})
+	args := []string{"demo", "--radio", radio, "--duration", duration, "--speed", "4", "--devices", "4"}
+	status := run(context.Background(), args, strings.NewReader(""), &lockedWriter{w: &out}, &lockedWriter{w: &errOut})
 	text := out.String()
 	if status != 0 {
 		t.Fatalf("exit status %d\n%s%s", status, text, errOut.String())
 	}
 	for _, want := range []string{
-		"mosquitto_sub -h 127.0.0.1", "v3/app1/devices/dev1/up", "v3/app1/devices/dev4/up", `"uplink_token":"`, `"rssi":-50`, `"snr":9.5`, `"gateway_id":"eui-0242020000247803"`,
+		"mosquitto_sub -h 127.0.0.1", "v3/app1/devices/dev1/up", "v3/app1/devices/dev4/up", `"uplink_token":"`, level, `"snr":9.5`, `"gateway_id":"eui-0242020000247803"`,
 		"v3/app1/devices/dev1/join", "v3/app1/devices/dev2/down/queued", "v3/app1/devices/dev3/down/sent",
 		"-- dev1 heard in RX1, 0s from its opening: join-accept", "-- dev4 heard in RX1, 0s from its opening: f_cnt 1, acknowledgement, f_port 15: BEEF",
 	} {

@@ -45,6 +45,8 @@ func gatewayRow(g *admin.Gateway) string {
 	switch {
 	case g.Connected:
 		state = "connected " + age(g.Since, "")
+	case g.Fault != "":
+		state = "does not work: " + g.Fault
 	case g.Since != nil:
 		state = "gone for " + age(g.Since, "")
 	}

@@ -12,12 +12,12 @@ import (
 )
 
 // newLogger returns a logger that writes to w, and a function that waits until
-// what was logged is written.
+// what was logged is written. level is set to that of the configuration, and may
+// be changed later.
 //
 // Nobody who logs ever waits for w: lines that it does not take in time are
 // dropped and counted. A log pipe that nobody reads must not stop the radio.
-func newLogger(c config.Log, w io.Writer) (*slog.Logger, func()) {
-	var level slog.Level
+func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) (*slog.Logger, func()) {
 	_ = level.UnmarshalText([]byte(c.Level)) // the configuration was checked
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: dropTime}
 	lines := newLineWriter(w)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +17,12 @@ import (
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{Use: "status", Short: "Show how the running daemon is", Args: noArgs}
 	asJSON := jsonFlag(cmd)
+	endurance := cmd.Flags().String("endurance", "800GB", "`bytes` that the flash can take in its life: 800GB is 8 MB of NOR flash")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		bytes, err := parseSize(*endurance)
+		if err != nil {
+			return usage(fmt.Errorf("--endurance: %w", err))
+		}
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
@@ -25,13 +31,13 @@ func newStatus() *cobra.Command {
 			return ask(cmd.Context(), c, "status", nil, printJSON(cmd.OutOrStdout()))
 		}
 		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
-			return printStatus(cmd.OutOrStdout(), &s)
+			return printStatus(cmd.OutOrStdout(), &s, bytes)
 		})
 	}
 	return cmd
 }
 
-func printStatus(w io.Writer, s *admin.Status) error {
+func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s %s\n", name+":", fmt.Sprintf(format, args...))
@@ -45,9 +51,11 @@ func printStatus(w io.Writer, s *admin.Status) error {
 	line("uplinks", "%d heard, %d published%s", s.Uplinks, s.Published, dropText(s.Dropped))
 	if s.StoreError != "" {
 		line("store", "CANNOT BE WRITTEN: %s", s.StoreError)
-	} else {
-		line("store", "%d bytes written since the start", s.StoreWritten)
 	}
+	for _, d := range s.StoreDamage {
+		line("store", "WAS DAMAGED: %s", d)
+	}
+	line("flash", "%s", wear(s, endurance))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -61,4 +69,37 @@ func dropText(dropped map[string]uint64) string {
 		return ""
 	}
 	return "; dropped: " + strings.Join(parts, ", ")
+}
+
+// parseSize reads "800GB", "3 TB" and the like: bytes, in powers of ten.
+func parseSize(text string) (int64, error) {
+	digits := strings.TrimRight(text, "kMGTB ")
+	unit := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+	factor, ok := unit[strings.TrimSpace(text[len(digits):])]
+	v, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !ok || !(v > 0) || v*factor >= 1e18 {
+		return 0, fmt.Errorf("%.40q is no size such as 800GB or 3TB", text)
+	}
+	return int64(v * factor), nil
+}
+
+// tooEarly is how long the daemon has to run until its writing tells anything
+// of the years to come.
+const tooEarly = 10 * time.Minute
+
+// wear tells how long the flash lasts at the rate so far.
+func wear(s *admin.Status, endurance int64) string {
+	text := fmt.Sprintf("%d bytes taken since the start", s.FlashWritten)
+	if s.Published > 0 {
+		text += fmt.Sprintf(", %d for each uplink", s.FlashWritten/int64(s.Published))
+	}
+	if s.Uptime < tooEarly.Seconds() {
+		return text + "; too early to tell how long it lasts"
+	}
+	const year = 365.25 * 24 * 3600
+	years := float64(endurance) / (float64(max(s.FlashWritten, 1)) / s.Uptime) / year
+	if years > 1000 {
+		return text + "; at this rate it lasts more than 1000 years"
+	}
+	return text + fmt.Sprintf("; at this rate it lasts %.1f years", years)
 }

@@ -46,8 +46,8 @@ type reception struct {
 func (a *Air) begin(t *transmission) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if t.run != t.receiver.runs {
-		return // it was lost in a restart
+	if t.run != t.receiver.runs || t.cut {
+		return // it was lost in a restart, or taken back
 	}
 	for _, v := range a.meant(t) {
 		p := &reception{device: v, uplink: v.at(t.Begin), ends: t.End}
@@ -106,6 +106,8 @@ func (p *reception) end(t *transmission) (tell []func()) {
 			p.Reason = "lost on the air"
 		case t.run != t.receiver.runs:
 			p.Reason = "cut off: the gateway was restarted"
+		case t.cut:
+			p.Reason = "cut off: the gateway has stopped sending"
 		case u.brokenOff(t.End):
 			p.Reason = "broken off: the device has sent again"
 		default:

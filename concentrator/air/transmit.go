@@ -2,6 +2,7 @@ package air
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -39,6 +40,7 @@ type transmission struct {
 	receiver   *Receiver
 	run        int // of the receiver's counter
 	airtime    radio.ConcentratorTime
+	cut        bool // it was ended before its time
 	receptions []*reception
 }
 
@@ -56,11 +58,8 @@ type transmission struct {
 // The reference calls a time in the past TOO_EARLY, since it counts without
 // sign; servers read more from TOO_LATE.
 func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
-	onAir, err := radio.TimeOnAir(radio.Packet{
-		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
-		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
-	})
-	if err != nil || len(d.PHYPayload) == 0 {
+	onAir, err := timeOnAir(&d)
+	if err != nil {
 		return radio.TxUnknownError
 	}
 	if r.opts.Plan != nil {
@@ -76,10 +75,7 @@ func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
 	}
 	now := time.Now()
 	counter := r.counter(now)
-	t := &transmission{receiver: r, run: r.runs, airtime: radio.ConcentratorTime(onAir.Microseconds())}
-	t.Downlink = d
-	t.Gateway, t.PHYPayload = r.opts.EUI, slices.Clone(d.PHYPayload)
-	t.Counter = counter + radio.ConcentratorTime(int32(d.Time.Counter()-counter.Counter()))
+	t := r.transmission(&d, onAir, counter)
 	r.queue = slices.DeleteFunc(r.queue, func(q *transmission) bool { return q.Counter+q.airtime < counter })
 	if d.Immediate {
 		t.Counter = r.gap(t, counter)
@@ -89,10 +85,60 @@ func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
 	}
 	i, _ := slices.BinarySearchFunc(r.queue, t, func(q, t *transmission) int { return cmp.Compare(q.Counter, t.Counter) })
 	r.queue = slices.Insert(r.queue, i, t)
-	t.Begin = now.Add(r.after(t.Counter.Sub(counter)))
+	a.emit(t, now, counter, onAir)
+	return radio.TxOK
+}
+
+// Emit puts a frame on the air at its time, without the rules of a forwarder's
+// queue: what transmits, such as a chip, has a queue of its own. A frame whose
+// time has passed begins at once. cut ends it before its time, or keeps it from
+// beginning. An error is what cannot be modulated.
+func (r *Receiver) Emit(d radio.Downlink) (cut func(), err error) {
+	onAir, err := timeOnAir(&d)
+	if err != nil {
+		return nil, err
+	}
+	a := r.air
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	counter := r.counter(now)
+	t := r.transmission(&d, onAir, counter)
+	a.emit(t, now, counter, onAir)
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		t.cut = true
+	}, nil
+}
+
+// errEmpty is the reason for a frame without a byte.
+var errEmpty = errors.New("air: an empty frame")
+
+func timeOnAir(d *radio.Downlink) (time.Duration, error) {
+	if len(d.PHYPayload) == 0 {
+		return 0, errEmpty
+	}
+	return radio.TimeOnAir(radio.Packet{
+		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
+		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
+	})
+}
+
+// transmission makes one of a downlink at a counter value. The lock is held.
+func (r *Receiver) transmission(d *radio.Downlink, onAir time.Duration, counter radio.ConcentratorTime) *transmission {
+	t := &transmission{receiver: r, run: r.runs, airtime: radio.ConcentratorTime(onAir.Microseconds())}
+	t.Downlink = *d
+	t.Gateway, t.PHYPayload = r.opts.EUI, slices.Clone(d.PHYPayload)
+	t.Counter = counter + radio.ConcentratorTime(int32(d.Time.Counter()-counter.Counter()))
+	return t
+}
+
+// emit lets a transmission begin at its time. The lock is held.
+func (a *Air) emit(t *transmission, now time.Time, counter radio.ConcentratorTime, onAir time.Duration) {
+	t.Begin = now.Add(t.receiver.after(t.Counter.Sub(counter)))
 	t.End = t.Begin.Add(onAir)
 	a.at(t.Begin, 0, func() { a.begin(t) })
-	return radio.TxOK
 }
 
 // refuses applies the queue's rules at a counter value. The lock is held.

@@ -104,10 +104,14 @@ func (v *Device) Busy() time.Duration {
 		return 0
 	}
 	over := u.End.Add(u.RX2.Delay + afterRX2)
-	if p := u.receiving; p != nil && p.ends.After(over) {
+	p := u.receiving
+	if p == nil {
+		return max(time.Until(over), 0)
+	}
+	if p.ends.After(over) {
 		over = p.ends
 	}
-	return max(time.Until(over), 0)
+	return max(time.Until(over), time.Millisecond) // until Run has looked at what was received
 }
 
 // pass ends RX2.

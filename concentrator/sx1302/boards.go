@@ -34,6 +34,7 @@ type Board struct {
 	Power       string // likewise; "" is none
 	SX1261Reset string
 	DACReset    string
+	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none
 
 	ClockSource uint8
 	FullDuplex  bool
@@ -58,6 +59,7 @@ const (
 	colRSSIOffset
 	colRSSITemperature
 	colGains
+	colI2C
 	columns
 )
 
@@ -99,11 +101,39 @@ func FindBoard(name, region string) (Board, error) {
 	}
 	switch {
 	case len(regions) == 0:
-		return Board{}, fmt.Errorf("%w: %q; known are %s", ErrBoard, name, strings.Join(slices.Compact(names), ", "))
+		return Board{}, fmt.Errorf("%w: %.40q; known are %s", ErrBoard, name, strings.Join(nearest(name, slices.Compact(names)), ", "))
 	case len(found) != 1:
 		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrBoard, name, strings.Join(regions, ", "), region)
 	}
 	return found[0], nil
+}
+
+// nearest returns those names that look like one, or all if none does.
+func nearest(name string, names []string) []string {
+	name = strings.ToLower(name)
+	near := slices.DeleteFunc(slices.Clone(names), func(other string) bool {
+		return name == "" || !strings.Contains(other, name) && !strings.Contains(name, other) && sharedPairs(name, other) < 50
+	})
+	if len(near) == 0 {
+		return names
+	}
+	return near
+}
+
+// sharedPairs returns which share of the pairs of letters two names have in
+// common, in percent.
+func sharedPairs(a, b string) int {
+	pairs := max(len(a)-1, 0) + max(len(b)-1, 0)
+	if pairs == 0 {
+		return 0
+	}
+	shared := 0
+	for i := range max(len(a)-1, 0) {
+		if strings.Contains(b, a[i:i+2]) {
+			shared++
+		}
+	}
+	return min(100*2*shared/pairs, 100)
 }
 
 func parseBoard(row []string) (Board, error) {
@@ -112,7 +142,7 @@ func parseBoard(row []string) (Board, error) {
 	}
 	b := Board{
 		Name: row[colName], Regions: strings.Fields(row[colRegions]), USB: row[colCom] == "USB", Device: row[colDevice],
-		Reset: row[colReset], Power: row[colPower], SX1261Reset: row[colSX1261Reset], DACReset: row[colDACReset],
+		Reset: row[colReset], Power: row[colPower], SX1261Reset: row[colSX1261Reset], DACReset: row[colDACReset], I2C: row[colI2C],
 		FullDuplex: row[colFullDuplex] == "true", ClockSource: row[colClock][0] - '0',
 	}
 	gains, err := parseGains(row[colGains])
@@ -155,6 +185,19 @@ func parseRadioType(text string) (RadioType, error) {
 		}
 	}
 	return 0, fmt.Errorf("no such radio: %q", text)
+}
+
+// ParseGains reads gains such as "14:1:6" (dBm, external amplifier, index of the
+// power) or, for SX1255 and SX1257, "14:2:0:3:10:0" (then DAC, mixer, digital).
+func ParseGains(entries []string) ([]Gain, error) {
+	var long []string
+	for _, e := range entries {
+		if strings.Count(e, ":") == 2 {
+			e += ":0:0:0"
+		}
+		long = append(long, e)
+	}
+	return parseGains(strings.Join(long, " "))
 }
 
 func parseGains(text string) ([]Gain, error) {

@@ -16,11 +16,15 @@ import (
 type DriverOptions struct {
 	Chip   *Chip
 	EUI    radio.EUI64           // of the gateway; zero takes that of the chip
+	Until  radio.EUI64           // what the gateway goes by until that is known
 	Now    func() radio.HostTime // the host's clock; required
 	Logger *slog.Logger          // default slog.Default()
 
 	// Temperature reads the sensor of the board, in 1/256 °C; nil is none.
 	Temperature func() (int32, error)
+
+	// Poll is how often the chip is asked for what it has heard; default 10 ms.
+	Poll time.Duration
 
 	// Silence is how long no frame at all may be heard before the chip is
 	// started again; 0 is for ever.
@@ -32,9 +36,11 @@ const (
 	receiveEvery     = 10 * time.Millisecond
 	healthEvery      = time.Minute
 	temperatureEvery = 10 * time.Second
-	hangAfter        = time.Second // that the counter may stand still
-	maxBusErrors     = 3           // in a row
-	maxBadRecords    = 50          // between two checks of the health
+	maxSkew          = time.Millisecond      // of counter and host between two readings
+	maxArmSkew       = 20 * time.Millisecond // of them when a packet is armed
+	maxDoubts        = 3                     // readings of the counter in a row that do not fit
+	maxBusErrors     = 3                     // in a row
+	maxBadRecords    = 50                    // between two checks of the health
 	minBackoff       = time.Second
 	maxBackoff       = time.Minute
 	stableAfter      = 2 * time.Minute // that the back-off begins anew
@@ -90,6 +96,9 @@ type DriverStats struct {
 func NewDriver(o DriverOptions) (*Driver, error) {
 	if o.Chip == nil || o.Now == nil {
 		return nil, errors.New("sx1302: no chip or no clock")
+	}
+	if o.Poll <= 0 {
+		o.Poll = receiveEvery
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -160,6 +169,7 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 			backoff = minBackoff
 		}
 		d.log.Error("concentrator failed", "error", err, "retry_in", backoff)
+		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayFailed, Fault: err.Error()})
 		if sleep(ctx, backoff) != nil {
 			return nil
 		}
@@ -175,7 +185,8 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	id := d.chip.Identity()
 	d.clock.Reset()
 	d.mu.Lock()
-	if d.eui.IsZero() {
+	identified := d.eui.IsZero()
+	if identified {
 		d.eui = id.EUI
 	}
 	restarted := d.stats.Starts > 0
@@ -184,18 +195,29 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	eui := d.eui
 	d.mu.Unlock()
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
-	event := func(kind radio.GatewayEventKind) {
-		sink.GatewayEvent(radio.GatewayEvent{Gateway: eui, Kind: kind, At: d.opts.Now(), Address: d.chip.conn.String(), Local: true})
+	if identified && !d.opts.Until.IsZero() {
+		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayIdentified, Was: d.opts.Until})
 	}
-	event(radio.GatewayConnected)
+	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayConnected, Local: true})
 	if restarted {
-		event(radio.GatewayCounterReset)
+		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayCounterReset})
 	}
 	w := &watch{driver: d, sink: sink, eui: eui}
 	err := w.loop(ctx)
 	d.end(w)
-	event(radio.GatewayDisconnected)
+	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayDisconnected})
 	return err
+}
+
+// event tells of the gateway.
+func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
+	e.Gateway, e.At, e.Address = d.EUI(), d.opts.Now(), d.chip.conn.String()
+	if e.Gateway.IsZero() {
+		e.Gateway = d.opts.Until
+	}
+	if !e.Gateway.IsZero() {
+		sink.GatewayEvent(e)
+	}
 }
 
 // end answers for all that was not sent and stops the chip.

@@ -65,25 +65,25 @@ func notchDelay(offset int32) int64 {
 	return int64((1.7e-6*x*x*x*x + 2.4e-6*x*x*x - 0.0101*x*x - 0.01275*x + 10.2922) * (1 << fixed))
 }
 
-// fineTimestamp sets the fine timestamp of a frame that has one.
-func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) error {
+// fineTimestamp sets the fine timestamp of a frame that has one. If the bus fails
+// the frame goes without.
+func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) {
 	r := &c.receiver
 	if r.config.FineTimestamps == NoFineTimestamps || len(raw.metrics) == 0 || !raw.timingSet || p.CRC != GoodCRC || r.pulses.n < pulsesKept {
-		return nil
+		return
 	}
 	var b [4]byte
 	if err := c.read(counters.addr, b[:]); err != nil {
-		return err
+		return
 	}
 	r.pulses.see(binary.BigEndian.Uint32(b[:]))
 	t := raw.ticks - headerTicks(raw.sf, p.Frequency, p.FrequencyError) + 2138
 	pulse, length, ok := r.pulses.second(t)
 	if !ok {
-		return nil
+		return
 	}
 	fraction := meanMetric(raw.sf, raw.metrics) + r.channels[raw.channel].notch
 	p.FineTimestamp, p.HasFineTimestamp = nanoseconds(t-pulse, fraction, length)
-	return nil
 }
 
 // headerTicks returns how long before its header's end a frame began, stretched

@@ -74,7 +74,7 @@ func (b *Board) OpenPins() (Pins, func() error, error) {
 	}{
 		{b.Power, true, &p.Power}, {b.Reset, false, &p.Reset}, {b.SX1261Reset, true, &p.SX1261Reset}, {b.DACReset, true, &p.DACReset},
 	} {
-		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) {
+		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) || strings.HasPrefix(want.name, scriptPrefix) {
 			continue
 		}
 		l, err := OpenLine(want.name, want.high)
@@ -87,5 +87,26 @@ func (b *Board) OpenPins() (Pins, func() error, error) {
 	return p, closeAll, nil
 }
 
-// commandPrefix marks what is no line in the table of boards.
-const commandPrefix = "command: "
+// Prefixes of what is no line: steps of the maker's tool, and a script.
+const (
+	commandPrefix = "command: "
+	scriptPrefix  = "exec:"
+)
+
+// Step is a line that the maker's tool sets, and the value.
+type Step struct{ Line, Value string }
+
+// ResetSteps returns how a board is reset whose lines only the tool of its maker
+// reaches.
+func (b *Board) ResetSteps() ([]Step, bool) {
+	text, ok := strings.CutPrefix(b.Reset, commandPrefix)
+	if !ok {
+		return nil, false
+	}
+	var steps []Step
+	for word := range strings.FieldsSeq(text) {
+		line, value, _ := strings.Cut(word, "=")
+		steps = append(steps, Step{line, value})
+	}
+	return steps, true
+}

@@ -34,6 +34,7 @@ type receiver struct {
 	channels [FSKChannel + 1]rxChannel
 	config   *Config
 	fifo     []byte
+	fetched  int // bytes of it that were read and not looked at yet
 	packets  []Packet
 	running  wrapCounter // the counter that runs
 	pulse    wrapCounter // its value at the last pulse per second
@@ -53,7 +54,7 @@ type rxChannel struct {
 
 func (r *receiver) configure(c *Config) {
 	r.config = c
-	r.fifo = make([]byte, fifoSize)
+	r.fifo = make([]byte, 2*fifoSize)
 	r.packets = make([]Packet, 0, fifoSize/recordMin)
 	set := func(i int, ch Channel, bandwidth uint32) {
 		centre := int64(c.Radios[ch.Chain%Chains].Frequency)
@@ -72,7 +73,7 @@ func (r *receiver) configure(c *Config) {
 
 // begin is a start of the chip: its counters begin anew.
 func (r *receiver) begin() {
-	r.running, r.pulse, r.pulses = wrapCounter{}, wrapCounter{}, pulseHistory{}
+	r.running, r.pulse, r.pulses, r.fetched = wrapCounter{}, wrapCounter{}, pulseHistory{}, 0
 }
 
 // setTemperature evaluates the correction of the RSSI once, so that the frame
@@ -110,7 +111,8 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 // three transfers, at most four, and allocates nothing.
 //
 // Of records at fault the good ones before them are returned; an error is one
-// of the bus, or ErrFIFO.
+// of the bus, or ErrFIFO. What was read before an error comes with the next
+// call.
 func (c *Chip) Receive() ([]Packet, error) {
 	packets, _, err := c.receive()
 	return packets, err
@@ -123,20 +125,67 @@ func (c *Chip) receive() ([]Packet, uint32, error) {
 	if !c.started {
 		return nil, 0, ErrNotStarted
 	}
-	n, err := c.waiting()
-	if err != nil {
-		return nil, 0, err
-	}
-	fetched := c.receiver.fifo[:n]
-	if err := c.read(rxFIFO, fetched); err != nil {
+	if err := c.fetch(); err != nil {
 		return nil, 0, err
 	}
 	counter, err := c.readCounters()
 	if err != nil {
 		return nil, 0, err
 	}
-	packets, err := c.parse(fetched)
-	return packets, counter, err
+	return c.parse(c.receiver.take()), counter, nil
+}
+
+// PulseCounter returns what the running counter showed at the last pulse per
+// second, µs.
+func (c *Chip) PulseCounter() (uint32, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return 0, ErrNotStarted
+	}
+	if _, err := c.readCounters(); err != nil {
+		return 0, err
+	}
+	p := &c.receiver.pulse
+	return p.wraps<<counterBits | p.last, nil
+}
+
+// fetch reads what the FIFO holds. What is read is gone from there, so all that
+// was read before an error is kept.
+func (c *Chip) fetch() error {
+	n, err := c.waiting()
+	if err != nil {
+		return err
+	}
+	r := &c.receiver
+	for n = min(n, len(r.fifo)-r.fetched); n > 0; {
+		part := min(n, c.burst)
+		if err := c.read(rxFIFO, r.fifo[r.fetched:r.fetched+part]); err != nil {
+			return err
+		}
+		r.fetched += part
+		n -= part
+	}
+	return nil
+}
+
+// take returns what was fetched; it is valid until the next fetch.
+func (r *receiver) take() []byte {
+	b := r.fifo[:r.fetched]
+	r.fetched = 0
+	return b
+}
+
+// salvage returns the frames that were read before an error that will have the
+// chip started again. The counter is what it would show now, µs.
+func (c *Chip) salvage(counter uint32) []Packet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.receiver.fetched == 0 {
+		return nil
+	}
+	c.receiver.running.see(counter * ticksPerMicrosecond)
+	return c.parse(c.receiver.take())
 }
 
 // waiting returns how many bytes are in the FIFO. The two bytes of their number
@@ -195,7 +244,7 @@ func (c *Chip) Counter() (uint32, error) {
 }
 
 // parse turns what was fetched into packets.
-func (c *Chip) parse(b []byte) ([]Packet, error) {
+func (c *Chip) parse(b []byte) []Packet {
 	r := &c.receiver
 	r.packets = r.packets[:0]
 	b = r.skipToRecord(b)
@@ -216,16 +265,14 @@ func (c *Chip) parse(b []byte) ([]Packet, error) {
 			r.stats.BadPayload++
 			continue
 		}
-		if err := c.fineTimestamp(&raw, &p); err != nil {
-			return nil, err
-		}
+		c.fineTimestamp(&raw, &p)
 		r.packets = append(r.packets, p)
 	}
 	if r.config.FineTimestamps != NoFineTimestamps {
 		r.packets = mergeTwins(r.packets)
 	}
 	r.stats.Packets += uint64(len(r.packets))
-	return r.packets, nil
+	return r.packets
 }
 
 // skipToRecord drops what lies before the first record.

@@ -19,28 +19,6 @@ import (
 	"lorawand/radio"
 )
 
-// heard is a packet as a recording has it.
-type heard struct {
-	BwKHz    uint32  `json:"bw_khz"`
-	Coding   uint8   `json:"coderate"`
-	Count    uint32  `json:"count_us"`
-	CRC      uint16  `json:"crc"`
-	Datarate uint32  `json:"datarate"`
-	Freq     uint32  `json:"freq_hz"`
-	Offset   int32   `json:"freq_offset"`
-	FTime    uint32  `json:"ftime"`
-	HasFTime bool    `json:"ftime_received"`
-	IFChain  uint8   `json:"if_chain"`
-	Modem    uint8   `json:"modem_id"`
-	Mod      string  `json:"modulation"`
-	Payload  string  `json:"payload"`
-	RFChain  uint8   `json:"rf_chain"`
-	RSSIC    float64 `json:"rssic"`
-	RSSIS    float64 `json:"rssis"`
-	SNR      float64 `json:"snr"`
-	Status   string  `json:"status"`
-}
-
 // rxReplay feeds a recording to the driver: the bytes that appeared in the FIFO
 // and the counters that were read.
 type rxReplay struct {
@@ -105,7 +83,7 @@ func replayReceive(t *testing.T, all []record, lossy, nonsense bool) {
 				got = append(got, p)
 			}
 		case r.K == "ret" && r.Fn == "receive" && !nonsense:
-			var want []heard
+			var want []scriptPacket
 			if err := json.Unmarshal(r.Out, &want); err != nil && r.RC >= 0 {
 				t.Fatal(err)
 			}
@@ -141,7 +119,7 @@ func recordedCounters(t *testing.T, all []record) [][]byte {
 
 // comparePacket compares the next packet, or with lossy the next of the same
 // payload, and returns those behind it.
-func comparePacket(t *testing.T, got []Packet, w heard, lossy bool, fed string) []Packet {
+func comparePacket(t *testing.T, got []Packet, w scriptPacket, lossy bool, fed string) []Packet {
 	t.Helper()
 	for lossy && len(got) > 0 && hex.EncodeToString(got[0].Payload) != w.Payload {
 		if !strings.Contains(fed, hex.EncodeToString(got[0].Payload)) {
@@ -422,11 +400,7 @@ func FuzzParse(f *testing.F) {
 		if len(b) > fifoSize {
 			return
 		}
-		packets, err := chip.parse(b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range packets {
+		for _, p := range chip.parse(b) {
 			if p.Channel > FSKChannel || p.Chain >= Chains || p.Modem > maxModem {
 				t.Errorf("%+v", p)
 			}
@@ -440,4 +414,49 @@ func mustHex(text string) []byte {
 		panic(err)
 	}
 	return b
+}
+
+// TestReceiveAfterError has the bus fail behind the FIFO: what was read from
+// there is not lost.
+func TestReceiveAfterError(t *testing.T) {
+	fail := false
+	model, chip := newTestChip(t, sx1302test.Options{Fail: func(w []byte) error {
+		if fail && len(w) > 4 && uint16(w[1])<<8|uint16(w[2]) == counters.addr {
+			return errors.New("bus")
+		}
+		return nil
+	}})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	deliver := func(payload string) {
+		f := sx1302test.Frame{Payload: []byte(payload), Channel: 2, SF: 7, CodingRate: 1, Ticks: uint32(model.Counter() * ticksPerMicrosecond)}
+		model.Deliver(f.Record())
+	}
+	fail = true
+	for _, payload := range []string{"one", "two"} {
+		deliver(payload)
+		if _, err := chip.Receive(); err == nil {
+			t.Fatal("the bus does not fail")
+		}
+	}
+	fail = false
+	deliver("three")
+	packets, err := chip.Receive()
+	if err != nil || len(packets) != 3 || string(packets[0].Payload) != "one" || string(packets[2].Payload) != "three" {
+		t.Errorf("%v, %+v", err, packets)
+	}
+	fail = true
+	deliver("four")
+	if _, err := chip.Receive(); err == nil {
+		t.Fatal("the bus does not fail")
+	}
+	now := uint32(model.Counter())
+	packets = chip.salvage(now)
+	if len(packets) != 1 || string(packets[0].Payload) != "four" || now-packets[0].Time > 1_000_000 {
+		t.Errorf("salvaged at %d: %+v", now, packets)
+	}
+	if len(chip.salvage(now)) > 0 {
+		t.Error("salvaged twice")
+	}
 }

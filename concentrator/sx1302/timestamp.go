@@ -1,6 +1,10 @@
 package sx1302
 
-import "lorawand/radio"
+import (
+	"time"
+
+	"lorawand/radio"
+)
 
 // ticksPerMicrosecond is how often the counter of the chip counts.
 const ticksPerMicrosecond = 32
@@ -85,6 +89,16 @@ func (f *frameShape) legacyCorrection() int32 {
 	fft3 := clk*((symbol-6)+2*(symbol*((sf+1)/2-1)+6)) + 4*clk
 	decode := 5*clk + (9+cr)*clk*last + 3*clk
 	return -int32((f.filterDelay() + fft3 + fft + demap + decode + 500_000) / 1_000_000)
+}
+
+// Latch returns how long after the end of a frame with a CRC the chip takes its
+// time, without fine timestamps: for simulations of the chip.
+func Latch(d radio.DataRate, c radio.CodingRate, size int) time.Duration {
+	if d.Modulation == radio.FSK {
+		return -time.Duration(fskCorrection(d.BitRate)) * time.Microsecond
+	}
+	f := frameShape{d.SpreadingFactor, d.Bandwidth, int64(c), int64(size), true}
+	return -time.Duration(f.legacyCorrection()) * time.Microsecond
 }
 
 // precisionCorrection is for fine timestamps, with which the chip takes the

@@ -6,15 +6,14 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"lorawand/concentrator/sx1302/sx1302test"
-	"lorawand/radio"
 )
 
 // record is a line of a recording: what sx1302_hal 2.1.0 did with an emulated
@@ -34,7 +33,7 @@ type record struct {
 	Dir      string            `json:"dir"`
 	Addr     string            `json:"addr"`
 	Bytes    string            `json:"bytes"`
-	Config   []call            `json:"config"`
+	Config   []scriptSetting   `json:"config"`
 	Emulator map[string]string `json:"emulator"`
 	Celsius  *float64          `json:"celsius"`
 	Temp     *float64          `json:"temp"`
@@ -43,39 +42,6 @@ type record struct {
 	RadioA   json.RawMessage   `json:"radio_a"`
 	RadioB   json.RawMessage   `json:"radio_b"`
 	Regs     map[string]string `json:"regs"`
-}
-
-// call is a call that configured sx1302_hal.
-type call struct {
-	Set         string  `json:"set"`
-	Public      bool    `json:"public"`
-	ClkSrc      uint8   `json:"clksrc"`
-	FullDuplex  bool    `json:"full_duplex"`
-	RFChain     uint8   `json:"rf_chain"`
-	FreqHz      uint32  `json:"freq_hz"`
-	Type        string  `json:"type"`
-	RSSIOffset  float64 `json:"rssi_offset"`
-	A, B, C     float64
-	D, E        float64
-	TxEnable    bool   `json:"tx_enable"`
-	SingleInput bool   `json:"single_input_mode"`
-	IFChain     int    `json:"if_chain"`
-	IFHz        int32  `json:"if_hz"`
-	BwKHz       uint32 `json:"bw_khz"`
-	Datarate    uint32 `json:"datarate"`
-	SyncSize    uint8  `json:"sync_word_size"`
-	SyncWord    uint64 `json:"sync_word"`
-	MultiSF     uint8  `json:"multisf"`
-	Enable      bool   `json:"enable"`
-	Mode        string `json:"mode"`
-	LUT         []struct {
-		RFPower int8  `json:"rf_power"`
-		PAGain  uint8 `json:"pa_gain"`
-		PwrIdx  uint8 `json:"pwr_idx"`
-		DACGain uint8 `json:"dac_gain"`
-		MixGain uint8 `json:"mix_gain"`
-		DigGain uint8 `json:"dig_gain"`
-	} `json:"lut"`
 }
 
 // readTrace returns the records of a recording.
@@ -119,64 +85,15 @@ func traces(t *testing.T, prefix string) []string {
 	return files
 }
 
-func radioType(name string) RadioType {
-	switch name {
-	case "sx1255":
-		return SX1255
-	case "sx1257":
-		return SX1257
-	}
-	return SX1250
-}
-
 // traceConfig turns the calls of a recording into a Config.
 func traceConfig(t *testing.T, meta record) Config {
 	t.Helper()
-	var c Config
-	for _, x := range meta.Config {
-		switch x.Set {
-		case "board":
-			c.Private, c.ClockSource, c.FullDuplex = !x.Public, x.ClkSrc, x.FullDuplex
-		case "rxrf":
-			r := &c.Radios[x.RFChain]
-			*r = Radio{
-				Enabled: true, Type: radioType(x.Type), Frequency: radio.Frequency(x.FreqHz),
-				RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100)), SingleInput: x.SingleInput, Transmit: x.TxEnable,
-			}
-			for i, v := range []float64{x.A, x.B, x.C, x.D, x.E} {
-				r.RSSITemperature[i] = int32(math.Round(v * 1000))
-			}
-		case "rxif":
-			traceChannel(&c, x)
-		case "demod":
-			c.SpreadingFactors = x.MultiSF
-		case "ftime":
-			c.FineTimestamps = FineTimestampsAll
-			if x.Mode == "high_capacity" {
-				c.FineTimestamps = FineTimestampsSF10
-			}
-		case "txgain":
-			for _, g := range x.LUT {
-				c.Radios[x.RFChain].Gains = append(c.Radios[x.RFChain].Gains, Gain{g.RFPower, g.PAGain, g.PwrIdx, g.DACGain, g.MixGain, g.DigGain})
-			}
-		case "sx1261":
-		default:
-			t.Fatalf("unknown call %q", x.Set)
-		}
+	settings := slices.DeleteFunc(meta.Config, func(x scriptSetting) bool { return x.Set == "sx1261" })
+	c, err := scriptConfig(settings)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return c
-}
-
-func traceChannel(c *Config, x call) {
-	ch := Channel{Enabled: true, Chain: x.RFChain, Offset: x.IFHz}
-	switch x.IFChain {
-	case ServiceChannel:
-		c.Service = Service{Channel: ch, SpreadingFactor: uint8(x.Datarate), Bandwidth: x.BwKHz * 1000}
-	case FSKChannel:
-		c.FSK = FSKModem{Channel: ch, BitRate: x.Datarate, SyncWord: x.SyncWord, SyncWordSize: x.SyncSize}
-	default:
-		c.Channels[x.IFChain] = ch
-	}
 }
 
 // traceChip returns a model like the emulator of a recording, and a driver for

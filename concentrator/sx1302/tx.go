@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"lorawand/radio"
@@ -123,6 +124,26 @@ func (r *Radio) gain(power radio.Decibel) int {
 	return best
 }
 
+// setting is how the AGC is told of a gain.
+func (g *Gain) setting(t RadioType) byte {
+	if t == SX1250 {
+		return byte(bit(g.PAGain > 0)<<6) | g.PowerIndex
+	}
+	return g.PAGain<<6 | g.DACGain<<4 | g.MixGain
+}
+
+// Emits returns what is sent when the AGC is told of a gain so, dBm: for
+// simulations of the chip. It is none that may be sent if the table has no such
+// gain.
+func (r *Radio) Emits(setting byte) radio.Decibel {
+	for i := range r.Gains {
+		if g := &r.Gains[i]; g.setting(r.Type) == setting {
+			return radio.Decibel(g.Power) * 100
+		}
+	}
+	return math.MaxInt32
+}
+
 // Power returns what is sent when that power is asked for, dBm.
 func (r *Radio) Power(power radio.Decibel) radio.Decibel {
 	return radio.Decibel(r.Gains[r.gain(power)].Power) * 100
@@ -228,18 +249,14 @@ func (c *Chip) commonTxSettings(t *Transmission) []setting {
 	r := &c.config.Radios[t.Chain]
 	i := r.gain(t.Power)
 	g := r.Gains[i]
-	power := bit(g.PAGain > 0)<<6 | int(g.PowerIndex)
 	var offset dcOffset
-	if r.Type != SX1250 {
-		power = int(g.PAGain)<<6 | int(g.DACGain)<<4 | int(g.MixGain)
-		if i < len(c.offsets[t.Chain]) {
-			offset = c.offsets[t.Chain][i]
-		}
+	if r.Type != SX1250 && i < len(c.offsets[t.Chain]) {
+		offset = c.offsets[t.Chain][i]
 	}
 	f := txFrequency(r.Type, t.Frequency)
 	return []setting{
 		{txModulation, bit(!t.Carrier && t.DataRate.Modulation == radio.FSK)},
-		{txAGCPower, power},
+		{txAGCPower, int(g.setting(r.Type))},
 		{txIQGain, int(g.DigGain)},
 		{txIOffset, int(byte(offset.i))},
 		{txIOffset.plus(1), int(byte(offset.q))},

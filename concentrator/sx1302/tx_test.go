@@ -14,51 +14,6 @@ import (
 	"lorawand/radio"
 )
 
-// sent is a call of lgw_send in a recording.
-type sent struct {
-	BwKHz    uint32 `json:"bw_khz"`
-	Coding   uint8  `json:"coderate"`
-	Count    uint32 `json:"count_us"`
-	Datarate uint32 `json:"datarate"`
-	Freq     uint32 `json:"freq_hz"`
-	Offset   int32  `json:"freq_offset_khz"`
-	Invert   bool   `json:"invert_pol"`
-	Mode     string `json:"mode"`
-	Mod      string `json:"modulation"`
-	NoCRC    bool   `json:"no_crc"`
-	NoHeader bool   `json:"no_header"`
-	Payload  string `json:"payload"`
-	Preamble uint16 `json:"preamble"`
-	Chain    uint8  `json:"rf_chain"`
-	Power    int    `json:"rf_power"`
-}
-
-func (s sent) transmission(t *testing.T, args json.RawMessage) Transmission {
-	t.Helper()
-	tx := Transmission{
-		Chain: s.Chain, Frequency: radio.Frequency(s.Freq), DataRate: radio.LoRaDataRate(uint8(s.Datarate), s.BwKHz*1000),
-		CodingRate: radio.CodingRate(s.Coding), Power: radio.Decibel(s.Power * 100), Payload: unhex(t, s.Payload), Preamble: s.Preamble,
-		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count,
-		Trigger: map[string]Trigger{"timestamp": TriggerTime, "gps": TriggerPPS}[s.Mode],
-	}
-	switch s.Mod {
-	case "FSK":
-		var more struct {
-			FDev *uint32 `json:"f_dev_khz"`
-		}
-		if err := json.Unmarshal(args, &more); err != nil {
-			t.Fatal(err)
-		}
-		tx.DataRate, tx.Deviation = radio.FSKDataRate(s.Datarate), 25_000 // the default of the recordings
-		if more.FDev != nil {
-			tx.Deviation = *more.FDev * 1000
-		}
-	case "CW":
-		tx.Carrier, tx.CarrierOffset = true, s.Offset*1000
-	}
-	return tx
-}
-
 // relevant are the bytes of the block that have to be as recorded. The rest
 // keeps what earlier packets left.
 func relevant(tx *Transmission) []int {
@@ -110,14 +65,17 @@ func replayTransmit(t *testing.T, all []record, model *sx1302test.Chip, chip *Ch
 	for i, r := range all {
 		switch {
 		case r.K == "call" && r.Fn == "send":
-			var s sent
-			if err := json.Unmarshal(r.Args, &s); err != nil {
+			var s scriptSend
+			err := json.Unmarshal(r.Args, &s)
+			if err == nil {
+				last, err = s.transmission()
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			*status = 0x80
-			last = s.transmission(t, r.Args)
 			before := len(model.Emissions())
-			err := chip.Send(last)
+			err = chip.Send(last)
 			refused = err != nil
 			if refused && (!errors.Is(err, ErrTransmission) || len(model.Emissions()) > before) {
 				t.Errorf("%+v: %v", last, err)

@@ -18,8 +18,10 @@ type watch struct {
 
 	counter   uint32                 // as it was read last, µs
 	now       radio.ConcentratorTime // the same, extended
-	read      radio.HostTime         // when
-	moved     radio.HostTime         // when it was seen to move last
+	asked     radio.HostTime         // when that was asked for
+	sure      radio.HostTime         // when it was there
+	read      radio.HostTime         // what present goes from
+	doubts    int                    // readings in a row that did not fit
 	heard     radio.HostTime         // when a frame was heard last
 	checked   radio.HostTime         // when the health was checked last
 	measured  radio.HostTime         // when the temperature was read last
@@ -34,7 +36,7 @@ type watch struct {
 func (w *watch) loop(ctx context.Context) error {
 	d := w.driver
 	start := d.opts.Now()
-	w.moved, w.heard, w.checked, w.bad = start, start, start, d.chip.ReceiveStats().BadRecords
+	w.heard, w.checked, w.bad = start, start, d.chip.ReceiveStats().BadRecords
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -48,9 +50,11 @@ func (w *watch) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		broken := d.jit.Stats().Broken
-		d.jit.Poll(w.present(), w, w.done)
-		w.warnBroken(broken)
+		if w.doubts == 0 {
+			broken := d.jit.Stats().Broken
+			d.jit.Poll(w.present(), w, w.done)
+			w.warnBroken(broken)
+		}
 		timer.Reset(w.pause())
 	}
 }
@@ -71,7 +75,7 @@ func (w *watch) present() radio.ConcentratorTime {
 // pause returns how long until there is something to do.
 func (w *watch) pause() time.Duration {
 	now := w.present()
-	next := max(receiveEvery-w.driver.opts.Now().Sub(w.read), 0)
+	next := max(w.driver.opts.Poll-w.driver.opts.Now().Sub(w.read), 0)
 	if at, ok := w.driver.jit.Next(now); ok {
 		next = min(next, at.Sub(now))
 	}
@@ -100,31 +104,60 @@ func (w *watch) done(dl radio.Downlink, r radio.TxResult) {
 // poll reads what was heard and watches the chip.
 func (w *watch) poll() error {
 	d := w.driver
+	asked := d.opts.Now()
 	packets, counter, err := d.chip.receive()
 	now := d.opts.Now()
 	if err != nil {
 		w.now, w.read = w.now.Add(now.Sub(w.read)), now
 		if w.busErrors++; w.busErrors >= maxBusErrors {
+			if packets := d.chip.salvage(w.now.Counter()); len(packets) > 0 {
+				w.counter = w.now.Counter()
+				w.deliver(packets)
+			}
 			return fmt.Errorf("%d times in a row: %w", w.busErrors, err)
 		}
 		return nil
 	}
 	w.busErrors = 0
-	if counter != w.counter {
-		w.moved = now
-	} else if now.Sub(w.moved) > hangAfter {
-		return errHang
+	if err := w.follow(counter, asked, now); err != nil {
+		return err
 	}
-	extended, stepped := d.clock.Observe(counter, now)
-	if stepped {
-		return errStepped
-	}
-	w.counter, w.now, w.read = counter, extended, now
 	if len(packets) > 0 {
 		w.heard = now
 		w.deliver(packets)
 	}
 	return w.watchHealth(now)
+}
+
+// follow takes a reading of the counter, if it fits what the host's clock says.
+// Nothing is sent by a counter that is in doubt, and a few readings that do not
+// fit end the run.
+func (w *watch) follow(counter uint32, asked, now radio.HostTime) error {
+	if w.asked != 0 && !w.fits(counter, asked, now) {
+		w.now, w.read = w.now.Add(now.Sub(w.read)), now
+		switch w.doubts++; {
+		case w.doubts < maxDoubts:
+			return nil
+		case counter == w.counter:
+			return errHang
+		}
+		return errStepped
+	}
+	extended, stepped := w.driver.clock.Observe(counter, now)
+	if stepped {
+		return errStepped
+	}
+	w.counter, w.now, w.asked, w.read, w.sure, w.doubts = counter, extended, asked, now, now, 0
+	return nil
+}
+
+// fits reports whether the counter has moved as much as the host's clock, from
+// some time in the last reading that fitted to some time in this one.
+func (w *watch) fits(counter uint32, asked, now radio.HostTime) bool {
+	moved := time.Duration(counter-w.counter) * time.Microsecond
+	least, most := asked.Sub(w.sure), now.Sub(w.asked)
+	slack := maxSkew + most/1000
+	return moved >= least-slack && moved <= most+slack
 }
 
 // watchHealth does what is not done at every poll.
@@ -245,6 +278,9 @@ func (w *watch) Arm(dl radio.Downlink) error {
 		return err
 	}
 	counter, err := chip.Counter()
+	if off := time.Duration(int32(counter-w.present().Counter())) * time.Microsecond; err == nil && off.Abs() > maxArmSkew {
+		err = errStepped
+	}
 	if err == nil && int32(dl.Time.Counter()-counter) > int32(StartDelay/time.Microsecond) {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,6 +65,10 @@ type Driver struct {
 	alarms   map[string]radio.HostTime // when a kind of trouble was logged last
 	drops    radio.HostTime            // when the kernel was asked for its drops last
 	stopped  bool
+
+	// Room for one datagram; Run's.
+	push   gwmp.Push
+	answer []byte
 }
 
 var _ concentrator.Driver = (*Driver)(nil)
@@ -154,20 +159,31 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 		if ctx.Err() != nil {
 			break // ctx ended between the two: its deadline was overwritten
 		}
+		if err := d.read(buf, sink); err != nil {
+			return err
+		}
+		d.expire(d.opts.Now(), sink)
+	}
+	return nil
+}
+
+// read takes datagrams until the deadline for reading.
+func (d *Driver) read(buf []byte, sink concentrator.Sink) error {
+	for {
 		n, from, err := d.conn.ReadFromUDPAddrPort(buf)
 		now := d.opts.Now()
 		switch {
 		case err == nil:
 			d.datagram(buf[:n], netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), now, sink)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("udp: %w", err)
-		case !errors.Is(err, os.ErrDeadlineExceeded):
+		default:
 			d.alarm(now, "read", "cannot read datagrams", "error", err)
 			time.Sleep(10 * time.Millisecond) // such as port unreachable: it passes
 		}
-		d.expire(now, sink)
 	}
-	return nil
 }
 
 // close ends what is open, so that every Transmit has its answer.
@@ -237,6 +253,46 @@ func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
 	}
 }
 
+// SetGateways replaces the gateways that are taken; what is known of those that
+// stay is kept. Those that AcceptUnknown has let in stay too. sink is told what
+// ends with those that go: every Transmit has its answer.
+func (d *Driver) SetGateways(euis []radio.EUI64, sink concentrator.Sink) {
+	acks, events := d.setGateways(euis, d.opts.Now())
+	for _, a := range acks {
+		sink.TxAck(a)
+	}
+	for _, e := range events {
+		sink.GatewayEvent(e)
+	}
+}
+
+func (d *Driver) setGateways(euis []radio.EUI64, now radio.HostTime) (acks []radio.TxAck, events []radio.GatewayEvent) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for eui, g := range d.gateways {
+		if g.accepted || slices.Contains(euis, eui) {
+			continue
+		}
+		delete(d.gateways, eui)
+		acks = append(acks, g.unanswered(func(unanswered) bool { return true }, now)...)
+		if g.online {
+			events = append(events, radio.GatewayEvent{Gateway: eui, Kind: radio.GatewayDisconnected, At: now})
+		}
+	}
+	for _, eui := range euis {
+		g := d.gateways[eui]
+		if g == nil {
+			g = newGateway(eui)
+			d.gateways[eui] = g
+		} else if g.accepted {
+			d.accepted--
+		}
+		g.accepted = false
+		delete(d.unknown, eui)
+	}
+	return acks, events
+}
+
 // lookup returns a gateway that is taken, or nil. The lock is held.
 func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
 	if g := d.gateways[eui]; g != nil {
@@ -245,6 +301,7 @@ func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
 	if d.opts.AcceptUnknown && d.accepted < MaxUnknown {
 		d.accepted++
 		g := newGateway(eui)
+		g.accepted = true
 		d.gateways[eui] = g
 		d.log.Info("taking a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
 		return g
@@ -270,12 +327,12 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 		d.stats.ForeignAddress++
 	}
 	d.mu.Unlock()
-	d.send(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PushAck}, from)
+	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PushAck}, from)
 	if foreign {
 		d.foreignAlarm(g.eui, from, now)
 	}
-	push, err := gwmp.ParsePush(p.Body)
-	if err != nil {
+	push := &d.push
+	if err := push.Parse(p.Body); err != nil {
 		d.malformed(now, from, err)
 		return
 	}
@@ -300,6 +357,7 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	for _, up := range ups {
 		sink.Uplink(up)
 	}
+	clear(push.Uplinks)
 }
 
 func (d *Driver) foreignAlarm(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) {
@@ -323,7 +381,7 @@ func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	}
 	events := g.seen(from, now, false)
 	d.mu.Unlock()
-	d.send(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
+	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
 	for _, e := range events {
 		sink.GatewayEvent(e)
 	}
@@ -378,7 +436,7 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	path, version := g.path, g.version
 	d.mu.Unlock()
 	p := gwmp.Packet{Version: version, Token: token, Type: gwmp.PullResp, Body: gwmp.AppendTx(nil, &dl)}
-	if err := d.send(p, path); err != nil && d.withdraw(g, token, dl.ID) {
+	if err := d.write(p.Append(nil), path); err != nil && d.withdraw(g, token, dl.ID) {
 		return fmt.Errorf("udp: send to %v: %w", path, err)
 	}
 	return nil
@@ -397,9 +455,16 @@ func (d *Driver) withdraw(g *gateway, token uint16, id uint64) bool {
 	return true
 }
 
-func (d *Driver) send(p gwmp.Packet, to netip.AddrPort) error {
+// acknowledge answers a datagram. One that cannot be sent is as one that was
+// lost.
+func (d *Driver) acknowledge(p gwmp.Packet, to netip.AddrPort) {
+	d.answer = p.Append(d.answer[:0])
+	_ = d.write(d.answer, to)
+}
+
+func (d *Driver) write(datagram []byte, to netip.AddrPort) error {
 	_ = d.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-	_, err := d.conn.WriteToUDPAddrPort(p.Append(make([]byte, 0, 12+len(p.Body))), to)
+	_, err := d.conn.WriteToUDPAddrPort(datagram, to)
 	return err
 }
 

@@ -12,8 +12,9 @@ import (
 // gateway is what the driver knows of one packet forwarder. The driver's lock
 // guards it.
 type gateway struct {
-	eui   radio.EUI64
-	clock radio.Clock
+	eui      radio.EUI64
+	clock    radio.Clock
+	accepted bool // with AcceptUnknown
 
 	online bool
 	heard  radio.HostTime // last datagram from its own address

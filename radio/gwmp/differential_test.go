@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lorawand/radio"
 )
 
 // samePush fails unless ParsePush does with a body what encoding/json makes of
@@ -25,6 +27,17 @@ func samePush(t testing.TB, body []byte) {
 	got.Fault, want.Fault = nil, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%q:\ngot  %+v\nwant %+v", body, got, want)
+	}
+	// Nothing is left of what was parsed before.
+	used := Push{Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4, Fault: ErrPacket}
+	used.Uplinks[0].GPS, used.Uplinks[1].CodingRate = 1, 2
+	againErr := used.Parse(body)
+	used.Fault = nil
+	if len(used.Uplinks) == 0 && len(got.Uplinks) == 0 {
+		used.Uplinks = got.Uplinks
+	}
+	if (againErr == nil) != (err == nil) || !reflect.DeepEqual(used, got) {
+		t.Fatalf("%q:\nsecond time %+v\nfirst time  %+v", body, used, got)
 	}
 }
 

@@ -38,21 +38,31 @@ const (
 // is absent, and of a name that comes twice the last one counts. An "rsig" that
 // comes twice does not keep anything of the first, though.
 func ParsePush(body []byte) (Push, error) {
-	r := pushReader{scanner: scanner{b: trim(body)}}
+	var p Push
+	err := p.Parse(body)
+	return p, err
+}
+
+// Parse is ParsePush into p, of which it uses the room for Uplinks anew. After
+// an error p is empty.
+func (p *Push) Parse(body []byte) error {
+	r := pushReader{scanner: scanner{b: trim(body)}, p: Push{Uplinks: p.Uplinks[:0]}}
+	*p = Push{}
 	if !r.null() {
 		r.push()
 	}
 	r.end()
 	switch {
 	case r.broken != nil:
-		return Push{}, fmt.Errorf("%w: %w", ErrPacket, r.broken)
+		return fmt.Errorf("%w: %w", ErrPacket, r.broken)
 	case r.frames > maxFrames:
-		return Push{}, fmt.Errorf("%w: %d frames, at most %d", ErrPacket, r.frames, maxFrames)
+		return fmt.Errorf("%w: %d frames, at most %d", ErrPacket, r.frames, maxFrames)
 	case r.statFault != nil:
 		r.p.Faulty++
 		r.p.Fault = r.statFault
 	}
-	return r.p, nil
+	*p = r.p
+	return nil
 }
 
 // pushReader reads the body of a PUSH_DATA.
@@ -83,7 +93,7 @@ func (r *pushReader) push() {
 
 // rxpks reads the frames. One that is faulty does not take the others with it.
 func (r *pushReader) rxpks() {
-	r.p.Uplinks, r.p.BadCRC, r.p.Faulty, r.p.Fault, r.frames = nil, 0, 0, nil, 0
+	r.p.Uplinks, r.p.BadCRC, r.p.Faulty, r.p.Fault, r.frames = r.p.Uplinks[:0], 0, 0, nil, 0
 	if !r.list() {
 		if err := r.takeFault(); err != nil {
 			r.stop(err)

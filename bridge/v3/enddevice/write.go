@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math"
 
 	"lorawand/bridge/session"
 )
@@ -14,11 +13,6 @@ import (
 type Form struct {
 	Keys    bool // root keys and session keys
 	Session bool // the session of a device that joins; that of another is always written
-
-	// Skip is by how much the counters of downlinks are written ahead of what
-	// was used and reserved. A session that goes on elsewhere has to skip what
-	// its old home may use meanwhile.
-	Skip uint32
 }
 
 // Append appends a device as The Things Stack writes it, on one line. What it
@@ -127,14 +121,11 @@ func settingsOf(s *session.Settings) settingsJSON {
 	return j
 }
 
+// sessionOf writes counters of downlinks as used that are reserved.
 func sessionOf(s *session.Session, f Form) *sessionJSON {
 	m := s.Marks()
-	ahead := func(used, reserved uint32) number {
-		used = max(used, reserved)
-		return some(used + min(f.Skip, math.MaxUint32-used))
-	}
 	j := &sessionJSON{
-		DevAddr: s.DevAddr.String(), LastFCntUp: some(s.FCntUp), LastNFCntDown: ahead(s.NFCntDown, m.N), LastAFCntDown: ahead(s.AFCntDown, m.A),
+		DevAddr: s.DevAddr.String(), LastFCntUp: some(s.FCntUp), LastNFCntDown: some(max(s.NFCntDown, m.N)), LastAFCntDown: some(max(s.AFCntDown, m.A)),
 		LastConfFCntDown: some(s.ConfFCntDown),
 	}
 	if f.Keys {

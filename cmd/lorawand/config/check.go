@@ -148,7 +148,10 @@ func (g *Gateway) check(f *faults, at string) string {
 		floatRange(f, at+".location.latitude", l.Latitude, -90, 90)
 		floatRange(f, at+".location.longitude", l.Longitude, -180, 180)
 	}
-	if g.SX1302 != nil && g.Driver != "sx1302" {
+	switch {
+	case g.Driver == "sx1302":
+		g.checkSX1302(f, at)
+	case g.SX1302 != nil:
 		f.add(at+".sx1302", "only with driver = \"sx1302\"")
 	}
 	if !hasEUI {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -125,12 +126,20 @@ type Location struct {
 
 // SX1302 is the [gateway.sx1302] table.
 type SX1302 struct {
-	Board      string `toml:"board"`
-	Device     string `toml:"device"`
-	Reset      string `toml:"reset"`
-	Firmware   string `toml:"firmware"`
-	GlobalConf string `toml:"global_conf"`
-	GNSS       *GNSS  `toml:"gnss"`
+	Board       string   `toml:"board"`
+	Device      string   `toml:"device"`
+	Reset       string   `toml:"reset"`
+	Power       string   `toml:"power"`
+	SX1261Reset string   `toml:"sx1261_reset"`
+	Temperature string   `toml:"temperature"`
+	Firmware    string   `toml:"firmware"`
+	GlobalConf  string   `toml:"global_conf"`
+	ClockSource *uint8   `toml:"clock_source"`
+	SingleInput *bool    `toml:"single_input"`
+	RSSIOffset  *float64 `toml:"rssi_offset"`
+	TxGains     []string `toml:"tx_gains"`
+	Silence     Duration `toml:"silence"`
+	GNSS        *GNSS    `toml:"gnss"`
 }
 
 // GNSS is the [gateway.sx1302.gnss] table.
@@ -195,8 +204,9 @@ func Find(given string) (path string, must bool) {
 	return DefaultPath, false
 }
 
-// Load reads and checks a file. Without must, a file that does not exist is an
-// empty one. The error is ErrConfig and names every fault with file and key.
+// Load reads a file, and the variables of the environment that override its
+// keys, and checks it. Without must, a file that does not exist is an empty one.
+// The error is ErrConfig and names every fault with file and key.
 func Load(path string, must bool) (Config, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
@@ -205,7 +215,7 @@ func Load(path string, must bool) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	c, err := Parse(b)
+	c, err := parse(b, os.Environ())
 	if err != nil {
 		return Config{}, &fileError{path, err}
 	}
@@ -225,8 +235,10 @@ func (e *fileError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(e.path)
-		b.WriteString(": ")
+		if !strings.HasPrefix(f.Error(), "$") { // of the environment
+			b.WriteString(e.path)
+			b.WriteString(": ")
+		}
 		b.WriteString(f.Error())
 	}
 	return b.String()
@@ -236,14 +248,19 @@ func (e *fileError) Error() string {
 func (e *fileError) Unwrap() error { return e.err }
 
 // Parse reads and checks the text of a file.
-func Parse(b []byte) (Config, error) {
+func Parse(b []byte) (Config, error) { return parse(b, nil) }
+
+func parse(b []byte, environ []string) (Config, error) {
 	c := Default()
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c); err != nil {
 		return Config{}, tomlFaults(err)
 	}
+	if err := c.override(environ); err != nil {
+		return Config{}, err
+	}
 	c.fill()
 	if err := c.Check(); err != nil {
-		return Config{}, err
+		return Config{}, blame(err, environ)
 	}
 	return c, nil
 }
@@ -261,6 +278,9 @@ func (c *Config) fill() {
 		if g.EnforceDutyCycle == nil {
 			yes := true
 			g.EnforceDutyCycle = &yes
+		}
+		if s := g.SX1302; s != nil && s.Firmware == "" {
+			s.Firmware = DefaultFirmware
 		}
 	}
 }

@@ -77,8 +77,16 @@ accept_unknown = false                # true: gateways not listed below are take
 # board = "rak2287"                   # a row of the board table; the keys below override it
 # device = "/dev/spidev0.0"
 # reset = "gpiochip0:17"              # "none", or "exec:/path/reset.sh"
+# power = "none"                      # GPIO line that switches the board on
+# sx1261_reset = "none"
+# temperature = "none"                # I2C bus of an STTS751 sensor, such as "/dev/i2c-1"
 # firmware = "/usr/lib/lorawand/firmware"
 # global_conf = ""                    # radios, channels and gains from a Semtech global_conf.json
-# [gateway.sx1302.gnss]
+# clock_source = 0                    # radio that gives the clock, 0 or 1
+# single_input = true                 # of the SX1250 radios
+# rssi_offset = -215.4                # dB
+# tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
+# silence = "0s"                      # the chip is started again if it hears nothing for so long; "0s": never
+# [gateway.sx1302.gnss]               # to come
 # device = "/dev/ttyAMA0"
 `

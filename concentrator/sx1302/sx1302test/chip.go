@@ -1,6 +1,7 @@
 package sx1302test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -8,6 +9,8 @@ import (
 
 	"periph.io/x/conn/v3"
 	"periph.io/x/conn/v3/spi"
+
+	"lorawand/concentrator/air"
 )
 
 // ErrFrame is the reason for a transfer that the chip would not understand.
@@ -20,6 +23,10 @@ type Options struct {
 	EUI     [8]byte
 	Radio   RadioType
 	Tick    uint32 // the 32 MHz counter at power-up
+
+	// ResetTick is what the counter shows after a reset, in µs; nil lets it run
+	// on.
+	ResetTick func() uint32
 
 	// Now is the time since power-up. The default uses the clock of package
 	// time, so that testing/synctest reaches it.
@@ -76,6 +83,15 @@ type Chip struct {
 	tx       [2]transmitter
 	emitted  []Emission
 	resets   int
+	fault    Fault
+	frozen   uint32 // what the counter shows with Fault.Frozen
+	readings int    // of the counter
+	heard    int    // frames from the air that came into the FIFO
+	lost     int    // records in the FIFO at a reset
+	shift    int64  // ticks that resets have shifted the counter by
+
+	antenna *air.Receiver // nil: no air
+	onAir   OnAirOptions
 }
 
 var (
@@ -96,12 +112,31 @@ func New(o Options) *Chip {
 	return c
 }
 
-// Reset is the pulse on the reset line.
+// Reset is the pulse on the reset line. What was sent is cut off, and what was
+// received and not read is lost.
 func (c *Chip) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.advance()
+	for i := range c.tx {
+		c.cut(i)
+	}
+	c.lost += bytes.Count(c.rx, recordMagic)
 	c.reset()
 	c.resets++
+	if c.opts.ResetTick != nil {
+		c.shift += int64(c.opts.ResetTick())*ticksPerMicrosecond - c.ticks()/ticksPerMicrosecond*ticksPerMicrosecond
+	}
+}
+
+// recordMagic is how a record begins.
+var recordMagic = []byte{0xA5, 0xC0}
+
+// Lost returns how many records were in the FIFO when the chip was reset.
+func (c *Chip) Lost() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
 }
 
 // Resets returns how often the reset line was pulsed.
@@ -146,6 +181,9 @@ func (c *Chip) TxPackets(p []spi.Packet) error {
 func (c *Chip) Tx(w, r []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.fault.Bus != nil {
+		return c.fault.Bus
+	}
 	if c.opts.Fail != nil {
 		if err := c.opts.Fail(w); err != nil {
 			return err
@@ -163,6 +201,9 @@ func (c *Chip) Tx(w, r []byte) error {
 	}
 	c.advance()
 	addr := binary.BigEndian.Uint16(w[1:])
+	if addr == regCounters {
+		c.readings++
+	}
 	if addr&0x8000 != 0 {
 		for i, b := range w[3:] {
 			c.store(addr&0x7FFF+uint16(i), b)
@@ -264,6 +305,10 @@ func (c *Chip) load(addr uint16) byte {
 		}
 	}
 	switch {
+	case addr == regVersion && c.fault.Dead:
+		return 0xFF
+	case addr == regARBCtrl && c.fault.Parity:
+		return c.mem[addr] | parityError
 	case addr < imageSize:
 		return c.agc.memory[addr]
 	case addr < arbMemory+imageSize:
@@ -318,7 +363,7 @@ const (
 )
 
 // ticks returns the counter without wraps.
-func (c *Chip) ticks() int64 { return int64(c.opts.Tick) + ticksOf(c.now()) }
+func (c *Chip) ticks() int64 { return int64(c.opts.Tick) + ticksOf(c.now()) + c.shift }
 
 // ticksOf converts without loss for more than a year.
 func ticksOf(d time.Duration) int64 {
@@ -329,10 +374,16 @@ func ticksOf(d time.Duration) int64 {
 // that runs. A pulse comes with each whole second since power-up.
 func (c *Chip) counter(i uint16) byte {
 	v := uint32(c.ticks())
+	if c.fault.Frozen {
+		v = c.frozen
+	}
+	if c.fault.Torn && c.readings%tornEvery == 0 {
+		v ^= 1 << 24
+	}
 	if i < 4 {
 		v = 0
 		if second := c.now() / time.Second; c.mem[regPPSEnable]&1 != 0 && second > 0 {
-			v = c.opts.Tick + uint32(int64(second)*ticksPerSecond)
+			v = c.opts.Tick + uint32(int64(second)*ticksPerSecond+c.shift)
 		}
 	}
 	return byte(v >> (8 * (3 - i%4)))

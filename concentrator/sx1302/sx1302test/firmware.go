@@ -76,7 +76,7 @@ func (c *Chip) startARB() {
 // mail is a write to byte 3 of the mailbox.
 func (c *Chip) mail() {
 	w := c.mem[regMailWrite : regMailWrite+4]
-	if c.agc.running == 0 || c.opts.Hang {
+	if c.agc.running == 0 || c.opts.Hang || c.fault.Hang {
 		return
 	}
 	c.agcLog = append(c.agcLog, [4]byte(w))
@@ -141,7 +141,7 @@ func (c *Chip) calibrateImage(step, status byte) (next byte, result [4]byte) {
 
 // arbResume is a write of 1 to ARB debug configuration 1.
 func (c *Chip) arbResume() {
-	if c.arb.running != ARB || c.opts.Hang {
+	if c.arb.running != ARB || c.opts.Hang || c.fault.Hang {
 		return
 	}
 	c.arbLog = append(c.arbLog, [4]byte(c.mem[regARBConfig:regARBConfig+4]))

@@ -44,6 +44,7 @@ type transmitter struct {
 	busy       bool
 	begin, end time.Duration // since power-up
 	emission   int           // index
+	cut        func()        // takes it off the air, or nil
 }
 
 func (t *transmitter) status(now time.Duration) byte {
@@ -72,9 +73,8 @@ func (c *Chip) trigger(chain int, old, now byte) {
 	t := &c.tx[chain]
 	rising := now &^ old & 7
 	if rising == 0 {
-		if now&7 == 0 && t.busy {
-			t.busy = false
-			c.emitted[t.emission].Cut = true
+		if now&7 == 0 {
+			c.cut(chain)
 		}
 		return
 	}
@@ -92,12 +92,25 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
 	case rising&byte(TriggerPPS) != 0:
 		at = at.Truncate(time.Second) + time.Second
-		e.Begin = (int64(c.opts.Tick) + ticksOf(at)) / ticksPerMicrosecond
+		e.Begin = (int64(c.opts.Tick) + ticksOf(at) + c.shift) / ticksPerMicrosecond
 	default:
 		e.Begin = c.ticks() / ticksPerMicrosecond
 	}
-	*t = transmitter{busy: true, begin: at, end: at + e.Air, emission: len(c.emitted)}
+	*t = transmitter{busy: true, begin: at, end: at + e.Air, emission: len(c.emitted), cut: c.emit(&e)}
 	c.emitted = append(c.emitted, e)
+}
+
+// cut ends what a chain sends or is to send.
+func (c *Chip) cut(chain int) {
+	t := &c.tx[chain]
+	if !t.busy {
+		return
+	}
+	t.busy = false
+	c.emitted[t.emission].Cut = true
+	if t.cut != nil {
+		t.cut()
+	}
 }
 
 // emission reads what the registers of a chain describe.

@@ -1,0 +1,158 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of the door for those who watch.
+const (
+	maxHTTPConns  = 16 // at a time; more wait in the kernel
+	maxHTTPHeader = 8 << 10
+	httpTimeout   = 10 * time.Second // for a request, and again for its answer
+	pulseTimeout  = 3 * time.Second  // for the core to turn
+)
+
+// HTTP serves /metrics, /healthz and /readyz to everybody who reaches it. It
+// tells no secrets and changes nothing.
+type HTTP struct {
+	listener net.Listener
+	server   *http.Server
+	log      *slog.Logger
+}
+
+// ListenHTTP opens the socket. Run does the work.
+func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("admin: http: %w", err)
+	}
+	s := &http.Server{
+		Handler: a.watchers(), ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
+		MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	s.SetKeepAlivesEnabled(false) // a few clients that sit there would keep all others out
+	return &HTTP{listener: &fewConns{l, make(chan struct{}, maxHTTPConns)}, server: s, log: a.log}, nil
+}
+
+// Addr returns the address that it listens on.
+func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }
+
+// Close frees a socket that was never run.
+func (h *HTTP) Close() error { return h.listener.Close() }
+
+// Run serves until ctx ends.
+func (h *HTTP) Run(ctx context.Context) error {
+	h.log.Info("listening for those who watch", "address", h.Addr().String())
+	stop := context.AfterFunc(ctx, func() { _ = h.server.Close() })
+	defer stop()
+	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("http: %w", err)
+	}
+	return nil
+}
+
+// fewConns is a listener that has a limited number of connections open.
+type fewConns struct {
+	net.Listener
+	slots chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *fewConns) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.slots <- struct{}{}
+	return &countedConn{Conn: c, slots: l.slots}, nil
+}
+
+// countedConn gives its place back once.
+type countedConn struct {
+	net.Conn
+	slots chan struct{}
+	once  sync.Once
+}
+
+// Close implements net.Conn.
+func (c *countedConn) Close() error {
+	c.once.Do(func() { <-c.slots })
+	return c.Conn.Close()
+}
+
+func (a *Admin) watchers() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		tell(w, a.pulse(r.Context()), "good\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		text, err := a.ready(r.Context())
+		tell(w, err, text)
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		b, err := a.metrics(r.Context())
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+		tell(w, err, string(b))
+	})
+	return mux
+}
+
+// tell answers with a text, or with why there is none to be proud of.
+func tell(w http.ResponseWriter, err error, text string) {
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		text += err.Error() + "\n"
+	}
+	_, _ = w.Write([]byte(text))
+}
+
+// pulse returns an error if the core does not turn.
+func (a *Admin) pulse(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	_, err := a.o.Bridge.Stats(ctx)
+	return err
+}
+
+// errNotReady ends a text that says why.
+var errNotReady = errors.New("not ready")
+
+// ready tells of each part whether it does its work, a line for each.
+func (a *Admin) ready(ctx context.Context) (string, error) {
+	var b strings.Builder
+	var failed error
+	line := func(part string, err error, good string) {
+		if err != nil {
+			good, failed = strings.ReplaceAll(err.Error(), "\n", "; "), errNotReady
+		}
+		fmt.Fprintf(&b, "%s: %s\n", part, good)
+	}
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	stats, err := a.o.Bridge.Stats(ctx)
+	line("core", err, "good")
+	line("store", a.storeError(), "good")
+	if a.o.Broker != nil && len(a.o.Broker.Addrs()) > 0 {
+		err = nil
+		if !a.o.Broker.Serving() {
+			err = errors.New("the broker does not serve")
+		}
+		line("mqtt", err, "listening on "+a.o.Broker.Addrs()[0].String())
+	}
+	for _, d := range a.o.Drivers() {
+		line("driver "+d.Name, d.Err, "good")
+	}
+	line("gateways", nil, fmt.Sprintf("%d, %d connected", stats.Gateways, stats.Online))
+	return b.String(), failed
+}

@@ -1,0 +1,184 @@
+package admin
+
+import (
+	"context"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/radio"
+)
+
+// Driver is what a driver tells of itself.
+type Driver struct {
+	Name     string
+	Err      error // why it does not do its work; nil: it does
+	Counters []Counter
+}
+
+// Counter is a number that only rises.
+type Counter struct {
+	Name  string // "lorawand_…_total"
+	Help  string
+	Value uint64
+}
+
+// exposition is text in the format of Prometheus, version 0.0.4.
+type exposition struct{ b []byte }
+
+func (e *exposition) family(name, kind, help string) {
+	e.b = append(e.b, "# HELP "+name+" "+help+"\n# TYPE "+name+" "+kind+"\n"...)
+}
+
+// sample adds a value; labels are pairs of name and value.
+func (e *exposition) sample(name string, v float64, labels ...string) {
+	e.b = append(e.b, name...)
+	for i := 0; i+1 < len(labels); i += 2 {
+		e.b = append(e.b, "{,"[min(i, 1)])
+		e.b = append(append(e.b, labels[i]...), '=')
+		e.b = strconv.AppendQuote(e.b, labels[i+1])
+	}
+	if len(labels) > 0 {
+		e.b = append(e.b, '}')
+	}
+	e.b = append(e.b, ' ')
+	e.b = append(strconv.AppendFloat(e.b, v, 'f', -1, 64), '\n')
+}
+
+func (e *exposition) counter(name, help string, v uint64) {
+	e.family(name, "counter", help)
+	e.sample(name, float64(v))
+}
+
+func (e *exposition) gauge(name, help string, v float64) {
+	e.family(name, "gauge", help)
+	e.sample(name, v)
+}
+
+// metrics returns all numbers.
+func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
+	defer cancel()
+	stats, err := a.o.Bridge.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var e exposition
+	a.processMetrics(&e)
+	coreMetrics(&e, &stats)
+	a.storeMetrics(&e)
+	a.brokerMetrics(&e)
+	for _, d := range a.o.Drivers() {
+		for _, c := range d.Counters {
+			e.counter(c.Name, c.Help, c.Value)
+		}
+	}
+	return e.b, nil
+}
+
+func (a *Admin) processMetrics(e *exposition) {
+	e.family("lorawand_build_info", "gauge", "Which program this is.")
+	e.sample("lorawand_build_info", 1, "version", a.o.Build.Version, "commit", a.o.Build.Commit, "target", a.o.Build.Target, "go", a.o.Build.Go)
+	now := a.o.Bridge.Now()
+	e.gauge("lorawand_uptime_seconds", "Since the daemon was started.", seconds(now.Host))
+	if now.Wall.Known() {
+		start := now.Wall.Time.Add(-time.Duration(now.Host))
+		e.gauge("lorawand_process_start_time_seconds", "Start in Unix time; absent while the calendar is not known.", float64(start.UnixMilli())/1e3)
+	}
+	e.gauge("lorawand_clock_quality", "How far the calendar can be trusted: 0 not at all, 1 real-time clock, 2 NTP, 3 GNSS.", float64(now.Wall.Quality))
+	e.gauge("lorawand_goroutines", "Goroutines that exist.", float64(runtime.NumGoroutine()))
+	e.gauge("lorawand_resident_memory_bytes", "Memory of the process that is in RAM.", float64(residentMemory()))
+}
+
+func seconds(t radio.HostTime) float64 { return float64(t/1e6) / 1e3 }
+
+// residentMemory returns the RSS of this process in bytes; 0: not known.
+func residentMemory() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+func coreMetrics(e *exposition, s *bridge.Stats) {
+	e.counter("lorawand_uplink_receptions_total", "Frames that gateways have heard, of all kinds.", s.Uplinks)
+	e.counter("lorawand_uplinks_published_total", "Frames of devices that were published.", s.Published)
+	e.counter("lorawand_uplink_copies_total", "Frames that came through another gateway as well.", s.Copies)
+	e.counter("lorawand_uplink_ghosts_total", "Frames that were heard beside their channel as well.", s.Ghosts)
+	e.counter("lorawand_uplink_repetitions_total", "Frames with the frame counter of the last one.", s.Repeated)
+	e.family("lorawand_uplinks_dropped_total", "counter", "Frames that were not published, by reason.")
+	for reason, n := range s.Dropped {
+		e.sample("lorawand_uplinks_dropped_total", float64(n), "reason", bridge.DropReason(reason).String())
+	}
+	e.family("lorawand_joins_total", "counter", "Join-requests, by result.")
+	e.sample("lorawand_joins_total", float64(s.Joins), "result", "accepted")
+	for _, why := range bridge.JoinRefusals {
+		e.sample("lorawand_joins_total", float64(s.Refusals[why]), "result", string(why))
+	}
+	e.family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window.")
+	for i, window := range []string{"rx1", "rx2"} {
+		e.sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
+	}
+	e.family("lorawand_downlinks_refused_total", "counter", "Downlinks that a gateway has refused, by its answer.")
+	for r := radio.TxTooLate; r <= radio.TxNoPath; r++ {
+		if r != radio.TxNoAck { // no refusal
+			e.sample("lorawand_downlinks_refused_total", float64(s.Refused[r]), "reason", strings.ToLower(r.String()))
+		}
+	}
+	e.family("lorawand_events_total", "counter", "Decisions and news, by kind: what the command events shows.")
+	for _, kind := range slices.Sorted(maps.Keys(s.Events)) {
+		e.sample("lorawand_events_total", float64(s.Events[kind]), "kind", kind.Word())
+	}
+	e.counter("lorawand_downlinks_unsent_total", "Answers for which neither window could be used, or that every gateway refused.", s.Unsent)
+	e.gauge("lorawand_downlinks_in_flight", "Downlinks that are planned or with a gateway.", float64(s.InFlight))
+	e.gauge("lorawand_store_waiting", "Joins, pushes and changes that wait for the store.", float64(s.Unstored))
+	e.gauge("lorawand_downlinks_waiting", "Items in the downlink queues of all devices.", float64(s.Downlinks))
+	e.gauge("lorawand_inbox_length", "Inputs that wait for the core.", float64(s.Inbox))
+	e.counter("lorawand_inbox_dropped_total", "Frames that found the inbox full.", s.InboxDropped)
+	e.gauge("lorawand_devices", "Devices that are registered.", float64(s.Devices))
+	e.gauge("lorawand_gateways", "Gateways that are known.", float64(s.Gateways))
+	e.gauge("lorawand_gateways_connected", "Gateways that are connected.", float64(s.Online))
+}
+
+func (a *Admin) storeMetrics(e *exposition) {
+	s := a.o.Store.Stats()
+	e.counter("lorawand_store_commits_total", "Commits to the store.", uint64(s.Commits))
+	e.counter("lorawand_store_snapshots_total", "Snapshots of the store that were written.", uint64(s.Compactions))
+	e.counter("lorawand_store_bytes_written_total", "Bytes that the store has handed to the file system.", uint64(s.Written))
+	e.counter("lorawand_flash_bytes_written_total", "Bytes that the flash has taken for the store: whole pages, again after each sync.", uint64(s.BytesWritten))
+	e.gauge("lorawand_store_records", "Records in the store.", float64(s.Records))
+	e.gauge("lorawand_store_journal_bytes", "What commits have added since the newest snapshot.", float64(s.JournalSize))
+	writable := 1.0
+	if a.storeError() != nil {
+		writable = 0
+	}
+	e.gauge("lorawand_store_writable", "1 if the last commit has succeeded.", writable)
+}
+
+func (a *Admin) brokerMetrics(e *exposition) {
+	if a.o.Broker == nil {
+		return
+	}
+	s := a.o.Broker.Stats()
+	e.gauge("lorawand_mqtt_clients", "MQTT clients that are connected.", float64(s.Clients))
+	e.gauge("lorawand_mqtt_sessions", "MQTT sessions, connected or not.", float64(s.Sessions))
+	e.counter("lorawand_mqtt_published_total", "Messages for applications.", s.Published)
+	e.counter("lorawand_mqtt_delivered_total", "Messages that were written to clients.", s.Delivered)
+	e.family("lorawand_mqtt_dropped_total", "counter", "Messages that found a queue full, where the oldest went.")
+	e.sample("lorawand_mqtt_dropped_total", float64(s.OutboxDropped), "queue", "outbox")
+	e.sample("lorawand_mqtt_dropped_total", float64(s.ClientDropped), "queue", "client")
+	e.counter("lorawand_mqtt_refused_total", "Connections beyond a limit.", s.Refused)
+	e.counter("lorawand_mqtt_bad_logins_total", "Logins with a wrong name or key.", s.BadLogins)
+	e.counter("lorawand_mqtt_faults_total", "Faults of ours on what a client has sent.", s.Panics)
+}

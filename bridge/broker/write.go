@@ -1,0 +1,169 @@
+package broker
+
+import (
+	"encoding/binary"
+	"slices"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// What goes out is put together here and not by the library, whose packets are
+// copied and allocated several times on their way: what waits for a client goes
+// into a buffer that belongs to its writer, and from there with one write.
+
+// write writes to a connection until that ends.
+func (s *session) write(cl *mqtt.Client, c *conn) {
+	var buf []byte
+	for {
+		p, messages, over := s.gather(cl, c, buf[:0])
+		switch {
+		case over:
+			return
+		case len(p) == 0:
+			select {
+			case <-s.wake:
+				continue
+			case <-c.done:
+				return
+			}
+		}
+		cl.Lock() // as the library does when it writes
+		_, err := c.Write(p)
+		cl.Unlock()
+		if err != nil {
+			return // the connection is at its end
+		}
+		s.b.delivered.Add(messages)
+		if buf = p; cap(buf) > 2*gathered {
+			buf = nil
+		}
+	}
+}
+
+// gathered is how much is written at once, in bytes, if it waits; a longer
+// message goes alone.
+const gathered = 4 << 10
+
+// gather appends packets that wait to be written. messages is how many of them
+// are messages; over says that the connection is no longer the session's.
+func (s *session) gather(cl *mqtt.Client, c *conn, buf []byte) (p []byte, messages uint64, over bool) {
+	for len(buf) < gathered {
+		p, id, over := s.next(cl, buf)
+		size := len(p) - len(buf)
+		switch {
+		case over:
+			return nil, 0, true
+		case size == 0:
+			return buf, messages, false
+		case c.most > 0 && size > c.most:
+			s.forget(cl, id) // the client does not want it (MQTT 5.0, 3.1.2.11.4)
+			continue
+		case p[len(buf)]>>4 == packets.Publish:
+			messages++
+		}
+		buf = p
+	}
+	return buf, messages, false
+}
+
+// next appends the next packet to write and returns its packet id; it appends
+// nothing if there is none. over says that the connection is no longer the session's.
+func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != cl {
+		return nil, 0, true
+	}
+	version := connOf(cl).version
+	for i := range s.inflight {
+		f := &s.inflight[i]
+		if !f.again {
+			continue
+		}
+		f.again = false
+		if f.released {
+			return appendPubrel(buf, f.id), f.id, false
+		}
+		return appendPublish(buf, version, s.uid, &f.item, f.id, true), f.id, false
+	}
+	if len(s.queue) == 0 || s.queue[0].qos > 0 && len(s.inflight) >= s.window {
+		return buf, 0, false
+	}
+	i := s.queue[0]
+	s.queue = slices.Delete(s.queue, 0, 1)
+	s.queued -= i.size()
+	if i.qos > 0 {
+		id = s.nextID()
+		s.inflight = append(s.inflight, sent{item: i, id: id})
+	}
+	return appendPublish(buf, version, s.uid, &i, id, false), id, false
+}
+
+// nextID returns a packet id that is not in use. The window is far smaller
+// than the number of ids.
+func (s *session) nextID() uint16 {
+	for {
+		s.lastID++
+		if s.lastID != 0 && !slices.ContainsFunc(s.inflight, func(f sent) bool { return f.id == s.lastID }) {
+			return s.lastID
+		}
+	}
+}
+
+const (
+	flagDup                = 0x08
+	subscriptionIdentifier = 0x0b // property (MQTT 5.0, 2.2.2.2)
+)
+
+// appendPublish appends a PUBLISH (MQTT 3.1.1 and 5.0, 3.3).
+func appendPublish(dst []byte, version byte, uid string, i *item, id uint16, again bool) []byte {
+	// Room for what comes first, so that nothing of it is allocated.
+	var topicRoom [160]byte
+	var propertiesRoom [64]byte
+	topic := i.msg.AppendTopic(topicRoom[:0], uid)
+	properties := propertiesRoom[:0]
+	length := 2 + len(topic) + len(i.msg.Payload)
+	if i.qos > 0 {
+		length += 2
+	}
+	if version >= 5 {
+		properties = appendProperties(properties, i.ids)
+		length += len(properties)
+	}
+	first := packets.Publish<<4 | i.qos<<1
+	if again {
+		first |= flagDup
+	}
+	// A length is written as Go writes an unsigned varint (MQTT 5.0, 1.5.5).
+	dst = binary.AppendUvarint(append(slices.Grow(dst, length+5), first), uint64(length))
+	dst = append(binary.BigEndian.AppendUint16(dst, uint16(len(topic))), topic...)
+	if i.qos > 0 {
+		dst = binary.BigEndian.AppendUint16(dst, id)
+	}
+	return append(append(dst, properties...), i.msg.Payload...)
+}
+
+// appendProperties appends the properties of a PUBLISH with their length.
+func appendProperties(dst []byte, ids []int) []byte {
+	var room [64]byte
+	p := room[:0]
+	for _, id := range ids {
+		p = binary.AppendUvarint(append(p, subscriptionIdentifier), uint64(id))
+	}
+	return append(binary.AppendUvarint(dst, uint64(len(p))), p...)
+}
+
+// appendPubrel appends a PUBREL without a reason code: success.
+func appendPubrel(dst []byte, id uint16) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, packets.Pubrel<<4|2, 2), id)
+}
+
+// forget takes a message out of those on their way.
+func (s *session) forget(cl *mqtt.Client, id uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == cl && id != 0 {
+		s.inflight = slices.DeleteFunc(s.inflight, func(f sent) bool { return f.id == id })
+	}
+}

@@ -1,0 +1,89 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"lorawand/bridge/gateway"
+	"lorawand/radio"
+)
+
+// Reconfigured is what the owner says of his gateways now. It gets an Answer.
+type Reconfigured struct {
+	Ticket   uint64
+	Gateways []*gateway.Gateway // belong to the core from then on
+}
+
+func (Reconfigured) input() {}
+
+// reconfigured makes the gateways those of a new configuration: others that were
+// configured go. What a gateway has got is sent, whatever becomes of it; what it
+// has not, and was planned on one that goes or gets another frequency plan, is
+// planned anew.
+func (c *Core) reconfigured(r Reconfigured) {
+	var faults []error
+	for _, g := range c.opts.Gateways.All() {
+		named := slices.ContainsFunc(r.Gateways, func(n *gateway.Gateway) bool { return n.EUI == g.EUI })
+		switch {
+		case named:
+			g.ID = g.EUI.String() // for now: gateways may swap their ids
+		case g.Configured:
+			c.retire(g)
+		case slices.ContainsFunc(r.Gateways, func(n *gateway.Gateway) bool { return n.ID == g.ID }):
+			g.ID += unknownMark
+		}
+	}
+	for _, n := range r.Gateways {
+		delete(c.retired, n.EUI)
+		g := c.opts.Gateways.Gateway(n.EUI)
+		if g == nil {
+			faults = append(faults, c.opts.Gateways.Add(n))
+			continue
+		}
+		if g.Plan != n.Plan {
+			c.withdrawFrom(g)
+		}
+		faults = append(faults, c.opts.Gateways.Configure(g, n))
+	}
+	c.do(Answer{Ticket: r.Ticket, Err: errors.Join(faults...)})
+}
+
+// retire lets a gateway go. What was heard through it goes on, and what its
+// driver had on the way here is not taken.
+func (c *Core) retire(g *gateway.Gateway) {
+	c.withdrawFrom(g)
+	c.online(g, false, radio.GatewayEvent{At: c.now.Host})
+	c.opts.Gateways.Remove(g)
+	c.retired[g.EUI] = g
+}
+
+// withdrawFrom takes back what a gateway has not got yet.
+func (c *Core) withdrawFrom(g *gateway.Gateway) {
+	for _, d := range c.busy() {
+		if x := c.exchanges[d]; x != nil {
+			if x.slot != nil && x.slot.Gateway == g {
+				c.schedule.Release(x.slot)
+			}
+			x.void(g)
+			c.arrange(x)
+		}
+		for _, t := range slices.Clone(c.inFlight[d]) {
+			t.x.void(g)
+			if t.slot.Gateway == g && !t.handed {
+				c.refused(t, radio.TxNoPath)
+			}
+		}
+	}
+}
+
+// Reconfigure replaces what is configured of the gateways. It returns when that
+// is in force; an error names those that keep what they had.
+func (b *Bridge) Reconfigure(ctx context.Context, gateways []*gateway.Gateway) error {
+	a, err := b.await(ctx, func(ticket uint64) Input { return Reconfigured{ticket, gateways} })
+	if err = errors.Join(err, a.Err); err != nil {
+		return fmt.Errorf("bridge: gateways: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// chip adds a gateway with a concentrator chip on board: the driver, and a
+// model of the chip on the air.
+func (w *world) chip(eui radio.EUI64) *sx1302.Driver {
+	w.Helper()
+	_, d := w.chipOn(eui, sx1302test.Options{}, 0)
+	return d
+}
+
+// chipOn is chip with options of the model, and how often it is polled.
+func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration) (*sx1302test.Chip, *sx1302.Driver) {
+	w.Helper()
+	s := config.SX1302{Board: "rak2287"}
+	c, err := s.Concentrator(w.plan.ID())
+	if err != nil {
+		w.Fatal(err)
+	}
+	var model *sx1302test.Chip
+	o.EUI = eui
+	sim := simulation{air: w.air, chip: o, made: func(m *sx1302test.Chip) { model = m }}
+	h, err := sim.open(&s, &c, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	firmware, err := h.firmware()
+	if err != nil {
+		w.Fatal(err)
+	}
+	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset})
+	if err != nil {
+		w.Fatal(err)
+	}
+	d, err := sx1302.NewDriver(sx1302.DriverOptions{Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.add(eui, d, false)
+	return model, d
+}
+
+// TestAirChip has devices join and talk through a model of the chip, two at a
+// time, so that one of them is answered in RX2. What is answered begins within a
+// microsecond of its window.
+func TestAirChip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const devices, uplinks = 8, 5
+		w := newWorld(t, "EU_863_870_TTN")
+		driver := w.chip(radio.EUI64{0xC})
+		joined, acknowledged, windows := 0, 0, map[int]int{}
+		var wrong []string
+		var all []*air.Device
+		for i := range devices {
+			all = append(all, w.otaa(i, air.DeviceOptions{
+				DataRate: uint8(2 + i/2), RSSI: -8000, SNR: 700,
+				Heard: func(h air.Heard) {
+					if h.Margin < -time.Microsecond || h.Margin > time.Microsecond {
+						wrong = append(wrong, fmt.Sprintf("%s: %v from RX%d", h.Device, h.Margin, h.Window))
+					}
+					windows[h.Window]++
+					switch {
+					case h.JoinAccept != nil:
+						joined++
+					case h.Data != nil && h.Data.ACK:
+						acknowledged++
+					}
+				},
+				Missed: func(m air.Missed) { wrong = append(wrong, m.Device+": "+m.Reason) },
+				Silent: func(air.Sent) { wrong = append(wrong, "nothing heard") },
+			}))
+		}
+		w.run()
+		time.Sleep(5 * time.Second) // the start of the chip
+		for _, v := range all {
+			if _, err := v.Join(); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(20 * time.Second)
+		}
+		for n := range uplinks {
+			for i, v := range all {
+				d := frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}
+				if _, err := v.Send(d); err != nil {
+					t.Error(err)
+				}
+				if i%2 == 1 {
+					time.Sleep(20 * time.Second)
+				}
+			}
+		}
+		w.stop()
+		if joined != devices || acknowledged != devices*uplinks || len(wrong) > 0 {
+			t.Errorf("%d joined, %d acknowledged, %v, %+v", joined, acknowledged, wrong, driver.Stats())
+		}
+		if windows[2] < uplinks*devices/2-2 {
+			t.Errorf("heard in windows %v: that tests little of RX2", windows)
+		}
+	})
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+// startIdle starts a daemon with so many devices, each of which sends one
+// uplink. The function that it returns waits until a minute of rest is over,
+// and returns the daemon's resident memory in bytes.
+func startIdle(b *testing.B, binary string, devices int) (resident func() int64) {
+	b.Helper()
+	const rest = time.Minute
+	d := newBenchDaemon(b, devices, 1)
+	d.start(b, nil, nil, binary)
+	c, f := newQuietClient(b, d.mqtt, d.key), newQuietForwarder(b, d.udp)
+	f.sendAt(b, d.datagrams(b, devices), 500)
+	reach(b, "uplinks", &c.ups, int64(devices))
+	over := time.Now().Add(rest)
+	return func() int64 {
+		time.Sleep(time.Until(over))
+		return d.resident(b)
+	}
+}
+
+func BenchmarkIdle(b *testing.B) {
+	for b.Loop() {
+		binary := newBenchDaemon(b, 1, 1).build(b)
+		few, many := startIdle(b, binary, 100), startIdle(b, binary, 1000)
+		b.ReportMetric(float64(few())/1e6, "MB-with-100-devices")
+		b.ReportMetric(float64(many())/1e6, "MB-with-1000-devices")
+		b.ReportMetric(0, "ns/op")
+	}
+}

@@ -1,0 +1,38 @@
+//go:build sim
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/sx1302test"
+)
+
+// openBoard opens the board of a gateway, or a model of the chip on an air of
+// its own where nobody sends.
+func openBoard(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
+	if s.Device != config.SimDevice {
+		return openHardware(s, c, log)
+	}
+	sim := simulation{air: air.New(1), chip: sx1302test.Options{EUI: demoGateway}}
+	h, err := sim.open(s, c, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var failed error
+	wg.Go(func() { failed = sim.air.Run(ctx) })
+	unplug := h.close
+	h.close = func() error {
+		stop()
+		wg.Wait()
+		return errors.Join(failed, unplug())
+	}
+	return h, nil
+}

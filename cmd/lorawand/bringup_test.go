@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// simBoard is a board with a model of the chip on an air.
+func simBoard(t *testing.T, a *air.Air, o sx1302test.Options) *board {
+	t.Helper()
+	sim := &simulation{air: a, chip: o}
+	b := &board{keys: config.SX1302{Board: "rak2287"}, plan: "EU_863_870_TTN", way: sim.open}
+	var err error
+	if b.Concentrator, err = b.keys.Concentrator(b.plan); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// A board hears what another one sends, and what devices send.
+func TestListenAndTransmit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := air.New(1)
+		b := simBoard(t, a, sx1302test.Options{EUI: chipEUI})
+		plan, err := region.Lookup(b.plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := a.Device(air.DeviceOptions{Name: "dev", Plan: plan, DataRate: 3, RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, RSSI: -8040, SNR: -550})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard []air.Transmission
+		a.Log(func(tx air.Transmission) { heard = append(heard, tx) })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		chip, h, err := b.start(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Join(); err != nil {
+			t.Fatal(err)
+		}
+		var text, asJSON bytes.Buffer
+		listening, stop := context.WithTimeout(ctx, 3*time.Second)
+		if err := listen(listening, chip, &text, false); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		for _, want := range []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"} {
+			if !strings.Contains(text.String(), want) {
+				t.Errorf("no %s in %s", want, text.String())
+			}
+		}
+		if _, err := v.Join(); err != nil {
+			t.Fatal(err)
+		}
+		listening, stop = context.WithTimeout(ctx, 3*time.Second)
+		if err := listen(listening, chip, &asJSON, true); err != nil || !strings.Contains(asJSON.String(), `"data_rate":"SF9BW125","if_chain":`) {
+			t.Errorf("%v, %s", err, asJSON.String())
+		}
+		stop()
+		o := transmitFlags{frequency: 868.1, dataRate: "sf8bw125", power: 16, payload: "aabb", count: 3, interval: 2 * time.Second, downlink: true}
+		tx, err := o.transmission()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text.Reset()
+		if err := o.send(ctx, chip, tx, &text); err != nil || !strings.Contains(text.String(), "frame 3 of 3 sent on 868.1 MHz at SF8BW125 with up to 16 dBm") {
+			t.Errorf("%v, %s", err, text.String())
+		}
+		if err := b.stop(chip, h); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(heard) != 3 || heard[2].Begin.Sub(heard[0].Begin).Round(time.Second) != 4*time.Second || heard[0].Frequency != 868_100_000 || heard[0].Power != 1600 ||
+			heard[0].DataRate != radio.LoRaDataRate(8, 125_000) || !bytes.Equal(heard[0].PHYPayload, []byte{0xAA, 0xBB}) || heard[0].Uplink {
+			t.Errorf("on the air: %+v", heard)
+		}
+	})
+}
+
+func TestConcentratorErrors(t *testing.T) {
+	for name, tt := range map[string]struct {
+		chip sx1302test.Options
+		says string
+	}{
+		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset /dev/gpiochip0:17)"},
+		"never reset":     {sx1302test.Options{Version: 0x05}, "check the reset GPIO"},
+		"no clock":        {sx1302test.Options{NoClock: true}, "clock"},
+		"firmware is ill": {sx1302test.Options{Hang: true}, "AGC"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := simBoard(t, air.New(1), tt.chip)
+				if _, _, err := b.start(t.Context()); err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("%v, want %q", err, tt.says)
+				}
+			})
+		})
+	}
+}
+
+func TestTransmitFlags(t *testing.T) {
+	good := transmitFlags{frequency: 868.1, dataRate: "50000", power: 14, payload: "00", count: 1, interval: time.Second}
+	if tx, err := good.transmission(); err != nil || tx.DataRate != radio.FSKDataRate(50_000) {
+		t.Errorf("%+v, %v", tx, err)
+	}
+	for name, change := range map[string]func(*transmitFlags){
+		"--frequency": func(o *transmitFlags) { o.frequency = 868_100_000 },
+		"--count":     func(o *transmitFlags) { o.count = 0 },
+		"--chain":     func(o *transmitFlags) { o.chain = 2 },
+		"--interval":  func(o *transmitFlags) { o.interval = 0 },
+		"--tx-power":  func(o *transmitFlags) { o.power = 100 },
+		"--offset":    func(o *transmitFlags) { o.offset = 300 },
+		"--data-rate": func(o *transmitFlags) { o.dataRate = "DR5" },
+		"--payload":   func(o *transmitFlags) { o.payload = "xyz" },
+	} {
+		o := good
+		change(&o)
+		if _, err := o.transmission(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A recording of the reference runs as a script.
+func TestConcentratorScript(t *testing.T) {
+	f, err := os.Open("../../concentrator/sx1302/testdata/start_eu868.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recording, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		run := func(script string) (string, error) {
+			var out bytes.Buffer
+			err := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI}).script(t.Context(), "test.jsonl", strings.NewReader(script), &out)
+			return out.String(), err
+		}
+		out, err := run(string(recording))
+		for _, want := range []string{
+			`"fn":"start","rc":0}`, `"fn":"eui","out":{"eui":"0016c001f1234567"},"rc":0}`, `"fn":"receive","out":[],"rc":0}`,
+			`"fn":"temperature","rc":-1,"error":"sx1302: no STTS751 temperature sensor"}`, `"fn":"stop","rc":0}`,
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("no %s in %s", want, out)
+			}
+		}
+		if err == nil || !strings.Contains(err.Error(), "test.jsonl: 1 steps failed, the first in line") {
+			t.Errorf("%v", err)
+		}
+		if _, err := run("\n\nnonsense\n"); err == nil || !strings.Contains(err.Error(), "test.jsonl: line 3: ") {
+			t.Errorf("%v", err)
+		}
+	})
+}

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// envPrefix begins the names of variables that override keys:
+// LORAWAND_MQTT_LIMITS_CLIENTS is mqtt.limits.clients. Gateways are not among
+// them.
+const envPrefix = "LORAWAND_"
+
+// override sets the keys that variables name, given as "name=value". It tells of
+// every value that is wrong, and of names that begin as a table does and are no
+// key. Other variables are not ours.
+func (c *Config) override(environ []string) error {
+	var f faults
+	variables := map[string]reflect.Value{}
+	for key, v := range c.keys() {
+		variables[variable(key)] = v
+	}
+	for _, v := range slices.Sorted(slices.Values(environ)) {
+		name, text, _ := strings.Cut(v, "=")
+		key, known := variables[name]
+		switch {
+		case known:
+			if err := setKey(key, text); err != nil {
+				f.add("$"+name, "%v", err)
+			}
+		case ofTable(name):
+			f.add("$"+name, "unknown key")
+		}
+	}
+	return f.err()
+}
+
+// blame puts the variable's name before each fault of a key that one has set.
+func blame(err error, environ []string) error {
+	var out faults
+	for _, f := range faultsOf(err) {
+		key, _, _ := strings.Cut(f.Error(), ": ")
+		key, _, _ = strings.Cut(key, "[") // an item of a list
+		name := variable(key)
+		if slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, name+"=") }) {
+			f = fmt.Errorf("$%s: %w", name, f)
+		}
+		out = append(out, f)
+	}
+	return out.err()
+}
+
+// variable returns the name of the variable of a key.
+func variable(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// keys returns every key, such as "mqtt.limits.clients", with its value: all but
+// those of gateways.
+func (c *Config) keys() map[string]reflect.Value {
+	keys := map[string]reflect.Value{}
+	var collect func(prefix string, table reflect.Value)
+	collect = func(prefix string, table reflect.Value) {
+		for i := range table.NumField() {
+			name := prefix + table.Type().Field(i).Tag.Get("toml")
+			switch v := table.Field(i); {
+			case v.Kind() == reflect.Struct:
+				collect(name+".", v)
+			case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // gateways
+			default:
+				keys[name] = v
+			}
+		}
+	}
+	collect("", reflect.ValueOf(c).Elem())
+	return keys
+}
+
+// Restart returns the keys in which two configurations differ and that only a
+// start puts into force, sorted: all but those of gateways and log.level.
+func (c *Config) Restart(next *Config) (keys []string) {
+	theirs := next.keys()
+	for name, v := range c.keys() {
+		if name != "log.level" && !reflect.DeepEqual(v.Interface(), theirs[name].Interface()) {
+			keys = append(keys, name)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// ofTable tells whether a variable's name begins as one of our tables does.
+func ofTable(name string) bool {
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		if strings.HasPrefix(name, variable(t.Field(i).Tag.Get("toml"))+"_") {
+			return true
+		}
+	}
+	return false
+}
+
+// setKey reads a value as it would stand in the file, without quotation marks;
+// the values of a list are separated by commas.
+func setKey(v reflect.Value, text string) error {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(text)
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%.40q, must be true or false", text)
+		}
+		v.SetBool(b)
+	case reflect.Int:
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			return fmt.Errorf("%.40q, must be a whole number", text)
+		}
+		v.SetInt(n)
+	case reflect.Slice:
+		list := []string{}
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				list = append(list, item)
+			}
+		}
+		v.Set(reflect.ValueOf(list))
+	default:
+		return errors.New("cannot be set by a variable")
+	}
+	return nil
+}

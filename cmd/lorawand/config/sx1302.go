@@ -1,0 +1,231 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"lorawand/concentrator/sx1302"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// DefaultFirmware is the folder of the chip's firmware images.
+const DefaultFirmware = "/usr/lib/lorawand/firmware"
+
+// Words of the keys that name a line, a bus or a device.
+const (
+	None       = "none"
+	ExecPrefix = "exec:"
+	SimDevice  = "sim" // the model of the chip
+)
+
+// Limits of [gateway.sx1302].
+const (
+	minRSSIOffset = -300.0 // dB
+	maxRSSIOffset = 0.0
+	minSilence    = time.Minute
+	maxSilence    = 30 * 24 * time.Hour
+)
+
+// regions are the names that the table of boards has for the bands of The
+// Things Stack, where they differ.
+var regions = map[string]string{
+	"EU_863_870": "EU868", "EU_433": "EU433", "US_902_928": "US915", "AU_915_928": "AU915", "AS_923": "AS923", "KR_920_923": "KR920",
+	"IN_865_867": "IN865", "RU_864_870": "RU864", "CN_470_510": "CN470",
+}
+
+// Concentrator is what a gateway's chip and its board are set up for.
+type Concentrator struct {
+	Board sx1302.Board
+	Chip  sx1302.Config
+}
+
+// keyError is what is wrong with a key of [gateway.sx1302].
+type keyError struct {
+	key string
+	err error
+}
+
+// Error implements error.
+func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *keyError) Unwrap() error { return e.err }
+
+// Concentrator puts together what the table of boards says, what the keys
+// change about it, and the channels of the plan or of the global_conf.json. The
+// error is one for each key at fault.
+func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
+	var c Concentrator
+	plan, err := region.Lookup(planID)
+	if err != nil {
+		return c, &keyError{"frequency_plan", err}
+	}
+	switch {
+	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
+		c.Board.Name = "board" // all that matters is in the file and the keys
+	case s.Board == "":
+		return c, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
+	default:
+		if c.Board, err = sx1302.FindBoard(s.Board, boardRegion(plan)); err != nil {
+			return c, &keyError{"sx1302.board", err}
+		}
+	}
+	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
+	if err != nil {
+		return c, err
+	}
+	if s.GlobalConf != "" {
+		text, err := os.ReadFile(s.GlobalConf)
+		if err == nil {
+			c.Chip, err = sx1302.ParseGlobalConf(text)
+		}
+		if err == nil {
+			err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
+		}
+		if err != nil {
+			return c, &keyError{"sx1302.global_conf", err}
+		}
+		return c, nil
+	}
+	if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
+		return c, &keyError{"sx1302", err}
+	}
+	return c, nil
+}
+
+func boardRegion(p *region.Plan) string {
+	return cmp.Or(regions[p.BandID()], strings.Replace(p.BandID(), "AS_923", "AS923", 1))
+}
+
+// wanted are the channels of a plan.
+func wanted(p *region.Plan) []sx1302.Wanted {
+	var out []sx1302.Wanted
+	for _, ch := range p.Channels() {
+		dr, err := p.DataRate(ch.MinDR)
+		if err != nil {
+			continue
+		}
+		out = append(out, sx1302.Wanted{Frequency: ch.Frequency, DataRate: dr, AllSF: ch.MinDR != ch.MaxDR})
+	}
+	return out
+}
+
+// override changes what is not of the radios.
+func (s *SX1302) override(b *sx1302.Board) error {
+	var errs []error
+	for _, o := range []struct {
+		key, given string
+		field      *string
+		form       *regexp.Regexp
+		example    string
+	}{
+		{"device", s.Device, &b.Device, deviceForm, `"/dev/spidev0.0"`},
+		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "exec:/path/reset.sh" or "none"`},
+		{"power", s.Power, &b.Power, lineForm, `"gpiochip0:18" or "none"`},
+		{"sx1261_reset", s.SX1261Reset, &b.SX1261Reset, lineForm, `"gpiochip0:5" or "none"`},
+		{"temperature", s.Temperature, &b.I2C, busForm, `"/dev/i2c-1" or "none"`},
+	} {
+		switch {
+		case o.given == "":
+		case !o.form.MatchString(o.given):
+			errs = append(errs, &keyError{"sx1302." + o.key, fmt.Errorf("%.60q, must be as %s", o.given, o.example)})
+		case o.given == None:
+			*o.field = ""
+		default:
+			*o.field = o.given
+		}
+	}
+	switch {
+	case strings.HasPrefix(s.Device, "/dev/tty"), s.Device == "" && b.USB:
+		errs = append(errs, &keyError{"sx1302.device", fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name)})
+	case s.Device == SimDevice && !Simulates:
+		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
+	}
+	if s.Reset == "" && b.Reset == "" && s.Device != SimDevice {
+		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name)})
+	}
+	return errors.Join(errs...)
+}
+
+// Forms of the keys.
+var (
+	deviceForm = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty.*|sim)$`)
+	lineForm   = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+)$`)
+	resetForm  = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+|exec:/.+)$`)
+	busForm    = regexp.MustCompile(`^(none|/dev/i2c-\d+)$`)
+)
+
+// overrideRadios changes what is of the radios.
+func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint8) error {
+	var errs []error
+	if c := s.ClockSource; c != nil {
+		if *c >= sx1302.Chains {
+			errs = append(errs, &keyError{"sx1302.clock_source", fmt.Errorf("%d, must be 0 or 1", *c)})
+		}
+		*clock = *c
+	}
+	if o := s.RSSIOffset; o != nil && !(*o >= minRSSIOffset && *o <= maxRSSIOffset) {
+		errs = append(errs, &keyError{"sx1302.rssi_offset", fmt.Errorf("%v, must be %v to %v", *o, minRSSIOffset, maxRSSIOffset)})
+	}
+	if d := s.Silence.D(); d != 0 && (d < minSilence || d > maxSilence) {
+		errs = append(errs, &keyError{"sx1302.silence", fmt.Errorf("%v, must be 0s or %v to %v", d, minSilence, maxSilence)})
+	}
+	gains, err := sx1302.ParseGains(s.TxGains)
+	if err != nil {
+		errs = append(errs, &keyError{"sx1302.tx_gains", err})
+	}
+	for i := range radios {
+		r := &radios[i]
+		if s.SingleInput != nil {
+			r.SingleInput = *s.SingleInput
+		}
+		if s.RSSIOffset != nil {
+			r.RSSIOffset = radio.Decibel(math.Round(*s.RSSIOffset * 100))
+		}
+		if len(gains) > 0 && r.Transmit {
+			r.Gains = gains
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkSX1302 checks what belongs to a gateway with a chip on board.
+func (g *Gateway) checkSX1302(f *faults, at string) {
+	s := g.SX1302
+	if s == nil {
+		s = &SX1302{}
+	}
+	if _, err := region.Lookup(g.FrequencyPlan); err != nil {
+		return // which was told
+	}
+	_, err := s.Concentrator(g.FrequencyPlan)
+	for _, err := range each(err) {
+		var k *keyError
+		if errors.As(err, &k) {
+			f.add(at+"."+k.key, "%v", k.err)
+		}
+	}
+}
+
+// each returns the errors that were joined.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, several := err.(interface{ Unwrap() []error })
+	if !several {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, each(e)...)
+	}
+	return out
+}

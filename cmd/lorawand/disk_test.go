@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lorawand/bridge/store"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// confirmed forwards a confirmed uplink of the test device.
+func (f *forwarder) confirmed(fCnt uint32) {
+	f.Helper()
+	phy, err := frame.BuildUplink(frame.Data{MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1, FRMPayload: []byte("x")}, fCnt, testKeys(f.TB))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.again(phy)
+}
+
+// ready asks for /readyz until it has a status.
+func (r *running) ready(status int) (body string) {
+	r.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get("http://" + r.d.http.Addr().String() + "/readyz")
+		if err != nil {
+			r.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			r.Fatal(err)
+		}
+		if resp.StatusCode == status {
+			return string(b)
+		}
+		if time.Now().After(end) {
+			r.Fatalf("/readyz: %d, want %d\n%s", resp.StatusCode, status, b)
+		}
+	}
+}
+
+// While the disk is full, read-only or broken, uplinks are published and
+// acknowledged with counters that were reserved before; log and /readyz say why.
+// When it works again so does everything, without a restart.
+func TestDiskFails(t *testing.T) {
+	for _, fault := range []error{unix.ENOSPC, unix.EROFS, unix.EIO} {
+		t.Run(fault.Error(), func(t *testing.T) {
+			t.Parallel()
+			disk := store.NewFake()
+			s := newSite(t, "")
+			conf, err := os.ReadFile(s.conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.Replace(string(conf), "[http]\nlisten = \"\"", "[http]\nlisten = \"127.0.0.1:0\"", 1)
+			s.write("lorawand.toml", strings.Replace(text, "[store]", "[store]\ncommit_interval = \"100ms\"", 1))
+			r := s.startOn(openBoard, disk)
+			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+			key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
+			downs := make(chan uint32, 16)
+			f := r.transmitter(testEUI, func(d radio.Downlink) radio.TxResult {
+				data, err := frame.ParseData(d.PHYPayload)
+				if err != nil {
+					t.Error(err)
+				}
+				downs <- uint32(data.FCnt)
+				return radio.TxOK
+			})
+			last := uint32(0)
+			answered := func(fCnt uint32) {
+				t.Helper()
+				f.confirmed(fCnt)
+				if m := next(t, ch); !strings.Contains(string(m.payload), fmt.Sprintf(`"f_cnt":%d`, fCnt)) && fCnt > 0 {
+					t.Errorf("%s", m.payload)
+				}
+				select {
+				case n := <-downs:
+					if n <= last {
+						t.Errorf("FCntDown %d after %d", n, last)
+					}
+					last = n
+				case <-time.After(3 * time.Second):
+					t.Errorf("uplink %d is not acknowledged", fCnt)
+				}
+			}
+			answered(0)
+			r.ready(200)
+			disk.Fail(func(string, string) error { return fault })
+			contains(t, "a key", s.fails("", "api-key", "create", "--application", "app1"), fault.Error())
+			for n := range 3 {
+				answered(uint32(n) + 1)
+			}
+			contains(t, "/readyz", r.ready(503), fault.Error())
+			if log := r.logged(); !strings.Contains(log, "the store cannot be written") || !strings.Contains(log, fault.Error()) {
+				t.Errorf("not in the log:\n%s", log)
+			}
+			contains(t, "status", s.until("CANNOT BE WRITTEN", "status"), fault.Error())
+			contains(t, "a push", s.fails("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"), fault.Error())
+			disk.Fail(nil)
+			r.ready(200)
+			s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef")
+			answered(4)
+			r.stop()
+			if len(disk.Files()) == 0 {
+				t.Error("nothing was written")
+			}
+		})
+	}
+}

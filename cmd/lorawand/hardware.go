@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"periph.io/x/conn/v3/physic"
+	"periph.io/x/conn/v3/spi"
+	"periph.io/x/host/v3/sysfs"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/sx1302"
+)
+
+// hardware is a board that was opened: the way to its chip, and what is around
+// that.
+type hardware struct {
+	conn        spi.Conn
+	maxTransfer int                         // bytes; 0 is no limit
+	reset       func(context.Context) error // nil: others reset it
+	temperature func() (int32, error)       // 1/256 °C; nil: there is no sensor
+	firmware    func() (sx1302.Firmware, error)
+	close       func() error
+}
+
+// opener opens the board of a configuration.
+type opener func(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error)
+
+// spiSpeed is what Semtech's board is laid out for.
+const spiSpeed = 2 * physic.MegaHertz
+
+// defaultBufsiz is the most that spidev takes at once if it does not say.
+const defaultBufsiz = 4096
+
+// errHeld is the reason when another program works with the device.
+var errHeld = errors.New("another program works with it; stop that first (lorawand run, or a packet forwarder)")
+
+// openHardware opens a board on an SPI port.
+func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
+	b := &c.Board
+	h := &hardware{maxTransfer: spidevBufsiz()}
+	h.firmware = func() (sx1302.Firmware, error) {
+		return sx1302.LoadFirmware(s.Firmware, c.Chip.Radios[c.Chip.ClockSource].Type)
+	}
+	var open []func() error
+	h.close = func() error {
+		var err error
+		for i := len(open) - 1; i >= 0; i-- {
+			err = errors.Join(err, open[i]())
+		}
+		return err
+	}
+	port, conn, err := openSPI(b.Device)
+	if err != nil {
+		return nil, err
+	}
+	open = append(open, port.Close)
+	h.conn = conn
+	unlock, err := lockDevice(b.Device)
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	open = append(open, unlock)
+	pins, release, err := b.OpenPins()
+	if err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	open = append(open, release)
+	h.reset = resetOf(b, pins)
+	if b.I2C != "" {
+		sensor, closeBus, err := openThermometer(b.I2C)
+		if err != nil {
+			log.Warn("no temperature sensor: the RSSI is off by 1 to 2 dB", "bus", b.I2C, "error", err)
+			return h, nil
+		}
+		open = append(open, closeBus)
+		h.temperature = sensor.Temperature
+	}
+	return h, nil
+}
+
+// lockDevice takes a device for this process.
+func lockDevice(device string) (unlock func() error, err error) {
+	f, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", device, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", device, errHeld)
+	}
+	return f.Close, nil
+}
+
+// resetWithin is how long a script may take to reset a board.
+const resetWithin = 30 * time.Second
+
+// resetOf returns what resets a board: its lines, a script, or the commands of
+// boards whose lines only the maker's tool reaches.
+func resetOf(b *sx1302.Board, pins sx1302.Pins) func(context.Context) error {
+	if script, ok := strings.CutPrefix(b.Reset, config.ExecPrefix); ok {
+		return func(ctx context.Context) error {
+			return errors.Join(pins.Cycle(ctx), runReset(ctx, script))
+		}
+	}
+	steps, ok := b.ResetSteps()
+	if !ok {
+		return pins.Cycle
+	}
+	return func(ctx context.Context) error {
+		for _, s := range steps {
+			if err := runReset(ctx, multiTechTool, "store", s.Line, s.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// multiTechTool sets lines of MultiTech's gateways.
+const multiTechTool = "mts-io-sysfs"
+
+func runReset(ctx context.Context, name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, resetWithin)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %.200s", strings.Join(append([]string{name}, args...), " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// openThermometer looks for the sensor on an I2C bus such as "/dev/i2c-1".
+func openThermometer(name string) (*sx1302.Thermometer, func() error, error) {
+	n, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(name), "i2c-"))
+	if err != nil {
+		return nil, nil, fmt.Errorf("%q is no I2C bus; it is named as in /dev/i2c-1", name)
+	}
+	bus, err := sysfs.NewI2C(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	sensor, err := sx1302.FindThermometer(bus)
+	if err != nil {
+		return nil, nil, errors.Join(err, bus.Close())
+	}
+	return sensor, bus.Close, nil
+}
+
+// parseSPI takes "/dev/spidev0.1" apart.
+func parseSPI(device string) (bus, chip int, err error) {
+	numbers, ok := strings.CutPrefix(device, "/dev/spidev")
+	b, c, found := strings.Cut(numbers, ".")
+	bus, errBus := strconv.Atoi(b)
+	chip, errChip := strconv.Atoi(c)
+	if !ok || !found || errBus != nil || errChip != nil {
+		return 0, 0, usage(fmt.Errorf("%q is no SPI device; it is named as in /dev/spidev0.0", device))
+	}
+	return bus, chip, nil
+}
+
+// openSPI opens a port as the chip wants it.
+func openSPI(device string) (*sysfs.SPI, spi.Conn, error) {
+	bus, chip, err := parseSPI(device)
+	if err != nil {
+		return nil, nil, err
+	}
+	port, err := sysfs.NewSPI(bus, chip)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w; check that SPI is switched on and that you may use it", device, err)
+	}
+	conn, err := port.Connect(spiSpeed, spi.Mode0, 8)
+	if err != nil {
+		port.Close()
+		return nil, nil, fmt.Errorf("open %s: %w", device, err)
+	}
+	return port, conn, nil
+}
+
+// spidevBufsiz returns the most bytes that spidev takes at once.
+func spidevBufsiz() int {
+	text, err := os.ReadFile("/sys/module/spidev/parameters/bufsiz")
+	if err != nil {
+		return defaultBufsiz
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || n <= 0 {
+		return defaultBufsiz
+	}
+	return n
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lorawand/concentrator/sx1302"
+)
+
+func TestResetOf(t *testing.T) {
+	dir := t.TempDir()
+	said := filepath.Join(dir, "said")
+	script := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := script("reset.sh", "echo reset >>"+said)
+	bad := script("bad.sh", "echo no such pin >&2; exit 3")
+	script(multiTechTool, "echo $* >>"+said)
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for name, tt := range map[string]struct{ reset, says, err string }{
+		"none":           {"", "", ""},
+		"script":         {"exec:" + good, "reset\n", ""},
+		"failing script": {"exec:" + bad, "", "bad.sh: exit status 3: no such pin"},
+		"no script":      {"exec:/none.sh", "", "/none.sh"},
+		"maker's tool":   {"command: lora/reset=0 lora/reset=1", "store lora/reset 0\nstore lora/reset 1\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_ = os.Remove(said)
+			err := resetOf(&sx1302.Board{Reset: tt.reset}, sx1302.Pins{})(t.Context())
+			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%v, want %q", err, tt.err)
+			}
+			if out, _ := os.ReadFile(said); string(out) != tt.says {
+				t.Errorf("said %q, want %q", out, tt.says)
+			}
+		})
+	}
+}
+
+func TestLockDevice(t *testing.T) {
+	device := filepath.Join(t.TempDir(), "spidev0.0")
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lockDevice(device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lockDevice(device); !errors.Is(err, errHeld) || !strings.Contains(err.Error(), device) {
+		t.Errorf("%v, want errHeld", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if unlock, err = lockDevice(device); err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator"
+	"lorawand/concentrator/sx1302"
+	"lorawand/radio"
+)
+
+// onboard is the gateway with the concentrator on board: it opens the board and
+// has the chip's driver work with it. What fails, at the start or later, is
+// told, and tried again: a missing chip takes nothing else down.
+type onboard struct {
+	conf  config.SX1302
+	chip  config.Concentrator
+	until radio.EUI64 // what it goes by until that is known
+	open  opener
+	now   func() radio.HostTime
+	log   *slog.Logger
+
+	mu     sync.Mutex     // guards what follows
+	eui    radio.EUI64    // zero: that of the chip, which is not known
+	driver *sx1302.Driver // nil: the board is not open
+	err    error          // why
+}
+
+var _ concentrator.Driver = (*onboard)(nil)
+
+// Between two tries to open a board.
+const (
+	minReopen = time.Second
+	maxReopen = time.Minute
+)
+
+// standIn is what gateway i of the configuration goes by while its EUI is not
+// known.
+func standIn(i int) radio.EUI64 { return radio.EUI64{6: byte(i >> 8), 7: byte(i + 1)} }
+
+// newOnboard makes gateway i of the configuration, which was checked.
+func newOnboard(g *config.Gateway, i int, open opener, now func() radio.HostTime, log *slog.Logger) (*onboard, error) {
+	o := &onboard{open: open, now: now, log: log, until: standIn(i)}
+	if g.SX1302 != nil {
+		o.conf = *g.SX1302
+	}
+	if g.EUI != "" {
+		if err := o.eui.UnmarshalText([]byte(g.EUI)); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if o.chip, err = o.conf.Concentrator(g.FrequencyPlan); err != nil {
+		return nil, fmt.Errorf("%w: gateway[%d]: %w", config.ErrConfig, i, err)
+	}
+	return o, nil
+}
+
+// Transmit implements concentrator.Driver.
+func (o *onboard) Transmit(d radio.Downlink) error {
+	o.mu.Lock()
+	driver := o.driver
+	o.mu.Unlock()
+	if driver == nil {
+		return fmt.Errorf("%w: the concentrator could not be opened", concentrator.ErrGateway)
+	}
+	return driver.Transmit(d)
+}
+
+// Run implements concentrator.Driver.
+func (o *onboard) Run(ctx context.Context, sink concentrator.Sink) error {
+	wait := minReopen
+	for {
+		began := o.now()
+		err := o.work(ctx, sink)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if o.now().Sub(began) > maxReopen {
+			wait = minReopen
+		}
+		o.fail(err)
+		o.log.Error("concentrator cannot be used", "board", o.chip.Board.Name, "device", o.chip.Board.Device, "error", err, "retry_in", wait)
+		sink.GatewayEvent(radio.GatewayEvent{
+			Gateway: o.name(), Kind: radio.GatewayFailed, At: o.now(), Address: o.chip.Board.Device, Fault: err.Error(),
+		})
+		if !sleep(ctx, wait) {
+			return nil
+		}
+		wait = min(2*wait, maxReopen)
+	}
+}
+
+// name is what the gateway goes by at the moment.
+func (o *onboard) name() radio.EUI64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.driver != nil && !o.driver.EUI().IsZero():
+		return o.driver.EUI()
+	case o.eui.IsZero():
+		return o.until
+	}
+	return o.eui
+}
+
+// fault is why the concentrator cannot be used, or nil.
+func (o *onboard) fault() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+func (o *onboard) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.err = err
+}
+
+// work opens the board and works with it until ctx ends or it cannot go on.
+func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) {
+	h, err := o.open(&o.conf, &o.chip, o.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	firmware, err := h.firmware()
+	if err != nil {
+		return err
+	}
+	chip, err := sx1302.New(h.conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer})
+	if err != nil {
+		return err
+	}
+	driver, err := sx1302.NewDriver(sx1302.DriverOptions{
+		Chip: chip, EUI: o.eui, Until: o.until, Now: o.now, Logger: o.log, Temperature: h.temperature, Silence: o.conf.Silence.D(),
+	})
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	o.driver, o.err = driver, nil
+	o.mu.Unlock()
+	err = driver.Run(ctx, sink)
+	o.mu.Lock()
+	o.driver, o.eui = nil, driver.EUI()
+	o.mu.Unlock()
+	return err
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// newChipSite is a site whose gateway has a chip on board and no EUI in the
+// configuration.
+func newChipSite(t testing.TB, keys string) *site {
+	t.Helper()
+	s := newSite(t, "")
+	s.write("lorawand.toml", fmt.Sprintf(`
+[store]
+path = %q
+ephemeral = true
+[control]
+socket = %q
+[network]
+rx1_delay = "1s"
+[mqtt]
+listen = ["127.0.0.1:0"]
+[http]
+listen = ""
+[udp]
+listen = ""
+[[gateway]]
+driver = "sx1302"
+enforce_duty_cycle = false
+[gateway.sx1302]
+board = "rak2287"
+%s
+`, s.dir+"/store", s.dir+"/control.sock", keys))
+	return s
+}
+
+var chipEUI = radio.EUI64{0x00, 0x16, 0xC0, 0x01, 0xF1, 0x23, 0x45, 0x67}
+
+// eventually waits for something.
+func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %v", what, within)
+		}
+	}
+}
+
+// TestOnboard has the whole daemon work on a model of the chip: devices join by
+// way of the radio, an application hears them with their level, and what is
+// answered begins within a microsecond of RX1 and RX2.
+func TestOnboard(t *testing.T) {
+	s := newChipSite(t, "")
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	w := air.New(7)
+	var mu sync.Mutex
+	var wrong []string
+	windows := map[int]int{}
+	joined, acked := 0, 0
+	var devices []*air.Device
+	for i := range 2 {
+		root := frame.Key{1, byte(i)}
+		eui := radio.EUI64{1, 2, 3, 4, 5, 6, 7, byte(i)}
+		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(), "--join-eui", "0000000000000007",
+			"--app-key", fmt.Sprintf("%X", root[:]))
+		v, err := w.Device(air.DeviceOptions{
+			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7}, RootKeys: frame.RootKeys{AppKey: root},
+			RSSI: -9740, SNR: 325,
+			Heard: func(h air.Heard) {
+				mu.Lock()
+				defer mu.Unlock()
+				windows[h.Window]++
+				if h.Margin.Abs() > time.Microsecond {
+					wrong = append(wrong, fmt.Sprintf("%v from RX%d", h.Margin, h.Window))
+				}
+				if h.JoinAccept != nil {
+					joined++
+				}
+				if h.Data != nil && h.Data.ACK {
+					acked++
+				}
+			},
+			Missed: func(m air.Missed) { mu.Lock(); wrong = append(wrong, m.Device+": "+m.Reason); mu.Unlock() },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices = append(devices, v)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	wg.Go(func() { _ = w.Run(ctx) })
+	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}} // the counter wraps 2 s after the start
+	r := s.startOn(sim.open, nil)
+	eventually(t, 10*time.Second, "the gateway connects", func() bool {
+		out := s.must("", "gateway", "list")
+		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
+	})
+	ups := r.watch("app1", key, "v3/+/devices/+/up")
+	for _, v := range devices { // at the same time: one is answered in RX2
+		if _, err := v.Join(); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, 15*time.Second, "the devices join", func() bool { mu.Lock(); defer mu.Unlock(); return joined == len(devices) })
+	for _, v := range devices {
+		if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
+			t.Error(err)
+		}
+	}
+	for range devices {
+		m := next(t, ups)
+		for _, want := range []string{`"rssi":-97.4,`, `"snr":3.25,`, `"eui":"0016C001F1234567"`} {
+			if !strings.Contains(string(m.payload), want) {
+				t.Errorf("no %s in %s", want, m.payload)
+			}
+		}
+	}
+	time.Sleep(2500 * time.Millisecond)
+	r.stop()
+	mu.Lock()
+	defer mu.Unlock()
+	if joined != len(devices) || acked != len(devices) || len(wrong) > 0 || windows[1] != 2 || windows[2] != 2 {
+		t.Errorf("%d joined, %d acknowledged, windows %v, wrong: %v\n%s", joined, acked, windows, wrong, r.logged())
+	}
+}
+
+// A chip that cannot be reached takes nothing else down: it is told, and tried
+// again.
+func TestOnboardWithoutChip(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys string
+		open func(ready func() bool) opener
+		says string
+	}{
+		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
+		"no firmware, then there is": {"", func(ready func() bool) opener {
+			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
+			return func(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
+				h, err := sim.open(s, c, log)
+				if !ready() {
+					h.firmware = func() (sx1302.Firmware, error) { return sx1302.Firmware{}, sx1302.ErrNoFirmware }
+				}
+				return h, err
+			}
+		}, "firmware is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newChipSite(t, tt.keys)
+			var mu sync.Mutex
+			good := false
+			r := s.startOn(tt.open(func() bool { mu.Lock(); defer mu.Unlock(); return good }), nil)
+			eventually(t, 5*time.Second, "gateway list tells why", func() bool {
+				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") && strings.Contains(s.must("", "gateway", "list"), tt.says)
+			})
+			if out := s.must("", "events"); !strings.Contains(out, "gateway does not work") {
+				t.Errorf("events: %s", out)
+			}
+			if !strings.Contains(r.logged(), "concentrator cannot be used") || !strings.Contains(r.logged(), "retry_in=") {
+				t.Errorf("log: %s", r.logged())
+			}
+			mu.Lock()
+			good = true
+			mu.Unlock()
+			if tt.keys == "" {
+				eventually(t, 10*time.Second, "it works after all", func() bool { return strings.Contains(s.must("", "gateway", "list"), "connected") })
+				if out := s.must("", "gateway", "list"); strings.Contains(out, "does not work") || strings.Contains(out, "eui-0000000000000001") {
+					t.Errorf("gateway list: %s", out)
+				}
+			}
+			r.stop()
+		})
+	}
+}

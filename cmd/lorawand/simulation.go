@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+)
+
+// simulation is a model of the chip on a simulated air.
+type simulation struct {
+	air  *air.Air
+	chip sx1302test.Options
+	made func(*sx1302test.Chip) // is told of each model, or nil
+}
+
+// open is an opener: each time, a board is plugged in and switched on.
+func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logger) (*hardware, error) {
+	model := sx1302test.New(s.chip)
+	source := &c.Chip.Radios[0]
+	receiver := model.OnAir(s.air, sx1302test.OnAirOptions{
+		Receiver: air.ReceiverOptions{EUI: radio.EUI64(s.chip.EUI)}, RSSIOffset: source.RSSIOffset, Latch: sx1302.Latch, Power: source.Emits,
+	})
+	if s.made != nil {
+		s.made(model)
+	}
+	return &hardware{
+		conn:     model,
+		reset:    func(context.Context) error { model.Reset(); return nil },
+		firmware: syntheticFirmware,
+		close:    func() error { receiver.Close(); return nil },
+	}, nil
+}
+
+// syntheticFirmware has images that the model knows, with no program in them.
+func syntheticFirmware() (sx1302.Firmware, error) {
+	return sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB)}, nil
+}

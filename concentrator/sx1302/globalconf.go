@@ -1,0 +1,199 @@
+package sx1302
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"lorawand/radio"
+)
+
+// globalConf is the part of a global_conf.json of Semtech's packet forwarder
+// that sets the chip up.
+type globalConf struct {
+	SX130x *struct {
+		Public   *bool         `json:"lorawan_public"`
+		Clock    uint8         `json:"clksrc"`
+		Duplex   bool          `json:"full_duplex"`
+		Radio0   globalRadio   `json:"radio_0"`
+		Radio1   globalRadio   `json:"radio_1"`
+		MultiAll globalMultiSF `json:"chan_multiSF_All"`
+		Multi0   globalChannel `json:"chan_multiSF_0"`
+		Multi1   globalChannel `json:"chan_multiSF_1"`
+		Multi2   globalChannel `json:"chan_multiSF_2"`
+		Multi3   globalChannel `json:"chan_multiSF_3"`
+		Multi4   globalChannel `json:"chan_multiSF_4"`
+		Multi5   globalChannel `json:"chan_multiSF_5"`
+		Multi6   globalChannel `json:"chan_multiSF_6"`
+		Multi7   globalChannel `json:"chan_multiSF_7"`
+		Standard globalChannel `json:"chan_Lora_std"`
+		FSK      globalChannel `json:"chan_FSK"`
+	} `json:"SX130x_conf"`
+}
+
+type globalRadio struct {
+	Enable      bool    `json:"enable"`
+	Type        string  `json:"type"`
+	Frequency   uint32  `json:"freq"`
+	RSSIOffset  float64 `json:"rssi_offset"`
+	SingleInput bool    `json:"single_input_mode"`
+	TxEnable    bool    `json:"tx_enable"`
+	Temperature struct {
+		A float64 `json:"coeff_a"`
+		B float64 `json:"coeff_b"`
+		C float64 `json:"coeff_c"`
+		D float64 `json:"coeff_d"`
+		E float64 `json:"coeff_e"`
+	} `json:"rssi_tcomp"`
+	Gains []struct {
+		Power      int8   `json:"rf_power"`
+		PAGain     uint8  `json:"pa_gain"`
+		PowerIndex uint8  `json:"pwr_idx"`
+		DACGain    *uint8 `json:"dac_gain"`
+		MixGain    uint8  `json:"mix_gain"`
+		DigGain    uint8  `json:"dig_gain"`
+	} `json:"tx_gain_lut"`
+}
+
+type globalMultiSF struct {
+	SpreadingFactors []uint8 `json:"spreading_factor_enable"`
+}
+
+type globalChannel struct {
+	Enable          bool   `json:"enable"`
+	Radio           uint8  `json:"radio"`
+	IF              int32  `json:"if"`
+	Bandwidth       uint32 `json:"bandwidth"`
+	SpreadingFactor uint8  `json:"spread_factor"`
+	Implicit        bool   `json:"implicit_hdr"`
+	ImplicitLength  uint8  `json:"implicit_payload_length"`
+	ImplicitCRC     bool   `json:"implicit_crc_en"`
+	ImplicitCoding  uint8  `json:"implicit_coderate"`
+	BitRate         uint32 `json:"datarate"`
+}
+
+func (g *globalChannel) channel() Channel {
+	return Channel{Enabled: g.Enable, Chain: g.Radio, Offset: g.IF}
+}
+
+// ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder
+// for the SX1302 sets the chip up for: radios, channels, gains. The rest of the
+// file is left aside. It returns ErrConfig for what the chip cannot do.
+func ParseGlobalConf(file []byte) (Config, error) {
+	var g globalConf
+	if err := json.Unmarshal(withoutComments(file), &g); err != nil {
+		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	s := g.SX130x
+	if s == nil {
+		return Config{}, fmt.Errorf("%w: no SX130x_conf; files for the SX1301 are of no use", ErrConfig)
+	}
+	c := Config{ClockSource: s.Clock, FullDuplex: s.Duplex, Private: s.Public != nil && !*s.Public}
+	for i, r := range []*globalRadio{&s.Radio0, &s.Radio1} {
+		var err error
+		if c.Radios[i], err = r.radio(); err != nil {
+			return Config{}, fmt.Errorf("%w: radio_%d: %w", ErrConfig, i, err)
+		}
+	}
+	for i, ch := range []*globalChannel{&s.Multi0, &s.Multi1, &s.Multi2, &s.Multi3, &s.Multi4, &s.Multi5, &s.Multi6, &s.Multi7} {
+		c.Channels[i] = ch.channel()
+	}
+	for _, sf := range s.MultiAll.SpreadingFactors {
+		if sf < 5 || sf > 12 {
+			return Config{}, fmt.Errorf("%w: chan_multiSF_All: no such spreading factor: %d", ErrConfig, sf)
+		}
+		c.SpreadingFactors |= 1 << (sf - 5)
+	}
+	l := &s.Standard
+	c.Service = Service{
+		Channel: l.channel(), SpreadingFactor: l.SpreadingFactor, Bandwidth: l.Bandwidth,
+		Implicit: l.Implicit, ImplicitLength: l.ImplicitLength, ImplicitCRC: l.ImplicitCRC, ImplicitCodingRate: radio.CodingRate(l.ImplicitCoding),
+	}
+	c.FSK = FSKModem{Channel: s.FSK.channel(), BitRate: s.FSK.BitRate}
+	return c, c.Validate()
+}
+
+func (g *globalRadio) radio() (Radio, error) {
+	r := Radio{Enabled: g.Enable, Frequency: radio.Frequency(g.Frequency), SingleInput: g.SingleInput, Transmit: g.TxEnable}
+	if !g.Enable {
+		return r, nil
+	}
+	var err error
+	if r.Type, err = parseRadioType(g.Type); err != nil {
+		return r, err
+	}
+	if math.Abs(g.RSSIOffset) > maxRSSIOffset {
+		return r, fmt.Errorf("rssi_offset %v is not within ±%d", g.RSSIOffset, maxRSSIOffset)
+	}
+	r.RSSIOffset = radio.Decibel(math.Round(g.RSSIOffset * 100))
+	t := &g.Temperature
+	for i, v := range []float64{t.A, t.B, t.C, t.D, t.E} {
+		if math.Abs(v) > maxCoefficient {
+			return r, fmt.Errorf("rssi_tcomp: %v is not within ±%d", v, maxCoefficient)
+		}
+		r.RSSITemperature[i] = int32(math.Round(v * 1000))
+	}
+	for _, e := range g.Gains {
+		gain := Gain{Power: e.Power, PAGain: e.PAGain, PowerIndex: e.PowerIndex}
+		if r.Type != SX1250 {
+			gain.PowerIndex, gain.DACGain, gain.MixGain, gain.DigGain = 0, defaultDACGain, e.MixGain, e.DigGain
+			if e.DACGain != nil {
+				gain.DACGain = *e.DACGain
+			}
+		}
+		r.Gains = append(r.Gains, gain)
+	}
+	slices.SortStableFunc(r.Gains, func(a, b Gain) int { return int(a.Power) - int(b.Power) })
+	return r, nil
+}
+
+// Limits and defaults of a global_conf.json.
+const (
+	maxRSSIOffset  = 400       // dB
+	maxCoefficient = 2_000_000 // of the temperature
+	defaultDACGain = 3         // of sx1302_hal's packet forwarder
+)
+
+// withoutComments blanks the C comments that Semtech's files have.
+func withoutComments(text []byte) []byte {
+	out := slices.Clone(text)
+	const (
+		code = iota
+		quoted
+		block
+		line
+	)
+	state := code
+	for i := 0; i < len(out); i++ {
+		two := string(out[i:min(i+2, len(out))])
+		switch {
+		case state == quoted:
+			if out[i] == '\\' {
+				i++
+			} else if out[i] == '"' {
+				state = code
+			}
+		case state == code && out[i] == '"':
+			state = quoted
+		case state == code && two == "/*":
+			state = block
+			out[i], out[i+1] = ' ', ' '
+			i++
+		case state == code && two == "//":
+			state = line
+			out[i] = ' '
+		case state == block && two == "*/":
+			state = code
+			out[i], out[i+1] = ' ', ' '
+			i++
+		case state == line && out[i] == '\n':
+			state = code
+		case state == block || state == line:
+			if out[i] != '\n' {
+				out[i] = ' '
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,60 @@
+package sx1302
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestParseGlobalConf(t *testing.T) {
+	file, err := os.ReadFile("testdata/global_conf.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := ParseGlobalConf(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &c.Radios[0]
+	if r.Frequency != 867_500_000 || r.RSSIOffset != -21540 || r.RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || !r.Transmit || c.Radios[1].Transmit ||
+		len(r.Gains) != 3 || r.Gains[0] != (Gain{Power: 12, PowerIndex: 15}) || r.Gains[2] != (Gain{Power: 27, PAGain: 1, PowerIndex: 14}) {
+		t.Errorf("radio %+v", r)
+	}
+	if c.Channels[0] != (Channel{Enabled: true, Chain: 1, Offset: -400_000}) || c.Channels[4].Enabled || c.Channels[5].Enabled ||
+		c.SpreadingFactors != 0xFC || c.Private || !c.Service.Enabled || c.Service.Bandwidth != 250_000 || c.Service.SpreadingFactor != 7 ||
+		c.Service.ImplicitLength != 17 || !c.FSK.Enabled || c.FSK.BitRate != 50_000 || c.FSK.Offset != 300_000 {
+		t.Errorf("%+v", c)
+	}
+	for name, tt := range map[string][3]string{
+		"no JSON":        {`"SX130x_conf"`, `SX130x_conf`, "invalid character"},
+		"SX1301":         {`SX130x_conf`, `SX1301_conf`, "SX1301 are of no use"},
+		"radio":          {`"SX1250", "freq": 867500000`, `"SX1276", "freq": 867500000`, "radio_0: no such radio"},
+		"RSSI offset":    {`-215.4`, `-2154`, "rssi_offset -2154"},
+		"coefficient":    {`2162.56`, `2162560000`, "rssi_tcomp"},
+		"SF":             {`[ 7,`, `[ 4,`, "no such spreading factor: 4"},
+		"channel":        {`"if": -400000}`, `"if": -800000}`, "channel 0"},
+		"too many gains": {`{"rf_power": 12,`, strings.Repeat(`{"rf_power": 12, "pwr_idx": 1},`, 15) + `{"rf_power": 12,`, "18 gains"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := strings.Replace(string(file), tt[0], tt[1], 1)
+			if _, err := ParseGlobalConf([]byte(bad)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt[2]) {
+				t.Errorf("%v, want %q", err, tt[2])
+			}
+		})
+	}
+}
+
+func FuzzParseGlobalConf(f *testing.F) {
+	file, err := os.ReadFile("testdata/global_conf.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(file)
+	f.Add([]byte(`{"SX130x_conf":{"radio_0":{"enable":true,"type":"SX1257","freq":868500000,"tx_enable":true,"tx_gain_lut":[{"dac_gain":255}]}}} /*`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if c, err := ParseGlobalConf(b); err == nil && c.Validate() != nil {
+			t.Errorf("%+v", c)
+		}
+	})
+}

@@ -1,0 +1,214 @@
+package sx1302
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"lorawand/radio"
+)
+
+// Script runs the steps of a test of a board, one line of JSON each, in the form
+// of recordings of sx1302_hal: a line with "config" first, then calls of start,
+// eui, temperature, receive, instcnt, trigcnt, send, status, abort and stop.
+type Script struct {
+	open        func(Config) (*Chip, error)
+	temperature func() (int32, error)
+	chip        *Chip
+	waiting     []Packet // that were heard and not asked for yet
+}
+
+// NewScript returns a Script whose "config" has open make the chip. temperature
+// reads the sensor of the board, 1/256 °C; it may be nil.
+func NewScript(open func(Config) (*Chip, error), temperature func() (int32, error)) *Script {
+	return &Script{open: open, temperature: temperature}
+}
+
+// scriptAnswer is what a call has returned. RC is -1 for an error.
+type scriptAnswer struct {
+	K     string `json:"k"`
+	G     *int   `json:"g,omitempty"`
+	Fn    string `json:"fn"`
+	Out   any    `json:"out,omitempty"`
+	RC    int    `json:"rc"`
+	Error string `json:"error,omitempty"` // in words, with what to check
+}
+
+// Step runs a line. What the call returned is a line too; others than calls have
+// none. ErrScript says that the line makes no sense; what the chip cannot do is
+// in the answer, with rc -1.
+func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed bool, err error) {
+	var l scriptLine
+	if err := json.Unmarshal(line, &l); err != nil {
+		return nil, false, fmt.Errorf("%w: %w", ErrScript, err)
+	}
+	if l.Config != nil {
+		c, err := scriptConfig(l.Config)
+		if err == nil {
+			s.chip, err = s.open(c)
+		}
+		return nil, false, err
+	}
+	if l.K != "call" {
+		if l.Fn == "" || l.K != "" {
+			return nil, false, nil // the rest of a recording
+		}
+	}
+	if s.chip == nil {
+		return nil, false, fmt.Errorf("%w: %s before a line with \"config\"", ErrScript, l.Fn)
+	}
+	a := scriptAnswer{K: "ret", G: l.G, Fn: l.Fn}
+	a.Out, a.RC, err = s.call(ctx, &l)
+	if errors.Is(err, ErrScript) {
+		return nil, false, err
+	}
+	if err != nil {
+		a.RC, a.Error = -1, err.Error()
+	}
+	answer, err = json.Marshal(a)
+	return answer, a.RC < 0, err
+}
+
+// call carries a call out.
+func (s *Script) call(ctx context.Context, l *scriptLine) (out any, rc int, err error) {
+	var args struct {
+		Max   int   `json:"max"`
+		Chain uint8 `json:"rf_chain"`
+	}
+	if len(l.Args) > 0 {
+		if err := json.Unmarshal(l.Args, &args); err != nil {
+			return nil, 0, fmt.Errorf("%w: %w", ErrScript, err)
+		}
+	}
+	if args.Chain >= Chains {
+		return nil, 0, fmt.Errorf("%w: rf_chain %d, must be 0 or 1", ErrScript, args.Chain)
+	}
+	switch l.Fn {
+	case "start":
+		s.waiting = nil
+		return nil, 0, s.chip.Start(ctx)
+	case "stop":
+		return nil, 0, s.chip.Stop(ctx)
+	case "eui":
+		return map[string]string{"eui": strings.ToLower(s.chip.Identity().EUI.String())}, 0, nil
+	case "temperature":
+		return s.measure()
+	case "receive":
+		return s.receive(args.Max)
+	case "instcnt":
+		v, err := s.chip.Counter()
+		return map[string]uint32{"count_us": v}, 0, err
+	case "trigcnt":
+		v, err := s.chip.PulseCounter()
+		return map[string]uint32{"count_us": v}, 0, err
+	case "send":
+		return s.send(l.Args)
+	case "status":
+		v, err := s.chip.TxStatus(int(args.Chain))
+		return map[string]string{"tx_status": strings.ToUpper(v.String())}, 0, err
+	case "abort":
+		return nil, 0, s.chip.Abort(ctx, int(args.Chain))
+	}
+	return nil, 0, fmt.Errorf("%w: there is no call %.40q", ErrScript, l.Fn)
+}
+
+func (s *Script) measure() (out any, rc int, err error) {
+	if s.temperature == nil {
+		return nil, 0, ErrNoSensor
+	}
+	t, err := s.temperature()
+	if err != nil {
+		return nil, 0, err
+	}
+	s.chip.SetTemperature(t)
+	return map[string]float64{"celsius": float64(t) / 256}, 0, nil
+}
+
+func (s *Script) send(raw json.RawMessage) (out any, rc int, err error) {
+	var args scriptSend
+	if err := json.Unmarshal(raw, &args); err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrScript, err)
+	}
+	t, err := args.transmission()
+	if err != nil {
+		return nil, 0, err
+	}
+	return map[string]int64{"time_on_air_ms": args.airtime(&t)}, 0, s.chip.Send(t)
+}
+
+// scriptPacket is a packet as receive (lgw_receive) returns it.
+type scriptPacket struct {
+	BwKHz    uint32  `json:"bw_khz"`
+	Coding   uint8   `json:"coderate"`
+	Count    uint32  `json:"count_us"`
+	CRC      uint16  `json:"crc"`
+	Datarate uint32  `json:"datarate"`
+	Freq     uint32  `json:"freq_hz"`
+	Offset   int32   `json:"freq_offset"`
+	FTime    uint32  `json:"ftime"`
+	HasFTime bool    `json:"ftime_received"`
+	IFChain  uint8   `json:"if_chain"`
+	Modem    uint8   `json:"modem_id"`
+	Mod      string  `json:"modulation"`
+	Payload  string  `json:"payload"`
+	RFChain  uint8   `json:"rf_chain"`
+	RSSIC    float64 `json:"rssic"`
+	RSSIS    float64 `json:"rssis"`
+	Size     int     `json:"size"`
+	SNR      float64 `json:"snr"`
+	Status   string  `json:"status"`
+}
+
+// receive returns up to so many packets; those beyond come with the next call.
+func (s *Script) receive(most int) (out any, rc int, err error) {
+	if most <= 0 {
+		most = 16
+	}
+	list := []scriptPacket{}
+	if len(s.waiting) == 0 {
+		packets, err := s.chip.Receive()
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, p := range packets {
+			p.Payload = slices.Clone(p.Payload)
+			s.waiting = append(s.waiting, p)
+		}
+	}
+	n := min(most, len(s.waiting))
+	for i := range s.waiting[:n] {
+		list = append(list, s.packet(&s.waiting[i]))
+	}
+	s.waiting = s.waiting[n:]
+	return list, n, nil
+}
+
+// undefined is what sx1302_hal has for the SNR and the RSSI of the signal of
+// FSK frames, to which it adds the offsets of the board.
+const undefined = -128
+
+func (s *Script) packet(p *Packet) scriptPacket {
+	out := scriptPacket{
+		BwKHz: p.DataRate.Bandwidth / 1000, Coding: uint8(p.CodingRate), Count: p.Time, CRC: p.PayloadCRC, Datarate: uint32(p.DataRate.SpreadingFactor),
+		Freq: uint32(p.Frequency), Offset: p.FrequencyError, FTime: p.FineTimestamp, HasFTime: p.HasFineTimestamp, IFChain: p.Channel,
+		Modem: p.Modem, Mod: "LORA", Payload: hex.EncodeToString(p.Payload), RFChain: p.Chain, RSSIC: float64(p.RSSI) / 1000,
+		RSSIS: float64(p.SignalRSSI) / 1000, Size: len(p.Payload), SNR: float64(p.SNR) / 100,
+		Status: map[CRCStatus]string{GoodCRC: "CRC_OK", BadCRC: "CRC_BAD", NoCRC: "NO_CRC"}[p.CRC],
+	}
+	if p.DataRate.Modulation == radio.FSK {
+		base := s.chip.rssiBase(p.Chain)
+		out.Mod, out.BwKHz, out.Datarate, out.SNR, out.RSSIS = "FSK", 125, p.DataRate.BitRate, undefined, undefined+float64(base)/1000
+	}
+	return out
+}
+
+// rssiBase is what is added to a measured RSSI, thousandths of a dB.
+func (c *Chip) rssiBase(chain uint8) int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int32(c.config.Radios[chain].RSSIOffset)*10 + c.receiver.tcomp[chain]
+}

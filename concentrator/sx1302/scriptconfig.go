@@ -1,0 +1,219 @@
+package sx1302
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"lorawand/radio"
+)
+
+// ErrScript is the reason for a step of a Script that makes no sense.
+var ErrScript = errors.New("sx1302: script")
+
+// scriptSetting is one of the calls that set sx1302_hal up: board (board_setconf),
+// rxrf, rxif, demod, txgain, ftime or sx1261.
+type scriptSetting struct {
+	Set         string  `json:"set"`
+	Public      bool    `json:"public"`
+	ClkSrc      uint8   `json:"clksrc"`
+	FullDuplex  bool    `json:"full_duplex"`
+	RFChain     uint8   `json:"rf_chain"`
+	FreqHz      uint32  `json:"freq_hz"`
+	Type        string  `json:"type"`
+	RSSIOffset  float64 `json:"rssi_offset"`
+	A, B, C     float64
+	D, E        float64
+	TxEnable    bool   `json:"tx_enable"`
+	SingleInput bool   `json:"single_input_mode"`
+	IFChain     int    `json:"if_chain"`
+	IFHz        int32  `json:"if_hz"`
+	BwKHz       uint32 `json:"bw_khz"`
+	Datarate    uint32 `json:"datarate"`
+	SyncSize    uint8  `json:"sync_word_size"`
+	SyncWord    uint64 `json:"sync_word"`
+	MultiSF     uint8  `json:"multisf"`
+	Mode        string `json:"mode"`
+	LBT         bool   `json:"lbt"`
+	LUT         []struct {
+		RFPower int8  `json:"rf_power"`
+		PAGain  uint8 `json:"pa_gain"`
+		PwrIdx  uint8 `json:"pwr_idx"`
+		DACGain uint8 `json:"dac_gain"`
+		MixGain uint8 `json:"mix_gain"`
+		DigGain uint8 `json:"dig_gain"`
+	} `json:"lut"`
+}
+
+// scriptConfig turns the calls into a Config.
+func scriptConfig(list []scriptSetting) (Config, error) {
+	var c Config
+	for i := range list {
+		if err := list[i].apply(&c); err != nil {
+			return c, fmt.Errorf("%w: %s: %w", ErrScript, list[i].Set, err)
+		}
+	}
+	return c, c.Validate()
+}
+
+func (x *scriptSetting) apply(c *Config) error {
+	if x.RFChain >= Chains {
+		return fmt.Errorf("rf_chain %d, must be 0 or 1", x.RFChain)
+	}
+	r := &c.Radios[x.RFChain]
+	switch x.Set {
+	case "board":
+		c.Private, c.ClockSource, c.FullDuplex = !x.Public, x.ClkSrc, x.FullDuplex
+	case "rxrf":
+		return x.radio(r)
+	case "rxif":
+		return x.channel(c)
+	case "demod":
+		c.SpreadingFactors = x.MultiSF
+	case "ftime":
+		c.FineTimestamps = FineTimestampsAll
+		if x.Mode == "high_capacity" {
+			c.FineTimestamps = FineTimestampsSF10
+		}
+	case "txgain":
+		r.Gains = nil
+		for _, g := range x.LUT {
+			r.Gains = append(r.Gains, Gain{g.RFPower, g.PAGain, g.PwrIdx, g.DACGain, g.MixGain, g.DigGain})
+		}
+	case "sx1261":
+		if x.LBT {
+			return errors.New("listening before talking is not done")
+		}
+	default:
+		return errors.New("no such setting")
+	}
+	return nil
+}
+
+// radio keeps the gains, which may come before.
+func (x *scriptSetting) radio(r *Radio) error {
+	t, err := map[string]RadioType{"sx1250": SX1250, "sx1255": SX1255, "sx1257": SX1257}[x.Type], error(nil)
+	if t == SX1250 && x.Type != "sx1250" && x.Type != "" {
+		err = fmt.Errorf("no such radio: %q", x.Type)
+	}
+	*r = Radio{
+		Enabled: true, Type: t, Frequency: radio.Frequency(x.FreqHz), RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100)),
+		SingleInput: x.SingleInput, Transmit: x.TxEnable, Gains: r.Gains,
+	}
+	for i, v := range []float64{x.A, x.B, x.C, x.D, x.E} {
+		r.RSSITemperature[i] = int32(math.Round(v * 1000))
+	}
+	return err
+}
+
+func (x *scriptSetting) channel(c *Config) error {
+	ch := Channel{Enabled: true, Chain: x.RFChain, Offset: x.IFHz}
+	switch {
+	case x.IFChain == ServiceChannel:
+		c.Service = Service{Channel: ch, SpreadingFactor: uint8(x.Datarate), Bandwidth: x.BwKHz * 1000}
+	case x.IFChain == FSKChannel:
+		c.FSK = FSKModem{Channel: ch, BitRate: x.Datarate, SyncWord: x.SyncWord, SyncWordSize: x.SyncSize}
+	case x.IFChain < 0 || x.IFChain > FSKChannel:
+		return fmt.Errorf("if_chain %d, must be 0 to %d", x.IFChain, FSKChannel)
+	default:
+		c.Channels[x.IFChain] = ch
+	}
+	return nil
+}
+
+// scriptSend are the arguments of send (lgw_send).
+type scriptSend struct {
+	BwKHz    uint32  `json:"bw_khz"`
+	Coding   uint8   `json:"coderate"`
+	Count    uint32  `json:"count_us"`
+	Datarate uint32  `json:"datarate"`
+	FDevKHz  *uint32 `json:"f_dev_khz"` // default 25
+	Freq     uint32  `json:"freq_hz"`
+	Offset   int32   `json:"freq_offset_khz"`
+	Invert   bool    `json:"invert_pol"`
+	Mode     string  `json:"mode"`
+	Mod      string  `json:"modulation"`
+	NoCRC    bool    `json:"no_crc"`
+	NoHeader bool    `json:"no_header"`
+	Payload  string  `json:"payload"`
+	Preamble uint16  `json:"preamble"`
+	Chain    uint8   `json:"rf_chain"`
+	Power    int32   `json:"rf_power"`
+}
+
+// transmission returns what is to be sent.
+func (s *scriptSend) transmission() (Transmission, error) {
+	payload, err := hex.DecodeString(s.Payload)
+	if err != nil {
+		return Transmission{}, fmt.Errorf("%w: payload: %w", ErrScript, err)
+	}
+	trigger, ok := map[string]Trigger{"immediate": TriggerNow, "timestamp": TriggerTime, "gps": TriggerPPS}[s.Mode]
+	if !ok {
+		return Transmission{}, fmt.Errorf("%w: mode %q, must be immediate, timestamp or gps", ErrScript, s.Mode)
+	}
+	t := Transmission{
+		Chain: s.Chain, Frequency: radio.Frequency(s.Freq), DataRate: radio.LoRaDataRate(uint8(min(s.Datarate, math.MaxUint8)), s.BwKHz*1000),
+		CodingRate: radio.CodingRate(s.Coding), Power: radio.Decibel(s.Power * 100), Payload: payload, Preamble: s.Preamble,
+		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count, Trigger: trigger,
+	}
+	switch s.Mod {
+	case "LORA":
+	case "FSK":
+		t.DataRate, t.Deviation = radio.FSKDataRate(s.Datarate), fskDeviation
+		if s.FDevKHz != nil {
+			t.Deviation = *s.FDevKHz * 1000
+		}
+	case "CW":
+		t.Carrier, t.CarrierOffset = true, s.Offset*1000
+	default:
+		return t, fmt.Errorf("%w: modulation %q, must be LORA, FSK or CW", ErrScript, s.Mod)
+	}
+	return t, nil
+}
+
+// airtime returns the time on air in ms as sx1302_hal tells it, which has low
+// data rate optimisation with SF11 and SF12 at any bandwidth.
+func (s *scriptSend) airtime(t *Transmission) int64 {
+	n := int64(len(t.Payload))
+	switch {
+	case t.Carrier:
+		return 0
+	case t.DataRate.Modulation == radio.FSK:
+		preamble := max(int64(t.Preamble), minFSKPreamble)
+		if t.Preamble == 0 {
+			preamble = fskPreamble
+		}
+		return 8*1000*(preamble+fskSyncDefault+1+n+2*int64(bit(!t.NoCRC)))/int64(max(t.DataRate.BitRate, 1)) + 1
+	}
+	sf := int64(t.DataRate.SpreadingFactor)
+	if _, ok := bandwidthCode(t.DataRate.Bandwidth); !ok || sf < 5 || sf > 12 || t.CodingRate < radio.CodingRate45 || t.CodingRate > radio.CodingRate48 {
+		return 0
+	}
+	preamble, sync, header := max(int64(t.Preamble), minPreamble), int64(425), int64(8)
+	if t.Preamble == 0 {
+		preamble = 8
+	}
+	if sf < 7 {
+		sync, header = 625, 0
+	}
+	bits := 8*n + 16*int64(bit(!t.NoCRC)) - 4*sf + header + 20*int64(bit(!t.ImplicitHeader))
+	perBlock := 4 * (sf - 2*int64(bit(sf >= 11)))
+	symbols := (max(bits, 0) + perBlock - 1) / perBlock * (int64(t.CodingRate) + 4)
+	hundredths := 100*(preamble+8+symbols) + sync
+	us := hundredths * (1_000_000 << sf) / int64(t.DataRate.Bandwidth) / 100
+	return (us + 500) / 1000
+}
+
+// fskSyncDefault is the length of the default sync word, bytes.
+const fskSyncDefault = 3
+
+// scriptLine is a line of a script: the configuration, or a call.
+type scriptLine struct {
+	K      string          `json:"k"`
+	G      *int            `json:"g"`
+	Fn     string          `json:"fn"`
+	Args   json.RawMessage `json:"args"`
+	Config []scriptSetting `json:"config"`
+}
