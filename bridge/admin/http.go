@@ -1,3 +1,5 @@
+//go:build !small
+
 package admin
 
 import (
@@ -17,7 +19,6 @@ const (
 	maxHTTPConns  = 16 // at a time; more wait in the kernel
 	maxHTTPHeader = 8 << 10
 	httpTimeout   = 10 * time.Second // for a request, and again for its answer
-	pulseTimeout  = 3 * time.Second  // for the core to turn
 )
 
 // HTTP serves /metrics, /healthz and /readyz to everybody who reaches it. It

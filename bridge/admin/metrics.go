@@ -14,6 +14,9 @@ import (
 	"lorawand/radio"
 )
 
+// pulseTimeout is for the core to turn, when those who watch ask.
+const pulseTimeout = 3 * time.Second
+
 // Driver is what a driver tells of itself.
 type Driver struct {
 	Name     string

@@ -60,6 +60,9 @@ func unserved(c *config.Config) (out []string) {
 	if len(c.MQTT.WebSocketListen) > 0 {
 		out = append(out, "mqtt.websocket_listen")
 	}
+	if c.HTTP.Listen != "" && !hasHTTP {
+		out = append(out, "http.listen")
+	}
 	if c.HTTP.APIListen != "" {
 		out = append(out, "http.api_listen")
 	}

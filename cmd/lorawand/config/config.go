@@ -187,7 +187,7 @@ func Default() Config {
 				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:8080"},
+		HTTP: HTTP{Listen: httpListen},
 		UDP:  UDP{Listen: "127.0.0.1:1700"},
 	}
 }

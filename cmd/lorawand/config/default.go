@@ -53,7 +53,7 @@ offline_bytes_total = 4194304         # kept for all clients that are away
 session_expiry = "24h"
 
 [http]
-listen = "127.0.0.1:8080"             # /metrics /healthz /readyz
+listen = ` + httpListenText + `            # /metrics /healthz /readyz
 api_listen = ""                       # the v3 HTTP API, for the LAN
 
 [udp]

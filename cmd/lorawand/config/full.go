@@ -6,4 +6,6 @@ package config
 const (
 	writesPending     = 1024
 	writesPendingText = "1024"
+	httpListen        = "127.0.0.1:8080"
+	httpListenText    = `"127.0.0.1:8080" `
 )
