@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,10 +54,16 @@ func TestChipDay(t *testing.T) {
 			every           = 4 * time.Minute // between faults
 		)
 		w := newWorld(t, "EU_863_870_TTN")
+		var mu sync.Mutex
 		rnd := rand.New(rand.NewPCG(1, 2))
+		roll := func(n int) int { // of the air, the chip and the test itself
+			mu.Lock()
+			defer mu.Unlock()
+			return rnd.IntN(n)
+		}
 		model, driver := w.chipOn(radio.EUI64{0xC}, sx1302test.Options{
 			Tick:      1<<32 - 32*30_000_000,
-			ResetTick: func() uint32 { return 1<<27 - uint32(rnd.IntN(120_000_000)) },
+			ResetTick: func() uint32 { return 1<<27 - uint32(roll(120_000_000)) },
 		}, 50*time.Millisecond)
 		published := 0
 		w.message = func(m v3.Message) {
@@ -77,7 +84,7 @@ func TestChipDay(t *testing.T) {
 			}
 			var live func()
 			live = func() {
-				wait := 90*time.Second + time.Duration(rnd.IntN(120))*time.Second
+				wait := 90*time.Second + time.Duration(roll(120))*time.Second
 				next(wait, live)
 				if !joined {
 					if _, err := v.Join(); err != nil {
@@ -86,7 +93,7 @@ func TestChipDay(t *testing.T) {
 					return
 				}
 				d := frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(i)}}
-				if rnd.IntN(3) == 0 {
+				if roll(3) == 0 {
 					d.MType = frame.ConfirmedUp
 				}
 				if _, err := v.Send(d); err != nil {
@@ -116,7 +123,7 @@ func TestChipDay(t *testing.T) {
 		w.run()
 		faults := 0
 		for time.Since(begin) < length {
-			time.Sleep(every - time.Duration(rnd.IntN(60))*time.Second)
+			time.Sleep(every - time.Duration(roll(60))*time.Second)
 			f := &chipFaults[faults%len(chipFaults)]
 			faults++
 			f.begin(model)
