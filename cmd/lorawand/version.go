@@ -19,7 +19,7 @@ var (
 )
 
 // features are what is compiled in.
-var features = []string{"mqtt", "udp"}
+var features = []string{"mqtt", "udp", "sx1302"}
 
 func thisBuild() admin.Build {
 	target := runtime.GOOS + "/" + runtime.GOARCH
