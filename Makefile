@@ -19,7 +19,7 @@ TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5,$(SMALL) armv6,arm,GOARM=6
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test soak test-mips test-mipsle lint cross small manual dist smoke budget costs bench fuzz clean
+.PHONY: build run test soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -41,7 +41,8 @@ soak:
 # the unit tests, and whole flows in fake time.
 test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc'
 test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc'
-test-mips test-mipsle:
+test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
+test-mips test-mipsle test-armv5:
 	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...
 	$(EMULATED) -run '^TestAir' ./cmd/lorawand
 
