@@ -49,7 +49,7 @@ func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*
 	b := &c.Board
 	h := &hardware{maxTransfer: spidevBufsiz()}
 	h.firmware = func() (sx1302.Firmware, error) {
-		return sx1302.LoadFirmware(s.Firmware, c.Chip.Radios[c.Chip.ClockSource].Type)
+		return sx1302.LoadFirmware(s.Firmware, c.Chip)
 	}
 	var open []func() error
 	h.close = func() error {

@@ -133,7 +133,6 @@ func TestScriptSteps(t *testing.T) {
 		{strings.Replace(config, `"rf_chain":0`, `"rf_chain":2`, 1), "", "rf_chain 2"},
 		{strings.Replace(config, `"if_chain":0`, `"if_chain":10`, 1), "", "if_chain 10"},
 		{strings.Replace(config, `"board"`, `"bored"`, 1), "", "bored: no such setting"},
-		{`{"config":[{"set":"sx1261","lbt":true}]}`, "", "listening before talking"},
 		{config, "", ""},
 		{`{"k":"w","g":1,"a":"5600","d":"00"}`, "", ""},
 		{`{"k":"call","g":7,"fn":"instcnt","args":{}}`, `{"k":"ret","g":7,"fn":"instcnt","out":{"count_us":0},"rc":-1,"error":"sx1302: not started"}`, ""},

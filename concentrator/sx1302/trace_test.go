@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +31,10 @@ type record struct {
 	US       int64             `json:"us"`
 	Dir      string            `json:"dir"`
 	Addr     string            `json:"addr"`
+	Mem      string            `json:"mem"`
+	Len      int               `json:"len"`
+	Advance  int64             `json:"advance_us"`
+	LBTBusy  *bool             `json:"lbt_busy"`
 	Bytes    string            `json:"bytes"`
 	Config   []scriptSetting   `json:"config"`
 	Emulator map[string]string `json:"emulator"`
@@ -88,8 +91,7 @@ func traces(t *testing.T, prefix string) []string {
 // traceConfig turns the calls of a recording into a Config.
 func traceConfig(t *testing.T, meta record) Config {
 	t.Helper()
-	settings := slices.DeleteFunc(meta.Config, func(x scriptSetting) bool { return x.Set == "sx1261" })
-	c, err := scriptConfig(settings)
+	c, err := scriptConfig(meta.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,8 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 	}
 	model := sx1302test.New(o)
 	chip, err := New(model, traceConfig(t, meta), Options{
-		Firmware: Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration)},
+		Firmware: Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch()},
+		SX1261:   model.SX1261(),
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			if waited != nil {
 				waited(d)
