@@ -13,6 +13,9 @@ import (
 // channel was in use.
 var ErrChannelTaken = errors.New("sx1302: the channel is taken")
 
+// errNoChannel is the reason for a packet on a frequency that is not in LBT.
+var errNoChannel = errors.New("no channel that is listened to before sending")
+
 // LBT is listening before talking, as Japan and Korea want it: an SX1261 beside
 // the chip listens to the channel, and the chip lets a packet go only if the
 // channel is free then. The zero value sends without listening.
@@ -98,7 +101,7 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 		}
 		return ch, nil
 	}
-	return nil, fmt.Errorf("%w: %s with %d Hz is no channel that is listened to before sending", ErrTransmission, t.Frequency, bandwidth)
+	return nil, fmt.Errorf("%w: %w: %s with %d Hz", ErrTransmission, errNoChannel, t.Frequency, bandwidth)
 }
 
 // packet returns what the time on air depends on.
@@ -120,8 +123,8 @@ const (
 )
 
 // Clearance returns whether the last packet of a chain may be sent. Send begins
-// to listen; once it is decided, Clearance ends that, which the next Send needs.
-// A chip that does not listen before it talks finds all channels free.
+// to listen; once it is decided, Clearance ends that, which the next Send needs:
+// what is decided holds, even if ending that is an error. A chip that does not listen before it talks finds all channels free.
 func (c *Chip) Clearance(ctx context.Context, chain int) (Clearance, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -135,11 +138,13 @@ func (c *Chip) Clearance(ctx context.Context, chain int) (Clearance, error) {
 	if err != nil || status&(agcTxStarted<<chain) == 0 {
 		return Undecided, err
 	}
-	verdict := ChannelFree
-	if status&(agcTxRefused<<chain) != 0 {
-		verdict = ChannelTaken
+	if err := c.acknowledgeVerdict(ctx); err != nil {
+		return Undecided, err
 	}
-	return verdict, errors.Join(c.acknowledgeVerdict(ctx), c.endListening(ctx))
+	if status&(agcTxRefused<<chain) != 0 {
+		return ChannelTaken, c.endListening(ctx)
+	}
+	return ChannelFree, c.endListening(ctx)
 }
 
 // forgetListening ends listening for a packet that was taken back.
@@ -147,11 +152,17 @@ func (c *Chip) forgetListening(ctx context.Context, chain int) error {
 	if !c.listening || c.listensFor != chain {
 		return nil
 	}
+	return errors.Join(c.forgetVerdict(ctx), c.endListening(ctx))
+}
+
+// forgetVerdict has the AGC clear what it says of a packet that nobody asks for
+// any more, so that it is not taken for a verdict on the next one.
+func (c *Chip) forgetVerdict(ctx context.Context) error {
 	status, err := c.get(agcStatus)
-	if err == nil && status&(agcTxStarted<<chain) != 0 {
-		err = c.acknowledgeVerdict(ctx)
+	if err != nil || status&(agcTxStarted|agcTxStarted<<1) == 0 {
+		return err
 	}
-	return errors.Join(err, c.endListening(ctx))
+	return c.acknowledgeVerdict(ctx)
 }
 
 // Bits of AGC_STATUS that listening before talking sets, those of chain A.

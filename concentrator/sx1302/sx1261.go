@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"time"
 
 	"periph.io/x/conn/v3/spi"
 
@@ -207,8 +206,3 @@ const patchWords = 386
 
 // PatchSize is the length of the patch, bytes: words of 32 bits, big-endian.
 const PatchSize = 4 * patchWords
-
-// listenWithin is how long it takes at the most until a packet is armed that is
-// listened for, on top of what arming takes without: nine commands with a pause
-// before each, which kernels with coarse timers draw out, and the long scan.
-const listenWithin = 30 * time.Millisecond

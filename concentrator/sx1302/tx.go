@@ -227,6 +227,9 @@ func (c *Chip) Send(t Transmission) error {
 		return err
 	}
 	ctx := context.Background()
+	if err := c.forgetVerdict(ctx); err != nil {
+		return err
+	}
 	if err = c.listen(ctx, channel, int(t.Chain)); err == nil {
 		err = c.arm(&t)
 	}

@@ -87,7 +87,7 @@ func (x *SX1261) Tx(w, r []byte) error {
 		return ErrFrame
 	}
 	clear(r)
-	if c.fault.Dead {
+	if c.fault.Dead || c.fault.DeadSX1261 {
 		return nil
 	}
 	for i := range r[1:] {
