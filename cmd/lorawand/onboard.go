@@ -133,7 +133,7 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	if err != nil {
 		return err
 	}
-	chip, err := sx1302.New(h.conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer})
+	chip, err := sx1302.New(h.conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
 	if err != nil {
 		return err
 	}
