@@ -92,6 +92,23 @@ type DriverStats struct {
 	JIT       concentrator.JITStats
 }
 
+// Plus returns the counts of two drivers, of which o is the later one.
+func (s DriverStats) Plus(o DriverStats) DriverStats {
+	s.Starts += o.Starts
+	s.Failures += o.Failures
+	s.BadCRC += o.BadCRC
+	s.Ghosts += o.Ghosts
+	s.Forwarded += o.Forwarded
+	s.Taken += o.Taken
+	s.Receive.Packets += o.Receive.Packets
+	s.Receive.BadRecords += o.Receive.BadRecords
+	s.Receive.LostBytes += o.Receive.LostBytes
+	s.Receive.BadPayload += o.Receive.BadPayload
+	s.Receive.Torn += o.Receive.Torn
+	s.JIT = s.JIT.Plus(o.JIT)
+	return s
+}
+
 // NewDriver makes a Driver of a chip that nobody else talks to. Run does the
 // work.
 func NewDriver(o DriverOptions) (*Driver, error) {
