@@ -186,7 +186,7 @@ func chipNumbers(s *sx1302.DriverStats) ([]admin.Counter, []admin.Gauge) {
 	counter := func(name, help string, v uint64) admin.Counter {
 		return admin.Counter{Name: "lorawand_concentrator_" + name + "_total", Help: help, Value: v}
 	}
-	return []admin.Counter{
+	counters := []admin.Counter{
 		counter("starts", "Starts of the chip that succeeded.", s.Starts),
 		counter("failures", "Starts that failed and runs that ended in a fault.", s.Failures),
 		counter("frames", "Frames that the chip has handed over.", s.Receive.Packets),
@@ -201,7 +201,8 @@ func chipNumbers(s *sx1302.DriverStats) ([]admin.Counter, []admin.Gauge) {
 		counter("broken", "Downlinks that were accepted and then not sent.", s.JIT.Broken),
 		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
 		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.Taken),
-	}, []admin.Gauge{
+	}
+	return counters, []admin.Gauge{
 		{Name: "lorawand_concentrator_least_lead_seconds", Help: "The shortest time before its begin at which a downlink was armed.", Value: s.JIT.MinLead.Seconds()},
 		{Name: "lorawand_concentrator_most_lateness_seconds", Help: "The longest time after its turn at which a downlink was armed.", Value: s.JIT.Late.Seconds()},
 	}

@@ -164,11 +164,11 @@ func traceSections(t *testing.T, all []record) []section {
 	t.Helper()
 	var s sections
 	o := sx1302test.Options{Observe: func(e sx1302test.Event) { s.observe(e) }}
-	if all[0].Emulator["radio"] == "sx1257" {
+	if all[0].sx125x() {
 		o.Radio = sx1302test.SX125x
 	}
 	model := sx1302test.New(o)
-	calibrating := all[0].Emulator["radio"] == "sx1257"
+	calibrating := all[0].sx125x()
 	end := 0
 	for i, r := range all {
 		if r.K == "ret" && (r.Fn == "start" || r.Fn == "send") {
