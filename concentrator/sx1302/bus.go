@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"periph.io/x/conn/v3"
@@ -22,6 +23,25 @@ const (
 	minTransfer = 24   // a port that takes less is of no use
 	writeBit    = 0x80
 )
+
+// busError is a transfer that failed.
+type busError struct {
+	what string
+	err  error
+}
+
+// Error implements error.
+func (e *busError) Error() string { return "sx1302: " + e.what + ": " + e.err.Error() }
+
+// Unwrap returns what the port said.
+func (e *busError) Unwrap() error { return e.err }
+
+// isBus reports whether an error is that of a transfer, which the next one may
+// not have.
+func isBus(err error) bool {
+	var e *busError
+	return errors.As(err, &e)
+}
 
 // port is an SPI port that frames go through: in both directions at once, or, on
 // controllers that cannot do that (MT7621, MT7628), out first and then in, with
@@ -93,7 +113,7 @@ func (b *bus) read(addr uint16, dst []byte) error {
 		binary.BigEndian.PutUint16(w[1:], addr)
 		answer, err := b.ask(w, writeHeader)
 		if err != nil {
-			return fmt.Errorf("sx1302: read 0x%04x: %w", addr, err)
+			return &busError{fmt.Sprintf("read 0x%04x", addr), err}
 		}
 		copy(dst, answer[readHeader-writeHeader:])
 		dst = dst[n:]
@@ -114,7 +134,7 @@ func (b *bus) write(addr uint16, data []byte) error {
 		w[1] |= writeBit
 		copy(w[writeHeader:], data)
 		if err := b.send(w); err != nil {
-			return fmt.Errorf("sx1302: write 0x%04x: %w", addr, err)
+			return &busError{fmt.Sprintf("write 0x%04x", addr), err}
 		}
 		data = data[n:]
 		addr += uint16(n)
@@ -141,7 +161,7 @@ func (b *bus) askRadio(chain int, command byte, n int) ([]byte, error) {
 
 func radioError(chain int, err error) error {
 	if err != nil {
-		return fmt.Errorf("sx1302: radio %s: %w", chainName(chain), err)
+		return &busError{"radio " + chainName(chain), err}
 	}
 	return nil
 }

@@ -141,11 +141,18 @@ func (c *Chip) Probe(ctx context.Context) (Identity, error) {
 	if err := c.reset(ctx); err != nil {
 		return Identity{}, err
 	}
-	version, err := c.checkVersion()
-	if err != nil {
-		return Identity{Version: version}, err
+	version, err := c.firstReading()
+	if err == nil {
+		err = c.checkVersion(version)
 	}
-	return c.identify(version)
+	if err != nil {
+		return Identity{Version: uint8(version)}, err
+	}
+	id, err := c.identify(version)
+	if err == nil {
+		c.identity = id
+	}
+	return id, err
 }
 
 func (c *Chip) reset(ctx context.Context) error {
@@ -159,18 +166,15 @@ func (c *Chip) reset(ctx context.Context) error {
 	return nil
 }
 
-func (c *Chip) checkVersion() (uint8, error) {
-	v, err := c.firstReading()
-	if err != nil {
-		return 0, err
-	}
+// checkVersion says what to check if a version is not that of the chip.
+func (c *Chip) checkVersion(v int) error {
 	switch {
 	case v == chipVersion || c.options.AnyVersion && v != 0x00 && v != 0xFF:
-		return uint8(v), nil
+		return nil
 	case v == 0x00 || v == 0xFF:
-		return uint8(v), fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
+		return fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
 	}
-	return uint8(v), fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
+	return fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
 }
 
 // firstReading reads the version. If the port fails, it may be one that cannot
@@ -191,8 +195,8 @@ func (c *Chip) firstReading() (int, error) {
 // otpModel is where the model is kept; the EUI is in bytes 0 to 7.
 const otpModel = 0xD0
 
-func (c *Chip) identify(version uint8) (Identity, error) {
-	id := Identity{Version: version}
+func (c *Chip) identify(version int) (Identity, error) {
+	id := Identity{Version: uint8(version)}
 	m, err := c.otp(otpModel)
 	if err != nil {
 		return id, err
@@ -235,7 +239,11 @@ func (c *Chip) Health() error {
 	if !c.started {
 		return ErrNotStarted
 	}
-	if _, err := c.checkVersion(); err != nil {
+	v, err := c.get(version)
+	if err == nil {
+		err = c.checkVersion(v)
+	}
+	if err != nil {
 		return err
 	}
 	runs, err := c.get(globalEnable)

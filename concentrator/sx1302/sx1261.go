@@ -45,7 +45,7 @@ func (c *Chip) tell(ctx context.Context, frames ...[]byte) error {
 			return err
 		}
 		if err := c.sx1261.send(f); err != nil {
-			return fmt.Errorf("SX1261 on %s: %w", c.sx1261.conn, err)
+			return &busError{"SX1261 on " + c.sx1261.conn.String(), err}
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, e
 	copy(w, command)
 	answer, err := c.sx1261.ask(w, len(command))
 	if err != nil {
-		return nil, fmt.Errorf("SX1261 on %s: %w", c.sx1261.conn, err)
+		return nil, &busError{"SX1261 on " + c.sx1261.conn.String(), err}
 	}
 	return answer, nil
 }
