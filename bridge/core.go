@@ -319,6 +319,13 @@ func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if e.Kind == radio.GatewayRefused {
+		c.report(Event{
+			Kind: GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
+			Hint: "if it is yours, add to the configuration [[gateway]] with eui = \"" + e.Gateway.String() + "\"",
+		})
+		return
+	}
 	if c.retired[e.Gateway] != nil {
 		if e.Kind != radio.GatewayConnected {
 			return
