@@ -19,7 +19,7 @@ TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5,$(SMALL) armv6,arm,GOARM=6
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
+.PHONY: build run test mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -32,6 +32,10 @@ run: build
 test:
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
+
+# Single mistakes in the chip's driver, each of which the recordings must find.
+mistakes:
+	$(GO) test -tags mistakes -run '^TestMistakes$$' -v ./concentrator/sx1302
 
 # A thousand kills of the daemon in real traffic.
 soak:
@@ -49,6 +53,7 @@ test-mips test-mipsle test-armv5:
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
 	$(GO) vet -tags manual,smoke,budget ./cmd/lorawand
+	$(GO) vet -tags mistakes ./concentrator/sx1302
 	$(TOOLS)/staticcheck ./...
 	@bad=$$($(TOOLS)/gofumpt -l .); if [ -n "$$bad" ]; then echo "gofumpt: $$bad"; exit 1; fi
 

@@ -47,6 +47,22 @@ type JITStats struct {
 	Late     time.Duration // how long after its turn a packet was armed, at the most
 }
 
+// Plus returns the counts of two queues, of which o is the later one.
+func (s JITStats) Plus(o JITStats) JITStats {
+	if o.Armed > 0 {
+		if s.Armed == 0 || o.MinLead < s.MinLead {
+			s.MinLead = o.MinLead
+		}
+		s.LastLead, s.Late = o.LastLead, max(s.Late, o.Late)
+	}
+	s.Armed += o.Armed
+	s.TooLate += o.TooLate
+	s.Failed += o.Failed
+	s.Broken += o.Broken
+	s.Stuck += o.Stuck
+	return s
+}
+
 // JIT keeps the packets of one concentrator until it is time to arm them, just
 // in time: the chip takes one per chain, and no word of it can be taken back
 // but by an abort. It starts nothing: Poll is to be called every 10 ms or so,

@@ -22,6 +22,14 @@ type Driver struct {
 	Name     string
 	Err      error // why it does not do its work; nil: it does
 	Counters []Counter
+	Gauges   []Gauge
+}
+
+// Gauge is a number that rises and falls.
+type Gauge struct {
+	Name  string // "lorawand_…"
+	Help  string
+	Value float64
 }
 
 // Counter is a number that only rises.
@@ -79,6 +87,9 @@ func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 	for _, d := range a.o.Drivers() {
 		for _, c := range d.Counters {
 			e.counter(c.Name, c.Help, c.Value)
+		}
+		for _, g := range d.Gauges {
+			e.gauge(g.Name, g.Help, g.Value)
 		}
 	}
 	return e.b, nil

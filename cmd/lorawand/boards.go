@@ -6,6 +6,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator"
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
@@ -15,19 +16,36 @@ type boards struct {
 	make  func(g *config.Gateway, until radio.EUI64) (*onboard, error)
 	start func(o *onboard)
 
-	list   atomic.Pointer[[]*onboard]
+	now    atomic.Pointer[boardList]
 	stands int // stand-ins for EUIs that were given out
 }
 
-// all returns them, in the order of the configuration.
-func (b *boards) all() []*onboard {
-	if l := b.list.Load(); l != nil {
-		return *l
-	}
-	return nil
+// boardList is not changed once it is there.
+type boardList struct {
+	boards []*onboard
+	past   sx1302.DriverStats // of boards that are no more
 }
 
-func (b *boards) set(list []*onboard) { b.list.Store(&list) }
+func (b *boards) current() boardList {
+	if l := b.now.Load(); l != nil {
+		return *l
+	}
+	return boardList{}
+}
+
+// all returns them, in the order of the configuration.
+func (b *boards) all() []*onboard { return b.current().boards }
+
+func (b *boards) set(list []*onboard, past sx1302.DriverStats) { b.now.Store(&boardList{list, past}) }
+
+// stats returns the counts of all and of those before them: none ever falls.
+func (b *boards) stats() sx1302.DriverStats {
+	l := b.current()
+	for _, o := range l.boards {
+		l.past = l.past.Plus(o.stats())
+	}
+	return l.past
+}
 
 // stop ends all of them.
 func (b *boards) stop() {
@@ -72,22 +90,23 @@ func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 // exchange ends the boards that are not planned, calls change, and begins those
 // that are new.
 func (b *boards) exchange(planned []*onboard, sink concentrator.Sink, change func()) {
-	before := b.all()
-	for _, o := range before {
+	before := b.current()
+	for _, o := range before.boards {
 		if slices.Contains(planned, o) {
 			continue
 		}
 		o.halt(sink)
+		before.past = before.past.Plus(o.stats())
 		for _, n := range planned {
 			if n.until == o.until && n.named.IsZero() {
 				n.eui = o.eui // the chip has told it
 			}
 		}
 	}
-	b.set(planned)
+	b.set(planned, before.past)
 	change()
 	for _, o := range planned {
-		if !slices.Contains(before, o) {
+		if !slices.Contains(before.boards, o) {
 			b.start(o)
 		}
 	}

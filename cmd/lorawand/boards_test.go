@@ -150,6 +150,9 @@ func TestReloadOnboard(t *testing.T) {
 	connected()
 	heard(0)
 	board.want(t, "there again", 3, 2)
+	if n := r.d.boards.stats(); n.Starts != 3 || n.Forwarded != 5 {
+		t.Errorf("%d starts and %d frames counted, want 3 and 5", n.Starts, n.Forwarded)
+	}
 
 	// The EUI that it has anyway is now in the configuration, and out of it again.
 	s.write("lorawand.toml", strings.Replace(first, `"sx1302"`, "\"sx1302\"\neui = \"0016C001F1234567\"", 1))

@@ -220,10 +220,15 @@ func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Tr
 		if err := chip.Send(t); err != nil {
 			return err
 		}
-		if err := sent(ctx, chip, o.chain); err != nil {
+		outcome := fmt.Sprintf("sent on %v at %v with up to %v dBm", t.Frequency, t.DataRate, t.Power)
+		err := chip.AwaitClearance(ctx, o.chain)
+		if errors.Is(err, sx1302.ErrChannelTaken) {
+			outcome, err = "not sent: its channel is taken", nil
+		}
+		if err := errors.Join(err, sent(ctx, chip, o.chain)); err != nil {
 			return fmt.Errorf("frame %d: %w", n+1, err)
 		}
-		fmt.Fprintf(w, "frame %d of %d sent on %v at %v with up to %v dBm\n", n+1, o.count, t.Frequency, t.DataRate, t.Power)
+		fmt.Fprintf(w, "frame %d of %d %s\n", n+1, o.count, outcome)
 		if n+1 < o.count && !sleep(ctx, o.interval-time.Since(began)) {
 			return nil
 		}

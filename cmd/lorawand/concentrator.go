@@ -32,6 +32,7 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 		{&f.keys.Device, "device", "", "SPI `device`, instead of the board's own"},
 		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17, or exec:SCRIPT, or none"},
 		{&f.keys.Power, "power", "", "GPIO `line` that switches the board on, or none"},
+		{&f.keys.SX1261, "sx1261", "", "SPI `device` of the radio that listens before talking, or none"},
 		{&f.keys.Temperature, "temperature", "", "I2C `bus` of the temperature sensor, or none"},
 		{&f.keys.Firmware, "firmware", "", "`folder` of the firmware images"},
 		{&f.keys.GlobalConf, "global-conf", "", "Semtech `file` to take radios, channels and gains from"},
@@ -82,6 +83,7 @@ func (b *board) take(c *config.Config, gateway string) error {
 			{&b.keys.Device, &given.Device},
 			{&b.keys.Reset, &given.Reset},
 			{&b.keys.Power, &given.Power},
+			{&b.keys.SX1261, &given.SX1261},
 			{&b.keys.Temperature, &given.Temperature},
 			{&b.keys.Firmware, &given.Firmware},
 			{&b.keys.GlobalConf, &given.GlobalConf},
@@ -108,7 +110,7 @@ func (b *board) open() (*hardware, error) {
 
 // chip returns the chip of an opened board; firmware is needed to start it.
 func (b *board) chip(h *hardware, firmware sx1302.Firmware) (*sx1302.Chip, error) {
-	return sx1302.New(h.conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer})
+	return sx1302.New(h.conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
 }
 
 // explain adds which device and which line an error is about.

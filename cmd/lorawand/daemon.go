@@ -22,6 +22,7 @@ import (
 	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator"
+	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -81,7 +82,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if err != nil {
 		return d, err
 	}
-	d.boards.set(on)
+	d.boards.set(on, sx1302.DriverStats{})
 	list, euis, err := newGateways(withStandIns(c.Gateways, on))
 	if err != nil {
 		return d, err
@@ -105,7 +106,22 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 			return d, err
 		}
 	}
+	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// warnListening tells of packet forwarders that have to listen before they talk,
+// which nobody but they themselves can do.
+func warnListening(gws []config.Gateway, log *slog.Logger) {
+	for i := range gws {
+		plan, err := region.Lookup(gws[i].FrequencyPlan)
+		if err != nil || gws[i].Driver != "udp" {
+			continue
+		}
+		if _, asked := plan.LBT(); asked {
+			log.Warn("the plan asks for listening before talking: see that the packet forwarder is configured for it", "gateway", gws[i].ID, "plan", plan.ID())
+		}
+	}
 }
 
 // newBridge completes the options with what the configuration says.
@@ -150,10 +166,41 @@ func (d *daemon) driverStates() (out []admin.Driver) {
 	for _, b := range d.boards.all() {
 		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.fault()})
 	}
+	if len(out) > 0 {
+		sum := d.boards.stats()
+		out[0].Counters, out[0].Gauges = chipNumbers(&sum)
+	}
 	if d.udp != nil {
 		out = append(out, d.udpState())
 	}
 	return out
+}
+
+// chipNumbers are those of all concentrators on board together.
+func chipNumbers(s *sx1302.DriverStats) ([]admin.Counter, []admin.Gauge) {
+	counter := func(name, help string, v uint64) admin.Counter {
+		return admin.Counter{Name: "lorawand_concentrator_" + name + "_total", Help: help, Value: v}
+	}
+	counters := []admin.Counter{
+		counter("starts", "Starts of the chip that succeeded.", s.Starts),
+		counter("failures", "Starts that failed and runs that ended in a fault.", s.Failures),
+		counter("frames", "Frames that the chip has handed over.", s.Receive.Packets),
+		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
+		counter("ghosts", "Frames that were heard beside their channel as well.", s.Ghosts),
+		counter("bad_records", "Records of the chip that were spoilt.", s.Receive.BadRecords),
+		counter("bad_payloads", "Frames of which the chip said that the CRC was good when it was not.", s.Receive.BadPayload),
+		counter("torn_readings", "Readings of the counter that had to be done again.", s.Receive.Torn),
+		counter("armed", "Downlinks that were handed to the chip in time.", s.JIT.Armed),
+		counter("too_late", "Downlinks that were taken and then not armed in time.", s.JIT.TooLate),
+		counter("refused", "Downlinks that the chip did not take.", s.JIT.Failed),
+		counter("broken", "Downlinks that were accepted and then not sent.", s.JIT.Broken),
+		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
+		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.Taken),
+	}
+	return counters, []admin.Gauge{
+		{Name: "lorawand_concentrator_least_lead_seconds", Help: "The shortest time before its begin at which a downlink was armed.", Value: s.JIT.MinLead.Seconds()},
+		{Name: "lorawand_concentrator_most_lateness_seconds", Help: "The longest time after its turn at which a downlink was armed.", Value: s.JIT.Late.Seconds()},
+	}
 }
 
 func (d *daemon) udpState() admin.Driver {

@@ -26,6 +26,7 @@ import (
 type hardware struct {
 	conn        spi.Conn
 	maxTransfer int                         // bytes; 0 is no limit
+	sx1261      spi.Conn                    // nil: no listening before talking
 	reset       func(context.Context) error // nil: others reset it
 	temperature func() (int32, error)       // 1/256 °C; nil: there is no sensor
 	firmware    func() (sx1302.Firmware, error)
@@ -49,7 +50,7 @@ func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*
 	b := &c.Board
 	h := &hardware{maxTransfer: spidevBufsiz()}
 	h.firmware = func() (sx1302.Firmware, error) {
-		return sx1302.LoadFirmware(s.Firmware, c.Chip.Radios[c.Chip.ClockSource].Type)
+		return sx1302.LoadFirmware(s.Firmware, c.Chip)
 	}
 	var open []func() error
 	h.close = func() error {
@@ -70,6 +71,14 @@ func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*
 		return nil, errors.Join(err, h.close())
 	}
 	open = append(open, unlock)
+	if b.SX1261 != "" {
+		port, conn, err := openSPI(b.SX1261)
+		if err != nil {
+			return nil, errors.Join(err, h.close())
+		}
+		open = append(open, port.Close)
+		h.sx1261 = conn
+	}
 	pins, release, err := b.OpenPins()
 	if err != nil {
 		return nil, errors.Join(err, h.close())

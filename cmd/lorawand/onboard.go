@@ -28,10 +28,11 @@ type onboard struct {
 	now   func() radio.HostTime
 	log   *slog.Logger
 
-	mu     sync.Mutex     // guards what follows
-	eui    radio.EUI64    // zero: that of the chip, which is not known
-	driver *sx1302.Driver // nil: the board is not open
-	err    error          // why
+	mu     sync.Mutex         // guards what follows
+	eui    radio.EUI64        // zero: that of the chip, which is not known
+	driver *sx1302.Driver     // nil: the board is not open
+	err    error              // why
+	past   sx1302.DriverStats // of the drivers before this one
 }
 
 var _ concentrator.Driver = (*onboard)(nil)
@@ -123,6 +124,16 @@ func (o *onboard) name() radio.EUI64 {
 	return o.eui
 }
 
+// stats returns what was counted since the start of the daemon.
+func (o *onboard) stats() sx1302.DriverStats {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.driver == nil {
+		return o.past
+	}
+	return o.past.Plus(o.driver.Stats())
+}
+
 // fault is why the concentrator cannot be used, or nil.
 func (o *onboard) fault() error {
 	o.mu.Lock()
@@ -147,7 +158,7 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	if err != nil {
 		return err
 	}
-	chip, err := sx1302.New(h.conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer})
+	chip, err := sx1302.New(h.conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
 	if err != nil {
 		return err
 	}
@@ -162,7 +173,7 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	o.mu.Unlock()
 	err = driver.Run(ctx, sink)
 	o.mu.Lock()
-	o.driver, o.eui = nil, driver.EUI()
+	o.driver, o.eui, o.past = nil, driver.EUI(), o.past.Plus(driver.Stats())
 	o.mu.Unlock()
 	return err
 }

@@ -30,6 +30,7 @@ func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logg
 	}
 	return &hardware{
 		conn:     model,
+		sx1261:   model.SX1261(),
 		reset:    func(context.Context) error { model.Reset(); return nil },
 		firmware: syntheticFirmware,
 		close:    func() error { receiver.Close(); return nil },
@@ -38,5 +39,5 @@ func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logg
 
 // syntheticFirmware has images that the model knows, with no program in them.
 func syntheticFirmware() (sx1302.Firmware, error) {
-	return sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB)}, nil
+	return sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB), SX1261: sx1302test.Patch()}, nil
 }

@@ -32,6 +32,7 @@ type Board struct {
 	Device      string // of the SPI port
 	Reset       string // GPIO chip and line as "/dev/gpiochip0:17", or "command: " and what is to be run
 	Power       string // likewise; "" is none
+	SX1261      string // device of the radio that listens before talking; the table does not know it
 	SX1261Reset string
 	DACReset    string
 	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none

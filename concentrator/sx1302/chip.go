@@ -61,6 +61,10 @@ type Options struct {
 	// AnyVersion takes chips that report another version than 0x10.
 	AnyVersion bool
 
+	// SX1261 is the connection to the radio that listens before the chip talks:
+	// mode 0, 8 bits, 2 MHz. Only Config.LBT needs it.
+	SX1261 spi.Conn
+
 	// Sleep waits; it returns early, with the error of ctx, when that ends.
 	// The default uses the clock of package time.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -79,6 +83,10 @@ type Chip struct {
 
 	receiver receiver
 	offsets  [Chains][]dcOffset // of the transmitter, by gain; SX1255 and SX1257
+
+	sx1261     sx1261
+	listening  bool // before a packet may be sent
+	listensFor int  // chain
 }
 
 // New prepares a chip behind an SPI connection: mode 0, 8 bits, 2 MHz. It does
@@ -88,6 +96,9 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
+	if config.LBT.Enabled && o.SX1261 == nil {
+		return nil, fmt.Errorf("%w: listening before talking needs the SX1261 of the board", ErrConfig)
+	}
 	b, err := newBus(c, o.MaxTransfer)
 	if err != nil {
 		return nil, err
@@ -95,7 +106,7 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o}
+	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o, sx1261: sx1261{conn: o.SX1261}}
 	chip.receiver.configure(&chip.config)
 	return chip, nil
 }
@@ -119,9 +130,8 @@ func (c *Chip) sleep(ctx context.Context, d time.Duration) error {
 	return c.options.Sleep(ctx, d)
 }
 
-// sx125x reports whether the radios are SX1255 or SX1257; the one that gives
-// the clock decides.
-func (c *Chip) sx125x() bool { return c.config.Radios[c.config.ClockSource].Type != SX1250 }
+// sx125x reports whether the radios are SX1255 or SX1257.
+func (c *Chip) sx125x() bool { return c.config.sx125x() }
 
 // Probe resets the chip and asks it who it is. Errors say what to check.
 func (c *Chip) Probe(ctx context.Context) (Identity, error) {

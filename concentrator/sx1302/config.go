@@ -135,6 +135,8 @@ type Config struct {
 	// SpreadingFactors has bit 0 set for SF5, to bit 7 for SF12. 0 is all.
 	SpreadingFactors uint8
 	FineTimestamps   FineTimestamps
+
+	LBT LBT
 }
 
 // withDefaults fills in what was left out.
@@ -147,6 +149,10 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// sx125x reports whether the radios are SX1255 or SX1257; the one that gives the
+// clock decides.
+func (c *Config) sx125x() bool { return c.Radios[c.ClockSource].Type != SX1250 }
 
 // Validate says what the chip cannot do, with ErrConfig.
 func (c Config) Validate() error {
@@ -167,6 +173,9 @@ func (c Config) Validate() error {
 	}
 	if c.FineTimestamps > FineTimestampsSF10 {
 		return fmt.Errorf("%w: no such choice of fine timestamps: %d", ErrConfig, c.FineTimestamps)
+	}
+	if err := c.LBT.validate(); err != nil {
+		return fmt.Errorf("%w: listening before talking: %w", ErrConfig, err)
 	}
 	return nil
 }

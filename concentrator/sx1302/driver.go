@@ -87,8 +87,26 @@ type DriverStats struct {
 	BadCRC    uint64 // frames that were left out for their CRC, or because they had none
 	Ghosts    uint64 // frames that were heard a second time beside their channel
 	Forwarded uint64 // frames that were handed on
+	Taken     uint64 // downlinks that were not sent because their channel was in use
 	Receive   ReceiveStats
 	JIT       concentrator.JITStats
+}
+
+// Plus returns the counts of two drivers, of which o is the later one.
+func (s DriverStats) Plus(o DriverStats) DriverStats {
+	s.Starts += o.Starts
+	s.Failures += o.Failures
+	s.BadCRC += o.BadCRC
+	s.Ghosts += o.Ghosts
+	s.Forwarded += o.Forwarded
+	s.Taken += o.Taken
+	s.Receive.Packets += o.Receive.Packets
+	s.Receive.BadRecords += o.Receive.BadRecords
+	s.Receive.LostBytes += o.Receive.LostBytes
+	s.Receive.BadPayload += o.Receive.BadPayload
+	s.Receive.Torn += o.Receive.Torn
+	s.JIT = s.JIT.Plus(o.JIT)
+	return s
 }
 
 // NewDriver makes a Driver of a chip that nobody else talks to. Run does the
@@ -105,7 +123,7 @@ func NewDriver(o DriverOptions) (*Driver, error) {
 	}
 	return &Driver{
 		opts: o, log: o.Logger, chip: o.Chip, eui: o.EUI,
-		inbox: make(chan radio.Downlink, inboxSize), jit: concentrator.NewJIT(concentrator.JITOptions{}),
+		inbox: make(chan radio.Downlink, inboxSize), jit: concentrator.NewJIT(o.Chip.config.jitOptions()),
 	}, nil
 }
 
@@ -227,6 +245,11 @@ func (d *Driver) end(w *watch) {
 	d.mu.Unlock()
 	broken := d.jit.Stats().Broken
 	d.jit.Drop(radio.TxNoPath, w.done)
+	for i := range w.unsettled {
+		if u := &w.unsettled[i]; u.open {
+			w.conclude(u, radio.TxNoPath)
+		}
+	}
 	w.warnBroken(broken)
 	for {
 		select {

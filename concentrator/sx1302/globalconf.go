@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"lorawand/radio"
 )
@@ -29,6 +30,7 @@ type globalConf struct {
 		Multi7   globalChannel `json:"chan_multiSF_7"`
 		Standard globalChannel `json:"chan_Lora_std"`
 		FSK      globalChannel `json:"chan_FSK"`
+		SX1261   globalSX1261  `json:"sx1261_conf"`
 	} `json:"SX130x_conf"`
 }
 
@@ -56,6 +58,21 @@ type globalRadio struct {
 	} `json:"tx_gain_lut"`
 }
 
+type globalSX1261 struct {
+	Path       string  `json:"spi_path"`
+	RSSIOffset float64 `json:"rssi_offset"`
+	LBT        struct {
+		Enable     bool    `json:"enable"`
+		RSSITarget float64 `json:"rssi_target"`
+		Channels   []struct {
+			Frequency uint32 `json:"freq_hz"`
+			Bandwidth uint32 `json:"bandwidth"`
+			ScanTime  uint32 `json:"scan_time_us"`
+			Airtime   uint32 `json:"transmit_time_ms"`
+		} `json:"channels"`
+	} `json:"lbt"`
+}
+
 type globalMultiSF struct {
 	SpreadingFactors []uint8 `json:"spreading_factor_enable"`
 }
@@ -78,22 +95,22 @@ func (g *globalChannel) channel() Channel {
 }
 
 // ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder
-// for the SX1302 sets the chip up for: radios, channels, gains. The rest of the
-// file is left aside. It returns ErrConfig for what the chip cannot do.
-func ParseGlobalConf(file []byte) (Config, error) {
+// for the SX1302 sets the chip up for: radios, channels, gains, and listening
+// before talking with the device of the SX1261. The rest of the file is left
+// aside. It returns ErrConfig for what the chip cannot do.
+func ParseGlobalConf(file []byte) (c Config, sx1261 string, err error) {
 	var g globalConf
 	if err := json.Unmarshal(withoutComments(file), &g); err != nil {
-		return Config{}, fmt.Errorf("%w: %w", ErrConfig, err)
+		return Config{}, "", fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	s := g.SX130x
 	if s == nil {
-		return Config{}, fmt.Errorf("%w: no SX130x_conf; files for the SX1301 are of no use", ErrConfig)
+		return Config{}, "", fmt.Errorf("%w: no SX130x_conf; files for the SX1301 are of no use", ErrConfig)
 	}
-	c := Config{ClockSource: s.Clock, FullDuplex: s.Duplex, Private: s.Public != nil && !*s.Public}
+	c = Config{ClockSource: s.Clock, FullDuplex: s.Duplex, Private: s.Public != nil && !*s.Public}
 	for i, r := range []*globalRadio{&s.Radio0, &s.Radio1} {
-		var err error
 		if c.Radios[i], err = r.radio(); err != nil {
-			return Config{}, fmt.Errorf("%w: radio_%d: %w", ErrConfig, i, err)
+			return Config{}, "", fmt.Errorf("%w: radio_%d: %w", ErrConfig, i, err)
 		}
 	}
 	for i, ch := range []*globalChannel{&s.Multi0, &s.Multi1, &s.Multi2, &s.Multi3, &s.Multi4, &s.Multi5, &s.Multi6, &s.Multi7} {
@@ -101,7 +118,7 @@ func ParseGlobalConf(file []byte) (Config, error) {
 	}
 	for _, sf := range s.MultiAll.SpreadingFactors {
 		if sf < 5 || sf > 12 {
-			return Config{}, fmt.Errorf("%w: chan_multiSF_All: no such spreading factor: %d", ErrConfig, sf)
+			return Config{}, "", fmt.Errorf("%w: chan_multiSF_All: no such spreading factor: %d", ErrConfig, sf)
 		}
 		c.SpreadingFactors |= 1 << (sf - 5)
 	}
@@ -111,7 +128,25 @@ func ParseGlobalConf(file []byte) (Config, error) {
 		Implicit: l.Implicit, ImplicitLength: l.ImplicitLength, ImplicitCRC: l.ImplicitCRC, ImplicitCodingRate: radio.CodingRate(l.ImplicitCoding),
 	}
 	c.FSK = FSKModem{Channel: s.FSK.channel(), BitRate: s.FSK.BitRate}
-	return c, c.Validate()
+	c.LBT, err = s.SX1261.listening()
+	if err != nil {
+		return Config{}, "", fmt.Errorf("%w: sx1261_conf: %w", ErrConfig, err)
+	}
+	return c, s.SX1261.Path, c.Validate()
+}
+
+func (g *globalSX1261) listening() (LBT, error) {
+	if math.Abs(g.RSSIOffset) > maxRSSIOffset || math.Abs(g.LBT.RSSITarget) > maxRSSIOffset {
+		return LBT{}, fmt.Errorf("rssi_target %v or rssi_offset %v is not within ±%d", g.LBT.RSSITarget, g.RSSIOffset, maxRSSIOffset)
+	}
+	l := LBT{Enabled: g.LBT.Enable, Target: radio.Decibel(math.Round(g.LBT.RSSITarget * 100)), RSSIOffset: radio.Decibel(math.Round(g.RSSIOffset * 100))}
+	for _, ch := range g.LBT.Channels {
+		l.Channels = append(l.Channels, LBTChannel{
+			Frequency: radio.Frequency(ch.Frequency), Bandwidth: ch.Bandwidth,
+			Scan: time.Duration(ch.ScanTime) * time.Microsecond, Airtime: time.Duration(ch.Airtime) * time.Millisecond,
+		})
+	}
+	return l, nil
 }
 
 func (g *globalRadio) radio() (Radio, error) {

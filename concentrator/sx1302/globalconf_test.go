@@ -3,8 +3,10 @@ package sx1302
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseGlobalConf(t *testing.T) {
@@ -12,9 +14,9 @@ func TestParseGlobalConf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := ParseGlobalConf(file)
-	if err != nil {
-		t.Fatal(err)
+	c, listener, err := ParseGlobalConf(file)
+	if err != nil || listener != "/dev/spidev0.1" {
+		t.Fatal(listener, err)
 	}
 	r := &c.Radios[0]
 	if r.Frequency != 867_500_000 || r.RSSIOffset != -21540 || r.RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || !r.Transmit || c.Radios[1].Transmit ||
@@ -26,7 +28,13 @@ func TestParseGlobalConf(t *testing.T) {
 		c.Service.ImplicitLength != 17 || !c.FSK.Enabled || c.FSK.BitRate != 50_000 || c.FSK.Offset != 300_000 {
 		t.Errorf("%+v", c)
 	}
+	want := LBT{Enabled: true, Target: -7000, RSSIOffset: 200, Channels: []LBTChannel{{868_100_000, 125_000, 128 * time.Microsecond, 400 * time.Millisecond}}}
+	if !reflect.DeepEqual(c.LBT, want) {
+		t.Errorf("listens by %+v, want %+v", c.LBT, want)
+	}
 	for name, tt := range map[string][3]string{
+		"LBT target":     {`"rssi_target": -70`, `"rssi_target": -7000`, "rssi_target -7000"},
+		"LBT bandwidth":  {`"bandwidth": 125000, "scan_time_us"`, `"bandwidth": 500000, "scan_time_us"`, "500000 Hz cannot be listened to"},
 		"no JSON":        {`"SX130x_conf"`, `SX130x_conf`, "invalid character"},
 		"SX1301":         {`SX130x_conf`, `SX1301_conf`, "SX1301 are of no use"},
 		"radio":          {`"SX1250", "freq": 867500000`, `"SX1276", "freq": 867500000`, "radio_0: no such radio"},
@@ -38,7 +46,7 @@ func TestParseGlobalConf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := strings.Replace(string(file), tt[0], tt[1], 1)
-			if _, err := ParseGlobalConf([]byte(bad)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt[2]) {
+			if _, _, err := ParseGlobalConf([]byte(bad)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt[2]) {
 				t.Errorf("%v, want %q", err, tt[2])
 			}
 		})
@@ -53,7 +61,7 @@ func FuzzParseGlobalConf(f *testing.F) {
 	f.Add(file)
 	f.Add([]byte(`{"SX130x_conf":{"radio_0":{"enable":true,"type":"SX1257","freq":868500000,"tx_enable":true,"tx_gain_lut":[{"dac_gain":255}]}}} /*`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if c, err := ParseGlobalConf(b); err == nil && c.Validate() != nil {
+		if c, _, err := ParseGlobalConf(b); err == nil && c.Validate() != nil {
 			t.Errorf("%+v", c)
 		}
 	})

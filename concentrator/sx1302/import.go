@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -28,14 +29,17 @@ const (
 // FindImages returns the firmware images in a file: the text of a .var file of
 // sx1302_hal, an image of 8192 bytes, or a binary that contains some, as every
 // packet forwarder for the SX1302 does. It takes none that Semtech has not
-// published, and returns ErrImage if there is none.
+// published, and returns ErrImage if there is none. The patch of the SX1261 is
+// taken from its .var file only: it has neither check bits nor a known hash.
 func FindImages(file []byte) ([]Image, error) { return findImages(file, Identify) }
 
 func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	if len(file) > maxImportSize {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), maxImportSize)
 	}
-	if data, err := parseVar(file); err == nil {
+	if data, err := parseVar(file); err == nil && len(data) == PatchSize {
+		return []Image{{PatchSX1261, data}}, nil
+	} else if err == nil {
 		file = data
 	} else if !errors.Is(err, errNoArray) {
 		return nil, err
@@ -56,8 +60,9 @@ func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 // errNoArray is the reason for what is no C array in text.
 var errNoArray = errors.New("no C array")
 
-// parseVar reads the array of a .var file: bytes of one or two hexadecimal
-// digits between the first braces.
+// parseVar reads the array of a .var file between the first braces: an image, of
+// bytes with one or two hexadecimal digits, or the patch of the SX1261, of words
+// with up to eight, which is returned big-endian.
 func parseVar(file []byte) ([]byte, error) {
 	open := bytes.IndexByte(file, '{')
 	if open < 0 || bytes.IndexByte(file, 0) >= 0 || !bytes.Contains(file[:open], []byte("[")) {
@@ -68,21 +73,40 @@ func parseVar(file []byte) ([]byte, error) {
 	if end < 0 {
 		return nil, errNoArray
 	}
-	data := make([]byte, 0, ImageSize)
+	var values []uint32
+	widest := 0
 	for token := range bytes.FieldsFuncSeq(body[:end], func(r rune) bool { return r == ',' || r <= ' ' }) {
-		if len(token) < 3 || len(token) > 4 || token[0] != '0' || token[1]|0x20 != 'x' {
-			return nil, fmt.Errorf("%w: %.20q in the array is no byte", ErrImage, token)
+		digits, ok := bytes.CutPrefix(bytes.ToLower(token), []byte("0x"))
+		v, err := strconv.ParseUint(string(digits), 16, 32)
+		if !ok || err != nil || len(digits) > 8 {
+			return nil, fmt.Errorf("%w: %.20q in the array is no number of 32 bits", ErrImage, token)
 		}
-		v, err := strconv.ParseUint(string(token[2:]), 16, 8)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %.20q in the array is no byte", ErrImage, token)
+		if len(values) == ImageSize {
+			return nil, fmt.Errorf("%w: the array is longer than %d", ErrImage, ImageSize)
 		}
-		data = append(data, byte(v))
+		values, widest = append(values, uint32(v)), max(widest, len(digits))
 	}
-	if len(data) != ImageSize {
-		return nil, fmt.Errorf("%w: the array has %d bytes, want %d", ErrImage, len(data), ImageSize)
+	return arrayBytes(values, widest)
+}
+
+// arrayBytes turns the numbers of an array, the longest of which has so many
+// hexadecimal digits, into bytes.
+func arrayBytes(values []uint32, widest int) (data []byte, err error) {
+	switch {
+	case len(values) == ImageSize && widest <= 2:
+		for _, v := range values {
+			data = append(data, byte(v))
+		}
+	case len(values) == ImageSize:
+		err = fmt.Errorf("%w: a number in the array is no byte", ErrImage)
+	case len(values) == patchWords && widest > 2:
+		for _, v := range values {
+			data = binary.BigEndian.AppendUint32(data, v)
+		}
+	default:
+		err = fmt.Errorf("%w: the array has %d numbers, want %d bytes, or %d words in %s", ErrImage, len(values), ImageSize, patchWords, PatchSX1261)
 	}
-	return data, nil
+	return data, err
 }
 
 // scanImages looks for images in a binary: 4096 words with good check bits in a
@@ -131,13 +155,26 @@ func (p Program) FileName() string {
 		return "arb.bin"
 	case CalibrationSX125x:
 		return "cal_sx125x.bin"
+	case PatchSX1261:
+		return "sx1261.bin"
 	}
 	return ""
 }
 
+// check verifies what can be without the chip.
+func (im *Image) check() error {
+	if im.Program != PatchSX1261 {
+		return CheckImage(im.Data)
+	}
+	if len(im.Data) != PatchSize {
+		return fmt.Errorf("%w: %d bytes, want %d", ErrImage, len(im.Data), PatchSize)
+	}
+	return nil
+}
+
 // SaveImage writes an image into a folder, whole or not at all.
 func SaveImage(dir string, im Image) error {
-	if err := CheckImage(im.Data); err != nil {
+	if err := im.check(); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(dir, im.Program.FileName()+".*")
@@ -156,15 +193,18 @@ func SaveImage(dir string, im Image) error {
 	return nil
 }
 
-// LoadFirmware reads the programs that radios of a type need from the folder of
+// LoadFirmware reads the programs that a configuration needs from the folder of
 // imported images. ErrNoFirmware says which one is missing and where to get it.
-func LoadFirmware(dir string, t RadioType) (Firmware, error) {
+func LoadFirmware(dir string, c Config) (Firmware, error) {
 	var f Firmware
 	need := map[Program]*[]byte{AGCSX1250: &f.AGC, ARB: &f.ARB}
-	if t != SX1250 {
+	if c.sx125x() {
 		need = map[Program]*[]byte{AGCSX125x: &f.AGC, ARB: &f.ARB, CalibrationSX125x: &f.Calibration}
 	}
-	for p := AGCSX1250; p <= CalibrationSX125x; p++ {
+	if c.LBT.Enabled {
+		need[PatchSX1261] = &f.SX1261
+	}
+	for p := AGCSX1250; p <= PatchSX1261; p++ {
 		target, ok := need[p]
 		if !ok {
 			continue
@@ -177,7 +217,7 @@ func LoadFirmware(dir string, t RadioType) (Firmware, error) {
 		if err != nil {
 			return f, fmt.Errorf("sx1302: firmware: %w", err)
 		}
-		if err := CheckImage(data); err != nil {
+		if err := (&Image{p, data}).check(); err != nil {
 			return f, fmt.Errorf("%s: %w", path, err)
 		}
 		*target = data

@@ -77,8 +77,8 @@ func TestFindImages(t *testing.T) {
 		{name: "check bits", file: spoilt, says: "check bits of word 2000"},
 		{name: "another program", file: wellFormed, says: "none that is published"},
 		{name: "many that are none", file: slices.Repeat(wellFormed, 20), says: "too much"},
-		{name: "short text", file: varFile(agc[:100]), says: "100 bytes, want 8192"},
-		{name: "no bytes in text", file: bytes.Replace(varFile(agc), []byte("0x"), []byte("0y"), 1), says: "is no byte"},
+		{name: "short text", file: varFile(agc[:100]), says: "100 numbers, want 8192 bytes"},
+		{name: "no bytes in text", file: bytes.Replace(varFile(agc), []byte("0x"), []byte("0y"), 1), says: "is no number"},
 		{name: "too large a byte", file: bytes.Replace(varFile(agc), []byte("0x"), []byte("0xF"), 1), says: "is no byte"},
 		{name: "empty", says: "none in 0 bytes"},
 		{name: "zeros", file: make([]byte, 1<<20), says: "none in"},
@@ -111,7 +111,7 @@ func TestFindImages(t *testing.T) {
 
 func TestFirmwareFiles(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := LoadFirmware(dir, SX1250); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1250.var") || !strings.Contains(err.Error(), "lorawand firmware import") {
+	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1250.var") || !strings.Contains(err.Error(), "lorawand firmware import") {
 		t.Errorf("LoadFirmware: %v", err)
 	}
 	for p, q := range map[Program]sx1302test.Program{AGCSX1250: sx1302test.AGCSX1250, ARB: sx1302test.ARB} {
@@ -119,11 +119,12 @@ func TestFirmwareFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f, err := LoadFirmware(dir, SX1250)
-	if err != nil || f.validate(false) != nil || synthetic(f.ARB) != ARB {
+	f, err := LoadFirmware(dir, Config{})
+	if err != nil || f.validate(&Config{}) != nil || synthetic(f.ARB) != ARB {
 		t.Errorf("LoadFirmware: %v", err)
 	}
-	if _, err := LoadFirmware(dir, SX1257); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1257.var") {
+	with1257 := Config{Radios: [Chains]Radio{{Type: SX1257}}}
+	if _, err := LoadFirmware(dir, with1257); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1257.var") {
 		t.Errorf("LoadFirmware for SX1257: %v", err)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
@@ -135,7 +136,7 @@ func TestFirmwareFiles(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, ARB.FileName()), []byte("torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadFirmware(dir, SX1250); !errors.Is(err, ErrImage) {
+	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrImage) {
 		t.Errorf("LoadFirmware of a torn file: %v", err)
 	}
 }

@@ -196,7 +196,7 @@ func (c *Chip) agcSteps() []agcStep {
 	return append(
 		steps,
 		agcStep{last, []int{p.paStartDelay100micros}, 0x0A},
-		agcStep{0x0B, []int{0}, 0x0B}, // no listen-before-talk
+		agcStep{0x0B, []int{bit(c.config.LBT.Enabled)}, 0x0B},
 		agcStep{0x0F, nil, 0x0F},
 	)
 }

@@ -106,7 +106,7 @@ func (s *Script) call(ctx context.Context, l *scriptLine) (out any, rc int, err 
 		v, err := s.chip.PulseCounter()
 		return map[string]uint32{"count_us": v}, 0, err
 	case "send":
-		return s.send(l.Args)
+		return s.send(ctx, l.Args)
 	case "status":
 		v, err := s.chip.TxStatus(int(args.Chain))
 		return map[string]string{"tx_status": strings.ToUpper(v.String())}, 0, err
@@ -128,7 +128,8 @@ func (s *Script) measure() (out any, rc int, err error) {
 	return map[string]float64{"celsius": float64(t) / 256}, 0, nil
 }
 
-func (s *Script) send(raw json.RawMessage) (out any, rc int, err error) {
+// send returns 1 for a packet whose channel is taken.
+func (s *Script) send(ctx context.Context, raw json.RawMessage) (out any, rc int, err error) {
 	var args scriptSend
 	if err := json.Unmarshal(raw, &args); err != nil {
 		return nil, 0, fmt.Errorf("%w: %w", ErrScript, err)
@@ -137,7 +138,15 @@ func (s *Script) send(raw json.RawMessage) (out any, rc int, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return map[string]int64{"time_on_air_ms": args.airtime(&t)}, 0, s.chip.Send(t)
+	out = map[string]int64{"time_on_air_ms": args.airtime(&t)}
+	if err := s.chip.Send(t); err != nil {
+		return out, 0, err
+	}
+	err = s.chip.AwaitClearance(ctx, int(t.Chain))
+	if errors.Is(err, ErrChannelTaken) {
+		return out, 1, nil
+	}
+	return out, 0, err
 }
 
 // scriptPacket is a packet as receive (lgw_receive) returns it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"lorawand/radio"
 )
@@ -37,7 +38,14 @@ type scriptSetting struct {
 	MultiSF     uint8  `json:"multisf"`
 	Mode        string `json:"mode"`
 	LBT         bool   `json:"lbt"`
-	LUT         []struct {
+	RSSITarget  int8   `json:"rssi_target"`
+	Channels    []struct {
+		FreqHz uint32 `json:"freq_hz"`
+		BwKHz  uint32 `json:"bw_khz"`
+		ScanUS uint32 `json:"scan_us"`
+		TxMS   uint32 `json:"tx_ms"`
+	} `json:"channels"`
+	LUT []struct {
 		RFPower int8  `json:"rf_power"`
 		PAGain  uint8 `json:"pa_gain"`
 		PwrIdx  uint8 `json:"pwr_idx"`
@@ -83,13 +91,23 @@ func (x *scriptSetting) apply(c *Config) error {
 			r.Gains = append(r.Gains, Gain{g.RFPower, g.PAGain, g.PwrIdx, g.DACGain, g.MixGain, g.DigGain})
 		}
 	case "sx1261":
-		if x.LBT {
-			return errors.New("listening before talking is not done")
-		}
+		c.LBT = x.listening()
 	default:
 		return errors.New("no such setting")
 	}
 	return nil
+}
+
+// listening is how the SX1261 is used.
+func (x *scriptSetting) listening() LBT {
+	l := LBT{Enabled: x.LBT, Target: radio.Decibel(x.RSSITarget) * 100, RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100))}
+	for _, ch := range x.Channels {
+		l.Channels = append(l.Channels, LBTChannel{
+			Frequency: radio.Frequency(ch.FreqHz), Bandwidth: ch.BwKHz * 1000,
+			Scan: time.Duration(ch.ScanUS) * time.Microsecond, Airtime: time.Duration(ch.TxMS) * time.Millisecond,
+		})
+	}
+	return l
 }
 
 // radio keeps the gains, which may come before.
@@ -181,27 +199,20 @@ func (s *scriptSend) airtime(t *Transmission) int64 {
 	case t.Carrier:
 		return 0
 	case t.DataRate.Modulation == radio.FSK:
-		preamble := max(int64(t.Preamble), minFSKPreamble)
-		if t.Preamble == 0 {
-			preamble = fskPreamble
-		}
-		return 8*1000*(preamble+fskSyncDefault+1+n+2*int64(bit(!t.NoCRC)))/int64(max(t.DataRate.BitRate, 1)) + 1
+		return 8*1000*(int64(t.preamble())+fskSyncDefault+1+n+2*int64(bit(!t.NoCRC)))/int64(max(t.DataRate.BitRate, 1)) + 1
 	}
 	sf := int64(t.DataRate.SpreadingFactor)
 	if _, ok := bandwidthCode(t.DataRate.Bandwidth); !ok || sf < 5 || sf > 12 || t.CodingRate < radio.CodingRate45 || t.CodingRate > radio.CodingRate48 {
 		return 0
 	}
-	preamble, sync, header := max(int64(t.Preamble), minPreamble), int64(425), int64(8)
-	if t.Preamble == 0 {
-		preamble = 8
-	}
+	sync, header := int64(425), int64(8)
 	if sf < 7 {
 		sync, header = 625, 0
 	}
 	bits := 8*n + 16*int64(bit(!t.NoCRC)) - 4*sf + header + 20*int64(bit(!t.ImplicitHeader))
 	perBlock := 4 * (sf - 2*int64(bit(sf >= 11)))
 	symbols := (max(bits, 0) + perBlock - 1) / perBlock * (int64(t.CodingRate) + 4)
-	hundredths := 100*(preamble+8+symbols) + sync
+	hundredths := 100*(int64(t.preamble())+8+symbols) + sync
 	us := hundredths * (1_000_000 << sf) / int64(t.DataRate.Bandwidth) / 100
 	return (us + 500) / 1000
 }

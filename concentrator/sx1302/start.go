@@ -15,8 +15,8 @@ const resetHold = 500 * time.Millisecond
 func (c *Chip) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started = false
-	if err := c.firmware.validate(c.sx125x()); err != nil {
+	c.started, c.listening = false, false
+	if err := c.firmware.validate(&c.config); err != nil {
 		return err
 	}
 	if err := c.reset(ctx); err != nil {
@@ -73,7 +73,13 @@ func (c *Chip) bringUp(ctx context.Context) error {
 	if err := c.setAll(c.transmitterSettings()); err != nil {
 		return err
 	}
-	return c.setAll([]setting{{ppsEnable, 1}, {ppsPolarity, 1}, {gpioOut, 0x01}})
+	if err := c.setAll([]setting{{ppsEnable, 1}, {ppsPolarity, 1}}); err != nil {
+		return err
+	}
+	if err := c.startSX1261(ctx); err != nil {
+		return err
+	}
+	return c.set(gpioOut, 0x01)
 }
 
 // checkModel refuses fine timestamps with a chip that makes none.

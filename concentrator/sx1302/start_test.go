@@ -11,22 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"periph.io/x/conn/v3/spi"
+
 	"lorawand/concentrator/sx1302/sx1302test"
 )
-
-// startTraces are the recordings of starts that the driver can make: those
-// over the USB bridge and with listen-before-talk are left out, of which it has
-// neither.
-func startTraces(t *testing.T) []string {
-	return slices.DeleteFunc(traces(t, "start_"), func(name string) bool {
-		return name == "start_eu868_usb" || name == "start_send_as923_lbt"
-	})
-}
 
 // TestStartState compares what the registers, the radios and both programs were
 // left with or told.
 func TestStartState(t *testing.T) {
-	for _, name := range startTraces(t) {
+	for _, name := range traces(t, "start_") {
 		t.Run(name, func(t *testing.T) {
 			all := readTrace(t, name)
 			final := all[slices.IndexFunc(all, func(r record) bool { return r.K == "final" })]
@@ -165,18 +158,27 @@ func (s *sections) write(addr uint16, old, now byte) {
 	}
 }
 
-// traceSections turns the start of a recording into sections, with a model to
-// tell which writes change anything.
+// traceSections turns a recording into sections up to the end of its last send,
+// or else of its start, with a model to tell which writes change anything.
 func traceSections(t *testing.T, all []record) []section {
 	t.Helper()
 	var s sections
 	o := sx1302test.Options{Observe: func(e sx1302test.Event) { s.observe(e) }}
-	if all[0].Emulator["radio"] == "sx1257" {
+	if all[0].sx125x() {
 		o.Radio = sx1302test.SX125x
 	}
 	model := sx1302test.New(o)
-	calibrating := all[0].Emulator["radio"] == "sx1257"
-	for _, r := range all {
+	calibrating := all[0].sx125x()
+	end := 0
+	for i, r := range all {
+		if r.K == "ret" && (r.Fn == "start" || r.Fn == "send") {
+			end = i
+		}
+	}
+	if end == 0 {
+		t.Fatal("the start has no end")
+	}
+	for _, r := range all[:end] {
 		switch r.K {
 		case "w":
 			addr, err := strconv.ParseUint(r.A, 16, 16)
@@ -186,17 +188,21 @@ func traceSections(t *testing.T, all []record) []section {
 			frame := append([]byte{0, byte(addr>>8) | writeBit, byte(addr)}, unhex(t, r.D)...)
 			transfer(t, model, frame)
 		case "fw":
-			addr, data := uint16(agcMemory), sx1302test.Image(sx1302test.AGCSX1250)
-			if o.Radio == sx1302test.SX125x {
-				data = sx1302test.Image(sx1302test.AGCSX125x)
+			if r.Mem == "sx1261" {
+				transferPatch(t, model, &s)
+				break
 			}
-			if r.Addr == "2000" {
-				addr, data = arbMemory, sx1302test.Image(sx1302test.ARB)
-			} else if calibrating {
-				data = sx1302test.Image(sx1302test.Calibration)
+			program := sx1302test.AGCSX1250
+			switch {
+			case r.Mem == "arb":
+				program = sx1302test.ARB
+			case calibrating:
+				program = sx1302test.Calibration
+			case o.Radio == sx1302test.SX125x:
+				program = sx1302test.AGCSX125x
 			}
 			if r.Dir == "w" {
-				transfer(t, model, append([]byte{0, byte(addr>>8) | writeBit, byte(addr)}, data...))
+				transferFirmware(t, model, program, r)
 			} else {
 				calibrating = false
 			}
@@ -208,15 +214,78 @@ func traceSections(t *testing.T, all []record) []section {
 			transfer(t, model, append([]byte{byte(r.M)}, unhex(t, tx)...))
 		case "sleep":
 			s.wait(time.Duration(r.US) * time.Microsecond)
-		case "ret":
-			return s.list
+		case "sx1261":
+			var tx string
+			if err := json.Unmarshal(r.Tx, &tx); err != nil {
+				t.Fatal(err)
+			}
+			transfer(t, model.SX1261(), unhex(t, tx))
 		}
 	}
-	t.Fatal("the start has no end")
-	return nil
+	return s.list
 }
 
-func transfer(t *testing.T, model *sx1302test.Chip, w []byte) {
+// transferFirmware writes the part of a program that a record tells of.
+func transferFirmware(t *testing.T, model *sx1302test.Chip, p sx1302test.Program, r record) {
+	t.Helper()
+	addr, err := strconv.ParseUint(r.Addr, 16, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := int(addr) % ImageSize
+	transfer(t, model, append([]byte{0, byte(addr>>8) | writeBit, byte(addr)}, sx1302test.Image(p)[at:at+r.Len]...))
+}
+
+// transferPatch is what a recording tells of the patch of the SX1261 in one
+// record: a command for each word, with a wait before the next.
+func transferPatch(t *testing.T, model *sx1302test.Chip, s *sections) {
+	t.Helper()
+	patch := sx1302test.Patch()
+	for at := 0; at < len(patch); at += 4 {
+		transfer(t, model.SX1261(), writeRegister(uint16(0x8000+at), patch[at:at+4]...))
+		s.wait(time.Millisecond)
+	}
+}
+
+// replaySends sends what a recording sends after its start, and compares what
+// went out and what was returned.
+func replaySends(t *testing.T, all []record, model *sx1302test.Chip, chip *Chip, taken *bool, now *time.Duration) {
+	t.Helper()
+	s := NewScript(nil, nil)
+	s.chip = chip
+	var last Transmission
+	sending := false
+	for i, r := range all {
+		*now += time.Duration(r.Advance) * time.Microsecond
+		switch {
+		case r.K == "set" && r.LBTBusy != nil:
+			*taken = *r.LBTBusy
+		case r.K == "call" && r.Fn == "send":
+			var args scriptSend
+			err := json.Unmarshal(r.Args, &args)
+			if err == nil {
+				last, err = args.transmission()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			sending = true
+			sent := len(model.Emissions())
+			out, rc := step(t, s, "send", r.Args)
+			ret := all[i+slices.IndexFunc(all[i:], func(r record) bool { return r.K == "ret" })]
+			if rc != ret.RC || !sameJSON(out, ret.Out) {
+				t.Errorf("%s: %v, rc %d; want %s, rc %d", r.Args, out, rc, ret.Out, ret.RC)
+			}
+			if e := model.Emissions(); rc >= 0 && (len(e) != sent+1 || e[sent].Cut != (rc == 1)) {
+				t.Errorf("%s: returned %d, and %d packets went out", r.Args, rc, len(e)-sent)
+			}
+		case r.K == "air" && sending: // others are those of the calibration
+			compareAir(t, model.Emissions(), &last, r.Tx)
+		}
+	}
+}
+
+func transfer(t *testing.T, model spi.Conn, w []byte) {
 	t.Helper()
 	if err := model.Tx(w, make([]byte, len(w))); err != nil {
 		t.Fatal(err)
@@ -227,6 +296,8 @@ func (s *sections) observe(e sx1302test.Event) {
 	switch {
 	case e.Kind == sx1302test.Wrote:
 		s.write(e.Addr, e.Old, e.New)
+	case e.Kind == sx1302test.SX1261Frame:
+		s.boundary("sx1261 %x", e.Frame)
 	case e.Kind == sx1302test.Loaded:
 		s.boundary("load %04X", e.Addr)
 	default:
@@ -235,17 +306,24 @@ func (s *sections) observe(e sx1302test.Event) {
 }
 
 // TestStartOrder compares the order of what has one, and the waits: the driver
-// may wait longer than the recording.
+// may wait longer than the recording. It goes on to the last packet that a
+// recording sends after the start.
 func TestStartOrder(t *testing.T) {
-	for _, name := range startTraces(t) {
+	for _, name := range traces(t, "start_") {
 		t.Run(name, func(t *testing.T) {
 			all := readTrace(t, name)
 			want := traceSections(t, all)
 			var s sections
-			_, chip := traceChip(t, all[0], sx1302test.Options{Observe: func(e sx1302test.Event) { s.observe(e) }}, s.wait)
+			taken, now := false, time.Duration(0)
+			model, chip := traceChip(t, all[0], sx1302test.Options{
+				Now:     func() time.Duration { return now },
+				Observe: func(e sx1302test.Event) { s.observe(e) },
+				Taken:   func(*sx1302test.Emission) bool { return taken },
+			}, func(d time.Duration) { now += d; s.wait(d) })
 			if err := chip.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			replaySends(t, all, model, chip, &taken, &now)
 			compareSections(t, s.list, want)
 		})
 	}

@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -135,10 +136,9 @@ func (c *Chip) setUpSX1250(ctx context.Context, chain int) error {
 			return err
 		}
 	}
-	word := uint32(uint64(c.config.Radios[chain].Frequency) << 25 / crystal)
 	err := c.commands(
 		ctx, chain,
-		[]byte{opSetFrequency, byte(word >> 24), byte(word >> 16), byte(word >> 8), byte(word)},
+		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(c.config.Radios[chain].Frequency)),
 		writeRegister(0x088F, 0, 0, 0), // no frequency offset
 		[]byte{opSetRx, 0xFF, 0xFF, 0xFF},
 	)

@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"flag"
+	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +34,10 @@ type record struct {
 	US       int64             `json:"us"`
 	Dir      string            `json:"dir"`
 	Addr     string            `json:"addr"`
+	Mem      string            `json:"mem"`
+	Len      int               `json:"len"`
+	Advance  int64             `json:"advance_us"`
+	LBTBusy  *bool             `json:"lbt_busy"`
 	Bytes    string            `json:"bytes"`
 	Config   []scriptSetting   `json:"config"`
 	Emulator map[string]string `json:"emulator"`
@@ -44,20 +50,46 @@ type record struct {
 	Regs     map[string]string `json:"regs"`
 }
 
+// sx125x reports whether the emulator of a recording has radios of that kind.
+func (r *record) sx125x() bool {
+	return r.Emulator["radio"] == "sx1257" || r.Emulator["radio"] == "sx1255"
+}
+
+// temperature returns that of the emulator at first, 1/256 °C.
+func (r *record) temperature(t *testing.T) int32 {
+	t.Helper()
+	c, err := strconv.ParseFloat(r.Emulator["temp"], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int32(c * 256)
+}
+
+// traceDir has recordings whose names begin with start_, rx_ or tx_: those of the
+// package, or others of the same form.
+var traceDir = flag.String("traces", "testdata", "folder of the recordings, .jsonl or .jsonl.gz")
+
 // readTrace returns the records of a recording.
 func readTrace(t *testing.T, name string) []record {
 	t.Helper()
-	f, err := os.Open(filepath.Join("testdata", name+".jsonl.gz"))
+	path := filepath.Join(*traceDir, name+".jsonl")
+	packed := false
+	if _, err := os.Stat(path); err != nil {
+		path, packed = path+".gz", true
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
+	var in io.Reader = f
+	if packed {
+		if in, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var all []record
-	s := bufio.NewScanner(z)
+	s := bufio.NewScanner(in)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
 		var r record
@@ -75,12 +107,12 @@ func readTrace(t *testing.T, name string) []record {
 // traces returns the names of the recordings that begin with a prefix.
 func traces(t *testing.T, prefix string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", prefix+"*.jsonl.gz"))
+	files, err := filepath.Glob(filepath.Join(*traceDir, prefix+"*.jsonl*"))
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no recordings of %s: %v", prefix, err)
+		t.Fatalf("no recordings of %s in %s: %v", prefix, *traceDir, err)
 	}
 	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".jsonl.gz")
+		files[i] = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(f), ".gz"), ".jsonl")
 	}
 	return files
 }
@@ -88,8 +120,7 @@ func traces(t *testing.T, prefix string) []string {
 // traceConfig turns the calls of a recording into a Config.
 func traceConfig(t *testing.T, meta record) Config {
 	t.Helper()
-	settings := slices.DeleteFunc(meta.Config, func(x scriptSetting) bool { return x.Set == "sx1261" })
-	c, err := scriptConfig(settings)
+	c, err := scriptConfig(meta.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,12 +135,13 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 		o.Model = 3
 	}
 	agc := sx1302test.AGCSX1250
-	if meta.Emulator["radio"] == "sx1257" || meta.Emulator["radio"] == "sx1255" {
+	if meta.sx125x() {
 		o.Radio, agc = sx1302test.SX125x, sx1302test.AGCSX125x
 	}
 	model := sx1302test.New(o)
 	chip, err := New(model, traceConfig(t, meta), Options{
-		Firmware: Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration)},
+		Firmware: Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch()},
+		SX1261:   model.SX1261(),
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			if waited != nil {
 				waited(d)

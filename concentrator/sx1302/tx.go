@@ -56,6 +56,7 @@ const (
 	minDeviation   = 1_000   // Hz
 	maxDeviation   = 200_000 // Hz
 	minPreamble    = 6       // symbols
+	loraPreamble   = 8       // symbols
 	minFSKPreamble = 3       // bytes
 	fskPreamble    = 5       // bytes
 )
@@ -69,6 +70,14 @@ const startDelayTicks = 48_000
 
 // validate says what cannot be sent, with ErrTransmission.
 func (c *Chip) validate(t *Transmission) error {
+	if err := c.validateRequest(t); err != nil || !c.config.LBT.Enabled {
+		return err
+	}
+	_, err := c.config.LBT.channel(t)
+	return err
+}
+
+func (c *Chip) validateRequest(t *Transmission) error {
 	if t.Chain >= Chains || !c.config.Radios[t.Chain].Enabled || !c.config.Radios[t.Chain].Transmit {
 		return fmt.Errorf("%w: radio %d does not transmit", ErrTransmission, t.Chain)
 	}
@@ -110,6 +119,18 @@ func (t *Transmission) validateModulation() error {
 		return fmt.Errorf("%w: %s is not sent", ErrTransmission, r.Modulation)
 	}
 	return nil
+}
+
+// preamble returns how long the preamble is: symbols with LoRa, bytes with FSK.
+func (t *Transmission) preamble() int {
+	least, usual := minPreamble, loraPreamble
+	if t.DataRate.Modulation == radio.FSK {
+		least, usual = minFSKPreamble, fskPreamble
+	}
+	if t.Preamble == 0 {
+		return usual
+	}
+	return max(int(t.Preamble), least)
 }
 
 // gain returns the entry of the table with the most power that is not above the
@@ -177,6 +198,10 @@ const (
 // more than StartDelay left; see Abort. While the board transmits it is deaf,
 // unless it is of full duplex.
 //
+// With Config.LBT it has the channel listened to first, which takes 10 to 20 ms;
+// what comes of that is known at the time of the packet, see Clearance, which is
+// to be asked before the next packet is sent.
+//
 // It returns ErrTransmission, ErrBusy or ErrNotStarted, having changed nothing.
 func (c *Chip) Send(t Transmission) error {
 	c.mu.Lock()
@@ -191,14 +216,35 @@ func (c *Chip) Send(t Transmission) error {
 	if err != nil {
 		return err
 	}
-	if txState(status) != TxFree {
+	if txState(status) != TxFree || c.listening {
 		return ErrBusy
 	}
-	delay, err := c.program(&t)
+	if !c.config.LBT.Enabled {
+		return c.arm(&t)
+	}
+	channel, err := c.config.LBT.channel(&t)
 	if err != nil {
 		return err
 	}
-	return c.trigger(&t, delay)
+	ctx := context.Background()
+	if err := c.forgetVerdict(ctx); err != nil {
+		return err
+	}
+	if err = c.listen(ctx, channel, int(t.Chain)); err == nil {
+		err = c.arm(&t)
+	}
+	if err != nil {
+		err = errors.Join(err, c.endListening(ctx))
+	}
+	return err
+}
+
+func (c *Chip) arm(t *Transmission) error {
+	delay, err := c.program(t)
+	if err != nil {
+		return err
+	}
+	return c.trigger(t, delay)
 }
 
 // program writes all registers and the payload, and returns the start delay in
@@ -286,10 +332,7 @@ func carrierSettings(t *Transmission, step int32) []setting {
 func (c *Chip) loraTxSettings(t *Transmission) ([]setting, uint16) {
 	sf, bandwidth := t.DataRate.SpreadingFactor, t.DataRate.Bandwidth
 	code, _ := bandwidthCode(bandwidth)
-	preamble := int(max(t.Preamble, minPreamble))
-	if t.Preamble == 0 {
-		preamble = 8
-	}
+	preamble := t.preamble()
 	lowpass := 6
 	if sf >= 10 {
 		lowpass = 7
@@ -337,10 +380,7 @@ func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 }
 
 func (c *Chip) fskTxSettings(t *Transmission) []setting {
-	preamble := int(max(t.Preamble, minFSKPreamble))
-	if t.Preamble == 0 {
-		preamble = fskPreamble
-	}
+	preamble := t.preamble()
 	code, ok := bandwidthCode(t.DataRate.Bandwidth)
 	if !ok {
 		code, _ = bandwidthCode(125_000)
@@ -455,7 +495,7 @@ func (c *Chip) abort(ctx context.Context, chain int) error {
 			return err
 		}
 		if txState(status) == TxFree {
-			return nil
+			return c.forgetListening(ctx, chain)
 		}
 		if err := c.sleep(ctx, pollEvery); err != nil {
 			return err

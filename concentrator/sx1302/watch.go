@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,7 @@ type watch struct {
 	bad       uint64 // records at the last check
 	ups       []radio.Uplink
 	recent    []radio.Uplink // that were handed on last, against ghosts in two readings
+	unsettled [Chains]unsettled
 }
 
 // loop polls until ctx ends or the chip has to be started again.
@@ -49,6 +51,7 @@ func (w *watch) loop(ctx context.Context) error {
 			if err := w.poll(); err != nil {
 				return err
 			}
+			w.settle()
 		}
 		if w.doubts == 0 {
 			broken := d.jit.Stats().Broken
@@ -87,7 +90,11 @@ func (w *watch) take(dl radio.Downlink) {
 	t := transmission(&dl)
 	if err := w.driver.chip.validate(&t); err != nil {
 		w.driver.log.Warn("downlink refused", "gateway", w.eui, "error", err)
-		w.done(dl, radio.TxUnknownError)
+		result := radio.TxUnknownError
+		if errors.Is(err, errNoChannel) {
+			result = radio.TxFreq
+		}
+		w.done(dl, result)
 		return
 	}
 	if r := w.driver.jit.Add(dl, w.present()); r != radio.TxOK {
@@ -95,7 +102,14 @@ func (w *watch) take(dl radio.Downlink) {
 	}
 }
 
+// done answers for a packet of the queue.
 func (w *watch) done(dl radio.Downlink, r radio.TxResult) {
+	if r != radio.TxOK || !w.hold(&dl) {
+		w.answer(&dl, r)
+	}
+}
+
+func (w *watch) answer(dl *radio.Downlink, r radio.TxResult) {
 	stats := w.driver.jit.Stats()
 	w.driver.count(func(s *DriverStats) { s.JIT = stats })
 	w.sink.TxAck(radio.TxAck{ID: dl.ID, Gateway: w.eui, Result: r, At: w.driver.opts.Now()})
@@ -270,9 +284,21 @@ func (w *watch) Abort(chain int) error {
 	return w.driver.chip.Abort(ctx, chain)
 }
 
-// Arm implements concentrator.Transmitter. The chip would send a packet whose
-// trigger has passed 134 s later, so it is taken back if that is so.
+// Arm implements concentrator.Transmitter.
 func (w *watch) Arm(dl radio.Downlink) error {
+	w.settle()
+	if err := w.arm(dl); err != nil {
+		return err
+	}
+	if w.driver.chip.config.LBT.Enabled {
+		w.unsettled[dl.Antenna] = unsettled{downlink: dl, open: true}
+	}
+	return nil
+}
+
+// arm programs a packet. The chip would send one whose trigger has passed 134 s
+// later, so it is taken back if that is so.
+func (w *watch) arm(dl radio.Downlink) error {
 	chip, chain := w.driver.chip, int(dl.Antenna)
 	if err := chip.Send(transmission(&dl)); err != nil {
 		return err

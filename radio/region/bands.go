@@ -76,6 +76,12 @@ var bands = []bandData{
 		id: "IN_865_867", library: band.IN865, ownRX1: &in865RX1,
 		subBands: []SubBand{{Low: 865_000_000, High: 867_000_000, DutyCycle: 1000, MaxEIRP: 1615}},
 	},
+	{
+		// The Things Stack's sub-band ends at 923 MHz, below two of the channels of
+		// its plan; RP002-1.0.4, 2.11.2 has them.
+		id: "KR_920_923", library: band.KR920, ownRX1: &kr920RX1,
+		subBands: []SubBand{{Low: 920_800_000, High: 923_400_000, DutyCycle: 1000, MaxEIRP: 1615}},
+	},
 }
 
 // as923RX1 is that of RP002-1.0.4, 2.10.7. The library stops at DR5 as the
@@ -102,6 +108,20 @@ var as923RX1 = rx1Table{
 		{7, 6, 5, 4, 3, 2, 7, 7},
 	},
 }
+
+// kr920RX1 is that of RP002-1.0.4, 2.11.7: the library has offsets above 5, and
+// data rates above DR5, which the band has not.
+var kr920RX1 = func() rx1Table {
+	rows := [][]uint8{
+		{0, 0, 0, 0, 0, 0},
+		{1, 0, 0, 0, 0, 0},
+		{2, 1, 0, 0, 0, 0},
+		{3, 2, 1, 0, 0, 0},
+		{4, 3, 2, 1, 0, 0},
+		{5, 4, 3, 2, 1, 0},
+	}
+	return rx1Table{rows, rows}
+}()
 
 // in865RX1 is the part of RP002-1.0.4, 2.12.7 on which its readers agree: the
 // library has answers in DR6, which the band leaves free, and offsets above 5

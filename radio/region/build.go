@@ -74,7 +74,7 @@ func buildAll() []*Plan {
 
 // buildPlan makes a Plan from its data and its band.
 func buildPlan(d planData, t *bandTables) *Plan {
-	p := &Plan{id: d.id, band: t, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell}
+	p := &Plan{id: d.id, band: t, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell, lbt: d.lbt}
 	if t.fixed {
 		first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
 		p.channels = append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])

@@ -1,13 +1,16 @@
 package region
 
-import "lorawand/radio"
+import (
+	"time"
+
+	"lorawand/radio"
+)
 
 // planData is one frequency plan: all that a further one needs is a row here.
 //
 // Ids, channels and limits are those of github.com/TheThingsNetwork/
-// lorawan-frequency-plans at 041ab05. Plans that ask for listening before
-// talking (Japan, Korea, those in _LBT) are left out, because no driver does
-// so; so are plans whose gateways hear no channel on which devices join.
+// lorawan-frequency-plans at 041ab05. Plans whose gateways hear no channel on
+// which devices join are left out.
 type planData struct {
 	id   string
 	band string
@@ -23,6 +26,7 @@ type planData struct {
 	rx2      Window    // the band's where zero
 	subBands []SubBand // the band's where nil
 	dwell    DwellLimits
+	lbt      LBT // zero: none
 }
 
 // What the plans of one country after another have in common.
@@ -58,6 +62,18 @@ var (
 	il917Channels2 = multiRate(917_300_000, 917_500_000, 917_700_000,
 		917_900_000, 918_100_000, 918_300_000, 918_500_000, 918_900_000)
 
+	jp920Channels1 = append(multiRate(923_200_000, 923_400_000, 922_800_000,
+		923_000_000, 922_600_000, 922_000_000, 922_200_000, 922_400_000),
+		Channel{Frequency: 922_100_000, MinDR: 6, MaxDR: 6},
+		Channel{Frequency: 921_800_000, MinDR: 7, MaxDR: 7})
+
+	jp920Channels2 = append(multiRate(923_200_000, 923_400_000, 922_800_000,
+		923_000_000, 920_600_000, 920_800_000, 921_000_000, 921_200_000),
+		Channel{Frequency: 923_100_000, MinDR: 6, MaxDR: 6})
+
+	kr920Channels = multiRate(922_100_000, 922_300_000, 922_500_000,
+		922_700_000, 922_900_000, 923_100_000, 923_300_000)
+
 	as923Group1 = multiRate(923_200_000, 923_400_000)
 	as923Group2 = multiRate(921_400_000, 921_600_000)
 	as923Group3 = multiRate(916_600_000, 916_800_000)
@@ -69,8 +85,17 @@ var (
 	as923SubBands = []SubBand{{Low: 923_100_000, High: 924_700_000, DutyCycle: 1000, MaxEIRP: 1600}}
 	ttnAUSubBands = []SubBand{{Low: 915_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 3000}}
 	sg920SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 100, MaxEIRP: 1600}}
+	jp922SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 1000, MaxEIRP: 2700}} // land mobile stations
+	jp920SubBands = []SubBand{{Low: 920_500_000, High: 923_500_000, DutyCycle: 1000, MaxEIRP: 1600}}
 	il917SubBands = []SubBand{{Low: 917_200_000, High: 920_000_000, DutyCycle: 10, MaxEIRP: 1600}}
 	il918SubBands = []SubBand{{Low: 917_200_000, High: 919_000_000, DutyCycle: 10, MaxEIRP: 1600}}
+
+	// The target is that of the plans, -80 dBm with an offset of -4 dB. How long
+	// a frame may last follows from how long was listened: ARIB STD-T108 (Japan);
+	// 4 s in Korea.
+	lbtShort = LBT{Target: -8400, Scan: 128 * time.Microsecond, Airtime: 400 * time.Millisecond}
+	lbtJapan = LBT{Target: -8400, Scan: 5 * time.Millisecond, Airtime: 4 * time.Second}
+	lbtKorea = LBT{Target: -8400, Scan: 128 * time.Microsecond, Airtime: 4 * time.Second}
 )
 
 // planTable. Where a plan of AS923 or AU915 says nothing of dwell time, The
@@ -110,6 +135,11 @@ var planTable = []planData{
 	{id: "AS_920_923_TTN_AU", band: "AS_923", channels: as920Channels, subBands: ttnAUSubBands},
 	{id: "AS_923_925", band: "AS_923", channels: as923Channels, subBands: as923SubBands, dwell: dwellBoth},
 	{id: "AS_923_925_TTN_AU", band: "AS_923", channels: as923Channels, subBands: ttnAUSubBands},
+	{id: "AS_920_923_LBT", band: "AS_923", channels: as920Channels, subBands: as920SubBands, dwell: dwellBoth, lbt: lbtShort},
+	{id: "AS_923_925_LBT", band: "AS_923", channels: as923Channels, subBands: as923SubBands, dwell: dwellBoth, lbt: lbtShort},
+	{id: "AS_920_923_TTN_JP_1", band: "AS_923", channels: jp920Channels1, subBands: as920SubBands, dwell: dwellBoth, lbt: lbtJapan},
+	{id: "AS_920_923_TTN_JP_1_LAND_MOBILE", band: "AS_923", channels: jp920Channels1, subBands: jp922SubBands, dwell: dwellBoth, lbt: lbtJapan},
+	{id: "AS_920_923_TTN_JP_2", band: "AS_923", channels: jp920Channels2, subBands: jp920SubBands, dwell: dwellBoth, lbt: lbtJapan},
 	{id: "AS_923", band: "AS_923", channels: as923Group1, dwell: dwellBoth},
 	{id: "AS_923_DT", band: "AS_923", channels: as923Group1, dwell: dwellBoth},
 	{id: "AS_923_NDT", band: "AS_923", channels: as923Group1},
@@ -127,6 +157,7 @@ var planTable = []planData{
 	{id: "IL_917_920_TTN_2", band: "AS_923_4", channels: il917Channels2, subBands: il918SubBands},
 
 	{id: "IN_865_867", band: "IN_865_867", channels: in865Channels},
+	{id: "KR_920_923_TTN", band: "KR_920_923", channels: kr920Channels, lbt: lbtKorea},
 }
 
 // multiRate returns channels on which devices may send with DR0 to DR5.

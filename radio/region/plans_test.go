@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/brocaar/lorawan"
 
@@ -228,7 +229,7 @@ func checkMasks(t *testing.T, p *Plan, l CFList) {
 	}
 }
 
-// RP002-1.0.4: 2.7 (EU433) and 2.12 (IN865).
+// RP002-1.0.4: 2.7 (EU433), 2.11 (KR920) and 2.12 (IN865).
 func TestOtherPlans(t *testing.T) {
 	tests := []struct {
 		id     string
@@ -242,6 +243,12 @@ func TestOtherPlans(t *testing.T) {
 			Window{434_665_000, 0},
 			[]radio.Frequency{433_775_000, 433_975_000, 434_175_000, 434_375_000, 434_575_000},
 			100, 1215,
+		},
+		{
+			"KR_920_923_TTN",
+			Window{921_900_000, 0},
+			[]radio.Frequency{922_700_000, 922_900_000, 923_100_000, 923_300_000},
+			1000, 1615,
 		},
 		{
 			"IN_865_867",
@@ -269,11 +276,14 @@ func TestOtherPlans(t *testing.T) {
 				}
 			}
 		}
-		if w, err := p.RX1(tt.cfList[0], 7, 0); err != nil || w.DataRate != 7 {
-			t.Errorf("%s: RX1 of FSK is %+v, %v; want DR7", tt.id, w, err)
-		}
 		if p.TxParamSetup() || p.DwellLimits() != (DwellLimits{}) {
 			t.Errorf("%s: dwell times %+v, TxParamSetup %t", tt.id, p.DwellLimits(), p.TxParamSetup())
+		}
+		if tt.id == "KR_920_923_TTN" {
+			continue // which has no FSK
+		}
+		if w, err := p.RX1(tt.cfList[0], 7, 0); err != nil || w.DataRate != 7 {
+			t.Errorf("%s: RX1 of FSK is %+v, %v; want DR7", tt.id, w, err)
 		}
 	}
 	for _, no := range [][2]uint8{{6, 0}, {7, 1}, {5, 6}} {
@@ -281,4 +291,22 @@ func TestOtherPlans(t *testing.T) {
 			t.Errorf("IN865: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate", no[0], no[1], w, err)
 		}
 	}
+}
+
+// Gateways of these plans listen before they talk, on channels that the SX1261
+// can listen to, for as long as it can; no other plan asks for that.
+func TestPlanLBT(t *testing.T) {
+	want := map[string]LBT{
+		"AS_920_923_LBT":                  {-8400, 128 * time.Microsecond, 400 * time.Millisecond},
+		"AS_923_925_LBT":                  {-8400, 128 * time.Microsecond, 400 * time.Millisecond},
+		"AS_920_923_TTN_JP_1":             {-8400, 5 * time.Millisecond, 4 * time.Second},
+		"AS_920_923_TTN_JP_1_LAND_MOBILE": {-8400, 5 * time.Millisecond, 4 * time.Second},
+		"AS_920_923_TTN_JP_2":             {-8400, 5 * time.Millisecond, 4 * time.Second},
+		"KR_920_923_TTN":                  {-8400, 128 * time.Microsecond, 4 * time.Second},
+	}
+	forAll(t, func(t *testing.T, p *Plan) {
+		if l, ok := p.LBT(); l != want[p.ID()] || ok != (l != LBT{}) {
+			t.Errorf("LBT is %+v, %t; want %+v", l, ok, want[p.ID()])
+		}
+	})
 }

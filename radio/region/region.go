@@ -70,6 +70,14 @@ type DwellLimits struct {
 	Uplink, Downlink bool
 }
 
+// LBT is how a gateway has to listen before it talks. The zero value is not at
+// all.
+type LBT struct {
+	Target  radio.Decibel // dBm: a channel with more is taken
+	Scan    time.Duration // how long is listened
+	Airtime time.Duration // how long a frame may last then
+}
+
 // Plan is a frequency plan.
 type Plan struct {
 	id       string
@@ -80,6 +88,7 @@ type Plan struct {
 	cfList   CFList
 	dwell    DwellLimits  // what the plan asks for
 	device   *DwellLimits // what the device keeps to; nil where that is not known
+	lbt      LBT
 }
 
 // Lookup returns the plan of an id such as "EU_863_870_TTN", or ErrPlan.
@@ -131,6 +140,10 @@ func (p *Plan) DwellTime() time.Duration {
 // DwellLimits returns the limits of the plan: what TxParamSetupReq is to tell
 // devices, where TxParamSetup says that they understand it.
 func (p *Plan) DwellLimits() DwellLimits { return p.dwell }
+
+// LBT returns how the plan's gateways listen before they talk; ok is false if they
+// need not.
+func (p *Plan) LBT() (l LBT, ok bool) { return p.lbt, p.lbt != (LBT{}) }
 
 // TxParamSetup returns whether the band has TxParamSetupReq.
 func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }

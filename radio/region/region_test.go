@@ -32,6 +32,8 @@ func TestLookup(t *testing.T) {
 		{"AS_923_3_DT", "AS_923_3"},
 		{"IL_917_920_TTN", "AS_923_4"},
 		{"IN_865_867", "IN_865_867"},
+		{"AS_920_923_TTN_JP_1", "AS_923"},
+		{"KR_920_923_TTN", "KR_920_923"},
 	}
 	for _, tt := range tests {
 		if p := lookup(t, tt.id); p.ID() != tt.id || p.BandID() != tt.band {

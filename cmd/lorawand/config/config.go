@@ -130,6 +130,7 @@ type SX1302 struct {
 	Device      string   `toml:"device"`
 	Reset       string   `toml:"reset"`
 	Power       string   `toml:"power"`
+	SX1261      string   `toml:"sx1261"`
 	SX1261Reset string   `toml:"sx1261_reset"`
 	Temperature string   `toml:"temperature"`
 	Firmware    string   `toml:"firmware"`

@@ -139,10 +139,15 @@ func chip(keys string) string {
 	return "[[gateway]]\ndriver = \"sx1302\"\n[gateway.sx1302]\n" + keys
 }
 
+// inKorea is chip with a plan that asks for listening before talking.
+func inKorea(keys string) string {
+	return strings.Replace(chip(keys), "\n[", "\nfrequency_plan = \"KR_920_923_TTN\"\n[", 1)
+}
+
 // The boards and the plans go together, and both radios are tuned to the plan.
 func TestConcentrator(t *testing.T) {
 	for _, plan := range region.IDs() {
-		s := SX1302{Board: "wm1302"}
+		s := SX1302{Board: "wm1302", SX1261: "/dev/spidev0.1"}
 		if strings.HasPrefix(plan, "EU_433") {
 			s.Board = "rak2287"
 		}
@@ -160,11 +165,47 @@ func TestConcentrator(t *testing.T) {
 				t.Errorf("%s: %v at %v is not heard", plan, w.Frequency, w.DataRate)
 			}
 		}
+		checkListens(t, p, &c.Chip)
 	}
 	c, err := (&SX1302{Board: "rak2287"}).Concentrator("EU_863_870_TTN")
 	if err != nil || c.Chip.Radios[0].Frequency != 867_500_000 || c.Chip.Radios[1].Frequency != 868_500_000 || c.Chip.Channels[3].Offset != -400_000 ||
 		!c.Chip.Service.Enabled || c.Chip.FSK.BitRate != 50_000 {
 		t.Errorf("%+v, %v", c.Chip, err)
+	}
+}
+
+// checkListens looks for windows on which a gateway may not answer, because it
+// does not listen to them first as the plan asks for.
+func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
+	t.Helper()
+	if _, asked := p.LBT(); asked != c.LBT.Enabled {
+		t.Errorf("%s: listens before it talks: %t, want %t", p.ID(), c.LBT.Enabled, asked)
+	}
+	if !c.LBT.Enabled {
+		return
+	}
+	check := func(w region.Window) {
+		dr, err := p.DataRate(w.DataRate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if dr.Modulation == radio.FSK {
+			dr.Bandwidth = 125_000
+		}
+		if !slices.ContainsFunc(c.LBT.Channels, func(ch sx1302.LBTChannel) bool { return ch.Frequency == w.Frequency && ch.Bandwidth == dr.Bandwidth }) {
+			t.Errorf("%s: %v at %v is not listened to", p.ID(), w.Frequency, dr)
+		}
+	}
+	check(p.RX2())
+	check(p.BandRX2())
+	for _, ch := range p.Channels() {
+		for dr := ch.MinDR; dr <= ch.MaxDR; dr++ {
+			for offset := range uint8(8) {
+				if w, err := p.RX1(ch.Frequency, dr, offset); err == nil {
+					check(w)
+				}
+			}
+		}
 	}
 }
 
@@ -218,7 +259,7 @@ func TestFaults(t *testing.T) {
 		"[[gateway]]\nid = \"Gw\"\ndriver = \"sx1302\"":                                    `gateway[0] (Gw).id`,
 		"[[gateway]]\ndriver = \"usb\"":                                                    `gateway[0].driver: "usb", must be one of udp, sx1302, virtual`,
 		"[[gateway]]\ndriver = \"sx1302\"\nantenna_gain=99":                                `gateway[0].antenna_gain: 99, must be -50 to 50`,
-		"[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = \"KR_920_923_TTN\"":            `gateway[0].frequency_plan`,
+		"[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = \"XX_920_923_TTN\"":            `gateway[0].frequency_plan`,
 		"[[gateway]]\ndriver = \"sx1302\"\nlocation = {latitude = 91.0}":                   `gateway[0].location.latitude`,
 		"[[gateway]]\neui = \"0242020000247803\"\n[gateway.sx1302]\nboard = \"x\"":         `gateway[0].sx1302: only with driver`,
 		"[[gateway]]\ndriver = \"sx1302\"":                                                 `gateway[0].sx1302.board: missing`,
@@ -232,6 +273,8 @@ func TestFaults(t *testing.T) {
 		chip("board = \"lps8n\""):                                                          `gateway[0].sx1302.reset: not known of lps8n`,
 		chip("board = \"rak2287\"\npower = \"on\""):                                        `gateway[0].sx1302.power`,
 		chip("board = \"rak2287\"\nsx1261_reset = \"5\""):                                  `gateway[0].sx1302.sx1261_reset`,
+		chip("board = \"rak2287\"\nsx1261 = \"/dev/ttyACM1\""):                             `gateway[0].sx1302.sx1261: "/dev/ttyACM1", must be as "/dev/spidev0.1"`,
+		inKorea("board = \"wm1302\""):                                                      `gateway[0].sx1302.sx1261: missing: listening before talking needs the SX1261`,
 		chip("board = \"rak2287\"\ntemperature = \"warm\""):                                `gateway[0].sx1302.temperature`,
 		chip("board = \"rak2287\"\nclock_source = 2"):                                      `gateway[0].sx1302.clock_source: 2, must be 0 or 1`,
 		chip("board = \"rak2287\"\nrssi_offset = 3.0"):                                     `gateway[0].sx1302.rssi_offset: 3, must be -300 to 0`,

@@ -78,6 +78,7 @@ accept_unknown = false                # true: gateways not listed below are take
 # device = "/dev/spidev0.0"
 # reset = "gpiochip0:17"              # "none", or "exec:/path/reset.sh"
 # power = "none"                      # GPIO line that switches the board on
+# sx1261 = "/dev/spidev0.1"           # radio that listens before talking, for plans that ask for it (Japan, Korea)
 # sx1261_reset = "none"
 # temperature = "none"                # I2C bus of an STTS751 sensor, such as "/dev/i2c-1"
 # firmware = "/usr/lib/lorawand/firmware"

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,7 +85,11 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if s.GlobalConf != "" {
 		text, err := os.ReadFile(s.GlobalConf)
 		if err == nil {
-			c.Chip, err = sx1302.ParseGlobalConf(text)
+			var listener string
+			c.Chip, listener, err = sx1302.ParseGlobalConf(text)
+			if c.Chip.LBT.Enabled {
+				c.Board.SX1261 = cmp.Or(c.Board.SX1261, listener)
+			}
 		}
 		if err == nil {
 			err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
@@ -92,12 +97,65 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 		if err != nil {
 			return c, &keyError{"sx1302.global_conf", err}
 		}
-		return c, nil
+		return c, s.checkListening(&c, plan)
 	}
 	if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
 		return c, &keyError{"sx1302", err}
 	}
-	return c, nil
+	c.Chip.LBT = listening(plan)
+	return c, s.checkListening(&c, plan)
+}
+
+// listening is how a plan has the gateway listen before it talks: on all of its
+// channels and those of RX2.
+func listening(p *region.Plan) sx1302.LBT {
+	l, ok := p.LBT()
+	if !ok {
+		return sx1302.LBT{}
+	}
+	out := sx1302.LBT{Enabled: true, Target: l.Target}
+	add := func(f radio.Frequency) {
+		for _, bandwidth := range downlinkBandwidths(p) {
+			ch := sx1302.LBTChannel{Frequency: f, Bandwidth: bandwidth, Scan: l.Scan, Airtime: l.Airtime}
+			if !slices.Contains(out.Channels, ch) {
+				out.Channels = append(out.Channels, ch)
+			}
+		}
+	}
+	for _, w := range wanted(p) {
+		add(w.Frequency)
+	}
+	add(p.RX2().Frequency)
+	add(p.BandRX2().Frequency)
+	return out
+}
+
+// downlinkBandwidths returns those of the data rates of downlinks, Hz; that of FSK
+// is taken for the narrowest of LoRa.
+func downlinkBandwidths(p *region.Plan) []uint32 {
+	var out []uint32
+	for index := range uint8(16) {
+		dr, err := p.DataRate(index)
+		if _, sizeErr := p.DownlinkMaxMACPayload(index); err != nil || sizeErr != nil || dr.Modulation != radio.LoRa {
+			continue
+		}
+		if !slices.Contains(out, dr.Bandwidth) {
+			out = append(out, dr.Bandwidth)
+		}
+	}
+	return out
+}
+
+// checkListening says what is missing for listening before talking. Of the
+// simulated board the radio is there.
+func (s *SX1302) checkListening(c *Concentrator, p *region.Plan) error {
+	switch _, asked := p.LBT(); {
+	case asked && !c.Chip.LBT.Enabled:
+		return &keyError{"sx1302.global_conf", fmt.Errorf("the plan %s asks for listening before talking, which sx1261_conf of the file does not enable", p.ID())}
+	case c.Chip.LBT.Enabled && c.Board.SX1261 == "" && s.Device != SimDevice:
+		return &keyError{"sx1302.sx1261", errors.New("missing: listening before talking needs the SX1261 of the board, such as \"/dev/spidev0.1\"; boards without one cannot be used with this plan")}
+	}
+	return nil
 }
 
 func boardRegion(p *region.Plan) string {
@@ -129,6 +187,7 @@ func (s *SX1302) override(b *sx1302.Board) error {
 		{"device", s.Device, &b.Device, deviceForm, `"/dev/spidev0.0"`},
 		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "exec:/path/reset.sh" or "none"`},
 		{"power", s.Power, &b.Power, lineForm, `"gpiochip0:18" or "none"`},
+		{"sx1261", s.SX1261, &b.SX1261, listenerForm, `"/dev/spidev0.1" or "none"`},
 		{"sx1261_reset", s.SX1261Reset, &b.SX1261Reset, lineForm, `"gpiochip0:5" or "none"`},
 		{"temperature", s.Temperature, &b.I2C, busForm, `"/dev/i2c-1" or "none"`},
 	} {
@@ -156,10 +215,11 @@ func (s *SX1302) override(b *sx1302.Board) error {
 
 // Forms of the keys.
 var (
-	deviceForm = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty.*|sim)$`)
-	lineForm   = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+)$`)
-	resetForm  = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+|exec:/.+)$`)
-	busForm    = regexp.MustCompile(`^(none|/dev/i2c-\d+)$`)
+	deviceForm   = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty.*|sim)$`)
+	listenerForm = regexp.MustCompile(`^(none|/dev/spidev\d+\.\d+)$`)
+	lineForm     = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+)$`)
+	resetForm    = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+|exec:/.+)$`)
+	busForm      = regexp.MustCompile(`^(none|/dev/i2c-\d+)$`)
 )
 
 // overrideRadios changes what is of the radios.

@@ -43,6 +43,10 @@ type Options struct {
 	Fail    func(w []byte) error
 	Read    func(addr uint16) (byte, bool)
 
+	// Taken tells, if it is not nil, whether the channel of a packet is in use at
+	// its time, for a board with an SX1261.
+	Taken func(e *Emission) bool
+
 	// Observe is told of all that reaches the chip.
 	Observe func(Event)
 }
@@ -52,9 +56,10 @@ type EventKind uint8
 
 // Kinds of Event.
 const (
-	Wrote      EventKind = iota + 1 // a byte of the register map
-	RadioFrame                      // a frame to a radio, without reads of its registers
-	Loaded                          // the memory of a processor, once for consecutive bytes
+	Wrote       EventKind = iota + 1 // a byte of the register map
+	RadioFrame                       // a frame to a radio, without reads of its registers
+	Loaded                           // the memory of a processor, once for consecutive bytes; of the SX1261 too
+	SX1261Frame                      // a frame to the SX1261, without words of its patch
 )
 
 // Event is something that reached the chip.
@@ -76,6 +81,7 @@ type Chip struct {
 	mem      [mapSize]byte
 	agc, arb processor
 	radios   [2]Radio
+	sx1261   SX1261
 	rx       []byte // the FIFO
 	agcLog   [][4]byte
 	arbLog   [][4]byte
@@ -108,6 +114,7 @@ func New(o Options) *Chip {
 		o.Version = 0x10
 	}
 	c := &Chip{opts: o, begin: time.Now()}
+	c.sx1261.chip = c
 	c.reset()
 	return c
 }
@@ -154,6 +161,7 @@ func (c *Chip) reset() {
 		c.radios[i] = Radio{kind: c.opts.Radio}
 		c.radios[i].reset()
 	}
+	c.sx1261.reset()
 	c.rx = nil
 	c.tx = [2]transmitter{}
 }
@@ -290,6 +298,8 @@ func (c *Chip) act(addr uint16, old, now byte) {
 		c.radios[addr-regRFEnable].lines(now)
 	case regMailWrite:
 		c.mail()
+	case regMailWrite + 3:
+		c.clearVerdict(now)
 	case regARBConfig + 1:
 		c.arbResume()
 	case txBlock + txTrigger, txBlock + txStride + txTrigger:

@@ -8,6 +8,8 @@ type Fault struct {
 	Torn   bool  // every fourth reading of the counter is torn
 	Parity bool  // the memory of the ARB has an error
 	Hang   bool  // programs that are started answer nothing
+
+	DeadSX1261 bool // nothing answers on its chip select
 }
 
 // parityError is the bit of regARBCtrl that tells of one.

@@ -45,6 +45,7 @@ type transmitter struct {
 	begin, end time.Duration // since power-up
 	emission   int           // index
 	cut        func()        // takes it off the air, or nil
+	undecided  bool          // whether its channel is free
 }
 
 func (t *transmitter) status(now time.Duration) byte {
@@ -60,6 +61,7 @@ func (t *transmitter) status(now time.Duration) byte {
 // advance frees transmitters whose packet is over.
 func (c *Chip) advance() {
 	now := c.now()
+	c.decide()
 	for i := range c.tx {
 		if t := &c.tx[i]; t.busy && now >= t.end {
 			t.busy = false
@@ -96,8 +98,50 @@ func (c *Chip) trigger(chain int, old, now byte) {
 	default:
 		e.Begin = c.ticks() / ticksPerMicrosecond
 	}
-	*t = transmitter{busy: true, begin: at, end: at + e.Air, emission: len(c.emitted), cut: c.emit(&e)}
+	*t = transmitter{busy: true, begin: at, end: at + e.Air, emission: len(c.emitted)}
+	if c.listensFirst() {
+		t.undecided = true
+		e.Cut = !c.sx1261.listensTo(&e) || c.opts.Taken != nil && c.opts.Taken(&e)
+	}
+	if !e.Cut {
+		t.cut = c.emit(&e)
+	}
 	c.emitted = append(c.emitted, e)
+}
+
+// listensFirst reports whether the AGC was told to listen before it talks.
+func (c *Chip) listensFirst() bool {
+	for _, w := range c.agcLog {
+		if w[0] == 0x0B {
+			return w[3] == 1
+		}
+	}
+	return false
+}
+
+// decide has the AGC tell of packets whose time has come whether their channels
+// are free; those that may not be sent leave their transmitter at once.
+func (c *Chip) decide() {
+	for i := range c.tx {
+		t := &c.tx[i]
+		if !t.undecided || c.now() < t.begin {
+			continue
+		}
+		t.undecided = false
+		c.mem[regAGCStatus] = 1 << i
+		if c.emitted[t.emission].Cut {
+			c.mem[regAGCStatus] |= 1 << (6 + i)
+			t.busy = false
+		}
+	}
+}
+
+// clearVerdict is a write to byte 0 of the mailbox, with which the AGC forgets
+// what it told of the last packet.
+func (c *Chip) clearVerdict(b byte) {
+	if b == 0xFF && c.agc.running != 0 && c.listensFirst() && c.mem[regAGCStatus]&(1<<0|1<<1) != 0 && c.mem[regMailWrite] == 0x0F {
+		c.mem[regAGCStatus] = 0
+	}
 }
 
 // cut ends what a chain sends or is to send.
@@ -106,7 +150,7 @@ func (c *Chip) cut(chain int) {
 	if !t.busy {
 		return
 	}
-	t.busy = false
+	t.busy, t.undecided = false, false
 	c.emitted[t.emission].Cut = true
 	if t.cut != nil {
 		t.cut()

@@ -1,0 +1,257 @@
+package sx1302
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lorawand/concentrator/sx1302/sx1302test"
+	"lorawand/radio"
+)
+
+// listening is testConfig with listening before talking on two channels.
+func listening() Config {
+	c := testConfig()
+	c.LBT = LBT{Enabled: true, Target: -8000, Channels: []LBTChannel{
+		{Frequency: 868_500_000, Bandwidth: 125_000, Scan: 5 * time.Millisecond, Airtime: 400 * time.Millisecond},
+		{Frequency: 868_300_000, Bandwidth: 250_000, Scan: 128 * time.Microsecond, Airtime: 4 * time.Second},
+	}}
+	return c
+}
+
+func newListener(t *testing.T, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+	t.Helper()
+	model := sx1302test.New(o)
+	firmware := testFirmware()
+	firmware.SX1261 = sx1302test.Patch()
+	chip, err := New(model, listening(), Options{
+		Firmware: firmware, Sleep: sleep, SX1261: model.SX1261(),
+		Reset: func(context.Context) error { model.Reset(); return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model, chip
+}
+
+func TestLBTConfig(t *testing.T) {
+	tests := map[string]struct {
+		spoil func(*LBT)
+		says  string
+	}{
+		"target too low": {func(l *LBT) { l.Target = -128_00 }, "target of -128 dBm"},
+		"with offset":    {func(l *LBT) { l.RSSIOffset = 81_00 }, "target of 1 dBm"},
+		"no channels":    {func(l *LBT) { l.Channels = nil }, "0 channels"},
+		"too many":       {func(l *LBT) { l.Channels = slices.Repeat(l.Channels, 17) }, "34 channels"},
+		"frequency":      {func(l *LBT) { l.Channels[0].Frequency = 1 }, "not within 100 to 1000 MHz"},
+		"bandwidth":      {func(l *LBT) { l.Channels[0].Bandwidth = 500_000 }, "500000 Hz cannot be listened to"},
+		"scan":           {func(l *LBT) { l.Channels[1].Scan = time.Millisecond }, "not 1ms"},
+		"airtime":        {func(l *LBT) { l.Channels[1].Airtime = time.Millisecond }, "leave no room"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := listening()
+			tt.spoil(&c.LBT)
+			if err := c.Validate(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("Validate: %v, want %q", err, tt.says)
+			}
+			c.LBT.Enabled = false
+			if err := c.Validate(); err != nil {
+				t.Errorf("without listening: %v", err)
+			}
+		})
+	}
+	if _, err := New(sx1302test.New(sx1302test.Options{}), listening(), Options{}); !errors.Is(err, ErrConfig) {
+		t.Errorf("New without an SX1261: %v", err)
+	}
+}
+
+func TestLBTStartFaults(t *testing.T) {
+	tests := []struct {
+		name  string
+		patch []byte
+		fault sx1302test.Fault
+		says  string
+	}{
+		{name: "no SX1261", patch: sx1302test.Patch(), fault: sx1302test.Fault{DeadSX1261: true}, says: "check its device node, its reset line"},
+		{name: "another patch", patch: make([]byte, PatchSize), says: "after the patch"},
+		{name: "no patch", says: "0 bytes, want 1544"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			model, chip := newListener(t, sx1302test.Options{}, noWait)
+			chip.firmware.SX1261 = tt.patch
+			model.Break(tt.fault)
+			if err := chip.Start(t.Context()); err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("Start: %v, want %q", err, tt.says)
+			}
+		})
+	}
+}
+
+func TestLBTRefuses(t *testing.T) {
+	tests := map[string]struct {
+		spoil func(*Transmission)
+		says  string
+	}{
+		"frequency": {func(x *Transmission) { x.Frequency += 10_001 }, "no channel that is listened to"},
+		"bandwidth": {func(x *Transmission) { x.DataRate.Bandwidth = 250_000 }, "no channel that is listened to"},
+		"too long":  {func(x *Transmission) { x.DataRate.SpreadingFactor = 11 }, "on the air is more than 398.5ms"},
+		"carrier":   {func(x *Transmission) { x.Carrier = true }, "a carrier does not listen"},
+		"FSK on 250 kHz": {func(x *Transmission) {
+			x.DataRate, x.Deviation, x.Frequency = radio.FSKDataRate(50_000), 25_000, 868_300_000
+		}, "no channel that is listened to"},
+		"nonsense besides":  {func(x *Transmission) { x.Payload = nil }, "0 bytes"},
+		"negative deviates": {func(x *Transmission) { x.Frequency -= 10_001 }, "no channel that is listened to"},
+	}
+	model, chip := newListener(t, sx1302test.Options{}, noWait)
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := len(model.SX1261().Commands)
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			tx := loraTransmission()
+			tx.Frequency = 868_500_000
+			tt.spoil(&tx)
+			if err := chip.Send(tx); !errors.Is(err, ErrTransmission) || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("Send: %v, want %q", err, tt.says)
+			}
+		})
+	}
+	if len(model.Emissions()) > 0 || len(model.SX1261().Commands) != before {
+		t.Error("something was done for them")
+	}
+}
+
+// TestLBTVerdicts sends packets on free and taken channels, and one of which
+// the chip says nothing.
+func TestLBTVerdicts(t *testing.T) {
+	var now time.Duration
+	taken, mute := false, false
+	model, chip := newListener(t, sx1302test.Options{
+		Now:   func() time.Duration { return now },
+		Taken: func(*sx1302test.Emission) bool { return taken },
+		Read:  func(addr uint16) (byte, bool) { return 0x00, mute && addr == agcStatus.addr },
+	}, func(ctx context.Context, d time.Duration) error { now += d; return ctx.Err() })
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tx := loraTransmission()
+	tx.Frequency, tx.Trigger = 868_500_000, TriggerNow
+	for i, tt := range []struct {
+		taken, mute bool
+		want        error
+	}{{}, {taken: true, want: ErrChannelTaken}, {}, {mute: true, want: ErrNoAnswer}, {}} {
+		taken, mute = tt.taken, tt.mute
+		if err := chip.Send(tx); err != nil {
+			t.Fatalf("packet %d: %v", i, err)
+		}
+		if err := chip.Send(tx); !errors.Is(err, ErrBusy) {
+			t.Errorf("packet %d: another one meanwhile: %v", i, err)
+		}
+		if err := chip.AwaitClearance(t.Context(), 0); !errors.Is(err, tt.want) {
+			t.Errorf("packet %d: %v, want %v", i, err, tt.want)
+		}
+		now += time.Second
+		if e := model.Emissions(); len(e) != i+1 || e[i].Cut != tt.taken {
+			t.Errorf("packet %d: %+v", i, e[len(e)-1])
+		}
+		if v, err := chip.Clearance(t.Context(), 0); v != ChannelFree || err != nil {
+			t.Errorf("packet %d: afterwards %d, %v", i, v, err)
+		}
+	}
+}
+
+// TestDriverListens has the driver answer frames when channels are free and
+// taken, and when the chip never tells.
+func TestDriverListens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		taken, mute := map[string]bool{"taken": true}, false
+		b := &bench{t: t, sink: &testSink{acks: map[uint64][]radio.TxResult{}}, begin: time.Now(), done: make(chan error, 1)}
+		var chip *Chip
+		b.model, chip = newListener(t, sx1302test.Options{
+			EUI:   testEUI,
+			Taken: func(e *sx1302test.Emission) bool { return taken[string(e.Payload)] },
+			Read:  func(addr uint16) (byte, bool) { return 0x00, mute && addr == agcStatus.addr },
+		}, nil)
+		var err error
+		b.driver, err = NewDriver(DriverOptions{
+			Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		b.cancel = cancel
+		go func() { b.done <- b.driver.Run(ctx, b.sink) }()
+		time.Sleep(6 * time.Second)
+		id := uint64(0)
+		send := func(payload string, ahead time.Duration) (at int64) {
+			id++
+			at = b.model.Counter() + ahead.Microseconds()
+			err := b.driver.Transmit(radio.Downlink{
+				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000),
+				Power: 1400, Time: radio.ConcentratorTime(at),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at
+		}
+		check := func(want radio.TxResult, at int64) {
+			t.Helper()
+			_, acks, _ := b.sink.seen()
+			if !slices.Equal(acks[id], []radio.TxResult{want}) {
+				t.Errorf("packet %d: %v, want %v", id, acks[id], want)
+			}
+			e := b.model.Emissions()
+			last := e[len(e)-1]
+			if at != 0 && (last.Begin != at || last.Exact != 0 || last.Cut != (want != radio.TxOK)) {
+				t.Errorf("packet %d went out at %d and %d/32 µs, cut %t, want %d", id, last.Begin, last.Exact, last.Cut, at)
+			}
+		}
+		for _, tt := range []struct {
+			payload string
+			want    radio.TxResult
+		}{{"free", radio.TxOK}, {"taken", radio.TxCollisionPacket}, {"free again", radio.TxOK}} {
+			at := send(tt.payload, 150*time.Millisecond)
+			time.Sleep(140 * time.Millisecond)
+			if _, acks, _ := b.sink.seen(); len(acks[id]) > 0 {
+				t.Errorf("packet %d was answered before its time: %v", id, acks[id])
+			}
+			time.Sleep(200 * time.Millisecond)
+			check(tt.want, at)
+		}
+		first, second := send("one", 150*time.Millisecond), send("two", 150*time.Millisecond+90*time.Millisecond)
+		time.Sleep(time.Second)
+		check(radio.TxOK, second)
+		if e := b.model.Emissions(); e[len(e)-2].Begin != first {
+			t.Errorf("the first of two went out at %d, want %d", e[len(e)-2].Begin, first)
+		}
+		mute = true
+		send("nothing is said", 150*time.Millisecond)
+		time.Sleep(time.Second)
+		check(radio.TxUnknownError, 0)
+		mute = false
+		at := send("and on", 150*time.Millisecond)
+		time.Sleep(140 * time.Millisecond)
+		if _, acks, _ := b.sink.seen(); len(acks[id]) > 0 {
+			t.Errorf("packet %d was answered by what was said of the one before: %v", id, acks[id])
+		}
+		time.Sleep(time.Second)
+		check(radio.TxOK, at)
+		send("when it ends", 150*time.Millisecond)
+		time.Sleep(120 * time.Millisecond)
+		b.stop()
+		check(radio.TxNoPath, 0)
+		if s := b.driver.Stats(); s.Taken != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 || s.JIT.MinLead < 60*time.Millisecond {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package sx1302
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"periph.io/x/conn/v3/spi"
+
+	"lorawand/radio"
+)
+
+// Commands of the SX1261; those that it shares with the SX1250 are there.
+const (
+	op61SetPacketType   = 0x8A
+	op61SetModulation   = 0x8B
+	op61SetPacketParams = 0x8C
+	op61SetBufferBase   = 0x8F
+	op61StartListening  = 0x9A
+	op61SetFS           = 0xC1
+	op61UpdateMemory    = 0xD9
+	op61ReadRegister    = 0x1D
+)
+
+// Registers of the SX1261.
+const (
+	reg61Version     = 0x0320 // 15 letters; the last are those of the patch
+	reg61Unlock      = 0x0610 // of the memory of its program
+	reg61FSKBitSync  = 0x08AC
+	reg61Frontend    = 0x089B
+	reg61Patch       = 0x8000
+	sx1261Version    = "2D06"
+	sx1261VersionLen = 15
+	sx1261StandbyRC  = 0x22
+	sx1261StatusMask = 0x7E
+)
+
+// sx1261 is the radio that listens before the chip talks, on its own chip
+// select. Its answers are valid until the next command.
+type sx1261 struct {
+	conn spi.Conn
+	r    [32]byte
+}
+
+// tx sends a frame and returns what came back in the same places.
+func (x *sx1261) tx(frame []byte) ([]byte, error) {
+	r := x.r[:len(frame)]
+	if err := x.conn.Tx(frame, r); err != nil {
+		return nil, fmt.Errorf("SX1261 on %s: %w", x.conn, err)
+	}
+	return r, nil
+}
+
+// tell sends commands to the SX1261, with a pause before each, as its BUSY line
+// is not seen. It returns the answer to the last.
+func (c *Chip) tell(ctx context.Context, frames ...[]byte) (answer []byte, err error) {
+	for _, f := range frames {
+		if err := c.sleep(ctx, commandGap); err != nil {
+			return nil, err
+		}
+		if answer, err = c.sx1261.tx(f); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// startSX1261 takes the radio that listens before talking to where it waits for
+// that: it gets its program patched, is calibrated and set up.
+func (c *Chip) startSX1261(ctx context.Context) error {
+	if !c.config.LBT.Enabled {
+		return nil
+	}
+	if err := c.patchSX1261(ctx); err != nil {
+		return err
+	}
+	if err := c.calibrateSX1261(ctx); err != nil {
+		return err
+	}
+	if err := c.standbySX1261(ctx); err != nil {
+		return err
+	}
+	_, err := c.tell(ctx, []byte{op61SetBufferBase, 0x80, 0x80}, writeRegister(reg61FSKBitSync, 0xCB))
+	return err
+}
+
+// standbySX1261 puts the SX1261 into standby and makes sure that it is there.
+func (c *Chip) standbySX1261(ctx context.Context) error {
+	answer, err := c.tell(ctx, []byte{opSetStandby, standbyRC}, []byte{opGetStatus, 0})
+	if err != nil {
+		return err
+	}
+	if got := answer[1] & sx1261StatusMask; got != sx1261StandbyRC {
+		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and that the board has one", c.sx1261.conn, answer[1])
+	}
+	return nil
+}
+
+// patchSX1261 writes the patch word by word, has it taken, and compares the
+// version that the radio reports then.
+func (c *Chip) patchSX1261(ctx context.Context) error {
+	if err := c.standbySX1261(ctx); err != nil {
+		return err
+	}
+	if _, err := c.versionSX1261(ctx); err != nil {
+		return err
+	}
+	if _, err := c.tell(ctx, writeRegister(reg61Unlock, 0x10)); err != nil {
+		return err
+	}
+	for at := 0; at < len(c.firmware.SX1261); at += 4 {
+		if _, err := c.tell(ctx, writeRegister(uint16(reg61Patch+at), c.firmware.SX1261[at:at+4]...)); err != nil {
+			return err
+		}
+	}
+	if _, err := c.tell(ctx, writeRegister(reg61Unlock, 0x00), []byte{op61UpdateMemory}); err != nil {
+		return err
+	}
+	v, err := c.versionSX1261(ctx)
+	if err == nil && !strings.HasSuffix(v, sx1261Version) {
+		err = fmt.Errorf("SX1261 on %s: version %q after the patch, want one that ends in %s", c.sx1261.conn, v, sx1261Version)
+	}
+	return err
+}
+
+func (c *Chip) versionSX1261(ctx context.Context) (string, error) {
+	frame := [4 + sx1261VersionLen]byte{op61ReadRegister, reg61Version >> 8, reg61Version & 0xFF}
+	answer, err := c.tell(ctx, frame[:])
+	if err != nil {
+		return "", err
+	}
+	return string(answer[4:]), nil
+}
+
+// calibrateSX1261 calibrates its image rejection for the band of radio A.
+func (c *Chip) calibrateSX1261(ctx context.Context) error {
+	low, high, ok := imageBand(c.config.Radios[0].Frequency)
+	if !ok {
+		return fmt.Errorf("%w: SX1261: no calibration for %s", ErrConfig, c.config.Radios[0].Frequency)
+	}
+	if _, err := c.tell(ctx, []byte{opGetStatus, 0}, []byte{opCalibrateImage, low, high}); err != nil {
+		return err
+	}
+	if err := c.sleep(ctx, settle); err != nil {
+		return err
+	}
+	answer, err := c.tell(ctx, []byte{opGetDeviceErrors, 0, 0, 0})
+	if err != nil {
+		return err
+	}
+	if answer[3]&imageCalibrationError != 0 {
+		return fmt.Errorf("SX1261 on %s: image calibration failed", c.sx1261.conn)
+	}
+	return nil
+}
+
+// Measurements of 128 µs and of 5 ms, as the SX1261 counts them.
+const (
+	scanCountShort = 24
+	scanCountLong  = 715
+)
+
+// listen has the SX1261 listen to a channel, and waits until it has done so for
+// long enough. It goes on then until endListening.
+func (c *Chip) listen(ctx context.Context, ch *LBTChannel, chain int) error {
+	bandwidth, count := byte(0x0A), scanCountLong
+	if ch.Bandwidth == 250_000 {
+		bandwidth = 0x09
+	}
+	if ch.Scan == scanShort {
+		count = scanCountShort
+	}
+	c.listening, c.listensFor = true, chain
+	_, err := c.tell(
+		ctx,
+		writeRegister(reg61Frontend, 0),
+		[]byte{op61SetFS},
+		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(ch.Frequency)),
+		writeRegister(reg61Frontend, 0x14),
+		[]byte{op61SetPacketType, 0},
+		[]byte{op61SetModulation, 0x00, 0x14, 0x00, 0x00, bandwidth, 0x02, 0xE9, 0x0F},
+		[]byte{op61SetPacketParams, 0x00, 0x20, 0x05, 0x20, 0x00, 0x01, 0xFF, 0x00, 0x00},
+		[]byte{opSetRx, 0xFF, 0xFF, 0xFF},
+		[]byte{op61StartListening, 11, byte(count >> 8), byte(count), c.config.LBT.threshold(), 1},
+	)
+	if err != nil {
+		return err
+	}
+	return c.sleep(ctx, ch.Scan)
+}
+
+// endListening stops the SX1261.
+func (c *Chip) endListening(ctx context.Context) error {
+	c.listening = false
+	_, err := c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
+	return err
+}
+
+// frequencyWord returns a frequency in steps of crystal / 2^25, as the SX1250
+// and the SX1261 have it.
+func frequencyWord(f radio.Frequency) uint32 { return uint32(uint64(f) << 25 / crystal) }
+
+// patchWords is how long the patch of the SX1261 is, in words of 32 bits.
+const patchWords = 386
+
+// PatchSize is the length of the patch, bytes: words of 32 bits, big-endian.
+const PatchSize = 4 * patchWords

@@ -1,0 +1,196 @@
+package sx1302test
+
+import (
+	"encoding/binary"
+	"maps"
+
+	"periph.io/x/conn/v3"
+	"periph.io/x/conn/v3/spi"
+)
+
+// SX1261 is the radio that listens before the chip talks. It implements
+// spi.Conn, on a chip select of its own.
+type SX1261 struct {
+	chip *Chip
+
+	Commands  [][]byte          // all that it got but reads and words of the patch
+	Registers map[uint16][]byte // that were written, but the patch
+
+	mode      byte // as in the status
+	unlocked  bool // the memory of the program
+	patch     map[uint16]uint32
+	patched   bool
+	frequency uint32
+	listening bool
+}
+
+var _ spi.Conn = (*SX1261)(nil)
+
+// Modes in the status of the SX1261.
+const (
+	sx1261StandbyRC = 0x22
+	sx1261FS        = 0x42
+	sx1261Rx        = 0x52
+)
+
+// Places in the SX1261.
+const (
+	sx1261Version  = 0x0320
+	sx1261Unlock   = 0x0610
+	sx1261Patch    = 0x8000
+	sx1261Frontend = 0x089B
+	patchWords     = 386
+)
+
+// Patch returns a synthetic patch of the SX1261 by which the model knows it:
+// words of 32 bits, big-endian.
+func Patch() []byte {
+	var b []byte
+	for i := range uint32(patchWords) {
+		b = binary.BigEndian.AppendUint32(b, 0x5A000000+i*i)
+	}
+	return b
+}
+
+// SX1261 returns the radio that listens before the chip talks.
+func (c *Chip) SX1261() *SX1261 { return &c.sx1261 }
+
+func (x *SX1261) reset() {
+	*x = SX1261{chip: x.chip, Registers: map[uint16][]byte{}, mode: sx1261StandbyRC, patch: map[uint16]uint32{}}
+}
+
+// String implements conn.Conn.
+func (*SX1261) String() string { return "sx1302test SX1261" }
+
+// Duplex implements conn.Conn.
+func (*SX1261) Duplex() conn.Duplex { return conn.Full }
+
+// TxPackets implements spi.Conn.
+func (x *SX1261) TxPackets(p []spi.Packet) error {
+	for _, q := range p {
+		if err := x.Tx(q.W, q.R); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tx implements conn.Conn: a command, and what the radio says meanwhile.
+func (x *SX1261) Tx(w, r []byte) error {
+	c := x.chip
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fault.Bus != nil {
+		return c.fault.Bus
+	}
+	if len(w) == 0 || len(r) != len(w) {
+		return ErrFrame
+	}
+	clear(r)
+	if c.fault.Dead || c.fault.DeadSX1261 {
+		return nil
+	}
+	for i := range r[1:] {
+		r[1+i] = x.mode
+	}
+	x.observe(w)
+	x.command(w, r)
+	return nil
+}
+
+// observe tells of a frame; words of the patch count as one load.
+func (x *SX1261) observe(w []byte) {
+	e := Event{Kind: SX1261Frame, Frame: append([]byte(nil), w...)}
+	if w[0] == 0x0D && len(w) > 3 {
+		switch addr := binary.BigEndian.Uint16(w[1:]); {
+		case addr == sx1261Patch:
+			e = Event{Kind: Loaded, Addr: addr}
+		case addr > sx1261Patch:
+			return
+		}
+	}
+	if x.chip.opts.Observe != nil {
+		x.chip.opts.Observe(e)
+	}
+}
+
+func (x *SX1261) command(w, r []byte) {
+	switch w[0] {
+	case 0xC0:
+		return
+	case 0x17:
+		clear(r[min(2, len(r)):])
+		return
+	case 0x1D:
+		x.read(w, r)
+		return
+	case 0x0D:
+		if len(w) > 3 && binary.BigEndian.Uint16(w[1:]) >= sx1261Patch {
+			x.writePatch(w)
+			return
+		}
+		x.write(w)
+	case 0x80:
+		x.mode, x.listening = sx1261StandbyRC, false
+	case 0x82:
+		x.mode = sx1261Rx
+	case 0x86:
+		if len(w) >= 5 {
+			x.frequency = binary.BigEndian.Uint32(w[1:])
+		}
+	case 0x9A:
+		x.listening = x.mode == sx1261Rx && x.patched && len(w) >= 6
+	case 0xC1:
+		x.mode, x.listening = sx1261FS, false
+	case 0xD9:
+		x.patched = x.complete()
+	}
+	x.Commands = append(x.Commands, append([]byte(nil), w...))
+}
+
+func (x *SX1261) read(w, r []byte) {
+	if len(w) < 4 || binary.BigEndian.Uint16(w[1:]) != sx1261Version {
+		return
+	}
+	version := "SX1261 V2D 2D02"
+	if x.patched {
+		version = "SX1261 V2D 2D06"
+	}
+	copy(r[4:], version)
+}
+
+func (x *SX1261) write(w []byte) {
+	if len(w) < 4 {
+		return
+	}
+	addr := binary.BigEndian.Uint16(w[1:])
+	x.Registers[addr] = append([]byte(nil), w[3:]...)
+	switch addr {
+	case sx1261Unlock:
+		x.unlocked = w[3] == 0x10
+	case sx1261Frontend:
+		x.listening = x.listening && w[3] != 0
+	}
+}
+
+func (x *SX1261) writePatch(w []byte) {
+	if x.unlocked && len(w) == 7 {
+		x.patch[binary.BigEndian.Uint16(w[1:])] = binary.BigEndian.Uint32(w[3:])
+	}
+}
+
+// complete reports whether the patch is the one that the model knows.
+func (x *SX1261) complete() bool {
+	want := map[uint16]uint32{}
+	patch := Patch()
+	for i := 0; i < len(patch); i += 4 {
+		want[sx1261Patch+uint16(i)] = binary.BigEndian.Uint32(patch[i:])
+	}
+	return maps.Equal(x.patch, want)
+}
+
+// listensTo reports whether the radio listens to the channel of a packet.
+func (x *SX1261) listensTo(e *Emission) bool {
+	off := int64(x.frequency)*ticksPerSecond>>25 - int64(e.frequency())
+	return x.listening && off > -channelWidth && off < channelWidth
+}
