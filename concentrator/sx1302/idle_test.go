@@ -12,12 +12,20 @@ import (
 )
 
 // quietConn is a chip that hears nothing, and costs as little as can be: only
-// the counter runs. It ends the run after so many polls.
+// the counter runs, with the host's clock as the driver has read it last. It
+// ends the run after so many polls.
 type quietConn struct {
 	*sx1302test.Chip
 	begin time.Time
+	now   time.Duration // since begin
 	left  int
 	stop  func()
+}
+
+// hostTime is the clock of the driver.
+func (c *quietConn) hostTime() radio.HostTime {
+	c.now = time.Since(c.begin)
+	return radio.HostTime(c.now)
 }
 
 // Tx implements conn.Conn.
@@ -25,11 +33,15 @@ func (c *quietConn) Tx(w, r []byte) error {
 	clear(r)
 	switch binary.BigEndian.Uint16(w[1:]) {
 	case counters.addr:
-		binary.BigEndian.PutUint32(r[readHeader+4:], uint32(time.Since(c.begin).Microseconds())*ticksPerMicrosecond)
+		binary.BigEndian.PutUint32(r[readHeader+4:], uint32(c.now.Microseconds())*ticksPerMicrosecond)
 	case rxBytes.addr:
 		if c.left--; c.left == 0 {
 			c.stop()
 		}
+	case version.addr:
+		r[readHeader] = chipVersion
+	case globalEnable.addr:
+		r[readHeader] = byte(globalEnable.mask())
 	}
 	return nil
 }
@@ -51,7 +63,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	chip.started = true
 	d, err := NewDriver(DriverOptions{
-		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(conn.begin)) }, Logger: slog.New(slog.DiscardHandler),
+		Chip: chip, EUI: testEUI, Now: conn.hostTime, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
