@@ -135,7 +135,7 @@ func TestChipDay(t *testing.T) {
 		w.stop()
 		w.checkChipDay(model, wrong)
 		if got, want := s.Receive.Packets, uint64(model.Heard()-model.Lost()); got != want || s.Forwarded+s.Ghosts+s.BadCRC != got {
-			t.Errorf("the chip has handed over %d frames, the driver has taken %d and handed on %d", want, got, s.Forwarded)
+			t.Errorf("the chip has handed over %d frames, the driver has taken %d and handed on %d: %+v", want, got, s.Forwarded, s)
 		}
 		if s.Starts < uint64(faults)/3 || heard < 1500 || cut > faults/10 || published < int(s.Forwarded)*95/100 {
 			t.Errorf("that tests little, or too little works: %d faults, %d heard, %d cut off, %d published, %+v", faults, heard, cut, published, s)

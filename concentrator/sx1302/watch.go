@@ -111,7 +111,6 @@ func (w *watch) poll() error {
 		w.now, w.read = w.now.Add(now.Sub(w.read)), now
 		if w.busErrors++; w.busErrors >= maxBusErrors {
 			if packets := d.chip.salvage(w.now.Counter()); len(packets) > 0 {
-				w.counter = w.now.Counter()
 				w.deliver(packets)
 			}
 			return fmt.Errorf("%d times in a row: %w", w.busErrors, err)
@@ -119,12 +118,13 @@ func (w *watch) poll() error {
 		return nil
 	}
 	w.busErrors = 0
-	if err := w.follow(counter, asked, now); err != nil {
-		return err
-	}
-	if len(packets) > 0 {
+	err = w.follow(counter, asked, now)
+	if len(packets) > 0 { // also if that ends the run: the chip has them no more
 		w.heard = now
 		w.deliver(packets)
+	}
+	if err != nil {
+		return err
 	}
 	return w.watchHealth(now)
 }
@@ -229,7 +229,7 @@ func (w *watch) ghost(up *radio.Uplink) bool {
 }
 
 func (w *watch) uplink(p *Packet) radio.Uplink {
-	at := w.now + radio.ConcentratorTime(int32(p.Time-w.counter))
+	at := w.now + radio.ConcentratorTime(int32(p.Time-w.now.Counter()))
 	up := radio.Uplink{
 		Gateway: w.eui, PHYPayload: append([]byte(nil), p.Payload...), Frequency: p.Frequency, DataRate: p.DataRate,
 		CodingRate: p.CodingRate, Time: at, Received: w.read, Ended: w.read.Add(-w.now.Sub(at)),

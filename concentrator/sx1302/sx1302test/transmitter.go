@@ -59,6 +59,9 @@ func (t *transmitter) status(now time.Duration) byte {
 
 // advance frees transmitters whose packet is over.
 func (c *Chip) advance() {
+	if !c.tx[0].busy && !c.tx[1].busy {
+		return
+	}
 	now := c.now()
 	for i := range c.tx {
 		if t := &c.tx[i]; t.busy && now >= t.end {
