@@ -86,11 +86,11 @@ type Chip struct {
 	frozen   uint32 // what the counter shows with Fault.Frozen
 	readings int    // of the counters
 	latched  [countersSize]byte
-	heard    int    // frames from the air that came into the FIFO
-	lost     int    // those of them that were in it at a reset
-	put, got int    // bytes that went into the FIFO and came out, since a reset
-	ends     []int  // put after each frame from the air that was not read to its end
-	shift    int64  // ticks that resets have shifted the counter by
+	heard    int   // frames from the air that came into the FIFO
+	lost     int   // those of them that were in it at a reset
+	put, got int   // bytes that went into the FIFO and came out, since a reset
+	ends     []int // put after each frame from the air that was not read to its end
+	shift    int64 // ticks that resets have shifted the counter by
 
 	antenna *air.Receiver // nil: no air
 	onAir   OnAirOptions
