@@ -37,15 +37,19 @@ func (w *watch) loop(ctx context.Context) error {
 	d := w.driver
 	start := d.opts.Now()
 	w.heard, w.checked, w.bad = start, start, d.chip.ReceiveStats().BadRecords
-	timer := time.NewTimer(0)
+	timer, err := d.opts.Timer()
+	if err != nil {
+		return err
+	}
 	defer timer.Stop()
+	timer.Reset(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case dl := <-d.inbox:
 			w.take(dl)
-		case <-timer.C:
+		case <-timer.Expired():
 			if err := w.poll(); err != nil {
 				return err
 			}
@@ -68,16 +72,19 @@ func (w *watch) warnBroken(before uint64) {
 
 // present returns what the counter shows now, from the last reading and the
 // host's clock: within 10 ms those do not run apart.
-func (w *watch) present() radio.ConcentratorTime {
-	return w.now.Add(w.driver.opts.Now().Sub(w.read))
+func (w *watch) present() radio.ConcentratorTime { return w.presentAt(w.driver.opts.Now()) }
+
+func (w *watch) presentAt(now radio.HostTime) radio.ConcentratorTime {
+	return w.now.Add(now.Sub(w.read))
 }
 
 // pause returns how long until there is something to do.
 func (w *watch) pause() time.Duration {
-	now := w.present()
-	next := max(w.driver.opts.Poll-w.driver.opts.Now().Sub(w.read), 0)
-	if at, ok := w.driver.jit.Next(now); ok {
-		next = min(next, at.Sub(now))
+	now := w.driver.opts.Now()
+	present := w.presentAt(now)
+	next := max(w.driver.opts.Poll-now.Sub(w.read), 0)
+	if at, ok := w.driver.jit.Next(present); ok {
+		next = min(next, at.Sub(present))
 	}
 	return next
 }
