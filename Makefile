@@ -48,7 +48,7 @@ test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test 
 test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
 test-mips test-mipsle test-armv5:
 	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...
-	$(EMULATED) -run '^TestAir' ./cmd/lorawand
+	$(EMULATED) -run '^Test(Air|ChipDay)' ./cmd/lorawand
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...

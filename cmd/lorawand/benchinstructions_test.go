@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -109,6 +111,56 @@ func (d *benchDaemon) oneByOne(b *testing.B, c *quietClient, f *quietForwarder, 
 				b.Fatal("no message in a minute")
 			}
 		}
+	}
+}
+
+// poll returns how many instructions the concentrator driver executes each time
+// that it asks a quiet chip, with all that wakes it and lays it to sleep, but
+// without those of the kernel. It is what more of BenchmarkIdle costs more.
+func (e *emulation) poll(b *testing.B) int64 {
+	b.Helper()
+	const few, many = 20, 220
+	binary := filepath.Join(b.TempDir(), "sx1302.test")
+	cmd := exec.Command("go", "test", "-c", "-o", binary, "lorawand/concentrator/sx1302")
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), e.env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	polls := func(n int) int64 {
+		return e.count(b, binary, "-test.run", "^$", "-test.bench", "^BenchmarkIdle$/^kernel$", "-test.benchtime", strconv.Itoa(n)+"x")
+	}
+	return (polls(many) - polls(few)) / (many - few)
+}
+
+// count returns the instructions of a program that ends by itself.
+func (e *emulation) count(b *testing.B, line ...string) int64 {
+	b.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	line = append(append(slices.Clone(e.qemu), "-d", "in_asm,exec,nochain", "-D", "/dev/fd/3"), line...)
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), "GOGC=off", "GOMAXPROCS=1")
+	cmd.ExtraFiles = []*os.File{w}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	_ = w.Close()
+	c := &instructionCounter{size: map[string]int64{}}
+	c.read(r)
+	if err := cmd.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return c.total.Load()
+}
+
+// BenchmarkPoll is that of poll alone.
+func BenchmarkPoll(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(float64(mipsle.poll(b)), "instructions/poll")
+		b.ReportMetric(0, "ns/op")
 	}
 }
 

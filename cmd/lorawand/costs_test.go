@@ -43,12 +43,13 @@ func BenchmarkCosts(b *testing.B) {
 func costsAtRest(b *testing.B, binary string) []cost {
 	b.Helper()
 	few, many := startIdle(b, binary, 100), startIdle(b, binary, 1000)
-	mips, arm := mipsle.instructions(b), armv7.instructions(b) // one after the other: both are slow enough
+	mips, arm, poll := mipsle.instructions(b), armv7.instructions(b), mipsle.poll(b) // one after the other: they are slow enough
 	up, down := measureAllocations(b)
 	loaded, used := measureDevice(b)
 	return []cost{
 		{"instructions for an uplink, mipsle", float64(mips) / 1e6, "million", 0.8},
 		{"instructions for an uplink, armv7", float64(arm) / 1e6, "million", 2.4},
+		{"instructions for a second of a quiet radio, mipsle", float64(poll) * 100 / 1e6, "million", 3},
 		{"allocations for an uplink", up.count, "", 15},
 		{"", up.bytes, "bytes", unlimited},
 		{"allocations for a downlink, its push included", down.count, "", unlimited},

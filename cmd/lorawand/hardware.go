@@ -30,6 +30,7 @@ type hardware struct {
 	reset       func(context.Context) error // nil: others reset it
 	temperature func() (int32, error)       // 1/256 °C; nil: there is no sensor
 	firmware    func() (sx1302.Firmware, error)
+	timer       func() (sx1302.Timer, error) // nil: that of package time, so that fake time reaches it
 	close       func() error
 }
 
@@ -48,7 +49,7 @@ var errHeld = errors.New("another program works with it; stop that first (lorawa
 // openHardware opens a board on an SPI port.
 func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
 	b := &c.Board
-	h := &hardware{maxTransfer: spidevBufsiz()}
+	h := &hardware{maxTransfer: spidevBufsiz(), timer: sx1302.NewKernelTimer}
 	h.firmware = func() (sx1302.Firmware, error) {
 		return sx1302.LoadFirmware(s.Firmware, c.Chip)
 	}

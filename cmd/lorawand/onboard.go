@@ -164,6 +164,7 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	}
 	driver, err := sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: o.eui, Until: o.until, Now: o.now, Logger: o.log, Temperature: h.temperature, Silence: o.conf.Silence.D(),
+		Timer: h.timer,
 	})
 	if err != nil {
 		return err

@@ -27,6 +27,9 @@ type DriverOptions struct {
 	// Poll is how often the chip is asked for what it has heard; default 10 ms.
 	Poll time.Duration
 
+	// Timer makes what the loop sleeps by; nil is a timer of package time.
+	Timer func() (Timer, error)
+
 	// Silence is how long no frame at all may be heard before the chip is
 	// started again; 0 is for ever.
 	Silence time.Duration
@@ -122,6 +125,9 @@ func NewDriver(o DriverOptions) (*Driver, error) {
 	}
 	if o.Poll <= 0 {
 		o.Poll = receiveEvery
+	}
+	if o.Timer == nil {
+		o.Timer = func() (Timer, error) { return newRuntimeTimer(), nil }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -271,6 +271,39 @@ func TestDriverRecovers(t *testing.T) {
 	}
 }
 
+// TestDriverLastFrames has frames come with each of the readings that make the
+// driver start the chip again.
+func TestDriverLastFrames(t *testing.T) {
+	tests := map[string]func(*bench){
+		"hang":  func(b *bench) { b.model.Break(sx1302test.Fault{Frozen: true}) },
+		"steps": func(b *bench) { b.model.Jump(60_000_000) },
+	}
+	for name, breaks := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				defer b.stop()
+				var records [maxDoubts][]byte
+				for i := range records {
+					f := sx1302test.Frame{Payload: []byte{'x', byte(i)}, Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+					f.Ticks = uint32(b.model.Counter() * ticksPerMicrosecond)
+					records[i] = f.Record()
+				}
+				time.Sleep(receiveEvery / 2)
+				breaks(b)
+				for _, r := range records {
+					b.model.Deliver(r)
+					time.Sleep(receiveEvery)
+				}
+				ups, _, events := b.sink.seen()
+				if len(ups) != len(records) || !slices.Contains(events, radio.GatewayDisconnected) {
+					t.Errorf("%d of %d frames came, events %v", len(ups), len(records), events)
+				}
+			})
+		})
+	}
+}
+
 func TestConform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		concentrator.Conform(t, func() concentrator.Subject {

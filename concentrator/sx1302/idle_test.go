@@ -12,12 +12,20 @@ import (
 )
 
 // quietConn is a chip that hears nothing, and costs as little as can be: only
-// the counter runs. It ends the run after so many polls.
+// the counter runs, with the host's clock as the driver has read it last. It
+// ends the run after so many polls.
 type quietConn struct {
 	*sx1302test.Chip
 	begin time.Time
+	now   time.Duration // since begin
 	left  int
 	stop  func()
+}
+
+// hostTime is the clock of the driver.
+func (c *quietConn) hostTime() radio.HostTime {
+	c.now = time.Since(c.begin)
+	return radio.HostTime(c.now)
 }
 
 // Tx implements conn.Conn.
@@ -25,11 +33,15 @@ func (c *quietConn) Tx(w, r []byte) error {
 	clear(r)
 	switch binary.BigEndian.Uint16(w[1:]) {
 	case counters.addr:
-		binary.BigEndian.PutUint32(r[readHeader+4:], uint32(time.Since(c.begin).Microseconds())*ticksPerMicrosecond)
+		binary.BigEndian.PutUint32(r[readHeader+4:], uint32(c.now.Microseconds())*ticksPerMicrosecond)
 	case rxBytes.addr:
 		if c.left--; c.left == 0 {
 			c.stop()
 		}
+	case version.addr:
+		r[readHeader] = chipVersion
+	case globalEnable.addr:
+		r[readHeader] = byte(globalEnable.mask())
 	}
 	return nil
 }
@@ -37,29 +49,58 @@ func (c *quietConn) Tx(w, r []byte) error {
 // MaxTxSize implements conn.Limits.
 func (*quietConn) MaxTxSize() int { return 0 }
 
-// BenchmarkIdle polls a quiet chip every 10 ms: an operation is one poll, with
-// all that the driver and the runtime do between two. The instructions of a MIPS
-// processor are the difference between two runs of different length under
-// qemu-mips-static -d exec,nochain,in_asm, each block counted with its size.
-func BenchmarkIdle(b *testing.B) {
-	ctx, cancel := context.WithCancel(b.Context())
-	defer cancel()
-	conn := &quietConn{begin: time.Now(), left: b.N, stop: cancel}
+// newIdle returns what polls a quiet chip so many times.
+func newIdle(t testing.TB, polls int, timer func() (Timer, error)) (run func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	conn := &quietConn{begin: time.Now(), left: polls, stop: cancel}
 	chip, err := New(conn, testConfig(), Options{})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	chip.started = true
 	d, err := NewDriver(DriverOptions{
-		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(conn.begin)) }, Logger: slog.New(slog.DiscardHandler),
+		Chip: chip, EUI: testEUI, Now: conn.hostTime, Timer: timer, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	w := &watch{driver: d, sink: &testSink{}, eui: testEUI}
-	b.ReportAllocs()
-	b.ResetTimer()
-	if err := w.loop(ctx); err != nil {
-		b.Fatal(err)
+	return func() error { return w.loop(ctx) }
+}
+
+// TestIdle has the loop poll by each kind of timer, in real time: not more often
+// than it is to.
+func TestIdle(t *testing.T) {
+	const polls = 20
+	for name, timer := range map[string]func() (Timer, error){"kernel": NewKernelTimer, "runtime": nil} {
+		t.Run(name, func(t *testing.T) {
+			run := newIdle(t, polls, timer)
+			began := time.Now()
+			if err := run(); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took < (polls-1)*receiveEvery {
+				t.Errorf("%d polls in %v", polls, took)
+			}
+		})
+	}
+}
+
+// BenchmarkIdle polls a quiet chip every 10 ms: an operation is one poll, with
+// all that the driver and the runtime do between two, but no transfer.
+// packaging/README.md has what it costs a MIPS processor, and how that was
+// counted.
+func BenchmarkIdle(b *testing.B) {
+	for name, timer := range map[string]func() (Timer, error){"kernel": NewKernelTimer, "runtime": nil} {
+		b.Run(name, func(b *testing.B) {
+			run := newIdle(b, b.N, timer)
+			b.ReportAllocs()
+			b.ResetTimer()
+			if err := run(); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }

@@ -55,15 +55,19 @@ func (w *watch) begin() error {
 // loop polls until ctx ends or the chip has to be started again.
 func (w *watch) loop(ctx context.Context) error {
 	d := w.driver
-	timer := time.NewTimer(0)
+	timer, err := d.opts.Timer()
+	if err != nil {
+		return err
+	}
 	defer timer.Stop()
+	timer.Reset(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case dl := <-d.inbox:
 			w.take(dl)
-		case <-timer.C:
+		case <-timer.Expired():
 			if err := w.poll(); err != nil {
 				return err
 			}
@@ -90,16 +94,19 @@ func (w *watch) warnBroken(before uint64) {
 
 // present returns what the counter shows now, from the last reading and the
 // host's clock: within 10 ms those do not run apart.
-func (w *watch) present() radio.ConcentratorTime {
-	return w.now.Add(w.driver.opts.Now().Sub(w.read))
+func (w *watch) present() radio.ConcentratorTime { return w.presentAt(w.driver.opts.Now()) }
+
+func (w *watch) presentAt(now radio.HostTime) radio.ConcentratorTime {
+	return w.now.Add(now.Sub(w.read))
 }
 
 // pause returns how long until there is something to do.
 func (w *watch) pause() time.Duration {
-	now := w.present()
-	next := max(w.driver.opts.Poll-w.driver.opts.Now().Sub(w.polled), 0)
-	if at, ok := w.driver.jit.Next(now); ok {
-		next = min(next, at.Sub(now))
+	now := w.driver.opts.Now()
+	present := w.presentAt(now)
+	next := max(w.driver.opts.Poll-now.Sub(w.polled), 0)
+	if at, ok := w.driver.jit.Next(present); ok {
+		next = min(next, at.Sub(present))
 	}
 	return next
 }
@@ -196,10 +203,9 @@ func (w *watch) follow(r reading, asked radio.HostTime) (packets []Packet, now r
 	counter := chip.extended(r)
 	if !w.fits(counter, asked, now) {
 		asked = now
-		if r, err = chip.readAgain(); err != nil {
-			return nil, now, w.failed(err)
+		if second, err := chip.readAgain(); err == nil {
+			r, now, counter = second, w.driver.opts.Now(), chip.extended(second)
 		}
-		now, counter = w.driver.opts.Now(), chip.extended(r)
 	}
 	if !w.fits(counter, asked, now) {
 		stands := counter == w.counter
@@ -298,7 +304,7 @@ func (w *watch) ghost(up *radio.Uplink) bool {
 }
 
 func (w *watch) uplink(p *Packet) radio.Uplink {
-	at := w.now + radio.ConcentratorTime(int32(p.Time-w.counter))
+	at := w.now + radio.ConcentratorTime(int32(p.Time-w.now.Counter()))
 	up := radio.Uplink{
 		Gateway: w.eui, PHYPayload: append([]byte(nil), p.Payload...), Frequency: p.Frequency, DataRate: p.DataRate,
 		CodingRate: p.CodingRate, Time: at, Received: w.read, Ended: w.read.Add(-w.now.Sub(at)),
@@ -388,7 +394,7 @@ func (w *watch) arm(dl radio.Downlink) error {
 		return nil
 	}
 	if err == nil {
-		// It was too late for some packet: for this one only if it still waits.
+		// Too late, but for one that is on the air by now, or was already.
 		if state, err := chip.TxStatus(chain); err == nil && (state == TxEmitting || state == TxFree) {
 			return nil
 		}

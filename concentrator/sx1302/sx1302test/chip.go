@@ -1,7 +1,6 @@
 package sx1302test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -95,10 +94,13 @@ type Chip struct {
 	resets   int
 	fault    Fault
 	frozen   uint32 // what the counter shows with Fault.Frozen
-	readings int    // of the counter
-	heard    int    // frames from the air that came into the FIFO
-	lost     int    // records in the FIFO at a reset
-	shift    int64  // ticks that resets have shifted the counter by
+	readings int    // of the counters
+	latched  [countersSize]byte
+	heard    int   // frames from the air that came into the FIFO
+	lost     int   // those of them that were in it at a reset
+	put, got int   // bytes that went into the FIFO and came out, since a reset
+	ends     []int // put after each frame from the air that was not read to its end
+	shift    int64 // ticks that resets have shifted the counter by
 
 	antenna *air.Receiver // nil: no air
 	onAir   OnAirOptions
@@ -132,7 +134,7 @@ func (c *Chip) Reset() {
 	for i := range c.tx {
 		c.cut(i)
 	}
-	c.lost += bytes.Count(c.rx, recordMagic)
+	c.lost += len(c.ends)
 	c.reset()
 	c.resets++
 	if c.opts.ResetTick != nil {
@@ -140,10 +142,8 @@ func (c *Chip) Reset() {
 	}
 }
 
-// recordMagic is how a record begins.
-var recordMagic = []byte{0xA5, 0xC0}
-
-// Lost returns how many records were in the FIFO when the chip was reset.
+// Lost returns how many frames from the air were in the FIFO, or a part of them,
+// when the chip was reset.
 func (c *Chip) Lost() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -166,7 +166,7 @@ func (c *Chip) reset() {
 		c.radios[i].reset()
 	}
 	c.sx1261.reset()
-	c.rx = nil
+	c.rx, c.ends, c.put, c.got = nil, nil, 0, 0
 	c.tx = [2]transmitter{}
 }
 
@@ -252,6 +252,9 @@ func (c *Chip) transfer(w, r []byte) error {
 		return nil
 	}
 	clear(r)
+	if addr >= regCounters && addr < regCounters+countersSize {
+		c.latchCounters()
+	}
 	for i := range r[4:] {
 		a := addr
 		if a < fifo || a >= fifo+fifoSize {
@@ -360,8 +363,8 @@ func (c *Chip) load(addr uint16) byte {
 		return c.pop()
 	case addr >= regRxBytes && addr < regRxBytes+2:
 		return byte(len(c.rx) >> (8 * (regRxBytes + 1 - addr)))
-	case addr >= regCounters && addr < regCounters+8:
-		return c.counter(addr - regCounters)
+	case addr >= regCounters && addr < regCounters+countersSize:
+		return c.latched[addr-regCounters]
 	case addr == regOTPData:
 		return c.otp(c.mem[regOTPAddr])
 	case addr == txBlock+txStatus || addr == txBlock+txStride+txStatus:
@@ -378,6 +381,10 @@ func (c *Chip) pop() byte {
 	}
 	b := c.rx[0]
 	c.rx = c.rx[1:]
+	c.got++
+	if len(c.ends) > 0 && c.ends[0] == c.got {
+		c.ends = c.ends[1:]
+	}
 	return b
 }
 
@@ -406,30 +413,32 @@ const (
 )
 
 // ticks returns the counter without wraps.
-func (c *Chip) ticks() int64 { return int64(c.opts.Tick) + ticksOf(c.now()) + c.shift }
+func (c *Chip) ticks() int64 { return c.ticksAt(c.now()) }
+
+func (c *Chip) ticksAt(now time.Duration) int64 { return int64(c.opts.Tick) + ticksOf(now) + c.shift }
 
 // ticksOf converts without loss for more than a year.
 func ticksOf(d time.Duration) int64 {
 	return int64(d/time.Second)*ticksPerSecond + int64(d%time.Second)*ticksPerMicrosecond/1000
 }
 
-// counter returns byte i of the counters: that of the last pulse, then the one
-// that runs. A pulse comes with each whole second since power-up.
-func (c *Chip) counter(i uint16) byte {
-	v := uint32(c.ticks())
+// latchCounters takes the counters as a transfer shows them: that of the last
+// pulse, then the one that runs. A pulse comes with each whole second since
+// power-up.
+func (c *Chip) latchCounters() {
+	now := c.now()
+	running, pulse := uint32(c.ticksAt(now)), uint32(0)
 	if c.fault.Frozen {
-		v = c.frozen
+		running = c.frozen
 	}
 	if c.fault.Torn && c.readings%tornEvery == 0 {
-		v ^= 1 << 24
+		running ^= 1 << 24
 	}
-	if i < 4 {
-		v = 0
-		if second := c.now() / time.Second; c.mem[regPPSEnable]&1 != 0 && second > 0 {
-			v = c.opts.Tick + uint32(int64(second)*ticksPerSecond+c.shift)
-		}
+	if second := now / time.Second; c.mem[regPPSEnable]&1 != 0 && second > 0 {
+		pulse = c.opts.Tick + uint32(int64(second)*ticksPerSecond+c.shift)
 	}
-	return byte(v >> (8 * (3 - i%4)))
+	binary.BigEndian.PutUint32(c.latched[:], pulse)
+	binary.BigEndian.PutUint32(c.latched[4:], running)
 }
 
 // Counter returns what the running counter shows, in µs, without wraps.
@@ -444,7 +453,12 @@ func (c *Chip) Counter() int64 {
 func (c *Chip) Deliver(record []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rx = append(c.rx, record[:min(len(record), fifoSize-len(c.rx))]...)
+	c.push(record[:min(len(record), fifoSize-len(c.rx))])
+}
+
+func (c *Chip) push(record []byte) {
+	c.rx = append(c.rx, record...)
+	c.put += len(record)
 }
 
 // Changed returns the bytes of the register map that differ from their reset

@@ -51,6 +51,7 @@ const (
 	regARBDebug  = 0x608D
 	regPPSEnable = 0x6100
 	regCounters  = 0x6101
+	countersSize = 8
 	regOTPAddr   = 0x6180
 	regOTPData   = 0x6181
 	txBlock      = 0x5200 // of chain A

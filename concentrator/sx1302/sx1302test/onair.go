@@ -68,7 +68,8 @@ func (c *Chip) hear(a *air.Air, up *radio.Uplink) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.resets == resets && len(c.rx)+len(record) <= fifoSize {
-			c.rx = append(c.rx, record...)
+			c.push(record)
+			c.ends = append(c.ends, c.put)
 			c.heard++
 		}
 	})

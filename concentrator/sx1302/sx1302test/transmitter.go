@@ -60,6 +60,9 @@ func (t *transmitter) status(now time.Duration) byte {
 
 // advance frees transmitters whose packet is over.
 func (c *Chip) advance() {
+	if !c.tx[0].busy && !c.tx[1].busy {
+		return
+	}
 	now := c.now()
 	c.decide()
 	for i := range c.tx {

@@ -1,0 +1,87 @@
+package sx1302
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Timer is what the loop of a Driver sleeps by. It is for one goroutine.
+type Timer interface {
+	// Expired returns the channel on which it tells that its time is over.
+	Expired() <-chan time.Time
+
+	// Reset has it expire once, after d. What it was set to before may still
+	// be told.
+	Reset(d time.Duration)
+
+	// Stop ends it; it is not to be used any more.
+	Stop()
+}
+
+// runtimeTimer is a Timer of package time.
+type runtimeTimer struct{ *time.Timer }
+
+func newRuntimeTimer() Timer { return runtimeTimer{time.NewTimer(time.Hour)} }
+
+func (t runtimeTimer) Expired() <-chan time.Time { return t.C }
+func (t runtimeTimer) Reset(d time.Duration)     { t.Timer.Reset(d) }
+func (t runtimeTimer) Stop()                     { t.Timer.Stop() }
+
+// kernelTimer is a Timer of the kernel, for which Go's scheduler waits as it
+// does for a socket. For one of package time it asks the kernel twice, since it
+// counts in whole ms there, and wakes its monitor as well, which on a single CPU
+// is in the way of the goroutine that was woken: on 32-bit MIPS, where they spin
+// for each other's 64-bit values, that is most of what a quiet loop costs.
+type kernelTimer struct {
+	fd      int // of file
+	file    *os.File
+	raw     syscall.RawConn
+	expired chan time.Time
+}
+
+// NewKernelTimer makes a timer that costs a slow CPU a fraction of what one of
+// package time does, if it expires a hundred times a second. Fake time does not
+// reach it.
+func NewKernelTimer() (Timer, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("sx1302: timer: %w", err)
+	}
+	t := &kernelTimer{fd: fd, file: os.NewFile(uintptr(fd), "timer"), expired: make(chan time.Time, 1)}
+	if t.raw, err = t.file.SyscallConn(); err != nil {
+		t.Stop()
+		return nil, fmt.Errorf("sx1302: timer: %w", err)
+	}
+	go t.run()
+	return t, nil
+}
+
+// run tells of each time that was over, until the timer is stopped. It reads
+// with no word to the scheduler, since it does not block.
+func (t *kernelTimer) run() {
+	var times [8]byte
+	read := func(fd uintptr) (done bool) {
+		_, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&times)), unsafe.Sizeof(times))
+		return errno != unix.EAGAIN
+	}
+	for t.raw.Read(read) == nil {
+		select {
+		case t.expired <- time.Time{}:
+		default: // told before, and not heard yet
+		}
+	}
+}
+
+func (t *kernelTimer) Expired() <-chan time.Time { return t.expired }
+
+func (t *kernelTimer) Reset(d time.Duration) {
+	s := unix.ItimerSpec{Value: unix.NsecToTimespec(max(int64(d), 1))} // 0 would stop it
+	_ = unix.TimerfdSettime(t.fd, 0, &s, nil)                          // the arguments are good
+}
+
+func (t *kernelTimer) Stop() { _ = t.file.Close() }
