@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,7 @@ func newFirmwareImport() *cobra.Command {
 			if len(args) == 0 {
 				return usage(fmt.Errorf("no file given"))
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
+			if err := makeFolder(dir); err != nil {
 				return err
 			}
 			for _, path := range args {
@@ -37,6 +38,26 @@ func newFirmwareImport() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&dir, "dir", config.DefaultFirmware, "`folder` of the images")
 	return cmd
+}
+
+// folderMode lets the daemon, which is not root, look into what root has made.
+const folderMode = 0o755
+
+// makeFolder makes a folder and those above it, whatever the umask is. One that
+// is there stays as it is.
+func makeFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, folderMode); err != nil {
+		return err
+	}
+	return os.Chmod(dir, folderMode)
 }
 
 func importFirmware(cmd *cobra.Command, dir, path string) error {

@@ -172,7 +172,10 @@ func (im *Image) check() error {
 	return nil
 }
 
-// SaveImage writes an image into a folder, whole or not at all.
+// imageMode lets the daemon, which is not root, read what root has imported.
+const imageMode = 0o644
+
+// SaveImage writes an image into a folder, whole or not at all, for all to read.
 func SaveImage(dir string, im Image) error {
 	if err := im.check(); err != nil {
 		return err
@@ -183,7 +186,7 @@ func SaveImage(dir string, im Image) error {
 	}
 	defer os.Remove(f.Name()) // nothing is there any more if all went well
 	_, err = f.Write(im.Data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), filepath.Join(dir, im.Program.FileName()))
 	}
@@ -215,7 +218,7 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand firmware import FILE", ErrNoFirmware, path, p)
 		}
 		if err != nil {
-			return f, fmt.Errorf("sx1302: firmware: %w", err)
+			return f, unreadable(err, dir)
 		}
 		if err := (&Image{p, data}).check(); err != nil {
 			return f, fmt.Errorf("%s: %w", path, err)
@@ -223,4 +226,12 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 		*target = data
 	}
 	return f, nil
+}
+
+// unreadable adds what is to be done about a folder of images.
+func unreadable(err error, dir string) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s", err, dir)
+	}
+	return fmt.Errorf("sx1302: firmware: %w", err)
 }

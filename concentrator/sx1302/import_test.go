@@ -119,6 +119,9 @@ func TestFirmwareFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if info, err := os.Stat(filepath.Join(dir, ARB.FileName())); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("%v, %v; want that all can read it", info.Mode(), err)
+	}
 	f, err := LoadFirmware(dir, Config{})
 	if err != nil || f.validate(&Config{}) != nil || synthetic(f.ARB) != ARB {
 		t.Errorf("LoadFirmware: %v", err)
@@ -138,6 +141,20 @@ func TestFirmwareFiles(t *testing.T) {
 	}
 	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrImage) {
 		t.Errorf("LoadFirmware of a torn file: %v", err)
+	}
+}
+
+func TestUnreadableFirmware(t *testing.T) {
+	err := unreadable(&os.PathError{Op: "open", Path: "/fw/arb.bin", Err: os.ErrPermission}, "/fw")
+	if !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "chmod -R a+rX /fw") {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, AGCSX1250.FileName()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadFirmware(dir, Config{}); err == nil || strings.Contains(err.Error(), "chmod") {
+		t.Errorf("LoadFirmware of a folder: %v", err)
 	}
 }
 
