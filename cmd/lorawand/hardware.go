@@ -113,8 +113,8 @@ func lockDevice(device string) (unlock func() error, err error) {
 // resetWithin is how long a script may take to reset a board.
 const resetWithin = 30 * time.Second
 
-// resetOf returns what resets a board: its lines, a script, or the commands of
-// boards whose lines only the maker's tool reaches.
+// resetOf returns what resets a board: its lines, and then a script, or the
+// commands of boards whose lines only the maker's tool reaches.
 func resetOf(b *sx1302.Board, pins sx1302.Pins) func(context.Context) error {
 	if script, ok := strings.CutPrefix(b.Reset, config.ExecPrefix); ok {
 		return func(ctx context.Context) error {
@@ -126,6 +126,9 @@ func resetOf(b *sx1302.Board, pins sx1302.Pins) func(context.Context) error {
 		return pins.Cycle
 	}
 	return func(ctx context.Context) error {
+		if err := pins.Cycle(ctx); err != nil {
+			return err
+		}
 		for _, s := range steps {
 			if err := runReset(ctx, multiTechTool, "store", s.Line, s.Value); err != nil {
 				return err

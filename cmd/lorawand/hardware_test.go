@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"lorawand/concentrator/sx1302"
 )
@@ -33,7 +35,11 @@ func TestResetOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_ = os.Remove(said)
-			err := resetOf(&sx1302.Board{Reset: tt.reset}, sx1302.Pins{})(t.Context())
+			power := &fakePin{}
+			err := resetOf(&sx1302.Board{Reset: tt.reset}, sx1302.Pins{Power: power, Sleep: noSleep})(t.Context())
+			if !power.high {
+				t.Error("the board is not switched on")
+			}
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("%v, want %q", err, tt.err)
 			}
@@ -43,6 +49,16 @@ func TestResetOf(t *testing.T) {
 		})
 	}
 }
+
+// fakePin is a line of no chip.
+type fakePin struct{ high bool }
+
+func (p *fakePin) Set(high bool) error {
+	p.high = high
+	return nil
+}
+
+func noSleep(context.Context, time.Duration) error { return nil }
 
 func TestLockDevice(t *testing.T) {
 	device := filepath.Join(t.TempDir(), "spidev0.0")

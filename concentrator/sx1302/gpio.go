@@ -97,16 +97,24 @@ const (
 type Step struct{ Line, Value string }
 
 // ResetSteps returns how a board is reset whose lines only the tool of its maker
-// reaches.
-func (b *Board) ResetSteps() ([]Step, bool) {
+// reaches. Steps behind a device are of the slot that has it: those of others,
+// where there may be no card, are left out. There are none if the slot of the
+// board's device is not known.
+func (b *Board) ResetSteps() (steps []Step, ok bool) {
 	text, ok := strings.CutPrefix(b.Reset, commandPrefix)
 	if !ok {
 		return nil, false
 	}
-	var steps []Step
+	device := b.Device
 	for word := range strings.FieldsSeq(text) {
-		line, value, _ := strings.Cut(word, "=")
-		steps = append(steps, Step{line, value})
+		if strings.HasPrefix(word, "/") {
+			device = word
+			continue
+		}
+		if device == b.Device {
+			line, value, _ := strings.Cut(word, "=")
+			steps = append(steps, Step{line, value})
+		}
 	}
 	return steps, true
 }

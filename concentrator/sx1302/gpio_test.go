@@ -1,7 +1,9 @@
 package sx1302
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -27,5 +29,34 @@ func TestOpenPins(t *testing.T) {
 	p, closeAll, err := b.OpenPins()
 	if err != nil || p.Reset != nil || closeAll() != nil {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// A board of a maker's slot is reset without the other slot, which may be empty.
+func TestResetSteps(t *testing.T) {
+	slot := func(ap string) []Step {
+		return []Step{{ap + "/creset", "1"}, {ap + "/creset", "0"}, {ap + "/lbtreset", "0"}, {ap + "/lbtreset", "1"}, {ap + "/reset", "0"}, {ap + "/reset", "1"}}
+	}
+	for _, tt := range []struct {
+		board, region, device string
+		want                  []Step
+		byTool                bool
+	}{
+		{"mtac_003e00", "EU868", "", slot("ap1"), true},
+		{"mtac_003e00", "EU868", "/dev/spidev1.0", slot("ap2"), true},
+		{"mtac_003u00", "US915", "/dev/spidev1.0", slot("ap2"), true},
+		{"mtac_003e00", "EU868", "/dev/spidev2.0", nil, true},
+		{"mtcap3_003e00", "EU868", "", []Step{{"lora/reset", "0"}, {"lora/reset", "1"}}, true},
+		{"mtcap3_003e00", "EU868", "/dev/spidev0.0", []Step{{"lora/reset", "0"}, {"lora/reset", "1"}}, true},
+		{"rak2287", "EU868", "", nil, false},
+	} {
+		b, err := FindBoard(tt.board, tt.region)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Device = cmp.Or(tt.device, b.Device)
+		if steps, byTool := b.ResetSteps(); byTool != tt.byTool || !slices.Equal(steps, tt.want) {
+			t.Errorf("%s on %s: %v, %v; want %v", tt.board, b.Device, steps, byTool, tt.want)
+		}
 	}
 }

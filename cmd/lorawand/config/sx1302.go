@@ -207,8 +207,8 @@ func (s *SX1302) override(b *sx1302.Board) error {
 	case s.Device == SimDevice && !Simulates:
 		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
 	}
-	if s.Reset == "" && b.Reset == "" && s.Device != SimDevice {
-		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name)})
+	if steps, byTool := b.ResetSteps(); s.Reset == "" && (b.Reset == "" || byTool && len(steps) == 0) && s.Device != SimDevice {
+		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s on %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name, b.Device)})
 	}
 	return errors.Join(errs...)
 }
