@@ -104,7 +104,7 @@ func TestConcentratorErrors(t *testing.T) {
 		chip sx1302test.Options
 		says string
 	}{
-		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset /dev/gpiochip0:17)"},
+		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset header:17)"},
 		"never reset":     {sx1302test.Options{Version: 0x05}, "check the reset GPIO"},
 		"no clock":        {sx1302test.Options{NoClock: true}, "clock"},
 		"firmware is ill": {sx1302test.Options{Hang: true}, "AGC"},

@@ -30,7 +30,7 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 		{&f.plan, "plan", "", "frequency `plan`"},
 		{&f.keys.Board, "board", "", "`name` of the board, as rak2287, instead of a gateway of the configuration"},
 		{&f.keys.Device, "device", "", "SPI `device`, instead of the board's own"},
-		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17, or exec:SCRIPT, or none"},
+		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17 or pinctrl-rp1:17, or exec:SCRIPT, or none"},
 		{&f.keys.Power, "power", "", "GPIO `line` that switches the board on, or none"},
 		{&f.keys.SX1261, "sx1261", "", "SPI `device` of the radio that listens before talking, or none"},
 		{&f.keys.Temperature, "temperature", "", "I2C `bus` of the temperature sensor, or none"},

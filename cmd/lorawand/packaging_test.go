@@ -46,6 +46,7 @@ func TestUnitDevices(t *testing.T) {
 	}
 	for _, b := range boards {
 		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.DACReset, b.I2C, "/dev/ttyACM0"} {
+			device = strings.Replace(device, "header:", "/dev/gpiochip0:", 1)
 			kind := kinds[strings.TrimRight(strings.Split(device, ":")[0], "0123456789.")]
 			switch {
 			case !strings.HasPrefix(device, "/dev/"):

@@ -30,7 +30,7 @@ type Board struct {
 	USB     bool     // behind a USB bridge only, which is to come
 
 	Device      string // of the SPI port
-	Reset       string // GPIO chip and line as "/dev/gpiochip0:17", or "command: " and the text of ResetSteps
+	Reset       string // GPIO chip and line as OpenLine wants it, or "command: " and the text of ResetSteps
 	Power       string // likewise; "" is none
 	SX1261      string // device of the radio that listens before talking; the table does not know it
 	SX1261Reset string

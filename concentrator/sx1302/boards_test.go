@@ -36,7 +36,7 @@ func TestBoards(t *testing.T) {
 
 func TestFindBoard(t *testing.T) {
 	b, err := FindBoard("rak2287", "EU868")
-	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "/dev/gpiochip0:17" || b.Radios[0].RSSIOffset != -21540 ||
+	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "header:17" || b.Radios[0].RSSIOffset != -21540 ||
 		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || b.Radios[0].Gains[15] != (Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
 		!b.Radios[0].Transmit || b.Radios[1].Transmit || !b.Radios[0].SingleInput {
 		t.Errorf("%+v, %v", b, err)
@@ -44,7 +44,7 @@ func TestFindBoard(t *testing.T) {
 	if b, err := FindBoard("RAK2287", "US915"); err != nil || b.Radios[0].Gains[0].PowerIndex != 6 {
 		t.Errorf("%+v, %v", b, err)
 	}
-	if b, err := FindBoard("pg1302", ""); err != nil || b.Reset != "/dev/gpiochip0:23" {
+	if b, err := FindBoard("pg1302", ""); err != nil || b.Reset != "header:23" {
 		t.Errorf("%+v, %v", b, err)
 	}
 	for _, tt := range [][2]string{{"rak2287", ""}, {"rak2287", "KR000"}, {"nothing", "EU868"}, {"", ""}} {

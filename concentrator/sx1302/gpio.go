@@ -20,24 +20,70 @@ type Line struct {
 
 var _ Pin = (*Line)(nil)
 
-// parsePin takes "/dev/gpiochip0:17" apart.
-func parsePin(name string) (chip string, offset int, err error) {
+// A name for the lines of the 40-pin header of a Raspberry Pi, where HATs are.
+const (
+	headerChip = "header"
+	headerPi5  = "pinctrl-rp1" // label of its chip on a Raspberry Pi 5, where the number depends on the kernel
+	headerElse = "gpiochip0"   // of all before
+)
+
+// gpioChip is a GPIO chip of this host.
+type gpioChip struct{ name, label string }
+
+// gpioChips lists those that may be opened.
+func gpioChips() []gpioChip {
+	var all []gpioChip
+	for _, name := range gpiocdev.Chips() {
+		c, err := gpiocdev.NewChip(name)
+		if err != nil {
+			continue
+		}
+		all = append(all, gpioChip{name, c.Label})
+		c.Close()
+	}
+	return all
+}
+
+// parsePin takes "/dev/gpiochip0:17" apart. Instead of the chip's device there may
+// be its label, as in "pinctrl-rp1:17", or "header".
+func parsePin(name string, list func() []gpioChip) (chip string, offset int, err error) {
 	chip, number, ok := strings.Cut(name, ":")
 	offset, err = strconv.Atoi(number)
 	if !ok || err != nil || offset < 0 || chip == "" {
-		return "", 0, fmt.Errorf("%w: %q; it is named as in /dev/gpiochip0:17", ErrPin, name)
+		return "", 0, fmt.Errorf("%w: %q; it is named as in gpiochip0:17", ErrPin, name)
 	}
-	return strings.TrimPrefix(chip, "/dev/"), offset, nil
+	chip = strings.TrimPrefix(chip, "/dev/")
+	if _, err := strconv.Atoi(strings.TrimPrefix(chip, "gpiochip")); err == nil {
+		return chip, offset, nil
+	}
+	label := chip
+	if chip == headerChip {
+		label = headerPi5
+	}
+	var labels []string
+	for _, c := range list() {
+		if c.label == label {
+			return c.name, offset, nil
+		}
+		labels = append(labels, c.label)
+	}
+	if chip == headerChip {
+		return headerElse, offset, nil
+	}
+	return "", 0, fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name, strings.Join(labels, ", "))
 }
 
-// OpenLine takes a line, named as in "/dev/gpiochip0:17", as an output. It has
-// that level at once.
+// OpenLine takes a line as an output, which has that level at once. Its name is
+// that of the chip's device and the number of the line, as in "gpiochip0:17"; the
+// chip may be named by its label too, or as "header", which is the one with the
+// lines of a Raspberry Pi's 40-pin header.
 func OpenLine(name string, high bool) (*Line, error) {
-	chip, offset, err := parsePin(name)
+	chip, offset, err := parsePin(name, gpioChips)
 	if err != nil {
 		return nil, err
 	}
 	l, err := gpiocdev.RequestLine(chip, offset, gpiocdev.AsOutput(bit(high)), gpiocdev.WithConsumer("lorawand"))
+	name = fmt.Sprintf("%s:%d", chip, offset)
 	if err != nil {
 		return nil, fmt.Errorf("sx1302: GPIO %s: %w; check that the line is right and that no other program holds it", name, err)
 	}

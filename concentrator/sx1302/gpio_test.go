@@ -4,12 +4,38 @@ import (
 	"cmp"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 )
 
 func TestParsePin(t *testing.T) {
-	if chip, offset, err := parsePin("/dev/gpiochip4:17"); chip != "gpiochip4" || offset != 17 || err != nil {
-		t.Errorf("parsePin = %q, %d, %v", chip, offset, err)
+	// A Raspberry Pi 4, and a Pi 5 with an early and a later kernel.
+	pi4 := []gpioChip{{"gpiochip0", "pinctrl-bcm2711"}, {"gpiochip1", "raspberrypi-exp-gpio"}}
+	early := []gpioChip{{"gpiochip0", "gpio-brcmstb@107d508500"}, {"gpiochip4", "pinctrl-rp1"}}
+	later := []gpioChip{{"gpiochip0", "pinctrl-rp1"}, {"gpiochip10", "gpio-brcmstb@107d508500"}}
+	for _, tt := range []struct {
+		name  string
+		chips []gpioChip
+		chip  string
+	}{
+		{"/dev/gpiochip4:17", nil, "gpiochip4"},
+		{"gpiochip0:17", early, "gpiochip0"},
+		{"header:17", pi4, "gpiochip0"},
+		{"header:17", early, "gpiochip4"},
+		{"header:17", later, "gpiochip0"},
+		{"header:17", nil, "gpiochip0"},
+		{"pinctrl-rp1:17", early, "gpiochip4"},
+		{"raspberrypi-exp-gpio:17", pi4, "gpiochip1"},
+		{"gpio-brcmstb@107d508500:17", later, "gpiochip10"},
+	} {
+		chip, offset, err := parsePin(tt.name, func() []gpioChip { return tt.chips })
+		if chip != tt.chip || offset != 17 || err != nil {
+			t.Errorf("parsePin(%q) = %q, %d, %v; want %q", tt.name, chip, offset, err, tt.chip)
+		}
+	}
+	_, _, err := parsePin("pinctrl-rp1:17", func() []gpioChip { return pi4 })
+	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "there are: pinctrl-bcm2711, raspberrypi-exp-gpio") {
+		t.Errorf("a label of no chip: %v", err)
 	}
 	for _, name := range []string{"", "17", "/dev/gpiochip0", "/dev/gpiochip0:", "/dev/gpiochip0:-1", "/dev/gpiochip0:x", ":3"} {
 		if _, err := OpenLine(name, false); !errors.Is(err, ErrPin) {

@@ -174,6 +174,17 @@ func TestConcentrator(t *testing.T) {
 	}
 }
 
+// TestLineNames has every form that a GPIO line may have.
+func TestLineNames(t *testing.T) {
+	for _, line := range []string{"none", "gpiochip0:17", "/dev/gpiochip4:17", "header:17", "pinctrl-rp1:17", "1e000600.gpio:11", "gpio-brcmstb@107d508500:0", "gpio4:3"} {
+		c, err := (&SX1302{Board: "rak2287", Reset: line, Power: line, SX1261Reset: line}).Concentrator("EU_863_870_TTN")
+		want := strings.TrimSuffix(line, None)
+		if b := &c.Board; err != nil || b.Reset != want || b.Power != want || b.SX1261Reset != want {
+			t.Errorf("%s: %+v, %v", line, c.Board, err)
+		}
+	}
+}
+
 // checkListens looks for windows on which a gateway may not answer, because it
 // does not listen to them first as the plan asks for.
 func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
@@ -270,6 +281,8 @@ func TestFaults(t *testing.T) {
 		chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0\""):                             `gateway[0].sx1302.device: boards behind a USB bridge`,
 		chip("board = \"rak2287\"\ndevice = \"spi\""):                                      `gateway[0].sx1302.device: "spi", must be as "/dev/spidev0.0"`,
 		chip("board = \"rak2287\"\nreset = \"17\""):                                        `gateway[0].sx1302.reset: "17", must be as "gpiochip0:17"`,
+		chip("board = \"rak2287\"\nreset = \"exec:5\""):                                    `gateway[0].sx1302.reset: "exec:5", must be as`,
+		chip("board = \"rak2287\"\nreset = \"/dev/spidev0:5\""):                            `gateway[0].sx1302.reset: "/dev/spidev0:5", must be as`,
 		chip("board = \"lps8n\""):                                                          `gateway[0].sx1302.reset: not known of lps8n on /dev/spidev1.0: give`,
 		chip("board = \"mtac_003e00\"\ndevice = \"/dev/spidev2.0\""):                       `gateway[0].sx1302.reset: not known of mtac_003e00 on /dev/spidev2.0: give`,
 		chip("board = \"rak2287\"\npower = \"on\""):                                        `gateway[0].sx1302.power`,

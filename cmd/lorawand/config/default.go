@@ -76,7 +76,8 @@ accept_unknown = false                # true: gateways not listed below are take
 # [gateway.sx1302]
 # board = "rak2287"                   # a row of the board table; the keys below override it
 # device = "/dev/spidev0.0"
-# reset = "gpiochip0:17"              # "none", or "exec:/path/reset.sh"; under systemd it cannot use /sys/class/gpio
+# reset = "gpiochip0:17"              # or by the chip's label, as "pinctrl-rp1:17"; "none"; or
+#                                     # "exec:/path/reset.sh", which cannot use /sys/class/gpio under systemd
 # power = "none"                      # GPIO line that switches the board on
 # sx1261 = "/dev/spidev0.1"           # radio that listens before talking, for plans that ask for it (Japan, Korea)
 # sx1261_reset = "none"

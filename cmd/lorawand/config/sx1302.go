@@ -185,7 +185,7 @@ func (s *SX1302) override(b *sx1302.Board) error {
 		example    string
 	}{
 		{"device", s.Device, &b.Device, deviceForm, `"/dev/spidev0.0"`},
-		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "exec:/path/reset.sh" or "none"`},
+		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "pinctrl-rp1:17", "exec:/path/reset.sh" or "none"`},
 		{"power", s.Power, &b.Power, lineForm, `"gpiochip0:18" or "none"`},
 		{"sx1261", s.SX1261, &b.SX1261, listenerForm, `"/dev/spidev0.1" or "none"`},
 		{"sx1261_reset", s.SX1261Reset, &b.SX1261Reset, lineForm, `"gpiochip0:5" or "none"`},
@@ -213,12 +213,17 @@ func (s *SX1302) override(b *sx1302.Board) error {
 	return errors.Join(errs...)
 }
 
+// chipForm is a GPIO chip's device, its label as gpiodetect prints it, or "header",
+// for that with the lines of a Raspberry Pi's header. No label is so short that
+// it could be "exec".
+const chipForm = `[\w.@-]{5,}`
+
 // Forms of the keys.
 var (
 	deviceForm   = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty.*|sim)$`)
 	listenerForm = regexp.MustCompile(`^(none|/dev/spidev\d+\.\d+)$`)
-	lineForm     = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+)$`)
-	resetForm    = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+|exec:/.+)$`)
+	lineForm     = regexp.MustCompile(`^(none|(/dev/gpiochip\d+|` + chipForm + `):\d+)$`)
+	resetForm    = regexp.MustCompile(`^(none|(/dev/gpiochip\d+|` + chipForm + `):\d+|exec:/.+)$`)
 	busForm      = regexp.MustCompile(`^(none|/dev/i2c-\d+)$`)
 )
 
