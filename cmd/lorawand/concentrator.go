@@ -41,6 +41,13 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 	}
 }
 
+// addLines is add for a command that needs no more than devices and lines, and so
+// no plan; it takes one without a word.
+func (f *boardFlags) addLines(cmd *cobra.Command) {
+	f.add(cmd)
+	cmd.Flags().Lookup("plan").Hidden = true
+}
+
 // board is one that a command works with.
 type board struct {
 	keys config.SX1302
@@ -49,8 +56,18 @@ type board struct {
 	way  opener
 }
 
-// find returns the board of the flags or of the configuration.
+// find returns the board of the flags or of the configuration, set up for its
+// plan.
 func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
+	return f.board(cmd, func(b *board) (config.Concentrator, error) { return b.keys.Concentrator(b.plan) })
+}
+
+// findLines is find for a command that needs no more than devices and lines.
+func (f *boardFlags) findLines(cmd *cobra.Command) (*board, error) {
+	return f.board(cmd, func(b *board) (config.Concentrator, error) { return b.keys.Probed() })
+}
+
+func (f *boardFlags) board(cmd *cobra.Command, setUp func(*board) (config.Concentrator, error)) (*board, error) {
 	b := &board{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
@@ -64,7 +81,7 @@ func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
 	b.plan = cmp.Or(b.plan, config.Default().Network.DefaultFrequencyPlan)
 	b.keys.Firmware = cmp.Or(b.keys.Firmware, config.DefaultFirmware)
 	var err error
-	if b.Concentrator, err = b.keys.Concentrator(b.plan); err != nil {
+	if b.Concentrator, err = setUp(b); err != nil {
 		return nil, usage(err)
 	}
 	return b, nil
@@ -153,7 +170,7 @@ func newConcentratorProbe() *cobra.Command {
 	cmd := &cobra.Command{Use: "probe", Short: "Reset the concentrator and ask it who it is", Args: noArgs}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		b, err := f.find(cmd)
+		b, err := f.findLines(cmd)
 		if err != nil {
 			return err
 		}
@@ -178,7 +195,7 @@ func newConcentratorProbe() *cobra.Command {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s, version 0x%02x, EUI %s, on %s\n", id.Model, id.Version, id.EUI, b.Board.Device)
 		return nil
 	}
-	f.add(cmd)
+	f.addLines(cmd)
 	return cmd
 }
 
@@ -187,7 +204,7 @@ func newConcentratorReset() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Switch the board on and pulse its reset lines", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := f.find(cmd)
+			b, err := f.findLines(cmd)
 			if err != nil {
 				return err
 			}
@@ -203,7 +220,7 @@ func newConcentratorReset() *cobra.Command {
 			return nil
 		},
 	}
-	f.add(cmd)
+	f.addLines(cmd)
 	return cmd
 }
 

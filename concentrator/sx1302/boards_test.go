@@ -53,3 +53,22 @@ func TestFindBoard(t *testing.T) {
 		}
 	}
 }
+
+// Devices and lines are the same in all rows of a board, so any is good for
+// FindLines.
+func TestFindLines(t *testing.T) {
+	all, err := Boards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range all {
+		l, err := FindLines(strings.ToUpper(b.Name))
+		if err != nil || l.Device != b.Device || l.Reset != b.Reset || l.Power != b.Power || l.SX1261Reset != b.SX1261Reset || l.DACReset != b.DACReset ||
+			l.I2C != b.I2C || l.USB != b.USB || l.ClockSource != b.ClockSource || l.Radios[0].Gains != nil || l.Radios[0].Transmit {
+			t.Errorf("%s: %+v, want as %+v; %v", b.Name, l, b, err)
+		}
+	}
+	if _, err := FindLines("rak228"); !errors.Is(err, ErrBoard) || !strings.Contains(err.Error(), "known are rak2287") {
+		t.Errorf("%v", err)
+	}
+}

@@ -68,15 +68,8 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if err != nil {
 		return c, &keyError{"frequency_plan", err}
 	}
-	switch {
-	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
-		c.Board.Name = "board" // all that matters is in the file and the keys
-	case s.Board == "":
-		return c, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
-	default:
-		if c.Board, err = sx1302.FindBoard(s.Board, boardRegion(plan)); err != nil {
-			return c, &keyError{"sx1302.board", err}
-		}
+	if c.Board, err = s.find(func(name string) (sx1302.Board, error) { return sx1302.FindBoard(name, boardRegion(plan)) }); err != nil {
+		return c, err
 	}
 	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
 	if err != nil {
@@ -104,6 +97,40 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	}
 	c.Chip.LBT = listening(plan)
 	return c, s.checkListening(&c, plan)
+}
+
+// probed is where the radio that gives the clock is said to be tuned when nothing
+// is to be heard.
+const probed radio.Frequency = 868_500_000
+
+// Probed is Concentrator for who only resets the chip and asks it who it is: the
+// board needs no gains for the plan.
+func (s *SX1302) Probed() (Concentrator, error) {
+	var c Concentrator
+	var err error
+	if c.Board, err = s.find(sx1302.FindLines); err != nil {
+		return c, err
+	}
+	clock := c.Board.ClockSource
+	c.Chip = sx1302.Config{ClockSource: clock}
+	c.Chip.Radios[clock] = sx1302.Radio{Enabled: true, Type: c.Board.Radios[clock].Type, Frequency: probed}
+	return c, errors.Join(s.override(&c.Board), c.Chip.Validate())
+}
+
+// find returns the row of the table, or no more than a name if all that matters
+// is in the keys and the global_conf.json.
+func (s *SX1302) find(in func(name string) (sx1302.Board, error)) (sx1302.Board, error) {
+	switch {
+	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
+		return sx1302.Board{Name: "board"}, nil
+	case s.Board == "":
+		return sx1302.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
+	}
+	b, err := in(s.Board)
+	if err != nil {
+		return b, &keyError{"sx1302.board", err}
+	}
+	return b, nil
 }
 
 // listening is how a plan has the gateway listen before it talks: on all of its
