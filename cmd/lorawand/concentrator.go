@@ -130,9 +130,29 @@ func (b *board) chip(h *hardware, firmware sx1302.Firmware) (*sx1302.Chip, error
 	return sx1302.New(h.conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
 }
 
-// explain adds which device and which line an error is about.
+// explain adds which device and which lines an error is about.
 func (b *board) explain(err error) error {
-	return fmt.Errorf("%w (%s: SPI %s, reset %s)", err, b.Board.Name, b.Board.Device, orNone(b.Board.Reset))
+	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device, cmp.Or(strings.Join(toggled(&b.Board), ", "), "reset none"))
+}
+
+// toggled names all that is set when a board is reset.
+func toggled(b *sx1302.Board) []string {
+	reset := b.Reset
+	if steps, byTool := b.ResetSteps(); byTool {
+		reset = "by " + multiTechTool
+		for i, s := range steps {
+			if i == 0 || s.Line != steps[i-1].Line {
+				reset += " " + s.Line
+			}
+		}
+	}
+	var out []string
+	for _, l := range [][2]string{{"power", b.Power}, {"reset", reset}, {"SX1261 reset", b.SX1261Reset}, {"DAC reset", b.DACReset}} {
+		if l[1] != "" {
+			out = append(out, l[0]+" "+l[1])
+		}
+	}
+	return out
 }
 
 // start opens the board and starts its chip. The caller closes the hardware.
@@ -216,7 +236,7 @@ func newConcentratorReset() *cobra.Command {
 			if err := h.reset(cmd.Context()); err != nil {
 				return b.explain(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "power %s, reset %s\n", orNone(b.Board.Power), orNone(strings.TrimPrefix(b.Board.Reset, "command: ")))
+			fmt.Fprintln(cmd.OutOrStdout(), resetDone(&b.Board))
 			return nil
 		},
 	}
@@ -224,4 +244,11 @@ func newConcentratorReset() *cobra.Command {
 	return cmd
 }
 
-func orNone(line string) string { return cmp.Or(line, config.None) }
+// resetDone is what reset prints.
+func resetDone(b *sx1302.Board) string {
+	lines := toggled(b)
+	if len(lines) == 0 {
+		return "nothing was toggled: all lines of " + b.Name + " are none"
+	}
+	return "toggled: " + strings.Join(lines, ", ")
+}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lorawand/cmd/lorawand/config"
 )
 
 func TestConcentratorCommands(t *testing.T) {
@@ -41,6 +44,40 @@ func TestConcentratorCommands(t *testing.T) {
 			var out, errs bytes.Buffer
 			if status := run(t.Context(), tt.args, nil, &out, &errs); status != tt.status || !strings.Contains(errs.String(), tt.says) {
 				t.Errorf("status %d, %s; want %d, %q", status, errs.String(), tt.status, tt.says)
+			}
+		})
+	}
+}
+
+// Every line that a board has is named.
+func TestToggled(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys config.SX1302
+		want string
+	}{
+		"reset only":      {config.SX1302{Board: "rak2287"}, "toggled: reset header:17"},
+		"SX1261":          {config.SX1302{Board: "wm1302"}, "toggled: power header:18, reset header:17, SX1261 reset header:5"},
+		"DAC":             {config.SX1302{Board: "sx1255_full_duplex"}, "toggled: power header:18, reset header:23, SX1261 reset header:22, DAC reset header:13"},
+		"maker's tool":    {config.SX1302{Board: "mtac_003e00", Device: "/dev/spidev1.0"}, "toggled: reset by mts-io-sysfs ap2/creset ap2/lbtreset ap2/reset"},
+		"script":          {config.SX1302{Board: "rak2287", Reset: "exec:/etc/lorawand/reset.sh", Power: "gpiochip1:3"}, "toggled: power gpiochip1:3, reset exec:/etc/lorawand/reset.sh"},
+		"power, no reset": {config.SX1302{Board: "wm1302", Reset: "none", SX1261Reset: "none"}, "toggled: power header:18"},
+		"nothing":         {config.SX1302{Board: "rak2287", Reset: "none"}, "nothing was toggled: all lines of rak2287 are none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := board{keys: tt.keys}
+			var err error
+			if b.Concentrator, err = b.keys.Probed(); err != nil {
+				t.Fatal(err)
+			}
+			if got := resetDone(&b.Board); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+			lines, toggles := strings.CutPrefix(tt.want, "toggled: ")
+			if !toggles {
+				lines = "reset none"
+			}
+			if got, want := b.explain(errUsage).Error(), fmt.Sprintf("(%s: SPI %s, %s)", b.Board.Name, b.Board.Device, lines); !strings.HasSuffix(got, want) {
+				t.Errorf("%q, want %q at its end", got, want)
 			}
 		})
 	}
