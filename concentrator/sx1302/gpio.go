@@ -3,8 +3,11 @@ package sx1302
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/warthog618/go-gpiocdev"
 )
@@ -85,9 +88,48 @@ func OpenLine(name string, high bool) (*Line, error) {
 	l, err := gpiocdev.RequestLine(chip, offset, gpiocdev.AsOutput(bit(high)), gpiocdev.WithConsumer("lorawand"))
 	name = fmt.Sprintf("%s:%d", chip, offset)
 	if err != nil {
-		return nil, fmt.Errorf("sx1302: GPIO %s: %w; check that the line is right and that no other program holds it", name, err)
+		exported, _ := filepath.Glob("/sys/class/gpio/gpio[0-9]*")
+		return nil, lineError(name, consumer(chip, offset), exported, err)
 	}
 	return &Line{name, l}, nil
+}
+
+// sysfsConsumer is who holds a line that was exported to /sys/class/gpio.
+const sysfsConsumer = "sysfs"
+
+// consumer returns who holds a line, or "".
+func consumer(chip string, offset int) string {
+	c, err := gpiocdev.NewChip(chip)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	info, err := c.LineInfo(offset)
+	if err != nil {
+		return ""
+	}
+	return info.Consumer
+}
+
+// lineError adds what to do when a line cannot be had, which is held by consumer
+// while lines are exported as /sys/class/gpio/gpioN.
+func lineError(name, consumer string, exported []string, err error) error {
+	advice := "check that the line is right"
+	switch {
+	case errors.Is(err, syscall.EBUSY) && (consumer == sysfsConsumer || consumer == "") && len(exported) > 0:
+		var n []string
+		for _, e := range exported {
+			n = append(n, strings.TrimPrefix(filepath.Base(e), "gpio"))
+		}
+		advice = "a script such as reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, where N is " + strings.Join(n, " or ")
+	case errors.Is(err, syscall.EBUSY) && consumer != "":
+		advice = fmt.Sprintf("%q holds it", consumer)
+	case errors.Is(err, syscall.EBUSY):
+		advice = "another program holds it"
+	case errors.Is(err, os.ErrPermission):
+		advice = "the user must be in the group that the device belongs to"
+	}
+	return fmt.Errorf("sx1302: GPIO %s: %w; %s", name, err, advice)
 }
 
 // Set implements Pin.

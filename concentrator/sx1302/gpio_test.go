@@ -3,8 +3,10 @@ package sx1302
 import (
 	"cmp"
 	"errors"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -84,5 +86,29 @@ func TestResetSteps(t *testing.T) {
 		if steps, byTool := b.ResetSteps(); byTool != tt.byTool || !slices.Equal(steps, tt.want) {
 			t.Errorf("%s on %s: %v, %v; want %v", tt.board, b.Device, steps, byTool, tt.want)
 		}
+	}
+}
+
+func TestLineError(t *testing.T) {
+	exported := []string{"/sys/class/gpio/gpio529", "/sys/class/gpio/gpio530"}
+	for name, tt := range map[string]struct {
+		consumer string
+		exported []string
+		err      error
+		says     string
+	}{
+		"left by a script":  {"sysfs", exported, syscall.EBUSY, "reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, where N is 529 or 530"},
+		"nobody is named":   {"", exported[:1], syscall.EBUSY, "where N is 529"},
+		"held by a program": {"gpioset", exported, syscall.EBUSY, `"gpioset" holds it`},
+		"held by who knows": {"", nil, syscall.EBUSY, "another program holds it"},
+		"not for this user": {"", nil, &os.PathError{Op: "open", Path: "/dev/gpiochip0", Err: syscall.EACCES}, "permission denied; the user must be in the group that the device belongs to"},
+		"a line of no chip": {"", exported, syscall.EINVAL, "check that the line is right"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := lineError("gpiochip0:17", tt.consumer, tt.exported, tt.err)
+			if !errors.Is(err, tt.err) || !strings.HasPrefix(err.Error(), "sx1302: GPIO gpiochip0:17: ") || !strings.HasSuffix(err.Error(), tt.says) {
+				t.Errorf("%v, want %q", err, tt.says)
+			}
+		})
 	}
 }
