@@ -43,7 +43,7 @@ const spiSpeed = 2 * physic.MegaHertz
 const defaultBufsiz = 4096
 
 // errHeld is the reason when another program works with the device.
-var errHeld = errors.New("another program works with it; stop that first (lorawand run, or a packet forwarder)")
+var errHeld = errors.New("another program works with it; stop that first")
 
 // openHardware opens a board on an SPI port.
 func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
@@ -97,17 +97,47 @@ func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*
 	return h, nil
 }
 
-// lockDevice takes a device for this process.
+// lockDevice takes a device for this process. Others that are of lorawand have it
+// locked; packet forwarders lock nothing, and are noticed by who may see what they
+// have open: root.
 func lockDevice(device string) (unlock func() error, err error) {
 	f, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", device, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", device, errHeld)
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	who := holder(device)
+	if err == nil && who == "" {
+		return f.Close, nil
 	}
-	return f.Close, nil
+	f.Close()
+	if who == "" {
+		who = "lorawand run, or another command"
+	}
+	return nil, fmt.Errorf("%s: %w: %s", device, errHeld, who)
+}
+
+// holder names another process that has a device open, or is "". It sees what
+// this process may see in /proc.
+func holder(device string) string {
+	if real, err := filepath.EvalSymlinks(device); err == nil {
+		device = real
+	}
+	open, _ := filepath.Glob("/proc/[0-9]*/fd/*") // whose only error is a bad pattern
+	self := strconv.Itoa(os.Getpid())
+	for _, fd := range open {
+		process := filepath.Dir(filepath.Dir(fd))
+		pid := filepath.Base(process)
+		if target, err := os.Readlink(fd); err != nil || target != device || pid == self {
+			continue
+		}
+		name, err := os.ReadFile(filepath.Join(process, "comm"))
+		if err != nil {
+			continue // it has just ended
+		}
+		return fmt.Sprintf("%s, process %s", strings.TrimSpace(string(name)), pid)
+	}
+	return ""
 }
 
 // resetWithin is how long a script may take to reset a board.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,6 +78,45 @@ func TestLockDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	if unlock, err = lockDevice(device); err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A packet forwarder, which locks nothing, is noticed and named.
+func TestHeldDevice(t *testing.T) {
+	dir := t.TempDir()
+	device, link := filepath.Join(dir, "spidev0.0"), filepath.Join(dir, "spi")
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(device, link); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forwarder := exec.Command("sleep", "60")
+	forwarder.Stdin = f
+	if err := forwarder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	want := fmt.Sprintf("%s: sleep, process %d", errHeld, forwarder.Process.Pid)
+	for _, d := range []string{device, link} {
+		if _, err := lockDevice(d); !errors.Is(err, errHeld) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", d, err, want)
+		}
+	}
+	if err := forwarder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = forwarder.Wait() // it was killed
+	unlock, err := lockDevice(device)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := unlock(); err != nil {
