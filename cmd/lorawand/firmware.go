@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -61,7 +63,7 @@ func makeFolder(dir string) error {
 }
 
 func importFirmware(cmd *cobra.Command, dir, path string) error {
-	file, err := os.ReadFile(path)
+	file, err := readImport(path)
 	if err != nil {
 		return err
 	}
@@ -76,4 +78,24 @@ func importFirmware(cmd *cobra.Command, dir, path string) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, im.Program)
 	}
 	return nil
+}
+
+// readImport reads a file, no more of it than can be taken.
+func readImport(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > sx1302.MaxImportSize {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", sx1302.ErrImage, info.Size(), sx1302.MaxImportSize)
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(f, sx1302.MaxImportSize+1))
+	return b.Bytes(), err
 }

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"lorawand/concentrator/sx1302"
 )
 
 // What root imports with a umask of its own can be read by the daemon.
@@ -41,5 +46,26 @@ func TestMakeFolder(t *testing.T) {
 		if status := run(t.Context(), []string{"firmware", "import", "--dir", bad, file}, nil, io.Discard, io.Discard); status != exitFailed {
 			t.Errorf("a folder %q: status %d", bad, status)
 		}
+	}
+}
+
+// A file is not read beyond what can be taken, and one that is too long not at
+// all.
+func TestReadImport(t *testing.T) {
+	long := filepath.Join(t.TempDir(), "long")
+	if err := os.WriteFile(long, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(long, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readImport(long); !errors.Is(err, sx1302.ErrImage) || !strings.Contains(err.Error(), "1099511627776 bytes") {
+		t.Errorf("%v", err)
+	}
+	if b, err := readImport("/dev/zero"); err != nil || len(b) != sx1302.MaxImportSize+1 {
+		t.Errorf("%d bytes of what has no end, %v", len(b), err)
+	}
+	if b, err := readImport("firmware.go"); err != nil || !bytes.Contains(b, []byte("func readImport")) {
+		t.Errorf("%v", err)
 	}
 }

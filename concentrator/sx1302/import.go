@@ -19,12 +19,12 @@ type Image struct {
 	Data    []byte // ImageSize
 }
 
-// Limits of an import.
-const (
-	maxImportSize = 64 << 20 // bytes of a file
-	maxHashes     = 1 << 14  // places in a binary that look like an image
-	imageAlign    = 4        // of arrays in a binary, bytes
-)
+// MaxImportSize is the longest file that FindImages takes, bytes.
+const MaxImportSize = 64 << 20
+
+// maxHashes is at how many places in a binary that look like an image FindImages
+// looks closer: a CPU of a gateway takes a minute for them.
+const maxHashes = 1 << 15
 
 // FindImages returns the firmware images in a file: the text of a .var file of
 // sx1302_hal, an image of 8192 bytes, or a binary that contains some, as every
@@ -34,8 +34,8 @@ const (
 func FindImages(file []byte) ([]Image, error) { return findImages(file, Identify) }
 
 func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
-	if len(file) > maxImportSize {
-		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), maxImportSize)
+	if len(file) > MaxImportSize {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), MaxImportSize)
 	}
 	if data, err := parseVar(file); err == nil && len(data) == PatchSize {
 		return []Image{{PatchSX1261, data}}, nil
@@ -109,39 +109,44 @@ func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 	return data, err
 }
 
-// scanImages looks for images in a binary: 4096 words with good check bits in a
-// row, then the hash.
+// scanImages looks for images at any place in a binary: 4096 words with good check
+// bits in a row, then the hash.
 func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	var found []Image
 	hashes := 0
-	good := 0    // words with good check bits up to here
-	nonZero := 0 // words since the last one that was not 0
-	for at := 0; at+2 <= len(file); at += 2 {
+	// For words at even and at odd places, up to here:
+	var good [2]int    // words with good check bits
+	var nonZero [2]int // words since the last one that was not 0
+	for at := 0; at+2 <= len(file); at++ {
 		w := uint16(file[at]) | uint16(file[at+1])<<8
-		good++
-		nonZero++
+		parity := at & 1
+		good[parity]++
+		nonZero[parity]++
 		if !checkWord(w) {
-			good = 0
+			good[parity] = 0
 		}
 		if w != 0 {
-			nonZero = 0
+			nonZero[parity] = 0
 		}
-		begin := at + 2 - ImageSize
-		if good < ImageSize/2 || nonZero >= ImageSize/2 || begin%imageAlign != 0 {
+		if good[parity] < ImageSize/2 || nonZero[parity] >= ImageSize/2 {
 			continue
 		}
 		if hashes++; hashes > maxHashes {
-			return found, fmt.Errorf("%w: too much looks like one, but is none", ErrImage)
+			break
 		}
+		begin := at + 2 - ImageSize
 		if p := identify(file[begin : begin+ImageSize]); p != UnknownProgram {
 			found = append(found, Image{p, bytes.Clone(file[begin : begin+ImageSize])})
-			good = 0
+			good[parity] = 0
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case hashes > maxHashes:
+		return nil, fmt.Errorf("%w: too much looks like one, but is none", ErrImage)
 	}
-	return found, nil
+	return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
 }
 
 // FileName returns the name that an imported program has in its folder.
