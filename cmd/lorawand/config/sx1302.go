@@ -75,28 +75,57 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if err != nil {
 		return c, err
 	}
-	if s.GlobalConf != "" {
-		text, err := os.ReadFile(s.GlobalConf)
-		if err == nil {
-			var listener string
-			c.Chip, listener, err = sx1302.ParseGlobalConf(text)
-			if c.Chip.LBT.Enabled {
-				c.Board.SX1261 = cmp.Or(c.Board.SX1261, listener)
-			}
+	if s.GlobalConf == "" {
+		if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
+			return c, &keyError{"sx1302", err}
 		}
-		if err == nil {
-			err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
-		}
-		if err != nil {
-			return c, &keyError{"sx1302.global_conf", err}
-		}
-		return c, s.checkListening(&c, plan)
+		c.Chip.LBT = listening(plan)
+	} else if err := s.takeGlobalConf(&c); err != nil {
+		return c, err
 	}
-	if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
-		return c, &keyError{"sx1302", err}
+	if s.FineTime != "" {
+		if c.Chip.FineTimestamps, err = sx1302.ParseFineTimestamps(s.FineTime); err != nil {
+			return c, &keyError{"sx1302.fine_timestamps", err}
+		}
 	}
-	c.Chip.LBT = listening(plan)
 	return c, s.checkListening(&c, plan)
+}
+
+// takeGlobalConf sets the chip up as the global_conf.json says, and the keys that
+// override it.
+func (s *SX1302) takeGlobalConf(c *Concentrator) error {
+	g, err := s.readGlobalConf()
+	if err == nil {
+		c.Chip = g.Config
+		err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
+	}
+	if err != nil {
+		return &keyError{"sx1302.global_conf", err}
+	}
+	if c.Chip.LBT.Enabled {
+		c.Board.SX1261 = cmp.Or(c.Board.SX1261, g.SX1261)
+	}
+	return nil
+}
+
+func (s *SX1302) readGlobalConf() (sx1302.GlobalConf, error) {
+	text, err := os.ReadFile(s.GlobalConf)
+	if err != nil {
+		return sx1302.GlobalConf{}, err
+	}
+	return sx1302.ParseGlobalConf(text)
+}
+
+// antennaGain is that of a gateway without the key, dBi: the file's, which lowers
+// the power that is sent as it did with the packet forwarder, or none.
+func (s *SX1302) antennaGain() *float64 {
+	var dBi float64
+	if s != nil && s.GlobalConf != "" {
+		if g, err := s.readGlobalConf(); err == nil { // an error is told by Check
+			dBi = float64(g.AntennaGain) / 100
+		}
+	}
+	return &dBi
 }
 
 // probed is where the radio that gives the clock is said to be tuned when nothing
