@@ -48,7 +48,7 @@ var errHeld = errors.New("another program works with it; stop that first")
 // openHardware opens a board on an SPI port.
 func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
 	b := &c.Board
-	h := &hardware{maxTransfer: spidevBufsiz()}
+	h := &hardware{maxTransfer: readBufsiz(spidevBufsiz)}
 	h.firmware = func() (sx1302.Firmware, error) {
 		return sx1302.LoadFirmware(s.Firmware, c.Chip)
 	}
@@ -230,9 +230,12 @@ func openSPI(device string) (*sysfs.SPI, spi.Conn, error) {
 	return port, conn, nil
 }
 
-// spidevBufsiz returns the most bytes that spidev takes at once.
-func spidevBufsiz() int {
-	text, err := os.ReadFile("/sys/module/spidev/parameters/bufsiz")
+// spidevBufsiz is where spidev says how many bytes it takes at once.
+const spidevBufsiz = "/sys/module/spidev/parameters/bufsiz"
+
+// readBufsiz reads it, or returns the default.
+func readBufsiz(path string) int {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return defaultBufsiz
 	}

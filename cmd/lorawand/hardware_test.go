@@ -123,3 +123,18 @@ func TestHeldDevice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestReadBufsiz(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bufsiz")
+	for text, want := range map[string]int{"65536\n": 65536, "1024": 1024, "0\n": defaultBufsiz, "-1": defaultBufsiz, "": defaultBufsiz, "big": defaultBufsiz} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := readBufsiz(path); got != want {
+			t.Errorf("%q is %d, want %d", text, got, want)
+		}
+	}
+	if got := readBufsiz(path + ".none"); got != defaultBufsiz {
+		t.Errorf("a spidev that does not say: %d", got)
+	}
+}

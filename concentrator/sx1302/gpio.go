@@ -143,11 +143,21 @@ func (l *Line) Set(high bool) error {
 // Close gives the line back. What level it has then is the kernel's affair.
 func (l *Line) Close() error { return l.line.Close() }
 
+// output is a line that was taken.
+type output interface {
+	Pin
+	Close() error
+}
+
 // OpenPins takes the lines of the board, power on and nothing in reset. The
 // function gives them back. A board that is reset by a command has none.
 func (b *Board) OpenPins() (Pins, func() error, error) {
+	return b.openPins(func(name string, high bool) (output, error) { return OpenLine(name, high) })
+}
+
+func (b *Board) openPins(take func(name string, high bool) (output, error)) (Pins, func() error, error) {
 	var p Pins
-	var open []*Line
+	var open []output
 	closeAll := func() error {
 		var err error
 		for _, l := range open {
@@ -165,7 +175,7 @@ func (b *Board) OpenPins() (Pins, func() error, error) {
 		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) || strings.HasPrefix(want.name, scriptPrefix) {
 			continue
 		}
-		l, err := OpenLine(want.name, want.high)
+		l, err := take(want.name, want.high)
 		if err != nil {
 			return Pins{}, nil, errors.Join(err, closeAll())
 		}

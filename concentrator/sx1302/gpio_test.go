@@ -60,6 +60,57 @@ func TestOpenPins(t *testing.T) {
 	}
 }
 
+// testLine is a line that tells what is done to it.
+type testLine struct {
+	testPin
+	level bool
+}
+
+func (l *testLine) Set(high bool) error {
+	l.level = high
+	return l.testPin.Set(high)
+}
+
+func (l *testLine) Close() error {
+	*l.log = append(*l.log, "close "+l.name)
+	return nil
+}
+
+// From the first moment the power is on and nothing is in reset, and each line is
+// the one that it is taken for.
+func TestOpenPinsLevels(t *testing.T) {
+	b := Board{Power: "power", Reset: "reset", SX1261Reset: "sx1261", DACReset: "dac"}
+	var log []string
+	lines := map[string]*testLine{}
+	take := func(name string, high bool) (output, error) {
+		if name == "absent" {
+			return nil, ErrPin
+		}
+		lines[name] = &testLine{testPin{name: name, log: &log}, high}
+		return lines[name], nil
+	}
+	p, closeAll, err := b.openPins(take)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]struct {
+		pin  Pin
+		high bool
+	}{"power": {p.Power, true}, "reset": {p.Reset, false}, "sx1261": {p.SX1261Reset, true}, "dac": {p.DACReset, true}} {
+		if l := lines[name]; l.level != want.high || want.pin != Pin(l) {
+			t.Errorf("%s is taken with level %v, want %v; or for another", name, l.level, want.high)
+		}
+	}
+	if err := closeAll(); err != nil || !slices.Equal(log, []string{"close power", "close reset", "close sx1261", "close dac"}) {
+		t.Errorf("%v, %v", log, err)
+	}
+	log = nil
+	b.SX1261Reset = "absent"
+	if _, _, err := b.openPins(take); !errors.Is(err, ErrPin) || !slices.Equal(log, []string{"close power", "close reset"}) {
+		t.Errorf("without a line that is not there: %v, %v; want the others given back", log, err)
+	}
+}
+
 // A board of a maker's slot is reset without the other slot, which may be empty.
 func TestResetSteps(t *testing.T) {
 	slot := func(ap string) []Step {
