@@ -190,15 +190,20 @@ func SaveImage(dir string, im Image) error {
 		return fmt.Errorf("sx1302: save firmware: %w", err)
 	}
 	defer os.Remove(f.Name()) // nothing is there any more if all went well
-	_, err = f.Write(im.Data)
-	err = errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
-	if err == nil {
+	if err = writeImage(f, im.Data); err == nil {
 		err = os.Rename(f.Name(), filepath.Join(dir, im.Program.FileName()))
 	}
 	if err != nil {
 		return fmt.Errorf("sx1302: save firmware: %w", err)
 	}
 	return nil
+}
+
+// writeImage fills and closes a file. It is on the disk then, so that a power cut
+// after it was renamed leaves no empty one.
+func writeImage(f *os.File, data []byte) error {
+	_, err := f.Write(data)
+	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
 }
 
 // LoadFirmware reads the programs that a configuration needs from the folder of

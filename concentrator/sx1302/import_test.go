@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -144,6 +145,21 @@ func TestFirmwareFiles(t *testing.T) {
 	}
 	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrImage) {
 		t.Errorf("LoadFirmware of a torn file: %v", err)
+	}
+}
+
+// A pipe takes the bytes, but cannot be synced.
+func TestWriteImageSyncs(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := writeImage(w, []byte("image")); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("%v, want that of a sync", err)
+	}
+	if _, err := w.Write(nil); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("it is left open: %v", err)
 	}
 }
 
