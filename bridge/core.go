@@ -172,6 +172,7 @@ type Core struct {
 	agenda        agenda
 	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
 	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
+	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
 }
 
 // CoreStats counts what happened since the start.
@@ -215,8 +216,8 @@ func NewCore(o CoreOptions) (*Core, error) {
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
 		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
-		retired: map[radio.EUI64]*gateway.Gateway{},
-		stats:   CoreStats{Events: map[EventKind]uint64{}, Refusals: map[JoinRefusal]uint64{}},
+		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
+		stats: CoreStats{Events: map[EventKind]uint64{}, Refusals: map[JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -319,14 +320,23 @@ func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if e.Kind == radio.GatewayRefused {
+		c.report(Event{
+			Kind: GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
+			Hint: "if it is yours, add to the configuration [[gateway]] with eui = \"" + e.Gateway.String() + "\"",
+		})
+		return
+	}
 	if c.retired[e.Gateway] != nil {
-		if e.Kind != radio.GatewayConnected {
+		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
 			return
 		}
-		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it
+		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it, or by a stand-in
 	}
 	if e.Kind == radio.GatewayIdentified {
+		c.identified[e.Was] = e.Gateway
 		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			delete(c.identified, e.Was)
 			c.report(Event{Kind: GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
 		}
 	}

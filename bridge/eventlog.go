@@ -11,8 +11,8 @@ import (
 )
 
 // EventLog is where events go: to the log, to those who follow them, and into
-// a memory of the last ones. What strangers on the air can cause has a memory
-// of its own, so that nobody can wash away what was decided.
+// a memory of the last ones. What strangers on the air or on the network can
+// cause has a memory of its own, so that nobody can wash away what was decided.
 //
 // It may be used by several goroutines.
 type EventLog struct {
@@ -23,6 +23,7 @@ type EventLog struct {
 	decisions eventRing
 	noise     eventRing
 	refusals  eventRing // of joins
+	unknown   strangers
 	followers map[chan Event]struct{}
 	seq       uint64
 }
@@ -30,6 +31,7 @@ type EventLog struct {
 const (
 	keptDecisions  = 1024 // events
 	keptNoise      = 256  // events
+	keptUnknown    = 128  // gateways
 	maxFollowers   = 16
 	followerBuffer = 256 // events
 )
@@ -55,6 +57,22 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	r.first = (r.first + 1) % size
 }
 
+// strangers are the gateways that were refused, each with the last event of it,
+// the one heard last at the end.
+type strangers []rememberedEvent
+
+// add reports whether the gateway was not among them.
+func (s *strangers) add(e rememberedEvent) bool {
+	n := len(*s)
+	*s = slices.DeleteFunc(*s, func(old rememberedEvent) bool { return old.event.GatewayEUI == e.event.GatewayEUI })
+	added := len(*s) == n
+	if len(*s) >= keptUnknown {
+		*s = slices.Delete(*s, 0, 1)
+	}
+	*s = append(*s, e)
+	return added
+}
+
 func newEventLog(log *slog.Logger) *EventLog {
 	return &EventLog{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
 }
@@ -64,8 +82,12 @@ func newEventLog(log *slog.Logger) *EventLog {
 func (l *EventLog) write(e *Event) {
 	l.mu.Lock()
 	l.seq++
-	entry := rememberedEvent{l.seq, *e}
+	entry, level := rememberedEvent{l.seq, *e}, e.level()
 	switch {
+	case e.Kind == GatewayRefused:
+		if !l.unknown.add(entry) {
+			level = slog.LevelDebug // it goes on knocking for days
+		}
 	case e.Kind == JoinRefused:
 		l.refusals.add(entry, keptNoise)
 	case e.isNoise():
@@ -79,7 +101,6 @@ func (l *EventLog) write(e *Event) {
 		default:
 		}
 	}
-	level := e.level()
 	if level > slog.LevelDebug && !l.first(e) {
 		level = slog.LevelDebug
 	}
@@ -104,7 +125,7 @@ func (l *EventLog) Recent(match func(*Event) bool) []Event {
 
 // recent is Recent. The lock is held.
 func (l *EventLog) recent(match func(*Event) bool) []Event {
-	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events)
+	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events, l.unknown)
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
 	for i := range all {

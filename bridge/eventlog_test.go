@@ -1,10 +1,14 @@
 package bridge
 
 import (
+	"bytes"
 	"log/slog"
+	"strings"
 	"testing"
 
+	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/radio"
 )
 
 // Whoever sends forged join-requests or frames cannot wash a decision away.
@@ -22,5 +26,36 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	}
 	if n := len(l.Recent(nil)); n != 1+2*keptNoise {
 		t.Errorf("%d events remembered", n)
+	}
+}
+
+// A gateway that is refused again and again is one line, which tells of the last
+// time, and any number of them wash nothing else away.
+func TestRefusedGateways(t *testing.T) {
+	var logged bytes.Buffer
+	l := newEventLog(slog.New(slog.NewTextHandler(&logged, nil)))
+	refused := func(eui radio.EUI64, address string) {
+		l.write(&Event{Kind: GatewayRefused, GatewayEUI: eui, Gateway: gateway.DefaultID(eui), Address: address})
+	}
+	l.write(&Event{Kind: JoinRefused, Word: string(JoinUnknownDevEUI)})
+	mine, other := radio.EUI64{1}, radio.EUI64{2}
+	refused(mine, "192.0.2.1:1000")
+	refused(other, "192.0.2.2:1000")
+	refused(mine, "192.0.2.1:2000")
+	is := func(e *Event) bool { return e.Kind == GatewayRefused }
+	if got := l.Recent(is); len(got) != 2 || got[0].GatewayEUI != other || got[1].GatewayEUI != mine || got[1].Address != "192.0.2.1:2000" {
+		t.Errorf("%+v", got)
+	}
+	if n := strings.Count(logged.String(), "gateway_eui=0100000000000000"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, &logged)
+	}
+	for i := range 2 * keptUnknown {
+		refused(radio.EUI64{3, byte(i >> 8), byte(i)}, "192.0.2.3:1")
+	}
+	if n := len(l.Recent(is)); n != keptUnknown {
+		t.Errorf("%d remembered, want %d", n, keptUnknown)
+	}
+	if n := len(l.Recent(nil)); n != keptUnknown+1 {
+		t.Errorf("%d events, want the refused join among them", n)
 	}
 }

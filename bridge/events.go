@@ -22,6 +22,7 @@ const (
 	GatewayDisconnected EventKind = "gateway disconnected"
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
 	GatewayFailed       EventKind = "gateway does not work"
+	GatewayRefused      EventKind = "gateway refused"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
 	JoinAccepted        EventKind = "join accepted"
 	JoinRefused         EventKind = "join refused"
@@ -71,6 +72,7 @@ type Event struct {
 	At         time.Time // the same; the zero time where the calendar is not known
 	Reason     DropReason
 	Gateway    string
+	GatewayEUI radio.EUI64 // with GatewayRefused
 	Address    string
 	Device     session.ID // zero: not known
 	DevAddr    radio.DevAddr
@@ -115,7 +117,7 @@ func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {
@@ -135,6 +137,9 @@ func (e *Event) attrs() []slog.Attr {
 	}
 	if e.Gateway != "" {
 		out = append(out, slog.String("gateway_id", e.Gateway))
+	}
+	if e.Kind == GatewayRefused {
+		out = append(out, slog.String("gateway_eui", e.GatewayEUI.String()))
 	}
 	if e.Address != "" {
 		out = append(out, slog.String("address", e.Address))

@@ -39,6 +39,9 @@ func (e *Event) Text() string {
 	if e.Gateway != "" {
 		fmt.Fprintf(&b, "  gateway %s", e.Gateway)
 	}
+	if e.Kind == GatewayRefused {
+		fmt.Fprintf(&b, "  at %s", e.Address)
+	}
 	for _, part := range []string{errText(e.Err), e.Hint} {
 		if part != "" {
 			fmt.Fprintf(&b, "  %s;", part)
@@ -110,6 +113,7 @@ type eventJSON struct {
 	JoinEUI        *radio.EUI64  `json:"join_eui,omitempty"`
 	DevAddr        string        `json:"dev_addr,omitempty"`
 	Gateway        string        `json:"gateway_id,omitempty"`
+	GatewayEUI     *radio.EUI64  `json:"gateway_eui,omitempty"`
 	Address        string        `json:"address,omitempty"`
 	FCnt           uint32        `json:"f_cnt,omitempty"`
 	Error          string        `json:"error,omitempty"`
@@ -160,6 +164,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}
 	if e.HasEUIs {
 		j.DevEUI, j.JoinEUI = &e.DevEUI, &e.JoinEUI
+	}
+	if e.Kind == GatewayRefused {
+		j.GatewayEUI = &e.GatewayEUI
 	}
 	if e.HasDevAddr {
 		j.DevAddr = e.DevAddr.String()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"lorawand/bridge/gateway"
@@ -13,7 +14,7 @@ import (
 // Reconfigured is what the owner says of his gateways now. It gets an Answer.
 type Reconfigured struct {
 	Ticket   uint64
-	Gateways []*gateway.Gateway // belong to the core from then on
+	Gateways []*gateway.Gateway // belong to the core from then on; a stand-in for an EUI that was told since is one for that
 }
 
 func (Reconfigured) input() {}
@@ -24,6 +25,9 @@ func (Reconfigured) input() {}
 // planned anew.
 func (c *Core) reconfigured(r Reconfigured) {
 	var faults []error
+	for _, n := range r.Gateways {
+		c.identify(n)
+	}
 	for _, g := range c.opts.Gateways.All() {
 		named := slices.ContainsFunc(r.Gateways, func(n *gateway.Gateway) bool { return n.EUI == g.EUI })
 		switch {
@@ -47,7 +51,20 @@ func (c *Core) reconfigured(r Reconfigured) {
 		}
 		faults = append(faults, c.opts.Gateways.Configure(g, n))
 	}
+	maps.DeleteFunc(c.identified, func(_, eui radio.EUI64) bool { return c.opts.Gateways.Gateway(eui) == nil })
 	c.do(Answer{Ticket: r.Ticket, Err: errors.Join(faults...)})
+}
+
+// identify gives what is configured by a stand-in the EUI that was told since.
+func (c *Core) identify(n *gateway.Gateway) {
+	eui, told := c.identified[n.EUI]
+	if !told {
+		return
+	}
+	if n.ID == gateway.DefaultID(n.EUI) {
+		n.ID = gateway.DefaultID(eui)
+	}
+	n.EUI = eui
 }
 
 // retire lets a gateway go. What was heard through it goes on, and what its

@@ -127,3 +127,45 @@ func TestGatewayBecomesUnknown(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// A configuration that was read before a gateway has told its EUI is one for that
+// gateway all the same.
+func TestReconfiguredByStandIn(t *testing.T) {
+	standIn, told := radio.EUI64{7: 1}, radio.EUI64{0xEE, 1}
+	s := newStand(t)
+	plan := s.gateway(gwA).Plan
+	as := func(eui radio.EUI64, gain radio.Decibel) *gateway.Gateway {
+		return &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: plan, AntennaGain: gain, Configured: true}
+	}
+	identified := func() {
+		s.step(GatewayTold{radio.GatewayEvent{Gateway: told, Kind: radio.GatewayIdentified, At: s.now.Host, Was: standIn}})
+		s.tell(told, radio.GatewayConnected)
+	}
+	want := func(when string, gain radio.Decibel) {
+		t.Helper()
+		g := s.gateway(told)
+		if s.gateway(standIn) != nil || g == nil || g.ID != "eui-ee01000000000000" || g.AntennaGain != gain || !g.Online || !g.Configured {
+			t.Errorf("%s: %+v, want it with %v", when, g, gain)
+		}
+	}
+	s.reconfigure(as(standIn, 100))
+	identified()
+	want("at the start", 100)
+	s.reconfigure(as(standIn, 200))
+	want("still by the stand-in", 200)
+
+	// Its owner names the EUI, and then does not any more.
+	s.reconfigure(as(told, 300))
+	want("by its EUI", 300)
+	s.reconfigure(as(standIn, 400))
+	want("by the stand-in that it has told", 400)
+	s.reconfigure()
+	other := radio.EUI64{7: 2}
+	standIn = other
+	s.reconfigure(as(standIn, 500))
+	if g := s.gateway(told); g != nil {
+		t.Errorf("%+v was taken out", g)
+	}
+	identified()
+	want("by a new stand-in", 500)
+}

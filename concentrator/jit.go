@@ -33,6 +33,10 @@ type JITOptions struct {
 	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
 	Answer   time.Duration // how long a packet waits for its answer at the most; default 1 s
 	Size     int           // packets of a chain; default 32
+
+	// Later leaves the answer to what was armed to the transmitter, which knows
+	// only later whether it was sent.
+	Later bool
 }
 
 // JITStats counts since NewJIT.
@@ -73,6 +77,7 @@ type JIT struct {
 	opts   JITOptions
 	chains [2]jitChain
 	stats  JITStats
+	pace   time.Duration
 }
 
 // jitChain is what one chain has before it, by time.
@@ -109,6 +114,27 @@ func NewJIT(o JITOptions) *JIT {
 	return &JIT{opts: o}
 }
 
+// Pace tells how long it took to arm a packet. On a slow bus packets are armed
+// earlier, up to maxLead ahead.
+func (q *JIT) Pace(took time.Duration) { q.pace = max(took, q.pace*3/4) }
+
+// maxLead is as much as those who plan transmissions on board leave.
+const maxLead = 120 * time.Millisecond
+
+func (q *JIT) lead() time.Duration {
+	return max(q.opts.Lead, min(2*q.pace+20*time.Millisecond, maxLead))
+}
+
+func (q *JIT) minLead() time.Duration {
+	return max(q.opts.MinLead, min(q.pace+10*time.Millisecond, maxLead))
+}
+
+func (q *JIT) minArm() time.Duration { return max(q.opts.MinArm, min(q.pace, q.lead()/2)) }
+
+func (q *JIT) gap() time.Duration {
+	return max(q.opts.Gap, min(q.pace+5*time.Millisecond, maxLead))
+}
+
 // Stats returns the counts so far.
 func (q *JIT) Stats() JITStats { return q.stats }
 
@@ -127,16 +153,16 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 		return radio.TxCollisionPacket
 	}
 	if d.Immediate {
-		d.Time, d.Immediate = c.firstFree(now.Add(q.opts.MinLead), air, q.opts.Gap), false
+		d.Time, d.Immediate = c.firstFree(now.Add(q.minLead()), air, q.gap()), false
 	}
 	switch ahead := d.Time.Sub(now); {
-	case ahead < q.opts.MinLead:
+	case ahead < q.minLead():
 		return radio.TxTooLate
 	case ahead > q.opts.MaxAhead:
 		return radio.TxTooEarly
 	}
 	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1), added: now}
-	if _, taken := c.conflict(p.begin(), p.end, q.opts.Gap); taken {
+	if _, taken := c.conflict(p.begin(), p.end, q.gap()); taken {
 		return radio.TxCollisionPacket
 	}
 	i, _ := slices.BinarySearchFunc(c.queue, p.begin(), func(e jitPacket, t radio.ConcentratorTime) int {
@@ -175,21 +201,23 @@ func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) r
 // Poll arms what is due. done is told, once, of each packet that Add has taken:
 // TxOK when it is armed, or else why it will not be sent. A packet whose time is
 // far ahead is answered with TxOK before that; if it cannot be sent then, only
-// JITStats.Broken knows.
+// JITStats.Broken knows. With Later, it is not told of those that were armed.
 func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Downlink, radio.TxResult)) {
 	for chain := range q.chains {
 		c := &q.chains[chain]
-		for len(c.queue) > 0 && c.queue[0].begin().Sub(now) <= q.opts.Lead {
+		for len(c.queue) > 0 && c.queue[0].begin().Sub(now) <= q.lead() {
 			result, wait := q.arm(chain, now, t)
 			if wait {
 				break
 			}
 			p := c.queue[0]
 			c.queue = slices.Delete(c.queue, 0, 1)
-			q.answer(&p, result, done)
+			if result != radio.TxOK || !q.opts.Later {
+				q.answer(&p, result, done)
+			}
 		}
 		for i := range c.queue {
-			if p := &c.queue[i]; !p.answered && now.Sub(p.added) >= q.opts.Answer {
+			if p := &c.queue[i]; !q.opts.Later && !p.answered && now.Sub(p.added) >= q.opts.Answer {
 				q.answer(p, radio.TxOK, done)
 			}
 		}
@@ -212,12 +240,15 @@ func (q *JIT) arm(chain int, now radio.ConcentratorTime, t Transmitter) (result 
 	c := &q.chains[chain]
 	p := c.queue[0]
 	lead := p.begin().Sub(now)
-	if lead < q.opts.MinArm {
+	if lead < q.minArm() {
 		q.stats.TooLate++
 		return radio.TxTooLate, false
 	}
 	busy, err := t.Busy(chain)
-	if err == nil && busy {
+	if err != nil {
+		return 0, true // it is asked again while there is time
+	}
+	if busy {
 		if c.onAir.end != 0 && now < c.onAir.end.Add(q.opts.Gap/2) {
 			return 0, true
 		}
@@ -246,7 +277,7 @@ func (q *JIT) measure(lead time.Duration) {
 		s.MinLead = lead
 	}
 	s.Armed++
-	s.LastLead, s.Late = lead, max(s.Late, q.opts.Lead-lead)
+	s.LastLead, s.Late = lead, max(s.Late, q.lead()-lead)
 }
 
 // settled is how long after the end of a packet the chip is surely free.
@@ -260,7 +291,7 @@ func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bo
 		if len(c.queue) == 0 {
 			continue
 		}
-		due := c.queue[0].begin().Add(-q.opts.Lead)
+		due := c.queue[0].begin().Add(-q.lead())
 		if c.onAir.end != 0 {
 			due = max(due, c.onAir.end.Add(settled))
 		}
@@ -274,10 +305,13 @@ func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bo
 // Len returns how many packets wait.
 func (q *JIT) Len() int { return len(q.chains[0].queue) + len(q.chains[1].queue) }
 
-// Drop gives up on all packets, because the counter has begun anew: each gets
-// the result.
-func (q *JIT) Drop(result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
+// Drop gives up on all packets, because the counter begins anew: each that waits
+// gets the result, one that is armed and not on the air yet is only counted.
+func (q *JIT) Drop(now radio.ConcentratorTime, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
 	for i := range q.chains {
+		if p := &q.chains[i].onAir; p.end != 0 && now < p.begin() && !q.opts.Later {
+			q.stats.Broken++
+		}
 		dropped := q.chains[i].queue
 		q.chains[i] = jitChain{}
 		for k := range dropped {

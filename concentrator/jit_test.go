@@ -17,9 +17,16 @@ type testTransmitter struct {
 	at    []radio.ConcentratorTime
 	abort []int
 	err   error
+	mute  int // how often Busy fails
 }
 
-func (x *testTransmitter) Busy(chain int) (bool, error) { return x.now < x.until[chain], nil }
+func (x *testTransmitter) Busy(chain int) (bool, error) {
+	if x.mute > 0 {
+		x.mute--
+		return false, errors.New("bus")
+	}
+	return x.now < x.until[chain], nil
+}
 
 func (x *testTransmitter) Abort(chain int) error {
 	x.abort = append(x.abort, chain)
@@ -217,7 +224,7 @@ func TestJITAnswers(t *testing.T) {
 	if again := run(q, x, 10*time.Second); len(again) > 0 || q.Stats().Broken != 1 {
 		t.Errorf("%v, %+v", again, q.Stats())
 	}
-	q.Drop(radio.TxNoPath, func(d radio.Downlink, r radio.TxResult) { t.Errorf("%d is answered again, with %v", d.ID, r) })
+	q.Drop(x.now, radio.TxNoPath, func(d radio.Downlink, r radio.TxResult) { t.Errorf("%d is answered again, with %v", d.ID, r) })
 	if s := q.Stats(); s.Armed != 1 || s.Failed != 1 || s.Broken != 2 {
 		t.Errorf("%+v", s)
 	}
@@ -233,12 +240,92 @@ func TestJITDrop(t *testing.T) {
 		}
 	}
 	n := 0
-	q.Drop(radio.TxNoPath, func(_ radio.Downlink, r radio.TxResult) {
+	q.Drop(testNow, radio.TxNoPath, func(_ radio.Downlink, r radio.TxResult) {
 		if r == radio.TxNoPath {
 			n++
 		}
 	})
 	if n != 3 || q.Len() != 0 || len(run(q, x, 5*time.Second)) != 0 {
 		t.Errorf("%d dropped, %d left", n, q.Len())
+	}
+}
+
+// TestJITArmedDrop: what is armed when the counter begins anew is told of by the
+// counts, and what is on the air is not.
+func TestJITArmedDrop(t *testing.T) {
+	for name, tt := range map[string]struct {
+		after  time.Duration
+		later  bool
+		broken uint64
+	}{
+		"armed":                    {980 * time.Millisecond, false, 1},
+		"on the air":               {1010 * time.Millisecond, false, 0},
+		"answered by another":      {980 * time.Millisecond, true, 0},
+		"before it was armed":      {900 * time.Millisecond, false, 0},
+		"long after it was on air": {3 * time.Second, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, x := NewJIT(JITOptions{Later: tt.later}), &testTransmitter{now: testNow}
+			if r := q.Add(packet(1, testNow.Add(time.Second)), testNow); r != radio.TxOK {
+				t.Fatal(r)
+			}
+			if got := run(q, x, tt.after); tt.later && len(got) > 0 {
+				t.Errorf("answered: %v", got)
+			}
+			q.Drop(x.now, radio.TxNoPath, func(radio.Downlink, radio.TxResult) {})
+			if s := q.Stats(); s.Broken != tt.broken {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// TestJITBusError: an error while there is time is no reason not to send.
+func TestJITBusError(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow, mute: 3}
+	if r := q.Add(packet(1, testNow.Add(time.Second)), testNow); r != radio.TxOK {
+		t.Fatal(r)
+	}
+	if got := run(q, x, 2*time.Second); !slices.Equal(got[1], []radio.TxResult{radio.TxOK}) || len(x.armed) != 1 {
+		t.Errorf("%v", got)
+	}
+	x.mute = 1 << 30
+	if r := q.Add(packet(2, x.now.Add(time.Second)), x.now); r != radio.TxOK {
+		t.Fatal(r)
+	}
+	if got := run(q, x, 2*time.Second); !slices.Equal(got[2], []radio.TxResult{radio.TxTooLate}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestJITPace: on a slow bus packets are armed earlier, and as usual again when
+// it is not slow any more.
+func TestJITPace(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	lead := func() time.Duration {
+		if r := q.Add(packet(1, x.now.Add(time.Second)), x.now); r != radio.TxOK {
+			t.Fatal(r)
+		}
+		run(q, x, 2*time.Second)
+		return q.Stats().LastLead
+	}
+	for _, tt := range []struct{ took, least, most time.Duration }{
+		{0, 30 * time.Millisecond, 40 * time.Millisecond},
+		{35 * time.Millisecond, 80 * time.Millisecond, 90 * time.Millisecond},
+		{time.Second, 110 * time.Millisecond, 120 * time.Millisecond},
+	} {
+		q.Pace(tt.took)
+		if l := lead(); l < tt.least || l > tt.most {
+			t.Errorf("armed %v ahead when that takes %v, want %v to %v", l, tt.took, tt.least, tt.most)
+		}
+	}
+	if r := q.Add(packet(2, x.now.Add(100*time.Millisecond)), x.now); r != radio.TxTooLate {
+		t.Errorf("what comes 100 ms ahead when arming takes 1 s: %v", r)
+	}
+	for range 20 {
+		q.Pace(0)
+	}
+	if l := lead(); l > 40*time.Millisecond {
+		t.Errorf("armed %v ahead when all is well again", l)
 	}
 }

@@ -131,6 +131,7 @@ const (
 	GatewayStatus                                   // it told its own figures
 	GatewayFailed                                   // it does not work, for the reason in Fault; its driver tries again
 	GatewayIdentified                               // its EUI has become known: until now it went by Was
+	GatewayRefused                                  // it wants in and is not taken, for the reason in Fault; its driver tells so now and then
 )
 
 // String returns the kind as a word.
@@ -148,6 +149,8 @@ func (k GatewayEventKind) String() string {
 		return "failed"
 	case GatewayIdentified:
 		return "identified"
+	case GatewayRefused:
+		return "refused"
 	}
 	return "unknown"
 }
@@ -160,7 +163,7 @@ type GatewayEvent struct {
 	Address string // where it is, for people
 	Local   bool   // with GatewayConnected: on this host, so that no network lies in between
 	Status  Status // with GatewayStatus
-	Fault   string // with GatewayFailed: in words, with what to check
+	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused: in words
 	Was     EUI64  // with GatewayIdentified: the stand-in for its EUI
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -50,8 +52,22 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.add(eui, d, false)
+	w.add(eui, again{d}, false)
 	return model, d
+}
+
+// again is a driver that is run again when it gives up, as one whose board is
+// opened anew.
+type again struct{ *sx1302.Driver }
+
+// Run implements concentrator.Driver.
+func (a again) Run(ctx context.Context, sink concentrator.Sink) error {
+	for ctx.Err() == nil {
+		if err := a.Driver.Run(ctx, sink); err != nil {
+			sleep(ctx, time.Second)
+		}
+	}
+	return nil
 }
 
 // TestAirListens has devices of a Japanese plan talk through a model of the chip

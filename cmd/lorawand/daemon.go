@@ -38,8 +38,7 @@ type daemon struct {
 	control *admin.Server
 	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
-	boards  []*onboard
-	drivers []concentrator.Driver // all of them
+	boards  boards
 
 	restores chan restoring
 
@@ -76,7 +75,15 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
 	}
-	list, euis, err := newGateways(c.Gateways)
+	d.boards.make = func(g *config.Gateway, until radio.EUI64) (*onboard, error) {
+		return newOnboard(g, until, open, clock.Host, log)
+	}
+	on, err := d.boards.plan(c.Gateways)
+	if err != nil {
+		return d, err
+	}
+	d.boards.set(on, sx1302.DriverStats{})
+	list, euis, err := newGateways(withStandIns(c.Gateways, on))
 	if err != nil {
 		return d, err
 	}
@@ -98,19 +105,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		if err != nil {
 			return d, err
 		}
-		d.drivers = append(d.drivers, d.udp)
 	}
 	warnListening(c.Gateways, log)
-	for i := range c.Gateways {
-		if c.Gateways[i].Driver != "sx1302" {
-			continue
-		}
-		drv, err := newOnboard(&c.Gateways[i], i, open, clock.Host, log)
-		if err != nil {
-			return d, err
-		}
-		d.drivers, d.boards = append(d.drivers, drv), append(d.boards, drv)
-	}
 	return d, d.openDoors(c)
 }
 
@@ -167,12 +163,11 @@ func (d *daemon) openDoors(c config.Config) error {
 
 // driverStates tells of the drivers.
 func (d *daemon) driverStates() (out []admin.Driver) {
-	var sum sx1302.DriverStats
-	for _, b := range d.boards {
+	for _, b := range d.boards.all() {
 		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.fault()})
-		sum = sum.Plus(b.stats())
 	}
 	if len(out) > 0 {
+		sum := d.boards.stats()
 		out[0].Counters, out[0].Gauges = chipNumbers(&sum)
 	}
 	if d.udp != nil {
@@ -247,10 +242,14 @@ func (d *daemon) push(ctx context.Context, p broker.Push) error {
 // driver that has it.
 func (d *daemon) Transmit(dl radio.Downlink) error {
 	err := fmt.Errorf("%w: no driver", concentrator.ErrGateway)
-	for _, drv := range d.drivers {
-		if err = drv.Transmit(dl); err == nil {
-			return nil
+	if d.udp != nil {
+		err = d.udp.Transmit(dl)
+	}
+	for _, b := range d.boards.all() {
+		if err == nil {
+			break
 		}
+		err = b.Transmit(dl)
 	}
 	return err
 }
@@ -321,15 +320,13 @@ func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(
 	})
 }
 
-// newGateways makes the gateways of the configuration, which was checked, and
-// lists those that are reached over UDP.
+// newGateways makes the gateways of the configuration, which was checked and
+// where each has an EUI, and lists those that are reached over UDP.
 func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
 		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.Antenna() * 100))}
-		if c.EUI == "" {
-			g.EUI = standIn(i) // until the chip has told its own
-		} else if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
+		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}
 		if g.ID == "" {
@@ -393,9 +390,16 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.http != nil {
 		stops = append(stops, stage(ctx, fail, d.http.Run))
 	}
-	for _, drv := range d.drivers {
-		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return drv.Run(ctx, d.bridge) }))
+	if d.udp != nil {
+		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
 	}
+	d.boards.start = func(o *onboard) {
+		o.stop = stage(ctx, fail, func(ctx context.Context) error { return o.Run(ctx, d.bridge) })
+	}
+	for _, o := range d.boards.all() {
+		d.boards.start(o)
+	}
+	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	if replace == nil {
 		stopControl()

@@ -14,7 +14,8 @@ func newEvents() *cobra.Command {
 		Use:   "events",
 		Short: "Show what the daemon has decided, and why",
 		Long: "Show what the running daemon has decided, one line each: joins refused and why, frames dropped and why, windows\n" +
-			"chosen, what became of downlinks, gateways come and gone. It remembers the last ones since its start.",
+			"chosen, what became of downlinks, gateways come and gone, packet forwarders refused as their EUI is not configured. It\n" +
+			"remembers the last ones since its start.",
 		Args: noArgs,
 	}
 	asJSON := jsonFlag(cmd)

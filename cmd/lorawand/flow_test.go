@@ -333,8 +333,21 @@ func TestUnknownGateway(t *testing.T) {
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	r := s.start()
 	ch := r.watch("app1", key, "#")
-	r.forwarder(stranger).send(0, "x")
+	f := r.forwarder(stranger)
+	f.send(0, "x")
+	f.send(1, "y")
 	none(t, ch, "an unknown gateway")
+	out := s.until("gateway refused  gateway eui-0900000000000000  at 127.0.0.1:", "events", "--gateway", "eui-0900000000000000")
+	if !strings.HasSuffix(out, "  not in the configuration;  if it is yours, add to the configuration [[gateway]] with eui = \"0900000000000000\"\n") || strings.Count(out, "\n") != 1 {
+		t.Errorf("events:\n%s", out)
+	}
+	out = s.must("", "events", "--json")
+	if !strings.Contains(out, `"kind":"gateway_refused"`) || !strings.Contains(out, `"gateway_eui":"0900000000000000","address":"127.0.0.1:`) {
+		t.Errorf("events: %s", out)
+	}
+	if list := s.must("", "gateway", "list"); strings.Contains(list, "09000000") {
+		t.Errorf("it is among the gateways:\n%s", list)
+	}
 	if !strings.Contains(r.logged(), "0900000000000000") {
 		t.Errorf("it is not named in the log:\n%s", r.logged())
 	}

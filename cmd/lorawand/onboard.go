@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 type onboard struct {
 	conf  config.SX1302
 	chip  config.Concentrator
+	named radio.EUI64 // its EUI in the configuration; zero: that of the chip
 	until radio.EUI64 // what it goes by until that is known
+	stop  func()      // ends Run and waits for that
 	open  opener
 	now   func() radio.HostTime
 	log   *slog.Logger
@@ -40,26 +43,37 @@ const (
 	maxReopen = time.Minute
 )
 
-// standIn is what gateway i of the configuration goes by while its EUI is not
-// known.
+// standIn is what concentrator i goes by while its EUI is not known.
 func standIn(i int) radio.EUI64 { return radio.EUI64{6: byte(i >> 8), 7: byte(i + 1)} }
 
-// newOnboard makes gateway i of the configuration, which was checked.
-func newOnboard(g *config.Gateway, i int, open opener, now func() radio.HostTime, log *slog.Logger) (*onboard, error) {
-	o := &onboard{open: open, now: now, log: log, until: standIn(i)}
+// newOnboard makes a gateway of the configuration, which was checked.
+func newOnboard(g *config.Gateway, until radio.EUI64, open opener, now func() radio.HostTime, log *slog.Logger) (*onboard, error) {
+	o := &onboard{open: open, now: now, log: log, until: until}
 	if g.SX1302 != nil {
 		o.conf = *g.SX1302
 	}
 	if g.EUI != "" {
-		if err := o.eui.UnmarshalText([]byte(g.EUI)); err != nil {
+		if err := o.named.UnmarshalText([]byte(g.EUI)); err != nil {
 			return nil, err
 		}
+		o.eui = o.named
 	}
 	var err error
 	if o.chip, err = o.conf.Concentrator(g.FrequencyPlan); err != nil {
-		return nil, fmt.Errorf("%w: gateway[%d]: %w", config.ErrConfig, i, err)
+		return nil, fmt.Errorf("%w: gateway %s: %w", config.ErrConfig, g.ID, err)
 	}
 	return o, nil
+}
+
+// same reports whether both drive their chip in the same way.
+func (o *onboard) same(as *onboard) bool {
+	return o.named == as.named && reflect.DeepEqual(o.conf, as.conf) && reflect.DeepEqual(o.chip, as.chip)
+}
+
+// halt ends the work with the chip. What was planned on its counter is void.
+func (o *onboard) halt(sink concentrator.Sink) {
+	o.stop()
+	sink.GatewayEvent(radio.GatewayEvent{Gateway: o.name(), Kind: radio.GatewayCounterReset, At: o.now()})
 }
 
 // Transmit implements concentrator.Driver.

@@ -18,7 +18,7 @@ import (
 
 // reloading is a daemon that reads its file again when the test sends it the
 // signal.
-func (s *site) reloading() (r *running, reload func(logged string)) {
+func (s *site) reloading(open opener) (r *running, reload func(logged string)) {
 	s.Helper()
 	source := func() (config.Config, error) { return config.Load(s.conf, true) }
 	c, err := source()
@@ -29,7 +29,7 @@ func (s *site) reloading() (r *running, reload func(logged string)) {
 	r.log = &lockedWriter{w: r.text}
 	level, hangup := new(slog.LevelVar), make(chan os.Signal, 1)
 	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: level}))
-	if r.d, err = newDaemon(c, log); err != nil {
+	if r.d, err = newDaemonOn(c, log, open, nil); err != nil {
 		s.Fatal(err)
 	}
 	r.d.level, r.d.source, r.d.reloads = level, source, hangup
@@ -65,7 +65,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := string(conf)
-	r, reload := s.reloading()
+	r, reload := s.reloading(openBoard)
 	ch := r.watch("app1", key, "#")
 	other := radio.EUI64{0xB1, 0xC0, 0xFF, 0xEE, 0, 0, 0, 2}
 	one, two := r.forwarder(testEUI), r.forwarder(other)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,13 +30,21 @@ func newStatus() *cobra.Command {
 			return err
 		}
 		if *asJSON {
-			return ask(cmd.Context(), c, "status", nil, printJSON(cmd.OutOrStdout()))
+			return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes)})
+			})
 		}
 		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
 			return printStatus(cmd.OutOrStdout(), &s, bytes)
 		})
 	}
 	return cmd
+}
+
+// statusJSON is what the daemon tells, and what follows from it.
+type statusJSON struct {
+	admin.Status
+	wear
 }
 
 func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
@@ -55,7 +65,7 @@ func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
 	for _, d := range s.StoreDamage {
 		line("store", "WAS DAMAGED: %s", d)
 	}
-	line("flash", "%s", wear(s, endurance))
+	line("flash", "%s", wearText(s, wearOf(s, endurance)))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -87,19 +97,38 @@ func parseSize(text string) (int64, error) {
 // of the years to come.
 const tooEarly = 10 * time.Minute
 
-// wear tells how long the flash lasts at the rate so far.
-func wear(s *admin.Status, endurance int64) string {
-	text := fmt.Sprintf("%d bytes taken since the start", s.FlashWritten)
+// wear is how long the flash lasts at the rate so far.
+type wear struct {
+	Endurance int64    `json:"flash_endurance_bytes"`            // what it can take in its life
+	PerUplink *int64   `json:"flash_bytes_per_uplink,omitempty"` // nil: nothing was published
+	Lifetime  *float64 `json:"flash_lifetime_years,omitempty"`   // nil: too early to tell
+}
+
+func wearOf(s *admin.Status, endurance int64) wear {
+	w := wear{Endurance: endurance}
 	if s.Published > 0 {
-		text += fmt.Sprintf(", %d for each uplink", s.FlashWritten/int64(s.Published))
+		each := s.FlashWritten / int64(s.Published)
+		w.PerUplink = &each
 	}
-	if s.Uptime < tooEarly.Seconds() {
+	if s.Uptime >= tooEarly.Seconds() {
+		const year = 365.25 * 24 * 3600
+		years := float64(endurance) / (float64(max(s.FlashWritten, 1)) / s.Uptime) / year
+		years = math.Round(years*10) / 10
+		w.Lifetime = &years
+	}
+	return w
+}
+
+func wearText(s *admin.Status, w wear) string {
+	text := fmt.Sprintf("%d bytes taken since the start", s.FlashWritten)
+	if w.PerUplink != nil {
+		text += fmt.Sprintf(", %d for each uplink", *w.PerUplink)
+	}
+	switch {
+	case w.Lifetime == nil:
 		return text + "; too early to tell how long it lasts"
-	}
-	const year = 365.25 * 24 * 3600
-	years := float64(endurance) / (float64(max(s.FlashWritten, 1)) / s.Uptime) / year
-	if years > 1000 {
+	case *w.Lifetime > 1000:
 		return text + "; at this rate it lasts more than 1000 years"
 	}
-	return text + fmt.Sprintf("; at this rate it lasts %.1f years", years)
+	return text + fmt.Sprintf("; at this rate it lasts %.1f years", *w.Lifetime)
 }

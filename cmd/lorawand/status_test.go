@@ -1,28 +1,69 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"lorawand/bridge/admin"
 )
 
+// The wear of the flash, for people and as JSON.
 func TestWear(t *testing.T) {
 	const day = 86400
-	if got := wear(&admin.Status{Uptime: 599, FlashWritten: 8192}, 800e9); got != "8192 bytes taken since the start; too early to tell how long it lasts" {
-		t.Error(got)
+	busy := admin.Status{Uptime: 10 * day, FlashWritten: 3000 * 10 * day, Published: 10 * 10 * day}
+	tests := []struct {
+		name, endurance string
+		status          admin.Status
+		text, json      string
+	}{
+		{
+			"too early", "800GB",
+			admin.Status{Uptime: 599, FlashWritten: 8192},
+			"8192 bytes taken since the start; too early to tell how long it lasts", `{"flash_endurance_bytes":800000000000}`,
+		},
+		{
+			"too early, with uplinks", "800GB",
+			admin.Status{Uptime: 599, FlashWritten: 8192, Published: 4},
+			"8192 bytes taken since the start, 2048 for each uplink; too early to tell how long it lasts",
+			`{"flash_endurance_bytes":800000000000,"flash_bytes_per_uplink":2048}`,
+		},
+		{
+			"NOR flash", "800GB", busy, "2592000000 bytes taken since the start, 300 for each uplink; at this rate it lasts 8.5 years",
+			`{"flash_endurance_bytes":800000000000,"flash_bytes_per_uplink":300,"flash_lifetime_years":8.5}`,
+		},
+		{"a card", "3 TB", busy, "lasts 31.7 years", `,"flash_lifetime_years":31.7}`},
+		{"small", "80000MB", busy, "lasts 0.8 years", `,"flash_lifetime_years":0.8}`},
+		{"a disk", "1000TB", busy, "lasts more than 1000 years", `,"flash_lifetime_years":10562.7}`},
+		{"nothing written", "1B", admin.Status{Uptime: day}, "0 bytes taken since the start; at this rate it lasts 0.0 years", `"flash_lifetime_years":0}`},
 	}
-	s := admin.Status{Uptime: 10 * day, FlashWritten: 3000 * 10 * day}
-	s.Published = 10 * 10 * day
-	for endurance, want := range map[string]string{
-		"800GB": "300 for each uplink; at this rate it lasts 8.5 years", "3 TB": "lasts 31.7 years", "1000TB": "more than 1000 years", "80000MB": "lasts 0.8 years",
-	} {
-		bytes, err := parseSize(endurance)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := wear(&s, bytes); !strings.Contains(got, want) {
-			t.Errorf("%s: %s, want %s", endurance, got, want)
-		}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bytes, err := parseSize(tt.endurance)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := wearOf(&tt.status, bytes)
+			if got := wearText(&tt.status, w); !strings.HasSuffix(got, tt.text) {
+				t.Errorf("%s, want %s", got, tt.text)
+			}
+			got, err := json.Marshal(w)
+			if err != nil || !strings.HasSuffix(string(got), tt.json) {
+				t.Errorf("%s, %v, want %s", got, err, tt.json)
+			}
+		})
+	}
+}
+
+// The object of status has what the daemon tells and what the flag asks for.
+func TestStatusJSON(t *testing.T) {
+	s := newSite(t, "")
+	s.start()
+	var got map[string]any
+	if err := json.Unmarshal([]byte(s.must("", "status", "--json", "--endurance", "3TB")), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["flash_endurance_bytes"] != 3e12 || got["clock"] == nil || got["flash_written_bytes"] == nil || got["version"] == nil {
+		t.Errorf("%v", got)
 	}
 }

@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"periph.io/x/conn/v3"
@@ -19,16 +20,67 @@ const (
 	writeHeader = 3    // target, address
 	readHeader  = 4    // target, address, and a byte until the chip answers
 	maxBurst    = 1024 // data bytes in one frame that the chip is known to take
-	minTransfer = 16   // a port that takes less is of no use
+	minTransfer = 24   // a port that takes less is of no use
 	writeBit    = 0x80
 )
 
-// bus turns reads and writes of the register map and of the radios into frames
-// on the SPI port. It is not safe for use by several goroutines.
+// busError is a transfer that failed.
+type busError struct {
+	what string
+	err  error
+}
+
+// Error implements error.
+func (e *busError) Error() string { return "sx1302: " + e.what + ": " + e.err.Error() }
+
+// Unwrap returns what the port said.
+func (e *busError) Unwrap() error { return e.err }
+
+// isBus reports whether an error is that of a transfer, which the next one may
+// not have.
+func isBus(err error) bool {
+	var e *busError
+	return errors.As(err, &e)
+}
+
+// port is an SPI port that frames go through: in both directions at once, or, on
+// controllers that cannot do that (MT7621, MT7628), out first and then in, with
+// the chip select held. On the wire it is the same.
+type port struct {
+	conn    spi.Conn
+	half    bool
+	w, r    []byte
+	packets [2]spi.Packet
+}
+
+// frame returns room for a frame of n bytes.
+func (p *port) frame(n int) []byte { return p.w[:n] }
+
+// send sends a frame to which there is no answer.
+func (p *port) send(w []byte) error {
+	if p.half {
+		return p.conn.Tx(w, nil)
+	}
+	return p.conn.Tx(w, p.r[:len(w)])
+}
+
+// ask sends a frame, and returns what comes back in its places from head on,
+// where the frame has zeros. It is valid until the next transfer.
+func (p *port) ask(w []byte, head int) ([]byte, error) {
+	r := p.r[:len(w)]
+	clear(w[head:])
+	if !p.half {
+		return r[head:], p.conn.Tx(w, r)
+	}
+	p.packets = [2]spi.Packet{{W: w[:head], KeepCS: true}, {R: r[head:]}}
+	return r[head:], p.conn.TxPackets(p.packets[:])
+}
+
+// bus turns reads and writes of the register map and of the radios into frames.
+// It is not safe for use by several goroutines.
 type bus struct {
-	conn  spi.Conn
+	port
 	burst int // data bytes in one frame
-	w, r  []byte
 }
 
 // newBus cuts frames to what the port takes. maxTransfer is what else limits
@@ -44,7 +96,11 @@ func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	if limit < minTransfer {
 		return nil, fmt.Errorf("sx1302: %s takes only %d bytes in a transfer, need at least %d", c, limit, minTransfer)
 	}
-	return &bus{conn: c, burst: limit - readHeader, w: make([]byte, limit), r: make([]byte, limit)}, nil
+	return &bus{port: newPort(c, limit), burst: limit - readHeader}, nil
+}
+
+func newPort(c spi.Conn, limit int) port {
+	return port{conn: c, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit)}
 }
 
 // read fills dst from consecutive addresses; from one address in rxFIFO, where
@@ -52,14 +108,14 @@ func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 func (b *bus) read(addr uint16, dst []byte) error {
 	for first := addr; len(dst) > 0; {
 		n := min(len(dst), b.burst)
-		w, r := b.w[:readHeader+n], b.r[:readHeader+n]
-		clear(w)
+		w := b.frame(readHeader + n)
 		w[0] = targetChip
 		binary.BigEndian.PutUint16(w[1:], addr)
-		if err := b.conn.Tx(w, r); err != nil {
-			return fmt.Errorf("sx1302: read 0x%04x: %w", addr, err)
+		answer, err := b.ask(w, writeHeader)
+		if err != nil {
+			return &busError{fmt.Sprintf("read 0x%04x", addr), err}
 		}
-		copy(dst, r[readHeader:])
+		copy(dst, answer[readHeader-writeHeader:])
 		dst = dst[n:]
 		if first != rxFIFO {
 			addr += uint16(n)
@@ -72,13 +128,13 @@ func (b *bus) read(addr uint16, dst []byte) error {
 func (b *bus) write(addr uint16, data []byte) error {
 	for len(data) > 0 {
 		n := min(len(data), b.burst)
-		w := b.w[:writeHeader+n]
+		w := b.frame(writeHeader + n)
 		w[0] = targetChip
 		binary.BigEndian.PutUint16(w[1:], addr)
 		w[1] |= writeBit
 		copy(w[writeHeader:], data)
-		if err := b.conn.Tx(w, b.r[:len(w)]); err != nil {
-			return fmt.Errorf("sx1302: write 0x%04x: %w", addr, err)
+		if err := b.send(w); err != nil {
+			return &busError{fmt.Sprintf("write 0x%04x", addr), err}
 		}
 		data = data[n:]
 		addr += uint16(n)
@@ -86,17 +142,28 @@ func (b *bus) write(addr uint16, data []byte) error {
 	return nil
 }
 
-// radio sends a frame to the radio of a chain, 0 or 1, and returns what came
-// back in the same places. The answer is valid until the next transfer.
-func (b *bus) radio(chain int, frame ...byte) ([]byte, error) {
-	w := b.w[:1+len(frame)]
+// tellRadio sends a command to the radio of a chain, 0 or 1.
+func (b *bus) tellRadio(chain int, command ...byte) error {
+	w := b.frame(1 + len(command))
 	w[0] = targetRadio + byte(chain)
-	copy(w[1:], frame)
-	r := b.r[:len(w)]
-	if err := b.conn.Tx(w, r); err != nil {
-		return nil, fmt.Errorf("sx1302: radio %s: %w", chainName(chain), err)
+	copy(w[1:], command)
+	return radioError(chain, b.send(w))
+}
+
+// askRadio sends a command of one byte to a radio and returns the n bytes that
+// it answers. They are valid until the next transfer.
+func (b *bus) askRadio(chain int, command byte, n int) ([]byte, error) {
+	w := b.frame(2 + n)
+	w[0], w[1] = targetRadio+byte(chain), command
+	answer, err := b.ask(w, 2)
+	return answer, radioError(chain, err)
+}
+
+func radioError(chain int, err error) error {
+	if err != nil {
+		return &busError{"radio " + chainName(chain), err}
 	}
-	return r[1:], nil
+	return nil
 }
 
 // chainName returns the letter of a chain as the documents have it.

@@ -84,7 +84,7 @@ type Chip struct {
 	receiver receiver
 	offsets  [Chains][]dcOffset // of the transmitter, by gain; SX1255 and SX1257
 
-	sx1261     sx1261
+	sx1261     port // of the radio that listens before the chip talks
 	listening  bool // before a packet may be sent
 	listensFor int  // chain
 }
@@ -106,7 +106,7 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o, sx1261: sx1261{conn: o.SX1261}}
+	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o, sx1261: newPort(o.SX1261, maxSX1261Frame)}
 	chip.receiver.configure(&chip.config)
 	return chip, nil
 }
@@ -141,11 +141,18 @@ func (c *Chip) Probe(ctx context.Context) (Identity, error) {
 	if err := c.reset(ctx); err != nil {
 		return Identity{}, err
 	}
-	version, err := c.checkVersion()
-	if err != nil {
-		return Identity{Version: version}, err
+	version, err := c.firstReading()
+	if err == nil {
+		err = c.checkVersion(version)
 	}
-	return c.identify(version)
+	if err != nil {
+		return Identity{Version: uint8(version)}, err
+	}
+	id, err := c.identify(version)
+	if err == nil {
+		c.identity = id
+	}
+	return id, err
 }
 
 func (c *Chip) reset(ctx context.Context) error {
@@ -159,25 +166,37 @@ func (c *Chip) reset(ctx context.Context) error {
 	return nil
 }
 
-func (c *Chip) checkVersion() (uint8, error) {
-	v, err := c.get(version)
-	if err != nil {
-		return 0, err
-	}
+// checkVersion says what to check if a version is not that of the chip.
+func (c *Chip) checkVersion(v int) error {
 	switch {
 	case v == chipVersion || c.options.AnyVersion && v != 0x00 && v != 0xFF:
-		return uint8(v), nil
+		return nil
 	case v == 0x00 || v == 0xFF:
-		return uint8(v), fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
+		return fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
 	}
-	return uint8(v), fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
+	return fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
+}
+
+// firstReading reads the version. If the port fails, it may be one that cannot
+// send and receive at once: then frames go out first and come in then.
+func (c *Chip) firstReading() (int, error) {
+	v, err := c.get(version)
+	if err == nil || c.half {
+		return v, err
+	}
+	c.half, c.sx1261.half = true, true
+	if v, halfErr := c.get(version); halfErr == nil {
+		return v, nil
+	}
+	c.half, c.sx1261.half = false, false
+	return 0, err
 }
 
 // otpModel is where the model is kept; the EUI is in bytes 0 to 7.
 const otpModel = 0xD0
 
-func (c *Chip) identify(version uint8) (Identity, error) {
-	id := Identity{Version: version}
+func (c *Chip) identify(version int) (Identity, error) {
+	id := Identity{Version: uint8(version)}
 	m, err := c.otp(otpModel)
 	if err != nil {
 		return id, err
@@ -220,7 +239,11 @@ func (c *Chip) Health() error {
 	if !c.started {
 		return ErrNotStarted
 	}
-	if _, err := c.checkVersion(); err != nil {
+	v, err := c.get(version)
+	if err == nil {
+		err = c.checkVersion(v)
+	}
+	if err != nil {
 		return err
 	}
 	runs, err := c.get(globalEnable)

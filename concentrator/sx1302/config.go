@@ -27,9 +27,11 @@ const (
 	radioBandwidth = 1_600_000     // Hz, that a radio passes on
 	minFrequency   = 100_000_000   // Hz
 	maxFrequency   = 1_000_000_000 // Hz
-	minBitRate     = 500           // bit/s, FSK
-	maxBitRate     = 250_000       // bit/s
-	maxSyncWord    = 8             // bytes, FSK
+
+	maxSX1255Frequency = 510_000_000 // Hz
+	minBitRate         = 500         // bit/s, FSK
+	maxBitRate         = 250_000     // bit/s
+	maxSyncWord        = 8           // bytes, FSK
 )
 
 // RadioType is a kind of radio chip.
@@ -200,6 +202,8 @@ func (r *Radio) validate(fullDuplex bool) error {
 		return fmt.Errorf("unknown %s", r.Type)
 	case r.Frequency < minFrequency || r.Frequency > maxFrequency:
 		return fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
+	case r.Type == SX1255 && r.Frequency > maxSX1255Frequency:
+		return fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
 	case r.Type == SX1250 && fullDuplex:
 		return errors.New("the SX1250 cannot work in full duplex")
 	case r.Type != SX1250 && r.SingleInput:

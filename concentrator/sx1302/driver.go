@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lorawand/concentrator"
@@ -47,6 +48,8 @@ const (
 	inboxSize        = 32
 	fskDeviation     = 25_000 // Hz, of LoRaWAN
 	stopWithin       = 2 * time.Second
+	freeWithin       = 20 * time.Millisecond // a transmitter is free after an abort
+	maxFailedStarts  = 5                     // in a row, until the board is to be opened anew
 )
 
 // Reasons to start the chip again.
@@ -71,6 +74,8 @@ type Driver struct {
 	inbox chan radio.Downlink
 	jit   *concentrator.JIT
 	clock radio.Clock
+
+	temperature atomic.Pointer[int32] // that was measured and not used yet, 1/256 °C
 
 	mu      sync.Mutex // guards all below, and sends to inbox
 	running bool
@@ -129,12 +134,9 @@ func NewDriver(o DriverOptions) (*Driver, error) {
 
 // Stats returns the counts so far.
 func (d *Driver) Stats() DriverStats {
-	receive := d.chip.ReceiveStats()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := d.stats
-	s.Receive = receive
-	return s
+	return d.stats
 }
 
 func (d *Driver) count(f func(*DriverStats)) {
@@ -169,12 +171,18 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 }
 
 // Run implements concentrator.Driver. It returns an error if the chip cannot do
-// what it is configured for or its firmware is missing; other faults it tries to
-// mend.
+// what it is configured for or its firmware is missing, and after a few starts in
+// a row that failed: the way to the chip may have to be opened anew. Other faults
+// it tries to mend.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
-	backoff := minBackoff
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if d.opts.Temperature != nil {
+		go d.measure(ctx)
+	}
+	backoff, failedStarts := minBackoff, 0
 	for {
-		began := d.opts.Now()
+		began, starts := d.opts.Now(), d.Stats().Starts
 		err := d.session(ctx, sink)
 		if ctx.Err() != nil {
 			return nil
@@ -183,6 +191,12 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 			return err
 		}
 		d.count(func(s *DriverStats) { s.Failures++ })
+		if failedStarts++; d.Stats().Starts > starts {
+			failedStarts = 0
+		}
+		if failedStarts == maxFailedStarts {
+			return err
+		}
 		if d.opts.Now().Sub(began) > stableAfter {
 			backoff = minBackoff
 		}
@@ -195,13 +209,39 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	}
 }
 
+// measure reads the temperature of the board from time to time. The sensor has a
+// goroutine of its own, since its bus may hang.
+func (d *Driver) measure(ctx context.Context) {
+	warned := false
+	for {
+		t, err := d.opts.Temperature()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			d.temperature.Store(&t)
+			warned = false
+		case !warned:
+			d.log.Warn("no temperature: the RSSI may be off by 1 to 2 dB", "error", err)
+			warned = true
+		}
+		if sleep(ctx, temperatureEvery) != nil {
+			return
+		}
+	}
+}
+
 // session starts the chip and works with it until ctx ends or something fails.
 func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	if err := d.chip.Start(ctx); err != nil {
 		return err
 	}
-	id := d.chip.Identity()
 	d.clock.Reset()
+	w := &watch{driver: d, sink: sink}
+	if err := w.begin(); err != nil {
+		return err
+	}
+	id := d.chip.Identity()
 	d.mu.Lock()
 	identified := d.eui.IsZero()
 	if identified {
@@ -212,6 +252,7 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	d.running = true
 	eui := d.eui
 	d.mu.Unlock()
+	w.eui = eui
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
 	if identified && !d.opts.Until.IsZero() {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayIdentified, Was: d.opts.Until})
@@ -220,7 +261,6 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	if restarted {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayCounterReset})
 	}
-	w := &watch{driver: d, sink: sink, eui: eui}
 	err := w.loop(ctx)
 	d.end(w)
 	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayDisconnected})
@@ -244,7 +284,7 @@ func (d *Driver) end(w *watch) {
 	d.running = false
 	d.mu.Unlock()
 	broken := d.jit.Stats().Broken
-	d.jit.Drop(radio.TxNoPath, w.done)
+	d.jit.Drop(w.present(), radio.TxNoPath, w.done)
 	for i := range w.unsettled {
 		if u := &w.unsettled[i]; u.open {
 			w.conclude(u, radio.TxNoPath)

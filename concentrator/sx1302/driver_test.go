@@ -24,6 +24,7 @@ type testSink struct {
 	acks   map[uint64][]radio.TxResult
 	events []radio.GatewayEventKind
 	uplink func(radio.Uplink)
+	event  func(radio.GatewayEvent)
 }
 
 func (s *testSink) Uplink(up radio.Uplink) {
@@ -45,6 +46,9 @@ func (s *testSink) GatewayEvent(e radio.GatewayEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e.Kind)
+	if s.event != nil {
+		s.event(e)
+	}
 }
 
 // seen returns what was told so far.

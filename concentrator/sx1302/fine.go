@@ -17,8 +17,14 @@ type pulseHistory struct {
 	n    int // how many were seen
 }
 
-// see takes what the chip latched last.
-func (h *pulseHistory) see(ticks uint32) {
+// see takes what the chip latched last, and what the counter shows. After a
+// pulse that did not come all are forgotten: two minutes later the last one would
+// look fresh again.
+func (h *pulseHistory) see(ticks, now uint32) {
+	if now-ticks > 2*nominalSecond {
+		*h = pulseHistory{last: ticks}
+		return
+	}
 	if ticks == h.last {
 		return
 	}
@@ -76,7 +82,8 @@ func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) {
 	if err := c.read(counters.addr, b[:]); err != nil {
 		return
 	}
-	r.pulses.see(binary.BigEndian.Uint32(b[:]))
+	latched := binary.BigEndian.Uint32(b[:])
+	r.pulses.see(latched, latched)
 	t := raw.ticks - headerTicks(raw.sf, p.Frequency, p.FrequencyError) + 2138
 	pulse, length, ok := r.pulses.second(t)
 	if !ok {

@@ -20,7 +20,7 @@ func (c *Config) jitOptions() concentrator.JITOptions {
 	}
 	return concentrator.JITOptions{
 		Lead: 40*time.Millisecond + listenWithin, MinLead: 15*time.Millisecond + listenWithin,
-		MinArm: 3*time.Millisecond + listenWithin, Gap: 8*time.Millisecond + listenWithin,
+		MinArm: 3*time.Millisecond + listenWithin, Gap: 8*time.Millisecond + listenWithin, Later: true,
 	}
 }
 
@@ -28,19 +28,7 @@ func (c *Config) jitOptions() concentrator.JITOptions {
 // taken.
 type unsettled struct {
 	downlink radio.Downlink
-	waits    bool // for its answer
 	open     bool
-}
-
-// hold keeps the answer to a packet until it is known whether its channel is
-// free.
-func (w *watch) hold(dl *radio.Downlink) bool {
-	u := &w.unsettled[dl.Antenna%Chains]
-	if !u.open || u.downlink.ID != dl.ID {
-		return false
-	}
-	u.waits = true
-	return true
 }
 
 // settle answers for packets whose channels have been found free or taken.
@@ -72,19 +60,12 @@ func (w *watch) verdict(chain int, u *unsettled) (result radio.TxResult, decided
 		return 0, false
 	}
 	w.driver.log.Error("downlink taken back: the chip does not say whether its channel is free", "gateway", w.eui, "error", err)
-	if err := chip.Abort(ctx, chain); err != nil {
-		w.driver.log.Warn("transmitter cannot be freed", "gateway", w.eui, "chain", chain, "error", err)
-	}
+	_ = w.free(chain) // an error ends the run
 	return radio.TxUnknownError, true
 }
 
-// conclude gives a packet its answer, if it was not given before.
+// conclude gives a packet its answer.
 func (w *watch) conclude(u *unsettled, r radio.TxResult) {
 	u.open = false
-	switch {
-	case u.waits:
-		w.answer(&u.downlink, r)
-	case r != radio.TxOK:
-		w.driver.log.Error("a downlink that was accepted was not sent", "gateway", w.eui, "result", r.String())
-	}
+	w.done(u.downlink, r)
 }

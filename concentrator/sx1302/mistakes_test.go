@@ -15,7 +15,7 @@ import (
 var mistakes = []struct{ name, file, good, bad string }{
 	{"an AGC threshold", "mcu.go", "4, 15, 40, 80, 90,", "4, 15, 41, 80, 90,"},
 	{"too short a wait for a radio in reset", "start.go", "resetHold = 500 * time.Millisecond", "resetHold = 100 * time.Millisecond"},
-	{"no wait after a calibration", "sx1250.go", "	if err := c.sleep(ctx, settle); err != nil {\n		return err\n	}\n	answer, err := c.command(ctx, chain, opGetDeviceErrors", "	answer, err := c.command(ctx, chain, opGetDeviceErrors"},
+	{"no wait after a calibration", "sx1250.go", "	if err := c.sleep(ctx, settle); err != nil {\n		return err\n	}\n	answer, err := c.inquire(ctx, chain, opGetDeviceErrors", "	answer, err := c.inquire(ctx, chain, opGetDeviceErrors"},
 	{"a packet before the wrap of the counter", "timestamp.go", "	if w.last < us {\n", "	if w.last > us {\n"},
 	{"the wrap of the counter itself", "timestamp.go", "		w.wraps++\n", ""},
 	{"the processors before the modems", "start.go", "	if err := c.setAll(c.receiverSettings()); err != nil {\n		return err\n	}\n	if err := c.startAGC(ctx); err != nil {\n		return err\n	}\n", "	if err := c.startAGC(ctx); err != nil {\n		return err\n	}\n	if err := c.setAll(c.receiverSettings()); err != nil {\n		return err\n	}\n"},

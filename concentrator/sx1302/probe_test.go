@@ -207,3 +207,56 @@ func TestDecibels(t *testing.T) {
 		}
 	}
 }
+
+// A controller that cannot send and receive at once is found out, and served
+// with the same frames.
+func TestHalfDuplex(t *testing.T) {
+	var now time.Duration
+	model, chip := newListener(t, sx1302test.Options{EUI: testEUI, HalfDuplex: true, Now: func() time.Duration { return now }},
+		func(ctx context.Context, d time.Duration) error { now += d; return ctx.Err() })
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if id := chip.Identity(); id.EUI != testEUI {
+		t.Errorf("%+v", id)
+	}
+	f := sx1302test.Frame{Payload: []byte("heard"), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+	model.Deliver(f.Record())
+	if packets, err := chip.Receive(); err != nil || len(packets) != 1 || string(packets[0].Payload) != "heard" {
+		t.Errorf("%+v, %v", packets, err)
+	}
+	tx := loraTransmission()
+	tx.Frequency, tx.Trigger = 868_500_000, TriggerNow
+	if err := chip.Send(tx); err != nil {
+		t.Fatal(err)
+	}
+	if err := chip.AwaitClearance(t.Context(), 0); err != nil {
+		t.Error(err)
+	}
+	if e := model.Emissions(); len(e) != 1 || string(e[0].Payload) != "hello" || e[0].Cut {
+		t.Errorf("%+v", e)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = chip.Receive() }); n > 8 {
+		t.Errorf("an empty poll allocates %v times", n) // those of the model
+	}
+}
+
+// With a controller that does both, all goes both ways at once: nothing but an
+// error changes that, and one that stays is told as it was.
+func TestFullDuplexStays(t *testing.T) {
+	fails := 0
+	_, chip := newTestChip(t, sx1302test.Options{Fail: func([]byte) error {
+		if fails > 0 {
+			fails--
+			return errors.New("bus")
+		}
+		return nil
+	}})
+	if _, err := chip.Probe(t.Context()); err != nil || chip.half {
+		t.Errorf("half duplex %t, %v", chip.half, err)
+	}
+	fails = 2
+	if _, err := chip.Probe(t.Context()); err == nil || chip.half {
+		t.Errorf("half duplex %t, %v", chip.half, err)
+	}
+}

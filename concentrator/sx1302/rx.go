@@ -37,7 +37,6 @@ type receiver struct {
 	fetched  int // bytes of it that were read and not looked at yet
 	packets  []Packet
 	running  wrapCounter // the counter that runs
-	pulse    wrapCounter // its value at the last pulse per second
 	pulses   pulseHistory
 	tcomp    [Chains]int32 // thousandths of a dB
 	stats    ReceiveStats
@@ -73,7 +72,7 @@ func (r *receiver) configure(c *Config) {
 
 // begin is a start of the chip: its counters begin anew.
 func (r *receiver) begin() {
-	r.running, r.pulse, r.pulses, r.fetched = wrapCounter{}, wrapCounter{}, pulseHistory{}, 0
+	r.running, r.pulses, r.fetched = wrapCounter{}, pulseHistory{}, 0
 }
 
 // setTemperature evaluates the correction of the RSSI once, so that the frame
@@ -114,25 +113,60 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 // of the bus, or ErrFIFO. What was read before an error comes with the next
 // call.
 func (c *Chip) Receive() ([]Packet, error) {
-	packets, _, err := c.receive()
-	return packets, err
+	now, err := c.poll()
+	if err != nil {
+		return nil, err
+	}
+	return c.accept(now), nil
 }
 
-// receive also returns the running counter, µs.
-func (c *Chip) receive() ([]Packet, uint32, error) {
+// reading is one of both counters, in ticks.
+type reading struct{ running, pulse uint32 }
+
+// poll fetches what was heard, and reads the counters. Neither is taken before
+// accept, so that a reading that cannot be right does no harm.
+func (c *Chip) poll() (reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.started {
-		return nil, 0, ErrNotStarted
+		return reading{}, ErrNotStarted
 	}
 	if err := c.fetch(); err != nil {
-		return nil, 0, err
+		return reading{}, err
 	}
-	counter, err := c.readCounters()
-	if err != nil {
-		return nil, 0, err
+	return c.readCounters()
+}
+
+// readAgain reads the counters alone.
+func (c *Chip) readAgain() (reading, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return reading{}, ErrNotStarted
 	}
-	return c.parse(c.receiver.take()), counter, nil
+	return c.readCounters()
+}
+
+// extended returns what the running counter shows by a reading, µs.
+func (c *Chip) extended(now reading) uint32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.receiver.running.next(now.running).value()
+}
+
+// accept takes a reading for right, and returns the frames that were fetched.
+func (c *Chip) accept(now reading) []Packet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.take(now)
+	return c.parse(c.receiver.takeFetched())
+}
+
+// take shows a reading to those who count wraps and pulses.
+func (c *Chip) take(now reading) {
+	r := &c.receiver
+	r.running = r.running.next(now.running)
+	r.pulses.see(now.pulse, now.running)
 }
 
 // PulseCounter returns what the running counter showed at the last pulse per
@@ -143,11 +177,12 @@ func (c *Chip) PulseCounter() (uint32, error) {
 	if !c.started {
 		return 0, ErrNotStarted
 	}
-	if _, err := c.readCounters(); err != nil {
+	now, err := c.readCounters()
+	if err != nil {
 		return 0, err
 	}
-	p := &c.receiver.pulse
-	return p.wraps<<counterBits | p.last, nil
+	c.take(now)
+	return c.receiver.running.past(now.pulse), nil
 }
 
 // fetch reads what the FIFO holds. What is read is gone from there, so all that
@@ -169,8 +204,8 @@ func (c *Chip) fetch() error {
 	return nil
 }
 
-// take returns what was fetched; it is valid until the next fetch.
-func (r *receiver) take() []byte {
+// takeFetched returns what was fetched; it is valid until the next fetch.
+func (r *receiver) takeFetched() []byte {
 	b := r.fifo[:r.fetched]
 	r.fetched = 0
 	return b
@@ -184,8 +219,8 @@ func (c *Chip) salvage(counter uint32) []Packet {
 	if c.receiver.fetched == 0 {
 		return nil
 	}
-	c.receiver.running.see(counter * ticksPerMicrosecond)
-	return c.parse(c.receiver.take())
+	c.receiver.running = c.receiver.running.next(counter * ticksPerMicrosecond)
+	return c.parse(c.receiver.takeFetched())
 }
 
 // waiting returns how many bytes are in the FIFO. The two bytes of their number
@@ -209,28 +244,23 @@ func (c *Chip) waiting() (int, error) {
 	return most, nil
 }
 
-// readCounters reads both counters, shows them to those who count their wraps,
-// and returns the running one in µs. A value that changed its first byte while
-// it was read can be torn; then a third reading counts.
-func (c *Chip) readCounters() (uint32, error) {
+// readCounters reads both counters. A value that changed its first byte while it
+// was read can be torn; then a third reading counts.
+func (c *Chip) readCounters() (reading, error) {
 	var first, second [8]byte
 	if err := c.read(counters.addr, first[:]); err != nil {
-		return 0, err
+		return reading{}, err
 	}
 	if err := c.read(counters.addr, second[:]); err != nil {
-		return 0, err
+		return reading{}, err
 	}
 	if first[0] != second[0] || first[4] != second[4] {
 		c.receiver.stats.Torn++
 		if err := c.read(counters.addr, first[:]); err != nil {
-			return 0, err
+			return reading{}, err
 		}
 	}
-	r := &c.receiver
-	pulse := binary.BigEndian.Uint32(first[:])
-	r.pulse.see(pulse)
-	r.pulses.see(pulse)
-	return r.running.see(binary.BigEndian.Uint32(first[4:])), nil
+	return reading{pulse: binary.BigEndian.Uint32(first[:]), running: binary.BigEndian.Uint32(first[4:])}, nil
 }
 
 // Counter returns the running counter, µs, which wraps every 71.6 minutes.
@@ -240,7 +270,12 @@ func (c *Chip) Counter() (uint32, error) {
 	if !c.started {
 		return 0, ErrNotStarted
 	}
-	return c.readCounters()
+	now, err := c.readCounters()
+	if err != nil {
+		return 0, err
+	}
+	c.take(now)
+	return c.receiver.running.value(), nil
 }
 
 // parse turns what was fetched into packets.

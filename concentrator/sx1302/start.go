@@ -22,7 +22,10 @@ func (c *Chip) Start(ctx context.Context) error {
 	if err := c.reset(ctx); err != nil {
 		return err
 	}
-	version, err := c.checkVersion()
+	version, err := c.firstReading()
+	if err == nil {
+		err = c.checkVersion(version)
+	}
 	if err != nil {
 		return err
 	}
@@ -41,6 +44,9 @@ func (c *Chip) Start(ctx context.Context) error {
 
 // bringUp has the order of sx1302_hal's lgw_start.
 func (c *Chip) bringUp(ctx context.Context) error {
+	if err := c.quiet(); err != nil {
+		return err
+	}
 	if err := c.set(gpioOut, 0x00); err != nil {
 		return err
 	}
@@ -80,6 +86,19 @@ func (c *Chip) bringUp(ctx context.Context) error {
 		return err
 	}
 	return c.set(gpioOut, 0x01)
+}
+
+// quiet takes back what an earlier start has left, if nobody has reset the chip
+// since: the radios are the host's again, and nothing is heard or sent. After a
+// reset it changes nothing.
+func (c *Chip) quiet() error {
+	list := []setting{{hostRadioCtrl, 1}, {globalEnable, 0}}
+	for chain := range Chains {
+		for _, trigger := range []field{txTrigImmediate, txTrigDelayed, txTrigPPS} {
+			list = append(list, setting{trigger.of(chain, txStride), 0})
+		}
+	}
+	return c.setAll(list)
 }
 
 // checkModel refuses fine timestamps with a chip that makes none.

@@ -70,23 +70,26 @@ func imageBand(f radio.Frequency) (low, high byte, ok bool) {
 	return 0, 0, false
 }
 
-// command sends a command to an SX1250. The host does not see its BUSY line,
-// so there is a pause before each.
-func (c *Chip) command(ctx context.Context, chain int, frame ...byte) ([]byte, error) {
-	if err := c.sleep(ctx, commandGap); err != nil {
-		return nil, err
-	}
-	return c.bus.radio(chain, frame...)
-}
-
-// commands sends commands whose answers nobody needs.
+// commands sends commands to an SX1250. The host does not see its BUSY line, so
+// there is a pause before each.
 func (c *Chip) commands(ctx context.Context, chain int, frames ...[]byte) error {
 	for _, f := range frames {
-		if _, err := c.command(ctx, chain, f...); err != nil {
+		if err := c.sleep(ctx, commandGap); err != nil {
+			return err
+		}
+		if err := c.tellRadio(chain, f...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inquire sends a command to which an SX1250 answers so many bytes.
+func (c *Chip) inquire(ctx context.Context, chain int, command byte, n int) ([]byte, error) {
+	if err := c.sleep(ctx, commandGap); err != nil {
+		return nil, err
+	}
+	return c.askRadio(chain, command, n)
 }
 
 func writeRegister(addr uint16, values ...byte) []byte {
@@ -99,18 +102,20 @@ func (c *Chip) calibrateSX1250(ctx context.Context, chain int) error {
 	if !ok {
 		return fmt.Errorf("%w: radio %s: no calibration for %s", ErrConfig, chainName(chain), c.config.Radios[chain].Frequency)
 	}
-	err := c.commands(ctx, chain, []byte{opGetStatus, 0}, []byte{opCalibrateImage, low, high})
-	if err != nil {
+	if _, err := c.inquire(ctx, chain, opGetStatus, 1); err != nil {
+		return err
+	}
+	if err := c.commands(ctx, chain, []byte{opCalibrateImage, low, high}); err != nil {
 		return err
 	}
 	if err := c.sleep(ctx, settle); err != nil {
 		return err
 	}
-	answer, err := c.command(ctx, chain, opGetDeviceErrors, 0, 0, 0)
+	answer, err := c.inquire(ctx, chain, opGetDeviceErrors, 3)
 	if err != nil {
 		return err
 	}
-	if answer[3]&imageCalibrationError != 0 {
+	if answer[2]&imageCalibrationError != 0 {
 		return fmt.Errorf("radio %s: image calibration failed", chainName(chain))
 	}
 	return nil
@@ -161,12 +166,12 @@ func (c *Chip) standby(ctx context.Context, chain int, mode byte, want int) erro
 	if err := c.sleep(ctx, settle); err != nil {
 		return err
 	}
-	answer, err := c.command(ctx, chain, opGetStatus, 0)
+	answer, err := c.inquire(ctx, chain, opGetStatus, 1)
 	if err != nil {
 		return err
 	}
-	if got := int(answer[1] >> 4 & 0x07); got != want {
-		return fmt.Errorf("radio %s: mode %d instead of standby (%d), status 0x%02x; check the reset line and the type of the radio", chainName(chain), got, want, answer[1])
+	if got := int(answer[0] >> 4 & 0x07); got != want {
+		return fmt.Errorf("radio %s: mode %d instead of standby (%d), status 0x%02x; check the reset line and the type of the radio", chainName(chain), got, want, answer[0])
 	}
 	return nil
 }

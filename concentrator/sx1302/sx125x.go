@@ -55,11 +55,11 @@ var errUnlocked = errors.New("the PLL does not lock; check the type of the radio
 
 // xGet reads a field of an SX1255 or SX1257.
 func (c *Chip) xGet(chain int, f field) (int, error) {
-	r, err := c.bus.radio(chain, byte(f.addr), 0)
+	answer, err := c.askRadio(chain, byte(f.addr), 1)
 	if err != nil {
 		return 0, err
 	}
-	return int(r[1]&f.mask()) >> f.shift, nil
+	return int(answer[0]&f.mask()) >> f.shift, nil
 }
 
 // xSet writes a field of an SX1255 or SX1257 and makes sure that it was taken.
@@ -73,7 +73,7 @@ func (c *Chip) xSet(chain int, f field, value int) error {
 		}
 		b |= byte(old) &^ f.mask()
 	}
-	if _, err := c.bus.radio(chain, writeBit|byte(f.addr), b); err != nil {
+	if err := c.tellRadio(chain, writeBit|byte(f.addr), b); err != nil {
 		return err
 	}
 	back, err := c.xGet(chain, whole)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"periph.io/x/conn/v3/spi"
-
 	"lorawand/radio"
 )
 
@@ -36,32 +34,33 @@ const (
 	sx1261StatusMask = 0x7E
 )
 
-// sx1261 is the radio that listens before the chip talks, on its own chip
-// select. Its answers are valid until the next command.
-type sx1261 struct {
-	conn spi.Conn
-	r    [32]byte
-}
-
-// tx sends a frame and returns what came back in the same places.
-func (x *sx1261) tx(frame []byte) ([]byte, error) {
-	r := x.r[:len(frame)]
-	if err := x.conn.Tx(frame, r); err != nil {
-		return nil, fmt.Errorf("SX1261 on %s: %w", x.conn, err)
-	}
-	return r, nil
-}
+// maxSX1261Frame is the longest frame to the SX1261, bytes.
+const maxSX1261Frame = 4 + sx1261VersionLen
 
 // tell sends commands to the SX1261, with a pause before each, as its BUSY line
-// is not seen. It returns the answer to the last.
-func (c *Chip) tell(ctx context.Context, frames ...[]byte) (answer []byte, err error) {
+// is not seen.
+func (c *Chip) tell(ctx context.Context, frames ...[]byte) error {
 	for _, f := range frames {
 		if err := c.sleep(ctx, commandGap); err != nil {
-			return nil, err
+			return err
 		}
-		if answer, err = c.sx1261.tx(f); err != nil {
-			return nil, err
+		if err := c.sx1261.send(f); err != nil {
+			return &busError{"SX1261 on " + c.sx1261.conn.String(), err}
 		}
+	}
+	return nil
+}
+
+// askSX1261 sends a command to which the SX1261 answers so many bytes.
+func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, error) {
+	if err := c.sleep(ctx, commandGap); err != nil {
+		return nil, err
+	}
+	w := c.sx1261.frame(len(command) + n)
+	copy(w, command)
+	answer, err := c.sx1261.ask(w, len(command))
+	if err != nil {
+		return nil, &busError{"SX1261 on " + c.sx1261.conn.String(), err}
 	}
 	return answer, nil
 }
@@ -81,18 +80,20 @@ func (c *Chip) startSX1261(ctx context.Context) error {
 	if err := c.standbySX1261(ctx); err != nil {
 		return err
 	}
-	_, err := c.tell(ctx, []byte{op61SetBufferBase, 0x80, 0x80}, writeRegister(reg61FSKBitSync, 0xCB))
-	return err
+	return c.tell(ctx, []byte{op61SetBufferBase, 0x80, 0x80}, writeRegister(reg61FSKBitSync, 0xCB))
 }
 
 // standbySX1261 puts the SX1261 into standby and makes sure that it is there.
 func (c *Chip) standbySX1261(ctx context.Context) error {
-	answer, err := c.tell(ctx, []byte{opSetStandby, standbyRC}, []byte{opGetStatus, 0})
+	if err := c.tell(ctx, []byte{opSetStandby, standbyRC}); err != nil {
+		return err
+	}
+	answer, err := c.askSX1261(ctx, 1, opGetStatus)
 	if err != nil {
 		return err
 	}
-	if got := answer[1] & sx1261StatusMask; got != sx1261StandbyRC {
-		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and that the board has one", c.sx1261.conn, answer[1])
+	if got := answer[0] & sx1261StatusMask; got != sx1261StandbyRC {
+		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and that the board has one", c.sx1261.conn, answer[0])
 	}
 	return nil
 }
@@ -106,15 +107,15 @@ func (c *Chip) patchSX1261(ctx context.Context) error {
 	if _, err := c.versionSX1261(ctx); err != nil {
 		return err
 	}
-	if _, err := c.tell(ctx, writeRegister(reg61Unlock, 0x10)); err != nil {
+	if err := c.tell(ctx, writeRegister(reg61Unlock, 0x10)); err != nil {
 		return err
 	}
 	for at := 0; at < len(c.firmware.SX1261); at += 4 {
-		if _, err := c.tell(ctx, writeRegister(uint16(reg61Patch+at), c.firmware.SX1261[at:at+4]...)); err != nil {
+		if err := c.tell(ctx, writeRegister(uint16(reg61Patch+at), c.firmware.SX1261[at:at+4]...)); err != nil {
 			return err
 		}
 	}
-	if _, err := c.tell(ctx, writeRegister(reg61Unlock, 0x00), []byte{op61UpdateMemory}); err != nil {
+	if err := c.tell(ctx, writeRegister(reg61Unlock, 0x00), []byte{op61UpdateMemory}); err != nil {
 		return err
 	}
 	v, err := c.versionSX1261(ctx)
@@ -125,12 +126,11 @@ func (c *Chip) patchSX1261(ctx context.Context) error {
 }
 
 func (c *Chip) versionSX1261(ctx context.Context) (string, error) {
-	frame := [4 + sx1261VersionLen]byte{op61ReadRegister, reg61Version >> 8, reg61Version & 0xFF}
-	answer, err := c.tell(ctx, frame[:])
+	answer, err := c.askSX1261(ctx, 1+sx1261VersionLen, op61ReadRegister, reg61Version>>8, reg61Version&0xFF)
 	if err != nil {
 		return "", err
 	}
-	return string(answer[4:]), nil
+	return string(answer[1:]), nil
 }
 
 // calibrateSX1261 calibrates its image rejection for the band of radio A.
@@ -139,17 +139,20 @@ func (c *Chip) calibrateSX1261(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%w: SX1261: no calibration for %s", ErrConfig, c.config.Radios[0].Frequency)
 	}
-	if _, err := c.tell(ctx, []byte{opGetStatus, 0}, []byte{opCalibrateImage, low, high}); err != nil {
+	if _, err := c.askSX1261(ctx, 1, opGetStatus); err != nil {
+		return err
+	}
+	if err := c.tell(ctx, []byte{opCalibrateImage, low, high}); err != nil {
 		return err
 	}
 	if err := c.sleep(ctx, settle); err != nil {
 		return err
 	}
-	answer, err := c.tell(ctx, []byte{opGetDeviceErrors, 0, 0, 0})
+	answer, err := c.askSX1261(ctx, 3, opGetDeviceErrors)
 	if err != nil {
 		return err
 	}
-	if answer[3]&imageCalibrationError != 0 {
+	if answer[2]&imageCalibrationError != 0 {
 		return fmt.Errorf("SX1261 on %s: image calibration failed", c.sx1261.conn)
 	}
 	return nil
@@ -172,7 +175,7 @@ func (c *Chip) listen(ctx context.Context, ch *LBTChannel, chain int) error {
 		count = scanCountShort
 	}
 	c.listening, c.listensFor = true, chain
-	_, err := c.tell(
+	err := c.tell(
 		ctx,
 		writeRegister(reg61Frontend, 0),
 		[]byte{op61SetFS},
@@ -193,8 +196,7 @@ func (c *Chip) listen(ctx context.Context, ch *LBTChannel, chain int) error {
 // endListening stops the SX1261.
 func (c *Chip) endListening(ctx context.Context) error {
 	c.listening = false
-	_, err := c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
-	return err
+	return c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
 }
 
 // frequencyWord returns a frequency in steps of crystal / 2^25, as the SX1250

@@ -20,15 +20,18 @@ type wrapCounter struct {
 	wraps uint32
 }
 
-// see takes a new value in ticks and returns the extended one in µs.
-func (w *wrapCounter) see(ticks uint32) uint32 {
+// next returns the counter after it with a new value, in ticks.
+func (w wrapCounter) next(ticks uint32) wrapCounter {
 	us := ticks / ticksPerMicrosecond
 	if us < w.last {
 		w.wraps++
 	}
 	w.last = us
-	return w.wraps<<counterBits | us
+	return w
 }
+
+// value returns the extended counter, µs.
+func (w wrapCounter) value() uint32 { return w.wraps<<counterBits | w.last }
 
 // past extends a value in ticks that lies before the last one seen.
 func (w *wrapCounter) past(ticks uint32) uint32 {

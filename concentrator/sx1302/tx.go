@@ -480,16 +480,26 @@ func (c *Chip) Abort(ctx context.Context, chain int) error {
 	if !c.started {
 		return ErrNotStarted
 	}
-	return c.abort(ctx, chain)
+	return c.abort(ctx, chain, answerWithin)
 }
 
-func (c *Chip) abort(ctx context.Context, chain int) error {
+// abortWithin is Abort with less patience.
+func (c *Chip) abortWithin(chain int, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.started {
+		return ErrNotStarted
+	}
+	return c.abort(context.Background(), chain, d)
+}
+
+func (c *Chip) abort(ctx context.Context, chain int, within time.Duration) error {
 	of := func(f field) field { return f.of(chain, txStride) }
 	err := c.setAll([]setting{{of(txTrigImmediate), 0}, {of(txTrigDelayed), 0}, {of(txTrigPPS), 0}})
 	if err != nil {
 		return err
 	}
-	for waited := time.Duration(0); waited <= answerWithin; waited += pollEvery {
+	for waited := time.Duration(0); waited <= within; waited += pollEvery {
 		status, err := c.get(of(txStatus))
 		if err != nil {
 			return err
@@ -513,5 +523,5 @@ func (c *Chip) Stop(ctx context.Context) error {
 		return nil
 	}
 	c.started = false
-	return errors.Join(c.abort(ctx, 0), c.abort(ctx, 1))
+	return errors.Join(c.abort(ctx, 0, answerWithin), c.abort(ctx, 1, answerWithin))
 }

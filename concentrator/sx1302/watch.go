@@ -21,24 +21,40 @@ type watch struct {
 	now       radio.ConcentratorTime // the same, extended
 	asked     radio.HostTime         // when that was asked for
 	sure      radio.HostTime         // when it was there
-	read      radio.HostTime         // what present goes from
+	read      radio.HostTime         // likewise: what present goes from
+	polled    radio.HostTime         // when the chip was asked last
 	doubts    int                    // readings in a row that did not fit
 	heard     radio.HostTime         // when a frame was heard last
 	checked   radio.HostTime         // when the health was checked last
-	measured  radio.HostTime         // when the temperature was read last
-	warm      bool                   // the temperature was read before
 	busErrors int
 	bad       uint64 // records at the last check
+	received  ReceiveStats
 	ups       []radio.Uplink
 	recent    []radio.Uplink // that were handed on last, against ghosts in two readings
 	unsettled [Chains]unsettled
+	stuck     error // of a transmitter that could not be freed
+}
+
+// begin takes the first reading of the counter, which all times go by.
+func (w *watch) begin() error {
+	d := w.driver
+	for {
+		asked := d.opts.Now()
+		r, err := d.chip.readAgain()
+		if err == nil {
+			_, now, err := w.follow(r, asked)
+			w.polled, w.heard, w.checked, w.bad, w.busErrors = now, now, now, d.chip.ReceiveStats().BadRecords, 0
+			return err
+		}
+		if err := w.failed(err); err != nil {
+			return err
+		}
+	}
 }
 
 // loop polls until ctx ends or the chip has to be started again.
 func (w *watch) loop(ctx context.Context) error {
 	d := w.driver
-	start := d.opts.Now()
-	w.heard, w.checked, w.bad = start, start, d.chip.ReceiveStats().BadRecords
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -57,6 +73,9 @@ func (w *watch) loop(ctx context.Context) error {
 			broken := d.jit.Stats().Broken
 			d.jit.Poll(w.present(), w, w.done)
 			w.warnBroken(broken)
+		}
+		if w.stuck != nil {
+			return w.stuck
 		}
 		timer.Reset(w.pause())
 	}
@@ -78,7 +97,7 @@ func (w *watch) present() radio.ConcentratorTime {
 // pause returns how long until there is something to do.
 func (w *watch) pause() time.Duration {
 	now := w.present()
-	next := max(w.driver.opts.Poll-w.driver.opts.Now().Sub(w.read), 0)
+	next := max(w.driver.opts.Poll-w.driver.opts.Now().Sub(w.polled), 0)
 	if at, ok := w.driver.jit.Next(now); ok {
 		next = min(next, at.Sub(now))
 	}
@@ -102,14 +121,7 @@ func (w *watch) take(dl radio.Downlink) {
 	}
 }
 
-// done answers for a packet of the queue.
 func (w *watch) done(dl radio.Downlink, r radio.TxResult) {
-	if r != radio.TxOK || !w.hold(&dl) {
-		w.answer(&dl, r)
-	}
-}
-
-func (w *watch) answer(dl *radio.Downlink, r radio.TxResult) {
 	stats := w.driver.jit.Stats()
 	w.driver.count(func(s *DriverStats) { s.JIT = stats })
 	w.sink.TxAck(radio.TxAck{ID: dl.ID, Gateway: w.eui, Result: r, At: w.driver.opts.Now()})
@@ -119,55 +131,104 @@ func (w *watch) answer(dl *radio.Downlink, r radio.TxResult) {
 func (w *watch) poll() error {
 	d := w.driver
 	asked := d.opts.Now()
-	packets, counter, err := d.chip.receive()
-	now := d.opts.Now()
-	if err != nil {
-		w.now, w.read = w.now.Add(now.Sub(w.read)), now
-		if w.busErrors++; w.busErrors >= maxBusErrors {
-			if packets := d.chip.salvage(w.now.Counter()); len(packets) > 0 {
-				w.counter = w.now.Counter()
-				w.deliver(packets)
-			}
-			return fmt.Errorf("%d times in a row: %w", w.busErrors, err)
-		}
-		return nil
+	w.polled = asked
+	if t := d.temperature.Swap(nil); t != nil {
+		d.chip.SetTemperature(*t)
 	}
-	w.busErrors = 0
-	if err := w.follow(counter, asked, now); err != nil {
+	r, err := d.chip.poll()
+	if err != nil {
+		return w.failed(err)
+	}
+	packets, now, err := w.follow(r, asked)
+	if err != nil {
 		return err
 	}
 	if len(packets) > 0 {
 		w.heard = now
 		w.deliver(packets)
 	}
-	return w.watchHealth(now)
-}
-
-// follow takes a reading of the counter, if it fits what the host's clock says.
-// Nothing is sent by a counter that is in doubt, and a few readings that do not
-// fit end the run.
-func (w *watch) follow(counter uint32, asked, now radio.HostTime) error {
-	if w.asked != 0 && !w.fits(counter, asked, now) {
-		w.now, w.read = w.now.Add(now.Sub(w.read)), now
-		switch w.doubts++; {
-		case w.doubts < maxDoubts:
-			return nil
-		case counter == w.counter:
-			return errHang
-		}
-		return errStepped
+	if w.doubts > 0 {
+		return nil
 	}
-	extended, stepped := w.driver.clock.Observe(counter, now)
-	if stepped {
-		return errStepped
+	if err := w.watchHealth(now); err != nil {
+		return w.failed(err)
 	}
-	w.counter, w.now, w.asked, w.read, w.sure, w.doubts = counter, extended, asked, now, now, 0
+	w.busErrors = 0
 	return nil
 }
 
+// failed takes an error of the bus, of which a few in a row end the run; what was
+// read before them is handed on. Other errors end it at once.
+func (w *watch) failed(err error) error {
+	if !isBus(err) {
+		return err
+	}
+	if w.busErrors++; w.busErrors < maxBusErrors {
+		return nil
+	}
+	w.salvage()
+	return fmt.Errorf("%d times in a row: %w", w.busErrors, err)
+}
+
+// salvage hands on the frames that were fetched and not looked at, with times by
+// the host's clock.
+func (w *watch) salvage() {
+	now := w.present()
+	w.now, w.read, w.counter = now, w.driver.opts.Now(), now.Counter()
+	w.deliver(w.driver.chip.salvage(w.counter))
+	w.countReceived()
+}
+
+// countReceived tells what the chip has counted, if that has changed.
+func (w *watch) countReceived() {
+	if s := w.driver.chip.ReceiveStats(); s != w.received {
+		w.received = s
+		w.driver.count(func(d *DriverStats) { d.Receive = s })
+	}
+}
+
+// follow takes a reading of the counter, if it fits what the host's clock says,
+// or else a second one, and returns the frames. While it is in doubt nothing is
+// sent by it and frames wait; a few readings that do not fit end the run.
+func (w *watch) follow(r reading, asked radio.HostTime) (packets []Packet, now radio.HostTime, err error) {
+	chip := w.driver.chip
+	now = w.driver.opts.Now()
+	counter := chip.extended(r)
+	if !w.fits(counter, asked, now) {
+		asked = now
+		if r, err = chip.readAgain(); err != nil {
+			return nil, now, w.failed(err)
+		}
+		now, counter = w.driver.opts.Now(), chip.extended(r)
+	}
+	if !w.fits(counter, asked, now) {
+		stands := counter == w.counter
+		if w.doubts++; w.doubts < maxDoubts {
+			return nil, now, nil
+		}
+		w.salvage()
+		if stands {
+			return nil, now, errHang
+		}
+		return nil, now, errStepped
+	}
+	packets = chip.accept(r)
+	w.countReceived()
+	extended, stepped := w.driver.clock.Observe(counter, now)
+	if stepped {
+		return nil, now, errStepped
+	}
+	w.counter, w.now, w.asked, w.read, w.sure, w.doubts = counter, extended, asked, now, now, 0
+	return packets, now, nil
+}
+
 // fits reports whether the counter has moved as much as the host's clock, from
-// some time in the last reading that fitted to some time in this one.
+// some time in the last reading that fitted to some time in this one. The first
+// one does.
 func (w *watch) fits(counter uint32, asked, now radio.HostTime) bool {
+	if w.asked == 0 {
+		return true
+	}
 	moved := time.Duration(counter-w.counter) * time.Microsecond
 	least, most := asked.Sub(w.sure), now.Sub(w.asked)
 	slack := maxSkew + most/1000
@@ -180,24 +241,18 @@ func (w *watch) watchHealth(now radio.HostTime) error {
 	if s := d.opts.Silence; s > 0 && now.Sub(w.heard) > s {
 		return errSilent
 	}
-	if d.opts.Temperature != nil && (!w.warm || now.Sub(w.measured) >= temperatureEvery) {
-		w.warm, w.measured = true, now
-		if t, err := d.opts.Temperature(); err == nil {
-			d.chip.SetTemperature(t)
-		} else {
-			d.log.Debug("no temperature", "error", err)
-		}
-	}
 	if now.Sub(w.checked) < healthEvery {
 		return nil
 	}
-	w.checked = now
 	bad := d.chip.ReceiveStats().BadRecords
 	if bad-w.bad > maxBadRecords {
 		return fmt.Errorf("%w: %d in a minute", errBadRecords, bad-w.bad)
 	}
-	w.bad = bad
-	return d.chip.Health()
+	if err := d.chip.Health(); err != nil {
+		return err
+	}
+	w.checked, w.bad = now, bad
+	return nil
 }
 
 // deliver hands on the frames with a good CRC, without ghosts.
@@ -279,15 +334,32 @@ func (w *watch) Busy(chain int) (bool, error) {
 // Abort implements concentrator.Transmitter.
 func (w *watch) Abort(chain int) error {
 	w.driver.log.Warn("transmitter was stuck", "gateway", w.eui, "chain", chain)
-	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
-	defer cancel()
-	return w.driver.chip.Abort(ctx, chain)
+	return w.free(chain)
+}
+
+// free aborts what a chain does. The chip does so at once; one that does not has
+// to be started again.
+func (w *watch) free(chain int) error {
+	err := w.driver.chip.abortWithin(chain, freeWithin)
+	for range maxBusErrors - 1 {
+		if !isBus(err) {
+			break
+		}
+		err = w.driver.chip.abortWithin(chain, freeWithin)
+	}
+	if err != nil && w.stuck == nil {
+		w.stuck = err
+	}
+	return err
 }
 
 // Arm implements concentrator.Transmitter.
 func (w *watch) Arm(dl radio.Downlink) error {
+	began := w.driver.opts.Now()
 	w.settle()
-	if err := w.arm(dl); err != nil {
+	err := w.arm(dl)
+	w.driver.jit.Pace(w.driver.opts.Now().Sub(began))
+	if err != nil {
 		return err
 	}
 	if w.driver.chip.config.LBT.Enabled {
@@ -297,30 +369,44 @@ func (w *watch) Arm(dl radio.Downlink) error {
 }
 
 // arm programs a packet. The chip would send one whose trigger has passed 134 s
-// later, so it is taken back if that is so.
+// later, so it is taken back if that is so, or if it is not known what the chip
+// was told of it.
 func (w *watch) arm(dl radio.Downlink) error {
 	chip, chain := w.driver.chip, int(dl.Antenna)
-	if err := chip.Send(transmission(&dl)); err != nil {
+	err := chip.Send(transmission(&dl))
+	if err != nil && !isBus(err) {
 		return err
 	}
-	counter, err := chip.Counter()
+	counter, left, readErr := w.left(&dl)
+	if err == nil {
+		err = readErr
+	}
 	if off := time.Duration(int32(counter-w.present().Counter())) * time.Microsecond; err == nil && off.Abs() > maxArmSkew {
 		err = errStepped
 	}
-	if err == nil && int32(dl.Time.Counter()-counter) > int32(StartDelay/time.Microsecond) {
+	if err == nil && left > StartDelay {
 		return nil
 	}
-	state, stateErr := chip.TxStatus(chain)
-	if err == nil && stateErr == nil && state == TxEmitting {
-		return nil
+	if err == nil {
+		// It was too late for some packet: for this one only if it still waits.
+		if state, err := chip.TxStatus(chain); err == nil && (state == TxEmitting || state == TxFree) {
+			return nil
+		}
+		err = concentrator.ErrTooLate
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
-	defer cancel()
-	if abortErr := chip.Abort(ctx, chain); abortErr != nil {
-		return abortErr
+	if freeErr := w.free(chain); freeErr != nil {
+		return freeErr
 	}
+	return err
+}
+
+// left returns what the counter shows, and how long it is to the begin of a
+// packet by that.
+func (w *watch) left(dl *radio.Downlink) (counter uint32, left time.Duration, err error) {
+	r, err := w.driver.chip.readAgain()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	return concentrator.ErrTooLate
+	counter = w.driver.chip.extended(r)
+	return counter, time.Duration(int32(dl.Time.Counter()-counter)) * time.Microsecond, nil
 }

@@ -13,13 +13,13 @@ func TestGatewayTakenOut(t *testing.T) {
 	if !p.pull(euiA, 2) || p.pull(euiX, 2) {
 		t.Fatal("the wrong gateways are taken")
 	}
-	b.eventually("connected", func() bool { return b.sink.kinds() == "connected " })
+	b.eventually("connected", func() bool { return b.sink.kinds() == "connected refused " })
 	if err := b.d.Transmit(radio.Downlink{ID: 5, Gateway: euiA, PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000)}); err != nil {
 		t.Fatal(err)
 	}
 	p.answer()
 	b.d.SetGateways([]radio.EUI64{euiB, euiX}, b.sink)
-	if b.sink.kinds() != "connected disconnected " {
+	if b.sink.kinds() != "connected refused disconnected " {
 		t.Errorf("events %s", b.sink.kinds())
 	}
 	b.sink.mu.Lock()

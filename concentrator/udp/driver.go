@@ -42,7 +42,6 @@ type Options struct {
 const (
 	MaxUnknown    = 64      // gateways taken with AcceptUnknown
 	maxUnanswered = 64      // downlinks of one gateway without a TX_ACK
-	maxNamed      = 128     // unknown gateways that are named in the log
 	receiveBuffer = 1 << 20 // bytes asked of the kernel
 	tick          = 500 * time.Millisecond
 	dropsEvery    = 10 * time.Second
@@ -59,8 +58,8 @@ type Driver struct {
 
 	mu       sync.Mutex // guards all below
 	gateways map[radio.EUI64]*gateway
-	unknown  map[radio.EUI64]bool // named in the log
-	accepted int                  // gateways taken with AcceptUnknown
+	refusals refusals
+	accepted int // gateways taken with AcceptUnknown
 	stats    Stats
 	alarms   map[string]radio.HostTime // when a kind of trouble was logged last
 	drops    radio.HostTime            // when the kernel was asked for its drops last
@@ -112,7 +111,7 @@ func Listen(o Options) (*Driver, error) {
 	}
 	d := &Driver{
 		opts: o, log: o.Logger, conn: conn,
-		gateways: map[radio.EUI64]*gateway{}, unknown: map[radio.EUI64]bool{}, alarms: map[string]radio.HostTime{},
+		gateways: map[radio.EUI64]*gateway{}, alarms: map[string]radio.HostTime{},
 	}
 	for _, eui := range o.Gateways {
 		d.gateways[eui] = newGateway(eui)
@@ -261,9 +260,7 @@ func (d *Driver) SetGateways(euis []radio.EUI64, sink concentrator.Sink) {
 	for _, a := range acks {
 		sink.TxAck(a)
 	}
-	for _, e := range events {
-		sink.GatewayEvent(e)
-	}
+	tell(sink, events)
 }
 
 func (d *Driver) setGateways(euis []radio.EUI64, now radio.HostTime) (acks []radio.TxAck, events []radio.GatewayEvent) {
@@ -288,15 +285,16 @@ func (d *Driver) setGateways(euis []radio.EUI64, now radio.HostTime) (acks []rad
 			d.accepted--
 		}
 		g.accepted = false
-		delete(d.unknown, eui)
+		d.refusals.forget(eui)
 	}
 	return acks, events
 }
 
-// lookup returns a gateway that is taken, or nil. The lock is held.
-func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
+// lookup returns a gateway that is taken, or nil and what is to be told of that.
+// The lock is held.
+func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) (*gateway, []radio.GatewayEvent) {
 	if g := d.gateways[eui]; g != nil {
-		return g
+		return g, nil
 	}
 	if d.opts.AcceptUnknown && d.accepted < MaxUnknown {
 		d.accepted++
@@ -304,22 +302,23 @@ func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort) *gateway {
 		g.accepted = true
 		d.gateways[eui] = g
 		d.log.Info("taking a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
-		return g
+		return g, nil
 	}
-	d.stats.UnknownGateway++
-	if !d.unknown[eui] && len(d.unknown) < maxNamed {
-		d.unknown[eui] = true
-		d.log.Warn("refusing a gateway that is not in the configuration; add it as [[gateway]], or set udp.accept_unknown",
-			"gateway_eui", eui, "address", from.String())
+	return nil, d.refuse(eui, from, now)
+}
+
+func tell(sink concentrator.Sink, events []radio.GatewayEvent) {
+	for _, e := range events {
+		sink.GatewayEvent(e)
 	}
-	return nil
 }
 
 func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Lock()
-	g := d.lookup(p.EUI, from)
+	g, refused := d.lookup(p.EUI, from, now)
 	if g == nil {
 		d.mu.Unlock()
+		tell(sink, refused)
 		return
 	}
 	foreign := g.foreign(from, now, d.opts.PinTimeout)
@@ -351,9 +350,7 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	if push.Stat != nil && !foreign {
 		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayStatus, At: now, Address: from.String(), Status: *push.Stat})
 	}
-	for _, e := range events {
-		sink.GatewayEvent(e)
-	}
+	tell(sink, events)
 	for _, up := range ups {
 		sink.Uplink(up)
 	}
@@ -368,9 +365,10 @@ func (d *Driver) foreignAlarm(eui radio.EUI64, from netip.AddrPort, now radio.Ho
 
 func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Lock()
-	g := d.lookup(p.EUI, from)
+	g, refused := d.lookup(p.EUI, from, now)
 	if g == nil {
 		d.mu.Unlock()
+		tell(sink, refused)
 		return
 	}
 	if !g.pull(from, p.Version, now, d.opts.PinTimeout) {
@@ -382,9 +380,7 @@ func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	events := g.seen(from, now, false)
 	d.mu.Unlock()
 	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
-	for _, e := range events {
-		sink.GatewayEvent(e)
-	}
+	tell(sink, events)
 }
 
 func (d *Driver) txAck(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
@@ -489,9 +485,7 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 	for _, a := range acks {
 		sink.TxAck(a)
 	}
-	for _, e := range events {
-		sink.GatewayEvent(e)
-	}
+	tell(sink, events)
 	if checkDrops {
 		d.checkDrops()
 	}

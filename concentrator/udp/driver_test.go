@@ -294,11 +294,14 @@ func TestUnknownGateway(t *testing.T) {
 	}
 	p.silent("an unknown gateway")
 	b.eventually("counted", func() bool { return b.d.Stats().UnknownGateway == 10 })
-	if n := strings.Count(b.log.String(), "refusing a gateway"); n != 1 {
-		t.Errorf("logged %d times, want once:\n%s", n, b.log)
+	if ups, _ := b.sink.count(); ups != 0 || b.sink.kinds() != "refused " {
+		t.Errorf("%d uplinks and events %q of an unknown gateway, want one refusal", ups, b.sink.kinds())
 	}
-	if ups, _ := b.sink.count(); ups != 0 || b.sink.kinds() != "" {
-		t.Errorf("%d uplinks and events %q of an unknown gateway", ups, b.sink.kinds())
+	b.sink.mu.Lock()
+	e := b.sink.events[0]
+	b.sink.mu.Unlock()
+	if from := p.LocalAddr().String(); e.Gateway != euiX || e.Address != from || e.Fault != "not in the configuration" {
+		t.Errorf("%+v, want it of %v at %s", e, euiX, from)
 	}
 	if err := b.d.Transmit(radio.Downlink{Gateway: euiX}); !errors.Is(err, concentrator.ErrGateway) {
 		t.Errorf("Transmit: %v, want ErrGateway", err)
@@ -314,6 +317,11 @@ func TestAcceptUnknown(t *testing.T) {
 	b.eventually("all seen", func() bool { s := b.d.Stats(); return s.Datagrams == MaxUnknown+10 && s.UnknownGateway == 10 })
 	if n := strings.Count(b.sink.kinds(), "connected"); n != MaxUnknown {
 		t.Errorf("%d gateways taken, want %d", n, MaxUnknown)
+	}
+	b.sink.mu.Lock()
+	defer b.sink.mu.Unlock()
+	if e := b.sink.events[MaxUnknown]; e.Kind != radio.GatewayRefused || !strings.Contains(e.Fault, "64 such gateways are taken already") {
+		t.Errorf("the first too many: %+v", e)
 	}
 }
 

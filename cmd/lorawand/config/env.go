@@ -11,8 +11,8 @@ import (
 )
 
 // envPrefix begins the names of variables that override keys:
-// LORAWAND_MQTT_LIMITS_CLIENTS is mqtt.limits.clients. Gateways are not among
-// them.
+// LORAWAND_MQTT_LIMITS_CLIENTS is mqtt.limits.clients. For gateways see
+// gatewayVariable.
 const envPrefix = "LORAWAND_"
 
 // override sets the keys that variables name, given as "name=value". It tells of
@@ -24,10 +24,14 @@ func (c *Config) override(environ []string) error {
 	for key, v := range c.keys() {
 		variables[variable(key)] = v
 	}
+	var ofGateways []gatewayVariable
 	for _, v := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(v, "=")
 		key, known := variables[name]
+		gateway, ofGateway := parseGatewayVariable(name, text)
 		switch {
+		case ofGateway:
+			ofGateways = append(ofGateways, gateway)
 		case known:
 			if err := setKey(key, text); err != nil {
 				f.add("$"+name, "%v", err)
@@ -36,6 +40,7 @@ func (c *Config) override(environ []string) error {
 			f.add("$"+name, "unknown key")
 		}
 	}
+	c.overrideGateways(ofGateways, &f)
 	return f.err()
 }
 
@@ -44,6 +49,9 @@ func blame(err error, environ []string) error {
 	var out faults
 	for _, f := range faultsOf(err) {
 		key, _, _ := strings.Cut(f.Error(), ": ")
+		if m := gatewayFault.FindStringSubmatch(key); m != nil {
+			key = "gateway." + m[1] + "." + m[2]
+		}
 		key, _, _ = strings.Cut(key, "[") // an item of a list
 		name := variable(key)
 		if slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, name+"=") }) {
@@ -111,6 +119,12 @@ func setKey(v reflect.Value, text string) error {
 		return u.UnmarshalText([]byte(text))
 	}
 	switch v.Kind() {
+	case reflect.Pointer: // a key without a default
+		given := reflect.New(v.Type().Elem())
+		if err := setKey(given.Elem(), text); err != nil {
+			return err
+		}
+		v.Set(given)
 	case reflect.String:
 		v.SetString(text)
 	case reflect.Bool:
@@ -119,12 +133,24 @@ func setKey(v reflect.Value, text string) error {
 			return fmt.Errorf("%.40q, must be true or false", text)
 		}
 		v.SetBool(b)
-	case reflect.Int:
+	case reflect.Int, reflect.Int32:
 		n, err := strconv.ParseInt(text, 10, 32)
 		if err != nil {
 			return fmt.Errorf("%.40q, must be a whole number", text)
 		}
 		v.SetInt(n)
+	case reflect.Uint8:
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil {
+			return fmt.Errorf("%.40q, must be a whole number from 0 to 255", text)
+		}
+		v.SetUint(n)
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return fmt.Errorf("%.40q, must be a number", text)
+		}
+		v.SetFloat(n)
 	case reflect.Slice:
 		list := []string{}
 		for item := range strings.SplitSeq(text, ",") {

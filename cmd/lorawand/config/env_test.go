@@ -2,10 +2,12 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOverride(t *testing.T) {
@@ -49,6 +51,127 @@ func TestOverrideFaults(t *testing.T) {
 	want = []string{"$LORAWAND_STORE_COMMIT_INTERVAL: store.commit_interval: 48h", `$LORAWAND_MQTT_LISTEN: mqtt.listen[1]: "x"`, "mqtt.tenant: "}
 	if got := strings.Split(err.Error(), "\n"); !slices.EqualFunc(got, want, strings.HasPrefix) || !errors.Is(err, ErrConfig) {
 		t.Errorf("%q", got)
+	}
+}
+
+// Gateways have numbers. Their variables change those of the file, in its order,
+// and add others.
+func TestOverrideGateways(t *testing.T) {
+	file := []byte("[[gateway]]\neui = \"0242020000247803\"\nid = \"roof\"\nantenna_gain = 3.0\n")
+	c, err := parse(file, []string{
+		"LORAWAND_GATEWAY_0_ANTENNA_GAIN=2.15", "LORAWAND_GATEWAY_0_LOCATION_LATITUDE=52.5", "LORAWAND_GATEWAY_0_LOCATION_ALTITUDE=-12",
+		"LORAWAND_GATEWAY_1_DRIVER=sx1302", "LORAWAND_GATEWAY_1_SX1302_BOARD=rak2287", "LORAWAND_GATEWAY_1_SX1302_CLOCK_SOURCE=0",
+		"LORAWAND_GATEWAY_1_SX1302_TX_GAINS=12:1:4,14:1:6", "LORAWAND_GATEWAY_1_SX1302_RSSI_OFFSET=-215.4", "LORAWAND_GATEWAY_1_SX1302_SILENCE=5m",
+		"LORAWAND_GATEWAY_1_ENFORCE_DUTY_CYCLE=false", "LORAWAND_GATEWAY_1_FREQUENCY_PLAN=US_902_928_FSB_2",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	yes, no, source, offset, gain, none := true, false, uint8(0), -215.4, 2.15, 0.0
+	want := []Gateway{
+		{
+			ID: "roof", EUI: "0242020000247803", Driver: "udp", FrequencyPlan: "EU_863_870_TTN", EnforceDutyCycle: &yes, AntennaGain: &gain,
+			Location: &Location{Latitude: 52.5, Altitude: -12},
+		},
+		{
+			Driver: "sx1302", FrequencyPlan: "US_902_928_FSB_2", EnforceDutyCycle: &no, AntennaGain: &none, SX1302: &SX1302{
+				Board: "rak2287", Firmware: DefaultFirmware, ClockSource: &source, TxGains: []string{"12:1:4", "14:1:6"}, RSSIOffset: &offset,
+				Silence: Duration(5 * time.Minute),
+			},
+		},
+	}
+	if !reflect.DeepEqual(c.Gateways, want) {
+		t.Errorf("%+v\nwant\n%+v", c.Gateways, want)
+	}
+
+	// A container without a file, with more gateways than a digit counts.
+	var environ []string
+	for i := range 12 {
+		environ = append(environ, fmt.Sprintf("LORAWAND_GATEWAY_%d_EUI=02420200000000%02X", i, i))
+	}
+	c, err = parse(nil, environ)
+	if err != nil || len(c.Gateways) != 12 || c.Gateways[11].EUI != "024202000000000B" {
+		t.Errorf("%+v, %v", c.Gateways, err)
+	}
+}
+
+func TestOverrideGatewayFaults(t *testing.T) {
+	file := []byte("[[gateway]]\neui = \"0242020000247803\"\nid = \"roof\"\n")
+	tests := []struct {
+		name    string
+		environ []string
+		want    []string // how the faults begin
+	}{
+		{"no number", []string{"LORAWAND_GATEWAY_EUI=0242020000247803"}, []string{"$LORAWAND_GATEWAY_EUI: unknown key"}},
+		{"other numbers", []string{"LORAWAND_GATEWAY_-1_EUI=1", "LORAWAND_GATEWAY_00_EUI=1"}, []string{"$LORAWAND_GATEWAY_-1_EUI: unknown key", "$LORAWAND_GATEWAY_00_EUI: unknown key"}},
+		{"a gap", []string{"LORAWAND_GATEWAY_2_EUI=0242020000247804"}, []string{"$LORAWAND_GATEWAY_2_EUI: there is no gateway 1; they are numbered from 0"}},
+		{
+			"no such key",
+			[]string{"LORAWAND_GATEWAY_0_COLOUR=red", "LORAWAND_GATEWAY_0_SX1302=x", "LORAWAND_GATEWAY_0_LOCATION_X=1"},
+			[]string{"$LORAWAND_GATEWAY_0_COLOUR: unknown key", "$LORAWAND_GATEWAY_0_LOCATION_X: unknown key", "$LORAWAND_GATEWAY_0_SX1302: unknown key"},
+		},
+		{
+			"not what the key is",
+			[]string{"LORAWAND_GATEWAY_0_ANTENNA_GAIN=much", "LORAWAND_GATEWAY_0_ENFORCE_DUTY_CYCLE=maybe", "LORAWAND_GATEWAY_0_SX1302_CLOCK_SOURCE=256"},
+			[]string{
+				`$LORAWAND_GATEWAY_0_ANTENNA_GAIN: "much", must be a number`, `$LORAWAND_GATEWAY_0_ENFORCE_DUTY_CYCLE: "maybe", must be true or false`,
+				`$LORAWAND_GATEWAY_0_SX1302_CLOCK_SOURCE: "256", must be a whole number from 0 to 255`,
+			},
+		},
+		{
+			"out of range",
+			[]string{"LORAWAND_GATEWAY_0_ANTENNA_GAIN=NaN", "LORAWAND_GATEWAY_1_EUI=1", "LORAWAND_GATEWAY_0_LOCATION_LATITUDE=91"},
+			[]string{
+				"$LORAWAND_GATEWAY_0_ANTENNA_GAIN: gateway[0] (roof).antenna_gain: NaN", "$LORAWAND_GATEWAY_0_LOCATION_LATITUDE: gateway[0] (roof).location.latitude: 91",
+				`$LORAWAND_GATEWAY_1_EUI: gateway[1].eui: "1", must be 16 hexadecimal digits`,
+			},
+		},
+		{"what is missing is nobody's", []string{"LORAWAND_GATEWAY_1_ID=cellar"}, []string{"gateway[1] (cellar).eui: missing"}},
+		{
+			"a wrong board",
+			[]string{"LORAWAND_GATEWAY_1_DRIVER=sx1302", "LORAWAND_GATEWAY_1_SX1302_BOARD=none"},
+			[]string{"$LORAWAND_GATEWAY_1_SX1302_BOARD: gateway[1].sx1302.board: "},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parse(file, tt.environ)
+			if !errors.Is(err, ErrConfig) {
+				t.Fatalf("%v", err)
+			}
+			if got := strings.Split(err.Error(), "\n"); !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Every key of a gateway has a variable.
+func TestOverrideGatewayKeys(t *testing.T) {
+	n := 0
+	var all func(prefix string, table reflect.Type)
+	all = func(prefix string, table reflect.Type) {
+		for i := range table.NumField() {
+			name, of := prefix+strings.ToUpper(table.Field(i).Tag.Get("toml")), table.Field(i).Type
+			if of.Kind() == reflect.Pointer {
+				of = of.Elem()
+			}
+			if of.Kind() == reflect.Struct {
+				all(name+"_", of)
+				continue
+			}
+			n++
+			var g Gateway
+			v, known := fieldOf(reflect.ValueOf(&g).Elem(), name)
+			text := map[reflect.Kind]string{reflect.Bool: "true", reflect.Int64: "1s", reflect.Float64: "1.5", reflect.Int32: "1", reflect.Uint8: "1"}[of.Kind()]
+			if !known || setKey(v, text) != nil || reflect.DeepEqual(g, Gateway{}) && text != "" {
+				t.Errorf("%s is not set", name)
+			}
+		}
+	}
+	all("", reflect.TypeFor[Gateway]())
+	if n < 20 {
+		t.Errorf("%d keys", n)
 	}
 }
 

@@ -35,6 +35,10 @@ type Options struct {
 	// MaxTxSize is what the port says of itself; 0 is nothing.
 	MaxTxSize int
 
+	// HalfDuplex is a controller that cannot send and receive at once, and does
+	// not say so but by an error, as those of the MT7621 and MT7628.
+	HalfDuplex bool
+
 	// Faults: a radio that gives no clock, programs that answer nothing, and
 	// what else. Fail makes a transfer fail; Read, if it returns true, replaces
 	// what is read from an address.
@@ -175,18 +179,47 @@ func (*Chip) Duplex() conn.Duplex { return conn.Full }
 // MaxTxSize implements conn.Limits.
 func (c *Chip) MaxTxSize() int { return c.opts.MaxTxSize }
 
-// TxPackets implements spi.Conn.
-func (c *Chip) TxPackets(p []spi.Packet) error {
-	for _, q := range p {
-		if err := c.Tx(q.W, q.R); err != nil {
-			return err
+// ErrBothWays is what a controller says that cannot send and receive at once.
+var ErrBothWays = errors.New("sx1302test: input/output error")
+
+// TxPackets implements spi.Conn. The packets are one frame.
+func (c *Chip) TxPackets(p []spi.Packet) error { return txPackets(p, c.opts.HalfDuplex, c.transfer) }
+
+// txPackets puts packets, during which the chip is selected, together to one
+// frame.
+func txPackets(p []spi.Packet, halfDuplex bool, transfer func(w, r []byte) error) error {
+	var w, r []byte
+	for i, q := range p {
+		switch {
+		case q.KeepCS == (i == len(p)-1):
+			return ErrFrame
+		case halfDuplex && len(q.W) > 0 && len(q.R) > 0:
+			return ErrBothWays
 		}
+		w = append(append(w, q.W...), make([]byte, max(len(q.R)-len(q.W), 0))...)
 	}
-	return nil
+	r = make([]byte, len(w))
+	err := transfer(w, r)
+	for _, q := range p {
+		copy(q.R, r)
+		r = r[max(len(q.W), len(q.R)):]
+	}
+	return err
 }
 
-// Tx implements conn.Conn. It is one frame: w and r have the same length.
+// Tx implements conn.Conn. It is one frame: w and r have the same length, or r
+// has none.
 func (c *Chip) Tx(w, r []byte) error {
+	switch {
+	case len(r) == 0:
+		r = make([]byte, len(w))
+	case c.opts.HalfDuplex:
+		return ErrBothWays
+	}
+	return c.transfer(w, r)
+}
+
+func (c *Chip) transfer(w, r []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.fault.Bus != nil {

@@ -67,16 +67,21 @@ func (*SX1261) Duplex() conn.Duplex { return conn.Full }
 
 // TxPackets implements spi.Conn.
 func (x *SX1261) TxPackets(p []spi.Packet) error {
-	for _, q := range p {
-		if err := x.Tx(q.W, q.R); err != nil {
-			return err
-		}
-	}
-	return nil
+	return txPackets(p, x.chip.opts.HalfDuplex, x.transfer)
 }
 
 // Tx implements conn.Conn: a command, and what the radio says meanwhile.
 func (x *SX1261) Tx(w, r []byte) error {
+	switch {
+	case len(r) == 0:
+		r = make([]byte, len(w))
+	case x.chip.opts.HalfDuplex:
+		return ErrBothWays
+	}
+	return x.transfer(w, r)
+}
+
+func (x *SX1261) transfer(w, r []byte) error {
 	c := x.chip
 	c.mu.Lock()
 	defer c.mu.Unlock()

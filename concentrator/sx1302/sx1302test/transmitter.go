@@ -89,8 +89,9 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		if !e.fsk() && !e.continuousWave() {
 			delay = uint32(binary.BigEndian.Uint16(e.Block[0x05:]))
 		}
-		wait := int64(e.Tick - uint32(c.ticks()) + delay) // at the next match, up to 134 s later
-		e.Begin, e.Exact = (c.ticks()+wait)/ticksPerMicrosecond, uint8((c.ticks()+wait)%ticksPerMicrosecond)
+		ticks := c.ticks()
+		wait := int64(e.Tick - uint32(ticks) + delay) // at the next match, up to 134 s later
+		e.Begin, e.Exact = (ticks+wait)/ticksPerMicrosecond, uint8((ticks+wait)%ticksPerMicrosecond)
 		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
 	case rising&byte(TriggerPPS) != 0:
 		at = at.Truncate(time.Second) + time.Second

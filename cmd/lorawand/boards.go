@@ -1,0 +1,129 @@
+package main
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator"
+	"lorawand/concentrator/sx1302"
+	"lorawand/radio"
+)
+
+// boards are the gateways with a concentrator on board. Those that look at them
+// may do so while a reload exchanges some; all else is for one goroutine.
+type boards struct {
+	make  func(g *config.Gateway, until radio.EUI64) (*onboard, error)
+	start func(o *onboard)
+
+	now    atomic.Pointer[boardList]
+	stands int // stand-ins for EUIs that were given out
+}
+
+// boardList is not changed once it is there.
+type boardList struct {
+	boards []*onboard
+	past   sx1302.DriverStats // of boards that are no more
+}
+
+func (b *boards) current() boardList {
+	if l := b.now.Load(); l != nil {
+		return *l
+	}
+	return boardList{}
+}
+
+// all returns them, in the order of the configuration.
+func (b *boards) all() []*onboard { return b.current().boards }
+
+func (b *boards) set(list []*onboard, past sx1302.DriverStats) { b.now.Store(&boardList{list, past}) }
+
+// stats returns the counts of all and of those before them: none ever falls.
+func (b *boards) stats() sx1302.DriverStats {
+	l := b.current()
+	for _, o := range l.boards {
+		l.past = l.past.Plus(o.stats())
+	}
+	return l.past
+}
+
+// stop ends all of them.
+func (b *boards) stop() {
+	for _, o := range b.all() {
+		o.stop()
+	}
+}
+
+func isOnBoard(g config.Gateway) bool { return g.Driver == "sx1302" }
+
+// plan returns the boards of a configuration, which was checked: those that are
+// there already and whose chip works as it says, and new ones. Nothing begins or
+// ends. A new one on the device of another is the same chip, and the same
+// gateway if its EUI is the chip's.
+func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
+	var out []*onboard
+	standing := b.all()
+	for i := range gws {
+		if !isOnBoard(gws[i]) {
+			continue
+		}
+		o, err := b.make(&gws[i], standIn(b.stands))
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(standing, func(s *onboard) bool { return s.chip.Board.Device == o.chip.Board.Device && !slices.Contains(out, s) })
+		switch {
+		case at < 0:
+			b.stands++
+		case standing[at].same(o):
+			o = standing[at]
+		case standing[at].named == o.named:
+			o.until = standing[at].until
+		default:
+			b.stands++
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// exchange ends the boards that are not planned, calls change, and begins those
+// that are new.
+func (b *boards) exchange(planned []*onboard, sink concentrator.Sink, change func()) {
+	before := b.current()
+	for _, o := range before.boards {
+		if slices.Contains(planned, o) {
+			continue
+		}
+		o.halt(sink)
+		before.past = before.past.Plus(o.stats())
+		for _, n := range planned {
+			if n.until == o.until && n.named.IsZero() {
+				n.eui = o.eui // the chip has told it
+			}
+		}
+	}
+	b.set(planned, before.past)
+	change()
+	for _, o := range planned {
+		if !slices.Contains(before.boards, o) {
+			b.start(o)
+		}
+	}
+}
+
+// withStandIns returns the gateways with an EUI each, or what stands in for it
+// until the chip has told its own. on are their boards.
+func withStandIns(gws []config.Gateway, on []*onboard) []config.Gateway {
+	out := slices.Clone(gws)
+	for i := range out {
+		if !isOnBoard(out[i]) {
+			continue
+		}
+		if out[i].EUI == "" {
+			out[i].EUI = on[0].until.String()
+		}
+		on = on[1:]
+	}
+	return out
+}

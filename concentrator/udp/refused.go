@@ -1,0 +1,78 @@
+package udp
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"lorawand/radio"
+)
+
+// refusals are the gateways that were told to be refused lately, the oldest
+// first. Whoever reaches the port can claim any number of EUIs: they are told
+// once in a while each, so many at most, and so many of one host, so that a
+// single one cannot hide the owner's new gateway.
+type refusals []refusal
+
+type refusal struct {
+	eui  radio.EUI64
+	host netip.Prefix
+	at   radio.HostTime
+}
+
+const (
+	refusedAgain   = 10 * time.Minute
+	maxRefused     = 128 // gateways that are told within refusedAgain
+	maxRefusedHost = 16  // of these, from one host
+)
+
+// note reports whether a gateway's refusal is to be told, and remembers it then.
+func (r *refusals) note(eui radio.EUI64, from netip.Addr, now radio.HostTime) bool {
+	for len(*r) > 0 && now.Sub((*r)[0].at) >= refusedAgain {
+		*r = (*r)[1:]
+	}
+	host, n := hostOf(from), 0
+	for i := range *r {
+		if (*r)[i].eui == eui {
+			return false
+		}
+		if (*r)[i].host == host {
+			n++
+		}
+	}
+	if len(*r) >= maxRefused || n >= maxRefusedHost {
+		return false
+	}
+	*r = append(*r, refusal{eui, host, now})
+	return true
+}
+
+// forget has a gateway's next refusal told.
+func (r *refusals) forget(eui radio.EUI64) {
+	*r = slices.DeleteFunc(*r, func(old refusal) bool { return old.eui == eui })
+}
+
+// hostOf returns what stands for one host: with IPv6 it has a whole /64.
+func hostOf(a netip.Addr) netip.Prefix {
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	host, _ := a.Prefix(bits) // not valid for an address that is not, which counts as one host
+	return host
+}
+
+// refuse counts what came from a gateway that is not taken, and returns what is
+// to be told of it, if anything. The lock is held.
+func (d *Driver) refuse(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) []radio.GatewayEvent {
+	d.stats.UnknownGateway++
+	if !d.refusals.note(eui, from.Addr(), now) {
+		return nil
+	}
+	why := "not in the configuration"
+	if d.opts.AcceptUnknown {
+		why = fmt.Sprintf("not in the configuration, and %d such gateways are taken already", MaxUnknown)
+	}
+	return []radio.GatewayEvent{{Gateway: eui, Kind: radio.GatewayRefused, At: now, Address: from.String(), Fault: why}}
+}
