@@ -178,6 +178,29 @@ func TestConcentrator(t *testing.T) {
 	}
 }
 
+// Every board that is on an SPI port can be probed, whatever its region is.
+func TestProbed(t *testing.T) {
+	boards, err := sx1302.Boards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range boards {
+		c, err := (&SX1302{Board: b.Name, Reset: "gpiochip1:3"}).Probed()
+		if b.USB {
+			continue
+		}
+		if err != nil || c.Board.Reset != "gpiochip1:3" || c.Board.Power != b.Power || c.Chip.Radios[b.ClockSource].Type != b.Radios[0].Type {
+			t.Errorf("%s: %+v, %v", b.Name, c, err)
+		}
+	}
+	if c, err := (&SX1302{GlobalConf: "/etc/global_conf.json", Device: "/dev/spidev0.0", Reset: "none"}).Probed(); err != nil || c.Board.Device != "/dev/spidev0.0" {
+		t.Errorf("a board that only a global_conf describes: %+v, %v", c, err)
+	}
+	if _, err := (&SX1302{}).Probed(); err == nil || !strings.Contains(err.Error(), "sx1302.board: missing") {
+		t.Errorf("no board: %v", err)
+	}
+}
+
 // What a global_conf.json says of fine timestamps and of the antenna counts, unless
 // the key is given.
 func TestGlobalConfKeys(t *testing.T) {

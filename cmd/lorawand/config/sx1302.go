@@ -128,9 +128,12 @@ func (s *SX1302) antennaGain() *float64 {
 	return &dBi
 }
 
-// probed is where the radio that gives the clock is said to be tuned when nothing
-// is to be heard.
-const probed radio.Frequency = 868_500_000
+// Where the radio that gives the clock is said to be tuned when nothing is to be
+// heard: the bands of SX1255 and of the others.
+const (
+	probedLow  radio.Frequency = 470_000_000
+	probedHigh radio.Frequency = 868_500_000
+)
 
 // Probed is Concentrator for who only resets the chip and asks it who it is: the
 // board needs no gains for the plan.
@@ -141,8 +144,12 @@ func (s *SX1302) Probed() (Concentrator, error) {
 		return c, err
 	}
 	clock := c.Board.ClockSource
+	r := sx1302.Radio{Enabled: true, Type: c.Board.Radios[clock].Type, Frequency: probedHigh}
+	if r.Type == sx1302.SX1255 {
+		r.Frequency = probedLow
+	}
 	c.Chip = sx1302.Config{ClockSource: clock}
-	c.Chip.Radios[clock] = sx1302.Radio{Enabled: true, Type: c.Board.Radios[clock].Type, Frequency: probed}
+	c.Chip.Radios[clock] = r
 	return c, errors.Join(s.override(&c.Board), c.Chip.Validate())
 }
 
