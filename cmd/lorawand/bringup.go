@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -11,8 +12,10 @@ import (
 	"io"
 	"math"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,6 +108,12 @@ func (b *board) stop(chip *sx1302.Chip, h *hardware) error {
 	return errors.Join(chip.Stop(ctx), h.close())
 }
 
+// whileOnAir returns a context that a lost terminal or a reader that went away
+// ends too: by default they end the process, and a carrier would stay on the air.
+func whileOnAir(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
+}
+
 // explained is explain for what may be no error.
 func (b *board) explained(err error) error {
 	if err == nil {
@@ -151,12 +160,14 @@ func newConcentratorTransmit() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		chip, h, err := b.start(cmd.Context())
+		ctx, cancel := whileOnAir(cmd.Context())
+		defer cancel()
+		chip, h, err := b.start(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, b.stop(chip, h)) }()
-		return b.explained(o.send(cmd.Context(), chip, t, cmd.OutOrStdout()))
+		return b.explained(o.send(ctx, chip, t, cmd.OutOrStdout()))
 	}
 	return cmd
 }
@@ -281,7 +292,9 @@ func newConcentratorScript() *cobra.Command {
 				defer file.Close()
 				in = file
 			}
-			return b.script(cmd.Context(), args[0], in, cmd.OutOrStdout())
+			ctx, cancel := whileOnAir(cmd.Context())
+			defer cancel()
+			return b.script(ctx, args[0], in, cmd.OutOrStdout())
 		},
 	}
 	f.add(cmd)
@@ -291,30 +304,40 @@ func newConcentratorScript() *cobra.Command {
 // maxScriptLine is the longest line of a script, bytes.
 const maxScriptLine = 1 << 20
 
-// script runs the lines of a script.
+// script runs the lines of a script until its end or that of ctx. However it
+// ends, nothing is left on the air.
 func (b *board) script(ctx context.Context, name string, in io.Reader, out io.Writer) (err error) {
 	h, err := b.open()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.close()) }()
 	var chip *sx1302.Chip
+	defer func() {
+		if chip == nil {
+			err = errors.Join(err, h.close())
+			return
+		}
+		err = errors.Join(err, b.stop(chip, h))
+	}()
 	script := sx1302.NewScript(func(c sx1302.Config) (*sx1302.Chip, error) {
 		b.Chip = c
 		firmware, err := h.firmware()
-		if err == nil {
-			chip, err = b.chip(h, firmware)
+		if err != nil {
+			return nil, err
 		}
+		next, err := b.chip(h, firmware)
+		if err != nil {
+			return nil, err
+		}
+		if chip != nil {
+			err = chip.Stop(context.WithoutCancel(ctx))
+		}
+		chip = next
 		return chip, err
 	}, h.temperature)
 	failures, first := 0, 0
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxScriptLine)
-	for n := 1; lines.Scan(); n++ {
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
-		}
-		answer, failed, err := script.Step(ctx, lines.Bytes())
+	err = eachLine(ctx, in, func(n int, line []byte) error {
+		answer, failed, err := script.Step(ctx, line)
 		if err != nil {
 			return fmt.Errorf("%s: line %d: %w", name, n, err)
 		}
@@ -325,14 +348,47 @@ func (b *board) script(ctx context.Context, name string, in io.Reader, out io.Wr
 			failures++
 			first = cmp.Or(first, n)
 		}
-	}
-	if chip != nil {
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		err = chip.Stop(stop)
-	}
+		return nil
+	})
 	if failures > 0 {
 		err = errors.Join(err, b.explain(fmt.Errorf("%s: %d steps failed, the first in line %d", name, failures, first)))
 	}
-	return errors.Join(err, lines.Err())
+	return err
+}
+
+// eachLine calls do with each line that is not blank, and its number, until do
+// fails, the lines or ctx end. A pipe or a terminal may keep a reader waiting for
+// ever, so it reads beside.
+func eachLine(ctx context.Context, in io.Reader, do func(n int, line []byte) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	lines := make(chan []byte)
+	scanner := bufio.NewScanner(in)
+	scanner.Buffer(nil, maxScriptLine)
+	go func() {
+		defer close(lines)
+		for scanner.Scan() {
+			select {
+			case lines <- bytes.Clone(scanner.Bytes()):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	for n := 1; ctx.Err() == nil; n++ {
+		select {
+		case <-ctx.Done():
+		case line, more := <-lines:
+			if !more {
+				return scanner.Err()
+			}
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			if err := do(n, line); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,7 +104,7 @@ func TestConcentratorErrors(t *testing.T) {
 		chip sx1302test.Options
 		says string
 	}{
-		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset /dev/gpiochip0:17)"},
+		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset header:17)"},
 		"never reset":     {sx1302test.Options{Version: 0x05}, "check the reset GPIO"},
 		"no clock":        {sx1302test.Options{NoClock: true}, "clock"},
 		"firmware is ill": {sx1302test.Options{Hang: true}, "AGC"},
@@ -179,4 +180,85 @@ func TestConcentratorScript(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// carrierScript leaves a carrier on the air.
+const carrierScript = `{"config":[{"set":"board","public":true,"clksrc":0},{"set":"rxrf","rf_chain":0,"freq_hz":867500000,"type":"sx1250","tx_enable":true},` +
+	`{"set":"txgain","rf_chain":0,"lut":[{"rf_power":14,"pa_gain":1,"pwr_idx":5}]}]}
+{"k":"call","fn":"start"}
+{"k":"call","fn":"send","args":{"modulation":"CW","mode":"immediate","freq_hz":868100000,"rf_power":14,"rf_chain":0}}
+`
+
+// However a script ends, the chip is silent then.
+func TestScriptLeavesNoCarrier(t *testing.T) {
+	for name, tt := range map[string]struct {
+		last string // line
+		end  func(in *io.PipeWriter, cancel context.CancelFunc)
+		says string
+	}{
+		"end of the file":    {end: func(in *io.PipeWriter, _ context.CancelFunc) { in.Close() }},
+		"interrupt":          {end: func(_ *io.PipeWriter, cancel context.CancelFunc) { cancel() }},
+		"mistyped call":      {last: `{"k":"call","fn":"recieve"}`, says: `line 4: sx1302: script: there is no call "recieve"`},
+		"another set-up":     {last: `{"config":[{"set":"board","clksrc":0},{"set":"rxrf","rf_chain":0,"freq_hz":867500000,"type":"sx1250"}]}`, end: func(in *io.PipeWriter, _ context.CancelFunc) { in.Close() }},
+		"set-up of no sense": {last: `{"config":[{"set":"nothing"}]}`, says: "line 4: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				var model *sx1302test.Chip
+				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) { model = c }}
+				b := simBoard(t, sim.air, sim.chip)
+				b.way = sim.open
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				r, w := io.Pipe()
+				defer w.Close()
+				done := make(chan error, 1)
+				go func() { done <- b.script(ctx, "test.jsonl", r, &out) }()
+				if _, err := io.WriteString(w, carrierScript); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(10 * time.Second)
+				sent := model.Emissions()
+				if len(sent) != 1 || sent[0].Cut {
+					t.Fatalf("no carrier on the air: %+v, %s", sent, out.String())
+				}
+				if tt.last != "" {
+					if _, err := io.WriteString(w, tt.last+"\n"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tt.end != nil {
+					tt.end(w, cancel)
+				}
+				select {
+				case err := <-done:
+					if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+						t.Errorf("%v, want %q", err, tt.says)
+					}
+				case <-time.After(5 * time.Second):
+					t.Error("does not end")
+				}
+				if sent = model.Emissions(); len(sent) != 1 || !sent[0].Cut {
+					t.Errorf("the carrier is still on the air: %+v", sent)
+				}
+			})
+		})
+	}
+}
+
+// A terminal that is lost ends what is on the air as Ctrl-C does.
+func TestWhileOnAir(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGHUP, syscall.SIGPIPE} {
+		ctx, cancel := whileOnAir(t.Context())
+		if err := syscall.Kill(os.Getpid(), s); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+			t.Errorf("%v does not end it", s)
+		}
+		cancel()
+	}
 }

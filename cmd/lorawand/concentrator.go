@@ -30,7 +30,7 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 		{&f.plan, "plan", "", "frequency `plan`"},
 		{&f.keys.Board, "board", "", "`name` of the board, as rak2287, instead of a gateway of the configuration"},
 		{&f.keys.Device, "device", "", "SPI `device`, instead of the board's own"},
-		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17, or exec:SCRIPT, or none"},
+		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17 or pinctrl-rp1:17, or exec:SCRIPT, or none"},
 		{&f.keys.Power, "power", "", "GPIO `line` that switches the board on, or none"},
 		{&f.keys.SX1261, "sx1261", "", "SPI `device` of the radio that listens before talking, or none"},
 		{&f.keys.Temperature, "temperature", "", "I2C `bus` of the temperature sensor, or none"},
@@ -41,6 +41,13 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 	}
 }
 
+// addLines is add for a command that needs no more than devices and lines, and so
+// no plan; it takes one without a word.
+func (f *boardFlags) addLines(cmd *cobra.Command) {
+	f.add(cmd)
+	cmd.Flags().Lookup("plan").Hidden = true
+}
+
 // board is one that a command works with.
 type board struct {
 	keys config.SX1302
@@ -49,8 +56,18 @@ type board struct {
 	way  opener
 }
 
-// find returns the board of the flags or of the configuration.
+// find returns the board of the flags or of the configuration, set up for its
+// plan.
 func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
+	return f.board(cmd, func(b *board) (config.Concentrator, error) { return b.keys.Concentrator(b.plan) })
+}
+
+// findLines is find for a command that needs no more than devices and lines.
+func (f *boardFlags) findLines(cmd *cobra.Command) (*board, error) {
+	return f.board(cmd, func(b *board) (config.Concentrator, error) { return b.keys.Probed() })
+}
+
+func (f *boardFlags) board(cmd *cobra.Command, setUp func(*board) (config.Concentrator, error)) (*board, error) {
 	b := &board{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
@@ -64,7 +81,7 @@ func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
 	b.plan = cmp.Or(b.plan, config.Default().Network.DefaultFrequencyPlan)
 	b.keys.Firmware = cmp.Or(b.keys.Firmware, config.DefaultFirmware)
 	var err error
-	if b.Concentrator, err = b.keys.Concentrator(b.plan); err != nil {
+	if b.Concentrator, err = setUp(b); err != nil {
 		return nil, usage(err)
 	}
 	return b, nil
@@ -113,9 +130,29 @@ func (b *board) chip(h *hardware, firmware sx1302.Firmware) (*sx1302.Chip, error
 	return sx1302.New(h.conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
 }
 
-// explain adds which device and which line an error is about.
+// explain adds which device and which lines an error is about.
 func (b *board) explain(err error) error {
-	return fmt.Errorf("%w (%s: SPI %s, reset %s)", err, b.Board.Name, b.Board.Device, orNone(b.Board.Reset))
+	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device, cmp.Or(strings.Join(toggled(&b.Board), ", "), "reset none"))
+}
+
+// toggled names all that is set when a board is reset.
+func toggled(b *sx1302.Board) []string {
+	reset := b.Reset
+	if steps, byTool := b.ResetSteps(); byTool {
+		reset = "by " + multiTechTool
+		for i, s := range steps {
+			if i == 0 || s.Line != steps[i-1].Line {
+				reset += " " + s.Line
+			}
+		}
+	}
+	var out []string
+	for _, l := range [][2]string{{"power", b.Power}, {"reset", reset}, {"SX1261 reset", b.SX1261Reset}, {"DAC reset", b.DACReset}} {
+		if l[1] != "" {
+			out = append(out, l[0]+" "+l[1])
+		}
+	}
+	return out
 }
 
 // start opens the board and starts its chip. The caller closes the hardware.
@@ -153,7 +190,7 @@ func newConcentratorProbe() *cobra.Command {
 	cmd := &cobra.Command{Use: "probe", Short: "Reset the concentrator and ask it who it is", Args: noArgs}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		b, err := f.find(cmd)
+		b, err := f.findLines(cmd)
 		if err != nil {
 			return err
 		}
@@ -178,7 +215,7 @@ func newConcentratorProbe() *cobra.Command {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s, version 0x%02x, EUI %s, on %s\n", id.Model, id.Version, id.EUI, b.Board.Device)
 		return nil
 	}
-	f.add(cmd)
+	f.addLines(cmd)
 	return cmd
 }
 
@@ -187,7 +224,7 @@ func newConcentratorReset() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Switch the board on and pulse its reset lines", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			b, err := f.find(cmd)
+			b, err := f.findLines(cmd)
 			if err != nil {
 				return err
 			}
@@ -199,12 +236,19 @@ func newConcentratorReset() *cobra.Command {
 			if err := h.reset(cmd.Context()); err != nil {
 				return b.explain(err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "power %s, reset %s\n", orNone(b.Board.Power), orNone(strings.TrimPrefix(b.Board.Reset, "command: ")))
+			fmt.Fprintln(cmd.OutOrStdout(), resetDone(&b.Board))
 			return nil
 		},
 	}
-	f.add(cmd)
+	f.addLines(cmd)
 	return cmd
 }
 
-func orNone(line string) string { return cmp.Or(line, config.None) }
+// resetDone is what reset prints.
+func resetDone(b *sx1302.Board) string {
+	lines := toggled(b)
+	if len(lines) == 0 {
+		return "nothing was toggled: all lines of " + b.Name + " are none"
+	}
+	return "toggled: " + strings.Join(lines, ", ")
+}

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lorawand/cmd/lorawand/config"
 )
 
 func TestConcentratorCommands(t *testing.T) {
@@ -24,6 +27,9 @@ func TestConcentratorCommands(t *testing.T) {
 		{"unknown board", []string{"concentrator", "probe", "--board", "x"}, exitUsage, "known are"},
 		{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitUsage, "USB bridge"},
 		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
+		{"no gains for the plan", []string{"concentrator", "probe", "--board", "sx1302c915gw1", "--reset", "none", "--power", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"reset without gains", []string{"concentrator", "reset", "--board", "sx1255_full_duplex", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"listening needs gains", []string{"concentrator", "listen", "--board", "sx1302c915gw1"}, exitUsage, "not for \"EU868\""},
 		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "USB bridge"},
 		{"nothing to run", []string{"concentrator", "script", "--board", "rak2287"}, exitUsage, "no file given"},
@@ -38,6 +44,40 @@ func TestConcentratorCommands(t *testing.T) {
 			var out, errs bytes.Buffer
 			if status := run(t.Context(), tt.args, nil, &out, &errs); status != tt.status || !strings.Contains(errs.String(), tt.says) {
 				t.Errorf("status %d, %s; want %d, %q", status, errs.String(), tt.status, tt.says)
+			}
+		})
+	}
+}
+
+// Every line that a board has is named.
+func TestToggled(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys config.SX1302
+		want string
+	}{
+		"reset only":      {config.SX1302{Board: "rak2287"}, "toggled: reset header:17"},
+		"SX1261":          {config.SX1302{Board: "wm1302"}, "toggled: power header:18, reset header:17, SX1261 reset header:5"},
+		"DAC":             {config.SX1302{Board: "sx1255_full_duplex"}, "toggled: power header:18, reset header:23, SX1261 reset header:22, DAC reset header:13"},
+		"maker's tool":    {config.SX1302{Board: "mtac_003e00", Device: "/dev/spidev1.0"}, "toggled: reset by mts-io-sysfs ap2/creset ap2/lbtreset ap2/reset"},
+		"script":          {config.SX1302{Board: "rak2287", Reset: "exec:/etc/lorawand/reset.sh", Power: "gpiochip1:3"}, "toggled: power gpiochip1:3, reset exec:/etc/lorawand/reset.sh"},
+		"power, no reset": {config.SX1302{Board: "wm1302", Reset: "none", SX1261Reset: "none"}, "toggled: power header:18"},
+		"nothing":         {config.SX1302{Board: "rak2287", Reset: "none"}, "nothing was toggled: all lines of rak2287 are none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := board{keys: tt.keys}
+			var err error
+			if b.Concentrator, err = b.keys.Probed(); err != nil {
+				t.Fatal(err)
+			}
+			if got := resetDone(&b.Board); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+			lines, toggles := strings.CutPrefix(tt.want, "toggled: ")
+			if !toggles {
+				lines = "reset none"
+			}
+			if got, want := b.explain(errUsage).Error(), fmt.Sprintf("(%s: SPI %s, %s)", b.Board.Name, b.Board.Device, lines); !strings.HasSuffix(got, want) {
+				t.Errorf("%q, want %q at its end", got, want)
 			}
 		})
 	}

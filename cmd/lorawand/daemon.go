@@ -325,7 +325,7 @@ func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(
 func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
-		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.AntennaGain * 100))}
+		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.Antenna() * 100))}
 		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +27,7 @@ func newFirmwareImport() *cobra.Command {
 			if len(args) == 0 {
 				return usage(fmt.Errorf("no file given"))
 			}
-			if err := os.MkdirAll(dir, 0o755); err != nil {
+			if err := makeFolder(dir); err != nil {
 				return err
 			}
 			for _, path := range args {
@@ -39,8 +42,28 @@ func newFirmwareImport() *cobra.Command {
 	return cmd
 }
 
+// folderMode lets the daemon, which is not root, look into what root has made.
+const folderMode = 0o755
+
+// makeFolder makes a folder and those above it, whatever the umask is. One that
+// is there stays as it is.
+func makeFolder(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, folderMode); err != nil {
+		return err
+	}
+	return os.Chmod(dir, folderMode)
+}
+
 func importFirmware(cmd *cobra.Command, dir, path string) error {
-	file, err := os.ReadFile(path)
+	file, err := readImport(path)
 	if err != nil {
 		return err
 	}
@@ -55,4 +78,24 @@ func importFirmware(cmd *cobra.Command, dir, path string) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, im.Program)
 	}
 	return nil
+}
+
+// readImport reads a file, no more of it than can be taken.
+func readImport(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > sx1302.MaxImportSize {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", sx1302.ErrImage, info.Size(), sx1302.MaxImportSize)
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(f, sx1302.MaxImportSize+1))
+	return b.Bytes(), err
 }

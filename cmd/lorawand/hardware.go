@@ -44,12 +44,12 @@ const spiSpeed = 2 * physic.MegaHertz
 const defaultBufsiz = 4096
 
 // errHeld is the reason when another program works with the device.
-var errHeld = errors.New("another program works with it; stop that first (lorawand run, or a packet forwarder)")
+var errHeld = errors.New("another program works with it; stop that first")
 
 // openHardware opens a board on an SPI port.
 func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
 	b := &c.Board
-	h := &hardware{maxTransfer: spidevBufsiz(), timer: sx1302.NewKernelTimer}
+	h := &hardware{maxTransfer: readBufsiz(spidevBufsiz), timer: sx1302.NewKernelTimer}
 	h.firmware = func() (sx1302.Firmware, error) {
 		return sx1302.LoadFirmware(s.Firmware, c.Chip)
 	}
@@ -98,24 +98,54 @@ func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*
 	return h, nil
 }
 
-// lockDevice takes a device for this process.
+// lockDevice takes a device for this process. Others that are of lorawand have it
+// locked; packet forwarders lock nothing, and are noticed by who may see what they
+// have open: root.
 func lockDevice(device string) (unlock func() error, err error) {
 	f, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", device, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: %w", device, errHeld)
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	who := holder(device)
+	if err == nil && who == "" {
+		return f.Close, nil
 	}
-	return f.Close, nil
+	f.Close()
+	if who == "" {
+		who = "lorawand run, or another command"
+	}
+	return nil, fmt.Errorf("%s: %w: %s", device, errHeld, who)
+}
+
+// holder names another process that has a device open, or is "". It sees what
+// this process may see in /proc.
+func holder(device string) string {
+	if real, err := filepath.EvalSymlinks(device); err == nil {
+		device = real
+	}
+	open, _ := filepath.Glob("/proc/[0-9]*/fd/*") // whose only error is a bad pattern
+	self := strconv.Itoa(os.Getpid())
+	for _, fd := range open {
+		process := filepath.Dir(filepath.Dir(fd))
+		pid := filepath.Base(process)
+		if target, err := os.Readlink(fd); err != nil || target != device || pid == self {
+			continue
+		}
+		name, err := os.ReadFile(filepath.Join(process, "comm"))
+		if err != nil {
+			continue // it has just ended
+		}
+		return fmt.Sprintf("%s, process %s", strings.TrimSpace(string(name)), pid)
+	}
+	return ""
 }
 
 // resetWithin is how long a script may take to reset a board.
 const resetWithin = 30 * time.Second
 
-// resetOf returns what resets a board: its lines, a script, or the commands of
-// boards whose lines only the maker's tool reaches.
+// resetOf returns what resets a board: its lines, and then a script, or the
+// commands of boards whose lines only the maker's tool reaches.
 func resetOf(b *sx1302.Board, pins sx1302.Pins) func(context.Context) error {
 	if script, ok := strings.CutPrefix(b.Reset, config.ExecPrefix); ok {
 		return func(ctx context.Context) error {
@@ -127,6 +157,9 @@ func resetOf(b *sx1302.Board, pins sx1302.Pins) func(context.Context) error {
 		return pins.Cycle
 	}
 	return func(ctx context.Context) error {
+		if err := pins.Cycle(ctx); err != nil {
+			return err
+		}
 		for _, s := range steps {
 			if err := runReset(ctx, multiTechTool, "store", s.Line, s.Value); err != nil {
 				return err
@@ -198,9 +231,12 @@ func openSPI(device string) (*sysfs.SPI, spi.Conn, error) {
 	return port, conn, nil
 }
 
-// spidevBufsiz returns the most bytes that spidev takes at once.
-func spidevBufsiz() int {
-	text, err := os.ReadFile("/sys/module/spidev/parameters/bufsiz")
+// spidevBufsiz is where spidev says how many bytes it takes at once.
+const spidevBufsiz = "/sys/module/spidev/parameters/bufsiz"
+
+// readBufsiz reads it, or returns the default.
+func readBufsiz(path string) int {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return defaultBufsiz
 	}

@@ -30,7 +30,7 @@ type Board struct {
 	USB     bool     // behind a USB bridge only, which is to come
 
 	Device      string // of the SPI port
-	Reset       string // GPIO chip and line as "/dev/gpiochip0:17", or "command: " and what is to be run
+	Reset       string // GPIO chip and line as OpenLine wants it, or "command: " and the text of ResetSteps
 	Power       string // likewise; "" is none
 	SX1261      string // device of the radio that listens before talking; the table does not know it
 	SX1261Reset string
@@ -84,29 +84,56 @@ func Boards() ([]Board, error) {
 // FindBoard returns the board of a name, as "rak2287", for a region. Region ""
 // takes a board that has but one set of gains.
 func FindBoard(name, region string) (Board, error) {
-	all, err := Boards()
+	rows, err := boardRows(name)
 	if err != nil {
 		return Board{}, err
 	}
-	var names, regions []string
+	var regions []string
 	var found []Board
-	for _, b := range all {
-		names = append(names, b.Name)
-		if !strings.EqualFold(b.Name, name) {
-			continue
-		}
+	for _, b := range rows {
 		regions = append(regions, b.Regions...)
 		if region == "" || slices.Contains(b.Regions, region) {
 			found = append(found, b)
 		}
 	}
-	switch {
-	case len(regions) == 0:
-		return Board{}, fmt.Errorf("%w: %.40q; known are %s", ErrBoard, name, strings.Join(nearest(name, slices.Compact(names)), ", "))
-	case len(found) != 1:
+	if len(found) != 1 {
 		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrBoard, name, strings.Join(regions, ", "), region)
 	}
 	return found[0], nil
+}
+
+// FindLines returns the board of a name for what needs its devices and its lines
+// only, which are the same in all regions. It has no gains.
+func FindLines(name string) (Board, error) {
+	rows, err := boardRows(name)
+	if err != nil {
+		return Board{}, err
+	}
+	b := rows[0]
+	for i := range b.Radios {
+		b.Radios[i].Transmit, b.Radios[i].Gains = false, nil
+	}
+	return b, nil
+}
+
+// boardRows returns the rows of a board, at least one.
+func boardRows(name string) ([]Board, error) {
+	all, err := Boards()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	var rows []Board
+	for _, b := range all {
+		names = append(names, b.Name)
+		if strings.EqualFold(b.Name, name) {
+			rows = append(rows, b)
+		}
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("%w: %.40q; known are %s", ErrBoard, name, strings.Join(nearest(name, slices.Compact(names)), ", "))
+	}
+	return rows, nil
 }
 
 // nearest returns those names that look like one, or all if none does.

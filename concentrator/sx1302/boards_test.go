@@ -36,7 +36,7 @@ func TestBoards(t *testing.T) {
 
 func TestFindBoard(t *testing.T) {
 	b, err := FindBoard("rak2287", "EU868")
-	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "/dev/gpiochip0:17" || b.Radios[0].RSSIOffset != -21540 ||
+	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "header:17" || b.Radios[0].RSSIOffset != -21540 ||
 		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || b.Radios[0].Gains[15] != (Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
 		!b.Radios[0].Transmit || b.Radios[1].Transmit || !b.Radios[0].SingleInput {
 		t.Errorf("%+v, %v", b, err)
@@ -44,12 +44,31 @@ func TestFindBoard(t *testing.T) {
 	if b, err := FindBoard("RAK2287", "US915"); err != nil || b.Radios[0].Gains[0].PowerIndex != 6 {
 		t.Errorf("%+v, %v", b, err)
 	}
-	if b, err := FindBoard("pg1302", ""); err != nil || b.Reset != "/dev/gpiochip0:23" {
+	if b, err := FindBoard("pg1302", ""); err != nil || b.Reset != "header:23" {
 		t.Errorf("%+v, %v", b, err)
 	}
 	for _, tt := range [][2]string{{"rak2287", ""}, {"rak2287", "KR000"}, {"nothing", "EU868"}, {"", ""}} {
 		if _, err := FindBoard(tt[0], tt[1]); !errors.Is(err, ErrBoard) {
 			t.Errorf("FindBoard(%q, %q): %v", tt[0], tt[1], err)
 		}
+	}
+}
+
+// Devices and lines are the same in all rows of a board, so any is good for
+// FindLines.
+func TestFindLines(t *testing.T) {
+	all, err := Boards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range all {
+		l, err := FindLines(strings.ToUpper(b.Name))
+		if err != nil || l.Device != b.Device || l.Reset != b.Reset || l.Power != b.Power || l.SX1261Reset != b.SX1261Reset || l.DACReset != b.DACReset ||
+			l.I2C != b.I2C || l.USB != b.USB || l.ClockSource != b.ClockSource || l.Radios[0].Gains != nil || l.Radios[0].Transmit {
+			t.Errorf("%s: %+v, want as %+v; %v", b.Name, l, b, err)
+		}
+	}
+	if _, err := FindLines("rak228"); !errors.Is(err, ErrBoard) || !strings.Contains(err.Error(), "known are rak2287") {
+		t.Errorf("%v", err)
 	}
 }

@@ -31,6 +31,11 @@ type globalConf struct {
 		Standard globalChannel `json:"chan_Lora_std"`
 		FSK      globalChannel `json:"chan_FSK"`
 		SX1261   globalSX1261  `json:"sx1261_conf"`
+		Antenna  float64       `json:"antenna_gain"`
+		Fine     struct {
+			Enable bool   `json:"enable"`
+			Mode   string `json:"mode"`
+		} `json:"fine_timestamp"`
 	} `json:"SX130x_conf"`
 }
 
@@ -94,23 +99,35 @@ func (g *globalChannel) channel() Channel {
 	return Channel{Enabled: g.Enable, Chain: g.Radio, Offset: g.IF}
 }
 
+// GlobalConf is what is taken from a global_conf.json.
+type GlobalConf struct {
+	Config
+	SX1261      string        // device of the radio that listens before talking
+	AntennaGain radio.Decibel // dBi
+}
+
 // ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder
-// for the SX1302 sets the chip up for: radios, channels, gains, and listening
-// before talking with the device of the SX1261. The rest of the file is left
-// aside. It returns ErrConfig for what the chip cannot do.
-func ParseGlobalConf(file []byte) (c Config, sx1261 string, err error) {
+// for the SX1302 sets the chip up for: radios, channels, gains, fine timestamps,
+// and listening before talking with the device of the SX1261; and the gain of the
+// antenna. The rest of the file is left aside. It returns ErrConfig for what the
+// chip cannot do.
+func ParseGlobalConf(file []byte) (GlobalConf, error) {
 	var g globalConf
 	if err := json.Unmarshal(withoutComments(file), &g); err != nil {
-		return Config{}, "", fmt.Errorf("%w: %w", ErrConfig, err)
+		return GlobalConf{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	s := g.SX130x
 	if s == nil {
-		return Config{}, "", fmt.Errorf("%w: no SX130x_conf; files for the SX1301 are of no use", ErrConfig)
+		return GlobalConf{}, fmt.Errorf("%w: no SX130x_conf; files for the SX1301 are of no use", ErrConfig)
 	}
-	c = Config{ClockSource: s.Clock, FullDuplex: s.Duplex, Private: s.Public != nil && !*s.Public}
+	if math.Abs(s.Antenna) > maxAntennaGain {
+		return GlobalConf{}, fmt.Errorf("%w: antenna_gain %v is not within ±%d dBi", ErrConfig, s.Antenna, maxAntennaGain)
+	}
+	var err error
+	c := Config{ClockSource: s.Clock, FullDuplex: s.Duplex, Private: s.Public != nil && !*s.Public}
 	for i, r := range []*globalRadio{&s.Radio0, &s.Radio1} {
 		if c.Radios[i], err = r.radio(); err != nil {
-			return Config{}, "", fmt.Errorf("%w: radio_%d: %w", ErrConfig, i, err)
+			return GlobalConf{}, fmt.Errorf("%w: radio_%d: %w", ErrConfig, i, err)
 		}
 	}
 	for i, ch := range []*globalChannel{&s.Multi0, &s.Multi1, &s.Multi2, &s.Multi3, &s.Multi4, &s.Multi5, &s.Multi6, &s.Multi7} {
@@ -118,21 +135,42 @@ func ParseGlobalConf(file []byte) (c Config, sx1261 string, err error) {
 	}
 	for _, sf := range s.MultiAll.SpreadingFactors {
 		if sf < 5 || sf > 12 {
-			return Config{}, "", fmt.Errorf("%w: chan_multiSF_All: no such spreading factor: %d", ErrConfig, sf)
+			return GlobalConf{}, fmt.Errorf("%w: chan_multiSF_All: no such spreading factor: %d", ErrConfig, sf)
 		}
 		c.SpreadingFactors |= 1 << (sf - 5)
 	}
-	l := &s.Standard
-	c.Service = Service{
-		Channel: l.channel(), SpreadingFactor: l.SpreadingFactor, Bandwidth: l.Bandwidth,
-		Implicit: l.Implicit, ImplicitLength: l.ImplicitLength, ImplicitCRC: l.ImplicitCRC, ImplicitCodingRate: radio.CodingRate(l.ImplicitCoding),
-	}
+	c.Service = s.Standard.service()
 	c.FSK = FSKModem{Channel: s.FSK.channel(), BitRate: s.FSK.BitRate}
+	if s.Fine.Enable {
+		if c.FineTimestamps, err = ParseFineTimestamps(s.Fine.Mode); err != nil {
+			return GlobalConf{}, fmt.Errorf("%w: fine_timestamp: %w", ErrConfig, err)
+		}
+	}
 	c.LBT, err = s.SX1261.listening()
 	if err != nil {
-		return Config{}, "", fmt.Errorf("%w: sx1261_conf: %w", ErrConfig, err)
+		return GlobalConf{}, fmt.Errorf("%w: sx1261_conf: %w", ErrConfig, err)
 	}
-	return c, s.SX1261.Path, c.Validate()
+	return GlobalConf{c, s.SX1261.Path, radio.Decibel(math.Round(s.Antenna * 100))}, c.Validate()
+}
+
+// ParseFineTimestamps reads a choice as Semtech's files name it, or "off".
+func ParseFineTimestamps(mode string) (FineTimestamps, error) {
+	switch mode {
+	case "off":
+		return NoFineTimestamps, nil
+	case "all_sf":
+		return FineTimestampsAll, nil
+	case "high_capacity":
+		return FineTimestampsSF10, nil
+	}
+	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
+}
+
+func (g *globalChannel) service() Service {
+	return Service{
+		Channel: g.channel(), SpreadingFactor: g.SpreadingFactor, Bandwidth: g.Bandwidth,
+		Implicit: g.Implicit, ImplicitLength: g.ImplicitLength, ImplicitCRC: g.ImplicitCRC, ImplicitCodingRate: radio.CodingRate(g.ImplicitCoding),
+	}
 }
 
 func (g *globalSX1261) listening() (LBT, error) {
@@ -185,6 +223,7 @@ func (g *globalRadio) radio() (Radio, error) {
 
 // Limits and defaults of a global_conf.json.
 const (
+	maxAntennaGain = 50        // dBi
 	maxRSSIOffset  = 400       // dB
 	maxCoefficient = 2_000_000 // of the temperature
 	defaultDACGain = 3         // of sx1302_hal's packet forwarder

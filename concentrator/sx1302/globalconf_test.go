@@ -14,9 +14,9 @@ func TestParseGlobalConf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, listener, err := ParseGlobalConf(file)
-	if err != nil || listener != "/dev/spidev0.1" {
-		t.Fatal(listener, err)
+	c, err := ParseGlobalConf(file)
+	if err != nil || c.SX1261 != "/dev/spidev0.1" || c.AntennaGain != 250 || c.FineTimestamps != NoFineTimestamps {
+		t.Fatal(c.SX1261, c.AntennaGain, c.FineTimestamps, err)
 	}
 	r := &c.Radios[0]
 	if r.Frequency != 867_500_000 || r.RSSIOffset != -21540 || r.RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || !r.Transmit || c.Radios[1].Transmit ||
@@ -33,6 +33,8 @@ func TestParseGlobalConf(t *testing.T) {
 		t.Errorf("listens by %+v, want %+v", c.LBT, want)
 	}
 	for name, tt := range map[string][3]string{
+		"antenna":        {`"antenna_gain": 2.5`, `"antenna_gain": 250`, "antenna_gain 250 is not within ±50 dBi"},
+		"fine timestamp": {`"enable": false, "mode": "all_sf"`, `"enable": true, "mode": "some"`, `fine_timestamp: "some", must be one of`},
 		"LBT target":     {`"rssi_target": -70`, `"rssi_target": -7000`, "rssi_target -7000"},
 		"LBT bandwidth":  {`"bandwidth": 125000, "scan_time_us"`, `"bandwidth": 500000, "scan_time_us"`, "500000 Hz cannot be listened to"},
 		"no JSON":        {`"SX130x_conf"`, `SX130x_conf`, "invalid character"},
@@ -46,10 +48,27 @@ func TestParseGlobalConf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := strings.Replace(string(file), tt[0], tt[1], 1)
-			if _, _, err := ParseGlobalConf([]byte(bad)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt[2]) {
+			if _, err := ParseGlobalConf([]byte(bad)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt[2]) {
 				t.Errorf("%v, want %q", err, tt[2])
 			}
 		})
+	}
+}
+
+// TestGlobalConfFineTimestamps has the modes of Semtech's files.
+func TestGlobalConfFineTimestamps(t *testing.T) {
+	file, err := os.ReadFile("testdata/global_conf.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[string]FineTimestamps{
+		`"enable": true, "mode": "all_sf"`: FineTimestampsAll, `"enable": true, "mode": "high_capacity"`: FineTimestampsSF10,
+		`"enable": true, "mode": "off"`: NoFineTimestamps, `"enable": false, "mode": "some"`: NoFineTimestamps,
+	} {
+		c, err := ParseGlobalConf([]byte(strings.Replace(string(file), `"enable": false, "mode": "all_sf"`, mode, 1)))
+		if err != nil || c.FineTimestamps != want {
+			t.Errorf("%s: %d, %v; want %d", mode, c.FineTimestamps, err, want)
+		}
 	}
 }
 
@@ -61,7 +80,7 @@ func FuzzParseGlobalConf(f *testing.F) {
 	f.Add(file)
 	f.Add([]byte(`{"SX130x_conf":{"radio_0":{"enable":true,"type":"SX1257","freq":868500000,"tx_enable":true,"tx_gain_lut":[{"dac_gain":255}]}}} /*`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if c, _, err := ParseGlobalConf(b); err == nil && c.Validate() != nil {
+		if c, err := ParseGlobalConf(b); err == nil && c.Validate() != nil {
 			t.Errorf("%+v", c)
 		}
 	})

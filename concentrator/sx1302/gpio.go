@@ -3,8 +3,11 @@ package sx1302
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/warthog618/go-gpiocdev"
 )
@@ -20,28 +23,113 @@ type Line struct {
 
 var _ Pin = (*Line)(nil)
 
-// parsePin takes "/dev/gpiochip0:17" apart.
-func parsePin(name string) (chip string, offset int, err error) {
+// A name for the lines of the 40-pin header of a Raspberry Pi, where HATs are.
+const (
+	headerChip = "header"
+	headerPi5  = "pinctrl-rp1" // label of its chip on a Raspberry Pi 5, where the number depends on the kernel
+	headerElse = "gpiochip0"   // of all before
+)
+
+// gpioChip is a GPIO chip of this host.
+type gpioChip struct{ name, label string }
+
+// gpioChips lists those that may be opened.
+func gpioChips() []gpioChip {
+	var all []gpioChip
+	for _, name := range gpiocdev.Chips() {
+		c, err := gpiocdev.NewChip(name)
+		if err != nil {
+			continue
+		}
+		all = append(all, gpioChip{name, c.Label})
+		c.Close()
+	}
+	return all
+}
+
+// parsePin takes "/dev/gpiochip0:17" apart. Instead of the chip's device there may
+// be its label, as in "pinctrl-rp1:17", or "header".
+func parsePin(name string, list func() []gpioChip) (chip string, offset int, err error) {
 	chip, number, ok := strings.Cut(name, ":")
 	offset, err = strconv.Atoi(number)
 	if !ok || err != nil || offset < 0 || chip == "" {
-		return "", 0, fmt.Errorf("%w: %q; it is named as in /dev/gpiochip0:17", ErrPin, name)
+		return "", 0, fmt.Errorf("%w: %q; it is named as in gpiochip0:17", ErrPin, name)
 	}
-	return strings.TrimPrefix(chip, "/dev/"), offset, nil
+	chip = strings.TrimPrefix(chip, "/dev/")
+	if _, err := strconv.Atoi(strings.TrimPrefix(chip, "gpiochip")); err == nil {
+		return chip, offset, nil
+	}
+	label := chip
+	if chip == headerChip {
+		label = headerPi5
+	}
+	var labels []string
+	for _, c := range list() {
+		if c.label == label {
+			return c.name, offset, nil
+		}
+		labels = append(labels, c.label)
+	}
+	if chip == headerChip {
+		return headerElse, offset, nil
+	}
+	return "", 0, fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name, strings.Join(labels, ", "))
 }
 
-// OpenLine takes a line, named as in "/dev/gpiochip0:17", as an output. It has
-// that level at once.
+// OpenLine takes a line as an output, which has that level at once. Its name is
+// that of the chip's device and the number of the line, as in "gpiochip0:17"; the
+// chip may be named by its label too, or as "header", which is the one with the
+// lines of a Raspberry Pi's 40-pin header.
 func OpenLine(name string, high bool) (*Line, error) {
-	chip, offset, err := parsePin(name)
+	chip, offset, err := parsePin(name, gpioChips)
 	if err != nil {
 		return nil, err
 	}
 	l, err := gpiocdev.RequestLine(chip, offset, gpiocdev.AsOutput(bit(high)), gpiocdev.WithConsumer("lorawand"))
+	name = fmt.Sprintf("%s:%d", chip, offset)
 	if err != nil {
-		return nil, fmt.Errorf("sx1302: GPIO %s: %w; check that the line is right and that no other program holds it", name, err)
+		exported, _ := filepath.Glob("/sys/class/gpio/gpio[0-9]*")
+		return nil, lineError(name, consumer(chip, offset), exported, err)
 	}
 	return &Line{name, l}, nil
+}
+
+// sysfsConsumer is who holds a line that was exported to /sys/class/gpio.
+const sysfsConsumer = "sysfs"
+
+// consumer returns who holds a line, or "".
+func consumer(chip string, offset int) string {
+	c, err := gpiocdev.NewChip(chip)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	info, err := c.LineInfo(offset)
+	if err != nil {
+		return ""
+	}
+	return info.Consumer
+}
+
+// lineError adds what to do when a line cannot be had, which is held by consumer
+// while lines are exported as /sys/class/gpio/gpioN.
+func lineError(name, consumer string, exported []string, err error) error {
+	advice := "check that the line is right"
+	switch {
+	case errors.Is(err, syscall.EBUSY) && (consumer == sysfsConsumer || consumer == "") && len(exported) > 0:
+		var n []string
+		for _, e := range exported {
+			n = append(n, strings.TrimPrefix(filepath.Base(e), "gpio"))
+		}
+		advice = "a script such as reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, where N is " + strings.Join(n, " or ")
+	case errors.Is(err, syscall.EBUSY) && consumer != "":
+		advice = fmt.Sprintf("%q holds it", consumer)
+	case errors.Is(err, syscall.EBUSY):
+		advice = "another program holds it"
+	case errors.Is(err, os.ErrPermission):
+		advice = "the user must be in the group that the device belongs to"
+	}
+	return fmt.Errorf("sx1302: GPIO %s: %w; %s", name, err, advice)
 }
 
 // Set implements Pin.
@@ -55,11 +143,21 @@ func (l *Line) Set(high bool) error {
 // Close gives the line back. What level it has then is the kernel's affair.
 func (l *Line) Close() error { return l.line.Close() }
 
+// output is a line that was taken.
+type output interface {
+	Pin
+	Close() error
+}
+
 // OpenPins takes the lines of the board, power on and nothing in reset. The
 // function gives them back. A board that is reset by a command has none.
 func (b *Board) OpenPins() (Pins, func() error, error) {
+	return b.openPins(func(name string, high bool) (output, error) { return OpenLine(name, high) })
+}
+
+func (b *Board) openPins(take func(name string, high bool) (output, error)) (Pins, func() error, error) {
 	var p Pins
-	var open []*Line
+	var open []output
 	closeAll := func() error {
 		var err error
 		for _, l := range open {
@@ -77,7 +175,7 @@ func (b *Board) OpenPins() (Pins, func() error, error) {
 		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) || strings.HasPrefix(want.name, scriptPrefix) {
 			continue
 		}
-		l, err := OpenLine(want.name, want.high)
+		l, err := take(want.name, want.high)
 		if err != nil {
 			return Pins{}, nil, errors.Join(err, closeAll())
 		}
@@ -97,16 +195,24 @@ const (
 type Step struct{ Line, Value string }
 
 // ResetSteps returns how a board is reset whose lines only the tool of its maker
-// reaches.
-func (b *Board) ResetSteps() ([]Step, bool) {
+// reaches. Steps behind a device are of the slot that has it: those of others,
+// where there may be no card, are left out. There are none if the slot of the
+// board's device is not known.
+func (b *Board) ResetSteps() (steps []Step, ok bool) {
 	text, ok := strings.CutPrefix(b.Reset, commandPrefix)
 	if !ok {
 		return nil, false
 	}
-	var steps []Step
+	device := b.Device
 	for word := range strings.FieldsSeq(text) {
-		line, value, _ := strings.Cut(word, "=")
-		steps = append(steps, Step{line, value})
+		if strings.HasPrefix(word, "/") {
+			device = word
+			continue
+		}
+		if device == b.Device {
+			line, value, _ := strings.Cut(word, "=")
+			steps = append(steps, Step{line, value})
+		}
 	}
 	return steps, true
 }

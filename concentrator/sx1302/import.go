@@ -19,12 +19,12 @@ type Image struct {
 	Data    []byte // ImageSize
 }
 
-// Limits of an import.
-const (
-	maxImportSize = 64 << 20 // bytes of a file
-	maxHashes     = 1 << 14  // places in a binary that look like an image
-	imageAlign    = 4        // of arrays in a binary, bytes
-)
+// MaxImportSize is the longest file that FindImages takes, bytes.
+const MaxImportSize = 64 << 20
+
+// maxHashes is at how many places in a binary that look like an image FindImages
+// looks closer: a CPU of a gateway takes a minute for them.
+const maxHashes = 1 << 15
 
 // FindImages returns the firmware images in a file: the text of a .var file of
 // sx1302_hal, an image of 8192 bytes, or a binary that contains some, as every
@@ -34,8 +34,8 @@ const (
 func FindImages(file []byte) ([]Image, error) { return findImages(file, Identify) }
 
 func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
-	if len(file) > maxImportSize {
-		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), maxImportSize)
+	if len(file) > MaxImportSize {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), MaxImportSize)
 	}
 	if data, err := parseVar(file); err == nil && len(data) == PatchSize {
 		return []Image{{PatchSX1261, data}}, nil
@@ -109,39 +109,44 @@ func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 	return data, err
 }
 
-// scanImages looks for images in a binary: 4096 words with good check bits in a
-// row, then the hash.
+// scanImages looks for images at any place in a binary: 4096 words with good check
+// bits in a row, then the hash.
 func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	var found []Image
 	hashes := 0
-	good := 0    // words with good check bits up to here
-	nonZero := 0 // words since the last one that was not 0
-	for at := 0; at+2 <= len(file); at += 2 {
+	// For words at even and at odd places, up to here:
+	var good [2]int    // words with good check bits
+	var nonZero [2]int // words since the last one that was not 0
+	for at := 0; at+2 <= len(file); at++ {
 		w := uint16(file[at]) | uint16(file[at+1])<<8
-		good++
-		nonZero++
+		parity := at & 1
+		good[parity]++
+		nonZero[parity]++
 		if !checkWord(w) {
-			good = 0
+			good[parity] = 0
 		}
 		if w != 0 {
-			nonZero = 0
+			nonZero[parity] = 0
 		}
-		begin := at + 2 - ImageSize
-		if good < ImageSize/2 || nonZero >= ImageSize/2 || begin%imageAlign != 0 {
+		if good[parity] < ImageSize/2 || nonZero[parity] >= ImageSize/2 {
 			continue
 		}
 		if hashes++; hashes > maxHashes {
-			return found, fmt.Errorf("%w: too much looks like one, but is none", ErrImage)
+			break
 		}
+		begin := at + 2 - ImageSize
 		if p := identify(file[begin : begin+ImageSize]); p != UnknownProgram {
 			found = append(found, Image{p, bytes.Clone(file[begin : begin+ImageSize])})
-			good = 0
+			good[parity] = 0
 		}
 	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case hashes > maxHashes:
+		return nil, fmt.Errorf("%w: too much looks like one, but is none", ErrImage)
 	}
-	return found, nil
+	return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
 }
 
 // FileName returns the name that an imported program has in its folder.
@@ -172,7 +177,10 @@ func (im *Image) check() error {
 	return nil
 }
 
-// SaveImage writes an image into a folder, whole or not at all.
+// imageMode lets the daemon, which is not root, read what root has imported.
+const imageMode = 0o644
+
+// SaveImage writes an image into a folder, whole or not at all, for all to read.
 func SaveImage(dir string, im Image) error {
 	if err := im.check(); err != nil {
 		return err
@@ -182,15 +190,20 @@ func SaveImage(dir string, im Image) error {
 		return fmt.Errorf("sx1302: save firmware: %w", err)
 	}
 	defer os.Remove(f.Name()) // nothing is there any more if all went well
-	_, err = f.Write(im.Data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
+	if err = writeImage(f, im.Data); err == nil {
 		err = os.Rename(f.Name(), filepath.Join(dir, im.Program.FileName()))
 	}
 	if err != nil {
 		return fmt.Errorf("sx1302: save firmware: %w", err)
 	}
 	return nil
+}
+
+// writeImage fills and closes a file. It is on the disk then, so that a power cut
+// after it was renamed leaves no empty one.
+func writeImage(f *os.File, data []byte) error {
+	_, err := f.Write(data)
+	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
 }
 
 // LoadFirmware reads the programs that a configuration needs from the folder of
@@ -215,7 +228,7 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand firmware import FILE", ErrNoFirmware, path, p)
 		}
 		if err != nil {
-			return f, fmt.Errorf("sx1302: firmware: %w", err)
+			return f, unreadable(err, dir)
 		}
 		if err := (&Image{p, data}).check(); err != nil {
 			return f, fmt.Errorf("%s: %w", path, err)
@@ -223,4 +236,12 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 		*target = data
 	}
 	return f, nil
+}
+
+// unreadable adds what is to be done about a folder of images.
+func unreadable(err error, dir string) error {
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s", err, dir)
+	}
+	return fmt.Errorf("sx1302: firmware: %w", err)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -74,6 +75,9 @@ func TestFindImages(t *testing.T) {
 		{name: "binary", file: executable(1<<17, false, two), want: []Program{ARB, AGCSX1250}},
 		{name: "binary of zeros", file: executable(1<<20, true, two), want: []Program{ARB, AGCSX1250}},
 		{name: "back to back", file: executable(1<<15, true, map[int]sx1302test.Program{0: sx1302test.ARB, ImageSize: sx1302test.AGCSX125x}), want: []Program{ARB, AGCSX125x}},
+		{name: "odd places", file: executable(1<<17, false, map[int]sx1302test.Program{0x1235: sx1302test.ARB, 0x900A: sx1302test.AGCSX1250, 0xC003: sx1302test.Calibration}), want: []Program{ARB, AGCSX1250, CalibrationSX125x}},
+		{name: "before many that are none", file: slices.Concat(agc, slices.Repeat(wellFormed, 20)), want: []Program{AGCSX1250}},
+		{name: "too long", file: make([]byte, MaxImportSize+1), says: "67108865 bytes, more than 67108864"},
 		{name: "check bits", file: spoilt, says: "check bits of word 2000"},
 		{name: "another program", file: wellFormed, says: "none that is published"},
 		{name: "many that are none", file: slices.Repeat(wellFormed, 20), says: "too much"},
@@ -119,6 +123,9 @@ func TestFirmwareFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if info, err := os.Stat(filepath.Join(dir, ARB.FileName())); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("%v, %v; want that all can read it", info.Mode(), err)
+	}
 	f, err := LoadFirmware(dir, Config{})
 	if err != nil || f.validate(&Config{}) != nil || synthetic(f.ARB) != ARB {
 		t.Errorf("LoadFirmware: %v", err)
@@ -138,6 +145,35 @@ func TestFirmwareFiles(t *testing.T) {
 	}
 	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrImage) {
 		t.Errorf("LoadFirmware of a torn file: %v", err)
+	}
+}
+
+// A pipe takes the bytes, but cannot be synced.
+func TestWriteImageSyncs(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := writeImage(w, []byte("image")); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("%v, want that of a sync", err)
+	}
+	if _, err := w.Write(nil); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("it is left open: %v", err)
+	}
+}
+
+func TestUnreadableFirmware(t *testing.T) {
+	err := unreadable(&os.PathError{Op: "open", Path: "/fw/arb.bin", Err: os.ErrPermission}, "/fw")
+	if !errors.Is(err, os.ErrPermission) || !strings.HasSuffix(err.Error(), "chmod -R a+rX /fw") {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, AGCSX1250.FileName()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadFirmware(dir, Config{}); err == nil || strings.Contains(err.Error(), "chmod") {
+		t.Errorf("LoadFirmware of a folder: %v", err)
 	}
 }
 

@@ -143,7 +143,9 @@ func (g *Gateway) check(f *faults, at string) string {
 	}
 	oneOf(f, at+".driver", g.Driver, "udp", "sx1302", "virtual")
 	plan(f, at+".frequency_plan", g.FrequencyPlan)
-	floatRange(f, at+".antenna_gain", g.AntennaGain, -50, 50)
+	if g.AntennaGain != nil {
+		floatRange(f, at+".antenna_gain", *g.AntennaGain, -50, 50)
+	}
 	if l := g.Location; l != nil {
 		floatRange(f, at+".location.latitude", l.Latitude, -90, 90)
 		floatRange(f, at+".location.longitude", l.Longitude, -180, 180)

@@ -112,9 +112,17 @@ type Gateway struct {
 	Driver           string    `toml:"driver"`
 	FrequencyPlan    string    `toml:"frequency_plan"`
 	EnforceDutyCycle *bool     `toml:"enforce_duty_cycle"`
-	AntennaGain      float64   `toml:"antenna_gain"`
+	AntennaGain      *float64  `toml:"antenna_gain"` // dBi
 	Location         *Location `toml:"location"`
 	SX1302           *SX1302   `toml:"sx1302"`
+}
+
+// Antenna returns the gain of the antenna, dBi.
+func (g *Gateway) Antenna() float64 {
+	if g.AntennaGain == nil {
+		return 0
+	}
+	return *g.AntennaGain
 }
 
 // Location is where a gateway stands.
@@ -137,6 +145,7 @@ type SX1302 struct {
 	GlobalConf  string   `toml:"global_conf"`
 	ClockSource *uint8   `toml:"clock_source"`
 	SingleInput *bool    `toml:"single_input"`
+	FineTime    string   `toml:"fine_timestamps"`
 	RSSIOffset  *float64 `toml:"rssi_offset"`
 	TxGains     []string `toml:"tx_gains"`
 	Silence     Duration `toml:"silence"`
@@ -282,6 +291,9 @@ func (c *Config) fill() {
 		}
 		if s := g.SX1302; s != nil && s.Firmware == "" {
 			s.Firmware = DefaultFirmware
+		}
+		if g.AntennaGain == nil {
+			g.AntennaGain = g.SX1302.antennaGain()
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -110,12 +112,14 @@ board = "wm1302"
 device = "/dev/spidev1.0"
 reset = "exec:/usr/bin/reset"
 power = "none"
+sx1261 = "/dev/spidev1.1"
 sx1261_reset = "/dev/gpiochip1:3"
 temperature = "/dev/i2c-0"
 firmware = "f"
 global_conf = ""
 clock_source = 0
 single_input = false
+fine_timestamps = "high_capacity"
 rssi_offset = -210.5
 tx_gains = ["12:0:15", "14:0:16"]
 silence = "1h"
@@ -129,7 +133,7 @@ device = "d"
 	if c.Store.CommitInterval != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 || c.UDP.Listen != "" || !c.MQTT.ZeroFields {
 		t.Errorf("%+v", c)
 	}
-	if g := c.Gateways; g[0].Driver != "udp" || g[0].FrequencyPlan != "EU_863_870" || *g[0].EnforceDutyCycle || g[0].AntennaGain != -1.5 || !*g[1].EnforceDutyCycle {
+	if g := c.Gateways; g[0].Driver != "udp" || g[0].FrequencyPlan != "EU_863_870" || *g[0].EnforceDutyCycle || *g[0].AntennaGain != -1.5 || !*g[1].EnforceDutyCycle {
 		t.Errorf("gateways %+v", g)
 	}
 }
@@ -171,6 +175,85 @@ func TestConcentrator(t *testing.T) {
 	if err != nil || c.Chip.Radios[0].Frequency != 867_500_000 || c.Chip.Radios[1].Frequency != 868_500_000 || c.Chip.Channels[3].Offset != -400_000 ||
 		!c.Chip.Service.Enabled || c.Chip.FSK.BitRate != 50_000 {
 		t.Errorf("%+v, %v", c.Chip, err)
+	}
+}
+
+// Every board that is on an SPI port can be probed, whatever its region is.
+func TestProbed(t *testing.T) {
+	boards, err := sx1302.Boards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range boards {
+		c, err := (&SX1302{Board: b.Name, Reset: "gpiochip1:3"}).Probed()
+		if b.USB {
+			continue
+		}
+		if err != nil || c.Board.Reset != "gpiochip1:3" || c.Board.Power != b.Power || c.Chip.Radios[b.ClockSource].Type != b.Radios[0].Type {
+			t.Errorf("%s: %+v, %v", b.Name, c, err)
+		}
+	}
+	if c, err := (&SX1302{GlobalConf: "/etc/global_conf.json", Device: "/dev/spidev0.0", Reset: "none"}).Probed(); err != nil || c.Board.Device != "/dev/spidev0.0" {
+		t.Errorf("a board that only a global_conf describes: %+v, %v", c, err)
+	}
+	if _, err := (&SX1302{}).Probed(); err == nil || !strings.Contains(err.Error(), "sx1302.board: missing") {
+		t.Errorf("no board: %v", err)
+	}
+}
+
+// What a global_conf.json says of fine timestamps and of the antenna counts, unless
+// the key is given.
+func TestGlobalConfKeys(t *testing.T) {
+	file, err := os.ReadFile("../../../concentrator/sx1302/testdata/global_conf.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "global_conf.json")
+	file = bytes.Replace(file, []byte(`"fine_timestamp": { "enable": false`), []byte(`"fine_timestamp": { "enable": true`), 1)
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conf := fmt.Sprintf("global_conf = %q\n", path)
+	for name, tt := range map[string]struct {
+		text    string
+		fine    sx1302.FineTimestamps
+		antenna float64
+	}{
+		"neither":          {chip("board = \"rak2287\"\n"), sx1302.NoFineTimestamps, 0},
+		"key":              {chip("board = \"rak2287\"\nfine_timestamps = \"high_capacity\"\n"), sx1302.FineTimestampsSF10, 0},
+		"file":             {chip("board = \"rak2287\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
+		"file, no board":   {chip("device = \"/dev/spidev0.0\"\nreset = \"none\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
+		"keys and file":    {strings.Replace(chip("board = \"rak2287\"\nfine_timestamps = \"off\"\n"+conf), "driver", "antenna_gain = 0.0\ndriver", 1), sx1302.NoFineTimestamps, 0},
+		"another antenna":  {strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 6.0\ndriver", 1), sx1302.FineTimestampsAll, 6},
+		"packet forwarder": {"[[gateway]]\neui = \"0242020000247803\"\n", sx1302.NoFineTimestamps, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse([]byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := &c.Gateways[0]
+			if g.Antenna() != tt.antenna {
+				t.Errorf("antenna %v dBi, want %v", g.Antenna(), tt.antenna)
+			}
+			if g.SX1302 == nil {
+				return
+			}
+			if k, err := g.SX1302.Concentrator(g.FrequencyPlan); err != nil || k.Chip.FineTimestamps != tt.fine {
+				t.Errorf("fine timestamps %d, want %d; %v", k.Chip.FineTimestamps, tt.fine, err)
+			}
+		})
+	}
+}
+
+// TestLineNames has every form that a GPIO line may have.
+func TestLineNames(t *testing.T) {
+	for _, line := range []string{"none", "gpiochip0:17", "/dev/gpiochip4:17", "header:17", "pinctrl-rp1:17", "1e000600.gpio:11", "gpio-brcmstb@107d508500:0", "gpio4:3"} {
+		c, err := (&SX1302{Board: "rak2287", Reset: line, Power: line, SX1261Reset: line}).Concentrator("EU_863_870_TTN")
+		want := strings.TrimSuffix(line, None)
+		if b := &c.Board; err != nil || b.Reset != want || b.Power != want || b.SX1261Reset != want {
+			t.Errorf("%s: %+v, %v", line, c.Board, err)
+		}
 	}
 }
 
@@ -270,7 +353,10 @@ func TestFaults(t *testing.T) {
 		chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0\""):                             `gateway[0].sx1302.device: boards behind a USB bridge`,
 		chip("board = \"rak2287\"\ndevice = \"spi\""):                                      `gateway[0].sx1302.device: "spi", must be as "/dev/spidev0.0"`,
 		chip("board = \"rak2287\"\nreset = \"17\""):                                        `gateway[0].sx1302.reset: "17", must be as "gpiochip0:17"`,
-		chip("board = \"lps8n\""):                                                          `gateway[0].sx1302.reset: not known of lps8n`,
+		chip("board = \"rak2287\"\nreset = \"exec:5\""):                                    `gateway[0].sx1302.reset: "exec:5", must be as`,
+		chip("board = \"rak2287\"\nreset = \"/dev/spidev0:5\""):                            `gateway[0].sx1302.reset: "/dev/spidev0:5", must be as`,
+		chip("board = \"lps8n\""):                                                          `gateway[0].sx1302.reset: not known of lps8n on /dev/spidev1.0: give`,
+		chip("board = \"mtac_003e00\"\ndevice = \"/dev/spidev2.0\""):                       `gateway[0].sx1302.reset: not known of mtac_003e00 on /dev/spidev2.0: give`,
 		chip("board = \"rak2287\"\npower = \"on\""):                                        `gateway[0].sx1302.power`,
 		chip("board = \"rak2287\"\nsx1261_reset = \"5\""):                                  `gateway[0].sx1302.sx1261_reset`,
 		chip("board = \"rak2287\"\nsx1261 = \"/dev/ttyACM1\""):                             `gateway[0].sx1302.sx1261: "/dev/ttyACM1", must be as "/dev/spidev0.1"`,
@@ -281,6 +367,7 @@ func TestFaults(t *testing.T) {
 		chip("board = \"rak2287\"\nsilence = \"1s\""):                                      `gateway[0].sx1302.silence: 1s, must be 0s or 1m0s to 720h0m0s`,
 		chip("board = \"rak2287\"\ntx_gains = [\"14\"]"):                                   `gateway[0].sx1302.tx_gains: gain "14" has 1 parts`,
 		chip("board = \"rak2287\"\ntx_gains = [\"14:0:23\"]"):                              `power index 23 is above 22`,
+		chip("board = \"rak2287\"\nfine_timestamps = \"yes\""):                             `gateway[0].sx1302.fine_timestamps: "yes", must be one of all_sf, high_capacity, off`,
 		chip("board = \"rak2287\"\nglobal_conf = \"/none\""):                               `gateway[0].sx1302.global_conf: open /none`,
 		chip("board = \"rak2287\"\npower = \"on\"\nclock_source = 2"):                      `gateway[0].sx1302.clock_source`,
 		"[[gateway]]\neui = \"0242020000247803\"\n[[gateway]]\neui = \"0242020000247803\"": `gateway[1].eui: 0242020000247803 is also that of gateway[0]`,

@@ -68,7 +68,7 @@ accept_unknown = false                # true: gateways not listed below are take
 # driver = "udp"                      # udp sx1302 virtual
 # frequency_plan = "EU_863_870_TTN"   # default: network.default_frequency_plan
 # enforce_duty_cycle = true
-# antenna_gain = 0.0                  # dBi
+# antenna_gain = 0.0                  # dBi; default: that of the global_conf.json
 # location = { latitude = 52.3731, longitude = 4.8925, altitude = 12 }
 #
 # [[gateway]]
@@ -76,15 +76,17 @@ accept_unknown = false                # true: gateways not listed below are take
 # [gateway.sx1302]
 # board = "rak2287"                   # a row of the board table; the keys below override it
 # device = "/dev/spidev0.0"
-# reset = "gpiochip0:17"              # "none", or "exec:/path/reset.sh"
+# reset = "gpiochip0:17"              # or by the chip's label, as "pinctrl-rp1:17"; "none"; or
+#                                     # "exec:/path/reset.sh", which cannot use /sys/class/gpio under systemd
 # power = "none"                      # GPIO line that switches the board on
 # sx1261 = "/dev/spidev0.1"           # radio that listens before talking, for plans that ask for it (Japan, Korea)
 # sx1261_reset = "none"
 # temperature = "none"                # I2C bus of an STTS751 sensor, such as "/dev/i2c-1"
 # firmware = "/usr/lib/lorawand/firmware"
-# global_conf = ""                    # radios, channels and gains from a Semtech global_conf.json
+# global_conf = ""                    # radios, channels and gains from a Semtech global_conf.json; keys override it
 # clock_source = 0                    # radio that gives the clock, 0 or 1
 # single_input = true                 # of the SX1250 radios
+# fine_timestamps = "off"             # of an SX1303 with a pulse each second: "all_sf", or "high_capacity" (SF5 to SF10)
 # rssi_offset = -215.4                # dB
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
 # silence = "0s"                      # the chip is started again if it hears nothing for so long; "0s": never

@@ -67,14 +67,14 @@ func TestOverrideGateways(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	yes, no, source, offset := true, false, uint8(0), -215.4
+	yes, no, source, offset, gain, none := true, false, uint8(0), -215.4, 2.15, 0.0
 	want := []Gateway{
 		{
-			ID: "roof", EUI: "0242020000247803", Driver: "udp", FrequencyPlan: "EU_863_870_TTN", EnforceDutyCycle: &yes, AntennaGain: 2.15,
+			ID: "roof", EUI: "0242020000247803", Driver: "udp", FrequencyPlan: "EU_863_870_TTN", EnforceDutyCycle: &yes, AntennaGain: &gain,
 			Location: &Location{Latitude: 52.5, Altitude: -12},
 		},
 		{
-			Driver: "sx1302", FrequencyPlan: "US_902_928_FSB_2", EnforceDutyCycle: &no, SX1302: &SX1302{
+			Driver: "sx1302", FrequencyPlan: "US_902_928_FSB_2", EnforceDutyCycle: &no, AntennaGain: &none, SX1302: &SX1302{
 				Board: "rak2287", Firmware: DefaultFirmware, ClockSource: &source, TxGains: []string{"12:1:4", "14:1:6"}, RSSIOffset: &offset,
 				Silence: Duration(5 * time.Minute),
 			},

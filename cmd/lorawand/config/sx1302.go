@@ -68,42 +68,105 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if err != nil {
 		return c, &keyError{"frequency_plan", err}
 	}
-	switch {
-	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
-		c.Board.Name = "board" // all that matters is in the file and the keys
-	case s.Board == "":
-		return c, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
-	default:
-		if c.Board, err = sx1302.FindBoard(s.Board, boardRegion(plan)); err != nil {
-			return c, &keyError{"sx1302.board", err}
-		}
+	if c.Board, err = s.find(func(name string) (sx1302.Board, error) { return sx1302.FindBoard(name, boardRegion(plan)) }); err != nil {
+		return c, err
 	}
 	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
 	if err != nil {
 		return c, err
 	}
-	if s.GlobalConf != "" {
-		text, err := os.ReadFile(s.GlobalConf)
-		if err == nil {
-			var listener string
-			c.Chip, listener, err = sx1302.ParseGlobalConf(text)
-			if c.Chip.LBT.Enabled {
-				c.Board.SX1261 = cmp.Or(c.Board.SX1261, listener)
-			}
+	if s.GlobalConf == "" {
+		if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
+			return c, &keyError{"sx1302", err}
 		}
-		if err == nil {
-			err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
-		}
-		if err != nil {
-			return c, &keyError{"sx1302.global_conf", err}
-		}
-		return c, s.checkListening(&c, plan)
+		c.Chip.LBT = listening(plan)
+	} else if err := s.takeGlobalConf(&c); err != nil {
+		return c, err
 	}
-	if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
-		return c, &keyError{"sx1302", err}
+	if s.FineTime != "" {
+		if c.Chip.FineTimestamps, err = sx1302.ParseFineTimestamps(s.FineTime); err != nil {
+			return c, &keyError{"sx1302.fine_timestamps", err}
+		}
 	}
-	c.Chip.LBT = listening(plan)
 	return c, s.checkListening(&c, plan)
+}
+
+// takeGlobalConf sets the chip up as the global_conf.json says, and the keys that
+// override it.
+func (s *SX1302) takeGlobalConf(c *Concentrator) error {
+	g, err := s.readGlobalConf()
+	if err == nil {
+		c.Chip = g.Config
+		err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
+	}
+	if err != nil {
+		return &keyError{"sx1302.global_conf", err}
+	}
+	if c.Chip.LBT.Enabled {
+		c.Board.SX1261 = cmp.Or(c.Board.SX1261, g.SX1261)
+	}
+	return nil
+}
+
+func (s *SX1302) readGlobalConf() (sx1302.GlobalConf, error) {
+	text, err := os.ReadFile(s.GlobalConf)
+	if err != nil {
+		return sx1302.GlobalConf{}, err
+	}
+	return sx1302.ParseGlobalConf(text)
+}
+
+// antennaGain is that of a gateway without the key, dBi: the file's, which lowers
+// the power that is sent as it did with the packet forwarder, or none.
+func (s *SX1302) antennaGain() *float64 {
+	var dBi float64
+	if s != nil && s.GlobalConf != "" {
+		if g, err := s.readGlobalConf(); err == nil { // an error is told by Check
+			dBi = float64(g.AntennaGain) / 100
+		}
+	}
+	return &dBi
+}
+
+// Where the radio that gives the clock is said to be tuned when nothing is to be
+// heard: the bands of SX1255 and of the others.
+const (
+	probedLow  radio.Frequency = 470_000_000
+	probedHigh radio.Frequency = 868_500_000
+)
+
+// Probed is Concentrator for who only resets the chip and asks it who it is: the
+// board needs no gains for the plan.
+func (s *SX1302) Probed() (Concentrator, error) {
+	var c Concentrator
+	var err error
+	if c.Board, err = s.find(sx1302.FindLines); err != nil {
+		return c, err
+	}
+	clock := c.Board.ClockSource
+	r := sx1302.Radio{Enabled: true, Type: c.Board.Radios[clock].Type, Frequency: probedHigh}
+	if r.Type == sx1302.SX1255 {
+		r.Frequency = probedLow
+	}
+	c.Chip = sx1302.Config{ClockSource: clock}
+	c.Chip.Radios[clock] = r
+	return c, errors.Join(s.override(&c.Board), c.Chip.Validate())
+}
+
+// find returns the row of the table, or no more than a name if all that matters
+// is in the keys and the global_conf.json.
+func (s *SX1302) find(in func(name string) (sx1302.Board, error)) (sx1302.Board, error) {
+	switch {
+	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
+		return sx1302.Board{Name: "board"}, nil
+	case s.Board == "":
+		return sx1302.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
+	}
+	b, err := in(s.Board)
+	if err != nil {
+		return b, &keyError{"sx1302.board", err}
+	}
+	return b, nil
 }
 
 // listening is how a plan has the gateway listen before it talks: on all of its
@@ -185,7 +248,7 @@ func (s *SX1302) override(b *sx1302.Board) error {
 		example    string
 	}{
 		{"device", s.Device, &b.Device, deviceForm, `"/dev/spidev0.0"`},
-		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "exec:/path/reset.sh" or "none"`},
+		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "pinctrl-rp1:17", "exec:/path/reset.sh" or "none"`},
 		{"power", s.Power, &b.Power, lineForm, `"gpiochip0:18" or "none"`},
 		{"sx1261", s.SX1261, &b.SX1261, listenerForm, `"/dev/spidev0.1" or "none"`},
 		{"sx1261_reset", s.SX1261Reset, &b.SX1261Reset, lineForm, `"gpiochip0:5" or "none"`},
@@ -207,18 +270,23 @@ func (s *SX1302) override(b *sx1302.Board) error {
 	case s.Device == SimDevice && !Simulates:
 		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
 	}
-	if s.Reset == "" && b.Reset == "" && s.Device != SimDevice {
-		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name)})
+	if steps, byTool := b.ResetSteps(); s.Reset == "" && (b.Reset == "" || byTool && len(steps) == 0) && s.Device != SimDevice {
+		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s on %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name, b.Device)})
 	}
 	return errors.Join(errs...)
 }
+
+// chipForm is a GPIO chip's device, its label as gpiodetect prints it, or "header",
+// for that with the lines of a Raspberry Pi's header. No label is so short that
+// it could be "exec".
+const chipForm = `[\w.@-]{5,}`
 
 // Forms of the keys.
 var (
 	deviceForm   = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty.*|sim)$`)
 	listenerForm = regexp.MustCompile(`^(none|/dev/spidev\d+\.\d+)$`)
-	lineForm     = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+)$`)
-	resetForm    = regexp.MustCompile(`^(none|(/dev/)?gpiochip\d+:\d+|exec:/.+)$`)
+	lineForm     = regexp.MustCompile(`^(none|(/dev/gpiochip\d+|` + chipForm + `):\d+)$`)
+	resetForm    = regexp.MustCompile(`^(none|(/dev/gpiochip\d+|` + chipForm + `):\d+|exec:/.+)$`)
 	busForm      = regexp.MustCompile(`^(none|/dev/i2c-\d+)$`)
 )
 

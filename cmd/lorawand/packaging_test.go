@@ -1,0 +1,146 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/sx1302"
+)
+
+// What an owner has made outlives an upgrade of OpenWrt: configuration, store and
+// firmware.
+func TestKeepOnOpenWrt(t *testing.T) {
+	text, err := os.ReadFile("../../packaging/openwrt/keep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := strings.Fields(string(text))
+	for _, folder := range []string{"/etc/lorawand/", config.DefaultFirmware + "/"} {
+		if !slices.Contains(kept, folder) {
+			t.Errorf("%s is lost with an upgrade of the system; kept are %v", folder, kept)
+		}
+	}
+}
+
+// The service may use the devices of every board of the table.
+func TestUnitDevices(t *testing.T) {
+	unit, err := os.ReadFile("../../systemd/lorawand.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	postinst, err := os.ReadFile("../../packaging/linux/postinst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, groups, _ := strings.Cut(string(postinst), "for group in ")
+	groups, _, _ = strings.Cut(groups, ";")
+	boards, err := sx1302.Boards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]struct{ class, group string }{
+		"/dev/spidev": {"char-spi", "spi"}, "/dev/gpiochip": {"char-gpiochip", "gpio"}, "/dev/i2c-": {"char-i2c", "i2c"}, "/dev/ttyACM": {"char-ttyACM", "dialout"},
+	}
+	for _, b := range boards {
+		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.DACReset, b.I2C, "/dev/ttyACM0"} {
+			device = strings.Replace(device, "header:", "/dev/gpiochip0:", 1)
+			kind := kinds[strings.TrimRight(strings.Split(device, ":")[0], "0123456789.")]
+			switch {
+			case !strings.HasPrefix(device, "/dev/"):
+			case kind.class == "":
+				t.Errorf("%s: what is %s?", b.Name, device)
+			case !strings.Contains(string(unit), "\nDeviceAllow="+kind.class+" rw\n"):
+				t.Errorf("%s: the unit does not allow %s for %s", b.Name, kind.class, device)
+			case !slices.Contains(strings.Fields(groups), kind.group):
+				t.Errorf("%s: the user is not in the group %s for %s", b.Name, kind.group, device)
+			}
+		}
+	}
+}
+
+// uciFunctions stand in for OpenWrt's: an export of UCI is shell.
+const uciFunctions = `
+config() { current=${2:-anonymous$((count = ${count:-0} + 1))}; sections="$sections $1:$current"; }
+option() { eval "v_${current}_$1=\$2"; }
+list() { eval "l_${current}_$1=\"\${l_${current}_$1} \$2\""; }
+config_get() { eval "$1=\${v_$2_$3:-\$4}"; }
+config_get_bool() {
+  config_get "$@"
+  eval "case \$$1 in 1|on|true|yes|enabled) $1=1 ;; *) $1=0 ;; esac"
+}
+config_list_foreach() { for item in $(eval "echo \$l_$1_$2"); do "$3" "$item"; done; }
+config_foreach() { for s in $sections; do [ "${s%%:*}" = "$2" ] && "$1" "${s#*:}"; done; return 0; }
+`
+
+// uciToml returns what is made of a configuration of OpenWrt.
+func uciToml(t *testing.T, uci string) string {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", uciFunctions+uci+"\n. ../../packaging/openwrt/uci-to-toml\nuci_to_toml").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return string(out)
+}
+
+// Every key of a gateway and of its chip is an option on OpenWrt.
+func TestOpenWrtOptions(t *testing.T) {
+	special := map[string]string{ // lists, and what is no text
+		"tx_gains": "list tx_gains 12:1:4\nlist tx_gains 14:1:6", "clock_source": "option clock_source 1", "single_input": "option single_input 1",
+		"rssi_offset": "option rssi_offset -210.5", "enforce_duty_cycle": "option enforce_duty_cycle 0", "antenna_gain": "option antenna_gain 2.5",
+		"location": "option latitude 52.5\noption longitude 4.5\noption altitude 12", "silence": "option silence 1h", "gnss": "option gnss_device /dev/ttyS1",
+		"sx1302": "",
+	}
+	uci := "config gateway\n"
+	for _, table := range []reflect.Type{reflect.TypeFor[config.Gateway](), reflect.TypeFor[config.SX1302]()} {
+		for i := range table.NumField() {
+			key := table.Field(i).Tag.Get("toml")
+			line, ok := special[key]
+			if !ok {
+				line = "option " + key + " x"
+			}
+			uci += line + "\n"
+		}
+	}
+	text := uciToml(t, uci)
+	var c config.Config
+	if err := toml.Unmarshal([]byte(text), &c); err != nil || len(c.Gateways) != 1 || c.Gateways[0].SX1302 == nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	for _, table := range []reflect.Value{reflect.ValueOf(c.Gateways[0]), reflect.ValueOf(*c.Gateways[0].SX1302)} {
+		for i := range table.NumField() {
+			if table.Field(i).IsZero() {
+				t.Errorf("%s is no option: %s", table.Type().Field(i).Tag.Get("toml"), text)
+			}
+		}
+	}
+}
+
+func TestOpenWrtChip(t *testing.T) {
+	for name, tt := range map[string]struct{ uci, want string }{
+		"no chip": {"option eui 0242020000247803", ""},
+		"a file, no board": {
+			"option driver sx1302\noption device /dev/spidev0.0\noption global_conf /etc/lorawand/global_conf.json",
+			"[gateway.sx1302]\ndevice = \"/dev/spidev0.0\"\nglobal_conf = \"/etc/lorawand/global_conf.json\"\n",
+		},
+		"a word that is off": {"option board rak2287\noption fine_timestamps off", "[gateway.sx1302]\nboard = \"rak2287\"\nfine_timestamps = \"off\"\n"},
+		"a file that is off": {"option board rak2287\noption global_conf off", "[gateway.sx1302]\nboard = \"rak2287\"\nglobal_conf = \"\"\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := uciToml(t, "config gateway\n"+tt.uci)
+			_, got, found := strings.Cut(text, "[gateway.sx1302]")
+			if found {
+				got = "[gateway.sx1302]" + got
+			}
+			if got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
