@@ -86,6 +86,7 @@ type Chip struct {
 
 	sx1261     port // of the radio that listens before the chip talks
 	listening  bool // before a packet may be sent
+	verdictDue bool // on a packet that was armed, and not read
 	listensFor int  // chain
 }
 

@@ -40,6 +40,7 @@ const (
 	lbtMatch        = 10_000                  // Hz that a packet may be off its channel
 	lbtReserve      = 1500 * time.Microsecond // of LBTChannel.Airtime
 	lbtDecidedAfter = 500 * time.Millisecond  // its time, a packet is on the air or refused
+	clearedWithin   = 20 * time.Millisecond   // a verdict is, when the AGC is told
 	scanShort       = 128 * time.Microsecond
 	scanLong        = 5 * time.Millisecond
 	minLBTTarget    = -127_00 // dBm, with the offset
@@ -124,7 +125,8 @@ const (
 
 // Clearance returns whether the last packet of a chain may be sent. Send begins
 // to listen; once it is decided, Clearance ends that, which the next Send needs:
-// what is decided holds, even if ending that is an error. A chip that does not listen before it talks finds all channels free.
+// what is decided holds, even if ending that is an error. A chip that does not
+// listen before it talks finds all channels free.
 func (c *Chip) Clearance(ctx context.Context, chain int) (Clearance, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,6 +160,9 @@ func (c *Chip) forgetListening(ctx context.Context, chain int) error {
 // forgetVerdict has the AGC clear what it says of a packet that nobody asks for
 // any more, so that it is not taken for a verdict on the next one.
 func (c *Chip) forgetVerdict(ctx context.Context) error {
+	if !c.verdictDue {
+		return nil
+	}
 	status, err := c.get(agcStatus)
 	if err != nil || status&(agcTxStarted|agcTxStarted<<1) == 0 {
 		return err
@@ -179,12 +184,13 @@ func (c *Chip) acknowledgeVerdict(ctx context.Context) error {
 	if err := c.mail(0xFF); err != nil {
 		return err
 	}
-	if err := c.await(ctx, agcMCU, 0x00); err != nil {
+	if err := c.awaitWithin(ctx, agcMCU, 0x00, clearedWithin); err != nil {
 		return err
 	}
 	if err := c.sleep(ctx, pollEvery); err != nil {
 		return err
 	}
+	c.verdictDue = false
 	return c.mail(0x00)
 }
 

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,29 +169,36 @@ func TestLBTVerdicts(t *testing.T) {
 	}
 }
 
+// newListeningBench is newBench with a chip that listens before it talks.
+func newListeningBench(t *testing.T, o sx1302test.Options) *bench {
+	t.Helper()
+	b := &bench{t: t, sink: &testSink{acks: map[uint64][]radio.TxResult{}}, begin: time.Now(), done: make(chan error, 1)}
+	var chip *Chip
+	b.model, chip = newListener(t, o, nil)
+	var err error
+	b.driver, err = NewDriver(DriverOptions{
+		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ctx context.Context
+	ctx, b.cancel = context.WithCancel(t.Context())
+	go func() { b.done <- b.driver.Run(ctx, b.sink) }()
+	time.Sleep(6 * time.Second)
+	return b
+}
+
 // TestDriverListens has the driver answer frames when channels are free and
 // taken, and when the chip never tells.
 func TestDriverListens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		taken, mute := map[string]bool{"taken": true}, false
-		b := &bench{t: t, sink: &testSink{acks: map[uint64][]radio.TxResult{}}, begin: time.Now(), done: make(chan error, 1)}
-		var chip *Chip
-		b.model, chip = newListener(t, sx1302test.Options{
+		b := newListeningBench(t, sx1302test.Options{
 			EUI:   testEUI,
 			Taken: func(e *sx1302test.Emission) bool { return taken[string(e.Payload)] },
 			Read:  func(addr uint16) (byte, bool) { return 0x00, mute && addr == agcStatus.addr },
-		}, nil)
-		var err error
-		b.driver, err = NewDriver(DriverOptions{
-			Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler),
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		b.cancel = cancel
-		go func() { b.done <- b.driver.Run(ctx, b.sink) }()
-		time.Sleep(6 * time.Second)
 		id := uint64(0)
 		send := func(payload string, ahead time.Duration) (at int64) {
 			id++
@@ -252,6 +260,35 @@ func TestDriverListens(t *testing.T) {
 		check(radio.TxNoPath, 0)
 		if s := b.driver.Stats(); s.Taken != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 || s.JIT.MinLead < 60*time.Millisecond {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestVerdictThatStays: an AGC that does not clear what it has said of a packet
+// has the chip started again, and holds nothing up until then.
+func TestVerdictThatStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stays atomic.Bool
+		b := newListeningBench(t, sx1302test.Options{
+			EUI:  testEUI,
+			Read: func(addr uint16) (byte, bool) { return 0x01, stays.Load() && addr == agcStatus.addr },
+		})
+		defer b.stop()
+		stays.Store(true)
+		began := time.Now()
+		b.transmit(b.down(1, 150*time.Millisecond))
+		for b.driver.Stats().Failures == 0 && time.Since(began) < 10*time.Second {
+			time.Sleep(10 * time.Millisecond)
+		}
+		stays.Store(false)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("still not told after %v", took)
+		}
+		time.Sleep(10 * time.Second)
+		b.transmit(b.down(2, 150*time.Millisecond))
+		time.Sleep(time.Second)
+		if s := b.driver.Stats(); s.Starts != 2 || b.result(1) == radio.TxOK || b.result(2) != radio.TxOK {
+			t.Errorf("answered %v and %v, %+v", b.result(1), b.result(2), s)
 		}
 	})
 }

@@ -62,8 +62,12 @@ func (c *Chip) load(m mcu, image []byte) error {
 
 // await waits until a program reports a status.
 func (c *Chip) await(ctx context.Context, m mcu, want int) error {
+	return c.awaitWithin(ctx, m, want, answerWithin)
+}
+
+func (c *Chip) awaitWithin(ctx context.Context, m mcu, want int, within time.Duration) error {
 	got := 0
-	for waited := time.Duration(0); waited <= answerWithin; waited += pollEvery {
+	for waited := time.Duration(0); waited <= within; waited += pollEvery {
 		var err error
 		if got, err = c.get(m.statusF); err != nil {
 			return err

@@ -174,7 +174,7 @@ func (c *Chip) listen(ctx context.Context, ch *LBTChannel, chain int) error {
 	if ch.Scan == scanShort {
 		count = scanCountShort
 	}
-	c.listening, c.listensFor = true, chain
+	c.listening, c.listensFor, c.verdictDue = true, chain, true
 	err := c.tell(
 		ctx,
 		writeRegister(reg61Frontend, 0),

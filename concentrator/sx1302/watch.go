@@ -380,6 +380,9 @@ func (w *watch) Arm(dl radio.Downlink) error {
 func (w *watch) arm(dl radio.Downlink) error {
 	chip, chain := w.driver.chip, int(dl.Antenna)
 	err := chip.Send(transmission(&dl))
+	if errors.Is(err, ErrNoAnswer) {
+		w.stuck = err
+	}
 	if err != nil && !isBus(err) {
 		return err
 	}
