@@ -131,6 +131,7 @@ func traceConfig(t *testing.T, meta record) Config {
 // it. Waits take no time; they are told to waited.
 func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip, *Chip) {
 	t.Helper()
+	o.EUI = testEUI // that of the emulator
 	if meta.Emulator["model"] == "3" {
 		o.Model = 3
 	}

@@ -65,17 +65,10 @@ func replayTransmit(t *testing.T, all []record, model *sx1302test.Chip, chip *Ch
 	for i, r := range all {
 		switch {
 		case r.K == "call" && r.Fn == "send":
-			var s scriptSend
-			err := json.Unmarshal(r.Args, &s)
-			if err == nil {
-				last, err = s.transmission()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			last = recordedSend(t, r)
 			*status = 0x80
 			before := len(model.Emissions())
-			err = chip.Send(last)
+			err := chip.Send(last)
 			refused = err != nil
 			if refused && (!errors.Is(err, ErrTransmission) || len(model.Emissions()) > before) {
 				t.Errorf("%+v: %v", last, err)
