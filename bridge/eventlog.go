@@ -221,6 +221,9 @@ func (l *EventLog) first(e *Event) bool {
 	if e.Device == (session.ID{}) {
 		key.gateway = e.Gateway
 	}
+	if e.Kind == GatewayDisconnected {
+		delete(l.said, eventKey{kind: GatewayConnected, gateway: e.Gateway}) // that it is back is said, however soon
+	}
 	now := time.Now()
 	if last, ok := l.said[key]; ok && now.Sub(last) < sayAgain {
 		return false

@@ -59,3 +59,15 @@ func TestRefusedGateways(t *testing.T) {
 		t.Errorf("%d events, want the refused join among them", n)
 	}
 }
+
+// The log does not end with a gateway that is gone when it is back.
+func TestLogSaysThatAGatewayIsBack(t *testing.T) {
+	var out strings.Builder
+	l := newEventLog(slog.New(slog.NewTextHandler(&out, nil)))
+	for _, kind := range []EventKind{GatewayConnected, GatewayDisconnected, GatewayConnected, GatewayConnected, GatewayDisconnected, GatewayConnected} {
+		l.write(&Event{Kind: kind, Gateway: "gw-a"})
+	}
+	if connected, gone := strings.Count(out.String(), "gateway connected"), strings.Count(out.String(), "gateway disconnected"); connected != 3 || gone != 1 {
+		t.Errorf("said %d and %d times:\n%s", connected, gone, out.String())
+	}
+}
