@@ -384,3 +384,27 @@ func TestSX1255Range(t *testing.T) {
 		t.Errorf("an SX1255 at %v: %v", c.Radios[0].Frequency, err)
 	}
 }
+
+// TestStuckReset: a chip that cannot be reset any more sends nothing, and works
+// again when it can.
+func TestStuckReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		defer b.stop()
+		resets := b.model.Resets()
+		b.model.Break(sx1302test.Fault{StuckReset: true})
+		b.transmit(b.down(1, 90*time.Second))
+		time.Sleep(66 * time.Second) // the minute's check of the health, and a start that fails
+		s := b.driver.Stats()
+		if b.model.Resets() != resets || s.Failures < 2 || b.result(1) == radio.TxNoAck || len(b.model.Emissions()) > 0 {
+			t.Errorf("%d resets, %+v, on the air %+v", b.model.Resets()-resets, s, b.model.Emissions())
+		}
+		b.model.Break(sx1302test.Fault{})
+		time.Sleep(15 * time.Second)
+		b.hear("afterwards", nil)
+		time.Sleep(50 * time.Millisecond)
+		if ups, _, _ := b.sink.seen(); len(ups) != 1 {
+			t.Errorf("%d frames came", len(ups))
+		}
+	})
+}

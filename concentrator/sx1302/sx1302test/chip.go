@@ -130,6 +130,9 @@ func New(o Options) *Chip {
 func (c *Chip) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.fault.StuckReset {
+		return
+	}
 	c.advance()
 	for i := range c.tx {
 		c.cut(i)
@@ -141,6 +144,9 @@ func (c *Chip) Reset() {
 		c.shift += int64(c.opts.ResetTick())*ticksPerMicrosecond - c.ticks()/ticksPerMicrosecond*ticksPerMicrosecond
 	}
 }
+
+// neverReset is the version of a chip whose reset line is wired elsewhere.
+const neverReset = 0x05
 
 // Lost returns how many frames from the air were in the FIFO, or a part of them,
 // when the chip was reset.
@@ -351,6 +357,8 @@ func (c *Chip) load(addr uint16) byte {
 		}
 	}
 	switch {
+	case addr == regVersion && c.fault.StuckReset:
+		return neverReset
 	case addr == regVersion && c.fault.Dead:
 		return 0xFF
 	case addr == regARBCtrl && c.fault.Parity:

@@ -10,6 +10,7 @@ type Fault struct {
 	Hang   bool  // programs that are started answer nothing
 
 	DeadSX1261 bool // nothing answers on its chip select
+	StuckReset bool // the reset line does nothing, and the version is that of a chip that never was reset
 }
 
 // parityError is the bit of regARBCtrl that tells of one.
