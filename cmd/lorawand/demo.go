@@ -25,7 +25,6 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
-	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -92,6 +91,8 @@ func (o *demoOptions) check() error {
 		return fmt.Errorf("--speed: %v, must be 0.01 to 100", o.speed)
 	case o.duration < 0:
 		return fmt.Errorf("--duration: %v, must not be negative", o.duration)
+	case o.radio == radioSX1302 && !hasModel:
+		return fmt.Errorf("--radio: %s needs the model of the chip, which is not in the small build", o.radio)
 	case o.radio != radioUDP && o.radio != radioSX1302:
 		return fmt.Errorf("--radio: %.40q, must be %s or %s", o.radio, radioUDP, radioSX1302)
 	}
@@ -133,8 +134,7 @@ func demo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error {
 	}
 	log, flush := newLogger(c.Log, new(slog.LevelVar), stderr)
 	defer flush()
-	sim := simulation{air: r.air, chip: sx1302test.Options{EUI: demoGateway}}
-	if r.d, err = newDaemonOn(c, log, sim.open, nil); err != nil {
+	if r.d, err = newDaemonOn(c, log, simulatedOn(r.air), nil); err != nil {
 		return err
 	}
 	if o.duration > 0 {

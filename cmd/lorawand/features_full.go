@@ -2,6 +2,19 @@
 
 package main
 
-const hasHTTP = true
+import (
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/sx1302test"
+)
+
+const (
+	hasHTTP  = true
+	hasModel = true // of the concentrator chip
+)
+
+// simulatedOn opens models of the chip on an air.
+func simulatedOn(a *air.Air) opener {
+	return (&simulation{air: a, chip: sx1302test.Options{EUI: demoGateway}}).open
+}
 
 func init() { features = append(features, "http") }
