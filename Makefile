@@ -42,13 +42,13 @@ soak:
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
-# the unit tests, and whole flows in fake time.
+# the unit tests, and beside them whole flows in fake time.
 test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc'
 test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc'
 test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
 test-mips test-mipsle test-armv5:
-	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...
-	$(EMULATED) -run '^Test(Air|ChipDay)' ./cmd/lorawand
+	@set -x; $(EMULATED) -run '^Test(Air|ChipDay)' ./cmd/lorawand & flows=$$!; \
+	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
