@@ -348,6 +348,13 @@ func TestJITBesideArmed(t *testing.T) {
 			}
 		})
 	}
+	t.Run("when the counter has begun anew", func(t *testing.T) {
+		q, x, at := armedJIT(t)
+		q.Drop(x.now, radio.TxNoPath, func(radio.Downlink, radio.TxResult) {})
+		if r := q.Add(packet(2, at), x.now); r != radio.TxOK {
+			t.Errorf("Add = %v", r)
+		}
+	})
 	for name, d := range map[string]radio.Downlink{"at once": packet(2, 0), "short, at once": short} {
 		t.Run(name, func(t *testing.T) {
 			q, x, at := armedJIT(t)

@@ -180,7 +180,7 @@ func TestCalibrateReceiver(t *testing.T) {
 		{name: "amplitudes apart", tone: runs(run(-2, 1, 12, 9), run(3, 1, 10, 9), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
 		{name: "phases apart", tone: runs(run(0, 1, 12, 9), run(0, 6, 10, 9), run(0, 3, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
 		{name: "one with much of the image", tone: runs(run(0, 1, 12, 9), run(0, 1, 52, 9), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
-		{name: "one with much noise", tone: runs(run(0, 1, 12, 52), run(0, 1, 11, 9), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
+		{name: "one with much noise", tone: runs(run(0, 1, 12, 9), run(0, 1, 11, 52), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
 		{name: "both fail", tone: runs(run(-2, 1, 12, 9), run(3, 1, 10, 9), run(0, 1, 11, 9)), itself: runs(run(0, 0, 12, 9), run(0, 0, 12, 9), run(0, 0, 52, 9)), loops: calRuns, fails: true},
 	}
 	for chain := range Chains {
