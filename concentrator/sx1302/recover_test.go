@@ -189,6 +189,16 @@ func TestSteppedWhileArmed(t *testing.T) {
 				defer b.stop()
 				armed.Store(true)
 				b.transmit(b.down(1, 500*time.Millisecond))
+				time.Sleep(400 * time.Millisecond)
+				for range 100 {
+					if _, acks, _ := b.sink.seen(); len(acks) > 0 {
+						break
+					}
+					time.Sleep(time.Millisecond)
+				}
+				if e := b.model.Emissions(); len(e) != 1 || e[0].Cut != (want != radio.TxOK) {
+					t.Errorf("when it was answered, on the air: %+v", e)
+				}
 				time.Sleep(3 * time.Minute)
 				e := b.model.Emissions()
 				if r := b.result(1); r != want || len(e) != 1 || e[0].Cut != (want != radio.TxOK) {

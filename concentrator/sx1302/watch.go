@@ -164,10 +164,11 @@ func (w *watch) poll() error {
 	return nil
 }
 
-// failed takes an error of the bus, of which a few in a row end the run; what was
-// read before them is handed on. Other errors end it at once.
+// failed takes an error of the bus, or a number of bytes that cannot be, of which
+// a few in a row end the run; what was read before them is handed on. Other errors
+// end it at once.
 func (w *watch) failed(err error) error {
-	if !isBus(err) {
+	if !isBus(err) && !errors.Is(err, ErrFIFO) {
 		return err
 	}
 	if w.busErrors++; w.busErrors < maxBusErrors {
