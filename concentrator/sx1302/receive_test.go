@@ -137,7 +137,11 @@ func TestTwins(t *testing.T) {
 		{"none behind fine timestamp", first, later(10, plain), one},
 		{"neither with fine timestamp", plain, later(10, plain), []heard{{GoodCRC, false}}},
 		{"other channel", first, func(f *sx1302test.Frame) { f.Channel = 1 }, two},
-		{"other spreading factor", first, func(f *sx1302test.Frame) { f.SF, f.Ticks = 8, f.Ticks+2048 }, two},
+		{"other spreading factor", first, func(f *sx1302test.Frame) {
+			seven, eight := frameShape{7, 125_000, 1, 4, true}, frameShape{8, 125_000, 1, 4, true}
+			f.SF = 8
+			f.Ticks += uint32(seven.precisionCorrection()-eight.precisionCorrection()) * ticksPerMicrosecond
+		}, two},
 		{"other payload", first, func(f *sx1302test.Frame) { f.Payload = []byte("twig") }, two},
 	}
 	for _, tt := range tests {
