@@ -81,6 +81,9 @@ func TestSecond(t *testing.T) {
 			at = append(at, ticks)
 			h.see(ticks, ticks+10)
 			h.see(ticks, ticks+20)
+			if _, _, ok := h.second(ticks + 100); ok != (i+1 >= pulsesKept) {
+				t.Errorf("%d pulses are enough: %t", i+1, ok)
+			}
 		}
 		at = at[kept-pulsesKept:]
 		last := pulsesKept - 1
