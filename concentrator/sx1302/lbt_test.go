@@ -26,10 +26,15 @@ func listening() Config {
 
 func newListener(t *testing.T, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
 	t.Helper()
+	return newListenerOf(t, listening(), o, sleep)
+}
+
+func newListenerOf(t *testing.T, c Config, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+	t.Helper()
 	model := sx1302test.New(o)
 	firmware := testFirmware()
 	firmware.SX1261 = sx1302test.Patch()
-	chip, err := New(model, listening(), Options{
+	chip, err := New(model, c, Options{
 		Firmware: firmware, Sleep: sleep, SX1261: model.SX1261(),
 		Reset: func(context.Context) error { model.Reset(); return nil },
 	})
@@ -89,6 +94,29 @@ func TestLBTStartFaults(t *testing.T) {
 			model.Break(tt.fault)
 			if err := chip.Start(t.Context()); err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("Start: %v, want %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// TestLBTBand: the SX1261 is calibrated for the band of the radio that there is.
+func TestLBTBand(t *testing.T) {
+	for name, only := range map[string]bool{"both radios": false, "radio B only": true} {
+		t.Run(name, func(t *testing.T) {
+			c := listening()
+			if only {
+				c.Radios[0], c.ClockSource = Radio{}, 1
+				for i := range c.Channels {
+					c.Channels[i].Chain = 1
+				}
+			}
+			model, chip := newListenerOf(t, c, sx1302test.Options{}, noWait)
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			calibrates := func(command []byte) bool { return slices.Equal(command, []byte{opCalibrateImage, 0xD7, 0xDB}) }
+			if commands := model.SX1261().Commands; !slices.ContainsFunc(commands, calibrates) {
+				t.Errorf("it got %x", commands)
 			}
 		})
 	}
