@@ -401,6 +401,24 @@ func TestJITLateEnd(t *testing.T) {
 	}
 }
 
+// TestJITStats: how far ahead packets were armed.
+func TestJITStats(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	for _, lead := range []time.Duration{30, 20, 40, 35} {
+		at := x.now.Add(time.Second)
+		if r := q.Add(packet(1, at), x.now); r != radio.TxOK {
+			t.Fatal(r)
+		}
+		x.now = at.Add(-lead * time.Millisecond)
+		q.Poll(x.now, x, func(radio.Downlink, radio.TxResult) {})
+		x.now = at.Add(time.Second)
+	}
+	want := JITStats{Armed: 4, LastLead: 35 * time.Millisecond, MinLead: 20 * time.Millisecond, Late: 20 * time.Millisecond}
+	if s := q.Stats(); s != want {
+		t.Errorf("%+v, want %+v", s, want)
+	}
+}
+
 // TestJITPace: on a slow bus packets are armed earlier, and as usual again when
 // it is not slow any more.
 func TestJITPace(t *testing.T) {

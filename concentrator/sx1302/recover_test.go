@@ -150,6 +150,56 @@ func TestBadRecordsRestart(t *testing.T) {
 	}
 }
 
+// TestFaultReasons: what is told of a fault is what it is.
+func TestFaultReasons(t *testing.T) {
+	for name, tt := range map[string]struct {
+		breaks func(*sx1302test.Chip)
+		says   string
+	}{
+		"frozen":  {func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Frozen: true}) }, errHang.Error()},
+		"forward": {func(m *sx1302test.Chip) { m.Jump(60_000_000) }, errStepped.Error()},
+		"back":    {func(m *sx1302test.Chip) { m.Jump(-1_000_000) }, errStepped.Error()},
+		"bus":     {func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Bus: errors.New("input/output error")}) }, "3 times in a row: sx1302: read 0x58c8: input/output error"},
+		"parity":  {func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Parity: true}) }, "parity error in the memory of the ARB"},
+		"reset":   {func(m *sx1302test.Chip) { m.Reset() }, "the chip was reset, or lost its supply"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				defer b.stop()
+				var faults []string
+				b.sink.event = func(e radio.GatewayEvent) {
+					if e.Kind == radio.GatewayFailed {
+						faults = append(faults, e.Fault)
+					}
+				}
+				time.Sleep(receiveEvery / 2) // between two polls
+				tt.breaks(b.model)
+				for range 610 {
+					if time.Sleep(100 * time.Millisecond); b.driver.Stats().Failures > 0 {
+						break
+					}
+				}
+				b.model.Break(sx1302test.Fault{})
+				time.Sleep(time.Minute)
+				if len(faults) == 0 || !strings.Contains(faults[0], tt.says) {
+					t.Errorf("faults %q, want %q", faults, tt.says)
+				}
+			})
+		})
+	}
+}
+
+func TestNewDriverNeeds(t *testing.T) {
+	chip := &Chip{}
+	now := func() radio.HostTime { return 0 }
+	for name, o := range map[string]DriverOptions{"chip": {Now: now}, "clock": {Chip: chip}, "both": {}} {
+		if _, err := NewDriver(o); err == nil {
+			t.Errorf("NewDriver without %s", name)
+		}
+	}
+}
+
 // TestSkew: a counter that steps by more than a millisecond is not followed.
 func TestSkew(t *testing.T) {
 	for us, starts := range map[int64]uint64{500: 1, -500: 1, 1000: 1, -1000: 1, 1100: 2, -1100: 2, 2000: 2, -2000: 2} {
