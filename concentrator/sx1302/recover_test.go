@@ -127,12 +127,6 @@ func TestBadRecordsRestart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, nil)
 				defer b.stop()
-				var fault string
-				b.sink.event = func(e radio.GatewayEvent) {
-					if e.Kind == radio.GatewayFailed {
-						fault = e.Fault
-					}
-				}
 				bad := sx1302test.Frame{Payload: []byte("bad"), Channel: 2, Modem: 3, SF: 13, CodingRate: 1}
 				for _, n := range tt.minutes {
 					b.model.Deliver(slices.Concat(slices.Repeat([][]byte{bad.Record()}, n)...))
@@ -142,8 +136,8 @@ func TestBadRecordsRestart(t *testing.T) {
 				if s := b.driver.Stats(); s.Starts != tt.starts || s.Failures != tt.starts-1 {
 					t.Errorf("%+v", s)
 				}
-				if tt.starts > 1 && !strings.Contains(fault, "too many bad records: 51 in a minute") {
-					t.Errorf("fault %q", fault)
+				if tt.starts > 1 && !strings.Contains(b.sink.fault(), "too many bad records: 51 in a minute") {
+					t.Errorf("fault %q", b.sink.fault())
 				}
 			})
 		})
@@ -167,12 +161,6 @@ func TestFaultReasons(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, nil)
 				defer b.stop()
-				var faults []string
-				b.sink.event = func(e radio.GatewayEvent) {
-					if e.Kind == radio.GatewayFailed {
-						faults = append(faults, e.Fault)
-					}
-				}
 				time.Sleep(receiveEvery / 2) // between two polls
 				tt.breaks(b.model)
 				for range 610 {
@@ -182,8 +170,8 @@ func TestFaultReasons(t *testing.T) {
 				}
 				b.model.Break(sx1302test.Fault{})
 				time.Sleep(time.Minute)
-				if len(faults) == 0 || !strings.Contains(faults[0], tt.says) {
-					t.Errorf("faults %q, want %q", faults, tt.says)
+				if !strings.Contains(b.sink.fault(), tt.says) {
+					t.Errorf("fault %q, want %q", b.sink.fault(), tt.says)
 				}
 			})
 		})
