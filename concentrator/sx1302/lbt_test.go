@@ -71,6 +71,13 @@ func TestLBTConfig(t *testing.T) {
 			}
 		})
 	}
+	for _, edge := range []LBT{{Target: -127_00}, {Target: 0}, {Target: -80_00, RSSIOffset: 80_00}} {
+		c := listening()
+		c.LBT.Target, c.LBT.RSSIOffset = edge.Target, edge.RSSIOffset
+		if err := c.Validate(); err != nil {
+			t.Errorf("a target of %s dBm, %s dB off: %v", edge.Target, edge.RSSIOffset, err)
+		}
+	}
 	if _, err := New(sx1302test.New(sx1302test.Options{}), listening(), Options{}); !errors.Is(err, ErrConfig) {
 		t.Errorf("New without an SX1261: %v", err)
 	}
