@@ -172,10 +172,11 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	return radio.TxOK
 }
 
-// conflict returns the end of a packet that is too close to a time.
+// conflict returns the end of a packet that is too close to a time. Nothing goes
+// before the one that the chip has.
 func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration) (radio.ConcentratorTime, bool) {
 	overlaps := func(p *jitPacket) bool { return begin < p.end.Add(gap) && p.begin() < end.Add(gap) }
-	if c.onAir.end != 0 && overlaps(&c.onAir) {
+	if c.onAir.end != 0 && begin < c.onAir.end.Add(gap) {
 		return c.onAir.end, true
 	}
 	for i := range c.queue {

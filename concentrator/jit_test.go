@@ -298,6 +298,127 @@ func TestJITBusError(t *testing.T) {
 	}
 }
 
+// testAir is how long packet is on the air.
+const testAir = 51_456 * time.Microsecond
+
+// armedJIT has packet 1 armed 40 ms ahead of its time, and nothing else.
+func armedJIT(t *testing.T) (q *JIT, x *testTransmitter, at radio.ConcentratorTime) {
+	t.Helper()
+	q, x, at = NewJIT(JITOptions{}), &testTransmitter{now: testNow}, testNow.Add(time.Second)
+	if r := q.Add(packet(1, at), testNow); r != radio.TxOK {
+		t.Fatal(r)
+	}
+	x.now = at.Add(-40 * time.Millisecond)
+	q.Poll(x.now, x, func(radio.Downlink, radio.TxResult) {})
+	if len(x.armed) != 1 || q.Len() != 0 {
+		t.Fatalf("%d armed, %d wait", len(x.armed), q.Len())
+	}
+	return q, x, at
+}
+
+// TestJITBesideArmed: the chip has a packet already, so the next one can but
+// follow it.
+func TestJITBesideArmed(t *testing.T) {
+	short := radio.Downlink{DataRate: radio.LoRaDataRate(5, 500_000), PHYPayload: []byte{1}}
+	tests := []struct {
+		name string
+		add  radio.Downlink
+		now  time.Duration // from the time of packet 1
+		at   time.Duration // likewise
+		want radio.TxResult
+	}{
+		{"behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond, radio.TxOK},
+		{"too close behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond - time.Microsecond, radio.TxCollisionPacket},
+		{"at its time", packet(2, 0), -40 * time.Millisecond, 0, radio.TxCollisionPacket},
+		{"while it is on the air", packet(2, 0), 10 * time.Millisecond, 40 * time.Millisecond, radio.TxCollisionPacket},
+		{"behind it, while it is on the air", packet(2, 0), 10 * time.Millisecond, testAir + 8*time.Millisecond, radio.TxOK},
+		{"short, before it", short, -40 * time.Millisecond, -25 * time.Millisecond, radio.TxCollisionPacket},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q, _, at := armedJIT(t)
+			tt.add.Time = at.Add(tt.at)
+			if r := q.Add(tt.add, at.Add(tt.now)); r != tt.want {
+				t.Errorf("Add = %v, want %v", r, tt.want)
+			}
+			other := tt.add
+			other.Antenna = 1
+			if r := q.Add(other, at.Add(tt.now)); r != radio.TxOK {
+				t.Errorf("Add to the other chain = %v", r)
+			}
+		})
+	}
+	t.Run("when the counter has begun anew", func(t *testing.T) {
+		q, x, at := armedJIT(t)
+		q.Drop(x.now, radio.TxNoPath, func(radio.Downlink, radio.TxResult) {})
+		if r := q.Add(packet(2, at), x.now); r != radio.TxOK {
+			t.Errorf("Add = %v", r)
+		}
+	})
+	for name, d := range map[string]radio.Downlink{"at once": packet(2, 0), "short, at once": short} {
+		t.Run(name, func(t *testing.T) {
+			q, x, at := armedJIT(t)
+			d.Immediate = true
+			if r := q.Add(d, x.now); r != radio.TxOK {
+				t.Fatal(r)
+			}
+			run(q, x, time.Second)
+			if want := at.Add(testAir + 8*time.Millisecond); len(x.armed) != 2 || x.armed[1].Time != want || len(x.abort) > 0 {
+				t.Errorf("%+v, aborted %v, want the second at %d", x.armed, x.abort, want)
+			}
+		})
+	}
+}
+
+// TestJITLateEnd: a chain that is busy for longer than its packet lasts is given
+// half of the gap.
+func TestJITLateEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		busy    time.Duration // behind the end of the packet
+		asked   time.Duration // likewise
+		armed   int
+		aborted []int
+	}{
+		"free at its end":      {0, 0, 2, nil},
+		"busy at its end":      {time.Millisecond, 0, 1, nil},
+		"busy for less":        {time.Hour, 4*time.Millisecond - time.Microsecond, 1, nil},
+		"busy for half of it":  {time.Hour, 4 * time.Millisecond, 2, []int{0}},
+		"free after less":      {3 * time.Millisecond, 3 * time.Millisecond, 2, nil},
+		"too late for another": {time.Hour, 5*time.Millisecond + time.Microsecond, 1, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, x, at := armedJIT(t)
+			end := at.Add(testAir)
+			if r := q.Add(packet(2, end.Add(8*time.Millisecond)), x.now); r != radio.TxOK {
+				t.Fatal(r)
+			}
+			x.until[0], x.now = end.Add(tt.busy), end.Add(tt.asked)
+			q.Poll(x.now, x, func(radio.Downlink, radio.TxResult) {})
+			if len(x.armed) != tt.armed || !slices.Equal(x.abort, tt.aborted) || q.Stats().Stuck != uint64(len(tt.aborted)) {
+				t.Errorf("%d armed, aborted %v, %+v", len(x.armed), x.abort, q.Stats())
+			}
+		})
+	}
+}
+
+// TestJITStats: how far ahead packets were armed.
+func TestJITStats(t *testing.T) {
+	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
+	for _, lead := range []time.Duration{30, 20, 40, 35} {
+		at := x.now.Add(time.Second)
+		if r := q.Add(packet(1, at), x.now); r != radio.TxOK {
+			t.Fatal(r)
+		}
+		x.now = at.Add(-lead * time.Millisecond)
+		q.Poll(x.now, x, func(radio.Downlink, radio.TxResult) {})
+		x.now = at.Add(time.Second)
+	}
+	want := JITStats{Armed: 4, LastLead: 35 * time.Millisecond, MinLead: 20 * time.Millisecond, Late: 20 * time.Millisecond}
+	if s := q.Stats(); s != want {
+		t.Errorf("%+v, want %+v", s, want)
+	}
+}
+
 // TestJITPace: on a slow bus packets are armed earlier, and as usual again when
 // it is not slow any more.
 func TestJITPace(t *testing.T) {

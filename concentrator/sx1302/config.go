@@ -156,6 +156,15 @@ func (c Config) withDefaults() Config {
 // clock decides.
 func (c *Config) sx125x() bool { return c.Radios[c.ClockSource].Type != SX1250 }
 
+// centre returns the centre of radio A, or of radio B if that is the only one:
+// what goes by one frequency for the whole board goes by this.
+func (c *Config) centre() radio.Frequency {
+	if c.Radios[0].Enabled {
+		return c.Radios[0].Frequency
+	}
+	return c.Radios[1].Frequency
+}
+
 // Validate says what the chip cannot do, with ErrConfig.
 func (c Config) Validate() error {
 	c = c.withDefaults()

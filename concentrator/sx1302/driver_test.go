@@ -23,6 +23,7 @@ type testSink struct {
 	ups    []radio.Uplink
 	acks   map[uint64][]radio.TxResult
 	events []radio.GatewayEventKind
+	faults []string // of the failures among them
 	uplink func(radio.Uplink)
 	event  func(radio.GatewayEvent)
 }
@@ -46,6 +47,9 @@ func (s *testSink) GatewayEvent(e radio.GatewayEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.events = append(s.events, e.Kind)
+	if e.Kind == radio.GatewayFailed {
+		s.faults = append(s.faults, e.Fault)
+	}
 	if s.event != nil {
 		s.event(e)
 	}
@@ -56,6 +60,16 @@ func (s *testSink) seen() (ups []radio.Uplink, acks map[uint64][]radio.TxResult,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.ups), maps.Clone(s.acks), slices.Clone(s.events)
+}
+
+// fault returns what was told of the first failure.
+func (s *testSink) fault() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) == 0 {
+		return ""
+	}
+	return s.faults[0]
 }
 
 var testEUI = radio.EUI64{0x00, 0x16, 0xC0, 0x01, 0xF1, 0x23, 0x45, 0x67}

@@ -27,10 +27,15 @@ func listening() Config {
 
 func newListener(t *testing.T, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
 	t.Helper()
+	return newListenerOf(t, listening(), o, sleep)
+}
+
+func newListenerOf(t *testing.T, c Config, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+	t.Helper()
 	model := sx1302test.New(o)
 	firmware := testFirmware()
 	firmware.SX1261 = sx1302test.Patch()
-	chip, err := New(model, listening(), Options{
+	chip, err := New(model, c, Options{
 		Firmware: firmware, Sleep: sleep, SX1261: model.SX1261(),
 		Reset: func(context.Context) error { model.Reset(); return nil },
 	})
@@ -67,6 +72,13 @@ func TestLBTConfig(t *testing.T) {
 			}
 		})
 	}
+	for _, edge := range []LBT{{Target: -127_00}, {Target: 0}, {Target: -80_00, RSSIOffset: 80_00}} {
+		c := listening()
+		c.LBT.Target, c.LBT.RSSIOffset = edge.Target, edge.RSSIOffset
+		if err := c.Validate(); err != nil {
+			t.Errorf("a target of %s dBm, %s dB off: %v", edge.Target, edge.RSSIOffset, err)
+		}
+	}
 	if _, err := New(sx1302test.New(sx1302test.Options{}), listening(), Options{}); !errors.Is(err, ErrConfig) {
 		t.Errorf("New without an SX1261: %v", err)
 	}
@@ -90,6 +102,29 @@ func TestLBTStartFaults(t *testing.T) {
 			model.Break(tt.fault)
 			if err := chip.Start(t.Context()); err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("Start: %v, want %q", err, tt.says)
+			}
+		})
+	}
+}
+
+// TestLBTBand: the SX1261 is calibrated for the band of the radio that there is.
+func TestLBTBand(t *testing.T) {
+	for name, only := range map[string]bool{"both radios": false, "radio B only": true} {
+		t.Run(name, func(t *testing.T) {
+			c := listening()
+			if only {
+				c.Radios[0], c.ClockSource = Radio{}, 1
+				for i := range c.Channels {
+					c.Channels[i].Chain = 1
+				}
+			}
+			model, chip := newListenerOf(t, c, sx1302test.Options{}, noWait)
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			calibrates := func(command []byte) bool { return slices.Equal(command, []byte{opCalibrateImage, 0xD7, 0xDB}) }
+			if commands := model.SX1261().Commands; !slices.ContainsFunc(commands, calibrates) {
+				t.Errorf("it got %x", commands)
 			}
 		})
 	}

@@ -172,13 +172,9 @@ func frequencyDrift(centre, bandwidth uint32) (mant, exp int) {
 	return int(m), exp
 }
 
-// driftSettings use the centre of radio A for all channels, as sx1302_hal does.
+// driftSettings use one centre for all channels, as sx1302_hal does.
 func (c *Chip) driftSettings(msb, lsb, exp field, bandwidth uint32) []setting {
-	centre := c.config.Radios[0].Frequency
-	if !c.config.Radios[0].Enabled {
-		centre = c.config.Radios[1].Frequency
-	}
-	m, e := frequencyDrift(uint32(centre), bandwidth)
+	m, e := frequencyDrift(uint32(c.config.centre()), bandwidth)
 	return []setting{{msb, m >> 8}, {lsb, m & 0xFF}, {exp, e}}
 }
 

@@ -133,11 +133,11 @@ func (c *Chip) versionSX1261(ctx context.Context) (string, error) {
 	return string(answer[1:]), nil
 }
 
-// calibrateSX1261 calibrates its image rejection for the band of radio A.
+// calibrateSX1261 calibrates its image rejection for the band of the radios.
 func (c *Chip) calibrateSX1261(ctx context.Context) error {
-	low, high, ok := imageBand(c.config.Radios[0].Frequency)
+	low, high, ok := imageBand(c.config.centre())
 	if !ok {
-		return fmt.Errorf("%w: SX1261: no calibration for %s", ErrConfig, c.config.Radios[0].Frequency)
+		return fmt.Errorf("%w: SX1261: no calibration for %s", ErrConfig, c.config.centre())
 	}
 	if _, err := c.askSX1261(ctx, 1, opGetStatus); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,6 +147,41 @@ func loraTransmission() Transmission {
 	return Transmission{
 		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400,
 		Payload: []byte("hello"), NoCRC: true, InvertPolarity: true, Trigger: TriggerTime,
+	}
+}
+
+// TestTransmission turns downlinks into what LoRaWAN has sent: no CRC and inverted
+// polarity but in an uplink, and a preamble of 12 symbols at SF5 and SF6.
+func TestTransmission(t *testing.T) {
+	down := radio.Downlink{PHYPayload: []byte("x"), Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), Power: 1400, Time: 1<<32 + 5}
+	of := func(change func(*radio.Downlink)) radio.Downlink {
+		d := down
+		change(&d)
+		return d
+	}
+	want := Transmission{
+		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400, Payload: []byte("x"),
+		NoCRC: true, InvertPolarity: true, Deviation: 25_000, Trigger: TriggerTime, Time: 5,
+	}
+	for name, tt := range map[string]struct {
+		down   radio.Downlink
+		change func(*Transmission)
+	}{
+		"downlink":    {down, func(*Transmission) {}},
+		"coding rate": {of(func(d *radio.Downlink) { d.CodingRate = radio.CodingRate48 }), func(x *Transmission) { x.CodingRate = radio.CodingRate48 }},
+		"radio B":     {of(func(d *radio.Downlink) { d.Antenna = 1 }), func(x *Transmission) { x.Chain = 1 }},
+		"uplink":      {of(func(d *radio.Downlink) { d.Uplink = true }), func(x *Transmission) { x.NoCRC, x.InvertPolarity = false, false }},
+		"SF5":         {of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 5 }), func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 5, 12 }},
+		"SF6":         {of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 6 }), func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 6, 12 }},
+		"FSK":         {of(func(d *radio.Downlink) { d.DataRate = radio.FSKDataRate(50_000) }), func(x *Transmission) { x.DataRate, x.NoCRC = radio.FSKDataRate(50_000), false }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := want
+			tt.change(&want)
+			if got := transmission(&tt.down); !reflect.DeepEqual(got, want) {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
 	}
 }
 

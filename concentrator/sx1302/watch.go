@@ -24,6 +24,7 @@ type watch struct {
 	read      radio.HostTime         // likewise: what present goes from
 	polled    radio.HostTime         // when the chip was asked last
 	doubts    int                    // readings in a row that did not fit
+	doubted   uint32                 // the last of them, µs
 	heard     radio.HostTime         // when a frame was heard last
 	checked   radio.HostTime         // when the health was checked last
 	busErrors int
@@ -164,10 +165,11 @@ func (w *watch) poll() error {
 	return nil
 }
 
-// failed takes an error of the bus, of which a few in a row end the run; what was
-// read before them is handed on. Other errors end it at once.
+// failed takes an error of the bus, or a number of bytes that cannot be, of which
+// a few in a row end the run; what was read before them is handed on. Other errors
+// end it at once.
 func (w *watch) failed(err error) error {
-	if !isBus(err) {
+	if !isBus(err) && !errors.Is(err, ErrFIFO) {
 		return err
 	}
 	if w.busErrors++; w.busErrors < maxBusErrors {
@@ -208,7 +210,8 @@ func (w *watch) follow(r reading, asked radio.HostTime) (packets []Packet, now r
 		}
 	}
 	if !w.fits(counter, asked, now) {
-		stands := counter == w.counter
+		stands := w.doubts > 0 && counter == w.doubted
+		w.doubted = counter
 		if w.doubts++; w.doubts < maxDoubts {
 			return nil, now, nil
 		}

@@ -50,6 +50,10 @@ type Options struct {
 	// its time, for a board with an SX1261.
 	Taken func(e *Emission) bool
 
+	// Calibrate measures for the calibration program; nil finds what the
+	// recordings have.
+	Calibrate func(CalibrationRun) CalibrationResult
+
 	// Observe is told of all that reaches the chip.
 	Observe func(Event)
 }
@@ -81,26 +85,27 @@ type Chip struct {
 	opts  Options
 	begin time.Time
 
-	mem      [mapSize]byte
-	agc, arb processor
-	radios   [2]Radio
-	sx1261   SX1261
-	rx       []byte // the FIFO
-	agcLog   [][4]byte
-	arbLog   [][4]byte
-	calTest  byte
-	tx       [2]transmitter
-	emitted  []Emission
-	resets   int
-	fault    Fault
-	frozen   uint32 // what the counter shows with Fault.Frozen
-	readings int    // of the counters
-	latched  [countersSize]byte
-	heard    int   // frames from the air that came into the FIFO
-	lost     int   // those of them that were in it at a reset
-	put, got int   // bytes that went into the FIFO and came out, since a reset
-	ends     []int // put after each frame from the air that was not read to its end
-	shift    int64 // ticks that resets have shifted the counter by
+	mem       [mapSize]byte
+	agc, arb  processor
+	radios    [2]Radio
+	sx1261    SX1261
+	rx        []byte // the FIFO
+	agcLog    [][4]byte
+	arbLog    [][4]byte
+	calRun    CalibrationRun
+	calResult CalibrationResult
+	tx        [2]transmitter
+	emitted   []Emission
+	resets    int
+	fault     Fault
+	frozen    uint32 // what the counter shows with Fault.Frozen
+	readings  int    // of the counters
+	latched   [countersSize]byte
+	heard     int   // frames from the air that came into the FIFO
+	lost      int   // those of them that were in it at a reset
+	put, got  int   // bytes that went into the FIFO and came out, since a reset
+	ends      []int // put after each frame from the air that was not read to its end
+	shift     int64 // ticks that resets have shifted the counter by
 
 	antenna *air.Receiver // nil: no air
 	onAir   OnAirOptions
@@ -118,6 +123,9 @@ func New(o Options) *Chip {
 	}
 	if o.Version == 0 {
 		o.Version = 0x10
+	}
+	if o.Calibrate == nil {
+		o.Calibrate = recordedRun
 	}
 	c := &Chip{opts: o, begin: time.Now()}
 	c.sx1261.chip = c
@@ -404,56 +412,6 @@ func (c *Chip) otp(addr byte) byte {
 		return c.opts.Model
 	}
 	return 0
-}
-
-// now returns the time since power-up.
-func (c *Chip) now() time.Duration {
-	if c.opts.Now != nil {
-		return c.opts.Now()
-	}
-	return time.Since(c.begin)
-}
-
-// Ticks of the counter in a unit of time.
-const (
-	ticksPerMicrosecond = 32
-	ticksPerSecond      = 32_000_000
-)
-
-// ticks returns the counter without wraps.
-func (c *Chip) ticks() int64 { return c.ticksAt(c.now()) }
-
-func (c *Chip) ticksAt(now time.Duration) int64 { return int64(c.opts.Tick) + ticksOf(now) + c.shift }
-
-// ticksOf converts without loss for more than a year.
-func ticksOf(d time.Duration) int64 {
-	return int64(d/time.Second)*ticksPerSecond + int64(d%time.Second)*ticksPerMicrosecond/1000
-}
-
-// latchCounters takes the counters as a transfer shows them: that of the last
-// pulse, then the one that runs. A pulse comes with each whole second since
-// power-up.
-func (c *Chip) latchCounters() {
-	now := c.now()
-	running, pulse := uint32(c.ticksAt(now)), uint32(0)
-	if c.fault.Frozen {
-		running = c.frozen
-	}
-	if c.fault.Torn && c.readings%tornEvery == 0 {
-		running ^= 1 << 24
-	}
-	if second := now / time.Second; c.mem[regPPSEnable]&1 != 0 && second > 0 {
-		pulse = c.opts.Tick + uint32(int64(second)*ticksPerSecond+c.shift)
-	}
-	binary.BigEndian.PutUint32(c.latched[:], pulse)
-	binary.BigEndian.PutUint32(c.latched[4:], running)
-}
-
-// Counter returns what the running counter shows, in µs, without wraps.
-func (c *Chip) Counter() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.ticks() / ticksPerMicrosecond
 }
 
 // Deliver puts bytes into the FIFO as if they had been received. What does not

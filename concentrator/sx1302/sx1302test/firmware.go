@@ -95,46 +95,77 @@ func (c *Chip) mail() {
 	copy(c.mem[regMailRead+1:regMailRead+4], w[1:])
 }
 
-// calibrate goes one step of the calibration program: a measurement of the
-// image (test 0 and 1, by chain) or of the DC offset of the transmitter (2 and
-// 3). It finds what the recordings have.
+// CalibrationRun is a run of the calibration program, with the radios as they
+// are during it.
+type CalibrationRun struct {
+	Test   byte                     // image of a receiver (0 and 1, by chain) or DC offset of a transmitter (2 and 3)
+	Radios [2][sx125xRegisters]byte // registers
+	Known  [2]byte                  // what the program was told of the image: amplitude and phase
+}
+
+// CalibrationResult is what a run measures. Levels are amplitudes.
+type CalibrationResult struct {
+	Signal uint16
+	Left   uint16  // of the image, or of DC
+	Noise  uint16  // of the image test
+	Found  [2]int8 // amplitude and phase, or the offsets of I and Q
+}
+
+// recordedRun is what the recordings have.
+func recordedRun(r CalibrationRun) CalibrationResult {
+	if r.Test < 2 {
+		return CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8, Found: [2]int8{-3, 2}}
+	}
+	return CalibrationResult{Signal: 0x4000, Left: 16, Found: [2]int8{5, -7}}
+}
+
+// calibrate goes one step of the calibration program.
 func (c *Chip) calibrate(w []byte) {
 	step := w[0]
-	if step == 0x00 {
-		c.calTest = w[1]
+	switch step {
+	case 0x00:
+		c.calRun = CalibrationRun{Test: w[1]}
+	case 0x02:
+		c.calRun.Known = [2]byte(w[1:])
+	case 0x04:
+		for i := range c.radios {
+			c.calRun.Radios[i] = c.radios[i].Raw
+		}
+		c.calResult = c.opts.Calibrate(c.calRun)
 	}
 	var result [4]byte
 	next := c.mem[regAGCStatus]
-	switch {
+	switch found := c.calResult.Found; {
 	case step == 0xFF:
 		next = 0
 	case step >= 0x01 && step <= 0x03:
 		next = step
 	case step == 0x04:
-		next, result = 0x06, [4]byte{0x08, 0x0A, 0x40, 0x00}
-	case c.calTest < 2:
+		next, result = 0x06, [4]byte{0x08, 0x0A, byte(c.calResult.Signal >> 8), byte(c.calResult.Signal)}
+	case c.calRun.Test < 2:
 		next, result = c.calibrateImage(step, next)
 	case step == 0x06:
-		next, result = 0x07, [4]byte{0x00, 0x10, 0x05, 0xF9}
+		left := c.calResult.Left
+		next, result = 0x07, [4]byte{byte(left >> 8), byte(left), byte(found[0]), byte(found[1])}
 	case step == 0x0A:
 		next = 0x0C
 	case step >= 0x07 && step < 0x20:
 		next = step + 1
 	case step == 0x20:
-		next = [2]byte{0x33, 0x44}[c.calTest&1]
+		next = [2]byte{0x33, 0x44}[c.calRun.Test&1]
 	}
 	c.mem[regAGCStatus] = next
 	copy(c.mem[regMailRead:], result[:])
 }
 
 func (c *Chip) calibrateImage(step, status byte) (next byte, result [4]byte) {
-	switch step {
+	switch r := &c.calResult; step {
 	case 0x06:
-		return 0x07, [4]byte{0x04, 0x00, 0xFD, 0x02}
+		return 0x07, [4]byte{0x04, 0x00, byte(r.Found[0]), byte(r.Found[1])}
 	case 0x07:
-		return 0x08, [4]byte{0x00, 0x0A, 0x00, 0x08}
+		return 0x08, [4]byte{byte(r.Left >> 8), byte(r.Left), byte(r.Noise >> 8), byte(r.Noise)}
 	case 0x08:
-		return [2]byte{0x11, 0x22}[c.calTest&1], result
+		return [2]byte{0x11, 0x22}[c.calRun.Test&1], result
 	}
 	return status, result
 }
