@@ -55,7 +55,7 @@ lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet -tags manual,smoke,budget ./cmd/lorawand
 	$(GO) vet -tags mistakes ./concentrator/sx1302
 	$(TOOLS)/staticcheck ./...
-	@bad=$$($(TOOLS)/gofumpt -l .); if [ -n "$$bad" ]; then echo "gofumpt: $$bad"; exit 1; fi
+	@bad=$$(find . -name '*.go' -not -path './$(OUT)/*' -exec $(TOOLS)/gofumpt -l {} +); if [ -n "$$bad" ]; then echo "gofumpt: $$bad"; exit 1; fi
 
 $(TOOLS)/staticcheck:
 	GOBIN=$(TOOLS) $(GO) install $(STATICCHECK)
