@@ -70,6 +70,48 @@ func (a again) Run(ctx context.Context, sink concentrator.Sink) error {
 	return nil
 }
 
+// hearing is what devices hear.
+type hearing struct {
+	joined, acknowledged int
+	windows              map[int]int
+	wrong                []string
+}
+
+func newHearing() *hearing { return &hearing{windows: map[int]int{}} }
+
+// options are those of a device of which all that it hears is counted, and what
+// is not within a microsecond of a window, or missing, is wrong.
+func (x *hearing) options(dataRate uint8) air.DeviceOptions {
+	return air.DeviceOptions{
+		DataRate: dataRate, RSSI: -8000, SNR: 700,
+		Heard: func(h air.Heard) {
+			if h.Margin.Abs() > time.Microsecond {
+				x.wrong = append(x.wrong, fmt.Sprintf("%s: %v from RX%d", h.Device, h.Margin, h.Window))
+			}
+			x.windows[h.Window]++
+			switch {
+			case h.JoinAccept != nil:
+				x.joined++
+			case h.Data != nil && h.Data.ACK:
+				x.acknowledged++
+			}
+		},
+		Missed: func(m air.Missed) { x.wrong = append(x.wrong, m.Device+": "+m.Reason) },
+		Silent: func(air.Sent) { x.wrong = append(x.wrong, "nothing heard") },
+	}
+}
+
+// joins has devices join one after the other.
+func (x *hearing) joins(t *testing.T, devices []*air.Device) {
+	t.Helper()
+	for _, v := range devices {
+		if _, err := v.Join(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(20 * time.Second)
+	}
+}
+
 // TestAirListens has devices of a Japanese plan talk through a model of the chip
 // with an SX1261. The channel of every third answer is taken when its RX1 comes;
 // that goes by RX2 then, and never out on a channel that is taken.
@@ -82,36 +124,14 @@ func TestAirListens(t *testing.T) {
 			asked++
 			return asked > devices && asked%3 == 0 // no join-accept: with its list of channels it is too long for RX2
 		}}, 0)
-		joined, acknowledged, windows := 0, 0, map[int]int{}
-		var wrong []string
+		h := newHearing()
 		var all []*air.Device
 		for i := range devices {
-			all = append(all, w.otaa(i, air.DeviceOptions{
-				DataRate: uint8(3 + i), RSSI: -8000, SNR: 700,
-				Heard: func(h air.Heard) {
-					if h.Margin.Abs() > time.Microsecond {
-						wrong = append(wrong, fmt.Sprintf("%s: %v from RX%d", h.Device, h.Margin, h.Window))
-					}
-					windows[h.Window]++
-					switch {
-					case h.JoinAccept != nil:
-						joined++
-					case h.Data != nil && h.Data.ACK:
-						acknowledged++
-					}
-				},
-				Missed: func(m air.Missed) { wrong = append(wrong, m.Device+": "+m.Reason) },
-				Silent: func(air.Sent) { wrong = append(wrong, "nothing heard") },
-			}))
+			all = append(all, w.otaa(i, h.options(uint8(3+i))))
 		}
 		w.run()
 		time.Sleep(6 * time.Second) // the start of the chip
-		for _, v := range all {
-			if _, err := v.Join(); err != nil {
-				t.Error(err)
-			}
-			time.Sleep(20 * time.Second)
-		}
+		h.joins(t, all)
 		for n := range uplinks {
 			for _, v := range all {
 				if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}); err != nil {
@@ -122,8 +142,8 @@ func TestAirListens(t *testing.T) {
 		}
 		w.stop()
 		s := driver.Stats()
-		if joined != devices || acknowledged != devices*uplinks || len(wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 {
-			t.Errorf("%d joined, %d acknowledged, %v, %+v", joined, acknowledged, wrong, s)
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 {
+			t.Errorf("%+v, %+v", h, s)
 		}
 		taken := 0
 		for _, e := range model.Emissions() {
@@ -131,8 +151,8 @@ func TestAirListens(t *testing.T) {
 				taken++
 			}
 		}
-		if taken != asked/3-1 || uint64(taken) != s.Taken || windows[2] != taken {
-			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.Taken, windows)
+		if taken != asked/3-1 || uint64(taken) != s.Taken || h.windows[2] != taken {
+			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.Taken, h.windows)
 		}
 	})
 }
@@ -145,36 +165,14 @@ func TestAirChip(t *testing.T) {
 		const devices, uplinks = 8, 5
 		w := newWorld(t, "EU_863_870_TTN")
 		driver := w.chip(radio.EUI64{0xC})
-		joined, acknowledged, windows := 0, 0, map[int]int{}
-		var wrong []string
+		h := newHearing()
 		var all []*air.Device
 		for i := range devices {
-			all = append(all, w.otaa(i, air.DeviceOptions{
-				DataRate: uint8(2 + i/2), RSSI: -8000, SNR: 700,
-				Heard: func(h air.Heard) {
-					if h.Margin < -time.Microsecond || h.Margin > time.Microsecond {
-						wrong = append(wrong, fmt.Sprintf("%s: %v from RX%d", h.Device, h.Margin, h.Window))
-					}
-					windows[h.Window]++
-					switch {
-					case h.JoinAccept != nil:
-						joined++
-					case h.Data != nil && h.Data.ACK:
-						acknowledged++
-					}
-				},
-				Missed: func(m air.Missed) { wrong = append(wrong, m.Device+": "+m.Reason) },
-				Silent: func(air.Sent) { wrong = append(wrong, "nothing heard") },
-			}))
+			all = append(all, w.otaa(i, h.options(uint8(2+i/2))))
 		}
 		w.run()
 		time.Sleep(5 * time.Second) // the start of the chip
-		for _, v := range all {
-			if _, err := v.Join(); err != nil {
-				t.Error(err)
-			}
-			time.Sleep(20 * time.Second)
-		}
+		h.joins(t, all)
 		for n := range uplinks {
 			for i, v := range all {
 				d := frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}
@@ -187,11 +185,11 @@ func TestAirChip(t *testing.T) {
 			}
 		}
 		w.stop()
-		if joined != devices || acknowledged != devices*uplinks || len(wrong) > 0 {
-			t.Errorf("%d joined, %d acknowledged, %v, %+v", joined, acknowledged, wrong, driver.Stats())
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 {
+			t.Errorf("%+v, %+v", h, driver.Stats())
 		}
-		if windows[2] < uplinks*devices/2-2 {
-			t.Errorf("heard in windows %v: that tests little of RX2", windows)
+		if h.windows[2] < uplinks*devices/2-2 {
+			t.Errorf("heard in windows %v: that tests little of RX2", h.windows)
 		}
 	})
 }
