@@ -31,9 +31,15 @@ func sx1255Config() Config {
 
 func newSX125x(t *testing.T, c Config, o sx1302test.Options) (*sx1302test.Chip, *Chip) {
 	t.Helper()
+	return newSX125xOnWire(t, c, o, func(_, _ []byte) error { return nil })
+}
+
+// newSX125xOnWire has a hook behind each transfer.
+func newSX125xOnWire(t *testing.T, c Config, o sx1302test.Options, after func(w, r []byte) error) (*sx1302test.Chip, *Chip) {
+	t.Helper()
 	o.Radio = sx1302test.SX125x
 	model := sx1302test.New(o)
-	chip, err := New(model, c, Options{
+	chip, err := New(&wire{model, after}, c, Options{
 		Firmware: Firmware{
 			AGC: sx1302test.Image(sx1302test.AGCSX125x), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration),
 		},
@@ -232,6 +238,47 @@ func TestCalibrateReceiver(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestUnlocked has PLLs that do not lock. There are twelve runs of the calibration,
+// in each of which the lock of the receiver and of the transmitter is asked for;
+// then that of each radio, a few times if need be.
+func TestUnlocked(t *testing.T) {
+	for name, tt := range map[string]struct {
+		from, to int // which of these say no
+		says     string
+	}{
+		"receiver, calibration":      {0, 1, "receiver of radio A: the PLL does not lock"},
+		"transmitter, calibration":   {1, 2, "receiver of radio A: the PLL does not lock"},
+		"loopback, calibration":      {12, 13, "transmitter of radio B: gain for 10 dBm: the PLL does not lock"},
+		"radio A after a while":      {24, 24 + lockAttempts - 1, ""},
+		"radio A never":              {24, 24 + lockAttempts, "radio A: the PLL does not lock"},
+		"radio B not the first time": {25, 26, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := 0
+			_, chip := newSX125xOnWire(t, sx1255Config(), sx1302test.Options{}, func(w, r []byte) error {
+				if (w[0] == targetRadio || w[0] == targetRadio+1) && w[1] == byte(xRxLocked.addr) {
+					if asked >= tt.from && asked < tt.to {
+						r[2] &^= xRxLocked.mask() | xTxLocked.mask()
+					}
+					asked++
+				}
+				return nil
+			})
+			err := chip.Start(t.Context())
+			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, errUnlocked) || !strings.Contains(err.Error(), tt.says)) {
+				t.Errorf("Start: %v, want %q, asked %d times", err, tt.says, asked)
+			}
+		})
+	}
+}
+
+func TestCalibrationVersion(t *testing.T) {
+	_, chip := newSX125x(t, sx1255Config(), sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 2, addr == mailRead3.plus(3).addr }})
+	if err := chip.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "calibration firmware: version 2, want 1") {
+		t.Errorf("Start: %v", err)
 	}
 }
 

@@ -287,3 +287,26 @@ func TestAbort(t *testing.T) {
 		t.Errorf("Abort of a stuck transmitter: %v", err)
 	}
 }
+
+// TestAbortPatience: a transmitter is asked until it is free, but not for ever.
+func TestAbortPatience(t *testing.T) {
+	for busy, want := range map[int]error{0: nil, 1: nil, 2: nil, 3: ErrNoAnswer} {
+		t.Run(strconv.Itoa(busy), func(t *testing.T) {
+			left := 0
+			_, chip := newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+				if addr != txStatus.addr || left == 0 {
+					return 0, false
+				}
+				left--
+				return 0x30, true
+			}})
+			if err := chip.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			left = busy
+			if err := chip.abortWithin(0, 2*pollEvery); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		})
+	}
+}
