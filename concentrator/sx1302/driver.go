@@ -291,6 +291,7 @@ func (d *Driver) end(w *watch) {
 	d.mu.Unlock()
 	broken := d.jit.Stats().Broken
 	d.jit.Drop(w.present(), radio.TxNoPath, w.done)
+	w.countReceived()
 	for i := range w.unsettled {
 		if u := &w.unsettled[i]; u.open {
 			w.conclude(u, radio.TxNoPath)

@@ -120,8 +120,11 @@ func (c *Chip) Receive() ([]Packet, error) {
 	return c.accept(now), nil
 }
 
-// reading is one of both counters, in ticks.
-type reading struct{ running, pulse uint32 }
+// reading is one of both counters.
+type reading struct {
+	running, pulse uint32 // ticks
+	counter        uint32 // the running one, extended, µs
+}
 
 // poll fetches what was heard, and reads the counters. Neither is taken before
 // accept, so that a reading that cannot be right does no harm.
@@ -145,13 +148,6 @@ func (c *Chip) readAgain() (reading, error) {
 		return reading{}, ErrNotStarted
 	}
 	return c.readCounters()
-}
-
-// extended returns what the running counter shows by a reading, µs.
-func (c *Chip) extended(now reading) uint32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.receiver.running.next(now.running).value()
 }
 
 // accept takes a reading for right, and returns the frames that were fetched.
@@ -260,7 +256,9 @@ func (c *Chip) readCounters() (reading, error) {
 			return reading{}, err
 		}
 	}
-	return reading{pulse: binary.BigEndian.Uint32(first[:]), running: binary.BigEndian.Uint32(first[4:])}, nil
+	r := reading{pulse: binary.BigEndian.Uint32(first[:]), running: binary.BigEndian.Uint32(first[4:])}
+	r.counter = c.receiver.running.next(r.running).value()
+	return r, nil
 }
 
 // Counter returns the running counter, µs, which wraps every 71.6 minutes.

@@ -74,7 +74,7 @@ func (w *watch) loop(ctx context.Context) error {
 			}
 			w.settle()
 		}
-		if w.doubts == 0 {
+		if w.doubts == 0 && d.jit.Len() > 0 {
 			broken := d.jit.Stats().Broken
 			d.jit.Poll(w.present(), w, w.done)
 			w.warnBroken(broken)
@@ -154,6 +154,7 @@ func (w *watch) poll() error {
 	if len(packets) > 0 {
 		w.heard = now
 		w.deliver(packets)
+		w.countReceived()
 	}
 	if w.doubts > 0 {
 		return nil
@@ -202,16 +203,15 @@ func (w *watch) countReceived() {
 func (w *watch) follow(r reading, asked radio.HostTime) (packets []Packet, now radio.HostTime, err error) {
 	chip := w.driver.chip
 	now = w.driver.opts.Now()
-	counter := chip.extended(r)
-	if !w.fits(counter, asked, now) {
+	if !w.fits(r.counter, asked, now) {
 		asked = now
 		if second, err := chip.readAgain(); err == nil {
-			r, now, counter = second, w.driver.opts.Now(), chip.extended(second)
+			r, now = second, w.driver.opts.Now()
 		}
 	}
-	if !w.fits(counter, asked, now) {
-		stands := w.doubts > 0 && counter == w.doubted
-		w.doubted = counter
+	if !w.fits(r.counter, asked, now) {
+		stands := w.doubts > 0 && r.counter == w.doubted
+		w.doubted = r.counter
 		if w.doubts++; w.doubts < maxDoubts {
 			return nil, now, nil
 		}
@@ -222,12 +222,11 @@ func (w *watch) follow(r reading, asked radio.HostTime) (packets []Packet, now r
 		return nil, now, errStepped
 	}
 	packets = chip.accept(r)
-	w.countReceived()
-	extended, stepped := w.driver.clock.Observe(counter, now)
+	extended, stepped := w.driver.clock.Observe(r.counter, now)
 	if stepped {
 		return nil, now, errStepped
 	}
-	w.counter, w.now, w.asked, w.read, w.sure, w.doubts = counter, extended, asked, now, now, 0
+	w.counter, w.now, w.asked, w.read, w.sure, w.doubts = r.counter, extended, asked, now, now, 0
 	return packets, now, nil
 }
 
@@ -253,7 +252,8 @@ func (w *watch) watchHealth(now radio.HostTime) error {
 	if now.Sub(w.checked) < healthEvery {
 		return nil
 	}
-	bad := d.chip.ReceiveStats().BadRecords
+	w.countReceived()
+	bad := w.received.BadRecords
 	if bad-w.bad > maxBadRecords {
 		return fmt.Errorf("%w: %d in a minute", errBadRecords, bad-w.bad)
 	}
@@ -419,6 +419,5 @@ func (w *watch) left(dl *radio.Downlink) (counter uint32, left time.Duration, er
 	if err != nil {
 		return 0, 0, err
 	}
-	counter = w.driver.chip.extended(r)
-	return counter, time.Duration(int32(dl.Time.Counter()-counter)) * time.Microsecond, nil
+	return r.counter, time.Duration(int32(dl.Time.Counter()-r.counter)) * time.Microsecond, nil
 }
