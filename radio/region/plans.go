@@ -91,8 +91,8 @@ var (
 	il918SubBands = []SubBand{{Low: 917_200_000, High: 919_000_000, DutyCycle: 10, MaxEIRP: 1600}}
 
 	// The target is that of the plans, -80 dBm with an offset of -4 dB. How long
-	// a frame may last follows from how long was listened: ARIB STD-T108 (Japan);
-	// 4 s in Korea.
+	// a frame may last follows from how long was listened: ARIB STD-T108 (Japan).
+	// The 4 s of Korea are not taken from its regulation, which was not at hand.
 	lbtShort = LBT{Target: -8400, Scan: 128 * time.Microsecond, Airtime: 400 * time.Millisecond}
 	lbtJapan = LBT{Target: -8400, Scan: 5 * time.Millisecond, Airtime: 4 * time.Second}
 	lbtKorea = LBT{Target: -8400, Scan: 128 * time.Microsecond, Airtime: 4 * time.Second}
