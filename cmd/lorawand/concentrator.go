@@ -147,7 +147,7 @@ func toggled(b *sx1302.Board) []string {
 		}
 	}
 	var out []string
-	for _, l := range [][2]string{{"power", b.Power}, {"reset", reset}, {"SX1261 reset", b.SX1261Reset}, {"DAC reset", b.DACReset}} {
+	for _, l := range [][2]string{{"power", b.Power}, {"reset", reset}, {"SX1261 reset", b.SX1261Reset}} {
 		if l[1] != "" {
 			out = append(out, l[0]+" "+l[1])
 		}

@@ -49,7 +49,7 @@ func TestUnitDevices(t *testing.T) {
 		"/dev/spidev": {"char-spi", "spi"}, "/dev/gpiochip": {"char-gpiochip", "gpio"}, "/dev/i2c-": {"char-i2c", "i2c"}, "/dev/ttyACM": {"char-ttyACM", "dialout"},
 	}
 	for _, b := range boards {
-		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.DACReset, b.I2C, "/dev/ttyACM0"} {
+		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.I2C, "/dev/ttyACM0"} {
 			device = strings.Replace(device, "header:", "/dev/gpiochip0:", 1)
 			kind := kinds[strings.TrimRight(strings.Split(device, ":")[0], "0123456789.")]
 			switch {

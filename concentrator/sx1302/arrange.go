@@ -35,7 +35,7 @@ const centreGrid = 100_000
 // at all spreading factors, one for the LoRa service modem and one of FSK. It
 // returns ErrConfig if they do not fit.
 func Arrange(b *Board, wanted []Wanted) (Config, error) {
-	c := Config{Radios: b.Radios, ClockSource: b.ClockSource, FullDuplex: b.FullDuplex}
+	c := Config{Radios: b.Radios, ClockSource: b.ClockSource}
 	if len(wanted) == 0 {
 		return c, fmt.Errorf("%w: no channel is to be heard", ErrConfig)
 	}

@@ -13,14 +13,23 @@ import (
 	"lorawand/radio"
 )
 
-// boardsCSV has a row per board and group of regions. gains are
-// power:pa:index:dac:mixer:digital; pairs are those of radio A and radio B.
+// boardsCSV has a row per board and group of regions, and where the row was
+// taken from. gains are power:pa:index:dac:mixer:digital; pairs are those of
+// radio A and radio B. A board that carries the module of another one names it in
+// the column "as" and has only its own devices and lines.
+//
+// single_input is true/true where sx1302_hal's global_conf.json sets it, which is
+// for 433 and 470 MHz only. The presets of ChirpStack Concentratord 4.7.1, from
+// which most other columns come, set it for radio A of nearly all boards.
 //
 //go:embed boards.csv
 var boardsCSV string
 
 // ErrBoard is the reason for a board that is not in the table.
 var ErrBoard = errors.New("sx1302: unknown board")
+
+// ErrRegion is the reason for a region that the table has no gains for.
+var ErrRegion = errors.New("sx1302: no gains of the board for the region")
 
 // Board is what is known of a board: all that a Config needs but the
 // frequencies.
@@ -34,51 +43,85 @@ type Board struct {
 	Power       string // likewise; "" is none
 	SX1261      string // device of the radio that listens before talking; the table does not know it
 	SX1261Reset string
-	DACReset    string
 	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none
 
 	ClockSource uint8
-	FullDuplex  bool
 	Radios      [Chains]Radio // without Enabled and Frequency
+
+	Source string // where the row was taken from
 }
 
 // Columns of the table.
 const (
 	colName = iota
 	colRegions
+	colAs
 	colCom
 	colDevice
 	colReset
 	colPower
 	colSX1261Reset
-	colDACReset
 	colRadio
 	colClock
-	colFullDuplex
 	colTransmit
 	colSingleInput
 	colRSSIOffset
 	colRSSITemperature
 	colGains
 	colI2C
+	colSource
 	columns
 )
 
-// Boards returns the table.
+// Boards returns the table. A board with the module of another one has a row for
+// each of that one's.
 func Boards() ([]Board, error) {
-	rows, err := csv.NewReader(strings.NewReader(boardsCSV)).ReadAll()
+	table := csv.NewReader(strings.NewReader(boardsCSV))
+	table.FieldsPerRecord = columns
+	rows, err := table.ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("sx1302: table of boards: %w", err)
 	}
 	var all []Board
 	for i, row := range rows[1:] {
-		b, err := parseBoard(row)
+		twins, err := parseRow(row, rows[1:])
 		if err != nil {
 			return nil, fmt.Errorf("sx1302: table of boards: row %d: %w", i+1, err)
 		}
-		all = append(all, b)
+		all = append(all, twins...)
 	}
 	return all, nil
+}
+
+// parseRow returns the board of a row, or one for each row of the board whose
+// module it has.
+func parseRow(row []string, all [][]string) ([]Board, error) {
+	if row[colAs] == "" {
+		b, err := parseBoard(row)
+		return []Board{b}, err
+	}
+	var out []Board
+	for _, of := range all {
+		if of[colName] != row[colAs] {
+			continue
+		}
+		b, err := parseBoard(of)
+		if err != nil {
+			return nil, err
+		}
+		b.setHost(row)
+		out = append(out, b)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("there is no board %q", row[colAs])
+	}
+	return out, nil
+}
+
+// setHost takes over what a row says of the host: devices and lines.
+func (b *Board) setHost(row []string) {
+	b.Name, b.USB, b.Device, b.Source = row[colName], row[colCom] == "USB", row[colDevice], row[colSource]
+	b.Reset, b.Power, b.SX1261Reset, b.I2C = row[colReset], row[colPower], row[colSX1261Reset], row[colI2C]
 }
 
 // FindBoard returns the board of a name, as "rak2287", for a region. Region ""
@@ -97,7 +140,7 @@ func FindBoard(name, region string) (Board, error) {
 		}
 	}
 	if len(found) != 1 {
-		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrBoard, name, strings.Join(regions, ", "), region)
+		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrRegion, name, strings.Join(regions, ", "), region)
 	}
 	return found[0], nil
 }
@@ -165,14 +208,8 @@ func sharedPairs(a, b string) int {
 }
 
 func parseBoard(row []string) (Board, error) {
-	if len(row) != columns {
-		return Board{}, fmt.Errorf("%d columns, want %d", len(row), columns)
-	}
-	b := Board{
-		Name: row[colName], Regions: strings.Fields(row[colRegions]), USB: row[colCom] == "USB", Device: row[colDevice],
-		Reset: row[colReset], Power: row[colPower], SX1261Reset: row[colSX1261Reset], DACReset: row[colDACReset], I2C: row[colI2C],
-		FullDuplex: row[colFullDuplex] == "true", ClockSource: row[colClock][0] - '0',
-	}
+	b := Board{Regions: strings.Fields(row[colRegions]), ClockSource: row[colClock][0] - '0'}
+	b.setHost(row)
 	gains, err := parseGains(row[colGains])
 	if err != nil {
 		return b, err

@@ -170,7 +170,7 @@ func (b *Board) openPins(take func(name string, high bool) (output, error)) (Pin
 		high bool
 		pin  *Pin
 	}{
-		{b.Power, true, &p.Power}, {b.Reset, false, &p.Reset}, {b.SX1261Reset, true, &p.SX1261Reset}, {b.DACReset, true, &p.DACReset},
+		{b.Power, true, &p.Power}, {b.Reset, false, &p.Reset}, {b.SX1261Reset, true, &p.SX1261Reset},
 	} {
 		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) || strings.HasPrefix(want.name, scriptPrefix) {
 			continue

@@ -79,7 +79,7 @@ func (l *testLine) Close() error {
 // From the first moment the power is on and nothing is in reset, and each line is
 // the one that it is taken for.
 func TestOpenPinsLevels(t *testing.T) {
-	b := Board{Power: "power", Reset: "reset", SX1261Reset: "sx1261", DACReset: "dac"}
+	b := Board{Power: "power", Reset: "reset", SX1261Reset: "sx1261"}
 	var log []string
 	lines := map[string]*testLine{}
 	take := func(name string, high bool) (output, error) {
@@ -96,12 +96,12 @@ func TestOpenPinsLevels(t *testing.T) {
 	for name, want := range map[string]struct {
 		pin  Pin
 		high bool
-	}{"power": {p.Power, true}, "reset": {p.Reset, false}, "sx1261": {p.SX1261Reset, true}, "dac": {p.DACReset, true}} {
+	}{"power": {p.Power, true}, "reset": {p.Reset, false}, "sx1261": {p.SX1261Reset, true}} {
 		if l := lines[name]; l.level != want.high || want.pin != Pin(l) {
 			t.Errorf("%s is taken with level %v, want %v; or for another", name, l.level, want.high)
 		}
 	}
-	if err := closeAll(); err != nil || !slices.Equal(log, []string{"close power", "close reset", "close sx1261", "close dac"}) {
+	if err := closeAll(); err != nil || !slices.Equal(log, []string{"close power", "close reset", "close sx1261"}) {
 		t.Errorf("%v, %v", log, err)
 	}
 	log = nil

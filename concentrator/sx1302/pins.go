@@ -16,7 +16,6 @@ type Pins struct {
 	Power       Pin // high is on
 	Reset       Pin // of the SX1302; high is reset
 	SX1261Reset Pin // low is reset
-	DACReset    Pin // AD5338R of full-duplex boards; low is reset
 
 	// Sleep waits between steps; the default uses the clock of package time.
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -42,8 +41,6 @@ func (p Pins) Cycle(ctx context.Context) error {
 		{"SX1302 reset", p.Reset, false},
 		{"SX1261 reset", p.SX1261Reset, false},
 		{"SX1261 reset", p.SX1261Reset, true},
-		{"DAC reset", p.DACReset, false},
-		{"DAC reset", p.DACReset, true},
 	} {
 		if s.pin == nil {
 			continue

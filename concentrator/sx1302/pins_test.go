@@ -31,8 +31,8 @@ func TestPins(t *testing.T) {
 		want []string
 	}{
 		{"reset only", Pins{Reset: pin("reset")}, []string{"reset high", "reset low"}},
-		{"all", Pins{Power: pin("power"), Reset: pin("reset"), SX1261Reset: pin("sx1261"), DACReset: pin("dac")}, []string{
-			"power high", "reset high", "reset low", "sx1261 low", "sx1261 high", "dac low", "dac high",
+		{"all", Pins{Power: pin("power"), Reset: pin("reset"), SX1261Reset: pin("sx1261")}, []string{
+			"power high", "reset high", "reset low", "sx1261 low", "sx1261 high",
 		}},
 		{"none", Pins{}, nil},
 	}
