@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -63,6 +64,57 @@ func TestUnitDevices(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The example of a maker's page drives the lines of the maker's hardware: those of
+// a header are for the pages of hosts that have one.
+func TestVendorPages(t *testing.T) {
+	pages, err := filepath.Glob("../../packaging/vendor/*/README.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	want := map[string]string{ // folder, and what its example toggles
+		"raspberry-pi": "reset header:17",
+		"seeed":        "power /dev/gpiochip0:3, reset /dev/gpiochip0:14, SX1261 reset /dev/gpiochip0:15",
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := filepath.Base(filepath.Dir(page))
+		var toggles []string
+		for _, block := range tomlBlocks(string(text)) {
+			c, err := config.Parse([]byte(block))
+			if err != nil {
+				t.Errorf("%s: %v in\n%s", folder, err, block)
+				continue
+			}
+			for i := range c.Gateways {
+				if g := &c.Gateways[i]; g.SX1302 != nil {
+					set, err := g.SX1302.Concentrator(g.FrequencyPlan)
+					if err != nil {
+						t.Errorf("%s: %v", folder, err)
+					}
+					toggles = append(toggles, strings.Join(toggled(&set.Board), ", "))
+				}
+			}
+		}
+		if got := strings.Join(toggles, "; "); got != want[folder] {
+			t.Errorf("the example for %s toggles %q, want %q", folder, got, want[folder])
+		}
+	}
+}
+
+// tomlBlocks returns the indented blocks of a page that configure gateways.
+func tomlBlocks(page string) []string {
+	var out []string
+	for block := range strings.SplitSeq(page, "\n\n") {
+		if strings.HasPrefix(block, "    [[gateway]]") {
+			out = append(out, block)
+		}
+	}
+	return out
 }
 
 // uciFunctions stand in for OpenWrt's: an export of UCI is shell.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,12 +24,17 @@ type Line struct {
 
 var _ Pin = (*Line)(nil)
 
-// A name for the lines of the 40-pin header of a Raspberry Pi, where HATs are.
-const (
-	headerChip = "header"
-	headerPi5  = "pinctrl-rp1" // label of its chip on a Raspberry Pi 5, where the number depends on the kernel
-	headerElse = "gpiochip0"   // of all before
-)
+// headerChip names the GPIO chip with the lines of a Raspberry Pi's 40-pin header,
+// where HATs are.
+const headerChip = "header"
+
+// headerLabels are those of that chip: Raspberry Pi 5, 4, and all before. Its number
+// depends on the model and the kernel.
+var headerLabels = []string{"pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"}
+
+// unseenHeader is what a header is taken for if this process may open no GPIO chip
+// at all: the error of opening it says what to do about that.
+const unseenHeader = "gpiochip0"
 
 // gpioChip is a GPIO chip of this host.
 type gpioChip struct{ name, label string }
@@ -59,21 +65,27 @@ func parsePin(name string, list func() []gpioChip) (chip string, offset int, err
 	if _, err := strconv.Atoi(strings.TrimPrefix(chip, "gpiochip")); err == nil {
 		return chip, offset, nil
 	}
-	label := chip
+	wanted := []string{chip}
 	if chip == headerChip {
-		label = headerPi5
+		wanted = headerLabels
 	}
 	var labels []string
 	for _, c := range list() {
-		if c.label == label {
+		if slices.Contains(wanted, c.label) {
 			return c.name, offset, nil
 		}
 		labels = append(labels, c.label)
 	}
-	if chip == headerChip {
-		return headerElse, offset, nil
+	switch {
+	case chip != headerChip:
+		err = fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name, strings.Join(labels, ", "))
+	case len(labels) > 0:
+		err = fmt.Errorf("%w: %q: this host has no 40-pin header of a Raspberry Pi; name the line by one of its GPIO chips, as in "+
+			"gpiochip0:%d, or choose the board that is this gateway; the chips are: %s", ErrPin, name, offset, strings.Join(labels, ", "))
+	default:
+		return unseenHeader, offset, nil
 	}
-	return "", 0, fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name, strings.Join(labels, ", "))
+	return "", 0, err
 }
 
 // OpenLine takes a line as an output, which has that level at once. Its name is

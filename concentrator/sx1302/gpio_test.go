@@ -13,6 +13,7 @@ import (
 func TestParsePin(t *testing.T) {
 	// A Raspberry Pi 4, and a Pi 5 with an early and a later kernel.
 	pi4 := []gpioChip{{"gpiochip0", "pinctrl-bcm2711"}, {"gpiochip1", "raspberrypi-exp-gpio"}}
+	pi3 := []gpioChip{{"gpiochip0", "pinctrl-bcm2835"}, {"gpiochip1", "raspberrypi-exp-gpio"}}
 	early := []gpioChip{{"gpiochip0", "gpio-brcmstb@107d508500"}, {"gpiochip4", "pinctrl-rp1"}}
 	later := []gpioChip{{"gpiochip0", "pinctrl-rp1"}, {"gpiochip10", "gpio-brcmstb@107d508500"}}
 	for _, tt := range []struct {
@@ -25,6 +26,7 @@ func TestParsePin(t *testing.T) {
 		{"header:17", pi4, "gpiochip0"},
 		{"header:17", early, "gpiochip4"},
 		{"header:17", later, "gpiochip0"},
+		{"header:17", pi3, "gpiochip0"},
 		{"header:17", nil, "gpiochip0"},
 		{"pinctrl-rp1:17", early, "gpiochip4"},
 		{"raspberrypi-exp-gpio:17", pi4, "gpiochip1"},
@@ -35,7 +37,13 @@ func TestParsePin(t *testing.T) {
 			t.Errorf("parsePin(%q) = %q, %d, %v; want %q", tt.name, chip, offset, err, tt.chip)
 		}
 	}
-	_, _, err := parsePin("pinctrl-rp1:17", func() []gpioChip { return pi4 })
+	// A gateway with an MT7628, whose lines of the same number are others.
+	mt7628 := []gpioChip{{"gpiochip0", "10000600.gpio-0"}, {"gpiochip1", "10000600.gpio-1"}}
+	_, _, err := parsePin("header:17", func() []gpioChip { return mt7628 })
+	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "no 40-pin header of a Raspberry Pi") || !strings.Contains(err.Error(), "10000600.gpio-0, 10000600.gpio-1") {
+		t.Errorf("a header that is not there: %v", err)
+	}
+	_, _, err = parsePin("pinctrl-rp1:17", func() []gpioChip { return pi4 })
 	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "there are: pinctrl-bcm2711, raspberrypi-exp-gpio") {
 		t.Errorf("a label of no chip: %v", err)
 	}
