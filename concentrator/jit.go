@@ -31,12 +31,7 @@ type JITOptions struct {
 	MinArm   time.Duration // less than that is too late to arm it; default 3 ms
 	MaxAhead time.Duration // more than that is too early; default 2 min
 	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
-	Answer   time.Duration // how long a packet waits for its answer at the most; default 1 s
 	Size     int           // packets of a chain; default 32
-
-	// Later leaves the answer to what was armed to the transmitter, which knows
-	// only later whether it was sent.
-	Later bool
 }
 
 // JITStats counts since NewJIT.
@@ -44,7 +39,6 @@ type JITStats struct {
 	Armed    uint64        // packets that were handed to the chip in time
 	TooLate  uint64        // that were taken and then not armed in time
 	Failed   uint64        // that the chip did not take
-	Broken   uint64        // of all that were not sent, those that had been answered with TxOK
 	Stuck    uint64        // times that a chain was busy with nothing and was freed
 	LastLead time.Duration // how far ahead of its time the last packet was armed
 	MinLead  time.Duration // the least of them
@@ -62,7 +56,6 @@ func (s JITStats) Plus(o JITStats) JITStats {
 	s.Armed += o.Armed
 	s.TooLate += o.TooLate
 	s.Failed += o.Failed
-	s.Broken += o.Broken
 	s.Stuck += o.Stuck
 	return s
 }
@@ -89,8 +82,6 @@ type jitChain struct {
 type jitPacket struct {
 	downlink radio.Downlink
 	end      radio.ConcentratorTime
-	added    radio.ConcentratorTime
-	answered bool
 }
 
 func (p *jitPacket) begin() radio.ConcentratorTime { return p.downlink.Time }
@@ -107,7 +98,6 @@ func NewJIT(o JITOptions) *JIT {
 	def(&o.MinArm, 3*time.Millisecond)
 	def(&o.MaxAhead, 2*time.Minute)
 	def(&o.Gap, 8*time.Millisecond)
-	def(&o.Answer, time.Second)
 	if o.Size == 0 {
 		o.Size = 32
 	}
@@ -161,7 +151,7 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	case ahead > q.opts.MaxAhead:
 		return radio.TxTooEarly
 	}
-	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1), added: now}
+	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1)}
 	if _, taken := c.conflict(p.begin(), p.end, q.gap()); taken {
 		return radio.TxCollisionPacket
 	}
@@ -199,11 +189,10 @@ func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) r
 	return t
 }
 
-// Poll arms what is due. done is told, once, of each packet that Add has taken:
-// TxOK when it is armed, or else why it will not be sent. A packet whose time is
-// far ahead is answered with TxOK before that; if it cannot be sent then, only
-// JITStats.Broken knows. With Later, it is not told of those that were armed.
-func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Downlink, radio.TxResult)) {
+// Poll arms what is due. failed is told, once, of each packet that Add has taken
+// and that could not be armed, and why. What was armed is the transmitter's to
+// answer for: only it learns whether the packet was sent.
+func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, failed func(radio.Downlink, radio.TxResult)) {
 	for chain := range q.chains {
 		c := &q.chains[chain]
 		for len(c.queue) > 0 && c.queue[0].begin().Sub(now) <= q.lead() {
@@ -213,25 +202,10 @@ func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Do
 			}
 			p := c.queue[0]
 			c.queue = slices.Delete(c.queue, 0, 1)
-			if result != radio.TxOK || !q.opts.Later {
-				q.answer(&p, result, done)
+			if result != radio.TxOK {
+				failed(p.downlink, result)
 			}
 		}
-		for i := range c.queue {
-			if p := &c.queue[i]; !q.opts.Later && !p.answered && now.Sub(p.added) >= q.opts.Answer {
-				q.answer(p, radio.TxOK, done)
-			}
-		}
-	}
-}
-
-// answer tells what becomes of a packet, if that was not told before.
-func (q *JIT) answer(p *jitPacket, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
-	if !p.answered {
-		p.answered = true
-		done(p.downlink, result)
-	} else if result != radio.TxOK {
-		q.stats.Broken++
 	}
 }
 
@@ -306,17 +280,13 @@ func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bo
 // Len returns how many packets wait.
 func (q *JIT) Len() int { return len(q.chains[0].queue) + len(q.chains[1].queue) }
 
-// Drop gives up on all packets, because the counter begins anew: each that waits
-// gets the result, one that is armed and not on the air yet is only counted.
-func (q *JIT) Drop(now radio.ConcentratorTime, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
+// Drop gives up on all packets that wait, because the counter begins anew.
+func (q *JIT) Drop(failed func(radio.Downlink)) {
 	for i := range q.chains {
-		if p := &q.chains[i].onAir; p.end != 0 && now < p.begin() && !q.opts.Later {
-			q.stats.Broken++
-		}
 		dropped := q.chains[i].queue
 		q.chains[i] = jitChain{}
 		for k := range dropped {
-			q.answer(&dropped[k], result, done)
+			failed(dropped[k].downlink)
 		}
 	}
 }

@@ -142,7 +142,7 @@ func TestAirListens(t *testing.T) {
 		}
 		w.stop()
 		s := driver.Stats()
-		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 {
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
 			t.Errorf("%+v, %+v", h, s)
 		}
 		taken := 0

@@ -193,9 +193,9 @@ func chipNumbers(s *sx1302.DriverStats) ([]admin.Counter, []admin.Gauge) {
 		counter("armed", "Downlinks that were handed to the chip in time.", s.JIT.Armed),
 		counter("too_late", "Downlinks that were taken and then not armed in time.", s.JIT.TooLate),
 		counter("refused", "Downlinks that the chip did not take.", s.JIT.Failed),
-		counter("broken", "Downlinks that were accepted and then not sent.", s.JIT.Broken),
 		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
 		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.Taken),
+		counter("missed", "Downlinks that were armed and that the chip did not send at their time.", s.Missed),
 	}
 	return counters, []admin.Gauge{
 		{Name: "lorawand_concentrator_least_lead_seconds", Help: "The shortest time before its begin at which a downlink was armed.", Value: s.JIT.MinLead.Seconds()},

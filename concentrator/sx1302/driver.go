@@ -96,6 +96,7 @@ type DriverStats struct {
 	Ghosts    uint64 // frames that were heard a second time beside their channel
 	Forwarded uint64 // frames that were handed on
 	Taken     uint64 // downlinks that were not sent because their channel was in use
+	Missed    uint64 // downlinks that the chip did not send at their time, though they were armed
 	Receive   ReceiveStats
 	JIT       concentrator.JITStats
 }
@@ -108,6 +109,7 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	s.Ghosts += o.Ghosts
 	s.Forwarded += o.Forwarded
 	s.Taken += o.Taken
+	s.Missed += o.Missed
 	s.Receive.Packets += o.Receive.Packets
 	s.Receive.BadRecords += o.Receive.BadRecords
 	s.Receive.LostBytes += o.Receive.LostBytes
@@ -159,9 +161,9 @@ func (d *Driver) EUI() radio.EUI64 {
 	return d.eui
 }
 
-// Transmit implements concentrator.Driver. The TxAck comes when the packet is
-// armed, 30 to 40 ms ahead of its time, or when it is known that it cannot be,
-// but at the latest after a second.
+// Transmit implements concentrator.Driver. The TxAck comes when it is known that
+// the packet cannot be sent, or else up to 20 ms after its time: when the chip has
+// been seen to send it.
 func (d *Driver) Transmit(dl radio.Downlink) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -289,15 +291,13 @@ func (d *Driver) end(w *watch) {
 	d.mu.Lock()
 	d.running = false
 	d.mu.Unlock()
-	broken := d.jit.Stats().Broken
-	d.jit.Drop(w.present(), radio.TxNoPath, w.done)
+	d.jit.Drop(func(dl radio.Downlink) { w.done(dl, radio.TxNoPath) })
 	w.countReceived()
 	for i := range w.unsettled {
 		if u := &w.unsettled[i]; u.open {
 			w.conclude(u, radio.TxNoPath)
 		}
 	}
-	w.warnBroken(broken)
 	for {
 		select {
 		case dl := <-d.inbox:

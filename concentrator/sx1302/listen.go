@@ -20,26 +20,59 @@ func (c *Config) jitOptions() concentrator.JITOptions {
 	}
 	return concentrator.JITOptions{
 		Lead: 40*time.Millisecond + listenWithin, MinLead: 15*time.Millisecond + listenWithin,
-		MinArm: 3*time.Millisecond + listenWithin, Gap: 8*time.Millisecond + listenWithin, Later: true,
+		MinArm: 3*time.Millisecond + listenWithin, Gap: 8*time.Millisecond + listenWithin,
 	}
 }
 
-// unsettled is a packet that is armed, but whose channel may turn out to be
-// taken.
+// unsettled is a packet that is armed, and of which it is not known yet whether it
+// was sent: its channel may turn out to be taken, or the chip miss its trigger.
 type unsettled struct {
 	downlink radio.Downlink
 	open     bool
 }
 
-// settle answers for packets whose channels have been found free or taken.
+// settle answers for packets that were sent, or turned out not to be.
 func (w *watch) settle() {
 	for chain := range w.unsettled {
 		if u := &w.unsettled[chain]; u.open {
-			if r, decided := w.verdict(chain, u); decided {
+			decide := w.started
+			if w.driver.chip.config.LBT.Enabled {
+				decide = w.verdict
+			}
+			if r, decided := decide(chain, u); decided {
 				w.conclude(u, r)
 			}
 		}
 	}
+}
+
+// startedWithin is how long after the begin of a packet the chip has surely left
+// the state of waiting for it: as much as the counter and the host's clock run apart
+// between two readings, and some.
+const startedWithin = 3 * time.Millisecond
+
+// started looks, once, whether the chip has begun to send a packet. A chip that has
+// missed the value of the counter waits until it comes round, 134 s later, so the
+// packet is aborted then. An error of the bus is left to poll.
+func (w *watch) started(chain int, u *unsettled) (result radio.TxResult, decided bool) {
+	if w.doubts > 0 || w.present() < u.downlink.Time.Add(startedWithin) {
+		return 0, false
+	}
+	switch state, err := w.driver.chip.TxStatus(chain); {
+	case err != nil:
+		return 0, false
+	case state != TxScheduled:
+		return radio.TxOK, true
+	}
+	w.miss(chain, u, "the chip has missed its trigger")
+	return radio.TxUnknownError, true
+}
+
+// miss takes back a packet that was not sent at its time.
+func (w *watch) miss(chain int, u *unsettled, why string) {
+	w.driver.count(func(s *DriverStats) { s.Missed++ })
+	w.driver.log.Error("downlink not sent at its time", "gateway", w.eui, "frequency", u.downlink.Frequency, "reason", why)
+	_ = w.free(chain) // an error ends the run
 }
 
 // verdict returns what has become of a packet. One of which the chip says
@@ -59,8 +92,11 @@ func (w *watch) verdict(chain int, u *unsettled) (result radio.TxResult, decided
 	case w.present() < u.downlink.Time.Add(lbtDecidedAfter):
 		return 0, false
 	}
-	w.driver.log.Error("downlink taken back: the chip does not say whether its channel is free", "gateway", w.eui, "error", err)
-	_ = w.free(chain) // an error ends the run
+	why := "the chip does not say whether its channel is free"
+	if err != nil {
+		why = err.Error()
+	}
+	w.miss(chain, u, why)
 	return radio.TxUnknownError, true
 }
 

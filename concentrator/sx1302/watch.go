@@ -75,21 +75,12 @@ func (w *watch) loop(ctx context.Context) error {
 			w.settle()
 		}
 		if w.doubts == 0 && d.jit.Len() > 0 {
-			broken := d.jit.Stats().Broken
 			d.jit.Poll(w.present(), w, w.done)
-			w.warnBroken(broken)
 		}
 		if w.stuck != nil {
 			return w.stuck
 		}
 		timer.Reset(w.pause())
-	}
-}
-
-// warnBroken tells of downlinks that were answered with TxOK and then not sent.
-func (w *watch) warnBroken(before uint64) {
-	if n := w.driver.jit.Stats().Broken - before; n > 0 {
-		w.driver.log.Error("downlinks that were accepted were not sent", "gateway", w.eui, "count", n)
 	}
 }
 
@@ -343,7 +334,11 @@ func (w *watch) Busy(chain int) (bool, error) {
 // Abort implements concentrator.Transmitter.
 func (w *watch) Abort(chain int) error {
 	w.driver.log.Warn("transmitter was stuck", "gateway", w.eui, "chain", chain)
-	return w.free(chain)
+	err := w.free(chain)
+	if u := &w.unsettled[chain]; u.open {
+		w.conclude(u, radio.TxUnknownError)
+	}
+	return err
 }
 
 // free aborts what a chain does. The chip does so at once; one that does not has
@@ -371,9 +366,11 @@ func (w *watch) Arm(dl radio.Downlink) error {
 	if err != nil {
 		return err
 	}
-	if w.driver.chip.config.LBT.Enabled {
-		w.unsettled[dl.Antenna] = unsettled{downlink: dl, open: true}
+	u := &w.unsettled[dl.Antenna]
+	if u.open { // too short to have been looked at: the chain was free for this one
+		w.conclude(u, radio.TxOK)
 	}
+	*u = unsettled{downlink: dl, open: true}
 	return nil
 }
 

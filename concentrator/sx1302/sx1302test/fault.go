@@ -9,6 +9,8 @@ type Fault struct {
 	Parity bool  // the memory of the ARB has an error
 	Hang   bool  // programs that are started answer nothing
 
+	MissTrigger bool // a packet with a time is not sent when that comes, but when the counter comes round
+
 	DeadSX1261 bool // nothing answers on its chip select
 	StuckReset bool // the reset line does nothing, and the version is that of a chip that never was reset
 }

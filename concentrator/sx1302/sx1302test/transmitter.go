@@ -72,6 +72,9 @@ func (c *Chip) advance() {
 	}
 }
 
+// counterRound is after how many ticks the counter has the same value again.
+const counterRound = 1 << 32
+
 // trigger acts on the trigger bits of a chain: a rising one lets the packet go,
 // none of them set aborts it.
 func (c *Chip) trigger(chain int, old, now byte) {
@@ -94,6 +97,9 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		}
 		ticks := c.ticks()
 		wait := int64(e.Tick - uint32(ticks) + delay) // at the next match, up to 134 s later
+		if c.fault.MissTrigger {
+			wait += counterRound
+		}
 		e.Begin, e.Exact = (ticks+wait)/ticksPerMicrosecond, uint8((ticks+wait)%ticksPerMicrosecond)
 		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
 	case rising&byte(TriggerPPS) != 0:
