@@ -36,7 +36,7 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	var model *sx1302test.Chip
 	o.EUI = eui
 	sim := simulation{air: w.air, chip: o, made: func(m *sx1302test.Chip) { model = m }}
-	h, err := sim.open(&s, &c, nil)
+	h, err := sim.open(&s, &c)
 	if err != nil {
 		w.Fatal(err)
 	}

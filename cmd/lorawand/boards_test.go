@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -25,8 +24,8 @@ type openings struct {
 	opened, closed int
 }
 
-func (o *openings) open(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
-	h, err := o.sim.open(s, c, log)
+func (o *openings) open(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
+	h, err := o.sim.open(s, c)
 	if err != nil {
 		return nil, err
 	}

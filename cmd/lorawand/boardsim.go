@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 
 	"lorawand/cmd/lorawand/config"
@@ -15,12 +14,12 @@ import (
 
 // openBoard opens the board of a gateway, or a model of the chip on an air of
 // its own where nobody sends.
-func openBoard(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
+func openBoard(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
 	if s.Device != config.SimDevice {
-		return openHardware(s, c, log)
+		return openHardware(s, c)
 	}
 	sim := simulation{air: air.New(1), chip: sx1302test.Options{EUI: demoGateway}}
-	h, err := sim.open(s, c, log)
+	h, err := sim.open(s, c)
 	if err != nil {
 		return nil, err
 	}

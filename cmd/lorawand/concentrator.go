@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -118,7 +117,7 @@ func (b *board) take(c *config.Config, gateway string) error {
 
 // open opens the board for a command.
 func (b *board) open() (*hardware, error) {
-	h, err := b.way(&b.keys, &b.Concentrator, slog.New(slog.DiscardHandler))
+	h, err := b.way(&b.keys, &b.Concentrator)
 	if err != nil {
 		return nil, b.explain(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,14 +27,14 @@ type hardware struct {
 	maxTransfer int                         // bytes; 0 is no limit
 	sx1261      spi.Conn                    // nil: no listening before talking
 	reset       func(context.Context) error // nil: others reset it
-	temperature func() (int32, error)       // 1/256 °C; nil: there is no sensor
+	temperature func() (int32, error)       // 1/256 °C, once the board has power; nil: it has no sensor
 	firmware    func() (sx1302.Firmware, error)
 	timer       func() (sx1302.Timer, error) // nil: that of package time, so that fake time reaches it
 	close       func() error
 }
 
 // opener opens the board of a configuration.
-type opener func(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error)
+type opener func(s *config.SX1302, c *config.Concentrator) (*hardware, error)
 
 // spiSpeed is what Semtech's board is laid out for.
 const spiSpeed = 2 * physic.MegaHertz
@@ -47,7 +46,7 @@ const defaultBufsiz = 4096
 var errHeld = errors.New("another program works with it; stop that first")
 
 // openHardware opens a board on an SPI port.
-func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
+func openHardware(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
 	b := &c.Board
 	h := &hardware{maxTransfer: readBufsiz(spidevBufsiz), timer: sx1302.NewKernelTimer}
 	h.firmware = func() (sx1302.Firmware, error) {
@@ -87,12 +86,7 @@ func openHardware(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*
 	open = append(open, release)
 	h.reset = resetOf(b, pins)
 	if b.I2C != "" {
-		sensor, closeBus, err := openThermometer(b.I2C)
-		if err != nil {
-			log.Warn("no temperature sensor: the RSSI is off by 1 to 2 dB", "bus", b.I2C, "error", err)
-			return h, nil
-		}
-		open = append(open, closeBus)
+		sensor := sx1302.Sensor{Open: func() (sx1302.I2CBus, error) { return openI2C(b.I2C) }}
 		h.temperature = sensor.Temperature
 	}
 	return h, nil
@@ -184,21 +178,17 @@ func runReset(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// openThermometer looks for the sensor on an I2C bus such as "/dev/i2c-1".
-func openThermometer(name string) (*sx1302.Thermometer, func() error, error) {
+// openI2C opens a bus such as "/dev/i2c-1".
+func openI2C(name string) (sx1302.I2CBus, error) {
 	n, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(name), "i2c-"))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%q is no I2C bus; it is named as in /dev/i2c-1", name)
+		return nil, fmt.Errorf("%q is no I2C bus; it is named as in /dev/i2c-1", name)
 	}
 	bus, err := sysfs.NewI2C(n)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	sensor, err := sx1302.FindThermometer(bus)
-	if err != nil {
-		return nil, nil, errors.Join(err, bus.Close())
-	}
-	return sensor, bus.Close, nil
+	return bus, nil
 }
 
 // parseSPI takes "/dev/spidev0.1" apart.

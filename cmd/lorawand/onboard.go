@@ -149,7 +149,7 @@ func (o *onboard) fail(err error) {
 
 // work opens the board and works with it until ctx ends or it cannot go on.
 func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) {
-	h, err := o.open(&o.conf, &o.chip, o.log)
+	h, err := o.open(&o.conf, &o.chip)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"strings"
 	"sync"
@@ -156,8 +155,8 @@ func TestOnboardWithoutChip(t *testing.T) {
 		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
 		"no firmware, then there is": {"", func(ready func() bool) opener {
 			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
-			return func(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
-				h, err := sim.open(s, c, log)
+			return func(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
+				h, err := sim.open(s, c)
 				if !ready() {
 					h.firmware = func() (sx1302.Firmware, error) { return sx1302.Firmware{}, sx1302.ErrNoFirmware }
 				}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
@@ -19,7 +18,7 @@ type simulation struct {
 }
 
 // open is an opener: each time, a board is plugged in and switched on.
-func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logger) (*hardware, error) {
+func (s *simulation) open(_ *config.SX1302, c *config.Concentrator) (*hardware, error) {
 	model := sx1302test.New(s.chip)
 	source := &c.Chip.Radios[0]
 	receiver := model.OnAir(s.air, sx1302test.OnAirOptions{
@@ -34,6 +33,8 @@ func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logg
 		reset:    func(context.Context) error { model.Reset(); return nil },
 		firmware: syntheticFirmware,
 		close:    func() error { receiver.Close(); return nil },
+		// At 0 °C the level that the model is given needs no correction.
+		temperature: func() (int32, error) { return 0, nil },
 	}, nil
 }
 

@@ -21,7 +21,9 @@ type DriverOptions struct {
 	Now    func() radio.HostTime // the host's clock; required
 	Logger *slog.Logger          // default slog.Default()
 
-	// Temperature reads the sensor of the board, in 1/256 °C; nil is none.
+	// Temperature reads the sensor of the board, in 1/256 °C; nil is none. It is
+	// called from one goroutine, while the chip runs, every 10 s, also after errors:
+	// see Sensor.
 	Temperature func() (int32, error)
 
 	// Poll is how often the chip is asked for what it has heard; default 10 ms.
@@ -79,6 +81,7 @@ type Driver struct {
 	clock radio.Clock
 
 	temperature atomic.Pointer[int32] // that was measured and not used yet, 1/256 °C
+	measured    chan struct{}         // closed when measure has ended; nil: it was not begun. Run's own
 
 	mu      sync.Mutex // guards all below, and sends to inbox
 	running bool
@@ -184,10 +187,7 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 // it tries to mend.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if d.opts.Temperature != nil {
-		go d.measure(ctx)
-	}
+	defer d.endMeasuring(cancel)
 	backoff, failedStarts := minBackoff, 0
 	for {
 		began, starts := d.opts.Now(), d.Stats().Starts
@@ -217,6 +217,34 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	}
 }
 
+// beginMeasuring has the temperature measured from now on, when the board has
+// power, to the end of Run.
+func (d *Driver) beginMeasuring(ctx context.Context) {
+	if d.opts.Temperature == nil || d.measured != nil {
+		return
+	}
+	done := make(chan struct{})
+	d.measured = done
+	go func() {
+		defer close(done)
+		d.measure(ctx)
+	}()
+}
+
+// endMeasuring waits for the end of a measurement, but not for a bus that hangs.
+func (d *Driver) endMeasuring(cancel context.CancelFunc) {
+	cancel()
+	if d.measured == nil {
+		return
+	}
+	select {
+	case <-d.measured:
+	case <-time.After(stopWithin):
+		d.log.Error("the bus of the temperature sensor hangs")
+	}
+	d.measured = nil
+}
+
 // measure reads the temperature of the board from time to time. The sensor has a
 // goroutine of its own, since its bus may hang.
 func (d *Driver) measure(ctx context.Context) {
@@ -230,7 +258,7 @@ func (d *Driver) measure(ctx context.Context) {
 			d.temperature.Store(&t)
 			warned = false
 		case !warned:
-			d.log.Warn("no temperature: the RSSI may be off by 1 to 2 dB", "error", err)
+			d.log.Warn("no temperature, the last one or 25 °C is used: the RSSI may be off by up to 2 dB", "error", err)
 			warned = true
 		}
 		if sleep(ctx, temperatureEvery) != nil {
@@ -244,6 +272,7 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	if err := d.chip.Start(ctx); err != nil {
 		return err
 	}
+	d.beginMeasuring(ctx)
 	d.clock.Reset()
 	w := &watch{driver: d, sink: sink}
 	if err := w.begin(); err != nil {

@@ -151,7 +151,8 @@ func TestDriver(t *testing.T) {
 		up := ups[0]
 		r := up.Receptions[0]
 		if string(up.PHYPayload) != "a frame" || up.Gateway != testEUI || int64(up.Time) != end || up.Frequency != 868_500_000 ||
-			up.DataRate != radio.LoRaDataRate(7, 125_000) || up.CodingRate != radio.CodingRate45 || r.SNR != 550 || r.RSSI != -9540 || r.SignalRSSI != -9840 ||
+			up.DataRate != radio.LoRaDataRate(7, 125_000) || up.CodingRate != radio.CodingRate45 || r.SNR != 550 || r.RSSI != -9540+102 || r.SignalRSSI != -9840+102 || // 1.02 dB at 25 °C
+
 			r.Channel != 2 || r.Token.Time != up.Time || up.Received.Sub(up.Ended) > 10*time.Millisecond {
 			t.Errorf("%+v, ended at %d", up, end)
 		}

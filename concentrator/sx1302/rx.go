@@ -67,8 +67,12 @@ func (r *receiver) configure(c *Config) {
 	}
 	set(ServiceChannel, c.Service.Channel, c.Service.Bandwidth)
 	set(FSKChannel, c.FSK.Channel, 0)
-	r.setTemperature(0)
+	r.setTemperature(roomTemperature)
 }
+
+// roomTemperature is that of a board until a sensor tells it, 1/256 °C: Semtech's
+// boards need a correction of 1 dB there.
+const roomTemperature = 25 * 256
 
 // begin is a start of the chip: its counters begin anew.
 func (r *receiver) begin() {
@@ -89,8 +93,8 @@ func (r *receiver) setTemperature(t int32) {
 }
 
 // SetTemperature tells the temperature of the board, in 1/256 °C, which the
-// RSSI depends on. It is 0 °C until it is told: without a sensor the RSSI is
-// off by 1 to 2 dB.
+// RSSI depends on. It is 25 °C until it is told: without a sensor the RSSI of a
+// board in the sun or in the cold is off by up to 2 dB.
 func (c *Chip) SetTemperature(t int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -38,9 +38,44 @@ const (
 // tries them.
 var sttsAddresses = []uint16{0x39, 0x3B, 0x38}
 
+// I2CBus is a bus that was opened.
+type I2CBus interface {
+	I2C
+	Close() error
+}
+
+// Sensor is the place of a board's temperature sensor, which has power only while
+// the board has, and may answer again after it did not. It is looked for at the
+// first measurement and whenever one has failed.
+type Sensor struct {
+	// Open opens the bus, for one measurement: a bus that hangs is nobody else's.
+	Open func() (I2CBus, error)
+
+	addr uint16 // where it was found; 0: it has to be looked for
+}
+
+// Temperature measures, in 1/256 °C. It returns ErrNoSensor while there is none.
+func (s *Sensor) Temperature() (t int32, err error) {
+	bus, err := s.Open()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, bus.Close()) }()
+	sensor := &Thermometer{bus, s.addr}
+	if s.addr == 0 {
+		if sensor, err = FindThermometer(bus); err != nil {
+			return 0, err
+		}
+	}
+	s.addr = sensor.addr
+	if t, err = sensor.Temperature(); err != nil {
+		s.addr = 0
+	}
+	return t, err
+}
+
 // FindThermometer looks for the sensor on a bus and sets it to one measurement
-// a second. It returns ErrNoSensor if there is none: the radio works without,
-// but its RSSI is off by 1 to 2 dB.
+// a second. It returns ErrNoSensor if there is none.
 func FindThermometer(bus I2C) (*Thermometer, error) {
 	var last error
 	for _, addr := range sttsAddresses {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -285,6 +286,80 @@ func TestSensorHangs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTemperature: the sensor is asked when the board has power, and again and again
+// if it does not answer; until it does, the board is taken to have 25 °C.
+func TestTemperature(t *testing.T) {
+	const at0 = -9540 // the RSSI of a frame without correction
+	tests := []struct {
+		name   string
+		answer []error // of the sensor, at 31.5 °C; the last one stays
+		want   []radio.Decibel
+	}{
+		{"no sensor", nil, []radio.Decibel{at0 + 102, at0 + 102}},
+		{"a sensor", []error{nil}, []radio.Decibel{at0 + 135, at0 + 135}},
+		{"none yet", []error{ErrNoSensor, nil}, []radio.Decibel{at0 + 102, at0 + 135}},
+		{"never", []error{ErrNoSensor}, []radio.Decibel{at0 + 102, at0 + 102}},
+		{"gone", []error{nil, ErrNoSensor}, []radio.Decibel{at0 + 135, at0 + 135}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var b *bench
+				asked := 0
+				b = newBench(t, func(o *DriverOptions) {
+					if tt.answer == nil {
+						return
+					}
+					began := time.Now()
+					o.Temperature = func() (int32, error) {
+						if time.Since(began) < time.Second {
+							t.Error("the sensor is asked before the chip has started")
+						}
+						asked++
+						return 31*256 + 128, tt.answer[min(asked, len(tt.answer))-1]
+					}
+				})
+				for i, want := range tt.want {
+					b.hear("frame "+strconv.Itoa(i), nil)
+					time.Sleep(temperatureEvery + time.Second)
+					if ups, _, _ := b.sink.seen(); len(ups) != i+1 || ups[i].Receptions[0].RSSI != want {
+						t.Errorf("frame %d: RSSI %v, want %v", i, ups[i].Receptions[0].RSSI, want)
+					}
+				}
+				b.stop()
+				before := asked
+				time.Sleep(time.Minute)
+				if asked != before {
+					t.Error("the sensor is asked after the end of Run")
+				}
+			})
+		})
+	}
+}
+
+// TestSensorHangsForEver: Run waits for a measurement that is under way, but not
+// for ever.
+func TestSensorHangsForEver(t *testing.T) {
+	for _, hangs := range []time.Duration{time.Second, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			ended := make(chan struct{})
+			b := newBench(t, func(o *DriverOptions) {
+				o.Temperature = func() (int32, error) {
+					time.Sleep(5*time.Second + hangs)
+					close(ended)
+					return 0, errors.New("connection timed out")
+				}
+			})
+			began := time.Now()
+			b.stop()
+			if took := time.Since(began); took > stopWithin+time.Second || took < min(stopWithin, hangs)-time.Second {
+				t.Errorf("Run ended after %v with a sensor that takes %v more", took, hangs)
+			}
+			<-ended
+		})
+	}
 }
 
 // TestFirstDownlink: what comes as soon as the gateway is told of as connected
