@@ -21,9 +21,10 @@ import (
 type onboard struct {
 	conf  config.SX1302
 	chip  config.Concentrator
-	named radio.EUI64 // its EUI in the configuration; zero: that of the chip
-	until radio.EUI64 // what it goes by until that is known
-	stop  func()      // ends Run and waits for that
+	spare radio.Decibel // see config.Gateway.PowerReserve
+	named radio.EUI64   // its EUI in the configuration; zero: that of the chip
+	until radio.EUI64   // what it goes by until that is known
+	stop  func()        // ends Run and waits for that
 	open  opener
 	now   func() radio.HostTime
 	log   *slog.Logger
@@ -48,7 +49,7 @@ func standIn(i int) radio.EUI64 { return radio.EUI64{6: byte(i >> 8), 7: byte(i 
 
 // newOnboard makes a gateway of the configuration, which was checked.
 func newOnboard(g *config.Gateway, until radio.EUI64, open opener, now func() radio.HostTime, log *slog.Logger) (*onboard, error) {
-	o := &onboard{open: open, now: now, log: log, until: until}
+	o := &onboard{open: open, now: now, log: log, until: until, spare: g.PowerReserve()}
 	if g.SX1302 != nil {
 		o.conf = *g.SX1302
 	}
@@ -67,7 +68,7 @@ func newOnboard(g *config.Gateway, until radio.EUI64, open opener, now func() ra
 
 // same reports whether both drive their chip in the same way.
 func (o *onboard) same(as *onboard) bool {
-	return o.named == as.named && reflect.DeepEqual(o.conf, as.conf) && reflect.DeepEqual(o.chip, as.chip)
+	return o.named == as.named && o.spare == as.spare && reflect.DeepEqual(o.conf, as.conf) && reflect.DeepEqual(o.chip, as.chip)
 }
 
 // halt ends the work with the chip. What was planned on its counter is void.
@@ -164,7 +165,7 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	}
 	driver, err := sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: o.eui, Until: o.until, Now: o.now, Logger: o.log, Temperature: h.temperature, Silence: o.conf.Silence.D(),
-		Timer: h.timer,
+		Timer: h.timer, PowerReserve: o.spare,
 	})
 	if err != nil {
 		return err

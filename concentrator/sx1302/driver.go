@@ -26,6 +26,10 @@ type DriverOptions struct {
 	// see Sensor.
 	Temperature func() (int32, error)
 
+	// PowerReserve is how much more than its Power a Downlink may be sent with, dB, if
+	// the radio cannot send as little.
+	PowerReserve radio.Decibel
+
 	// Poll is how often the chip is asked for what it has heard; default 10 ms.
 	Poll time.Duration
 
@@ -341,6 +345,15 @@ func (d *Driver) end(w *watch) {
 	if err := d.chip.Stop(ctx); err != nil {
 		d.log.Warn("concentrator did not stop", "error", err)
 	}
+}
+
+// toSend is transmission with the reserve of power that this gateway has.
+func (d *Driver) toSend(dl *radio.Downlink) Transmission {
+	t := transmission(dl)
+	if r := d.chip.transmitter(t.Chain); r != nil {
+		t.MayExceed = r.LeastPower() <= t.Power+d.opts.PowerReserve
+	}
+	return t
 }
 
 // transmission turns a Downlink into what the chip sends.

@@ -174,7 +174,7 @@ func (s *scriptSend) transmission() (Transmission, error) {
 	t := Transmission{
 		Chain: s.Chain, Frequency: radio.Frequency(s.Freq), DataRate: radio.LoRaDataRate(uint8(min(s.Datarate, math.MaxUint8)), s.BwKHz*1000),
 		CodingRate: radio.CodingRate(s.Coding), Power: radio.Decibel(s.Power * 100), Payload: payload, Preamble: s.Preamble,
-		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count, Trigger: trigger,
+		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count, Trigger: trigger, MayExceed: true,
 	}
 	switch s.Mod {
 	case "LORA":

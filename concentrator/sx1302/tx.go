@@ -17,6 +17,9 @@ var ErrTransmission = errors.New("sx1302: transmission")
 // ErrBusy is the reason when a chain has a packet already.
 var ErrBusy = errors.New("sx1302: the transmitter has a packet already")
 
+// errPower is the reason for less power than the radio can send.
+var errPower = errors.New("no gain is so low")
+
 // Trigger is what lets a packet go.
 type Trigger uint8
 
@@ -34,7 +37,7 @@ type Transmission struct {
 	Frequency  radio.Frequency
 	DataRate   radio.DataRate
 	CodingRate radio.CodingRate // LoRa
-	Power      radio.Decibel    // dBm at the antenna connector
+	Power      radio.Decibel    // dBm at the antenna connector: as much is sent, or less
 	Payload    []byte           // 1 to 255 bytes
 
 	Preamble       uint16 // LoRa: symbols, 0 is 8, at least 6; FSK: bytes, 0 is 5, at least 3
@@ -42,6 +45,10 @@ type Transmission struct {
 	ImplicitHeader bool   // LoRa
 	InvertPolarity bool   // LoRa: as downlinks are sent
 	Deviation      uint32 // FSK: Hz, 1000 to 200 000
+
+	// MayExceed sends the least that the radio can if that is more than Power, as
+	// sx1302_hal does. Without it such a packet is refused: limits are law.
+	MayExceed bool
 
 	Carrier       bool
 	CarrierOffset int32 // Hz from Frequency, up to ±200 000
@@ -78,11 +85,15 @@ func (c *Chip) validate(t *Transmission) error {
 }
 
 func (c *Chip) validateRequest(t *Transmission) error {
-	if t.Chain >= Chains || !c.config.Radios[t.Chain].Enabled || !c.config.Radios[t.Chain].Transmit {
+	r := c.transmitter(t.Chain)
+	if r == nil {
 		return fmt.Errorf("%w: radio %d does not transmit", ErrTransmission, t.Chain)
 	}
 	if t.Frequency < minFrequency || t.Frequency > maxFrequency {
 		return fmt.Errorf("%w: %s is not within 100 to 1000 MHz", ErrTransmission, t.Frequency)
+	}
+	if least := r.LeastPower(); t.Power < least && !t.MayExceed {
+		return fmt.Errorf("%w: %w: %s dBm is less than the %s dBm of the lowest gain", ErrTransmission, errPower, t.Power, least)
 	}
 	if t.Trigger > TriggerPPS {
 		return fmt.Errorf("%w: no such trigger: %d", ErrTransmission, t.Trigger)
@@ -133,6 +144,17 @@ func (t *Transmission) preamble() int {
 	return max(int(t.Preamble), least)
 }
 
+// transmitter returns the radio of a chain, or nil if it does not transmit.
+func (c *Chip) transmitter(chain uint8) *Radio {
+	if chain >= Chains || !c.config.Radios[chain].Enabled || !c.config.Radios[chain].Transmit {
+		return nil
+	}
+	return &c.config.Radios[chain]
+}
+
+// LeastPower returns the least that a radio which transmits can send, dBm.
+func (r *Radio) LeastPower() radio.Decibel { return radio.Decibel(r.Gains[0].Power) * 100 }
+
 // gain returns the entry of the table with the most power that is not above the
 // one wanted, or the first.
 func (r *Radio) gain(power radio.Decibel) int {
@@ -163,11 +185,6 @@ func (r *Radio) Emits(setting byte) radio.Decibel {
 		}
 	}
 	return math.MaxInt32
-}
-
-// Power returns what is sent when that power is asked for, dBm.
-func (r *Radio) Power(power radio.Decibel) radio.Decibel {
-	return radio.Decibel(r.Gains[r.gain(power)].Power) * 100
 }
 
 // txFrequency returns a frequency as the transmitter has it, in steps of

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -308,5 +309,55 @@ func TestAbortPatience(t *testing.T) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		})
+	}
+}
+
+// TestLeastPower: a packet with less power than the lowest gain is not sent with
+// more, unless that much is allowed.
+func TestLeastPower(t *testing.T) {
+	tests := []struct {
+		name    string
+		power   radio.Decibel // the lowest gain of the board is 12 dBm
+		reserve radio.Decibel
+		want    radio.TxResult
+	}{
+		{"as much as the lowest", 1200, 0, radio.TxOK},
+		{"a little less", 1199, 0, radio.TxPower},
+		{"868 MHz with an antenna of 5 dBi", 900, 215, radio.TxPower},
+		{"868 MHz with an antenna of 2.5 dBi", 1150, 215, radio.TxOK},
+		{"all of the reserve", 985, 215, radio.TxOK},
+		{"more than the reserve", 984, 215, radio.TxPower},
+		{"far less", -2000, 0, radio.TxPower},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, func(o *DriverOptions) { o.PowerReserve = tt.reserve })
+				defer b.stop()
+				d := b.down(1, 500*time.Millisecond)
+				d.Power = tt.power
+				b.transmit(d)
+				time.Sleep(time.Second)
+				e := b.model.Emissions()
+				if r := b.result(1); r != tt.want || len(e) != map[radio.TxResult]int{radio.TxOK: 1}[tt.want] {
+					t.Errorf("%v, %d packets; want %v", r, len(e), tt.want)
+				}
+				if len(e) > 0 && e[0].Block[0x0D] != 15 {
+					t.Errorf("sent with setting %d, want that of 12 dBm", e[0].Block[0x0D])
+				}
+			})
+		})
+	}
+	x := loraTransmission()
+	x.Power, x.Trigger = 500, TriggerNow
+	model, chip := newTestChip(t, sx1302test.Options{})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := chip.Send(x); !errors.Is(err, ErrTransmission) || !strings.Contains(err.Error(), "5 dBm is less than the 12 dBm of the lowest gain") {
+		t.Errorf("Send: %v", err)
+	}
+	if x.MayExceed = true; chip.Send(x) != nil || len(model.Emissions()) != 1 {
+		t.Error("sx1302_hal sends it with the lowest gain")
 	}
 }

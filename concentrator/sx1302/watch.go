@@ -105,12 +105,15 @@ func (w *watch) pause() time.Duration {
 
 // take puts a downlink into the queue, or answers why not.
 func (w *watch) take(dl radio.Downlink) {
-	t := transmission(&dl)
+	t := w.driver.toSend(&dl)
 	if err := w.driver.chip.validate(&t); err != nil {
 		w.driver.log.Warn("downlink refused", "gateway", w.eui, "error", err)
 		result := radio.TxUnknownError
-		if errors.Is(err, errNoChannel) {
+		switch {
+		case errors.Is(err, errNoChannel):
 			result = radio.TxFreq
+		case errors.Is(err, errPower):
+			result = radio.TxPower
 		}
 		w.done(dl, result)
 		return
@@ -379,7 +382,7 @@ func (w *watch) Arm(dl radio.Downlink) error {
 // was told of it.
 func (w *watch) arm(dl radio.Downlink) error {
 	chip, chain := w.driver.chip, int(dl.Antenna)
-	err := chip.Send(transmission(&dl))
+	err := chip.Send(w.driver.toSend(&dl))
 	if errors.Is(err, ErrNoAnswer) {
 		w.stuck = err
 	}

@@ -224,7 +224,7 @@ func TestGlobalConfKeys(t *testing.T) {
 		"file":             {chip("board = \"rak2287\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
 		"file, no board":   {chip("device = \"/dev/spidev0.0\"\nreset = \"none\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
 		"keys and file":    {strings.Replace(chip("board = \"rak2287\"\nfine_timestamps = \"off\"\n"+conf), "driver", "antenna_gain = 0.0\ndriver", 1), sx1302.NoFineTimestamps, 0},
-		"another antenna":  {strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 6.0\ndriver", 1), sx1302.FineTimestampsAll, 6},
+		"another antenna":  {strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 4.0\ndriver", 1), sx1302.FineTimestampsAll, 4},
 		"packet forwarder": {"[[gateway]]\neui = \"0242020000247803\"\n", sx1302.NoFineTimestamps, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,6 +241,35 @@ func TestGlobalConfKeys(t *testing.T) {
 			}
 			if k, err := g.SX1302.Concentrator(g.FrequencyPlan); err != nil || k.Chip.FineTimestamps != tt.fine {
 				t.Errorf("fine timestamps %d, want %d; %v", k.Chip.FineTimestamps, tt.fine, err)
+			}
+		})
+	}
+}
+
+// What a board sends at the least may be more than is allowed: the limit is 16.15 dBm
+// EIRP on most of 868 MHz, 12.15 dBm on 433 MHz, and the lowest gain of the rak2287
+// is 12 dBm there and -6 dBm here.
+func TestLeastPower(t *testing.T) {
+	of := func(plan string, antenna float64, keys string) string {
+		return fmt.Sprintf("[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\nantenna_gain = %v\n[gateway.sx1302]\nboard = \"rak2287\"\n%s", plan, fmt.Sprintf("%.2f", antenna), keys)
+	}
+	tests := []struct{ name, text, want string }{
+		{"no gain known", of("EU_863_870_TTN", 0, ""), ""},
+		{"a usual antenna", of("EU_863_870_TTN", 2.5, ""), ""},
+		{"just allowed", of("EU_863_870_TTN", 4.15, ""), ""},
+		{"5 dBi", of("EU_863_870_TTN", 5, ""), "gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11.15 dBm may be sent at 868.1 MHz, and the least that rak2287 sends is 12 dBm"},
+		{"5 dBi, a lower gain", of("EU_863_870_TTN", 5, "tx_gains = [\"10:0:15\", \"12:1:4\"]"), ""},
+		{"5 dBi in America", of("US_902_928_FSB_2", 5, ""), ""},
+		{"8 dBi at 433 MHz", of("EU_433", 8, ""), ""},
+		{"5 dBi in Asia", of("AS_923", 5, ""), "gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11 dBm"},
+		{"high gains only", of("EU_863_870_TTN", 0, "tx_gains = [\"16:1:8\"]"), "gateway[0].sx1302.tx_gains: with an antenna of 0 dBi no more than 14 dBm"},
+		{"cable losses", of("EU_863_870_TTN", -3, "tx_gains = [\"16:1:8\"]"), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse([]byte(tt.text))
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v; want %q", err, tt.want)
 			}
 		})
 	}

@@ -333,13 +333,73 @@ func (g *Gateway) checkSX1302(f *faults, at string) {
 	if _, err := region.Lookup(g.FrequencyPlan); err != nil {
 		return // which was told
 	}
-	_, err := s.Concentrator(g.FrequencyPlan)
+	c, err := s.Concentrator(g.FrequencyPlan)
+	if err == nil {
+		err = g.checkPower(&c)
+	}
 	for _, err := range each(err) {
 		var k *keyError
 		if errors.As(err, &k) {
 			f.add(at+"."+k.key, "%v", k.err)
 		}
 	}
+}
+
+// dipole is the gain of a half-wave dipole, dBi. A gateway is told to send the limit,
+// an EIRP, less that and the antenna's gain, as by The Things Stack.
+const dipole = radio.Decibel(215)
+
+// PowerReserve is how much more than it is told a gateway may send, dB, because the
+// gain of its antenna is known and that of a dipole was taken off besides.
+func (g *Gateway) PowerReserve() radio.Decibel {
+	if g.Antenna() == 0 {
+		return 0
+	}
+	return dipole
+}
+
+// checkPower says where the board can only send more than the law allows. The driver
+// refuses such packets.
+func (g *Gateway) checkPower(c *Concentrator) error {
+	plan, err := region.Lookup(g.FrequencyPlan)
+	if err != nil {
+		return err
+	}
+	allowed, at, ok := leastAllowed(plan)
+	if !ok {
+		return nil
+	}
+	allowed += g.PowerReserve() - dipole - radio.Decibel(math.Round(g.Antenna()*100))
+	for i := range c.Chip.Radios {
+		r := &c.Chip.Radios[i]
+		if !r.Enabled || !r.Transmit || r.LeastPower() <= allowed {
+			continue
+		}
+		key := "sx1302.tx_gains"
+		if g.Antenna() > 0 {
+			key = "antenna_gain"
+		}
+		return &keyError{key, fmt.Errorf("with an antenna of %v dBi no more than %s dBm may be sent at %s, and the least that %s sends is %s dBm: "+
+			"sx1302.tx_gains needs a lower entry, or the antenna a lower gain", g.Antenna(), allowed, at, cmp.Or(c.Board.Name, "the board"), r.LeastPower())}
+	}
+	return nil
+}
+
+// leastAllowed returns the lowest limit on the frequencies of a plan's downlinks,
+// dBm EIRP, and where that is.
+func leastAllowed(p *region.Plan) (least radio.Decibel, at radio.Frequency, ok bool) {
+	frequencies := []radio.Frequency{p.RX2().Frequency, p.BandRX2().Frequency}
+	for _, ch := range p.Channels() {
+		if w, err := p.RX1(ch.Frequency, ch.MaxDR, 0); err == nil {
+			frequencies = append(frequencies, w.Frequency)
+		}
+	}
+	for _, f := range frequencies {
+		if sub, err := p.SubBand(f); err == nil && (!ok || sub.MaxEIRP < least) {
+			least, at, ok = sub.MaxEIRP, f, true
+		}
+	}
+	return least, at, ok
 }
 
 // each returns the errors that were joined.
