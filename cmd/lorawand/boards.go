@@ -76,6 +76,7 @@ func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 		case at < 0:
 			b.stands++
 		case standing[at].same(o):
+			standing[at].planned = o.planned
 			o = standing[at]
 		case standing[at].named == o.named:
 			o.until = standing[at].until
@@ -105,6 +106,9 @@ func (b *boards) exchange(planned []*onboard, sink concentrator.Sink, change fun
 	}
 	b.set(planned, before.past)
 	change()
+	for _, o := range planned {
+		o.reserve.Store(int32(o.planned))
+	}
 	for _, o := range planned {
 		if !slices.Contains(before.boards, o) {
 			b.start(o)

@@ -70,10 +70,10 @@ func (f *boardFlags) board(cmd *cobra.Command, setUp func(*board) (config.Concen
 	b := &board{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = b.take(&c, f.gateway)
 		}
-		if err := b.take(&c, f.gateway); err != nil {
+		if err != nil && !(errors.Is(err, errNoBoard) && f.keys.GlobalConf != "") {
 			return nil, err
 		}
 	}
@@ -85,6 +85,9 @@ func (f *boardFlags) board(cmd *cobra.Command, setUp func(*board) (config.Concen
 	}
 	return b, nil
 }
+
+// errNoBoard is the reason for a command that knows of no board.
+var errNoBoard = errors.New("no board given, and none in the configuration")
 
 // take fills in what the configuration says of a gateway.
 func (b *board) take(c *config.Config, gateway string) error {
@@ -112,7 +115,7 @@ func (b *board) take(c *config.Config, gateway string) error {
 	if gateway != "" {
 		return usage(fmt.Errorf("the configuration has no gateway %q with a concentrator", gateway))
 	}
-	return usage(errors.New("no board given, and none in the configuration"))
+	return usage(errNoBoard)
 }
 
 // open opens the board for a command.

@@ -29,6 +29,8 @@ func TestConcentratorCommands(t *testing.T) {
 		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
 		{"no gains for the plan", []string{"concentrator", "probe", "--board", "sx1302c915gw1", "--reset", "none", "--power", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"reset without gains", []string{"concentrator", "reset", "--board", "sx1302c490gw1", "--power", "none", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"a global_conf says all", []string{"concentrator", "probe", "--global-conf", "../../concentrator/sx1302/testdata/global_conf.json", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "(global_conf.json: SPI /dev/spidev250.0, reset none)"},
+		{"a global_conf that is none", []string{"concentrator", "probe", "--global-conf", "/none.json"}, exitUsage, "sx1302.global_conf: open /none.json"},
 		{"listening needs gains", []string{"concentrator", "listen", "--board", "sx1302c915gw1"}, exitUsage, "not for \"EU868\""},
 		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "USB bridge"},

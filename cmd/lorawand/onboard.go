@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lorawand/cmd/lorawand/config"
@@ -21,13 +22,15 @@ import (
 type onboard struct {
 	conf  config.SX1302
 	chip  config.Concentrator
-	spare radio.Decibel // see config.Gateway.PowerReserve
-	named radio.EUI64   // its EUI in the configuration; zero: that of the chip
-	until radio.EUI64   // what it goes by until that is known
-	stop  func()        // ends Run and waits for that
+	named radio.EUI64 // its EUI in the configuration; zero: that of the chip
+	until radio.EUI64 // what it goes by until that is known
+	stop  func()      // ends Run and waits for that
 	open  opener
 	now   func() radio.HostTime
 	log   *slog.Logger
+
+	reserve atomic.Int32  // see config.Gateway.PowerReserve
+	planned radio.Decibel // what that becomes with the next exchange
 
 	mu     sync.Mutex         // guards what follows
 	eui    radio.EUI64        // zero: that of the chip, which is not known
@@ -49,7 +52,8 @@ func standIn(i int) radio.EUI64 { return radio.EUI64{6: byte(i >> 8), 7: byte(i 
 
 // newOnboard makes a gateway of the configuration, which was checked.
 func newOnboard(g *config.Gateway, until radio.EUI64, open opener, now func() radio.HostTime, log *slog.Logger) (*onboard, error) {
-	o := &onboard{open: open, now: now, log: log, until: until, spare: g.PowerReserve()}
+	o := &onboard{open: open, now: now, log: log, until: until, planned: g.PowerReserve()}
+	o.reserve.Store(int32(o.planned))
 	if g.SX1302 != nil {
 		o.conf = *g.SX1302
 	}
@@ -68,7 +72,7 @@ func newOnboard(g *config.Gateway, until radio.EUI64, open opener, now func() ra
 
 // same reports whether both drive their chip in the same way.
 func (o *onboard) same(as *onboard) bool {
-	return o.named == as.named && o.spare == as.spare && reflect.DeepEqual(o.conf, as.conf) && reflect.DeepEqual(o.chip, as.chip)
+	return o.named == as.named && reflect.DeepEqual(o.conf, as.conf) && reflect.DeepEqual(o.chip, as.chip)
 }
 
 // halt ends the work with the chip. What was planned on its counter is void.
@@ -165,7 +169,7 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	}
 	driver, err := sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: o.eui, Until: o.until, Now: o.now, Logger: o.log, Temperature: h.temperature, Silence: o.conf.Silence.D(),
-		Timer: h.timer, PowerReserve: o.spare,
+		Timer: h.timer, PowerReserve: func() radio.Decibel { return radio.Decibel(o.reserve.Load()) },
 	})
 	if err != nil {
 		return err

@@ -72,6 +72,9 @@ type Radio struct {
 	SingleInput bool // SX1250 with a single-ended input, as on boards for 470 MHz
 	Transmit    bool
 	Gains       []Gain // by ascending power, up to MaxGains; needed to transmit
+
+	// What it may transmit on; 0 is no limit.
+	TxLow, TxHigh radio.Frequency
 }
 
 // Gain is a setting of the transmitter and the power that it gives.
@@ -197,7 +200,7 @@ func (c *Config) validateRadios() error {
 	}
 	for i := range c.Radios {
 		if r := &c.Radios[i]; r.Enabled {
-			if err := r.validate(c.FullDuplex); err != nil {
+			if _, err := r.validate(c.FullDuplex); err != nil {
 				return fmt.Errorf("%w: radio %s: %w", ErrConfig, chainName(i), err)
 			}
 		}
@@ -205,33 +208,36 @@ func (c *Config) validateRadios() error {
 	return nil
 }
 
-func (r *Radio) validate(fullDuplex bool) error {
+// validate says what is wrong with a radio, and by which key of a global_conf.json.
+func (r *Radio) validate(fullDuplex bool) (key string, err error) {
 	switch {
 	case r.Type > SX1257:
-		return fmt.Errorf("unknown %s", r.Type)
+		return "type", fmt.Errorf("unknown %s", r.Type)
 	case r.Frequency < minFrequency || r.Frequency > maxFrequency:
-		return fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
+		return "freq", fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
 	case r.Type == SX1255 && r.Frequency > maxSX1255Frequency:
-		return fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
+		return "freq", fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
 	case r.Type == SX1250 && fullDuplex:
-		return errors.New("the SX1250 cannot work in full duplex")
+		return "type", errors.New("the SX1250 cannot work in full duplex")
 	case r.Type != SX1250 && r.SingleInput:
-		return fmt.Errorf("the %s has no single input", r.Type)
+		return "single_input_mode", fmt.Errorf("the %s has no single input", r.Type)
 	case r.Transmit && (len(r.Gains) == 0 || len(r.Gains) > MaxGains):
-		return fmt.Errorf("%d gains to transmit with, need 1 to %d", len(r.Gains), MaxGains)
+		return "tx_gain_lut", fmt.Errorf("%d gains to transmit with, need 1 to %d", len(r.Gains), MaxGains)
+	case r.TxHigh > 0 && r.TxLow > r.TxHigh:
+		return "tx_freq_max", fmt.Errorf("%s is below the lowest frequency to transmit on, %s", r.TxHigh, r.TxLow)
 	}
 	if _, _, ok := imageBand(r.Frequency); r.Type == SX1250 && !ok {
-		return fmt.Errorf("centre %s is in none of the bands that the SX1250 can be calibrated for", r.Frequency)
+		return "freq", fmt.Errorf("centre %s is in none of the bands that the SX1250 can be calibrated for", r.Frequency)
 	}
 	for i, g := range r.Gains {
 		if i > 0 && g.Power < r.Gains[i-1].Power {
-			return fmt.Errorf("gains are not in ascending order at %d dBm", g.Power)
+			return "tx_gain_lut", fmt.Errorf("gains are not in ascending order at %d dBm", g.Power)
 		}
 		if err := g.validate(r.Type); err != nil {
-			return fmt.Errorf("gain for %d dBm: %w", g.Power, err)
+			return "tx_gain_lut", fmt.Errorf("gain for %d dBm: %w", g.Power, err)
 		}
 	}
-	return nil
+	return "", nil
 }
 
 func (g Gain) validate(t RadioType) error {

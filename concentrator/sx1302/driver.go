@@ -26,9 +26,9 @@ type DriverOptions struct {
 	// see Sensor.
 	Temperature func() (int32, error)
 
-	// PowerReserve is how much more than its Power a Downlink may be sent with, dB, if
-	// the radio cannot send as little.
-	PowerReserve radio.Decibel
+	// PowerReserve returns how much more than its Power a Downlink may be sent with,
+	// dB, if the radio cannot send as little; nil is nothing.
+	PowerReserve func() radio.Decibel
 
 	// Poll is how often the chip is asked for what it has heard; default 10 ms.
 	Poll time.Duration
@@ -350,8 +350,8 @@ func (d *Driver) end(w *watch) {
 // toSend is transmission with the reserve of power that this gateway has.
 func (d *Driver) toSend(dl *radio.Downlink) Transmission {
 	t := transmission(dl)
-	if r := d.chip.transmitter(t.Chain); r != nil {
-		t.MayExceed = r.LeastPower() <= t.Power+d.opts.PowerReserve
+	if r := d.chip.transmitter(t.Chain); r != nil && d.opts.PowerReserve != nil {
+		t.MayExceed = r.LeastPower() <= t.Power+d.opts.PowerReserve()
 	}
 	return t
 }

@@ -1,224 +1,28 @@
 package sx1302
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"lorawand/radio"
 )
 
-// globalConf is the part of a global_conf.json of Semtech's packet forwarder
-// that sets the chip up.
-type globalConf struct {
-	SX130x *struct {
-		Public   *bool         `json:"lorawan_public"`
-		Clock    uint8         `json:"clksrc"`
-		Duplex   bool          `json:"full_duplex"`
-		Radio0   globalRadio   `json:"radio_0"`
-		Radio1   globalRadio   `json:"radio_1"`
-		MultiAll globalMultiSF `json:"chan_multiSF_All"`
-		Multi0   globalChannel `json:"chan_multiSF_0"`
-		Multi1   globalChannel `json:"chan_multiSF_1"`
-		Multi2   globalChannel `json:"chan_multiSF_2"`
-		Multi3   globalChannel `json:"chan_multiSF_3"`
-		Multi4   globalChannel `json:"chan_multiSF_4"`
-		Multi5   globalChannel `json:"chan_multiSF_5"`
-		Multi6   globalChannel `json:"chan_multiSF_6"`
-		Multi7   globalChannel `json:"chan_multiSF_7"`
-		Standard globalChannel `json:"chan_Lora_std"`
-		FSK      globalChannel `json:"chan_FSK"`
-		SX1261   globalSX1261  `json:"sx1261_conf"`
-		Antenna  float64       `json:"antenna_gain"`
-		Fine     struct {
-			Enable bool   `json:"enable"`
-			Mode   string `json:"mode"`
-		} `json:"fine_timestamp"`
-	} `json:"SX130x_conf"`
-}
-
-type globalRadio struct {
-	Enable      bool    `json:"enable"`
-	Type        string  `json:"type"`
-	Frequency   uint32  `json:"freq"`
-	RSSIOffset  float64 `json:"rssi_offset"`
-	SingleInput bool    `json:"single_input_mode"`
-	TxEnable    bool    `json:"tx_enable"`
-	Temperature struct {
-		A float64 `json:"coeff_a"`
-		B float64 `json:"coeff_b"`
-		C float64 `json:"coeff_c"`
-		D float64 `json:"coeff_d"`
-		E float64 `json:"coeff_e"`
-	} `json:"rssi_tcomp"`
-	Gains []struct {
-		Power      int8   `json:"rf_power"`
-		PAGain     uint8  `json:"pa_gain"`
-		PowerIndex uint8  `json:"pwr_idx"`
-		DACGain    *uint8 `json:"dac_gain"`
-		MixGain    uint8  `json:"mix_gain"`
-		DigGain    uint8  `json:"dig_gain"`
-	} `json:"tx_gain_lut"`
-}
-
-type globalSX1261 struct {
-	Path       string  `json:"spi_path"`
-	RSSIOffset float64 `json:"rssi_offset"`
-	LBT        struct {
-		Enable     bool    `json:"enable"`
-		RSSITarget float64 `json:"rssi_target"`
-		Channels   []struct {
-			Frequency uint32 `json:"freq_hz"`
-			Bandwidth uint32 `json:"bandwidth"`
-			ScanTime  uint32 `json:"scan_time_us"`
-			Airtime   uint32 `json:"transmit_time_ms"`
-		} `json:"channels"`
-	} `json:"lbt"`
-}
-
-type globalMultiSF struct {
-	SpreadingFactors []uint8 `json:"spreading_factor_enable"`
-}
-
-type globalChannel struct {
-	Enable          bool   `json:"enable"`
-	Radio           uint8  `json:"radio"`
-	IF              int32  `json:"if"`
-	Bandwidth       uint32 `json:"bandwidth"`
-	SpreadingFactor uint8  `json:"spread_factor"`
-	Implicit        bool   `json:"implicit_hdr"`
-	ImplicitLength  uint8  `json:"implicit_payload_length"`
-	ImplicitCRC     bool   `json:"implicit_crc_en"`
-	ImplicitCoding  uint8  `json:"implicit_coderate"`
-	BitRate         uint32 `json:"datarate"`
-}
-
-func (g *globalChannel) channel() Channel {
-	return Channel{Enabled: g.Enable, Chain: g.Radio, Offset: g.IF}
-}
-
 // GlobalConf is what is taken from a global_conf.json.
 type GlobalConf struct {
 	Config
+	Device      string        // of the SPI port or the tty (com_path)
 	SX1261      string        // device of the radio that listens before talking
 	AntennaGain radio.Decibel // dBi
+	Heard       []HeardChannel
 }
 
-// ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder
-// for the SX1302 sets the chip up for: radios, channels, gains, fine timestamps,
-// and listening before talking with the device of the SX1261; and the gain of the
-// antenna. The rest of the file is left aside. It returns ErrConfig for what the
-// chip cannot do.
-func ParseGlobalConf(file []byte) (GlobalConf, error) {
-	var g globalConf
-	if err := json.Unmarshal(withoutComments(file), &g); err != nil {
-		return GlobalConf{}, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	s := g.SX130x
-	if s == nil {
-		return GlobalConf{}, fmt.Errorf("%w: no SX130x_conf; files for the SX1301 are of no use", ErrConfig)
-	}
-	if math.Abs(s.Antenna) > maxAntennaGain {
-		return GlobalConf{}, fmt.Errorf("%w: antenna_gain %v is not within ±%d dBi", ErrConfig, s.Antenna, maxAntennaGain)
-	}
-	var err error
-	c := Config{ClockSource: s.Clock, FullDuplex: s.Duplex, Private: s.Public != nil && !*s.Public}
-	for i, r := range []*globalRadio{&s.Radio0, &s.Radio1} {
-		if c.Radios[i], err = r.radio(); err != nil {
-			return GlobalConf{}, fmt.Errorf("%w: radio_%d: %w", ErrConfig, i, err)
-		}
-	}
-	for i, ch := range []*globalChannel{&s.Multi0, &s.Multi1, &s.Multi2, &s.Multi3, &s.Multi4, &s.Multi5, &s.Multi6, &s.Multi7} {
-		c.Channels[i] = ch.channel()
-	}
-	for _, sf := range s.MultiAll.SpreadingFactors {
-		if sf < 5 || sf > 12 {
-			return GlobalConf{}, fmt.Errorf("%w: chan_multiSF_All: no such spreading factor: %d", ErrConfig, sf)
-		}
-		c.SpreadingFactors |= 1 << (sf - 5)
-	}
-	c.Service = s.Standard.service()
-	c.FSK = FSKModem{Channel: s.FSK.channel(), BitRate: s.FSK.BitRate}
-	if s.Fine.Enable {
-		if c.FineTimestamps, err = ParseFineTimestamps(s.Fine.Mode); err != nil {
-			return GlobalConf{}, fmt.Errorf("%w: fine_timestamp: %w", ErrConfig, err)
-		}
-	}
-	c.LBT, err = s.SX1261.listening()
-	if err != nil {
-		return GlobalConf{}, fmt.Errorf("%w: sx1261_conf: %w", ErrConfig, err)
-	}
-	return GlobalConf{c, s.SX1261.Path, radio.Decibel(math.Round(s.Antenna * 100))}, c.Validate()
-}
-
-// ParseFineTimestamps reads a choice as Semtech's files name it, or "off".
-func ParseFineTimestamps(mode string) (FineTimestamps, error) {
-	switch mode {
-	case "off":
-		return NoFineTimestamps, nil
-	case "all_sf":
-		return FineTimestampsAll, nil
-	case "high_capacity":
-		return FineTimestampsSF10, nil
-	}
-	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
-}
-
-func (g *globalChannel) service() Service {
-	return Service{
-		Channel: g.channel(), SpreadingFactor: g.SpreadingFactor, Bandwidth: g.Bandwidth,
-		Implicit: g.Implicit, ImplicitLength: g.ImplicitLength, ImplicitCRC: g.ImplicitCRC, ImplicitCodingRate: radio.CodingRate(g.ImplicitCoding),
-	}
-}
-
-func (g *globalSX1261) listening() (LBT, error) {
-	if math.Abs(g.RSSIOffset) > maxRSSIOffset || math.Abs(g.LBT.RSSITarget) > maxRSSIOffset {
-		return LBT{}, fmt.Errorf("rssi_target %v or rssi_offset %v is not within ±%d", g.LBT.RSSITarget, g.RSSIOffset, maxRSSIOffset)
-	}
-	l := LBT{Enabled: g.LBT.Enable, Target: radio.Decibel(math.Round(g.LBT.RSSITarget * 100)), RSSIOffset: radio.Decibel(math.Round(g.RSSIOffset * 100))}
-	for _, ch := range g.LBT.Channels {
-		l.Channels = append(l.Channels, LBTChannel{
-			Frequency: radio.Frequency(ch.Frequency), Bandwidth: ch.Bandwidth,
-			Scan: time.Duration(ch.ScanTime) * time.Microsecond, Airtime: time.Duration(ch.Airtime) * time.Millisecond,
-		})
-	}
-	return l, nil
-}
-
-func (g *globalRadio) radio() (Radio, error) {
-	r := Radio{Enabled: g.Enable, Frequency: radio.Frequency(g.Frequency), SingleInput: g.SingleInput, Transmit: g.TxEnable}
-	if !g.Enable {
-		return r, nil
-	}
-	var err error
-	if r.Type, err = parseRadioType(g.Type); err != nil {
-		return r, err
-	}
-	if math.Abs(g.RSSIOffset) > maxRSSIOffset {
-		return r, fmt.Errorf("rssi_offset %v is not within ±%d", g.RSSIOffset, maxRSSIOffset)
-	}
-	r.RSSIOffset = radio.Decibel(math.Round(g.RSSIOffset * 100))
-	t := &g.Temperature
-	for i, v := range []float64{t.A, t.B, t.C, t.D, t.E} {
-		if math.Abs(v) > maxCoefficient {
-			return r, fmt.Errorf("rssi_tcomp: %v is not within ±%d", v, maxCoefficient)
-		}
-		r.RSSITemperature[i] = int32(math.Round(v * 1000))
-	}
-	for _, e := range g.Gains {
-		gain := Gain{Power: e.Power, PAGain: e.PAGain, PowerIndex: e.PowerIndex}
-		if r.Type != SX1250 {
-			gain.PowerIndex, gain.DACGain, gain.MixGain, gain.DigGain = 0, defaultDACGain, e.MixGain, e.DigGain
-			if e.DACGain != nil {
-				gain.DACGain = *e.DACGain
-			}
-		}
-		r.Gains = append(r.Gains, gain)
-	}
-	slices.SortStableFunc(r.Gains, func(a, b Gain) int { return int(a.Power) - int(b.Power) })
-	return r, nil
+// HeardChannel is a channel that a global_conf.json enables, and where.
+type HeardChannel struct {
+	Frequency radio.Frequency
+	Place     string // as "global_conf.json:42: chan_multiSF_0"
 }
 
 // Limits and defaults of a global_conf.json.
@@ -227,47 +31,243 @@ const (
 	maxRSSIOffset  = 400       // dB
 	maxCoefficient = 2_000_000 // of the temperature
 	defaultDACGain = 3         // of sx1302_hal's packet forwarder
+	defaultFSKRate = 64_000    // bit/s, likewise
+	maxIF          = radioBandwidth
 )
 
-// withoutComments blanks the C comments that Semtech's files have.
-func withoutComments(text []byte) []byte {
-	out := slices.Clone(text)
-	const (
-		code = iota
-		quoted
-		block
-		line
-	)
-	state := code
-	for i := 0; i < len(out); i++ {
-		two := string(out[i:min(i+2, len(out))])
-		switch {
-		case state == quoted:
-			if out[i] == '\\' {
-				i++
-			} else if out[i] == '"' {
-				state = code
-			}
-		case state == code && out[i] == '"':
-			state = quoted
-		case state == code && two == "/*":
-			state = block
-			out[i], out[i+1] = ' ', ' '
-			i++
-		case state == code && two == "//":
-			state = line
-			out[i] = ' '
-		case state == block && two == "*/":
-			state = code
-			out[i], out[i+1] = ' ', ' '
-			i++
-		case state == line && out[i] == '\n':
-			state = code
-		case state == block || state == line:
-			if out[i] != '\n' {
-				out[i] = ' '
-			}
+// halGain is the only gain of a radio whose file has no table (sx1302_hal's
+// loragw_hal.c, lgw_context).
+var halGain = Gain{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}
+
+// ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder for
+// the SX1302 sets the chip up for, as sx1302_hal 2.1.0 reads it: radios, channels,
+// gains, fine timestamps, and listening before talking; and the device and the gain
+// of the antenna. The rest of the file is left aside, and so is what belongs to
+// radios and channels that are not enabled. Two things are taken otherwise: a network
+// is public unless the file says no, and a radio without a range of frequencies to
+// transmit on may use all.
+//
+// The errors, ErrConfig, have the form "name:line: key: why", one for each fault.
+func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
+	root, err := readConf(name, withoutComments(text))
+	if err != nil {
+		return GlobalConf{}, err
+	}
+	s := root.at("SX130x_conf")
+	if s.missing {
+		root.fault("no SX130x_conf; files for the SX1301 are of no use")
+		return GlobalConf{}, root.file.err()
+	}
+	s.object()
+	s.key = "" // the keys of errors begin there
+	g := GlobalConf{Device: s.at("com_path").text(), AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain))}
+	c := &g.Config
+	c.ClockSource = uint8(s.at("clksrc").whole(0, 0, Chains-1))
+	if public := s.at("lorawan_public"); !public.missing {
+		c.Private = !public.flag()
+	}
+	if duplex := s.at("full_duplex"); duplex.flag() {
+		duplex.fault("boards of full duplex have a DAC (AD5338R) that would have to be set, which is not done")
+	}
+	for i := range c.Radios {
+		v := s.at(fmt.Sprintf("radio_%d", i))
+		c.Radios[i] = v.radio()
+	}
+	g.parseChannels(s)
+	c.FineTimestamps = s.at("fine_timestamp").fineTimestamps()
+	c.LBT = s.at("sx1261_conf").lbt()
+	g.SX1261 = s.at("sx1261_conf").at("spi_path").text()
+	if len(root.file.faults) == 0 {
+		if err := c.Validate(); err != nil {
+			s.fault("%s", strings.TrimPrefix(err.Error(), ErrConfig.Error()+": "))
 		}
 	}
+	return g, root.file.err()
+}
+
+func hundredths(v float64) radio.Decibel { return radio.Decibel(math.Round(v * 100)) }
+
+// parseChannels reads the channels of all modems.
+func (g *GlobalConf) parseChannels(s *confValue) {
+	c := &g.Config
+	for _, sf := range s.at("chan_multiSF_All").at("spreading_factor_enable").list() {
+		if n := sf.whole(0, 5, 12); n > 0 {
+			c.SpreadingFactors |= 1 << (n - 5)
+		}
+	}
+	for i := range c.Channels {
+		v := s.at(fmt.Sprintf("chan_multiSF_%d", i))
+		c.Channels[i] = g.channel(v, 125_000)
+	}
+	if v := s.at("chan_Lora_std"); v.enabled() {
+		c.Service = v.service()
+		c.Service.Channel = g.channel(v, c.Service.Bandwidth)
+	}
+	if v := s.at("chan_FSK"); v.enabled() {
+		c.FSK.BitRate = uint32(v.at("datarate").whole(0, 0, maxBitRate))
+		switch {
+		case c.FSK.BitRate == 0:
+			c.FSK.BitRate = defaultFSKRate
+		case c.FSK.BitRate < minBitRate:
+			v.at("datarate").fault("%d bit/s is not within %d to %d", c.FSK.BitRate, minBitRate, maxBitRate)
+		}
+		c.FSK.Channel = g.channel(v, 125_000)
+	}
+}
+
+// enabled reports whether there is an object that is switched on.
+func (v *confValue) enabled() bool { return !v.missing && v.object() && v.at("enable").flag() }
+
+// channel reads where a modem listens, and checks that its radio can hear that.
+func (g *GlobalConf) channel(v *confValue, bandwidth uint32) Channel {
+	if !v.enabled() {
+		return Channel{}
+	}
+	ch := Channel{Enabled: true, Chain: uint8(v.at("radio").whole(0, 0, Chains-1)), Offset: int32(v.at("if").whole(0, -maxIF, maxIF))}
+	r := &g.Radios[ch.Chain]
+	switch {
+	case !r.Enabled:
+		v.at("radio").fault("radio_%d is not enabled", ch.Chain)
+	case g.validateChannel(ch, bandwidth) != nil:
+		v.at("if").fault("%v", g.validateChannel(ch, bandwidth))
+	default:
+		g.Heard = append(g.Heard, HeardChannel{radio.Frequency(int64(r.Frequency) + int64(ch.Offset)), v.place()})
+	}
+	return ch
+}
+
+// service reads how the LoRa service modem is set up, but for its channel.
+func (v *confValue) service() Service {
+	s := Service{Bandwidth: uint32(v.at("bandwidth").whole(0, 0, math.MaxUint32)), SpreadingFactor: uint8(v.at("spread_factor").whole(7, 5, 12))}
+	if s.Bandwidth == 0 {
+		s.Bandwidth = 250_000
+	}
+	if _, ok := bandwidthCode(s.Bandwidth); !ok {
+		v.at("bandwidth").fault("%d Hz, must be 125000, 250000 or 500000", s.Bandwidth)
+	}
+	if s.Implicit = v.at("implicit_hdr").flag(); s.Implicit {
+		s.ImplicitLength = uint8(v.at("implicit_payload_length").required().whole(0, 0, maxPayload))
+		s.ImplicitCRC = v.at("implicit_crc_en").required().flag()
+		s.ImplicitCodingRate = radio.CodingRate(v.at("implicit_coderate").required().whole(0, 0, int64(radio.CodingRate48)))
+	}
+	return s
+}
+
+func (v *confValue) fineTimestamps() FineTimestamps {
+	if v.missing || !v.object() || !v.at("enable").flag() {
+		return NoFineTimestamps
+	}
+	mode := v.at("mode").required()
+	f, err := ParseFineTimestamps(mode.text())
+	if err != nil && !mode.missing {
+		mode.fault("%v", err)
+	}
+	return f
+}
+
+// ParseFineTimestamps reads a choice as Semtech's files name it, or "off".
+func ParseFineTimestamps(mode string) (FineTimestamps, error) {
+	switch mode {
+	case "off":
+		return NoFineTimestamps, nil
+	case "all_sf", "ALL_SF":
+		return FineTimestampsAll, nil
+	case "high_capacity", "HIGH_CAPACITY":
+		return FineTimestampsSF10, nil
+	}
+	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
+}
+
+// lbt reads how the SX1261 listens.
+func (v *confValue) lbt() LBT {
+	if v.missing || !v.object() || !v.at("lbt").enabled() {
+		return LBT{}
+	}
+	b, before := v.at("lbt"), len(v.file.faults)
+	l := LBT{
+		Enabled: true, Target: hundredths(b.at("rssi_target").number(0, -maxRSSIOffset, maxRSSIOffset)),
+		RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset)),
+	}
+	for _, ch := range b.at("channels").list() {
+		const longest = 1 << 31
+		c := LBTChannel{
+			Frequency: radio.Frequency(ch.at("freq_hz").required().whole(minFrequency, minFrequency, maxFrequency)),
+			Bandwidth: uint32(ch.at("bandwidth").required().whole(0, 0, longest)),
+			Scan:      time.Duration(ch.at("scan_time_us").required().whole(0, 0, longest)) * time.Microsecond,
+			Airtime:   time.Duration(ch.at("transmit_time_ms").required().whole(0, 0, longest)) * time.Millisecond,
+		}
+		if err := c.validate(); err != nil && len(v.file.faults) == before {
+			ch.fault("%v", err)
+		}
+		l.Channels = append(l.Channels, c)
+	}
+	if err := l.validate(); err != nil && len(v.file.faults) == before {
+		b.fault("%v", err)
+	}
+	return l
+}
+
+// radio reads a radio.
+func (v *confValue) radio() Radio {
+	if !v.enabled() {
+		return Radio{}
+	}
+	before := len(v.file.faults)
+	r := Radio{
+		Enabled: true, Frequency: radio.Frequency(v.at("freq").required().whole(0, minFrequency, maxFrequency)),
+		SingleInput: v.at("single_input_mode").flag(), Transmit: v.at("tx_enable").flag(),
+		RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset)),
+	}
+	var err error
+	if r.Type, err = parseRadioType(v.at("type").required().text()); err != nil && !v.at("type").missing {
+		v.at("type").fault("%v", err)
+	}
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		r.RSSITemperature[i] = int32(math.Round(v.at("rssi_tcomp").at("coeff_"+name).number(0, -maxCoefficient, maxCoefficient) * 1000))
+	}
+	if r.Transmit {
+		r.TxLow = radio.Frequency(v.at("tx_freq_min").whole(0, 0, maxFrequency))
+		r.TxHigh = radio.Frequency(v.at("tx_freq_max").whole(0, 0, maxFrequency))
+		r.Gains = v.gains(r.Type)
+	}
+	if len(v.file.faults) == before {
+		if key, err := r.validate(false); err != nil {
+			v.at(key).fault("%v", err)
+		}
+	}
+	return r
+}
+
+// gains reads the gains of a radio that transmits. Whether they are of an SX1250 is
+// told by the first of them.
+func (v *confValue) gains(t RadioType) []Gain {
+	var out []Gain
+	list := v.at("tx_gain_lut").list()
+	if len(list) > MaxGains {
+		v.at("tx_gain_lut").fault("%d gains, must be 1 to %d", len(list), MaxGains)
+		return []Gain{halGain}
+	}
+	for _, e := range list {
+		before := len(v.file.faults)
+		g := Gain{
+			Power:  int8(e.at("rf_power").required().whole(0, math.MinInt8, math.MaxInt8)),
+			PAGain: uint8(e.at("pa_gain").whole(0, 0, math.MaxUint8)),
+		}
+		if t == SX1250 {
+			g.PowerIndex = uint8(e.at("pwr_idx").required().whole(0, 0, math.MaxUint8))
+		} else {
+			g.DACGain = uint8(e.at("dac_gain").whole(defaultDACGain, 0, math.MaxUint8))
+			g.MixGain = uint8(e.at("mix_gain").required().whole(0, 0, math.MaxUint8))
+			g.DigGain = uint8(e.at("dig_gain").whole(0, 0, math.MaxUint8))
+		}
+		if err := g.validate(t); err != nil && len(v.file.faults) == before {
+			e.fault("%v", err)
+		}
+		out = append(out, g)
+	}
+	if len(out) == 0 {
+		return []Gain{halGain}
+	}
+	slices.SortStableFunc(out, func(a, b Gain) int { return int(a.Power) - int(b.Power) })
 	return out
 }

@@ -17,6 +17,9 @@ var ErrTransmission = errors.New("sx1302: transmission")
 // ErrBusy is the reason when a chain has a packet already.
 var ErrBusy = errors.New("sx1302: the transmitter has a packet already")
 
+// errRange is the reason for a frequency that a radio may not transmit on.
+var errRange = errors.New("the radio may not transmit there")
+
 // errPower is the reason for less power than the radio can send.
 var errPower = errors.New("no gain is so low")
 
@@ -91,6 +94,9 @@ func (c *Chip) validateRequest(t *Transmission) error {
 	}
 	if t.Frequency < minFrequency || t.Frequency > maxFrequency {
 		return fmt.Errorf("%w: %s is not within 100 to 1000 MHz", ErrTransmission, t.Frequency)
+	}
+	if t.Frequency < r.TxLow || r.TxHigh > 0 && t.Frequency > r.TxHigh {
+		return fmt.Errorf("%w: %w: %s is not within %s to %s", ErrTransmission, errRange, t.Frequency, r.TxLow, r.TxHigh)
 	}
 	if least := r.LeastPower(); t.Power < least && !t.MayExceed {
 		return fmt.Errorf("%w: %w: %s dBm is less than the %s dBm of the lowest gain", ErrTransmission, errPower, t.Power, least)

@@ -332,7 +332,7 @@ func TestLeastPower(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(t, func(o *DriverOptions) { o.PowerReserve = tt.reserve })
+				b := newBench(t, func(o *DriverOptions) { o.PowerReserve = func() radio.Decibel { return tt.reserve } })
 				defer b.stop()
 				d := b.down(1, 500*time.Millisecond)
 				d.Power = tt.power

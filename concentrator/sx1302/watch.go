@@ -110,7 +110,7 @@ func (w *watch) take(dl radio.Downlink) {
 		w.driver.log.Warn("downlink refused", "gateway", w.eui, "error", err)
 		result := radio.TxUnknownError
 		switch {
-		case errors.Is(err, errNoChannel):
+		case errors.Is(err, errNoChannel), errors.Is(err, errRange):
 			result = radio.TxFreq
 		case errors.Is(err, errPower):
 			result = radio.TxPower

@@ -178,6 +178,52 @@ func TestConcentrator(t *testing.T) {
 	}
 }
 
+// semtechFile has channels for EU868.
+const semtechFile = "../../../concentrator/sx1302/testdata/global_conf.json"
+
+// A file of another region than the plan's is a fault, as is all else in it, each
+// with its place.
+func TestGlobalConfFaults(t *testing.T) {
+	file, err := os.ReadFile(semtechFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "g.json")
+	at := "gateway[0].sx1302.global_conf: " + path
+	for name, tt := range map[string]struct {
+		plan, old, now string
+		want           []string
+	}{
+		"as it is":          {"EU_863_870_TTN", "", "", nil},
+		"North America":     {"US_902_928_FSB_2", "", "", []string{at + ":35: chan_multiSF_0: ", "868.1 MHz lies in no sub-band of US_902_928_FSB_2: is the file for the region of frequency_plan?"}},
+		"India":             {"IN_865_867", "", "", []string{at + ":35: chan_multiSF_0: "}},
+		"a channel outside": {"EU_863_870_TTN", `"freq": 867500000`, `"freq": 863200000`, []string{at + ":38: chan_multiSF_3: ", "862.8 MHz"}},
+		"no channel of it":  {"EU_863_870_TTN", `868500000`, `864500000`, []string{"none of its 6 channels is one of EU_863_870_TTN"}},
+		"two faults":        {"EU_863_870_TTN", `"clksrc": 0`, `"clksrc": 7, "full_duplex2": 0`, []string{at + ":6: clksrc: 7, must be 0 to 1"}},
+		"no device":         {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/spi"`, []string{`gateway[0].sx1302.device: missing, and com_path of the global_conf.json is "/dev/spi"`}},
+		"a tty":             {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`, []string{`gateway[0].sx1302.device: boards behind a USB bridge`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(string(file), tt.old, tt.now, 1)
+			if name == "no channel of it" {
+				text = strings.Replace(text, "867500000", "863700000", 1)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Parse(fmt.Appendf(nil, "[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\n[gateway.sx1302]\nreset = \"none\"\nglobal_conf = %q\n", tt.plan, path))
+			if (err == nil) != (tt.want == nil) {
+				t.Fatal(err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
+				}
+			}
+		})
+	}
+}
+
 // Every board that is on an SPI port can be probed, whatever its region is.
 func TestProbed(t *testing.T) {
 	boards, err := sx1302.Boards()
@@ -193,8 +239,16 @@ func TestProbed(t *testing.T) {
 			t.Errorf("%s: %+v, %v", b.Name, c, err)
 		}
 	}
-	if c, err := (&SX1302{GlobalConf: "/etc/global_conf.json", Device: "/dev/spidev0.0", Reset: "none"}).Probed(); err != nil || c.Board.Device != "/dev/spidev0.0" {
-		t.Errorf("a board that only a global_conf describes: %+v, %v", c, err)
+	for given, want := range map[string]string{"": "/dev/spidev0.0", "/dev/spidev1.0": "/dev/spidev1.0"} {
+		c, err := (&SX1302{GlobalConf: semtechFile, Device: given, Reset: "none"}).Probed()
+		if err != nil || c.Board.Device != want || c.Board.Name != "global_conf.json" {
+			t.Errorf("a board that only a global_conf describes, on %q: %+v, %v", given, c, err)
+		}
+	}
+	for file, want := range map[string]string{"/none.json": "sx1302.global_conf: open /none.json", semtechFile: "sx1302.reset: not known of global_conf.json on /dev/spidev0.0: give"} {
+		if _, err := (&SX1302{GlobalConf: file}).Probed(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
 	}
 	if _, err := (&SX1302{}).Probed(); err == nil || !strings.Contains(err.Error(), "sx1302.board: missing") {
 		t.Errorf("no board: %v", err)
@@ -204,7 +258,7 @@ func TestProbed(t *testing.T) {
 // What a global_conf.json says of fine timestamps and of the antenna counts, unless
 // the key is given.
 func TestGlobalConfKeys(t *testing.T) {
-	file, err := os.ReadFile("../../../concentrator/sx1302/testdata/global_conf.json")
+	file, err := os.ReadFile(semtechFile)
 	if err != nil {
 		t.Fatal(err)
 	}

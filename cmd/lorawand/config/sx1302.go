@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,7 +81,7 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 			return c, &keyError{"sx1302", err}
 		}
 		c.Chip.LBT = listening(plan)
-	} else if err := s.takeGlobalConf(&c); err != nil {
+	} else if err := s.takeGlobalConf(&c, plan); err != nil {
 		return c, err
 	}
 	if s.FineTime != "" {
@@ -93,14 +94,17 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 
 // takeGlobalConf sets the chip up as the global_conf.json says, and the keys that
 // override it.
-func (s *SX1302) takeGlobalConf(c *Concentrator) error {
+func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	g, err := s.readGlobalConf()
 	if err == nil {
-		c.Chip = g.Config
-		err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
+		err = checkRegion(&g, p)
 	}
 	if err != nil {
-		return &keyError{"sx1302.global_conf", err}
+		return ofGlobalConf(err)
+	}
+	c.Chip = g.Config
+	if err := errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate()); err != nil {
+		return ofGlobalConf(err)
 	}
 	if c.Chip.LBT.Enabled {
 		c.Board.SX1261 = cmp.Or(c.Board.SX1261, g.SX1261)
@@ -108,12 +112,45 @@ func (s *SX1302) takeGlobalConf(c *Concentrator) error {
 	return nil
 }
 
+// ofGlobalConf says for each of the errors that it is of that file, or of the key
+// that it names.
+func ofGlobalConf(err error) error {
+	var out []error
+	for _, e := range each(err) {
+		var k *keyError
+		if !errors.As(e, &k) {
+			e = &keyError{"sx1302.global_conf", e}
+		}
+		out = append(out, e)
+	}
+	return errors.Join(out...)
+}
+
+// readGlobalConf reads the file. It is read for several keys; its size is that of a
+// configuration.
 func (s *SX1302) readGlobalConf() (sx1302.GlobalConf, error) {
 	text, err := os.ReadFile(s.GlobalConf)
 	if err != nil {
 		return sx1302.GlobalConf{}, err
 	}
-	return sx1302.ParseGlobalConf(text)
+	return sx1302.ParseGlobalConf(s.GlobalConf, text)
+}
+
+// checkRegion says where a file is for another region than the plan: all of its
+// channels must lie where the plan may be used, and one at least must be the plan's.
+func checkRegion(g *sx1302.GlobalConf, p *region.Plan) error {
+	planned := 0
+	for _, h := range g.Heard {
+		if slices.ContainsFunc(p.Channels(), func(ch region.Channel) bool { return ch.Frequency == h.Frequency }) {
+			planned++
+		} else if _, err := p.SubBand(h.Frequency); err != nil {
+			return fmt.Errorf("%s: %w: is the file for the region of frequency_plan?", h.Place, err)
+		}
+	}
+	if planned == 0 {
+		return fmt.Errorf("none of its %d channels is one of %s: is the file for the region of frequency_plan?", len(g.Heard), p.ID())
+	}
+	return nil
 }
 
 // antennaGain is that of a gateway without the key, dBi: the file's, which lowers
@@ -153,12 +190,19 @@ func (s *SX1302) Probed() (Concentrator, error) {
 	return c, errors.Join(s.override(&c.Board), c.Chip.Validate())
 }
 
-// find returns the row of the table, or no more than a name if all that matters
-// is in the keys and the global_conf.json.
+// find returns the row of the table. Without a board it has what the global_conf.json
+// says of one, which is all but the lines.
 func (s *SX1302) find(in func(name string) (sx1302.Board, error)) (sx1302.Board, error) {
 	switch {
-	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
-		return sx1302.Board{Name: "board"}, nil
+	case s.Board == "" && s.GlobalConf != "":
+		g, err := s.readGlobalConf()
+		if err != nil {
+			return sx1302.Board{}, ofGlobalConf(err)
+		}
+		if s.Device == "" && !deviceForm.MatchString(g.Device) {
+			return sx1302.Board{}, &keyError{"sx1302.device", fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device)}
+		}
+		return sx1302.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios}, nil
 	case s.Board == "":
 		return sx1302.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
 	}
@@ -265,7 +309,7 @@ func (s *SX1302) override(b *sx1302.Board) error {
 		}
 	}
 	switch {
-	case strings.HasPrefix(s.Device, "/dev/tty"), s.Device == "" && b.USB:
+	case strings.HasPrefix(cmp.Or(s.Device, b.Device), "/dev/tty"), s.Device == "" && b.USB:
 		errs = append(errs, &keyError{"sx1302.device", fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name)})
 	case s.Device == SimDevice && !Simulates:
 		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
