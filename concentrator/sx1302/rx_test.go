@@ -1,15 +1,11 @@
 package sx1302
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/binary"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,21 +43,10 @@ func (r *rxReplay) read(addr uint16) (byte, bool) {
 }
 
 func TestReceive(t *testing.T) {
-	for _, name := range traces(t, "rx_") {
-		t.Run(name, func(t *testing.T) {
-			replayReceive(t, readTrace(t, name), lossy(name), nonsense(name))
-		})
-	}
+	eachTrace(t, func(t *testing.T, all []record) {
+		replayReceive(t, all, all[0].kind() == lossyTrace, all[0].kind() == nonsenseTrace)
+	}, receiveTrace, lossyTrace, nonsenseTrace)
 }
-
-// lossy reports whether a recording has what the reference drops or dies of: the
-// driver delivers the good in it.
-func lossy(name string) bool {
-	return strings.HasPrefix(name, "rx_malformed") || strings.HasPrefix(name, "rx_fatal")
-}
-
-// nonsense reports whether a recording has what no chip does.
-func nonsense(name string) bool { return strings.HasPrefix(name, "rx_lora_modem_on_fsk_channel") }
 
 func replayReceive(t *testing.T, all []record, lossy, nonsense bool) {
 	var replay rxReplay
@@ -211,55 +196,22 @@ func comparePacket(t *testing.T, got []Packet, w scriptPacket, lossy bool) []Pac
 	return got[1:]
 }
 
-func TestTimestampVectors(t *testing.T) {
-	f, err := os.Open("testdata/vectors_timestamp.csv.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := 0
-	for s := bufio.NewScanner(z); s.Scan(); rows++ {
-		if rows == 0 {
-			continue
-		}
-		var v [10]int64
-		for i, text := range strings.Split(s.Text(), ",") {
-			if v[i], err = strconv.ParseInt(text, 10, 64); err != nil {
-				t.Fatal(err)
-			}
-		}
-		shape := frameShape{uint8(v[1]), uint32(v[0]) * 1000, v[2], v[4], v[3] == 1}
-		if got := int64(shape.legacyCorrection()); got != v[5] {
-			t.Errorf("%+v: legacy correction %d, want %d", shape, got, v[5])
-		}
-		if got := int64(shape.precisionCorrection()); got != v[6] {
-			t.Errorf("%+v: precision correction %d, want %d", shape, got, v[6])
+// timestampVector returns what is wrong with the corrections of a frame.
+func timestampVector(t *testing.T, row []string) string {
+	t.Helper()
+	var v [7]int64
+	for i := range v {
+		var err error
+		if v[i], err = strconv.ParseInt(row[i], 10, 64); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if rows != 1825 {
-		t.Errorf("%d rows", rows)
+	shape := frameShape{uint8(v[1]), uint32(v[0]) * 1000, v[2], v[4], v[3] == 1}
+	legacy, precision := int64(shape.legacyCorrection()), int64(shape.precisionCorrection())
+	if legacy != v[5] || precision != v[6] {
+		return strconv.FormatInt(legacy, 10) + ", " + strconv.FormatInt(precision, 10)
 	}
-}
-
-func TestMiscVectors(t *testing.T) {
-	f, err := os.Open("testdata/vectors_misc.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(rows) < 100 {
-		t.Fatalf("%d rows, %v", len(rows), err)
-	}
-	for _, row := range rows[1:] {
-		if got := miscVector(t, row); got != "" {
-			t.Errorf("%v: got %s", row, got)
-		}
-	}
+	return ""
 }
 
 // miscVector returns what is wrong with a row.

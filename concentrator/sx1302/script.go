@@ -46,17 +46,16 @@ func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed b
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, false, fmt.Errorf("%w: %w", ErrScript, err)
 	}
-	if l.Config != nil {
-		c, err := scriptConfig(l.Config)
-		if err == nil {
-			s.chip, err = s.open(c)
-		}
-		return nil, false, err
+	switch {
+	case l.Config != nil:
+		return nil, false, s.configure(&l, line)
+	case recordedKinds[l.K]:
+		return nil, false, nil // the rest of a recording
+	case l.K != "call" && !(l.K == "" && l.Fn != ""):
+		return nil, false, fmt.Errorf("%w: neither \"config\" nor a call: %.60s", ErrScript, line)
 	}
-	if l.K != "call" {
-		if l.Fn == "" || l.K != "" {
-			return nil, false, nil // the rest of a recording
-		}
+	if err := onlyKeys(line, "k", "g", "fn", "args"); err != nil {
+		return nil, false, fmt.Errorf("%w: %w", ErrScript, err)
 	}
 	if s.chip == nil {
 		return nil, false, fmt.Errorf("%w: %s before a line with \"config\"", ErrScript, l.Fn)
@@ -73,15 +72,37 @@ func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed b
 	return answer, a.RC < 0, err
 }
 
+// recordedKinds are what a recording has beside its configuration and its calls: what
+// was seen on the wires, what the emulator did, and what was returned.
+var recordedKinds = map[string]bool{
+	"started": true, "ret": true, "w": true, "r": true, "radio": true, "sx1261": true, "fw": true, "sleep": true, "i2c": true, "usb_ping": true,
+	"usb_status": true, "usb_gpio": true, "usb_spi": true, "mcu_rmw": true, "fifo": true, "set": true, "air": true, "final": true,
+}
+
+// configure has the chip made that a line describes.
+func (s *Script) configure(l *scriptLine, line []byte) error {
+	if err := onlyKeys(line, "k", "case", "hal", "config", "emulator"); err != nil {
+		return fmt.Errorf("%w: %w", ErrScript, err)
+	}
+	c, err := scriptConfig(l.Config)
+	if err == nil {
+		s.chip, err = s.open(c)
+	}
+	return err
+}
+
+// callKeys are the arguments of the calls; send has its own.
+var callKeys = map[string][]string{"receive": {"max"}, "status": {"rf_chain"}, "abort": {"rf_chain"}}
+
 // call carries a call out.
 func (s *Script) call(ctx context.Context, l *scriptLine) (out any, rc int, err error) {
 	var args struct {
 		Max   int   `json:"max"`
 		Chain uint8 `json:"rf_chain"`
 	}
-	if len(l.Args) > 0 {
-		if err := json.Unmarshal(l.Args, &args); err != nil {
-			return nil, 0, fmt.Errorf("%w: %w", ErrScript, err)
+	if len(l.Args) > 0 && l.Fn != "send" {
+		if err := errors.Join(onlyKeys(l.Args, callKeys[l.Fn]...), json.Unmarshal(l.Args, &args)); err != nil {
+			return nil, 0, fmt.Errorf("%w: %s: %w", ErrScript, l.Fn, err)
 		}
 	}
 	if args.Chain >= Chains {
@@ -131,8 +152,8 @@ func (s *Script) measure() (out any, rc int, err error) {
 // send returns 1 for a packet whose channel is taken.
 func (s *Script) send(ctx context.Context, raw json.RawMessage) (out any, rc int, err error) {
 	var args scriptSend
-	if err := json.Unmarshal(raw, &args); err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", ErrScript, err)
+	if err := strictly(raw, &args); err != nil {
+		return nil, 0, fmt.Errorf("%w: send: %w", ErrScript, err)
 	}
 	t, err := args.transmission()
 	if err != nil {

@@ -1,11 +1,16 @@
 package sx1302
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"lorawand/radio"
@@ -18,6 +23,8 @@ var ErrScript = errors.New("sx1302: script")
 // rxrf, rxif, demod, txgain, ftime or sx1261.
 type scriptSetting struct {
 	Set         string  `json:"set"`
+	Com         string  `json:"com"`  // how the board is connected, which is said elsewhere
+	Path        string  `json:"path"` // likewise
 	Public      bool    `json:"public"`
 	ClkSrc      uint8   `json:"clksrc"`
 	FullDuplex  bool    `json:"full_duplex"`
@@ -36,7 +43,12 @@ type scriptSetting struct {
 	SyncSize    uint8  `json:"sync_word_size"`
 	SyncWord    uint64 `json:"sync_word"`
 	MultiSF     uint8  `json:"multisf"`
+	Enable      *bool  `json:"enable"`
 	Mode        string `json:"mode"`
+	Implicit    bool   `json:"implicit_hdr"`
+	Length      uint8  `json:"implicit_payload_length"`
+	CRC         bool   `json:"implicit_crc_en"`
+	Coding      uint8  `json:"implicit_coderate"`
 	LBT         bool   `json:"lbt"`
 	RSSITarget  int8   `json:"rssi_target"`
 	Channels    []struct {
@@ -63,6 +75,11 @@ func scriptConfig(list []scriptSetting) (Config, error) {
 			return c, fmt.Errorf("%w: %s: %w", ErrScript, list[i].Set, err)
 		}
 	}
+	for i := range c.Radios {
+		if r := &c.Radios[i]; r.Transmit && len(r.Gains) == 0 {
+			r.Gains = []Gain{halGain}
+		}
+	}
 	return c, c.Validate()
 }
 
@@ -81,10 +98,7 @@ func (x *scriptSetting) apply(c *Config) error {
 	case "demod":
 		c.SpreadingFactors = x.MultiSF
 	case "ftime":
-		c.FineTimestamps = FineTimestampsAll
-		if x.Mode == "high_capacity" {
-			c.FineTimestamps = FineTimestampsSF10
-		}
+		return x.fineTimestamps(c)
 	case "txgain":
 		r.Gains = nil
 		for _, g := range x.LUT {
@@ -96,6 +110,68 @@ func (x *scriptSetting) apply(c *Config) error {
 		return errors.New("no such setting")
 	}
 	return nil
+}
+
+// fineTimestamps are on, for all spreading factors, unless it is said otherwise.
+func (x *scriptSetting) fineTimestamps(c *Config) (err error) {
+	if x.Enable != nil && !*x.Enable {
+		c.FineTimestamps = NoFineTimestamps
+		return nil
+	}
+	c.FineTimestamps, err = ParseFineTimestamps(cmp.Or(x.Mode, "all_sf"))
+	return err
+}
+
+// settingKeys are the keys of each setting.
+var settingKeys = map[string][]string{
+	"board":  {"com", "path", "public", "clksrc", "full_duplex"},
+	"rxrf":   {"rf_chain", "freq_hz", "type", "rssi_offset", "a", "b", "c", "d", "e", "tx_enable", "single_input_mode"},
+	"rxif":   {"if_chain", "rf_chain", "if_hz", "bw_khz", "datarate", "sync_word_size", "sync_word", "implicit_hdr", "implicit_payload_length", "implicit_crc_en", "implicit_coderate"},
+	"demod":  {"multisf"},
+	"txgain": {"rf_chain", "lut"},
+	"ftime":  {"enable", "mode"},
+	"sx1261": {"lbt", "rssi_target", "rssi_offset", "channels"},
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It refuses keys that the setting does
+// not have: a mistyped one would be taken for its default.
+func (x *scriptSetting) UnmarshalJSON(b []byte) error {
+	var set struct {
+		Set string `json:"set"`
+	}
+	if err := json.Unmarshal(b, &set); err != nil {
+		return err
+	}
+	keys, ok := settingKeys[set.Set]
+	if !ok {
+		return fmt.Errorf("%.40q: no such setting", set.Set)
+	}
+	if err := onlyKeys(b, append([]string{"set"}, keys...)...); err != nil {
+		return fmt.Errorf("%s: %w", set.Set, err)
+	}
+	type plain scriptSetting
+	return strictly(b, (*plain)(x))
+}
+
+// onlyKeys says if an object has other keys than those.
+func onlyKeys(object []byte, keys ...string) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(object, &members); err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		if !slices.Contains(keys, key) {
+			return fmt.Errorf("unknown key %.40q; there are %s", key, cmp.Or(strings.Join(keys, ", "), "none"))
+		}
+	}
+	return nil
+}
+
+// strictly reads an object whose parts have no unknown keys either.
+func strictly(object []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }
 
 // listening is how the SX1261 is used.
@@ -130,7 +206,10 @@ func (x *scriptSetting) channel(c *Config) error {
 	ch := Channel{Enabled: true, Chain: x.RFChain, Offset: x.IFHz}
 	switch {
 	case x.IFChain == ServiceChannel:
-		c.Service = Service{Channel: ch, SpreadingFactor: uint8(x.Datarate), Bandwidth: x.BwKHz * 1000}
+		c.Service = Service{
+			Channel: ch, SpreadingFactor: uint8(min(x.Datarate, math.MaxUint8)), Bandwidth: x.BwKHz * 1000,
+			Implicit: x.Implicit, ImplicitLength: x.Length, ImplicitCRC: x.CRC, ImplicitCodingRate: radio.CodingRate(x.Coding),
+		}
 	case x.IFChain == FSKChannel:
 		c.FSK = FSKModem{Channel: ch, BitRate: x.Datarate, SyncWord: x.SyncWord, SyncWordSize: x.SyncSize}
 	case x.IFChain < 0 || x.IFChain > FSKChannel:

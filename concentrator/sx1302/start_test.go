@@ -19,22 +19,19 @@ import (
 // TestStartState compares what the registers, the radios and both programs were
 // left with or told.
 func TestStartState(t *testing.T) {
-	for _, name := range traces(t, "start_") {
-		t.Run(name, func(t *testing.T) {
-			all := readTrace(t, name)
-			final := all[slices.IndexFunc(all, func(r record) bool { return r.K == "final" })]
-			model, chip := traceChip(t, all[0], sx1302test.Options{}, nil)
-			if err := chip.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			compareRegisters(t, model.Changed(), final.Regs)
-			agc, arb := model.Logs()
-			compareLog(t, "AGC", agc, final.AGCLog)
-			compareLog(t, "ARB", arb, final.ARBLog)
-			compareRadio(t, model.Radio(0), final.RadioA)
-			compareRadio(t, model.Radio(1), final.RadioB)
-		})
-	}
+	eachTrace(t, func(t *testing.T, all []record) {
+		final := all[slices.IndexFunc(all, func(r record) bool { return r.K == "final" })]
+		model, chip := traceChip(t, all[0], sx1302test.Options{}, nil)
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		compareRegisters(t, model.Changed(), final.Regs)
+		agc, arb := model.Logs()
+		compareLog(t, "AGC", agc, final.AGCLog)
+		compareLog(t, "ARB", arb, final.ARBLog)
+		compareRadio(t, model.Radio(0), final.RadioA)
+		compareRadio(t, model.Radio(1), final.RadioB)
+	}, startTrace)
 }
 
 func compareRegisters(t *testing.T, got map[uint16]byte, regs map[string]string) {
@@ -321,27 +318,24 @@ func (s *sections) observe(e sx1302test.Event) {
 // recording sends after the start; all calls but stop are made, and what they
 // return is compared.
 func TestStartOrder(t *testing.T) {
-	for _, name := range traces(t, "start_") {
-		t.Run(name, func(t *testing.T) {
-			all := readTrace(t, name)
-			want := traceSections(t, all)
-			var s sections
-			taken, now := false, time.Duration(0)
-			model, chip := traceChip(t, all[0], sx1302test.Options{
-				Now:     func() time.Duration { return now },
-				Observe: func(e sx1302test.Event) { s.observe(e) },
-				Taken:   func(*sx1302test.Emission) bool { return taken },
-			}, func(d time.Duration) { now += d; s.wait(d) })
-			if err := chip.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			replayCalls(t, all, model, chip, &taken, &now)
-			compareSections(t, s.list, want)
-			if err := chip.Stop(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	eachTrace(t, func(t *testing.T, all []record) {
+		want := traceSections(t, all)
+		var s sections
+		taken, now := false, time.Duration(0)
+		model, chip := traceChip(t, all[0], sx1302test.Options{
+			Now:     func() time.Duration { return now },
+			Observe: func(e sx1302test.Event) { s.observe(e) },
+			Taken:   func(*sx1302test.Emission) bool { return taken },
+		}, func(d time.Duration) { now += d; s.wait(d) })
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		replayCalls(t, all, model, chip, &taken, &now)
+		compareSections(t, s.list, want)
+		if err := chip.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}, startTrace)
 }
 
 func compareSections(t *testing.T, got, want []section) {

@@ -41,24 +41,21 @@ func relevant(tx *Transmission) []int {
 }
 
 func TestTransmit(t *testing.T) {
-	for _, name := range traces(t, "tx_") {
-		t.Run(name, func(t *testing.T) {
-			all := readTrace(t, name)
-			var now time.Duration
-			// The model is told what the emulator's transmitters did.
-			status := byte(0x80)
-			model, chip := traceChip(t, all[0], sx1302test.Options{
-				Now: func() time.Duration { return now },
-				Read: func(addr uint16) (byte, bool) {
-					return status, addr == txStatus.addr || addr == txStatus.addr+txStride
-				},
-			}, func(d time.Duration) { now += d })
-			if err := chip.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			replayTransmit(t, all, model, chip, &status)
-		})
-	}
+	eachTrace(t, func(t *testing.T, all []record) {
+		var now time.Duration
+		// The model is told what the emulator's transmitters did.
+		status := byte(0x80)
+		model, chip := traceChip(t, all[0], sx1302test.Options{
+			Now: func() time.Duration { return now },
+			Read: func(addr uint16) (byte, bool) {
+				return status, addr == txStatus.addr || addr == txStatus.addr+txStride
+			},
+		}, func(d time.Duration) { now += d })
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		replayTransmit(t, all, model, chip, &status)
+	}, sendTrace)
 }
 
 func replayTransmit(t *testing.T, all []record, model *sx1302test.Chip, chip *Chip, status *byte) {
