@@ -66,6 +66,43 @@ func TestUnitDevices(t *testing.T) {
 	}
 }
 
+// The unit waits for nothing that may never come, and hides no script or file in a
+// home.
+func TestUnitWaitsForNothing(t *testing.T) {
+	unit, err := os.ReadFile("../../systemd/lorawand.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(unit)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[key] += value
+		}
+	}
+	for key, want := range map[string]string{"After": "network.target", "Wants": "", "Requires": "", "ProtectHome": "read-only"} {
+		if values[key] != want {
+			t.Errorf("%s=%s, want %q", key, values[key], want)
+		}
+	}
+}
+
+// The udev rule opens the devices of every board of the table that are not a tty.
+func TestUdevRule(t *testing.T) {
+	rule, err := os.ReadFile("../../packaging/linux/52-lorawand.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subsystem := range []string{"spidev", "gpio", "i2c-dev"} {
+		found := false
+		for line := range strings.Lines(string(rule)) {
+			found = found || strings.HasPrefix(line, `SUBSYSTEM=="`+subsystem+`"`) && strings.Contains(line, `GROUP="lorawand", MODE="0660"`)
+		}
+		if !found {
+			t.Errorf("no rule for %s in\n%s", subsystem, rule)
+		}
+	}
+}
+
 // The example of a maker's page drives the lines of the maker's hardware: those of
 // a header are for the pages of hosts that have one.
 func TestVendorPages(t *testing.T) {

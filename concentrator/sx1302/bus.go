@@ -21,7 +21,12 @@ const (
 	readHeader  = 4    // target, address, and a byte until the chip answers
 	maxBurst    = 1024 // data bytes in one frame that the chip is known to take
 	minTransfer = 24   // a port that takes less is of no use
-	writeBit    = 0x80
+
+	// shortTransfer is how many bytes a transfer has on a port that spoils longer ones.
+	// Old kernels are suspected of it on the MT7621 and MT7628, whose controllers
+	// take 32 bytes at once.
+	shortTransfer = 32
+	writeBit      = 0x80
 )
 
 // busError is a transfer that failed.
@@ -98,6 +103,17 @@ func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	}
 	return &bus{port: newPort(c, limit), burst: limit - readHeader}, nil
 }
+
+// shorten cuts transfers to shortTransfer from now on; false says that they are
+// no longer already.
+func (b *bus) shorten() bool {
+	short := b.burst > shortTransfer-readHeader
+	b.burst = min(b.burst, shortTransfer-readHeader)
+	return short
+}
+
+// shortened reports whether transfers were cut.
+func (b *bus) shortened() bool { return b.burst == shortTransfer-readHeader }
 
 func newPort(c spi.Conn, limit int) port {
 	return port{conn: c, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit)}

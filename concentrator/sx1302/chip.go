@@ -39,11 +39,12 @@ func (m Model) String() string {
 // SX1303 reports whether the chip makes fine timestamps.
 func (m Model) SX1303() bool { return m == 0x03 }
 
-// Identity is what a chip says of itself.
+// Identity is what a chip says of itself, and how it can be reached.
 type Identity struct {
 	Version uint8
 	Model   Model
 	EUI     radio.EUI64
+	Short   bool // the port spoils long transfers, so that they are cut
 }
 
 // Options is what a Chip needs besides its Config.

@@ -295,6 +295,9 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	d.mu.Unlock()
 	w.eui = eui
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
+	if id.Short {
+		d.log.Warn("the SPI port spoils long transfers, short ones are used", "gateway", eui, "bytes", shortTransfer)
+	}
 	if identified && !d.opts.Until.IsZero() {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayIdentified, Was: d.opts.Until})
 	}

@@ -37,15 +37,8 @@ func (c *Chip) load(m mcu, image []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := c.write(m.memory, image); err != nil {
+	if err := c.writeChecked(m, image); err != nil {
 		return err
-	}
-	back := make([]byte, len(image))
-	if err := c.read(m.memory, back); err != nil {
-		return err
-	}
-	if !bytes.Equal(back, image) {
-		return fmt.Errorf("load %s firmware: what was read back differs; check the SPI wiring and its speed", m.name)
 	}
 	if err := c.setAll([]setting{{m.hostProg, 0}, {m.clear, 0}}); err != nil {
 		return err
@@ -56,6 +49,35 @@ func (c *Chip) load(m mcu, image []byte) error {
 	}
 	if bad != 0 {
 		return fmt.Errorf("load %s firmware: parity error in its memory; check the power supply", m.name)
+	}
+	return nil
+}
+
+// writeChecked writes a program and reads it back. If that fails it tries again with
+// short transfers, and stays with them where those are whole.
+func (c *Chip) writeChecked(m mcu, image []byte) error {
+	usual := c.burst
+	err := c.writeAndCompare(m, image)
+	if err == nil || !c.shorten() {
+		return err
+	}
+	if shortErr := c.writeAndCompare(m, image); shortErr == nil {
+		return nil
+	}
+	c.burst = usual
+	return err
+}
+
+func (c *Chip) writeAndCompare(m mcu, image []byte) error {
+	if err := c.write(m.memory, image); err != nil {
+		return err
+	}
+	back := make([]byte, len(image))
+	if err := c.read(m.memory, back); err != nil {
+		return err
+	}
+	if !bytes.Equal(back, image) {
+		return fmt.Errorf("load %s firmware: what was read back differs; check the SPI wiring and its speed", m.name)
 	}
 	return nil
 }

@@ -260,3 +260,35 @@ func TestFullDuplexStays(t *testing.T) {
 		t.Errorf("half duplex %t, %v", chip.half, err)
 	}
 }
+
+// TestShortTransfers: where a port spoils long transfers without a word, the firmware
+// is loaded by short ones, and all else is done by them then.
+func TestShortTransfers(t *testing.T) {
+	for _, tt := range []struct {
+		longest int
+		short   bool
+		says    string
+	}{
+		{0, false, ""},
+		{maxBurst + readHeader, false, ""},
+		{512, true, ""},
+		{36, true, ""},
+		{32, true, ""},
+		{31, false, "what was read back differs"},
+	} {
+		model, chip := newTestChip(t, sx1302test.Options{})
+		model.Break(sx1302test.Fault{Longest: tt.longest})
+		err := chip.Start(t.Context())
+		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) || chip.Identity().Short != tt.short {
+			t.Errorf("a port for %d bytes: %v, short %v; want %q, %v", tt.longest, err, chip.Identity().Short, tt.says, tt.short)
+		}
+		if err != nil {
+			continue
+		}
+		payload := strings.Repeat("a long frame", 20)
+		model.Deliver((&sx1302test.Frame{Payload: []byte(payload), SF: 7, CodingRate: 1}).Record())
+		if packets, err := chip.Receive(); err != nil || len(packets) != 1 || string(packets[0].Payload) != payload {
+			t.Errorf("a port for %d bytes: %+v, %v", tt.longest, packets, err)
+		}
+	}
+}

@@ -171,7 +171,9 @@ func TestScriptConfig(t *testing.T) {
 		name, set string
 		holds     func(c *Config) bool
 	}{
-		{"gain of the reference", ``, func(c *Config) bool { return slices.Equal(c.Radios[0].Gains, []Gain{{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}}) }},
+		{"gain of the reference", ``, func(c *Config) bool {
+			return slices.Equal(c.Radios[0].Gains, []Gain{{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}})
+		}},
 		{"gains", `,{"set":"txgain","rf_chain":0,"lut":[{"rf_power":12,"pa_gain":1,"pwr_idx":4}]}`, func(c *Config) bool {
 			return slices.Equal(c.Radios[0].Gains, []Gain{{Power: 12, PAGain: 1, PowerIndex: 4}})
 		}},

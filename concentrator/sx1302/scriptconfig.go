@@ -259,6 +259,7 @@ func (s *scriptSend) transmission() (Transmission, error) {
 	case "LORA":
 	case "FSK":
 		t.DataRate, t.Deviation = radio.FSKDataRate(s.Datarate), fskDeviation
+		t.DataRate.Bandwidth = s.BwKHz * 1000
 		if s.FDevKHz != nil {
 			t.Deviation = *s.FDevKHz * 1000
 		}

@@ -36,6 +36,7 @@ func (c *Chip) Start(ctx context.Context) error {
 	if err := c.bringUp(ctx); err != nil {
 		return fmt.Errorf("sx1302: start: %w", err)
 	}
+	id.Short = c.shortened()
 	c.identity = id
 	c.receiver.begin()
 	c.started = true

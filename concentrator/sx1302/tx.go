@@ -404,10 +404,7 @@ func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 
 func (c *Chip) fskTxSettings(t *Transmission) []setting {
 	preamble := t.preamble()
-	code, ok := bandwidthCode(t.DataRate.Bandwidth)
-	if !ok {
-		code, _ = bandwidthCode(125_000)
-	}
+	code, _ := bandwidthCode(t.DataRate.Bandwidth) // 0 where there is none, as from sx1302_hal's packet forwarder
 	rate := crystal / int(t.DataRate.BitRate)
 	size := c.config.FSK.SyncWordSize
 	list := []setting{

@@ -358,3 +358,22 @@ func TestLeastPower(t *testing.T) {
 		t.Error("sx1302_hal sends it with the lowest gain")
 	}
 }
+
+// TestFSKBandwidth: an FSK packet has the bandwidth that it is given, or none as from
+// sx1302_hal's packet forwarder.
+func TestFSKBandwidth(t *testing.T) {
+	for bandwidth, want := range map[uint32]byte{0: 0x80, 125_000: 0x84, 250_000: 0x85} {
+		model, chip := newTestChip(t, sx1302test.Options{})
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		x := transmission(&radio.Downlink{PHYPayload: []byte("x"), Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Power: 1400})
+		x.Trigger, x.DataRate.Bandwidth = TriggerNow, bandwidth
+		if err := chip.Send(x); err != nil {
+			t.Fatal(err)
+		}
+		if got := model.Emissions()[0].Block[0x0C]; got != want {
+			t.Errorf("with %d Hz AGC_TX_BW is 0x%02x, want 0x%02x", bandwidth, got, want)
+		}
+	}
+}
