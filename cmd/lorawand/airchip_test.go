@@ -40,11 +40,11 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	if err != nil {
 		w.Fatal(err)
 	}
-	firmware, err := h.firmware()
+	firmware, err := h.Firmware()
 	if err != nil {
 		w.Fatal(err)
 	}
-	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, SX1261: h.sx1261})
+	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, SX1261: h.SX1261})
 	if err != nil {
 		w.Fatal(err)
 	}

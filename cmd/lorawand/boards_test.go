@@ -10,6 +10,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -24,7 +25,7 @@ type openings struct {
 	opened, closed int
 }
 
-func (o *openings) open(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
+func (o *openings) open(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	h, err := o.sim.open(s, c)
 	if err != nil {
 		return nil, err
@@ -32,8 +33,8 @@ func (o *openings) open(s *config.SX1302, c *config.Concentrator) (*hardware, er
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.opened++
-	unplug := h.close
-	h.close = func() error {
+	unplug := h.Close
+	h.Close = func() error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.closed++

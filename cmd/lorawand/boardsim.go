@@ -9,12 +9,13 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
 // openBoard opens the board of a gateway, or a model of the chip on an air of
 // its own where nobody sends.
-func openBoard(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
+func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	if s.Device != config.SimDevice {
 		return openHardware(s, c)
 	}
@@ -27,8 +28,8 @@ func openBoard(s *config.SX1302, c *config.Concentrator) (*hardware, error) {
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = sim.air.Run(ctx) })
-	unplug := h.close
-	h.close = func() error {
+	unplug := h.Close
+	h.Close = func() error {
 		stop()
 		wg.Wait()
 		return errors.Join(failed, unplug())

@@ -29,7 +29,7 @@ func TestConcentratorCommands(t *testing.T) {
 		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
 		{"no gains for the plan", []string{"concentrator", "probe", "--board", "sx1302c915gw1", "--reset", "none", "--power", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"reset without gains", []string{"concentrator", "reset", "--board", "sx1302c490gw1", "--power", "none", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
-		{"a global_conf says all", []string{"concentrator", "probe", "--global-conf", "../../concentrator/sx1302/testdata/global_conf.json", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "(global_conf.json: SPI /dev/spidev250.0, reset none)"},
+		{"a global_conf says all", []string{"concentrator", "probe", "--global-conf", "../../concentrator/sx1302/board/testdata/global_conf.json", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "(global_conf.json: SPI /dev/spidev250.0, reset none)"},
 		{"a global_conf that is none", []string{"concentrator", "probe", "--global-conf", "/none.json"}, exitUsage, "sx1302.global_conf: open /none.json"},
 		{"listening needs gains", []string{"concentrator", "listen", "--board", "sx1302c915gw1"}, exitUsage, "not for \"EU868\""},
 		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
@@ -66,7 +66,7 @@ func TestToggled(t *testing.T) {
 		"nothing":         {config.SX1302{Board: "rak2287", Reset: "none"}, "nothing was toggled: all lines of rak2287 are none"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := board{keys: tt.keys}
+			b := workbench{keys: tt.keys}
 			var err error
 			if b.Concentrator, err = b.keys.Probed(); err != nil {
 				t.Fatal(err)

@@ -158,18 +158,18 @@ func (o *onboard) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, h.close()) }()
-	firmware, err := h.firmware()
+	defer func() { err = errors.Join(err, h.Close()) }()
+	firmware, err := h.Firmware()
 	if err != nil {
 		return err
 	}
-	chip, err := sx1302.New(h.conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
+	chip, err := sx1302.New(h.Conn, o.chip.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer, SX1261: h.SX1261})
 	if err != nil {
 		return err
 	}
 	driver, err := sx1302.NewDriver(sx1302.DriverOptions{
-		Chip: chip, EUI: o.eui, Until: o.until, Now: o.now, Logger: o.log, Temperature: h.temperature, Silence: o.conf.Silence.D(),
-		Timer: h.timer, PowerReserve: func() radio.Decibel { return radio.Decibel(o.reserve.Load()) },
+		Chip: chip, EUI: o.eui, Until: o.until, Now: o.now, Logger: o.log, Temperature: h.Temperature, Silence: o.conf.Silence.D(),
+		Timer: h.Timer, PowerReserve: func() radio.Decibel { return radio.Decibel(o.reserve.Load()) },
 	})
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"lorawand/cmd/lorawand/config"
-	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 )
 
 // What an owner has made outlives an upgrade of OpenWrt: configuration, store and
@@ -42,7 +42,7 @@ func TestUnitDevices(t *testing.T) {
 	}
 	_, groups, _ := strings.Cut(string(postinst), "for group in ")
 	groups, _, _ = strings.Cut(groups, ";")
-	boards, err := sx1302.Boards()
+	boards, err := board.Boards()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestVendorPages(t *testing.T) {
 					if err != nil {
 						t.Errorf("%s: %v", folder, err)
 					}
-					toggles = append(toggles, strings.Join(toggled(&set.Board), ", "))
+					toggles = append(toggles, strings.Join(set.Board.Toggled(), ", "))
 				}
 			}
 		}

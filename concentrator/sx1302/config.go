@@ -25,12 +25,12 @@ const (
 // Limits of the hardware.
 const (
 	radioBandwidth = 1_600_000     // Hz, that a radio passes on
-	minFrequency   = 100_000_000   // Hz
-	maxFrequency   = 1_000_000_000 // Hz
+	MinFrequency   = 100_000_000   // Hz
+	MaxFrequency   = 1_000_000_000 // Hz
 
 	maxSX1255Frequency = 510_000_000 // Hz
-	minBitRate         = 500         // bit/s, FSK
-	maxBitRate         = 250_000     // bit/s
+	MinBitRate         = 500         // bit/s, FSK
+	MaxBitRate         = 250_000     // bit/s
 	maxSyncWord        = 8           // bytes, FSK
 )
 
@@ -43,6 +43,16 @@ const (
 	SX1255           // 400 to 510 MHz
 	SX1257           // 862 to 1020 MHz
 )
+
+// ParseRadioType returns the type of a name such as "SX1250".
+func ParseRadioType(name string) (RadioType, error) {
+	for t := SX1250; t <= SX1257; t++ {
+		if t.String() == name {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("no such radio: %q", name)
+}
 
 // String returns the name of the chip.
 func (t RadioType) String() string {
@@ -87,6 +97,10 @@ type Gain struct {
 	DigGain    uint8 // SX1255, SX1257: 0 to 3
 }
 
+// DefaultGain is the only gain of a radio that transmits and has no table, as
+// sx1302_hal has it (loragw_hal.c, lgw_context).
+var DefaultGain = Gain{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}
+
 // Channel is where a modem listens.
 type Channel struct {
 	Enabled bool
@@ -125,6 +139,19 @@ const (
 	FineTimestampsAll                 // all spreading factors
 	FineTimestampsSF10                // SF5 to SF10, which leaves more modems to SF11 and SF12
 )
+
+// ParseFineTimestamps reads a choice as Semtech's files name it, or "off".
+func ParseFineTimestamps(mode string) (FineTimestamps, error) {
+	switch mode {
+	case "off":
+		return NoFineTimestamps, nil
+	case "all_sf", "ALL_SF":
+		return FineTimestampsAll, nil
+	case "high_capacity", "HIGH_CAPACITY":
+		return FineTimestampsSF10, nil
+	}
+	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
+}
 
 // Config is what the chip is set up for.
 type Config struct {
@@ -175,7 +202,7 @@ func (c Config) Validate() error {
 		return err
 	}
 	for i, ch := range c.Channels {
-		if err := c.validateChannel(ch, 125_000); err != nil {
+		if err := c.ValidateChannel(ch, 125_000); err != nil {
 			return fmt.Errorf("%w: channel %d: %w", ErrConfig, i, err)
 		}
 	}
@@ -188,7 +215,7 @@ func (c Config) Validate() error {
 	if c.FineTimestamps > FineTimestampsSF10 {
 		return fmt.Errorf("%w: no such choice of fine timestamps: %d", ErrConfig, c.FineTimestamps)
 	}
-	if err := c.LBT.validate(); err != nil {
+	if err := c.LBT.Validate(); err != nil {
 		return fmt.Errorf("%w: listening before talking: %w", ErrConfig, err)
 	}
 	return nil
@@ -200,7 +227,7 @@ func (c *Config) validateRadios() error {
 	}
 	for i := range c.Radios {
 		if r := &c.Radios[i]; r.Enabled {
-			if _, err := r.validate(c.FullDuplex); err != nil {
+			if _, err := r.Validate(c.FullDuplex); err != nil {
 				return fmt.Errorf("%w: radio %s: %w", ErrConfig, chainName(i), err)
 			}
 		}
@@ -208,12 +235,12 @@ func (c *Config) validateRadios() error {
 	return nil
 }
 
-// validate says what is wrong with a radio, and by which key of a global_conf.json.
-func (r *Radio) validate(fullDuplex bool) (key string, err error) {
+// Validate says what is wrong with a radio, and by which key of a global_conf.json.
+func (r *Radio) Validate(fullDuplex bool) (key string, err error) {
 	switch {
 	case r.Type > SX1257:
 		return "type", fmt.Errorf("unknown %s", r.Type)
-	case r.Frequency < minFrequency || r.Frequency > maxFrequency:
+	case r.Frequency < MinFrequency || r.Frequency > MaxFrequency:
 		return "freq", fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
 	case r.Type == SX1255 && r.Frequency > maxSX1255Frequency:
 		return "freq", fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
@@ -233,14 +260,15 @@ func (r *Radio) validate(fullDuplex bool) (key string, err error) {
 		if i > 0 && g.Power < r.Gains[i-1].Power {
 			return "tx_gain_lut", fmt.Errorf("gains are not in ascending order at %d dBm", g.Power)
 		}
-		if err := g.validate(r.Type); err != nil {
+		if err := g.Validate(r.Type); err != nil {
 			return "tx_gain_lut", fmt.Errorf("gain for %d dBm: %w", g.Power, err)
 		}
 	}
 	return "", nil
 }
 
-func (g Gain) validate(t RadioType) error {
+// Validate says what a radio of that type cannot be told.
+func (g Gain) Validate(t RadioType) error {
 	switch {
 	case t == SX1250 && g.PowerIndex > 22:
 		return fmt.Errorf("power index %d is above 22", g.PowerIndex)
@@ -250,7 +278,8 @@ func (g Gain) validate(t RadioType) error {
 	return nil
 }
 
-func (c *Config) validateChannel(ch Channel, bandwidth uint32) error {
+// ValidateChannel says why a channel of a bandwidth, Hz, cannot be heard.
+func (c *Config) ValidateChannel(ch Channel, bandwidth uint32) error {
 	switch {
 	case !ch.Enabled:
 		return nil
@@ -276,7 +305,7 @@ func (c *Config) validateService() error {
 	if s.ImplicitCodingRate > radio.CodingRate48 {
 		return fmt.Errorf("no such coding rate: %d", s.ImplicitCodingRate)
 	}
-	return c.validateChannel(s.Channel, s.Bandwidth)
+	return c.ValidateChannel(s.Channel, s.Bandwidth)
 }
 
 func (c *Config) validateFSK() error {
@@ -287,10 +316,10 @@ func (c *Config) validateFSK() error {
 	if !f.Enabled {
 		return nil
 	}
-	if f.BitRate < minBitRate || f.BitRate > maxBitRate {
-		return fmt.Errorf("%d bit/s is not within %d to %d", f.BitRate, minBitRate, maxBitRate)
+	if f.BitRate < MinBitRate || f.BitRate > MaxBitRate {
+		return fmt.Errorf("%d bit/s is not within %d to %d", f.BitRate, MinBitRate, MaxBitRate)
 	}
-	return c.validateChannel(f.Channel, 125_000)
+	return c.ValidateChannel(f.Channel, 125_000)
 }
 
 // bandwidthCode returns what the modems call a LoRa bandwidth in Hz.

@@ -46,7 +46,8 @@ const (
 	minLBTTarget    = -127_00 // dBm, with the offset
 )
 
-func (l *LBT) validate() error {
+// Validate says how the SX1261 cannot listen.
+func (l *LBT) Validate() error {
 	if !l.Enabled {
 		return nil
 	}
@@ -57,16 +58,17 @@ func (l *LBT) validate() error {
 		return fmt.Errorf("%d channels, need 1 to %d", len(l.Channels), maxLBTChannels)
 	}
 	for i := range l.Channels {
-		if err := l.Channels[i].validate(); err != nil {
+		if err := l.Channels[i].Validate(); err != nil {
 			return fmt.Errorf("channel at %s: %w", l.Channels[i].Frequency, err)
 		}
 	}
 	return nil
 }
 
-func (ch *LBTChannel) validate() error {
+// Validate says why a channel cannot be listened to.
+func (ch *LBTChannel) Validate() error {
 	switch {
-	case ch.Frequency < minFrequency || ch.Frequency > maxFrequency:
+	case ch.Frequency < MinFrequency || ch.Frequency > MaxFrequency:
 		return errors.New("not within 100 to 1000 MHz")
 	case ch.Bandwidth != 125_000 && ch.Bandwidth != 250_000:
 		return fmt.Errorf("%d Hz cannot be listened to, only 125000 and 250000", ch.Bandwidth)

@@ -139,7 +139,7 @@ func (s *Script) call(ctx context.Context, l *scriptLine) (out any, rc int, err 
 
 func (s *Script) measure() (out any, rc int, err error) {
 	if s.temperature == nil {
-		return nil, 0, ErrNoSensor
+		return nil, 0, errNoSensor
 	}
 	t, err := s.temperature()
 	if err != nil {
@@ -242,3 +242,6 @@ func (c *Chip) rssiBase(chain uint8) int32 {
 	defer c.mu.Unlock()
 	return int32(c.config.Radios[chain].RSSIOffset)*10 + c.receiver.tcomp[chain]
 }
+
+// errNoSensor is the answer of a board without a temperature sensor.
+var errNoSensor = errors.New("sx1302: no STTS751 temperature sensor")

@@ -77,7 +77,7 @@ func scriptConfig(list []scriptSetting) (Config, error) {
 	}
 	for i := range c.Radios {
 		if r := &c.Radios[i]; r.Transmit && len(r.Gains) == 0 {
-			r.Gains = []Gain{halGain}
+			r.Gains = []Gain{DefaultGain}
 		}
 	}
 	return c, c.Validate()

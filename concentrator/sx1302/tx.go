@@ -92,7 +92,7 @@ func (c *Chip) validateRequest(t *Transmission) error {
 	if r == nil {
 		return fmt.Errorf("%w: radio %d does not transmit", ErrTransmission, t.Chain)
 	}
-	if t.Frequency < minFrequency || t.Frequency > maxFrequency {
+	if t.Frequency < MinFrequency || t.Frequency > MaxFrequency {
 		return fmt.Errorf("%w: %s is not within 100 to 1000 MHz", ErrTransmission, t.Frequency)
 	}
 	if t.Frequency < r.TxLow || r.TxHigh > 0 && t.Frequency > r.TxHigh {
@@ -126,8 +126,8 @@ func (t *Transmission) validateModulation() error {
 			return fmt.Errorf("%w: no such coding rate: %d", ErrTransmission, t.CodingRate)
 		}
 	case radio.FSK:
-		if r.BitRate < minBitRate || r.BitRate > maxBitRate {
-			return fmt.Errorf("%w: %d bit/s is not within %d to %d", ErrTransmission, r.BitRate, minBitRate, maxBitRate)
+		if r.BitRate < MinBitRate || r.BitRate > MaxBitRate {
+			return fmt.Errorf("%w: %d bit/s is not within %d to %d", ErrTransmission, r.BitRate, MinBitRate, MaxBitRate)
 		}
 		if t.Deviation < minDeviation || t.Deviation > maxDeviation {
 			return fmt.Errorf("%w: a deviation of %d Hz is not within %d to %d", ErrTransmission, t.Deviation, minDeviation, maxDeviation)

@@ -377,3 +377,19 @@ func TestFSKBandwidth(t *testing.T) {
 		}
 	}
 }
+
+// A packet outside of the range of a radio is refused, as by sx1302_hal's packet
+// forwarder.
+func TestTransmitRange(t *testing.T) {
+	c := testConfig()
+	c.Radios[0].TxLow, c.Radios[0].TxHigh = 863_000_000, 870_000_000
+	chip := &Chip{config: c}
+	for frequency, ok := range map[radio.Frequency]bool{862_999_999: false, 863_000_000: true, 870_000_000: true, 870_000_001: false} {
+		x := loraTransmission()
+		x.Frequency = frequency
+		err := chip.validate(&x)
+		if (err == nil) != ok || err != nil && (!errors.Is(err, errRange) || !errors.Is(err, ErrTransmission)) {
+			t.Errorf("%v: %v", frequency, err)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -179,7 +180,7 @@ func TestConcentrator(t *testing.T) {
 }
 
 // semtechFile has channels for EU868.
-const semtechFile = "../../../concentrator/sx1302/testdata/global_conf.json"
+const semtechFile = "../../../concentrator/sx1302/board/testdata/global_conf.json"
 
 // A file of another region than the plan's is a fault, as is all else in it, each
 // with its place.
@@ -226,7 +227,7 @@ func TestGlobalConfFaults(t *testing.T) {
 
 // Every board that is on an SPI port can be probed, whatever its region is.
 func TestProbed(t *testing.T) {
-	boards, err := sx1302.Boards()
+	boards, err := board.Boards()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +377,7 @@ func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
 }
 
 // hears reports whether a modem is on a channel.
-func hears(c *sx1302.Config, w sx1302.Wanted) bool {
+func hears(c *sx1302.Config, w board.Wanted) bool {
 	on := func(ch sx1302.Channel) bool {
 		return ch.Enabled && c.Radios[ch.Chain].Enabled && int64(c.Radios[ch.Chain].Frequency)+int64(ch.Offset) == int64(w.Frequency)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -22,9 +23,8 @@ const DefaultFirmware = "/usr/lib/lorawand/firmware"
 
 // Words of the keys that name a line, a bus or a device.
 const (
-	None       = "none"
-	ExecPrefix = "exec:"
-	SimDevice  = "sim" // the model of the chip
+	None      = "none"
+	SimDevice = "sim" // the model of the chip
 )
 
 // Limits of [gateway.sx1302].
@@ -44,7 +44,7 @@ var regions = map[string]string{
 
 // Concentrator is what a gateway's chip and its board are set up for.
 type Concentrator struct {
-	Board sx1302.Board
+	Board board.Board
 	Chip  sx1302.Config
 }
 
@@ -69,7 +69,7 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if err != nil {
 		return c, &keyError{"frequency_plan", err}
 	}
-	if c.Board, err = s.find(func(name string) (sx1302.Board, error) { return sx1302.FindBoard(name, boardRegion(plan)) }); err != nil {
+	if c.Board, err = s.find(func(name string) (board.Board, error) { return board.FindBoard(name, boardRegion(plan)) }); err != nil {
 		return c, err
 	}
 	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
@@ -77,7 +77,7 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 		return c, err
 	}
 	if s.GlobalConf == "" {
-		if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
+		if c.Chip, err = board.Arrange(&c.Board, wanted(plan)); err != nil {
 			return c, &keyError{"sx1302", err}
 		}
 		c.Chip.LBT = listening(plan)
@@ -128,17 +128,17 @@ func ofGlobalConf(err error) error {
 
 // readGlobalConf reads the file. It is read for several keys; its size is that of a
 // configuration.
-func (s *SX1302) readGlobalConf() (sx1302.GlobalConf, error) {
+func (s *SX1302) readGlobalConf() (board.GlobalConf, error) {
 	text, err := os.ReadFile(s.GlobalConf)
 	if err != nil {
-		return sx1302.GlobalConf{}, err
+		return board.GlobalConf{}, err
 	}
-	return sx1302.ParseGlobalConf(s.GlobalConf, text)
+	return board.ParseGlobalConf(s.GlobalConf, text)
 }
 
 // checkRegion says where a file is for another region than the plan: all of its
 // channels must lie where the plan may be used, and one at least must be the plan's.
-func checkRegion(g *sx1302.GlobalConf, p *region.Plan) error {
+func checkRegion(g *board.GlobalConf, p *region.Plan) error {
 	planned := 0
 	for _, h := range g.Heard {
 		if slices.ContainsFunc(p.Channels(), func(ch region.Channel) bool { return ch.Frequency == h.Frequency }) {
@@ -177,7 +177,7 @@ const (
 func (s *SX1302) Probed() (Concentrator, error) {
 	var c Concentrator
 	var err error
-	if c.Board, err = s.find(sx1302.FindLines); err != nil {
+	if c.Board, err = s.find(board.FindLines); err != nil {
 		return c, err
 	}
 	clock := c.Board.ClockSource
@@ -192,19 +192,19 @@ func (s *SX1302) Probed() (Concentrator, error) {
 
 // find returns the row of the table. Without a board it has what the global_conf.json
 // says of one, which is all but the lines.
-func (s *SX1302) find(in func(name string) (sx1302.Board, error)) (sx1302.Board, error) {
+func (s *SX1302) find(in func(name string) (board.Board, error)) (board.Board, error) {
 	switch {
 	case s.Board == "" && s.GlobalConf != "":
 		g, err := s.readGlobalConf()
 		if err != nil {
-			return sx1302.Board{}, ofGlobalConf(err)
+			return board.Board{}, ofGlobalConf(err)
 		}
 		if s.Device == "" && !deviceForm.MatchString(g.Device) {
-			return sx1302.Board{}, &keyError{"sx1302.device", fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device)}
+			return board.Board{}, &keyError{"sx1302.device", fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device)}
 		}
-		return sx1302.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios}, nil
+		return board.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios}, nil
 	case s.Board == "":
-		return sx1302.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
+		return board.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
 	}
 	b, err := in(s.Board)
 	if err != nil {
@@ -270,20 +270,20 @@ func boardRegion(p *region.Plan) string {
 }
 
 // wanted are the channels of a plan.
-func wanted(p *region.Plan) []sx1302.Wanted {
-	var out []sx1302.Wanted
+func wanted(p *region.Plan) []board.Wanted {
+	var out []board.Wanted
 	for _, ch := range p.Channels() {
 		dr, err := p.DataRate(ch.MinDR)
 		if err != nil {
 			continue
 		}
-		out = append(out, sx1302.Wanted{Frequency: ch.Frequency, DataRate: dr, AllSF: ch.MinDR != ch.MaxDR})
+		out = append(out, board.Wanted{Frequency: ch.Frequency, DataRate: dr, AllSF: ch.MinDR != ch.MaxDR})
 	}
 	return out
 }
 
 // override changes what is not of the radios.
-func (s *SX1302) override(b *sx1302.Board) error {
+func (s *SX1302) override(b *board.Board) error {
 	var errs []error
 	for _, o := range []struct {
 		key, given string
@@ -349,7 +349,7 @@ func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint
 	if d := s.Silence.D(); d != 0 && (d < minSilence || d > maxSilence) {
 		errs = append(errs, &keyError{"sx1302.silence", fmt.Errorf("%v, must be 0s or %v to %v", d, minSilence, maxSilence)})
 	}
-	gains, err := sx1302.ParseGains(s.TxGains)
+	gains, err := board.ParseGains(s.TxGains)
 	if err != nil {
 		errs = append(errs, &keyError{"sx1302.tx_gains", err})
 	}

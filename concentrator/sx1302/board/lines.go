@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"errors"
@@ -97,7 +97,7 @@ func OpenLine(name string, high bool) (*Line, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := gpiocdev.RequestLine(chip, offset, gpiocdev.AsOutput(bit(high)), gpiocdev.WithConsumer("lorawand"))
+	l, err := gpiocdev.RequestLine(chip, offset, gpiocdev.AsOutput(level(high)), gpiocdev.WithConsumer("lorawand"))
 	name = fmt.Sprintf("%s:%d", chip, offset)
 	if err != nil {
 		exported, _ := filepath.Glob("/sys/class/gpio/gpio[0-9]*")
@@ -144,9 +144,16 @@ func lineError(name, consumer string, exported []string, err error) error {
 	return fmt.Errorf("sx1302: GPIO %s: %w; %s", name, err, advice)
 }
 
+func level(high bool) int {
+	if high {
+		return 1
+	}
+	return 0
+}
+
 // Set implements Pin.
 func (l *Line) Set(high bool) error {
-	if err := l.line.SetValue(bit(high)); err != nil {
+	if err := l.line.SetValue(level(high)); err != nil {
 		return fmt.Errorf("GPIO %s: %w", l.name, err)
 	}
 	return nil
@@ -154,77 +161,3 @@ func (l *Line) Set(high bool) error {
 
 // Close gives the line back. What level it has then is the kernel's affair.
 func (l *Line) Close() error { return l.line.Close() }
-
-// output is a line that was taken.
-type output interface {
-	Pin
-	Close() error
-}
-
-// OpenPins takes the lines of the board, power on and nothing in reset. The
-// function gives them back. A board that is reset by a command has none.
-func (b *Board) OpenPins() (Pins, func() error, error) {
-	return b.openPins(func(name string, high bool) (output, error) { return OpenLine(name, high) })
-}
-
-func (b *Board) openPins(take func(name string, high bool) (output, error)) (Pins, func() error, error) {
-	var p Pins
-	var open []output
-	closeAll := func() error {
-		var err error
-		for _, l := range open {
-			err = errors.Join(err, l.Close())
-		}
-		return err
-	}
-	for _, want := range []struct {
-		name string
-		high bool
-		pin  *Pin
-	}{
-		{b.Power, true, &p.Power}, {b.Reset, false, &p.Reset}, {b.SX1261Reset, true, &p.SX1261Reset},
-	} {
-		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) || strings.HasPrefix(want.name, scriptPrefix) {
-			continue
-		}
-		l, err := take(want.name, want.high)
-		if err != nil {
-			return Pins{}, nil, errors.Join(err, closeAll())
-		}
-		open = append(open, l)
-		*want.pin = l
-	}
-	return p, closeAll, nil
-}
-
-// Prefixes of what is no line: steps of the maker's tool, and a script.
-const (
-	commandPrefix = "command: "
-	scriptPrefix  = "exec:"
-)
-
-// Step is a line that the maker's tool sets, and the value.
-type Step struct{ Line, Value string }
-
-// ResetSteps returns how a board is reset whose lines only the tool of its maker
-// reaches. Steps behind a device are of the slot that has it: those of others,
-// where there may be no card, are left out. There are none if the slot of the
-// board's device is not known.
-func (b *Board) ResetSteps() (steps []Step, ok bool) {
-	text, ok := strings.CutPrefix(b.Reset, commandPrefix)
-	if !ok {
-		return nil, false
-	}
-	device := b.Device
-	for word := range strings.FieldsSeq(text) {
-		if strings.HasPrefix(word, "/") {
-			device = word
-			continue
-		}
-		if device == b.Device {
-			line, value, _ := strings.Cut(word, "=")
-			steps = append(steps, Step{line, value})
-		}
-	}
-	return steps, true
-}

@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"errors"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"lorawand/radio"
+	"lorawand/concentrator/sx1302"
 )
 
 func globalConfFile(t testing.TB) string {
@@ -23,21 +23,23 @@ func globalConfFile(t testing.TB) string {
 
 func TestParseGlobalConf(t *testing.T) {
 	c, err := ParseGlobalConf("g.json", []byte(globalConfFile(t)))
-	if err != nil || c.Device != "/dev/spidev0.0" || c.SX1261 != "/dev/spidev0.1" || c.AntennaGain != 250 || c.FineTimestamps != NoFineTimestamps {
+	if err != nil || c.Device != "/dev/spidev0.0" || c.SX1261 != "/dev/spidev0.1" || c.AntennaGain != 250 || c.FineTimestamps != sx1302.NoFineTimestamps {
 		t.Fatal(c.Device, c.SX1261, c.AntennaGain, c.FineTimestamps, err)
 	}
 	r := &c.Radios[0]
 	if r.Frequency != 867_500_000 || r.RSSIOffset != -21540 || r.RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} ||
 		!r.Transmit || c.Radios[1].Transmit || r.TxLow != 863_000_000 || r.TxHigh != 870_000_000 || c.Radios[1].TxHigh != 0 ||
-		len(r.Gains) != 3 || r.Gains[0] != (Gain{Power: 12, PowerIndex: 15}) || r.Gains[2] != (Gain{Power: 27, PAGain: 1, PowerIndex: 14}) {
+		len(r.Gains) != 3 || r.Gains[0] != (sx1302.Gain{Power: 12, PowerIndex: 15}) || r.Gains[2] != (sx1302.Gain{Power: 27, PAGain: 1, PowerIndex: 14}) {
 		t.Errorf("radio %+v", r)
 	}
-	if c.Channels[0] != (Channel{Enabled: true, Chain: 1, Offset: -400_000}) || c.Channels[4].Enabled || c.Channels[5].Enabled ||
+	if c.Channels[0] != (sx1302.Channel{Enabled: true, Chain: 1, Offset: -400_000}) || c.Channels[4].Enabled || c.Channels[5].Enabled ||
 		c.SpreadingFactors != 0xFC || c.Private || !c.Service.Enabled || c.Service.Bandwidth != 250_000 || c.Service.SpreadingFactor != 7 ||
 		!c.FSK.Enabled || c.FSK.BitRate != 50_000 || c.FSK.Offset != 300_000 {
 		t.Errorf("%+v", c)
 	}
-	lbt := LBT{Enabled: true, Target: -7000, RSSIOffset: 200, Channels: []LBTChannel{{868_100_000, 125_000, 128 * time.Microsecond, 400 * time.Millisecond}}}
+	lbt := sx1302.LBT{Enabled: true, Target: -7000, RSSIOffset: 200, Channels: []sx1302.LBTChannel{
+		{Frequency: 868_100_000, Bandwidth: 125_000, Scan: 128 * time.Microsecond, Airtime: 400 * time.Millisecond},
+	}}
 	if !reflect.DeepEqual(c.LBT, lbt) {
 		t.Errorf("listens by %+v, want %+v", c.LBT, lbt)
 	}
@@ -59,7 +61,7 @@ func TestGlobalConfDefaults(t *testing.T) {
 		off  = `{"enable": false, "radio": 0, "if": -200000}`
 		fine = `"enable": false, "mode": "all_sf"`
 	)
-	halGains := []Gain{{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}}
+	DefaultGains := []sx1302.Gain{{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}}
 	tests := []struct {
 		name, old, now string
 		holds          func(c *GlobalConf) bool
@@ -68,8 +70,8 @@ func TestGlobalConfDefaults(t *testing.T) {
 		{"behind the point", `"freq": 867500000`, `"freq": 867500000.9`, func(c *GlobalConf) bool { return c.Radios[0].Frequency == 867_500_000 }},
 		{"negative", `"if": -400000}`, `"if": -400000.9}`, func(c *GlobalConf) bool { return c.Channels[0].Offset == -400_000 }},
 		{"power", `"rf_power": 12,`, `"rf_power": 12.7,`, func(c *GlobalConf) bool { return c.Radios[0].Gains[0].Power == 12 }},
-		{"no gains", ",\n            " + table, ``, func(c *GlobalConf) bool { return slices.Equal(c.Radios[0].Gains, halGains) }},
-		{"empty gains", table, `"tx_gain_lut": []`, func(c *GlobalConf) bool { return slices.Equal(c.Radios[0].Gains, halGains) }},
+		{"no gains", ",\n            " + table, ``, func(c *GlobalConf) bool { return slices.Equal(c.Radios[0].Gains, DefaultGains) }},
+		{"empty gains", table, `"tx_gain_lut": []`, func(c *GlobalConf) bool { return slices.Equal(c.Radios[0].Gains, DefaultGains) }},
 		{"no range", `"tx_freq_min": 863000000, "tx_freq_max": 870000000,`, ``, func(c *GlobalConf) bool { return c.Radios[0].TxHigh == 0 }},
 		{"service: no bandwidth", `"bandwidth": 250000, "spread_factor": 7,`, `"spread_factor": 9,`, func(c *GlobalConf) bool {
 			return c.Service.Bandwidth == 250_000 && c.Service.SpreadingFactor == 9
@@ -90,10 +92,10 @@ func TestGlobalConfDefaults(t *testing.T) {
 		{"no antenna", `"antenna_gain": 2.5,`, ``, func(c *GlobalConf) bool { return c.AntennaGain == 0 }},
 		{"public unless it says no", `"lorawan_public": true,`, ``, func(c *GlobalConf) bool { return !c.Private }},
 		{"private", `"lorawan_public": true`, `"lorawan_public": false`, func(c *GlobalConf) bool { return c.Private }},
-		{"fine timestamps", fine, `"enable": true, "mode": "all_sf"`, func(c *GlobalConf) bool { return c.FineTimestamps == FineTimestampsAll }},
-		{"in capitals", fine, `"enable": true, "mode": "HIGH_CAPACITY"`, func(c *GlobalConf) bool { return c.FineTimestamps == FineTimestampsSF10 }},
-		{"off", fine, `"enable": true, "mode": "off"`, func(c *GlobalConf) bool { return c.FineTimestamps == NoFineTimestamps }},
-		{"no fine timestamps", fine, `"enable": false, "mode": "some"`, func(c *GlobalConf) bool { return c.FineTimestamps == NoFineTimestamps }},
+		{"fine timestamps", fine, `"enable": true, "mode": "all_sf"`, func(c *GlobalConf) bool { return c.FineTimestamps == sx1302.FineTimestampsAll }},
+		{"in capitals", fine, `"enable": true, "mode": "HIGH_CAPACITY"`, func(c *GlobalConf) bool { return c.FineTimestamps == sx1302.FineTimestampsSF10 }},
+		{"off", fine, `"enable": true, "mode": "off"`, func(c *GlobalConf) bool { return c.FineTimestamps == sx1302.NoFineTimestamps }},
+		{"no fine timestamps", fine, `"enable": false, "mode": "some"`, func(c *GlobalConf) bool { return c.FineTimestamps == sx1302.NoFineTimestamps }},
 		{"comment", "{\n    \"SX130x_conf\"", "/* of\n * two lines */ {\n    \"SX130x_conf\"", func(c *GlobalConf) bool {
 			return c.Heard[0].Place == "g.json:36: chan_multiSF_0"
 		}},
@@ -173,7 +175,7 @@ func TestGlobalConfFaults(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, ErrConfig) || !strings.HasPrefix(err.Error(), "g.json:") || !strings.Contains(err.Error(), tt.want) {
+			if !errors.Is(err, sx1302.ErrConfig) || !strings.HasPrefix(err.Error(), "g.json:") || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("%v, want %q", err, tt.want)
 			}
 			for _, word := range []string{"globalConf", "struct", "uint", "json: ", "sx1302:"} {
@@ -186,25 +188,6 @@ func TestGlobalConfFaults(t *testing.T) {
 	two := strings.NewReplacer(`"clksrc": 0`, `"clksrc": 9`, `"freq": 867500000`, `"freq": 1`).Replace(file)
 	if _, err := ParseGlobalConf("g.json", []byte(two)); err == nil || !strings.Contains(err.Error(), "g.json:6: clksrc") || !strings.Contains(err.Error(), "g.json:20: radio_0.freq") {
 		t.Errorf("two faults: %v", err)
-	}
-}
-
-// A packet outside of the range that the file gives is refused, as by sx1302_hal's
-// packet forwarder.
-func TestTransmitRange(t *testing.T) {
-	c, err := ParseGlobalConf("g.json", []byte(globalConfFile(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	chip := &Chip{config: c.Config}
-	chip.config.LBT = LBT{}
-	for frequency, ok := range map[radio.Frequency]bool{862_999_999: false, 863_000_000: true, 870_000_000: true, 870_000_001: false} {
-		x := loraTransmission()
-		x.Frequency = frequency
-		err := chip.validate(&x)
-		if (err == nil) != ok || err != nil && (!errors.Is(err, errRange) || !errors.Is(err, ErrTransmission)) {
-			t.Errorf("%v: %v", frequency, err)
-		}
 	}
 }
 

@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"context"
@@ -19,6 +19,18 @@ type Pins struct {
 
 	// Sleep waits between steps; the default uses the clock of package time.
 	Sleep func(ctx context.Context, d time.Duration) error
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
 }
 
 // pinHold is how long each level is held.

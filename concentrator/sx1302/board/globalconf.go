@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"fmt"
@@ -7,12 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
 // GlobalConf is what is taken from a global_conf.json.
 type GlobalConf struct {
-	Config
+	sx1302.Config
 	Device      string        // of the SPI port or the tty (com_path)
 	SX1261      string        // device of the radio that listens before talking
 	AntennaGain radio.Decibel // dBi
@@ -31,13 +32,10 @@ const (
 	maxRSSIOffset  = 400       // dB
 	maxCoefficient = 2_000_000 // of the temperature
 	defaultDACGain = 3         // of sx1302_hal's packet forwarder
+	maxPayload     = 255       // bytes
 	defaultFSKRate = 64_000    // bit/s, likewise
-	maxIF          = radioBandwidth
+	maxIF          = 1_600_000 // Hz; a radio passes on less
 )
-
-// halGain is the only gain of a radio whose file has no table (sx1302_hal's
-// loragw_hal.c, lgw_context).
-var halGain = Gain{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}
 
 // ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder for
 // the SX1302 sets the chip up for, as sx1302_hal 2.1.0 reads it: radios, channels,
@@ -62,7 +60,7 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	s.key = "" // the keys of errors begin there
 	g := GlobalConf{Device: s.at("com_path").text(), AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain))}
 	c := &g.Config
-	c.ClockSource = uint8(s.at("clksrc").whole(0, 0, Chains-1))
+	c.ClockSource = uint8(s.at("clksrc").whole(0, 0, sx1302.Chains-1))
 	if public := s.at("lorawan_public"); !public.missing {
 		c.Private = !public.flag()
 	}
@@ -79,7 +77,7 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	g.SX1261 = s.at("sx1261_conf").at("spi_path").text()
 	if len(root.file.faults) == 0 {
 		if err := c.Validate(); err != nil {
-			s.fault("%s", strings.TrimPrefix(err.Error(), ErrConfig.Error()+": "))
+			s.fault("%s", strings.TrimPrefix(err.Error(), sx1302.ErrConfig.Error()+": "))
 		}
 	}
 	return g, root.file.err()
@@ -104,12 +102,12 @@ func (g *GlobalConf) parseChannels(s *confValue) {
 		c.Service.Channel = g.channel(v, c.Service.Bandwidth)
 	}
 	if v := s.at("chan_FSK"); v.enabled() {
-		c.FSK.BitRate = uint32(v.at("datarate").whole(0, 0, maxBitRate))
+		c.FSK.BitRate = uint32(v.at("datarate").whole(0, 0, sx1302.MaxBitRate))
 		switch {
 		case c.FSK.BitRate == 0:
 			c.FSK.BitRate = defaultFSKRate
-		case c.FSK.BitRate < minBitRate:
-			v.at("datarate").fault("%d bit/s is not within %d to %d", c.FSK.BitRate, minBitRate, maxBitRate)
+		case c.FSK.BitRate < sx1302.MinBitRate:
+			v.at("datarate").fault("%d bit/s is not within %d to %d", c.FSK.BitRate, sx1302.MinBitRate, sx1302.MaxBitRate)
 		}
 		c.FSK.Channel = g.channel(v, 125_000)
 	}
@@ -119,17 +117,17 @@ func (g *GlobalConf) parseChannels(s *confValue) {
 func (v *confValue) enabled() bool { return !v.missing && v.object() && v.at("enable").flag() }
 
 // channel reads where a modem listens, and checks that its radio can hear that.
-func (g *GlobalConf) channel(v *confValue, bandwidth uint32) Channel {
+func (g *GlobalConf) channel(v *confValue, bandwidth uint32) sx1302.Channel {
 	if !v.enabled() {
-		return Channel{}
+		return sx1302.Channel{}
 	}
-	ch := Channel{Enabled: true, Chain: uint8(v.at("radio").whole(0, 0, Chains-1)), Offset: int32(v.at("if").whole(0, -maxIF, maxIF))}
+	ch := sx1302.Channel{Enabled: true, Chain: uint8(v.at("radio").whole(0, 0, sx1302.Chains-1)), Offset: int32(v.at("if").whole(0, -maxIF, maxIF))}
 	r := &g.Radios[ch.Chain]
 	switch {
 	case !r.Enabled:
 		v.at("radio").fault("radio_%d is not enabled", ch.Chain)
-	case g.validateChannel(ch, bandwidth) != nil:
-		v.at("if").fault("%v", g.validateChannel(ch, bandwidth))
+	case g.ValidateChannel(ch, bandwidth) != nil:
+		v.at("if").fault("%v", g.ValidateChannel(ch, bandwidth))
 	default:
 		g.Heard = append(g.Heard, HeardChannel{radio.Frequency(int64(r.Frequency) + int64(ch.Offset)), v.place()})
 	}
@@ -137,12 +135,12 @@ func (g *GlobalConf) channel(v *confValue, bandwidth uint32) Channel {
 }
 
 // service reads how the LoRa service modem is set up, but for its channel.
-func (v *confValue) service() Service {
-	s := Service{Bandwidth: uint32(v.at("bandwidth").whole(0, 0, math.MaxUint32)), SpreadingFactor: uint8(v.at("spread_factor").whole(7, 5, 12))}
+func (v *confValue) service() sx1302.Service {
+	s := sx1302.Service{Bandwidth: uint32(v.at("bandwidth").whole(0, 0, math.MaxUint32)), SpreadingFactor: uint8(v.at("spread_factor").whole(7, 5, 12))}
 	if s.Bandwidth == 0 {
 		s.Bandwidth = 250_000
 	}
-	if _, ok := bandwidthCode(s.Bandwidth); !ok {
+	if s.Bandwidth != 125_000 && s.Bandwidth != 250_000 && s.Bandwidth != 500_000 {
 		v.at("bandwidth").fault("%d Hz, must be 125000, 250000 or 500000", s.Bandwidth)
 	}
 	if s.Implicit = v.at("implicit_hdr").flag(); s.Implicit {
@@ -153,85 +151,72 @@ func (v *confValue) service() Service {
 	return s
 }
 
-func (v *confValue) fineTimestamps() FineTimestamps {
+func (v *confValue) fineTimestamps() sx1302.FineTimestamps {
 	if v.missing || !v.object() || !v.at("enable").flag() {
-		return NoFineTimestamps
+		return sx1302.NoFineTimestamps
 	}
 	mode := v.at("mode").required()
-	f, err := ParseFineTimestamps(mode.text())
+	f, err := sx1302.ParseFineTimestamps(mode.text())
 	if err != nil && !mode.missing {
 		mode.fault("%v", err)
 	}
 	return f
 }
 
-// ParseFineTimestamps reads a choice as Semtech's files name it, or "off".
-func ParseFineTimestamps(mode string) (FineTimestamps, error) {
-	switch mode {
-	case "off":
-		return NoFineTimestamps, nil
-	case "all_sf", "ALL_SF":
-		return FineTimestampsAll, nil
-	case "high_capacity", "HIGH_CAPACITY":
-		return FineTimestampsSF10, nil
-	}
-	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
-}
-
 // lbt reads how the SX1261 listens.
-func (v *confValue) lbt() LBT {
+func (v *confValue) lbt() sx1302.LBT {
 	if v.missing || !v.object() || !v.at("lbt").enabled() {
-		return LBT{}
+		return sx1302.LBT{}
 	}
 	b, before := v.at("lbt"), len(v.file.faults)
-	l := LBT{
+	l := sx1302.LBT{
 		Enabled: true, Target: hundredths(b.at("rssi_target").number(0, -maxRSSIOffset, maxRSSIOffset)),
 		RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset)),
 	}
 	for _, ch := range b.at("channels").list() {
 		const longest = 1 << 31
-		c := LBTChannel{
-			Frequency: radio.Frequency(ch.at("freq_hz").required().whole(minFrequency, minFrequency, maxFrequency)),
+		c := sx1302.LBTChannel{
+			Frequency: radio.Frequency(ch.at("freq_hz").required().whole(sx1302.MinFrequency, sx1302.MinFrequency, sx1302.MaxFrequency)),
 			Bandwidth: uint32(ch.at("bandwidth").required().whole(0, 0, longest)),
 			Scan:      time.Duration(ch.at("scan_time_us").required().whole(0, 0, longest)) * time.Microsecond,
 			Airtime:   time.Duration(ch.at("transmit_time_ms").required().whole(0, 0, longest)) * time.Millisecond,
 		}
-		if err := c.validate(); err != nil && len(v.file.faults) == before {
+		if err := c.Validate(); err != nil && len(v.file.faults) == before {
 			ch.fault("%v", err)
 		}
 		l.Channels = append(l.Channels, c)
 	}
-	if err := l.validate(); err != nil && len(v.file.faults) == before {
+	if err := l.Validate(); err != nil && len(v.file.faults) == before {
 		b.fault("%v", err)
 	}
 	return l
 }
 
 // radio reads a radio.
-func (v *confValue) radio() Radio {
+func (v *confValue) radio() sx1302.Radio {
 	if !v.enabled() {
-		return Radio{}
+		return sx1302.Radio{}
 	}
 	before := len(v.file.faults)
-	r := Radio{
-		Enabled: true, Frequency: radio.Frequency(v.at("freq").required().whole(0, minFrequency, maxFrequency)),
+	r := sx1302.Radio{
+		Enabled: true, Frequency: radio.Frequency(v.at("freq").required().whole(0, sx1302.MinFrequency, sx1302.MaxFrequency)),
 		SingleInput: v.at("single_input_mode").flag(), Transmit: v.at("tx_enable").flag(),
 		RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset)),
 	}
 	var err error
-	if r.Type, err = parseRadioType(v.at("type").required().text()); err != nil && !v.at("type").missing {
+	if r.Type, err = sx1302.ParseRadioType(v.at("type").required().text()); err != nil && !v.at("type").missing {
 		v.at("type").fault("%v", err)
 	}
 	for i, name := range []string{"a", "b", "c", "d", "e"} {
 		r.RSSITemperature[i] = int32(math.Round(v.at("rssi_tcomp").at("coeff_"+name).number(0, -maxCoefficient, maxCoefficient) * 1000))
 	}
 	if r.Transmit {
-		r.TxLow = radio.Frequency(v.at("tx_freq_min").whole(0, 0, maxFrequency))
-		r.TxHigh = radio.Frequency(v.at("tx_freq_max").whole(0, 0, maxFrequency))
+		r.TxLow = radio.Frequency(v.at("tx_freq_min").whole(0, 0, sx1302.MaxFrequency))
+		r.TxHigh = radio.Frequency(v.at("tx_freq_max").whole(0, 0, sx1302.MaxFrequency))
 		r.Gains = v.gains(r.Type)
 	}
 	if len(v.file.faults) == before {
-		if key, err := r.validate(false); err != nil {
+		if key, err := r.Validate(false); err != nil {
 			v.at(key).fault("%v", err)
 		}
 	}
@@ -240,34 +225,34 @@ func (v *confValue) radio() Radio {
 
 // gains reads the gains of a radio that transmits. Whether they are of an SX1250 is
 // told by the first of them.
-func (v *confValue) gains(t RadioType) []Gain {
-	var out []Gain
+func (v *confValue) gains(t sx1302.RadioType) []sx1302.Gain {
+	var out []sx1302.Gain
 	list := v.at("tx_gain_lut").list()
-	if len(list) > MaxGains {
-		v.at("tx_gain_lut").fault("%d gains, must be 1 to %d", len(list), MaxGains)
-		return []Gain{halGain}
+	if len(list) > sx1302.MaxGains {
+		v.at("tx_gain_lut").fault("%d gains, must be 1 to %d", len(list), sx1302.MaxGains)
+		return []sx1302.Gain{sx1302.DefaultGain}
 	}
 	for _, e := range list {
 		before := len(v.file.faults)
-		g := Gain{
+		g := sx1302.Gain{
 			Power:  int8(e.at("rf_power").required().whole(0, math.MinInt8, math.MaxInt8)),
 			PAGain: uint8(e.at("pa_gain").whole(0, 0, math.MaxUint8)),
 		}
-		if t == SX1250 {
+		if t == sx1302.SX1250 {
 			g.PowerIndex = uint8(e.at("pwr_idx").required().whole(0, 0, math.MaxUint8))
 		} else {
 			g.DACGain = uint8(e.at("dac_gain").whole(defaultDACGain, 0, math.MaxUint8))
 			g.MixGain = uint8(e.at("mix_gain").required().whole(0, 0, math.MaxUint8))
 			g.DigGain = uint8(e.at("dig_gain").whole(0, 0, math.MaxUint8))
 		}
-		if err := g.validate(t); err != nil && len(v.file.faults) == before {
+		if err := g.Validate(t); err != nil && len(v.file.faults) == before {
 			e.fault("%v", err)
 		}
 		out = append(out, g)
 	}
 	if len(out) == 0 {
-		return []Gain{halGain}
+		return []sx1302.Gain{sx1302.DefaultGain}
 	}
-	slices.SortStableFunc(out, func(a, b Gain) int { return int(a.Power) - int(b.Power) })
+	slices.SortStableFunc(out, func(a, b sx1302.Gain) int { return int(a.Power) - int(b.Power) })
 	return out
 }

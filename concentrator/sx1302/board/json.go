@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"lorawand/concentrator/sx1302"
 )
 
 // confValue is a value of a global_conf.json, and where it stands. A missing one has
@@ -49,7 +51,7 @@ type confFault string
 func (f confFault) Error() string { return string(f) }
 
 // Is reports whether a fault is of that kind: it is an ErrConfig.
-func (confFault) Is(err error) bool { return err == ErrConfig }
+func (confFault) Is(err error) bool { return err == sx1302.ErrConfig }
 
 // kindOf names the kind of a value.
 func kindOf(value any) string {

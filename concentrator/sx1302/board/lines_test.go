@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"cmp"
@@ -51,71 +51,6 @@ func TestParsePin(t *testing.T) {
 		if _, err := OpenLine(name, false); !errors.Is(err, ErrPin) {
 			t.Errorf("OpenLine(%q): %v", name, err)
 		}
-	}
-}
-
-// TestOpenPins has no GPIO chip that it could know of, so it asks for one that
-// does not exist.
-func TestOpenPins(t *testing.T) {
-	b := Board{Reset: "/dev/gpiochip250:1", Power: "/dev/gpiochip250:2"}
-	if _, _, err := b.OpenPins(); err == nil {
-		t.Error("a chip that does not exist was opened")
-	}
-	b = Board{Reset: "command: ap1/creset=1"}
-	p, closeAll, err := b.OpenPins()
-	if err != nil || p.Reset != nil || closeAll() != nil {
-		t.Errorf("%+v, %v", p, err)
-	}
-}
-
-// testLine is a line that tells what is done to it.
-type testLine struct {
-	testPin
-	level bool
-}
-
-func (l *testLine) Set(high bool) error {
-	l.level = high
-	return l.testPin.Set(high)
-}
-
-func (l *testLine) Close() error {
-	*l.log = append(*l.log, "close "+l.name)
-	return nil
-}
-
-// From the first moment the power is on and nothing is in reset, and each line is
-// the one that it is taken for.
-func TestOpenPinsLevels(t *testing.T) {
-	b := Board{Power: "power", Reset: "reset", SX1261Reset: "sx1261"}
-	var log []string
-	lines := map[string]*testLine{}
-	take := func(name string, high bool) (output, error) {
-		if name == "absent" {
-			return nil, ErrPin
-		}
-		lines[name] = &testLine{testPin{name: name, log: &log}, high}
-		return lines[name], nil
-	}
-	p, closeAll, err := b.openPins(take)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]struct {
-		pin  Pin
-		high bool
-	}{"power": {p.Power, true}, "reset": {p.Reset, false}, "sx1261": {p.SX1261Reset, true}} {
-		if l := lines[name]; l.level != want.high || want.pin != Pin(l) {
-			t.Errorf("%s is taken with level %v, want %v; or for another", name, l.level, want.high)
-		}
-	}
-	if err := closeAll(); err != nil || !slices.Equal(log, []string{"close power", "close reset", "close sx1261"}) {
-		t.Errorf("%v, %v", log, err)
-	}
-	log = nil
-	b.SX1261Reset = "absent"
-	if _, _, err := b.openPins(take); !errors.Is(err, ErrPin) || !slices.Equal(log, []string{"close power", "close reset"}) {
-		t.Errorf("without a line that is not there: %v, %v; want the others given back", log, err)
 	}
 }
 

@@ -1,10 +1,12 @@
-package sx1302
+package board
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 type testPin struct {
@@ -39,15 +41,17 @@ func TestPins(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			log = nil
-			tt.pins.Sleep = noWait
+			tt.pins.Sleep = noSleep
 			if err := tt.pins.Cycle(t.Context()); err != nil || !slices.Equal(log, tt.want) {
 				t.Errorf("Cycle: %v, %v; want %v", log, err, tt.want)
 			}
 		})
 	}
 	bad := errors.New("busy")
-	err := Pins{Reset: testPin{"reset", &log, bad}, Sleep: noWait}.Cycle(t.Context())
+	err := Pins{Reset: testPin{"reset", &log, bad}, Sleep: noSleep}.Cycle(t.Context())
 	if !errors.Is(err, bad) || !strings.Contains(err.Error(), "SX1302 reset") {
 		t.Errorf("Cycle: %v", err)
 	}
 }
+
+func noSleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }

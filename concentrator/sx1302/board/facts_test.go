@@ -1,10 +1,12 @@
-package sx1302
+package board
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"lorawand/concentrator/sx1302"
 )
 
 // Boards that are wired for 433 and 470 MHz have a single-ended input, all others
@@ -14,7 +16,7 @@ import (
 func TestBoardSingleInput(t *testing.T) {
 	low := []string{"CN470", "EU433"}
 	for _, b := range boards(t) {
-		want := b.Radios[0].Type == SX1250 && slices.Contains(low, b.Regions[0])
+		want := b.Radios[0].Type == sx1302.SX1250 && slices.Contains(low, b.Regions[0])
 		for chain, r := range b.Radios {
 			if r.SingleInput != want {
 				t.Errorf("%s for %v: single input of radio %d is %v, want %v", b.Name, b.Regions, chain, r.SingleInput, want)
@@ -125,11 +127,11 @@ func TestBoardHosts(t *testing.T) {
 	}
 }
 
-func gainText(r *Radio) string {
+func gainText(r *sx1302.Radio) string {
 	var out []string
 	for _, g := range r.Gains {
 		text := fmt.Sprintf("%d:%d:%d", g.Power, g.PAGain, g.PowerIndex)
-		if r.Type != SX1250 {
+		if r.Type != sx1302.SX1250 {
 			text += fmt.Sprintf(":%d:%d:%d", g.DACGain, g.MixGain, g.DigGain)
 		}
 		out = append(out, text)
@@ -144,7 +146,7 @@ func TestBoardRSSI(t *testing.T) {
 		r := b.Radios[0]
 		offset, coefficients := -21540, [5]int32{0, 0, 20410, 2162560, 0}
 		switch {
-		case r.Type == SX1257:
+		case r.Type == sx1302.SX1257:
 			offset, coefficients = -19600, [5]int32{-6, 789, -14992, 1988572, 105236996}
 		case b.Regions[0] == "CN470":
 			offset = -20700

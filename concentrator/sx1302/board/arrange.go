@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"cmp"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
@@ -34,15 +35,15 @@ const centreGrid = 100_000
 // Arrange sets the radios and the modems of a board up for up to eight channels
 // at all spreading factors, one for the LoRa service modem and one of FSK. It
 // returns ErrConfig if they do not fit.
-func Arrange(b *Board, wanted []Wanted) (Config, error) {
-	c := Config{Radios: b.Radios, ClockSource: b.ClockSource}
+func Arrange(b *Board, wanted []Wanted) (sx1302.Config, error) {
+	c := sx1302.Config{Radios: b.Radios, ClockSource: b.ClockSource}
 	if len(wanted) == 0 {
-		return c, fmt.Errorf("%w: no channel is to be heard", ErrConfig)
+		return c, fmt.Errorf("%w: no channel is to be heard", sx1302.ErrConfig)
 	}
 	sorted := slices.Clone(wanted)
 	slices.SortStableFunc(sorted, func(a, b Wanted) int { return cmp.Compare(a.Frequency, b.Frequency) })
 	split := bestSplit(sorted)
-	for chain, part := range [Chains][]Wanted{sorted[:split], sorted[split:]} {
+	for chain, part := range [sx1302.Chains][]Wanted{sorted[:split], sorted[split:]} {
 		if len(part) == 0 && chain != int(b.ClockSource) {
 			continue
 		}
@@ -60,9 +61,9 @@ func Arrange(b *Board, wanted []Wanted) (Config, error) {
 		if slices.Contains(sorted[split:], *w) {
 			chain = 1
 		}
-		ch := Channel{Enabled: true, Chain: uint8(chain), Offset: int32(int64(w.Frequency) - int64(c.Radios[chain].Frequency))}
-		if err := c.add(w, ch, &channels); err != nil {
-			return c, fmt.Errorf("%w: %s at %s: %w", ErrConfig, w.Frequency, w.DataRate, err)
+		ch := sx1302.Channel{Enabled: true, Chain: uint8(chain), Offset: int32(int64(w.Frequency) - int64(c.Radios[chain].Frequency))}
+		if err := add(&c, w, ch, &channels); err != nil {
+			return c, fmt.Errorf("%w: %s at %s: %w", sx1302.ErrConfig, w.Frequency, w.DataRate, err)
 		}
 	}
 	return c, c.Validate()
@@ -100,7 +101,7 @@ func bestSplit(sorted []Wanted) int {
 }
 
 // add gives a channel to the modem that can hear it.
-func (c *Config) add(w *Wanted, ch Channel, channels *int) error {
+func add(c *sx1302.Config, w *Wanted, ch sx1302.Channel, channels *int) error {
 	switch {
 	case w.DataRate.Modulation == radio.FSK:
 		if c.FSK.Enabled {
@@ -110,8 +111,8 @@ func (c *Config) add(w *Wanted, ch Channel, channels *int) error {
 	case w.DataRate.Modulation != radio.LoRa:
 		return errors.New("there is no modem for it")
 	case w.AllSF && w.DataRate.Bandwidth == 125_000:
-		if *channels == MultiChannels {
-			return fmt.Errorf("there are only %d channels for all spreading factors", MultiChannels)
+		if *channels == sx1302.MultiChannels {
+			return fmt.Errorf("there are only %d channels for all spreading factors", sx1302.MultiChannels)
 		}
 		c.Channels[*channels] = ch
 		*channels++

@@ -1,10 +1,11 @@
-package sx1302
+package board
 
 import (
 	"errors"
 	"strings"
 	"testing"
 
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
@@ -16,7 +17,7 @@ func TestBoards(t *testing.T) {
 	}
 	for _, b := range all {
 		t.Run(b.Name+" "+strings.Join(b.Regions, " "), func(t *testing.T) {
-			c := Config{ClockSource: b.ClockSource, Radios: b.Radios}
+			c := sx1302.Config{ClockSource: b.ClockSource, Radios: b.Radios}
 			centre := radio.Frequency(867_500_000)
 			if b.Regions[0] == "CN470" {
 				centre = 475_000_000
@@ -37,7 +38,7 @@ func TestBoards(t *testing.T) {
 func TestFindBoard(t *testing.T) {
 	b, err := FindBoard("rak2287", "EU868")
 	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "header:17" || b.Radios[0].RSSIOffset != -21540 ||
-		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || b.Radios[0].Gains[15] != (Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
+		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || b.Radios[0].Gains[15] != (sx1302.Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
 		!b.Radios[0].Transmit || b.Radios[1].Transmit || b.Radios[0].SingleInput {
 		t.Errorf("%+v, %v", b, err)
 	}

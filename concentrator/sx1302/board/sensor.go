@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package sx1302
+package board
 
 import (
 	_ "embed"
@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
@@ -46,7 +47,7 @@ type Board struct {
 	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none
 
 	ClockSource uint8
-	Radios      [Chains]Radio // without Enabled and Frequency
+	Radios      [sx1302.Chains]sx1302.Radio // without Enabled and Frequency
 
 	Source string // where the row was taken from
 }
@@ -220,7 +221,7 @@ func parseBoard(row []string) (Board, error) {
 			return pair[min(i, len(pair)-1)]
 		}
 		r := &b.Radios[i]
-		if r.Type, err = parseRadioType(row[colRadio]); err != nil {
+		if r.Type, err = sx1302.ParseRadioType(row[colRadio]); err != nil {
 			return b, err
 		}
 		r.Transmit, r.SingleInput = half(colTransmit) == "true", half(colSingleInput) == "true"
@@ -243,18 +244,9 @@ func parseBoard(row []string) (Board, error) {
 	return b, nil
 }
 
-func parseRadioType(text string) (RadioType, error) {
-	for t := SX1250; t <= SX1257; t++ {
-		if t.String() == text {
-			return t, nil
-		}
-	}
-	return 0, fmt.Errorf("no such radio: %q", text)
-}
-
 // ParseGains reads gains such as "14:1:6" (dBm, external amplifier, index of the
 // power) or, for SX1255 and SX1257, "14:2:0:3:10:0" (then DAC, mixer, digital).
-func ParseGains(entries []string) ([]Gain, error) {
+func ParseGains(entries []string) ([]sx1302.Gain, error) {
 	var long []string
 	for _, e := range entries {
 		if strings.Count(e, ":") == 2 {
@@ -265,8 +257,8 @@ func ParseGains(entries []string) ([]Gain, error) {
 	return parseGains(strings.Join(long, " "))
 }
 
-func parseGains(text string) ([]Gain, error) {
-	var gains []Gain
+func parseGains(text string) ([]sx1302.Gain, error) {
+	var gains []sx1302.Gain
 	for entry := range strings.FieldsSeq(text) {
 		var v [6]int
 		parts := strings.Split(entry, ":")
@@ -280,7 +272,9 @@ func parseGains(text string) ([]Gain, error) {
 			}
 			v[i] = int(n)
 		}
-		gains = append(gains, Gain{int8(v[0]), uint8(v[1]), uint8(v[2]), uint8(v[3]), uint8(v[4]), uint8(v[5])})
+		gains = append(gains, sx1302.Gain{
+			Power: int8(v[0]), PAGain: uint8(v[1]), PowerIndex: uint8(v[2]), DACGain: uint8(v[3]), MixGain: uint8(v[4]), DigGain: uint8(v[5]),
+		})
 	}
 	return gains, nil
 }
