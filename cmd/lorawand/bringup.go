@@ -22,6 +22,7 @@ import (
 
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/board"
+	"lorawand/concentrator/sx1302/script"
 	"lorawand/radio"
 )
 
@@ -320,7 +321,7 @@ func (b *workbench) script(ctx context.Context, name string, in io.Reader, out i
 		}
 		err = errors.Join(err, b.stop(chip, h))
 	}()
-	script := sx1302.NewScript(func(c sx1302.Config) (*sx1302.Chip, error) {
+	steps := script.New(func(c sx1302.Config) (*sx1302.Chip, error) {
 		b.Chip = c
 		firmware, err := h.Firmware()
 		if err != nil {
@@ -338,7 +339,7 @@ func (b *workbench) script(ctx context.Context, name string, in io.Reader, out i
 	}, h.Temperature)
 	failures, first := 0, 0
 	err = eachLine(ctx, in, func(n int, line []byte) error {
-		answer, failed, err := script.Step(ctx, line)
+		answer, failed, err := steps.Step(ctx, line)
 		if err != nil {
 			return fmt.Errorf("%s: line %d: %w", name, n, err)
 		}

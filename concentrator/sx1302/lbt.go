@@ -111,7 +111,7 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 func (t *Transmission) packet() radio.Packet {
 	return radio.Packet{
 		DataRate: t.DataRate, CodingRate: t.CodingRate, Size: len(t.Payload),
-		Preamble: t.preamble(), NoCRC: t.NoCRC, ImplicitHeader: t.ImplicitHeader,
+		Preamble: t.PreambleLength(), NoCRC: t.NoCRC, ImplicitHeader: t.ImplicitHeader,
 	}
 }
 

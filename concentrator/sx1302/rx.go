@@ -101,6 +101,13 @@ func (c *Chip) SetTemperature(t int32) {
 	c.receiver.setTemperature(t)
 }
 
+// RSSICorrection returns what is added to what a radio measures, thousandths of a dB.
+func (c *Chip) RSSICorrection(chain uint8) int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int32(c.config.Radios[chain].RSSIOffset)*10 + c.receiver.tcomp[chain]
+}
+
 // ReceiveStats returns the counts so far.
 func (c *Chip) ReceiveStats() ReceiveStats {
 	c.mu.Lock()

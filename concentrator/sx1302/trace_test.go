@@ -1,15 +1,9 @@
-package sx1302
+package sx1302_test
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
-	"encoding/csv"
-	"encoding/hex"
 	"encoding/json"
-	"flag"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/script"
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
@@ -42,7 +38,7 @@ type record struct {
 	Advance  int64             `json:"advance_us"`
 	LBTBusy  *bool             `json:"lbt_busy"`
 	Bytes    string            `json:"bytes"`
-	Config   []scriptSetting   `json:"config"`
+	Config   []script.Setting  `json:"config"`
 	Emulator map[string]string `json:"emulator"`
 	Celsius  *float64          `json:"celsius"`
 	Temp     *float64          `json:"temp"`
@@ -67,11 +63,6 @@ func (r *record) temperature(t *testing.T) int32 {
 	}
 	return int32(c * 256)
 }
-
-// traceDir is a folder of recordings and vectors: those of the package, or others of
-// the same form. All that lies in it is tested, whatever it is called: what a
-// recording is of stands in its first line, what vectors are of in their header.
-var traceDir = flag.String("traces", "testdata", "folder of recordings (.jsonl) and vectors (.csv), packed (.gz) or not")
 
 // traceKind is what a recording is of.
 type traceKind uint8
@@ -108,29 +99,11 @@ func (r *record) kind() traceKind {
 	return 0
 }
 
-// openPlain opens a file, unpacked.
-func openPlain(t *testing.T, path string) io.Reader {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.Close() })
-	if !strings.HasSuffix(path, ".gz") {
-		return f
-	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return z
-}
-
 // readTrace returns the records of a recording.
 func readTrace(t *testing.T, path string) []record {
 	t.Helper()
 	var all []record
-	s := bufio.NewScanner(openPlain(t, path))
+	s := bufio.NewScanner(sx1302.OpenPlain(t, path))
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
 		var r record
@@ -145,24 +118,10 @@ func readTrace(t *testing.T, path string) []record {
 	return all
 }
 
-// filesOf returns the files of traceDir with an extension, packed or not.
-func filesOf(t *testing.T, extension string) []string {
-	t.Helper()
-	var files []string
-	for _, packed := range []string{"", ".gz"} {
-		found, err := filepath.Glob(filepath.Join(*traceDir, "*"+extension+packed))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, found...)
-	}
-	return files
-}
-
 // eachTrace runs a test for each recording of some kinds.
 func eachTrace(t *testing.T, test func(t *testing.T, all []record), kinds ...traceKind) {
 	t.Helper()
-	for _, path := range filesOf(t, ".jsonl") {
+	for _, path := range sx1302.FilesOf(t, ".jsonl") {
 		all := readTrace(t, path)
 		if !slices.Contains(kinds, all[0].kind()) {
 			continue
@@ -171,62 +130,20 @@ func eachTrace(t *testing.T, test func(t *testing.T, all []record), kinds ...tra
 	}
 }
 
-// vectorKinds are what vectors are of, by the begin of their header.
-var vectorKinds = map[string]func(t *testing.T, row []string) string{
-	"bw_khz,sf,cr,crc_on,payload_len,legacy_correction_us,precision_correction_us,": timestampVector,
-	"kind,in1,in2,out1,out2": miscVector,
-}
-
-// vectorsOf returns what tests a row of vectors with that header, or nil.
-func vectorsOf(header []string) func(t *testing.T, row []string) string {
-	for begin, test := range vectorKinds {
-		if strings.HasPrefix(strings.Join(header, ","), begin) {
-			return test
-		}
-	}
-	return nil
-}
-
-// notTraces are other files of the package.
-var notTraces = []string{"testdata/registers.csv.gz"}
-
-func TestVectors(t *testing.T) {
-	for _, path := range filesOf(t, ".csv") {
-		if slices.Contains(notTraces, path) {
-			continue
-		}
-		t.Run(filepath.Base(path), func(t *testing.T) {
-			rows, err := csv.NewReader(openPlain(t, path)).ReadAll()
-			if err != nil || len(rows) < 2 {
-				t.Fatalf("%d rows, %v", len(rows), err)
-			}
-			test := vectorsOf(rows[0])
-			if test == nil {
-				t.Fatalf("no test for vectors with the header %v", rows[0])
-			}
-			for _, row := range rows[1:] {
-				if wrong := test(t, row); wrong != "" {
-					t.Errorf("%v: got %s", row, wrong)
-				}
-			}
-		})
-	}
-}
-
 // TestTraces: nothing in the folder is left out, and the package has recordings of
 // each kind.
 func TestTraces(t *testing.T) {
 	count := map[traceKind]int{}
-	for _, path := range filesOf(t, ".jsonl") {
+	for _, path := range sx1302.FilesOf(t, ".jsonl") {
 		k := readTrace(t, path)[0].kind()
 		if k == 0 {
 			t.Errorf("%s: no test for its kind", path)
 		}
 		count[k]++
 	}
-	if *traceDir != "testdata" {
-		if len(count) == 0 && len(filesOf(t, ".csv")) == 0 {
-			t.Errorf("nothing in %s", *traceDir)
+	if *sx1302.TraceDir != "testdata" {
+		if len(count) == 0 && len(sx1302.FilesOf(t, ".csv")) == 0 {
+			t.Errorf("nothing in %s", *sx1302.TraceDir)
 		}
 		return
 	}
@@ -235,15 +152,15 @@ func TestTraces(t *testing.T) {
 			t.Errorf("no recording of kind %d", k)
 		}
 	}
-	if n := len(filesOf(t, ".csv")) - len(notTraces); n != len(vectorKinds) {
-		t.Errorf("%d files of vectors, want %d", n, len(vectorKinds))
+	if n := len(sx1302.FilesOf(t, ".csv")) - len(sx1302.NotTraces); n != sx1302.VectorKinds {
+		t.Errorf("%d files of vectors, want %d", n, sx1302.VectorKinds)
 	}
 }
 
 // traceConfig turns the calls of a recording into a Config.
-func traceConfig(t *testing.T, meta record) Config {
+func traceConfig(t *testing.T, meta record) sx1302.Config {
 	t.Helper()
-	c, err := scriptConfig(meta.Config)
+	c, err := script.Config(meta.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,9 +169,9 @@ func traceConfig(t *testing.T, meta record) Config {
 
 // traceChip returns a model like the emulator of a recording, and a driver for
 // it. Waits take no time; they are told to waited.
-func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip, *Chip) {
+func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip, *sx1302.Chip) {
 	t.Helper()
-	o.EUI = testEUI // that of the emulator
+	o.EUI = sx1302.TestEUI // that of the emulator
 	if meta.Emulator["model"] == "3" {
 		o.Model = 3
 	}
@@ -263,8 +180,8 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 		o.Radio, agc = sx1302test.SX125x, sx1302test.AGCSX125x
 	}
 	model := sx1302test.New(o)
-	chip, err := New(model, traceConfig(t, meta), Options{
-		Firmware: Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch()},
+	chip, err := sx1302.New(model, traceConfig(t, meta), sx1302.Options{
+		Firmware: sx1302.Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch()},
 		SX1261:   model.SX1261(),
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			if waited != nil {
@@ -277,13 +194,4 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 		t.Fatal(err)
 	}
 	return model, chip
-}
-
-func unhex(t *testing.T, text string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -138,8 +138,8 @@ func (t *Transmission) validateModulation() error {
 	return nil
 }
 
-// preamble returns how long the preamble is: symbols with LoRa, bytes with FSK.
-func (t *Transmission) preamble() int {
+// PreambleLength returns how long the preamble is: symbols with LoRa, bytes with FSK.
+func (t *Transmission) PreambleLength() int {
 	least, usual := minPreamble, loraPreamble
 	if t.DataRate.Modulation == radio.FSK {
 		least, usual = minFSKPreamble, fskPreamble
@@ -355,7 +355,7 @@ func carrierSettings(t *Transmission, step int32) []setting {
 func (c *Chip) loraTxSettings(t *Transmission) ([]setting, uint16) {
 	sf, bandwidth := t.DataRate.SpreadingFactor, t.DataRate.Bandwidth
 	code, _ := bandwidthCode(bandwidth)
-	preamble := t.preamble()
+	preamble := t.PreambleLength()
 	lowpass := 6
 	if sf >= 10 {
 		lowpass = 7
@@ -403,7 +403,7 @@ func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 }
 
 func (c *Chip) fskTxSettings(t *Transmission) []setting {
-	preamble := t.preamble()
+	preamble := t.PreambleLength()
 	code, _ := bandwidthCode(t.DataRate.Bandwidth) // 0 where there is none, as from sx1302_hal's packet forwarder
 	rate := crystal / int(t.DataRate.BitRate)
 	size := c.config.FSK.SyncWordSize

@@ -1,4 +1,4 @@
-package sx1302
+package sx1302_test
 
 import (
 	"encoding/hex"
@@ -13,6 +13,8 @@ import (
 
 	"periph.io/x/conn/v3/spi"
 
+	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/script"
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
@@ -42,7 +44,7 @@ func compareRegisters(t *testing.T, got map[uint16]byte, regs map[string]string)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want[uint16(addr)] = unhex(t, v)[0]
+		want[uint16(addr)] = sx1302.Unhex(t, v)[0]
 	}
 	for _, addr := range slices.Sorted(maps.Keys(want)) {
 		if v, ok := got[addr]; !ok || v != want[addr] {
@@ -182,7 +184,7 @@ func traceSections(t *testing.T, all []record) []section {
 			if err != nil {
 				t.Fatal(err)
 			}
-			frame := append([]byte{0, byte(addr>>8) | writeBit, byte(addr)}, unhex(t, r.D)...)
+			frame := append([]byte{0, byte(addr>>8) | sx1302.WriteBit, byte(addr)}, sx1302.Unhex(t, r.D)...)
 			transfer(t, model, frame)
 		case "fw":
 			if r.Mem == "sx1261" {
@@ -208,7 +210,7 @@ func traceSections(t *testing.T, all []record) []section {
 			if err := json.Unmarshal(r.Tx, &tx); err != nil {
 				t.Fatal(err)
 			}
-			transfer(t, model, append([]byte{byte(r.M)}, unhex(t, tx)...))
+			transfer(t, model, append([]byte{byte(r.M)}, sx1302.Unhex(t, tx)...))
 		case "sleep":
 			s.wait(time.Duration(r.US) * time.Microsecond)
 		case "sx1261":
@@ -216,7 +218,7 @@ func traceSections(t *testing.T, all []record) []section {
 			if err := json.Unmarshal(r.Tx, &tx); err != nil {
 				t.Fatal(err)
 			}
-			transfer(t, model.SX1261(), unhex(t, tx))
+			transfer(t, model.SX1261(), sx1302.Unhex(t, tx))
 		}
 	}
 	return s.list
@@ -229,8 +231,8 @@ func transferFirmware(t *testing.T, model *sx1302test.Chip, p sx1302test.Program
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := int(addr) % ImageSize
-	transfer(t, model, append([]byte{0, byte(addr>>8) | writeBit, byte(addr)}, sx1302test.Image(p)[at:at+r.Len]...))
+	at := int(addr) % sx1302.ImageSize
+	transfer(t, model, append([]byte{0, byte(addr>>8) | sx1302.WriteBit, byte(addr)}, sx1302test.Image(p)[at:at+r.Len]...))
 }
 
 // transferPatch is what a recording tells of the patch of the SX1261 in one
@@ -239,18 +241,17 @@ func transferPatch(t *testing.T, model *sx1302test.Chip, s *sections) {
 	t.Helper()
 	patch := sx1302test.Patch()
 	for at := 0; at < len(patch); at += 4 {
-		transfer(t, model.SX1261(), writeRegister(uint16(0x8000+at), patch[at:at+4]...))
+		transfer(t, model.SX1261(), sx1302.WriteRegister(uint16(0x8000+at), patch[at:at+4]...))
 		s.wait(time.Millisecond)
 	}
 }
 
 // replayCalls makes the calls that a recording has after its start, and compares
 // what was returned and what went out.
-func replayCalls(t *testing.T, all []record, model *sx1302test.Chip, chip *Chip, taken *bool, now *time.Duration) {
+func replayCalls(t *testing.T, all []record, model *sx1302test.Chip, chip *sx1302.Chip, taken *bool, now *time.Duration) {
 	t.Helper()
-	s := NewScript(nil, func() (int32, error) { return all[0].temperature(t), nil })
-	s.chip = chip
-	var last Transmission
+	s := scriptOn(t, all[0], chip)
+	var last sx1302.Transmission
 	sending := false
 	for i, r := range all {
 		*now += time.Duration(r.Advance) * time.Microsecond
@@ -279,14 +280,14 @@ func replayCalls(t *testing.T, all []record, model *sx1302test.Chip, chip *Chip,
 }
 
 // recordedSend returns what a call of send has sent.
-func recordedSend(t *testing.T, r record) Transmission {
+func recordedSend(t *testing.T, r record) sx1302.Transmission {
 	t.Helper()
-	var args scriptSend
+	var args script.Send
 	err := json.Unmarshal(r.Args, &args)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tx, err := args.transmission()
+	tx, err := args.Transmission()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,8 +344,8 @@ func compareSections(t *testing.T, got, want []section) {
 	for i := range min(len(got), len(want)) {
 		g, w := got[i], want[i]
 		// Which chip it is may be asked at any time.
-		delete(g.changes, otpAddress.addr)
-		delete(w.changes, otpAddress.addr)
+		delete(g.changes, sx1302.OTPAddr)
+		delete(w.changes, sx1302.OTPAddr)
 		if g.boundary != w.boundary || g.waited < w.waited || !maps.Equal(g.changes, w.changes) {
 			t.Fatalf("section %d is %s, want %s; after %s", i, g, w, got[max(i-1, 0)])
 		}

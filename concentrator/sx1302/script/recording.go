@@ -1,4 +1,4 @@
-package sx1302
+package script
 
 import (
 	"bytes"
@@ -13,15 +13,16 @@ import (
 	"strings"
 	"time"
 
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
 // ErrScript is the reason for a step of a Script that makes no sense.
 var ErrScript = errors.New("sx1302: script")
 
-// scriptSetting is one of the calls that set sx1302_hal up: board (board_setconf),
+// Setting is one of the calls that set sx1302_hal up: board (board_setconf),
 // rxrf, rxif, demod, txgain, ftime or sx1261.
-type scriptSetting struct {
+type Setting struct {
 	Set         string  `json:"set"`
 	Com         string  `json:"com"`  // how the board is connected, which is said elsewhere
 	Path        string  `json:"path"` // likewise
@@ -67,9 +68,9 @@ type scriptSetting struct {
 	} `json:"lut"`
 }
 
-// scriptConfig turns the calls into a Config.
-func scriptConfig(list []scriptSetting) (Config, error) {
-	var c Config
+// Config turns the calls into a Config.
+func Config(list []Setting) (sx1302.Config, error) {
+	var c sx1302.Config
 	for i := range list {
 		if err := list[i].apply(&c); err != nil {
 			return c, fmt.Errorf("%w: %s: %w", ErrScript, list[i].Set, err)
@@ -77,14 +78,14 @@ func scriptConfig(list []scriptSetting) (Config, error) {
 	}
 	for i := range c.Radios {
 		if r := &c.Radios[i]; r.Transmit && len(r.Gains) == 0 {
-			r.Gains = []Gain{DefaultGain}
+			r.Gains = []sx1302.Gain{sx1302.DefaultGain}
 		}
 	}
 	return c, c.Validate()
 }
 
-func (x *scriptSetting) apply(c *Config) error {
-	if x.RFChain >= Chains {
+func (x *Setting) apply(c *sx1302.Config) error {
+	if x.RFChain >= sx1302.Chains {
 		return fmt.Errorf("rf_chain %d, must be 0 or 1", x.RFChain)
 	}
 	r := &c.Radios[x.RFChain]
@@ -102,7 +103,9 @@ func (x *scriptSetting) apply(c *Config) error {
 	case "txgain":
 		r.Gains = nil
 		for _, g := range x.LUT {
-			r.Gains = append(r.Gains, Gain{g.RFPower, g.PAGain, g.PwrIdx, g.DACGain, g.MixGain, g.DigGain})
+			r.Gains = append(r.Gains, sx1302.Gain{
+				Power: g.RFPower, PAGain: g.PAGain, PowerIndex: g.PwrIdx, DACGain: g.DACGain, MixGain: g.MixGain, DigGain: g.DigGain,
+			})
 		}
 	case "sx1261":
 		c.LBT = x.listening()
@@ -113,12 +116,12 @@ func (x *scriptSetting) apply(c *Config) error {
 }
 
 // fineTimestamps are on, for all spreading factors, unless it is said otherwise.
-func (x *scriptSetting) fineTimestamps(c *Config) (err error) {
+func (x *Setting) fineTimestamps(c *sx1302.Config) (err error) {
 	if x.Enable != nil && !*x.Enable {
-		c.FineTimestamps = NoFineTimestamps
+		c.FineTimestamps = sx1302.NoFineTimestamps
 		return nil
 	}
-	c.FineTimestamps, err = ParseFineTimestamps(cmp.Or(x.Mode, "all_sf"))
+	c.FineTimestamps, err = sx1302.ParseFineTimestamps(cmp.Or(x.Mode, "all_sf"))
 	return err
 }
 
@@ -135,7 +138,7 @@ var settingKeys = map[string][]string{
 
 // UnmarshalJSON implements json.Unmarshaler. It refuses keys that the setting does
 // not have: a mistyped one would be taken for its default.
-func (x *scriptSetting) UnmarshalJSON(b []byte) error {
+func (x *Setting) UnmarshalJSON(b []byte) error {
 	var set struct {
 		Set string `json:"set"`
 	}
@@ -149,7 +152,7 @@ func (x *scriptSetting) UnmarshalJSON(b []byte) error {
 	if err := onlyKeys(b, append([]string{"set"}, keys...)...); err != nil {
 		return fmt.Errorf("%s: %w", set.Set, err)
 	}
-	type plain scriptSetting
+	type plain Setting
 	return strictly(b, (*plain)(x))
 }
 
@@ -175,10 +178,10 @@ func strictly(object []byte, into any) error {
 }
 
 // listening is how the SX1261 is used.
-func (x *scriptSetting) listening() LBT {
-	l := LBT{Enabled: x.LBT, Target: radio.Decibel(x.RSSITarget) * 100, RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100))}
+func (x *Setting) listening() sx1302.LBT {
+	l := sx1302.LBT{Enabled: x.LBT, Target: radio.Decibel(x.RSSITarget) * 100, RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100))}
 	for _, ch := range x.Channels {
-		l.Channels = append(l.Channels, LBTChannel{
+		l.Channels = append(l.Channels, sx1302.LBTChannel{
 			Frequency: radio.Frequency(ch.FreqHz), Bandwidth: ch.BwKHz * 1000,
 			Scan: time.Duration(ch.ScanUS) * time.Microsecond, Airtime: time.Duration(ch.TxMS) * time.Millisecond,
 		})
@@ -187,12 +190,12 @@ func (x *scriptSetting) listening() LBT {
 }
 
 // radio keeps the gains, which may come before.
-func (x *scriptSetting) radio(r *Radio) error {
-	t, err := map[string]RadioType{"sx1250": SX1250, "sx1255": SX1255, "sx1257": SX1257}[x.Type], error(nil)
-	if t == SX1250 && x.Type != "sx1250" && x.Type != "" {
+func (x *Setting) radio(r *sx1302.Radio) error {
+	t, err := map[string]sx1302.RadioType{"sx1250": sx1302.SX1250, "sx1255": sx1302.SX1255, "sx1257": sx1302.SX1257}[x.Type], error(nil)
+	if t == sx1302.SX1250 && x.Type != "sx1250" && x.Type != "" {
 		err = fmt.Errorf("no such radio: %q", x.Type)
 	}
-	*r = Radio{
+	*r = sx1302.Radio{
 		Enabled: true, Type: t, Frequency: radio.Frequency(x.FreqHz), RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100)),
 		SingleInput: x.SingleInput, Transmit: x.TxEnable, Gains: r.Gains,
 	}
@@ -202,26 +205,26 @@ func (x *scriptSetting) radio(r *Radio) error {
 	return err
 }
 
-func (x *scriptSetting) channel(c *Config) error {
-	ch := Channel{Enabled: true, Chain: x.RFChain, Offset: x.IFHz}
+func (x *Setting) channel(c *sx1302.Config) error {
+	ch := sx1302.Channel{Enabled: true, Chain: x.RFChain, Offset: x.IFHz}
 	switch {
-	case x.IFChain == ServiceChannel:
-		c.Service = Service{
+	case x.IFChain == sx1302.ServiceChannel:
+		c.Service = sx1302.Service{
 			Channel: ch, SpreadingFactor: uint8(min(x.Datarate, math.MaxUint8)), Bandwidth: x.BwKHz * 1000,
 			Implicit: x.Implicit, ImplicitLength: x.Length, ImplicitCRC: x.CRC, ImplicitCodingRate: radio.CodingRate(x.Coding),
 		}
-	case x.IFChain == FSKChannel:
-		c.FSK = FSKModem{Channel: ch, BitRate: x.Datarate, SyncWord: x.SyncWord, SyncWordSize: x.SyncSize}
-	case x.IFChain < 0 || x.IFChain > FSKChannel:
-		return fmt.Errorf("if_chain %d, must be 0 to %d", x.IFChain, FSKChannel)
+	case x.IFChain == sx1302.FSKChannel:
+		c.FSK = sx1302.FSKModem{Channel: ch, BitRate: x.Datarate, SyncWord: x.SyncWord, SyncWordSize: x.SyncSize}
+	case x.IFChain < 0 || x.IFChain > sx1302.FSKChannel:
+		return fmt.Errorf("if_chain %d, must be 0 to %d", x.IFChain, sx1302.FSKChannel)
 	default:
 		c.Channels[x.IFChain] = ch
 	}
 	return nil
 }
 
-// scriptSend are the arguments of send (lgw_send).
-type scriptSend struct {
+// Send are the arguments of send (lgw_send).
+type Send struct {
 	BwKHz    uint32  `json:"bw_khz"`
 	Coding   uint8   `json:"coderate"`
 	Count    uint32  `json:"count_us"`
@@ -240,17 +243,17 @@ type scriptSend struct {
 	Power    int32   `json:"rf_power"`
 }
 
-// transmission returns what is to be sent.
-func (s *scriptSend) transmission() (Transmission, error) {
+// Transmission returns what is to be sent.
+func (s *Send) Transmission() (sx1302.Transmission, error) {
 	payload, err := hex.DecodeString(s.Payload)
 	if err != nil {
-		return Transmission{}, fmt.Errorf("%w: payload: %w", ErrScript, err)
+		return sx1302.Transmission{}, fmt.Errorf("%w: payload: %w", ErrScript, err)
 	}
-	trigger, ok := map[string]Trigger{"immediate": TriggerNow, "timestamp": TriggerTime, "gps": TriggerPPS}[s.Mode]
+	trigger, ok := map[string]sx1302.Trigger{"immediate": sx1302.TriggerNow, "timestamp": sx1302.TriggerTime, "gps": sx1302.TriggerPPS}[s.Mode]
 	if !ok {
-		return Transmission{}, fmt.Errorf("%w: mode %q, must be immediate, timestamp or gps", ErrScript, s.Mode)
+		return sx1302.Transmission{}, fmt.Errorf("%w: mode %q, must be immediate, timestamp or gps", ErrScript, s.Mode)
 	}
-	t := Transmission{
+	t := sx1302.Transmission{
 		Chain: s.Chain, Frequency: radio.Frequency(s.Freq), DataRate: radio.LoRaDataRate(uint8(min(s.Datarate, math.MaxUint8)), s.BwKHz*1000),
 		CodingRate: radio.CodingRate(s.Coding), Power: radio.Decibel(s.Power * 100), Payload: payload, Preamble: s.Preamble,
 		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count, Trigger: trigger, MayExceed: true,
@@ -258,7 +261,7 @@ func (s *scriptSend) transmission() (Transmission, error) {
 	switch s.Mod {
 	case "LORA":
 	case "FSK":
-		t.DataRate, t.Deviation = radio.FSKDataRate(s.Datarate), fskDeviation
+		t.DataRate, t.Deviation = radio.FSKDataRate(s.Datarate), defaultDeviation
 		t.DataRate.Bandwidth = s.BwKHz * 1000
 		if s.FDevKHz != nil {
 			t.Deviation = *s.FDevKHz * 1000
@@ -273,38 +276,51 @@ func (s *scriptSend) transmission() (Transmission, error) {
 
 // airtime returns the time on air in ms as sx1302_hal tells it, which has low
 // data rate optimisation with SF11 and SF12 at any bandwidth.
-func (s *scriptSend) airtime(t *Transmission) int64 {
+func (s *Send) airtime(t *sx1302.Transmission) int64 {
 	n := int64(len(t.Payload))
 	switch {
 	case t.Carrier:
 		return 0
 	case t.DataRate.Modulation == radio.FSK:
-		return 8*1000*(int64(t.preamble())+fskSyncDefault+1+n+2*int64(bit(!t.NoCRC)))/int64(max(t.DataRate.BitRate, 1)) + 1
+		return 8*1000*(int64(t.PreambleLength())+fskSyncDefault+1+n+2*bit(!t.NoCRC))/int64(max(t.DataRate.BitRate, 1)) + 1
 	}
 	sf := int64(t.DataRate.SpreadingFactor)
-	if _, ok := bandwidthCode(t.DataRate.Bandwidth); !ok || sf < 5 || sf > 12 || t.CodingRate < radio.CodingRate45 || t.CodingRate > radio.CodingRate48 {
+	if !knownBandwidth(t.DataRate.Bandwidth) || sf < 5 || sf > 12 || t.CodingRate < radio.CodingRate45 || t.CodingRate > radio.CodingRate48 {
 		return 0
 	}
 	sync, header := int64(425), int64(8)
 	if sf < 7 {
 		sync, header = 625, 0
 	}
-	bits := 8*n + 16*int64(bit(!t.NoCRC)) - 4*sf + header + 20*int64(bit(!t.ImplicitHeader))
-	perBlock := 4 * (sf - 2*int64(bit(sf >= 11)))
+	bits := 8*n + 16*bit(!t.NoCRC) - 4*sf + header + 20*bit(!t.ImplicitHeader)
+	perBlock := 4 * (sf - 2*bit(sf >= 11))
 	symbols := (max(bits, 0) + perBlock - 1) / perBlock * (int64(t.CodingRate) + 4)
-	hundredths := 100*(int64(t.preamble())+8+symbols) + sync
+	hundredths := 100*(int64(t.PreambleLength())+8+symbols) + sync
 	us := hundredths * (1_000_000 << sf) / int64(t.DataRate.Bandwidth) / 100
 	return (us + 500) / 1000
 }
 
+func knownBandwidth(hz uint32) bool { return hz == 125_000 || hz == 250_000 || hz == 500_000 }
+
+// bit is 1 for what is so.
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// defaultDeviation is that of LoRaWAN's FSK, Hz.
+const defaultDeviation = 25_000
+
 // fskSyncDefault is the length of the default sync word, bytes.
 const fskSyncDefault = 3
 
-// scriptLine is a line of a script: the configuration, or a call.
-type scriptLine struct {
+// stepLine is a line of a script: the configuration, or a call.
+type stepLine struct {
 	K      string          `json:"k"`
 	G      *int            `json:"g"`
 	Fn     string          `json:"fn"`
 	Args   json.RawMessage `json:"args"`
-	Config []scriptSetting `json:"config"`
+	Config []Setting       `json:"config"`
 }

@@ -1,4 +1,6 @@
-package sx1302
+// Package script runs the production test of a board: steps written as lines of JSON,
+// in the form of recordings of sx1302_hal, which can be run as they are.
+package script
 
 import (
 	"context"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
 )
 
@@ -16,20 +19,20 @@ import (
 // of recordings of sx1302_hal: a line with "config" first, then calls of start,
 // eui, temperature, receive, instcnt, trigcnt, send, status, abort and stop.
 type Script struct {
-	open        func(Config) (*Chip, error)
+	open        func(sx1302.Config) (*sx1302.Chip, error)
 	temperature func() (int32, error)
-	chip        *Chip
-	waiting     []Packet // that were heard and not asked for yet
+	chip        *sx1302.Chip
+	waiting     []sx1302.Packet // that were heard and not asked for yet
 }
 
-// NewScript returns a Script whose "config" has open make the chip. temperature
+// New returns a Script whose "config" has open make the chip. temperature
 // reads the sensor of the board, 1/256 °C; it may be nil.
-func NewScript(open func(Config) (*Chip, error), temperature func() (int32, error)) *Script {
+func New(open func(sx1302.Config) (*sx1302.Chip, error), temperature func() (int32, error)) *Script {
 	return &Script{open: open, temperature: temperature}
 }
 
-// scriptAnswer is what a call has returned. RC is -1 for an error.
-type scriptAnswer struct {
+// stepAnswer is what a call has returned. RC is -1 for an error.
+type stepAnswer struct {
 	K     string `json:"k"`
 	G     *int   `json:"g,omitempty"`
 	Fn    string `json:"fn"`
@@ -42,7 +45,7 @@ type scriptAnswer struct {
 // none. ErrScript says that the line makes no sense; what the chip cannot do is
 // in the answer, with rc -1.
 func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed bool, err error) {
-	var l scriptLine
+	var l stepLine
 	if err := json.Unmarshal(line, &l); err != nil {
 		return nil, false, fmt.Errorf("%w: %w", ErrScript, err)
 	}
@@ -60,7 +63,7 @@ func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed b
 	if s.chip == nil {
 		return nil, false, fmt.Errorf("%w: %s before a line with \"config\"", ErrScript, l.Fn)
 	}
-	a := scriptAnswer{K: "ret", G: l.G, Fn: l.Fn}
+	a := stepAnswer{K: "ret", G: l.G, Fn: l.Fn}
 	a.Out, a.RC, err = s.call(ctx, &l)
 	if errors.Is(err, ErrScript) {
 		return nil, false, err
@@ -80,11 +83,11 @@ var recordedKinds = map[string]bool{
 }
 
 // configure has the chip made that a line describes.
-func (s *Script) configure(l *scriptLine, line []byte) error {
+func (s *Script) configure(l *stepLine, line []byte) error {
 	if err := onlyKeys(line, "k", "case", "hal", "config", "emulator"); err != nil {
 		return fmt.Errorf("%w: %w", ErrScript, err)
 	}
-	c, err := scriptConfig(l.Config)
+	c, err := Config(l.Config)
 	if err == nil {
 		s.chip, err = s.open(c)
 	}
@@ -95,7 +98,7 @@ func (s *Script) configure(l *scriptLine, line []byte) error {
 var callKeys = map[string][]string{"receive": {"max"}, "status": {"rf_chain"}, "abort": {"rf_chain"}}
 
 // call carries a call out.
-func (s *Script) call(ctx context.Context, l *scriptLine) (out any, rc int, err error) {
+func (s *Script) call(ctx context.Context, l *stepLine) (out any, rc int, err error) {
 	var args struct {
 		Max   int   `json:"max"`
 		Chain uint8 `json:"rf_chain"`
@@ -105,7 +108,7 @@ func (s *Script) call(ctx context.Context, l *scriptLine) (out any, rc int, err 
 			return nil, 0, fmt.Errorf("%w: %s: %w", ErrScript, l.Fn, err)
 		}
 	}
-	if args.Chain >= Chains {
+	if args.Chain >= sx1302.Chains {
 		return nil, 0, fmt.Errorf("%w: rf_chain %d, must be 0 or 1", ErrScript, args.Chain)
 	}
 	switch l.Fn {
@@ -151,11 +154,11 @@ func (s *Script) measure() (out any, rc int, err error) {
 
 // send returns 1 for a packet whose channel is taken.
 func (s *Script) send(ctx context.Context, raw json.RawMessage) (out any, rc int, err error) {
-	var args scriptSend
+	var args Send
 	if err := strictly(raw, &args); err != nil {
 		return nil, 0, fmt.Errorf("%w: send: %w", ErrScript, err)
 	}
-	t, err := args.transmission()
+	t, err := args.Transmission()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -164,14 +167,14 @@ func (s *Script) send(ctx context.Context, raw json.RawMessage) (out any, rc int
 		return out, 0, err
 	}
 	err = s.chip.AwaitClearance(ctx, int(t.Chain))
-	if errors.Is(err, ErrChannelTaken) {
+	if errors.Is(err, sx1302.ErrChannelTaken) {
 		return out, 1, nil
 	}
 	return out, 0, err
 }
 
-// scriptPacket is a packet as receive (lgw_receive) returns it.
-type scriptPacket struct {
+// Packet is a packet as receive (lgw_receive) returns it.
+type Packet struct {
 	BwKHz    uint32  `json:"bw_khz"`
 	Coding   uint8   `json:"coderate"`
 	Count    uint32  `json:"count_us"`
@@ -198,7 +201,7 @@ func (s *Script) receive(most int) (out any, rc int, err error) {
 	if most <= 0 {
 		most = 16
 	}
-	list := []scriptPacket{}
+	list := []Packet{}
 	if len(s.waiting) == 0 {
 		packets, err := s.chip.Receive()
 		if err != nil {
@@ -221,26 +224,19 @@ func (s *Script) receive(most int) (out any, rc int, err error) {
 // FSK frames, to which it adds the offsets of the board.
 const undefined = -128
 
-func (s *Script) packet(p *Packet) scriptPacket {
-	out := scriptPacket{
+func (s *Script) packet(p *sx1302.Packet) Packet {
+	out := Packet{
 		BwKHz: p.DataRate.Bandwidth / 1000, Coding: uint8(p.CodingRate), Count: p.Time, CRC: p.PayloadCRC, Datarate: uint32(p.DataRate.SpreadingFactor),
 		Freq: uint32(p.Frequency), Offset: p.FrequencyError, FTime: p.FineTimestamp, HasFTime: p.HasFineTimestamp, IFChain: p.Channel,
 		Modem: p.Modem, Mod: "LORA", Payload: hex.EncodeToString(p.Payload), RFChain: p.Chain, RSSIC: float64(p.RSSI) / 1000,
 		RSSIS: float64(p.SignalRSSI) / 1000, Size: len(p.Payload), SNR: float64(p.SNR) / 100,
-		Status: map[CRCStatus]string{GoodCRC: "CRC_OK", BadCRC: "CRC_BAD", NoCRC: "NO_CRC"}[p.CRC],
+		Status: map[sx1302.CRCStatus]string{sx1302.GoodCRC: "CRC_OK", sx1302.BadCRC: "CRC_BAD", sx1302.NoCRC: "NO_CRC"}[p.CRC],
 	}
 	if p.DataRate.Modulation == radio.FSK {
-		base := s.chip.rssiBase(p.Chain)
+		base := s.chip.RSSICorrection(p.Chain)
 		out.Mod, out.BwKHz, out.Datarate, out.SNR, out.RSSIS = "FSK", 125, p.DataRate.BitRate, undefined, undefined+float64(base)/1000
 	}
 	return out
-}
-
-// rssiBase is what is added to a measured RSSI, thousandths of a dB.
-func (c *Chip) rssiBase(chain uint8) int32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return int32(c.config.Radios[chain].RSSIOffset)*10 + c.receiver.tcomp[chain]
 }
 
 // errNoSensor is the answer of a board without a temperature sensor.
