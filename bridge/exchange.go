@@ -117,12 +117,19 @@ func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 			x.ways = x.one[:0]
 		}
 		x.ways = append(x.ways, way{
-			gateway: g, antenna: r.Antenna, time: up.Time, ended: up.Ended,
-			// Below the noise the SNR says more than the RSSI.
-			signal: r.RSSI + min(r.SNR, 0), snr: r.SNR,
+			gateway: g, antenna: r.Antenna, time: up.Time, ended: up.Ended, signal: r.Signal(), snr: snrOf(r),
 		})
 	}
 	slices.SortStableFunc(x.ways, func(a, b way) int { return cmp.Compare(b.signal, a.signal) })
+}
+
+// snrOf is the SNR that a margin may be promised by: without one there is none.
+func snrOf(r *radio.Reception) radio.Decibel {
+	const none = radio.Decibel(-1_000_00)
+	if !r.Knows(radio.FieldSNR) {
+		return none
+	}
+	return r.SNR
 }
 
 // void notes that a gateway's counter has begun anew.

@@ -40,10 +40,41 @@ type Reception struct {
 	EncryptedFineTimestamp []byte // as the gateway gave it, with the key's id
 	FineTimestampKey       string
 
+	// Unknown are those of the fields above that the gateway has not told, or not
+	// in a way that can be read. They are 0, which would be a lie to show.
+	Unknown Fields
+
 	// NoDownlink says that this reception cannot be answered: a second
 	// antenna, or a gateway of which the downlink path is not known.
 	NoDownlink bool
 	Token      UplinkToken
+}
+
+// Fields is a set of fields of a Reception.
+type Fields uint8
+
+// Fields that a gateway may leave out.
+const (
+	FieldRSSI Fields = 1 << iota
+	FieldSNR
+	FieldChannel
+	FieldFrequencyOffset
+)
+
+// Knows reports whether the gateway has told a field.
+func (r *Reception) Knows(f Fields) bool { return r.Unknown&f == 0 }
+
+// noSignal is weaker than anything that can be received.
+const noSignal = Decibel(-1_000_00)
+
+// Signal is how well the antenna heard the frame, in hundredths of a dBm, to
+// compare receptions by: below the noise the SNR says more than the RSSI.
+// Without an RSSI it is less than any that has one.
+func (r *Reception) Signal() Decibel {
+	if !r.Knows(FieldRSSI) {
+		return noSignal + min(r.SNR, 0)
+	}
+	return r.RSSI + min(r.SNR, 0)
 }
 
 // Downlink is a frame that a gateway is to send.

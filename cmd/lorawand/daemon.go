@@ -216,6 +216,7 @@ func (d *daemon) udpState() admin.Driver {
 		counter("duplicates", "Frames that came twice in the same words.", s.Duplicates),
 		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
 		counter("faulty", "Frames that were left out for what stands in them.", s.Faulty),
+		counter("lost_fields", "Fields that cannot be read, of frames and status that were kept.", s.LostFields),
 		counter("stray_acks", "TX_ACK to nothing that was asked, or too late.", s.StrayAcks),
 		counter("kernel_drops", "Datagrams that the kernel threw away because its buffer was full.", s.KernelDrops),
 		counter("faults", "Faults of ours on a datagram.", s.Panics),

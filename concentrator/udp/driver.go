@@ -81,6 +81,7 @@ type Stats struct {
 	Duplicates     uint64 // frames that came twice in the same words
 	BadCRC         uint64 // frames that were left out for their CRC
 	Faulty         uint64 // frames that were left out for what stands in them
+	LostFields     uint64 // fields that cannot be read, of frames and status that were kept
 	StrayAcks      uint64 // TX_ACK to nothing that was asked, or too late
 	KernelDrops    uint64 // datagrams that the kernel threw away because its buffer was full
 	Panics         uint64 // faults of our own, on a datagram that was then dropped
@@ -341,9 +342,15 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	d.mu.Lock()
 	d.stats.BadCRC += uint64(push.BadCRC)
 	d.stats.Faulty += uint64(push.Faulty)
+	d.stats.LostFields += uint64(push.Lost)
+	odd := push.Lost > 0 && !g.odd
+	g.odd = g.odd || odd
 	events := g.seen(from, now, foreign)
 	ups, reset := g.uplinks(push.Uplinks, now, foreign, &d.stats)
 	d.mu.Unlock()
+	if odd {
+		d.log.Info("a gateway tells of its frames what cannot be read; they are kept without it", "gateway_eui", g.eui, "field", push.LostField)
+	}
 	if reset {
 		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now})
 	}

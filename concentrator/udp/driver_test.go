@@ -613,3 +613,24 @@ func TestListenErrors(t *testing.T) {
 		}
 	}
 }
+
+// A field that cannot be read costs no frame; that it is lost is counted, and
+// said once.
+func TestLostFields(t *testing.T) {
+	b := start(t, Options{})
+	p := b.peer("")
+	for token := range uint16(2) {
+		p.send(gwmp.Packet{Version: 2, Token: token, Type: gwmp.PushData, EUI: euiA, Body: fmt.Appendf(nil,
+			`{"rxpk":[{"tmst":%d,"freq":868.1,"datr":"SF7BW125","rssi":"-60","foff":0.5,"data":"AA=="}]}`, 5_000_000+uint32(token))})
+		p.wants(gwmp.PushAck, token)
+	}
+	if r := b.ups(2)[1].Receptions[0]; r.Knows(radio.FieldRSSI) || r.Knows(radio.FieldFrequencyOffset) {
+		t.Errorf("reception %+v", r)
+	}
+	if s := b.d.Stats(); s.LostFields != 4 || s.Faulty != 0 {
+		t.Errorf("stats %+v, want 4 fields lost", s)
+	}
+	if n := strings.Count(b.log.String(), "field=foff"); n != 1 {
+		t.Errorf("said %d times, want once:\n%s", n, b.log)
+	}
+}

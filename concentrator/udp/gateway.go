@@ -15,6 +15,7 @@ type gateway struct {
 	eui      radio.EUI64
 	clock    radio.Clock
 	accepted bool // with AcceptUnknown
+	odd      bool // it was said that it sends fields that cannot be read
 
 	online bool
 	heard  radio.HostTime // last datagram from its own address
