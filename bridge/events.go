@@ -24,6 +24,7 @@ const (
 	GatewayFailed       EventKind = "gateway does not work"
 	GatewayRefused      EventKind = "gateway refused"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
+	RX1Unknown          EventKind = "no channel for the first receive window"
 	JoinAccepted        EventKind = "join accepted"
 	JoinRefused         EventKind = "join refused"
 	DownlinkQueued      EventKind = "downlink queued"
@@ -117,7 +118,7 @@ func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -61,6 +62,7 @@ type window struct {
 	rate      radio.DataRate
 	most      int // MACPayload, bytes
 	closed    bool
+	why       error // with closed
 }
 
 // windowsOf returns the windows that a device opens after an uplink.
@@ -86,7 +88,7 @@ func windowsOf(plan *region.Plan, r mac.Receive, up *radio.Uplink) ([2]window, e
 		}
 		out[i] = window{name: [...]string{"RX1", "RX2"}[i], delay: r.Delay + time.Duration(i)*plan.Delays().Between, frequency: w.Frequency, rate: rate, most: most}
 	}
-	out[0].closed = noRX1 != nil
+	out[0].closed, out[0].why = noRX1 != nil, noRX1
 	return out, nil
 }
 
@@ -94,6 +96,12 @@ func windowsOf(plan *region.Plan, r mac.Receive, up *radio.Uplink) ([2]window, e
 func (c *Core) open(x *exchange, up *radio.Uplink) {
 	c.exchanges[x.device] = x
 	x.addWay(c.gateway(up.Gateway), up)
+	if err := x.windows[0].why; errors.Is(err, region.ErrFrequency) {
+		c.report(Event{
+			Kind: RX1Unknown, Gateway: c.gateway(up.Gateway).ID, Device: x.device.ID, FCnt: x.fCnt, CorrelationIDs: x.ids, Err: err,
+			Hint: "the device and the gateway must have one frequency plan, with one sub-band; until then RX2 is used alone",
+		})
+	}
 	c.arrange(x)
 }
 

@@ -1,11 +1,26 @@
 package bridge
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/region"
 )
+
+// in puts a device and the gateways on another plan.
+func (s *stand) in(device, plan string) {
+	s.Helper()
+	p, err := region.Lookup(plan)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.devices[device].Plan = plan
+	for _, g := range s.c.opts.Gateways.All() {
+		g.Plan = p
+	}
+}
 
 // A gateway that does not tell how well it heard is asked only where no other
 // can be: an RSSI that is not known is no RSSI of 0 dBm.
@@ -20,4 +35,54 @@ func TestUnknownSignal(t *testing.T) {
 	s.hear(gwB, phy, at(-130))
 	s.wait(10 * time.Second)
 	s.downs("gw-b +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack")
+}
+
+// Forwarders tell frequencies as they have computed them: the answer goes by
+// the channel that is meant, and so does the message.
+func TestToldFrequencies(t *testing.T) {
+	tests := []struct {
+		name, plan string
+		rate       radio.DataRate
+		told       radio.Frequency
+		want, says string
+		unknown    int
+	}{
+		{
+			"US915, single precision", "US_902_928_FSB_2", radio.LoRaDataRate(7, 125_000), 904_099_976,
+			"gw-a +1s 923.9 MHz SF7BW500 26 dBm, 150ms ahead: #1 ack", "904100000", 0,
+		},
+		{
+			"AU915, single precision", "AU_915_928_FSB_2", radio.LoRaDataRate(7, 125_000), 916_999_969,
+			"gw-a +1s 923.9 MHz SF7BW500 27.85 dBm, 150ms ahead: #1 ack", "917000000", 0,
+		},
+		{
+			"IN865, rounded to 100 kHz", "IN_865_867", radio.LoRaDataRate(7, 125_000), 865_100_000,
+			"gw-a +1s 865.0625 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack", "865062500", 0,
+		},
+		{
+			"EU868, a channel of the device's own", "EU_863_870_TTN", radio.LoRaDataRate(7, 125_000), 867_850_000,
+			"gw-a +1s 867.85 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack", "867850000", 0,
+		},
+		{
+			"US915, no channel", "US_902_928_FSB_2", radio.LoRaDataRate(7, 125_000), 904_200_000,
+			"gw-a +2s 923.3 MHz SF12BW500 26 dBm, 1.15s ahead: #1 ack", "904200000", 1,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStand(t)
+			s.in("dev1", tt.plan)
+			s.answering(gwA)
+			s.online(gwA)
+			s.hear(gwA, s.phy("dev1", 0, confirmed("x")), func(up *radio.Uplink) { up.DataRate, up.Frequency = tt.rate, tt.told })
+			s.wait(10 * time.Second)
+			s.downs(tt.want)
+			if up := string(s.ups[0].Payload); !strings.Contains(up, `"frequency":"`+tt.says+`"`) {
+				t.Errorf("%s says not %s", up, tt.says)
+			}
+			if n := s.count(RX1Unknown); n != tt.unknown {
+				t.Errorf("%d events that RX1 has no channel, want %d", n, tt.unknown)
+			}
+		})
+	}
 }

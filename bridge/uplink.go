@@ -81,6 +81,9 @@ func (c *Core) heard(up radio.Uplink) {
 	if up.GatewayTime.Before(c.opts.NotBefore) {
 		up.GatewayTime = time.Time{} // a gateway whose clock was never set
 	}
+	if dr, err := g.Plan.UplinkDataRate(up.DataRate); err == nil {
+		up.Frequency = g.Plan.NearestChannel(up.Frequency, dr)
+	}
 	m, err := frame.TypeOf(up.PHYPayload)
 	switch {
 	case err != nil:
