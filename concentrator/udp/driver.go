@@ -403,14 +403,16 @@ func (d *Driver) txAck(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, s
 		d.mu.Unlock()
 		return
 	}
-	q, ok := g.pending[p.Token]
+	events := g.seen(from, now, false)
+	q, ok := g.answered(&p)
 	if !ok {
 		d.stats.StrayAcks++
-		d.mu.Unlock()
+	}
+	d.mu.Unlock()
+	tell(sink, events)
+	if !ok {
 		return
 	}
-	delete(g.pending, p.Token)
-	d.mu.Unlock()
 	if ack.Result == radio.TxUnknownError || ack.Warning != "" {
 		d.alarm(now, "ack "+g.eui.String(), "a gateway answers a downlink in an unusual way",
 			"gateway_eui", g.eui, "error_word", ack.Word, "warning", ack.Warning)

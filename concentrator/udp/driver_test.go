@@ -339,7 +339,7 @@ func TestHostileDatagrams(t *testing.T) {
 	ack := string(gwmp.Packet{Version: 2, Token: 1, Type: gwmp.TxAck, EUI: euiA}.Append(nil))
 	resp := string(gwmp.Packet{Version: 2, Type: gwmp.PullResp}.Append(nil))
 	bad := []string{
-		"", "x", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\x00", 65507),
+		"", "x", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\xff", 65507),
 		head, head + "{", head + `{"rxpk":[{"tmst":`, head + `{"rxpk":7}`, head + strings.Repeat(`{"rxpk":[`, 7000), head + strings.Repeat("[", 60000),
 		ack + "{", resp + "{}", string(gwmp.Packet{Version: 2, Type: gwmp.PushAck}.Append(nil)), "\x03" + head[1:],
 	}

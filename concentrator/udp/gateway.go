@@ -7,6 +7,7 @@ import (
 
 	"lorawand/concentrator"
 	"lorawand/radio"
+	"lorawand/radio/gwmp"
 )
 
 // gateway is what the driver knows of one packet forwarder. The driver's lock
@@ -27,6 +28,7 @@ type gateway struct {
 	version uint8          // of the protocol
 
 	pending map[uint16]unanswered // by token
+	echoes  bool                  // a TX_ACK had the token of its PULL_RESP
 
 	recent [64]uint64 // fingerprints of the last frames
 	next   int
@@ -40,6 +42,22 @@ type unanswered struct {
 
 func newGateway(eui radio.EUI64) *gateway {
 	return &gateway{eui: eui, pending: map[uint16]unanswered{}}
+}
+
+// answered takes the downlink that a TX_ACK is about. Version 1 has no token in
+// its PULL_RESP: a forwarder that has never sent one back means the only downlink
+// that waits.
+func (g *gateway) answered(p *gwmp.Packet) (q unanswered, ok bool) {
+	token := p.Token
+	if q, ok = g.pending[token]; ok {
+		g.echoes = true
+	} else if p.Version == gwmp.Version1 && !g.echoes && len(g.pending) == 1 {
+		for token, q = range g.pending {
+			ok = true
+		}
+	}
+	delete(g.pending, token)
+	return q, ok
 }
 
 // foreign reports whether a datagram comes from another IP than the one that

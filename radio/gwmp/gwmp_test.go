@@ -22,6 +22,10 @@ func TestPacketRoundTrip(t *testing.T) {
 		{Version: 2, Token: 3, Type: PullAck, Body: []byte{}},
 		{Version: 1, Token: 0, Type: PullResp, Body: []byte(`{"txpk":{}}`)},
 		{Version: 2, Token: 5, Type: TxAck, EUI: eui, Body: []byte{}},
+		{Version: 1, Token: 6, Type: TxAck, EUI: eui, Body: []byte(`{"txpk_ack":{"error":"TOO_LATE"}}`)},
+		{Version: 0, Token: 7, Type: PushData, EUI: eui, Body: []byte(`{}`)},
+		{Version: 3, Token: 8, Type: PullData, EUI: eui, Body: []byte{}},
+		{Version: 255, Token: 9, Type: TxAck, EUI: eui, Body: []byte{}},
 	} {
 		got, err := ParsePacket(p.Append(nil))
 		if err != nil || !reflect.DeepEqual(got, p) {
@@ -38,10 +42,9 @@ func TestParsePacketRefuses(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"nothing":           {},
 		"3 bytes":           {2, 0, 0},
-		"version 0":         {0, 0, 0, 1},
-		"version 3":         {3, 0, 0, 1},
 		"type 6":            {2, 0, 0, 6},
-		"TX_ACK of v1":      {1, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8},
+		"type 255":          {1, 0, 0, 255},
+		"TX_ACK, no EUI":    {1, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7},
 		"PUSH_DATA, no EUI": {2, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7},
 		"PULL_DATA, no EUI": {2, 0, 0, 2},
 	} {
