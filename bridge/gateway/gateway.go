@@ -34,7 +34,7 @@ type Gateway struct {
 	Connection string         // name of the connection, for correlation ids
 	Address    string         // for people
 	Fault      string         // why it does not work, in words; "" while it does or nothing is known
-	Local      bool           // on this host: no network lies in between
+	Local      bool           // on this host: most likely no network lies in between
 	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
 	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start

@@ -16,6 +16,8 @@ type remoteOptions struct {
 	Now      func() radio.HostTime
 	Receiver air.ReceiverOptions
 	Jitter   time.Duration // each way
+	Up, Down time.Duration // and at least that
+	Local    bool          // it is reached by the loopback, as behind a multiplexer
 	Seed     uint64
 	Refuse   func(radio.Downlink) radio.TxResult // before anything else; TxOK: not
 	Mute     func() bool                         // no TX_ACK
@@ -52,7 +54,7 @@ func (g *remote) delay() time.Duration {
 
 func (g *remote) hear(up radio.Uplink) {
 	g.mu.Lock()
-	d := g.delay()
+	d := g.o.Up + g.delay()
 	g.mu.Unlock()
 	g.later(d, func(s concentrator.Sink) {
 		now := g.o.Now()
@@ -70,7 +72,7 @@ func (g *remote) hear(up radio.Uplink) {
 }
 
 func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
-	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now()})
+	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now(), Local: g.o.Local})
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,7 +85,7 @@ func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
 
 func (g *remote) Transmit(d radio.Downlink) error {
 	g.mu.Lock()
-	there, back := g.delay(), g.delay()
+	there, back := g.o.Down+g.delay(), g.o.Up+g.delay()
 	g.mu.Unlock()
 	asked := g.o.Now()
 	time.AfterFunc(there, func() {
