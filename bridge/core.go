@@ -352,7 +352,7 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
 		c.report(Event{Kind: GatewayCounterReset, Gateway: g.ID})
-		c.counterReset(g)
+		c.counterReset(g, e.Since)
 	case radio.GatewayStatus:
 		g.Status = e.Status
 	}
@@ -387,17 +387,21 @@ func (c *Core) busy() []*session.Device {
 	return out
 }
 
-// counterReset makes void what was planned on a gateway's counter.
-func (c *Core) counterReset(g *gateway.Gateway) {
-	c.schedule.Forget(g)
+// counterReset makes void what was planned on a gateway's counter before a time,
+// or all where that is 0.
+func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
+	if since == 0 {
+		since = forEver
+	}
+	c.schedule.Forget(g, since)
 	for _, d := range c.busy() {
 		if x := c.exchanges[d]; x != nil {
-			x.void(g)
+			x.void(g, since)
 			c.arrange(x)
 		}
 		for _, t := range slices.Clone(c.inFlight[d]) {
-			t.x.void(g)
-			if t.slot.Gateway == g && t.slot.HostStart > c.now.Host {
+			t.x.void(g, since)
+			if t.slot.Gateway == g && t.slot.Start < since && t.slot.HostStart > c.now.Host {
 				c.refused(t, radio.TxNoPath)
 			}
 		}

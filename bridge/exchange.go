@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -140,12 +141,16 @@ func snrOf(r *radio.Reception) radio.Decibel {
 	return r.SNR
 }
 
-// void notes that a gateway's counter has begun anew.
-func (x *exchange) void(g *gateway.Gateway) {
+// forEver is later than any time.
+const forEver = radio.ConcentratorTime(math.MaxInt64)
+
+// void notes that a gateway's counter has begun anew with a time.
+func (x *exchange) void(g *gateway.Gateway, since radio.ConcentratorTime) {
 	for i := range x.ways {
-		x.ways[i].void = x.ways[i].void || x.ways[i].gateway == g
+		w := &x.ways[i]
+		w.void = w.void || w.gateway == g && w.time < since
 	}
-	if x.slot != nil && x.slot.Gateway == g {
+	if x.slot != nil && x.slot.Gateway == g && x.slot.Start < since {
 		x.slot = nil
 	}
 }

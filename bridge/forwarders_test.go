@@ -86,3 +86,24 @@ func TestToldFrequencies(t *testing.T) {
 		})
 	}
 }
+
+// That a counter has begun anew voids what was planned before, and not what was
+// heard since.
+func TestResetKeepsWhatIsNew(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.late("dev2")
+	s.answering(gwA)
+	s.online(gwA)
+	s.hear(gwA, s.phy("dev1", 0, confirmed("old")))
+	const since = radio.ConcentratorTime(1 << 33)
+	anew := func(up *radio.Uplink) { up.Time += since } // the stand's clock knows nothing of that
+	s.hear(gwA, s.phy("dev2", 0, confirmed("new")), anew)
+	s.wait(time.Second)
+	s.step(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayCounterReset, At: s.now.Host, Since: since}})
+	s.wait(10 * time.Second)
+	s.downs("gw-a +5s 868.3 MHz SF7BW125 14 dBm, 2h23m10.085s ahead: #1 ack")
+	if len(s.sent) != 1 || s.sent[0].Time < since {
+		t.Errorf("sent %+v", s.sent)
+	}
+}

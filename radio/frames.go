@@ -158,7 +158,7 @@ type GatewayEventKind uint8
 const (
 	GatewayConnected    GatewayEventKind = iota + 1 // heard for the first time, or again
 	GatewayDisconnected                             // silent for too long, or stopped
-	GatewayCounterReset                             // its counter has begun anew: what was planned on it is void
+	GatewayCounterReset                             // its counter has begun anew: what was planned before Since is void
 	GatewayStatus                                   // it told its own figures
 	GatewayFailed                                   // it does not work, for the reason in Fault; its driver tries again
 	GatewayIdentified                               // its EUI has become known: until now it went by Was
@@ -196,6 +196,9 @@ type GatewayEvent struct {
 	Status  Status // with GatewayStatus
 	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused: in words
 	Was     EUI64  // with GatewayIdentified: the stand-in for its EUI
+	// Since is, with GatewayCounterReset, the first time of the new counter: what
+	// is planned before it is void. 0: all is.
+	Since ConcentratorTime
 }
 
 // Status is what a gateway tells of itself. A counter that it does not tell is 0.

@@ -41,6 +41,17 @@ func newRemote(a *air.Air, o remoteOptions) *remote {
 	return g
 }
 
+// restart is one of the packet forwarder, with another port or behind something
+// that keeps it.
+func (g *remote) restart(counter uint32, port bool) {
+	g.Receiver.Reset(counter)
+	if port {
+		g.mu.Lock()
+		g.clock.Suspect()
+		g.mu.Unlock()
+	}
+}
+
 func (g *remote) later(d time.Duration, f func(concentrator.Sink)) {
 	time.AfterFunc(d, func() { g.jobs <- f })
 }
@@ -58,6 +69,8 @@ func (g *remote) hear(up radio.Uplink) {
 	g.mu.Unlock()
 	g.later(d, func(s concentrator.Sink) {
 		now := g.o.Now()
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		t, stepped := g.clock.Observe(up.Time.Counter(), now)
 		ended, _ := g.clock.HostTime(t, now)
 		up.Gateway, up.Time, up.Received, up.Ended = g.o.Receiver.EUI, t, now, min(ended, now)
@@ -65,7 +78,7 @@ func (g *remote) hear(up radio.Uplink) {
 			up.Receptions[i].Token = radio.UplinkToken{Gateway: up.Gateway, Time: t, Host: now}
 		}
 		if stepped {
-			s.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now})
+			s.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now, Since: g.clock.Since()})
 		}
 		s.Uplink(up)
 	})

@@ -347,12 +347,13 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	g.odd = g.odd || odd
 	events := g.seen(from, now, foreign)
 	ups, reset := g.uplinks(push.Uplinks, now, foreign, &d.stats)
+	since := g.clock.Since()
 	d.mu.Unlock()
 	if odd {
 		d.log.Info("a gateway tells of its frames what cannot be read; they are kept without it", "gateway_eui", g.eui, "field", push.LostField)
 	}
 	if reset {
-		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now})
+		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now, Since: since})
 	}
 	if push.Stat != nil && !foreign {
 		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayStatus, At: now, Address: from.String(), Status: *push.Stat})

@@ -75,6 +75,9 @@ func (g *gateway) pull(from netip.AddrPort, version uint8, now radio.HostTime, t
 	if g.foreign(from, now, timeout) && !closer {
 		return false
 	}
+	if g.path.IsValid() && g.path != from {
+		g.clock.Suspect() // a forwarder that was started anew has another port
+	}
 	g.path, g.pulled, g.version = from, now, version
 	return true
 }
