@@ -352,6 +352,7 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
 		c.report(Event{Kind: GatewayCounterReset, Gateway: g.ID})
+		g.ForgetPowers()
 		c.counterReset(g, e.Since)
 	case radio.GatewayStatus:
 		g.Status = e.Status
@@ -370,6 +371,7 @@ func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
 	if online {
 		kind = GatewayConnected
 		g.Connection = c.correlationID(v3.GatewayConnection)
+		g.ForgetPowers()
 	}
 	c.report(Event{Kind: kind, Gateway: g.ID, Address: e.Address})
 }

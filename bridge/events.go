@@ -23,6 +23,7 @@ const (
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
 	GatewayFailed       EventKind = "gateway does not work"
 	GatewayRefused      EventKind = "gateway refused"
+	GatewayPower        EventKind = "gateway does not send with a power"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
 	RX1Unknown          EventKind = "no channel for the first receive window"
 	JoinAccepted        EventKind = "join accepted"
@@ -118,7 +119,7 @@ func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayPower, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +106,82 @@ func TestResetKeepsWhatIsNew(t *testing.T) {
 	s.downs("gw-a +5s 868.3 MHz SF7BW125 14 dBm, 2h23m10.085s ahead: #1 ack")
 	if len(s.sent) != 1 || s.sent[0].Time < since {
 		t.Errorf("sent %+v", s.sent)
+	}
+}
+
+// A frame that only a second antenna has heard is answered by that.
+func TestSecondAntenna(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	s.hear(gwA, s.phy("dev1", 0, confirmed("x")), func(up *radio.Uplink) { up.Receptions[0].Antenna = 1 })
+	s.wait(10 * time.Second)
+	s.downs("gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack")
+	if s.sent[0].Antenna != 1 {
+		t.Errorf("sent by antenna %d", s.sent[0].Antenna)
+	}
+}
+
+// A power that the gateway refuses is asked for once: the next lower one is
+// tried in the same window, by the next transmission too, until the gateway
+// begins anew.
+func TestRefusedPower(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.answering(gwA)
+	s.online(gwA)
+	fCnt := uint32(0)
+	up := func() {
+		s.hear(gwA, s.phy("dev1", fCnt, confirmed("x")))
+		s.wait(4900 * ms)
+		fCnt++
+	}
+	up()
+	s.downs("gw-a +5s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack")
+	s.ack(radio.TxPower)
+	s.downs("gw-a +5s 868.3 MHz SF7BW125 13 dBm, 100ms ahead: #1 ack")
+	s.ack(radio.TxPower)
+	s.downs("gw-a +5s 868.3 MHz SF7BW125 12 dBm, 100ms ahead: #1 ack")
+	s.ack(radio.TxOK)
+	s.wait(10 * time.Second)
+	up()
+	s.downs("gw-a +5s 868.3 MHz SF7BW125 12 dBm, 150ms ahead: #2 ack")
+	for want := range 4 { // and no more in one transmission
+		s.ack(radio.TxPower)
+		s.downs(fmt.Sprintf("gw-a +5s 868.3 MHz SF7BW125 %d dBm, 100ms ahead: #2 ack", 11-want))
+	}
+	s.ack(radio.TxPower)
+	s.downs("gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.1s ahead: #2 ack")
+	s.ack(radio.TxOK)
+	s.wait(10 * time.Second)
+	if n := s.count(GatewayPower); n != 7 {
+		t.Errorf("%d events, want one for each power", n)
+	}
+
+	anew := map[string]func(){
+		"reconnected": func() { s.tell(gwA, radio.GatewayDisconnected); s.online(gwA) },
+		"restarted":   func() { s.tell(gwA, radio.GatewayCounterReset) },
+		"configured": func() {
+			g := *s.gateway(gwA)
+			if err := s.c.opts.Gateways.Configure(s.gateway(gwA), &g); err != nil {
+				t.Error(err)
+			}
+		},
+	}
+	for name, begin := range anew {
+		up()
+		if s.sent[len(s.sent)-1].Power >= 1400 {
+			t.Errorf("%s: that 14 dBm is refused is not known", name)
+		}
+		s.ack(radio.TxOK)
+		s.wait(10 * time.Second)
+		begin()
+		up()
+		if got := s.sent[len(s.sent)-1].Power; got != 1400 {
+			t.Errorf("%s: %v dBm, want 14", name, got)
+		}
+		s.ack(radio.TxPower)
+		s.ack(radio.TxOK)
+		s.wait(10 * time.Second)
 	}
 }

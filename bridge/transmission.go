@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -29,6 +30,8 @@ type transmission struct {
 	tried    []attempt
 	slot     *schedule.Slot
 	refusal  radio.TxResult // the last one
+	power    radio.Decibel  // that the gateway was asked to send with
+	lowered  int            // times that a lower one was asked for
 	priority radio.Priority
 	handed   bool
 	replaced bool     // its item was replaced meanwhile
@@ -99,11 +102,11 @@ func (c *Core) plan(t *transmission) {
 func (c *Core) handOver(t *transmission) {
 	x, way, win := t.x, &t.x.ways[t.way], &t.x.windows[t.window]
 	e := x.emission(t.window, t.way, len(t.phy), t.priority)
-	t.handed = true
+	t.handed, t.power = true, c.power(way.gateway, win.frequency)
 	x.record.handed(t, e.HostStart.Sub(c.now.Host))
 	c.do(Transmit{radio.Downlink{
 		ID: t.id, Gateway: way.gateway.EUI, Antenna: way.antenna, PHYPayload: t.phy, Frequency: win.frequency, DataRate: win.rate,
-		Power: c.power(way.gateway, win.frequency), Time: e.Start,
+		Power: t.power, Time: e.Start,
 	}})
 	c.reportDecision(DownlinkScheduled, x.record, t.ids)
 	if x.join != nil && !x.join.told {
@@ -122,7 +125,7 @@ func (c *Core) power(g *gateway.Gateway, f radio.Frequency) radio.Decibel {
 	if err != nil {
 		return 0 // not reached: the scheduler refuses such a frequency
 	}
-	return sub.MaxEIRP - powerReference - g.AntennaGain
+	return g.Power(sub.MaxEIRP - powerReference - g.AntennaGain)
 }
 
 // acked takes a gateway's answer.
@@ -178,6 +181,9 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 		reason = schedule.NoPath
 	}
 	x.record.refused(t, reason, why)
+	if why == radio.TxPower && c.lower(t) {
+		return
+	}
 	again := x.each(t.window, func(w, i int) bool {
 		if slices.Contains(t.tried, attempt{w, i}) {
 			return false
@@ -191,6 +197,34 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 	} else {
 		c.failed(t)
 	}
+}
+
+// maxLowered is how often one transmission asks for a lower power: what is
+// remembered of the gateway leads the next one on.
+const maxLowered = 4
+
+// lower asks for the next lower power in the same window, where one that the
+// gateway refuses was not known to be so. It reports whether there is still time.
+func (c *Core) lower(t *transmission) bool {
+	x, g := t.x, t.x.ways[t.way].gateway
+	if !g.RefusesPower(t.power) {
+		return false
+	}
+	next := g.Power(t.power)
+	hint := "the next lower power is tried from now on"
+	if next == t.power {
+		hint = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
+	}
+	c.report(Event{Kind: GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: fmt.Errorf("TX_POWER at %v dBm", t.power), Hint: hint})
+	if next == t.power || t.lowered >= maxLowered {
+		return false
+	}
+	if v := c.weigh(x, t.window, t.way, len(t.phy), t.priority, t.down.Item != nil); !v.OK() {
+		return false
+	}
+	t.lowered++
+	c.plan(t)
+	return true
 }
 
 // failed ends a transmission that every way was refused to. What a gateway has

@@ -40,7 +40,8 @@ type Gateway struct {
 	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 
-	trips roundTrips
+	trips   roundTrips
+	refused uint64 // powers, see RefusesPower
 }
 
 // Location is where a gateway stands.
@@ -139,6 +140,7 @@ func (r *Registry) Configure(g, as *Gateway) error {
 	}
 	g.ID, g.Plan, g.AntennaGain, g.EnforceDutyCycle = as.ID, as.Plan, as.AntennaGain, as.EnforceDutyCycle
 	g.Location, g.Configured = as.Location, true
+	g.ForgetPowers()
 	return nil
 }
 

@@ -61,6 +61,9 @@ func appendRXPK(dst []byte, up *radio.Uplink) []byte {
 func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 	if len(rs) == 1 {
 		r := &rs[0]
+		if r.Antenna > 0 {
+			dst = appendInt(dst, `,"ant":`, int64(r.Antenna))
+		}
 		dst = appendReception(dst, r, `,"rssi":`)
 		if r.HasFineTimestamp {
 			dst = appendInt(dst, `,"ftime":`, int64(r.FineTimestamp))

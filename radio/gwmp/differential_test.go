@@ -130,7 +130,7 @@ func TestParsePushAsEncodingJSON(t *testing.T) {
 // Every name comes twice, with every pair of values.
 func TestParsePushRepeatedNames(t *testing.T) {
 	values := []string{`null`, `1`, `-1`, `2.5`, `300`, `"SF7BW125"`, `"LORA"`, `"AAAA"`, `[{"ant":1},{"ant":2}]`, `[{"chan":3}]`, `[]`, `{}`}
-	for _, name := range []string{"time", "tmms", "tmst", "ftime", "freq", "chan", "stat", "modu", "size", "datr", "codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk"} {
+	for _, name := range []string{"time", "tmms", "tmst", "ftime", "freq", "chan", "ant", "stat", "modu", "size", "datr", "codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk"} {
 		for _, first := range values {
 			for _, second := range values {
 				const frame = `{"rxpk":[{"tmst":5,"freq":868.1,"modu":"LORA","datr":"SF9BW125","data":"AA==",%q:%s,%q:%s}]}`

@@ -42,10 +42,11 @@ func (t text) with(ok bool) state {
 // reception is that of the frame itself, where it lists no antennas.
 func (r *pushReader) reception(j *rxpk) radio.Reception {
 	out := radio.Reception{
-		Channel: uint8(j.chanIF.v), RSSI: decibel(j.rssi.v), SNR: decibel(j.lsnr.v), FrequencyOffset: int32(j.foff.v),
+		Antenna: uint8(j.ant.v), Channel: uint8(j.chanIF.v), RSSI: decibel(j.rssi.v), SNR: decibel(j.lsnr.v), FrequencyOffset: int32(j.foff.v),
 		HasFineTimestamp: j.ftime.state == known, FineTimestamp: uint32(j.ftime.v),
 		Unknown: unknown(j.rssi.state, j.lsnr.state, j.chanIF.state, j.foff.state),
 	}
+	r.note("ant", j.ant.state)
 	r.note("chan", j.chanIF.state)
 	r.note("rssi", j.rssi.state)
 	r.note("lsnr", j.lsnr.state)
@@ -85,13 +86,27 @@ func (r *pushReader) receptions(j *rxpk) []radio.Reception {
 	if len(out) == 0 {
 		return nil
 	}
+	answerable(out)
 	return out
+}
+
+// answerable says which antenna an answer may go by: antenna 0 where that has
+// heard the frame, as The Things Stack has it, else the one that has heard it best.
+func answerable(rs []radio.Reception) {
+	best := 0
+	for i := range rs {
+		rs[i].NoDownlink = rs[i].Antenna > 0
+		if rs[best].NoDownlink && (!rs[i].NoDownlink || rs[i].Signal() > rs[best].Signal()) {
+			best = i
+		}
+	}
+	rs[best].NoDownlink = false
 }
 
 func (r *pushReader) antennaReception(s *rsig, aesk number) radio.Reception {
 	out := radio.Reception{
 		Antenna: uint8(s.ant.v), Channel: uint8(s.chanIF.v), RSSI: decibel(s.rssic.v), SNR: decibel(s.lsnr.v),
-		RSSIStandardDeviation: decibel(s.rssisd.v), FrequencyOffset: int32(s.foff.v), NoDownlink: s.ant.v > 0,
+		RSSIStandardDeviation: decibel(s.rssisd.v), FrequencyOffset: int32(s.foff.v),
 		HasFineTimestamp: s.ftime.state == known, FineTimestamp: uint32(s.ftime.v),
 		HasSignalRSSI: s.rssis.state == known, SignalRSSI: decibel(s.rssis.v),
 		Unknown: unknown(s.rssic.state, s.lsnr.state, s.chanIF.state, s.foff.state),

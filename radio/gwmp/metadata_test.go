@@ -146,6 +146,27 @@ func TestParsePushOddMetadata(t *testing.T) {
 				}
 			}, 1,
 		},
+		{`"ant":1`, func(u up) { first(u).Antenna = 1 }, 0},
+		{`"ant":-1`, same, 1},
+		{
+			`"rsig":[{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0}]`,
+			antennas(radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100}), 0,
+		},
+		{
+			`"rsig":[{"ant":2,"chan":1,"rssic":-90,"lsnr":1,"foff":0},{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0},{"ant":3}]`,
+			antennas(
+				radio.Reception{Antenna: 2, Channel: 1, RSSI: -9000, SNR: 100, NoDownlink: true},
+				radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100},
+				radio.Reception{Antenna: 3, NoDownlink: true, Unknown: all},
+			), 0,
+		},
+		{
+			`"rsig":[{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0},{"ant":0,"chan":1,"rssic":-90,"lsnr":1,"foff":0}]`,
+			antennas(
+				radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100, NoDownlink: true},
+				radio.Reception{Channel: 1, RSSI: -9000, SNR: 100},
+			), 0,
+		},
 		{`"vendor":{"x":[1,{"rssi":"x"}]},"brd":null,"mid":-1`, same, 0},
 		{`"rssi":"x","RSSI":-60`, same, 0}, // the last one counts
 		{`"rssi":-1,"rssi":null`, lose(radio.FieldRSSI), 0},

@@ -2,10 +2,12 @@ package gwmp
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -224,11 +226,27 @@ func (l *losses) metadata(up *radio.Uplink, j *rxpkJSON) {
 		}
 		up.Receptions = append(up.Receptions, l.antenna(&s, j.AESK))
 	}
+	referenceAnswerable(up.Receptions)
 	if up.Receptions == nil {
 		one := j.rsigJSON
-		one.Ant, one.RSSIC, one.RSSIS, one.RSSISD, one.ETime = nil, j.RSSI, nil, nil, nil
+		one.RSSIC, one.RSSIS, one.RSSISD, one.ETime = j.RSSI, nil, nil, nil
 		up.Receptions = []radio.Reception{l.antenna(&one, nil)}
 	}
+}
+
+// referenceAnswerable leaves antenna 0, or else the first of the best, open for an
+// answer.
+func referenceAnswerable(rs []radio.Reception) {
+	zero := func(r radio.Reception) bool { return r.Antenna == 0 }
+	open := slices.IndexFunc(rs, zero)
+	for i := range rs {
+		rs[i].NoDownlink = !zero(rs[i])
+	}
+	if open >= 0 || len(rs) == 0 {
+		return
+	}
+	best := slices.MaxFunc(rs, func(a, b radio.Reception) int { return cmp.Compare(a.Signal(), b.Signal()) })
+	rs[slices.IndexFunc(rs, func(r radio.Reception) bool { return r.Signal() == best.Signal() })].NoDownlink = false
 }
 
 func (l *losses) antenna(s *rsigJSON, aesk json.RawMessage) (r radio.Reception) {
@@ -246,7 +264,7 @@ func (l *losses) antenna(s *rsigJSON, aesk json.RawMessage) (r radio.Reception) 
 	unknown(ok, radio.FieldSNR)
 	offset, ok := l.whole(s.FOff, math.MinInt32, math.MaxInt32)
 	unknown(ok, radio.FieldFrequencyOffset)
-	r.Antenna, r.Channel, r.FrequencyOffset, r.NoDownlink = uint8(ant), uint8(channel), int32(offset), ant > 0
+	r.Antenna, r.Channel, r.FrequencyOffset, r.NoDownlink = uint8(ant), uint8(channel), int32(offset), false
 	r.RSSIStandardDeviation, _ = l.hundredths(s.RSSISD)
 	r.SignalRSSI, r.HasSignalRSSI = l.hundredths(s.RSSIS)
 	fine, ok := l.whole(s.FTime, 0, math.MaxUint32)

@@ -173,6 +173,7 @@ type rxpk struct {
 	freq             number // Hz
 	rssi, lsnr       number // hundredths
 	chanIF, stat     number
+	ant              number
 	foff             number
 	ftime, aesk      number
 	datr             datr
@@ -201,6 +202,8 @@ func (r *pushReader) rxpk() (j rxpk, shape state) {
 			j.ftime = r.integer(0, math.MaxUint32)
 		case "freq":
 			j.freq = r.fixed(6)
+		case "ant":
+			j.ant = r.integer(0, math.MaxUint8)
 		case "chan":
 			j.chanIF = r.integer(0, math.MaxUint8)
 		case "stat":
