@@ -211,7 +211,7 @@ func (b *Bridge) transmit(d radio.Downlink) {
 	}
 	if err != nil {
 		b.events.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
-		b.inbox.tell(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, At: b.clock.Host()}})
+		b.inbox.tell(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host()}})
 	}
 }
 

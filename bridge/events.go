@@ -23,6 +23,7 @@ const (
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
 	GatewayFailed       EventKind = "gateway does not work"
 	GatewayRefused      EventKind = "gateway refused"
+	GatewayDropped      EventKind = "what a gateway sends is dropped or cannot be answered"
 	GatewayPower        EventKind = "gateway does not send with a power"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
 	RX1Unknown          EventKind = "no channel for the first receive window"
@@ -74,7 +75,7 @@ type Event struct {
 	At         time.Time // the same; the zero time where the calendar is not known
 	Reason     DropReason
 	Gateway    string
-	GatewayEUI radio.EUI64 // with GatewayRefused
+	GatewayEUI radio.EUI64 // with GatewayRefused, and GatewayDropped where it is not taken
 	Address    string
 	Device     session.ID // zero: not known
 	DevAddr    radio.DevAddr
@@ -83,7 +84,7 @@ type Event struct {
 	JoinEUI    radio.EUI64
 	HasEUIs    bool
 	FCnt       uint32
-	Word       string // with JoinRefused: why, as one word
+	Word       string // with JoinRefused and GatewayDropped: why, as one word
 	Err        error
 	Hint       string // what can be done about it
 
@@ -119,7 +120,7 @@ func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayPower, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {
@@ -140,7 +141,7 @@ func (e *Event) attrs() []slog.Attr {
 	if e.Gateway != "" {
 		out = append(out, slog.String("gateway_id", e.Gateway))
 	}
-	if e.Kind == GatewayRefused {
+	if e.Kind == GatewayRefused || !e.GatewayEUI.IsZero() {
 		out = append(out, slog.String("gateway_eui", e.GatewayEUI.String()))
 	}
 	if e.Address != "" {

@@ -39,7 +39,7 @@ func (e *Event) Text() string {
 	if e.Gateway != "" {
 		fmt.Fprintf(&b, "  gateway %s", e.Gateway)
 	}
-	if e.Kind == GatewayRefused {
+	if e.Kind == GatewayRefused || e.Kind == GatewayDropped && e.Address != "" {
 		fmt.Fprintf(&b, "  at %s", e.Address)
 	}
 	for _, part := range []string{errText(e.Err), e.Hint} {
@@ -130,6 +130,7 @@ type decisionJSON struct {
 	Size       int          `json:"size,omitempty"`
 	FCntDown   uint32       `json:"f_cnt_down,omitempty"`
 	Options    []optionJSON `json:"options"`
+	Blocked    []string     `json:"blocked,omitempty"`
 	Chosen     *int         `json:"chosen,omitempty"`
 	Lead       float64      `json:"lead_s,omitempty"`
 }
@@ -145,6 +146,7 @@ type optionJSON struct {
 	Whole     bool            `json:"whole"`
 	Reason    string          `json:"reason,omitempty"`
 	Answer    string          `json:"answer,omitempty"`
+	Fault     string          `json:"fault,omitempty"`
 	Lead      float64         `json:"lead_s"`
 	SubBand   [2]uint32       `json:"sub_band"`
 	DutyCycle float64         `json:"duty_cycle"`
@@ -165,7 +167,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.HasEUIs {
 		j.DevEUI, j.JoinEUI = &e.DevEUI, &e.JoinEUI
 	}
-	if e.Kind == GatewayRefused {
+	if e.Kind == GatewayRefused || !e.GatewayEUI.IsZero() {
 		j.GatewayEUI = &e.GatewayEUI
 	}
 	if e.HasDevAddr {
@@ -187,7 +189,7 @@ func timePointer(t time.Time) *time.Time {
 func (d *Decision) json() *decisionJSON {
 	j := &decisionJSON{
 		UplinkFCnt: d.FCntUp, UplinkTime: timePointer(d.UplinkAt), Join: d.Join, Content: d.Content, Size: d.Size,
-		FCntDown: d.FCntDown, Options: []optionJSON{}, Lead: d.Lead.Seconds(),
+		FCntDown: d.FCntDown, Options: []optionJSON{}, Blocked: d.Blocked, Lead: d.Lead.Seconds(),
 	}
 	if d.Chosen >= 0 {
 		j.Chosen = &d.Chosen
@@ -199,7 +201,7 @@ func (d *Decision) json() *decisionJSON {
 			Window: o.Window, Gateway: o.Gateway, Frequency: o.Frequency, DataRate: o.DataRate.String(), Delay: o.Delay.Seconds(),
 			Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), Whole: o.Whole, Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
 			SubBand: [2]uint32{uint32(v.SubBand.Low), uint32(v.SubBand.High)}, DutyCycle: float64(v.SubBand.DutyCycle) / 1000,
-			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(),
+			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(), Fault: o.Fault,
 		}
 		if v.Reason == schedule.Refused {
 			out.Answer = o.Answer.String()

@@ -34,8 +34,9 @@ type exchange struct {
 	owed    mac.Owed
 	time    radio.GPSTime // end of the uplink; 0 where it is not known
 
-	ways    []way  // best first
-	one     [1]way // room for ways: nearly always there is one
+	ways    []way    // best first
+	one     [1]way   // room for ways: nearly always there is one
+	blocked []string // gateways that have heard it too and have no way back, with the reason
 	windows [2]window
 	next    int // the window that is decided on next
 	slot    *schedule.Slot
@@ -117,6 +118,9 @@ func (c *Core) end(x *exchange) {
 
 // addWay notes that a gateway has heard the uplink, unless it has no way back.
 func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
+	if up.NoPath != "" && len(x.blocked) < maxOptions {
+		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
+	}
 	for i := range up.Receptions {
 		r := &up.Receptions[i]
 		if r.NoDownlink {
@@ -365,6 +369,7 @@ const phyOverhead = 5
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
 	c.stats.Unsent++
+	x.record.Blocked = x.blocked
 	if x.join != nil {
 		c.joinUnsent(x)
 	} else {

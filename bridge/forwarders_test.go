@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -183,5 +184,80 @@ func TestRefusedPower(t *testing.T) {
 		s.ack(radio.TxPower)
 		s.ack(radio.TxOK)
 		s.wait(10 * time.Second)
+	}
+}
+
+// Where nothing could be sent the decision says what stood in the way.
+func TestNothingSentSaysWhy(t *testing.T) {
+	const foreign = "it comes from 192.0.2.9, and the gateway is pinned to 192.0.2.4, which is alive"
+	elsewhere := func(up *radio.Uplink) { up.NoPath, up.Receptions[0].NoDownlink = foreign, true }
+	noPath := func(s *stand) {
+		s.wait(4900 * ms)
+		for range 2 { // RX1 and RX2
+			d := &s.sent[len(s.sent)-1]
+			d.over = true
+			s.step(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: "it has sent no PULL_DATA yet", At: s.now.Host}})
+		}
+	}
+	tests := []struct {
+		name string
+		up   []func(*radio.Uplink)
+		then func(*stand)
+		want string
+	}{
+		{"second address", []func(*radio.Uplink){elsewhere}, func(*stand) {}, "; gateway gw-a cannot answer: " + foreign + "; nothing was sent"},
+		{"no PULL_DATA", nil, noPath, ": gateway gw-a cannot be reached: it has sent no PULL_DATA yet; nothing was sent"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, join := range []bool{false, true} {
+				s := newStand(t)
+				s.late("dev1")
+				s.answering(gwA)
+				s.online(gwA)
+				phy, kind := s.phy("dev1", 0, confirmed("x")), DownlinkUnsent
+				if join {
+					phy, kind = s.joinRequest(s.otaa("joins", session.V1_0_3), 7), JoinRefused
+				}
+				s.hear(gwA, phy, tt.up...)
+				tt.then(s)
+				s.wait(10 * time.Second)
+				var text string
+				for i := range s.events {
+					if e := &s.events[i]; e.Kind == kind || e.Kind == DownlinkUnsent {
+						text = e.Decision.Text()
+					}
+				}
+				if !strings.HasSuffix(text, tt.want) {
+					t.Errorf("join %v: %q, want %q", join, text, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// What a driver drops is an event with the cause, of each gateway on its own.
+func TestGatewayDropped(t *testing.T) {
+	s := newStand(t)
+	for _, eui := range []radio.EUI64{gwA, {0xff}, {}} {
+		s.step(GatewayTold{radio.GatewayEvent{
+			Gateway: eui, Kind: radio.GatewayDropped, Cause: "second_address", Fault: "it comes from elsewhere", Address: "192.0.2.9:40000", At: s.now.Host,
+		}})
+	}
+	want := []string{
+		"what a gateway sends is dropped or cannot be answered (second_address)  gateway gw-a  at 192.0.2.9:40000  it comes from elsewhere;  two packet",
+		"what a gateway sends is dropped or cannot be answered (second_address)  gateway eui-ff00000000000000  at 192.0.2.9:40000  it comes from elsewhere;",
+		"what a gateway sends is dropped or cannot be answered (second_address)  at 192.0.2.9:40000  it comes from elsewhere;",
+	}
+	if len(s.events) != len(want) {
+		t.Fatalf("%d events", len(s.events))
+	}
+	for i := range want {
+		if text := s.events[i].Text(); !strings.Contains(text, want[i]) {
+			t.Errorf("%s\nwant %s", text, want[i])
+		}
+	}
+	if n := len(s.c.opts.Gateways.All()); n != 3 {
+		t.Errorf("%d gateways are known then, want 3 as before", n)
 	}
 }

@@ -30,6 +30,7 @@ type transmission struct {
 	tried    []attempt
 	slot     *schedule.Slot
 	refusal  radio.TxResult // the last one
+	fault    string         // with TxNoPath: why
 	power    radio.Decibel  // that the gateway was asked to send with
 	lowered  int            // times that a lower one was asked for
 	priority radio.Priority
@@ -140,6 +141,7 @@ func (c *Core) acked(a radio.TxAck) {
 	case a.Result == radio.TxOK:
 		c.sent(t)
 	case a.Result != radio.TxNoAck:
+		t.fault = a.Fault
 		c.refused(t, a.Result)
 	}
 }

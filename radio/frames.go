@@ -20,6 +20,7 @@ type Uplink struct {
 	GPS         GPSTime // end of the frame; 0: not known
 
 	Receptions []Reception // one per antenna, at least one
+	NoPath     string      // why none of them can be answered, in words; "" where one can
 }
 
 // Reception is how one antenna of a gateway heard a frame.
@@ -148,6 +149,7 @@ type TxAck struct {
 	Gateway   EUI64
 	Result    TxResult
 	RoundTrip time.Duration // from the hand-over to the answer
+	Fault     string        // with TxNoPath: why, in words; "" where that is not known
 	At        HostTime
 }
 
@@ -162,6 +164,7 @@ const (
 	GatewayStatus                                   // it told its own figures
 	GatewayFailed                                   // it does not work, for the reason in Fault; its driver tries again
 	GatewayIdentified                               // its EUI has become known: until now it went by Was
+	GatewayDropped                                  // what it sends is dropped or cannot be answered, for the reason in Fault; its driver tells so now and then
 	GatewayRefused                                  // it wants in and is not taken, for the reason in Fault; its driver tells so now and then
 )
 
@@ -180,6 +183,8 @@ func (k GatewayEventKind) String() string {
 		return "failed"
 	case GatewayIdentified:
 		return "identified"
+	case GatewayDropped:
+		return "dropped"
 	case GatewayRefused:
 		return "refused"
 	}
@@ -194,7 +199,8 @@ type GatewayEvent struct {
 	Address string // where it is, for people
 	Local   bool   // with GatewayConnected: on this host, so that no network lies in between
 	Status  Status // with GatewayStatus
-	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused: in words
+	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused and GatewayDropped: in words
+	Cause   string // with GatewayDropped: the same as one word. Gateway is zero where it is not known
 	Was     EUI64  // with GatewayIdentified: the stand-in for its EUI
 	// Since is, with GatewayCounterReset, the first time of the new counter: what
 	// is planned before it is void. 0: all is.

@@ -19,6 +19,8 @@ type gateway struct {
 	odd      bool // it was said that it sends fields that cannot be read
 
 	online bool
+	since  radio.HostTime // of online
+	told   told
 	heard  radio.HostTime // last datagram from its own address
 
 	// path is where downlinks go: its address is the pin, its port the one of
@@ -91,14 +93,18 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 	if g.online {
 		return nil
 	}
-	g.online = true
+	g.online, g.since, g.told = true, now, told{}
 	return []radio.GatewayEvent{{Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String(), Local: from.Addr().IsLoopback()}}
 }
 
 // uplinks completes frames: duplicates and ghosts go, times and tokens come.
 // reset says that the gateway's counter has begun anew. What comes from a
 // foreign address teaches the clock nothing and cannot be answered.
-func (g *gateway) uplinks(ups []radio.Uplink, now radio.HostTime, foreign bool, stats *Stats) (out []radio.Uplink, reset bool) {
+func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.HostTime, foreign bool, stats *Stats) (out []radio.Uplink, reset bool) {
+	noPath := ""
+	if foreign && len(ups) > 0 {
+		noPath = g.elsewhere(from)
+	}
 	out = ups[:0]
 	for _, up := range ups {
 		if !foreign && g.repeated(&up) {
@@ -114,7 +120,7 @@ func (g *gateway) uplinks(ups []radio.Uplink, now radio.HostTime, foreign bool, 
 			t, stepped := g.clock.Observe(counter, now)
 			up.Time, reset = t, reset || stepped
 		}
-		up.Gateway, up.Received, up.Ended = g.eui, now, now
+		up.Gateway, up.Received, up.Ended, up.NoPath = g.eui, now, now, noPath
 		if t, err := g.clock.HostTime(up.Time, now); err == nil {
 			up.Ended = min(t, now)
 		}
