@@ -66,9 +66,10 @@ type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
-	Devices      int    // registered now
-	Gateways     int    // known now
-	Online       int    // of these
+	Wear         Wear
+	Devices      int // registered now
+	Gateways     int // known now
+	Online       int // of these
 }
 
 // New returns a Bridge. Run does the work.

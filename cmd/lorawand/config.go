@@ -22,7 +22,7 @@ func newConfig() *cobra.Command {
 			for _, line := range unserved(&c) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "lorawand: not served by this version:", line)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %d gateways.\n", len(c.Gateways))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %s.\n", plural(len(c.Gateways), "gateway"))
 			return err
 		},
 	}
