@@ -170,7 +170,10 @@ func (o *Option) against() string {
 	case schedule.DwellTime:
 		return fmt.Sprintf("longer than the %v that the frequency plan allows", v.Limit)
 	case schedule.TooLate:
-		return fmt.Sprintf("too late, %v ahead", v.Lead.Round(time.Millisecond))
+		if v.Lead < 0 {
+			return fmt.Sprintf("too late: its time had passed %v before", -v.Lead.Round(time.Millisecond))
+		}
+		return fmt.Sprintf("too late: its time was only %v ahead", v.Lead.Round(time.Millisecond))
 	case schedule.Conflict:
 		return "gateway " + o.Gateway + " sends something else then"
 	case schedule.DutyCycle:
@@ -184,7 +187,11 @@ func (o *Option) against() string {
 		}
 		return text
 	case schedule.Refused:
-		return "gateway " + o.Gateway + " refused it: " + o.Answer.String()
+		text := "gateway " + o.Gateway + " refused it: " + o.Answer.String()
+		if o.Answer == radio.TxChannelBusy {
+			text += ", somebody else was on the channel"
+		}
+		return text
 	case schedule.NoCounter:
 		return "no frame counter is reserved, the store cannot be written"
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -259,5 +260,22 @@ func TestGatewayDropped(t *testing.T) {
 	}
 	if n := len(s.c.opts.Gateways.All()); n != 3 {
 		t.Errorf("%d gateways are known then, want 3 as before", n)
+	}
+}
+
+// Why an option was not taken is told in words.
+func TestAgainst(t *testing.T) {
+	for want, o := range map[string]Option{
+		"too late: its time had passed 6.556s before":                             {Verdict: schedule.Verdict{Reason: schedule.TooLate, Lead: -6556 * ms}},
+		"too late: its time was only 50ms ahead":                                  {Verdict: schedule.Verdict{Reason: schedule.TooLate, Lead: 50 * ms}},
+		"gateway gw-a refused it: CHANNEL_BUSY, somebody else was on the channel": {Verdict: schedule.Verdict{Reason: schedule.Refused}, Answer: radio.TxChannelBusy},
+		"gateway gw-a refused it: COLLISION_PACKET":                               {Verdict: schedule.Verdict{Reason: schedule.Refused}, Answer: radio.TxCollisionPacket},
+		"gateway gw-a cannot be reached":                                          {Verdict: schedule.Verdict{Reason: schedule.NoPath}},
+		"gateway gw-a cannot be reached: it has sent no PULL_DATA yet":            {Verdict: schedule.Verdict{Reason: schedule.NoPath}, Fault: "it has sent no PULL_DATA yet"},
+	} {
+		o.Gateway = "gw-a"
+		if got := o.against(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

@@ -110,6 +110,7 @@ const (
 	TxFreq                            // the radio does not send on that frequency
 	TxPower                           // the radio has no such power
 	TxGPSUnlocked                     // a GPS time was asked for and is not known
+	TxChannelBusy                     // somebody else was on the channel, where listening comes before talking; not of the protocol
 	TxUnknownError                    // refused for a reason we do not know
 	TxNoAck                           // the gateway has not answered in time, which is not a refusal
 	TxNoPath                          // the driver had no way to hand it over
@@ -118,7 +119,7 @@ const (
 var txWords = [...]string{
 	TxOK: "NONE", TxTooLate: "TOO_LATE", TxTooEarly: "TOO_EARLY", TxCollisionPacket: "COLLISION_PACKET",
 	TxCollisionBeacon: "COLLISION_BEACON", TxFreq: "TX_FREQ", TxPower: "TX_POWER",
-	TxGPSUnlocked: "GPS_UNLOCKED", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK", TxNoPath: "NO_PATH",
+	TxGPSUnlocked: "GPS_UNLOCKED", TxChannelBusy: "CHANNEL_BUSY", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK", TxNoPath: "NO_PATH",
 }
 
 // String returns the word of the protocol: "NONE", "TOO_LATE" and so on.

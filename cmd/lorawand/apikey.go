@@ -166,7 +166,7 @@ func newAPIKeyRevoke() *cobra.Command {
 				return err
 			}
 			return operate(cmd.Context(), c, "key.revoke", admin.RevokeKeyArgs{ID: args[0]}, func(k admin.RevokedKey) error {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; %d connections and sessions have ended.\n", k.Application, k.Disconnected)
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; connections and sessions that have ended: %d.\n", k.Application, k.Disconnected)
 				return err
 			})
 		},

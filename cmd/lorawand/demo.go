@@ -323,7 +323,8 @@ func (r *demoRun) run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	wg.Wait()
-	fmt.Fprintf(r.out, "Stopped: %d uplinks sent, %d messages arrived, %d downlinks heard.\n", r.sent.Load(), r.arrived.Load(), r.heard.Load())
+	fmt.Fprintf(r.out, "Stopped: %s sent, %s arrived, %s heard.\n",
+		plural(r.sent.Load(), "uplink"), plural(r.arrived.Load(), "message"), plural(r.heard.Load(), "downlink"))
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

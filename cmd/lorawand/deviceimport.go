@@ -80,7 +80,7 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	if o.dryRun {
 		verb = "Would import"
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %d devices into %s.\n", verb, len(entries), o.application)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s into %s.\n", verb, plural(len(entries), "device"), o.application)
 	return err
 }
 

@@ -270,7 +270,7 @@ func TestRevoke(t *testing.T) {
 	if clients() != 2 {
 		t.Fatalf("%d clients", clients())
 	}
-	if out := s.must("", "api-key", "revoke", strings.Split(first, ".")[1]); out != "Revoked a key of app1; 1 connections and sessions have ended.\n" {
+	if out := s.must("", "api-key", "revoke", strings.Split(first, ".")[1]); out != "Revoked a key of app1; connections and sessions that have ended: 1.\n" {
 		t.Errorf("%s", out)
 	}
 	if clients() != 1 {

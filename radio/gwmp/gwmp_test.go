@@ -280,8 +280,8 @@ func TestParseAck(t *testing.T) {
 	for r := radio.TxTooLate; r < radio.TxUnknownError; r++ {
 		tests[string(AppendAck(nil, r))] = Ack{Result: r, Word: r.String()}
 	}
-	if len(tests) != 8+7 {
-		t.Errorf("%d error words, want 7", len(tests)-8)
+	if len(tests) != 8+8 {
+		t.Errorf("%d error words, want 8", len(tests)-8)
 	}
 	for body, want := range tests {
 		if got, err := ParseAck([]byte(body)); err != nil || got != want {
