@@ -368,15 +368,18 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 
 // droppedHints say what an owner can do.
 var droppedHints = map[string]string{
-	"second_address": "two packet forwarders have one EUI, or the gateway has moved: another address is taken when the old one has sent no PULL_DATA for 30 s",
-	"no_pull_data":   "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
-	"too_many":       "a larger net.core.rmem_max lets more wait",
+	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
+		"another address is taken when the old one has sent no PULL_DATA for 30 s",
+	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
+	"too_many":     "a larger net.core.rmem_max lets more wait",
 }
 
 // gatewayDropped tells why what a gateway sends comes to nothing. It need not be
 // one that is known.
 func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
-	out := Event{Kind: GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: droppedHints[e.Cause]}
+	out := Event{
+		Kind: GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: droppedHints[e.Cause],
+	}
 	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
 		out.Gateway = g.ID
 	} else if !e.Gateway.IsZero() {

@@ -28,6 +28,7 @@ const (
 	WindowsUnknown      EventKind = "uplink cannot be answered"
 	RX1Unknown          EventKind = "no channel for the first receive window"
 	JoinAccepted        EventKind = "join accepted"
+	JoinWithoutChannels EventKind = "join-accept without the plan's channels"
 	JoinRefused         EventKind = "join refused"
 	DownlinkQueued      EventKind = "downlink queued"
 	DownlinkScheduled   EventKind = "downlink scheduled"
@@ -118,9 +119,10 @@ func (c *Core) reportDecision(kind EventKind, d *Decision, ids []string) {
 // level is how loud an event is said the first time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
+	case GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
+		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type joining struct {
 	stored  bool   // the nonces are in the store: the accept may go out
 	due     bool   // the decision point has come before that
 	told    bool   // the application was
+	cut     bool   // the plan has channels to tell of, and the window no room for them
 }
 
 // JoinRefusal is why a join-request is not answered.
@@ -142,15 +144,19 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 		c.refuseJoin(g, x.device, req, JoinNoAddress, errors.New("no DevAddr is free"))
 		return
 	}
+	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
 		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
-		NoCFList: !x.fits(x.firstOpen(), longJoinAccept),
+		NoCFList: noCFList,
 	})
 	if err != nil {
 		c.refuseJoin(g, x.device, req, JoinUnserved, err)
 		return
 	}
-	x.join = &joining{accept: j.JoinAccept, session: j.Session, gateway: g.ID}
+	list := plan.CFList()
+	x.join = &joining{
+		accept: j.JoinAccept, session: j.Session, gateway: g.ID, cut: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
+	}
 	x.ids = c.uplinkCorrelation(up)
 	c.overtaken(x.device)
 	c.open(x, up)
@@ -233,6 +239,15 @@ func (c *Core) joined(t *transmission) {
 		Kind: JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
 		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
 	})
+	if x.join.cut {
+		w := &x.windows[x.firstOpen()]
+		c.report(Event{
+			Kind: JoinWithoutChannels, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
+			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
+				longJoinAccept, w.rate, w.most+phyOverhead),
+			Hint: "the device has the channels of its band until it is told of more; a join at a higher data rate has room for them",
+		})
+	}
 }
 
 // takeUp puts the session of a join into use: the device has sent in it. That

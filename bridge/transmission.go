@@ -217,7 +217,8 @@ func (c *Core) lower(t *transmission) bool {
 	if next == t.power {
 		hint = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
 	}
-	c.report(Event{Kind: GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: fmt.Errorf("TX_POWER at %v dBm", t.power), Hint: hint})
+	err := fmt.Errorf("TX_POWER at %v dBm", t.power)
+	c.report(Event{Kind: GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: err, Hint: hint})
 	if next == t.power || t.lowered >= maxLowered {
 		return false
 	}
