@@ -219,7 +219,7 @@ func (c *Core) lower(t *transmission) bool {
 	}
 	err := fmt.Errorf("TX_POWER at %v dBm", t.power)
 	c.report(Event{Kind: GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: err, Hint: hint})
-	if next == t.power || t.lowered >= maxLowered {
+	if next == t.power || t.lowered >= maxLowered || x.ways[t.way].void {
 		return false
 	}
 	if v := c.weigh(x, t.window, t.way, len(t.phy), t.priority, t.down.Item != nil); !v.OK() {
