@@ -119,10 +119,15 @@ func (w *weather) oracle(e Effect) {
 		if !a.replace || e.Err != nil || len(a.items) > 0 && w.items[a.items[0]].told[0] != "queued" {
 			return
 		}
-		for text, f := range w.items {
-			if f.device == a.device && len(f.told) > 0 && !f.final() && !slices.Contains(a.items, text) {
-				f.replaced = true
-			}
+		w.replacedBy(&a)
+	}
+}
+
+// replacedBy notes that what was asked has replaced the items before it.
+func (w *weather) replacedBy(a *asked) {
+	for text, f := range w.items {
+		if f.device == a.device && len(f.told) > 0 && !f.final() && !slices.Contains(a.items, text) {
+			f.replaced = true
 		}
 	}
 }
@@ -490,6 +495,11 @@ func (w *weather) powerCut() {
 			w.write(k)
 		}
 		disk = w.disk.soft
+		for ticket, a := range w.asked { // written, and its client was not told
+			if delete(w.asked, ticket); a.replace {
+				w.replacedBy(&a)
+			}
+		}
 	}
 	w.fails, w.acks = nil, nil
 	w.restart(disk)
