@@ -40,6 +40,8 @@ type exchange struct {
 	decide  radio.HostTime // when
 	over    bool           // sent, given up, or superseded
 	record  *Decision
+
+	reception *reception // that gives it more ways
 }
 
 // way is a gateway through which an exchange can be answered.
@@ -101,12 +103,22 @@ func (c *Core) open(x *exchange, up *radio.Uplink) {
 func (c *Core) end(x *exchange) {
 	c.schedule.Release(x.slot)
 	x.slot, x.over = nil, true
+	x.leave()
 	if c.exchanges[x.device] == x {
 		delete(c.exchanges, x.device)
 	}
 }
 
+// leave has the reception forget the exchange: more ways are of no use.
+func (x *exchange) leave() {
+	if x.reception != nil {
+		x.reception.exchange = nil
+	}
+}
+
 // addWay notes that a gateway has heard the uplink, unless it has no way back.
+// Once something is sent, ways are tried in the order in which they come: what is
+// tried already is known by its place among them.
 func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 	for i := range up.Receptions {
 		r := &up.Receptions[i]
@@ -121,6 +133,9 @@ func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 			// Below the noise the SNR says more than the RSSI.
 			signal: r.RSSI + min(r.SNR, 0), snr: r.SNR,
 		})
+	}
+	if x.over {
+		return
 	}
 	slices.SortStableFunc(x.ways, func(a, b way) int { return cmp.Compare(b.signal, a.signal) })
 }
@@ -137,15 +152,25 @@ func (x *exchange) void(g *gateway.Gateway) {
 
 // each calls f for every window and way from window first on, best first, until
 // it returns true.
-func (x *exchange) each(first int, f func(w, i int) bool) bool {
+func (x *exchange) each(now radio.HostTime, first int, f func(w, i int) bool) bool {
 	for w := first; w < len(x.windows); w++ {
-		for i := range x.ways {
-			if !x.windows[w].closed && !x.ways[i].void && f(w, i) {
-				return true
+		for _, hurried := range [...]bool{false, true} {
+			for i := range x.ways {
+				if !x.windows[w].closed && !x.ways[i].void && x.hurried(now, w, i) == hurried && f(w, i) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// hurried reports whether less than half of its lead is left to a gateway: that
+// of a copy which has come late. Another one is surer, although its signal is
+// weaker: it has heard the device too.
+func (x *exchange) hurried(now radio.HostTime, w, i int) bool {
+	way := &x.ways[i]
+	return way.ended.Add(x.windows[w].delay).Sub(now) < way.gateway.Lead()/2
 }
 
 // emission is the transmission of size bytes in window w by way i.
@@ -216,7 +241,7 @@ func (c *Core) smallest(x *exchange) (size int, p radio.Priority, ok bool) {
 
 func (c *Core) hold(x *exchange, size int, p radio.Priority) *schedule.Slot {
 	var slot *schedule.Slot
-	x.each(x.next, func(w, i int) bool {
+	x.each(c.now.Host, x.next, func(w, i int) bool {
 		if x.fits(w, size) {
 			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
 		}
@@ -311,7 +336,7 @@ func (c *Core) eligible(d *session.Device) *session.Item {
 // sends it there unless it is only to be looked at. It reports whether it was
 // sent.
 func (c *Core) try(x *exchange, ct *content, send bool) bool {
-	return x.each(x.next, func(w, i int) bool {
+	return x.each(c.now.Host, x.next, func(w, i int) bool {
 		v := c.weigh(x, w, i, ct.size, ct.priority, ct.down.Item != nil)
 		return v.OK() && send && c.send(x, ct, w, i)
 	})

@@ -26,6 +26,7 @@ type weather struct {
 	order map[string][]string
 	asked map[uint64]asked // by ticket
 	n     int              // of items
+	again uint64           // frames that were sent once more
 	calm  bool             // nothing goes wrong any more
 
 	crashes bool // which make things come twice
@@ -347,6 +348,7 @@ func (w *weather) happen() {
 		w.ask()
 	case 15:
 		if len(n.phys) > 0 { // once more, by the device or by somebody else
+			w.again++
 			w.heardBySome(n.phys[max(len(n.phys)-1-w.rnd.Intn(3), 0)])
 		}
 	case 16:
@@ -425,6 +427,9 @@ func TestEachItemEndsOnce(t *testing.T) {
 		}
 	}
 	c := w.c
+	if st := c.Stats(); st.Repeated > w.again {
+		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
+	}
 	if len(c.exchanges)+len(c.inFlight)+len(c.transmissions)+len(c.kept)+len(c.coming)+len(c.agenda.entries)+len(c.receptions)+len(c.waiting) != 0 {
 		t.Errorf("left over: %d exchanges, %d in flight, %d transmissions, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
 			len(c.exchanges), len(c.inFlight), len(c.transmissions), len(c.kept), len(c.coming), len(c.agenda.entries), len(c.receptions), len(c.waiting))
