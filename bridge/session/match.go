@@ -120,10 +120,13 @@ func order(all []candidate) (plausible int) {
 // many there are.
 func toFront(all []candidate, is func(*candidate) bool) (n int) {
 	for i := range all {
-		if is(&all[i]) {
-			all[n], all[i] = all[i], all[n]
-			n++
+		if !is(&all[i]) {
+			continue
 		}
+		if n != i {
+			all[n], all[i] = all[i], all[n]
+		}
+		n++
 	}
 	return n
 }
