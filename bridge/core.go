@@ -152,6 +152,7 @@ type Core struct {
 	receptions map[string]*reception // by PHYPayload
 	remembered []*reception          // the same, oldest first
 	waiting    []*reception          // those that are not published yet, oldest first
+	spare      *gathering            // for the next frame
 	armed      radio.HostTime        // 0: no timer
 	arm        Arm
 
@@ -181,7 +182,8 @@ type CoreStats struct {
 	Published uint64
 	Copies    uint64 // of a frame through another gateway
 	Ghosts    uint64 // of a frame beside its own channel
-	Repeated  uint64 // frames with the counter of the last one
+	Repeated  uint64 // frames that their devices have sent again
+	WrongMICs uint64 // MICs that were computed in vain
 	Dropped   [numDropReasons]uint64
 
 	Joins        uint64 // join-accepts handed to a gateway
@@ -262,6 +264,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 func (c *Core) Stats() CoreStats {
 	s := c.stats
 	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.transmissions), len(c.kept)
+	s.WrongMICs = c.opts.Devices.WrongMICs()
 	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
 	return s
 }
@@ -286,7 +289,7 @@ var errUnstored = errors.New("the store does not keep up")
 // other gateways is published, and counters go on exactly where they are.
 func (c *Core) stopping() {
 	for _, r := range c.waiting {
-		if !r.done {
+		if r.gathering != nil {
 			c.publish(r)
 		}
 	}
@@ -421,6 +424,7 @@ func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
 	if since == 0 {
 		since = forEver
 	}
+	g.HeardSince = 0
 	c.schedule.Forget(g, since)
 	for _, d := range c.busy() {
 		if x := c.exchanges[d]; x != nil {

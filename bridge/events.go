@@ -58,12 +58,14 @@ const (
 	DropUnserved
 	DropBudget
 	DropTestPort
+	DropReusedFCnt // another frame with the counter of the last one
 	numDropReasons
 )
 
 var dropNames = [...]string{
 	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
+	DropReusedFCnt: "reused_f_cnt",
 }
 
 // String returns the reason as a word.
@@ -126,7 +128,7 @@ func (e *Event) level() slog.Level {
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {
-		case DropUnserved, DropBudget:
+		case DropUnserved, DropBudget, DropReusedFCnt:
 			return slog.LevelWarn
 		case DropReplay, DropGap, DropMIC, DropRejoin, DropRekey, DropTestPort:
 			return slog.LevelInfo

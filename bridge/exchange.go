@@ -43,6 +43,8 @@ type exchange struct {
 	decide  radio.HostTime // when
 	over    bool           // sent, given up, or superseded
 	record  *Decision
+
+	reception *reception // that gives it more ways
 }
 
 // way is a gateway through which an exchange can be answered.
@@ -111,12 +113,22 @@ func (c *Core) open(x *exchange, up *radio.Uplink) {
 func (c *Core) end(x *exchange) {
 	c.schedule.Release(x.slot)
 	x.slot, x.over = nil, true
+	x.leave()
 	if c.exchanges[x.device] == x {
 		delete(c.exchanges, x.device)
 	}
 }
 
+// leave has the reception forget the exchange: more ways are of no use.
+func (x *exchange) leave() {
+	if x.reception != nil {
+		x.reception.exchange = nil
+	}
+}
+
 // addWay notes that a gateway has heard the uplink, unless it has no way back.
+// Once something is sent, ways are tried in the order in which they come: what is
+// tried already is known by its place among them.
 func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 	if up.NoPath != "" && len(x.blocked) < maxOptions {
 		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
@@ -132,6 +144,9 @@ func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 		x.ways = append(x.ways, way{
 			gateway: g, antenna: r.Antenna, time: up.Time, ended: up.Ended, signal: r.Signal(), snr: snrOf(r),
 		})
+	}
+	if x.over {
+		return
 	}
 	slices.SortStableFunc(x.ways, func(a, b way) int { return cmp.Compare(b.signal, a.signal) })
 }
@@ -161,15 +176,25 @@ func (x *exchange) void(g *gateway.Gateway, since radio.ConcentratorTime) {
 
 // each calls f for every window and way from window first on, best first, until
 // it returns true.
-func (x *exchange) each(first int, f func(w, i int) bool) bool {
+func (x *exchange) each(now radio.HostTime, first int, f func(w, i int) bool) bool {
 	for w := first; w < len(x.windows); w++ {
-		for i := range x.ways {
-			if !x.windows[w].closed && !x.ways[i].void && f(w, i) {
-				return true
+		for _, hurried := range [...]bool{false, true} {
+			for i := range x.ways {
+				if !x.windows[w].closed && !x.ways[i].void && x.hurried(now, w, i) == hurried && f(w, i) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// hurried reports whether less than half of its lead is left to a gateway: that
+// of a copy which has come late. Another one is surer, although its signal is
+// weaker: it has heard the device too.
+func (x *exchange) hurried(now radio.HostTime, w, i int) bool {
+	way := &x.ways[i]
+	return way.ended.Add(x.windows[w].delay).Sub(now) < way.gateway.Lead()/2
 }
 
 // emission is the transmission of size bytes in window w by way i.
@@ -240,7 +265,7 @@ func (c *Core) smallest(x *exchange) (size int, p radio.Priority, ok bool) {
 
 func (c *Core) hold(x *exchange, size int, p radio.Priority) *schedule.Slot {
 	var slot *schedule.Slot
-	x.each(x.next, func(w, i int) bool {
+	x.each(c.now.Host, x.next, func(w, i int) bool {
 		if x.fits(w, size) {
 			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
 		}
@@ -335,7 +360,7 @@ func (c *Core) eligible(d *session.Device) *session.Item {
 // sends it there unless it is only to be looked at. It reports whether it was
 // sent.
 func (c *Core) try(x *exchange, ct *content, send bool) bool {
-	return x.each(x.next, func(w, i int) bool {
+	return x.each(c.now.Host, x.next, func(w, i int) bool {
 		v := c.weigh(x, w, i, ct.size, ct.priority, ct.down.Item != nil)
 		return v.OK() && send && c.send(x, ct, w, i)
 	})

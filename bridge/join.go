@@ -56,14 +56,14 @@ var joinHints = map[JoinRefusal]string{
 	JoinUnknownJoinEUI: "a device with this DevEUI has another JoinEUI: set the one that it sends",
 	JoinWrongKey:       "the device's AppKey is not the one that is stored: compare them, also for the order of the bytes",
 	JoinUsedNonce:      "the device repeats DevNonces: it has lost them in a reset, or somebody replays; if it was reset, let it forget them with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
-	JoinBudget:         "too many join-requests with a wrong MIC for this device; the next ones are looked at in a second",
+	JoinBudget:         "too many frames with a wrong MIC come by this gateway; the device will try again",
 	JoinNoWindow:       "no gateway could send the join-accept in time; the device will try again",
 	JoinNotStored:      "the store cannot be written; the device will try again",
 }
 
 // joinRequest takes a join-request: a copy of one that is known, or a new one.
-func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
-	if r := c.receptions[string(up.PHYPayload)]; r != nil {
+func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
+	if r := c.known(up.PHYPayload); r != nil {
 		c.another(g, r, up)
 		return
 	}
@@ -73,24 +73,24 @@ func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
 		return
 	}
 	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
-	plan, why, err := c.mayJoin(d, known, req)
+	plan, why, err := c.mayJoin(d, known, req, sourceOf(up))
 	if why == JoinUsedNonce {
-		c.rememberJoin(d, nil, &up)
+		c.rememberJoin(d, nil, up)
 	}
 	if why != "" {
 		c.refuseJoin(g, d, req, why, err)
 		return
 	}
 	x := &exchange{device: d, rate: up.DataRate, heard: up.Received}
-	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), &up); err != nil {
+	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), up); err != nil {
 		c.refuseJoin(g, d, req, JoinUnserved, err)
 		return
 	}
-	c.join(g, x, plan, req, &up)
+	c.join(g, x, plan, req, up)
 }
 
 // mayJoin says why a join-request is not answered; "" is good news.
-func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*region.Plan, JoinRefusal, error) {
+func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, from session.Source) (*region.Plan, JoinRefusal, error) {
 	switch {
 	case d == nil && known:
 		return nil, JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
@@ -98,12 +98,12 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 		return nil, JoinUnknownDevEUI, errors.New("no device with this DevEUI")
 	case d.Unserved() != nil:
 		return nil, JoinUnserved, d.Unserved()
-	case !c.opts.Devices.AllowMIC(d, c.now.Host):
+	case !c.opts.Devices.AllowMIC(from, c.now.Host):
 		return nil, JoinBudget, session.ErrBudget
 	}
 	switch err := mac.CheckJoin(d, req); {
 	case errors.Is(err, mac.ErrJoinMIC):
-		c.opts.Devices.WrongMIC(d)
+		c.opts.Devices.WrongMIC(from)
 		return nil, JoinWrongKey, err
 	case err != nil:
 		return nil, JoinUsedNonce, err
@@ -176,12 +176,11 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
 // one with it. x is nil if it is not answered.
 func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
-	r := &reception{
-		key: string(up.PHYPayload), joins: d, done: true, exchange: x,
-		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
+	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
+	r.joins, r.exchange = d, x
+	if x != nil {
+		x.reception = r
 	}
-	r.hears(up)
-	c.remember(r)
 }
 
 // joinUnsent tells that there was no window for a join-accept.

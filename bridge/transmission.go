@@ -186,7 +186,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 	if why == radio.TxPower && c.lower(t) {
 		return
 	}
-	again := x.each(t.window, func(w, i int) bool {
+	again := x.each(c.now.Host, t.window, func(w, i int) bool {
 		if slices.Contains(t.tried, attempt{w, i}) {
 			return false
 		}
@@ -261,6 +261,7 @@ func (c *Core) forget(t *transmission) {
 // landed takes a transmission out of what is on its way to its device.
 func (c *Core) landed(t *transmission) {
 	d := t.x.device
+	t.x.leave()
 	c.inFlight[d] = slices.DeleteFunc(c.inFlight[d], func(o *transmission) bool { return o == t })
 	if len(c.inFlight[d]) == 0 {
 		delete(c.inFlight, d)

@@ -37,6 +37,7 @@ type Gateway struct {
 	Local      bool           // on this host: most likely no network lies in between
 	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
+	HeardSince radio.HostTime // arrival of the first uplink since its counter began; 0: none
 	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 

@@ -18,6 +18,7 @@ func (s *Session) Cipher(v Version) *frame.Cipher {
 type Reception struct {
 	DataRate  radio.DataRate
 	Frequency radio.Frequency
+	Source    Source
 }
 
 // context is what the MIC of an uplink covers with LoRaWAN 1.1. A data rate or

@@ -128,10 +128,9 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History    History `json:"-"` // of the uplinks since the start
-	Queue      Queue   `json:"-"` // downlinks, item by item
-	joinBudget Budget  // for wrong MICs of join-requests
-	key        string  // see Key
+	History History `json:"-"` // of the uplinks since the start
+	Queue   Queue   `json:"-"` // downlinks, item by item
+	key     string  // see Key
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -184,6 +183,7 @@ type Session struct {
 	asked     Marks // the store is to have
 	asking    bool  // and has not answered yet
 	repeats   int   // of the last uplink
+	last      lastFrame
 
 	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
 	// 1.1 the MIC of its acknowledgement covers it.
