@@ -20,8 +20,13 @@ const (
 	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
 )
 
-// recordVersion is the version of all of these.
-const recordVersion = 1
+// recordVersion is the version of all of these but devices. That of devices is
+// 2 since their counters have another layout: an older lorawand, which would go
+// on without the counters, refuses them.
+const (
+	recordVersion = 1
+	deviceVersion = 2
+)
 
 // ErrState is the reason for a store whose records cannot be understood.
 var ErrState = errors.New("unusable record in the store")
@@ -79,7 +84,7 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 }
 
 func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
-	if r.Version != recordVersion {
+	if r.Version < 1 || r.Version > deviceVersion {
 		return nil, fmt.Errorf("version %d", r.Version)
 	}
 	d, err := session.UnmarshalDevice(r.Data)
@@ -94,11 +99,17 @@ func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
 	}
 	// Counters are of the session in use, which may be known as offered only:
 	// the device has taken it up since. Those of an earlier session do not count.
-	if d.Session != nil && d.Session.SetCounterBytes(counters) == nil {
-		return d, nil
-	}
-	if d.Pending != nil && d.Pending.SetCounterBytes(counters) == nil {
-		d.Session, d.Pending = d.Pending, nil
+	for _, s := range []*session.Session{d.Session, d.Pending} {
+		if s == nil {
+			continue
+		}
+		err := s.SetCounterBytes(counters)
+		if err == nil && s == d.Pending {
+			d.Session, d.Pending = d.Pending, nil
+		}
+		if !errors.Is(err, session.ErrOtherSession) {
+			return d, err
+		}
 	}
 	return d, nil
 }
@@ -163,7 +174,7 @@ func deviceRecord(d *session.Device) (store.Record, error) {
 	if err != nil {
 		return store.Record{}, fmt.Errorf("bridge: device %v: %w", d.ID, err)
 	}
-	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: recordVersion, Data: b}, nil
+	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: deviceVersion, Data: b}, nil
 }
 
 // CountersRecord returns what the store keeps of the counters of the session

@@ -144,6 +144,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
+	c.noteSent(t)
 	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})

@@ -181,6 +181,8 @@ type Session struct {
 	AFCntDown uint32
 	NStored   uint32 // the marks in the store; see counters.go
 	AStored   uint32
+	NUnsent   uint32 // how many counters, up to NFCntDown, nothing was sent with: since the last downlink that was
+	AUnsent   uint32
 	asked     Marks // the store is to have
 	asking    bool  // and has not answered yet
 	repeats   int   // of the last uplink

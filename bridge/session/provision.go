@@ -78,8 +78,10 @@ func (s *Session) goOn(from *Session) {
 	if from.Heard {
 		s.Heard, s.FCntUp = true, max(s.FCntUp, from.FCntUp)
 	}
+	sent, other := s.LastSent(), from.LastSent()
 	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, from.NFCntDown), max(s.AFCntDown, from.AFCntDown)
 	s.NStored, s.AStored = max(s.NStored, s.NFCntDown), max(s.AStored, s.AFCntDown)
+	s.SetLastSent(Marks{max(sent.N, other.N), max(sent.A, other.A)})
 	s.ConfFCntDown = max(s.ConfFCntDown, from.ConfFCntDown)
 	if len(from.KeyID) > 0 {
 		s.KeyID = from.KeyID
