@@ -119,6 +119,10 @@ type Device struct {
 	LastDevNonce  uint16   // from 1.0.4 on
 	LastJoinNonce uint32   // 24 bits
 
+	// DevNoncesForgotten says that the device may begin with DevNonce 0, which
+	// LastDevNonce cannot say where a JoinNonce was used.
+	DevNoncesForgotten bool `json:",omitempty"`
+
 	Name        string
 	Description string
 	Attributes  map[string]string
