@@ -18,6 +18,10 @@ const (
 	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
 	KindKey      = "api-key"  // key: the id of an API key
 	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
+
+	// KindTombstone has what was used of devices and sessions that are no more.
+	// Key: as session.Tombstones names them.
+	KindTombstone = "tombstone"
 )
 
 // recordVersion is the version of all of these but devices. That of devices is
@@ -36,6 +40,8 @@ type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
 	Ledgers map[radio.EUI64]Spent
+
+	Tombstones *session.Tombstones
 }
 
 // records are what a store holds, or a backup.
@@ -56,6 +62,9 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 		return State{}, err
 	}
 	if st.Ledgers, err = loadLedgers(s); err != nil {
+		return State{}, err
+	}
+	if st.Tombstones, err = loadTombstones(s); err != nil {
 		return State{}, err
 	}
 	for _, r := range s.Records(KindDevice) {
@@ -163,7 +172,7 @@ func settledRecords(d *session.Device) []store.Record {
 	}
 	records, err := DeviceRecords(&settled)
 	if err != nil {
-		return nil // not reached: a device can always be marshalled
+		return nil // then the next start goes on behind the marks
 	}
 	return records
 }
@@ -186,15 +195,18 @@ func CountersRecord(d *session.Device, m session.Marks) store.Record {
 // itemKey names an item so that the order of the keys is that of the queue.
 func itemKey(d *session.Device, seq uint64) string { return fmt.Sprintf("%v/%016x", d.ID, seq) }
 
-// itemRecords returns what the store keeps of items.
-func itemRecords(d *session.Device, items ...*session.Item) []store.Record {
-	var out []store.Record
+// itemRecords returns what the store keeps of items: of all of them or, with an
+// error, of none.
+func itemRecords(d *session.Device, items ...*session.Item) ([]store.Record, error) {
+	out := make([]store.Record, 0, len(items))
 	for _, it := range items {
-		if b, err := session.MarshalItem(it); err == nil { // it has no value that could not be
-			out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq), Version: recordVersion, Data: b})
+		b, err := session.MarshalItem(it)
+		if err != nil {
+			return nil, fmt.Errorf("bridge: downlink for %v: %w", d.ID, err)
 		}
+		out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq), Version: recordVersion, Data: b})
 	}
-	return out
+	return out, nil
 }
 
 // noItemRecord deletes an item.

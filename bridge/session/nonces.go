@@ -16,7 +16,9 @@ func (d *Device) Nonces() Nonces {
 }
 
 // used reports whether a join is known.
-func (n Nonces) used() bool { return len(n.UsedDevNonces) > 0 || n.LastDevNonce > 0 || n.LastJoinNonce > 0 }
+func (n Nonces) used() bool {
+	return len(n.UsedDevNonces) > 0 || n.LastDevNonce > 0 || n.LastJoinNonce > 0
+}
 
 // setNonces adds to what was used: nonces that were remain so.
 func (d *Device) setNonces(before Nonces) {
