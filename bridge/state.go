@@ -53,10 +53,6 @@ type records interface {
 // session.NewRegistry; tenant is what user names may have behind an "@".
 func Load(s records, wrongMICs int, tenant string) (State, error) {
 	st := State{Devices: session.NewRegistry(wrongMICs), Keys: access.NewRegistry(tenant)}
-	counters := map[string][]byte{}
-	for _, r := range s.Records(KindCounters) {
-		counters[r.Key] = r.Data
-	}
 	queues, err := loadQueues(s)
 	if err != nil {
 		return State{}, err
@@ -64,17 +60,17 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	if st.Ledgers, err = loadLedgers(s); err != nil {
 		return State{}, err
 	}
-	if st.Tombstones, err = loadTombstones(s); err != nil {
+	if st.Tombstones, err = loadTombstones(s, nil); err != nil {
 		return State{}, err
 	}
-	for _, r := range s.Records(KindDevice) {
-		d, err := loadDevice(r, counters[r.Key])
-		if err == nil {
-			d.Queue.Load(queues[r.Key])
-			err = st.Devices.Add(d)
-		}
-		if err != nil {
-			return State{}, fmt.Errorf("%w: device %s: %w", ErrState, r.Key, err)
+	devices, err := loadDevices(s, nil)
+	if err != nil {
+		return State{}, err
+	}
+	for _, d := range devices {
+		d.Queue.Load(queues[d.Key()])
+		if err := st.Devices.Add(d); err != nil {
+			return State{}, fmt.Errorf("%w: device %v: %w", ErrState, d.ID, err)
 		}
 	}
 	for _, r := range s.Records(KindKey) {
@@ -90,6 +86,29 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 		}
 	}
 	return st, nil
+}
+
+// loadDevices reads the devices with their sessions. passOver takes the faults
+// of single ones; nil: they are an error.
+func loadDevices(s records, passOver func(error)) ([]*session.Device, error) {
+	counters := map[string][]byte{}
+	for _, r := range s.Records(KindCounters) {
+		counters[r.Key] = r.Data
+	}
+	var out []*session.Device
+	for _, r := range s.Records(KindDevice) {
+		d, err := loadDevice(r, counters[r.Key])
+		if err == nil {
+			out = append(out, d)
+			continue
+		}
+		err = fmt.Errorf("%w: device %s: %w", ErrState, r.Key, err)
+		if passOver == nil {
+			return nil, err
+		}
+		passOver(err)
+	}
+	return out, nil
 }
 
 func loadDevice(r store.Record, counters []byte) (*session.Device, error) {

@@ -8,7 +8,8 @@ import (
 )
 
 // loadTombstones reads what was used of devices and sessions that are no more.
-func loadTombstones(s records) (*session.Tombstones, error) {
+// passOver takes the faults of single ones; nil: they are an error.
+func loadTombstones(s records, passOver func(error)) (*session.Tombstones, error) {
 	t := session.NewTombstones()
 	for _, r := range s.Records(KindTombstone) {
 		err := t.Load(r.Key, r.Data)
@@ -16,7 +17,11 @@ func loadTombstones(s records) (*session.Tombstones, error) {
 			err = fmt.Errorf("version %d", r.Version)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: tombstone %s: %w", ErrState, r.Key, err)
+			err = fmt.Errorf("%w: tombstone %s: %w", ErrState, r.Key, err)
+			if passOver == nil {
+				return nil, err
+			}
+			passOver(err)
 		}
 	}
 	t.Settle()

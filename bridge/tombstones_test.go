@@ -12,11 +12,13 @@ import (
 )
 
 // watched is a registry on whose air somebody listens who knows all keys: no
-// FCntDown may come twice with a key on a DevAddr, no JoinNonce twice with an
+// FCntDown may come twice with a key on a DevAddr, nor one that is so far above
+// the last that the device does not hear it; no JoinNonce may come twice with an
 // AppKey, and no uplink may be taken twice.
 type watched struct {
 	*registry
-	heard int             // of sent
+	heard int // of sent
+	last  map[string]uint16
 	downs map[string]bool // key, DevAddr and FCntDown
 	joins map[string]bool // AppKey and JoinNonce
 	fCnt  uint32          // of the device
@@ -24,7 +26,7 @@ type watched struct {
 }
 
 func newWatched(t *testing.T) *watched {
-	return &watched{registry: newRegistry(t), downs: map[string]bool{}, joins: map[string]bool{}}
+	return &watched{registry: newRegistry(t), last: map[string]uint16{}, downs: map[string]bool{}, joins: map[string]bool{}}
 }
 
 // listen looks at what was sent to a device.
@@ -54,6 +56,11 @@ func (w *watched) listen(d *session.Device, in *session.Session) {
 		}
 		keys := map[frame.Key]bool{in.Keys.FNwkSIntKey: true, in.Keys.NwkSEncKey: true, in.Keys.AppSKey: true}
 		for k := range keys {
+			on := string(k[:]) + string(down.DevAddr[:])
+			if down.FCnt-w.last[on] >= 16384 {
+				w.Fatalf("FCntDown %d after %d", down.FCnt, w.last[on])
+			}
+			w.last[on] = down.FCnt
 			once(w.downs, "%v %x FCntDown %d", down.DevAddr, k[:], down.FCnt)
 		}
 	}

@@ -1,6 +1,10 @@
 package session
 
-import "slices"
+import (
+	"slices"
+
+	"lorawand/radio"
+)
 
 // Nonces are what was used of a device's nonces. Its fields are those of Device.
 type Nonces struct {
@@ -13,6 +17,11 @@ type Nonces struct {
 // Nonces returns the nonces that were used.
 func (d *Device) Nonces() Nonces {
 	return Nonces{d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten}
+}
+
+// of returns a device with nothing but these nonces.
+func (n Nonces) of(e radio.EUI64) *Device {
+	return &Device{DevEUI: e, UsedDevNonces: n.UsedDevNonces, LastDevNonce: n.LastDevNonce, LastJoinNonce: n.LastJoinNonce, DevNoncesForgotten: n.DevNoncesForgotten}
 }
 
 // used reports whether a join is known.

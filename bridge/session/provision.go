@@ -102,10 +102,14 @@ func (d *Device) SkipAhead() {
 	d.Session.skipAhead()
 	d.Pending.skipAhead()
 	if d.SupportsJoin {
-		d.DevNoncesForgotten = d.DevNoncesForgotten || !d.Nonces().used()
-		last := max(d.LastJoinNonce, FirstJoinNonce-1)
-		d.LastJoinNonce = min(last+skippedJoinNonces, 1<<24-1)
+		d.skipNonces()
 	}
+}
+
+func (d *Device) skipNonces() {
+	d.DevNoncesForgotten = d.DevNoncesForgotten || !d.Nonces().used()
+	last := max(d.LastJoinNonce, FirstJoinNonce-1)
+	d.LastJoinNonce = min(last+skippedJoinNonces, 1<<24-1)
 }
 
 // Replace gives a device of the Registry a new registration. It returns what

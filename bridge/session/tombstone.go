@@ -1,12 +1,14 @@
 package session
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -138,10 +140,10 @@ func (s *Session) after(l *lostSession, own [4][hashSize]byte, v Version) bool {
 }
 
 // AddSession keeps what is to be known of a session of a device that is no
-// more. It returns what the store is to keep.
+// more, also that nothing was sent in it. It returns what the store is to keep.
 func (t *Tombstones) AddSession(d *Device, s *Session) []Tombstone {
-	if s == nil || !s.Heard && s.Settled() == (Marks{}) {
-		return nil // nothing was sent in it
+	if s == nil {
+		return nil
 	}
 	l, of := s.lost(), ofSession
 	if d.SupportsJoin {
@@ -152,6 +154,11 @@ func (t *Tombstones) AddSession(d *Device, s *Session) []Tombstone {
 		sum.Write(l.keys[i][:])
 	}
 	key := fmt.Sprintf("session/%v/%s", s.DevAddr, hex.EncodeToString(sum.Sum(nil)[:hashSize]))
+	return t.addLost(key, of, l)
+}
+
+// addLost keeps a session, behind what is kept of it already.
+func (t *Tombstones) addLost(key string, of remains, l lostSession) []Tombstone {
 	if before, ok := t.session(key); ok {
 		l.used = Marks{max(l.used.N, before.used.N), max(l.used.A, before.used.A)}
 	}
@@ -182,7 +189,9 @@ func (t *Tombstones) AddNonces(d *Device) []Tombstone {
 	return t.add(noncesKey(d.DevEUI), b)
 }
 
-func noncesKey(e radio.EUI64) string { return "dev_eui/" + e.String() }
+const noncesPrefix = "dev_eui/"
+
+func noncesKey(e radio.EUI64) string { return noncesPrefix + e.String() }
 
 func (t *Tombstones) head(of remains, flag bool) []byte {
 	var flags byte
@@ -214,7 +223,7 @@ func number(b []byte) uint64 { return binary.LittleEndian.Uint64(b[3:]) }
 // Settle orders by age what was loaded.
 func (t *Tombstones) Settle() {
 	for _, a := range t.ages {
-		slices.SortFunc(a.queue, func(x, y aged) int { return int(int64(x.number) - int64(y.number)) })
+		slices.SortFunc(a.queue, func(x, y aged) int { return cmp.Compare(x.number, y.number) })
 	}
 }
 
@@ -301,6 +310,16 @@ func (t *Tombstones) nonces(e radio.EUI64) (n Nonces, ok bool) {
 		n.UsedDevNonces = append(n.UsedDevNonces, binary.LittleEndian.Uint16(b))
 	}
 	return n, true
+}
+
+// noncesOf is nonces by the key.
+func (t *Tombstones) noncesOf(key string) (n Nonces, e radio.EUI64, ok bool) {
+	name, ok := strings.CutPrefix(key, noncesPrefix)
+	if !ok || e.UnmarshalText([]byte(name)) != nil {
+		return n, e, false
+	}
+	n, ok = t.nonces(e)
+	return n, e, ok
 }
 
 // Revive has a session go on behind those that are no more and had the same

@@ -362,17 +362,19 @@ var errAnew = errors.New("begin anew")
 // restoring is a backup that is to take the place of the state.
 type restoring struct {
 	backup *store.Backup
+	did    *bridge.Restored
 	done   chan error
 }
 
 // restore stops the daemon's work, replaces its state, and ends run.
-func (d *daemon) restore(ctx context.Context, b *store.Backup) error {
-	r := restoring{b, make(chan error, 1)}
+func (d *daemon) restore(ctx context.Context, b *store.Backup) (bridge.Restored, error) {
+	r := restoring{b, new(bridge.Restored), make(chan error, 1)}
 	select {
 	case d.restores <- r:
-		return <-r.done
+		err := <-r.done
+		return *r.did, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return bridge.Restored{}, ctx.Err()
 	}
 }
 
@@ -409,7 +411,7 @@ func (d *daemon) run(ctx context.Context) error {
 		stop()
 	}
 	if replace != nil {
-		replace.done <- d.store.Restore(replace.backup)
+		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
 		stopControl()
 		return errAnew
 	}
