@@ -342,6 +342,7 @@ func (c *Core) takeBack(done []*change) {
 		case ch.was != nil:
 			now := *d
 			ch.was.Succeed(d)
+			c.revive(ch.was, &now)
 			if r.Replace(d, ch.was) != nil {
 				continue
 			}

@@ -21,7 +21,10 @@ func (d *Device) Nonces() Nonces {
 
 // of returns a device with nothing but these nonces.
 func (n Nonces) of(e radio.EUI64) *Device {
-	return &Device{DevEUI: e, UsedDevNonces: n.UsedDevNonces, LastDevNonce: n.LastDevNonce, LastJoinNonce: n.LastJoinNonce, DevNoncesForgotten: n.DevNoncesForgotten}
+	return &Device{
+		DevEUI: e, UsedDevNonces: n.UsedDevNonces, LastDevNonce: n.LastDevNonce, LastJoinNonce: n.LastJoinNonce,
+		DevNoncesForgotten: n.DevNoncesForgotten,
+	}
 }
 
 // used reports whether a join is known.
@@ -32,13 +35,15 @@ func (n Nonces) used() bool {
 // setNonces adds to what was used: nonces that were remain so.
 func (d *Device) setNonces(before Nonces) {
 	own := d.Nonces()
-	d.LastJoinNonce, d.LastDevNonce = max(own.LastJoinNonce, before.LastJoinNonce), max(own.LastDevNonce, before.LastDevNonce)
+	d.LastJoinNonce = max(own.LastJoinNonce, before.LastJoinNonce)
+	d.LastDevNonce = max(own.LastDevNonce, before.LastDevNonce)
 	switch {
 	case d.LastDevNonce > 0:
 		d.DevNoncesForgotten = false
 	case before.used():
 		// A newer join, of which only the JoinNonce is told, had DevNonce 0.
-		d.DevNoncesForgotten = before.DevNoncesForgotten && (own.DevNoncesForgotten || own.LastJoinNonce <= before.LastJoinNonce)
+		newer := own.LastJoinNonce > before.LastJoinNonce && !own.DevNoncesForgotten
+		d.DevNoncesForgotten = before.DevNoncesForgotten && !newer
 	}
 	used := slices.Clone(before.UsedDevNonces)
 	for _, n := range own.UsedDevNonces {

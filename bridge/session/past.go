@@ -67,16 +67,25 @@ func (p *Past) GoOn(d *Device, whole bool) (known bool) {
 	return known
 }
 
+// session has a session go on, and reports whether its past is known.
 func (p *Past) session(s *Session, v Version) (known bool) {
-	own, sent, was := s.hashes(), s.LastSent(), *s
+	own, was := s.hashes(), s.lost()
 	for i := range p.sessions[s.DevAddr] {
 		l := &p.sessions[s.DevAddr][i]
 		s.after(l, own, v)
-		known = known || l.keys == own && l.sent.N >= sent.N && l.sent.A >= sent.A && (!was.Heard || l.heard && l.fCntUp >= was.FCntUp)
+		known = known || l.keys == own && l.follows(&was)
 	}
 	return known
 }
 
+// follows reports whether a state of a session can be of a later time. Marks
+// say nothing: a clean stop lowers them to what was used.
+func (l *lostSession) follows(was *lostSession) bool {
+	heard := !was.heard || l.heard && l.fCntUp >= was.fCntUp
+	return heard && l.sent.N >= was.sent.N && l.sent.A >= was.sent.A
+}
+
+// noncesOf has a device go on, and reports whether its past is known.
 func (p *Past) noncesOf(d *Device) (known bool) {
 	n, ok := p.nonces[d.DevEUI]
 	if !ok {

@@ -113,7 +113,9 @@ func (s *Session) hashes() (h [4][hashSize]byte) {
 
 // lost returns what is to be known of a session.
 func (s *Session) lost() lostSession {
-	return lostSession{addr: s.DevAddr, heard: s.Heard, fCntUp: s.FCntUp, used: s.Settled(), sent: s.LastSent(), keys: s.hashes()}
+	return lostSession{
+		addr: s.DevAddr, heard: s.Heard, fCntUp: s.FCntUp, used: s.Settled(), sent: s.LastSent(), keys: s.hashes(),
+	}
 }
 
 // after has counters go on behind those of a session with the same DevAddr and
@@ -207,8 +209,9 @@ func (t *Tombstones) Load(key string, b []byte) error {
 	if len(b) < tombstoneHead || b[0] != tombstoneVersion {
 		return fmt.Errorf("%w: %d bytes", ErrTombstone, len(b))
 	}
+	nonces := len(b) - lostNoncesSize // bytes of them
 	switch of := remains(b[1]); {
-	case of == ofNonces && len(b) >= lostNoncesSize && (len(b)-lostNoncesSize)%nonceSize == 0 && len(b) <= lostNoncesSize+MaxDevNonces*nonceSize:
+	case of == ofNonces && nonces >= 0 && nonces%nonceSize == 0 && nonces <= MaxDevNonces*nonceSize:
 	case (of == ofSession || of == ofJoinedSession) && len(b) == lostSessionSize:
 	default:
 		return fmt.Errorf("%w: of sort %d, %d bytes", ErrTombstone, of, len(b))
@@ -305,7 +308,8 @@ func (t *Tombstones) nonces(e radio.EUI64) (n Nonces, ok bool) {
 		return n, false
 	}
 	n.DevNoncesForgotten = b[2] != 0
-	n.LastDevNonce, n.LastJoinNonce = binary.LittleEndian.Uint16(b[tombstoneHead:]), binary.LittleEndian.Uint32(b[tombstoneHead+2:])
+	n.LastDevNonce = binary.LittleEndian.Uint16(b[tombstoneHead:])
+	n.LastJoinNonce = binary.LittleEndian.Uint32(b[tombstoneHead+2:])
 	for b = b[lostNoncesSize:]; len(b) > 0; b = b[nonceSize:] {
 		n.UsedDevNonces = append(n.UsedDevNonces, binary.LittleEndian.Uint16(b))
 	}

@@ -70,3 +70,51 @@ func TestLastSent(t *testing.T) {
 		}
 	}
 }
+
+// Two homes hand a session to each other, and use it: no counter comes twice,
+// and the device hears each downlink.
+func TestHandOversInUse(t *testing.T) {
+	entries, err := Parse([]byte(otaaSession), Options{Application: "app1", AssumePlanDefaults: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	homes := [2]*session.Device{entries[0].Device}
+	used, last := map[uint32]bool{}, uint32(0)
+	send := func(d *session.Device) {
+		t.Helper()
+		s := d.Session
+		m, _ := s.Reserve(d.Version)
+		s.Reserved(m, true)
+		fCnt, ok := s.NextFCntDown(d.Version, true)
+		if !ok || used[fCnt] || fCnt-last >= 16384 {
+			t.Fatalf("FCntDown %d after %d, twice: %v", fCnt, last, used[fCnt])
+		}
+		used[fCnt], last = true, fCnt
+		s.UseFCntDown(d.Version, true)
+		s.Sent(d.Version, true, fCnt)
+	}
+	for i, n := range []int{3, 0, 0, 100, 0, 0, 0, 1, 0, 0} { // downlinks of the home that has it
+		d := homes[i%2]
+		for range n {
+			send(d)
+		}
+		out := d.Clone()
+		out.SkipAhead()
+		text, err := Append(nil, out, Form{Keys: true, Session: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 {
+			send(d) // before the device is deleted here
+		}
+		if entries, err = Parse(text, opts); err != nil {
+			t.Fatal(err)
+		}
+		next := entries[0].Device
+		if old := homes[(i+1)%2]; old != nil {
+			next.Succeed(old)
+		}
+		homes[(i+1)%2] = next
+	}
+	send(homes[0])
+}
