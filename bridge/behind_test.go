@@ -63,7 +63,9 @@ func caughtUp(t *testing.T, s *store.Store, skips, fails bool) uint32 {
 func TestCatchUp(t *testing.T) {
 	f := store.NewFake()
 	s := openFake(t, f)
-	if err := s.Restore(oneDevice(t)); err != nil {
+	b := oneDevice(t)
+	alone := func(*store.Found) ([]store.Record, bool, error) { return b.All(), false, nil }
+	if err := s.Restore(alone); err != nil {
 		t.Fatal(err)
 	}
 	f.Fail(func(op, _ string) error { return syscall.EROFS })

@@ -38,6 +38,7 @@ type Options struct {
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
 	Ledgers       map[radio.EUI64]Spent // State.Ledgers
+	Tombstones    *session.Tombstones   // State.Tombstones
 	Clock         *Clock                // default a new one
 	Logger        *slog.Logger          // default slog.Default()
 }
@@ -85,7 +86,7 @@ func New(o Options) (*Bridge, error) {
 	}
 	core, err := NewCore(CoreOptions{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err

@@ -138,6 +138,8 @@ type CoreOptions struct {
 
 	Ledgers map[radio.EUI64]Spent // what gateways had spent before the start
 
+	Tombstones *session.Tombstones // nil: there are none yet
+
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
 }
@@ -214,6 +216,9 @@ func NewCore(o CoreOptions) (*Core, error) {
 	if len(o.DevAddrs) == 0 {
 		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
 	}
+	if o.Tombstones == nil {
+		o.Tombstones = session.NewTombstones()
+	}
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
@@ -272,8 +277,13 @@ func (c *Core) Stats() CoreStats {
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 
 // keep hands records to the store and calls then when they are there, or
-// cannot be.
+// cannot be. Without any there is nothing that could be stored, so what then
+// promises must not happen.
 func (c *Core) keep(then func(error), records ...store.Record) {
+	if len(records) == 0 {
+		then(errNoRecords)
+		return
+	}
 	c.lastTicket++
 	c.kept[c.lastTicket] = then
 	c.do(Keep{Records: records, Ticket: c.lastTicket})
@@ -282,6 +292,8 @@ func (c *Core) keep(then func(error), records ...store.Record) {
 // maxUnstored bounds what waits for the store: a disk that hangs must not let
 // pushes and joins pile up. More are refused.
 const maxUnstored = 1024
+
+var errNoRecords = errors.New("there is nothing to be stored")
 
 var errUnstored = errors.New("the store does not keep up")
 

@@ -170,7 +170,12 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
 	c.rememberJoin(x.device, x, up)
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+	r, err := offerRecord(x.device, j.Session, m)
+	if err != nil {
+		c.joinStored(g, x, req, m, err)
+		return
+	}
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, r)
 }
 
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
@@ -193,16 +198,12 @@ func (c *Core) joinUnsent(x *exchange) {
 	})
 }
 
-// offerRecords are those of a device to which a session is offered.
-func (c *Core) offerRecords(d *session.Device, s *session.Session, m session.Marks) []store.Record {
+// offerRecord is that of a device to which a session is offered.
+func offerRecord(d *session.Device, s *session.Session, m session.Marks) (store.Record, error) {
 	offered, pending := *d, *s
 	pending.NStored, pending.AStored = m.N, m.A
 	offered.Pending = &pending
-	r, err := deviceRecord(&offered)
-	if err != nil {
-		return nil // not reached: a device can always be marshalled
-	}
-	return []store.Record{r}
+	return deviceRecord(&offered)
 }
 
 // joinStored goes on when the nonces are in the store.
@@ -253,10 +254,14 @@ func (c *Core) joined(t *transmission) {
 // is stored before its receive windows open: a device of LoRaWAN 1.1 that was
 // told RekeyConf does not say again that it has begun.
 func (c *Core) takeUp(d *session.Device) {
+	was := *d
 	c.opts.Devices.TakeUp(d)
+	// Counters of the session that the store knows as offered say that too.
+	records := append([]store.Record{CountersRecord(d, d.Session.Marks())}, c.buried(&was, d)...)
 	if r, err := deviceRecord(d); err == nil {
-		c.do(Keep{Records: []store.Record{r}})
+		records = append(records, r)
 	}
+	c.do(Keep{Records: records})
 }
 
 // addressTries is how often an address is drawn until one is free.

@@ -89,8 +89,15 @@ func newKeeper(s committer, interval time.Duration, tell func(Kept), log *slog.L
 	return &keeper{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordID]unwritten{}}
 }
 
-// keep takes records.
+// keep takes records. Whoever asks for none to be stored is told that they are
+// not.
 func (k *keeper) keep(e Keep) {
+	if len(e.Records) == 0 {
+		if e.Ticket != 0 {
+			k.tell(Kept{e.Ticket, errNoRecords})
+		}
+		return
+	}
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
 	for _, r := range e.Records {

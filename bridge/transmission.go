@@ -149,6 +149,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
+	c.noteSent(t)
 	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
@@ -164,7 +165,10 @@ func (c *Core) sent(t *transmission) {
 	case t.replaced: // its record is gone
 	case it.Confirmed:
 		t.x.device.Queue.Await(it, t.fCnt)
-		c.do(Keep{Records: itemRecords(t.x.device, it)})
+		// Without a record the store has the item as one to be sent.
+		if records, err := itemRecords(t.x.device, it); err == nil {
+			c.do(Keep{Records: records})
+		}
 	default:
 		c.do(Keep{Records: []store.Record{noItemRecord(t.x.device, it.Seq)}})
 	}
@@ -330,7 +334,11 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 		if it.Nacked() {
 			it.Seq = d.Queue.NextSeq()
 			d.Queue.Add(it)
-			records = append(records, itemRecords(d, it)...)
+			if again, err := itemRecords(d, it); err == nil {
+				records = append(records, again...)
+			} else {
+				records = nil // the store has the item under its old number
+			}
 		} else {
 			failed := m
 			failed.DeviceIDs.HasDevAddr = false
@@ -339,7 +347,9 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 		}
 	}
 	c.publishDownlink(kind, &m)
-	c.do(Keep{Records: records})
+	if len(records) > 0 {
+		c.do(Keep{Records: records})
+	}
 	events := map[string]EventKind{v3.DownAck: DownlinkAcked, v3.DownNack: DownlinkNacked}
 	c.report(Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})
 }

@@ -59,7 +59,7 @@ type Options struct {
 	// Restore stops all work, puts the backup in the place of the state, and
 	// begins anew once the answer is out. nil: nothing can be restored.
 	Load    func(*store.Backup) error
-	Restore func(context.Context, *store.Backup) error
+	Restore func(context.Context, *store.Backup) (bridge.Restored, error)
 }
 
 // Admin carries out operations.

@@ -39,9 +39,9 @@ func (w replyWriter) Write(b []byte) (int, error) {
 
 var errNoRestore = errors.New("nothing can be restored here")
 
-// restore answers when the backup is in the store. Everything begins anew then,
-// this socket included.
-func (a *Admin) restore(ctx context.Context, p BackupPart, _ reply) error {
+// restore answers with a bridge.Restored when the backup is in the store.
+// Everything begins anew then, this socket included.
+func (a *Admin) restore(ctx context.Context, p BackupPart, r reply) error {
 	if a.o.Restore == nil {
 		return errNoRestore
 	}
@@ -52,5 +52,9 @@ func (a *Admin) restore(ctx context.Context, p BackupPart, _ reply) error {
 	if err := a.o.Load(b); err != nil {
 		return err
 	}
-	return a.o.Restore(ctx, b)
+	did, err := a.o.Restore(ctx, b)
+	if err != nil {
+		return err
+	}
+	return r(did)
 }

@@ -137,7 +137,7 @@ func changeFields(d *session.Device, fields map[string]string) error {
 		d.Session = &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 	}
 	if d.DevEUI != was.DevEUI {
-		d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce = nil, 0, 0
+		d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten = nil, 0, 0, false
 	}
 	return nil
 }

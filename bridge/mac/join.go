@@ -61,8 +61,8 @@ func checkDevNonce(d *session.Device, nonce uint16) error {
 		}
 		return nil
 	}
-	joined := d.LastJoinNonce > 0 || d.LastDevNonce > 0
-	if joined && nonce <= d.LastDevNonce && !d.Settings.ResetsJoinNonce {
+	used := !d.DevNoncesForgotten && (d.LastJoinNonce > 0 || d.LastDevNonce > 0)
+	if used && nonce <= d.LastDevNonce && !d.Settings.ResetsJoinNonce {
 		return fmt.Errorf("%w: %d is not above %d", ErrDevNonce, nonce, d.LastDevNonce)
 	}
 	return nil
@@ -100,7 +100,7 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 
 // Use notes that the nonces of a join are used.
 func (j *Joined) Use(d *session.Device, devNonce uint16) {
-	d.LastJoinNonce = j.JoinNonce
+	d.LastJoinNonce, d.DevNoncesForgotten = j.JoinNonce, false
 	if d.Version >= session.V1_0_4 {
 		d.LastDevNonce = devNonce
 		return

@@ -119,6 +119,10 @@ type Device struct {
 	LastDevNonce  uint16   // from 1.0.4 on
 	LastJoinNonce uint32   // 24 bits
 
+	// DevNoncesForgotten says that the device may begin with DevNonce 0, which
+	// LastDevNonce cannot say where a JoinNonce was used.
+	DevNoncesForgotten bool `json:",omitempty"`
+
 	Name        string
 	Description string
 	Attributes  map[string]string
@@ -180,6 +184,8 @@ type Session struct {
 	AFCntDown uint32
 	NStored   uint32 // the marks in the store; see counters.go
 	AStored   uint32
+	NUnsent   uint32 // how many counters, up to NFCntDown, nothing was sent with: since the last downlink that was
+	AUnsent   uint32
 	asked     Marks // the store is to have
 	asking    bool  // and has not answered yet
 	repeats   int   // of the last uplink

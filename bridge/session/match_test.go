@@ -308,16 +308,19 @@ func TestKeeping(t *testing.T) {
 	}
 	fresh.DevAddr[0]++
 	before := *fresh
-	for _, b := range [][]byte{c, nil, c[:5], append(c, 0)} {
+	for _, b := range [][]byte{nil, c[:5], append(c, 0)} {
 		if err := fresh.SetCounterBytes(b); !errors.Is(err, ErrCounters) {
 			t.Errorf("%x: %v, want ErrCounters", b, err)
 		}
+	}
+	if err := fresh.SetCounterBytes(c); !errors.Is(err, ErrOtherSession) {
+		t.Errorf("%x: %v, want ErrOtherSession", c, err)
 	}
 	if fmt.Sprint(*fresh) != fmt.Sprint(before) {
 		t.Error("refused counters have changed the session")
 	}
 	// The bytes are the same on every CPU.
-	const golden = "0101701101000000000000000000" + "01020304"
+	const golden = "0201701101000000000000000000" + "01020304" + "0000000000000000"
 	if got := fmt.Sprintf("%x", c); got != golden {
 		t.Errorf("counters are %s, want %s", got, golden)
 	}

@@ -20,13 +20,18 @@ const (
 	restored = `{"kind":"device","key":"restored","version":7,"json":{}}`
 )
 
+// alone is a backup that replaces all there is.
+func alone(b *Backup) Merge {
+	return func(*Found) ([]Record, bool, error) { return b.All(), false, nil }
+}
+
 // restoreText restores what may be a backup.
 func restoreText(dir, text string, o Options) error {
 	b, err := ReadBackup(strings.NewReader(text))
 	if err != nil {
 		return err
 	}
-	return Restore(dir, b, o)
+	return Restore(dir, o, alone(b))
 }
 
 // restoreOpen is restoreText for a store that is open.
@@ -35,7 +40,7 @@ func restoreOpen(s *Store, text string) error {
 	if err != nil {
 		return err
 	}
-	return s.Restore(b)
+	return s.Restore(alone(b))
 }
 
 // sealed puts the end behind lines of a backup.
@@ -278,6 +283,53 @@ func TestRestoredSnapshotRots(t *testing.T) {
 	s = openOn(t, newFake(with(files, snapshotName(4), flip(files[snapshotName(4)], 60))))
 	if got := s.Records("device"); !s.Behind() || len(got) == 0 || slices.ContainsFunc(got, func(r Record) bool { return r.Key == "new" }) {
 		t.Errorf("%v, %+v", got, s.Stats())
+	}
+}
+
+// What merges a backup is told what there was and whether that is all, and says
+// whether anything has to skip.
+func TestRestoreMerges(t *testing.T) {
+	failed := errors.New("cannot be merged")
+	v2 := format2Files(t)
+	for name, tt := range map[string]struct {
+		files   map[string][]byte
+		whole   bool
+		records []Record
+		settled bool
+		err     error
+	}{
+		"nothing into nothing":  {nil, true, nil, true, nil},
+		"nothing into a store":  {v2, true, nil, true, nil},
+		"something":             {v2, true, []Record{rec("restored", "x")}, true, nil},
+		"something not settled": {v2, true, []Record{rec("restored", "x")}, false, nil},
+		"a damaged store":       {with(v2, journalName(3), nil), false, []Record{rec("restored", "x")}, true, nil},
+		"an unreadable store":   {with(damagedFiles(t), snapshotName(2), nil), false, []Record{rec("restored", "x")}, true, nil},
+		"a fault":               {v2, true, nil, true, failed},
+		"a record that is none": {v2, true, []Record{{}}, true, nil},
+	} {
+		f := newFake(tt.files)
+		told := 0
+		err := Restore("", Options{FS: f, Logger: quiet}, func(old *Found) ([]Record, bool, error) {
+			told++
+			if old.Whole != tt.whole || tt.whole && tt.files != nil && len(old.Records("device")) == 0 {
+				t.Errorf("%s: whole %v, %d records", name, old.Whole, len(old.Records("device")))
+			}
+			return tt.records, tt.settled, tt.err
+		})
+		if told != 1 {
+			t.Errorf("%s: asked %d times", name, told)
+		}
+		if bad := tt.err != nil || name == "a record that is none"; bad || err != nil {
+			if !bad || err == nil || tt.err != nil && !errors.Is(err, tt.err) || !maps.EqualFunc(f.Files(), tt.files, bytes.Equal) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		s := openOn(t, f)
+		if got := s.Records("device"); len(got) != len(tt.records) || s.Behind() == tt.settled || len(s.Stats().Damage) > 0 {
+			t.Errorf("%s: %v, %+v", name, got, s.Stats())
+		}
+		s.Close()
 	}
 }
 

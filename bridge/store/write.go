@@ -106,7 +106,7 @@ func (s *Store) begin(what string, base uint64, records []Record) (installed boo
 	s.background.Wait()
 	g := s.generation + 1
 	size := int64(0)
-	if base != noCommits || len(records) > 0 {
+	if base != noCommits || len(records) > 0 || what == isRestart { // which does not go on from what was there
 		snapshot, err := s.createSnapshot(g, base, records, func() bool { return false })
 		if err != nil {
 			return false, err

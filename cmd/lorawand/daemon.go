@@ -94,7 +94,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
 	}); err != nil {
 		return d, err
 	}
@@ -363,17 +363,19 @@ var errAnew = errors.New("begin anew")
 // restoring is a backup that is to take the place of the state.
 type restoring struct {
 	backup *store.Backup
+	did    *bridge.Restored
 	done   chan error
 }
 
 // restore stops the daemon's work, replaces its state, and ends run.
-func (d *daemon) restore(ctx context.Context, b *store.Backup) error {
-	r := restoring{b, make(chan error, 1)}
+func (d *daemon) restore(ctx context.Context, b *store.Backup) (bridge.Restored, error) {
+	r := restoring{b, new(bridge.Restored), make(chan error, 1)}
 	select {
 	case d.restores <- r:
-		return <-r.done
+		err := <-r.done
+		return *r.did, err
 	case <-ctx.Done():
-		return ctx.Err()
+		return bridge.Restored{}, ctx.Err()
 	}
 }
 
@@ -410,7 +412,7 @@ func (d *daemon) run(ctx context.Context) error {
 		stop()
 	}
 	if replace != nil {
-		replace.done <- d.store.Restore(replace.backup)
+		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
 		stopControl()
 		return errAnew
 	}

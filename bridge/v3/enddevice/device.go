@@ -123,6 +123,8 @@ type macStateJSON struct {
 	Desired        *parametersJSON `json:"desired_parameters,omitempty"` // only written
 	LoRaWANVersion string          `json:"lorawan_version,omitempty"`    // only written
 	RecentUplinks  []recentUplink  `json:"recent_uplinks,omitempty"`
+
+	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -246,7 +248,12 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return d, finish(d, o)
+	err := finish(d, o)
+	if err == nil && d.Session != nil {
+		j.MACState.setLastSent(&r, d)
+		err = r.err
+	}
+	return d, err
 }
 
 // finish fills in what follows from the rest, and checks the whole.

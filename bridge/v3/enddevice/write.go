@@ -59,6 +59,9 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		j.IDs.DevAddr = s.DevAddr.String()
 		j.Session = sessionOf(s, f)
 		j.MACState = macStateOf(d, s)
+		if f.Keys {
+			j.MACState = withLastSent(j.MACState, d)
+		}
 	}
 	return j
 }
