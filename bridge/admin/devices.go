@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"lorawand/bridge"
 	"lorawand/bridge/session"
@@ -91,12 +92,36 @@ type SetArgs struct {
 	ResetJoinNonces bool              `json:"reset_join_nonces,omitempty"`
 }
 
+// SetNote is a part of the answer of "device.set" on what was set and does not
+// hold yet.
+type SetNote struct {
+	Note string `json:"note"`
+}
+
+// windowFields say when and where a device listens.
+var windowFields = []string{"rx1_delay", "rx1_data_rate_offset", "rx2_data_rate_index", "rx2_frequency"}
+
+// notYet returns a note on fields that a device which joins is told by its next
+// join.
+func notYet(d *session.Device, fields map[string]string) (n SetNote, ok bool) {
+	var named []string
+	for _, f := range windowFields {
+		if _, set := fields[f]; set {
+			named = append(named, f)
+		}
+	}
+	if !d.SupportsJoin || len(named) == 0 {
+		return n, false
+	}
+	return SetNote{strings.Join(named, ", ") + ": takes effect at the next join; until then the device listens as the last one told it"}, true
+}
+
 // ErrSessionFields is the reason for not setting the session of a device that
 // gets its sessions from joins.
 var ErrSessionFields = errors.New("the device joins: its session comes from that")
 
 // setDevice changes what is registered of a device.
-func (a *Admin) setDevice(ctx context.Context, args SetArgs, _ reply) error {
+func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {
 	unlock, err := a.lock(ctx)
 	if err != nil {
 		return err
@@ -110,7 +135,13 @@ func (a *Admin) setDevice(ctx context.Context, args SetArgs, _ reply) error {
 		return fmt.Errorf("%v: %w", d.ID, err)
 	}
 	put := bridge.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
-	return a.o.Bridge.Provision(ctx, []bridge.DevicePut{put}, nil, false)
+	if err := a.o.Bridge.Provision(ctx, []bridge.DevicePut{put}, nil, false); err != nil {
+		return err
+	}
+	if n, ok := notYet(d, args.Fields); ok {
+		return r(n)
+	}
+	return nil
 }
 
 // changeFields sets fields of a copy of a device. What belonged to another

@@ -35,7 +35,10 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"f-nwk-s-int-key", "f_nwk_s_int_key", "ABP with LoRaWAN 1.1: FNwkSIntKey, 32 hexadecimal `digits`"},
 	{"s-nwk-s-int-key", "s_nwk_s_int_key", "ABP with LoRaWAN 1.1: SNwkSIntKey, 32 hexadecimal `digits`"},
 	{"nwk-s-enc-key", "nwk_s_enc_key", "ABP with LoRaWAN 1.1: NwkSEncKey, 32 hexadecimal `digits`"},
-	{"rx1-delay", "rx1_delay", "ABP: `seconds` from the uplink to RX1 (default 1)"},
+	{"rx1-delay", "rx1_delay", "`seconds` from the uplink to RX1 (ABP: default 1)"},
+	{"rx1-data-rate-offset", "rx1_data_rate_offset", "RX1 data rate `offset`, 0 to 7"},
+	{"rx2-data-rate", "rx2_data_rate_index", "data rate `index` of RX2"},
+	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
 }
 
 // addFieldFlags adds them, and --class.
@@ -165,7 +168,8 @@ func newDeviceSet() *cobra.Command {
 		Use:   "set DEVICE --application A",
 		Short: "Change what is registered of an end device",
 		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
-			"another device or another session now.",
+			"another device or another session now. When and where it listens (--rx1-delay and the like) holds at once with ABP;\n" +
+			"a device that joins is told of it by its next join.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -187,7 +191,10 @@ func newDeviceSet() *cobra.Command {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]
-		return operate(cmd.Context(), c, "device.set", args, noParts)
+		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)
+			return err
+		})
 	}
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/session"
+	"lorawand/radio"
 )
 
 // column sets one field of a device from its text, which is not empty.
@@ -37,6 +38,9 @@ var columns = map[string]column{
 	"app_key":               rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.AppKey }),
 	"nwk_key":               rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.NwkKey }),
 	"rx1_delay":             rx1Delay,
+	"rx1_data_rate_offset":  small(7, func(d *session.Device, v *uint8) { d.Settings.RX1DROffset = v }),
+	"rx2_data_rate_index":   small(15, func(d *session.Device, v *uint8) { d.Settings.RX2DataRate = v }),
+	"rx2_frequency":         rx2Frequency,
 	"supports_32_bit_f_cnt": boolean(func(d *session.Device, v bool) { d.Settings.Counter16 = !v }),
 	"resets_f_cnt":          boolean(func(d *session.Device, v bool) { d.Settings.ResetsFCnt = v }),
 	"resets_join_nonces":    boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v }),
@@ -84,9 +88,11 @@ func ParseFields(d *session.Device, fields map[string]string) error {
 // SetFields is ParseFields for a whole device, which is completed and checked
 // as those of a file are.
 func SetFields(d *session.Device, fields map[string]string, o Options) error {
+	before := d.Settings
 	if err := ParseFields(d, fields); err != nil {
 		return err
 	}
+	use(d, before)
 	o.defaults(d)
 	return finish(d, o)
 }
@@ -117,6 +123,70 @@ func rootKey(field func(*session.Device) encoding.TextUnmarshaler) column {
 		d.SupportsJoin = true
 		return field(d).UnmarshalText([]byte(s))
 	}
+}
+
+// use has a device go by what a table has just said of its receive windows.
+// before are the settings before that: what stands there only once was said by
+// others.
+//
+// One that was personalised uses it from then on. One that joins is told it by its
+// next join, which leaves the session that it has as it is; only where a table has
+// a session without more, it is what that session uses.
+func use(d *session.Device, before session.Settings) {
+	is, wish := &d.Settings, &d.Settings.Desired
+	switch s := d.Session; {
+	case s != nil && s.Parameters == nil:
+	case d.SupportsJoin:
+		move := func(said **uint8, was *uint8, into **uint8) {
+			if *said != was {
+				*into, *said = *said, nil
+			}
+		}
+		move(&is.RX1Delay, before.RX1Delay, &wish.RX1Delay)
+		move(&is.RX1DROffset, before.RX1DROffset, &wish.RX1DROffset)
+		move(&is.RX2DataRate, before.RX2DataRate, &wish.RX2DataRate)
+	case s != nil:
+		said := *is
+		if said.RX1Delay == before.RX1Delay {
+			said.RX1Delay = nil
+		}
+		if said.RX1DROffset == before.RX1DROffset {
+			said.RX1DROffset = nil
+		}
+		if said.RX2DataRate == before.RX2DataRate {
+			said.RX2DataRate = nil
+		}
+		if said.RX2Frequency == before.RX2Frequency {
+			said.RX2Frequency = nil
+		}
+		p := *s.Parameters
+		said.Apply(&p)
+		s.Parameters = &p
+	}
+}
+
+// small reads a number, or the name of an enumeration that ends in one.
+func small(limit uint64, set func(*session.Device, *uint8)) column {
+	return func(d *session.Device, s string) error {
+		v, err := strconv.ParseUint(s[strings.LastIndexByte(s, '_')+1:], 10, 8)
+		if err != nil || v > limit {
+			return fmt.Errorf("%.20q, must be 0 to %d", s, limit)
+		}
+		n := uint8(v)
+		set(d, &n)
+		return nil
+	}
+}
+
+// rx2Frequency reads Hz.
+func rx2Frequency(d *session.Device, s string) error {
+	v, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || v == 0 {
+		return fmt.Errorf("%.20q, must be in Hz, such as 869525000", s)
+	}
+	f := radio.Frequency(v)
+	d.Settings.RX2Frequency = &f
+	return nil
 }
 
 // rx1Delay reads "5" as well as "RX_DELAY_5", in s.

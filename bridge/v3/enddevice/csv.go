@@ -95,6 +95,7 @@ func rowDevice(names, row []string, o Options) (*session.Device, error) {
 	if d.ID.Device == "" {
 		return d, errors.New("without id and dev_eui")
 	}
+	use(d, session.Settings{})
 	o.defaults(d)
 	if d.VersionName == "" {
 		return d, fmt.Errorf("lorawan_version: %w", errMissing)

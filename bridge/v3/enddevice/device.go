@@ -257,40 +257,64 @@ func finish(d *session.Device, o Options) error {
 			s.NFCntDown = max(s.NFCntDown, s.AFCntDown)
 			s.AFCntDown = s.NFCntDown
 		}
-		if d.SupportsJoin && s.Parameters == nil {
-			if !o.AssumePlanDefaults {
-				return errNoMACState
-			}
-			s.Parameters = joinedParameters(d)
+		if err := settle(d, s, o); err != nil {
+			return err
 		}
 	}
 	return d.Check()
 }
 
-var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; with --assume-plan-defaults it is taken to be as after a join with the frequency plan's defaults")
+// settle decides what the device of a session goes by: its current parameters,
+// else mac_settings, else the band's. A join has told the device others than the
+// band's, so without current parameters mac_settings must name the RX1 delay, or
+// the owner must ask for the plan's defaults.
+func settle(d *session.Device, s *session.Session, o Options) error {
+	factory := factoryParameters(d)
+	switch p := s.Parameters; {
+	case p != nil:
+		// The Things Stack leaves out what is 0. Neither of these can be.
+		if p.RX1Delay == 0 {
+			p.RX1Delay = factory.RX1Delay
+		}
+		if p.RX2Frequency == 0 {
+			p.RX2Frequency = factory.RX2Frequency
+		}
+	case !d.SupportsJoin: // the settings hold until somebody tells the device otherwise
+	case o.AssumePlanDefaults:
+		s.Parameters = joinedParameters(d)
+	case d.Settings.RX1Delay != nil:
+		s.Parameters = &factory
+	default:
+		return errNoMACState
+	}
+	return nil
+}
+
+var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; mac_settings.rx1_delay tells it, or with --assume-plan-defaults it is taken to be as after a join with the frequency plan's defaults")
 
 // joinDelay is the RX1 delay that The Things Stack tells devices that join, in
 // s.
 const joinDelay = 5
 
-// joinedParameters are those that a join with The Things Stack gives: the
-// plan's, unless the owner has wished for others.
-func joinedParameters(d *session.Device) *session.Parameters {
-	p := &session.Parameters{RX1Delay: joinDelay}
+// factoryParameters are those of a device that nobody has told anything. Of a
+// plan that is not known they are what the settings name.
+func factoryParameters(d *session.Device) (p session.Parameters) {
 	if plan, err := d.FrequencyPlan(); err == nil {
-		p.RX2DataRate, p.RX2Frequency = plan.RX2().DataRate, plan.RX2().Frequency
+		return d.FactoryParameters(plan)
 	}
-	w := &d.Settings.Desired
-	if w.RX1Delay != nil {
-		p.RX1Delay = max(*w.RX1Delay, 1)
-	}
-	if w.RX1DROffset != nil {
-		p.RX1DROffset = *w.RX1DROffset
-	}
-	if w.RX2DataRate != nil {
-		p.RX2DataRate = *w.RX2DataRate
-	}
+	d.Settings.Apply(&p)
 	return p
+}
+
+// joinedParameters are those that a join with The Things Stack gives, but where
+// the settings say what the device uses.
+func joinedParameters(d *session.Device) *session.Parameters {
+	p := session.Parameters{RX1Delay: joinDelay}
+	if plan, err := d.FrequencyPlan(); err == nil {
+		p = d.JoinedParameters(plan, joinDelay)
+	}
+	d.Settings.Apply(&p)
+	return &p
 }
 
 var errMissing = errors.New("missing")

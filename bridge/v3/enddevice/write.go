@@ -144,7 +144,8 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 	case s.Parameters != nil:
 		m.Current = parametersOf(d, s.Parameters)
 	case d.SupportsJoin:
-		m.Current = parametersOf(d, joinedParameters(d))
+		p := factoryParameters(d)
+		m.Current = parametersOf(d, &p)
 	}
 	m.Desired = m.Current
 	if s.Heard && s.FCntUp == 0 {

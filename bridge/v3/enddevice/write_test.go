@@ -183,13 +183,13 @@ func TestCSV(t *testing.T) {
 	one, two, three := entries[0].Device, entries[1].Device, entries[2].Device
 	if one.ID != (session.ID{Application: "app1", Device: "dev-1"}) || one.DevEUI.String() != "1111111111111111" || one.JoinEUI.String() != "70B3D57ED0000000" || !one.HasJoinEUI ||
 		one.Name != `Kitchen; left "A"` || one.Plan != "EU_863_870_TTN" || one.Version != session.V1_0_4 || one.VersionIDs.Brand != "acme" || !one.SupportsJoin ||
-		*one.Settings.RX1Delay != 5 || !one.Settings.Counter16 || one.ClassC {
+		one.Settings.RX1Delay != nil || *one.Settings.Desired.RX1Delay != 5 || !one.Settings.Counter16 || one.ClassC {
 		t.Errorf("%+v", one)
 	}
 	if two.Version != session.V1_0_3 || two.Plan != opts.Plan || !two.ClassC || two.Settings.Counter16 || len(entries[1].Warnings) != 1 {
 		t.Errorf("%+v %v", two, entries[1].Warnings)
 	}
-	if three.ID.Device != "eui-3333333333333333" || three.Name != "two\nlines" || *three.Settings.RX1Delay != 1 {
+	if three.ID.Device != "eui-3333333333333333" || three.Name != "two\nlines" || *three.Settings.Desired.RX1Delay != 1 {
 		t.Errorf("%+v", three)
 	}
 }
