@@ -255,7 +255,7 @@ func (d *Device) Check() error {
 		return d.checkOTAA()
 	}
 	if d.Session == nil {
-		return fmt.Errorf("%w: neither joins nor has a session", ErrInvalid)
+		return fmt.Errorf("%w: neither joins nor has a session: it needs root keys (OTAA), or a dev_addr and session keys (ABP)", ErrInvalid)
 	}
 	return d.Session.check()
 }

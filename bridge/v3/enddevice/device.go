@@ -27,7 +27,7 @@ type deviceJSON struct {
 	LoRaWANVersion  string                  `json:"lorawan_version,omitempty"`
 	PHYVersion      string                  `json:"lorawan_phy_version,omitempty"`
 	FrequencyPlanID string                  `json:"frequency_plan_id,omitempty"`
-	SupportsJoin    bool                    `json:"supports_join,omitempty"`
+	SupportsJoin    wrappedBool             `json:"supports_join,omitzero"`
 	ResetsJoin      bool                    `json:"resets_join_nonces,omitempty"`
 	RootKeys        rootKeysJSON            `json:"root_keys,omitzero"`
 	MACSettings     settingsJSON            `json:"mac_settings,omitzero"`
@@ -157,8 +157,16 @@ type channelJSON struct {
 	EnableUplink      bool      `json:"enable_uplink,omitempty"`
 }
 
-// reader collects the first fault of a device.
-type reader struct{ err error }
+// reader collects the first fault of a device, and what its owner is to know.
+type reader struct {
+	err   error
+	notes []string
+}
+
+// note adds a line for the owner: what was made of the file, and the way out.
+func (r *reader) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
 
 func (r *reader) fail(field string, err error) {
 	if r.err == nil && err != nil {
@@ -206,13 +214,14 @@ func (r *reader) frequency(field string, n bigNumber) radio.Frequency {
 	return radio.Frequency(r.number(field, n.number, math.MaxUint32))
 }
 
-// device makes the device, or tells the first fault.
-func (j *deviceJSON) device(o Options) (*session.Device, error) {
+// device makes the device, with what its owner is to know, or tells the first
+// fault.
+func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	var r reader
 	d := &session.Device{
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
 		VersionName: j.LoRaWANVersion, Version: version(j.LoRaWANVersion), PHYVersion: j.PHYVersion,
-		Plan: j.FrequencyPlanID, SupportsJoin: j.SupportsJoin,
+		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
 		ClassB: j.SupportsClassB, ClassC: j.SupportsClassC, Multicast: j.Multicast, SkipCrypto: j.SkipCrypto.v || j.SkipCryptoOld,
 		Name: j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
 		Formatters: session.Formatters{
@@ -236,7 +245,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 	j.nonces(&r, d)
 	d.Settings = j.MACSettings.settings(&r)
 	d.Settings.ResetsJoinNonce = j.ResetsJoin
-	if j.Session != nil && (j.Session.DevAddr != "" || !j.SupportsJoin) {
+	if j.Session != nil && (j.Session.DevAddr != "" || !d.SupportsJoin) {
 		d.Session = j.Session.session(&r)
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
@@ -244,9 +253,35 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 		}
 	}
 	if r.err != nil {
-		return nil, r.err
+		return nil, nil, r.err
 	}
-	return d, finish(d, o)
+	return d, r.notes, finish(d, o)
+}
+
+// joins reports whether the device joins. Where supports_join is not told, a
+// device with root keys does, as in a table; so does one with the nonces or the
+// session of a join, and one that has a JoinEUI and no session. supports_join
+// false says otherwise.
+func (j *deviceJSON) joins(r *reader) bool {
+	if j.SupportsJoin.set {
+		return j.SupportsJoin.v
+	}
+	s := j.Session
+	reason := ""
+	switch {
+	case j.RootKeys.AppKey != nil || j.RootKeys.NwkKey != nil:
+		reason = "root keys"
+	case len(j.UsedDevNonces) > 0 || j.LastDevNonce.v > 0 || j.LastJoinNonce.v > 0:
+		reason = "nonces of joins"
+	case s != nil && s.Keys.SessionKeyID != "":
+		reason = "the session of a join"
+	case (s == nil || s.DevAddr == "") && j.IDs.JoinEUI != "":
+		reason = "a join_eui and no session"
+	default:
+		return false
+	}
+	r.note("supports_join is not told, and it has %s: taken as a device that joins (OTAA); supports_join false says otherwise", reason)
+	return true
 }
 
 // finish fills in what follows from the rest, and checks the whole.

@@ -66,7 +66,7 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 	var entries []Entry
 	var faults []error
 	unsaid := 0
-	add := func(d *session.Device, line int, err error) {
+	add := func(d *session.Device, notes []string, line int, err error) {
 		switch {
 		case err != nil && len(faults) >= maxFaults:
 			unsaid++
@@ -75,22 +75,22 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 			faults = append(faults, fmt.Errorf("line %d: %w", line, err))
 			return
 		}
-		entries = append(entries, Entry{Line: line, Device: d, Warnings: warnings(d)})
+		entries = append(entries, Entry{Line: line, Device: d, Warnings: append(notes, warnings(d)...)})
 	}
 	var err error
 	switch start := bytes.TrimSpace(b); {
 	case len(start) == 0:
 	case start[0] == '{' || start[0] == '[':
 		err = eachObject(b, func(raw json.RawMessage, line int) {
-			d, err := parse(raw, o)
-			add(d, line, err)
+			d, notes, err := parse(raw, o)
+			add(d, notes, line, err)
 		})
 	default:
 		err = eachRow(b, o, func(d *session.Device, line int, err error) {
 			if err != nil && d != nil && d.ID.Device != "" {
 				err = fmt.Errorf("%.60s: %w", d.ID.Device, err)
 			}
-			add(d, line, err)
+			add(d, nil, line, err)
 		})
 	}
 	if err != nil {
@@ -165,16 +165,16 @@ func (l *lineCounter) at(offset int64) int {
 	return l.line + 1
 }
 
-func parse(raw json.RawMessage, o Options) (*session.Device, error) {
+func parse(raw json.RawMessage, o Options) (*session.Device, []string, error) {
 	var j deviceJSON
 	if err := json.Unmarshal(raw, &j); err != nil {
-		return nil, fmt.Errorf("%s%w", named(raw), plain(err))
+		return nil, nil, fmt.Errorf("%s%w", named(raw), plain(err))
 	}
-	d, err := j.device(o)
+	d, notes, err := j.device(o)
 	if err != nil {
-		return nil, fmt.Errorf("%s%w", named(raw), err)
+		return nil, nil, fmt.Errorf("%s%w", named(raw), err)
 	}
-	return d, nil
+	return d, notes, nil
 }
 
 // warnings says what of a device will not work.

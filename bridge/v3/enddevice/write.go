@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"lorawand/bridge/session"
+	"lorawand/radio/frame"
 )
 
 // Form is what is written of a device.
@@ -33,7 +34,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		IDs:  idsJSON{DeviceID: d.ID.Device, ApplicationIDs: applicationIDsJSON{d.ID.Application}},
 		Name: d.Name, Description: d.Description, Attributes: d.Attributes, VersionIDs: versionIDsJSON(d.VersionIDs),
 		SupportsClassB: d.ClassB, SupportsClassC: d.ClassC, LoRaWANVersion: versionName(d), PHYVersion: phyVersion(d), FrequencyPlanID: d.Plan,
-		SupportsJoin: d.SupportsJoin, ResetsJoin: d.Settings.ResetsJoinNonce, MACSettings: settingsOf(&d.Settings),
+		SupportsJoin: supportsJoin(d), ResetsJoin: d.Settings.ResetsJoinNonce, MACSettings: settingsOf(&d.Settings),
 		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), Multicast: d.Multicast, SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
 		Formatters: formattersJSON{Up: d.Formatters.Up, UpParam: d.Formatters.UpParameter, Down: d.Formatters.Down, DownParam: d.Formatters.DownParameter},
 	}
@@ -61,6 +62,16 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		j.MACState = macStateOf(d, s)
 	}
 	return j
+}
+
+// supportsJoin is written where it is true, as The Things Stack does, and where the
+// rest would be taken to say so.
+func supportsJoin(d *session.Device) wrappedBool {
+	known := d.RootKeys != (frame.RootKeys{}) || d.LastDevNonce > 0 || d.LastJoinNonce > 0 || len(d.UsedDevNonces) > 0
+	if s := d.Session; s != nil {
+		known = known || len(s.KeyID) > 0
+	}
+	return wrappedBool{d.SupportsJoin, d.SupportsJoin || known}
 }
 
 func versionName(d *session.Device) string {
