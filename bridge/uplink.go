@@ -211,7 +211,7 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 // openWindows begins the exchange of a data frame.
 func (c *Core) openWindows(r *reception, up *radio.Uplink) {
 	dev, s := r.match.Device, r.match.Session
-	plan, err := dev.FrequencyPlan()
+	plan, err := dev.PlanIn(s)
 	if err != nil {
 		return // not reached: a device without a plan is not served
 	}

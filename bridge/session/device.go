@@ -15,7 +15,6 @@ import (
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
 // Reasons for refusing a device, or for not serving it.
@@ -153,6 +152,8 @@ type Settings struct {
 	RX2DataRate     *uint8 // index
 	RX2Frequency    *radio.Frequency
 	Frequencies     []radio.Frequency // channels that the device has from its factory
+	UplinkDwell     *bool             `json:",omitempty"` // frames of at most 400 ms
+	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
 }
 
@@ -208,6 +209,8 @@ type Parameters struct {
 	RX1DROffset      uint8
 	RX2DataRate      uint8
 	RX2Frequency     radio.Frequency
+	UplinkDwell      *bool `json:",omitempty"` // frames of at most 400 ms; nil: it was not told
+	DownlinkDwell    *bool `json:",omitempty"`
 	MaxDutyCycle     string
 	RejoinTimePeriod string
 	Channels         []Channel
@@ -325,6 +328,3 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	}
 	return d, nil
 }
-
-// FrequencyPlan returns the device's plan, or region.ErrPlan.
-func (d *Device) FrequencyPlan() (*region.Plan, error) { return region.Lookup(d.Plan) }

@@ -26,6 +26,7 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: the device joins"},
 	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
 	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
+	{"phy-version", "lorawan_phy_version", "`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)"},
 	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
 	{"name", "name", "a `name` for people"},
 	{"description", "description", "a `text` for people"},
@@ -99,6 +100,10 @@ func served(field, value string) error {
 	case "lorawan_version":
 		if session.ParseVersion(value) == session.VersionUnknown {
 			return fmt.Errorf("%.20q, must be 1.0 to 1.0.4 or 1.1", value)
+		}
+	case "lorawan_phy_version":
+		if region.ParseVersion(value) == region.VersionUnknown {
+			return fmt.Errorf("%.40q, must be 1.0 to 1.0.2, 1.0.2-A, 1.0.3, 1.1, 1.1-A, RP002-1.0.0 to RP002-1.0.4, or The Things Stack's name", value)
 		}
 	case "frequency_plan_id":
 		if _, err := region.Lookup(value); err != nil {

@@ -95,6 +95,8 @@ type settingsJSON struct {
 	Frequencies      []bigNumber `json:"factory_preset_frequencies,omitempty"`
 	Supports32BitCnt wrappedBool `json:"supports_32_bit_f_cnt,omitzero"`
 	ResetsFCnt       wrappedBool `json:"resets_f_cnt,omitzero"`
+	UplinkDwell      wrappedBool `json:"uplink_dwell_time,omitzero"`
+	DownlinkDwell    wrappedBool `json:"downlink_dwell_time,omitzero"`
 
 	DesiredRX1Delay    number `json:"desired_rx1_delay,omitzero"`
 	DesiredRX1DROffset number `json:"desired_rx1_data_rate_offset,omitzero"`
@@ -146,6 +148,8 @@ type parametersJSON struct {
 	RejoinTimePeriod string        `json:"rejoin_time_periodicity,omitempty"`
 	Channels         []channelJSON `json:"channels,omitempty"`
 	ADRAckLimitExp   string        `json:"adr_ack_limit_exponent,omitempty"`
+	UplinkDwell      wrappedBool   `json:"uplink_dwell_time,omitzero"`
+	DownlinkDwell    wrappedBool   `json:"downlink_dwell_time,omitzero"`
 	ADRAckDelayExp   string        `json:"adr_ack_delay_exponent,omitempty"`
 }
 
@@ -374,6 +378,7 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 		RX1Delay:    r.small("mac_settings.rx1_delay", j.RX1Delay, 15),
 		RX1DROffset: r.small("mac_settings.rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: r.small("mac_settings.rx2_data_rate_index", j.RX2DataRate, 15),
+		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 		Desired: session.Desired{
 			RX1Delay:    r.small("mac_settings.desired_rx1_delay", j.DesiredRX1Delay, 15),
 			RX1DROffset: r.small("mac_settings.desired_rx1_data_rate_offset", j.DesiredRX1DROffset, 7),
@@ -439,6 +444,7 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 		RX1Delay: small("rx1_delay", j.RX1Delay, 15), RX1DROffset: small("rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: small("rx2_data_rate_index", j.RX2DataRate, 15), RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
 		MaxDutyCycle: j.MaxDutyCycle, RejoinTimePeriod: j.RejoinTimePeriod,
+		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 	}
 	if len(j.Channels) > 96 {
 		r.fail(in+"channels", fmt.Errorf("%d, at most 96", len(j.Channels)))

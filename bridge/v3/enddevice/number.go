@@ -82,6 +82,22 @@ func frequency(f radio.Frequency) bigNumber { return bigNumber{some(uint32(f))} 
 // wrappedBool is a bool that may be wrapped into {"value": …}.
 type wrappedBool struct{ v, set bool }
 
+// optional returns nil where there is none.
+func (w wrappedBool) optional() *bool {
+	if !w.set {
+		return nil
+	}
+	return &w.v
+}
+
+// boolOf is the way back.
+func boolOf(v *bool) wrappedBool {
+	if v == nil {
+		return wrappedBool{}
+	}
+	return wrappedBool{*v, true}
+}
+
 // IsZero reports whether there is none.
 func (w wrappedBool) IsZero() bool { return !w.set }
 

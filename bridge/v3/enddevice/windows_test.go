@@ -168,3 +168,38 @@ func TestWindowsOfRows(t *testing.T) {
 		t.Errorf("OTAA with a session: %s", got)
 	}
 }
+
+// Dwell times and the version of the regional parameters come from the file, and
+// stay what they were when the device is written.
+func TestRegionalParameters(t *testing.T) {
+	for _, tt := range []struct {
+		name, settings, state, want string
+	}{
+		{"nothing told", "", "", "PHY_V1_0_3_REV_A - - - -"},
+		{"settings", `"uplink_dwell_time":true,"downlink_dwell_time":{"value":false}`, "", "PHY_V1_0_3_REV_A true false - -"},
+		{"current", `"downlink_dwell_time":true`, `"rx1_delay":1,"downlink_dwell_time":false`, "PHY_V1_0_3_REV_A - true - false"},
+	} {
+		text := strings.Replace(otaaSession, `"session"`, `"mac_settings":{`+tt.settings+`},"mac_state":{"current_parameters":{`+tt.state+`}},"session"`, 1)
+		entries, err := Parse([]byte(text), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := again(entries[0].Device)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range []*session.Device{entries[0].Device, next} {
+			word := func(v *bool) string {
+				if v == nil {
+					return "-"
+				}
+				return fmt.Sprint(*v)
+			}
+			s, p := d.Settings, d.Session.Parameters
+			got := fmt.Sprint(d.RegionalParameters(), " ", word(s.UplinkDwell), " ", word(s.DownlinkDwell), " ", word(p.UplinkDwell), " ", word(p.DownlinkDwell))
+			if got != tt.want {
+				t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+			}
+		}
+	}
+}

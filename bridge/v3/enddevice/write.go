@@ -8,6 +8,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/radio/frame"
+	"lorawand/radio/region"
 )
 
 // Form is what is written of a device.
@@ -87,20 +88,13 @@ var macVersions = map[session.Version]string{
 	session.V1_0_4: "MAC_V1_0_4", session.V1_1: "MAC_V1_1",
 }
 
-// phyVersions are the regional parameters that most devices of a version have
-// (PHYVersion).
-var phyVersions = map[session.Version]string{
-	session.V1_0_0: "PHY_V1_0", session.V1_0_1: "PHY_V1_0_1", session.V1_0_2: "PHY_V1_0_2_REV_B", session.V1_0_3: "PHY_V1_0_3_REV_A",
-	session.V1_0_4: "RP002_V1_0_3", session.V1_1: "PHY_V1_1_REV_B",
-}
-
 // phyVersion returns what the owner has said, or what is most likely: The
 // Things Stack takes no device without one.
 func phyVersion(d *session.Device) string {
-	if d.PHYVersion != "" {
-		return d.PHYVersion
+	if v := d.RegionalParameters(); d.PHYVersion == "" && v != region.VersionUnknown {
+		return v.String()
 	}
-	return phyVersions[d.Version]
+	return d.PHYVersion
 }
 
 // sessionKey is a key of radio/frame, of which this package knows no more.
@@ -121,6 +115,7 @@ func settingsOf(s *session.Settings) settingsJSON {
 	j := settingsJSON{
 		ResetsFCnt: wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
 		RX1Delay: optional(s.RX1Delay), RX1DROffset: optional(s.RX1DROffset), RX2DataRate: optional(s.RX2DataRate),
+		UplinkDwell: boolOf(s.UplinkDwell), DownlinkDwell: boolOf(s.DownlinkDwell),
 		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset), DesiredRX2DataRate: optional(s.Desired.RX2DataRate),
 	}
 	if s.RX2Frequency != nil {
@@ -176,6 +171,7 @@ func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
 		ADRAckLimitExp: p.ADRAckLimitExp, ADRAckDelayExp: p.ADRAckDelayExp, RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
 		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency), MaxDutyCycle: p.MaxDutyCycle, RejoinTimePeriod: p.RejoinTimePeriod,
+		UplinkDwell: boolOf(p.UplinkDwell), DownlinkDwell: boolOf(p.DownlinkDwell),
 	}
 	channels := p.Channels
 	if len(channels) == 0 {
@@ -195,7 +191,7 @@ func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 // the plans whose channels are fixed.
 func planChannels(d *session.Device) (out []session.Channel) {
 	plan, err := d.FrequencyPlan()
-	if err != nil || len(plan.CFList().Masks) > 0 {
+	if err != nil || plan.FixedChannels() {
 		return nil
 	}
 	for _, c := range plan.Channels() {
