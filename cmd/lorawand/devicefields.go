@@ -136,7 +136,8 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		d := &session.Device{ID: session.ID{Application: *application, Device: args[0]}}
-		if err := enddevice.SetFields(d, set, enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}); err != nil {
+		notes, err := enddevice.SetFields(d, set, enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion})
+		if err != nil {
 			return usage(err)
 		}
 		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true})
@@ -159,7 +160,13 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		if w := d.Unserved(); w != nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %v\n", args[0], w)
+			notes = append(notes, w.Error())
+		}
+		for _, n := range notes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", args[0], n)
+		}
+		for _, n := range planNotes(c, []*session.Device{d}) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
@@ -196,6 +203,12 @@ func newDeviceSet() *cobra.Command {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]
+		if plan, set := args.Fields["frequency_plan_id"]; set {
+			d := &session.Device{ID: session.ID{Application: *application, Device: names[0]}, Plan: plan}
+			for _, n := range planNotes(c, []*session.Device{d}) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
+			}
+		}
 		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
 			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)
 			return err

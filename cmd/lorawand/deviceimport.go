@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
 	"lorawand/cmd/lorawand/config"
 )
@@ -75,6 +76,13 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 		for _, w := range e.Warnings {
 			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: line %d: %s: %s\n", e.file, e.Line, e.Device.ID.Device, w)
 		}
+	}
+	devices := make([]*session.Device, len(entries))
+	for i := range entries {
+		devices[i] = entries[i].Device
+	}
+	for _, n := range planNotes(c, devices) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 	}
 	verb := "Imported"
 	if o.dryRun {

@@ -86,15 +86,17 @@ func ParseFields(d *session.Device, fields map[string]string) error {
 }
 
 // SetFields is ParseFields for a whole device, which is completed and checked
-// as those of a file are.
-func SetFields(d *session.Device, fields map[string]string, o Options) error {
+// as those of a file are. It returns what the owner is to know.
+func SetFields(d *session.Device, fields map[string]string, o Options) (notes []string, err error) {
 	before := d.Settings
 	if err := ParseFields(d, fields); err != nil {
-		return err
+		return nil, err
 	}
 	use(d, before)
 	o.defaults(d)
-	return finish(d, o)
+	var r reader
+	err = finish(d, o, r.note)
+	return r.notes, err
 }
 
 func text(field func(*session.Device) *string) column {

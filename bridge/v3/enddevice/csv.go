@@ -19,31 +19,32 @@ var errForm = fmt.Errorf("%w: not JSON, and not CSV with a header of known colum
 // eachRow calls f for each row of a CSV file: with a header, and separated by
 // ";" as The Things Stack has it, or by ",". Columns that are not known are
 // passed over, and so are empty cells.
-func eachRow(b []byte, o Options, f func(d *session.Device, line int, err error)) error {
+func eachRow(b []byte, o Options, f func(d *session.Device, notes []string, line int, err error)) error {
 	if !utf8.Valid(b) {
 		return fmt.Errorf("line 1: %w: the text is not UTF-8", ErrFile)
 	}
-	r := csv.NewReader(bytes.NewReader(b))
-	r.Comma, r.TrimLeadingSpace, r.ReuseRecord = separator(b), true, true
-	names, err := header(r)
+	rows := csv.NewReader(bytes.NewReader(b))
+	rows.Comma, rows.TrimLeadingSpace, rows.ReuseRecord = separator(b), true, true
+	names, err := header(rows)
 	if err != nil {
 		return err
 	}
 	for {
-		row, err := r.Read()
+		row, err := rows.Read()
 		var wrong *csv.ParseError
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.As(err, &wrong):
-			f(nil, wrong.StartLine, wrong.Err)
+			f(nil, nil, wrong.StartLine, wrong.Err)
 			continue
 		case err != nil:
 			return err // not reached: the text is in memory
 		}
-		line, _ := r.FieldPos(0)
-		d, err := rowDevice(names, row, o)
-		f(d, line, err)
+		line, _ := rows.FieldPos(0)
+		var r reader
+		d, err := rowDevice(names, row, o, r.note)
+		f(d, r.notes, line, err)
 	}
 }
 
@@ -79,7 +80,7 @@ func header(r *csv.Reader) ([]string, error) {
 }
 
 // rowDevice makes the device of a row.
-func rowDevice(names, row []string, o Options) (*session.Device, error) {
+func rowDevice(names, row []string, o Options, note func(format string, args ...any)) (*session.Device, error) {
 	d := &session.Device{ID: session.ID{Application: o.Application}}
 	for i, cell := range row {
 		if cell = strings.TrimSpace(cell); names[i] == "" || cell == "" {
@@ -98,7 +99,7 @@ func rowDevice(names, row []string, o Options) (*session.Device, error) {
 	use(d, session.Settings{})
 	o.defaults(d)
 	if d.VersionName == "" {
-		return d, fmt.Errorf("lorawan_version: %w", errMissing)
+		return d, fmt.Errorf("lorawan_version: %w", errNoVersion)
 	}
-	return d, finish(d, o)
+	return d, finish(d, o, note)
 }

@@ -10,6 +10,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/radio"
+	"lorawand/radio/frame"
 )
 
 // deviceJSON is an end device of The Things Stack, as far as it matters here:
@@ -22,13 +23,13 @@ type deviceJSON struct {
 	Attributes      map[string]string       `json:"attributes,omitempty"`
 	VersionIDs      versionIDsJSON          `json:"version_ids,omitzero"`
 	Locations       map[string]locationJSON `json:"locations,omitempty"`
-	SupportsClassB  bool                    `json:"supports_class_b,omitempty"`
-	SupportsClassC  bool                    `json:"supports_class_c,omitempty"`
-	LoRaWANVersion  string                  `json:"lorawan_version,omitempty"`
-	PHYVersion      string                  `json:"lorawan_phy_version,omitempty"`
+	SupportsClassB  yes                     `json:"supports_class_b,omitempty"`
+	SupportsClassC  yes                     `json:"supports_class_c,omitempty"`
+	LoRaWANVersion  enum[macVersionNames]   `json:"lorawan_version,omitempty"`
+	PHYVersion      enum[phyVersionNames]   `json:"lorawan_phy_version,omitempty"`
 	FrequencyPlanID string                  `json:"frequency_plan_id,omitempty"`
 	SupportsJoin    wrappedBool             `json:"supports_join,omitzero"`
-	ResetsJoin      bool                    `json:"resets_join_nonces,omitempty"`
+	ResetsJoin      yes                     `json:"resets_join_nonces,omitempty"`
 	RootKeys        rootKeysJSON            `json:"root_keys,omitzero"`
 	MACSettings     settingsJSON            `json:"mac_settings,omitzero"`
 	MACState        *macStateJSON           `json:"mac_state,omitempty"`
@@ -37,9 +38,9 @@ type deviceJSON struct {
 	LastDevNonce    number                  `json:"last_dev_nonce,omitzero"`
 	LastJoinNonce   number                  `json:"last_join_nonce,omitzero"`
 	Formatters      formattersJSON          `json:"formatters,omitzero"`
-	Multicast       bool                    `json:"multicast,omitempty"`
+	Multicast       yes                     `json:"multicast,omitempty"`
 	SkipCrypto      wrappedBool             `json:"skip_payload_crypto_override,omitzero"`
-	SkipCryptoOld   bool                    `json:"skip_payload_crypto,omitempty"`
+	SkipCryptoOld   yes                     `json:"skip_payload_crypto,omitempty"`
 }
 
 type idsJSON struct {
@@ -63,11 +64,11 @@ type versionIDsJSON struct {
 }
 
 type locationJSON struct {
-	Latitude  float64 `json:"latitude,omitempty"`
-	Longitude float64 `json:"longitude,omitempty"`
-	Altitude  int32   `json:"altitude,omitempty"`
-	Accuracy  int32   `json:"accuracy,omitempty"`
-	Source    string  `json:"source,omitempty"`
+	Latitude  float64           `json:"latitude,omitempty"`
+	Longitude float64           `json:"longitude,omitempty"`
+	Altitude  int32             `json:"altitude,omitempty"`
+	Accuracy  int32             `json:"accuracy,omitempty"`
+	Source    enum[sourceNames] `json:"source,omitempty"`
 }
 
 type rootKeysJSON struct {
@@ -81,10 +82,10 @@ type keyJSON struct {
 }
 
 type formattersJSON struct {
-	Up        string `json:"up_formatter,omitempty"`
-	UpParam   string `json:"up_formatter_parameter,omitempty"`
-	Down      string `json:"down_formatter,omitempty"`
-	DownParam string `json:"down_formatter_parameter,omitempty"`
+	Up        enum[formatterNames] `json:"up_formatter,omitempty"`
+	UpParam   string               `json:"up_formatter_parameter,omitempty"`
+	Down      enum[formatterNames] `json:"down_formatter,omitempty"`
+	DownParam string               `json:"down_formatter_parameter,omitempty"`
 }
 
 type settingsJSON struct {
@@ -121,10 +122,10 @@ type sessionKeysJSON struct {
 }
 
 type macStateJSON struct {
-	Current        *parametersJSON `json:"current_parameters,omitempty"`
-	Desired        *parametersJSON `json:"desired_parameters,omitempty"` // only written
-	LoRaWANVersion string          `json:"lorawan_version,omitempty"`    // only written
-	RecentUplinks  []recentUplink  `json:"recent_uplinks,omitempty"`
+	Current        *parametersJSON       `json:"current_parameters,omitempty"`
+	Desired        *parametersJSON       `json:"desired_parameters,omitempty"` // only written
+	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"`    // only written
+	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -136,21 +137,21 @@ type recentUplink struct {
 }
 
 type parametersJSON struct {
-	MaxEIRP          float64       `json:"max_eirp,omitempty"`
-	ADRDataRate      number        `json:"adr_data_rate_index,omitzero"`
-	ADRTXPower       number        `json:"adr_tx_power_index,omitzero"`
-	ADRNbTrans       number        `json:"adr_nb_trans,omitzero"`
-	RX1Delay         number        `json:"rx1_delay,omitzero"`
-	RX1DROffset      number        `json:"rx1_data_rate_offset,omitzero"`
-	RX2DataRate      number        `json:"rx2_data_rate_index,omitzero"`
-	RX2Frequency     bigNumber     `json:"rx2_frequency,omitzero"`
-	MaxDutyCycle     string        `json:"max_duty_cycle,omitempty"`
-	RejoinTimePeriod string        `json:"rejoin_time_periodicity,omitempty"`
-	Channels         []channelJSON `json:"channels,omitempty"`
-	ADRAckLimitExp   string        `json:"adr_ack_limit_exponent,omitempty"`
-	UplinkDwell      wrappedBool   `json:"uplink_dwell_time,omitzero"`
-	DownlinkDwell    wrappedBool   `json:"downlink_dwell_time,omitzero"`
-	ADRAckDelayExp   string        `json:"adr_ack_delay_exponent,omitempty"`
+	MaxEIRP          float64              `json:"max_eirp,omitempty"`
+	ADRDataRate      number               `json:"adr_data_rate_index,omitzero"`
+	ADRTXPower       number               `json:"adr_tx_power_index,omitzero"`
+	ADRNbTrans       number               `json:"adr_nb_trans,omitzero"`
+	RX1Delay         number               `json:"rx1_delay,omitzero"`
+	RX1DROffset      number               `json:"rx1_data_rate_offset,omitzero"`
+	RX2DataRate      number               `json:"rx2_data_rate_index,omitzero"`
+	RX2Frequency     bigNumber            `json:"rx2_frequency,omitzero"`
+	MaxDutyCycle     enum[dutyCycleNames] `json:"max_duty_cycle,omitempty"`
+	RejoinTimePeriod enum[rejoinNames]    `json:"rejoin_time_periodicity,omitempty"`
+	Channels         []channelJSON        `json:"channels,omitempty"`
+	ADRAckLimitExp   enum[ackLimitNames]  `json:"adr_ack_limit_exponent,omitempty"`
+	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
+	DownlinkDwell    wrappedBool          `json:"downlink_dwell_time,omitzero"`
+	ADRAckDelayExp   enum[ackDelayNames]  `json:"adr_ack_delay_exponent,omitempty"`
 }
 
 type channelJSON struct {
@@ -158,7 +159,7 @@ type channelJSON struct {
 	DownlinkFrequency bigNumber `json:"downlink_frequency,omitzero"`
 	MinDataRate       number    `json:"min_data_rate_index,omitzero"`
 	MaxDataRate       number    `json:"max_data_rate_index,omitzero"`
-	EnableUplink      bool      `json:"enable_uplink,omitempty"`
+	EnableUplink      yes       `json:"enable_uplink,omitempty"`
 }
 
 // reader collects the first fault of a device, and what its owner is to know.
@@ -224,17 +225,17 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	var r reader
 	d := &session.Device{
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
-		VersionName: j.LoRaWANVersion, Version: version(j.LoRaWANVersion), PHYVersion: j.PHYVersion,
+		VersionName: string(j.LoRaWANVersion), Version: version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
 		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
-		ClassB: j.SupportsClassB, ClassC: j.SupportsClassC, Multicast: j.Multicast, SkipCrypto: j.SkipCrypto.v || j.SkipCryptoOld,
+		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast), SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
 		Name: j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
 		Formatters: session.Formatters{
-			Up: j.Formatters.Up, UpParameter: j.Formatters.UpParam, Down: j.Formatters.Down, DownParameter: j.Formatters.DownParam,
+			Up: string(j.Formatters.Up), UpParameter: j.Formatters.UpParam, Down: string(j.Formatters.Down), DownParameter: j.Formatters.DownParam,
 		},
 	}
 	o.defaults(d)
 	if d.VersionName == "" {
-		r.fail("lorawan_version", errMissing)
+		r.fail("lorawan_version", errNoVersion)
 	}
 	r.text("ids.dev_eui", j.IDs.DevEUI, &d.DevEUI)
 	d.HasJoinEUI = r.text("ids.join_eui", j.IDs.JoinEUI, &d.JoinEUI)
@@ -244,12 +245,12 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if d.Locations == nil {
 			d.Locations = map[string]session.Location{}
 		}
-		d.Locations[name] = session.Location(l)
+		d.Locations[name] = session.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy, Source: string(l.Source)}
 	}
 	j.nonces(&r, d)
 	d.Settings = j.MACSettings.settings(&r)
-	d.Settings.ResetsJoinNonce = j.ResetsJoin
-	if j.Session != nil && (j.Session.DevAddr != "" || !d.SupportsJoin) {
+	d.Settings.ResetsJoinNonce = bool(j.ResetsJoin)
+	if j.Session != nil && !j.neverJoined(&r, d) {
 		d.Session = j.Session.session(&r)
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
@@ -259,8 +260,30 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	if r.err != nil {
 		return nil, nil, r.err
 	}
-	return d, r.notes, finish(d, o)
+	err := finish(d, o, r.note)
+	return d, r.notes, err
 }
+
+// neverJoined reports whether the session of a device that joins is an empty one:
+// without address, or without keys, as dumps have it before the first join.
+func (j *deviceJSON) neverJoined(r *reader, d *session.Device) bool {
+	k := &j.Session.Keys
+	switch {
+	case !d.SupportsJoin:
+		return false
+	case j.Session.DevAddr == "":
+		return true
+	case !k.FNwkSIntKey.none() || !k.SNwkSIntKey.none() || !k.NwkSEncKey.none() || !k.AppSKey.none():
+		return false
+	}
+	if strings.Trim(j.Session.DevAddr, "0") != "" {
+		r.note("its session has no keys and is left out: the device has to join anew; export it with session.keys to take it along")
+	}
+	return true
+}
+
+// none reports whether there is no key: none, an empty one, or zeros alone.
+func (k *keyJSON) none() bool { return k == nil || k.Encrypted == "" && strings.Trim(k.Key, "0") == "" }
 
 // joins reports whether the device joins. Where supports_join is not told, a
 // device with root keys does, as in a table; so does one with the nonces or the
@@ -288,8 +311,13 @@ func (j *deviceJSON) joins(r *reader) bool {
 	return true
 }
 
-// finish fills in what follows from the rest, and checks the whole.
-func finish(d *session.Device, o Options) error {
+// finish fills in what follows from the rest, and checks the whole. note is told
+// what the owner is to know.
+func finish(d *session.Device, o Options, note func(format string, args ...any)) error {
+	if keys := &d.RootKeys; d.SupportsJoin && d.Version != session.VersionUnknown && d.Version < session.V1_1 && keys.AppKey.IsZero() && !keys.NwkKey.IsZero() {
+		keys.AppKey, keys.NwkKey = keys.NwkKey, frame.Key{}
+		note("nwk_key is taken as app_key, with which a device of LoRaWAN %v joins; if it has LoRaWAN 1.1, set lorawan_version and app_key", d.Version)
+	}
 	if s := d.Session; s != nil {
 		if d.Version < session.V1_1 { // one key and one counter for all
 			s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = s.Keys.FNwkSIntKey, s.Keys.FNwkSIntKey
@@ -356,7 +384,10 @@ func joinedParameters(d *session.Device) *session.Parameters {
 	return &p
 }
 
-var errMissing = errors.New("missing")
+var (
+	errMissing   = errors.New("missing")
+	errNoVersion = fmt.Errorf("%w; --version names that of devices that have none", errMissing)
+)
 
 // version reads "MAC_V1_0_3" as well as "1.0.3".
 func version(s string) session.Version {
@@ -440,10 +471,10 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 	p := &session.Parameters{
 		MaxEIRP:     radio.Decibel(math.Round(min(max(j.MaxEIRP, 0), 40) * 100)),
 		ADRDataRate: small("adr_data_rate_index", j.ADRDataRate, 15), ADRTXPower: small("adr_tx_power_index", j.ADRTXPower, 15),
-		ADRNbTrans: small("adr_nb_trans", j.ADRNbTrans, 15), ADRAckLimitExp: j.ADRAckLimitExp, ADRAckDelayExp: j.ADRAckDelayExp,
+		ADRNbTrans: small("adr_nb_trans", j.ADRNbTrans, 15), ADRAckLimitExp: string(j.ADRAckLimitExp), ADRAckDelayExp: string(j.ADRAckDelayExp),
 		RX1Delay: small("rx1_delay", j.RX1Delay, 15), RX1DROffset: small("rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: small("rx2_data_rate_index", j.RX2DataRate, 15), RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
-		MaxDutyCycle: j.MaxDutyCycle, RejoinTimePeriod: j.RejoinTimePeriod,
+		MaxDutyCycle: string(j.MaxDutyCycle), RejoinTimePeriod: string(j.RejoinTimePeriod),
 		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 	}
 	if len(j.Channels) > 96 {
@@ -456,7 +487,7 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 			DownlinkFrequency: r.frequency(in+"channels.downlink_frequency", c.DownlinkFrequency),
 			MinDataRate:       small("channels.min_data_rate_index", c.MinDataRate, 15),
 			MaxDataRate:       small("channels.max_data_rate_index", c.MaxDataRate, 15),
-			Enabled:           c.EnableUplink,
+			Enabled:           bool(c.EnableUplink),
 		})
 	}
 	return p

@@ -1,6 +1,6 @@
 // Package enddevice reads and writes end devices in the forms of The Things
-// Stack: JSON objects of its API, one after the other or in an array, and
-// tables, CSV.
+// Stack: JSON objects of its API, one after the other, in an array or wrapped into
+// "end_device" or "end_devices", and tables, CSV.
 //
 // What The Things Stack leaves open is read as leniently as it reads: numbers
 // may be strings, enumerations names or numbers, wrapped values objects with a
@@ -81,16 +81,18 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 	switch start := bytes.TrimSpace(b); {
 	case len(start) == 0:
 	case start[0] == '{' || start[0] == '[':
-		err = eachObject(b, func(raw json.RawMessage, line int) {
-			d, notes, err := parse(raw, o)
-			add(d, notes, line, err)
+		err = eachObject(b, func(raw json.RawMessage, line int) error {
+			return unwrap(raw, line, func(raw json.RawMessage, line int) {
+				d, notes, err := parse(raw, o)
+				add(d, notes, line, err)
+			})
 		})
 	default:
-		err = eachRow(b, o, func(d *session.Device, line int, err error) {
+		err = eachRow(b, o, func(d *session.Device, notes []string, line int, err error) {
 			if err != nil && d != nil && d.ID.Device != "" {
 				err = fmt.Errorf("%.60s: %w", d.ID.Device, err)
 			}
-			add(d, nil, line, err)
+			add(d, notes, line, err)
 		})
 	}
 	if err != nil {
@@ -109,8 +111,8 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 }
 
 // eachObject calls f for each object of a stream, or of an array in it, with
-// the line on which it begins.
-func eachObject(b []byte, f func(raw json.RawMessage, line int)) error {
+// the line on which it begins, until f returns an error.
+func eachObject(b []byte, f func(raw json.RawMessage, line int) error) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	lines := lineCounter{text: b}
 	inArray := false
@@ -138,7 +140,9 @@ func eachObject(b []byte, f func(raw json.RawMessage, line int)) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w: not JSON: %w", lines.at(start), ErrFile, err)
 		}
-		f(raw, lines.at(start))
+		if err := f(raw, lines.at(start)); err != nil {
+			return err
+		}
 	}
 }
 

@@ -24,28 +24,14 @@ func (n number) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, n
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
+	inner, err := value(b)
+	if inner == nil || err != nil {
+		n.set = n.set || b[0] == '{' // a wrapped zero
+		return err
 	}
-	text := string(b)
-	switch b[0] {
-	case '{':
-		var w struct {
-			Value json.RawMessage `json:"value"`
-		}
-		if err := json.Unmarshal(b, &w); err != nil {
-			return err
-		}
-		n.set = true
-		if len(w.Value) == 0 {
-			return nil // a wrapped zero
-		}
-		if w.Value[0] == '{' {
-			return fmt.Errorf("not a number: %.40s", b)
-		}
-		return n.UnmarshalJSON(w.Value)
-	case '"':
-		if err := json.Unmarshal(b, &text); err != nil {
+	text := string(inner)
+	if inner[0] == '"' {
+		if err := json.Unmarshal(inner, &text); err != nil {
 			return err
 		}
 		text = text[strings.LastIndexByte(text, '_')+1:]
@@ -106,17 +92,11 @@ func (w wrappedBool) MarshalJSON() ([]byte, error) { return strconv.AppendBool(n
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (w *wrappedBool) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
+	inner, err := value(b)
+	if inner == nil || err != nil {
+		w.set = w.set || b[0] == '{' // a wrapped false
+		return err
 	}
 	w.set = true
-	if b[0] != '{' {
-		return json.Unmarshal(b, &w.v)
-	}
-	var j struct {
-		Value bool `json:"value"`
-	}
-	err := json.Unmarshal(b, &j)
-	w.v = j.Value
-	return err
+	return json.Unmarshal(inner, &w.v)
 }

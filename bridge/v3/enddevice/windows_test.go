@@ -114,7 +114,7 @@ func TestWindowsOfFields(t *testing.T) {
 			}
 			d := entries[0].Device
 			d.SupportsJoin, d.Settings, d.Session.Parameters = tt.otaa, tt.settings, tt.parameters
-			if err := SetFields(d, tt.fields, Options{AssumePlanDefaults: true}); err != nil {
+			if _, err := SetFields(d, tt.fields, Options{AssumePlanDefaults: true}); err != nil {
 				t.Fatal(err)
 			}
 			if got := windows(t, d); got != tt.want {

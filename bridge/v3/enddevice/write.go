@@ -34,10 +34,13 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 	j := &deviceJSON{
 		IDs:  idsJSON{DeviceID: d.ID.Device, ApplicationIDs: applicationIDsJSON{d.ID.Application}},
 		Name: d.Name, Description: d.Description, Attributes: d.Attributes, VersionIDs: versionIDsJSON(d.VersionIDs),
-		SupportsClassB: d.ClassB, SupportsClassC: d.ClassC, LoRaWANVersion: versionName(d), PHYVersion: phyVersion(d), FrequencyPlanID: d.Plan,
-		SupportsJoin: supportsJoin(d), ResetsJoin: d.Settings.ResetsJoinNonce, MACSettings: settingsOf(&d.Settings),
-		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), Multicast: d.Multicast, SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
-		Formatters: formattersJSON{Up: d.Formatters.Up, UpParam: d.Formatters.UpParameter, Down: d.Formatters.Down, DownParam: d.Formatters.DownParameter},
+		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](phyVersion(d)), FrequencyPlanID: d.Plan,
+		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
+		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
+		Formatters: formattersJSON{
+			Up: enum[formatterNames](d.Formatters.Up), UpParam: d.Formatters.UpParameter,
+			Down: enum[formatterNames](d.Formatters.Down), DownParam: d.Formatters.DownParameter,
+		},
 	}
 	if !d.DevEUI.IsZero() {
 		j.IDs.DevEUI = d.DevEUI.String()
@@ -49,7 +52,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		if j.Locations == nil {
 			j.Locations = map[string]locationJSON{}
 		}
-		j.Locations[name] = locationJSON(l)
+		j.Locations[name] = locationJSON{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy, Source: enum[sourceNames](l.Source)}
 	}
 	for _, n := range d.UsedDevNonces {
 		j.UsedDevNonces = append(j.UsedDevNonces, number{uint64(n), true})
@@ -91,7 +94,8 @@ var macVersions = map[session.Version]string{
 // phyVersion returns what the owner has said, or what is most likely: The
 // Things Stack takes no device without one.
 func phyVersion(d *session.Device) string {
-	if v := d.RegionalParameters(); d.PHYVersion == "" && v != region.VersionUnknown {
+	known := d.PHYVersion == "" || region.ParseVersion(d.PHYVersion) != region.VersionUnknown
+	if v := d.RegionalParameters(); known && v != region.VersionUnknown {
 		return v.String()
 	}
 	return d.PHYVersion
@@ -145,7 +149,7 @@ func sessionOf(s *session.Session, f Form) *sessionJSON {
 
 // macStateOf returns nil where there is nothing to tell.
 func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
-	m := &macStateJSON{LoRaWANVersion: versionName(d)}
+	m := &macStateJSON{LoRaWANVersion: enum[macVersionNames](versionName(d))}
 	switch {
 	case s.Parameters != nil:
 		m.Current = parametersOf(d, s.Parameters)
@@ -169,8 +173,8 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	j := &parametersJSON{
 		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
-		ADRAckLimitExp: p.ADRAckLimitExp, ADRAckDelayExp: p.ADRAckDelayExp, RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
-		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency), MaxDutyCycle: p.MaxDutyCycle, RejoinTimePeriod: p.RejoinTimePeriod,
+		ADRAckLimitExp: enum[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: enum[ackDelayNames](p.ADRAckDelayExp), RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
+		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency), MaxDutyCycle: enum[dutyCycleNames](p.MaxDutyCycle), RejoinTimePeriod: enum[rejoinNames](p.RejoinTimePeriod),
 		UplinkDwell: boolOf(p.UplinkDwell), DownlinkDwell: boolOf(p.DownlinkDwell),
 	}
 	channels := p.Channels
@@ -180,7 +184,7 @@ func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	for _, c := range channels {
 		j.Channels = append(j.Channels, channelJSON{
 			UplinkFrequency: frequency(c.UplinkFrequency), DownlinkFrequency: frequency(c.DownlinkFrequency),
-			MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: c.Enabled,
+			MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: yes(c.Enabled),
 		})
 	}
 	return j

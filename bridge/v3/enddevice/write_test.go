@@ -255,16 +255,16 @@ func TestSetFields(t *testing.T) {
 	d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}}
 	fields := map[string]string{"dev_eui": "1111111111111111", "join_eui": "0000000000000000", "app_key": strings.Repeat("1", 32)}
 	o := Options{Plan: "EU_863_870", Version: "1.0.3"}
-	if err := SetFields(d, fields, o); err != nil || !d.SupportsJoin || d.Version != session.V1_0_3 || d.Plan != "EU_863_870" {
+	if _, err := SetFields(d, fields, o); err != nil || !d.SupportsJoin || d.Version != session.V1_0_3 || d.Plan != "EU_863_870" {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if err := SetFields(d, map[string]string{"name": ""}, o); err != nil || d.Name != "" {
+	if _, err := SetFields(d, map[string]string{"name": ""}, o); err != nil || d.Name != "" {
 		t.Errorf("an empty name: %v", err)
 	}
-	if err := SetFields(d, map[string]string{"colour": "red"}, o); err == nil || !strings.Contains(err.Error(), `no such field: "colour"`) {
+	if _, err := SetFields(d, map[string]string{"colour": "red"}, o); err == nil || !strings.Contains(err.Error(), `no such field: "colour"`) {
 		t.Errorf("%v", err)
 	}
-	if err := SetFields(d, map[string]string{"dev_eui": ""}, o); err == nil {
+	if _, err := SetFields(d, map[string]string{"dev_eui": ""}, o); err == nil {
 		t.Error("an empty DevEUI is taken")
 	}
 }
