@@ -50,9 +50,6 @@ func addFieldFlags(cmd *cobra.Command) {
 	cmd.Flags().String("class", "", "`class`: A, B or C")
 }
 
-// separators stand between the bytes on many stickers.
-var separators = strings.NewReplacer("-", "", ":", "", " ", "")
-
 // fields returns what the flags say, by the names of fields.
 func fields(cmd *cobra.Command) (map[string]string, error) {
 	out := map[string]string{}
@@ -63,9 +60,6 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		value, err := cmd.Flags().GetString(f.flag)
 		if err != nil {
 			return nil, err
-		}
-		if strings.Contains(f.usage, "hexadecimal") {
-			value = separators.Replace(value)
 		}
 		if err := enddevice.ParseFields(&session.Device{}, map[string]string{f.field: value}); err != nil {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, errors.Unwrap(err)))

@@ -39,3 +39,17 @@ func TestUnheardPlans(t *testing.T) {
 	contains(t, "a twin", s.fails("", "device", "create", "dev2", "--application", "app2", "--dev-addr", "01ABCDEF", "--nwk-s-key", testNwk, "--app-s-key", testApp),
 		"app2/dev2: its frames could not be told from those of another device: app1/dev1 has dev_addr 01ABCDEF", "delete that one first")
 }
+
+// A sheet of a maker is read as it comes, and help says what it may hold.
+func TestImportSheet(t *testing.T) {
+	s := newSite(t, "")
+	sheet := "SN,DevEUI,AppEUI,AppKey,Name\r\n17,11-22-33-44-55-66-77-88,70B3D57ED0000000," + testApp + ",K\xfcche\r\n,,,,\r\n"
+	status, out, errOut := s.cli(sheet, "device", "import", "-", "--application", "app1", "--version", "1.0.3")
+	if status != 0 || out != "Imported 1 devices into app1.\n" {
+		t.Errorf("exit status %d\n%s%s", status, out, errOut)
+	}
+	contains(t, "warning", errOut, `lorawand: -: columns that are not known are passed over: "SN"; `)
+	contains(t, "device", s.must("", "device", "get", "eui-1122334455667788", "--application", "app1"), "Küche", "1122334455667788", "OTAA")
+	help := s.must("", "device", "import", "--help")
+	contains(t, "help", help, "join_eui (app_eui, application_eui)", "f_nwk_s_int_key (", "resets_f_cnt", "UTF-16")
+}

@@ -3,14 +3,12 @@ package enddevice
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
 
 	"lorawand/bridge/session"
 	"lorawand/radio"
-	"lorawand/radio/frame"
 )
 
 // deviceJSON is an end device of The Things Stack, as far as it matters here:
@@ -309,89 +307,6 @@ func (j *deviceJSON) joins(r *reader) bool {
 	}
 	r.note("supports_join is not told, and it has %s: taken as a device that joins (OTAA); supports_join false says otherwise", reason)
 	return true
-}
-
-// finish fills in what follows from the rest, and checks the whole. note is told
-// what the owner is to know.
-func finish(d *session.Device, o Options, note func(format string, args ...any)) error {
-	if keys := &d.RootKeys; d.SupportsJoin && d.Version != session.VersionUnknown && d.Version < session.V1_1 && keys.AppKey.IsZero() && !keys.NwkKey.IsZero() {
-		keys.AppKey, keys.NwkKey = keys.NwkKey, frame.Key{}
-		note("nwk_key is taken as app_key, with which a device of LoRaWAN %v joins; if it has LoRaWAN 1.1, set lorawan_version and app_key", d.Version)
-	}
-	if s := d.Session; s != nil {
-		if d.Version < session.V1_1 { // one key and one counter for all
-			s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = s.Keys.FNwkSIntKey, s.Keys.FNwkSIntKey
-			s.NFCntDown = max(s.NFCntDown, s.AFCntDown)
-			s.AFCntDown = s.NFCntDown
-		}
-		if err := settle(d, s, o); err != nil {
-			return err
-		}
-	}
-	return d.Check()
-}
-
-// settle decides what the device of a session goes by: its current parameters,
-// else mac_settings, else the band's. A join has told the device others than the
-// band's, so without current parameters mac_settings must name the RX1 delay, or
-// the owner must ask for the plan's defaults.
-func settle(d *session.Device, s *session.Session, o Options) error {
-	factory := factoryParameters(d)
-	switch p := s.Parameters; {
-	case p != nil:
-		// The Things Stack leaves out what is 0. Neither of these can be.
-		if p.RX1Delay == 0 {
-			p.RX1Delay = factory.RX1Delay
-		}
-		if p.RX2Frequency == 0 {
-			p.RX2Frequency = factory.RX2Frequency
-		}
-	case !d.SupportsJoin: // the settings hold until somebody tells the device otherwise
-	case o.AssumePlanDefaults:
-		s.Parameters = joinedParameters(d)
-	case d.Settings.RX1Delay != nil:
-		s.Parameters = &factory
-	default:
-		return errNoMACState
-	}
-	return nil
-}
-
-var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; mac_settings.rx1_delay tells it, or with --assume-plan-defaults it is taken to be as after a join with the frequency plan's defaults")
-
-// joinDelay is the RX1 delay that The Things Stack tells devices that join, in
-// s.
-const joinDelay = 5
-
-// factoryParameters are those of a device that nobody has told anything. Of a
-// plan that is not known they are what the settings name.
-func factoryParameters(d *session.Device) (p session.Parameters) {
-	if plan, err := d.FrequencyPlan(); err == nil {
-		return d.FactoryParameters(plan)
-	}
-	d.Settings.Apply(&p)
-	return p
-}
-
-// joinedParameters are those that a join with The Things Stack gives, but where
-// the settings say what the device uses.
-func joinedParameters(d *session.Device) *session.Parameters {
-	p := session.Parameters{RX1Delay: joinDelay}
-	if plan, err := d.FrequencyPlan(); err == nil {
-		p = d.JoinedParameters(plan, joinDelay)
-	}
-	d.Settings.Apply(&p)
-	return &p
-}
-
-var (
-	errMissing   = errors.New("missing")
-	errNoVersion = fmt.Errorf("%w; --version names that of devices that have none", errMissing)
-)
-
-// version reads "MAC_V1_0_3" as well as "1.0.3".
-func version(s string) session.Version {
-	return session.ParseVersion(strings.ReplaceAll(strings.TrimPrefix(s, "MAC_V"), "_", "."))
 }
 
 func (j *deviceJSON) nonces(r *reader, d *session.Device) {

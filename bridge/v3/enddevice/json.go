@@ -55,15 +55,30 @@ const (
 	maxFaults   = 50       // told at once
 )
 
-// Parse reads the devices of a file, JSON or CSV. All faults are told at once,
+// File is what was read of a file.
+type File struct {
+	Entries  []Entry
+	Warnings []string // on the file as a whole
+}
+
+// Parse reads the devices of a file as Read does.
+func Parse(b []byte, o Options) ([]Entry, error) {
+	f, err := Read(b, o)
+	return f.Entries, err
+}
+
+// Read reads the devices of a file, JSON or CSV. All faults are told at once,
 // each with its line and device, as one error that unwraps to many; then no
 // device is returned.
-func Parse(b []byte, o Options) ([]Entry, error) {
+func Read(b []byte, o Options) (File, error) {
 	if len(b) > MaxFileSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
+		return File{}, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
 	}
-	b = bytes.TrimPrefix(b, []byte("\ufeff"))
-	var entries []Entry
+	b, err := plainText(b)
+	if err != nil {
+		return File{}, err
+	}
+	var out File
 	var faults []error
 	unsaid := 0
 	add := func(d *session.Device, notes []string, line int, err error) {
@@ -75,9 +90,8 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 			faults = append(faults, fmt.Errorf("line %d: %w", line, err))
 			return
 		}
-		entries = append(entries, Entry{Line: line, Device: d, Warnings: append(notes, warnings(d)...)})
+		out.Entries = append(out.Entries, Entry{Line: line, Device: d, Warnings: append(notes, warnings(d)...)})
 	}
-	var err error
 	switch start := bytes.TrimSpace(b); {
 	case len(start) == 0:
 	case start[0] == '{' || start[0] == '[':
@@ -88,7 +102,7 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 			})
 		})
 	default:
-		err = eachRow(b, o, func(d *session.Device, notes []string, line int, err error) {
+		out.Warnings, err = eachRow(b, o, func(d *session.Device, notes []string, line int, err error) {
 			if err != nil && d != nil && d.ID.Device != "" {
 				err = fmt.Errorf("%.60s: %w", d.ID.Device, err)
 			}
@@ -98,16 +112,16 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 	if err != nil {
 		faults = append(faults, err)
 	}
-	if len(faults) == 0 && len(entries) == 0 {
-		return nil, fmt.Errorf("%w: the file is empty", ErrFile)
+	if len(faults) == 0 && len(out.Entries) == 0 {
+		return File{}, fmt.Errorf("%w: the file is empty", ErrFile)
 	}
 	if unsaid > 0 {
 		faults = append(faults, fmt.Errorf("and %d faults more", unsaid))
 	}
 	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+		return File{}, errors.Join(faults...)
 	}
-	return entries, nil
+	return out, nil
 }
 
 // eachObject calls f for each object of a stream, or of an array in it, with

@@ -234,7 +234,7 @@ func TestCSVFaults(t *testing.T) {
 		"no version":      {head + "dev1;1111111111111111;0000000000000000;;" + key + "\n", "dev1: lorawan_version: missing"},
 		"no id":           {head + ";;0000000000000000;1.0.3;" + key + "\n", "line 2: without id and dev_eui"},
 		"id":              {head + "Dev 1;1111111111111111;0000000000000000;1.0.3;" + key + "\n", "line 2: Dev 1: device id"},
-		"not UTF-8":       {head + "dev1;\xff;0000000000000000;1.0.3;" + key + "\n", "not UTF-8"},
+		"Latin letters":   {head + "dev1;\xff;0000000000000000;1.0.3;" + key + "\n", "line 2: dev1: dev_eui: malformed identifier"},
 		"delay":           {"id;rx1_delay\ndev1;16\n", "rx1_delay: \"16\", must be 1 to 15"},
 		"boolean":         {"id;supports_class_c\ndev1;maybe\n", "supports_class_c: \"maybe\", must be true or false"},
 		"counter":         {"id;last_f_cnt_up\ndev1;4294967296\n", "last_f_cnt_up: \"4294967296\", must be 0 to"},
