@@ -79,10 +79,8 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 	}
-	for _, e := range entries {
-		for _, w := range e.Warnings {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: line %d: %s: %s\n", e.file, e.Line, e.Device.ID.Device, w)
-		}
+	for _, w := range deviceWarnings(entries) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", w)
 	}
 	devices := make([]*session.Device, len(entries))
 	for i := range entries {
@@ -97,6 +95,33 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %d devices into %s.\n", verb, len(entries), o.application)
 	return err
+}
+
+// deviceWarnings returns what is to be known of devices: a line for each text, with
+// the first device that it is true of and how many others.
+func deviceWarnings(entries []fileEntry) []string {
+	of := map[string]int{}
+	for _, e := range entries {
+		for _, w := range e.Warnings {
+			of[w]++
+		}
+	}
+	var lines []string
+	for _, e := range entries {
+		for _, w := range e.Warnings {
+			n := of[w]
+			if n == 0 {
+				continue // told
+			}
+			of[w] = 0
+			line := fmt.Sprintf("%s: line %d: %s: %s", e.file, e.Line, e.Device.ID.Device, w)
+			if n > 1 {
+				line += fmt.Sprintf(" (and of %d devices more)", n-1)
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // fileEntry is a device of a file.

@@ -220,21 +220,25 @@ func rootKey(field func(*session.Device) encoding.TextUnmarshaler) column {
 //
 // One that was personalised uses it from then on. One that joins is told it by its
 // next join, which leaves the session that it has as it is; only where a table has
-// a session without more, it is what that session uses.
+// a session without more, it is what that session uses too.
 func use(d *session.Device, before session.Settings) {
 	is, wish := &d.Settings, &d.Settings.Desired
+	bare := d.Session != nil && d.Session.Parameters == nil
 	switch s := d.Session; {
-	case s != nil && s.Parameters == nil:
 	case d.SupportsJoin:
 		move := func(said **uint8, was *uint8, into **uint8) {
-			if *said != was {
-				*into, *said = *said, nil
+			if *said == was {
+				return
+			}
+			*into = *said
+			if !bare {
+				*said = nil
 			}
 		}
 		move(&is.RX1Delay, before.RX1Delay, &wish.RX1Delay)
 		move(&is.RX1DROffset, before.RX1DROffset, &wish.RX1DROffset)
 		move(&is.RX2DataRate, before.RX2DataRate, &wish.RX2DataRate)
-	case s != nil:
+	case s != nil && !bare:
 		said := *is
 		if said.RX1Delay == before.RX1Delay {
 			said.RX1Delay = nil

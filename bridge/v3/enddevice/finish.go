@@ -16,6 +16,9 @@ func finish(d *session.Device, o Options, note func(format string, args ...any))
 		keys.AppKey, keys.NwkKey = keys.NwkKey, frame.Key{}
 		note("nwk_key is taken as app_key, with which a device of LoRaWAN %v joins; if it has LoRaWAN 1.1, set lorawan_version and app_key", d.Version)
 	}
+	if named := unheeded(d); len(named) > 0 {
+		note("%s: a device that joins goes by what its join tells it; desired_%s says what that is", strings.Join(named, ", "), named[0])
+	}
 	if s := d.Session; s != nil {
 		if d.Version < session.V1_1 { // one key and one counter for all
 			s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = s.Keys.FNwkSIntKey, s.Keys.FNwkSIntKey
@@ -27,6 +30,28 @@ func finish(d *session.Device, o Options, note func(format string, args ...any))
 		}
 	}
 	return d.Check()
+}
+
+// unheeded returns the settings that a device has for nothing: it joins before it
+// is heard, and a join tells them.
+func unheeded(d *session.Device) (named []string) {
+	if !d.SupportsJoin || d.Session != nil {
+		return nil
+	}
+	is, wish := &d.Settings, &d.Settings.Desired
+	for _, f := range []struct {
+		name     string
+		is, wish *uint8
+	}{
+		{"rx1_delay", is.RX1Delay, wish.RX1Delay},
+		{"rx1_data_rate_offset", is.RX1DROffset, wish.RX1DROffset},
+		{"rx2_data_rate_index", is.RX2DataRate, wish.RX2DataRate},
+	} {
+		if f.is != nil && (f.wish == nil || *f.wish != *f.is) {
+			named = append(named, f.name)
+		}
+	}
+	return named
 }
 
 // settle decides what the device of a session goes by: its current parameters,

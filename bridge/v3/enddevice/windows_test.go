@@ -164,8 +164,30 @@ func TestWindowsOfRows(t *testing.T) {
 	if otaa.Settings.RX1Delay != nil || *otaa.Settings.Desired.RX1Delay != 2 {
 		t.Errorf("OTAA: %+v", otaa.Settings)
 	}
-	if got := windows(t, both); got != "2s +0 DR0 869525000" {
+	if got := windows(t, both); got != "2s +0 DR0 869525000" || *both.Settings.Desired.RX1Delay != 2 {
 		t.Errorf("OTAA with a session: %s", got)
+	}
+}
+
+// Settings that a device has for nothing are told, with those that count.
+func TestUnheededSettings(t *testing.T) {
+	const device = `{"ids":{"device_id":"dev1","dev_eui":"0102030405060708","join_eui":"0000000000000000"},"lorawan_version":"MAC_V1_0_3",` +
+		`"supports_join":true,"root_keys":{"app_key":{"key":"33333333333333333333333333333333"}},"mac_settings":{%s}}`
+	for _, tt := range []struct{ settings, want string }{
+		{`"rx1_delay":1`, "[rx1_delay: a device that joins goes by what its join tells it; desired_rx1_delay says what that is]"},
+		{`"rx2_data_rate_index":1,"rx1_data_rate_offset":1`, "[rx1_data_rate_offset, rx2_data_rate_index: a device that joins goes by " +
+			"what its join tells it; desired_rx1_data_rate_offset says what that is]"},
+		{`"rx1_delay":1,"desired_rx1_delay":2`, "[rx1_delay: a device that joins goes by what its join tells it; desired_rx1_delay says what that is]"},
+		{`"rx1_delay":1,"desired_rx1_delay":1`, "[]"},
+		{`"rx2_frequency":"868500000"`, "[]"},
+	} {
+		entries, err := Parse(fmt.Appendf(nil, device, tt.settings), opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(entries[0].Warnings); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.settings, got, tt.want)
+		}
 	}
 }
 
