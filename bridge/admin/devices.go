@@ -113,7 +113,8 @@ func notYet(d *session.Device, fields map[string]string) string {
 	if !d.SupportsJoin || len(named) == 0 {
 		return ""
 	}
-	return strings.Join(named, ", ") + ": takes effect at the next join; until then the device listens as the last one told it"
+	return strings.Join(named, ", ") +
+		": takes effect at the next join; until then the device listens as the last one told it"
 }
 
 // ErrSessionFields is the reason for not setting the session of a device that

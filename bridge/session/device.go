@@ -258,7 +258,8 @@ func (d *Device) Check() error {
 		return d.checkOTAA()
 	}
 	if d.Session == nil {
-		return fmt.Errorf("%w: neither joins nor has a session: it needs root keys (OTAA), or a dev_addr and session keys (ABP)", ErrInvalid)
+		return fmt.Errorf("%w: neither joins nor has a session: it needs root keys (OTAA), "+
+			"or a dev_addr and session keys (ABP)", ErrInvalid)
 	}
 	return d.Session.check()
 }

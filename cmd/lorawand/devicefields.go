@@ -97,7 +97,8 @@ func served(field, value string) error {
 		}
 	case "lorawan_phy_version":
 		if region.ParseVersion(value) == region.VersionUnknown {
-			return fmt.Errorf("%.40q, must be 1.0 to 1.0.2, 1.0.2-A, 1.0.3, 1.1, 1.1-A, RP002-1.0.0 to RP002-1.0.4, or The Things Stack's name", value)
+			return fmt.Errorf("%.40q, must be 1.0 to 1.0.2, 1.0.2-A, 1.0.3, 1.1, 1.1-A, RP002-1.0.0 to RP002-1.0.4, "+
+				"or The Things Stack's name", value)
 		}
 	case "frequency_plan_id":
 		if _, err := region.Lookup(value); err != nil {
@@ -130,7 +131,8 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		d := &session.Device{ID: session.ID{Application: *application, Device: args[0]}}
-		notes, err := enddevice.SetFields(d, set, enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion})
+		o := enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}
+		notes, err := enddevice.SetFields(d, set, o)
 		if err != nil {
 			return usage(err)
 		}

@@ -164,7 +164,9 @@ func readDevices(stdin io.Reader, o importOptions, files []string) (all []fileEn
 			faults = append(faults, err)
 			continue
 		}
-		f, err := enddevice.Read(b, enddevice.Options{Application: o.application, Plan: o.plan, Version: o.version, AssumePlanDefaults: o.assume})
+		f, err := enddevice.Read(b, enddevice.Options{
+			Application: o.application, Plan: o.plan, Version: o.version, AssumePlanDefaults: o.assume,
+		})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				faults = append(faults, fmt.Errorf("%s: %s", name, line))

@@ -31,8 +31,8 @@ func planNotes(c config.Config, devices []*session.Device) (lines []string) {
 		if len(of) > 1 {
 			who = fmt.Sprintf("%d devices, %s is the first", len(of), who)
 		}
-		lines = append(lines, fmt.Sprintf("%s: no gateway hears the frequency plan %s, they have %s; device set --plan changes that of a device, frequency_plan that of a gateway",
-			who, id, strings.Join(heard, ", ")))
+		lines = append(lines, fmt.Sprintf("%s: no gateway hears the frequency plan %s, they have %s; "+
+			"device set --plan changes that of a device, frequency_plan that of a gateway", who, id, strings.Join(heard, ", ")))
 	}
 	return lines
 }

@@ -65,10 +65,20 @@ const devAddrColumn = "dev_addr"
 // otherNames of columns, as makers of devices write them. Capitals, blanks, dashes
 // and underscores make no difference in any name: DevEUI is dev_eui.
 var otherNames = map[string]string{
-	"app_eui": "join_eui", "device_id": "id", "device_eui": "dev_eui", "nwk_s_key": "f_nwk_s_int_key", "device_name": "name",
-	"application_eui": "join_eui", "application_key": "app_key", "network_key": "nwk_key", "device_address": devAddrColumn,
-	"network_session_key": "f_nwk_s_int_key", "application_session_key": "app_s_key", "mac_version": "lorawan_version",
-	"phy_version": "lorawan_phy_version", "frequency_plan": "frequency_plan_id",
+	"app_eui":                 "join_eui",
+	"application_eui":         "join_eui",
+	"application_key":         "app_key",
+	"application_session_key": "app_s_key",
+	"device_address":          devAddrColumn,
+	"device_eui":              "dev_eui",
+	"device_id":               "id",
+	"device_name":             "name",
+	"frequency_plan":          "frequency_plan_id",
+	"mac_version":             "lorawan_version",
+	"network_key":             "nwk_key",
+	"network_session_key":     "f_nwk_s_int_key",
+	"nwk_s_key":               "f_nwk_s_int_key",
+	"phy_version":             "lorawan_phy_version",
 }
 
 // columnsByLetters has the names' letters and digits alone.
@@ -195,7 +205,8 @@ func readHex(s string, into encoding.TextUnmarshaler) error {
 
 // errRounded is the reason for what was an identifier of digits alone until a
 // spreadsheet took it for a number.
-var errRounded = errors.New("a spreadsheet has made a number of it and lost digits: format the column as text, and fill it in again")
+var errRounded = errors.New("a spreadsheet has made a number of it and lost digits: " +
+	"format the column as text, and fill it in again")
 
 func joinEUI(d *session.Device, s string) error {
 	d.HasJoinEUI = true

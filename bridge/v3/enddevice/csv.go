@@ -102,7 +102,9 @@ func (t *table) warnings() []string {
 	if more := len(t.unknown) - len(named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
-	return []string{"columns that are not known are passed over: " + text + "; the known ones are listed by: device import --help"}
+	return []string{
+		"columns that are not known are passed over: " + text + "; the known ones are listed by: device import --help",
+	}
 }
 
 // eachRow calls f for each row of a table, and returns warnings on its header.

@@ -225,10 +225,12 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
 		VersionName: string(j.LoRaWANVersion), Version: version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
 		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
-		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast), SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
-		Name: j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
+		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
+		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
+		Name:       j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
 		Formatters: session.Formatters{
-			Up: string(j.Formatters.Up), UpParameter: j.Formatters.UpParam, Down: string(j.Formatters.Down), DownParameter: j.Formatters.DownParam,
+			Up: string(j.Formatters.Up), UpParameter: j.Formatters.UpParam,
+			Down: string(j.Formatters.Down), DownParameter: j.Formatters.DownParam,
 		},
 	}
 	o.defaults(d)
@@ -243,7 +245,9 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if d.Locations == nil {
 			d.Locations = map[string]session.Location{}
 		}
-		d.Locations[name] = session.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy, Source: string(l.Source)}
+		d.Locations[name] = session.Location{
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy, Source: string(l.Source),
+		}
 	}
 	j.nonces(&r, d)
 	d.Settings = j.MACSettings.settings(&r)
@@ -275,7 +279,8 @@ func (j *deviceJSON) neverJoined(r *reader, d *session.Device) bool {
 		return false
 	}
 	if strings.Trim(j.Session.DevAddr, "0") != "" {
-		r.note("its session has no keys and is left out: the device has to join anew; export it with session.keys to take it along")
+		r.note("its session has no keys and is left out: the device has to join anew; " +
+			"export it with session.keys to take it along")
 	}
 	return true
 }
@@ -305,7 +310,8 @@ func (j *deviceJSON) joins(r *reader) bool {
 	default:
 		return false
 	}
-	r.note("supports_join is not told, and it has %s: taken as a device that joins (OTAA); supports_join false says otherwise", reason)
+	r.note("supports_join is not told, and it has %s: taken as a device that joins (OTAA); "+
+		"supports_join false says otherwise", reason)
 	return true
 }
 
@@ -386,7 +392,8 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 	p := &session.Parameters{
 		MaxEIRP:     radio.Decibel(math.Round(min(max(j.MaxEIRP, 0), 40) * 100)),
 		ADRDataRate: small("adr_data_rate_index", j.ADRDataRate, 15), ADRTXPower: small("adr_tx_power_index", j.ADRTXPower, 15),
-		ADRNbTrans: small("adr_nb_trans", j.ADRNbTrans, 15), ADRAckLimitExp: string(j.ADRAckLimitExp), ADRAckDelayExp: string(j.ADRAckDelayExp),
+		ADRNbTrans:     small("adr_nb_trans", j.ADRNbTrans, 15),
+		ADRAckLimitExp: string(j.ADRAckLimitExp), ADRAckDelayExp: string(j.ADRAckDelayExp),
 		RX1Delay: small("rx1_delay", j.RX1Delay, 15), RX1DROffset: small("rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: small("rx2_data_rate_index", j.RX2DataRate, 15), RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
 		MaxDutyCycle: string(j.MaxDutyCycle), RejoinTimePeriod: string(j.RejoinTimePeriod),

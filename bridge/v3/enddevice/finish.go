@@ -12,12 +12,15 @@ import (
 // finish fills in what follows from the rest, and checks the whole. note is told
 // what the owner is to know.
 func finish(d *session.Device, o Options, note func(format string, args ...any)) error {
-	if keys := &d.RootKeys; d.SupportsJoin && d.Version != session.VersionUnknown && d.Version < session.V1_1 && keys.AppKey.IsZero() && !keys.NwkKey.IsZero() {
+	before11 := d.Version != session.VersionUnknown && d.Version < session.V1_1
+	if keys := &d.RootKeys; before11 && d.SupportsJoin && keys.AppKey.IsZero() && !keys.NwkKey.IsZero() {
 		keys.AppKey, keys.NwkKey = keys.NwkKey, frame.Key{}
-		note("nwk_key is taken as app_key, with which a device of LoRaWAN %v joins; if it has LoRaWAN 1.1, set lorawan_version and app_key", d.Version)
+		note("nwk_key is taken as app_key, with which a device of LoRaWAN %v joins; "+
+			"if it has LoRaWAN 1.1, set lorawan_version and app_key", d.Version)
 	}
 	if named := unheeded(d); len(named) > 0 {
-		note("%s: a device that joins goes by what its join tells it; desired_%s says what that is", strings.Join(named, ", "), named[0])
+		note("%s: a device that joins goes by what its join tells it; desired_%s says what that is",
+			strings.Join(named, ", "), named[0])
 	}
 	if s := d.Session; s != nil {
 		if d.Version < session.V1_1 { // one key and one counter for all
@@ -80,7 +83,9 @@ func settle(d *session.Device, s *session.Session, o Options) error {
 	return nil
 }
 
-var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; mac_settings.rx1_delay tells it, or with --assume-plan-defaults it is taken to be as after a join with the frequency plan's defaults")
+var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; " +
+	"mac_settings.rx1_delay tells it, or with --assume-plan-defaults it is taken to be as after a join with the " +
+	"frequency plan's defaults")
 
 // joinDelay is the RX1 delay that The Things Stack tells devices that join, in
 // s.

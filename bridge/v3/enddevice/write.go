@@ -34,9 +34,11 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 	j := &deviceJSON{
 		IDs:  idsJSON{DeviceID: d.ID.Device, ApplicationIDs: applicationIDsJSON{d.ID.Application}},
 		Name: d.Name, Description: d.Description, Attributes: d.Attributes, VersionIDs: versionIDsJSON(d.VersionIDs),
-		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](phyVersion(d)), FrequencyPlanID: d.Plan,
+		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), FrequencyPlanID: d.Plan,
+		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](phyVersion(d)),
 		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
-		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
+		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
+		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
 		Formatters: formattersJSON{
 			Up: enum[formatterNames](d.Formatters.Up), UpParam: d.Formatters.UpParameter,
 			Down: enum[formatterNames](d.Formatters.Down), DownParam: d.Formatters.DownParameter,
@@ -52,7 +54,10 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		if j.Locations == nil {
 			j.Locations = map[string]locationJSON{}
 		}
-		j.Locations[name] = locationJSON{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy, Source: enum[sourceNames](l.Source)}
+		j.Locations[name] = locationJSON{
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy,
+			Source: enum[sourceNames](l.Source),
+		}
 	}
 	for _, n := range d.UsedDevNonces {
 		j.UsedDevNonces = append(j.UsedDevNonces, number{uint64(n), true})
@@ -173,8 +178,10 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	j := &parametersJSON{
 		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
-		ADRAckLimitExp: enum[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: enum[ackDelayNames](p.ADRAckDelayExp), RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
-		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency), MaxDutyCycle: enum[dutyCycleNames](p.MaxDutyCycle), RejoinTimePeriod: enum[rejoinNames](p.RejoinTimePeriod),
+		ADRAckLimitExp: enum[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: enum[ackDelayNames](p.ADRAckDelayExp),
+		RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
+		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency),
+		MaxDutyCycle: enum[dutyCycleNames](p.MaxDutyCycle), RejoinTimePeriod: enum[rejoinNames](p.RejoinTimePeriod),
 		UplinkDwell: boolOf(p.UplinkDwell), DownlinkDwell: boolOf(p.DownlinkDwell),
 	}
 	channels := p.Channels
