@@ -160,6 +160,8 @@ func (c *Core) put(p *DevicePut) (*change, error) {
 	switch {
 	case d == nil && p.Must:
 		return nil, fmt.Errorf("%v: %w", p.Device.ID, ErrNoDevice)
+	case d == nil && c.opts.Devices.CheckTwin(p.Device) != nil:
+		return nil, c.opts.Devices.CheckTwin(p.Device)
 	case d == nil:
 		ch := &change{device: p.Device, record: p.record}
 		if c.revive(p.Device, nil) {
@@ -168,6 +170,11 @@ func (c *Core) put(p *DevicePut) (*change, error) {
 		return ch, c.opts.Devices.Add(p.Device)
 	case !p.Replace && !p.Must:
 		return nil, fmt.Errorf("%v: %w", d.ID, ErrRegistered)
+	}
+	if s := p.Device.Session; !s.IsSame(d.Session) && !s.IsSame(d.Pending) {
+		if err := c.opts.Devices.CheckTwin(p.Device); err != nil {
+			return nil, err
+		}
 	}
 	was, next, restore := *d, *p.Device, keepSessions(d)
 	next.Succeed(d)

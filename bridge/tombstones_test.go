@@ -190,11 +190,6 @@ func TestNothingBeginsAnew(t *testing.T) {
 			w.delete(name)
 			w.put(typed(other), false)
 		},
-		"created by another name and deleted": func(w *watched) {
-			name, other := w.names("abp1", "abp2")
-			w.put(typed(other), false)
-			w.delete(name)
-		},
 		"deleted and created twice": func(w *watched) {
 			for range 2 {
 				w.delete("abp1")

@@ -160,7 +160,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 // openWindows begins the exchange of a data frame.
 func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.Uplink) {
 	dev, s := r.match.Device, r.match.Session
-	plan, err := dev.FrequencyPlan()
+	plan, err := dev.PlanIn(s)
 	if err != nil {
 		return // not reached: a device without a plan is not served
 	}

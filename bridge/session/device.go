@@ -15,7 +15,6 @@ import (
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
 // Reasons for refusing a device, or for not serving it.
@@ -156,6 +155,8 @@ type Settings struct {
 	RX2DataRate     *uint8 // index
 	RX2Frequency    *radio.Frequency
 	Frequencies     []radio.Frequency // channels that the device has from its factory
+	UplinkDwell     *bool             `json:",omitempty"` // frames of at most 400 ms
+	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
 }
 
@@ -214,6 +215,8 @@ type Parameters struct {
 	RX1DROffset      uint8
 	RX2DataRate      uint8
 	RX2Frequency     radio.Frequency
+	UplinkDwell      *bool `json:",omitempty"` // frames of at most 400 ms; nil: it was not told
+	DownlinkDwell    *bool `json:",omitempty"`
 	MaxDutyCycle     string
 	RejoinTimePeriod string
 	Channels         []Channel
@@ -261,7 +264,8 @@ func (d *Device) Check() error {
 		return d.checkOTAA()
 	}
 	if d.Session == nil {
-		return fmt.Errorf("%w: neither joins nor has a session", ErrInvalid)
+		return fmt.Errorf("%w: neither joins nor has a session: it needs root keys (OTAA), "+
+			"or a dev_addr and session keys (ABP)", ErrInvalid)
 	}
 	return d.Session.check()
 }
@@ -331,6 +335,3 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	}
 	return d, nil
 }
-
-// FrequencyPlan returns the device's plan, or region.ErrPlan.
-func (d *Device) FrequencyPlan() (*region.Plan, error) { return region.Lookup(d.Plan) }

@@ -45,6 +45,7 @@ func (s *Session) IsSame(o *Session) bool {
 // same one, or none and the device is still the one that joined.
 func (d *Device) Succeed(old *Device) {
 	d.History, d.Queue = old.History, old.Queue
+	d.followSettings(old)
 	sameKeys := (d.Version < V1_1) == (old.Version < V1_1)
 	if !sameKeys && old.Session != nil {
 		old.Session.cipher = nil

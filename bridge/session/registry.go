@@ -12,6 +12,7 @@ import (
 var (
 	ErrExists = errors.New("exists already")
 	ErrFull   = errors.New("too many devices")
+	ErrTwin   = errors.New("its frames could not be told from those of another device")
 )
 
 // Limits of a Registry.
@@ -109,6 +110,23 @@ func (r *Registry) IDs(application string) []ID {
 	}
 	slices.SortFunc(out, ID.Compare)
 	return out
+}
+
+// CheckTwin returns ErrTwin for a device whose session is that of another device
+// too: one DevAddr and one network session key.
+func (r *Registry) CheckTwin(d *Device) error {
+	s := d.Session
+	if s == nil || r.byAddr[s.DevAddr] == nil {
+		return nil
+	}
+	for _, m := range r.byAddr[s.DevAddr].members {
+		same := m.session.Keys.FNwkSIntKey == s.Keys.FNwkSIntKey && m.session.Keys.SNwkSIntKey == s.Keys.SNwkSIntKey
+		if same && m.device.ID != d.ID {
+			return fmt.Errorf("%v: %w: %v has dev_addr %v and the same network session key; "+
+				"delete that one first, or give this one a session of its own", d.ID, ErrTwin, m.device.ID, s.DevAddr)
+		}
+	}
+	return nil
 }
 
 // Add takes a device. It returns ErrInvalid, ErrExists or ErrFull, and then

@@ -26,6 +26,7 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: the device joins"},
 	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
 	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
+	{"phy-version", "lorawan_phy_version", "`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)"},
 	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
 	{"name", "name", "a `name` for people"},
 	{"description", "description", "a `text` for people"},
@@ -35,7 +36,10 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"f-nwk-s-int-key", "f_nwk_s_int_key", "ABP with LoRaWAN 1.1: FNwkSIntKey, 32 hexadecimal `digits`"},
 	{"s-nwk-s-int-key", "s_nwk_s_int_key", "ABP with LoRaWAN 1.1: SNwkSIntKey, 32 hexadecimal `digits`"},
 	{"nwk-s-enc-key", "nwk_s_enc_key", "ABP with LoRaWAN 1.1: NwkSEncKey, 32 hexadecimal `digits`"},
-	{"rx1-delay", "rx1_delay", "ABP: `seconds` from the uplink to RX1 (default 1)"},
+	{"rx1-delay", "rx1_delay", "`seconds` from the uplink to RX1 (ABP: default 1)"},
+	{"rx1-data-rate-offset", "rx1_data_rate_offset", "RX1 data rate `offset`, 0 to 7"},
+	{"rx2-data-rate", "rx2_data_rate_index", "data rate `index` of RX2"},
+	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
 }
 
 // addFieldFlags adds them, and --class.
@@ -45,9 +49,6 @@ func addFieldFlags(cmd *cobra.Command) {
 	}
 	cmd.Flags().String("class", "", "`class`: A, B or C")
 }
-
-// separators stand between the bytes on many stickers.
-var separators = strings.NewReplacer("-", "", ":", "", " ", "")
 
 // fields returns what the flags say, by the names of fields.
 func fields(cmd *cobra.Command) (map[string]string, error) {
@@ -59,9 +60,6 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		value, err := cmd.Flags().GetString(f.flag)
 		if err != nil {
 			return nil, err
-		}
-		if strings.Contains(f.usage, "hexadecimal") {
-			value = separators.Replace(value)
 		}
 		if err := enddevice.ParseFields(&session.Device{}, map[string]string{f.field: value}); err != nil {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, errors.Unwrap(err)))
@@ -97,6 +95,11 @@ func served(field, value string) error {
 		if session.ParseVersion(value) == session.VersionUnknown {
 			return fmt.Errorf("%.20q, must be 1.0 to 1.0.4 or 1.1", value)
 		}
+	case "lorawan_phy_version":
+		if region.ParseVersion(value) == region.VersionUnknown {
+			return fmt.Errorf("%.40q, must be 1.0 to 1.0.2, 1.0.2-A, 1.0.3, 1.1, 1.1-A, RP002-1.0.0 to RP002-1.0.4, "+
+				"or The Things Stack's name", value)
+		}
 	case "frequency_plan_id":
 		if _, err := region.Lookup(value); err != nil {
 			return err
@@ -128,7 +131,9 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		d := &session.Device{ID: session.ID{Application: *application, Device: args[0]}}
-		if err := enddevice.SetFields(d, set, enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}); err != nil {
+		o := enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}
+		notes, err := enddevice.SetFields(d, set, o)
+		if err != nil {
 			return usage(err)
 		}
 		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true})
@@ -151,7 +156,13 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		if w := d.Unserved(); w != nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %v\n", args[0], w)
+			notes = append(notes, w.Error())
+		}
+		for _, n := range notes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", args[0], n)
+		}
+		for _, n := range planNotes(c, []*session.Device{d}) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
@@ -165,7 +176,8 @@ func newDeviceSet() *cobra.Command {
 		Use:   "set DEVICE --application A",
 		Short: "Change what is registered of an end device",
 		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
-			"another device or another session now.",
+			"another device or another session now. When and where it listens (--rx1-delay and the like) holds at once with ABP;\n" +
+			"a device that joins is told of it by its next join.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -187,7 +199,16 @@ func newDeviceSet() *cobra.Command {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]
-		return operate(cmd.Context(), c, "device.set", args, noParts)
+		if plan, set := args.Fields["frequency_plan_id"]; set {
+			d := &session.Device{ID: session.ID{Application: *application, Device: names[0]}, Plan: plan}
+			for _, n := range planNotes(c, []*session.Device{d}) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
+			}
+		}
+		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)
+			return err
+		})
 	}
 	return cmd
 }

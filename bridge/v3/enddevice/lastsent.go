@@ -40,7 +40,7 @@ func withLastSent(m *macStateJSON, d *session.Device) *macStateJSON {
 		return m
 	}
 	if m == nil {
-		m = &macStateJSON{LoRaWANVersion: versionName(d)}
+		m = &macStateJSON{LoRaWANVersion: enum[macVersionNames](versionName(d))}
 	}
 	m.RecentDownlinks = append(m.RecentDownlinks, downlink(0, sent.N))
 	if d.Version >= session.V1_1 {
