@@ -21,6 +21,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -40,7 +41,7 @@ type house struct {
 	bridge *bridge.Bridge
 	keys   *access.Registry
 	store  *store.Store
-	disk   *store.Fake
+	disk   *storetest.Disk
 	path   string // of the control socket
 
 	stopBridge func()
@@ -48,7 +49,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	disk := store.NewFake()
+	disk := storetest.NewDisk(nil)
 	st, err := store.Open("", store.Options{FS: disk})
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ var arrows = map[string]string{
 	"bridge/v3":                      "radio bridge/session bridge/gateway",
 	"bridge/v3/enddevice":            "radio bridge/session bridge/gateway",
 	"bridge/store":                   "",
+	"bridge/store/storetest":         "bridge/store",
 	"bridge/formatter":               "",
 	"bridge/broker":                  "bridge/v3 bridge/access",
 	"bridge/chirpstack":              "radio bridge/gateway",
