@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"lorawand/bridge/broker"
 	"lorawand/bridge/store"
 	"lorawand/cmd/lorawand/config"
+	"lorawand/cmd/lorawand/demo"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
@@ -160,7 +160,7 @@ func (r *running) watch(user, key, filter string) <-chan message {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		err := broker.Watch(ctx, r.d.mqttAddr().String(), user, key, filter, func() { close(ready) }, func(topic string, payload []byte) {
+		err := demo.Login{Broker: r.d.mqttAddr().String(), User: user, Password: key}.Watch(ctx, filter, func() { close(ready) }, func(topic string, payload []byte) {
 			ch <- message{topic, payload}
 		})
 		if err != nil && !errors.Is(err, io.EOF) {
