@@ -19,25 +19,20 @@ const pulseTimeout = 3 * time.Second
 
 // Driver is what a driver tells of itself.
 type Driver struct {
-	Name     string
-	Err      error // why it does not do its work; nil: it does
-	Counters []Counter
-	Gauges   []Gauge
+	Name    string
+	Err     error // why it does not do its work; nil: it does
+	Metrics []Metric
 }
 
-// Gauge is a number that rises and falls.
-type Gauge struct {
-	Name  string // "lorawand_…"
+// Metric is a number that a driver has named.
+type Metric struct {
+	Name  string // without metricPrefix
 	Help  string
 	Value float64
+	Gauge bool // it rises and falls; else it only rises
 }
 
-// Counter is a number that only rises.
-type Counter struct {
-	Name  string // "lorawand_…_total"
-	Help  string
-	Value uint64
-}
+const metricPrefix = "lorawand_"
 
 // exposition is text in the format of Prometheus, version 0.0.4.
 type exposition struct{ b []byte }
@@ -71,6 +66,15 @@ func (e *exposition) gauge(name, help string, v float64) {
 	e.sample(name, v)
 }
 
+func (e *exposition) metric(m Metric) {
+	kind := "counter"
+	if m.Gauge {
+		kind = "gauge"
+	}
+	e.family(metricPrefix+m.Name, kind, m.Help)
+	e.sample(metricPrefix+m.Name, m.Value)
+}
+
 // metrics returns all numbers.
 func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
@@ -85,11 +89,8 @@ func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 	a.storeMetrics(&e)
 	a.brokerMetrics(&e)
 	for _, d := range a.o.Drivers() {
-		for _, c := range d.Counters {
-			e.counter(c.Name, c.Help, c.Value)
-		}
-		for _, g := range d.Gauges {
-			e.gauge(g.Name, g.Help, g.Value)
+		for _, m := range d.Metrics {
+			e.metric(m)
 		}
 	}
 	return e.b, nil
