@@ -19,11 +19,25 @@ var sizes = []struct {
 	cid  byte
 	size int
 }{
-	{"ResetInd", 0x01, 1}, {"LinkCheckReq", 0x02, 0}, {"LinkADRAns", 0x03, 1}, {"DutyCycleAns", 0x04, 0}, {"RXParamSetupAns", 0x05, 1},
-	{"DevStatusAns", 0x06, 2}, {"NewChannelAns", 0x07, 1}, {"RXTimingSetupAns", 0x08, 0}, {"TxParamSetupAns", 0x09, 0},
-	{"DlChannelAns", 0x0a, 1}, {"RekeyInd", 0x0b, 1}, {"ADRParamSetupAns", 0x0c, 0}, {"DeviceTimeReq", 0x0d, 0},
-	{"RejoinParamSetupAns", 0x0f, 1}, {"PingSlotInfoReq", 0x10, 1}, {"PingSlotChannelAns", 0x11, 1}, {"BeaconTimingReq", 0x12, 0},
-	{"BeaconFreqAns", 0x13, 1}, {"DeviceModeInd", 0x20, 1},
+	{"ResetInd", 0x01, 1},
+	{"LinkCheckReq", 0x02, 0},
+	{"LinkADRAns", 0x03, 1},
+	{"DutyCycleAns", 0x04, 0},
+	{"RXParamSetupAns", 0x05, 1},
+	{"DevStatusAns", 0x06, 2},
+	{"NewChannelAns", 0x07, 1},
+	{"RXTimingSetupAns", 0x08, 0},
+	{"TxParamSetupAns", 0x09, 0},
+	{"DlChannelAns", 0x0a, 1},
+	{"RekeyInd", 0x0b, 1},
+	{"ADRParamSetupAns", 0x0c, 0},
+	{"DeviceTimeReq", 0x0d, 0},
+	{"RejoinParamSetupAns", 0x0f, 1},
+	{"PingSlotInfoReq", 0x10, 1},
+	{"PingSlotChannelAns", 0x11, 1},
+	{"BeaconTimingReq", 0x12, 0},
+	{"BeaconFreqAns", 0x13, 1},
+	{"DeviceModeInd", 0x20, 1},
 }
 
 // The command behind each one is found, and none behind one that is cut off or
