@@ -296,7 +296,7 @@ func TestRequests(t *testing.T) {
 		"no op":          {`{"version":1}` + "\n", "no such operation"},
 		"arguments":      {`{"version":1,"op":"why","args":{"id":1}}` + "\n", "arguments: "},
 		"kind":           {`{"version":1,"op":"why","args":{"correlation_id":1}}` + "\n", "arguments: "},
-		"long":           {`{"version":1,"op":"why","args":{"correlation_id":"` + strings.Repeat("x", 200_000) + `"}}` + "\n", "nothing is remembered"},
+		"long":           {`{"version":1,"op":"why","args":{"correlation_id":"` + strings.Repeat("x", 200_000) + `"}}` + "\n", "no event about it is remembered"},
 		"too long":       {`{"version":1,"op":"why","args":{"correlation_id":"` + strings.Repeat("x", 2<<20) + `"}}` + "\n", "more than 1024 KiB"},
 	} {
 		if got := h.raw(tt.text); !strings.Contains(got, tt.want) || !strings.HasSuffix(got, "\n") {
@@ -388,7 +388,7 @@ func TestFault(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	h.admin.o.Links = func() map[radio.EUI64]Link { panic("oops") }
-	if _, err := h.call("gateway.list", nil); err == nil || !strings.Contains(err.Error(), "fault of the daemon") {
+	if _, err := h.call("gateway.list", nil); err == nil || !strings.Contains(err.Error(), "internal fault of the daemon") {
 		t.Errorf("%v", err)
 	}
 	if _, err := h.call("status", nil); err != nil {

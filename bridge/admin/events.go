@@ -71,7 +71,7 @@ type Why struct {
 }
 
 // ErrNotRemembered is the reason for not knowing why.
-var ErrNotRemembered = errors.New("nothing is remembered about it; the daemon remembers the last decisions since its start")
+var ErrNotRemembered = errors.New("no event about it is remembered; the daemon keeps the latest events since its start")
 
 func (a *Admin) why(_ context.Context, args WhyArgs, r reply) error {
 	id := strings.TrimSpace(args.CorrelationID)

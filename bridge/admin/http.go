@@ -39,7 +39,7 @@ func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
 		Handler: a.watchers(), ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
 		MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	s.SetKeepAlivesEnabled(false) // a few clients that sit there would keep all others out
+	s.SetKeepAlivesEnabled(false) // idle clients would take all of the few connections
 	return &HTTP{listener: &fewConns{l, make(chan struct{}, maxHTTPConns)}, server: s, log: a.log}, nil
 }
 
@@ -51,7 +51,7 @@ func (h *HTTP) Close() error { return h.listener.Close() }
 
 // Run serves until ctx ends.
 func (h *HTTP) Run(ctx context.Context) error {
-	h.log.Info("listening for those who watch", "address", h.Addr().String())
+	h.log.Info("serving metrics and health", "address", h.Addr().String())
 	stop := context.AfterFunc(ctx, func() { _ = h.server.Close() })
 	defer stop()
 	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -106,7 +106,7 @@ func (a *Admin) watchers() http.Handler {
 	return mux
 }
 
-// tell answers with a text, or with why there is none to be proud of.
+// tell writes the text, or status 503, the text and the error.
 func tell(w http.ResponseWriter, err error, text string) {
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

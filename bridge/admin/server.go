@@ -28,7 +28,7 @@ const (
 )
 
 // ErrSocket is the reason for a control socket that cannot be had.
-var ErrSocket = errors.New("cannot have the control socket")
+var ErrSocket = errors.New("cannot open the control socket")
 
 // Server is the control socket. It serves who may write to the socket's file.
 type Server struct {
@@ -95,7 +95,7 @@ func stale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("there is a file that is no socket")
+		return errors.New("a file that is not a socket is in the way")
 	}
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
@@ -162,8 +162,8 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 	defer stop()
 	defer func() {
 		if r := recover(); r != nil {
-			s.log.Error("fault while answering a command", "fault", r, "stack", string(debug.Stack()))
-			p.end(errors.New("fault of the daemon; its log says more"))
+			s.log.Error("internal fault while answering a command", "fault", r, "stack", string(debug.Stack()))
+			p.end(errors.New("internal fault of the daemon; see its log"))
 		}
 	}()
 	_ = c.SetReadDeadline(time.Now().Add(s.patience))

@@ -101,7 +101,7 @@ func TestRestoreRefuses(t *testing.T) {
 		{"a line is missing", strings.Replace(good, two+"\n", "", 1)},
 		{"a letter is another", strings.Replace(good, "AA==", "AB==", 1)},
 		{"cut off", good[:len(good)-10]},
-		{"text behind the end", good + one},
+		{"text after the end", good + one},
 		{"wrong number", sealed(3, head, one, two)},
 		{"twice the same", sealed(2, head, one, one)},
 		{"unknown field", sealed(1, head, `{"kind":"k","key":"1","version":1,"json":{},"x":1}`)},

@@ -115,7 +115,7 @@ func warnListening(gws []config.Gateway, log *slog.Logger) {
 			continue
 		}
 		if _, asked := plan.LBT(); asked {
-			log.Warn("the plan asks for listening before talking: see that the packet forwarder is configured for it", "gateway", gws[i].ID, "plan", plan.ID())
+			log.Warn("the frequency plan requires listen before talk: configure it in the packet forwarder", "gateway", gws[i].ID, "plan", plan.ID())
 		}
 	}
 }

@@ -48,10 +48,10 @@ func newDemo() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show everything at work with simulated devices",
-		Long: "Run the daemon with simulated end devices: they send on a simulated air, a packet forwarder hears them and talks\n" +
-			"to the real UDP listener, or a model of an SX1302 hears them and the real driver works with that, and the real MQTT\n" +
-			"broker publishes what comes of it. Nothing is kept.",
+		Short: "Run the daemon with simulated devices",
+		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and talks to the real UDP\n" +
+			"listener, or a model of an SX1302 hears them and talks to the real driver. The real MQTT broker publishes their\n" +
+			"messages. Nothing is kept.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -63,7 +63,7 @@ func newDemo() *cobra.Command {
 	f := cmd.Flags()
 	f.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	f.IntVar(&o.devices, "devices", 3, "`number` of devices, 1 to "+strconv.Itoa(demoMaxDevices))
-	f.Float64Var(&o.speed, "speed", 1, "how many `times` faster than one uplink in 5 s each device sends, 0.01 to 100")
+	f.Float64Var(&o.speed, "speed", 1, "uplinks of a device: this many `times` as fast as one in 5 s, 0.01 to 100")
 	f.StringVar(&o.radio, "radio", radioUDP, "`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
 	return cmd
 }

@@ -30,9 +30,9 @@ func newDeviceImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --application A",
 		Short: "Import end devices from The Things Stack's JSON or CSV",
-		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other or in an array, and CSV\n" +
-			"with \";\" or \",\"; - is standard input. Sessions come with them and go on. All devices of all files are imported\n" +
-			"or, if there is a fault anywhere, none.",
+		Long: "Import end devices in the forms of The Things Stack: JSON objects, one after the other or in an array, and CSV with\n" +
+			"\";\" or \",\"; - is standard input. Live sessions are imported too and go on. If one device has a fault, none is\n" +
+			"imported.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(errors.New("device import needs a file, or - for standard input"))
@@ -48,10 +48,10 @@ func newDeviceImport() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.application, "application", "", "`id` of the application that the devices are of (required)")
+	f.StringVar(&o.application, "application", "", "`id` of the application to import into (required)")
 	f.StringVar(&o.plan, "plan", "", "frequency plan `id` of devices that name none (default network.default_frequency_plan)")
 	f.StringVar(&o.version, "version", "", "LoRaWAN `version` of devices that name none, such as 1.0.3")
-	f.BoolVar(&o.dryRun, "dry-run", false, "only tell what would be done")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check the files and import nothing")
 	f.BoolVar(&o.update, "update", false, "replace devices that exist already")
 	f.BoolVar(&o.assume, "assume-plan-defaults", false, "take sessions of devices that join even without mac_state, as after a join with the plan's defaults")
 	return cmd

@@ -182,7 +182,7 @@ func (s *Show) Run(ctx context.Context, d Daemon, key string) error {
 	}
 	<-ctx.Done()
 	wg.Wait()
-	fmt.Fprintf(s.opts.Out, "Stopped: %d uplinks sent, %d messages arrived, %d downlinks heard.\n", s.sent.Load(), s.arrived.Load(), s.heard.Load())
+	fmt.Fprintf(s.opts.Out, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.\n", s.sent.Load(), s.arrived.Load(), s.heard.Load())
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
