@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// ErrNotRunning is the reason for a control socket that nobody answers on.
+// ErrNotRunning says that no daemon answers on the control socket.
 var ErrNotRunning = errors.New("the daemon is not running")
 
-// Client asks a running daemon over its control socket.
+// Client sends operations to a running daemon over its control socket.
 type Client struct {
 	Path string
 }
 
 const dialTimeout = 5 * time.Second
 
-// Call has an operation carried out and calls each for every part of its
+// Call sends an operation and calls each for every part of its
 // answer. It returns ErrNotRunning where no daemon answers, or the daemon's
 // error.
 func (c Client) Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {

@@ -220,8 +220,11 @@ func (x *trial) failure() {
 	}
 	x.commit(store.Record{Kind: "device", Key: "a", Data: []byte("one")})
 	x.Break(true)
+	two := []store.Record{
+		{Kind: "device", Key: "a", Data: []byte("two")}, {Kind: "counters", Key: "a", Data: []byte("two")},
+	}
 	for range 3 {
-		if err := x.store.Commit(store.Record{Kind: "device", Key: "a", Data: []byte("two")}, store.Record{Kind: "counters", Key: "a", Data: []byte("two")}); err == nil {
+		if err := x.store.Commit(two...); err == nil {
 			x.errorf("Commit: no error, but it must fail")
 		}
 		x.compare()
@@ -247,7 +250,8 @@ func (x *trial) closed() {
 	if err := errors.Join(x.store.Close(), x.store.Close()); err != nil {
 		x.errorf("Close, and Close again: %v", err)
 	}
-	if err := x.store.Commit(store.Record{Kind: "device", Key: "a", Data: []byte("two")}); !errors.Is(err, store.ErrClosed) {
+	err := x.store.Commit(store.Record{Kind: "device", Key: "a", Data: []byte("two")})
+	if !errors.Is(err, store.ErrClosed) {
 		x.errorf("Commit when it is closed: %v, want ErrClosed", err)
 	}
 	x.open()
@@ -278,7 +282,8 @@ func (x *trial) whole() {
 	pair := func(writer, n int) []store.Record {
 		data := fmt.Append(nil, n)
 		return []store.Record{
-			{Kind: "device", Key: fmt.Sprint(writer, "a"), Data: data}, {Kind: "device", Key: fmt.Sprint(writer, "b"), Data: data},
+			{Kind: "device", Key: fmt.Sprint(writer, "a"), Data: data},
+			{Kind: "device", Key: fmt.Sprint(writer, "b"), Data: data},
 		}
 	}
 	var first []store.Record
@@ -311,7 +316,10 @@ func (x *trial) whole() {
 
 func (x *trial) opened() {
 	for i := range 4 {
-		x.commit(store.Record{Kind: "device", Key: "a", Version: uint8(i), Data: fmt.Append(nil, i)}, store.Record{Kind: "counters", Key: fmt.Sprint(i), Data: []byte("x")})
+		x.commit(
+			store.Record{Kind: "device", Key: "a", Version: uint8(i), Data: fmt.Append(nil, i)},
+			store.Record{Kind: "counters", Key: fmt.Sprint(i), Data: []byte("x")},
+		)
 		x.again(i%2 == 0)
 		x.compare()
 	}
@@ -323,7 +331,8 @@ func (x *trial) many() {
 	for range 150 {
 		records := make([]store.Record, 1+rnd.Intn(4))
 		for i := range records {
-			r := store.Record{Kind: kinds[rnd.Intn(len(kinds))], Key: fmt.Sprint("app1/dev", rnd.Intn(10)), Version: uint8(rnd.Intn(256))}
+			key := fmt.Sprint("app1/dev", rnd.Intn(10))
+			r := store.Record{Kind: kinds[rnd.Intn(len(kinds))], Key: key, Version: uint8(rnd.Intn(256))}
 			if rnd.Intn(5) > 0 {
 				r.Data = make([]byte, rnd.Intn(400))
 				rnd.Read(r.Data)

@@ -86,8 +86,10 @@ func New(o Options) (*Show, error) {
 		v.Device, err = s.air.Device(air.DeviceOptions{
 			Name: d.ID.Device, Plan: plan, DataRate: 5, JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, RootKeys: d.RootKeys,
 			RSSI: radio.Decibel(-5000 - 700*(i%10)), SNR: radio.Decibel(950 - 75*(i%10)),
-			Heard:  func(h air.Heard) { s.deviceHeard(v, h) },
-			Missed: func(m air.Missed) { fmt.Fprintf(o.Out, "-- %s did not hear a downlink: %s\n", m.Device, m.Reason) },
+			Heard: func(h air.Heard) { s.deviceHeard(v, h) },
+			Missed: func(m air.Missed) {
+				fmt.Fprintf(o.Out, "-- %s did not hear a downlink: %s\n", m.Device, m.Reason)
+			},
 		})
 		if err != nil {
 			return nil, err
@@ -182,7 +184,8 @@ func (s *Show) Run(ctx context.Context, d Daemon, key string) error {
 	}
 	<-ctx.Done()
 	wg.Wait()
-	fmt.Fprintf(s.opts.Out, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.\n", s.sent.Load(), s.arrived.Load(), s.heard.Load())
+	fmt.Fprintf(s.opts.Out, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.\n",
+		s.sent.Load(), s.arrived.Load(), s.heard.Load())
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
