@@ -12,10 +12,10 @@ import (
 	"lorawand/radio"
 )
 
-// ErrFollowers is the reason for not following events: enough do already.
-var ErrFollowers = errors.New("bridge: too many follow the events already")
+// ErrFollowers is the reason for refusing one more follower of the events.
+var ErrFollowers = errors.New("bridge: too many clients follow the events already")
 
-// Text tells an event in one line.
+// Text returns the event as one line.
 func (e *Event) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s", clockText(e.At, e.Host), e.Kind)
@@ -60,8 +60,8 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// Why tells the way of a downlink in plain words, from the events about it:
-// when it was pushed, what was decided after each uplink, and what came of it.
+// Why explains a downlink in plain words, from the events about it: when it was
+// pushed, what was decided after each uplink, and how it ended.
 func Why(events []Event) string {
 	var parts []string
 	var decision *Decision
@@ -74,7 +74,7 @@ func Why(events []Event) string {
 	for i := range events {
 		e := &events[i]
 		if e.Decision != nil {
-			// A way that was refused stands in the decision that goes on from it.
+			// A later decision about the same uplink repeats what was refused before.
 			if decision != nil && decision.Uplink != e.Decision.Uplink {
 				add()
 			}
@@ -101,7 +101,7 @@ func Why(events []Event) string {
 	return strings.Join(parts, "; ")
 }
 
-// eventJSON is an event as others read it.
+// eventJSON is the JSON form of an event.
 type eventJSON struct {
 	Time           *time.Time    `json:"time,omitempty"`
 	Uptime         float64       `json:"uptime_s"`

@@ -119,7 +119,7 @@ func notYet(d *session.Device, fields map[string]string) string {
 
 // ErrSessionFields is the reason for not setting the session of a device that
 // gets its sessions from joins.
-var ErrSessionFields = errors.New("the device joins: its session comes from that")
+var ErrSessionFields = errors.New("an OTAA device gets its session from a join: it cannot be set")
 
 // setDevice changes what is registered of a device.
 func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {

@@ -44,9 +44,11 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 	}
 	now := a.o.Bridge.Now()
 	s := Status{
-		Build: a.o.Build, PID: os.Getpid(), Uptime: time.Duration(now.Host).Round(time.Millisecond).Seconds(), Clock: now.Wall.Quality.String(),
+		Build: a.o.Build, PID: os.Getpid(), Clock: now.Wall.Quality.String(),
+		Uptime:  time.Duration(now.Host).Round(time.Millisecond).Seconds(),
 		Devices: core.Devices, APIKeys: a.o.Keys.Len(), Gateways: core.Gateways, GatewaysConnected: core.Online,
-		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats), Joins: core.Joins, JoinsRefused: core.JoinsRefused,
+		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats),
+		Joins: core.Joins, JoinsRefused: core.JoinsRefused,
 	}
 	st := a.o.Store.Stats()
 	s.StoreWritten, s.FlashWritten, s.StoreDamage = st.Written, st.BytesWritten, st.Damage

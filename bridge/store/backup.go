@@ -274,7 +274,7 @@ type backupReader struct {
 func (b *backupReader) line(text []byte) error {
 	b.lines++
 	if b.ended {
-		return errors.New("text behind the end")
+		return errors.New("text after the end")
 	}
 	if b.lines == 1 {
 		var h backupHead
@@ -333,7 +333,7 @@ func strict(text []byte, v any) error {
 		return err
 	}
 	if d.InputOffset() != int64(len(text)) {
-		return errors.New("text behind the JSON")
+		return errors.New("text after the JSON")
 	}
 	return nil
 }

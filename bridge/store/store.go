@@ -193,7 +193,7 @@ func (s *Store) mend(f found) {
 		s.log.Error("the store has lost commits: its state is older than what was answered", "reason", f.lost)
 	}
 	if f.dropped > 0 {
-		s.log.Warn("a power cut has interrupted a write to the store, which is dropped", "bytes", f.dropped)
+		s.log.Warn("a power cut interrupted a write to the store; the incomplete write is dropped", "bytes", f.dropped)
 	}
 	if len(f.damage) == 0 && f.lost == "" && f.format1 == nil {
 		return

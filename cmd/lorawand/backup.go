@@ -20,8 +20,8 @@ import (
 
 func newBackup() *cobra.Command {
 	return &cobra.Command{
-		Use: "backup FILE", Short: "Write everything that lorawand keeps into one text file (- is standard output)",
-		Long: "Write everything that lorawand keeps into one text file (- is standard output):\ndevices with their keys and sessions, waiting downlinks, API keys.\nWhoever can read the file can read and forge what the devices send.",
+		Use: "backup FILE", Short: "Write the whole state to one text file (- is standard output)",
+		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, waiting downlinks, API keys.\nKeep the file safe: whoever can read it can read and forge what the devices send.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -38,8 +38,10 @@ func newBackup() *cobra.Command {
 
 func newRestore() *cobra.Command {
 	return &cobra.Command{
-		Use: "restore FILE", Short: "Replace everything that lorawand keeps by a backup (- is standard input)",
-		Long: "Replace everything that lorawand keeps by a backup (- is standard input).\nWhat was there is kept in the folder, in files that end in .old. Frame counters\nand nonces go on from where they are there. Of devices that the store does not\nknow, or of all if it is damaged, those of downlinks and JoinNonces skip ahead,\nso that none is used twice.",
+		Use: "restore FILE", Short: "Replace the whole state with a backup (- is standard input)",
+		Long: "Replace everything that lorawand keeps by a backup (- is standard input). What was there is kept in the folder,\n" +
+			"in files that end in .old. Frame counters and nonces go on from where they are there. Of devices that the store\n" +
+			"does not know, or of all if it is damaged, those of downlinks and JoinNonces skip ahead, so that none is used twice.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -62,7 +64,7 @@ func newRestore() *cobra.Command {
 
 func oneFile(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usage(errors.New(cmd.CommandPath() + " wants one FILE"))
+		return usage(errors.New(cmd.CommandPath() + " needs one FILE"))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 
 func newConfig() *cobra.Command {
 	check := &cobra.Command{
-		Use: "check", Short: "Tell everything that is wrong with the configuration", Args: noArgs,
+		Use: "check", Short: "Check the configuration and print every fault", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
 			if err != nil {

@@ -23,13 +23,13 @@ const defaultVersion = "1.0.3"
 var fieldFlags = []struct{ flag, field, usage string }{
 	{"dev-eui", "dev_eui", "`DevEUI`, 16 hexadecimal digits"},
 	{"join-eui", "join_eui", "`JoinEUI` (AppEUI), 16 hexadecimal digits"},
-	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: the device joins"},
+	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: an OTAA device"},
 	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
 	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
 	{"phy-version", "lorawan_phy_version", "`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)"},
 	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
-	{"name", "name", "a `name` for people"},
-	{"description", "description", "a `text` for people"},
+	{"name", "name", "display `name`"},
+	{"description", "description", "free `text`"},
 	{"dev-addr", "dev_addr", "ABP: `DevAddr`, 8 hexadecimal digits"},
 	{"nwk-s-key", "f_nwk_s_int_key", "ABP: NwkSKey, 32 hexadecimal `digits`"},
 	{"app-s-key", "app_s_key", "ABP: AppSKey, 32 hexadecimal `digits`"},
@@ -68,7 +68,7 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, err))
 		}
 		if other, twice := out[f.field]; twice && other != value {
-			return nil, usage(fmt.Errorf("--%s: said twice", f.flag))
+			return nil, usage(fmt.Errorf("--%s: given twice", f.flag))
 		}
 		out[f.field] = value
 	}
@@ -112,8 +112,8 @@ func newDeviceCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
 		Short: "Create an end device from what its sticker says",
-		Long: "Create an end device. One that joins needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
-			"one that was personalised (ABP) needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
+		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
+			"an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -182,8 +182,8 @@ func newDeviceSet() *cobra.Command {
 	}
 	application := applicationFlag(cmd, applicationRequired)
 	addFieldFlags(cmd)
-	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "take uplinks from frame counter 0 on; until then old frames can be replayed")
-	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "take DevNonces that were used; until then old joins can be replayed")
+	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
+	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "accept used DevNonces again; until the device joins, old join-requests can be replayed")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {

@@ -53,10 +53,10 @@ func newDeviceImport() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.application, "application", "", "`id` of the application that the devices are of (required)")
+	f.StringVar(&o.application, "application", "", "`id` of the application to import into (required)")
 	f.StringVar(&o.plan, "plan", "", "frequency plan `id` of devices that name none (default network.default_frequency_plan)")
 	f.StringVar(&o.version, "version", "", "LoRaWAN `version` of devices that name none, such as 1.0.3")
-	f.BoolVar(&o.dryRun, "dry-run", false, "only tell what would be done")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check the files and import nothing")
 	f.BoolVar(&o.update, "update", false, "replace devices that exist already")
 	f.BoolVar(&o.assume, "assume-plan-defaults", false, "take sessions of devices that join even without mac_state, as after a join with the plan's defaults")
 	return cmd

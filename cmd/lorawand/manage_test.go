@@ -295,7 +295,7 @@ func TestLockedStore(t *testing.T) {
 	if err := os.Remove(s.dir + "/control.sock"); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, "locked", s.fails("", "device", "list"), "in use by another process, and nobody answers on the control socket "+s.dir)
+	contains(t, "locked", s.fails("", "device", "list"), "in use by another process, and no daemon answers on the control socket "+s.dir)
 	r.stop()
 	if out := s.must("", "device", "list", "--json"); out != "" {
 		t.Errorf("%s", out)
