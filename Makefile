@@ -1,8 +1,8 @@
 # make build test lint cross dist bench run; see README.md.
 
 GO       ?= go
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
-COMMIT   ?= $(shell git rev-parse --short HEAD 2>/dev/null)
+VERSION  ?= $(shell packaging/version)
+COMMIT   ?= $(shell git describe --always --exclude='*' --dirty 2>/dev/null)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 OUT       = .build
 # Pinned: the newest of these do not always build.
@@ -106,7 +106,7 @@ manual:
 
 # Packages of every target in .build/dist, with module lists and sums.
 dist: build cross small manual $(TOOLS)/nfpm
-	packaging/build $(OUT) $(foreach t,$(TARGETS) $(SMALLTARGETS),$(firstword $(subst $(comma), ,$t)))
+	PACKAGE_VERSION='$(VERSION)' packaging/build $(OUT) $(foreach t,$(TARGETS) $(SMALLTARGETS),$(firstword $(subst $(comma), ,$t)))
 	@cd $(OUT)/dist && ls -l | awk 'NR > 1 { printf "%-60s %9d bytes\n", $$NF, $$5 }'
 
 # A join, an uplink and a downlink by the daemon of every target, under emulation.

@@ -8,12 +8,13 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 // oneDevice is what a backup of before some traffic holds.
 func oneDevice(t *testing.T) *store.Backup {
 	t.Helper()
-	s := openFake(t, store.NewFake())
+	s := openOn(t, storetest.NewDisk(nil))
 	d := &session.Device{
 		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: [8]byte{1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
 		Session: &session.Session{DevAddr: [4]byte{1}, Keys: testKeys(1), NFCntDown: 7, AFCntDown: 7},
@@ -33,7 +34,7 @@ func oneDevice(t *testing.T) *store.Backup {
 	return b
 }
 
-func openFake(t *testing.T, f *store.Fake) *store.Store {
+func openOn(t *testing.T, f *storetest.Disk) *store.Store {
 	t.Helper()
 	s, err := store.Open("", store.Options{FS: f})
 	if err != nil {
@@ -61,9 +62,11 @@ func caughtUp(t *testing.T, s *store.Store, skips, fails bool) uint32 {
 // After a backup was restored counters skip ahead, once. While that cannot be
 // stored they begin at the same place with each start.
 func TestCatchUp(t *testing.T) {
-	f := store.NewFake()
-	s := openFake(t, f)
-	if err := s.Restore(oneDevice(t)); err != nil {
+	f := storetest.NewDisk(nil)
+	s := openOn(t, f)
+	b := oneDevice(t)
+	alone := func(*store.Found) ([]store.Record, bool, error) { return b.All(), false, nil }
+	if err := s.Restore(alone); err != nil {
 		t.Fatal(err)
 	}
 	f.Fail(func(op, _ string) error { return syscall.EROFS })

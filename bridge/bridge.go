@@ -38,6 +38,7 @@ type Options struct {
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
 	Ledgers       map[radio.EUI64]Spent // State.Ledgers
+	Tombstones    *session.Tombstones   // State.Tombstones
 	Clock         *Clock                // default a new one
 	Logger        *slog.Logger          // default slog.Default()
 }
@@ -66,9 +67,10 @@ type Stats struct {
 	CoreStats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
-	Devices      int    // registered now
-	Gateways     int    // known now
-	Online       int    // of these
+	Wear         Wear
+	Devices      int // registered now
+	Gateways     int // known now
+	Online       int // of these
 }
 
 // New returns a Bridge. Run does the work.
@@ -84,7 +86,7 @@ func New(o Options) (*Bridge, error) {
 	}
 	core, err := NewCore(CoreOptions{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
@@ -211,7 +213,7 @@ func (b *Bridge) transmit(d radio.Downlink) {
 	}
 	if err != nil {
 		b.events.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
-		b.inbox.tell(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, At: b.clock.Host()}})
+		b.inbox.tell(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host()}})
 	}
 }
 

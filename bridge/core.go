@@ -138,6 +138,8 @@ type CoreOptions struct {
 
 	Ledgers map[radio.EUI64]Spent // what gateways had spent before the start
 
+	Tombstones *session.Tombstones // nil: there are none yet
+
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
 }
@@ -152,6 +154,7 @@ type Core struct {
 	receptions map[string]*reception // by PHYPayload
 	remembered []*reception          // the same, oldest first
 	waiting    []*reception          // those that are not published yet, oldest first
+	spare      *gathering            // for the next frame
 	armed      radio.HostTime        // 0: no timer
 	arm        Arm
 
@@ -181,7 +184,8 @@ type CoreStats struct {
 	Published uint64
 	Copies    uint64 // of a frame through another gateway
 	Ghosts    uint64 // of a frame beside its own channel
-	Repeated  uint64 // frames with the counter of the last one
+	Repeated  uint64 // frames that their devices have sent again
+	WrongMICs uint64 // MICs that were computed in vain
 	Dropped   [numDropReasons]uint64
 
 	Joins        uint64 // join-accepts handed to a gateway
@@ -211,6 +215,9 @@ func NewCore(o CoreOptions) (*Core, error) {
 	}
 	if len(o.DevAddrs) == 0 {
 		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
+	}
+	if o.Tombstones == nil {
+		o.Tombstones = session.NewTombstones()
 	}
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
@@ -262,6 +269,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 func (c *Core) Stats() CoreStats {
 	s := c.stats
 	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.transmissions), len(c.kept)
+	s.WrongMICs = c.opts.Devices.WrongMICs()
 	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
 	return s
 }
@@ -269,8 +277,13 @@ func (c *Core) Stats() CoreStats {
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 
 // keep hands records to the store and calls then when they are there, or
-// cannot be.
+// cannot be. Without any there is nothing that could be stored, so what then
+// promises must not happen.
 func (c *Core) keep(then func(error), records ...store.Record) {
+	if len(records) == 0 {
+		then(errNoRecords)
+		return
+	}
 	c.lastTicket++
 	c.kept[c.lastTicket] = then
 	c.do(Keep{Records: records, Ticket: c.lastTicket})
@@ -280,13 +293,15 @@ func (c *Core) keep(then func(error), records ...store.Record) {
 // pushes and joins pile up. More are refused.
 const maxUnstored = 1024
 
+var errNoRecords = errors.New("there is nothing to be stored")
+
 var errUnstored = errors.New("the store does not keep up")
 
 // stopping leaves everything as the next start is to find it: what waits for
 // other gateways is published, and counters go on exactly where they are.
 func (c *Core) stopping() {
 	for _, r := range c.waiting {
-		if !r.done {
+		if r.gathering != nil {
 			c.publish(r)
 		}
 	}
@@ -327,6 +342,10 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		})
 		return
 	}
+	if e.Kind == radio.GatewayDropped {
+		c.gatewayDropped(&e)
+		return
+	}
 	if c.retired[e.Gateway] != nil {
 		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
 			return
@@ -352,13 +371,36 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
 		c.report(Event{Kind: GatewayCounterReset, Gateway: g.ID})
-		c.counterReset(g)
+		g.ForgetPowers()
+		c.counterReset(g, e.Since)
 	case radio.GatewayStatus:
 		g.Status = e.Status
 	}
 	if e.Address != "" {
 		g.Address = e.Address
 	}
+}
+
+// droppedHints say what an owner can do.
+var droppedHints = map[string]string{
+	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
+		"another address is taken when the old one has sent no PULL_DATA for 30 s",
+	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
+	"too_many":     "a larger net.core.rmem_max lets more wait",
+}
+
+// gatewayDropped tells why what a gateway sends comes to nothing. It need not be
+// one that is known.
+func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
+	out := Event{
+		Kind: GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: droppedHints[e.Cause],
+	}
+	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
+		out.Gateway = g.ID
+	} else if !e.Gateway.IsZero() {
+		out.Gateway, out.GatewayEUI = gateway.DefaultID(e.Gateway), e.Gateway
+	}
+	c.report(out)
 }
 
 func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
@@ -370,6 +412,7 @@ func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
 	if online {
 		kind = GatewayConnected
 		g.Connection = c.correlationID(v3.GatewayConnection)
+		g.ForgetPowers()
 	}
 	c.report(Event{Kind: kind, Gateway: g.ID, Address: e.Address})
 }
@@ -387,17 +430,22 @@ func (c *Core) busy() []*session.Device {
 	return out
 }
 
-// counterReset makes void what was planned on a gateway's counter.
-func (c *Core) counterReset(g *gateway.Gateway) {
-	c.schedule.Forget(g)
+// counterReset makes void what was planned on a gateway's counter before a time,
+// or all where that is 0.
+func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
+	if since == 0 {
+		since = forEver
+	}
+	g.HeardSince = 0
+	c.schedule.Forget(g, since)
 	for _, d := range c.busy() {
 		if x := c.exchanges[d]; x != nil {
-			x.void(g)
+			x.void(g, since)
 			c.arrange(x)
 		}
 		for _, t := range slices.Clone(c.inFlight[d]) {
-			t.x.void(g)
-			if t.slot.Gateway == g && t.slot.HostStart > c.now.Host {
+			t.x.void(g, since)
+			if t.slot.Gateway == g && t.slot.Start < since && t.slot.HostStart > c.now.Host {
 				c.refused(t, radio.TxNoPath)
 			}
 		}

@@ -288,7 +288,7 @@ func TestReceptionsAreBounded(t *testing.T) {
 			t.Fatalf("%d frames are remembered", st.Pending)
 		}
 	}
-	s.wait(10 * time.Second)
+	s.wait(time.Minute)
 	if len(s.ups) != maxReceptions+100 || s.c.Stats().Pending != 0 || len(s.c.receptions) != 0 || len(s.c.waiting) != 0 {
 		t.Errorf("%d published, %d remembered, %d in the map, %d waiting", len(s.ups), s.c.Stats().Pending, len(s.c.receptions), len(s.c.waiting))
 	}

@@ -26,6 +26,7 @@ type Decision struct {
 	Size     int    // PHYPayload, bytes
 	FCntDown uint32
 	Options  []Option
+	Blocked  []string      // gateways that have heard the uplink and cannot answer it, with the reason
 	Chosen   int           // index in Options, or -1
 	Lead     time.Duration // how long before its begin it was handed over
 }
@@ -42,13 +43,14 @@ type Option struct {
 	Whole     bool // with the application's item
 	Verdict   schedule.Verdict
 	Answer    radio.TxResult // with schedule.Refused: the gateway's word
+	Fault     string         // with schedule.NoPath: why, in words; "" where that is not known
 }
 
 // maxOptions bounds a Decision: 2 contents, 2 windows, and a few gateways.
 const maxOptions = 64
 
 func (c *Core) newDecision(x *exchange) *Decision {
-	return &Decision{Device: x.device.ID, Uplink: x.heard, UplinkAt: c.now.at(x.heard), FCntUp: x.fCnt, Join: x.join != nil, Chosen: -1}
+	return &Decision{Device: x.device.ID, Uplink: x.heard, UplinkAt: c.now.at(x.heard), FCntUp: x.fCnt, Join: x.join != nil, Chosen: -1, Blocked: x.blocked}
 }
 
 func (d *Decision) consider(x *exchange, w, i int, e *schedule.Emission, v schedule.Verdict, whole bool) {
@@ -81,9 +83,9 @@ func (d *Decision) handed(_ *transmission, lead time.Duration) {
 }
 
 // refused notes that the option at hand has come to nothing.
-func (d *Decision) refused(_ *transmission, why schedule.Reason, answer radio.TxResult) {
+func (d *Decision) refused(t *transmission, why schedule.Reason, answer radio.TxResult) {
 	o := d.last()
-	o.Verdict.Reason, o.Answer = why, answer
+	o.Verdict.Reason, o.Answer, o.Fault = why, answer, t.fault
 	d.Chosen = -1
 }
 
@@ -128,6 +130,9 @@ func (d *Decision) Text() string {
 			fmt.Fprintf(&b, "; chosen; handed to gateway %s %.2f s ahead", d.Options[i].Gateway, d.Lead.Seconds())
 		}
 	}
+	for _, why := range d.Blocked {
+		fmt.Fprintf(&b, "; %s", why)
+	}
 	if d.Chosen < 0 {
 		b.WriteString("; nothing was sent")
 	}
@@ -165,7 +170,10 @@ func (o *Option) against() string {
 	case schedule.DwellTime:
 		return fmt.Sprintf("longer than the %v that the frequency plan allows", v.Limit)
 	case schedule.TooLate:
-		return fmt.Sprintf("too late, %v ahead", v.Lead.Round(time.Millisecond))
+		if v.Lead < 0 {
+			return fmt.Sprintf("too late: its time had passed %v before", -v.Lead.Round(time.Millisecond))
+		}
+		return fmt.Sprintf("too late: its time was only %v ahead", v.Lead.Round(time.Millisecond))
 	case schedule.Conflict:
 		return "gateway " + o.Gateway + " sends something else then"
 	case schedule.DutyCycle:
@@ -173,9 +181,17 @@ func (o *Option) against() string {
 	case schedule.Size:
 		return "too long for the data rate"
 	case schedule.NoPath:
-		return "gateway " + o.Gateway + " cannot be reached"
+		text := "gateway " + o.Gateway + " cannot be reached"
+		if o.Fault != "" {
+			text += ": " + o.Fault
+		}
+		return text
 	case schedule.Refused:
-		return "gateway " + o.Gateway + " refused it: " + o.Answer.String()
+		text := "gateway " + o.Gateway + " refused it: " + o.Answer.String()
+		if o.Answer == radio.TxChannelBusy {
+			text += ", somebody else was on the channel"
+		}
+		return text
 	case schedule.NoCounter:
 		return "no frame counter is reserved, the store cannot be written"
 	}

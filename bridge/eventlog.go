@@ -23,6 +23,7 @@ type EventLog struct {
 	decisions eventRing
 	noise     eventRing
 	refusals  eventRing // of joins
+	datagrams eventRing // that were dropped
 	unknown   strangers
 	followers map[chan Event]struct{}
 	seq       uint64
@@ -90,6 +91,8 @@ func (l *EventLog) write(e *Event) {
 		}
 	case e.Kind == JoinRefused:
 		l.refusals.add(entry, keptNoise)
+	case e.Kind == GatewayDropped:
+		l.datagrams.add(entry, keptNoise)
 	case e.isNoise():
 		l.noise.add(entry, keptNoise)
 	default:
@@ -125,7 +128,7 @@ func (l *EventLog) Recent(match func(*Event) bool) []Event {
 
 // recent is Recent. The lock is held.
 func (l *EventLog) recent(match func(*Event) bool) []Event {
-	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events, l.unknown)
+	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events, l.unknown)
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
 	for i := range all {

@@ -20,11 +20,12 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 		l.write(&Event{Kind: JoinRefused, Device: dev, Word: string(JoinWrongKey)})
 		l.write(&Event{Kind: JoinRefused, Word: string(JoinUnknownDevEUI)})
 		l.write(&Event{Kind: UplinkDropped, Reason: DropMIC})
+		l.write(&Event{Kind: GatewayDropped, Word: "malformed"})
 	}
 	if got := l.About("mine"); len(got) != 1 || got[0].Kind != DownlinkSent {
 		t.Errorf("remembered %+v", got)
 	}
-	if n := len(l.Recent(nil)); n != 1+2*keptNoise {
+	if n := len(l.Recent(nil)); n != 1+3*keptNoise {
 		t.Errorf("%d events remembered", n)
 	}
 }

@@ -23,8 +23,12 @@ const (
 	GatewayCounterReset EventKind = "gateway's counter has begun anew"
 	GatewayFailed       EventKind = "gateway does not work"
 	GatewayRefused      EventKind = "gateway refused"
+	GatewayDropped      EventKind = "what a gateway sends is dropped or cannot be answered"
+	GatewayPower        EventKind = "gateway does not send with a power"
 	WindowsUnknown      EventKind = "uplink cannot be answered"
+	RX1Unknown          EventKind = "no channel for the first receive window"
 	JoinAccepted        EventKind = "join accepted"
+	JoinWithoutChannels EventKind = "join-accept without the plan's channels"
 	JoinRefused         EventKind = "join refused"
 	DownlinkQueued      EventKind = "downlink queued"
 	DownlinkScheduled   EventKind = "downlink scheduled"
@@ -54,12 +58,14 @@ const (
 	DropUnserved
 	DropBudget
 	DropTestPort
+	DropReusedFCnt // another frame with the counter of the last one
 	numDropReasons
 )
 
 var dropNames = [...]string{
 	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
+	DropReusedFCnt: "reused_f_cnt",
 }
 
 // String returns the reason as a word.
@@ -72,7 +78,7 @@ type Event struct {
 	At         time.Time // the same; the zero time where the calendar is not known
 	Reason     DropReason
 	Gateway    string
-	GatewayEUI radio.EUI64 // with GatewayRefused
+	GatewayEUI radio.EUI64 // with GatewayRefused, and GatewayDropped where it is not taken
 	Address    string
 	Device     session.ID // zero: not known
 	DevAddr    radio.DevAddr
@@ -81,7 +87,7 @@ type Event struct {
 	JoinEUI    radio.EUI64
 	HasEUIs    bool
 	FCnt       uint32
-	Word       string // with JoinRefused: why, as one word
+	Word       string // with JoinRefused and GatewayDropped: why, as one word
 	Err        error
 	Hint       string // what can be done about it
 
@@ -115,13 +121,14 @@ func (c *Core) reportDecision(kind EventKind, d *Decision, ids []string) {
 // level is how loud an event is said the first time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case GatewayConnected, CounterRestarted, JoinAccepted, JoinRefused:
+	case GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
-	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown:
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
+		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {
-		case DropUnserved, DropBudget:
+		case DropUnserved, DropBudget, DropReusedFCnt:
 			return slog.LevelWarn
 		case DropReplay, DropGap, DropMIC, DropRejoin, DropRekey, DropTestPort:
 			return slog.LevelInfo
@@ -138,7 +145,7 @@ func (e *Event) attrs() []slog.Attr {
 	if e.Gateway != "" {
 		out = append(out, slog.String("gateway_id", e.Gateway))
 	}
-	if e.Kind == GatewayRefused {
+	if e.Kind == GatewayRefused || !e.GatewayEUI.IsZero() {
 		out = append(out, slog.String("gateway_eui", e.GatewayEUI.String()))
 	}
 	if e.Address != "" {

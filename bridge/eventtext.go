@@ -12,10 +12,10 @@ import (
 	"lorawand/radio"
 )
 
-// ErrFollowers is the reason for not following events: enough do already.
-var ErrFollowers = errors.New("bridge: too many follow the events already")
+// ErrFollowers is the reason for refusing one more follower of the events.
+var ErrFollowers = errors.New("bridge: too many clients follow the events already")
 
-// Text tells an event in one line.
+// Text returns the event as one line.
 func (e *Event) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s", clockText(e.At, e.Host), e.Kind)
@@ -39,7 +39,7 @@ func (e *Event) Text() string {
 	if e.Gateway != "" {
 		fmt.Fprintf(&b, "  gateway %s", e.Gateway)
 	}
-	if e.Kind == GatewayRefused {
+	if e.Kind == GatewayRefused || e.Kind == GatewayDropped && e.Address != "" {
 		fmt.Fprintf(&b, "  at %s", e.Address)
 	}
 	for _, part := range []string{errText(e.Err), e.Hint} {
@@ -60,8 +60,8 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// Why tells the way of a downlink in plain words, from the events about it:
-// when it was pushed, what was decided after each uplink, and what came of it.
+// Why explains a downlink in plain words, from the events about it: when it was
+// pushed, what was decided after each uplink, and how it ended.
 func Why(events []Event) string {
 	var parts []string
 	var decision *Decision
@@ -74,7 +74,7 @@ func Why(events []Event) string {
 	for i := range events {
 		e := &events[i]
 		if e.Decision != nil {
-			// A way that was refused stands in the decision that goes on from it.
+			// A later decision about the same uplink repeats what was refused before.
 			if decision != nil && decision.Uplink != e.Decision.Uplink {
 				add()
 			}
@@ -101,7 +101,7 @@ func Why(events []Event) string {
 	return strings.Join(parts, "; ")
 }
 
-// eventJSON is an event as others read it.
+// eventJSON is the JSON form of an event.
 type eventJSON struct {
 	Time           *time.Time    `json:"time,omitempty"`
 	Uptime         float64       `json:"uptime_s"`
@@ -130,6 +130,7 @@ type decisionJSON struct {
 	Size       int          `json:"size,omitempty"`
 	FCntDown   uint32       `json:"f_cnt_down,omitempty"`
 	Options    []optionJSON `json:"options"`
+	Blocked    []string     `json:"blocked,omitempty"`
 	Chosen     *int         `json:"chosen,omitempty"`
 	Lead       float64      `json:"lead_s,omitempty"`
 }
@@ -145,6 +146,7 @@ type optionJSON struct {
 	Whole     bool            `json:"whole"`
 	Reason    string          `json:"reason,omitempty"`
 	Answer    string          `json:"answer,omitempty"`
+	Fault     string          `json:"fault,omitempty"`
 	Lead      float64         `json:"lead_s"`
 	SubBand   [2]uint32       `json:"sub_band"`
 	DutyCycle float64         `json:"duty_cycle"`
@@ -165,7 +167,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.HasEUIs {
 		j.DevEUI, j.JoinEUI = &e.DevEUI, &e.JoinEUI
 	}
-	if e.Kind == GatewayRefused {
+	if e.Kind == GatewayRefused || !e.GatewayEUI.IsZero() {
 		j.GatewayEUI = &e.GatewayEUI
 	}
 	if e.HasDevAddr {
@@ -187,7 +189,7 @@ func timePointer(t time.Time) *time.Time {
 func (d *Decision) json() *decisionJSON {
 	j := &decisionJSON{
 		UplinkFCnt: d.FCntUp, UplinkTime: timePointer(d.UplinkAt), Join: d.Join, Content: d.Content, Size: d.Size,
-		FCntDown: d.FCntDown, Options: []optionJSON{}, Lead: d.Lead.Seconds(),
+		FCntDown: d.FCntDown, Options: []optionJSON{}, Blocked: d.Blocked, Lead: d.Lead.Seconds(),
 	}
 	if d.Chosen >= 0 {
 		j.Chosen = &d.Chosen
@@ -199,7 +201,7 @@ func (d *Decision) json() *decisionJSON {
 			Window: o.Window, Gateway: o.Gateway, Frequency: o.Frequency, DataRate: o.DataRate.String(), Delay: o.Delay.Seconds(),
 			Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), Whole: o.Whole, Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
 			SubBand: [2]uint32{uint32(v.SubBand.Low), uint32(v.SubBand.High)}, DutyCycle: float64(v.SubBand.DutyCycle) / 1000,
-			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(),
+			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(), Fault: o.Fault,
 		}
 		if v.Reason == schedule.Refused {
 			out.Answer = o.Answer.String()

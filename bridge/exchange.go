@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"cmp"
+	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -32,14 +34,17 @@ type exchange struct {
 	owed    mac.Owed
 	time    radio.GPSTime // end of the uplink; 0 where it is not known
 
-	ways    []way  // best first
-	one     [1]way // room for ways: nearly always there is one
+	ways    []way    // best first
+	one     [1]way   // room for ways: nearly always there is one
+	blocked []string // gateways that have heard it too and have no way back, with the reason
 	windows [2]window
 	next    int // the window that is decided on next
 	slot    *schedule.Slot
 	decide  radio.HostTime // when
 	over    bool           // sent, given up, or superseded
 	record  *Decision
+
+	reception *reception // that gives it more ways
 }
 
 // way is a gateway through which an exchange can be answered.
@@ -61,6 +66,7 @@ type window struct {
 	rate      radio.DataRate
 	most      int // MACPayload, bytes
 	closed    bool
+	why       error // with closed
 }
 
 // windowsOf returns the windows that a device opens after an uplink.
@@ -86,7 +92,7 @@ func windowsOf(plan *region.Plan, r mac.Receive, up *radio.Uplink) ([2]window, e
 		}
 		out[i] = window{name: [...]string{"RX1", "RX2"}[i], delay: r.Delay + time.Duration(i)*plan.Delays().Between, frequency: w.Frequency, rate: rate, most: most}
 	}
-	out[0].closed = noRX1 != nil
+	out[0].closed, out[0].why = noRX1 != nil, noRX1
 	return out, nil
 }
 
@@ -94,6 +100,12 @@ func windowsOf(plan *region.Plan, r mac.Receive, up *radio.Uplink) ([2]window, e
 func (c *Core) open(x *exchange, up *radio.Uplink) {
 	c.exchanges[x.device] = x
 	x.addWay(c.gateway(up.Gateway), up)
+	if err := x.windows[0].why; errors.Is(err, region.ErrFrequency) {
+		c.report(Event{
+			Kind: RX1Unknown, Gateway: c.gateway(up.Gateway).ID, Device: x.device.ID, FCnt: x.fCnt, CorrelationIDs: x.ids, Err: err,
+			Hint: "the device and the gateway must have one frequency plan, with one sub-band; until then RX2 is used alone",
+		})
+	}
 	c.arrange(x)
 }
 
@@ -101,13 +113,26 @@ func (c *Core) open(x *exchange, up *radio.Uplink) {
 func (c *Core) end(x *exchange) {
 	c.schedule.Release(x.slot)
 	x.slot, x.over = nil, true
+	x.leave()
 	if c.exchanges[x.device] == x {
 		delete(c.exchanges, x.device)
 	}
 }
 
+// leave has the reception forget the exchange: more ways are of no use.
+func (x *exchange) leave() {
+	if x.reception != nil {
+		x.reception.exchange = nil
+	}
+}
+
 // addWay notes that a gateway has heard the uplink, unless it has no way back.
+// Once something is sent, ways are tried in the order in which they come: what is
+// tried already is known by its place among them.
 func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
+	if up.NoPath != "" && len(x.blocked) < maxOptions {
+		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
+	}
 	for i := range up.Receptions {
 		r := &up.Receptions[i]
 		if r.NoDownlink {
@@ -117,35 +142,59 @@ func (x *exchange) addWay(g *gateway.Gateway, up *radio.Uplink) {
 			x.ways = x.one[:0]
 		}
 		x.ways = append(x.ways, way{
-			gateway: g, antenna: r.Antenna, time: up.Time, ended: up.Ended,
-			// Below the noise the SNR says more than the RSSI.
-			signal: r.RSSI + min(r.SNR, 0), snr: r.SNR,
+			gateway: g, antenna: r.Antenna, time: up.Time, ended: up.Ended, signal: r.Signal(), snr: snrOf(r),
 		})
+	}
+	if x.over {
+		return
 	}
 	slices.SortStableFunc(x.ways, func(a, b way) int { return cmp.Compare(b.signal, a.signal) })
 }
 
-// void notes that a gateway's counter has begun anew.
-func (x *exchange) void(g *gateway.Gateway) {
-	for i := range x.ways {
-		x.ways[i].void = x.ways[i].void || x.ways[i].gateway == g
+// snrOf is the SNR that a margin may be promised by: without one there is none.
+func snrOf(r *radio.Reception) radio.Decibel {
+	const none = radio.Decibel(-1_000_00)
+	if !r.Knows(radio.FieldSNR) {
+		return none
 	}
-	if x.slot != nil && x.slot.Gateway == g {
+	return r.SNR
+}
+
+// forEver is later than any time.
+const forEver = radio.ConcentratorTime(math.MaxInt64)
+
+// void notes that a gateway's counter has begun anew with a time.
+func (x *exchange) void(g *gateway.Gateway, since radio.ConcentratorTime) {
+	for i := range x.ways {
+		w := &x.ways[i]
+		w.void = w.void || w.gateway == g && w.time < since
+	}
+	if x.slot != nil && x.slot.Gateway == g && x.slot.Start < since {
 		x.slot = nil
 	}
 }
 
 // each calls f for every window and way from window first on, best first, until
 // it returns true.
-func (x *exchange) each(first int, f func(w, i int) bool) bool {
+func (x *exchange) each(now radio.HostTime, first int, f func(w, i int) bool) bool {
 	for w := first; w < len(x.windows); w++ {
-		for i := range x.ways {
-			if !x.windows[w].closed && !x.ways[i].void && f(w, i) {
-				return true
+		for _, hurried := range [...]bool{false, true} {
+			for i := range x.ways {
+				if !x.windows[w].closed && !x.ways[i].void && x.hurried(now, w, i) == hurried && f(w, i) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// hurried reports whether less than half of its lead is left to a gateway: that
+// of a copy which has come late. Another one is surer, although its signal is
+// weaker: it has heard the device too.
+func (x *exchange) hurried(now radio.HostTime, w, i int) bool {
+	way := &x.ways[i]
+	return way.ended.Add(x.windows[w].delay).Sub(now) < way.gateway.Lead()/2
 }
 
 // emission is the transmission of size bytes in window w by way i.
@@ -216,7 +265,7 @@ func (c *Core) smallest(x *exchange) (size int, p radio.Priority, ok bool) {
 
 func (c *Core) hold(x *exchange, size int, p radio.Priority) *schedule.Slot {
 	var slot *schedule.Slot
-	x.each(x.next, func(w, i int) bool {
+	x.each(c.now.Host, x.next, func(w, i int) bool {
 		if x.fits(w, size) {
 			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
 		}
@@ -311,7 +360,7 @@ func (c *Core) eligible(d *session.Device) *session.Item {
 // sends it there unless it is only to be looked at. It reports whether it was
 // sent.
 func (c *Core) try(x *exchange, ct *content, send bool) bool {
-	return x.each(x.next, func(w, i int) bool {
+	return x.each(c.now.Host, x.next, func(w, i int) bool {
 		v := c.weigh(x, w, i, ct.size, ct.priority, ct.down.Item != nil)
 		return v.OK() && send && c.send(x, ct, w, i)
 	})
@@ -345,6 +394,7 @@ const phyOverhead = 5
 // unsent gives up: nothing could be sent in either window.
 func (c *Core) unsent(x *exchange) {
 	c.stats.Unsent++
+	x.record.Blocked = x.blocked
 	if x.join != nil {
 		c.joinUnsent(x)
 	} else {

@@ -36,6 +36,7 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 		s.Gateways, s.Online = len(c.opts.Gateways.All()), c.opts.Gateways.Online()
 	})
 	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
+	s.Wear = b.keeper.worn()
 	return s, err
 }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type joining struct {
 	stored  bool   // the nonces are in the store: the accept may go out
 	due     bool   // the decision point has come before that
 	told    bool   // the application was
+	cut     bool   // the plan has channels to tell of, and the window no room for them
 }
 
 // JoinRefusal is why a join-request is not answered.
@@ -54,14 +56,14 @@ var joinHints = map[JoinRefusal]string{
 	JoinUnknownJoinEUI: "a device with this DevEUI has another JoinEUI: set the one that it sends",
 	JoinWrongKey:       "the device's AppKey is not the one that is stored: compare them, also for the order of the bytes",
 	JoinUsedNonce:      "the device repeats DevNonces: it has lost them in a reset, or somebody replays; if it was reset, let it forget them with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
-	JoinBudget:         "too many join-requests with a wrong MIC for this device; the next ones are looked at in a second",
+	JoinBudget:         "too many frames with a wrong MIC come by this gateway; the device will try again",
 	JoinNoWindow:       "no gateway could send the join-accept in time; the device will try again",
 	JoinNotStored:      "the store cannot be written; the device will try again",
 }
 
 // joinRequest takes a join-request: a copy of one that is known, or a new one.
-func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
-	if r := c.receptions[string(up.PHYPayload)]; r != nil {
+func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
+	if r := c.known(up.PHYPayload); r != nil {
 		c.another(g, r, up)
 		return
 	}
@@ -71,24 +73,24 @@ func (c *Core) joinRequest(g *gateway.Gateway, up radio.Uplink) {
 		return
 	}
 	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
-	plan, why, err := c.mayJoin(d, known, req)
+	plan, why, err := c.mayJoin(d, known, req, sourceOf(up))
 	if why == JoinUsedNonce {
-		c.rememberJoin(d, nil, &up)
+		c.rememberJoin(d, nil, up)
 	}
 	if why != "" {
 		c.refuseJoin(g, d, req, why, err)
 		return
 	}
 	x := &exchange{device: d, rate: up.DataRate, heard: up.Received}
-	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), &up); err != nil {
+	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), up); err != nil {
 		c.refuseJoin(g, d, req, JoinUnserved, err)
 		return
 	}
-	c.join(g, x, plan, req, &up)
+	c.join(g, x, plan, req, up)
 }
 
 // mayJoin says why a join-request is not answered; "" is good news.
-func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*region.Plan, JoinRefusal, error) {
+func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, from session.Source) (*region.Plan, JoinRefusal, error) {
 	switch {
 	case d == nil && known:
 		return nil, JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
@@ -96,12 +98,12 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 		return nil, JoinUnknownDevEUI, errors.New("no device with this DevEUI")
 	case d.Unserved() != nil:
 		return nil, JoinUnserved, d.Unserved()
-	case !c.opts.Devices.AllowMIC(d, c.now.Host):
+	case !c.opts.Devices.AllowMIC(from, c.now.Host):
 		return nil, JoinBudget, session.ErrBudget
 	}
 	switch err := mac.CheckJoin(d, req); {
 	case errors.Is(err, mac.ErrJoinMIC):
-		c.opts.Devices.WrongMIC(d)
+		c.opts.Devices.WrongMIC(from)
 		return nil, JoinWrongKey, err
 	case err != nil:
 		return nil, JoinUsedNonce, err
@@ -142,15 +144,19 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 		c.refuseJoin(g, x.device, req, JoinNoAddress, errors.New("no DevAddr is free"))
 		return
 	}
+	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
 		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
-		NoCFList: !x.fits(x.firstOpen(), longJoinAccept),
+		NoCFList: noCFList,
 	})
 	if err != nil {
 		c.refuseJoin(g, x.device, req, JoinUnserved, err)
 		return
 	}
-	x.join = &joining{accept: j.JoinAccept, session: j.Session, gateway: g.ID}
+	list := plan.CFList()
+	x.join = &joining{
+		accept: j.JoinAccept, session: j.Session, gateway: g.ID, cut: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
+	}
 	x.ids = c.uplinkCorrelation(up)
 	c.overtaken(x.device)
 	c.open(x, up)
@@ -164,18 +170,22 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
 	c.rememberJoin(x.device, x, up)
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+	r, err := offerRecord(x.device, j.Session, m)
+	if err != nil {
+		c.joinStored(g, x, req, m, err)
+		return
+	}
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, r)
 }
 
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
 // one with it. x is nil if it is not answered.
 func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
-	r := &reception{
-		key: string(up.PHYPayload), joins: d, done: true, exchange: x,
-		forget: c.now.Host.Add(c.opts.Deduplication + swallowFor),
+	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
+	r.joins, r.exchange = d, x
+	if x != nil {
+		x.reception = r
 	}
-	r.hears(up)
-	c.remember(r)
 }
 
 // joinUnsent tells that there was no window for a join-accept.
@@ -188,16 +198,12 @@ func (c *Core) joinUnsent(x *exchange) {
 	})
 }
 
-// offerRecords are those of a device to which a session is offered.
-func (c *Core) offerRecords(d *session.Device, s *session.Session, m session.Marks) []store.Record {
+// offerRecord is that of a device to which a session is offered.
+func offerRecord(d *session.Device, s *session.Session, m session.Marks) (store.Record, error) {
 	offered, pending := *d, *s
 	pending.NStored, pending.AStored = m.N, m.A
 	offered.Pending = &pending
-	r, err := deviceRecord(&offered)
-	if err != nil {
-		return nil // not reached: a device can always be marshalled
-	}
-	return []store.Record{r}
+	return deviceRecord(&offered)
 }
 
 // joinStored goes on when the nonces are in the store.
@@ -233,16 +239,29 @@ func (c *Core) joined(t *transmission) {
 		Kind: JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
 		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
 	})
+	if x.join.cut {
+		w := &x.windows[x.firstOpen()]
+		c.report(Event{
+			Kind: JoinWithoutChannels, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
+			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
+				longJoinAccept, w.rate, w.most+phyOverhead),
+			Hint: "the device has the channels of its band until it is told of more; a join at a higher data rate has room for them",
+		})
+	}
 }
 
 // takeUp puts the session of a join into use: the device has sent in it. That
 // is stored before its receive windows open: a device of LoRaWAN 1.1 that was
 // told RekeyConf does not say again that it has begun.
 func (c *Core) takeUp(d *session.Device) {
+	was := *d
 	c.opts.Devices.TakeUp(d)
+	// Counters of the session that the store knows as offered say that too.
+	records := append([]store.Record{CountersRecord(d, d.Session.Marks())}, c.buried(&was, d)...)
 	if r, err := deviceRecord(d); err == nil {
-		c.do(Keep{Records: []store.Record{r}})
+		records = append(records, r)
 	}
+	c.do(Keep{Records: records})
 }
 
 // addressTries is how often an address is drawn until one is free.

@@ -225,26 +225,6 @@ func TestJoinRefused(t *testing.T) {
 	}
 }
 
-// Wrong MICs are paid for from the device's own budget.
-func TestJoinBudget(t *testing.T) {
-	s := newStand(t)
-	s.answering(gwA)
-	s.online(gwA)
-	d, other := s.otaa("dev3", session.V1_0_3), s.otaa("dev4", session.V1_0_3)
-	forged := *d
-	forged.RootKeys.AppKey[0]++
-	for n := range uint16(20) {
-		s.hear(gwA, s.joinRequest(&forged, n))
-	}
-	if e := s.event(JoinRefused, 0); e.Word != string(JoinBudget) || e.Hint == "" {
-		t.Errorf("event %+v", e)
-	}
-	s.hear(gwA, s.joinRequest(other, 1))
-	s.wait(3 * time.Second)
-	s.accepted(other, 1)
-	s.joined(d, 1)
-}
-
 // Each DevNonce brings one accept, whatever is heard how often and by whom.
 func TestJoinOnce(t *testing.T) {
 	s := newStand(t)
@@ -270,7 +250,7 @@ func TestJoinOnce(t *testing.T) {
 	s.wait(10 * time.Second)
 	s.downs("gw-b " + joinRX1 + ", 2s ahead: join_accept")
 	s.tells("dev3 join")
-	if st := s.c.Stats(); st.Joins != 1 || st.JoinsRefused != 2 || st.Ghosts != 1 {
+	if st := s.c.Stats(); st.Joins != 1 || st.JoinsRefused != 2 || st.Ghosts != 1 || st.Copies != 2 {
 		t.Errorf("stats %+v", st)
 	}
 	s.restart(s.disk.firm)
@@ -338,24 +318,32 @@ type zeros struct{}
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 // Where the dwell time leaves no room for a list of channels, the accept goes
-// without.
+// without, and an event says so.
 func TestJoinWithoutChannels(t *testing.T) {
-	for sf, want := range map[uint8]int{10: 17, 9: 33} {
-		s := newStand(t)
-		s.answering(gwA)
-		s.online(gwA)
-		d := s.otaa("dev3", session.V1_0_3)
-		d.Plan = "AS_923_925"
-		plan, err := d.FrequencyPlan()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.gateway(gwA).Plan = plan
-		s.hear(gwA, s.joinRequest(d, 7), with(sf), func(up *radio.Uplink) { up.Frequency = 923_200_000 })
-		s.wait(3 * time.Second)
-		s.downs(fmt.Sprintf("gw-a +5s 923.2 MHz SF%dBW125 13.85 dBm, 2s ahead: join_accept", sf))
-		if n := len(s.sent[0].PHYPayload); n != want {
-			t.Errorf("SF%d: %d bytes, want %d", sf, n, want)
-		}
+	for _, tt := range []struct {
+		plan   string
+		sf     uint8
+		size   int
+		events int
+	}{
+		{"AS_923_925", 10, 17, 1},
+		{"AS_923_925", 9, 33, 0},
+		{"AS_923", 10, 17, 0}, // it has no more channels than every device
+	} {
+		t.Run(fmt.Sprintf("%s SF%d", tt.plan, tt.sf), func(t *testing.T) {
+			s := newStand(t)
+			s.answering(gwA)
+			s.online(gwA)
+			d := s.otaa("dev3", session.V1_0_3)
+			s.in("dev3", tt.plan)
+			s.hear(gwA, s.joinRequest(d, 7), with(tt.sf), func(up *radio.Uplink) { up.Frequency = 923_200_000 })
+			s.wait(3 * time.Second)
+			if len(s.sent) != 1 || len(s.sent[0].PHYPayload) != tt.size || !strings.HasPrefix(s.sent[0].text, fmt.Sprintf("gw-a +5s 923.2 MHz SF%dBW125", tt.sf)) {
+				t.Fatalf("sent %+v, want %d bytes", s.sent, tt.size)
+			}
+			if n := s.count(JoinWithoutChannels); n != tt.events || s.count(JoinAccepted) != 1 {
+				t.Errorf("%d events, want %d", n, tt.events)
+			}
+		})
 	}
 }

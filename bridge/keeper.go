@@ -26,6 +26,48 @@ type keeper struct {
 	pending map[recordID]unwritten // bounded by the number of devices and of their downlinks
 	tickets []uint64               // of those who wait for what is pending
 	failure error                  // why the last commit has failed; nil: it has not
+	wear    Wear
+}
+
+// Wear is what the flash has taken of what devices and applications send, in
+// bytes. Joins, changes by people and snapshots are in neither.
+type Wear struct {
+	Uplinks int64 // commits of nothing but what lags
+	Pushes  int64 // commits with items of downlink queues: put in, sent, acknowledged
+}
+
+// flashCounter is a store that tells what the flash has taken.
+type flashCounter interface{ BytesWritten() int64 }
+
+// flash returns what the flash has taken so far; 0 where the store does not tell.
+func (k *keeper) flash() int64 {
+	if c, ok := k.store.(flashCounter); ok {
+		return c.BytesWritten()
+	}
+	return 0
+}
+
+// wore notes what a commit has cost.
+func (k *keeper) wore(batch map[recordID]unwritten, bytes int64) {
+	uplinks, push := true, false
+	for id, u := range batch {
+		uplinks, push = uplinks && u.lags, push || id.kind == KindDownlink
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case push:
+		k.wear.Pushes += bytes
+	case uplinks:
+		k.wear.Uplinks += bytes
+	}
+}
+
+// worn returns what the flash has taken.
+func (k *keeper) worn() Wear {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wear
 }
 
 // committer is what a keeper needs of a store.
@@ -39,6 +81,7 @@ type recordID struct{ kind, key string }
 type unwritten struct {
 	store.Record
 	asked bool          // somebody waits for it
+	lags  bool          // it could wait for the commit interval
 	under *store.Record // with asked: what it has replaced, and is tried again
 }
 
@@ -46,12 +89,19 @@ func newKeeper(s committer, interval time.Duration, tell func(Kept), log *slog.L
 	return &keeper{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordID]unwritten{}}
 }
 
-// keep takes records.
+// keep takes records. Whoever asks for none to be stored is told that they are
+// not.
 func (k *keeper) keep(e Keep) {
+	if len(e.Records) == 0 {
+		if e.Ticket != 0 {
+			k.tell(Kept{e.Ticket, errNoRecords})
+		}
+		return
+	}
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
 	for _, r := range e.Records {
-		id, u := recordID{r.Kind, r.Key}, unwritten{Record: r, asked: e.Ticket != 0}
+		id, u := recordID{r.Kind, r.Key}, unwritten{Record: r, asked: e.Ticket != 0, lags: e.Lag}
 		if old, ok := k.pending[id]; ok && u.asked {
 			u.under = old.lasting()
 		}
@@ -114,7 +164,9 @@ func (k *keeper) commit() {
 	k.mu.Unlock()
 	var err error
 	if len(records) > 0 {
+		before := k.flash()
 		err = k.store.Commit(records...)
+		k.wore(batch, k.flash()-before)
 		k.settle(batch, err)
 	}
 	for _, t := range tickets {

@@ -115,3 +115,41 @@ func TestKeeperIsBounded(t *testing.T) {
 		t.Errorf("%d records are kept", len(k.pending))
 	}
 }
+
+// What a commit costs is the uplinks' only where nothing else is in it.
+func TestWear(t *testing.T) {
+	st := &flashStore{}
+	k := newKeeper(st, time.Second, func(Kept) {}, slog.New(slog.DiscardHandler))
+	counters, item := record("counters", "x"), store.Record{Kind: KindDownlink, Key: "item", Version: 1}
+	for _, tt := range []struct {
+		name  string
+		keeps []Keep
+		want  Wear
+	}{
+		{"an uplink", []Keep{{Records: []store.Record{counters}, Lag: true}}, Wear{Uplinks: 4096}},
+		{"a push", []Keep{{Records: []store.Record{item}, Ticket: 1}}, Wear{4096, 4096}},
+		{"what was pushed is sent, with an uplink", []Keep{{Records: []store.Record{counters}, Lag: true}, {Records: []store.Record{item}}}, Wear{4096, 8192}},
+		{"a join", []Keep{{Records: []store.Record{record("device", "x")}, Ticket: 2}}, Wear{4096, 8192}},
+		{"nothing", nil, Wear{4096, 8192}},
+	} {
+		for _, e := range tt.keeps {
+			k.keep(e)
+		}
+		if k.commit(); k.worn() != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, k.worn(), tt.want)
+		}
+	}
+}
+
+// flashStore takes a page for each commit.
+type flashStore struct {
+	fakeStore
+	bytes int64
+}
+
+func (f *flashStore) Commit(records ...store.Record) error {
+	f.bytes += 4096
+	return f.fakeStore.Commit(records...)
+}
+
+func (f *flashStore) BytesWritten() int64 { return f.bytes }

@@ -21,11 +21,15 @@ func WrongMICs() int {
 		return 1
 	}
 	const n = 16
+	var sessions [n]*frame.Cipher // several, as the devices on a DevAddr are: one alone would stay in the CPU's cache
+	for i := range sessions {
+		sessions[i] = frame.NewCipher(frame.SessionKeys{FNwkSIntKey: frame.Key{byte(i)}}, false)
+	}
 	best := time.Hour
 	for range 3 { // the first is cold, any can be interrupted
 		begin := time.Now()
-		for i := range n {
-			d.CheckUplinkMIC(frame.Key{1}, uint32(i))
+		for i, c := range sessions {
+			c.CheckUplinkMIC(d, uint32(i), frame.Context{})
 		}
 		best = min(best, max(time.Since(begin)/n, time.Nanosecond))
 	}

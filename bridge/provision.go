@@ -116,7 +116,11 @@ func (c *Core) provisioned(p Provisioned) {
 	for i, id := range p.Remove {
 		try(len(p.Put)+i, id, func() (*change, error) { return c.remove(id) })
 	}
-	if len(faults) > 0 || p.Trial {
+	var records []store.Record
+	if len(faults) == 0 && !p.Trial {
+		records, faults = c.settleChanges(done, p.Put)
+	}
+	if len(faults) > 0 || p.Trial || len(done) == 0 {
 		c.undo(done)
 		a := Answer{Ticket: p.Ticket}
 		if len(faults) > 0 {
@@ -125,15 +129,26 @@ func (c *Core) provisioned(p Provisioned) {
 		c.do(a)
 		return
 	}
-	var records []store.Record
-	for i, ch := range done {
-		if i < len(p.Put) {
-			c.settlePut(ch, &p.Put[i])
-		}
+	for _, ch := range done {
 		c.withdraw(ch)
-		records = append(records, c.changeRecords(ch)...)
 	}
 	c.keep(func(err error) { c.provisionStored(p.Ticket, done, err) }, records...)
+}
+
+// settleChanges completes changes that are carried out. It returns what the
+// store is to have.
+func (c *Core) settleChanges(done []*change, put []DevicePut) (records []store.Record, faults ProvisionFaults) {
+	for i, ch := range done {
+		if i < len(put) {
+			c.settlePut(ch, &put[i])
+		}
+		r, err := c.changeRecords(ch)
+		if err != nil {
+			faults = append(faults, ProvisionFault{i, err})
+		}
+		records = append(records, r...)
+	}
+	return records, faults
 }
 
 // put registers a device, or gives one that is registered its new form.
@@ -145,13 +160,25 @@ func (c *Core) put(p *DevicePut) (*change, error) {
 	switch {
 	case d == nil && p.Must:
 		return nil, fmt.Errorf("%v: %w", p.Device.ID, ErrNoDevice)
+	case d == nil && c.opts.Devices.CheckTwin(p.Device) != nil:
+		return nil, c.opts.Devices.CheckTwin(p.Device)
 	case d == nil:
-		return &change{device: p.Device, record: p.record}, c.opts.Devices.Add(p.Device)
+		ch := &change{device: p.Device, record: p.record}
+		if c.revive(p.Device, nil) {
+			ch.record = store.Record{}
+		}
+		return ch, c.opts.Devices.Add(p.Device)
 	case !p.Replace && !p.Must:
 		return nil, fmt.Errorf("%v: %w", d.ID, ErrRegistered)
 	}
+	if s := p.Device.Session; !s.IsSame(d.Session) && !s.IsSame(d.Pending) {
+		if err := c.opts.Devices.CheckTwin(p.Device); err != nil {
+			return nil, err
+		}
+	}
 	was, next, restore := *d, *p.Device, keepSessions(d)
 	next.Succeed(d)
+	c.revive(&next, d)
 	if err := c.opts.Devices.Replace(d, &next); err != nil {
 		restore()
 		return nil, err
@@ -248,23 +275,28 @@ func (c *Core) recall(t *transmission) {
 }
 
 // changeRecords are what the store is to have after a change.
-func (c *Core) changeRecords(ch *change) []store.Record {
+func (c *Core) changeRecords(ch *change) ([]store.Record, error) {
 	d := ch.device
 	gone := store.Record{Kind: KindCounters, Key: d.ID.String()}
 	if ch.removed {
-		return append(ch.leftover, store.Record{Kind: KindDevice, Key: d.ID.String()}, gone)
+		records := append(ch.leftover, store.Record{Kind: KindDevice, Key: d.ID.String()}, gone)
+		return append(records, c.buried(d, nil)...), nil
 	}
 	r := ch.record
 	if r.Data == nil {
 		var err error
 		if r, err = deviceRecord(d); err != nil {
-			return nil // not reached: it was marshalled before
+			return nil, err
 		}
 	}
-	if d.Session == nil {
-		return []store.Record{r, gone}
+	records := []store.Record{r, gone}
+	if d.Session != nil {
+		records[1] = CountersRecord(d, d.Session.Marks())
 	}
-	return []store.Record{r, CountersRecord(d, d.Session.Marks())}
+	if ch.was != nil {
+		records = append(records, c.buried(ch.was, d)...)
+	}
+	return records, nil
 }
 
 // queueRecords delete all that waits for a device.
@@ -305,24 +337,31 @@ func (c *Core) takeBack(done []*change) {
 			if r.Add(d) != nil {
 				continue // somebody has its place meanwhile
 			}
-			records = append(records, itemRecords(d, d.Queue.Items()...)...)
+			items := slices.Clone(d.Queue.Items())
 			if it := d.Queue.Awaiting(); it != nil {
-				records = append(records, itemRecords(d, it)...)
+				items = append(items, it)
 			}
+			// Without records the store has them still: their end is not stored.
+			again, _ := itemRecords(d, items...)
+			records = append(records, again...)
 		case r.Device(d.ID) != d:
 			continue // removed meanwhile
 		case ch.was != nil:
+			now := *d
 			ch.was.Succeed(d)
+			c.revive(ch.was, &now)
 			if r.Replace(d, ch.was) != nil {
 				continue
 			}
-			back.ended = ch.ended
+			back.was, back.ended = &now, ch.ended
 		default:
 			back.removed, back.ended, back.leftover = true, true, c.queueRecords(d)
 			r.Remove(d.ID)
 		}
 		c.withdraw(back)
-		records = append(records, c.changeRecords(back)...)
+		// Without records the store has the device as it was, which is right too.
+		again, _ := c.changeRecords(back)
+		records = append(records, again...)
 	}
 	c.do(Keep{Records: records})
 }

@@ -47,7 +47,12 @@ func (c *Core) pushed(p Pushed) {
 	for _, it := range items {
 		it.Seq = d.Queue.NextSeq()
 	}
-	if records = append(records, itemRecords(d, items...)...); len(records) == 0 {
+	added, err := itemRecords(d, items...)
+	if err != nil {
+		c.do(Answer{Ticket: p.Ticket, Err: err})
+		return
+	}
+	if records = append(records, added...); len(records) == 0 {
 		c.do(Answer{Ticket: p.Ticket})
 		return
 	}

@@ -26,6 +26,7 @@ type weather struct {
 	order map[string][]string
 	asked map[uint64]asked // by ticket
 	n     int              // of items
+	again uint64           // frames that were sent once more
 	calm  bool             // nothing goes wrong any more
 
 	crashes bool // which make things come twice
@@ -119,10 +120,15 @@ func (w *weather) oracle(e Effect) {
 		if !a.replace || e.Err != nil || len(a.items) > 0 && w.items[a.items[0]].told[0] != "queued" {
 			return
 		}
-		for text, f := range w.items {
-			if f.device == a.device && len(f.told) > 0 && !f.final() && !slices.Contains(a.items, text) {
-				f.replaced = true
-			}
+		w.replacedBy(&a)
+	}
+}
+
+// replacedBy notes that what was asked has replaced the items before it.
+func (w *weather) replacedBy(a *asked) {
+	for text, f := range w.items {
+		if f.device == a.device && len(f.told) > 0 && !f.final() && !slices.Contains(a.items, text) {
+			f.replaced = true
 		}
 	}
 }
@@ -342,6 +348,7 @@ func (w *weather) happen() {
 		w.ask()
 	case 15:
 		if len(n.phys) > 0 { // once more, by the device or by somebody else
+			w.again++
 			w.heardBySome(n.phys[max(len(n.phys)-1-w.rnd.Intn(3), 0)])
 		}
 	case 16:
@@ -420,6 +427,9 @@ func TestEachItemEndsOnce(t *testing.T) {
 		}
 	}
 	c := w.c
+	if st := c.Stats(); st.Repeated > w.again {
+		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
+	}
 	if len(c.exchanges)+len(c.inFlight)+len(c.transmissions)+len(c.kept)+len(c.coming)+len(c.agenda.entries)+len(c.receptions)+len(c.waiting) != 0 {
 		t.Errorf("left over: %d exchanges, %d in flight, %d transmissions, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
 			len(c.exchanges), len(c.inFlight), len(c.transmissions), len(c.kept), len(c.coming), len(c.agenda.entries), len(c.receptions), len(c.waiting))
@@ -490,6 +500,11 @@ func (w *weather) powerCut() {
 			w.write(k)
 		}
 		disk = w.disk.soft
+		for ticket, a := range w.asked { // written, and its client was not told
+			if delete(w.asked, ticket); a.replace {
+				w.replacedBy(&a)
+			}
+		}
 	}
 	w.fails, w.acks = nil, nil
 	w.restart(disk)

@@ -83,11 +83,11 @@ func (c *Core) withdrawFrom(g *gateway.Gateway) {
 			if x.slot != nil && x.slot.Gateway == g {
 				c.schedule.Release(x.slot)
 			}
-			x.void(g)
+			x.void(g, forEver)
 			c.arrange(x)
 		}
 		for _, t := range slices.Clone(c.inFlight[d]) {
-			t.x.void(g)
+			t.x.void(g, forEver)
 			if t.slot.Gateway == g && !t.handed {
 				c.refused(t, radio.TxNoPath)
 			}

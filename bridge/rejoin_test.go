@@ -70,9 +70,10 @@ func TestReplayOfAnEndedSession(t *testing.T) {
 	first := s.joined(d, 1)
 	phy := s.up(d, first, 0, confirmed("x"))
 	s.hear(gwA, phy)
-	s.wait(10 * time.Second)
 	second := s.joined(d, 2)
+	s.wait(2 * time.Second)
 	s.hear(gwA, phy) // somebody else
+	s.event(UplinkRepeated, 0)
 	s.wait(300 * ms)
 	s.hear(gwA, s.up(d, second, 0, confirmed("y")))
 	s.wait(300 * ms)

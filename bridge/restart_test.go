@@ -169,3 +169,22 @@ func TestPowerCutAfterRekey(t *testing.T) {
 	s.hear(gwA, s.up(d, in, 1, payload("y")))
 	s.tells("dev3 up 1")
 }
+
+// A host that crashes after each downlink does not run away from a device that
+// hears it.
+func TestCrashesAfterDownlinks(t *testing.T) {
+	s := newStand(t)
+	var sent uint32
+	for i := range uint32(100) {
+		s.late("dev1")
+		s.answering(gwA)
+		s.online(gwA)
+		s.hear(gwA, s.phy("dev1", i, confirmed("x")))
+		s.wait(10 * time.Second)
+		sent = s.event(DownlinkSent, 0).FCnt
+		s.restart(s.disk.firm)
+		if in := s.devices["dev1"].Session; in.NFCntDown-in.LastSent().N > 3*64 {
+			t.Fatalf("crash %d: %+v was sent last, the store says %+v and goes on behind %d", i+1, sent, in.LastSent(), in.NFCntDown)
+		}
+	}
+}

@@ -240,6 +240,7 @@ func (s *stand) restart(has map[recordID]store.Record) {
 		s.Fatal(err)
 	}
 	s.core(state.Devices)
+	s.c.opts.Tombstones = state.Tombstones
 	for _, d := range state.Devices.All() {
 		s.devices[d.ID.Device] = d
 	}

@@ -18,10 +18,19 @@ const (
 	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
 	KindKey      = "api-key"  // key: the id of an API key
 	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
+
+	// KindTombstone has what was used of devices and sessions that are no more.
+	// Key: as session.Tombstones names them.
+	KindTombstone = "tombstone"
 )
 
-// recordVersion is the version of all of these.
-const recordVersion = 1
+// recordVersion is the version of all of these but devices. That of devices is
+// 2 since their counters have another layout: an older lorawand, which would go
+// on without the counters, refuses them.
+const (
+	recordVersion = 1
+	deviceVersion = 2
+)
 
 // ErrState is the reason for a store whose records cannot be understood.
 var ErrState = errors.New("unusable record in the store")
@@ -31,6 +40,8 @@ type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
 	Ledgers map[radio.EUI64]Spent
+
+	Tombstones *session.Tombstones
 }
 
 // records are what a store holds, or a backup.
@@ -42,10 +53,6 @@ type records interface {
 // session.NewRegistry; tenant is what user names may have behind an "@".
 func Load(s records, wrongMICs int, tenant string) (State, error) {
 	st := State{Devices: session.NewRegistry(wrongMICs), Keys: access.NewRegistry(tenant)}
-	counters := map[string][]byte{}
-	for _, r := range s.Records(KindCounters) {
-		counters[r.Key] = r.Data
-	}
 	queues, err := loadQueues(s)
 	if err != nil {
 		return State{}, err
@@ -53,14 +60,17 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	if st.Ledgers, err = loadLedgers(s); err != nil {
 		return State{}, err
 	}
-	for _, r := range s.Records(KindDevice) {
-		d, err := loadDevice(r, counters[r.Key])
-		if err == nil {
-			d.Queue.Load(queues[r.Key])
-			err = st.Devices.Add(d)
-		}
-		if err != nil {
-			return State{}, fmt.Errorf("%w: device %s: %w", ErrState, r.Key, err)
+	if st.Tombstones, err = loadTombstones(s, nil); err != nil {
+		return State{}, err
+	}
+	devices, err := loadDevices(s, nil)
+	if err != nil {
+		return State{}, err
+	}
+	for _, d := range devices {
+		d.Queue.Load(queues[d.Key()])
+		if err := st.Devices.Add(d); err != nil {
+			return State{}, fmt.Errorf("%w: device %v: %w", ErrState, d.ID, err)
 		}
 	}
 	for _, r := range s.Records(KindKey) {
@@ -78,8 +88,31 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	return st, nil
 }
 
+// loadDevices reads the devices with their sessions. passOver takes the faults
+// of single ones; nil: they are an error.
+func loadDevices(s records, passOver func(error)) ([]*session.Device, error) {
+	counters := map[string][]byte{}
+	for _, r := range s.Records(KindCounters) {
+		counters[r.Key] = r.Data
+	}
+	var out []*session.Device
+	for _, r := range s.Records(KindDevice) {
+		d, err := loadDevice(r, counters[r.Key])
+		if err == nil {
+			out = append(out, d)
+			continue
+		}
+		err = fmt.Errorf("%w: device %s: %w", ErrState, r.Key, err)
+		if passOver == nil {
+			return nil, err
+		}
+		passOver(err)
+	}
+	return out, nil
+}
+
 func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
-	if r.Version != recordVersion {
+	if r.Version < 1 || r.Version > deviceVersion {
 		return nil, fmt.Errorf("version %d", r.Version)
 	}
 	d, err := session.UnmarshalDevice(r.Data)
@@ -94,11 +127,17 @@ func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
 	}
 	// Counters are of the session in use, which may be known as offered only:
 	// the device has taken it up since. Those of an earlier session do not count.
-	if d.Session != nil && d.Session.SetCounterBytes(counters) == nil {
-		return d, nil
-	}
-	if d.Pending != nil && d.Pending.SetCounterBytes(counters) == nil {
-		d.Session, d.Pending = d.Pending, nil
+	for _, s := range []*session.Session{d.Session, d.Pending} {
+		if s == nil {
+			continue
+		}
+		err := s.SetCounterBytes(counters)
+		if err == nil && s == d.Pending {
+			d.Session, d.Pending = d.Pending, nil
+		}
+		if !errors.Is(err, session.ErrOtherSession) {
+			return d, err
+		}
 	}
 	return d, nil
 }
@@ -152,7 +191,7 @@ func settledRecords(d *session.Device) []store.Record {
 	}
 	records, err := DeviceRecords(&settled)
 	if err != nil {
-		return nil // not reached: a device can always be marshalled
+		return nil // then the next start goes on behind the marks
 	}
 	return records
 }
@@ -163,7 +202,7 @@ func deviceRecord(d *session.Device) (store.Record, error) {
 	if err != nil {
 		return store.Record{}, fmt.Errorf("bridge: device %v: %w", d.ID, err)
 	}
-	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: recordVersion, Data: b}, nil
+	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: deviceVersion, Data: b}, nil
 }
 
 // CountersRecord returns what the store keeps of the counters of the session
@@ -175,15 +214,18 @@ func CountersRecord(d *session.Device, m session.Marks) store.Record {
 // itemKey names an item so that the order of the keys is that of the queue.
 func itemKey(d *session.Device, seq uint64) string { return fmt.Sprintf("%v/%016x", d.ID, seq) }
 
-// itemRecords returns what the store keeps of items.
-func itemRecords(d *session.Device, items ...*session.Item) []store.Record {
-	var out []store.Record
+// itemRecords returns what the store keeps of items: of all of them or, with an
+// error, of none.
+func itemRecords(d *session.Device, items ...*session.Item) ([]store.Record, error) {
+	out := make([]store.Record, 0, len(items))
 	for _, it := range items {
-		if b, err := session.MarshalItem(it); err == nil { // it has no value that could not be
-			out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq), Version: recordVersion, Data: b})
+		b, err := session.MarshalItem(it)
+		if err != nil {
+			return nil, fmt.Errorf("bridge: downlink for %v: %w", d.ID, err)
 		}
+		out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq), Version: recordVersion, Data: b})
 	}
-	return out
+	return out, nil
 }
 
 // noItemRecord deletes an item.

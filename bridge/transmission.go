@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -29,6 +30,9 @@ type transmission struct {
 	tried    []attempt
 	slot     *schedule.Slot
 	refusal  radio.TxResult // the last one
+	fault    string         // with TxNoPath: why
+	power    radio.Decibel  // that the gateway was asked to send with
+	lowered  int            // times that a lower one was asked for
 	priority radio.Priority
 	handed   bool
 	replaced bool     // its item was replaced meanwhile
@@ -99,11 +103,11 @@ func (c *Core) plan(t *transmission) {
 func (c *Core) handOver(t *transmission) {
 	x, way, win := t.x, &t.x.ways[t.way], &t.x.windows[t.window]
 	e := x.emission(t.window, t.way, len(t.phy), t.priority)
-	t.handed = true
+	t.handed, t.power = true, c.power(way.gateway, win.frequency)
 	x.record.handed(t, e.HostStart.Sub(c.now.Host))
 	c.do(Transmit{radio.Downlink{
 		ID: t.id, Gateway: way.gateway.EUI, Antenna: way.antenna, PHYPayload: t.phy, Frequency: win.frequency, DataRate: win.rate,
-		Power: c.power(way.gateway, win.frequency), Time: e.Start,
+		Power: t.power, Time: e.Start,
 	}})
 	c.reportDecision(DownlinkScheduled, x.record, t.ids)
 	if x.join != nil && !x.join.told {
@@ -122,7 +126,7 @@ func (c *Core) power(g *gateway.Gateway, f radio.Frequency) radio.Decibel {
 	if err != nil {
 		return 0 // not reached: the scheduler refuses such a frequency
 	}
-	return sub.MaxEIRP - powerReference - g.AntennaGain
+	return g.Power(sub.MaxEIRP - powerReference - g.AntennaGain)
 }
 
 // acked takes a gateway's answer.
@@ -137,6 +141,7 @@ func (c *Core) acked(a radio.TxAck) {
 	case a.Result == radio.TxOK:
 		c.sent(t)
 	case a.Result != radio.TxNoAck:
+		t.fault = a.Fault
 		c.refused(t, a.Result)
 	}
 }
@@ -144,6 +149,7 @@ func (c *Core) acked(a radio.TxAck) {
 // sent ends a transmission well.
 func (c *Core) sent(t *transmission) {
 	c.forget(t)
+	c.noteSent(t)
 	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
@@ -159,7 +165,10 @@ func (c *Core) sent(t *transmission) {
 	case t.replaced: // its record is gone
 	case it.Confirmed:
 		t.x.device.Queue.Await(it, t.fCnt)
-		c.do(Keep{Records: itemRecords(t.x.device, it)})
+		// Without a record the store has the item as one to be sent.
+		if records, err := itemRecords(t.x.device, it); err == nil {
+			c.do(Keep{Records: records})
+		}
 	default:
 		c.do(Keep{Records: []store.Record{noItemRecord(t.x.device, it.Seq)}})
 	}
@@ -178,7 +187,10 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 		reason = schedule.NoPath
 	}
 	x.record.refused(t, reason, why)
-	again := x.each(t.window, func(w, i int) bool {
+	if why == radio.TxPower && c.lower(t) {
+		return
+	}
+	again := x.each(c.now.Host, t.window, func(w, i int) bool {
 		if slices.Contains(t.tried, attempt{w, i}) {
 			return false
 		}
@@ -191,6 +203,35 @@ func (c *Core) refused(t *transmission, why radio.TxResult) {
 	} else {
 		c.failed(t)
 	}
+}
+
+// maxLowered is how often one transmission asks for a lower power: what is
+// remembered of the gateway leads the next one on.
+const maxLowered = 4
+
+// lower asks for the next lower power in the same window, where one that the
+// gateway refuses was not known to be so. It reports whether there is still time.
+func (c *Core) lower(t *transmission) bool {
+	x, g := t.x, t.x.ways[t.way].gateway
+	if !g.RefusesPower(t.power) {
+		return false
+	}
+	next := g.Power(t.power)
+	hint := "the next lower power is tried from now on"
+	if next == t.power {
+		hint = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
+	}
+	err := fmt.Errorf("TX_POWER at %v dBm", t.power)
+	c.report(Event{Kind: GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: err, Hint: hint})
+	if next == t.power || t.lowered >= maxLowered || x.ways[t.way].void {
+		return false
+	}
+	if v := c.weigh(x, t.window, t.way, len(t.phy), t.priority, t.down.Item != nil); !v.OK() {
+		return false
+	}
+	t.lowered++
+	c.plan(t)
+	return true
 }
 
 // failed ends a transmission that every way was refused to. What a gateway has
@@ -224,6 +265,7 @@ func (c *Core) forget(t *transmission) {
 // landed takes a transmission out of what is on its way to its device.
 func (c *Core) landed(t *transmission) {
 	d := t.x.device
+	t.x.leave()
 	c.inFlight[d] = slices.DeleteFunc(c.inFlight[d], func(o *transmission) bool { return o == t })
 	if len(c.inFlight[d]) == 0 {
 		delete(c.inFlight, d)
@@ -292,7 +334,11 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 		if it.Nacked() {
 			it.Seq = d.Queue.NextSeq()
 			d.Queue.Add(it)
-			records = append(records, itemRecords(d, it)...)
+			if again, err := itemRecords(d, it); err == nil {
+				records = append(records, again...)
+			} else {
+				records = nil // the store has the item under its old number
+			}
 		} else {
 			failed := m
 			failed.DeviceIDs.HasDevAddr = false
@@ -301,7 +347,9 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 		}
 	}
 	c.publishDownlink(kind, &m)
-	c.do(Keep{Records: records})
+	if len(records) > 0 {
+		c.do(Keep{Records: records})
+	}
 	events := map[string]EventKind{v3.DownAck: DownlinkAcked, v3.DownNack: DownlinkNacked}
 	c.report(Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})
 }

@@ -36,6 +36,9 @@ func TestRefused(t *testing.T) {
 	for r := radio.TxTooLate; r <= radio.TxUnknownError; r++ {
 		t.Run(r.String(), func(t *testing.T) {
 			s := oneDown(t)
+			for p := range radio.Decibel(64) { // no lower power is left to try: see TestRefusedPower
+				s.gateway(gwA).RefusesPower(p * 100)
+			}
 			s.wait(3 * ms)
 			s.ack(r)
 			s.downs("gw-a "+rx1+", 150ms ahead: #1 15:one", "gw-a "+rx2+", 1.147s ahead: #1 15:one")

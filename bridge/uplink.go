@@ -14,61 +14,9 @@ import (
 	"lorawand/radio/frame"
 )
 
-const (
-	// swallowFor is how long after a frame its late copies are known as such.
-	swallowFor = time.Second
-	// maxReceptions bounds the frames that are remembered; radio brings at most
-	// some hundreds in a second.
-	maxReceptions = 4096
-	// ghostWindow is how far apart one concentrator can hear one frame.
-	ghostWindow = 20 // µs
-	// testPort is for the test protocol and not for applications (LoRaWAN L2
-	// 1.0.4, 4.3.2); The Things Stack does not publish it either.
-	testPort = 224
-)
-
-// reception is a frame with all of its copies.
-type reception struct {
-	key      string          // PHYPayload
-	match    session.Match   // zero with a join-request
-	joins    *session.Device // whose join-request it is; nil: it is data
-	data     frame.Data      // parts of the PHYPayload
-	copies   []radio.Uplink  // the first one opened the windows
-	heard    []hearing       // the same, and those that came too late
-	exchange *exchange       // the windows; nil: the device has none that we know
-	ids      []string        // correlation ids
-
-	expected []radio.EUI64  // gateways that have not reported yet
-	deadline radio.HostTime // for these
-	done     bool           // published
-	forget   radio.HostTime // when copies are no longer known as such
-
-	// Room for copies and heard: nearly always there is one.
-	oneCopy    [1]radio.Uplink
-	oneHearing [1]hearing
-}
-
-// hears notes that a gateway has heard the frame.
-func (r *reception) hears(up *radio.Uplink) {
-	if r.heard == nil {
-		r.heard = r.oneHearing[:0]
-	}
-	r.heard = append(r.heard, hearing{up.Gateway, up.Time})
-}
-
-// keep keeps what a gateway has heard until it is published.
-func (r *reception) keep(up *radio.Uplink) {
-	if r.copies == nil {
-		r.copies = r.oneCopy[:0]
-	}
-	r.copies = append(r.copies, *up)
-}
-
-// hearing is when a gateway heard a frame.
-type hearing struct {
-	gateway radio.EUI64
-	at      radio.ConcentratorTime
-}
+// testPort is for the test protocol and not for applications (LoRaWAN L2
+// 1.0.4, 4.3.2); The Things Stack does not publish it either.
+const testPort = 224
 
 // heard takes a frame.
 func (c *Core) heard(up radio.Uplink) {
@@ -78,17 +26,23 @@ func (c *Core) heard(up radio.Uplink) {
 	c.stats.Uplinks++
 	g := c.gateway(up.Gateway)
 	g.LastUplink = c.now.Host
+	if g.HeardSince == 0 && !sourceOf(&up).Foreign {
+		g.HeardSince = c.now.Host
+	}
 	if up.GatewayTime.Before(c.opts.NotBefore) {
 		up.GatewayTime = time.Time{} // a gateway whose clock was never set
+	}
+	if dr, err := g.Plan.UplinkDataRate(up.DataRate); err == nil {
+		up.Frequency = g.Plan.NearestChannel(up.Frequency, dr)
 	}
 	m, err := frame.TypeOf(up.PHYPayload)
 	switch {
 	case err != nil:
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 	case m == frame.UnconfirmedUp || m == frame.ConfirmedUp:
-		c.dataUplink(g, up)
+		c.dataUplink(g, &up)
 	case m == frame.TypeJoinRequest:
-		c.joinRequest(g, up)
+		c.joinRequest(g, &up)
 	case m == frame.TypeRejoinRequest:
 		c.drop(DropRejoin, Event{Gateway: g.ID, Err: errRejoin})
 	default:
@@ -102,38 +56,28 @@ var (
 )
 
 // dataUplink takes a data frame: a copy of one that is known, or a new one.
-func (c *Core) dataUplink(g *gateway.Gateway, up radio.Uplink) {
-	if r := c.receptions[string(up.PHYPayload)]; r != nil {
+func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
+	if r := c.known(up.PHYPayload); r != nil {
 		c.another(g, r, up)
 		return
 	}
-	r := &reception{
-		deadline: c.now.Host.Add(c.opts.Deduplication),
-		forget:   c.now.Host.Add(c.opts.Deduplication + swallowFor),
-	}
-	d := &r.data
+	p := c.newGathering()
+	d := &p.data
 	if err := d.Parse(up.PHYPayload); err != nil {
 		c.drop(DropMalformed, Event{Gateway: g.ID, Err: err})
 		return
 	}
-	m, err := c.opts.Devices.Match(d, session.Reception{DataRate: up.DataRate, Frequency: up.Frequency}, c.now.Host)
-	if err != nil {
-		c.unmatched(g, d, m, err)
-		return
-	}
-	r.key, r.match, r.ids = string(up.PHYPayload), m, c.uplinkCorrelation(&up)
-	r.keep(&up)
-	r.hears(&up)
+	how := session.Reception{DataRate: up.DataRate, Frequency: up.Frequency, Source: sourceOf(up)}
+	m, err := c.opts.Devices.Match(d, how, c.now.Host)
 	switch {
+	case err != nil:
+		c.unmatched(g, d, m, err)
 	case !begins(&m, d):
 		c.drop(DropRekey, Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
-	case m.Accept():
-		c.accepted(g, r)
-	case m.Session.Repeat():
-		c.remember(r)
-		c.repeated(g, r, &up)
+	case m.Repeated:
+		c.otherMIC(g, &m, d, up)
 	default:
-		c.unmatched(g, d, m, session.ErrReplay)
+		c.accepted(g, &m, p, up)
 	}
 }
 
@@ -142,6 +86,9 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 	e := Event{Gateway: g.ID, DevAddr: d.DevAddr, HasDevAddr: true, FCnt: uint32(d.FCnt), Err: err}
 	if m.Device != nil {
 		e.Device, e.FCnt = m.Device.ID, m.FCnt
+		if errors.Is(err, session.ErrReused) {
+			e.Hint = reusedHint(m.Device)
+		}
 	}
 	reason := DropMIC
 	for r, target := range matchErrors {
@@ -154,7 +101,16 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 
 var matchErrors = map[DropReason]error{
 	DropDevAddr: session.ErrDevAddr, DropMIC: session.ErrMIC, DropReplay: session.ErrReplay,
-	DropGap: session.ErrGap, DropUnserved: session.ErrUnserved, DropBudget: session.ErrBudget,
+	DropGap: session.ErrGap, DropUnserved: session.ErrUnserved, DropBudget: session.ErrBudget, DropReusedFCnt: session.ErrReused,
+}
+
+// reusedHint says what an owner can do about a device that sends other frames
+// with the counter of its last one.
+func reusedHint(d *session.Device) string {
+	if d.SupportsJoin {
+		return "the device must count its frames, and join again after a reset"
+	}
+	return "the device does not count its frames, or begins anew after each reset; if it loses its counter without power, allow that with resets_f_cnt"
 }
 
 // begins reports whether a frame may be taken in its session: that of a join
@@ -168,26 +124,15 @@ func begins(m *session.Match, d *frame.Data) bool {
 
 var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")
 
-// repeated takes a frame that the device sends once more: it opens its receive
-// windows again, decides nothing about a confirmed downlink, and is not
-// published again.
-func (c *Core) repeated(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	c.stats.Repeated++
-	r.done = true
-	m := &r.match
-	c.report(Event{Kind: UplinkRepeated, Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
-	c.overtaken(m.Device)
-	c.openWindows(r, up)
-}
-
 // accepted takes the first copy of a new frame.
-func (c *Core) accepted(g *gateway.Gateway, r *reception) {
-	m, up := &r.match, &r.copies[0]
+func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *radio.Uplink) {
+	m.Accept(&p.data)
 	dev := m.Device
 	c.overtaken(dev)
+	p.ids = c.uplinkCorrelation(up)
 	if m.Session == dev.Pending {
 		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
-			c.decided(dev, dev.Session, false, r.ids)
+			c.decided(dev, dev.Session, false, p.ids)
 		}
 		c.takeUp(dev)
 	}
@@ -198,10 +143,14 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 		c.report(Event{Kind: CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
 	c.do(Keep{Records: []store.Record{CountersRecord(dev, m.Session.Marks())}, Lag: true})
-	c.decided(dev, m.Session, r.data.ACK, r.ids)
-	c.openWindows(r, up)
-	c.remember(r)
-	if r.expected = c.expected(h, up.Gateway); len(r.expected) == 0 {
+	c.decided(dev, m.Session, p.data.ACK, p.ids)
+	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(dev, m.Session))
+	r.match = *m
+	c.openWindows(r, &p.data, p.ids, up)
+	r.gathering, c.spare = p, nil
+	p.copies = append(p.one[:0], *up)
+	r.deadline = c.now.Host.Add(c.opts.Deduplication)
+	if p.expected = c.expected(h, up.Gateway); len(p.expected) == 0 {
 		c.publish(r)
 	} else {
 		c.waiting = append(c.waiting, r)
@@ -209,20 +158,20 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 }
 
 // openWindows begins the exchange of a data frame.
-func (c *Core) openWindows(r *reception, up *radio.Uplink) {
+func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.Uplink) {
 	dev, s := r.match.Device, r.match.Session
-	plan, err := dev.FrequencyPlan()
+	plan, err := dev.PlanIn(s)
 	if err != nil {
 		return // not reached: a device without a plan is not served
 	}
-	x := &exchange{device: dev, session: s, fCnt: r.match.FCnt, rate: up.DataRate, heard: up.Received, ids: r.ids, time: c.gpsTime(up)}
+	x := &exchange{device: dev, session: s, fCnt: r.match.FCnt, rate: up.DataRate, heard: up.Received, ids: ids, time: c.gpsTime(up)}
 	if x.windows, err = windowsOf(plan, mac.Windows(dev, s, plan), up); err != nil {
 		c.report(Event{Kind: WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err})
 		return
 	}
-	commands := mac.Commands(&r.data, r.match.FCnt, s.Cipher(dev.Version))
-	x.owed = mac.Uplink(&r.data, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
-	r.exchange = x
+	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))
+	x.owed = mac.Uplink(d, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: x.time != 0})
+	r.exchange, x.reception = x, r
 	c.open(x, up)
 }
 
@@ -250,85 +199,10 @@ func (c *Core) expected(h *session.History, first radio.EUI64) (out []radio.EUI6
 	return out
 }
 
-func (c *Core) remember(r *reception) {
-	if len(c.remembered) >= maxReceptions {
-		c.forgetOldest()
-	}
-	c.receptions[r.key] = r
-	c.remembered = append(c.remembered, r)
-}
-
-func (c *Core) forgetOldest() {
-	r := c.remembered[0]
-	if !r.done {
-		c.publish(r)
-	}
-	if c.receptions[r.key] == r { // and not the same bytes, heard anew
-		delete(c.receptions, r.key)
-	}
-	c.remembered[0] = nil
-	c.remembered = c.remembered[1:]
-}
-
-// another takes the bytes of a frame that is known already: a ghost, a
-// repetition by the device, or a copy through another gateway.
-func (c *Core) another(g *gateway.Gateway, r *reception, up radio.Uplink) {
-	for _, h := range r.heard {
-		if h.gateway != up.Gateway {
-			continue
-		}
-		if d := up.Time - h.at; d >= -ghostWindow && d <= ghostWindow {
-			c.stats.Ghosts++
-			return
-		}
-		c.again(g, r, &up)
-		return
-	}
-	c.stats.Copies++
-	r.hears(&up)
-	if r.exchange != nil && !r.exchange.over {
-		r.exchange.addWay(g, &up)
-		c.arrange(r.exchange)
-	}
-	if r.match.Device != nil {
-		r.match.Device.History.HeardBy(up.Gateway)
-	}
-	if r.done {
-		return
-	}
-	r.keep(&up)
-	r.expected = slices.DeleteFunc(r.expected, func(e radio.EUI64) bool { return e == up.Gateway })
-	if len(r.expected) == 0 {
-		c.publish(r)
-	}
-}
-
-// again takes the same bytes that a gateway has heard a while ago.
-func (c *Core) again(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	if r.joins != nil {
-		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
-			c.refuseJoin(g, r.joins, req, JoinUsedNonce, mac.ErrDevNonce)
-		}
-		return
-	}
-	m := &r.match
-	switch {
-	case !c.opts.Devices.Uses(m.Device, m.Session): // its session has ended meanwhile
-		c.unmatched(g, &r.data, session.Match{}, session.ErrDevAddr)
-		return
-	case !r.done, m.FCnt != m.Session.FCntUp, !m.Session.Repeat():
-		c.unmatched(g, &r.data, *m, session.ErrReplay)
-		return
-	}
-	r.heard = nil
-	r.hears(up)
-	c.repeated(g, r, up)
-}
-
 // settle does what the time has come for, and arms the timer for what is next.
 func (c *Core) settle() {
-	for len(c.waiting) > 0 && (c.waiting[0].done || c.waiting[0].deadline <= c.now.Host) {
-		if !c.waiting[0].done {
+	for len(c.waiting) > 0 && (c.waiting[0].gathering == nil || c.waiting[0].deadline <= c.now.Host) {
+		if c.waiting[0].gathering != nil {
 			c.publish(c.waiting[0])
 		}
 		c.waiting[0] = nil
@@ -387,15 +261,16 @@ func (c *Core) nextTime() radio.HostTime {
 
 // publish makes the "up" message of a frame.
 func (c *Core) publish(r *reception) {
-	r.done = true
-	dev, d, first := r.match.Device, &r.data, &r.copies[0]
+	p := r.gathering
+	r.gathering = nil
+	defer c.release(p)
+	dev, d, first := r.match.Device, &p.data, &p.copies[0]
 	if d.HasFPort && d.FPort == testPort {
 		c.drop(DropTestPort, Event{Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort})
-		r.release()
 		return
 	}
 	m := v3.Uplink{
-		DeviceIDs: v3.IDs(dev), CorrelationIDs: r.ids,
+		DeviceIDs: v3.IDs(dev), CorrelationIDs: p.ids,
 		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(first.Received),
 		SessionKeyID: r.match.Session.KeyID, FCnt: r.match.FCnt, Confirmed: d.Confirmed(),
 		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
@@ -408,8 +283,8 @@ func (c *Core) publish(r *reception) {
 	m.Settings = c.settings(dev, first)
 	m.ConsumedAirtime, _ = radio.TimeOnAir(radio.Packet{DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload)})
 	m.Receptions = c.shown[:0]
-	for i := range r.copies {
-		up := &r.copies[i]
+	for i := range p.copies {
+		up := &p.copies[i]
 		g := c.gateway(up.Gateway)
 		for k := range up.Receptions {
 			m.Receptions = append(m.Receptions, v3.Reception{
@@ -423,16 +298,9 @@ func (c *Core) publish(r *reception) {
 	clear(c.shown)
 	c.stats.Published++
 	c.do(Publish{v3.Message{Application: dev.ID.Application, Device: dev.ID.Device, Suffix: v3.Up, Payload: slices.Clone(c.text)}})
-	r.release()
 }
 
 var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
-
-// release lets go of what only publishing needs.
-func (r *reception) release() {
-	r.copies, r.expected = nil, nil
-	r.oneCopy[0] = radio.Uplink{}
-}
 
 // settings are those of the first copy. What the device's plan does not have
 // keeps index 0.

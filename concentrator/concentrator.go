@@ -5,6 +5,7 @@ package concentrator
 import (
 	"context"
 	"errors"
+	"math"
 
 	"lorawand/radio"
 )
@@ -65,13 +66,11 @@ func IsGhost(a, b *radio.Uplink) bool {
 	return d >= -ghostWindow && d <= ghostWindow && string(a.PHYPayload) == string(b.PHYPayload)
 }
 
-// strength is the best of the antennas, in hundredths of a dBm: below the
-// noise the SNR says more than the RSSI.
+// strength is the best Signal of the antennas.
 func strength(up *radio.Uplink) radio.Decibel {
-	best := radio.Decibel(-1_000_00)
+	best := radio.Decibel(math.MinInt32)
 	for i := range up.Receptions {
-		r := &up.Receptions[i]
-		best = max(best, r.RSSI+min(r.SNR, 0))
+		best = max(best, up.Receptions[i].Signal())
 	}
 	return best
 }

@@ -127,10 +127,13 @@ const (
 	// come. Sooner still, and the counter has stepped forward.
 	earlyLimit = 5 * time.Second
 	// lateLimit is the delay that a network may add. What is later is held for
-	// a step back if lateRun such come in a row, or at once beyond lateSure.
+	// a step back if lateRun such come in a row that agree with one another, or
+	// at once beyond lateSure.
 	lateLimit = 5 * time.Second
 	lateSure  = 60 * time.Second
 	lateRun   = 3
+	// suspectLimit is the delay that is enough where a restart is suspected.
+	suspectLimit = 2 * time.Second
 )
 
 // Clock relates the 32-bit counter of one gateway to the host's clock.
@@ -140,46 +143,74 @@ const (
 // sample is the best one; it is let rise by 50 ppm, lest the clocks drift away
 // from it. With that the counter can be extended even after a long silence.
 //
+// A sample that is some seconds late may come from a slow network, or from a
+// counter that has begun anew. While that is in doubt its time is one of a new
+// counting. That has the right low 32 bits either way, and as HostTime puts it
+// into the future a frame with it counts as heard when it came: it can be
+// answered if the counter has begun anew, and no answer would be in time if not.
+//
 // The zero value is ready. A Clock is not safe for use by several goroutines.
 type Clock struct {
-	valid  bool
+	valid   bool
+	now     counting
+	anew    counting // what late samples would mean; while late > 0
+	late    int      // samples in a row that came later than lateLimit
+	suspect bool
+	last    ConcentratorTime
+}
+
+// counting is the time since a counter has begun.
+type counting struct {
 	offset time.Duration // arrival less counter: of the best sample
 	at     HostTime      // when that came
-	last   ConcentratorTime
-	late   int // samples in a row that came later than lateLimit
+	first  ConcentratorTime
 }
 
 // Observe takes a sample: a counter value and the time when word of it came.
 // It returns the extended time, and whether the counter was found to have
-// stepped, as after a restart of the forwarder: then the times before it can
+// stepped, as after a restart of the forwarder: then the times before Since can
 // no longer be transmitted at.
 func (c *Clock) Observe(counter uint32, arrival HostTime) (t ConcentratorTime, stepped bool) {
 	if !c.valid {
 		return c.begin(counter, arrival), false
 	}
-	best := c.relaxed(arrival)
-	t = c.extend(counter, arrival, best)
-	sample := offsetOf(t, arrival)
-	delay := sample - best
-
+	t, delay := c.now.sample(counter, arrival)
 	// A long silence makes the estimate less sure, on both sides.
-	slack := 2 * drift(arrival.Sub(c.at))
+	slack := 2 * drift(arrival.Sub(c.now.at))
 	switch {
-	case delay < -earlyLimit-slack, delay > lateSure+slack:
+	case delay < -earlyLimit-slack, delay > lateSure+slack, c.suspect && delay > suspectLimit+slack:
 		return c.begin(counter, arrival), true
 	case delay > lateLimit+slack:
-		if c.late++; c.late >= lateRun {
-			return c.begin(counter, arrival), true
-		}
-	default:
-		c.late = 0
-		if delay <= 0 {
-			c.offset, c.at = sample, arrival
-		}
+		return c.doubt(counter, arrival)
 	}
+	c.late, c.suspect = 0, false
+	c.now.learn(t, delay, arrival)
 	c.last = max(c.last, t)
 	return t, false
 }
+
+// doubt takes a sample that is late, or of a counter that has begun anew.
+func (c *Clock) doubt(counter uint32, arrival HostTime) (t ConcentratorTime, stepped bool) {
+	t, delay := c.anew.sample(counter, arrival)
+	if c.late == 0 || delay < -earlyLimit || delay > lateLimit {
+		c.anew, c.late = c.start(counter, arrival), 1
+		return c.anew.first, false
+	}
+	c.anew.learn(t, delay, arrival)
+	c.last = max(c.last, t)
+	if c.late++; c.late < lateRun {
+		return t, false
+	}
+	c.now, c.late, c.suspect = c.anew, 0, false
+	return t, true
+}
+
+// Suspect says that the counter may have begun anew: something else speaks for a
+// restart of the gateway.
+func (c *Clock) Suspect() { c.suspect = c.valid }
+
+// Since returns the first time since the counter has begun anew.
+func (c *Clock) Since() ConcentratorTime { return c.now.first }
 
 // Extend returns the extended time of a counter value without learning from
 // it: for what comes from a source that is not to be trusted.
@@ -187,7 +218,8 @@ func (c *Clock) Extend(counter uint32, arrival HostTime) (ConcentratorTime, erro
 	if !c.valid {
 		return 0, ErrNoClock
 	}
-	return c.extend(counter, arrival, c.relaxed(arrival)), nil
+	t, _ := c.now.sample(counter, arrival)
+	return t, nil
 }
 
 // HostTime returns when the gateway's counter shows t, as seen at now.
@@ -195,7 +227,7 @@ func (c *Clock) HostTime(t ConcentratorTime, now HostTime) (HostTime, error) {
 	if !c.valid {
 		return 0, ErrNoClock
 	}
-	return HostTime(time.Duration(t)*time.Microsecond + c.relaxed(now)), nil
+	return HostTime(time.Duration(t)*time.Microsecond + c.now.relaxed(now)), nil
 }
 
 // Now returns what the gateway's counter shows at now.
@@ -203,33 +235,58 @@ func (c *Clock) Now(now HostTime) (ConcentratorTime, error) {
 	if !c.valid {
 		return 0, ErrNoClock
 	}
-	return ConcentratorTime((time.Duration(now) - c.relaxed(now)) / time.Microsecond), nil
+	return c.now.expected(now), nil
 }
 
 // Reset forgets the offset, because the counter is known to begin anew. Times
 // go on from the last one.
 func (c *Clock) Reset() { c.valid = false }
 
-// begin starts from one sample, at a time beyond all that were given out.
+// begin starts from one sample.
 func (c *Clock) begin(counter uint32, arrival HostTime) ConcentratorTime {
+	c.now = c.start(counter, arrival)
+	c.valid, c.late, c.suspect = true, 0, false
+	return c.now.first
+}
+
+// start returns a counting that begins with one sample, at a time beyond all
+// that were given out: where a counter was known, also beyond what may be planned
+// on that.
+func (c *Clock) start(counter uint32, arrival HostTime) counting {
 	const wrap = 1 << 32
-	t := c.last&^(wrap-1) | ConcentratorTime(counter)
-	if t <= c.last {
+	last := c.last
+	if c.valid {
+		last = max(last, c.now.expected(arrival)) + wrap
+	}
+	t := last&^(wrap-1) | ConcentratorTime(counter)
+	if t <= last {
 		t += wrap
 	}
-	c.valid, c.last, c.late = true, t, 0
-	c.offset, c.at = offsetOf(t, arrival), arrival
-	return t
+	c.last = t
+	return counting{offset: offsetOf(t, arrival), at: arrival, first: t}
 }
 
-// extend picks, of all times with these low 32 bits, the one closest to what
-// the counter should show.
-func (c *Clock) extend(counter uint32, arrival HostTime, offset time.Duration) ConcentratorTime {
-	expected := ConcentratorTime((time.Duration(arrival) - offset) / time.Microsecond)
-	return expected + ConcentratorTime(int32(counter-expected.Counter()))
+// sample picks, of all times with these low 32 bits, the one closest to what
+// the counter should show, and tells how late it comes.
+func (c *counting) sample(counter uint32, arrival HostTime) (t ConcentratorTime, delay time.Duration) {
+	expected := c.expected(arrival)
+	t = expected + ConcentratorTime(int32(counter-expected.Counter()))
+	return t, offsetOf(t, arrival) - c.relaxed(arrival)
 }
 
-func (c *Clock) relaxed(now HostTime) time.Duration {
+// expected is what the counter should show.
+func (c *counting) expected(now HostTime) ConcentratorTime {
+	return ConcentratorTime((time.Duration(now) - c.relaxed(now)) / time.Microsecond)
+}
+
+// learn keeps the best sample.
+func (c *counting) learn(t ConcentratorTime, delay time.Duration, arrival HostTime) {
+	if delay <= 0 {
+		c.offset, c.at = offsetOf(t, arrival), arrival
+	}
+}
+
+func (c *counting) relaxed(now HostTime) time.Duration {
 	return c.offset + drift(max(now.Sub(c.at), 0))
 }
 

@@ -2,6 +2,7 @@ package radio
 
 import (
 	"errors"
+	"fmt"
 	"math/rand"
 	"testing"
 	"time"
@@ -116,8 +117,13 @@ func TestClockSteps(t *testing.T) {
 		if stepped {
 			t.Fatal("one datagram that comes 7 s late is taken for a step")
 		}
-		if est, _ := c.HostTime(ct, at.Add(7*time.Second)); est.Sub(at) > time.Millisecond || est < at {
-			t.Errorf("host time %v, want %v", est, at)
+		if est, _ := c.HostTime(ct, at.Add(7*time.Second)); ct.Counter() != f.counter(at) || est < at.Add(7*time.Second) {
+			t.Errorf("time %d at %v: while it is in doubt it must hold the counter, and count as heard when it came", ct, est)
+		}
+		next := at.Add(10 * time.Second)
+		ct, stepped = c.Observe(f.counter(next), next)
+		if est, _ := c.HostTime(ct, next); stepped || est != next {
+			t.Errorf("the next one, in time: stepped %v, host time %v, want %v", stepped, est, next)
 		}
 	})
 	t.Run("small step back", func(t *testing.T) {
@@ -146,6 +152,79 @@ func TestClockSteps(t *testing.T) {
 			t.Errorf("time went back from %d to %d", before, ct)
 		}
 	})
+}
+
+// A counter that begins anew some seconds after it began looks like a slow
+// network. What comes then can be answered all the same, and the counter is soon
+// known: at once where something else speaks for a restart.
+func TestClockRestart(t *testing.T) {
+	tests := []struct {
+		after   time.Duration // the counter had run for
+		suspect bool
+		steps   int // at which sample it is known; 0: not
+	}{
+		{3 * time.Second, true, 1},
+		{5 * time.Second, true, 1},
+		{20 * time.Second, true, 1},
+		{60 * time.Second, true, 1},
+		{time.Hour, true, 1},
+		{6 * time.Second, false, 3},
+		{20 * time.Second, false, 3},
+		{59 * time.Second, false, 3},
+		{61 * time.Second, false, 1},
+		{70 * time.Minute, false, 1},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("after %v, suspected %v", tt.after, tt.suspect), func(t *testing.T) {
+			var c Clock
+			old := forwarder{zero: hostAt(time.Minute)}
+			last, _ := c.Observe(old.counter(old.zero.Add(time.Second)), old.zero.Add(time.Second))
+			anew := forwarder{zero: old.zero.Add(tt.after)}
+			planned := last.Add(tt.after + 30*time.Second) // on the old counter
+			if tt.suspect {
+				c.Suspect()
+			}
+			var first ConcentratorTime
+			for n := 1; n <= 6; n++ {
+				at := anew.zero.Add(time.Duration(n) * 3 * time.Second)
+				arrival := at.Add(40 * time.Millisecond)
+				ct, stepped := c.Observe(anew.counter(at), arrival)
+				if stepped != (n == tt.steps) {
+					t.Errorf("sample %d: stepped %v", n, stepped)
+				}
+				if n == 1 {
+					first = ct
+				}
+				if est, _ := c.HostTime(ct, arrival); est < at {
+					t.Errorf("sample %d counts as heard %v too early", n, at.Sub(est))
+				}
+				if ct.Counter() != anew.counter(at) || ct <= planned || ct != first.Add(time.Duration(n-1)*3*time.Second) {
+					t.Errorf("sample %d: time %d, the first was %d; planned was %d", n, ct, first, planned)
+				}
+			}
+			if c.Since() != first {
+				t.Errorf("since %d, want %d", c.Since(), first)
+			}
+		})
+	}
+}
+
+// A counter that wraps has not begun anew, whatever else is suspected.
+func TestClockWrapIsNoRestart(t *testing.T) {
+	for _, before := range []time.Duration{time.Second, 5 * time.Second, 20 * time.Second, 60 * time.Second} {
+		const wrap = 1 << 32 * time.Microsecond
+		f := forwarder{zero: hostAt(time.Hour) - HostTime(wrap)}
+		var c Clock
+		var last ConcentratorTime
+		for at := f.zero.Add(wrap - before); at < f.zero.Add(wrap+2*time.Minute); at = at.Add(before) {
+			c.Suspect()
+			ct, stepped := c.Observe(f.counter(at), at.Add(300*time.Millisecond))
+			if stepped || last != 0 && ct != last.Add(before) {
+				t.Fatalf("%v before the wrap: stepped %v, time %d after %d", before, stepped, ct, last)
+			}
+			last = ct
+		}
+	}
 }
 
 func TestClockAfterSilence(t *testing.T) {

@@ -20,6 +20,7 @@ type Uplink struct {
 	GPS         GPSTime // end of the frame; 0: not known
 
 	Receptions []Reception // one per antenna, at least one
+	NoPath     string      // why none of them can be answered, in words; "" where one can
 }
 
 // Reception is how one antenna of a gateway heard a frame.
@@ -40,10 +41,41 @@ type Reception struct {
 	EncryptedFineTimestamp []byte // as the gateway gave it, with the key's id
 	FineTimestampKey       string
 
+	// Unknown are those of the fields above that the gateway has not told, or not
+	// in a way that can be read. They are 0, which would be a lie to show.
+	Unknown Fields
+
 	// NoDownlink says that this reception cannot be answered: a second
 	// antenna, or a gateway of which the downlink path is not known.
 	NoDownlink bool
 	Token      UplinkToken
+}
+
+// Fields is a set of fields of a Reception.
+type Fields uint8
+
+// Fields that a gateway may leave out.
+const (
+	FieldRSSI Fields = 1 << iota
+	FieldSNR
+	FieldChannel
+	FieldFrequencyOffset
+)
+
+// Knows reports whether the gateway has told a field.
+func (r *Reception) Knows(f Fields) bool { return r.Unknown&f == 0 }
+
+// noSignal is weaker than anything that can be received.
+const noSignal = Decibel(-1_000_00)
+
+// Signal is how well the antenna heard the frame, in hundredths of a dBm, to
+// compare receptions by: below the noise the SNR says more than the RSSI.
+// Without an RSSI it is less than any that has one.
+func (r *Reception) Signal() Decibel {
+	if !r.Knows(FieldRSSI) {
+		return noSignal + min(r.SNR, 0)
+	}
+	return r.RSSI + min(r.SNR, 0)
 }
 
 // Downlink is a frame that a gateway is to send.
@@ -78,6 +110,7 @@ const (
 	TxFreq                            // the radio does not send on that frequency
 	TxPower                           // the radio has no such power
 	TxGPSUnlocked                     // a GPS time was asked for and is not known
+	TxChannelBusy                     // somebody else was on the channel, where listening comes before talking; not of the protocol
 	TxUnknownError                    // refused for a reason we do not know
 	TxNoAck                           // the gateway has not answered in time, which is not a refusal
 	TxNoPath                          // the driver had no way to hand it over
@@ -86,7 +119,7 @@ const (
 var txWords = [...]string{
 	TxOK: "NONE", TxTooLate: "TOO_LATE", TxTooEarly: "TOO_EARLY", TxCollisionPacket: "COLLISION_PACKET",
 	TxCollisionBeacon: "COLLISION_BEACON", TxFreq: "TX_FREQ", TxPower: "TX_POWER",
-	TxGPSUnlocked: "GPS_UNLOCKED", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK", TxNoPath: "NO_PATH",
+	TxGPSUnlocked: "GPS_UNLOCKED", TxChannelBusy: "CHANNEL_BUSY", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK", TxNoPath: "NO_PATH",
 }
 
 // String returns the word of the protocol: "NONE", "TOO_LATE" and so on.
@@ -117,6 +150,7 @@ type TxAck struct {
 	Gateway   EUI64
 	Result    TxResult
 	RoundTrip time.Duration // from the hand-over to the answer
+	Fault     string        // with TxNoPath: why, in words; "" where that is not known
 	At        HostTime
 }
 
@@ -127,10 +161,11 @@ type GatewayEventKind uint8
 const (
 	GatewayConnected    GatewayEventKind = iota + 1 // heard for the first time, or again
 	GatewayDisconnected                             // silent for too long, or stopped
-	GatewayCounterReset                             // its counter has begun anew: what was planned on it is void
+	GatewayCounterReset                             // its counter has begun anew: what was planned before Since is void
 	GatewayStatus                                   // it told its own figures
 	GatewayFailed                                   // it does not work, for the reason in Fault; its driver tries again
 	GatewayIdentified                               // its EUI has become known: until now it went by Was
+	GatewayDropped                                  // what it sends is dropped or cannot be answered, for the reason in Fault; its driver tells so now and then
 	GatewayRefused                                  // it wants in and is not taken, for the reason in Fault; its driver tells so now and then
 )
 
@@ -149,6 +184,8 @@ func (k GatewayEventKind) String() string {
 		return "failed"
 	case GatewayIdentified:
 		return "identified"
+	case GatewayDropped:
+		return "dropped"
 	case GatewayRefused:
 		return "refused"
 	}
@@ -163,8 +200,12 @@ type GatewayEvent struct {
 	Address string // where it is, for people
 	Local   bool   // with GatewayConnected: on this host, so that no network lies in between
 	Status  Status // with GatewayStatus
-	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused: in words
+	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused and GatewayDropped: in words
+	Cause   string // with GatewayDropped: the same as one word. Gateway is zero where it is not known
 	Was     EUI64  // with GatewayIdentified: the stand-in for its EUI
+	// Since is, with GatewayCounterReset, the first time of the new counter: what
+	// is planned before it is void. 0: all is.
+	Since ConcentratorTime
 }
 
 // Status is what a gateway tells of itself. A counter that it does not tell is 0.

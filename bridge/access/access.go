@@ -1,6 +1,6 @@
 // Package access says who may log in, to which application and with which
-// rights: API keys in the form of The Things Stack, and what slows down those
-// who guess.
+// rights: API keys in the form of The Things Stack, and a delay for clients that
+// guess keys.
 package access
 
 import (
@@ -41,7 +41,9 @@ const (
 	Default        = TrafficRead | TrafficDownWrite
 )
 
-var rightNames = []string{"traffic-read", "traffic-down-write", "traffic-up-write", "devices-read", "devices-write", "gateways-read"}
+var rightNames = []string{
+	"traffic-read", "traffic-down-write", "traffic-up-write", "devices-read", "devices-write", "gateways-read",
+}
 
 // Has reports whether all of want is allowed.
 func (r Rights) Has(want Rights) bool { return r&want == want }

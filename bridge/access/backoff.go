@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Backoff slows down those who guess API keys: the more an address has failed
-// lately, the longer its next failure takes to be told. Logins that are right
-// are never delayed, so that a guesser cannot lock out who shares his address.
+// Backoff slows down clients that guess API keys: the more logins of an address
+// have failed lately, the later the answer to its next failed login. Good logins
+// are never delayed, so that a guesser cannot lock out others at his address.
 //
 // The zero value is ready. It may be used by several goroutines.
 type Backoff struct {
@@ -52,7 +52,7 @@ func (b *Backoff) Failed(addr netip.Addr, now time.Time) time.Duration {
 	return min(firstDelay<<min(f.count-freeFailures-1, 10), longestDelay)
 }
 
-// forget makes room: what is old goes, and if nothing is, the oldest.
+// forget makes room: it removes old entries, and the oldest one if none is old.
 func (b *Backoff) forget(now time.Time) {
 	var oldest netip.Addr
 	oldestAt := now

@@ -1,11 +1,10 @@
-// Package admin is how the owner looks into the daemon and changes what it
-// knows: one set of operations with two doors. The control socket is for the
-// commands of lorawand on the same host (Server and Client), HTTP for those
-// who watch.
+// Package admin lets the owner inspect and change the running daemon. It has one
+// table of operations and two doors: the control socket serves the commands of
+// lorawand on the same host (Server and Client), HTTP serves metrics and health.
 //
-// An operation has a name, arguments and an answer, all JSON. What concerns
-// the core is asked of bridge.Bridge, which answers between two inputs: nobody
-// at a door ever holds it up.
+// An operation has a name, arguments and an answer, all JSON. Operations that
+// need the core ask bridge.Bridge, which answers between two inputs. So no client
+// ever blocks the core.
 package admin
 
 import (
@@ -59,7 +58,7 @@ type Options struct {
 	// Restore stops all work, puts the backup in the place of the state, and
 	// begins anew once the answer is out. nil: nothing can be restored.
 	Load    func(*store.Backup) error
-	Restore func(context.Context, *store.Backup) error
+	Restore func(context.Context, *store.Backup) (bridge.Restored, error)
 }
 
 // Admin carries out operations.
@@ -87,8 +86,8 @@ func New(o Options) (*Admin, error) {
 	return &Admin{o: o, log: o.Logger, provisioning: make(chan struct{}, 1)}, nil
 }
 
-// lock waits until nothing else is changed, as long as ctx allows. unlock is to
-// be called where there is no error.
+// lock waits, as long as ctx allows, until no other change is under way. The
+// caller calls unlock if there is no error.
 func (a *Admin) lock(ctx context.Context) (unlock func(), err error) {
 	select {
 	case a.provisioning <- struct{}{}:
@@ -98,13 +97,13 @@ func (a *Admin) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// reply hands a part of an answer on: a value that becomes a line of JSON.
+// reply sends one part of an answer: a value that becomes a line of JSON.
 type reply func(v any) error
 
-// operation is one thing that can be asked for.
+// operation is an entry of the table.
 type operation struct {
-	run func(ctx context.Context, a *Admin, args json.RawMessage, r reply) error
-	// limit is how long it may take; 0: until the caller goes.
+	run runner
+	// limit is how long it may take; 0: until the caller disconnects.
 	limit time.Duration
 }
 
@@ -114,7 +113,7 @@ const (
 	long    = 2 * time.Minute  // what concerns many devices, or all of the state
 )
 
-// operations lists all of them. Both doors go by it.
+// operations is the table of all operations.
 var operations = map[string]operation{
 	"events":       {with((*Admin).events), 0},
 	"why":          {with((*Admin).why), briefly},
@@ -138,12 +137,15 @@ var operations = map[string]operation{
 	"downlink.list": {with((*Admin).listDownlinks), briefly},
 }
 
-// ErrOperation is the reason for a request that is none.
+// ErrOperation is the reason for refusing a request whose operation does not exist.
 var ErrOperation = errors.New("no such operation")
 
-// with makes an operation of a method whose arguments have a type. Members that
-// the type does not have are refused.
-func with[A any](f func(*Admin, context.Context, A, reply) error) func(context.Context, *Admin, json.RawMessage, reply) error {
+// runner carries out an operation with arguments that are not decoded yet.
+type runner func(ctx context.Context, a *Admin, args json.RawMessage, r reply) error
+
+// with decodes the arguments for a method. It refuses members that their type
+// does not have.
+func with[A any](f func(*Admin, context.Context, A, reply) error) runner {
 	return func(ctx context.Context, a *Admin, raw json.RawMessage, r reply) error {
 		var args A
 		if len(raw) > 0 {
@@ -155,8 +157,8 @@ func with[A any](f func(*Admin, context.Context, A, reply) error) func(context.C
 	}
 }
 
-// Call carries out an operation and calls each for every part of its answer,
-// as the Client does at the other end of a socket.
+// Call carries out an operation without a socket and calls each for every part of
+// its answer, as Client.Call does.
 func (a *Admin) Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {
 	raw, err := json.Marshal(args)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -40,7 +41,7 @@ type house struct {
 	bridge *bridge.Bridge
 	keys   *access.Registry
 	store  *store.Store
-	disk   *store.Fake
+	disk   *storetest.Disk
 	path   string // of the control socket
 
 	stopBridge func()
@@ -48,7 +49,7 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	disk := store.NewFake()
+	disk := storetest.NewDisk(nil)
 	st, err := store.Open("", store.Options{FS: disk})
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +296,7 @@ func TestRequests(t *testing.T) {
 		"no op":          {`{"version":1}` + "\n", "no such operation"},
 		"arguments":      {`{"version":1,"op":"why","args":{"id":1}}` + "\n", "arguments: "},
 		"kind":           {`{"version":1,"op":"why","args":{"correlation_id":1}}` + "\n", "arguments: "},
-		"long":           {`{"version":1,"op":"why","args":{"correlation_id":"` + strings.Repeat("x", 200_000) + `"}}` + "\n", "nothing is remembered"},
+		"long":           {`{"version":1,"op":"why","args":{"correlation_id":"` + strings.Repeat("x", 200_000) + `"}}` + "\n", "no event about it is remembered"},
 		"too long":       {`{"version":1,"op":"why","args":{"correlation_id":"` + strings.Repeat("x", 2<<20) + `"}}` + "\n", "more than 1024 KiB"},
 	} {
 		if got := h.raw(tt.text); !strings.Contains(got, tt.want) || !strings.HasSuffix(got, "\n") {
@@ -387,7 +388,7 @@ func TestFault(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	h.admin.o.Links = func() map[radio.EUI64]Link { panic("oops") }
-	if _, err := h.call("gateway.list", nil); err == nil || !strings.Contains(err.Error(), "fault of the daemon") {
+	if _, err := h.call("gateway.list", nil); err == nil || !strings.Contains(err.Error(), "internal fault of the daemon") {
 		t.Errorf("%v", err)
 	}
 	if _, err := h.call("status", nil); err != nil {

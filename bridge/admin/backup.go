@@ -9,7 +9,7 @@ import (
 	"lorawand/bridge/store"
 )
 
-// backupPart is how much of a backup stands in a part of the answer, bytes.
+// backupPart is the size of a part of the answer, in bytes of the backup.
 const backupPart = 32 << 10
 
 // BackupPart is a piece of a backup's text.
@@ -17,7 +17,7 @@ type BackupPart struct {
 	Text []byte `json:"text"`
 }
 
-// backup writes the text in parts, so that no line is longer than others.
+// backup answers with the text in parts, which keeps lines short.
 func (a *Admin) backup(_ context.Context, _ struct{}, r reply) error {
 	w := bufio.NewWriterSize(replyWriter(r), backupPart)
 	if err := a.o.Store.Backup(w); err != nil {
@@ -26,7 +26,7 @@ func (a *Admin) backup(_ context.Context, _ struct{}, r reply) error {
 	return w.Flush()
 }
 
-// replyWriter makes parts of an answer of what is written.
+// replyWriter sends what is written as parts of an answer.
 type replyWriter reply
 
 // Write implements io.Writer.
@@ -39,9 +39,9 @@ func (w replyWriter) Write(b []byte) (int, error) {
 
 var errNoRestore = errors.New("nothing can be restored here")
 
-// restore answers when the backup is in the store. Everything begins anew then,
-// this socket included.
-func (a *Admin) restore(ctx context.Context, p BackupPart, _ reply) error {
+// restore answers with a bridge.Restored when the backup is in the store. Then the
+// daemon starts anew, and this socket with it.
+func (a *Admin) restore(ctx context.Context, p BackupPart, r reply) error {
 	if a.o.Restore == nil {
 		return errNoRestore
 	}
@@ -52,5 +52,9 @@ func (a *Admin) restore(ctx context.Context, p BackupPart, _ reply) error {
 	if err := a.o.Load(b); err != nil {
 		return err
 	}
-	return a.o.Restore(ctx, b)
+	did, err := a.o.Restore(ctx, b)
+	if err != nil {
+		return err
+	}
+	return r(did)
 }

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// ErrNotRunning is the reason for a control socket that nobody answers on.
-var ErrNotRunning = errors.New("the daemon does not run")
+// ErrNotRunning says that no daemon answers on the control socket.
+var ErrNotRunning = errors.New("the daemon is not running")
 
-// Client asks a running daemon over its control socket.
+// Client sends operations to a running daemon over its control socket.
 type Client struct {
 	Path string
 }
 
 const dialTimeout = 5 * time.Second
 
-// Call has an operation carried out and calls each for every part of its
+// Call sends an operation and calls each for every part of its
 // answer. It returns ErrNotRunning where no daemon answers, or the daemon's
 // error.
 func (c Client) Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {
@@ -39,7 +39,7 @@ func (c Client) Call(ctx context.Context, op string, args any, each func(json.Ra
 	conn, err := d.DialContext(ctx, "unix", c.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%w: nobody answers on %s", ErrNotRunning, c.Path)
+		return fmt.Errorf("%w: no daemon answers on %s", ErrNotRunning, c.Path)
 	case err != nil:
 		return fmt.Errorf("control socket: %w", err)
 	}
@@ -66,7 +66,7 @@ func exchange(conn net.Conn, line []byte, each func(json.RawMessage) error) erro
 		}
 		var resp response
 		if err := json.Unmarshal(b, &resp); err != nil {
-			return fmt.Errorf("not understood what the daemon says: %w", err)
+			return fmt.Errorf("cannot read the answer of the daemon: %w", err)
 		}
 		switch {
 		case resp.Error != "":

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"lorawand/bridge"
 	"lorawand/bridge/session"
@@ -91,12 +92,37 @@ type SetArgs struct {
 	ResetJoinNonces bool              `json:"reset_join_nonces,omitempty"`
 }
 
+// SetNote is a part of the answer of "device.set": what the owner is to know of
+// what was set.
+type SetNote struct {
+	Note string `json:"note"`
+}
+
+// windowFields say when and where a device listens.
+var windowFields = []string{"rx1_delay", "rx1_data_rate_offset", "rx2_data_rate_index", "rx2_frequency"}
+
+// notYet returns a note on fields that a device which joins is told by its next
+// join, or "".
+func notYet(d *session.Device, fields map[string]string) string {
+	var named []string
+	for _, f := range windowFields {
+		if _, set := fields[f]; set {
+			named = append(named, f)
+		}
+	}
+	if !d.SupportsJoin || len(named) == 0 {
+		return ""
+	}
+	return strings.Join(named, ", ") +
+		": takes effect at the next join; until then the device listens as the last one told it"
+}
+
 // ErrSessionFields is the reason for not setting the session of a device that
 // gets its sessions from joins.
-var ErrSessionFields = errors.New("the device joins: its session comes from that")
+var ErrSessionFields = errors.New("an OTAA device gets its session from a join: it cannot be set")
 
 // setDevice changes what is registered of a device.
-func (a *Admin) setDevice(ctx context.Context, args SetArgs, _ reply) error {
+func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {
 	unlock, err := a.lock(ctx)
 	if err != nil {
 		return err
@@ -106,30 +132,44 @@ func (a *Admin) setDevice(ctx context.Context, args SetArgs, _ reply) error {
 	if err != nil {
 		return err
 	}
-	if err := changeFields(d, args.Fields); err != nil {
+	notes, err := changeFields(d, args.Fields)
+	if err != nil {
 		return fmt.Errorf("%v: %w", d.ID, err)
 	}
 	put := bridge.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
-	return a.o.Bridge.Provision(ctx, []bridge.DevicePut{put}, nil, false)
+	if err := a.o.Bridge.Provision(ctx, []bridge.DevicePut{put}, nil, false); err != nil {
+		return err
+	}
+	if n := notYet(d, args.Fields); n != "" {
+		notes = append(notes, n)
+	}
+	for _, n := range notes {
+		if err := r(SetNote{n}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changeFields sets fields of a copy of a device. What belonged to another
-// device, or to another session, does not go on.
-func changeFields(d *session.Device, fields map[string]string) error {
+// device, or to another session, does not go on. It returns what the owner is to
+// know.
+func changeFields(d *session.Device, fields map[string]string) (notes []string, err error) {
 	was, joined := *d, session.Session{}
 	if d.Session != nil {
 		joined = *d.Session
 	}
-	if err := enddevice.SetFields(d, fields, enddevice.Options{AssumePlanDefaults: true}); err != nil {
-		return err
+	notes, err = enddevice.SetFields(d, fields, enddevice.Options{AssumePlanDefaults: true})
+	if err != nil {
+		return nil, err
 	}
 	if d.ID != was.ID {
-		return errors.New("id: a device keeps its id")
+		return nil, errors.New("id: a device keeps its id")
 	}
 	same := d.Session.IsSame(&joined)
 	switch {
 	case d.SupportsJoin && d.Session != nil && !same:
-		return ErrSessionFields
+		return nil, ErrSessionFields
 	case d.SupportsJoin && d.RootKeys != (frame.RootKeys{}):
 		// What it has is up to session.Device.Succeed: it may join meanwhile.
 		d.Session, d.Pending = nil, nil
@@ -137,9 +177,9 @@ func changeFields(d *session.Device, fields map[string]string) error {
 		d.Session = &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 	}
 	if d.DevEUI != was.DevEUI {
-		d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce = nil, 0, 0
+		d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten = nil, 0, 0, false
 	}
-	return nil
+	return notes, nil
 }
 
 // DeviceArgs name a device.

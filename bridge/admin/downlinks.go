@@ -21,8 +21,8 @@ type Pushed struct {
 	CorrelationIDs []string `json:"correlation_ids"`
 }
 
-// pushDownlinks does what a down/push or down/replace over MQTT does, and tells
-// what those hear who listen there.
+// pushDownlinks does what a down/push or down/replace over MQTT does, and answers
+// with the correlation ids of the messages that MQTT clients get.
 func (a *Admin) pushDownlinks(ctx context.Context, args PushArgs, r reply) error {
 	if err := checkID(args.id()); err != nil {
 		return err
@@ -39,7 +39,7 @@ func (a *Admin) pushDownlinks(ctx context.Context, args PushArgs, r reply) error
 	return nil
 }
 
-// checkID returns an error for an id that must not get into a topic.
+// checkID returns an error for an id that is not valid in a topic.
 func checkID(id session.ID) error {
 	if err := session.CheckID(id.Application); err != nil {
 		return fmt.Errorf("application: %w", err)

@@ -18,7 +18,7 @@ type EventsArgs struct {
 	Text    bool   `json:"text,omitempty"`    // lines for people
 }
 
-// matches reports whether an event is asked for.
+// matches reports whether the arguments select an event.
 func (a *EventsArgs) matches(e *bridge.Event) bool {
 	if a.Gateway != "" && e.Gateway != a.Gateway {
 		return false
@@ -30,7 +30,7 @@ func (a *EventsArgs) matches(e *bridge.Event) bool {
 	return e.HasEUIs && eui.UnmarshalText([]byte(a.Device)) == nil && eui == e.DevEUI
 }
 
-// errStops ends what has no end of its own.
+// errStops ends the following of events when the daemon stops.
 var errStops = errors.New("the daemon stops")
 
 // events answers with the remembered events, oldest first: texts, or events.
@@ -70,8 +70,8 @@ type Why struct {
 	Events []bridge.Event `json:"events"`
 }
 
-// ErrNotRemembered is the reason for not knowing why.
-var ErrNotRemembered = errors.New("nothing is remembered about it; the daemon remembers the last decisions since its start")
+// ErrNotRemembered says that the event log has nothing about a correlation id.
+var ErrNotRemembered = errors.New("no event about it is remembered; the daemon keeps the latest events since its start")
 
 func (a *Admin) why(_ context.Context, args WhyArgs, r reply) error {
 	id := strings.TrimSpace(args.CorrelationID)

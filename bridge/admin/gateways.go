@@ -8,9 +8,9 @@ import (
 	"lorawand/radio"
 )
 
-// Gateway is what "gateway.list" tells of a gateway. Times are how long ago
-// something was, in s, so that they need no calendar; without a value it was
-// not since the start.
+// Gateway is what "gateway.list" tells of a gateway. Times are ages in s, so that
+// they need no calendar; a time is absent if its event has not happened since the
+// start.
 type Gateway struct {
 	ID         string      `json:"gateway_id"`
 	EUI        radio.EUI64 `json:"eui"`
@@ -22,8 +22,8 @@ type Gateway struct {
 	LastUplink *float64    `json:"last_uplink_s,omitempty"`
 	LastPull   *float64    `json:"last_pull_data_s,omitempty"`
 	LastTxAck  *float64    `json:"last_tx_ack_s,omitempty"`
-	// Confirmed says that the gateway answers downlinks. Of one that never does
-	// it is not known whether it has sent them.
+	// Confirmed says that the gateway answers downlinks. If a gateway never does,
+	// nobody knows whether it has sent them.
 	Confirmed bool           `json:"confirmed"`
 	RoundTrip float64        `json:"round_trip_s,omitempty"` // 90th percentile
 	Lead      float64        `json:"lead_s"`                 // how early downlinks are handed over
@@ -59,19 +59,21 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 
 func gatewayOf(s *bridge.GatewayState, now radio.HostTime) Gateway {
 	g := Gateway{
-		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since), Address: s.Address, Fault: s.Fault,
+		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since),
+		Address: s.Address, Fault: s.Fault,
 		LastUplink: ago(now, s.LastUplink), LastTxAck: ago(now, s.LastAck), Confirmed: s.Answers,
 		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), SubBands: []SubBandUsage{},
 	}
 	for _, u := range s.Usage {
 		g.SubBands = append(g.SubBands, SubBandUsage{
-			Low: u.SubBand.Low, High: u.SubBand.High, Used: u.Used.Hours(), Allowed: float64(u.SubBand.DutyCycle) / 1000,
+			Low: u.SubBand.Low, High: u.SubBand.High,
+			Used: u.Used.Hours(), Allowed: float64(u.SubBand.DutyCycle) / 1000,
 		})
 	}
 	return g
 }
 
-// ago returns how long ago a time was, in s with ms; nil for none.
+// ago returns the age of a time in s, rounded to ms; nil for the zero time.
 func ago(now, t radio.HostTime) *float64 {
 	if t == 0 {
 		return nil

@@ -14,15 +14,15 @@ import (
 	"time"
 )
 
-// Limits of the door for those who watch.
+// Limits of the HTTP server.
 const (
 	maxHTTPConns  = 16 // at a time; more wait in the kernel
 	maxHTTPHeader = 8 << 10
 	httpTimeout   = 10 * time.Second // for a request, and again for its answer
 )
 
-// HTTP serves /metrics, /healthz and /readyz to everybody who reaches it. It
-// tells no secrets and changes nothing.
+// HTTP serves /metrics, /healthz and /readyz to everybody who can reach it. The
+// answers have no secrets in them, and a request changes nothing.
 type HTTP struct {
 	listener net.Listener
 	server   *http.Server
@@ -36,10 +36,10 @@ func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
 		return nil, fmt.Errorf("admin: http: %w", err)
 	}
 	s := &http.Server{
-		Handler: a.watchers(), ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
+		Handler: a.handler(), ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
 		MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
-	s.SetKeepAlivesEnabled(false) // a few clients that sit there would keep all others out
+	s.SetKeepAlivesEnabled(false) // idle clients would take all of the few connections
 	return &HTTP{listener: &fewConns{l, make(chan struct{}, maxHTTPConns)}, server: s, log: a.log}, nil
 }
 
@@ -51,7 +51,7 @@ func (h *HTTP) Close() error { return h.listener.Close() }
 
 // Run serves until ctx ends.
 func (h *HTTP) Run(ctx context.Context) error {
-	h.log.Info("listening for those who watch", "address", h.Addr().String())
+	h.log.Info("serving metrics and health", "address", h.Addr().String())
 	stop := context.AfterFunc(ctx, func() { _ = h.server.Close() })
 	defer stop()
 	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -76,7 +76,7 @@ func (l *fewConns) Accept() (net.Conn, error) {
 	return &countedConn{Conn: c, slots: l.slots}, nil
 }
 
-// countedConn gives its place back once.
+// countedConn frees its slot once.
 type countedConn struct {
 	net.Conn
 	slots chan struct{}
@@ -89,7 +89,7 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-func (a *Admin) watchers() http.Handler {
+func (a *Admin) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		tell(w, a.pulse(r.Context()), "good\n")
@@ -106,7 +106,7 @@ func (a *Admin) watchers() http.Handler {
 	return mux
 }
 
-// tell answers with a text, or with why there is none to be proud of.
+// tell writes the text, or status 503, the text and the error.
 func tell(w http.ResponseWriter, err error, text string) {
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -118,7 +118,7 @@ func tell(w http.ResponseWriter, err error, text string) {
 	_, _ = w.Write([]byte(text))
 }
 
-// pulse returns an error if the core does not turn.
+// pulse returns an error if the core does not answer.
 func (a *Admin) pulse(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
@@ -126,10 +126,10 @@ func (a *Admin) pulse(ctx context.Context) error {
 	return err
 }
 
-// errNotReady ends a text that says why.
+// errNotReady is the last line of a text that has the reasons.
 var errNotReady = errors.New("not ready")
 
-// ready tells of each part whether it does its work, a line for each.
+// ready returns a line for each part: whether it works, or why not.
 func (a *Admin) ready(ctx context.Context) (string, error) {
 	var b strings.Builder
 	var failed error

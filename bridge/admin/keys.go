@@ -91,7 +91,10 @@ type Key struct {
 // listKeys answers with every Key.
 func (a *Admin) listKeys(_ context.Context, args ListArgs, r reply) error {
 	for _, k := range a.o.Keys.Keys(args.Application) {
-		out := Key{ID: k.ID, Application: k.Application, Name: k.Name, Rights: strings.Split(k.Rights.Names(), ","), Expires: k.Expires}
+		out := Key{
+			ID: k.ID, Application: k.Application, Name: k.Name,
+			Rights: strings.Split(k.Rights.Names(), ","), Expires: k.Expires,
+		}
 		if err := r(out); err != nil {
 			return err
 		}
@@ -113,7 +116,7 @@ type RevokedKey struct {
 // ErrNoKey is the reason for not revoking a key that does not exist.
 var ErrNoKey = errors.New("no such API key")
 
-// revokeKey removes an API key, and ends what lives by it.
+// revokeKey removes an API key and closes the connections that use it.
 func (a *Admin) revokeKey(ctx context.Context, args RevokeKeyArgs, r reply) error {
 	unlock, err := a.lock(ctx)
 	if err != nil {

@@ -14,30 +14,25 @@ import (
 	"lorawand/radio"
 )
 
-// pulseTimeout is for the core to turn, when those who watch ask.
+// pulseTimeout is how long metrics and health wait for the core.
 const pulseTimeout = 3 * time.Second
 
 // Driver is what a driver tells of itself.
 type Driver struct {
-	Name     string
-	Err      error // why it does not do its work; nil: it does
-	Counters []Counter
-	Gauges   []Gauge
+	Name    string
+	Err     error // why it does not do its work; nil: it does
+	Metrics []Metric
 }
 
-// Gauge is a number that rises and falls.
-type Gauge struct {
-	Name  string // "lorawand_…"
+// Metric is a number that a driver has named.
+type Metric struct {
+	Name  string // without metricPrefix
 	Help  string
 	Value float64
+	Gauge bool // it rises and falls; else it only rises
 }
 
-// Counter is a number that only rises.
-type Counter struct {
-	Name  string // "lorawand_…_total"
-	Help  string
-	Value uint64
-}
+const metricPrefix = "lorawand_"
 
 // exposition is text in the format of Prometheus, version 0.0.4.
 type exposition struct{ b []byte }
@@ -71,7 +66,16 @@ func (e *exposition) gauge(name, help string, v float64) {
 	e.sample(name, v)
 }
 
-// metrics returns all numbers.
+func (e *exposition) metric(m Metric) {
+	kind := "counter"
+	if m.Gauge {
+		kind = "gauge"
+	}
+	e.family(metricPrefix+m.Name, kind, m.Help)
+	e.sample(metricPrefix+m.Name, m.Value)
+}
+
+// metrics returns the exposition of all metrics.
 func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
@@ -85,11 +89,8 @@ func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 	a.storeMetrics(&e)
 	a.brokerMetrics(&e)
 	for _, d := range a.o.Drivers() {
-		for _, c := range d.Counters {
-			e.counter(c.Name, c.Help, c.Value)
-		}
-		for _, g := range d.Gauges {
-			e.gauge(g.Name, g.Help, g.Value)
+		for _, m := range d.Metrics {
+			e.metric(m)
 		}
 	}
 	return e.b, nil
@@ -97,14 +98,18 @@ func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 
 func (a *Admin) processMetrics(e *exposition) {
 	e.family("lorawand_build_info", "gauge", "Which program this is.")
-	e.sample("lorawand_build_info", 1, "version", a.o.Build.Version, "commit", a.o.Build.Commit, "target", a.o.Build.Target, "go", a.o.Build.Go)
+	b := &a.o.Build
+	e.sample("lorawand_build_info", 1, "version", b.Version, "commit", b.Commit, "target", b.Target, "go", b.Go)
 	now := a.o.Bridge.Now()
 	e.gauge("lorawand_uptime_seconds", "Since the daemon was started.", seconds(now.Host))
 	if now.Wall.Known() {
 		start := now.Wall.Time.Add(-time.Duration(now.Host))
-		e.gauge("lorawand_process_start_time_seconds", "Start in Unix time; absent while the calendar is not known.", float64(start.UnixMilli())/1e3)
+		e.gauge("lorawand_process_start_time_seconds",
+			"Start in Unix time; absent while the calendar is not known.", float64(start.UnixMilli())/1e3)
 	}
-	e.gauge("lorawand_clock_quality", "How far the calendar can be trusted: 0 not at all, 1 real-time clock, 2 NTP, 3 GNSS.", float64(now.Wall.Quality))
+	e.gauge("lorawand_clock_quality",
+		"How far the calendar can be trusted: 0 not at all, 1 real-time clock, 2 NTP, 3 GNSS.",
+		float64(now.Wall.Quality))
 	e.gauge("lorawand_goroutines", "Goroutines that exist.", float64(runtime.NumGoroutine()))
 	e.gauge("lorawand_resident_memory_bytes", "Memory of the process that is in RAM.", float64(residentMemory()))
 }
@@ -130,7 +135,8 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	e.counter("lorawand_uplinks_published_total", "Frames of devices that were published.", s.Published)
 	e.counter("lorawand_uplink_copies_total", "Frames that came through another gateway as well.", s.Copies)
 	e.counter("lorawand_uplink_ghosts_total", "Frames that were heard beside their channel as well.", s.Ghosts)
-	e.counter("lorawand_uplink_repetitions_total", "Frames with the frame counter of the last one.", s.Repeated)
+	e.counter("lorawand_uplink_repetitions_total", "Frames that their devices have sent again.", s.Repeated)
+	e.counter("lorawand_wrong_mics_total", "MICs that were computed in vain, for forged frames and those of neighbours.", s.WrongMICs)
 	e.family("lorawand_uplinks_dropped_total", "counter", "Frames that were not published, by reason.")
 	for reason, n := range s.Dropped {
 		e.sample("lorawand_uplinks_dropped_total", float64(n), "reason", bridge.DropReason(reason).String())
@@ -145,7 +151,8 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	for _, kind := range slices.Sorted(maps.Keys(s.Events)) {
 		e.sample("lorawand_events_total", float64(s.Events[kind]), "kind", kind.Word())
 	}
-	e.counter("lorawand_downlinks_unsent_total", "Answers for which neither window could be used, or that every gateway refused.", s.Unsent)
+	e.counter("lorawand_downlinks_unsent_total",
+		"Answers for which neither window could be used, or that every gateway refused.", s.Unsent)
 	e.gauge("lorawand_downlinks_in_flight", "Downlinks that are planned or with a gateway.", float64(s.InFlight))
 	e.gauge("lorawand_store_waiting", "Joins, pushes and changes that wait for the store.", float64(s.Unstored))
 	e.gauge("lorawand_downlinks_waiting", "Items in the downlink queues of all devices.", float64(s.Downlinks))
@@ -162,11 +169,12 @@ func downlinkMetrics(e *exposition, s *bridge.Stats) {
 	for i, window := range windows {
 		e.sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
 	}
-	e.family("lorawand_downlinks_refused_total", "counter", "Downlinks that a gateway has refused, by receive window and its answer.")
+	const refused = "lorawand_downlinks_refused_total"
+	e.family(refused, "counter", "Downlinks that a gateway has refused, by receive window and its answer.")
 	for i, window := range windows {
 		for r := radio.TxTooLate; r <= radio.TxNoPath; r++ {
 			if r != radio.TxNoAck { // no refusal
-				e.sample("lorawand_downlinks_refused_total", float64(s.Refused[i][r]), "window", window, "reason", strings.ToLower(r.String()))
+				e.sample(refused, float64(s.Refused[i][r]), "window", window, "reason", strings.ToLower(r.String()))
 			}
 		}
 	}
@@ -176,10 +184,13 @@ func (a *Admin) storeMetrics(e *exposition) {
 	s := a.o.Store.Stats()
 	e.counter("lorawand_store_commits_total", "Commits to the store.", uint64(s.Commits))
 	e.counter("lorawand_store_snapshots_total", "Snapshots of the store that were written.", uint64(s.Compactions))
-	e.counter("lorawand_store_bytes_written_total", "Bytes that the store has handed to the file system.", uint64(s.Written))
-	e.counter("lorawand_flash_bytes_written_total", "Bytes that the flash has taken for the store: whole pages, again after each sync.", uint64(s.BytesWritten))
+	e.counter("lorawand_store_bytes_written_total",
+		"Bytes that the store has handed to the file system.", uint64(s.Written))
+	e.counter("lorawand_flash_bytes_written_total",
+		"Bytes that the flash has taken for the store: whole pages, again after each sync.", uint64(s.BytesWritten))
 	e.gauge("lorawand_store_records", "Records in the store.", float64(s.Records))
-	e.gauge("lorawand_store_journal_bytes", "What commits have added since the newest snapshot.", float64(s.JournalSize))
+	e.gauge("lorawand_store_journal_bytes",
+		"Bytes that commits have added since the newest snapshot.", float64(s.JournalSize))
 	writable := 1.0
 	if a.storeError() != nil {
 		writable = 0

@@ -19,8 +19,8 @@ import (
 //	{"data":…}
 //	{"end":true}  or  {"error":"…"}
 //
-// An error has a line for each fault. A line that does not come before the
-// connection ends was not sent: then nothing is known of how it went.
+// The text of an error has a line for each fault. If the connection closes before
+// the last line comes, the client does not know whether the operation succeeded.
 
 // protocolVersion is checked, so that a command of another release does not
 // misunderstand the daemon that still runs.
@@ -44,7 +44,8 @@ func parseRequest(line []byte) (request, error) {
 		return request{}, fmt.Errorf("not a request: %w", err)
 	}
 	if r.Version != protocolVersion {
-		return request{}, fmt.Errorf("the command speaks version %d of the control protocol, the daemon %d: restart the daemon after an update", r.Version, protocolVersion)
+		return request{}, fmt.Errorf("the command speaks version %d of the control protocol, the daemon %d: "+
+			"restart the daemon after an update", r.Version, protocolVersion)
 	}
 	return r, nil
 }

@@ -27,10 +27,11 @@ const (
 	folderMode     = 0o755
 )
 
-// ErrSocket is the reason for a control socket that cannot be had.
-var ErrSocket = errors.New("cannot have the control socket")
+// ErrSocket says that the control socket cannot be opened.
+var ErrSocket = errors.New("cannot open the control socket")
 
-// Server is the control socket. It serves who may write to the socket's file.
+// Server is the control socket. It serves everybody who may write to the socket's
+// file.
 type Server struct {
 	admin    *Admin
 	log      *slog.Logger
@@ -42,9 +43,9 @@ type Server struct {
 	most     int           // bytes of a request
 }
 
-// Listen makes the socket, and its folder if need be. The file of a daemon that
-// is gone is replaced; ErrSocket says that one still answers, that the file is
-// something else, or what the system says.
+// Listen makes the socket, and its folder if there is none. It replaces the file
+// of a daemon that has ended. It returns ErrSocket if a daemon answers on it, if
+// the file is not a socket, or with what the system says.
 func Listen(a *Admin, path string) (*Server, error) {
 	l, err := listen(path)
 	if err != nil {
@@ -52,12 +53,13 @@ func Listen(a *Admin, path string) (*Server, error) {
 	}
 	return &Server{
 		admin: a, log: a.log, path: path, listener: l,
-		slots: make(chan struct{}, maxConns), big: make(chan struct{}, 1), patience: requestTimeout, most: maxBigRequest,
+		slots: make(chan struct{}, maxConns), big: make(chan struct{}, 1),
+		patience: requestTimeout, most: maxBigRequest,
 	}, nil
 }
 
-// listen binds under another name and renames: nobody ever meets a socket with
-// the wrong mode.
+// listen binds under another name and renames the file, so that a socket with the
+// wrong mode never has the right name.
 func listen(path string) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return nil, err
@@ -84,8 +86,7 @@ func listen(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// stale returns nil if nothing is in the way, or only a socket that nobody
-// answers on.
+// stale returns nil if there is no file, or a socket on which no daemon answers.
 func stale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,7 +96,7 @@ func stale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("there is a file that is no socket")
+		return errors.New("a file that is not a socket is in the way")
 	}
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err == nil {
@@ -150,7 +151,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-// serve answers one connection. A fault of ours costs that connection only.
+// serve answers one connection. A panic ends that connection only.
 func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -162,8 +163,8 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 	defer stop()
 	defer func() {
 		if r := recover(); r != nil {
-			s.log.Error("fault while answering a command", "fault", r, "stack", string(debug.Stack()))
-			p.end(errors.New("fault of the daemon; its log says more"))
+			s.log.Error("internal fault while answering a command", "fault", r, "stack", string(debug.Stack()))
+			p.end(errors.New("internal fault of the daemon; see its log"))
 		}
 	}()
 	_ = c.SetReadDeadline(time.Now().Add(s.patience))
@@ -179,7 +180,7 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 		return
 	}
 	if operations[req.Op].limit == 0 {
-		// Only the end of the connection ends it.
+		// It has no time limit: it ends when the client disconnects.
 		watch.Go(func() {
 			_ = c.SetReadDeadline(time.Time{})
 			_, _ = c.Read(make([]byte, 1))
@@ -189,8 +190,8 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 	p.end(s.admin.do(ctx, req.Op, req.Args, p.reply))
 }
 
-// readRequest reads a line. One that is long has to wait until no other long
-// one is at work: release ends that, and is never nil.
+// readRequest reads a line. Only one long line is held at a time: release, which
+// is never nil, frees that place.
 func (s *Server) readRequest(r *bufio.Reader) (line []byte, release func(), err error) {
 	release = func() {}
 	line, err = r.ReadSlice('\n')
@@ -208,7 +209,8 @@ func (s *Server) readRequest(r *bufio.Reader) (line []byte, release func(), err 
 		var more []byte
 		more, err = r.ReadSlice('\n')
 		if len(line)+len(more) > s.most {
-			return nil, release, fmt.Errorf("more than %d KiB for one command: do it in parts, or stop the daemon before", s.most>>10)
+			return nil, release, fmt.Errorf("more than %d KiB for one command: "+
+				"do it in parts, or stop the daemon before", s.most>>10)
 		}
 		line = append(line, more...)
 	}
@@ -233,8 +235,8 @@ type peer struct {
 	hurried bool
 }
 
-// hurry leaves the peer no more than a moment: the daemon stops, or the peer
-// has gone.
+// hurry gives the peer one last second: the daemon stops, or the peer has
+// disconnected.
 func (p *peer) hurry() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -250,7 +252,7 @@ func (p *peer) reply(v any) error {
 	return p.write(response{Data: b})
 }
 
-// end tells how it went.
+// end sends the last line: success, or the error.
 func (p *peer) end(err error) {
 	r := response{End: true}
 	if err != nil {

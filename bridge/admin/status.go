@@ -28,8 +28,11 @@ type Status struct {
 	Joins        uint64            `json:"joins"`
 	JoinsRefused uint64            `json:"joins_refused"`
 
-	StoreWritten int64    `json:"store_written_bytes"`    // since the start
-	FlashWritten int64    `json:"flash_written_bytes"`    // the same, in whole pages of 4 KiB
+	StoreWritten int64    `json:"store_written_bytes"` // since the start
+	FlashWritten int64    `json:"flash_written_bytes"` // the same, in whole pages of 4 KiB
+	FlashUplinks int64    `json:"flash_written_for_uplinks_bytes"`
+	FlashPushes  int64    `json:"flash_written_for_pushes_bytes"`
+	Pushes       uint64   `json:"pushes"`                 // downlinks that were pushed
 	StoreDamage  []string `json:"store_damage,omitempty"` // what could not be read at the start
 	StoreError   string   `json:"store_error,omitempty"`  // why it cannot be written now
 }
@@ -41,12 +44,15 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 	}
 	now := a.o.Bridge.Now()
 	s := Status{
-		Build: a.o.Build, PID: os.Getpid(), Uptime: time.Duration(now.Host).Round(time.Millisecond).Seconds(), Clock: now.Wall.Quality.String(),
+		Build: a.o.Build, PID: os.Getpid(), Clock: now.Wall.Quality.String(),
+		Uptime:  time.Duration(now.Host).Round(time.Millisecond).Seconds(),
 		Devices: core.Devices, APIKeys: a.o.Keys.Len(), Gateways: core.Gateways, GatewaysConnected: core.Online,
-		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats), Joins: core.Joins, JoinsRefused: core.JoinsRefused,
+		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats),
+		Joins: core.Joins, JoinsRefused: core.JoinsRefused,
 	}
 	st := a.o.Store.Stats()
 	s.StoreWritten, s.FlashWritten, s.StoreDamage = st.Written, st.BytesWritten, st.Damage
+	s.FlashUplinks, s.FlashPushes, s.Pushes = core.Wear.Uplinks, core.Wear.Pushes, core.Events[bridge.DownlinkQueued]
 	if b := a.o.Broker; b != nil {
 		stats := b.Stats()
 		s.Clients, s.Sessions = stats.Clients, stats.Sessions

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -735,39 +734,5 @@ func TestNewRefuses(t *testing.T) {
 	s := start(t, Limits{})
 	if _, err := New(Options{Listen: []string{"127.0.0.1:0", s.addr}, Keys: access.NewRegistry("ttn")}); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("an address that is taken: %v", err)
-	}
-}
-
-func TestWatch(t *testing.T) {
-	s := start(t, Limits{})
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var mu sync.Mutex
-	var got []string
-	ready := make(chan struct{})
-	done := make(chan error, 1)
-	go func() {
-		done <- Watch(ctx, s.addr, "app1@ttn", s.key1, "#", func() { close(ready) }, func(topic string, payload []byte) {
-			mu.Lock()
-			defer mu.Unlock()
-			got = append(got, topic+" "+string(payload))
-		})
-	}()
-	<-ready
-	s.up("one")
-	s.up("two")
-	s.eventually("both", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 2 })
-	if got[0] != "v3/app1@ttn/devices/dev1/up one" {
-		t.Errorf("got %q", got)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("Watch: %v", err)
-	}
-	if err := Watch(context.Background(), s.addr, "app1", "wrong", "#", nil, nil); err == nil || !strings.Contains(err.Error(), "code 5") {
-		t.Errorf("wrong key: %v", err)
-	}
-	if err := Watch(context.Background(), s.addr, "app1", s.key1, "v3/app2/#", nil, nil); err == nil || !strings.Contains(err.Error(), "refused") {
-		t.Errorf("foreign filter: %v", err)
 	}
 }

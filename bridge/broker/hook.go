@@ -307,7 +307,7 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	}()
 	err := h.b.opts.Push(ctx, Push{Login: c.login, Device: device, Replace: suffix == v3.DownReplace, Payload: pk.Payload})
 	if err != nil {
-		h.b.log.Warn("a push could not be stored; its client is cut off", "application", c.login.Application, "device_id", clip(device), "error", err)
+		h.b.log.Warn("a push could not be stored; its client is disconnected", "application", c.login.Application, "device_id", clip(device), "error", err)
 		cl.Stop(err)
 	}
 	return pk, packets.CodeSuccessIgnore

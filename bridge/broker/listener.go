@@ -238,7 +238,7 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.b.panics.Add(1)
-			l.b.log.Error("fault while serving a client, which is cut off", "fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
+			l.b.log.Error("internal fault while serving an MQTT client, which is disconnected", "fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
 		}
 	}()
 	err := establish(l.id, c)

@@ -166,7 +166,7 @@ func (b *Broker) makeRoom() {
 		return
 	}
 	oldest := slices.MinFunc(away, func(x, y *session) int { return x.away.Compare(y.away) })
-	b.log.Warn("too many MQTT sessions: the one that nobody came back to for longest ends", "client", oldest.id)
+	b.log.Warn("too many MQTT sessions: that of the client which is away longest is removed", "client", oldest.id)
 	b.end(oldest)
 }
 
@@ -310,7 +310,7 @@ func (s *session) dropped() {
 	s.b.clientDropped.Add(1)
 	if now := time.Now(); now.Sub(s.warned) > time.Minute {
 		s.warned = now
-		s.b.log.Warn("an MQTT client is too slow or away for too long: messages for it are dropped, oldest first", "client", s.id, "dropped_total", s.b.clientDropped.Load())
+		s.b.log.Warn("an MQTT client is too slow or was away for too long: its oldest messages are dropped", "client", s.id, "dropped_total", s.b.clientDropped.Load())
 	}
 }
 

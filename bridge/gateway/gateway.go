@@ -34,13 +34,15 @@ type Gateway struct {
 	Connection string         // name of the connection, for correlation ids
 	Address    string         // for people
 	Fault      string         // why it does not work, in words; "" while it does or nothing is known
-	Local      bool           // on this host: no network lies in between
+	Local      bool           // on this host: most likely no network lies in between
 	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
+	HeardSince radio.HostTime // arrival of the first uplink since its counter began; 0: none
 	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 
-	trips roundTrips
+	trips   roundTrips
+	refused uint64 // powers, see RefusesPower
 }
 
 // Location is where a gateway stands.
@@ -139,6 +141,7 @@ func (r *Registry) Configure(g, as *Gateway) error {
 	}
 	g.ID, g.Plan, g.AntennaGain, g.EnforceDutyCycle = as.ID, as.Plan, as.AntennaGain, as.EnforceDutyCycle
 	g.Location, g.Configured = as.Location, true
+	g.ForgetPowers()
 	return nil
 }
 

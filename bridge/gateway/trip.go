@@ -7,8 +7,12 @@ import (
 
 // How far ahead of its time a downlink is handed to a gateway.
 const (
-	localLead   = 150 * time.Millisecond // on board and on the loopback
+	localLead   = 150 * time.Millisecond // where no network lies in between
 	networkLead = 300 * time.Millisecond // elsewhere, and half a round trip
+	// localTrip is the longest round trip without a network in between. A
+	// multiplexer of packet forwarders is on the loopback, and the gateways are
+	// behind it.
+	localTrip = 50 * time.Millisecond
 	// blindLead is for a forwarder that has never sent a TX_ACK: it may be one
 	// without a queue of its own, which sends what it gets when its time comes.
 	blindLead = 800 * time.Millisecond
@@ -52,22 +56,30 @@ func (g *Gateway) Answered(trip time.Duration) {
 // none is known.
 func (g *Gateway) RoundTrip() time.Duration { return g.trips.p90() }
 
+// near reports whether no network lies in between: the gateway is on this host,
+// and what was measured does not speak against it.
+func (g *Gateway) near() bool { return g.Local && g.trips.p90() <= localTrip }
+
 // Lead returns how long before the begin of a downlink it is handed to the
 // gateway; until then it can be changed.
 func (g *Gateway) Lead() time.Duration {
 	switch {
 	case !g.Answers:
 		return blindLead
-	case g.Local:
+	case g.near():
 		return localLead
 	}
-	return networkLead + g.trips.p90()/2
+	// The clock of the gateway is known by what comes from there: it seems to be as
+	// late as the quickest datagram, so the way up counts too. Beyond some 500 ms
+	// that is more than what stands above half of a round trip.
+	trip := g.trips.p90()
+	return max(networkLead+trip/2, latest+trip)
 }
 
 // Latest returns how long before its begin a downlink must be handed over at
 // the very least.
 func (g *Gateway) Latest() time.Duration {
-	if g.Local {
+	if g.near() {
 		return latest
 	}
 	return latest + g.trips.p90()/2

@@ -61,8 +61,8 @@ func checkDevNonce(d *session.Device, nonce uint16) error {
 		}
 		return nil
 	}
-	joined := d.LastJoinNonce > 0 || d.LastDevNonce > 0
-	if joined && nonce <= d.LastDevNonce && !d.Settings.ResetsJoinNonce {
+	used := !d.DevNoncesForgotten && (d.LastJoinNonce > 0 || d.LastDevNonce > 0)
+	if used && nonce <= d.LastDevNonce && !d.Settings.ResetsJoinNonce {
 		return fmt.Errorf("%w: %d is not above %d", ErrDevNonce, nonce, d.LastDevNonce)
 	}
 	return nil
@@ -78,7 +78,7 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 	if nonce > lastJoinNonce {
 		return Joined{}, ErrJoinNonce
 	}
-	params := joinedParameters(d, plan, p.RX1Delay)
+	params := d.JoinedParameters(plan, p.RX1Delay)
 	a := frame.JoinAccept{
 		JoinNonce: nonce, NetID: p.NetID, DevAddr: p.DevAddr, OptNeg: d.Version >= session.V1_1,
 		RX1DROffset: params.RX1DROffset, RX2DataRate: params.RX2DataRate, RXDelay: params.RX1Delay,
@@ -100,7 +100,7 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 
 // Use notes that the nonces of a join are used.
 func (j *Joined) Use(d *session.Device, devNonce uint16) {
-	d.LastJoinNonce = j.JoinNonce
+	d.LastJoinNonce, d.DevNoncesForgotten = j.JoinNonce, false
 	if d.Version >= session.V1_0_4 {
 		d.LastDevNonce = devNonce
 		return
@@ -109,27 +109,6 @@ func (j *Joined) Use(d *session.Device, devNonce uint16) {
 		d.UsedDevNonces = slices.Delete(d.UsedDevNonces, 0, over)
 	}
 	d.UsedDevNonces = append(d.UsedDevNonces, devNonce)
-}
-
-// joinedParameters are those that a join-accept tells: the plan's and the
-// network's, unless the owner wishes others.
-func joinedParameters(d *session.Device, plan *region.Plan, rx1Delay uint8) session.Parameters {
-	w := &d.Settings.Desired
-	rx2 := plan.RX2()
-	p := session.Parameters{RX1Delay: rx1Delay, RX2DataRate: rx2.DataRate, RX2Frequency: plan.BandRX2().Frequency}
-	if w.RX1Delay != nil {
-		p.RX1Delay = max(*w.RX1Delay, 1)
-	}
-	if w.RX1DROffset != nil {
-		p.RX1DROffset = *w.RX1DROffset
-	}
-	if w.RX2DataRate != nil {
-		p.RX2DataRate = *w.RX2DataRate
-	}
-	if f := d.Settings.RX2Frequency; f != nil && *f != 0 {
-		p.RX2Frequency = *f
-	}
-	return p
 }
 
 func cfList(plan *region.Plan) []byte {

@@ -124,34 +124,22 @@ type Receive struct {
 }
 
 // Windows returns the receive windows of a session: what the device is known to
-// use, else the band's, with what its owner has said of its factory settings.
-// With s nil they are those after a join-request.
+// use, else what session.Device.FactoryParameters says. With s nil they are those
+// after a join-request, whose RX1 knows no settings.
 func Windows(d *session.Device, s *session.Session, p *region.Plan) Receive {
-	r := Receive{Delay: p.Delays().RX1, RX2: p.BandRX2()}
-	set := &d.Settings
+	q := d.FactoryParameters(p)
 	if s != nil && s.Parameters != nil {
-		q := s.Parameters
-		r.Delay = time.Duration(max(q.RX1Delay, 1)) * time.Second
-		r.RX1DROffset = q.RX1DROffset
-		r.RX2.DataRate = q.RX2DataRate
-		if q.RX2Frequency != 0 {
-			r.RX2.Frequency = q.RX2Frequency
+		known := s.Parameters
+		q.RX1Delay, q.RX1DROffset, q.RX2DataRate = max(known.RX1Delay, 1), known.RX1DROffset, known.RX2DataRate
+		if known.RX2Frequency != 0 {
+			q.RX2Frequency = known.RX2Frequency
 		}
-		return r
 	}
-	if set.RX1Delay != nil {
-		r.Delay = time.Duration(max(*set.RX1Delay, 1)) * time.Second
+	r := Receive{
+		Delay: time.Duration(q.RX1Delay) * time.Second, RX1DROffset: q.RX1DROffset,
+		RX2: region.Window{Frequency: q.RX2Frequency, DataRate: q.RX2DataRate},
 	}
-	if set.RX1DROffset != nil {
-		r.RX1DROffset = *set.RX1DROffset
-	}
-	if set.RX2DataRate != nil {
-		r.RX2.DataRate = *set.RX2DataRate
-	}
-	if set.RX2Frequency != nil && *set.RX2Frequency != 0 {
-		r.RX2.Frequency = *set.RX2Frequency
-	}
-	if s == nil { // RX1 of a join-request knows no settings
+	if s == nil {
 		r.Delay, r.RX1DROffset = p.Delays().JoinAccept1, 0
 	}
 	return r

@@ -180,9 +180,12 @@ func (s *Scheduler) Release(slot *Slot) {
 	}
 }
 
-// Forget drops what a gateway has planned, because its counter has begun anew.
-// What it has spent stays spent.
-func (s *Scheduler) Forget(g *gateway.Gateway) { s.timeline(g.EUI).slots = nil }
+// Forget drops what a gateway has planned before a time, with which its counter
+// has begun anew. What it has spent stays spent.
+func (s *Scheduler) Forget(g *gateway.Gateway, since radio.ConcentratorTime) {
+	t := s.timeline(g.EUI)
+	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.Start < since })
+}
 
 // Usage is what a gateway has sent in a sub-band in the last hour.
 type Usage struct {

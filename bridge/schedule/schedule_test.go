@@ -63,7 +63,7 @@ func TestCheck(t *testing.T) {
 		},
 		{"the counter has begun anew", func(s *Scheduler, g *gateway.Gateway) {
 			commit(time.Second, 100*ms, rx2)(s, g)
-			s.Forget(g)
+			s.Forget(g, 1<<62)
 		}, func(g *gateway.Gateway) Emission { return at(g, time.Second, 60*ms, rx1, highest) }, None},
 	}
 	for _, tt := range tests {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/frame"
 )
 
 // Budget bounds what wrong MICs may cost. Anybody can send frames with the
@@ -11,7 +12,8 @@ import (
 // devices on one DevAddr more than one.
 //
 // It is a token bucket: rate tokens come in each second, up to one second's
-// worth, and each wrong MIC takes one. Right MICs are free.
+// worth, and each wrong MIC takes what it cost. Right MICs are free. A token is
+// the MIC of a short frame.
 type Budget struct {
 	rate int64 // tokens a second; 0 is no bound
 	debt int64 // in ns: how long it takes until all that was spent is there again
@@ -21,17 +23,88 @@ type Budget struct {
 // NewBudget returns a Budget of so many wrong MICs a second.
 func NewBudget(perSecond int) Budget { return Budget{rate: int64(perSecond)} }
 
-func (b *Budget) allow(now radio.HostTime) bool {
+// allow reports whether there is something left to spend.
+func (b *Budget) allow(now radio.HostTime) bool { return b.within(now, time.Second) }
+
+// within reports whether less is spent than comes in again in a time: with less
+// than a second the rest stays for others.
+func (b *Budget) within(now radio.HostTime, limit time.Duration) bool {
 	if b.rate == 0 {
 		return true
 	}
 	b.debt = max(b.debt-int64(max(now.Sub(b.at), 0)), 0)
 	b.at = max(b.at, now)
-	return b.debt < int64(time.Second)
+	return b.debt < int64(limit)
 }
 
-func (b *Budget) spend() {
+func (b *Budget) spend(tokens int64) {
 	if b.rate > 0 {
-		b.debt += int64(time.Second) / b.rate
+		b.debt += int64(time.Second) / b.rate * tokens
 	}
+}
+
+const (
+	// shortBlocks is how many blocks of AES the MIC of a short frame takes: one
+	// of 20 bytes of FRMPayload, as the whole budget is measured with.
+	shortBlocks = 3
+	// joinTokens is what the MIC of a join-request costs: its key is expanded
+	// for it, and the session keys of data frames are kept.
+	joinTokens = 3
+)
+
+// micCost is what the MIC of a data frame costs, in tokens.
+func micCost(d *frame.Data, v Version) int64 {
+	blocks := d.MICBlocks()
+	if v >= V1_1 {
+		blocks *= 2
+	}
+	return int64((blocks + shortBlocks - 1) / shortBlocks)
+}
+
+// Source is where frames come from: a gateway, or somebody who says that he is
+// this gateway and cannot be believed. Each has a budget of its own, so that no
+// flood through one of them keeps out what another one brings.
+type Source struct {
+	Gateway radio.EUI64
+	Foreign bool // its frames cannot be answered: see radio.Reception.NoDownlink
+}
+
+// maxSources bounds the budgets of sources. With more than there are gateways,
+// all begin anew; the budget of the whole stays as it is.
+const maxSources = 1024
+
+// source returns the budget of a source: half of the whole, so that one alone
+// cannot use it up.
+func (r *Registry) source(s Source) *Budget {
+	b := r.sources[s]
+	if b == nil {
+		if len(r.sources) >= maxSources {
+			clear(r.sources)
+		}
+		b = &Budget{rate: r.budget.rate - r.budget.rate/2}
+		r.sources[s] = b
+	}
+	return b
+}
+
+// Of the whole, and of what a source has, this much may be used for counters that
+// are not plausible, and by sources that cannot be believed. The rest is for the
+// devices themselves.
+const lesserShare = time.Second / 2
+
+// affords reports whether a MIC of a frame from a source may be looked at.
+// plausible says that its device may well have sent it.
+func (r *Registry) affords(s Source, plausible bool, now radio.HostTime) bool {
+	limit := lesserShare
+	if plausible && !s.Foreign {
+		limit = time.Second
+	}
+	return r.budget.within(now, limit) && r.source(s).within(now, limit)
+}
+
+// pay pays for a wrong MIC.
+func (r *Registry) pay(s Source, tokens int64) {
+	r.wrongMICs++
+	r.budget.spend(tokens)
+	r.source(s).spend(tokens)
 }

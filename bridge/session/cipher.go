@@ -1,8 +1,11 @@
 package session
 
 import (
+	"slices"
+
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/region"
 )
 
 // Cipher returns what checks, decrypts and makes the frames of the session. It
@@ -18,6 +21,7 @@ func (s *Session) Cipher(v Version) *frame.Cipher {
 type Reception struct {
 	DataRate  radio.DataRate
 	Frequency radio.Frequency
+	Source    Source
 }
 
 // context is what the MIC of an uplink covers with LoRaWAN 1.1. A data rate or
@@ -36,18 +40,29 @@ func (m *candidate) context(d *frame.Data, r Reception) (c frame.Context) {
 	if c.TxDR, err = plan.UplinkDataRate(r.DataRate); err != nil {
 		return c
 	}
-	if p := m.session.Parameters; p != nil {
-		for i, ch := range p.Channels {
-			if ch.UplinkFrequency == r.Frequency && ch.MinDataRate <= c.TxDR && c.TxDR <= ch.MaxDataRate {
-				c.TxCh = uint8(i)
-				return c
-			}
-		}
+	if n := m.channel(plan, r.Frequency, c.TxDR); n >= 0 {
+		c.TxCh = uint8(n)
+		return c
 	}
 	if ch, err := plan.UplinkChannel(r.Frequency, c.TxDR); err == nil {
 		c.TxCh = uint8(ch)
 	}
 	return c
+}
+
+// channel is the number that the device gives a channel which is not the plan's:
+// one that it was told of, or has from its factory where it was told of none. It
+// is -1 where there is none.
+func (m *candidate) channel(plan *region.Plan, f radio.Frequency, dr uint8) int {
+	if p := m.session.Parameters; p != nil && len(p.Channels) > 0 {
+		return slices.IndexFunc(p.Channels, func(ch Channel) bool {
+			return ch.UplinkFrequency == f && ch.MinDataRate <= dr && dr <= ch.MaxDataRate
+		})
+	}
+	if m.device.SupportsJoin || plan.FixedChannels() {
+		return -1
+	}
+	return slices.Index(m.device.Settings.Frequencies, f)
 }
 
 // confFCnt is the counter of the confirmed downlink that an acknowledgement is

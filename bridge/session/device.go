@@ -15,7 +15,6 @@ import (
 
 	"lorawand/radio"
 	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
 // Reasons for refusing a device, or for not serving it.
@@ -119,6 +118,10 @@ type Device struct {
 	LastDevNonce  uint16   // from 1.0.4 on
 	LastJoinNonce uint32   // 24 bits
 
+	// DevNoncesForgotten says that the device may begin with DevNonce 0, which
+	// LastDevNonce cannot say where a JoinNonce was used.
+	DevNoncesForgotten bool `json:",omitempty"`
+
 	Name        string
 	Description string
 	Attributes  map[string]string
@@ -128,10 +131,9 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History    History `json:"-"` // of the uplinks since the start
-	Queue      Queue   `json:"-"` // downlinks, item by item
-	joinBudget Budget  // for wrong MICs of join-requests
-	key        string  // see Key
+	History History `json:"-"` // of the uplinks since the start
+	Queue   Queue   `json:"-"` // downlinks, item by item
+	key     string  // see Key
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -153,6 +155,8 @@ type Settings struct {
 	RX2DataRate     *uint8 // index
 	RX2Frequency    *radio.Frequency
 	Frequencies     []radio.Frequency // channels that the device has from its factory
+	UplinkDwell     *bool             `json:",omitempty"` // frames of at most 400 ms
+	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
 }
 
@@ -181,9 +185,12 @@ type Session struct {
 	AFCntDown uint32
 	NStored   uint32 // the marks in the store; see counters.go
 	AStored   uint32
+	NUnsent   uint32 // how many counters, up to NFCntDown, nothing was sent with: since the last downlink that was
+	AUnsent   uint32
 	asked     Marks // the store is to have
 	asking    bool  // and has not answered yet
 	repeats   int   // of the last uplink
+	last      lastFrame
 
 	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
 	// 1.1 the MIC of its acknowledgement covers it.
@@ -208,6 +215,8 @@ type Parameters struct {
 	RX1DROffset      uint8
 	RX2DataRate      uint8
 	RX2Frequency     radio.Frequency
+	UplinkDwell      *bool `json:",omitempty"` // frames of at most 400 ms; nil: it was not told
+	DownlinkDwell    *bool `json:",omitempty"`
 	MaxDutyCycle     string
 	RejoinTimePeriod string
 	Channels         []Channel
@@ -255,7 +264,8 @@ func (d *Device) Check() error {
 		return d.checkOTAA()
 	}
 	if d.Session == nil {
-		return fmt.Errorf("%w: neither joins nor has a session", ErrInvalid)
+		return fmt.Errorf("%w: neither joins nor has a session: it needs root keys (OTAA), "+
+			"or a dev_addr and session keys (ABP)", ErrInvalid)
 	}
 	return d.Session.check()
 }
@@ -325,6 +335,3 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	}
 	return d, nil
 }
-
-// FrequencyPlan returns the device's plan, or region.ErrPlan.
-func (d *Device) FrequencyPlan() (*region.Plan, error) { return region.Lookup(d.Plan) }

@@ -45,6 +45,7 @@ func (s *Session) IsSame(o *Session) bool {
 // same one, or none and the device is still the one that joined.
 func (d *Device) Succeed(old *Device) {
 	d.History, d.Queue = old.History, old.Queue
+	d.followSettings(old)
 	sameKeys := (d.Version < V1_1) == (old.Version < V1_1)
 	if !sameKeys && old.Session != nil {
 		old.Session.cipher = nil
@@ -59,17 +60,9 @@ func (d *Device) Succeed(old *Device) {
 	case d.Session == nil && d.SupportsJoin && d.DevEUI == old.DevEUI && sameKeys:
 		d.Session, d.Pending = old.Session, old.Pending
 	}
-	if d.DevEUI != old.DevEUI {
-		return
+	if d.DevEUI == old.DevEUI {
+		d.setNonces(old.Nonces())
 	}
-	d.LastJoinNonce, d.LastDevNonce = max(d.LastJoinNonce, old.LastJoinNonce), max(d.LastDevNonce, old.LastDevNonce)
-	used := slices.Clone(old.UsedDevNonces)
-	for _, n := range d.UsedDevNonces {
-		if !slices.Contains(used, n) {
-			used = append(used, n)
-		}
-	}
-	d.UsedDevNonces = used[max(len(used)-MaxDevNonces, 0):]
 }
 
 // goOn takes over what another copy of the session has got to. No counter goes
@@ -78,8 +71,10 @@ func (s *Session) goOn(from *Session) {
 	if from.Heard {
 		s.Heard, s.FCntUp = true, max(s.FCntUp, from.FCntUp)
 	}
+	sent, other := s.LastSent(), from.LastSent()
 	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, from.NFCntDown), max(s.AFCntDown, from.AFCntDown)
 	s.NStored, s.AStored = max(s.NStored, s.NFCntDown), max(s.AStored, s.AFCntDown)
+	s.SetLastSent(Marks{max(sent.N, other.N), max(sent.A, other.A)})
 	s.ConfFCntDown = max(s.ConfFCntDown, from.ConfFCntDown)
 	if len(from.KeyID) > 0 {
 		s.KeyID = from.KeyID
@@ -95,7 +90,9 @@ func (s *Session) ForgetFCntUp() { s.Heard, s.FCntUp = false, 0 }
 
 // ForgetDevNonces lets the device begin its DevNonces anew. Join-requests that
 // it has sent before can then be replayed. JoinNonces go on.
-func (d *Device) ForgetDevNonces() { d.UsedDevNonces, d.LastDevNonce = nil, 0 }
+func (d *Device) ForgetDevNonces() {
+	d.UsedDevNonces, d.LastDevNonce, d.DevNoncesForgotten = nil, 0, true
+}
 
 // SkipAhead is for a device of which only an older state is known, such as that
 // of a backup: its counters of downlinks and its JoinNonces go on above what can
@@ -106,9 +103,14 @@ func (d *Device) SkipAhead() {
 	d.Session.skipAhead()
 	d.Pending.skipAhead()
 	if d.SupportsJoin {
-		last := max(d.LastJoinNonce, FirstJoinNonce-1)
-		d.LastJoinNonce = min(last+skippedJoinNonces, 1<<24-1)
+		d.skipNonces()
 	}
+}
+
+func (d *Device) skipNonces() {
+	d.DevNoncesForgotten = d.DevNoncesForgotten || !d.Nonces().used()
+	last := max(d.LastJoinNonce, FirstJoinNonce-1)
+	d.LastJoinNonce = min(last+skippedJoinNonces, 1<<24-1)
 }
 
 // Replace gives a device of the Registry a new registration. It returns what

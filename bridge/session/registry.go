@@ -12,14 +12,14 @@ import (
 var (
 	ErrExists = errors.New("exists already")
 	ErrFull   = errors.New("too many devices")
+	ErrTwin   = errors.New("its frames could not be told from those of another device")
 )
 
 // Limits of a Registry.
 const (
 	MaxPerDevAddr = 256 // devices on one DevAddr
-	addrBudget    = 64  // wrong MICs a second for each DevAddr
+	addrBudget    = 64  // wrong MICs a second for each DevAddr, with counters that are not plausible
 	deviceBudget  = 8   // and for each device on it
-	joinBudget    = 4   // wrong MICs of join-requests a second for each device
 )
 
 // Registry holds the devices. It belongs to one goroutine.
@@ -29,7 +29,10 @@ type Registry struct {
 	byEUI   map[euis]*Device
 	byDev   map[radio.EUI64]int // devices that join, by DevEUI alone
 	budget  Budget
+	sources map[Source]*Budget
 	scratch []candidate
+
+	wrongMICs uint64
 }
 
 // addrGroup is the sessions that share a DevAddr.
@@ -53,7 +56,7 @@ type euis struct{ join, dev radio.EUI64 }
 func NewRegistry(wrongMICs int) *Registry {
 	return &Registry{
 		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{}, byDev: map[radio.EUI64]int{},
-		budget: NewBudget(wrongMICs),
+		budget: NewBudget(wrongMICs), sources: map[Source]*Budget{},
 	}
 }
 
@@ -109,6 +112,23 @@ func (r *Registry) IDs(application string) []ID {
 	return out
 }
 
+// CheckTwin returns ErrTwin for a device whose session is that of another device
+// too: one DevAddr and one network session key.
+func (r *Registry) CheckTwin(d *Device) error {
+	s := d.Session
+	if s == nil || r.byAddr[s.DevAddr] == nil {
+		return nil
+	}
+	for _, m := range r.byAddr[s.DevAddr].members {
+		same := m.session.Keys.FNwkSIntKey == s.Keys.FNwkSIntKey && m.session.Keys.SNwkSIntKey == s.Keys.SNwkSIntKey
+		if same && m.device.ID != d.ID {
+			return fmt.Errorf("%v: %w: %v has dev_addr %v and the same network session key; "+
+				"delete that one first, or give this one a session of its own", d.ID, ErrTwin, m.device.ID, s.DevAddr)
+		}
+	}
+	return nil
+}
+
 // Add takes a device. It returns ErrInvalid, ErrExists or ErrFull, and then
 // changes nothing. From then on the device belongs to the Registry.
 func (r *Registry) Add(d *Device) error {
@@ -130,7 +150,6 @@ func (r *Registry) Add(d *Device) error {
 		}
 	}
 	r.devices[d.ID] = d
-	d.joinBudget = NewBudget(joinBudget)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
 		r.byDev[d.DevEUI]++
@@ -175,17 +194,17 @@ func (r *Registry) TakeUp(d *Device) {
 }
 
 // AllowMIC reports whether there is something left to pay for the MIC of a
-// join-request of this device; WrongMIC pays. Each device has its own budget,
-// so that nobody can keep all devices out with the EUIs of one.
-func (r *Registry) AllowMIC(d *Device, now radio.HostTime) bool {
-	return r.budget.allow(now) && d.joinBudget.allow(now)
+// join-request; WrongMIC pays. The device has no budget of its own: whoever knows
+// its EUIs could use that up, and keep it from joining.
+func (r *Registry) AllowMIC(from Source, now radio.HostTime) bool {
+	return r.affords(from, true, now)
 }
 
 // WrongMIC pays for a join-request with a wrong MIC.
-func (r *Registry) WrongMIC(d *Device) {
-	r.budget.spend()
-	d.joinBudget.spend()
-}
+func (r *Registry) WrongMIC(from Source) { r.pay(from, joinTokens) }
+
+// WrongMICs returns how many MICs were computed in vain since the start.
+func (r *Registry) WrongMICs() uint64 { return r.wrongMICs }
 
 func (r *Registry) index(d *Device, s *Session) {
 	if s == nil {

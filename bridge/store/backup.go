@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 	"unicode/utf8"
 )
@@ -136,15 +137,34 @@ func ReadBackup(r io.Reader) (*Backup, error) {
 	return &Backup{records}, nil
 }
 
-// Restore replaces what the store in a folder holds by a backup: all of it or,
-// with an error, nothing; after an error of the file system the next Open finds
-// the one or the other. The folder may be empty, and the store damaged; the
-// files that were there are kept with the ending ".old". It returns what Open
-// returns. Behind is true afterwards.
-func Restore(dir string, b *Backup, o Options) error {
+// Found is what a store holds that a backup is to take the place of.
+type Found struct {
+	records map[id]Record
+	// Whole says that the records are what Commit has answered last; they may be
+	// older where the store was damaged, and there are none where it cannot be
+	// read.
+	Whole bool
+}
+
+// Records returns the records of a kind, sorted by key.
+func (f *Found) Records(kind string) []Record { return recordsOf(f.records, kind) }
+
+// Merge says what a store is to hold in place of what it holds. settled says
+// that what must never go back does not: else Behind is true afterwards.
+type Merge func(old *Found) (records []Record, settled bool, err error)
+
+// All returns the records of the backup, in the order in which they stand there.
+func (b *Backup) All() []Record { return slices.Clone(b.records) }
+
+// Restore replaces what the store in a folder holds by what merge makes of it:
+// all of it or, with an error, nothing; after an error of the file system the
+// next Open finds the one or the other. The folder may be empty, and the store
+// damaged; the files that were there are kept with the ending ".old". It returns
+// what Open or merge returns.
+func Restore(dir string, o Options, merge Merge) error {
 	s, err := open(dir, o, true)
 	if err == nil {
-		err = errors.Join(s.restore(b.records), s.Close())
+		err = errors.Join(s.restore(merge), s.Close())
 	}
 	if err != nil {
 		return fmt.Errorf("store: restore: %s: %w", dir, err)
@@ -154,21 +174,22 @@ func Restore(dir string, b *Backup, o Options) error {
 
 // Restore is Restore for a store that is open. Who has loaded records before
 // has to load them again.
-func (s *Store) Restore(b *Backup) error {
-	if err := s.restore(b.records); err != nil {
+func (s *Store) Restore(merge Merge) error {
+	if err := s.restore(merge); err != nil {
 		return fmt.Errorf("store: restore: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) restore(records []Record) error {
-	all := map[id]Record{}
-	put(all, records)
-	put(all, []Record{{Kind: behind.kind, Key: behind.key, Version: 1, Data: []byte("a backup was restored")}})
+func (s *Store) restore(merge Merge) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.closed {
 		return ErrClosed
+	}
+	all, err := s.merged(merge)
+	if err != nil {
+		return err
 	}
 	if !s.corrupt {
 		// A file of format 1 would win over what is written here.
@@ -193,6 +214,30 @@ func (s *Store) restore(records []Record) error {
 	_ = s.writeMark() // a folder without it is read too; the next commit tries again
 	s.rename(endingOld, func(g uint64, _ string) bool { return g <= before })
 	return nil
+}
+
+// merged returns what merge makes of what the store holds. writing is held.
+func (s *Store) merged(merge Merge) (map[id]Record, error) {
+	s.mu.Lock()
+	found := &Found{records: maps.Clone(s.records)}
+	s.mu.Unlock()
+	_, old := found.records[behind]
+	found.Whole = !s.corrupt && !old
+	records, settled, err := merge(found)
+	if err != nil {
+		return nil, err
+	}
+	all := map[id]Record{}
+	for _, r := range records {
+		if err := check(r); err != nil {
+			return nil, err
+		}
+	}
+	put(all, records)
+	if !settled {
+		put(all, []Record{{Kind: behind.kind, Key: behind.key, Version: 1, Data: []byte("a backup was restored")}})
+	}
+	return all, nil
 }
 
 // readBackup reads a backup to its end.
@@ -229,7 +274,7 @@ type backupReader struct {
 func (b *backupReader) line(text []byte) error {
 	b.lines++
 	if b.ended {
-		return errors.New("text behind the end")
+		return errors.New("text after the end")
 	}
 	if b.lines == 1 {
 		var h backupHead
@@ -288,7 +333,7 @@ func strict(text []byte, v any) error {
 		return err
 	}
 	if d.InputOffset() != int64(len(text)) {
-		return errors.New("text behind the JSON")
+		return errors.New("text after the JSON")
 	}
 	return nil
 }

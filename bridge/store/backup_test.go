@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 const (
@@ -20,13 +23,18 @@ const (
 	restored = `{"kind":"device","key":"restored","version":7,"json":{}}`
 )
 
+// alone is a backup that replaces all there is.
+func alone(b *Backup) Merge {
+	return func(*Found) ([]Record, bool, error) { return b.All(), false, nil }
+}
+
 // restoreText restores what may be a backup.
 func restoreText(dir, text string, o Options) error {
 	b, err := ReadBackup(strings.NewReader(text))
 	if err != nil {
 		return err
 	}
-	return Restore(dir, b, o)
+	return Restore(dir, o, alone(b))
 }
 
 // restoreOpen is restoreText for a store that is open.
@@ -35,7 +43,7 @@ func restoreOpen(s *Store, text string) error {
 	if err != nil {
 		return err
 	}
-	return s.Restore(b)
+	return s.Restore(alone(b))
 }
 
 // sealed puts the end behind lines of a backup.
@@ -45,14 +53,14 @@ func sealed(records int, lines ...string) string {
 }
 
 func TestBackup(t *testing.T) {
-	s := openOn(t, NewFake())
+	s := openOn(t, storetest.NewDisk(nil))
 	mustCommit(
 		t, s, rec("app1/dev1", `{"a":[1,2],"b":"<&> ü"}`), rec("app1/dev2", `{"spaces": 1}`), rec("app1/dev3", "{}\n"), rec("app1/dev4", " {}"),
 		rec("app1/dev5", "null"), rec("app1/dev6", ""), rec("app1/dev7", "{\"text\":\"\xff\"}"), rec("<&>\"\\\n", "12"), rec("", `"x"`),
 		Record{"counters", "app1/dev1", 255, []byte{0, 1, 2, 0xff}}, Record{"large", "x", 1, bytes.Repeat([]byte{0xfb}, 100_000)},
 	)
 	want := state(s)
-	s.records[behind] = Record{behind.kind, behind.key, 1, []byte("x")}
+	s.SetBehind()
 	var b bytes.Buffer
 	if err := s.Backup(&b); err != nil {
 		t.Fatal(err)
@@ -66,7 +74,7 @@ func TestBackup(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{"as it is": b.String(), "with CR LF": strings.ReplaceAll(b.String(), "\n", "\r\n"), "without the last line end": strings.TrimSuffix(b.String(), "\n")} {
-		f := NewFake()
+		f := storetest.NewDisk(nil)
 		if err := restoreText("", text, Options{FS: f, Logger: quiet}); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -98,7 +106,7 @@ func TestRestoreRefuses(t *testing.T) {
 		{"a line is missing", strings.Replace(good, two+"\n", "", 1)},
 		{"a letter is another", strings.Replace(good, "AA==", "AB==", 1)},
 		{"cut off", good[:len(good)-10]},
-		{"text behind the end", good + one},
+		{"text after the end", good + one},
 		{"wrong number", sealed(3, head, one, two)},
 		{"twice the same", sealed(2, head, one, one)},
 		{"unknown field", sealed(1, head, `{"kind":"k","key":"1","version":1,"json":{},"x":1}`)},
@@ -109,10 +117,10 @@ func TestRestoreRefuses(t *testing.T) {
 		{"the store's own", sealed(1, head, `{"kind":"store","key":"behind","version":1,"json":{}}`)},
 		{"an empty line", sealed(2, head, one, "", two)},
 		{"text behind a record", sealed(1, head, one+" x")},
-		{"a very long line", head + "\n" + strings.Repeat(" ", maxBackupLine)},
+		{"a very long line", head + "\n" + strings.Repeat(" ", MaxBackupLine)},
 	}
 	for _, tt := range tests {
-		f := newFake(format2Files(t))
+		f := storetest.NewDisk(format2Files(t))
 		if err := restoreText("", tt.text, Options{FS: f, Logger: quiet}); !errors.Is(err, ErrBackup) {
 			t.Errorf("%s: %v, want ErrBackup", tt.name, err)
 		}
@@ -121,10 +129,10 @@ func TestRestoreRefuses(t *testing.T) {
 		}
 	}
 	newer := sealed(0, `{"lorawand":"backup","format":2}`)
-	if err := restoreText("", newer, Options{FS: NewFake(), Logger: quiet}); !errors.Is(err, ErrFormat) {
+	if err := restoreText("", newer, Options{FS: storetest.NewDisk(nil), Logger: quiet}); !errors.Is(err, ErrFormat) {
 		t.Errorf("a newer backup: %v, want ErrFormat", err)
 	}
-	if err := restoreText("", good, Options{FS: NewFake(), Logger: quiet}); err != nil {
+	if err := restoreText("", good, Options{FS: storetest.NewDisk(nil), Logger: quiet}); err != nil {
 		t.Errorf("the whole one: %v", err)
 	}
 }
@@ -133,34 +141,34 @@ func TestRestoreRefuses(t *testing.T) {
 func TestRestore(t *testing.T) {
 	backup := sealed(1, head, restored)
 	v2, v1 := format2Files(t), format1Files(t)
-	corrupt := with(damagedFiles(t), snapshotName(2), nil)
+	corrupt := with(damagedFiles(t), SnapshotName(2), nil)
 	for name, tt := range map[string]struct {
 		files map[string][]byte
 		kept  []string
 	}{
 		"empty folder":      {nil, nil},
-		"store":             {v2, []string{snapshotName(3), journalName(3), snapshotName(2), journalName(2)}},
+		"store":             {v2, []string{SnapshotName(3), JournalName(3), SnapshotName(2), JournalName(2)}},
 		"format 1":          {v1, nil},
-		"format 1, damaged": {map[string][]byte{markName: v1[markName][:60]}, nil},
+		"format 1, damaged": {map[string][]byte{MarkName: v1[MarkName][:60]}, nil},
 		"damaged":           {damagedFiles(t), nil},
-		"corrupt":           {corrupt, []string{snapshotName(3), journalName(3)}},
-		"restored before":   {with(v2, snapshotName(1)+endingOld, []byte("old")), []string{snapshotName(3)}},
+		"corrupt":           {corrupt, []string{SnapshotName(3), JournalName(3)}},
+		"restored before":   {with(v2, SnapshotName(1)+EndingOld, []byte("old")), []string{SnapshotName(3)}},
 	} {
-		f := newFake(tt.files)
+		f := storetest.NewDisk(tt.files)
 		if err := restoreText("", backup, Options{FS: f, Logger: quiet}); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
 		files := f.Files()
 		for _, k := range tt.kept {
-			if !bytes.Equal(files[k+endingOld], tt.files[k]) {
+			if !bytes.Equal(files[k+EndingOld], tt.files[k]) {
 				t.Errorf("%s: %s is not kept in %v", name, k, slices.Sorted(maps.Keys(files)))
 			}
 		}
-		if name == "restored before" && files[snapshotName(1)+endingOld] != nil {
+		if name == "restored before" && files[SnapshotName(1)+EndingOld] != nil {
 			t.Errorf("%s: what was kept before is there too", name)
 		}
-		if old := tt.files[markName]; isFormat1(old) && !bytes.Equal(files[format1Name], old) {
+		if old := tt.files[MarkName]; IsFormat1(old) && !bytes.Equal(files[Format1Name], old) {
 			t.Errorf("%s: the file of format 1 is not kept", name)
 		}
 		s := openOn(t, f)
@@ -173,7 +181,7 @@ func TestRestore(t *testing.T) {
 			t.Errorf("%s: opened again: %+v", name, s.Stats())
 		}
 	}
-	f := newFake(with(v2, markName, newer(v2[markName])))
+	f := storetest.NewDisk(with(v2, MarkName, newer(v2[MarkName])))
 	if err := restoreText("", backup, Options{FS: f, Logger: quiet}); !errors.Is(err, ErrFormat) || f.Ops() != 0 {
 		t.Errorf("over the store of a newer version: %v, want ErrFormat", err)
 	}
@@ -181,7 +189,7 @@ func TestRestore(t *testing.T) {
 
 // A store that is open goes on with what was restored.
 func TestRestoreOpen(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	for i := range 100 {
 		mustCommit(t, s, rec(fmt.Sprint(i%9), strings.Repeat("x", 50)))
@@ -211,7 +219,7 @@ func TestRestoreInterrupted(t *testing.T) {
 	backup := sealed(1, head, restored)
 	w := newWorkload(3)
 	for name, files := range map[string]map[string][]byte{"format 1": format1Files(t), "format 2": format2Files(t)} {
-		f := newFake(files)
+		f := storetest.NewDisk(files)
 		s := openOn(t, f)
 		from, before := f.Ops(), state(s)
 		if err := restoreOpen(s, backup); err != nil {
@@ -238,7 +246,7 @@ func TestRestoreInterrupted(t *testing.T) {
 // restoreWithFault has the nth operation of a restoration fail.
 func restoreWithFault(t *testing.T, name string, files map[string][]byte, backup string, n int) {
 	t.Helper()
-	f, count := newFake(files), 0
+	f, count := storetest.NewDisk(files), 0
 	s := openOn(t, f)
 	before := state(s)
 	f.Fail(nth(n, unix.EIO, &count))
@@ -260,10 +268,10 @@ func restoreWithFault(t *testing.T, name string, files map[string][]byte, backup
 
 // Commits behind a restoration are not put on top of what was there before it.
 func TestRestoredSnapshotRots(t *testing.T) {
-	f := newFake(format2Files(t))
+	f := storetest.NewDisk(format2Files(t))
 	s := openOn(t, f)
 	f.Fail(func(op, name string) error {
-		if _, g := parseName(name); op == opRename && g > 0 {
+		if _, g := ParseName(name); op == storetest.OpRename && g > 0 {
 			return unix.EIO // so that the older generations remain
 		}
 		return nil
@@ -275,9 +283,56 @@ func TestRestoredSnapshotRots(t *testing.T) {
 	mustCommit(t, s, CaughtUp(), rec("new", "x"))
 	s.Close()
 	files := f.Files()
-	s = openOn(t, newFake(with(files, snapshotName(4), flip(files[snapshotName(4)], 60))))
+	s = openOn(t, storetest.NewDisk(with(files, SnapshotName(4), flip(files[SnapshotName(4)], 60))))
 	if got := s.Records("device"); !s.Behind() || len(got) == 0 || slices.ContainsFunc(got, func(r Record) bool { return r.Key == "new" }) {
 		t.Errorf("%v, %+v", got, s.Stats())
+	}
+}
+
+// What merges a backup is told what there was and whether that is all, and says
+// whether anything has to skip.
+func TestRestoreMerges(t *testing.T) {
+	failed := errors.New("cannot be merged")
+	v2 := format2Files(t)
+	for name, tt := range map[string]struct {
+		files   map[string][]byte
+		whole   bool
+		records []Record
+		settled bool
+		err     error
+	}{
+		"nothing into nothing":  {nil, true, nil, true, nil},
+		"nothing into a store":  {v2, true, nil, true, nil},
+		"something":             {v2, true, []Record{rec("restored", "x")}, true, nil},
+		"something not settled": {v2, true, []Record{rec("restored", "x")}, false, nil},
+		"a damaged store":       {with(v2, JournalName(3), nil), false, []Record{rec("restored", "x")}, true, nil},
+		"an unreadable store":   {with(damagedFiles(t), SnapshotName(2), nil), false, []Record{rec("restored", "x")}, true, nil},
+		"a fault":               {v2, true, nil, true, failed},
+		"a record that is none": {v2, true, []Record{{}}, true, nil},
+	} {
+		f := storetest.NewDisk(tt.files)
+		told := 0
+		err := Restore("", Options{FS: f, Logger: quiet}, func(old *Found) ([]Record, bool, error) {
+			told++
+			if old.Whole != tt.whole || tt.whole && tt.files != nil && len(old.Records("device")) == 0 {
+				t.Errorf("%s: whole %v, %d records", name, old.Whole, len(old.Records("device")))
+			}
+			return tt.records, tt.settled, tt.err
+		})
+		if told != 1 {
+			t.Errorf("%s: asked %d times", name, told)
+		}
+		if bad := tt.err != nil || name == "a record that is none"; bad || err != nil {
+			if !bad || err == nil || tt.err != nil && !errors.Is(err, tt.err) || !maps.EqualFunc(f.Files(), tt.files, bytes.Equal) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		s := openOn(t, f)
+		if got := s.Records("device"); len(got) != len(tt.records) || s.Behind() == tt.settled || len(s.Stats().Damage) > 0 {
+			t.Errorf("%s: %v, %+v", name, got, s.Stats())
+		}
+		s.Close()
 	}
 }
 
@@ -291,7 +346,7 @@ func TestRestoreOnDisk(t *testing.T) {
 	if len(s.Records("device")) != 1 {
 		t.Errorf("%+v", s.Stats())
 	}
-	if _, err := os.Stat(dir + "/" + journalName(1) + endingOld); err != nil {
+	if _, err := os.Stat(dir + "/" + JournalName(1) + EndingOld); err != nil {
 		t.Error(err)
 	}
 }
@@ -304,22 +359,22 @@ func FuzzBackup(f *testing.F) {
 	f.Add([]byte(sealed(1, head, `{"kind":"k","key":"\u00e9","version":1,"base64":"AA=="}`)))
 	f.Add([]byte(head + "\n" + `{"kind":`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		records, err := readBackup(bytes.NewReader(b))
+		records, err := ParseBackup(bytes.NewReader(b))
 		if err != nil {
 			if !errors.Is(err, ErrBackup) {
 				t.Error(err)
 			}
-			if len(b) > maxData {
+			if len(b) > MaxData {
 				return
 			}
 			records = []Record{{"k", "x", 1, append([]byte{}, b...)}} // the bytes as data
 		}
 		var out bytes.Buffer
-		if err := writeBackup(&out, records); err != nil {
+		if err := WriteBackup(&out, records); err != nil {
 			t.Fatal(err)
 		}
-		again, err := readBackup(&out)
-		if err != nil || string(appendRecords(nil, again)) != string(appendRecords(nil, records)) {
+		again, err := ParseBackup(&out)
+		if err != nil || string(AppendRecords(nil, again)) != string(AppendRecords(nil, records)) {
 			t.Errorf("%v, %q in place of %q", err, again, records)
 		}
 	})

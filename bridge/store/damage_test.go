@@ -1,23 +1,25 @@
-package store
+package store_test
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 // damagedFiles is a store whose newest snapshot is damaged: one bit is another.
 func damagedFiles(t *testing.T) map[string][]byte {
 	t.Helper()
 	files := format2Files(t)
-	return with(files, snapshotName(3), flip(files[snapshotName(3)], len(files[snapshotName(3)])/2))
+	return with(files, SnapshotName(3), flip(files[SnapshotName(3)], len(files[SnapshotName(3)])/2))
 }
 
 // flip flips a bit.
@@ -30,9 +32,9 @@ func flip(b []byte, at int) []byte {
 // format2States are the states after each of the commits.
 func format2States() []string {
 	var states []string
-	records := map[id]Record{}
+	records := map[ID]Record{}
 	for _, c := range format2Commits() {
-		put(records, c)
+		Put(records, c)
 		states = append(states, text(records))
 	}
 	return states
@@ -40,11 +42,7 @@ func format2States() []string {
 
 // withoutBehind is the state but for the record about Behind.
 func withoutBehind(s *Store) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	records := maps.Clone(s.records)
-	delete(records, behind)
-	return text(records)
+	return text(Unmarked(s.All()))
 }
 
 // What is damaged is said, and the newest state that can be had is used: the
@@ -52,8 +50,8 @@ func withoutBehind(s *Store) string {
 func TestDamage(t *testing.T) {
 	good := format2Files(t)
 	const newest, before = 3, 2
-	snapshot, journal := snapshotName(newest), journalName(newest)
-	middle := bytes.Index(good[journal][len(good[journal])/2:], []byte(groupMark)) + len(good[journal])/2
+	snapshot, journal := SnapshotName(newest), JournalName(newest)
+	middle := bytes.Index(good[journal][len(good[journal])/2:], []byte(GroupMark)) + len(good[journal])/2
 	tests := []struct {
 		name   string
 		files  map[string][]byte
@@ -64,7 +62,7 @@ func TestDamage(t *testing.T) {
 		{"snapshot, its header", with(good, snapshot, flip(good[snapshot], 20)), snapshot, false},
 		{"snapshot, cut off", with(good, snapshot, good[snapshot][:200]), snapshot, false},
 		{"snapshot, empty", with(good, snapshot, []byte{}), snapshot, false},
-		{"snapshot, that of another generation", with(good, snapshot, good[snapshotName(before)]), snapshot, false},
+		{"snapshot, that of another generation", with(good, snapshot, good[SnapshotName(before)]), snapshot, false},
 		{"snapshot, gone", with(good, snapshot, nil), "", false},
 		{"journal, its header", with(good, journal, flip(good[journal], 20)), journal, false},
 		{"journal, a commit", with(good, journal, flip(good[journal], middle+30)), journal, true},
@@ -73,15 +71,15 @@ func TestDamage(t *testing.T) {
 		{"journal, empty", with(good, journal, []byte{}), journal, true},
 		{"journal, all zeros", with(good, journal, make([]byte, len(good[journal]))), journal, true},
 		{"snapshot and journal", with(damagedFiles(t), journal, flip(good[journal], middle+30)), snapshot, true},
-		{"snapshot and the journal before", with(damagedFiles(t), journalName(before), flip(good[journalName(before)], 300)), snapshot, true},
+		{"snapshot and the journal before", with(damagedFiles(t), JournalName(before), flip(good[JournalName(before)], 300)), snapshot, true},
 		{"snapshot, the journal is gone", with(damagedFiles(t), journal, nil), snapshot, true},
-		{"mark", with(good, markName, flip(good[markName], 30)), markName, false},
-		{"mark, gone", with(good, markName, nil), "", false},
+		{"mark", with(good, MarkName, flip(good[MarkName], 30)), MarkName, false},
+		{"mark, gone", with(good, MarkName, nil), "", false},
 	}
 	rnd := rand.New(rand.NewSource(1))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newFake(tt.files)
+			f := storetest.NewDisk(tt.files)
 			s := openOn(t, f)
 			st := s.Stats()
 			if said := strings.Join(st.Damage, "\n"); !strings.Contains(said, tt.damage) || (tt.damage == "") != (said == "") {
@@ -121,14 +119,14 @@ func checkBehind(t *testing.T, s *Store) {
 
 // goOnAfterDamage checks that the damage is over, and that Behind remains until
 // it is answered.
-func goOnAfterDamage(t *testing.T, f *Fake, s *Store) {
+func goOnAfterDamage(t *testing.T, f *storetest.Disk, s *Store) {
 	t.Helper()
 	wasBehind := s.Behind()
 	mustCommit(t, s, rec("new", "x"))
 	for range 2 {
 		want := state(s)
 		s.Close()
-		f = f.After(f.Ops(), Cut{Name: never, Data: never})
+		f = f.After(f.Ops(), storetest.Cut{Name: never, Data: never})
 		s = openOn(t, f)
 		if st := s.Stats(); state(s) != want || len(st.Damage) > 0 || st.Behind != wasBehind {
 			t.Errorf("opened again: %+v", st)
@@ -144,10 +142,10 @@ func goOnAfterDamage(t *testing.T, f *Fake, s *Store) {
 // A commit that was refused, and whose bytes are in a journal nevertheless, does
 // not come back in place of the one that followed it.
 func TestRefusedCommitStaysAway(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	mustCommit(t, s, rec("a", "x"))
-	f.Fail(at(opSync, "journal", 1, unix.EIO))
+	f.Fail(at(storetest.OpSync, "journal", 1, unix.EIO))
 	if err := s.Commit(rec("refused", "x")); !errors.Is(err, unix.EIO) {
 		t.Fatal(err)
 	}
@@ -155,10 +153,10 @@ func TestRefusedCommitStaysAway(t *testing.T) {
 	want := state(s)
 	s.Close()
 	files := f.Files()
-	if !bytes.Contains(files[journalName(1)], []byte("refused")) {
+	if !bytes.Contains(files[JournalName(1)], []byte("refused")) {
 		t.Fatal("its bytes are not in the journal")
 	}
-	s = openOn(t, newFake(with(files, snapshotName(2), flip(files[snapshotName(2)], 60))))
+	s = openOn(t, storetest.NewDisk(with(files, SnapshotName(2), flip(files[SnapshotName(2)], 60))))
 	if state(s) != want || s.Behind() || len(s.Stats().Damage) != 1 {
 		t.Errorf("%v, %+v", s.Records("device"), s.Stats())
 	}
@@ -167,9 +165,9 @@ func TestRefusedCommitStaysAway(t *testing.T) {
 // When nothing whole is left there is an error, and nothing is changed.
 func TestNothingIsLeft(t *testing.T) {
 	good := damagedFiles(t)
-	f := newFake(with(good, snapshotName(2), flip(good[snapshotName(2)], 50)))
+	f := storetest.NewDisk(with(good, SnapshotName(2), flip(good[SnapshotName(2)], 50)))
 	_, err := Open("", Options{FS: f, Logger: quiet})
-	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), snapshotName(3)) || !strings.Contains(err.Error(), snapshotName(2)) {
+	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), SnapshotName(3)) || !strings.Contains(err.Error(), SnapshotName(2)) {
 		t.Errorf("%v", err)
 	}
 	if f.Ops() != 0 {
@@ -182,9 +180,9 @@ func TestUnreadable(t *testing.T) {
 	for _, tt := range []struct {
 		file   string
 		behind bool
-	}{{snapshotName(3), false}, {journalName(3), true}, {markName, false}} {
-		f := newFake(format2Files(t))
-		f.Fail(at(opRead, tt.file, 0, unix.EIO))
+	}{{SnapshotName(3), false}, {JournalName(3), true}, {MarkName, false}} {
+		f := storetest.NewDisk(format2Files(t))
+		f.Fail(at(storetest.OpRead, tt.file, 0, unix.EIO))
 		s := openOn(t, f)
 		if st := s.Stats(); len(st.Damage) != 1 || !strings.Contains(st.Damage[0], "input/output error") || st.Behind != tt.behind {
 			t.Errorf("%s: %+v", tt.file, st)
@@ -196,10 +194,10 @@ func TestUnreadable(t *testing.T) {
 // A damaged snapshot is kept for who wants to look at it, and only one.
 func TestQuarantine(t *testing.T) {
 	files := damagedFiles(t)
-	f := newFake(with(files, snapshotName(1)+endingDamaged, []byte("old")))
+	f := storetest.NewDisk(with(files, SnapshotName(1)+EndingDamaged, []byte("old")))
 	openOn(t, f).Close()
 	got := f.Files()
-	if !bytes.Equal(got[snapshotName(3)+endingDamaged], files[snapshotName(3)]) || got[snapshotName(1)+endingDamaged] != nil || got[snapshotName(3)] != nil {
+	if !bytes.Equal(got[SnapshotName(3)+EndingDamaged], files[SnapshotName(3)]) || got[SnapshotName(1)+EndingDamaged] != nil || got[SnapshotName(3)] != nil {
 		t.Errorf("%v", f)
 	}
 }
@@ -209,13 +207,13 @@ func TestQuarantine(t *testing.T) {
 // without Behind: it looks like an interrupted write.
 func TestRot(t *testing.T) {
 	good, states := format2Files(t), format2States()
-	last := bytes.LastIndex(good[journalName(3)], []byte(groupMark))
+	last := bytes.LastIndex(good[JournalName(3)], []byte(GroupMark))
 	rnd := rand.New(rand.NewSource(1))
 	opened, older := 0, 0
 	for i := range 1000 {
-		name := []string{markName, snapshotName(2), snapshotName(3), journalName(2), journalName(3)}[rnd.Intn(5)]
+		name := []string{MarkName, SnapshotName(2), SnapshotName(3), JournalName(2), JournalName(3)}[rnd.Intn(5)]
 		b, at, end := rot(rnd, good[name])
-		s, err := Open("", Options{FS: newFake(with(good, name, b)), Logger: quiet})
+		s, err := Open("", Options{FS: storetest.NewDisk(with(good, name, b)), Logger: quiet})
 		if err != nil {
 			t.Fatalf("%d: %s at %d: %v", i, name, at, err)
 		}
@@ -223,7 +221,7 @@ func TestRot(t *testing.T) {
 		if s.Behind() {
 			older++
 		}
-		if tail := name == journalName(3) && end > last; !tail || s.Behind() {
+		if tail := name == JournalName(3) && end > last; !tail || s.Behind() {
 			checkBehind(t, s)
 		} else if got := state(s); got != states[len(states)-1] && (!slices.Contains(states, got) || s.Stats().DroppedTail == 0) {
 			t.Error("the end is damaged, and nothing is said")
@@ -254,19 +252,19 @@ func rot(rnd *rand.Rand, b []byte) (rotten []byte, at, end int) {
 
 // What is not whole at the end of a journal is dropped, and counted.
 func TestTornTail(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	mustCommit(t, s, rec("a", "one"))
 	want := state(s)
-	end := len(f.Files()[journalName(1)])
+	end := len(f.Files()[JournalName(1)])
 	mustCommit(t, s, rec("a", "two"), rec("b", strings.Repeat("x", 200)))
 	s.Close()
 	files := f.Files()
-	for n := end + 1; n < len(files[journalName(1)]); n++ {
-		f := newFake(with(files, journalName(1), files[journalName(1)][:n]))
+	for n := end + 1; n < len(files[JournalName(1)]); n++ {
+		f := storetest.NewDisk(with(files, JournalName(1), files[JournalName(1)][:n]))
 		s := openOn(t, f)
 		if st := s.Stats(); state(s) != want || st.DroppedTail != int64(n-end) || st.JournalSize != int64(end) || len(st.Damage) > 0 {
-			t.Errorf("%d of %d bytes: %+v", n-end, len(files[journalName(1)])-end, st)
+			t.Errorf("%d of %d bytes: %+v", n-end, len(files[JournalName(1)])-end, st)
 		}
 		mustCommit(t, s, rec("b", fmt.Sprint(n)))
 		s.Close()
@@ -279,16 +277,16 @@ func TestTornTail(t *testing.T) {
 // Bytes of an earlier file that a power cut has brought to the end of a journal
 // are no commits.
 func TestStaleTail(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	for i := range 3 {
 		mustCommit(t, s, rec("a", fmt.Sprint(i)))
 	}
 	want := state(s)
 	s.Close()
-	b := f.Files()[journalName(1)]
-	stale := b[headerSize : headerSize+(len(b)-headerSize)/3]
-	s = openOn(t, newFake(with(f.Files(), journalName(1), append(bytes.Clone(b), stale...))))
+	b := f.Files()[JournalName(1)]
+	stale := b[HeaderSize : HeaderSize+(len(b)-HeaderSize)/3]
+	s = openOn(t, storetest.NewDisk(with(f.Files(), JournalName(1), append(bytes.Clone(b), stale...))))
 	if st := s.Stats(); state(s) != want || st.DroppedTail != int64(len(stale)) || len(st.Damage) > 0 {
 		t.Errorf("%+v", st)
 	}

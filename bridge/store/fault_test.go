@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bytes"
@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 // at makes the nth operation of a kind fail, counted from 1; 0 is all of them.
@@ -32,7 +35,7 @@ func at(op, name string, n int, err error) func(op, name string) error {
 // counts them.
 func nth(n int, err error, count *int) func(op, name string) error {
 	return func(op, _ string) error {
-		if op == opRead || op == opList {
+		if op == storetest.OpRead || op == storetest.OpList {
 			return nil
 		}
 		if *count++; *count == n {
@@ -43,7 +46,7 @@ func nth(n int, err error, count *int) func(op, name string) error {
 }
 
 // used is how many bytes the files take.
-func used(f *Fake) int64 {
+func used(f *storetest.Disk) int64 {
 	n := int64(0)
 	for _, b := range f.Files() {
 		n += int64(len(b))
@@ -60,26 +63,26 @@ func TestFaults(t *testing.T) {
 		want  error
 	}{
 		{"read-only", func(op, _ string) error {
-			if op == opRead || op == opList {
+			if op == storetest.OpRead || op == storetest.OpList {
 				return nil
 			}
 			return unix.EROFS
 		}, unix.EROFS},
-		{"disk full", at(opWrite, "", 0, unix.ENOSPC), unix.ENOSPC},
-		{"no journal can be made", at(opCreate, "journal", 0, unix.ENOSPC), unix.ENOSPC},
-		{"no write", at(opWrite, "", 0, unix.EIO), unix.EIO},
-		{"no sync", at(opSync, "", 0, unix.EIO), unix.EIO},
-		{"no rename", at(opRename, "", 0, unix.EIO), unix.EIO},
-		{"no sync of the folder", at(opSyncDir, "", 0, unix.EIO), unix.EIO},
+		{"disk full", at(storetest.OpWrite, "", 0, unix.ENOSPC), unix.ENOSPC},
+		{"no journal can be made", at(storetest.OpCreate, "journal", 0, unix.ENOSPC), unix.ENOSPC},
+		{"no write", at(storetest.OpWrite, "", 0, unix.EIO), unix.EIO},
+		{"no sync", at(storetest.OpSync, "", 0, unix.EIO), unix.EIO},
+		{"no rename", at(storetest.OpRename, "", 0, unix.EIO), unix.EIO},
+		{"no sync of the folder", at(storetest.OpSyncDir, "", 0, unix.EIO), unix.EIO},
 	}
 	for _, begun := range []bool{false, true} {
 		for _, tt := range tests {
-			f := NewFake()
+			f := storetest.NewDisk(nil)
 			s := openOn(t, f)
 			if begun {
 				mustCommit(t, s, rec("a", "one"))
 				// What concerns new files only is met after a sync that failed.
-				f.Fail(at(opSync, "journal", 1, unix.EIO))
+				f.Fail(at(storetest.OpSync, "journal", 1, unix.EIO))
 				if err := s.Commit(rec("a", "lost")); !errors.Is(err, unix.EIO) {
 					t.Fatal(err)
 				}
@@ -100,7 +103,7 @@ func TestFaults(t *testing.T) {
 			}
 			want = state(s)
 			s.Close()
-			s = openOn(t, f.After(f.Ops(), Cut{Name: never, Data: never}))
+			s = openOn(t, f.After(f.Ops(), storetest.Cut{Name: never, Data: never}))
 			if st := s.Stats(); state(s) != want || len(st.Damage) > 0 || st.Behind {
 				t.Errorf("%s: after a restart %+v", tt.name, st)
 			}
@@ -116,7 +119,7 @@ func TestFaults(t *testing.T) {
 func TestEachOperationFails(t *testing.T) {
 	for _, fault := range []error{unix.EIO, unix.ENOSPC} {
 		for n, more := 1, true; more; n++ {
-			f, count := NewFake(), 0
+			f, count := storetest.NewDisk(nil), 0
 			s := openOn(t, f)
 			f.Fail(nth(n, fault, &count))
 			failed := 0
@@ -132,7 +135,7 @@ func TestEachOperationFails(t *testing.T) {
 			mustCommit(t, s, rec("last", "x"))
 			want := state(s)
 			s.Close()
-			s = openOn(t, f.After(f.Ops(), Cut{Name: never, Data: never}))
+			s = openOn(t, f.After(f.Ops(), storetest.Cut{Name: never, Data: never}))
 			if st := s.Stats(); state(s) != want || len(st.Damage) > 0 || st.Behind {
 				t.Fatalf("operation %d: after a restart %+v\n%v", n, st, f)
 			}
@@ -143,7 +146,7 @@ func TestEachOperationFails(t *testing.T) {
 
 // A disk that is too small for a third generation gives the oldest one up.
 func TestDiskFull(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	one := func(i int) Record { return rec(string(rune('a'+i%20)), strings.Repeat("x", 300)) }
 	for i := range 20 {
@@ -164,7 +167,7 @@ func TestDiskFull(t *testing.T) {
 	for i := 0; i < 500 && err == nil; i++ {
 		err = s.Commit(one(i))
 	}
-	if !noSpace(err) || !noSpace(s.Health()) {
+	if !NoSpace(err) || !NoSpace(s.Health()) {
 		t.Fatalf("a full disk: %v, health %v", err, s.Health())
 	}
 	want := state(s)
@@ -178,14 +181,14 @@ func TestDiskFull(t *testing.T) {
 
 // What a write has half done does not stand between the commits behind it.
 func TestPartialWrite(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s, err := Open("", Options{FS: f, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustCommit(t, s, rec("a", strings.Repeat("x", 2500)))
 	f.SetCapacity(used(f) + 900)
-	if err := s.Commit(rec("b", strings.Repeat("y", 950))); !noSpace(err) {
+	if err := s.Commit(rec("b", strings.Repeat("y", 950))); !NoSpace(err) {
 		t.Fatalf("%v", err)
 	}
 	f.SetCapacity(0)
@@ -202,10 +205,10 @@ func TestPartialWrite(t *testing.T) {
 // A compaction that fails does not fail the commits, and is tried again.
 func TestCompactionFails(t *testing.T) {
 	for _, fault := range []func(op, name string) error{
-		at(opCreate, "snapshot", 0, unix.ENOSPC), at(opSync, "snapshot", 0, unix.EIO), at(opCreate, "journal-00000002", 0, unix.EIO),
-		at(opRename, "snapshot", 0, unix.EIO),
+		at(storetest.OpCreate, "snapshot", 0, unix.ENOSPC), at(storetest.OpSync, "snapshot", 0, unix.EIO), at(storetest.OpCreate, "journal-00000002", 0, unix.EIO),
+		at(storetest.OpRename, "snapshot", 0, unix.EIO),
 	} {
-		f := NewFake()
+		f := storetest.NewDisk(nil)
 		s := openOn(t, f)
 		mustCommit(t, s, rec("a", "x"))
 		f.Fail(fault)
@@ -234,25 +237,25 @@ func TestCompactionFails(t *testing.T) {
 	}
 }
 
-// slowFake holds up the making of snapshots, and then does it.
-type slowFake struct {
-	*Fake
+// slowDisk holds up the making of snapshots, and then does it.
+type slowDisk struct {
+	*storetest.Disk
 	begun, goOn chan struct{}
 }
 
-func (f slowFake) Create(name string) (File, error) {
+func (f slowDisk) Create(name string) (File, error) {
 	if strings.HasPrefix(name, "snapshot") {
 		f.begun <- struct{}{}
 		<-f.goOn
 	}
-	return f.Fake.Create(name)
+	return f.Disk.Create(name)
 }
 
 // Commits and questions do not wait for a snapshot. A journal that fails while
 // one is written does: what comes next begins when it is done.
 func TestSlowSnapshot(t *testing.T) {
-	f := slowFake{NewFake(), make(chan struct{}), make(chan struct{})}
-	s, err := Open("", Options{FS: f, Logger: quiet, journalFloor: 1000})
+	f := slowDisk{storetest.NewDisk(nil), make(chan struct{}), make(chan struct{})}
+	s, err := Open("", Options{FS: f, Logger: quiet}.Early(1000))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +267,7 @@ func TestSlowSnapshot(t *testing.T) {
 	if st := s.Stats(); s.Health() != nil || len(s.Records("device")) != 2 || st.Compactions != 0 || st.Generation != 2 {
 		t.Errorf("%+v", st)
 	}
-	f.Fail(at(opSync, "journal", 1, unix.EIO))
+	f.Fail(at(storetest.OpSync, "journal", 1, unix.EIO))
 	if err := s.Commit(rec("c", "x")); !errors.Is(err, unix.EIO) {
 		t.Fatal(err)
 	}
@@ -286,7 +289,7 @@ func TestSlowSnapshot(t *testing.T) {
 	}
 	want := state(s)
 	s.Close()
-	if s = openOn(t, f.Fake.After(f.Ops(), Cut{Name: never, Data: never})); state(s) != want || s.Behind() {
+	if s = openOn(t, f.Disk.After(f.Ops(), storetest.Cut{Name: never, Data: never})); state(s) != want || s.Behind() {
 		t.Errorf("opened again: %+v", s.Stats())
 	}
 }
@@ -294,7 +297,7 @@ func TestSlowSnapshot(t *testing.T) {
 // A store that can only be read is opened, and written when that is possible.
 func TestOpenReadOnly(t *testing.T) {
 	for name, files := range map[string]map[string][]byte{"format 1": format1Files(t), "format 2": format2Files(t), "damaged": damagedFiles(t)} {
-		f := newFake(files)
+		f := storetest.NewDisk(files)
 		f.SetReadOnly(true)
 		s, err := Open("", Options{FS: f, Logger: quiet})
 		if err != nil {
@@ -337,8 +340,8 @@ func TestOpenFails(t *testing.T) {
 	if _, err := Open(dir, Options{Ephemeral: true}); !errors.Is(err, unix.EISDIR) {
 		t.Errorf("the mark is a folder: %v", err)
 	}
-	for _, op := range []string{opList, opRead} {
-		f := newFake(format2Files(t))
+	for _, op := range []string{storetest.OpList, storetest.OpRead} {
+		f := storetest.NewDisk(format2Files(t))
 		f.Fail(at(op, "", 0, unix.EACCES))
 		if _, err := Open("", Options{FS: f, Logger: quiet}); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: %v", op, err)
@@ -351,16 +354,16 @@ func TestOpenFails(t *testing.T) {
 // The log has what nobody else would tell.
 func TestLog(t *testing.T) {
 	var b bytes.Buffer
-	f := newFake(damagedFiles(t))
-	s, err := Open("", Options{FS: f, Logger: slog.New(slog.NewTextHandler(&b, nil)), inline: true, journalFloor: 3000})
+	f := storetest.NewDisk(damagedFiles(t))
+	s, err := Open("", Options{FS: f, Logger: slog.New(slog.NewTextHandler(&b, nil))}.Inline().Early(3000))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Fail(at(opCreate, "snapshot", 0, unix.EIO))
+	f.Fail(at(storetest.OpCreate, "snapshot", 0, unix.EIO))
 	for range 100 {
 		mustCommit(t, s, rec("a", strings.Repeat("x", 100)))
 	}
-	for _, want := range []string{"level=ERROR", "the store is damaged", "snapshot-00000003: damaged", "level=WARN", "cannot be compacted", "input/output error"} {
+	for _, want := range []string{"level=ERROR", "the store is damaged", "snapshot-00000003: damaged", "level=WARN", "cannot compact", "input/output error"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &b)
 		}

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bytes"
@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 // readFiles returns the files of a folder of testdata.
@@ -43,9 +46,9 @@ func with(files map[string][]byte, name string, b []byte) map[string][]byte {
 func format1Files(t *testing.T) map[string][]byte { return readFiles(t, "format1") }
 
 // format1State is what is in it.
-func format1State() map[id]Record {
-	records := map[id]Record{}
-	put(records, []Record{
+func format1State() map[ID]Record {
+	records := map[ID]Record{}
+	Put(records, []Record{
 		{"device", "app1/dev1", 1, []byte(`{"ID":{"Application":"app1","Device":"dev1"}}`)},
 		{"device", "app1/dev2", 2, []byte{}},
 		{"counters", "app1/dev1", 1, []byte{1, 1, 7, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}},
@@ -55,19 +58,19 @@ func format1State() map[id]Record {
 }
 
 // checkMigrated checks a store that was of format 1.
-func checkMigrated(t *testing.T, f *Fake, s *Store, want string) {
+func checkMigrated(t *testing.T, f *storetest.Disk, s *Store, want string) {
 	t.Helper()
 	if st := s.Stats(); state(s) != want || len(st.Damage) > 0 || st.Behind || s.Health() != nil {
 		t.Errorf("%+v, health %v", st, s.Health())
 	}
-	files, old := f.Files(), format1Files(t)[markName]
-	if !bytes.Equal(files[format1Name], old) && !bytes.Equal(files[markName], old) {
+	files, old := f.Files(), format1Files(t)[MarkName]
+	if !bytes.Equal(files[Format1Name], old) && !bytes.Equal(files[MarkName], old) {
 		t.Error("the file of format 1 is not kept")
 	}
 }
 
 func TestMigrate(t *testing.T) {
-	f := newFake(format1Files(t))
+	f := storetest.NewDisk(format1Files(t))
 	s := openOn(t, f)
 	checkMigrated(t, f, s, text(format1State()))
 	if s.Stats().Generation != 1 {
@@ -80,15 +83,15 @@ func TestMigrate(t *testing.T) {
 	checkMigrated(t, f, s, want)
 	s.Close()
 	// The older version sees a format that it does not know.
-	if mark := f.Files()[markName]; string(mark[:12]) != "lorawand\x02\x00\x00\x00" {
+	if mark := f.Files()[MarkName]; string(mark[:12]) != "lorawand\x02\x00\x00\x00" {
 		t.Errorf("mark %x", mark)
 	}
 
 	// It was put back by hand, and the older version has run.
 	files := f.Files()
-	files[markName] = files[format1Name]
-	delete(files, format1Name)
-	f = newFake(files)
+	files[MarkName] = files[Format1Name]
+	delete(files, Format1Name)
+	f = storetest.NewDisk(files)
 	s = openOn(t, f)
 	checkMigrated(t, f, s, text(format1State()))
 	mustCommit(t, s, rec("newer", "x"))
@@ -100,7 +103,7 @@ func TestMigrate(t *testing.T) {
 
 	// What was there before that does not go on with what came after it.
 	files = f.Files()
-	s = openOn(t, newFake(with(files, snapshotName(2), flip(files[snapshotName(2)], 60))))
+	s = openOn(t, storetest.NewDisk(with(files, SnapshotName(2), flip(files[SnapshotName(2)], 60))))
 	if got := s.Records("device"); !s.Behind() || slices.ContainsFunc(got, func(r Record) bool { return r.Key == "newer" }) {
 		t.Errorf("%v, %+v", got, s.Stats())
 	}
@@ -108,7 +111,7 @@ func TestMigrate(t *testing.T) {
 
 // A migration that is interrupted, by the power or a fault, is done again.
 func TestMigrateInterrupted(t *testing.T) {
-	f := newFake(format1Files(t))
+	f := storetest.NewDisk(format1Files(t))
 	s := openOn(t, f)
 	migrated := f.Ops()
 	mustCommit(t, s, rec("new", "x"))
@@ -136,7 +139,7 @@ func TestMigrateInterrupted(t *testing.T) {
 	}
 	for _, fault := range []error{unix.EIO, unix.ENOSPC} {
 		for n := 1; n <= migrated; n++ {
-			f, count := newFake(format1Files(t)), 0
+			f, count := storetest.NewDisk(format1Files(t)), 0
 			f.Fail(nth(n, fault, &count))
 			s := openOn(t, f)
 			if state(s) != before {
@@ -144,7 +147,7 @@ func TestMigrateInterrupted(t *testing.T) {
 			}
 			mustCommit(t, s, rec("new", "x"))
 			s.Close()
-			d := f.After(f.Ops(), Cut{Name: never, Data: never})
+			d := f.After(f.Ops(), storetest.Cut{Name: never, Data: never})
 			checkMigrated(t, d, openOn(t, d), later)
 		}
 	}
@@ -157,16 +160,16 @@ func TestRefusedFormats(t *testing.T) {
 		files map[string][]byte
 		want  error
 	}{
-		{"newer mark", with(good, markName, newer(good[markName])), ErrFormat},
-		{"newer snapshot", with(good, snapshotName(3), newer(good[snapshotName(3)])), ErrFormat},
-		{"newer journal", with(good, journalName(3), newer(good[journalName(3)])), ErrFormat},
-		{"newer mark, nothing else", map[string][]byte{markName: newer(good[markName])}, ErrFormat},
-		{"format 1, cut off", map[string][]byte{markName: old[markName][:50]}, ErrCorrupt},
-		{"some other file", map[string][]byte{markName: []byte("# logrotate")}, ErrCorrupt},
-		{"an empty file", map[string][]byte{markName: {}}, ErrCorrupt},
+		{"newer mark", with(good, MarkName, newer(good[MarkName])), ErrFormat},
+		{"newer snapshot", with(good, SnapshotName(3), newer(good[SnapshotName(3)])), ErrFormat},
+		{"newer journal", with(good, JournalName(3), newer(good[JournalName(3)])), ErrFormat},
+		{"newer mark, nothing else", map[string][]byte{MarkName: newer(good[MarkName])}, ErrFormat},
+		{"format 1, cut off", map[string][]byte{MarkName: old[MarkName][:50]}, ErrCorrupt},
+		{"some other file", map[string][]byte{MarkName: []byte("# logrotate")}, ErrCorrupt},
+		{"an empty file", map[string][]byte{MarkName: {}}, ErrCorrupt},
 	}
 	for _, tt := range tests {
-		f := newFake(tt.files)
+		f := storetest.NewDisk(tt.files)
 		if _, err := Open("", Options{FS: f, Logger: quiet}); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
@@ -179,28 +182,28 @@ func TestRefusedFormats(t *testing.T) {
 // newer returns a file with the header of the format behind this one.
 func newer(b []byte) []byte {
 	b = bytes.Clone(b)
-	b[len(magic)]++
-	return append(appendCRC(b[:headerSize-4]), b[headerSize:]...)
+	b[len(Magic)]++
+	return append(appendCRC(b[:HeaderSize-4]), b[HeaderSize:]...)
 }
 
 func TestFormat1Damage(t *testing.T) {
-	good := format1Files(t)[markName]
-	if r, err := decodeFormat1(good); err != nil || text(r) != text(format1State()) {
+	good := format1Files(t)[MarkName]
+	if r, err := DecodeFormat1(good); err != nil || text(r) != text(format1State()) {
 		t.Fatalf("%v, %v", r, err)
 	}
 	for i := range good {
-		if _, err := decodeFormat1(good[:i]); !errors.Is(err, ErrCorrupt) {
+		if _, err := DecodeFormat1(good[:i]); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("cut off at %d: %v", i, err)
 		}
 		for bit := range 8 {
 			b := bytes.Clone(good)
 			b[i] ^= 1 << bit
-			if _, err := decodeFormat1(b); !errors.Is(err, ErrCorrupt) {
+			if _, err := DecodeFormat1(b); !errors.Is(err, ErrCorrupt) {
 				t.Errorf("bit %d of byte %d flipped: %v", bit, i, err)
 			}
 		}
 	}
-	if _, err := decodeFormat1(append(bytes.Clone(good), 0)); !errors.Is(err, ErrCorrupt) {
+	if _, err := DecodeFormat1(append(bytes.Clone(good), 0)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("too long: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"flag"
@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 var cuts = flag.Int("store.cuts", 150, "how many random power cuts to try")
@@ -45,9 +48,9 @@ func (w *workload) next() []Record {
 }
 
 // after returns what a state is after a commit.
-func after(records map[id]Record, commit []Record) map[id]Record {
+func after(records map[ID]Record, commit []Record) map[ID]Record {
 	next := maps.Clone(records)
-	put(next, commit)
+	Put(next, commit)
 	return next
 }
 
@@ -57,20 +60,20 @@ func never() bool  { return false }
 
 // variants are the ways in which each power cut is tried: nothing that was not
 // synced is there, or all, or only the names, or only the bytes, or anything.
-func variants(rnd *rand.Rand, random int) []Cut {
+func variants(rnd *rand.Rand, random int) []storetest.Cut {
 	some := func() bool { return rnd.Intn(2) == 0 }
-	v := []Cut{{Name: never, Data: never}, {Name: always, Data: always}, {Name: always, Data: never}, {Name: never, Data: always}}
+	v := []storetest.Cut{{Name: never, Data: never}, {Name: always, Data: always}, {Name: always, Data: never}, {Name: never, Data: always}}
 	for range random {
-		v = append(v, Cut{Name: some, Data: some, Rubbish: byte(rnd.Intn(3) * 0x7f)})
+		v = append(v, storetest.Cut{Name: some, Data: some, Rubbish: byte(rnd.Intn(3) * 0x7f)})
 	}
 	return v
 }
 
 // checkAfterCut opens what a power cut has left. It has to hold one of the
 // states, without anything being said to be damaged.
-func checkAfterCut(t *testing.T, d *Fake, allowed ...string) (*Store, bool) {
+func checkAfterCut(t *testing.T, d *storetest.Disk, allowed ...string) (*Store, bool) {
 	t.Helper()
-	s, err := Open("", Options{FS: d, Logger: quiet, journalFloor: 3000, inline: true})
+	s, err := Open("", Options{FS: d, Logger: quiet}.Early(3000).Inline())
 	if err != nil {
 		t.Errorf("it does not open: %v", err)
 		return nil, false
@@ -90,7 +93,7 @@ func checkAfterCut(t *testing.T, d *Fake, allowed ...string) (*Store, bool) {
 }
 
 // goesOn commits once more and opens the store again.
-func goesOn(t *testing.T, s *Store, d *Fake) bool {
+func goesOn(t *testing.T, s *Store, d *storetest.Disk) bool {
 	t.Helper()
 	err := s.Commit(rec("last", "x"))
 	want := state(s)
@@ -99,17 +102,17 @@ func goesOn(t *testing.T, s *Store, d *Fake) bool {
 		t.Errorf("it does not go on: %v", err)
 		return false
 	}
-	s, ok := checkAfterCut(t, d.After(d.Ops(), Cut{Name: never, Data: never}), want)
+	s, ok := checkAfterCut(t, d.After(d.Ops(), storetest.Cut{Name: never, Data: never}), want)
 	return ok && s.Close() == nil
 }
 
 // Each prefix of a trace of operations is cut off in several ways.
 func TestPowerCut(t *testing.T) {
 	const operations = 200
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	w := newWorkload(1)
-	states := []map[id]Record{{}}
+	states := []map[ID]Record{{}}
 	answered := []int{0} // operations until the answer, by commit
 	for f.Ops() < operations {
 		c := w.next()
@@ -121,21 +124,20 @@ func TestPowerCut(t *testing.T) {
 		t.Fatalf("only %d snapshots in the trace", n)
 	}
 	states = append(states, states[len(states)-1])
-	tried, commit, left := 0, 0, newDisk(nil)
-	for n := range f.ops {
-		left.do(f.ops[n])
-		for commit+1 < len(answered) && answered[commit+1] <= n+1 {
+	tried, commit := 0, 0
+	for n, after := range f.Cuts() {
+		for commit+1 < len(answered) && answered[commit+1] <= n {
 			commit++
 		}
 		for v, cut := range variants(w.rnd, 8) {
-			d := left.cut(cut)
+			d := after(cut)
 			tried++
 			s, ok := checkAfterCut(t, d, text(states[commit]), text(states[commit+1]))
 			if ok && tried%3 == 0 {
 				ok = goesOn(t, s, d)
 			}
 			if !ok {
-				t.Fatalf("behind %d operations, cut %d; commit %d was answered\n%v", n+1, v, commit, f)
+				t.Fatalf("behind %d operations, cut %d; commit %d was answered\n%v", n, v, commit, f)
 			}
 		}
 	}
@@ -148,7 +150,7 @@ func TestPowerCutRandom(t *testing.T) {
 	done, failed := 0, 0
 	for seed := int64(0); done < *cuts; seed++ {
 		w := newWorkload(seed)
-		f, records := NewFake(), map[id]Record{}
+		f, records := storetest.NewDisk(nil), map[ID]Record{}
 		for range 5 {
 			s := openOn(t, f)
 			n, allowed := runUntilCut(t, w, s, f, records)
@@ -164,7 +166,7 @@ func TestPowerCutRandom(t *testing.T) {
 			if !ok {
 				t.Fatalf("seed %d, behind %d operations\n%v", seed, n, f)
 			}
-			f, records = d, s.records
+			f, records = d, s.All()
 			s.Close()
 		}
 	}
@@ -174,17 +176,17 @@ func TestPowerCutRandom(t *testing.T) {
 // runUntilCut commits for a while, with faults, and then says behind which
 // operation the power is cut, and what the disk may hold then: what was
 // answered, with one commit on top that was not.
-func runUntilCut(t *testing.T, w *workload, s *Store, f *Fake, records map[id]Record) (n int, allowed []map[id]Record) {
+func runUntilCut(t *testing.T, w *workload, s *Store, f *storetest.Disk, records map[ID]Record) (n int, allowed []map[ID]Record) {
 	t.Helper()
 	rate := []int{0, 0, 8, 30}[w.rnd.Intn(4)]
 	f.Fail(func(op, _ string) error {
-		if rate > 0 && op != opRead && op != opList && w.rnd.Intn(100) < rate {
+		if rate > 0 && op != storetest.OpRead && op != storetest.OpList && w.rnd.Intn(100) < rate {
 			return []error{unix.EIO, unix.ENOSPC, unix.EROFS}[w.rnd.Intn(3)]
 		}
 		return nil
 	})
 	defer f.Fail(nil)
-	allowed = []map[id]Record{maps.Clone(records)}
+	allowed = []map[ID]Record{maps.Clone(records)}
 	for range 1 + w.rnd.Intn(60) {
 		c, from := w.next(), f.Ops()
 		next := after(allowed[0], c)
@@ -199,7 +201,7 @@ func runUntilCut(t *testing.T, w *workload, s *Store, f *Fake, records map[id]Re
 			// The power is cut within this commit, or in what follows it.
 			return from + 1 + w.rnd.Intn(f.Ops()-from), append(allowed, next)
 		}
-		allowed = []map[id]Record{next}
+		allowed = []map[ID]Record{next}
 	}
 	return f.Ops(), allowed
 }

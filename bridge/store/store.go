@@ -193,7 +193,7 @@ func (s *Store) mend(f found) {
 		s.log.Error("the store has lost commits: its state is older than what was answered", "reason", f.lost)
 	}
 	if f.dropped > 0 {
-		s.log.Warn("a power cut has interrupted a write to the store, which is dropped", "bytes", f.dropped)
+		s.log.Warn("a power cut interrupted a write to the store; the incomplete write is dropped", "bytes", f.dropped)
 	}
 	if len(f.damage) == 0 && f.lost == "" && f.format1 == nil {
 		return
@@ -230,8 +230,12 @@ func (s *Store) Close() error {
 func (s *Store) Records(kind string) []Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return recordsOf(s.records, kind)
+}
+
+func recordsOf(records map[id]Record, kind string) []Record {
 	var out []Record
-	for i, r := range s.records {
+	for i, r := range records {
 		if i.kind == kind {
 			out = append(out, r)
 		}
@@ -292,7 +296,8 @@ func (s *Store) Commit(records ...Record) error {
 }
 
 // Behind tells whether the records may be older than what Commit has answered:
-// something was damaged and lost, or a backup was restored. Numbers that must
+// something was damaged and lost, or a backup was restored and not settled, see
+// Merge. Numbers that must
 // never go back, which are FCntDown, JoinNonce and the DevNonces, have to skip
 // ahead then. It remains true, also after a restart, until a Commit holds
 // CaughtUp.

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bytes"
@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -26,9 +29,9 @@ func openAt(t *testing.T, dir string) *Store {
 
 // openOn opens a store on a fake disk. It compacts early, and in the order of
 // the commits.
-func openOn(t *testing.T, f *Fake) *Store {
+func openOn(t *testing.T, f *storetest.Disk) *Store {
 	t.Helper()
-	s, err := Open("", Options{FS: f, Logger: quiet, journalFloor: 3000, inline: true})
+	s, err := Open("", Options{FS: f, Logger: quiet}.Early(3000).Inline())
 	if err != nil {
 		t.Fatalf("%v\n%v", err, f)
 	}
@@ -36,13 +39,9 @@ func openOn(t *testing.T, f *Fake) *Store {
 }
 
 // state is all that a store holds, as text that can be compared.
-func state(s *Store) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return text(s.records)
-}
+func state(s *Store) string { return text(s.All()) }
 
-func text(records map[id]Record) string { return string(appendRecords(nil, sorted(records))) }
+func text(records map[ID]Record) string { return string(AppendRecords(nil, Sorted(records))) }
 
 func mustCommit(t *testing.T, s *Store, records ...Record) {
 	t.Helper()
@@ -63,7 +62,7 @@ func TestCommit(t *testing.T) {
 	mustCommit(t, s, Record{"device", "b", 1, []byte("two")}, Record{"device", "a", 2, long}, Record{"key", "a", 1, []byte{}})
 	mustCommit(t, s, Record{"device", "b", 3, []byte("new")}, Record{Kind: "key", Key: "none"})
 	mustCommit(t, s)
-	if s.Written() < 100_000 || s.BytesWritten() < s.Written() || s.BytesWritten()%pageSize != 0 {
+	if s.Written() < 100_000 || s.BytesWritten() < s.Written() || s.BytesWritten()%PageSize != 0 {
 		t.Errorf("%d bytes counted, %d in pages", s.Written(), s.BytesWritten())
 	}
 	if err := errors.Join(s.Close(), s.Close()); err != nil {
@@ -87,7 +86,7 @@ func TestCommit(t *testing.T) {
 	if st := s.Stats(); st.Records != 2 || st.Commits != 1 || st.Generation != 1 || st.JournalSize < 100_000 || st.Behind || st.LastError != nil {
 		t.Errorf("%+v", st)
 	}
-	for _, f := range []string{markName, lockName, journalName(1)} {
+	for _, f := range []string{MarkName, LockName, JournalName(1)} {
 		if st, err := os.Stat(filepath.Join(dir, f)); err != nil || st.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v", f, st, err)
 		}
@@ -99,7 +98,7 @@ func TestCommit(t *testing.T) {
 
 // What the caller does with its bytes afterwards is no matter.
 func TestCommitCopies(t *testing.T) {
-	s := openOn(t, NewFake())
+	s := openOn(t, storetest.NewDisk(nil))
 	data := []byte("one")
 	mustCommit(t, s, Record{"device", "a", 1, data})
 	data[0] = 'X'
@@ -109,8 +108,8 @@ func TestCommitCopies(t *testing.T) {
 }
 
 func TestCommitRefuses(t *testing.T) {
-	s := openOn(t, NewFake())
-	huge, data := make([]Record, 9), make([]byte, maxData)
+	s := openOn(t, storetest.NewDisk(nil))
+	huge, data := make([]Record, 9), make([]byte, MaxData)
 	for i := range huge {
 		huge[i] = Record{"x", fmt.Sprint(i), 1, data}
 	}
@@ -123,7 +122,7 @@ func TestCommitRefuses(t *testing.T) {
 		{"long key", []Record{{Kind: "x", Key: strings.Repeat("x", 65536)}}},
 		{"kind is no text", []Record{{Kind: "\xff"}}},
 		{"key is no text", []Record{{Kind: "x", Key: "\xff"}}},
-		{"much data", []Record{{Kind: "x", Data: make([]byte, maxData+1)}}},
+		{"much data", []Record{{Kind: "x", Data: make([]byte, MaxData+1)}}},
 		{"much in all", huge},
 	} {
 		if err := s.Commit(append([]Record{rec("good", "x")}, tt.bad...)...); err == nil {
@@ -153,7 +152,7 @@ func TestLock(t *testing.T) {
 
 func TestEphemeral(t *testing.T) {
 	const shm = "/dev/shm"
-	if checkFileSystem(shm) == nil {
+	if CheckFileSystem(shm) == nil {
 		t.Skip("no tmpfs at " + shm)
 	}
 	dir, err := os.MkdirTemp(shm, "lorawand-test-")
@@ -173,7 +172,7 @@ func TestConcurrent(t *testing.T) {
 	const workers, commits = 4, 60
 	dir := t.TempDir()
 	open := func() *Store {
-		s, err := Open(dir, Options{Ephemeral: true, Logger: quiet, journalFloor: 2000})
+		s, err := Open(dir, Options{Ephemeral: true, Logger: quiet}.Early(2000))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +196,7 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s.background.Wait()
+	s.Wait()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +213,7 @@ func TestConcurrent(t *testing.T) {
 
 // The folder holds two generations and nothing unfinished.
 func TestGenerations(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	for i := range 400 {
 		mustCommit(t, s, rec(fmt.Sprint(i%7), strings.Repeat("x", 40)))
@@ -228,11 +227,11 @@ func TestGenerations(t *testing.T) {
 		names = append(names, name)
 	}
 	st := s.Stats()
-	if len(names) != 5 || st.Generation < 5 || st.SnapshotSize < 7*40 || st.JournalSize > 4*pageSize {
+	if len(names) != 5 || st.Generation < 5 || st.SnapshotSize < 7*40 || st.JournalSize > 4*PageSize {
 		t.Errorf("files %v, %+v", names, st)
 	}
 	for g := st.Generation - 1; g <= st.Generation; g++ {
-		if f.Files()[snapshotName(g)] == nil || f.Files()[journalName(g)] == nil {
+		if f.Files()[SnapshotName(g)] == nil || f.Files()[JournalName(g)] == nil {
 			t.Errorf("generation %d is not in %v", g, names)
 		}
 	}
@@ -240,20 +239,20 @@ func TestGenerations(t *testing.T) {
 
 // A store that is closed does not wait for a snapshot to be written.
 func TestCloseStopsCompaction(t *testing.T) {
-	f := NewFake()
+	f := storetest.NewDisk(nil)
 	s := openOn(t, f)
 	var records []Record
 	for i := range 40 {
-		records = append(records, rec(fmt.Sprint(i), strings.Repeat("x", partSize/2)))
+		records = append(records, rec(fmt.Sprint(i), strings.Repeat("x", PartSize/2)))
 	}
 	f.Fail(func(op, name string) error {
-		if op == opWrite && strings.HasPrefix(name, "snapshot") {
-			s.stop.Store(true)
+		if op == storetest.OpWrite && strings.HasPrefix(name, "snapshot") {
+			s.Interrupt()
 		}
 		return nil
 	})
 	mustCommit(t, s, records...)
-	if st := s.Stats(); st.Compactions != 0 || st.LastError != nil || f.Files()[snapshotName(2)+endingNew] != nil {
+	if st := s.Stats(); st.Compactions != 0 || st.LastError != nil || f.Files()[SnapshotName(2)+EndingNew] != nil {
 		t.Errorf("%+v", st)
 	}
 	want := state(s)

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"bytes"
@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	. "lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 )
 
 // network is devices that send one uplink a second in all, each in its turn,
@@ -29,7 +32,7 @@ func newNetwork(tb testing.TB, s *Store, devices int, interval time.Duration) *n
 	if err := s.Commit(records...); err != nil {
 		tb.Fatal(err)
 	}
-	s.background.Wait()
+	s.Wait()
 	return n
 }
 
@@ -70,7 +73,7 @@ var intervals = []time.Duration{0, time.Second, 15 * time.Second, time.Minute}
 func TestWear(t *testing.T) {
 	for _, devices := range []int{10, 500} {
 		for _, interval := range intervals {
-			s, err := Open("", Options{FS: NewFake(), Logger: quiet, inline: true})
+			s, err := Open("", Options{FS: storetest.NewDisk(nil), Logger: quiet}.Inline())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +88,7 @@ func TestWear(t *testing.T) {
 			commits, written := st.Commits-before.Commits, st.BytesWritten-before.BytesWritten
 			perUplink := float64(written) / float64(uplinks)
 			t.Logf("%3d devices, %4v: %4.0f B/uplink; %d commits, %d snapshots", devices, interval, perUplink, commits, st.Compactions-before.Compactions)
-			if over := written - commits*pageSize; over < 0 || over > commits*pageSize*2/5 {
+			if over := written - commits*PageSize; over < 0 || over > commits*PageSize*2/5 {
 				t.Errorf("%d devices, %v: %d bytes for %d commits, of which %d are no page of a commit", devices, interval, written, commits, over)
 			}
 			if interval == 15*time.Second && (perUplink > 300 || st.Compactions == before.Compactions) {

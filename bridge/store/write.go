@@ -106,7 +106,7 @@ func (s *Store) begin(what string, base uint64, records []Record) (installed boo
 	s.background.Wait()
 	g := s.generation + 1
 	size := int64(0)
-	if base != noCommits || len(records) > 0 {
+	if base != noCommits || len(records) > 0 || what == isRestart { // which does not go on from what was there
 		snapshot, err := s.createSnapshot(g, base, records, func() bool { return false })
 		if err != nil {
 			return false, err
@@ -303,7 +303,7 @@ func (s *Store) notCompacted(err error) {
 	}
 	s.retryAt = s.stats.JournalSize + s.opts.journalFloor
 	s.stats.LastError = fmt.Errorf("compaction: %w", err)
-	s.log.Warn("the store's journal cannot be compacted; it grows on, and it is tried again", "error", err, "bytes", s.stats.JournalSize)
+	s.log.Warn("cannot compact the store's journal; it grows until a later attempt succeeds", "error", err, "bytes", s.stats.JournalSize)
 }
 
 // makeRoom removes what is older than the newest snapshot, and tells whether

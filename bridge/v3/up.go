@@ -150,19 +150,29 @@ func (w *writer) reception(r *Reception) {
 	}
 	if len(a.EncryptedFineTimestamp) > 0 {
 		w.bytes("encrypted_fine_timestamp", a.EncryptedFineTimestamp)
-		w.text("encrypted_fine_timestamp_key_id", a.FineTimestampKey)
+		if a.FineTimestampKey != "" {
+			w.text("encrypted_fine_timestamp_key_id", a.FineTimestampKey)
+		}
 	}
-	w.decibel("rssi", a.RSSI)
+	if a.Knows(radio.FieldRSSI) {
+		w.decibel("rssi", a.RSSI)
+	}
 	if a.HasSignalRSSI {
 		w.name("signal_rssi")
 		w.b = a.SignalRSSI.AppendText(w.b)
 	}
-	w.decibel("channel_rssi", a.RSSI)
+	if a.Knows(radio.FieldRSSI) {
+		w.decibel("channel_rssi", a.RSSI)
+	}
 	if a.RSSIStandardDeviation != 0 {
 		w.decibel("rssi_standard_deviation", a.RSSIStandardDeviation)
 	}
-	w.decibel("snr", a.SNR)
-	w.int64("frequency_offset", int64(a.FrequencyOffset))
+	if a.Knows(radio.FieldSNR) {
+		w.decibel("snr", a.SNR)
+	}
+	if a.Knows(radio.FieldFrequencyOffset) {
+		w.int64("frequency_offset", int64(a.FrequencyOffset))
+	}
 	if l := r.Gateway.Location; l != nil {
 		w.open("location", '{')
 		w.locationFields(session.Location{
@@ -176,7 +186,9 @@ func (w *writer) reception(r *Reception) {
 		w.name("uplink_token")
 		w.b = append(a.Token.AppendText(append(w.b, '"')), '"')
 	}
-	w.uint("channel_index", uint64(a.Channel))
+	if a.Knows(radio.FieldChannel) {
+		w.uint("channel_index", uint64(a.Channel))
+	}
 	if up.GPS > 0 {
 		w.time("gps_time", up.GPS.UTC())
 	}
@@ -201,21 +213,31 @@ func (w *writer) settings(s *Settings, legacy bool) {
 		w.open("lora", '{')
 		w.uint("bandwidth", uint64(up.DataRate.Bandwidth))
 		w.uint("spreading_factor", uint64(up.DataRate.SpreadingFactor))
-		w.text("coding_rate", up.CodingRate.String())
+		w.codingRate(up)
 	}
 	w.b = append(w.b, "}}"...)
 	if legacy {
 		w.uint("data_rate_index", uint64(s.DataRateIndex))
-		w.text("coding_rate", up.CodingRate.String())
+		w.codingRate(up)
 	}
 	w.int64("frequency", int64(up.Frequency))
 	if legacy {
-		w.uint("gateway_channel_index", uint64(up.Receptions[0].Channel))
+		if a := &up.Receptions[0]; a.Knows(radio.FieldChannel) {
+			w.uint("gateway_channel_index", uint64(a.Channel))
+		}
 		w.uint("device_channel_index", uint64(s.DeviceChannelIndex))
 	}
 	w.uint("timestamp", uint64(up.Time.Counter()))
 	if s.ShowTime {
 		w.time("time", gatewayTime(up))
+	}
+}
+
+// codingRate writes a coding rate, of which LoRa always has one: where it was not
+// told it is not known.
+func (w *writer) codingRate(up *radio.Uplink) {
+	if up.CodingRate != 0 || up.DataRate.Modulation != radio.LoRa {
+		w.text("coding_rate", up.CodingRate.String())
 	}
 }
 

@@ -133,6 +133,26 @@ func TestUplinkZeros(t *testing.T) {
 	}
 }
 
+// What the gateway has not told is absent even where zeros are wanted.
+func TestUplinkUnknownFields(t *testing.T) {
+	u := example(t)
+	up := u.Settings.Uplink
+	up.CodingRate = 0
+	up.Receptions[0] = radio.Reception{
+		Unknown:                radio.FieldRSSI | radio.FieldSNR | radio.FieldChannel | radio.FieldFrequencyOffset,
+		EncryptedFineTimestamp: []byte{1},
+	}
+	got := string((&Encoder{Legacy: true, Zero: true}).AppendUplink(nil, u))
+	for _, no := range []string{`rssi"`, `"snr"`, `channel_index":0`, "frequency_offset", "coding_rate", "key_id"} {
+		if strings.Contains(strings.ReplaceAll(got, "device_channel_index", ""), no) {
+			t.Errorf("%s stands in %s", no, got)
+		}
+	}
+	if !json.Valid([]byte(got)) {
+		t.Errorf("not JSON: %s", got)
+	}
+}
+
 func TestUplinkLegacy(t *testing.T) {
 	got := string((&Encoder{Legacy: true}).AppendUplink(nil, example(t)))
 	const want = `"settings":{"data_rate":{"lora":{"bandwidth":125000,"spreading_factor":7,"coding_rate":"4/5"}},"data_rate_index":5,"coding_rate":"4/5",` +

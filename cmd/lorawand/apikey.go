@@ -35,9 +35,9 @@ func newAPIKeyCreate() *cobra.Command {
 	var o keyOptions
 	cmd := &cobra.Command{
 		Use:   "create --application A",
-		Short: "Make an API key and print it, once",
-		Long: "Make an API key for an application and print it on standard output. It is the password of MQTT clients; only a\n" +
-			"hash of it is kept, so it cannot be shown again.",
+		Short: "Create an API key and print it",
+		Long: "Create an API key for an application and print it on standard output. It is the password of the application's MQTT\n" +
+			"clients. Only a hash of it is kept, so it cannot be shown again.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
@@ -49,10 +49,10 @@ func newAPIKeyCreate() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.application, "application", "", "`id` of the application (required)")
-	f.StringVar(&o.name, "name", "", "a `name` for people")
+	f.StringVar(&o.name, "name", "", "display `name`")
 	f.StringVar(&o.rights, "rights", "", "comma separated `rights`: "+access.All.Names()+" or all (default "+access.Default.String()+")")
-	f.StringVar(&o.expires, "expires", "", "`time` of the end: 2027-01-01 or 2027-01-01T12:00:00Z (default never)")
-	f.StringVar(&o.imported, "import", "", "take this existing `key` of The Things Stack, so that clients keep their password")
+	f.StringVar(&o.expires, "expires", "", "`time` at which it expires: 2027-01-01 or 2027-01-01T12:00:00Z (default never)")
+	f.StringVar(&o.imported, "import", "", "store this `key` of The Things Stack instead of a new one: clients keep their password")
 	return cmd
 }
 
@@ -152,8 +152,8 @@ func newAPIKeyList() *cobra.Command {
 func newAPIKeyRevoke() *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
-		Short: "Revoke an API key; its connections end",
-		Long:  "Revoke an API key by its id, which api-key list shows. Connections that have logged in with it end at once.",
+		Short: "Revoke an API key and close its connections",
+		Long:  "Revoke an API key by its id, which api-key list shows. Connections that use it are closed at once.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(errors.New("api-key revoke needs one id"))
@@ -166,7 +166,7 @@ func newAPIKeyRevoke() *cobra.Command {
 				return err
 			}
 			return operate(cmd.Context(), c, "key.revoke", admin.RevokeKeyArgs{ID: args[0]}, func(k admin.RevokedKey) error {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; %d connections and sessions have ended.\n", k.Application, k.Disconnected)
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; connections and sessions that have ended: %d.\n", k.Application, k.Disconnected)
 				return err
 			})
 		},

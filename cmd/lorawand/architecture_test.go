@@ -37,6 +37,7 @@ var arrows = map[string]string{
 	"bridge/v3":                      "radio bridge/session bridge/gateway",
 	"bridge/v3/enddevice":            "radio bridge/session bridge/gateway",
 	"bridge/store":                   "",
+	"bridge/store/storetest":         "bridge/store",
 	"bridge/formatter":               "",
 	"bridge/broker":                  "bridge/v3 bridge/access",
 	"bridge/chirpstack":              "radio bridge/gateway",
@@ -44,6 +45,7 @@ var arrows = map[string]string{
 	"bridge/admin":                   "radio/ bridge bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
 	"cmd/lorawand":                   "*",
 	"cmd/lorawand/config":            "*",
+	"cmd/lorawand/demo":              "radio/ bridge/session concentrator/air concentrator/udp",
 }
 
 // knows says which room alone knows a library.
@@ -59,7 +61,7 @@ var knows = map[string][]string{
 	"github.com/dop251/goja":            {"bridge/formatter"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http":                          {"bridge/admin", "bridge/broker"},
-	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "bridge/formatter", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
 	"github.com/pelletier/go-toml/v2":   {"cmd/lorawand/config"},
 	"github.com/spf13/cobra":            {"cmd/lorawand"},

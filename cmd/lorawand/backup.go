@@ -20,8 +20,8 @@ import (
 
 func newBackup() *cobra.Command {
 	return &cobra.Command{
-		Use: "backup FILE", Short: "Write everything that lorawand keeps into one text file (- is standard output)",
-		Long: "Write everything that lorawand keeps into one text file (- is standard output):\ndevices with their keys and sessions, waiting downlinks, API keys.\nWhoever can read the file can read and forge what the devices send.",
+		Use: "backup FILE", Short: "Write the whole state to one text file (- is standard output)",
+		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, waiting downlinks, API keys.\nKeep the file safe: whoever can read it can read and forge what the devices send.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -38,8 +38,10 @@ func newBackup() *cobra.Command {
 
 func newRestore() *cobra.Command {
 	return &cobra.Command{
-		Use: "restore FILE", Short: "Replace everything that lorawand keeps by a backup (- is standard input)",
-		Long: "Replace everything that lorawand keeps by a backup (- is standard input).\nWhat was there is kept in the folder, in files that end in .old. Counters of\ndownlinks and JoinNonces skip ahead, so that none is used twice.",
+		Use: "restore FILE", Short: "Replace the whole state with a backup (- is standard input)",
+		Long: "Replace everything that lorawand keeps by a backup (- is standard input). What was there is kept in the folder,\n" +
+			"in files that end in .old. Frame counters and nonces go on from where they are there. Of devices that the store\n" +
+			"does not know, or of all if it is damaged, those of downlinks and JoinNonces skip ahead, so that none is used twice.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -55,14 +57,14 @@ func newRestore() *cobra.Command {
 				defer f.Close()
 				in = f
 			}
-			return restore(cmd.Context(), c, in)
+			return restore(cmd.Context(), c, in, cmd.OutOrStdout())
 		},
 	}
 }
 
 func oneFile(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usage(errors.New(cmd.CommandPath() + " wants one FILE"))
+		return usage(errors.New(cmd.CommandPath() + " needs one FILE"))
 	}
 	return nil
 }
@@ -83,8 +85,9 @@ func backup(ctx context.Context, c config.Config, w io.Writer) error {
 	return errors.Join(s.Backup(w), s.Close())
 }
 
-// restore checks a backup before anybody acts on it.
-func restore(ctx context.Context, c config.Config, r io.Reader) error {
+// restore checks a backup before anybody acts on it, and says from where its
+// devices go on.
+func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) error {
 	text, err := io.ReadAll(io.LimitReader(r, store.MaxBackup+1))
 	if err != nil {
 		return err
@@ -96,14 +99,33 @@ func restore(ctx context.Context, c config.Config, r io.Reader) error {
 	if err := loads(c, b); err != nil {
 		return err
 	}
-	err = ask(ctx, c, "restore", admin.BackupPart{Text: text}, func(struct{}) error { return nil })
+	var did bridge.Restored
+	err = ask(ctx, c, "restore", admin.BackupPart{Text: text}, func(r bridge.Restored) error { did = r; return nil })
 	if errors.Is(err, admin.ErrNotRunning) {
-		return store.Restore(c.Store.Path, b, store.Options{Ephemeral: c.Store.Ephemeral})
+		err = store.Restore(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral}, merging(b, &did))
+	} else if err == nil {
+		err = awaitDaemon(ctx, c)
 	}
 	if err != nil {
 		return err
 	}
-	return awaitDaemon(ctx, c)
+	return printRestored(w, did)
+}
+
+// merging merges a backup with what a store holds, and notes how.
+func merging(b *store.Backup, did *bridge.Restored) store.Merge {
+	return func(old *store.Found) (records []store.Record, settled bool, err error) {
+		records, *did, err = bridge.Merge(b, old)
+		return records, true, err
+	}
+}
+
+func printRestored(w io.Writer, r bridge.Restored) error {
+	if r.Damaged {
+		fmt.Fprintln(w, "the store could not be read to its end, so all devices have skipped ahead")
+	}
+	_, err := fmt.Fprintf(w, "devices: %d restored, %d go on from the store's counters, %d skipped ahead\n", r.Devices, r.Devices-r.Skipped, r.Skipped)
+	return err
 }
 
 // loads says whether this version can go on with what a backup holds.

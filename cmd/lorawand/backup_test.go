@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -94,7 +95,9 @@ func TestBackup(t *testing.T) {
 					t.Errorf("exit status %d\n%s", status, errOut)
 				}
 			}
-			s.must("", "restore", file)
+			if out := s.must("", "restore", file); out != "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n" {
+				t.Errorf("restored: %s", out)
+			}
 			if live {
 				s.until("1, 0 joins", "status") // device
 			}
@@ -103,12 +106,48 @@ func TestBackup(t *testing.T) {
 			if st.Devices.Len() != 1 || st.Keys.Len() != 1 {
 				t.Fatalf("%d devices, %d API keys", st.Devices.Len(), st.Keys.Len())
 			}
-			if next, _ := st.Devices.All()[0].Session.NextFCntDown(st.Devices.All()[0].Version, true); next < 8192 {
+			if next, _ := st.Devices.All()[0].Session.NextFCntDown(st.Devices.All()[0].Version, true); next != 1 {
 				t.Errorf("the next downlink has the counter %d", next)
 			}
 			if old, err := filepath.Glob(filepath.Join(s.dir, "store", "*.old")); err != nil || len(old) == 0 {
 				t.Errorf("nothing was kept of the state before: %v, %v", old, err)
 			}
 		})
+	}
+}
+
+// Where the store does not know a device it skips ahead, and that is said.
+func TestRestoreSkipsAhead(t *testing.T) {
+	s := newSite(t, "")
+	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	backup := s.must("", "backup", "-")
+	store := filepath.Join(s.dir, "store")
+	for _, tt := range []struct {
+		name string
+		loss func() error
+		want string
+		next uint32
+	}{
+		{"the store is there", func() error { return nil }, "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n", 1},
+		{"the store is lost", func() error { return os.RemoveAll(store) }, "devices: 1 restored, 0 go on from the store's counters, 1 skipped ahead\n", 8193},
+		{"restored once more", func() error { return nil }, "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n", 8193},
+		{"the store cannot be read", func() error {
+			snapshots, err := filepath.Glob(store + "/snapshot-*[0-9]")
+			for _, name := range snapshots {
+				err = errors.Join(err, os.WriteFile(name, []byte("?"), 0o600))
+			}
+			return err
+		}, "the store could not be read to its end, so all devices have skipped ahead\ndevices: 1 restored, 0 go on from the store's counters, 1 skipped ahead\n", 8193},
+	} {
+		if err := tt.loss(); err != nil {
+			t.Fatal(err)
+		}
+		if out := s.must(backup, "restore", "-"); out != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, out, tt.want)
+		}
+		d := s.stored().Devices.All()[0]
+		if next, _ := d.Session.NextFCntDown(d.Version, true); next != tt.next {
+			t.Errorf("%s: the next downlink has the counter %d, want %d", tt.name, next, tt.next)
+		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"lorawand/bridge/broker"
+	"lorawand/cmd/lorawand/demo"
 )
 
 // BenchmarkLatency measures from the datagram of a packet forwarder to the
@@ -85,7 +85,9 @@ func measureLatency(b *testing.B, n int, every time.Duration) (daemon, control [
 	defer cancel()
 	subscribe := func(addr string, end func(string, []byte)) {
 		ready := make(chan struct{})
-		wg.Go(func() { _ = broker.Watch(ctx, addr, "app1", key, "v3/app1/devices/+/up", func() { close(ready) }, end) })
+		wg.Go(func() {
+			_ = demo.Login{Broker: addr, User: "app1", Password: key}.Watch(ctx, "v3/app1/devices/+/up", func() { close(ready) }, end)
+		})
 		<-ready
 	}
 	var message []byte // what the daemon publishes, for the control

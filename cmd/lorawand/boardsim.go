@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"lorawand/cmd/lorawand/config"
+	"lorawand/cmd/lorawand/demo"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -19,7 +20,7 @@ func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error
 	if s.Device != config.SimDevice {
 		return openHardware(s, c)
 	}
-	sim := simulation{air: air.New(1), chip: sx1302test.Options{EUI: demoGateway}}
+	sim := simulation{air: air.New(1), chip: sx1302test.Options{EUI: demo.Gateway}}
 	h, err := sim.open(s, c)
 	if err != nil {
 		return nil, err

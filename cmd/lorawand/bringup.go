@@ -32,7 +32,7 @@ const receivePoll = 10 * time.Millisecond
 func newConcentratorListen() *cobra.Command {
 	var f boardFlags
 	var duration time.Duration
-	cmd := &cobra.Command{Use: "listen", Short: "Start the concentrator and print what it hears, whatever network it is of", Args: noArgs}
+	cmd := &cobra.Command{Use: "listen", Short: "Start the concentrator and print every frame that it hears, of any network", Args: noArgs}
 	cmd.Flags().DurationVar(&duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	asJSON := jsonFlag(cmd)
 	f.add(cmd)
@@ -138,8 +138,8 @@ func newConcentratorTransmit() *cobra.Command {
 	var o transmitFlags
 	cmd := &cobra.Command{
 		Use: "transmit", Short: "Start the concentrator and send test frames, or a carrier", Args: noArgs,
-		Long: "Start the concentrator and send test frames, or a bare carrier for measurements. Nothing watches duty cycles here:\n" +
-			"sending is on you.",
+		Long: "Start the concentrator and send test frames, or a bare carrier for measurements. This command enforces no\n" +
+			"duty cycle: you are responsible for what is sent.",
 	}
 	fl := cmd.Flags()
 	fl.Float64Var(&o.frequency, "frequency", 0, "`MHz` (required)")
@@ -149,9 +149,9 @@ func newConcentratorTransmit() *cobra.Command {
 	fl.IntVar(&o.count, "count", 1, "`number` of frames, 1 to 10000")
 	fl.DurationVar(&o.interval, "interval", time.Second, "`time` from one frame to the next")
 	fl.IntVar(&o.chain, "chain", 0, "`radio`, 0 or 1")
-	fl.BoolVar(&o.downlink, "downlink", false, "inverted polarity and no CRC, as gateways send")
-	fl.BoolVar(&o.carrier, "carrier", false, "a bare carrier, for --interval")
-	fl.IntVar(&o.offset, "offset", 0, "`kHz` of the carrier beside the frequency")
+	fl.BoolVar(&o.downlink, "downlink", false, "send as gateways do: inverted polarity, no CRC")
+	fl.BoolVar(&o.carrier, "carrier", false, "send a bare carrier, as long as --interval")
+	fl.IntVar(&o.offset, "offset", 0, "`kHz` from the frequency to the carrier")
 	f.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		t, err := o.transmission()
@@ -275,7 +275,7 @@ func newConcentratorScript() *cobra.Command {
 		Use: "script FILE", Short: "Run a board's test, step by step",
 		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that sets the chip up, then\n" +
 			"calls such as {\"k\":\"call\",\"fn\":\"start\"}. Each result is printed as a line of JSON, with rc -1 and the reason for what\n" +
-			"failed; the exit status is 1 then. Other lines are passed over, so recordings of sx1302_hal can be run as they are.",
+			"failed; the exit status is 1 then. Other lines are skipped, so recordings of sx1302_hal run unchanged.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {

@@ -52,7 +52,7 @@ func TestUsage(t *testing.T) {
 		{"device create dev1 --application app1 --dev-eui 12", 2, "--dev-eui: malformed identifier"},
 		{"device create dev1 --application app1 --app-key 12", 2, "--app-key: a key has 32"},
 		{"device create dev1 --application app1 --class D", 2, "--class: \"D\", must be A, B or C"},
-		{"device create dev1 --application app1 --nwk-s-key " + testNwk + " --f-nwk-s-int-key " + testApp, 2, "--f-nwk-s-int-key: said twice"},
+		{"device create dev1 --application app1 --nwk-s-key " + testNwk + " --f-nwk-s-int-key " + testApp, 2, "--f-nwk-s-int-key: given twice"},
 		{"device set dev1 --application app1", 2, "nothing to set"},
 		{"device set dev1 --application app1 --name x", 1, "app1/dev1: no such device"},
 		{"device get dev1", 2, "--application"},

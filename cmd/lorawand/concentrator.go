@@ -170,7 +170,7 @@ func newConcentrator() *cobra.Command {
 
 func newConcentratorProbe() *cobra.Command {
 	var f boardFlags
-	cmd := &cobra.Command{Use: "probe", Short: "Reset the concentrator and ask it who it is", Args: noArgs}
+	cmd := &cobra.Command{Use: "probe", Short: "Reset the concentrator and read its version and EUI", Args: noArgs}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		b, err := f.findLines(cmd)

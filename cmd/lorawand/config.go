@@ -13,7 +13,7 @@ import (
 
 func newConfig() *cobra.Command {
 	check := &cobra.Command{
-		Use: "check", Short: "Tell everything that is wrong with the configuration", Args: noArgs,
+		Use: "check", Short: "Check the configuration and print every fault", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
 			if err != nil {
@@ -22,7 +22,7 @@ func newConfig() *cobra.Command {
 			for _, line := range unserved(&c) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "lorawand: not served by this version:", line)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %d gateways.\n", len(c.Gateways))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The configuration is good: %s.\n", plural(len(c.Gateways), "gateway"))
 			return err
 		},
 	}

@@ -45,7 +45,7 @@ func call[T any](ctx context.Context, a caller, op string, args any, each func(T
 	return a.Call(ctx, op, args, func(raw json.RawMessage) error {
 		var v T
 		if err := json.Unmarshal(raw, &v); err != nil {
-			return fmt.Errorf("not understood what the daemon says: %w", err)
+			return fmt.Errorf("cannot read the answer of the daemon: %w", err)
 		}
 		return each(v)
 	})
@@ -59,14 +59,14 @@ func noParts(struct{}) error { return nil }
 func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) error {
 	s, st, err := openState(c, nil)
 	if errors.Is(err, store.ErrLocked) {
-		return fmt.Errorf("%w, and nobody answers on the control socket %s", err, c.Control.Socket)
+		return fmt.Errorf("%w, and no daemon answers on the control socket %s", err, c.Control.Socket)
 	}
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	silent := slog.New(slog.DiscardHandler)
-	b, err := newBridge(c, bridge.Options{Devices: st.Devices, Ledgers: st.Ledgers, Gateways: gateway.NewRegistry(), Store: s, Outbox: nobody{}, Logger: silent})
+	b, err := newBridge(c, bridge.Options{Devices: st.Devices, Ledgers: st.Ledgers, Tombstones: st.Tombstones, Gateways: gateway.NewRegistry(), Store: s, Outbox: nobody{}, Logger: silent})
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func TestNoDaemon(t *testing.T) {
 	s := newSite(t, "")
 	for _, args := range []string{"events", "events -f", "why as:downlink:X", "gateway list", "status", "status --json"} {
 		status, out, errOut := s.cli("", strings.Fields(args)...)
-		if status != 1 || out != "" || !strings.HasPrefix(errOut, "lorawand: the daemon does not run: nobody answers on "+s.dir) || strings.Count(errOut, "\n") != 1 {
+		if status != 1 || out != "" || !strings.HasPrefix(errOut, "lorawand: the daemon is not running: no daemon answers on "+s.dir) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%s: exit status %d\n%s%s", args, status, out, errOut)
 		}
 	}
@@ -149,7 +149,7 @@ func TestWhy(t *testing.T) {
 	if out := s.must("", "why", "--json", e.IDs[0]); !strings.Contains(out, `"options":[{"window":"RX1"`) {
 		t.Errorf("%s", out)
 	}
-	if status, _, errOut := s.cli("", "why", "as:downlink:NONE"); status != 1 || !strings.Contains(errOut, `"as:downlink:NONE": nothing is remembered`) {
+	if status, _, errOut := s.cli("", "why", "as:downlink:NONE"); status != 1 || !strings.Contains(errOut, `"as:downlink:NONE": no event about it is remembered`) {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 

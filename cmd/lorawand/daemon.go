@@ -3,15 +3,12 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/netip"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
@@ -21,7 +18,6 @@ import (
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
-	"lorawand/concentrator"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
@@ -94,7 +90,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
 	}); err != nil {
 		return d, err
 	}
@@ -119,7 +115,7 @@ func warnListening(gws []config.Gateway, log *slog.Logger) {
 			continue
 		}
 		if _, asked := plan.LBT(); asked {
-			log.Warn("the plan asks for listening before talking: see that the packet forwarder is configured for it", "gateway", gws[i].ID, "plan", plan.ID())
+			log.Warn("the frequency plan requires listen before talk: configure it in the packet forwarder", "gateway", gws[i].ID, "plan", plan.ID())
 		}
 	}
 }
@@ -161,97 +157,9 @@ func (d *daemon) openDoors(c config.Config) error {
 	return err
 }
 
-// driverStates tells of the drivers.
-func (d *daemon) driverStates() (out []admin.Driver) {
-	for _, b := range d.boards.all() {
-		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.fault()})
-	}
-	if len(out) > 0 {
-		sum := d.boards.stats()
-		out[0].Counters, out[0].Gauges = chipNumbers(&sum)
-	}
-	if d.udp != nil {
-		out = append(out, d.udpState())
-	}
-	return out
-}
-
-// chipNumbers are those of all concentrators on board together.
-func chipNumbers(s *sx1302.DriverStats) ([]admin.Counter, []admin.Gauge) {
-	counter := func(name, help string, v uint64) admin.Counter {
-		return admin.Counter{Name: "lorawand_concentrator_" + name + "_total", Help: help, Value: v}
-	}
-	counters := []admin.Counter{
-		counter("starts", "Starts of the chip that succeeded.", s.Starts),
-		counter("failures", "Starts that failed and runs that ended in a fault.", s.Failures),
-		counter("frames", "Frames that the chip has handed over.", s.Receive.Packets),
-		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
-		counter("ghosts", "Frames that were heard beside their channel as well.", s.Ghosts),
-		counter("bad_records", "Records of the chip that were spoilt.", s.Receive.BadRecords),
-		counter("bad_payloads", "Frames of which the chip said that the CRC was good when it was not.", s.Receive.BadPayload),
-		counter("torn_readings", "Readings of the counter that had to be done again.", s.Receive.Torn),
-		counter("armed", "Downlinks that were handed to the chip in time.", s.JIT.Armed),
-		counter("too_late", "Downlinks that were taken and then not armed in time.", s.JIT.TooLate),
-		counter("refused", "Downlinks that the chip did not take.", s.JIT.Failed),
-		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
-		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.Taken),
-		counter("missed", "Downlinks that were armed and that the chip did not send at their time.", s.Missed),
-	}
-	return counters, []admin.Gauge{
-		{Name: "lorawand_concentrator_least_lead_seconds", Help: "The shortest time before its begin at which a downlink was armed.", Value: s.JIT.MinLead.Seconds()},
-		{Name: "lorawand_concentrator_most_lateness_seconds", Help: "The longest time after its turn at which a downlink was armed.", Value: s.JIT.Late.Seconds()},
-	}
-}
-
-func (d *daemon) udpState() admin.Driver {
-	s := d.udp.Stats()
-	counter := func(name, help string, v uint64) admin.Counter {
-		return admin.Counter{Name: "lorawand_gwmp_" + name + "_total", Help: help, Value: v}
-	}
-	return admin.Driver{Name: "udp", Counters: []admin.Counter{
-		counter("datagrams", "Datagrams of packet forwarders.", s.Datagrams),
-		counter("malformed", "Datagrams that are not of the protocol.", s.Malformed),
-		counter("unknown_gateway", "Datagrams of gateways that are not taken.", s.UnknownGateway),
-		counter("foreign_address", "Datagrams of a gateway from another address than its own.", s.ForeignAddress),
-		counter("duplicates", "Frames that came twice in the same words.", s.Duplicates),
-		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
-		counter("faulty", "Frames that were left out for what stands in them.", s.Faulty),
-		counter("stray_acks", "TX_ACK to nothing that was asked, or too late.", s.StrayAcks),
-		counter("kernel_drops", "Datagrams that the kernel threw away because its buffer was full.", s.KernelDrops),
-		counter("faults", "Faults of ours on a datagram.", s.Panics),
-	}}
-}
-
-// links tells of the packet forwarders.
-func (d *daemon) links() map[radio.EUI64]admin.Link {
-	out := map[radio.EUI64]admin.Link{}
-	if d.udp != nil {
-		for eui, l := range d.udp.Links() {
-			out[eui] = admin.Link{Pulled: l.Pulled, Version: l.Version}
-		}
-	}
-	return out
-}
-
 // push hands an application's downlinks on.
 func (d *daemon) push(ctx context.Context, p broker.Push) error {
 	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
-}
-
-// Transmit implements bridge.Transmitter: a gateway is reached through the one
-// driver that has it.
-func (d *daemon) Transmit(dl radio.Downlink) error {
-	err := fmt.Errorf("%w: no driver", concentrator.ErrGateway)
-	if d.udp != nil {
-		err = d.udp.Transmit(dl)
-	}
-	for _, b := range d.boards.all() {
-		if err == nil {
-			break
-		}
-		err = b.Transmit(dl)
-	}
-	return err
 }
 
 // devAddrPrefixes are those of the configuration, which was checked, or the
@@ -354,123 +262,4 @@ func (d *daemon) mqttAddr() netip.AddrPort {
 		return a[0]
 	}
 	return netip.AddrPort{}
-}
-
-// errAnew is how run ends when everything is to begin anew with another state.
-var errAnew = errors.New("begin anew")
-
-// restoring is a backup that is to take the place of the state.
-type restoring struct {
-	backup *store.Backup
-	done   chan error
-}
-
-// restore stops the daemon's work, replaces its state, and ends run.
-func (d *daemon) restore(ctx context.Context, b *store.Backup) error {
-	r := restoring{b, make(chan error, 1)}
-	select {
-	case d.restores <- r:
-		return <-r.done
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// run works until ctx ends or a part fails, and stops from the air inwards:
-// first nothing more is heard, then what was heard is published.
-func (d *daemon) run(ctx context.Context) error {
-	defer d.store.Close()
-	d.log.Info("lorawand starts", "version", version, "devices", d.state.Devices.Len(), "api_keys", d.state.Keys.Len())
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	stopBroker := stage(ctx, fail, d.broker.Run)
-	stopBridge := stage(ctx, fail, d.bridge.Run)
-	stopControl := stage(ctx, fail, d.control.Run)
-	var stops []func()
-	if d.http != nil {
-		stops = append(stops, stage(ctx, fail, d.http.Run))
-	}
-	if d.udp != nil {
-		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
-	}
-	d.boards.start = func(o *onboard) {
-		o.stop = stage(ctx, fail, func(ctx context.Context) error { return o.Run(ctx, d.bridge) })
-	}
-	for _, o := range d.boards.all() {
-		d.boards.start(o)
-	}
-	stops = append(stops, d.boards.stop)
-	replace := d.wait(ctx)
-	if replace == nil {
-		stopControl()
-	}
-	d.log.Info("lorawand stops")
-	for _, stop := range append(stops, stopBridge, stopBroker) {
-		stop()
-	}
-	if replace != nil {
-		replace.done <- d.store.Restore(replace.backup)
-		stopControl()
-		return errAnew
-	}
-	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
-
-// wait returns when the daemon is to stop: for a backup to be restored, or nil
-// for good. Meanwhile it reloads the configuration when it is told to.
-func (d *daemon) wait(ctx context.Context) *restoring {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case r := <-d.restores:
-			return &r
-		case <-d.reloads:
-			d.reload(ctx)
-		}
-	}
-}
-
-// turns returns nil as soon as the core's loop has come round.
-func (d *daemon) turns(ctx context.Context) error {
-	_, err := d.bridge.Stats(ctx)
-	return err
-}
-
-// stage starts a part that lives until the returned function is called. A part
-// that ends with an error ends the whole.
-func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.Context) error) (stop func()) {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := run(own); err != nil {
-			fail(err)
-		}
-	})
-	return func() {
-		cancel()
-		wg.Wait()
-	}
-}
-
-// close frees what was opened and not run.
-func (d *daemon) close() {
-	if d.control != nil {
-		_ = d.control.Close()
-	}
-	if d.http != nil {
-		_ = d.http.Close()
-	}
-	if d.udp != nil {
-		_ = d.udp.Close()
-	}
-	if d.broker != nil {
-		d.broker.Close()
-	}
-	if d.store != nil {
-		_ = d.store.Close()
-	}
 }

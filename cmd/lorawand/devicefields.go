@@ -23,19 +23,23 @@ const defaultVersion = "1.0.3"
 var fieldFlags = []struct{ flag, field, usage string }{
 	{"dev-eui", "dev_eui", "`DevEUI`, 16 hexadecimal digits"},
 	{"join-eui", "join_eui", "`JoinEUI` (AppEUI), 16 hexadecimal digits"},
-	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: the device joins"},
+	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: an OTAA device"},
 	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
 	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
+	{"phy-version", "lorawan_phy_version", "`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)"},
 	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
-	{"name", "name", "a `name` for people"},
-	{"description", "description", "a `text` for people"},
+	{"name", "name", "display `name`"},
+	{"description", "description", "free `text`"},
 	{"dev-addr", "dev_addr", "ABP: `DevAddr`, 8 hexadecimal digits"},
 	{"nwk-s-key", "f_nwk_s_int_key", "ABP: NwkSKey, 32 hexadecimal `digits`"},
 	{"app-s-key", "app_s_key", "ABP: AppSKey, 32 hexadecimal `digits`"},
 	{"f-nwk-s-int-key", "f_nwk_s_int_key", "ABP with LoRaWAN 1.1: FNwkSIntKey, 32 hexadecimal `digits`"},
 	{"s-nwk-s-int-key", "s_nwk_s_int_key", "ABP with LoRaWAN 1.1: SNwkSIntKey, 32 hexadecimal `digits`"},
 	{"nwk-s-enc-key", "nwk_s_enc_key", "ABP with LoRaWAN 1.1: NwkSEncKey, 32 hexadecimal `digits`"},
-	{"rx1-delay", "rx1_delay", "ABP: `seconds` from the uplink to RX1 (default 1)"},
+	{"rx1-delay", "rx1_delay", "`seconds` from the uplink to RX1 (ABP: default 1)"},
+	{"rx1-data-rate-offset", "rx1_data_rate_offset", "RX1 data rate `offset`, 0 to 7"},
+	{"rx2-data-rate", "rx2_data_rate_index", "data rate `index` of RX2"},
+	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
 }
 
 // addFieldFlags adds them, and --class.
@@ -45,9 +49,6 @@ func addFieldFlags(cmd *cobra.Command) {
 	}
 	cmd.Flags().String("class", "", "`class`: A, B or C")
 }
-
-// separators stand between the bytes on many stickers.
-var separators = strings.NewReplacer("-", "", ":", "", " ", "")
 
 // fields returns what the flags say, by the names of fields.
 func fields(cmd *cobra.Command) (map[string]string, error) {
@@ -60,9 +61,6 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if strings.Contains(f.usage, "hexadecimal") {
-			value = separators.Replace(value)
-		}
 		if err := enddevice.ParseFields(&session.Device{}, map[string]string{f.field: value}); err != nil {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, errors.Unwrap(err)))
 		}
@@ -70,7 +68,7 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 			return nil, usage(fmt.Errorf("--%s: %w", f.flag, err))
 		}
 		if other, twice := out[f.field]; twice && other != value {
-			return nil, usage(fmt.Errorf("--%s: said twice", f.flag))
+			return nil, usage(fmt.Errorf("--%s: given twice", f.flag))
 		}
 		out[f.field] = value
 	}
@@ -97,6 +95,11 @@ func served(field, value string) error {
 		if session.ParseVersion(value) == session.VersionUnknown {
 			return fmt.Errorf("%.20q, must be 1.0 to 1.0.4 or 1.1", value)
 		}
+	case "lorawan_phy_version":
+		if region.ParseVersion(value) == region.VersionUnknown {
+			return fmt.Errorf("%.40q, must be 1.0 to 1.0.2, 1.0.2-A, 1.0.3, 1.1, 1.1-A, RP002-1.0.0 to RP002-1.0.4, "+
+				"or The Things Stack's name", value)
+		}
 	case "frequency_plan_id":
 		if _, err := region.Lookup(value); err != nil {
 			return err
@@ -109,8 +112,8 @@ func newDeviceCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
 		Short: "Create an end device from what its sticker says",
-		Long: "Create an end device. One that joins needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
-			"one that was personalised (ABP) needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
+		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
+			"an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -128,7 +131,9 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		d := &session.Device{ID: session.ID{Application: *application, Device: args[0]}}
-		if err := enddevice.SetFields(d, set, enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}); err != nil {
+		o := enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}
+		notes, err := enddevice.SetFields(d, set, o)
+		if err != nil {
 			return usage(err)
 		}
 		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true})
@@ -151,7 +156,13 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		if w := d.Unserved(); w != nil {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %v\n", args[0], w)
+			notes = append(notes, w.Error())
+		}
+		for _, n := range notes {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", args[0], n)
+		}
+		for _, n := range planNotes(c, []*session.Device{d}) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
@@ -165,13 +176,14 @@ func newDeviceSet() *cobra.Command {
 		Use:   "set DEVICE --application A",
 		Short: "Change what is registered of an end device",
 		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
-			"another device or another session now.",
+			"another device or another session now. When and where it listens (--rx1-delay and the like) holds at once with ABP;\n" +
+			"a device that joins is told of it by its next join.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
 	addFieldFlags(cmd)
-	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "take uplinks from frame counter 0 on; until then old frames can be replayed")
-	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "take DevNonces that were used; until then old joins can be replayed")
+	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
+	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "accept used DevNonces again; until the device joins, old join-requests can be replayed")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -187,7 +199,16 @@ func newDeviceSet() *cobra.Command {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]
-		return operate(cmd.Context(), c, "device.set", args, noParts)
+		if plan, set := args.Fields["frequency_plan_id"]; set {
+			d := &session.Device{ID: session.ID{Application: *application, Device: names[0]}, Plan: plan}
+			for _, n := range planNotes(c, []*session.Device{d}) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
+			}
+		}
+		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)
+			return err
+		})
 	}
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
 	"lorawand/cmd/lorawand/config"
 )
@@ -30,9 +31,13 @@ func newDeviceImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --application A",
 		Short: "Import end devices from The Things Stack's JSON or CSV",
-		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other or in an array, and CSV\n" +
-			"with \";\" or \",\"; - is standard input. Sessions come with them and go on. All devices of all files are imported\n" +
-			"or, if there is a fault anywhere, none.",
+		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array or in its API's\n" +
+			"end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of devices and spreadsheets write\n" +
+			"them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions come with them and go on. All devices of all\n" +
+			"files are imported or, if there is a fault anywhere, none.\n\n" +
+			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no difference there:\n" +
+			"DevEUI is dev_eui. EUIs and keys may have separators and 0x. Columns that are not known are passed over.\n" +
+			"The columns, with other names that they may have:\n" + wrapped(enddevice.Columns(), 110),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(errors.New("device import needs a file, or - for standard input"))
@@ -48,10 +53,10 @@ func newDeviceImport() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.application, "application", "", "`id` of the application that the devices are of (required)")
+	f.StringVar(&o.application, "application", "", "`id` of the application to import into (required)")
 	f.StringVar(&o.plan, "plan", "", "frequency plan `id` of devices that name none (default network.default_frequency_plan)")
 	f.StringVar(&o.version, "version", "", "LoRaWAN `version` of devices that name none, such as 1.0.3")
-	f.BoolVar(&o.dryRun, "dry-run", false, "only tell what would be done")
+	f.BoolVar(&o.dryRun, "dry-run", false, "check the files and import nothing")
 	f.BoolVar(&o.update, "update", false, "replace devices that exist already")
 	f.BoolVar(&o.assume, "assume-plan-defaults", false, "take sessions of devices that join even without mac_state, as after a join with the plan's defaults")
 	return cmd
@@ -64,24 +69,59 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	if o.plan == "" {
 		o.plan = c.Network.DefaultFrequencyPlan
 	}
-	entries, err := readDevices(cmd.InOrStdin(), o, files)
+	entries, notes, err := readDevices(cmd.InOrStdin(), o, files)
 	if err != nil {
 		return err
 	}
 	if err := putDevices(cmd, c, o, entries); err != nil {
 		return err
 	}
-	for _, e := range entries {
-		for _, w := range e.Warnings {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: line %d: %s: %s\n", e.file, e.Line, e.Device.ID.Device, w)
-		}
+	for _, n := range notes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
+	}
+	for _, w := range deviceWarnings(entries) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", w)
+	}
+	devices := make([]*session.Device, len(entries))
+	for i := range entries {
+		devices[i] = entries[i].Device
+	}
+	for _, n := range planNotes(c, devices) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 	}
 	verb := "Imported"
 	if o.dryRun {
 		verb = "Would import"
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %d devices into %s.\n", verb, len(entries), o.application)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s into %s.\n", verb, plural(len(entries), "device"), o.application)
 	return err
+}
+
+// deviceWarnings returns what is to be known of devices: a line for each text, with
+// the first device that it is true of and how many others.
+func deviceWarnings(entries []fileEntry) []string {
+	of := map[string]int{}
+	for _, e := range entries {
+		for _, w := range e.Warnings {
+			of[w]++
+		}
+	}
+	var lines []string
+	for _, e := range entries {
+		for _, w := range e.Warnings {
+			n := of[w]
+			if n == 0 {
+				continue // told
+			}
+			of[w] = 0
+			line := fmt.Sprintf("%s: line %d: %s: %s", e.file, e.Line, e.Device.ID.Device, w)
+			if n > 1 {
+				line += fmt.Sprintf(" (and of %d devices more)", n-1)
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // fileEntry is a device of a file.
@@ -90,9 +130,33 @@ type fileEntry struct {
 	file string
 }
 
-// readDevices reads all files, and tells all of their faults.
-func readDevices(stdin io.Reader, o importOptions, files []string) ([]fileEntry, error) {
-	var all []fileEntry
+// wrapped lists texts on lines of at most width characters.
+func wrapped(texts []string, width int) string {
+	var b strings.Builder
+	at := 0
+	for i, text := range texts {
+		if i < len(texts)-1 {
+			text += ","
+		}
+		switch {
+		case at == 0:
+			b.WriteString("  ")
+			at = 2
+		case at+1+len(text) > width:
+			b.WriteString("\n  ")
+			at = 2
+		default:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(text)
+		at += len(text)
+	}
+	return b.String()
+}
+
+// readDevices reads all files, with notes on each, and tells all of their faults.
+func readDevices(stdin io.Reader, o importOptions, files []string) (all []fileEntry, notes []string, err error) {
 	var faults []error
 	for _, name := range files {
 		b, err := readFile(stdin, name)
@@ -100,18 +164,23 @@ func readDevices(stdin io.Reader, o importOptions, files []string) ([]fileEntry,
 			faults = append(faults, err)
 			continue
 		}
-		entries, err := enddevice.Parse(b, enddevice.Options{Application: o.application, Plan: o.plan, Version: o.version, AssumePlanDefaults: o.assume})
+		f, err := enddevice.Read(b, enddevice.Options{
+			Application: o.application, Plan: o.plan, Version: o.version, AssumePlanDefaults: o.assume,
+		})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
 				faults = append(faults, fmt.Errorf("%s: %s", name, line))
 			}
 			continue
 		}
-		for _, e := range entries {
+		for _, e := range f.Entries {
 			all = append(all, fileEntry{e, name})
 		}
+		for _, w := range f.Warnings {
+			notes = append(notes, name+": "+w)
+		}
 	}
-	return all, errors.Join(faults...)
+	return all, notes, errors.Join(faults...)
 }
 
 func readFile(stdin io.Reader, name string) ([]byte, error) {

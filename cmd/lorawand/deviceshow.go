@@ -104,7 +104,7 @@ func newDeviceGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get DEVICE --application A",
 		Short: "Show an end device",
-		Long:  "Show an end device, without its keys; device export has them.",
+		Long:  "Show an end device without its keys; device export writes the keys too.",
 		Args:  oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -160,14 +160,14 @@ func newDeviceExport() *cobra.Command {
 	var args admin.ExportArgs
 	cmd := &cobra.Command{
 		Use:   "export [DEVICE…] [--application A]",
-		Short: "Write end devices with their keys, as The Things Stack does",
-		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: of all applications, of one, or\n" +
-			"those that are named. Devices that join come without their sessions unless --session hands these over: then the\n" +
-			"frame counters of downlinks skip ahead, and the devices are to be deleted here.",
+		Short: "Write end devices with their keys in the form of The Things Stack",
+		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all applications, of one,\n" +
+			"or those that you name. OTAA devices are written without their sessions, unless --session hands the sessions over.\n" +
+			"Then the frame counters of downlinks skip ahead; delete the devices here afterwards.",
 		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
-	cmd.Flags().BoolVar(&args.Session, "session", false, "with sessions and MAC state, to go on elsewhere")
+	cmd.Flags().BoolVar(&args.Session, "session", false, "include sessions and MAC state, for a hand-over to another server")
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -188,7 +188,7 @@ func newDeviceDelete() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete DEVICE… --application A",
 		Short: "Delete end devices with their sessions and queues",
-		Long:  "Delete end devices with their sessions and queues: all that are named, or none.",
+		Long:  "Delete end devices with their sessions and queues. If one of them does not exist, none is deleted.",
 		Args:  someDevices,
 	}
 	application := applicationFlag(cmd, applicationRequired)

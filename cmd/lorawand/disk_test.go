@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -57,7 +57,7 @@ func TestDiskFails(t *testing.T) {
 	for _, fault := range []error{unix.ENOSPC, unix.EROFS, unix.EIO} {
 		t.Run(fault.Error(), func(t *testing.T) {
 			t.Parallel()
-			disk := store.NewFake()
+			disk := storetest.NewDisk(nil)
 			s := newSite(t, "")
 			conf, err := os.ReadFile(s.conf)
 			if err != nil {

@@ -35,9 +35,9 @@ func (f *itemFlags) add(cmd *cobra.Command) {
 	flags.Uint8Var(&f.fPort, "f-port", 0, fmt.Sprintf("FPort, 1 to %d", v3.MaxFPort))
 	flags.StringVar(&f.payload, "frm-payload", "", "payload in `base64`, as over MQTT")
 	flags.StringVar(&f.hex, "hex", "", "payload in `hexadecimal` digits instead")
-	flags.BoolVar(&f.confirmed, "confirmed", false, "the device is to acknowledge it")
+	flags.BoolVar(&f.confirmed, "confirmed", false, "ask the device for an acknowledgement")
 	flags.StringVar(&f.priority, "priority", radio.PriorityLowest.String(), "`priority`: LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH")
-	flags.StringArrayVar(&f.correlationIDs, "correlation-id", nil, "an `id` of your own, to find it by; may be given several times")
+	flags.StringArrayVar(&f.correlationIDs, "correlation-id", nil, "an `id` of your own, to find it by; can be repeated")
 }
 
 // itemJSON is an item of a push.
@@ -64,7 +64,7 @@ func (f *itemFlags) body() (json.RawMessage, error) {
 	case f.fPort == 0:
 		return nil, usage(errors.New("--f-port: missing, must be 1 to 223"))
 	case f.payload != "" && f.hex != "":
-		return nil, usage(errors.New("--frm-payload and --hex: only one of them"))
+		return nil, usage(errors.New("give --frm-payload or --hex, not both"))
 	case f.hex != "":
 		if it.FRMPayload, err = hex.DecodeString(f.hex); err != nil {
 			return nil, usage(fmt.Errorf("--hex: %w", err))
@@ -107,8 +107,8 @@ func pushCommand(verb, short string, replace bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   verb + " APPLICATION DEVICE [FILE]",
 		Short: short,
-		Long: short + ", as a publish to down/" + verb + " does: one downlink by flags, or those of a FILE,\n" +
-			"{\"downlinks\":[…]}; - is standard input. It prints a correlation id of each, for the command why.",
+		Long: short + ", as a publish to down/" + verb + " does: one downlink from flags, or those in FILE,\n" +
+			"{\"downlinks\":[…]}; - is standard input. It prints a correlation id for each, which lorawand why takes.",
 		Args: appAndDevice(1),
 	}
 	flags.add(cmd)
@@ -142,7 +142,7 @@ func pushCommand(verb, short string, replace bool) *cobra.Command {
 // readPush reads the body of a push.
 func readPush(cmd *cobra.Command, name string) (json.RawMessage, error) {
 	if cmd.Flags().Changed("f-port") || cmd.Flags().Changed("frm-payload") || cmd.Flags().Changed("hex") {
-		return nil, usage(errors.New("a file and flags of a downlink: only one of them"))
+		return nil, usage(errors.New("give a file or the flags of a downlink, not both"))
 	}
 	b, err := readFile(cmd.InOrStdin(), name)
 	if err != nil {

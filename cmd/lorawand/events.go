@@ -13,16 +13,16 @@ func newEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what the daemon has decided, and why",
-		Long: "Show what the running daemon has decided, one line each: joins refused and why, frames dropped and why, windows\n" +
-			"chosen, what became of downlinks, gateways come and gone, packet forwarders refused as their EUI is not configured. It\n" +
-			"remembers the last ones since its start.",
+		Long: "Show the decisions of the running daemon, one line each: joins refused and frames dropped, each with the reason;\n" +
+			"windows chosen; results of downlinks; gateways that connect and disconnect; packet forwarders whose EUI is not\n" +
+			"configured. The daemon remembers the last events since its start.",
 		Args: noArgs,
 	}
 	asJSON := jsonFlag(cmd)
 	f := cmd.Flags()
-	f.BoolVarP(&args.Follow, "follow", "f", false, "go on with new ones, until Ctrl-C")
-	f.StringVar(&args.Device, "device", "", "only of this `device`: an id, application/id, or a DevEUI")
-	f.StringVar(&args.Gateway, "gateway", "", "only of this gateway `id`")
+	f.BoolVarP(&args.Follow, "follow", "f", false, "print new events as they come, until Ctrl-C")
+	f.StringVar(&args.Device, "device", "", "only events of this `device`: an id, application/id, or a DevEUI")
+	f.StringVar(&args.Gateway, "gateway", "", "only events of this gateway `id`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"lorawand/cmd/lorawand/demo"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302/sx1302test"
 )
@@ -14,7 +15,7 @@ const (
 
 // simulatedOn opens models of the chip on an air.
 func simulatedOn(a *air.Air) opener {
-	return (&simulation{air: a, chip: sx1302test.Options{EUI: demoGateway}}).open
+	return (&simulation{air: a, chip: sx1302test.Options{EUI: demo.Gateway}}).open
 }
 
 func init() { features = append(features, "http") }

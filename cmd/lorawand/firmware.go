@@ -20,8 +20,8 @@ func newFirmware() *cobra.Command {
 func newFirmwareImport() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use: "import FILE…", Short: "Take firmware images from .var files, raw images or a packet forwarder",
-		Long: "Take firmware images from the .var files of https://github.com/Lora-net/sx1302_hal (libloragw/src),\n" +
+		Use: "import FILE…", Short: "Import firmware images from .var files, raw images or a packet forwarder",
+		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal (libloragw/src),\n" +
 			"from images of 8192 bytes, or from the program of a packet forwarder for the SX1302.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"lorawand/bridge/broker"
 	"lorawand/bridge/store"
 	"lorawand/cmd/lorawand/config"
+	"lorawand/cmd/lorawand/demo"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/udp"
 	"lorawand/radio"
@@ -160,7 +160,7 @@ func (r *running) watch(user, key, filter string) <-chan message {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		err := broker.Watch(ctx, r.d.mqttAddr().String(), user, key, filter, func() { close(ready) }, func(topic string, payload []byte) {
+		err := demo.Login{Broker: r.d.mqttAddr().String(), User: user, Password: key}.Watch(ctx, filter, func() { close(ready) }, func(topic string, payload []byte) {
 			ch <- message{topic, payload}
 		})
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -495,7 +495,7 @@ func testDemo(t *testing.T, radio, duration, level string) {
 	}
 	var sent, arrived, heard int
 	last := text[strings.LastIndex(text, "Stopped:"):]
-	if _, err := fmt.Sscanf(last, "Stopped: %d uplinks sent, %d messages arrived, %d downlinks heard.", &sent, &arrived, &heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
+	if _, err := fmt.Sscanf(last, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.", &sent, &arrived, &heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
 		t.Errorf("%s%v\n%s", last, err, errOut.String())
 	}
 }

@@ -57,7 +57,7 @@ func newLineWriter(w io.Writer) *lineWriter {
 		for b := range l.lines {
 			_, _ = w.Write(b)
 			if n := l.takeDropped(); n > 0 {
-				_, _ = fmt.Fprintf(w, "level=WARN msg=\"log lines dropped: they are not read fast enough\" dropped=%d\n", n)
+				_, _ = fmt.Fprintf(w, "level=WARN msg=\"log lines dropped: the log is not read fast enough\" dropped=%d\n", n)
 			}
 		}
 	}()

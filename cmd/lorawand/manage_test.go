@@ -270,7 +270,7 @@ func TestRevoke(t *testing.T) {
 	if clients() != 2 {
 		t.Fatalf("%d clients", clients())
 	}
-	if out := s.must("", "api-key", "revoke", strings.Split(first, ".")[1]); out != "Revoked a key of app1; 1 connections and sessions have ended.\n" {
+	if out := s.must("", "api-key", "revoke", strings.Split(first, ".")[1]); out != "Revoked a key of app1; connections and sessions that have ended: 1.\n" {
 		t.Errorf("%s", out)
 	}
 	if clients() != 1 {
@@ -295,7 +295,7 @@ func TestLockedStore(t *testing.T) {
 	if err := os.Remove(s.dir + "/control.sock"); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, "locked", s.fails("", "device", "list"), "in use by another process, and nobody answers on the control socket "+s.dir)
+	contains(t, "locked", s.fails("", "device", "list"), "in use by another process, and no daemon answers on the control socket "+s.dir)
 	r.stop()
 	if out := s.must("", "device", "list", "--json"); out != "" {
 		t.Errorf("%s", out)

@@ -22,7 +22,7 @@ func newManual() *cobra.Command {
 		Use: "manual DIR", Short: "Write man pages and completions", Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage(fmt.Errorf("wants one folder"))
+				return usage(fmt.Errorf("give one folder"))
 			}
 			return writeManual(cmd.Root(), args[0])
 		},
@@ -103,7 +103,7 @@ func page(cmd *cobra.Command, name string) []byte {
 	if cmd.Example != "" {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
 	}
-	fmt.Fprintf(&b, ".SH EXIT STATUS\n0: good; %d: failed; %d: wrong usage or configuration.\n", exitFailed, exitUsage)
+	fmt.Fprintf(&b, ".SH EXIT STATUS\n0: success; %d: failure; %d: wrong usage or configuration.\n", exitFailed, exitUsage)
 	files := ".SH FILES\n.I /etc/lorawand/lorawand.toml\n.RS\nThe configuration; \\fBlorawand config default\\fR prints one with comments.\n.RE\n"
 	if parent := cmd.Parent(); parent == nil {
 		b.WriteString(files)

@@ -37,7 +37,7 @@ func (n *notifier) tell(state string) {
 		return
 	}
 	if err := send(n.socket, state); err != nil {
-		n.log.Warn("the service manager is not told", "state", state, "error", err)
+		n.log.Warn("cannot notify the service manager", "state", state, "error", err)
 	}
 }
 
@@ -99,7 +99,7 @@ func (n *notifier) watch(ctx context.Context, turns func(context.Context) error)
 		case err == nil:
 			n.tell("WATCHDOG=1")
 		case ctx.Err() == nil:
-			n.log.Error("no sign of life for the service manager", "error", err)
+			n.log.Error("the core does not answer: the service manager gets no sign of life", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -190,46 +189,5 @@ func TestOnboardWithoutChip(t *testing.T) {
 			}
 			r.stop()
 		})
-	}
-}
-
-// Counts of drivers one after another add up, and each has a metric of its own.
-func TestChipNumbers(t *testing.T) {
-	var s sx1302.DriverStats
-	fill(reflect.ValueOf(&s).Elem())
-	sum := s.Plus(s)
-	if sum.JIT.MinLead != s.JIT.MinLead || sum.JIT.LastLead != s.JIT.LastLead || sum.JIT.Late != s.JIT.Late {
-		t.Errorf("%+v", sum.JIT)
-	}
-	counters, gauges := chipNumbers(&sum)
-	names := map[string]bool{}
-	for _, c := range counters {
-		if c.Value == 0 || c.Value%2 != 0 || names[c.Name] || c.Help == "" {
-			t.Errorf("%+v", c)
-		}
-		names[c.Name] = true
-	}
-	for _, g := range gauges {
-		if g.Value == 0 || names[g.Name] || g.Help == "" {
-			t.Errorf("%+v", g)
-		}
-		names[g.Name] = true
-	}
-	if early := (sx1302.DriverStats{}).Plus(s); early != s {
-		t.Errorf("%+v, want %+v", early, s)
-	}
-}
-
-// fill gives each number of a struct a value of its own, odd for counts.
-func fill(v reflect.Value) {
-	for i := range v.NumField() {
-		switch f := v.Field(i); f.Kind() {
-		case reflect.Struct:
-			fill(f)
-		case reflect.Uint64:
-			f.SetUint(uint64(2*i + 1))
-		case reflect.Int64:
-			f.SetInt(int64(time.Second) + int64(i))
-		}
 	}
 }

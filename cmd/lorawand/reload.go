@@ -44,7 +44,7 @@ func (d *daemon) reload(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 		defer cancel()
 		if err := d.bridge.Reconfigure(ctx, list); err != nil {
-			d.log.Error("gateways of the configuration are not in force", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
+			d.log.Error("cannot apply the gateways of the configuration", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	})
 	d.config.Log.Level, d.config.Gateways = c.Log.Level, c.Gateways

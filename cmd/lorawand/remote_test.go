@@ -16,6 +16,8 @@ type remoteOptions struct {
 	Now      func() radio.HostTime
 	Receiver air.ReceiverOptions
 	Jitter   time.Duration // each way
+	Up, Down time.Duration // and at least that
+	Local    bool          // it is reached by the loopback, as behind a multiplexer
 	Seed     uint64
 	Refuse   func(radio.Downlink) radio.TxResult // before anything else; TxOK: not
 	Mute     func() bool                         // no TX_ACK
@@ -39,6 +41,17 @@ func newRemote(a *air.Air, o remoteOptions) *remote {
 	return g
 }
 
+// restart is one of the packet forwarder, with another port or behind something
+// that keeps it.
+func (g *remote) restart(counter uint32, port bool) {
+	g.Receiver.Reset(counter)
+	if port {
+		g.mu.Lock()
+		g.clock.Suspect()
+		g.mu.Unlock()
+	}
+}
+
 func (g *remote) later(d time.Duration, f func(concentrator.Sink)) {
 	time.AfterFunc(d, func() { g.jobs <- f })
 }
@@ -52,10 +65,12 @@ func (g *remote) delay() time.Duration {
 
 func (g *remote) hear(up radio.Uplink) {
 	g.mu.Lock()
-	d := g.delay()
+	d := g.o.Up + g.delay()
 	g.mu.Unlock()
 	g.later(d, func(s concentrator.Sink) {
 		now := g.o.Now()
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		t, stepped := g.clock.Observe(up.Time.Counter(), now)
 		ended, _ := g.clock.HostTime(t, now)
 		up.Gateway, up.Time, up.Received, up.Ended = g.o.Receiver.EUI, t, now, min(ended, now)
@@ -63,14 +78,14 @@ func (g *remote) hear(up radio.Uplink) {
 			up.Receptions[i].Token = radio.UplinkToken{Gateway: up.Gateway, Time: t, Host: now}
 		}
 		if stepped {
-			s.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now})
+			s.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now, Since: g.clock.Since()})
 		}
 		s.Uplink(up)
 	})
 }
 
 func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
-	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now()})
+	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now(), Local: g.o.Local})
 	for {
 		select {
 		case <-ctx.Done():
@@ -83,7 +98,7 @@ func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
 
 func (g *remote) Transmit(d radio.Downlink) error {
 	g.mu.Lock()
-	there, back := g.delay(), g.delay()
+	there, back := g.o.Down+g.delay(), g.o.Up+g.delay()
 	g.mu.Unlock()
 	asked := g.o.Now()
 	time.AfterFunc(there, func() {

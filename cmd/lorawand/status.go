@@ -17,9 +17,9 @@ import (
 )
 
 func newStatus() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show how the running daemon is", Args: noArgs}
+	cmd := &cobra.Command{Use: "status", Short: "Show the state of the running daemon", Args: noArgs}
 	asJSON := jsonFlag(cmd)
-	endurance := cmd.Flags().String("endurance", "800GB", "`bytes` that the flash can take in its life: 800GB is 8 MB of NOR flash")
+	endurance := cmd.Flags().String("endurance", "800GB", "`bytes` that can be written to the flash before it wears out: 800GB for 8 MB of NOR flash")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		bytes, err := parseSize(*endurance)
 		if err != nil {
@@ -56,8 +56,8 @@ func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
 	line("running", "for %v, process %d", time.Duration(s.Uptime*float64(time.Second)).Round(time.Second), s.PID)
 	line("clock", "%s", s.Clock)
 	line("gateways", "%d, %d connected", s.Gateways, s.GatewaysConnected)
-	line("devices", "%d, %d joins, %d refused", s.Devices, s.Joins, s.JoinsRefused)
-	line("clients", "%d connected, %d sessions, %d API keys", s.Clients, s.Sessions, s.APIKeys)
+	line("devices", "%d, %s, %d refused", s.Devices, plural(s.Joins, "join"), s.JoinsRefused)
+	line("clients", "%d connected, %s, %s", s.Clients, plural(s.Sessions, "session"), plural(s.APIKeys, "API key"))
 	line("uplinks", "%d heard, %d published%s", s.Uplinks, s.Published, dropText(s.Dropped))
 	if s.StoreError != "" {
 		line("store", "CANNOT BE WRITTEN: %s", s.StoreError)
@@ -101,15 +101,13 @@ const tooEarly = 10 * time.Minute
 type wear struct {
 	Endurance int64    `json:"flash_endurance_bytes"`            // what it can take in its life
 	PerUplink *int64   `json:"flash_bytes_per_uplink,omitempty"` // nil: nothing was published
+	PerPush   *int64   `json:"flash_bytes_per_push,omitempty"`   // nil: nothing was pushed
 	Lifetime  *float64 `json:"flash_lifetime_years,omitempty"`   // nil: too early to tell
 }
 
 func wearOf(s *admin.Status, endurance int64) wear {
 	w := wear{Endurance: endurance}
-	if s.Published > 0 {
-		each := s.FlashWritten / int64(s.Published)
-		w.PerUplink = &each
-	}
+	w.PerUplink, w.PerPush = perEach(s.FlashUplinks, s.Published), perEach(s.FlashPushes, s.Pushes)
 	if s.Uptime >= tooEarly.Seconds() {
 		const year = 365.25 * 24 * 3600
 		years := float64(endurance) / (float64(max(s.FlashWritten, 1)) / s.Uptime) / year
@@ -119,10 +117,22 @@ func wearOf(s *admin.Status, endurance int64) wear {
 	return w
 }
 
+// perEach returns the share of one among n, or nil where there is none.
+func perEach(bytes int64, n uint64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	each := bytes / int64(n)
+	return &each
+}
+
 func wearText(s *admin.Status, w wear) string {
 	text := fmt.Sprintf("%d bytes taken since the start", s.FlashWritten)
 	if w.PerUplink != nil {
 		text += fmt.Sprintf(", %d for each uplink", *w.PerUplink)
+	}
+	if w.PerPush != nil {
+		text += fmt.Sprintf(", %d for each push", *w.PerPush)
 	}
 	switch {
 	case w.Lifetime == nil:

@@ -11,7 +11,7 @@ import (
 // The wear of the flash, for people and as JSON.
 func TestWear(t *testing.T) {
 	const day = 86400
-	busy := admin.Status{Uptime: 10 * day, FlashWritten: 3000 * 10 * day, Published: 10 * 10 * day}
+	busy := admin.Status{Uptime: 10 * day, FlashWritten: 3000 * 10 * day, FlashUplinks: 3000 * 10 * day, Published: 10 * 10 * day}
 	tests := []struct {
 		name, endurance string
 		status          admin.Status
@@ -24,9 +24,15 @@ func TestWear(t *testing.T) {
 		},
 		{
 			"too early, with uplinks", "800GB",
-			admin.Status{Uptime: 599, FlashWritten: 8192, Published: 4},
+			admin.Status{Uptime: 599, FlashWritten: 8192, FlashUplinks: 8192, Published: 4},
 			"8192 bytes taken since the start, 2048 for each uplink; too early to tell how long it lasts",
 			`{"flash_endurance_bytes":800000000000,"flash_bytes_per_uplink":2048}`,
+		},
+		{
+			"uplinks and pushes", "800GB",
+			admin.Status{Uptime: 599, FlashWritten: 40000, FlashUplinks: 1000, Published: 10, FlashPushes: 24576, Pushes: 2},
+			"40000 bytes taken since the start, 100 for each uplink, 12288 for each push; too early to tell how long it lasts",
+			`{"flash_endurance_bytes":800000000000,"flash_bytes_per_uplink":100,"flash_bytes_per_push":12288}`,
 		},
 		{
 			"NOR flash", "800GB", busy, "2592000000 bytes taken since the start, 300 for each uplink; at this rate it lasts 8.5 years",
@@ -55,6 +61,27 @@ func TestWear(t *testing.T) {
 	}
 }
 
+// One thing is not told in the plural.
+func TestStatusPlural(t *testing.T) {
+	for _, tt := range []struct {
+		status admin.Status
+		want   []string
+	}{
+		{admin.Status{Devices: 1, Joins: 1, Sessions: 1, APIKeys: 1}, []string{"1, 1 join, 0 refused\n", "0 connected, 1 session, 1 API key\n"}},
+		{admin.Status{Devices: 2, Joins: 2, Sessions: 0, APIKeys: 3}, []string{"2, 2 joins, 0 refused\n", "0 connected, 0 sessions, 3 API keys\n"}},
+	} {
+		var b strings.Builder
+		if err := printStatus(&b, &tt.status, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%q is not in\n%s", want, &b)
+			}
+		}
+	}
+}
+
 // The object of status has what the daemon tells and what the flag asks for.
 func TestStatusJSON(t *testing.T) {
 	s := newSite(t, "")
@@ -65,5 +92,17 @@ func TestStatusJSON(t *testing.T) {
 	}
 	if got["flash_endurance_bytes"] != 3e12 || got["clock"] == nil || got["flash_written_bytes"] == nil || got["version"] == nil {
 		t.Errorf("%v", got)
+	}
+}
+
+func TestConfigCheckPlural(t *testing.T) {
+	for text, want := range map[string]string{ // beside the one of every site
+		"": "1 gateway",
+		"[[gateway]]\neui = \"0242020000247899\"\n": "2 gateways",
+	} {
+		s := newSite(t, text)
+		if out := s.must("", "config", "check"); out != "The configuration is good: "+want+".\n" {
+			t.Errorf("%q, want %s", out, want)
+		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 func newWhy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why CORRELATION-ID",
-		Short: "Tell what became of a downlink, and why",
-		Long: "Tell the way of a downlink in plain words: when it was pushed, each window that was looked at with what spoke\n" +
-			"for and against it, what was chosen, and what came of it. The id is one of the correlation_ids of any message\n" +
-			"about it.",
+		Short: "Explain what happened to a downlink",
+		Long: "Explain a downlink in plain words: when it was pushed, which windows the daemon considered and what spoke for and\n" +
+			"against each, which it chose, and how it ended. CORRELATION-ID is one of the correlation_ids of any message about\n" +
+			"the downlink.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(errors.New("why needs one correlation id"))

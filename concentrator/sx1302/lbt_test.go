@@ -262,7 +262,7 @@ func TestDriverListens(t *testing.T) {
 		for _, tt := range []struct {
 			payload string
 			want    radio.TxResult
-		}{{"free", radio.TxOK}, {"taken", radio.TxCollisionPacket}, {"free again", radio.TxOK}} {
+		}{{"free", radio.TxOK}, {"taken", radio.TxChannelBusy}, {"free again", radio.TxOK}} {
 			at := send(tt.payload, 150*time.Millisecond)
 			time.Sleep(140 * time.Millisecond)
 			if _, acks, _ := b.sink.seen(); len(acks[id]) > 0 {

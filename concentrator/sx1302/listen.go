@@ -88,7 +88,7 @@ func (w *watch) verdict(chain int, u *unsettled) (result radio.TxResult, decided
 	case verdict == ChannelTaken:
 		w.driver.count(func(s *DriverStats) { s.Taken++ })
 		w.driver.log.Info("downlink not sent, its channel was taken", "gateway", w.eui, "frequency", u.downlink.Frequency)
-		return radio.TxCollisionPacket, true
+		return radio.TxChannelBusy, true
 	case w.present() < u.downlink.Time.Add(lbtDecidedAfter):
 		return 0, false
 	}

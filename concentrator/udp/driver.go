@@ -81,6 +81,7 @@ type Stats struct {
 	Duplicates     uint64 // frames that came twice in the same words
 	BadCRC         uint64 // frames that were left out for their CRC
 	Faulty         uint64 // frames that were left out for what stands in them
+	LostFields     uint64 // fields that cannot be read, of frames and status that were kept
 	StrayAcks      uint64 // TX_ACK to nothing that was asked, or too late
 	KernelDrops    uint64 // datagrams that the kernel threw away because its buffer was full
 	Panics         uint64 // faults of our own, on a datagram that was then dropped
@@ -212,7 +213,7 @@ func (d *Driver) datagram(b []byte, from netip.AddrPort, now radio.HostTime, sin
 	d.count(func(s *Stats) { s.Datagrams++ })
 	p, err := gwmp.ParsePacket(b)
 	if err != nil {
-		d.malformed(now, from, err)
+		d.malformed(radio.EUI64{}, from, now, sink, err)
 		return
 	}
 	switch p.Type {
@@ -223,13 +224,8 @@ func (d *Driver) datagram(b []byte, from netip.AddrPort, now radio.HostTime, sin
 	case gwmp.TxAck:
 		d.txAck(p, from, now, sink)
 	default: // what servers send
-		d.malformed(now, from, fmt.Errorf("a %v is not for servers", p.Type))
+		d.malformed(radio.EUI64{}, from, now, sink, fmt.Errorf("a %v is not for servers", p.Type))
 	}
-}
-
-func (d *Driver) malformed(now radio.HostTime, from netip.AddrPort, err error) {
-	d.count(func(s *Stats) { s.Malformed++ })
-	d.alarm(now, "malformed", "malformed datagram", "from", from.String(), "error", err)
 }
 
 func (d *Driver) count(f func(*Stats)) {
@@ -315,37 +311,52 @@ func tell(sink concentrator.Sink, events []radio.GatewayEvent) {
 
 func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Lock()
-	g, refused := d.lookup(p.EUI, from, now)
+	g, events := d.lookup(p.EUI, from, now)
 	if g == nil {
 		d.mu.Unlock()
-		tell(sink, refused)
+		tell(sink, events)
 		return
 	}
 	foreign := g.foreign(from, now, d.opts.PinTimeout)
 	if foreign {
 		d.stats.ForeignAddress++
+		events = d.dropped(p.EUI, from, now, secondAddress, g.elsewhere(from))
 	}
 	d.mu.Unlock()
 	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PushAck}, from)
-	if foreign {
-		d.foreignAlarm(g.eui, from, now)
-	}
+	tell(sink, events)
 	push := &d.push
 	if err := push.Parse(p.Body); err != nil {
-		d.malformed(now, from, err)
+		d.malformed(p.EUI, from, now, sink, err)
 		return
 	}
-	if push.Fault != nil {
-		d.alarm(now, "faulty", "faulty frame or status in a datagram", "gateway_eui", p.EUI, "error", push.Fault)
-	}
+	d.pushed(g, push, from, now, foreign, sink)
+	clear(push.Uplinks)
+}
+
+// pushed takes what a gateway has told.
+func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now radio.HostTime, foreign bool, sink concentrator.Sink) {
 	d.mu.Lock()
 	d.stats.BadCRC += uint64(push.BadCRC)
 	d.stats.Faulty += uint64(push.Faulty)
+	d.stats.LostFields += uint64(push.Lost)
+	odd := push.Lost > 0 && !g.odd
+	g.odd = g.odd || odd
 	events := g.seen(from, now, foreign)
-	ups, reset := g.uplinks(push.Uplinks, now, foreign, &d.stats)
+	if push.Fault != nil {
+		events = append(events, d.dropped(g.eui, from, now, faulty, push.Fault.Error())...)
+	}
+	if why := g.noPath(now, d.opts.Offline); why != "" && !foreign && len(push.Uplinks) > 0 && now.Sub(g.since) > pullGrace {
+		events = append(events, d.dropped(g.eui, from, now, noPullData, why)...)
+	}
+	ups, reset := g.uplinks(push.Uplinks, from, now, foreign, &d.stats)
+	since := g.clock.Since()
 	d.mu.Unlock()
+	if odd {
+		d.log.Info("a gateway tells of its frames what cannot be read; they are kept without it", "gateway_eui", g.eui, "field", push.LostField)
+	}
 	if reset {
-		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now})
+		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now, Since: since})
 	}
 	if push.Stat != nil && !foreign {
 		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayStatus, At: now, Address: from.String(), Status: *push.Stat})
@@ -354,61 +365,62 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	for _, up := range ups {
 		sink.Uplink(up)
 	}
-	clear(push.Uplinks)
-}
-
-func (d *Driver) foreignAlarm(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) {
-	d.alarm(now, "foreign "+eui.String(),
-		"datagrams of a gateway come from another address than its own; they get no downlinks while its own is alive",
-		"gateway_eui", eui, "from", from.String())
 }
 
 func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Lock()
-	g, refused := d.lookup(p.EUI, from, now)
-	if g == nil {
-		d.mu.Unlock()
-		tell(sink, refused)
-		return
-	}
-	if !g.pull(from, p.Version, now, d.opts.PinTimeout) {
+	g, events := d.lookup(p.EUI, from, now)
+	taken := g != nil && g.pull(from, p.Version, now, d.opts.PinTimeout)
+	switch {
+	case taken:
+		events = g.seen(from, now, false)
+	case g != nil:
 		d.stats.ForeignAddress++
-		d.mu.Unlock()
-		d.foreignAlarm(g.eui, from, now)
-		return
+		events = d.dropped(p.EUI, from, now, secondAddress, g.elsewhere(from))
 	}
-	events := g.seen(from, now, false)
 	d.mu.Unlock()
-	d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
+	if taken {
+		d.acknowledge(gwmp.Packet{Version: p.Version, Token: p.Token, Type: gwmp.PullAck}, from)
+	}
 	tell(sink, events)
 }
 
 func (d *Driver) txAck(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	ack, err := gwmp.ParseAck(p.Body)
 	if err != nil {
-		d.malformed(now, from, err)
+		d.malformed(p.EUI, from, now, sink, err)
 		return
 	}
+	q, ok := d.takeAck(&p, from, now, sink)
+	if !ok {
+		return
+	}
+	if ack.Result == radio.TxUnknownError || ack.Warning != "" {
+		d.alarm(now, "ack "+p.EUI.String(), "a gateway answers a downlink in an unusual way",
+			"gateway_eui", p.EUI, "error_word", ack.Word, "warning", ack.Warning)
+	}
+	sink.TxAck(radio.TxAck{ID: q.id, Gateway: p.EUI, Result: ack.Result, RoundTrip: now.Sub(q.at), At: now})
+}
+
+// takeAck returns the downlink that a TX_ACK is about. ok is false where there is
+// none.
+func (d *Driver) takeAck(p *gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) (q unanswered, ok bool) {
+	var events []radio.GatewayEvent
 	d.mu.Lock()
-	g := d.gateways[p.EUI]
-	if g == nil || g.foreign(from, now, d.opts.PinTimeout) {
-		d.stats.StrayAcks++
-		d.mu.Unlock()
-		return
+	switch g := d.gateways[p.EUI]; {
+	case g == nil:
+	case g.foreign(from, now, d.opts.PinTimeout):
+		events = d.dropped(p.EUI, from, now, secondAddress, g.elsewhere(from))
+	default:
+		events = g.seen(from, now, false)
+		q, ok = g.answered(p)
 	}
-	q, ok := g.pending[p.Token]
 	if !ok {
 		d.stats.StrayAcks++
-		d.mu.Unlock()
-		return
 	}
-	delete(g.pending, p.Token)
 	d.mu.Unlock()
-	if ack.Result == radio.TxUnknownError || ack.Warning != "" {
-		d.alarm(now, "ack "+g.eui.String(), "a gateway answers a downlink in an unusual way",
-			"gateway_eui", g.eui, "error_word", ack.Word, "warning", ack.Warning)
-	}
-	sink.TxAck(radio.TxAck{ID: q.id, Gateway: g.eui, Result: ack.Result, RoundTrip: now.Sub(q.at), At: now})
+	tell(sink, events)
+	return q, ok
 }
 
 // Transmit implements concentrator.Driver.
@@ -416,13 +428,17 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	now := d.opts.Now()
 	d.mu.Lock()
 	g := d.gateways[dl.Gateway]
-	if g == nil || d.stopped || !g.path.IsValid() || now.Sub(g.pulled) > d.opts.Offline {
+	if g == nil || d.stopped {
 		d.mu.Unlock()
-		return fmt.Errorf("udp: %w: %v has no downlink path", concentrator.ErrGateway, dl.Gateway)
+		return pathError("its driver has stopped, or does not take it")
+	}
+	if why := g.noPath(now, d.opts.Offline); why != "" {
+		d.mu.Unlock()
+		return pathError(why)
 	}
 	if len(g.pending) >= maxUnanswered {
 		d.mu.Unlock()
-		return fmt.Errorf("udp: %w: %v has left %d downlinks unanswered", concentrator.ErrGateway, dl.Gateway, maxUnanswered)
+		return pathError(fmt.Sprintf("it has left %d downlinks unanswered", maxUnanswered))
 	}
 	token := uint16(rand.Uint32())
 	for _, taken := g.pending[token]; taken; _, taken = g.pending[token] {
@@ -462,47 +478,4 @@ func (d *Driver) write(datagram []byte, to netip.AddrPort) error {
 	_ = d.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 	_, err := d.conn.WriteToUDPAddrPort(datagram, to)
 	return err
-}
-
-// expire ends what has waited too long.
-func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
-	d.mu.Lock()
-	var acks []radio.TxAck
-	var events []radio.GatewayEvent
-	for _, g := range d.gateways {
-		late := func(q unanswered) bool { return now.Sub(q.at) >= d.opts.AckTimeout }
-		acks = append(acks, g.unanswered(late, now)...)
-		if g.online && now.Sub(g.heard) > d.opts.Offline {
-			g.online = false
-			events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayDisconnected, At: now})
-		}
-	}
-	checkDrops := now.Sub(d.drops) >= dropsEvery
-	if checkDrops {
-		d.drops = now
-	}
-	d.mu.Unlock()
-	for _, a := range acks {
-		sink.TxAck(a)
-	}
-	tell(sink, events)
-	if checkDrops {
-		d.checkDrops()
-	}
-}
-
-// checkDrops shows what the kernel has thrown away since the last look.
-func (d *Driver) checkDrops() {
-	n, err := kernelDrops(d.conn)
-	if err != nil {
-		d.log.Debug("the kernel does not tell its drops", "error", err)
-		return
-	}
-	d.mu.Lock()
-	more := n - d.stats.KernelDrops
-	d.stats.KernelDrops = n
-	d.mu.Unlock()
-	if more > 0 {
-		d.log.Warn("the kernel has dropped datagrams: more came than could be read", "dropped", more, "dropped_total", n)
-	}
 }

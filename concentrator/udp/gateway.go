@@ -7,6 +7,7 @@ import (
 
 	"lorawand/concentrator"
 	"lorawand/radio"
+	"lorawand/radio/gwmp"
 )
 
 // gateway is what the driver knows of one packet forwarder. The driver's lock
@@ -15,8 +16,11 @@ type gateway struct {
 	eui      radio.EUI64
 	clock    radio.Clock
 	accepted bool // with AcceptUnknown
+	odd      bool // it was said that it sends fields that cannot be read
 
 	online bool
+	since  radio.HostTime // of online
+	told   told
 	heard  radio.HostTime // last datagram from its own address
 
 	// path is where downlinks go: its address is the pin, its port the one of
@@ -26,6 +30,7 @@ type gateway struct {
 	version uint8          // of the protocol
 
 	pending map[uint16]unanswered // by token
+	echoes  bool                  // a TX_ACK had the token of its PULL_RESP
 
 	recent [64]uint64 // fingerprints of the last frames
 	next   int
@@ -39,6 +44,22 @@ type unanswered struct {
 
 func newGateway(eui radio.EUI64) *gateway {
 	return &gateway{eui: eui, pending: map[uint16]unanswered{}}
+}
+
+// answered takes the downlink that a TX_ACK is about. Version 1 has no token in
+// its PULL_RESP: a forwarder that has never sent one back means the only downlink
+// that waits.
+func (g *gateway) answered(p *gwmp.Packet) (q unanswered, ok bool) {
+	token := p.Token
+	if q, ok = g.pending[token]; ok {
+		g.echoes = true
+	} else if p.Version == gwmp.Version1 && !g.echoes && len(g.pending) == 1 {
+		for token, q = range g.pending {
+			ok = true
+		}
+	}
+	delete(g.pending, token)
+	return q, ok
 }
 
 // foreign reports whether a datagram comes from another IP than the one that
@@ -56,6 +77,9 @@ func (g *gateway) pull(from netip.AddrPort, version uint8, now radio.HostTime, t
 	if g.foreign(from, now, timeout) && !closer {
 		return false
 	}
+	if g.path.IsValid() && g.path != from {
+		g.clock.Suspect() // a forwarder that was started anew has another port
+	}
 	g.path, g.pulled, g.version = from, now, version
 	return true
 }
@@ -69,14 +93,18 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 	if g.online {
 		return nil
 	}
-	g.online = true
+	g.online, g.since, g.told = true, now, told{}
 	return []radio.GatewayEvent{{Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String(), Local: from.Addr().IsLoopback()}}
 }
 
 // uplinks completes frames: duplicates and ghosts go, times and tokens come.
 // reset says that the gateway's counter has begun anew. What comes from a
 // foreign address teaches the clock nothing and cannot be answered.
-func (g *gateway) uplinks(ups []radio.Uplink, now radio.HostTime, foreign bool, stats *Stats) (out []radio.Uplink, reset bool) {
+func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.HostTime, foreign bool, stats *Stats) (out []radio.Uplink, reset bool) {
+	noPath := ""
+	if foreign && len(ups) > 0 {
+		noPath = g.elsewhere(from)
+	}
 	out = ups[:0]
 	for _, up := range ups {
 		if !foreign && g.repeated(&up) {
@@ -92,7 +120,7 @@ func (g *gateway) uplinks(ups []radio.Uplink, now radio.HostTime, foreign bool, 
 			t, stepped := g.clock.Observe(counter, now)
 			up.Time, reset = t, reset || stepped
 		}
-		up.Gateway, up.Received, up.Ended = g.eui, now, now
+		up.Gateway, up.Received, up.Ended, up.NoPath = g.eui, now, now, noPath
 		if t, err := g.clock.HostTime(up.Time, now); err == nil {
 			up.Ended = min(t, now)
 		}

@@ -4,47 +4,48 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"lorawand/radio"
 )
 
-// refusals are the gateways that were told to be refused lately, the oldest
-// first. Whoever reaches the port can claim any number of EUIs: they are told
+// refusals are what was told lately of gateways that are not taken, the oldest
+// first: that they are refused, and other causes for dropping what comes. Whoever reaches the port can claim any number of EUIs: they are told
 // once in a while each, so many at most, and so many of one host, so that a
 // single one cannot hide the owner's new gateway.
 type refusals []refusal
 
 type refusal struct {
-	eui  radio.EUI64
-	host netip.Prefix
-	at   radio.HostTime
+	eui   radio.EUI64
+	cause cause
+	host  netip.Prefix
+	at    radio.HostTime
 }
 
 const (
-	refusedAgain   = 10 * time.Minute
-	maxRefused     = 128 // gateways that are told within refusedAgain
+	maxRefused     = 128 // that are told within toldAgain
 	maxRefusedHost = 16  // of these, from one host
 )
 
-// note reports whether a gateway's refusal is to be told, and remembers it then.
-func (r *refusals) note(eui radio.EUI64, from netip.Addr, now radio.HostTime) bool {
-	for len(*r) > 0 && now.Sub((*r)[0].at) >= refusedAgain {
+// note reports whether a cause is to be told, and remembers it then. A datagram
+// without an EUI is one of its host.
+func (r *refusals) note(eui radio.EUI64, c cause, from netip.Addr, now radio.HostTime) bool {
+	for len(*r) > 0 && now.Sub((*r)[0].at) >= toldAgain {
 		*r = (*r)[1:]
 	}
 	host, n := hostOf(from), 0
 	for i := range *r {
-		if (*r)[i].eui == eui {
+		old := &(*r)[i]
+		if old.eui == eui && old.cause == c && (!eui.IsZero() || old.host == host) {
 			return false
 		}
-		if (*r)[i].host == host {
+		if old.host == host {
 			n++
 		}
 	}
 	if len(*r) >= maxRefused || n >= maxRefusedHost {
 		return false
 	}
-	*r = append(*r, refusal{eui, host, now})
+	*r = append(*r, refusal{eui, c, host, now})
 	return true
 }
 
@@ -67,7 +68,7 @@ func hostOf(a netip.Addr) netip.Prefix {
 // to be told of it, if anything. The lock is held.
 func (d *Driver) refuse(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) []radio.GatewayEvent {
 	d.stats.UnknownGateway++
-	if !d.refusals.note(eui, from.Addr(), now) {
+	if !d.refusals.note(eui, unknownGateway, from.Addr(), now) {
 		return nil
 	}
 	why := "not in the configuration"

@@ -22,17 +22,17 @@ func TestRefusalAgain(t *testing.T) {
 		{"the first", euiX, 0, true},
 		{"at once again", euiX, 0, false},
 		{"another gateway", euiA, time.Minute, true},
-		{"just before the time", euiX, refusedAgain - 1, false},
-		{"after it", euiX, refusedAgain, true},
-		{"the other, which was told later", euiA, refusedAgain, false},
-		{"the other after its time", euiA, refusedAgain + time.Minute, true},
+		{"just before the time", euiX, toldAgain - 1, false},
+		{"after it", euiX, toldAgain, true},
+		{"the other, which was told later", euiA, toldAgain, false},
+		{"the other after its time", euiA, toldAgain + time.Minute, true},
 	} {
-		if got := r.note(tt.eui, host, at(tt.after)); got != tt.want {
+		if got := r.note(tt.eui, unknownGateway, host, at(tt.after)); got != tt.want {
 			t.Errorf("%s: told %v, want %v", tt.name, got, tt.want)
 		}
 	}
 	r.forget(euiX)
-	if !r.note(euiX, host, at(refusedAgain+time.Minute)) {
+	if !r.note(euiX, unknownGateway, host, at(toldAgain+time.Minute)) {
 		t.Error("a gateway that was configured and no longer is: not told")
 	}
 }
@@ -43,7 +43,7 @@ func TestRefusalsOfHostileHosts(t *testing.T) {
 	var r refusals
 	told := func(host netip.Addr, euis int) (n int) {
 		for i := range euis {
-			if r.note(radio.EUI64{host.As16()[15], host.As16()[14], host.As16()[13], byte(i >> 8), byte(i)}, host, 1) {
+			if r.note(radio.EUI64{host.As16()[15], host.As16()[14], host.As16()[13], byte(i >> 8), byte(i)}, unknownGateway, host, 1) {
 				n++
 			}
 		}
@@ -72,7 +72,7 @@ func TestRefusalsOfHostileHosts(t *testing.T) {
 	if len(r) != maxRefused {
 		t.Errorf("%d refusals remembered, want %d", len(r), maxRefused)
 	}
-	if !r.note(euiX, netip.MustParseAddr("192.0.2.3"), radio.HostTime(refusedAgain)+1) || len(r) != 1 {
+	if !r.note(euiX, unknownGateway, netip.MustParseAddr("192.0.2.3"), radio.HostTime(toldAgain)+1) || len(r) != 1 {
 		t.Errorf("after a while %d are remembered", len(r))
 	}
 }

@@ -152,6 +152,7 @@ func (d *Driver) receive(up radio.Uplink) {
 	}
 	now := d.opts.Now()
 	t, stepped := d.clock.Observe(up.Time.Counter(), now)
+	since := d.clock.Since()
 	up.Time, up.Received, up.Ended = t, now, now
 	if ended, err := d.clock.HostTime(t, now); err == nil {
 		up.Ended = min(ended, now)
@@ -159,7 +160,7 @@ func (d *Driver) receive(up radio.Uplink) {
 	d.mu.Unlock()
 	defer d.calls.Done()
 	if stepped {
-		sink.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now})
+		sink.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now, Since: since})
 	}
 	for i := range up.Receptions {
 		r := &up.Receptions[i]

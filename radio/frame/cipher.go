@@ -67,6 +67,12 @@ func (c *Cipher) checkMIC(d *Data, fCnt uint32, ctx Context) bool {
 	return len(d.phy) >= minDataSize && c.mic(d, d.phy[:len(d.phy)-micSize], fCnt, ctx) == d.MIC
 }
 
+// MICBlocks returns how many blocks AES has to work on to check the MIC of a
+// frame that was parsed; with LoRaWAN 1.1 twice as many.
+func (d *Data) MICBlocks() int {
+	return 1 + (len(d.phy)-micSize+aes.BlockSize-1)/aes.BlockSize
+}
+
 // mic returns the MIC of d, whose PHYPayload without it is msg.
 func (c *Cipher) mic(d *Data, msg []byte, fCnt uint32, ctx Context) [micSize]byte {
 	if !c.version11 {

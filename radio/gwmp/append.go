@@ -61,10 +61,10 @@ func appendRXPK(dst []byte, up *radio.Uplink) []byte {
 func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 	if len(rs) == 1 {
 		r := &rs[0]
-		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
-		dst = r.RSSI.AppendText(append(dst, `,"rssi":`...))
-		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
-		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
+		if r.Antenna > 0 {
+			dst = appendInt(dst, `,"ant":`, int64(r.Antenna))
+		}
+		dst = appendReception(dst, r, `,"rssi":`)
 		if r.HasFineTimestamp {
 			dst = appendInt(dst, `,"ftime":`, int64(r.FineTimestamp))
 		}
@@ -77,10 +77,7 @@ func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 		}
 		r := &rs[i]
 		dst = appendInt(dst, `{"ant":`, int64(r.Antenna))
-		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
-		dst = r.RSSI.AppendText(append(dst, `,"rssic":`...))
-		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
-		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
+		dst = appendReception(dst, r, `,"rssic":`)
 		if r.HasSignalRSSI {
 			dst = r.SignalRSSI.AppendText(append(dst, `,"rssis":`...))
 		}
@@ -90,6 +87,24 @@ func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
+}
+
+// appendReception writes what a frame and an antenna both tell, each under its
+// own name for the RSSI.
+func appendReception(dst []byte, r *radio.Reception, rssi string) []byte {
+	if r.Knows(radio.FieldChannel) {
+		dst = appendInt(dst, `,"chan":`, int64(r.Channel))
+	}
+	if r.Knows(radio.FieldRSSI) {
+		dst = r.RSSI.AppendText(append(dst, rssi...))
+	}
+	if r.Knows(radio.FieldSNR) {
+		dst = r.SNR.AppendText(append(dst, `,"lsnr":`...))
+	}
+	if r.Knows(radio.FieldFrequencyOffset) {
+		dst = appendInt(dst, `,"foff":`, int64(r.FrequencyOffset))
+	}
+	return dst
 }
 
 func appendStat(dst []byte, s *radio.Status) []byte {

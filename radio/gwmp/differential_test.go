@@ -24,15 +24,15 @@ func samePush(t testing.TB, body []byte) {
 	if (got.Fault == nil) != (want.Fault == nil) || got.Fault != nil && !errors.Is(got.Fault, ErrPacket) {
 		t.Fatalf("%q:\ngot a fault of  %v\nwant a fault of %v", body, got.Fault, want.Fault)
 	}
-	got.Fault, want.Fault = nil, nil
+	got.Fault, want.Fault, got.LostField = nil, nil, ""
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%q:\ngot  %+v\nwant %+v", body, got, want)
 	}
 	// Nothing is left of what was parsed before.
-	used := Push{Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4, Fault: ErrPacket}
+	used := Push{Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4, Fault: ErrPacket, Lost: 5, LostField: "x"}
 	used.Uplinks[0].GPS, used.Uplinks[1].CodingRate = 1, 2
 	againErr := used.Parse(body)
-	used.Fault = nil
+	used.Fault, used.LostField = nil, ""
 	if len(used.Uplinks) == 0 && len(got.Uplinks) == 0 {
 		used.Uplinks = got.Uplinks
 	}
@@ -130,7 +130,7 @@ func TestParsePushAsEncodingJSON(t *testing.T) {
 // Every name comes twice, with every pair of values.
 func TestParsePushRepeatedNames(t *testing.T) {
 	values := []string{`null`, `1`, `-1`, `2.5`, `300`, `"SF7BW125"`, `"LORA"`, `"AAAA"`, `[{"ant":1},{"ant":2}]`, `[{"chan":3}]`, `[]`, `{}`}
-	for _, name := range []string{"time", "tmms", "tmst", "ftime", "freq", "chan", "stat", "modu", "datr", "codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk"} {
+	for _, name := range []string{"time", "tmms", "tmst", "ftime", "freq", "chan", "ant", "stat", "modu", "size", "datr", "codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk"} {
 		for _, first := range values {
 			for _, second := range values {
 				const frame = `{"rxpk":[{"tmst":5,"freq":868.1,"modu":"LORA","datr":"SF9BW125","data":"AA==",%q:%s,%q:%s}]}`

@@ -120,15 +120,30 @@ func (d *datr) UnmarshalJSON(b []byte) error {
 		if err != nil {
 			return errNumber
 		}
-		*d = datr{rate: radio.FSKDataRate(uint32(n))}
+		*d = datr{radio.FSKDataRate(uint32(n)), known}
 		return nil
 	}
 	rate, ok := parseLoRa(bytes.Trim(b, `"`))
 	if !ok {
 		return fmt.Errorf("no data rate: %.24s", b)
 	}
-	*d = datr{lora: true, rate: rate}
+	*d = datr{rate, known}
 	return nil
+}
+
+// dataRate returns the data rate that the members of a txpk make together.
+func dataRate(modu string, d datr, codr string) (radio.DataRate, radio.CodingRate, error) {
+	if d.state != known || modu != d.rate.Modulation.String() || d.rate == radio.FSKDataRate(0) {
+		return radio.DataRate{}, 0, fmt.Errorf("%w: txpk with modu %.16q and such a datr", ErrPacket, modu)
+	}
+	if d.rate.Modulation == radio.FSK {
+		return d.rate, 0, nil
+	}
+	cr, ok := parseCodingRate([]byte(codr))
+	if !ok {
+		return radio.DataRate{}, 0, fmt.Errorf("%w: txpk with codr %.16q", ErrPacket, codr)
+	}
+	return d.rate, cr, nil
 }
 
 // errNumber is the reason for JSON that is no number of the wanted kind.
@@ -152,7 +167,7 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	if p.Freq <= 0 || p.Freq > math.MaxUint32 {
 		return radio.Downlink{}, fmt.Errorf("%w: txpk with freq of %d Hz", ErrPacket, int64(p.Freq))
 	}
-	dr, cr, err := dataRate([]byte(p.Modu), p.DatR, []byte(p.CodR))
+	dr, cr, err := dataRate(p.Modu, p.DatR, p.CodR)
 	if err != nil {
 		return radio.Downlink{}, err
 	}

@@ -21,19 +21,40 @@ var (
 // what encoding/json does, but copies nothing: what it returns lies within the
 // text.
 //
-// It keeps two faults. After broken, which is one of the whole text, everything
-// reads as if the text had ended. After fault, a value of another kind than its
-// field takes, the rest is still read.
+// After broken, a fault of the whole text, everything reads as if the text had
+// ended. A value of another kind than its field takes is passed over, and the
+// field's state says so.
 type scanner struct {
 	b      []byte
 	i      int
 	depth  int
 	first  bool // nothing of what enter has entered is read yet
 	broken error
-	fault  error // the first one; takeFault
 
-	field []byte // the name that was read last
 	lower [longestName]byte
+}
+
+// state is what is known of a field.
+type state uint8
+
+// States.
+const (
+	absent     state = iota // not there, or null
+	known                   // read
+	unreadable              // there, but not what the field takes
+)
+
+// number is a field that takes a number; v is 0 unless it is known.
+type number struct {
+	v int64
+	state
+}
+
+// text is a field that takes a string: what stands between its quotes, for
+// unescaped. raw is empty unless it is known.
+type text struct {
+	raw []byte
+	state
 }
 
 // longestName is the length of the longest name of a field: "rssisd".
@@ -45,20 +66,6 @@ func (s *scanner) stop(err error) {
 		s.broken = fmt.Errorf("%w at byte %d", err, s.i)
 	}
 	s.b, s.i = nil, 0
-}
-
-// wrong notes that a value is not what its field takes.
-func (s *scanner) wrong(want string) {
-	if s.fault == nil && s.broken == nil {
-		s.fault = fmt.Errorf("%.16q is not %s", s.field, want)
-	}
-}
-
-// takeFault returns the fault and forgets it.
-func (s *scanner) takeFault() error {
-	err := s.fault
-	s.fault = nil
-	return err
 }
 
 // peek returns the first byte of the next token, 0 at the end.
@@ -80,23 +87,21 @@ func (s *scanner) end() {
 	}
 }
 
-// object enters an object: more and name tell of its members. It returns false
-// for another value, which is passed over.
-func (s *scanner) object() bool { return s.enter('{', "an object") }
+// object enters an object: more and name tell of its members. Another value is
+// passed over.
+func (s *scanner) object() state { return s.enter('{') }
 
-// list enters a list: more tells of its elements. It returns false for another
-// value, which is passed over.
-func (s *scanner) list() bool { return s.enter('[', "a list") }
+// list enters a list: more tells of its elements. Another value is passed over.
+func (s *scanner) list() state { return s.enter('[') }
 
-func (s *scanner) enter(opening byte, kind string) bool {
+func (s *scanner) enter(opening byte) state {
 	if s.peek() != opening {
-		s.other(kind)
-		return false
+		return s.other()
 	}
 	s.i++
 	s.depth++ // as deep as the fields go that are known
 	s.first = true
-	return true
+	return known
 }
 
 // more reports whether something follows in what was entered, and takes the
@@ -122,14 +127,14 @@ func (s *scanner) more(closing byte) bool {
 // name reads the name of a member and the colon behind it. It returns the name
 // in lower case, and nil for some that no field has.
 func (s *scanner) name() []byte {
-	s.field = s.quoted()
+	field := s.quoted()
 	s.colon()
-	for _, c := range s.field {
+	for _, c := range field {
 		if c < 'a' || c > 'z' {
-			return s.fold(s.field)
+			return s.fold(field)
 		}
 	}
-	return s.field
+	return field
 }
 
 func (s *scanner) colon() {
@@ -184,56 +189,46 @@ func (s *scanner) literal(word string) {
 }
 
 // other passes over a value that is not of the kind that its field takes. Null
-// is no value and no fault.
-func (s *scanner) other(want string) {
-	if !s.null() {
-		s.wrong(want)
-		s.skip()
+// is no value.
+func (s *scanner) other() state {
+	if s.null() {
+		return absent
 	}
+	s.skip()
+	return unreadable
 }
 
-// text reads a string: what stands between its quotes, for unescaped. Another
-// value leaves dst as it is.
-func (s *scanner) text(dst *[]byte) {
+// text reads a string.
+func (s *scanner) text() text {
 	if s.peek() != '"' {
-		s.other("a string")
-		return
+		return text{state: s.other()}
 	}
-	*dst = s.quoted()
+	return text{s.quoted(), known}
 }
 
-// readInteger reads an integer that T can hold and reports whether there was
-// one. Another value leaves dst as it is.
-func readInteger[T int8 | uint8 | int32 | uint32 | int64](s *scanner, dst *T) bool {
+// integer reads a whole number from low to high, however it is written: 100,
+// 100.0 or 1e2.
+func (s *scanner) integer(low, high int64) number {
 	if !s.atNumber() {
-		s.other("an integer")
-		return false
+		return number{state: s.other()}
 	}
-	b := s.number()
-	unsigned := ^T(0) > 0
-	v, ok := parseInteger(b)
-	if !ok || int64(T(v)) != v || unsigned && b[0] == '-' {
-		s.wrong("an integer, or out of range")
-		return false
+	v, ok := parseWhole(s.number())
+	if !ok || v < low || v > high {
+		return number{state: unreadable}
 	}
-	*dst = T(v)
-	return true
+	return number{v, known}
 }
 
-// fixed reads a number with so many digits behind the point and reports whether
-// there was one. Another value leaves dst as it is.
-func (s *scanner) fixed(dst *int64, digits int) bool {
+// fixed reads a number with so many digits behind the point.
+func (s *scanner) fixed(digits int) number {
 	if !s.atNumber() {
-		s.other("a number")
-		return false
+		return number{state: s.other()}
 	}
 	v, ok := parseFixed(s.number(), digits)
 	if !ok {
-		s.wrong("a number, or out of range")
-		return false
+		return number{state: unreadable}
 	}
-	*dst = v
-	return true
+	return number{v, known}
 }
 
 func (s *scanner) atNumber() bool {

@@ -1,6 +1,7 @@
 package gwmp
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -65,6 +66,24 @@ func parseInteger(b []byte) (v int64, ok bool) {
 		return int64(u), ok
 	}
 	return 0, false
+}
+
+// parseWhole reads a JSON number that is whole, however it is written. ok is
+// false for others, and for those that int64 does not hold, or float64 not
+// exactly where they are written with a fraction or an exponent.
+func parseWhole(b []byte) (v int64, ok bool) {
+	if v, ok := parseInteger(b); ok {
+		return v, true
+	}
+	if !bytes.ContainsAny(b, ".eE") {
+		return 0, false
+	}
+	const exact = 1 << 53
+	f, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // parseDigits reads a number of nothing but digits. ok is false for others, and

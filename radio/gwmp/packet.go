@@ -22,7 +22,9 @@ var ErrPacket = errors.New("malformed datagram")
 // datagram can carry at most.
 const MaxSize = 65507
 
-// Version of the protocol. Version 1 has no TX_ACK.
+// Version of the protocol. Version 1 has no TX_ACK by its specification, and some
+// forwarders send one all the same. There are no others, but what says so is
+// read like these and answered in its own version, as The Things Stack does.
 const (
 	Version1 = 1
 	Version2 = 2
@@ -38,7 +40,7 @@ const (
 	PullData             // gateway: downlinks may be sent to this address
 	PullResp             // server: a frame to be sent
 	PullAck              // server: got the PULL_DATA
-	TxAck                // gateway: what became of the frame; version 2
+	TxAck                // gateway: what became of the frame
 )
 
 // String returns the name of the specification.
@@ -79,10 +81,7 @@ func ParsePacket(b []byte) (Packet, error) {
 		return Packet{}, fmt.Errorf("%w: %d bytes, want at least 4", ErrPacket, len(b))
 	}
 	p := Packet{Version: b[0], Token: binary.BigEndian.Uint16(b[1:]), Type: Type(b[3])}
-	if p.Version != Version1 && p.Version != Version2 {
-		return Packet{}, fmt.Errorf("%w: version %d, want 1 or 2", ErrPacket, p.Version)
-	}
-	if p.Type > TxAck || p.Type == TxAck && p.Version == Version1 {
+	if p.Type > TxAck {
 		return Packet{}, fmt.Errorf("%w: %v in version %d", ErrPacket, p.Type, p.Version)
 	}
 	b = b[4:]

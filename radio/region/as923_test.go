@@ -39,7 +39,8 @@ func TestAS923DataRates(t *testing.T) {
 			p        *Plan
 			up, down int
 		}{
-			{"without limits", free, tt.up, tt.down},
+			{"nothing known of the device", free, tt.up, tt.upDownDT},
+			{"device told of none", free.Told(DwellLimits{}), tt.up, tt.down},
 			{"with limits", limited, tt.upDownDT, tt.upDownDT},
 			{"device told of limits", free.Told(dwellBoth), tt.upDownDT, tt.upDownDT},
 			{"device told of none in a plan with limits", limited.Told(DwellLimits{}), tt.up, tt.upDownDT},

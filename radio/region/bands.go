@@ -1,6 +1,10 @@
 package region
 
-import "github.com/brocaar/lorawan/band"
+import (
+	"slices"
+
+	"github.com/brocaar/lorawan/band"
+)
 
 // bandData is what a band has in all of its plans, beyond the tables of
 // brocaar/lorawan/band.
@@ -8,7 +12,8 @@ type bandData struct {
 	id       string    // as The Things Stack has it
 	library  band.Name // as brocaar/lorawan/band has it
 	subBands []SubBand // of plans that bring none
-	ownRX1   *rx1Table // where that of the library is not to be used
+	// editions are what differs by version, oldest first; none: nothing does.
+	editions []edition
 
 	// fixed: all channels are laid down and devices are told of them by
 	// masks; RX1 has channels of its own.
@@ -43,7 +48,7 @@ var bands = []bandData{
 		subBands: []SubBand{{Low: 433_050_000, High: 434_790_000, DutyCycle: 100, MaxEIRP: 1215}},
 	},
 	{
-		id: "US_902_928", library: band.US915, fixed: true,
+		id: "US_902_928", library: band.US915, fixed: true, editions: masksSince1_0_3,
 		// FCC 47 CFR 15.247. What lies between has no channels.
 		subBands: []SubBand{
 			{Low: 902_000_000, High: 915_000_000, DutyCycle: 1000, MaxEIRP: 2315},
@@ -51,41 +56,65 @@ var bands = []bandData{
 		},
 	},
 	{
-		id: "AU_915_928", library: band.AU915, fixed: true, txParamSetup: true,
+		id: "AU_915_928", library: band.AU915, fixed: true, txParamSetup: true, editions: masksSince1_0_3,
 		// Radiocommunications (Low Interference Potential Devices) Class
 		// Licence 2015.
 		subBands: []SubBand{{Low: 915_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 3000}},
 	},
 	{
-		id: "AS_923", library: band.AS923, txParamSetup: true, ownRX1: &as923RX1,
+		id: "AS_923", library: band.AS923, txParamSetup: true, editions: as923Editions,
 		subBands: []SubBand{{Low: 923_000_000, High: 923_500_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "AS_923_2", library: band.AS923_2, txParamSetup: true, ownRX1: &as923RX1,
+		id: "AS_923_2", library: band.AS923_2, txParamSetup: true, editions: as923Editions,
 		subBands: []SubBand{{Low: 921_400_000, High: 922_000_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "AS_923_3", library: band.AS923_3, txParamSetup: true, ownRX1: &as923RX1,
+		id: "AS_923_3", library: band.AS923_3, txParamSetup: true, editions: as923Editions,
 		subBands: []SubBand{{Low: 916_500_000, High: 917_000_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "AS_923_4", library: band.AS923_4, txParamSetup: true, ownRX1: &as923RX1,
+		id: "AS_923_4", library: band.AS923_4, txParamSetup: true, editions: as923Editions,
 		subBands: []SubBand{{Low: 917_200_000, High: 917_600_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "IN_865_867", library: band.IN865, ownRX1: &in865RX1,
+		id: "IN_865_867", library: band.IN865, editions: []edition{{rx1: &in865RX1}},
 		subBands: []SubBand{{Low: 865_000_000, High: 867_000_000, DutyCycle: 1000, MaxEIRP: 1615}},
 	},
 	{
 		// The Things Stack's sub-band ends at 923 MHz, below two of the channels of
 		// its plan; RP002-1.0.4, 2.11.2 has them.
-		id: "KR_920_923", library: band.KR920, ownRX1: &kr920RX1,
+		id: "KR_920_923", library: band.KR920, editions: []edition{{rx1: &kr920RX1}},
 		subBands: []SubBand{{Low: 920_800_000, High: 923_400_000, DutyCycle: 1000, MaxEIRP: 1615}},
 	},
 }
 
-// as923RX1 is that of RP002-1.0.4, 2.10.7. The library stops at DR5 as the
-// regional parameters 1.0.3 did, so that an FSK uplink would get no FSK answer.
+// What differs by version. An edition has all of its rules: what a row leaves out
+// is not as in the row before.
+var (
+	// CFLists of type 1 came with the regional parameters 1.0.3 (section 2.5.4
+	// there): devices of before take a join-accept without one.
+	masksSince1_0_3 = []edition{{noMasks: true}, {from: V1_0_3A}}
+
+	as923Editions = []edition{{rx1: &as923RX1To5}, {from: RP002_1_0_0, rx1: &as923RX1}}
+)
+
+// as923RX1To5 is that of the regional parameters 1.0.2 to 1.1 (1.0.3 rev A,
+// 2.8.7), which answer with DR5 at most.
+var as923RX1To5 = func() (t rx1Table) {
+	for limited, rows := range as923RX1 {
+		for _, row := range rows {
+			capped := slices.Clone(row)
+			for i := range capped {
+				capped[i] = min(capped[i], 5)
+			}
+			t[limited] = append(t[limited], capped)
+		}
+	}
+	return t
+}()
+
+// as923RX1 is that of RP002-1.0.4, 2.10.7.
 var as923RX1 = rx1Table{
 	{
 		{0, 0, 0, 0, 0, 0, 1, 2},

@@ -24,9 +24,11 @@ const (
 	narrowChannels = 64
 )
 
-// bandTables is what all plans of a band share.
+// bandTables is what all plans of a band share, in one edition of its regional
+// parameters.
 type bandTables struct {
-	bandData
+	*bandData
+	edition     edition
 	channels    []Channel         // those that every device has, by number
 	rx1Channels []radio.Frequency // fixed: RX1 by channel number, over and over
 	rx2         Window
@@ -57,9 +59,10 @@ var plans = buildAll()
 
 // buildAll panics on a faulty table: that is found by any test, not by users.
 func buildAll() []*Plan {
-	tables := make(map[string]*bandTables, len(bands))
-	for _, d := range bands {
-		t, err := buildBand(d)
+	tables := make(map[string]*[numVersions]*bandTables, len(bands))
+	for i := range bands {
+		d := &bands[i]
+		t, err := buildEditions(d)
 		if err != nil {
 			panic(fmt.Errorf("region: band %s: %w", d.id, err))
 		}
@@ -72,9 +75,30 @@ func buildAll() []*Plan {
 	return out
 }
 
+// buildEditions makes a band's tables for each version; versions that are alike
+// share theirs.
+func buildEditions(d *bandData) (*[numVersions]*bandTables, error) {
+	var out [numVersions]*bandTables
+	for v := range numVersions {
+		e := d.editionOf(v)
+		i := slices.IndexFunc(out[:v], func(t *bandTables) bool { return t.edition == e })
+		if i >= 0 {
+			out[v] = out[i]
+			continue
+		}
+		t, err := buildBand(d, e)
+		if err != nil {
+			return nil, err
+		}
+		out[v] = t
+	}
+	return &out, nil
+}
+
 // buildPlan makes a Plan from its data and its band.
-func buildPlan(d planData, t *bandTables) *Plan {
-	p := &Plan{id: d.id, band: t, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell, lbt: d.lbt}
+func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
+	t := tables[VersionUnknown]
+	p := &facts{id: d.id, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell, lbt: d.lbt}
 	if t.fixed {
 		first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
 		p.channels = append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])
@@ -86,7 +110,12 @@ func buildPlan(d planData, t *bandTables) *Plan {
 		p.subBands = t.subBands
 	}
 	p.cfList = cfList(t, p.channels)
-	return p
+	for v := range numVersions {
+		for l := range numLimits {
+			p.views[v][l] = Plan{facts: p, band: tables[v], version: v, limits: l}
+		}
+	}
+	return &p.views[VersionUnknown][notTold]
 }
 
 // cfList collects the channels that devices are to use: by mask, or those of
@@ -109,7 +138,7 @@ func cfList(t *bandTables, channels []Channel) CFList {
 }
 
 // buildBand makes the tables of a band from its data and the library's.
-func buildBand(d bandData) (*bandTables, error) {
+func buildBand(d *bandData, e edition) (*bandTables, error) {
 	free, err := band.GetConfig(d.library, false, lorawan.DwellTimeNoLimit)
 	if err != nil {
 		return nil, err
@@ -118,7 +147,7 @@ func buildBand(d bandData) (*bandTables, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &bandTables{bandData: d}
+	t := &bandTables{bandData: d, edition: e}
 	for i, cfg := range []band.Band{free, limited} {
 		if err := t.readRates(cfg, i); err != nil {
 			return nil, err
@@ -173,15 +202,15 @@ func (t *bandTables) readRates(cfg band.Band, limited int) error {
 	return nil
 }
 
-// readRX1 takes the RX1 data rates from the band's own table or the library's.
+// readRX1 takes the RX1 data rates from the edition's own table or the library's.
 func (t *bandTables) readRX1(cfg band.Band, limited int) {
 	for dr := range t.rx1[limited] {
 		switch {
 		case !t.rates[dr].up:
-		case t.ownRX1 == nil:
+		case t.edition.rx1 == nil:
 			t.rx1[limited][dr] = libraryRX1(cfg, dr)
-		case dr < len(t.ownRX1[limited]):
-			t.rx1[limited][dr] = t.ownRX1[limited][dr]
+		case dr < len(t.edition.rx1[limited]):
+			t.rx1[limited][dr] = t.edition.rx1[limited][dr]
 		}
 	}
 }

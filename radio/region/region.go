@@ -7,8 +7,9 @@
 // tables of RP002-1.0.3; what it lacks or has wrong is data in bands.go, what
 // plans and authorities add is data in plans.go.
 //
-// A plan is that of its network, and some devices of AS923 and AU915 have yet
-// to be told of its dwell times: see Plan.Told.
+// A plan is that of its network. What holds for a device depends on the version
+// of its regional parameters (Plan.For), and in AS923 and AU915 on whether it was
+// told of dwell times (Plan.Told).
 package region
 
 import (
@@ -78,17 +79,34 @@ type LBT struct {
 	Airtime time.Duration // how long a frame may last then
 }
 
-// Plan is a frequency plan.
+// Plan is a frequency plan, as a device of a version sees it that is known to
+// keep some limits, or of which nothing is known.
 type Plan struct {
+	*facts
+	band    *bandTables
+	version Version
+	limits  limits
+}
+
+// facts are what is alike for all devices of a plan.
+type facts struct {
 	id       string
-	band     *bandTables
 	channels []Channel
 	rx2      Window
 	subBands []SubBand
 	cfList   CFList
-	dwell    DwellLimits  // what the plan asks for
-	device   *DwellLimits // what the device keeps to; nil where that is not known
+	dwell    DwellLimits // what the plan asks for
 	lbt      LBT
+	views    views
+}
+
+// For returns the plan as a device with this version of the regional parameters
+// has it. A version before that of the band is taken for the band's first.
+func (p *Plan) For(v Version) *Plan {
+	if v >= numVersions {
+		v = VersionUnknown
+	}
+	return &p.views[v][p.limits]
 }
 
 // Lookup returns the plan of an id such as "EU_863_870_TTN", or ErrPlan.
@@ -121,10 +139,20 @@ func (p *Plan) BandID() string { return p.band.id }
 // change them.
 func (p *Plan) Channels() []Channel { return p.channels }
 
-// CFList returns what a join-accept tells of the plan's channels. The caller
-// must not change it. With it a join-accept has 33 bytes instead of 17: it goes
-// without where its window's DownlinkMaxMACPayload is below 28.
-func (p *Plan) CFList() CFList { return p.cfList }
+// FixedChannels reports whether all channels of the band are laid down, and
+// devices are told of them by masks.
+func (p *Plan) FixedChannels() bool { return p.band.fixed }
+
+// CFList returns what a join-accept tells of the plan's channels; nothing where
+// the device's version knows no masks. The caller must not change it. With it a
+// join-accept has 33 bytes instead of 17: it goes without where its window's
+// DownlinkMaxMACPayload is below 28.
+func (p *Plan) CFList() CFList {
+	if p.band.edition.noMasks {
+		return CFList{Frequencies: p.cfList.Frequencies}
+	}
+	return p.cfList
+}
 
 // Delays returns the receive delays of the band.
 func (p *Plan) Delays() Delays { return p.band.delays }
@@ -150,16 +178,17 @@ func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }
 
 // Told returns the plan as it is for a device that is known to keep these
 // limits, because it has answered TxParamSetupReq or was registered so. Where
-// nothing is known, RX1 has no answer for what depends on it: in AS923 devices
-// start either way, by their regional parameters and by their maker. Limits
-// change nothing in bands without TxParamSetupReq.
+// nothing is known, RX1 has no answer for what depends on it, and a downlink is
+// no longer than either takes: in AS923 devices start either way, by their
+// regional parameters and by their maker. (The Things Stack starts from no limit
+// to downlinks with 1.0.3 rev A and from one with 1.0.2 rev B; LoRaMac-node has
+// one with 1.0.3 and none with RP002-1.0.1.) Limits change nothing in bands
+// without TxParamSetupReq.
 func (p *Plan) Told(l DwellLimits) *Plan {
 	if !p.band.txParamSetup {
 		return p
 	}
-	q := *p
-	q.device = &l
-	return &q
+	return &p.views[p.version][limitsOf(l)]
 }
 
 // DataRate returns the data rate of an index of either direction, or
@@ -207,8 +236,8 @@ func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
 		return 0, fmt.Errorf("%w: uplink index %d in %s", ErrDataRate, dr, p.id)
 	}
 	limited := p.dwell.Uplink
-	if p.device != nil {
-		limited = p.device.Uplink
+	if p.limits != notTold {
+		limited = (p.limits-told)&uplinkLimit != 0
 	}
 	return p.band.rates[dr].maxUp[column(limited)], nil
 }
@@ -240,8 +269,18 @@ func (p *Plan) MaxDownlinkPayload() int {
 // downlinkLimit is which of two sizes holds: what the plan forbids stays
 // forbidden, whatever a device was told.
 func (p *Plan) downlinkLimit() int {
-	return column(p.dwell.Downlink || p.device != nil && p.device.Downlink)
+	switch {
+	case p.dwell.Downlink, p.limits == notTold && p.band.txParamSetup:
+		return column(true)
+	case p.limits == notTold:
+		return column(false)
+	}
+	return column(p.keepsDownlink())
 }
+
+// keepsDownlink reports whether a device that was told limits keeps one for
+// downlinks.
+func (p *Plan) keepsDownlink() bool { return (p.limits-told)&downlinkLimit != 0 }
 
 // column is where tables by dwell time have what holds without a limit to it
 // and with one.
@@ -275,8 +314,8 @@ func (p *Plan) RX1(up radio.Frequency, dr, offset uint8) (Window, error) {
 
 // rx1DataRate returns what RX1 uses by all that is known of the device.
 func (p *Plan) rx1DataRate(dr, offset uint8) (rate uint8, ok bool) {
-	if p.device != nil {
-		return p.band.rx1DataRate(p.device.Downlink, dr, offset)
+	if p.limits != notTold {
+		return p.band.rx1DataRate(p.keepsDownlink(), dr, offset)
 	}
 	free, ok := p.band.rx1DataRate(false, dr, offset)
 	limited, _ := p.band.rx1DataRate(true, dr, offset)

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"lorawand/bridge/session"
+	"lorawand/radio"
 )
 
 // column sets one field of a device from its text, which is not empty.
@@ -17,50 +19,125 @@ type column func(d *session.Device, text string) error
 
 // columns are the fields that have a name in a table: those of The Things
 // Stack's CSV files, and what a device of LoRaWAN 1.1 or with a factory setting
-// needs besides.
+// needs besides. They stand in the order in which people are shown them.
 //
 // Source: pkg/devicetemplates/ttscsv.go of lorawan-stack v3.32.
-var columns = map[string]column{
-	"id":                    text(func(d *session.Device) *string { return &d.ID.Device }),
-	"dev_eui":               textual(func(d *session.Device) encoding.TextUnmarshaler { return &d.DevEUI }),
-	"join_eui":              joinEUI,
-	"name":                  text(func(d *session.Device) *string { return &d.Name }),
-	"description":           text(func(d *session.Device) *string { return &d.Description }),
-	"frequency_plan_id":     text(func(d *session.Device) *string { return &d.Plan }),
-	"lorawan_version":       lorawanVersion,
-	"lorawan_phy_version":   text(func(d *session.Device) *string { return &d.PHYVersion }),
-	"brand_id":              text(func(d *session.Device) *string { return &d.VersionIDs.Brand }),
-	"model_id":              text(func(d *session.Device) *string { return &d.VersionIDs.Model }),
-	"hardware_version":      text(func(d *session.Device) *string { return &d.VersionIDs.Hardware }),
-	"firmware_version":      text(func(d *session.Device) *string { return &d.VersionIDs.Firmware }),
-	"band_id":               text(func(d *session.Device) *string { return &d.VersionIDs.Band }),
-	"app_key":               rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.AppKey }),
-	"nwk_key":               rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.NwkKey }),
-	"rx1_delay":             rx1Delay,
-	"supports_32_bit_f_cnt": boolean(func(d *session.Device, v bool) { d.Settings.Counter16 = !v }),
-	"resets_f_cnt":          boolean(func(d *session.Device, v bool) { d.Settings.ResetsFCnt = v }),
-	"resets_join_nonces":    boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v }),
-	"supports_class_b":      boolean(func(d *session.Device, v bool) { d.ClassB = v }),
-	"supports_class_c":      boolean(func(d *session.Device, v bool) { d.ClassC = v }),
-	"dev_addr":              inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.DevAddr }),
-	"app_s_key":             inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.AppSKey }),
-	"f_nwk_s_int_key":       inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.FNwkSIntKey }),
-	"s_nwk_s_int_key":       inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.SNwkSIntKey }),
-	"nwk_s_enc_key":         inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.NwkSEncKey }),
-	"last_f_cnt_up":         lastFCntUp,
-	"last_n_f_cnt_down":     counter(func(s *session.Session) *uint32 { return &s.NFCntDown }),
-	"last_a_f_cnt_down":     counter(func(s *session.Session) *uint32 { return &s.AFCntDown }),
+var columns = []struct {
+	name string
+	set  column
+}{
+	{"id", text(func(d *session.Device) *string { return &d.ID.Device })},
+	{"dev_eui", hex(func(d *session.Device) encoding.TextUnmarshaler { return &d.DevEUI })},
+	{"join_eui", joinEUI},
+	{"app_key", rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.AppKey })},
+	{"nwk_key", rootKey(func(d *session.Device) encoding.TextUnmarshaler { return &d.RootKeys.NwkKey })},
+	{"name", text(func(d *session.Device) *string { return &d.Name })},
+	{"description", text(func(d *session.Device) *string { return &d.Description })},
+	{"lorawan_version", lorawanVersion},
+	{"lorawan_phy_version", text(func(d *session.Device) *string { return &d.PHYVersion })},
+	{"frequency_plan_id", text(func(d *session.Device) *string { return &d.Plan })},
+	{devAddrColumn, inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.DevAddr })},
+	{"app_s_key", inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.AppSKey })},
+	{"f_nwk_s_int_key", inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.FNwkSIntKey })},
+	{"s_nwk_s_int_key", inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.SNwkSIntKey })},
+	{"nwk_s_enc_key", inSession(func(s *session.Session) encoding.TextUnmarshaler { return &s.Keys.NwkSEncKey })},
+	{"last_f_cnt_up", lastFCntUp},
+	{"last_n_f_cnt_down", counter(func(s *session.Session) *uint32 { return &s.NFCntDown })},
+	{"last_a_f_cnt_down", counter(func(s *session.Session) *uint32 { return &s.AFCntDown })},
+	{"rx1_delay", rx1Delay},
+	{"rx1_data_rate_offset", small(7, func(d *session.Device, v *uint8) { d.Settings.RX1DROffset = v })},
+	{"rx2_data_rate_index", small(15, func(d *session.Device, v *uint8) { d.Settings.RX2DataRate = v })},
+	{"rx2_frequency", rx2Frequency},
+	{"supports_32_bit_f_cnt", boolean(func(d *session.Device, v bool) { d.Settings.Counter16 = !v })},
+	{"resets_f_cnt", boolean(func(d *session.Device, v bool) { d.Settings.ResetsFCnt = v })},
+	{"resets_join_nonces", boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v })},
+	{"supports_class_b", boolean(func(d *session.Device, v bool) { d.ClassB = v })},
+	{"supports_class_c", boolean(func(d *session.Device, v bool) { d.ClassC = v })},
+	{"brand_id", text(func(d *session.Device) *string { return &d.VersionIDs.Brand })},
+	{"model_id", text(func(d *session.Device) *string { return &d.VersionIDs.Model })},
+	{"hardware_version", text(func(d *session.Device) *string { return &d.VersionIDs.Hardware })},
+	{"firmware_version", text(func(d *session.Device) *string { return &d.VersionIDs.Firmware })},
+	{"band_id", text(func(d *session.Device) *string { return &d.VersionIDs.Band })},
 }
 
-// aliases are other names for columns.
-var aliases = map[string]string{"app_eui": "join_eui", "device_id": "id", "nwk_s_key": "f_nwk_s_int_key"}
+const devAddrColumn = "dev_addr"
 
-// lookup returns the column of a name, or nil.
-func lookup(name string) column {
-	if other, ok := aliases[name]; ok {
-		name = other
+// otherNames of columns, as makers of devices write them. Capitals, blanks, dashes
+// and underscores make no difference in any name: DevEUI is dev_eui.
+var otherNames = map[string]string{
+	"app_eui":                 "join_eui",
+	"application_eui":         "join_eui",
+	"application_key":         "app_key",
+	"application_session_key": "app_s_key",
+	"device_address":          devAddrColumn,
+	"device_eui":              "dev_eui",
+	"device_id":               "id",
+	"device_name":             "name",
+	"frequency_plan":          "frequency_plan_id",
+	"mac_version":             "lorawan_version",
+	"network_key":             "nwk_key",
+	"network_session_key":     "f_nwk_s_int_key",
+	"nwk_s_key":               "f_nwk_s_int_key",
+	"phy_version":             "lorawan_phy_version",
+}
+
+// columnsByLetters has the names' letters and digits alone.
+var columnsByLetters = func() map[string]int {
+	out := map[string]int{}
+	for i, c := range columns {
+		out[letters(c.name)] = i
 	}
-	return columns[name]
+	for other, name := range otherNames {
+		out[letters(other)] = out[letters(name)]
+	}
+	return out
+}()
+
+// letters returns the letters and digits of a name in lower case. What stands in
+// brackets behind it, such as a unit, does not count.
+func letters(name string) string {
+	if i := strings.IndexAny(name, "(["); i > 0 {
+		name = name[:i]
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, name)
+}
+
+// columnName returns the name of the column that a table calls so, or "".
+func columnName(text string) string {
+	if i, ok := columnsByLetters[letters(text)]; ok {
+		return columns[i].name
+	}
+	return ""
+}
+
+// Columns returns the names of all columns of a table, and other names that they
+// may have, for people: "join_eui (app_eui, application_eui)".
+func Columns() []string {
+	others := map[string][]string{}
+	for _, other := range slices.Sorted(maps.Keys(otherNames)) {
+		others[otherNames[other]] = append(others[otherNames[other]], other)
+	}
+	out := make([]string, len(columns))
+	for i, c := range columns {
+		out[i] = c.name
+		if o := others[c.name]; len(o) > 0 {
+			out[i] += " (" + strings.Join(o, ", ") + ")"
+		}
+	}
+	return out
+}
+
+// lookup returns the column that a table calls so, or nil.
+func lookup(name string) column {
+	if i, ok := columnsByLetters[letters(name)]; ok {
+		return columns[i].set
+	}
+	return nil
 }
 
 // ErrField is the reason for a field that a device does not have.
@@ -82,13 +159,20 @@ func ParseFields(d *session.Device, fields map[string]string) error {
 }
 
 // SetFields is ParseFields for a whole device, which is completed and checked
-// as those of a file are.
-func SetFields(d *session.Device, fields map[string]string, o Options) error {
+// as those of a file are. It returns what the owner is to know.
+func SetFields(d *session.Device, fields map[string]string, o Options) (notes []string, err error) {
+	before, had := d.Settings, d.Session != nil
 	if err := ParseFields(d, fields); err != nil {
-		return err
+		return nil, err
 	}
+	if _, addressed := fields[devAddrColumn]; d.Session != nil && !had && !addressed {
+		return nil, fmt.Errorf("%s: %w", devAddrColumn, errMissing)
+	}
+	use(d, before)
 	o.defaults(d)
-	return finish(d, o)
+	var r reader
+	err = finish(d, o, r.note)
+	return r.notes, err
 }
 
 func text(field func(*session.Device) *string) column {
@@ -98,13 +182,35 @@ func text(field func(*session.Device) *string) column {
 	}
 }
 
-func textual(field func(*session.Device) encoding.TextUnmarshaler) column {
-	return func(d *session.Device, s string) error { return field(d).UnmarshalText([]byte(s)) }
+// hex reads an identifier or a key as people and spreadsheets write them: with
+// separators, a prefix 0x, or marks that make a cell a text.
+func hex(field func(*session.Device) encoding.TextUnmarshaler) column {
+	return func(d *session.Device, s string) error { return readHex(s, field(d)) }
 }
+
+func readHex(s string, into encoding.TextUnmarshaler) error {
+	s = strings.TrimPrefix(strings.Trim(s, `'"= `), "0x")
+	s = strings.TrimPrefix(s, "0X")
+	if strings.Contains(s, "E+") && strings.Trim(s, "0123456789.,E+") == "" {
+		return errRounded
+	}
+	digits := strings.Map(func(r rune) rune {
+		if r == '-' || r == ':' || r == '.' || r == '_' || unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return into.UnmarshalText([]byte(digits))
+}
+
+// errRounded is the reason for what was an identifier of digits alone until a
+// spreadsheet took it for a number.
+var errRounded = errors.New("a spreadsheet has made a number of it and lost digits: " +
+	"format the column as text, and fill it in again")
 
 func joinEUI(d *session.Device, s string) error {
 	d.HasJoinEUI = true
-	return d.JoinEUI.UnmarshalText([]byte(s))
+	return readHex(s, &d.JoinEUI)
 }
 
 func lorawanVersion(d *session.Device, s string) error {
@@ -115,8 +221,76 @@ func lorawanVersion(d *session.Device, s string) error {
 func rootKey(field func(*session.Device) encoding.TextUnmarshaler) column {
 	return func(d *session.Device, s string) error {
 		d.SupportsJoin = true
-		return field(d).UnmarshalText([]byte(s))
+		return readHex(s, field(d))
 	}
+}
+
+// use has a device go by what a table has just said of its receive windows.
+// before are the settings before that: what stands there only once was said by
+// others.
+//
+// One that was personalised uses it from then on. One that joins is told it by its
+// next join, which leaves the session that it has as it is; only where a table has
+// a session without more, it is what that session uses too.
+func use(d *session.Device, before session.Settings) {
+	is, wish := &d.Settings, &d.Settings.Desired
+	bare := d.Session != nil && d.Session.Parameters == nil
+	switch s := d.Session; {
+	case d.SupportsJoin:
+		move := func(said **uint8, was *uint8, into **uint8) {
+			if *said == was {
+				return
+			}
+			*into = *said
+			if !bare {
+				*said = nil
+			}
+		}
+		move(&is.RX1Delay, before.RX1Delay, &wish.RX1Delay)
+		move(&is.RX1DROffset, before.RX1DROffset, &wish.RX1DROffset)
+		move(&is.RX2DataRate, before.RX2DataRate, &wish.RX2DataRate)
+	case s != nil && !bare:
+		said := *is
+		if said.RX1Delay == before.RX1Delay {
+			said.RX1Delay = nil
+		}
+		if said.RX1DROffset == before.RX1DROffset {
+			said.RX1DROffset = nil
+		}
+		if said.RX2DataRate == before.RX2DataRate {
+			said.RX2DataRate = nil
+		}
+		if said.RX2Frequency == before.RX2Frequency {
+			said.RX2Frequency = nil
+		}
+		p := *s.Parameters
+		said.Apply(&p)
+		s.Parameters = &p
+	}
+}
+
+// small reads a number, or the name of an enumeration that ends in one.
+func small(limit uint64, set func(*session.Device, *uint8)) column {
+	return func(d *session.Device, s string) error {
+		v, err := strconv.ParseUint(s[strings.LastIndexByte(s, '_')+1:], 10, 8)
+		if err != nil || v > limit {
+			return fmt.Errorf("%.20q, must be 0 to %d", s, limit)
+		}
+		n := uint8(v)
+		set(d, &n)
+		return nil
+	}
+}
+
+// rx2Frequency reads Hz.
+func rx2Frequency(d *session.Device, s string) error {
+	v, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || v == 0 {
+		return fmt.Errorf("%.20q, must be in Hz, such as 869525000", s)
+	}
+	f := radio.Frequency(v)
+	d.Settings.RX2Frequency = &f
+	return nil
 }
 
 // rx1Delay reads "5" as well as "RX_DELAY_5", in s.
@@ -142,7 +316,7 @@ func boolean(set func(*session.Device, bool)) column {
 }
 
 func inSession(field func(*session.Session) encoding.TextUnmarshaler) column {
-	return func(d *session.Device, s string) error { return field(sessionOfDevice(d)).UnmarshalText([]byte(s)) }
+	return func(d *session.Device, s string) error { return readHex(s, field(sessionOfDevice(d))) }
 }
 
 // sessionOfDevice returns the session of a device, which it gets if it has none.

@@ -3,7 +3,6 @@ package enddevice
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -22,13 +21,13 @@ type deviceJSON struct {
 	Attributes      map[string]string       `json:"attributes,omitempty"`
 	VersionIDs      versionIDsJSON          `json:"version_ids,omitzero"`
 	Locations       map[string]locationJSON `json:"locations,omitempty"`
-	SupportsClassB  bool                    `json:"supports_class_b,omitempty"`
-	SupportsClassC  bool                    `json:"supports_class_c,omitempty"`
-	LoRaWANVersion  string                  `json:"lorawan_version,omitempty"`
-	PHYVersion      string                  `json:"lorawan_phy_version,omitempty"`
+	SupportsClassB  yes                     `json:"supports_class_b,omitempty"`
+	SupportsClassC  yes                     `json:"supports_class_c,omitempty"`
+	LoRaWANVersion  enum[macVersionNames]   `json:"lorawan_version,omitempty"`
+	PHYVersion      enum[phyVersionNames]   `json:"lorawan_phy_version,omitempty"`
 	FrequencyPlanID string                  `json:"frequency_plan_id,omitempty"`
-	SupportsJoin    bool                    `json:"supports_join,omitempty"`
-	ResetsJoin      bool                    `json:"resets_join_nonces,omitempty"`
+	SupportsJoin    wrappedBool             `json:"supports_join,omitzero"`
+	ResetsJoin      yes                     `json:"resets_join_nonces,omitempty"`
 	RootKeys        rootKeysJSON            `json:"root_keys,omitzero"`
 	MACSettings     settingsJSON            `json:"mac_settings,omitzero"`
 	MACState        *macStateJSON           `json:"mac_state,omitempty"`
@@ -37,9 +36,9 @@ type deviceJSON struct {
 	LastDevNonce    number                  `json:"last_dev_nonce,omitzero"`
 	LastJoinNonce   number                  `json:"last_join_nonce,omitzero"`
 	Formatters      formattersJSON          `json:"formatters,omitzero"`
-	Multicast       bool                    `json:"multicast,omitempty"`
+	Multicast       yes                     `json:"multicast,omitempty"`
 	SkipCrypto      wrappedBool             `json:"skip_payload_crypto_override,omitzero"`
-	SkipCryptoOld   bool                    `json:"skip_payload_crypto,omitempty"`
+	SkipCryptoOld   yes                     `json:"skip_payload_crypto,omitempty"`
 }
 
 type idsJSON struct {
@@ -63,11 +62,11 @@ type versionIDsJSON struct {
 }
 
 type locationJSON struct {
-	Latitude  float64 `json:"latitude,omitempty"`
-	Longitude float64 `json:"longitude,omitempty"`
-	Altitude  int32   `json:"altitude,omitempty"`
-	Accuracy  int32   `json:"accuracy,omitempty"`
-	Source    string  `json:"source,omitempty"`
+	Latitude  float64           `json:"latitude,omitempty"`
+	Longitude float64           `json:"longitude,omitempty"`
+	Altitude  int32             `json:"altitude,omitempty"`
+	Accuracy  int32             `json:"accuracy,omitempty"`
+	Source    enum[sourceNames] `json:"source,omitempty"`
 }
 
 type rootKeysJSON struct {
@@ -81,10 +80,10 @@ type keyJSON struct {
 }
 
 type formattersJSON struct {
-	Up        string `json:"up_formatter,omitempty"`
-	UpParam   string `json:"up_formatter_parameter,omitempty"`
-	Down      string `json:"down_formatter,omitempty"`
-	DownParam string `json:"down_formatter_parameter,omitempty"`
+	Up        enum[formatterNames] `json:"up_formatter,omitempty"`
+	UpParam   string               `json:"up_formatter_parameter,omitempty"`
+	Down      enum[formatterNames] `json:"down_formatter,omitempty"`
+	DownParam string               `json:"down_formatter_parameter,omitempty"`
 }
 
 type settingsJSON struct {
@@ -95,6 +94,8 @@ type settingsJSON struct {
 	Frequencies      []bigNumber `json:"factory_preset_frequencies,omitempty"`
 	Supports32BitCnt wrappedBool `json:"supports_32_bit_f_cnt,omitzero"`
 	ResetsFCnt       wrappedBool `json:"resets_f_cnt,omitzero"`
+	UplinkDwell      wrappedBool `json:"uplink_dwell_time,omitzero"`
+	DownlinkDwell    wrappedBool `json:"downlink_dwell_time,omitzero"`
 
 	DesiredRX1Delay    number `json:"desired_rx1_delay,omitzero"`
 	DesiredRX1DROffset number `json:"desired_rx1_data_rate_offset,omitzero"`
@@ -119,10 +120,12 @@ type sessionKeysJSON struct {
 }
 
 type macStateJSON struct {
-	Current        *parametersJSON `json:"current_parameters,omitempty"`
-	Desired        *parametersJSON `json:"desired_parameters,omitempty"` // only written
-	LoRaWANVersion string          `json:"lorawan_version,omitempty"`    // only written
-	RecentUplinks  []recentUplink  `json:"recent_uplinks,omitempty"`
+	Current        *parametersJSON       `json:"current_parameters,omitempty"`
+	Desired        *parametersJSON       `json:"desired_parameters,omitempty"` // only written
+	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"`    // only written
+	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
+
+	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -134,19 +137,21 @@ type recentUplink struct {
 }
 
 type parametersJSON struct {
-	MaxEIRP          float64       `json:"max_eirp,omitempty"`
-	ADRDataRate      number        `json:"adr_data_rate_index,omitzero"`
-	ADRTXPower       number        `json:"adr_tx_power_index,omitzero"`
-	ADRNbTrans       number        `json:"adr_nb_trans,omitzero"`
-	RX1Delay         number        `json:"rx1_delay,omitzero"`
-	RX1DROffset      number        `json:"rx1_data_rate_offset,omitzero"`
-	RX2DataRate      number        `json:"rx2_data_rate_index,omitzero"`
-	RX2Frequency     bigNumber     `json:"rx2_frequency,omitzero"`
-	MaxDutyCycle     string        `json:"max_duty_cycle,omitempty"`
-	RejoinTimePeriod string        `json:"rejoin_time_periodicity,omitempty"`
-	Channels         []channelJSON `json:"channels,omitempty"`
-	ADRAckLimitExp   string        `json:"adr_ack_limit_exponent,omitempty"`
-	ADRAckDelayExp   string        `json:"adr_ack_delay_exponent,omitempty"`
+	MaxEIRP          float64              `json:"max_eirp,omitempty"`
+	ADRDataRate      number               `json:"adr_data_rate_index,omitzero"`
+	ADRTXPower       number               `json:"adr_tx_power_index,omitzero"`
+	ADRNbTrans       number               `json:"adr_nb_trans,omitzero"`
+	RX1Delay         number               `json:"rx1_delay,omitzero"`
+	RX1DROffset      number               `json:"rx1_data_rate_offset,omitzero"`
+	RX2DataRate      number               `json:"rx2_data_rate_index,omitzero"`
+	RX2Frequency     bigNumber            `json:"rx2_frequency,omitzero"`
+	MaxDutyCycle     enum[dutyCycleNames] `json:"max_duty_cycle,omitempty"`
+	RejoinTimePeriod enum[rejoinNames]    `json:"rejoin_time_periodicity,omitempty"`
+	Channels         []channelJSON        `json:"channels,omitempty"`
+	ADRAckLimitExp   enum[ackLimitNames]  `json:"adr_ack_limit_exponent,omitempty"`
+	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
+	DownlinkDwell    wrappedBool          `json:"downlink_dwell_time,omitzero"`
+	ADRAckDelayExp   enum[ackDelayNames]  `json:"adr_ack_delay_exponent,omitempty"`
 }
 
 type channelJSON struct {
@@ -154,11 +159,19 @@ type channelJSON struct {
 	DownlinkFrequency bigNumber `json:"downlink_frequency,omitzero"`
 	MinDataRate       number    `json:"min_data_rate_index,omitzero"`
 	MaxDataRate       number    `json:"max_data_rate_index,omitzero"`
-	EnableUplink      bool      `json:"enable_uplink,omitempty"`
+	EnableUplink      yes       `json:"enable_uplink,omitempty"`
 }
 
-// reader collects the first fault of a device.
-type reader struct{ err error }
+// reader collects the first fault of a device, and what its owner is to know.
+type reader struct {
+	err   error
+	notes []string
+}
+
+// note adds a line for the owner: what was made of the file, and the way out.
+func (r *reader) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
 
 func (r *reader) fail(field string, err error) {
 	if r.err == nil && err != nil {
@@ -206,22 +219,25 @@ func (r *reader) frequency(field string, n bigNumber) radio.Frequency {
 	return radio.Frequency(r.number(field, n.number, math.MaxUint32))
 }
 
-// device makes the device, or tells the first fault.
-func (j *deviceJSON) device(o Options) (*session.Device, error) {
+// device makes the device, with what its owner is to know, or tells the first
+// fault.
+func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	var r reader
 	d := &session.Device{
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
-		VersionName: j.LoRaWANVersion, Version: version(j.LoRaWANVersion), PHYVersion: j.PHYVersion,
-		Plan: j.FrequencyPlanID, SupportsJoin: j.SupportsJoin,
-		ClassB: j.SupportsClassB, ClassC: j.SupportsClassC, Multicast: j.Multicast, SkipCrypto: j.SkipCrypto.v || j.SkipCryptoOld,
-		Name: j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
+		VersionName: string(j.LoRaWANVersion), Version: version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
+		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
+		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
+		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
+		Name:       j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
 		Formatters: session.Formatters{
-			Up: j.Formatters.Up, UpParameter: j.Formatters.UpParam, Down: j.Formatters.Down, DownParameter: j.Formatters.DownParam,
+			Up: string(j.Formatters.Up), UpParameter: j.Formatters.UpParam,
+			Down: string(j.Formatters.Down), DownParameter: j.Formatters.DownParam,
 		},
 	}
 	o.defaults(d)
 	if d.VersionName == "" {
-		r.fail("lorawan_version", errMissing)
+		r.fail("lorawan_version", errNoVersion)
 	}
 	r.text("ids.dev_eui", j.IDs.DevEUI, &d.DevEUI)
 	d.HasJoinEUI = r.text("ids.join_eui", j.IDs.JoinEUI, &d.JoinEUI)
@@ -231,12 +247,14 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 		if d.Locations == nil {
 			d.Locations = map[string]session.Location{}
 		}
-		d.Locations[name] = session.Location(l)
+		d.Locations[name] = session.Location{
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy, Source: string(l.Source),
+		}
 	}
 	j.nonces(&r, d)
 	d.Settings = j.MACSettings.settings(&r)
-	d.Settings.ResetsJoinNonce = j.ResetsJoin
-	if j.Session != nil && (j.Session.DevAddr != "" || !j.SupportsJoin) {
+	d.Settings.ResetsJoinNonce = bool(j.ResetsJoin)
+	if j.Session != nil && !j.neverJoined(&r, d) {
 		d.Session = j.Session.session(&r)
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
@@ -244,60 +262,63 @@ func (j *deviceJSON) device(o Options) (*session.Device, error) {
 		}
 	}
 	if r.err != nil {
-		return nil, r.err
+		return nil, nil, r.err
 	}
-	return d, finish(d, o)
+	err := finish(d, o, r.note)
+	if err == nil && d.Session != nil {
+		j.MACState.setLastSent(&r, d)
+		err = r.err
+	}
+	return d, r.notes, err
 }
 
-// finish fills in what follows from the rest, and checks the whole.
-func finish(d *session.Device, o Options) error {
-	if s := d.Session; s != nil {
-		if d.Version < session.V1_1 { // one key and one counter for all
-			s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = s.Keys.FNwkSIntKey, s.Keys.FNwkSIntKey
-			s.NFCntDown = max(s.NFCntDown, s.AFCntDown)
-			s.AFCntDown = s.NFCntDown
-		}
-		if d.SupportsJoin && s.Parameters == nil {
-			if !o.AssumePlanDefaults {
-				return errNoMACState
-			}
-			s.Parameters = joinedParameters(d)
-		}
+// neverJoined reports whether the session of a device that joins is an empty one:
+// without address, or without keys, as dumps have it before the first join.
+func (j *deviceJSON) neverJoined(r *reader, d *session.Device) bool {
+	k := &j.Session.Keys
+	switch {
+	case !d.SupportsJoin:
+		return false
+	case j.Session.DevAddr == "":
+		return true
+	case !k.FNwkSIntKey.none() || !k.SNwkSIntKey.none() || !k.NwkSEncKey.none() || !k.AppSKey.none():
+		return false
 	}
-	return d.Check()
+	if strings.Trim(j.Session.DevAddr, "0") != "" {
+		r.note("its session has no keys and is left out: the device has to join anew; " +
+			"export it with session.keys to take it along")
+	}
+	return true
 }
 
-var errNoMACState = errors.New("session without mac_state: when and where the device listens is not told; with --assume-plan-defaults it is taken to be as after a join with the frequency plan's defaults")
+// none reports whether there is no key: none, an empty one, or zeros alone.
+func (k *keyJSON) none() bool { return k == nil || k.Encrypted == "" && strings.Trim(k.Key, "0") == "" }
 
-// joinDelay is the RX1 delay that The Things Stack tells devices that join, in
-// s.
-const joinDelay = 5
-
-// joinedParameters are those that a join with The Things Stack gives: the
-// plan's, unless the owner has wished for others.
-func joinedParameters(d *session.Device) *session.Parameters {
-	p := &session.Parameters{RX1Delay: joinDelay}
-	if plan, err := d.FrequencyPlan(); err == nil {
-		p.RX2DataRate, p.RX2Frequency = plan.RX2().DataRate, plan.RX2().Frequency
+// joins reports whether the device joins. Where supports_join is not told, a
+// device with root keys does, as in a table; so does one with the nonces or the
+// session of a join, and one that has a JoinEUI and no session. supports_join
+// false says otherwise.
+func (j *deviceJSON) joins(r *reader) bool {
+	if j.SupportsJoin.set {
+		return j.SupportsJoin.v
 	}
-	w := &d.Settings.Desired
-	if w.RX1Delay != nil {
-		p.RX1Delay = max(*w.RX1Delay, 1)
+	s := j.Session
+	reason := ""
+	switch {
+	case j.RootKeys.AppKey != nil || j.RootKeys.NwkKey != nil:
+		reason = "root keys"
+	case len(j.UsedDevNonces) > 0 || j.LastDevNonce.v > 0 || j.LastJoinNonce.v > 0:
+		reason = "nonces of joins"
+	case s != nil && s.Keys.SessionKeyID != "":
+		reason = "the session of a join"
+	case (s == nil || s.DevAddr == "") && j.IDs.JoinEUI != "":
+		reason = "a join_eui and no session"
+	default:
+		return false
 	}
-	if w.RX1DROffset != nil {
-		p.RX1DROffset = *w.RX1DROffset
-	}
-	if w.RX2DataRate != nil {
-		p.RX2DataRate = *w.RX2DataRate
-	}
-	return p
-}
-
-var errMissing = errors.New("missing")
-
-// version reads "MAC_V1_0_3" as well as "1.0.3".
-func version(s string) session.Version {
-	return session.ParseVersion(strings.ReplaceAll(strings.TrimPrefix(s, "MAC_V"), "_", "."))
+	r.note("supports_join is not told, and it has %s: taken as a device that joins (OTAA); "+
+		"supports_join false says otherwise", reason)
+	return true
 }
 
 func (j *deviceJSON) nonces(r *reader, d *session.Device) {
@@ -315,6 +336,7 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 		RX1Delay:    r.small("mac_settings.rx1_delay", j.RX1Delay, 15),
 		RX1DROffset: r.small("mac_settings.rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: r.small("mac_settings.rx2_data_rate_index", j.RX2DataRate, 15),
+		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 		Desired: session.Desired{
 			RX1Delay:    r.small("mac_settings.desired_rx1_delay", j.DesiredRX1Delay, 15),
 			RX1DROffset: r.small("mac_settings.desired_rx1_data_rate_offset", j.DesiredRX1DROffset, 7),
@@ -376,10 +398,12 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 	p := &session.Parameters{
 		MaxEIRP:     radio.Decibel(math.Round(min(max(j.MaxEIRP, 0), 40) * 100)),
 		ADRDataRate: small("adr_data_rate_index", j.ADRDataRate, 15), ADRTXPower: small("adr_tx_power_index", j.ADRTXPower, 15),
-		ADRNbTrans: small("adr_nb_trans", j.ADRNbTrans, 15), ADRAckLimitExp: j.ADRAckLimitExp, ADRAckDelayExp: j.ADRAckDelayExp,
+		ADRNbTrans:     small("adr_nb_trans", j.ADRNbTrans, 15),
+		ADRAckLimitExp: string(j.ADRAckLimitExp), ADRAckDelayExp: string(j.ADRAckDelayExp),
 		RX1Delay: small("rx1_delay", j.RX1Delay, 15), RX1DROffset: small("rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: small("rx2_data_rate_index", j.RX2DataRate, 15), RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
-		MaxDutyCycle: j.MaxDutyCycle, RejoinTimePeriod: j.RejoinTimePeriod,
+		MaxDutyCycle: string(j.MaxDutyCycle), RejoinTimePeriod: string(j.RejoinTimePeriod),
+		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 	}
 	if len(j.Channels) > 96 {
 		r.fail(in+"channels", fmt.Errorf("%d, at most 96", len(j.Channels)))
@@ -391,7 +415,7 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 			DownlinkFrequency: r.frequency(in+"channels.downlink_frequency", c.DownlinkFrequency),
 			MinDataRate:       small("channels.min_data_rate_index", c.MinDataRate, 15),
 			MaxDataRate:       small("channels.max_data_rate_index", c.MaxDataRate, 15),
-			Enabled:           c.EnableUplink,
+			Enabled:           bool(c.EnableUplink),
 		})
 	}
 	return p

@@ -1,6 +1,6 @@
 // Package enddevice reads and writes end devices in the forms of The Things
-// Stack: JSON objects of its API, one after the other or in an array, and
-// tables, CSV.
+// Stack: JSON objects of its API, one after the other, in an array or wrapped into
+// "end_device" or "end_devices", and tables, CSV.
 //
 // What The Things Stack leaves open is read as leniently as it reads: numbers
 // may be strings, enumerations names or numbers, wrapped values objects with a
@@ -55,18 +55,33 @@ const (
 	maxFaults   = 50       // told at once
 )
 
-// Parse reads the devices of a file, JSON or CSV. All faults are told at once,
+// File is what was read of a file.
+type File struct {
+	Entries  []Entry
+	Warnings []string // on the file as a whole
+}
+
+// Parse reads the devices of a file as Read does.
+func Parse(b []byte, o Options) ([]Entry, error) {
+	f, err := Read(b, o)
+	return f.Entries, err
+}
+
+// Read reads the devices of a file, JSON or CSV. All faults are told at once,
 // each with its line and device, as one error that unwraps to many; then no
 // device is returned.
-func Parse(b []byte, o Options) ([]Entry, error) {
+func Read(b []byte, o Options) (File, error) {
 	if len(b) > MaxFileSize {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
+		return File{}, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
 	}
-	b = bytes.TrimPrefix(b, []byte("\ufeff"))
-	var entries []Entry
+	b, err := plainText(b)
+	if err != nil {
+		return File{}, err
+	}
+	var out File
 	var faults []error
 	unsaid := 0
-	add := func(d *session.Device, line int, err error) {
+	add := func(d *session.Device, notes []string, line int, err error) {
 		switch {
 		case err != nil && len(faults) >= maxFaults:
 			unsaid++
@@ -75,42 +90,43 @@ func Parse(b []byte, o Options) ([]Entry, error) {
 			faults = append(faults, fmt.Errorf("line %d: %w", line, err))
 			return
 		}
-		entries = append(entries, Entry{Line: line, Device: d, Warnings: warnings(d)})
+		out.Entries = append(out.Entries, Entry{Line: line, Device: d, Warnings: append(notes, warnings(d)...)})
 	}
-	var err error
 	switch start := bytes.TrimSpace(b); {
 	case len(start) == 0:
 	case start[0] == '{' || start[0] == '[':
-		err = eachObject(b, func(raw json.RawMessage, line int) {
-			d, err := parse(raw, o)
-			add(d, line, err)
+		err = eachObject(b, func(raw json.RawMessage, line int) error {
+			return unwrap(raw, line, func(raw json.RawMessage, line int) {
+				d, notes, err := parse(raw, o)
+				add(d, notes, line, err)
+			})
 		})
 	default:
-		err = eachRow(b, o, func(d *session.Device, line int, err error) {
+		out.Warnings, err = eachRow(b, o, func(d *session.Device, notes []string, line int, err error) {
 			if err != nil && d != nil && d.ID.Device != "" {
 				err = fmt.Errorf("%.60s: %w", d.ID.Device, err)
 			}
-			add(d, line, err)
+			add(d, notes, line, err)
 		})
 	}
 	if err != nil {
 		faults = append(faults, err)
 	}
-	if len(faults) == 0 && len(entries) == 0 {
-		return nil, fmt.Errorf("%w: the file is empty", ErrFile)
+	if len(faults) == 0 && len(out.Entries) == 0 {
+		return File{}, fmt.Errorf("%w: the file is empty", ErrFile)
 	}
 	if unsaid > 0 {
 		faults = append(faults, fmt.Errorf("and %d faults more", unsaid))
 	}
 	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+		return File{}, errors.Join(faults...)
 	}
-	return entries, nil
+	return out, nil
 }
 
 // eachObject calls f for each object of a stream, or of an array in it, with
-// the line on which it begins.
-func eachObject(b []byte, f func(raw json.RawMessage, line int)) error {
+// the line on which it begins, until f returns an error.
+func eachObject(b []byte, f func(raw json.RawMessage, line int) error) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	lines := lineCounter{text: b}
 	inArray := false
@@ -138,7 +154,9 @@ func eachObject(b []byte, f func(raw json.RawMessage, line int)) error {
 		if err != nil {
 			return fmt.Errorf("line %d: %w: not JSON: %w", lines.at(start), ErrFile, err)
 		}
-		f(raw, lines.at(start))
+		if err := f(raw, lines.at(start)); err != nil {
+			return err
+		}
 	}
 }
 
@@ -165,16 +183,16 @@ func (l *lineCounter) at(offset int64) int {
 	return l.line + 1
 }
 
-func parse(raw json.RawMessage, o Options) (*session.Device, error) {
+func parse(raw json.RawMessage, o Options) (*session.Device, []string, error) {
 	var j deviceJSON
 	if err := json.Unmarshal(raw, &j); err != nil {
-		return nil, fmt.Errorf("%s%w", named(raw), plain(err))
+		return nil, nil, fmt.Errorf("%s%w", named(raw), plain(err))
 	}
-	d, err := j.device(o)
+	d, notes, err := j.device(o)
 	if err != nil {
-		return nil, fmt.Errorf("%s%w", named(raw), err)
+		return nil, nil, fmt.Errorf("%s%w", named(raw), err)
 	}
-	return d, nil
+	return d, notes, nil
 }
 
 // warnings says what of a device will not work.

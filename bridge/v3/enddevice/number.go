@@ -24,28 +24,14 @@ func (n number) MarshalJSON() ([]byte, error) { return strconv.AppendUint(nil, n
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *number) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
+	inner, err := value(b)
+	if inner == nil || err != nil {
+		n.set = n.set || b[0] == '{' // a wrapped zero
+		return err
 	}
-	text := string(b)
-	switch b[0] {
-	case '{':
-		var w struct {
-			Value json.RawMessage `json:"value"`
-		}
-		if err := json.Unmarshal(b, &w); err != nil {
-			return err
-		}
-		n.set = true
-		if len(w.Value) == 0 {
-			return nil // a wrapped zero
-		}
-		if w.Value[0] == '{' {
-			return fmt.Errorf("not a number: %.40s", b)
-		}
-		return n.UnmarshalJSON(w.Value)
-	case '"':
-		if err := json.Unmarshal(b, &text); err != nil {
+	text := string(inner)
+	if inner[0] == '"' {
+		if err := json.Unmarshal(inner, &text); err != nil {
 			return err
 		}
 		text = text[strings.LastIndexByte(text, '_')+1:]
@@ -82,6 +68,22 @@ func frequency(f radio.Frequency) bigNumber { return bigNumber{some(uint32(f))} 
 // wrappedBool is a bool that may be wrapped into {"value": …}.
 type wrappedBool struct{ v, set bool }
 
+// optional returns nil where there is none.
+func (w wrappedBool) optional() *bool {
+	if !w.set {
+		return nil
+	}
+	return &w.v
+}
+
+// boolOf is the way back.
+func boolOf(v *bool) wrappedBool {
+	if v == nil {
+		return wrappedBool{}
+	}
+	return wrappedBool{*v, true}
+}
+
 // IsZero reports whether there is none.
 func (w wrappedBool) IsZero() bool { return !w.set }
 
@@ -90,17 +92,11 @@ func (w wrappedBool) MarshalJSON() ([]byte, error) { return strconv.AppendBool(n
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (w *wrappedBool) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		return nil
+	inner, err := value(b)
+	if inner == nil || err != nil {
+		w.set = w.set || b[0] == '{' // a wrapped false
+		return err
 	}
 	w.set = true
-	if b[0] != '{' {
-		return json.Unmarshal(b, &w.v)
-	}
-	var j struct {
-		Value bool `json:"value"`
-	}
-	err := json.Unmarshal(b, &j)
-	w.v = j.Value
-	return err
+	return json.Unmarshal(inner, &w.v)
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"lorawand/bridge/session"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
 )
 
 // Form is what is written of a device.
@@ -32,10 +34,15 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 	j := &deviceJSON{
 		IDs:  idsJSON{DeviceID: d.ID.Device, ApplicationIDs: applicationIDsJSON{d.ID.Application}},
 		Name: d.Name, Description: d.Description, Attributes: d.Attributes, VersionIDs: versionIDsJSON(d.VersionIDs),
-		SupportsClassB: d.ClassB, SupportsClassC: d.ClassC, LoRaWANVersion: versionName(d), PHYVersion: phyVersion(d), FrequencyPlanID: d.Plan,
-		SupportsJoin: d.SupportsJoin, ResetsJoin: d.Settings.ResetsJoinNonce, MACSettings: settingsOf(&d.Settings),
-		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), Multicast: d.Multicast, SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
-		Formatters: formattersJSON{Up: d.Formatters.Up, UpParam: d.Formatters.UpParameter, Down: d.Formatters.Down, DownParam: d.Formatters.DownParameter},
+		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), FrequencyPlanID: d.Plan,
+		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](phyVersion(d)),
+		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
+		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
+		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
+		Formatters: formattersJSON{
+			Up: enum[formatterNames](d.Formatters.Up), UpParam: d.Formatters.UpParameter,
+			Down: enum[formatterNames](d.Formatters.Down), DownParam: d.Formatters.DownParameter,
+		},
 	}
 	if !d.DevEUI.IsZero() {
 		j.IDs.DevEUI = d.DevEUI.String()
@@ -47,7 +54,10 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		if j.Locations == nil {
 			j.Locations = map[string]locationJSON{}
 		}
-		j.Locations[name] = locationJSON(l)
+		j.Locations[name] = locationJSON{
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Accuracy: l.Accuracy,
+			Source: enum[sourceNames](l.Source),
+		}
 	}
 	for _, n := range d.UsedDevNonces {
 		j.UsedDevNonces = append(j.UsedDevNonces, number{uint64(n), true})
@@ -59,8 +69,21 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		j.IDs.DevAddr = s.DevAddr.String()
 		j.Session = sessionOf(s, f)
 		j.MACState = macStateOf(d, s)
+		if f.Keys {
+			j.MACState = withLastSent(j.MACState, d)
+		}
 	}
 	return j
+}
+
+// supportsJoin is written where it is true, as The Things Stack does, and where the
+// rest would be taken to say so.
+func supportsJoin(d *session.Device) wrappedBool {
+	known := d.RootKeys != (frame.RootKeys{}) || d.LastDevNonce > 0 || d.LastJoinNonce > 0 || len(d.UsedDevNonces) > 0
+	if s := d.Session; s != nil {
+		known = known || len(s.KeyID) > 0
+	}
+	return wrappedBool{d.SupportsJoin, d.SupportsJoin || known}
 }
 
 func versionName(d *session.Device) string {
@@ -76,20 +99,14 @@ var macVersions = map[session.Version]string{
 	session.V1_0_4: "MAC_V1_0_4", session.V1_1: "MAC_V1_1",
 }
 
-// phyVersions are the regional parameters that most devices of a version have
-// (PHYVersion).
-var phyVersions = map[session.Version]string{
-	session.V1_0_0: "PHY_V1_0", session.V1_0_1: "PHY_V1_0_1", session.V1_0_2: "PHY_V1_0_2_REV_B", session.V1_0_3: "PHY_V1_0_3_REV_A",
-	session.V1_0_4: "RP002_V1_0_3", session.V1_1: "PHY_V1_1_REV_B",
-}
-
 // phyVersion returns what the owner has said, or what is most likely: The
 // Things Stack takes no device without one.
 func phyVersion(d *session.Device) string {
-	if d.PHYVersion != "" {
-		return d.PHYVersion
+	known := d.PHYVersion == "" || region.ParseVersion(d.PHYVersion) != region.VersionUnknown
+	if v := d.RegionalParameters(); known && v != region.VersionUnknown {
+		return v.String()
 	}
-	return phyVersions[d.Version]
+	return d.PHYVersion
 }
 
 // sessionKey is a key of radio/frame, of which this package knows no more.
@@ -110,6 +127,7 @@ func settingsOf(s *session.Settings) settingsJSON {
 	j := settingsJSON{
 		ResetsFCnt: wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
 		RX1Delay: optional(s.RX1Delay), RX1DROffset: optional(s.RX1DROffset), RX2DataRate: optional(s.RX2DataRate),
+		UplinkDwell: boolOf(s.UplinkDwell), DownlinkDwell: boolOf(s.DownlinkDwell),
 		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset), DesiredRX2DataRate: optional(s.Desired.RX2DataRate),
 	}
 	if s.RX2Frequency != nil {
@@ -139,12 +157,13 @@ func sessionOf(s *session.Session, f Form) *sessionJSON {
 
 // macStateOf returns nil where there is nothing to tell.
 func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
-	m := &macStateJSON{LoRaWANVersion: versionName(d)}
+	m := &macStateJSON{LoRaWANVersion: enum[macVersionNames](versionName(d))}
 	switch {
 	case s.Parameters != nil:
 		m.Current = parametersOf(d, s.Parameters)
 	case d.SupportsJoin:
-		m.Current = parametersOf(d, joinedParameters(d))
+		p := factoryParameters(d)
+		m.Current = parametersOf(d, &p)
 	}
 	m.Desired = m.Current
 	if s.Heard && s.FCntUp == 0 {
@@ -162,8 +181,11 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	j := &parametersJSON{
 		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
-		ADRAckLimitExp: p.ADRAckLimitExp, ADRAckDelayExp: p.ADRAckDelayExp, RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
-		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency), MaxDutyCycle: p.MaxDutyCycle, RejoinTimePeriod: p.RejoinTimePeriod,
+		ADRAckLimitExp: enum[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: enum[ackDelayNames](p.ADRAckDelayExp),
+		RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
+		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency),
+		MaxDutyCycle: enum[dutyCycleNames](p.MaxDutyCycle), RejoinTimePeriod: enum[rejoinNames](p.RejoinTimePeriod),
+		UplinkDwell: boolOf(p.UplinkDwell), DownlinkDwell: boolOf(p.DownlinkDwell),
 	}
 	channels := p.Channels
 	if len(channels) == 0 {
@@ -172,7 +194,7 @@ func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	for _, c := range channels {
 		j.Channels = append(j.Channels, channelJSON{
 			UplinkFrequency: frequency(c.UplinkFrequency), DownlinkFrequency: frequency(c.DownlinkFrequency),
-			MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: c.Enabled,
+			MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: yes(c.Enabled),
 		})
 	}
 	return j
@@ -183,7 +205,7 @@ func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 // the plans whose channels are fixed.
 func planChannels(d *session.Device) (out []session.Channel) {
 	plan, err := d.FrequencyPlan()
-	if err != nil || len(plan.CFList().Masks) > 0 {
+	if err != nil || plan.FixedChannels() {
 		return nil
 	}
 	for _, c := range plan.Channels() {

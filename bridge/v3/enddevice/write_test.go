@@ -183,13 +183,13 @@ func TestCSV(t *testing.T) {
 	one, two, three := entries[0].Device, entries[1].Device, entries[2].Device
 	if one.ID != (session.ID{Application: "app1", Device: "dev-1"}) || one.DevEUI.String() != "1111111111111111" || one.JoinEUI.String() != "70B3D57ED0000000" || !one.HasJoinEUI ||
 		one.Name != `Kitchen; left "A"` || one.Plan != "EU_863_870_TTN" || one.Version != session.V1_0_4 || one.VersionIDs.Brand != "acme" || !one.SupportsJoin ||
-		*one.Settings.RX1Delay != 5 || !one.Settings.Counter16 || one.ClassC {
+		one.Settings.RX1Delay != nil || *one.Settings.Desired.RX1Delay != 5 || !one.Settings.Counter16 || one.ClassC {
 		t.Errorf("%+v", one)
 	}
 	if two.Version != session.V1_0_3 || two.Plan != opts.Plan || !two.ClassC || two.Settings.Counter16 || len(entries[1].Warnings) != 1 {
 		t.Errorf("%+v %v", two, entries[1].Warnings)
 	}
-	if three.ID.Device != "eui-3333333333333333" || three.Name != "two\nlines" || *three.Settings.RX1Delay != 1 {
+	if three.ID.Device != "eui-3333333333333333" || three.Name != "two\nlines" || *three.Settings.Desired.RX1Delay != 1 {
 		t.Errorf("%+v", three)
 	}
 }
@@ -234,7 +234,7 @@ func TestCSVFaults(t *testing.T) {
 		"no version":      {head + "dev1;1111111111111111;0000000000000000;;" + key + "\n", "dev1: lorawan_version: missing"},
 		"no id":           {head + ";;0000000000000000;1.0.3;" + key + "\n", "line 2: without id and dev_eui"},
 		"id":              {head + "Dev 1;1111111111111111;0000000000000000;1.0.3;" + key + "\n", "line 2: Dev 1: device id"},
-		"not UTF-8":       {head + "dev1;\xff;0000000000000000;1.0.3;" + key + "\n", "not UTF-8"},
+		"Latin letters":   {head + "dev1;\xff;0000000000000000;1.0.3;" + key + "\n", "line 2: dev1: dev_eui: malformed identifier"},
 		"delay":           {"id;rx1_delay\ndev1;16\n", "rx1_delay: \"16\", must be 1 to 15"},
 		"boolean":         {"id;supports_class_c\ndev1;maybe\n", "supports_class_c: \"maybe\", must be true or false"},
 		"counter":         {"id;last_f_cnt_up\ndev1;4294967296\n", "last_f_cnt_up: \"4294967296\", must be 0 to"},
@@ -255,16 +255,16 @@ func TestSetFields(t *testing.T) {
 	d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}}
 	fields := map[string]string{"dev_eui": "1111111111111111", "join_eui": "0000000000000000", "app_key": strings.Repeat("1", 32)}
 	o := Options{Plan: "EU_863_870", Version: "1.0.3"}
-	if err := SetFields(d, fields, o); err != nil || !d.SupportsJoin || d.Version != session.V1_0_3 || d.Plan != "EU_863_870" {
+	if _, err := SetFields(d, fields, o); err != nil || !d.SupportsJoin || d.Version != session.V1_0_3 || d.Plan != "EU_863_870" {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if err := SetFields(d, map[string]string{"name": ""}, o); err != nil || d.Name != "" {
+	if _, err := SetFields(d, map[string]string{"name": ""}, o); err != nil || d.Name != "" {
 		t.Errorf("an empty name: %v", err)
 	}
-	if err := SetFields(d, map[string]string{"colour": "red"}, o); err == nil || !strings.Contains(err.Error(), `no such field: "colour"`) {
+	if _, err := SetFields(d, map[string]string{"colour": "red"}, o); err == nil || !strings.Contains(err.Error(), `no such field: "colour"`) {
 		t.Errorf("%v", err)
 	}
-	if err := SetFields(d, map[string]string{"dev_eui": ""}, o); err == nil {
+	if _, err := SetFields(d, map[string]string{"dev_eui": ""}, o); err == nil {
 		t.Error("an empty DevEUI is taken")
 	}
 }

@@ -4,12 +4,12 @@ package config
 // holds it against Default.
 const DefaultFile = `# lorawand: The Things Stack's MQTT API on the gateway.
 # Every key has the default that is shown; unknown keys are refused.
-# "lorawand config check" tells everything that is wrong with this file.
+# "lorawand config check" prints every fault in this file.
 
 [store]
 path = "/var/lib/lorawand"            # folder for devices, keys and counters
-ephemeral = false                     # a file system in memory is refused unless true
-commit_interval = "15s"               # how long frame counters may lag on disk; "0s": every frame
+ephemeral = false                     # true: allow a file system in memory, which a restart empties
+commit_interval = "15s"               # frame counters are written this often; "0s": with every frame
 
 [control]
 socket = "/run/lorawand/control.sock"
@@ -21,8 +21,8 @@ format = "text"                       # text json
 [network]
 net_id = "000000"                     # 000000 and 000001 are for experiments
 dev_addr_prefixes = []                # such as ["00000000/7"]; empty: the NetID's block
-deduplication_window = "200ms"        # wait for other gateways that hear the same device
-rx1_delay = "5s"                      # told to OTAA devices in the join-accept
+deduplication_window = "200ms"        # how long to wait for other gateways that hear the same device
+rx1_delay = "5s"                      # RX1 delay that the join-accept tells OTAA devices
 default_frequency_plan = "EU_863_870_TTN"
 
 [mqtt]
@@ -32,7 +32,7 @@ websocket_listen = []                 # e.g. [":8083"]; path /mqtt
 certificate = ""
 key = ""
 client_ca = ""
-tenant = "ttn"                        # user names "app1" and "app1@ttn" are one
+tenant = "ttn"                        # "app1@ttn" is another user name of "app1"
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out
 
@@ -44,12 +44,12 @@ connect_timeout = "10s"
 packet_size = 65536                   # bytes
 inflight = 64                         # QoS 1 and 2 messages on their way to one client
 receive_maximum = 32                  # and from one client
-writes_pending = ` + writesPendingText + `                 # messages that wait for one client
-write_deadline = "500ms"              # a client that does not read for so long is cut off
+writes_pending = ` + writesPendingText + `                 # messages that wait to be written to one client
+write_deadline = "500ms"              # a client that does not read for so long is disconnected
 subscriptions = 64                    # of one client
-offline_messages = 1000               # kept for one client that is away
+offline_messages = 1000               # messages kept for one client that is not connected
 offline_bytes = 262144
-offline_bytes_total = 4194304         # kept for all clients that are away
+offline_bytes_total = 4194304         # for all clients that are not connected
 session_expiry = "24h"
 
 [http]
@@ -58,7 +58,7 @@ api_listen = ""                       # the v3 HTTP API, for the LAN
 
 [udp]
 listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off
-accept_unknown = false                # true: gateways not listed below are taken, on the default plan
+accept_unknown = false                # true: also accept gateways not listed below, on the default plan
 
 # One for each gateway:
 #
@@ -89,7 +89,7 @@ accept_unknown = false                # true: gateways not listed below are take
 # fine_timestamps = "off"             # of an SX1303 with a pulse each second: "all_sf", or "high_capacity" (SF5 to SF10)
 # rssi_offset = -215.4                # dB
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
-# silence = "0s"                      # the chip is started again if it hears nothing for so long; "0s": never
+# silence = "0s"                      # restart the chip if it hears nothing for so long; "0s": never
 # [gateway.sx1302.gnss]               # to come
 # device = "/dev/ttyAMA0"
 `

@@ -160,7 +160,7 @@ func setKey(v reflect.Value, text string) error {
 		}
 		v.Set(reflect.ValueOf(list))
 	default:
-		return errors.New("cannot be set by a variable")
+		return errors.New("cannot be set by an environment variable")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
-package store
+package storetest
 
 import (
+	"iter"
 	"maps"
 	"slices"
 )
@@ -23,30 +24,46 @@ var all = Cut{Name: func() bool { return true }, Data: func() bool { return true
 
 // After returns the disk after a power cut behind the first n operations, the
 // last of which may not have been finished.
-func (f *Fake) After(n int, c Cut) *Fake {
+func (f *Disk) After(n int, c Cut) *Disk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := newDisk(f.start)
+	d := newPlatter(f.start)
 	for _, op := range f.ops[:n] {
 		d.do(op)
 	}
 	return d.cut(c)
 }
 
-// disk is what of the operations is safe, and what is not.
-type disk struct {
+// Cuts yields, behind each operation, how many are done and how the disk is after
+// a power cut there: what After returns, in linear time for all of them.
+func (f *Disk) Cuts() iter.Seq2[int, func(Cut) *Disk] {
+	return func(yield func(int, func(Cut) *Disk) bool) {
+		f.mu.Lock()
+		ops, d := slices.Clone(f.ops), newPlatter(f.start)
+		f.mu.Unlock()
+		for i, op := range ops {
+			d.do(op)
+			if !yield(i+1, d.cut) {
+				return
+			}
+		}
+	}
+}
+
+// platter is what of the operations is safe, and what is not.
+type platter struct {
 	names  map[string]int
-	folder []fakeOp // changes of names that are not synced
-	files  map[int]*diskFile
+	folder []operation // changes of names that are not synced
+	files  map[int]*platterFile
 }
 
-type diskFile struct {
-	data    []byte       // that is safe
-	changes []fakeChange // since, oldest first
+type platterFile struct {
+	data    []byte   // that is safe
+	changes []change // since, oldest first
 }
 
-type fakeChange struct {
-	op    fakeOp
+type change struct {
+	op    operation
 	state changeState
 }
 
@@ -58,22 +75,22 @@ const (
 	doubted             // a sync has failed; no later one catches it up
 )
 
-func newDisk(files map[string][]byte) *disk {
-	d := &disk{names: map[string]int{}, files: map[int]*diskFile{}}
+func newPlatter(files map[string][]byte) *platter {
+	d := &platter{names: map[string]int{}, files: map[int]*platterFile{}}
 	for i, name := range slices.Sorted(maps.Keys(files)) {
-		d.names[name], d.files[i+1] = i+1, &diskFile{data: slices.Clone(files[name])}
+		d.names[name], d.files[i+1] = i+1, &platterFile{data: slices.Clone(files[name])}
 	}
 	return d
 }
 
-func (d *disk) do(op fakeOp) {
+func (d *platter) do(op operation) {
 	switch op.op {
-	case opCreate, opRename, opRemove:
-		if op.op == opCreate {
-			d.files[op.file] = &diskFile{}
+	case OpCreate, OpRename, OpRemove:
+		if op.op == OpCreate {
+			d.files[op.file] = &platterFile{}
 		}
 		d.folder = append(d.folder, op)
-	case opSyncDir:
+	case OpSyncDir:
 		if op.failed {
 			return // a change of names stays in doubt until it is synced
 		}
@@ -81,14 +98,14 @@ func (d *disk) do(op fakeOp) {
 			rename(d.names, o)
 		}
 		d.folder = nil
-	case opWrite, opTruncate:
-		d.files[op.file].changes = append(d.files[op.file].changes, fakeChange{op, pending})
-	case opSync:
+	case OpWrite, OpTruncate:
+		d.files[op.file].changes = append(d.files[op.file].changes, change{op, pending})
+	case OpSync:
 		d.files[op.file].sync(op.failed)
 	}
 }
 
-func (f *diskFile) sync(failed bool) {
+func (f *platterFile) sync(failed bool) {
 	for i := range f.changes {
 		if c := &f.changes[i]; c.state == pending {
 			c.state = safe
@@ -103,17 +120,17 @@ func (f *diskFile) sync(failed bool) {
 	}
 }
 
-func rename(names map[string]int, o fakeOp) {
+func rename(names map[string]int, o operation) {
 	delete(names, o.name)
 	switch o.op {
-	case opCreate:
+	case OpCreate:
 		names[o.name] = o.file
-	case opRename:
+	case OpRename:
 		names[o.to] = o.file
 	}
 }
 
-func (d *disk) cut(c Cut) *Fake {
+func (d *platter) cut(c Cut) *Disk {
 	names := maps.Clone(d.names)
 	for _, o := range d.folder {
 		if c.Name() {
@@ -133,12 +150,12 @@ func (d *disk) cut(c Cut) *Fake {
 		}
 		files[name] = data
 	}
-	return newFake(files)
+	return NewDisk(files)
 }
 
 // tear does a part of an operation.
-func (c Cut) tear(data []byte, o fakeOp) []byte {
-	if o.op == opTruncate {
+func (c Cut) tear(data []byte, o operation) []byte {
+	if o.op == OpTruncate {
 		if c.Data() {
 			data = resize(data, o.at)
 		}

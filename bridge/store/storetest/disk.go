@@ -1,4 +1,4 @@
-package store
+package storetest
 
 import (
 	"fmt"
@@ -9,26 +9,28 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"lorawand/bridge/store"
 )
 
-// Fake is an FS in memory for tests. It notes each operation that changes
+// Disk is a store.FS in memory. It notes each operation that changes
 // something, and After gives the disk as a power cut may leave it. Faults can
 // be put into it at any time.
-type Fake struct {
+type Disk struct {
 	mu       sync.Mutex
 	locked   bool
-	names    map[string]*fakeFile
+	names    map[string]*file
 	start    map[string][]byte // what was there before the first operation
-	ops      []fakeOp
+	ops      []operation
 	nextFile int
 	fault    func(op, name string) error
 	capacity int64 // bytes; 0: no bound
 }
 
-var _ FS = (*Fake)(nil)
+var _ store.FS = (*Disk)(nil)
 
-// fakeFile is a file, which may have any number of names.
-type fakeFile struct {
+// file is a file, which may have any number of names.
+type file struct {
 	number int
 	data   []byte
 }
@@ -36,20 +38,20 @@ type fakeFile struct {
 // Operations as a fault function is told them. "read" and "list" change
 // nothing.
 const (
-	opCreate   = "create"
-	opOpen     = "open"
-	opWrite    = "write"
-	opTruncate = "truncate"
-	opSync     = "sync"
-	opRename   = "rename"
-	opRemove   = "remove"
-	opSyncDir  = "syncdir"
-	opRead     = "read"
-	opList     = "list"
+	OpCreate   = "create"
+	OpOpen     = "open"
+	OpWrite    = "write"
+	OpTruncate = "truncate"
+	OpSync     = "sync"
+	OpRename   = "rename"
+	OpRemove   = "remove"
+	OpSyncDir  = "syncdir"
+	OpRead     = "read"
+	OpList     = "list"
 )
 
-// fakeOp is an operation that changed something.
-type fakeOp struct {
+// operation is an operation that changed something.
+type operation struct {
 	op, name, to string
 	file         int
 	at           int64 // of a write; the new size of a truncation
@@ -57,11 +59,9 @@ type fakeOp struct {
 	failed       bool // of a sync
 }
 
-// NewFake returns an empty disk.
-func NewFake() *Fake { return newFake(nil) }
-
-func newFake(files map[string][]byte) *Fake {
-	f := &Fake{names: map[string]*fakeFile{}, start: map[string][]byte{}}
+// NewDisk returns a disk with files, which may be nil.
+func NewDisk(files map[string][]byte) *Disk {
+	f := &Disk{names: map[string]*file{}, start: map[string][]byte{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		f.start[name] = slices.Clone(files[name])
 		f.names[name] = f.newFile(slices.Clone(files[name]))
@@ -69,14 +69,14 @@ func newFake(files map[string][]byte) *Fake {
 	return f
 }
 
-func (f *Fake) newFile(data []byte) *fakeFile {
+func (f *Disk) newFile(data []byte) *file {
 	f.nextFile++
-	return &fakeFile{number: f.nextFile, data: data}
+	return &file{number: f.nextFile, data: data}
 }
 
 // Fail sets a function that is asked before each operation for an error, or nil
 // for none. A sync that fails leaves open what is on the disk.
-func (f *Fake) Fail(fault func(op, name string) error) {
+func (f *Disk) Fail(fault func(op, name string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
@@ -84,20 +84,20 @@ func (f *Fake) Fail(fault func(op, name string) error) {
 
 // SetCapacity bounds the size of all files together, in bytes; 0 is no bound. A
 // write that does not fit is done as far as it fits.
-func (f *Fake) SetCapacity(n int64) {
+func (f *Disk) SetCapacity(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.capacity = n
 }
 
 // SetReadOnly refuses all changes, or none. It takes the place of Fail.
-func (f *Fake) SetReadOnly(yes bool) {
+func (f *Disk) SetReadOnly(yes bool) {
 	if !yes {
 		f.Fail(nil)
 		return
 	}
 	f.Fail(func(op, _ string) error {
-		if op == opRead || op == opList {
+		if op == OpRead || op == OpList {
 			return nil
 		}
 		return unix.EROFS
@@ -105,14 +105,14 @@ func (f *Fake) SetReadOnly(yes bool) {
 }
 
 // Ops returns how many operations have changed something.
-func (f *Fake) Ops() int {
+func (f *Disk) Ops() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.ops)
 }
 
 // Files returns what is in the folder now.
-func (f *Fake) Files() map[string][]byte {
+func (f *Disk) Files() map[string][]byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	files := map[string][]byte{}
@@ -122,7 +122,7 @@ func (f *Fake) Files() map[string][]byte {
 	return files
 }
 
-func (f *Fake) ask(op, name string) error {
+func (f *Disk) ask(op, name string) error {
 	if f.fault != nil {
 		if err := f.fault(op, name); err != nil {
 			return &fs.PathError{Op: op, Path: name, Err: err}
@@ -131,7 +131,7 @@ func (f *Fake) ask(op, name string) error {
 	return nil
 }
 
-func (f *Fake) find(op, name string) (*fakeFile, error) {
+func (f *Disk) find(op, name string) (*file, error) {
 	if err := f.ask(op, name); err != nil {
 		return nil, err
 	}
@@ -142,123 +142,123 @@ func (f *Fake) find(op, name string) (*fakeFile, error) {
 	return file, nil
 }
 
-// Lock implements FS.
-func (f *Fake) Lock() (io.Closer, error) {
+// Lock implements store.FS.
+func (f *Disk) Lock() (io.Closer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.locked {
-		return nil, ErrLocked
+		return nil, store.ErrLocked
 	}
 	f.locked = true
-	return fakeLock{f}, nil
+	return diskLock{f}, nil
 }
 
-type fakeLock struct{ f *Fake }
+type diskLock struct{ f *Disk }
 
-func (l fakeLock) Close() error {
+func (l diskLock) Close() error {
 	l.f.mu.Lock()
 	defer l.f.mu.Unlock()
 	l.f.locked = false
 	return nil
 }
 
-// List implements FS.
-func (f *Fake) List() ([]string, error) {
+// List implements store.FS.
+func (f *Disk) List() ([]string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Sorted(maps.Keys(f.names)), f.ask(opList, "")
+	return slices.Sorted(maps.Keys(f.names)), f.ask(OpList, "")
 }
 
-// ReadFile implements FS.
-func (f *Fake) ReadFile(name string) ([]byte, error) {
+// ReadFile implements store.FS.
+func (f *Disk) ReadFile(name string) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	file, err := f.find(opRead, name)
+	file, err := f.find(OpRead, name)
 	if err != nil {
 		return nil, err
 	}
 	return slices.Clone(file.data), nil
 }
 
-// Create implements FS.
-func (f *Fake) Create(name string) (File, error) {
+// Create implements store.FS.
+func (f *Disk) Create(name string) (store.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.ask(opCreate, name); err != nil {
+	if err := f.ask(OpCreate, name); err != nil {
 		return nil, err
 	}
 	file := f.names[name]
 	if file == nil {
 		file = f.newFile(nil)
 		f.names[name] = file
-		f.ops = append(f.ops, fakeOp{op: opCreate, name: name, file: file.number})
+		f.ops = append(f.ops, operation{op: OpCreate, name: name, file: file.number})
 	} else {
 		file.data = nil
-		f.ops = append(f.ops, fakeOp{op: opTruncate, file: file.number})
+		f.ops = append(f.ops, operation{op: OpTruncate, file: file.number})
 	}
-	return &fakeHandle{f, file, name}, nil
+	return &handle{f, file, name}, nil
 }
 
-// Open implements FS.
-func (f *Fake) Open(name string) (File, error) {
+// Open implements store.FS.
+func (f *Disk) Open(name string) (store.File, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	file, err := f.find(opOpen, name)
+	file, err := f.find(OpOpen, name)
 	if err != nil {
 		return nil, err
 	}
-	return &fakeHandle{f, file, name}, nil
+	return &handle{f, file, name}, nil
 }
 
-// Rename implements FS.
-func (f *Fake) Rename(from, to string) error {
+// Rename implements store.FS.
+func (f *Disk) Rename(from, to string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	file, err := f.find(opRename, from)
+	file, err := f.find(OpRename, from)
 	if err != nil {
 		return err
 	}
 	delete(f.names, from)
 	f.names[to] = file
-	f.ops = append(f.ops, fakeOp{op: opRename, name: from, to: to, file: file.number})
+	f.ops = append(f.ops, operation{op: OpRename, name: from, to: to, file: file.number})
 	return nil
 }
 
-// Remove implements FS.
-func (f *Fake) Remove(name string) error {
+// Remove implements store.FS.
+func (f *Disk) Remove(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, err := f.find(opRemove, name); err != nil {
+	if _, err := f.find(OpRemove, name); err != nil {
 		return err
 	}
 	delete(f.names, name)
-	f.ops = append(f.ops, fakeOp{op: opRemove, name: name})
+	f.ops = append(f.ops, operation{op: OpRemove, name: name})
 	return nil
 }
 
-// SyncDir implements FS.
-func (f *Fake) SyncDir() error {
+// SyncDir implements store.FS.
+func (f *Disk) SyncDir() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	err := f.ask(opSyncDir, "")
-	f.ops = append(f.ops, fakeOp{op: opSyncDir, failed: err != nil})
+	err := f.ask(OpSyncDir, "")
+	f.ops = append(f.ops, operation{op: OpSyncDir, failed: err != nil})
 	return err
 }
 
-type fakeHandle struct {
-	f    *Fake
-	file *fakeFile
+type handle struct {
+	f    *Disk
+	file *file
 	name string // when it was opened
 }
 
-func (h *fakeHandle) Close() error { return nil }
+func (h *handle) Close() error { return nil }
 
-// WriteAt implements File.
-func (h *fakeHandle) WriteAt(b []byte, at int64) (int, error) {
+// WriteAt implements store.File.
+func (h *handle) WriteAt(b []byte, at int64) (int, error) {
 	f := h.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.ask(opWrite, h.name); err != nil {
+	if err := f.ask(OpWrite, h.name); err != nil {
 		return 0, err
 	}
 	n := len(b)
@@ -271,36 +271,36 @@ func (h *fakeHandle) WriteAt(b []byte, at int64) (int, error) {
 		n = int(min(int64(n), max(free+int64(len(h.file.data))-at, 0)))
 	}
 	h.file.data = writeAt(h.file.data, b[:n], at)
-	f.ops = append(f.ops, fakeOp{op: opWrite, file: h.file.number, at: at, data: slices.Clone(b[:n])})
+	f.ops = append(f.ops, operation{op: OpWrite, file: h.file.number, at: at, data: slices.Clone(b[:n])})
 	if n < len(b) {
-		return n, &fs.PathError{Op: opWrite, Path: h.name, Err: unix.ENOSPC}
+		return n, &fs.PathError{Op: OpWrite, Path: h.name, Err: unix.ENOSPC}
 	}
 	return n, nil
 }
 
-// Truncate implements File.
-func (h *fakeHandle) Truncate(size int64) error {
+// Truncate implements store.File.
+func (h *handle) Truncate(size int64) error {
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
-	if err := h.f.ask(opTruncate, h.name); err != nil {
+	if err := h.f.ask(OpTruncate, h.name); err != nil {
 		return err
 	}
 	h.file.data = resize(h.file.data, size)
-	h.f.ops = append(h.f.ops, fakeOp{op: opTruncate, file: h.file.number, at: size})
+	h.f.ops = append(h.f.ops, operation{op: OpTruncate, file: h.file.number, at: size})
 	return nil
 }
 
-// Sync implements File.
-func (h *fakeHandle) Sync() error {
+// Sync implements store.File.
+func (h *handle) Sync() error {
 	h.f.mu.Lock()
 	defer h.f.mu.Unlock()
-	err := h.f.ask(opSync, h.name)
-	h.f.ops = append(h.f.ops, fakeOp{op: opSync, file: h.file.number, failed: err != nil})
+	err := h.f.ask(OpSync, h.name)
+	h.f.ops = append(h.f.ops, operation{op: OpSync, file: h.file.number, failed: err != nil})
 	return err
 }
 
 // String tells what was done, one operation a line.
-func (f *Fake) String() string {
+func (f *Disk) String() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var b []byte

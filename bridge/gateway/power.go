@@ -1,0 +1,55 @@
+package gateway
+
+import "lorawand/radio"
+
+// Powers that may be asked for in the place of one that the gateway refuses, in
+// whole dBm, which is what forwarders take. Most of them send only with what
+// stands in their table.
+const (
+	leastPower = 0
+	mostPower  = leastPower + 63
+)
+
+// RefusesPower notes that the gateway does not send with a power. It reports
+// whether that is new, and can be remembered.
+func (g *Gateway) RefusesPower(d radio.Decibel) bool {
+	p := wholePower(d)
+	if p < leastPower || p > mostPower || g.refused&powerBit(p) != 0 {
+		return false
+	}
+	g.refused |= powerBit(p)
+	return true
+}
+
+// Power returns the power to ask for where d is wanted: the next lower one that
+// the gateway has not refused, or d where there is none.
+func (g *Gateway) Power(d radio.Decibel) radio.Decibel {
+	wanted := wholePower(d)
+	if wanted > mostPower {
+		return d
+	}
+	for p := wanted; p >= leastPower; p-- {
+		switch {
+		case g.refused&powerBit(p) != 0:
+		case p == wanted:
+			return d
+		default:
+			return radio.Decibel(p * 100)
+		}
+	}
+	return d
+}
+
+// ForgetPowers forgets what the gateway has refused: it may have another table.
+func (g *Gateway) ForgetPowers() { g.refused = 0 }
+
+func powerBit(p int) uint64 { return 1 << (p - leastPower) }
+
+// wholePower rounds down.
+func wholePower(d radio.Decibel) int {
+	v := int(d)
+	if v < 0 {
+		v -= 99
+	}
+	return v / 100
+}

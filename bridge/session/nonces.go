@@ -1,0 +1,55 @@
+package session
+
+import (
+	"slices"
+
+	"lorawand/radio"
+)
+
+// Nonces are what was used of a device's nonces. Its fields are those of Device.
+type Nonces struct {
+	UsedDevNonces      []uint16
+	LastDevNonce       uint16
+	LastJoinNonce      uint32
+	DevNoncesForgotten bool
+}
+
+// Nonces returns the nonces that were used.
+func (d *Device) Nonces() Nonces {
+	return Nonces{d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten}
+}
+
+// of returns a device with nothing but these nonces.
+func (n Nonces) of(e radio.EUI64) *Device {
+	return &Device{
+		DevEUI: e, UsedDevNonces: n.UsedDevNonces, LastDevNonce: n.LastDevNonce, LastJoinNonce: n.LastJoinNonce,
+		DevNoncesForgotten: n.DevNoncesForgotten,
+	}
+}
+
+// used reports whether a join is known.
+func (n Nonces) used() bool {
+	return len(n.UsedDevNonces) > 0 || n.LastDevNonce > 0 || n.LastJoinNonce > 0
+}
+
+// setNonces adds to what was used: nonces that were remain so.
+func (d *Device) setNonces(before Nonces) {
+	own := d.Nonces()
+	d.LastJoinNonce = max(own.LastJoinNonce, before.LastJoinNonce)
+	d.LastDevNonce = max(own.LastDevNonce, before.LastDevNonce)
+	switch {
+	case d.LastDevNonce > 0:
+		d.DevNoncesForgotten = false
+	case before.used():
+		// A newer join, of which only the JoinNonce is told, had DevNonce 0.
+		newer := own.LastJoinNonce > before.LastJoinNonce && !own.DevNoncesForgotten
+		d.DevNoncesForgotten = before.DevNoncesForgotten && !newer
+	}
+	used := slices.Clone(before.UsedDevNonces)
+	for _, n := range own.UsedDevNonces {
+		if !slices.Contains(used, n) {
+			used = append(used, n)
+		}
+	}
+	d.UsedDevNonces = used[max(len(used)-MaxDevNonces, 0):]
+}

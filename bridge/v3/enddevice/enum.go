@@ -1,0 +1,128 @@
+package enddevice
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"lorawand/radio/region"
+)
+
+// value returns what is wrapped into {"value": …}, or b itself. What is empty
+// or null gives nil.
+func value(b []byte) ([]byte, error) {
+	if b[0] == '{' {
+		var w struct {
+			Value json.RawMessage `json:"value"`
+		}
+		if err := json.Unmarshal(b, &w); err != nil {
+			return nil, err
+		}
+		b = w.Value
+	}
+	if len(b) == 0 || string(b) == "null" {
+		return nil, nil
+	}
+	return b, nil
+}
+
+// enum is a member of an enumeration by its name. It may stand there as its
+// number, and may be wrapped; N names the numbers.
+type enum[N namer] string
+
+// namer names the numbers of an enumeration; "" is none.
+type namer interface{ name(n uint64) string }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *enum[N]) UnmarshalJSON(b []byte) error {
+	b, err := value(b)
+	if b == nil || err != nil {
+		return err
+	}
+	if b[0] == '"' {
+		return json.Unmarshal(b, (*string)(e))
+	}
+	n, err := strconv.ParseUint(string(b), 10, 32)
+	if err != nil {
+		return fmt.Errorf("neither the name nor the number of an enumeration: %.40s", b)
+	}
+	var names N
+	name := names.name(n)
+	if name == "" {
+		return fmt.Errorf("no such number of the enumeration: %d", n)
+	}
+	*e = enum[N](name)
+	return nil
+}
+
+// The enumerations, with the numbers of lorawan-stack 3.32
+// (api/ttn/lorawan/v3/lorawan.proto, messages.proto and metadata.proto).
+type (
+	macVersionNames struct{}
+	phyVersionNames struct{}
+	formatterNames  struct{}
+	sourceNames     struct{}
+	dutyCycleNames  struct{}
+	rejoinNames     struct{}
+	ackLimitNames   struct{}
+	ackDelayNames   struct{}
+)
+
+func (macVersionNames) name(n uint64) string {
+	return at(n, "MAC_UNKNOWN", "MAC_V1_0", "MAC_V1_0_1", "MAC_V1_0_2", "MAC_V1_1", "MAC_V1_0_3", "MAC_V1_0_4")
+}
+
+func (phyVersionNames) name(n uint64) string {
+	if v := region.VersionNumber(n); n == 0 || v != region.VersionUnknown {
+		return v.String()
+	}
+	return ""
+}
+
+func (formatterNames) name(n uint64) string {
+	return at(n, "FORMATTER_NONE", "FORMATTER_REPOSITORY", "FORMATTER_GRPC_SERVICE", "FORMATTER_JAVASCRIPT", "FORMATTER_CAYENNELPP")
+}
+
+func (sourceNames) name(n uint64) string {
+	return at(n, "SOURCE_UNKNOWN", "SOURCE_GPS", "", "SOURCE_REGISTRY", "SOURCE_IP_GEOLOCATION", "SOURCE_WIFI_RSSI_GEOLOCATION",
+		"SOURCE_BT_RSSI_GEOLOCATION", "SOURCE_LORA_RSSI_GEOLOCATION", "SOURCE_LORA_TDOA_GEOLOCATION", "SOURCE_COMBINED_GEOLOCATION")
+}
+
+func (dutyCycleNames) name(n uint64) string { return power("DUTY_CYCLE_", n) }
+func (ackLimitNames) name(n uint64) string  { return power("ADR_ACK_LIMIT_", n) }
+func (ackDelayNames) name(n uint64) string  { return power("ADR_ACK_DELAY_", n) }
+
+func (rejoinNames) name(n uint64) string {
+	if n > 15 {
+		return ""
+	}
+	return "REJOIN_TIME_" + strconv.FormatUint(n, 10)
+}
+
+// at returns the n-th name, or "".
+func at(n uint64, names ...string) string {
+	if n >= uint64(len(names)) {
+		return ""
+	}
+	return names[n]
+}
+
+// power names an exponent of 2 by what it stands for.
+func power(prefix string, n uint64) string {
+	if n > 15 {
+		return ""
+	}
+	return prefix + strconv.FormatUint(1<<n, 10)
+}
+
+// yes is a bool that may be wrapped, and is left out where it is false.
+type yes bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (y *yes) UnmarshalJSON(b []byte) error {
+	b, err := value(b)
+	if b == nil || err != nil {
+		return err
+	}
+	return json.Unmarshal(b, (*bool)(y))
+}

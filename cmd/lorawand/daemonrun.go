@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"lorawand/bridge"
+	"lorawand/bridge/store"
+)
+
+// errAnew is how run ends when everything is to begin anew with another state.
+var errAnew = errors.New("begin anew")
+
+// restoring is a backup that is to take the place of the state.
+type restoring struct {
+	backup *store.Backup
+	did    *bridge.Restored
+	done   chan error
+}
+
+// restore stops the daemon's work, replaces its state, and ends run.
+func (d *daemon) restore(ctx context.Context, b *store.Backup) (bridge.Restored, error) {
+	r := restoring{b, new(bridge.Restored), make(chan error, 1)}
+	select {
+	case d.restores <- r:
+		err := <-r.done
+		return *r.did, err
+	case <-ctx.Done():
+		return bridge.Restored{}, ctx.Err()
+	}
+}
+
+// run works until ctx ends or a part fails, and stops from the air inwards:
+// first nothing more is heard, then what was heard is published.
+func (d *daemon) run(ctx context.Context) error {
+	defer d.store.Close()
+	d.log.Info("lorawand starts", "version", version, "devices", d.state.Devices.Len(), "api_keys", d.state.Keys.Len())
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	stopBroker := stage(ctx, fail, d.broker.Run)
+	stopBridge := stage(ctx, fail, d.bridge.Run)
+	stopControl := stage(ctx, fail, d.control.Run)
+	var stops []func()
+	if d.http != nil {
+		stops = append(stops, stage(ctx, fail, d.http.Run))
+	}
+	if d.udp != nil {
+		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
+	}
+	d.boards.start = func(o *onboard) {
+		o.stop = stage(ctx, fail, func(ctx context.Context) error { return o.Run(ctx, d.bridge) })
+	}
+	for _, o := range d.boards.all() {
+		d.boards.start(o)
+	}
+	stops = append(stops, d.boards.stop)
+	replace := d.wait(ctx)
+	if replace == nil {
+		stopControl()
+	}
+	d.log.Info("lorawand stops")
+	for _, stop := range append(stops, stopBridge, stopBroker) {
+		stop()
+	}
+	if replace != nil {
+		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
+		stopControl()
+		return errAnew
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// wait returns when the daemon is to stop: for a backup to be restored, or nil
+// for good. Meanwhile it reloads the configuration when it is told to.
+func (d *daemon) wait(ctx context.Context) *restoring {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case r := <-d.restores:
+			return &r
+		case <-d.reloads:
+			d.reload(ctx)
+		}
+	}
+}
+
+// turns returns nil as soon as the core's loop has come round.
+func (d *daemon) turns(ctx context.Context) error {
+	_, err := d.bridge.Stats(ctx)
+	return err
+}
+
+// stage starts a part that lives until the returned function is called. A part
+// that ends with an error ends the whole.
+func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.Context) error) (stop func()) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := run(own); err != nil {
+			fail(err)
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
+// close frees what was opened and not run.
+func (d *daemon) close() {
+	if d.control != nil {
+		_ = d.control.Close()
+	}
+	if d.http != nil {
+		_ = d.http.Close()
+	}
+	if d.udp != nil {
+		_ = d.udp.Close()
+	}
+	if d.broker != nil {
+		d.broker.Close()
+	}
+	if d.store != nil {
+		_ = d.store.Close()
+	}
+}

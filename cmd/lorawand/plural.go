@@ -1,0 +1,12 @@
+package main
+
+import "fmt"
+
+// plural tells a number of things that form their plural with an s: "1 gateway",
+// "2 gateways".
+func plural[N int | int64 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,41 @@
+package concentrator
+
+import (
+	"fmt"
+	"testing"
+)
+
+type failures []string
+
+func (*failures) Helper() {}
+
+func (f *failures) Errorf(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+
+func (f *failures) Fatalf(format string, args ...any) { f.Errorf(format, args...) }
+
+func TestCheckMetrics(t *testing.T) {
+	good := Metric{"a_frames_total", "Frames.", 3, false}
+	for name, tt := range map[string]struct {
+		got   []Metric
+		fails bool
+	}{
+		"good":                         {[]Metric{good, {"a_delay_seconds", "Delay.", 0.5, true}}, false},
+		"another value":                {[]Metric{{good.Name, good.Help, 4, false}}, true},
+		"not there":                    {nil, true},
+		"twice":                        {[]Metric{good, good}, true},
+		"a capital":                    {[]Metric{good, {"a_Frames_total", "Frames.", 3, false}}, true},
+		"begins with a digit":          {[]Metric{good, {"1_frames_total", "Frames.", 3, false}}, true},
+		"no name":                      {[]Metric{good, {"", "Frames.", 3, false}}, true},
+		"a counter that is no total":   {[]Metric{good, {"b", "Frames.", 3, false}}, true},
+		"a gauge that calls itself so": {[]Metric{good, {"b_total", "Frames.", 3, true}}, true},
+		"no sentence":                  {[]Metric{good, {"b_total", "", 3, false}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f failures
+			CheckMetrics(&f, tt.got, map[string]float64{"a_frames_total": 3})
+			if (len(f) > 0) != tt.fails {
+				t.Errorf("%q", f)
+			}
+		})
+	}
+}
