@@ -151,8 +151,8 @@ func TestAirListens(t *testing.T) {
 				taken++
 			}
 		}
-		if taken != asked/3-1 || uint64(taken) != s.Taken || h.windows[2] != taken {
-			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.Taken, h.windows)
+		if taken != asked/3-1 || uint64(taken) != s.ChannelBusy || h.windows[2] != taken {
+			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.ChannelBusy, h.windows)
 		}
 	})
 }

@@ -234,9 +234,9 @@ func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Tr
 			return err
 		}
 		outcome := fmt.Sprintf("sent on %v at %v with up to %v dBm", t.Frequency, t.DataRate, t.Power)
-		err := chip.AwaitClearance(ctx, o.chain)
-		if errors.Is(err, sx1302.ErrChannelTaken) {
-			outcome, err = "not sent: its channel is taken", nil
+		err := chip.AwaitLBT(ctx, o.chain)
+		if errors.Is(err, sx1302.ErrChannelBusy) {
+			outcome, err = "not sent: its channel is busy", nil
 		}
 		if err := errors.Join(err, sent(ctx, chip, o.chain)); err != nil {
 			return fmt.Errorf("frame %d: %w", n+1, err)

@@ -62,8 +62,8 @@ type Options struct {
 	// AnyVersion takes chips that report another version than 0x10.
 	AnyVersion bool
 
-	// SX1261 is the connection to the radio that listens before the chip talks:
-	// mode 0, 8 bits, 2 MHz. Only Config.LBT needs it.
+	// SX1261 is the connection to the radio that scans for LBT: mode 0, 8 bits,
+	// 2 MHz. Only Config.LBT needs it.
 	SX1261 spi.Conn
 
 	// Sleep waits; it returns early, with the error of ctx, when that ends.
@@ -85,10 +85,8 @@ type Chip struct {
 	receiver receiver
 	offsets  [Chains][]dcOffset // of the transmitter, by gain; SX1255 and SX1257
 
-	sx1261     port // of the radio that listens before the chip talks
-	listening  bool // before a packet may be sent
-	verdictDue bool // on a packet that was armed, and not read
-	listensFor int  // chain
+	sx1261 port // of the radio that scans for LBT
+	lbt    lbt
 }
 
 // New prepares a chip behind an SPI connection: mode 0, 8 bits, 2 MHz. It does
@@ -99,7 +97,7 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 		return nil, err
 	}
 	if config.LBT.Enabled && o.SX1261 == nil {
-		return nil, fmt.Errorf("%w: listening before talking needs the SX1261 of the board", ErrConfig)
+		return nil, fmt.Errorf("%w: LBT needs the SX1261 of the board", ErrConfig)
 	}
 	b, err := newBus(c, o.MaxTransfer)
 	if err != nil {

@@ -216,7 +216,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: no such choice of fine timestamps: %d", ErrConfig, c.FineTimestamps)
 	}
 	if err := c.LBT.Validate(); err != nil {
-		return fmt.Errorf("%w: listening before talking: %w", ErrConfig, err)
+		return fmt.Errorf("%w: LBT: %w", ErrConfig, err)
 	}
 	return nil
 }

@@ -97,15 +97,15 @@ var _ concentrator.Driver = (*Driver)(nil)
 
 // DriverStats counts since NewDriver.
 type DriverStats struct {
-	Starts    uint64 // that succeeded
-	Failures  uint64 // starts that failed and runs that ended in an error
-	BadCRC    uint64 // frames that were left out for their CRC, or because they had none
-	Ghosts    uint64 // frames that were heard a second time beside their channel
-	Forwarded uint64 // frames that were handed on
-	Taken     uint64 // downlinks that were not sent because their channel was in use
-	Missed    uint64 // downlinks that the chip did not send at their time, though they were armed
-	Receive   ReceiveStats
-	JIT       concentrator.JITStats
+	Starts      uint64 // that succeeded
+	Failures    uint64 // starts that failed and runs that ended in an error
+	BadCRC      uint64 // frames that were left out for their CRC, or because they had none
+	Ghosts      uint64 // frames that were heard a second time beside their channel
+	Forwarded   uint64 // frames that were handed on
+	ChannelBusy uint64 // downlinks that LBT did not let go
+	Missed      uint64 // downlinks that the chip did not send at their time, though they were armed
+	Receive     ReceiveStats
+	JIT         concentrator.JITStats
 }
 
 // Plus returns the counts of two drivers, of which o is the later one.
@@ -115,7 +115,7 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	s.BadCRC += o.BadCRC
 	s.Ghosts += o.Ghosts
 	s.Forwarded += o.Forwarded
-	s.Taken += o.Taken
+	s.ChannelBusy += o.ChannelBusy
 	s.Missed += o.Missed
 	s.Receive.Packets += o.Receive.Packets
 	s.Receive.BadRecords += o.Receive.BadRecords
@@ -195,7 +195,7 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	backoff, failedStarts := minBackoff, 0
 	for {
 		began, starts := d.opts.Now(), d.Stats().Starts
-		err := d.session(ctx, sink)
+		err := d.runOnce(ctx, sink)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -271,15 +271,15 @@ func (d *Driver) measure(ctx context.Context) {
 	}
 }
 
-// session starts the chip and works with it until ctx ends or something fails.
-func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
+// runOnce starts the chip and works with it until ctx ends or something fails.
+func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	if err := d.chip.Start(ctx); err != nil {
 		return err
 	}
 	d.beginMeasuring(ctx)
 	d.clock.Reset()
-	w := &watch{driver: d, sink: sink}
-	if err := w.begin(); err != nil {
+	s := &session{driver: d, sink: sink}
+	if err := s.begin(); err != nil {
 		return err
 	}
 	id := d.chip.Identity()
@@ -293,7 +293,7 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	d.running = true
 	eui := d.eui
 	d.mu.Unlock()
-	w.eui = eui
+	s.eui = eui
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
 	if id.Short {
 		d.log.Warn("the SPI port spoils long transfers, short ones are used", "gateway", eui, "bytes", shortTransfer)
@@ -305,8 +305,8 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	if restarted {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayCounterReset})
 	}
-	err := w.loop(ctx)
-	d.end(w)
+	err := s.loop(ctx)
+	d.end(s)
 	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayDisconnected})
 	return err
 }
@@ -323,21 +323,21 @@ func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 }
 
 // end answers for all that was not sent and stops the chip.
-func (d *Driver) end(w *watch) {
+func (d *Driver) end(s *session) {
 	d.mu.Lock()
 	d.running = false
 	d.mu.Unlock()
-	d.jit.Drop(func(dl radio.Downlink) { w.done(dl, radio.TxNoPath) })
-	w.countReceived()
-	for i := range w.unsettled {
-		if u := &w.unsettled[i]; u.open {
-			w.conclude(u, radio.TxNoPath)
+	d.jit.Drop(func(dl radio.Downlink) { s.done(dl, radio.TxNoPath) })
+	s.countReceived()
+	for i := range s.armed {
+		if p := &s.armed[i]; p.waits {
+			s.answer(p, radio.TxNoPath)
 		}
 	}
 	for {
 		select {
 		case dl := <-d.inbox:
-			w.done(dl, radio.TxNoPath)
+			s.done(dl, radio.TxNoPath)
 			continue
 		default:
 		}

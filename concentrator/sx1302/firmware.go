@@ -22,7 +22,7 @@ type Firmware struct {
 	AGC         []byte // gain controller for the type of the radios: AGCSX1250 or AGCSX125x
 	ARB         []byte // arbiter
 	Calibration []byte // SX1255 and SX1257 only
-	SX1261      []byte // patch of the radio that listens before the chip talks; Config.LBT only
+	SX1261      []byte // patch of the radio that scans for LBT; Config.LBT only
 }
 
 // Program is one of the programs of sx1302_hal.

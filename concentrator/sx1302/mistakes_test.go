@@ -27,8 +27,8 @@ var mistakes = []struct{ name, file, good, bad string }{
 	{"records whose checksum is wrong", "packet.go", "if sum != b[total-1] {", "if sum != b[total-1] && sum == 0 {"},
 	{"the sign of a frequency error", "rx.go", "frequencyError(raw.freqError, ch.bandwidth) + ch.ifError", "frequencyError(raw.freqError, ch.bandwidth) - ch.ifError"},
 	{"a tick of a fine timestamp", "fine.go", "+ 2138", "+ 2139"},
-	{"the level at which a channel is taken", "lbt.go", "/ 50)", "/ 100)"},
-	{"listening that is not ended", "lbt.go", "return ChannelFree, c.endListening(ctx)", "return ChannelFree, nil"},
+	{"the level at which a channel is busy", "lbt.go", "/ 50)", "/ 100)"},
+	{"a scan that is not ended", "lbt.go", "return LBTFree, c.endScan(ctx)", "return LBTFree, nil"},
 }
 
 // finders are the tests that compare with recordings and vectors.

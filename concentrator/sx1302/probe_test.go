@@ -212,7 +212,7 @@ func TestDecibels(t *testing.T) {
 // with the same frames.
 func TestHalfDuplex(t *testing.T) {
 	var now time.Duration
-	model, chip := newListener(t, sx1302test.Options{EUI: testEUI, HalfDuplex: true, Now: func() time.Duration { return now }},
+	model, chip := newLBTChip(t, sx1302test.Options{EUI: testEUI, HalfDuplex: true, Now: func() time.Duration { return now }},
 		func(ctx context.Context, d time.Duration) error { now += d; return ctx.Err() })
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func TestHalfDuplex(t *testing.T) {
 	if err := chip.Send(tx); err != nil {
 		t.Fatal(err)
 	}
-	if err := chip.AwaitClearance(t.Context(), 0); err != nil {
+	if err := chip.AwaitLBT(t.Context(), 0); err != nil {
 		t.Error(err)
 	}
 	if e := model.Emissions(); len(e) != 1 || string(e[0].Payload) != "hello" || e[0].Cut {

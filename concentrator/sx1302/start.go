@@ -15,7 +15,7 @@ const resetHold = 500 * time.Millisecond
 func (c *Chip) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started, c.listening, c.verdictDue = false, false, false
+	c.started, c.lbt = false, lbt{}
 	if err := c.firmware.validate(&c.config); err != nil {
 		return err
 	}

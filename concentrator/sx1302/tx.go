@@ -1,7 +1,6 @@
 package sx1302
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -221,9 +220,9 @@ const (
 // more than StartDelay left; see Abort. While the board transmits it is deaf,
 // unless it is of full duplex.
 //
-// With Config.LBT it has the channel listened to first, which takes 10 to 20 ms;
-// what comes of that is known at the time of the packet, see Clearance, which is
-// to be asked before the next packet is sent.
+// With Config.LBT it has the channel scanned first, which takes 10 to 20 ms; whether
+// the packet is sent is known at its time, see LBTResult, which is to be asked before
+// the next packet is sent.
 //
 // It returns ErrTransmission, ErrBusy or ErrNotStarted, having changed nothing.
 func (c *Chip) Send(t Transmission) error {
@@ -239,27 +238,13 @@ func (c *Chip) Send(t Transmission) error {
 	if err != nil {
 		return err
 	}
-	if txState(status) != TxFree || c.listening {
+	if txState(status) != TxFree || c.lbt.state == lbtScans {
 		return ErrBusy
 	}
-	if !c.config.LBT.Enabled {
-		return c.arm(&t)
+	if c.config.LBT.Enabled {
+		return c.armAfterScan(&t)
 	}
-	channel, err := c.config.LBT.channel(&t)
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	if err := c.forgetVerdict(ctx); err != nil {
-		return err
-	}
-	if err = c.listen(ctx, channel, int(t.Chain)); err == nil {
-		err = c.arm(&t)
-	}
-	if err != nil {
-		err = errors.Join(err, c.endListening(ctx))
-	}
-	return err
+	return c.arm(&t)
 }
 
 func (c *Chip) arm(t *Transmission) error {

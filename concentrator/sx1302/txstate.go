@@ -88,7 +88,7 @@ func (c *Chip) abort(ctx context.Context, chain int, within time.Duration) error
 			return err
 		}
 		if txState(status) == TxFree {
-			return c.forgetListening(ctx, chain)
+			return c.abortScan(ctx, chain)
 		}
 		if err := c.sleep(ctx, pollEvery); err != nil {
 			return err

@@ -127,7 +127,7 @@ func TestGlobalConfFaults(t *testing.T) {
 		{"fine timestamp without mode", fine, `"enable": true`, `g.json:9: fine_timestamp.mode: missing`},
 		{"LBT target", `"rssi_target": -70`, `"rssi_target": -7000`, "g.json:15: sx1261_conf.lbt.rssi_target: -7000, must be -400 to 400"},
 		{"LBT target of the SX1261", `"rssi_target": -70`, `"rssi_target": 30`, "g.json:14: sx1261_conf.lbt: a target of 32 dBm"},
-		{"LBT bandwidth", `125000, "scan_time_us"`, `500000, "scan_time_us"`, "g.json:16: sx1261_conf.lbt.channels[0]: 500000 Hz cannot be listened to"},
+		{"LBT bandwidth", `125000, "scan_time_us"`, `500000, "scan_time_us"`, "g.json:16: sx1261_conf.lbt.channels[0]: 500000 Hz cannot be scanned"},
 		{"LBT without bandwidth", `"bandwidth": 125000, "scan_time_us"`, `"scan_time_us"`, "g.json:16: sx1261_conf.lbt.channels[0].bandwidth: missing"},
 		{"no JSON", `"SX130x_conf"`, `SX130x_conf`, "g.json:2: no JSON: invalid character 'S'"},
 		{"no end", tail, `"gateway_conf": {`, "g.json:44: the file ends too early"},

@@ -166,8 +166,8 @@ func (s *Script) send(ctx context.Context, raw json.RawMessage) (out any, rc int
 	if err := s.chip.Send(t); err != nil {
 		return out, 0, err
 	}
-	err = s.chip.AwaitClearance(ctx, int(t.Chain))
-	if errors.Is(err, sx1302.ErrChannelTaken) {
+	err = s.chip.AwaitLBT(ctx, int(t.Chain))
+	if errors.Is(err, sx1302.ErrChannelBusy) {
 		return out, 1, nil
 	}
 	return out, 0, err
