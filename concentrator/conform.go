@@ -50,7 +50,8 @@ func Conform(t Tester, open func() Subject) {
 	for _, c := range checks {
 		s := open()
 		x := &trial{Tester: t, Subject: s, check: c.name, ended: make(chan struct{})}
-		if err := s.Driver.Transmit(radio.Downlink{ID: 1, Gateway: s.Gateway, PHYPayload: []byte{0x60}}); !errors.Is(err, ErrGateway) {
+		err := s.Driver.Transmit(radio.Downlink{ID: 1, Gateway: s.Gateway, PHYPayload: []byte{0x60}})
+		if !errors.Is(err, ErrGateway) {
 			x.errorf("Transmit before Run: %v, want ErrGateway", err)
 		}
 		x.run(c.do)

@@ -61,9 +61,9 @@ func (s JITStats) Plus(o JITStats) JITStats {
 }
 
 // JIT keeps the packets of one concentrator until it is time to arm them, just
-// in time: the chip takes one per chain, and no word of it can be taken back
-// but by an abort. It starts nothing: Poll is to be called every 10 ms or so,
-// with which packets are armed 30 to 40 ms ahead.
+// in time: the chip takes one per chain, and once armed, a packet can only be
+// aborted. It starts nothing: Poll is to be called every 10 ms or so, with which
+// packets are armed 30 to 40 ms ahead.
 //
 // A JIT is not safe for use by several goroutines.
 type JIT struct {
@@ -104,8 +104,17 @@ func NewJIT(o JITOptions) *JIT {
 	return &JIT{opts: o}
 }
 
-// Pace tells how long it took to arm a packet. On a slow bus packets are armed
-// earlier, up to maxLead ahead.
+// Pace tells how long it took to arm a packet. The queue goes by the longest of late: p
+// falls by a quarter with each packet that is armed faster. On a slow bus everything is
+// done earlier, up to maxLead:
+//
+//	         normal   slow bus            why
+//	lead      40 ms   2p + 20 ms          armed so far ahead, a packet is in time even if it has to be polled for
+//	                                      twice (10 ms each) and the packet of the other chain is armed first
+//	minLead   15 ms   p + 10 ms           less is too late to be taken: it is armed with the next poll
+//	minArm     3 ms   p, at most lead/2   less is too late to begin to arm it
+//	gap        8 ms   p + 5 ms            from the end of a packet to the begin of the next one of its chain,
+//	                                      which is armed in between
 func (q *JIT) Pace(took time.Duration) { q.pace = max(took, q.pace*3/4) }
 
 // maxLead is as much as those who plan transmissions on board leave.
@@ -134,7 +143,10 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	if int(d.Antenna) >= len(q.chains) {
 		return radio.TxNoPath
 	}
-	air, err := radio.TimeOnAir(radio.Packet{DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload), NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink})
+	air, err := radio.TimeOnAir(radio.Packet{
+		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
+		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
+	})
 	if err != nil {
 		return radio.TxUnknownError
 	}
@@ -162,8 +174,8 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	return radio.TxOK
 }
 
-// conflict returns the end of a packet that is too close to a time. Nothing goes
-// before the one that the chip has.
+// conflict returns the end of a packet that is too close to a time. The armed
+// packet cannot be overtaken.
 func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration) (radio.ConcentratorTime, bool) {
 	overlaps := func(p *jitPacket) bool { return begin < p.end.Add(gap) && p.begin() < end.Add(gap) }
 	if c.onAir.end != 0 && begin < c.onAir.end.Add(gap) {

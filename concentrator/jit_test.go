@@ -137,7 +137,8 @@ func TestJITOrder(t *testing.T) {
 			t.Errorf("packet %d out of order", d.ID)
 		}
 	}
-	if s := q.Stats(); s.Armed != 5 || len(x.abort) > 0 || s.MinLead < 5*time.Millisecond || s.Late > 38*time.Millisecond || q.Len() != 0 {
+	if s := q.Stats(); s.Armed != 5 || len(x.abort) > 0 || s.MinLead < 5*time.Millisecond ||
+		s.Late > 38*time.Millisecond || q.Len() != 0 {
 		t.Errorf("%+v, aborted %v", s, x.abort)
 	}
 }
@@ -224,7 +225,8 @@ func TestJITFarAhead(t *testing.T) {
 		t.Errorf("%v", first)
 	}
 	x.err = errors.New("bus")
-	if second := run(q, x, 10*time.Second); len(second) != 1 || !slices.Equal(second[1], []radio.TxResult{radio.TxUnknownError}) {
+	if second := run(q, x, 10*time.Second); len(second) != 1 ||
+		!slices.Equal(second[1], []radio.TxResult{radio.TxUnknownError}) {
 		t.Errorf("%v", second)
 	}
 	var dropped []uint64
@@ -298,7 +300,10 @@ func TestJITBesideArmed(t *testing.T) {
 		want radio.TxResult
 	}{
 		{"behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond, radio.TxOK},
-		{"too close behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond - time.Microsecond, radio.TxCollisionPacket},
+		{
+			"too close behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond - time.Microsecond,
+			radio.TxCollisionPacket,
+		},
 		{"at its time", packet(2, 0), -40 * time.Millisecond, 0, radio.TxCollisionPacket},
 		{"while it is on the air", packet(2, 0), 10 * time.Millisecond, 40 * time.Millisecond, radio.TxCollisionPacket},
 		{"behind it, while it is on the air", packet(2, 0), 10 * time.Millisecond, testAir + 8*time.Millisecond, radio.TxOK},
@@ -383,7 +388,10 @@ func TestJITStats(t *testing.T) {
 		q.Poll(x.now, x, func(radio.Downlink, radio.TxResult) {})
 		x.now = at.Add(time.Second)
 	}
-	want := JITStats{Armed: 4, LastLead: 35 * time.Millisecond, MinLead: 20 * time.Millisecond, Late: 20 * time.Millisecond}
+	want := JITStats{
+		Armed: 4, LastLead: 35 * time.Millisecond, MinLead: 20 * time.Millisecond,
+		Late: 20 * time.Millisecond,
+	}
 	if s := q.Stats(); s != want {
 		t.Errorf("%+v, want %+v", s, want)
 	}

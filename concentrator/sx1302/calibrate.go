@@ -116,7 +116,8 @@ func (c *Chip) imageRuns(ctx context.Context, chain, source int) (imageResult, e
 			snr = i
 		}
 	}
-	if spread(amp) > imageSpread || spread(phi) > imageSpread || runs[worst].rejection < imageRejection || runs[snr].snr < imageRejection {
+	if spread(amp) > imageSpread || spread(phi) > imageSpread || runs[worst].rejection < imageRejection ||
+		runs[snr].snr < imageRejection {
 		return runs[best], errCalibration
 	}
 	return runs[best], nil

@@ -106,7 +106,10 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o, sx1261: newPort(o.SX1261, maxSX1261Frame)}
+	chip := &Chip{
+		registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o,
+		sx1261: newPort(o.SX1261, maxSX1261Frame),
+	}
 	chip.receiver.configure(&chip.config)
 	return chip, nil
 }
@@ -172,9 +175,11 @@ func (c *Chip) checkVersion(v int) error {
 	case v == chipVersion || c.options.AnyVersion && v != 0x00 && v != 0xFF:
 		return nil
 	case v == 0x00 || v == 0xFF:
-		return fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
+		return fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the "+
+			"device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
 	}
-	return fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
+	return fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was "+
+		"never reset answers so", ErrNoChip, v, c.conn, chipVersion)
 }
 
 // firstReading reads the version. If the port fails, it may be one that cannot

@@ -186,8 +186,8 @@ func (c Config) withDefaults() Config {
 // clock decides.
 func (c *Config) sx125x() bool { return c.Radios[c.ClockSource].Type != SX1250 }
 
-// centre returns the centre of radio A, or of radio B if that is the only one:
-// what goes by one frequency for the whole board goes by this.
+// centre returns the centre of radio A, or of radio B if that is the only one. It is
+// used where the chip has one setting for both radios.
 func (c *Config) centre() radio.Frequency {
 	if c.Radios[0].Enabled {
 		return c.Radios[0].Frequency

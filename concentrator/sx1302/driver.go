@@ -363,8 +363,9 @@ func (d *Driver) toSend(dl *radio.Downlink) Transmission {
 func transmission(dl *radio.Downlink) Transmission {
 	t := Transmission{
 		Chain: dl.Antenna, Frequency: dl.Frequency, DataRate: dl.DataRate, CodingRate: dl.CodingRate, Power: dl.Power,
-		Payload: dl.PHYPayload, NoCRC: dl.DataRate.Modulation == radio.LoRa && !dl.Uplink, InvertPolarity: !dl.Uplink, Deviation: fskDeviation,
-		Trigger: TriggerTime, Time: dl.Time.Counter(),
+		Payload: dl.PHYPayload, NoCRC: dl.DataRate.Modulation == radio.LoRa && !dl.Uplink, InvertPolarity: !dl.Uplink,
+		Deviation: fskDeviation,
+		Trigger:   TriggerTime, Time: dl.Time.Counter(),
 	}
 	if t.CodingRate == 0 {
 		t.CodingRate = radio.CodingRate45

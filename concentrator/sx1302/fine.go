@@ -75,7 +75,8 @@ func notchDelay(offset int32) int64 {
 // the frame goes without.
 func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) {
 	r := &c.receiver
-	if r.config.FineTimestamps == NoFineTimestamps || len(raw.metrics) == 0 || !raw.timingSet || p.CRC != GoodCRC || r.pulses.n < pulsesKept {
+	if r.config.FineTimestamps == NoFineTimestamps || len(raw.metrics) == 0 || !raw.timingSet || p.CRC != GoodCRC ||
+		r.pulses.n < pulsesKept {
 		return
 	}
 	var b [4]byte

@@ -104,7 +104,8 @@ func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 			data = binary.BigEndian.AppendUint32(data, v)
 		}
 	default:
-		err = fmt.Errorf("%w: the array has %d numbers, want %d bytes, or %d words in %s", ErrImage, len(values), ImageSize, patchWords, PatchSX1261)
+		err = fmt.Errorf("%w: the array has %d numbers, want %d bytes, or %d words in %s", ErrImage, len(values), ImageSize,
+			patchWords, PatchSX1261)
 	}
 	return data, err
 }
@@ -225,7 +226,8 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 		path := filepath.Join(dir, p.FileName())
 		data, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
-			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand firmware import FILE", ErrNoFirmware, path, p)
+			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand "+
+				"firmware import FILE", ErrNoFirmware, path, p)
 		}
 		if err != nil {
 			return f, unreadable(err, dir)
@@ -241,7 +243,8 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 // unreadable adds what is to be done about a folder of images.
 func unreadable(err error, dir string) error {
 	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s", err, dir)
+		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s",
+			err, dir)
 	}
 	return fmt.Errorf("sx1302: firmware: %w", err)
 }

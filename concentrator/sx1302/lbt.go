@@ -142,7 +142,8 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 		}
 		air, err := radio.TimeOnAir(t.packet())
 		if err != nil || air > ch.Airtime-lbtReserve {
-			return nil, fmt.Errorf("%w: %v on the air is more than %v at %s", ErrTransmission, air, ch.Airtime-lbtReserve, ch.Frequency)
+			return nil, fmt.Errorf("%w: %v on the air is more than %v at %s", ErrTransmission, air, ch.Airtime-lbtReserve,
+				ch.Frequency)
 		}
 		return ch, nil
 	}

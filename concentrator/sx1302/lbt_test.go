@@ -25,12 +25,16 @@ func lbtConfig() Config {
 	return c
 }
 
-func newLBTChip(t *testing.T, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+func newLBTChip(t *testing.T, o sx1302test.Options,
+	sleep func(context.Context, time.Duration) error,
+) (*sx1302test.Chip, *Chip) {
 	t.Helper()
 	return newLBTChipOf(t, lbtConfig(), o, sleep)
 }
 
-func newLBTChipOf(t *testing.T, c Config, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+func newLBTChipOf(t *testing.T, c Config, o sx1302test.Options,
+	sleep func(context.Context, time.Duration) error,
+) (*sx1302test.Chip, *Chip) {
 	t.Helper()
 	model := sx1302test.New(o)
 	firmware := testFirmware()
@@ -91,7 +95,10 @@ func TestLBTStartFaults(t *testing.T) {
 		fault sx1302test.Fault
 		says  string
 	}{
-		{name: "no SX1261", patch: sx1302test.Patch(), fault: sx1302test.Fault{DeadSX1261: true}, says: "check its device node, its reset line"},
+		{
+			name: "no SX1261", patch: sx1302test.Patch(), fault: sx1302test.Fault{DeadSX1261: true},
+			says: "check its device node, its reset line",
+		},
 		{name: "another patch", patch: make([]byte, PatchSize), says: "after the patch"},
 		{name: "no patch", says: "0 bytes, want 1544"},
 	}
@@ -212,7 +219,8 @@ func newLBTBench(t *testing.T, o sx1302test.Options) *bench {
 	b.model, chip = newLBTChip(t, o, nil)
 	var err error
 	b.driver, err = NewDriver(DriverOptions{
-		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler),
+		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) },
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -239,8 +247,9 @@ func TestDriverLBT(t *testing.T) {
 			id++
 			at = b.model.Counter() + ahead.Microseconds()
 			err := b.driver.Transmit(radio.Downlink{
-				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000),
-				Power: 1400, Time: radio.ConcentratorTime(at),
+				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000,
+				DataRate: radio.LoRaDataRate(7, 125_000),
+				Power:    1400, Time: radio.ConcentratorTime(at),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -293,7 +302,8 @@ func TestDriverLBT(t *testing.T) {
 		time.Sleep(120 * time.Millisecond)
 		b.stop()
 		check(radio.TxNoPath, 0)
-		if s := b.driver.Stats(); s.ChannelBusy != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) || s.JIT.Failed+s.JIT.TooLate > 0 || s.Missed != 1 || s.JIT.MinLead < 60*time.Millisecond {
+		if s := b.driver.Stats(); s.ChannelBusy != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) ||
+			s.JIT.Failed+s.JIT.TooLate > 0 || s.Missed != 1 || s.JIT.MinLead < 60*time.Millisecond {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -101,7 +101,8 @@ func (c *Chip) awaitWithin(ctx context.Context, m mcu, want int, within time.Dur
 			return err
 		}
 	}
-	return fmt.Errorf("%s firmware: %w: status 0x%02x, want 0x%02x; check that the radio that gives the clock runs", m.name, ErrNoAnswer, got, want)
+	return fmt.Errorf("%s firmware: %w: status 0x%02x, want 0x%02x; check that the radio that gives the clock runs",
+		m.name, ErrNoAnswer, got, want)
 }
 
 // mail writes bytes 0, 1, … of the mailbox; -1 leaves one as it is. Byte 3,

@@ -25,7 +25,9 @@ func (s *DriverStats) Metrics() []concentrator.Metric {
 		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
 		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.ChannelBusy),
 		counter("missed", "Downlinks that were armed and that the chip did not send at their time.", s.Missed),
-		gauge("least_lead_seconds", "The shortest time before its begin at which a downlink was armed.", s.JIT.MinLead.Seconds()),
-		gauge("most_lateness_seconds", "The longest time after its turn at which a downlink was armed.", s.JIT.Late.Seconds()),
+		gauge("least_lead_seconds", "The shortest time before its begin at which a downlink was armed.",
+			s.JIT.MinLead.Seconds()),
+		gauge("most_lateness_seconds", "The longest time after its turn at which a downlink was armed.",
+			s.JIT.Late.Seconds()),
 	}
 }

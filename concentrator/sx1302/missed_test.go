@@ -37,7 +37,10 @@ func TestMissedTrigger(t *testing.T) {
 				for i, missed := range tt.missed {
 					id := uint64(i + 1)
 					at := radio.ConcentratorTime(b.model.Counter()).Add(200 * time.Millisecond)
-					err := b.driver.Transmit(radio.Downlink{ID: id, Gateway: testEUI, PHYPayload: []byte("a packet"), Frequency: 868_500_000, DataRate: tt.rate, Power: 1600, Time: at})
+					err := b.driver.Transmit(radio.Downlink{
+						ID: id, Gateway: testEUI, PHYPayload: []byte("a packet"),
+						Frequency: 868_500_000, DataRate: tt.rate, Power: 1600, Time: at,
+					})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -78,7 +81,10 @@ func TestMissedTriggerUnseen(t *testing.T) {
 			b := newBench(t, nil)
 			defer b.stop()
 			at := radio.ConcentratorTime(b.model.Counter()).Add(200 * time.Millisecond)
-			err := b.driver.Transmit(radio.Downlink{ID: 1, Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(9, 125_000), Power: 1600, Time: at})
+			err := b.driver.Transmit(radio.Downlink{
+				ID: 1, Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000,
+				DataRate: radio.LoRaDataRate(9, 125_000), Power: 1600, Time: at,
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -104,13 +110,17 @@ func TestArmedAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)
 		at := radio.ConcentratorTime(b.model.Counter()).Add(200 * time.Millisecond)
-		err := b.driver.Transmit(radio.Downlink{ID: 1, Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(9, 125_000), Power: 1600, Time: at})
+		err := b.driver.Transmit(radio.Downlink{
+			ID: 1, Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000,
+			DataRate: radio.LoRaDataRate(9, 125_000), Power: 1600, Time: at,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(180 * time.Millisecond)
 		b.stop()
-		if _, acks, _ := b.sink.seen(); !slices.Equal(acks[1], []radio.TxResult{radio.TxNoPath}) || !b.model.Emissions()[0].Cut {
+		if _, acks, _ := b.sink.seen(); !slices.Equal(acks[1], []radio.TxResult{radio.TxNoPath}) ||
+			!b.model.Emissions()[0].Cut {
 			t.Errorf("%v", acks[1])
 		}
 	})

@@ -66,7 +66,8 @@ func (c *Chip) channeliserSettings() []setting {
 		list = append(list, ifSettings(channelFreqMSB.plus(2*i), channelFreqLSB.plus(2*i), ch)...)
 	}
 	service, fsk := c.config.Service.orZero(), c.config.FSK.orZero()
-	list = append(list, setting{channelRadio, radios}, setting{svcRadio, int(service.Chain)}, setting{fskRadio, int(fsk.Chain)})
+	list = append(list, setting{channelRadio, radios}, setting{svcRadio, int(service.Chain)},
+		setting{fskRadio, int(fsk.Chain)})
 	list = append(list, ifSettings(svcFreqMSB, svcFreqLSB, service)...)
 	list = append(list, ifSettings(fskFreqMSB, fskFreqLSB, fsk)...)
 	return append(
@@ -141,7 +142,8 @@ func (c *Chip) multiSFSettings() []setting {
 	}
 	list = append(
 		list,
-		setting{timingAGainPAuto, 3}, setting{timingAGainPPayload, 3}, setting{timingAGainISF11, 1}, setting{timingAGainISF12, 1},
+		setting{timingAGainPAuto, 3}, setting{timingAGainPPayload, 3}, setting{timingAGainISF11, 1},
+		setting{timingAGainISF12, 1},
 		setting{freqSyncThreshold, 15}, setting{timingBGainISF11, 0}, setting{timingBGainISF12, 0},
 		setting{timingBRounding, 1}, setting{timingBMode, 2}, // linear
 		setting{timingBGainPAuto, 0}, setting{timingBGainPPreamble, 6}, setting{timingBGainPPayload, 2},

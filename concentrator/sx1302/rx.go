@@ -429,7 +429,8 @@ next:
 
 func twins(a, b *Packet) bool {
 	d := int32(a.Time - b.Time)
-	return max(d, -d) <= twinWindow && a.Channel == b.Channel && a.DataRate == b.DataRate && string(a.Payload) == string(b.Payload)
+	return max(d, -d) <= twinWindow && a.Channel == b.Channel && a.DataRate == b.DataRate &&
+		string(a.Payload) == string(b.Payload)
 }
 
 func better(a, b *Packet) bool {

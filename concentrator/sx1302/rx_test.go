@@ -82,7 +82,11 @@ func TestTorn(t *testing.T) {
 	}{
 		{"whole", [][8]byte{{4: 0x10, 0, 0, 0x20}, {4: 0x10, 0, 1, 0}}, 0x1000_0020 / 32, 0},
 		{"torn", [][8]byte{{4: 0x10, 0, 0, 0}, {4: 0x11, 0, 0, 0}, {4: 0x11, 0, 0, 0x40}}, 0x1100_0040 / 32, 1},
-		{"pulse torn", [][8]byte{{0: 1, 4: 0x10, 7: 0x20}, {0: 2, 4: 0x10, 7: 0x40}, {0: 2, 4: 0x10, 7: 0x60}}, 0x1000_0060 / 32, 1},
+		{
+			"pulse torn",
+			[][8]byte{{0: 1, 4: 0x10, 7: 0x20}, {0: 2, 4: 0x10, 7: 0x40}, {0: 2, 4: 0x10, 7: 0x60}},
+			0x1000_0060 / 32, 1,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -191,7 +195,10 @@ func TestReceiveAfterError(t *testing.T) {
 		t.Fatal(err)
 	}
 	deliver := func(payload string) {
-		f := sx1302test.Frame{Payload: []byte(payload), Channel: 2, SF: 7, CodingRate: 1, Ticks: uint32(model.Counter() * ticksPerMicrosecond)}
+		f := sx1302test.Frame{
+			Payload: []byte(payload), Channel: 2, SF: 7, CodingRate: 1,
+			Ticks: uint32(model.Counter() * ticksPerMicrosecond),
+		}
 		model.Deliver(f.Record())
 	}
 	fail = true

@@ -371,7 +371,8 @@ func (s *session) arm(dl radio.Downlink) error {
 	if err == nil {
 		err = readErr
 	}
-	if off := time.Duration(int32(counter-s.present().Counter())) * time.Microsecond; err == nil && off.Abs() > maxArmSkew {
+	off := time.Duration(int32(counter-s.present().Counter())) * time.Microsecond
+	if err == nil && off.Abs() > maxArmSkew {
 		err = errStepped
 	}
 	if err == nil && left > StartDelay {

@@ -35,7 +35,8 @@ func onWire(t *testing.T, o sx1302test.Options, after func(w, r []byte) error, c
 	b := makeBench(t, change)
 	o.EUI = testEUI
 	b.model = sx1302test.New(o)
-	chip, err := New(&wire{b.model, after}, testConfig(), Options{Firmware: testFirmware(), Reset: func(context.Context) error { b.model.Reset(); return nil }})
+	chip, err := New(&wire{b.model, after}, testConfig(),
+		Options{Firmware: testFirmware(), Reset: func(context.Context) error { b.model.Reset(); return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,8 @@ func onWire(t *testing.T, o sx1302test.Options, after func(w, r []byte) error, c
 // down is a downlink for a time from now.
 func (b *bench) down(id uint64, ahead time.Duration) radio.Downlink {
 	return radio.Downlink{
-		ID: id, Gateway: testEUI, PHYPayload: []byte("down"), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000), Power: 1600,
+		ID: id, Gateway: testEUI, PHYPayload: []byte("down"), Frequency: 868_500_000,
+		DataRate: radio.LoRaDataRate(7, 125_000), Power: 1600,
 		Time: radio.ConcentratorTime(b.model.Counter()).Add(ahead),
 	}
 }
@@ -104,7 +106,10 @@ func TestDoubtfulReadings(t *testing.T) {
 				defer b.stop()
 				end := b.model.Counter() - 20_000
 				left.Store(tt.times)
-				f := sx1302test.Frame{Payload: []byte("abc"), Channel: 2, Modem: 3, SF: 7, CodingRate: 1, Ticks: uint32(end * ticksPerMicrosecond)}
+				f := sx1302test.Frame{
+					Payload: []byte("abc"), Channel: 2, Modem: 3, SF: 7, CodingRate: 1,
+					Ticks: uint32(end * ticksPerMicrosecond),
+				}
 				b.model.Deliver(f.Record())
 				shape := frameShape{7, 125_000, 1, 3, true}
 				want := end + int64(shape.legacyCorrection())
@@ -136,12 +141,16 @@ func TestFaultLosesNothing(t *testing.T) {
 				begin(b.model)
 				frames := 0
 				for b.driver.Stats().Failures == 0 {
-					f := sx1302test.Frame{Payload: fmt.Append(nil, frames), Channel: 2, Modem: 3, SF: 7, CodingRate: 1, Ticks: uint32(b.model.Counter() * ticksPerMicrosecond)}
+					f := sx1302test.Frame{
+						Payload: fmt.Append(nil, frames), Channel: 2, Modem: 3, SF: 7, CodingRate: 1,
+						Ticks: uint32(b.model.Counter() * ticksPerMicrosecond),
+					}
 					b.model.Deliver(f.Record())
 					frames++
 					time.Sleep(5 * time.Millisecond)
 				}
-				if ups, _, _ := b.sink.seen(); frames < 3 || len(ups) < frames-b.model.Lost()-1 || len(ups)+b.model.Lost() > frames {
+				if ups, _, _ := b.sink.seen(); frames < 3 || len(ups) < frames-b.model.Lost()-1 ||
+					len(ups)+b.model.Lost() > frames {
 					t.Errorf("%d frames, %d came, %d were in the chip at the reset", frames, len(ups), b.model.Lost())
 				}
 			})
@@ -172,7 +181,8 @@ func TestSingleErrors(t *testing.T) {
 				b.transmit(d)
 				time.Sleep(2 * time.Minute)
 				e := b.model.Emissions()
-				if s := b.driver.Stats(); s.Starts != 1 || armed.Load() || b.result(1) != radio.TxOK || len(e) != 1 || e[0].Begin != int64(d.Time) {
+				if s := b.driver.Stats(); s.Starts != 1 || armed.Load() || b.result(1) != radio.TxOK || len(e) != 1 ||
+					e[0].Begin != int64(d.Time) {
 					t.Errorf("%+v, %+v", s, e)
 				}
 			})
@@ -370,7 +380,8 @@ func TestFirstDownlink(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := makeBench(t, nil)
 			hour := b.begin.Add(-time.Hour)
-			b.driver.opts.Now = func() radio.HostTime { return radio.HostTime(time.Since(hour)) } // a host that is up for an hour
+			// A host that is up for an hour.
+			b.driver.opts.Now = func() radio.HostTime { return radio.HostTime(time.Since(hour)) }
 			b.sink.event = func(e radio.GatewayEvent) {
 				if e.Kind == radio.GatewayConnected {
 					d := b.down(1, 0)

@@ -100,7 +100,8 @@ func writeRegister(addr uint16, values ...byte) []byte {
 func (c *Chip) calibrateSX1250(ctx context.Context, chain int) error {
 	low, high, ok := imageBand(c.config.Radios[chain].Frequency)
 	if !ok {
-		return fmt.Errorf("%w: radio %s: no calibration for %s", ErrConfig, chainName(chain), c.config.Radios[chain].Frequency)
+		return fmt.Errorf("%w: radio %s: no calibration for %s", ErrConfig, chainName(chain),
+			c.config.Radios[chain].Frequency)
 	}
 	if _, err := c.inquire(ctx, chain, opGetStatus, 1); err != nil {
 		return err
@@ -171,7 +172,8 @@ func (c *Chip) standby(ctx context.Context, chain int, mode byte, want int) erro
 		return err
 	}
 	if got := int(answer[0] >> 4 & 0x07); got != want {
-		return fmt.Errorf("radio %s: mode %d instead of standby (%d), status 0x%02x; check the reset line and the type of the radio", chainName(chain), got, want, answer[0])
+		return fmt.Errorf("radio %s: mode %d instead of standby (%d), status 0x%02x; check the reset line and the type "+
+			"of the radio", chainName(chain), got, want, answer[0])
 	}
 	return nil
 }

@@ -92,7 +92,8 @@ func (c *Chip) standbySX1261(ctx context.Context) error {
 		return err
 	}
 	if got := answer[0] & sx1261StatusMask; got != sx1261StandbyRC {
-		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and that the board has one", c.sx1261.conn, answer[0])
+		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and "+
+			"that the board has one", c.sx1261.conn, answer[0])
 	}
 	return nil
 }
@@ -119,7 +120,8 @@ func (c *Chip) patchSX1261(ctx context.Context) error {
 	}
 	v, err := c.versionSX1261(ctx)
 	if err == nil && !strings.HasSuffix(v, sx1261Version) {
-		err = fmt.Errorf("SX1261 on %s: version %q after the patch, want one that ends in %s", c.sx1261.conn, v, sx1261Version)
+		err = fmt.Errorf("SX1261 on %s: version %q after the patch, want one that ends in %s", c.sx1261.conn, v,
+			sx1261Version)
 	}
 	return err
 }

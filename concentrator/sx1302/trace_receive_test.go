@@ -152,7 +152,10 @@ func comparePacket(t *testing.T, got []sx1302.Packet, w script.Packet, lossy boo
 	if w.Mod == "FSK" {
 		rate = radio.FSKDataRate(w.Datarate)
 	}
-	status := map[sx1302.CRCStatus]string{sx1302.NoCRC: "NO_CRC", sx1302.GoodCRC: "CRC_OK", sx1302.BadCRC: "CRC_BAD"}[p.CRC]
+	status := map[sx1302.CRCStatus]string{
+		sx1302.NoCRC: "NO_CRC", sx1302.GoodCRC: "CRC_OK",
+		sx1302.BadCRC: "CRC_BAD",
+	}[p.CRC]
 	ok := hex.EncodeToString(p.Payload) == w.Payload && p.DataRate == rate && uint8(p.CodingRate) == w.Coding &&
 		p.Time == w.Count && p.PayloadCRC == w.CRC && uint32(p.Frequency) == w.Freq && p.FrequencyError == w.Offset &&
 		p.Channel == w.IFChain && p.Modem == w.Modem && p.Chain == w.RFChain && status == w.Status &&

@@ -25,8 +25,10 @@ func traceScript(t *testing.T, meta record, o sx1302test.Options) (*script.Scrip
 // scriptOn returns a Script that works with a chip.
 func scriptOn(t *testing.T, meta record, chip *sx1302.Chip) *script.Script {
 	t.Helper()
-	s := script.New(func(sx1302.Config) (*sx1302.Chip, error) { return chip, nil }, func() (int32, error) { return meta.temperature(t), nil })
-	const anything = `{"config":[{"set":"board","public":true,"clksrc":0},{"set":"rxrf","rf_chain":0,"freq_hz":867500000,"type":"sx1250"}]}`
+	s := script.New(func(sx1302.Config) (*sx1302.Chip, error) { return chip, nil },
+		func() (int32, error) { return meta.temperature(t), nil })
+	const anything = `{"config":[{"set":"board","public":true,"clksrc":0},{"set":"rxrf","rf_chain":0,` +
+		`"freq_hz":867500000,"type":"sx1250"}]}`
 	if _, _, err := s.Step(t.Context(), []byte(anything)); err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,8 @@ func compareRadio(t *testing.T, got sx1302test.Radio, raw json.RawMessage) {
 		regs[fmt.Sprintf("%04X", a)] = fmt.Sprintf("%02X", v)
 	}
 	if !maps.Equal(regs, want.Regs) || got.Frequency != want.Freq || got.Mode != want.Mode {
-		t.Errorf("radio has %v, %d, mode %d; want %v, %d, mode %d", regs, got.Frequency, got.Mode, want.Regs, want.Freq, want.Mode)
+		t.Errorf("radio has %v, %d, mode %d; want %v, %d, mode %d", regs, got.Frequency, got.Mode, want.Regs, want.Freq,
+			want.Mode)
 	}
 }
 
@@ -248,7 +249,9 @@ func transferPatch(t *testing.T, model *sx1302test.Chip, s *sections) {
 
 // replayCalls makes the calls that a recording has after its start, and compares
 // what was returned and what went out.
-func replayCalls(t *testing.T, all []record, model *sx1302test.Chip, chip *sx1302.Chip, taken *bool, now *time.Duration) {
+func replayCalls(t *testing.T, all []record, model *sx1302test.Chip, chip *sx1302.Chip, taken *bool,
+	now *time.Duration,
+) {
 	t.Helper()
 	s := scriptOn(t, all[0], chip)
 	var last sx1302.Transmission

@@ -169,7 +169,9 @@ func traceConfig(t *testing.T, meta record) sx1302.Config {
 
 // traceChip returns a model like the emulator of a recording, and a driver for
 // it. Waits take no time; they are told to waited.
-func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip, *sx1302.Chip) {
+func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip,
+	*sx1302.Chip,
+) {
 	t.Helper()
 	o.EUI = sx1302.TestEUI // that of the emulator
 	if meta.Emulator["model"] == "3" {
@@ -181,8 +183,11 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 	}
 	model := sx1302test.New(o)
 	chip, err := sx1302.New(model, traceConfig(t, meta), sx1302.Options{
-		Firmware: sx1302.Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch()},
-		SX1261:   model.SX1261(),
+		Firmware: sx1302.Firmware{
+			AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB),
+			Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch(),
+		},
+		SX1261: model.SX1261(),
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			if waited != nil {
 				waited(d)

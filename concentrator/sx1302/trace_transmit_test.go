@@ -132,7 +132,10 @@ func compareAir(t *testing.T, emissions []sx1302test.Emission, tx *sx1302.Transm
 	if want.Mailbox != "" && hex.EncodeToString(got.Mailbox[:]) != want.Mailbox {
 		t.Errorf("%+v: deviation %x, want %s", tx, got.Mailbox, want.Mailbox)
 	}
-	trigger := map[string]sx1302test.Trigger{"immediate": sx1302test.TriggerNow, "timestamp": sx1302test.TriggerTime, "gps": sx1302test.TriggerPPS}[want.Trigger]
+	trigger := map[string]sx1302test.Trigger{
+		"immediate": sx1302test.TriggerNow, "timestamp": sx1302test.TriggerTime,
+		"gps": sx1302test.TriggerPPS,
+	}[want.Trigger]
 	if got.Chain != want.Chain || got.Trigger != trigger {
 		t.Errorf("%+v: chain %d by trigger %d, want %d by %s", tx, got.Chain, got.Trigger, want.Chain, want.Trigger)
 	}

@@ -98,7 +98,8 @@ func (c *Chip) validateRequest(t *Transmission) error {
 		return fmt.Errorf("%w: %w: %s is not within %s to %s", ErrTransmission, errRange, t.Frequency, r.TxLow, r.TxHigh)
 	}
 	if least := r.LeastPower(); t.Power < least && !t.MayExceed {
-		return fmt.Errorf("%w: %w: %s dBm is less than the %s dBm of the lowest gain", ErrTransmission, errPower, t.Power, least)
+		return fmt.Errorf("%w: %w: %s dBm is less than the %s dBm of the lowest gain", ErrTransmission, errPower,
+			t.Power, least)
 	}
 	if t.Trigger > TriggerPPS {
 		return fmt.Errorf("%w: no such trigger: %d", ErrTransmission, t.Trigger)
@@ -129,7 +130,8 @@ func (t *Transmission) validateModulation() error {
 			return fmt.Errorf("%w: %d bit/s is not within %d to %d", ErrTransmission, r.BitRate, MinBitRate, MaxBitRate)
 		}
 		if t.Deviation < minDeviation || t.Deviation > maxDeviation {
-			return fmt.Errorf("%w: a deviation of %d Hz is not within %d to %d", ErrTransmission, t.Deviation, minDeviation, maxDeviation)
+			return fmt.Errorf("%w: a deviation of %d Hz is not within %d to %d", ErrTransmission, t.Deviation, minDeviation,
+				maxDeviation)
 		}
 	default:
 		return fmt.Errorf("%w: %s is not sent", ErrTransmission, r.Modulation)
@@ -419,7 +421,10 @@ func (c *Chip) fskTxSettings(t *Transmission) []setting {
 
 // trigger arms the packet: the bit has to rise.
 func (c *Chip) trigger(t *Transmission, delay uint16) error {
-	f := [...]field{TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed, TriggerPPS: txTrigPPS}[t.Trigger].of(int(t.Chain), txStride)
+	f := [...]field{
+		TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed,
+		TriggerPPS: txTrigPPS,
+	}[t.Trigger].of(int(t.Chain), txStride)
 	if t.Trigger == TriggerTime {
 		ticks := binary.BigEndian.AppendUint32(nil, t.Time*ticksPerMicrosecond-uint32(delay))
 		if err := c.writeBytes(txTimer3.of(int(t.Chain), txStride), ticks); err != nil {

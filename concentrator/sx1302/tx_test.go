@@ -24,27 +24,46 @@ func loraTransmission() Transmission {
 // TestTransmission turns downlinks into what LoRaWAN has sent: no CRC and inverted
 // polarity but in an uplink, and a preamble of 12 symbols at SF5 and SF6.
 func TestTransmission(t *testing.T) {
-	down := radio.Downlink{PHYPayload: []byte("x"), Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), Power: 1400, Time: 1<<32 + 5}
+	down := radio.Downlink{
+		PHYPayload: []byte("x"), Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
+		Power: 1400, Time: 1<<32 + 5,
+	}
 	of := func(change func(*radio.Downlink)) radio.Downlink {
 		d := down
 		change(&d)
 		return d
 	}
 	want := Transmission{
-		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400, Payload: []byte("x"),
-		NoCRC: true, InvertPolarity: true, Deviation: 25_000, Trigger: TriggerTime, Time: 5,
+		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400,
+		Payload: []byte("x"),
+		NoCRC:   true, InvertPolarity: true, Deviation: 25_000, Trigger: TriggerTime, Time: 5,
 	}
 	for name, tt := range map[string]struct {
 		down   radio.Downlink
 		change func(*Transmission)
 	}{
-		"downlink":    {down, func(*Transmission) {}},
-		"coding rate": {of(func(d *radio.Downlink) { d.CodingRate = radio.CodingRate48 }), func(x *Transmission) { x.CodingRate = radio.CodingRate48 }},
-		"radio B":     {of(func(d *radio.Downlink) { d.Antenna = 1 }), func(x *Transmission) { x.Chain = 1 }},
-		"uplink":      {of(func(d *radio.Downlink) { d.Uplink = true }), func(x *Transmission) { x.NoCRC, x.InvertPolarity = false, false }},
-		"SF5":         {of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 5 }), func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 5, 12 }},
-		"SF6":         {of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 6 }), func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 6, 12 }},
-		"FSK":         {of(func(d *radio.Downlink) { d.DataRate = radio.FSKDataRate(50_000) }), func(x *Transmission) { x.DataRate, x.NoCRC = radio.FSKDataRate(50_000), false }},
+		"downlink": {down, func(*Transmission) {}},
+		"coding rate": {
+			of(func(d *radio.Downlink) { d.CodingRate = radio.CodingRate48 }),
+			func(x *Transmission) { x.CodingRate = radio.CodingRate48 },
+		},
+		"radio B": {of(func(d *radio.Downlink) { d.Antenna = 1 }), func(x *Transmission) { x.Chain = 1 }},
+		"uplink": {
+			of(func(d *radio.Downlink) { d.Uplink = true }),
+			func(x *Transmission) { x.NoCRC, x.InvertPolarity = false, false },
+		},
+		"SF5": {
+			of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 5 }),
+			func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 5, 12 },
+		},
+		"SF6": {
+			of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 6 }),
+			func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 6, 12 },
+		},
+		"FSK": {
+			of(func(d *radio.Downlink) { d.DataRate = radio.FSKDataRate(50_000) }),
+			func(x *Transmission) { x.DataRate, x.NoCRC = radio.FSKDataRate(50_000), false },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := want
@@ -149,7 +168,9 @@ func TestAbort(t *testing.T) {
 		t.Error("the carrier goes on")
 	}
 	stuck := false
-	_, chip = newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 0x30, stuck && addr == txStatus.addr }})
+	_, chip = newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+		return 0x30, stuck && addr == txStatus.addr
+	}})
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +245,8 @@ func TestLeastPower(t *testing.T) {
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := chip.Send(x); !errors.Is(err, ErrTransmission) || !strings.Contains(err.Error(), "5 dBm is less than the 12 dBm of the lowest gain") {
+	if err := chip.Send(x); !errors.Is(err, ErrTransmission) ||
+		!strings.Contains(err.Error(), "5 dBm is less than the 12 dBm of the lowest gain") {
 		t.Errorf("Send: %v", err)
 	}
 	if x.MayExceed = true; chip.Send(x) != nil || len(model.Emissions()) != 1 {
@@ -240,7 +262,10 @@ func TestFSKBandwidth(t *testing.T) {
 		if err := chip.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		x := transmission(&radio.Downlink{PHYPayload: []byte("x"), Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Power: 1400})
+		x := transmission(&radio.Downlink{
+			PHYPayload: []byte("x"), Frequency: 868_800_000,
+			DataRate: radio.FSKDataRate(50_000), Power: 1400,
+		})
 		x.Trigger, x.DataRate.Bandwidth = TriggerNow, bandwidth
 		if err := chip.Send(x); err != nil {
 			t.Fatal(err)
@@ -257,7 +282,10 @@ func TestTransmitRange(t *testing.T) {
 	c := testConfig()
 	c.Radios[0].TxLow, c.Radios[0].TxHigh = 863_000_000, 870_000_000
 	chip := &Chip{config: c}
-	for frequency, ok := range map[radio.Frequency]bool{862_999_999: false, 863_000_000: true, 870_000_000: true, 870_000_001: false} {
+	for frequency, ok := range map[radio.Frequency]bool{
+		862_999_999: false, 863_000_000: true, 870_000_000: true,
+		870_000_001: false,
+	} {
 		x := loraTransmission()
 		x.Frequency = frequency
 		err := chip.validate(&x)

@@ -20,7 +20,8 @@ import (
 // traceDir is a folder of recordings and vectors: those of the package, or others of
 // the same form. All that lies in it is tested, whatever it is called: what a
 // recording is of stands in its first line, what vectors are of in their header.
-var traceDir = flag.String("traces", "testdata", "folder of recordings (.jsonl) and vectors (.csv), packed (.gz) or not")
+var traceDir = flag.String("traces", "testdata",
+	"folder of recordings (.jsonl) and vectors (.csv), packed (.gz) or not")
 
 // openPlain opens a file, unpacked.
 func openPlain(t *testing.T, path string) io.Reader {

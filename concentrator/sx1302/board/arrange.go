@@ -61,7 +61,10 @@ func Arrange(b *Board, wanted []Wanted) (sx1302.Config, error) {
 		if slices.Contains(sorted[split:], *w) {
 			chain = 1
 		}
-		ch := sx1302.Channel{Enabled: true, Chain: uint8(chain), Offset: int32(int64(w.Frequency) - int64(c.Radios[chain].Frequency))}
+		ch := sx1302.Channel{
+			Enabled: true, Chain: uint8(chain),
+			Offset: int32(int64(w.Frequency) - int64(c.Radios[chain].Frequency)),
+		}
 		if err := add(&c, w, ch, &channels); err != nil {
 			return c, fmt.Errorf("%w: %s at %s: %w", sx1302.ErrConfig, w.Frequency, w.DataRate, err)
 		}
@@ -119,7 +122,8 @@ func add(c *sx1302.Config, w *Wanted, ch sx1302.Channel, channels *int) error {
 	case c.Service.Enabled:
 		return errors.New("there is only one LoRa service modem")
 	default:
-		c.Service.Channel, c.Service.SpreadingFactor, c.Service.Bandwidth = ch, w.DataRate.SpreadingFactor, w.DataRate.Bandwidth
+		c.Service.Channel, c.Service.SpreadingFactor, c.Service.Bandwidth = ch, w.DataRate.SpreadingFactor,
+			w.DataRate.Bandwidth
 	}
 	return nil
 }

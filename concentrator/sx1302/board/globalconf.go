@@ -58,7 +58,10 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	}
 	s.object()
 	s.key = "" // the keys of errors begin there
-	g := GlobalConf{Device: s.at("com_path").text(), AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain))}
+	g := GlobalConf{
+		Device:      s.at("com_path").text(),
+		AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain)),
+	}
 	c := &g.Config
 	c.ClockSource = uint8(s.at("clksrc").whole(0, 0, sx1302.Chains-1))
 	if public := s.at("lorawan_public"); !public.missing {
@@ -121,7 +124,10 @@ func (g *GlobalConf) channel(v *confValue, bandwidth uint32) sx1302.Channel {
 	if !v.enabled() {
 		return sx1302.Channel{}
 	}
-	ch := sx1302.Channel{Enabled: true, Chain: uint8(v.at("radio").whole(0, 0, sx1302.Chains-1)), Offset: int32(v.at("if").whole(0, -maxIF, maxIF))}
+	ch := sx1302.Channel{
+		Enabled: true, Chain: uint8(v.at("radio").whole(0, 0, sx1302.Chains-1)),
+		Offset: int32(v.at("if").whole(0, -maxIF, maxIF)),
+	}
 	r := &g.Radios[ch.Chain]
 	switch {
 	case !r.Enabled:
@@ -136,7 +142,10 @@ func (g *GlobalConf) channel(v *confValue, bandwidth uint32) sx1302.Channel {
 
 // service reads how the LoRa service modem is set up, but for its channel.
 func (v *confValue) service() sx1302.Service {
-	s := sx1302.Service{Bandwidth: uint32(v.at("bandwidth").whole(0, 0, math.MaxUint32)), SpreadingFactor: uint8(v.at("spread_factor").whole(7, 5, 12))}
+	s := sx1302.Service{
+		Bandwidth:       uint32(v.at("bandwidth").whole(0, 0, math.MaxUint32)),
+		SpreadingFactor: uint8(v.at("spread_factor").whole(7, 5, 12)),
+	}
 	if s.Bandwidth == 0 {
 		s.Bandwidth = 250_000
 	}
@@ -176,7 +185,7 @@ func (v *confValue) lbt() sx1302.LBT {
 	for _, ch := range b.at("channels").list() {
 		const longest = 1 << 31
 		c := sx1302.LBTChannel{
-			Frequency: radio.Frequency(ch.at("freq_hz").required().whole(sx1302.MinFrequency, sx1302.MinFrequency, sx1302.MaxFrequency)),
+			Frequency: ch.at("freq_hz").required().frequency(),
 			Bandwidth: uint32(ch.at("bandwidth").required().whole(0, 0, longest)),
 			Scan:      time.Duration(ch.at("scan_time_us").required().whole(0, 0, longest)) * time.Microsecond,
 			Airtime:   time.Duration(ch.at("transmit_time_ms").required().whole(0, 0, longest)) * time.Millisecond,
@@ -190,6 +199,11 @@ func (v *confValue) lbt() sx1302.LBT {
 		b.fault("%v", err)
 	}
 	return l
+}
+
+// frequency reads one that a radio may have.
+func (v *confValue) frequency() radio.Frequency {
+	return radio.Frequency(v.whole(sx1302.MinFrequency, sx1302.MinFrequency, sx1302.MaxFrequency))
 }
 
 // radio reads a radio.
@@ -208,7 +222,8 @@ func (v *confValue) radio() sx1302.Radio {
 		v.at("type").fault("%v", err)
 	}
 	for i, name := range []string{"a", "b", "c", "d", "e"} {
-		r.RSSITemperature[i] = int32(math.Round(v.at("rssi_tcomp").at("coeff_"+name).number(0, -maxCoefficient, maxCoefficient) * 1000))
+		coefficient := v.at("rssi_tcomp").at("coeff_"+name).number(0, -maxCoefficient, maxCoefficient)
+		r.RSSITemperature[i] = int32(math.Round(coefficient * 1000))
 	}
 	if r.Transmit {
 		r.TxLow = radio.Frequency(v.at("tx_freq_min").whole(0, 0, sx1302.MaxFrequency))

@@ -78,10 +78,12 @@ func parsePin(name string, list func() []gpioChip) (chip string, offset int, err
 	}
 	switch {
 	case chip != headerChip:
-		err = fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name, strings.Join(labels, ", "))
+		err = fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name,
+			strings.Join(labels, ", "))
 	case len(labels) > 0:
-		err = fmt.Errorf("%w: %q: this host has no 40-pin header of a Raspberry Pi; name the line by one of its GPIO chips, as in "+
-			"gpiochip0:%d, or choose the board that is this gateway; the chips are: %s", ErrPin, name, offset, strings.Join(labels, ", "))
+		err = fmt.Errorf("%w: %q: this host has no 40-pin header of a Raspberry Pi; name the line by one of its GPIO "+
+			"chips, as in gpiochip0:%d, or choose the board that is this gateway; the chips are: %s",
+			ErrPin, name, offset, strings.Join(labels, ", "))
 	default:
 		return unseenHeader, offset, nil
 	}
@@ -133,7 +135,8 @@ func lineError(name, consumer string, exported []string, err error) error {
 		for _, e := range exported {
 			n = append(n, strings.TrimPrefix(filepath.Base(e), "gpio"))
 		}
-		advice = "a script such as reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, where N is " + strings.Join(n, " or ")
+		advice = "a script such as reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, " +
+			"where N is " + strings.Join(n, " or ")
 	case errors.Is(err, syscall.EBUSY) && consumer != "":
 		advice = fmt.Sprintf("%q holds it", consumer)
 	case errors.Is(err, syscall.EBUSY):

@@ -40,14 +40,18 @@ func TestParsePin(t *testing.T) {
 	// A gateway with an MT7628, whose lines of the same number are others.
 	mt7628 := []gpioChip{{"gpiochip0", "10000600.gpio-0"}, {"gpiochip1", "10000600.gpio-1"}}
 	_, _, err := parsePin("header:17", func() []gpioChip { return mt7628 })
-	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "no 40-pin header of a Raspberry Pi") || !strings.Contains(err.Error(), "10000600.gpio-0, 10000600.gpio-1") {
+	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "no 40-pin header of a Raspberry Pi") ||
+		!strings.Contains(err.Error(), "10000600.gpio-0, 10000600.gpio-1") {
 		t.Errorf("a header that is not there: %v", err)
 	}
 	_, _, err = parsePin("pinctrl-rp1:17", func() []gpioChip { return pi4 })
 	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "there are: pinctrl-bcm2711, raspberrypi-exp-gpio") {
 		t.Errorf("a label of no chip: %v", err)
 	}
-	for _, name := range []string{"", "17", "/dev/gpiochip0", "/dev/gpiochip0:", "/dev/gpiochip0:-1", "/dev/gpiochip0:x", ":3"} {
+	for _, name := range []string{
+		"", "17", "/dev/gpiochip0", "/dev/gpiochip0:", "/dev/gpiochip0:-1", "/dev/gpiochip0:x",
+		":3",
+	} {
 		if _, err := OpenLine(name, false); !errors.Is(err, ErrPin) {
 			t.Errorf("OpenLine(%q): %v", name, err)
 		}
@@ -57,7 +61,14 @@ func TestParsePin(t *testing.T) {
 // A board of a maker's slot is reset without the other slot, which may be empty.
 func TestResetSteps(t *testing.T) {
 	slot := func(ap string) []Step {
-		return []Step{{ap + "/creset", "1"}, {ap + "/creset", "0"}, {ap + "/lbtreset", "0"}, {ap + "/lbtreset", "1"}, {ap + "/reset", "0"}, {ap + "/reset", "1"}}
+		return []Step{
+			{ap + "/creset", "1"},
+			{ap + "/creset", "0"},
+			{ap + "/lbtreset", "0"},
+			{ap + "/lbtreset", "1"},
+			{ap + "/reset", "0"},
+			{ap + "/reset", "1"},
+		}
 	}
 	for _, tt := range []struct {
 		board, region, device string
@@ -91,16 +102,23 @@ func TestLineError(t *testing.T) {
 		err      error
 		says     string
 	}{
-		"left by a script":  {"sysfs", exported, syscall.EBUSY, "reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, where N is 529 or 530"},
+		"left by a script": {
+			"sysfs", exported, syscall.EBUSY,
+			"reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, where N is 529 or 530",
+		},
 		"nobody is named":   {"", exported[:1], syscall.EBUSY, "where N is 529"},
 		"held by a program": {"gpioset", exported, syscall.EBUSY, `"gpioset" holds it`},
 		"held by who knows": {"", nil, syscall.EBUSY, "another program holds it"},
-		"not for this user": {"", nil, &os.PathError{Op: "open", Path: "/dev/gpiochip0", Err: syscall.EACCES}, "permission denied; the user must be in the group that the device belongs to"},
+		"not for this user": {
+			"", nil, &os.PathError{Op: "open", Path: "/dev/gpiochip0", Err: syscall.EACCES},
+			"permission denied; the user must be in the group that the device belongs to",
+		},
 		"a line of no chip": {"", exported, syscall.EINVAL, "check that the line is right"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := lineError("gpiochip0:17", tt.consumer, tt.exported, tt.err)
-			if !errors.Is(err, tt.err) || !strings.HasPrefix(err.Error(), "sx1302: GPIO gpiochip0:17: ") || !strings.HasSuffix(err.Error(), tt.says) {
+			if !errors.Is(err, tt.err) || !strings.HasPrefix(err.Error(), "sx1302: GPIO gpiochip0:17: ") ||
+				!strings.HasSuffix(err.Error(), tt.says) {
 				t.Errorf("%v, want %q", err, tt.says)
 			}
 		})

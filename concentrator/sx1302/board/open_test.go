@@ -125,14 +125,22 @@ func noFirmware() (sx1302.Firmware, error) { return sx1302.Firmware{}, nil }
 // TestOpen: devices first, then the lines, with the power on and nothing in reset from
 // the first moment; all is given back the other way round.
 func TestOpen(t *testing.T) {
-	all := Board{Device: "spi", SX1261: "spi of SX1261", Power: "power", Reset: "reset", SX1261Reset: "SX1261 reset", I2C: "i2c"}
-	opened := []string{
-		"open spi", "open lock of spi", "open spi of SX1261", "open power", "power true", "open reset", "reset false", "open SX1261 reset", "SX1261 reset true",
+	all := Board{
+		Device: "spi", SX1261: "spi of SX1261", Power: "power", Reset: "reset", SX1261Reset: "SX1261 reset",
+		I2C: "i2c",
 	}
-	closed := []string{"close SX1261 reset", "close reset", "close power", "close spi of SX1261", "close lock of spi", "close spi"}
+	opened := []string{
+		"open spi", "open lock of spi", "open spi of SX1261", "open power", "power true", "open reset", "reset false",
+		"open SX1261 reset", "SX1261 reset true",
+	}
+	closed := []string{
+		"close SX1261 reset", "close reset", "close power", "close spi of SX1261", "close lock of spi",
+		"close spi",
+	}
 	h := &fakeHost{model: sx1302test.New(sx1302test.Options{})}
 	hw, err := Open(h, &all, noFirmware)
-	if err != nil || hw.SX1261 == nil || hw.Temperature == nil || hw.Reset == nil || hw.Timer == nil || hw.MaxTransfer != 4096 {
+	if err != nil || hw.SX1261 == nil || hw.Temperature == nil || hw.Reset == nil || hw.Timer == nil ||
+		hw.MaxTransfer != 4096 {
 		t.Fatalf("%+v, %v", hw, err)
 	}
 	if log := h.done(); !slices.Equal(log, opened) {
@@ -159,7 +167,8 @@ func TestOpen(t *testing.T) {
 	if err != nil || bare.SX1261 != nil || bare.Temperature != nil {
 		t.Fatalf("%+v, %v", bare, err)
 	}
-	if err := bare.Reset(t.Context()); err != nil || !slices.Equal(h.done(), []string{"open spi", "open lock of spi", "run /reset.sh"}) {
+	if err := bare.Reset(t.Context()); err != nil ||
+		!slices.Equal(h.done(), []string{"open spi", "open lock of spi", "run /reset.sh"}) {
 		t.Errorf("%v", err)
 	}
 }
@@ -215,7 +224,10 @@ func run(t *testing.T, h *fakeHost, b *Board) radio.Decibel {
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx, s) }()
 	time.Sleep(time.Minute)
-	h.model.Deliver((&sx1302test.Frame{Payload: []byte("a frame"), SF: 7, CodingRate: 1, RSSI: 120, Ticks: uint32(h.model.Counter() * 32)}).Record())
+	h.model.Deliver((&sx1302test.Frame{
+		Payload: []byte("a frame"), SF: 7, CodingRate: 1, RSSI: 120,
+		Ticks: uint32(h.model.Counter() * 32),
+	}).Record())
 	time.Sleep(time.Second)
 	cancel()
 	if err := errors.Join(<-ended, hw.Close()); err != nil {

@@ -141,7 +141,8 @@ func FindBoard(name, region string) (Board, error) {
 		}
 	}
 	if len(found) != 1 {
-		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrRegion, name, strings.Join(regions, ", "), region)
+		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrRegion, name, strings.Join(regions, ", "),
+			region)
 	}
 	return found[0], nil
 }
@@ -175,7 +176,8 @@ func boardRows(name string) ([]Board, error) {
 		}
 	}
 	if len(rows) == 0 {
-		return nil, fmt.Errorf("%w: %.40q; known are %s", ErrBoard, name, strings.Join(nearest(name, slices.Compact(names)), ", "))
+		return nil, fmt.Errorf("%w: %.40q; known are %s", ErrBoard, name,
+			strings.Join(nearest(name, slices.Compact(names)), ", "))
 	}
 	return rows, nil
 }
@@ -273,7 +275,8 @@ func parseGains(text string) ([]sx1302.Gain, error) {
 			v[i] = int(n)
 		}
 		gains = append(gains, sx1302.Gain{
-			Power: int8(v[0]), PAGain: uint8(v[1]), PowerIndex: uint8(v[2]), DACGain: uint8(v[3]), MixGain: uint8(v[4]), DigGain: uint8(v[5]),
+			Power: int8(v[0]), PAGain: uint8(v[1]), PowerIndex: uint8(v[2]), DACGain: uint8(v[3]), MixGain: uint8(v[4]),
+			DigGain: uint8(v[5]),
 		})
 	}
 	return gains, nil

@@ -38,7 +38,8 @@ func TestBoards(t *testing.T) {
 func TestFindBoard(t *testing.T) {
 	b, err := FindBoard("rak2287", "EU868")
 	if err != nil || b.Device != "/dev/spidev0.0" || b.Reset != "header:17" || b.Radios[0].RSSIOffset != -21540 ||
-		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} || b.Radios[0].Gains[15] != (sx1302.Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
+		b.Radios[1].RSSITemperature != [5]int32{0, 0, 20410, 2162560, 0} ||
+		b.Radios[0].Gains[15] != (sx1302.Gain{Power: 27, PAGain: 1, PowerIndex: 22}) ||
 		!b.Radios[0].Transmit || b.Radios[1].Transmit || b.Radios[0].SingleInput {
 		t.Errorf("%+v, %v", b, err)
 	}
@@ -60,7 +61,8 @@ func TestFindBoard(t *testing.T) {
 		{"", "", ErrBoard, "known are"},
 	} {
 		_, err := FindBoard(tt.name, tt.region)
-		if !errors.Is(err, tt.err) || errors.Is(err, ErrBoard) == errors.Is(err, ErrRegion) || !strings.Contains(err.Error(), tt.says) {
+		if !errors.Is(err, tt.err) || errors.Is(err, ErrBoard) == errors.Is(err, ErrRegion) ||
+			!strings.Contains(err.Error(), tt.says) {
 			t.Errorf("FindBoard(%q, %q): %v; want %v, %q", tt.name, tt.region, err, tt.err, tt.says)
 		}
 	}
@@ -76,7 +78,8 @@ func TestFindLines(t *testing.T) {
 	for _, b := range all {
 		l, err := FindLines(strings.ToUpper(b.Name))
 		if err != nil || l.Device != b.Device || l.Reset != b.Reset || l.Power != b.Power || l.SX1261Reset != b.SX1261Reset ||
-			l.I2C != b.I2C || l.USB != b.USB || l.ClockSource != b.ClockSource || l.Radios[0].Gains != nil || l.Radios[0].Transmit {
+			l.I2C != b.I2C || l.USB != b.USB || l.ClockSource != b.ClockSource || l.Radios[0].Gains != nil ||
+			l.Radios[0].Transmit {
 			t.Errorf("%s: %+v, want as %+v; %v", b.Name, l, b, err)
 		}
 	}

@@ -104,7 +104,8 @@ func (x *Setting) apply(c *sx1302.Config) error {
 		r.Gains = nil
 		for _, g := range x.LUT {
 			r.Gains = append(r.Gains, sx1302.Gain{
-				Power: g.RFPower, PAGain: g.PAGain, PowerIndex: g.PwrIdx, DACGain: g.DACGain, MixGain: g.MixGain, DigGain: g.DigGain,
+				Power: g.RFPower, PAGain: g.PAGain, PowerIndex: g.PwrIdx, DACGain: g.DACGain, MixGain: g.MixGain,
+				DigGain: g.DigGain,
 			})
 		}
 	case "sx1261":
@@ -127,9 +128,12 @@ func (x *Setting) fineTimestamps(c *sx1302.Config) (err error) {
 
 // settingKeys are the keys of each setting.
 var settingKeys = map[string][]string{
-	"board":  {"com", "path", "public", "clksrc", "full_duplex"},
-	"rxrf":   {"rf_chain", "freq_hz", "type", "rssi_offset", "a", "b", "c", "d", "e", "tx_enable", "single_input_mode"},
-	"rxif":   {"if_chain", "rf_chain", "if_hz", "bw_khz", "datarate", "sync_word_size", "sync_word", "implicit_hdr", "implicit_payload_length", "implicit_crc_en", "implicit_coderate"},
+	"board": {"com", "path", "public", "clksrc", "full_duplex"},
+	"rxrf":  {"rf_chain", "freq_hz", "type", "rssi_offset", "a", "b", "c", "d", "e", "tx_enable", "single_input_mode"},
+	"rxif": {
+		"if_chain", "rf_chain", "if_hz", "bw_khz", "datarate", "sync_word_size", "sync_word", "implicit_hdr",
+		"implicit_payload_length", "implicit_crc_en", "implicit_coderate",
+	},
 	"demod":  {"multisf"},
 	"txgain": {"rf_chain", "lut"},
 	"ftime":  {"enable", "mode"},
@@ -179,7 +183,10 @@ func strictly(object []byte, into any) error {
 
 // listening is how the SX1261 is used.
 func (x *Setting) listening() sx1302.LBT {
-	l := sx1302.LBT{Enabled: x.LBT, Target: radio.Decibel(x.RSSITarget) * 100, RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100))}
+	l := sx1302.LBT{
+		Enabled: x.LBT, Target: radio.Decibel(x.RSSITarget) * 100,
+		RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100)),
+	}
 	for _, ch := range x.Channels {
 		l.Channels = append(l.Channels, sx1302.LBTChannel{
 			Frequency: radio.Frequency(ch.FreqHz), Bandwidth: ch.BwKHz * 1000,
@@ -191,12 +198,13 @@ func (x *Setting) listening() sx1302.LBT {
 
 // radio keeps the gains, which may come before.
 func (x *Setting) radio(r *sx1302.Radio) error {
-	t, err := map[string]sx1302.RadioType{"sx1250": sx1302.SX1250, "sx1255": sx1302.SX1255, "sx1257": sx1302.SX1257}[x.Type], error(nil)
-	if t == sx1302.SX1250 && x.Type != "sx1250" && x.Type != "" {
+	t, err := sx1302.ParseRadioType(strings.ToUpper(cmp.Or(x.Type, "sx1250")))
+	if err != nil {
 		err = fmt.Errorf("no such radio: %q", x.Type)
 	}
 	*r = sx1302.Radio{
-		Enabled: true, Type: t, Frequency: radio.Frequency(x.FreqHz), RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100)),
+		Enabled: true, Type: t, Frequency: radio.Frequency(x.FreqHz),
+		RSSIOffset:  radio.Decibel(math.Round(x.RSSIOffset * 100)),
 		SingleInput: x.SingleInput, Transmit: x.TxEnable, Gains: r.Gains,
 	}
 	for i, v := range []float64{x.A, x.B, x.C, x.D, x.E} {
@@ -243,20 +251,27 @@ type Send struct {
 	Power    int32   `json:"rf_power"`
 }
 
+// triggers are what lets a packet go, as tx_mode names it.
+var triggers = map[string]sx1302.Trigger{
+	"immediate": sx1302.TriggerNow, "timestamp": sx1302.TriggerTime, "gps": sx1302.TriggerPPS,
+}
+
 // Transmission returns what is to be sent.
 func (s *Send) Transmission() (sx1302.Transmission, error) {
 	payload, err := hex.DecodeString(s.Payload)
 	if err != nil {
 		return sx1302.Transmission{}, fmt.Errorf("%w: payload: %w", ErrScript, err)
 	}
-	trigger, ok := map[string]sx1302.Trigger{"immediate": sx1302.TriggerNow, "timestamp": sx1302.TriggerTime, "gps": sx1302.TriggerPPS}[s.Mode]
+	trigger, ok := triggers[s.Mode]
 	if !ok {
 		return sx1302.Transmission{}, fmt.Errorf("%w: mode %q, must be immediate, timestamp or gps", ErrScript, s.Mode)
 	}
 	t := sx1302.Transmission{
-		Chain: s.Chain, Frequency: radio.Frequency(s.Freq), DataRate: radio.LoRaDataRate(uint8(min(s.Datarate, math.MaxUint8)), s.BwKHz*1000),
+		Chain: s.Chain, Frequency: radio.Frequency(s.Freq),
+		DataRate:   radio.LoRaDataRate(uint8(min(s.Datarate, math.MaxUint8)), s.BwKHz*1000),
 		CodingRate: radio.CodingRate(s.Coding), Power: radio.Decibel(s.Power * 100), Payload: payload, Preamble: s.Preamble,
-		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count, Trigger: trigger, MayExceed: true,
+		NoCRC: s.NoCRC, ImplicitHeader: s.NoHeader, InvertPolarity: s.Invert, Time: s.Count, Trigger: trigger,
+		MayExceed: true,
 	}
 	switch s.Mod {
 	case "LORA":
@@ -285,7 +300,8 @@ func (s *Send) airtime(t *sx1302.Transmission) int64 {
 		return 8*1000*(int64(t.PreambleLength())+fskSyncDefault+1+n+2*bit(!t.NoCRC))/int64(max(t.DataRate.BitRate, 1)) + 1
 	}
 	sf := int64(t.DataRate.SpreadingFactor)
-	if !knownBandwidth(t.DataRate.Bandwidth) || sf < 5 || sf > 12 || t.CodingRate < radio.CodingRate45 || t.CodingRate > radio.CodingRate48 {
+	if !knownBandwidth(t.DataRate.Bandwidth) || sf < 5 || sf > 12 || t.CodingRate < radio.CodingRate45 ||
+		t.CodingRate > radio.CodingRate48 {
 		return 0
 	}
 	sync, header := int64(425), int64(8)

@@ -78,8 +78,9 @@ func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed b
 // recordedKinds are what a recording has beside its configuration and its calls: what
 // was seen on the wires, what the emulator did, and what was returned.
 var recordedKinds = map[string]bool{
-	"started": true, "ret": true, "w": true, "r": true, "radio": true, "sx1261": true, "fw": true, "sleep": true, "i2c": true, "usb_ping": true,
-	"usb_status": true, "usb_gpio": true, "usb_spi": true, "mcu_rmw": true, "fifo": true, "set": true, "air": true, "final": true,
+	"started": true, "ret": true, "w": true, "r": true, "radio": true, "sx1261": true, "fw": true, "sleep": true,
+	"i2c": true, "usb_ping": true, "usb_status": true, "usb_gpio": true, "usb_spi": true, "mcu_rmw": true,
+	"fifo": true, "set": true, "air": true, "final": true,
 }
 
 // configure has the chip made that a line describes.
@@ -220,21 +221,28 @@ func (s *Script) receive(most int) (out any, rc int, err error) {
 	return list, n, nil
 }
 
+// crcNames are the states of the CRC as sx1302_hal names them.
+var crcNames = map[sx1302.CRCStatus]string{
+	sx1302.GoodCRC: "CRC_OK", sx1302.BadCRC: "CRC_BAD", sx1302.NoCRC: "NO_CRC",
+}
+
 // undefined is what sx1302_hal has for the SNR and the RSSI of the signal of
 // FSK frames, to which it adds the offsets of the board.
 const undefined = -128
 
 func (s *Script) packet(p *sx1302.Packet) Packet {
 	out := Packet{
-		BwKHz: p.DataRate.Bandwidth / 1000, Coding: uint8(p.CodingRate), Count: p.Time, CRC: p.PayloadCRC, Datarate: uint32(p.DataRate.SpreadingFactor),
-		Freq: uint32(p.Frequency), Offset: p.FrequencyError, FTime: p.FineTimestamp, HasFTime: p.HasFineTimestamp, IFChain: p.Channel,
-		Modem: p.Modem, Mod: "LORA", Payload: hex.EncodeToString(p.Payload), RFChain: p.Chain, RSSIC: float64(p.RSSI) / 1000,
+		BwKHz: p.DataRate.Bandwidth / 1000, Coding: uint8(p.CodingRate), Count: p.Time, CRC: p.PayloadCRC,
+		Datarate: uint32(p.DataRate.SpreadingFactor), Freq: uint32(p.Frequency), Offset: p.FrequencyError,
+		FTime: p.FineTimestamp, HasFTime: p.HasFineTimestamp, IFChain: p.Channel, Modem: p.Modem, Mod: "LORA",
+		Payload: hex.EncodeToString(p.Payload), RFChain: p.Chain, RSSIC: float64(p.RSSI) / 1000,
 		RSSIS: float64(p.SignalRSSI) / 1000, Size: len(p.Payload), SNR: float64(p.SNR) / 100,
-		Status: map[sx1302.CRCStatus]string{sx1302.GoodCRC: "CRC_OK", sx1302.BadCRC: "CRC_BAD", sx1302.NoCRC: "NO_CRC"}[p.CRC],
+		Status: crcNames[p.CRC],
 	}
 	if p.DataRate.Modulation == radio.FSK {
 		base := s.chip.RSSICorrection(p.Chain)
-		out.Mod, out.BwKHz, out.Datarate, out.SNR, out.RSSIS = "FSK", 125, p.DataRate.BitRate, undefined, undefined+float64(base)/1000
+		out.Mod, out.BwKHz, out.Datarate = "FSK", 125, p.DataRate.BitRate
+		out.SNR, out.RSSIS = undefined, undefined+float64(base)/1000
 	}
 	return out
 }

@@ -149,7 +149,8 @@ func (c *Chip) decide() {
 // clearVerdict is a write to byte 0 of the mailbox, with which the AGC forgets
 // what it told of the last packet.
 func (c *Chip) clearVerdict(b byte) {
-	if b == 0xFF && c.agc.running != 0 && c.listensFirst() && c.mem[regAGCStatus]&(1<<0|1<<1) != 0 && c.mem[regMailWrite] == 0x0F {
+	if b == 0xFF && c.agc.running != 0 && c.listensFirst() && c.mem[regAGCStatus]&(1<<0|1<<1) != 0 &&
+		c.mem[regMailWrite] == 0x0F {
 		c.mem[regAGCStatus] = 0
 	}
 }
