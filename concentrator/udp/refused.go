@@ -9,7 +9,8 @@ import (
 )
 
 // refusals are what was told lately of gateways that are not taken, the oldest
-// first: that they are refused, and other causes for dropping what comes. Whoever reaches the port can claim any number of EUIs: they are told
+// first: that they are refused, and other causes for dropping what comes. Whoever
+// reaches the port can claim any number of EUIs: they are told
 // once in a while each, so many at most, and so many of one host, so that a
 // single one cannot hide the owner's new gateway.
 type refusals []refusal
