@@ -23,7 +23,7 @@ var arrows = map[string]string{
 	"concentrator/air":               "radio/",
 	"concentrator/udp":               "radio radio/gwmp concentrator",
 	"concentrator/sx1302":            "radio concentrator",
-	"concentrator/sx1302/board":      "radio concentrator/sx1302",
+	"concentrator/sx1302/board":      "radio concentrator concentrator/sx1302",
 	"concentrator/sx1302/script":     "radio concentrator/sx1302",
 	"concentrator/sx1302/sx1302test": "radio concentrator/air",
 	"concentrator/serial":            "concentrator/sx1302",

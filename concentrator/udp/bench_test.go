@@ -223,4 +223,3 @@ func (b *bench) ups(n int) []radio.Uplink {
 	}
 	return b.sink.ups
 }
-

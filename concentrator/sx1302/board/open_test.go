@@ -173,73 +173,109 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// sink keeps the level of the frames that come.
-type sink struct {
-	mu     sync.Mutex
-	levels []radio.Decibel
+// syntheticFirmware has programs that the model knows.
+func syntheticFirmware() (sx1302.Firmware, error) {
+	return sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB)}, nil
 }
 
-func (s *sink) Uplink(up radio.Uplink) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.levels = append(s.levels, up.Receptions[0].RSSI)
+// openFake is Open with a timer that goes by fake time.
+func openFake(h *fakeHost, b *Board) (*Hardware, error) {
+	hw, err := Open(h, b, syntheticFirmware)
+	if err == nil {
+		hw.Timer = nil
+	}
+	return hw, err
 }
-func (*sink) TxAck(radio.TxAck)               {}
-func (*sink) GatewayEvent(radio.GatewayEvent) {}
 
-// run opens a board, has the driver work with it for a minute, hear a frame at 120 raw
-// at the end, and closes the board; it returns the level that was told.
-func run(t *testing.T, h *fakeHost, b *Board) radio.Decibel {
+// newGateway returns a gateway on a host.
+func newGateway(t *testing.T, h *fakeHost, b *Board, open func() (*Hardware, error)) *Gateway {
 	t.Helper()
 	began := time.Now()
 	h.model = sx1302test.New(sx1302test.Options{EUI: [8]byte{7: 1}})
-	hw, err := Open(h, b, func() (sx1302.Firmware, error) {
-		return sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB)}, nil
+	c, err := Arrange(b, []Wanted{{Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), AllSF: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if open == nil {
+		open = func() (*Hardware, error) { return openFake(h, b) }
+	}
+	return NewGateway(GatewayOptions{
+		Board: b, Chip: c, Until: radio.EUI64{7: 9}, Open: open, Logger: slog.New(slog.DiscardHandler),
+		Now: func() radio.HostTime { return radio.HostTime(time.Since(began)) },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	wanted := []Wanted{{Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), AllSF: true}}
-	c, err := Arrange(b, wanted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	firmware, err := hw.Firmware()
-	if err != nil {
-		t.Fatal(err)
-	}
-	chip, err := sx1302.New(hw.Conn, c, sx1302.Options{Firmware: firmware, Reset: hw.Reset})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := sx1302.NewDriver(sx1302.DriverOptions{
-		Chip: chip, Now: func() radio.HostTime { return radio.HostTime(time.Since(began)) },
-		Logger: slog.New(slog.DiscardHandler), Temperature: hw.Temperature,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sink{}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, s) }()
-	time.Sleep(time.Minute)
-	h.model.Deliver((&sx1302test.Frame{
-		Payload: []byte("a frame"), SF: 7, CodingRate: 1, RSSI: 120,
-		Ticks: uint32(h.model.Counter() * 32),
-	}).Record())
-	time.Sleep(time.Second)
-	cancel()
-	if err := errors.Join(<-ended, hw.Close()); err != nil {
-		t.Error(err)
-	}
-	if len(s.levels) != 1 {
-		t.Fatalf("%d frames", len(s.levels))
-	}
-	return s.levels[0]
 }
 
-var _ concentrator.Sink = (*sink)(nil)
+// run has a gateway work for a minute and hear a frame at 120 raw at the end; it returns
+// the level that was told.
+func run(t *testing.T, h *fakeHost, b *Board) radio.Decibel {
+	t.Helper()
+	g, s := newGateway(t, h, b, nil), &concentrator.FakeSink{}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx, s) }()
+	time.Sleep(time.Minute)
+	frame := sx1302test.Frame{Payload: []byte("a frame"), SF: 7, CodingRate: 1, RSSI: 120, Ticks: uint32(h.model.Counter() * 32)}
+	h.model.Deliver(frame.Record())
+	time.Sleep(time.Second)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	ups := s.Uplinks()
+	if len(ups) != 1 {
+		t.Fatalf("%d frames", len(ups))
+	}
+	return ups[0].Receptions[0].RSSI
+}
+
+// TestGatewayRetries: a board that cannot be opened is told of and tried again, later
+// each time; a downlink until then is refused.
+func TestGatewayRetries(t *testing.T) {
+	b, err := FindBoard("rak2287", "EU868")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h, tries, began := &fakeHost{}, []time.Duration(nil), time.Now()
+		var g *Gateway
+		g = newGateway(t, h, &b, func() (*Hardware, error) {
+			tries = append(tries, time.Since(began))
+			if len(tries) < 4 {
+				return nil, errMissing
+			}
+			return openFake(h, &b)
+		})
+		s := &concentrator.FakeSink{}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- g.Run(ctx, s) }()
+		time.Sleep(6 * time.Second)
+		down := radio.Downlink{Gateway: g.EUI(), PHYPayload: []byte{0x60}}
+		if err := g.Transmit(down); !errors.Is(err, concentrator.ErrGateway) || !errors.Is(g.Fault(), errMissing) {
+			t.Errorf("Transmit: %v; fault %v", err, g.Fault())
+		}
+		time.Sleep(10 * time.Second)
+		if want := []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}; !slices.Equal(tries, want) {
+			t.Errorf("tried after %v, want %v", tries, want)
+		}
+		if g.EUI() != (radio.EUI64{7: 1}) || g.Until() != (radio.EUI64{7: 9}) || g.Fault() != nil || g.Stats().Starts != 1 {
+			t.Errorf("%v, until then %v, fault %v, %+v", g.EUI(), g.Until(), g.Fault(), g.Stats())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		failed := 0
+		for _, e := range s.GatewayEvents() {
+			if e.Kind == radio.GatewayFailed && e.Gateway == g.Until() && e.Address == b.Device {
+				failed++
+			}
+		}
+		if failed != 3 || g.Stats().Starts != 1 {
+			t.Errorf("%d failures told, want 3: %+v", failed, s.GatewayEvents())
+		}
+	})
+}
 
 // poweredBus is a bus whose sensor answers while the board has power.
 type poweredBus struct {
