@@ -255,6 +255,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.stopping()
 	}
 	c.settle()
+	c.keepChanges()
 	return c.effects
 }
 

@@ -391,7 +391,7 @@ func (c *Core) frameOf(x *exchange, d *mac.Downlink) (phy []byte, fCnt uint32, o
 		return nil, 0, false
 	}
 	if f.MType == frame.ConfirmedDown {
-		x.session.ConfFCntDown = fCnt
+		x.session.Confirmed(x.device.Version, fCnt)
 	}
 	x.session.UseFCntDown(x.device.Version, d.Item != nil)
 	return phy, fCnt, true

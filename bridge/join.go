@@ -10,7 +10,6 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
-	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -164,7 +163,8 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
 	c.rememberJoin(x.device, x, up)
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, c.offerRecords(x.device, j.Session, m)...)
+	records, _ := c.takeRecords(x.device)
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
 }
 
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
@@ -186,18 +186,6 @@ func (c *Core) joinUnsent(x *exchange) {
 		Kind: JoinRefused, Word: string(JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
 		Hint: joinHints[JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
 	})
-}
-
-// offerRecords are those of a device to which a session is offered.
-func (c *Core) offerRecords(d *session.Device, s *session.Session, m session.Marks) []store.Record {
-	offered, pending := *d, *s
-	pending.NStored, pending.AStored = m.N, m.A
-	offered.Pending = &pending
-	r, err := deviceRecord(&offered)
-	if err != nil {
-		return nil // not reached: a device can always be marshalled
-	}
-	return []store.Record{r}
 }
 
 // joinStored goes on when the nonces are in the store.
@@ -233,16 +221,6 @@ func (c *Core) joined(t *transmission) {
 		Kind: JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
 		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
 	})
-}
-
-// takeUp puts the session of a join into use: the device has sent in it. That
-// is stored before its receive windows open: a device of LoRaWAN 1.1 that was
-// told RekeyConf does not say again that it has begun.
-func (c *Core) takeUp(d *session.Device) {
-	c.opts.Devices.TakeUp(d)
-	if r, err := deviceRecord(d); err == nil {
-		c.do(Keep{Records: []store.Record{r}})
-	}
 }
 
 // addressTries is how often an address is drawn until one is free.

@@ -190,6 +190,7 @@ func (c *Core) undo(done []*change) {
 		case ch.was != nil:
 			ch.restore()
 			_ = r.Replace(ch.device, ch.was)
+			ch.device.TakeChange() // the store has what it was
 		default:
 			r.Remove(ch.device.ID)
 		}
@@ -200,11 +201,9 @@ func (c *Core) undo(done []*change) {
 func (c *Core) settlePut(ch *change, p *DevicePut) {
 	if p.ForgetFCntUp && ch.device.Session != nil {
 		ch.device.Session.ForgetFCntUp()
-		ch.record = store.Record{}
 	}
 	if p.ForgetDevNonces {
 		ch.device.ForgetDevNonces()
-		ch.record = store.Record{}
 	}
 }
 
@@ -250,12 +249,12 @@ func (c *Core) recall(t *transmission) {
 // changeRecords are what the store is to have after a change.
 func (c *Core) changeRecords(ch *change) []store.Record {
 	d := ch.device
-	gone := store.Record{Kind: KindCounters, Key: d.ID.String()}
+	gone := noCountersRecord(d)
 	if ch.removed {
 		return append(ch.leftover, store.Record{Kind: KindDevice, Key: d.ID.String()}, gone)
 	}
 	r := ch.record
-	if r.Data == nil {
+	if d.TakeChange() != session.Unchanged || r.Data == nil {
 		var err error
 		if r, err = deviceRecord(d); err != nil {
 			return nil // not reached: it was marshalled before

@@ -142,9 +142,7 @@ func settledRecords(d *session.Device) []store.Record {
 			return s
 		}
 		changed = true
-		exact := *s
-		exact.NStored, exact.AStored = s.NFCntDown, s.AFCntDown
-		return &exact
+		return s.WithMarks(s.Settled())
 	}
 	settled.Session, settled.Pending = settle(d.Session), settle(d.Pending)
 	if !changed {
@@ -157,9 +155,16 @@ func settledRecords(d *session.Device) []store.Record {
 	return records
 }
 
-// deviceRecord returns the record of a device with its sessions.
+// deviceRecord returns the record of a device with its sessions. Their marks are
+// those that are on their way to the store too.
 func deviceRecord(d *session.Device) (store.Record, error) {
-	b, err := session.MarshalDevice(d)
+	marked := *d
+	for _, s := range []**session.Session{&marked.Session, &marked.Pending} {
+		if *s != nil {
+			*s = (*s).WithMarks((*s).Marks())
+		}
+	}
+	b, err := session.MarshalDevice(&marked)
 	if err != nil {
 		return store.Record{}, fmt.Errorf("bridge: device %v: %w", d.ID, err)
 	}
@@ -170,6 +175,11 @@ func deviceRecord(d *session.Device) (store.Record, error) {
 // in use.
 func CountersRecord(d *session.Device, m session.Marks) store.Record {
 	return store.Record{Kind: KindCounters, Key: d.Key(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m)}
+}
+
+// noCountersRecord deletes them.
+func noCountersRecord(d *session.Device) store.Record {
+	return store.Record{Kind: KindCounters, Key: d.Key()}
 }
 
 // itemKey names an item so that the order of the keys is that of the queue.

@@ -57,7 +57,6 @@ func (c *Core) send(x *exchange, ct *content, w, i int) bool {
 			x.record.last().Verdict.Reason = schedule.NoCounter
 			return false
 		}
-		c.do(Keep{Records: []store.Record{CountersRecord(x.device, x.session.Marks())}, Lag: true})
 		c.reserve(x.device, x.session)
 	}
 	if ct.down.Item != nil {

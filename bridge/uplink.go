@@ -8,7 +8,6 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
-	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -189,7 +188,9 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
 			c.decided(dev, dev.Session, false, r.ids)
 		}
-		c.takeUp(dev)
+		// A device of LoRaWAN 1.1 that was told RekeyConf does not say again that
+		// it has begun.
+		c.opts.Devices.TakeUp(dev)
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
@@ -197,7 +198,6 @@ func (c *Core) accepted(g *gateway.Gateway, r *reception) {
 	if m.Reset {
 		c.report(Event{Kind: CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
-	c.do(Keep{Records: []store.Record{CountersRecord(dev, m.Session.Marks())}, Lag: true})
 	c.decided(dev, m.Session, r.data.ACK, r.ids)
 	c.openWindows(r, up)
 	c.remember(r)

@@ -105,6 +105,13 @@ func (s *Session) Marks() Marks {
 // Settled returns the marks of a clean stop: exactly what was used.
 func (s *Session) Settled() Marks { return Marks{s.NFCntDown, s.AFCntDown} }
 
+// WithMarks returns a copy for the store that says that it has other marks.
+func (s *Session) WithMarks(m Marks) *Session {
+	c := *s
+	c.NStored, c.AStored, c.asked = m.N, m.A, Marks{}
+	return &c
+}
+
 // resume goes on from what the store has.
 func (s *Session) resume() {
 	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, s.NStored), max(s.AFCntDown, s.AStored)

@@ -128,10 +128,12 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History    History `json:"-"` // of the uplinks since the start
-	Queue      Queue   `json:"-"` // downlinks, item by item
-	joinBudget Budget  // for wrong MICs of join-requests
-	key        string  // see Key
+	History    History   `json:"-"` // of the uplinks since the start
+	Queue      Queue     `json:"-"` // downlinks, item by item
+	joinBudget Budget    // for wrong MICs of join-requests
+	registry   *Registry // that it is in; nil: none
+	change     Change    // since TakeChange
+	key        string    // see Key
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -189,10 +191,13 @@ type Session struct {
 	// 1.1 the MIC of its acknowledgement covers it.
 	ConfFCntDown uint32
 	confFCnt     uint16 // that the last uplink has acknowledged
-	cipher       *frame.Cipher
+
+	device *Device // of a Registry; nil: it is in none
+	cipher *frame.Cipher
 
 	// Parameters that the device is known to use. nil: those of the band, and
-	// what Settings say.
+	// what Settings say. SetParameters replaces them; what it points to never
+	// changes.
 	Parameters *Parameters
 }
 

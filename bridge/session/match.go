@@ -191,5 +191,6 @@ func (m Match) Accept() bool {
 	}
 	s := m.Session
 	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
+	s.changed(CountersChanged)
 	return true
 }

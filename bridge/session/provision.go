@@ -13,6 +13,7 @@ const MaxDevNonces = 128
 // which nothing changes any more. It has no history and an empty queue.
 func (d *Device) Clone() *Device {
 	c := *d
+	c.registry, c.change = nil, Unchanged
 	c.Session, c.Pending = d.Session.clone(), d.Pending.clone()
 	c.UsedDevNonces = slices.Clone(d.UsedDevNonces)
 	c.History, c.Queue = History{}, Queue{}
@@ -24,7 +25,7 @@ func (s *Session) clone() *Session {
 		return nil
 	}
 	c := *s
-	c.KeyID, c.cipher = bytes.Clone(s.KeyID), nil
+	c.KeyID, c.cipher, c.device = bytes.Clone(s.KeyID), nil, nil
 	if p := s.Parameters; p != nil {
 		q := *p
 		q.Channels = slices.Clone(p.Channels)
@@ -87,15 +88,22 @@ func (s *Session) goOn(from *Session) {
 	if from.Parameters != nil {
 		s.Parameters = from.Parameters
 	}
+	s.changed(RecordChanged)
 }
 
 // ForgetFCntUp lets the device begin its frame counter anew. Frames that were
 // sent before can then be replayed. Counters of downlinks go on.
-func (s *Session) ForgetFCntUp() { s.Heard, s.FCntUp = false, 0 }
+func (s *Session) ForgetFCntUp() {
+	s.Heard, s.FCntUp = false, 0
+	s.changed(RecordChanged)
+}
 
 // ForgetDevNonces lets the device begin its DevNonces anew. Join-requests that
 // it has sent before can then be replayed. JoinNonces go on.
-func (d *Device) ForgetDevNonces() { d.UsedDevNonces, d.LastDevNonce = nil, 0 }
+func (d *Device) ForgetDevNonces() {
+	d.UsedDevNonces, d.LastDevNonce = nil, 0
+	d.changed(RecordChanged)
+}
 
 // SkipAhead is for a device of which only an older state is known, such as that
 // of a backup: its counters of downlinks and its JoinNonces go on above what can
@@ -125,5 +133,6 @@ func (r *Registry) Replace(d, next *Device) error {
 		}
 		return err
 	}
+	d.changed(RecordChanged)
 	return nil
 }

@@ -30,6 +30,7 @@ type Registry struct {
 	byDev   map[radio.EUI64]int // devices that join, by DevEUI alone
 	budget  Budget
 	scratch []candidate
+	changed []*Device // those with a mark, see NextChanged
 }
 
 // addrGroup is the sessions that share a DevAddr.
@@ -130,6 +131,7 @@ func (r *Registry) Add(d *Device) error {
 		}
 	}
 	r.devices[d.ID] = d
+	d.registry = r
 	d.joinBudget = NewBudget(joinBudget)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
@@ -147,6 +149,7 @@ func (r *Registry) Remove(id ID) bool {
 		return false
 	}
 	delete(r.devices, id)
+	d.registry, d.change = nil, Unchanged
 	if d.SupportsJoin {
 		delete(r.byEUI, euis{d.JoinEUI, d.DevEUI})
 		if r.byDev[d.DevEUI]--; r.byDev[d.DevEUI] == 0 {
@@ -165,6 +168,7 @@ func (r *Registry) Offer(d *Device, s *Session) {
 	r.unindex(d.Pending)
 	d.Pending = s
 	r.index(d, s)
+	d.changed(RecordChanged)
 }
 
 // TakeUp puts a device's offered session into use and ends the one before.
@@ -172,6 +176,7 @@ func (r *Registry) TakeUp(d *Device) {
 	r.unindex(d.Session)
 	d.Session, d.Pending = d.Pending, nil
 	d.History.Joined()
+	d.changed(RecordChanged)
 }
 
 // AllowMIC reports whether there is something left to pay for the MIC of a
@@ -196,6 +201,7 @@ func (r *Registry) index(d *Device, s *Session) {
 		g = new(addrGroup)
 		r.byAddr[s.DevAddr] = g
 	}
+	s.device = d
 	g.members = append(g.members, member{d, s})
 	g.budget.rate = addrBudget + deviceBudget*int64(len(g.members))
 }
@@ -204,6 +210,7 @@ func (r *Registry) unindex(s *Session) {
 	if s == nil {
 		return
 	}
+	s.device = nil
 	g := r.byAddr[s.DevAddr]
 	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.session == s })
 	if len(g.members) == 0 {
