@@ -190,7 +190,9 @@ type Session struct {
 	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
 	// 1.1 the MIC of its acknowledgement covers it.
 	ConfFCntDown uint32
-	confFCnt     uint16 // that the last uplink has acknowledged
+	confFCnt     uint16  // that the last uplink has acknowledged
+	mic          [4]byte // of the last uplink
+	hasMIC       bool    // it was heard since the start
 
 	device *Device // of a Registry; nil: it is in none
 	cipher *frame.Cipher

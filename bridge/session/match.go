@@ -30,7 +30,8 @@ type Match struct {
 	Repeated bool     // the counter of the last frame once more
 	Reset    bool     // the device has begun its counter anew, as it may
 
-	confFCnt uint16 // that its MIC covers
+	confFCnt uint16  // that its MIC covers
+	mic      [4]byte // of the frame
 }
 
 // candidate is a session that a frame could be of, with a full counter.
@@ -70,7 +71,7 @@ func (r *Registry) Match(d *frame.Data, how Reception, now radio.HostTime) (Matc
 			unserved = fmt.Errorf("%v: %w", m.device.ID, err)
 			continue
 		}
-		r.scratch = m.candidates(r.scratch, d.FCnt)
+		r.scratch = m.candidates(r.scratch, d)
 	}
 	slices.SortStableFunc(r.scratch, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.verdict.rank(), b.verdict.rank()), cmp.Compare(a.distance, b.distance))
@@ -86,7 +87,7 @@ func (r *Registry) Match(d *frame.Data, how Reception, now radio.HostTime) (Matc
 			continue
 		}
 		m, err := c.match()
-		m.confFCnt = ctx.ConfFCnt
+		m.confFCnt, m.mic = ctx.ConfFCnt, d.MIC
 		return m, err
 	}
 	if unserved != nil {
@@ -119,18 +120,20 @@ func (c candidate) match() (Match, error) {
 	return m, nil
 }
 
-// candidates appends the counters that low may stand for in this session, with
-// what each would mean.
-func (m member) candidates(dst []candidate, low uint16) []candidate {
-	s := m.session
+// candidates appends the counters that the low bits in a frame may stand for in
+// this session, with what each would mean.
+func (m member) candidates(dst []candidate, d *frame.Data) []candidate {
+	s, low := m.session, d.FCnt
 	if !s.Heard {
 		return append(dst, candidate{m, uint32(low), uint32(low), fresh})
 	}
 	if m.device.Settings.Counter16 {
-		return m.candidates16(dst, low)
+		return m.candidates16(dst, d)
 	}
 	if low == uint16(s.FCntUp) {
-		dst = append(dst, candidate{m, s.FCntUp, 0, repeated})
+		if !m.beginsAgain(d) {
+			dst = append(dst, candidate{m, s.FCntUp, 0, repeated})
+		}
 	} else if old := int64(s.FCntUp) - int64(uint16(s.FCntUp)-low); old >= 0 {
 		dst = append(dst, m.behind(uint32(old)))
 	}
@@ -146,9 +149,12 @@ func (m member) candidates(dst []candidate, low uint16) []candidate {
 
 // candidates16 is for devices with counters of 16 bits, which go on from 65535
 // with 0: everything at most MAX_FCNT_GAP ahead is new.
-func (m member) candidates16(dst []candidate, low uint16) []candidate {
+func (m member) candidates16(dst []candidate, d *frame.Data) []candidate {
+	low := d.FCnt
 	ahead := low - uint16(m.session.FCntUp)
 	switch {
+	case ahead == 0 && m.beginsAgain(d):
+		return m.restart(dst, low)
 	case ahead == 0:
 		return append(dst, candidate{m, uint32(low), 0, repeated})
 	case ahead <= maxFCntGap:
@@ -165,11 +171,33 @@ func (m member) behind(fCnt uint32) candidate {
 // is not above the last one the counter is that of a replay too: then it is
 // taken for a new beginning, which is the price of resets_f_cnt.
 func (m member) restart(dst []candidate, low uint16) []candidate {
-	d := m.device
-	if !d.Settings.ResetsFCnt || d.SupportsJoin || low > maxFCntGap && d.Version < V1_0_4 {
+	if !m.mayRestart(low) {
 		return dst
 	}
 	return append(dst, candidate{m, uint32(low), uint32(low), restarted})
+}
+
+func (m member) mayRestart(low uint16) bool {
+	d := m.device
+	return d.Settings.ResetsFCnt && !d.SupportsJoin && (low <= maxFCntGap || d.Version >= V1_0_4)
+}
+
+// beginsAgain reports whether a frame with the counter of the last one is no
+// repetition: the device may begin anew, and does so with the same counter.
+func (m member) beginsAgain(d *frame.Data) bool {
+	return m.session.FCntUp == uint32(d.FCnt) && m.mayRestart(d.FCnt) && m.otherBytes(d)
+}
+
+// otherBytes reports whether a frame with the counter of the last one has other
+// bytes than that: the MIC tells. With LoRaWAN 1.1 half of it covers the channel
+// too, which differs from one repetition to the next; the other half, cmacF,
+// does not (LoRaWAN 1.1, 4.4). Of a frame before the start nobody knows.
+func (m member) otherBytes(d *frame.Data) bool {
+	s, from := m.session, 0
+	if m.device.Version >= V1_1 {
+		from = 2
+	}
+	return s.hasMIC && string(s.mic[from:]) != string(d.MIC[from:])
 }
 
 // maxRepeats is how often a device may repeat a frame: NbTrans is at most 15,
@@ -186,11 +214,16 @@ func (s *Session) Repeat() bool {
 // Accept notes that a frame was taken. It reports whether the frame is a new
 // one, which is to be published.
 func (m Match) Accept() bool {
+	s := m.Session
 	if m.Repeated {
+		s.mic, s.hasMIC = m.mic, true
 		return false
 	}
-	s := m.Session
 	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
+	s.mic, s.hasMIC = m.mic, true
 	s.changed(CountersChanged)
+	if m.Reset {
+		s.SetParameters(nil) // those that it was made with
+	}
 	return true
 }

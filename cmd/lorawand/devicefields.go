@@ -38,12 +38,16 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"rx1-delay", "rx1_delay", "ABP: `seconds` from the uplink to RX1 (default 1)"},
 }
 
-// addFieldFlags adds them, and --class.
+// resetsFCnt is the flag of a field that is true or false.
+const resetsFCnt = "resets-f-cnt"
+
+// addFieldFlags adds them, --class and --resets-f-cnt.
 func addFieldFlags(cmd *cobra.Command) {
 	for _, f := range fieldFlags {
 		cmd.Flags().String(f.flag, "", f.usage)
 	}
 	cmd.Flags().String("class", "", "`class`: A, B or C")
+	cmd.Flags().Bool(resetsFCnt, false, "ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed")
 }
 
 // separators stand between the bytes on many stickers.
@@ -73,6 +77,13 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 			return nil, usage(fmt.Errorf("--%s: said twice", f.flag))
 		}
 		out[f.field] = value
+	}
+	if cmd.Flags().Changed(resetsFCnt) {
+		resets, err := cmd.Flags().GetBool(resetsFCnt)
+		if err != nil {
+			return nil, err
+		}
+		out["resets_f_cnt"] = fmt.Sprint(resets)
 	}
 	if !cmd.Flags().Changed("class") {
 		return out, nil

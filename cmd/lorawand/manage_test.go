@@ -220,12 +220,22 @@ func TestLiveChanges(t *testing.T) {
 	contains(t, "gone", s.fails("", "downlink", "list", "app1", "dev1"), "no such device")
 
 	// All of it outlives the daemon.
-	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key", testNwk, "--app-s-key", testApp)
+	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key", testNwk, "--app-s-key", testApp, "--resets-f-cnt")
 	r.stop()
 	r = s.start()
 	ch = r.watch("app1", key, "#")
-	r.forwarder(testEUI).send(9, "z")
+	f = r.forwarder(testEUI)
+	f.send(9, "z")
 	contains(t, "after a restart", string(next(t, ch).payload), `"device_id":"dev2"`)
+
+	// One that begins its counter anew, as it was said that it may.
+	for _, text := range []string{"a", "b"} {
+		f.send(0, text)
+		contains(t, "a counter that begins anew", string(next(t, ch).payload), `"device_id":"dev2"`)
+	}
+	s.must("", "device", "set", "dev2", "--application", "app1", "--resets-f-cnt=false")
+	f.send(0, "c")
+	none(t, ch, "a counter that begins anew and must not")
 }
 
 // A device that joins with what was typed in, and its session on the way to
