@@ -160,6 +160,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	wg.Go(func() { b.keeper.run(keeping) })
 	defer wg.Wait()
 	defer stopKeeping()
+	b.step(TimerFired{}) // which arms the timer for what was loaded
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {

@@ -171,6 +171,7 @@ type Core struct {
 	coming        map[*session.Device]int // items of pushes that wait for the store
 	agenda        agenda
 	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
+	lowerAt       radio.HostTime                   // when to look whether they are too high; 0: there are none
 	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
 }

@@ -72,7 +72,7 @@ func newStand(t *testing.T) *stand {
 		disk: disk{map[recordID]store.Record{}, map[recordID]store.Record{}}, keeps: keeps{has: map[recordID]store.Record{}},
 	}
 	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}}
-	s.core(session.NewRegistry(0))
+	s.core(session.NewRegistry(0), nil)
 	for i, name := range []string{"dev1", "dev2", "unserved"} {
 		s.add(&session.Device{
 			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
@@ -83,7 +83,7 @@ func newStand(t *testing.T) *stand {
 }
 
 // core puts a new core on the stand.
-func (s *stand) core(devices *session.Registry) {
+func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]Spent) {
 	s.Helper()
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *stand) core(devices *session.Registry) {
 		}
 	}
 	s.c, err = NewCore(CoreOptions{
-		Devices: devices, Gateways: gateways, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: NotBefore,
+		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: NotBefore,
 	})
 	if err != nil {
 		s.Fatal(err)
@@ -244,7 +244,7 @@ func (s *stand) restart(has map[recordID]store.Record) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.core(state.Devices)
+	s.core(state.Devices, state.Ledgers)
 	for _, d := range state.Devices.All() {
 		s.devices[d.ID.Device] = d
 	}

@@ -340,6 +340,7 @@ func (c *Core) settle() {
 	for e, ok := c.agenda.due(c.now.Host); ok; e, ok = c.agenda.due(c.now.Host) {
 		c.carryOut(&e)
 	}
+	c.lowerLedgers()
 	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
 		c.armed, c.arm.At = next, next
@@ -372,6 +373,9 @@ func (c *Core) nextTime() radio.HostTime {
 		if !ok || at < next {
 			next, ok = at, true
 		}
+	}
+	if c.lowerAt != 0 {
+		sooner(c.lowerAt)
 	}
 	if len(c.waiting) > 0 {
 		sooner(c.waiting[0].deadline)
