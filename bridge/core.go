@@ -168,7 +168,7 @@ type Core struct {
 	lastID        uint64
 	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
-	coming        map[*session.Device]int // items of pushes that wait for the store
+	coming        map[*session.Device]burden // pushes that wait for the store
 	agenda        agenda
 	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
 	lowerAt       radio.HostTime                   // when to look whether they are too high; 0: there are none
@@ -216,7 +216,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{}, marks: map[radio.EUI64]Spent{},
 		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
 		stats: CoreStats{Events: map[EventKind]uint64{}, Refusals: map[JoinRefusal]uint64{}},
 	}

@@ -46,6 +46,7 @@ func (s *Session) IsSame(o *Session) bool {
 // same one, or none and the device is still the one that joined.
 func (d *Device) Succeed(old *Device) {
 	d.History, d.Queue = old.History, old.Queue
+	d.Queue.total = nil // until it is added
 	sameKeys := (d.Version < V1_1) == (old.Version < V1_1)
 	if !sameKeys && old.Session != nil {
 		old.Session.cipher = nil
@@ -124,6 +125,7 @@ func (d *Device) SkipAhead() {
 // used up.
 func (r *Registry) Replace(d, next *Device) error {
 	was := *d
+	was.Queue.total = nil
 	r.Remove(d.ID)
 	*d = *next
 	if err := r.Add(d); err != nil {

@@ -31,6 +31,7 @@ type Registry struct {
 	budget  Budget
 	scratch []candidate
 	changed []*Device // those with a mark, see NextChanged
+	queued  int       // bytes of all queues
 }
 
 // addrGroup is the sessions that share a DevAddr.
@@ -97,6 +98,9 @@ func (r *Registry) Waiting() (n int) {
 	return n
 }
 
+// QueueBytes returns Queue.Bytes of all devices together.
+func (r *Registry) QueueBytes() int { return r.queued }
+
 // IDs returns the ids of the devices of an application, or of all if that is
 // "", sorted.
 func (r *Registry) IDs(application string) []ID {
@@ -132,6 +136,7 @@ func (r *Registry) Add(d *Device) error {
 	}
 	r.devices[d.ID] = d
 	d.registry = r
+	d.Queue.countIn(&r.queued)
 	d.joinBudget = NewBudget(joinBudget)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
@@ -150,6 +155,7 @@ func (r *Registry) Remove(id ID) bool {
 	}
 	delete(r.devices, id)
 	d.registry, d.change = nil, Unchanged
+	d.Queue.countIn(nil)
 	if d.SupportsJoin {
 		delete(r.byEUI, euis{d.JoinEUI, d.DevEUI})
 		if r.byDev[d.DevEUI]--; r.byDev[d.DevEUI] == 0 {
