@@ -10,6 +10,11 @@ import (
 // be there before somebody is told takes its records earlier, with a Ticket.
 func (c *Core) keepChanges() {
 	for d := c.opts.Devices.NextChanged(); d != nil; d = c.opts.Devices.NextChanged() {
+		if p := c.holds(d); p != nil {
+			d.TakeChange()
+			p.late[d] = true
+			continue
+		}
 		records, lag := c.takeRecords(d)
 		c.do(Keep{Records: records, Lag: lag})
 	}
@@ -18,6 +23,7 @@ func (c *Core) keepChanges() {
 // takeRecords returns the records of what has changed of a device, and takes
 // that for kept. lag says that a crash may lose it.
 func (c *Core) takeRecords(d *session.Device) (records []store.Record, lag bool) {
+	c.outdate(d)
 	if d.TakeChange() == session.CountersChanged {
 		return []store.Record{CountersRecord(d, d.Session.Marks())}, true
 	}

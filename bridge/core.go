@@ -171,6 +171,7 @@ type Core struct {
 	coming        map[*session.Device]burden // pushes that wait for the store
 	agenda        agenda
 	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
+	provisions    []*provisioning                  // the first is at hand, the others wait
 	lowerAt       radio.HostTime                   // when to look whether they are too high; 0: there are none
 	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
@@ -252,6 +253,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		}
 	case TimerFired:
 		c.armed = 0
+		c.provisionOn()
 	case Stopping:
 		c.stopping()
 	}
@@ -292,9 +294,12 @@ func (c *Core) stopping() {
 			c.publish(r)
 		}
 	}
+	for len(c.provisions) > 0 && c.provisions[0].state == applying {
+		c.provisionOn()
+	}
 	c.settleLedgers()
 	for _, d := range c.opts.Devices.All() {
-		if records := settledRecords(d); len(records) > 0 {
+		if records := settledRecords(d); len(records) > 0 && c.holds(d) == nil {
 			c.do(Keep{Records: records, Lag: true})
 		}
 	}

@@ -369,10 +369,11 @@ func (x *exchange) circumstances() mac.Circumstances {
 // reserve sees to it that frame counters are reserved in the store before they
 // run out.
 func (c *Core) reserve(d *session.Device, s *session.Session) {
-	if s == nil {
+	if s == nil || c.holds(d) != nil {
 		return
 	}
 	if m, due := s.Reserve(d.Version); due {
+		c.outdate(d)
 		c.keep(func(err error) { s.Reserved(m, err == nil) }, CountersRecord(d, s.Marks()))
 	}
 }

@@ -112,8 +112,13 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest) (*
 	if len(c.kept) >= maxUnstored {
 		return nil, JoinNotStored, errUnstored
 	}
+	if c.holds(d) != nil {
+		return nil, JoinNotStored, errChanging
+	}
 	return plan, "", nil
 }
+
+var errChanging = errors.New("its owner is changing the device at this moment")
 
 // longJoinAccept is the size of a join-accept with a CFList, in bytes.
 const longJoinAccept = 33

@@ -90,7 +90,7 @@ func (k *keeps) before(s *stand) {
 func (k *keeps) after(s *stand, in Input, effects []Effect) {
 	s.Helper()
 	for _, e := range effects {
-		if e, ok := e.(Keep); ok {
+		if e, ok := e.(Keep); ok && (e.Ticket == 0 || s.fails == nil) {
 			s.hand(e.Records)
 		}
 	}
@@ -105,6 +105,10 @@ func (k *keeps) after(s *stand, in Input, effects []Effect) {
 		}
 		is := s.image(d)
 		if is == was {
+			continue
+		}
+		if s.c.holds(d) != nil { // it is stored when it is applied
+			delete(k.whole, id)
 			continue
 		}
 		if has := s.found(k.has, id); has != is {

@@ -377,6 +377,9 @@ func (c *Core) nextTime() radio.HostTime {
 	if c.lowerAt != 0 {
 		sooner(c.lowerAt)
 	}
+	if c.provisioningNow() {
+		sooner(c.now.Host)
+	}
 	if len(c.waiting) > 0 {
 		sooner(c.waiting[0].deadline)
 	}

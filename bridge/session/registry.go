@@ -124,14 +124,14 @@ func (r *Registry) Add(d *Device) error {
 		return fmt.Errorf("%v: %w", d.ID, ErrExists)
 	}
 	if other := r.byEUI[euis{d.JoinEUI, d.DevEUI}]; other != nil && d.SupportsJoin {
-		return fmt.Errorf("%v: %w: %v has the same join_eui and dev_eui", d.ID, ErrExists, other.ID)
+		return sameEUIs(d, other)
 	}
 	for _, s := range []*Session{d.Session, d.Pending} {
 		if s == nil {
 			continue
 		}
 		if g := r.byAddr[s.DevAddr]; g != nil && len(g.members) >= MaxPerDevAddr {
-			return fmt.Errorf("%v: %w: %d on dev_addr %v", d.ID, ErrFull, MaxPerDevAddr, s.DevAddr)
+			return fullAddr(d, s.DevAddr)
 		}
 	}
 	r.devices[d.ID] = d
@@ -145,6 +145,14 @@ func (r *Registry) Add(d *Device) error {
 	r.index(d, d.Session)
 	r.index(d, d.Pending)
 	return nil
+}
+
+func sameEUIs(d, other *Device) error {
+	return fmt.Errorf("%v: %w: %v has the same join_eui and dev_eui", d.ID, ErrExists, other.ID)
+}
+
+func fullAddr(d *Device, addr radio.DevAddr) error {
+	return fmt.Errorf("%v: %w: %d on dev_addr %v", d.ID, ErrFull, MaxPerDevAddr, addr)
 }
 
 // Remove takes a device out. It reports whether there was one.
