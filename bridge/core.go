@@ -186,7 +186,7 @@ type CoreStats struct {
 	Repeated  uint64 // frames with the counter of the last one
 	Dropped   [numDropReasons]uint64
 
-	Joins        uint64 // join-accepts handed to a gateway
+	Joins        uint64 // join-accepts that a gateway has taken
 	JoinsRefused uint64
 	Refusals     map[JoinRefusal]uint64 // the same by their reason
 	Pending      int                    // frames that wait for other gateways, or are remembered for their copies

@@ -23,7 +23,6 @@ type joining struct {
 	gateway string // that has heard the request first
 	stored  bool   // the nonces are in the store: the accept may go out
 	due     bool   // the decision point has come before that
-	told    bool   // the application was
 }
 
 // JoinRefusal is why a join-request is not answered.
@@ -211,10 +210,10 @@ func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinReques
 	}
 }
 
-// joined tells the application that the join-accept was handed to a gateway.
+// joined tells the application that a gateway sends the join-accept: not before
+// it has taken it, since what was refused everywhere reaches no device.
 func (c *Core) joined(t *transmission) {
 	x := t.x
-	x.join.told = true
 	c.stats.Joins++
 	ids := v3.IDs(x.device)
 	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true

@@ -3,6 +3,7 @@ package bridge
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,8 +91,14 @@ func (k *keeps) before(s *stand) {
 func (k *keeps) after(s *stand, in Input, effects []Effect) {
 	s.Helper()
 	for _, e := range effects {
-		if e, ok := e.(Keep); ok && (e.Ticket == 0 || s.fails == nil) {
+		e, ok := e.(Keep)
+		if ok && (e.Ticket == 0 || s.fails == nil) {
 			s.hand(e.Records)
+			continue
+		}
+		for _, r := range e.Records { // none if it is no Keep
+			app, name, _ := strings.Cut(r.Key, "/")
+			delete(k.whole, session.ID{Application: app, Device: name})
 		}
 	}
 	if k.steps++; k.seldom && k.steps%32 != 0 {

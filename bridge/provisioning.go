@@ -34,10 +34,14 @@ type provisioning struct {
 	index   map[session.ID]int // of what was checked
 	records []store.Record     // perDevice of each device, and then the downlinks of those that go
 	stale   []int              // devices whose records are to be made again
+	marks   map[session.ID]stagedMarks
 
 	// late are devices that have changed since storing began.
 	late map[*session.Device]bool
 }
+
+// stagedMarks are those of the session in use in the records of a device.
+type stagedMarks struct{ device, counters session.Marks }
 
 type provisionState uint8
 
@@ -51,7 +55,7 @@ const (
 const perDevice = 2
 
 func newProvisioning(p Provisioned, r *session.Registry) *provisioning {
-	return &provisioning{Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, late: map[*session.Device]bool{}}
+	return &provisioning{Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, marks: map[session.ID]stagedMarks{}, late: map[*session.Device]bool{}}
 }
 
 func (p *provisioning) len() int { return len(p.Put) + len(p.Remove) }
@@ -174,7 +178,14 @@ func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]stor
 	}
 	records[1] = noCountersRecord(next)
 	if next.Session != nil {
-		records[1] = CountersRecord(next, next.Session.Marks())
+		m := next.Session.Marks()
+		if m.N > 0 || m.A > 0 {
+			// All that was reserved may count as used now, as in what was
+			// exported, and a downlink may be due.
+			m = next.Session.FirstMarks(next.Version)
+		}
+		p.marks[next.ID] = stagedMarks{next.Session.Marks(), m}
+		records[1] = CountersRecord(next, m)
 	}
 	return records, nil
 }
@@ -256,6 +267,10 @@ func (c *Core) apply(p *provisioning, i int) {
 		}
 	}
 	p.Put[i].forget(d)
+	if d.Session != nil {
+		d.Session.Stored(p.marks[id].counters)
+		d.Session.Recorded(p.marks[id].device)
+	}
 	if !p.late[d] {
 		d.TakeChange()
 	}

@@ -8,6 +8,7 @@ import (
 
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
+	"lorawand/bridge/store"
 	"lorawand/radio"
 )
 
@@ -266,4 +267,63 @@ func TestCounterBeginsAnewAfterStart(t *testing.T) {
 		s.hear(gwA, s.phy("dev1", 0, payload(text)))
 	}
 	s.wants(`dev1/up f_cnt 0 port 15 "c" gw-a`, `dev1/up f_cnt 0 port 15 "d" gw-a`)
+}
+
+// The first downlink after a start finds a counter, with a store that does not
+// answer in time; a clean stop gives back what was not used.
+func TestFirstDownlinkAfterStart(t *testing.T) {
+	for _, clean := range []bool{false, true} {
+		s := newStand(t)
+		s.late("dev1")
+		s.answering(gwA)
+		s.online(gwA)
+		s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
+		s.wait(10 * time.Second)
+		s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack")
+		disk, next := s.disk.firm, "#65"
+		if clean {
+			s.step(Stopping{})
+			disk, next = s.disk.soft, "#2"
+		}
+		for range 3 { // starts after which nothing is sent
+			s.reserving(disk)
+			if clean {
+				s.step(Stopping{})
+				disk = s.disk.soft
+				continue
+			}
+			disk = s.disk.firm
+		}
+		s.reserving(disk)
+		if !clean {
+			next = "#68" // each start has skipped one
+		}
+		s.slow = true
+		s.late("dev1")
+		s.answering(gwA)
+		s.online(gwA)
+		s.hear(gwA, s.phy("dev1", 1, confirmed("x")))
+		s.wait(10 * time.Second)
+		s.downs("gw-a " + rx1 + ", 150ms ahead: " + next + " ack")
+	}
+}
+
+// reserving is restart, as the daemon does it.
+func (s *stand) reserving(has map[recordID]store.Record) {
+	s.Helper()
+	s.restart(has)
+	var records keptRecords
+	if err := ReserveFirst(&records, State{Devices: s.c.opts.Devices}); err != nil {
+		s.Fatal(err)
+	}
+	s.hand(records)
+	s.write(Keep{Records: records})
+}
+
+// keptRecords are those of a commit.
+type keptRecords []store.Record
+
+func (k *keptRecords) Commit(records ...store.Record) error {
+	*k = append(*k, records...)
+	return nil
 }

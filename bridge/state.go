@@ -134,7 +134,8 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 }
 
 // settledRecords returns what a clean stop leaves in the store of a device whose
-// marks are above its counters: both its records have marks.
+// marks are above its counters. Both its records have marks; that of the device
+// is written only if its own are.
 func settledRecords(d *session.Device) []store.Record {
 	settled, changed := *d, false
 	settle := func(s *session.Session) *session.Session {
@@ -148,11 +149,40 @@ func settledRecords(d *session.Device) []store.Record {
 	if !changed {
 		return nil
 	}
+	if settled.Pending == d.Pending && d.Session.Lowers() {
+		return []store.Record{CountersRecord(d, d.Session.Settled())}
+	}
 	records, err := DeviceRecords(&settled)
 	if err != nil {
 		return nil // not reached: a device can always be marshalled
 	}
 	return records
+}
+
+// ReserveFirst reserves a counter for the first downlink of each device, in one
+// commit, before anything is heard.
+func ReserveFirst(s committer, st State) error {
+	var records []store.Record
+	marks := map[*session.Session]session.Marks{}
+	for _, d := range st.Devices.All() {
+		if d.Session == nil {
+			continue
+		}
+		if m := d.Session.FirstMarks(d.Version); m != d.Session.Marks() {
+			marks[d.Session] = m
+			records = append(records, CountersRecord(d, m))
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := s.Commit(records...); err != nil {
+		return fmt.Errorf("bridge: reserve frame counters: %w", err)
+	}
+	for s, m := range marks {
+		s.Stored(m)
+	}
+	return nil
 }
 
 // deviceRecord returns the record of a device with its sessions. Their marks are
@@ -161,7 +191,9 @@ func deviceRecord(d *session.Device) (store.Record, error) {
 	marked := *d
 	for _, s := range []**session.Session{&marked.Session, &marked.Pending} {
 		if *s != nil {
-			*s = (*s).WithMarks((*s).Marks())
+			m := (*s).Marks()
+			(*s).Recorded(m)
+			*s = (*s).WithMarks(m)
 		}
 	}
 	b, err := session.MarshalDevice(&marked)

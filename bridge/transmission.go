@@ -105,9 +105,6 @@ func (c *Core) handOver(t *transmission) {
 		Power: c.power(way.gateway, win.frequency), Time: e.Start,
 	}})
 	c.reportDecision(DownlinkScheduled, x.record, t.ids)
-	if x.join != nil && !x.join.told {
-		c.joined(t)
-	}
 	c.agenda.add(entry{at: e.HostStart.Add(e.Airtime + answerGrace + way.gateway.RoundTrip()), duty: toConfirm, id: t.id})
 }
 
@@ -146,6 +143,9 @@ func (c *Core) sent(t *transmission) {
 	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
+	if t.x.join != nil {
+		c.joined(t)
+	}
 	if it == nil {
 		return
 	}
@@ -199,7 +199,11 @@ func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
 	c.stats.Unsent++
-	c.reportDecision(DownlinkUnsent, x.record, t.ids)
+	if x.join != nil {
+		c.joinUnsent(x)
+	} else {
+		c.reportDecision(DownlinkUnsent, x.record, t.ids)
+	}
 	if !t.hasItem() {
 		return
 	}

@@ -185,6 +185,7 @@ type Session struct {
 	AStored   uint32
 	asked     Marks // the store is to have
 	asking    bool  // and has not answered yet
+	recorded  Marks // in the record of the device
 	repeats   int   // of the last uplink
 
 	// ConfFCntDown is the counter of the last confirmed downlink: with LoRaWAN
@@ -327,6 +328,7 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	}
 	for _, s := range []*Session{d.Session, d.Pending} {
 		if s != nil {
+			s.recorded = Marks{s.NStored, s.AStored}
 			s.resume()
 		}
 	}

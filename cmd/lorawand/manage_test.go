@@ -362,6 +362,7 @@ func TestImportMany(t *testing.T) {
 		t.Logf("the slowest of %d uplinks took %v", fCnt, worst)
 		if n := downs.Load(); n != sent {
 			t.Errorf("%d of %d uplinks were answered in RX1", n, sent)
+			t.Log(s.must("", "events"))
 		}
 	}
 	during(csv.String(), "app2")
