@@ -152,16 +152,26 @@ func (b *Bridge) await(ctx context.Context, in func(ticket uint64) Input) (Answe
 	}
 }
 
+// lastCommit is how long Run waits at its end for what is left to be committed.
+const lastCommit = 2 * time.Second
+
+// ErrLastCommit is the reason for ending without the last commit.
+var ErrLastCommit = errors.New("bridge: the store does not answer; what was not committed is lost")
+
 // Run steps the core until ctx ends. Then it commits what is left, and waits
-// for what it started.
+// for what it started; but for a disk that hangs no longer than lastCommit: then
+// it returns ErrLastCommit, and leaves a goroutine behind.
 func (b *Bridge) Run(ctx context.Context) error {
 	b.timer = time.NewTimer(time.Hour)
 	defer b.timer.Stop()
-	var wg sync.WaitGroup
+	kept := make(chan struct{})
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
-	wg.Go(func() { b.keeper.run(keeping) })
-	defer wg.Wait()
 	defer stopKeeping()
+	go func() {
+		defer close(kept)
+		b.keeper.run(keeping)
+	}()
+	b.step(TimerFired{}) // which arms the timer for what was loaded
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {
@@ -174,13 +184,26 @@ func (b *Bridge) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			b.step(Stopping{})
 			b.desk.end(errStopped)
-			return nil
+			stopKeeping()
+			return ended(kept)
 		case <-b.inbox.wake:
 		case <-b.timer.C:
 			b.step(TimerFired{})
 		case f := <-b.ask:
 			f(b.core)
 		}
+	}
+}
+
+// ended waits until what is left is committed.
+func ended(kept <-chan struct{}) error {
+	patience := time.NewTimer(lastCommit)
+	defer patience.Stop()
+	select {
+	case <-kept:
+		return nil
+	case <-patience.C:
+		return ErrLastCommit
 	}
 }
 

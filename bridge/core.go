@@ -171,9 +171,11 @@ type Core struct {
 	lastID        uint64
 	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
-	coming        map[*session.Device]int // items of pushes that wait for the store
+	coming        map[*session.Device]burden // pushes that wait for the store
 	agenda        agenda
 	marks         map[radio.EUI64]Spent            // of the duty cycle, in the store
+	provisions    []*provisioning                  // the first is at hand, the others wait
+	lowerAt       radio.HostTime                   // when to look whether they are too high; 0: there are none
 	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
 }
@@ -188,7 +190,7 @@ type CoreStats struct {
 	WrongMICs uint64 // MICs that were computed in vain
 	Dropped   [numDropReasons]uint64
 
-	Joins        uint64 // join-accepts handed to a gateway
+	Joins        uint64 // join-accepts that a gateway has taken
 	JoinsRefused uint64
 	Refusals     map[JoinRefusal]uint64 // the same by their reason
 	Pending      int                    // frames that wait for other gateways, or are remembered for their copies
@@ -222,7 +224,7 @@ func NewCore(o CoreOptions) (*Core, error) {
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]int{}, marks: map[radio.EUI64]Spent{},
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{}, marks: map[radio.EUI64]Spent{},
 		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
 		stats: CoreStats{Events: map[EventKind]uint64{}, Refusals: map[JoinRefusal]uint64{}},
 	}
@@ -258,10 +260,12 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		}
 	case TimerFired:
 		c.armed = 0
+		c.provisionOn()
 	case Stopping:
 		c.stopping()
 	}
 	c.settle()
+	c.keepChanges()
 	return c.effects
 }
 
@@ -305,9 +309,12 @@ func (c *Core) stopping() {
 			c.publish(r)
 		}
 	}
+	for len(c.provisions) > 0 && c.provisions[0].state == applying {
+		c.provisionOn()
+	}
 	c.settleLedgers()
 	for _, d := range c.opts.Devices.All() {
-		if records := settledRecords(d); len(records) > 0 {
+		if records := settledRecords(d); len(records) > 0 && c.holds(d) == nil {
 			c.do(Keep{Records: records, Lag: true})
 		}
 	}

@@ -419,10 +419,11 @@ func (x *exchange) circumstances() mac.Circumstances {
 // reserve sees to it that frame counters are reserved in the store before they
 // run out.
 func (c *Core) reserve(d *session.Device, s *session.Session) {
-	if s == nil {
+	if s == nil || c.holds(d) != nil {
 		return
 	}
 	if m, due := s.Reserve(d.Version); due {
+		c.outdate(d)
 		c.keep(func(err error) { s.Reserved(m, err == nil) }, CountersRecord(d, s.Marks()))
 	}
 }
@@ -441,7 +442,7 @@ func (c *Core) frameOf(x *exchange, d *mac.Downlink) (phy []byte, fCnt uint32, o
 		return nil, 0, false
 	}
 	if f.MType == frame.ConfirmedDown {
-		x.session.ConfFCntDown = fCnt
+		x.session.Confirmed(x.device.Version, fCnt)
 	}
 	x.session.UseFCntDown(x.device.Version, d.Item != nil)
 	return phy, fCnt, true

@@ -14,7 +14,7 @@ func bounded(t *testing.T, wrongMICs int) *stand {
 	t.Helper()
 	s := newStand(t)
 	devices := s.devices
-	s.core(session.NewRegistry(wrongMICs))
+	s.core(session.NewRegistry(wrongMICs), nil)
 	for _, name := range []string{"dev1", "dev2"} {
 		s.add(devices[name])
 	}

@@ -11,7 +11,6 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
-	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -25,7 +24,6 @@ type joining struct {
 	gateway string // that has heard the request first
 	stored  bool   // the nonces are in the store: the accept may go out
 	due     bool   // the decision point has come before that
-	told    bool   // the application was
 	cut     bool   // the plan has channels to tell of, and the window no room for them
 }
 
@@ -115,8 +113,13 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, fr
 	if len(c.kept) >= maxUnstored {
 		return nil, JoinNotStored, errUnstored
 	}
+	if c.holds(d) != nil {
+		return nil, JoinNotStored, errChanging
+	}
 	return plan, "", nil
 }
+
+var errChanging = errors.New("its owner is changing the device at this moment")
 
 // longJoinAccept is the size of a join-accept with a CFList, in bytes.
 const longJoinAccept = 33
@@ -170,12 +173,12 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
 	c.rememberJoin(x.device, x, up)
-	r, err := offerRecord(x.device, j.Session, m)
+	records, _, err := c.takeRecords(x.device)
 	if err != nil {
 		c.joinStored(g, x, req, m, err)
 		return
 	}
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, r)
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
 }
 
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
@@ -198,14 +201,6 @@ func (c *Core) joinUnsent(x *exchange) {
 	})
 }
 
-// offerRecord is that of a device to which a session is offered.
-func offerRecord(d *session.Device, s *session.Session, m session.Marks) (store.Record, error) {
-	offered, pending := *d, *s
-	pending.NStored, pending.AStored = m.N, m.A
-	offered.Pending = &pending
-	return deviceRecord(&offered)
-}
-
 // joinStored goes on when the nonces are in the store.
 func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinRequest, m session.Marks, err error) {
 	x.join.session.Reserved(m, err == nil)
@@ -224,10 +219,10 @@ func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinReques
 	}
 }
 
-// joined tells the application that the join-accept was handed to a gateway.
+// joined tells the application that a gateway sends the join-accept: not before
+// it has taken it, since what was refused everywhere reaches no device.
 func (c *Core) joined(t *transmission) {
 	x := t.x
-	x.join.told = true
 	c.stats.Joins++
 	ids := v3.IDs(x.device)
 	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
@@ -248,20 +243,6 @@ func (c *Core) joined(t *transmission) {
 			Hint: "the device has the channels of its band until it is told of more; a join at a higher data rate has room for them",
 		})
 	}
-}
-
-// takeUp puts the session of a join into use: the device has sent in it. That
-// is stored before its receive windows open: a device of LoRaWAN 1.1 that was
-// told RekeyConf does not say again that it has begun.
-func (c *Core) takeUp(d *session.Device) {
-	was := *d
-	c.opts.Devices.TakeUp(d)
-	// Counters of the session that the store knows as offered say that too.
-	records := append([]store.Record{CountersRecord(d, d.Session.Marks())}, c.buried(&was, d)...)
-	if r, err := deviceRecord(d); err == nil {
-		records = append(records, r)
-	}
-	c.do(Keep{Records: records})
 }
 
 // addressTries is how often an address is drawn until one is free.

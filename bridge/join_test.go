@@ -97,13 +97,14 @@ func TestJoin(t *testing.T) {
 			s.tells()
 			s.wait(ms)
 			s.downs("gw-a " + joinRX1 + ", 2s ahead: join_accept")
-			s.tells("dev3 join")
+			s.tells() // the gateway may refuse it yet
 			first := s.accepted(d, 7)
+			s.ack(radio.TxOK)
+			s.tells("dev3 join")
 			if m := s.message(len(s.ups) - 1); m.IDs.DevAddr != first.DevAddr.String() || len(m.Join.SessionKeyID) != 16 || m.ReceivedAt == "" || len(m.CorrelationIDs) != 4 {
 				t.Errorf("%s", s.ups[len(s.ups)-1].Payload)
 			}
 			s.event(JoinAccepted, 0)
-			s.ack(radio.TxOK)
 			if d.Session != nil || d.Pending == nil {
 				t.Fatal("the session is in use before the device has used it")
 			}
@@ -170,6 +171,25 @@ func TestJoinInRX2(t *testing.T) {
 	s.hear(gwA, s.joinRequest(two, 7))
 	s.wait(10 * time.Second)
 	s.downs("gw-a "+joinRX1+", 2s ahead: join_accept", "gw-a +6s 869.525 MHz SF12BW125 27 dBm, 3s ahead: join_accept")
+}
+
+// An accept that no gateway takes is not told: the device will not hear it.
+func TestJoinIsNotToldBeforeItIsTaken(t *testing.T) {
+	for _, why := range []radio.TxResult{radio.TxNoPath, radio.TxTooLate, radio.TxCollisionPacket} {
+		s := newStand(t)
+		s.answering(gwA)
+		s.online(gwA)
+		s.hear(gwA, s.joinRequest(s.otaa("dev3", session.V1_0_3), 7))
+		s.wait(3 * time.Second)
+		s.ack(why)
+		s.ack(why) // RX2
+		s.tells()
+		if e := s.event(JoinRefused, 0); e.Word != string(JoinNoWindow) || s.c.Stats().Joins != 0 {
+			t.Errorf("%v: event %+v, %d joins", why, e, s.c.Stats().Joins)
+		}
+		s.wait(10 * time.Second)
+		s.tells()
+	}
 }
 
 func TestJoinRefused(t *testing.T) {
@@ -337,7 +357,7 @@ func TestJoinWithoutChannels(t *testing.T) {
 			d := s.otaa("dev3", session.V1_0_3)
 			s.in("dev3", tt.plan)
 			s.hear(gwA, s.joinRequest(d, 7), with(tt.sf), func(up *radio.Uplink) { up.Frequency = 923_200_000 })
-			s.wait(3 * time.Second)
+			s.wait(10 * time.Second)
 			if len(s.sent) != 1 || len(s.sent[0].PHYPayload) != tt.size || !strings.HasPrefix(s.sent[0].text, fmt.Sprintf("gw-a +5s 923.2 MHz SF%dBW125", tt.sf)) {
 				t.Fatalf("sent %+v, want %d bytes", s.sent, tt.size)
 			}

@@ -24,6 +24,8 @@ type keeper struct {
 
 	mu      sync.Mutex
 	pending map[recordID]unwritten // bounded by the number of devices and of their downlinks
+	large   []sequenced            // the same, of Keeps with many records: the core does not sort them in
+	seq     uint64                 // of the last Keep
 	tickets []uint64               // of those who wait for what is pending
 	failure error                  // why the last commit has failed; nil: it has not
 	wear    Wear
@@ -80,10 +82,20 @@ type recordID struct{ kind, key string }
 // unwritten is a record that is to be written.
 type unwritten struct {
 	store.Record
+	seq   uint64        // of its Keep
 	asked bool          // somebody waits for it
 	lags  bool          // it could wait for the commit interval
 	under *store.Record // with asked: what it has replaced, and is tried again
 }
+
+// sequenced is a Keep with its number.
+type sequenced struct {
+	Keep
+	seq uint64
+}
+
+// largeKeep is how many records the core sorts in itself.
+const largeKeep = 128
 
 func newKeeper(s committer, interval time.Duration, tell func(Kept), log *slog.Logger) *keeper {
 	return &keeper{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordID]unwritten{}}
@@ -100,12 +112,11 @@ func (k *keeper) keep(e Keep) {
 	}
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
-	for _, r := range e.Records {
-		id, u := recordID{r.Kind, r.Key}, unwritten{Record: r, asked: e.Ticket != 0, lags: e.Lag}
-		if old, ok := k.pending[id]; ok && u.asked {
-			u.under = old.lasting()
-		}
-		k.pending[id] = u
+	k.seq++
+	if numbered := (sequenced{e, k.seq}); len(e.Records) > largeKeep {
+		k.large = append(k.large, numbered)
+	} else {
+		numbered.sortInto(k.pending)
 	}
 	if e.Ticket != 0 {
 		k.tickets = append(k.tickets, e.Ticket)
@@ -116,6 +127,22 @@ func (k *keeper) keep(e Keep) {
 		case k.wake <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// sortInto adds the records to what is to be written, but for those that are
+// older than what is there.
+func (s *sequenced) sortInto(pending map[recordID]unwritten) {
+	for _, r := range s.Records {
+		id, u := recordID{r.Kind, r.Key}, unwritten{Record: r, seq: s.seq, asked: s.Ticket != 0, lags: s.Lag}
+		old, ok := pending[id]
+		if ok && old.seq > s.seq {
+			continue
+		}
+		if ok && u.asked {
+			u.under = old.lasting()
+		}
+		pending[id] = u
 	}
 }
 
@@ -153,15 +180,16 @@ func (k *keeper) run(ctx context.Context) {
 
 func (k *keeper) commit() {
 	k.mu.Lock()
-	records := make([]store.Record, 0, len(k.pending))
-	for _, u := range k.pending {
+	batch, large, tickets := k.pending, k.large, k.tickets
+	k.pending, k.large, k.tickets = map[recordID]unwritten{}, nil, nil
+	k.mu.Unlock()
+	for i := range large {
+		large[i].sortInto(batch)
+	}
+	records := make([]store.Record, 0, len(batch))
+	for _, u := range batch {
 		records = append(records, u.Record)
 	}
-	batch := k.pending
-	k.pending = map[recordID]unwritten{}
-	tickets := k.tickets
-	k.tickets = nil
-	k.mu.Unlock()
 	var err error
 	if len(records) > 0 {
 		before := k.flash()

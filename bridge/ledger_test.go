@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 	"time"
@@ -97,4 +98,74 @@ func TestLedgerBytes(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
+}
+
+// A busy hour counts for an hour, and not at every start for ever.
+func TestLedgerIsLowered(t *testing.T) {
+	const sub = radio.Frequency(868_000_000)
+	tests := []struct {
+		name  string
+		quiet time.Duration // after a busy time
+		most  time.Duration // that a power cut makes of it; 0: nothing
+	}{
+		{"at once", 0, 31 * time.Second},
+		{"half an hour later", 30 * time.Minute, 31 * time.Second},
+		{"when most of it is an hour ago", 57 * time.Minute, 12 * time.Second},
+		{"long ago", 3 * time.Hour, 0},
+	}
+	for _, tt := range tests {
+		for _, again := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, after a start %v", tt.name, again), func(t *testing.T) {
+				s := newStand(t)
+				s.answering(gwA)
+				s.online(gwA)
+				s.gateway(gwA).EnforceDutyCycle = true
+				for range 30 { // 15 minutes
+					s.spend(gwA, time.Second)
+					s.wait(30 * time.Second)
+				}
+				if again {
+					s.restart(s.disk.firm)
+					s.step(TimerFired{}) // as Bridge.Run does
+				}
+				writes := len(s.kept)
+				s.wait(tt.quiet)
+				if n := len(s.kept) - writes; n > 8 {
+					t.Errorf("%d writes while nothing is sent", n)
+				}
+				r, ok := s.disk.soft[recordID{KindLedger, gwA.String()}]
+				actual := s.c.schedule.Spent(gwA, s.now.Host)[sub]
+				if !ok && actual == 0 {
+					return
+				}
+				_, spent, err := parseLedger(r)
+				if err != nil || spent[sub] < actual {
+					t.Errorf("the store has %v, spent are %v, %v", spent[sub], actual, err)
+				}
+				if most := tt.most; spent[sub] > most && !again || spent[sub] > 0 && most == 0 {
+					t.Errorf("the store has %v, at most %v is right", spent[sub], most)
+				}
+			})
+		}
+	}
+}
+
+// spend has a gateway send for a while.
+func (s *stand) spend(eui radio.EUI64, airtime time.Duration) {
+	s.Helper()
+	start := s.now.Host.Add(time.Second)
+	slot, v := s.c.schedule.Commit(s.now.Host, schedule.Emission{
+		Gateway: s.gateway(eui), Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: airtime, Frequency: 868_100_000, Priority: radio.PriorityHighest,
+	})
+	if slot == nil {
+		s.Fatalf("%+v", v)
+	}
+	s.c.effects, s.c.now = nil, s.now
+	s.c.keepLedger(s.gateway(eui))
+	for _, e := range s.c.effects {
+		k := e.(Keep)
+		s.kept = append(s.kept, k)
+		s.write(k)
+	}
+	s.step(TimerFired{})
 }

@@ -42,6 +42,16 @@ type DevicePut struct {
 	record store.Record
 }
 
+// forget does what only a put that is carried out may do.
+func (p *DevicePut) forget(d *session.Device) {
+	if p.ForgetFCntUp && d.Session != nil {
+		d.Session.ForgetFCntUp()
+	}
+	if p.ForgetDevNonces {
+		d.ForgetDevNonces()
+	}
+}
+
 // ErrNoDevice is the reason for doing nothing to a device that does not exist.
 var ErrNoDevice = errors.New("no such device")
 
@@ -79,179 +89,15 @@ func (f ProvisionFaults) Unwrap() []error {
 	return out
 }
 
-// change is one step of a Provisioned that was carried out.
-type change struct {
-	device   *session.Device // as it is in the registry, or was
-	was      *session.Device // what a device that was replaced had been
-	removed  bool
-	ended    bool // its session is another one now
-	restore  func()
-	record   store.Record // of a device that is new; empty: to be made
-	leftover []store.Record
-}
-
-// provisioned changes the registry at once and lets the answer wait for the
-// store: until then nobody was promised anything, and a crash finds what was
-// there before. If it cannot be stored, it is taken back.
+// provisioned takes a Provisioned in, or refuses it where too many wait.
 func (c *Core) provisioned(p Provisioned) {
-	var done []*change
-	var faults ProvisionFaults
-	seen := map[session.ID]bool{}
-	try := func(i int, id session.ID, do func() (*change, error)) {
-		if seen[id] {
-			faults = append(faults, ProvisionFault{i, fmt.Errorf("%v: %w", id, errTwice)})
-			return
-		}
-		seen[id] = true
-		ch, err := do()
-		if err != nil {
-			faults = append(faults, ProvisionFault{i, err})
-			return
-		}
-		done = append(done, ch)
-	}
-	for i := range p.Put {
-		try(i, p.Put[i].Device.ID, func() (*change, error) { return c.put(&p.Put[i]) })
-	}
-	for i, id := range p.Remove {
-		try(len(p.Put)+i, id, func() (*change, error) { return c.remove(id) })
-	}
-	var records []store.Record
-	if len(faults) == 0 && !p.Trial {
-		records, faults = c.settleChanges(done, p.Put)
-	}
-	if len(faults) > 0 || p.Trial || len(done) == 0 {
-		c.undo(done)
-		a := Answer{Ticket: p.Ticket}
-		if len(faults) > 0 {
-			a.Err = faults
-		}
-		c.do(a)
+	if len(c.provisions) >= maxUnstored {
+		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: devices: %w", errUnstored)})
 		return
 	}
-	for _, ch := range done {
-		c.withdraw(ch)
-	}
-	c.keep(func(err error) { c.provisionStored(p.Ticket, done, err) }, records...)
-}
-
-// settleChanges completes changes that are carried out. It returns what the
-// store is to have.
-func (c *Core) settleChanges(done []*change, put []DevicePut) (records []store.Record, faults ProvisionFaults) {
-	for i, ch := range done {
-		if i < len(put) {
-			c.settlePut(ch, &put[i])
-		}
-		r, err := c.changeRecords(ch)
-		if err != nil {
-			faults = append(faults, ProvisionFault{i, err})
-		}
-		records = append(records, r...)
-	}
-	return records, faults
-}
-
-// put registers a device, or gives one that is registered its new form.
-func (c *Core) put(p *DevicePut) (*change, error) {
-	if err := p.Device.Check(); err != nil {
-		return nil, fmt.Errorf("%v: %w", p.Device.ID, err)
-	}
-	d := c.opts.Devices.Device(p.Device.ID)
-	switch {
-	case d == nil && p.Must:
-		return nil, fmt.Errorf("%v: %w", p.Device.ID, ErrNoDevice)
-	case d == nil && c.opts.Devices.CheckTwin(p.Device) != nil:
-		return nil, c.opts.Devices.CheckTwin(p.Device)
-	case d == nil:
-		ch := &change{device: p.Device, record: p.record}
-		if c.revive(p.Device, nil) {
-			ch.record = store.Record{}
-		}
-		return ch, c.opts.Devices.Add(p.Device)
-	case !p.Replace && !p.Must:
-		return nil, fmt.Errorf("%v: %w", d.ID, ErrRegistered)
-	}
-	if s := p.Device.Session; !s.IsSame(d.Session) && !s.IsSame(d.Pending) {
-		if err := c.opts.Devices.CheckTwin(p.Device); err != nil {
-			return nil, err
-		}
-	}
-	was, next, restore := *d, *p.Device, keepSessions(d)
-	next.Succeed(d)
-	c.revive(&next, d)
-	if err := c.opts.Devices.Replace(d, &next); err != nil {
-		restore()
-		return nil, err
-	}
-	return &change{device: d, was: &was, ended: was.Session != d.Session || was.Pending != d.Pending, restore: restore}, nil
-}
-
-// keepSessions returns what makes the sessions of a device what they are now.
-func keepSessions(d *session.Device) (restore func()) {
-	restore = func() {}
-	for _, s := range []*session.Session{d.Session, d.Pending} {
-		if s != nil {
-			was, others := *s, restore
-			restore = func() { *s = was; others() }
-		}
-	}
-	return restore
-}
-
-func (c *Core) remove(id session.ID) (*change, error) {
-	d := c.opts.Devices.Device(id)
-	if d == nil {
-		return nil, fmt.Errorf("%v: %w", id, ErrNoDevice)
-	}
-	c.opts.Devices.Remove(id)
-	return &change{device: d, removed: true, ended: true, leftover: c.queueRecords(d)}, nil
-}
-
-// undo takes changes of the registry back, the last one first.
-func (c *Core) undo(done []*change) {
-	for i := len(done) - 1; i >= 0; i-- {
-		ch := done[i]
-		switch r := c.opts.Devices; {
-		case ch.removed:
-			_ = r.Add(ch.device) // it was there before
-		case ch.was != nil:
-			ch.restore()
-			_ = r.Replace(ch.device, ch.was)
-		default:
-			r.Remove(ch.device.ID)
-		}
-	}
-}
-
-// settlePut does what only a put that is carried out may do.
-func (c *Core) settlePut(ch *change, p *DevicePut) {
-	if p.ForgetFCntUp && ch.device.Session != nil {
-		ch.device.Session.ForgetFCntUp()
-		ch.record = store.Record{}
-	}
-	if p.ForgetDevNonces {
-		ch.device.ForgetDevNonces()
-		ch.record = store.Record{}
-	}
-}
-
-// withdraw ends what is under way in a session that has ended. A frame that is
-// with a gateway is sent all the same.
-func (c *Core) withdraw(ch *change) {
-	d := ch.device
-	if !ch.ended {
-		return
-	}
-	if x := c.exchanges[d]; x != nil {
-		c.end(x)
-	}
-	for _, t := range slices.Clone(c.inFlight[d]) {
-		c.recall(t)
-	}
-	for _, r := range c.remembered {
-		if r.match.Device == d {
-			delete(c.receptions, r.key)
-		}
+	c.provisions = append(c.provisions, newProvisioning(p, c.opts.Devices))
+	if len(c.provisions) == 1 {
+		c.provisionOn()
 	}
 }
 
@@ -274,31 +120,6 @@ func (c *Core) recall(t *transmission) {
 	}
 }
 
-// changeRecords are what the store is to have after a change.
-func (c *Core) changeRecords(ch *change) ([]store.Record, error) {
-	d := ch.device
-	gone := store.Record{Kind: KindCounters, Key: d.ID.String()}
-	if ch.removed {
-		records := append(ch.leftover, store.Record{Kind: KindDevice, Key: d.ID.String()}, gone)
-		return append(records, c.buried(d, nil)...), nil
-	}
-	r := ch.record
-	if r.Data == nil {
-		var err error
-		if r, err = deviceRecord(d); err != nil {
-			return nil, err
-		}
-	}
-	records := []store.Record{r, gone}
-	if d.Session != nil {
-		records[1] = CountersRecord(d, d.Session.Marks())
-	}
-	if ch.was != nil {
-		records = append(records, c.buried(ch.was, d)...)
-	}
-	return records, nil
-}
-
 // queueRecords delete all that waits for a device.
 func (c *Core) queueRecords(d *session.Device) []store.Record {
 	var out []store.Record
@@ -316,54 +137,20 @@ func (c *Core) queueRecords(d *session.Device) []store.Record {
 	return out
 }
 
-// provisionStored answers, and takes everything back that could not be stored.
-func (c *Core) provisionStored(ticket uint64, done []*change, err error) {
-	if err != nil {
-		err = fmt.Errorf("bridge: devices: %w", err)
-		c.takeBack(done)
+// withdraw ends what is under way in a session that has ended. A frame that is
+// with a gateway is sent all the same.
+func (c *Core) withdraw(d *session.Device) {
+	if x := c.exchanges[d]; x != nil {
+		c.end(x)
 	}
-	c.do(Answer{Ticket: ticket, Err: err})
-}
-
-// takeBack makes the devices what they were, as far as they have not gone on.
-func (c *Core) takeBack(done []*change) {
-	var records []store.Record
-	for i := len(done) - 1; i >= 0; i-- {
-		ch := done[i]
-		r, d := c.opts.Devices, ch.device
-		back := &change{device: d}
-		switch {
-		case ch.removed:
-			if r.Add(d) != nil {
-				continue // somebody has its place meanwhile
-			}
-			items := slices.Clone(d.Queue.Items())
-			if it := d.Queue.Awaiting(); it != nil {
-				items = append(items, it)
-			}
-			// Without records the store has them still: their end is not stored.
-			again, _ := itemRecords(d, items...)
-			records = append(records, again...)
-		case r.Device(d.ID) != d:
-			continue // removed meanwhile
-		case ch.was != nil:
-			now := *d
-			ch.was.Succeed(d)
-			c.revive(ch.was, &now)
-			if r.Replace(d, ch.was) != nil {
-				continue
-			}
-			back.was, back.ended = &now, ch.ended
-		default:
-			back.removed, back.ended, back.leftover = true, true, c.queueRecords(d)
-			r.Remove(d.ID)
+	for _, t := range slices.Clone(c.inFlight[d]) {
+		c.recall(t)
+	}
+	for _, r := range c.remembered {
+		if r.match.Device == d {
+			delete(c.receptions, r.key)
 		}
-		c.withdraw(back)
-		// Without records the store has the device as it was, which is right too.
-		again, _ := c.changeRecords(back)
-		records = append(records, again...)
 	}
-	c.do(Keep{Records: records})
 }
 
 // Provision changes what is registered of devices, all or nothing: put first,

@@ -18,6 +18,9 @@ func (c *Core) pushed(p Pushed) {
 	for i := range p.Items {
 		it := p.Items[i]
 		it.PushedAt = c.now.at(c.now.Host)
+		if len(it.FRMPayload) > 0 {
+			it.Decoded = nil // FRMPayload wins, and the other could be long
+		}
 		it.CorrelationIDs = appendSorted(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
 		items[i] = &it
 	}
@@ -60,7 +63,7 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
 		return
 	}
-	c.coming[d] += len(items)
+	c.coming[d] = c.coming[d].plus(load(items))
 	c.keep(func(err error) { c.queued(p, d, items, err) }, records...)
 }
 
@@ -98,12 +101,46 @@ func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.E
 			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), most)
 		}
 	}
-	have := c.coming[d]
-	if !p.Replace {
-		have += d.Queue.Len()
+	return c.fullQueue(d, p.Replace, items)
+}
+
+// burden is how many items there are, and Item.Size of all of them.
+type burden struct{ items, bytes int }
+
+func load(items []*session.Item) burden {
+	b := burden{items: len(items)}
+	for _, it := range items {
+		b.bytes += it.Size()
 	}
-	if have+len(items) > session.MaxQueue {
+	return b
+}
+
+func (b burden) plus(o burden) burden  { return burden{b.items + o.items, b.bytes + o.bytes} }
+func (b burden) minus(o burden) burden { return burden{b.items - o.items, b.bytes - o.bytes} }
+
+// fullQueue refuses items that the queue of the device, or all queues together,
+// have no room for. What is on its way to the store counts.
+func (c *Core) fullQueue(d *session.Device, replace bool, items []*session.Item) *v3.Error {
+	device := load(items).plus(c.coming[d])
+	all := device.bytes + c.opts.Devices.QueueBytes()
+	for other, coming := range c.coming {
+		if other != d {
+			all += coming.bytes
+		}
+	}
+	queue := burden{d.Queue.Len(), d.Queue.Bytes()}
+	if replace {
+		all -= queue.bytes
+	} else {
+		device = device.plus(queue)
+	}
+	switch {
+	case device.items > session.MaxQueue:
 		return v3.QueueFull()
+	case device.bytes > session.MaxQueueBytes:
+		return v3.QueueTooLong(session.MaxQueueBytes)
+	case all > session.MaxQueuesBytes:
+		return v3.QueuesTooLong(session.MaxQueuesBytes)
 	}
 	return nil
 }
@@ -132,7 +169,7 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 
 // queued carries out a push that is stored.
 func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
-	if c.coming[d] -= len(items); c.coming[d] == 0 {
+	if c.coming[d] = c.coming[d].minus(load(items)); c.coming[d].items == 0 {
 		delete(c.coming, d)
 	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {

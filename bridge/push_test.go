@@ -166,6 +166,85 @@ func TestQueueLimit(t *testing.T) {
 	}
 }
 
+// Queues have a limit in bytes, each and all together, which what is on its way
+// to the store counts for, and what waits for an acknowledgement.
+func TestQueueBytes(t *testing.T) {
+	long := func(n int, change ...func(*session.Item)) (out []session.Item) {
+		for i := range n {
+			it := item(fmt.Sprint(i), change...)
+			for k := range 30 {
+				it.CorrelationIDs = append(it.CorrelationIDs, fmt.Sprintf("%0100d", k))
+			}
+			out = append(out, it)
+		}
+		return out
+	}
+	s := newStand(t)
+	s.push("dev1", long(40)...)
+	s.slow = true
+	s.push("dev1", long(40)...)
+	s.told = len(s.ups)
+	s.push("dev1", long(1)...)
+	s.tells("dev1 failed 0: downlink_queue_size 262144")
+	s.stored()
+	s.told = len(s.ups)
+	s.push("dev1", long(1)...)
+	s.tells("dev1 failed 0: downlink_queue_size 262144")
+	s.replace("dev1", long(80)...)
+	if n := s.devices["dev1"].Queue.Len(); n != 80 {
+		t.Errorf("%d items after a replace", n)
+	}
+	for i := range 20 {
+		s.add(abp(fmt.Sprintf("more%02d", i), byte(i)))
+	}
+	for i := range 15 {
+		s.push(fmt.Sprintf("more%02d", i), long(80)...)
+	}
+	s.told = len(s.ups)
+	s.push("more16", long(80)...)
+	if got := s.line(s.told); got != "more16 failed 0: downlink_queues_size 4194304" || len(s.ups) != s.told+80 {
+		t.Errorf("told %s", got)
+	}
+	s.replace("dev1", item("x"))
+	s.push("more16", long(80)...)
+	s.told = len(s.ups)
+	s.push("more17", long(80)...)
+	if got := s.line(s.told); got != "more17 failed 0: downlink_queues_size 4194304" {
+		t.Errorf("told %s", got)
+	}
+	sum := 0
+	for _, d := range s.c.opts.Devices.All() {
+		sum += d.Queue.Bytes()
+	}
+	if sum != s.c.opts.Devices.QueueBytes() {
+		t.Errorf("%d bytes in all, %d counted", sum, s.c.opts.Devices.QueueBytes())
+	}
+	bytes := 0
+	for _, r := range s.disk.firm {
+		bytes += len(r.Data)
+	}
+	if bytes > 6<<20 {
+		t.Errorf("%d bytes in the store", bytes)
+	}
+}
+
+// What a payload formatter would need is not kept beside the payload itself.
+func TestDecodedIsNotKept(t *testing.T) {
+	s := newStand(t)
+	s.push("dev1", item("one", func(it *session.Item) { it.Decoded = []byte(`{"x":"` + strings.Repeat("y", 60_000) + `"}`) }))
+	if it := s.devices["dev1"].Queue.Head(); it == nil || it.Decoded != nil {
+		t.Errorf("item %+v", it)
+	}
+	for id, r := range s.disk.firm {
+		if len(r.Data) > 2000 {
+			t.Errorf("%s takes %d bytes", id.key, len(r.Data))
+		}
+	}
+	if len(s.ups[len(s.ups)-1].Payload) > 2000 {
+		t.Errorf("told in %d bytes", len(s.ups[len(s.ups)-1].Payload))
+	}
+}
+
 // A store that hangs does not let pushes pile up.
 func TestPushesAreBounded(t *testing.T) {
 	s := newStand(t)

@@ -72,6 +72,7 @@ func newWeather(t *testing.T, seed int64) *weather {
 	t.Helper()
 	w := &weather{stand: newStand(t), rnd: rand.New(rand.NewSource(seed)), items: map[string]*fate{}, order: map[string][]string{}, asked: map[uint64]asked{}}
 	w.late("dev1")
+	w.keeps.seldom = true
 	w.otaa("dev3", session.V1_0_4)
 	w.otaa("dev4", session.V1_1)
 	w.nodes = []*node{{name: "dev1"}, {name: "dev2"}, {name: "dev3", joins: true}, {name: "dev4", joins: true}}

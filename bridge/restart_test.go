@@ -1,12 +1,14 @@
 package bridge
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
+	"lorawand/bridge/store"
 	"lorawand/radio"
 )
 
@@ -187,4 +189,160 @@ func TestCrashesAfterDownlinks(t *testing.T) {
 			t.Fatalf("crash %d: %+v was sent last, the store says %+v and goes on behind %d", i+1, sent, in.LastSent(), in.NFCntDown)
 		}
 	}
+}
+
+// A personalised device that may begin its counter anew is back at what it was
+// made with, when it does so.
+func TestCounterBeginsAnew(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*session.Device)
+		fCnts  []uint32 // of uplinks with other bytes each
+		up     string   // f_cnt of those that are published
+		window string   // of the last one
+	}{
+		{"goes on", nil, []uint32{7, 8}, "7 8", rx1},
+		{"begins at 0", nil, []uint32{7, 0}, "7 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{"begins at 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true }, []uint32{7, 0}, "7 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{"with a factory setting", func(d *session.Device) { d.Settings.RX1Delay = new(uint8(2)) }, []uint32{7, 0}, "7 0", "+2s 868.3 MHz SF7BW125 14 dBm"},
+		{"begins at 1 once more", nil, []uint32{1, 1, 1}, "1 1 1", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{"always 0", nil, []uint32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{"always 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true }, []uint32{0, 0, 0}, "0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{"always 0 with LoRaWAN 1.1", func(d *session.Device) { d.Version = session.V1_1 }, []uint32{0, 0, 0}, "0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{"may not begin anew", func(d *session.Device) { d.Settings.ResetsFCnt = false }, []uint32{7, 0}, "7", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStand(t)
+			s.answering(gwA)
+			s.online(gwA)
+			d := s.late("dev1")
+			d.Settings.ResetsFCnt = true
+			if tt.change != nil {
+				tt.change(d)
+			}
+			for i, n := range tt.fCnts {
+				s.read = len(s.sent)
+				s.hear(gwA, s.phy("dev1", n, confirmed(string(rune('a'+i)))))
+				s.wait(30 * time.Second)
+			}
+			var up []string
+			for i := range s.ups {
+				if m := s.message(i); m.Up != nil {
+					up = append(up, fmt.Sprint(m.Up.FCnt))
+				}
+			}
+			if got := strings.Join(up, " "); got != tt.up {
+				t.Errorf("published %s, want %s", got, tt.up)
+			}
+			switch {
+			case tt.window == "" && s.read < len(s.sent):
+				t.Errorf("sent %s", s.sent[s.read].text)
+			case tt.window != "" && (s.read == len(s.sent) || !strings.Contains(s.sent[s.read].text, tt.window)):
+				t.Errorf("sent %+v, want %s", s.sent[s.read:], tt.window)
+			}
+		})
+	}
+}
+
+// The same bytes are a repetition with such a device too, and after a power cut
+// it is what it has become.
+func TestCounterBegunAnew(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	d := s.late("dev1")
+	d.Settings.ResetsFCnt = true
+	d.Changed()
+	s.hear(gwA, s.phy("dev1", 7, payload("x")))
+	phy := s.phy("dev1", 0, payload("y"))
+	for range 3 {
+		s.hear(gwA, phy)
+		s.wait(3 * time.Second)
+	}
+	if n := s.count(UplinkRepeated); n != 2 || len(s.ups) != 2 || s.count(CounterRestarted) != 1 {
+		t.Errorf("%d repetitions, %d messages, %d beginnings", n, len(s.ups), s.count(CounterRestarted))
+	}
+	s.restart(s.disk.firm)
+	if d := s.devices["dev1"]; d.Session.Parameters != nil || d.Session.FCntUp != 0 {
+		t.Errorf("after a power cut %+v", d.Session)
+	}
+}
+
+// After a start nobody knows the bytes of the last frame: one with its counter is
+// a beginning too.
+func TestCounterBeginsAnewAfterStart(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	s.devices["dev1"].Settings.ResetsFCnt = true
+	s.devices["dev1"].Changed()
+	s.hear(gwA, s.phy("dev1", 0, payload("a")))
+	s.restart(s.disk.soft)
+	s.online(gwA)
+	s.ups = nil
+	for _, text := range []string{"b", "c", "d"} {
+		s.wait(30 * time.Second)
+		s.hear(gwA, s.phy("dev1", 0, payload(text)))
+	}
+	s.wants(`dev1/up f_cnt 0 port 15 "b" gw-a`, `dev1/up f_cnt 0 port 15 "c" gw-a`, `dev1/up f_cnt 0 port 15 "d" gw-a`)
+}
+
+// The first downlink after a start finds a counter, with a store that does not
+// answer in time; a clean stop gives back what was not used.
+func TestFirstDownlinkAfterStart(t *testing.T) {
+	for _, clean := range []bool{false, true} {
+		s := newStand(t)
+		s.late("dev1")
+		s.answering(gwA)
+		s.online(gwA)
+		s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
+		s.wait(10 * time.Second)
+		s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack")
+		disk, next := s.disk.firm, "#65"
+		if clean {
+			s.step(Stopping{})
+			disk, next = s.disk.soft, "#2"
+		}
+		for range 3 { // starts after which nothing is sent
+			s.reserving(disk)
+			if clean {
+				s.step(Stopping{})
+				disk = s.disk.soft
+				continue
+			}
+			disk = s.disk.firm
+		}
+		s.reserving(disk)
+		if !clean {
+			next = "#68" // each start has skipped one
+		}
+		s.slow = true
+		s.late("dev1")
+		s.answering(gwA)
+		s.online(gwA)
+		s.hear(gwA, s.phy("dev1", 1, confirmed("x")))
+		s.wait(10 * time.Second)
+		s.downs("gw-a " + rx1 + ", 150ms ahead: " + next + " ack")
+	}
+}
+
+// reserving is restart, as the daemon does it.
+func (s *stand) reserving(has map[recordID]store.Record) {
+	s.Helper()
+	s.restart(has)
+	var records keptRecords
+	if err := ReserveFirst(&records, State{Devices: s.c.opts.Devices}); err != nil {
+		s.Fatal(err)
+	}
+	s.hand(records)
+	s.write(Keep{Records: records})
+}
+
+// keptRecords are those of a commit.
+type keptRecords []store.Record
+
+func (k *keptRecords) Commit(records ...store.Record) error {
+	*k = append(*k, records...)
+	return nil
 }

@@ -46,6 +46,7 @@ type stand struct {
 	ends map[string][]byte // FRMPayload and counter of each downlink
 
 	disk   disk
+	keeps  keeps
 	slow   bool  // the store does not answer before stored is called
 	fails  error // what the store answers
 	queued []Keep
@@ -68,10 +69,10 @@ func newStand(t *testing.T) *stand {
 	t.Helper()
 	s := &stand{
 		T: t, devices: map[string]*session.Device{}, last: map[string]radio.ConcentratorTime{}, ends: map[string][]byte{},
-		disk: disk{map[recordID]store.Record{}, map[recordID]store.Record{}},
+		disk: disk{map[recordID]store.Record{}, map[recordID]store.Record{}}, keeps: keeps{has: map[recordID]store.Record{}},
 	}
 	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}}
-	s.core(session.NewRegistry(0))
+	s.core(session.NewRegistry(0), nil)
 	for i, name := range []string{"dev1", "dev2", "unserved"} {
 		s.add(&session.Device{
 			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
@@ -82,7 +83,7 @@ func newStand(t *testing.T) *stand {
 }
 
 // core puts a new core on the stand.
-func (s *stand) core(devices *session.Registry) {
+func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]Spent) {
 	s.Helper()
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {
@@ -95,7 +96,7 @@ func (s *stand) core(devices *session.Registry) {
 		}
 	}
 	s.c, err = NewCore(CoreOptions{
-		Devices: devices, Gateways: gateways, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: NotBefore,
+		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: NotBefore,
 	})
 	if err != nil {
 		s.Fatal(err)
@@ -113,6 +114,7 @@ func (s *stand) add(d *session.Device) {
 	if err != nil {
 		s.Fatal(err)
 	}
+	s.hand(records)
 	s.write(Keep{Records: records})
 	s.devices[d.ID.Device] = d
 }
@@ -144,7 +146,10 @@ func testKeys(n byte) frame.SessionKeys {
 func (s *stand) step(in Input) {
 	s.Helper()
 	var answers []Kept
-	for _, e := range s.c.Step(s.now, in) {
+	s.keeps.before(s)
+	effects := s.c.Step(s.now, in)
+	s.keeps.after(s, in, effects)
+	for _, e := range effects {
 		if s.trace != nil {
 			s.trace(e)
 		}
@@ -222,7 +227,7 @@ func (s *stand) stored() {
 func (s *stand) restart(has map[recordID]store.Record) {
 	s.Helper()
 	s.over(func(d *handed) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
-	s.disk = disk{maps.Clone(has), maps.Clone(has)}
+	s.disk, s.keeps = disk{maps.Clone(has), maps.Clone(has)}, keeps{has: maps.Clone(has), seldom: s.keeps.seldom}
 	st, err := store.Open(s.TempDir(), store.Options{Ephemeral: true})
 	if err != nil {
 		s.Fatal(err)
@@ -239,7 +244,7 @@ func (s *stand) restart(has map[recordID]store.Record) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.core(state.Devices)
+	s.core(state.Devices, state.Ledgers)
 	s.c.opts.Tombstones = state.Tombstones
 	for _, d := range state.Devices.All() {
 		s.devices[d.ID.Device] = d

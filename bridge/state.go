@@ -173,7 +173,8 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 }
 
 // settledRecords returns what a clean stop leaves in the store of a device whose
-// marks are above its counters: both its records have marks.
+// marks are above its counters. Both its records have marks; that of the device
+// is written only if its own are.
 func settledRecords(d *session.Device) []store.Record {
 	settled, changed := *d, false
 	settle := func(s *session.Session) *session.Session {
@@ -181,13 +182,14 @@ func settledRecords(d *session.Device) []store.Record {
 			return s
 		}
 		changed = true
-		exact := *s
-		exact.NStored, exact.AStored = s.NFCntDown, s.AFCntDown
-		return &exact
+		return s.WithMarks(s.Settled())
 	}
 	settled.Session, settled.Pending = settle(d.Session), settle(d.Pending)
 	if !changed {
 		return nil
+	}
+	if settled.Pending == d.Pending && d.Session.Lowers() {
+		return []store.Record{CountersRecord(d, d.Session.Settled())}
 	}
 	records, err := DeviceRecords(&settled)
 	if err != nil {
@@ -196,9 +198,44 @@ func settledRecords(d *session.Device) []store.Record {
 	return records
 }
 
-// deviceRecord returns the record of a device with its sessions.
+// ReserveFirst reserves a counter for the first downlink of each device, in one
+// commit, before anything is heard.
+func ReserveFirst(s committer, st State) error {
+	var records []store.Record
+	marks := map[*session.Session]session.Marks{}
+	for _, d := range st.Devices.All() {
+		if d.Session == nil {
+			continue
+		}
+		if m := d.Session.FirstMarks(d.Version); m != d.Session.Marks() {
+			marks[d.Session] = m
+			records = append(records, CountersRecord(d, m))
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := s.Commit(records...); err != nil {
+		return fmt.Errorf("bridge: reserve frame counters: %w", err)
+	}
+	for s, m := range marks {
+		s.Stored(m)
+	}
+	return nil
+}
+
+// deviceRecord returns the record of a device with its sessions. Their marks are
+// those that are on their way to the store too.
 func deviceRecord(d *session.Device) (store.Record, error) {
-	b, err := session.MarshalDevice(d)
+	marked := *d
+	for _, s := range []**session.Session{&marked.Session, &marked.Pending} {
+		if *s != nil {
+			m := (*s).Marks()
+			(*s).Recorded(m)
+			*s = (*s).WithMarks(m)
+		}
+	}
+	b, err := session.MarshalDevice(&marked)
 	if err != nil {
 		return store.Record{}, fmt.Errorf("bridge: device %v: %w", d.ID, err)
 	}
@@ -209,6 +246,11 @@ func deviceRecord(d *session.Device) (store.Record, error) {
 // in use.
 func CountersRecord(d *session.Device, m session.Marks) store.Record {
 	return store.Record{Kind: KindCounters, Key: d.Key(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m)}
+}
+
+// noCountersRecord deletes them.
+func noCountersRecord(d *session.Device) store.Record {
+	return store.Record{Kind: KindCounters, Key: d.Key()}
 }
 
 // itemKey names an item so that the order of the keys is that of the queue.

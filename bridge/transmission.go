@@ -61,7 +61,6 @@ func (c *Core) send(x *exchange, ct *content, w, i int) bool {
 			x.record.last().Verdict.Reason = schedule.NoCounter
 			return false
 		}
-		c.do(Keep{Records: []store.Record{CountersRecord(x.device, x.session.Marks())}, Lag: true})
 		c.reserve(x.device, x.session)
 	}
 	if ct.down.Item != nil {
@@ -110,9 +109,6 @@ func (c *Core) handOver(t *transmission) {
 		Power: t.power, Time: e.Start,
 	}})
 	c.reportDecision(DownlinkScheduled, x.record, t.ids)
-	if x.join != nil && !x.join.told {
-		c.joined(t)
-	}
 	c.agenda.add(entry{at: e.HostStart.Add(e.Airtime + answerGrace + way.gateway.RoundTrip()), duty: toConfirm, id: t.id})
 }
 
@@ -153,6 +149,9 @@ func (c *Core) sent(t *transmission) {
 	c.stats.Sent[t.window]++
 	it := t.down.Item
 	c.report(Event{Kind: DownlinkSent, Gateway: t.slot.Gateway.ID, Device: t.x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids})
+	if t.x.join != nil {
+		c.joined(t)
+	}
 	if it == nil {
 		return
 	}
@@ -241,7 +240,11 @@ func (c *Core) failed(t *transmission) {
 	x, it := t.x, t.down.Item
 	c.forget(t)
 	c.stats.Unsent++
-	c.reportDecision(DownlinkUnsent, x.record, t.ids)
+	if x.join != nil {
+		c.joinUnsent(x)
+	} else {
+		c.reportDecision(DownlinkUnsent, x.record, t.ids)
+	}
 	if !t.hasItem() {
 		return
 	}

@@ -8,7 +8,6 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
-	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -134,7 +133,13 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
 			c.decided(dev, dev.Session, false, p.ids)
 		}
-		c.takeUp(dev)
+		// A device of LoRaWAN 1.1 that was told RekeyConf does not say again that
+		// it has begun.
+		was := *dev
+		c.opts.Devices.TakeUp(dev)
+		if buried := c.buried(&was, dev); len(buried) > 0 {
+			c.do(Keep{Records: buried})
+		}
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
@@ -142,7 +147,6 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	if m.Reset {
 		c.report(Event{Kind: CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
-	c.do(Keep{Records: []store.Record{CountersRecord(dev, m.Session.Marks())}, Lag: true})
 	c.decided(dev, m.Session, p.data.ACK, p.ids)
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(dev, m.Session))
 	r.match = *m
@@ -214,6 +218,7 @@ func (c *Core) settle() {
 	for e, ok := c.agenda.due(c.now.Host); ok; e, ok = c.agenda.due(c.now.Host) {
 		c.carryOut(&e)
 	}
+	c.lowerLedgers()
 	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
 		c.armed, c.arm.At = next, next
@@ -246,6 +251,12 @@ func (c *Core) nextTime() radio.HostTime {
 		if !ok || at < next {
 			next, ok = at, true
 		}
+	}
+	if c.lowerAt != 0 {
+		sooner(c.lowerAt)
+	}
+	if c.provisioningNow() {
+		sooner(c.now.Host)
 	}
 	if len(c.waiting) > 0 {
 		sooner(c.waiting[0].deadline)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"lorawand/bridge"
 	"lorawand/bridge/store"
@@ -34,7 +35,6 @@ func (d *daemon) restore(ctx context.Context, b *store.Backup) (bridge.Restored,
 // run works until ctx ends or a part fails, and stops from the air inwards:
 // first nothing more is heard, then what was heard is published.
 func (d *daemon) run(ctx context.Context) error {
-	defer d.store.Close()
 	d.log.Info("lorawand starts", "version", version, "devices", d.state.Devices.Len(), "api_keys", d.state.Keys.Len())
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -56,22 +56,53 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
-	if replace == nil {
-		stopControl()
-	}
 	d.log.Info("lorawand stops")
-	for _, stop := range append(stops, stopBridge, stopBroker) {
-		stop()
-	}
+	stops = append(stops, stopBridge, stopBroker)
 	if replace != nil {
+		defer d.store.Close()
+		for _, stop := range stops {
+			stop()
+		}
 		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
 		stopControl()
 		return errAnew
+	}
+	if err := d.stop(append([]func(){stopControl}, stops...)); err != nil {
+		return err
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
+}
+
+// stopLimit is how long a stop waits for its parts: whoever has asked for it is
+// promised 5 s.
+const stopLimit = 4 * time.Second
+
+// errStop is the reason for ending before all parts have.
+var errStop = errors.New("not all parts have ended: the disk may not answer, and what was not committed is lost")
+
+// stop ends the parts, and closes the store. A disk that hangs holds it up for
+// stopLimit only: then the end of the process has to do.
+func (d *daemon) stop(parts []func()) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, part := range parts {
+			part()
+		}
+		_ = d.store.Close()
+	}()
+	patience := time.NewTimer(stopLimit)
+	defer patience.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-patience.C:
+		d.log.Error("lorawand does not wait any longer", "reason", errStop)
+		return errStop
+	}
 }
 
 // wait returns when the daemon is to stop: for a backup to be restored, or nil

@@ -42,12 +42,16 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
 }
 
-// addFieldFlags adds them, and --class.
+// resetsFCnt is the flag of a field that is true or false.
+const resetsFCnt = "resets-f-cnt"
+
+// addFieldFlags adds them, --class and --resets-f-cnt.
 func addFieldFlags(cmd *cobra.Command) {
 	for _, f := range fieldFlags {
 		cmd.Flags().String(f.flag, "", f.usage)
 	}
 	cmd.Flags().String("class", "", "`class`: A, B or C")
+	cmd.Flags().Bool(resetsFCnt, false, "ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed")
 }
 
 // fields returns what the flags say, by the names of fields.
@@ -71,6 +75,13 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 			return nil, usage(fmt.Errorf("--%s: given twice", f.flag))
 		}
 		out[f.field] = value
+	}
+	if cmd.Flags().Changed(resetsFCnt) {
+		resets, err := cmd.Flags().GetBool(resetsFCnt)
+		if err != nil {
+			return nil, err
+		}
+		out["resets_f_cnt"] = fmt.Sprint(resets)
 	}
 	if !cmd.Flags().Changed("class") {
 		return out, nil
