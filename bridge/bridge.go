@@ -169,7 +169,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		defer close(kept)
 		b.keeper.run(keeping)
 	}()
-	b.step(TimerFired{}) // which arms the timer for what was loaded
+	b.step(Starting{})
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {

@@ -70,9 +70,6 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
-	if err := bridge.ReserveFirst(d.store, d.state); err != nil {
-		log.Error("the first downlink of each device has to wait for the store", "error", err)
-	}
 	clock := bridge.NewClock(nil)
 	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
