@@ -84,7 +84,7 @@ func running(t *testing.T, st *fakeStore, commit time.Duration, log *slog.Logger
 	out := &fakeOutbox{}
 	b, err := New(Options{
 		Devices: s.c.opts.Devices, Gateways: s.c.opts.Gateways, Store: st, Outbox: out, DefaultPlan: s.c.opts.DefaultPlan,
-		Commit: commit, Clock: NewClock(trusted), Logger: log,
+		Commit: commit, Clock: NewClock(trusted), Serves: true, Logger: log,
 	})
 	if err != nil {
 		t.Fatal(err)
