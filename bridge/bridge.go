@@ -37,6 +37,7 @@ type Options struct {
 	Commit        time.Duration // how long counters may lag in the store; 0: not at all
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
+	Serves        bool                  // devices will be heard: counters are reserved for their first downlinks
 	Ledgers       map[radio.EUI64]Spent // State.Ledgers
 	Tombstones    *session.Tombstones   // State.Tombstones
 	Clock         *Clock                // default a new one
@@ -60,6 +61,7 @@ type Bridge struct {
 	desk   desk
 	timer  *time.Timer
 	ask    chan func(*Core)
+	serves bool
 }
 
 // Stats are counts of the core and of its inbox.
@@ -93,7 +95,7 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		core: core, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		events: newEventLog(o.Logger), ask: make(chan func(*Core)),
+		events: newEventLog(o.Logger), ask: make(chan func(*Core)), serves: o.Serves,
 	}
 	b.keeper = newKeeper(o.Store, o.Commit, func(k Kept) { b.inbox.tell(k) }, o.Logger)
 	return b, nil
@@ -171,7 +173,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 		defer close(kept)
 		b.keeper.run(keeping)
 	}()
-	b.step(TimerFired{}) // which arms the timer for what was loaded
+	if b.serves {
+		b.step(Starting{})
+	}
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {

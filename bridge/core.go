@@ -261,6 +261,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	case TimerFired:
 		c.armed = 0
 		c.provisionOn()
+	case Starting:
+		c.starting()
 	case Stopping:
 		c.stopping()
 	}

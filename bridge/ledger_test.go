@@ -126,7 +126,7 @@ func TestLedgerIsLowered(t *testing.T) {
 				}
 				if again {
 					s.restart(s.disk.firm)
-					s.step(TimerFired{}) // as Bridge.Run does
+					s.step(Starting{})
 				}
 				writes := len(s.kept)
 				s.wait(tt.quiet)

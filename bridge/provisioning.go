@@ -87,7 +87,7 @@ func (c *Core) provisionOn() {
 		c.provisionDone(nil)
 	case len(p.faults) > 0:
 		c.provisionDone(p.faults)
-	case p.Trial:
+	case p.Trial || p.len() == 0:
 		c.provisionDone(nil)
 	default:
 		c.storeProvision(p)

@@ -198,32 +198,6 @@ func settledRecords(d *session.Device) []store.Record {
 	return records
 }
 
-// ReserveFirst reserves a counter for the first downlink of each device, in one
-// commit, before anything is heard.
-func ReserveFirst(s committer, st State) error {
-	var records []store.Record
-	marks := map[*session.Session]session.Marks{}
-	for _, d := range st.Devices.All() {
-		if d.Session == nil {
-			continue
-		}
-		if m := d.Session.FirstMarks(d.Version); m != d.Session.Marks() {
-			marks[d.Session] = m
-			records = append(records, CountersRecord(d, m))
-		}
-	}
-	if len(records) == 0 {
-		return nil
-	}
-	if err := s.Commit(records...); err != nil {
-		return fmt.Errorf("bridge: reserve frame counters: %w", err)
-	}
-	for s, m := range marks {
-		s.Stored(m)
-	}
-	return nil
-}
-
 // deviceRecord returns the record of a device with its sessions. Their marks are
 // those that are on their way to the store too.
 func deviceRecord(d *session.Device) (store.Record, error) {

@@ -181,6 +181,9 @@ func (s *Session) FirstMarks(v Version) Marks {
 	return m
 }
 
+// Ask notes that marks are on their way to the store.
+func (s *Session) Ask(m Marks) { s.asked = Marks{max(s.asked.N, m.N), max(s.asked.A, m.A)} }
+
 // Stored notes that the store has marks.
 func (s *Session) Stored(m Marks) {
 	s.NStored, s.AStored = max(s.NStored, m.N), max(s.AStored, m.A)

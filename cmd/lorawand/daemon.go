@@ -67,9 +67,6 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
-	if err := bridge.ReserveFirst(d.store, d.state); err != nil {
-		log.Error("the first downlink of each device has to wait for the store", "error", err)
-	}
 	clock := bridge.NewClock(nil)
 	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
 		return d, err
@@ -93,7 +90,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 	}); err != nil {
 		return d, err
 	}
