@@ -27,7 +27,7 @@ func TestUsage(t *testing.T) {
 		{"device", 0, "import"},
 		{"version", 0, "lorawand development"},
 		{"version --json", 0, `"target":"linux/`},
-		{"config check", 0, "good: 1 gateways"},
+		{"config check", 0, "good: 1 gateway."},
 		{"config default", 0, "[store]"},
 		{"nonsense", 2, `"nonsense"`},
 		{"config nonsense", 2, `"nonsense"`},

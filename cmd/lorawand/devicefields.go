@@ -12,6 +12,7 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
+	"lorawand/cmd/lorawand/config"
 	"lorawand/radio/region"
 )
 
@@ -169,16 +170,26 @@ func newDeviceCreate() *cobra.Command {
 		if w := d.Unserved(); w != nil {
 			notes = append(notes, w.Error())
 		}
-		for _, n := range notes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", args[0], n)
-		}
-		for _, n := range planNotes(c, []*session.Device{d}) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
-		}
+		tellNotes(cmd, args[0], notes)
+		tellPlan(cmd, c, d)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
 	}
 	return cmd
+}
+
+// tellNotes tells what is to be known of a device.
+func tellNotes(cmd *cobra.Command, device string, notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", device, n)
+	}
+}
+
+// tellPlan tells of a device that no gateway hears.
+func tellPlan(cmd *cobra.Command, c config.Config, d *session.Device) {
+	for _, n := range planNotes(c, []*session.Device{d}) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
+	}
 }
 
 func newDeviceSet() *cobra.Command {
@@ -212,9 +223,7 @@ func newDeviceSet() *cobra.Command {
 		args.Application, args.Device = *application, names[0]
 		if plan, set := args.Fields["frequency_plan_id"]; set {
 			d := &session.Device{ID: session.ID{Application: *application, Device: names[0]}, Plan: plan}
-			for _, n := range planNotes(c, []*session.Device{d}) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
-			}
+			tellPlan(cmd, c, d)
 		}
 		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
 			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)
