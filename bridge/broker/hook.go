@@ -57,12 +57,6 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	switch pk.FixedHeader.Type {
 	case packets.Connect:
 		return h.connect(c, pk)
-	case packets.Subscribe, packets.Unsubscribe:
-		for _, f := range pk.Filters {
-			if !v3.ValidFilter(f.Filter) {
-				return pk, packets.ErrRejectPacket
-			}
-		}
 	case packets.Publish:
 		// The library leaves some of these without an acknowledgement.
 		if strings.HasPrefix(pk.TopicName, "$") {
@@ -117,6 +111,10 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 		return pk, packets.ErrRejectPacket
 	}
 	if k.ClientIdentifier == "" && pk.ProtocolVersion < 5 {
+		if !k.Clean { // MQTT 3.1.1, 3.1.3.1
+			_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code})
+			return pk, packets.ErrRejectPacket
+		}
 		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
 	}
 	h.window(c, &pk)

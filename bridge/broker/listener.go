@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bufio"
 	"errors"
 	"log/slog"
 	"net"
@@ -116,6 +117,12 @@ type conn struct {
 	gone      chan struct{} // closed when the broker and the gate have too
 	closeOnce sync.Once
 
+	// What is read; of the connection's goroutine.
+	in     *bufio.Reader
+	level  byte   // protocol level of the CONNECT; 0: there was none
+	packet []byte // at hand
+	unread []byte // of it, by the library
+
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
 	login      access.Login
@@ -128,8 +135,12 @@ type conn struct {
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
 }
 
+// readAhead is how much is read at once of a connection, in bytes; longer packets
+// are read into their own place.
+const readAhead = 1 << 10
+
 func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c := &conn{Conn: nc, b: b, in: bufio.NewReaderSize(nc, readAhead), done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
 	}
