@@ -296,7 +296,7 @@ func TestClientIDs(t *testing.T) {
 	pk := connectPacket("", "app1", s.key1)
 	pk.Connect.Clean = false
 	r.send(pk)
-	if ack := r.want(packets.Connack); ack.ReasonCode != 0 || ack.SessionPresent {
+	if ack := r.want(packets.Connack); ack.ReasonCode != 2 { // MQTT 3.1.1, 3.1.3.1
 		t.Errorf("empty id, clean session 0: CONNACK %d", ack.ReasonCode)
 	}
 	for version, want := range map[byte]byte{4: 2, 5: packets.ErrClientIdentifierNotValid.Code} {

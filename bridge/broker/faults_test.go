@@ -424,7 +424,7 @@ func faultDollar(s *subject) error {
 }
 
 func faultEmptyID(s *subject) error {
-	if _, ack := s.client(4, func(pk *packets.Packet) { persistent("")(pk) }); ack.ReasonCode != 0 {
+	if _, ack := s.client(4, func(pk *packets.Packet) { persistent("")(pk) }); ack.ReasonCode != packets.Err3ClientIdentifierNotValid.Code {
 		return fmt.Errorf("CONNACK 0x%x", ack.ReasonCode)
 	}
 	return nil

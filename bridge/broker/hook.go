@@ -58,6 +58,9 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	case packets.Connect:
 		return h.connect(c, pk)
 	case packets.Publish:
+		if h.b.repeated(cl, &pk) {
+			return nothing(pk), nil
+		}
 		// The library leaves some of these without an acknowledgement.
 		if strings.HasPrefix(pk.TopicName, "$") {
 			pk.TopicName = "x" + pk.TopicName
@@ -208,19 +211,42 @@ func clip(s string) string {
 
 // OnSessionEstablish implements mqtt.Hook.
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
+	connOf(cl).resuming = true
 	h.b.adopt(cl, pk.Connect.Clean)
 }
 
 // OnSessionEstablished implements mqtt.Hook.
-func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) { h.b.attach(cl) }
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	connOf(cl).resuming = false
+	h.b.attach(cl)
+}
 
-// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits.
+// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits,
+// and a SUBACK why a filter is refused.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
-	if pk.FixedHeader.Type != packets.Connack || c == nil || c.version < 5 || pk.ReasonCode != 0 {
+	if c == nil || c.version < 5 {
+		return pk
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
+		return h.connack(c, pk)
+	case packets.Suback:
+		for i, code := range c.suback {
+			if code != 0 {
+				pk.ReasonCodes[i] = code
+			}
+		}
+	}
+	return pk
+}
+
+func (h *hook) connack(c *conn, pk packets.Packet) packets.Packet {
+	if pk.ReasonCode != 0 {
 		return pk
 	}
 	pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketSize)
+	pk.Properties.RetainAvailable, pk.Properties.RetainAvailableFlag = 0, true
 	if c.shortened {
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = uint32(c.expiry/time.Second), true
 	}
@@ -235,16 +261,25 @@ const refusedFilter = "$refused"
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	have := cl.State.Subscriptions.GetAll()
+	c.suback = make([]byte, len(pk.Filters))
 	for i := range pk.Filters {
-		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
-		if _, renewed := have[f]; ok && !renewed {
-			if len(have) >= h.b.limits.Subscriptions {
-				ok = false
-			} else {
-				have[f] = packets.Subscription{}
-			}
+		asked := pk.Filters[i].Filter
+		f, ok := v3.Filter(asked, c.login.Application, c.login.Tenant)
+		_, renewed := have[f]
+		switch {
+		case v3.IsLong(asked):
+			c.suback[i] = packets.ErrTopicFilterInvalid.Code
+		case !ok:
+			c.suback[i] = packets.ErrNotAuthorized.Code
+		case renewed:
+		case len(have) >= h.b.limits.Subscriptions:
+			c.suback[i] = packets.ErrQuotaExceeded.Code
+			h.b.log.Warn("an MQTT client has too many subscriptions: a further one is refused",
+				"client", cl.ID, "filter", clip(asked), "limit", h.b.limits.Subscriptions)
+		default:
+			have[f] = packets.Subscription{}
 		}
-		if !ok {
+		if c.suback[i] != 0 {
 			f = refusedFilter
 		}
 		pk.Filters[i].Filter = f
@@ -256,9 +291,11 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	for i := range pk.Filters {
-		if f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant); ok {
-			pk.Filters[i].Filter = f
+		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
+		if !ok {
+			f = refusedFilter
 		}
+		pk.Filters[i].Filter = f
 	}
 	return pk
 }

@@ -131,6 +131,8 @@ type conn struct {
 	shortened  bool          // the client had asked for a longer one
 	window     int           // QoS 1 and 2 messages that the client takes at a time
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
+	suback     []byte        // of the last SUBSCRIBE: a reason code for each filter that is refused, else 0
+	resuming   bool          // between the CONNECT and what the session's writer writes
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
 }
@@ -147,14 +149,9 @@ func (b *Broker) newConn(nc net.Conn) *conn {
 	return c
 }
 
-// typeDisconnect is the type of DISCONNECT, in the upper half of a packet's
-// first byte.
-const typeDisconnect = 14
-
-// Write implements net.Conn. MQTT 3 knows no DISCONNECT from servers, but the
-// library sends it: it goes nowhere.
+// Write implements net.Conn. Some of what the library sends goes nowhere.
 func (c *conn) Write(p []byte) (int, error) {
-	if len(p) > 0 && p[0]>>4 == typeDisconnect && c.version < 5 {
+	if len(p) > 0 && c.isUnwanted(p[0]>>4) {
 		return len(p), nil
 	}
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.b.limits.WriteDeadline)); err != nil {
@@ -165,6 +162,19 @@ func (c *conn) Write(p []byte) (int, error) {
 		_ = c.Close() // half a packet may be out: nothing sensible can follow
 	}
 	return n, err
+}
+
+// isUnwanted reports whether a packet must not be sent though the library does:
+// a DISCONNECT to clients of MQTT 3, which know none from servers, and the
+// acknowledgements of an earlier connection, which nobody has asked for again.
+func (c *conn) isUnwanted(typ byte) bool {
+	switch typ {
+	case packets.Disconnect:
+		return c.version < 5
+	case packets.Puback, packets.Pubrec, packets.Pubcomp:
+		return c.resuming
+	}
+	return false
 }
 
 // SetDeadline implements net.Conn. The library sets it for the keep-alive,

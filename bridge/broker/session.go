@@ -95,6 +95,10 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 		return false
 	}
 	s := b.session(cl.ID)
+	if s != nil && !s.mayResume(c.login, time.Now()) {
+		b.end(s)
+		s = nil
+	}
 	if s == nil || clean || !b.resumes(cl) {
 		b.drop(s)
 		b.makeRoom()
@@ -106,6 +110,17 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
 	s.uid = v3.UID(c.login.Application, c.login.Tenant)
 	return true
+}
+
+// mayResume reports whether a client that logs in gets a session that was kept:
+// it has not expired, and what waits in it is for that key to read.
+func (s *session) mayResume(l access.Login, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.login.KeyID != l.KeyID && !l.Rights.Has(access.TrafficRead) {
+		return false
+	}
+	return s.owner != nil || now.Sub(s.away) <= s.expiry
 }
 
 // owner returns the client that a session belongs to, or nil.
@@ -471,7 +486,29 @@ func (b *Broker) acknowledged(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		}
 		s.ring()
 	}
+	return nothing(pk)
+}
+
+// nothing takes the place of a packet that the library is not to act on: it has
+// no effect.
+func nothing(pk packets.Packet) packets.Packet {
 	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: pk.ProtocolVersion}
+}
+
+// repeated answers a QoS 2 PUBLISH that the client sends once more, which it does
+// after a reconnect. It was taken the first time, so the answer is success (MQTT
+// 5.0, 4.3.3); the library would call its packet id in use, and the client would
+// publish the message again.
+func (b *Broker) repeated(cl *mqtt.Client, pk *packets.Packet) bool {
+	if pk.FixedHeader.Qos != 2 {
+		return false
+	}
+	earlier, ok := cl.State.Inflight.Get(pk.PacketID)
+	if !ok || earlier.FixedHeader.Type != packets.Pubrec {
+		return false
+	}
+	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: pk.PacketID})
+	return true
 }
 
 // acknowledge returns what is to be answered; its type is 0 for nothing.

@@ -62,6 +62,9 @@ const sharePrefix = "$share/"
 // $share/{group}/{filter} the filter is rewritten. ok is false for what may
 // not be subscribed to.
 func Filter(filter, application, tenant string) (rewritten string, ok bool) {
+	if IsLong(filter) {
+		return "", false
+	}
 	if rest, shared := strings.CutPrefix(filter, sharePrefix); shared {
 		group, inner, found := strings.Cut(rest, "/")
 		if !found || group == "" {
@@ -117,6 +120,19 @@ func ValidFilter(filter string) bool {
 		}
 		filter = rest
 	}
+}
+
+// Limits of a filter. The longest topic has 6 levels and 122 bytes; $share and a
+// group come on top.
+const (
+	maxFilterLevels = 16
+	maxFilterLength = 256 // bytes
+)
+
+// IsLong reports whether a filter has more bytes or levels than any client needs.
+// What is done with a filter costs time and memory for each level.
+func IsLong(filter string) bool {
+	return len(filter) > maxFilterLength || strings.Count(filter, "/") >= maxFilterLevels
 }
 
 // Matches reports whether a topic matches a filter without $share (MQTT 5.0,
