@@ -110,6 +110,11 @@ type Options struct {
 	Limits Limits
 	Logger *slog.Logger // default slog.Default()
 
+	TLSListen       []string   // TCP addresses; need a TLSConfig
+	WebSocketListen []string   // TCP addresses; with a TLSConfig TLS is spoken there too
+	TLSConfig       *TLSConfig // nil: no TLS
+	Origins         []string   // of pages that may connect, besides those of this host; "*": all
+
 	// Calendar tells the time for the expiry of keys, and the zero time where
 	// it is not known. Default: not known.
 	Calendar func() time.Time
@@ -143,6 +148,8 @@ type Broker struct {
 	gate    *gate
 	outbox  outbox
 	backoff access.Backoff
+
+	handshakes handshakes
 
 	// life is held while sessions begin and end; mu guards the maps, and is
 	// taken inside of life, never around a call of the library.
@@ -190,21 +197,40 @@ func New(o Options) (*Broker, error) {
 	if err := b.server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("mqtt: %w", err)
 	}
-	for i, addr := range o.Listen {
-		nl, err := net.Listen("tcp", addr)
-		if err != nil {
-			b.closeListeners()
-			return nil, fmt.Errorf("mqtt: %w", err)
-		}
-		li := &listener{id: fmt.Sprintf("tcp%d", i), b: b, listener: nl}
-		if err := b.server.AddListener(li); err != nil {
-			_ = nl.Close()
-			b.closeListeners()
-			return nil, fmt.Errorf("mqtt: %w", err)
-		}
-		b.gate.listeners = append(b.gate.listeners, li)
+	if err := b.listen(); err != nil {
+		b.closeListeners()
+		return nil, err
 	}
 	return b, nil
+}
+
+// listen opens the listeners.
+func (b *Broker) listen() error {
+	o := &b.opts
+	if (len(o.TLSListen) > 0 || len(o.WebSocketListen) > 0) && !hasTLS {
+		return errors.New("mqtt: this build has neither TLS nor WebSocket")
+	}
+	if len(o.TLSListen) > 0 && o.TLSConfig == nil {
+		return errors.New("mqtt: TLS without a certificate")
+	}
+	for _, kind := range []struct {
+		door  door
+		addrs []string
+	}{{doorTCP, o.Listen}, {doorTLS, o.TLSListen}, {doorWebSocket, o.WebSocketListen}} {
+		for i, addr := range kind.addrs {
+			nl, err := net.Listen("tcp", addr)
+			if err != nil {
+				return fmt.Errorf("mqtt: %w", err)
+			}
+			li := &listener{id: fmt.Sprintf("%v%d", kind.door, i), door: kind.door, b: b, listener: nl}
+			if err := b.server.AddListener(li); err != nil {
+				_ = nl.Close()
+				return fmt.Errorf("mqtt: %w", err)
+			}
+			b.gate.listeners = append(b.gate.listeners, li)
+		}
+	}
+	return nil
 }
 
 // capabilities turn off what the library bounds badly; see session.go for what
@@ -276,8 +302,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	for topic := range b.server.Topics.Retained.GetAll() {
 		b.server.Topics.Retained.Delete(topic)
 	}
-	for _, a := range b.Addrs() {
-		b.log.Info("listening for MQTT clients", "address", a.String())
+	for _, l := range b.gate.listeners {
+		b.log.Info("listening for MQTT clients", "address", l.Address(), "over", l.door.String())
 	}
 	b.serving.Store(true)
 	defer b.serving.Store(false)

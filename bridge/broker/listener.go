@@ -108,7 +108,8 @@ func (g *gate) counts() (refused uint64, clients int) {
 // conn is a client's connection. It has a deadline of its own for each write,
 // so that a client that does not read is cut off.
 type conn struct {
-	net.Conn
+	net.Conn           // with TLS and WebSocket, once their handshakes are done
+	raw       net.Conn // below these
 	b         *Broker
 	addr      netip.Addr
 	waiting   bool          // not logged in; the gate's lock guards it
@@ -142,7 +143,8 @@ type conn struct {
 const readAhead = 1 << 10
 
 func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, b: b, in: bufio.NewReaderSize(nc, readAhead), done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c := &conn{raw: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
 	}
@@ -164,6 +166,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// take reads and writes by a connection.
+func (c *conn) take(nc net.Conn) { c.Conn, c.in = nc, bufio.NewReaderSize(nc, readAhead) }
+
 // isUnwanted reports whether a packet must not be sent though the library does:
 // a DISCONNECT to clients of MQTT 3, which know none from servers, and the
 // acknowledgements of an earlier connection, which nobody has asked for again.
@@ -184,7 +189,7 @@ func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.closeOnce.Do(func() { close(c.done) })
-	return c.Conn.Close()
+	return c.raw.Close()
 }
 
 // isOver reports whether the library has done with the connection.
@@ -197,9 +202,22 @@ func (c *conn) isOver() bool {
 	}
 }
 
+// door is what is spoken below MQTT.
+type door uint8
+
+const (
+	doorTCP door = iota
+	doorTLS
+	doorWebSocket
+)
+
+// String returns "tcp", "tls" or "websocket".
+func (d door) String() string { return [...]string{"tcp", "tls", "websocket"}[d] }
+
 // listener is a listener of ours for the library.
 type listener struct {
 	id       string
+	door     door
 	b        *Broker
 	listener net.Listener
 	once     sync.Once
@@ -217,7 +235,7 @@ func (l *listener) ID() string { return l.id }
 func (l *listener) Address() string { return l.listener.Addr().String() }
 
 // Protocol implements listeners.Listener.
-func (l *listener) Protocol() string { return "tcp" }
+func (l *listener) Protocol() string { return l.door.String() }
 
 // Serve implements listeners.Listener. It accepts until Close.
 func (l *listener) Serve(establish listeners.EstablishFn) {
@@ -262,8 +280,30 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 			l.b.log.Error("fault while serving a client, which is cut off", "fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
 		}
 	}()
-	err := establish(l.id, c)
+	err := l.admit(c)
+	if err == nil {
+		err = establish(l.id, c)
+	}
 	l.b.log.Debug("client gone", "address", c.addr.String(), "application", c.login.Application, "error", err)
+}
+
+// admit does the handshakes that come before MQTT.
+func (l *listener) admit(c *conn) (err error) {
+	nc := c.Conn
+	switch {
+	case l.door == doorTLS:
+		nc, err = l.encrypt(nc)
+	case l.door == doorWebSocket && l.b.opts.TLSConfig != nil:
+		nc, err = l.encryptIfAsked(nc)
+	}
+	if err == nil && l.door == doorWebSocket {
+		nc, err = l.upgrade(nc)
+	}
+	if err != nil || l.door == doorTCP {
+		return err
+	}
+	c.take(nc)
+	return c.SetReadDeadline(time.Now().Add(l.b.limits.ConnectTimeout))
 }
 
 // goodbyeTime is how long clients have to take notice of a stop.
