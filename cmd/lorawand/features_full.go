@@ -9,6 +9,7 @@ import (
 
 const (
 	hasHTTP  = true
+	hasTLS   = true // and WebSocket
 	hasModel = true // of the concentrator chip
 )
 
@@ -17,4 +18,4 @@ func simulatedOn(a *air.Air) opener {
 	return (&simulation{air: a, chip: sx1302test.Options{EUI: demoGateway}}).open
 }
 
-func init() { features = append(features, "http") }
+func init() { features = append(features, "http", "tls", "websocket") }
