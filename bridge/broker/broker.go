@@ -156,7 +156,7 @@ type Broker struct {
 	life     sync.Mutex
 	mu       sync.RWMutex
 	sessions map[string]*session
-	byApp    map[string]map[*session]struct{}
+	byApp    map[string]*applicationSessions
 
 	offlineBytes atomic.Int64
 	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
@@ -182,7 +182,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
-		sessions: map[string]*session{}, byApp: map[string]map[*session]struct{}{}, shares: map[string]int{},
+		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
 		stop: make(chan struct{}),
 	}
 	b.outbox.init(l.outboxSize)
@@ -238,7 +238,7 @@ func (b *Broker) listen() error {
 // when its clock is set every message and session would be 56 years old.
 func capabilities(l Limits) *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
-	c.MaximumClients = int64(l.Clients)
+	c.MaximumClients = math.MaxInt64 // see gate
 	c.MaximumPacketSize = uint32(l.PacketSize)
 	c.MaximumClientWritesPending = 1
 	c.MaximumInflight = math.MaxUint16
@@ -288,7 +288,7 @@ func (b *Broker) Stats() Stats {
 // is full the oldest message in it goes, and is counted.
 func (b *Broker) Publish(m v3.Message) { b.outbox.put(m) }
 
-// janitorEvery is how often sessions that nobody has come back to are looked for.
+// janitorEvery is how often sessions and keys that have expired are looked for.
 const janitorEvery = 10 * time.Second
 
 // Run serves until ctx ends, then closes every connection. It waits for what
@@ -308,8 +308,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.serving.Store(true)
 	defer b.serving.Store(false)
 	defer b.close()
-	janitor := time.NewTicker(janitorEvery)
-	defer janitor.Stop()
+	b.wg.Go(b.janitor)
 	for {
 		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
 			b.dispatch(&m)
@@ -318,10 +317,31 @@ func (b *Broker) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-b.outbox.wake:
-		case <-janitor.C:
-			b.expire(time.Now())
 		}
 	}
+}
+
+// janitor ends what has expired, until the broker stops.
+func (b *Broker) janitor() {
+	t := time.NewTicker(janitorEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-t.C:
+			b.expire(time.Now())
+			b.expireKeys(b.opts.Calendar())
+		}
+	}
+}
+
+// expireKeys ends the connections and sessions of keys that have expired.
+func (b *Broker) expireKeys(now time.Time) {
+	b.Disconnect(func(l access.Login) bool {
+		k, ok := b.opts.Keys.Key(l.KeyID)
+		return ok && k.Expired(now)
+	})
 }
 
 func (b *Broker) close() {

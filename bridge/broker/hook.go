@@ -173,8 +173,15 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		h.b.refuse(c, user)
 		return false
 	}
-	h.b.gate.settle(c)
 	c.login = login
+	victim, ok := h.b.gate.admit(c)
+	if !ok {
+		h.b.full(c)
+		return false
+	}
+	if victim != nil {
+		go h.b.displace(victim)
+	}
 	cl.ID = login.Application + "/" + cl.ID
 	c.client.Store(cl)
 	// Who revokes a key ends the connections that he sees. Either he has seen
@@ -186,10 +193,32 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	return true
 }
 
+// full refuses a login because of the number of clients.
+func (b *Broker) full(c *conn) {
+	b.log.Warn("too many MQTT clients: a login is refused", "application", c.login.Application, "address", c.addr.String(), "limit", b.limits.Clients)
+	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
+	if c.version == 5 {
+		refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrServerBusy.Code, 0}
+	}
+	_, _ = c.Write(refusal)
+	c.answered = true
+}
+
+// displace ends the connection of a client of the application that has the most.
+func (b *Broker) displace(c *conn) {
+	b.log.Warn("too many MQTT clients: the newest of the application with most of them has to go",
+		"application", c.login.Application, "address", c.addr.String(), "limit", b.limits.Clients)
+	if cl := c.client.Load(); cl != nil && c.version == 5 {
+		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
+	}
+	_ = c.Close()
+}
+
 // refuse counts a bad login and holds the answer back from those who guess.
 func (b *Broker) refuse(c *conn, user string) {
 	b.badLogins.Add(1)
-	delay := b.backoff.Failed(c.addr, time.Now())
+	c.failed.Store(true)
+	delay := b.backoff.Failed(c.source, time.Now())
 	b.log.Info("login refused", "address", c.addr.String(), "user", clip(user), "held_back", delay)
 	if delay == 0 {
 		return

@@ -18,93 +18,6 @@ import (
 	"lorawand/bridge/access"
 )
 
-// gate counts connections and refuses those beyond the limits.
-type gate struct {
-	limits    Limits
-	listeners []*listener
-
-	mu      sync.Mutex
-	conns   map[*conn]struct{}
-	waiting map[netip.Addr]int // connections that have not logged in
-	waits   int                // their number
-	refused uint64
-	closed  bool
-}
-
-func newGate(l Limits) *gate {
-	return &gate{limits: l, conns: map[*conn]struct{}{}, waiting: map[netip.Addr]int{}}
-}
-
-// enter admits a connection, or reports false.
-func (g *gate) enter(c *conn) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed || g.waits >= g.limits.Unauthenticated || g.waiting[c.addr] >= g.limits.PerAddress {
-		g.refused++
-		return false
-	}
-	g.conns[c] = struct{}{}
-	g.waiting[c.addr]++
-	g.waits++
-	c.waiting = true
-	return true
-}
-
-// settle frees the place among those that have not logged in.
-func (g *gate) settle(c *conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.unwait(c)
-}
-
-func (g *gate) unwait(c *conn) {
-	if !c.waiting {
-		return
-	}
-	c.waiting = false
-	g.waits--
-	if g.waiting[c.addr]--; g.waiting[c.addr] == 0 {
-		delete(g.waiting, c.addr)
-	}
-}
-
-func (g *gate) leave(c *conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.unwait(c)
-	delete(g.conns, c)
-}
-
-// close closes every connection: those that never sent a CONNECT are not known
-// to the library, which would wait for them for ever.
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-	for c := range g.conns {
-		_ = c.Close()
-	}
-}
-
-// loggedIn lists the clients that a DISCONNECT can be sent to.
-func (g *gate) loggedIn() []*mqtt.Client {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var out []*mqtt.Client
-	for c := range g.conns {
-		if cl := c.client.Load(); cl != nil && c.version == 5 {
-			out = append(out, cl)
-		}
-	}
-	return out
-}
-
-func (g *gate) counts() (refused uint64, clients int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.refused, len(g.conns) - g.waits
-}
-
 // conn is a client's connection. It has a deadline of its own for each write,
 // so that a client that does not read is cut off.
 type conn struct {
@@ -112,7 +25,7 @@ type conn struct {
 	raw       net.Conn // below these
 	b         *Broker
 	addr      netip.Addr
-	waiting   bool          // not logged in; the gate's lock guards it
+	source    netip.Addr    // what limits of an address go by: see sourceOf
 	done      chan struct{} // closed with the connection
 	over      chan struct{} // closed when the library has done with it
 	gone      chan struct{} // closed when the broker and the gate have too
@@ -134,8 +47,11 @@ type conn struct {
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
 	suback     []byte        // of the last SUBSCRIBE: a reason code for each filter that is refused, else 0
 	resuming   bool          // between the CONNECT and what the session's writer writes
+	answered   bool          // the CONNECT was answered by us, whatever the library answers
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
+	spoke  atomic.Bool                 // it has sent something
+	failed atomic.Bool                 // its login was refused
 }
 
 // readAhead is how much is read at once of a connection, in bytes; longer packets
@@ -147,6 +63,7 @@ func (b *Broker) newConn(nc net.Conn) *conn {
 	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
+		c.source = sourceOf(c.addr)
 	}
 	return c
 }
@@ -178,6 +95,8 @@ func (c *conn) isUnwanted(typ byte) bool {
 		return c.version < 5
 	case packets.Puback, packets.Pubrec, packets.Pubcomp:
 		return c.resuming
+	case packets.Connack:
+		return c.answered
 	}
 	return false
 }
@@ -318,7 +237,7 @@ func (l *listener) Close(listeners.CloseFn) {
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
-			for _, cl := range l.b.gate.loggedIn() {
+			for _, cl := range l.b.gate.tellable() {
 				_ = l.b.server.DisconnectClient(cl, packets.ErrServerShuttingDown)
 			}
 		}()

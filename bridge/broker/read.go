@@ -32,6 +32,9 @@ func (c *conn) readPacket() error {
 	if err != nil {
 		return err
 	}
+	if !c.spoke.Load() {
+		c.spoke.Store(true)
+	}
 	if connect := first>>4 == packets.Connect; !connect && c.level == 0 {
 		return errNotConnect
 	}

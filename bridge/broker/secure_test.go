@@ -75,7 +75,7 @@ func startSecure(t *testing.T, change func(*Options)) *secured {
 func (s *secured) pending() int {
 	s.gate.mu.Lock()
 	defer s.gate.mu.Unlock()
-	return s.gate.waits
+	return len(s.gate.waiting)
 }
 
 // over makes a client of a connection.

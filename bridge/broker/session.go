@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -24,6 +25,7 @@ type session struct {
 	b           *Broker
 	id          string // the library's client id: application, "/", the client's own
 	application string
+	offline     *atomic.Int64 // bytes that are kept for clients of the application that are away
 	wake        chan struct{} // rung when there may be something to write
 
 	mu         sync.Mutex
@@ -152,10 +154,13 @@ func (b *Broker) add(s *session) *session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sessions[s.id] = s
-	if b.byApp[s.application] == nil {
-		b.byApp[s.application] = map[*session]struct{}{}
+	a := b.byApp[s.application]
+	if a == nil {
+		a = &applicationSessions{all: map[*session]struct{}{}}
+		b.byApp[s.application] = a
 	}
-	b.byApp[s.application][s] = struct{}{}
+	a.all[s] = struct{}{}
+	s.offline = &a.offline
 	return s
 }
 
@@ -173,14 +178,21 @@ func (b *Broker) abandoned() (out []*session, all int) {
 	return out, len(b.sessions)
 }
 
-// makeRoom ends the session of the client that is away longest, where there
-// are too many. Connected clients are bounded elsewhere. life is held.
+// makeRoom ends a session where there are too many: of the application that has
+// the most of those that nobody is connected to, the one whose client is away
+// longest. Connected clients are bounded elsewhere. life is held.
 func (b *Broker) makeRoom() {
 	away, all := b.abandoned()
 	if all < 2*b.limits.Clients || len(away) == 0 {
 		return
 	}
-	oldest := slices.MinFunc(away, func(x, y *session) int { return x.away.Compare(y.away) })
+	counts := map[string]int{}
+	for _, s := range away {
+		counts[s.application]++
+	}
+	oldest := slices.MinFunc(away, func(x, y *session) int {
+		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
+	})
 	b.log.Warn("too many MQTT sessions: the one that nobody came back to for longest ends", "client", oldest.id)
 	b.end(oldest)
 }
@@ -192,7 +204,7 @@ func (b *Broker) drop(s *session) {
 	}
 	s.mu.Lock()
 	if s.client == nil {
-		b.offlineBytes.Add(-int64(s.queued))
+		s.keeps(-s.queued)
 	}
 	s.owner, s.client, s.queue, s.queued, s.inflight = nil, nil, nil, 0, nil
 	s.mu.Unlock()
@@ -200,8 +212,8 @@ func (b *Broker) drop(s *session) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.sessions, s.id)
-	delete(b.byApp[s.application], s)
-	if len(b.byApp[s.application]) == 0 {
+	a := b.byApp[s.application]
+	if delete(a.all, s); len(a.all) == 0 {
 		delete(b.byApp, s.application)
 	}
 }
@@ -242,7 +254,7 @@ func (b *Broker) attach(cl *mqtt.Client) {
 		return
 	}
 	s.client = cl
-	b.offlineBytes.Add(-int64(s.queued))
+	s.keeps(-s.queued)
 	for i := range s.inflight {
 		s.inflight[i].again = true
 	}
@@ -292,41 +304,8 @@ func (s *session) leave() {
 	for i := range s.queue {
 		s.queued += s.queue[i].size()
 	}
-	s.b.offlineBytes.Add(int64(s.queued - counted))
+	s.keeps(s.queued - counted)
 	s.shrink(0)
-}
-
-// shrink makes room for more bytes within the limits of clients that are away,
-// oldest first. It reports whether there is room. The lock is held.
-func (s *session) shrink(more int) bool {
-	l := &s.b.limits
-	others := s.b.offlineBytes.Load() - int64(s.queued)
-	if more > l.OfflineBytes || others+int64(more) > int64(l.OfflineTotal) {
-		return false // whatever goes, there will be no room
-	}
-	room := func() bool {
-		return (more == 0 || len(s.queue) < l.OfflineMessages) && s.queued+more <= l.OfflineBytes &&
-			s.b.offlineBytes.Load()+int64(more) <= int64(l.OfflineTotal)
-	}
-	for !room() && len(s.queue) > 0 {
-		s.b.offlineBytes.Add(-int64(s.queue[0].size()))
-		s.dropOldest()
-	}
-	return room()
-}
-
-func (s *session) dropOldest() {
-	s.queued -= s.queue[0].size()
-	s.queue = slices.Delete(s.queue, 0, 1)
-	s.dropped()
-}
-
-func (s *session) dropped() {
-	s.b.clientDropped.Add(1)
-	if now := time.Now(); now.Sub(s.warned) > time.Minute {
-		s.warned = now
-		s.b.log.Warn("an MQTT client is too slow or away for too long: messages for it are dropped, oldest first", "client", s.id, "dropped_total", s.b.clientDropped.Load())
-	}
 }
 
 func (s *session) ring() {
@@ -353,121 +332,6 @@ func (b *Broker) subscriptions(cl *mqtt.Client) {
 		s.subs = subs
 	}
 	s.mu.Unlock()
-}
-
-// dispatch puts a message into the queues of its subscribers.
-func (b *Broker) dispatch(m *v3.Message) {
-	topic := m.Topic(m.Application)
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var groups map[string][]share
-	for s := range b.byApp[m.Application] {
-		own, matches, shared := s.match(topic)
-		if matches {
-			own.msg = *m
-			s.enqueue(own)
-		}
-		for _, sh := range shared {
-			if groups == nil {
-				groups = map[string][]share{}
-			}
-			groups[sh.filter] = append(groups[sh.filter], sh)
-		}
-	}
-	for filter, members := range groups {
-		b.pick(filter, members).deliver(m)
-	}
-}
-
-// share is a shared subscription that matches.
-type share struct {
-	s         *session
-	filter    string // $share/{group}/{filter}
-	connected bool
-	item      item
-}
-
-func (sh share) deliver(m *v3.Message) {
-	sh.item.msg = *m
-	sh.s.enqueue(sh.item)
-}
-
-// pick chooses whose turn it is among the members of a group; those that are
-// connected come first.
-func (b *Broker) pick(filter string, members []share) share {
-	slices.SortFunc(members, func(x, y share) int {
-		if x.connected != y.connected {
-			if x.connected {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(x.s.id, y.s.id)
-	})
-	n := len(members)
-	for i, m := range members {
-		if !m.connected && i > 0 {
-			n = i
-			break
-		}
-	}
-	if len(b.shares) > 1024 { // of clients long gone
-		clear(b.shares)
-	}
-	b.shares[filter]++
-	return members[b.shares[filter]%n]
-}
-
-// match returns what a session is to get of a topic: one copy, whatever number
-// of its subscriptions match, and what its shared subscriptions compete for.
-// matches says that there is one that is not shared.
-func (s *session) match(topic string) (own item, matches bool, shared []share) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.login.Rights.Has(access.TrafficRead) {
-		return item{}, false, nil
-	}
-	for i := range s.subs {
-		sub := &s.subs[i]
-		_, filter, isShared := v3.Shared(sub.Filter)
-		if !v3.Matches(filter, topic) {
-			continue
-		}
-		var ids []int
-		if sub.Identifier > 0 {
-			ids = []int{sub.Identifier}
-		}
-		if isShared {
-			shared = append(shared, share{s, sub.Filter, s.client != nil, item{qos: sub.Qos, ids: ids}})
-			continue
-		}
-		matches = true
-		own.qos = max(own.qos, sub.Qos)
-		own.ids = append(own.ids, ids...)
-	}
-	return own, matches, shared
-}
-
-// enqueue puts a message into the queue of a session.
-func (s *session) enqueue(i item) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	size := i.size()
-	if s.client == nil {
-		if i.qos == 0 && s.owner == nil {
-			return
-		}
-		if !s.shrink(size) {
-			s.dropped()
-			return
-		}
-		s.b.offlineBytes.Add(int64(size))
-	} else if len(s.queue) >= s.b.limits.WritesPending {
-		s.dropOldest()
-	}
-	s.queue = append(s.queue, i)
-	s.queued += size
-	s.ring()
 }
 
 func pubrel(id uint16) packets.Packet {
