@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +175,73 @@ func TestTenantForm(t *testing.T) {
 	if a.Device != "dev1" || a.Replace || string(a.Payload) != "a" || a.Login.Application != "app1" || !b.Replace || len(s.pushes) != 0 {
 		t.Errorf("pushes %+v %+v and %d more", a, b, len(s.pushes))
 	}
+}
+
+// A topic calls the application as the filter does that it matches; where both are
+// subscribed, both come.
+func TestTenantOfFilter(t *testing.T) {
+	s := start(t, Limits{})
+	const plain, tenant = upTopic, "v3/app1@ttn/devices/dev1/up"
+	tests := []struct {
+		name    string
+		user    string
+		filters []string
+		want    []string
+	}{
+		{"plain filter", "app1@ttn", []string{"v3/app1/devices/+/up"}, []string{plain}},
+		{"filter with tenant", "app1@ttn", []string{"v3/app1@ttn/devices/+/up"}, []string{tenant}},
+		{"any", "app1@ttn", []string{"#"}, []string{tenant}},
+		{"any, logged in without", "app1", []string{"#"}, []string{plain}},
+		{"both", "app1@ttn", []string{"v3/app1/#", "v3/app1@ttn/#", "v3/+/devices/dev1/up"}, []string{plain, tenant}},
+		{"shared", "app1@ttn", []string{"$share/g/v3/app1/devices/+/up"}, []string{plain}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := s.loginAs(4, "dev", tt.user, s.key1).subscribe(0, tt.filters...)
+			s.up("x")
+			var got []string
+			for range tt.want {
+				got = append(got, r.want(packets.Publish).TopicName)
+			}
+			if slices.Sort(got); !slices.Equal(got, tt.want) {
+				t.Errorf("got %v, want %v", got, tt.want)
+			}
+			r.silent("once is enough")
+			r.Close()
+			s.eventually("gone", func() bool { return s.Stats().Sessions == 0 })
+		})
+	}
+}
+
+// Who logs in with the tenant and who does without can share a subscription, and
+// what a member has not acknowledged when its session ends goes to another.
+func TestSharedSubscriptionEnds(t *testing.T) {
+	s := start(t, Limits{})
+	first := s.loginAs(4, "first", "app1@ttn", s.key1).subscribe(1, "$share/g/#")
+	for i := range 10 {
+		s.up(fmt.Sprint(i))
+	}
+	acked := first.want(packets.Publish)
+	first.send(ackFor(acked))
+	for range 9 {
+		first.want(packets.Publish)
+	}
+	second := s.loginAs(4, "second", "app1", s.key1).subscribe(1, "$share/g/#")
+	s.eventually("one is acknowledged", func() bool { _, n := s.waiting("app1/first"); return n == 9 })
+	first.Close()
+	got := map[string]bool{}
+	for range 9 {
+		pk := second.want(packets.Publish)
+		second.send(ackFor(pk))
+		got[string(pk.Payload)] = true
+		if pk.TopicName != upTopic {
+			t.Errorf("topic %s", pk.TopicName)
+		}
+	}
+	if len(got) != 9 || got[string(acked.Payload)] {
+		t.Errorf("the other member gets %v", got)
+	}
+	second.silent("more than was left")
 }
 
 func TestOverlappingSubscriptions(t *testing.T) {

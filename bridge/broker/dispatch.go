@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/v3"
@@ -15,20 +16,45 @@ func (b *Broker) dispatch(m *v3.Message) {
 	defer b.mu.RUnlock()
 	var groups map[string][]share
 	for s := range b.sessionsOf(m.Application) {
-		own, matches, shared := s.match(topic)
-		if matches {
-			own.msg = *m
-			s.enqueue(own)
+		own, shared := s.match(m, topic)
+		for i := range own {
+			if own[i].uid != "" {
+				s.enqueue(own[i])
+			}
 		}
 		for _, sh := range shared {
 			if groups == nil {
 				groups = map[string][]share{}
 			}
-			groups[sh.filter] = append(groups[sh.filter], sh)
+			groups[sh.item.share] = append(groups[sh.item.share], sh)
 		}
 	}
 	for filter, members := range groups {
-		b.pick(filter, members).deliver(m)
+		sh := b.pick(filter, members)
+		sh.s.enqueue(sh.item)
+	}
+}
+
+// reassign gives what a session that has ended leaves undone of its shared
+// subscriptions to other members of their groups (MQTT 5.0, 4.8.2).
+func (b *Broker) reassign(application string, left []item) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for i := range left {
+		m := &left[i].msg
+		var members []share
+		for s := range b.sessionsOf(application) {
+			_, shared := s.match(m, m.Topic(application))
+			for _, sh := range shared {
+				if sh.item.share == left[i].share {
+					members = append(members, sh)
+				}
+			}
+		}
+		if len(members) > 0 {
+			sh := b.pick(left[i].share, members)
+			sh.s.enqueue(sh.item)
+		}
 	}
 }
 
@@ -43,14 +69,8 @@ func (b *Broker) sessionsOf(application string) map[*session]struct{} {
 // share is a shared subscription that matches.
 type share struct {
 	s         *session
-	filter    string // $share/{group}/{filter}
 	connected bool
 	item      item
-}
-
-func (sh share) deliver(m *v3.Message) {
-	sh.item.msg = *m
-	sh.s.enqueue(sh.item)
 }
 
 // pick chooses whose turn it is among the members of a group; those that are
@@ -79,34 +99,42 @@ func (b *Broker) pick(filter string, members []share) share {
 	return members[b.shares[filter]%n]
 }
 
-// match returns what a session is to get of a topic: one copy, whatever number
-// of its subscriptions match, and what its shared subscriptions compete for.
-// matches says that there is one that is not shared.
-func (s *session) match(topic string) (own item, matches bool, shared []share) {
+// match returns what a session is to get of a message: one copy for each name that
+// it calls its application by, whatever number of its subscriptions match, and
+// what its shared subscriptions compete for. topic is the message's without the
+// tenant. An item without a uid is none.
+func (s *session) match(m *v3.Message, topic string) (own [2]item, shared []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.login.Rights.Has(access.TrafficRead) {
-		return item{}, false, nil
+		return own, nil
 	}
+	withTenant := ""
 	for i := range s.subs {
 		sub := &s.subs[i]
-		_, filter, isShared := v3.Shared(sub.Filter)
-		if !v3.Matches(filter, topic) {
+		group, filter, isShared := v3.Shared(sub.Filter)
+		it := item{msg: *m, uid: m.Application, qos: sub.Qos}
+		form := 0
+		if uid := v3.FilterUID(filter); uid != m.Application {
+			if it.uid, form = uid, 1; withTenant == "" {
+				withTenant = m.Topic(uid)
+			}
+		}
+		if !v3.Matches(filter, [...]string{topic, withTenant}[form]) {
 			continue
 		}
-		var ids []int
 		if sub.Identifier > 0 {
-			ids = []int{sub.Identifier}
+			it.ids = []int{sub.Identifier}
 		}
 		if isShared {
-			shared = append(shared, share{s, sub.Filter, s.client != nil, item{qos: sub.Qos, ids: ids}})
+			it.share = group + "/" + strings.Replace(filter, it.uid, m.Application, 1)
+			shared = append(shared, share{s, s.client != nil, it})
 			continue
 		}
-		matches = true
-		own.qos = max(own.qos, sub.Qos)
-		own.ids = append(own.ids, ids...)
+		it.qos, it.ids = max(it.qos, own[form].qos), append(own[form].ids, it.ids...)
+		own[form] = it
 	}
-	return own, matches, shared
+	return own, shared
 }
 
 // enqueue puts a message into the queue of a session. The Broker's mu is held for

@@ -347,8 +347,13 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 		return true
 	}
 	_, inner, _ := v3.Shared(filter)
-	own := "v3/" + c.login.Application
-	return inner == own || strings.HasPrefix(inner, own+"/")
+	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {
+		own := "v3/" + uid
+		if inner == own || strings.HasPrefix(inner, own+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // OnPublish implements mqtt.Hook. Whatever a client publishes is acknowledged

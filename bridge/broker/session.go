@@ -32,7 +32,6 @@ type session struct {
 	owner      *mqtt.Client // the last connection, still alive or nil
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
-	uid        string       // how it calls its application in topics
 	persistent bool
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
@@ -47,9 +46,11 @@ type session struct {
 
 // item is a message that waits for a client.
 type item struct {
-	msg v3.Message
-	qos byte
-	ids []int // subscription identifiers
+	msg   v3.Message
+	uid   string // how its topic calls the application
+	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
+	qos   byte
+	ids   []int // subscription identifiers
 }
 
 // size is what an item counts for, in bytes: the message and what is kept of it.
@@ -110,7 +111,6 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	defer s.mu.Unlock()
 	s.leave()
 	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
-	s.uid = v3.UID(c.login.Application, c.login.Tenant)
 	return true
 }
 
@@ -202,20 +202,40 @@ func (b *Broker) drop(s *session) {
 	if s == nil {
 		return
 	}
-	s.mu.Lock()
-	if s.client == nil {
-		s.keeps(-s.queued)
-	}
-	s.owner, s.client, s.queue, s.queued, s.inflight = nil, nil, nil, 0, nil
-	s.mu.Unlock()
+	left := s.clear()
 	s.ring()
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	delete(b.sessions, s.id)
 	a := b.byApp[s.application]
 	if delete(a.all, s); len(a.all) == 0 {
 		delete(b.byApp, s.application)
 	}
+	b.mu.Unlock()
+	if len(left) > 0 {
+		b.reassign(s.application, left)
+	}
+}
+
+// clear takes everything out of a session, and returns what was not acknowledged
+// of its shared subscriptions.
+func (s *session) clear() (left []item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		s.keeps(-s.queued)
+	}
+	for i := range s.inflight {
+		if f := &s.inflight[i]; f.share != "" && !f.released {
+			left = append(left, f.item)
+		}
+	}
+	for i := range s.queue {
+		if s.queue[i].share != "" {
+			left = append(left, s.queue[i])
+		}
+	}
+	s.owner, s.client, s.queue, s.queued, s.inflight, s.subs = nil, nil, nil, 0, nil, nil
+	return left
 }
 
 // end forgets a session whose client is away, in the library too. life is
