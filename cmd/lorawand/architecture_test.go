@@ -51,6 +51,7 @@ var knows = map[string][]string{
 	"github.com/brocaar/lorawan":        {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band":   {"radio/region"},
 	"github.com/mochi-mqtt/server/v2":   {"bridge/broker"},
+	"github.com/gorilla/websocket":      {"bridge/broker"},
 	"periph.io/x/conn/v3":               {"concentrator/sx1302", "concentrator/sx1302/sx1302test", "concentrator/serial", "cmd/lorawand"},
 	"periph.io/x/host/v3":               {"cmd/lorawand"},
 	"github.com/warthog618/go-gpiocdev": {"concentrator/sx1302"},

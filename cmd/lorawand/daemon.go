@@ -35,6 +35,7 @@ type daemon struct {
 	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
+	certs   *certificates // nil: no TLS
 
 	restores chan restoring
 
@@ -68,7 +69,10 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return d, err
 	}
 	clock := bridge.NewClock(nil)
-	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
+	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
+		return d, err
+	}
+	if d.broker, err = newBroker(c, d.state, clock, d.certs, d.push, log); err != nil {
 		return d, err
 	}
 	d.boards.make = func(g *config.Gateway, until radio.EUI64) (*onboard, error) {
@@ -215,10 +219,11 @@ func catchUp(s *store.Store, st bridge.State, log *slog.Logger) {
 	}
 }
 
-func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, certs *certificates, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
-		Listen: c.MQTT.Listen, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
+		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
+		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
 		Limits: broker.Limits{
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
 			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
