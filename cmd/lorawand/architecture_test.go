@@ -39,8 +39,11 @@ var arrows = map[string]string{
 	"bridge/formatter":               "",
 	"bridge/broker":                  "bridge/v3 bridge/access",
 	"bridge/chirpstack":              "radio bridge/gateway",
-	"bridge":                         "radio/ bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
-	"bridge/admin":                   "radio/ bridge bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
+	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store",
+	"bridge/core":                    "radio/ bridge/session bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state",
+	"bridge":                         "radio/ bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"bridge/admin":                   "radio/ bridge bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
 	"cmd/lorawand":                   "*",
 	"cmd/lorawand/config":            "*",
 	"cmd/lorawand/demo":              "radio/ bridge/session concentrator/air concentrator/udp",
@@ -70,7 +73,7 @@ var knows = map[string][]string{
 // nothing and take no locks.
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/gateway": true,
-	"bridge/mac": true, "bridge/schedule": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"lorawand/bridge"
+	"lorawand/bridge/state"
 	"lorawand/cmd/lorawand/config"
 )
 
@@ -48,7 +48,7 @@ func (s *site) serving() (stop func()) {
 }
 
 // stored returns what the store of a site holds, while no daemon has it.
-func (s *site) stored() bridge.State {
+func (s *site) stored() state.State {
 	s.Helper()
 	c, err := config.Load(s.conf, true)
 	if err != nil {

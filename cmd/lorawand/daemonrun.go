@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"lorawand/bridge"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 )
 
@@ -14,19 +14,19 @@ var errAnew = errors.New("begin anew")
 // restoring is a backup that is to take the place of the state.
 type restoring struct {
 	backup *store.Backup
-	did    *bridge.Restored
+	did    *state.Restored
 	done   chan error
 }
 
 // restore stops the daemon's work, replaces its state, and ends run.
-func (d *daemon) restore(ctx context.Context, b *store.Backup) (bridge.Restored, error) {
-	r := restoring{b, new(bridge.Restored), make(chan error, 1)}
+func (d *daemon) restore(ctx context.Context, b *store.Backup) (state.Restored, error) {
+	r := restoring{b, new(state.Restored), make(chan error, 1)}
 	select {
 	case d.restores <- r:
 		err := <-r.done
 		return *r.did, err
 	case <-ctx.Done():
-		return bridge.Restored{}, ctx.Err()
+		return state.Restored{}, ctx.Err()
 	}
 }
 
