@@ -499,7 +499,7 @@ func testDemo(t *testing.T, radio, duration, level string) {
 		t.Errorf("a downlink was not heard:\n%s", text)
 	}
 	var sent, arrived, heard int
-	last := text[strings.LastIndex(text, "Stopped:"):]
+	last := text[strings.LastIndex(text, "Stopped."):]
 	if _, err := fmt.Sscanf(last, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.", &sent, &arrived, &heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
 		t.Errorf("%s%v\n%s", last, err, errOut.String())
 	}
