@@ -373,7 +373,11 @@ func (r *run) oldEncoder(in *goja.Object) *Error {
 func (r *run) thrown(err error) (e *Error) {
 	defer func() {
 		// The text of a thrown object is made by the script.
-		if recover() != nil {
+		switch recover().(type) {
+		case nil:
+		case *goja.InterruptedError:
+			e = scriptTimeout()
+		default:
 			e = scriptError("exception without a text")
 		}
 	}()

@@ -249,9 +249,10 @@ func (p *Pool) attempt(ctx context.Context, j job) Result {
 	}
 	p.child.end(true)
 	if ctx.Err() == nil {
+		ended = p.child.reason(ended)
 		p.suspect(j.req)
 		p.stats.kills.Add(1)
-		p.o.Logger.Warn("payload formatter ended", "reason", ended, "stderr", p.child.words.String())
+		p.o.Logger.Warn("payload formatter ended", "reason", ended, "stderr", p.child.words.first())
 	}
 	p.child = nil
 	return failed(j.req.Task, ended)

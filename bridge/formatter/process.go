@@ -79,7 +79,7 @@ func start(ctx context.Context, o Options) (*process, error) {
 	}
 	if err != nil {
 		c.end(true)
-		return nil, fmt.Errorf("formatter: child: %w%s", err, c.words.note())
+		return nil, fmt.Errorf("formatter: child: %w (stderr: %q)", err, c.words.first())
 	}
 	return c, nil
 }
@@ -165,7 +165,7 @@ func (c *process) ask(ctx context.Context, call *call, began time.Time) (*answer
 	}
 	_ = c.in.SetWriteDeadline(began.Add(c.limit + wallGrace))
 	if err := writeFrame(c.in, c.frame); err != nil {
-		return nil, c.obituary()
+		return nil, errGone
 	}
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
@@ -173,7 +173,7 @@ func (c *process) ask(ctx context.Context, call *call, began time.Time) (*answer
 		select {
 		case b, ok := <-c.frames:
 			if !ok {
-				return nil, c.obituary()
+				return nil, errGone
 			}
 			a, err := parseAnswer(b)
 			if err != nil || a.number != c.number {
@@ -203,19 +203,22 @@ func (c *process) exceeds(began time.Time) *Error {
 	}
 }
 
-// obituary says why a child is gone that nobody has ended.
-func (c *process) obituary() *Error {
-	c.end(true)
+// errGone says that a child has ended by itself.
+var errGone = childBroken("has ended")
+
+// reason says why a child is of no more use, when that is over: it may have
+// ended by itself while it was found to take too long.
+func (c *process) reason(found *Error) *Error {
 	said := c.words.String()
 	switch state := c.cmd.ProcessState; {
 	case strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory"):
 		return scriptMemory()
 	case strings.Contains(said, "stack exceeds"):
 		return scriptError("RangeError: Maximum call stack size exceeded")
-	case state != nil:
+	case found == errGone && state != nil:
 		return childBroken("has ended: " + state.String())
 	default:
-		return childBroken("has ended")
+		return found
 	}
 }
 
@@ -273,12 +276,11 @@ func (w *words) Write(b []byte) (int, error) {
 func (w *words) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return strings.Join(strings.Fields(string(w.b)), " ")
+	return string(w.b)
 }
 
-func (w *words) note() string {
-	if s := w.String(); s != "" {
-		return " (" + s + ")"
-	}
-	return ""
+// first returns the first line.
+func (w *words) first() string {
+	line, _, _ := strings.Cut(w.String(), "\n")
+	return line
 }
