@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
@@ -80,8 +81,10 @@ const keepBuffer = 64 << 10
 type child struct{ programs programs }
 
 func (c *child) answer(call *call) *answer {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	a := &answer{number: call.number}
-	before := cpuTime()
+	before := threadTime()
 	var allocated int64
 	if call.measure {
 		allocated = allocatedBytes()
@@ -101,7 +104,7 @@ func (c *child) answer(call *call) *answer {
 		a.result = execute(call, p.code)
 	}
 	a.used = cpuTime()
-	a.result.Cost.CPU = a.used - before
+	a.result.Cost.CPU = threadTime() - before
 	if call.measure {
 		a.result.Cost.Allocated = allocatedBytes() - allocated
 	}
@@ -160,11 +163,11 @@ func (ps *programs) add(sum [32]byte, source string) *program {
 	return p
 }
 
-// calibration is work of some milliseconds for the engine. It shows how fast
+// calibration is work of a millisecond for the engine. It shows how fast
 // the machine is, and has the engine set up what it does once.
 const calibration = `(function () {
   var a = [], s = 0;
-  for (var i = 0; i < 4000; i++) { a[i & 255] = i * 3; s = (s + a[i & 127]) % 65521; }
+  for (var i = 0; i < 2000; i++) { a[i & 255] = i * 3; s = (s + a[i & 127]) % 65521; }
   return JSON.stringify({ s: s }) + "x".repeat(100).replace(/x/g, "y");
 })()`
 
@@ -174,13 +177,15 @@ func calibrate() time.Duration {
 	if err != nil {
 		return time.Hour // its caller bounds it
 	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	least := time.Hour
-	for range 4 {
-		before := cpuTime()
+	for range 8 {
+		before := threadTime()
 		if _, err := goja.New().RunProgram(p); err != nil {
 			return time.Hour
 		}
-		least = min(least, cpuTime()-before)
+		least = min(least, threadTime()-before)
 	}
 	return least
 }

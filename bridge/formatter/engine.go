@@ -27,15 +27,15 @@ const (
 // errDeadline is what a script at its deadline is interrupted with.
 var errDeadline = errors.New("deadline")
 
-// entry finds a function whose name may stand in the global scope without
-// being a member of the global object (const decodeUplink = …).
-var entries = map[string]*goja.Program{}
-
-func init() {
+// entries find functions whose names may stand in the global scope without
+// being members of the global object (const decodeUplink = …).
+var entries = sync.OnceValue(func() map[string]*goja.Program {
+	all := map[string]*goja.Program{}
 	for _, name := range []string{"decodeUplink", "normalizeUplink", "Decoder", "Decode", "encodeDownlink", "Encoder", "decodeDownlink"} {
-		entries[name] = goja.MustCompile("", fmt.Sprintf("typeof %s === 'function' ? %s : undefined", name, name), false)
+		all[name] = goja.MustCompile("", fmt.Sprintf("typeof %s === 'function' ? %s : undefined", name, name), false)
 	}
-}
+	return all
+})
 
 // compile reads a script. Source maps would be read from files that the script
 // names.
@@ -164,7 +164,7 @@ func (r *run) input() (*goja.Object, *Error) {
 
 // function returns a function of the script, or nil.
 func (r *run) function(name string) goja.Callable {
-	v, err := r.vm.RunProgram(entries[name])
+	v, err := r.vm.RunProgram(entries()[name])
 	if err != nil {
 		return nil
 	}

@@ -28,7 +28,7 @@ const (
 	wallGrace = 200 * time.Millisecond
 	// fastMachine is the CPU time of the calibration where the configured
 	// deadline holds (amd64, 3 GHz).
-	fastMachine = 1500 * time.Microsecond
+	fastMachine = 1200 * time.Microsecond
 )
 
 // process is a child as the daemon sees it.
