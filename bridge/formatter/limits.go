@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,13 +28,12 @@ const (
 	maxRSS       = 48 << 20
 )
 
-// childMemory is how much a child may map beyond what it has when it begins.
-func childMemory() uint64 {
-	if bits.UintSize == 32 {
-		return 16 << 20
-	}
-	return 32 << 20
-}
+// childMemory is how much the heap of a child may grow beyond what it has when
+// it begins.
+const childMemory = 16 << 20 << (bits.UintSize / 64)
+
+// childSlack is for what the runtime maps beside the heap: threads, tables.
+const childSlack = 4 << 20
 
 // cpuTime returns the CPU time of this process. With RLIMIT_CPU set, Linux
 // counts it by ticks of the scheduler, up to 10 ms.
@@ -64,6 +64,7 @@ func confine() {
 	if os.Geteuid() == 0 {
 		dropRoot()
 	}
+	reserveHeap()
 	size, data := memoryNow()
 	for _, l := range []struct {
 		what  int
@@ -73,11 +74,11 @@ func confine() {
 		{unix.RLIMIT_FSIZE, 0},
 		{unix.RLIMIT_NOFILE, 0},
 		{unix.RLIMIT_CPU, childCPU},
-		{unix.RLIMIT_AS, size + childMemory()},
-		// The runtime reserves address space in advance, so that the heap can
-		// grow without passing the limit above. Since Linux 4.7 this one counts
-		// what can be written to.
-		{unix.RLIMIT_DATA, data + childMemory()},
+		{unix.RLIMIT_AS, size + childSlack},
+		// On 32 bits the runtime has reserved so much address space that the heap
+		// can grow without passing the limit above. Since Linux 4.7 this one
+		// counts what can be written to.
+		{unix.RLIMIT_DATA, data + childSlack},
 	} {
 		_ = unix.Setrlimit(l.what, &unix.Rlimit{Cur: l.limit, Max: l.limit})
 	}
@@ -89,6 +90,16 @@ func confine() {
 	if unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == nil {
 		_ = filterSyscalls()
 	}
+}
+
+// reserveHeap has the runtime map the memory that the heap may grow to, without
+// touching it. Later it could not: it reserves address space in pieces of 64 MB
+// that begin anywhere, so that what is left of the first one is a matter of
+// luck.
+func reserveHeap() {
+	b := make([]byte, childMemory)
+	runtime.KeepAlive(b)
+	debug.FreeOSMemory()
 }
 
 // nobody is the user without rights.

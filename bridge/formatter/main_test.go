@@ -1,3 +1,5 @@
+//go:build !small
+
 package formatter
 
 import (
@@ -17,6 +19,10 @@ import (
 func TestMain(m *testing.M) {
 	if IsChild(os.Args) {
 		os.Exit(RunChild())
+	}
+	if len(os.Args) == 2 && os.Args[1] == "confined" {
+		confined()
+		return
 	}
 	os.Exit(m.Run())
 }

@@ -361,7 +361,10 @@ func (r *run) console() {
 func logText(v goja.Value) string {
 	if o, isObject := v.(*goja.Object); isObject && o.ClassName() != "Error" {
 		c := &converter{left: 4 * maxLogLine}
-		if got, err := c.object(o, "", 0); err == nil {
+		got, err := c.object(o, "", 0)
+		if s, isText := got.(string); isText && err == nil {
+			return s
+		} else if err == nil {
 			return string(appendJSON(nil, got))
 		}
 	}
