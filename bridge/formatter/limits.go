@@ -32,9 +32,6 @@ const (
 // it begins.
 const childMemory = 16 << 20 << (bits.UintSize / 64)
 
-// childSlack is for what the runtime maps beside the heap: threads, tables.
-const childSlack = 4 << 20
-
 // cpuTime returns the CPU time of this process. With RLIMIT_CPU set, Linux
 // counts it by ticks of the scheduler, up to 10 ms.
 func cpuTime() time.Duration { return clock(unix.CLOCK_PROCESS_CPUTIME_ID) }

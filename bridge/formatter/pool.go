@@ -77,13 +77,13 @@ type Pool struct {
 	closed bool
 
 	// Of the goroutine in Run:
-	child     *process
-	failedAt  time.Time // when a child could not be started
-	startErr  *Error
-	suspects  map[[32]byte]time.Time
-	readySent time.Time // when the newest child was ready
+	child    *process
+	failedAt time.Time // when a child could not be started
+	startErr *Error
+	suspects map[[32]byte]time.Time
+	readyAt  time.Time // when the newest child was
 
-	stats struct{ calls, failed, starts, kills atomic.Int64 }
+	stats struct{ calls, failed, starts, kills, pid atomic.Int64 }
 }
 
 // job is a request that waits.
@@ -105,11 +105,13 @@ type Stats struct {
 	Failed int64 // of these
 	Starts int64 // of children
 	Kills  int64 // of children
+	PID    int   // of the child; 0: there is none
 }
 
 // Stats may be called at any time.
 func (p *Pool) Stats() Stats {
-	return Stats{p.stats.calls.Load(), p.stats.failed.Load(), p.stats.starts.Load(), p.stats.kills.Load()}
+	s := &p.stats
+	return Stats{s.calls.Load(), s.failed.Load(), s.starts.Load(), s.kills.Load(), int(s.pid.Load())}
 }
 
 // Submit takes a request and never blocks. It calls done once with the result:
@@ -169,7 +171,7 @@ func (p *Pool) Run(ctx context.Context) error {
 		select {
 		case <-p.wake:
 		case <-idle.C:
-			p.endChild()
+			p.endChild(false)
 		case <-ctx.Done():
 		}
 	}
@@ -178,7 +180,7 @@ func (p *Pool) Run(ctx context.Context) error {
 
 // shut ends the child and answers what is left.
 func (p *Pool) shut() {
-	p.endChild()
+	p.endChild(true)
 	p.mu.Lock()
 	p.closed = true
 	left := p.queue
@@ -231,8 +233,8 @@ func (p *Pool) attempt(ctx context.Context, j job) Result {
 	}
 	// A child that had just to be started holds up nobody unduly.
 	from := j.at
-	if p.readySent.After(from) {
-		from = p.readySent
+	if p.readyAt.After(from) {
+		from = p.readyAt
 	}
 	if time.Since(from) > maxWait+p.child.limit {
 		return Refused(j.req, ErrBusy)
@@ -243,18 +245,17 @@ func (p *Pool) attempt(ctx context.Context, j job) Result {
 			p.suspect(j.req)
 		}
 		if p.child.used > childRecycle {
-			p.endChild()
+			p.endChild(false)
 		}
 		return sound(j.req.Task, a.result)
 	}
-	p.child.end(true)
-	if ctx.Err() == nil {
-		ended = p.child.reason(ended)
+	if c := p.child; ctx.Err() == nil {
+		p.endChild(true)
+		ended = c.reason(ended)
 		p.suspect(j.req)
 		p.stats.kills.Add(1)
-		p.o.Logger.Warn("payload formatter ended", "reason", ended, "stderr", p.child.words.first())
+		p.o.Logger.Warn("payload formatter ended", "reason", ended, "stderr", c.words.first())
 	}
-	p.child = nil
 	return failed(j.req.Task, ended)
 }
 
@@ -301,13 +302,16 @@ func (p *Pool) ready(ctx context.Context) *Error {
 		p.o.Logger.Error("start payload formatter", "error", err)
 		return p.startErr
 	}
-	p.child, p.startErr, p.readySent = c, nil, time.Now()
+	p.child, p.startErr, p.readyAt = c, nil, time.Now()
+	p.stats.pid.Store(int64(c.cmd.Process.Pid))
 	return nil
 }
 
-func (p *Pool) endChild() {
+// endChild ends the child, at once or when it has read that there is no more.
+func (p *Pool) endChild(now bool) {
 	if p.child != nil {
-		p.child.end(false)
+		p.stats.pid.Store(0)
+		p.child.end(now)
 		p.child = nil
 	}
 }

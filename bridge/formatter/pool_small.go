@@ -28,7 +28,10 @@ type Pool struct{}
 func New(Options) *Pool { return &Pool{} }
 
 // Stats are counts since the start.
-type Stats struct{ Calls, Failed, Starts, Kills int64 }
+type Stats struct {
+	Calls, Failed, Starts, Kills int64
+	PID                          int
+}
 
 // Stats returns zeros: no script is run.
 func (*Pool) Stats() Stats { return Stats{} }
