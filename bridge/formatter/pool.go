@@ -81,9 +81,11 @@ type Pool struct {
 	failedAt time.Time // when a child could not be started
 	startErr *Error
 	suspects map[[32]byte]time.Time
-	readyAt  time.Time // when the newest child was
 
-	stats struct{ calls, failed, starts, kills, pid atomic.Int64 }
+	stats struct {
+		calls, failed, starts, kills, pid atomic.Int64
+		starting                          atomic.Int64 // ns that all starts have taken
+	}
 }
 
 // job is a request that waits.
@@ -91,6 +93,8 @@ type job struct {
 	req  Request
 	done func(Result)
 	at   time.Time
+
+	starting int64 // of stats, then
 }
 
 // New returns a Pool, which does nothing before Run.
@@ -134,7 +138,7 @@ func (p *Pool) Submit(r Request, done func(Result)) error {
 	if len(p.queue) >= p.o.Queue {
 		return ErrBusy
 	}
-	p.queue = append(p.queue, job{r, done, time.Now()})
+	p.queue = append(p.queue, job{r, done, time.Now(), p.stats.starting.Load()})
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -231,14 +235,12 @@ func (p *Pool) attempt(ctx context.Context, j job) Result {
 	if err := p.ready(ctx); err != nil {
 		return failed(j.req.Task, err)
 	}
-	// A child that had just to be started holds up nobody unduly.
-	from := j.at
-	if p.readyAt.After(from) {
-		from = p.readyAt
-	}
-	if time.Since(from) > maxWait+p.child.limit {
+	// What the start of a child has taken is not held against a request.
+	starting := time.Duration(p.stats.starting.Load() - j.starting)
+	if time.Since(j.at)-starting > maxWait+p.child.limit {
 		return Refused(j.req, ErrBusy)
 	}
+	began := time.Now()
 	a, ended := p.child.run(ctx, j.req)
 	if ended == nil {
 		if a.result.Fail.isTimeout() {
@@ -256,7 +258,9 @@ func (p *Pool) attempt(ctx context.Context, j job) Result {
 		p.stats.kills.Add(1)
 		p.o.Logger.Warn("payload formatter ended", "reason", ended, "stderr", c.words.first())
 	}
-	return failed(j.req.Task, ended)
+	res := failed(j.req.Task, ended)
+	res.Cost.Wall = time.Since(began)
+	return res
 }
 
 // sound checks an answer: it becomes a part of a message as it is.
@@ -295,14 +299,16 @@ func (p *Pool) ready(ctx context.Context) *Error {
 		return p.startErr
 	}
 	p.stats.starts.Add(1)
+	began := time.Now()
 	c, err := start(ctx, p.o)
+	p.stats.starting.Add(int64(time.Since(began)))
 	if err != nil {
 		p.failedAt = time.Now()
 		p.startErr = ours("formatter_start", codeUnavailable, "payload formatter could not be started")
 		p.o.Logger.Error("start payload formatter", "error", err)
 		return p.startErr
 	}
-	p.child, p.startErr, p.readyAt = c, nil, time.Now()
+	p.child, p.startErr = c, nil
 	p.stats.pid.Store(int64(c.cmd.Process.Pid))
 	return nil
 }
