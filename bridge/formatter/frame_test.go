@@ -55,6 +55,9 @@ func FuzzFrames(f *testing.F) {
 		}
 		if c, err := parseCall(b); err == nil {
 			again, err := parseCall(c.append(newFrame(nil))[4:])
+			if err == nil && again.received.Equal(c.received) {
+				again.received = c.received
+			}
 			if err != nil || !reflect.DeepEqual(again, c) {
 				t.Errorf("%+v became %+v, %v", c, again, err)
 			}
