@@ -65,6 +65,7 @@ var knows = map[string][]string{
 	"net/http":                          {"bridge/admin", "bridge/broker"},
 	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "bridge/formatter", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"os/exec":                           {"bridge/formatter", "cmd/lorawand"},
 	"github.com/pelletier/go-toml/v2":   {"cmd/lorawand/config"},
 	"github.com/spf13/cobra":            {"cmd/lorawand"},
 }
