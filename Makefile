@@ -16,13 +16,21 @@ NFPM      = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 SMALL     = GOFIPS140=v1.0.0
 TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5,$(SMALL) armv6,arm,GOARM=6,$(SMALL) armv7,arm,GOARM=7 \
             mipsle,mipsle,GOMIPS=softfloat,$(SMALL) mips,mips,GOMIPS=softfloat,$(SMALL)
+# What is shipped has a copy of the JavaScript engine in its place, by -modfile, with
+# four lines changed. It does not read two bytes at once at an odd address: a MIPS
+# cannot, and while most kernels do it for the program, emulators of user programs do
+# not. It does not look for methods of Go's values, which we give to no script: so the
+# linker can leave out methods that nothing calls, which makes 2.3 MB. And it cannot
+# write profiles, see packaging/engine.
+GOJA      = github.com/dop251/goja
+ENGINE    = -modfile=$(OUT)/engine/go.mod
 comma     = ,
 FUZZTIME ?= 5m
 
 .PHONY: build run test mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
-build:
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
+build: $(OUT)/engine/go.mod
+	CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
 
 run: build
 	$(OUT)/lorawand demo
@@ -43,10 +51,10 @@ soak:
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
 # the unit tests, and beside them whole flows in fake time.
-test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mips-static -cpu 24Kc'
-test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test -exec 'qemu-mipsel-static -cpu 24Kc'
+test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(ENGINE) -exec 'qemu-mips-static -cpu 24Kc'
+test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(ENGINE) -exec 'qemu-mipsel-static -cpu 24Kc'
 test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
-test-mips test-mipsle test-armv5:
+test-mips test-mipsle test-armv5: $(OUT)/engine/go.mod
 	@set -x; $(EMULATED) -run '^Test(Air|ChipDay)' ./cmd/lorawand & flows=$$!; \
 	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
 
@@ -65,12 +73,29 @@ $(TOOLS)/gofumpt:
 
 cross: $(addprefix cross-,$(TARGETS))
 
-cross-%:
+cross-%: $(OUT)/engine/go.mod
 	@set -- $(subst $(comma), ,$*); \
-	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
+	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build $(if $(filter small%,$*),,$(ENGINE)) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
 	ls -l $(OUT)/lorawand-$$1 | awk '{ printf "%-28s %9d bytes\n", $$NF, $$5 }'
 
-# For boards with little flash: without what TLS, WebSocket and HTTP need. The MQTT
+$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in
+	rm -rf $(OUT)/engine
+	mkdir -p $(OUT)/engine
+	$(GO) mod download $(GOJA)
+	cp -r "$$($(GO) list -m -f '{{.Dir}}' $(GOJA))" $(OUT)/engine/goja
+	chmod -R u+w $(OUT)/engine/goja
+	sed -i 's/if len(s) < 4 || len(s)&1 != 0 {/if len(s) < 4 || len(s)\&1 != 0 || s[0] < 0x80 {/' $(OUT)/engine/goja/unistring/string.go
+	sed -i 's/return o.methodsValue.Method(idx)/_ = idx/; s/method := t.Method(i)/var method reflect.Method/' $(OUT)/engine/goja/object_goreflect.go
+	sed -i 's|"github.com/google/pprof/profile"|"$(GOJA)/profile"|' $(OUT)/engine/goja/profiler.go
+	mkdir $(OUT)/engine/goja/profile
+	cp packaging/engine/profile.go.in $(OUT)/engine/goja/profile/profile.go
+	grep -q 's\[0\] < 0x80' $(OUT)/engine/goja/unistring/string.go
+	grep -q '_ = idx' $(OUT)/engine/goja/object_goreflect.go && grep -q 'var method' $(OUT)/engine/goja/object_goreflect.go
+	grep -q '"$(GOJA)/profile"' $(OUT)/engine/goja/profiler.go
+	cp go.mod go.sum $(OUT)/engine
+	cd $(OUT)/engine && $(GO) mod edit -replace $(GOJA)=./$(OUT)/engine/goja go.mod
+
+# For boards with little flash: without JavaScript and what TLS, WebSocket and HTTP need. The MQTT
 # library links these for listeners that are not used; -modfile puts a copy of it in
 # its place, whose package listeners is our own.
 MOCHI     = github.com/mochi-mqtt/server/v2
@@ -95,8 +120,8 @@ budget: dist
 	CGO_ENABLED=0 $(GO) test -tags budget -run '^TestBudget' -v ./cmd/lorawand
 
 # What each dependency costs, as the table in packaging/README.md.
-costs:
-	@GOOS=linux GOARCH=mipsle GOMIPS=softfloat GOFIPS140=v1.0.0 CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -o $(OUT)/lorawand-symbols ./cmd/lorawand
+costs: $(OUT)/engine/go.mod
+	@GOOS=linux GOARCH=mipsle GOMIPS=softfloat GOFIPS140=v1.0.0 CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -o $(OUT)/lorawand-symbols ./cmd/lorawand
 	@packaging/costs $(OUT)/lorawand-symbols
 
 # Man pages, and completions for bash, zsh and fish.
@@ -128,7 +153,8 @@ bench:
 # Each parser of outside bytes in turn.
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
        FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
-       FuzzUplink,./bridge/mac FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin
+       FuzzUplink,./bridge/mac FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \
+       FuzzCayenneLPP,./bridge/formatter FuzzFrames,./bridge/formatter
 fuzz:
 	@set -e; for t in $(FUZZ); do \
 		set -x; $(GO) test -run '^$$' -fuzz "^$${t%%,*}\$$" -fuzztime $(FUZZTIME) "$${t#*,}"; { set +x; } 2>/dev/null; \

@@ -1,3 +1,6 @@
+// Package bridge runs the core: one goroutine with a bounded inbox before it and,
+// behind it, the owners that carry out what the core decides: the broker's outbox,
+// the store's committer, the driver of each gateway, the timer, the log of events.
 package bridge
 
 import (
@@ -10,8 +13,11 @@ import (
 	"sync"
 	"time"
 
+	"lorawand/bridge/core"
+	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -28,7 +34,7 @@ type Transmitter interface{ Transmit(d radio.Downlink) error }
 type Options struct {
 	Devices       *session.Registry
 	Gateways      *gateway.Registry
-	Store         committer // *store.Store
+	Store         state.Store // *store.Store
 	Outbox        Outbox
 	Transmitter   Transmitter // nil: nothing can be sent
 	Encoder       v3.Encoder
@@ -37,10 +43,11 @@ type Options struct {
 	Commit        time.Duration // how long counters may lag in the store; 0: not at all
 	RX1Delay      time.Duration // told to devices that join; default 5 s
 	DevAddrs      []radio.DevAddrPrefix
-	Ledgers       map[radio.EUI64]Spent // State.Ledgers
-	Tombstones    *session.Tombstones   // State.Tombstones
-	Clock         *Clock                // default a new one
-	Logger        *slog.Logger          // default slog.Default()
+	Serves        bool                        // devices will be heard: counters are reserved for their first downlinks
+	Ledgers       map[radio.EUI64]state.Spent // State.Ledgers
+	Tombstones    *session.Tombstones         // State.Tombstones
+	Clock         *Clock                      // default a new one
+	Logger        *slog.Logger                // default slog.Default()
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -50,24 +57,26 @@ const inboxSize = 2048
 // Bridge runs a Core. Its methods Uplink, TxAck and GatewayEvent take what
 // drivers hear; they return at once and may be called from any goroutine.
 type Bridge struct {
-	core   *Core
+	core   *core.Core
 	clock  *Clock
 	inbox  *inbox
-	keeper *keeper
+	keeper *state.Committer
 	outbox Outbox
 	air    Transmitter
-	events *EventLog
+	events *event.Log
+	log    *slog.Logger
 	desk   desk
 	timer  *time.Timer
-	ask    chan func(*Core)
+	ask    chan func(*core.Core)
+	serves bool
 }
 
 // Stats are counts of the core and of its inbox.
 type Stats struct {
-	CoreStats
+	core.Stats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
-	Wear         Wear
+	Wear         state.Wear
 	Devices      int // registered now
 	Gateways     int // known now
 	Online       int // of these
@@ -84,7 +93,7 @@ func New(o Options) (*Bridge, error) {
 	if o.Clock == nil {
 		o.Clock = NewClock(nil)
 	}
-	core, err := NewCore(CoreOptions{
+	machine, err := core.New(core.Options{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
 		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
@@ -92,24 +101,24 @@ func New(o Options) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{
-		core: core, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		events: newEventLog(o.Logger), ask: make(chan func(*Core)),
+		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
+		events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
-	b.keeper = newKeeper(o.Store, o.Commit, func(k Kept) { b.inbox.tell(k) }, o.Logger)
+	b.keeper = state.NewCommitter(o.Store, o.Commit, func(ticket uint64, err error) { b.inbox.tell(core.Kept{Ticket: ticket, Err: err}) }, o.Logger)
 	return b, nil
 }
 
 // Uplink takes a frame. When the inbox is full the oldest frame in it goes.
-func (b *Bridge) Uplink(up radio.Uplink) { b.inbox.frame(Heard{up}) }
+func (b *Bridge) Uplink(up radio.Uplink) { b.inbox.frame(core.Heard{Uplink: up}) }
 
 // TxAck takes the answer to a transmission.
-func (b *Bridge) TxAck(ack radio.TxAck) { b.inbox.tell(Acked{ack}) }
+func (b *Bridge) TxAck(ack radio.TxAck) { b.inbox.tell(core.Acked{Ack: ack}) }
 
 // GatewayEvent takes news of a gateway.
-func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.tell(GatewayTold{ev}) }
+func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.tell(core.GatewayTold{Event: ev}) }
 
 // Events returns the log of events.
-func (b *Bridge) Events() *EventLog { return b.events }
+func (b *Bridge) Events() *event.Log { return b.events }
 
 // Push takes what an application wants to send, the body of a down/push or
 // down/replace. It returns when that is stored, or refused and told so on
@@ -126,13 +135,13 @@ func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body
 // TryPush is Push for those who do not listen on MQTT: it returns the
 // correlation ids of each item, or a *v3.Error for a push that was refused.
 func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, body []byte) ([][]string, error) {
-	p := Pushed{Device: device, Replace: replace}
+	p := core.Pushed{Device: device, Replace: replace}
 	items, err := v3.ParseDownlinks(body)
 	p.Items = items
 	if err != nil && !errors.As(err, &p.Err) {
 		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
-	a, err := b.await(ctx, func(ticket uint64) Input { p.Ticket = ticket; return p })
+	a, err := b.await(ctx, func(ticket uint64) core.Input { p.Ticket = ticket; return p })
 	if err != nil {
 		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
@@ -140,7 +149,7 @@ func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, b
 }
 
 // await tells the core something that gets an Answer, and waits for that.
-func (b *Bridge) await(ctx context.Context, in func(ticket uint64) Input) (Answer, error) {
+func (b *Bridge) await(ctx context.Context, in func(ticket uint64) core.Input) (core.Answer, error) {
 	ticket, answer := b.desk.open()
 	defer b.desk.close(ticket)
 	b.inbox.tell(in(ticket))
@@ -148,20 +157,32 @@ func (b *Bridge) await(ctx context.Context, in func(ticket uint64) Input) (Answe
 	case a := <-answer:
 		return a, nil
 	case <-ctx.Done():
-		return Answer{}, ctx.Err()
+		return core.Answer{}, ctx.Err()
 	}
 }
 
+// lastCommit is how long Run waits at its end for what is left to be committed.
+const lastCommit = 2 * time.Second
+
+// ErrLastCommit is the reason for ending without the last commit.
+var ErrLastCommit = errors.New("bridge: the store does not answer; what was not committed is lost")
+
 // Run steps the core until ctx ends. Then it commits what is left, and waits
-// for what it started.
+// for what it started; but for a disk that hangs no longer than lastCommit: then
+// it returns ErrLastCommit, and leaves a goroutine behind.
 func (b *Bridge) Run(ctx context.Context) error {
 	b.timer = time.NewTimer(time.Hour)
 	defer b.timer.Stop()
-	var wg sync.WaitGroup
+	kept := make(chan struct{})
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
-	wg.Go(func() { b.keeper.run(keeping) })
-	defer wg.Wait()
 	defer stopKeeping()
+	go func() {
+		defer close(kept)
+		b.keeper.Run(keeping)
+	}()
+	if b.serves {
+		b.step(core.Starting{})
+	}
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {
@@ -172,34 +193,47 @@ func (b *Bridge) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			b.step(Stopping{})
+			b.step(core.Stopping{})
 			b.desk.end(errStopped)
-			return nil
+			stopKeeping()
+			return ended(kept)
 		case <-b.inbox.wake:
 		case <-b.timer.C:
-			b.step(TimerFired{})
+			b.step(core.TimerFired{})
 		case f := <-b.ask:
 			f(b.core)
 		}
 	}
 }
 
-func (b *Bridge) step(in Input) {
+// ended waits until what is left is committed.
+func ended(kept <-chan struct{}) error {
+	patience := time.NewTimer(lastCommit)
+	defer patience.Stop()
+	select {
+	case <-kept:
+		return nil
+	case <-patience.C:
+		return ErrLastCommit
+	}
+}
+
+func (b *Bridge) step(in core.Input) {
 	now := b.clock.Now()
 	for _, e := range b.core.Step(now, in) {
 		switch e := e.(type) {
-		case Publish:
+		case core.Publish:
 			b.outbox.Publish(e.Message)
-		case Keep:
-			b.keeper.keep(e)
-		case Transmit:
+		case core.Keep:
+			b.keeper.Keep(state.Keep(e))
+		case core.Transmit:
 			b.transmit(e.Downlink)
-		case Answer:
+		case core.Answer:
 			b.desk.answer(e)
-		case *Arm:
+		case *core.Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
-		case Report:
-			b.events.write(&e.Event)
+		case core.Report:
+			b.events.Write(&e.Event)
 		}
 	}
 }
@@ -212,8 +246,8 @@ func (b *Bridge) transmit(d radio.Downlink) {
 		err = b.air.Transmit(d)
 	}
 	if err != nil {
-		b.events.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
-		b.inbox.tell(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host()}})
+		b.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
+		b.inbox.tell(core.Acked{Ack: radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host()}})
 	}
 }
 
@@ -227,22 +261,22 @@ var (
 type desk struct {
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan Answer
+	waiting map[uint64]chan core.Answer
 }
 
-func (d *desk) open() (ticket uint64, answer <-chan Answer) {
+func (d *desk) open() (ticket uint64, answer <-chan core.Answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.waiting == nil {
-		d.waiting = map[uint64]chan Answer{}
+		d.waiting = map[uint64]chan core.Answer{}
 	}
 	d.last++
-	ch := make(chan Answer, 1)
+	ch := make(chan core.Answer, 1)
 	d.waiting[d.last] = ch
 	return d.last, ch
 }
 
-func (d *desk) answer(a Answer) {
+func (d *desk) answer(a core.Answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if ch := d.waiting[a.Ticket]; ch != nil {
@@ -256,7 +290,7 @@ func (d *desk) end(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, ch := range d.waiting {
-		ch <- Answer{Err: err}
+		ch <- core.Answer{Err: err}
 	}
 	clear(d.waiting)
 }

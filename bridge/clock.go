@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lorawand/bridge/core"
 	"lorawand/radio"
 )
 
@@ -33,9 +34,9 @@ func NewClock(quality func(time.Time) radio.TimeQuality) *Clock {
 func (c *Clock) Host() radio.HostTime { return radio.HostTime(time.Since(c.start)) }
 
 // Now returns both times.
-func (c *Clock) Now() Now {
+func (c *Clock) Now() core.Now {
 	t := time.Now()
-	return Now{Host: radio.HostTime(t.Sub(c.start)), Wall: radio.WallTime{Time: t.UTC(), Quality: c.qualityAt(t)}}
+	return core.Now{Host: radio.HostTime(t.Sub(c.start)), Wall: radio.WallTime{Time: t.UTC(), Quality: c.qualityAt(t)}}
 }
 
 // Calendar returns the calendar time, or the zero time where it is not known.

@@ -1,6 +1,10 @@
 package bridge
 
-import "sync"
+import (
+	"sync"
+
+	"lorawand/bridge/core"
+)
 
 // inbox is the bounded queue before the core. Frames have a ring of their own:
 // when that is full the oldest goes, and is counted. What is told of gateways,
@@ -10,21 +14,21 @@ type inbox struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
-	ring    []Heard // frames
+	ring    []core.Heard // frames
 	first   int
 	n       int
-	told    []Input // all else, which comes first
+	told    []core.Input // all else, which comes first
 	dropped uint64
 }
 
 func newInbox(size int) *inbox {
-	return &inbox{ring: make([]Heard, size), wake: make(chan struct{}, 1)}
+	return &inbox{ring: make([]core.Heard, size), wake: make(chan struct{}, 1)}
 }
 
-func (b *inbox) frame(h Heard) {
+func (b *inbox) frame(h core.Heard) {
 	b.mu.Lock()
 	if b.n == len(b.ring) {
-		b.ring[b.first] = Heard{}
+		b.ring[b.first] = core.Heard{}
 		b.first = (b.first + 1) % len(b.ring)
 		b.n--
 		b.dropped++
@@ -35,7 +39,7 @@ func (b *inbox) frame(h Heard) {
 	b.bell()
 }
 
-func (b *inbox) tell(in Input) {
+func (b *inbox) tell(in core.Input) {
 	b.mu.Lock()
 	b.told = append(b.told, in)
 	b.mu.Unlock()
@@ -51,7 +55,7 @@ func (b *inbox) bell() {
 
 // take returns the next input, if there is one. Where in is nil it is a frame,
 // which would be allocated anew as an Input.
-func (b *inbox) take() (in Input, h Heard, ok bool) {
+func (b *inbox) take() (in core.Input, h core.Heard, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.told) > 0 {
@@ -63,7 +67,7 @@ func (b *inbox) take() (in Input, h Heard, ok bool) {
 	if b.n == 0 {
 		return nil, h, false
 	}
-	h, b.ring[b.first] = b.ring[b.first], Heard{}
+	h, b.ring[b.first] = b.ring[b.first], core.Heard{}
 	b.first = (b.first + 1) % len(b.ring)
 	b.n--
 	return nil, h, true

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/core"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
@@ -13,10 +14,10 @@ import (
 
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
 // changes nothing, and must not wait for anybody.
-func (b *Bridge) inspect(ctx context.Context, f func(*Core)) error {
+func (b *Bridge) inspect(ctx context.Context, f func(*core.Core)) error {
 	done := make(chan struct{})
 	select {
-	case b.ask <- func(c *Core) { f(c); close(done) }:
+	case b.ask <- func(c *core.Core) { f(c); close(done) }:
 		<-done
 		return nil
 	case <-ctx.Done():
@@ -25,23 +26,23 @@ func (b *Bridge) inspect(ctx context.Context, f func(*Core)) error {
 }
 
 // Now returns both times of the host.
-func (b *Bridge) Now() Now { return b.clock.Now() }
+func (b *Bridge) Now() core.Now { return b.clock.Now() }
 
 // Stats returns the counts so far. The error says that the core does not
 // answer.
 func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
-	err := b.inspect(ctx, func(c *Core) {
-		s.CoreStats, s.Devices = c.Stats(), c.opts.Devices.Len()
-		s.Gateways, s.Online = len(c.opts.Gateways.All()), c.opts.Gateways.Online()
+	err := b.inspect(ctx, func(c *core.Core) {
+		s.Stats, s.Devices = c.Stats(), c.Devices().Len()
+		s.Gateways, s.Online = len(c.Gateways().All()), c.Gateways().Online()
 	})
 	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
-	s.Wear = b.keeper.worn()
+	s.Wear = b.keeper.Wear()
 	return s, err
 }
 
 // StoreError returns why the store cannot be written, or nil while it can.
-func (b *Bridge) StoreError() error { return b.keeper.fault() }
+func (b *Bridge) StoreError() error { return b.keeper.Fault() }
 
 // GatewayState is what is known of a gateway at a moment.
 type GatewayState struct {
@@ -54,10 +55,10 @@ type GatewayState struct {
 // Gateways returns the state of every gateway, sorted by id.
 func (b *Bridge) Gateways(ctx context.Context) ([]GatewayState, error) {
 	var out []GatewayState
-	err := b.inspect(ctx, func(c *Core) {
+	err := b.inspect(ctx, func(c *core.Core) {
 		now := b.clock.Host()
-		for _, g := range c.opts.Gateways.All() {
-			out = append(out, GatewayState{Gateway: *g, Lead: g.Lead(), Trip: g.RoundTrip(), Usage: c.schedule.Usage(g, now)})
+		for _, g := range c.Gateways().All() {
+			out = append(out, GatewayState{Gateway: *g, Lead: g.Lead(), Trip: g.RoundTrip(), Usage: c.Usage(g, now)})
 		}
 	})
 	return out, err
@@ -69,13 +70,13 @@ const devicesAtOnce = 32
 // Device returns a copy of a device, or ErrNoDevice.
 func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, error) {
 	var out *session.Device
-	err := b.inspect(ctx, func(c *Core) {
-		if d := c.opts.Devices.Device(id); d != nil {
+	err := b.inspect(ctx, func(c *core.Core) {
+		if d := c.Devices().Device(id); d != nil {
 			out = d.Clone()
 		}
 	})
 	if err == nil && out == nil {
-		err = fmt.Errorf("%v: %w", id, ErrNoDevice)
+		err = fmt.Errorf("%v: %w", id, core.ErrNoDevice)
 	}
 	return out, err
 }
@@ -85,15 +86,15 @@ func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, er
 // error, which it returns. A device that goes meanwhile may be left out.
 func (b *Bridge) Devices(ctx context.Context, application string, f func(*session.Device) error) error {
 	var ids []session.ID
-	err := b.inspect(ctx, func(c *Core) { ids = c.opts.Devices.IDs(application) })
+	err := b.inspect(ctx, func(c *core.Core) { ids = c.Devices().IDs(application) })
 	if err != nil {
 		return err
 	}
 	for chunk := range slices.Chunk(ids, devicesAtOnce) {
 		var devices []*session.Device
-		err := b.inspect(ctx, func(c *Core) {
+		err := b.inspect(ctx, func(c *core.Core) {
 			for _, id := range chunk {
-				if d := c.opts.Devices.Device(id); d != nil {
+				if d := c.Devices().Device(id); d != nil {
 					devices = append(devices, d.Clone())
 				}
 			}
@@ -110,38 +111,13 @@ func (b *Bridge) Devices(ctx context.Context, application string, f func(*sessio
 	return nil
 }
 
-// Downlinks is the downlink queue of a device.
-type Downlinks struct {
-	Waiting  []session.Item // first the next
-	Sending  *session.Item  // on its way out; nil: none
-	Awaiting *session.Item  // sent, and not acknowledged yet; nil: none
-}
-
 // Downlinks returns what waits for a device, or ErrNoDevice.
-func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (Downlinks, error) {
-	var out Downlinks
+func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (core.Downlinks, error) {
+	var out core.Downlinks
 	found := false
-	err := b.inspect(ctx, func(c *Core) {
-		d := c.opts.Devices.Device(id)
-		if found = d != nil; !found {
-			return
-		}
-		for _, it := range d.Queue.Items() {
-			out.Waiting = append(out.Waiting, *it)
-		}
-		if it := d.Queue.Awaiting(); it != nil {
-			awaiting := *it
-			out.Awaiting = &awaiting
-		}
-		for _, t := range c.inFlight[d] {
-			if t.hasItem() {
-				sending := *t.down.Item
-				out.Sending = &sending
-			}
-		}
-	})
+	err := b.inspect(ctx, func(c *core.Core) { out, found = c.Downlinks(id) })
 	if err == nil && !found {
-		err = fmt.Errorf("%v: %w", id, ErrNoDevice)
+		err = fmt.Errorf("%v: %w", id, core.ErrNoDevice)
 	}
 	return out, err
 }

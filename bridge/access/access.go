@@ -138,6 +138,12 @@ func Import(entropy io.Reader, application, text string) (Key, error) {
 	return k, nil
 }
 
+// Expired reports whether the key's time is over. now is the calendar time, or
+// the zero time where that is not known: then no key is expired.
+func (k *Key) Expired(now time.Time) bool {
+	return !k.Expires.IsZero() && !now.IsZero() && !now.Before(k.Expires)
+}
+
 func (k *Key) hash(secret string) []byte {
 	h := sha256.New()
 	h.Write(k.Salt)
@@ -241,7 +247,7 @@ func (r *Registry) Login(user, password string, now time.Time) (Login, error) {
 		return Login{}, ErrLogin
 	case hasTenant && tenant != r.tenant:
 		return Login{}, ErrLogin
-	case !k.Expires.IsZero() && !now.IsZero() && !now.Before(k.Expires):
+	case k.Expired(now):
 		return Login{}, ErrLogin
 	}
 	return Login{Application: application, Tenant: tenant, KeyID: k.ID, Rights: k.Rights}, nil

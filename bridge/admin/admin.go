@@ -19,6 +19,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 	"lorawand/radio"
 )
@@ -58,7 +59,7 @@ type Options struct {
 	// Restore stops all work, puts the backup in the place of the state, and
 	// begins anew once the answer is out. nil: nothing can be restored.
 	Load    func(*store.Backup) error
-	Restore func(context.Context, *store.Backup) (bridge.Restored, error)
+	Restore func(context.Context, *store.Backup) (state.Restored, error)
 }
 
 // Admin carries out operations.

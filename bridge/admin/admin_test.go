@@ -20,6 +20,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/v3"
@@ -54,7 +55,7 @@ func newHouse(t *testing.T) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, err := bridge.Load(st, 0, "ttn")
+	state, err := state.Load(st, 0, "ttn")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"lorawand/bridge"
+	"lorawand/bridge/event"
 	"lorawand/radio"
 )
 
@@ -19,7 +19,7 @@ type EventsArgs struct {
 }
 
 // matches reports whether the arguments select an event.
-func (a *EventsArgs) matches(e *bridge.Event) bool {
+func (a *EventsArgs) matches(e *event.Event) bool {
 	if a.Gateway != "" && e.Gateway != a.Gateway {
 		return false
 	}
@@ -35,7 +35,7 @@ var errStops = errors.New("the daemon stops")
 
 // events answers with the remembered events, oldest first: texts, or events.
 func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
-	tell := func(e bridge.Event) error {
+	tell := func(e event.Event) error {
 		switch {
 		case !args.matches(&e):
 			return nil
@@ -66,8 +66,8 @@ type WhyArgs struct {
 
 // Why is the answer of "why".
 type Why struct {
-	Text   string         `json:"text"`
-	Events []bridge.Event `json:"events"`
+	Text   string        `json:"text"`
+	Events []event.Event `json:"events"`
 }
 
 // ErrNotRemembered says that the event log has nothing about a correlation id.
@@ -79,5 +79,5 @@ func (a *Admin) why(_ context.Context, args WhyArgs, r reply) error {
 	if id == "" || len(events) == 0 {
 		return fmt.Errorf("%.100q: %w", id, ErrNotRemembered)
 	}
-	return r(Why{bridge.Why(events), events})
+	return r(Why{event.Why(events), events})
 }

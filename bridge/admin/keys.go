@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 )
 
@@ -49,7 +49,7 @@ func (a *Admin) createKey(ctx context.Context, args CreateKeyArgs, r reply) erro
 		return err
 	}
 	k.Name, k.Rights, k.Expires = args.Name, rights, args.Expires
-	record, err := bridge.KeyRecord(k)
+	record, err := state.KeyRecord(k)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (a *Admin) revokeKey(ctx context.Context, args RevokeKeyArgs, r reply) erro
 	if !ok {
 		return fmt.Errorf("%.60q: %w", args.ID, ErrNoKey)
 	}
-	if err := a.o.Store.Commit(store.Record{Kind: bridge.KindKey, Key: k.ID}); err != nil {
+	if err := a.o.Store.Commit(store.Record{Kind: state.KindKey, Key: k.ID}); err != nil {
 		return err
 	}
 	a.o.Keys.Remove(k.ID)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lorawand/bridge"
+	"lorawand/bridge/event"
 	"lorawand/radio"
 )
 
@@ -139,11 +140,11 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	e.counter("lorawand_wrong_mics_total", "MICs that were computed in vain, for forged frames and those of neighbours.", s.WrongMICs)
 	e.family("lorawand_uplinks_dropped_total", "counter", "Frames that were not published, by reason.")
 	for reason, n := range s.Dropped {
-		e.sample("lorawand_uplinks_dropped_total", float64(n), "reason", bridge.DropReason(reason).String())
+		e.sample("lorawand_uplinks_dropped_total", float64(n), "reason", event.DropReason(reason).String())
 	}
 	e.family("lorawand_joins_total", "counter", "Join-requests, by result.")
 	e.sample("lorawand_joins_total", float64(s.Joins), "result", "accepted")
-	for _, why := range bridge.JoinRefusals {
+	for _, why := range event.JoinRefusals {
 		e.sample("lorawand_joins_total", float64(s.Refusals[why]), "result", string(why))
 	}
 	downlinkMetrics(e, s)

@@ -10,6 +10,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
+	"lorawand/bridge/event"
 	"lorawand/bridge/schedule"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -178,7 +179,7 @@ func TestDownlinkOperations(t *testing.T) {
 
 // Which events are asked for.
 func TestMatches(t *testing.T) {
-	var e bridge.Event
+	var e event.Event
 	e.Gateway, e.Device.Application, e.Device.Device = "gw1", "app1", "dev1"
 	e.HasEUIs, e.DevEUI = true, radio.EUI64{0x70, 0xb3, 7: 1}
 	for _, tt := range []struct {

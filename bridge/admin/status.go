@@ -6,7 +6,8 @@ import (
 	"os"
 	"time"
 
-	"lorawand/bridge"
+	"lorawand/bridge/core"
+	"lorawand/bridge/event"
 )
 
 // Status is the answer of "status".
@@ -47,12 +48,12 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 		Build: a.o.Build, PID: os.Getpid(), Clock: now.Wall.Quality.String(),
 		Uptime:  time.Duration(now.Host).Round(time.Millisecond).Seconds(),
 		Devices: core.Devices, APIKeys: a.o.Keys.Len(), Gateways: core.Gateways, GatewaysConnected: core.Online,
-		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.CoreStats),
+		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.Stats),
 		Joins: core.Joins, JoinsRefused: core.JoinsRefused,
 	}
 	st := a.o.Store.Stats()
 	s.StoreWritten, s.FlashWritten, s.StoreDamage = st.Written, st.BytesWritten, st.Damage
-	s.FlashUplinks, s.FlashPushes, s.Pushes = core.Wear.Uplinks, core.Wear.Pushes, core.Events[bridge.DownlinkQueued]
+	s.FlashUplinks, s.FlashPushes, s.Pushes = core.Wear.Uplinks, core.Wear.Pushes, core.Events[event.DownlinkQueued]
 	if b := a.o.Broker; b != nil {
 		stats := b.Stats()
 		s.Clients, s.Sessions = stats.Clients, stats.Sessions
@@ -65,11 +66,11 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 
 // dropped names the reasons for dropping frames; those that never came are
 // left out.
-func dropped(s *bridge.CoreStats) map[string]uint64 {
+func dropped(s *core.Stats) map[string]uint64 {
 	out := map[string]uint64{}
 	for reason, n := range s.Dropped {
 		if n > 0 {
-			out[bridge.DropReason(reason).String()] = n
+			out[event.DropReason(reason).String()] = n
 		}
 	}
 	return out

@@ -110,6 +110,11 @@ type Options struct {
 	Limits Limits
 	Logger *slog.Logger // default slog.Default()
 
+	TLSListen       []string   // TCP addresses; need a TLSConfig
+	WebSocketListen []string   // TCP addresses; with a TLSConfig TLS is spoken there too
+	TLSConfig       *TLSConfig // nil: no TLS
+	Origins         []string   // of pages that may connect, besides those of this host; "*": all
+
 	// Calendar tells the time for the expiry of keys, and the zero time where
 	// it is not known. Default: not known.
 	Calendar func() time.Time
@@ -144,12 +149,14 @@ type Broker struct {
 	outbox  outbox
 	backoff access.Backoff
 
+	handshakes handshakes
+
 	// life is held while sessions begin and end; mu guards the maps, and is
 	// taken inside of life, never around a call of the library.
 	life     sync.Mutex
 	mu       sync.RWMutex
 	sessions map[string]*session
-	byApp    map[string]map[*session]struct{}
+	byApp    map[string]*applicationSessions
 
 	offlineBytes atomic.Int64
 	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
@@ -175,7 +182,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
-		sessions: map[string]*session{}, byApp: map[string]map[*session]struct{}{}, shares: map[string]int{},
+		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
 		stop: make(chan struct{}),
 	}
 	b.outbox.init(l.outboxSize)
@@ -190,21 +197,40 @@ func New(o Options) (*Broker, error) {
 	if err := b.server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("mqtt: %w", err)
 	}
-	for i, addr := range o.Listen {
-		nl, err := net.Listen("tcp", addr)
-		if err != nil {
-			b.closeListeners()
-			return nil, fmt.Errorf("mqtt: %w", err)
-		}
-		li := &listener{id: fmt.Sprintf("tcp%d", i), b: b, listener: nl}
-		if err := b.server.AddListener(li); err != nil {
-			_ = nl.Close()
-			b.closeListeners()
-			return nil, fmt.Errorf("mqtt: %w", err)
-		}
-		b.gate.listeners = append(b.gate.listeners, li)
+	if err := b.listen(); err != nil {
+		b.closeListeners()
+		return nil, err
 	}
 	return b, nil
+}
+
+// listen opens the listeners.
+func (b *Broker) listen() error {
+	o := &b.opts
+	if (len(o.TLSListen) > 0 || len(o.WebSocketListen) > 0) && !hasTLS {
+		return errors.New("mqtt: this build has neither TLS nor WebSocket")
+	}
+	if len(o.TLSListen) > 0 && o.TLSConfig == nil {
+		return errors.New("mqtt: TLS without a certificate")
+	}
+	for _, kind := range []struct {
+		door  door
+		addrs []string
+	}{{doorTCP, o.Listen}, {doorTLS, o.TLSListen}, {doorWebSocket, o.WebSocketListen}} {
+		for i, addr := range kind.addrs {
+			nl, err := net.Listen("tcp", addr)
+			if err != nil {
+				return fmt.Errorf("mqtt: %w", err)
+			}
+			li := &listener{id: fmt.Sprintf("%v%d", kind.door, i), door: kind.door, b: b, listener: nl}
+			if err := b.server.AddListener(li); err != nil {
+				_ = nl.Close()
+				return fmt.Errorf("mqtt: %w", err)
+			}
+			b.gate.listeners = append(b.gate.listeners, li)
+		}
+	}
+	return nil
 }
 
 // capabilities turn off what the library bounds badly; see session.go for what
@@ -212,7 +238,7 @@ func New(o Options) (*Broker, error) {
 // when its clock is set every message and session would be 56 years old.
 func capabilities(l Limits) *mqtt.Capabilities {
 	c := mqtt.NewDefaultServerCapabilities()
-	c.MaximumClients = int64(l.Clients)
+	c.MaximumClients = math.MaxInt64 // see gate
 	c.MaximumPacketSize = uint32(l.PacketSize)
 	c.MaximumClientWritesPending = 1
 	c.MaximumInflight = math.MaxUint16
@@ -262,7 +288,7 @@ func (b *Broker) Stats() Stats {
 // is full the oldest message in it goes, and is counted.
 func (b *Broker) Publish(m v3.Message) { b.outbox.put(m) }
 
-// janitorEvery is how often sessions that nobody has come back to are looked for.
+// janitorEvery is how often sessions and keys that have expired are looked for.
 const janitorEvery = 10 * time.Second
 
 // Run serves until ctx ends, then closes every connection. It waits for what
@@ -276,14 +302,13 @@ func (b *Broker) Run(ctx context.Context) error {
 	for topic := range b.server.Topics.Retained.GetAll() {
 		b.server.Topics.Retained.Delete(topic)
 	}
-	for _, a := range b.Addrs() {
-		b.log.Info("listening for MQTT clients", "address", a.String())
+	for _, l := range b.gate.listeners {
+		b.log.Info("listening for MQTT clients", "address", l.Address(), "over", l.door.String())
 	}
 	b.serving.Store(true)
 	defer b.serving.Store(false)
 	defer b.close()
-	janitor := time.NewTicker(janitorEvery)
-	defer janitor.Stop()
+	b.wg.Go(b.janitor)
 	for {
 		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
 			b.dispatch(&m)
@@ -292,10 +317,31 @@ func (b *Broker) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-b.outbox.wake:
-		case <-janitor.C:
-			b.expire(time.Now())
 		}
 	}
+}
+
+// janitor ends what has expired, until the broker stops.
+func (b *Broker) janitor() {
+	t := time.NewTicker(janitorEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-t.C:
+			b.expire(time.Now())
+			b.expireKeys(b.opts.Calendar())
+		}
+	}
+}
+
+// expireKeys ends the connections and sessions of keys that have expired.
+func (b *Broker) expireKeys(now time.Time) {
+	b.Disconnect(func(l access.Login) bool {
+		k, ok := b.opts.Keys.Key(l.KeyID)
+		return ok && k.Expired(now)
+	})
 }
 
 func (b *Broker) close() {

@@ -57,15 +57,3 @@ func (b *Broker) endAway(match func(access.Login) bool) (n int) {
 	}
 	return n
 }
-
-// matching lists the connections that have logged in and match.
-func (g *gate) matching(match func(access.Login) bool) (out []*conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for c := range g.conns {
-		if c.client.Load() != nil && match(c.login) {
-			out = append(out, c)
-		}
-	}
-	return out
-}

@@ -57,13 +57,10 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	switch pk.FixedHeader.Type {
 	case packets.Connect:
 		return h.connect(c, pk)
-	case packets.Subscribe, packets.Unsubscribe:
-		for _, f := range pk.Filters {
-			if !v3.ValidFilter(f.Filter) {
-				return pk, packets.ErrRejectPacket
-			}
-		}
 	case packets.Publish:
+		if h.b.repeated(cl, &pk) {
+			return nothing(pk), nil
+		}
 		// The library leaves some of these without an acknowledgement.
 		if strings.HasPrefix(pk.TopicName, "$") {
 			pk.TopicName = "x" + pk.TopicName
@@ -117,6 +114,10 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 		return pk, packets.ErrRejectPacket
 	}
 	if k.ClientIdentifier == "" && pk.ProtocolVersion < 5 {
+		if !k.Clean { // MQTT 3.1.1, 3.1.3.1
+			_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code})
+			return pk, packets.ErrRejectPacket
+		}
 		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
 	}
 	h.window(c, &pk)
@@ -172,8 +173,15 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		h.b.refuse(c, user)
 		return false
 	}
-	h.b.gate.settle(c)
 	c.login = login
+	victim, ok := h.b.gate.admit(c)
+	if !ok {
+		h.b.full(c)
+		return false
+	}
+	if victim != nil {
+		go h.b.displace(victim)
+	}
 	cl.ID = login.Application + "/" + cl.ID
 	c.client.Store(cl)
 	// Who revokes a key ends the connections that he sees. Either he has seen
@@ -185,10 +193,32 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	return true
 }
 
+// full refuses a login because of the number of clients.
+func (b *Broker) full(c *conn) {
+	b.log.Warn("too many MQTT clients: a login is refused", "application", c.login.Application, "address", c.addr.String(), "limit", b.limits.Clients)
+	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
+	if c.version == 5 {
+		refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrServerBusy.Code, 0}
+	}
+	_, _ = c.Write(refusal)
+	c.answered = true
+}
+
+// displace ends the connection of a client of the application that has the most.
+func (b *Broker) displace(c *conn) {
+	b.log.Warn("too many MQTT clients: the newest of the application with most of them has to go",
+		"application", c.login.Application, "address", c.addr.String(), "limit", b.limits.Clients)
+	if cl := c.client.Load(); cl != nil && c.version == 5 {
+		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
+	}
+	_ = c.Close()
+}
+
 // refuse counts a bad login and holds the answer back from those who guess.
 func (b *Broker) refuse(c *conn, user string) {
 	b.badLogins.Add(1)
-	delay := b.backoff.Failed(c.addr, time.Now())
+	c.failed.Store(true)
+	delay := b.backoff.Failed(c.source, time.Now())
 	b.log.Info("login refused", "address", c.addr.String(), "user", clip(user), "held_back", delay)
 	if delay == 0 {
 		return
@@ -210,19 +240,42 @@ func clip(s string) string {
 
 // OnSessionEstablish implements mqtt.Hook.
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
+	connOf(cl).resuming = true
 	h.b.adopt(cl, pk.Connect.Clean)
 }
 
 // OnSessionEstablished implements mqtt.Hook.
-func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) { h.b.attach(cl) }
+func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
+	connOf(cl).resuming = false
+	h.b.attach(cl)
+}
 
-// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits.
+// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits,
+// and a SUBACK why a filter is refused.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
-	if pk.FixedHeader.Type != packets.Connack || c == nil || c.version < 5 || pk.ReasonCode != 0 {
+	if c == nil || c.version < 5 {
+		return pk
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Connack:
+		return h.connack(c, pk)
+	case packets.Suback:
+		for i, code := range c.suback {
+			if code != 0 {
+				pk.ReasonCodes[i] = code
+			}
+		}
+	}
+	return pk
+}
+
+func (h *hook) connack(c *conn, pk packets.Packet) packets.Packet {
+	if pk.ReasonCode != 0 {
 		return pk
 	}
 	pk.Properties.MaximumPacketSize = uint32(h.b.limits.PacketSize)
+	pk.Properties.RetainAvailable, pk.Properties.RetainAvailableFlag = 0, true
 	if c.shortened {
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = uint32(c.expiry/time.Second), true
 	}
@@ -237,16 +290,25 @@ const refusedFilter = "$refused"
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	have := cl.State.Subscriptions.GetAll()
+	c.suback = make([]byte, len(pk.Filters))
 	for i := range pk.Filters {
-		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
-		if _, renewed := have[f]; ok && !renewed {
-			if len(have) >= h.b.limits.Subscriptions {
-				ok = false
-			} else {
-				have[f] = packets.Subscription{}
-			}
+		asked := pk.Filters[i].Filter
+		f, ok := v3.Filter(asked, c.login.Application, c.login.Tenant)
+		_, renewed := have[f]
+		switch {
+		case v3.IsLong(asked):
+			c.suback[i] = packets.ErrTopicFilterInvalid.Code
+		case !ok:
+			c.suback[i] = packets.ErrNotAuthorized.Code
+		case renewed:
+		case len(have) >= h.b.limits.Subscriptions:
+			c.suback[i] = packets.ErrQuotaExceeded.Code
+			h.b.log.Warn("an MQTT client has too many subscriptions: a further one is refused",
+				"client", cl.ID, "filter", clip(asked), "limit", h.b.limits.Subscriptions)
+		default:
+			have[f] = packets.Subscription{}
 		}
-		if !ok {
+		if c.suback[i] != 0 {
 			f = refusedFilter
 		}
 		pk.Filters[i].Filter = f
@@ -258,9 +320,11 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	for i := range pk.Filters {
-		if f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant); ok {
-			pk.Filters[i].Filter = f
+		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
+		if !ok {
+			f = refusedFilter
 		}
+		pk.Filters[i].Filter = f
 	}
 	return pk
 }
@@ -283,8 +347,13 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 		return true
 	}
 	_, inner, _ := v3.Shared(filter)
-	own := "v3/" + c.login.Application
-	return inner == own || strings.HasPrefix(inner, own+"/")
+	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {
+		own := "v3/" + uid
+		if inner == own || strings.HasPrefix(inner, own+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // OnPublish implements mqtt.Hook. Whatever a client publishes is acknowledged

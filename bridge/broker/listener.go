@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bufio"
 	"errors"
 	"log/slog"
 	"net"
@@ -17,104 +18,24 @@ import (
 	"lorawand/bridge/access"
 )
 
-// gate counts connections and refuses those beyond the limits.
-type gate struct {
-	limits    Limits
-	listeners []*listener
-
-	mu      sync.Mutex
-	conns   map[*conn]struct{}
-	waiting map[netip.Addr]int // connections that have not logged in
-	waits   int                // their number
-	refused uint64
-	closed  bool
-}
-
-func newGate(l Limits) *gate {
-	return &gate{limits: l, conns: map[*conn]struct{}{}, waiting: map[netip.Addr]int{}}
-}
-
-// enter admits a connection, or reports false.
-func (g *gate) enter(c *conn) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed || g.waits >= g.limits.Unauthenticated || g.waiting[c.addr] >= g.limits.PerAddress {
-		g.refused++
-		return false
-	}
-	g.conns[c] = struct{}{}
-	g.waiting[c.addr]++
-	g.waits++
-	c.waiting = true
-	return true
-}
-
-// settle frees the place among those that have not logged in.
-func (g *gate) settle(c *conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.unwait(c)
-}
-
-func (g *gate) unwait(c *conn) {
-	if !c.waiting {
-		return
-	}
-	c.waiting = false
-	g.waits--
-	if g.waiting[c.addr]--; g.waiting[c.addr] == 0 {
-		delete(g.waiting, c.addr)
-	}
-}
-
-func (g *gate) leave(c *conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.unwait(c)
-	delete(g.conns, c)
-}
-
-// close closes every connection: those that never sent a CONNECT are not known
-// to the library, which would wait for them for ever.
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-	for c := range g.conns {
-		_ = c.Close()
-	}
-}
-
-// loggedIn lists the clients that a DISCONNECT can be sent to.
-func (g *gate) loggedIn() []*mqtt.Client {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var out []*mqtt.Client
-	for c := range g.conns {
-		if cl := c.client.Load(); cl != nil && c.version == 5 {
-			out = append(out, cl)
-		}
-	}
-	return out
-}
-
-func (g *gate) counts() (refused uint64, clients int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.refused, len(g.conns) - g.waits
-}
-
 // conn is a client's connection. It has a deadline of its own for each write,
 // so that a client that does not read is cut off.
 type conn struct {
-	net.Conn
+	net.Conn           // with TLS and WebSocket, once their handshakes are done
+	raw       net.Conn // below these
 	b         *Broker
 	addr      netip.Addr
-	waiting   bool          // not logged in; the gate's lock guards it
+	source    netip.Addr    // what limits of an address go by: see sourceOf
 	done      chan struct{} // closed with the connection
 	over      chan struct{} // closed when the library has done with it
 	gone      chan struct{} // closed when the broker and the gate have too
 	closeOnce sync.Once
+
+	// What is read; of the connection's goroutine.
+	in     *bufio.Reader
+	level  byte   // protocol level of the CONNECT; 0: there was none
+	packet []byte // at hand
+	unread []byte // of it, by the library
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
@@ -124,26 +45,32 @@ type conn struct {
 	shortened  bool          // the client had asked for a longer one
 	window     int           // QoS 1 and 2 messages that the client takes at a time
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
+	suback     []byte        // of the last SUBSCRIBE: a reason code for each filter that is refused, else 0
+	resuming   bool          // between the CONNECT and what the session's writer writes
+	answered   bool          // the CONNECT was answered by us, whatever the library answers
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
+	spoke  atomic.Bool                 // it has sent something
+	failed atomic.Bool                 // its login was refused
 }
 
+// readAhead is how much is read at once of a connection, in bytes; longer packets
+// are read into their own place.
+const readAhead = 1 << 10
+
 func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{Conn: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c := &conn{raw: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
+		c.source = sourceOf(c.addr)
 	}
 	return c
 }
 
-// typeDisconnect is the type of DISCONNECT, in the upper half of a packet's
-// first byte.
-const typeDisconnect = 14
-
-// Write implements net.Conn. MQTT 3 knows no DISCONNECT from servers, but the
-// library sends it: it goes nowhere.
+// Write implements net.Conn. Some of what the library sends goes nowhere.
 func (c *conn) Write(p []byte) (int, error) {
-	if len(p) > 0 && p[0]>>4 == typeDisconnect && c.version < 5 {
+	if len(p) > 0 && c.isUnwanted(p[0]>>4) {
 		return len(p), nil
 	}
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(c.b.limits.WriteDeadline)); err != nil {
@@ -156,6 +83,24 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// take reads and writes by a connection.
+func (c *conn) take(nc net.Conn) { c.Conn, c.in = nc, bufio.NewReaderSize(nc, readAhead) }
+
+// isUnwanted reports whether a packet must not be sent though the library does:
+// a DISCONNECT to clients of MQTT 3, which know none from servers, and the
+// acknowledgements of an earlier connection, which nobody has asked for again.
+func (c *conn) isUnwanted(typ byte) bool {
+	switch typ {
+	case packets.Disconnect:
+		return c.version < 5
+	case packets.Puback, packets.Pubrec, packets.Pubcomp:
+		return c.resuming
+	case packets.Connack:
+		return c.answered
+	}
+	return false
+}
+
 // SetDeadline implements net.Conn. The library sets it for the keep-alive,
 // which is about what the client sends.
 func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
@@ -163,7 +108,7 @@ func (c *conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	c.closeOnce.Do(func() { close(c.done) })
-	return c.Conn.Close()
+	return c.raw.Close()
 }
 
 // isOver reports whether the library has done with the connection.
@@ -176,9 +121,22 @@ func (c *conn) isOver() bool {
 	}
 }
 
+// door is what is spoken below MQTT.
+type door uint8
+
+const (
+	doorTCP door = iota
+	doorTLS
+	doorWebSocket
+)
+
+// String returns "tcp", "tls" or "websocket".
+func (d door) String() string { return [...]string{"tcp", "tls", "websocket"}[d] }
+
 // listener is a listener of ours for the library.
 type listener struct {
 	id       string
+	door     door
 	b        *Broker
 	listener net.Listener
 	once     sync.Once
@@ -196,7 +154,7 @@ func (l *listener) ID() string { return l.id }
 func (l *listener) Address() string { return l.listener.Addr().String() }
 
 // Protocol implements listeners.Listener.
-func (l *listener) Protocol() string { return "tcp" }
+func (l *listener) Protocol() string { return l.door.String() }
 
 // Serve implements listeners.Listener. It accepts until Close.
 func (l *listener) Serve(establish listeners.EstablishFn) {
@@ -241,8 +199,30 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 			l.b.log.Error("internal fault while serving an MQTT client, which is disconnected", "fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
 		}
 	}()
-	err := establish(l.id, c)
+	err := l.admit(c)
+	if err == nil {
+		err = establish(l.id, c)
+	}
 	l.b.log.Debug("client gone", "address", c.addr.String(), "application", c.login.Application, "error", err)
+}
+
+// admit does the handshakes that come before MQTT.
+func (l *listener) admit(c *conn) (err error) {
+	nc := c.Conn
+	switch {
+	case l.door == doorTLS:
+		nc, err = l.encrypt(nc)
+	case l.door == doorWebSocket && l.b.opts.TLSConfig != nil:
+		nc, err = l.encryptIfAsked(nc)
+	}
+	if err == nil && l.door == doorWebSocket {
+		nc, err = l.upgrade(nc)
+	}
+	if err != nil || l.door == doorTCP {
+		return err
+	}
+	c.take(nc)
+	return c.SetReadDeadline(time.Now().Add(l.b.limits.ConnectTimeout))
 }
 
 // goodbyeTime is how long clients have to take notice of a stop.
@@ -257,7 +237,7 @@ func (l *listener) Close(listeners.CloseFn) {
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
-			for _, cl := range l.b.gate.loggedIn() {
+			for _, cl := range l.b.gate.tellable() {
 				_ = l.b.server.DisconnectClient(cl, packets.ErrServerShuttingDown)
 			}
 		}()

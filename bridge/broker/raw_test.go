@@ -226,6 +226,12 @@ type pushAnswer struct {
 
 func start(t *testing.T, l Limits) *bench {
 	t.Helper()
+	return startWith(t, func(o *Options) { o.Limits = l })
+}
+
+// startWith is start with other options.
+func startWith(t *testing.T, change func(*Options)) *bench {
+	t.Helper()
 	s := &bench{T: t, logged: &lockedBuffer{}, pushes: make(chan Push, 1000)}
 	s.pushAnswer.Store(&pushAnswer{})
 	keys := access.NewRegistry("ttn")
@@ -242,8 +248,8 @@ func start(t *testing.T, l Limits) *bench {
 	}
 	s.key1, s.key2 = add("app1", access.Default), add("app2", access.Default)
 	s.readOnly, s.writeOnly = add("app1", access.TrafficRead), add("app1", access.TrafficDownWrite)
-	b, err := New(Options{
-		Listen: []string{"127.0.0.1:0"}, Keys: keys, Limits: l,
+	o := Options{
+		Listen: []string{"127.0.0.1:0"}, Keys: keys,
 		Logger: slog.New(slog.NewTextHandler(s.logged, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Push: func(ctx context.Context, p Push) error {
 			a := s.pushAnswer.Load()
@@ -255,7 +261,9 @@ func start(t *testing.T, l Limits) *bench {
 			s.pushes <- p
 			return a.err
 		},
-	})
+	}
+	change(&o)
+	b, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
@@ -24,13 +25,13 @@ type session struct {
 	b           *Broker
 	id          string // the library's client id: application, "/", the client's own
 	application string
+	offline     *atomic.Int64 // bytes that are kept for clients of the application that are away
 	wake        chan struct{} // rung when there may be something to write
 
 	mu         sync.Mutex
 	owner      *mqtt.Client // the last connection, still alive or nil
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
-	uid        string       // how it calls its application in topics
 	persistent bool
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
@@ -45,9 +46,11 @@ type session struct {
 
 // item is a message that waits for a client.
 type item struct {
-	msg v3.Message
-	qos byte
-	ids []int // subscription identifiers
+	msg   v3.Message
+	uid   string // how its topic calls the application
+	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
+	qos   byte
+	ids   []int // subscription identifiers
 }
 
 // size is what an item counts for, in bytes: the message and what is kept of it.
@@ -95,6 +98,10 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 		return false
 	}
 	s := b.session(cl.ID)
+	if s != nil && !s.mayResume(c.login, time.Now()) {
+		b.end(s)
+		s = nil
+	}
 	if s == nil || clean || !b.resumes(cl) {
 		b.drop(s)
 		b.makeRoom()
@@ -104,8 +111,18 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	defer s.mu.Unlock()
 	s.leave()
 	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
-	s.uid = v3.UID(c.login.Application, c.login.Tenant)
 	return true
+}
+
+// mayResume reports whether a client that logs in gets a session that was kept:
+// it has not expired, and what waits in it is for that key to read.
+func (s *session) mayResume(l access.Login, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.login.KeyID != l.KeyID && !l.Rights.Has(access.TrafficRead) {
+		return false
+	}
+	return s.owner != nil || now.Sub(s.away) <= s.expiry
 }
 
 // owner returns the client that a session belongs to, or nil.
@@ -137,10 +154,13 @@ func (b *Broker) add(s *session) *session {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sessions[s.id] = s
-	if b.byApp[s.application] == nil {
-		b.byApp[s.application] = map[*session]struct{}{}
+	a := b.byApp[s.application]
+	if a == nil {
+		a = &applicationSessions{all: map[*session]struct{}{}}
+		b.byApp[s.application] = a
 	}
-	b.byApp[s.application][s] = struct{}{}
+	a.all[s] = struct{}{}
+	s.offline = &a.offline
 	return s
 }
 
@@ -158,15 +178,22 @@ func (b *Broker) abandoned() (out []*session, all int) {
 	return out, len(b.sessions)
 }
 
-// makeRoom ends the session of the client that is away longest, where there
-// are too many. Connected clients are bounded elsewhere. life is held.
+// makeRoom ends a session where there are too many: of the application that has
+// the most of those that nobody is connected to, the one whose client is away
+// longest. Connected clients are bounded elsewhere. life is held.
 func (b *Broker) makeRoom() {
 	away, all := b.abandoned()
 	if all < 2*b.limits.Clients || len(away) == 0 {
 		return
 	}
-	oldest := slices.MinFunc(away, func(x, y *session) int { return x.away.Compare(y.away) })
-	b.log.Warn("too many MQTT sessions: that of the client which is away longest is removed", "client", oldest.id)
+	counts := map[string]int{}
+	for _, s := range away {
+		counts[s.application]++
+	}
+	oldest := slices.MinFunc(away, func(x, y *session) int {
+		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
+	})
+	b.log.Warn("too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed", "client", oldest.id)
 	b.end(oldest)
 }
 
@@ -175,20 +202,40 @@ func (b *Broker) drop(s *session) {
 	if s == nil {
 		return
 	}
-	s.mu.Lock()
-	if s.client == nil {
-		b.offlineBytes.Add(-int64(s.queued))
-	}
-	s.owner, s.client, s.queue, s.queued, s.inflight = nil, nil, nil, 0, nil
-	s.mu.Unlock()
+	left := s.clear()
 	s.ring()
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	delete(b.sessions, s.id)
-	delete(b.byApp[s.application], s)
-	if len(b.byApp[s.application]) == 0 {
+	a := b.byApp[s.application]
+	if delete(a.all, s); len(a.all) == 0 {
 		delete(b.byApp, s.application)
 	}
+	b.mu.Unlock()
+	if len(left) > 0 {
+		b.reassign(s.application, left)
+	}
+}
+
+// clear takes everything out of a session, and returns what was not acknowledged
+// of its shared subscriptions.
+func (s *session) clear() (left []item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		s.keeps(-s.queued)
+	}
+	for i := range s.inflight {
+		if f := &s.inflight[i]; f.share != "" && !f.released {
+			left = append(left, f.item)
+		}
+	}
+	for i := range s.queue {
+		if s.queue[i].share != "" {
+			left = append(left, s.queue[i])
+		}
+	}
+	s.owner, s.client, s.queue, s.queued, s.inflight, s.subs = nil, nil, nil, 0, nil, nil
+	return left
 }
 
 // end forgets a session whose client is away, in the library too. life is
@@ -227,7 +274,7 @@ func (b *Broker) attach(cl *mqtt.Client) {
 		return
 	}
 	s.client = cl
-	b.offlineBytes.Add(-int64(s.queued))
+	s.keeps(-s.queued)
 	for i := range s.inflight {
 		s.inflight[i].again = true
 	}
@@ -277,41 +324,8 @@ func (s *session) leave() {
 	for i := range s.queue {
 		s.queued += s.queue[i].size()
 	}
-	s.b.offlineBytes.Add(int64(s.queued - counted))
+	s.keeps(s.queued - counted)
 	s.shrink(0)
-}
-
-// shrink makes room for more bytes within the limits of clients that are away,
-// oldest first. It reports whether there is room. The lock is held.
-func (s *session) shrink(more int) bool {
-	l := &s.b.limits
-	others := s.b.offlineBytes.Load() - int64(s.queued)
-	if more > l.OfflineBytes || others+int64(more) > int64(l.OfflineTotal) {
-		return false // whatever goes, there will be no room
-	}
-	room := func() bool {
-		return (more == 0 || len(s.queue) < l.OfflineMessages) && s.queued+more <= l.OfflineBytes &&
-			s.b.offlineBytes.Load()+int64(more) <= int64(l.OfflineTotal)
-	}
-	for !room() && len(s.queue) > 0 {
-		s.b.offlineBytes.Add(-int64(s.queue[0].size()))
-		s.dropOldest()
-	}
-	return room()
-}
-
-func (s *session) dropOldest() {
-	s.queued -= s.queue[0].size()
-	s.queue = slices.Delete(s.queue, 0, 1)
-	s.dropped()
-}
-
-func (s *session) dropped() {
-	s.b.clientDropped.Add(1)
-	if now := time.Now(); now.Sub(s.warned) > time.Minute {
-		s.warned = now
-		s.b.log.Warn("an MQTT client is too slow or was away for too long: its oldest messages are dropped", "client", s.id, "dropped_total", s.b.clientDropped.Load())
-	}
 }
 
 func (s *session) ring() {
@@ -340,121 +354,6 @@ func (b *Broker) subscriptions(cl *mqtt.Client) {
 	s.mu.Unlock()
 }
 
-// dispatch puts a message into the queues of its subscribers.
-func (b *Broker) dispatch(m *v3.Message) {
-	topic := m.Topic(m.Application)
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var groups map[string][]share
-	for s := range b.byApp[m.Application] {
-		own, matches, shared := s.match(topic)
-		if matches {
-			own.msg = *m
-			s.enqueue(own)
-		}
-		for _, sh := range shared {
-			if groups == nil {
-				groups = map[string][]share{}
-			}
-			groups[sh.filter] = append(groups[sh.filter], sh)
-		}
-	}
-	for filter, members := range groups {
-		b.pick(filter, members).deliver(m)
-	}
-}
-
-// share is a shared subscription that matches.
-type share struct {
-	s         *session
-	filter    string // $share/{group}/{filter}
-	connected bool
-	item      item
-}
-
-func (sh share) deliver(m *v3.Message) {
-	sh.item.msg = *m
-	sh.s.enqueue(sh.item)
-}
-
-// pick chooses whose turn it is among the members of a group; those that are
-// connected come first.
-func (b *Broker) pick(filter string, members []share) share {
-	slices.SortFunc(members, func(x, y share) int {
-		if x.connected != y.connected {
-			if x.connected {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(x.s.id, y.s.id)
-	})
-	n := len(members)
-	for i, m := range members {
-		if !m.connected && i > 0 {
-			n = i
-			break
-		}
-	}
-	if len(b.shares) > 1024 { // of clients long gone
-		clear(b.shares)
-	}
-	b.shares[filter]++
-	return members[b.shares[filter]%n]
-}
-
-// match returns what a session is to get of a topic: one copy, whatever number
-// of its subscriptions match, and what its shared subscriptions compete for.
-// matches says that there is one that is not shared.
-func (s *session) match(topic string) (own item, matches bool, shared []share) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.login.Rights.Has(access.TrafficRead) {
-		return item{}, false, nil
-	}
-	for i := range s.subs {
-		sub := &s.subs[i]
-		_, filter, isShared := v3.Shared(sub.Filter)
-		if !v3.Matches(filter, topic) {
-			continue
-		}
-		var ids []int
-		if sub.Identifier > 0 {
-			ids = []int{sub.Identifier}
-		}
-		if isShared {
-			shared = append(shared, share{s, sub.Filter, s.client != nil, item{qos: sub.Qos, ids: ids}})
-			continue
-		}
-		matches = true
-		own.qos = max(own.qos, sub.Qos)
-		own.ids = append(own.ids, ids...)
-	}
-	return own, matches, shared
-}
-
-// enqueue puts a message into the queue of a session.
-func (s *session) enqueue(i item) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	size := i.size()
-	if s.client == nil {
-		if i.qos == 0 && s.owner == nil {
-			return
-		}
-		if !s.shrink(size) {
-			s.dropped()
-			return
-		}
-		s.b.offlineBytes.Add(int64(size))
-	} else if len(s.queue) >= s.b.limits.WritesPending {
-		s.dropOldest()
-	}
-	s.queue = append(s.queue, i)
-	s.queued += size
-	s.ring()
-}
-
 func pubrel(id uint16) packets.Packet {
 	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id}
 }
@@ -471,7 +370,29 @@ func (b *Broker) acknowledged(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		}
 		s.ring()
 	}
+	return nothing(pk)
+}
+
+// nothing takes the place of a packet that the library is not to act on: it has
+// no effect.
+func nothing(pk packets.Packet) packets.Packet {
 	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: pk.ProtocolVersion}
+}
+
+// repeated answers a QoS 2 PUBLISH that the client sends once more, which it does
+// after a reconnect. It was taken the first time, so the answer is success (MQTT
+// 5.0, 4.3.3); the library would call its packet id in use, and the client would
+// publish the message again.
+func (b *Broker) repeated(cl *mqtt.Client, pk *packets.Packet) bool {
+	if pk.FixedHeader.Qos != 2 {
+		return false
+	}
+	earlier, ok := cl.State.Inflight.Get(pk.PacketID)
+	if !ok || earlier.FixedHeader.Type != packets.Pubrec {
+		return false
+	}
+	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: pk.PacketID})
+	return true
 }
 
 // acknowledge returns what is to be answered; its type is 0 for nothing.

@@ -85,7 +85,7 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		if f.released {
 			return appendPubrel(buf, f.id), f.id, false
 		}
-		return appendPublish(buf, version, s.uid, &f.item, f.id, true), f.id, false
+		return appendPublish(buf, version, &f.item, f.id, true), f.id, false
 	}
 	if len(s.queue) == 0 || s.queue[0].qos > 0 && len(s.inflight) >= s.window {
 		return buf, 0, false
@@ -97,7 +97,7 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		id = s.nextID()
 		s.inflight = append(s.inflight, sent{item: i, id: id})
 	}
-	return appendPublish(buf, version, s.uid, &i, id, false), id, false
+	return appendPublish(buf, version, &i, id, false), id, false
 }
 
 // nextID returns a packet id that is not in use. The window is far smaller
@@ -117,11 +117,11 @@ const (
 )
 
 // appendPublish appends a PUBLISH (MQTT 3.1.1 and 5.0, 3.3).
-func appendPublish(dst []byte, version byte, uid string, i *item, id uint16, again bool) []byte {
+func appendPublish(dst []byte, version byte, i *item, id uint16, again bool) []byte {
 	// Room for what comes first, so that nothing of it is allocated.
 	var topicRoom [160]byte
 	var propertiesRoom [64]byte
-	topic := i.msg.AppendTopic(topicRoom[:0], uid)
+	topic := i.msg.AppendTopic(topicRoom[:0], i.uid)
 	properties := propertiesRoom[:0]
 	length := 2 + len(topic) + len(i.msg.Payload)
 	if i.qos > 0 {

@@ -18,10 +18,7 @@ var (
 	ErrJoinNonce = errors.New("all JoinNonces of the device are used up")
 )
 
-const (
-	lastJoinNonce = 1<<24 - 1
-	maxDevNonces  = session.MaxDevNonces
-)
+const lastJoinNonce = 1<<24 - 1
 
 // JoinParameters are what the network decides in a join.
 type JoinParameters struct {
@@ -99,17 +96,7 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 }
 
 // Use notes that the nonces of a join are used.
-func (j *Joined) Use(d *session.Device, devNonce uint16) {
-	d.LastJoinNonce, d.DevNoncesForgotten = j.JoinNonce, false
-	if d.Version >= session.V1_0_4 {
-		d.LastDevNonce = devNonce
-		return
-	}
-	if over := len(d.UsedDevNonces) + 1 - maxDevNonces; over > 0 {
-		d.UsedDevNonces = slices.Delete(d.UsedDevNonces, 0, over)
-	}
-	d.UsedDevNonces = append(d.UsedDevNonces, devNonce)
-}
+func (j *Joined) Use(d *session.Device, devNonce uint16) { d.UseNonces(j.JoinNonce, devNonce) }
 
 func cfList(plan *region.Plan) []byte {
 	l := plan.CFList()

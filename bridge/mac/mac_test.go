@@ -249,7 +249,7 @@ func TestDevNoncesAreBounded(t *testing.T) {
 		j := Joined{JoinNonce: uint32(n)}
 		j.Use(d, n)
 	}
-	if len(d.UsedDevNonces) != maxDevNonces || checkDevNonce(d, 999) == nil || checkDevNonce(d, 1000-maxDevNonces) == nil {
+	if len(d.UsedDevNonces) != session.MaxDevNonces || checkDevNonce(d, 999) == nil || checkDevNonce(d, 1000-session.MaxDevNonces) == nil {
 		t.Errorf("%d remembered, the last %v", len(d.UsedDevNonces), d.UsedDevNonces[len(d.UsedDevNonces)-1])
 	}
 }

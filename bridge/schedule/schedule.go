@@ -208,8 +208,8 @@ func (s *Scheduler) Usage(g *gateway.Gateway, now radio.HostTime) []Usage {
 
 // Spent returns the airtime of a gateway in the last hour and of what is
 // planned, by the lower edge of the sub-band.
-func (s *Scheduler) Spent(g *gateway.Gateway, now radio.HostTime) map[radio.Frequency]time.Duration {
-	t := s.timeline(g.EUI)
+func (s *Scheduler) Spent(gateway radio.EUI64, now radio.HostTime) map[radio.Frequency]time.Duration {
+	t := s.timeline(gateway)
 	t.prune(now)
 	out := map[radio.Frequency]time.Duration{}
 	for band := range t.ledger {

@@ -157,9 +157,45 @@ func (s *Session) Reserve(v Version) (m Marks, due bool) {
 func (s *Session) Reserved(m Marks, stored bool) {
 	s.asking = false
 	if stored {
-		s.NStored, s.AStored = max(s.NStored, m.N), max(s.AStored, m.A)
+		s.Stored(m)
 	}
 }
+
+// FirstMarks returns the marks with which the first downlink after a start finds
+// a counter that is reserved: RX1 may be too near to ask the store by then. It is
+// one counter only, since each start without a downlink skips it, and devices
+// bear with less than MAX_FCNT_GAP.
+func (s *Session) FirstMarks(v Version) Marks {
+	m := s.Marks()
+	raise := func(mark *uint32, used uint32) {
+		if *mark == used && used < math.MaxUint32 {
+			*mark++
+		}
+	}
+	raise(&m.N, s.NFCntDown)
+	if v < V1_1 {
+		m.A = m.N
+	} else {
+		raise(&m.A, s.AFCntDown)
+	}
+	return m
+}
+
+// Ask notes that marks are on their way to the store.
+func (s *Session) Ask(m Marks) { s.asked = Marks{max(s.asked.N, m.N), max(s.asked.A, m.A)} }
+
+// Stored notes that the store has marks.
+func (s *Session) Stored(m Marks) {
+	s.NStored, s.AStored = max(s.NStored, m.N), max(s.AStored, m.A)
+}
+
+// Recorded notes the marks in the record of the device: they hold whatever the
+// record of the counters says.
+func (s *Session) Recorded(m Marks) { s.recorded = m }
+
+// Lowers reports whether the record of the counters is enough to lower the marks
+// to what was used.
+func (s *Session) Lowers() bool { return s.recorded.N <= s.NFCntDown && s.recorded.A <= s.AFCntDown }
 
 // Marks returns what a record of now has to say: never less than one that is
 // on its way to the store.
@@ -169,6 +205,13 @@ func (s *Session) Marks() Marks {
 
 // Settled returns the marks of a clean stop: exactly what was used.
 func (s *Session) Settled() Marks { return Marks{s.NFCntDown, s.AFCntDown} }
+
+// WithMarks returns a copy for the store that says that it has other marks.
+func (s *Session) WithMarks(m Marks) *Session {
+	c := *s
+	c.NStored, c.AStored, c.asked = m.N, m.A, Marks{}
+	return &c
+}
 
 // resume goes on from what the store has. What was reserved and may not have
 // been used is passed over.

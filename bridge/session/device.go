@@ -131,9 +131,11 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History History `json:"-"` // of the uplinks since the start
-	Queue   Queue   `json:"-"` // downlinks, item by item
-	key     string  // see Key
+	History  History   `json:"-"` // of the uplinks since the start
+	Queue    Queue     `json:"-"` // downlinks, item by item
+	registry *Registry // that it is in; nil: none
+	change   Change    // since TakeChange
+	key      string    // see Key
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -189,6 +191,7 @@ type Session struct {
 	AUnsent   uint32
 	asked     Marks // the store is to have
 	asking    bool  // and has not answered yet
+	recorded  Marks // in the record of the device
 	repeats   int   // of the last uplink
 	last      lastFrame
 
@@ -196,10 +199,13 @@ type Session struct {
 	// 1.1 the MIC of its acknowledgement covers it.
 	ConfFCntDown uint32
 	confFCnt     uint16 // that the last uplink has acknowledged
-	cipher       *frame.Cipher
+
+	device *Device // of a Registry; nil: it is in none
+	cipher *frame.Cipher
 
 	// Parameters that the device is known to use. nil: those of the band, and
-	// what Settings say.
+	// what Settings say. SetParameters replaces them; what it points to never
+	// changes.
 	Parameters *Parameters
 }
 
@@ -330,6 +336,7 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	}
 	for _, s := range []*Session{d.Session, d.Pending} {
 		if s != nil {
+			s.recorded = Marks{s.NStored, s.AStored}
 			s.resume()
 		}
 	}

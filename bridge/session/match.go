@@ -74,7 +74,7 @@ func (r *Registry) Match(d *frame.Data, how Reception, now radio.HostTime) (Matc
 	}
 	r.scratch = r.scratch[:0]
 	for _, m := range group.members {
-		r.scratch = m.candidates(r.scratch, d.FCnt)
+		r.scratch = m.candidates(r.scratch, d)
 	}
 	plausible := r.scratch[:order(r.scratch)]
 	others := r.scratch[len(plausible):]
@@ -221,18 +221,20 @@ func (l *lastFrame) same(d *frame.Data, v Version) bool {
 // LastMIC returns the MIC of the last frame, as it was sent last.
 func (s *Session) LastMIC() [4]byte { return s.last.mic }
 
-// candidates appends the counters that low may stand for in this session, with
-// what each would mean.
-func (m member) candidates(dst []candidate, low uint16) []candidate {
-	s := m.session
+// candidates appends the counters that the low bits in a frame may stand for in
+// this session, with what each would mean.
+func (m member) candidates(dst []candidate, d *frame.Data) []candidate {
+	s, low := m.session, d.FCnt
 	if !s.Heard {
 		return append(dst, candidate{m, uint32(low), uint32(low), fresh})
 	}
 	if m.device.Settings.Counter16 {
-		return m.candidates16(dst, low)
+		return m.candidates16(dst, d)
 	}
 	if low == uint16(s.FCntUp) {
-		dst = append(dst, candidate{m, s.FCntUp, 0, repeated})
+		if !m.beginsAgain(d) {
+			dst = append(dst, candidate{m, s.FCntUp, 0, repeated})
+		}
 	} else if old := int64(s.FCntUp) - int64(uint16(s.FCntUp)-low); old >= 0 {
 		dst = append(dst, m.behind(uint32(old)))
 	}
@@ -248,9 +250,12 @@ func (m member) candidates(dst []candidate, low uint16) []candidate {
 
 // candidates16 is for devices with counters of 16 bits, which go on from 65535
 // with 0: everything at most MAX_FCNT_GAP ahead is new.
-func (m member) candidates16(dst []candidate, low uint16) []candidate {
+func (m member) candidates16(dst []candidate, d *frame.Data) []candidate {
+	low := d.FCnt
 	ahead := low - uint16(m.session.FCntUp)
 	switch {
+	case ahead == 0 && m.beginsAgain(d):
+		return m.restart(dst, low)
 	case ahead == 0:
 		return append(dst, candidate{m, uint32(low), 0, repeated})
 	case ahead <= maxFCntGap:
@@ -267,11 +272,23 @@ func (m member) behind(fCnt uint32) candidate {
 // is not above the last one the counter is that of a replay too: then it is
 // taken for a new beginning, which is the price of resets_f_cnt.
 func (m member) restart(dst []candidate, low uint16) []candidate {
-	d := m.device
-	if !d.Settings.ResetsFCnt || d.SupportsJoin || low > maxFCntGap && d.Version < V1_0_4 {
+	if !m.mayRestart(low) {
 		return dst
 	}
 	return append(dst, candidate{m, uint32(low), uint32(low), restarted})
+}
+
+func (m member) mayRestart(low uint16) bool {
+	d := m.device
+	return d.Settings.ResetsFCnt && !d.SupportsJoin && (low <= maxFCntGap || d.Version >= V1_0_4)
+}
+
+// beginsAgain reports whether a frame with the counter of the last one is no
+// repetition: the device may begin anew, and does so with the same counter. After
+// a start the last frame is not known: then it is taken for a new beginning too.
+func (m member) beginsAgain(d *frame.Data) bool {
+	last := &m.session.last
+	return m.session.FCntUp == uint32(d.FCnt) && m.mayRestart(d.FCnt) && (!last.known || !last.same(d, m.device.Version))
 }
 
 // maxRepeats is how often a device may repeat a frame: NbTrans is at most 15,
@@ -294,4 +311,8 @@ func (m *Match) Accept(d *frame.Data) {
 	s := m.Session
 	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
 	s.last = lastFrame{d.MIC, true}
+	s.changed(CountersChanged)
+	if m.Reset {
+		s.SetParameters(nil) // those that it was made with
+	}
 }

@@ -20,6 +20,27 @@ func (d *Device) RegionalParameters() region.Version {
 	return region.VersionUnknown
 }
 
+// PHYVersionName returns The Things Stack's name of the device's version of the
+// regional parameters; what its owner says where that is not known.
+func (d *Device) PHYVersionName() string {
+	said := region.ParseVersion(d.PHYVersion)
+	v := d.RegionalParameters()
+	told := d.PHYVersion != "" && d.PHYVersion != region.VersionUnknown.String()
+	if told && said == region.VersionUnknown || v == region.VersionUnknown {
+		return d.PHYVersion
+	}
+	return v.String()
+}
+
+// PHYVersionOf returns the name that The Things Stack gives a number of its
+// enumeration of versions, or "".
+func PHYVersionOf(number uint64) string {
+	if v := region.VersionNumber(number); v != region.VersionUnknown {
+		return v.String()
+	}
+	return ""
+}
+
 // FrequencyPlan returns the plan as the device has it when it starts, or
 // region.ErrPlan.
 func (d *Device) FrequencyPlan() (*region.Plan, error) { return d.PlanIn(nil) }

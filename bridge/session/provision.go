@@ -13,6 +13,7 @@ const MaxDevNonces = 128
 // which nothing changes any more. It has no history and an empty queue.
 func (d *Device) Clone() *Device {
 	c := *d
+	c.registry, c.change = nil, Unchanged
 	c.Session, c.Pending = d.Session.clone(), d.Pending.clone()
 	c.UsedDevNonces = slices.Clone(d.UsedDevNonces)
 	c.History, c.Queue = History{}, Queue{}
@@ -24,7 +25,7 @@ func (s *Session) clone() *Session {
 		return nil
 	}
 	c := *s
-	c.KeyID, c.cipher = bytes.Clone(s.KeyID), nil
+	c.KeyID, c.cipher, c.device = bytes.Clone(s.KeyID), nil, nil
 	if p := s.Parameters; p != nil {
 		q := *p
 		q.Channels = slices.Clone(p.Channels)
@@ -46,6 +47,7 @@ func (s *Session) IsSame(o *Session) bool {
 func (d *Device) Succeed(old *Device) {
 	d.History, d.Queue = old.History, old.Queue
 	d.followSettings(old)
+	d.Queue.total = nil // until it is added
 	sameKeys := (d.Version < V1_1) == (old.Version < V1_1)
 	if !sameKeys && old.Session != nil {
 		old.Session.cipher = nil
@@ -82,16 +84,21 @@ func (s *Session) goOn(from *Session) {
 	if from.Parameters != nil {
 		s.Parameters = from.Parameters
 	}
+	s.changed(RecordChanged)
 }
 
 // ForgetFCntUp lets the device begin its frame counter anew. Frames that were
 // sent before can then be replayed. Counters of downlinks go on.
-func (s *Session) ForgetFCntUp() { s.Heard, s.FCntUp = false, 0 }
+func (s *Session) ForgetFCntUp() {
+	s.Heard, s.FCntUp = false, 0
+	s.changed(RecordChanged)
+}
 
 // ForgetDevNonces lets the device begin its DevNonces anew. Join-requests that
 // it has sent before can then be replayed. JoinNonces go on.
 func (d *Device) ForgetDevNonces() {
 	d.UsedDevNonces, d.LastDevNonce, d.DevNoncesForgotten = nil, 0, true
+	d.changed(RecordChanged)
 }
 
 // SkipAhead is for a device of which only an older state is known, such as that
@@ -118,6 +125,7 @@ func (d *Device) skipNonces() {
 // used up.
 func (r *Registry) Replace(d, next *Device) error {
 	was := *d
+	was.Queue.total = nil
 	r.Remove(d.ID)
 	*d = *next
 	if err := r.Add(d); err != nil {
@@ -127,5 +135,6 @@ func (r *Registry) Replace(d, next *Device) error {
 		}
 		return err
 	}
+	d.changed(RecordChanged)
 	return nil
 }

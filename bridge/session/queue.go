@@ -7,11 +7,37 @@ import (
 	"slices"
 )
 
-// MaxQueue is how many downlinks wait for one device at the most.
-const MaxQueue = 1000
+// Limits of queues. Bytes are those of Item.Size: a thousand items with short
+// payloads fit, and all queues together into the memory of a small gateway.
+const (
+	MaxQueue       = 1000      // downlinks that wait for one device
+	MaxQueueBytes  = 256 << 10 // of them
+	MaxQueuesBytes = 4 << 20   // of all devices together
+)
 
-// ErrQueueFull is the reason for a downlink beyond MaxQueue.
+// ErrQueueFull is the reason for a downlink beyond the limits.
 var ErrQueueFull = errors.New("the downlink queue of the device is full")
+
+// itemOverhead is about what an item takes without what an application can make
+// longer, in memory and as a record, in bytes.
+const itemOverhead = 200
+
+// Size is about how much room an item takes, in bytes.
+func (it *Item) Size() int {
+	n := itemOverhead + len(it.FRMPayload) + len(it.Decoded) + len(it.SessionKeyID)
+	for _, id := range it.CorrelationIDs {
+		n += len(id)
+	}
+	if it.ClassBC != nil {
+		for i := range it.ClassBC.Gateways {
+			n += gatewayOverhead + len(it.ClassBC.Gateways[i].GatewayID)
+		}
+	}
+	return n
+}
+
+// gatewayOverhead is what a GatewayAntenna takes without its id, in bytes.
+const gatewayOverhead = 64
 
 // Queue is what applications have asked to send to a device: first in, first
 // out. An item is in one of three places: it waits, or it was handed to a
@@ -23,6 +49,29 @@ type Queue struct {
 	items    []*Item
 	awaiting *Item
 	last     uint64 // the highest Seq so far
+	bytes    int    // Item.Size of all of them
+	total    *int   // the same of all queues of a Registry; nil: it is in none
+}
+
+// Bytes returns Item.Size of all that waits, to be sent or acknowledged.
+func (q *Queue) Bytes() int { return q.bytes }
+
+// grow notes that the queue has become longer, or shorter.
+func (q *Queue) grow(bytes int) {
+	q.bytes += bytes
+	if q.total != nil {
+		*q.total += bytes
+	}
+}
+
+// countIn has a Registry count the queue, or not any more.
+func (q *Queue) countIn(total *int) {
+	if q.total != nil {
+		*q.total -= q.bytes
+	}
+	if q.total = total; total != nil {
+		*total += q.bytes
+	}
 }
 
 // Len returns how many items wait to be sent.
@@ -54,6 +103,7 @@ func (q *Queue) NextSeq() uint64 {
 func (q *Queue) Add(it *Item) {
 	q.items = append(q.items, it)
 	q.last = max(q.last, it.Seq)
+	q.grow(it.Size())
 }
 
 // Take takes the head out.
@@ -61,22 +111,33 @@ func (q *Queue) Take() *Item {
 	it := q.items[0]
 	q.items[0] = nil
 	q.items = q.items[1:]
+	q.grow(-it.Size())
 	return it
 }
 
 // PutBack returns an item that was taken to the head.
-func (q *Queue) PutBack(it *Item) { q.items = slices.Insert(q.items, 0, it) }
+func (q *Queue) PutBack(it *Item) {
+	q.items = slices.Insert(q.items, 0, it)
+	q.grow(it.Size())
+}
 
 // Await notes that a confirmed item was sent with a frame counter. The next
 // new uplink decides.
 func (q *Queue) Await(it *Item, fCnt uint32) {
+	if q.awaiting != nil {
+		q.grow(-q.awaiting.Size())
+	}
 	it.SentFCnt = fCnt
 	q.awaiting = it
+	q.grow(it.Size())
 }
 
 // Decided takes out the item that waited for its acknowledgement.
 func (q *Queue) Decided() *Item {
 	it := q.awaiting
+	if it != nil {
+		q.grow(-it.Size())
+	}
 	q.awaiting = nil
 	return it
 }
@@ -88,6 +149,7 @@ func (q *Queue) Clear() []*Item {
 		out = append(out, q.awaiting)
 	}
 	q.items, q.awaiting = nil, nil
+	q.grow(-q.bytes)
 	return out
 }
 
@@ -95,6 +157,7 @@ func (q *Queue) Clear() []*Item {
 func (q *Queue) Load(items []*Item) {
 	for _, it := range items {
 		q.last = max(q.last, it.Seq)
+		q.grow(it.Size())
 		if it.SentFCnt != 0 {
 			q.awaiting = it
 		} else {

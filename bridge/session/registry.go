@@ -31,6 +31,8 @@ type Registry struct {
 	budget  Budget
 	sources map[Source]*Budget
 	scratch []candidate
+	changed []*Device // those with a mark, see NextChanged
+	queued  int       // bytes of all queues
 
 	wrongMICs uint64
 }
@@ -99,6 +101,9 @@ func (r *Registry) Waiting() (n int) {
 	return n
 }
 
+// QueueBytes returns Queue.Bytes of all devices together.
+func (r *Registry) QueueBytes() int { return r.queued }
+
 // IDs returns the ids of the devices of an application, or of all if that is
 // "", sorted.
 func (r *Registry) IDs(application string) []ID {
@@ -112,23 +117,6 @@ func (r *Registry) IDs(application string) []ID {
 	return out
 }
 
-// CheckTwin returns ErrTwin for a device whose session is that of another device
-// too: one DevAddr and one network session key.
-func (r *Registry) CheckTwin(d *Device) error {
-	s := d.Session
-	if s == nil || r.byAddr[s.DevAddr] == nil {
-		return nil
-	}
-	for _, m := range r.byAddr[s.DevAddr].members {
-		same := m.session.Keys.FNwkSIntKey == s.Keys.FNwkSIntKey && m.session.Keys.SNwkSIntKey == s.Keys.SNwkSIntKey
-		if same && m.device.ID != d.ID {
-			return fmt.Errorf("%v: %w: %v has dev_addr %v and the same network session key; "+
-				"delete that one first, or give this one a session of its own", d.ID, ErrTwin, m.device.ID, s.DevAddr)
-		}
-	}
-	return nil
-}
-
 // Add takes a device. It returns ErrInvalid, ErrExists or ErrFull, and then
 // changes nothing. From then on the device belongs to the Registry.
 func (r *Registry) Add(d *Device) error {
@@ -139,17 +127,19 @@ func (r *Registry) Add(d *Device) error {
 		return fmt.Errorf("%v: %w", d.ID, ErrExists)
 	}
 	if other := r.byEUI[euis{d.JoinEUI, d.DevEUI}]; other != nil && d.SupportsJoin {
-		return fmt.Errorf("%v: %w: %v has the same join_eui and dev_eui", d.ID, ErrExists, other.ID)
+		return sameEUIs(d, other)
 	}
 	for _, s := range []*Session{d.Session, d.Pending} {
 		if s == nil {
 			continue
 		}
 		if g := r.byAddr[s.DevAddr]; g != nil && len(g.members) >= MaxPerDevAddr {
-			return fmt.Errorf("%v: %w: %d on dev_addr %v", d.ID, ErrFull, MaxPerDevAddr, s.DevAddr)
+			return fullAddr(d, s.DevAddr)
 		}
 	}
 	r.devices[d.ID] = d
+	d.registry = r
+	d.Queue.countIn(&r.queued)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
 		r.byDev[d.DevEUI]++
@@ -159,6 +149,14 @@ func (r *Registry) Add(d *Device) error {
 	return nil
 }
 
+func sameEUIs(d, other *Device) error {
+	return fmt.Errorf("%v: %w: %v has the same join_eui and dev_eui", d.ID, ErrExists, other.ID)
+}
+
+func fullAddr(d *Device, addr radio.DevAddr) error {
+	return fmt.Errorf("%v: %w: %d on dev_addr %v", d.ID, ErrFull, MaxPerDevAddr, addr)
+}
+
 // Remove takes a device out. It reports whether there was one.
 func (r *Registry) Remove(id ID) bool {
 	d := r.devices[id]
@@ -166,6 +164,8 @@ func (r *Registry) Remove(id ID) bool {
 		return false
 	}
 	delete(r.devices, id)
+	d.registry, d.change = nil, Unchanged
+	d.Queue.countIn(nil)
 	if d.SupportsJoin {
 		delete(r.byEUI, euis{d.JoinEUI, d.DevEUI})
 		if r.byDev[d.DevEUI]--; r.byDev[d.DevEUI] == 0 {
@@ -184,6 +184,7 @@ func (r *Registry) Offer(d *Device, s *Session) {
 	r.unindex(d.Pending)
 	d.Pending = s
 	r.index(d, s)
+	d.changed(RecordChanged)
 }
 
 // TakeUp puts a device's offered session into use and ends the one before.
@@ -191,6 +192,7 @@ func (r *Registry) TakeUp(d *Device) {
 	r.unindex(d.Session)
 	d.Session, d.Pending = d.Pending, nil
 	d.History.Joined()
+	d.changed(RecordChanged)
 }
 
 // AllowMIC reports whether there is something left to pay for the MIC of a
@@ -215,6 +217,7 @@ func (r *Registry) index(d *Device, s *Session) {
 		g = new(addrGroup)
 		r.byAddr[s.DevAddr] = g
 	}
+	s.device = d
 	g.members = append(g.members, member{d, s})
 	g.budget.rate = addrBudget + deviceBudget*int64(len(g.members))
 }
@@ -223,6 +226,7 @@ func (r *Registry) unindex(s *Session) {
 	if s == nil {
 		return
 	}
+	s.device = nil
 	g := r.byAddr[s.DevAddr]
 	g.members = slices.DeleteFunc(g.members, func(m member) bool { return m.session == s })
 	if len(g.members) == 0 {

@@ -169,6 +169,16 @@ func QueueFull() *Error {
 	return newError(networkServer, "downlink_queue_capacity", codeResourceExhausted, "downlink queue capacity exceeded")
 }
 
+// QueueTooLong says that what waits for the device is too long, in bytes.
+func QueueTooLong(most int) *Error {
+	return newError(ours, "downlink_queue_size", codeResourceExhausted, "downlink queue of the device is longer than {max} bytes", attribute("max", strconv.Itoa(most)))
+}
+
+// QueuesTooLong says that what waits for all devices is too long, in bytes.
+func QueuesTooLong(most int) *Error {
+	return newError(ours, "downlink_queues_size", codeResourceExhausted, "downlink queues of all devices are longer than {max} bytes", attribute("max", strconv.Itoa(most)))
+}
+
 // Invalid says that a field ("downlinks[0].f_port") has a value that is not
 // allowed.
 func Invalid(field, reason string) *Error {

@@ -57,11 +57,15 @@ func UID(application, tenant string) string {
 const sharePrefix = "$share/"
 
 // Filter rewrites the topic filter of a client to its own application, as The
-// Things Stack does: "#" and "v3/#" become "v3/{application}/#", and "v3/+/…"
-// "v3/{application}/…"; "v3/{application}/…" stays, and the tenant goes. In
-// $share/{group}/{filter} the filter is rewritten. ok is false for what may
-// not be subscribed to.
+// Things Stack does: "#" and "v3/#" become "v3/{uid}/#", and "v3/+/…"
+// "v3/{uid}/…", where uid is how the client has logged in, see UID. A filter that
+// names the application stays as it is, with the tenant or without. In
+// $share/{group}/{filter} the filter is rewritten. ok is false for what may not be
+// subscribed to.
 func Filter(filter, application, tenant string) (rewritten string, ok bool) {
+	if IsLong(filter) {
+		return "", false
+	}
 	if rest, shared := strings.CutPrefix(filter, sharePrefix); shared {
 		group, inner, found := strings.Cut(rest, "/")
 		if !found || group == "" {
@@ -74,21 +78,33 @@ func Filter(filter, application, tenant string) (rewritten string, ok bool) {
 }
 
 func ownFilter(filter, application, tenant string) (string, bool) {
+	uid := UID(application, tenant)
 	if filter == "#" || filter == "v3/#" {
-		return "v3/" + application + "/#", true
+		return "v3/" + uid + "/#", true
 	}
 	rest, ok := strings.CutPrefix(filter, "v3/")
 	if !ok {
 		return "", false
 	}
 	level, below, more := strings.Cut(rest, "/")
-	if level != "+" && level != application && (tenant == "" || level != application+"@"+tenant) {
+	switch level {
+	case "+":
+		level = uid
+	case application, uid:
+	default:
 		return "", false
 	}
 	if !more {
-		return "v3/" + application, true
+		return "v3/" + level, true
 	}
-	return "v3/" + application + "/" + below, true
+	return "v3/" + level + "/" + below, true
+}
+
+// FilterUID returns how a filter that Filter has rewritten, without $share, calls
+// its application.
+func FilterUID(filter string) string {
+	uid, _, _ := strings.Cut(strings.TrimPrefix(filter, "v3/"), "/")
+	return uid
 }
 
 // ValidFilter reports whether MQTT allows a filter at all: it is not empty, "#"
@@ -117,6 +133,19 @@ func ValidFilter(filter string) bool {
 		}
 		filter = rest
 	}
+}
+
+// Limits of a filter. The longest topic has 6 levels and 122 bytes; $share and a
+// group come on top.
+const (
+	maxFilterLevels = 16
+	maxFilterLength = 256 // bytes
+)
+
+// IsLong reports whether a filter has more bytes or levels than any client needs.
+// What is done with a filter costs time and memory for each level.
+func IsLong(filter string) bool {
+	return len(filter) > maxFilterLength || strings.Count(filter, "/") >= maxFilterLevels
 }
 
 // Matches reports whether a topic matches a filter without $share (MQTT 5.0,
@@ -162,7 +191,8 @@ func ParsePush(topic, application, tenant string) (device, suffix string, ok boo
 	if !ok || strings.ContainsAny(topic, "+#") {
 		return "", "", false
 	}
-	rest, ok := strings.CutPrefix(own, "v3/"+application+"/devices/")
+	_, rest, _ := strings.Cut(own[len("v3/"):], "/")
+	rest, ok = strings.CutPrefix(rest, "devices/")
 	if !ok {
 		return "", "", false
 	}

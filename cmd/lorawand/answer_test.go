@@ -15,7 +15,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
-	"lorawand/bridge"
+	"lorawand/bridge/event"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/concentrator/air"
@@ -73,8 +73,8 @@ func TestAnswersRideAlong(t *testing.T) {
 }
 
 // decided returns what became of downlinks until now.
-func (a *answering) decided() []bridge.Event {
-	return a.events.Recent(func(e *bridge.Event) bool { return e.Decision != nil || e.Kind == bridge.DownlinkQueued })
+func (a *answering) decided() []event.Event {
+	return a.events.Recent(func(e *event.Event) bool { return e.Decision != nil || e.Kind == event.DownlinkQueued })
 }
 
 // answerLead is how long before its window a downlink goes to a forwarder on the
@@ -84,13 +84,13 @@ const answerLead = 150 * time.Millisecond
 // rodeAlong looks at what was decided and not at what came of it: each frame in
 // RX1 was held until the last moment, and each took along what waited for its
 // device by then, unless the time for that had run out.
-func rodeAlong(events []bridge.Event) (both int, faults []string) {
+func rodeAlong(events []event.Event) (both int, faults []string) {
 	waiting := map[session.ID]int{}
 	last := map[session.ID]radio.HostTime{} // uplink that was answered
 	for i := range events {
 		e := &events[i]
 		d := e.Decision
-		if e.Kind == bridge.DownlinkQueued {
+		if e.Kind == event.DownlinkQueued {
 			waiting[e.Device]++
 		}
 		if d == nil {
@@ -98,9 +98,9 @@ func rodeAlong(events []bridge.Event) (both int, faults []string) {
 		}
 		item := strings.HasSuffix(d.Content, " on f_port 9")
 		switch {
-		case e.Kind == bridge.DownlinkUnsent && item:
+		case e.Kind == event.DownlinkUnsent && item:
 			waiting[e.Device]++
-		case e.Kind != bridge.DownlinkScheduled || last[e.Device] == d.Uplink: // the same frame again, in RX2
+		case e.Kind != event.DownlinkScheduled || last[e.Device] == d.Uplink: // the same frame again, in RX2
 		default:
 			last[e.Device] = d.Uplink
 			chosen := &d.Options[d.Chosen]
@@ -122,30 +122,30 @@ func rodeAlong(events []bridge.Event) (both int, faults []string) {
 // What the records must not tell.
 func TestRodeAlong(t *testing.T) {
 	dev := session.ID{Application: "app1", Device: "dev1"}
-	queued := bridge.Event{Kind: bridge.DownlinkQueued, Device: dev}
-	scheduled := func(content, window string, lead time.Duration, before ...bridge.Option) bridge.Event {
-		return bridge.Event{Kind: bridge.DownlinkScheduled, Device: dev, Decision: &bridge.Decision{
-			Uplink: 1, Content: content, Options: append(before, bridge.Option{Window: window, Whole: true}), Chosen: len(before), Lead: lead,
+	queued := event.Event{Kind: event.DownlinkQueued, Device: dev}
+	scheduled := func(content, window string, lead time.Duration, before ...event.Option) event.Event {
+		return event.Event{Kind: event.DownlinkScheduled, Device: dev, Decision: &event.Decision{
+			Uplink: 1, Content: content, Options: append(before, event.Option{Window: window, Whole: true}), Chosen: len(before), Lead: lead,
 		}}
 	}
-	late := func(window string) bridge.Option {
-		return bridge.Option{Window: window, Whole: true, Verdict: schedule.Verdict{Reason: schedule.TooLate}}
+	late := func(window string) event.Option {
+		return event.Option{Window: window, Whole: true, Verdict: schedule.Verdict{Reason: schedule.TooLate}}
 	}
 	const ack, both = "acknowledgement", "acknowledgement, 2 bytes on f_port 9"
 	tests := []struct {
 		name   string
-		events []bridge.Event
+		events []event.Event
 		faults int
 	}{
-		{"both in RX1", []bridge.Event{queued, scheduled(both, "RX1", answerLead)}, 0},
-		{"the answer came after the decision", []bridge.Event{scheduled(ack, "RX1", answerLead), queued}, 0},
-		{"in RX2 as RX1 was too late", []bridge.Event{queued, scheduled(both, "RX2", time.Second, late("RX1"))}, 0},
-		{"alone, as both were too late", []bridge.Event{queued, scheduled(ack, "RX1", 0, late("RX1"), late("RX2"))}, 0},
-		{"left behind", []bridge.Event{queued, scheduled(ack, "RX1", answerLead)}, 1},
-		{"left behind for RX2", []bridge.Event{queued, scheduled(ack, "RX1", answerLead, late("RX1"))}, 1},
-		{"in RX2 for nothing", []bridge.Event{queued, scheduled(both, "RX2", time.Second)}, 1},
-		{"decided too early", []bridge.Event{scheduled(ack, "RX1", answerLead+1), queued}, 1},
-		{"without the acknowledgement", []bridge.Event{queued, scheduled("2 bytes on f_port 9", "RX1", answerLead)}, 1},
+		{"both in RX1", []event.Event{queued, scheduled(both, "RX1", answerLead)}, 0},
+		{"the answer came after the decision", []event.Event{scheduled(ack, "RX1", answerLead), queued}, 0},
+		{"in RX2 as RX1 was too late", []event.Event{queued, scheduled(both, "RX2", time.Second, late("RX1"))}, 0},
+		{"alone, as both were too late", []event.Event{queued, scheduled(ack, "RX1", 0, late("RX1"), late("RX2"))}, 0},
+		{"left behind", []event.Event{queued, scheduled(ack, "RX1", answerLead)}, 1},
+		{"left behind for RX2", []event.Event{queued, scheduled(ack, "RX1", answerLead, late("RX1"))}, 1},
+		{"in RX2 for nothing", []event.Event{queued, scheduled(both, "RX2", time.Second)}, 1},
+		{"decided too early", []event.Event{scheduled(ack, "RX1", answerLead+1), queued}, 1},
+		{"without the acknowledgement", []event.Event{queued, scheduled("2 bytes on f_port 9", "RX1", answerLead)}, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestRodeAlong(t *testing.T) {
 }
 
 // ranOut reports whether an item could not go in a window any more.
-func ranOut(d *bridge.Decision, window string) bool {
+func ranOut(d *event.Decision, window string) bool {
 	for _, o := range d.Options {
 		if o.Window == window && o.Whole && slices.Contains([]schedule.Reason{schedule.TooLate, schedule.Conflict, schedule.Refused}, o.Verdict.Reason) {
 			return true
@@ -217,7 +217,7 @@ const (
 type answering struct {
 	*testing.T
 	devices []*air.Device
-	events  *bridge.EventLog
+	events  *event.Log
 	delay   time.Duration
 	heard   chan struct{} // a device has heard something, or nothing
 

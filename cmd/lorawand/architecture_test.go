@@ -41,8 +41,11 @@ var arrows = map[string]string{
 	"bridge/formatter":               "",
 	"bridge/broker":                  "bridge/v3 bridge/access",
 	"bridge/chirpstack":              "radio bridge/gateway",
-	"bridge":                         "radio/ bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
-	"bridge/admin":                   "radio/ bridge bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
+	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store",
+	"bridge/core":                    "radio/ bridge/session bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state",
+	"bridge":                         "radio/ bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"bridge/admin":                   "radio/ bridge bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
 	"cmd/lorawand":                   "*",
 	"cmd/lorawand/config":            "*",
 	"cmd/lorawand/demo":              "radio/ bridge/session concentrator/air concentrator/udp",
@@ -53,6 +56,7 @@ var knows = map[string][]string{
 	"github.com/brocaar/lorawan":        {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band":   {"radio/region"},
 	"github.com/mochi-mqtt/server/v2":   {"bridge/broker"},
+	"github.com/gorilla/websocket":      {"bridge/broker"},
 	"periph.io/x/conn/v3":               {"concentrator/sx1302", "concentrator/sx1302/board", "concentrator/sx1302/sx1302test", "concentrator/serial"},
 	"periph.io/x/host/v3":               {"concentrator/sx1302/board"},
 	"github.com/warthog618/go-gpiocdev": {"concentrator/sx1302/board"},
@@ -63,6 +67,7 @@ var knows = map[string][]string{
 	"net/http":                          {"bridge/admin", "bridge/broker"},
 	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "bridge/formatter", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"os/exec":                           {"bridge/formatter", "concentrator/sx1302/board", "cmd/lorawand"},
 	"github.com/pelletier/go-toml/v2":   {"cmd/lorawand/config"},
 	"github.com/spf13/cobra":            {"cmd/lorawand"},
 }
@@ -71,7 +76,7 @@ var knows = map[string][]string{
 // nothing and take no locks.
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/gateway": true,
-	"bridge/mac": true, "bridge/schedule": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {

@@ -12,9 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lorawand/bridge"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
+	"lorawand/bridge"
 	"lorawand/cmd/lorawand/config"
 )
 
@@ -99,8 +100,8 @@ func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) err
 	if err := loads(c, b); err != nil {
 		return err
 	}
-	var did bridge.Restored
-	err = ask(ctx, c, "restore", admin.BackupPart{Text: text}, func(r bridge.Restored) error { did = r; return nil })
+	var did state.Restored
+	err = ask(ctx, c, "restore", admin.BackupPart{Text: text}, func(r state.Restored) error { did = r; return nil })
 	if errors.Is(err, admin.ErrNotRunning) {
 		err = store.Restore(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral}, merging(b, &did))
 	} else if err == nil {
@@ -113,14 +114,14 @@ func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) err
 }
 
 // merging merges a backup with what a store holds, and notes how.
-func merging(b *store.Backup, did *bridge.Restored) store.Merge {
+func merging(b *store.Backup, did *state.Restored) store.Merge {
 	return func(old *store.Found) (records []store.Record, settled bool, err error) {
-		records, *did, err = bridge.Merge(b, old)
+		records, *did, err = state.Merge(b, old)
 		return records, true, err
 	}
 }
 
-func printRestored(w io.Writer, r bridge.Restored) error {
+func printRestored(w io.Writer, r state.Restored) error {
 	if r.Damaged {
 		fmt.Fprintln(w, "the store could not be read to its end, so all devices have skipped ahead")
 	}
@@ -130,7 +131,7 @@ func printRestored(w io.Writer, r bridge.Restored) error {
 
 // loads says whether this version can go on with what a backup holds.
 func loads(c config.Config, b *store.Backup) error {
-	_, err := bridge.Load(b, bridge.WrongMICs(), c.MQTT.Tenant)
+	_, err := state.Load(b, bridge.WrongMICs(), c.MQTT.Tenant)
 	return err
 }
 

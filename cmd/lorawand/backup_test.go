@@ -8,11 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"lorawand/bridge"
+	"lorawand/bridge/state"
 	"lorawand/cmd/lorawand/config"
 )
 
@@ -47,7 +48,7 @@ func (s *site) serving() (stop func()) {
 }
 
 // stored returns what the store of a site holds, while no daemon has it.
-func (s *site) stored() bridge.State {
+func (s *site) stored() state.State {
 	s.Helper()
 	c, err := config.Load(s.conf, true)
 	if err != nil {
@@ -61,6 +62,12 @@ func (s *site) stored() bridge.State {
 		s.Fatal(err)
 	}
 	return state
+}
+
+// withoutCounters is a backup without counters, of which a daemon has reserved
+// some, and without its sum.
+func withoutCounters(backup string) string {
+	return regexp.MustCompile(`(?m)^\{"(kind":"counters|records).*\n`).ReplaceAllString(backup, "")
 }
 
 // A backup is the same, and is restored in the same way, whether a daemon runs
@@ -79,7 +86,7 @@ func TestBackup(t *testing.T) {
 			}
 			s.must("", "backup", file)
 			text, err := os.ReadFile(file)
-			if err != nil || string(text) != offline {
+			if err != nil || !live && string(text) != offline || withoutCounters(string(text)) != withoutCounters(offline) {
 				t.Errorf("%v, the backup is\n%s\nand of the store at rest\n%s", err, text, offline)
 			}
 			if info, err := os.Stat(file); err != nil || info.Mode() != fs.FileMode(0o600) {
@@ -106,8 +113,10 @@ func TestBackup(t *testing.T) {
 			if st.Devices.Len() != 1 || st.Keys.Len() != 1 {
 				t.Fatalf("%d devices, %d API keys", st.Devices.Len(), st.Keys.Len())
 			}
-			if next, _ := st.Devices.All()[0].Session.NextFCntDown(st.Devices.All()[0].Version, true); next != 1 {
-				t.Errorf("the next downlink has the counter %d", next)
+			// What a running daemon has reserved for the first downlink counts as used in its backup.
+			want := map[bool]uint32{false: 1, true: 2}[live]
+			if next, _ := st.Devices.All()[0].Session.NextFCntDown(st.Devices.All()[0].Version, true); next != want {
+				t.Errorf("the next downlink has the counter %d, want %d", next, want)
 			}
 			if old, err := filepath.Glob(filepath.Join(s.dir, "store", "*.old")); err != nil || len(old) == 0 {
 				t.Errorf("nothing was kept of the state before: %v, %v", old, err)

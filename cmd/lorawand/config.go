@@ -54,10 +54,10 @@ func checkServed(c *config.Config) error {
 
 // unserved lists what the configuration asks for and this version does not do.
 func unserved(c *config.Config) (out []string) {
-	if len(c.MQTT.TLSListen) > 0 {
+	if len(c.MQTT.TLSListen) > 0 && !hasTLS {
 		out = append(out, "mqtt.tls_listen")
 	}
-	if len(c.MQTT.WebSocketListen) > 0 {
+	if len(c.MQTT.WebSocketListen) > 0 && !hasTLS {
 		out = append(out, "mqtt.websocket_listen")
 	}
 	if c.HTTP.Listen != "" && !hasHTTP {

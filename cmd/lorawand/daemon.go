@@ -15,6 +15,7 @@ import (
 	"lorawand/bridge/broker"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
 	"lorawand/cmd/lorawand/config"
@@ -28,13 +29,14 @@ import (
 type daemon struct {
 	log     *slog.Logger
 	store   *store.Store
-	state   bridge.State
+	state   state.State
 	bridge  *bridge.Bridge
 	broker  *broker.Broker
 	control *admin.Server
 	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
+	certs   *certificates // nil: no TLS
 
 	restores chan restoring
 
@@ -68,7 +70,10 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return d, err
 	}
 	clock := bridge.NewClock(nil)
-	if d.broker, err = newBroker(c, d.state, clock, d.push, log); err != nil {
+	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
+		return d, err
+	}
+	if d.broker, err = newBroker(c, d.state, clock, d.certs, d.push, log); err != nil {
 		return d, err
 	}
 	d.boards.make = func(g *config.Gateway, until radio.EUI64) (*onboard, error) {
@@ -90,7 +95,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker, Transmitter: d, Clock: clock, Logger: log,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 	}); err != nil {
 		return d, err
 	}
@@ -184,19 +190,19 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 
 // openState opens the store and loads what is in it. log may be nil, see
 // store.Options.
-func openState(c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
+func openState(c config.Config, log *slog.Logger) (*store.Store, state.State, error) {
 	return openStateOn(nil, c, log)
 }
 
-func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store, bridge.State, error) {
+func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store, state.State, error) {
 	s, err := store.Open(c.Store.Path, store.Options{Ephemeral: c.Store.Ephemeral, FS: disk, Logger: log})
 	if err != nil {
-		return nil, bridge.State{}, err
+		return nil, state.State{}, err
 	}
-	st, err := bridge.Load(s, bridge.WrongMICs(), c.MQTT.Tenant)
+	st, err := state.Load(s, bridge.WrongMICs(), c.MQTT.Tenant)
 	if err != nil {
 		_ = s.Close()
-		return nil, bridge.State{}, err
+		return nil, state.State{}, err
 	}
 	catchUp(s, st, cmp.Or(log, slog.Default()))
 	return s, st, nil
@@ -204,8 +210,8 @@ func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store
 
 // catchUp skips ahead where the store may be behind. Where that cannot be stored
 // nothing else can, which the store has said: the radio works all the same.
-func catchUp(s *store.Store, st bridge.State, log *slog.Logger) {
-	behind, err := bridge.CatchUp(s, st)
+func catchUp(s *store.Store, st state.State, log *slog.Logger) {
+	behind, err := state.CatchUp(s, st)
 	switch {
 	case err != nil:
 		log.Error("the store is older than what was answered, and cannot be written; the next start skips ahead again", "error", err)
@@ -214,10 +220,11 @@ func catchUp(s *store.Store, st bridge.State, log *slog.Logger) {
 	}
 }
 
-func newBroker(c config.Config, st bridge.State, clock *bridge.Clock, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
-		Listen: c.MQTT.Listen, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
+		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
+		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
 		Limits: broker.Limits{
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
 			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,

@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-	"sync"
 
-	"lorawand/bridge"
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 )
 
@@ -15,26 +14,25 @@ var errAnew = errors.New("begin anew")
 // restoring is a backup that is to take the place of the state.
 type restoring struct {
 	backup *store.Backup
-	did    *bridge.Restored
+	did    *state.Restored
 	done   chan error
 }
 
 // restore stops the daemon's work, replaces its state, and ends run.
-func (d *daemon) restore(ctx context.Context, b *store.Backup) (bridge.Restored, error) {
-	r := restoring{b, new(bridge.Restored), make(chan error, 1)}
+func (d *daemon) restore(ctx context.Context, b *store.Backup) (state.Restored, error) {
+	r := restoring{b, new(state.Restored), make(chan error, 1)}
 	select {
 	case d.restores <- r:
 		err := <-r.done
 		return *r.did, err
 	case <-ctx.Done():
-		return bridge.Restored{}, ctx.Err()
+		return state.Restored{}, ctx.Err()
 	}
 }
 
 // run works until ctx ends or a part fails, and stops from the air inwards:
 // first nothing more is heard, then what was heard is published.
 func (d *daemon) run(ctx context.Context) error {
-	defer d.store.Close()
 	d.log.Info("lorawand starts", "version", version, "devices", d.state.Devices.Len(), "api_keys", d.state.Keys.Len())
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -56,17 +54,19 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
-	if replace == nil {
-		stopControl()
-	}
 	d.log.Info("lorawand stops")
-	for _, stop := range append(stops, stopBridge, stopBroker) {
-		stop()
-	}
+	stops = append(stops, stopBridge, stopBroker)
 	if replace != nil {
+		defer d.store.Close()
+		for _, stop := range stops {
+			stop()
+		}
 		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
 		stopControl()
 		return errAnew
+	}
+	if err := d.stop(append([]func(){stopControl}, stops...)); err != nil {
+		return err
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
@@ -93,22 +93,6 @@ func (d *daemon) wait(ctx context.Context) *restoring {
 func (d *daemon) turns(ctx context.Context) error {
 	_, err := d.bridge.Stats(ctx)
 	return err
-}
-
-// stage starts a part that lives until the returned function is called. A part
-// that ends with an error ends the whole.
-func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.Context) error) (stop func()) {
-	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := run(own); err != nil {
-			fail(err)
-		}
-	})
-	return func() {
-		cancel()
-		wg.Wait()
-	}
 }
 
 // close frees what was opened and not run.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/cmd/lorawand/demo"
 )
@@ -199,7 +199,7 @@ func provisionDemo(c config.Config, devices []*session.Device) (key string, err 
 	if err != nil {
 		return "", err
 	}
-	record, err := bridge.KeyRecord(k)
+	record, err := state.KeyRecord(k)
 	if err != nil {
 		return "", err
 	}
@@ -210,7 +210,7 @@ func provisionDemo(c config.Config, devices []*session.Device) (key string, err 
 		if err := st.Devices.Add(d); err != nil {
 			return "", err
 		}
-		records, err := bridge.DeviceRecords(d)
+		records, err := state.DeviceRecords(d)
 		if err != nil {
 			return "", err
 		}

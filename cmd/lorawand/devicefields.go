@@ -12,6 +12,7 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
+	"lorawand/cmd/lorawand/config"
 	"lorawand/radio/region"
 )
 
@@ -42,12 +43,16 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
 }
 
-// addFieldFlags adds them, and --class.
+// resetsFCnt is the flag of a field that is true or false.
+const resetsFCnt = "resets-f-cnt"
+
+// addFieldFlags adds them, --class and --resets-f-cnt.
 func addFieldFlags(cmd *cobra.Command) {
 	for _, f := range fieldFlags {
 		cmd.Flags().String(f.flag, "", f.usage)
 	}
 	cmd.Flags().String("class", "", "`class`: A, B or C")
+	cmd.Flags().Bool(resetsFCnt, false, "ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed")
 }
 
 // fields returns what the flags say, by the names of fields.
@@ -71,6 +76,13 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 			return nil, usage(fmt.Errorf("--%s: given twice", f.flag))
 		}
 		out[f.field] = value
+	}
+	if cmd.Flags().Changed(resetsFCnt) {
+		resets, err := cmd.Flags().GetBool(resetsFCnt)
+		if err != nil {
+			return nil, err
+		}
+		out["resets_f_cnt"] = fmt.Sprint(resets)
 	}
 	if !cmd.Flags().Changed("class") {
 		return out, nil
@@ -158,16 +170,26 @@ func newDeviceCreate() *cobra.Command {
 		if w := d.Unserved(); w != nil {
 			notes = append(notes, w.Error())
 		}
-		for _, n := range notes {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", args[0], n)
-		}
-		for _, n := range planNotes(c, []*session.Device{d}) {
-			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
-		}
+		tellNotes(cmd, args[0], notes)
+		tellPlan(cmd, c, d)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
 	}
 	return cmd
+}
+
+// tellNotes tells what is to be known of a device.
+func tellNotes(cmd *cobra.Command, device string, notes []string) {
+	for _, n := range notes {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", device, n)
+	}
+}
+
+// tellPlan tells of a device that no gateway hears.
+func tellPlan(cmd *cobra.Command, c config.Config, d *session.Device) {
+	for _, n := range planNotes(c, []*session.Device{d}) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
+	}
 }
 
 func newDeviceSet() *cobra.Command {
@@ -201,9 +223,7 @@ func newDeviceSet() *cobra.Command {
 		args.Application, args.Device = *application, names[0]
 		if plan, set := args.Fields["frequency_plan_id"]; set {
 			d := &session.Device{ID: session.ID{Application: *application, Device: names[0]}, Plan: plan}
-			for _, n := range planNotes(c, []*session.Device{d}) {
-				fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
-			}
+			tellPlan(cmd, c, d)
 		}
 		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
 			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)

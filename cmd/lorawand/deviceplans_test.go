@@ -45,7 +45,7 @@ func TestImportSheet(t *testing.T) {
 	s := newSite(t, "")
 	sheet := "SN,DevEUI,AppEUI,AppKey,Name\r\n17,11-22-33-44-55-66-77-88,70B3D57ED0000000," + testApp + ",K\xfcche\r\n,,,,\r\n"
 	status, out, errOut := s.cli(sheet, "device", "import", "-", "--application", "app1", "--version", "1.0.3")
-	if status != 0 || out != "Imported 1 devices into app1.\n" {
+	if status != 0 || out != "Imported 1 device into app1.\n" {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
 	contains(t, "warning", errOut, `lorawand: -: columns that are not known are passed over: "SN"; `)

@@ -3,8 +3,12 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -14,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lorawand/bridge/store/storetest"
+	"lorawand/cmd/lorawand/config"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -116,6 +121,55 @@ func TestDiskFails(t *testing.T) {
 			if len(disk.Files()) == 0 {
 				t.Error("nothing was written")
 			}
+		})
+	}
+}
+
+// A disk that hangs holds a stop for less than 5 s, and the log says so: in the
+// last commit, and in one that a command waits for.
+func TestStopWhileDiskHangs(t *testing.T) {
+	for name, busy := range map[string]func(*site){
+		"in the last commit": func(*site) {},
+		"in a command's":     func(s *site) { go s.cli("", "api-key", "create", "--application", "app1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			disk := storetest.NewDisk(nil)
+			s := newSite(t, "")
+			c, err := config.Load(s.conf, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil)), openBoard, disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- d.run(ctx) }()
+			r := &running{TB: t, d: d}
+			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+			key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
+			hangs := make(chan struct{})
+			defer close(hangs)
+			disk.Fail(func(string, string) error { <-hangs; return nil })
+			r.forwarder(testEUI).send(1, "x") // whose counter is to be committed
+			next(t, ch)
+			busy(s)
+			time.Sleep(100 * time.Millisecond)
+			begin := time.Now()
+			cancel()
+			select {
+			case err := <-done:
+				if took := time.Since(begin); !errors.Is(err, errStop) || took > 5*time.Second {
+					t.Errorf("ends after %v with %v", took, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("the daemon does not stop")
+			}
+			contains(t, "the log", log.String(), "lorawand does not wait any longer", "the disk may not answer")
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 const (
 	hasHTTP  = true
+	hasTLS   = true // and WebSocket
 	hasModel = true // of the concentrator chip
 )
 
@@ -18,4 +19,4 @@ func simulatedOn(a *air.Air) opener {
 	return (&simulation{air: a, chip: sx1302test.Options{EUI: demo.Gateway}}).open
 }
 
-func init() { features = append(features, "http") }
+func init() { features = append(features, "http", "tls", "websocket") }

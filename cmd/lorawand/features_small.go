@@ -8,6 +8,7 @@ import "lorawand/concentrator/air"
 // the concentrator chip, and keeps fewer messages for a client that is slow.
 const (
 	hasHTTP  = false
+	hasTLS   = false
 	hasModel = false
 )
 

@@ -227,7 +227,12 @@ func testKeys(t testing.TB) (k frame.SessionKeys) {
 // send forwards a frame of the test device and returns its bytes.
 func (f *forwarder) send(fCnt uint32, payload string) []byte {
 	f.Helper()
-	phy, err := frame.BuildUplink(frame.Data{MType: frame.UnconfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 15, FRMPayload: []byte(payload)}, fCnt, testKeys(f.TB))
+	return f.sendAs(frame.UnconfirmedUp, fCnt, payload)
+}
+
+func (f *forwarder) sendAs(m frame.MType, fCnt uint32, payload string) []byte {
+	f.Helper()
+	phy, err := frame.BuildUplink(frame.Data{MType: m, DevAddr: testAddr, HasFPort: true, FPort: 15, FRMPayload: []byte(payload)}, fCnt, testKeys(f.TB))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -494,7 +499,7 @@ func testDemo(t *testing.T, radio, duration, level string) {
 		t.Errorf("a downlink was not heard:\n%s", text)
 	}
 	var sent, arrived, heard int
-	last := text[strings.LastIndex(text, "Stopped:"):]
+	last := text[strings.LastIndex(text, "Stopped."):]
 	if _, err := fmt.Sscanf(last, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.", &sent, &arrived, &heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
 		t.Errorf("%s%v\n%s", last, err, errOut.String())
 	}

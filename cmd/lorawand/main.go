@@ -20,6 +20,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lorawand/bridge/formatter"
 	"lorawand/cmd/lorawand/config"
 )
 
@@ -30,6 +31,9 @@ const (
 )
 
 func main() {
+	if formatter.IsChild(os.Args) {
+		os.Exit(formatter.RunChild())
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -77,7 +81,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+", or $LORAWAND_CONFIG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newDevice(), newAPIKey(), newDownlink(),
-		newGateway(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newVersion())
+		newGateway(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newTLS(), newFormatter(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}

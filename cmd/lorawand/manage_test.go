@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,7 +206,8 @@ func TestLiveChanges(t *testing.T) {
 		next(t, ch)
 	}
 
-	// Its counter may begin anew, and with another key it is another session.
+	// Its counter may begin anew, and with another key it is another session, in
+	// which only the counter of downlinks goes on: the AppSKey is the same.
 	f.send(1, "replayed")
 	none(t, ch, "a replay")
 	s.must("", "device", "set", "dev1", "--application", "app1", "--reset-fcnt")
@@ -215,17 +217,27 @@ func TestLiveChanges(t *testing.T) {
 	s.must("", "device", "set", "dev1", "--application", "app1", "--nwk-s-key", "33333333333333333333333333333333")
 	f.send(3, "the old key")
 	none(t, ch, "the old key")
-	contains(t, "the new session", s.must("", "device", "get", "dev1", "--application", "app1"), "up 0, down 0")
+	contains(t, "the new session", s.must("", "device", "get", "dev1", "--application", "app1"), "up 0, down 64")
 	s.must("", "device", "delete", "dev1", "--application", "app1")
 	contains(t, "gone", s.fails("", "downlink", "list", "app1", "dev1"), "no such device")
 
 	// All of it outlives the daemon.
-	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key", testNwk, "--app-s-key", testApp)
+	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key", testNwk, "--app-s-key", testApp, "--resets-f-cnt")
 	r.stop()
 	r = s.start()
 	ch = r.watch("app1", key, "#")
-	r.forwarder(testEUI).send(9, "z")
+	f = r.forwarder(testEUI)
+	f.send(9, "z")
 	contains(t, "after a restart", string(next(t, ch).payload), `"device_id":"dev2"`)
+
+	// One that begins its counter anew, as it was said that it may.
+	for _, text := range []string{"a", "b"} {
+		f.send(0, text)
+		contains(t, "a counter that begins anew", string(next(t, ch).payload), `"device_id":"dev2"`)
+	}
+	s.must("", "device", "set", "dev2", "--application", "app1", "--resets-f-cnt=false")
+	f.send(0, "c")
+	none(t, ch, "a counter that begins anew and must not")
 }
 
 // A device that joins with what was typed in, and its session on the way to
@@ -302,47 +314,64 @@ func TestLockedStore(t *testing.T) {
 	}
 }
 
-// An import of many is quick, and frames go by meanwhile.
+// An import of many is quick, and what devices do meanwhile goes by: a frame is
+// answered in RX1, a second after it, of a device that is imported anew as well.
 func TestImportMany(t *testing.T) {
+	const devices = 5000
 	s := newSite(t, "")
 	r := s.start()
+	var downs atomic.Int64
+	f := r.transmitter(testEUI, func(d radio.Downlink) radio.TxResult {
+		if d.Frequency == 868_500_000 {
+			downs.Add(1)
+		}
+		return radio.TxOK
+	})
 	s.must("", "device", "create", "dev1", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key", testNwk, "--app-s-key", testApp)
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
-	f := r.forwarder(testEUI)
 	var csv strings.Builder
 	csv.WriteString("id;dev_eui;join_eui;lorawan_version;app_key\n")
-	for i := range 2000 {
+	for i := range devices {
 		fmt.Fprintf(&csv, "dev-%04d;%016X;0000000000000000;1.0.3;%s\n", i, i+1, testApp)
 	}
-	done := make(chan string)
-	go func() {
-		_, out, errOut := s.cli(csv.String(), "device", "import", "-", "--application", "app2")
-		done <- out + errOut
-	}()
-	worst, fCnt := time.Duration(0), uint32(0)
-	for out := ""; out == ""; {
-		select {
-		case out = <-done:
-			if out != "Imported 2000 devices into app2.\n" {
-				t.Errorf("%s", out)
+	fCnt, sent := uint32(0), int64(0)
+	during := func(input, application string) {
+		t.Helper()
+		done := make(chan string, 1)
+		go func() {
+			_, out, errOut := s.cli(input, "device", "import", "-", "--application", application, "--update")
+			done <- out + errOut
+		}()
+		worst := time.Duration(0)
+		for out := ""; out == ""; {
+			select {
+			case out = <-done:
+				if !strings.HasPrefix(out, "Imported ") {
+					t.Errorf("%s", out)
+				}
+			default:
+				begin := time.Now()
+				f.sendAs(frame.ConfirmedUp, fCnt, "x")
+				fCnt++
+				sent++
+				next(t, ch)
+				worst = max(worst, time.Since(begin))
+				time.Sleep(1100 * time.Millisecond) // past RX1
 			}
-		default:
-			begin := time.Now()
-			f.send(fCnt, "x")
-			fCnt++
-			next(t, ch)
-			worst = max(worst, time.Since(begin))
+		}
+		t.Logf("the slowest of %d uplinks took %v", fCnt, worst)
+		if n := downs.Load(); n != sent {
+			t.Errorf("%d of %d uplinks were answered in RX1", n, sent)
+			t.Log(s.must("", "events"))
 		}
 	}
-	t.Logf("the slowest of %d uplinks took %v", fCnt, worst)
-	if list := s.must("", "device", "list", "--application", "app2", "--json"); strings.Count(list, "\n") != 2000 {
+	during(csv.String(), "app2")
+	if list := s.must("", "device", "list", "--application", "app2", "--json"); strings.Count(list, "\n") != devices {
 		t.Errorf("%d devices", strings.Count(list, "\n"))
 	}
-	export := s.must("", "device", "export", "--application", "app2")
-	if out := s.must(export, "device", "import", "-", "--application", "app2", "--update"); out != "Imported 2000 devices into app2.\n" {
-		t.Errorf("%s", out)
-	}
+	during(s.must("", "device", "export", "--application", "app2"), "app2")
+	during(s.must("", "device", "export", "--application", "app1"), "app1")
 }
 
 // Who only looks writes nothing: flash wears out.

@@ -35,6 +35,7 @@ func (d *daemon) reload(ctx context.Context) {
 	if keys := d.config.Restart(&c); len(keys) > 0 {
 		d.log.Warn("these keys have changed and need a restart", "keys", strings.Join(keys, " "))
 	}
+	d.certs.reload()
 	warnListening(c.Gateways, d.log)
 	_ = d.level.UnmarshalText([]byte(c.Log.Level)) // the configuration was checked
 	d.boards.exchange(on, d.bridge, func() {

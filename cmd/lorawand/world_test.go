@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/bridge"
+	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
@@ -17,7 +18,6 @@ import (
 	"lorawand/concentrator"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/virtual"
-
 	"lorawand/radio"
 	"lorawand/radio/frame"
 	"lorawand/radio/region"
@@ -41,7 +41,7 @@ type world struct {
 
 	mu     sync.Mutex
 	sent   []air.Transmission // what gateways have put on the air
-	events []bridge.Event
+	events []event.Event
 }
 
 // memory is a store that forgets.
@@ -155,7 +155,7 @@ func (w *world) run() {
 	part(b.Run)
 	part(w.air.Run)
 	part(func(ctx context.Context) error {
-		return b.Events().Follow(ctx, func(e bridge.Event) error {
+		return b.Events().Follow(ctx, func(e event.Event) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.events = append(w.events, e)
@@ -186,7 +186,7 @@ func TestAirJoinStorm(t *testing.T) {
 		const count, length = 1000, 2 * time.Hour
 		w := newWorld(t, "EU_863_870_TTN")
 		w.gateway(virtual.Options{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000}}, true)
-		joined, told, refused := map[string]int{}, map[string]bool{}, map[bridge.JoinRefusal]int{}
+		joined, told, refused := map[string]int{}, map[string]bool{}, map[event.JoinRefusal]int{}
 		w.message = func(m v3.Message) { told[m.Device] = told[m.Device] || m.Suffix == v3.Join }
 		var missed []string
 		attempts, inStorm := 0, 0
@@ -222,10 +222,10 @@ func TestAirJoinStorm(t *testing.T) {
 
 		for i := range w.events {
 			e := &w.events[i]
-			if e.Kind != bridge.JoinRefused {
+			if e.Kind != event.JoinRefused {
 				continue
 			}
-			refused[bridge.JoinRefusal(e.Word)]++
+			refused[event.JoinRefusal(e.Word)]++
 			if e.Decision == nil || len(e.Decision.Options) != 2 || e.Hint == "" {
 				t.Fatalf("%v was refused, and nobody knows why: %+v", e.Device, e)
 			}
@@ -237,7 +237,7 @@ func TestAirJoinStorm(t *testing.T) {
 				t.Errorf("%s has joined, and the application was not told", device)
 			}
 		}
-		if attempts != len(joined)+refused[bridge.JoinNoWindow] || len(refused) != 1 || len(told) != len(joined) {
+		if attempts != len(joined)+refused[event.JoinNoWindow] || len(refused) != 1 || len(told) != len(joined) {
 			t.Errorf("%d requests, %d answered, %d told, refused %v", attempts, len(joined), len(told), refused)
 		}
 		if len(missed) > 0 {

@@ -73,6 +73,13 @@ func TestEnumerations(t *testing.T) {
 			t.Errorf("%s is written as\n%s, want\n%s", rest, b, want)
 		}
 	}
+	// A version that is told to be none is none.
+	for _, phy := range []string{`0`, `"PHY_UNKNOWN"`, `""`, `null`, `{}`} {
+		entries, err := Parse([]byte(text(`"lorawan_version":"MAC_V1_0_3","lorawan_phy_version":`+phy)), opts)
+		if err != nil || entries[0].Device.PHYVersionName() != "PHY_V1_0_3_REV_A" {
+			t.Errorf("lorawan_phy_version %s: %v", phy, err)
+		}
+	}
 	for _, rest := range []string{
 		`"lorawan_version":99`, `"lorawan_version":-1`, `"lorawan_version":1.5`, `"lorawan_version":true`, `"lorawan_version":{"value":[]}`, `"lorawan_phy_version":99`,
 		`"lorawan_version":{"value":{"value":5}}`, `"lorawan_version":"MAC_V1_0_3","formatters":{"up_formatter":9}`,

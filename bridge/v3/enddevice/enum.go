@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"lorawand/radio/region"
+	"lorawand/bridge/session"
 )
 
 // value returns what is wrapped into {"value": …}, or b itself. What is empty
@@ -73,10 +73,10 @@ func (macVersionNames) name(n uint64) string {
 }
 
 func (phyVersionNames) name(n uint64) string {
-	if v := region.VersionNumber(n); n == 0 || v != region.VersionUnknown {
-		return v.String()
+	if n == 0 {
+		return "PHY_UNKNOWN"
 	}
-	return ""
+	return session.PHYVersionOf(n)
 }
 
 func (formatterNames) name(n uint64) string {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"lorawand/bridge/session"
-	"lorawand/radio/frame"
 )
 
 // finish fills in what follows from the rest, and checks the whole. note is told
@@ -14,7 +13,7 @@ import (
 func finish(d *session.Device, o Options, note func(format string, args ...any)) error {
 	before11 := d.Version != session.VersionUnknown && d.Version < session.V1_1
 	if keys := &d.RootKeys; before11 && d.SupportsJoin && keys.AppKey.IsZero() && !keys.NwkKey.IsZero() {
-		keys.AppKey, keys.NwkKey = keys.NwkKey, frame.Key{}
+		keys.AppKey, keys.NwkKey = keys.NwkKey, keys.AppKey
 		note("nwk_key is taken as app_key, with which a device of LoRaWAN %v joins; "+
 			"if it has LoRaWAN 1.1, set lorawan_version and app_key", d.Version)
 	}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 
 	"lorawand/bridge/session"
-	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
 // Form is what is written of a device.
@@ -35,7 +33,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		IDs:  idsJSON{DeviceID: d.ID.Device, ApplicationIDs: applicationIDsJSON{d.ID.Application}},
 		Name: d.Name, Description: d.Description, Attributes: d.Attributes, VersionIDs: versionIDsJSON(d.VersionIDs),
 		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), FrequencyPlanID: d.Plan,
-		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](phyVersion(d)),
+		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](d.PHYVersionName()),
 		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
 		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
 		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
@@ -79,7 +77,8 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 // supportsJoin is written where it is true, as The Things Stack does, and where the
 // rest would be taken to say so.
 func supportsJoin(d *session.Device) wrappedBool {
-	known := d.RootKeys != (frame.RootKeys{}) || d.LastDevNonce > 0 || d.LastJoinNonce > 0 || len(d.UsedDevNonces) > 0
+	known := !d.RootKeys.AppKey.IsZero() || !d.RootKeys.NwkKey.IsZero() ||
+		d.LastDevNonce > 0 || d.LastJoinNonce > 0 || len(d.UsedDevNonces) > 0
 	if s := d.Session; s != nil {
 		known = known || len(s.KeyID) > 0
 	}
@@ -97,16 +96,6 @@ func versionName(d *session.Device) string {
 var macVersions = map[session.Version]string{
 	session.V1_0_0: "MAC_V1_0", session.V1_0_1: "MAC_V1_0_1", session.V1_0_2: "MAC_V1_0_2", session.V1_0_3: "MAC_V1_0_3",
 	session.V1_0_4: "MAC_V1_0_4", session.V1_1: "MAC_V1_1",
-}
-
-// phyVersion returns what the owner has said, or what is most likely: The
-// Things Stack takes no device without one.
-func phyVersion(d *session.Device) string {
-	known := d.PHYVersion == "" || region.ParseVersion(d.PHYVersion) != region.VersionUnknown
-	if v := d.RegionalParameters(); known && v != region.VersionUnknown {
-		return v.String()
-	}
-	return d.PHYVersion
 }
 
 // sessionKey is a key of radio/frame, of which this package knows no more.

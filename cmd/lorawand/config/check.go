@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,7 +77,17 @@ func (m *MQTT) check(f *faults) {
 		}
 	}
 	if len(m.TLSListen) > 0 && (m.Certificate == "" || m.Key == "") {
-		f.add("mqtt.tls_listen", "needs mqtt.certificate and mqtt.key")
+		f.add("mqtt.tls_listen", "needs mqtt.certificate and mqtt.key; lorawand tls init makes them")
+	} else if (m.Certificate == "") != (m.Key == "") {
+		f.add("mqtt.certificate", "and mqtt.key go together")
+	}
+	if m.ClientCA != "" && m.Certificate == "" {
+		f.add("mqtt.client_ca", "needs mqtt.certificate and mqtt.key")
+	}
+	for i, o := range m.WebSocketOrigins {
+		if u, err := url.Parse(o); o != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Path != "") {
+			f.add(fmt.Sprintf("mqtt.websocket_origins[%d]", i), "%q, must be like \"https://flows.example\" or \"*\"", o)
+		}
 	}
 	if err := session.CheckID(m.Tenant); err != nil {
 		f.add("mqtt.tenant", "%v", err)

@@ -66,13 +66,16 @@ type MQTT struct {
 	Listen          []string `toml:"listen"`
 	TLSListen       []string `toml:"tls_listen"`
 	WebSocketListen []string `toml:"websocket_listen"`
-	Certificate     string   `toml:"certificate"`
-	Key             string   `toml:"key"`
-	ClientCA        string   `toml:"client_ca"`
-	Tenant          string   `toml:"tenant"`
-	LegacyFields    bool     `toml:"legacy_fields"`
-	ZeroFields      bool     `toml:"zero_fields"`
-	Limits          Limits   `toml:"limits"`
+	// Origins of web pages that may connect over WebSocket, besides those of the
+	// same host; "*" is all.
+	WebSocketOrigins []string `toml:"websocket_origins"`
+	Certificate      string   `toml:"certificate"`
+	Key              string   `toml:"key"`
+	ClientCA         string   `toml:"client_ca"`
+	Tenant           string   `toml:"tenant"`
+	LegacyFields     bool     `toml:"legacy_fields"`
+	ZeroFields       bool     `toml:"zero_fields"`
+	Limits           Limits   `toml:"limits"`
 }
 
 // Limits is the [mqtt.limits] table.
@@ -190,7 +193,7 @@ func Default() Config {
 			RX1Delay: Duration(5 * time.Second), DefaultFrequencyPlan: "EU_863_870_TTN",
 		},
 		MQTT: MQTT{
-			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, Tenant: "ttn", LegacyFields: true,
+			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, WebSocketOrigins: []string{}, Tenant: "ttn", LegacyFields: true,
 			Limits: Limits{
 				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
 				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending, WriteDeadline: Duration(500 * time.Millisecond),

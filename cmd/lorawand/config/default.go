@@ -28,10 +28,11 @@ default_frequency_plan = "EU_863_870_TTN"
 [mqtt]
 listen = [":1883"]                    # [] = off; without an API key nobody can log in
 tls_listen = []                       # e.g. [":8883"]
-websocket_listen = []                 # e.g. [":8083"]; path /mqtt
-certificate = ""
+websocket_listen = []                 # e.g. [":8083"]; path /mqtt; wss too where there is a certificate
+websocket_origins = []                # of web pages from elsewhere, e.g. ["https://flows.example"]; "*" = all
+certificate = ""                      # PEM; lorawand tls init makes one
 key = ""
-client_ca = ""
+client_ca = ""                        # PEM; if set, clients over TLS need a certificate of it, and their key
 tenant = "ttn"                        # "app1@ttn" is another user name of "app1"
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out

@@ -1,0 +1,169 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/v3"
+)
+
+// dispatch puts a message into the queues of its subscribers.
+func (b *Broker) dispatch(m *v3.Message) {
+	topic := m.Topic(m.Application)
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var groups map[string][]share
+	for s := range b.sessionsOf(m.Application) {
+		own, shared := s.match(m, topic)
+		for i := range own {
+			if own[i].uid != "" {
+				s.enqueue(own[i])
+			}
+		}
+		for _, sh := range shared {
+			if groups == nil {
+				groups = map[string][]share{}
+			}
+			groups[sh.item.share] = append(groups[sh.item.share], sh)
+		}
+	}
+	for filter, members := range groups {
+		sh := b.pick(filter, members)
+		sh.s.enqueue(sh.item)
+	}
+}
+
+// reassign gives what a session that has ended leaves undone of its shared
+// subscriptions to other members of their groups (MQTT 5.0, 4.8.2).
+func (b *Broker) reassign(application string, left []item) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for i := range left {
+		m := &left[i].msg
+		var members []share
+		for s := range b.sessionsOf(application) {
+			_, shared := s.match(m, m.Topic(application))
+			for _, sh := range shared {
+				if sh.item.share == left[i].share {
+					members = append(members, sh)
+				}
+			}
+		}
+		if len(members) > 0 {
+			sh := b.pick(left[i].share, members)
+			sh.s.enqueue(sh.item)
+		}
+	}
+}
+
+// sessionsOf returns the sessions of an application. mu is held.
+func (b *Broker) sessionsOf(application string) map[*session]struct{} {
+	if a := b.byApp[application]; a != nil {
+		return a.all
+	}
+	return nil
+}
+
+// share is a shared subscription that matches.
+type share struct {
+	s         *session
+	connected bool
+	item      item
+}
+
+// pick chooses whose turn it is among the members of a group; those that are
+// connected come first.
+func (b *Broker) pick(filter string, members []share) share {
+	slices.SortFunc(members, func(x, y share) int {
+		if x.connected != y.connected {
+			if x.connected {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(x.s.id, y.s.id)
+	})
+	n := len(members)
+	for i, m := range members {
+		if !m.connected && i > 0 {
+			n = i
+			break
+		}
+	}
+	if len(b.shares) > 1024 { // of clients long gone
+		clear(b.shares)
+	}
+	b.shares[filter]++
+	return members[b.shares[filter]%n]
+}
+
+// match returns what a session is to get of a message: one copy for each name that
+// it calls its application by, whatever number of its subscriptions match, and
+// what its shared subscriptions compete for. topic is the message's without the
+// tenant. An item without a uid is none.
+func (s *session) match(m *v3.Message, topic string) (own [2]item, shared []share) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.login.Rights.Has(access.TrafficRead) {
+		return own, nil
+	}
+	withTenant := ""
+	for i := range s.subs {
+		sub := &s.subs[i]
+		group, filter, isShared := v3.Shared(sub.Filter)
+		it := item{msg: *m, uid: m.Application, qos: sub.Qos}
+		form := 0
+		if uid := v3.FilterUID(filter); uid != m.Application {
+			if it.uid, form = uid, 1; withTenant == "" {
+				withTenant = m.Topic(uid)
+			}
+		}
+		if !v3.Matches(filter, [...]string{topic, withTenant}[form]) {
+			continue
+		}
+		if sub.Identifier > 0 {
+			it.ids = []int{sub.Identifier}
+		}
+		if isShared {
+			it.share = group + "/" + strings.Replace(filter, it.uid, m.Application, 1)
+			shared = append(shared, share{s, s.client != nil, it})
+			continue
+		}
+		it.qos, it.ids = max(it.qos, own[form].qos), append(own[form].ids, it.ids...)
+		own[form] = it
+	}
+	return own, shared
+}
+
+// enqueue puts a message into the queue of a session. The Broker's mu is held for
+// reading.
+func (s *session) enqueue(i item) {
+	size := i.size()
+	if s.put(i, size) {
+		s.b.trim(0)
+	}
+}
+
+// put appends a message to the queue. It reports whether the client is away.
+func (s *session) put(i item, size int) (away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if away = s.client == nil; away {
+		if i.qos == 0 && s.owner == nil {
+			return false
+		}
+		if !s.shrink(size) {
+			s.dropped()
+			return false
+		}
+		s.keeps(size)
+	} else if len(s.queue) >= s.b.limits.WritesPending {
+		s.dropOldest()
+	}
+	s.queue = append(s.queue, i)
+	s.queued += size
+	s.ring()
+	return away
+}

@@ -1,0 +1,40 @@
+package broker
+
+import (
+	"sync"
+	"time"
+)
+
+// A TLS handshake costs a small CPU tens of milliseconds, and strangers can ask
+// for as many as they like. So in the long run one begins each handshakePause;
+// as many as come at once after a restart need not wait.
+const (
+	handshakePause = 50 * time.Millisecond
+	handshakeBurst = 32
+)
+
+// handshakes spreads handshakes over time. The zero value is ready.
+type handshakes struct {
+	mu   sync.Mutex
+	next time.Time // when one may begin if none had been saved up
+}
+
+// reserve returns how long to wait until a handshake may begin. ok is false if
+// that is too long; then nothing is reserved.
+func (h *handshakes) reserve(now time.Time) (wait time.Duration, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if saved := now.Add(-(handshakeBurst - 1) * handshakePause); h.next.Before(saved) {
+		h.next = saved
+	}
+	wait = max(h.next.Sub(now), 0)
+	if wait > handshakeTime {
+		return 0, false
+	}
+	h.next = h.next.Add(handshakePause)
+	return wait, true
+}
+
+// handshakeTime is how long a client has for its TLS handshake, and again for
+// its WebSocket handshake.
+const handshakeTime = 10 * time.Second

@@ -1,0 +1,22 @@
+//go:build small
+
+package broker
+
+import (
+	"errors"
+	"net"
+)
+
+// TLSConfig says how connections are encrypted: not at all in the small build,
+// as TLS costs 2.5 MB and WebSocket another 1.6.
+type TLSConfig struct{}
+
+const hasTLS = false
+
+var errSmall = errors.New("the small build has neither TLS nor WebSocket")
+
+func (l *listener) encrypt(net.Conn) (net.Conn, error) { return nil, errSmall }
+
+func (l *listener) encryptIfAsked(net.Conn) (net.Conn, error) { return nil, errSmall }
+
+func (l *listener) upgrade(net.Conn) (net.Conn, error) { return nil, errSmall }

@@ -1,0 +1,298 @@
+//go:build !small
+
+package broker
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/access"
+)
+
+// certificate makes a certificate for 127.0.0.1, signed by itself.
+func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, pool
+}
+
+// secured is a broker that listens over TLS and WebSocket too.
+type secured struct {
+	*bench
+	tls, ws string // addresses
+	client  *tls.Config
+}
+
+func startSecure(t *testing.T, change func(*Options)) *secured {
+	t.Helper()
+	cert, pool := certificate(t)
+	s := startWith(t, func(o *Options) {
+		o.TLSListen, o.WebSocketListen = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
+		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		if change != nil {
+			change(o)
+		}
+	})
+	addrs := s.Addrs()
+	return &secured{s, addrs[1].String(), addrs[2].String(), &tls.Config{RootCAs: pool}}
+}
+
+// pending returns how many connections have not logged in.
+func (s *secured) pending() int {
+	s.gate.mu.Lock()
+	defer s.gate.mu.Unlock()
+	return len(s.gate.waiting)
+}
+
+// over makes a client of a connection.
+func over(t *testing.T, c net.Conn, version byte) *raw {
+	t.Cleanup(func() { _ = c.Close() })
+	return &raw{T: t, Conn: c, r: bufio.NewReader(c), version: version}
+}
+
+// dialWS connects a WebSocket client.
+func (s *secured) dialWS(scheme string, header http.Header, protocols ...string) (net.Conn, *http.Response, error) {
+	d := websocket.Dialer{Subprotocols: protocols, TLSClientConfig: s.client, HandshakeTimeout: 2 * time.Second}
+	ws, answer, err := d.Dial(scheme+"://"+s.ws+"/mqtt", header)
+	if err != nil {
+		return nil, answer, err
+	}
+	return &webSocket{Conn: ws.NetConn(), ws: ws}, answer, nil
+}
+
+// Over each door a client logs in, subscribes, gets a message, and pushes a long one.
+func TestDoors(t *testing.T) {
+	s := startSecure(t, nil)
+	doors := map[string]func() (net.Conn, error){
+		"tcp": func() (net.Conn, error) { return net.Dial("tcp", s.addr) },
+		"tls 1.2": func() (net.Conn, error) {
+			c := s.client.Clone()
+			c.MaxVersion = tls.VersionTLS12
+			return tls.Dial("tcp", s.tls, c)
+		},
+		"tls 1.3": func() (net.Conn, error) { return tls.Dial("tcp", s.tls, s.client) },
+		"ws":      func() (net.Conn, error) { c, _, err := s.dialWS("ws", nil, "mqtt"); return c, err },
+		"wss":     func() (net.Conn, error) { c, _, err := s.dialWS("wss", nil, "mqtt"); return c, err },
+	}
+	for name, dial := range doors {
+		for _, version := range []byte{4, 5} {
+			t.Run(name, func(t *testing.T) {
+				c, err := dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := over(t, c, version)
+				r.send(connectPacket("dev", "app1", s.key1))
+				if ack := r.want(packets.Connack); ack.ReasonCode != 0 {
+					t.Fatalf("CONNACK 0x%02x", ack.ReasonCode)
+				}
+				r.subscribe(1, "#")
+				long := strings.Repeat("x", 50_000)
+				s.up(long)
+				r.send(ackFor(r.gets(upTopic, long, 1)))
+				r.send(publishPacket(1, 1, pushTopic, long))
+				r.want(packets.Puback)
+				if p := <-s.pushes; string(p.Payload) != long {
+					t.Errorf("a push of %d bytes", len(p.Payload))
+				}
+				r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
+				if err := r.closed(2 * time.Second); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// A packet may be divided among WebSocket messages, and a message hold several.
+func TestWebSocketMessages(t *testing.T) {
+	s := startSecure(t, nil)
+	d := websocket.Dialer{Subprotocols: []string{"mqtt"}}
+	ws, answer, err := d.Dial("ws://"+s.ws+"/mqtt", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	if got := answer.Header.Get("Sec-WebSocket-Protocol"); got != "mqtt" {
+		t.Errorf("subprotocol %q", got)
+	}
+	var b bytes.Buffer
+	pk := connectPacket("dev", "app1", s.key1)
+	pk.ProtocolVersion, pk.Connect.ProtocolName = 4, []byte("MQTT")
+	if err := pk.ConnectEncode(&b); err != nil {
+		t.Fatal(err)
+	}
+	b.Write([]byte{0xc0, 0, 0xc0, 0}) // two pings
+	for _, part := range [][]byte{b.Bytes()[:1], nil, b.Bytes()[1:9], b.Bytes()[9:]} {
+		if err := ws.WriteMessage(websocket.BinaryMessage, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []byte
+	for len(got) < 8 {
+		_ = ws.SetReadDeadline(time.Now().Add(2 * time.Second))
+		kind, p, err := ws.ReadMessage()
+		if err != nil || kind != websocket.BinaryMessage {
+			t.Fatalf("message of kind %d, %v", kind, err)
+		}
+		got = append(got, p...)
+	}
+	if !bytes.Equal(got, []byte{0x20, 2, 0, 0, 0xd0, 0, 0xd0, 0}) {
+		t.Errorf("got %x", got)
+	}
+	if err := ws.WriteMessage(websocket.TextMessage, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseUnsupportedData) {
+		t.Errorf("a message of text: %v", err)
+	}
+}
+
+// What is no WebSocket client of MQTT gets an answer of HTTP, or none.
+func TestWebSocketRefuses(t *testing.T) {
+	s := startSecure(t, func(o *Options) { o.Origins = []string{"https://flows.example"} })
+	tests := []struct {
+		name      string
+		origin    string
+		protocols []string
+		status    int // 0: taken
+	}{
+		{"no browser", "", []string{"mqtt"}, 0},
+		{"MQTT 3.1", "", []string{"mqttv3.1"}, 0},
+		{"one of two protocols", "", []string{"chat", "mqtt"}, 0},
+		{"a page of this host", "http://" + s.ws, []string{"mqtt"}, 0},
+		{"a page of the list", "https://flows.example", []string{"mqtt"}, 0},
+		{"a page of elsewhere", "https://evil.example", []string{"mqtt"}, http.StatusForbidden},
+		{"a page without an origin", "null", []string{"mqtt"}, http.StatusForbidden},
+		{"no protocol", "", nil, http.StatusBadRequest},
+		{"another protocol", "", []string{"chat"}, http.StatusBadRequest},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{}
+			if tt.origin != "" {
+				h.Set("Origin", tt.origin)
+			}
+			c, answer, err := s.dialWS("ws", h, tt.protocols...)
+			if c != nil {
+				defer c.Close()
+			}
+			if (err == nil) != (tt.status == 0) || err != nil && (answer == nil || answer.StatusCode != tt.status) {
+				t.Errorf("answer %v, %v; want status %d", answer, err, tt.status)
+			}
+		})
+	}
+	for name, tt := range map[string]struct{ send, want string }{
+		"another path": {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404"},
+		"no upgrade":   {"GET /mqtt HTTP/1.1\r\nHost: x\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n", "HTTP/1.1 400"},
+		"no HTTP":      {"\x10\x00", ""},
+		"too long":     {"GET /mqtt HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 20_000) + "\r\n\r\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := net.Dial("tcp", s.ws)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			go func() { _, _ = c.Write([]byte(tt.send + "\r\n\r\n")) }()
+			_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			got, _ := io.ReadAll(c)
+			if !strings.HasPrefix(string(got), tt.want) || tt.want == "" && len(got) > 0 {
+				t.Errorf("got %.60q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// Garbage where TLS is spoken ends in nothing, and costs a good client nothing.
+func TestTLSGarbage(t *testing.T) {
+	s := startSecure(t, nil)
+	for _, garbage := range []string{"\x10\x00", "\x16\x03\x01\xff\xff", "GET / HTTP/1.1\r\n\r\n", ""} {
+		c, err := net.Dial("tcp", s.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte(garbage))
+		_ = c.Close()
+	}
+	c, err := tls.Dial("tcp", s.tls, s.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := over(t, c, 4)
+	r.send(connectPacket("dev", "app1", s.key1))
+	r.want(packets.Connack)
+	s.eventually("only the good client", func() bool { return s.Stats().Clients == 1 && s.pending() == 0 })
+}
+
+// In the long run a handshake begins each handshakePause, whoever asks.
+func TestHandshakes(t *testing.T) {
+	var h handshakes
+	now := time.Unix(1000, 0)
+	for i := range handshakeBurst {
+		if wait, ok := h.reserve(now); wait != 0 || !ok {
+			t.Fatalf("handshake %d waits %v, %v", i, wait, ok)
+		}
+	}
+	for i := range int(handshakeTime / handshakePause) {
+		want := time.Duration(i+1) * handshakePause
+		if wait, ok := h.reserve(now); wait != want || !ok {
+			t.Fatalf("handshake %d behind the burst waits %v, %v; want %v", i, wait, ok, want)
+		}
+	}
+	if wait, ok := h.reserve(now); ok {
+		t.Errorf("one more than can have its turn in time waits %v", wait)
+	}
+	if wait, ok := h.reserve(now.Add(time.Minute)); wait != 0 || !ok {
+		t.Errorf("a minute later a handshake waits %v, %v", wait, ok)
+	}
+}
+
+func TestNewRefusesTLS(t *testing.T) {
+	if _, err := New(Options{Keys: access.NewRegistry(""), TLSListen: []string{"127.0.0.1:0"}}); err == nil {
+		t.Error("TLS without a certificate is taken")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b, err := New(Options{Keys: access.NewRegistry(""), WebSocketListen: []string{"127.0.0.1:0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}

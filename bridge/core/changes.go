@@ -1,0 +1,44 @@
+package core
+
+import (
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+)
+
+// keepChanges hands to the store whatever the step at hand has changed of the
+// devices: see session.Change. It is the one place that does so; only what has to
+// be there before somebody is told takes its records earlier, with a Ticket.
+func (c *Core) keepChanges() {
+	for d := c.opts.Devices.NextChanged(); d != nil; d = c.opts.Devices.NextChanged() {
+		if p := c.holds(d); p != nil {
+			d.TakeChange()
+			p.late[d] = true
+			continue
+		}
+		records, lag, err := c.takeRecords(d)
+		if err != nil && d.Session != nil {
+			// The store has the device as it was, and its counters as they are.
+			records = []state.Record{state.CountersRecord(d, d.Session.Marks())}
+		}
+		if len(records) > 0 {
+			c.do(Keep{Records: records, Lag: lag})
+		}
+	}
+}
+
+// takeRecords returns the records of what has changed of a device, and takes
+// that for kept. lag says that a crash may lose it.
+func (c *Core) takeRecords(d *session.Device) (records []state.Record, lag bool, err error) {
+	c.outdate(d)
+	if d.TakeChange() == session.CountersChanged {
+		return []state.Record{state.CountersRecord(d, d.Session.Marks())}, true, nil
+	}
+	r, err := state.DeviceRecord(d)
+	if err != nil {
+		return nil, false, err
+	}
+	if d.Session == nil {
+		return []state.Record{r, state.NoCountersRecord(d)}, false, nil
+	}
+	return []state.Record{r, state.CountersRecord(d, d.Session.Marks())}, false, nil
+}

@@ -1,0 +1,270 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// joining is the part of an exchange that only joins have.
+type joining struct {
+	accept  []byte // PHYPayload
+	session *session.Session
+	gateway string // that has heard the request first
+	stored  bool   // the nonces are in the store: the accept may go out
+	due     bool   // the decision point has come before that
+	cut     bool   // the plan has channels to tell of, and the window no room for them
+}
+
+// joinRequest takes a join-request: a copy of one that is known, or a new one.
+func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
+	if r := c.known(up.PHYPayload); r != nil {
+		c.another(g, r, up)
+		return
+	}
+	req, err := frame.ParseJoinRequest(up.PHYPayload)
+	if err != nil {
+		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
+		return
+	}
+	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
+	plan, why, err := c.mayJoin(d, known, req, sourceOf(up))
+	if why == event.JoinUsedNonce {
+		c.rememberJoin(d, nil, up)
+	}
+	if why != "" {
+		c.refuseJoin(g, d, req, why, err)
+		return
+	}
+	x := &exchange{device: d, rate: up.DataRate, heard: up.Received}
+	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), up); err != nil {
+		c.refuseJoin(g, d, req, event.JoinUnserved, err)
+		return
+	}
+	c.join(g, x, plan, req, up)
+}
+
+// mayJoin says why a join-request is not answered; "" is good news.
+func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, from session.Source) (*region.Plan, event.JoinRefusal, error) {
+	switch {
+	case d == nil && known:
+		return nil, event.JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
+	case d == nil:
+		return nil, event.JoinUnknownDevEUI, errors.New("no device with this DevEUI")
+	case d.Unserved() != nil:
+		return nil, event.JoinUnserved, d.Unserved()
+	case !c.opts.Devices.AllowMIC(from, c.now.Host):
+		return nil, event.JoinBudget, session.ErrBudget
+	}
+	switch err := mac.CheckJoin(d, req); {
+	case errors.Is(err, mac.ErrJoinMIC):
+		c.opts.Devices.WrongMIC(from)
+		return nil, event.JoinWrongKey, err
+	case err != nil:
+		return nil, event.JoinUsedNonce, err
+	}
+	plan, err := d.FrequencyPlan()
+	if err != nil {
+		return nil, event.JoinUnserved, err
+	}
+	if len(c.kept) >= maxUnstored {
+		return nil, event.JoinNotStored, errUnstored
+	}
+	if c.holds(d) != nil {
+		return nil, event.JoinNotStored, errChanging
+	}
+	return plan, "", nil
+}
+
+var errChanging = errors.New("its owner is changing the device at this moment")
+
+// longJoinAccept is the size of a join-accept with a CFList, in bytes.
+const longJoinAccept = 33
+
+func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error) {
+	c.countRefusal(why)
+	e := event.Event{Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: event.JoinHints[why]}
+	if d != nil {
+		e.Device = d.ID
+		e.Hint = strings.NewReplacer("DEVICE", d.ID.Device, "APPLICATION", d.ID.Application).Replace(e.Hint)
+	}
+	c.report(e)
+}
+
+func (c *Core) countRefusal(why event.JoinRefusal) {
+	c.stats.JoinsRefused++
+	c.stats.Refusals[why]++
+}
+
+// join makes the session and holds a place for the join-accept. Where there is
+// none, nothing is changed and nothing used up.
+func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
+	addr, ok := c.newDevAddr()
+	if !ok {
+		c.refuseJoin(g, x.device, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
+		return
+	}
+	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
+	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
+		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
+		NoCFList: noCFList,
+	})
+	if err != nil {
+		c.refuseJoin(g, x.device, req, event.JoinUnserved, err)
+		return
+	}
+	list := plan.CFList()
+	x.join = &joining{
+		accept: j.JoinAccept, session: j.Session, gateway: g.ID, cut: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
+	}
+	x.ids = c.uplinkCorrelation(up)
+	c.overtaken(x.device)
+	c.open(x, up)
+	if x.slot == nil {
+		x.record = c.newDecision(x)
+		c.try(x, &content{size: len(j.JoinAccept), priority: radio.PriorityHighest}, false)
+		c.unsent(x)
+		return
+	}
+	j.Use(x.device, req.DevNonce)
+	c.opts.Devices.Offer(x.device, j.Session)
+	m, _ := j.Session.Reserve(x.device.Version)
+	c.rememberJoin(x.device, x, up)
+	records, _, err := c.takeRecords(x.device)
+	if err != nil {
+		c.joinStored(g, x, req, m, err)
+		return
+	}
+	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
+}
+
+// rememberJoin sees to it that copies of a join-request whose MIC is right are
+// one with it. x is nil if it is not answered.
+func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
+	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
+	r.joins, r.exchange = d, x
+	if x != nil {
+		x.reception = r
+	}
+}
+
+// joinUnsent tells that there was no window for a join-accept.
+func (c *Core) joinUnsent(x *exchange) {
+	c.countRefusal(event.JoinNoWindow)
+	d := x.device
+	c.report(event.Event{
+		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
+		Hint: event.JoinHints[event.JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
+	})
+}
+
+// joinStored goes on when the nonces are in the store.
+func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinRequest, m session.Marks, err error) {
+	x.join.session.Reserved(m, err == nil)
+	if err != nil {
+		c.end(x)
+		c.refuseJoin(g, x.device, req, event.JoinNotStored, err)
+		return
+	}
+	if c.opts.Devices.Device(x.device.ID) != x.device {
+		c.end(x) // removed meanwhile
+		return
+	}
+	x.join.stored = true
+	if x.join.due && !x.over {
+		c.decideOn(x)
+	}
+}
+
+// joined tells the application that a gateway sends the join-accept: not before
+// it has taken it, since what was refused everywhere reaches no device.
+func (c *Core) joined(t *transmission) {
+	x := t.x
+	c.stats.Joins++
+	ids := v3.IDs(x.device)
+	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
+	payload := c.opts.Encoder.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
+		DeviceIDs: ids, CorrelationIDs: x.ids, ReceivedAt: c.now.at(c.now.Host), SessionKeyID: x.join.session.KeyID, FrameReceivedAt: c.now.at(x.heard),
+	})
+	c.do(Publish{v3.Message{Application: x.device.ID.Application, Device: x.device.ID.Device, Suffix: v3.Join, Payload: payload}})
+	c.report(event.Event{
+		Kind: event.JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
+		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
+	})
+	if x.join.cut {
+		w := &x.windows[x.firstOpen()]
+		c.report(event.Event{
+			Kind: event.JoinWithoutChannels, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
+			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
+				longJoinAccept, w.rate, w.most+phyOverhead),
+			Hint: "the device has the channels of its band until it is told of more; a join at a higher data rate has room for them",
+		})
+	}
+}
+
+// addressTries is how often an address is drawn until one is free.
+const addressTries = 64
+
+// newDevAddr draws an address that no session has, from one of the prefixes.
+func (c *Core) newDevAddr() (radio.DevAddr, bool) {
+	for range addressTries {
+		var b [5]byte
+		_, _ = io.ReadFull(c.opts.Entropy, b[:])
+		a := c.opts.DevAddrs[int(b[4])%len(c.opts.DevAddrs)].Address([4]byte(b[:4]))
+		if !c.opts.Devices.InUse(a) {
+			return a, true
+		}
+	}
+	return radio.DevAddr{}, false
+}
+
+// sessionKeyID returns a new name for a session: a ULID.
+func (c *Core) sessionKeyID() []byte {
+	var b [v3.ULIDEntropy]byte
+	_, _ = io.ReadFull(c.opts.Entropy, b[:])
+	id := v3.ULID(c.now.Wall.Time, b)
+	return id[:]
+}
+
+// uplinkCorrelation names a frame: its gateway's connection, and its way
+// through gateway, network and application server, in the order of the alphabet.
+func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
+	var buf [128]byte // for three of them, which share one string
+	b := c.appendCorrelationID(buf[:0], v3.ApplicationUp)
+	app := len(b)
+	b = c.appendCorrelationID(b, v3.GatewayUplink)
+	gtw := len(b)
+	text := string(c.appendCorrelationID(b, v3.NetworkUplink))
+	if conn := c.gateway(up.Gateway).Connection; conn != "" {
+		return []string{text[:app], conn, text[app:gtw], text[gtw:]}
+	}
+	return []string{text[:app], text[app:gtw], text[gtw:]}
+}
+
+// allIDs returns the correlation ids of all that leads to a transmission.
+func (x *exchange) allIDs(it *session.Item, more ...string) []string {
+	ids := appendSorted(x.ids, more...)
+	if it != nil {
+		ids = appendSorted(ids, it.CorrelationIDs...)
+	}
+	return ids
+}
+
+// appendSorted returns a new list with more in it, sorted, each once.
+func appendSorted(ids []string, more ...string) []string {
+	out := append(slices.Clone(ids), more...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,513 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// weather is a stand on which everything happens that can, at random.
+type weather struct {
+	*stand
+	rnd   *rand.Rand
+	nodes []*node
+	acks  []dueAck
+	items map[string]*fate // by payload
+	order map[string][]string
+	asked map[uint64]asked // by ticket
+	n     int              // of items
+	again uint64           // frames that were sent once more
+	calm  bool             // nothing goes wrong any more
+
+	crashes bool // which make things come twice
+
+	ticket uint64
+	calmer int // rounds since
+}
+
+// node is an end device.
+type node struct {
+	name    string
+	joins   bool
+	session *session.Session
+	fCnt    uint32
+	nonce   uint16
+	phys    [][]byte // what it has sent
+	at      radio.HostTime
+	conf    *frame.Data // the confirmed downlink that it has to acknowledge
+	confFor uint16
+}
+
+type dueAck struct {
+	at     radio.HostTime
+	i      int
+	result radio.TxResult
+}
+
+type asked struct {
+	device  string
+	replace bool
+	items   []string
+}
+
+// fate is what was told of an item.
+type fate struct {
+	device    string
+	confirmed bool
+	told      []string
+	replaced  bool
+}
+
+func newWeather(t *testing.T, seed int64) *weather {
+	t.Helper()
+	w := &weather{stand: newStand(t), rnd: rand.New(rand.NewSource(seed)), items: map[string]*fate{}, order: map[string][]string{}, asked: map[uint64]asked{}}
+	w.late("dev1")
+	w.keeps.seldom = true
+	w.otaa("dev3", session.V1_0_4)
+	w.otaa("dev4", session.V1_1)
+	w.nodes = []*node{{name: "dev1"}, {name: "dev2"}, {name: "dev3", joins: true}, {name: "dev4", joins: true}}
+	for _, n := range w.nodes {
+		n.session = w.devices[n.name].Session
+	}
+	w.trace = w.oracle
+	w.gateways()
+	return w
+}
+
+// gateways has all of them come: one on this host, one that never answers, one
+// behind a network.
+func (w *weather) gateways() {
+	w.answering(gwA)
+	w.gateway(gwC).Answered(40 * ms)
+	w.online(gwA, gwB, gwC)
+}
+
+// oracle follows what is told of each item.
+func (w *weather) oracle(e Effect) {
+	switch e := e.(type) {
+	case Publish:
+		w.ups = append(w.ups, e.Message)
+		m := w.message(len(w.ups) - 1)
+		w.ups = w.ups[:len(w.ups)-1]
+		for kind, d := range map[string]*downMessage{"queued": m.Queued, "sent": m.Sent, "ack": m.Ack, "nack": m.Nack} {
+			if d != nil {
+				w.tellOf(string(d.Payload), kind)
+			}
+		}
+		if m.Failed != nil {
+			w.tellOf(string(m.Failed.Downlink.Payload), "failed:"+m.Failed.Error.Name)
+		}
+	case Answer:
+		a := w.asked[e.Ticket]
+		delete(w.asked, e.Ticket)
+		if refusal := (*v3.Error)(nil); errors.As(e.Err, &refusal) {
+			e.Err = nil // which MQTT has told
+		}
+		for _, text := range a.items {
+			if f := w.items[text]; !w.crashes && (e.Err == nil) != (len(f.told) > 0) {
+				w.Errorf("%s: its client was told %v, and of it %v", text, e.Err, f.told)
+			}
+		}
+		if !a.replace || e.Err != nil || len(a.items) > 0 && w.items[a.items[0]].told[0] != "queued" {
+			return
+		}
+		w.replacedBy(&a)
+	}
+}
+
+// replacedBy notes that what was asked has replaced the items before it.
+func (w *weather) replacedBy(a *asked) {
+	for text, f := range w.items {
+		if f.device == a.device && len(f.told) > 0 && !f.final() && !slices.Contains(a.items, text) {
+			f.replaced = true
+		}
+	}
+}
+
+func (f *fate) last() string {
+	if len(f.told) == 0 {
+		return ""
+	}
+	return f.told[len(f.told)-1]
+}
+
+// final reports whether no more is to come.
+func (f *fate) final() bool {
+	switch last := f.last(); {
+	case last == "ack", last == "sent" && !f.confirmed:
+		return true
+	case last == "nack":
+		return slices.Contains(f.told, "failed:max_retries_reached")
+	default:
+		return strings.HasPrefix(last, "failed") && last != "failed:max_retries_reached"
+	}
+}
+
+func (w *weather) tellOf(text, kind string) {
+	f := w.items[text]
+	before := f.last()
+	good := false
+	switch {
+	case f.final() || f.replaced && (kind != "sent" || before == "sent"):
+	case kind == "queued":
+		good = before == ""
+	case kind == "sent" || strings.HasPrefix(kind, "failed") && kind != "failed:max_retries_reached":
+		good = before == "queued" || before == "nack" || before == "" && kind != "sent"
+	case kind == "ack", kind == "failed:max_retries_reached":
+		good = before == "sent"
+	case kind == "nack":
+		good = before == "sent" || before == "failed:max_retries_reached"
+	}
+	f.told = append(f.told, kind)
+	if !good && !w.crashes {
+		w.Errorf("%s (confirmed %v, replaced %v): %v", text, f.confirmed, f.replaced, f.told)
+	}
+	if kind == "sent" && !f.replaced && !slices.Contains(f.told[:len(f.told)-1], "sent") {
+		w.order[f.device] = append(w.order[f.device], text)
+	}
+}
+
+// pass lets time pass; gateways answer meanwhile.
+func (w *weather) pass(d time.Duration) {
+	for end := w.now.Host.Add(d); ; {
+		w.plan()
+		i := -1
+		for k := range w.acks {
+			if w.acks[k].at <= end && (i < 0 || w.acks[k].at < w.acks[i].at) {
+				i = k
+			}
+		}
+		if i < 0 {
+			before := len(w.sent)
+			if next := w.arm; next != 0 && next < end {
+				w.wait(max(next.Sub(w.now.Host), 0))
+				continue
+			}
+			w.wait(end.Sub(w.now.Host))
+			if len(w.sent) == before {
+				return
+			}
+			continue
+		}
+		a := w.acks[i]
+		w.acks = slices.Delete(w.acks, i, i+1)
+		if w.arm != 0 && w.arm < a.at {
+			w.acks = append(w.acks, a)
+			w.wait(max(w.arm.Sub(w.now.Host), 0))
+			continue
+		}
+		w.wait(max(a.at.Sub(w.now.Host), 0))
+		w.ackOf(&w.sent[a.i], a.result)
+	}
+}
+
+// plan decides how the gateways are going to answer.
+func (w *weather) plan() {
+	for ; w.read < len(w.sent); w.read++ {
+		h := &w.sent[w.read]
+		a := dueAck{w.now.Host.Add(time.Duration(1+w.rnd.Intn(60)) * ms), w.read, radio.TxOK}
+		if !w.calm {
+			switch w.rnd.Intn(12) {
+			case 0:
+				a.result = radio.TxTooLate
+			case 1:
+				a.result = radio.TxCollisionPacket
+			case 2:
+				a.result, a.at = radio.TxNoPath, w.now.Host
+			case 3:
+				a.result, a.at = radio.TxNoAck, w.now.Host.Add(3*time.Second)
+			case 4:
+				a.at = w.now.Host.Add(h.ahead + time.Duration(w.rnd.Intn(600))*ms)
+			}
+		}
+		if h.Gateway != gwB || a.result == radio.TxNoPath {
+			w.acks = append(w.acks, a)
+		}
+	}
+}
+
+// receive has a device hear what was sent in the windows of its last frame.
+func (w *weather) receive(n *node) {
+	d := w.devices[n.name]
+	n.conf = nil
+	for i := range w.sent {
+		h := &w.sent[i]
+		if h.over || radio.HostTime(h.Time*1000) <= n.at || radio.HostTime(h.Time*1000) > w.now.Host || !w.calm && w.rnd.Intn(4) == 0 {
+			continue
+		}
+		m, err := frame.TypeOf(h.PHYPayload)
+		if err != nil {
+			w.Fatal(err)
+		}
+		if m == frame.TypeJoinAccept && n.joins {
+			req := &frame.JoinRequest{JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, DevNonce: n.nonce}
+			if a, err := frame.ParseJoinAccept(h.PHYPayload, d.RootKeys, req); err == nil {
+				keys, err := frame.DeriveSessionKeys(*a, d.RootKeys, req)
+				if err != nil {
+					w.Fatal(err)
+				}
+				n.session, n.fCnt, n.conf = &session.Session{DevAddr: a.DevAddr, Keys: keys}, 0, nil
+			}
+			continue
+		}
+		if down, err := frame.ParseData(h.PHYPayload); err == nil && n.session != nil && down.DevAddr == n.session.DevAddr && down.MType == frame.ConfirmedDown {
+			n.conf, n.confFor = down, down.FCnt
+		}
+	}
+}
+
+// send has a device send its next frame.
+func (w *weather) send(n *node) {
+	w.receive(n)
+	d := w.devices[n.name]
+	if n.joins && (n.session == nil || w.rnd.Intn(60) == 0) {
+		n.nonce++
+		w.air(n, w.joinRequest(d, n.nonce))
+		return
+	}
+	f := payload(fmt.Sprint(n.fCnt))
+	if w.rnd.Intn(3) == 0 {
+		f.MType = frame.ConfirmedUp
+	}
+	f.ACK = n.conf != nil
+	switch {
+	case d.Version >= session.V1_1 && n.fCnt < 3:
+		f.FOpts = []byte{0x0b, 1}
+	case w.rnd.Intn(4) == 0:
+		f.FOpts = []byte{0x02, 0x0d}
+	}
+	ctx := frame.Context{TxDR: 5, TxCh: 1, ConfFCnt: n.confFor}
+	n.fCnt += uint32(w.rnd.Intn(2))
+	w.air(n, w.phyIn(n.session, d.Version, n.fCnt, f, ctx))
+	n.fCnt++
+}
+
+// air brings a frame to some of the gateways.
+func (w *weather) air(n *node, phy []byte) {
+	n.at = w.now.Host
+	n.phys = append(n.phys, phy)
+	w.heardBySome(phy)
+}
+
+func (w *weather) heardBySome(phy []byte) {
+	late := time.Duration(0)
+	if w.rnd.Intn(10) == 0 {
+		late = time.Duration(w.rnd.Intn(7000)) * ms
+	}
+	for _, g := range []radio.EUI64{gwA, gwB, gwC} {
+		if w.rnd.Intn(2) == 0 || w.calm {
+			d := time.Duration(w.rnd.Intn(150)) * ms
+			w.pass(d)
+			late += d
+			w.hear(g, phy, delayed(late), at(radio.Decibel(-120+w.rnd.Intn(80))), func(up *radio.Uplink) {
+				up.Receptions[0].NoDownlink = w.rnd.Intn(15) == 0 && !w.calm
+			})
+		}
+	}
+}
+
+// ask pushes some items.
+func (w *weather) ask() {
+	a := asked{device: w.nodes[w.rnd.Intn(len(w.nodes))].name, replace: w.rnd.Intn(8) == 0}
+	var items []session.Item
+	for range w.rnd.Intn(4) {
+		w.n++
+		text := fmt.Sprintf("i%d", w.n)
+		if w.rnd.Intn(20) == 0 {
+			text += strings.Repeat("-", w.rnd.Intn(260))
+		}
+		it := item(text, prio(radio.Priority(w.rnd.Intn(7))))
+		if w.rnd.Intn(2) == 0 {
+			confirm(&it)
+			it.MaxAttempts = uint32(w.rnd.Intn(3))
+		}
+		w.items[text] = &fate{device: a.device, confirmed: it.Confirmed}
+		items, a.items = append(items, it), append(a.items, text)
+	}
+	w.ticket++
+	w.asked[w.ticket] = a
+	w.step(Pushed{Ticket: w.ticket, Device: session.ID{Application: "app1", Device: a.device}, Replace: a.replace, Items: items})
+}
+
+// happen does one thing.
+func (w *weather) happen() {
+	n := w.nodes[w.rnd.Intn(len(w.nodes))]
+	switch w.rnd.Intn(20) {
+	default:
+		w.send(n)
+	case 10, 11, 12, 13, 14:
+		w.ask()
+	case 15:
+		if len(n.phys) > 0 { // once more, by the device or by somebody else
+			w.again++
+			w.heardBySome(n.phys[max(len(n.phys)-1-w.rnd.Intn(3), 0)])
+		}
+	case 16:
+		g := []radio.EUI64{gwA, gwB, gwC}[w.rnd.Intn(3)]
+		w.tell(g, []radio.GatewayEventKind{radio.GatewayConnected, radio.GatewayDisconnected, radio.GatewayCounterReset}[w.rnd.Intn(3)])
+	case 17:
+		w.tell(gwA, radio.GatewayConnected)
+		w.tell(gwB, radio.GatewayConnected)
+	case 18:
+		w.fails = []error{nil, errDisk}[w.rnd.Intn(2)]
+	case 19:
+		if w.slow = !w.slow; !w.slow {
+			w.stored()
+		}
+	}
+	w.pass(time.Duration(w.rnd.Intn(4)*w.rnd.Intn(4)*w.rnd.Intn(1000)) * ms)
+}
+
+// settleDown has everything work until nothing is left.
+func (w *weather) settleDown() {
+	w.calm, w.fails = true, nil
+	w.stored()
+	w.online(gwA, gwB, gwC)
+	for left := true; left; {
+		for _, n := range w.nodes {
+			w.send(n)
+			w.pass(12 * time.Second)
+		}
+		left = false
+		for _, f := range w.items {
+			left = left || len(f.told) > 0 && !f.final() && !f.replaced
+		}
+		if w.calmer++; w.calmer == 1000 {
+			w.Error("there is no end")
+			return
+		}
+	}
+	w.wait(time.Minute)
+}
+
+// Whatever happens, each item comes to one end, and its client is told.
+func TestEachItemEndsOnce(t *testing.T) {
+	w := newWeather(t, 1)
+	for range 3000 {
+		w.happen()
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	w.settleDown()
+	ends := map[string]int{}
+	for text, f := range w.items {
+		if len(f.told) == 0 {
+			ends["not stored"]++
+			continue
+		}
+		if !f.final() && !f.replaced {
+			t.Errorf("%s of %s has come to no end: %v", text, f.device, f.told)
+		}
+		if f.replaced {
+			ends["replaced"]++
+		} else {
+			ends[f.last()]++
+		}
+	}
+	t.Logf("%d downlinks, ends %v", len(w.sent), ends)
+	for _, n := range w.nodes {
+		w.onDisk(n.name)
+		last := 0
+		for _, text := range w.order[n.name] {
+			var i int
+			if _, err := fmt.Sscanf(text, "i%d", &i); err != nil || i < last {
+				t.Errorf("%s: %s after i%d", n.name, text, last)
+			}
+			last = i
+		}
+	}
+	c := w.c
+	if st := c.Stats(); st.Repeated > w.again {
+		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
+	}
+	if len(c.exchanges)+len(c.inFlight)+len(c.transmissions)+len(c.kept)+len(c.coming)+len(c.agenda.entries)+len(c.receptions)+len(c.waiting) != 0 {
+		t.Errorf("left over: %d exchanges, %d in flight, %d transmissions, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
+			len(c.exchanges), len(c.inFlight), len(c.transmissions), len(c.kept), len(c.coming), len(c.agenda.entries), len(c.receptions), len(c.waiting))
+	}
+}
+
+// The same inputs have the same effects, byte for byte.
+func TestEqualEffects(t *testing.T) {
+	run := func() uint64 {
+		w := newWeather(t, 2)
+		sum := fnv.New64a()
+		w.trace = func(e Effect) {
+			w.oracle(e)
+			if r, ok := e.(Report); ok {
+				text, err := r.Event.MarshalJSON()
+				fmt.Fprintf(sum, "%s %v\n", text, err)
+				return
+			}
+			fmt.Fprintf(sum, "%T %v\n", e, e)
+		}
+		for range 500 {
+			w.happen()
+		}
+		return sum.Sum64()
+	}
+	if a, b := run(), run(); a != b {
+		t.Error("two runs of the same inputs differ")
+	}
+}
+
+// Whatever happens in between, and however often the power fails: no counter
+// comes twice (see watch), and no item that its client was told of is lost.
+func TestPowerFails(t *testing.T) {
+	w := newWeather(t, 3)
+	w.crashes = true
+	for i := range 2000 {
+		w.happen()
+		if i%20 == 19 {
+			w.powerCut()
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	w.settleDown()
+	n := 0
+	for text, f := range w.items {
+		if !f.final() && !f.replaced && len(f.told) > 0 {
+			t.Errorf("%s of %s has come to no end: %v", text, f.device, f.told)
+		}
+		if f.final() {
+			n++
+		}
+	}
+	t.Logf("%d downlinks, %d items ended", len(w.sent), n)
+	for _, n := range w.nodes {
+		w.onDisk(n.name)
+	}
+}
+
+// powerCut begins anew with what was written for sure, or after a clean stop
+// with all. Gateways forget what they were to send.
+func (w *weather) powerCut() {
+	disk := w.disk.firm
+	if w.rnd.Intn(3) == 0 {
+		w.step(Stopping{})
+		for _, k := range w.queued {
+			w.write(k)
+		}
+		disk = w.disk.soft
+		for ticket, a := range w.asked { // written, and its client was not told
+			if delete(w.asked, ticket); a.replace {
+				w.replacedBy(&a)
+			}
+		}
+	}
+	w.fails, w.acks = nil, nil
+	w.restart(disk)
+	w.gateways()
+}

@@ -1,0 +1,527 @@
+package core
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+	"lorawand/bridge/store"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+var (
+	gwA = radio.EUI64{0xa}
+	gwB = radio.EUI64{0xb}
+	gwC = radio.EUI64{0xc}
+)
+
+// stand is a core with devices and gateways, a store, and a clock that is moved
+// by hand: every gateway's counter shows the host's time. Whatever a test does,
+// the stand looks that nothing happens that never must: see watch.
+type stand struct {
+	*testing.T
+	c       *Core
+	now     Now
+	devices map[string]*session.Device
+	arm     radio.HostTime
+	ups     []v3.Message // all messages
+	events  []event.Event
+	kept    []Keep
+	answers []Answer
+
+	sent []handed // to gateways
+	read int      // of these, by downs
+	told int      // of ups, by tells
+	last map[string]radio.ConcentratorTime
+	ends map[string][]byte // FRMPayload and counter of each downlink
+
+	disk   disk
+	keeps  keeps
+	slow   bool  // the store does not answer before stored is called
+	fails  error // what the store answers
+	queued []Keep
+	trace  func(Effect) // nil: none
+}
+
+// recordID names a record.
+type recordID struct{ kind, key string }
+
+// fewRecords are a store that holds but these.
+type fewRecords []store.Record
+
+func (f fewRecords) Records(kind string) (out []store.Record) {
+	for _, r := range f {
+		if r.Kind == kind && r.Data != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// stored returns a device as a start finds it: from its record, and that of its
+// counters.
+func stored(device, counters store.Record) (*session.Device, error) {
+	st, err := state.Load(fewRecords{device, counters}, 0, "ttn")
+	if err != nil {
+		return nil, err
+	}
+	return st.Devices.All()[0], nil
+}
+
+// spentIn returns what a record says that a gateway has spent.
+func spentIn(r store.Record) (radio.EUI64, state.Spent, error) {
+	st, err := state.Load(fewRecords{r}, 0, "ttn")
+	for eui, spent := range st.Ledgers {
+		return eui, spent, err
+	}
+	return radio.EUI64{}, nil, err
+}
+
+// reason is the text of an error; "": none.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// disk is what the store has: firm after a power cut, soft after a clean stop.
+type disk struct{ firm, soft map[recordID]store.Record }
+
+// handed is a downlink that was handed to a gateway.
+type handed struct {
+	radio.Downlink
+	ahead   time.Duration // of its begin
+	airtime time.Duration
+	text    string // see text
+	over    bool   // refused, or its gateway has forgotten it
+}
+
+func newStand(t *testing.T) *stand {
+	t.Helper()
+	s := &stand{
+		T: t, devices: map[string]*session.Device{}, last: map[string]radio.ConcentratorTime{}, ends: map[string][]byte{},
+		disk: disk{map[recordID]store.Record{}, map[recordID]store.Record{}}, keeps: keeps{has: map[recordID]store.Record{}},
+	}
+	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}}
+	s.core(session.NewRegistry(0), nil)
+	for i, name := range []string{"dev1", "dev2", "unserved"} {
+		s.add(&session.Device{
+			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
+			Session: &session.Session{DevAddr: radio.DevAddr{1, 2, 3, byte(i)}, Keys: testKeys(byte(i))}, ClassC: name == "unserved",
+		})
+	}
+	return s
+}
+
+// core puts a new core on the stand.
+func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]state.Spent) {
+	s.Helper()
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		s.Fatal(err)
+	}
+	gateways := gateway.NewRegistry()
+	for _, eui := range []radio.EUI64{gwA, gwB, gwC} {
+		if err := gateways.Add(&gateway.Gateway{ID: fmt.Sprintf("gw-%x", eui[0]), EUI: eui, Plan: plan}); err != nil {
+			s.Fatal(err)
+		}
+	}
+	s.c, err = New(Options{
+		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.arm = 0
+}
+
+// add registers a device, as an import does.
+func (s *stand) add(d *session.Device) {
+	s.Helper()
+	if err := s.c.opts.Devices.Add(d); err != nil {
+		s.Fatal(err)
+	}
+	records, err := state.DeviceRecords(d)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.hand(records)
+	s.write(Keep{Records: records})
+	s.devices[d.ID.Device] = d
+}
+
+// late gives a personalised device the windows that a join-accept asks for.
+func (s *stand) late(device string) *session.Device {
+	d := s.devices[device]
+	d.Session.Parameters = &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000}
+	return d
+}
+
+func (s *stand) gateway(eui radio.EUI64) *gateway.Gateway { return s.c.opts.Gateways.Gateway(eui) }
+
+// answering makes gateways of the local host whose forwarders send TX_ACKs.
+func (s *stand) answering(gws ...radio.EUI64) {
+	for _, eui := range gws {
+		g := s.gateway(eui)
+		g.Local = true
+		g.Answered(3 * time.Millisecond)
+	}
+}
+
+func testKeys(n byte) frame.SessionKeys {
+	nwk := frame.Key{1, n}
+	return frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: frame.Key{2, n}}
+}
+
+// step does one input and keeps what comes of it.
+func (s *stand) step(in Input) {
+	s.Helper()
+	var answers []Kept
+	s.keeps.before(s)
+	effects := s.c.Step(s.now, in)
+	s.keeps.after(s, in, effects)
+	for _, e := range effects {
+		if s.trace != nil {
+			s.trace(e)
+		}
+		switch e := e.(type) {
+		case Publish:
+			s.ups = append(s.ups, e.Message)
+		case Report:
+			s.events = append(s.events, e.Event)
+		case Keep:
+			s.kept = append(s.kept, e)
+			if s.slow {
+				s.queued = append(s.queued, e)
+			} else if k := s.write(e); k.Ticket != 0 {
+				answers = append(answers, k)
+			}
+		case Transmit:
+			s.transmit(e.Downlink)
+		case Answer:
+			s.answers = append(s.answers, e)
+		case *Arm:
+			if e.At < s.now.Host {
+				s.Errorf("a timer is armed for %v ago", s.now.Host.Sub(e.At))
+			}
+			s.arm = e.At
+		}
+	}
+	for _, k := range answers {
+		s.step(k)
+	}
+}
+
+// write carries out a Keep as the keeper does: what asks for an answer is
+// written now or never, the rest some time.
+func (s *stand) write(k Keep) Kept {
+	if k.Ticket != 0 && s.fails != nil {
+		return Kept{k.Ticket, s.fails}
+	}
+	for _, r := range k.Records {
+		id := recordID{r.Kind, r.Key}
+		for _, m := range []map[recordID]store.Record{s.disk.soft, s.disk.firm} {
+			if r.Data == nil {
+				delete(m, id)
+			} else {
+				m[id] = r
+			}
+			if k.Lag {
+				break
+			}
+		}
+	}
+	return Kept{Ticket: k.Ticket}
+}
+
+// stored lets a slow store write what it was given, and what comes of that.
+func (s *stand) stored() {
+	s.Helper()
+	for len(s.queued) > 0 {
+		queued := s.queued
+		s.queued = nil
+		var answers []Kept
+		for _, k := range queued {
+			answers = append(answers, s.write(k))
+		}
+		for _, a := range answers {
+			if a.Ticket != 0 {
+				s.step(a)
+			}
+		}
+	}
+	s.slow = false
+}
+
+// restart begins anew with what a disk has. Gateways forget what they were to
+// send.
+func (s *stand) restart(has map[recordID]store.Record) {
+	s.Helper()
+	s.over(func(d *handed) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+	s.disk, s.keeps = disk{maps.Clone(has), maps.Clone(has)}, keeps{has: maps.Clone(has), seldom: s.keeps.seldom}
+	st, err := store.Open(s.TempDir(), store.Options{Ephemeral: true})
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer st.Close()
+	var records []store.Record
+	for _, r := range has {
+		records = append(records, r)
+	}
+	if err := st.Commit(records...); err != nil {
+		s.Fatal(err)
+	}
+	state, err := state.Load(st, 0, "ttn")
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.core(state.Devices, state.Ledgers)
+	s.c.opts.Tombstones = state.Tombstones
+	for _, d := range state.Devices.All() {
+		s.devices[d.ID.Device] = d
+	}
+	s.answers, s.queued, s.slow, s.read = nil, nil, false, len(s.sent)
+}
+
+// wait lets time pass, and the timer fire.
+func (s *stand) wait(d time.Duration) {
+	s.Helper()
+	for end := s.now.Host.Add(d); ; {
+		next := end
+		fire := s.arm != 0 && s.arm <= end
+		if fire {
+			next = s.arm
+		}
+		s.now.Wall.Time = s.now.Wall.Time.Add(next.Sub(s.now.Host))
+		s.now.Host = next
+		if !fire {
+			return
+		}
+		s.arm = 0
+		s.step(TimerFired{})
+	}
+}
+
+func (s *stand) tell(g radio.EUI64, kind radio.GatewayEventKind) {
+	s.Helper()
+	if kind == radio.GatewayCounterReset {
+		s.over(func(d *handed) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+	}
+	s.step(GatewayTold{radio.GatewayEvent{Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1", Local: s.gateway(g) != nil && s.gateway(g).Local}})
+}
+
+func (s *stand) online(gws ...radio.EUI64) {
+	s.Helper()
+	for _, g := range gws {
+		s.tell(g, radio.GatewayConnected)
+	}
+	s.events = nil
+}
+
+// phy makes a frame of a device, in the session that it has.
+func (s *stand) phy(device string, fCnt uint32, d frame.Data) []byte {
+	s.Helper()
+	dev := s.devices[device]
+	return s.phyIn(dev.Session, dev.Version, fCnt, d, frame.Context{TxDR: 5, TxCh: 1})
+}
+
+func (s *stand) phyIn(in *session.Session, v session.Version, fCnt uint32, d frame.Data, ctx frame.Context) []byte {
+	s.Helper()
+	d.DevAddr = in.DevAddr
+	if d.MType == 0 {
+		d.MType = frame.UnconfirmedUp
+	}
+	phy, err := frame.NewCipher(in.Keys, v >= session.V1_1).BuildUplink(d, fCnt, ctx)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return phy
+}
+
+func payload(text string) frame.Data {
+	return frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte(text)}
+}
+
+// confirmed is a frame that wants an acknowledgement, acked one that gives it.
+func confirmed(text string) frame.Data {
+	d := payload(text)
+	d.MType = frame.ConfirmedUp
+	return d
+}
+
+func acked(text string) frame.Data {
+	d := payload(text)
+	d.ACK = true
+	return d
+}
+
+func (s *stand) hear(g radio.EUI64, phy []byte, change ...func(*radio.Uplink)) {
+	s.Helper()
+	at := radio.ConcentratorTime(s.now.Host / 1000)
+	up := radio.Uplink{
+		Gateway: g, PHYPayload: slices.Clone(phy), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Time: at, Received: s.now.Host, Ended: s.now.Host,
+		Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850, Token: radio.UplinkToken{Gateway: g, Time: at}}},
+	}
+	for _, f := range change {
+		f(&up)
+	}
+	if len(phy) > 4 {
+		s.last[string(g[:])+address(phy)] = up.Time
+	}
+	s.step(Heard{up})
+}
+
+// address is what a frame is found by in last: the DevAddr, or nothing.
+func address(phy []byte) string {
+	if m, err := frame.TypeOf(phy); err != nil || !m.Data() {
+		return ""
+	}
+	return string(phy[1:5])
+}
+
+// delayed makes a frame arrive late.
+func delayed(d time.Duration) func(*radio.Uplink) {
+	return func(up *radio.Uplink) {
+		up.Time = up.Time.Add(-d)
+		up.Ended = up.Ended.Add(-d)
+	}
+}
+
+// at makes a gateway hear a frame with an RSSI in dBm.
+func at(rssi radio.Decibel) func(*radio.Uplink) {
+	return func(up *radio.Uplink) { up.Receptions[0].RSSI = rssi * 100 }
+}
+
+// with makes a frame of a data rate.
+func with(sf uint8) func(*radio.Uplink) {
+	return func(up *radio.Uplink) { up.DataRate = radio.LoRaDataRate(sf, 125_000) }
+}
+
+// item is a downlink of an application.
+func item(text string, change ...func(*session.Item)) session.Item {
+	it := session.Item{FPort: 15, FRMPayload: []byte(text), CorrelationIDs: []string{"my:" + text}}
+	for _, f := range change {
+		f(&it)
+	}
+	return it
+}
+
+func confirm(it *session.Item) { it.Confirmed, it.Attempt = true, 1 }
+
+func prio(p radio.Priority) func(*session.Item) {
+	return func(it *session.Item) { it.Priority = p }
+}
+
+// push is down/push; its ticket is the number of answers that it needs.
+func (s *stand) push(device string, items ...session.Item) {
+	s.Helper()
+	s.step(Pushed{Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device}, Items: items})
+}
+
+func (s *stand) replace(device string, items ...session.Item) {
+	s.Helper()
+	s.step(Pushed{Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device}, Replace: true, Items: items})
+}
+
+// ack answers the last downlink.
+func (s *stand) ack(r radio.TxResult) {
+	s.Helper()
+	if len(s.sent) == 0 {
+		s.Fatal("nothing was sent")
+	}
+	s.ackOf(&s.sent[len(s.sent)-1], r)
+}
+
+func (s *stand) ackOf(d *handed, r radio.TxResult) {
+	s.Helper()
+	id, g := d.ID, d.Gateway
+	if r != radio.TxOK && r != radio.TxNoAck {
+		d.over = true
+	}
+	s.step(Acked{radio.TxAck{ID: id, Gateway: g, Result: r, RoundTrip: 3 * time.Millisecond, At: s.now.Host}})
+}
+
+func (s *stand) over(is func(*handed) bool) {
+	for i := range s.sent {
+		if is(&s.sent[i]) {
+			s.sent[i].over = true
+		}
+	}
+}
+
+// published returns the fields of the messages so far.
+func (s *stand) published() []string {
+	s.Helper()
+	var out []string
+	for _, m := range s.ups {
+		var v struct {
+			Up struct {
+				FPort   int    `json:"f_port"`
+				FCnt    int    `json:"f_cnt"`
+				Payload []byte `json:"frm_payload"`
+				Meta    []struct {
+					IDs struct {
+						ID string `json:"gateway_id"`
+					} `json:"gateway_ids"`
+				} `json:"rx_metadata"`
+			} `json:"uplink_message"`
+		}
+		if err := json.Unmarshal(m.Payload, &v); err != nil {
+			s.Fatalf("%s: %v", m.Payload, err)
+		}
+		line := fmt.Sprintf("%s/%s f_cnt %d port %d %q", m.Device, m.Suffix, v.Up.FCnt, v.Up.FPort, v.Up.Payload)
+		for _, r := range v.Up.Meta {
+			line += " " + r.IDs.ID
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (s *stand) wants(lines ...string) {
+	s.Helper()
+	s.compare("published", s.published(), lines)
+}
+
+func (s *stand) compare(what string, got, want []string) {
+	s.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		s.Fatalf("%s\n%s\nwant\n%s", what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func (s *stand) event(kind event.Kind, reason event.DropReason) event.Event {
+	s.Helper()
+	if len(s.events) == 0 {
+		s.Fatalf("no event, want %v", kind)
+	}
+	e := s.events[len(s.events)-1]
+	if e.Kind != kind || kind == event.UplinkDropped && e.Reason != reason {
+		s.Fatalf("event %+v, want %v %v", e, kind, reason)
+	}
+	return e
+}
+
+// count returns how many events of a kind there were.
+func (s *stand) count(kind event.Kind) (n int) {
+	for i := range s.events {
+		if s.events[i].Kind == kind {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,40 @@
+package core
+
+import (
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+)
+
+// buried returns the tombstones of what a device was and is no more; is is nil
+// if it was deleted.
+func (c *Core) buried(was, is *session.Device) []state.Record {
+	t := c.opts.Tombstones
+	var out []state.Record
+	for _, s := range []*session.Session{was.Session, was.Pending} {
+		if is == nil || s != is.Session && s != is.Pending {
+			out = append(out, state.TombstoneRecords(t.AddSession(was, s)...)...)
+		}
+	}
+	if is == nil || is.DevEUI != was.DevEUI {
+		out = append(out, state.TombstoneRecords(t.AddNonces(was)...)...)
+	}
+	return out
+}
+
+// revive has a device that is to be registered go on from what was used under
+// the same keys, by whichever device. What it has in common with old, which it
+// takes the place of and which may be nil, has gone on already. It reports
+// whether that has changed the device.
+func (c *Core) revive(d, old *session.Device) (changed bool) {
+	for _, s := range []*session.Session{d.Session, d.Pending} {
+		if s == nil || old != nil && (s == old.Session || s == old.Pending) {
+			continue
+		}
+		changed = c.opts.Devices.Continue(s, d.Version) || changed
+		changed = c.opts.Tombstones.Revive(s, d.Version) || changed
+	}
+	if d.SupportsJoin && (old == nil || old.DevEUI != d.DevEUI) {
+		changed = c.opts.Tombstones.ReviveNonces(d) || changed
+	}
+	return changed
+}

@@ -1,0 +1,52 @@
+package core
+
+import (
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// What follows is for those who look, in the goroutine of the Core and between
+// two steps. They change nothing.
+
+// Devices returns the devices.
+func (c *Core) Devices() *session.Registry { return c.opts.Devices }
+
+// Gateways returns the gateways.
+func (c *Core) Gateways() *gateway.Registry { return c.opts.Gateways }
+
+// Usage returns what a gateway has used of the duty cycle of each sub-band.
+func (c *Core) Usage(g *gateway.Gateway, now radio.HostTime) []schedule.Usage {
+	return c.schedule.Usage(g, now)
+}
+
+// Downlinks is the downlink queue of a device.
+type Downlinks struct {
+	Waiting  []session.Item // first the next
+	Sending  *session.Item  // on its way out; nil: none
+	Awaiting *session.Item  // sent, and not acknowledged yet; nil: none
+}
+
+// Downlinks returns what waits for a device. ok is false if there is none with
+// this id.
+func (c *Core) Downlinks(id session.ID) (out Downlinks, ok bool) {
+	d := c.opts.Devices.Device(id)
+	if d == nil {
+		return out, false
+	}
+	for _, it := range d.Queue.Items() {
+		out.Waiting = append(out.Waiting, *it)
+	}
+	if it := d.Queue.Awaiting(); it != nil {
+		awaiting := *it
+		out.Awaiting = &awaiting
+	}
+	for _, t := range c.inFlight[d] {
+		if t.hasItem() {
+			sending := *t.down.Item
+			out.Sending = &sending
+		}
+	}
+	return out, true
+}

@@ -1,0 +1,176 @@
+package event
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// Decision is the record of how an uplink's receive windows were used: what
+// there was to send, every way that was looked at with what spoke for and
+// against it, and what came of it.
+type Decision struct {
+	Device   session.ID
+	Uplink   radio.HostTime // arrival of the uplink
+	UplinkAt time.Time      // the same; the zero time where the calendar is not known
+	FCntUp   uint32
+	Join     bool
+
+	Content  string // in words: "acknowledgement, 4 bytes on f_port 15"
+	Size     int    // PHYPayload, bytes
+	FCntDown uint32
+	Options  []Option
+	Blocked  []string      // gateways that have heard the uplink and cannot answer it, with the reason
+	Chosen   int           // index in Options, or -1
+	Lead     time.Duration // how long before its begin it was handed over
+}
+
+// Option is one way to answer an uplink.
+type Option struct {
+	Window    string // "RX1" or "RX2"
+	Gateway   string
+	Frequency radio.Frequency
+	DataRate  radio.DataRate
+	Delay     time.Duration // from the end of the uplink
+	Airtime   time.Duration
+	Priority  radio.Priority
+	Whole     bool // with the application's item
+	Verdict   schedule.Verdict
+	Answer    radio.TxResult // with schedule.Refused: the gateway's word
+	Fault     string         // with schedule.NoPath: why, in words; "" where that is not known
+}
+
+// maxOptions bounds a Decision: 2 contents, 2 windows, and a few gateways.
+const MaxOptions = 64
+
+// Consider notes an option. What is looked at again replaces what was found the
+// first time, unless that was tried.
+func (d *Decision) Consider(o Option) {
+	d.Options = slices.DeleteFunc(d.Options, func(p Option) bool {
+		return p.Window == o.Window && p.Gateway == o.Gateway && p.Whole == o.Whole && p.Verdict.Reason < schedule.NoPath
+	})
+	if len(d.Options) >= MaxOptions {
+		d.Options = slices.Delete(d.Options, 0, 1)
+	}
+	d.Options = append(d.Options, o)
+}
+
+// last returns the option that was considered last.
+func (d *Decision) Last() *Option { return &d.Options[len(d.Options)-1] }
+
+// Choose notes what is sent, by the option that was considered last.
+func (d *Decision) Choose(content string, size int, fCntDown uint32) {
+	d.Content, d.Size, d.FCntDown, d.Chosen = content, size, fCntDown, len(d.Options)-1
+}
+
+// HandOver notes how long before its begin a frame was handed over, by the
+// option that was considered last.
+func (d *Decision) HandOver(lead time.Duration) {
+	d.Chosen, d.Lead = len(d.Options)-1, lead
+}
+
+// Refuse notes that the option at hand has come to nothing.
+func (d *Decision) Refuse(why schedule.Reason, answer radio.TxResult, fault string) {
+	o := d.Last()
+	o.Verdict.Reason, o.Answer, o.Fault = why, answer, fault
+	d.Chosen = -1
+}
+
+// Text tells the decision in plain words.
+func (d *Decision) Text() string {
+	var b strings.Builder
+	if d.Join {
+		fmt.Fprintf(&b, "join-request heard %s", clockText(d.UplinkAt, d.Uplink))
+	} else {
+		fmt.Fprintf(&b, "uplink f_cnt %d heard %s", d.FCntUp, clockText(d.UplinkAt, d.Uplink))
+	}
+	if d.Content != "" {
+		fmt.Fprintf(&b, "; %s", d.Content)
+	}
+	for i := range d.Options {
+		fmt.Fprintf(&b, "; %s", d.Options[i].text())
+		if i == d.Chosen {
+			fmt.Fprintf(&b, "; chosen; handed to gateway %s %.2f s ahead", d.Options[i].Gateway, d.Lead.Seconds())
+		}
+	}
+	for _, why := range d.Blocked {
+		fmt.Fprintf(&b, "; %s", why)
+	}
+	if d.Chosen < 0 {
+		b.WriteString("; nothing was sent")
+	}
+	return b.String()
+}
+
+// text tells an option: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
+// sub-band 868.0–868.6 MHz at 0.31 of 1 %".
+func (o *Option) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %v %v at +%v: %v of air", o.Window, o.Frequency, o.DataRate, o.Delay, o.Airtime.Round(time.Millisecond))
+	if s := o.Verdict.SubBand; s.High != 0 && s.DutyCycle < 1000 {
+		used := float64(o.Verdict.Used) / float64(time.Hour) * 100
+		fmt.Fprintf(&b, ", sub-band %s–%s at %.2f of %v %%", s.Low.AppendMHz(nil), s.High.AppendMHz(nil), used, float64(s.DutyCycle)/10)
+		if o.Priority < radio.PriorityHighest {
+			fmt.Fprintf(&b, " (priority %v may use %.2f)", o.Priority, float64(o.Verdict.Allowed)/float64(time.Hour)*100)
+		}
+	}
+	if why := o.against(); why != "" {
+		fmt.Fprintf(&b, ": %s", why)
+	}
+	return b.String()
+}
+
+// against says why an option was not taken, or "".
+func (o *Option) against() string {
+	v := &o.Verdict
+	switch v.Reason {
+	case schedule.None:
+		return ""
+	case schedule.Offline:
+		return "gateway " + o.Gateway + " is not connected"
+	case schedule.NoSubBand:
+		return "nothing may be sent on this frequency"
+	case schedule.DwellTime:
+		return fmt.Sprintf("longer than the %v that the frequency plan allows", v.Limit)
+	case schedule.TooLate:
+		if v.Lead < 0 {
+			return fmt.Sprintf("too late: its time had passed %v before", -v.Lead.Round(time.Millisecond))
+		}
+		return fmt.Sprintf("too late: its time was only %v ahead", v.Lead.Round(time.Millisecond))
+	case schedule.Conflict:
+		return "gateway " + o.Gateway + " sends something else then"
+	case schedule.DutyCycle:
+		return "the duty cycle is used up"
+	case schedule.Size:
+		return "too long for the data rate"
+	case schedule.NoPath:
+		text := "gateway " + o.Gateway + " cannot be reached"
+		if o.Fault != "" {
+			text += ": " + o.Fault
+		}
+		return text
+	case schedule.Refused:
+		text := "gateway " + o.Gateway + " refused it: " + o.Answer.String()
+		if o.Answer == radio.TxChannelBusy {
+			text += ", somebody else was on the channel"
+		}
+		return text
+	case schedule.NoCounter:
+		return "no frame counter is reserved, the store cannot be written"
+	}
+	return v.Reason.String()
+}
+
+// clockText shows a time of day, or how long after the start where the calendar
+// is not known.
+func clockText(t time.Time, host radio.HostTime) string {
+	if t.IsZero() {
+		return fmt.Sprintf("%.3f s after the start", time.Duration(host).Seconds())
+	}
+	return t.Format("15:04:05.000")
+}

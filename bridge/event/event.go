@@ -1,0 +1,154 @@
+// Package event has what is told to people: events, the records of decisions about
+// downlinks, the log of both, and their texts.
+package event
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// EventKind is what an Event is about.
+type Kind string
+
+// Kinds of events.
+const (
+	UplinkDropped       Kind = "uplink dropped"
+	UplinkRepeated      Kind = "uplink repeated"
+	CounterRestarted    Kind = "device has begun its frame counter anew"
+	GatewayConnected    Kind = "gateway connected"
+	GatewayDisconnected Kind = "gateway disconnected"
+	GatewayCounterReset Kind = "gateway's counter has begun anew"
+	GatewayFailed       Kind = "gateway does not work"
+	GatewayRefused      Kind = "gateway refused"
+	GatewayDropped      Kind = "what a gateway sends is dropped or cannot be answered"
+	GatewayPower        Kind = "gateway does not send with a power"
+	WindowsUnknown      Kind = "uplink cannot be answered"
+	RX1Unknown          Kind = "no channel for the first receive window"
+	JoinAccepted        Kind = "join accepted"
+	JoinWithoutChannels Kind = "join-accept without the plan's channels"
+	JoinRefused         Kind = "join refused"
+	DownlinkQueued      Kind = "downlink queued"
+	DownlinkScheduled   Kind = "downlink scheduled"
+	DownlinkSent        Kind = "downlink sent"
+	DownlinkAcked       Kind = "downlink acknowledged"
+	DownlinkNacked      Kind = "downlink not acknowledged"
+	DownlinkFailed      Kind = "downlink failed"
+	DownlinkUnsent      Kind = "downlink not sent"
+)
+
+// Word returns the kind as one word: "downlink_sent".
+func (k Kind) Word() string { return strings.ReplaceAll(string(k), " ", "_") }
+
+// DropReason is why a frame was dropped.
+type DropReason uint8
+
+// Reasons.
+const (
+	DropMalformed DropReason = iota // no frame of LoRaWAN
+	DropNotForUs                    // a downlink of another network, or proprietary
+	DropRejoin
+	DropRekey
+	DropDevAddr // no device with this DevAddr: most likely a neighbour's
+	DropMIC
+	DropReplay
+	DropGap
+	DropUnserved
+	DropBudget
+	DropTestPort
+	DropReusedFCnt // another frame with the counter of the last one
+	NumDropReasons
+)
+
+var dropNames = [...]string{
+	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
+	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
+	DropReusedFCnt: "reused_f_cnt",
+}
+
+// String returns the reason as a word.
+func (r DropReason) String() string { return dropNames[r] }
+
+// Event is something that an owner may want to know.
+type Event struct {
+	Kind       Kind
+	Host       radio.HostTime
+	At         time.Time // the same; the zero time where the calendar is not known
+	Reason     DropReason
+	Gateway    string
+	GatewayEUI radio.EUI64 // with GatewayRefused, and GatewayDropped where it is not taken
+	Address    string
+	Device     session.ID // zero: not known
+	DevAddr    radio.DevAddr
+	HasDevAddr bool
+	DevEUI     radio.EUI64
+	JoinEUI    radio.EUI64
+	HasEUIs    bool
+	FCnt       uint32
+	Word       string // with JoinRefused and GatewayDropped: why, as one word
+	Err        error
+	Hint       string // what can be done about it
+
+	CorrelationIDs []string
+	Decision       *Decision // with DownlinkScheduled, DownlinkUnsent and some JoinRefused
+}
+
+// level is how loud an event is said the first time.
+func (e *Event) level() slog.Level {
+	switch e.Kind {
+	case GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
+		return slog.LevelInfo
+	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
+		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
+		return slog.LevelWarn
+	case UplinkDropped:
+		switch e.Reason {
+		case DropUnserved, DropBudget, DropReusedFCnt:
+			return slog.LevelWarn
+		case DropReplay, DropGap, DropMIC, DropRejoin, DropRekey, DropTestPort:
+			return slog.LevelInfo
+		}
+	}
+	return slog.LevelDebug
+}
+
+func (e *Event) attrs() []slog.Attr {
+	var out []slog.Attr
+	if e.Kind == UplinkDropped {
+		out = append(out, slog.String("reason", e.Reason.String()))
+	}
+	if e.Gateway != "" {
+		out = append(out, slog.String("gateway_id", e.Gateway))
+	}
+	if e.Kind == GatewayRefused || !e.GatewayEUI.IsZero() {
+		out = append(out, slog.String("gateway_eui", e.GatewayEUI.String()))
+	}
+	if e.Address != "" {
+		out = append(out, slog.String("address", e.Address))
+	}
+	if e.Device != (session.ID{}) {
+		out = append(out, slog.String("application_id", e.Device.Application), slog.String("device_id", e.Device.Device), slog.Uint64("f_cnt", uint64(e.FCnt)))
+	}
+	if e.HasDevAddr {
+		out = append(out, slog.String("dev_addr", e.DevAddr.String()))
+	}
+	if e.HasEUIs {
+		out = append(out, slog.String("dev_eui", e.DevEUI.String()), slog.String("join_eui", e.JoinEUI.String()))
+	}
+	if e.Word != "" {
+		out = append(out, slog.String("reason", e.Word))
+	}
+	if e.Decision != nil {
+		out = append(out, slog.String("decision", e.Decision.Text()))
+	}
+	if e.Err != nil {
+		out = append(out, slog.String("error", e.Err.Error()))
+	}
+	if e.Hint != "" {
+		out = append(out, slog.String("hint", e.Hint))
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package event
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"lorawand/bridge/session"
+)
+
+// EventLog is where events go: to the log, to those who follow them, and into
+// a memory of the last ones. What strangers on the air or on the network can
+// cause has a memory of its own, so that nobody can wash away what was decided.
+//
+// It may be used by several goroutines.
+type Log struct {
+	log *slog.Logger
+
+	mu        sync.Mutex
+	said      map[eventKey]time.Time
+	decisions eventRing
+	noise     eventRing
+	refusals  eventRing // of joins
+	datagrams eventRing // that were dropped
+	unknown   strangers
+	followers map[chan Event]struct{}
+	seq       uint64
+}
+
+const (
+	keptDecisions  = 1024 // events
+	keptNoise      = 256  // events
+	keptUnknown    = 128  // gateways
+	maxFollowers   = 16
+	followerBuffer = 256 // events
+)
+
+// rememberedEvent is an event with its place in the order of all.
+type rememberedEvent struct {
+	seq   uint64
+	event Event
+}
+
+// eventRing holds the last events; the oldest goes first.
+type eventRing struct {
+	events []rememberedEvent
+	first  int
+}
+
+func (r *eventRing) add(e rememberedEvent, size int) {
+	if len(r.events) < size {
+		r.events = append(r.events, e)
+		return
+	}
+	r.events[r.first] = e
+	r.first = (r.first + 1) % size
+}
+
+// strangers are the gateways that were refused, each with the last event of it,
+// the one heard last at the end.
+type strangers []rememberedEvent
+
+// add reports whether the gateway was not among them.
+func (s *strangers) add(e rememberedEvent) bool {
+	n := len(*s)
+	*s = slices.DeleteFunc(*s, func(old rememberedEvent) bool { return old.event.GatewayEUI == e.event.GatewayEUI })
+	added := len(*s) == n
+	if len(*s) >= keptUnknown {
+		*s = slices.Delete(*s, 0, 1)
+	}
+	*s = append(*s, e)
+	return added
+}
+
+func NewLog(log *slog.Logger) *Log {
+	return &Log{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
+}
+
+// write takes an event. It never blocks: a follower that does not keep up
+// misses events.
+func (l *Log) Write(e *Event) {
+	l.mu.Lock()
+	l.seq++
+	entry, level := rememberedEvent{l.seq, *e}, e.level()
+	switch {
+	case e.Kind == GatewayRefused:
+		if !l.unknown.add(entry) {
+			level = slog.LevelDebug // it goes on knocking for days
+		}
+	case e.Kind == JoinRefused:
+		l.refusals.add(entry, keptNoise)
+	case e.Kind == GatewayDropped:
+		l.datagrams.add(entry, keptNoise)
+	case e.isNoise():
+		l.noise.add(entry, keptNoise)
+	default:
+		l.decisions.add(entry, keptDecisions)
+	}
+	for f := range l.followers {
+		select {
+		case f <- *e:
+		default:
+		}
+	}
+	if level > slog.LevelDebug && !l.first(e) {
+		level = slog.LevelDebug
+	}
+	l.mu.Unlock()
+	if l.log.Enabled(context.Background(), level) {
+		l.log.LogAttrs(context.Background(), level, string(e.Kind), e.attrs()...)
+	}
+}
+
+// isNoise reports whether a stranger on the air can cause the event.
+func (e *Event) isNoise() bool {
+	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated
+}
+
+// Recent returns the remembered events that match, oldest first; match nil is
+// all of them.
+func (l *Log) Recent(match func(*Event) bool) []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.recent(match)
+}
+
+// recent is Recent. The lock is held.
+func (l *Log) recent(match func(*Event) bool) []Event {
+	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events, l.unknown)
+	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
+	var out []Event
+	for i := range all {
+		if match == nil || match(&all[i].event) {
+			out = append(out, all[i].event)
+		}
+	}
+	return out
+}
+
+// About returns the remembered events about a correlation id, oldest first.
+func (l *Log) About(correlationID string) []Event {
+	return l.Recent(func(e *Event) bool { return slices.Contains(e.CorrelationIDs, correlationID) })
+}
+
+// Follow calls f for each event from now on, until ctx ends or f returns an
+// error, which it returns. It returns ErrFollowers where too many follow.
+func (l *Log) Follow(ctx context.Context, f func(Event) error) error {
+	_, ch, err := l.join()
+	if err != nil {
+		return err
+	}
+	defer l.part(ch)
+	return follow(ctx, ch, f)
+}
+
+// FollowAll is Follow that begins with the remembered events. None is missed
+// in between.
+func (l *Log) FollowAll(ctx context.Context, f func(Event) error) error {
+	before, ch, err := l.join()
+	if err != nil {
+		return err
+	}
+	defer l.part(ch)
+	for _, e := range before {
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	return follow(ctx, ch, f)
+}
+
+// join makes a follower, and returns what was remembered before its first event.
+func (l *Log) join() (before []Event, ch chan Event, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.followers) >= maxFollowers {
+		return nil, nil, ErrFollowers
+	}
+	ch = make(chan Event, followerBuffer)
+	l.followers[ch] = struct{}{}
+	return l.recent(nil), ch, nil
+}
+
+func (l *Log) part(ch chan Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.followers, ch)
+}
+
+func follow(ctx context.Context, ch <-chan Event, f func(Event) error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-ch:
+			if err := f(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// eventKey is what makes two events the same to a reader of the log.
+type eventKey struct {
+	kind    Kind
+	reason  DropReason
+	device  session.ID
+	gateway string
+	word    string
+}
+
+const (
+	sayAgain     = time.Minute
+	maxEventKeys = 1024
+)
+
+// first reports whether an event is to be said: the same about the same device
+// or gateway is said once a minute and goes to the debug level in between, so
+// that nobody on the air can fill a disk. The lock is held.
+func (l *Log) first(e *Event) bool {
+	key := eventKey{e.Kind, e.Reason, e.Device, "", e.Word}
+	if e.Device == (session.ID{}) {
+		key.gateway = e.Gateway
+	}
+	if e.Kind == GatewayDisconnected {
+		delete(l.said, eventKey{kind: GatewayConnected, gateway: e.Gateway}) // that it is back is said, however soon
+	}
+	now := time.Now()
+	if last, ok := l.said[key]; ok && now.Sub(last) < sayAgain {
+		return false
+	}
+	if len(l.said) >= maxEventKeys {
+		clear(l.said)
+	}
+	l.said[key] = now
+	return true
+}

@@ -1,0 +1,201 @@
+//go:build !small
+
+package formatter
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+)
+
+// hostile are scripts that want the machine for themselves, and what each is
+// answered with: name of the error, or the decoded payload.
+var hostile = []struct {
+	name, script string
+	want         string // names of errors, or decoded_payload
+}{
+	{"endless loop", "while (true) {}", "script_timeout"},
+	{"endless loop while it is read", "}; while (true) {} {", "script_timeout"},
+	{"endless loop that catches", "for (;;) { try { while (true) {} } catch (e) {} finally { while (true) {} } }", "script_timeout"},
+	{"endless recursion", "function f(n) { return f(n + 1); } return { data: f(0) };", "script script_timeout"},
+	{"endless recursion that catches", "function f() { try { f(); } finally { f(); } } f();", "script script_timeout"},
+	{"recursion in native functions", "function f() { [1].forEach(f); } f();", "script script_timeout"},
+	{"recursion in a comparator", "function f() { [2, 1].sort(f); return 0; } f();", "script script_timeout"},
+	{"recursion in toString", "var o = { toString: function () { return '' + o; } }; return '' + o;", "script script_timeout"},
+	{"recursion in JSON", "var o = { toJSON: function () { return JSON.stringify(o); } }; JSON.stringify(o);", "script script_timeout"},
+	{"chain of proxies", "var p = {}; for (var i = 0; i < 100000; i++) p = new Proxy(p, {}); return { data: { a: p.x } };", "script script_timeout script_memory formatter_child"},
+	{"deep JSON", "return { data: JSON.parse('['.repeat(1e6) + ']'.repeat(1e6)) };", "script script_timeout script_memory output formatter_child"},
+	{"array that grows", "var a = []; while (true) a.push(new Array(100).fill(7));", "script_timeout script_memory"},
+	{"objects that grow", "var o = {}; for (var i = 0; ; i++) o['k' + i] = { i: i };", "script_timeout script_memory"},
+	{"string that doubles", "var s = 'x'; while (true) s += s;", "script script_timeout script_memory"},
+	{"string that is repeated", "return { data: { s: 'x'.repeat(1e8) } };", "script_memory script_timeout script output formatter_child"},
+	{"string that is filled", "return { data: { s: 'x'.padEnd(5e8, 'ab') } };", "script_memory script_timeout script output formatter_child"},
+	{"huge array", "return { data: { n: new Array(5e7).fill(1).length } };", "script_memory script_timeout"},
+	{"huge sparse array", "return { data: { a: new Array(4e9) } };", "output"},
+	{"huge typed array", "return { data: { n: new Float64Array(1e8).fill(1).length } };", "script_memory script script_timeout formatter_child"},
+	{"huge sort", "var a = []; for (var i = 0; i < 3e6; i++) a.push(-i); a.sort();", "script_timeout script_memory"},
+	{"bad comparator", "var a = []; for (var i = 0; i < 500; i++) a.push(i); a.sort(function () { return Math.random() - 0.5; }); return { data: { n: a.length } };", `{"n":500}`},
+	{"comparator that changes its array", "var a = [3, 2, 1]; a.sort(function () { a.length = 0; a.push(9); return 1; }); return { data: {} };", "{} script"},
+	{"comparator without end", "[3, 2, 1].sort(function () { for (;;); });", "script_timeout"},
+	{"regular expression", "return { data: { m: /^(a+)+$/.test('a'.repeat(40) + 'b') } };", `{"m":false} script_timeout`},
+	{"regular expression with a back-reference", `return { data: { m: /(a+)+\1$/.test('a'.repeat(40) + 'b') } };`, "script_timeout"},
+	{"huge big integer", "var b = BigInt(2); for (;;) b = b * b;", "script_timeout script_memory script"},
+	{"getter without end", "return { get data() { for (;;); } };", "script_timeout"},
+	{"getter in a list without end", "return { data: { a: [1, { get b() { for (;;); } }] } };", "script_timeout"},
+	{"getters that go on", "function o() { return { get a() { return o(); } }; } return { data: o() };", "output"},
+	{"itself as a member", "var o = {}; o.o = o; return { data: o };", "output"},
+	{"list in itself", "var a = []; a[0] = a; return { data: { a: a } };", "output"},
+	{"warnings that go on", "return { data: {}, warnings: { length: 1e9 } };", "output"},
+	{"many warnings", "return { data: {}, warnings: new Array(1e4).fill('w') };", "{}"},
+	{"many members", "var o = {}; for (var i = 0; i < 20000; i++) o['k' + i] = i; return { data: o };", "output script_timeout"},
+	{"keys of a proxy without end", "return { data: new Proxy({}, { ownKeys: function () { for (;;); } }) };", "script_timeout"},
+	{"proxy that answers anything", "return { data: new Proxy({}, { get: function () { return 1; } }) };", "{}"},
+	{"result that is a proxy", "return new Proxy({}, { get: function (t, k) { return k === 'data' ? { a: 1 } : undefined; } });", `{"a":1}`},
+	{"proxy of an array", "return { data: { a: new Proxy([], { get: function (t, k) { return k === 'length' ? 1e9 : 1; } }) } };", `{"a":{}} output`},
+	{"revoked proxy", "var r = Proxy.revocable({}, {}); r.revoke(); return { data: { p: r.proxy } };", "script"},
+	{"promise without end", "function f() { return Promise.resolve().then(f); } f(); return { data: { a: 1 } };", "script_timeout script_memory"},
+	{"promise that nobody keeps", "return new Promise(function () {});", "{}"},
+	{"throws undefined", "throw undefined;", "script"},
+	{"throws null", "throw null;", "script"},
+	{"throws what has no text", "throw { toString: function () { throw 1; } };", "script"},
+	{"throws what has no end", "throw { toString: function () { for (;;); } };", "script_timeout"},
+	{"throws a symbol", "throw Symbol('x');", "script"},
+	{"eval without end", "eval('while (true) {}');", "script_timeout"},
+	{"function without end", "new Function('while (true) {}')();", "script_timeout"},
+	{"source map", "eval('//# sourceMappingURL=/etc/passwd'); return { data: {} };", "{}"},
+	{"log without end", "for (;;) console.log('x'.repeat(1000));", "script_timeout"},
+	{"other hands for all", "Object.prototype.get = Array.prototype.map = JSON.parse = Date = String = undefined; Object.prototype.data = 5; " +
+		"Array.prototype.push = function () { for (;;); }; Object.defineProperty(Object.prototype, 'warnings', { get: function () { return ['evil']; } }); return { data: { a: 1 } };", `{"a":1}`},
+	{"other global object", "globalThis.decodeUplink = undefined; globalThis.console = 5; Object.freeze(globalThis); return { data: {} };", "{}"},
+}
+
+// After any script, the next one of another device is decoded as ever; the
+// daemon's own memory stays as it was.
+func TestHostileScripts(t *testing.T) {
+	p := newPool(t, Options{})
+	good := javaScript(t, "function decodeUplink(i) { var a = []; a.push(i.bytes[0]); return { data: { a: a.map(function (x) { return x + 1; }), t: String(1) } }; }")
+	ask := func(f Formatter) Result {
+		return p.Do(within(t, 30*time.Second), Request{Formatter: f, Task: DecodeUplink, FPort: 1, Bytes: []byte{1}})
+	}
+	neighbour := func(after string) {
+		t.Helper()
+		if r := ask(good); string(r.Data) != `{"a":[2],"t":"1"}` || r.Fail != nil {
+			t.Fatalf("after %s: %s, %v", after, r.Data, r.Fail)
+		}
+	}
+	for range 20 {
+		neighbour("start")
+	}
+	before := ownMemory(t)
+	for _, h := range hostile {
+		t.Run(h.name, func(t *testing.T) {
+			f := javaScript(t, "function decodeUplink(input) { "+h.script+" }")
+			began := time.Now()
+			r := ask(f)
+			took := time.Since(began)
+			got := string(r.Data)
+			if r.Fail != nil {
+				got = r.Fail.Name
+			}
+			if !strings.Contains(" "+h.want+" ", " "+got+" ") {
+				t.Errorf("%s (%v), not %s", got, r.Fail, h.want)
+			}
+			if r.Fail != nil && len(r.Warnings) == 0 {
+				t.Error("no warning")
+			}
+			if limit := 5 * time.Second; took > limit {
+				t.Errorf("took %v", took)
+			}
+			neighbour(h.name)
+		})
+	}
+	if grown := ownMemory(t) - before; grown > 2<<20 && !raceDetector {
+		t.Errorf("the memory of this process grew by %d kB", grown>>10)
+	}
+	t.Logf("%+v", p.Stats())
+}
+
+// ownMemory returns the resident memory of this process that no file backs;
+// under emulation, what the runtime has, as the rest is the emulator's.
+func ownMemory(t *testing.T) int64 {
+	t.Helper()
+	debug.FreeOSMemory()
+	if command(t) != nil {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.Sys - m.HeapReleased)
+	}
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return statusField(b, "RssAnon")
+}
+
+// What one script leaves behind, the next does not find, be it the same.
+func TestNothingIsLeftBehind(t *testing.T) {
+	p := newPool(t, Options{})
+	f := javaScript(t, `var seen = Object.prototype.seen; Object.prototype.seen = true; Array.prototype.map = function () { return ["evil"]; };
+		globalThis.left = (globalThis.left || 0) + 1; JSON.parse = null; Math.max = function () { return 666; };
+		function decodeUplink(i) { return { data: { seen: seen, left: left, max: Math.max(1, 2) } }; }`)
+	other := javaScript(t, `function decodeUplink(i) { return { data: { seen: ({}).seen, left: typeof left, max: Math.max(1, 2), map: [1].map(function (x) { return x; }), json: JSON.parse("[1]") } }; }`)
+	for range 3 {
+		for want, f := range map[string]Formatter{
+			`{"left":1,"max":666,"seen":null}`:                              f,
+			`{"json":[1],"left":"undefined","map":[1],"max":2,"seen":null}`: other,
+		} {
+			r := p.Do(within(t, 30*time.Second), Request{Formatter: f, Task: DecodeUplink, FPort: 1})
+			if string(r.Data) != want {
+				t.Errorf("%s, %v; not %s", r.Data, r.Fail, want)
+			}
+		}
+	}
+}
+
+// One script that has no end costs others the deadline that is running, not
+// one for each of its uplinks; the order among others stays.
+func TestOneBadScriptCostsOneDeadline(t *testing.T) {
+	p := newPool(t, Options{})
+	bad := javaScript(t, "function decodeUplink(i) { for (;;); }")
+	good := javaScript(t, "function decodeUplink(i) { return { data: { n: i.bytes[0] } }; }")
+	ctx := within(t, 30*time.Second)
+	p.Do(ctx, Request{Formatter: good, Task: DecodeUplink})
+	limit := time.Duration(0)
+	if r := p.Do(ctx, Request{Formatter: bad, Task: DecodeUplink}); r.Fail == nil || r.Fail.Name != "script_timeout" {
+		t.Fatalf("%+v", r)
+	} else {
+		limit = r.Cost.Wall
+	}
+	results := make(chan string, 20)
+	submit := func(what string, f Formatter, b byte) {
+		err := p.Submit(Request{Formatter: f, Task: DecodeUplink, Bytes: []byte{b}}, func(r Result) { results <- fmt.Sprint(what, string(r.Data)) })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for range 5 {
+		submit("bad", bad, 0)
+	}
+	for i := range 5 {
+		submit("good", good, byte(i))
+	}
+	began := time.Now()
+	var goods []string
+	for len(goods) < 5 {
+		if r := <-results; strings.HasPrefix(r, "good") {
+			goods = append(goods, r)
+		}
+	}
+	if took := time.Since(began); took > limit+limit/2+100*time.Millisecond {
+		t.Errorf("others waited %v; one deadline is %v", took, limit)
+	}
+	for i, g := range goods {
+		if want := fmt.Sprintf(`good{"n":%d}`, i); g != want {
+			t.Errorf("%s, not %s", g, want)
+		}
+	}
+}

@@ -1,0 +1,302 @@
+//go:build !small
+
+package formatter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const echo = "function decodeUplink(i) { return { data: { n: i.bytes[0] } }; }"
+
+// childOf returns the process of the child.
+func childOf(t *testing.T, p *Pool) int {
+	t.Helper()
+	pid := p.Stats().PID
+	if pid == 0 {
+		t.Fatal("no child")
+	}
+	return pid
+}
+
+func TestChildComesAndGoes(t *testing.T) {
+	p := newPool(t, Options{Idle: 300 * time.Millisecond})
+	if s := p.Stats(); s.Starts != 0 {
+		t.Errorf("a child before there is work: %+v", s)
+	}
+	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
+	ask := func(when string) {
+		t.Helper()
+		if res := p.Do(within(t, 20*time.Second), r); string(res.Data) != `{"n":1}` {
+			t.Errorf("%s: %s, %v", when, res.Data, res.Fail)
+		}
+	}
+	ask("first")
+	ask("again")
+	pid := childOf(t, p)
+	for end := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the child stays")
+		}
+	}
+	ask("after it went")
+	if s := p.Stats(); s.Starts != 2 || s.Kills != 0 || s.Calls != 3 || s.Failed != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A child that somebody else ends costs one request at most.
+func TestChildIsKilled(t *testing.T) {
+	p := newPool(t, Options{})
+	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
+	p.Do(within(t, 20*time.Second), r)
+	if err := syscall.Kill(childOf(t, p), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if res := p.Do(within(t, 20*time.Second), r); res.Fail == nil || !strings.Contains(res.Fail.Error(), "ended: signal: killed") {
+		t.Errorf("%+v", res)
+	}
+	if res := p.Do(within(t, 20*time.Second), r); string(res.Data) != `{"n":1}` {
+		t.Errorf("%+v", res)
+	}
+}
+
+// A child that is none: the request fails soon, and others are not held up by
+// further starts.
+func TestChildDoesNotStart(t *testing.T) {
+	for name, command := range map[string][]string{
+		"no program":     {"/nonexistent"},
+		"ends at once":   {"/bin/true"},
+		"says nonsense":  {"/bin/echo", "HTTP/1.1 400 Bad Request"},
+		"other protocol": {"/bin/sh", "-c", `printf '\000\000\000\020\000\000\000\000\000\000\000\177\000\000\000\000\000\000\000\001'; cat`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPool(t, Options{Command: command})
+			r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink}
+			for range 3 {
+				if res := p.Do(within(t, 20*time.Second), r); res.Fail == nil || res.Fail.Name != "formatter_start" || len(res.Warnings) != 1 {
+					t.Errorf("%+v", res)
+				}
+			}
+			if s := p.Stats(); s.Starts != 1 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+func TestPoolRefuses(t *testing.T) {
+	f := javaScript(t, echo)
+	r := Request{Formatter: f, Task: DecodeUplink}
+	off := New(Options{NoJavaScript: true})
+	if err := off.Submit(r, nil); !errors.Is(err, ErrNoJavaScript) {
+		t.Errorf("switched off: %v", err)
+	}
+	if res := off.Do(context.Background(), r); res.Fail == nil || res.Warnings[0] != "JavaScript formatters are switched off" {
+		t.Errorf("switched off: %+v", res)
+	}
+	for _, f := range []Formatter{{}, NewCayenneLPP(false)} {
+		if res := off.Do(context.Background(), Request{Formatter: f, Task: DecodeUplink}); res.Fail != nil {
+			t.Errorf("%+v", res)
+		}
+	}
+	// Nobody runs it yet.
+	p := New(Options{Queue: 2, Command: command(t)})
+	var mu sync.Mutex
+	var closed int
+	done := func(res Result) {
+		mu.Lock()
+		defer mu.Unlock()
+		if errors.Is(res.Fail, ErrClosed) {
+			closed++
+		}
+	}
+	for i, want := range []error{nil, nil, ErrBusy} {
+		if err := p.Submit(r, done); !errors.Is(err, want) {
+			t.Errorf("request %d: %v, not %v", i, err, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if closed != 2 {
+		t.Errorf("%d requests were told that it is over", closed)
+	}
+	if err := p.Submit(r, done); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	if _, err := NewJavaScript(strings.Repeat(" ", MaxScript+1)); !errors.Is(err, ErrScript) {
+		t.Errorf("too long a script: %v", err)
+	}
+}
+
+// Requests that have waited too long are not begun.
+func TestPoolDoesNotBeginLate(t *testing.T) {
+	p := newPool(t, Options{Queue: 100})
+	bad := javaScript(t, "function decodeUplink(i) { for (;;); }")
+	p.Do(within(t, 20*time.Second), Request{Formatter: javaScript(t, echo), Task: DecodeUplink})
+	results := make(chan Result, 20)
+	for range cap(results) {
+		if err := p.Submit(Request{Formatter: bad, Task: DecodeUplink}, func(r Result) { results <- r }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := map[string]int{}
+	for range cap(results) {
+		names[name((<-results).Fail)]++
+	}
+	if names["formatter_busy"] < cap(results)/2 || names["script_timeout"] < 1 {
+		t.Errorf("%v", names)
+	}
+}
+
+func TestConsole(t *testing.T) {
+	p := newPool(t, Options{})
+	res := p.Do(within(t, 20*time.Second), Request{Task: DecodeUplink, Formatter: javaScript(t, `
+		function decodeUplink(i) {
+			console.log("a", 1, null, undefined, true, [1, { x: "y" }], new Date(0), new Error("e"), Symbol("s"), NaN, { n: NaN });
+			console.info("i"); console.warn("w"); console.error("e"); console.debug("d"); console.log();
+			console.log("x".repeat(1000));
+			for (var n = 0; n < 100; n++) console.log(n);
+			return { data: {} };
+		}`)})
+	if res.Fail != nil || len(res.Log) != maxLog {
+		t.Fatalf("%+v", res)
+	}
+	if want := `a 1 null undefined true [1,{"x":"y"}] 1970-01-01T00:00:00.000Z Error: e s NaN [object Object]`; res.Log[0] != want {
+		t.Errorf("%q, not %q", res.Log[0], want)
+	}
+	if got := strings.Join(res.Log[1:6], ","); got != "i,w,e,d," {
+		t.Errorf("%q", got)
+	}
+	if len(res.Log[6]) > maxLogLine+len("…") {
+		t.Errorf("a line of %d bytes", len(res.Log[6]))
+	}
+}
+
+// Many scripts do not fit at once: the child forgets the oldest, and is sent it
+// again.
+func TestManyScripts(t *testing.T) {
+	p := newPool(t, Options{})
+	var all []Formatter
+	for i := range 12 {
+		all = append(all, javaScript(t, echo+"/*"+strings.Repeat(string(rune('a'+i)), 30_000)+"*/"))
+	}
+	for range 2 {
+		for i, f := range all {
+			if res := p.Do(within(t, 20*time.Second), Request{Formatter: f, Task: DecodeUplink, Bytes: []byte{1}}); string(res.Data) != `{"n":1}` {
+				t.Errorf("%d: %+v", i, res)
+			}
+		}
+	}
+	ps := programs{left: maxPrograms}
+	for i := range 100 {
+		ps.add([32]byte{byte(i)}, strings.Repeat(" ", 10_000))
+		size := 0
+		for _, p := range ps.all {
+			size += p.size
+		}
+		if size > maxPrograms {
+			t.Fatalf("%d bytes are kept", size)
+		}
+	}
+	if ps.find([32]byte{99}) == nil || ps.find([32]byte{0}) != nil {
+		t.Error("not the newest are kept")
+	}
+}
+
+func TestScaled(t *testing.T) {
+	for _, tt := range []struct{ deadline, calibration, want time.Duration }{
+		{100 * time.Millisecond, 0, 100 * time.Millisecond},
+		{100 * time.Millisecond, fastMachine, 100 * time.Millisecond},
+		{100 * time.Millisecond, 3 * fastMachine, 300 * time.Millisecond},
+		{100 * time.Millisecond, 30 * fastMachine, time.Second},
+		{100 * time.Millisecond, 1 << 62, time.Second},
+		{100 * time.Millisecond, -1, 100 * time.Millisecond},
+		{3 * time.Second, 5 * fastMachine, 3 * time.Second},
+	} {
+		if got := scaled(tt.deadline, tt.calibration); got != tt.want {
+			t.Errorf("%v at %v: %v, not %v", tt.deadline, tt.calibration, got, tt.want)
+		}
+	}
+}
+
+// confined is what a confined process can still do, for TestConfined.
+func confined() {
+	confine()
+	ask := func(what string, err error) { _, _ = os.Stdout.WriteString(what + ": " + errno(err) + "\n") }
+	_, err := unix.Open("/etc/passwd", unix.O_RDONLY, 0)
+	ask("open", err)
+	_, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	ask("socket", err)
+	pid, _, e := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if e == 0 && pid == 0 {
+		unix.Exit(0)
+	}
+	ask("fork", e)
+	ask("kill", unix.Kill(os.Getpid(), 0))
+	ask("exec", unix.Exec("/bin/true", nil, nil))
+	ask("setrlimit", unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: 1 << 40, Max: 1 << 40}))
+	ask("pipe", unix.Pipe(make([]int, 2)))
+	// The runtime still works: threads, timers, memory.
+	done := make(chan int)
+	for i := range 8 {
+		go func() {
+			time.Sleep(time.Millisecond)
+			done <- len(make([]byte, 1<<20)) + i
+		}()
+	}
+	for range 8 {
+		<-done
+	}
+	ask("compute", nil)
+}
+
+func errno(err error) string {
+	var e syscall.Errno
+	if err == nil || errors.As(err, &e) && e == 0 {
+		return "done"
+	}
+	return "refused"
+}
+
+func TestConfined(t *testing.T) {
+	if command(t) != nil {
+		t.Skip("an emulator of programs has no filters")
+	}
+	out, err := exec.Command(os.Args[0], "confined").Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := "open: refused\nsocket: refused\nfork: refused\nkill: refused\nexec: refused\nsetrlimit: refused\npipe: refused\ncompute: done\n"
+	if string(out) != want {
+		t.Errorf("a confined process can do this:\n%s", out)
+	}
+	p := newPool(t, Options{})
+	p.Do(within(t, 20*time.Second), Request{Formatter: javaScript(t, echo), Task: DecodeUplink})
+	pid := childOf(t, p)
+	if prio, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err != nil || prio != 20-childNice {
+		t.Errorf("priority %d, %v", 20-prio, err)
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Max open files 0 0", fmt.Sprintf("Max cpu time %d %d", childCPU, childCPU), "Max file size 0 0", "Max core file size 0 0"} {
+		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
+			t.Errorf("no %q in\n%s", want, limits)
+		}
+	}
+}

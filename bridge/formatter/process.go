@@ -1,0 +1,286 @@
+//go:build !small
+
+package formatter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// startTimeout bounds the start of a child: the program is read from flash.
+	startTimeout = 10 * time.Second
+	// endTimeout is how long a child may take to end when its pipe is closed.
+	endTimeout = 500 * time.Millisecond
+	// look is how often the memory and the CPU time of a child are looked at.
+	look = 10 * time.Millisecond
+	// cpuGrace is how much longer than its limit a child may compute. Before
+	// that it is to have interrupted the script itself.
+	cpuGrace = 40 * time.Millisecond
+	// wallGrace is how much longer than its limit a child may take in all.
+	wallGrace = 200 * time.Millisecond
+	// fastMachine is the CPU time of the calibration where the configured
+	// deadline holds (amd64, 3 GHz).
+	fastMachine = 1200 * time.Microsecond
+)
+
+// process is a child as the daemon sees it.
+type process struct {
+	cmd    *exec.Cmd
+	in     *os.File    // calls
+	out    *os.File    // answers
+	stat   *os.File    // /proc/PID/stat
+	frames chan []byte // answers; closed when the child is gone
+	words  *words      // what it last said on stderr
+	limit  time.Duration
+	used   time.Duration // CPU time, as it said itself
+	number int64         // of the last call
+	frame  packer
+}
+
+// start starts a child and waits until it is ready.
+func start(ctx context.Context, o Options) (*process, error) {
+	childIn, in, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("formatter: %w", err)
+	}
+	out, childOut, err := os.Pipe()
+	if err != nil {
+		childIn.Close()
+		in.Close()
+		return nil, fmt.Errorf("formatter: %w", err)
+	}
+	c := &process{in: in, out: out, frames: make(chan []byte), words: &words{}}
+	c.cmd = exec.Command(o.Command[0], append(o.Command[1:len(o.Command):len(o.Command)], childArgument)...)
+	if len(o.Command) == 1 {
+		c.cmd.Args[0] = "lorawand" // what ps shows
+	}
+	c.cmd.Env = []string{"GOMAXPROCS=1", "GOGC=50", "GOTRACEBACK=none", "TZ="}
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = childIn, childOut, c.words
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	err = c.cmd.Start()
+	childIn.Close()
+	childOut.Close()
+	if err != nil {
+		in.Close()
+		out.Close()
+		return nil, fmt.Errorf("formatter: start child: %w", err)
+	}
+	go c.read()
+	if c.stat, err = os.Open(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid)); err == nil {
+		err = c.welcome(ctx, o.Deadline)
+	}
+	if err != nil {
+		c.end(true)
+		return nil, fmt.Errorf("formatter: child: %w (stderr: %q)", err, c.words.first())
+	}
+	return c, nil
+}
+
+// read takes answers until there are no more.
+func (c *process) read() {
+	defer close(c.frames)
+	for {
+		b, err := readFrame(c.out, nil)
+		if err != nil {
+			return
+		}
+		c.frames <- b
+	}
+}
+
+// welcome waits for the first frame and sets the deadline by it.
+func (c *process) welcome(ctx context.Context, deadline time.Duration) error {
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
+	select {
+	case b, ok := <-c.frames:
+		if !ok {
+			return errors.New("ended at once")
+		}
+		h, err := parseHello(b)
+		c.limit = scaled(deadline, h.speed)
+		return err
+	case <-timeout.C:
+		return errors.New("is not ready in time")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// scaled returns the deadline on a machine that took so long for the
+// calibration.
+func scaled(deadline, calibration time.Duration) time.Duration {
+	limit := max(deadline, maxDeadline)
+	if calibration <= fastMachine {
+		return deadline
+	}
+	if calibration >= fastMachine*time.Duration(limit/deadline) {
+		return limit
+	}
+	return deadline * calibration / fastMachine
+}
+
+// run has a script run. When it says why, the child is of no more use.
+func (c *process) run(ctx context.Context, r Request) (*answer, *Error) {
+	began := time.Now()
+	call := &call{
+		sum: r.Formatter.script.sum, task: r.Task, fPort: r.FPort, bytes: r.Bytes, data: r.Data,
+		received: r.Received, limit: c.limit, measure: r.Measure,
+	}
+	a, err := c.ask(ctx, call, began)
+	if err == nil && a.unknown {
+		call.source, call.hasSource = r.Formatter.script.source, true
+		a, err = c.ask(ctx, call, began)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a.unknown {
+		return nil, childBroken("asks twice for a script")
+	}
+	c.used = a.used
+	a.result.Cost.Wall = time.Since(began)
+	if r.Measure {
+		a.result.Cost.RSS = c.peak()
+	}
+	return a, nil
+}
+
+// ask sends a call and waits for the answer, and meanwhile looks at what the
+// child uses.
+func (c *process) ask(ctx context.Context, call *call, began time.Time) (*answer, *Error) {
+	c.number++
+	call.number = c.number
+	c.frame = call.append(newFrame(c.frame))
+	if len(c.frame)-4 > maxFrame {
+		return nil, childBroken("request is too long")
+	}
+	_ = c.in.SetWriteDeadline(began.Add(c.limit + wallGrace))
+	if err := writeFrame(c.in, c.frame); err != nil {
+		return nil, errGone
+	}
+	ticker := time.NewTicker(look)
+	defer ticker.Stop()
+	for {
+		select {
+		case b, ok := <-c.frames:
+			if !ok {
+				return nil, errGone
+			}
+			a, err := parseAnswer(b)
+			if err != nil || a.number != c.number {
+				return nil, childBroken("gives no sensible answer")
+			}
+			return a, nil
+		case <-ticker.C:
+			if err := c.exceeds(began); err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, ErrClosed.(*Error)
+		}
+	}
+}
+
+// exceeds says which limit the child passes.
+func (c *process) exceeds(began time.Time) *Error {
+	u, known := usageOf(c.stat)
+	switch {
+	case known && u.rss > maxRSS:
+		return scriptMemory()
+	case known && u.cpu-c.used > c.limit+cpuGrace, time.Since(began) > c.limit+wallGrace:
+		return scriptTimeout()
+	default:
+		return nil
+	}
+}
+
+// errGone says that a child has ended by itself.
+var errGone = childBroken("has ended")
+
+// reason says why a child is of no more use, when that is over: it may have
+// ended by itself while it was found to take too long.
+func (c *process) reason(found *Error) *Error {
+	said := c.words.String()
+	switch state := c.cmd.ProcessState; {
+	case strings.Contains(said, "out of memory") || strings.Contains(said, "cannot allocate memory"):
+		return scriptMemory()
+	case strings.Contains(said, "stack exceeds"):
+		return scriptError("RangeError: Maximum call stack size exceeded")
+	case found == errGone && state != nil:
+		return childBroken("has ended: " + state.String())
+	default:
+		return found
+	}
+}
+
+func childBroken(how string) *Error {
+	return ours("formatter_child", codeUnavailable, "payload formatter "+how)
+}
+
+// end ends the child, at once or when it has read that there is no more, and
+// waits for it. It may be called twice.
+func (c *process) end(now bool) {
+	if c.frames == nil {
+		return
+	}
+	c.in.Close()
+	if now {
+		_ = c.cmd.Process.Kill()
+	}
+	kill := time.AfterFunc(endTimeout, func() { _ = c.cmd.Process.Kill() })
+	defer kill.Stop()
+	for range c.frames { //nolint:revive // what is still on its way
+	}
+	c.frames = nil
+	_ = c.cmd.Wait()
+	c.out.Close()
+	if c.stat != nil {
+		c.stat.Close()
+	}
+}
+
+// peak returns the most memory that the child has had.
+func (c *process) peak() int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	return statusField(b, "VmHWM")
+}
+
+// words keeps the beginning of what a child says on stderr: the runtime's
+// reason for its end.
+type words struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+const maxWords = 512
+
+func (w *words) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.b = append(w.b, b[:min(len(b), maxWords-len(w.b))]...)
+	return len(b), nil
+}
+
+func (w *words) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return string(w.b)
+}
+
+// first returns the first line.
+func (w *words) first() string {
+	line, _, _ := strings.Cut(w.String(), "\n")
+	return line
+}

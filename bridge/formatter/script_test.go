@@ -1,0 +1,106 @@
+//go:build !small
+
+package formatter
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// scriptCase is a row of testdata/scripts.json: a script, what it is asked,
+// and what The Things Stack 3.32.1 gave, but for what this package does
+// better.
+type scriptCase struct {
+	Name     string
+	Script   string
+	Task     string // default "up"
+	Hex      string
+	Port     uint8
+	Data     json.RawMessage // to encode
+	Received string
+
+	Want         string // decoded_payload
+	Bytes        string // of a downlink, hex
+	FPort        uint8
+	Warnings     []string
+	Normalized   []string
+	NormWarnings []string `json:"normalized_warnings"`
+	Fail         string   // name of the error
+	Text         string   // of it
+}
+
+func readCases[T any](t *testing.T, name string) (cases []T) {
+	t.Helper()
+	b, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &cases); err != nil {
+		t.Fatal(err)
+	}
+	return cases
+}
+
+func (c scriptCase) request(t *testing.T) Request {
+	t.Helper()
+	bytes, err := hex.DecodeString(c.Hex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Request{Formatter: javaScript(t, c.Script), FPort: c.Port, Bytes: bytes, Data: c.Data}
+	r.Task = map[string]Task{"": DecodeUplink, "encode": EncodeDownlink, "decode-downlink": DecodeDownlink}[c.Task]
+	if c.Received != "" {
+		if r.Received, err = time.Parse(time.RFC3339, c.Received); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func TestScripts(t *testing.T) {
+	p := newPool(t, Options{})
+	cases := readCases[scriptCase](t, "scripts.json")
+	if len(cases) < 60 {
+		t.Fatalf("%d cases", len(cases))
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			got := p.Do(within(t, 20*time.Second), c.request(t))
+			var normalized []string
+			for _, n := range got.Normalized {
+				normalized = append(normalized, string(n))
+			}
+			for _, f := range []struct {
+				what      string
+				got, want any
+			}{
+				{"decoded_payload", string(got.Data), c.Want},
+				{"bytes", hex.EncodeToString(got.Bytes), c.Bytes},
+				{"f_port", got.FPort, c.FPort},
+				{"warnings", strings.Join(got.Warnings, "|"), strings.Join(c.Warnings, "|")},
+				{"normalized_payload", normalized, c.Normalized},
+				{"normalized warnings", strings.Join(got.NormalizedWarnings, "|"), strings.Join(c.NormWarnings, "|")},
+				{"failure", name(got.Fail), c.Fail},
+			} {
+				if !reflect.DeepEqual(f.got, f.want) {
+					t.Errorf("%s: %v, not %v", f.what, f.got, f.want)
+				}
+			}
+			if c.Text != "" && (got.Fail == nil || got.Fail.Error() != c.Text) {
+				t.Errorf("failed with %v, not %q", got.Fail, c.Text)
+			}
+		})
+	}
+}
+
+func name(e *Error) string {
+	if e == nil {
+		return ""
+	}
+	return e.Name
+}

@@ -1,0 +1,9 @@
+//go:build !small && !race
+
+package formatter
+
+// childSlack is for what the runtime maps beside the heap: threads, tables.
+const childSlack = 4 << 20
+
+// raceDetector is for tests: it takes memory of its own.
+const raceDetector = false

@@ -1,0 +1,47 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"lorawand/bridge/core"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+)
+
+// Provision changes what is registered of devices, all or nothing: put first,
+// then remove. With trial nothing is changed. It returns when that is stored;
+// the error is ProvisionFaults, or says why it cannot be.
+func (b *Bridge) Provision(ctx context.Context, put []core.DevicePut, remove []session.ID, trial bool) error {
+	own := make([]core.DevicePut, len(put))
+	for i, p := range put {
+		// The core gets what it would find in the store after a restart.
+		var err error
+		if p.Record, err = state.DeviceRecord(p.Device); err != nil {
+			return err
+		}
+		if p.Device, err = session.UnmarshalDevice(p.Record.Data); err != nil {
+			return fmt.Errorf("bridge: device %s: %w", p.Record.Key, err)
+		}
+		own[i] = p
+	}
+	a, err := b.await(ctx, func(ticket uint64) core.Input {
+		return core.Provisioned{Ticket: ticket, Put: own, Remove: remove, Trial: trial}
+	})
+	if err != nil {
+		return fmt.Errorf("bridge: devices: %w", err)
+	}
+	return a.Err
+}
+
+// Reconfigure replaces what is configured of the gateways. It returns when that
+// is in force; an error names those that keep what they had.
+func (b *Bridge) Reconfigure(ctx context.Context, gateways []*gateway.Gateway) error {
+	a, err := b.await(ctx, func(ticket uint64) core.Input { return core.Reconfigured{Ticket: ticket, Gateways: gateways} })
+	if err = errors.Join(err, a.Err); err != nil {
+		return fmt.Errorf("bridge: gateways: %w", err)
+	}
+	return nil
+}

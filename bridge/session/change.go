@@ -1,0 +1,97 @@
+package session
+
+// Change is how much of what the store has of a device is not true any more.
+type Change uint8
+
+// Changes, the smallest first.
+const (
+	Unchanged       Change = iota
+	CountersChanged        // FCntUp: the store may lag, see AppendCounters
+	RecordChanged          // anything else: a crash must not lose it
+)
+
+// Every function of this package and of mac that changes a device of a Registry,
+// or one of its sessions, leaves a mark there. Whoever owns the Registry asks
+// NextChanged after each thing that it does, and stores what that returns. So no
+// caller has to know what must be stored.
+//
+// FCntDown leaves no mark: a counter is reserved in the store before it is used.
+
+// changed notes that something has changed. A device outside of a Registry is
+// stored as a whole by whoever has it.
+func (d *Device) changed(what Change) {
+	if d.registry == nil {
+		return
+	}
+	if d.change == Unchanged {
+		d.registry.changed = append(d.registry.changed, d)
+	}
+	d.change = max(d.change, what)
+}
+
+// changed is that of the session's device. The counters that are stored apart
+// are those of the session in use.
+func (s *Session) changed(what Change) {
+	switch d := s.device; {
+	case d == nil:
+	case s == d.Session:
+		d.changed(what)
+	default:
+		d.changed(RecordChanged)
+	}
+}
+
+// NextChanged returns a device with a mark, or nil if there is none. TakeChange
+// takes the mark.
+func (r *Registry) NextChanged() *Device {
+	for n := len(r.changed); n > 0; n = len(r.changed) {
+		d := r.changed[n-1]
+		if d.registry == r && d.change != Unchanged {
+			return d
+		}
+		r.changed[n-1] = nil
+		r.changed = r.changed[:n-1]
+	}
+	return nil
+}
+
+// TakeChange returns what has changed since the last call.
+func (d *Device) TakeChange() Change {
+	what := d.change
+	d.change = Unchanged
+	return what
+}
+
+// Changed marks a device of which nobody knows what the store has.
+func (d *Device) Changed() { d.changed(RecordChanged) }
+
+// SetParameters replaces the parameters that the device is known to use. What p
+// points to must not change any more.
+func (s *Session) SetParameters(p *Parameters) {
+	if p == nil && s.Parameters == nil {
+		return
+	}
+	s.Parameters = p
+	s.changed(RecordChanged)
+}
+
+// UseNonces notes that the nonces of a join are used.
+func (d *Device) UseNonces(joinNonce uint32, devNonce uint16) {
+	d.LastJoinNonce, d.DevNoncesForgotten = joinNonce, false
+	d.changed(RecordChanged)
+	if d.Version >= V1_0_4 {
+		d.LastDevNonce = devNonce
+		return
+	}
+	used := d.UsedDevNonces
+	d.UsedDevNonces = append(used[max(len(used)+1-MaxDevNonces, 0):len(used):len(used)], devNonce)
+}
+
+// Confirmed notes the counter of a confirmed downlink.
+func (s *Session) Confirmed(v Version, fCnt uint32) {
+	if v < V1_1 {
+		return // no MIC covers it
+	}
+	s.ConfFCntDown = fCnt
+	s.changed(RecordChanged)
+}

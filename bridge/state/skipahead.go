@@ -1,0 +1,31 @@
+package state
+
+import (
+	"fmt"
+
+	"lorawand/bridge/store"
+)
+
+// CatchUp lets everything that must never go back skip ahead, if the store may
+// be older than what was answered: see store.Store.Behind and
+// session.Device.SkipAhead. It does so in the state that was loaded, and returns
+// whether it had to; with an error nothing is stored, and the next start skips
+// from the same place again.
+func CatchUp(s *store.Store, st State) (bool, error) {
+	if !s.Behind() {
+		return false, nil
+	}
+	records := []store.Record{store.CaughtUp()}
+	for _, d := range st.Devices.All() {
+		d.SkipAhead()
+		r, err := DeviceRecords(d)
+		if err != nil {
+			return true, err
+		}
+		records = append(records, r...)
+	}
+	if err := s.Commit(records...); err != nil {
+		return true, fmt.Errorf("bridge: skip ahead: %w", err)
+	}
+	return true, nil
+}

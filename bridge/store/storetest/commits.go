@@ -1,0 +1,72 @@
+package storetest
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"lorawand/bridge/store"
+)
+
+// Commits is a store that keeps what is committed in memory, or fails, or hangs.
+// The zero value works. It may be used by several goroutines.
+type Commits struct {
+	// Block, if it is not nil, holds up each commit until something is received.
+	Block chan struct{}
+
+	mu      sync.Mutex
+	commits [][]store.Record
+	err     error
+}
+
+// Commit keeps records, or returns what Fail was told.
+func (c *Commits) Commit(records ...store.Record) error {
+	if c.Block != nil {
+		<-c.Block
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	c.commits = append(c.commits, records)
+	return nil
+}
+
+// Fail makes each commit from now on fail; nil makes them work again.
+func (c *Commits) Fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// Count returns how many commits there were, and records in them.
+func (c *Commits) Count() (commits, records int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.commits {
+		records += len(r)
+	}
+	return len(c.commits), records
+}
+
+// State returns what the commits come to: "kind/key=data", sorted, with blanks
+// between.
+func (c *Commits) State() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := map[string]string{}
+	for _, commit := range c.commits {
+		for _, r := range commit {
+			if delete(m, r.Kind+"/"+r.Key); r.Data != nil {
+				m[r.Kind+"/"+r.Key] = string(r.Data)
+			}
+		}
+	}
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, k+"="+m[k])
+	}
+	return strings.Join(out, " ")
+}

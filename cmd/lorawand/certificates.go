@@ -1,0 +1,151 @@
+//go:build !small
+
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"lorawand/bridge/broker"
+	"lorawand/cmd/lorawand/config"
+)
+
+// certificates are the files behind TLS. They are read again when they change,
+// and on SIGHUP; while what they hold cannot be used, what they held before is.
+type certificates struct {
+	certificate, key, clientCA string           // paths; clientCA "": clients need no certificate
+	calendar                   func() time.Time // zero: not known
+	log                        *slog.Logger
+
+	mu     sync.Mutex
+	config *tls.Config
+	looked time.Time // when the files were looked at last
+	stamp  string    // what they looked like when they were read
+}
+
+// lookEvery is how often the files are looked at while clients connect.
+const lookEvery = 2 * time.Second
+
+// newCertificates reads the files. It returns nil where the configuration names none.
+func newCertificates(m *config.MQTT, calendar func() time.Time, log *slog.Logger) (*certificates, error) {
+	if m.Certificate == "" && m.Key == "" {
+		return nil, nil
+	}
+	c := &certificates{certificate: m.Certificate, key: m.Key, clientCA: m.ClientCA, calendar: calendar, log: log}
+	if err := c.read(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// TLSConfig is what a listener works with.
+func (c *certificates) TLSConfig() *broker.TLSConfig {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(time.Now()), nil },
+	}
+}
+
+// current is what the files hold now.
+func (c *certificates) current(now time.Time) *tls.Config {
+	c.mu.Lock()
+	look := now.Sub(c.looked) >= lookEvery
+	if look {
+		c.looked = now
+	}
+	changed := look && c.look() != c.stamp
+	c.mu.Unlock()
+	if changed {
+		c.reload()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.config
+}
+
+// reload reads the files again. c may be nil.
+func (c *certificates) reload() {
+	if c == nil {
+		return
+	}
+	if err := c.read(); err != nil {
+		c.log.Error("the certificate cannot be read again; the one before stays in use", "error", err)
+		return
+	}
+	c.log.Info("the certificate is read", "certificate", c.certificate)
+}
+
+// look returns what tells one state of the files from another.
+func (c *certificates) look() (stamp string) {
+	for _, path := range []string{c.certificate, c.key, c.clientCA} {
+		if info, err := os.Stat(path); err == nil {
+			stamp += fmt.Sprintf("%d %d;", info.Size(), info.ModTime().UnixNano())
+		} else {
+			stamp += ";"
+		}
+	}
+	return stamp
+}
+
+func (c *certificates) read() error {
+	stamp := c.look()
+	cfg, err := c.load()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stamp = stamp // a fault is said once for each state of the files
+	if err == nil {
+		c.config = cfg
+	}
+	return err
+}
+
+var errNoCertificate = errors.New("holds no certificate")
+
+// load makes a configuration of the files.
+func (c *certificates) load() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.certificate, c.key)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.certificate, mqtt.key: %w", err)
+	}
+	cfg := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if c.clientCA == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(c.clientCA)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.client_ca: %w", err)
+	}
+	cfg.ClientCAs, cfg.ClientAuth = x509.NewCertPool(), tls.RequireAnyClientCert
+	if !cfg.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("mqtt.client_ca: %s: %w", c.clientCA, errNoCertificate)
+	}
+	cfg.VerifyConnection = func(s tls.ConnectionState) error { return c.verify(s.PeerCertificates, cfg.ClientCAs) }
+	return cfg, nil
+}
+
+// verify checks a client's certificate, which comes first, with those between it
+// and the CA. Dates count only while the calendar is known: a gateway without a
+// clock starts in 1970.
+func (c *certificates) verify(chain []*x509.Certificate, roots *x509.CertPool) error {
+	now := c.calendar()
+	if now.IsZero() {
+		now = chain[0].NotBefore
+	}
+	between := x509.NewCertPool()
+	for _, cert := range chain[1:] {
+		between.AddCert(cert)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
+}
