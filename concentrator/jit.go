@@ -27,8 +27,8 @@ type Transmitter interface {
 // JITOptions configures a JIT.
 type JITOptions struct {
 	Lead     time.Duration // how far ahead of its time a packet is armed; default 40 ms
-	MinLead  time.Duration // less than that is too late for a packet to be taken; default 15 ms
-	MinArm   time.Duration // less than that is too late to arm it; default 3 ms
+	MinLead  time.Duration // a packet that comes less than that ahead is too late; default 15 ms
+	MinArm   time.Duration // less than that ahead it is too late to arm a packet; default 3 ms
 	MaxAhead time.Duration // more than that is too early; default 2 min
 	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
 	Size     int           // packets of a chain; default 32
@@ -39,10 +39,10 @@ type JITStats struct {
 	Armed    uint64        // packets that were handed to the chip in time
 	TooLate  uint64        // that were taken and then not armed in time
 	Failed   uint64        // that the chip did not take
-	Stuck    uint64        // times that a chain was busy with nothing and was freed
+	Stuck    uint64        // times that a chain stayed busy after its packet and was freed
 	LastLead time.Duration // how far ahead of its time the last packet was armed
 	MinLead  time.Duration // the least of them
-	Late     time.Duration // how long after its turn a packet was armed, at the most
+	Late     time.Duration // the longest time between a packet's turn and its arming
 }
 
 // Plus returns the counts of two queues, of which o is the later one.
@@ -73,7 +73,7 @@ type JIT struct {
 	pace   time.Duration
 }
 
-// jitChain is what one chain has before it, by time.
+// jitChain is the queue of one chain, sorted by time.
 type jitChain struct {
 	queue []jitPacket
 	onAir jitPacket // the last that was armed
@@ -267,11 +267,11 @@ func (q *JIT) measure(lead time.Duration) {
 	s.LastLead, s.Late = lead, max(s.Late, q.lead()-lead)
 }
 
-// settled is how long after the end of a packet the chip is surely free.
+// settled is the time after the end of a packet after which the chip is surely free.
 const settled = 500 * time.Microsecond
 
-// Next returns when Poll has something to do, at least a millisecond ahead; ok
-// is false if it has nothing.
+// Next returns the time of the next Poll that has something to do, at least a millisecond
+// ahead; ok is false if the queue is empty.
 func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bool) {
 	for i := range q.chains {
 		c := &q.chains[i]

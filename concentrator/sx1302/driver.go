@@ -17,7 +17,7 @@ import (
 type DriverOptions struct {
 	Chip   *Chip
 	EUI    radio.EUI64           // of the gateway; zero takes that of the chip
-	Until  radio.EUI64           // what the gateway goes by until that is known
+	Until  radio.EUI64           // stands in for the EUI until that is known
 	Now    func() radio.HostTime // the host's clock; required
 	Logger *slog.Logger          // default slog.Default()
 
@@ -33,11 +33,11 @@ type DriverOptions struct {
 	// Poll is how often the chip is asked for what it has heard; default 10 ms.
 	Poll time.Duration
 
-	// Timer makes what the loop sleeps by; nil is a timer of package time.
+	// Timer makes the timer that the loop sleeps with; nil is one of package time.
 	Timer func() (Timer, error)
 
-	// Silence is how long no frame at all may be heard before the chip is
-	// started again; 0 is for ever.
+	// Silence is the time without any frame after which the chip is started again;
+	// 0 never does.
 	Silence time.Duration
 }
 
@@ -72,10 +72,10 @@ var (
 // Driver is the gateway that the chip is a part of. It implements
 // concentrator.Driver.
 //
-// It watches the chip: an error of the bus that stays, a counter that stands
-// still or steps, a parity error, a flood of bad records or too long a silence
-// lead to a new start, with back-off. What was to be sent then gets its TxAck:
-// it is never sent at the wrong time.
+// It starts the chip again, with back-off, after an error of the bus that stays, a
+// counter that stands still or steps, a parity error, a flood of bad records or too
+// long a silence. Downlinks that wait then are answered with TxNoPath; none is sent at
+// a wrong time.
 type Driver struct {
 	opts  DriverOptions
 	log   *slog.Logger
@@ -85,7 +85,7 @@ type Driver struct {
 	clock radio.Clock
 
 	temperature atomic.Pointer[int32] // that was measured and not used yet, 1/256 °C
-	measured    chan struct{}         // closed when measure has ended; nil: it was not begun. Run's own
+	measured    chan struct{}         // closed when measure has ended; nil before. Only Run uses it
 
 	mu      sync.Mutex // guards all below, and sends to inbox
 	running bool
@@ -126,7 +126,7 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	return s
 }
 
-// NewDriver makes a Driver of a chip that nobody else talks to. Run does the
+// NewDriver returns the Driver of a chip, which nobody else may use. Run does the
 // work.
 func NewDriver(o DriverOptions) (*Driver, error) {
 	if o.Chip == nil || o.Now == nil {
@@ -186,9 +186,9 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 }
 
 // Run implements concentrator.Driver. It returns an error if the chip cannot do
-// what it is configured for or its firmware is missing, and after a few starts in
-// a row that failed: the way to the chip may have to be opened anew. Other faults
-// it tries to mend.
+// what it is configured for or its firmware is missing, and after a few failed starts
+// in a row, for the caller to open the board anew. After other faults it starts the chip
+// again.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.endMeasuring(cancel)
@@ -271,7 +271,7 @@ func (d *Driver) measure(ctx context.Context) {
 	}
 }
 
-// runOnce starts the chip and works with it until ctx ends or something fails.
+// runOnce starts the chip, and receives and sends until ctx ends or something fails.
 func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	if err := d.chip.Start(ctx); err != nil {
 		return err
@@ -311,7 +311,7 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	return err
 }
 
-// event tells of the gateway.
+// event tells the sink an event of the gateway.
 func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 	e.Gateway, e.At, e.Address = d.EUI(), d.opts.Now(), d.chip.conn.String()
 	if e.Gateway.IsZero() {
@@ -322,7 +322,7 @@ func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 	}
 }
 
-// end answers for all that was not sent and stops the chip.
+// end answers all downlinks that were not sent, and stops the chip.
 func (d *Driver) end(s *session) {
 	d.mu.Lock()
 	d.running = false
@@ -350,7 +350,7 @@ func (d *Driver) end(s *session) {
 	}
 }
 
-// toSend is transmission with the reserve of power that this gateway has.
+// toSend is transmission, with the power reserve of this gateway.
 func (d *Driver) toSend(dl *radio.Downlink) Transmission {
 	t := transmission(dl)
 	if r := d.chip.transmitter(t.Chain); r != nil && d.opts.PowerReserve != nil {

@@ -240,7 +240,7 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 	return f, nil
 }
 
-// unreadable adds what is to be done about a folder of images.
+// unreadable adds to an error how to make the folder of images readable.
 func unreadable(err error, dir string) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s",

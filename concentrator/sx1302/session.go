@@ -25,12 +25,12 @@ type session struct {
 	bad       uint64         // records at the last check
 	received  ReceiveStats
 	ups       []radio.Uplink
-	recent    []radio.Uplink // that were handed on last, against ghosts in two readings
+	recent    []radio.Uplink // that were delivered last: a ghost can come with the next reading
 	armed     [Chains]armed
 	stuck     error // of a transmitter that could not be freed
 }
 
-// begin takes the first reading of the counter, which all times go by.
+// begin takes the first reading of the counter. All times are counted from it.
 func (s *session) begin() error {
 	d := s.driver
 	for {
@@ -118,7 +118,7 @@ func (s *session) done(dl radio.Downlink, r radio.TxResult) {
 	s.sink.TxAck(radio.TxAck{ID: dl.ID, Gateway: s.eui, Result: r, At: s.driver.opts.Now()})
 }
 
-// poll reads what was heard and watches the chip.
+// poll fetches frames, reads the counter and checks the chip.
 func (s *session) poll() error {
 	d := s.driver
 	asked := d.opts.Now()
@@ -149,9 +149,9 @@ func (s *session) poll() error {
 	return nil
 }
 
-// failed takes an error of the bus, or a number of bytes that cannot be, of which
-// a few in a row end the run; what was read before them is handed on. Other errors
-// end it at once.
+// failed counts errors of the bus, and fills of the FIFO that cannot be: a few in a row
+// end the session, after the frames that were read before them are delivered. Other
+// errors end it at once.
 func (s *session) failed(err error) error {
 	if !isBus(err) && !errors.Is(err, ErrFIFO) {
 		return err
@@ -163,15 +163,15 @@ func (s *session) failed(err error) error {
 	return fmt.Errorf("%d times in a row: %w", s.busErrors, err)
 }
 
-// salvage hands on the frames that were fetched and not looked at, with times by
-// the host's clock.
+// salvage delivers the frames that were fetched but not parsed yet. Their times come
+// from the host's clock.
 func (s *session) salvage() {
 	s.clock.assume(s.driver.opts.Now())
 	s.deliver(s.driver.chip.salvage(s.clock.last.counter))
 	s.countReceived()
 }
 
-// countReceived tells what the chip has counted, if that has changed.
+// countReceived copies the chip's counts to the driver's, if they have changed.
 func (s *session) countReceived() {
 	if stats := s.driver.chip.ReceiveStats(); stats != s.received {
 		s.received = stats
@@ -214,7 +214,7 @@ func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now
 	return packets, now, nil
 }
 
-// watchHealth does what is not done at every poll.
+// watchHealth makes the checks that are made about once a minute.
 func (s *session) watchHealth(now radio.HostTime) error {
 	d := s.driver
 	if limit := d.opts.Silence; limit > 0 && now.Sub(s.heard) > limit {
@@ -235,7 +235,7 @@ func (s *session) watchHealth(now radio.HostTime) error {
 	return nil
 }
 
-// deliver hands on the frames with a good CRC, without ghosts.
+// deliver gives the sink the frames with a good CRC, without ghosts.
 func (s *session) deliver(packets []Packet) {
 	s.ups = s.ups[:0]
 	badCRC := uint64(0)
@@ -267,7 +267,7 @@ func (s *session) deliver(packets []Packet) {
 	}
 }
 
-// ghost reports whether a frame was among the last ones that were handed on.
+// ghost reports whether a frame is a second reception of one that was just delivered.
 func (s *session) ghost(up *radio.Uplink) bool {
 	for i := range s.recent {
 		if concentrator.IsGhost(&s.recent[i], up) {
@@ -322,8 +322,8 @@ func (s *session) Abort(chain int) error {
 	return err
 }
 
-// free aborts what a chain does. The chip does so at once; one that does not has
-// to be started again.
+// free aborts the packet of a chain. A chip that does not do so at once has to be started
+// again.
 func (s *session) free(chain int) error {
 	err := s.driver.chip.abortWithin(chain, freeWithin)
 	for range maxBusErrors - 1 {
@@ -355,9 +355,8 @@ func (s *session) Arm(dl radio.Downlink) error {
 	return nil
 }
 
-// arm programs a packet. The chip would send one whose trigger has passed 134 s
-// later, so it is taken back if that is so, or if it is not known what the chip
-// was told of it.
+// arm programs a packet. If its trigger has passed, the chip would send it 134 s later;
+// then it is aborted, and also if an error of the bus leaves open what was programmed.
 func (s *session) arm(dl radio.Downlink) error {
 	chip, chain := s.driver.chip, int(dl.Antenna)
 	err := chip.Send(s.driver.toSend(&dl))
@@ -379,7 +378,7 @@ func (s *session) arm(dl radio.Downlink) error {
 		return nil
 	}
 	if err == nil {
-		// Too late, but for one that is on the air by now, or was already.
+		// Too late, unless it is on the air by now, or was already.
 		if state, err := chip.TxStatus(chain); err == nil && (state == TxEmitting || state == TxFree) {
 			return nil
 		}
@@ -391,8 +390,7 @@ func (s *session) arm(dl radio.Downlink) error {
 	return err
 }
 
-// left returns what the counter shows, and how long it is to the begin of a
-// packet by that.
+// left returns what the counter shows, and the time from then to the begin of a packet.
 func (s *session) left(dl *radio.Downlink) (counter uint32, left time.Duration, err error) {
 	r, err := s.driver.chip.readAgain()
 	if err != nil {

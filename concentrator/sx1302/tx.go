@@ -22,7 +22,7 @@ var errRange = errors.New("the radio may not transmit there")
 // errPower is the reason for less power than the radio can send.
 var errPower = errors.New("no gain is so low")
 
-// Trigger is what lets a packet go.
+// Trigger says when a packet is sent.
 type Trigger uint8
 
 // Triggers.
@@ -77,7 +77,7 @@ const StartDelay = 1500 * time.Microsecond
 // startDelayTicks is StartDelay in ticks.
 const startDelayTicks = 48_000
 
-// validate says what cannot be sent, with ErrTransmission.
+// validate returns ErrTransmission for a packet that cannot be sent.
 func (c *Chip) validate(t *Transmission) error {
 	if err := c.validateRequest(t); err != nil || !c.config.LBT.Enabled {
 		return err
@@ -162,8 +162,7 @@ func (c *Chip) transmitter(chain uint8) *Radio {
 // LeastPower returns the least that a radio which transmits can send, dBm.
 func (r *Radio) LeastPower() radio.Decibel { return radio.Decibel(r.Gains[0].Power) * 100 }
 
-// gain returns the entry of the table with the most power that is not above the
-// one wanted, or the first.
+// gain returns the index of the highest gain that is not above a power, or 0.
 func (r *Radio) gain(power radio.Decibel) int {
 	best := 0
 	for i, g := range r.Gains {
@@ -174,7 +173,7 @@ func (r *Radio) gain(power radio.Decibel) int {
 	return best
 }
 
-// setting is how the AGC is told of a gain.
+// setting returns a gain as AGC_TX_PWR has it.
 func (g *Gain) setting(t RadioType) byte {
 	if t == SX1250 {
 		return byte(bit(g.PAGain > 0)<<6) | g.PowerIndex
@@ -182,9 +181,8 @@ func (g *Gain) setting(t RadioType) byte {
 	return g.PAGain<<6 | g.DACGain<<4 | g.MixGain
 }
 
-// Emits returns what is sent when the AGC is told of a gain so, dBm: for
-// simulations of the chip. It is none that may be sent if the table has no such
-// gain.
+// Emits returns the power of a setting of AGC_TX_PWR, dBm, for simulations of the chip;
+// a setting that is not in the table has an impossible power.
 func (r *Radio) Emits(setting byte) radio.Decibel {
 	for i := range r.Gains {
 		if g := &r.Gains[i]; g.setting(r.Type) == setting {
@@ -194,8 +192,8 @@ func (r *Radio) Emits(setting byte) radio.Decibel {
 	return math.MaxInt32
 }
 
-// txFrequency returns a frequency as the transmitter has it, in steps of
-// crystal / 2^18; of the SX1255 it is the double.
+// txFrequency returns a frequency in steps of crystal / 2^18, or of half of that for the
+// SX1255.
 func txFrequency(t RadioType, f radio.Frequency) uint32 {
 	hz := uint64(f)
 	if t == SX1255 {
@@ -218,9 +216,9 @@ const (
 
 // Send programs a packet and arms its trigger. The chip queues nothing: with
 // TriggerTime the packet leaves when the counter has that value for the next
-// time, up to 134 s later if it is past, so the caller has to see that there is
-// more than StartDelay left; see Abort. While the board transmits it is deaf,
-// unless it is of full duplex.
+// time, up to 134 s later if it is past: the caller must check that more than
+// StartDelay is left, or abort. While the board transmits it is deaf, unless it is of
+// full duplex.
 //
 // With Config.LBT it has the channel scanned first, which takes 10 to 20 ms; whether
 // the packet is sent is known at its time, see LBTResult, which is to be asked before
@@ -300,7 +298,7 @@ func (c *Chip) mailDeviation(hz uint32) error {
 	return c.mail(v&0xFF, v>>8&0xFF, v>>16&0xFF)
 }
 
-// commonTxSettings are power and frequency.
+// commonTxSettings returns the settings of power and frequency.
 func (c *Chip) commonTxSettings(t *Transmission) []setting {
 	r := &c.config.Radios[t.Chain]
 	i := r.gain(t.Power)
@@ -419,7 +417,7 @@ func (c *Chip) fskTxSettings(t *Transmission) []setting {
 	return append(list, deviationSettings(deviationWord(t.Deviation))...)
 }
 
-// trigger arms the packet: the bit has to rise.
+// trigger arms the packet: the chip looks for a rising bit.
 func (c *Chip) trigger(t *Transmission, delay uint16) error {
 	f := [...]field{
 		TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed,

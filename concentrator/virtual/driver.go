@@ -67,7 +67,7 @@ type unanswered struct {
 	at radio.HostTime
 }
 
-// New puts a gateway on the air. Run lets it be heard of.
+// New puts a gateway on the air. Run tells the sink of it.
 func New(o Options) (*Driver, error) {
 	if o.Air == nil || o.Now == nil {
 		return nil, errors.New("virtual: no air or no clock")
@@ -91,7 +91,7 @@ func New(o Options) (*Driver, error) {
 // Receiver returns the gateway on the air.
 func (d *Driver) Receiver() *air.Receiver { return d.receiver }
 
-// Restart has the counter begin anew, as when a packet forwarder is restarted.
+// Restart makes the counter start again, as when a packet forwarder is restarted.
 // What was queued is lost. The driver finds out with the next uplink.
 func (d *Driver) Restart(counter uint32) { d.receiver.Reset(counter) }
 
