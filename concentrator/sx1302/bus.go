@@ -41,8 +41,7 @@ func (e *busError) Error() string { return "sx1302: " + e.what + ": " + e.err.Er
 // Unwrap returns what the port said.
 func (e *busError) Unwrap() error { return e.err }
 
-// isBus reports whether an error is that of a transfer, which the next one may
-// not have.
+// isBus reports whether an error is that of a transfer; the next one may succeed.
 func isBus(err error) bool {
 	var e *busError
 	return errors.As(err, &e)
@@ -88,8 +87,8 @@ type bus struct {
 	burst int // data bytes in one frame
 }
 
-// newBus cuts frames to what the port takes. maxTransfer is what else limits
-// them, in bytes with the header; 0 is no limit.
+// newBus returns a bus whose frames fit the port and maxTransfer, bytes with the header;
+// 0 is no limit.
 func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	limit := maxBurst + readHeader
 	if maxTransfer > 0 {
@@ -104,8 +103,8 @@ func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	return &bus{port: newPort(c, limit), burst: limit - readHeader}, nil
 }
 
-// shorten cuts transfers to shortTransfer from now on; false says that they are
-// no longer already.
+// shorten cuts transfers to shortTransfer from now on. It returns false if they were no
+// longer already.
 func (b *bus) shorten() bool {
 	short := b.burst > shortTransfer-readHeader
 	b.burst = min(b.burst, shortTransfer-readHeader)

@@ -130,7 +130,7 @@ type FSKModem struct {
 	SyncWordSize uint8  // bytes, 1 to 8; default 3
 }
 
-// FineTimestamps is for which frames the SX1303 tells the time in the second.
+// FineTimestamps says which frames the SX1303 gives a fine timestamp.
 type FineTimestamps uint8
 
 // Choices of FineTimestamps. A frame that gets one is demodulated twice.
@@ -182,8 +182,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// sx125x reports whether the radios are SX1255 or SX1257; the one that gives the
-// clock decides.
+// sx125x reports whether the radio that gives the clock is an SX1255 or SX1257.
 func (c *Config) sx125x() bool { return c.Radios[c.ClockSource].Type != SX1250 }
 
 // centre returns the centre of radio A, or of radio B if that is the only one. It is
@@ -322,7 +321,7 @@ func (c *Config) validateFSK() error {
 	return c.ValidateChannel(f.Channel, 125_000)
 }
 
-// bandwidthCode returns what the modems call a LoRa bandwidth in Hz.
+// bandwidthCode returns the modems' code of a LoRa bandwidth in Hz.
 func bandwidthCode(hz uint32) (code int, ok bool) {
 	switch hz {
 	case 125_000:

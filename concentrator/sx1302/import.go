@@ -22,8 +22,8 @@ type Image struct {
 // MaxImportSize is the longest file that FindImages takes, bytes.
 const MaxImportSize = 64 << 20
 
-// maxHashes is at how many places in a binary that look like an image FindImages
-// looks closer: a CPU of a gateway takes a minute for them.
+// maxHashes is the number of places in a binary, with the check bits of an image, of
+// which FindImages computes the hash: it takes the CPU of a gateway a minute.
 const maxHashes = 1 << 15
 
 // FindImages returns the firmware images in a file: the text of a .var file of
@@ -57,7 +57,7 @@ func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	return []Image{{p, bytes.Clone(file)}}, nil
 }
 
-// errNoArray is the reason for what is no C array in text.
+// errNoArray is the reason for a text without a C array.
 var errNoArray = errors.New("no C array")
 
 // parseVar reads the array of a .var file between the first braces: an image, of
@@ -167,7 +167,7 @@ func (p Program) FileName() string {
 	return ""
 }
 
-// check verifies what can be without the chip.
+// check verifies size and check bits.
 func (im *Image) check() error {
 	if im.Program != PatchSX1261 {
 		return CheckImage(im.Data)
@@ -200,8 +200,8 @@ func SaveImage(dir string, im Image) error {
 	return nil
 }
 
-// writeImage fills and closes a file. It is on the disk then, so that a power cut
-// after it was renamed leaves no empty one.
+// writeImage fills, syncs and closes a file, so that a power cut after it was renamed
+// leaves no empty one.
 func writeImage(f *os.File, data []byte) error {
 	_, err := f.Write(data)
 	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())

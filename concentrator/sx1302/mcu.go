@@ -12,8 +12,8 @@ import (
 // often its clock is missing: the radio that gives it did not start.
 var ErrNoAnswer = errors.New("no answer")
 
-// pollEvery and answerWithin are how a handshake is waited for. No figure is
-// published; the programs answer within microseconds.
+// A handshake is polled for every pollEvery, up to answerWithin. No figure is published;
+// the programs answer within microseconds.
 const (
 	pollEvery    = time.Millisecond
 	answerWithin = time.Second
@@ -105,8 +105,8 @@ func (c *Chip) awaitWithin(ctx context.Context, m mcu, want int, within time.Dur
 		m.name, ErrNoAnswer, got, want)
 }
 
-// mail writes bytes 0, 1, … of the mailbox; -1 leaves one as it is. Byte 3,
-// which tells the program to look, is written by post.
+// mail writes bytes 0, 1, … of the mailbox; -1 leaves a byte as it is. Byte 3, by which
+// the program notices, is written by post.
 func (c *Chip) mail(values ...int) error {
 	for i, v := range values {
 		if v < 0 {
@@ -121,7 +121,7 @@ func (c *Chip) mail(values ...int) error {
 
 func (c *Chip) post(value int) error { return c.set(mailWrite3, value) }
 
-// echo compares what the AGC has in its mailbox with what it was told.
+// echo compares what the AGC echoes in its mailbox with what was written.
 func (c *Chip) echo(step int, want ...int) error {
 	for i, v := range want {
 		got, err := c.get(mailRead3.plus(3 - i))
@@ -135,7 +135,7 @@ func (c *Chip) echo(step int, want ...int) error {
 	return nil
 }
 
-// agcParameters are what the gain controller is told of the radios.
+// agcParameters are the parameters of the gain controller for a type of radio.
 type agcParameters struct {
 	anaMin, anaMax, anaLow, anaHigh                      int
 	decMin, decMax, decLow, decHigh1, decHigh2           int
@@ -148,8 +148,8 @@ var (
 	agcForSX125x = agcParameters{0, 9, 16, 35, 7, 11, 45, 100, 115, 4, 14, 52, 132, 0, 0, 0, 8}
 )
 
-// agcStep is one exchange: wait for a status, compare the answer to the step
-// before, write the mailbox, tell the program to look.
+// agcStep is one exchange: wait for a status, compare the echo of the step before, write
+// the mailbox, and its byte 3 last.
 type agcStep struct {
 	status int
 	values []int

@@ -62,7 +62,7 @@ func (c *Chip) xGet(chain int, f field) (int, error) {
 	return int(answer[0]&f.mask()) >> f.shift, nil
 }
 
-// xSet writes a field of an SX1255 or SX1257 and makes sure that it was taken.
+// xSet writes a field of an SX1255 or SX1257 and reads it back.
 func (c *Chip) xSet(chain int, f field, value int) error {
 	whole := field{f.addr, 0, 8}
 	b := byte(value<<f.shift) & f.mask()

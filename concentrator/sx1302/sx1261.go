@@ -50,7 +50,7 @@ func (c *Chip) tell(ctx context.Context, frames ...[]byte) error {
 	return nil
 }
 
-// askSX1261 sends a command to which the SX1261 answers so many bytes.
+// askSX1261 sends a command and returns the n bytes that the SX1261 answers.
 func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, error) {
 	if err := c.sleep(ctx, commandGap); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func (c *Chip) startSX1261(ctx context.Context) error {
 	return c.tell(ctx, []byte{op61SetBufferBase, 0x80, 0x80}, writeRegister(reg61FSKBitSync, 0xCB))
 }
 
-// standbySX1261 puts the SX1261 into standby and makes sure that it is there.
+// standbySX1261 puts the SX1261 into standby and checks that it is.
 func (c *Chip) standbySX1261(ctx context.Context) error {
 	if err := c.tell(ctx, []byte{opSetStandby, standbyRC}); err != nil {
 		return err
@@ -98,7 +98,7 @@ func (c *Chip) standbySX1261(ctx context.Context) error {
 	return nil
 }
 
-// patchSX1261 writes the patch word by word, has it taken, and compares the
+// patchSX1261 writes the patch word by word, makes the radio take it, and compares the
 // version that the radio reports then.
 func (c *Chip) patchSX1261(ctx context.Context) error {
 	if err := c.standbySX1261(ctx); err != nil {

@@ -10,14 +10,14 @@ import (
 	"lorawand/radio"
 )
 
-// Wanted is a channel that is to be heard.
+// Wanted is a channel to receive.
 type Wanted struct {
 	Frequency radio.Frequency
 	DataRate  radio.DataRate // one of them, if there are several
 	AllSF     bool           // LoRa of 125 kHz at any spreading factor
 }
 
-// width returns what a channel takes of the 1.6 MHz of a radio, Hz.
+// width returns how much of the 1.6 MHz of a radio a channel takes, Hz.
 func (w *Wanted) width() int64 {
 	if w.DataRate.Modulation == radio.LoRa {
 		return int64(w.DataRate.Bandwidth)
@@ -25,11 +25,11 @@ func (w *Wanted) width() int64 {
 	return 125_000
 }
 
-// oneRadio is what a single radio is left to hear alone, Hz; beyond that two
-// share, so that no channel lies at the edge of the filters.
+// oneRadio is the widest range of channels for one radio, Hz. A wider one is shared by
+// two, so that no channel lies at the edge of the filters.
 const oneRadio = 1_000_000
 
-// centreGrid is what the centres of radios are multiples of, Hz.
+// centreGrid is the grid of the radios' centres, Hz.
 const centreGrid = 100_000
 
 // Arrange sets the radios and the modems of a board up for up to eight channels
@@ -85,8 +85,8 @@ func edges(part []Wanted) (low, high int64) {
 	return low, high
 }
 
-// bestSplit returns how many of the channels, sorted by frequency, radio A
-// hears: all if it can, or so that neither has much to hear.
+// bestSplit returns how many of the channels, sorted by frequency, radio A receives: all
+// if they lie close enough, or so many that both radios have the narrowest range.
 func bestSplit(sorted []Wanted) int {
 	low, high := edges(sorted)
 	best, width := len(sorted), high-low

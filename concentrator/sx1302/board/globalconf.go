@@ -15,7 +15,7 @@ import (
 type GlobalConf struct {
 	sx1302.Config
 	Device      string        // of the SPI port or the tty (com_path)
-	SX1261      string        // device of the radio that listens before talking
+	SX1261      string        // device of the radio that scans for LBT
 	AntennaGain radio.Decibel // dBi
 	Heard       []HeardChannel
 }
@@ -39,11 +39,10 @@ const (
 
 // ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder for
 // the SX1302 sets the chip up for, as sx1302_hal 2.1.0 reads it: radios, channels,
-// gains, fine timestamps, and listening before talking; and the device and the gain
-// of the antenna. The rest of the file is left aside, and so is what belongs to
-// radios and channels that are not enabled. Two things are taken otherwise: a network
-// is public unless the file says no, and a radio without a range of frequencies to
-// transmit on may use all.
+// gains, fine timestamps and LBT; and the device and the gain of the antenna. It ignores
+// the rest of the file, and radios and channels that are not enabled. It differs in two
+// things: a network is public unless the file says no, and a radio without tx_freq_min
+// and tx_freq_max may transmit on all frequencies.
 //
 // The errors, ErrConfig, have the form "name:line: key: why", one for each fault.
 func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
@@ -172,7 +171,7 @@ func (v *confValue) fineTimestamps() sx1302.FineTimestamps {
 	return f
 }
 
-// lbt reads how the SX1261 listens.
+// lbt reads the LBT of the SX1261.
 func (v *confValue) lbt() sx1302.LBT {
 	if v.missing || !v.object() || !v.at("lbt").enabled() {
 		return sx1302.LBT{}
@@ -201,7 +200,7 @@ func (v *confValue) lbt() sx1302.LBT {
 	return l
 }
 
-// frequency reads one that a radio may have.
+// frequency reads a frequency within the range of the radios.
 func (v *confValue) frequency() radio.Frequency {
 	return radio.Frequency(v.whole(sx1302.MinFrequency, sx1302.MinFrequency, sx1302.MaxFrequency))
 }
@@ -238,8 +237,7 @@ func (v *confValue) radio() sx1302.Radio {
 	return r
 }
 
-// gains reads the gains of a radio that transmits. Whether they are of an SX1250 is
-// told by the first of them.
+// gains reads the gains of a radio that transmits.
 func (v *confValue) gains(t sx1302.RadioType) []sx1302.Gain {
 	var out []sx1302.Gain
 	list := v.at("tx_gain_lut").list()

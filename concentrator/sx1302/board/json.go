@@ -12,8 +12,8 @@ import (
 	"lorawand/concentrator/sx1302"
 )
 
-// confValue is a value of a global_conf.json, and where it stands. A missing one has
-// the place of the object that should have it.
+// confValue is a value of a global_conf.json, with its place. A missing one has the place
+// of the object that should have it.
 type confValue struct {
 	file    *confFile
 	key     string // as "radio_0.freq"; "" is the file
@@ -128,7 +128,7 @@ func (v *confValue) text() string {
 	return s
 }
 
-// number returns a number within limits, or what stands for a missing one.
+// number returns a number within limits, or otherwise if it is missing.
 func (v *confValue) number(otherwise, low, high float64) float64 {
 	n, ok := want[float64](v)
 	if !ok {
@@ -141,7 +141,7 @@ func (v *confValue) number(otherwise, low, high float64) float64 {
 	return n
 }
 
-// whole is number without what is behind the point, as sx1302_hal cuts it off.
+// whole is number without the digits behind the point, which sx1302_hal cuts off too.
 func (v *confValue) whole(otherwise, low, high int64) int64 {
 	return int64(math.Trunc(v.number(float64(otherwise), float64(low), float64(high))))
 }

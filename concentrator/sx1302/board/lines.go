@@ -32,8 +32,8 @@ const headerChip = "header"
 // depends on the model and the kernel.
 var headerLabels = []string{"pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"}
 
-// unseenHeader is what a header is taken for if this process may open no GPIO chip
-// at all: the error of opening it says what to do about that.
+// unseenHeader is tried for a header if this process may open no GPIO chip at all: the
+// error says what to do about that.
 const unseenHeader = "gpiochip0"
 
 // gpioChip is a GPIO chip of this host.
@@ -90,10 +90,9 @@ func parsePin(name string, list func() []gpioChip) (chip string, offset int, err
 	return "", 0, err
 }
 
-// OpenLine takes a line as an output, which has that level at once. Its name is
-// that of the chip's device and the number of the line, as in "gpiochip0:17"; the
-// chip may be named by its label too, or as "header", which is the one with the
-// lines of a Raspberry Pi's 40-pin header.
+// OpenLine takes a line as an output with that level. It is named by the device of its
+// chip and its number, as in "gpiochip0:17". Instead of the device there may be the
+// chip's label, or "header" for the chip with the lines of a Raspberry Pi's 40-pin header.
 func OpenLine(name string, high bool) (*Line, error) {
 	chip, offset, err := parsePin(name, gpioChips)
 	if err != nil {
@@ -125,8 +124,8 @@ func consumer(chip string, offset int) string {
 	return info.Consumer
 }
 
-// lineError adds what to do when a line cannot be had, which is held by consumer
-// while lines are exported as /sys/class/gpio/gpioN.
+// lineError adds to an error of taking a line what to do about it. consumer holds the
+// line, or is ""; exported are the lines in /sys/class/gpio.
 func lineError(name, consumer string, exported []string, err error) error {
 	advice := "check that the line is right"
 	switch {
@@ -162,5 +161,5 @@ func (l *Line) Set(high bool) error {
 	return nil
 }
 
-// Close gives the line back. What level it has then is the kernel's affair.
+// Close gives the line back. The kernel decides what level it has then.
 func (l *Line) Close() error { return l.line.Close() }

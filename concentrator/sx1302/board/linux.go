@@ -24,7 +24,7 @@ type Linux struct{}
 
 var _ Host = Linux{}
 
-// spiSpeed is what Semtech's board is laid out for.
+// spiSpeed is the speed that Semtech's board is designed for.
 const spiSpeed = 2 * physic.MegaHertz
 
 // parseSPI takes "/dev/spidev0.1" apart.
@@ -114,8 +114,8 @@ func (Linux) Line(name string, high bool) (Output, error) { return OpenLine(name
 // ErrHeld is the reason when another program works with a device.
 var ErrHeld = errors.New("another program works with it; stop that first")
 
-// Lock implements Host. Others that are of lorawand have the device locked; packet
-// forwarders lock nothing, and are noticed by who may see what they have open: root.
+// Lock implements Host. Other processes of lorawand lock the device. Packet forwarders do
+// not; root notices them by the files that they have open.
 func (Linux) Lock(device string) (io.Closer, error) {
 	f, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {

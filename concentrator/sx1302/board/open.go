@@ -17,7 +17,7 @@ type Port interface {
 	io.Closer
 }
 
-// Host is what a board is connected to: Linux, or something else in tests.
+// Host opens what a board is connected to: Linux does, and fakes of tests.
 type Host interface {
 	// SPI opens a port as the chip wants it: mode 0, 8 bits, 2 MHz.
 	SPI(device string) (Port, error)
@@ -39,7 +39,7 @@ type Output interface {
 	io.Closer
 }
 
-// Hardware is a board that was opened: the way to its chip, and what is around that.
+// Hardware is a board that was opened.
 type Hardware struct {
 	Conn        spi.Conn
 	MaxTransfer int                         // bytes; 0 is no limit

@@ -44,11 +44,11 @@ type I2CBus interface {
 	Close() error
 }
 
-// Sensor is the place of a board's temperature sensor, which has power only while
-// the board has, and may answer again after it did not. It is looked for at the
-// first measurement and whenever one has failed.
+// Sensor measures with a board's temperature sensor. The sensor has power only while the
+// board has, so it is looked for with the first measurement, and again after each one
+// that failed.
 type Sensor struct {
-	// Open opens the bus, for one measurement: a bus that hangs is nobody else's.
+	// Open opens the bus for one measurement, so that a hanging one blocks nothing else.
 	Open func() (I2CBus, error)
 
 	addr uint16 // where it was found; 0: it has to be looked for

@@ -42,7 +42,7 @@ type Board struct {
 	Device      string // of the SPI port
 	Reset       string // GPIO chip and line as OpenLine wants it, or "command: " and the text of ResetSteps
 	Power       string // likewise; "" is none
-	SX1261      string // device of the radio that listens before talking; the table does not know it
+	SX1261      string // device of the radio that scans for LBT; not in the table
 	SX1261Reset string
 	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none
 

@@ -109,7 +109,7 @@ func (x *Setting) apply(c *sx1302.Config) error {
 			})
 		}
 	case "sx1261":
-		c.LBT = x.listening()
+		c.LBT = x.lbt()
 	default:
 		return errors.New("no such setting")
 	}
@@ -181,8 +181,8 @@ func strictly(object []byte, into any) error {
 	return d.Decode(into)
 }
 
-// listening is how the SX1261 is used.
-func (x *Setting) listening() sx1302.LBT {
+// lbt returns the settings of LBT.
+func (x *Setting) lbt() sx1302.LBT {
 	l := sx1302.LBT{
 		Enabled: x.LBT, Target: radio.Decibel(x.RSSITarget) * 100,
 		RSSIOffset: radio.Decibel(math.Round(x.RSSIOffset * 100)),
