@@ -45,7 +45,8 @@ func TestFake(t *testing.T) {
 	for len(sink.Uplinks()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	if r := sink.Uplinks()[0].Receptions; len(r) != 2 || r[0].RSSI != -6000 || r[0].Token.Antenna != 1 || r[0].Token.Gateway != fakeEUI {
+	if r := sink.Uplinks()[0].Receptions; len(r) != 2 || r[0].RSSI != -6000 || r[0].Token.Antenna != 1 ||
+		r[0].Token.Gateway != fakeEUI {
 		t.Errorf("receptions %+v", r)
 	}
 	if err := f.Transmit(radio.Downlink{ID: 2, Gateway: fakeEUI}); err != nil {
@@ -153,8 +154,10 @@ func (r *recorder) Fatalf(format string, args ...any) {
 // Conform finds each fault.
 func TestConformFails(t *testing.T) {
 	faults := []string{
-		"not the first event", "Run returns", "leaves a goroutine", "told after Run", "want ErrGateway", "was not accepted", "token",
-		"no Receptions", "after it was received", "by FE", "time", "answered 2 times", "answered 0 times", "a TxAck to each Transmit",
+		"not the first event", "Run returns", "leaves a goroutine", "told after Run", "want ErrGateway", "was not accepted",
+		"token",
+		"no Receptions", "after it was received", "by FE", "time", "answered 2 times", "answered 0 times",
+		"a TxAck to each Transmit",
 	}
 	texts := map[string]string{
 		"not the first event": "the first event is", "leaves a goroutine": "left no goroutine", "told after Run": "after Run",

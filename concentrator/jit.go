@@ -27,16 +27,11 @@ type Transmitter interface {
 // JITOptions configures a JIT.
 type JITOptions struct {
 	Lead     time.Duration // how far ahead of its time a packet is armed; default 40 ms
-	MinLead  time.Duration // less than that is too late for a packet to be taken; default 15 ms
-	MinArm   time.Duration // less than that is too late to arm it; default 3 ms
+	MinLead  time.Duration // a packet that comes less than that ahead is too late; default 15 ms
+	MinArm   time.Duration // less than that ahead it is too late to arm a packet; default 3 ms
 	MaxAhead time.Duration // more than that is too early; default 2 min
 	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
-	Answer   time.Duration // how long a packet waits for its answer at the most; default 1 s
 	Size     int           // packets of a chain; default 32
-
-	// Later leaves the answer to what was armed to the transmitter, which knows
-	// only later whether it was sent.
-	Later bool
 }
 
 // JITStats counts since NewJIT.
@@ -44,11 +39,10 @@ type JITStats struct {
 	Armed    uint64        // packets that were handed to the chip in time
 	TooLate  uint64        // that were taken and then not armed in time
 	Failed   uint64        // that the chip did not take
-	Broken   uint64        // of all that were not sent, those that had been answered with TxOK
-	Stuck    uint64        // times that a chain was busy with nothing and was freed
+	Stuck    uint64        // times that a chain stayed busy after its packet and was freed
 	LastLead time.Duration // how far ahead of its time the last packet was armed
 	MinLead  time.Duration // the least of them
-	Late     time.Duration // how long after its turn a packet was armed, at the most
+	Late     time.Duration // the longest time between a packet's turn and its arming
 }
 
 // Plus returns the counts of two queues, of which o is the later one.
@@ -62,15 +56,14 @@ func (s JITStats) Plus(o JITStats) JITStats {
 	s.Armed += o.Armed
 	s.TooLate += o.TooLate
 	s.Failed += o.Failed
-	s.Broken += o.Broken
 	s.Stuck += o.Stuck
 	return s
 }
 
 // JIT keeps the packets of one concentrator until it is time to arm them, just
-// in time: the chip takes one per chain, and no word of it can be taken back
-// but by an abort. It starts nothing: Poll is to be called every 10 ms or so,
-// with which packets are armed 30 to 40 ms ahead.
+// in time: the chip takes one per chain, and once armed, a packet can only be
+// aborted. It starts nothing: Poll is to be called every 10 ms or so, with which
+// packets are armed 30 to 40 ms ahead.
 //
 // A JIT is not safe for use by several goroutines.
 type JIT struct {
@@ -80,7 +73,7 @@ type JIT struct {
 	pace   time.Duration
 }
 
-// jitChain is what one chain has before it, by time.
+// jitChain is the queue of one chain, sorted by time.
 type jitChain struct {
 	queue []jitPacket
 	onAir jitPacket // the last that was armed
@@ -89,8 +82,6 @@ type jitChain struct {
 type jitPacket struct {
 	downlink radio.Downlink
 	end      radio.ConcentratorTime
-	added    radio.ConcentratorTime
-	answered bool
 }
 
 func (p *jitPacket) begin() radio.ConcentratorTime { return p.downlink.Time }
@@ -107,15 +98,23 @@ func NewJIT(o JITOptions) *JIT {
 	def(&o.MinArm, 3*time.Millisecond)
 	def(&o.MaxAhead, 2*time.Minute)
 	def(&o.Gap, 8*time.Millisecond)
-	def(&o.Answer, time.Second)
 	if o.Size == 0 {
 		o.Size = 32
 	}
 	return &JIT{opts: o}
 }
 
-// Pace tells how long it took to arm a packet. On a slow bus packets are armed
-// earlier, up to maxLead ahead.
+// Pace tells how long it took to arm a packet. The queue goes by the longest of late: p
+// falls by a quarter with each packet that is armed faster. On a slow bus everything is
+// done earlier, up to maxLead:
+//
+//	         normal   slow bus            why
+//	lead      40 ms   2p + 20 ms          armed so far ahead, a packet is in time even if it has to be polled for
+//	                                      twice (10 ms each) and the packet of the other chain is armed first
+//	minLead   15 ms   p + 10 ms           less is too late to be taken: it is armed with the next poll
+//	minArm     3 ms   p, at most lead/2   less is too late to begin to arm it
+//	gap        8 ms   p + 5 ms            from the end of a packet to the begin of the next one of its chain,
+//	                                      which is armed in between
 func (q *JIT) Pace(took time.Duration) { q.pace = max(took, q.pace*3/4) }
 
 // maxLead is as much as those who plan transmissions on board leave.
@@ -144,7 +143,10 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	if int(d.Antenna) >= len(q.chains) {
 		return radio.TxNoPath
 	}
-	air, err := radio.TimeOnAir(radio.Packet{DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload), NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink})
+	air, err := radio.TimeOnAir(radio.Packet{
+		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
+		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
+	})
 	if err != nil {
 		return radio.TxUnknownError
 	}
@@ -161,7 +163,7 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	case ahead > q.opts.MaxAhead:
 		return radio.TxTooEarly
 	}
-	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1), added: now}
+	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1)}
 	if _, taken := c.conflict(p.begin(), p.end, q.gap()); taken {
 		return radio.TxCollisionPacket
 	}
@@ -172,8 +174,8 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	return radio.TxOK
 }
 
-// conflict returns the end of a packet that is too close to a time. Nothing goes
-// before the one that the chip has.
+// conflict returns the end of a packet that is too close to a time. The armed
+// packet cannot be overtaken.
 func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration) (radio.ConcentratorTime, bool) {
 	overlaps := func(p *jitPacket) bool { return begin < p.end.Add(gap) && p.begin() < end.Add(gap) }
 	if c.onAir.end != 0 && begin < c.onAir.end.Add(gap) {
@@ -199,11 +201,10 @@ func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) r
 	return t
 }
 
-// Poll arms what is due. done is told, once, of each packet that Add has taken:
-// TxOK when it is armed, or else why it will not be sent. A packet whose time is
-// far ahead is answered with TxOK before that; if it cannot be sent then, only
-// JITStats.Broken knows. With Later, it is not told of those that were armed.
-func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Downlink, radio.TxResult)) {
+// Poll arms what is due. failed is told, once, of each packet that Add has taken
+// and that could not be armed, and why. What was armed is the transmitter's to
+// answer for: only it learns whether the packet was sent.
+func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, failed func(radio.Downlink, radio.TxResult)) {
 	for chain := range q.chains {
 		c := &q.chains[chain]
 		for len(c.queue) > 0 && c.queue[0].begin().Sub(now) <= q.lead() {
@@ -213,25 +214,10 @@ func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, done func(radio.Do
 			}
 			p := c.queue[0]
 			c.queue = slices.Delete(c.queue, 0, 1)
-			if result != radio.TxOK || !q.opts.Later {
-				q.answer(&p, result, done)
+			if result != radio.TxOK {
+				failed(p.downlink, result)
 			}
 		}
-		for i := range c.queue {
-			if p := &c.queue[i]; !q.opts.Later && !p.answered && now.Sub(p.added) >= q.opts.Answer {
-				q.answer(p, radio.TxOK, done)
-			}
-		}
-	}
-}
-
-// answer tells what becomes of a packet, if that was not told before.
-func (q *JIT) answer(p *jitPacket, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
-	if !p.answered {
-		p.answered = true
-		done(p.downlink, result)
-	} else if result != radio.TxOK {
-		q.stats.Broken++
 	}
 }
 
@@ -281,11 +267,11 @@ func (q *JIT) measure(lead time.Duration) {
 	s.LastLead, s.Late = lead, max(s.Late, q.lead()-lead)
 }
 
-// settled is how long after the end of a packet the chip is surely free.
+// settled is the time after the end of a packet after which the chip is surely free.
 const settled = 500 * time.Microsecond
 
-// Next returns when Poll has something to do, at least a millisecond ahead; ok
-// is false if it has nothing.
+// Next returns the time of the next Poll that has something to do, at least a millisecond
+// ahead; ok is false if the queue is empty.
 func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bool) {
 	for i := range q.chains {
 		c := &q.chains[i]
@@ -306,17 +292,13 @@ func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bo
 // Len returns how many packets wait.
 func (q *JIT) Len() int { return len(q.chains[0].queue) + len(q.chains[1].queue) }
 
-// Drop gives up on all packets, because the counter begins anew: each that waits
-// gets the result, one that is armed and not on the air yet is only counted.
-func (q *JIT) Drop(now radio.ConcentratorTime, result radio.TxResult, done func(radio.Downlink, radio.TxResult)) {
+// Drop gives up on all packets that wait, because the counter begins anew.
+func (q *JIT) Drop(failed func(radio.Downlink)) {
 	for i := range q.chains {
-		if p := &q.chains[i].onAir; p.end != 0 && now < p.begin() && !q.opts.Later {
-			q.stats.Broken++
-		}
 		dropped := q.chains[i].queue
 		q.chains[i] = jitChain{}
 		for k := range dropped {
-			q.answer(&dropped[k], result, done)
+			failed(dropped[k].downlink)
 		}
 	}
 }

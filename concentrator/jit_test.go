@@ -98,9 +98,9 @@ func TestJITAdd(t *testing.T) {
 }
 
 // run polls every 10 ms, and when the queue wants it, for a while and returns
-// the results by ID.
+// the results by ID: TxOK of what was armed, and why the others were not.
 func run(q *JIT, x *testTransmitter, d time.Duration) map[uint64][]radio.TxResult {
-	results := map[uint64][]radio.TxResult{}
+	results, before := map[uint64][]radio.TxResult{}, len(x.armed)
 	for end := x.now.Add(d); x.now < end; {
 		q.Poll(x.now, x, func(d radio.Downlink, r radio.TxResult) { results[d.ID] = append(results[d.ID], r) })
 		next := x.now.Add(10 * time.Millisecond)
@@ -108,6 +108,9 @@ func run(q *JIT, x *testTransmitter, d time.Duration) map[uint64][]radio.TxResul
 			next = min(next, at)
 		}
 		x.now = next
+	}
+	for _, d := range x.armed[before:] {
+		results[d.ID] = append(results[d.ID], radio.TxOK)
 	}
 	return results
 }
@@ -134,7 +137,8 @@ func TestJITOrder(t *testing.T) {
 			t.Errorf("packet %d out of order", d.ID)
 		}
 	}
-	if s := q.Stats(); s.Armed != 5 || len(x.abort) > 0 || s.MinLead < 5*time.Millisecond || s.Late > 38*time.Millisecond || q.Len() != 0 {
+	if s := q.Stats(); s.Armed != 5 || len(x.abort) > 0 || s.MinLead < 5*time.Millisecond ||
+		s.Late > 38*time.Millisecond || q.Len() != 0 {
 		t.Errorf("%+v, aborted %v", s, x.abort)
 	}
 }
@@ -205,28 +209,30 @@ func TestJITFails(t *testing.T) {
 	}
 }
 
-// TestJITAnswers: what is far ahead is answered for in time, and not twice.
-func TestJITAnswers(t *testing.T) {
+// TestJITFarAhead: of a packet that waits nothing is told until it is armed or
+// cannot be.
+func TestJITFarAhead(t *testing.T) {
 	q, x := NewJIT(JITOptions{}), &testTransmitter{now: testNow}
 	for id, s := range []int{2, 10, 20} {
 		if r := q.Add(packet(uint64(id), testNow.Add(time.Duration(s)*time.Second)), testNow); r != radio.TxOK {
 			t.Fatal(r)
 		}
 	}
-	first := run(q, x, 1100*time.Millisecond)
-	for id := range uint64(3) {
-		if !slices.Equal(first[id], []radio.TxResult{radio.TxOK}) {
-			t.Errorf("packet %d: %v", id, first[id])
-		}
+	if early := run(q, x, 1100*time.Millisecond); len(early) > 0 {
+		t.Errorf("told already: %v", early)
 	}
-	run(q, x, 2*time.Second)
+	if first := run(q, x, 2*time.Second); len(first) != 1 || !slices.Equal(first[0], []radio.TxResult{radio.TxOK}) {
+		t.Errorf("%v", first)
+	}
 	x.err = errors.New("bus")
-	if again := run(q, x, 10*time.Second); len(again) > 0 || q.Stats().Broken != 1 {
-		t.Errorf("%v, %+v", again, q.Stats())
+	if second := run(q, x, 10*time.Second); len(second) != 1 ||
+		!slices.Equal(second[1], []radio.TxResult{radio.TxUnknownError}) {
+		t.Errorf("%v", second)
 	}
-	q.Drop(x.now, radio.TxNoPath, func(d radio.Downlink, r radio.TxResult) { t.Errorf("%d is answered again, with %v", d.ID, r) })
-	if s := q.Stats(); s.Armed != 1 || s.Failed != 1 || s.Broken != 2 {
-		t.Errorf("%+v", s)
+	var dropped []uint64
+	q.Drop(func(d radio.Downlink) { dropped = append(dropped, d.ID) })
+	if s := q.Stats(); s.Armed != 1 || s.Failed != 1 || !slices.Equal(dropped, []uint64{2}) {
+		t.Errorf("%+v, dropped %v", s, dropped)
 	}
 }
 
@@ -240,43 +246,9 @@ func TestJITDrop(t *testing.T) {
 		}
 	}
 	n := 0
-	q.Drop(testNow, radio.TxNoPath, func(_ radio.Downlink, r radio.TxResult) {
-		if r == radio.TxNoPath {
-			n++
-		}
-	})
+	q.Drop(func(radio.Downlink) { n++ })
 	if n != 3 || q.Len() != 0 || len(run(q, x, 5*time.Second)) != 0 {
 		t.Errorf("%d dropped, %d left", n, q.Len())
-	}
-}
-
-// TestJITArmedDrop: what is armed when the counter begins anew is told of by the
-// counts, and what is on the air is not.
-func TestJITArmedDrop(t *testing.T) {
-	for name, tt := range map[string]struct {
-		after  time.Duration
-		later  bool
-		broken uint64
-	}{
-		"armed":                    {980 * time.Millisecond, false, 1},
-		"on the air":               {1010 * time.Millisecond, false, 0},
-		"answered by another":      {980 * time.Millisecond, true, 0},
-		"before it was armed":      {900 * time.Millisecond, false, 0},
-		"long after it was on air": {3 * time.Second, false, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			q, x := NewJIT(JITOptions{Later: tt.later}), &testTransmitter{now: testNow}
-			if r := q.Add(packet(1, testNow.Add(time.Second)), testNow); r != radio.TxOK {
-				t.Fatal(r)
-			}
-			if got := run(q, x, tt.after); tt.later && len(got) > 0 {
-				t.Errorf("answered: %v", got)
-			}
-			q.Drop(x.now, radio.TxNoPath, func(radio.Downlink, radio.TxResult) {})
-			if s := q.Stats(); s.Broken != tt.broken {
-				t.Errorf("%+v", s)
-			}
-		})
 	}
 }
 
@@ -328,7 +300,10 @@ func TestJITBesideArmed(t *testing.T) {
 		want radio.TxResult
 	}{
 		{"behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond, radio.TxOK},
-		{"too close behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond - time.Microsecond, radio.TxCollisionPacket},
+		{
+			"too close behind it", packet(2, 0), -40 * time.Millisecond, testAir + 8*time.Millisecond - time.Microsecond,
+			radio.TxCollisionPacket,
+		},
 		{"at its time", packet(2, 0), -40 * time.Millisecond, 0, radio.TxCollisionPacket},
 		{"while it is on the air", packet(2, 0), 10 * time.Millisecond, 40 * time.Millisecond, radio.TxCollisionPacket},
 		{"behind it, while it is on the air", packet(2, 0), 10 * time.Millisecond, testAir + 8*time.Millisecond, radio.TxOK},
@@ -350,7 +325,7 @@ func TestJITBesideArmed(t *testing.T) {
 	}
 	t.Run("when the counter has begun anew", func(t *testing.T) {
 		q, x, at := armedJIT(t)
-		q.Drop(x.now, radio.TxNoPath, func(radio.Downlink, radio.TxResult) {})
+		q.Drop(func(d radio.Downlink) { t.Errorf("%d was armed, and is told as dropped", d.ID) })
 		if r := q.Add(packet(2, at), x.now); r != radio.TxOK {
 			t.Errorf("Add = %v", r)
 		}
@@ -413,7 +388,10 @@ func TestJITStats(t *testing.T) {
 		q.Poll(x.now, x, func(radio.Downlink, radio.TxResult) {})
 		x.now = at.Add(time.Second)
 	}
-	want := JITStats{Armed: 4, LastLead: 35 * time.Millisecond, MinLead: 20 * time.Millisecond, Late: 20 * time.Millisecond}
+	want := JITStats{
+		Armed: 4, LastLead: 35 * time.Millisecond, MinLead: 20 * time.Millisecond,
+		Late: 20 * time.Millisecond,
+	}
 	if s := q.Stats(); s != want {
 		t.Errorf("%+v, want %+v", s, want)
 	}

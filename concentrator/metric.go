@@ -16,7 +16,8 @@ func CheckMetrics(t Tester, got []Metric, want map[string]float64) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, m := range got {
-		if !isMetricName(m.Name) || seen[m.Name] || strings.HasSuffix(m.Name, "_total") == m.Gauge || !strings.HasSuffix(m.Help, ".") {
+		if !isMetricName(m.Name) || seen[m.Name] || strings.HasSuffix(m.Name, "_total") == m.Gauge ||
+			!strings.HasSuffix(m.Help, ".") {
 			t.Errorf("%+v", m)
 		}
 		seen[m.Name] = true

@@ -36,15 +36,15 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	var model *sx1302test.Chip
 	o.EUI = eui
 	sim := simulation{air: w.air, chip: o, made: func(m *sx1302test.Chip) { model = m }}
-	h, err := sim.open(&s, &c, nil)
+	h, err := sim.open(&s, &c)
 	if err != nil {
 		w.Fatal(err)
 	}
-	firmware, err := h.firmware()
+	firmware, err := h.Firmware()
 	if err != nil {
 		w.Fatal(err)
 	}
-	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, SX1261: h.sx1261})
+	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, SX1261: h.SX1261})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestAirListens(t *testing.T) {
 		}
 		w.stop()
 		s := driver.Stats()
-		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 {
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
 			t.Errorf("%+v, %+v", h, s)
 		}
 		taken := 0
@@ -151,8 +151,8 @@ func TestAirListens(t *testing.T) {
 				taken++
 			}
 		}
-		if taken != asked/3-1 || uint64(taken) != s.Taken || h.windows[2] != taken {
-			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.Taken, h.windows)
+		if taken != asked/3-1 || uint64(taken) != s.ChannelBusy || h.windows[2] != taken {
+			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.ChannelBusy, h.windows)
 		}
 	})
 }

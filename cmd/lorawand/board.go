@@ -3,12 +3,11 @@
 package main
 
 import (
-	"log/slog"
-
 	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/sx1302/board"
 )
 
 // openBoard opens the board of a gateway.
-func openBoard(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
-	return openHardware(s, c, log)
+func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+	return openHardware(s, c)
 }

@@ -42,7 +42,7 @@ func (b *boards) set(list []*onboard, past sx1302.DriverStats) { b.now.Store(&bo
 func (b *boards) stats() sx1302.DriverStats {
 	l := b.current()
 	for _, o := range l.boards {
-		l.past = l.past.Plus(o.stats())
+		l.past = l.past.Plus(o.Stats())
 	}
 	return l.past
 }
@@ -76,9 +76,10 @@ func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 		case at < 0:
 			b.stands++
 		case standing[at].same(o):
+			standing[at].planned = o.planned
 			o = standing[at]
 		case standing[at].named == o.named:
-			o.until = standing[at].until
+			o.Continue(standing[at].Gateway, false)
 		default:
 			b.stands++
 		}
@@ -96,16 +97,17 @@ func (b *boards) exchange(planned []*onboard, sink concentrator.Sink, change fun
 			continue
 		}
 		o.halt(sink)
-		before.past = before.past.Plus(o.stats())
+		before.past = before.past.Plus(o.Stats())
 		for _, n := range planned {
-			if n.until == o.until && n.named.IsZero() {
-				n.eui = o.eui // the chip has told it
+			if n.Until() == o.Until() && n.named.IsZero() {
+				n.Continue(o.Gateway, true)
 			}
 		}
 	}
 	b.set(planned, before.past)
 	change()
 	for _, o := range planned {
+		o.SetPowerReserve(o.planned)
 		if !slices.Contains(before.boards, o) {
 			b.start(o)
 		}
@@ -121,7 +123,7 @@ func withStandIns(gws []config.Gateway, on []*onboard) []config.Gateway {
 			continue
 		}
 		if out[i].EUI == "" {
-			out[i].EUI = on[0].until.String()
+			out[i].EUI = on[0].Until().String()
 		}
 		on = on[1:]
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -25,16 +25,16 @@ type openings struct {
 	opened, closed int
 }
 
-func (o *openings) open(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
-	h, err := o.sim.open(s, c, log)
+func (o *openings) open(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+	h, err := o.sim.open(s, c)
 	if err != nil {
 		return nil, err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.opened++
-	unplug := h.close
-	h.close = func() error {
+	unplug := h.Close
+	h.Close = func() error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.closed++

@@ -5,23 +5,23 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/cmd/lorawand/demo"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
 // openBoard opens the board of a gateway, or a model of the chip on an air of
 // its own where nobody sends.
-func openBoard(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
+func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	if s.Device != config.SimDevice {
-		return openHardware(s, c, log)
+		return openHardware(s, c)
 	}
 	sim := simulation{air: air.New(1), chip: sx1302test.Options{EUI: demo.Gateway}}
-	h, err := sim.open(s, c, log)
+	h, err := sim.open(s, c)
 	if err != nil {
 		return nil, err
 	}
@@ -29,8 +29,8 @@ func openBoard(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*har
 	var wg sync.WaitGroup
 	var failed error
 	wg.Go(func() { failed = sim.air.Run(ctx) })
-	unplug := h.close
-	h.close = func() error {
+	unplug := h.Close
+	h.Close = func() error {
 		stop()
 		wg.Wait()
 		return errors.Join(failed, unplug())

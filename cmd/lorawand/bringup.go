@@ -21,6 +21,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
+	"lorawand/concentrator/sx1302/script"
 	"lorawand/radio"
 )
 
@@ -102,10 +104,10 @@ func printPacket(w io.Writer, p *sx1302.Packet, asJSON bool) error {
 }
 
 // stop ends what is sent, and gives the board back.
-func (b *board) stop(chip *sx1302.Chip, h *hardware) error {
+func (b *workbench) stop(chip *sx1302.Chip, h *board.Hardware) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	return errors.Join(chip.Stop(ctx), h.close())
+	return errors.Join(chip.Stop(ctx), h.Close())
 }
 
 // whileOnAir returns a context that a lost terminal or a reader that went away
@@ -115,7 +117,7 @@ func whileOnAir(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // explained is explain for what may be no error.
-func (b *board) explained(err error) error {
+func (b *workbench) explained(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -232,9 +234,9 @@ func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Tr
 			return err
 		}
 		outcome := fmt.Sprintf("sent on %v at %v with up to %v dBm", t.Frequency, t.DataRate, t.Power)
-		err := chip.AwaitClearance(ctx, o.chain)
-		if errors.Is(err, sx1302.ErrChannelTaken) {
-			outcome, err = "not sent: its channel is taken", nil
+		err := chip.AwaitLBT(ctx, o.chain)
+		if errors.Is(err, sx1302.ErrChannelBusy) {
+			outcome, err = "not sent: its channel is busy", nil
 		}
 		if err := errors.Join(err, sent(ctx, chip, o.chain)); err != nil {
 			return fmt.Errorf("frame %d: %w", n+1, err)
@@ -306,7 +308,7 @@ const maxScriptLine = 1 << 20
 
 // script runs the lines of a script until its end or that of ctx. However it
 // ends, nothing is left on the air.
-func (b *board) script(ctx context.Context, name string, in io.Reader, out io.Writer) (err error) {
+func (b *workbench) script(ctx context.Context, name string, in io.Reader, out io.Writer) (err error) {
 	h, err := b.open()
 	if err != nil {
 		return err
@@ -314,14 +316,14 @@ func (b *board) script(ctx context.Context, name string, in io.Reader, out io.Wr
 	var chip *sx1302.Chip
 	defer func() {
 		if chip == nil {
-			err = errors.Join(err, h.close())
+			err = errors.Join(err, h.Close())
 			return
 		}
 		err = errors.Join(err, b.stop(chip, h))
 	}()
-	script := sx1302.NewScript(func(c sx1302.Config) (*sx1302.Chip, error) {
+	steps := script.New(func(c sx1302.Config) (*sx1302.Chip, error) {
 		b.Chip = c
-		firmware, err := h.firmware()
+		firmware, err := h.Firmware()
 		if err != nil {
 			return nil, err
 		}
@@ -334,10 +336,10 @@ func (b *board) script(ctx context.Context, name string, in io.Reader, out io.Wr
 		}
 		chip = next
 		return chip, err
-	}, h.temperature)
+	}, h.Temperature)
 	failures, first := 0, 0
 	err = eachLine(ctx, in, func(n int, line []byte) error {
-		answer, failed, err := script.Step(ctx, line)
+		answer, failed, err := steps.Step(ctx, line)
 		if err != nil {
 			return fmt.Errorf("%s: line %d: %w", name, n, err)
 		}

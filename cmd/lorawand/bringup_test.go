@@ -14,6 +14,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -21,10 +22,10 @@ import (
 )
 
 // simBoard is a board with a model of the chip on an air.
-func simBoard(t *testing.T, a *air.Air, o sx1302test.Options) *board {
+func simBoard(t *testing.T, a *air.Air, o sx1302test.Options) *workbench {
 	t.Helper()
 	sim := &simulation{air: a, chip: o}
-	b := &board{keys: config.SX1302{Board: "rak2287"}, plan: "EU_863_870_TTN", way: sim.open}
+	b := &workbench{keys: config.SX1302{Board: "rak2287"}, plan: "EU_863_870_TTN", way: sim.open}
 	var err error
 	if b.Concentrator, err = b.keys.Concentrator(b.plan); err != nil {
 		t.Fatal(err)
@@ -161,7 +162,14 @@ func TestConcentratorScript(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		run := func(script string) (string, error) {
 			var out bytes.Buffer
-			err := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI}).script(t.Context(), "test.jsonl", strings.NewReader(script), &out)
+			b := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI})
+			plugIn := b.way
+			b.way = func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+				h, err := plugIn(s, c)
+				h.Temperature = nil // a board without a sensor
+				return h, err
+			}
+			err := b.script(t.Context(), "test.jsonl", strings.NewReader(script), &out)
 			return out.String(), err
 		}
 		out, err := run(string(recording))

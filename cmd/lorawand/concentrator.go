@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 )
 
 // boardFlags name a board and what is different about it.
@@ -49,7 +49,7 @@ func (f *boardFlags) addLines(cmd *cobra.Command) {
 }
 
 // board is one that a command works with.
-type board struct {
+type workbench struct {
 	keys config.SX1302
 	config.Concentrator
 	plan string
@@ -58,23 +58,23 @@ type board struct {
 
 // find returns the board of the flags or of the configuration, set up for its
 // plan.
-func (f *boardFlags) find(cmd *cobra.Command) (*board, error) {
-	return f.board(cmd, func(b *board) (config.Concentrator, error) { return b.keys.Concentrator(b.plan) })
+func (f *boardFlags) find(cmd *cobra.Command) (*workbench, error) {
+	return f.board(cmd, func(b *workbench) (config.Concentrator, error) { return b.keys.Concentrator(b.plan) })
 }
 
 // findLines is find for a command that needs no more than devices and lines.
-func (f *boardFlags) findLines(cmd *cobra.Command) (*board, error) {
-	return f.board(cmd, func(b *board) (config.Concentrator, error) { return b.keys.Probed() })
+func (f *boardFlags) findLines(cmd *cobra.Command) (*workbench, error) {
+	return f.board(cmd, func(b *workbench) (config.Concentrator, error) { return b.keys.Probed() })
 }
 
-func (f *boardFlags) board(cmd *cobra.Command, setUp func(*board) (config.Concentrator, error)) (*board, error) {
-	b := &board{keys: f.keys, plan: f.plan, way: openBoard}
+func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Concentrator, error)) (*workbench, error) {
+	b := &workbench{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = b.take(&c, f.gateway)
 		}
-		if err := b.take(&c, f.gateway); err != nil {
+		if err != nil && !(errors.Is(err, errNoBoard) && f.keys.GlobalConf != "") {
 			return nil, err
 		}
 	}
@@ -87,8 +87,11 @@ func (f *boardFlags) board(cmd *cobra.Command, setUp func(*board) (config.Concen
 	return b, nil
 }
 
+// errNoBoard is the reason for a command that knows of no board.
+var errNoBoard = errors.New("no board given, and none in the configuration")
+
 // take fills in what the configuration says of a gateway.
-func (b *board) take(c *config.Config, gateway string) error {
+func (b *workbench) take(c *config.Config, gateway string) error {
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		if g.SX1302 == nil || gateway != "" && g.ID != gateway {
@@ -113,12 +116,12 @@ func (b *board) take(c *config.Config, gateway string) error {
 	if gateway != "" {
 		return usage(fmt.Errorf("the configuration has no gateway %q with a concentrator", gateway))
 	}
-	return usage(errors.New("no board given, and none in the configuration"))
+	return usage(errNoBoard)
 }
 
 // open opens the board for a command.
-func (b *board) open() (*hardware, error) {
-	h, err := b.way(&b.keys, &b.Concentrator, slog.New(slog.DiscardHandler))
+func (b *workbench) open() (*board.Hardware, error) {
+	h, err := b.way(&b.keys, &b.Concentrator)
 	if err != nil {
 		return nil, b.explain(err)
 	}
@@ -126,54 +129,34 @@ func (b *board) open() (*hardware, error) {
 }
 
 // chip returns the chip of an opened board; firmware is needed to start it.
-func (b *board) chip(h *hardware, firmware sx1302.Firmware) (*sx1302.Chip, error) {
-	return sx1302.New(h.conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.reset, MaxTransfer: h.maxTransfer, SX1261: h.sx1261})
+func (b *workbench) chip(h *board.Hardware, firmware sx1302.Firmware) (*sx1302.Chip, error) {
+	return sx1302.New(h.Conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer, SX1261: h.SX1261})
 }
 
 // explain adds which device and which lines an error is about.
-func (b *board) explain(err error) error {
-	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device, cmp.Or(strings.Join(toggled(&b.Board), ", "), "reset none"))
-}
-
-// toggled names all that is set when a board is reset.
-func toggled(b *sx1302.Board) []string {
-	reset := b.Reset
-	if steps, byTool := b.ResetSteps(); byTool {
-		reset = "by " + multiTechTool
-		for i, s := range steps {
-			if i == 0 || s.Line != steps[i-1].Line {
-				reset += " " + s.Line
-			}
-		}
-	}
-	var out []string
-	for _, l := range [][2]string{{"power", b.Power}, {"reset", reset}, {"SX1261 reset", b.SX1261Reset}, {"DAC reset", b.DACReset}} {
-		if l[1] != "" {
-			out = append(out, l[0]+" "+l[1])
-		}
-	}
-	return out
+func (b *workbench) explain(err error) error {
+	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device, cmp.Or(strings.Join(b.Board.Toggled(), ", "), "reset none"))
 }
 
 // start opens the board and starts its chip. The caller closes the hardware.
-func (b *board) start(ctx context.Context) (*sx1302.Chip, *hardware, error) {
+func (b *workbench) start(ctx context.Context) (*sx1302.Chip, *board.Hardware, error) {
 	h, err := b.open()
 	if err != nil {
 		return nil, nil, err
 	}
-	firmware, err := h.firmware()
+	firmware, err := h.Firmware()
 	if err != nil {
-		return nil, nil, errors.Join(err, h.close())
+		return nil, nil, errors.Join(err, h.Close())
 	}
 	chip, err := b.chip(h, firmware)
 	if err == nil {
 		err = chip.Start(ctx)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(b.explain(err), h.close())
+		return nil, nil, errors.Join(b.explain(err), h.Close())
 	}
-	if h.temperature != nil {
-		if t, err := h.temperature(); err == nil {
+	if h.Temperature != nil {
+		if t, err := h.Temperature(); err == nil {
 			chip.SetTemperature(t)
 		}
 	}
@@ -198,7 +181,7 @@ func newConcentratorProbe() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer h.close()
+		defer h.Close()
 		chip, err := b.chip(h, sx1302.Firmware{})
 		if err != nil {
 			return err
@@ -232,8 +215,8 @@ func newConcentratorReset() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer h.close()
-			if err := h.reset(cmd.Context()); err != nil {
+			defer h.Close()
+			if err := h.Reset(cmd.Context()); err != nil {
 				return b.explain(err)
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), resetDone(&b.Board))
@@ -245,8 +228,8 @@ func newConcentratorReset() *cobra.Command {
 }
 
 // resetDone is what reset prints.
-func resetDone(b *sx1302.Board) string {
-	lines := toggled(b)
+func resetDone(b *board.Board) string {
+	lines := b.Toggled()
 	if len(lines) == 0 {
 		return "nothing was toggled: all lines of " + b.Name + " are none"
 	}

@@ -28,7 +28,9 @@ func TestConcentratorCommands(t *testing.T) {
 		{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitUsage, "USB bridge"},
 		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
 		{"no gains for the plan", []string{"concentrator", "probe", "--board", "sx1302c915gw1", "--reset", "none", "--power", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
-		{"reset without gains", []string{"concentrator", "reset", "--board", "sx1255_full_duplex", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"reset without gains", []string{"concentrator", "reset", "--board", "sx1302c490gw1", "--power", "none", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
+		{"a global_conf says all", []string{"concentrator", "probe", "--global-conf", "../../concentrator/sx1302/board/testdata/global_conf.json", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "(global_conf.json: SPI /dev/spidev250.0, reset none)"},
+		{"a global_conf that is none", []string{"concentrator", "probe", "--global-conf", "/none.json"}, exitUsage, "sx1302.global_conf: open /none.json"},
 		{"listening needs gains", []string{"concentrator", "listen", "--board", "sx1302c915gw1"}, exitUsage, "not for \"EU868\""},
 		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "USB bridge"},
@@ -57,14 +59,14 @@ func TestToggled(t *testing.T) {
 	}{
 		"reset only":      {config.SX1302{Board: "rak2287"}, "toggled: reset header:17"},
 		"SX1261":          {config.SX1302{Board: "wm1302"}, "toggled: power header:18, reset header:17, SX1261 reset header:5"},
-		"DAC":             {config.SX1302{Board: "sx1255_full_duplex"}, "toggled: power header:18, reset header:23, SX1261 reset header:22, DAC reset header:13"},
+		"SX1257":          {config.SX1302{Board: "sx1257_reference"}, "toggled: power header:18, reset header:23, SX1261 reset header:22"},
 		"maker's tool":    {config.SX1302{Board: "mtac_003e00", Device: "/dev/spidev1.0"}, "toggled: reset by mts-io-sysfs ap2/creset ap2/lbtreset ap2/reset"},
 		"script":          {config.SX1302{Board: "rak2287", Reset: "exec:/etc/lorawand/reset.sh", Power: "gpiochip1:3"}, "toggled: power gpiochip1:3, reset exec:/etc/lorawand/reset.sh"},
 		"power, no reset": {config.SX1302{Board: "wm1302", Reset: "none", SX1261Reset: "none"}, "toggled: power header:18"},
 		"nothing":         {config.SX1302{Board: "rak2287", Reset: "none"}, "nothing was toggled: all lines of rak2287 are none"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := board{keys: tt.keys}
+			b := workbench{keys: tt.keys}
 			var err error
 			if b.Concentrator, err = b.keys.Probed(); err != nil {
 				t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 // board together.
 func (d *daemon) driverStates() (out []admin.Driver) {
 	for _, b := range d.boards.all() {
-		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.fault()})
+		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.Fault()})
 	}
 	if len(out) > 0 {
 		sum := d.boards.stats()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -155,10 +155,10 @@ func TestOnboardWithoutChip(t *testing.T) {
 		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
 		"no firmware, then there is": {"", func(ready func() bool) opener {
 			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
-			return func(s *config.SX1302, c *config.Concentrator, log *slog.Logger) (*hardware, error) {
-				h, err := sim.open(s, c, log)
+			return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+				h, err := sim.open(s, c)
 				if !ready() {
-					h.firmware = func() (sx1302.Firmware, error) { return sx1302.Firmware{}, sx1302.ErrNoFirmware }
+					h.Firmware = func() (sx1302.Firmware, error) { return sx1302.Firmware{}, sx1302.ErrNoFirmware }
 				}
 				return h, err
 			}

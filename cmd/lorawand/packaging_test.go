@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"lorawand/cmd/lorawand/config"
-	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 )
 
 // What an owner has made outlives an upgrade of OpenWrt: configuration, store and
@@ -41,7 +42,7 @@ func TestUnitDevices(t *testing.T) {
 	}
 	_, groups, _ := strings.Cut(string(postinst), "for group in ")
 	groups, _, _ = strings.Cut(groups, ";")
-	boards, err := sx1302.Boards()
+	boards, err := board.Boards()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestUnitDevices(t *testing.T) {
 		"/dev/spidev": {"char-spi", "spi"}, "/dev/gpiochip": {"char-gpiochip", "gpio"}, "/dev/i2c-": {"char-i2c", "i2c"}, "/dev/ttyACM": {"char-ttyACM", "dialout"},
 	}
 	for _, b := range boards {
-		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.DACReset, b.I2C, "/dev/ttyACM0"} {
+		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.I2C, "/dev/ttyACM0"} {
 			device = strings.Replace(device, "header:", "/dev/gpiochip0:", 1)
 			kind := kinds[strings.TrimRight(strings.Split(device, ":")[0], "0123456789.")]
 			switch {
@@ -63,6 +64,94 @@ func TestUnitDevices(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The unit waits for nothing that may never come, and hides no script or file in a
+// home.
+func TestUnitWaitsForNothing(t *testing.T) {
+	unit, err := os.ReadFile("../../systemd/lorawand.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(unit)) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[key] += value
+		}
+	}
+	for key, want := range map[string]string{"After": "network.target", "Wants": "", "Requires": "", "ProtectHome": "read-only"} {
+		if values[key] != want {
+			t.Errorf("%s=%s, want %q", key, values[key], want)
+		}
+	}
+}
+
+// The udev rule opens the devices of every board of the table that are not a tty.
+func TestUdevRule(t *testing.T) {
+	rule, err := os.ReadFile("../../packaging/linux/52-lorawand.rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, subsystem := range []string{"spidev", "gpio", "i2c-dev"} {
+		found := false
+		for line := range strings.Lines(string(rule)) {
+			found = found || strings.HasPrefix(line, `SUBSYSTEM=="`+subsystem+`"`) && strings.Contains(line, `GROUP="lorawand", MODE="0660"`)
+		}
+		if !found {
+			t.Errorf("no rule for %s in\n%s", subsystem, rule)
+		}
+	}
+}
+
+// The example of a maker's page drives the lines of the maker's hardware: those of
+// a header are for the pages of hosts that have one.
+func TestVendorPages(t *testing.T) {
+	pages, err := filepath.Glob("../../packaging/vendor/*/README.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	want := map[string]string{ // folder, and what its example toggles
+		"raspberry-pi": "reset header:17",
+		"seeed":        "power /dev/gpiochip0:3, reset /dev/gpiochip0:14, SX1261 reset /dev/gpiochip0:15",
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder := filepath.Base(filepath.Dir(page))
+		var toggles []string
+		for _, block := range tomlBlocks(string(text)) {
+			c, err := config.Parse([]byte(block))
+			if err != nil {
+				t.Errorf("%s: %v in\n%s", folder, err, block)
+				continue
+			}
+			for i := range c.Gateways {
+				if g := &c.Gateways[i]; g.SX1302 != nil {
+					set, err := g.SX1302.Concentrator(g.FrequencyPlan)
+					if err != nil {
+						t.Errorf("%s: %v", folder, err)
+					}
+					toggles = append(toggles, strings.Join(set.Board.Toggled(), ", "))
+				}
+			}
+		}
+		if got := strings.Join(toggles, "; "); got != want[folder] {
+			t.Errorf("the example for %s toggles %q, want %q", folder, got, want[folder])
+		}
+	}
+}
+
+// tomlBlocks returns the indented blocks of a page that configure gateways.
+func tomlBlocks(page string) []string {
+	var out []string
+	for block := range strings.SplitSeq(page, "\n\n") {
+		if strings.HasPrefix(block, "    [[gateway]]") {
+			out = append(out, block)
+		}
+	}
+	return out
 }
 
 // uciFunctions stand in for OpenWrt's: an export of UCI is shell.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"log/slog"
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 )
@@ -19,7 +19,7 @@ type simulation struct {
 }
 
 // open is an opener: each time, a board is plugged in and switched on.
-func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logger) (*hardware, error) {
+func (s *simulation) open(_ *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	model := sx1302test.New(s.chip)
 	source := &c.Chip.Radios[0]
 	receiver := model.OnAir(s.air, sx1302test.OnAirOptions{
@@ -28,12 +28,14 @@ func (s *simulation) open(_ *config.SX1302, c *config.Concentrator, _ *slog.Logg
 	if s.made != nil {
 		s.made(model)
 	}
-	return &hardware{
-		conn:     model,
-		sx1261:   model.SX1261(),
-		reset:    func(context.Context) error { model.Reset(); return nil },
-		firmware: syntheticFirmware,
-		close:    func() error { receiver.Close(); return nil },
+	return &board.Hardware{
+		Conn:     model,
+		SX1261:   model.SX1261(),
+		Reset:    func(context.Context) error { model.Reset(); return nil },
+		Firmware: syntheticFirmware,
+		Close:    func() error { receiver.Close(); return nil },
+		// At 0 °C the level that the model is given needs no correction.
+		Temperature: func() (int32, error) { return 0, nil },
 	}, nil
 }
 

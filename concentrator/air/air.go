@@ -85,7 +85,7 @@ func (a *Air) at(t time.Time, order int, f func()) {
 	}
 }
 
-// Run lets happen what is due, until ctx ends.
+// Run carries out what is due, until ctx ends.
 func (a *Air) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

@@ -26,9 +26,15 @@ func TestSend(t *testing.T) {
 			got, when = append(got, up), append(when, time.Now())
 		}
 		r := a.Listen(ReceiverOptions{EUI: radio.EUI64{1}, Counter: 4_294_000_000, Hear: hear})
-		a.Listen(ReceiverOptions{EUI: radio.EUI64{2}, Counter: 7, Drift: 40, Hear: hear, Loss: func(dev string) bool { return dev == "slow" }})
+		a.Listen(ReceiverOptions{
+			EUI: radio.EUI64{2}, Counter: 7, Drift: 40, Hear: hear,
+			Loss: func(dev string) bool { return dev == "slow" },
+		})
 		keys := frame.SessionKeys{FNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1}, AppSKey: frame.Key{2}}
-		fast, err := a.Device(DeviceOptions{Name: "fast", DevAddr: radio.DevAddr{1}, Keys: keys, Plan: plan(t), DataRate: 5, RSSI: -6000, SNR: 850})
+		fast, err := a.Device(DeviceOptions{
+			Name: "fast", DevAddr: radio.DevAddr{1}, Keys: keys, Plan: plan(t), DataRate: 5,
+			RSSI: -6000, SNR: 850,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,8 +57,10 @@ func TestSend(t *testing.T) {
 		if len(got) != 3 || got[0].Gateway != (radio.EUI64{1}) || got[2].DataRate.SpreadingFactor != 12 {
 			t.Fatalf("heard %+v", got)
 		}
-		if s2.Airtime != 51456*time.Microsecond || !when[0].Equal(begin.Add(s2.Airtime)) || !when[2].Equal(begin.Add(s1.Airtime)) || s1.Airtime != 1318912*time.Microsecond {
-			t.Errorf("air times %v and %v, heard after %v and %v", s1.Airtime, s2.Airtime, when[2].Sub(begin), when[0].Sub(begin))
+		if s2.Airtime != 51456*time.Microsecond || !when[0].Equal(begin.Add(s2.Airtime)) ||
+			!when[2].Equal(begin.Add(s1.Airtime)) || s1.Airtime != 1318912*time.Microsecond {
+			t.Errorf("air times %v and %v, heard after %v and %v", s1.Airtime, s2.Airtime, when[2].Sub(begin),
+				when[0].Sub(begin))
 		}
 		if got[0].Time != 4_294_051_456 || got[1].Time != 7+51456+2 || got[2].Time != (4_294_000_000+1_318_912)&0xffffffff {
 			t.Errorf("counters %d, %d, %d", got[0].Time, got[1].Time, got[2].Time)
@@ -60,7 +68,8 @@ func TestSend(t *testing.T) {
 		if c := r.Counter(begin.Add(time.Hour)); c != 4_294_000_000+3600_000_000 {
 			t.Errorf("counter after an hour %d", c)
 		}
-		if up := got[0]; up.Frequency != s2.Frequency || up.Receptions[0].RSSI != -6000 || up.Receptions[0].SNR != 850 || up.CodingRate != radio.CodingRate45 {
+		if up := got[0]; up.Frequency != s2.Frequency || up.Receptions[0].RSSI != -6000 || up.Receptions[0].SNR != 850 ||
+			up.CodingRate != radio.CodingRate45 {
 			t.Errorf("uplink %+v", up)
 		}
 		p, err := frame.ParseData(got[0].PHYPayload)

@@ -119,7 +119,8 @@ func (b *bench) sent(send func() (Sent, error)) (Sent, radio.Uplink) {
 // answer returns a downlink for a window of an uplink.
 func answer(up radio.Uplink, w Window, phy []byte) radio.Downlink {
 	return radio.Downlink{
-		Gateway: up.Gateway, PHYPayload: phy, Time: up.Time.Add(w.Delay), Frequency: w.Frequency, DataRate: w.DataRate, Power: 1400,
+		Gateway: up.Gateway, PHYPayload: phy, Time: up.Time.Add(w.Delay), Frequency: w.Frequency, DataRate: w.DataRate,
+		Power: 1400,
 	}
 }
 

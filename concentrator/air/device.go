@@ -288,7 +288,8 @@ func (v *Device) put(s *Sent) error {
 		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)
 	}
 	if size := len(s.PHYPayload) - mhdrSize - micSize; size > longest {
-		return fmt.Errorf("air: %s: %w: MACPayload of %d bytes, at most %d at data rate %d", v.opts.Name, ErrDevice, size, longest, v.dataRate)
+		return fmt.Errorf("air: %s: %w: MACPayload of %d bytes, at most %d at data rate %d", v.opts.Name, ErrDevice, size,
+			longest, v.dataRate)
 	}
 	channel, err := v.channel(s.Join)
 	if err != nil {

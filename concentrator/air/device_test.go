@@ -38,15 +38,18 @@ func TestDownlinkContent(t *testing.T) {
 	onAir(t, func(b *bench) {
 		v := b.abp()
 		up, h := b.exchange(v, frame.Data{MType: frame.ConfirmedUp}, frame.Data{
-			MType: frame.ConfirmedDown, ACK: true, FPending: true, FOpts: []byte{0x06}, HasFPort: true, FPort: 15, FRMPayload: []byte{0xbe, 0xef},
+			MType: frame.ConfirmedDown, ACK: true, FPending: true, FOpts: []byte{0x06}, HasFPort: true, FPort: 15,
+			FRMPayload: []byte{0xbe, 0xef},
 		}, 1)
 		if up.MType != frame.ConfirmedUp || up.ACK {
 			t.Errorf("uplink %+v", up)
 		}
-		if h == nil || h.Device != "dev1" || h.Gateway != gatewayA || h.FCnt != 1 || h.JoinAccept != nil || !h.Data.Confirmed() || !h.Data.ACK || !h.Data.FPending {
+		if h == nil || h.Device != "dev1" || h.Gateway != gatewayA || h.FCnt != 1 || h.JoinAccept != nil ||
+			!h.Data.Confirmed() || !h.Data.ACK || !h.Data.FPending {
 			t.Fatalf("heard %+v", h)
 		}
-		if h.Data.FPort != 15 || !bytes.Equal(h.Data.FRMPayload, []byte{0xbe, 0xef}) || len(h.Commands) != 1 || h.Commands[0].CID != 6 {
+		if h.Data.FPort != 15 || !bytes.Equal(h.Data.FRMPayload, []byte{0xbe, 0xef}) || len(h.Commands) != 1 ||
+			h.Commands[0].CID != 6 {
 			t.Errorf("heard %+v, %+v", h.Data, h.Commands)
 		}
 		if up, _ := b.sends(v, frame.Data{HasFPort: true, FPort: 1}); !mustParse(t, up.PHYPayload).ACK {
@@ -59,11 +62,13 @@ func TestDownlinkContent(t *testing.T) {
 			HasFPort: true, FRMPayload: []byte{0x02, 20, 3, 0x0D, 1, 2, 0, 0, 128, 0x08, 5},
 		}, 2)
 		want := radio.GPSTime(513*time.Second + 500*time.Millisecond)
-		if h == nil || h.LinkCheck == nil || *h.LinkCheck != (LinkCheckAns{20, 3}) || h.DeviceTime != want || len(h.Commands) != 3 {
+		if h == nil || h.LinkCheck == nil || *h.LinkCheck != (LinkCheckAns{20, 3}) || h.DeviceTime != want ||
+			len(h.Commands) != 3 {
 			t.Errorf("MAC commands with FPort 0: %+v", h)
 		}
 		tx := b.log[len(b.log)-1]
-		if tx.TakenBy != "dev1" || tx.Untaken != "" || tx.End.Sub(tx.Begin) != 56576*time.Microsecond || tx.Counter.Counter() != tx.Time.Counter() {
+		if tx.TakenBy != "dev1" || tx.Untaken != "" || tx.End.Sub(tx.Begin) != 56576*time.Microsecond ||
+			tx.Counter.Counter() != tx.Time.Counter() {
 			t.Errorf("log %+v", tx)
 		}
 	})
@@ -102,7 +107,10 @@ func TestFCntDown(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			onAir(t, func(b *bench) {
-				v := b.device(DeviceOptions{Name: "dev1", Version: tt.version, DevAddr: addr1, Keys: sessionKeys(1, 2), DataRate: 5, FCntDown: tt.least})
+				v := b.device(DeviceOptions{
+					Name: "dev1", Version: tt.version, DevAddr: addr1, Keys: sessionKeys(1, 2),
+					DataRate: 5, FCntDown: tt.least,
+				})
 				for i, fCnt := range tt.fCnts {
 					s, up := b.sends(v, frame.Data{})
 					b.transmits(answer(up, s.RX1, b.down(frame.Data{}, fCnt)))
@@ -148,7 +156,10 @@ func TestSharedDevAddr(t *testing.T) {
 	onAir(t, func(b *bench) {
 		var devices []*Device
 		for i := range byte(3) {
-			devices = append(devices, b.device(DeviceOptions{Name: fmt.Sprint(i), DevAddr: addr1, Keys: sessionKeys(i, 2), DataRate: 5}))
+			devices = append(devices, b.device(DeviceOptions{
+				Name: fmt.Sprint(i), DevAddr: addr1, Keys: sessionKeys(i, 2),
+				DataRate: 5,
+			}))
 		}
 		s, up := b.sends(devices[1], frame.Data{})
 		b.transmits(answer(up, s.RX1, b.down(frame.Data{}, 1)))
@@ -162,7 +173,8 @@ func TestSharedDevAddr(t *testing.T) {
 		if got := b.log[1].Untaken; got != "0: "+unsent+"; 1: wrong MIC; 2: "+unsent {
 			t.Errorf("log: %s", got)
 		}
-		b.transmits(answer(up, Window{Delay: 15 * time.Second, Frequency: 868_100_000, DataRate: s.DataRate}, b.down(frame.Data{DevAddr: radio.DevAddr{9}}, 2)))
+		b.transmits(answer(up, Window{Delay: 15 * time.Second, Frequency: 868_100_000, DataRate: s.DataRate},
+			b.down(frame.Data{DevAddr: radio.DevAddr{9}}, 2)))
 		b.wants("", "")
 		if got := b.log[2]; got.TakenBy != "" || got.Untaken != "meant for no device on this air" {
 			t.Errorf("log: %+v", got)
@@ -203,7 +215,10 @@ func TestDeviceRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	otaa, err := a.Device(DeviceOptions{Plan: p, RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, Version: V1_0_4, DevNonce: math.MaxUint16})
+	otaa, err := a.Device(DeviceOptions{
+		Plan: p, RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, Version: V1_0_4,
+		DevNonce: math.MaxUint16,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +266,10 @@ func FuzzParseAnswers(f *testing.F) {
 
 // No bytes from a gateway do harm to devices.
 func FuzzRead(f *testing.F) {
-	good, err := frame.BuildDownlink(frame.Data{MType: frame.UnconfirmedDown, DevAddr: addr1, HasFPort: true, FRMPayload: []byte{6}}, 5, sessionKeys(1, 2))
+	good, err := frame.BuildDownlink(frame.Data{
+		MType: frame.UnconfirmedDown, DevAddr: addr1, HasFPort: true,
+		FRMPayload: []byte{6},
+	}, 5, sessionKeys(1, 2))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -270,7 +288,10 @@ func FuzzRead(f *testing.F) {
 	}
 	r := a.Listen(ReceiverOptions{})
 	f.Fuzz(func(t *testing.T, phy []byte) {
-		tx := &transmission{receiver: r, Transmission: Transmission{Begin: time.Now(), Downlink: radio.Downlink{PHYPayload: phy}}}
+		tx := &transmission{receiver: r, Transmission: Transmission{
+			Begin:    time.Now(),
+			Downlink: radio.Downlink{PHYPayload: phy},
+		}}
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		for _, v := range a.meant(tx) {

@@ -16,7 +16,8 @@ var root = frame.RootKeys{AppKey: frame.Key{0xb6, 15: 7}}
 
 func (b *bench) otaa(version Version) *Device {
 	return b.device(DeviceOptions{
-		Name: "dev1", Version: version, JoinEUI: radio.EUI64{0x70, 1}, DevEUI: radio.EUI64{0x70, 2}, RootKeys: root, DataRate: 5, DevNonce: 258,
+		Name: "dev1", Version: version, JoinEUI: radio.EUI64{0x70, 1}, DevEUI: radio.EUI64{0x70, 2}, RootKeys: root,
+		DataRate: 5, DevNonce: 258,
 	})
 }
 
@@ -102,17 +103,38 @@ func TestJoinNotTaken(t *testing.T) {
 	}{
 		{"late", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 412 }, "412 µs late for RX1"},
 		{"very late", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 5_000_000 }, "5s late for RX1"},
-		{"after the delay of data", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time -= 4_000_000 }, "4s early for RX1"},
+		{
+			"after the delay of data", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time -= 4_000_000 },
+			"4s early for RX1",
+		},
 		{"other AppKey", V1_0_3, other, nil, "wrong MIC: join-accept for DevEUI 7002000000000000"},
 		{"other AppKey and late", V1_0_3, other, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 412 }, ""},
-		{"RX2 data rate", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX2DataRate = 12 }, "join-accept with RX2 data rate 12: no such data rate in the frequency plan: downlink index 12 in EU_863_870_TTN"},
-		{"offset", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX1DROffset = 7 }, "join-accept with RX1DROffset 7: no such data rate in the frequency plan: RX1 of index 5 with offset 7 in EU_863_870_TTN"},
-		{"CFList of another type", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.CFList = append(make([]byte, 15), 2) }, "join-accept: malformed frame: CFList of type 2"},
+		{
+			"RX2 data rate", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX2DataRate = 12 },
+			"join-accept with RX2 data rate 12: no such data rate in the frequency plan: downlink index 12 in EU_863_870_TTN",
+		},
+		{
+			"offset", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX1DROffset = 7 },
+			"join-accept with RX1DROffset 7: no such data rate in the frequency plan: RX1 of index 5 with offset 7 in " +
+				"EU_863_870_TTN",
+		},
+		{
+			"CFList of another type", V1_0_3, root,
+			func(a *frame.JoinAccept, _ *radio.Downlink) { a.CFList = append(make([]byte, 15), 2) },
+			"join-accept: malformed frame: CFList of type 2",
+		},
 		{"CFList of another band", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) {
 			a.CFList = frame.CFListFrequencies([]radio.Frequency{902_300_000})
-		}, "join-accept with CFList: no such frequency in the frequency plan: 902.3 MHz lies in no sub-band of EU_863_870_TTN"},
-		{"JoinNonce is not checked by 1.0.3", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 5 }, "taken"},
-		{"JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_536 }, "JoinNonce 65536 not above 65536"},
+		}, "join-accept with CFList: no such frequency in the frequency plan: 902.3 MHz lies in no sub-band of " +
+			"EU_863_870_TTN"},
+		{
+			"JoinNonce is not checked by 1.0.3", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 5 },
+			"taken",
+		},
+		{
+			"JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_536 },
+			"JoinNonce 65536 not above 65536",
+		},
 		{"next JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_537 }, "taken"},
 	}
 	for _, tt := range tests {
@@ -166,7 +188,10 @@ func TestJoinFixedChannels(t *testing.T) {
 	}{
 		{"the second block", masks(0xff00, 0, 0, 0, 2), 8, ""},
 		{"half of it", masks(0x0f00, 0, 0, 0, 2), 4, ""},
-		{"the first block", masks(0x00ff, 0, 0, 0, 1), 0, "join-accept with CFList that leaves no channel of US_902_928_FSB_2"},
+		{
+			"the first block", masks(0x00ff, 0, 0, 0, 1), 0,
+			"join-accept with CFList that leaves no channel of US_902_928_FSB_2",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,7 +199,8 @@ func TestJoinFixedChannels(t *testing.T) {
 				v := b.device(DeviceOptions{Name: "dev1", Plan: us, RootKeys: root, DataRate: 0})
 				s, up := b.sent(v.Join)
 				n := (s.Frequency - 903_900_000) / 200_000 // from the first of the block, channel 8
-				if want := (Window{5 * time.Second, 923_300_000 + n*600_000, radio.LoRaDataRate(10, 500_000)}); s.RX1 != want || up.Receptions[0].Channel != uint8(n) {
+				if want := (Window{5 * time.Second, 923_300_000 + n*600_000, radio.LoRaDataRate(10, 500_000)}); s.RX1 != want ||
+					up.Receptions[0].Channel != uint8(n) {
 					t.Errorf("RX1 of a join on %v, channel %d: %+v, want %+v", s.Frequency, up.Receptions[0].Channel, s.RX1, want)
 				}
 				if want := (Window{6 * time.Second, 923_300_000, radio.LoRaDataRate(12, 500_000)}); s.RX2 != want {
@@ -237,12 +263,18 @@ func (s *server) hear(up radio.Uplink, keys frame.RootKeys) {
 		return
 	}
 	s.nonce++
-	phy, err := frame.BuildJoinAccept(frame.JoinAccept{JoinNonce: s.nonce, DevAddr: radio.DevAddr{1, byte(s.nonce >> 16), byte(s.nonce >> 8), byte(s.nonce)}, RXDelay: 1}, keys, req)
+	phy, err := frame.BuildJoinAccept(frame.JoinAccept{
+		JoinNonce: s.nonce,
+		DevAddr:   radio.DevAddr{1, byte(s.nonce >> 16), byte(s.nonce >> 8), byte(s.nonce)}, RXDelay: 1,
+	}, keys, req)
 	if err != nil {
 		s.b.Error(err)
 		return
 	}
-	d := radio.Downlink{PHYPayload: phy, Time: up.Time + 5_000_000, Frequency: up.Frequency, DataRate: up.DataRate, Power: 1400}
+	d := radio.Downlink{
+		PHYPayload: phy, Time: up.Time + 5_000_000, Frequency: up.Frequency, DataRate: up.DataRate,
+		Power: 1400,
+	}
 	if s.b.r.Transmit(d) != radio.TxOK {
 		s.refused++
 	}
@@ -285,7 +317,8 @@ func TestThousandJoins(t *testing.T) {
 				t.Errorf("%d devices have joined, %d join-accepts, %d refused", joined, len(b.log), srv.refused)
 			}
 			for i, tx := range b.log {
-				if first != nil && (tx.Counter != first[i].Counter || tx.TakenBy != first[i].TakenBy || string(tx.PHYPayload) != string(first[i].PHYPayload)) {
+				if first != nil && (tx.Counter != first[i].Counter || tx.TakenBy != first[i].TakenBy ||
+					string(tx.PHYPayload) != string(first[i].PHYPayload)) {
 					t.Fatalf("transmission %d is %+v, was %+v before", i, tx, first[i])
 				}
 				if i > 0 && tx.Begin.Before(b.log[i-1].End) {

@@ -42,7 +42,8 @@ func TestTransmit(t *testing.T) {
 		{"30 minutes past", nil, with(-1_800_000_000, nil), radio.TxTooLate},
 		{"as early as can be", nil, with(512_000_000, nil), radio.TxOK},
 		{"too early", nil, with(512_000_001, nil), radio.TxTooEarly},
-		{"32 bits of the time", nil, with(1_000_000, func(d *radio.Downlink) { d.Time = radio.ConcentratorTime(d.Time.Counter()) }), radio.TxOK},
+		{"32 bits of the time", nil, with(1_000_000,
+			func(d *radio.Downlink) { d.Time = radio.ConcentratorTime(d.Time.Counter()) }), radio.TxOK},
 		{"extended time", nil, with(1_000_000, func(d *radio.Downlink) { d.Time += 7 << 32 }), radio.TxOK},
 		{"collision", []int64{1_000_000}, with(1_000_000, nil), radio.TxCollisionPacket},
 		{"behind, too close", []int64{1_000_000}, with(1_000_000+airtime+42_500, nil), radio.TxCollisionPacket},
@@ -53,9 +54,15 @@ func TestTransmit(t *testing.T) {
 		{"no room between", []int64{1_000_000, 1_150_000}, with(1_084_000, nil), radio.TxCollisionPacket},
 		{"out of band", nil, with(1_000_000, func(d *radio.Downlink) { d.Frequency = 915_000_000 }), radio.TxFreq},
 		{"between the sub-bands", nil, with(1_000_000, func(d *radio.Downlink) { d.Frequency = 868_650_000 }), radio.TxFreq},
-		{"no modulation", nil, with(1_000_000, func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 13 }), radio.TxUnknownError},
+		{
+			"no modulation", nil, with(1_000_000, func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 13 }),
+			radio.TxUnknownError,
+		},
 		{"empty", nil, with(1_000_000, func(d *radio.Downlink) { d.PHYPayload = nil }), radio.TxUnknownError},
-		{"too long", nil, with(1_000_000, func(d *radio.Downlink) { d.PHYPayload = make([]byte, 256) }), radio.TxUnknownError},
+		{
+			"too long", nil, with(1_000_000, func(d *radio.Downlink) { d.PHYPayload = make([]byte, 256) }),
+			radio.TxUnknownError,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,10 +148,14 @@ func TestSignalAndLoss(t *testing.T) {
 	}, func(b *bench) {
 		var other []radio.Uplink
 		two := b.a.Listen(ReceiverOptions{EUI: gatewayB, Hear: func(up radio.Uplink) { other = append(other, up) }})
-		deaf := b.device(DeviceOptions{Name: "deaf", DevAddr: addr1, Keys: sessionKeys(1, 2), DataRate: 5, RSSI: -5000, SNR: 700})
+		deaf := b.device(DeviceOptions{
+			Name: "deaf", DevAddr: addr1, Keys: sessionKeys(1, 2), DataRate: 5, RSSI: -5000,
+			SNR: 700,
+		})
 		lost := b.device(DeviceOptions{Name: "lost", DevAddr: radio.DevAddr{2}, Keys: sessionKeys(1, 2), DataRate: 5})
 		s, up := b.sends(deaf, frame.Data{})
-		if p, q := up.Receptions[0], other[0].Receptions[0]; p.RSSI != -9000 || p.SNR != 4 || q.RSSI != -5000 || q.SNR != 700 || q.Channel != p.Channel {
+		if p, q := up.Receptions[0], other[0].Receptions[0]; p.RSSI != -9000 || p.SNR != 4 || q.RSSI != -5000 ||
+			q.SNR != 700 || q.Channel != p.Channel {
 			t.Errorf("signals %+v and %+v", p, q)
 		}
 		b.transmits(answer(up, s.RX1, b.down(frame.Data{}, 1)))
@@ -204,7 +215,10 @@ func TestReceiverPlan(t *testing.T) {
 				t.Errorf("case %d: %d frames heard, want %d", i, len(b.ups), c.heard)
 			}
 		}
-		if got := []uint8{b.ups[0].Receptions[0].Channel, b.ups[1].Receptions[0].Channel, b.ups[2].Receptions[0].Channel}; got[0] != 1 || got[1] != 8 || got[2] != 9 {
+		if got := []uint8{
+			b.ups[0].Receptions[0].Channel, b.ups[1].Receptions[0].Channel,
+			b.ups[2].Receptions[0].Channel,
+		}; got[0] != 1 || got[1] != 8 || got[2] != 9 {
 			t.Errorf("on channels %v, want 1, 8 and 9", got)
 		}
 		if up := b.ups[2]; up.CodingRate != 0 || up.DataRate != radio.FSKDataRate(50_000) {

@@ -32,12 +32,24 @@ func TestWindows(t *testing.T) {
 		{"between", rx1, late(499_999), "", "499.999ms late for RX1"},
 		{"nearer to RX2, but for RX1", rx1, late(600_000), "", "600ms late for RX1"},
 		{"nearer to RX1, but for RX2", rx2, late(-600_000), "", "600ms early for RX2"},
-		{"for neither", rx2, func(d *radio.Downlink) { d.Time, d.DataRate = d.Time-600_000, radio.LoRaDataRate(8, 125_000) }, "", "400ms late for RX1; on 869.525 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125"},
+		{
+			"for neither", rx2, func(d *radio.Downlink) { d.Time, d.DataRate = d.Time-600_000, radio.LoRaDataRate(8, 125_000) },
+			"", "400ms late for RX1; on 869.525 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125",
+		},
 		{"long after", rx2, late(30_000_000), "", "30s late for RX2"},
-		{"other channel", rx1, func(d *radio.Downlink) { d.Frequency = 868_300_000 }, "", "on 868.3 MHz, RX1 listens on 868.5 MHz"},
-		{"other data rate", rx2, func(d *radio.Downlink) { d.DataRate = radio.LoRaDataRate(9, 125_000) }, "", "at SF9BW125, RX2 listens at SF12BW125"},
+		{
+			"other channel", rx1, func(d *radio.Downlink) { d.Frequency = 868_300_000 }, "",
+			"on 868.3 MHz, RX1 listens on 868.5 MHz",
+		},
+		{
+			"other data rate", rx2, func(d *radio.Downlink) { d.DataRate = radio.LoRaDataRate(9, 125_000) }, "",
+			"at SF9BW125, RX2 listens at SF12BW125",
+		},
 		{"as an uplink", rx1, func(d *radio.Downlink) { d.Uplink = true }, "", "plain polarity; with a CRC"},
-		{"coding rate", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate46 }, "", "at coding rate 4/6 instead of 4/5"},
+		{
+			"coding rate", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate46 }, "",
+			"at coding rate 4/6 instead of 4/5",
+		},
 		{"coding rate 4/5", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate45 }, "RX1 0", ""},
 		{"loudest", rx1, func(d *radio.Downlink) { d.Power = 1615 }, "RX1 0", ""},
 		{"too loud", rx1, func(d *radio.Downlink) { d.Power = 1616 }, "", "with 16.16 dBm EIRP, want 0 to 16.15"},
@@ -45,9 +57,13 @@ func TestWindows(t *testing.T) {
 		{"too faint", rx1, func(d *radio.Downlink) { d.Power = -1 }, "", "with -0.01 dBm EIRP, want 0 to 16.15"},
 		{"all at once", rx1, func(d *radio.Downlink) {
 			d.Time, d.Frequency, d.DataRate, d.Uplink = d.Time-30, 867_100_000, radio.LoRaDataRate(8, 125_000), true
-		}, "", "30 µs early for RX1; on 867.1 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125; plain polarity; with a CRC"},
+		}, "", "30 µs early for RX1; on 867.1 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125; " +
+			"plain polarity; with a CRC"},
 		{"wrong MIC", rx1, func(d *radio.Downlink) { d.PHYPayload[len(d.PHYPayload)-1]++ }, "", "wrong MIC"},
-		{"cut short", rx1, func(d *radio.Downlink) { d.PHYPayload = d.PHYPayload[:11] }, "", "malformed frame: a data frame of 11 bytes, want at least 12"},
+		{
+			"cut short", rx1, func(d *radio.Downlink) { d.PHYPayload = d.PHYPayload[:11] }, "",
+			"malformed frame: a data frame of 11 bytes, want at least 12",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,7 +96,10 @@ func TestRX2AfterRX1(t *testing.T) {
 		{"RX1 brought a bad one", 5, slow, "RX2 0", "wrong MIC"},
 		{"RX1 brought none", 5, func(d *radio.Downlink) { d.Time -= 100 }, "RX2 0", "100 µs early for RX1"},
 		{"RX1 still receives", 0, nil, "RX1 0", "RX2 was not opened: RX1 was still receiving"},
-		{"RX1 still receives a bad one", 0, func(d *radio.Downlink) { d.PHYPayload[11]++ }, "", "wrong MIC, RX2 was not opened: RX1 was still receiving"},
+		{
+			"RX1 still receives a bad one", 0, func(d *radio.Downlink) { d.PHYPayload[11]++ }, "",
+			"wrong MIC, RX2 was not opened: RX1 was still receiving",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -135,7 +154,8 @@ func TestSendAgain(t *testing.T) {
 	onAir(t, func(b *bench) {
 		v := b.abp()
 		b.transmits(radio.Downlink{
-			PHYPayload: b.down(frame.Data{}, 1), Time: b.r.Counter(time.Now()) + 100_000, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
+			PHYPayload: b.down(frame.Data{}, 1), Time: b.r.Counter(time.Now()) + 100_000, Frequency: 868_100_000,
+			DataRate: radio.LoRaDataRate(7, 125_000),
 		})
 		b.wants("", "no window was opened: the device has not sent yet")
 		s, up := b.sends(v, frame.Data{})

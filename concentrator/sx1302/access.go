@@ -11,16 +11,16 @@ const (
 	shadowLast  = 0x61FF
 )
 
-// registers gives access to fields. It remembers what the host has written, so
-// that a field of less than a byte costs one read at most; the chip changes no
-// byte that the host writes, but for flags that cannot be written.
+// registers gives access to fields. It remembers what the host has written, so that a
+// field of less than a byte costs one read at most. Of the bytes that the host writes,
+// the chip changes only flags that cannot be written.
 type registers struct {
 	*bus
 	known [shadowLast - shadowFirst + 1]bool
 	value [shadowLast - shadowFirst + 1]byte
 }
 
-// forget drops what is remembered: the chip was reset.
+// forget drops all remembered bytes, after a reset of the chip.
 func (r *registers) forget() { clear(r.known[:]) }
 
 // get reads a field from the chip.
@@ -71,7 +71,7 @@ func (r *registers) writeBytes(f field, data []byte) error {
 	return nil
 }
 
-// current returns what a byte of the map holds, from memory if possible.
+// current returns a byte of the map, as remembered or else as read.
 func (r *registers) current(addr uint16) (byte, error) {
 	if i := int(addr) - shadowFirst; i >= 0 && i < len(r.known) && r.known[i] {
 		return r.value[i], nil

@@ -21,7 +21,12 @@ const (
 	readHeader  = 4    // target, address, and a byte until the chip answers
 	maxBurst    = 1024 // data bytes in one frame that the chip is known to take
 	minTransfer = 24   // a port that takes less is of no use
-	writeBit    = 0x80
+
+	// shortTransfer is how many bytes a transfer has on a port that spoils longer ones.
+	// Old kernels are suspected of it on the MT7621 and MT7628, whose controllers
+	// take 32 bytes at once.
+	shortTransfer = 32
+	writeBit      = 0x80
 )
 
 // busError is a transfer that failed.
@@ -36,8 +41,7 @@ func (e *busError) Error() string { return "sx1302: " + e.what + ": " + e.err.Er
 // Unwrap returns what the port said.
 func (e *busError) Unwrap() error { return e.err }
 
-// isBus reports whether an error is that of a transfer, which the next one may
-// not have.
+// isBus reports whether an error is that of a transfer; the next one may succeed.
 func isBus(err error) bool {
 	var e *busError
 	return errors.As(err, &e)
@@ -83,8 +87,8 @@ type bus struct {
 	burst int // data bytes in one frame
 }
 
-// newBus cuts frames to what the port takes. maxTransfer is what else limits
-// them, in bytes with the header; 0 is no limit.
+// newBus returns a bus whose frames fit the port and maxTransfer, bytes with the header;
+// 0 is no limit.
 func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	limit := maxBurst + readHeader
 	if maxTransfer > 0 {
@@ -98,6 +102,17 @@ func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	}
 	return &bus{port: newPort(c, limit), burst: limit - readHeader}, nil
 }
+
+// shorten cuts transfers to shortTransfer from now on. It returns false if they were no
+// longer already.
+func (b *bus) shorten() bool {
+	short := b.burst > shortTransfer-readHeader
+	b.burst = min(b.burst, shortTransfer-readHeader)
+	return short
+}
+
+// shortened reports whether transfers were cut.
+func (b *bus) shortened() bool { return b.burst == shortTransfer-readHeader }
 
 func newPort(c spi.Conn, limit int) port {
 	return port{conn: c, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit)}

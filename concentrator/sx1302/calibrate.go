@@ -79,8 +79,8 @@ func (c *Chip) calibrateSX125x(ctx context.Context) error {
 	return nil
 }
 
-// calibrateReceiver takes the other radio as the source of the tone, and if
-// that does not do, the radio itself through its loopback.
+// calibrateReceiver measures with a tone from the other radio and, if the results cannot
+// be used, from the radio itself through its loopback.
 func (c *Chip) calibrateReceiver(ctx context.Context, chain int) (imageResult, error) {
 	other := 1 - chain
 	sources := []int{other, chain}
@@ -116,13 +116,14 @@ func (c *Chip) imageRuns(ctx context.Context, chain, source int) (imageResult, e
 			snr = i
 		}
 	}
-	if spread(amp) > imageSpread || spread(phi) > imageSpread || runs[worst].rejection < imageRejection || runs[snr].snr < imageRejection {
+	if spread(amp) > imageSpread || spread(phi) > imageSpread || runs[worst].rejection < imageRejection ||
+		runs[snr].snr < imageRejection {
 		return runs[best], errCalibration
 	}
 	return runs[best], nil
 }
 
-// spread returns how far the smallest and the largest value are apart.
+// spread returns the difference of the largest and the smallest value.
 func spread(v [calRuns]int8) int {
 	return int(max(v[0], v[1], v[2])) - int(min(v[0], v[1], v[2]))
 }
@@ -198,7 +199,7 @@ func (c *Chip) setUpImageRun(ctx context.Context, chain, source int) error {
 	return c.locked(chain, source)
 }
 
-// locked makes sure that a receiver and a transmitter have their frequencies.
+// locked checks that the PLLs of a receiver and a transmitter have locked.
 func (c *Chip) locked(receiver, transmitter int) error {
 	rx, err := c.xGet(receiver, xRxLocked)
 	if err != nil {
@@ -381,8 +382,7 @@ func (c *Chip) setUpOffsetRun(ctx context.Context, chain int, g Gain) error {
 	return c.locked(chain, chain)
 }
 
-// endOffsetRun lets the program go on to its end; what it reports on the way is
-// of no use.
+// endOffsetRun takes the program to its end and ignores what it reports until then.
 func (c *Chip) endOffsetRun(ctx context.Context, chain int) error {
 	steps := []int{0x07, 0x08, 0x09, 0x0A}
 	for s := 0x0C; s <= 0x20; s++ {

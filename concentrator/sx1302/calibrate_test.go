@@ -35,13 +35,16 @@ func newSX125x(t *testing.T, c Config, o sx1302test.Options) (*sx1302test.Chip, 
 }
 
 // newSX125xOnWire has a hook behind each transfer.
-func newSX125xOnWire(t *testing.T, c Config, o sx1302test.Options, after func(w, r []byte) error) (*sx1302test.Chip, *Chip) {
+func newSX125xOnWire(t *testing.T, c Config, o sx1302test.Options, after func(w, r []byte) error) (*sx1302test.Chip,
+	*Chip,
+) {
 	t.Helper()
 	o.Radio = sx1302test.SX125x
 	model := sx1302test.New(o)
 	chip, err := New(&wire{model, after}, c, Options{
 		Firmware: Firmware{
-			AGC: sx1302test.Image(sx1302test.AGCSX125x), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration),
+			AGC: sx1302test.Image(sx1302test.AGCSX125x), ARB: sx1302test.Image(sx1302test.ARB),
+			Calibration: sx1302test.Image(sx1302test.Calibration),
 		},
 		Sleep: noWait, Reset: func(context.Context) error { model.Reset(); return nil },
 	})
@@ -75,14 +78,15 @@ func word(registers []byte) uint32 {
 // which are others than those of the SX1257.
 func TestSX1255(t *testing.T) {
 	var tones, transmitters []sx1302test.CalibrationRun
-	model, chip := newSX125x(t, sx1255Config(), sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
-		if r.Test < 2 {
-			tones = append(tones, r)
-		} else {
-			transmitters = append(transmitters, r)
-		}
-		return sx1302test.CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8}
-	}})
+	model, chip := newSX125x(t, sx1255Config(),
+		sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
+			if r.Test < 2 {
+				tones = append(tones, r)
+			} else {
+				transmitters = append(transmitters, r)
+			}
+			return sx1302test.CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8}
+		}})
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -183,37 +187,53 @@ func TestCalibrateReceiver(t *testing.T) {
 		{name: "best is the first", tone: runs(run(2, 2, 10, 9), run(1, 1, 12, 9), run(1, 1, 11, 9)), want: [2]int8{2, 2}},
 		{name: "all the same", tone: runs(run(1, 1, 10, 9), run(2, 2, 10, 9), run(3, 3, 10, 9)), want: [2]int8{1, 1}},
 		{name: "just good enough", tone: runs(run(1, 1, 51, 51), run(2, 2, 51, 51), run(3, 3, 45, 51)), want: [2]int8{3, 3}},
-		{name: "amplitudes apart", tone: runs(run(-2, 1, 12, 9), run(3, 1, 10, 9), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
-		{name: "phases apart", tone: runs(run(0, 1, 12, 9), run(0, 6, 10, 9), run(0, 3, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
-		{name: "one with much of the image", tone: runs(run(0, 1, 12, 9), run(0, 1, 52, 9), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
-		{name: "one with much noise", tone: runs(run(0, 1, 12, 9), run(0, 1, 11, 52), run(0, 1, 11, 9)), itself: single, want: [2]int8{2, 5}, loops: calRuns},
-		{name: "both fail", tone: runs(run(-2, 1, 12, 9), run(3, 1, 10, 9), run(0, 1, 11, 9)), itself: runs(run(0, 0, 12, 9), run(0, 0, 12, 9), run(0, 0, 52, 9)), loops: calRuns, fails: true},
+		{
+			name: "amplitudes apart", tone: runs(run(-2, 1, 12, 9), run(3, 1, 10, 9), run(0, 1, 11, 9)), itself: single,
+			want: [2]int8{2, 5}, loops: calRuns,
+		},
+		{
+			name: "phases apart", tone: runs(run(0, 1, 12, 9), run(0, 6, 10, 9), run(0, 3, 11, 9)), itself: single,
+			want: [2]int8{2, 5}, loops: calRuns,
+		},
+		{
+			name: "one with much of the image", tone: runs(run(0, 1, 12, 9), run(0, 1, 52, 9), run(0, 1, 11, 9)),
+			itself: single, want: [2]int8{2, 5}, loops: calRuns,
+		},
+		{
+			name: "one with much noise", tone: runs(run(0, 1, 12, 9), run(0, 1, 11, 52), run(0, 1, 11, 9)), itself: single,
+			want: [2]int8{2, 5}, loops: calRuns,
+		},
+		{
+			name: "both fail", tone: runs(run(-2, 1, 12, 9), run(3, 1, 10, 9), run(0, 1, 11, 9)),
+			itself: runs(run(0, 0, 12, 9), run(0, 0, 12, 9), run(0, 0, 52, 9)), loops: calRuns, fails: true,
+		},
 	}
 	for chain := range Chains {
 		for _, tt := range tests {
 			t.Run(tt.name+" on "+chainName(chain), func(t *testing.T) {
 				straight, loops := 0, 0
 				var known [][2]byte
-				model, chip := newSX125x(t, sx1255Config(), sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
-					switch {
-					case r.Test >= 2:
-						known = append(known, r.Known)
-						return run(0, 0, 10, 9)
-					case int(r.Test) != chain:
-						return run(7, -7, 10, 9)
-					case looped(r):
-						if gains := r.Radios[chain][regTxGains]; gains != 3<<4|10 {
-							t.Errorf("the loopback has gains 0x%02X", gains)
+				model, chip := newSX125x(t, sx1255Config(),
+					sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
+						switch {
+						case r.Test >= 2:
+							known = append(known, r.Known)
+							return run(0, 0, 10, 9)
+						case int(r.Test) != chain:
+							return run(7, -7, 10, 9)
+						case looped(r):
+							if gains := r.Radios[chain][regTxGains]; gains != 3<<4|10 {
+								t.Errorf("the loopback has gains 0x%02X", gains)
+							}
+							loops++
+							return tt.itself[(loops-1)%calRuns]
 						}
-						loops++
-						return tt.itself[(loops-1)%calRuns]
-					}
-					if gains := r.Radios[1-chain][regTxGains]; gains != 3<<4|15 {
-						t.Errorf("the tone has gains 0x%02X", gains)
-					}
-					straight++
-					return tt.tone[(straight-1)%calRuns]
-				}})
+						if gains := r.Radios[1-chain][regTxGains]; gains != 3<<4|15 {
+							t.Errorf("the tone has gains 0x%02X", gains)
+						}
+						straight++
+						return tt.tone[(straight-1)%calRuns]
+					}})
 				err := chip.Start(t.Context())
 				if straight != calRuns || loops != tt.loops {
 					t.Errorf("%d runs with a tone and %d of the loopback, want %d", straight, loops, tt.loops)
@@ -268,7 +288,8 @@ func TestUnlocked(t *testing.T) {
 				return nil
 			})
 			err := chip.Start(t.Context())
-			if tt.says == "" && err != nil || tt.says != "" && (!errors.Is(err, errUnlocked) || !strings.Contains(err.Error(), tt.says)) {
+			if tt.says == "" && err != nil || tt.says != "" &&
+				(!errors.Is(err, errUnlocked) || !strings.Contains(err.Error(), tt.says)) {
 				t.Errorf("Start: %v, want %q, asked %d times", err, tt.says, asked)
 			}
 		})
@@ -276,8 +297,10 @@ func TestUnlocked(t *testing.T) {
 }
 
 func TestCalibrationVersion(t *testing.T) {
-	_, chip := newSX125x(t, sx1255Config(), sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 2, addr == mailRead3.plus(3).addr }})
-	if err := chip.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "calibration firmware: version 2, want 1") {
+	_, chip := newSX125x(t, sx1255Config(),
+		sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 2, addr == mailRead3.plus(3).addr }})
+	if err := chip.Start(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "calibration firmware: version 2, want 1") {
 		t.Errorf("Start: %v", err)
 	}
 }
@@ -298,14 +321,15 @@ func TestCalibrateAlone(t *testing.T) {
 			}
 			change(&c)
 			straight, loops := 0, 0
-			_, chip := newSX125x(t, c, sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
+			calibrate := func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
 				if r.Test == 1 && looped(r) {
 					loops++
 				} else if r.Test == 1 {
 					straight++
 				}
 				return sx1302test.CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8}
-			}})
+			}
+			_, chip := newSX125x(t, c, sx1302test.Options{Calibrate: calibrate})
 			if err := chip.Start(t.Context()); err != nil || straight > 0 || loops != calRuns {
 				t.Errorf("%d runs with a tone, %d of the loopback, %v", straight, loops, err)
 			}
@@ -327,26 +351,36 @@ func TestCalibrateTransmitter(t *testing.T) {
 		fails bool
 	}{
 		{name: "best is the second", runs: good, want: [2]int8{10, -8}},
-		{name: "best is the last", runs: []sx1302test.CalibrationResult{run(1, 1, 12), run(2, 2, 11), run(3, 3, 10)}, want: [2]int8{3, 3}},
-		{name: "just good enough", runs: []sx1302test.CalibrationResult{run(-2, 2, 316), run(2, -2, 280), run(0, 0, 316)}, want: [2]int8{2, -2}},
+		{
+			name: "best is the last", runs: []sx1302test.CalibrationResult{run(1, 1, 12), run(2, 2, 11), run(3, 3, 10)},
+			want: [2]int8{3, 3},
+		},
+		{
+			name: "just good enough", runs: []sx1302test.CalibrationResult{run(-2, 2, 316), run(2, -2, 280), run(0, 0, 316)},
+			want: [2]int8{2, -2},
+		},
 		{name: "I apart", runs: []sx1302test.CalibrationResult{run(-2, 0, 10), run(3, 0, 10), run(0, 0, 10)}, fails: true},
 		{name: "Q apart", runs: []sx1302test.CalibrationResult{run(0, -2, 10), run(0, 3, 10), run(0, 0, 10)}, fails: true},
-		{name: "one with much DC", runs: []sx1302test.CalibrationResult{run(0, 0, 10), run(0, 0, 10), run(0, 0, 317)}, fails: true},
+		{
+			name: "one with much DC", runs: []sx1302test.CalibrationResult{run(0, 0, 10), run(0, 0, 10), run(0, 0, 317)},
+			fails: true,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			counts := map[byte]int{} // runs by gains
-			model, chip := newSX125x(t, sx1255Config(), sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
-				if r.Test < 2 {
-					return sx1302test.CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8}
-				}
-				gains := r.Radios[1][regTxGains]
-				counts[gains]++
-				if gains == 3<<4|12 {
-					return tt.runs[counts[gains]-1]
-				}
-				return run(-20, 21, 10)
-			}})
+			model, chip := newSX125x(t, sx1255Config(),
+				sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
+					if r.Test < 2 {
+						return sx1302test.CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8}
+					}
+					gains := r.Radios[1][regTxGains]
+					counts[gains]++
+					if gains == 3<<4|12 {
+						return tt.runs[counts[gains]-1]
+					}
+					return run(-20, 21, 10)
+				}})
 			err := chip.Start(t.Context())
 			if tt.fails {
 				if !errors.Is(err, errCalibration) || !strings.Contains(err.Error(), "transmitter of radio B: gain for 14 dBm") {

@@ -12,11 +12,10 @@ import (
 	"lorawand/radio"
 )
 
-// ErrNoChip is the reason when the version that was read is not that of the
-// chip.
+// ErrNoChip is the reason when the version register does not hold that of the chip.
 var ErrNoChip = errors.New("no SX1302")
 
-// ErrNotStarted is the reason for what only a started chip can do.
+// ErrNotStarted is the reason when a method needs a chip that was started.
 var ErrNotStarted = errors.New("sx1302: not started")
 
 // chipVersion is what COMMON_VERSION holds.
@@ -39,30 +38,31 @@ func (m Model) String() string {
 // SX1303 reports whether the chip makes fine timestamps.
 func (m Model) SX1303() bool { return m == 0x03 }
 
-// Identity is what a chip says of itself.
+// Identity is what a chip says about itself, and how it can be reached.
 type Identity struct {
 	Version uint8
 	Model   Model
 	EUI     radio.EUI64
+	Short   bool // the port spoils long transfers, so that they are cut
 }
 
 // Options is what a Chip needs besides its Config.
 type Options struct {
 	Firmware Firmware
 
-	// Reset takes the chip to its state after power-up; see Pins. nil leaves
-	// that to others, who must have done it before each Start.
+	// Reset takes the chip to its state after power-up, see board.Pins. With nil
+	// somebody else must reset the chip before each Start.
 	Reset func(context.Context) error
 
-	// MaxTransfer is the most bytes that the port takes at once, beside what it
-	// says itself: the bufsiz of the spidev module. 0 is no limit.
+	// MaxTransfer is the most bytes that the port takes at once, if it does not say
+	// so itself: the bufsiz of the spidev module. 0 is no limit.
 	MaxTransfer int
 
 	// AnyVersion takes chips that report another version than 0x10.
 	AnyVersion bool
 
-	// SX1261 is the connection to the radio that listens before the chip talks:
-	// mode 0, 8 bits, 2 MHz. Only Config.LBT needs it.
+	// SX1261 is the connection to the radio that scans for LBT: mode 0, 8 bits,
+	// 2 MHz. Only Config.LBT needs it.
 	SX1261 spi.Conn
 
 	// Sleep waits; it returns early, with the error of ctx, when that ends.
@@ -84,10 +84,8 @@ type Chip struct {
 	receiver receiver
 	offsets  [Chains][]dcOffset // of the transmitter, by gain; SX1255 and SX1257
 
-	sx1261     port // of the radio that listens before the chip talks
-	listening  bool // before a packet may be sent
-	verdictDue bool // on a packet that was armed, and not read
-	listensFor int  // chain
+	sx1261 port // of the radio that scans for LBT
+	lbt    lbt
 }
 
 // New prepares a chip behind an SPI connection: mode 0, 8 bits, 2 MHz. It does
@@ -98,7 +96,7 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 		return nil, err
 	}
 	if config.LBT.Enabled && o.SX1261 == nil {
-		return nil, fmt.Errorf("%w: listening before talking needs the SX1261 of the board", ErrConfig)
+		return nil, fmt.Errorf("%w: LBT needs the SX1261 of the board", ErrConfig)
 	}
 	b, err := newBus(c, o.MaxTransfer)
 	if err != nil {
@@ -107,7 +105,10 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 	if o.Sleep == nil {
 		o.Sleep = sleep
 	}
-	chip := &Chip{registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o, sx1261: newPort(o.SX1261, maxSX1261Frame)}
+	chip := &Chip{
+		registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o,
+		sx1261: newPort(o.SX1261, maxSX1261Frame),
+	}
 	chip.receiver.configure(&chip.config)
 	return chip, nil
 }
@@ -134,7 +135,7 @@ func (c *Chip) sleep(ctx context.Context, d time.Duration) error {
 // sx125x reports whether the radios are SX1255 or SX1257.
 func (c *Chip) sx125x() bool { return c.config.sx125x() }
 
-// Probe resets the chip and asks it who it is. Errors say what to check.
+// Probe resets the chip and reads its identity. Errors say what to check.
 func (c *Chip) Probe(ctx context.Context) (Identity, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,13 +174,15 @@ func (c *Chip) checkVersion(v int) error {
 	case v == chipVersion || c.options.AnyVersion && v != 0x00 && v != 0xFF:
 		return nil
 	case v == 0x00 || v == 0xFF:
-		return fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
+		return fmt.Errorf("sx1302: %w: version 0x%02x on %s; check the power and the reset line of the board, the "+
+			"device node, and whether another program holds the bus", ErrNoChip, v, c.conn)
 	}
-	return fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was never reset answers so", ErrNoChip, v, c.conn, chipVersion)
+	return fmt.Errorf("sx1302: %w: version 0x%02x on %s instead of 0x%02x; check the reset GPIO: a chip that was "+
+		"never reset answers so", ErrNoChip, v, c.conn, chipVersion)
 }
 
-// firstReading reads the version. If the port fails, it may be one that cannot
-// send and receive at once: then frames go out first and come in then.
+// firstReading reads the version. A port that fails may be one that cannot send and
+// receive at once; then each frame is sent first, and its answer received after it.
 func (c *Chip) firstReading() (int, error) {
 	v, err := c.get(version)
 	if err == nil || c.half {
@@ -227,10 +230,10 @@ func (c *Chip) Identity() Identity {
 	return c.identity
 }
 
-// Health reads what tells of silent faults: the parity of both programs, whether
-// the version can still be read, and whether the modems still run, which they
-// do not after a reset by others or a drop of the supply. It is to be called about once a
-// minute; an error means that the chip has to be started again.
+// Health looks for faults that show in no other way: a parity error in a program, a
+// version that cannot be read, and modems that do not run, as after a reset by somebody
+// else or a drop of the supply. Call it about once a minute; after an error the chip has
+// to be started again.
 //
 // Source: hibbes/sx1302-arb-fix, sx1302_hal issues 14 and 154: receivers that
 // fell silent had both parity bits set while counters and SPI went on.

@@ -25,12 +25,12 @@ const (
 // Limits of the hardware.
 const (
 	radioBandwidth = 1_600_000     // Hz, that a radio passes on
-	minFrequency   = 100_000_000   // Hz
-	maxFrequency   = 1_000_000_000 // Hz
+	MinFrequency   = 100_000_000   // Hz
+	MaxFrequency   = 1_000_000_000 // Hz
 
 	maxSX1255Frequency = 510_000_000 // Hz
-	minBitRate         = 500         // bit/s, FSK
-	maxBitRate         = 250_000     // bit/s
+	MinBitRate         = 500         // bit/s, FSK
+	MaxBitRate         = 250_000     // bit/s
 	maxSyncWord        = 8           // bytes, FSK
 )
 
@@ -43,6 +43,16 @@ const (
 	SX1255           // 400 to 510 MHz
 	SX1257           // 862 to 1020 MHz
 )
+
+// ParseRadioType returns the type of a name such as "SX1250".
+func ParseRadioType(name string) (RadioType, error) {
+	for t := SX1250; t <= SX1257; t++ {
+		if t.String() == name {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("no such radio: %q", name)
+}
 
 // String returns the name of the chip.
 func (t RadioType) String() string {
@@ -72,6 +82,9 @@ type Radio struct {
 	SingleInput bool // SX1250 with a single-ended input, as on boards for 470 MHz
 	Transmit    bool
 	Gains       []Gain // by ascending power, up to MaxGains; needed to transmit
+
+	// What it may transmit on; 0 is no limit.
+	TxLow, TxHigh radio.Frequency
 }
 
 // Gain is a setting of the transmitter and the power that it gives.
@@ -83,6 +96,10 @@ type Gain struct {
 	MixGain    uint8 // SX1255, SX1257: 5 to 15
 	DigGain    uint8 // SX1255, SX1257: 0 to 3
 }
+
+// DefaultGain is the only gain of a radio that transmits and has no table, as
+// sx1302_hal has it (loragw_hal.c, lgw_context).
+var DefaultGain = Gain{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}
 
 // Channel is where a modem listens.
 type Channel struct {
@@ -113,7 +130,7 @@ type FSKModem struct {
 	SyncWordSize uint8  // bytes, 1 to 8; default 3
 }
 
-// FineTimestamps is for which frames the SX1303 tells the time in the second.
+// FineTimestamps says which frames the SX1303 gives a fine timestamp.
 type FineTimestamps uint8
 
 // Choices of FineTimestamps. A frame that gets one is demodulated twice.
@@ -122,6 +139,19 @@ const (
 	FineTimestampsAll                 // all spreading factors
 	FineTimestampsSF10                // SF5 to SF10, which leaves more modems to SF11 and SF12
 )
+
+// ParseFineTimestamps reads a choice as Semtech's files name it, or "off".
+func ParseFineTimestamps(mode string) (FineTimestamps, error) {
+	switch mode {
+	case "off":
+		return NoFineTimestamps, nil
+	case "all_sf", "ALL_SF":
+		return FineTimestampsAll, nil
+	case "high_capacity", "HIGH_CAPACITY":
+		return FineTimestampsSF10, nil
+	}
+	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
+}
 
 // Config is what the chip is set up for.
 type Config struct {
@@ -152,12 +182,11 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// sx125x reports whether the radios are SX1255 or SX1257; the one that gives the
-// clock decides.
+// sx125x reports whether the radio that gives the clock is an SX1255 or SX1257.
 func (c *Config) sx125x() bool { return c.Radios[c.ClockSource].Type != SX1250 }
 
-// centre returns the centre of radio A, or of radio B if that is the only one:
-// what goes by one frequency for the whole board goes by this.
+// centre returns the centre of radio A, or of radio B if that is the only one. It is
+// used where the chip has one setting for both radios.
 func (c *Config) centre() radio.Frequency {
 	if c.Radios[0].Enabled {
 		return c.Radios[0].Frequency
@@ -172,7 +201,7 @@ func (c Config) Validate() error {
 		return err
 	}
 	for i, ch := range c.Channels {
-		if err := c.validateChannel(ch, 125_000); err != nil {
+		if err := c.ValidateChannel(ch, 125_000); err != nil {
 			return fmt.Errorf("%w: channel %d: %w", ErrConfig, i, err)
 		}
 	}
@@ -185,8 +214,8 @@ func (c Config) Validate() error {
 	if c.FineTimestamps > FineTimestampsSF10 {
 		return fmt.Errorf("%w: no such choice of fine timestamps: %d", ErrConfig, c.FineTimestamps)
 	}
-	if err := c.LBT.validate(); err != nil {
-		return fmt.Errorf("%w: listening before talking: %w", ErrConfig, err)
+	if err := c.LBT.Validate(); err != nil {
+		return fmt.Errorf("%w: LBT: %w", ErrConfig, err)
 	}
 	return nil
 }
@@ -197,7 +226,7 @@ func (c *Config) validateRadios() error {
 	}
 	for i := range c.Radios {
 		if r := &c.Radios[i]; r.Enabled {
-			if err := r.validate(c.FullDuplex); err != nil {
+			if _, err := r.Validate(c.FullDuplex); err != nil {
 				return fmt.Errorf("%w: radio %s: %w", ErrConfig, chainName(i), err)
 			}
 		}
@@ -205,36 +234,40 @@ func (c *Config) validateRadios() error {
 	return nil
 }
 
-func (r *Radio) validate(fullDuplex bool) error {
+// Validate says what is wrong with a radio, and by which key of a global_conf.json.
+func (r *Radio) Validate(fullDuplex bool) (key string, err error) {
 	switch {
 	case r.Type > SX1257:
-		return fmt.Errorf("unknown %s", r.Type)
-	case r.Frequency < minFrequency || r.Frequency > maxFrequency:
-		return fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
+		return "type", fmt.Errorf("unknown %s", r.Type)
+	case r.Frequency < MinFrequency || r.Frequency > MaxFrequency:
+		return "freq", fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
 	case r.Type == SX1255 && r.Frequency > maxSX1255Frequency:
-		return fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
+		return "freq", fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
 	case r.Type == SX1250 && fullDuplex:
-		return errors.New("the SX1250 cannot work in full duplex")
+		return "type", errors.New("the SX1250 cannot work in full duplex")
 	case r.Type != SX1250 && r.SingleInput:
-		return fmt.Errorf("the %s has no single input", r.Type)
+		return "single_input_mode", fmt.Errorf("the %s has no single input", r.Type)
 	case r.Transmit && (len(r.Gains) == 0 || len(r.Gains) > MaxGains):
-		return fmt.Errorf("%d gains to transmit with, need 1 to %d", len(r.Gains), MaxGains)
+		return "tx_gain_lut", fmt.Errorf("%d gains to transmit with, need 1 to %d", len(r.Gains), MaxGains)
+	case r.TxHigh > 0 && r.TxLow > r.TxHigh:
+		return "tx_freq_max", fmt.Errorf("%s is below the lowest frequency to transmit on, %s", r.TxHigh, r.TxLow)
 	}
 	if _, _, ok := imageBand(r.Frequency); r.Type == SX1250 && !ok {
-		return fmt.Errorf("centre %s is in none of the bands that the SX1250 can be calibrated for", r.Frequency)
+		return "freq", fmt.Errorf("centre %s is in none of the bands that the SX1250 can be calibrated for", r.Frequency)
 	}
 	for i, g := range r.Gains {
 		if i > 0 && g.Power < r.Gains[i-1].Power {
-			return fmt.Errorf("gains are not in ascending order at %d dBm", g.Power)
+			return "tx_gain_lut", fmt.Errorf("gains are not in ascending order at %d dBm", g.Power)
 		}
-		if err := g.validate(r.Type); err != nil {
-			return fmt.Errorf("gain for %d dBm: %w", g.Power, err)
+		if err := g.Validate(r.Type); err != nil {
+			return "tx_gain_lut", fmt.Errorf("gain for %d dBm: %w", g.Power, err)
 		}
 	}
-	return nil
+	return "", nil
 }
 
-func (g Gain) validate(t RadioType) error {
+// Validate says what a radio of that type cannot be told.
+func (g Gain) Validate(t RadioType) error {
 	switch {
 	case t == SX1250 && g.PowerIndex > 22:
 		return fmt.Errorf("power index %d is above 22", g.PowerIndex)
@@ -244,7 +277,8 @@ func (g Gain) validate(t RadioType) error {
 	return nil
 }
 
-func (c *Config) validateChannel(ch Channel, bandwidth uint32) error {
+// ValidateChannel says why a channel of a bandwidth, Hz, cannot be heard.
+func (c *Config) ValidateChannel(ch Channel, bandwidth uint32) error {
 	switch {
 	case !ch.Enabled:
 		return nil
@@ -270,7 +304,7 @@ func (c *Config) validateService() error {
 	if s.ImplicitCodingRate > radio.CodingRate48 {
 		return fmt.Errorf("no such coding rate: %d", s.ImplicitCodingRate)
 	}
-	return c.validateChannel(s.Channel, s.Bandwidth)
+	return c.ValidateChannel(s.Channel, s.Bandwidth)
 }
 
 func (c *Config) validateFSK() error {
@@ -281,13 +315,13 @@ func (c *Config) validateFSK() error {
 	if !f.Enabled {
 		return nil
 	}
-	if f.BitRate < minBitRate || f.BitRate > maxBitRate {
-		return fmt.Errorf("%d bit/s is not within %d to %d", f.BitRate, minBitRate, maxBitRate)
+	if f.BitRate < MinBitRate || f.BitRate > MaxBitRate {
+		return fmt.Errorf("%d bit/s is not within %d to %d", f.BitRate, MinBitRate, MaxBitRate)
 	}
-	return c.validateChannel(f.Channel, 125_000)
+	return c.ValidateChannel(f.Channel, 125_000)
 }
 
-// bandwidthCode returns what the modems call a LoRa bandwidth in Hz.
+// bandwidthCode returns the modems' code of a LoRa bandwidth in Hz.
 func bandwidthCode(hz uint32) (code int, ok bool) {
 	switch hz {
 	case 125_000:

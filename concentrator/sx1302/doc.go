@@ -9,6 +9,10 @@
 // arbiter (ARB), and one more for the calibration of SX1255 and SX1257. They
 // are not part of this project: see Firmware.
 //
+// A Driver runs a Chip as a gateway. What the boards are is in package board, the
+// production test of a board in package script, a model of the chip in sx1302test; the
+// README has the facts of the chip that the code rests on.
+//
 // Facts are those of Semtech's sx1302_hal 2.1.0 and its register map. Where
 // the driver departs from it on purpose, it says so: each poll has a time-out,
 // a bad record costs no good ones, a temperature sensor is not needed, and a

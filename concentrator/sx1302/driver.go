@@ -17,21 +17,27 @@ import (
 type DriverOptions struct {
 	Chip   *Chip
 	EUI    radio.EUI64           // of the gateway; zero takes that of the chip
-	Until  radio.EUI64           // what the gateway goes by until that is known
+	Until  radio.EUI64           // stands in for the EUI until that is known
 	Now    func() radio.HostTime // the host's clock; required
 	Logger *slog.Logger          // default slog.Default()
 
-	// Temperature reads the sensor of the board, in 1/256 °C; nil is none.
+	// Temperature reads the sensor of the board, in 1/256 °C; nil is none. It is
+	// called from one goroutine, while the chip runs, every 10 s, also after errors:
+	// see Sensor.
 	Temperature func() (int32, error)
+
+	// PowerReserve returns how much more than its Power a Downlink may be sent with,
+	// dB, if the radio cannot send as little; nil is nothing.
+	PowerReserve func() radio.Decibel
 
 	// Poll is how often the chip is asked for what it has heard; default 10 ms.
 	Poll time.Duration
 
-	// Timer makes what the loop sleeps by; nil is a timer of package time.
+	// Timer makes the timer that the loop sleeps with; nil is one of package time.
 	Timer func() (Timer, error)
 
-	// Silence is how long no frame at all may be heard before the chip is
-	// started again; 0 is for ever.
+	// Silence is the time without any frame after which the chip is started again;
+	// 0 never does.
 	Silence time.Duration
 }
 
@@ -66,10 +72,10 @@ var (
 // Driver is the gateway that the chip is a part of. It implements
 // concentrator.Driver.
 //
-// It watches the chip: an error of the bus that stays, a counter that stands
-// still or steps, a parity error, a flood of bad records or too long a silence
-// lead to a new start, with back-off. What was to be sent then gets its TxAck:
-// it is never sent at the wrong time.
+// It starts the chip again, with back-off, after an error of the bus that stays, a
+// counter that stands still or steps, a parity error, a flood of bad records or too
+// long a silence. Downlinks that wait then are answered with TxNoPath; none is sent at
+// a wrong time.
 type Driver struct {
 	opts  DriverOptions
 	log   *slog.Logger
@@ -79,6 +85,7 @@ type Driver struct {
 	clock radio.Clock
 
 	temperature atomic.Pointer[int32] // that was measured and not used yet, 1/256 °C
+	measured    chan struct{}         // closed when measure has ended; nil before. Only Run uses it
 
 	mu      sync.Mutex // guards all below, and sends to inbox
 	running bool
@@ -90,14 +97,15 @@ var _ concentrator.Driver = (*Driver)(nil)
 
 // DriverStats counts since NewDriver.
 type DriverStats struct {
-	Starts    uint64 // that succeeded
-	Failures  uint64 // starts that failed and runs that ended in an error
-	BadCRC    uint64 // frames that were left out for their CRC, or because they had none
-	Ghosts    uint64 // frames that were heard a second time beside their channel
-	Forwarded uint64 // frames that were handed on
-	Taken     uint64 // downlinks that were not sent because their channel was in use
-	Receive   ReceiveStats
-	JIT       concentrator.JITStats
+	Starts      uint64 // that succeeded
+	Failures    uint64 // starts that failed and runs that ended in an error
+	BadCRC      uint64 // frames that were left out for their CRC, or because they had none
+	Ghosts      uint64 // frames that were heard a second time beside their channel
+	Forwarded   uint64 // frames that were handed on
+	ChannelBusy uint64 // downlinks that LBT did not let go
+	Missed      uint64 // downlinks that the chip did not send at their time, though they were armed
+	Receive     ReceiveStats
+	JIT         concentrator.JITStats
 }
 
 // Plus returns the counts of two drivers, of which o is the later one.
@@ -107,7 +115,8 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	s.BadCRC += o.BadCRC
 	s.Ghosts += o.Ghosts
 	s.Forwarded += o.Forwarded
-	s.Taken += o.Taken
+	s.ChannelBusy += o.ChannelBusy
+	s.Missed += o.Missed
 	s.Receive.Packets += o.Receive.Packets
 	s.Receive.BadRecords += o.Receive.BadRecords
 	s.Receive.LostBytes += o.Receive.LostBytes
@@ -117,7 +126,7 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	return s
 }
 
-// NewDriver makes a Driver of a chip that nobody else talks to. Run does the
+// NewDriver returns the Driver of a chip, which nobody else may use. Run does the
 // work.
 func NewDriver(o DriverOptions) (*Driver, error) {
 	if o.Chip == nil || o.Now == nil {
@@ -159,9 +168,9 @@ func (d *Driver) EUI() radio.EUI64 {
 	return d.eui
 }
 
-// Transmit implements concentrator.Driver. The TxAck comes when the packet is
-// armed, 30 to 40 ms ahead of its time, or when it is known that it cannot be,
-// but at the latest after a second.
+// Transmit implements concentrator.Driver. The TxAck comes when it is known that
+// the packet cannot be sent, or else up to 20 ms after its time: when the chip has
+// been seen to send it.
 func (d *Driver) Transmit(dl radio.Downlink) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -177,19 +186,16 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 }
 
 // Run implements concentrator.Driver. It returns an error if the chip cannot do
-// what it is configured for or its firmware is missing, and after a few starts in
-// a row that failed: the way to the chip may have to be opened anew. Other faults
-// it tries to mend.
+// what it is configured for or its firmware is missing, and after a few failed starts
+// in a row, for the caller to open the board anew. After other faults it starts the chip
+// again.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if d.opts.Temperature != nil {
-		go d.measure(ctx)
-	}
+	defer d.endMeasuring(cancel)
 	backoff, failedStarts := minBackoff, 0
 	for {
 		began, starts := d.opts.Now(), d.Stats().Starts
-		err := d.session(ctx, sink)
+		err := d.runOnce(ctx, sink)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -215,6 +221,34 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	}
 }
 
+// beginMeasuring has the temperature measured from now on, when the board has
+// power, to the end of Run.
+func (d *Driver) beginMeasuring(ctx context.Context) {
+	if d.opts.Temperature == nil || d.measured != nil {
+		return
+	}
+	done := make(chan struct{})
+	d.measured = done
+	go func() {
+		defer close(done)
+		d.measure(ctx)
+	}()
+}
+
+// endMeasuring waits for the end of a measurement, but not for a bus that hangs.
+func (d *Driver) endMeasuring(cancel context.CancelFunc) {
+	cancel()
+	if d.measured == nil {
+		return
+	}
+	select {
+	case <-d.measured:
+	case <-time.After(stopWithin):
+		d.log.Error("the bus of the temperature sensor hangs")
+	}
+	d.measured = nil
+}
+
 // measure reads the temperature of the board from time to time. The sensor has a
 // goroutine of its own, since its bus may hang.
 func (d *Driver) measure(ctx context.Context) {
@@ -228,7 +262,7 @@ func (d *Driver) measure(ctx context.Context) {
 			d.temperature.Store(&t)
 			warned = false
 		case !warned:
-			d.log.Warn("no temperature: the RSSI may be off by 1 to 2 dB", "error", err)
+			d.log.Warn("no temperature, the last one or 25 °C is used: the RSSI may be off by up to 2 dB", "error", err)
 			warned = true
 		}
 		if sleep(ctx, temperatureEvery) != nil {
@@ -237,14 +271,15 @@ func (d *Driver) measure(ctx context.Context) {
 	}
 }
 
-// session starts the chip and works with it until ctx ends or something fails.
-func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
+// runOnce starts the chip, and receives and sends until ctx ends or something fails.
+func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	if err := d.chip.Start(ctx); err != nil {
 		return err
 	}
+	d.beginMeasuring(ctx)
 	d.clock.Reset()
-	w := &watch{driver: d, sink: sink}
-	if err := w.begin(); err != nil {
+	s := &session{driver: d, sink: sink}
+	if err := s.begin(); err != nil {
 		return err
 	}
 	id := d.chip.Identity()
@@ -258,8 +293,11 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	d.running = true
 	eui := d.eui
 	d.mu.Unlock()
-	w.eui = eui
+	s.eui = eui
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
+	if id.Short {
+		d.log.Warn("the SPI port spoils long transfers, short ones are used", "gateway", eui, "bytes", shortTransfer)
+	}
 	if identified && !d.opts.Until.IsZero() {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayIdentified, Was: d.opts.Until})
 	}
@@ -267,13 +305,13 @@ func (d *Driver) session(ctx context.Context, sink concentrator.Sink) error {
 	if restarted {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayCounterReset})
 	}
-	err := w.loop(ctx)
-	d.end(w)
+	err := s.loop(ctx)
+	d.end(s)
 	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayDisconnected})
 	return err
 }
 
-// event tells of the gateway.
+// event tells the sink an event of the gateway.
 func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 	e.Gateway, e.At, e.Address = d.EUI(), d.opts.Now(), d.chip.conn.String()
 	if e.Gateway.IsZero() {
@@ -284,24 +322,22 @@ func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 	}
 }
 
-// end answers for all that was not sent and stops the chip.
-func (d *Driver) end(w *watch) {
+// end answers all downlinks that were not sent, and stops the chip.
+func (d *Driver) end(s *session) {
 	d.mu.Lock()
 	d.running = false
 	d.mu.Unlock()
-	broken := d.jit.Stats().Broken
-	d.jit.Drop(w.present(), radio.TxNoPath, w.done)
-	w.countReceived()
-	for i := range w.unsettled {
-		if u := &w.unsettled[i]; u.open {
-			w.conclude(u, radio.TxNoPath)
+	d.jit.Drop(func(dl radio.Downlink) { s.done(dl, radio.TxNoPath) })
+	s.countReceived()
+	for i := range s.armed {
+		if p := &s.armed[i]; p.waits {
+			s.answer(p, radio.TxNoPath)
 		}
 	}
-	w.warnBroken(broken)
 	for {
 		select {
 		case dl := <-d.inbox:
-			w.done(dl, radio.TxNoPath)
+			s.done(dl, radio.TxNoPath)
 			continue
 		default:
 		}
@@ -314,12 +350,22 @@ func (d *Driver) end(w *watch) {
 	}
 }
 
+// toSend is transmission, with the power reserve of this gateway.
+func (d *Driver) toSend(dl *radio.Downlink) Transmission {
+	t := transmission(dl)
+	if r := d.chip.transmitter(t.Chain); r != nil && d.opts.PowerReserve != nil {
+		t.MayExceed = r.LeastPower() <= t.Power+d.opts.PowerReserve()
+	}
+	return t
+}
+
 // transmission turns a Downlink into what the chip sends.
 func transmission(dl *radio.Downlink) Transmission {
 	t := Transmission{
 		Chain: dl.Antenna, Frequency: dl.Frequency, DataRate: dl.DataRate, CodingRate: dl.CodingRate, Power: dl.Power,
-		Payload: dl.PHYPayload, NoCRC: dl.DataRate.Modulation == radio.LoRa && !dl.Uplink, InvertPolarity: !dl.Uplink, Deviation: fskDeviation,
-		Trigger: TriggerTime, Time: dl.Time.Counter(),
+		Payload: dl.PHYPayload, NoCRC: dl.DataRate.Modulation == radio.LoRa && !dl.Uplink, InvertPolarity: !dl.Uplink,
+		Deviation: fskDeviation,
+		Trigger:   TriggerTime, Time: dl.Time.Counter(),
 	}
 	if t.CodingRate == 0 {
 		t.CodingRate = radio.CodingRate45

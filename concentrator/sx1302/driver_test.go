@@ -89,11 +89,15 @@ type bench struct {
 func makeBench(t *testing.T, change func(*DriverOptions)) *bench {
 	b := &bench{t: t, sink: &testSink{acks: map[uint64][]radio.TxResult{}}, begin: time.Now(), done: make(chan error, 1)}
 	b.model = sx1302test.New(sx1302test.Options{EUI: testEUI})
-	chip, err := New(b.model, testConfig(), Options{Firmware: testFirmware(), Reset: func(context.Context) error { b.model.Reset(); return nil }})
+	chip, err := New(b.model, testConfig(),
+		Options{Firmware: testFirmware(), Reset: func(context.Context) error { b.model.Reset(); return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := DriverOptions{Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler)}
+	o := DriverOptions{
+		Chip: chip, EUI: testEUI,
+		Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler),
+	}
 	if change != nil {
 		change(&o)
 	}
@@ -122,7 +126,10 @@ func (b *bench) stop() {
 
 // hear lets a frame at SF7 end now; a little later it is in the FIFO.
 func (b *bench) hear(payload string, change func(*sx1302test.Frame)) {
-	f := sx1302test.Frame{Payload: []byte(payload), Channel: 2, Modem: 3, SF: 7, CodingRate: 1, SNR: 22, RSSI: 120, SignalRSSI: 117}
+	f := sx1302test.Frame{
+		Payload: []byte(payload), Channel: 2, Modem: 3, SF: 7, CodingRate: 1, SNR: 22, RSSI: 120,
+		SignalRSSI: 117,
+	}
 	shape := frameShape{7, 125_000, 1, int64(len(payload)), true}
 	f.Ticks = uint32((b.model.Counter() - int64(shape.legacyCorrection())) * ticksPerMicrosecond)
 	if change != nil {
@@ -150,27 +157,33 @@ func TestDriver(t *testing.T) {
 		}
 		up := ups[0]
 		r := up.Receptions[0]
-		if string(up.PHYPayload) != "a frame" || up.Gateway != testEUI || int64(up.Time) != end || up.Frequency != 868_500_000 ||
-			up.DataRate != radio.LoRaDataRate(7, 125_000) || up.CodingRate != radio.CodingRate45 || r.SNR != 550 || r.RSSI != -9540 || r.SignalRSSI != -9840 ||
+		if string(up.PHYPayload) != "a frame" || up.Gateway != testEUI || int64(up.Time) != end ||
+			up.Frequency != 868_500_000 ||
+			up.DataRate != radio.LoRaDataRate(7, 125_000) || up.CodingRate != radio.CodingRate45 || r.SNR != 550 ||
+			r.RSSI != -9540+102 || r.SignalRSSI != -9840+102 || // 1.02 dB at 25 °C
+
 			r.Channel != 2 || r.Token.Time != up.Time || up.Received.Sub(up.Ended) > 10*time.Millisecond {
 			t.Errorf("%+v, ended at %d", up, end)
 		}
 		down := radio.Downlink{
-			ID: 7, Gateway: testEUI, PHYPayload: []byte("an answer"), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(12, 125_000),
-			Power: 1600, Time: up.Time.Add(time.Second),
+			ID: 7, Gateway: testEUI, PHYPayload: []byte("an answer"), Frequency: 868_500_000,
+			DataRate: radio.LoRaDataRate(12, 125_000),
+			Power:    1600, Time: up.Time.Add(time.Second),
 		}
 		if err := b.driver.Transmit(down); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(3 * time.Second)
-		if e := b.model.Emissions(); len(e) != 1 || e[0].Begin != int64(down.Time) || e[0].Exact != 0 || string(e[0].Payload) != "an answer" || e[0].Cut {
+		if e := b.model.Emissions(); len(e) != 1 || e[0].Begin != int64(down.Time) || e[0].Exact != 0 ||
+			string(e[0].Payload) != "an answer" || e[0].Cut {
 			t.Errorf("on the air: %+v, want at %d", e, down.Time)
 		}
 		if _, acks, _ := b.sink.seen(); !slices.Equal(acks[7], []radio.TxResult{radio.TxOK}) {
 			t.Errorf("acks: %v", acks)
 		}
 		s := b.driver.Stats()
-		if s.BadCRC != 2 || s.Ghosts != 1 || s.Forwarded != 1 || s.Starts != 1 || s.Failures != 0 || s.JIT.Armed != 1 || s.JIT.LastLead < 30*time.Millisecond || s.JIT.LastLead > 40*time.Millisecond {
+		if s.BadCRC != 2 || s.Ghosts != 1 || s.Forwarded != 1 || s.Starts != 1 || s.Failures != 0 || s.JIT.Armed != 1 ||
+			s.JIT.LastLead < 30*time.Millisecond || s.JIT.LastLead > 40*time.Millisecond {
 			t.Errorf("%+v", s)
 		}
 		b.stop()
@@ -188,7 +201,10 @@ func TestDriverRefuses(t *testing.T) {
 		b := newBench(t, nil)
 		defer b.stop()
 		now := radio.ConcentratorTime(b.model.Counter())
-		good := radio.Downlink{Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000), Power: 1600, Time: now.Add(time.Second)}
+		good := radio.Downlink{
+			Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000,
+			DataRate: radio.LoRaDataRate(7, 125_000), Power: 1600, Time: now.Add(time.Second),
+		}
 		tests := map[uint64]struct {
 			spoil func(*radio.Downlink)
 			want  radio.TxResult
@@ -252,7 +268,8 @@ func TestDriverRecovers(t *testing.T) {
 				b := newBench(t, nil)
 				defer b.stop()
 				waiting := radio.Downlink{
-					ID: 1, Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000), Power: 1600,
+					ID: 1, Gateway: testEUI, PHYPayload: []byte("x"), Frequency: 868_500_000,
+					DataRate: radio.LoRaDataRate(7, 125_000), Power: 1600,
 					Time: radio.ConcentratorTime(b.model.Counter()).Add(100 * time.Second),
 				}
 				if err := b.driver.Transmit(waiting); err != nil {
@@ -271,7 +288,8 @@ func TestDriverRecovers(t *testing.T) {
 					t.Errorf("%d resets, %d frames, acks %v, %+v", b.model.Resets()-before, len(ups), acks, b.driver.Stats())
 				}
 				want := []radio.GatewayEventKind{
-					radio.GatewayConnected, radio.GatewayDisconnected, radio.GatewayFailed, radio.GatewayConnected, radio.GatewayCounterReset,
+					radio.GatewayConnected, radio.GatewayDisconnected, radio.GatewayFailed, radio.GatewayConnected,
+					radio.GatewayCounterReset,
 				}
 				if events := slices.Compact(events); !slices.Equal(events, want) {
 					t.Errorf("events: %v, want %v", events, want)
@@ -378,7 +396,8 @@ func TestDriverLong(t *testing.T) {
 			id++
 			payload := "re " + string(up.PHYPayload)
 			down := radio.Downlink{
-				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: up.Frequency, DataRate: up.DataRate, Power: 1400, Time: up.Time.Add(time.Second),
+				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: up.Frequency, DataRate: up.DataRate, Power: 1400,
+				Time: up.Time.Add(time.Second),
 			}
 			if b.driver.Transmit(down) == nil {
 				wanted[payload] = int64(down.Time)
@@ -425,7 +444,8 @@ func TestDriverLong(t *testing.T) {
 			results[r[0]]++
 		}
 		s := b.driver.Stats()
-		if results[radio.TxOK] != sent || len(b.sink.acks) != len(wanted) || sent < frames-faults-1 || int(s.Starts) != faults+1 {
+		if results[radio.TxOK] != sent || len(b.sink.acks) != len(wanted) || sent < frames-faults-1 ||
+			int(s.Starts) != faults+1 {
 			t.Errorf("%d frames, %d faults, %d sent, acks %v, %+v", frames, faults, sent, results, s)
 		}
 	})

@@ -17,9 +17,8 @@ type pulseHistory struct {
 	n    int // how many were seen
 }
 
-// see takes what the chip latched last, and what the counter shows. After a
-// pulse that did not come all are forgotten: two minutes later the last one would
-// look fresh again.
+// see takes the last latched pulse and the running counter. When a pulse is missing all
+// pulses are forgotten: two minutes later the last one would look fresh again.
 func (h *pulseHistory) see(ticks, now uint32) {
 	if now-ticks > 2*nominalSecond {
 		*h = pulseHistory{last: ticks}
@@ -52,8 +51,8 @@ func (h *pulseHistory) second(t uint32) (pulse, length uint32, ok bool) {
 	return 0, 0, false
 }
 
-// nominalSecond is a second in ticks; one that is a fifth longer or shorter is
-// none.
+// nominalSecond is a second in ticks. A second more than a fifth longer or shorter is
+// not taken.
 const nominalSecond = crystal
 
 // fixed is the number of binary digits behind the point in fractions of ticks.
@@ -71,11 +70,12 @@ func notchDelay(offset int32) int64 {
 	return int64((1.7e-6*x*x*x*x + 2.4e-6*x*x*x - 0.0101*x*x - 0.01275*x + 10.2922) * (1 << fixed))
 }
 
-// fineTimestamp sets the fine timestamp of a frame that has one. If the bus fails
-// the frame goes without.
+// fineTimestamp sets the fine timestamp of a frame that has one. If the bus fails the
+// frame has none.
 func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) {
 	r := &c.receiver
-	if r.config.FineTimestamps == NoFineTimestamps || len(raw.metrics) == 0 || !raw.timingSet || p.CRC != GoodCRC || r.pulses.n < pulsesKept {
+	if r.config.FineTimestamps == NoFineTimestamps || len(raw.metrics) == 0 || !raw.timingSet || p.CRC != GoodCRC ||
+		r.pulses.n < pulsesKept {
 		return
 	}
 	var b [4]byte

@@ -35,8 +35,14 @@ func TestFineTimestamp(t *testing.T) {
 		{"no metrics", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.Metrics = nil }, -1},
 		{"bad CRC", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.CRCError = true }, -1},
 		{"no CRC", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.NoCRC = true }, -1},
-		{"metrics", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.Metrics = []int8{4, 4, -8, 8} }, 200*time.Millisecond + notch + 156},
-		{"200 kHz from the middle", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.Channel = 1 }, 200 * time.Millisecond},
+		{
+			"metrics", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.Metrics = []int8{4, 4, -8, 8} },
+			200*time.Millisecond + notch + 156,
+		},
+		{
+			"200 kHz from the middle", 16, 300 * time.Millisecond, func(f *sx1302test.Frame) { f.Channel = 1 },
+			200 * time.Millisecond,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -48,7 +54,8 @@ func TestFineTimestamp(t *testing.T) {
 				t.Fatal(packets, err)
 			}
 			p := packets[0]
-			if off := time.Duration(p.FineTimestamp) - tt.want; p.HasFineTimestamp != (tt.want >= 0) || p.HasFineTimestamp && off.Abs() > 1 {
+			if off := time.Duration(p.FineTimestamp) - tt.want; p.HasFineTimestamp != (tt.want >= 0) || p.HasFineTimestamp &&
+				off.Abs() > 1 {
 				t.Errorf("fine timestamp %t, %d, want %d", p.HasFineTimestamp, p.FineTimestamp, tt.want)
 			}
 		})
@@ -135,7 +142,10 @@ func TestNanoseconds(t *testing.T) {
 }
 
 func TestNotchDelay(t *testing.T) {
-	for offset, delays := range map[int32]bool{0: true, 75_000: true, -75_000: true, 75_001: false, -75_001: false, 400_000: false} {
+	for offset, delays := range map[int32]bool{
+		0: true, 75_000: true, -75_000: true, 75_001: false, -75_001: false,
+		400_000: false,
+	} {
 		if got := notchDelay(offset); (got != 0) != delays {
 			t.Errorf("%d Hz from the middle: %d", offset, got)
 		}

@@ -22,7 +22,7 @@ type Firmware struct {
 	AGC         []byte // gain controller for the type of the radios: AGCSX1250 or AGCSX125x
 	ARB         []byte // arbiter
 	Calibration []byte // SX1255 and SX1257 only
-	SX1261      []byte // patch of the radio that listens before the chip talks; Config.LBT only
+	SX1261      []byte // patch of the radio that scans for LBT; Config.LBT only
 }
 
 // Program is one of the programs of sx1302_hal.
@@ -39,8 +39,8 @@ const (
 )
 
 // programs has the file in sx1302_hal that holds a program, and the SHA-256 of
-// its 8192 bytes. All forks of sx1302_hal 2.1.0 that were looked at have the
-// same. Of the patch no hash is known; the radio says which it is.
+// its 8192 bytes, which is the same in all forks of sx1302_hal 2.1.0 that were looked at.
+// No hash of the patch is known; the radio reports its version.
 var programs = map[Program]struct{ file, sum string }{
 	AGCSX1250:         {"agc_fw_sx1250.var", "8f612e878b946b8c7cc59a5fc27ad33bb18ab92ad6e291d873f5d6bb7daae0d4"},
 	AGCSX125x:         {"agc_fw_sx1257.var", "28d05612240627fb9e61ec43eba661e96d24805e1ce62b2d800c8461d400ae66"},
@@ -96,7 +96,7 @@ func checkWord(w uint16) bool {
 	return int(w>>14) == bits.OnesCount16(w&0x3FFF)%4
 }
 
-// validate checks that all is there that a configuration needs.
+// validate checks that all programs of a configuration are there.
 func (f *Firmware) validate(c *Config) error {
 	if err := CheckImage(f.AGC); err != nil {
 		return fmt.Errorf("AGC: %w", err)

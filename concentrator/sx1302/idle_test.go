@@ -66,8 +66,8 @@ func newIdle(t testing.TB, polls int, timer func() (Timer, error)) (run func() e
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &watch{driver: d, sink: &testSink{}, eui: testEUI}
-	return func() error { return w.loop(ctx) }
+	s := &session{driver: d, sink: &testSink{}, eui: testEUI}
+	return func() error { return s.loop(ctx) }
 }
 
 // TestIdle has the loop poll by each kind of timer, in real time: not more often

@@ -22,8 +22,8 @@ type Image struct {
 // MaxImportSize is the longest file that FindImages takes, bytes.
 const MaxImportSize = 64 << 20
 
-// maxHashes is at how many places in a binary that look like an image FindImages
-// looks closer: a CPU of a gateway takes a minute for them.
+// maxHashes is the number of places in a binary, with the check bits of an image, of
+// which FindImages computes the hash: it takes the CPU of a gateway a minute.
 const maxHashes = 1 << 15
 
 // FindImages returns the firmware images in a file: the text of a .var file of
@@ -57,7 +57,7 @@ func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	return []Image{{p, bytes.Clone(file)}}, nil
 }
 
-// errNoArray is the reason for what is no C array in text.
+// errNoArray is the reason for a text without a C array.
 var errNoArray = errors.New("no C array")
 
 // parseVar reads the array of a .var file between the first braces: an image, of
@@ -104,7 +104,8 @@ func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 			data = binary.BigEndian.AppendUint32(data, v)
 		}
 	default:
-		err = fmt.Errorf("%w: the array has %d numbers, want %d bytes, or %d words in %s", ErrImage, len(values), ImageSize, patchWords, PatchSX1261)
+		err = fmt.Errorf("%w: the array has %d numbers, want %d bytes, or %d words in %s", ErrImage, len(values), ImageSize,
+			patchWords, PatchSX1261)
 	}
 	return data, err
 }
@@ -166,7 +167,7 @@ func (p Program) FileName() string {
 	return ""
 }
 
-// check verifies what can be without the chip.
+// check verifies size and check bits.
 func (im *Image) check() error {
 	if im.Program != PatchSX1261 {
 		return CheckImage(im.Data)
@@ -199,8 +200,8 @@ func SaveImage(dir string, im Image) error {
 	return nil
 }
 
-// writeImage fills and closes a file. It is on the disk then, so that a power cut
-// after it was renamed leaves no empty one.
+// writeImage fills, syncs and closes a file, so that a power cut after it was renamed
+// leaves no empty one.
 func writeImage(f *os.File, data []byte) error {
 	_, err := f.Write(data)
 	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
@@ -225,7 +226,8 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 		path := filepath.Join(dir, p.FileName())
 		data, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
-			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand firmware import FILE", ErrNoFirmware, path, p)
+			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand "+
+				"firmware import FILE", ErrNoFirmware, path, p)
 		}
 		if err != nil {
 			return f, unreadable(err, dir)
@@ -238,10 +240,11 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 	return f, nil
 }
 
-// unreadable adds what is to be done about a folder of images.
+// unreadable adds to an error how to make the folder of images readable.
 func unreadable(err error, dir string) error {
 	if errors.Is(err, os.ErrPermission) {
-		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s", err, dir)
+		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s",
+			err, dir)
 	}
 	return fmt.Errorf("sx1302: firmware: %w", err)
 }

@@ -18,7 +18,8 @@ import (
 // synthetic knows the images of sx1302test as the published ones are known.
 func synthetic(image []byte) Program {
 	for p, q := range map[Program]sx1302test.Program{
-		AGCSX1250: sx1302test.AGCSX1250, AGCSX125x: sx1302test.AGCSX125x, ARB: sx1302test.ARB, CalibrationSX125x: sx1302test.Calibration,
+		AGCSX1250: sx1302test.AGCSX1250, AGCSX125x: sx1302test.AGCSX125x, ARB: sx1302test.ARB,
+		CalibrationSX125x: sx1302test.Calibration,
 	} {
 		if bytes.Equal(image, sx1302test.Image(q)) {
 			return p
@@ -74,9 +75,17 @@ func TestFindImages(t *testing.T) {
 		{name: "text", file: varFile(agc), want: []Program{AGCSX1250}},
 		{name: "binary", file: executable(1<<17, false, two), want: []Program{ARB, AGCSX1250}},
 		{name: "binary of zeros", file: executable(1<<20, true, two), want: []Program{ARB, AGCSX1250}},
-		{name: "back to back", file: executable(1<<15, true, map[int]sx1302test.Program{0: sx1302test.ARB, ImageSize: sx1302test.AGCSX125x}), want: []Program{ARB, AGCSX125x}},
-		{name: "odd places", file: executable(1<<17, false, map[int]sx1302test.Program{0x1235: sx1302test.ARB, 0x900A: sx1302test.AGCSX1250, 0xC003: sx1302test.Calibration}), want: []Program{ARB, AGCSX1250, CalibrationSX125x}},
-		{name: "before many that are none", file: slices.Concat(agc, slices.Repeat(wellFormed, 20)), want: []Program{AGCSX1250}},
+		{name: "back to back", file: executable(1<<15, true,
+			map[int]sx1302test.Program{0: sx1302test.ARB, ImageSize: sx1302test.AGCSX125x}), want: []Program{ARB, AGCSX125x}},
+		{
+			name: "odd places", file: executable(1<<17, false,
+				map[int]sx1302test.Program{0x1235: sx1302test.ARB, 0x900A: sx1302test.AGCSX1250, 0xC003: sx1302test.Calibration}),
+			want: []Program{ARB, AGCSX1250, CalibrationSX125x},
+		},
+		{
+			name: "before many that are none", file: slices.Concat(agc, slices.Repeat(wellFormed, 20)),
+			want: []Program{AGCSX1250},
+		},
 		{name: "too long", file: make([]byte, MaxImportSize+1), says: "67108865 bytes, more than 67108864"},
 		{name: "check bits", file: spoilt, says: "check bits of word 2000"},
 		{name: "another program", file: wellFormed, says: "none that is published"},
@@ -115,7 +124,8 @@ func TestFindImages(t *testing.T) {
 
 func TestFirmwareFiles(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1250.var") || !strings.Contains(err.Error(), "lorawand firmware import") {
+	if _, err := LoadFirmware(dir, Config{}); !errors.Is(err, ErrNoFirmware) ||
+		!strings.Contains(err.Error(), "agc_fw_sx1250.var") || !strings.Contains(err.Error(), "lorawand firmware import") {
 		t.Errorf("LoadFirmware: %v", err)
 	}
 	for p, q := range map[Program]sx1302test.Program{AGCSX1250: sx1302test.AGCSX1250, ARB: sx1302test.ARB} {
@@ -131,7 +141,8 @@ func TestFirmwareFiles(t *testing.T) {
 		t.Errorf("LoadFirmware: %v", err)
 	}
 	with1257 := Config{Radios: [Chains]Radio{{Type: SX1257}}}
-	if _, err := LoadFirmware(dir, with1257); !errors.Is(err, ErrNoFirmware) || !strings.Contains(err.Error(), "agc_fw_sx1257.var") {
+	if _, err := LoadFirmware(dir, with1257); !errors.Is(err, ErrNoFirmware) ||
+		!strings.Contains(err.Error(), "agc_fw_sx1257.var") {
 		t.Errorf("LoadFirmware for SX1257: %v", err)
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {

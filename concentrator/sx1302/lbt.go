@@ -2,26 +2,23 @@ package sx1302
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
 
+	"lorawand/concentrator"
 	"lorawand/radio"
 )
 
-// ErrChannelTaken is the reason for a packet that was not sent because its
-// channel was in use.
-var ErrChannelTaken = errors.New("sx1302: the channel is taken")
-
-// errNoChannel is the reason for a packet on a frequency that is not in LBT.
-var errNoChannel = errors.New("no channel that is listened to before sending")
-
-// LBT is listening before talking, as Japan and Korea want it: an SX1261 beside
-// the chip listens to the channel, and the chip lets a packet go only if the
-// channel is free then. The zero value sends without listening.
+// LBT (listen before talk) is what Japan and Korea ask of gateways. An SX1261 beside
+// the chip scans the channel of a packet that is armed, and the AGC lets the packet go
+// at its time only if the channel is free then. The zero value sends without.
+//
+// Source: sx1302_hal 2.1.0, loragw_lbt.c and loragw_sx1261.c.
 type LBT struct {
 	Enabled    bool
-	Target     radio.Decibel // dBm: a channel with more is taken
+	Target     radio.Decibel // dBm: a channel with more is busy
 	RSSIOffset radio.Decibel // of the board, dB: what is added to Target
 	Channels   []LBTChannel  // that may be sent on
 }
@@ -30,23 +27,69 @@ type LBT struct {
 type LBTChannel struct {
 	Frequency radio.Frequency
 	Bandwidth uint32        // Hz, 125 000 or 250 000
-	Scan      time.Duration // how long is listened: 128 µs or 5 ms
+	Scan      time.Duration // how long it is scanned: 128 µs or 5 ms
 	Airtime   time.Duration // less 1.5 ms: how long a packet may last
 }
 
-// Limits and figures of listening before talking.
+// LBTResult is what LBT has come to for a packet.
+type LBTResult uint8
+
+// Values of LBTResult.
+const (
+	LBTPending LBTResult = iota // the time of the packet has not come
+	LBTFree                     // the packet is on the air, or was
+	LBTBusy                     // the packet was not sent
+)
+
+// ErrChannelBusy is the reason for a packet that was not sent because its channel was
+// in use.
+var ErrChannelBusy = errors.New("sx1302: the channel is busy")
+
+// errNoChannel is the reason for a packet on a frequency that is not in LBT.
+var errNoChannel = errors.New("no channel of LBT")
+
+// Limits and figures of LBT.
 const (
 	maxLBTChannels  = 32
 	lbtMatch        = 10_000                  // Hz that a packet may be off its channel
 	lbtReserve      = 1500 * time.Microsecond // of LBTChannel.Airtime
 	lbtDecidedAfter = 500 * time.Millisecond  // its time, a packet is on the air or refused
-	clearedWithin   = 20 * time.Millisecond   // a verdict is, when the AGC is told
+	lbtClearedAfter = 20 * time.Millisecond   // a result is, when the AGC is told
 	scanShort       = 128 * time.Microsecond
 	scanLong        = 5 * time.Millisecond
 	minLBTTarget    = -127_00 // dBm, with the offset
 )
 
-func (l *LBT) validate() error {
+// lbtState is where a Chip is with LBT.
+//
+//	         Send: the scan begins             the result is read and cleared
+//	lbtIdle ───────────────────────▶ lbtScans ────────────────────────────────▶ lbtIdle
+//	   ▲                                │ Abort, or an error: the scan ends
+//	   └────────────────────────────── lbtStale
+//	     a result that has come is cleared before the next Send
+type lbtState uint8
+
+// States of LBT.
+const (
+	lbtIdle  lbtState = iota // AGC_STATUS has no result, nor will it
+	lbtScans                 // the SX1261 scans for the packet that is armed
+	lbtStale                 // AGC_STATUS may have a result that nobody waits for
+)
+
+// lbt is LBT at work.
+type lbt struct {
+	state lbtState
+	chain int // of the packet that is scanned for
+}
+
+// Bits of AGC_STATUS that are the result of LBT, those of chain A.
+const (
+	agcTxStarted = 1 << 0
+	agcTxBusy    = 1 << 6
+)
+
+// Validate says how the SX1261 cannot scan.
+func (l *LBT) Validate() error {
 	if !l.Enabled {
 		return nil
 	}
@@ -57,21 +100,22 @@ func (l *LBT) validate() error {
 		return fmt.Errorf("%d channels, need 1 to %d", len(l.Channels), maxLBTChannels)
 	}
 	for i := range l.Channels {
-		if err := l.Channels[i].validate(); err != nil {
+		if err := l.Channels[i].Validate(); err != nil {
 			return fmt.Errorf("channel at %s: %w", l.Channels[i].Frequency, err)
 		}
 	}
 	return nil
 }
 
-func (ch *LBTChannel) validate() error {
+// Validate says why a channel cannot be scanned.
+func (ch *LBTChannel) Validate() error {
 	switch {
-	case ch.Frequency < minFrequency || ch.Frequency > maxFrequency:
+	case ch.Frequency < MinFrequency || ch.Frequency > MaxFrequency:
 		return errors.New("not within 100 to 1000 MHz")
 	case ch.Bandwidth != 125_000 && ch.Bandwidth != 250_000:
-		return fmt.Errorf("%d Hz cannot be listened to, only 125000 and 250000", ch.Bandwidth)
+		return fmt.Errorf("%d Hz cannot be scanned, only 125000 and 250000", ch.Bandwidth)
 	case ch.Scan != scanShort && ch.Scan != scanLong:
-		return fmt.Errorf("listening lasts %v or %v, not %v", scanShort, scanLong, ch.Scan)
+		return fmt.Errorf("a scan lasts %v or %v, not %v", scanShort, scanLong, ch.Scan)
 	case ch.Airtime <= lbtReserve:
 		return fmt.Errorf("packets of up to %v leave no room for one", ch.Airtime)
 	}
@@ -85,7 +129,7 @@ func (l *LBT) threshold() byte { return byte(-(l.Target + l.RSSIOffset) / 50) }
 // if there is none or the packet lasts too long for it.
 func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 	if t.Carrier {
-		return nil, fmt.Errorf("%w: a carrier does not listen before it talks", ErrTransmission)
+		return nil, fmt.Errorf("%w: LBT lets no carrier go", ErrTransmission)
 	}
 	bandwidth := t.DataRate.Bandwidth
 	if t.DataRate.Modulation == radio.FSK {
@@ -98,7 +142,8 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 		}
 		air, err := radio.TimeOnAir(t.packet())
 		if err != nil || air > ch.Airtime-lbtReserve {
-			return nil, fmt.Errorf("%w: %v on the air is more than %v at %s", ErrTransmission, air, ch.Airtime-lbtReserve, ch.Frequency)
+			return nil, fmt.Errorf("%w: %v on the air is more than %v at %s", ErrTransmission, air, ch.Airtime-lbtReserve,
+				ch.Frequency)
 		}
 		return ch, nil
 	}
@@ -109,108 +154,192 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 func (t *Transmission) packet() radio.Packet {
 	return radio.Packet{
 		DataRate: t.DataRate, CodingRate: t.CodingRate, Size: len(t.Payload),
-		Preamble: t.preamble(), NoCRC: t.NoCRC, ImplicitHeader: t.ImplicitHeader,
+		Preamble: t.PreambleLength(), NoCRC: t.NoCRC, ImplicitHeader: t.ImplicitHeader,
 	}
 }
 
-// Clearance is what listening before talking has come to.
-type Clearance uint8
+// armAfterScan has the channel of a packet scanned and arms the packet.
+func (c *Chip) armAfterScan(t *Transmission) error {
+	channel, err := c.config.LBT.channel(t)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if err := c.clearStale(ctx); err != nil {
+		return err
+	}
+	if err = c.startScan(ctx, channel, int(t.Chain)); err == nil {
+		err = c.arm(t)
+	}
+	if err != nil {
+		err = errors.Join(err, c.endScan(ctx))
+	}
+	return err
+}
 
-// Values of Clearance.
+// Scans of 128 µs and of 5 ms, as the SX1261 counts them.
 const (
-	Undecided    Clearance = iota // the time of the packet has not come
-	ChannelFree                   // the packet is on the air, or was
-	ChannelTaken                  // the packet was not sent
+	scanCountShort = 24
+	scanCountLong  = 715
 )
 
-// Clearance returns whether the last packet of a chain may be sent. Send begins
-// to listen; once it is decided, Clearance ends that, which the next Send needs:
-// what is decided holds, even if ending that is an error. A chip that does not
-// listen before it talks finds all channels free.
-func (c *Chip) Clearance(ctx context.Context, chain int) (Clearance, error) {
+// startScan has the SX1261 scan a channel, and waits until it has done so for long
+// enough. It goes on then until endScan.
+func (c *Chip) startScan(ctx context.Context, ch *LBTChannel, chain int) error {
+	bandwidth, count := byte(0x0A), scanCountLong
+	if ch.Bandwidth == 250_000 {
+		bandwidth = 0x09
+	}
+	if ch.Scan == scanShort {
+		count = scanCountShort
+	}
+	c.lbt = lbt{lbtScans, chain}
+	err := c.tell(
+		ctx,
+		writeRegister(reg61Frontend, 0),
+		[]byte{op61SetFS},
+		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(ch.Frequency)),
+		writeRegister(reg61Frontend, 0x14),
+		[]byte{op61SetPacketType, 0},
+		[]byte{op61SetModulation, 0x00, 0x14, 0x00, 0x00, bandwidth, 0x02, 0xE9, 0x0F},
+		[]byte{op61SetPacketParams, 0x00, 0x20, 0x05, 0x20, 0x00, 0x01, 0xFF, 0x00, 0x00},
+		[]byte{opSetRx, 0xFF, 0xFF, 0xFF},
+		[]byte{op61Scan, 11, byte(count >> 8), byte(count), c.config.LBT.threshold(), 1},
+	)
+	if err != nil {
+		return err
+	}
+	return c.sleep(ctx, ch.Scan)
+}
+
+// endScan stops the SX1261.
+func (c *Chip) endScan(ctx context.Context) error {
+	if c.lbt.state == lbtScans {
+		c.lbt.state = lbtStale
+	}
+	return c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
+}
+
+// LBTResult returns whether the last packet of a chain is sent. Send begins a scan;
+// once there is a result, LBTResult ends it, which the next Send needs: the result
+// holds even if ending the scan is an error. Without LBT all channels are free.
+func (c *Chip) LBTResult(ctx context.Context, chain int) (LBTResult, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.started {
-		return Undecided, ErrNotStarted
+		return LBTPending, ErrNotStarted
 	}
-	if !c.listening || c.listensFor != chain {
-		return ChannelFree, nil
+	if c.lbt.state != lbtScans || c.lbt.chain != chain {
+		return LBTFree, nil
 	}
 	status, err := c.get(agcStatus)
 	if err != nil || status&(agcTxStarted<<chain) == 0 {
-		return Undecided, err
+		return LBTPending, err
 	}
-	if err := c.acknowledgeVerdict(ctx); err != nil {
-		return Undecided, err
+	if err := c.clearResult(ctx); err != nil {
+		return LBTPending, err
 	}
-	if status&(agcTxRefused<<chain) != 0 {
-		return ChannelTaken, c.endListening(ctx)
+	if status&(agcTxBusy<<chain) != 0 {
+		return LBTBusy, c.endScan(ctx)
 	}
-	return ChannelFree, c.endListening(ctx)
+	return LBTFree, c.endScan(ctx)
 }
 
-// forgetListening ends listening for a packet that was taken back.
-func (c *Chip) forgetListening(ctx context.Context, chain int) error {
-	if !c.listening || c.listensFor != chain {
+// AwaitLBT waits for the result of LBT for the last packet of a chain, which comes at
+// its time. It returns ErrChannelBusy if the packet was not sent; if there is no result
+// within half a second, the packet is aborted.
+func (c *Chip) AwaitLBT(ctx context.Context, chain int) error {
+	for waited := time.Duration(0); waited <= lbtDecidedAfter; waited += pollEvery {
+		result, err := c.LBTResult(ctx, chain)
+		switch {
+		case err != nil:
+			return err
+		case result == LBTFree:
+			return nil
+		case result == LBTBusy:
+			return ErrChannelBusy
+		}
+		if err := c.sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return errors.Join(fmt.Errorf("sx1302: LBT on radio %s: %w", chainName(chain), ErrNoAnswer), c.Abort(ctx, chain))
+}
+
+// abortScan ends the scan for a packet that was aborted.
+func (c *Chip) abortScan(ctx context.Context, chain int) error {
+	if c.lbt.state != lbtScans || c.lbt.chain != chain {
 		return nil
 	}
-	return errors.Join(c.forgetVerdict(ctx), c.endListening(ctx))
+	return errors.Join(c.clearStale(ctx), c.endScan(ctx))
 }
 
-// forgetVerdict has the AGC clear what it says of a packet that nobody asks for
-// any more, so that it is not taken for a verdict on the next one.
-func (c *Chip) forgetVerdict(ctx context.Context) error {
-	if !c.verdictDue {
+// clearStale clears a result that has come for a packet of which nobody asks any more,
+// so that it is not taken for that of the next one.
+func (c *Chip) clearStale(ctx context.Context) error {
+	if c.lbt.state == lbtIdle {
 		return nil
 	}
 	status, err := c.get(agcStatus)
 	if err != nil || status&(agcTxStarted|agcTxStarted<<1) == 0 {
 		return err
 	}
-	return c.acknowledgeVerdict(ctx)
+	return c.clearResult(ctx)
 }
 
-// Bits of AGC_STATUS that listening before talking sets, those of chain A.
-const (
-	agcTxStarted = 1 << 0
-	agcTxRefused = 1 << 6
-)
-
-// acknowledgeVerdict has the AGC clear its status for the next packet.
-func (c *Chip) acknowledgeVerdict(ctx context.Context) error {
+// clearResult has the AGC clear its status for the next packet.
+func (c *Chip) clearResult(ctx context.Context) error {
 	if err := c.sleep(ctx, pollEvery); err != nil {
 		return err
 	}
 	if err := c.mail(0xFF); err != nil {
 		return err
 	}
-	if err := c.awaitWithin(ctx, agcMCU, 0x00, clearedWithin); err != nil {
+	if err := c.awaitWithin(ctx, agcMCU, 0x00, lbtClearedAfter); err != nil {
 		return err
 	}
 	if err := c.sleep(ctx, pollEvery); err != nil {
 		return err
 	}
-	c.verdictDue = false
+	c.lbt.state = lbtIdle
 	return c.mail(0x00)
 }
 
-// AwaitClearance waits until it is decided whether the last packet of a chain
-// may be sent, which is at its time. It returns ErrChannelTaken if it may not;
-// if it is not decided within half a second, the packet is taken back.
-func (c *Chip) AwaitClearance(ctx context.Context, chain int) error {
-	for waited := time.Duration(0); waited <= lbtDecidedAfter; waited += pollEvery {
-		verdict, err := c.Clearance(ctx, chain)
-		switch {
-		case err != nil:
-			return err
-		case verdict == ChannelFree:
-			return nil
-		case verdict == ChannelTaken:
-			return ErrChannelTaken
-		}
-		if err := c.sleep(ctx, pollEvery); err != nil {
-			return err
-		}
+// lbtArming is how much longer it takes to arm a packet with LBT: nine commands with a
+// pause before each, which kernels with coarse timers draw out, and the scan.
+const lbtArming = 30 * time.Millisecond
+
+// jitOptions are those of the queue.
+func (c *Config) jitOptions() concentrator.JITOptions {
+	if !c.LBT.Enabled {
+		return concentrator.JITOptions{}
 	}
-	return errors.Join(fmt.Errorf("sx1302: listening on radio %s: %w", chainName(chain), ErrNoAnswer), c.Abort(ctx, chain))
+	return concentrator.JITOptions{
+		Lead: 40*time.Millisecond + lbtArming, MinLead: 15*time.Millisecond + lbtArming,
+		MinArm: 3*time.Millisecond + lbtArming, Gap: 8*time.Millisecond + lbtArming,
+	}
+}
+
+// lbtOutcome returns what has become of a packet that was armed with LBT. One of which
+// the chip says nothing for too long is aborted.
+func (s *session) lbtOutcome(chain int, p *armed) (result radio.TxResult, known bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	found, err := s.driver.chip.LBTResult(ctx, chain)
+	switch {
+	case found == LBTFree:
+		return radio.TxOK, true
+	case found == LBTBusy:
+		s.driver.count(func(s *DriverStats) { s.ChannelBusy++ })
+		s.driver.log.Info("downlink not sent: its channel is busy", "gateway", s.eui, "frequency", p.downlink.Frequency)
+		return radio.TxChannelBusy, true
+	case s.clock.at(s.driver.opts.Now()) < p.downlink.Time.Add(lbtDecidedAfter):
+		return 0, false
+	}
+	why := "there is no result of LBT"
+	if err != nil {
+		why = err.Error()
+	}
+	s.miss(chain, p, why)
+	return radio.TxUnknownError, true
 }

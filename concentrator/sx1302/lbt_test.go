@@ -15,8 +15,8 @@ import (
 	"lorawand/radio"
 )
 
-// listening is testConfig with listening before talking on two channels.
-func listening() Config {
+// lbtConfig is testConfig with LBT on two channels.
+func lbtConfig() Config {
 	c := testConfig()
 	c.LBT = LBT{Enabled: true, Target: -8000, Channels: []LBTChannel{
 		{Frequency: 868_500_000, Bandwidth: 125_000, Scan: 5 * time.Millisecond, Airtime: 400 * time.Millisecond},
@@ -25,12 +25,16 @@ func listening() Config {
 	return c
 }
 
-func newListener(t *testing.T, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+func newLBTChip(t *testing.T, o sx1302test.Options,
+	sleep func(context.Context, time.Duration) error,
+) (*sx1302test.Chip, *Chip) {
 	t.Helper()
-	return newListenerOf(t, listening(), o, sleep)
+	return newLBTChipOf(t, lbtConfig(), o, sleep)
 }
 
-func newListenerOf(t *testing.T, c Config, o sx1302test.Options, sleep func(context.Context, time.Duration) error) (*sx1302test.Chip, *Chip) {
+func newLBTChipOf(t *testing.T, c Config, o sx1302test.Options,
+	sleep func(context.Context, time.Duration) error,
+) (*sx1302test.Chip, *Chip) {
 	t.Helper()
 	model := sx1302test.New(o)
 	firmware := testFirmware()
@@ -55,13 +59,13 @@ func TestLBTConfig(t *testing.T) {
 		"no channels":    {func(l *LBT) { l.Channels = nil }, "0 channels"},
 		"too many":       {func(l *LBT) { l.Channels = slices.Repeat(l.Channels, 17) }, "34 channels"},
 		"frequency":      {func(l *LBT) { l.Channels[0].Frequency = 1 }, "not within 100 to 1000 MHz"},
-		"bandwidth":      {func(l *LBT) { l.Channels[0].Bandwidth = 500_000 }, "500000 Hz cannot be listened to"},
+		"bandwidth":      {func(l *LBT) { l.Channels[0].Bandwidth = 500_000 }, "500000 Hz cannot be scanned"},
 		"scan":           {func(l *LBT) { l.Channels[1].Scan = time.Millisecond }, "not 1ms"},
 		"airtime":        {func(l *LBT) { l.Channels[1].Airtime = time.Millisecond }, "leave no room"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := listening()
+			c := lbtConfig()
 			tt.spoil(&c.LBT)
 			if err := c.Validate(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("Validate: %v, want %q", err, tt.says)
@@ -73,13 +77,13 @@ func TestLBTConfig(t *testing.T) {
 		})
 	}
 	for _, edge := range []LBT{{Target: -127_00}, {Target: 0}, {Target: -80_00, RSSIOffset: 80_00}} {
-		c := listening()
+		c := lbtConfig()
 		c.LBT.Target, c.LBT.RSSIOffset = edge.Target, edge.RSSIOffset
 		if err := c.Validate(); err != nil {
 			t.Errorf("a target of %s dBm, %s dB off: %v", edge.Target, edge.RSSIOffset, err)
 		}
 	}
-	if _, err := New(sx1302test.New(sx1302test.Options{}), listening(), Options{}); !errors.Is(err, ErrConfig) {
+	if _, err := New(sx1302test.New(sx1302test.Options{}), lbtConfig(), Options{}); !errors.Is(err, ErrConfig) {
 		t.Errorf("New without an SX1261: %v", err)
 	}
 }
@@ -91,13 +95,16 @@ func TestLBTStartFaults(t *testing.T) {
 		fault sx1302test.Fault
 		says  string
 	}{
-		{name: "no SX1261", patch: sx1302test.Patch(), fault: sx1302test.Fault{DeadSX1261: true}, says: "check its device node, its reset line"},
+		{
+			name: "no SX1261", patch: sx1302test.Patch(), fault: sx1302test.Fault{DeadSX1261: true},
+			says: "check its device node, its reset line",
+		},
 		{name: "another patch", patch: make([]byte, PatchSize), says: "after the patch"},
 		{name: "no patch", says: "0 bytes, want 1544"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			model, chip := newListener(t, sx1302test.Options{}, noWait)
+			model, chip := newLBTChip(t, sx1302test.Options{}, noWait)
 			chip.firmware.SX1261 = tt.patch
 			model.Break(tt.fault)
 			if err := chip.Start(t.Context()); err == nil || !strings.Contains(err.Error(), tt.says) {
@@ -111,14 +118,14 @@ func TestLBTStartFaults(t *testing.T) {
 func TestLBTBand(t *testing.T) {
 	for name, only := range map[string]bool{"both radios": false, "radio B only": true} {
 		t.Run(name, func(t *testing.T) {
-			c := listening()
+			c := lbtConfig()
 			if only {
 				c.Radios[0], c.ClockSource = Radio{}, 1
 				for i := range c.Channels {
 					c.Channels[i].Chain = 1
 				}
 			}
-			model, chip := newListenerOf(t, c, sx1302test.Options{}, noWait)
+			model, chip := newLBTChipOf(t, c, sx1302test.Options{}, noWait)
 			if err := chip.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -135,17 +142,17 @@ func TestLBTRefuses(t *testing.T) {
 		spoil func(*Transmission)
 		says  string
 	}{
-		"frequency": {func(x *Transmission) { x.Frequency += 10_001 }, "no channel that is listened to"},
-		"bandwidth": {func(x *Transmission) { x.DataRate.Bandwidth = 250_000 }, "no channel that is listened to"},
+		"frequency": {func(x *Transmission) { x.Frequency += 10_001 }, "no channel of LBT"},
+		"bandwidth": {func(x *Transmission) { x.DataRate.Bandwidth = 250_000 }, "no channel of LBT"},
 		"too long":  {func(x *Transmission) { x.DataRate.SpreadingFactor = 11 }, "on the air is more than 398.5ms"},
-		"carrier":   {func(x *Transmission) { x.Carrier = true }, "a carrier does not listen"},
+		"carrier":   {func(x *Transmission) { x.Carrier = true }, "LBT lets no carrier go"},
 		"FSK on 250 kHz": {func(x *Transmission) {
 			x.DataRate, x.Deviation, x.Frequency = radio.FSKDataRate(50_000), 25_000, 868_300_000
-		}, "no channel that is listened to"},
+		}, "no channel of LBT"},
 		"nonsense besides":  {func(x *Transmission) { x.Payload = nil }, "0 bytes"},
-		"negative deviates": {func(x *Transmission) { x.Frequency -= 10_001 }, "no channel that is listened to"},
+		"negative deviates": {func(x *Transmission) { x.Frequency -= 10_001 }, "no channel of LBT"},
 	}
-	model, chip := newListener(t, sx1302test.Options{}, noWait)
+	model, chip := newLBTChip(t, sx1302test.Options{}, noWait)
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -165,12 +172,12 @@ func TestLBTRefuses(t *testing.T) {
 	}
 }
 
-// TestLBTVerdicts sends packets on free and taken channels, and one of which
+// TestLBTResults sends packets on free and busy channels, and one of which
 // the chip says nothing.
-func TestLBTVerdicts(t *testing.T) {
+func TestLBTResults(t *testing.T) {
 	var now time.Duration
 	taken, mute := false, false
-	model, chip := newListener(t, sx1302test.Options{
+	model, chip := newLBTChip(t, sx1302test.Options{
 		Now:   func() time.Duration { return now },
 		Taken: func(*sx1302test.Emission) bool { return taken },
 		Read:  func(addr uint16) (byte, bool) { return 0x00, mute && addr == agcStatus.addr },
@@ -183,7 +190,7 @@ func TestLBTVerdicts(t *testing.T) {
 	for i, tt := range []struct {
 		taken, mute bool
 		want        error
-	}{{}, {taken: true, want: ErrChannelTaken}, {}, {mute: true, want: ErrNoAnswer}, {}} {
+	}{{}, {taken: true, want: ErrChannelBusy}, {}, {mute: true, want: ErrNoAnswer}, {}} {
 		taken, mute = tt.taken, tt.mute
 		if err := chip.Send(tx); err != nil {
 			t.Fatalf("packet %d: %v", i, err)
@@ -191,28 +198,29 @@ func TestLBTVerdicts(t *testing.T) {
 		if err := chip.Send(tx); !errors.Is(err, ErrBusy) {
 			t.Errorf("packet %d: another one meanwhile: %v", i, err)
 		}
-		if err := chip.AwaitClearance(t.Context(), 0); !errors.Is(err, tt.want) {
+		if err := chip.AwaitLBT(t.Context(), 0); !errors.Is(err, tt.want) {
 			t.Errorf("packet %d: %v, want %v", i, err, tt.want)
 		}
 		now += time.Second
 		if e := model.Emissions(); len(e) != i+1 || e[i].Cut != tt.taken {
 			t.Errorf("packet %d: %+v", i, e[len(e)-1])
 		}
-		if v, err := chip.Clearance(t.Context(), 0); v != ChannelFree || err != nil {
+		if v, err := chip.LBTResult(t.Context(), 0); v != LBTFree || err != nil {
 			t.Errorf("packet %d: afterwards %d, %v", i, v, err)
 		}
 	}
 }
 
-// newListeningBench is newBench with a chip that listens before it talks.
-func newListeningBench(t *testing.T, o sx1302test.Options) *bench {
+// newLBTBench is newBench with a chip that listens before it talks.
+func newLBTBench(t *testing.T, o sx1302test.Options) *bench {
 	t.Helper()
 	b := &bench{t: t, sink: &testSink{acks: map[uint64][]radio.TxResult{}}, begin: time.Now(), done: make(chan error, 1)}
 	var chip *Chip
-	b.model, chip = newListener(t, o, nil)
+	b.model, chip = newLBTChip(t, o, nil)
 	var err error
 	b.driver, err = NewDriver(DriverOptions{
-		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) }, Logger: slog.New(slog.DiscardHandler),
+		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) },
+		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -224,12 +232,12 @@ func newListeningBench(t *testing.T, o sx1302test.Options) *bench {
 	return b
 }
 
-// TestDriverListens has the driver answer frames when channels are free and
+// TestDriverLBT has the driver answer frames when channels are free and
 // taken, and when the chip never tells.
-func TestDriverListens(t *testing.T) {
+func TestDriverLBT(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		taken, mute := map[string]bool{"taken": true}, false
-		b := newListeningBench(t, sx1302test.Options{
+		b := newLBTBench(t, sx1302test.Options{
 			EUI:   testEUI,
 			Taken: func(e *sx1302test.Emission) bool { return taken[string(e.Payload)] },
 			Read:  func(addr uint16) (byte, bool) { return 0x00, mute && addr == agcStatus.addr },
@@ -239,8 +247,9 @@ func TestDriverListens(t *testing.T) {
 			id++
 			at = b.model.Counter() + ahead.Microseconds()
 			err := b.driver.Transmit(radio.Downlink{
-				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000),
-				Power: 1400, Time: radio.ConcentratorTime(at),
+				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000,
+				DataRate: radio.LoRaDataRate(7, 125_000),
+				Power:    1400, Time: radio.ConcentratorTime(at),
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -293,18 +302,19 @@ func TestDriverListens(t *testing.T) {
 		time.Sleep(120 * time.Millisecond)
 		b.stop()
 		check(radio.TxNoPath, 0)
-		if s := b.driver.Stats(); s.Taken != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) || s.JIT.Failed+s.JIT.TooLate+s.JIT.Broken > 0 || s.JIT.MinLead < 60*time.Millisecond {
+		if s := b.driver.Stats(); s.ChannelBusy != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) ||
+			s.JIT.Failed+s.JIT.TooLate > 0 || s.Missed != 1 || s.JIT.MinLead < 60*time.Millisecond {
 			t.Errorf("%+v", s)
 		}
 	})
 }
 
-// TestVerdictThatStays: an AGC that does not clear what it has said of a packet
+// TestLBTResultThatStays: an AGC that does not clear what it has said of a packet
 // has the chip started again, and holds nothing up until then.
-func TestVerdictThatStays(t *testing.T) {
+func TestLBTResultThatStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stays atomic.Bool
-		b := newListeningBench(t, sx1302test.Options{
+		b := newLBTBench(t, sx1302test.Options{
 			EUI:  testEUI,
 			Read: func(addr uint16) (byte, bool) { return 0x01, stays.Load() && addr == agcStatus.addr },
 		})

@@ -12,8 +12,8 @@ import (
 // often its clock is missing: the radio that gives it did not start.
 var ErrNoAnswer = errors.New("no answer")
 
-// pollEvery and answerWithin are how a handshake is waited for. No figure is
-// published; the programs answer within microseconds.
+// A handshake is polled for every pollEvery, up to answerWithin. No figure is published;
+// the programs answer within microseconds.
 const (
 	pollEvery    = time.Millisecond
 	answerWithin = time.Second
@@ -37,15 +37,8 @@ func (c *Chip) load(m mcu, image []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := c.write(m.memory, image); err != nil {
+	if err := c.writeChecked(m, image); err != nil {
 		return err
-	}
-	back := make([]byte, len(image))
-	if err := c.read(m.memory, back); err != nil {
-		return err
-	}
-	if !bytes.Equal(back, image) {
-		return fmt.Errorf("load %s firmware: what was read back differs; check the SPI wiring and its speed", m.name)
 	}
 	if err := c.setAll([]setting{{m.hostProg, 0}, {m.clear, 0}}); err != nil {
 		return err
@@ -56,6 +49,35 @@ func (c *Chip) load(m mcu, image []byte) error {
 	}
 	if bad != 0 {
 		return fmt.Errorf("load %s firmware: parity error in its memory; check the power supply", m.name)
+	}
+	return nil
+}
+
+// writeChecked writes a program and reads it back. If that fails it tries again with
+// short transfers, and stays with them where those are whole.
+func (c *Chip) writeChecked(m mcu, image []byte) error {
+	usual := c.burst
+	err := c.writeAndCompare(m, image)
+	if err == nil || !c.shorten() {
+		return err
+	}
+	if shortErr := c.writeAndCompare(m, image); shortErr == nil {
+		return nil
+	}
+	c.burst = usual
+	return err
+}
+
+func (c *Chip) writeAndCompare(m mcu, image []byte) error {
+	if err := c.write(m.memory, image); err != nil {
+		return err
+	}
+	back := make([]byte, len(image))
+	if err := c.read(m.memory, back); err != nil {
+		return err
+	}
+	if !bytes.Equal(back, image) {
+		return fmt.Errorf("load %s firmware: what was read back differs; check the SPI wiring and its speed", m.name)
 	}
 	return nil
 }
@@ -79,11 +101,12 @@ func (c *Chip) awaitWithin(ctx context.Context, m mcu, want int, within time.Dur
 			return err
 		}
 	}
-	return fmt.Errorf("%s firmware: %w: status 0x%02x, want 0x%02x; check that the radio that gives the clock runs", m.name, ErrNoAnswer, got, want)
+	return fmt.Errorf("%s firmware: %w: status 0x%02x, want 0x%02x; check that the radio that gives the clock runs",
+		m.name, ErrNoAnswer, got, want)
 }
 
-// mail writes bytes 0, 1, … of the mailbox; -1 leaves one as it is. Byte 3,
-// which tells the program to look, is written by post.
+// mail writes bytes 0, 1, … of the mailbox; -1 leaves a byte as it is. Byte 3, by which
+// the program notices, is written by post.
 func (c *Chip) mail(values ...int) error {
 	for i, v := range values {
 		if v < 0 {
@@ -98,7 +121,7 @@ func (c *Chip) mail(values ...int) error {
 
 func (c *Chip) post(value int) error { return c.set(mailWrite3, value) }
 
-// echo compares what the AGC has in its mailbox with what it was told.
+// echo compares what the AGC echoes in its mailbox with what was written.
 func (c *Chip) echo(step int, want ...int) error {
 	for i, v := range want {
 		got, err := c.get(mailRead3.plus(3 - i))
@@ -112,7 +135,7 @@ func (c *Chip) echo(step int, want ...int) error {
 	return nil
 }
 
-// agcParameters are what the gain controller is told of the radios.
+// agcParameters are the parameters of the gain controller for a type of radio.
 type agcParameters struct {
 	anaMin, anaMax, anaLow, anaHigh                      int
 	decMin, decMax, decLow, decHigh1, decHigh2           int
@@ -125,8 +148,8 @@ var (
 	agcForSX125x = agcParameters{0, 9, 16, 35, 7, 11, 45, 100, 115, 4, 14, 52, 132, 0, 0, 0, 8}
 )
 
-// agcStep is one exchange: wait for a status, compare the answer to the step
-// before, write the mailbox, tell the program to look.
+// agcStep is one exchange: wait for a status, compare the echo of the step before, write
+// the mailbox, and its byte 3 last.
 type agcStep struct {
 	status int
 	values []int

@@ -22,10 +22,12 @@ func (s *DriverStats) Metrics() []concentrator.Metric {
 		counter("armed", "Downlinks that were handed to the chip in time.", s.JIT.Armed),
 		counter("too_late", "Downlinks that were taken and then not armed in time.", s.JIT.TooLate),
 		counter("refused", "Downlinks that the chip did not take.", s.JIT.Failed),
-		counter("broken", "Downlinks that were accepted and then not sent.", s.JIT.Broken),
 		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
-		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.Taken),
-		gauge("least_lead_seconds", "The shortest time before its begin at which a downlink was armed.", s.JIT.MinLead.Seconds()),
-		gauge("most_lateness_seconds", "The longest time after its turn at which a downlink was armed.", s.JIT.Late.Seconds()),
+		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.ChannelBusy),
+		counter("missed", "Downlinks that were armed and that the chip did not send at their time.", s.Missed),
+		gauge("least_lead_seconds", "The shortest time before its begin at which a downlink was armed.",
+			s.JIT.MinLead.Seconds()),
+		gauge("most_lateness_seconds", "The longest time after its turn at which a downlink was armed.",
+			s.JIT.Late.Seconds()),
 	}
 }

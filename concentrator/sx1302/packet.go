@@ -7,7 +7,7 @@ import (
 	"lorawand/radio"
 )
 
-// CRCStatus is what became of the CRC of a frame.
+// CRCStatus is the result of the check of a frame's CRC.
 type CRCStatus uint8
 
 // CRC states.
@@ -131,7 +131,7 @@ func parseRecord(b []byte) (rawRecord, error) {
 	}, nil
 }
 
-// possible reports whether there is such a record.
+// possible reports whether the chip can make such a record.
 func (r *rawRecord) possible() bool {
 	switch {
 	case r.modem > maxModem || r.channel > FSKChannel:

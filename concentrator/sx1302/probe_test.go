@@ -16,7 +16,10 @@ func testConfig() Config {
 	gains := []Gain{{Power: 12, PowerIndex: 15}, {Power: 14, PowerIndex: 17}, {Power: 20, PAGain: 1, PowerIndex: 3}}
 	c := Config{
 		Radios: [Chains]Radio{
-			{Enabled: true, Frequency: 867_500_000, RSSIOffset: -21540, RSSITemperature: [5]int32{0, 0, 20410, 2162560, 0}, Transmit: true, Gains: gains},
+			{
+				Enabled: true, Frequency: 867_500_000, RSSIOffset: -21540, RSSITemperature: [5]int32{0, 0, 20410, 2162560, 0},
+				Transmit: true, Gains: gains,
+			},
 			{Enabled: true, Frequency: 868_500_000, RSSIOffset: -21540, RSSITemperature: [5]int32{0, 0, 20410, 2162560, 0}},
 		},
 		Service: Service{Channel: Channel{Enabled: true, Chain: 1, Offset: -200_000}, SpreadingFactor: 7, Bandwidth: 250_000},
@@ -63,7 +66,10 @@ func TestProbe(t *testing.T) {
 		{name: "SX1303", opts: sx1302test.Options{EUI: eui, Model: 3}, model: "SX1303"},
 		{name: "nothing there", opts: sx1302test.Options{Version: 0xFF}, says: "check the power and the reset line"},
 		{name: "never reset", opts: sx1302test.Options{Version: 0x05}, says: "check the reset GPIO"},
-		{name: "bus", opts: sx1302test.Options{Fail: func([]byte) error { return errors.New("no such device") }}, says: "read 0x5606: no such device"},
+		{
+			name: "bus", opts: sx1302test.Options{Fail: func([]byte) error { return errors.New("no such device") }},
+			says: "read 0x5606: no such device",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -90,13 +96,25 @@ func TestStartFaults(t *testing.T) {
 		is       error
 		says     string
 	}{
-		{name: "no clock", opts: sx1302test.Options{NoClock: true}, is: ErrNoAnswer, says: "check that the radio that gives the clock runs"},
+		{
+			name: "no clock", opts: sx1302test.Options{NoClock: true}, is: ErrNoAnswer,
+			says: "check that the radio that gives the clock runs",
+		},
 		{name: "hang", opts: sx1302test.Options{Hang: true}, is: ErrNoAnswer},
 		{name: "no firmware", firmware: func(f *Firmware) { f.ARB = nil }, is: ErrImage, says: "ARB"},
 		{name: "check bits", firmware: func(f *Firmware) { f.AGC[100] ^= 1 }, is: ErrImage, says: "word 50"},
-		{name: "firmware of other radios", firmware: func(f *Firmware) { f.AGC = sx1302test.Image(sx1302test.AGCSX125x) }, says: "version 6, want 10"},
-		{name: "parity", opts: sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 0x11, addr == agcParity.addr }}, says: "parity error"},
-		{name: "memory", opts: sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 0xA5, addr == 0x0123 }}, says: "read back"},
+		{
+			name: "firmware of other radios", firmware: func(f *Firmware) { f.AGC = sx1302test.Image(sx1302test.AGCSX125x) },
+			says: "version 6, want 10",
+		},
+		{name: "parity", opts: sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+			return 0x11,
+				addr == agcParity.addr
+		}}, says: "parity error"},
+		{
+			name: "memory", opts: sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 0xA5, addr == 0x0123 }},
+			says: "read back",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -200,7 +218,15 @@ const math32Min = -1 << 31
 
 func TestDecibels(t *testing.T) {
 	for _, tt := range []struct{ a, b, want int }{
-		{0x4000, 10, 64}, {100, 10, 20}, {99, 10, 19}, {10, 100, -20}, {1, 3, -10}, {7, 7, 0}, {5, 0, 127}, {0, 5, -128}, {65535, 1, 96},
+		{0x4000, 10, 64},
+		{100, 10, 20},
+		{99, 10, 19},
+		{10, 100, -20},
+		{1, 3, -10},
+		{7, 7, 0},
+		{5, 0, 127},
+		{0, 5, -128},
+		{65535, 1, 96},
 	} {
 		if got := decibels(tt.a, tt.b); got != tt.want {
 			t.Errorf("decibels(%d, %d) = %d, want %d", tt.a, tt.b, got, tt.want)
@@ -212,7 +238,10 @@ func TestDecibels(t *testing.T) {
 // with the same frames.
 func TestHalfDuplex(t *testing.T) {
 	var now time.Duration
-	model, chip := newListener(t, sx1302test.Options{EUI: testEUI, HalfDuplex: true, Now: func() time.Duration { return now }},
+	model, chip := newLBTChip(t, sx1302test.Options{
+		EUI: testEUI, HalfDuplex: true,
+		Now: func() time.Duration { return now },
+	},
 		func(ctx context.Context, d time.Duration) error { now += d; return ctx.Err() })
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -230,7 +259,7 @@ func TestHalfDuplex(t *testing.T) {
 	if err := chip.Send(tx); err != nil {
 		t.Fatal(err)
 	}
-	if err := chip.AwaitClearance(t.Context(), 0); err != nil {
+	if err := chip.AwaitLBT(t.Context(), 0); err != nil {
 		t.Error(err)
 	}
 	if e := model.Emissions(); len(e) != 1 || string(e[0].Payload) != "hello" || e[0].Cut {
@@ -258,5 +287,38 @@ func TestFullDuplexStays(t *testing.T) {
 	fails = 2
 	if _, err := chip.Probe(t.Context()); err == nil || chip.half {
 		t.Errorf("half duplex %t, %v", chip.half, err)
+	}
+}
+
+// TestShortTransfers: where a port spoils long transfers without a word, the firmware
+// is loaded by short ones, and all else is done by them then.
+func TestShortTransfers(t *testing.T) {
+	for _, tt := range []struct {
+		longest int
+		short   bool
+		says    string
+	}{
+		{0, false, ""},
+		{maxBurst + readHeader, false, ""},
+		{512, true, ""},
+		{36, true, ""},
+		{32, true, ""},
+		{31, false, "what was read back differs"},
+	} {
+		model, chip := newTestChip(t, sx1302test.Options{})
+		model.Break(sx1302test.Fault{Longest: tt.longest})
+		err := chip.Start(t.Context())
+		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) ||
+			chip.Identity().Short != tt.short {
+			t.Errorf("a port for %d bytes: %v, short %v; want %q, %v", tt.longest, err, chip.Identity().Short, tt.says, tt.short)
+		}
+		if err != nil {
+			continue
+		}
+		payload := strings.Repeat("a long frame", 20)
+		model.Deliver((&sx1302test.Frame{Payload: []byte(payload), SF: 7, CodingRate: 1}).Record())
+		if packets, err := chip.Receive(); err != nil || len(packets) != 1 || string(packets[0].Payload) != payload {
+			t.Errorf("a port for %d bytes: %+v, %v", tt.longest, packets, err)
+		}
 	}
 }

@@ -193,16 +193,37 @@ func TestImplicitHeader(t *testing.T) {
 		crc     CRCStatus
 		coding  radio.CodingRate
 	}{
-		{"with CRC", Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47}, func(f *sx1302test.Frame) { f.NoCRC = true }, GoodCRC, radio.CodingRate47},
-		{"with bad CRC", Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47}, func(f *sx1302test.Frame) { f.NoCRC, f.CRCError = true, true }, BadCRC, radio.CodingRate47},
-		{"without CRC", Service{Implicit: true, ImplicitCodingRate: radio.CodingRate48}, func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate48},
-		{"with header", Service{ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48}, func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate45},
-		{"other modem", Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48}, func(f *sx1302test.Frame) { f.NoCRC, f.Modem, f.Channel = true, 3, 2 }, NoCRC, radio.CodingRate45},
+		{
+			"with CRC",
+			Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47},
+			func(f *sx1302test.Frame) { f.NoCRC = true }, GoodCRC, radio.CodingRate47,
+		},
+		{
+			"with bad CRC",
+			Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47},
+			func(f *sx1302test.Frame) { f.NoCRC, f.CRCError = true, true }, BadCRC, radio.CodingRate47,
+		},
+		{
+			"without CRC",
+			Service{Implicit: true, ImplicitCodingRate: radio.CodingRate48},
+			func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate48,
+		},
+		{
+			"with header",
+			Service{ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48},
+			func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate45,
+		},
+		{
+			"other modem",
+			Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48},
+			func(f *sx1302test.Frame) { f.NoCRC, f.Modem, f.Channel = true, 3, 2 }, NoCRC, radio.CodingRate45,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := testConfig()
-			tt.service.Channel, tt.service.SpreadingFactor, tt.service.Bandwidth, tt.service.ImplicitLength = c.Service.Channel, 7, 250_000, 14
+			tt.service.Channel, tt.service.SpreadingFactor, tt.service.Bandwidth, tt.service.ImplicitLength = c.Service.Channel,
+				7, 250_000, 14
 			c.Service = tt.service
 			model := sx1302test.New(sx1302test.Options{Tick: ticks})
 			chip, err := New(model, c, Options{Firmware: testFirmware(), Sleep: noWait})
@@ -216,7 +237,11 @@ func TestImplicitHeader(t *testing.T) {
 			for _, r := range []struct {
 				f    field
 				want int
-			}{{svcImplicit, bit(c.Service.Implicit)}, {svcCRC, bit(c.Service.ImplicitCRC)}, {svcCodingRate, int(c.Service.ImplicitCodingRate)}} {
+			}{
+				{svcImplicit, bit(c.Service.Implicit)},
+				{svcCRC, bit(c.Service.ImplicitCRC)},
+				{svcCodingRate, int(c.Service.ImplicitCodingRate)},
+			} {
 				if got := int(changed[r.f.addr]&r.f.mask()) >> r.f.shift; got != r.want {
 					t.Errorf("register 0x%04X has %d, want %d", r.f.addr, got, r.want)
 				}
@@ -224,7 +249,10 @@ func TestImplicitHeader(t *testing.T) {
 			if got := changed[svcPayloadLength.addr]; got != 14 {
 				t.Errorf("length is %d", got)
 			}
-			f := sx1302test.Frame{Payload: []byte("fourteen bytes"), Channel: ServiceChannel, Modem: serviceModem, SF: 7, CodingRate: 1, Ticks: ticks}
+			f := sx1302test.Frame{
+				Payload: []byte("fourteen bytes"), Channel: ServiceChannel, Modem: serviceModem, SF: 7,
+				CodingRate: 1, Ticks: ticks,
+			}
 			tt.change(&f)
 			model.Deliver(f.Record())
 			packets, err := chip.Receive()
@@ -233,7 +261,8 @@ func TestImplicitHeader(t *testing.T) {
 			}
 			p := packets[0]
 			shape := frameShape{7, p.DataRate.Bandwidth, int64(tt.coding), 14, tt.crc != NoCRC}
-			if want := ticks/ticksPerMicrosecond + uint32(shape.legacyCorrection()); p.CRC != tt.crc || p.CodingRate != tt.coding || p.Time != want {
+			if want := ticks/ticksPerMicrosecond + uint32(shape.legacyCorrection()); p.CRC != tt.crc ||
+				p.CodingRate != tt.coding || p.Time != want {
 				t.Errorf("CRC %s, %v, at %d; want %s, %v, at %d", p.CRC, p.CodingRate, p.Time, tt.crc, tt.coding, want)
 			}
 		})
@@ -258,10 +287,14 @@ func TestVersions(t *testing.T) {
 		{0x05, true, ""},
 	} {
 		t.Run(fmt.Sprintf("%02x %t", tt.version, tt.any), func(t *testing.T) {
-			_, chip := newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) { return tt.version, addr == version.addr }})
+			_, chip := newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+				return tt.version,
+					addr == version.addr
+			}})
 			chip.options.AnyVersion = tt.any
 			id, err := chip.Probe(t.Context())
-			if id.Version != tt.version || (err == nil) != (tt.says == "") || err != nil && (!errors.Is(err, ErrNoChip) || !strings.Contains(err.Error(), tt.says)) {
+			if id.Version != tt.version || (err == nil) != (tt.says == "") || err != nil &&
+				(!errors.Is(err, ErrNoChip) || !strings.Contains(err.Error(), tt.says)) {
 				t.Errorf("Probe = %+v, %v, want %q", id, err, tt.says)
 			}
 			if err := chip.Start(t.Context()); (err == nil) != (tt.says == "") {
@@ -286,9 +319,13 @@ func TestMaxTransfer(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d and %d", tt.module, tt.port), func(t *testing.T) {
 			longest := 0
-			model := sx1302test.New(sx1302test.Options{MaxTxSize: tt.port, Fail: func(w []byte) error { longest = max(longest, len(w)); return nil }})
+			model := sx1302test.New(sx1302test.Options{
+				MaxTxSize: tt.port,
+				Fail:      func(w []byte) error { longest = max(longest, len(w)); return nil },
+			})
 			chip, err := New(model, testConfig(), Options{
-				MaxTransfer: tt.module, Firmware: testFirmware(), Sleep: noWait, Reset: func(context.Context) error { model.Reset(); return nil },
+				MaxTransfer: tt.module, Firmware: testFirmware(), Sleep: noWait,
+				Reset: func(context.Context) error { model.Reset(); return nil },
 			})
 			if (err == nil) != (tt.longest > 0) {
 				t.Fatal(err)

@@ -3,7 +3,7 @@ package sx1302
 import "slices"
 
 // receiverSettings returns all fields of the receiver in the order of
-// sx1302_hal: from the timestamps to the switch that lets the modems run.
+// sx1302_hal, from the timestamps to the switch that starts the modems.
 func (c *Chip) receiverSettings() []setting {
 	return slices.Concat(
 		c.timestampSettings(), c.gpioSettings(), frontEndSettings(), c.channeliserSettings(),
@@ -54,7 +54,7 @@ func frontEndSettings() []setting {
 // two's complement, in steps of 488.28125 Hz.
 func ifRegister(hz int32) int { return int(int64(hz)*32/15625) & 0x1FFF }
 
-// ifError returns what the register value lacks of the offset, Hz.
+// ifError returns the difference of an offset and its register value, Hz.
 func ifError(hz int32) int32 { return hz - int32(int64(hz)*32/15625*15625/32) }
 
 func (c *Chip) channeliserSettings() []setting {
@@ -66,7 +66,8 @@ func (c *Chip) channeliserSettings() []setting {
 		list = append(list, ifSettings(channelFreqMSB.plus(2*i), channelFreqLSB.plus(2*i), ch)...)
 	}
 	service, fsk := c.config.Service.orZero(), c.config.FSK.orZero()
-	list = append(list, setting{channelRadio, radios}, setting{svcRadio, int(service.Chain)}, setting{fskRadio, int(fsk.Chain)})
+	list = append(list, setting{channelRadio, radios}, setting{svcRadio, int(service.Chain)},
+		setting{fskRadio, int(fsk.Chain)})
 	list = append(list, ifSettings(svcFreqMSB, svcFreqLSB, service)...)
 	list = append(list, ifSettings(fskFreqMSB, fskFreqLSB, fsk)...)
 	return append(
@@ -75,8 +76,7 @@ func (c *Chip) channeliserSettings() []setting {
 	)
 }
 
-// orZero returns the channel as it is written to the chip when it is not
-// enabled.
+// orZero returns the channel, or zeros if it is not enabled.
 func (ch Channel) orZero() Channel {
 	if !ch.Enabled {
 		return Channel{}
@@ -141,7 +141,8 @@ func (c *Chip) multiSFSettings() []setting {
 	}
 	list = append(
 		list,
-		setting{timingAGainPAuto, 3}, setting{timingAGainPPayload, 3}, setting{timingAGainISF11, 1}, setting{timingAGainISF12, 1},
+		setting{timingAGainPAuto, 3}, setting{timingAGainPPayload, 3}, setting{timingAGainISF11, 1},
+		setting{timingAGainISF12, 1},
 		setting{freqSyncThreshold, 15}, setting{timingBGainISF11, 0}, setting{timingBGainISF12, 0},
 		setting{timingBRounding, 1}, setting{timingBMode, 2}, // linear
 		setting{timingBGainPAuto, 0}, setting{timingBGainPPreamble, 6}, setting{timingBGainPPayload, 2},
@@ -256,9 +257,8 @@ func (c *Chip) fskSettings() []setting {
 	)
 }
 
-// syncPeaks returns where the two peaks of the sync word are: each nibble of it
-// times two. 0x34 is that of public networks, 0x12 that of private ones; SF5
-// and SF6 know the latter only.
+// syncPeaks returns the positions of the two peaks of the sync word: each nibble times
+// two. Public networks have 0x34, private ones 0x12; SF5 and SF6 always have 0x12.
 func syncPeaks(private bool, sf uint8) (peak1, peak2 int) {
 	if private || sf <= 6 {
 		return 2, 4

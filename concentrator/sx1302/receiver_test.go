@@ -29,7 +29,8 @@ func holds(t *testing.T, chip *Chip, what string, list []setting) {
 	t.Helper()
 	for _, s := range list {
 		if got, err := chip.get(s.field); err != nil || got != s.value {
-			t.Errorf("%s: register 0x%04X, bits from %d, holds %d, %v; want %d", what, s.field.addr, s.field.shift, got, err, s.value)
+			t.Errorf("%s: register 0x%04X, bits from %d, holds %d, %v; want %d", what, s.field.addr, s.field.shift, got, err,
+				s.value)
 		}
 	}
 }
@@ -52,7 +53,10 @@ func TestImageBands(t *testing.T) {
 				c.Radios[0].Frequency, c.Radios[1].Frequency = f, f
 				model, _ := startWith(t, c)
 				for i := range Chains {
-					calibrates := func(command []byte) bool { return bytes.Equal(command, []byte{opCalibrateImage, b.pair[0], b.pair[1]}) }
+					calibrates := func(command []byte) bool {
+						return bytes.Equal(command,
+							[]byte{opCalibrateImage, b.pair[0], b.pair[1]})
+					}
 					if commands := model.Radio(i).Commands; !slices.ContainsFunc(commands, calibrates) {
 						t.Errorf("radio %d got %x, want it calibrated by %x", i, commands, b.pair)
 					}

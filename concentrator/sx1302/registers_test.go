@@ -31,7 +31,8 @@ func TestRegisters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := regexp.MustCompile(`(\w+)\s+= field\{(0x\w+), (\d), (\d)\} // (\w+)`).FindAllStringSubmatch(string(source), -1)
+	form := regexp.MustCompile(`(\w+)\s+= field\{(0x\w+), (\d), (\d)\} // (\w+)`)
+	fields := form.FindAllStringSubmatch(string(source), -1)
 	if len(fields) < 200 || len(fields) != strings.Count(string(source), "= field{") {
 		t.Fatalf("%d fields found", len(fields))
 	}

@@ -11,7 +11,7 @@ import (
 	"lorawand/radio"
 )
 
-// ErrFIFO is the reason when the chip tells of more bytes than its FIFO holds.
+// ErrFIFO is the reason when the chip reports more bytes than its FIFO can hold.
 var ErrFIFO = errors.New("sx1302: more bytes than the FIFO holds")
 
 // fifoSize is the size of the FIFO in bytes.
@@ -42,7 +42,7 @@ type receiver struct {
 	stats    ReceiveStats
 }
 
-// rxChannel is what follows from the configuration of a channel.
+// rxChannel is what is computed once from the configuration of a channel.
 type rxChannel struct {
 	chain     uint8
 	frequency radio.Frequency
@@ -67,10 +67,14 @@ func (r *receiver) configure(c *Config) {
 	}
 	set(ServiceChannel, c.Service.Channel, c.Service.Bandwidth)
 	set(FSKChannel, c.FSK.Channel, 0)
-	r.setTemperature(0)
+	r.setTemperature(roomTemperature)
 }
 
-// begin is a start of the chip: its counters begin anew.
+// roomTemperature is that of a board until a sensor tells it, 1/256 °C: Semtech's
+// boards need a correction of 1 dB there.
+const roomTemperature = 25 * 256
+
+// begin resets the counters with those of the chip, at a start.
 func (r *receiver) begin() {
 	r.running, r.pulses, r.fetched = wrapCounter{}, pulseHistory{}, 0
 }
@@ -89,12 +93,19 @@ func (r *receiver) setTemperature(t int32) {
 }
 
 // SetTemperature tells the temperature of the board, in 1/256 °C, which the
-// RSSI depends on. It is 0 °C until it is told: without a sensor the RSSI is
-// off by 1 to 2 dB.
+// RSSI depends on. It is 25 °C until it is told: without a sensor the RSSI of a
+// board in the sun or in the cold is off by up to 2 dB.
 func (c *Chip) SetTemperature(t int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.receiver.setTemperature(t)
+}
+
+// RSSICorrection returns what is added to what a radio measures, thousandths of a dB.
+func (c *Chip) RSSICorrection(chain uint8) int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return int32(c.config.Radios[chain].RSSIOffset)*10 + c.receiver.tcomp[chain]
 }
 
 // ReceiveStats returns the counts so far.
@@ -109,9 +120,8 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 // The slice and the payloads are valid until the next call. An empty poll takes
 // three transfers, at most four, and allocates nothing.
 //
-// Of records at fault the good ones before them are returned; an error is one
-// of the bus, or ErrFIFO. What was read before an error comes with the next
-// call.
+// Good records before a faulty one are returned. An error is one of the bus, or
+// ErrFIFO; frames that were read before it come with the next call.
 func (c *Chip) Receive() ([]Packet, error) {
 	now, err := c.poll()
 	if err != nil {
@@ -120,14 +130,14 @@ func (c *Chip) Receive() ([]Packet, error) {
 	return c.accept(now), nil
 }
 
-// reading is one of both counters.
+// reading is a reading of both counters.
 type reading struct {
 	running, pulse uint32 // ticks
 	counter        uint32 // the running one, extended, µs
 }
 
-// poll fetches what was heard, and reads the counters. Neither is taken before
-// accept, so that a reading that cannot be right does no harm.
+// poll fetches frames and reads the counters. Both wait for accept, so that a wrong
+// reading does no harm.
 func (c *Chip) poll() (reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,7 +160,7 @@ func (c *Chip) readAgain() (reading, error) {
 	return c.readCounters()
 }
 
-// accept takes a reading for right, and returns the frames that were fetched.
+// accept takes a reading as right, and returns the frames that were fetched.
 func (c *Chip) accept(now reading) []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +168,7 @@ func (c *Chip) accept(now reading) []Packet {
 	return c.parse(c.receiver.takeFetched())
 }
 
-// take shows a reading to those who count wraps and pulses.
+// take counts wraps and pulses with a reading.
 func (c *Chip) take(now reading) {
 	r := &c.receiver
 	r.running = r.running.next(now.running)
@@ -181,8 +191,8 @@ func (c *Chip) PulseCounter() (uint32, error) {
 	return c.receiver.running.past(now.pulse), nil
 }
 
-// fetch reads what the FIFO holds. What is read is gone from there, so all that
-// was read before an error is kept.
+// fetch reads all bytes of the FIFO. Reading removes them from it, so the bytes that
+// were read before an error are kept.
 func (c *Chip) fetch() error {
 	n, err := c.waiting()
 	if err != nil {
@@ -207,8 +217,8 @@ func (r *receiver) takeFetched() []byte {
 	return b
 }
 
-// salvage returns the frames that were read before an error that will have the
-// chip started again. The counter is what it would show now, µs.
+// salvage returns the frames that were read before an error after which the chip is
+// started again. counter is what the counter would show now, µs.
 func (c *Chip) salvage(counter uint32) []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,9 +229,9 @@ func (c *Chip) salvage(counter uint32) []Packet {
 	return c.parse(c.receiver.takeFetched())
 }
 
-// waiting returns how many bytes are in the FIFO. The two bytes of their number
-// can be torn: a second reading corrects one that is too small, and one of 0
-// has until the next poll.
+// waiting returns how many bytes are in the FIFO. The two bytes of that number can be
+// torn, so it is read twice and the larger one taken; a 0 is read again with the next
+// poll.
 func (c *Chip) waiting() (int, error) {
 	most := 0
 	for range 2 {
@@ -240,8 +250,8 @@ func (c *Chip) waiting() (int, error) {
 	return most, nil
 }
 
-// readCounters reads both counters. A value that changed its first byte while it
-// was read can be torn; then a third reading counts.
+// readCounters reads both counters, twice. If their top bytes differ, one reading may be
+// torn, and a third one is taken.
 func (c *Chip) readCounters() (reading, error) {
 	var first, second [8]byte
 	if err := c.read(counters.addr, first[:]); err != nil {
@@ -320,7 +330,7 @@ func (r *receiver) skipToRecord(b []byte) []byte {
 	return nil
 }
 
-// packet returns what a record tells; not if it says that the CRC is good and
+// packet turns a record into a packet, unless the record says that the CRC is good and
 // it is not.
 func (r *receiver) packet(raw *rawRecord) (Packet, bool) {
 	ch := &r.channels[raw.channel]
@@ -357,8 +367,8 @@ func (r *receiver) packet(raw *rawRecord) (Packet, bool) {
 	return p, !bad
 }
 
-// correction is none without a coding rate that exists: such a frame is not to
-// be trusted.
+// correction returns no correction for a coding rate that does not exist: such a frame
+// cannot be trusted.
 func (r *receiver) correction(f *frameShape) int32 {
 	if f.codingRate < 1 || f.codingRate > 4 {
 		return 0
@@ -396,8 +406,8 @@ func frequencyError(raw int32, bandwidth uint32) int32 {
 // twinWindow is how far apart, in µs, the two demodulations of a frame can be.
 const twinWindow = 24
 
-// mergeTwins leaves one of each two demodulations of a frame, the one with a
-// good CRC, or else with a fine timestamp, and sorts by time.
+// mergeTwins keeps one of each two demodulations of a frame, the one with a good CRC, or
+// else the one with a fine timestamp, and sorts by time.
 func mergeTwins(packets []Packet) []Packet {
 	out := packets[:0]
 next:
@@ -418,7 +428,8 @@ next:
 
 func twins(a, b *Packet) bool {
 	d := int32(a.Time - b.Time)
-	return max(d, -d) <= twinWindow && a.Channel == b.Channel && a.DataRate == b.DataRate && string(a.Payload) == string(b.Payload)
+	return max(d, -d) <= twinWindow && a.Channel == b.Channel && a.DataRate == b.DataRate &&
+		string(a.Payload) == string(b.Payload)
 }
 
 func better(a, b *Packet) bool {

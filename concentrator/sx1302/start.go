@@ -10,12 +10,12 @@ import (
 // figure that is known to work.
 const resetHold = 500 * time.Millisecond
 
-// Start resets the chip and takes it to reception. It takes 2 to 3 s. After an
-// error the chip is in no known state and has to be started again.
+// Start resets the chip and begins to receive. It takes 2 to 3 s. After an error the
+// state of the chip is unknown, and it has to be started again.
 func (c *Chip) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.started, c.listening, c.verdictDue = false, false, false
+	c.started, c.lbt = false, lbt{}
 	if err := c.firmware.validate(&c.config); err != nil {
 		return err
 	}
@@ -36,13 +36,14 @@ func (c *Chip) Start(ctx context.Context) error {
 	if err := c.bringUp(ctx); err != nil {
 		return fmt.Errorf("sx1302: start: %w", err)
 	}
+	id.Short = c.shortened()
 	c.identity = id
 	c.receiver.begin()
 	c.started = true
 	return nil
 }
 
-// bringUp has the order of sx1302_hal's lgw_start.
+// bringUp follows the order of sx1302_hal's lgw_start.
 func (c *Chip) bringUp(ctx context.Context) error {
 	if err := c.quiet(); err != nil {
 		return err
@@ -88,9 +89,9 @@ func (c *Chip) bringUp(ctx context.Context) error {
 	return c.set(gpioOut, 0x01)
 }
 
-// quiet takes back what an earlier start has left, if nobody has reset the chip
-// since: the radios are the host's again, and nothing is heard or sent. After a
-// reset it changes nothing.
+// quiet undoes an earlier start after which nobody has reset the chip: it gives the
+// radios back to the host and stops modems and transmitters. After a reset it changes
+// nothing.
 func (c *Chip) quiet() error {
 	list := []setting{{hostRadioCtrl, 1}, {globalEnable, 0}}
 	for chain := range Chains {
@@ -113,8 +114,8 @@ func (c *Chip) checkModel() error {
 	return err
 }
 
-// calibrateRadios resets the radios, lets them run and calibrates them while
-// the host holds the front end still.
+// calibrateRadios resets the radios, starts their clock and calibrates them while the
+// host controls the front end.
 func (c *Chip) calibrateRadios(ctx context.Context) error {
 	for chain := range c.config.Radios {
 		if err := c.resetRadio(ctx, chain); err != nil {
@@ -196,7 +197,7 @@ func (c *Chip) setUpRadio(ctx context.Context, chain int) error {
 	return c.setUpSX125x(ctx, chain)
 }
 
-// selectClock takes the clock from its source and lets it run.
+// selectClock selects the radio that gives the clock, and starts the clock.
 func (c *Chip) selectClock() error {
 	a, b := 1, 0
 	if c.config.ClockSource == 1 {

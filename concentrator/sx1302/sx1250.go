@@ -84,7 +84,7 @@ func (c *Chip) commands(ctx context.Context, chain int, frames ...[]byte) error 
 	return nil
 }
 
-// inquire sends a command to which an SX1250 answers so many bytes.
+// inquire sends a command and returns the n bytes that an SX1250 answers.
 func (c *Chip) inquire(ctx context.Context, chain int, command byte, n int) ([]byte, error) {
 	if err := c.sleep(ctx, commandGap); err != nil {
 		return nil, err
@@ -100,7 +100,8 @@ func writeRegister(addr uint16, values ...byte) []byte {
 func (c *Chip) calibrateSX1250(ctx context.Context, chain int) error {
 	low, high, ok := imageBand(c.config.Radios[chain].Frequency)
 	if !ok {
-		return fmt.Errorf("%w: radio %s: no calibration for %s", ErrConfig, chainName(chain), c.config.Radios[chain].Frequency)
+		return fmt.Errorf("%w: radio %s: no calibration for %s", ErrConfig, chainName(chain),
+			c.config.Radios[chain].Frequency)
 	}
 	if _, err := c.inquire(ctx, chain, opGetStatus, 1); err != nil {
 		return err
@@ -121,8 +122,8 @@ func (c *Chip) calibrateSX1250(ctx context.Context, chain int) error {
 	return nil
 }
 
-// setUpSX1250 takes a radio to continuous reception, in which it gives the
-// chip its clock. The gain is the affair of the AGC from then on.
+// setUpSX1250 takes a radio to continuous reception, in which it gives the chip its
+// clock. The AGC controls the gain from then on.
 func (c *Chip) setUpSX1250(ctx context.Context, chain int) error {
 	if err := c.standby(ctx, chain, standbyRC, modeStandbyRC); err != nil {
 		return err
@@ -158,7 +159,7 @@ func (c *Chip) setUpSX1250(ctx context.Context, chain int) error {
 	return c.commands(ctx, chain, writeRegister(0x0587, 0x0B)) // base band at the outputs
 }
 
-// standby puts a radio into a standby mode and makes sure that it is there.
+// standby puts a radio into a standby mode and checks that it is.
 func (c *Chip) standby(ctx context.Context, chain int, mode byte, want int) error {
 	if err := c.commands(ctx, chain, []byte{opSetStandby, mode}); err != nil {
 		return err
@@ -171,7 +172,8 @@ func (c *Chip) standby(ctx context.Context, chain int, mode byte, want int) erro
 		return err
 	}
 	if got := int(answer[0] >> 4 & 0x07); got != want {
-		return fmt.Errorf("radio %s: mode %d instead of standby (%d), status 0x%02x; check the reset line and the type of the radio", chainName(chain), got, want, answer[0])
+		return fmt.Errorf("radio %s: mode %d instead of standby (%d), status 0x%02x; check the reset line and the type "+
+			"of the radio", chainName(chain), got, want, answer[0])
 	}
 	return nil
 }

@@ -62,7 +62,7 @@ func (c *Chip) xGet(chain int, f field) (int, error) {
 	return int(answer[0]&f.mask()) >> f.shift, nil
 }
 
-// xSet writes a field of an SX1255 or SX1257 and makes sure that it was taken.
+// xSet writes a field of an SX1255 or SX1257 and reads it back.
 func (c *Chip) xSet(chain int, f field, value int) error {
 	whole := field{f.addr, 0, 8}
 	b := byte(value<<f.shift) & f.mask()
@@ -81,7 +81,8 @@ func (c *Chip) xSet(chain int, f field, value int) error {
 		return err
 	}
 	if byte(back) != b {
-		return fmt.Errorf("radio %s: register 0x%02x holds 0x%02x after 0x%02x was written; check the type of the radio", chainName(chain), f.addr, back, b)
+		return fmt.Errorf("radio %s: register 0x%02x holds 0x%02x after 0x%02x was written; check the type of the radio",
+			chainName(chain), f.addr, back, b)
 	}
 	return nil
 }
@@ -103,7 +104,11 @@ func (c *Chip) xFrequency(chain int, msb field, f radio.Frequency) error {
 		shift = 20
 	}
 	word := int(uint64(f) << shift / crystal)
-	return c.xSetAll(chain, []setting{{msb, word >> 16 & 0xFF}, {msb.plus(1), word >> 8 & 0xFF}, {msb.plus(2), word & 0xFF}})
+	return c.xSetAll(chain, []setting{
+		{msb, word >> 16 & 0xFF},
+		{msb.plus(1), word >> 8 & 0xFF},
+		{msb.plus(2), word & 0xFF},
+	})
 }
 
 // xSettings are those of reception and transmission that never change.

@@ -2,7 +2,6 @@ package sx1302
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -15,7 +14,7 @@ const (
 	op61SetModulation   = 0x8B
 	op61SetPacketParams = 0x8C
 	op61SetBufferBase   = 0x8F
-	op61StartListening  = 0x9A
+	op61Scan            = 0x9A
 	op61SetFS           = 0xC1
 	op61UpdateMemory    = 0xD9
 	op61ReadRegister    = 0x1D
@@ -51,7 +50,7 @@ func (c *Chip) tell(ctx context.Context, frames ...[]byte) error {
 	return nil
 }
 
-// askSX1261 sends a command to which the SX1261 answers so many bytes.
+// askSX1261 sends a command and returns the n bytes that the SX1261 answers.
 func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, error) {
 	if err := c.sleep(ctx, commandGap); err != nil {
 		return nil, err
@@ -65,8 +64,8 @@ func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, e
 	return answer, nil
 }
 
-// startSX1261 takes the radio that listens before talking to where it waits for
-// that: it gets its program patched, is calibrated and set up.
+// startSX1261 takes the radio that scans for LBT to where it waits for that: its
+// program is patched, it is calibrated and set up.
 func (c *Chip) startSX1261(ctx context.Context) error {
 	if !c.config.LBT.Enabled {
 		return nil
@@ -83,7 +82,7 @@ func (c *Chip) startSX1261(ctx context.Context) error {
 	return c.tell(ctx, []byte{op61SetBufferBase, 0x80, 0x80}, writeRegister(reg61FSKBitSync, 0xCB))
 }
 
-// standbySX1261 puts the SX1261 into standby and makes sure that it is there.
+// standbySX1261 puts the SX1261 into standby and checks that it is.
 func (c *Chip) standbySX1261(ctx context.Context) error {
 	if err := c.tell(ctx, []byte{opSetStandby, standbyRC}); err != nil {
 		return err
@@ -93,12 +92,13 @@ func (c *Chip) standbySX1261(ctx context.Context) error {
 		return err
 	}
 	if got := answer[0] & sx1261StatusMask; got != sx1261StandbyRC {
-		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and that the board has one", c.sx1261.conn, answer[0])
+		return fmt.Errorf("SX1261 on %s: status 0x%02x instead of standby; check its device node, its reset line and "+
+			"that the board has one", c.sx1261.conn, answer[0])
 	}
 	return nil
 }
 
-// patchSX1261 writes the patch word by word, has it taken, and compares the
+// patchSX1261 writes the patch word by word, makes the radio take it, and compares the
 // version that the radio reports then.
 func (c *Chip) patchSX1261(ctx context.Context) error {
 	if err := c.standbySX1261(ctx); err != nil {
@@ -120,7 +120,8 @@ func (c *Chip) patchSX1261(ctx context.Context) error {
 	}
 	v, err := c.versionSX1261(ctx)
 	if err == nil && !strings.HasSuffix(v, sx1261Version) {
-		err = fmt.Errorf("SX1261 on %s: version %q after the patch, want one that ends in %s", c.sx1261.conn, v, sx1261Version)
+		err = fmt.Errorf("SX1261 on %s: version %q after the patch, want one that ends in %s", c.sx1261.conn, v,
+			sx1261Version)
 	}
 	return err
 }
@@ -156,47 +157,6 @@ func (c *Chip) calibrateSX1261(ctx context.Context) error {
 		return fmt.Errorf("SX1261 on %s: image calibration failed", c.sx1261.conn)
 	}
 	return nil
-}
-
-// Measurements of 128 µs and of 5 ms, as the SX1261 counts them.
-const (
-	scanCountShort = 24
-	scanCountLong  = 715
-)
-
-// listen has the SX1261 listen to a channel, and waits until it has done so for
-// long enough. It goes on then until endListening.
-func (c *Chip) listen(ctx context.Context, ch *LBTChannel, chain int) error {
-	bandwidth, count := byte(0x0A), scanCountLong
-	if ch.Bandwidth == 250_000 {
-		bandwidth = 0x09
-	}
-	if ch.Scan == scanShort {
-		count = scanCountShort
-	}
-	c.listening, c.listensFor, c.verdictDue = true, chain, true
-	err := c.tell(
-		ctx,
-		writeRegister(reg61Frontend, 0),
-		[]byte{op61SetFS},
-		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(ch.Frequency)),
-		writeRegister(reg61Frontend, 0x14),
-		[]byte{op61SetPacketType, 0},
-		[]byte{op61SetModulation, 0x00, 0x14, 0x00, 0x00, bandwidth, 0x02, 0xE9, 0x0F},
-		[]byte{op61SetPacketParams, 0x00, 0x20, 0x05, 0x20, 0x00, 0x01, 0xFF, 0x00, 0x00},
-		[]byte{opSetRx, 0xFF, 0xFF, 0xFF},
-		[]byte{op61StartListening, 11, byte(count >> 8), byte(count), c.config.LBT.threshold(), 1},
-	)
-	if err != nil {
-		return err
-	}
-	return c.sleep(ctx, ch.Scan)
-}
-
-// endListening stops the SX1261.
-func (c *Chip) endListening(ctx context.Context) error {
-	c.listening = false
-	return c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
 }
 
 // frequencyWord returns a frequency in steps of crystal / 2^25, as the SX1250

@@ -10,16 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Timer is what the loop of a Driver sleeps by. It is for one goroutine.
+// Timer is the timer that the loop of a Driver sleeps with, for one goroutine.
 type Timer interface {
-	// Expired returns the channel on which it tells that its time is over.
+	// Expired returns a channel that receives when the time is over.
 	Expired() <-chan time.Time
 
-	// Reset has it expire once, after d. What it was set to before may still
-	// be told.
+	// Reset makes it expire once, after d. An earlier time may still come.
 	Reset(d time.Duration)
 
-	// Stop ends it; it is not to be used any more.
+	// Stop ends it for good.
 	Stop()
 }
 
@@ -32,11 +31,11 @@ func (t runtimeTimer) Expired() <-chan time.Time { return t.C }
 func (t runtimeTimer) Reset(d time.Duration)     { t.Timer.Reset(d) }
 func (t runtimeTimer) Stop()                     { t.Timer.Stop() }
 
-// kernelTimer is a Timer of the kernel, for which Go's scheduler waits as it
-// does for a socket. For one of package time it asks the kernel twice, since it
-// counts in whole ms there, and wakes its monitor as well, which on a single CPU
-// is in the way of the goroutine that was woken: on 32-bit MIPS, where they spin
-// for each other's 64-bit values, that is most of what a quiet loop costs.
+// kernelTimer is a timer of the kernel (timerfd), for which Go's scheduler waits as for
+// a socket. For a timer of package time the scheduler asks the kernel twice, since epoll
+// counts whole ms, and wakes its monitor thread, which competes with the woken goroutine
+// for a single CPU. On 32-bit MIPS, where 64-bit atomics spin, that is most of the cost
+// of a quiet loop.
 type kernelTimer struct {
 	fd      int // of file
 	file    *os.File
@@ -61,8 +60,8 @@ func NewKernelTimer() (Timer, error) {
 	return t, nil
 }
 
-// run tells of each time that was over, until the timer is stopped. It reads
-// with no word to the scheduler, since it does not block.
+// run sends each expiry to the channel until the timer is stopped. Its reads do not
+// block, so the scheduler need not know of them.
 func (t *kernelTimer) run() {
 	var times [8]byte
 	read := func(fd uintptr) (done bool) {

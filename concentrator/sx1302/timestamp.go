@@ -13,8 +13,8 @@ const ticksPerMicrosecond = 32
 // 27, which wrap every 134 s.
 const counterBits = 27
 
-// wrapCounter extends a counter of 27 bits to the 32 that LoRaWAN gateways
-// tell. It has to be shown the counter more often than that wraps.
+// wrapCounter extends a counter of 27 bits to the 32 bits that LoRaWAN gateways use. It
+// needs a reading more often than the counter wraps.
 type wrapCounter struct {
 	last  uint32
 	wraps uint32
@@ -42,7 +42,7 @@ func (w *wrapCounter) past(ticks uint32) uint32 {
 	return wraps<<counterBits | us
 }
 
-// frameShape is what the time from a point in a frame to its latch depends on.
+// frameShape is all that the delay of a timestamp depends on.
 type frameShape struct {
 	sf         uint8
 	bandwidth  uint32 // Hz
@@ -65,8 +65,8 @@ func (f *frameShape) width() int64 { return max(int64(f.bandwidth)/125_000, 1) }
 // filterDelay returns how long a frame is in the filters, in 1e-6 µs.
 func (f *frameShape) filterDelay() int64 { return 16_000_000/f.width() + 2_031_250 }
 
-// legacyCorrection returns what is added to a timestamp, µs, to have the end of
-// the frame: the chip takes it when the frame leaves the decoder.
+// legacyCorrection returns what is added to a timestamp, µs, so that it is that of the
+// end of the frame: the chip takes it when the frame leaves the decoder.
 //
 // Source: sx1302_hal 2.1.0, loragw_sx1302_timestamp.c.
 func (f *frameShape) legacyCorrection() int32 {
@@ -121,7 +121,7 @@ func (f *frameShape) precisionCorrection() int32 {
 // fskCorrection returns what is added to the timestamp of an FSK frame, µs.
 func fskCorrection(bitRate uint32) int32 { return int32(680_000/max(bitRate, 1)) - 20 }
 
-// loraCodingRate turns that of a record into one that exists, or none.
+// loraCodingRate returns the coding rate of a record, or 0 if there is no such rate.
 func loraCodingRate(raw byte) radio.CodingRate {
 	if raw > byte(radio.CodingRate48) {
 		return 0

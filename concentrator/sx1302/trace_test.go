@@ -1,20 +1,18 @@
-package sx1302
+package sx1302_test
 
 import (
 	"bufio"
-	"compress/gzip"
 	"context"
-	"encoding/hex"
 	"encoding/json"
-	"flag"
-	"io"
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/script"
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
@@ -22,6 +20,7 @@ import (
 // board, or returned.
 type record struct {
 	K        string            `json:"k"`
+	Case     string            `json:"case"`
 	G        int               `json:"g"`
 	Fn       string            `json:"fn"`
 	Args     json.RawMessage   `json:"args"`
@@ -39,7 +38,7 @@ type record struct {
 	Advance  int64             `json:"advance_us"`
 	LBTBusy  *bool             `json:"lbt_busy"`
 	Bytes    string            `json:"bytes"`
-	Config   []scriptSetting   `json:"config"`
+	Config   []script.Setting  `json:"config"`
 	Emulator map[string]string `json:"emulator"`
 	Celsius  *float64          `json:"celsius"`
 	Temp     *float64          `json:"temp"`
@@ -65,62 +64,103 @@ func (r *record) temperature(t *testing.T) int32 {
 	return int32(c * 256)
 }
 
-// traceDir has recordings whose names begin with start_, rx_ or tx_: those of the
-// package, or others of the same form.
-var traceDir = flag.String("traces", "testdata", "folder of the recordings, .jsonl or .jsonl.gz")
+// traceKind is what a recording is of.
+type traceKind uint8
 
-// readTrace returns the records of a recording.
-func readTrace(t *testing.T, name string) []record {
-	t.Helper()
-	path := filepath.Join(*traceDir, name+".jsonl")
-	packed := false
-	if _, err := os.Stat(path); err != nil {
-		path, packed = path+".gz", true
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var in io.Reader = f
-	if packed {
-		if in, err = gzip.NewReader(f); err != nil {
-			t.Fatal(err)
+// Kinds of recordings.
+const (
+	startTrace    traceKind = iota + 1
+	receiveTrace            // what was received is returned by the reference too
+	lossyTrace              // the reference drops good records or dies: the driver delivers the good ones
+	nonsenseTrace           // what no chip does: nothing may crash
+	sendTrace
+)
+
+// traceKinds are the kinds by the begin of the case that a recording names.
+var traceKinds = []struct {
+	begins string
+	kind   traceKind
+}{
+	{"start_", startTrace},
+	{"rx_malformed", lossyTrace},
+	{"rx_fatal", lossyTrace},
+	{"rx_lora_modem_on_fsk", nonsenseTrace},
+	{"rx_", receiveTrace},
+	{"tx_", sendTrace},
+}
+
+// kind returns that of a recording, whose first record this is; 0 is none.
+func (r *record) kind() traceKind {
+	for _, k := range traceKinds {
+		if r.K == "meta" && strings.HasPrefix(r.Case, k.begins) {
+			return k.kind
 		}
 	}
+	return 0
+}
+
+// readTrace returns the records of a recording.
+func readTrace(t *testing.T, path string) []record {
+	t.Helper()
 	var all []record
-	s := bufio.NewScanner(in)
+	s := bufio.NewScanner(sx1302.OpenPlain(t, path))
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
 		var r record
 		if err := json.Unmarshal(s.Bytes(), &r); err != nil {
-			t.Fatalf("%s: %v in %.200s", name, err, s.Text())
+			t.Fatalf("%s: %v in %.200s", path, err, s.Text())
 		}
 		all = append(all, r)
 	}
 	if s.Err() != nil || len(all) == 0 || all[0].K != "meta" {
-		t.Fatalf("%s: %d records, %v", name, len(all), s.Err())
+		t.Fatalf("%s: %d records, %v", path, len(all), s.Err())
 	}
 	return all
 }
 
-// traces returns the names of the recordings that begin with a prefix.
-func traces(t *testing.T, prefix string) []string {
+// eachTrace runs a test for each recording of some kinds.
+func eachTrace(t *testing.T, test func(t *testing.T, all []record), kinds ...traceKind) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(*traceDir, prefix+"*.jsonl*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no recordings of %s in %s: %v", prefix, *traceDir, err)
+	for _, path := range sx1302.FilesOf(t, ".jsonl") {
+		all := readTrace(t, path)
+		if !slices.Contains(kinds, all[0].kind()) {
+			continue
+		}
+		t.Run(filepath.Base(path), func(t *testing.T) { test(t, all) })
 	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(strings.TrimSuffix(filepath.Base(f), ".gz"), ".jsonl")
+}
+
+// TestTraces: nothing in the folder is left out, and the package has recordings of
+// each kind.
+func TestTraces(t *testing.T) {
+	count := map[traceKind]int{}
+	for _, path := range sx1302.FilesOf(t, ".jsonl") {
+		k := readTrace(t, path)[0].kind()
+		if k == 0 {
+			t.Errorf("%s: no test for its kind", path)
+		}
+		count[k]++
 	}
-	return files
+	if *sx1302.TraceDir != "testdata" {
+		if len(count) == 0 && len(sx1302.FilesOf(t, ".csv")) == 0 {
+			t.Errorf("nothing in %s", *sx1302.TraceDir)
+		}
+		return
+	}
+	for k := startTrace; k <= sendTrace; k++ {
+		if count[k] == 0 {
+			t.Errorf("no recording of kind %d", k)
+		}
+	}
+	if n := len(sx1302.FilesOf(t, ".csv")) - len(sx1302.NotTraces); n != sx1302.VectorKinds {
+		t.Errorf("%d files of vectors, want %d", n, sx1302.VectorKinds)
+	}
 }
 
 // traceConfig turns the calls of a recording into a Config.
-func traceConfig(t *testing.T, meta record) Config {
+func traceConfig(t *testing.T, meta record) sx1302.Config {
 	t.Helper()
-	c, err := scriptConfig(meta.Config)
+	c, err := script.Config(meta.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,9 +169,11 @@ func traceConfig(t *testing.T, meta record) Config {
 
 // traceChip returns a model like the emulator of a recording, and a driver for
 // it. Waits take no time; they are told to waited.
-func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip, *Chip) {
+func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time.Duration)) (*sx1302test.Chip,
+	*sx1302.Chip,
+) {
 	t.Helper()
-	o.EUI = testEUI // that of the emulator
+	o.EUI = sx1302.TestEUI // that of the emulator
 	if meta.Emulator["model"] == "3" {
 		o.Model = 3
 	}
@@ -140,9 +182,12 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 		o.Radio, agc = sx1302test.SX125x, sx1302test.AGCSX125x
 	}
 	model := sx1302test.New(o)
-	chip, err := New(model, traceConfig(t, meta), Options{
-		Firmware: Firmware{AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB), Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch()},
-		SX1261:   model.SX1261(),
+	chip, err := sx1302.New(model, traceConfig(t, meta), sx1302.Options{
+		Firmware: sx1302.Firmware{
+			AGC: sx1302test.Image(agc), ARB: sx1302test.Image(sx1302test.ARB),
+			Calibration: sx1302test.Image(sx1302test.Calibration), SX1261: sx1302test.Patch(),
+		},
+		SX1261: model.SX1261(),
 		Sleep: func(ctx context.Context, d time.Duration) error {
 			if waited != nil {
 				waited(d)
@@ -154,13 +199,4 @@ func traceChip(t *testing.T, meta record, o sx1302test.Options, waited func(time
 		t.Fatal(err)
 	}
 	return model, chip
-}
-
-func unhex(t *testing.T, text string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }

@@ -1,7 +1,6 @@
 package sx1302
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +16,13 @@ var ErrTransmission = errors.New("sx1302: transmission")
 // ErrBusy is the reason when a chain has a packet already.
 var ErrBusy = errors.New("sx1302: the transmitter has a packet already")
 
-// Trigger is what lets a packet go.
+// errRange is the reason for a frequency that a radio may not transmit on.
+var errRange = errors.New("the radio may not transmit there")
+
+// errPower is the reason for less power than the radio can send.
+var errPower = errors.New("no gain is so low")
+
+// Trigger says when a packet is sent.
 type Trigger uint8
 
 // Triggers.
@@ -34,7 +39,7 @@ type Transmission struct {
 	Frequency  radio.Frequency
 	DataRate   radio.DataRate
 	CodingRate radio.CodingRate // LoRa
-	Power      radio.Decibel    // dBm at the antenna connector
+	Power      radio.Decibel    // dBm at the antenna connector: as much is sent, or less
 	Payload    []byte           // 1 to 255 bytes
 
 	Preamble       uint16 // LoRa: symbols, 0 is 8, at least 6; FSK: bytes, 0 is 5, at least 3
@@ -42,6 +47,10 @@ type Transmission struct {
 	ImplicitHeader bool   // LoRa
 	InvertPolarity bool   // LoRa: as downlinks are sent
 	Deviation      uint32 // FSK: Hz, 1000 to 200 000
+
+	// MayExceed sends the least that the radio can if that is more than Power, as
+	// sx1302_hal does. Without it such a packet is refused: limits are law.
+	MayExceed bool
 
 	Carrier       bool
 	CarrierOffset int32 // Hz from Frequency, up to ±200 000
@@ -68,7 +77,7 @@ const StartDelay = 1500 * time.Microsecond
 // startDelayTicks is StartDelay in ticks.
 const startDelayTicks = 48_000
 
-// validate says what cannot be sent, with ErrTransmission.
+// validate returns ErrTransmission for a packet that cannot be sent.
 func (c *Chip) validate(t *Transmission) error {
 	if err := c.validateRequest(t); err != nil || !c.config.LBT.Enabled {
 		return err
@@ -78,11 +87,19 @@ func (c *Chip) validate(t *Transmission) error {
 }
 
 func (c *Chip) validateRequest(t *Transmission) error {
-	if t.Chain >= Chains || !c.config.Radios[t.Chain].Enabled || !c.config.Radios[t.Chain].Transmit {
+	r := c.transmitter(t.Chain)
+	if r == nil {
 		return fmt.Errorf("%w: radio %d does not transmit", ErrTransmission, t.Chain)
 	}
-	if t.Frequency < minFrequency || t.Frequency > maxFrequency {
+	if t.Frequency < MinFrequency || t.Frequency > MaxFrequency {
 		return fmt.Errorf("%w: %s is not within 100 to 1000 MHz", ErrTransmission, t.Frequency)
+	}
+	if t.Frequency < r.TxLow || r.TxHigh > 0 && t.Frequency > r.TxHigh {
+		return fmt.Errorf("%w: %w: %s is not within %s to %s", ErrTransmission, errRange, t.Frequency, r.TxLow, r.TxHigh)
+	}
+	if least := r.LeastPower(); t.Power < least && !t.MayExceed {
+		return fmt.Errorf("%w: %w: %s dBm is less than the %s dBm of the lowest gain", ErrTransmission, errPower,
+			t.Power, least)
 	}
 	if t.Trigger > TriggerPPS {
 		return fmt.Errorf("%w: no such trigger: %d", ErrTransmission, t.Trigger)
@@ -109,11 +126,12 @@ func (t *Transmission) validateModulation() error {
 			return fmt.Errorf("%w: no such coding rate: %d", ErrTransmission, t.CodingRate)
 		}
 	case radio.FSK:
-		if r.BitRate < minBitRate || r.BitRate > maxBitRate {
-			return fmt.Errorf("%w: %d bit/s is not within %d to %d", ErrTransmission, r.BitRate, minBitRate, maxBitRate)
+		if r.BitRate < MinBitRate || r.BitRate > MaxBitRate {
+			return fmt.Errorf("%w: %d bit/s is not within %d to %d", ErrTransmission, r.BitRate, MinBitRate, MaxBitRate)
 		}
 		if t.Deviation < minDeviation || t.Deviation > maxDeviation {
-			return fmt.Errorf("%w: a deviation of %d Hz is not within %d to %d", ErrTransmission, t.Deviation, minDeviation, maxDeviation)
+			return fmt.Errorf("%w: a deviation of %d Hz is not within %d to %d", ErrTransmission, t.Deviation, minDeviation,
+				maxDeviation)
 		}
 	default:
 		return fmt.Errorf("%w: %s is not sent", ErrTransmission, r.Modulation)
@@ -121,8 +139,8 @@ func (t *Transmission) validateModulation() error {
 	return nil
 }
 
-// preamble returns how long the preamble is: symbols with LoRa, bytes with FSK.
-func (t *Transmission) preamble() int {
+// PreambleLength returns how long the preamble is: symbols with LoRa, bytes with FSK.
+func (t *Transmission) PreambleLength() int {
 	least, usual := minPreamble, loraPreamble
 	if t.DataRate.Modulation == radio.FSK {
 		least, usual = minFSKPreamble, fskPreamble
@@ -133,8 +151,18 @@ func (t *Transmission) preamble() int {
 	return max(int(t.Preamble), least)
 }
 
-// gain returns the entry of the table with the most power that is not above the
-// one wanted, or the first.
+// transmitter returns the radio of a chain, or nil if it does not transmit.
+func (c *Chip) transmitter(chain uint8) *Radio {
+	if chain >= Chains || !c.config.Radios[chain].Enabled || !c.config.Radios[chain].Transmit {
+		return nil
+	}
+	return &c.config.Radios[chain]
+}
+
+// LeastPower returns the least that a radio which transmits can send, dBm.
+func (r *Radio) LeastPower() radio.Decibel { return radio.Decibel(r.Gains[0].Power) * 100 }
+
+// gain returns the index of the highest gain that is not above a power, or 0.
 func (r *Radio) gain(power radio.Decibel) int {
 	best := 0
 	for i, g := range r.Gains {
@@ -145,7 +173,7 @@ func (r *Radio) gain(power radio.Decibel) int {
 	return best
 }
 
-// setting is how the AGC is told of a gain.
+// setting returns a gain as AGC_TX_PWR has it.
 func (g *Gain) setting(t RadioType) byte {
 	if t == SX1250 {
 		return byte(bit(g.PAGain > 0)<<6) | g.PowerIndex
@@ -153,9 +181,8 @@ func (g *Gain) setting(t RadioType) byte {
 	return g.PAGain<<6 | g.DACGain<<4 | g.MixGain
 }
 
-// Emits returns what is sent when the AGC is told of a gain so, dBm: for
-// simulations of the chip. It is none that may be sent if the table has no such
-// gain.
+// Emits returns the power of a setting of AGC_TX_PWR, dBm, for simulations of the chip;
+// a setting that is not in the table has an impossible power.
 func (r *Radio) Emits(setting byte) radio.Decibel {
 	for i := range r.Gains {
 		if g := &r.Gains[i]; g.setting(r.Type) == setting {
@@ -165,13 +192,8 @@ func (r *Radio) Emits(setting byte) radio.Decibel {
 	return math.MaxInt32
 }
 
-// Power returns what is sent when that power is asked for, dBm.
-func (r *Radio) Power(power radio.Decibel) radio.Decibel {
-	return radio.Decibel(r.Gains[r.gain(power)].Power) * 100
-}
-
-// txFrequency returns a frequency as the transmitter has it, in steps of
-// crystal / 2^18; of the SX1255 it is the double.
+// txFrequency returns a frequency in steps of crystal / 2^18, or of half of that for the
+// SX1255.
 func txFrequency(t RadioType, f radio.Frequency) uint32 {
 	hz := uint64(f)
 	if t == SX1255 {
@@ -194,13 +216,13 @@ const (
 
 // Send programs a packet and arms its trigger. The chip queues nothing: with
 // TriggerTime the packet leaves when the counter has that value for the next
-// time, up to 134 s later if it is past, so the caller has to see that there is
-// more than StartDelay left; see Abort. While the board transmits it is deaf,
-// unless it is of full duplex.
+// time, up to 134 s later if it is past: the caller must check that more than
+// StartDelay is left, or abort. While the board transmits it is deaf, unless it is of
+// full duplex.
 //
-// With Config.LBT it has the channel listened to first, which takes 10 to 20 ms;
-// what comes of that is known at the time of the packet, see Clearance, which is
-// to be asked before the next packet is sent.
+// With Config.LBT it has the channel scanned first, which takes 10 to 20 ms; whether
+// the packet is sent is known at its time, see LBTResult, which is to be asked before
+// the next packet is sent.
 //
 // It returns ErrTransmission, ErrBusy or ErrNotStarted, having changed nothing.
 func (c *Chip) Send(t Transmission) error {
@@ -216,27 +238,13 @@ func (c *Chip) Send(t Transmission) error {
 	if err != nil {
 		return err
 	}
-	if txState(status) != TxFree || c.listening {
+	if txState(status) != TxFree || c.lbt.state == lbtScans {
 		return ErrBusy
 	}
-	if !c.config.LBT.Enabled {
-		return c.arm(&t)
+	if c.config.LBT.Enabled {
+		return c.armAfterScan(&t)
 	}
-	channel, err := c.config.LBT.channel(&t)
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	if err := c.forgetVerdict(ctx); err != nil {
-		return err
-	}
-	if err = c.listen(ctx, channel, int(t.Chain)); err == nil {
-		err = c.arm(&t)
-	}
-	if err != nil {
-		err = errors.Join(err, c.endListening(ctx))
-	}
-	return err
+	return c.arm(&t)
 }
 
 func (c *Chip) arm(t *Transmission) error {
@@ -290,7 +298,7 @@ func (c *Chip) mailDeviation(hz uint32) error {
 	return c.mail(v&0xFF, v>>8&0xFF, v>>16&0xFF)
 }
 
-// commonTxSettings are power and frequency.
+// commonTxSettings returns the settings of power and frequency.
 func (c *Chip) commonTxSettings(t *Transmission) []setting {
 	r := &c.config.Radios[t.Chain]
 	i := r.gain(t.Power)
@@ -332,7 +340,7 @@ func carrierSettings(t *Transmission, step int32) []setting {
 func (c *Chip) loraTxSettings(t *Transmission) ([]setting, uint16) {
 	sf, bandwidth := t.DataRate.SpreadingFactor, t.DataRate.Bandwidth
 	code, _ := bandwidthCode(bandwidth)
-	preamble := t.preamble()
+	preamble := t.PreambleLength()
 	lowpass := 6
 	if sf >= 10 {
 		lowpass = 7
@@ -380,11 +388,8 @@ func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 }
 
 func (c *Chip) fskTxSettings(t *Transmission) []setting {
-	preamble := t.preamble()
-	code, ok := bandwidthCode(t.DataRate.Bandwidth)
-	if !ok {
-		code, _ = bandwidthCode(125_000)
-	}
+	preamble := t.PreambleLength()
+	code, _ := bandwidthCode(t.DataRate.Bandwidth) // 0 where there is none, as from sx1302_hal's packet forwarder
 	rate := crystal / int(t.DataRate.BitRate)
 	size := c.config.FSK.SyncWordSize
 	list := []setting{
@@ -412,9 +417,12 @@ func (c *Chip) fskTxSettings(t *Transmission) []setting {
 	return append(list, deviationSettings(deviationWord(t.Deviation))...)
 }
 
-// trigger arms the packet: the bit has to rise.
+// trigger arms the packet: the chip looks for a rising bit.
 func (c *Chip) trigger(t *Transmission, delay uint16) error {
-	f := [...]field{TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed, TriggerPPS: txTrigPPS}[t.Trigger].of(int(t.Chain), txStride)
+	f := [...]field{
+		TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed,
+		TriggerPPS: txTrigPPS,
+	}[t.Trigger].of(int(t.Chain), txStride)
 	if t.Trigger == TriggerTime {
 		ticks := binary.BigEndian.AppendUint32(nil, t.Time*ticksPerMicrosecond-uint32(delay))
 		if err := c.writeBytes(txTimer3.of(int(t.Chain), txStride), ticks); err != nil {

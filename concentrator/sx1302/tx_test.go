@@ -1,147 +1,18 @@
 package sx1302
 
 import (
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 )
-
-// relevant are the bytes of the block that have to be as recorded. The rest
-// keeps what earlier packets left.
-func relevant(tx *Transmission) []int {
-	list := []int{0x09, 0x0C, 0x0D}
-	span := func(from, to int) {
-		for i := from; i <= to; i++ {
-			list = append(list, i)
-		}
-	}
-	span(0x20, 0x2A)
-	switch {
-	case tx.Carrier:
-	case tx.DataRate.Modulation == radio.FSK:
-		span(0x40, 0x4E)
-	default:
-		span(0x05, 0x06)
-		span(0x60, 0x6E)
-	}
-	if tx.Trigger == TriggerTime {
-		span(0x01, 0x04)
-	}
-	return list
-}
-
-func TestTransmit(t *testing.T) {
-	for _, name := range traces(t, "tx_") {
-		t.Run(name, func(t *testing.T) {
-			all := readTrace(t, name)
-			var now time.Duration
-			// The model is told what the emulator's transmitters did.
-			status := byte(0x80)
-			model, chip := traceChip(t, all[0], sx1302test.Options{
-				Now: func() time.Duration { return now },
-				Read: func(addr uint16) (byte, bool) {
-					return status, addr == txStatus.addr || addr == txStatus.addr+txStride
-				},
-			}, func(d time.Duration) { now += d })
-			if err := chip.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			replayTransmit(t, all, model, chip, &status)
-		})
-	}
-}
-
-func replayTransmit(t *testing.T, all []record, model *sx1302test.Chip, chip *Chip, status *byte) {
-	last := Transmission{}
-	refused := false
-	for i, r := range all {
-		switch {
-		case r.K == "call" && r.Fn == "send":
-			last = recordedSend(t, r)
-			*status = 0x80
-			before := len(model.Emissions())
-			err := chip.Send(last)
-			refused = err != nil
-			if refused && (!errors.Is(err, ErrTransmission) || len(model.Emissions()) > before) {
-				t.Errorf("%+v: %v", last, err)
-			}
-		case r.K == "ret" && r.Fn == "send" && refused != (r.RC != 0):
-			t.Errorf("%+v was refused: %t; the reference returned %d", last, refused, r.RC)
-		case r.K == "air":
-			compareAir(t, model.Emissions(), &last, r.Tx)
-		case r.K == "call" && r.Fn == "status":
-			compareStatus(t, all[i:], chip, status)
-		case r.K == "call" && r.Fn == "abort":
-			*status = 0x80
-			if err := chip.Abort(t.Context(), int(last.Chain)); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-func compareStatus(t *testing.T, all []record, chip *Chip, status *byte) {
-	t.Helper()
-	var args struct {
-		Chain int `json:"rf_chain"`
-	}
-	var want struct {
-		Status string `json:"tx_status"`
-	}
-	if err := json.Unmarshal(all[0].Args, &args); err != nil {
-		t.Fatal(err)
-	}
-	*status = unhex(t, all[1].D)[0]
-	if err := json.Unmarshal(all[2].Out, &want); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := chip.TxStatus(args.Chain); err != nil || strings.ToUpper(got.String()) != want.Status {
-		t.Errorf("status 0x%02x is %s, %v; want %s", *status, got, err, want.Status)
-	}
-}
-
-func compareAir(t *testing.T, emissions []sx1302test.Emission, tx *Transmission, raw json.RawMessage) {
-	t.Helper()
-	var want struct {
-		Block   string `json:"block"`
-		Payload string `json:"payload"`
-		Mailbox string `json:"agc_mailbox"`
-		Chain   int    `json:"rf_chain"`
-		Trigger string `json:"trigger"`
-	}
-	if err := json.Unmarshal(raw, &want); err != nil {
-		t.Fatal(err)
-	}
-	if len(emissions) == 0 {
-		t.Fatalf("%+v: nothing was sent", tx)
-	}
-	got := emissions[len(emissions)-1]
-	block := unhex(t, want.Block)
-	for _, i := range relevant(tx) {
-		if got.Block[i] != block[i] {
-			t.Errorf("%+v: block 0x%02X is 0x%02X, want 0x%02X", tx, i, got.Block[i], block[i])
-		}
-	}
-	if !tx.Carrier && hex.EncodeToString(got.Payload) != want.Payload {
-		t.Errorf("%+v: payload %x, want %s", tx, got.Payload, want.Payload)
-	}
-	if want.Mailbox != "" && hex.EncodeToString(got.Mailbox[:]) != want.Mailbox {
-		t.Errorf("%+v: deviation %x, want %s", tx, got.Mailbox, want.Mailbox)
-	}
-	trigger := map[string]sx1302test.Trigger{"immediate": sx1302test.TriggerNow, "timestamp": sx1302test.TriggerTime, "gps": sx1302test.TriggerPPS}[want.Trigger]
-	if got.Chain != want.Chain || got.Trigger != trigger {
-		t.Errorf("%+v: chain %d by trigger %d, want %d by %s", tx, got.Chain, got.Trigger, want.Chain, want.Trigger)
-	}
-}
 
 func loraTransmission() Transmission {
 	return Transmission{
@@ -153,27 +24,46 @@ func loraTransmission() Transmission {
 // TestTransmission turns downlinks into what LoRaWAN has sent: no CRC and inverted
 // polarity but in an uplink, and a preamble of 12 symbols at SF5 and SF6.
 func TestTransmission(t *testing.T) {
-	down := radio.Downlink{PHYPayload: []byte("x"), Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), Power: 1400, Time: 1<<32 + 5}
+	down := radio.Downlink{
+		PHYPayload: []byte("x"), Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
+		Power: 1400, Time: 1<<32 + 5,
+	}
 	of := func(change func(*radio.Downlink)) radio.Downlink {
 		d := down
 		change(&d)
 		return d
 	}
 	want := Transmission{
-		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400, Payload: []byte("x"),
-		NoCRC: true, InvertPolarity: true, Deviation: 25_000, Trigger: TriggerTime, Time: 5,
+		Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Power: 1400,
+		Payload: []byte("x"),
+		NoCRC:   true, InvertPolarity: true, Deviation: 25_000, Trigger: TriggerTime, Time: 5,
 	}
 	for name, tt := range map[string]struct {
 		down   radio.Downlink
 		change func(*Transmission)
 	}{
-		"downlink":    {down, func(*Transmission) {}},
-		"coding rate": {of(func(d *radio.Downlink) { d.CodingRate = radio.CodingRate48 }), func(x *Transmission) { x.CodingRate = radio.CodingRate48 }},
-		"radio B":     {of(func(d *radio.Downlink) { d.Antenna = 1 }), func(x *Transmission) { x.Chain = 1 }},
-		"uplink":      {of(func(d *radio.Downlink) { d.Uplink = true }), func(x *Transmission) { x.NoCRC, x.InvertPolarity = false, false }},
-		"SF5":         {of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 5 }), func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 5, 12 }},
-		"SF6":         {of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 6 }), func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 6, 12 }},
-		"FSK":         {of(func(d *radio.Downlink) { d.DataRate = radio.FSKDataRate(50_000) }), func(x *Transmission) { x.DataRate, x.NoCRC = radio.FSKDataRate(50_000), false }},
+		"downlink": {down, func(*Transmission) {}},
+		"coding rate": {
+			of(func(d *radio.Downlink) { d.CodingRate = radio.CodingRate48 }),
+			func(x *Transmission) { x.CodingRate = radio.CodingRate48 },
+		},
+		"radio B": {of(func(d *radio.Downlink) { d.Antenna = 1 }), func(x *Transmission) { x.Chain = 1 }},
+		"uplink": {
+			of(func(d *radio.Downlink) { d.Uplink = true }),
+			func(x *Transmission) { x.NoCRC, x.InvertPolarity = false, false },
+		},
+		"SF5": {
+			of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 5 }),
+			func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 5, 12 },
+		},
+		"SF6": {
+			of(func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 6 }),
+			func(x *Transmission) { x.DataRate.SpreadingFactor, x.Preamble = 6, 12 },
+		},
+		"FSK": {
+			of(func(d *radio.Downlink) { d.DataRate = radio.FSKDataRate(50_000) }),
+			func(x *Transmission) { x.DataRate, x.NoCRC = radio.FSKDataRate(50_000), false },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := want
@@ -278,7 +168,9 @@ func TestAbort(t *testing.T) {
 		t.Error("the carrier goes on")
 	}
 	stuck := false
-	_, chip = newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) { return 0x30, stuck && addr == txStatus.addr }})
+	_, chip = newTestChip(t, sx1302test.Options{Read: func(addr uint16) (byte, bool) {
+		return 0x30, stuck && addr == txStatus.addr
+	}})
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -308,5 +200,97 @@ func TestAbortPatience(t *testing.T) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		})
+	}
+}
+
+// TestLeastPower: a packet with less power than the lowest gain is not sent with
+// more, unless that much is allowed.
+func TestLeastPower(t *testing.T) {
+	tests := []struct {
+		name    string
+		power   radio.Decibel // the lowest gain of the board is 12 dBm
+		reserve radio.Decibel
+		want    radio.TxResult
+	}{
+		{"as much as the lowest", 1200, 0, radio.TxOK},
+		{"a little less", 1199, 0, radio.TxPower},
+		{"868 MHz with an antenna of 5 dBi", 900, 215, radio.TxPower},
+		{"868 MHz with an antenna of 2.5 dBi", 1150, 215, radio.TxOK},
+		{"all of the reserve", 985, 215, radio.TxOK},
+		{"more than the reserve", 984, 215, radio.TxPower},
+		{"far less", -2000, 0, radio.TxPower},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, func(o *DriverOptions) { o.PowerReserve = func() radio.Decibel { return tt.reserve } })
+				defer b.stop()
+				d := b.down(1, 500*time.Millisecond)
+				d.Power = tt.power
+				b.transmit(d)
+				time.Sleep(time.Second)
+				e := b.model.Emissions()
+				if r := b.result(1); r != tt.want || len(e) != map[radio.TxResult]int{radio.TxOK: 1}[tt.want] {
+					t.Errorf("%v, %d packets; want %v", r, len(e), tt.want)
+				}
+				if len(e) > 0 && e[0].Block[0x0D] != 15 {
+					t.Errorf("sent with setting %d, want that of 12 dBm", e[0].Block[0x0D])
+				}
+			})
+		})
+	}
+	x := loraTransmission()
+	x.Power, x.Trigger = 500, TriggerNow
+	model, chip := newTestChip(t, sx1302test.Options{})
+	if err := chip.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := chip.Send(x); !errors.Is(err, ErrTransmission) ||
+		!strings.Contains(err.Error(), "5 dBm is less than the 12 dBm of the lowest gain") {
+		t.Errorf("Send: %v", err)
+	}
+	if x.MayExceed = true; chip.Send(x) != nil || len(model.Emissions()) != 1 {
+		t.Error("sx1302_hal sends it with the lowest gain")
+	}
+}
+
+// TestFSKBandwidth: an FSK packet has the bandwidth that it is given, or none as from
+// sx1302_hal's packet forwarder.
+func TestFSKBandwidth(t *testing.T) {
+	for bandwidth, want := range map[uint32]byte{0: 0x80, 125_000: 0x84, 250_000: 0x85} {
+		model, chip := newTestChip(t, sx1302test.Options{})
+		if err := chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		x := transmission(&radio.Downlink{
+			PHYPayload: []byte("x"), Frequency: 868_800_000,
+			DataRate: radio.FSKDataRate(50_000), Power: 1400,
+		})
+		x.Trigger, x.DataRate.Bandwidth = TriggerNow, bandwidth
+		if err := chip.Send(x); err != nil {
+			t.Fatal(err)
+		}
+		if got := model.Emissions()[0].Block[0x0C]; got != want {
+			t.Errorf("with %d Hz AGC_TX_BW is 0x%02x, want 0x%02x", bandwidth, got, want)
+		}
+	}
+}
+
+// A packet outside of the range of a radio is refused, as by sx1302_hal's packet
+// forwarder.
+func TestTransmitRange(t *testing.T) {
+	c := testConfig()
+	c.Radios[0].TxLow, c.Radios[0].TxHigh = 863_000_000, 870_000_000
+	chip := &Chip{config: c}
+	for frequency, ok := range map[radio.Frequency]bool{
+		862_999_999: false, 863_000_000: true, 870_000_000: true,
+		870_000_001: false,
+	} {
+		x := loraTransmission()
+		x.Frequency = frequency
+		err := chip.validate(&x)
+		if (err == nil) != ok || err != nil && (!errors.Is(err, errRange) || !errors.Is(err, ErrTransmission)) {
+			t.Errorf("%v: %v", frequency, err)
+		}
 	}
 }

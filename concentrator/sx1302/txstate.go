@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TxState is what a transmitter does.
+// TxState is the state of a transmitter.
 type TxState uint8
 
 // States of a transmitter.
@@ -44,7 +44,7 @@ func txState(status int) TxState {
 	return TxUnknown
 }
 
-// TxStatus returns what the transmitter of a chain does.
+// TxStatus returns the state of the transmitter of a chain.
 func (c *Chip) TxStatus(chain int) (TxState, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,7 +55,7 @@ func (c *Chip) TxStatus(chain int) (TxState, error) {
 	return txState(v), err
 }
 
-// Abort drops the packet of a chain, even while it is sent, and waits until the
+// Abort drops the packet of a chain, also while it is on the air, and waits until the
 // transmitter is free, at most 1 s.
 func (c *Chip) Abort(ctx context.Context, chain int) error {
 	c.mu.Lock()
@@ -66,7 +66,7 @@ func (c *Chip) Abort(ctx context.Context, chain int) error {
 	return c.abort(ctx, chain, answerWithin)
 }
 
-// abortWithin is Abort with less patience.
+// abortWithin is Abort with another limit.
 func (c *Chip) abortWithin(chain int, d time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +88,7 @@ func (c *Chip) abort(ctx context.Context, chain int, within time.Duration) error
 			return err
 		}
 		if txState(status) == TxFree {
-			return c.forgetListening(ctx, chain)
+			return c.abortScan(ctx, chain)
 		}
 		if err := c.sleep(ctx, pollEvery); err != nil {
 			return err
@@ -97,8 +97,7 @@ func (c *Chip) abort(ctx context.Context, chain int, within time.Duration) error
 	return fmt.Errorf("sx1302: abort on radio %s: %w: the transmitter does not become free", chainName(chain), ErrNoAnswer)
 }
 
-// Stop aborts what is being sent. The radios and the chip go on until they are
-// reset.
+// Stop aborts all packets. The radios and the chip run on until they are reset.
 func (c *Chip) Stop(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,7 +14,10 @@ func TestGatewayTakenOut(t *testing.T) {
 		t.Fatal("the wrong gateways are taken")
 	}
 	b.eventually("connected", func() bool { return b.sink.kinds() == "connected refused " })
-	if err := b.d.Transmit(radio.Downlink{ID: 5, Gateway: euiA, PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000)}); err != nil {
+	if err := b.d.Transmit(radio.Downlink{
+		ID: 5, Gateway: euiA, PHYPayload: []byte{1}, Frequency: 868_100_000,
+		DataRate: radio.LoRaDataRate(7, 125_000),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	p.answer()

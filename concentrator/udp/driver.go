@@ -146,7 +146,8 @@ func (d *Driver) Stats() Stats {
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	d.log.Info("listening for packet forwarders", "address", d.Addr().String(), "receive_buffer", d.Stats().ReceiveBuffer)
 	if got := d.Stats().ReceiveBuffer; got < receiveBuffer {
-		d.log.Info("the kernel grants a smaller receive buffer than wanted; net.core.rmem_max limits it", "wanted", receiveBuffer, "granted", got)
+		d.log.Info("the kernel grants a smaller receive buffer than wanted; net.core.rmem_max limits it", "wanted",
+			receiveBuffer, "granted", got)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = d.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -335,7 +336,9 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 }
 
 // pushed takes what a gateway has told.
-func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now radio.HostTime, foreign bool, sink concentrator.Sink) {
+func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now radio.HostTime, foreign bool,
+	sink concentrator.Sink,
+) {
 	d.mu.Lock()
 	d.stats.BadCRC += uint64(push.BadCRC)
 	d.stats.Faulty += uint64(push.Faulty)
@@ -346,20 +349,25 @@ func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now ra
 	if push.Fault != nil {
 		events = append(events, d.dropped(g.eui, from, now, faulty, push.Fault.Error())...)
 	}
-	if why := g.noPath(now, d.opts.Offline); why != "" && !foreign && len(push.Uplinks) > 0 && now.Sub(g.since) > pullGrace {
+	if why := g.noPath(now, d.opts.Offline); why != "" && !foreign && len(push.Uplinks) > 0 &&
+		now.Sub(g.since) > pullGrace {
 		events = append(events, d.dropped(g.eui, from, now, noPullData, why)...)
 	}
 	ups, reset := g.uplinks(push.Uplinks, from, now, foreign, &d.stats)
 	since := g.clock.Since()
 	d.mu.Unlock()
 	if odd {
-		d.log.Info("a gateway tells of its frames what cannot be read; they are kept without it", "gateway_eui", g.eui, "field", push.LostField)
+		d.log.Info("a gateway tells of its frames what cannot be read; they are kept without it", "gateway_eui", g.eui,
+			"field", push.LostField)
 	}
 	if reset {
 		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayCounterReset, At: now, Since: since})
 	}
 	if push.Stat != nil && !foreign {
-		events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayStatus, At: now, Address: from.String(), Status: *push.Stat})
+		events = append(events, radio.GatewayEvent{
+			Gateway: g.eui, Kind: radio.GatewayStatus, At: now,
+			Address: from.String(), Status: *push.Stat,
+		})
 	}
 	tell(sink, events)
 	for _, up := range ups {
@@ -404,7 +412,9 @@ func (d *Driver) txAck(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, s
 
 // takeAck returns the downlink that a TX_ACK is about. ok is false where there is
 // none.
-func (d *Driver) takeAck(p *gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) (q unanswered, ok bool) {
+func (d *Driver) takeAck(p *gwmp.Packet, from netip.AddrPort, now radio.HostTime,
+	sink concentrator.Sink,
+) (q unanswered, ok bool) {
 	var events []radio.GatewayEvent
 	d.mu.Lock()
 	switch g := d.gateways[p.EUI]; {

@@ -1,11 +1,9 @@
 package udp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -17,213 +15,6 @@ import (
 	"lorawand/radio"
 	"lorawand/radio/gwmp"
 )
-
-var (
-	euiA = radio.EUI64{0xa1, 1}
-	euiB = radio.EUI64{0xa1, 2}
-	euiX = radio.EUI64{0xff, 9}
-)
-
-// sink keeps what a driver tells.
-type sink struct {
-	mu     sync.Mutex
-	ups    []radio.Uplink
-	acks   []radio.TxAck
-	events []radio.GatewayEvent
-}
-
-func (s *sink) Uplink(up radio.Uplink) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ups = append(s.ups, up)
-}
-
-func (s *sink) TxAck(a radio.TxAck) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.acks = append(s.acks, a)
-}
-
-func (s *sink) GatewayEvent(e radio.GatewayEvent) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.events = append(s.events, e)
-}
-
-func (s *sink) kinds() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var b strings.Builder
-	for _, e := range s.events {
-		fmt.Fprintf(&b, "%v ", e.Kind)
-	}
-	return b.String()
-}
-
-func (s *sink) count() (ups, acks int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.ups), len(s.acks)
-}
-
-// lockedBuffer is a log that may be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// bench is a running driver.
-type bench struct {
-	*testing.T
-	d    *Driver
-	sink *sink
-	log  *lockedBuffer
-	stop func()
-}
-
-func start(t *testing.T, o Options) *bench {
-	t.Helper()
-	begin := time.Now()
-	b := &bench{T: t, sink: &sink{}, log: &lockedBuffer{}}
-	o.Listen = "127.0.0.1:0"
-	if o.Now == nil {
-		o.Now = func() radio.HostTime { return radio.HostTime(time.Since(begin)) }
-	}
-	o.Logger = slog.New(slog.NewTextHandler(b.log, nil))
-	if o.Gateways == nil {
-		o.Gateways = []radio.EUI64{euiA, euiB}
-	}
-	d, err := Listen(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.d = d
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx, b.sink) }()
-	b.stop = sync.OnceFunc(func() {
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		case <-time.After(3 * time.Second):
-			t.Error("Run does not end")
-		}
-	})
-	t.Cleanup(b.stop)
-	return b
-}
-
-// peer is a raw socket of a gateway.
-type peer struct {
-	*net.UDPConn
-	b *bench
-}
-
-func (b *bench) peer(local string) *peer {
-	b.Helper()
-	var laddr *net.UDPAddr
-	if local != "" {
-		laddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(local), 0))
-	}
-	c, err := net.DialUDP("udp", laddr, net.UDPAddrFromAddrPort(b.d.Addr()))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = c.Close() })
-	return &peer{c, b}
-}
-
-func (p *peer) send(pk gwmp.Packet) {
-	p.b.Helper()
-	if _, err := p.Write(pk.Append(nil)); err != nil {
-		p.b.Fatal(err)
-	}
-}
-
-// answer reads one datagram, or returns false after a while.
-func (p *peer) answer() (gwmp.Packet, bool) {
-	buf := make([]byte, 65536)
-	_ = p.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-	n, err := p.Read(buf)
-	if err != nil {
-		return gwmp.Packet{}, false
-	}
-	pk, err := gwmp.ParsePacket(buf[:n])
-	if err != nil {
-		p.b.Errorf("answer %x: %v", buf[:n], err)
-	}
-	return pk, true
-}
-
-// wants expects one answer of a type and token.
-func (p *peer) wants(t gwmp.Type, token uint16) gwmp.Packet {
-	p.b.Helper()
-	pk, ok := p.answer()
-	if !ok || pk.Type != t || t != gwmp.PullResp && pk.Token != token {
-		p.b.Fatalf("answer %+v, %v; want %v with token %d", pk, ok, t, token)
-	}
-	return pk
-}
-
-func (p *peer) silent(what string) {
-	p.b.Helper()
-	if pk, ok := p.answer(); ok {
-		p.b.Errorf("%s is answered with %v", what, pk.Type)
-	}
-}
-
-func (p *peer) pull(eui radio.EUI64, version uint8) bool {
-	p.send(gwmp.Packet{Version: version, Token: 7, Type: gwmp.PullData, EUI: eui})
-	_, ok := p.answer()
-	return ok
-}
-
-func rxpk(counter uint32, payload string) radio.Uplink {
-	return radio.Uplink{
-		PHYPayload: []byte(payload), Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
-		Time: radio.ConcentratorTime(counter), Receptions: []radio.Reception{{RSSI: -6000, SNR: 850}},
-	}
-}
-
-func (p *peer) push(eui radio.EUI64, token uint16, ups ...radio.Uplink) {
-	p.send(gwmp.Packet{Version: 2, Token: token, Type: gwmp.PushData, EUI: eui, Body: gwmp.AppendPush(nil, ups, nil)})
-}
-
-func (b *bench) eventually(what string, f func() bool) {
-	b.Helper()
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
-		if f() {
-			return
-		}
-	}
-	b.Fatalf("never: %s\nlog:\n%s", what, b.log)
-}
-
-func (b *bench) ups(n int) []radio.Uplink {
-	b.Helper()
-	b.eventually(fmt.Sprintf("%d uplinks", n), func() bool { got, _ := b.sink.count(); return got >= n })
-	b.sink.mu.Lock()
-	defer b.sink.mu.Unlock()
-	if len(b.sink.ups) != n {
-		b.Fatalf("%d uplinks, want %d", len(b.sink.ups), n)
-	}
-	return b.sink.ups
-}
 
 func TestUplink(t *testing.T) {
 	for _, version := range []uint8{1, 2} {
@@ -314,13 +105,18 @@ func TestAcceptUnknown(t *testing.T) {
 	for i := range MaxUnknown + 10 {
 		p.send(gwmp.Packet{Version: 2, Token: uint16(i), Type: gwmp.PullData, EUI: radio.EUI64{9, byte(i)}})
 	}
-	b.eventually("all seen", func() bool { s := b.d.Stats(); return s.Datagrams == MaxUnknown+10 && s.UnknownGateway == 10 })
+	b.eventually("all seen", func() bool {
+		s := b.d.Stats()
+		return s.Datagrams == MaxUnknown+10 &&
+			s.UnknownGateway == 10
+	})
 	if n := strings.Count(b.sink.kinds(), "connected"); n != MaxUnknown {
 		t.Errorf("%d gateways taken, want %d", n, MaxUnknown)
 	}
 	b.sink.mu.Lock()
 	defer b.sink.mu.Unlock()
-	if e := b.sink.events[MaxUnknown]; e.Kind != radio.GatewayRefused || !strings.Contains(e.Fault, "64 such gateways are taken already") {
+	if e := b.sink.events[MaxUnknown]; e.Kind != radio.GatewayRefused ||
+		!strings.Contains(e.Fault, "64 such gateways are taken already") {
 		t.Errorf("the first too many: %+v", e)
 	}
 }
@@ -340,7 +136,8 @@ func TestHostileDatagrams(t *testing.T) {
 	resp := string(gwmp.Packet{Version: 2, Type: gwmp.PullResp}.Append(nil))
 	bad := []string{
 		"", "x", "GET / HTTP/1.1\r\n\r\n", strings.Repeat("\xff", 65507),
-		head, head + "{", head + `{"rxpk":[{"tmst":`, head + `{"rxpk":7}`, head + strings.Repeat(`{"rxpk":[`, 7000), head + strings.Repeat("[", 60000),
+		head, head + "{", head + `{"rxpk":[{"tmst":`, head + `{"rxpk":7}`, head + strings.Repeat(`{"rxpk":[`, 7000),
+		head + strings.Repeat("[", 60000),
 		ack + "{", resp + "{}", string(gwmp.Packet{Version: 2, Type: gwmp.PushAck}.Append(nil)), "\x03" + head[1:],
 	}
 	for _, s := range bad {
@@ -372,7 +169,8 @@ func TestHostileDatagrams(t *testing.T) {
 func transmit(t *testing.T, d *Driver, id uint64) {
 	t.Helper()
 	err := d.Transmit(radio.Downlink{
-		ID: id, Gateway: euiA, PHYPayload: []byte("down"), Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000), Power: 2700, Time: 1<<32 + 5,
+		ID: id, Gateway: euiA, PHYPayload: []byte("down"), Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000),
+		Power: 2700, Time: 1<<32 + 5,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -399,7 +197,10 @@ func TestDownlink(t *testing.T) {
 			t.Errorf("txpk %+v, %v", d, err)
 		}
 		if version == 2 {
-			p.send(gwmp.Packet{Version: 2, Token: pk.Token, Type: gwmp.TxAck, EUI: euiA, Body: gwmp.AppendAck(nil, radio.TxCollisionPacket)})
+			p.send(gwmp.Packet{
+				Version: 2, Token: pk.Token, Type: gwmp.TxAck, EUI: euiA,
+				Body: gwmp.AppendAck(nil, radio.TxCollisionPacket),
+			})
 			p.send(gwmp.Packet{Version: 2, Token: pk.Token, Type: gwmp.TxAck, EUI: euiA}) // once more
 		}
 		b.eventually("TX_ACK", func() bool { _, n := b.sink.count(); return n > 0 })
@@ -409,7 +210,8 @@ func TestDownlink(t *testing.T) {
 			want = radio.TxNoAck
 		}
 		b.sink.mu.Lock()
-		if len(b.sink.acks) != 1 || b.sink.acks[0].ID != 42 || b.sink.acks[0].Result != want || b.sink.acks[0].RoundTrip <= 0 {
+		if len(b.sink.acks) != 1 || b.sink.acks[0].ID != 42 || b.sink.acks[0].Result != want ||
+			b.sink.acks[0].RoundTrip <= 0 {
 			t.Errorf("version %d: acks %+v, want one with %v", version, b.sink.acks, want)
 		}
 		b.sink.mu.Unlock()
@@ -495,7 +297,10 @@ func TestForeignAddress(t *testing.T) {
 	thief.silent("PULL_DATA from a foreign address")
 	transmit(t, b.d, 1)
 	pk := own.wants(gwmp.PullResp, 0)
-	thief.send(gwmp.Packet{Version: 2, Token: pk.Token, Type: gwmp.TxAck, EUI: euiA, Body: gwmp.AppendAck(nil, radio.TxTooLate)})
+	thief.send(gwmp.Packet{
+		Version: 2, Token: pk.Token, Type: gwmp.TxAck, EUI: euiA,
+		Body: gwmp.AppendAck(nil, radio.TxTooLate),
+	})
 	b.eventually("stray ack", func() bool { return b.d.Stats().StrayAcks == 1 })
 	if _, acks := b.sink.count(); acks != 0 {
 		t.Error("the TX_ACK of a foreign address is taken")
@@ -531,7 +336,10 @@ func TestOfflineAndCounterReset(t *testing.T) {
 	if !p.pull(euiA, 2) {
 		t.Fatal("no PULL_ACK")
 	}
-	b.eventually("on line again", func() bool { return b.sink.kinds() == "connected counter_reset disconnected connected " })
+	b.eventually("on line again", func() bool {
+		return b.sink.kinds() == "connected counter_reset disconnected "+
+			"connected "
+	})
 	move(91 * time.Second)
 	if err := b.d.Transmit(radio.Downlink{Gateway: euiA}); !errors.Is(err, concentrator.ErrGateway) {
 		t.Errorf("Transmit to a gateway that is off line: %v, want ErrGateway", err)
@@ -621,7 +429,8 @@ func TestLostFields(t *testing.T) {
 	p := b.peer("")
 	for token := range uint16(2) {
 		p.send(gwmp.Packet{Version: 2, Token: token, Type: gwmp.PushData, EUI: euiA, Body: fmt.Appendf(nil,
-			`{"rxpk":[{"tmst":%d,"freq":868.1,"datr":"SF7BW125","rssi":"-60","foff":0.5,"data":"AA=="}]}`, 5_000_000+uint32(token))})
+			`{"rxpk":[{"tmst":%d,"freq":868.1,"datr":"SF7BW125","rssi":"-60","foff":0.5,"data":"AA=="}]}`,
+			5_000_000+uint32(token))})
 		p.wants(gwmp.PushAck, token)
 	}
 	if r := b.ups(2)[1].Receptions[0]; r.Knows(radio.FieldRSSI) || r.Knows(radio.FieldFrequencyOffset) {

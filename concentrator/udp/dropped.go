@@ -49,7 +49,9 @@ func (t *told) note(c cause, now radio.HostTime) bool {
 
 // dropped returns what is to be told of a datagram, if anything. eui is the gateway
 // that it says to be of, zero where it says none. The lock is held.
-func (d *Driver) dropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, c cause, why string) []radio.GatewayEvent {
+func (d *Driver) dropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, c cause,
+	why string,
+) []radio.GatewayEvent {
 	if g := d.gateways[eui]; g != nil {
 		if !g.told.note(c, now) {
 			return nil
@@ -68,14 +70,18 @@ func (d *Driver) dropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTim
 func (c cause) String() string { return causeWords[c] }
 
 // tellDropped is dropped for who does not hold the lock.
-func (d *Driver) tellDropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink, c cause, why string) {
+func (d *Driver) tellDropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink, c cause,
+	why string,
+) {
 	d.mu.Lock()
 	events := d.dropped(eui, from, now, c, why)
 	d.mu.Unlock()
 	tell(sink, events)
 }
 
-func (d *Driver) malformed(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink, err error) {
+func (d *Driver) malformed(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink,
+	err error,
+) {
 	d.count(func(s *Stats) { s.Malformed++ })
 	d.tellDropped(eui, from, now, sink, malformed, err.Error())
 }

@@ -35,10 +35,19 @@ func TestDropped(t *testing.T) {
 		{"a frame without data", fault(euiA), "A101000000000000 faulty: malformed datagram: rxpk with freq of 0 Hz"},
 		{"the same of another gateway", fault(euiB), "A102000000000000 faulty: malformed datagram: rxpk with freq of 0 Hz"},
 		{"cut off", datagram(gwmp.PushData, euiA, `{"rxpk":[{`), "A101000000000000 malformed: malformed datagram: not JSON"},
-		{"a TX_ACK that is cut off", datagram(gwmp.TxAck, euiB, `{`), "A102000000000000 malformed: malformed datagram: unexpected end"},
+		{
+			"a TX_ACK that is cut off", datagram(gwmp.TxAck, euiB, `{`),
+			"A102000000000000 malformed: malformed datagram: unexpected end",
+		},
 		{"a gateway that is not taken", datagram(gwmp.PushData, euiX, ""), "FF09000000000000 : not in the configuration"},
-		{"not of the protocol", func() { _, _ = own.Write([]byte("x")) }, "0000000000000000 malformed: malformed datagram: 1 bytes"},
-		{"the same from another host", func() { _, _ = second.Write([]byte("x")) }, "0000000000000000 malformed: malformed datagram: 1 bytes"},
+		{
+			"not of the protocol", func() { _, _ = own.Write([]byte("x")) },
+			"0000000000000000 malformed: malformed datagram: 1 bytes",
+		},
+		{
+			"the same from another host", func() { _, _ = second.Write([]byte("x")) },
+			"0000000000000000 malformed: malformed datagram: 1 bytes",
+		},
 		{"no PULL_DATA", frame(euiB), "A102000000000000 no_pull_data: it has sent no PULL_DATA yet"},
 		{"an old PULL_DATA", frame(euiA), "A101000000000000 no_pull_data: its last PULL_DATA was 2m0s ago"},
 	}
@@ -49,7 +58,8 @@ func TestDropped(t *testing.T) {
 		b.sink.mu.Lock()
 		defer b.sink.mu.Unlock()
 		e := b.sink.events[count]
-		if got := fmt.Sprintf("%v %s: %s", e.Gateway, e.Cause, e.Fault); !strings.HasPrefix(got, want) || len(b.sink.events) != count+1 || e.Address == "" {
+		if got := fmt.Sprintf("%v %s: %s", e.Gateway, e.Cause, e.Fault); !strings.HasPrefix(got, want) ||
+			len(b.sink.events) != count+1 || e.Address == "" {
 			t.Fatalf("%s: %q at %q, %d events; want %q", name, got, e.Address, len(b.sink.events)-count, want)
 		}
 		count++
@@ -59,7 +69,8 @@ func TestDropped(t *testing.T) {
 	b.eventually("both", func() bool { return b.sink.kinds() == "connected connected " })
 	count = 2
 	second.send(gwmp.Packet{Version: 2, Token: 3, Type: gwmp.PullData, EUI: euiA})
-	check("a second address", "A101000000000000 second_address: it comes from 127.0.0.2, and the gateway is pinned to 127.0.0.1, which is alive")
+	check("a second address", "A101000000000000 second_address: it comes from 127.0.0.2, and the gateway is pinned "+
+		"to 127.0.0.1, which is alive")
 	for range 3 {
 		second.push(euiA, 1, rxpk(1_000_000, "frame"))
 	}

@@ -76,10 +76,13 @@ func TestConforms(t *testing.T) {
 func TestForwarderNoAck(t *testing.T) {
 	b := start(t, Options{AckTimeout: 100 * time.Millisecond})
 	sent := make(chan radio.Downlink, 1)
-	forwarder(t, ForwarderOptions{Server: b.d.Addr().String(), EUI: euiA, NoAck: true, Transmit: func(d radio.Downlink) radio.TxResult {
-		sent <- d
-		return radio.TxOK
-	}})
+	forwarder(t, ForwarderOptions{
+		Server: b.d.Addr().String(), EUI: euiA, NoAck: true,
+		Transmit: func(d radio.Downlink) radio.TxResult {
+			sent <- d
+			return radio.TxOK
+		},
+	})
 	b.eventually("connected", func() bool { return b.sink.kinds() == "connected " })
 	transmit(t, b.d, 7)
 	if d := <-sent; string(d.PHYPayload) != "down" {
@@ -110,7 +113,10 @@ func TestForwarderDelay(t *testing.T) {
 		next++
 		return delays[(next-2)%len(delays)] * time.Millisecond
 	}
-	f, stop := forwarder(t, ForwarderOptions{Server: b.d.Addr().String(), EUI: euiA, Delay: delay, Transmit: func(radio.Downlink) radio.TxResult { return radio.TxOK }})
+	f, stop := forwarder(t, ForwarderOptions{
+		Server: b.d.Addr().String(), EUI: euiA, Delay: delay,
+		Transmit: func(radio.Downlink) radio.TxResult { return radio.TxOK },
+	})
 	b.eventually("connected", func() bool { return b.sink.kinds() == "connected " })
 	const counter = 4_294_900_000 // it wraps on the way
 	begin := time.Now()

@@ -94,13 +94,18 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 		return nil
 	}
 	g.online, g.since, g.told = true, now, told{}
-	return []radio.GatewayEvent{{Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String(), Local: from.Addr().IsLoopback()}}
+	return []radio.GatewayEvent{{
+		Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String(),
+		Local: from.Addr().IsLoopback(),
+	}}
 }
 
 // uplinks completes frames: duplicates and ghosts go, times and tokens come.
 // reset says that the gateway's counter has begun anew. What comes from a
 // foreign address teaches the clock nothing and cannot be answered.
-func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.HostTime, foreign bool, stats *Stats) (out []radio.Uplink, reset bool) {
+func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.HostTime, foreign bool,
+	stats *Stats,
+) (out []radio.Uplink, reset bool) {
 	noPath := ""
 	if foreign && len(ups) > 0 {
 		noPath = g.elsewhere(from)

@@ -9,9 +9,10 @@ import (
 )
 
 // refusals are what was told lately of gateways that are not taken, the oldest
-// first: that they are refused, and other causes for dropping what comes. Whoever reaches the port can claim any number of EUIs: they are told
-// once in a while each, so many at most, and so many of one host, so that a
-// single one cannot hide the owner's new gateway.
+// first: that they are refused, and other causes for dropping what comes. Whoever
+// reaches the port can claim any number of EUIs, so each is told once in a while only,
+// and the number of them is limited, also for one host, so that a single host cannot hide
+// the owner's new gateway.
 type refusals []refusal
 
 type refusal struct {

@@ -43,7 +43,8 @@ func TestRefusalsOfHostileHosts(t *testing.T) {
 	var r refusals
 	told := func(host netip.Addr, euis int) (n int) {
 		for i := range euis {
-			if r.note(radio.EUI64{host.As16()[15], host.As16()[14], host.As16()[13], byte(i >> 8), byte(i)}, unknownGateway, host, 1) {
+			if r.note(radio.EUI64{host.As16()[15], host.As16()[14], host.As16()[13], byte(i >> 8), byte(i)}, unknownGateway,
+				host, 1) {
 				n++
 			}
 		}

@@ -41,7 +41,8 @@ func TestForwarderRestart(t *testing.T) {
 				b.sink.mu.Lock()
 				defer b.sink.mu.Unlock()
 				reset := b.sink.events[len(b.sink.events)-1]
-				if known := reset.Kind == radio.GatewayCounterReset; known != (port || after >= time.Minute) || known && reset.Since != up.Time {
+				if known := reset.Kind == radio.GatewayCounterReset; known != (port || after >= time.Minute) || known &&
+					reset.Since != up.Time {
 					t.Errorf("told is %+v", b.sink.events)
 				}
 			})

@@ -17,7 +17,10 @@ func TestVersions(t *testing.T) {
 		if !p.pull(euiA, version) {
 			t.Fatalf("version %d: no PULL_ACK", version)
 		}
-		p.send(gwmp.Packet{Version: version, Token: 7, Type: gwmp.PushData, EUI: euiA, Body: gwmp.AppendPush(nil, []radio.Uplink{rxpk(1000, "abc")}, nil)})
+		p.send(gwmp.Packet{
+			Version: version, Token: 7, Type: gwmp.PushData, EUI: euiA,
+			Body: gwmp.AppendPush(nil, []radio.Uplink{rxpk(1000, "abc")}, nil),
+		})
 		if pk := p.wants(gwmp.PushAck, 7); pk.Version != version {
 			t.Errorf("version %d is answered with %d", version, pk.Version)
 		}
@@ -72,7 +75,10 @@ func TestAckVersions(t *testing.T) {
 			}
 			transmit(t, b.d, 42)
 			asked := p.wants(gwmp.PullResp, 0).Token
-			p.send(gwmp.Packet{Version: tt.ack, Token: tt.token(asked), Type: gwmp.TxAck, EUI: euiA, Body: gwmp.AppendAck(nil, radio.TxTooLate)})
+			p.send(gwmp.Packet{
+				Version: tt.ack, Token: tt.token(asked), Type: gwmp.TxAck, EUI: euiA,
+				Body: gwmp.AppendAck(nil, radio.TxTooLate),
+			})
 			b.eventually("an answer to each", func() bool { _, n := b.sink.count(); return n == want })
 			b.sink.mu.Lock()
 			defer b.sink.mu.Unlock()

@@ -32,7 +32,7 @@ type Options struct {
 	Jitter time.Duration // each uplink is delayed by up to this
 	Loss   float64       // share of the uplinks that the network loses, 0 to 1
 
-	Refuse     func(radio.Downlink) radio.TxResult // called by Transmit; what is not TxOK is the answer, and nothing is sent
+	Refuse     func(radio.Downlink) radio.TxResult // called by Transmit; if it is not TxOK, nothing is sent
 	AckDelay   time.Duration                       // from Transmit to the answer; default 3 ms
 	AckLoss    float64                             // share of the answers that the network loses, 0 to 1
 	NoAcks     bool                                // answer nothing, but send
@@ -67,7 +67,7 @@ type unanswered struct {
 	at radio.HostTime
 }
 
-// New puts a gateway on the air. Run lets it be heard of.
+// New puts a gateway on the air. Run tells the sink of it.
 func New(o Options) (*Driver, error) {
 	if o.Air == nil || o.Now == nil {
 		return nil, errors.New("virtual: no air or no clock")
@@ -91,7 +91,7 @@ func New(o Options) (*Driver, error) {
 // Receiver returns the gateway on the air.
 func (d *Driver) Receiver() *air.Receiver { return d.receiver }
 
-// Restart has the counter begin anew, as when a packet forwarder is restarted.
+// Restart makes the counter start again, as when a packet forwarder is restarted.
 // What was queued is lost. The driver finds out with the next uplink.
 func (d *Driver) Restart(counter uint32) { d.receiver.Reset(counter) }
 
@@ -198,7 +198,8 @@ func (d *Driver) accept(dl *radio.Downlink) (q *unanswered, lost bool, err error
 	case d.sink == nil || dl.Gateway != d.opts.Receiver.EUI:
 		return nil, false, fmt.Errorf("virtual: %w: %v", concentrator.ErrGateway, dl.Gateway)
 	case len(d.pending) >= maxUnanswered:
-		return nil, false, fmt.Errorf("virtual: %w: %v has left %d downlinks unanswered", concentrator.ErrGateway, dl.Gateway, maxUnanswered)
+		return nil, false, fmt.Errorf("virtual: %w: %v has left %d downlinks unanswered", concentrator.ErrGateway,
+			dl.Gateway, maxUnanswered)
 	}
 	q = &unanswered{id: dl.ID, at: d.opts.Now()}
 	d.pending = append(d.pending, q)

@@ -92,13 +92,15 @@ func (b *bench) send() (air.Sent, radio.HostTime) {
 func (b *bench) answer(id uint64, w air.Window) radio.Downlink {
 	b.Helper()
 	key := frame.Key{1}
-	phy, err := frame.BuildDownlink(frame.Data{MType: frame.UnconfirmedDown, DevAddr: addr}, uint32(id), frame.SessionKeys{FNwkSIntKey: key, SNwkSIntKey: key, NwkSEncKey: key, AppSKey: key})
+	phy, err := frame.BuildDownlink(frame.Data{MType: frame.UnconfirmedDown, DevAddr: addr}, uint32(id),
+		frame.SessionKeys{FNwkSIntKey: key, SNwkSIntKey: key, NwkSEncKey: key, AppSKey: key})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ups := b.sink.Uplinks()
 	return radio.Downlink{
-		ID: id, Gateway: eui, PHYPayload: phy, Time: ups[len(ups)-1].Time.Add(w.Delay), Frequency: w.Frequency, DataRate: w.DataRate, Power: 1400,
+		ID: id, Gateway: eui, PHYPayload: phy, Time: ups[len(ups)-1].Time.Add(w.Delay), Frequency: w.Frequency,
+		DataRate: w.DataRate, Power: 1400,
 	}
 }
 
@@ -145,8 +147,16 @@ func TestDay(t *testing.T) {
 		{"fast counter", Options{Receiver: air.ReceiverOptions{Drift: 50}}, time.Millisecond, 0},
 		{"slow counter", Options{Receiver: air.ReceiverOptions{Drift: -50}}, time.Millisecond, 0},
 		{"bad network", Options{Jitter: 800 * time.Millisecond}, 450 * time.Millisecond, 0},
-		{"bad network, fast counter", Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: 50}}, 450 * time.Millisecond, 0},
-		{"bad network, slow counter", Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: -50}}, 450 * time.Millisecond, 0},
+		{
+			"bad network, fast counter",
+			Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: 50}},
+			450 * time.Millisecond, 0,
+		},
+		{
+			"bad network, slow counter",
+			Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: -50}},
+			450 * time.Millisecond, 0,
+		},
 		{"restarts", Options{}, 0, 3},
 	}
 	const interval, rounds, first = 5 * time.Minute, 288, 20
@@ -167,7 +177,8 @@ func TestDay(t *testing.T) {
 						t.Fatalf("%d uplinks after %d frames", len(ups), i+1)
 					}
 					up := ups[i]
-					if late := up.Ended.Sub(ended); late < -20*time.Millisecond || i > first && late > tt.late || up.Received < up.Ended {
+					if late := up.Ended.Sub(ended); late < -20*time.Millisecond || i > first && late > tt.late ||
+						up.Received < up.Ended {
 						t.Errorf("frame %d ended at %v, is said to have at %v and was received at %v", i, ended, up.Ended, up.Received)
 					}
 					if i > 0 && up.Time <= ups[i-1].Time {
@@ -218,10 +229,25 @@ func TestAnswers(t *testing.T) {
 		{"later", Options{AckDelay: 70 * time.Millisecond}, nil, radio.TxOK, 70 * time.Millisecond, 1},
 		{"refused", Options{Refuse: refuse(radio.TxGPSUnlocked)}, nil, radio.TxGPSUnlocked, 3 * time.Millisecond, 0},
 		{"not refused", Options{Refuse: refuse(radio.TxOK)}, nil, radio.TxOK, 3 * time.Millisecond, 1},
-		{"refused by the queue", Options{}, func(d *radio.Downlink) { d.Time -= 1_000_000 }, radio.TxTooLate, 3 * time.Millisecond, 0},
-		{"out of band", Options{}, func(d *radio.Downlink) { d.Frequency = 915_000_000 }, radio.TxFreq, 3 * time.Millisecond, 0},
+		{
+			"refused by the queue",
+			Options{},
+			func(d *radio.Downlink) { d.Time -= 1_000_000 }, radio.TxTooLate,
+			3 * time.Millisecond, 0,
+		},
+		{
+			"out of band",
+			Options{},
+			func(d *radio.Downlink) { d.Frequency = 915_000_000 }, radio.TxFreq,
+			3 * time.Millisecond, 0,
+		},
 		{"no answers", Options{NoAcks: true}, nil, radio.TxNoAck, 3 * time.Second, 1},
-		{"answer lost", Options{AckLoss: 1, AckTimeout: 500 * time.Millisecond}, nil, radio.TxNoAck, 500 * time.Millisecond, 1},
+		{
+			"answer lost",
+			Options{AckLoss: 1, AckTimeout: 500 * time.Millisecond},
+			nil, radio.TxNoAck,
+			500 * time.Millisecond, 1,
+		},
 		{"refusal lost", Options{AckLoss: 1, Refuse: refuse(radio.TxPower)}, nil, radio.TxNoAck, 3 * time.Second, 0},
 	}
 	for _, tt := range tests {
@@ -239,7 +265,10 @@ func TestAnswers(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				synctest.Wait()
-				want := radio.TxAck{ID: 9, Gateway: eui, Result: tt.want, RoundTrip: tt.after, At: radio.HostTime(time.Second/2 + tt.after)}
+				want := radio.TxAck{
+					ID: 9, Gateway: eui, Result: tt.want, RoundTrip: tt.after,
+					At: radio.HostTime(time.Second/2 + tt.after),
+				}
 				if acks := b.sink.TxAcks(); len(acks) != 1 || acks[0] != want {
 					t.Errorf("answers %+v, want %+v", acks, want)
 				}

@@ -42,11 +42,15 @@ func (e *echo) Uplink(up radio.Uplink) {
 		return
 	}
 	e.fCnts[d.DevAddr]++
-	phy, err := frame.BuildDownlink(frame.Data{MType: frame.UnconfirmedDown, DevAddr: d.DevAddr}, e.fCnts[d.DevAddr], frame.SessionKeys{})
+	phy, err := frame.BuildDownlink(frame.Data{MType: frame.UnconfirmedDown, DevAddr: d.DevAddr}, e.fCnts[d.DevAddr],
+		frame.SessionKeys{})
 	if err != nil {
 		panic(err)
 	}
-	e.transmit(radio.Downlink{Gateway: up.Gateway, PHYPayload: phy, Time: up.Time.Add(e.delays.RX1), Frequency: up.Frequency, DataRate: up.DataRate, Power: 1400})
+	e.transmit(radio.Downlink{
+		Gateway: up.Gateway, PHYPayload: phy, Time: up.Time.Add(e.delays.RX1),
+		Frequency: up.Frequency, DataRate: up.DataRate, Power: 1400,
+	})
 }
 
 func (e *echo) transmit(d radio.Downlink) {
@@ -93,8 +97,12 @@ func fleet(t *testing.T, duration time.Duration) (log []air.Transmission) {
 		defer cancel()
 		for i := range 2 {
 			d, err := New(Options{
-				Air: a, Now: func() radio.HostTime { return radio.HostTime(time.Since(begin)) }, Jitter: 30 * time.Millisecond, Loss: 0.01,
-				Receiver: air.ReceiverOptions{EUI: radio.EUI64{byte(i)}, Plan: plan, Counter: uint32(i) * 3_000_000_000, Drift: 40 - 70*i},
+				Air: a, Now: func() radio.HostTime { return radio.HostTime(time.Since(begin)) }, Jitter: 30 * time.Millisecond,
+				Loss: 0.01,
+				Receiver: air.ReceiverOptions{
+					EUI: radio.EUI64{byte(i)}, Plan: plan, Counter: uint32(i) * 3_000_000_000,
+					Drift: 40 - 70*i,
+				},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -148,7 +156,8 @@ func TestFleet(t *testing.T) {
 		t.Fatalf("%d and %d transmissions", len(first), len(second))
 	}
 	for i, tx := range first {
-		if other := second[i]; tx.Counter != other.Counter || tx.Gateway != other.Gateway || tx.TakenBy != other.TakenBy || !tx.Begin.Equal(other.Begin) {
+		if other := second[i]; tx.Counter != other.Counter || tx.Gateway != other.Gateway || tx.TakenBy != other.TakenBy ||
+			!tx.Begin.Equal(other.Begin) {
 			t.Fatalf("transmission %d is %+v, was %+v", i, other, tx)
 		}
 	}

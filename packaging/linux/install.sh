@@ -38,7 +38,8 @@ case "${1-}" in
       update-rc.d -f lorawand remove >/dev/null || true
     fi
   fi
-  rm -f "$root/usr/bin/lorawand" "$root/etc/systemd/system/lorawand.service" "$root/etc/init.d/lorawand"
+  rm -f "$root/usr/bin/lorawand" "$root/etc/systemd/system/lorawand.service" "$root/etc/init.d/lorawand" \
+    "$root/etc/udev/rules.d/52-lorawand.rules"
   echo "Removed. /etc/lorawand and /var/lib/lorawand are left."
   exit 0
   ;;
@@ -60,6 +61,9 @@ if [ ! -e "$root/etc/lorawand/lorawand.toml" ]; then
 fi
 
 if has_systemd; then
+  mkdir -p "$root/etc/udev/rules.d"
+  cp "$here/52-lorawand.rules" "$root/etc/udev/rules.d/52-lorawand.rules"
+  chmod 0644 "$root/etc/udev/rules.d/52-lorawand.rules"
   live "$here/postinst" user
   mkdir -p "$root/etc/systemd/system"
   cp "$here/lorawand.service" "$root/etc/systemd/system/lorawand.service"

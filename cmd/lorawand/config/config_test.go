@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -178,9 +179,55 @@ func TestConcentrator(t *testing.T) {
 	}
 }
 
+// semtechFile has channels for EU868.
+const semtechFile = "../../../concentrator/sx1302/board/testdata/global_conf.json"
+
+// A file of another region than the plan's is a fault, as is all else in it, each
+// with its place.
+func TestGlobalConfFaults(t *testing.T) {
+	file, err := os.ReadFile(semtechFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "g.json")
+	at := "gateway[0].sx1302.global_conf: " + path
+	for name, tt := range map[string]struct {
+		plan, old, now string
+		want           []string
+	}{
+		"as it is":          {"EU_863_870_TTN", "", "", nil},
+		"North America":     {"US_902_928_FSB_2", "", "", []string{at + ":35: chan_multiSF_0: ", "868.1 MHz lies in no sub-band of US_902_928_FSB_2: is the file for the region of frequency_plan?"}},
+		"India":             {"IN_865_867", "", "", []string{at + ":35: chan_multiSF_0: "}},
+		"a channel outside": {"EU_863_870_TTN", `"freq": 867500000`, `"freq": 863200000`, []string{at + ":38: chan_multiSF_3: ", "862.8 MHz"}},
+		"no channel of it":  {"EU_863_870_TTN", `868500000`, `864500000`, []string{"none of its 6 channels is one of EU_863_870_TTN"}},
+		"two faults":        {"EU_863_870_TTN", `"clksrc": 0`, `"clksrc": 7, "full_duplex2": 0`, []string{at + ":6: clksrc: 7, must be 0 to 1"}},
+		"no device":         {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/spi"`, []string{`gateway[0].sx1302.device: missing, and com_path of the global_conf.json is "/dev/spi"`}},
+		"a tty":             {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`, []string{`gateway[0].sx1302.device: boards behind a USB bridge`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(string(file), tt.old, tt.now, 1)
+			if name == "no channel of it" {
+				text = strings.Replace(text, "867500000", "863700000", 1)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Parse(fmt.Appendf(nil, "[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\n[gateway.sx1302]\nreset = \"none\"\nglobal_conf = %q\n", tt.plan, path))
+			if (err == nil) != (tt.want == nil) {
+				t.Fatal(err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
+				}
+			}
+		})
+	}
+}
+
 // Every board that is on an SPI port can be probed, whatever its region is.
 func TestProbed(t *testing.T) {
-	boards, err := sx1302.Boards()
+	boards, err := board.Boards()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,8 +240,16 @@ func TestProbed(t *testing.T) {
 			t.Errorf("%s: %+v, %v", b.Name, c, err)
 		}
 	}
-	if c, err := (&SX1302{GlobalConf: "/etc/global_conf.json", Device: "/dev/spidev0.0", Reset: "none"}).Probed(); err != nil || c.Board.Device != "/dev/spidev0.0" {
-		t.Errorf("a board that only a global_conf describes: %+v, %v", c, err)
+	for given, want := range map[string]string{"": "/dev/spidev0.0", "/dev/spidev1.0": "/dev/spidev1.0"} {
+		c, err := (&SX1302{GlobalConf: semtechFile, Device: given, Reset: "none"}).Probed()
+		if err != nil || c.Board.Device != want || c.Board.Name != "global_conf.json" {
+			t.Errorf("a board that only a global_conf describes, on %q: %+v, %v", given, c, err)
+		}
+	}
+	for file, want := range map[string]string{"/none.json": "sx1302.global_conf: open /none.json", semtechFile: "sx1302.reset: not known of global_conf.json on /dev/spidev0.0: give"} {
+		if _, err := (&SX1302{GlobalConf: file}).Probed(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
 	}
 	if _, err := (&SX1302{}).Probed(); err == nil || !strings.Contains(err.Error(), "sx1302.board: missing") {
 		t.Errorf("no board: %v", err)
@@ -204,7 +259,7 @@ func TestProbed(t *testing.T) {
 // What a global_conf.json says of fine timestamps and of the antenna counts, unless
 // the key is given.
 func TestGlobalConfKeys(t *testing.T) {
-	file, err := os.ReadFile("../../../concentrator/sx1302/testdata/global_conf.json")
+	file, err := os.ReadFile(semtechFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +279,7 @@ func TestGlobalConfKeys(t *testing.T) {
 		"file":             {chip("board = \"rak2287\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
 		"file, no board":   {chip("device = \"/dev/spidev0.0\"\nreset = \"none\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
 		"keys and file":    {strings.Replace(chip("board = \"rak2287\"\nfine_timestamps = \"off\"\n"+conf), "driver", "antenna_gain = 0.0\ndriver", 1), sx1302.NoFineTimestamps, 0},
-		"another antenna":  {strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 6.0\ndriver", 1), sx1302.FineTimestampsAll, 6},
+		"another antenna":  {strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 4.0\ndriver", 1), sx1302.FineTimestampsAll, 4},
 		"packet forwarder": {"[[gateway]]\neui = \"0242020000247803\"\n", sx1302.NoFineTimestamps, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,6 +296,35 @@ func TestGlobalConfKeys(t *testing.T) {
 			}
 			if k, err := g.SX1302.Concentrator(g.FrequencyPlan); err != nil || k.Chip.FineTimestamps != tt.fine {
 				t.Errorf("fine timestamps %d, want %d; %v", k.Chip.FineTimestamps, tt.fine, err)
+			}
+		})
+	}
+}
+
+// What a board sends at the least may be more than is allowed: the limit is 16.15 dBm
+// EIRP on most of 868 MHz, 12.15 dBm on 433 MHz, and the lowest gain of the rak2287
+// is 12 dBm there and -6 dBm here.
+func TestLeastPower(t *testing.T) {
+	of := func(plan string, antenna float64, keys string) string {
+		return fmt.Sprintf("[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\nantenna_gain = %v\n[gateway.sx1302]\nboard = \"rak2287\"\n%s", plan, fmt.Sprintf("%.2f", antenna), keys)
+	}
+	tests := []struct{ name, text, want string }{
+		{"no gain known", of("EU_863_870_TTN", 0, ""), ""},
+		{"a usual antenna", of("EU_863_870_TTN", 2.5, ""), ""},
+		{"just allowed", of("EU_863_870_TTN", 4.15, ""), ""},
+		{"5 dBi", of("EU_863_870_TTN", 5, ""), "gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11.15 dBm may be sent at 868.1 MHz, and the least that rak2287 sends is 12 dBm"},
+		{"5 dBi, a lower gain", of("EU_863_870_TTN", 5, "tx_gains = [\"10:0:15\", \"12:1:4\"]"), ""},
+		{"5 dBi in America", of("US_902_928_FSB_2", 5, ""), ""},
+		{"8 dBi at 433 MHz", of("EU_433", 8, ""), ""},
+		{"5 dBi in Asia", of("AS_923", 5, ""), "gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11 dBm"},
+		{"high gains only", of("EU_863_870_TTN", 0, "tx_gains = [\"16:1:8\"]"), "gateway[0].sx1302.tx_gains: with an antenna of 0 dBi no more than 14 dBm"},
+		{"cable losses", of("EU_863_870_TTN", -3, "tx_gains = [\"16:1:8\"]"), ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse([]byte(tt.text))
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v; want %q", err, tt.want)
 			}
 		})
 	}
@@ -293,7 +377,7 @@ func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
 }
 
 // hears reports whether a modem is on a channel.
-func hears(c *sx1302.Config, w sx1302.Wanted) bool {
+func hears(c *sx1302.Config, w board.Wanted) bool {
 	on := func(ch sx1302.Channel) bool {
 		return ch.Enabled && c.Radios[ch.Chain].Enabled && int64(c.Radios[ch.Chain].Frequency)+int64(ch.Offset) == int64(w.Frequency)
 	}

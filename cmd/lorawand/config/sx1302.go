@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"lorawand/concentrator/sx1302"
+	"lorawand/concentrator/sx1302/board"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -21,9 +23,8 @@ const DefaultFirmware = "/usr/lib/lorawand/firmware"
 
 // Words of the keys that name a line, a bus or a device.
 const (
-	None       = "none"
-	ExecPrefix = "exec:"
-	SimDevice  = "sim" // the model of the chip
+	None      = "none"
+	SimDevice = "sim" // the model of the chip
 )
 
 // Limits of [gateway.sx1302].
@@ -43,7 +44,7 @@ var regions = map[string]string{
 
 // Concentrator is what a gateway's chip and its board are set up for.
 type Concentrator struct {
-	Board sx1302.Board
+	Board board.Board
 	Chip  sx1302.Config
 }
 
@@ -68,7 +69,7 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if err != nil {
 		return c, &keyError{"frequency_plan", err}
 	}
-	if c.Board, err = s.find(func(name string) (sx1302.Board, error) { return sx1302.FindBoard(name, boardRegion(plan)) }); err != nil {
+	if c.Board, err = s.find(func(name string) (board.Board, error) { return board.FindBoard(name, boardRegion(plan)) }); err != nil {
 		return c, err
 	}
 	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
@@ -76,11 +77,11 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 		return c, err
 	}
 	if s.GlobalConf == "" {
-		if c.Chip, err = sx1302.Arrange(&c.Board, wanted(plan)); err != nil {
+		if c.Chip, err = board.Arrange(&c.Board, wanted(plan)); err != nil {
 			return c, &keyError{"sx1302", err}
 		}
 		c.Chip.LBT = listening(plan)
-	} else if err := s.takeGlobalConf(&c); err != nil {
+	} else if err := s.takeGlobalConf(&c, plan); err != nil {
 		return c, err
 	}
 	if s.FineTime != "" {
@@ -93,14 +94,17 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 
 // takeGlobalConf sets the chip up as the global_conf.json says, and the keys that
 // override it.
-func (s *SX1302) takeGlobalConf(c *Concentrator) error {
+func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	g, err := s.readGlobalConf()
 	if err == nil {
-		c.Chip = g.Config
-		err = errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate())
+		err = checkRegion(&g, p)
 	}
 	if err != nil {
-		return &keyError{"sx1302.global_conf", err}
+		return ofGlobalConf(err)
+	}
+	c.Chip = g.Config
+	if err := errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate()); err != nil {
+		return ofGlobalConf(err)
 	}
 	if c.Chip.LBT.Enabled {
 		c.Board.SX1261 = cmp.Or(c.Board.SX1261, g.SX1261)
@@ -108,12 +112,45 @@ func (s *SX1302) takeGlobalConf(c *Concentrator) error {
 	return nil
 }
 
-func (s *SX1302) readGlobalConf() (sx1302.GlobalConf, error) {
+// ofGlobalConf says for each of the errors that it is of that file, or of the key
+// that it names.
+func ofGlobalConf(err error) error {
+	var out []error
+	for _, e := range each(err) {
+		var k *keyError
+		if !errors.As(e, &k) {
+			e = &keyError{"sx1302.global_conf", e}
+		}
+		out = append(out, e)
+	}
+	return errors.Join(out...)
+}
+
+// readGlobalConf reads the file. It is read for several keys; its size is that of a
+// configuration.
+func (s *SX1302) readGlobalConf() (board.GlobalConf, error) {
 	text, err := os.ReadFile(s.GlobalConf)
 	if err != nil {
-		return sx1302.GlobalConf{}, err
+		return board.GlobalConf{}, err
 	}
-	return sx1302.ParseGlobalConf(text)
+	return board.ParseGlobalConf(s.GlobalConf, text)
+}
+
+// checkRegion says where a file is for another region than the plan: all of its
+// channels must lie where the plan may be used, and one at least must be the plan's.
+func checkRegion(g *board.GlobalConf, p *region.Plan) error {
+	planned := 0
+	for _, h := range g.Heard {
+		if slices.ContainsFunc(p.Channels(), func(ch region.Channel) bool { return ch.Frequency == h.Frequency }) {
+			planned++
+		} else if _, err := p.SubBand(h.Frequency); err != nil {
+			return fmt.Errorf("%s: %w: is the file for the region of frequency_plan?", h.Place, err)
+		}
+	}
+	if planned == 0 {
+		return fmt.Errorf("none of its %d channels is one of %s: is the file for the region of frequency_plan?", len(g.Heard), p.ID())
+	}
+	return nil
 }
 
 // antennaGain is that of a gateway without the key, dBi: the file's, which lowers
@@ -140,7 +177,7 @@ const (
 func (s *SX1302) Probed() (Concentrator, error) {
 	var c Concentrator
 	var err error
-	if c.Board, err = s.find(sx1302.FindLines); err != nil {
+	if c.Board, err = s.find(board.FindLines); err != nil {
 		return c, err
 	}
 	clock := c.Board.ClockSource
@@ -153,14 +190,21 @@ func (s *SX1302) Probed() (Concentrator, error) {
 	return c, errors.Join(s.override(&c.Board), c.Chip.Validate())
 }
 
-// find returns the row of the table, or no more than a name if all that matters
-// is in the keys and the global_conf.json.
-func (s *SX1302) find(in func(name string) (sx1302.Board, error)) (sx1302.Board, error) {
+// find returns the row of the table. Without a board it has what the global_conf.json
+// says of one, which is all but the lines.
+func (s *SX1302) find(in func(name string) (board.Board, error)) (board.Board, error) {
 	switch {
-	case s.Board == "" && s.GlobalConf != "" && s.Device != "":
-		return sx1302.Board{Name: "board"}, nil
+	case s.Board == "" && s.GlobalConf != "":
+		g, err := s.readGlobalConf()
+		if err != nil {
+			return board.Board{}, ofGlobalConf(err)
+		}
+		if s.Device == "" && !deviceForm.MatchString(g.Device) {
+			return board.Board{}, &keyError{"sx1302.device", fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device)}
+		}
+		return board.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios}, nil
 	case s.Board == "":
-		return sx1302.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
+		return board.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
 	}
 	b, err := in(s.Board)
 	if err != nil {
@@ -226,20 +270,20 @@ func boardRegion(p *region.Plan) string {
 }
 
 // wanted are the channels of a plan.
-func wanted(p *region.Plan) []sx1302.Wanted {
-	var out []sx1302.Wanted
+func wanted(p *region.Plan) []board.Wanted {
+	var out []board.Wanted
 	for _, ch := range p.Channels() {
 		dr, err := p.DataRate(ch.MinDR)
 		if err != nil {
 			continue
 		}
-		out = append(out, sx1302.Wanted{Frequency: ch.Frequency, DataRate: dr, AllSF: ch.MinDR != ch.MaxDR})
+		out = append(out, board.Wanted{Frequency: ch.Frequency, DataRate: dr, AllSF: ch.MinDR != ch.MaxDR})
 	}
 	return out
 }
 
 // override changes what is not of the radios.
-func (s *SX1302) override(b *sx1302.Board) error {
+func (s *SX1302) override(b *board.Board) error {
 	var errs []error
 	for _, o := range []struct {
 		key, given string
@@ -265,7 +309,7 @@ func (s *SX1302) override(b *sx1302.Board) error {
 		}
 	}
 	switch {
-	case strings.HasPrefix(s.Device, "/dev/tty"), s.Device == "" && b.USB:
+	case strings.HasPrefix(cmp.Or(s.Device, b.Device), "/dev/tty"), s.Device == "" && b.USB:
 		errs = append(errs, &keyError{"sx1302.device", fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name)})
 	case s.Device == SimDevice && !Simulates:
 		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
@@ -305,7 +349,7 @@ func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint
 	if d := s.Silence.D(); d != 0 && (d < minSilence || d > maxSilence) {
 		errs = append(errs, &keyError{"sx1302.silence", fmt.Errorf("%v, must be 0s or %v to %v", d, minSilence, maxSilence)})
 	}
-	gains, err := sx1302.ParseGains(s.TxGains)
+	gains, err := board.ParseGains(s.TxGains)
 	if err != nil {
 		errs = append(errs, &keyError{"sx1302.tx_gains", err})
 	}
@@ -333,13 +377,73 @@ func (g *Gateway) checkSX1302(f *faults, at string) {
 	if _, err := region.Lookup(g.FrequencyPlan); err != nil {
 		return // which was told
 	}
-	_, err := s.Concentrator(g.FrequencyPlan)
+	c, err := s.Concentrator(g.FrequencyPlan)
+	if err == nil {
+		err = g.checkPower(&c)
+	}
 	for _, err := range each(err) {
 		var k *keyError
 		if errors.As(err, &k) {
 			f.add(at+"."+k.key, "%v", k.err)
 		}
 	}
+}
+
+// dipole is the gain of a half-wave dipole, dBi. A gateway is told to send the limit,
+// an EIRP, less that and the antenna's gain, as by The Things Stack.
+const dipole = radio.Decibel(215)
+
+// PowerReserve is how much more than it is told a gateway may send, dB, because the
+// gain of its antenna is known and that of a dipole was taken off besides.
+func (g *Gateway) PowerReserve() radio.Decibel {
+	if g.Antenna() == 0 {
+		return 0
+	}
+	return dipole
+}
+
+// checkPower says where the board can only send more than the law allows. The driver
+// refuses such packets.
+func (g *Gateway) checkPower(c *Concentrator) error {
+	plan, err := region.Lookup(g.FrequencyPlan)
+	if err != nil {
+		return err
+	}
+	allowed, at, ok := leastAllowed(plan)
+	if !ok {
+		return nil
+	}
+	allowed += g.PowerReserve() - dipole - radio.Decibel(math.Round(g.Antenna()*100))
+	for i := range c.Chip.Radios {
+		r := &c.Chip.Radios[i]
+		if !r.Enabled || !r.Transmit || r.LeastPower() <= allowed {
+			continue
+		}
+		key := "sx1302.tx_gains"
+		if g.Antenna() > 0 {
+			key = "antenna_gain"
+		}
+		return &keyError{key, fmt.Errorf("with an antenna of %v dBi no more than %s dBm may be sent at %s, and the least that %s sends is %s dBm: "+
+			"sx1302.tx_gains needs a lower entry, or the antenna a lower gain", g.Antenna(), allowed, at, cmp.Or(c.Board.Name, "the board"), r.LeastPower())}
+	}
+	return nil
+}
+
+// leastAllowed returns the lowest limit on the frequencies of a plan's downlinks,
+// dBm EIRP, and where that is.
+func leastAllowed(p *region.Plan) (least radio.Decibel, at radio.Frequency, ok bool) {
+	frequencies := []radio.Frequency{p.RX2().Frequency, p.BandRX2().Frequency}
+	for _, ch := range p.Channels() {
+		if w, err := p.RX1(ch.Frequency, ch.MaxDR, 0); err == nil {
+			frequencies = append(frequencies, w.Frequency)
+		}
+	}
+	for _, f := range frequencies {
+		if sub, err := p.SubBand(f); err == nil && (!ok || sub.MaxEIRP < least) {
+			least, at, ok = sub.MaxEIRP, f, true
+		}
+	}
+	return least, at, ok
 }
 
 // each returns the errors that were joined.

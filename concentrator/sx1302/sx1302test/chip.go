@@ -244,6 +244,11 @@ func (c *Chip) transfer(w, r []byte) error {
 			return err
 		}
 	}
+	if n := c.fault.Longest; n > 0 && len(w) > n {
+		w = append([]byte(nil), w...)
+		clear(w[n:])
+		defer func() { clear(r[n:]) }()
+	}
 	if len(w) != len(r) || len(w) < 2 || w[0] > 2 || c.opts.MaxTxSize > 0 && len(w) > c.opts.MaxTxSize {
 		return ErrFrame
 	}

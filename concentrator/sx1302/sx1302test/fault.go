@@ -9,6 +9,9 @@ type Fault struct {
 	Parity bool  // the memory of the ARB has an error
 	Hang   bool  // programs that are started answer nothing
 
+	Longest     int  // bytes of a transfer: what is behind them is spoilt, without a word; 0 is no limit
+	MissTrigger bool // a packet with a time is not sent when that comes, but when the counter comes round
+
 	DeadSX1261 bool // nothing answers on its chip select
 	StuckReset bool // the reset line does nothing, and the version is that of a chip that never was reset
 }

@@ -35,7 +35,8 @@ var theMap = sync.OnceValue(func() *registerMap {
 	return m
 })
 
-// Registers that the model acts on.
+// Registers that the model acts on. They are named in the driver's registers.go too, and
+// meant to be: a model that shared the driver's addresses would share their mistakes.
 const (
 	regCtrl0     = 0x5601
 	regVersion   = 0x5606

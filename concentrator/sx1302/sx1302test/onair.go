@@ -95,8 +95,9 @@ func (c *Chip) frame(up *radio.Uplink, channel uint8) Frame {
 	r := up.Receptions[0]
 	level := max(0, min(255, (r.RSSI-c.onAir.RSSIOffset+50)/100))
 	f := Frame{
-		Payload: up.PHYPayload, Channel: channel, Modem: channel, SF: up.DataRate.SpreadingFactor, CodingRate: uint8(up.CodingRate),
-		SNR: int8(max(-128, min(127, r.SNR/25))), RSSI: uint8(level), SignalRSSI: uint8(level),
+		Payload: up.PHYPayload, Channel: channel, Modem: channel, SF: up.DataRate.SpreadingFactor,
+		CodingRate: uint8(up.CodingRate),
+		SNR:        int8(max(-128, min(127, r.SNR/25))), RSSI: uint8(level), SignalRSSI: uint8(level),
 	}
 	switch channel {
 	case serviceChannel:
@@ -169,8 +170,10 @@ func (c *Chip) emit(e *Emission) (cut func()) {
 		payload = payload[min(1, len(payload)):]
 	}
 	cut, err := c.antenna.Emit(radio.Downlink{
-		PHYPayload: payload, DataRate: p.DataRate, CodingRate: p.CodingRate, Time: radio.ConcentratorTime(e.Begin - c.shift/ticksPerMicrosecond),
-		Frequency: e.frequency(), Power: c.onAir.Power(e.Block[txPower]), Uplink: !e.fsk() && e.Block[txChirp]&chirpInvert == 0,
+		PHYPayload: payload, DataRate: p.DataRate, CodingRate: p.CodingRate,
+		Time:      radio.ConcentratorTime(e.Begin - c.shift/ticksPerMicrosecond),
+		Frequency: e.frequency(), Power: c.onAir.Power(e.Block[txPower]), Uplink: !e.fsk() &&
+			e.Block[txChirp]&chirpInvert == 0,
 	})
 	if err != nil {
 		return nil // nonsense that nobody takes for a frame

@@ -8,7 +8,7 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-// SX1261 is the radio that listens before the chip talks. It implements
+// SX1261 is the radio that scans for LBT. It implements
 // spi.Conn, on a chip select of its own.
 type SX1261 struct {
 	chip *Chip
@@ -21,7 +21,7 @@ type SX1261 struct {
 	patch     map[uint16]uint32
 	patched   bool
 	frequency uint32
-	listening bool
+	scanning  bool
 }
 
 var _ spi.Conn = (*SX1261)(nil)
@@ -52,7 +52,7 @@ func Patch() []byte {
 	return b
 }
 
-// SX1261 returns the radio that listens before the chip talks.
+// SX1261 returns the radio that scans for LBT.
 func (c *Chip) SX1261() *SX1261 { return &c.sx1261 }
 
 func (x *SX1261) reset() {
@@ -136,7 +136,7 @@ func (x *SX1261) command(w, r []byte) {
 		}
 		x.write(w)
 	case 0x80:
-		x.mode, x.listening = sx1261StandbyRC, false
+		x.mode, x.scanning = sx1261StandbyRC, false
 	case 0x82:
 		x.mode = sx1261Rx
 	case 0x86:
@@ -144,9 +144,9 @@ func (x *SX1261) command(w, r []byte) {
 			x.frequency = binary.BigEndian.Uint32(w[1:])
 		}
 	case 0x9A:
-		x.listening = x.mode == sx1261Rx && x.patched && len(w) >= 6
+		x.scanning = x.mode == sx1261Rx && x.patched && len(w) >= 6
 	case 0xC1:
-		x.mode, x.listening = sx1261FS, false
+		x.mode, x.scanning = sx1261FS, false
 	case 0xD9:
 		x.patched = x.complete()
 	}
@@ -174,7 +174,7 @@ func (x *SX1261) write(w []byte) {
 	case sx1261Unlock:
 		x.unlocked = w[3] == 0x10
 	case sx1261Frontend:
-		x.listening = x.listening && w[3] != 0
+		x.scanning = x.scanning && w[3] != 0
 	}
 }
 
@@ -194,8 +194,8 @@ func (x *SX1261) complete() bool {
 	return maps.Equal(x.patch, want)
 }
 
-// listensTo reports whether the radio listens to the channel of a packet.
-func (x *SX1261) listensTo(e *Emission) bool {
+// scansFor reports whether the radio scans the channel of a packet.
+func (x *SX1261) scansFor(e *Emission) bool {
 	off := int64(x.frequency)*ticksPerSecond>>25 - int64(e.frequency())
-	return x.listening && off > -channelWidth && off < channelWidth
+	return x.scanning && off > -channelWidth && off < channelWidth
 }

@@ -72,6 +72,9 @@ func (c *Chip) advance() {
 	}
 }
 
+// counterRound is after how many ticks the counter has the same value again.
+const counterRound = 1 << 32
+
 // trigger acts on the trigger bits of a chain: a rising one lets the packet go,
 // none of them set aborts it.
 func (c *Chip) trigger(chain int, old, now byte) {
@@ -94,6 +97,9 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		}
 		ticks := c.ticks()
 		wait := int64(e.Tick - uint32(ticks) + delay) // at the next match, up to 134 s later
+		if c.fault.MissTrigger {
+			wait += counterRound
+		}
 		e.Begin, e.Exact = (ticks+wait)/ticksPerMicrosecond, uint8((ticks+wait)%ticksPerMicrosecond)
 		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
 	case rising&byte(TriggerPPS) != 0:
@@ -103,9 +109,9 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		e.Begin = c.ticks() / ticksPerMicrosecond
 	}
 	*t = transmitter{busy: true, begin: at, end: at + e.Air, emission: len(c.emitted)}
-	if c.listensFirst() {
+	if c.usesLBT() {
 		t.undecided = true
-		e.Cut = !c.sx1261.listensTo(&e) || c.opts.Taken != nil && c.opts.Taken(&e)
+		e.Cut = !c.sx1261.scansFor(&e) || c.opts.Taken != nil && c.opts.Taken(&e)
 	}
 	if !e.Cut {
 		t.cut = c.emit(&e)
@@ -113,8 +119,8 @@ func (c *Chip) trigger(chain int, old, now byte) {
 	c.emitted = append(c.emitted, e)
 }
 
-// listensFirst reports whether the AGC was told to listen before it talks.
-func (c *Chip) listensFirst() bool {
+// usesLBT reports whether LBT is switched on in the AGC.
+func (c *Chip) usesLBT() bool {
 	for _, w := range c.agcLog {
 		if w[0] == 0x0B {
 			return w[3] == 1
@@ -143,7 +149,8 @@ func (c *Chip) decide() {
 // clearVerdict is a write to byte 0 of the mailbox, with which the AGC forgets
 // what it told of the last packet.
 func (c *Chip) clearVerdict(b byte) {
-	if b == 0xFF && c.agc.running != 0 && c.listensFirst() && c.mem[regAGCStatus]&(1<<0|1<<1) != 0 && c.mem[regMailWrite] == 0x0F {
+	if b == 0xFF && c.agc.running != 0 && c.usesLBT() && c.mem[regAGCStatus]&(1<<0|1<<1) != 0 &&
+		c.mem[regMailWrite] == 0x0F {
 		c.mem[regAGCStatus] = 0
 	}
 }

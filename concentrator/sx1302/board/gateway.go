@@ -1,0 +1,189 @@
+package board
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lorawand/concentrator"
+	"lorawand/concentrator/sx1302"
+	"lorawand/radio"
+)
+
+// GatewayOptions configures a Gateway.
+type GatewayOptions struct {
+	Board *Board        // for messages
+	Chip  sx1302.Config // what it is set up for
+	EUI   radio.EUI64   // of the gateway; zero: that of the chip
+	Until radio.EUI64   // stands in for the EUI until that is known
+
+	Open    func() (*Hardware, error) // opens the board; required
+	Now     func() radio.HostTime     // the host's clock; required
+	Logger  *slog.Logger              // required
+	Silence time.Duration             // see sx1302.DriverOptions
+}
+
+// Gateway is the gateway with a concentrator on board: it opens the board and runs the
+// chip's driver. After a failure, at the start or later, it tells the sink, closes the
+// board and tries again: a missing chip takes nothing else down.
+type Gateway struct {
+	opts    GatewayOptions
+	reserve atomic.Int32 // see sx1302.DriverOptions.PowerReserve
+
+	mu     sync.Mutex         // guards what follows
+	eui    radio.EUI64        // zero: that of the chip, which is not known
+	until  radio.EUI64        // stands in for it
+	driver *sx1302.Driver     // nil: the board is not open
+	err    error              // why
+	past   sx1302.DriverStats // of the drivers before this one
+}
+
+var _ concentrator.Driver = (*Gateway)(nil)
+
+// Between two tries to open a board.
+const (
+	minReopen = time.Second
+	maxReopen = time.Minute
+)
+
+// NewGateway returns a Gateway. Run opens the board.
+func NewGateway(o GatewayOptions) *Gateway { return &Gateway{opts: o, eui: o.EUI, until: o.Until} }
+
+// SetPowerReserve sets how much more than its power a downlink may be sent with, dB.
+func (g *Gateway) SetPowerReserve(reserve radio.Decibel) { g.reserve.Store(int32(reserve)) }
+
+// Continue takes over what another gateway is known as, whose chip this one drives from
+// now on: its stand-in, and with chip the EUI that the chip has told. It is called
+// before Run.
+func (g *Gateway) Continue(other *Gateway, chip bool) {
+	other.mu.Lock()
+	eui, until := other.eui, other.until
+	other.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.until = until
+	if chip {
+		g.eui = eui
+	}
+}
+
+// Until returns what stands in for the EUI until that is known.
+func (g *Gateway) Until() radio.EUI64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.until
+}
+
+// EUI returns what the gateway is known as.
+func (g *Gateway) EUI() radio.EUI64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.driver != nil && !g.driver.EUI().IsZero():
+		return g.driver.EUI()
+	case g.eui.IsZero():
+		return g.until
+	}
+	return g.eui
+}
+
+// Stats returns what was counted since NewGateway.
+func (g *Gateway) Stats() sx1302.DriverStats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.driver == nil {
+		return g.past
+	}
+	return g.past.Plus(g.driver.Stats())
+}
+
+// Fault returns why the concentrator cannot be used, or nil.
+func (g *Gateway) Fault() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+// Transmit implements concentrator.Driver.
+func (g *Gateway) Transmit(d radio.Downlink) error {
+	g.mu.Lock()
+	driver := g.driver
+	g.mu.Unlock()
+	if driver == nil {
+		return fmt.Errorf("%w: the concentrator could not be opened", concentrator.ErrGateway)
+	}
+	return driver.Transmit(d)
+}
+
+// Run implements concentrator.Driver.
+func (g *Gateway) Run(ctx context.Context, sink concentrator.Sink) error {
+	o := &g.opts
+	wait := minReopen
+	for {
+		began := o.Now()
+		err := g.work(ctx, sink)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if o.Now().Sub(began) > maxReopen {
+			wait = minReopen
+		}
+		g.mu.Lock()
+		g.err = err
+		g.mu.Unlock()
+		o.Logger.Error("concentrator cannot be used",
+			"board", o.Board.Name, "device", o.Board.Device, "error", err, "retry_in", wait)
+		sink.GatewayEvent(radio.GatewayEvent{
+			Gateway: g.EUI(), Kind: radio.GatewayFailed, At: o.Now(), Address: o.Board.Device, Fault: err.Error(),
+		})
+		if sleep(ctx, wait) != nil {
+			return nil
+		}
+		wait = min(2*wait, maxReopen)
+	}
+}
+
+// work opens the board and runs its driver until ctx ends or the driver gives up.
+func (g *Gateway) work(ctx context.Context, sink concentrator.Sink) (err error) {
+	o := &g.opts
+	h, err := o.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.Close()) }()
+	driver, err := g.newDriver(h)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	g.driver, g.err = driver, nil
+	g.mu.Unlock()
+	err = driver.Run(ctx, sink)
+	g.mu.Lock()
+	g.driver, g.eui, g.past = nil, driver.EUI(), g.past.Plus(driver.Stats())
+	g.mu.Unlock()
+	return err
+}
+
+// newDriver returns a driver for a board that was opened.
+func (g *Gateway) newDriver(h *Hardware) (*sx1302.Driver, error) {
+	o := &g.opts
+	firmware, err := h.Firmware()
+	if err != nil {
+		return nil, err
+	}
+	chip, err := sx1302.New(h.Conn, o.Chip, sx1302.Options{
+		Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer, SX1261: h.SX1261,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sx1302.NewDriver(sx1302.DriverOptions{
+		Chip: chip, EUI: g.eui, Until: g.until, Now: o.Now, Logger: o.Logger, Temperature: h.Temperature,
+		Silence: o.Silence, Timer: h.Timer, PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
+	})
+}

@@ -1,0 +1,165 @@
+package board
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/warthog618/go-gpiocdev"
+)
+
+// ErrPin is the reason for a text that names no GPIO line.
+var ErrPin = errors.New("sx1302: no GPIO line")
+
+// Line is a GPIO line of the kernel's character device.
+type Line struct {
+	name string
+	line *gpiocdev.Line
+}
+
+var _ Pin = (*Line)(nil)
+
+// headerChip names the GPIO chip with the lines of a Raspberry Pi's 40-pin header,
+// where HATs are.
+const headerChip = "header"
+
+// headerLabels are those of that chip: Raspberry Pi 5, 4, and all before. Its number
+// depends on the model and the kernel.
+var headerLabels = []string{"pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"}
+
+// unseenHeader is tried for a header if this process may open no GPIO chip at all: the
+// error says what to do about that.
+const unseenHeader = "gpiochip0"
+
+// gpioChip is a GPIO chip of this host.
+type gpioChip struct{ name, label string }
+
+// gpioChips lists those that may be opened.
+func gpioChips() []gpioChip {
+	var all []gpioChip
+	for _, name := range gpiocdev.Chips() {
+		c, err := gpiocdev.NewChip(name)
+		if err != nil {
+			continue
+		}
+		all = append(all, gpioChip{name, c.Label})
+		c.Close()
+	}
+	return all
+}
+
+// parsePin takes "/dev/gpiochip0:17" apart. Instead of the chip's device there may
+// be its label, as in "pinctrl-rp1:17", or "header".
+func parsePin(name string, list func() []gpioChip) (chip string, offset int, err error) {
+	chip, number, ok := strings.Cut(name, ":")
+	offset, err = strconv.Atoi(number)
+	if !ok || err != nil || offset < 0 || chip == "" {
+		return "", 0, fmt.Errorf("%w: %q; it is named as in gpiochip0:17", ErrPin, name)
+	}
+	chip = strings.TrimPrefix(chip, "/dev/")
+	if _, err := strconv.Atoi(strings.TrimPrefix(chip, "gpiochip")); err == nil {
+		return chip, offset, nil
+	}
+	wanted := []string{chip}
+	if chip == headerChip {
+		wanted = headerLabels
+	}
+	var labels []string
+	for _, c := range list() {
+		if slices.Contains(wanted, c.label) {
+			return c.name, offset, nil
+		}
+		labels = append(labels, c.label)
+	}
+	switch {
+	case chip != headerChip:
+		err = fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name,
+			strings.Join(labels, ", "))
+	case len(labels) > 0:
+		err = fmt.Errorf("%w: %q: this host has no 40-pin header of a Raspberry Pi; name the line by one of its GPIO "+
+			"chips, as in gpiochip0:%d, or choose the board that is this gateway; the chips are: %s",
+			ErrPin, name, offset, strings.Join(labels, ", "))
+	default:
+		return unseenHeader, offset, nil
+	}
+	return "", 0, err
+}
+
+// OpenLine takes a line as an output with that level. It is named by the device of its
+// chip and its number, as in "gpiochip0:17". Instead of the device there may be the
+// chip's label, or "header" for the chip with the lines of a Raspberry Pi's 40-pin header.
+func OpenLine(name string, high bool) (*Line, error) {
+	chip, offset, err := parsePin(name, gpioChips)
+	if err != nil {
+		return nil, err
+	}
+	l, err := gpiocdev.RequestLine(chip, offset, gpiocdev.AsOutput(level(high)), gpiocdev.WithConsumer("lorawand"))
+	name = fmt.Sprintf("%s:%d", chip, offset)
+	if err != nil {
+		exported, _ := filepath.Glob("/sys/class/gpio/gpio[0-9]*")
+		return nil, lineError(name, consumer(chip, offset), exported, err)
+	}
+	return &Line{name, l}, nil
+}
+
+// sysfsConsumer is who holds a line that was exported to /sys/class/gpio.
+const sysfsConsumer = "sysfs"
+
+// consumer returns who holds a line, or "".
+func consumer(chip string, offset int) string {
+	c, err := gpiocdev.NewChip(chip)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	info, err := c.LineInfo(offset)
+	if err != nil {
+		return ""
+	}
+	return info.Consumer
+}
+
+// lineError adds to an error of taking a line what to do about it. consumer holds the
+// line, or is ""; exported are the lines in /sys/class/gpio.
+func lineError(name, consumer string, exported []string, err error) error {
+	advice := "check that the line is right"
+	switch {
+	case errors.Is(err, syscall.EBUSY) && (consumer == sysfsConsumer || consumer == "") && len(exported) > 0:
+		var n []string
+		for _, e := range exported {
+			n = append(n, strings.TrimPrefix(filepath.Base(e), "gpio"))
+		}
+		advice = "a script such as reset_lgw.sh has left lines in /sys/class/gpio: echo N >/sys/class/gpio/unexport, " +
+			"where N is " + strings.Join(n, " or ")
+	case errors.Is(err, syscall.EBUSY) && consumer != "":
+		advice = fmt.Sprintf("%q holds it", consumer)
+	case errors.Is(err, syscall.EBUSY):
+		advice = "another program holds it"
+	case errors.Is(err, os.ErrPermission):
+		advice = "the user must be in the group that the device belongs to"
+	}
+	return fmt.Errorf("sx1302: GPIO %s: %w; %s", name, err, advice)
+}
+
+func level(high bool) int {
+	if high {
+		return 1
+	}
+	return 0
+}
+
+// Set implements Pin.
+func (l *Line) Set(high bool) error {
+	if err := l.line.SetValue(level(high)); err != nil {
+		return fmt.Errorf("GPIO %s: %w", l.name, err)
+	}
+	return nil
+}
+
+// Close gives the line back. The kernel decides what level it has then.
+func (l *Line) Close() error { return l.line.Close() }

@@ -1,0 +1,134 @@
+package board
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"periph.io/x/conn/v3/spi"
+
+	"lorawand/concentrator/sx1302"
+)
+
+// Port is an SPI port that was opened.
+type Port interface {
+	spi.Conn
+	io.Closer
+}
+
+// Host opens what a board is connected to: Linux does, and fakes of tests.
+type Host interface {
+	// SPI opens a port as the chip wants it: mode 0, 8 bits, 2 MHz.
+	SPI(device string) (Port, error)
+	// MaxTransfer returns the most bytes that a port takes at once; 0 is no limit.
+	MaxTransfer() int
+	// Lock takes a device for this process, or says who has it.
+	Lock(device string) (io.Closer, error)
+	// Line takes a GPIO line as an output, which has that level at once.
+	Line(name string, high bool) (Output, error)
+	// I2C opens a bus.
+	I2C(name string) (I2CBus, error)
+	// Run runs a program to its end.
+	Run(ctx context.Context, program string, args ...string) error
+}
+
+// Output is a GPIO line that was taken.
+type Output interface {
+	Pin
+	io.Closer
+}
+
+// Hardware is a board that was opened.
+type Hardware struct {
+	Conn        spi.Conn
+	MaxTransfer int                         // bytes; 0 is no limit
+	SX1261      spi.Conn                    // nil: no LBT
+	Reset       func(context.Context) error // switches the board on and resets it; nil: others do
+	Temperature func() (int32, error)       // 1/256 °C, once the board has power; nil: it has no sensor
+	Firmware    func() (sx1302.Firmware, error)
+	Timer       func() (sx1302.Timer, error) // nil: that of package time, so that fake time reaches it
+	Close       func() error
+}
+
+// Open opens the devices of a board and takes its lines, power on and nothing in
+// reset. firmware reads the programs of the chip when they are needed.
+func Open(h Host, b *Board, firmware func() (sx1302.Firmware, error)) (*Hardware, error) {
+	var open closers
+	hw, err := open.hardware(h, b)
+	if err != nil {
+		return nil, errors.Join(err, open.Close())
+	}
+	hw.Firmware, hw.Close = firmware, open.Close
+	return hw, nil
+}
+
+// closers are what was opened, in its order.
+type closers []io.Closer
+
+// Close closes all, the last one first.
+func (c *closers) Close() error {
+	var err error
+	for i := len(*c) - 1; i >= 0; i-- {
+		err = errors.Join(err, (*c)[i].Close())
+	}
+	*c = nil
+	return err
+}
+
+func (c *closers) hardware(h Host, b *Board) (*Hardware, error) {
+	hw := &Hardware{MaxTransfer: h.MaxTransfer(), Timer: sx1302.NewKernelTimer}
+	port, err := h.SPI(b.Device)
+	if err != nil {
+		return nil, err
+	}
+	*c = append(*c, port)
+	hw.Conn = port
+	lock, err := h.Lock(b.Device)
+	if err != nil {
+		return nil, err
+	}
+	*c = append(*c, lock)
+	if b.SX1261 != "" {
+		port, err := h.SPI(b.SX1261)
+		if err != nil {
+			return nil, err
+		}
+		*c = append(*c, port)
+		hw.SX1261 = port
+	}
+	pins, err := c.pins(h, b)
+	if err != nil {
+		return nil, err
+	}
+	hw.Reset = b.reset(h, pins)
+	if b.I2C != "" {
+		sensor := Sensor{Open: func() (I2CBus, error) { return h.I2C(b.I2C) }}
+		hw.Temperature = sensor.Temperature
+	}
+	return hw, nil
+}
+
+// pins takes the lines of a board. One that is reset by a program has no line for
+// that.
+func (c *closers) pins(h Host, b *Board) (Pins, error) {
+	var p Pins
+	for _, want := range []struct {
+		name string
+		high bool
+		pin  *Pin
+	}{
+		{b.Power, true, &p.Power}, {b.Reset, false, &p.Reset}, {b.SX1261Reset, true, &p.SX1261Reset},
+	} {
+		if want.name == "" || strings.HasPrefix(want.name, commandPrefix) || strings.HasPrefix(want.name, ExecPrefix) {
+			continue
+		}
+		l, err := h.Line(want.name, want.high)
+		if err != nil {
+			return Pins{}, err
+		}
+		*c = append(*c, l)
+		*want.pin = l
+	}
+	return p, nil
+}

@@ -1,0 +1,283 @@
+package board
+
+import (
+	_ "embed"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lorawand/concentrator/sx1302"
+	"lorawand/radio"
+)
+
+// boardsCSV has a row per board and group of regions, and where the row was
+// taken from. gains are power:pa:index:dac:mixer:digital; pairs are those of
+// radio A and radio B. A board that carries the module of another one names it in
+// the column "as" and has only its own devices and lines.
+//
+// single_input is true/true where sx1302_hal's global_conf.json sets it, which is
+// for 433 and 470 MHz only. The presets of ChirpStack Concentratord 4.7.1, from
+// which most other columns come, set it for radio A of nearly all boards.
+//
+//go:embed boards.csv
+var boardsCSV string
+
+// ErrBoard is the reason for a board that is not in the table.
+var ErrBoard = errors.New("sx1302: unknown board")
+
+// ErrRegion is the reason for a region that the table has no gains for.
+var ErrRegion = errors.New("sx1302: no gains of the board for the region")
+
+// Board is what is known of a board: all that a Config needs but the
+// frequencies.
+type Board struct {
+	Name    string
+	Regions []string // whose gains these are, as AS923_2 or EU868
+	USB     bool     // behind a USB bridge only, which is to come
+
+	Device      string // of the SPI port
+	Reset       string // GPIO chip and line as OpenLine wants it, or "command: " and the text of ResetSteps
+	Power       string // likewise; "" is none
+	SX1261      string // device of the radio that scans for LBT; not in the table
+	SX1261Reset string
+	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none
+
+	ClockSource uint8
+	Radios      [sx1302.Chains]sx1302.Radio // without Enabled and Frequency
+
+	Source string // where the row was taken from
+}
+
+// Columns of the table.
+const (
+	colName = iota
+	colRegions
+	colAs
+	colCom
+	colDevice
+	colReset
+	colPower
+	colSX1261Reset
+	colRadio
+	colClock
+	colTransmit
+	colSingleInput
+	colRSSIOffset
+	colRSSITemperature
+	colGains
+	colI2C
+	colSource
+	columns
+)
+
+// Boards returns the table. A board with the module of another one has a row for
+// each of that one's.
+func Boards() ([]Board, error) {
+	table := csv.NewReader(strings.NewReader(boardsCSV))
+	table.FieldsPerRecord = columns
+	rows, err := table.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("sx1302: table of boards: %w", err)
+	}
+	var all []Board
+	for i, row := range rows[1:] {
+		twins, err := parseRow(row, rows[1:])
+		if err != nil {
+			return nil, fmt.Errorf("sx1302: table of boards: row %d: %w", i+1, err)
+		}
+		all = append(all, twins...)
+	}
+	return all, nil
+}
+
+// parseRow returns the board of a row, or one for each row of the board whose
+// module it has.
+func parseRow(row []string, all [][]string) ([]Board, error) {
+	if row[colAs] == "" {
+		b, err := parseBoard(row)
+		return []Board{b}, err
+	}
+	var out []Board
+	for _, of := range all {
+		if of[colName] != row[colAs] {
+			continue
+		}
+		b, err := parseBoard(of)
+		if err != nil {
+			return nil, err
+		}
+		b.setHost(row)
+		out = append(out, b)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("there is no board %q", row[colAs])
+	}
+	return out, nil
+}
+
+// setHost takes over what a row says of the host: devices and lines.
+func (b *Board) setHost(row []string) {
+	b.Name, b.USB, b.Device, b.Source = row[colName], row[colCom] == "USB", row[colDevice], row[colSource]
+	b.Reset, b.Power, b.SX1261Reset, b.I2C = row[colReset], row[colPower], row[colSX1261Reset], row[colI2C]
+}
+
+// FindBoard returns the board of a name, as "rak2287", for a region. Region ""
+// takes a board that has but one set of gains.
+func FindBoard(name, region string) (Board, error) {
+	rows, err := boardRows(name)
+	if err != nil {
+		return Board{}, err
+	}
+	var regions []string
+	var found []Board
+	for _, b := range rows {
+		regions = append(regions, b.Regions...)
+		if region == "" || slices.Contains(b.Regions, region) {
+			found = append(found, b)
+		}
+	}
+	if len(found) != 1 {
+		return Board{}, fmt.Errorf("%w: %s has gains for %s, not for %q", ErrRegion, name, strings.Join(regions, ", "),
+			region)
+	}
+	return found[0], nil
+}
+
+// FindLines returns the board of a name for what needs its devices and its lines
+// only, which are the same in all regions. It has no gains.
+func FindLines(name string) (Board, error) {
+	rows, err := boardRows(name)
+	if err != nil {
+		return Board{}, err
+	}
+	b := rows[0]
+	for i := range b.Radios {
+		b.Radios[i].Transmit, b.Radios[i].Gains = false, nil
+	}
+	return b, nil
+}
+
+// boardRows returns the rows of a board, at least one.
+func boardRows(name string) ([]Board, error) {
+	all, err := Boards()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	var rows []Board
+	for _, b := range all {
+		names = append(names, b.Name)
+		if strings.EqualFold(b.Name, name) {
+			rows = append(rows, b)
+		}
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("%w: %.40q; known are %s", ErrBoard, name,
+			strings.Join(nearest(name, slices.Compact(names)), ", "))
+	}
+	return rows, nil
+}
+
+// nearest returns those names that look like one, or all if none does.
+func nearest(name string, names []string) []string {
+	name = strings.ToLower(name)
+	near := slices.DeleteFunc(slices.Clone(names), func(other string) bool {
+		return name == "" || !strings.Contains(other, name) && !strings.Contains(name, other) && sharedPairs(name, other) < 50
+	})
+	if len(near) == 0 {
+		return names
+	}
+	return near
+}
+
+// sharedPairs returns which share of the pairs of letters two names have in
+// common, in percent.
+func sharedPairs(a, b string) int {
+	pairs := max(len(a)-1, 0) + max(len(b)-1, 0)
+	if pairs == 0 {
+		return 0
+	}
+	shared := 0
+	for i := range max(len(a)-1, 0) {
+		if strings.Contains(b, a[i:i+2]) {
+			shared++
+		}
+	}
+	return min(100*2*shared/pairs, 100)
+}
+
+func parseBoard(row []string) (Board, error) {
+	b := Board{Regions: strings.Fields(row[colRegions]), ClockSource: row[colClock][0] - '0'}
+	b.setHost(row)
+	gains, err := parseGains(row[colGains])
+	if err != nil {
+		return b, err
+	}
+	for i := range b.Radios {
+		half := func(column int) string {
+			pair := strings.Split(row[column], "/")
+			return pair[min(i, len(pair)-1)]
+		}
+		r := &b.Radios[i]
+		if r.Type, err = sx1302.ParseRadioType(row[colRadio]); err != nil {
+			return b, err
+		}
+		r.Transmit, r.SingleInput = half(colTransmit) == "true", half(colSingleInput) == "true"
+		if r.Transmit {
+			r.Gains = gains
+		}
+		offset, err := strconv.ParseFloat(half(colRSSIOffset), 64)
+		if err != nil {
+			return b, err
+		}
+		r.RSSIOffset = radio.Decibel(math.Round(offset * 100))
+		for k, text := range strings.Fields(half(colRSSITemperature)) {
+			v, err := strconv.ParseFloat(text, 64)
+			if err != nil || k >= len(r.RSSITemperature) {
+				return b, fmt.Errorf("temperature coefficient %d is %q", k, text)
+			}
+			r.RSSITemperature[k] = int32(math.Round(v * 1000))
+		}
+	}
+	return b, nil
+}
+
+// ParseGains reads gains such as "14:1:6" (dBm, external amplifier, index of the
+// power) or, for SX1255 and SX1257, "14:2:0:3:10:0" (then DAC, mixer, digital).
+func ParseGains(entries []string) ([]sx1302.Gain, error) {
+	var long []string
+	for _, e := range entries {
+		if strings.Count(e, ":") == 2 {
+			e += ":0:0:0"
+		}
+		long = append(long, e)
+	}
+	return parseGains(strings.Join(long, " "))
+}
+
+func parseGains(text string) ([]sx1302.Gain, error) {
+	var gains []sx1302.Gain
+	for entry := range strings.FieldsSeq(text) {
+		var v [6]int
+		parts := strings.Split(entry, ":")
+		if len(parts) != len(v) {
+			return nil, fmt.Errorf("gain %q has %d parts, want %d", entry, len(parts), len(v))
+		}
+		for i, p := range parts {
+			n, err := strconv.ParseInt(p, 10, 8)
+			if err != nil {
+				return nil, fmt.Errorf("gain %q: %w", entry, err)
+			}
+			v[i] = int(n)
+		}
+		gains = append(gains, sx1302.Gain{
+			Power: int8(v[0]), PAGain: uint8(v[1]), PowerIndex: uint8(v[2]), DACGain: uint8(v[3]), MixGain: uint8(v[4]),
+			DigGain: uint8(v[5]),
+		})
+	}
+	return gains, nil
+}
