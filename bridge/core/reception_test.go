@@ -222,12 +222,14 @@ func TestSentAgain(t *testing.T) {
 		{
 			"and the first copy comes after it",
 			[]heard{{7 * time.Second, gwA, -100, nil}, {8 * time.Second, gwB, -60, []func(*radio.Uplink){delayed(8 * time.Second)}}},
-			[]string{first, answer("a", "2")}, 1,
+			[]string{first, answer("a", "2")},
+			1,
 		},
 		{
 			"and the first one of the same gateway comes after it",
 			[]heard{{7 * time.Second, gwB, -100, nil}, {8 * time.Second, gwB, -60, []func(*radio.Uplink){delayed(8 * time.Second)}}},
-			[]string{first, answer("b", "2")}, 1,
+			[]string{first, answer("b", "2")},
+			1,
 		},
 	}
 	for _, tt := range tests {
