@@ -42,9 +42,7 @@ func TestSend(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
+		stop := runAir(t, a)
 		data := frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte("abc")}
 		begin := time.Now()
 		s1, err1 := slow.Send(data)
@@ -68,22 +66,38 @@ func TestSend(t *testing.T) {
 		if c := r.Counter(begin.Add(time.Hour)); c != 4_294_000_000+3600_000_000 {
 			t.Errorf("counter after an hour %d", c)
 		}
-		if up := got[0]; up.Frequency != s2.Frequency || up.Receptions[0].RSSI != -6000 || up.Receptions[0].SNR != 850 ||
-			up.CodingRate != radio.CodingRate45 {
-			t.Errorf("uplink %+v", up)
-		}
-		p, err := frame.ParseData(got[0].PHYPayload)
-		if err != nil || !p.CheckUplinkMIC(frame.Key{1}, 0) || string(p.Decrypt(frame.Key{2}, 0)) != "abc" {
-			t.Errorf("frame %+v, %v", p, err)
-		}
+		checkFast(t, got[0], s2.Frequency)
 		if s, err := fast.Send(frame.Data{MType: frame.ConfirmedUp}); err != nil || s.FCnt != 1 {
 			t.Errorf("second frame %+v, %v", s, err)
 		}
+		stop()
+	})
+}
+
+// runAir runs the air until stop is called.
+func runAir(t *testing.T, a *Air) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	return func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	})
+	}
+}
+
+// checkFast checks the uplink of TestSend's device "fast".
+func checkFast(t *testing.T, up radio.Uplink, on radio.Frequency) {
+	t.Helper()
+	if up.Frequency != on || up.Receptions[0].RSSI != -6000 || up.Receptions[0].SNR != 850 ||
+		up.CodingRate != radio.CodingRate45 {
+		t.Errorf("uplink %+v", up)
+	}
+	p, err := frame.ParseData(up.PHYPayload)
+	if err != nil || !p.CheckUplinkMIC(frame.Key{1}, 0) || string(p.Decrypt(frame.Key{2}, 0)) != "abc" {
+		t.Errorf("frame %+v, %v", p, err)
+	}
 }
 
 // Equal seeds make equal runs, even with devices in goroutines of their own

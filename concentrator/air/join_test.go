@@ -92,52 +92,54 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+var otherRoot = frame.RootKeys{AppKey: frame.Key{9}}
+
+var joinNotTakenTests = []struct {
+	name    string
+	version Version
+	keys    frame.RootKeys
+	change  func(*frame.JoinAccept, *radio.Downlink)
+	missed  string
+}{
+	{"late", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 412 }, "412 µs late for RX1"},
+	{"very late", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 5_000_000 }, "5s late for RX1"},
+	{
+		"after the delay of data", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time -= 4_000_000 },
+		"4s early for RX1",
+	},
+	{"other AppKey", V1_0_3, otherRoot, nil, "wrong MIC: join-accept for DevEUI 7002000000000000"},
+	{"other AppKey and late", V1_0_3, otherRoot, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 412 }, ""},
+	{
+		"RX2 data rate", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX2DataRate = 12 },
+		"join-accept with RX2 data rate 12: no such data rate in the frequency plan: downlink index 12 in EU_863_870_TTN",
+	},
+	{
+		"offset", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX1DROffset = 7 },
+		"join-accept with RX1DROffset 7: no such data rate in the frequency plan: RX1 of index 5 with offset 7 in " +
+			"EU_863_870_TTN",
+	},
+	{
+		"CFList of another type", V1_0_3, root,
+		func(a *frame.JoinAccept, _ *radio.Downlink) { a.CFList = append(make([]byte, 15), 2) },
+		"join-accept: malformed frame: CFList of type 2",
+	},
+	{"CFList of another band", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) {
+		a.CFList = frame.CFListFrequencies([]radio.Frequency{902_300_000})
+	}, "join-accept with CFList: no such frequency in the frequency plan: 902.3 MHz lies in no sub-band of " +
+		"EU_863_870_TTN"},
+	{
+		"JoinNonce is not checked by 1.0.3", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 5 },
+		"taken",
+	},
+	{
+		"JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_536 },
+		"JoinNonce 65536 not above 65536",
+	},
+	{"next JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_537 }, "taken"},
+}
+
 func TestJoinNotTaken(t *testing.T) {
-	other := frame.RootKeys{AppKey: frame.Key{9}}
-	tests := []struct {
-		name    string
-		version Version
-		keys    frame.RootKeys
-		change  func(*frame.JoinAccept, *radio.Downlink)
-		missed  string
-	}{
-		{"late", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 412 }, "412 µs late for RX1"},
-		{"very late", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 5_000_000 }, "5s late for RX1"},
-		{
-			"after the delay of data", V1_0_3, root, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time -= 4_000_000 },
-			"4s early for RX1",
-		},
-		{"other AppKey", V1_0_3, other, nil, "wrong MIC: join-accept for DevEUI 7002000000000000"},
-		{"other AppKey and late", V1_0_3, other, func(_ *frame.JoinAccept, d *radio.Downlink) { d.Time += 412 }, ""},
-		{
-			"RX2 data rate", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX2DataRate = 12 },
-			"join-accept with RX2 data rate 12: no such data rate in the frequency plan: downlink index 12 in EU_863_870_TTN",
-		},
-		{
-			"offset", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.RX1DROffset = 7 },
-			"join-accept with RX1DROffset 7: no such data rate in the frequency plan: RX1 of index 5 with offset 7 in " +
-				"EU_863_870_TTN",
-		},
-		{
-			"CFList of another type", V1_0_3, root,
-			func(a *frame.JoinAccept, _ *radio.Downlink) { a.CFList = append(make([]byte, 15), 2) },
-			"join-accept: malformed frame: CFList of type 2",
-		},
-		{"CFList of another band", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) {
-			a.CFList = frame.CFListFrequencies([]radio.Frequency{902_300_000})
-		}, "join-accept with CFList: no such frequency in the frequency plan: 902.3 MHz lies in no sub-band of " +
-			"EU_863_870_TTN"},
-		{
-			"JoinNonce is not checked by 1.0.3", V1_0_3, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 5 },
-			"taken",
-		},
-		{
-			"JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_536 },
-			"JoinNonce 65536 not above 65536",
-		},
-		{"next JoinNonce", V1_0_4, root, func(a *frame.JoinAccept, _ *radio.Downlink) { a.JoinNonce = 65_537 }, "taken"},
-	}
-	for _, tt := range tests {
+	for _, tt := range joinNotTakenTests {
 		t.Run(tt.name, func(t *testing.T) {
 			onAir(t, func(b *bench) {
 				v := b.otaa(tt.version)

@@ -18,53 +18,57 @@ func (b *bench) txAt(us int64) radio.Downlink {
 	}
 }
 
+// txAirtime is the time on air of bench.txAt's packet, in µs.
+const txAirtime = 41_216
+
+func txWith(us int64, change func(*radio.Downlink)) func(*bench) radio.Downlink {
+	return func(b *bench) radio.Downlink {
+		d := b.txAt(us)
+		if change != nil {
+			change(&d)
+		}
+		return d
+	}
+}
+
+var transmitTests = []struct {
+	name   string
+	queued []int64 // µs from now
+	tx     func(*bench) radio.Downlink
+	want   radio.TxResult
+}{
+	{"just in time", nil, txWith(42_501, nil), radio.TxOK},
+	{"too late", nil, txWith(42_500, nil), radio.TxTooLate},
+	{"past", nil, txWith(-1_000_000, nil), radio.TxTooLate},
+	{"30 minutes past", nil, txWith(-1_800_000_000, nil), radio.TxTooLate},
+	{"as early as can be", nil, txWith(512_000_000, nil), radio.TxOK},
+	{"too early", nil, txWith(512_000_001, nil), radio.TxTooEarly},
+	{"32 bits of the time", nil, txWith(1_000_000,
+		func(d *radio.Downlink) { d.Time = radio.ConcentratorTime(d.Time.Counter()) }), radio.TxOK},
+	{"extended time", nil, txWith(1_000_000, func(d *radio.Downlink) { d.Time += 7 << 32 }), radio.TxOK},
+	{"collision", []int64{1_000_000}, txWith(1_000_000, nil), radio.TxCollisionPacket},
+	{"behind, too close", []int64{1_000_000}, txWith(1_000_000+txAirtime+42_500, nil), radio.TxCollisionPacket},
+	{"behind", []int64{1_000_000}, txWith(1_000_000+txAirtime+42_501, nil), radio.TxOK},
+	{"before, too close", []int64{1_000_000}, txWith(1_000_000-txAirtime-42_500, nil), radio.TxCollisionPacket},
+	{"before", []int64{1_000_000}, txWith(1_000_000-txAirtime-42_501, nil), radio.TxOK},
+	{"between", []int64{1_000_000, 1_300_000}, txWith(1_100_000, nil), radio.TxOK},
+	{"no room between", []int64{1_000_000, 1_150_000}, txWith(1_084_000, nil), radio.TxCollisionPacket},
+	{"out of band", nil, txWith(1_000_000, func(d *radio.Downlink) { d.Frequency = 915_000_000 }), radio.TxFreq},
+	{"between the sub-bands", nil, txWith(1_000_000, func(d *radio.Downlink) { d.Frequency = 868_650_000 }), radio.TxFreq},
+	{
+		"no modulation", nil, txWith(1_000_000, func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 13 }),
+		radio.TxUnknownError,
+	},
+	{"empty", nil, txWith(1_000_000, func(d *radio.Downlink) { d.PHYPayload = nil }), radio.TxUnknownError},
+	{
+		"too long", nil, txWith(1_000_000, func(d *radio.Downlink) { d.PHYPayload = make([]byte, 256) }),
+		radio.TxUnknownError,
+	},
+}
+
 // The rules of the reference forwarder's queue, to the µs.
 func TestTransmit(t *testing.T) {
-	const airtime = 41_216
-	with := func(us int64, change func(*radio.Downlink)) func(*bench) radio.Downlink {
-		return func(b *bench) radio.Downlink {
-			d := b.txAt(us)
-			if change != nil {
-				change(&d)
-			}
-			return d
-		}
-	}
-	tests := []struct {
-		name   string
-		queued []int64 // µs from now
-		tx     func(*bench) radio.Downlink
-		want   radio.TxResult
-	}{
-		{"just in time", nil, with(42_501, nil), radio.TxOK},
-		{"too late", nil, with(42_500, nil), radio.TxTooLate},
-		{"past", nil, with(-1_000_000, nil), radio.TxTooLate},
-		{"30 minutes past", nil, with(-1_800_000_000, nil), radio.TxTooLate},
-		{"as early as can be", nil, with(512_000_000, nil), radio.TxOK},
-		{"too early", nil, with(512_000_001, nil), radio.TxTooEarly},
-		{"32 bits of the time", nil, with(1_000_000,
-			func(d *radio.Downlink) { d.Time = radio.ConcentratorTime(d.Time.Counter()) }), radio.TxOK},
-		{"extended time", nil, with(1_000_000, func(d *radio.Downlink) { d.Time += 7 << 32 }), radio.TxOK},
-		{"collision", []int64{1_000_000}, with(1_000_000, nil), radio.TxCollisionPacket},
-		{"behind, too close", []int64{1_000_000}, with(1_000_000+airtime+42_500, nil), radio.TxCollisionPacket},
-		{"behind", []int64{1_000_000}, with(1_000_000+airtime+42_501, nil), radio.TxOK},
-		{"before, too close", []int64{1_000_000}, with(1_000_000-airtime-42_500, nil), radio.TxCollisionPacket},
-		{"before", []int64{1_000_000}, with(1_000_000-airtime-42_501, nil), radio.TxOK},
-		{"between", []int64{1_000_000, 1_300_000}, with(1_100_000, nil), radio.TxOK},
-		{"no room between", []int64{1_000_000, 1_150_000}, with(1_084_000, nil), radio.TxCollisionPacket},
-		{"out of band", nil, with(1_000_000, func(d *radio.Downlink) { d.Frequency = 915_000_000 }), radio.TxFreq},
-		{"between the sub-bands", nil, with(1_000_000, func(d *radio.Downlink) { d.Frequency = 868_650_000 }), radio.TxFreq},
-		{
-			"no modulation", nil, with(1_000_000, func(d *radio.Downlink) { d.DataRate.SpreadingFactor = 13 }),
-			radio.TxUnknownError,
-		},
-		{"empty", nil, with(1_000_000, func(d *radio.Downlink) { d.PHYPayload = nil }), radio.TxUnknownError},
-		{
-			"too long", nil, with(1_000_000, func(d *radio.Downlink) { d.PHYPayload = make([]byte, 256) }),
-			radio.TxUnknownError,
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range transmitTests {
 		t.Run(tt.name, func(t *testing.T) {
 			onAirWith(t, ReceiverOptions{Counter: 4_294_900_000, Plan: plan(t)}, func(b *bench) {
 				for _, us := range tt.queued {

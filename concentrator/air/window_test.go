@@ -10,62 +10,66 @@ import (
 	"lorawand/radio/frame"
 )
 
+// The windows of TestWindows.
+const rx1, rx2 = 1, 2
+
+func late(us int64) func(*radio.Downlink) {
+	return func(d *radio.Downlink) { d.Time += radio.ConcentratorTime(us) }
+}
+
+var windowsTests = []struct {
+	name   string
+	window int
+	change func(*radio.Downlink)
+	heard  string
+	missed string
+}{
+	{"RX1", rx1, late(0), "RX1 0", ""},
+	{"RX2", rx2, late(0), "RX2 0", ""},
+	{"latest", rx1, late(20), "RX1 20", ""},
+	{"earliest", rx2, late(-20), "RX2 -20", ""},
+	{"too late", rx1, late(21), "", "21 µs late for RX1"},
+	{"too early", rx1, late(-412), "", "412 µs early for RX1"},
+	{"between", rx1, late(499_999), "", "499.999ms late for RX1"},
+	{"nearer to RX2, but for RX1", rx1, late(600_000), "", "600ms late for RX1"},
+	{"nearer to RX1, but for RX2", rx2, late(-600_000), "", "600ms early for RX2"},
+	{
+		"for neither", rx2, func(d *radio.Downlink) { d.Time, d.DataRate = d.Time-600_000, radio.LoRaDataRate(8, 125_000) },
+		"", "400ms late for RX1; on 869.525 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125",
+	},
+	{"long after", rx2, late(30_000_000), "", "30s late for RX2"},
+	{
+		"other channel", rx1, func(d *radio.Downlink) { d.Frequency = 868_300_000 }, "",
+		"on 868.3 MHz, RX1 listens on 868.5 MHz",
+	},
+	{
+		"other data rate", rx2, func(d *radio.Downlink) { d.DataRate = radio.LoRaDataRate(9, 125_000) }, "",
+		"at SF9BW125, RX2 listens at SF12BW125",
+	},
+	{"as an uplink", rx1, func(d *radio.Downlink) { d.Uplink = true }, "", "plain polarity; with a CRC"},
+	{
+		"coding rate", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate46 }, "",
+		"at coding rate 4/6 instead of 4/5",
+	},
+	{"coding rate 4/5", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate45 }, "RX1 0", ""},
+	{"loudest", rx1, func(d *radio.Downlink) { d.Power = 1615 }, "RX1 0", ""},
+	{"too loud", rx1, func(d *radio.Downlink) { d.Power = 1616 }, "", "with 16.16 dBm EIRP, want 0 to 16.15"},
+	{"louder in RX2", rx2, func(d *radio.Downlink) { d.Power = 2700 }, "RX2 0", ""},
+	{"too faint", rx1, func(d *radio.Downlink) { d.Power = -1 }, "", "with -0.01 dBm EIRP, want 0 to 16.15"},
+	{"all at once", rx1, func(d *radio.Downlink) {
+		d.Time, d.Frequency, d.DataRate, d.Uplink = d.Time-30, 867_100_000, radio.LoRaDataRate(8, 125_000), true
+	}, "", "30 µs early for RX1; on 867.1 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125; " +
+		"plain polarity; with a CRC"},
+	{"wrong MIC", rx1, func(d *radio.Downlink) { d.PHYPayload[len(d.PHYPayload)-1]++ }, "", "wrong MIC"},
+	{
+		"cut short", rx1, func(d *radio.Downlink) { d.PHYPayload = d.PHYPayload[:11] }, "",
+		"malformed frame: a data frame of 11 bytes, want at least 12",
+	},
+}
+
 // One fault after the other keeps a downlink from being heard, and is named.
 func TestWindows(t *testing.T) {
-	const rx1, rx2 = 1, 2
-	late := func(us int64) func(*radio.Downlink) {
-		return func(d *radio.Downlink) { d.Time += radio.ConcentratorTime(us) }
-	}
-	tests := []struct {
-		name   string
-		window int
-		change func(*radio.Downlink)
-		heard  string
-		missed string
-	}{
-		{"RX1", rx1, late(0), "RX1 0", ""},
-		{"RX2", rx2, late(0), "RX2 0", ""},
-		{"latest", rx1, late(20), "RX1 20", ""},
-		{"earliest", rx2, late(-20), "RX2 -20", ""},
-		{"too late", rx1, late(21), "", "21 µs late for RX1"},
-		{"too early", rx1, late(-412), "", "412 µs early for RX1"},
-		{"between", rx1, late(499_999), "", "499.999ms late for RX1"},
-		{"nearer to RX2, but for RX1", rx1, late(600_000), "", "600ms late for RX1"},
-		{"nearer to RX1, but for RX2", rx2, late(-600_000), "", "600ms early for RX2"},
-		{
-			"for neither", rx2, func(d *radio.Downlink) { d.Time, d.DataRate = d.Time-600_000, radio.LoRaDataRate(8, 125_000) },
-			"", "400ms late for RX1; on 869.525 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125",
-		},
-		{"long after", rx2, late(30_000_000), "", "30s late for RX2"},
-		{
-			"other channel", rx1, func(d *radio.Downlink) { d.Frequency = 868_300_000 }, "",
-			"on 868.3 MHz, RX1 listens on 868.5 MHz",
-		},
-		{
-			"other data rate", rx2, func(d *radio.Downlink) { d.DataRate = radio.LoRaDataRate(9, 125_000) }, "",
-			"at SF9BW125, RX2 listens at SF12BW125",
-		},
-		{"as an uplink", rx1, func(d *radio.Downlink) { d.Uplink = true }, "", "plain polarity; with a CRC"},
-		{
-			"coding rate", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate46 }, "",
-			"at coding rate 4/6 instead of 4/5",
-		},
-		{"coding rate 4/5", rx1, func(d *radio.Downlink) { d.CodingRate = radio.CodingRate45 }, "RX1 0", ""},
-		{"loudest", rx1, func(d *radio.Downlink) { d.Power = 1615 }, "RX1 0", ""},
-		{"too loud", rx1, func(d *radio.Downlink) { d.Power = 1616 }, "", "with 16.16 dBm EIRP, want 0 to 16.15"},
-		{"louder in RX2", rx2, func(d *radio.Downlink) { d.Power = 2700 }, "RX2 0", ""},
-		{"too faint", rx1, func(d *radio.Downlink) { d.Power = -1 }, "", "with -0.01 dBm EIRP, want 0 to 16.15"},
-		{"all at once", rx1, func(d *radio.Downlink) {
-			d.Time, d.Frequency, d.DataRate, d.Uplink = d.Time-30, 867_100_000, radio.LoRaDataRate(8, 125_000), true
-		}, "", "30 µs early for RX1; on 867.1 MHz, RX1 listens on 868.5 MHz; at SF8BW125, RX1 listens at SF7BW125; " +
-			"plain polarity; with a CRC"},
-		{"wrong MIC", rx1, func(d *radio.Downlink) { d.PHYPayload[len(d.PHYPayload)-1]++ }, "", "wrong MIC"},
-		{
-			"cut short", rx1, func(d *radio.Downlink) { d.PHYPayload = d.PHYPayload[:11] }, "",
-			"malformed frame: a data frame of 11 bytes, want at least 12",
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range windowsTests {
 		t.Run(tt.name, func(t *testing.T) {
 			onAir(t, func(b *bench) {
 				v := b.abp()

@@ -166,22 +166,55 @@ func TestFullDuplex(t *testing.T) {
 // TestCalibrateReceiver takes the other radio for the tone, then the radio itself,
 // and keeps the best run of those that agree.
 func TestCalibrateReceiver(t *testing.T) {
-	run := func(amp, phi int8, left, noise uint16) sx1302test.CalibrationResult {
-		return sx1302test.CalibrationResult{Signal: 0x4000, Left: left, Noise: noise, Found: [2]int8{amp, phi}}
+	for chain := range Chains {
+		for _, tt := range receiverTests() {
+			t.Run(tt.name+" on "+chainName(chain), func(t *testing.T) {
+				c := &receiverRuns{TB: t, chain: chain, tone: tt.tone, itself: tt.itself}
+				model, chip := newSX125x(t, sx1255Config(), sx1302test.Options{Calibrate: c.calibrate})
+				err := chip.Start(t.Context())
+				if c.straight != calRuns || c.loops != tt.loops {
+					t.Errorf("%d runs with a tone and %d of the loopback, want %d", c.straight, c.loops, tt.loops)
+				}
+				if tt.fails {
+					if !errors.Is(err, errCalibration) || !strings.Contains(err.Error(), "receiver of radio "+chainName(chain)) {
+						t.Errorf("Start: %v", err)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				changed := model.Changed()
+				amp, phi := feIQAmpA.of(chain, radioFEStride), feIQPhiA.of(chain, radioFEStride)
+				want := [2]byte{byte(tt.want[0]) & amp.mask(), byte(tt.want[1]) & phi.mask()}
+				if got := [2]byte{changed[amp.addr] & amp.mask(), changed[phi.addr] & phi.mask()}; got != want {
+					t.Errorf("amplitude and phase are % x, want % x", got, want)
+				}
+				if chain == 1 && (len(c.known) == 0 || c.known[0] != [2]byte{byte(tt.want[0]), byte(tt.want[1])}) {
+					t.Errorf("the test of the transmitter was told % x", c.known)
+				}
+			})
+		}
 	}
+}
+
+type receiverTest struct {
+	name         string
+	tone, itself []sx1302test.CalibrationResult
+	want         [2]int8
+	loops        int
+	fails        bool
+}
+
+func receiverTests() []receiverTest {
+	run := receiverRun
 	runs := func(first, second, third sx1302test.CalibrationResult) []sx1302test.CalibrationResult {
 		return []sx1302test.CalibrationResult{first, second, third}
 	}
 	// 0x4000 over 51 is 50.1 dB, over 52 is 49.9 dB.
 	good := runs(run(-2, 1, 12, 9), run(2, 5, 10, 9), run(0, 3, 11, 9))
 	single := good
-	tests := []struct {
-		name         string
-		tone, itself []sx1302test.CalibrationResult
-		want         [2]int8
-		loops        int
-		fails        bool
-	}{
+	return []receiverTest{
 		{name: "best is the second", tone: good, want: [2]int8{2, 5}},
 		{name: "best is the last", tone: runs(run(1, 1, 12, 9), run(1, 1, 11, 9), run(2, 2, 10, 9)), want: [2]int8{2, 2}},
 		{name: "best is the first", tone: runs(run(2, 2, 10, 9), run(1, 1, 12, 9), run(1, 1, 11, 9)), want: [2]int8{2, 2}},
@@ -208,57 +241,41 @@ func TestCalibrateReceiver(t *testing.T) {
 			itself: runs(run(0, 0, 12, 9), run(0, 0, 12, 9), run(0, 0, 52, 9)), loops: calRuns, fails: true,
 		},
 	}
-	for chain := range Chains {
-		for _, tt := range tests {
-			t.Run(tt.name+" on "+chainName(chain), func(t *testing.T) {
-				straight, loops := 0, 0
-				var known [][2]byte
-				model, chip := newSX125x(t, sx1255Config(),
-					sx1302test.Options{Calibrate: func(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
-						switch {
-						case r.Test >= 2:
-							known = append(known, r.Known)
-							return run(0, 0, 10, 9)
-						case int(r.Test) != chain:
-							return run(7, -7, 10, 9)
-						case looped(r):
-							if gains := r.Radios[chain][regTxGains]; gains != 3<<4|10 {
-								t.Errorf("the loopback has gains 0x%02X", gains)
-							}
-							loops++
-							return tt.itself[(loops-1)%calRuns]
-						}
-						if gains := r.Radios[1-chain][regTxGains]; gains != 3<<4|15 {
-							t.Errorf("the tone has gains 0x%02X", gains)
-						}
-						straight++
-						return tt.tone[(straight-1)%calRuns]
-					}})
-				err := chip.Start(t.Context())
-				if straight != calRuns || loops != tt.loops {
-					t.Errorf("%d runs with a tone and %d of the loopback, want %d", straight, loops, tt.loops)
-				}
-				if tt.fails {
-					if !errors.Is(err, errCalibration) || !strings.Contains(err.Error(), "receiver of radio "+chainName(chain)) {
-						t.Errorf("Start: %v", err)
-					}
-					return
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				changed := model.Changed()
-				amp, phi := feIQAmpA.of(chain, radioFEStride), feIQPhiA.of(chain, radioFEStride)
-				want := [2]byte{byte(tt.want[0]) & amp.mask(), byte(tt.want[1]) & phi.mask()}
-				if got := [2]byte{changed[amp.addr] & amp.mask(), changed[phi.addr] & phi.mask()}; got != want {
-					t.Errorf("amplitude and phase are % x, want % x", got, want)
-				}
-				if chain == 1 && (len(known) == 0 || known[0] != [2]byte{byte(tt.want[0]), byte(tt.want[1])}) {
-					t.Errorf("the test of the transmitter was told % x", known)
-				}
-			})
+}
+
+func receiverRun(amp, phi int8, left, noise uint16) sx1302test.CalibrationResult {
+	return sx1302test.CalibrationResult{Signal: 0x4000, Left: left, Noise: noise, Found: [2]int8{amp, phi}}
+}
+
+// receiverRuns answers the calibration of one radio's receiver: with tone, the results of
+// the runs with the other radio's tone, and with itself, those of the loopback.
+type receiverRuns struct {
+	testing.TB
+	chain           int
+	tone, itself    []sx1302test.CalibrationResult
+	straight, loops int       // runs of each
+	known           [][2]byte // what the runs of the transmitter were told
+}
+
+func (c *receiverRuns) calibrate(r sx1302test.CalibrationRun) sx1302test.CalibrationResult {
+	switch {
+	case r.Test >= 2:
+		c.known = append(c.known, r.Known)
+		return receiverRun(0, 0, 10, 9)
+	case int(r.Test) != c.chain:
+		return receiverRun(7, -7, 10, 9)
+	case looped(r):
+		if gains := r.Radios[c.chain][regTxGains]; gains != 3<<4|10 {
+			c.Errorf("the loopback has gains 0x%02X", gains)
 		}
+		c.loops++
+		return c.itself[(c.loops-1)%calRuns]
 	}
+	if gains := r.Radios[1-c.chain][regTxGains]; gains != 3<<4|15 {
+		c.Errorf("the tone has gains 0x%02X", gains)
+	}
+	c.straight++
+	return c.tone[(c.straight-1)%calRuns]
 }
 
 // TestUnlocked has PLLs that do not lock. There are twelve runs of the calibration,
@@ -392,20 +409,26 @@ func TestCalibrateTransmitter(t *testing.T) {
 				t.Fatalf("%v, runs %v", err, counts)
 			}
 			for power, want := range map[radio.Decibel][2]int8{1000: {-20, 21}, 1400: tt.want, 2000: {-20, 21}} {
-				tx := loraTransmission()
-				tx.Chain, tx.Frequency, tx.Power, tx.Trigger = 1, 434_100_000, power, TriggerNow
-				if err := chip.Send(tx); err != nil {
-					t.Fatal(err)
-				}
-				e := model.Emissions()
-				block := e[len(e)-1].Block
-				if got := [2]int8{int8(block[0x23]), int8(block[0x24])}; got != want {
-					t.Errorf("%s dBm is sent with offsets %d, want %d", power, got, want)
-				}
-				if err := chip.Abort(t.Context(), 1); err != nil {
-					t.Fatal(err)
-				}
+				sentWithOffsets(t, model, chip, power, want)
 			}
 		})
+	}
+}
+
+// sentWithOffsets sends a packet and checks the DC offsets that the chip sends it with.
+func sentWithOffsets(t *testing.T, model *sx1302test.Chip, chip *Chip, power radio.Decibel, want [2]int8) {
+	t.Helper()
+	tx := loraTransmission()
+	tx.Chain, tx.Frequency, tx.Power, tx.Trigger = 1, 434_100_000, power, TriggerNow
+	if err := chip.Send(tx); err != nil {
+		t.Fatal(err)
+	}
+	e := model.Emissions()
+	block := e[len(e)-1].Block
+	if got := [2]int8{int8(block[0x23]), int8(block[0x24])}; got != want {
+		t.Errorf("%s dBm is sent with offsets %d, want %d", power, got, want)
+	}
+	if err := chip.Abort(t.Context(), 1); err != nil {
+		t.Fatal(err)
 	}
 }

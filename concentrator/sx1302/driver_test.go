@@ -424,18 +424,7 @@ func TestDriverLong(t *testing.T) {
 		if len(b.sink.ups) != frames {
 			t.Errorf("%d of %d frames came", len(b.sink.ups), frames)
 		}
-		sent := 0
-		for _, e := range b.model.Emissions() {
-			if e.Cut {
-				continue
-			}
-			sent++
-			// The counter of the chip is one of 27 bits of µs; the driver counts its
-			// wraps from each start anew.
-			if want := wanted[string(e.Payload)]; (e.Begin-want)%(1<<counterBits) != 0 || e.Exact != 0 {
-				t.Errorf("%q went out at %d, want %d", e.Payload, e.Begin, want)
-			}
-		}
+		sent := sentInTime(t, b.model, wanted)
 		results := map[radio.TxResult]int{}
 		for id, r := range b.sink.acks {
 			if len(r) != 1 {
@@ -449,4 +438,21 @@ func TestDriverLong(t *testing.T) {
 			t.Errorf("%d frames, %d faults, %d sent, acks %v, %+v", frames, faults, sent, results, s)
 		}
 	})
+}
+
+// sentInTime counts the packets that went out whole, each at the time wanted of its payload.
+func sentInTime(t *testing.T, model *sx1302test.Chip, wanted map[string]int64) (sent int) {
+	t.Helper()
+	for _, e := range model.Emissions() {
+		if e.Cut {
+			continue
+		}
+		sent++
+		// The counter of the chip is one of 27 bits of µs; the driver counts its
+		// wraps from each start anew.
+		if want := wanted[string(e.Payload)]; (e.Begin-want)%(1<<counterBits) != 0 || e.Exact != 0 {
+			t.Errorf("%q went out at %d, want %d", e.Payload, e.Begin, want)
+		}
+	}
+	return sent
 }

@@ -117,7 +117,10 @@ func TestFindImages(t *testing.T) {
 			}
 		})
 	}
-	if _, err := FindImages(agc); !errors.Is(err, ErrImage) {
+}
+
+func TestFindSyntheticImage(t *testing.T) {
+	if _, err := FindImages(sx1302test.Image(sx1302test.AGCSX1250)); !errors.Is(err, ErrImage) {
 		t.Errorf("a synthetic image is taken for one of Semtech's: %v", err)
 	}
 }

@@ -242,71 +242,83 @@ func TestDriverLBT(t *testing.T) {
 			Taken: func(e *sx1302test.Emission) bool { return taken[string(e.Payload)] },
 			Read:  func(addr uint16) (byte, bool) { return 0x00, mute && addr == agcStatus.addr },
 		})
-		id := uint64(0)
-		send := func(payload string, ahead time.Duration) (at int64) {
-			id++
-			at = b.model.Counter() + ahead.Microseconds()
-			err := b.driver.Transmit(radio.Downlink{
-				ID: id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000,
-				DataRate: radio.LoRaDataRate(7, 125_000),
-				Power:    1400, Time: radio.ConcentratorTime(at),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return at
-		}
-		check := func(want radio.TxResult, at int64) {
-			t.Helper()
-			_, acks, _ := b.sink.seen()
-			if !slices.Equal(acks[id], []radio.TxResult{want}) {
-				t.Errorf("packet %d: %v, want %v", id, acks[id], want)
-			}
-			e := b.model.Emissions()
-			last := e[len(e)-1]
-			if at != 0 && (last.Begin != at || last.Exact != 0 || last.Cut != (want != radio.TxOK)) {
-				t.Errorf("packet %d went out at %d and %d/32 µs, cut %t, want %d", id, last.Begin, last.Exact, last.Cut, at)
-			}
-		}
+		talk := &lbtTalk{bench: b}
 		for _, tt := range []struct {
 			payload string
 			want    radio.TxResult
 		}{{"free", radio.TxOK}, {"taken", radio.TxChannelBusy}, {"free again", radio.TxOK}} {
-			at := send(tt.payload, 150*time.Millisecond)
+			at := talk.send(t, tt.payload, 150*time.Millisecond)
 			time.Sleep(140 * time.Millisecond)
-			if _, acks, _ := b.sink.seen(); len(acks[id]) > 0 {
-				t.Errorf("packet %d was answered before its time: %v", id, acks[id])
+			if _, acks, _ := b.sink.seen(); len(acks[talk.id]) > 0 {
+				t.Errorf("packet %d was answered before its time: %v", talk.id, acks[talk.id])
 			}
 			time.Sleep(200 * time.Millisecond)
-			check(tt.want, at)
+			talk.check(t, tt.want, at)
 		}
-		first, second := send("one", 150*time.Millisecond), send("two", 150*time.Millisecond+90*time.Millisecond)
+		first := talk.send(t, "one", 150*time.Millisecond)
+		second := talk.send(t, "two", 150*time.Millisecond+90*time.Millisecond)
 		time.Sleep(time.Second)
-		check(radio.TxOK, second)
+		talk.check(t, radio.TxOK, second)
 		if e := b.model.Emissions(); e[len(e)-2].Begin != first {
 			t.Errorf("the first of two went out at %d, want %d", e[len(e)-2].Begin, first)
 		}
 		mute = true
-		send("nothing is said", 150*time.Millisecond)
+		talk.send(t, "nothing is said", 150*time.Millisecond)
 		time.Sleep(time.Second)
-		check(radio.TxUnknownError, 0)
+		talk.check(t, radio.TxUnknownError, 0)
 		mute = false
-		at := send("and on", 150*time.Millisecond)
+		at := talk.send(t, "and on", 150*time.Millisecond)
 		time.Sleep(140 * time.Millisecond)
-		if _, acks, _ := b.sink.seen(); len(acks[id]) > 0 {
-			t.Errorf("packet %d was answered by what was said of the one before: %v", id, acks[id])
+		if _, acks, _ := b.sink.seen(); len(acks[talk.id]) > 0 {
+			t.Errorf("packet %d was answered by what was said of the one before: %v", talk.id, acks[talk.id])
 		}
 		time.Sleep(time.Second)
-		check(radio.TxOK, at)
-		send("when it ends", 150*time.Millisecond)
+		talk.check(t, radio.TxOK, at)
+		talk.send(t, "when it ends", 150*time.Millisecond)
 		time.Sleep(120 * time.Millisecond)
 		b.stop()
-		check(radio.TxNoPath, 0)
+		talk.check(t, radio.TxNoPath, 0)
 		if s := b.driver.Stats(); s.ChannelBusy != 1 || s.JIT.Armed != uint64(len(b.model.Emissions())) ||
 			s.JIT.Failed+s.JIT.TooLate > 0 || s.Missed != 1 || s.JIT.MinLead < 60*time.Millisecond {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// lbtTalk sends packet after packet; id is that of the last one.
+type lbtTalk struct {
+	*bench
+	id uint64
+}
+
+// send gives the time on the counter that the packet is sent at.
+func (b *lbtTalk) send(t *testing.T, payload string, ahead time.Duration) (at int64) {
+	t.Helper()
+	b.id++
+	at = b.model.Counter() + ahead.Microseconds()
+	err := b.driver.Transmit(radio.Downlink{
+		ID: b.id, Gateway: testEUI, PHYPayload: []byte(payload), Frequency: 868_500_000,
+		DataRate: radio.LoRaDataRate(7, 125_000),
+		Power:    1400, Time: radio.ConcentratorTime(at),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// check wants one answer for the last packet and, with a time, that it went out then.
+func (b *lbtTalk) check(t *testing.T, want radio.TxResult, at int64) {
+	t.Helper()
+	_, acks, _ := b.sink.seen()
+	if !slices.Equal(acks[b.id], []radio.TxResult{want}) {
+		t.Errorf("packet %d: %v, want %v", b.id, acks[b.id], want)
+	}
+	e := b.model.Emissions()
+	last := e[len(e)-1]
+	if at != 0 && (last.Begin != at || last.Exact != 0 || last.Cut != (want != radio.TxOK)) {
+		t.Errorf("packet %d went out at %d and %d/32 µs, cut %t, want %d", b.id, last.Begin, last.Exact, last.Cut, at)
+	}
 }
 
 // TestLBTResultThatStays: an AGC that does not clear what it has said of a packet

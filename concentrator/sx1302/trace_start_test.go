@@ -169,16 +169,7 @@ func traceSections(t *testing.T, all []record) []section {
 	}
 	model := sx1302test.New(o)
 	calibrating := all[0].sx125x()
-	end := 0
-	for i, r := range all {
-		if r.K == "ret" && (r.Fn == "start" || r.Fn == "send") {
-			end = i
-		}
-	}
-	if end == 0 {
-		t.Fatal("the start has no end")
-	}
-	for _, r := range all[:end] {
+	for _, r := range untilReturn(t, all) {
 		switch r.K {
 		case "w":
 			addr, err := strconv.ParseUint(r.A, 16, 16)
@@ -223,6 +214,21 @@ func traceSections(t *testing.T, all []record) []section {
 		}
 	}
 	return s.list
+}
+
+// untilReturn gives what comes before the last return of a start or a send.
+func untilReturn(t *testing.T, all []record) []record {
+	t.Helper()
+	end := 0
+	for i, r := range all {
+		if r.K == "ret" && (r.Fn == "start" || r.Fn == "send") {
+			end = i
+		}
+	}
+	if end == 0 {
+		t.Fatal("the start has no end")
+	}
+	return all[:end]
 }
 
 // transferFirmware writes the part of a program that a record tells of.

@@ -213,45 +213,47 @@ func TestDay(t *testing.T) {
 	}
 }
 
+func refuse(r radio.TxResult) func(radio.Downlink) radio.TxResult {
+	return func(radio.Downlink) radio.TxResult { return r }
+}
+
+var answersTests = []struct {
+	name   string
+	o      Options
+	change func(*radio.Downlink)
+	want   radio.TxResult
+	after  time.Duration
+	heard  int
+}{
+	{"good", Options{}, nil, radio.TxOK, 3 * time.Millisecond, 1},
+	{"later", Options{AckDelay: 70 * time.Millisecond}, nil, radio.TxOK, 70 * time.Millisecond, 1},
+	{"refused", Options{Refuse: refuse(radio.TxGPSUnlocked)}, nil, radio.TxGPSUnlocked, 3 * time.Millisecond, 0},
+	{"not refused", Options{Refuse: refuse(radio.TxOK)}, nil, radio.TxOK, 3 * time.Millisecond, 1},
+	{
+		"refused by the queue",
+		Options{},
+		func(d *radio.Downlink) { d.Time -= 1_000_000 }, radio.TxTooLate,
+		3 * time.Millisecond, 0,
+	},
+	{
+		"out of band",
+		Options{},
+		func(d *radio.Downlink) { d.Frequency = 915_000_000 }, radio.TxFreq,
+		3 * time.Millisecond, 0,
+	},
+	{"no answers", Options{NoAcks: true}, nil, radio.TxNoAck, 3 * time.Second, 1},
+	{
+		"answer lost",
+		Options{AckLoss: 1, AckTimeout: 500 * time.Millisecond},
+		nil, radio.TxNoAck,
+		500 * time.Millisecond, 1,
+	},
+	{"refusal lost", Options{AckLoss: 1, Refuse: refuse(radio.TxPower)}, nil, radio.TxNoAck, 3 * time.Second, 0},
+}
+
 // What the driver answers, and when, in each of its moods.
 func TestAnswers(t *testing.T) {
-	refuse := func(r radio.TxResult) func(radio.Downlink) radio.TxResult {
-		return func(radio.Downlink) radio.TxResult { return r }
-	}
-	tests := []struct {
-		name   string
-		o      Options
-		change func(*radio.Downlink)
-		want   radio.TxResult
-		after  time.Duration
-		heard  int
-	}{
-		{"good", Options{}, nil, radio.TxOK, 3 * time.Millisecond, 1},
-		{"later", Options{AckDelay: 70 * time.Millisecond}, nil, radio.TxOK, 70 * time.Millisecond, 1},
-		{"refused", Options{Refuse: refuse(radio.TxGPSUnlocked)}, nil, radio.TxGPSUnlocked, 3 * time.Millisecond, 0},
-		{"not refused", Options{Refuse: refuse(radio.TxOK)}, nil, radio.TxOK, 3 * time.Millisecond, 1},
-		{
-			"refused by the queue",
-			Options{},
-			func(d *radio.Downlink) { d.Time -= 1_000_000 }, radio.TxTooLate,
-			3 * time.Millisecond, 0,
-		},
-		{
-			"out of band",
-			Options{},
-			func(d *radio.Downlink) { d.Frequency = 915_000_000 }, radio.TxFreq,
-			3 * time.Millisecond, 0,
-		},
-		{"no answers", Options{NoAcks: true}, nil, radio.TxNoAck, 3 * time.Second, 1},
-		{
-			"answer lost",
-			Options{AckLoss: 1, AckTimeout: 500 * time.Millisecond},
-			nil, radio.TxNoAck,
-			500 * time.Millisecond, 1,
-		},
-		{"refusal lost", Options{AckLoss: 1, Refuse: refuse(radio.TxPower)}, nil, radio.TxNoAck, 3 * time.Second, 0},
-	}
-	for _, tt := range tests {
+	for _, tt := range answersTests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, tt.o).run()

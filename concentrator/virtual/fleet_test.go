@@ -83,30 +83,13 @@ func fleet(t *testing.T, duration time.Duration) (log []air.Transmission) {
 		}
 		a, begin := air.New(3), time.Now()
 		a.Log(func(tx air.Transmission) { log = append(log, tx) })
-		rx2, err := plan.DataRate(plan.BandRX2().DataRate)
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := &echo{
-			drivers: map[radio.EUI64]*Driver{}, delays: plan.Delays(), rx2: rx2, seen: map[string]bool{},
-			fCnts: map[radio.DevAddr]uint32{}, tried: map[uint64]radio.Downlink{}, acks: map[radio.TxResult]int{},
-		}
+		server := newEcho(t, plan)
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
 		defer wg.Wait()
 		defer cancel()
 		for i := range 2 {
-			d, err := New(Options{
-				Air: a, Now: func() radio.HostTime { return radio.HostTime(time.Since(begin)) }, Jitter: 30 * time.Millisecond,
-				Loss: 0.01,
-				Receiver: air.ReceiverOptions{
-					EUI: radio.EUI64{byte(i)}, Plan: plan, Counter: uint32(i) * 3_000_000_000,
-					Drift: 40 - 70*i,
-				},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			d := fleetGateway(t, a, plan, begin, i)
 			server.drivers[radio.EUI64{byte(i)}] = d
 			wg.Go(func() { _ = d.Run(ctx, server) })
 		}
@@ -145,6 +128,35 @@ func fleet(t *testing.T, duration time.Duration) (log []air.Transmission) {
 		}
 	})
 	return log
+}
+
+// fleetGateway gives gateway i of the fleet: each with its own counter and drift.
+func fleetGateway(t *testing.T, a *air.Air, plan *region.Plan, begin time.Time, i int) *Driver {
+	t.Helper()
+	d, err := New(Options{
+		Air: a, Now: func() radio.HostTime { return radio.HostTime(time.Since(begin)) }, Jitter: 30 * time.Millisecond,
+		Loss: 0.01,
+		Receiver: air.ReceiverOptions{
+			EUI: radio.EUI64{byte(i)}, Plan: plan, Counter: uint32(i) * 3_000_000_000,
+			Drift: 40 - 70*i,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func newEcho(t *testing.T, plan *region.Plan) *echo {
+	t.Helper()
+	rx2, err := plan.DataRate(plan.BandRX2().DataRate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &echo{
+		drivers: map[radio.EUI64]*Driver{}, delays: plan.Delays(), rx2: rx2, seen: map[string]bool{},
+		fCnts: map[radio.DevAddr]uint32{}, tried: map[uint64]radio.Downlink{}, acks: map[radio.TxResult]int{},
+	}
 }
 
 // Two gateways with clocks of their own serve a fleet: every transmission that

@@ -177,7 +177,10 @@ func TestGlobalConfDefaults(t *testing.T) {
 
 var globalConfFaults = []struct{ name, old, now, want string }{
 	{"antenna", `"antenna_gain": 2.5`, `"antenna_gain": 250`, "g.json:7: antenna_gain: 250, must be -50 to 50"},
-	{"fine timestamp", confFine, `"enable": true, "mode": "some"`, `g.json:9: fine_timestamp.mode: "some", must be one of`},
+	{
+		"fine timestamp", confFine, `"enable": true, "mode": "some"`,
+		`g.json:9: fine_timestamp.mode: "some", must be one of`,
+	},
 	{"fine timestamp without mode", confFine, `"enable": true`, `g.json:9: fine_timestamp.mode: missing`},
 	{
 		"LBT target", `"rssi_target": -70`, `"rssi_target": -7000`,

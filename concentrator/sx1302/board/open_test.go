@@ -214,7 +214,9 @@ func run(t *testing.T, h *fakeHost, b *Board) radio.Decibel {
 	ended := make(chan error, 1)
 	go func() { ended <- g.Run(ctx, s) }()
 	time.Sleep(time.Minute)
-	frame := sx1302test.Frame{Payload: []byte("a frame"), SF: 7, CodingRate: 1, RSSI: 120, Ticks: uint32(h.model.Counter() * 32)}
+	frame := sx1302test.Frame{
+		Payload: []byte("a frame"), SF: 7, CodingRate: 1, RSSI: 120, Ticks: uint32(h.model.Counter() * 32),
+	}
 	h.model.Deliver(frame.Record())
 	time.Sleep(time.Second)
 	cancel()

@@ -37,7 +37,8 @@ func TestReadme(t *testing.T) {
 		} else if b.Reset == "" {
 			reset = " not known "
 		}
-		row := fmt.Sprintf("| `%s` |%s|%s|%s|%s|%s| %s |", name, code(b.Device), reset, code(b.Power), code(b.SX1261Reset), code(b.I2C),
+		row := fmt.Sprintf("| `%s` |%s|%s|%s|%s|%s| %s |",
+			name, code(b.Device), reset, code(b.Power), code(b.SX1261Reset), code(b.I2C),
 			strings.Join(regions[name], " "))
 		if !strings.Contains(string(text), row+"\n") {
 			t.Errorf("no row %s", row)

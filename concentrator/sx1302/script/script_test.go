@@ -13,6 +13,10 @@ import (
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
+const stepsConfig = `{"k":"meta","config":[{"set":"board","public":true,"clksrc":0},{"set":"rxrf","rf_chain":0,` +
+	`"freq_hz":867500000,"type":"sx1250","rssi_offset":-215.4},` +
+	`{"set":"rxif","if_chain":0,"rf_chain":0,"if_hz":0,"bw_khz":125}]}`
+
 func TestScriptSteps(t *testing.T) {
 	model := sx1302test.New(sx1302test.Options{
 		EUI:  [8]byte{0x00, 0x16, 0xC0, 0x01, 0xF1, 0x23, 0x45, 0x67},
@@ -21,27 +25,24 @@ func TestScriptSteps(t *testing.T) {
 	s := New(func(c sx1302.Config) (*sx1302.Chip, error) {
 		return sx1302.New(model, c, sx1302.Options{Firmware: testFirmware(), Sleep: noSleep})
 	}, nil)
-	const config = `{"k":"meta","config":[{"set":"board","public":true,"clksrc":0},{"set":"rxrf","rf_chain":0,` +
-		`"freq_hz":867500000,"type":"sx1250","rssi_offset":-215.4},` +
-		`{"set":"rxif","if_chain":0,"rf_chain":0,"if_hz":0,"bw_khz":125}]}`
 	for _, tt := range []struct{ line, want, err string }{
 		{`{"k":"call","fn":"start"}`, "", `start before a line with "config"`},
 		{`nonsense`, "", "invalid character"},
-		{strings.Replace(config, "sx1250", "sx1276", 1), "", `no such radio: "sx1276"`},
-		{strings.Replace(config, `"rf_chain":0`, `"rf_chain":2`, 1), "", "rf_chain 2"},
-		{strings.Replace(config, `"if_chain":0`, `"if_chain":10`, 1), "", "if_chain 10"},
-		{strings.Replace(config, `"board"`, `"bored"`, 1), "", `"bored": no such setting`},
-		{strings.Replace(config, `"if_hz"`, `"if_khz"`, 1), "", `rxif: unknown key "if_khz"; there are set, if_chain`},
-		{strings.Replace(config, `"clksrc":0`, `"if_hz":0`, 1), "", `board: unknown key "if_hz"`},
-		{strings.Replace(config, `"k":"meta"`, `"kind":"meta"`, 1), "", `unknown key "kind"`},
+		{strings.Replace(stepsConfig, "sx1250", "sx1276", 1), "", `no such radio: "sx1276"`},
+		{strings.Replace(stepsConfig, `"rf_chain":0`, `"rf_chain":2`, 1), "", "rf_chain 2"},
+		{strings.Replace(stepsConfig, `"if_chain":0`, `"if_chain":10`, 1), "", "if_chain 10"},
+		{strings.Replace(stepsConfig, `"board"`, `"bored"`, 1), "", `"bored": no such setting`},
+		{strings.Replace(stepsConfig, `"if_hz"`, `"if_khz"`, 1), "", `rxif: unknown key "if_khz"; there are set, if_chain`},
+		{strings.Replace(stepsConfig, `"clksrc":0`, `"if_hz":0`, 1), "", `board: unknown key "if_hz"`},
+		{strings.Replace(stepsConfig, `"k":"meta"`, `"kind":"meta"`, 1), "", `unknown key "kind"`},
 		{
-			strings.Replace(config, `]}`, `,{"set":"txgain","rf_chain":0,"lut":[{"rf_power":14,"power":3}]}]}`, 1), "",
+			strings.Replace(stepsConfig, `]}`, `,{"set":"txgain","rf_chain":0,"lut":[{"rf_power":14,"power":3}]}]}`, 1), "",
 			`unknown field "power"`,
 		},
-		{strings.Replace(config, `]}`, `,{"set":"ftime","mode":"some_sf"}]}`, 1), "", `"some_sf", must be one of`},
+		{strings.Replace(stepsConfig, `]}`, `,{"set":"ftime","mode":"some_sf"}]}`, 1), "", `"some_sf", must be one of`},
 		{`{"k":"cal","fn":"start"}`, "", `neither "config" nor a call`},
 		{`{}`, "", `neither "config" nor a call`},
-		{config, "", ""},
+		{stepsConfig, "", ""},
 		{`{"k":"w","g":1,"a":"5600","d":"00"}`, "", ""},
 		{
 			`{"k":"call","g":7,"fn":"instcnt","args":{}}`,
