@@ -182,44 +182,45 @@ func TestTwins(t *testing.T) {
 	})
 }
 
+var implicitHeaderTests = []struct {
+	name    string
+	service Service
+	change  func(*sx1302test.Frame)
+	crc     CRCStatus
+	coding  radio.CodingRate
+}{
+	{
+		"with CRC",
+		Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47},
+		func(f *sx1302test.Frame) { f.NoCRC = true }, GoodCRC, radio.CodingRate47,
+	},
+	{
+		"with bad CRC",
+		Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47},
+		func(f *sx1302test.Frame) { f.NoCRC, f.CRCError = true, true }, BadCRC, radio.CodingRate47,
+	},
+	{
+		"without CRC",
+		Service{Implicit: true, ImplicitCodingRate: radio.CodingRate48},
+		func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate48,
+	},
+	{
+		"with header",
+		Service{ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48},
+		func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate45,
+	},
+	{
+		"other modem",
+		Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48},
+		func(f *sx1302test.Frame) { f.NoCRC, f.Modem, f.Channel = true, 3, 2 }, NoCRC, radio.CodingRate45,
+	},
+}
+
 // TestImplicitHeader: what a header would tell is taken from the configuration,
 // for frames of the service modem.
 func TestImplicitHeader(t *testing.T) {
 	const ticks = 1 << 20
-	tests := []struct {
-		name    string
-		service Service
-		change  func(*sx1302test.Frame)
-		crc     CRCStatus
-		coding  radio.CodingRate
-	}{
-		{
-			"with CRC",
-			Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47},
-			func(f *sx1302test.Frame) { f.NoCRC = true }, GoodCRC, radio.CodingRate47,
-		},
-		{
-			"with bad CRC",
-			Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate47},
-			func(f *sx1302test.Frame) { f.NoCRC, f.CRCError = true, true }, BadCRC, radio.CodingRate47,
-		},
-		{
-			"without CRC",
-			Service{Implicit: true, ImplicitCodingRate: radio.CodingRate48},
-			func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate48,
-		},
-		{
-			"with header",
-			Service{ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48},
-			func(f *sx1302test.Frame) { f.NoCRC = true }, NoCRC, radio.CodingRate45,
-		},
-		{
-			"other modem",
-			Service{Implicit: true, ImplicitCRC: true, ImplicitCodingRate: radio.CodingRate48},
-			func(f *sx1302test.Frame) { f.NoCRC, f.Modem, f.Channel = true, 3, 2 }, NoCRC, radio.CodingRate45,
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range implicitHeaderTests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := testConfig()
 			tt.service.Channel, tt.service.SpreadingFactor, tt.service.Bandwidth, tt.service.ImplicitLength = c.Service.Channel,

@@ -32,29 +32,30 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+var ackVersionsTests = []struct {
+	name    string
+	pull    uint8 // version of PULL_DATA
+	ack     uint8 // version of TX_ACK
+	token   func(asked uint16) uint16
+	others  int  // downlinks that wait beside
+	echoed  bool // an earlier TX_ACK had its token
+	refused bool // the refusal arrives
+}{
+	{name: "version 2", pull: 2, ack: 2, token: same, refused: true},
+	{name: "version 2, another token", pull: 2, ack: 2, token: other},
+	{name: "version 1 beside PULL_DATA of version 2", pull: 2, ack: 1, token: same, refused: true},
+	{name: "version 1", pull: 1, ack: 1, token: same, refused: true},
+	{name: "version 1 without a token", pull: 1, ack: 1, token: other, refused: true},
+	{name: "version 1 without a token, of one among many", pull: 1, ack: 1, token: other, others: 1},
+	{name: "version 1, another token from one that sends them back", pull: 1, ack: 1, token: other, echoed: true},
+	{name: "version 3", pull: 3, ack: 3, token: same, refused: true},
+	{name: "version 0", pull: 2, ack: 0, token: same, refused: true},
+}
+
 // A TX_ACK is an answer in every version. In version 1 a PULL_RESP has no token
 // that could come back with it.
 func TestAckVersions(t *testing.T) {
-	tests := []struct {
-		name    string
-		pull    uint8 // version of PULL_DATA
-		ack     uint8 // version of TX_ACK
-		token   func(asked uint16) uint16
-		others  int  // downlinks that wait beside
-		echoed  bool // an earlier TX_ACK had its token
-		refused bool // the refusal arrives
-	}{
-		{name: "version 2", pull: 2, ack: 2, token: same, refused: true},
-		{name: "version 2, another token", pull: 2, ack: 2, token: other},
-		{name: "version 1 beside PULL_DATA of version 2", pull: 2, ack: 1, token: same, refused: true},
-		{name: "version 1", pull: 1, ack: 1, token: same, refused: true},
-		{name: "version 1 without a token", pull: 1, ack: 1, token: other, refused: true},
-		{name: "version 1 without a token, of one among many", pull: 1, ack: 1, token: other, others: 1},
-		{name: "version 1, another token from one that sends them back", pull: 1, ack: 1, token: other, echoed: true},
-		{name: "version 3", pull: 3, ack: 3, token: same, refused: true},
-		{name: "version 0", pull: 2, ack: 0, token: same, refused: true},
-	}
-	for _, tt := range tests {
+	for _, tt := range ackVersionsTests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := start(t, Options{AckTimeout: 200 * time.Millisecond})
 			p := b.peer("")

@@ -134,33 +134,34 @@ func TestConforms(t *testing.T) {
 	})
 }
 
+var dayTests = []struct {
+	name   string
+	o      Options
+	late   time.Duration // most that a frame may seem to have ended too late
+	resets int
+}{
+	{"good", Options{}, 0, 0},
+	{"fast counter", Options{Receiver: air.ReceiverOptions{Drift: 50}}, time.Millisecond, 0},
+	{"slow counter", Options{Receiver: air.ReceiverOptions{Drift: -50}}, time.Millisecond, 0},
+	{"bad network", Options{Jitter: 800 * time.Millisecond}, 450 * time.Millisecond, 0},
+	{
+		"bad network, fast counter",
+		Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: 50}},
+		450 * time.Millisecond, 0,
+	},
+	{
+		"bad network, slow counter",
+		Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: -50}},
+		450 * time.Millisecond, 0,
+	},
+	{"restarts", Options{}, 0, 3},
+}
+
 // A device is answered through the driver, day and night, whatever the network
 // and the clocks do, and each frame is found to have ended when it did.
 func TestDay(t *testing.T) {
-	tests := []struct {
-		name   string
-		o      Options
-		late   time.Duration // most that a frame may seem to have ended too late
-		resets int
-	}{
-		{"good", Options{}, 0, 0},
-		{"fast counter", Options{Receiver: air.ReceiverOptions{Drift: 50}}, time.Millisecond, 0},
-		{"slow counter", Options{Receiver: air.ReceiverOptions{Drift: -50}}, time.Millisecond, 0},
-		{"bad network", Options{Jitter: 800 * time.Millisecond}, 450 * time.Millisecond, 0},
-		{
-			"bad network, fast counter",
-			Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: 50}},
-			450 * time.Millisecond, 0,
-		},
-		{
-			"bad network, slow counter",
-			Options{Jitter: 800 * time.Millisecond, Receiver: air.ReceiverOptions{Drift: -50}},
-			450 * time.Millisecond, 0,
-		},
-		{"restarts", Options{}, 0, 3},
-	}
 	const interval, rounds, first = 5 * time.Minute, 288, 20
-	for _, tt := range tests {
+	for _, tt := range dayTests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tt.o.Receiver.Counter = 4_294_000_000

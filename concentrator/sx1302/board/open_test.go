@@ -237,8 +237,7 @@ func TestGatewayRetries(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		h, tries, began := &fakeHost{}, []time.Duration(nil), time.Now()
-		var g *Gateway
-		g = newGateway(t, h, &b, func() (*Hardware, error) {
+		g := newGateway(t, h, &b, func() (*Hardware, error) {
 			tries = append(tries, time.Since(began))
 			if len(tries) < 4 {
 				return nil, errMissing
