@@ -15,8 +15,8 @@ func ExampleFilter() {
 		fmt.Printf("%q %v\n", own, ok)
 	}
 	// Output:
-	// "v3/app1/#" true
-	// "v3/app1/devices/+/up" true
+	// "v3/app1@ttn/#" true
+	// "v3/app1@ttn/devices/+/up" true
 	// "" false
 }
 
