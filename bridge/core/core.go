@@ -168,9 +168,8 @@ type Core struct {
 	lastTicket    uint64
 	coming        map[*session.Device]burden // pushes that wait for the store
 	agenda        agenda
-	marks         map[radio.EUI64]state.Spent      // of the duty cycle, in the store
+	marks         *state.AirtimeMarks
 	provisions    []*provisioning                  // the first is at hand, the others wait
-	lowerAt       radio.HostTime                   // when to look whether they are too high; 0: there are none
 	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
 }
@@ -219,13 +218,12 @@ func New(o Options) (*Core, error) {
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
 		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{}, marks: map[radio.EUI64]state.Spent{},
+		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{}, marks: state.NewAirtimeMarks(o.Ledgers),
 		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
-		c.marks[eui] = spent
 	}
 	return c, nil
 }

@@ -253,8 +253,8 @@ func (c *Core) nextTime() radio.HostTime {
 			next, ok = at, true
 		}
 	}
-	if c.lowerAt != 0 {
-		sooner(c.lowerAt)
+	if at := c.marks.NextLower(); at != 0 {
+		sooner(at)
 	}
 	if c.provisioningNow() {
 		sooner(c.now.Host)
