@@ -340,7 +340,7 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 	if e.Kind == radio.GatewayRefused {
 		c.report(event.Event{
 			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
-			Hint: "if it is yours, add to the configuration [[gateway]] with eui = \"" + e.Gateway.String() + "\"",
+			Hint: event.HintRefusedGateway(e.Gateway),
 		})
 		return
 	}
@@ -358,7 +358,7 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		c.identified[e.Was] = e.Gateway
 		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
 			delete(c.identified, e.Was)
-			c.report(event.Event{Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
+			c.report(event.Event{Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI})
 		}
 	}
 	g := c.gateway(e.Gateway)
@@ -383,19 +383,11 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 	}
 }
 
-// droppedHints say what an owner can do.
-var droppedHints = map[string]string{
-	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
-		"another address is taken when the old one has sent no PULL_DATA for 30 s",
-	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
-	"too_many":     "a larger net.core.rmem_max lets more wait",
-}
-
 // gatewayDropped tells why what a gateway sends comes to nothing. It need not be
 // one that is known.
 func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
 	out := event.Event{
-		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: droppedHints[e.Cause],
+		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
 	}
 	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
 		out.Gateway = g.ID

@@ -105,7 +105,7 @@ func (c *Core) open(x *exchange, up *radio.Uplink) {
 	if err := x.windows[0].why; errors.Is(err, region.ErrFrequency) {
 		c.report(event.Event{
 			Kind: event.RX1Unknown, Gateway: c.gateway(up.Gateway).ID, Device: x.device.ID, FCnt: x.fCnt, CorrelationIDs: x.ids, Err: err,
-			Hint: "the device and the gateway must have one frequency plan, with one sub-band; until then RX2 is used alone",
+			Hint: event.HintRX1Unknown,
 		})
 	}
 	c.arrange(x)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"lorawand/bridge/event"
@@ -95,10 +94,9 @@ const longJoinAccept = 33
 
 func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error) {
 	c.countRefusal(why)
-	e := event.Event{Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: event.JoinHints[why]}
+	e := event.Event{Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: event.HintJoin(why, d)}
 	if d != nil {
 		e.Device = d.ID
-		e.Hint = strings.NewReplacer("DEVICE", d.ID.Device, "APPLICATION", d.ID.Application).Replace(e.Hint)
 	}
 	c.report(e)
 }
@@ -166,7 +164,7 @@ func (c *Core) joinUnsent(x *exchange) {
 	d := x.device
 	c.report(event.Event{
 		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
-		Hint: event.JoinHints[event.JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
+		Hint: event.HintJoin(event.JoinNoWindow, d), Decision: x.record, CorrelationIDs: x.ids,
 	})
 }
 
@@ -209,7 +207,7 @@ func (c *Core) joined(t *transmission) {
 			Kind: event.JoinWithoutChannels, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
 			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
 				longJoinAccept, w.rate, w.most+phyOverhead),
-			Hint: "the device has the channels of its band until it is told of more; a join at a higher data rate has room for them",
+			Hint: event.HintNoChannels,
 		})
 	}
 }

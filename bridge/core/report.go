@@ -1,12 +1,9 @@
 package core
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"lorawand/bridge/event"
-	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 )
 
@@ -44,28 +41,4 @@ func (x *exchange) option(w, i int, e *schedule.Emission, v schedule.Verdict, wh
 		Window: win.name, Gateway: x.ways[i].gateway.ID, Frequency: win.frequency, DataRate: win.rate, Delay: win.delay,
 		Airtime: e.Airtime, Priority: e.Priority, Whole: whole, Verdict: v,
 	}
-}
-
-// contentText says what a downlink holds.
-func contentText(x *exchange, d *mac.Downlink) string {
-	var parts []string
-	add := func(is bool, text string) {
-		if is {
-			parts = append(parts, text)
-		}
-	}
-	add(x.join != nil, "join-accept")
-	add(d.Owed.ACK, "acknowledgement")
-	parts = append(parts, d.Owed.Answers()...)
-	if it := d.Item; it != nil {
-		kind := ""
-		if it.Confirmed {
-			kind = "confirmed, "
-		}
-		parts = append(parts, fmt.Sprintf("%s%d bytes on f_port %d", kind, len(it.FRMPayload), it.FPort))
-	}
-	if len(parts) == 0 {
-		return "an empty frame"
-	}
-	return strings.Join(parts, ", ")
 }

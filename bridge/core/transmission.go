@@ -68,7 +68,7 @@ func (c *Core) send(x *exchange, ct *content, w, i int) bool {
 		x.device.Queue.Take()
 	}
 	t.ids = x.allIDs(t.down.Item, t.name)
-	x.record.Choose(contentText(x, &ct.down), len(t.phy), t.fCnt)
+	x.record.Choose(event.Content(&ct.down, x.join != nil), len(t.phy), t.fCnt)
 	x.over = true
 	if c.exchanges[x.device] == x {
 		delete(c.exchanges, x.device)
@@ -217,9 +217,9 @@ func (c *Core) lower(t *transmission) bool {
 		return false
 	}
 	next := g.Power(t.power)
-	hint := "the next lower power is tried from now on"
+	hint := event.HintLowerPower
 	if next == t.power {
-		hint = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
+		hint = event.HintNoLowerPower
 	}
 	err := fmt.Errorf("TX_POWER at %v dBm", t.power)
 	c.report(event.Event{Kind: event.GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: err, Hint: hint})

@@ -87,30 +87,10 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 	if m.Device != nil {
 		e.Device, e.FCnt = m.Device.ID, m.FCnt
 		if errors.Is(err, session.ErrReused) {
-			e.Hint = reusedHint(m.Device)
+			e.Hint = event.HintReusedFCnt(m.Device)
 		}
 	}
-	reason := event.DropMIC
-	for r, target := range matchErrors {
-		if errors.Is(err, target) {
-			reason = r
-		}
-	}
-	c.drop(reason, e)
-}
-
-var matchErrors = map[event.DropReason]error{
-	event.DropDevAddr: session.ErrDevAddr, event.DropMIC: session.ErrMIC, event.DropReplay: session.ErrReplay,
-	event.DropGap: session.ErrGap, event.DropUnserved: session.ErrUnserved, event.DropBudget: session.ErrBudget, event.DropReusedFCnt: session.ErrReused,
-}
-
-// reusedHint says what an owner can do about a device that sends other frames
-// with the counter of its last one.
-func reusedHint(d *session.Device) string {
-	if d.SupportsJoin {
-		return "the device must count its frames, and join again after a reset"
-	}
-	return "the device does not count its frames, or begins anew after each reset; if it loses its counter without power, allow that with resets_f_cnt"
+	c.drop(event.DropReasonOf(err), e)
 }
 
 // begins reports whether a frame may be taken in its session: that of a join

@@ -3,6 +3,7 @@
 package event
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -67,6 +68,21 @@ var dropNames = [...]string{
 	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
 	DropReusedFCnt: "reused_f_cnt",
+}
+
+var dropErrors = map[error]DropReason{
+	session.ErrDevAddr: DropDevAddr, session.ErrMIC: DropMIC, session.ErrReplay: DropReplay, session.ErrGap: DropGap,
+	session.ErrUnserved: DropUnserved, session.ErrBudget: DropBudget, session.ErrReused: DropReusedFCnt,
+}
+
+// DropReasonOf returns the reason for an error of session.Registry.Match.
+func DropReasonOf(err error) DropReason {
+	for target, r := range dropErrors {
+		if errors.Is(err, target) {
+			return r
+		}
+	}
+	return DropMIC
 }
 
 // String returns the reason as a word.
