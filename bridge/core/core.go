@@ -9,8 +9,6 @@ package core
 import (
 	"errors"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"lorawand/bridge/event"
@@ -160,42 +158,18 @@ type Core struct {
 	entropy [v3.ULIDEntropy]byte
 
 	schedule      *schedule.Scheduler
-	exchanges     map[*session.Device]*exchange       // open ones
-	inFlight      map[*session.Device][]*transmission // oldest first; nearly always one
-	transmissions map[uint64]*transmission            // by the ID of their Downlink
+	opportunities map[*session.Device]*opportunity    // that are not over
+	inFlight      map[*session.Device][]*transmission // under way, oldest first; nearly always one
+	attempts      map[uint64]*transmission            // whose last attempt is not over, by its id
 	lastID        uint64
 	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
 	coming        map[*session.Device]burden // pushes that wait for the store
-	agenda        agenda
+	agenda        schedule.Agenda[duty]
 	marks         *state.AirtimeMarks
 	provisions    []*provisioning                  // the first is at hand, the others wait
 	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
 	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
-}
-
-// CoreStats counts what happened since the start.
-type Stats struct {
-	Uplinks   uint64 // receptions, of all kinds
-	Published uint64
-	Copies    uint64 // of a frame through another gateway
-	Ghosts    uint64 // of a frame beside its own channel
-	Repeated  uint64 // frames that their devices have sent again
-	WrongMICs uint64 // MICs that were computed in vain
-	Dropped   [event.NumDropReasons]uint64
-
-	Joins        uint64 // join-accepts that a gateway has taken
-	JoinsRefused uint64
-	Refusals     map[event.JoinRefusal]uint64 // the same by their reason
-	Pending      int                          // frames that wait for other gateways, or are remembered for their copies
-
-	Sent      [2]uint64                     // downlinks that went out in RX1 and in RX2
-	Refused   [2][radio.TxNoPath + 1]uint64 // of those for RX1 and for RX2, by the gateway's answer
-	Events    map[event.Kind]uint64         // that were reported, by kind
-	Unsent    uint64                        // times that neither window could be used, or every way was refused
-	Downlinks int                           // items that wait in queues
-	InFlight  int                           // downlinks that are planned or with a gateway
-	Unstored  int                           // joins, pushes and changes that wait for the store
 }
 
 // NewCore returns a Core.
@@ -217,8 +191,9 @@ func New(o Options) (*Core, error) {
 	}
 	c := &Core{
 		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
-		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{}, marks: state.NewAirtimeMarks(o.Ledgers),
+		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
+		attempts: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{},
+		marks:   state.NewAirtimeMarks(o.Ledgers),
 		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
@@ -264,15 +239,6 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	return c.effects
 }
 
-// Stats returns the counts so far.
-func (c *Core) Stats() Stats {
-	s := c.stats
-	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.transmissions), len(c.kept)
-	s.WrongMICs = c.opts.Devices.WrongMICs()
-	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
-	return s
-}
-
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 
 // keep hands records to the store and calls then when they are there, or
@@ -313,147 +279,4 @@ func (c *Core) stopping() {
 			c.do(Keep{Records: records, Lag: true})
 		}
 	}
-}
-
-// unknownMark is added to the id of a gateway that nobody has configured where
-// another was given its default id.
-const unknownMark = "-unknown"
-
-// gateway returns a gateway. One that nobody has configured, but its driver
-// takes, gets the default plan.
-func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
-	if g := c.opts.Gateways.Gateway(eui); g != nil {
-		return g
-	}
-	if g := c.retired[eui]; g != nil {
-		return g
-	}
-	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
-	if err := c.opts.Gateways.Add(g); err != nil {
-		g.ID += unknownMark
-		_ = c.opts.Gateways.Add(g)
-	}
-	return g
-}
-
-func (c *Core) gatewayTold(e radio.GatewayEvent) {
-	if e.Kind == radio.GatewayRefused {
-		c.report(event.Event{
-			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
-			Hint: event.HintRefusedGateway(e.Gateway),
-		})
-		return
-	}
-	if e.Kind == radio.GatewayDropped {
-		c.gatewayDropped(&e)
-		return
-	}
-	if c.retired[e.Gateway] != nil {
-		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
-			return
-		}
-		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it, or by a stand-in
-	}
-	if e.Kind == radio.GatewayIdentified {
-		c.identified[e.Was] = e.Gateway
-		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
-			delete(c.identified, e.Was)
-			c.report(event.Event{Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI})
-		}
-	}
-	g := c.gateway(e.Gateway)
-	switch e.Kind {
-	case radio.GatewayConnected:
-		g.Fault = ""
-		c.online(g, true, e)
-	case radio.GatewayFailed:
-		g.Fault = e.Fault
-		c.report(event.Event{Kind: event.GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
-	case radio.GatewayDisconnected:
-		c.online(g, false, e)
-	case radio.GatewayCounterReset:
-		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
-		g.ForgetPowers()
-		c.counterReset(g, e.Since)
-	case radio.GatewayStatus:
-		g.Status = e.Status
-	}
-	if e.Address != "" {
-		g.Address = e.Address
-	}
-}
-
-// gatewayDropped tells why what a gateway sends comes to nothing. It need not be
-// one that is known.
-func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
-	out := event.Event{
-		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
-	}
-	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
-		out.Gateway = g.ID
-	} else if !e.Gateway.IsZero() {
-		out.Gateway, out.GatewayEUI = gateway.DefaultID(e.Gateway), e.Gateway
-	}
-	c.report(out)
-}
-
-func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
-	g.Local = e.Local || !online && g.Local
-	if !c.opts.Gateways.SetOnline(g, online, e.At) {
-		return
-	}
-	kind := event.GatewayDisconnected
-	if online {
-		kind = event.GatewayConnected
-		g.Connection = c.correlationID(v3.GatewayConnection)
-		g.ForgetPowers()
-	}
-	c.report(event.Event{Kind: kind, Gateway: g.ID, Address: e.Address})
-}
-
-// busy returns the devices that something is planned for, in the order of their
-// ids.
-func (c *Core) busy() []*session.Device {
-	out := slices.Collect(maps.Keys(c.exchanges))
-	for d := range c.inFlight {
-		if c.exchanges[d] == nil {
-			out = append(out, d)
-		}
-	}
-	slices.SortFunc(out, func(a, b *session.Device) int { return a.ID.Compare(b.ID) })
-	return out
-}
-
-// counterReset makes void what was planned on a gateway's counter before a time,
-// or all where that is 0.
-func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
-	if since == 0 {
-		since = forEver
-	}
-	g.HeardSince = 0
-	c.schedule.Forget(g, since)
-	for _, d := range c.busy() {
-		if x := c.exchanges[d]; x != nil {
-			x.void(g, since)
-			c.arrange(x)
-		}
-		for _, t := range slices.Clone(c.inFlight[d]) {
-			t.x.void(g, since)
-			if t.slot.Gateway == g && t.slot.Start < since && t.slot.HostStart > c.now.Host {
-				c.refused(t, radio.TxNoPath)
-			}
-		}
-	}
-}
-
-// correlationID returns a new correlation id. Without a calendar its time is
-// wrong and it is unique all the same.
-func (c *Core) correlationID(kind string) string {
-	var b [64]byte
-	return string(c.appendCorrelationID(b[:0], kind))
-}
-
-func (c *Core) appendCorrelationID(dst []byte, kind string) []byte {
-	_, _ = io.ReadFull(c.opts.Entropy, c.entropy[:])
-	return v3.AppendCorrelationID(dst, kind, c.now.Wall.Time, c.entropy)
 }

@@ -54,8 +54,8 @@ func TestAcknowledgement(t *testing.T) {
 			if e := s.event(event.DownlinkSent, 0); e.FCnt != 1 {
 				t.Errorf("event %+v", e)
 			}
-			if len(s.c.transmissions) != 0 || len(s.c.inFlight) != 0 || len(s.c.exchanges) != 0 || len(s.c.agenda.entries) != 0 {
-				t.Errorf("left over: %d transmissions, %d exchanges, %d entries", len(s.c.transmissions), len(s.c.exchanges), len(s.c.agenda.entries))
+			if len(s.c.attempts) != 0 || len(s.c.inFlight) != 0 || len(s.c.opportunities) != 0 || s.c.agenda.Len() != 0 {
+				t.Errorf("left over: %d attempts, %d opportunities, %d entries", len(s.c.attempts), len(s.c.opportunities), s.c.agenda.Len())
 			}
 		})
 	}

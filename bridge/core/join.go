@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"lorawand/bridge/event"
@@ -17,14 +16,11 @@ import (
 	"lorawand/radio/region"
 )
 
-// joining is the part of an exchange that only joins have.
+// joining is the part of an opportunity that only joins have.
 type joining struct {
-	accept  []byte // PHYPayload
-	session *session.Session
-	gateway string // that has heard the request first
-	stored  bool   // the nonces are in the store: the accept may go out
-	due     bool   // the decision point has come before that
-	cut     bool   // the plan has channels to tell of, and the window no room for them
+	session    *session.Session // that the device gets
+	gateway    string           // that has heard the request first
+	noChannels bool             // the plan has channels for a CFList, and the window has no room for it
 }
 
 // joinRequest takes a join-request: a copy of one that is known, or a new one.
@@ -47,11 +43,12 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 		c.refuseJoin(g, d, req, why, err)
 		return
 	}
-	x := &exchange{device: d, rate: up.DataRate, heard: up.Received}
-	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), up); err != nil {
+	windows, err := mac.Windows(d, nil, plan).After(plan, up.Frequency, up.DataRate)
+	if err != nil {
 		c.refuseJoin(g, d, req, event.JoinUnserved, err)
 		return
 	}
+	x := &opportunity{device: d, start: up.Received, windows: windows, uplink: answered{rate: up.DataRate}}
 	c.join(g, x, plan, req, up)
 }
 
@@ -108,7 +105,7 @@ func (c *Core) countRefusal(why event.JoinRefusal) {
 
 // join makes the session and holds a place for the join-accept. Where there is
 // none, nothing is changed and nothing used up.
-func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
+func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
 	addr, ok := c.newDevAddr()
 	if !ok {
 		c.refuseJoin(g, x.device, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
@@ -124,18 +121,23 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 		return
 	}
 	list := plan.CFList()
+	x.ready = j.JoinAccept
 	x.join = &joining{
-		accept: j.JoinAccept, session: j.Session, gateway: g.ID, cut: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
+		session: j.Session, gateway: g.ID, noChannels: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
 	}
 	x.ids = c.uplinkCorrelation(up)
 	c.overtaken(x.device)
 	c.open(x, up)
 	if x.slot == nil {
 		x.record = c.newDecision(x)
-		c.try(x, &content{size: len(j.JoinAccept), priority: radio.PriorityHighest}, false)
+		x.each(c.now.Host, x.window, func(w, i int) bool {
+			c.weigh(x, w, i, len(x.ready), radio.PriorityHighest, false)
+			return false
+		})
 		c.unsent(x)
 		return
 	}
+	x.state = unstored
 	j.Use(x.device, req.DevNonce)
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
@@ -150,16 +152,16 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 
 // rememberJoin sees to it that copies of a join-request whose MIC is right are
 // one with it. x is nil if it is not answered.
-func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
+func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink) {
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
-	r.joins, r.exchange = d, x
+	r.joins, r.opportunity = d, x
 	if x != nil {
 		x.reception = r
 	}
 }
 
 // joinUnsent tells that there was no window for a join-accept.
-func (c *Core) joinUnsent(x *exchange) {
+func (c *Core) joinUnsent(x *opportunity) {
 	c.countRefusal(event.JoinNoWindow)
 	d := x.device
 	c.report(event.Event{
@@ -169,44 +171,47 @@ func (c *Core) joinUnsent(x *exchange) {
 }
 
 // joinStored goes on when the nonces are in the store.
-func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinRequest, m session.Marks, err error) {
+func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinRequest, m session.Marks, err error) {
 	x.join.session.Reserved(m, err == nil)
 	if err != nil {
-		c.end(x)
+		c.cancel(x)
 		c.refuseJoin(g, x.device, req, event.JoinNotStored, err)
 		return
 	}
 	if c.opts.Devices.Device(x.device.ID) != x.device {
-		c.end(x) // removed meanwhile
+		c.cancel(x) // the device was removed meanwhile
 		return
 	}
-	x.join.stored = true
-	if x.join.due && !x.over {
-		c.decideOn(x)
+	switch x.state {
+	case unstored:
+		x.state = open
+	case overdue:
+		x.state = open
+		c.decide(x)
 	}
 }
 
 // joined tells the application that a gateway sends the join-accept: not before
 // it has taken it, since what was refused everywhere reaches no device.
 func (c *Core) joined(t *transmission) {
-	x := t.x
+	x := t.opportunity
 	c.stats.Joins++
 	ids := v3.IDs(x.device)
 	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
 	payload := c.opts.Encoder.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
-		DeviceIDs: ids, CorrelationIDs: x.ids, ReceivedAt: c.now.at(c.now.Host), SessionKeyID: x.join.session.KeyID, FrameReceivedAt: c.now.at(x.heard),
+		DeviceIDs: ids, CorrelationIDs: x.ids, ReceivedAt: c.now.at(c.now.Host), SessionKeyID: x.join.session.KeyID, FrameReceivedAt: c.now.at(x.start),
 	})
 	c.do(Publish{v3.Message{Application: x.device.ID.Application, Device: x.device.ID.Device, Suffix: v3.Join, Payload: payload}})
 	c.report(event.Event{
-		Kind: event.JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
+		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
 		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
 	})
-	if x.join.cut {
+	if x.join.noChannels {
 		w := &x.windows[x.firstOpen()]
 		c.report(event.Event{
-			Kind: event.JoinWithoutChannels, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
+			Kind: event.JoinWithoutChannels, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
 			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
-				longJoinAccept, w.rate, w.most+phyOverhead),
+				longJoinAccept, w.DataRate, w.MaxMACPayload+phyOverhead),
 			Hint: event.HintNoChannels,
 		})
 	}
@@ -226,43 +231,4 @@ func (c *Core) newDevAddr() (radio.DevAddr, bool) {
 		}
 	}
 	return radio.DevAddr{}, false
-}
-
-// sessionKeyID returns a new name for a session: a ULID.
-func (c *Core) sessionKeyID() []byte {
-	var b [v3.ULIDEntropy]byte
-	_, _ = io.ReadFull(c.opts.Entropy, b[:])
-	id := v3.ULID(c.now.Wall.Time, b)
-	return id[:]
-}
-
-// uplinkCorrelation names a frame: its gateway's connection, and its way
-// through gateway, network and application server, in the order of the alphabet.
-func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
-	var buf [128]byte // for three of them, which share one string
-	b := c.appendCorrelationID(buf[:0], v3.ApplicationUp)
-	app := len(b)
-	b = c.appendCorrelationID(b, v3.GatewayUplink)
-	gtw := len(b)
-	text := string(c.appendCorrelationID(b, v3.NetworkUplink))
-	if conn := c.gateway(up.Gateway).Connection; conn != "" {
-		return []string{text[:app], conn, text[app:gtw], text[gtw:]}
-	}
-	return []string{text[:app], text[app:gtw], text[gtw:]}
-}
-
-// allIDs returns the correlation ids of all that leads to a transmission.
-func (x *exchange) allIDs(it *session.Item, more ...string) []string {
-	ids := appendSorted(x.ids, more...)
-	if it != nil {
-		ids = appendSorted(ids, it.CorrelationIDs...)
-	}
-	return ids
-}
-
-// appendSorted returns a new list with more in it, sorted, each once.
-func appendSorted(ids []string, more ...string) []string {
-	out := append(slices.Clone(ids), more...)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"lorawand/bridge/session"
@@ -100,25 +99,6 @@ func (c *Core) provisioned(p Provisioned) {
 	}
 }
 
-// recall takes back a frame that has not gone to its gateway, or lets go of
-// one that has.
-func (c *Core) recall(t *transmission) {
-	it := t.down.Item
-	if !t.handed {
-		c.schedule.Release(t.slot)
-		c.forget(t)
-		if t.hasItem() {
-			t.x.device.Queue.PutBack(it)
-		}
-		return
-	}
-	c.landed(t)
-	if t.hasItem() {
-		t.replaced = true
-		c.do(Keep{Records: []state.Record{state.NoItemRecord(t.x.device, it.Seq)}})
-	}
-}
-
 // queueRecords delete all that waits for a device.
 func (c *Core) queueRecords(d *session.Device) []state.Record {
 	var out []state.Record
@@ -130,24 +110,8 @@ func (c *Core) queueRecords(d *session.Device) []state.Record {
 	}
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			out = append(out, state.NoItemRecord(d, t.down.Item.Seq))
+			out = append(out, state.NoItemRecord(d, t.item.Seq))
 		}
 	}
 	return out
-}
-
-// withdraw ends what is under way in a session that has ended. A frame that is
-// with a gateway is sent all the same.
-func (c *Core) withdraw(d *session.Device) {
-	if x := c.exchanges[d]; x != nil {
-		c.end(x)
-	}
-	for _, t := range slices.Clone(c.inFlight[d]) {
-		c.recall(t)
-	}
-	for _, r := range c.remembered {
-		if r.match.Device == d {
-			delete(c.receptions, r.key)
-		}
-	}
 }

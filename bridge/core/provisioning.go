@@ -282,7 +282,7 @@ func (c *Core) apply(p *provisioning, i int) {
 			c.do(Keep{Records: records}) // what has come since
 		}
 		r.Remove(id)
-		c.withdraw(d)
+		c.cancelAll(d)
 		return
 	}
 	staged := p.marks[id]
@@ -297,7 +297,7 @@ func (c *Core) apply(p *provisioning, i int) {
 		c.revive(&next, d)
 		_ = r.Replace(d, &next) // it was checked
 		if d.Session != was.Session || d.Pending != was.Pending {
-			c.withdraw(d)
+			c.cancelAll(d)
 		}
 		if records := c.buried(&was, d); again && len(records) > 0 {
 			c.do(Keep{Records: records}) // what it has used since

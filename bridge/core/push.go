@@ -36,17 +36,7 @@ func (c *Core) pushed(p Pushed) {
 	}
 	var records []state.Record
 	if p.Replace {
-		for _, it := range d.Queue.Items() {
-			records = append(records, state.NoItemRecord(d, it.Seq))
-		}
-		if it := d.Queue.Awaiting(); it != nil {
-			records = append(records, state.NoItemRecord(d, it.Seq))
-		}
-		for _, t := range c.inFlight[d] {
-			if t.hasItem() {
-				records = append(records, state.NoItemRecord(d, t.down.Item.Seq))
-			}
-		}
+		records = c.queueRecords(d)
 	}
 	for _, it := range items {
 		it.Seq = d.Queue.NextSeq()
@@ -91,15 +81,15 @@ func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.E
 		return v3.NotServed(err)
 	}
 	for _, it := range items {
-		switch most := plan.MaxDownlinkPayload(); {
+		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && c.now.Wall.Known() && it.ClassBC.AbsoluteTime.Before(c.now.Wall.Time):
 			return v3.DownlinkExpired()
 		case it.ClassBC != nil:
 			return v3.NotServed(errClassBC)
 		case len(it.FRMPayload) == 0:
 			return v3.NotServed(errDecoded)
-		case len(it.FRMPayload) > most:
-			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), most)
+		case len(it.FRMPayload) > maxFRMPayload:
+			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
 		}
 	}
 	return c.fullQueue(d, p.Replace, items)
@@ -198,8 +188,8 @@ func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err er
 		c.report(event.Event{Kind: event.DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
 	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: told})
-	if x := c.exchanges[d]; x != nil {
-		c.arrange(x)
+	if x := c.opportunities[d]; x != nil {
+		c.hold(x)
 	}
 }
 
@@ -212,8 +202,8 @@ func (c *Core) replace(d *session.Device) {
 	}
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			t.replaced = true
-			records = append(records, state.NoItemRecord(d, t.down.Item.Seq))
+			records = append(records, state.NoItemRecord(d, t.item.Seq))
+			t.item = nil
 		}
 	}
 	if len(records) > 0 {

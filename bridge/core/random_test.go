@@ -431,9 +431,9 @@ func TestEachItemEndsOnce(t *testing.T) {
 	if st := c.Stats(); st.Repeated > w.again {
 		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
 	}
-	if len(c.exchanges)+len(c.inFlight)+len(c.transmissions)+len(c.kept)+len(c.coming)+len(c.agenda.entries)+len(c.receptions)+len(c.waiting) != 0 {
-		t.Errorf("left over: %d exchanges, %d in flight, %d transmissions, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
-			len(c.exchanges), len(c.inFlight), len(c.transmissions), len(c.kept), len(c.coming), len(c.agenda.entries), len(c.receptions), len(c.waiting))
+	if len(c.opportunities)+len(c.inFlight)+len(c.attempts)+len(c.kept)+len(c.coming)+c.agenda.Len()+len(c.receptions)+len(c.waiting) != 0 {
+		t.Errorf("left over: %d opportunities, %d in flight, %d attempts, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
+			len(c.opportunities), len(c.inFlight), len(c.attempts), len(c.kept), len(c.coming), c.agenda.Len(), len(c.receptions), len(c.waiting))
 	}
 }
 

@@ -37,14 +37,14 @@ const (
 //
 // At first it gathers copies; then it is published, and little is kept of it.
 type reception struct {
-	key       string          // PHYPayload
-	match     session.Match   // zero with a join-request
-	joins     *session.Device // whose join-request it is; nil: it is data
-	again     bool            // it was sent before
-	hearings  []hearing       // by source
-	exchange  *exchange       // the windows; nil: there are none, or what comes has no use for them any more
-	gathering *gathering      // nil: it is published, or is not to be
-	deadline  radio.HostTime  // for gateways that have not reported yet
+	key         string          // PHYPayload
+	match       session.Match   // zero with a join-request
+	joins       *session.Device // whose join-request it is; nil: it is data
+	again       bool            // it was sent before
+	hearings    []hearing       // by source
+	opportunity *opportunity    // to answer it; nil: there is none, or more paths are of no use to it
+	gathering   *gathering      // nil: it is published, or is not to be
+	deadline    radio.HostTime  // for gateways that have not reported yet
 
 	rx1    time.Duration  // delay of RX1
 	ended  radio.HostTime // the soonest that any gateway has told: the others' delay is not known in full
@@ -205,9 +205,9 @@ func (c *Core) copied(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 		return // of what was sent before
 	}
 	r.hears(up)
-	if r.exchange != nil {
-		r.exchange.addWay(g, up)
-		c.arrange(r.exchange)
+	if x := r.opportunity; x != nil {
+		x.addPath(g, up)
+		c.hold(x)
 	}
 	if r.match.Device != nil {
 		r.match.Device.History.HeardBy(up.Gateway)
@@ -272,4 +272,19 @@ func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up 
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(m.Device, m.Session))
 	r.match, r.again = *m, true
 	c.openWindows(r, d, c.uplinkCorrelation(up), up)
+}
+
+// expected returns the other gateways on line that have heard the device
+// lately; of a device that is new, all of them.
+func (c *Core) expected(h *session.History, first radio.EUI64) (out []radio.EUI64) {
+	if c.opts.Gateways.Online() < 2 {
+		return nil
+	}
+	c.opts.Gateways.EachOnline(func(g *gateway.Gateway) bool {
+		if g.EUI != first && (h.New() || h.Hears(g.EUI)) {
+			out = append(out, g.EUI)
+		}
+		return true
+	})
+	return out
 }

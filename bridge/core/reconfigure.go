@@ -45,7 +45,7 @@ func (c *Core) reconfigured(r Reconfigured) {
 			continue
 		}
 		if g.Plan != n.Plan {
-			c.withdrawFrom(g)
+			c.cancelOn(g)
 		}
 		faults = append(faults, c.opts.Gateways.Configure(g, n))
 	}
@@ -68,27 +68,13 @@ func (c *Core) identify(n *gateway.Gateway) {
 // retire lets a gateway go. What was heard through it goes on, and what its
 // driver had on the way here is not taken.
 func (c *Core) retire(g *gateway.Gateway) {
-	c.withdrawFrom(g)
+	c.cancelOn(g)
 	c.online(g, false, radio.GatewayEvent{At: c.now.Host})
 	c.opts.Gateways.Remove(g)
 	c.retired[g.EUI] = g
 }
 
-// withdrawFrom takes back what a gateway has not got yet.
-func (c *Core) withdrawFrom(g *gateway.Gateway) {
-	for _, d := range c.busy() {
-		if x := c.exchanges[d]; x != nil {
-			if x.slot != nil && x.slot.Gateway == g {
-				c.schedule.Release(x.slot)
-			}
-			x.void(g, forEver)
-			c.arrange(x)
-		}
-		for _, t := range slices.Clone(c.inFlight[d]) {
-			t.x.void(g, forEver)
-			if t.slot.Gateway == g && !t.handed {
-				c.refused(t, radio.TxNoPath)
-			}
-		}
-	}
+// cancelOn cancels what a gateway has not got yet.
+func (c *Core) cancelOn(g *gateway.Gateway) {
+	c.losePaths(g, endOfTime, func(a *attempt) bool { return a.state == planned })
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"lorawand/bridge/event"
-	"lorawand/bridge/schedule"
 )
 
 func (c *Core) report(e event.Event) {
@@ -30,15 +29,9 @@ func (c *Core) reportDecision(kind event.Kind, d *event.Decision, ids []string) 
 	c.report(e)
 }
 
-func (c *Core) newDecision(x *exchange) *event.Decision {
-	return &event.Decision{Device: x.device.ID, Uplink: x.heard, UplinkAt: c.now.at(x.heard), FCntUp: x.fCnt, Join: x.join != nil, Chosen: -1, Blocked: x.blocked}
-}
-
-// option is what was found when window w was looked at by path i.
-func (x *exchange) option(w, i int, e *schedule.Emission, v schedule.Verdict, whole bool) event.Option {
-	win := &x.windows[w]
-	return event.Option{
-		Window: win.name, Gateway: x.ways[i].gateway.ID, Frequency: win.frequency, DataRate: win.rate, Delay: win.delay,
-		Airtime: e.Airtime, Priority: e.Priority, Whole: whole, Verdict: v,
+func (c *Core) newDecision(x *opportunity) *event.Decision {
+	return &event.Decision{
+		Device: x.device.ID, Uplink: x.start, UplinkAt: c.now.at(x.start), FCntUp: x.uplink.fCnt,
+		Join: x.join != nil, Chosen: -1, Blocked: x.blocked,
 	}
 }

@@ -41,9 +41,9 @@ type stand struct {
 	kept    []Keep
 	answers []Answer
 
-	sent []handed // to gateways
-	read int      // of these, by downs
-	told int      // of ups, by tells
+	sent []sentDown // to gateways
+	read int        // of these, by downs
+	told int        // of ups, by tells
 	last map[string]radio.ConcentratorTime
 	ends map[string][]byte // FRMPayload and counter of each downlink
 
@@ -100,8 +100,8 @@ func reason(err error) string {
 // disk is what the store has: firm after a power cut, soft after a clean stop.
 type disk struct{ firm, soft map[recordID]store.Record }
 
-// handed is a downlink that was handed to a gateway.
-type handed struct {
+// sentDown is a downlink that was handed to a gateway.
+type sentDown struct {
 	radio.Downlink
 	ahead   time.Duration // of its begin
 	airtime time.Duration
@@ -270,7 +270,7 @@ func (s *stand) stored() {
 // send.
 func (s *stand) restart(has map[recordID]store.Record) {
 	s.Helper()
-	s.over(func(d *handed) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+	s.over(func(d *sentDown) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
 	s.disk, s.keeps = disk{maps.Clone(has), maps.Clone(has)}, keeps{has: maps.Clone(has), seldom: s.keeps.seldom}
 	st, err := store.Open(s.TempDir(), store.Options{Ephemeral: true})
 	if err != nil {
@@ -318,7 +318,7 @@ func (s *stand) wait(d time.Duration) {
 func (s *stand) tell(g radio.EUI64, kind radio.GatewayEventKind) {
 	s.Helper()
 	if kind == radio.GatewayCounterReset {
-		s.over(func(d *handed) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+		s.over(func(d *sentDown) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
 	}
 	s.step(GatewayTold{radio.GatewayEvent{Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1", Local: s.gateway(g) != nil && s.gateway(g).Local}})
 }
@@ -446,7 +446,7 @@ func (s *stand) ack(r radio.TxResult) {
 	s.ackOf(&s.sent[len(s.sent)-1], r)
 }
 
-func (s *stand) ackOf(d *handed, r radio.TxResult) {
+func (s *stand) ackOf(d *sentDown, r radio.TxResult) {
 	s.Helper()
 	id, g := d.ID, d.Gateway
 	if r != radio.TxOK && r != radio.TxNoAck {
@@ -455,7 +455,7 @@ func (s *stand) ackOf(d *handed, r radio.TxResult) {
 	s.step(Acked{radio.TxAck{ID: id, Gateway: g, Result: r, RoundTrip: 3 * time.Millisecond, At: s.now.Host}})
 }
 
-func (s *stand) over(is func(*handed) bool) {
+func (s *stand) over(is func(*sentDown) bool) {
 	for i := range s.sent {
 		if is(&s.sent[i]) {
 			s.sent[i].over = true

@@ -230,8 +230,8 @@ func TestGatewayIsGone(t *testing.T) {
 			if n := s.count(event.DownlinkUnsent); n != 1 {
 				t.Errorf("%d events that nothing was sent: %+v", n, s.events)
 			}
-			if len(s.c.exchanges) != 0 || s.devices["dev1"].Queue.Len() != 1 {
-				t.Errorf("%d exchanges, %d items", len(s.c.exchanges), s.devices["dev1"].Queue.Len())
+			if len(s.c.opportunities) != 0 || s.devices["dev1"].Queue.Len() != 1 {
+				t.Errorf("%d opportunities, %d items", len(s.c.opportunities), s.devices["dev1"].Queue.Len())
 			}
 			s.online(gwA)
 			s.hear(gwA, s.phy("dev1", 1, payload("y")))
@@ -294,8 +294,8 @@ func TestNoWayBack(t *testing.T) {
 	s.hear(gwA, s.phy("dev1", 2, payload("z")))
 	s.wait(10 * time.Second)
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 15:one")
-	if len(s.c.exchanges) != 0 {
-		t.Error("an exchange stays open")
+	if len(s.c.opportunities) != 0 {
+		t.Error("an opportunity stays open")
 	}
 }
 

@@ -44,7 +44,7 @@ func (c *Core) Downlinks(id session.ID) (out Downlinks, ok bool) {
 	}
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			sending := *t.down.Item
+			sending := *t.item
 			out.Sending = &sending
 		}
 	}

@@ -1,0 +1,117 @@
+package core
+
+import (
+	"errors"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+)
+
+// unknownMark is added to the id of a gateway that nobody has configured where
+// another was given its default id.
+const unknownMark = "-unknown"
+
+// gateway returns a gateway. One that nobody has configured, but its driver
+// takes, gets the default plan.
+func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
+	if g := c.opts.Gateways.Gateway(eui); g != nil {
+		return g
+	}
+	if g := c.retired[eui]; g != nil {
+		return g
+	}
+	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
+	if err := c.opts.Gateways.Add(g); err != nil {
+		g.ID += unknownMark
+		_ = c.opts.Gateways.Add(g)
+	}
+	return g
+}
+
+func (c *Core) gatewayTold(e radio.GatewayEvent) {
+	if e.Kind == radio.GatewayRefused {
+		c.report(event.Event{
+			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
+			Hint: event.HintRefusedGateway(e.Gateway),
+		})
+		return
+	}
+	if e.Kind == radio.GatewayDropped {
+		c.gatewayDropped(&e)
+		return
+	}
+	if c.retired[e.Gateway] != nil {
+		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
+			return
+		}
+		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it, or by a stand-in
+	}
+	if e.Kind == radio.GatewayIdentified {
+		c.identified[e.Was] = e.Gateway
+		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			delete(c.identified, e.Was)
+			c.report(event.Event{Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI})
+		}
+	}
+	g := c.gateway(e.Gateway)
+	switch e.Kind {
+	case radio.GatewayConnected:
+		g.Fault = ""
+		c.online(g, true, e)
+	case radio.GatewayFailed:
+		g.Fault = e.Fault
+		c.report(event.Event{Kind: event.GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
+	case radio.GatewayDisconnected:
+		c.online(g, false, e)
+	case radio.GatewayCounterReset:
+		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
+		g.ForgetPowers()
+		c.counterReset(g, e.Since)
+	case radio.GatewayStatus:
+		g.Status = e.Status
+	}
+	if e.Address != "" {
+		g.Address = e.Address
+	}
+}
+
+// gatewayDropped tells why what a gateway sends comes to nothing. It need not be
+// one that is known.
+func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
+	out := event.Event{
+		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
+	}
+	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
+		out.Gateway = g.ID
+	} else if !e.Gateway.IsZero() {
+		out.Gateway, out.GatewayEUI = gateway.DefaultID(e.Gateway), e.Gateway
+	}
+	c.report(out)
+}
+
+func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
+	g.Local = e.Local || !online && g.Local
+	if !c.opts.Gateways.SetOnline(g, online, e.At) {
+		return
+	}
+	kind := event.GatewayDisconnected
+	if online {
+		kind = event.GatewayConnected
+		g.Connection = c.correlationID(v3.GatewayConnection)
+		g.ForgetPowers()
+	}
+	c.report(event.Event{Kind: kind, Gateway: g.ID, Address: e.Address})
+}
+
+// counterReset cancels what was planned on a gateway's counter before a time, or
+// everything where that is 0.
+func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
+	if since == 0 {
+		since = endOfTime
+	}
+	g.HeardSince = 0
+	c.schedule.Forget(g, since)
+	c.losePaths(g, since, func(a *attempt) bool { return a.slot.Start < since && a.slot.HostStart > c.now.Host })
+}

@@ -1,0 +1,62 @@
+package core
+
+import (
+	"errors"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+	"lorawand/bridge/v3"
+)
+
+// tooLong fails an item that no window of an opportunity can carry.
+func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
+	ids := x.correlationIDs(it)
+	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
+	c.publishDownlink(v3.DownFailed, &v3.Downlink{
+		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
+		SessionKeyID: x.session.KeyID, Err: c.failure(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
+	})
+	c.do(Keep{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
+}
+
+// emptyMACPayload is FHDR without FOpts, and FPort.
+const emptyMACPayload = 8
+
+var errTooLong = errors.New("longer than the data rates of both windows allow")
+
+// decided takes an uplink's word on the confirmed item that was sent before it.
+func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {
+	it := d.Queue.Decided()
+	if it == nil {
+		return
+	}
+	fCnt, kind := it.SentFCnt, v3.DownAck
+	ids := appendSorted(uplinkIDs, it.CorrelationIDs...)
+	m := v3.Downlink{DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt, SessionKeyID: s.KeyID}
+	records := []state.Record{state.NoItemRecord(d, it.Seq)}
+	if !ack {
+		kind = v3.DownNack
+		if it.Nacked() {
+			it.Seq = d.Queue.NextSeq()
+			d.Queue.Add(it)
+			if again, err := state.ItemRecords(d, it); err == nil {
+				records = append(records, again...)
+			} else {
+				records = nil // the store has the item under its old number
+			}
+		} else {
+			failed := m
+			failed.DeviceIDs.HasDevAddr = false
+			failed.Err = c.failure(v3.MaxRetriesReached(it.Attempt - 1))
+			c.publishDownlink(v3.DownFailed, &failed)
+		}
+	}
+	c.publishDownlink(kind, &m)
+	if len(records) > 0 {
+		c.do(Keep{Records: records})
+	}
+	events := map[string]event.Kind{v3.DownAck: event.DownlinkAcked, v3.DownNack: event.DownlinkNacked}
+	c.report(event.Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})
+}
