@@ -64,14 +64,14 @@ func (c *Core) handOver(t *transmission) {
 	x, a := t.opportunity, t.last()
 	path, win := &x.paths[a.path], &x.windows[a.window]
 	e := x.emission(a.window, a.path, len(t.phy), t.priority)
-	a.state, a.power = handed, path.gateway.MaxPower(win.Frequency)
+	a.state, a.power = handed, path.Gateway.MaxPower(win.Frequency)
 	x.record.HandOver(e.HostStart.Sub(c.now.Host))
 	c.do(Transmit{radio.Downlink{
-		ID: a.id, Gateway: path.gateway.EUI, Antenna: path.antenna, PHYPayload: t.phy,
+		ID: a.id, Gateway: path.Gateway.EUI, Antenna: path.Antenna, PHYPayload: t.phy,
 		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start,
 	}})
 	c.reportDecision(event.DownlinkScheduled, x.record, t.ids)
-	answered := e.HostStart.Add(e.Airtime + answerGrace + path.gateway.RoundTrip())
+	answered := e.HostStart.Add(e.Airtime + answerGrace + path.Gateway.RoundTrip())
 	c.agenda.Add(answered, duty{kind: toConfirm, attempt: a.id})
 }
 
@@ -136,7 +136,7 @@ const maxLowered = 4
 func (c *Core) lowerPower(t *transmission) bool {
 	x, a := t.opportunity, t.last()
 	path := &x.paths[a.path]
-	g := path.gateway
+	g := path.Gateway
 	if !g.RefusesPower(a.power) {
 		return false
 	}
@@ -147,7 +147,7 @@ func (c *Core) lowerPower(t *transmission) bool {
 	}
 	err := fmt.Errorf("TX_POWER at %v dBm", a.power)
 	c.report(event.Event{Kind: event.GatewayPower, Gateway: g.ID, CorrelationIDs: t.ids, Err: err, Hint: hint})
-	if next == a.power || t.lowered >= maxLowered || path.lost {
+	if next == a.power || t.lowered >= maxLowered || path.Lost {
 		return false
 	}
 	if v := c.weigh(x, a.window, a.path, len(t.phy), t.priority, t.down.Item != nil); !v.OK() {

@@ -152,10 +152,10 @@ type Core struct {
 	arm        Arm
 
 	// Room for what is made with each frame and copied before the next one.
-	plain   []byte         // FRMPayload
-	shown   []v3.Reception // rx_metadata
-	text    []byte         // JSON
-	entropy [v3.ULIDEntropy]byte
+	names v3.Names
+	plain []byte         // FRMPayload
+	shown []v3.Reception // rx_metadata
+	text  []byte         // JSON
 
 	schedule      *schedule.Scheduler
 	opportunities map[*session.Device]*opportunity    // that are not over
@@ -167,9 +167,7 @@ type Core struct {
 	coming        map[*session.Device]burden // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
 	marks         *state.AirtimeMarks
-	provisions    []*provisioning                  // the first is at hand, the others wait
-	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
-	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
+	provisions    []*provisioning // the first is at hand, the others wait
 }
 
 // NewCore returns a Core.
@@ -190,11 +188,10 @@ func New(o Options) (*Core, error) {
 		o.Tombstones = session.NewTombstones()
 	}
 	c := &Core{
-		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
+		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{},
-		marks:   state.NewAirtimeMarks(o.Ledgers),
-		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
+		marks: state.NewAirtimeMarks(o.Ledgers),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {

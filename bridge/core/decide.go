@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
@@ -15,7 +16,7 @@ import (
 // hold holds a place for what is due or queued now, and arms the timer for the
 // decision point. It is called again when that changes.
 func (c *Core) hold(x *opportunity) {
-	usable := func(p path) bool { return !p.lost && (x.slot == nil || p.gateway == x.slot.Gateway) }
+	usable := func(p gateway.Path) bool { return !p.Lost && (x.slot == nil || p.Gateway == x.slot.Gateway) }
 	c.schedule.Release(x.slot)
 	x.slot = nil
 	if x.isOver() {
@@ -42,7 +43,7 @@ const readyLead = 2 * time.Second
 
 // decisionPoint is when the next window must be decided on if path i is taken.
 func (c *Core) decisionPoint(x *opportunity, i int) radio.HostTime {
-	g := x.paths[i].gateway
+	g := x.paths[i].Gateway
 	at := x.begin(x.window, i).Add(-g.Lead())
 	if x.ready != nil && g.Answers {
 		// Nothing can ride along, so it need not wait for the last moment.

@@ -9,25 +9,10 @@ import (
 	"lorawand/radio"
 )
 
-// unknownMark is added to the id of a gateway that nobody has configured where
-// another was given its default id.
-const unknownMark = "-unknown"
-
 // gateway returns a gateway. One that nobody has configured, but its driver
 // takes, gets the default plan.
 func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
-	if g := c.opts.Gateways.Gateway(eui); g != nil {
-		return g
-	}
-	if g := c.retired[eui]; g != nil {
-		return g
-	}
-	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
-	if err := c.opts.Gateways.Add(g); err != nil {
-		g.ID += unknownMark
-		_ = c.opts.Gateways.Add(g)
-	}
-	return g
+	return c.opts.Gateways.Taken(eui, c.opts.DefaultPlan)
 }
 
 func (c *Core) gatewayTold(e radio.GatewayEvent) {
@@ -42,17 +27,17 @@ func (c *Core) gatewayTold(e radio.GatewayEvent) {
 		c.gatewayDropped(&e)
 		return
 	}
-	if c.retired[e.Gateway] != nil {
+	if c.opts.Gateways.IsRemoved(e.Gateway) {
 		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
 			return
 		}
-		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it, or by a stand-in
+		c.opts.Gateways.Readmit(e.Gateway)
 	}
 	if e.Kind == radio.GatewayIdentified {
-		c.identified[e.Was] = e.Gateway
 		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
-			delete(c.identified, e.Was)
-			c.report(event.Event{Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI})
+			c.report(event.Event{
+				Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI,
+			})
 		}
 	}
 	g := c.gateway(e.Gateway)
@@ -114,4 +99,28 @@ func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
 	g.HeardSince = 0
 	c.schedule.Forget(g, since)
 	c.losePaths(g, since, func(a *attempt) bool { return a.slot.Start < since && a.slot.HostStart > c.now.Host })
+}
+
+// Reconfigured is a new configuration of the gateways. It gets an Answer.
+type Reconfigured struct {
+	Ticket   uint64
+	Gateways []*gateway.Gateway // belong to the core from then on
+}
+
+func (Reconfigured) input() {}
+
+// reconfigured makes the gateways those of a new configuration. What a gateway has
+// got is sent, whatever becomes of the gateway. What it has not got yet is planned
+// anew if the gateway is removed or gets another frequency plan.
+func (c *Core) reconfigured(r Reconfigured) {
+	err := c.opts.Gateways.Reconfigure(r.Gateways, func(g *gateway.Gateway) {
+		c.cancelOn(g)
+		c.online(g, false, radio.GatewayEvent{At: c.now.Host})
+	}, c.cancelOn)
+	c.do(Answer{Ticket: r.Ticket, Err: err})
+}
+
+// cancelOn cancels what a gateway has not got yet.
+func (c *Core) cancelOn(g *gateway.Gateway) {
+	c.losePaths(g, endOfTime, func(a *attempt) bool { return a.state == planned })
 }

@@ -15,7 +15,7 @@ func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
 	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
-		SessionKeyID: x.session.KeyID, Err: c.failure(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
+		SessionKeyID: x.session.KeyID, Err: c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
 	})
 	c.do(Keep{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
@@ -33,7 +33,7 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 		return
 	}
 	fCnt, kind := it.SentFCnt, v3.DownAck
-	ids := appendSorted(uplinkIDs, it.CorrelationIDs...)
+	ids := v3.JoinIDs(uplinkIDs, it.CorrelationIDs...)
 	m := v3.Downlink{DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt, SessionKeyID: s.KeyID}
 	records := []state.Record{state.NoItemRecord(d, it.Seq)}
 	if !ack {
@@ -49,7 +49,7 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 		} else {
 			failed := m
 			failed.DeviceIDs.HasDevAddr = false
-			failed.Err = c.failure(v3.MaxRetriesReached(it.Attempt - 1))
+			failed.Err = c.names.Error(v3.MaxRetriesReached(it.Attempt - 1))
 			c.publishDownlink(v3.DownFailed, &failed)
 		}
 	}

@@ -113,7 +113,7 @@ func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *
 	}
 	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
-		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
+		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.names.SessionKeyID(c.now.Wall.Time),
 		NoCFList: noCFList,
 	})
 	if err != nil {
@@ -125,7 +125,7 @@ func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *
 	x.join = &joining{
 		session: j.Session, gateway: g.ID, noChannels: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
 	}
-	x.ids = c.uplinkCorrelation(up)
+	x.ids = c.uplinkIDs(up)
 	c.overtaken(x.device)
 	c.open(x, up)
 	if x.slot == nil {

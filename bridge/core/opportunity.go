@@ -1,7 +1,6 @@
 package core
 
 import (
-	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -44,8 +44,8 @@ type opportunity struct {
 	join    *joining         // nil: no join-request has made it
 	ready   []byte           // PHYPayload that is to be sent; nil: it is made at the decision point
 
-	paths   []path  // best first
-	one     [1]path // room for paths: nearly always there is one
+	paths   []gateway.Path  // best first
+	one     [1]gateway.Path // room for paths: nearly always there is one
 	windows [2]mac.Window
 	blocked []string // gateways that have heard it too and cannot answer, with the reason
 
@@ -121,21 +121,12 @@ func (x *opportunity) addPath(g *gateway.Gateway, up *radio.Uplink) {
 	if up.NoPath != "" && len(x.blocked) < event.MaxOptions {
 		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
 	}
-	for i := range up.Receptions {
-		r := &up.Receptions[i]
-		if r.NoDownlink {
-			continue
-		}
-		if x.paths == nil {
-			x.paths = x.one[:0]
-		}
-		x.paths = append(x.paths, path{
-			gateway: g, antenna: r.Antenna, start: gateway.Moment{Counter: up.Time, Host: up.Ended},
-			signal: r.Signal(), snr: snrOf(r),
-		})
+	if x.paths == nil {
+		x.paths = x.one[:0]
 	}
+	x.paths = gateway.AppendPaths(x.paths, g, up)
 	if !x.isOver() {
-		slices.SortStableFunc(x.paths, func(a, b path) int { return cmp.Compare(b.signal, a.signal) })
+		gateway.SortPaths(x.paths)
 	}
 }
 
@@ -147,7 +138,7 @@ const endOfTime = radio.ConcentratorTime(math.MaxInt64)
 func (x *opportunity) losePaths(g *gateway.Gateway, before radio.ConcentratorTime) {
 	for i := range x.paths {
 		p := &x.paths[i]
-		p.lost = p.lost || p.gateway == g && p.start.Counter < before
+		p.Lost = p.Lost || p.Gateway == g && p.Start.Counter < before
 	}
 	if x.slot != nil && x.slot.Gateway == g && x.slot.Start < before {
 		x.slot = nil
@@ -160,7 +151,7 @@ func (x *opportunity) each(now radio.HostTime, first int, f func(w, i int) bool)
 	for w := first; w < len(x.windows); w++ {
 		for _, hurried := range [...]bool{false, true} {
 			for i := range x.paths {
-				if x.windows[w].Err == nil && !x.paths[i].lost && x.hurried(now, w, i) == hurried && f(w, i) {
+				if x.windows[w].Err == nil && !x.paths[i].Lost && x.hurried(now, w, i) == hurried && f(w, i) {
 					return true
 				}
 			}
@@ -173,12 +164,12 @@ func (x *opportunity) each(now radio.HostTime, first int, f func(w, i int) bool)
 // has come late. Another gateway is surer although its signal is weaker: it has
 // heard the device too.
 func (x *opportunity) hurried(now radio.HostTime, w, i int) bool {
-	return x.begin(w, i).Sub(now) < x.paths[i].gateway.Lead()/2
+	return x.begin(w, i).Sub(now) < x.paths[i].Gateway.Lead()/2
 }
 
 // begin is when window w opens, by what is known of path i.
 func (x *opportunity) begin(w, i int) radio.HostTime {
-	return x.paths[i].start.Host.Add(x.windows[w].Delay)
+	return x.paths[i].Start.Host.Add(x.windows[w].Delay)
 }
 
 // emission is the emission of size bytes in window w by path i.
@@ -191,19 +182,19 @@ func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emissi
 		airtime = time.Minute // of a data rate that is in no table: nothing can take it
 	}
 	return schedule.Emission{
-		Gateway: path.gateway, Start: path.start.CounterAt(begin), HostStart: begin,
+		Gateway: path.Gateway, Start: path.Start.CounterAt(begin), HostStart: begin,
 		Airtime: airtime, Frequency: win.Frequency, Priority: p, Fallback: w > 0,
 	}
 }
 
 // circumstances are what answers to MAC commands tell.
 func (x *opportunity) circumstances() mac.Circumstances {
-	best := x.paths[0].snr
+	best := x.paths[0].SNR
 	var gateways []*gateway.Gateway
 	for i := range x.paths {
-		best = max(best, x.paths[i].snr)
-		if !slices.Contains(gateways, x.paths[i].gateway) {
-			gateways = append(gateways, x.paths[i].gateway)
+		best = max(best, x.paths[i].SNR)
+		if !slices.Contains(gateways, x.paths[i].Gateway) {
+			gateways = append(gateways, x.paths[i].Gateway)
 		}
 	}
 	return mac.Circumstances{
@@ -213,9 +204,9 @@ func (x *opportunity) circumstances() mac.Circumstances {
 
 // correlationIDs returns the correlation ids of all that leads to a transmission.
 func (x *opportunity) correlationIDs(it *session.Item, more ...string) []string {
-	ids := appendSorted(x.ids, more...)
+	ids := v3.JoinIDs(x.ids, more...)
 	if it != nil {
-		ids = appendSorted(ids, it.CorrelationIDs...)
+		ids = v3.JoinIDs(ids, it.CorrelationIDs...)
 	}
 	return ids
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"lorawand/bridge/event"
-	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
@@ -31,7 +30,7 @@ func (c *Core) publish(r *reception) {
 		m.FPort, m.FRMPayload = d.FPort, c.plain
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
-	m.Settings = c.settings(dev, first)
+	m.Settings = v3.SettingsOf(dev, c.gateway(first.Gateway), first, c.now.Wall.Known())
 	m.ConsumedAirtime, _ = radio.TimeOnAir(radio.Packet{DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload)})
 	m.Receptions = c.shown[:0]
 	for i := range p.copies {
@@ -52,25 +51,6 @@ func (c *Core) publish(r *reception) {
 }
 
 var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
-
-// settings are those of the first copy. What the device's plan does not have
-// keeps index 0.
-func (c *Core) settings(dev *session.Device, up *radio.Uplink) v3.Settings {
-	s := v3.Settings{Uplink: up, ShowTime: c.now.Wall.Known()}
-	plan := c.gateway(up.Gateway).Plan
-	if p, err := dev.FrequencyPlan(); err == nil {
-		plan = p
-	}
-	dr, err := plan.UplinkDataRate(up.DataRate)
-	if err != nil {
-		return s
-	}
-	s.DataRateIndex = dr
-	if ch, err := plan.UplinkChannel(up.Frequency, dr); err == nil {
-		s.DeviceChannelIndex = uint8(ch)
-	}
-	return s
-}
 
 // publishDownlink publishes a message about a downlink.
 func (c *Core) publishDownlink(kind string, m *v3.Downlink) {

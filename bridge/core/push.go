@@ -22,7 +22,7 @@ func (c *Core) pushed(p Pushed) {
 		if len(it.FRMPayload) > 0 {
 			it.Decoded = nil // FRMPayload wins, and the other could be long
 		}
-		it.CorrelationIDs = appendSorted(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
+		it.CorrelationIDs = v3.JoinIDs(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
 		items[i] = &it
 	}
 	refusal := p.Err
@@ -30,7 +30,7 @@ func (c *Core) pushed(p Pushed) {
 		refusal = c.refusal(d, p, items)
 	}
 	if refusal != nil {
-		c.refusePush(p.Device, d, items, c.failure(refusal))
+		c.refusePush(p.Device, d, items, c.names.Error(refusal))
 		c.do(Answer{Ticket: p.Ticket, Err: refusal})
 		return
 	}

@@ -271,7 +271,7 @@ func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up 
 	c.overtaken(m.Device)
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(m.Device, m.Session))
 	r.match, r.again = *m, true
-	c.openWindows(r, d, c.uplinkCorrelation(up), up)
+	c.openWindows(r, d, c.uplinkIDs(up), up)
 }
 
 // expected returns the other gateways on line that have heard the device

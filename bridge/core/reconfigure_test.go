@@ -124,7 +124,7 @@ func TestGatewayBecomesUnknown(t *testing.T) {
 	}
 	all[1].ID = gateway.DefaultID(gwA)
 	s.reconfigure(all[1:]...)
-	if a := s.gateway(gwA); a.ID != gateway.DefaultID(gwA)+unknownMark || !a.Online || s.gateway(gwB).ID != gateway.DefaultID(gwA) {
+	if a := s.gateway(gwA); a.ID != gateway.DefaultID(gwA)+"-unknown" || !a.Online || s.gateway(gwB).ID != gateway.DefaultID(gwA) {
 		t.Errorf("%+v", a)
 	}
 }

@@ -139,7 +139,7 @@ func (c *Core) sent(t *transmission) {
 	if it == nil {
 		return
 	}
-	ids := appendSorted(t.ids, c.correlationID(v3.GatewayTxAck))
+	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
 	c.publishDownlink(v3.DownSent, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
 		SessionKeyID: x.session.KeyID, Priority: t.priority,
@@ -171,10 +171,10 @@ func (c *Core) failed(t *transmission) {
 		x.device.Queue.PutBack(it)
 		return
 	}
-	ids := appendSorted(t.ids, c.correlationID(v3.GatewayTxAck))
+	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
-		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority, Err: c.failure(v3.TransmissionFailed(result)),
+		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority, Err: c.names.Error(v3.TransmissionFailed(result)),
 	})
 	c.do(Keep{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 }

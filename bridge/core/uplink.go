@@ -18,7 +18,7 @@ const testPort = 224
 
 // heard takes a frame.
 func (c *Core) heard(up radio.Uplink) {
-	if c.retired[up.Gateway] != nil {
+	if c.opts.Gateways.IsRemoved(up.Gateway) {
 		return
 	}
 	c.stats.Uplinks++
@@ -107,7 +107,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	m.Accept(&p.data)
 	dev := m.Device
 	c.overtaken(dev)
-	p.ids = c.uplinkCorrelation(up)
+	p.ids = c.uplinkIDs(up)
 	if m.Session == dev.Pending {
 		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
 			c.decided(dev, dev.Session, false, p.ids)
