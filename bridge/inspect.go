@@ -10,6 +10,7 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 )
 
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
@@ -76,7 +77,7 @@ func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, er
 		}
 	})
 	if err == nil && out == nil {
-		err = fmt.Errorf("%v: %w", id, core.ErrNoDevice)
+		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	}
 	return out, err
 }
@@ -117,7 +118,7 @@ func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (core.Downlinks, 
 	found := false
 	err := b.inspect(ctx, func(c *core.Core) { out, found = c.Downlinks(id) })
 	if err == nil && !found {
-		err = fmt.Errorf("%v: %w", id, core.ErrNoDevice)
+		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	}
 	return out, err
 }

@@ -26,19 +26,22 @@ func (c *Core) keepChanges() {
 	}
 }
 
-// takeRecords returns the records of what has changed of a device, and takes
-// that for kept. lag says that a crash may lose it.
+// takeRecords returns the records of what has changed of a device, and takes that
+// for stored. lag says that a crash may lose it.
 func (c *Core) takeRecords(d *session.Device) (records []state.Record, lag bool, err error) {
 	c.outdate(d)
-	if d.TakeChange() == session.CountersChanged {
-		return []state.Record{state.CountersRecord(d, d.Session.Marks())}, true, nil
+	return state.TakeChange(d)
+}
+
+// Starting is the first input.
+type Starting struct{}
+
+func (Starting) input() {}
+
+// starting has a counter reserved for the first downlink of each device, in one
+// commit that nobody waits for.
+func (c *Core) starting() {
+	if records, done := state.ReserveFirst(c.opts.Devices.All()); len(records) > 0 {
+		c.keep(done, records...)
 	}
-	r, err := state.DeviceRecord(d)
-	if err != nil {
-		return nil, false, err
-	}
-	if d.Session == nil {
-		return []state.Record{r, state.NoCountersRecord(d)}, false, nil
-	}
-	return []state.Record{r, state.CountersRecord(d, d.Session.Marks())}, false, nil
 }

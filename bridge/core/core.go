@@ -164,7 +164,7 @@ type Core struct {
 	lastID        uint64
 	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
-	coming        map[*session.Device]burden // pushes that wait for the store
+	coming        map[*session.Device]session.Load // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
 	marks         *state.AirtimeMarks
 	provisions    []*provisioning // the first is at hand, the others wait
@@ -190,7 +190,7 @@ func New(o Options) (*Core, error) {
 	c := &Core{
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
-		attempts: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{},
+		attempts: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]session.Load{},
 		marks: state.NewAirtimeMarks(o.Ledgers),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}

@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"lorawand/bridge/event"
@@ -35,7 +34,7 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 		return
 	}
 	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
-	plan, why, err := c.mayJoin(d, known, req, sourceOf(up))
+	plan, why, err := c.mayJoin(d, known, req, session.SourceOf(up))
 	if why == event.JoinUsedNonce {
 		c.rememberJoin(d, nil, up)
 	}
@@ -106,7 +105,7 @@ func (c *Core) countRefusal(why event.JoinRefusal) {
 // join makes the session and holds a place for the join-accept. Where there is
 // none, nothing is changed and nothing used up.
 func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
-	addr, ok := c.newDevAddr()
+	addr, ok := c.opts.Devices.NewDevAddr(c.opts.Entropy, c.opts.DevAddrs)
 	if !ok {
 		c.refuseJoin(g, x.device, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
 		return
@@ -215,20 +214,4 @@ func (c *Core) joined(t *transmission) {
 			Hint: event.HintNoChannels,
 		})
 	}
-}
-
-// addressTries is how often an address is drawn until one is free.
-const addressTries = 64
-
-// newDevAddr draws an address that no session has, from one of the prefixes.
-func (c *Core) newDevAddr() (radio.DevAddr, bool) {
-	for range addressTries {
-		var b [5]byte
-		_, _ = io.ReadFull(c.opts.Entropy, b[:])
-		a := c.opts.DevAddrs[int(b[4])%len(c.opts.DevAddrs)].Address([4]byte(b[:4]))
-		if !c.opts.Devices.InUse(a) {
-			return a, true
-		}
-	}
-	return radio.DevAddr{}, false
 }

@@ -243,7 +243,7 @@ var changeInputs = []struct {
 		next := s.devices["dev1"].Clone()
 		other(s.T, reflect.ValueOf(next).Elem())
 		next.ID = dev("dev1")
-		s.step(Provisioned{Ticket: 99, Put: []DevicePut{{Device: next, Replace: true}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: next, Replace: true}}})
 		if n := len(s.answers); n == 0 || s.answers[n-1].Err != nil {
 			s.Fatalf("answers %+v", s.answers)
 		}
@@ -252,12 +252,12 @@ var changeInputs = []struct {
 	{"the owner, of a device that is new", func(s *stand) string {
 		d := abp("new", 1)
 		d.Session.Parameters = &session.Parameters{RX1Delay: 7}
-		s.step(Provisioned{Ticket: 99, Put: []DevicePut{{Device: d}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: d}}})
 		return "new"
 	}},
 	{"the owner, who forgets counters", func(s *stand) string {
 		s.hear(gwA, s.phy("dev1", 3, payload("x")))
-		s.step(Provisioned{Ticket: 99, Put: []DevicePut{{Device: s.devices["dev1"].Clone(), Must: true, ForgetFCntUp: true}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: s.devices["dev1"].Clone(), Must: true, ForgetFCntUp: true}}})
 		return "dev1"
 	}},
 }

@@ -159,7 +159,7 @@ func (r *registry) device(name string) *session.Device { return r.c.opts.Devices
 
 func TestProvisionAdd(t *testing.T) {
 	r := newRegistry(t)
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: abp("new1", 1)}, {Device: otaa("new2", 2)}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: abp("new1", 1)}, {Device: otaa("new2", 2)}}}); err != nil {
 		t.Fatal(err)
 	}
 	r.uplink(r.device("new1"), 5, false)
@@ -179,10 +179,10 @@ func TestProvisionFaults(t *testing.T) {
 	bad.Session.Keys.AppSKey = frame.Key{}
 	before := len(r.records)
 	err := r.change(Provisioned{
-		Put:    []DevicePut{{Device: otaa("new1", 1)}, {Device: bad}, {Device: sameEUI}, {Device: abp("dev1", 4)}, {Device: abp("new1", 5)}, {Device: abp("none", 6), Must: true}},
+		Put:    []state.DevicePut{{Device: otaa("new1", 1)}, {Device: bad}, {Device: sameEUI}, {Device: abp("dev1", 4)}, {Device: abp("new1", 5)}, {Device: abp("none", 6), Must: true}},
 		Remove: []session.ID{dev("dev2"), dev("nobody")},
 	})
-	var faults ProvisionFaults
+	var faults state.ProvisionFaults
 	if !errors.As(err, &faults) {
 		t.Fatalf("error %v", err)
 	}
@@ -201,7 +201,7 @@ func TestProvisionFaults(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("faults\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if !errors.Is(err, session.ErrExists) || !errors.Is(err, ErrNoDevice) || strings.Count(err.Error(), "\n") != 5 {
+	if !errors.Is(err, session.ErrExists) || !errors.Is(err, state.ErrNoDevice) || strings.Count(err.Error(), "\n") != 5 {
 		t.Errorf("error %v", err)
 	}
 	if len(r.records) != before || r.c.opts.Devices.Len() != 3 || r.device("dev2") == nil {
@@ -216,7 +216,7 @@ func TestProvisionTrial(t *testing.T) {
 	again := r.devices["dev1"].Clone()
 	again.Name, again.Session.FCntUp, again.Session.NFCntDown = "x", 100, 100
 	before := len(r.records)
-	put := []DevicePut{{Device: again, Replace: true}, {Device: abp("new1", 1)}}
+	put := []state.DevicePut{{Device: again, Replace: true}, {Device: abp("new1", 1)}}
 	if err := r.change(Provisioned{Put: put, Remove: []session.ID{dev("dev2")}, Trial: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestProvisionGoesOn(t *testing.T) {
 	r.uplink(d, 3, true)
 	next := d.Clone()
 	next.Name, next.Session.FCntUp, next.Session.NFCntDown, next.Session.AFCntDown = "renamed", 2, 9, 9
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.device("dev1"); got != d || got.Name != "renamed" || got.Session.FCntUp != 3 || got.Session.NFCntDown != 9 || got.Queue.Len() != 2 {
@@ -266,7 +266,7 @@ func TestProvisionEndsSession(t *testing.T) {
 	old := d.Clone()
 	next := d.Clone()
 	next.Session = &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err != nil {
 		t.Fatal(err)
 	}
 	r.pass(2 * time.Second)
@@ -318,7 +318,7 @@ func TestProvisionRemove(t *testing.T) {
 		}
 	}
 	// Its name is free.
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: abp("dev1", 1)}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: abp("dev1", 1)}}}); err != nil {
 		t.Error(err)
 	}
 	if got := r.device("dev1"); got.Queue.Len() != 0 || got == d {
@@ -336,18 +336,18 @@ func TestProvisionDuringJoin(t *testing.T) {
 		{"renamed", func(d *session.Device) Provisioned {
 			next := otaa("new1", 1)
 			next.Name = "x"
-			return Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}
+			return Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}
 		}, 1},
 		{"another device", func(d *session.Device) Provisioned {
 			next := otaa("new1", 1)
 			next.DevEUI = radio.EUI64{8, 8}
-			return Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}
+			return Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}
 		}, 0},
 		{"removed", func(d *session.Device) Provisioned { return Provisioned{Remove: []session.ID{d.ID}} }, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRegistry(t)
-			if err := r.change(Provisioned{Put: []DevicePut{{Device: otaa("new1", 1)}}}); err != nil {
+			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: otaa("new1", 1)}}}); err != nil {
 				t.Fatal(err)
 			}
 			d := r.device("new1")
@@ -390,7 +390,7 @@ func TestProvisionUnstored(t *testing.T) {
 	next := d1.Clone()
 	next.Name, next.Session = "x", &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
 	r.hold = true
-	_ = r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}, {Device: abp("new1", 1)}}, Remove: []session.ID{d2.ID}})
+	_ = r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}, {Device: abp("new1", 1)}}, Remove: []session.ID{d2.ID}})
 	if r.device("new1") != nil || r.device("dev2") == nil || r.device("dev1").Name != "" {
 		t.Error("seen before it is stored")
 	}
@@ -415,10 +415,10 @@ func TestProvisionForget(t *testing.T) {
 	r.uplink(d, 50, false)
 	joins := otaa("new1", 1)
 	joins.UsedDevNonces, joins.LastJoinNonce = []uint16{1, 2, 3}, 70_000
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: joins}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: joins}}}); err != nil {
 		t.Fatal(err)
 	}
-	err := r.change(Provisioned{Put: []DevicePut{{Device: d.Clone(), Must: true, ForgetFCntUp: true}, {Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true}}})
+	err := r.change(Provisioned{Put: []state.DevicePut{{Device: d.Clone(), Must: true, ForgetFCntUp: true}, {Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type provisioning struct {
 	Provisioned
 	state   provisionState
 	next    int // the device at hand: in Put, or behind these in Remove
-	faults  ProvisionFaults
+	faults  state.ProvisionFaults
 	plan    *session.Plan
 	index   map[session.ID]int // of what was checked
 	records []state.Record     // perDevice of each device, and then the downlinks of those that go
@@ -112,7 +112,7 @@ func (c *Core) provisionDone(err error) {
 func (c *Core) check(p *provisioning, i int) {
 	id := p.id(i)
 	if _, twice := p.index[id]; twice {
-		p.faults = append(p.faults, ProvisionFault{i, fmt.Errorf("%v: %w", id, errTwice)})
+		p.faults = append(p.faults, state.ProvisionFault{Index: i, Err: fmt.Errorf("%v: %w", id, errTwice)})
 		return
 	}
 	p.index[id] = i
@@ -122,7 +122,7 @@ func (c *Core) check(p *provisioning, i int) {
 		records, err = c.provisionRecords(p, i)
 	}
 	if err != nil {
-		p.faults = append(p.faults, ProvisionFault{i, err})
+		p.faults = append(p.faults, state.ProvisionFault{Index: i, Err: err})
 	}
 	p.records = append(p.records, records[:]...)
 }
@@ -133,7 +133,7 @@ func (c *Core) mayProvision(p *provisioning, i int) error {
 	d := c.opts.Devices.Device(id)
 	if i >= len(p.Put) {
 		if d == nil {
-			return fmt.Errorf("%v: %w", id, ErrNoDevice)
+			return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 		}
 		p.plan.Remove(id)
 		return nil
@@ -144,9 +144,9 @@ func (c *Core) mayProvision(p *provisioning, i int) error {
 	}
 	switch {
 	case d == nil && put.Must:
-		return fmt.Errorf("%v: %w", id, ErrNoDevice)
+		return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	case d != nil && !put.Replace && !put.Must:
-		return fmt.Errorf("%v: %w", id, ErrRegistered)
+		return fmt.Errorf("%v: %w", id, state.ErrRegistered)
 	}
 	next, _ := c.successor(put)
 	return p.plan.Put(next)
@@ -155,7 +155,7 @@ func (c *Core) mayProvision(p *provisioning, i int) error {
 // successor is what a device is to be, if it were changed now. The sessions of
 // the device that is registered stay as they are. revived says that it goes on
 // from what others have used under the same keys.
-func (c *Core) successor(put *DevicePut) (next *session.Device, revived bool) {
+func (c *Core) successor(put *state.DevicePut) (next *session.Device, revived bool) {
 	next = put.Device.Clone()
 	var old *session.Device
 	if d := c.opts.Devices.Device(next.ID); d != nil {
@@ -163,7 +163,7 @@ func (c *Core) successor(put *DevicePut) (next *session.Device, revived bool) {
 		next.Succeed(old)
 	}
 	revived = c.revive(next, old)
-	put.forget(next)
+	put.Forget(next)
 	return next, revived
 }
 
@@ -224,7 +224,7 @@ func (c *Core) storeProvision(p *provisioning) {
 	for _, i := range p.stale {
 		records, err := c.provisionRecords(p, i)
 		if err != nil {
-			c.provisionDone(ProvisionFaults{{i, err}})
+			c.provisionDone(state.ProvisionFaults{{Index: i, Err: err}})
 			return
 		}
 		copy(p.records[i*perDevice:], records[:])
@@ -303,7 +303,7 @@ func (c *Core) apply(p *provisioning, i int) {
 			c.do(Keep{Records: records}) // what it has used since
 		}
 	}
-	p.Put[i].forget(d)
+	p.Put[i].Forget(d)
 	if d.Session != nil {
 		// What it goes on from has gone on itself since it was staged.
 		again = again || d.Session.Marks() != staged.device

@@ -24,11 +24,11 @@ func many(t *testing.T) (*stand, Provisioned) {
 		d := abp(fmt.Sprintf("old-%03d", i), byte(i))
 		next := d.Clone()
 		next.Name = "new"
-		p.Put = append(p.Put, DevicePut{Device: next, Replace: true})
+		p.Put = append(p.Put, state.DevicePut{Device: next, Replace: true})
 		s.add(d)
 		added := otaa(fmt.Sprintf("new-%03d", i), byte(i))
 		added.Name = "new"
-		p.Put = append(p.Put, DevicePut{Device: added, Replace: true})
+		p.Put = append(p.Put, state.DevicePut{Device: added, Replace: true})
 	}
 	return s, p
 }
@@ -145,7 +145,7 @@ func TestProvisionInStepsFails(t *testing.T) {
 }
 
 func errorsHave(err error, text string) bool {
-	return err != nil && text != "" && (errors.Is(err, ErrNoDevice) || errors.Is(err, errDisk))
+	return err != nil && text != "" && (errors.Is(err, state.ErrNoDevice) || errors.Is(err, errDisk))
 }
 
 // What devices do while they are changed is not lost, wherever the power fails:
@@ -157,7 +157,7 @@ func TestProvisionInStepsServes(t *testing.T) {
 			otaa := s.otaa("dev3", session.V1_0_4)
 			next := otaa.Clone()
 			next.Name = "new"
-			p.Put = append([]DevicePut{{Device: next, Replace: true}}, p.Put...)
+			p.Put = append([]state.DevicePut{{Device: next, Replace: true}}, p.Put...)
 			n := uint32(0)
 			err := s.provision(p, func(step int) {
 				s.slow = slow

@@ -54,86 +54,30 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
 		return
 	}
-	c.coming[d] = c.coming[d].plus(load(items))
+	c.coming[d] = c.coming[d].Plus(session.LoadOf(items))
 	c.keep(func(err error) { c.queued(p, d, items, err) }, records...)
 }
 
-var (
-	errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
-	errDecoded = errors.New("payload formatters, which decoded_payload needs, are not served by this version")
-)
-
-// refusal says why a push cannot be taken, or returns nil. One bad item fails
-// the whole push.
+// refusal says why a push cannot be taken, or returns nil. Pushes that are on their
+// way to the store count as queued.
 func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.Error {
-	switch {
-	case d == nil:
-		return v3.DeviceNotFound(p.Device)
-	case len(items) == 0:
-		return nil
-	case d.Unserved() != nil:
-		return v3.NotServed(d.Unserved())
-	case d.Session == nil && d.Pending == nil:
-		return v3.NoDeviceSession()
+	if err := v3.CheckItems(p.Device, d, items, c.now.at(c.now.Host)); err != nil || len(items) == 0 {
+		return err
 	}
-	plan, err := d.FrequencyPlan()
-	if err != nil {
-		return v3.NotServed(err)
-	}
-	for _, it := range items {
-		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
-		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && c.now.Wall.Known() && it.ClassBC.AbsoluteTime.Before(c.now.Wall.Time):
-			return v3.DownlinkExpired()
-		case it.ClassBC != nil:
-			return v3.NotServed(errClassBC)
-		case len(it.FRMPayload) == 0:
-			return v3.NotServed(errDecoded)
-		case len(it.FRMPayload) > maxFRMPayload:
-			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
-		}
-	}
-	return c.fullQueue(d, p.Replace, items)
-}
-
-// burden is how many items there are, and Item.Size of all of them.
-type burden struct{ items, bytes int }
-
-func load(items []*session.Item) burden {
-	b := burden{items: len(items)}
-	for _, it := range items {
-		b.bytes += it.Size()
-	}
-	return b
-}
-
-func (b burden) plus(o burden) burden  { return burden{b.items + o.items, b.bytes + o.bytes} }
-func (b burden) minus(o burden) burden { return burden{b.items - o.items, b.bytes - o.bytes} }
-
-// fullQueue refuses items that the queue of the device, or all queues together,
-// have no room for. What is on its way to the store counts.
-func (c *Core) fullQueue(d *session.Device, replace bool, items []*session.Item) *v3.Error {
-	device := load(items).plus(c.coming[d])
-	all := device.bytes + c.opts.Devices.QueueBytes()
+	device := session.LoadOf(items).Plus(c.coming[d])
+	all := device.Bytes + c.opts.Devices.QueueBytes()
 	for other, coming := range c.coming {
 		if other != d {
-			all += coming.bytes
+			all += coming.Bytes
 		}
 	}
-	queue := burden{d.Queue.Len(), d.Queue.Bytes()}
-	if replace {
-		all -= queue.bytes
+	queue := d.Queue.Fill()
+	if p.Replace {
+		all -= queue.Bytes
 	} else {
-		device = device.plus(queue)
+		device = device.Plus(queue)
 	}
-	switch {
-	case device.items > session.MaxQueue:
-		return v3.QueueFull()
-	case device.bytes > session.MaxQueueBytes:
-		return v3.QueueTooLong(session.MaxQueueBytes)
-	case all > session.MaxQueuesBytes:
-		return v3.QueuesTooLong(session.MaxQueuesBytes)
-	}
-	return nil
+	return v3.CheckRoom(device, all)
 }
 
 // refusePush publishes a down/failed for each item of a push, or one for a push
@@ -160,7 +104,7 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 
 // queued carries out a push that is stored.
 func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
-	if c.coming[d] = c.coming[d].minus(load(items)); c.coming[d].items == 0 {
+	if c.coming[d] = c.coming[d].Minus(session.LoadOf(items)); c.coming[d].Items == 0 {
 		delete(c.coming, d)
 	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {

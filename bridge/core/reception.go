@@ -86,19 +86,13 @@ func (c *Core) release(p *gathering) {
 	c.spare = p
 }
 
-// sourceOf returns where a frame comes from.
-func sourceOf(up *radio.Uplink) session.Source {
-	answerable := slices.ContainsFunc(up.Receptions, func(r radio.Reception) bool { return !r.NoDownlink })
-	return session.Source{Gateway: up.Gateway, Foreign: !answerable}
-}
-
 // hears notes that a source has heard the frame. What the clock of a stranger
 // shows is not believed.
 func (r *reception) hears(up *radio.Uplink) {
 	if r.hearings == nil {
 		r.hearings = r.one[:0]
 	}
-	from := sourceOf(up)
+	from := session.SourceOf(up)
 	r.hearings = append(r.hearings, hearing{from, up.Time})
 	if from.Foreign {
 		return
@@ -159,7 +153,7 @@ func (c *Core) forgetOldest() {
 // another takes the bytes of a frame that is known already: a ghost, a copy
 // through another gateway, or a repetition by the device.
 func (c *Core) another(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	from := sourceOf(up)
+	from := session.SourceOf(up)
 	i := slices.IndexFunc(r.hearings, func(h hearing) bool { return h.source == from })
 	if i < 0 {
 		if from.Foreign || c.isCopy(g, r, up) {

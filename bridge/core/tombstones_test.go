@@ -124,7 +124,7 @@ func (w *watched) put(d *session.Device, replace bool) {
 	if d, err = session.UnmarshalDevice(r.Data); err != nil {
 		w.Fatal(err)
 	}
-	if err := w.change(Provisioned{Put: []DevicePut{{Device: d, Replace: replace, Record: r}}}); err != nil {
+	if err := w.change(Provisioned{Put: []state.DevicePut{{Device: d, Replace: replace, Record: r}}}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -208,7 +208,7 @@ func TestNothingBeginsAnew(t *testing.T) {
 		},
 		"a change that was not stored": func(w *watched) {
 			w.broken = errDisk
-			if w.change(Provisioned{Put: []DevicePut{{Device: typed("abp1", allKeys), Replace: true}}}) == nil {
+			if w.change(Provisioned{Put: []state.DevicePut{{Device: typed("abp1", allKeys), Replace: true}}}) == nil {
 				w.Error("a change is answered that was not stored")
 			}
 			w.broken = nil
@@ -318,7 +318,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 		return d
 	}
 	for i := range 2 * n {
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: device(i)}}}); err != nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: device(i)}}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.change(Provisioned{Remove: []session.ID{device(i).ID}}); err != nil {
@@ -337,7 +337,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 	for i, want := range map[int]uint32{0: 0, 1: 0, 2*n - 1: 100, 2*n - 2: 100, 1001: 100} {
 		d := device(i)
 		d.Session.NFCntDown, d.Session.AFCntDown = 0, 0
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: d}}}); err != nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.device(d.ID.Device).Session.NFCntDown; got != want {
@@ -392,7 +392,7 @@ func TestRecordCannotBeMade(t *testing.T) {
 		r := newRegistry(t)
 		next := r.devices["dev1"].Clone()
 		next.Name, next.Locations = "new", nowhere
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}); err == nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err == nil {
 			t.Error("a change is answered that cannot be stored")
 		}
 		if got := r.device("dev1").Name; got != "" {
@@ -403,7 +403,7 @@ func TestRecordCannotBeMade(t *testing.T) {
 		r := newRegistry(t)
 		d := abp("abp1", 1)
 		d.Locations = nowhere
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: d}}}); err == nil || r.device("abp1") != nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err == nil || r.device("abp1") != nil {
 			t.Errorf("%v, the device is %v", err, r.device("abp1"))
 		}
 	})

@@ -24,7 +24,7 @@ func (c *Core) heard(up radio.Uplink) {
 	c.stats.Uplinks++
 	g := c.gateway(up.Gateway)
 	g.LastUplink = c.now.Host
-	if g.HeardSince == 0 && !sourceOf(&up).Foreign {
+	if g.HeardSince == 0 && !session.SourceOf(&up).Foreign {
 		g.HeardSince = c.now.Host
 	}
 	if up.GatewayTime.Before(c.opts.NotBefore) {
@@ -65,12 +65,12 @@ func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
 		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
 		return
 	}
-	how := session.Reception{DataRate: up.DataRate, Frequency: up.Frequency, Source: sourceOf(up)}
+	how := session.Reception{DataRate: up.DataRate, Frequency: up.Frequency, Source: session.SourceOf(up)}
 	m, err := c.opts.Devices.Match(d, how, c.now.Host)
 	switch {
 	case err != nil:
 		c.unmatched(g, d, m, err)
-	case !begins(&m, d):
+	case !mac.Begins(&m, d):
 		c.drop(event.DropRekey, event.Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
 	case m.Repeated:
 		c.otherMIC(g, &m, d, up)
@@ -89,15 +89,6 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 		}
 	}
 	c.drop(event.DropReasonOf(err), e)
-}
-
-// begins reports whether a frame may be taken in its session: that of a join
-// with LoRaWAN 1.1 begins with RekeyInd (LoRaWAN 1.1, 5.8).
-func begins(m *session.Match, d *frame.Data) bool {
-	if m.Session != m.Device.Pending || m.Device.Version < session.V1_1 {
-		return true
-	}
-	return mac.HasRekeyInd(mac.Commands(d, m.FCnt, m.Session.Cipher(m.Device.Version)))
 }
 
 var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")

@@ -177,6 +177,22 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 	return records, nil
 }
 
+// TakeChange returns the records of what has changed of a device, and takes that
+// for stored. lag says that a crash may lose it.
+func TakeChange(d *session.Device) (records []store.Record, lag bool, err error) {
+	if d.TakeChange() == session.CountersChanged {
+		return []store.Record{CountersRecord(d, d.Session.Marks())}, true, nil
+	}
+	r, err := DeviceRecord(d)
+	if err != nil {
+		return nil, false, err
+	}
+	if d.Session == nil {
+		return []store.Record{r, NoCountersRecord(d)}, false, nil
+	}
+	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, false, nil
+}
+
 // settledRecords returns what a clean stop leaves in the store of a device whose
 // marks are above its counters. Both its records have marks; that of the device
 // is written only if its own are.
@@ -261,4 +277,28 @@ func KeyRecord(k access.Key) (store.Record, error) {
 		return store.Record{}, fmt.Errorf("bridge: API key: %w", err)
 	}
 	return store.Record{Kind: KindKey, Key: k.ID, Version: recordVersion, Data: b}, nil
+}
+
+// ReserveFirst asks for a counter for the first downlink of each device. It returns
+// the records that reserve them, and what is to be called when they are stored, or
+// cannot be: then a counter is asked for again when it is needed.
+func ReserveFirst(devices []*session.Device) (records []store.Record, done func(error)) {
+	marks := map[*session.Session]session.Marks{}
+	for _, d := range devices {
+		if d.Session == nil || d.Unserved() != nil {
+			continue
+		}
+		if m := d.Session.FirstMarks(d.Version); m != d.Session.Marks() {
+			d.Session.Ask(m)
+			marks[d.Session] = m
+			records = append(records, CountersRecord(d, m))
+		}
+	}
+	return records, func(err error) {
+		for s, m := range marks {
+			if err == nil {
+				s.Stored(m)
+			}
+		}
+	}
 }
