@@ -204,7 +204,7 @@ func (c *Core) copied(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 		c.hold(x)
 	}
 	if r.match.Device != nil {
-		r.match.Device.History.HeardBy(up.Gateway)
+		r.match.Device.History.HeardBy(up)
 	}
 	p := r.gathering
 	if p == nil {
@@ -275,7 +275,7 @@ func (c *Core) expected(h *session.History, first radio.EUI64) (out []radio.EUI6
 		return nil
 	}
 	c.opts.Gateways.EachOnline(func(g *gateway.Gateway) bool {
-		if g.EUI != first && (h.New() || h.Hears(g.EUI)) {
+		if _, heard := h.Path(g.EUI); g.EUI != first && (heard || h.New()) {
 			out = append(out, g.EUI)
 		}
 		return true

@@ -113,7 +113,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
-	h.HeardBy(up.Gateway)
+	h.HeardBy(up)
 	if m.Reset {
 		c.report(event.Event{Kind: event.CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
