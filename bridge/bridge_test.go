@@ -248,8 +248,8 @@ func TestInbox(t *testing.T) {
 	for i := range 10 {
 		b.frame(core.Heard{Uplink: radio.Uplink{PHYPayload: []byte{byte(i)}}})
 	}
-	b.tell(core.TimerFired{})
-	b.tell(core.GatewayTold{})
+	b.add(core.TimerFired{})
+	b.add(core.GatewayChanged{})
 	var got []string
 	for in, h, ok := b.take(); ok; in, h, ok = b.take() {
 		if in == nil {
@@ -258,7 +258,7 @@ func TestInbox(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%T", in))
 	}
-	if s := strings.Join(got, " "); s != "core.TimerFired core.GatewayTold 6 7 8 9" || b.drops() != 6 {
+	if s := strings.Join(got, " "); s != "core.TimerFired core.GatewayChanged 6 7 8 9" || b.drops() != 6 {
 		t.Errorf("got %s, %d dropped", s, b.drops())
 	}
 }

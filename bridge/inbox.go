@@ -17,7 +17,7 @@ type inbox struct {
 	ring    []core.Heard // frames
 	first   int
 	n       int
-	told    []core.Input // all else, which comes first
+	inputs  []core.Input // all else, which comes first
 	dropped uint64
 }
 
@@ -36,17 +36,17 @@ func (b *inbox) frame(h core.Heard) {
 	b.ring[(b.first+b.n)%len(b.ring)] = h
 	b.n++
 	b.mu.Unlock()
-	b.bell()
+	b.notify()
 }
 
-func (b *inbox) tell(in core.Input) {
+func (b *inbox) add(in core.Input) {
 	b.mu.Lock()
-	b.told = append(b.told, in)
+	b.inputs = append(b.inputs, in)
 	b.mu.Unlock()
-	b.bell()
+	b.notify()
 }
 
-func (b *inbox) bell() {
+func (b *inbox) notify() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
@@ -58,10 +58,10 @@ func (b *inbox) bell() {
 func (b *inbox) take() (in core.Input, h core.Heard, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.told) > 0 {
-		in = b.told[0]
-		b.told[0] = nil
-		b.told = b.told[1:]
+	if len(b.inputs) > 0 {
+		in = b.inputs[0]
+		b.inputs[0] = nil
+		b.inputs = b.inputs[1:]
 		return in, h, true
 	}
 	if b.n == 0 {
@@ -83,5 +83,5 @@ func (b *inbox) drops() uint64 {
 func (b *inbox) len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.n + len(b.told)
+	return b.n + len(b.inputs)
 }

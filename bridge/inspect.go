@@ -38,12 +38,12 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 		s.Gateways, s.Online = len(c.Gateways().All()), c.Gateways().Online()
 	})
 	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
-	s.Wear = b.keeper.Wear()
+	s.Wear = b.committer.Wear()
 	return s, err
 }
 
 // StoreError returns why the store cannot be written, or nil while it can.
-func (b *Bridge) StoreError() error { return b.keeper.Fault() }
+func (b *Bridge) StoreError() error { return b.committer.Fault() }
 
 // GatewayState is what is known of a gateway at a moment.
 type GatewayState struct {

@@ -17,7 +17,7 @@ import (
 //	   | |                                  |
 //	   | |                                  +--(the gateway refuses it)---> refused
 //	   | +--(the gateway's counter begins anew, or it is taken out)-------> refused
-//	   +--(its transmission is cancelled)---------------------------------> withdrawn
+//	   +--(its transmission is cancelled)---------------------------------> released
 //
 // After a refusal its transmission gets another attempt, if there is another path
 // or window.
@@ -38,7 +38,7 @@ const (
 	handed               // to the gateway's driver
 	accepted
 	refused
-	withdrawn
+	released
 )
 
 // plan makes an attempt in window w by path i, which was checked, and hands it over
@@ -47,7 +47,7 @@ const (
 func (c *Core) plan(t *transmission, w, i int) {
 	e := t.opportunity.emission(w, i, len(t.phy), t.priority)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
-	c.keepLedger(e.Gateway)
+	c.raiseMarks(e.Gateway)
 	c.lastID++
 	t.attempts = append(t.attempts, attempt{id: c.lastID, window: w, path: i, slot: slot})
 	c.attempts[c.lastID] = t

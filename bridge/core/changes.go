@@ -5,12 +5,12 @@ import (
 	"lorawand/bridge/state"
 )
 
-// keepChanges hands to the store whatever the step at hand has changed of the
+// commitChanges hands to the store whatever the step at hand has changed of the
 // devices: see session.Change. It is the one place that does so; only what has to
 // be there before somebody is told takes its records earlier, with a Ticket.
-func (c *Core) keepChanges() {
+func (c *Core) commitChanges() {
 	for d := c.opts.Devices.NextChanged(); d != nil; d = c.opts.Devices.NextChanged() {
-		if p := c.holds(d); p != nil {
+		if p := c.provisioningOf(d); p != nil {
 			d.TakeChange()
 			p.late[d] = true
 			continue
@@ -21,7 +21,7 @@ func (c *Core) keepChanges() {
 			records = []state.Record{state.CountersRecord(d, d.Session.Marks())}
 		}
 		if len(records) > 0 {
-			c.do(Keep{Records: records, Lag: lag})
+			c.do(Commit{Records: records, Lag: lag})
 		}
 	}
 }
@@ -42,6 +42,6 @@ func (Starting) input() {}
 // commit that nobody waits for.
 func (c *Core) starting() {
 	if records, done := state.ReserveFirst(c.opts.Devices.All()); len(records) > 0 {
-		c.keep(done, records...)
+		c.commit(done, records...)
 	}
 }

@@ -43,8 +43,8 @@ type Input interface{ input() }
 type (
 	// Heard is a frame that a gateway has heard.
 	Heard struct{ Uplink radio.Uplink }
-	// GatewayTold is a change in what is known of a gateway.
-	GatewayTold struct{ Event radio.GatewayEvent }
+	// GatewayChanged is a change in what is known of a gateway.
+	GatewayChanged struct{ Event radio.GatewayEvent }
 	// Acked says what became of a transmission.
 	Acked struct{ Ack radio.TxAck }
 	// Pushed is what an application wants to send. Each gets an Answer.
@@ -55,8 +55,8 @@ type (
 		Items   []session.Item
 		Err     *v3.Error // nothing of it can be taken; Items are what could be read
 	}
-	// Kept says that the records of a Keep are in the store, or why not.
-	Kept struct {
+	// Stored says that the records of a Commit are in the store, or why not.
+	Stored struct {
 		Ticket uint64
 		Err    error
 	}
@@ -66,13 +66,13 @@ type (
 	Stopping struct{}
 )
 
-func (Heard) input()       {}
-func (GatewayTold) input() {}
-func (Acked) input()       {}
-func (Pushed) input()      {}
-func (Kept) input()        {}
-func (TimerFired) input()  {}
-func (Stopping) input()    {}
+func (Heard) input()          {}
+func (GatewayChanged) input() {}
+func (Acked) input()          {}
+func (Pushed) input()         {}
+func (Stored) input()         {}
+func (TimerFired) input()     {}
+func (Stopping) input()       {}
 
 // Effect is what a Core wants done.
 type Effect interface{ effect() }
@@ -81,12 +81,12 @@ type Effect interface{ effect() }
 type (
 	// Publish hands a message to the broker.
 	Publish struct{ Message v3.Message }
-	// Keep hands records to the store, all or none. Lagging ones may wait for
+	// Commit hands records to the store, all or none. Lagging ones may wait for
 	// the commit interval; a later record with the same key replaces an earlier
 	// one. What cannot be written is tried again; but a Ticket other than 0 asks
-	// for a Kept, and what that says is not in the store does not come there
+	// for a Stored, and what that says is not in the store does not come there
 	// later.
-	Keep state.Keep
+	Commit state.Request
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
 	Transmit struct{ Downlink radio.Downlink }
 	// Answer ends a Pushed or a Provisioned: whoever asked for it may be told
@@ -105,7 +105,7 @@ type (
 )
 
 func (Publish) effect()  {}
-func (Keep) effect()     {}
+func (Commit) effect()   {}
 func (Transmit) effect() {}
 func (Answer) effect()   {}
 func (*Arm) effect()     {}
@@ -162,9 +162,9 @@ type Core struct {
 	inFlight      map[*session.Device][]*transmission // under way, oldest first; nearly always one
 	attempts      map[uint64]*transmission            // whose last attempt is not over, by its id
 	lastID        uint64
-	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
+	onStored      map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
 	lastTicket    uint64
-	coming        map[*session.Device]session.Load // pushes that wait for the store
+	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
 	marks         *state.AirtimeMarks
 	provisions    []*provisioning // the first is at hand, the others wait
@@ -190,7 +190,7 @@ func New(o Options) (*Core, error) {
 	c := &Core{
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
-		attempts: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]session.Load{},
+		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){}, pendingPushes: map[*session.Device]session.Load{},
 		marks: state.NewAirtimeMarks(o.Ledgers),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
@@ -207,8 +207,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	switch in := in.(type) {
 	case Heard:
 		c.heard(in.Uplink)
-	case GatewayTold:
-		c.gatewayTold(in.Event)
+	case GatewayChanged:
+		c.gatewayChanged(in.Event)
 	case Acked:
 		c.acked(in.Ack)
 	case Pushed:
@@ -217,22 +217,22 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.provisioned(in)
 	case Reconfigured:
 		c.reconfigured(in)
-	case Kept:
-		then := c.kept[in.Ticket]
-		delete(c.kept, in.Ticket)
+	case Stored:
+		then := c.onStored[in.Ticket]
+		delete(c.onStored, in.Ticket)
 		if then != nil {
 			then(in.Err)
 		}
 	case TimerFired:
 		c.armed = 0
-		c.provisionOn()
+		c.continueProvision()
 	case Starting:
 		c.starting()
 	case Stopping:
 		c.stopping()
 	}
 	c.settle()
-	c.keepChanges()
+	c.commitChanges()
 	return c.effects
 }
 
@@ -241,14 +241,14 @@ func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 // keep hands records to the store and calls then when they are there, or
 // cannot be. Without any there is nothing that could be stored, so what then
 // promises must not happen.
-func (c *Core) keep(then func(error), records ...state.Record) {
+func (c *Core) commit(then func(error), records ...state.Record) {
 	if len(records) == 0 {
 		then(errNoRecords)
 		return
 	}
 	c.lastTicket++
-	c.kept[c.lastTicket] = then
-	c.do(Keep{Records: records, Ticket: c.lastTicket})
+	c.onStored[c.lastTicket] = then
+	c.do(Commit{Records: records, Ticket: c.lastTicket})
 }
 
 // maxUnstored bounds what waits for the store: a disk that hangs must not let
@@ -268,12 +268,12 @@ func (c *Core) stopping() {
 		}
 	}
 	for len(c.provisions) > 0 && c.provisions[0].state == applying {
-		c.provisionOn()
+		c.continueProvision()
 	}
-	c.settleLedgers()
+	c.settleMarks()
 	for _, d := range c.opts.Devices.All() {
-		if records := state.SettledRecords(d); len(records) > 0 && c.holds(d) == nil {
-			c.do(Keep{Records: records, Lag: true})
+		if records := state.SettledRecords(d); len(records) > 0 && c.provisioningOf(d) == nil {
+			c.do(Commit{Records: records, Lag: true})
 		}
 	}
 }

@@ -20,8 +20,8 @@ func TestUplinkAtOnce(t *testing.T) {
 	s.online(gwA)
 	s.hear(gwA, s.phy("dev1", 0, payload("hello")))
 	s.wants(`dev1/up f_cnt 0 port 15 "hello" gw-a`)
-	if len(s.kept) != 1 || !s.kept[0].Lag || s.kept[0].Records[0].Key != "app1/dev1" || s.kept[0].Records[0].Kind != state.KindCounters {
-		t.Errorf("kept %+v", s.kept)
+	if len(s.commits) != 1 || !s.commits[0].Lag || s.commits[0].Records[0].Key != "app1/dev1" || s.commits[0].Records[0].Kind != state.KindCounters {
+		t.Errorf("kept %+v", s.commits)
 	}
 	text := string(s.ups[0].Payload)
 	for _, want := range []string{
@@ -146,7 +146,7 @@ func TestSeveralGateways(t *testing.T) {
 	}
 	s.wait(200 * time.Millisecond)
 	// A gateway that is off line is not waited for.
-	s.step(GatewayTold{radio.GatewayEvent{Gateway: gwB, Kind: radio.GatewayDisconnected, At: s.now.Host}})
+	s.step(GatewayChanged{radio.GatewayEvent{Gateway: gwB, Kind: radio.GatewayDisconnected, At: s.now.Host}})
 	s.hear(gwA, s.phy("dev2", 3, payload("d")))
 	if len(s.ups) != 6 {
 		t.Fatal("a gateway that is off line is waited for")
@@ -320,7 +320,7 @@ func TestDeterminism(t *testing.T) {
 			}
 		}
 		s.wait(time.Minute)
-		return fmt.Sprint(s.ups, s.kept, s.c.Stats())
+		return fmt.Sprint(s.ups, s.commits, s.c.Stats())
 	}
 	if first, second := run(), run(); first != second {
 		t.Error("two runs of the same inputs differ")

@@ -181,7 +181,7 @@ func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem 
 	win := &x.windows[w]
 	x.record.Consider(event.Option{
 		Window: win.Name, Gateway: e.Gateway.ID, Frequency: win.Frequency, DataRate: win.DataRate, Delay: win.Delay,
-		Airtime: e.Airtime, Priority: p, Whole: withItem, Verdict: v,
+		Airtime: e.Airtime, Priority: p, WithItem: withItem, Verdict: v,
 	})
 	return v
 }
@@ -205,11 +205,11 @@ func (c *Core) reportUnsent(x *opportunity, ids []string) {
 
 // reserve has frame counters reserved in the store before they run out.
 func (c *Core) reserve(d *session.Device, s *session.Session) {
-	if s == nil || c.holds(d) != nil {
+	if s == nil || c.provisioningOf(d) != nil {
 		return
 	}
 	if m, due := s.Reserve(d.Version); due {
 		c.outdate(d)
-		c.keep(func(err error) { s.Reserved(m, err == nil) }, state.CountersRecord(d, s.Marks()))
+		c.commit(func(err error) { s.Reserved(m, err == nil) }, state.CountersRecord(d, s.Marks()))
 	}
 }

@@ -103,7 +103,7 @@ func TestResetKeepsWhatIsNew(t *testing.T) {
 	anew := func(up *radio.Uplink) { up.Time += since } // the stand's clock knows nothing of that
 	s.hear(gwA, s.phy("dev2", 0, confirmed("new")), anew)
 	s.wait(time.Second)
-	s.step(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayCounterReset, At: s.now.Host, Since: since}})
+	s.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayCounterReset, At: s.now.Host, Since: since}})
 	s.wait(10 * time.Second)
 	s.downs("gw-a +5s 868.3 MHz SF7BW125 14 dBm, 2h23m10.085s ahead: #1 ack")
 	if len(s.sent) != 1 || s.sent[0].Time < since {
@@ -161,8 +161,8 @@ func TestRefusedPower(t *testing.T) {
 	}
 
 	anew := map[string]func(){
-		"reconnected": func() { s.tell(gwA, radio.GatewayDisconnected); s.online(gwA) },
-		"restarted":   func() { s.tell(gwA, radio.GatewayCounterReset) },
+		"reconnected": func() { s.gatewayEvent(gwA, radio.GatewayDisconnected); s.online(gwA) },
+		"restarted":   func() { s.gatewayEvent(gwA, radio.GatewayCounterReset) },
 		"configured": func() {
 			g := *s.gateway(gwA)
 			if err := s.c.opts.Gateways.Configure(s.gateway(gwA), &g); err != nil {
@@ -241,7 +241,7 @@ func TestNothingSentSaysWhy(t *testing.T) {
 func TestGatewayDropped(t *testing.T) {
 	s := newStand(t)
 	for _, eui := range []radio.EUI64{gwA, {0xff}, {}} {
-		s.step(GatewayTold{radio.GatewayEvent{
+		s.step(GatewayChanged{radio.GatewayEvent{
 			Gateway: eui, Kind: radio.GatewayDropped, Cause: "second_address", Fault: "it comes from elsewhere", Address: "192.0.2.9:40000", At: s.now.Host,
 		}})
 	}

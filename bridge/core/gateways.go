@@ -15,7 +15,7 @@ func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 	return c.opts.Gateways.Taken(eui, c.opts.DefaultPlan)
 }
 
-func (c *Core) gatewayTold(e radio.GatewayEvent) {
+func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	if e.Kind == radio.GatewayRefused {
 		c.report(event.Event{
 			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),

@@ -17,7 +17,7 @@ func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
 		SessionKeyID: x.session.KeyID, Err: c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
 	})
-	c.do(Keep{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+	c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
 }
 
@@ -26,8 +26,8 @@ const emptyMACPayload = 8
 
 var errTooLong = errors.New("longer than the data rates of both windows allow")
 
-// decided takes an uplink's word on the confirmed item that was sent before it.
-func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {
+// settleConfirmed takes an uplink's word on the confirmed item that was sent before it.
+func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {
 	it := d.Queue.Decided()
 	if it == nil {
 		return
@@ -55,7 +55,7 @@ func (c *Core) decided(d *session.Device, s *session.Session, ack bool, uplinkID
 	}
 	c.publishDownlink(kind, &m)
 	if len(records) > 0 {
-		c.do(Keep{Records: records})
+		c.do(Commit{Records: records})
 	}
 	events := map[string]event.Kind{v3.DownAck: event.DownlinkAcked, v3.DownNack: event.DownlinkNacked}
 	c.report(event.Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})

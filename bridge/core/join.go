@@ -24,8 +24,8 @@ type joining struct {
 
 // joinRequest takes a join-request: a copy of one that is known, or a new one.
 func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
-	if r := c.known(up.PHYPayload); r != nil {
-		c.another(g, r, up)
+	if r := c.receptionOf(up.PHYPayload); r != nil {
+		c.heardAgain(g, r, up)
 		return
 	}
 	req, err := frame.ParseJoinRequest(up.PHYPayload)
@@ -74,10 +74,10 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, fr
 	if err != nil {
 		return nil, event.JoinUnserved, err
 	}
-	if len(c.kept) >= maxUnstored {
+	if len(c.onStored) >= maxUnstored {
 		return nil, event.JoinNotStored, errUnstored
 	}
-	if c.holds(d) != nil {
+	if c.provisioningOf(d) != nil {
 		return nil, event.JoinNotStored, errChanging
 	}
 	return plan, "", nil
@@ -146,7 +146,7 @@ func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *
 		c.joinStored(g, x, req, m, err)
 		return
 	}
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
+	c.commit(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
 }
 
 // rememberJoin sees to it that copies of a join-request whose MIC is right are

@@ -209,7 +209,7 @@ func TestJoinRefused(t *testing.T) {
 		{"used nonce, 1.0.4", func(s *stand, _ *session.Device) {
 			s.devices["dev3"].Version, s.devices["dev3"].LastDevNonce = session.V1_0_4, 6
 		}, 5, event.JoinUsedNonce, true},
-		{"no gateway", func(s *stand, _ *session.Device) { s.tell(gwA, radio.GatewayDisconnected) }, 1, event.JoinNoWindow, true},
+		{"no gateway", func(s *stand, _ *session.Device) { s.gatewayEvent(gwA, radio.GatewayDisconnected) }, 1, event.JoinNoWindow, true},
 		{"store hangs", func(s *stand, _ *session.Device) {
 			s.push("dev1", item("one"))
 			s.slow = true

@@ -31,7 +31,7 @@ func (c *Core) provisioned(p Provisioned) {
 	}
 	c.provisions = append(c.provisions, newProvisioning(p, c.opts.Devices))
 	if len(c.provisions) == 1 {
-		c.provisionOn()
+		c.continueProvision()
 	}
 }
 

@@ -22,7 +22,7 @@ type registry struct {
 	answers map[uint64]error
 	sent    []radio.Downlink
 	broken  error // why nothing can be stored
-	held    []Keep
+	held    []Commit
 	hold    bool // the store does not answer yet
 	ticket  uint64
 }
@@ -34,30 +34,30 @@ func newRegistry(t *testing.T) *registry {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.keep(Keep{Records: records})
+		r.commit(Commit{Records: records})
 	}
-	r.tell(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: r.now.Host, Local: true}})
+	r.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: r.now.Host, Local: true}})
 	return r
 }
 
-func (r *registry) keep(k Keep) {
+func (r *registry) commit(k Commit) {
 	for _, rec := range k.Records {
 		if r.broken == nil {
 			r.records[recordID{rec.Kind, rec.Key}] = rec
 		}
 	}
 	if k.Ticket != 0 {
-		r.tell(Kept{k.Ticket, r.broken})
+		r.step(Stored{k.Ticket, r.broken})
 	}
 }
 
-func (r *registry) tell(in Input) {
-	var kept []Keep
+func (r *registry) step(in Input) {
+	var kept []Commit
 	for _, e := range r.c.Step(r.now, in) {
 		switch e := e.(type) {
 		case Publish:
 			r.ups = append(r.ups, e.Message)
-		case Keep:
+		case Commit:
 			kept = append(kept, e)
 		case Answer:
 			r.answers[e.Ticket] = e.Err
@@ -72,7 +72,7 @@ func (r *registry) tell(in Input) {
 		return
 	}
 	for _, k := range kept {
-		r.keep(k)
+		r.commit(k)
 	}
 }
 
@@ -80,7 +80,7 @@ func (r *registry) tell(in Input) {
 func (r *registry) release() {
 	r.hold = false
 	for _, k := range r.held {
-		r.keep(k)
+		r.commit(k)
 	}
 	r.held = nil
 }
@@ -89,7 +89,7 @@ func (r *registry) pass(d time.Duration) {
 	for end := r.now.Host.Add(d); r.now.Host < end; {
 		r.now.Host = min(r.now.Host.Add(10*time.Millisecond), end)
 		r.now.Wall.Time = r.now.Wall.Time.Add(10 * time.Millisecond)
-		r.tell(TimerFired{})
+		r.step(TimerFired{})
 	}
 }
 
@@ -98,7 +98,7 @@ func (r *registry) change(p Provisioned) error {
 	r.Helper()
 	r.ticket++
 	p.Ticket = r.ticket
-	r.tell(p)
+	r.step(p)
 	err, answered := r.answers[r.ticket]
 	if !answered && !r.hold {
 		r.Fatalf("no answer to %+v", p)
@@ -149,7 +149,7 @@ func (r *registry) uplink(d *session.Device, fCnt uint32, confirmed bool) {
 		r.Fatal(err)
 	}
 	at := radio.ConcentratorTime(r.now.Host / 1000)
-	r.tell(Heard{radio.Uplink{
+	r.step(Heard{radio.Uplink{
 		Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: r.now.Host, Ended: r.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
@@ -235,7 +235,7 @@ func TestProvisionGoesOn(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
 	items := []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}
-	r.tell(Pushed{Ticket: 1000, Device: d.ID, Items: items})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: items})
 	r.uplink(d, 3, true)
 	next := d.Clone()
 	next.Name, next.Session.FCntUp, next.Session.NFCntDown, next.Session.AFCntDown = "renamed", 2, 9, 9
@@ -261,7 +261,7 @@ func TestProvisionGoesOn(t *testing.T) {
 func TestProvisionEndsSession(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
-	r.tell(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
 	r.uplink(d, 3, true)
 	old := d.Clone()
 	next := d.Clone()
@@ -293,7 +293,7 @@ func TestProvisionEndsSession(t *testing.T) {
 func TestProvisionRemove(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
-	r.tell(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
 	r.uplink(d, 3, true)
 	r.pass(900 * time.Millisecond) // one item is on its way
 	if len(r.sent) != 1 {
@@ -303,7 +303,7 @@ func TestProvisionRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.uplink(d, 3, true) // it repeats the frame
-	r.tell(Acked{radio.TxAck{ID: r.sent[0].ID, Gateway: gwA, Result: radio.TxOK, At: r.now.Host}})
+	r.step(Acked{radio.TxAck{ID: r.sent[0].ID, Gateway: gwA, Result: radio.TxOK, At: r.now.Host}})
 	r.pass(3 * time.Second)
 	r.ups = nil
 	r.uplink(d, 4, true)
@@ -357,7 +357,7 @@ func TestProvisionDuringJoin(t *testing.T) {
 			}
 			r.hold = true
 			at := radio.ConcentratorTime(r.now.Host / 1000)
-			r.tell(Heard{radio.Uplink{
+			r.step(Heard{radio.Uplink{
 				Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), Time: at, Received: r.now.Host, Ended: r.now.Host,
 				Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 			}})
@@ -386,7 +386,7 @@ func TestProvisionDuringJoin(t *testing.T) {
 func TestProvisionUnstored(t *testing.T) {
 	r := newRegistry(t)
 	d1, d2 := r.devices["dev1"], r.devices["dev2"]
-	r.tell(Pushed{Ticket: 1000, Device: d2.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}}})
+	r.step(Pushed{Ticket: 1000, Device: d2.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}}})
 	next := d1.Clone()
 	next.Name, next.Session = "x", &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
 	r.hold = true

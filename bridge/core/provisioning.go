@@ -24,7 +24,7 @@ const provisionStep = 32
 // checking and applying take provisionStep devices a step. What else happens to a
 // device goes on: while checking its records are made again, see outdate; from
 // storing until it is applied the store must not be told of its old form, see
-// holds.
+// provisioningOf.
 type provisioning struct {
 	Provisioned
 	state   provisionState
@@ -67,8 +67,8 @@ func (p *provisioning) id(i int) session.ID {
 	return p.Remove[i-len(p.Put)]
 }
 
-// provisionOn goes on with the Provisioned at hand, for one step.
-func (c *Core) provisionOn() {
+// continueProvision goes on with the Provisioned at hand, for one step.
+func (c *Core) continueProvision() {
 	if len(c.provisions) == 0 {
 		return
 	}
@@ -206,9 +206,9 @@ func (c *Core) outdate(d *session.Device) {
 	}
 }
 
-// holds returns the Provisioned that is to have the store's only word on a
+// provisioningOf returns the Provisioned that is to have the store's only word on a
 // device now, or nil.
-func (c *Core) holds(d *session.Device) *provisioning {
+func (c *Core) provisioningOf(d *session.Device) *provisioning {
 	if len(c.provisions) == 0 || c.provisions[0].state == checking {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (c *Core) storeProvision(p *provisioning) {
 		p.records = append(append(p.records, c.queueRecords(d)...), c.buried(d, nil)...)
 	}
 	p.state, p.next = storing, 0
-	c.keep(c.provisionStored, p.records...)
+	c.commit(c.provisionStored, p.records...)
 	p.records, p.stale, p.plan = nil, nil, nil
 }
 
@@ -264,7 +264,7 @@ func (c *Core) provisionStored(err error) {
 	p := c.provisions[0]
 	if err == nil {
 		p.state = applying
-		c.provisionOn()
+		c.continueProvision()
 		return
 	}
 	for d := range p.late {
@@ -279,7 +279,7 @@ func (c *Core) apply(p *provisioning, i int) {
 	d := r.Device(id)
 	if i >= len(p.Put) {
 		if records := append(c.queueRecords(d), c.buried(d, nil)...); len(records) > 0 {
-			c.do(Keep{Records: records}) // what has come since
+			c.do(Commit{Records: records}) // what has come since
 		}
 		r.Remove(id)
 		c.cancelAll(d)
@@ -300,7 +300,7 @@ func (c *Core) apply(p *provisioning, i int) {
 			c.cancelAll(d)
 		}
 		if records := c.buried(&was, d); again && len(records) > 0 {
-			c.do(Keep{Records: records}) // what it has used since
+			c.do(Commit{Records: records}) // what it has used since
 		}
 	}
 	p.Put[i].Forget(d)

@@ -50,12 +50,12 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket})
 		return
 	}
-	if len(c.kept) >= maxUnstored {
+	if len(c.onStored) >= maxUnstored {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
 		return
 	}
-	c.coming[d] = c.coming[d].Plus(session.LoadOf(items))
-	c.keep(func(err error) { c.queued(p, d, items, err) }, records...)
+	c.pendingPushes[d] = c.pendingPushes[d].Plus(session.LoadOf(items))
+	c.commit(func(err error) { c.pushStored(p, d, items, err) }, records...)
 }
 
 // refusal says why a push cannot be taken, or returns nil. Pushes that are on their
@@ -64,11 +64,11 @@ func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.E
 	if err := v3.CheckItems(p.Device, d, items, c.now.at(c.now.Host)); err != nil || len(items) == 0 {
 		return err
 	}
-	device := session.LoadOf(items).Plus(c.coming[d])
+	device := session.LoadOf(items).Plus(c.pendingPushes[d])
 	all := device.Bytes + c.opts.Devices.QueueBytes()
-	for other, coming := range c.coming {
+	for other, pending := range c.pendingPushes {
 		if other != d {
-			all += coming.Bytes
+			all += pending.Bytes
 		}
 	}
 	queue := d.Queue.Fill()
@@ -102,10 +102,10 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 	}
 }
 
-// queued carries out a push that is stored.
-func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
-	if c.coming[d] = c.coming[d].Minus(session.LoadOf(items)); c.coming[d].Items == 0 {
-		delete(c.coming, d)
+// pushStored carries out a push that is stored.
+func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, err error) {
+	if c.pendingPushes[d] = c.pendingPushes[d].Minus(session.LoadOf(items)); c.pendingPushes[d].Items == 0 {
+		delete(c.pendingPushes, d)
 	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
@@ -113,7 +113,7 @@ func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err er
 		for _, it := range items {
 			undo = append(undo, state.NoItemRecord(d, it.Seq))
 		}
-		c.do(Keep{Records: undo})
+		c.do(Commit{Records: undo})
 	}
 	if err != nil {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
@@ -151,6 +151,6 @@ func (c *Core) replace(d *session.Device) {
 		}
 	}
 	if len(records) > 0 {
-		c.do(Keep{Records: records})
+		c.do(Commit{Records: records})
 	}
 }

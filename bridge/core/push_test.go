@@ -63,8 +63,8 @@ func TestPushRefused(t *testing.T) {
 				t.Errorf("answers %+v", s.answers)
 			}
 			s.event(event.DownlinkFailed, 0)
-			if len(s.kept) != 0 || s.devices["dev1"].Queue.Len() != 0 {
-				t.Errorf("kept %+v, %d items", s.kept, s.devices["dev1"].Queue.Len())
+			if len(s.commits) != 0 || s.devices["dev1"].Queue.Len() != 0 {
+				t.Errorf("kept %+v, %d items", s.commits, s.devices["dev1"].Queue.Len())
 			}
 			for i := range s.ups {
 				m := s.message(i)
@@ -254,7 +254,7 @@ func TestPushesAreBounded(t *testing.T) {
 	for range 10 * maxUnstored {
 		s.replace("dev1")
 	}
-	if n := len(s.c.kept); n > maxUnstored {
+	if n := len(s.c.onStored); n > maxUnstored {
 		t.Errorf("%d wait for the store", n)
 	}
 	if n := len(s.answers); n != 1+9*maxUnstored || s.answers[n-1].Err == nil {

@@ -354,10 +354,10 @@ func (w *weather) happen() {
 		}
 	case 16:
 		g := []radio.EUI64{gwA, gwB, gwC}[w.rnd.Intn(3)]
-		w.tell(g, []radio.GatewayEventKind{radio.GatewayConnected, radio.GatewayDisconnected, radio.GatewayCounterReset}[w.rnd.Intn(3)])
+		w.gatewayEvent(g, []radio.GatewayEventKind{radio.GatewayConnected, radio.GatewayDisconnected, radio.GatewayCounterReset}[w.rnd.Intn(3)])
 	case 17:
-		w.tell(gwA, radio.GatewayConnected)
-		w.tell(gwB, radio.GatewayConnected)
+		w.gatewayEvent(gwA, radio.GatewayConnected)
+		w.gatewayEvent(gwB, radio.GatewayConnected)
 	case 18:
 		w.fails = []error{nil, errDisk}[w.rnd.Intn(2)]
 	case 19:
@@ -431,9 +431,9 @@ func TestEachItemEndsOnce(t *testing.T) {
 	if st := c.Stats(); st.Repeated > w.again {
 		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
 	}
-	if len(c.opportunities)+len(c.inFlight)+len(c.attempts)+len(c.kept)+len(c.coming)+c.agenda.Len()+len(c.receptions)+len(c.waiting) != 0 {
+	if len(c.opportunities)+len(c.inFlight)+len(c.attempts)+len(c.onStored)+len(c.pendingPushes)+c.agenda.Len()+len(c.receptions)+len(c.waiting) != 0 {
 		t.Errorf("left over: %d opportunities, %d in flight, %d attempts, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
-			len(c.opportunities), len(c.inFlight), len(c.attempts), len(c.kept), len(c.coming), c.agenda.Len(), len(c.receptions), len(c.waiting))
+			len(c.opportunities), len(c.inFlight), len(c.attempts), len(c.onStored), len(c.pendingPushes), c.agenda.Len(), len(c.receptions), len(c.waiting))
 	}
 }
 

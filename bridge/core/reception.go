@@ -46,11 +46,11 @@ type reception struct {
 	gathering   *gathering      // nil: it is published, or is not to be
 	deadline    radio.HostTime  // for gateways that have not reported yet
 
-	rx1    time.Duration  // delay of RX1
-	ended  radio.HostTime // the soonest that any gateway has told: the others' delay is not known in full
-	gps    radio.GPSTime  // the same; 0 where it is not known
-	closed radio.HostTime // when the last window is over
-	forget radio.HostTime // when the device cannot send it again any more
+	rx1     time.Duration  // delay of RX1
+	ended   radio.HostTime // the soonest that any gateway has told: the others' delay is not known in full
+	gps     radio.GPSTime  // the same; 0 where it is not known
+	closed  radio.HostTime // when the last window is over
+	expires radio.HostTime // when the device cannot send it again any more
 
 	one [1]hearing // room for hearings: nearly always there is one
 }
@@ -86,9 +86,9 @@ func (c *Core) release(p *gathering) {
 	c.spare = p
 }
 
-// hears notes that a source has heard the frame. What the clock of a stranger
+// addHearing notes that a source has heard the frame. What the clock of a stranger
 // shows is not believed.
-func (r *reception) hears(up *radio.Uplink) {
+func (r *reception) addHearing(up *radio.Uplink) {
 	if r.hearings == nil {
 		r.hearings = r.one[:0]
 	}
@@ -104,11 +104,11 @@ func (r *reception) hears(up *radio.Uplink) {
 	}
 }
 
-// known returns what is remembered of a frame, or nil. That of a session which
+// receptionOf returns what is remembered of a frame, or nil. That of a session which
 // has ended meanwhile is nothing to go by.
-func (c *Core) known(phy []byte) *reception {
+func (c *Core) receptionOf(phy []byte) *reception {
 	r := c.receptions[string(phy)]
-	if r == nil || c.now.Host >= r.forget || r.match.Device != nil && !c.opts.Devices.Uses(r.match.Device, r.match.Session) {
+	if r == nil || c.now.Host >= r.expires || r.match.Device != nil && !c.opts.Devices.Uses(r.match.Device, r.match.Session) {
 		return nil
 	}
 	return r
@@ -128,17 +128,17 @@ func (c *Core) rx1Delay(d *session.Device, s *session.Session) time.Duration {
 // already, they were sent before, and are known by this reception from now on.
 func (c *Core) remember(key string, up *radio.Uplink, rx1 time.Duration) *reception {
 	if len(c.remembered) >= maxReceptions {
-		c.forgetOldest()
+		c.evictOldest()
 	}
-	r := &reception{key: key, rx1: rx1, ended: up.Received, forget: up.Received.Add(rx1 + repeatWithin)}
+	r := &reception{key: key, rx1: rx1, ended: up.Received, expires: up.Received.Add(rx1 + repeatWithin)}
 	r.closed = r.ended.Add(rx1 + betweenWindows + windowMargin)
-	r.hears(up)
+	r.addHearing(up)
 	c.receptions[key] = r
 	c.remembered = append(c.remembered, r)
 	return r
 }
 
-func (c *Core) forgetOldest() {
+func (c *Core) evictOldest() {
 	r := c.remembered[0]
 	if r.gathering != nil {
 		c.publish(r)
@@ -150,14 +150,14 @@ func (c *Core) forgetOldest() {
 	c.remembered = c.remembered[1:]
 }
 
-// another takes the bytes of a frame that is known already: a ghost, a copy
+// heardAgain takes the bytes of a frame that is known already: a ghost, a copy
 // through another gateway, or a repetition by the device.
-func (c *Core) another(g *gateway.Gateway, r *reception, up *radio.Uplink) {
+func (c *Core) heardAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	from := session.SourceOf(up)
 	i := slices.IndexFunc(r.hearings, func(h hearing) bool { return h.source == from })
 	if i < 0 {
 		if from.Foreign || c.isCopy(g, r, up) {
-			c.copied(g, r, up)
+			c.takeCopy(g, r, up)
 		} else {
 			c.sentAgain(g, r, up)
 		}
@@ -191,14 +191,14 @@ func (c *Core) isCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) bool {
 	return up.Ended < r.ended.Add(r.rx1) || c.now.Host < r.closed || c.now.Host < g.HeardSince.Add(clockSettles)
 }
 
-// copied takes a copy of a frame. While a window of the frame is ahead it is one
+// takeCopy takes a copy of a frame. While a window of the frame is ahead it is one
 // more way to answer it.
-func (c *Core) copied(g *gateway.Gateway, r *reception, up *radio.Uplink) {
+func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	c.stats.Copies++
 	if r.again && up.Ended.Add(r.rx1) < r.ended {
 		return // of what was sent before
 	}
-	r.hears(up)
+	r.addHearing(up)
 	if x := r.opportunity; x != nil {
 		x.addPath(g, up)
 		c.hold(x)
@@ -248,8 +248,8 @@ func (c *Core) sentAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 func (c *Core) otherMIC(g *gateway.Gateway, m *session.Match, d *frame.Data, up *radio.Uplink) {
 	mic := m.Session.LastMIC()
 	last := append(slices.Clone(up.PHYPayload[:len(up.PHYPayload)-len(mic)]), mic[:]...)
-	if r := c.known(last); r != nil {
-		c.another(g, r, up)
+	if r := c.receptionOf(last); r != nil {
+		c.heardAgain(g, r, up)
 	} else {
 		c.unmatched(g, d, *m, errTooLate)
 	}

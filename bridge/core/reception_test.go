@@ -128,7 +128,7 @@ func TestLateCopyForRX2(t *testing.T) {
 		phy := s.phy("dev1", 0, confirmed("x"))
 		s.hear(gwA, phy)
 		s.wait(4 * time.Second)
-		s.tell(gwA, radio.GatewayDisconnected)
+		s.gatewayEvent(gwA, radio.GatewayDisconnected)
 		s.wait(late - 4*time.Second)
 		s.hear(gwB, phy, delayed(late))
 		s.wait(10 * time.Second)

@@ -61,7 +61,7 @@ func TestGatewayRemoved(t *testing.T) {
 	if s.count(event.GatewayDisconnected) != 1 || s.gateway(gwA) != nil || s.c.opts.Gateways.Online() != 0 {
 		t.Errorf("%d gateways on line, events %+v", s.c.opts.Gateways.Online(), s.events)
 	}
-	s.tell(gwA, radio.GatewayDisconnected)
+	s.gatewayEvent(gwA, radio.GatewayDisconnected)
 	s.hear(gwA, s.phy("dev1", 1, confirmed("y")))
 	s.wait(10 * time.Second)
 	s.downs()
@@ -118,7 +118,7 @@ func TestGatewayBecomesUnknown(t *testing.T) {
 	s.online(gwA, gwB)
 	all := s.configured(gwA, gwB, gwC)
 	s.reconfigure(all[1:]...)
-	s.tell(gwA, radio.GatewayConnected)
+	s.gatewayEvent(gwA, radio.GatewayConnected)
 	if g := s.gateway(gwA); g == nil || !g.Online || g.Configured || g.ID != gateway.DefaultID(gwA) {
 		t.Fatalf("%+v", g)
 	}
@@ -139,8 +139,8 @@ func TestReconfiguredByStandIn(t *testing.T) {
 		return &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: plan, AntennaGain: gain, Configured: true}
 	}
 	identified := func() {
-		s.step(GatewayTold{radio.GatewayEvent{Gateway: told, Kind: radio.GatewayIdentified, At: s.now.Host, Was: standIn}})
-		s.tell(told, radio.GatewayConnected)
+		s.step(GatewayChanged{radio.GatewayEvent{Gateway: told, Kind: radio.GatewayIdentified, At: s.now.Host, Was: standIn}})
+		s.gatewayEvent(told, radio.GatewayConnected)
 	}
 	want := func(when string, gain radio.Decibel) {
 		t.Helper()

@@ -90,7 +90,7 @@ func (w *watched) many(name string, n int) {
 	s := d.Session
 	for range n {
 		if m, due := s.Reserve(d.Version); due {
-			w.keep(Keep{Records: []store.Record{state.CountersRecord(d, m)}})
+			w.commit(Commit{Records: []store.Record{state.CountersRecord(d, m)}})
 			s.Reserved(m, true)
 		}
 		fCnt, ok := s.NextFCntDown(d.Version, true)
@@ -104,7 +104,7 @@ func (w *watched) many(name string, n int) {
 			w.last[string(k[:])+string(s.DevAddr[:])] = uint16(fCnt)
 		}
 	}
-	w.keep(Keep{Records: []store.Record{state.CountersRecord(d, s.Marks())}})
+	w.commit(Commit{Records: []store.Record{state.CountersRecord(d, s.Marks())}})
 }
 
 // damage makes a part of the commits of a folder unreadable: from 0 to 1.
@@ -173,7 +173,7 @@ func TestRestoreUsesNothingTwice(t *testing.T) {
 					tt.since(w, b)
 				}
 				if clean {
-					w.tell(Stopping{})
+					w.step(Stopping{})
 				}
 				before := w.fCnt
 				did := w.restoreInto(tt.folder(w), b)
@@ -274,7 +274,7 @@ func TestRestoreKeepsDevNonces(t *testing.T) {
 	w.restoreInto(w.folder(), b)
 	before := len(w.sent)
 	at := radio.ConcentratorTime(w.now.Host / 1000)
-	w.tell(Heard{radio.Uplink{
+	w.step(Heard{radio.Uplink{
 		Gateway: gwA, PHYPayload: w.joinRequest(w.device("new1"), 0), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: w.now.Host, Ended: w.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})

@@ -38,7 +38,7 @@ type stand struct {
 	arm     radio.HostTime
 	ups     []v3.Message // all messages
 	events  []event.Event
-	kept    []Keep
+	commits []Commit
 	answers []Answer
 
 	sent []sentDown // to gateways
@@ -51,7 +51,7 @@ type stand struct {
 	keeps  keeps
 	slow   bool  // the store does not answer before stored is called
 	fails  error // what the store answers
-	queued []Keep
+	queued []Commit
 	trace  func(Effect) // nil: none
 }
 
@@ -159,7 +159,7 @@ func (s *stand) add(d *session.Device) {
 		s.Fatal(err)
 	}
 	s.hand(records)
-	s.write(Keep{Records: records})
+	s.write(Commit{Records: records})
 	s.devices[d.ID.Device] = d
 }
 
@@ -189,7 +189,7 @@ func testKeys(n byte) frame.SessionKeys {
 // step does one input and keeps what comes of it.
 func (s *stand) step(in Input) {
 	s.Helper()
-	var answers []Kept
+	var answers []Stored
 	s.keeps.before(s)
 	effects := s.c.Step(s.now, in)
 	s.keeps.after(s, in, effects)
@@ -202,8 +202,8 @@ func (s *stand) step(in Input) {
 			s.ups = append(s.ups, e.Message)
 		case Report:
 			s.events = append(s.events, e.Event)
-		case Keep:
-			s.kept = append(s.kept, e)
+		case Commit:
+			s.commits = append(s.commits, e)
 			if s.slow {
 				s.queued = append(s.queued, e)
 			} else if k := s.write(e); k.Ticket != 0 {
@@ -225,11 +225,11 @@ func (s *stand) step(in Input) {
 	}
 }
 
-// write carries out a Keep as the keeper does: what asks for an answer is
+// write carries out a Commit as the keeper does: what asks for an answer is
 // written now or never, the rest some time.
-func (s *stand) write(k Keep) Kept {
+func (s *stand) write(k Commit) Stored {
 	if k.Ticket != 0 && s.fails != nil {
-		return Kept{k.Ticket, s.fails}
+		return Stored{k.Ticket, s.fails}
 	}
 	for _, r := range k.Records {
 		id := recordID{r.Kind, r.Key}
@@ -244,7 +244,7 @@ func (s *stand) write(k Keep) Kept {
 			}
 		}
 	}
-	return Kept{Ticket: k.Ticket}
+	return Stored{Ticket: k.Ticket}
 }
 
 // stored lets a slow store write what it was given, and what comes of that.
@@ -253,7 +253,7 @@ func (s *stand) stored() {
 	for len(s.queued) > 0 {
 		queued := s.queued
 		s.queued = nil
-		var answers []Kept
+		var answers []Stored
 		for _, k := range queued {
 			answers = append(answers, s.write(k))
 		}
@@ -315,18 +315,18 @@ func (s *stand) wait(d time.Duration) {
 	}
 }
 
-func (s *stand) tell(g radio.EUI64, kind radio.GatewayEventKind) {
+func (s *stand) gatewayEvent(g radio.EUI64, kind radio.GatewayEventKind) {
 	s.Helper()
 	if kind == radio.GatewayCounterReset {
 		s.over(func(d *sentDown) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
 	}
-	s.step(GatewayTold{radio.GatewayEvent{Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1", Local: s.gateway(g) != nil && s.gateway(g).Local}})
+	s.step(GatewayChanged{radio.GatewayEvent{Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1", Local: s.gateway(g) != nil && s.gateway(g).Local}})
 }
 
 func (s *stand) online(gws ...radio.EUI64) {
 	s.Helper()
 	for _, g := range gws {
-		s.tell(g, radio.GatewayConnected)
+		s.gatewayEvent(g, radio.GatewayConnected)
 	}
 	s.events = nil
 }

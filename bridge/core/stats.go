@@ -34,7 +34,7 @@ type Stats struct {
 // Stats returns the counts so far.
 func (c *Core) Stats() Stats {
 	s := c.stats
-	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.attempts), len(c.kept)
+	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.attempts), len(c.onStored)
 	s.WrongMICs = c.opts.Devices.WrongMICs()
 	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
 	return s

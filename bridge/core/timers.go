@@ -26,13 +26,13 @@ func (c *Core) settle() {
 		c.waiting[0] = nil
 		c.waiting = c.waiting[1:]
 	}
-	for len(c.remembered) > 0 && c.remembered[0].forget <= c.now.Host {
-		c.forgetOldest()
+	for len(c.remembered) > 0 && c.remembered[0].expires <= c.now.Host {
+		c.evictOldest()
 	}
 	for at, d, ok := c.agenda.Due(c.now.Host); ok; at, d, ok = c.agenda.Due(c.now.Host) {
 		c.carryOut(at, d)
 	}
-	c.lowerLedgers()
+	c.lowerMarks()
 	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
 		c.armed, c.arm.At = next, next
@@ -76,7 +76,7 @@ func (c *Core) nextTime() radio.HostTime {
 		sooner(c.waiting[0].deadline)
 	}
 	if len(c.remembered) > 0 {
-		sooner(c.remembered[0].forget)
+		sooner(c.remembered[0].expires)
 	}
 	if !ok {
 		return 0

@@ -103,7 +103,7 @@ func (w *watched) join(name string) {
 	w.nonce++
 	before := len(w.sent)
 	at := radio.ConcentratorTime(w.now.Host / 1000)
-	w.tell(Heard{radio.Uplink{
+	w.step(Heard{radio.Uplink{
 		Gateway: gwA, PHYPayload: w.joinRequest(d, w.nonce), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: w.now.Host, Ended: w.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
@@ -148,7 +148,7 @@ func (w *watched) names(a, b string) (is, other string) {
 func (w *watched) again() {
 	w.Helper()
 	w.stand.restart(w.records)
-	w.tell(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: w.now.Host, Local: true}})
+	w.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: w.now.Host, Local: true}})
 }
 
 // Nothing begins anew under the same keys, whatever the owner does meanwhile,
@@ -410,7 +410,7 @@ func TestRecordCannotBeMade(t *testing.T) {
 	t.Run("nothing at all", func(t *testing.T) {
 		s := newStand(t)
 		var got error
-		s.c.keep(func(err error) { got = err })
+		s.c.commit(func(err error) { got = err })
 		if got == nil {
 			t.Error("the core does not say that nothing is stored")
 		}

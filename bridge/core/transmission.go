@@ -108,7 +108,7 @@ func (c *Core) detach(t *transmission) {
 func (c *Core) cancelTransmission(t *transmission) {
 	a := t.last()
 	if a.state == planned {
-		a.state = withdrawn
+		a.state = released
 		c.schedule.Release(a.slot)
 		c.finish(t, cancelled)
 		if t.hasItem() {
@@ -119,7 +119,7 @@ func (c *Core) cancelTransmission(t *transmission) {
 	c.detach(t)
 	if it := t.item; it != nil {
 		t.item = nil
-		c.do(Keep{Records: []state.Record{state.NoItemRecord(t.opportunity.device, it.Seq)}})
+		c.do(Commit{Records: []state.Record{state.NoItemRecord(t.opportunity.device, it.Seq)}})
 	}
 }
 
@@ -150,10 +150,10 @@ func (c *Core) sent(t *transmission) {
 		x.device.Queue.Await(it, t.fCnt)
 		// Without a record the store has the item as one to be sent.
 		if records, err := state.ItemRecords(x.device, it); err == nil {
-			c.do(Keep{Records: records})
+			c.do(Commit{Records: records})
 		}
 	default:
-		c.do(Keep{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+		c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 	}
 }
 
@@ -176,7 +176,7 @@ func (c *Core) failed(t *transmission) {
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
 		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority, Err: c.names.Error(v3.TransmissionFailed(result)),
 	})
-	c.do(Keep{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+	c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 }
 
 // overtaken ends what is under way when an uplink comes: the device listens after
@@ -237,6 +237,6 @@ func (c *Core) noteSent(t *transmission) {
 		return
 	}
 	if c.opts.Devices.Device(d.ID) == d && d.Session == s {
-		c.do(Keep{Records: []state.Record{state.CountersRecord(d, s.Marks())}})
+		c.do(Commit{Records: []state.Record{state.CountersRecord(d, s.Marks())}})
 	}
 }

@@ -212,7 +212,7 @@ func TestGatewayIsGone(t *testing.T) {
 			s.hear(gwA, phy, at(-50))
 			s.hear(gwB, phy, at(-90))
 			s.wait(time.Second)
-			s.tell(gwA, kind)
+			s.gatewayEvent(gwA, kind)
 			s.wait(10 * time.Second)
 			s.downs("gw-b " + rx1 + ", 150ms ahead: #1 ack")
 		})
@@ -224,7 +224,7 @@ func TestGatewayIsGone(t *testing.T) {
 			s.push("dev1", item("one"))
 			s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
 			s.wait(time.Second)
-			s.tell(gwA, kind)
+			s.gatewayEvent(gwA, kind)
 			s.wait(10 * time.Second)
 			s.downs()
 			if n := s.count(event.DownlinkUnsent); n != 1 {
@@ -241,7 +241,7 @@ func TestGatewayIsGone(t *testing.T) {
 	}
 	t.Run("counter reset while it waits to be sent", func(t *testing.T) {
 		s := oneDown(t)
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.tells()
 		s.onDisk("dev1", "one")
 		s.ackOf(&s.sent[0], radio.TxOK) // who knows
@@ -260,7 +260,7 @@ func TestGatewayIsGone(t *testing.T) {
 		s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
 		s.hear(gwA, s.phy("dev2", 0, payload("y")))
 		s.wait(4300 * ms) // dev2's is planned for RX2
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.wait(10 * time.Second)
 		s.downs("gw-a " + rx1 + ", 800ms ahead: #1 ack")
 		s.onDisk("dev2", "two")
@@ -268,7 +268,7 @@ func TestGatewayIsGone(t *testing.T) {
 	t.Run("counter reset while it is on the air", func(t *testing.T) {
 		s := oneDown(t)
 		s.wait(160 * ms)
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.wait(10 * time.Second)
 		s.tells("dev1 sent one #1")
 	})

@@ -55,8 +55,8 @@ var (
 
 // dataUplink takes a data frame: a copy of one that is known, or a new one.
 func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
-	if r := c.known(up.PHYPayload); r != nil {
-		c.another(g, r, up)
+	if r := c.receptionOf(up.PHYPayload); r != nil {
+		c.heardAgain(g, r, up)
 		return
 	}
 	p := c.newGathering()
@@ -101,14 +101,14 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	p.ids = c.uplinkIDs(up)
 	if m.Session == dev.Pending {
 		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
-			c.decided(dev, dev.Session, false, p.ids)
+			c.settleConfirmed(dev, dev.Session, false, p.ids)
 		}
 		// A device of LoRaWAN 1.1 that was told RekeyConf does not say again that
 		// it has begun.
 		was := *dev
 		c.opts.Devices.TakeUp(dev)
 		if buried := c.buried(&was, dev); len(buried) > 0 {
-			c.do(Keep{Records: buried})
+			c.do(Commit{Records: buried})
 		}
 	}
 	h := &dev.History
@@ -117,7 +117,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	if m.Reset {
 		c.report(event.Event{Kind: event.CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
-	c.decided(dev, m.Session, p.data.ACK, p.ids)
+	c.settleConfirmed(dev, m.Session, p.data.ACK, p.ids)
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(dev, m.Session))
 	r.match = *m
 	c.openWindows(r, &p.data, p.ids, up)

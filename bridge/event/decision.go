@@ -39,7 +39,7 @@ type Option struct {
 	Delay     time.Duration // from the end of the uplink
 	Airtime   time.Duration
 	Priority  radio.Priority
-	Whole     bool // with the application's item
+	WithItem  bool // with the application's item
 	Verdict   schedule.Verdict
 	Answer    radio.TxResult // with schedule.Refused: the gateway's word
 	Fault     string         // with schedule.NoPath: why, in words; "" where that is not known
@@ -52,7 +52,7 @@ const MaxOptions = 64
 // first time, unless that was tried.
 func (d *Decision) Consider(o Option) {
 	d.Options = slices.DeleteFunc(d.Options, func(p Option) bool {
-		return p.Window == o.Window && p.Gateway == o.Gateway && p.Whole == o.Whole && p.Verdict.Reason < schedule.NoPath
+		return p.Window == o.Window && p.Gateway == o.Gateway && p.WithItem == o.WithItem && p.Verdict.Reason < schedule.NoPath
 	})
 	if len(d.Options) >= MaxOptions {
 		d.Options = slices.Delete(d.Options, 0, 1)

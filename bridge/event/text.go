@@ -199,7 +199,7 @@ func (d *Decision) json() *decisionJSON {
 		v := &o.Verdict
 		out := optionJSON{
 			Window: o.Window, Gateway: o.Gateway, Frequency: o.Frequency, DataRate: o.DataRate.String(), Delay: o.Delay.Seconds(),
-			Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), Whole: o.Whole, Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
+			Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), Whole: o.WithItem, Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
 			SubBand: [2]uint32{uint32(v.SubBand.Low), uint32(v.SubBand.High)}, DutyCycle: float64(v.SubBand.DutyCycle) / 1000,
 			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(), Fault: o.Fault,
 		}

@@ -10,23 +10,23 @@ import (
 	"lorawand/bridge/store"
 )
 
-// keeper owns the writing to the store. Records that may lag are gathered and
+// committer owns the writing to the store. Records that may lag are gathered and
 // committed together once in an interval, the latest for each key; the rest at
-// once. A disk that fails or is slow is met by nobody but the keeper: what it
+// once. A disk that fails or is slow is met by nobody but the committer: what it
 // could not write it tries again. But what somebody waits for is written at the
 // first attempt or not at all: he is told at once, and asks again or does without.
 type Committer struct {
 	store    Store
 	interval time.Duration // 0: nothing lags
-	tell     func(ticket uint64, err error)
+	done     func(ticket uint64, err error)
 	log      *slog.Logger
 
 	wake chan struct{}
 
 	mu      sync.Mutex
 	pending map[recordKey]unwritten // bounded by the number of devices and of their downlinks
-	large   []sequenced             // the same, of Keeps with many records: the core does not sort them in
-	seq     uint64                  // of the last Keep
+	large   []sequenced             // the same, of Requests with many records: the core does not sort them in
+	seq     uint64                  // of the last Request
 	tickets []uint64                // of those who wait for what is pending
 	failure error                   // why the last commit has failed; nil: it has not
 	wear    Wear
@@ -42,16 +42,16 @@ type Wear struct {
 // flashCounter is a store that tells what the flash has taken.
 type flashCounter interface{ BytesWritten() int64 }
 
-// flash returns what the flash has taken so far; 0 where the store does not tell.
-func (k *Committer) flash() int64 {
+// bytesWritten returns what the flash has taken so far; 0 where the store does not tell.
+func (k *Committer) bytesWritten() int64 {
 	if c, ok := k.store.(flashCounter); ok {
 		return c.BytesWritten()
 	}
 	return 0
 }
 
-// wore notes what a commit has cost.
-func (k *Committer) wore(batch map[recordKey]unwritten, bytes int64) {
+// countWear notes what a commit has cost.
+func (k *Committer) countWear(batch map[recordKey]unwritten, bytes int64) {
 	uplinks, push := true, false
 	for id, u := range batch {
 		uplinks, push = uplinks && u.lags, push || id.kind == KindDownlink
@@ -73,17 +73,17 @@ func (k *Committer) Wear() Wear {
 	return k.wear
 }
 
-// keepRequest asks for records to be stored, all or none. Lagging ones may wait
+// Request asks for records to be stored, all or none. Lagging ones may wait
 // for the commit interval; a later record with the same key replaces an earlier
 // one. What cannot be written is tried again; but whoever has a Ticket other than
 // 0 is told, and what he is told is not in the store does not come there later.
-type Keep struct {
+type Request struct {
 	Records []store.Record
 	Lag     bool
 	Ticket  uint64
 }
 
-// committer is what a keeper needs of a store.
+// committer is what a committer needs of a store.
 type Store interface {
 	Commit(records ...store.Record) error
 }
@@ -96,38 +96,38 @@ type recordKey struct{ kind, key string }
 // unwritten is a record that is to be written.
 type unwritten struct {
 	store.Record
-	seq   uint64        // of its Keep
-	asked bool          // somebody waits for it
-	lags  bool          // it could wait for the commit interval
-	under *store.Record // with asked: what it has replaced, and is tried again
+	seq      uint64        // of its Request
+	asked    bool          // somebody waits for it
+	lags     bool          // it could wait for the commit interval
+	replaced *store.Record // with asked: what it has replaced, and is tried again
 }
 
-// sequenced is a Keep with its number.
+// sequenced is a Request with its number.
 type sequenced struct {
-	Keep
+	Request
 	seq uint64
 }
 
-// largeKeep is how many records the core sorts in itself.
-const largeKeep = 128
+// largeRequest is how many records the core sorts in itself.
+const largeRequest = 128
 
-func NewCommitter(s Store, interval time.Duration, tell func(ticket uint64, err error), log *slog.Logger) *Committer {
-	return &Committer{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{}}
+func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
+	return &Committer{store: s, interval: interval, done: done, log: log, wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{}}
 }
 
-// keep takes records. Whoever asks for none to be stored is told that they are
+// Add takes records. Whoever asks for none to be stored is told that they are
 // not.
-func (k *Committer) Keep(e Keep) {
+func (k *Committer) Add(e Request) {
 	if len(e.Records) == 0 {
 		if e.Ticket != 0 {
-			k.tell(e.Ticket, errNothing)
+			k.done(e.Ticket, errNothing)
 		}
 		return
 	}
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
 	k.seq++
-	if numbered := (sequenced{e, k.seq}); len(e.Records) > largeKeep {
+	if numbered := (sequenced{e, k.seq}); len(e.Records) > largeRequest {
 		k.large = append(k.large, numbered)
 	} else {
 		numbered.sortInto(k.pending)
@@ -154,7 +154,7 @@ func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 			continue
 		}
 		if ok && u.asked {
-			u.under = old.lasting()
+			u.replaced = old.lasting()
 		}
 		pending[id] = u
 	}
@@ -163,7 +163,7 @@ func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 // lasting is what is tried again if the store fails, or nil.
 func (u unwritten) lasting() *store.Record {
 	if u.asked {
-		return u.under
+		return u.replaced
 	}
 	return &u.Record
 }
@@ -206,13 +206,13 @@ func (k *Committer) commit() {
 	}
 	var err error
 	if len(records) > 0 {
-		before := k.flash()
+		before := k.bytesWritten()
 		err = k.store.Commit(records...)
-		k.wore(batch, k.flash()-before)
+		k.countWear(batch, k.bytesWritten()-before)
 		k.settle(batch, err)
 	}
 	for _, t := range tickets {
-		k.tell(t, err)
+		k.done(t, err)
 	}
 }
 
@@ -248,7 +248,7 @@ func (k *Committer) settle(batch map[recordKey]unwritten, err error) {
 		case !ok:
 			k.pending[id] = unwritten{Record: *lasting}
 		case newer.lasting() == nil:
-			newer.under = lasting
+			newer.replaced = lasting
 			k.pending[id] = newer
 		}
 	}

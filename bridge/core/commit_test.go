@@ -96,12 +96,12 @@ func (k *keeps) before(s *stand) {
 func (k *keeps) after(s *stand, in Input, effects []Effect) {
 	s.Helper()
 	for _, e := range effects {
-		e, ok := e.(Keep)
+		e, ok := e.(Commit)
 		if ok && (e.Ticket == 0 || s.fails == nil) {
 			s.hand(e.Records)
 			continue
 		}
-		for _, r := range e.Records { // none if it is no Keep
+		for _, r := range e.Records { // none if it is no Commit
 			app, name, _ := strings.Cut(r.Key, "/")
 			delete(k.whole, session.ID{Application: app, Device: name})
 		}
@@ -119,7 +119,7 @@ func (k *keeps) after(s *stand, in Input, effects []Effect) {
 		if is == was {
 			continue
 		}
-		if s.c.holds(d) != nil || is.record == unmarshalled { // it is stored when it is applied, or cannot be
+		if s.c.provisioningOf(d) != nil || is.record == unmarshalled { // it is stored when it is applied, or cannot be
 			delete(k.whole, id)
 			continue
 		}
@@ -363,20 +363,20 @@ func compareKept(t *testing.T, path string, is, firm, lagging any) {
 // A step with nothing to store hands nothing over, and each device comes once.
 func TestChangesComeOnce(t *testing.T) {
 	s := changing(t)
-	s.kept = nil
+	s.commits = nil
 	s.hear(gwA, s.phy("dev1", 3, payload("x")))
 	s.wait(time.Minute)
-	if len(s.kept) != 1 || !s.kept[0].Lag || len(s.kept[0].Records) != 1 {
-		t.Errorf("an uplink hands over %+v", s.kept)
+	if len(s.commits) != 1 || !s.commits[0].Lag || len(s.commits[0].Records) != 1 {
+		t.Errorf("an uplink hands over %+v", s.commits)
 	}
 	f := payload("x")
 	f.FOpts = []byte{0x01, 1}
-	s.kept = nil
+	s.commits = nil
 	for n := range uint32(2) {
 		s.hear(gwA, s.up(s.devices["abp11"], s.devices["abp11"].Session, n+1, f))
 		s.wait(time.Minute)
 	}
-	if n := len(slices.DeleteFunc(s.kept, func(k Keep) bool { return k.Lag || k.Ticket != 0 })); n != 1 {
+	if n := len(slices.DeleteFunc(s.commits, func(k Commit) bool { return k.Lag || k.Ticket != 0 })); n != 1 {
 		t.Errorf("ResetInd is stored %d times", n)
 	}
 }

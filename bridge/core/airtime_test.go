@@ -32,9 +32,9 @@ func TestLedgerLeads(t *testing.T) {
 		actual += 60 * time.Millisecond
 		s.c.effects = nil
 		s.c.now = s.now
-		s.c.keepLedger(g)
+		s.c.raiseMarks(g)
 		for _, e := range s.c.effects {
-			k := e.(Keep)
+			k := e.(Commit)
 			eui, spent, err := spentIn(k.Records[0])
 			if err != nil || eui != gwA || k.Lag {
 				t.Fatalf("%+v, %v", k, err)
@@ -50,8 +50,8 @@ func TestLedgerLeads(t *testing.T) {
 		t.Errorf("%d writes for 100 short downlinks", writes)
 	}
 	s.c.effects = nil
-	s.c.settleLedgers()
-	if _, exact, _ := spentIn(s.c.effects[0].(Keep).Records[0]); exact[sub] != actual {
+	s.c.settleMarks()
+	if _, exact, _ := spentIn(s.c.effects[0].(Commit).Records[0]); exact[sub] != actual {
 		t.Errorf("a clean stop leaves %v, spent are %v", exact[sub], actual)
 	}
 }
@@ -108,9 +108,9 @@ func TestLedgerIsLowered(t *testing.T) {
 					s.restart(s.disk.firm)
 					s.step(Starting{})
 				}
-				writes := len(s.kept)
+				writes := len(s.commits)
 				s.wait(tt.quiet)
-				if n := len(s.kept) - writes; n > 8 {
+				if n := len(s.commits) - writes; n > 8 {
 					t.Errorf("%d writes while nothing is sent", n)
 				}
 				r, ok := s.disk.soft[recordID{state.KindLedger, gwA.String()}]
@@ -141,10 +141,10 @@ func (s *stand) spend(eui radio.EUI64, airtime time.Duration) {
 		s.Fatalf("%+v", v)
 	}
 	s.c.effects, s.c.now = nil, s.now
-	s.c.keepLedger(s.gateway(eui))
+	s.c.raiseMarks(s.gateway(eui))
 	for _, e := range s.c.effects {
-		k := e.(Keep)
-		s.kept = append(s.kept, k)
+		k := e.(Commit)
+		s.commits = append(s.commits, k)
 		s.write(k)
 	}
 	s.step(TimerFired{})
