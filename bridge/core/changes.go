@@ -5,9 +5,9 @@ import (
 	"lorawand/bridge/state"
 )
 
-// commitChanges hands to the store whatever the step at hand has changed of the
-// devices: see session.Change. It is the one place that does so; only what has to
-// be there before somebody is told takes its records earlier, with a Ticket.
+// commitChanges commits whatever this step has changed of the devices: see
+// session.Change. It is the one place that does so. Only what must be stored before
+// somebody is told is committed earlier, with a Ticket.
 func (c *Core) commitChanges() {
 	for d := c.opts.Devices.NextChanged(); d != nil; d = c.opts.Devices.NextChanged() {
 		if p := c.provisioningOf(d); p != nil {
@@ -17,7 +17,7 @@ func (c *Core) commitChanges() {
 		}
 		records, lag, err := c.takeRecords(d)
 		if err != nil && d.Session != nil {
-			// The store has the device as it was, and its counters as they are.
+			// The store keeps the device as it was; its counters go on.
 			records = []state.Record{state.CountersRecord(d, d.Session.Marks())}
 		}
 		if len(records) > 0 {

@@ -36,7 +36,7 @@ func (n Now) at(t radio.HostTime) time.Time {
 	return n.Wall.Time.Add(t.Sub(n.Host))
 }
 
-// Input is what a Core is told.
+// Input is something that has happened.
 type Input interface{ input() }
 
 // Inputs.
@@ -45,7 +45,7 @@ type (
 	Heard struct{ Uplink radio.Uplink }
 	// GatewayChanged is a change in what is known of a gateway.
 	GatewayChanged struct{ Event radio.GatewayEvent }
-	// Acked says what became of a transmission.
+	// Acked is the answer of a gateway to a Transmit.
 	Acked struct{ Ack radio.TxAck }
 	// Pushed is what an application wants to send. Each gets an Answer.
 	Pushed struct {
@@ -53,7 +53,7 @@ type (
 		Device  session.ID
 		Replace bool
 		Items   []session.Item
-		Err     *v3.Error // nothing of it can be taken; Items are what could be read
+		Err     *v3.Error // why the push is refused; Items are those that could be read
 	}
 	// Stored says that the records of a Commit are in the store, or why not.
 	Stored struct {
@@ -62,7 +62,7 @@ type (
 	}
 	// TimerFired says that the time of the last Arm has come.
 	TimerFired struct{}
-	// Stopping says that no other input follows: what waits is not waited for.
+	// Stopping is the last input.
 	Stopping struct{}
 )
 
@@ -81,26 +81,23 @@ type Effect interface{ effect() }
 type (
 	// Publish hands a message to the broker.
 	Publish struct{ Message v3.Message }
-	// Commit hands records to the store, all or none. Lagging ones may wait for
-	// the commit interval; a later record with the same key replaces an earlier
-	// one. What cannot be written is tried again; but a Ticket other than 0 asks
-	// for a Stored, and what that says is not in the store does not come there
-	// later.
+	// Commit hands records to the store: see state.Request. With a Ticket other
+	// than 0 a Stored follows.
 	Commit state.Request
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
 	Transmit struct{ Downlink radio.Downlink }
-	// Answer ends a Pushed or a Provisioned: whoever asked for it may be told
-	// that it is stored, or that it is not.
+	// Answer ends a Pushed, Provisioned or Reconfigured: the client may be told
+	// that it is stored, or why it is not.
 	Answer struct {
 		Ticket         uint64
-		Err            error      // *v3.Error: the push was refused, and MQTT has been told
+		Err            error      // *v3.Error: the push was refused, and down/failed is published
 		CorrelationIDs [][]string // of each item that was pushed
 	}
-	// Arm asks for a TimerFired at a time. It replaces the one before. As an
-	// Effect it is a pointer to the Core's own, which the next Step changes:
-	// every frame arms the timer more than once.
+	// Arm asks for a TimerFired at a time, in place of the one before. The Effect
+	// is a pointer to the Core's own Arm, which the next Step changes: every frame
+	// arms the timer more than once, and nothing is allocated for that.
 	Arm struct{ At radio.HostTime }
-	// Report tells people.
+	// Report hands an event to the log of events.
 	Report struct{ Event event.Event }
 )
 
@@ -111,7 +108,7 @@ func (Answer) effect()   {}
 func (*Arm) effect()     {}
 func (Report) effect()   {}
 
-// CoreOptions configures a Core.
+// Options configures a Core.
 type Options struct {
 	Devices  *session.Registry
 	Gateways *gateway.Registry
@@ -131,7 +128,7 @@ type Options struct {
 
 	Ledgers map[radio.EUI64]state.Spent // what gateways had spent before the start
 
-	Tombstones *session.Tombstones // nil: there are none yet
+	Tombstones *session.Tombstones // nil: there are none
 
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
@@ -162,7 +159,7 @@ type Core struct {
 	inFlight      map[*session.Device][]*transmission // under way, oldest first; nearly always one
 	attempts      map[uint64]*transmission            // whose last attempt is not over, by its id
 	lastID        uint64
-	onStored      map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
+	onStored      map[uint64]func(error) // by ticket: what is called when the store has answered; see maxUnstored
 	lastTicket    uint64
 	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
@@ -170,7 +167,7 @@ type Core struct {
 	provisions    []*provisioning // the first is at hand, the others wait
 }
 
-// NewCore returns a Core.
+// New returns a Core.
 func New(o Options) (*Core, error) {
 	if o.Devices == nil || o.Gateways == nil || o.Entropy == nil || o.DefaultPlan == nil {
 		return nil, errors.New("bridge: a core needs devices, gateways, entropy and a default plan")
@@ -190,8 +187,8 @@ func New(o Options) (*Core, error) {
 	c := &Core{
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
-		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){}, pendingPushes: map[*session.Device]session.Load{},
-		marks: state.NewAirtimeMarks(o.Ledgers),
+		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
+		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {

@@ -156,7 +156,10 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 // of the one before is known, and a confirmed one until that is acknowledged.
 func (c *Core) eligible(d *session.Device) *session.Item {
 	it := d.Queue.Head()
-	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil || slices.ContainsFunc(c.inFlight[d], (*transmission).hasItem) {
+	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil {
+		return nil
+	}
+	if slices.ContainsFunc(c.inFlight[d], (*transmission).hasItem) {
 		return nil
 	}
 	return it

@@ -9,17 +9,18 @@ import (
 	"lorawand/radio"
 )
 
-// gateway returns a gateway. One that nobody has configured, but its driver
-// takes, gets the default plan.
+// gateway returns a gateway. One that its driver takes although nobody has configured
+// it gets the default plan.
 func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 	return c.opts.Gateways.Taken(eui, c.opts.DefaultPlan)
 }
 
+// gatewayChanged takes a change in what is known of a gateway.
 func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	if e.Kind == radio.GatewayRefused {
 		c.report(event.Event{
-			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
-			Hint: event.HintRefusedGateway(e.Gateway),
+			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address,
+			Err: errors.New(e.Fault), Hint: event.HintRefusedGateway(e.Gateway),
 		})
 		return
 	}
@@ -62,11 +63,11 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	}
 }
 
-// gatewayDropped tells why what a gateway sends comes to nothing. It need not be
-// one that is known.
+// gatewayDropped reports why the datagrams of a gateway, known or not, are dropped.
 func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
 	out := event.Event{
-		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
+		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address,
+		Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
 	}
 	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
 		out.Gateway = g.ID
@@ -76,6 +77,7 @@ func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
 	c.report(out)
 }
 
+// online notes that a gateway is connected, or is not any more.
 func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
 	g.Local = e.Local || !online && g.Local
 	if !c.opts.Gateways.SetOnline(g, online, e.At) {

@@ -15,18 +15,20 @@ func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
 	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
-		SessionKeyID: x.session.KeyID, Err: c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
+		SessionKeyID: x.session.KeyID,
+		Err:          c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
 	})
 	c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
 }
 
-// emptyMACPayload is FHDR without FOpts, and FPort.
+// emptyMACPayload is the size of FHDR without FOpts, and of FPort, in bytes.
 const emptyMACPayload = 8
 
 var errTooLong = errors.New("longer than the data rates of both windows allow")
 
-// settleConfirmed takes an uplink's word on the confirmed item that was sent before it.
+// settleConfirmed settles the confirmed item that waits for an acknowledgement: the
+// next uplink acknowledges it, or does not.
 func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {
 	it := d.Queue.Decided()
 	if it == nil {
@@ -34,7 +36,10 @@ func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, 
 	}
 	fCnt, kind := it.SentFCnt, v3.DownAck
 	ids := v3.JoinIDs(uplinkIDs, it.CorrelationIDs...)
-	m := v3.Downlink{DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt, SessionKeyID: s.KeyID}
+	m := v3.Downlink{
+		DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
+		FCnt: fCnt, SessionKeyID: s.KeyID,
+	}
 	records := []state.Record{state.NoItemRecord(d, it.Seq)}
 	if !ack {
 		kind = v3.DownNack

@@ -51,8 +51,10 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 	c.join(g, x, plan, req, up)
 }
 
-// mayJoin says why a join-request is not answered; "" is good news.
-func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, from session.Source) (*region.Plan, event.JoinRefusal, error) {
+// mayJoin returns why a join-request is refused, or "" and the plan of the device.
+func (c *Core) mayJoin(
+	d *session.Device, known bool, req *frame.JoinRequest, from session.Source,
+) (*region.Plan, event.JoinRefusal, error) {
 	switch {
 	case d == nil && known:
 		return nil, event.JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
@@ -88,9 +90,16 @@ var errChanging = errors.New("its owner is changing the device at this moment")
 // longJoinAccept is the size of a join-accept with a CFList, in bytes.
 const longJoinAccept = 33
 
-func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error) {
+// refuseJoin reports that a join-request is not answered. d is nil where the device is
+// not known.
+func (c *Core) refuseJoin(
+	g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error,
+) {
 	c.countRefusal(why)
-	e := event.Event{Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: event.HintJoin(why, d)}
+	e := event.Event{
+		Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
+		Err: err, Hint: event.HintJoin(why, d),
+	}
 	if d != nil {
 		e.Device = d.ID
 	}
@@ -102,8 +111,8 @@ func (c *Core) countRefusal(why event.JoinRefusal) {
 	c.stats.Refusals[why]++
 }
 
-// join makes the session and holds a place for the join-accept. Where there is
-// none, nothing is changed and nothing used up.
+// join makes the session and holds a place for the join-accept. If there is no place,
+// nothing of the device changes, and no nonce is used.
 func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
 	addr, ok := c.opts.Devices.NewDevAddr(c.opts.Entropy, c.opts.DevAddrs)
 	if !ok {
@@ -112,8 +121,8 @@ func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *
 	}
 	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
-		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.names.SessionKeyID(c.now.Wall.Time),
-		NoCFList: noCFList,
+		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second),
+		KeyID: c.names.SessionKeyID(c.now.Wall.Time), NoCFList: noCFList,
 	})
 	if err != nil {
 		c.refuseJoin(g, x.device, req, event.JoinUnserved, err)
@@ -149,8 +158,8 @@ func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *
 	c.commit(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
 }
 
-// rememberJoin sees to it that copies of a join-request whose MIC is right are
-// one with it. x is nil if it is not answered.
+// rememberJoin remembers a join-request whose MIC is right, so that its copies are
+// known. x is nil if it is not answered.
 func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink) {
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
 	r.joins, r.opportunity = d, x
@@ -159,17 +168,18 @@ func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink)
 	}
 }
 
-// joinUnsent tells that there was no window for a join-accept.
+// joinUnsent reports that no gateway could send a join-accept.
 func (c *Core) joinUnsent(x *opportunity) {
 	c.countRefusal(event.JoinNoWindow)
 	d := x.device
 	c.report(event.Event{
-		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
+		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway,
+		Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
 		Hint: event.HintJoin(event.JoinNoWindow, d), Decision: x.record, CorrelationIDs: x.ids,
 	})
 }
 
-// joinStored goes on when the nonces are in the store.
+// joinStored goes on with a join when its nonces are in the store, or cannot be.
 func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinRequest, m session.Marks, err error) {
 	x.join.session.Reserved(m, err == nil)
 	if err != nil {
@@ -190,20 +200,21 @@ func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinReq
 	}
 }
 
-// joined tells the application that a gateway sends the join-accept: not before
-// it has taken it, since what was refused everywhere reaches no device.
+// joined publishes that a device has joined, when a gateway has taken the join-accept.
+// A join-accept that every gateway refuses reaches no device.
 func (c *Core) joined(t *transmission) {
 	x := t.opportunity
 	c.stats.Joins++
 	ids := v3.IDs(x.device)
 	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
 	payload := c.opts.Encoder.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
-		DeviceIDs: ids, CorrelationIDs: x.ids, ReceivedAt: c.now.at(c.now.Host), SessionKeyID: x.join.session.KeyID, FrameReceivedAt: c.now.at(x.start),
+		DeviceIDs: ids, CorrelationIDs: x.ids, SessionKeyID: x.join.session.KeyID,
+		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(x.start),
 	})
-	c.do(Publish{v3.Message{Application: x.device.ID.Application, Device: x.device.ID.Device, Suffix: v3.Join, Payload: payload}})
+	c.publishMessage(x.device.ID, v3.Join, payload)
 	c.report(event.Event{
-		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
-		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
+		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID,
+		DevAddr: x.join.session.DevAddr, HasDevAddr: true, DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
 	})
 	if x.join.noChannels {
 		w := &x.windows[x.firstOpen()]

@@ -8,22 +8,22 @@ import (
 	"lorawand/bridge/state"
 )
 
-// Provisioned is what the owner changes of the devices: all of it or, if there
-// is a fault anywhere, nothing. Each gets an Answer, with state.ProvisionFaults or
-// why it is not stored.
+// Provisioned is what the owner changes of the devices: all of it or, if there is a
+// fault anywhere, nothing. It gets an Answer; the error is state.ProvisionFaults, or
+// says why the change is not stored.
 type Provisioned struct {
 	Ticket uint64
 	Put    []state.DevicePut
 	Remove []session.ID
-	Trial  bool // only say whether it could be done
+	Trial  bool // only check whether it could be done
 }
 
 func (Provisioned) input() {}
 
-// errTwice is the reason for a device that stands twice in one change.
+// errTwice is the reason for refusing a device that is named twice in one change.
 var errTwice = errors.New("stands there twice")
 
-// provisioned takes a Provisioned in, or refuses it where too many wait.
+// provisioned begins a Provisioned, or refuses it if too many wait.
 func (c *Core) provisioned(p Provisioned) {
 	if len(c.provisions) >= maxUnstored {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: devices: %w", errUnstored)})
@@ -35,7 +35,7 @@ func (c *Core) provisioned(p Provisioned) {
 	}
 }
 
-// queueRecords delete all that waits for a device.
+// queueRecords returns the records that delete all items of a device.
 func (c *Core) queueRecords(d *session.Device) []state.Record {
 	var out []state.Record
 	for _, it := range d.Queue.Items() {

@@ -55,7 +55,10 @@ const (
 const perDevice = 2
 
 func newProvisioning(p Provisioned, r *session.Registry) *provisioning {
-	return &provisioning{Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, marks: map[session.ID]stagedMarks{}, late: map[*session.Device]bool{}}
+	return &provisioning{
+		Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, marks: map[session.ID]stagedMarks{},
+		late: map[*session.Device]bool{},
+	}
 }
 
 func (p *provisioning) len() int { return len(p.Put) + len(p.Remove) }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
@@ -16,7 +17,9 @@ func (c *Core) publish(r *reception) {
 	defer c.release(p)
 	dev, d, first := r.match.Device, &p.data, &p.copies[0]
 	if d.HasFPort && d.FPort == testPort {
-		c.drop(event.DropTestPort, event.Event{Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort})
+		c.drop(event.DropTestPort, event.Event{
+			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort,
+		})
 		return
 	}
 	m := v3.Uplink{
@@ -31,7 +34,9 @@ func (c *Core) publish(r *reception) {
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = v3.SettingsOf(dev, c.gateway(first.Gateway), first, c.now.Wall.Known())
-	m.ConsumedAirtime, _ = radio.TimeOnAir(radio.Packet{DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload)})
+	m.ConsumedAirtime, _ = radio.TimeOnAir(radio.Packet{
+		DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload),
+	})
 	m.Receptions = c.shown[:0]
 	for i := range p.copies {
 		up := &p.copies[i]
@@ -47,7 +52,7 @@ func (c *Core) publish(r *reception) {
 	c.shown = m.Receptions
 	clear(c.shown)
 	c.stats.Published++
-	c.do(Publish{v3.Message{Application: dev.ID.Application, Device: dev.ID.Device, Suffix: v3.Up, Payload: slices.Clone(c.text)}})
+	c.publishMessage(dev.ID, v3.Up, slices.Clone(c.text))
 }
 
 var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
@@ -56,5 +61,10 @@ var errTestPort = errors.New("FPort 224 is for the test protocol, not for applic
 func (c *Core) publishDownlink(kind string, m *v3.Downlink) {
 	m.ReceivedAt = c.now.at(c.now.Host)
 	payload := c.opts.Encoder.AppendDownlink(make([]byte, 0, 768), kind, m)
-	c.do(Publish{v3.Message{Application: m.DeviceIDs.ID.Application, Device: m.DeviceIDs.ID.Device, Suffix: kind, Payload: payload}})
+	c.publishMessage(m.DeviceIDs.ID, kind, payload)
+}
+
+// publishMessage hands a message about a device to the broker.
+func (c *Core) publishMessage(id session.ID, kind string, payload []byte) {
+	c.do(Publish{v3.Message{Application: id.Application, Device: id.Device, Suffix: kind, Payload: payload}})
 }

@@ -10,9 +10,8 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// pushed takes what an application wants to send. Nothing is told before it is
-// stored: then the queue changes, the application hears down/queued, and its
-// client gets the PUBACK.
+// pushed takes what an application wants to send. Nobody is told before it is stored.
+// Then the queue changes, down/queued is published, and the client gets the PUBACK.
 func (c *Core) pushed(p Pushed) {
 	d := c.opts.Devices.Device(p.Device)
 	items := make([]*session.Item, len(p.Items))
@@ -80,8 +79,8 @@ func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.E
 	return v3.CheckRoom(device, all)
 }
 
-// refusePush publishes a down/failed for each item of a push, or one for a push
-// of which nothing could be read, where the topic names a device that can be.
+// refusePush publishes a down/failed for each item of a push. If no item could be read,
+// it publishes one. It publishes nothing if no device can have the id.
 func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Item, why *v3.Error) {
 	if session.CheckID(id.Device) != nil {
 		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, Err: why})
@@ -96,8 +95,9 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 		items = []*session.Item{{CorrelationIDs: []string{c.correlationID(v3.ApplicationDownlink)}}}
 	}
 	for _, it := range items {
-		m := v3.Downlink{DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it, Err: why}
-		c.publishDownlink(v3.DownFailed, &m)
+		c.publishDownlink(v3.DownFailed, &v3.Downlink{
+			DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it, Err: why,
+		})
 		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, CorrelationIDs: it.CorrelationIDs, Err: why})
 	}
 }
@@ -128,7 +128,9 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 		d.Queue.Add(it)
 		ids := v3.IDs(d)
 		ids.HasDevAddr = false
-		c.publishDownlink(v3.DownQueued, &v3.Downlink{DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it})
+		c.publishDownlink(v3.DownQueued, &v3.Downlink{
+			DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
+		})
 		c.report(event.Event{Kind: event.DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
 	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: told})
@@ -137,8 +139,8 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 	}
 }
 
-// replace empties the queue. An item that is on its way out is sent all the
-// same, but nothing of it is waited for or kept.
+// replace empties the queue. An item that is under way is sent all the same, but it is
+// not in the store any more, and its acknowledgement is not waited for.
 func (c *Core) replace(d *session.Device) {
 	var records []state.Record
 	for _, it := range d.Queue.Clear() {

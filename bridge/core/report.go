@@ -6,12 +6,14 @@ import (
 	"lorawand/bridge/event"
 )
 
+// report reports an event.
 func (c *Core) report(e event.Event) {
 	e.Host, e.At = c.now.Host, c.now.at(c.now.Host)
 	c.stats.Events[e.Kind]++
 	c.do(Report{e})
 }
 
+// drop counts and reports a frame that is dropped.
 func (c *Core) drop(reason event.DropReason, e event.Event) {
 	c.stats.Dropped[reason]++
 	e.Kind, e.Reason = event.UplinkDropped, reason
@@ -29,6 +31,7 @@ func (c *Core) reportDecision(kind event.Kind, d *event.Decision, ids []string) 
 	c.report(e)
 }
 
+// newDecision returns an empty record of how an opportunity is used.
 func (c *Core) newDecision(x *opportunity) *event.Decision {
 	return &event.Decision{
 		Device: x.device.ID, Uplink: x.start, UplinkAt: c.now.at(x.start), FCntUp: x.uplink.fCnt,

@@ -7,7 +7,7 @@ import (
 	"lorawand/radio"
 )
 
-// CoreStats counts what happened since the start.
+// Stats counts what has happened since the start.
 type Stats struct {
 	Uplinks   uint64 // receptions, of all kinds
 	Published uint64
@@ -25,7 +25,7 @@ type Stats struct {
 	Sent      [2]uint64                     // downlinks that went out in RX1 and in RX2
 	Refused   [2][radio.TxNoPath + 1]uint64 // of those for RX1 and for RX2, by the gateway's answer
 	Events    map[event.Kind]uint64         // that were reported, by kind
-	Unsent    uint64                        // times that neither window could be used, or every way was refused
+	Unsent    uint64                        // times that no window could be used, or every path was refused
 	Downlinks int                           // items that wait in queues
 	InFlight  int                           // downlinks that are planned or with a gateway
 	Unstored  int                           // joins, pushes and changes that wait for the store
@@ -34,7 +34,8 @@ type Stats struct {
 // Stats returns the counts so far.
 func (c *Core) Stats() Stats {
 	s := c.stats
-	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.attempts), len(c.onStored)
+	s.Pending, s.InFlight, s.Unstored = len(c.remembered), len(c.attempts), len(c.onStored)
+	s.Downlinks = c.opts.Devices.Waiting()
 	s.WrongMICs = c.opts.Devices.WrongMICs()
 	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
 	return s

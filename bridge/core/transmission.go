@@ -174,7 +174,8 @@ func (c *Core) failed(t *transmission) {
 	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
-		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority, Err: c.names.Error(v3.TransmissionFailed(result)),
+		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority,
+		Err: c.names.Error(v3.TransmissionFailed(result)),
 	})
 	c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
 }

@@ -79,7 +79,7 @@ func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
 	}
 }
 
-// unmatched tells why a frame is dropped.
+// unmatched drops a frame that belongs to no device, and reports why.
 func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err error) {
 	e := event.Event{Gateway: g.ID, DevAddr: d.DevAddr, HasDevAddr: true, FCnt: uint32(d.FCnt), Err: err}
 	if m.Device != nil {
@@ -103,8 +103,8 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
 			c.settleConfirmed(dev, dev.Session, false, p.ids)
 		}
-		// A device of LoRaWAN 1.1 that was told RekeyConf does not say again that
-		// it has begun.
+		// A device of LoRaWAN 1.1 sends no more RekeyInd after RekeyConf: that it has
+		// begun must not be lost.
 		was := *dev
 		c.opts.Devices.TakeUp(dev)
 		if buried := c.buried(&was, dev); len(buried) > 0 {
@@ -140,7 +140,9 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 	}
 	windows, err := mac.Windows(dev, s, plan).After(plan, up.Frequency, up.DataRate)
 	if err != nil {
-		c.report(event.Event{Kind: event.WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err})
+		c.report(event.Event{
+			Kind: event.WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err,
+		})
 		return
 	}
 	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))

@@ -7,8 +7,8 @@ import (
 	"lorawand/radio"
 )
 
-// What follows is for those who look, in the goroutine of the Core and between
-// two steps. They change nothing.
+// The methods below read the state. They are called in the goroutine of the Core,
+// between two steps.
 
 // Devices returns the devices.
 func (c *Core) Devices() *session.Registry { return c.opts.Devices }
@@ -28,7 +28,7 @@ type Downlinks struct {
 	Awaiting *session.Item  // sent, and not acknowledged yet; nil: none
 }
 
-// Downlinks returns what waits for a device. ok is false if there is none with
+// Downlinks returns the downlink queue of a device. ok is false if there is none with
 // this id.
 func (c *Core) Downlinks(id session.ID) (out Downlinks, ok bool) {
 	d := c.opts.Devices.Device(id)
