@@ -95,7 +95,8 @@ func New(o Options) (*Bridge, error) {
 	}
 	machine, err := core.New(core.Options{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
+		Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
@@ -104,7 +105,8 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
-	b.committer = state.NewCommitter(o.Store, o.Commit, func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }, o.Logger)
+	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
+	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)
 	return b, nil
 }
 
@@ -247,7 +249,9 @@ func (b *Bridge) transmit(d radio.Downlink) {
 	}
 	if err != nil {
 		b.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
-		b.inbox.add(core.Acked{Ack: radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host()}})
+		b.inbox.add(core.Acked{Ack: radio.TxAck{
+			ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host(),
+		}})
 	}
 }
 

@@ -113,8 +113,8 @@ func (b *Bridge) Devices(ctx context.Context, application string, f func(*sessio
 }
 
 // Downlinks returns what waits for a device, or ErrNoDevice.
-func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (core.Downlinks, error) {
-	var out core.Downlinks
+func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (session.Downlinks, error) {
+	var out session.Downlinks
 	found := false
 	err := b.inspect(ctx, func(c *core.Core) { out, found = c.Downlinks(id) })
 	if err == nil && !found {

@@ -18,7 +18,7 @@ func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
 		SessionKeyID: x.session.KeyID,
 		Err:          c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
 	})
-	c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+	c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
 }
 
@@ -40,7 +40,7 @@ func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, 
 		DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
 		FCnt: fCnt, SessionKeyID: s.KeyID,
 	}
-	records := []state.Record{state.NoItemRecord(d, it.Seq)}
+	records := state.DeleteItems(d, it)
 	if !ack {
 		kind = v3.DownNack
 		if it.Nacked() {

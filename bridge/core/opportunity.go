@@ -118,7 +118,7 @@ func (x *opportunity) leave() {
 // a frame was sent, paths stay in the order in which they come: attempts know them
 // by their place.
 func (x *opportunity) addPath(g *gateway.Gateway, up *radio.Uplink) {
-	if up.NoPath != "" && len(x.blocked) < event.MaxOptions {
+	if up.NoPath != "" && len(x.blocked) < maxBlocked {
 		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
 	}
 	if x.paths == nil {
@@ -129,6 +129,9 @@ func (x *opportunity) addPath(g *gateway.Gateway, up *radio.Uplink) {
 		gateway.SortPaths(x.paths)
 	}
 }
+
+// maxBlocked bounds the reasons that are remembered.
+const maxBlocked = 64
 
 // endOfTime is later than any time of a counter.
 const endOfTime = radio.ConcentratorTime(math.MaxInt64)

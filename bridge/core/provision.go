@@ -3,6 +3,7 @@ package core
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -37,17 +38,14 @@ func (c *Core) provisioned(p Provisioned) {
 
 // queueRecords returns the records that delete all items of a device.
 func (c *Core) queueRecords(d *session.Device) []state.Record {
-	var out []state.Record
-	for _, it := range d.Queue.Items() {
-		out = append(out, state.NoItemRecord(d, it.Seq))
-	}
+	items := slices.Clone(d.Queue.Items())
 	if it := d.Queue.Awaiting(); it != nil {
-		out = append(out, state.NoItemRecord(d, it.Seq))
+		items = append(items, it)
 	}
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			out = append(out, state.NoItemRecord(d, t.item.Seq))
+			items = append(items, t.item)
 		}
 	}
-	return out
+	return state.DeleteItems(d, items...)
 }

@@ -174,7 +174,7 @@ func (c *Core) successor(put *state.DevicePut) (next *session.Device, revived bo
 func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]state.Record, err error) {
 	if i >= len(p.Put) {
 		d := c.opts.Devices.Device(p.id(i))
-		return [...]state.Record{{Kind: state.KindDevice, Key: d.Key()}, state.NoCountersRecord(d)}, nil
+		return [...]state.Record{state.DeleteDevice(d), state.DeleteCounters(d)}, nil
 	}
 	put := &p.Put[i]
 	next, revived := c.successor(put)
@@ -184,7 +184,7 @@ func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]stat
 			return records, err
 		}
 	}
-	records[1] = state.NoCountersRecord(next)
+	records[1] = state.DeleteCounters(next)
 	if next.Session != nil {
 		m := next.Session.Marks()
 		if m.N > 0 || m.A > 0 {

@@ -109,11 +109,7 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
-		var undo []state.Record
-		for _, it := range items {
-			undo = append(undo, state.NoItemRecord(d, it.Seq))
-		}
-		c.do(Commit{Records: undo})
+		c.do(Commit{Records: state.DeleteItems(d, items...)})
 	}
 	if err != nil {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
@@ -142,17 +138,14 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 // replace empties the queue. An item that is under way is sent all the same, but it is
 // not in the store any more, and its acknowledgement is not waited for.
 func (c *Core) replace(d *session.Device) {
-	var records []state.Record
-	for _, it := range d.Queue.Clear() {
-		records = append(records, state.NoItemRecord(d, it.Seq))
-	}
+	items := d.Queue.Clear()
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			records = append(records, state.NoItemRecord(d, t.item.Seq))
+			items = append(items, t.item)
 			t.item = nil
 		}
 	}
-	if len(records) > 0 {
-		c.do(Commit{Records: records})
+	if len(items) > 0 {
+		c.do(Commit{Records: state.DeleteItems(d, items...)})
 	}
 }

@@ -15,7 +15,7 @@ type Stats struct {
 	Ghosts    uint64 // of a frame beside its own channel
 	Repeated  uint64 // frames that their devices have sent again
 	WrongMICs uint64 // MICs that were computed in vain
-	Dropped   [event.NumDropReasons]uint64
+	Dropped   event.DropCounts
 
 	Joins        uint64 // join-accepts that a gateway has taken
 	JoinsRefused uint64

@@ -119,7 +119,7 @@ func (c *Core) cancelTransmission(t *transmission) {
 	c.detach(t)
 	if it := t.item; it != nil {
 		t.item = nil
-		c.do(Commit{Records: []state.Record{state.NoItemRecord(t.opportunity.device, it.Seq)}})
+		c.do(Commit{Records: state.DeleteItems(t.opportunity.device, it)})
 	}
 }
 
@@ -153,7 +153,7 @@ func (c *Core) sent(t *transmission) {
 			c.do(Commit{Records: records})
 		}
 	default:
-		c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+		c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	}
 }
 
@@ -177,7 +177,7 @@ func (c *Core) failed(t *transmission) {
 		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority,
 		Err: c.names.Error(v3.TransmissionFailed(result)),
 	})
-	c.do(Commit{Records: []state.Record{state.NoItemRecord(x.device, it.Seq)}})
+	c.do(Commit{Records: state.DeleteItems(x.device, it)})
 }
 
 // overtaken ends what is under way when an uplink comes: the device listens after

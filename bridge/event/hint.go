@@ -12,8 +12,9 @@ const (
 	HintTwoGatewaysOneEUI = "two gateways have one EUI: take one of them out of the configuration"
 	HintLowerPower        = "the next lower power is tried from now on"
 	HintNoLowerPower      = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
-	HintRX1Unknown        = "the device and the gateway must have one frequency plan, with one sub-band; until then RX2 is used alone"
-	HintNoChannels        = "the device has the channels of its band until it is told of more; " +
+	HintRX1Unknown        = "the device and the gateway must have one frequency plan, with one sub-band; " +
+		"until then RX2 is used alone"
+	HintNoChannels = "the device has the channels of its band until it is told of more; " +
 		"a join at a higher data rate has room for them"
 )
 

@@ -10,7 +10,7 @@ import (
 	"lorawand/bridge/session"
 )
 
-// EventLog is where events go: to the log, to those who follow them, and into
+// Log is where events go: to the log, to those who follow them, and into
 // a memory of the last ones. What strangers on the air or on the network can
 // cause has a memory of its own, so that nobody can wash away what was decided.
 //
@@ -74,11 +74,12 @@ func (s *strangers) add(e rememberedEvent) bool {
 	return added
 }
 
+// NewLog returns a Log that has no events.
 func NewLog(log *slog.Logger) *Log {
 	return &Log{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
 }
 
-// write takes an event. It never blocks: a follower that does not keep up
+// Write takes an event. It never blocks: a follower that does not keep up
 // misses events.
 func (l *Log) Write(e *Event) {
 	l.mu.Lock()
@@ -87,7 +88,7 @@ func (l *Log) Write(e *Event) {
 	switch {
 	case e.Kind == GatewayRefused:
 		if !l.unknown.add(entry) {
-			level = slog.LevelDebug // it goes on knocking for days
+			level = slog.LevelDebug // it sends for days
 		}
 	case e.Kind == JoinRefused:
 		l.refusals.add(entry, keptNoise)
@@ -145,7 +146,8 @@ func (l *Log) About(correlationID string) []Event {
 }
 
 // Follow calls f for each event from now on, until ctx ends or f returns an
-// error, which it returns. It returns ErrFollowers where too many follow.
+// error, which it returns. It returns an error at once if too many
+// follow already.
 func (l *Log) Follow(ctx context.Context, f func(Event) error) error {
 	_, ch, err := l.join()
 	if err != nil {
@@ -176,7 +178,7 @@ func (l *Log) join() (before []Event, ch chan Event, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.followers) >= maxFollowers {
-		return nil, nil, ErrFollowers
+		return nil, nil, errFollowers
 	}
 	ch = make(chan Event, followerBuffer)
 	l.followers[ch] = struct{}{}

@@ -18,5 +18,6 @@ const (
 
 // JoinRefusals are all of them.
 var JoinRefusals = [...]JoinRefusal{
-	JoinUnknownDevEUI, JoinUnknownJoinEUI, JoinWrongKey, JoinUsedNonce, JoinBudget, JoinUnserved, JoinNoWindow, JoinNoAddress, JoinNotStored,
+	JoinUnknownDevEUI, JoinUnknownJoinEUI, JoinWrongKey, JoinUsedNonce, JoinBudget,
+	JoinUnserved, JoinNoWindow, JoinNoAddress, JoinNotStored,
 }

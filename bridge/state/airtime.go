@@ -34,7 +34,8 @@ func parseLedger(r store.Record) (eui radio.EUI64, spent Spent, err error) {
 	}
 	spent = Spent{}
 	for b := r.Data; len(b) > 0; b = b[8:] {
-		spent[radio.Frequency(binary.LittleEndian.Uint32(b))] = time.Duration(binary.LittleEndian.Uint32(b[4:])) * time.Microsecond
+		band := radio.Frequency(binary.LittleEndian.Uint32(b))
+		spent[band] = time.Duration(binary.LittleEndian.Uint32(b[4:])) * time.Microsecond
 	}
 	return eui, spent, nil
 }

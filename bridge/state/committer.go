@@ -112,7 +112,10 @@ type sequenced struct {
 const largeRequest = 128
 
 func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
-	return &Committer{store: s, interval: interval, done: done, log: log, wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{}}
+	return &Committer{
+		store: s, interval: interval, done: done, log: log,
+		wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{},
+	}
 }
 
 // Add takes records. Whoever asks for none to be stored is told that they are
