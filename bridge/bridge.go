@@ -240,8 +240,8 @@ func (b *Bridge) step(in core.Input) {
 	}
 }
 
-// transmit hands a frame to its gateway. A way that is not there is an answer
-// like any other.
+// transmit hands a frame to its gateway. If that is not possible, the core gets an
+// answer as from the gateway.
 func (b *Bridge) transmit(d radio.Downlink) {
 	err := errNoTransmitter
 	if b.air != nil {
@@ -260,47 +260,49 @@ var (
 	errStopped       = errors.New("bridge: stopping")
 )
 
-// waiters are those who wait for an Answer. There are no more of them than
-// clients.
+// waiters are the clients that wait for an Answer.
 type waiters struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]chan core.Answer
 }
 
-func (d *waiters) open() (ticket uint64, answer <-chan core.Answer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.waiting == nil {
-		d.waiting = map[uint64]chan core.Answer{}
+// open adds a waiter.
+func (w *waiters) open() (ticket uint64, answer <-chan core.Answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting == nil {
+		w.waiting = map[uint64]chan core.Answer{}
 	}
-	d.last++
+	w.last++
 	ch := make(chan core.Answer, 1)
-	d.waiting[d.last] = ch
-	return d.last, ch
+	w.waiting[w.last] = ch
+	return w.last, ch
 }
 
-func (d *waiters) answer(a core.Answer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if ch := d.waiting[a.Ticket]; ch != nil {
+// answer passes an Answer to its waiter, if that still waits.
+func (w *waiters) answer(a core.Answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ch := w.waiting[a.Ticket]; ch != nil {
 		ch <- a
-		delete(d.waiting, a.Ticket)
+		delete(w.waiting, a.Ticket)
 	}
 }
 
-// end answers all who still wait.
-func (d *waiters) end(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, ch := range d.waiting {
+// end answers all that still wait.
+func (w *waiters) end(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ch := range w.waiting {
 		ch <- core.Answer{Err: err}
 	}
-	clear(d.waiting)
+	clear(w.waiting)
 }
 
-func (d *waiters) close(ticket uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.waiting, ticket)
+// close removes a waiter.
+func (w *waiters) close(ticket uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.waiting, ticket)
 }

@@ -6,10 +6,9 @@ import (
 	"lorawand/bridge/core"
 )
 
-// inbox is the bounded queue before the core. Frames have a ring of their own:
-// when that is full the oldest goes, and is counted. What is told of gateways,
-// acknowledgements and timers never go; there are few, and their number is
-// bounded by those who tell.
+// inbox is the bounded queue before the core. Frames have a ring of their own: when it
+// is full, the oldest frame is dropped and counted. Other inputs are never dropped:
+// there are few, and whoever sends them waits for the answer or is a driver.
 type inbox struct {
 	wake chan struct{}
 
@@ -25,6 +24,7 @@ func newInbox(size int) *inbox {
 	return &inbox{ring: make([]core.Heard, size), wake: make(chan struct{}, 1)}
 }
 
+// frame adds a frame.
 func (b *inbox) frame(h core.Heard) {
 	b.mu.Lock()
 	if b.n == len(b.ring) {
@@ -39,6 +39,7 @@ func (b *inbox) frame(h core.Heard) {
 	b.notify()
 }
 
+// add adds another input.
 func (b *inbox) add(in core.Input) {
 	b.mu.Lock()
 	b.inputs = append(b.inputs, in)
@@ -46,6 +47,7 @@ func (b *inbox) add(in core.Input) {
 	b.notify()
 }
 
+// notify wakes the core.
 func (b *inbox) notify() {
 	select {
 	case b.wake <- struct{}{}:
@@ -53,8 +55,8 @@ func (b *inbox) notify() {
 	}
 }
 
-// take returns the next input, if there is one. Where in is nil it is a frame,
-// which would be allocated anew as an Input.
+// take returns the next input, if there is one. If in is nil, it is the frame h: as an
+// Input that would be allocated.
 func (b *inbox) take() (in core.Input, h core.Heard, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

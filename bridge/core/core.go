@@ -1,6 +1,10 @@
-// Package core is lorawand as a state machine: what is heard, pushed and changed
-// goes in, and what is to be done about it comes out. The two flows, from an uplink
-// to its message and from a push to its frame, are here and nowhere else.
+// Package core is lorawand as a state machine: inputs go in, effects come out. The two
+// flows, from an uplink to its message and from a push to its frame, are here.
+//
+// An uplink is taken in uplink.go, its copies in reception.go, its message is made in
+// publish.go. It makes an opportunity (opportunity.go), whose windows are held and
+// decided on in decide.go; what is sent is a transmission (transmission.go), each try
+// of it an attempt (attempt.go). The timer loop is in timers.go.
 //
 // A Core is stepped by one goroutine. It does no I/O, reads no clock and draws no
 // randomness that was not handed in: the same inputs give the same effects.
@@ -235,9 +239,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 
-// keep hands records to the store and calls then when they are there, or
-// cannot be. Without any there is nothing that could be stored, so what then
-// promises must not happen.
+// commit hands records to the store, and calls then when they are stored, or cannot be.
+// Without records it calls then with an error.
 func (c *Core) commit(then func(error), records ...state.Record) {
 	if len(records) == 0 {
 		then(errNoRecords)
@@ -248,16 +251,16 @@ func (c *Core) commit(then func(error), records ...state.Record) {
 	c.do(Commit{Records: records, Ticket: c.lastTicket})
 }
 
-// maxUnstored bounds what waits for the store: a disk that hangs must not let
-// pushes and joins pile up. More are refused.
+// maxUnstored bounds the pushes, joins and changes that wait for the store: a disk that
+// hangs must not let them pile up. More are refused.
 const maxUnstored = 1024
 
 var errNoRecords = errors.New("there is nothing to be stored")
 
 var errUnstored = errors.New("the store does not keep up")
 
-// stopping leaves everything as the next start is to find it: what waits for
-// other gateways is published, and counters go on exactly where they are.
+// stopping prepares for the next start: frames that wait for other gateways are
+// published, and the store gets all counters exactly as they are.
 func (c *Core) stopping() {
 	for _, r := range c.waiting {
 		if r.gathering != nil {

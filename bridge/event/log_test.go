@@ -20,7 +20,7 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	l := NewLog(slog.New(slog.DiscardHandler))
 	dev := session.ID{Application: "app1", Device: "dev1"}
 	l.Write(&Event{Kind: DownlinkSent, Device: dev, CorrelationIDs: []string{"mine"}})
-	for range 2 * keptDecisions {
+	for range 2 * maxDecisions {
 		l.Write(&Event{Kind: JoinRefused, Device: dev, Word: string(JoinWrongKey)})
 		l.Write(&Event{Kind: JoinRefused, Word: string(JoinUnknownDevEUI)})
 		l.Write(&Event{Kind: UplinkDropped, Reason: DropMIC})
@@ -29,7 +29,7 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	if got := l.About("mine"); len(got) != 1 || got[0].Kind != DownlinkSent {
 		t.Errorf("remembered %+v", got)
 	}
-	if n := len(l.Recent(nil)); n != 1+3*keptNoise {
+	if n := len(l.Recent(nil)); n != 1+3*maxNoise {
 		t.Errorf("%d events remembered", n)
 	}
 }
@@ -54,13 +54,13 @@ func TestRefusedGateways(t *testing.T) {
 	if n := strings.Count(logged.String(), "gateway_eui=0100000000000000"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, &logged)
 	}
-	for i := range 2 * keptUnknown {
+	for i := range 2 * maxUnknown {
 		refused(radio.EUI64{3, byte(i >> 8), byte(i)}, "192.0.2.3:1")
 	}
-	if n := len(l.Recent(is)); n != keptUnknown {
-		t.Errorf("%d remembered, want %d", n, keptUnknown)
+	if n := len(l.Recent(is)); n != maxUnknown {
+		t.Errorf("%d remembered, want %d", n, maxUnknown)
 	}
-	if n := len(l.Recent(nil)); n != keptUnknown+1 {
+	if n := len(l.Recent(nil)); n != maxUnknown+1 {
 		t.Errorf("%d events, want the refused join among them", n)
 	}
 }

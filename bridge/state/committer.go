@@ -10,11 +10,11 @@ import (
 	"lorawand/bridge/store"
 )
 
-// committer owns the writing to the store. Records that may lag are gathered and
-// committed together once in an interval, the latest for each key; the rest at
-// once. A disk that fails or is slow is met by nobody but the committer: what it
-// could not write it tries again. But what somebody waits for is written at the
-// first attempt or not at all: he is told at once, and asks again or does without.
+// Committer owns the writing to the store. Records that may lag are gathered, the
+// latest for each key, and committed together once in an interval; the others are
+// committed at once. Nobody else waits for a disk that is slow or fails: the Committer
+// writes again what it could not write. But a request with a Ticket is written at the
+// first attempt or not at all: whoever made it is told at once, and may ask again.
 type Committer struct {
 	store    Store
 	interval time.Duration // 0: nothing lags
@@ -25,24 +25,24 @@ type Committer struct {
 
 	mu      sync.Mutex
 	pending map[recordKey]unwritten // bounded by the number of devices and of their downlinks
-	large   []sequenced             // the same, of Requests with many records: the core does not sort them in
+	large   []sequenced             // the same, of Requests with many records: the core does not merge these
 	seq     uint64                  // of the last Request
-	tickets []uint64                // of those who wait for what is pending
+	tickets []uint64                // of the pending requests
 	failure error                   // why the last commit has failed; nil: it has not
 	wear    Wear
 }
 
-// Wear is what the flash has taken of what devices and applications send, in
+// Wear is what was written to the flash for what devices and applications send, in
 // bytes. Joins, changes by people and snapshots are in neither.
 type Wear struct {
-	Uplinks int64 // commits of nothing but what lags
+	Uplinks int64 // commits that hold only records that lag
 	Pushes  int64 // commits with items of downlink queues: put in, sent, acknowledged
 }
 
-// flashCounter is a store that tells what the flash has taken.
+// flashCounter is a store that counts what it writes to the flash.
 type flashCounter interface{ BytesWritten() int64 }
 
-// bytesWritten returns what the flash has taken so far; 0 where the store does not tell.
+// bytesWritten returns what was written to the flash; 0 where the store does not count it.
 func (k *Committer) bytesWritten() int64 {
 	if c, ok := k.store.(flashCounter); ok {
 		return c.BytesWritten()
@@ -50,7 +50,7 @@ func (k *Committer) bytesWritten() int64 {
 	return 0
 }
 
-// countWear notes what a commit has cost.
+// countWear counts what a commit has written to the flash.
 func (k *Committer) countWear(batch map[recordKey]unwritten, bytes int64) {
 	uplinks, push := true, false
 	for id, u := range batch {
@@ -66,29 +66,29 @@ func (k *Committer) countWear(batch map[recordKey]unwritten, bytes int64) {
 	}
 }
 
-// worn returns what the flash has taken.
+// Wear returns what was written to the flash.
 func (k *Committer) Wear() Wear {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.wear
 }
 
-// Request asks for records to be stored, all or none. Lagging ones may wait
-// for the commit interval; a later record with the same key replaces an earlier
-// one. What cannot be written is tried again; but whoever has a Ticket other than
-// 0 is told, and what he is told is not in the store does not come there later.
+// Request asks for records to be stored, all or none. A later record replaces an
+// earlier one with the same key. Records that cannot be written are tried again; but
+// with a Ticket the result is reported once, and records that are reported as not
+// stored are not stored later.
 type Request struct {
 	Records []store.Record
-	Lag     bool
-	Ticket  uint64
+	Lag     bool   // it may wait for the commit interval
+	Ticket  uint64 // 0: nobody waits for the result
 }
 
-// committer is what a committer needs of a store.
+// Store is what a Committer needs of a store.
 type Store interface {
 	Commit(records ...store.Record) error
 }
 
-// errNothing is the reason for not storing nothing.
+// errNothing is the reason for refusing a Request without records.
 var errNothing = errors.New("there is nothing to be stored")
 
 type recordKey struct{ kind, key string }
@@ -97,9 +97,9 @@ type recordKey struct{ kind, key string }
 type unwritten struct {
 	store.Record
 	seq      uint64        // of its Request
-	asked    bool          // somebody waits for it
+	asked    bool          // its Request has a Ticket
 	lags     bool          // it could wait for the commit interval
-	replaced *store.Record // with asked: what it has replaced, and is tried again
+	replaced *store.Record // with asked: the record to be tried again if this one cannot be written
 }
 
 // sequenced is a Request with its number.
@@ -108,9 +108,11 @@ type sequenced struct {
 	seq uint64
 }
 
-// largeRequest is how many records the core sorts in itself.
+// largeRequest is how many records the goroutine of the core merges itself.
 const largeRequest = 128
 
+// NewCommitter returns a Committer. done is called with each Ticket when its records
+// are stored, or cannot be. Run does the work.
 func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
 	return &Committer{
 		store: s, interval: interval, done: done, log: log,
@@ -118,8 +120,7 @@ func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err 
 	}
 }
 
-// Add takes records. Whoever asks for none to be stored is told that they are
-// not.
+// Add takes a request. One without records is reported as not stored.
 func (k *Committer) Add(e Request) {
 	if len(e.Records) == 0 {
 		if e.Ticket != 0 {
@@ -147,8 +148,7 @@ func (k *Committer) Add(e Request) {
 	}
 }
 
-// sortInto adds the records to what is to be written, but for those that are
-// older than what is there.
+// sortInto adds the records to those that are pending, unless a later one is there.
 func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 	for _, r := range s.Records {
 		id, u := recordKey{r.Kind, r.Key}, unwritten{Record: r, seq: s.seq, asked: s.Ticket != 0, lags: s.Lag}
@@ -163,7 +163,7 @@ func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 	}
 }
 
-// lasting is what is tried again if the store fails, or nil.
+// lasting returns the record that is tried again if the store fails, or nil.
 func (u unwritten) lasting() *store.Record {
 	if u.asked {
 		return u.replaced
@@ -174,7 +174,7 @@ func (u unwritten) lasting() *store.Record {
 // retryEvery is how long to wait after a failure.
 const retryEvery = 5 * time.Second
 
-// run commits until ctx ends, and then what is left.
+// Run commits until ctx ends, and then what is left.
 func (k *Committer) Run(ctx context.Context) {
 	interval := k.interval
 	if interval == 0 {
@@ -219,7 +219,7 @@ func (k *Committer) commit() {
 	}
 }
 
-// fault returns why the last commit has failed, or nil.
+// Fault returns why the last commit has failed, or nil.
 func (k *Committer) Fault() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
