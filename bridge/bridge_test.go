@@ -99,7 +99,10 @@ func personalised(name string, n byte) *session.Device {
 func (h *home) uplink(g radio.EUI64, device string, fCnt uint32) radio.Uplink {
 	h.Helper()
 	s := h.devices.Device(dev(device)).Session
-	d := frame.Data{MType: frame.UnconfirmedUp, DevAddr: s.DevAddr, HasFPort: true, FPort: 15, FRMPayload: []byte(fmt.Sprint(fCnt))}
+	d := frame.Data{
+		MType: frame.UnconfirmedUp, DevAddr: s.DevAddr, HasFPort: true, FPort: 15,
+		FRMPayload: []byte(fmt.Sprint(fCnt)),
+	}
 	phy, err := frame.NewCipher(s.Keys, false).BuildUplink(d, fCnt, frame.Context{})
 	if err != nil {
 		h.Fatal(err)
@@ -167,7 +170,8 @@ func TestBridge(t *testing.T) {
 			t.Errorf("%d commits with %d records, want 2 with 4: 41 frames of two devices", c, r)
 		}
 		got, err := b.Stats(context.Background())
-		if err != nil || got.Published != 41 || got.InboxDropped != 0 || got.Devices != 2 || got.Gateways != 2 || got.Online != 2 {
+		if err != nil || got.Published != 41 || got.InboxDropped != 0 || got.Devices != 2 || got.Gateways != 2 ||
+			got.Online != 2 {
 			t.Errorf("stats %+v, %v", got, err)
 		}
 		b.Uplink(s.uplink(gwA, "dev1", 21))

@@ -24,7 +24,8 @@ func TestLedgerLeads(t *testing.T) {
 	for n := range 100 {
 		start := s.now.Host.Add(time.Second)
 		slot, v := s.c.schedule.Commit(s.now.Host, schedule.Emission{
-			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 60 * time.Millisecond, Frequency: 868_100_000, Priority: radio.PriorityHighest,
+			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 60 * time.Millisecond,
+			Frequency: 868_100_000, Priority: radio.PriorityHighest,
 		})
 		if slot == nil {
 			t.Fatalf("%+v", v)
@@ -68,7 +69,8 @@ func TestLedgerAfterRestart(t *testing.T) {
 	check := func(at time.Duration, f radio.Frequency) bool {
 		start := radio.HostTime(at + time.Second)
 		v := sched.Check(radio.HostTime(at), schedule.Emission{
-			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 50 * time.Millisecond, Frequency: f, Priority: radio.PriorityHighest,
+			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 50 * time.Millisecond,
+			Frequency: f, Priority: radio.PriorityHighest,
 		})
 		return v.OK()
 	}
@@ -135,7 +137,8 @@ func (s *stand) spend(eui radio.EUI64, airtime time.Duration) {
 	s.Helper()
 	start := s.now.Host.Add(time.Second)
 	slot, v := s.c.schedule.Commit(s.now.Host, schedule.Emission{
-		Gateway: s.gateway(eui), Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: airtime, Frequency: 868_100_000, Priority: radio.PriorityHighest,
+		Gateway: s.gateway(eui), Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: airtime,
+		Frequency: 868_100_000, Priority: radio.PriorityHighest,
 	})
 	if slot == nil {
 		s.Fatalf("%+v", v)

@@ -140,7 +140,10 @@ func changing(t *testing.T) *stand {
 		keys.SNwkSIntKey, keys.NwkSEncKey = frame.Key{3, byte(i)}, frame.Key{4, byte(i)}
 		d := &session.Device{
 			ID: dev(name), DevEUI: radio.EUI64{20, byte(i)}, Version: session.V1_1, Plan: "EU_863_870_TTN",
-			Session: &session.Session{DevAddr: radio.DevAddr{1, 2, 9, byte(i)}, Keys: keys, Parameters: &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000}},
+			Session: &session.Session{
+				DevAddr: radio.DevAddr{1, 2, 9, byte(i)}, Keys: keys,
+				Parameters: &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000},
+			},
 		}
 		if name == "restarts" {
 			d.Version, d.Session.Keys, d.Settings.ResetsFCnt = session.V1_0_3, testKeys(byte(20+i)), true
@@ -257,7 +260,10 @@ var changeInputs = []struct {
 	}},
 	{"the owner, who forgets counters", func(s *stand) string {
 		s.hear(gwA, s.phy("dev1", 3, payload("x")))
-		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: s.devices["dev1"].Clone(), Must: true, ForgetFCntUp: true}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{
+			Device: s.devices["dev1"].Clone(), Must: true,
+			ForgetFCntUp: true,
+		}}})
 		return "dev1"
 	}},
 }
@@ -285,7 +291,8 @@ func TestChangesAreKept(t *testing.T) {
 		v := reflect.TypeOf(of)
 		for i := range v.NumField() {
 			f := v.Field(i)
-			if name := v.Name() + "." + f.Name; f.IsExported() && f.Tag.Get("json") != "-" && !changed[name] && name != "Device.ID" {
+			if name := v.Name() + "." + f.Name; f.IsExported() && f.Tag.Get("json") != "-" && !changed[name] &&
+				name != "Device.ID" {
 				t.Errorf("%s is changed by no input: nobody knows whether a crash loses it", name)
 			}
 		}

@@ -77,7 +77,10 @@ func TestToldFrequencies(t *testing.T) {
 			s.in("dev1", tt.plan)
 			s.answering(gwA)
 			s.online(gwA)
-			s.hear(gwA, s.phy("dev1", 0, confirmed("x")), func(up *radio.Uplink) { up.DataRate, up.Frequency = tt.rate, tt.told })
+			s.hear(gwA, s.phy("dev1", 0, confirmed("x")), func(up *radio.Uplink) {
+				up.DataRate, up.Frequency = tt.rate,
+					tt.told
+			})
 			s.wait(10 * time.Second)
 			s.downs(tt.want)
 			if up := string(s.ups[0].Payload); !strings.Contains(up, `"frequency":"`+tt.says+`"`) {
@@ -197,7 +200,10 @@ func TestNothingSentSaysWhy(t *testing.T) {
 		for range 2 { // RX1 and RX2
 			d := &s.sent[len(s.sent)-1]
 			d.over = true
-			s.step(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: "it has sent no PULL_DATA yet", At: s.now.Host}})
+			s.step(Acked{radio.TxAck{
+				ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath,
+				Fault: "it has sent no PULL_DATA yet", At: s.now.Host,
+			}})
 		}
 	}
 	tests := []struct {
@@ -206,7 +212,12 @@ func TestNothingSentSaysWhy(t *testing.T) {
 		then func(*stand)
 		want string
 	}{
-		{"second address", []func(*radio.Uplink){elsewhere}, func(*stand) {}, "; gateway gw-a cannot answer: " + foreign + "; nothing was sent"},
+		{
+			"second address",
+			[]func(*radio.Uplink){elsewhere},
+			func(*stand) {},
+			"; gateway gw-a cannot answer: " + foreign + "; nothing was sent",
+		},
 		{"no PULL_DATA", nil, noPath, ": gateway gw-a cannot be reached: it has sent no PULL_DATA yet; nothing was sent"},
 	}
 	for _, tt := range tests {
@@ -242,7 +253,8 @@ func TestGatewayDropped(t *testing.T) {
 	s := newStand(t)
 	for _, eui := range []radio.EUI64{gwA, {0xff}, {}} {
 		s.step(GatewayChanged{radio.GatewayEvent{
-			Gateway: eui, Kind: radio.GatewayDropped, Cause: "second_address", Fault: "it comes from elsewhere", Address: "192.0.2.9:40000", At: s.now.Host,
+			Gateway: eui, Kind: radio.GatewayDropped, Cause: "second_address", Fault: "it comes from elsewhere",
+			Address: "192.0.2.9:40000", At: s.now.Host,
 		}})
 	}
 	want := []string{

@@ -214,7 +214,8 @@ func (c *Core) joined(t *transmission) {
 	c.publishMessage(x.device.ID, v3.Join, payload)
 	c.report(event.Event{
 		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID,
-		DevAddr: x.join.session.DevAddr, HasDevAddr: true, DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
+		DevAddr: x.join.session.DevAddr, HasDevAddr: true, DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI,
+		HasEUIs: true, CorrelationIDs: t.ids,
 	})
 	if x.join.noChannels {
 		w := &x.windows[x.firstOpen()]

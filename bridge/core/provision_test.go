@@ -132,7 +132,8 @@ func abp(name string, n byte) *session.Device {
 
 func otaa(name string, n byte) *session.Device {
 	return &session.Device{
-		ID: dev(name), DevEUI: radio.EUI64{8, n}, HasJoinEUI: true, SupportsJoin: true, Version: session.V1_0_3, VersionName: "MAC_V1_0_3", Plan: "EU_863_870_TTN",
+		ID: dev(name), DevEUI: radio.EUI64{8, n}, HasJoinEUI: true, SupportsJoin: true, Version: session.V1_0_3,
+		VersionName: "MAC_V1_0_3", Plan: "EU_863_870_TTN",
 		RootKeys: frame.RootKeys{AppKey: frame.Key{7, n}},
 	}
 }
@@ -150,7 +151,8 @@ func (r *registry) uplink(d *session.Device, fCnt uint32, confirmed bool) {
 	}
 	at := radio.ConcentratorTime(r.now.Host / 1000)
 	r.step(Heard{radio.Uplink{
-		Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: r.now.Host, Ended: r.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
 }
@@ -159,7 +161,10 @@ func (r *registry) device(name string) *session.Device { return r.c.opts.Devices
 
 func TestProvisionAdd(t *testing.T) {
 	r := newRegistry(t)
-	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: abp("new1", 1)}, {Device: otaa("new2", 2)}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{
+		{Device: abp("new1", 1)},
+		{Device: otaa("new2", 2)},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	r.uplink(r.device("new1"), 5, false)
@@ -179,7 +184,14 @@ func TestProvisionFaults(t *testing.T) {
 	bad.Session.Keys.AppSKey = frame.Key{}
 	before := len(r.records)
 	err := r.change(Provisioned{
-		Put:    []state.DevicePut{{Device: otaa("new1", 1)}, {Device: bad}, {Device: sameEUI}, {Device: abp("dev1", 4)}, {Device: abp("new1", 5)}, {Device: abp("none", 6), Must: true}},
+		Put: []state.DevicePut{
+			{Device: otaa("new1", 1)},
+			{Device: bad},
+			{Device: sameEUI},
+			{Device: abp("dev1", 4)},
+			{Device: abp("new1", 5)},
+			{Device: abp("none", 6), Must: true},
+		},
 		Remove: []session.ID{dev("dev2"), dev("nobody")},
 	})
 	var faults state.ProvisionFaults
@@ -221,7 +233,8 @@ func TestProvisionTrial(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := r.device("dev1")
-	if d != r.devices["dev1"] || d.Name != "" || d.Session.FCntUp != 3 || d.Session.NFCntDown != 0 || r.device("new1") != nil || r.device("dev2") == nil || len(r.records) != before {
+	if d != r.devices["dev1"] || d.Name != "" || d.Session.FCntUp != 3 || d.Session.NFCntDown != 0 ||
+		r.device("new1") != nil || r.device("dev2") == nil || len(r.records) != before {
 		t.Errorf("%+v %+v, %d records", d, d.Session, len(r.records))
 	}
 	r.uplink(d, 4, false)
@@ -242,7 +255,8 @@ func TestProvisionGoesOn(t *testing.T) {
 	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.device("dev1"); got != d || got.Name != "renamed" || got.Session.FCntUp != 3 || got.Session.NFCntDown != 9 || got.Queue.Len() != 2 {
+	if got := r.device("dev1"); got != d || got.Name != "renamed" || got.Session.FCntUp != 3 ||
+		got.Session.NFCntDown != 9 || got.Queue.Len() != 2 {
 		t.Errorf("%+v %+v, %d in the queue", got, got.Session, got.Queue.Len())
 	}
 	r.pass(2 * time.Second)
@@ -261,7 +275,10 @@ func TestProvisionGoesOn(t *testing.T) {
 func TestProvisionEndsSession(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
-	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{
+		{FPort: 1, FRMPayload: []byte{1}},
+		{FPort: 2, FRMPayload: []byte{2}},
+	}})
 	r.uplink(d, 3, true)
 	old := d.Clone()
 	next := d.Clone()
@@ -282,7 +299,8 @@ func TestProvisionEndsSession(t *testing.T) {
 	if len(r.sent) != 1 {
 		t.Fatalf("%d frames sent in the new session", len(r.sent))
 	}
-	if f, err := frame.ParseData(r.sent[0].PHYPayload); err != nil || f.FCnt != 1 || f.FPort != 1 || f.DevAddr != next.Session.DevAddr {
+	if f, err := frame.ParseData(r.sent[0].PHYPayload); err != nil || f.FCnt != 1 || f.FPort != 1 ||
+		f.DevAddr != next.Session.DevAddr {
 		t.Errorf("sent %+v, %v", f, err)
 	}
 	if s := r.stored(d.ID); s.Session.DevAddr != next.Session.DevAddr || s.Session.NFCntDown == 0 {
@@ -293,7 +311,10 @@ func TestProvisionEndsSession(t *testing.T) {
 func TestProvisionRemove(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
-	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{
+		{FPort: 1, FRMPayload: []byte{1}},
+		{FPort: 2, FRMPayload: []byte{2}},
+	}})
 	r.uplink(d, 3, true)
 	r.pass(900 * time.Millisecond) // one item is on its way
 	if len(r.sent) != 1 {
@@ -358,7 +379,8 @@ func TestProvisionDuringJoin(t *testing.T) {
 			r.hold = true
 			at := radio.ConcentratorTime(r.now.Host / 1000)
 			r.step(Heard{radio.Uplink{
-				Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), Time: at, Received: r.now.Host, Ended: r.now.Host,
+				Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+					125_000), Time: at, Received: r.now.Host, Ended: r.now.Host,
 				Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 			}})
 			_ = r.change(tt.p(d))
@@ -390,7 +412,10 @@ func TestProvisionUnstored(t *testing.T) {
 	next := d1.Clone()
 	next.Name, next.Session = "x", &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
 	r.hold = true
-	_ = r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}, {Device: abp("new1", 1)}}, Remove: []session.ID{d2.ID}})
+	_ = r.change(Provisioned{
+		Put:    []state.DevicePut{{Device: next, Replace: true}, {Device: abp("new1", 1)}},
+		Remove: []session.ID{d2.ID},
+	})
 	if r.device("new1") != nil || r.device("dev2") == nil || r.device("dev1").Name != "" {
 		t.Error("seen before it is stored")
 	}
@@ -399,7 +424,8 @@ func TestProvisionUnstored(t *testing.T) {
 	if err := r.answers[r.ticket]; err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Fatalf("answer %v", err)
 	}
-	if r.device("dev1").Name != "" || r.device("dev1") != d1 || r.device("dev2") != d2 || r.device("new1") != nil || d2.Queue.Len() != 1 {
+	if r.device("dev1").Name != "" || r.device("dev1") != d1 || r.device("dev2") != d2 || r.device("new1") != nil ||
+		d2.Queue.Len() != 1 {
 		t.Errorf("changed all the same: %+v", r.device("dev1"))
 	}
 	r.ups = nil
@@ -418,7 +444,10 @@ func TestProvisionForget(t *testing.T) {
 	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: joins}}}); err != nil {
 		t.Fatal(err)
 	}
-	err := r.change(Provisioned{Put: []state.DevicePut{{Device: d.Clone(), Must: true, ForgetFCntUp: true}, {Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true}}})
+	err := r.change(Provisioned{Put: []state.DevicePut{
+		{Device: d.Clone(), Must: true, ForgetFCntUp: true},
+		{Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -179,7 +179,8 @@ func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]stat
 	put := &p.Put[i]
 	next, revived := c.successor(put)
 	records[0] = put.Record
-	if c.opts.Devices.Device(next.ID) != nil || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
+	isNew := c.opts.Devices.Device(next.ID) == nil
+	if !isNew || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
 		if records[0], err = state.DeviceRecord(next); err != nil {
 			return records, err
 		}

@@ -104,7 +104,8 @@ func TestProvisionInSteps(t *testing.T) {
 	if want := 2*(all/provisionStep) - 2; steps < want {
 		t.Errorf("%d steps for %d devices", steps, all)
 	}
-	if n := s.renamed(); n != 2*manyDevices || s.c.opts.Devices.Device(dev("dev1")) != nil || s.c.opts.Devices.Len() != 2*manyDevices+1 {
+	if n := s.renamed(); n != 2*manyDevices || s.c.opts.Devices.Device(dev("dev1")) != nil ||
+		s.c.opts.Devices.Len() != 2*manyDevices+1 {
 		t.Errorf("%d renamed, %d devices", n, s.c.opts.Devices.Len())
 	}
 }
@@ -137,7 +138,8 @@ func TestProvisionInStepsFails(t *testing.T) {
 			}
 			s.hear(gwA, s.phy("old-000", n, payload("x")))
 			d := s.c.opts.Devices.Device(dev("old-000"))
-			if d.Name != "" || d.Session.FCntUp != n || d.Session.NFCntDown != 0 || s.c.opts.Devices.Len() != manyDevices+3 || s.renamed() != 0 {
+			if d.Name != "" || d.Session.FCntUp != n || d.Session.NFCntDown != 0 || s.c.opts.Devices.Len() != manyDevices+3 ||
+				s.renamed() != 0 {
 				t.Errorf("%+v %+v, %d devices, %d renamed in the store", d, d.Session, s.c.opts.Devices.Len(), s.renamed())
 			}
 		})

@@ -42,7 +42,8 @@ func TestGatewaySettings(t *testing.T) {
 	s.reconfigure(all...)
 	s.wait(10 * time.Second)
 	g := s.gateway(gwA)
-	if len(s.sent) != 1 || s.sent[0].Power != 1400-300 || g.ID != "gw-b" || !g.EnforceDutyCycle || !g.Online || !g.Answers {
+	if len(s.sent) != 1 || s.sent[0].Power != 1400-300 || g.ID != "gw-b" || !g.EnforceDutyCycle || !g.Online ||
+		!g.Answers {
 		t.Errorf("sent %+v by %+v", s.sent, g)
 	}
 }
@@ -124,7 +125,8 @@ func TestGatewayBecomesUnknown(t *testing.T) {
 	}
 	all[1].ID = gateway.DefaultID(gwA)
 	s.reconfigure(all[1:]...)
-	if a := s.gateway(gwA); a.ID != gateway.DefaultID(gwA)+"-unknown" || !a.Online || s.gateway(gwB).ID != gateway.DefaultID(gwA) {
+	if a := s.gateway(gwA); a.ID != gateway.DefaultID(gwA)+"-unknown" || !a.Online ||
+		s.gateway(gwB).ID != gateway.DefaultID(gwA) {
 		t.Errorf("%+v", a)
 	}
 }
@@ -145,7 +147,8 @@ func TestReconfiguredByStandIn(t *testing.T) {
 	want := func(when string, gain radio.Decibel) {
 		t.Helper()
 		g := s.gateway(told)
-		if s.gateway(standIn) != nil || g == nil || g.ID != "eui-ee01000000000000" || g.AntennaGain != gain || !g.Online || !g.Configured {
+		if s.gateway(standIn) != nil || g == nil || g.ID != "eui-ee01000000000000" || g.AntennaGain != gain || !g.Online ||
+			!g.Configured {
 			t.Errorf("%s: %+v, want it with %v", when, g, gain)
 		}
 	}

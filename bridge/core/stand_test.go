@@ -115,12 +115,17 @@ func newStand(t *testing.T) *stand {
 		T: t, devices: map[string]*session.Device{}, last: map[string]radio.ConcentratorTime{}, ends: map[string][]byte{},
 		disk: disk{map[recordID]store.Record{}, map[recordID]store.Record{}}, keeps: keeps{has: map[recordID]store.Record{}},
 	}
-	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}}
+	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0,
+		time.UTC), Quality: radio.TimeNTP}}
 	s.core(session.NewRegistry(0), nil)
 	for i, name := range []string{"dev1", "dev2", "unserved"} {
 		s.add(&session.Device{
-			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
-			Session: &session.Session{DevAddr: radio.DevAddr{1, 2, 3, byte(i)}, Keys: testKeys(byte(i))}, ClassC: name == "unserved",
+			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3,
+			Plan: "EU_863_870_TTN",
+			Session: &session.Session{
+				DevAddr: radio.DevAddr{1, 2, 3, byte(i)},
+				Keys:    testKeys(byte(i)),
+			}, ClassC: name == "unserved",
 		})
 	}
 	return s
@@ -140,7 +145,8 @@ func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]state.Sp
 		}
 	}
 	s.c, err = New(Options{
-		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))),
+		DefaultPlan: plan, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	})
 	if err != nil {
 		s.Fatal(err)
@@ -320,7 +326,10 @@ func (s *stand) gatewayEvent(g radio.EUI64, kind radio.GatewayEventKind) {
 	if kind == radio.GatewayCounterReset {
 		s.over(func(d *sentDown) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
 	}
-	s.step(GatewayChanged{radio.GatewayEvent{Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1", Local: s.gateway(g) != nil && s.gateway(g).Local}})
+	s.step(GatewayChanged{radio.GatewayEvent{
+		Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1",
+		Local: s.gateway(g) != nil && s.gateway(g).Local,
+	}})
 }
 
 func (s *stand) online(gws ...radio.EUI64) {
@@ -372,7 +381,8 @@ func (s *stand) hear(g radio.EUI64, phy []byte, change ...func(*radio.Uplink)) {
 	s.Helper()
 	at := radio.ConcentratorTime(s.now.Host / 1000)
 	up := radio.Uplink{
-		Gateway: g, PHYPayload: slices.Clone(phy), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Gateway: g, PHYPayload: slices.Clone(phy), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: s.now.Host, Ended: s.now.Host,
 		Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850, Token: radio.UplinkToken{Gateway: g, Time: at}}},
 	}
@@ -429,12 +439,18 @@ func prio(p radio.Priority) func(*session.Item) {
 // push is down/push; its ticket is the number of answers that it needs.
 func (s *stand) push(device string, items ...session.Item) {
 	s.Helper()
-	s.step(Pushed{Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device}, Items: items})
+	s.step(Pushed{
+		Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device},
+		Items: items,
+	})
 }
 
 func (s *stand) replace(device string, items ...session.Item) {
 	s.Helper()
-	s.step(Pushed{Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device}, Replace: true, Items: items})
+	s.step(Pushed{
+		Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device},
+		Replace: true, Items: items,
+	})
 }
 
 // ack answers the last downlink.

@@ -28,7 +28,10 @@ type watched struct {
 }
 
 func newWatched(t *testing.T) *watched {
-	return &watched{registry: newRegistry(t), last: map[string]uint16{}, downs: map[string]bool{}, joins: map[string]bool{}}
+	return &watched{
+		registry: newRegistry(t), last: map[string]uint16{}, downs: map[string]bool{},
+		joins: map[string]bool{},
+	}
 }
 
 // listen looks at what was sent to a device.
@@ -45,7 +48,10 @@ func (w *watched) listen(d *session.Device, in *session.Session) {
 			}
 		}
 		if m, _ := frame.TypeOf(phy); m == frame.TypeJoinAccept {
-			a, err := frame.ParseJoinAccept(phy, d.RootKeys, &frame.JoinRequest{JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, DevNonce: w.nonce})
+			a, err := frame.ParseJoinAccept(phy, d.RootKeys, &frame.JoinRequest{
+				JoinEUI: d.JoinEUI, DevEUI: d.DevEUI,
+				DevNonce: w.nonce,
+			})
 			if err != nil {
 				w.Fatal(err)
 			}
@@ -104,7 +110,8 @@ func (w *watched) join(name string) {
 	before := len(w.sent)
 	at := radio.ConcentratorTime(w.now.Host / 1000)
 	w.step(Heard{radio.Uplink{
-		Gateway: gwA, PHYPayload: w.joinRequest(d, w.nonce), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Gateway: gwA, PHYPayload: w.joinRequest(d, w.nonce), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: w.now.Host, Ended: w.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
 	w.pass(7 * time.Second)

@@ -44,14 +44,16 @@ func TestProvisionTwins(t *testing.T) {
 			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: one.Clone()}}}); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: two.Clone()}}}); errors.Is(err, session.ErrTwin) != tt.twin {
+			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: two.Clone()}}}); errors.Is(err,
+				session.ErrTwin) != tt.twin {
 				t.Errorf("one after the other: %v", err)
 			}
 			if tt.twin {
 				if err := r.change(Provisioned{Put: []state.DevicePut{{Device: abp("two", 2)}}}); err != nil {
 					t.Fatal(err)
 				}
-				if err := r.change(Provisioned{Put: []state.DevicePut{{Device: two.Clone(), Replace: true}}}); !errors.Is(err, session.ErrTwin) {
+				if err := r.change(Provisioned{Put: []state.DevicePut{{Device: two.Clone(), Replace: true}}}); !errors.Is(err,
+					session.ErrTwin) {
 					t.Errorf("as a replacement: %v", err)
 				}
 			}

@@ -54,7 +54,8 @@ func (s *stand) watch(h *sentDown) {
 	}
 	s.ends[key] = h.PHYPayload
 	for name, disk := range map[string]map[recordID]store.Record{"power cut": s.disk.firm, "crash": s.disk.soft} {
-		dev, err := stored(disk[recordID{state.KindDevice, in.device.ID.String()}], disk[recordID{state.KindCounters, in.device.ID.String()}])
+		dev, err := stored(disk[recordID{state.KindDevice, in.device.ID.String()}],
+			disk[recordID{state.KindCounters, in.device.ID.String()}])
 		if err != nil {
 			s.Fatalf("after a %s: %v", name, err)
 		}
@@ -113,7 +114,8 @@ func (s *stand) open(phy []byte) (*frame.Data, opened, uint32) {
 func (s *stand) text(h *sentDown) string {
 	s.Helper()
 	from := s.last[string(h.Gateway[:])+address(h.PHYPayload)]
-	head := fmt.Sprintf("%s +%v %v %v %v dBm, %v ahead: ", s.gateway(h.Gateway).ID, h.Time.Sub(from), h.Frequency, h.DataRate, h.Power, h.ahead.Round(time.Millisecond))
+	head := fmt.Sprintf("%s +%v %v %v %v dBm, %v ahead: ", s.gateway(h.Gateway).ID, h.Time.Sub(from), h.Frequency,
+		h.DataRate, h.Power, h.ahead.Round(time.Millisecond))
 	if m, err := frame.TypeOf(h.PHYPayload); err != nil || !m.Data() {
 		return head + m.String()
 	}
@@ -238,7 +240,8 @@ func (s *stand) answered(errs ...string) {
 func (s *stand) onDisk(device string, want ...string) {
 	s.Helper()
 	var got []string
-	for _, id := range slices.SortedFunc(maps.Keys(s.disk.firm), func(a, b recordID) int { return strings.Compare(a.key, b.key) }) {
+	for _, id := range slices.SortedFunc(maps.Keys(s.disk.firm),
+		func(a, b recordID) int { return strings.Compare(a.key, b.key) }) {
 		if id.kind != state.KindDownlink || !strings.HasPrefix(id.key, "app1/"+device+"/") {
 			continue
 		}

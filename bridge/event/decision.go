@@ -111,7 +111,8 @@ func (d *Decision) Text() string {
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
 func (o *Option) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %v %v at +%v: %v of air", o.Window, o.Frequency, o.DataRate, o.Delay, o.Airtime.Round(time.Millisecond))
+	airtime := o.Airtime.Round(time.Millisecond)
+	fmt.Fprintf(&b, "%s %v %v at +%v: %v of air", o.Window, o.Frequency, o.DataRate, o.Delay, airtime)
 	if s := o.Verdict.SubBand; s.High != 0 && s.DutyCycle < 1000 {
 		used := float64(o.Verdict.Used) / float64(time.Hour) * 100
 		share := float64(s.DutyCycle) / 10

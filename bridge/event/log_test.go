@@ -48,7 +48,8 @@ func TestRefusedGateways(t *testing.T) {
 	refused(other, "192.0.2.2:1000")
 	refused(mine, "192.0.2.1:2000")
 	is := func(e *Event) bool { return e.Kind == GatewayRefused }
-	if got := l.Recent(is); len(got) != 2 || got[0].GatewayEUI != other || got[1].GatewayEUI != mine || got[1].Address != "192.0.2.1:2000" {
+	if got := l.Recent(is); len(got) != 2 || got[0].GatewayEUI != other || got[1].GatewayEUI != mine ||
+		got[1].Address != "192.0.2.1:2000" {
 		t.Errorf("%+v", got)
 	}
 	if n := strings.Count(logged.String(), "gateway_eui=0100000000000000"); n != 1 {
@@ -69,10 +70,14 @@ func TestRefusedGateways(t *testing.T) {
 func TestLogSaysThatAGatewayIsBack(t *testing.T) {
 	var out strings.Builder
 	l := NewLog(slog.New(slog.NewTextHandler(&out, nil)))
-	for _, kind := range []Kind{GatewayConnected, GatewayDisconnected, GatewayConnected, GatewayConnected, GatewayDisconnected, GatewayConnected} {
+	for _, kind := range []Kind{
+		GatewayConnected, GatewayDisconnected, GatewayConnected, GatewayConnected,
+		GatewayDisconnected, GatewayConnected,
+	} {
 		l.Write(&Event{Kind: kind, Gateway: "gw-a"})
 	}
-	if connected, gone := strings.Count(out.String(), "gateway connected"), strings.Count(out.String(), "gateway disconnected"); connected != 3 || gone != 1 {
+	if connected, gone := strings.Count(out.String(), "gateway connected"), strings.Count(out.String(),
+		"gateway disconnected"); connected != 3 || gone != 1 {
 		t.Errorf("said %d and %d times:\n%s", connected, gone, out.String())
 	}
 }
@@ -88,7 +93,8 @@ func TestEventLog(t *testing.T) {
 		for range 100 {
 			l.Write(&replay)
 		}
-		if line := out.String(); !strings.Contains(line, "level=INFO") || !strings.Contains(line, "reason=replay") || !strings.Contains(line, "device_id=dev1") {
+		if line := out.String(); !strings.Contains(line, "level=INFO") || !strings.Contains(line, "reason=replay") ||
+			!strings.Contains(line, "device_id=dev1") {
 			t.Errorf("line %s", line)
 		}
 		if n := count(); n != 1 {

@@ -29,16 +29,28 @@ func TestReceiveAfter(t *testing.T) {
 		noRX1    error
 	}{
 		{
-			"RX1 is like the uplink", "EU_863_870", Receive{Delay: time.Second, RX2: rx2}, 868_100_000, sf(7),
-			window{time.Second, 868_100_000, sf(7), 250}, window{2 * time.Second, 869_525_000, sf(12), 59}, nil,
+			"RX1 is like the uplink", "EU_863_870",
+			Receive{Delay: time.Second, RX2: rx2},
+			868_100_000, sf(7),
+			window{time.Second, 868_100_000, sf(7), 250},
+			window{2 * time.Second, 869_525_000, sf(12), 59},
+			nil,
 		},
 		{
-			"with an offset", "EU_863_870", Receive{Delay: 5 * time.Second, RX1DROffset: 2, RX2: rx2}, 868_300_000, sf(7),
-			window{5 * time.Second, 868_300_000, sf(9), 123}, window{6 * time.Second, 869_525_000, sf(12), 59}, nil,
+			"with an offset", "EU_863_870",
+			Receive{Delay: 5 * time.Second, RX1DROffset: 2, RX2: rx2},
+			868_300_000, sf(7),
+			window{5 * time.Second, 868_300_000, sf(9), 123},
+			window{6 * time.Second, 869_525_000, sf(12), 59},
+			nil,
 		},
 		{
-			"no channel for RX1", "US_902_928_FSB_2", Receive{Delay: time.Second, RX2: us2}, 868_100_000, sf(7),
-			window{time.Second, 923_300_000, sf12, 61}, window{2 * time.Second, 923_300_000, sf12, 61}, region.ErrFrequency,
+			"no channel for RX1", "US_902_928_FSB_2",
+			Receive{Delay: time.Second, RX2: us2},
+			868_100_000, sf(7),
+			window{time.Second, 923_300_000, sf12, 61},
+			window{2 * time.Second, 923_300_000, sf12, 61},
+			region.ErrFrequency,
 		},
 	}
 	for _, tt := range tests {

@@ -34,11 +34,25 @@ func TestKeeper(t *testing.T) {
 	}{
 		{"asked for", []Request{asks(record("a", "1"))}, nil, ""},
 		{"not asked for", []Request{soon(record("a", "1")), lag(record("b", "1"))}, nil, "k/a=1 k/b=1"},
-		{"asked for over what lags", []Request{lag(record("a", "1")), asks(record("a", "2"), record("b", "2"))}, nil, "k/a=1"},
-		{"asked for twice over what lags", []Request{lag(record("a", "1")), asks(record("a", "2")), asks(record("a", "3"))}, nil, "k/a=1"},
+		{
+			"asked for over what lags",
+			[]Request{lag(record("a", "1")), asks(record("a", "2"), record("b", "2"))},
+			nil,
+			"k/a=1",
+		},
+		{
+			"asked for twice over what lags",
+			[]Request{lag(record("a", "1")), asks(record("a", "2")), asks(record("a", "3"))},
+			nil, "k/a=1",
+		},
 		{"newer than what was asked for", []Request{asks(record("a", "1")), soon(record("a", "2"))}, nil, "k/a=2"},
 		{"a deletion that was asked for", []Request{soon(record("a", "1")), asks(record("a", ""))}, nil, "k/a=1"},
-		{"newer than what has failed", []Request{lag(record("a", "1")), asks(record("b", "1"))}, []Request{lag(record("a", "2"))}, "k/a=2"},
+		{
+			"newer than what has failed",
+			[]Request{lag(record("a", "1")), asks(record("b", "1"))},
+			[]Request{lag(record("a", "2"))},
+			"k/a=2",
+		},
 		{"asked for over what is failing", []Request{soon(record("a", "1"))}, []Request{asks(record("a", "2"))}, "k/a=1"},
 	}
 	for _, tt := range tests {
@@ -51,7 +65,8 @@ func TestKeeper(t *testing.T) {
 					err    error
 				}
 				var told []kept
-				k := NewCommitter(st, time.Second, func(ticket uint64, err error) { told = append(told, kept{ticket, err}) }, slog.New(slog.DiscardHandler))
+				k := NewCommitter(st, time.Second, func(ticket uint64, err error) { told = append(told, kept{ticket, err}) },
+					slog.New(slog.DiscardHandler))
 				asked := 0
 				keep := func(es []Request) {
 					for _, e := range es {
@@ -114,7 +129,10 @@ func TestWear(t *testing.T) {
 	}{
 		{"an uplink", []Request{{Records: []store.Record{counters}, Lag: true}}, Wear{Uplinks: 4096}},
 		{"a push", []Request{{Records: []store.Record{item}, Ticket: 1}}, Wear{4096, 4096}},
-		{"what was pushed is sent, with an uplink", []Request{{Records: []store.Record{counters}, Lag: true}, {Records: []store.Record{item}}}, Wear{4096, 8192}},
+		{"what was pushed is sent, with an uplink", []Request{
+			{Records: []store.Record{counters}, Lag: true},
+			{Records: []store.Record{item}},
+		}, Wear{4096, 8192}},
 		{"a join", []Request{{Records: []store.Record{record("device", "x")}, Ticket: 2}}, Wear{4096, 8192}},
 		{"nothing", nil, Wear{4096, 8192}},
 	} {
