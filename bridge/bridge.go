@@ -57,18 +57,18 @@ const inboxSize = 2048
 // Bridge runs a Core. Its methods Uplink, TxAck and GatewayEvent take what
 // drivers hear; they return at once and may be called from any goroutine.
 type Bridge struct {
-	core   *core.Core
-	clock  *Clock
-	inbox  *inbox
-	keeper *state.Committer
-	outbox Outbox
-	air    Transmitter
-	events *event.Log
-	log    *slog.Logger
-	desk   desk
-	timer  *time.Timer
-	ask    chan func(*core.Core)
-	serves bool
+	core      *core.Core
+	clock     *Clock
+	inbox     *inbox
+	committer *state.Committer
+	outbox    Outbox
+	air       Transmitter
+	events    *event.Log
+	log       *slog.Logger
+	waiters   waiters
+	timer     *time.Timer
+	ask       chan func(*core.Core)
+	serves    bool
 }
 
 // Stats are counts of the core and of its inbox.
@@ -95,7 +95,8 @@ func New(o Options) (*Bridge, error) {
 	}
 	machine, err := core.New(core.Options{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
+		Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
@@ -104,7 +105,8 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
-	b.keeper = state.NewCommitter(o.Store, o.Commit, func(ticket uint64, err error) { b.inbox.tell(core.Kept{Ticket: ticket, Err: err}) }, o.Logger)
+	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
+	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)
 	return b, nil
 }
 
@@ -112,10 +114,10 @@ func New(o Options) (*Bridge, error) {
 func (b *Bridge) Uplink(up radio.Uplink) { b.inbox.frame(core.Heard{Uplink: up}) }
 
 // TxAck takes the answer to a transmission.
-func (b *Bridge) TxAck(ack radio.TxAck) { b.inbox.tell(core.Acked{Ack: ack}) }
+func (b *Bridge) TxAck(ack radio.TxAck) { b.inbox.add(core.Acked{Ack: ack}) }
 
 // GatewayEvent takes news of a gateway.
-func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.tell(core.GatewayTold{Event: ev}) }
+func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.add(core.GatewayChanged{Event: ev}) }
 
 // Events returns the log of events.
 func (b *Bridge) Events() *event.Log { return b.events }
@@ -150,9 +152,9 @@ func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, b
 
 // await tells the core something that gets an Answer, and waits for that.
 func (b *Bridge) await(ctx context.Context, in func(ticket uint64) core.Input) (core.Answer, error) {
-	ticket, answer := b.desk.open()
-	defer b.desk.close(ticket)
-	b.inbox.tell(in(ticket))
+	ticket, answer := b.waiters.open()
+	defer b.waiters.close(ticket)
+	b.inbox.add(in(ticket))
 	select {
 	case a := <-answer:
 		return a, nil
@@ -173,12 +175,12 @@ var ErrLastCommit = errors.New("bridge: the store does not answer; what was not 
 func (b *Bridge) Run(ctx context.Context) error {
 	b.timer = time.NewTimer(time.Hour)
 	defer b.timer.Stop()
-	kept := make(chan struct{})
-	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopKeeping()
+	committed := make(chan struct{})
+	committing, stopCommitting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCommitting()
 	go func() {
-		defer close(kept)
-		b.keeper.Run(keeping)
+		defer close(committed)
+		b.committer.Run(committing)
 	}()
 	if b.serves {
 		b.step(core.Starting{})
@@ -194,9 +196,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			b.step(core.Stopping{})
-			b.desk.end(errStopped)
-			stopKeeping()
-			return ended(kept)
+			b.waiters.end(errStopped)
+			stopCommitting()
+			return ended(committed)
 		case <-b.inbox.wake:
 		case <-b.timer.C:
 			b.step(core.TimerFired{})
@@ -207,11 +209,11 @@ func (b *Bridge) Run(ctx context.Context) error {
 }
 
 // ended waits until what is left is committed.
-func ended(kept <-chan struct{}) error {
+func ended(committed <-chan struct{}) error {
 	patience := time.NewTimer(lastCommit)
 	defer patience.Stop()
 	select {
-	case <-kept:
+	case <-committed:
 		return nil
 	case <-patience.C:
 		return ErrLastCommit
@@ -224,12 +226,12 @@ func (b *Bridge) step(in core.Input) {
 		switch e := e.(type) {
 		case core.Publish:
 			b.outbox.Publish(e.Message)
-		case core.Keep:
-			b.keeper.Keep(state.Keep(e))
+		case core.Commit:
+			b.committer.Add(state.Request(e))
 		case core.Transmit:
 			b.transmit(e.Downlink)
 		case core.Answer:
-			b.desk.answer(e)
+			b.waiters.answer(e)
 		case *core.Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
 		case core.Report:
@@ -238,8 +240,8 @@ func (b *Bridge) step(in core.Input) {
 	}
 }
 
-// transmit hands a frame to its gateway. A way that is not there is an answer
-// like any other.
+// transmit hands a frame to its gateway. If that is not possible, the core gets an
+// answer as from the gateway.
 func (b *Bridge) transmit(d radio.Downlink) {
 	err := errNoTransmitter
 	if b.air != nil {
@@ -247,7 +249,9 @@ func (b *Bridge) transmit(d radio.Downlink) {
 	}
 	if err != nil {
 		b.log.Debug("a downlink cannot be handed over", "gateway_eui", d.Gateway, "error", err)
-		b.inbox.tell(core.Acked{Ack: radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host()}})
+		b.inbox.add(core.Acked{Ack: radio.TxAck{
+			ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: err.Error(), At: b.clock.Host(),
+		}})
 	}
 }
 
@@ -256,47 +260,49 @@ var (
 	errStopped       = errors.New("bridge: stopping")
 )
 
-// desk keeps those who wait for an Answer. There are no more of them than
-// clients.
-type desk struct {
+// waiters are the clients that wait for an Answer.
+type waiters struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]chan core.Answer
 }
 
-func (d *desk) open() (ticket uint64, answer <-chan core.Answer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.waiting == nil {
-		d.waiting = map[uint64]chan core.Answer{}
+// open adds a waiter.
+func (w *waiters) open() (ticket uint64, answer <-chan core.Answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.waiting == nil {
+		w.waiting = map[uint64]chan core.Answer{}
 	}
-	d.last++
+	w.last++
 	ch := make(chan core.Answer, 1)
-	d.waiting[d.last] = ch
-	return d.last, ch
+	w.waiting[w.last] = ch
+	return w.last, ch
 }
 
-func (d *desk) answer(a core.Answer) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if ch := d.waiting[a.Ticket]; ch != nil {
+// answer passes an Answer to its waiter, if that still waits.
+func (w *waiters) answer(a core.Answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ch := w.waiting[a.Ticket]; ch != nil {
 		ch <- a
-		delete(d.waiting, a.Ticket)
+		delete(w.waiting, a.Ticket)
 	}
 }
 
-// end answers all who still wait.
-func (d *desk) end(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, ch := range d.waiting {
+// end answers all that still wait.
+func (w *waiters) end(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ch := range w.waiting {
 		ch <- core.Answer{Err: err}
 	}
-	clear(d.waiting)
+	clear(w.waiting)
 }
 
-func (d *desk) close(ticket uint64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.waiting, ticket)
+// close removes a waiter.
+func (w *waiters) close(ticket uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.waiting, ticket)
 }

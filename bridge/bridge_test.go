@@ -99,7 +99,10 @@ func personalised(name string, n byte) *session.Device {
 func (h *home) uplink(g radio.EUI64, device string, fCnt uint32) radio.Uplink {
 	h.Helper()
 	s := h.devices.Device(dev(device)).Session
-	d := frame.Data{MType: frame.UnconfirmedUp, DevAddr: s.DevAddr, HasFPort: true, FPort: 15, FRMPayload: []byte(fmt.Sprint(fCnt))}
+	d := frame.Data{
+		MType: frame.UnconfirmedUp, DevAddr: s.DevAddr, HasFPort: true, FPort: 15,
+		FRMPayload: []byte(fmt.Sprint(fCnt)),
+	}
 	phy, err := frame.NewCipher(s.Keys, false).BuildUplink(d, fCnt, frame.Context{})
 	if err != nil {
 		h.Fatal(err)
@@ -167,7 +170,8 @@ func TestBridge(t *testing.T) {
 			t.Errorf("%d commits with %d records, want 2 with 4: 41 frames of two devices", c, r)
 		}
 		got, err := b.Stats(context.Background())
-		if err != nil || got.Published != 41 || got.InboxDropped != 0 || got.Devices != 2 || got.Gateways != 2 || got.Online != 2 {
+		if err != nil || got.Published != 41 || got.InboxDropped != 0 || got.Devices != 2 || got.Gateways != 2 ||
+			got.Online != 2 {
 			t.Errorf("stats %+v, %v", got, err)
 		}
 		b.Uplink(s.uplink(gwA, "dev1", 21))
@@ -248,8 +252,8 @@ func TestInbox(t *testing.T) {
 	for i := range 10 {
 		b.frame(core.Heard{Uplink: radio.Uplink{PHYPayload: []byte{byte(i)}}})
 	}
-	b.tell(core.TimerFired{})
-	b.tell(core.GatewayTold{})
+	b.add(core.TimerFired{})
+	b.add(core.GatewayChanged{})
 	var got []string
 	for in, h, ok := b.take(); ok; in, h, ok = b.take() {
 		if in == nil {
@@ -258,7 +262,7 @@ func TestInbox(t *testing.T) {
 		}
 		got = append(got, fmt.Sprintf("%T", in))
 	}
-	if s := strings.Join(got, " "); s != "core.TimerFired core.GatewayTold 6 7 8 9" || b.drops() != 6 {
+	if s := strings.Join(got, " "); s != "core.TimerFired core.GatewayChanged 6 7 8 9" || b.drops() != 6 {
 		t.Errorf("got %s, %d dropped", s, b.drops())
 	}
 }

@@ -6,10 +6,9 @@ import (
 	"lorawand/bridge/core"
 )
 
-// inbox is the bounded queue before the core. Frames have a ring of their own:
-// when that is full the oldest goes, and is counted. What is told of gateways,
-// acknowledgements and timers never go; there are few, and their number is
-// bounded by those who tell.
+// inbox is the bounded queue before the core. Frames have a ring of their own: when it
+// is full, the oldest frame is dropped and counted. Other inputs are never dropped:
+// there are few, and whoever sends them waits for the answer or is a driver.
 type inbox struct {
 	wake chan struct{}
 
@@ -17,7 +16,7 @@ type inbox struct {
 	ring    []core.Heard // frames
 	first   int
 	n       int
-	told    []core.Input // all else, which comes first
+	inputs  []core.Input // all else, which comes first
 	dropped uint64
 }
 
@@ -25,6 +24,7 @@ func newInbox(size int) *inbox {
 	return &inbox{ring: make([]core.Heard, size), wake: make(chan struct{}, 1)}
 }
 
+// frame adds a frame.
 func (b *inbox) frame(h core.Heard) {
 	b.mu.Lock()
 	if b.n == len(b.ring) {
@@ -36,32 +36,34 @@ func (b *inbox) frame(h core.Heard) {
 	b.ring[(b.first+b.n)%len(b.ring)] = h
 	b.n++
 	b.mu.Unlock()
-	b.bell()
+	b.notify()
 }
 
-func (b *inbox) tell(in core.Input) {
+// add adds another input.
+func (b *inbox) add(in core.Input) {
 	b.mu.Lock()
-	b.told = append(b.told, in)
+	b.inputs = append(b.inputs, in)
 	b.mu.Unlock()
-	b.bell()
+	b.notify()
 }
 
-func (b *inbox) bell() {
+// notify wakes the core.
+func (b *inbox) notify() {
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take returns the next input, if there is one. Where in is nil it is a frame,
-// which would be allocated anew as an Input.
+// take returns the next input, if there is one. If in is nil, it is the frame h: as an
+// Input that would be allocated.
 func (b *inbox) take() (in core.Input, h core.Heard, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.told) > 0 {
-		in = b.told[0]
-		b.told[0] = nil
-		b.told = b.told[1:]
+	if len(b.inputs) > 0 {
+		in = b.inputs[0]
+		b.inputs[0] = nil
+		b.inputs = b.inputs[1:]
 		return in, h, true
 	}
 	if b.n == 0 {
@@ -83,5 +85,5 @@ func (b *inbox) drops() uint64 {
 func (b *inbox) len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.n + len(b.told)
+	return b.n + len(b.inputs)
 }

@@ -10,6 +10,7 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 )
 
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
@@ -37,12 +38,12 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 		s.Gateways, s.Online = len(c.Gateways().All()), c.Gateways().Online()
 	})
 	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
-	s.Wear = b.keeper.Wear()
+	s.Wear = b.committer.Wear()
 	return s, err
 }
 
 // StoreError returns why the store cannot be written, or nil while it can.
-func (b *Bridge) StoreError() error { return b.keeper.Fault() }
+func (b *Bridge) StoreError() error { return b.committer.Fault() }
 
 // GatewayState is what is known of a gateway at a moment.
 type GatewayState struct {
@@ -76,7 +77,7 @@ func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, er
 		}
 	})
 	if err == nil && out == nil {
-		err = fmt.Errorf("%v: %w", id, core.ErrNoDevice)
+		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	}
 	return out, err
 }
@@ -112,12 +113,12 @@ func (b *Bridge) Devices(ctx context.Context, application string, f func(*sessio
 }
 
 // Downlinks returns what waits for a device, or ErrNoDevice.
-func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (core.Downlinks, error) {
-	var out core.Downlinks
+func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (session.Downlinks, error) {
+	var out session.Downlinks
 	found := false
 	err := b.inspect(ctx, func(c *core.Core) { out, found = c.Downlinks(id) })
 	if err == nil && !found {
-		err = fmt.Errorf("%v: %w", id, core.ErrNoDevice)
+		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	}
 	return out, err
 }

@@ -14,8 +14,8 @@ import (
 // Provision changes what is registered of devices, all or nothing: put first,
 // then remove. With trial nothing is changed. It returns when that is stored;
 // the error is ProvisionFaults, or says why it cannot be.
-func (b *Bridge) Provision(ctx context.Context, put []core.DevicePut, remove []session.ID, trial bool) error {
-	own := make([]core.DevicePut, len(put))
+func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []session.ID, trial bool) error {
+	own := make([]state.DevicePut, len(put))
 	for i, p := range put {
 		// The core gets what it would find in the store after a restart.
 		var err error

@@ -12,7 +12,8 @@ const wrongMICShare = 5 // one fifth
 // WrongMICs measures how long this CPU takes to check a MIC, and returns how
 // many wrong ones a second make up a fifth of a core.
 func WrongMICs() int {
-	phy, err := frame.BuildUplink(frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 1, FRMPayload: make([]byte, 20)}, 1, frame.SessionKeys{})
+	uplink := frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 1, FRMPayload: make([]byte, 20)}
+	phy, err := frame.BuildUplink(uplink, 1, frame.SessionKeys{})
 	if err != nil {
 		return 1
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"lorawand/bridge/core"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
@@ -29,9 +28,9 @@ func TestBridgeProvision(t *testing.T) {
 	runCtx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(runCtx) }()
-	var put []core.DevicePut
+	var put []state.DevicePut
 	for i := range 100 {
-		put = append(put, core.DevicePut{Device: personalised(fmt.Sprintf("many-%02d", i), byte(10+i))})
+		put = append(put, state.DevicePut{Device: personalised(fmt.Sprintf("many-%02d", i), byte(10+i))})
 	}
 	ctx := t.Context()
 	if err := b.Provision(ctx, put, nil, false); err != nil {
@@ -54,7 +53,7 @@ func TestBridgeProvision(t *testing.T) {
 	if err != nil || d.Name != "" || d.Session.FCntUp != 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
-	if _, err := b.Device(ctx, dev("nobody")); !errors.Is(err, core.ErrNoDevice) {
+	if _, err := b.Device(ctx, dev("nobody")); !errors.Is(err, state.ErrNoDevice) {
 		t.Errorf("%v", err)
 	}
 	ids, err := b.TryPush(ctx, dev("many-00"), false, []byte(`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","correlation_ids":["mine"]},{"f_port":2,"frm_payload":"Ag=="}]}`))
@@ -72,7 +71,7 @@ func TestBridgeProvision(t *testing.T) {
 	if err != nil || len(q.Waiting) != 2 || q.Waiting[0].FPort != 1 || q.Sending != nil || q.Awaiting != nil {
 		t.Errorf("%+v, %v", q, err)
 	}
-	if _, err := b.Downlinks(ctx, dev("nobody")); !errors.Is(err, core.ErrNoDevice) {
+	if _, err := b.Downlinks(ctx, dev("nobody")); !errors.Is(err, state.ErrNoDevice) {
 		t.Errorf("%v", err)
 	}
 	if err := b.Provision(ctx, nil, []session.ID{dev("many-01")}, false); err != nil {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"lorawand/bridge/core"
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 	"lorawand/bridge/v3/enddevice"
 	"lorawand/radio/frame"
 )
@@ -39,18 +39,18 @@ var ErrNothingChanged = errors.New("nothing was changed")
 // putDevices registers devices, all or none. It answers with a PutFault for
 // each that is wrong.
 func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
-	var faults core.ProvisionFaults
-	put := make([]core.DevicePut, 0, len(args.Devices))
+	var faults state.ProvisionFaults
+	put := make([]state.DevicePut, 0, len(args.Devices))
 	for i, raw := range args.Devices {
 		entries, err := enddevice.Parse(raw, enddevice.Options{Application: args.Application, Plan: a.o.Plan})
 		if err == nil && len(entries) != 1 {
 			err = fmt.Errorf("%w: not one object", enddevice.ErrFile)
 		}
 		if err != nil {
-			faults = append(faults, core.ProvisionFault{Index: i, Err: err})
+			faults = append(faults, state.ProvisionFault{Index: i, Err: err})
 			continue
 		}
-		put = append(put, core.DevicePut{Device: entries[0].Device, Replace: args.Update})
+		put = append(put, state.DevicePut{Device: entries[0].Device, Replace: args.Update})
 	}
 	if len(faults) > 0 {
 		return tellFaults(faults, r)
@@ -67,9 +67,9 @@ func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 	return err
 }
 
-func tellFaults(faults core.ProvisionFaults, r reply) error {
+func tellFaults(faults state.ProvisionFaults, r reply) error {
 	for i, f := range faults {
-		fault := PutFault{f.Index, f.Err.Error(), errors.Is(f.Err, core.ErrRegistered)}
+		fault := PutFault{f.Index, f.Err.Error(), errors.Is(f.Err, state.ErrRegistered)}
 		if i == maxFaults {
 			fault = PutFault{Index: f.Index, Error: fmt.Sprintf("and %d faults more", len(faults)-maxFaults)}
 		}
@@ -136,8 +136,8 @@ func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {
 	if err != nil {
 		return fmt.Errorf("%v: %w", d.ID, err)
 	}
-	put := core.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
-	if err := a.o.Bridge.Provision(ctx, []core.DevicePut{put}, nil, false); err != nil {
+	put := state.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
+	if err := a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err != nil {
 		return err
 	}
 	if n := notYet(d, args.Fields); n != "" {

@@ -30,7 +30,7 @@ func BenchmarkUplink(b *testing.B) {
 		b.Fatal(err)
 	}
 	now := Now{Host: 1, Wall: radio.WallTime{Time: time.Now(), Quality: radio.TimeNTP}}
-	c.Step(now, GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected}})
+	c.Step(now, GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected}})
 	s := &stand{devices: map[string]*session.Device{"dev1": dev}, T: new(testing.T)}
 	ups := make([]radio.Uplink, 4096)
 	fCnt := uint32(0)

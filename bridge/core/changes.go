@@ -5,40 +5,43 @@ import (
 	"lorawand/bridge/state"
 )
 
-// keepChanges hands to the store whatever the step at hand has changed of the
-// devices: see session.Change. It is the one place that does so; only what has to
-// be there before somebody is told takes its records earlier, with a Ticket.
-func (c *Core) keepChanges() {
+// commitChanges commits whatever this step has changed of the devices: see
+// session.Change. It is the one place that does so. Only what must be stored before
+// somebody is told is committed earlier, with a Ticket.
+func (c *Core) commitChanges() {
 	for d := c.opts.Devices.NextChanged(); d != nil; d = c.opts.Devices.NextChanged() {
-		if p := c.holds(d); p != nil {
+		if p := c.provisioningOf(d); p != nil {
 			d.TakeChange()
 			p.late[d] = true
 			continue
 		}
 		records, lag, err := c.takeRecords(d)
 		if err != nil && d.Session != nil {
-			// The store has the device as it was, and its counters as they are.
+			// The store keeps the device as it was; its counters go on.
 			records = []state.Record{state.CountersRecord(d, d.Session.Marks())}
 		}
 		if len(records) > 0 {
-			c.do(Keep{Records: records, Lag: lag})
+			c.do(Commit{Records: records, Lag: lag})
 		}
 	}
 }
 
-// takeRecords returns the records of what has changed of a device, and takes
-// that for kept. lag says that a crash may lose it.
+// takeRecords returns the records of what has changed of a device, and takes that
+// for stored. lag says that a crash may lose it.
 func (c *Core) takeRecords(d *session.Device) (records []state.Record, lag bool, err error) {
 	c.outdate(d)
-	if d.TakeChange() == session.CountersChanged {
-		return []state.Record{state.CountersRecord(d, d.Session.Marks())}, true, nil
+	return state.TakeChange(d)
+}
+
+// Starting is the first input.
+type Starting struct{}
+
+func (Starting) input() {}
+
+// starting has a counter reserved for the first downlink of each device, in one
+// commit that nobody waits for.
+func (c *Core) starting() {
+	if records, done := state.ReserveFirst(c.opts.Devices.All()); len(records) > 0 {
+		c.commit(done, records...)
 	}
-	r, err := state.DeviceRecord(d)
-	if err != nil {
-		return nil, false, err
-	}
-	if d.Session == nil {
-		return []state.Record{r, state.NoCountersRecord(d)}, false, nil
-	}
-	return []state.Record{r, state.CountersRecord(d, d.Session.Marks())}, false, nil
 }

@@ -1,6 +1,10 @@
-// Package core is lorawand as a state machine: what is heard, pushed and changed
-// goes in, and what is to be done about it comes out. The two flows, from an uplink
-// to its message and from a push to its frame, are here and nowhere else.
+// Package core is lorawand as a state machine: inputs go in, effects come out. The two
+// flows, from an uplink to its message and from a push to its frame, are here.
+//
+// An uplink is taken in uplink.go, its copies in reception.go, its message is made in
+// publish.go. It makes an opportunity (opportunity.go), whose windows are held and
+// decided on in decide.go; what is sent is a transmission (transmission.go), each try
+// of it an attempt (attempt.go). The timer loop is in timers.go.
 //
 // A Core is stepped by one goroutine. It does no I/O, reads no clock and draws no
 // randomness that was not handed in: the same inputs give the same effects.
@@ -9,8 +13,6 @@ package core
 import (
 	"errors"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"lorawand/bridge/event"
@@ -38,16 +40,16 @@ func (n Now) at(t radio.HostTime) time.Time {
 	return n.Wall.Time.Add(t.Sub(n.Host))
 }
 
-// Input is what a Core is told.
+// Input is something that has happened.
 type Input interface{ input() }
 
 // Inputs.
 type (
 	// Heard is a frame that a gateway has heard.
 	Heard struct{ Uplink radio.Uplink }
-	// GatewayTold is a change in what is known of a gateway.
-	GatewayTold struct{ Event radio.GatewayEvent }
-	// Acked says what became of a transmission.
+	// GatewayChanged is a change in what is known of a gateway.
+	GatewayChanged struct{ Event radio.GatewayEvent }
+	// Acked is the answer of a gateway to a Transmit.
 	Acked struct{ Ack radio.TxAck }
 	// Pushed is what an application wants to send. Each gets an Answer.
 	Pushed struct {
@@ -55,26 +57,26 @@ type (
 		Device  session.ID
 		Replace bool
 		Items   []session.Item
-		Err     *v3.Error // nothing of it can be taken; Items are what could be read
+		Err     *v3.Error // why the push is refused; Items are those that could be read
 	}
-	// Kept says that the records of a Keep are in the store, or why not.
-	Kept struct {
+	// Stored says that the records of a Commit are in the store, or why not.
+	Stored struct {
 		Ticket uint64
 		Err    error
 	}
 	// TimerFired says that the time of the last Arm has come.
 	TimerFired struct{}
-	// Stopping says that no other input follows: what waits is not waited for.
+	// Stopping is the last input.
 	Stopping struct{}
 )
 
-func (Heard) input()       {}
-func (GatewayTold) input() {}
-func (Acked) input()       {}
-func (Pushed) input()      {}
-func (Kept) input()        {}
-func (TimerFired) input()  {}
-func (Stopping) input()    {}
+func (Heard) input()          {}
+func (GatewayChanged) input() {}
+func (Acked) input()          {}
+func (Pushed) input()         {}
+func (Stored) input()         {}
+func (TimerFired) input()     {}
+func (Stopping) input()       {}
 
 // Effect is what a Core wants done.
 type Effect interface{ effect() }
@@ -83,37 +85,34 @@ type Effect interface{ effect() }
 type (
 	// Publish hands a message to the broker.
 	Publish struct{ Message v3.Message }
-	// Keep hands records to the store, all or none. Lagging ones may wait for
-	// the commit interval; a later record with the same key replaces an earlier
-	// one. What cannot be written is tried again; but a Ticket other than 0 asks
-	// for a Kept, and what that says is not in the store does not come there
-	// later.
-	Keep state.Keep
+	// Commit hands records to the store: see state.Request. With a Ticket other
+	// than 0 a Stored follows.
+	Commit state.Request
 	// Transmit hands a frame to the driver of its gateway. An Acked follows.
 	Transmit struct{ Downlink radio.Downlink }
-	// Answer ends a Pushed or a Provisioned: whoever asked for it may be told
-	// that it is stored, or that it is not.
+	// Answer ends a Pushed, Provisioned or Reconfigured: the client may be told
+	// that it is stored, or why it is not.
 	Answer struct {
 		Ticket         uint64
-		Err            error      // *v3.Error: the push was refused, and MQTT has been told
+		Err            error      // *v3.Error: the push was refused, and down/failed is published
 		CorrelationIDs [][]string // of each item that was pushed
 	}
-	// Arm asks for a TimerFired at a time. It replaces the one before. As an
-	// Effect it is a pointer to the Core's own, which the next Step changes:
-	// every frame arms the timer more than once.
+	// Arm asks for a TimerFired at a time, in place of the one before. The Effect
+	// is a pointer to the Core's own Arm, which the next Step changes: every frame
+	// arms the timer more than once, and nothing is allocated for that.
 	Arm struct{ At radio.HostTime }
-	// Report tells people.
+	// Report hands an event to the log of events.
 	Report struct{ Event event.Event }
 )
 
 func (Publish) effect()  {}
-func (Keep) effect()     {}
+func (Commit) effect()   {}
 func (Transmit) effect() {}
 func (Answer) effect()   {}
 func (*Arm) effect()     {}
 func (Report) effect()   {}
 
-// CoreOptions configures a Core.
+// Options configures a Core.
 type Options struct {
 	Devices  *session.Registry
 	Gateways *gateway.Registry
@@ -133,7 +132,7 @@ type Options struct {
 
 	Ledgers map[radio.EUI64]state.Spent // what gateways had spent before the start
 
-	Tombstones *session.Tombstones // nil: there are none yet
+	Tombstones *session.Tombstones // nil: there are none
 
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
@@ -154,52 +153,25 @@ type Core struct {
 	arm        Arm
 
 	// Room for what is made with each frame and copied before the next one.
-	plain   []byte         // FRMPayload
-	shown   []v3.Reception // rx_metadata
-	text    []byte         // JSON
-	entropy [v3.ULIDEntropy]byte
+	names v3.Names
+	plain []byte         // FRMPayload
+	shown []v3.Reception // rx_metadata
+	text  []byte         // JSON
 
 	schedule      *schedule.Scheduler
-	exchanges     map[*session.Device]*exchange       // open ones
-	inFlight      map[*session.Device][]*transmission // oldest first; nearly always one
-	transmissions map[uint64]*transmission            // by the ID of their Downlink
+	opportunities map[*session.Device]*opportunity    // that are not over
+	inFlight      map[*session.Device][]*transmission // under way, oldest first; nearly always one
+	attempts      map[uint64]*transmission            // whose last attempt is not over, by its id
 	lastID        uint64
-	kept          map[uint64]func(error) // by ticket: what waits for the store; see maxUnstored
+	onStored      map[uint64]func(error) // by ticket: what is called when the store has answered; see maxUnstored
 	lastTicket    uint64
-	coming        map[*session.Device]burden // pushes that wait for the store
-	agenda        agenda
-	marks         map[radio.EUI64]state.Spent      // of the duty cycle, in the store
-	provisions    []*provisioning                  // the first is at hand, the others wait
-	lowerAt       radio.HostTime                   // when to look whether they are too high; 0: there are none
-	retired       map[radio.EUI64]*gateway.Gateway // taken out of the configuration
-	identified    map[radio.EUI64]radio.EUI64      // by the stand-in: the EUI that a gateway has told
+	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
+	agenda        schedule.Agenda[duty]
+	marks         *state.AirtimeMarks
+	provisions    []*provisioning // the first is at hand, the others wait
 }
 
-// CoreStats counts what happened since the start.
-type Stats struct {
-	Uplinks   uint64 // receptions, of all kinds
-	Published uint64
-	Copies    uint64 // of a frame through another gateway
-	Ghosts    uint64 // of a frame beside its own channel
-	Repeated  uint64 // frames that their devices have sent again
-	WrongMICs uint64 // MICs that were computed in vain
-	Dropped   [event.NumDropReasons]uint64
-
-	Joins        uint64 // join-accepts that a gateway has taken
-	JoinsRefused uint64
-	Refusals     map[event.JoinRefusal]uint64 // the same by their reason
-	Pending      int                          // frames that wait for other gateways, or are remembered for their copies
-
-	Sent      [2]uint64                     // downlinks that went out in RX1 and in RX2
-	Refused   [2][radio.TxNoPath + 1]uint64 // of those for RX1 and for RX2, by the gateway's answer
-	Events    map[event.Kind]uint64         // that were reported, by kind
-	Unsent    uint64                        // times that neither window could be used, or every way was refused
-	Downlinks int                           // items that wait in queues
-	InFlight  int                           // downlinks that are planned or with a gateway
-	Unstored  int                           // joins, pushes and changes that wait for the store
-}
-
-// NewCore returns a Core.
+// New returns a Core.
 func New(o Options) (*Core, error) {
 	if o.Devices == nil || o.Gateways == nil || o.Entropy == nil || o.DefaultPlan == nil {
 		return nil, errors.New("bridge: a core needs devices, gateways, entropy and a default plan")
@@ -217,15 +189,14 @@ func New(o Options) (*Core, error) {
 		o.Tombstones = session.NewTombstones()
 	}
 	c := &Core{
-		opts: o, receptions: map[string]*reception{}, schedule: schedule.New(),
-		exchanges: map[*session.Device]*exchange{}, inFlight: map[*session.Device][]*transmission{},
-		transmissions: map[uint64]*transmission{}, kept: map[uint64]func(error){}, coming: map[*session.Device]burden{}, marks: map[radio.EUI64]state.Spent{},
-		retired: map[radio.EUI64]*gateway.Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
+		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
+		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
+		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
+		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
-		c.marks[eui] = spent
 	}
 	return c, nil
 }
@@ -237,8 +208,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	switch in := in.(type) {
 	case Heard:
 		c.heard(in.Uplink)
-	case GatewayTold:
-		c.gatewayTold(in.Event)
+	case GatewayChanged:
+		c.gatewayChanged(in.Event)
 	case Acked:
 		c.acked(in.Ack)
 	case Pushed:
@@ -247,59 +218,49 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.provisioned(in)
 	case Reconfigured:
 		c.reconfigured(in)
-	case Kept:
-		then := c.kept[in.Ticket]
-		delete(c.kept, in.Ticket)
+	case Stored:
+		then := c.onStored[in.Ticket]
+		delete(c.onStored, in.Ticket)
 		if then != nil {
 			then(in.Err)
 		}
 	case TimerFired:
 		c.armed = 0
-		c.provisionOn()
+		c.continueProvision()
 	case Starting:
 		c.starting()
 	case Stopping:
 		c.stopping()
 	}
 	c.settle()
-	c.keepChanges()
+	c.commitChanges()
 	return c.effects
-}
-
-// Stats returns the counts so far.
-func (c *Core) Stats() Stats {
-	s := c.stats
-	s.Pending, s.Downlinks, s.InFlight, s.Unstored = len(c.remembered), c.opts.Devices.Waiting(), len(c.transmissions), len(c.kept)
-	s.WrongMICs = c.opts.Devices.WrongMICs()
-	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
-	return s
 }
 
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 
-// keep hands records to the store and calls then when they are there, or
-// cannot be. Without any there is nothing that could be stored, so what then
-// promises must not happen.
-func (c *Core) keep(then func(error), records ...state.Record) {
+// commit hands records to the store, and calls then when they are stored, or cannot be.
+// Without records it calls then with an error.
+func (c *Core) commit(then func(error), records ...state.Record) {
 	if len(records) == 0 {
 		then(errNoRecords)
 		return
 	}
 	c.lastTicket++
-	c.kept[c.lastTicket] = then
-	c.do(Keep{Records: records, Ticket: c.lastTicket})
+	c.onStored[c.lastTicket] = then
+	c.do(Commit{Records: records, Ticket: c.lastTicket})
 }
 
-// maxUnstored bounds what waits for the store: a disk that hangs must not let
-// pushes and joins pile up. More are refused.
+// maxUnstored bounds the pushes, joins and changes that wait for the store: a disk that
+// hangs must not let them pile up. More are refused.
 const maxUnstored = 1024
 
 var errNoRecords = errors.New("there is nothing to be stored")
 
 var errUnstored = errors.New("the store does not keep up")
 
-// stopping leaves everything as the next start is to find it: what waits for
-// other gateways is published, and counters go on exactly where they are.
+// stopping prepares for the next start: frames that wait for other gateways are
+// published, and the store gets all counters exactly as they are.
 func (c *Core) stopping() {
 	for _, r := range c.waiting {
 		if r.gathering != nil {
@@ -307,163 +268,12 @@ func (c *Core) stopping() {
 		}
 	}
 	for len(c.provisions) > 0 && c.provisions[0].state == applying {
-		c.provisionOn()
+		c.continueProvision()
 	}
-	c.settleLedgers()
+	c.settleMarks()
 	for _, d := range c.opts.Devices.All() {
-		if records := state.SettledRecords(d); len(records) > 0 && c.holds(d) == nil {
-			c.do(Keep{Records: records, Lag: true})
+		if records := state.SettledRecords(d); len(records) > 0 && c.provisioningOf(d) == nil {
+			c.do(Commit{Records: records, Lag: true})
 		}
 	}
-}
-
-// unknownMark is added to the id of a gateway that nobody has configured where
-// another was given its default id.
-const unknownMark = "-unknown"
-
-// gateway returns a gateway. One that nobody has configured, but its driver
-// takes, gets the default plan.
-func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
-	if g := c.opts.Gateways.Gateway(eui); g != nil {
-		return g
-	}
-	if g := c.retired[eui]; g != nil {
-		return g
-	}
-	g := &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: c.opts.DefaultPlan, EnforceDutyCycle: true}
-	if err := c.opts.Gateways.Add(g); err != nil {
-		g.ID += unknownMark
-		_ = c.opts.Gateways.Add(g)
-	}
-	return g
-}
-
-func (c *Core) gatewayTold(e radio.GatewayEvent) {
-	if e.Kind == radio.GatewayRefused {
-		c.report(event.Event{
-			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address, Err: errors.New(e.Fault),
-			Hint: "if it is yours, add to the configuration [[gateway]] with eui = \"" + e.Gateway.String() + "\"",
-		})
-		return
-	}
-	if e.Kind == radio.GatewayDropped {
-		c.gatewayDropped(&e)
-		return
-	}
-	if c.retired[e.Gateway] != nil {
-		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
-			return
-		}
-		delete(c.retired, e.Gateway) // its driver takes it although nobody has configured it, or by a stand-in
-	}
-	if e.Kind == radio.GatewayIdentified {
-		c.identified[e.Was] = e.Gateway
-		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
-			delete(c.identified, e.Was)
-			c.report(event.Event{Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: "two gateways have one EUI: take one of them out of the configuration"})
-		}
-	}
-	g := c.gateway(e.Gateway)
-	switch e.Kind {
-	case radio.GatewayConnected:
-		g.Fault = ""
-		c.online(g, true, e)
-	case radio.GatewayFailed:
-		g.Fault = e.Fault
-		c.report(event.Event{Kind: event.GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
-	case radio.GatewayDisconnected:
-		c.online(g, false, e)
-	case radio.GatewayCounterReset:
-		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
-		g.ForgetPowers()
-		c.counterReset(g, e.Since)
-	case radio.GatewayStatus:
-		g.Status = e.Status
-	}
-	if e.Address != "" {
-		g.Address = e.Address
-	}
-}
-
-// droppedHints say what an owner can do.
-var droppedHints = map[string]string{
-	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
-		"another address is taken when the old one has sent no PULL_DATA for 30 s",
-	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
-	"too_many":     "a larger net.core.rmem_max lets more wait",
-}
-
-// gatewayDropped tells why what a gateway sends comes to nothing. It need not be
-// one that is known.
-func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
-	out := event.Event{
-		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address, Err: errors.New(e.Fault), Hint: droppedHints[e.Cause],
-	}
-	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
-		out.Gateway = g.ID
-	} else if !e.Gateway.IsZero() {
-		out.Gateway, out.GatewayEUI = gateway.DefaultID(e.Gateway), e.Gateway
-	}
-	c.report(out)
-}
-
-func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
-	g.Local = e.Local || !online && g.Local
-	if !c.opts.Gateways.SetOnline(g, online, e.At) {
-		return
-	}
-	kind := event.GatewayDisconnected
-	if online {
-		kind = event.GatewayConnected
-		g.Connection = c.correlationID(v3.GatewayConnection)
-		g.ForgetPowers()
-	}
-	c.report(event.Event{Kind: kind, Gateway: g.ID, Address: e.Address})
-}
-
-// busy returns the devices that something is planned for, in the order of their
-// ids.
-func (c *Core) busy() []*session.Device {
-	out := slices.Collect(maps.Keys(c.exchanges))
-	for d := range c.inFlight {
-		if c.exchanges[d] == nil {
-			out = append(out, d)
-		}
-	}
-	slices.SortFunc(out, func(a, b *session.Device) int { return a.ID.Compare(b.ID) })
-	return out
-}
-
-// counterReset makes void what was planned on a gateway's counter before a time,
-// or all where that is 0.
-func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
-	if since == 0 {
-		since = forEver
-	}
-	g.HeardSince = 0
-	c.schedule.Forget(g, since)
-	for _, d := range c.busy() {
-		if x := c.exchanges[d]; x != nil {
-			x.void(g, since)
-			c.arrange(x)
-		}
-		for _, t := range slices.Clone(c.inFlight[d]) {
-			t.x.void(g, since)
-			if t.slot.Gateway == g && t.slot.Start < since && t.slot.HostStart > c.now.Host {
-				c.refused(t, radio.TxNoPath)
-			}
-		}
-	}
-}
-
-// correlationID returns a new correlation id. Without a calendar its time is
-// wrong and it is unique all the same.
-func (c *Core) correlationID(kind string) string {
-	var b [64]byte
-	return string(c.appendCorrelationID(b[:0], kind))
-}
-
-func (c *Core) appendCorrelationID(dst []byte, kind string) []byte {
-	_, _ = io.ReadFull(c.opts.Entropy, c.entropy[:])
-	return v3.AppendCorrelationID(dst, kind, c.now.Wall.Time, c.entropy)
 }

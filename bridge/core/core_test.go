@@ -20,8 +20,9 @@ func TestUplinkAtOnce(t *testing.T) {
 	s.online(gwA)
 	s.hear(gwA, s.phy("dev1", 0, payload("hello")))
 	s.wants(`dev1/up f_cnt 0 port 15 "hello" gw-a`)
-	if len(s.kept) != 1 || !s.kept[0].Lag || s.kept[0].Records[0].Key != "app1/dev1" || s.kept[0].Records[0].Kind != state.KindCounters {
-		t.Errorf("kept %+v", s.kept)
+	if len(s.commits) != 1 || !s.commits[0].Lag || s.commits[0].Records[0].Key != "app1/dev1" ||
+		s.commits[0].Records[0].Kind != state.KindCounters {
+		t.Errorf("kept %+v", s.commits)
 	}
 	text := string(s.ups[0].Payload)
 	for _, want := range []string{
@@ -57,8 +58,10 @@ func TestUplinkKinds(t *testing.T) {
 	s.hear(gwA, s.phy("dev1", 4, frame.Data{HasFPort: true, FPort: 224, FRMPayload: []byte("test")}))
 	s.event(event.UplinkDropped, event.DropTestPort)
 	s.hear(gwA, s.phy("dev1", 10, payload("lost some")))
-	s.wants(`dev1/up f_cnt 0 port 3 "" gw-a`, `dev1/up f_cnt 1 port 0 "" gw-a`, `dev1/up f_cnt 2 port 0 "" gw-a`, `dev1/up f_cnt 3 port 255 "x" gw-a`, `dev1/up f_cnt 10 port 15 "lost some" gw-a`)
-	if !strings.Contains(string(s.ups[0].Payload), `"confirmed":true`) || strings.Contains(string(s.ups[1].Payload), `"confirmed"`) {
+	s.wants(`dev1/up f_cnt 0 port 3 "" gw-a`, `dev1/up f_cnt 1 port 0 "" gw-a`, `dev1/up f_cnt 2 port 0 "" gw-a`,
+		`dev1/up f_cnt 3 port 255 "x" gw-a`, `dev1/up f_cnt 10 port 15 "lost some" gw-a`)
+	if !strings.Contains(string(s.ups[0].Payload), `"confirmed":true`) ||
+		strings.Contains(string(s.ups[1].Payload), `"confirmed"`) {
 		t.Error("confirmed")
 	}
 	if !strings.Contains(string(s.ups[4].Payload), `"packet_error_rate":0.45454547`) { // 5 of 11
@@ -146,7 +149,7 @@ func TestSeveralGateways(t *testing.T) {
 	}
 	s.wait(200 * time.Millisecond)
 	// A gateway that is off line is not waited for.
-	s.step(GatewayTold{radio.GatewayEvent{Gateway: gwB, Kind: radio.GatewayDisconnected, At: s.now.Host}})
+	s.step(GatewayChanged{radio.GatewayEvent{Gateway: gwB, Kind: radio.GatewayDisconnected, At: s.now.Host}})
 	s.hear(gwA, s.phy("dev2", 3, payload("d")))
 	if len(s.ups) != 6 {
 		t.Fatal("a gateway that is off line is waited for")
@@ -214,7 +217,8 @@ func TestDrops(t *testing.T) {
 	s.hear(gwA, forged)
 	s.event(event.UplinkDropped, event.DropMIC)
 	s.hear(gwA, s.phy("unserved", 5, payload("x")))
-	if e := s.event(event.UplinkDropped, event.DropUnserved); !strings.Contains(e.Err.Error(), "app1/unserved") || !strings.Contains(e.Err.Error(), "class C") {
+	if e := s.event(event.UplinkDropped, event.DropUnserved); !strings.Contains(e.Err.Error(), "app1/unserved") ||
+		!strings.Contains(e.Err.Error(), "class C") {
 		t.Errorf("event %+v", e)
 	}
 	s.hear(gwA, s.phy("dev1", 5, payload("x")))
@@ -249,12 +253,16 @@ func TestWithoutCalendar(t *testing.T) {
 		up.GPS = radio.GPSTimeOf(up.GatewayTime)
 	})
 	text := string(s.ups[0].Payload)
-	if strings.Contains(text, "received_at") || strings.Contains(text, `"time"`) || !strings.Contains(text, `"gps_time":"2026-11-24T12:00:00Z"`) {
+	if strings.Contains(text, "received_at") || strings.Contains(text, `"time"`) ||
+		!strings.Contains(text, `"gps_time":"2026-11-24T12:00:00Z"`) {
 		t.Errorf("%s", text)
 	}
 	// The calendar is set: half a century passes, and nothing happens.
 	s.now.Wall = radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}
-	s.hear(gwA, s.phy("dev1", 1, payload("y")), func(up *radio.Uplink) { up.GatewayTime = time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC) })
+	s.hear(gwA, s.phy("dev1", 1, payload("y")), func(up *radio.Uplink) {
+		up.GatewayTime = time.Date(1970, 1, 1, 0, 1, 0,
+			0, time.UTC)
+	})
 	text = string(s.ups[1].Payload)
 	if !strings.Contains(text, "received_at") || strings.Contains(text, "1970") {
 		t.Errorf("%s", text)
@@ -292,7 +300,8 @@ func TestReceptionsAreBounded(t *testing.T) {
 	}
 	s.wait(time.Minute)
 	if len(s.ups) != maxReceptions+100 || s.c.Stats().Pending != 0 || len(s.c.receptions) != 0 || len(s.c.waiting) != 0 {
-		t.Errorf("%d published, %d remembered, %d in the map, %d waiting", len(s.ups), s.c.Stats().Pending, len(s.c.receptions), len(s.c.waiting))
+		t.Errorf("%d published, %d remembered, %d in the map, %d waiting", len(s.ups), s.c.Stats().Pending,
+			len(s.c.receptions), len(s.c.waiting))
 	}
 	for i := 1; i < len(s.ups); i++ {
 		if string(s.ups[i-1].Payload) == string(s.ups[i].Payload) {
@@ -320,7 +329,7 @@ func TestDeterminism(t *testing.T) {
 			}
 		}
 		s.wait(time.Minute)
-		return fmt.Sprint(s.ups, s.kept, s.c.Stats())
+		return fmt.Sprint(s.ups, s.commits, s.c.Stats())
 	}
 	if first, second := run(), run(); first != second {
 		t.Error("two runs of the same inputs differ")

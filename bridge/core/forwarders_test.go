@@ -77,7 +77,10 @@ func TestToldFrequencies(t *testing.T) {
 			s.in("dev1", tt.plan)
 			s.answering(gwA)
 			s.online(gwA)
-			s.hear(gwA, s.phy("dev1", 0, confirmed("x")), func(up *radio.Uplink) { up.DataRate, up.Frequency = tt.rate, tt.told })
+			s.hear(gwA, s.phy("dev1", 0, confirmed("x")), func(up *radio.Uplink) {
+				up.DataRate, up.Frequency = tt.rate,
+					tt.told
+			})
 			s.wait(10 * time.Second)
 			s.downs(tt.want)
 			if up := string(s.ups[0].Payload); !strings.Contains(up, `"frequency":"`+tt.says+`"`) {
@@ -103,7 +106,7 @@ func TestResetKeepsWhatIsNew(t *testing.T) {
 	anew := func(up *radio.Uplink) { up.Time += since } // the stand's clock knows nothing of that
 	s.hear(gwA, s.phy("dev2", 0, confirmed("new")), anew)
 	s.wait(time.Second)
-	s.step(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayCounterReset, At: s.now.Host, Since: since}})
+	s.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayCounterReset, At: s.now.Host, Since: since}})
 	s.wait(10 * time.Second)
 	s.downs("gw-a +5s 868.3 MHz SF7BW125 14 dBm, 2h23m10.085s ahead: #1 ack")
 	if len(s.sent) != 1 || s.sent[0].Time < since {
@@ -161,8 +164,8 @@ func TestRefusedPower(t *testing.T) {
 	}
 
 	anew := map[string]func(){
-		"reconnected": func() { s.tell(gwA, radio.GatewayDisconnected); s.online(gwA) },
-		"restarted":   func() { s.tell(gwA, radio.GatewayCounterReset) },
+		"reconnected": func() { s.gatewayEvent(gwA, radio.GatewayDisconnected); s.online(gwA) },
+		"restarted":   func() { s.gatewayEvent(gwA, radio.GatewayCounterReset) },
 		"configured": func() {
 			g := *s.gateway(gwA)
 			if err := s.c.opts.Gateways.Configure(s.gateway(gwA), &g); err != nil {
@@ -197,7 +200,10 @@ func TestNothingSentSaysWhy(t *testing.T) {
 		for range 2 { // RX1 and RX2
 			d := &s.sent[len(s.sent)-1]
 			d.over = true
-			s.step(Acked{radio.TxAck{ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath, Fault: "it has sent no PULL_DATA yet", At: s.now.Host}})
+			s.step(Acked{radio.TxAck{
+				ID: d.ID, Gateway: d.Gateway, Result: radio.TxNoPath,
+				Fault: "it has sent no PULL_DATA yet", At: s.now.Host,
+			}})
 		}
 	}
 	tests := []struct {
@@ -206,7 +212,12 @@ func TestNothingSentSaysWhy(t *testing.T) {
 		then func(*stand)
 		want string
 	}{
-		{"second address", []func(*radio.Uplink){elsewhere}, func(*stand) {}, "; gateway gw-a cannot answer: " + foreign + "; nothing was sent"},
+		{
+			"second address",
+			[]func(*radio.Uplink){elsewhere},
+			func(*stand) {},
+			"; gateway gw-a cannot answer: " + foreign + "; nothing was sent",
+		},
 		{"no PULL_DATA", nil, noPath, ": gateway gw-a cannot be reached: it has sent no PULL_DATA yet; nothing was sent"},
 	}
 	for _, tt := range tests {
@@ -241,8 +252,9 @@ func TestNothingSentSaysWhy(t *testing.T) {
 func TestGatewayDropped(t *testing.T) {
 	s := newStand(t)
 	for _, eui := range []radio.EUI64{gwA, {0xff}, {}} {
-		s.step(GatewayTold{radio.GatewayEvent{
-			Gateway: eui, Kind: radio.GatewayDropped, Cause: "second_address", Fault: "it comes from elsewhere", Address: "192.0.2.9:40000", At: s.now.Host,
+		s.step(GatewayChanged{radio.GatewayEvent{
+			Gateway: eui, Kind: radio.GatewayDropped, Cause: "second_address", Fault: "it comes from elsewhere",
+			Address: "192.0.2.9:40000", At: s.now.Host,
 		}})
 	}
 	want := []string{

@@ -3,9 +3,6 @@ package core
 import (
 	"errors"
 	"fmt"
-	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"lorawand/bridge/event"
@@ -18,20 +15,17 @@ import (
 	"lorawand/radio/region"
 )
 
-// joining is the part of an exchange that only joins have.
+// joining is the part of an opportunity that only joins have.
 type joining struct {
-	accept  []byte // PHYPayload
-	session *session.Session
-	gateway string // that has heard the request first
-	stored  bool   // the nonces are in the store: the accept may go out
-	due     bool   // the decision point has come before that
-	cut     bool   // the plan has channels to tell of, and the window no room for them
+	session    *session.Session // that the device gets
+	gateway    string           // that has heard the request first
+	noChannels bool             // the plan has channels for a CFList, and the window has no room for it
 }
 
 // joinRequest takes a join-request: a copy of one that is known, or a new one.
 func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
-	if r := c.known(up.PHYPayload); r != nil {
-		c.another(g, r, up)
+	if r := c.receptionOf(up.PHYPayload); r != nil {
+		c.heardAgain(g, r, up)
 		return
 	}
 	req, err := frame.ParseJoinRequest(up.PHYPayload)
@@ -40,7 +34,7 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 		return
 	}
 	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
-	plan, why, err := c.mayJoin(d, known, req, sourceOf(up))
+	plan, why, err := c.mayJoin(d, known, req, session.SourceOf(up))
 	if why == event.JoinUsedNonce {
 		c.rememberJoin(d, nil, up)
 	}
@@ -48,16 +42,19 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 		c.refuseJoin(g, d, req, why, err)
 		return
 	}
-	x := &exchange{device: d, rate: up.DataRate, heard: up.Received}
-	if x.windows, err = windowsOf(plan, mac.Windows(d, nil, plan), up); err != nil {
+	windows, err := mac.Windows(d, nil, plan).After(plan, up.Frequency, up.DataRate)
+	if err != nil {
 		c.refuseJoin(g, d, req, event.JoinUnserved, err)
 		return
 	}
+	x := &opportunity{device: d, start: up.Received, windows: windows, uplink: answered{rate: up.DataRate}}
 	c.join(g, x, plan, req, up)
 }
 
-// mayJoin says why a join-request is not answered; "" is good news.
-func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, from session.Source) (*region.Plan, event.JoinRefusal, error) {
+// mayJoin returns why a join-request is refused, or "" and the plan of the device.
+func (c *Core) mayJoin(
+	d *session.Device, known bool, req *frame.JoinRequest, from session.Source,
+) (*region.Plan, event.JoinRefusal, error) {
 	switch {
 	case d == nil && known:
 		return nil, event.JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
@@ -79,10 +76,10 @@ func (c *Core) mayJoin(d *session.Device, known bool, req *frame.JoinRequest, fr
 	if err != nil {
 		return nil, event.JoinUnserved, err
 	}
-	if len(c.kept) >= maxUnstored {
+	if len(c.onStored) >= maxUnstored {
 		return nil, event.JoinNotStored, errUnstored
 	}
-	if c.holds(d) != nil {
+	if c.provisioningOf(d) != nil {
 		return nil, event.JoinNotStored, errChanging
 	}
 	return plan, "", nil
@@ -93,12 +90,18 @@ var errChanging = errors.New("its owner is changing the device at this moment")
 // longJoinAccept is the size of a join-accept with a CFList, in bytes.
 const longJoinAccept = 33
 
-func (c *Core) refuseJoin(g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error) {
+// refuseJoin reports that a join-request is not answered. d is nil where the device is
+// not known.
+func (c *Core) refuseJoin(
+	g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error,
+) {
 	c.countRefusal(why)
-	e := event.Event{Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true, Err: err, Hint: event.JoinHints[why]}
+	e := event.Event{
+		Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
+		Err: err, Hint: event.HintJoin(why, d),
+	}
 	if d != nil {
 		e.Device = d.ID
-		e.Hint = strings.NewReplacer("DEVICE", d.ID.Device, "APPLICATION", d.ID.Application).Replace(e.Hint)
 	}
 	c.report(e)
 }
@@ -108,36 +111,41 @@ func (c *Core) countRefusal(why event.JoinRefusal) {
 	c.stats.Refusals[why]++
 }
 
-// join makes the session and holds a place for the join-accept. Where there is
-// none, nothing is changed and nothing used up.
-func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
-	addr, ok := c.newDevAddr()
+// join makes the session and holds a place for the join-accept. If there is no place,
+// nothing of the device changes, and no nonce is used.
+func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
+	addr, ok := c.opts.Devices.NewDevAddr(c.opts.Entropy, c.opts.DevAddrs)
 	if !ok {
 		c.refuseJoin(g, x.device, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
 		return
 	}
 	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
 	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
-		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second), KeyID: c.sessionKeyID(),
-		NoCFList: noCFList,
+		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second),
+		KeyID: c.names.SessionKeyID(c.now.Wall.Time), NoCFList: noCFList,
 	})
 	if err != nil {
 		c.refuseJoin(g, x.device, req, event.JoinUnserved, err)
 		return
 	}
 	list := plan.CFList()
+	x.ready = j.JoinAccept
 	x.join = &joining{
-		accept: j.JoinAccept, session: j.Session, gateway: g.ID, cut: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
+		session: j.Session, gateway: g.ID, noChannels: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
 	}
-	x.ids = c.uplinkCorrelation(up)
+	x.ids = c.uplinkIDs(up)
 	c.overtaken(x.device)
 	c.open(x, up)
 	if x.slot == nil {
 		x.record = c.newDecision(x)
-		c.try(x, &content{size: len(j.JoinAccept), priority: radio.PriorityHighest}, false)
+		x.each(c.now.Host, x.window, func(w, i int) bool {
+			c.weigh(x, w, i, len(x.ready), radio.PriorityHighest, false)
+			return false
+		})
 		c.unsent(x)
 		return
 	}
+	x.state = unstored
 	j.Use(x.device, req.DevNonce)
 	c.opts.Devices.Offer(x.device, j.Session)
 	m, _ := j.Session.Reserve(x.device.Version)
@@ -147,124 +155,75 @@ func (c *Core) join(g *gateway.Gateway, x *exchange, plan *region.Plan, req *fra
 		c.joinStored(g, x, req, m, err)
 		return
 	}
-	c.keep(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
+	c.commit(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
 }
 
-// rememberJoin sees to it that copies of a join-request whose MIC is right are
-// one with it. x is nil if it is not answered.
-func (c *Core) rememberJoin(d *session.Device, x *exchange, up *radio.Uplink) {
+// rememberJoin remembers a join-request whose MIC is right, so that its copies are
+// known. x is nil if it is not answered.
+func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink) {
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
-	r.joins, r.exchange = d, x
+	r.joins, r.opportunity = d, x
 	if x != nil {
 		x.reception = r
 	}
 }
 
-// joinUnsent tells that there was no window for a join-accept.
-func (c *Core) joinUnsent(x *exchange) {
+// joinUnsent reports that no gateway could send a join-accept.
+func (c *Core) joinUnsent(x *opportunity) {
 	c.countRefusal(event.JoinNoWindow)
 	d := x.device
 	c.report(event.Event{
-		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway, Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
-		Hint: event.JoinHints[event.JoinNoWindow], Decision: x.record, CorrelationIDs: x.ids,
+		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway,
+		Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
+		Hint: event.HintJoin(event.JoinNoWindow, d), Decision: x.record, CorrelationIDs: x.ids,
 	})
 }
 
-// joinStored goes on when the nonces are in the store.
-func (c *Core) joinStored(g *gateway.Gateway, x *exchange, req *frame.JoinRequest, m session.Marks, err error) {
+// joinStored goes on with a join when its nonces are in the store, or cannot be.
+func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinRequest, m session.Marks, err error) {
 	x.join.session.Reserved(m, err == nil)
 	if err != nil {
-		c.end(x)
+		c.cancel(x)
 		c.refuseJoin(g, x.device, req, event.JoinNotStored, err)
 		return
 	}
 	if c.opts.Devices.Device(x.device.ID) != x.device {
-		c.end(x) // removed meanwhile
+		c.cancel(x) // the device was removed meanwhile
 		return
 	}
-	x.join.stored = true
-	if x.join.due && !x.over {
-		c.decideOn(x)
+	switch x.state {
+	case unstored:
+		x.state = open
+	case overdue:
+		x.state = open
+		c.decide(x)
 	}
 }
 
-// joined tells the application that a gateway sends the join-accept: not before
-// it has taken it, since what was refused everywhere reaches no device.
+// joined publishes that a device has joined, when a gateway has taken the join-accept.
+// A join-accept that every gateway refuses reaches no device.
 func (c *Core) joined(t *transmission) {
-	x := t.x
+	x := t.opportunity
 	c.stats.Joins++
 	ids := v3.IDs(x.device)
 	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
 	payload := c.opts.Encoder.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
-		DeviceIDs: ids, CorrelationIDs: x.ids, ReceivedAt: c.now.at(c.now.Host), SessionKeyID: x.join.session.KeyID, FrameReceivedAt: c.now.at(x.heard),
+		DeviceIDs: ids, CorrelationIDs: x.ids, SessionKeyID: x.join.session.KeyID,
+		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(x.start),
 	})
-	c.do(Publish{v3.Message{Application: x.device.ID.Application, Device: x.device.ID.Device, Suffix: v3.Join, Payload: payload}})
+	c.publishMessage(x.device.ID, v3.Join, payload)
 	c.report(event.Event{
-		Kind: event.JoinAccepted, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, DevAddr: x.join.session.DevAddr, HasDevAddr: true,
-		DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI, HasEUIs: true, CorrelationIDs: t.ids,
+		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID,
+		DevAddr: x.join.session.DevAddr, HasDevAddr: true, DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI,
+		HasEUIs: true, CorrelationIDs: t.ids,
 	})
-	if x.join.cut {
+	if x.join.noChannels {
 		w := &x.windows[x.firstOpen()]
 		c.report(event.Event{
-			Kind: event.JoinWithoutChannels, Gateway: x.ways[t.way].gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
+			Kind: event.JoinWithoutChannels, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
 			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
-				longJoinAccept, w.rate, w.most+phyOverhead),
-			Hint: "the device has the channels of its band until it is told of more; a join at a higher data rate has room for them",
+				longJoinAccept, w.DataRate, w.MaxMACPayload+phyOverhead),
+			Hint: event.HintNoChannels,
 		})
 	}
-}
-
-// addressTries is how often an address is drawn until one is free.
-const addressTries = 64
-
-// newDevAddr draws an address that no session has, from one of the prefixes.
-func (c *Core) newDevAddr() (radio.DevAddr, bool) {
-	for range addressTries {
-		var b [5]byte
-		_, _ = io.ReadFull(c.opts.Entropy, b[:])
-		a := c.opts.DevAddrs[int(b[4])%len(c.opts.DevAddrs)].Address([4]byte(b[:4]))
-		if !c.opts.Devices.InUse(a) {
-			return a, true
-		}
-	}
-	return radio.DevAddr{}, false
-}
-
-// sessionKeyID returns a new name for a session: a ULID.
-func (c *Core) sessionKeyID() []byte {
-	var b [v3.ULIDEntropy]byte
-	_, _ = io.ReadFull(c.opts.Entropy, b[:])
-	id := v3.ULID(c.now.Wall.Time, b)
-	return id[:]
-}
-
-// uplinkCorrelation names a frame: its gateway's connection, and its way
-// through gateway, network and application server, in the order of the alphabet.
-func (c *Core) uplinkCorrelation(up *radio.Uplink) []string {
-	var buf [128]byte // for three of them, which share one string
-	b := c.appendCorrelationID(buf[:0], v3.ApplicationUp)
-	app := len(b)
-	b = c.appendCorrelationID(b, v3.GatewayUplink)
-	gtw := len(b)
-	text := string(c.appendCorrelationID(b, v3.NetworkUplink))
-	if conn := c.gateway(up.Gateway).Connection; conn != "" {
-		return []string{text[:app], conn, text[app:gtw], text[gtw:]}
-	}
-	return []string{text[:app], text[app:gtw], text[gtw:]}
-}
-
-// allIDs returns the correlation ids of all that leads to a transmission.
-func (x *exchange) allIDs(it *session.Item, more ...string) []string {
-	ids := appendSorted(x.ids, more...)
-	if it != nil {
-		ids = appendSorted(ids, it.CorrelationIDs...)
-	}
-	return ids
-}
-
-// appendSorted returns a new list with more in it, sorted, each once.
-func appendSorted(ids []string, more ...string) []string {
-	out := append(slices.Clone(ids), more...)
-	slices.Sort(out)
-	return slices.Compact(out)
 }

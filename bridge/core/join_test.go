@@ -19,8 +19,14 @@ const joinRX1 = "+5s 868.3 MHz SF7BW125 14 dBm"
 func (s *stand) otaa(name string, v session.Version) *session.Device {
 	s.Helper()
 	d := &session.Device{
-		ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{0xd, byte(len(s.devices))}, JoinEUI: radio.EUI64{0xe}, HasJoinEUI: true,
-		Version: v, Plan: "EU_863_870_TTN", SupportsJoin: true, RootKeys: frame.RootKeys{AppKey: frame.Key{3, byte(len(s.devices))}},
+		ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{
+			0xd,
+			byte(len(s.devices)),
+		}, JoinEUI: radio.EUI64{0xe}, HasJoinEUI: true,
+		Version: v, Plan: "EU_863_870_TTN", SupportsJoin: true, RootKeys: frame.RootKeys{AppKey: frame.Key{
+			3,
+			byte(len(s.devices)),
+		}},
 	}
 	if v >= session.V1_1 {
 		d.RootKeys.NwkKey = frame.Key{4, byte(len(s.devices))}
@@ -38,7 +44,8 @@ func joinKey(d *session.Device) frame.Key {
 
 func (s *stand) joinRequest(d *session.Device, nonce uint16) []byte {
 	s.Helper()
-	phy, err := frame.BuildJoinRequest(frame.JoinRequest{JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, DevNonce: nonce}, joinKey(d))
+	phy, err := frame.BuildJoinRequest(frame.JoinRequest{JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, DevNonce: nonce},
+		joinKey(d))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -102,7 +109,8 @@ func TestJoin(t *testing.T) {
 			first := s.accepted(d, 7)
 			s.ack(radio.TxOK)
 			s.tells("dev3 join")
-			if m := s.message(len(s.ups) - 1); m.IDs.DevAddr != first.DevAddr.String() || len(m.Join.SessionKeyID) != 16 || m.ReceivedAt == "" || len(m.CorrelationIDs) != 4 {
+			if m := s.message(len(s.ups) - 1); m.IDs.DevAddr != first.DevAddr.String() || len(m.Join.SessionKeyID) != 16 ||
+				m.ReceivedAt == "" || len(m.CorrelationIDs) != 4 {
 				t.Errorf("%s", s.ups[len(s.ups)-1].Payload)
 			}
 			s.event(event.JoinAccepted, 0)
@@ -205,11 +213,17 @@ func TestJoinRefused(t *testing.T) {
 		{"unknown JoinEUI", func(_ *stand, d *session.Device) { d.JoinEUI[7]++ }, 1, event.JoinUnknownJoinEUI, true},
 		{"wrong key", func(_ *stand, d *session.Device) { d.RootKeys.AppKey[0]++ }, 1, event.JoinWrongKey, true},
 		{"not served", func(s *stand, _ *session.Device) { s.devices["dev3"].ClassC = true }, 1, event.JoinUnserved, false},
-		{"used nonce", func(s *stand, _ *session.Device) { s.devices["dev3"].UsedDevNonces = []uint16{5, 6} }, 5, event.JoinUsedNonce, true},
+		{
+			"used nonce", func(s *stand, _ *session.Device) { s.devices["dev3"].UsedDevNonces = []uint16{5, 6} }, 5,
+			event.JoinUsedNonce, true,
+		},
 		{"used nonce, 1.0.4", func(s *stand, _ *session.Device) {
 			s.devices["dev3"].Version, s.devices["dev3"].LastDevNonce = session.V1_0_4, 6
 		}, 5, event.JoinUsedNonce, true},
-		{"no gateway", func(s *stand, _ *session.Device) { s.tell(gwA, radio.GatewayDisconnected) }, 1, event.JoinNoWindow, true},
+		{
+			"no gateway", func(s *stand, _ *session.Device) { s.gatewayEvent(gwA, radio.GatewayDisconnected) }, 1,
+			event.JoinNoWindow, true,
+		},
 		{"store hangs", func(s *stand, _ *session.Device) {
 			s.push("dev1", item("one"))
 			s.slow = true
@@ -228,7 +242,8 @@ func TestJoinRefused(t *testing.T) {
 			registered := *s.devices["dev3"]
 			s.hear(gwA, s.joinRequest(&d, tt.nonce))
 			e := s.event(event.JoinRefused, 0)
-			if e.Word != string(tt.word) || (e.Hint != "") != tt.hint || e.DevEUI != d.DevEUI || e.JoinEUI != d.JoinEUI || !e.HasEUIs || e.Gateway != "gw-a" {
+			if e.Word != string(tt.word) || (e.Hint != "") != tt.hint || e.DevEUI != d.DevEUI || e.JoinEUI != d.JoinEUI ||
+				!e.HasEUIs || e.Gateway != "gw-a" {
 				t.Errorf("event %+v", e)
 			}
 			if text := e.Text(); !strings.Contains(text, string(tt.word)) || !strings.Contains(text, d.DevEUI.String()) {
@@ -239,7 +254,8 @@ func TestJoinRefused(t *testing.T) {
 			if st := s.c.Stats(); st.JoinsRefused != 1 || st.Refusals[tt.word] != 1 || st.Joins != 0 {
 				t.Errorf("stats %+v", st)
 			}
-			if got := s.devices["dev3"]; got.LastJoinNonce != registered.LastJoinNonce || got.Pending != nil || len(got.UsedDevNonces) != len(registered.UsedDevNonces) {
+			if got := s.devices["dev3"]; got.LastJoinNonce != registered.LastJoinNonce || got.Pending != nil ||
+				len(got.UsedDevNonces) != len(registered.UsedDevNonces) {
 				t.Error("the device has changed")
 			}
 		})
@@ -359,7 +375,8 @@ func TestJoinWithoutChannels(t *testing.T) {
 			s.in("dev3", tt.plan)
 			s.hear(gwA, s.joinRequest(d, 7), with(tt.sf), func(up *radio.Uplink) { up.Frequency = 923_200_000 })
 			s.wait(10 * time.Second)
-			if len(s.sent) != 1 || len(s.sent[0].PHYPayload) != tt.size || !strings.HasPrefix(s.sent[0].text, fmt.Sprintf("gw-a +5s 923.2 MHz SF%dBW125", tt.sf)) {
+			if len(s.sent) != 1 || len(s.sent[0].PHYPayload) != tt.size ||
+				!strings.HasPrefix(s.sent[0].text, fmt.Sprintf("gw-a +5s 923.2 MHz SF%dBW125", tt.sf)) {
 				t.Fatalf("sent %+v, want %d bytes", s.sent, tt.size)
 			}
 			if n := s.count(event.JoinWithoutChannels); n != tt.events || s.count(event.JoinAccepted) != 1 {

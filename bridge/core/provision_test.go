@@ -22,7 +22,7 @@ type registry struct {
 	answers map[uint64]error
 	sent    []radio.Downlink
 	broken  error // why nothing can be stored
-	held    []Keep
+	held    []Commit
 	hold    bool // the store does not answer yet
 	ticket  uint64
 }
@@ -34,30 +34,30 @@ func newRegistry(t *testing.T) *registry {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.keep(Keep{Records: records})
+		r.commit(Commit{Records: records})
 	}
-	r.tell(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: r.now.Host, Local: true}})
+	r.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: r.now.Host, Local: true}})
 	return r
 }
 
-func (r *registry) keep(k Keep) {
+func (r *registry) commit(k Commit) {
 	for _, rec := range k.Records {
 		if r.broken == nil {
 			r.records[recordID{rec.Kind, rec.Key}] = rec
 		}
 	}
 	if k.Ticket != 0 {
-		r.tell(Kept{k.Ticket, r.broken})
+		r.step(Stored{k.Ticket, r.broken})
 	}
 }
 
-func (r *registry) tell(in Input) {
-	var kept []Keep
+func (r *registry) step(in Input) {
+	var kept []Commit
 	for _, e := range r.c.Step(r.now, in) {
 		switch e := e.(type) {
 		case Publish:
 			r.ups = append(r.ups, e.Message)
-		case Keep:
+		case Commit:
 			kept = append(kept, e)
 		case Answer:
 			r.answers[e.Ticket] = e.Err
@@ -72,7 +72,7 @@ func (r *registry) tell(in Input) {
 		return
 	}
 	for _, k := range kept {
-		r.keep(k)
+		r.commit(k)
 	}
 }
 
@@ -80,7 +80,7 @@ func (r *registry) tell(in Input) {
 func (r *registry) release() {
 	r.hold = false
 	for _, k := range r.held {
-		r.keep(k)
+		r.commit(k)
 	}
 	r.held = nil
 }
@@ -89,7 +89,7 @@ func (r *registry) pass(d time.Duration) {
 	for end := r.now.Host.Add(d); r.now.Host < end; {
 		r.now.Host = min(r.now.Host.Add(10*time.Millisecond), end)
 		r.now.Wall.Time = r.now.Wall.Time.Add(10 * time.Millisecond)
-		r.tell(TimerFired{})
+		r.step(TimerFired{})
 	}
 }
 
@@ -98,7 +98,7 @@ func (r *registry) change(p Provisioned) error {
 	r.Helper()
 	r.ticket++
 	p.Ticket = r.ticket
-	r.tell(p)
+	r.step(p)
 	err, answered := r.answers[r.ticket]
 	if !answered && !r.hold {
 		r.Fatalf("no answer to %+v", p)
@@ -132,7 +132,8 @@ func abp(name string, n byte) *session.Device {
 
 func otaa(name string, n byte) *session.Device {
 	return &session.Device{
-		ID: dev(name), DevEUI: radio.EUI64{8, n}, HasJoinEUI: true, SupportsJoin: true, Version: session.V1_0_3, VersionName: "MAC_V1_0_3", Plan: "EU_863_870_TTN",
+		ID: dev(name), DevEUI: radio.EUI64{8, n}, HasJoinEUI: true, SupportsJoin: true, Version: session.V1_0_3,
+		VersionName: "MAC_V1_0_3", Plan: "EU_863_870_TTN",
 		RootKeys: frame.RootKeys{AppKey: frame.Key{7, n}},
 	}
 }
@@ -149,8 +150,9 @@ func (r *registry) uplink(d *session.Device, fCnt uint32, confirmed bool) {
 		r.Fatal(err)
 	}
 	at := radio.ConcentratorTime(r.now.Host / 1000)
-	r.tell(Heard{radio.Uplink{
-		Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+	r.step(Heard{radio.Uplink{
+		Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: r.now.Host, Ended: r.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
 }
@@ -159,7 +161,10 @@ func (r *registry) device(name string) *session.Device { return r.c.opts.Devices
 
 func TestProvisionAdd(t *testing.T) {
 	r := newRegistry(t)
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: abp("new1", 1)}, {Device: otaa("new2", 2)}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{
+		{Device: abp("new1", 1)},
+		{Device: otaa("new2", 2)},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	r.uplink(r.device("new1"), 5, false)
@@ -179,10 +184,17 @@ func TestProvisionFaults(t *testing.T) {
 	bad.Session.Keys.AppSKey = frame.Key{}
 	before := len(r.records)
 	err := r.change(Provisioned{
-		Put:    []DevicePut{{Device: otaa("new1", 1)}, {Device: bad}, {Device: sameEUI}, {Device: abp("dev1", 4)}, {Device: abp("new1", 5)}, {Device: abp("none", 6), Must: true}},
+		Put: []state.DevicePut{
+			{Device: otaa("new1", 1)},
+			{Device: bad},
+			{Device: sameEUI},
+			{Device: abp("dev1", 4)},
+			{Device: abp("new1", 5)},
+			{Device: abp("none", 6), Must: true},
+		},
 		Remove: []session.ID{dev("dev2"), dev("nobody")},
 	})
-	var faults ProvisionFaults
+	var faults state.ProvisionFaults
 	if !errors.As(err, &faults) {
 		t.Fatalf("error %v", err)
 	}
@@ -201,7 +213,7 @@ func TestProvisionFaults(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("faults\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if !errors.Is(err, session.ErrExists) || !errors.Is(err, ErrNoDevice) || strings.Count(err.Error(), "\n") != 5 {
+	if !errors.Is(err, session.ErrExists) || !errors.Is(err, state.ErrNoDevice) || strings.Count(err.Error(), "\n") != 5 {
 		t.Errorf("error %v", err)
 	}
 	if len(r.records) != before || r.c.opts.Devices.Len() != 3 || r.device("dev2") == nil {
@@ -216,12 +228,13 @@ func TestProvisionTrial(t *testing.T) {
 	again := r.devices["dev1"].Clone()
 	again.Name, again.Session.FCntUp, again.Session.NFCntDown = "x", 100, 100
 	before := len(r.records)
-	put := []DevicePut{{Device: again, Replace: true}, {Device: abp("new1", 1)}}
+	put := []state.DevicePut{{Device: again, Replace: true}, {Device: abp("new1", 1)}}
 	if err := r.change(Provisioned{Put: put, Remove: []session.ID{dev("dev2")}, Trial: true}); err != nil {
 		t.Fatal(err)
 	}
 	d := r.device("dev1")
-	if d != r.devices["dev1"] || d.Name != "" || d.Session.FCntUp != 3 || d.Session.NFCntDown != 0 || r.device("new1") != nil || r.device("dev2") == nil || len(r.records) != before {
+	if d != r.devices["dev1"] || d.Name != "" || d.Session.FCntUp != 3 || d.Session.NFCntDown != 0 ||
+		r.device("new1") != nil || r.device("dev2") == nil || len(r.records) != before {
 		t.Errorf("%+v %+v, %d records", d, d.Session, len(r.records))
 	}
 	r.uplink(d, 4, false)
@@ -235,14 +248,15 @@ func TestProvisionGoesOn(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
 	items := []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}
-	r.tell(Pushed{Ticket: 1000, Device: d.ID, Items: items})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: items})
 	r.uplink(d, 3, true)
 	next := d.Clone()
 	next.Name, next.Session.FCntUp, next.Session.NFCntDown, next.Session.AFCntDown = "renamed", 2, 9, 9
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.device("dev1"); got != d || got.Name != "renamed" || got.Session.FCntUp != 3 || got.Session.NFCntDown != 9 || got.Queue.Len() != 2 {
+	if got := r.device("dev1"); got != d || got.Name != "renamed" || got.Session.FCntUp != 3 ||
+		got.Session.NFCntDown != 9 || got.Queue.Len() != 2 {
 		t.Errorf("%+v %+v, %d in the queue", got, got.Session, got.Queue.Len())
 	}
 	r.pass(2 * time.Second)
@@ -261,12 +275,15 @@ func TestProvisionGoesOn(t *testing.T) {
 func TestProvisionEndsSession(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
-	r.tell(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{
+		{FPort: 1, FRMPayload: []byte{1}},
+		{FPort: 2, FRMPayload: []byte{2}},
+	}})
 	r.uplink(d, 3, true)
 	old := d.Clone()
 	next := d.Clone()
 	next.Session = &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err != nil {
 		t.Fatal(err)
 	}
 	r.pass(2 * time.Second)
@@ -282,7 +299,8 @@ func TestProvisionEndsSession(t *testing.T) {
 	if len(r.sent) != 1 {
 		t.Fatalf("%d frames sent in the new session", len(r.sent))
 	}
-	if f, err := frame.ParseData(r.sent[0].PHYPayload); err != nil || f.FCnt != 1 || f.FPort != 1 || f.DevAddr != next.Session.DevAddr {
+	if f, err := frame.ParseData(r.sent[0].PHYPayload); err != nil || f.FCnt != 1 || f.FPort != 1 ||
+		f.DevAddr != next.Session.DevAddr {
 		t.Errorf("sent %+v, %v", f, err)
 	}
 	if s := r.stored(d.ID); s.Session.DevAddr != next.Session.DevAddr || s.Session.NFCntDown == 0 {
@@ -293,7 +311,10 @@ func TestProvisionEndsSession(t *testing.T) {
 func TestProvisionRemove(t *testing.T) {
 	r := newRegistry(t)
 	d := r.devices["dev1"]
-	r.tell(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}, {FPort: 2, FRMPayload: []byte{2}}}})
+	r.step(Pushed{Ticket: 1000, Device: d.ID, Items: []session.Item{
+		{FPort: 1, FRMPayload: []byte{1}},
+		{FPort: 2, FRMPayload: []byte{2}},
+	}})
 	r.uplink(d, 3, true)
 	r.pass(900 * time.Millisecond) // one item is on its way
 	if len(r.sent) != 1 {
@@ -303,7 +324,7 @@ func TestProvisionRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.uplink(d, 3, true) // it repeats the frame
-	r.tell(Acked{radio.TxAck{ID: r.sent[0].ID, Gateway: gwA, Result: radio.TxOK, At: r.now.Host}})
+	r.step(Acked{radio.TxAck{ID: r.sent[0].ID, Gateway: gwA, Result: radio.TxOK, At: r.now.Host}})
 	r.pass(3 * time.Second)
 	r.ups = nil
 	r.uplink(d, 4, true)
@@ -318,7 +339,7 @@ func TestProvisionRemove(t *testing.T) {
 		}
 	}
 	// Its name is free.
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: abp("dev1", 1)}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: abp("dev1", 1)}}}); err != nil {
 		t.Error(err)
 	}
 	if got := r.device("dev1"); got.Queue.Len() != 0 || got == d {
@@ -336,18 +357,18 @@ func TestProvisionDuringJoin(t *testing.T) {
 		{"renamed", func(d *session.Device) Provisioned {
 			next := otaa("new1", 1)
 			next.Name = "x"
-			return Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}
+			return Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}
 		}, 1},
 		{"another device", func(d *session.Device) Provisioned {
 			next := otaa("new1", 1)
 			next.DevEUI = radio.EUI64{8, 8}
-			return Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}
+			return Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}
 		}, 0},
 		{"removed", func(d *session.Device) Provisioned { return Provisioned{Remove: []session.ID{d.ID}} }, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRegistry(t)
-			if err := r.change(Provisioned{Put: []DevicePut{{Device: otaa("new1", 1)}}}); err != nil {
+			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: otaa("new1", 1)}}}); err != nil {
 				t.Fatal(err)
 			}
 			d := r.device("new1")
@@ -357,8 +378,9 @@ func TestProvisionDuringJoin(t *testing.T) {
 			}
 			r.hold = true
 			at := radio.ConcentratorTime(r.now.Host / 1000)
-			r.tell(Heard{radio.Uplink{
-				Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), Time: at, Received: r.now.Host, Ended: r.now.Host,
+			r.step(Heard{radio.Uplink{
+				Gateway: gwA, PHYPayload: phy, Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+					125_000), Time: at, Received: r.now.Host, Ended: r.now.Host,
 				Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 			}})
 			_ = r.change(tt.p(d))
@@ -386,11 +408,14 @@ func TestProvisionDuringJoin(t *testing.T) {
 func TestProvisionUnstored(t *testing.T) {
 	r := newRegistry(t)
 	d1, d2 := r.devices["dev1"], r.devices["dev2"]
-	r.tell(Pushed{Ticket: 1000, Device: d2.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}}})
+	r.step(Pushed{Ticket: 1000, Device: d2.ID, Items: []session.Item{{FPort: 1, FRMPayload: []byte{1}}}})
 	next := d1.Clone()
 	next.Name, next.Session = "x", &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
 	r.hold = true
-	_ = r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}, {Device: abp("new1", 1)}}, Remove: []session.ID{d2.ID}})
+	_ = r.change(Provisioned{
+		Put:    []state.DevicePut{{Device: next, Replace: true}, {Device: abp("new1", 1)}},
+		Remove: []session.ID{d2.ID},
+	})
 	if r.device("new1") != nil || r.device("dev2") == nil || r.device("dev1").Name != "" {
 		t.Error("seen before it is stored")
 	}
@@ -399,7 +424,8 @@ func TestProvisionUnstored(t *testing.T) {
 	if err := r.answers[r.ticket]; err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Fatalf("answer %v", err)
 	}
-	if r.device("dev1").Name != "" || r.device("dev1") != d1 || r.device("dev2") != d2 || r.device("new1") != nil || d2.Queue.Len() != 1 {
+	if r.device("dev1").Name != "" || r.device("dev1") != d1 || r.device("dev2") != d2 || r.device("new1") != nil ||
+		d2.Queue.Len() != 1 {
 		t.Errorf("changed all the same: %+v", r.device("dev1"))
 	}
 	r.ups = nil
@@ -415,10 +441,13 @@ func TestProvisionForget(t *testing.T) {
 	r.uplink(d, 50, false)
 	joins := otaa("new1", 1)
 	joins.UsedDevNonces, joins.LastJoinNonce = []uint16{1, 2, 3}, 70_000
-	if err := r.change(Provisioned{Put: []DevicePut{{Device: joins}}}); err != nil {
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: joins}}}); err != nil {
 		t.Fatal(err)
 	}
-	err := r.change(Provisioned{Put: []DevicePut{{Device: d.Clone(), Must: true, ForgetFCntUp: true}, {Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true}}})
+	err := r.change(Provisioned{Put: []state.DevicePut{
+		{Device: d.Clone(), Must: true, ForgetFCntUp: true},
+		{Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,12 +24,12 @@ const provisionStep = 32
 // checking and applying take provisionStep devices a step. What else happens to a
 // device goes on: while checking its records are made again, see outdate; from
 // storing until it is applied the store must not be told of its old form, see
-// holds.
+// provisioningOf.
 type provisioning struct {
 	Provisioned
 	state   provisionState
 	next    int // the device at hand: in Put, or behind these in Remove
-	faults  ProvisionFaults
+	faults  state.ProvisionFaults
 	plan    *session.Plan
 	index   map[session.ID]int // of what was checked
 	records []state.Record     // perDevice of each device, and then the downlinks of those that go
@@ -55,7 +55,10 @@ const (
 const perDevice = 2
 
 func newProvisioning(p Provisioned, r *session.Registry) *provisioning {
-	return &provisioning{Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, marks: map[session.ID]stagedMarks{}, late: map[*session.Device]bool{}}
+	return &provisioning{
+		Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, marks: map[session.ID]stagedMarks{},
+		late: map[*session.Device]bool{},
+	}
 }
 
 func (p *provisioning) len() int { return len(p.Put) + len(p.Remove) }
@@ -67,8 +70,8 @@ func (p *provisioning) id(i int) session.ID {
 	return p.Remove[i-len(p.Put)]
 }
 
-// provisionOn goes on with the Provisioned at hand, for one step.
-func (c *Core) provisionOn() {
+// continueProvision goes on with the Provisioned at hand, for one step.
+func (c *Core) continueProvision() {
 	if len(c.provisions) == 0 {
 		return
 	}
@@ -112,7 +115,7 @@ func (c *Core) provisionDone(err error) {
 func (c *Core) check(p *provisioning, i int) {
 	id := p.id(i)
 	if _, twice := p.index[id]; twice {
-		p.faults = append(p.faults, ProvisionFault{i, fmt.Errorf("%v: %w", id, errTwice)})
+		p.faults = append(p.faults, state.ProvisionFault{Index: i, Err: fmt.Errorf("%v: %w", id, errTwice)})
 		return
 	}
 	p.index[id] = i
@@ -122,7 +125,7 @@ func (c *Core) check(p *provisioning, i int) {
 		records, err = c.provisionRecords(p, i)
 	}
 	if err != nil {
-		p.faults = append(p.faults, ProvisionFault{i, err})
+		p.faults = append(p.faults, state.ProvisionFault{Index: i, Err: err})
 	}
 	p.records = append(p.records, records[:]...)
 }
@@ -133,7 +136,7 @@ func (c *Core) mayProvision(p *provisioning, i int) error {
 	d := c.opts.Devices.Device(id)
 	if i >= len(p.Put) {
 		if d == nil {
-			return fmt.Errorf("%v: %w", id, ErrNoDevice)
+			return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 		}
 		p.plan.Remove(id)
 		return nil
@@ -144,9 +147,9 @@ func (c *Core) mayProvision(p *provisioning, i int) error {
 	}
 	switch {
 	case d == nil && put.Must:
-		return fmt.Errorf("%v: %w", id, ErrNoDevice)
+		return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	case d != nil && !put.Replace && !put.Must:
-		return fmt.Errorf("%v: %w", id, ErrRegistered)
+		return fmt.Errorf("%v: %w", id, state.ErrRegistered)
 	}
 	next, _ := c.successor(put)
 	return p.plan.Put(next)
@@ -155,7 +158,7 @@ func (c *Core) mayProvision(p *provisioning, i int) error {
 // successor is what a device is to be, if it were changed now. The sessions of
 // the device that is registered stay as they are. revived says that it goes on
 // from what others have used under the same keys.
-func (c *Core) successor(put *DevicePut) (next *session.Device, revived bool) {
+func (c *Core) successor(put *state.DevicePut) (next *session.Device, revived bool) {
 	next = put.Device.Clone()
 	var old *session.Device
 	if d := c.opts.Devices.Device(next.ID); d != nil {
@@ -163,7 +166,7 @@ func (c *Core) successor(put *DevicePut) (next *session.Device, revived bool) {
 		next.Succeed(old)
 	}
 	revived = c.revive(next, old)
-	put.forget(next)
+	put.Forget(next)
 	return next, revived
 }
 
@@ -171,17 +174,18 @@ func (c *Core) successor(put *DevicePut) (next *session.Device, revived bool) {
 func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]state.Record, err error) {
 	if i >= len(p.Put) {
 		d := c.opts.Devices.Device(p.id(i))
-		return [...]state.Record{{Kind: state.KindDevice, Key: d.Key()}, state.NoCountersRecord(d)}, nil
+		return [...]state.Record{state.DeleteDevice(d), state.DeleteCounters(d)}, nil
 	}
 	put := &p.Put[i]
 	next, revived := c.successor(put)
 	records[0] = put.Record
-	if c.opts.Devices.Device(next.ID) != nil || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
+	isNew := c.opts.Devices.Device(next.ID) == nil
+	if !isNew || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
 		if records[0], err = state.DeviceRecord(next); err != nil {
 			return records, err
 		}
 	}
-	records[1] = state.NoCountersRecord(next)
+	records[1] = state.DeleteCounters(next)
 	if next.Session != nil {
 		m := next.Session.Marks()
 		if m.N > 0 || m.A > 0 {
@@ -206,9 +210,9 @@ func (c *Core) outdate(d *session.Device) {
 	}
 }
 
-// holds returns the Provisioned that is to have the store's only word on a
+// provisioningOf returns the Provisioned that is to have the store's only word on a
 // device now, or nil.
-func (c *Core) holds(d *session.Device) *provisioning {
+func (c *Core) provisioningOf(d *session.Device) *provisioning {
 	if len(c.provisions) == 0 || c.provisions[0].state == checking {
 		return nil
 	}
@@ -224,7 +228,7 @@ func (c *Core) storeProvision(p *provisioning) {
 	for _, i := range p.stale {
 		records, err := c.provisionRecords(p, i)
 		if err != nil {
-			c.provisionDone(ProvisionFaults{{i, err}})
+			c.provisionDone(state.ProvisionFaults{{Index: i, Err: err}})
 			return
 		}
 		copy(p.records[i*perDevice:], records[:])
@@ -240,7 +244,7 @@ func (c *Core) storeProvision(p *provisioning) {
 		p.records = append(append(p.records, c.queueRecords(d)...), c.buried(d, nil)...)
 	}
 	p.state, p.next = storing, 0
-	c.keep(c.provisionStored, p.records...)
+	c.commit(c.provisionStored, p.records...)
 	p.records, p.stale, p.plan = nil, nil, nil
 }
 
@@ -264,7 +268,7 @@ func (c *Core) provisionStored(err error) {
 	p := c.provisions[0]
 	if err == nil {
 		p.state = applying
-		c.provisionOn()
+		c.continueProvision()
 		return
 	}
 	for d := range p.late {
@@ -279,10 +283,10 @@ func (c *Core) apply(p *provisioning, i int) {
 	d := r.Device(id)
 	if i >= len(p.Put) {
 		if records := append(c.queueRecords(d), c.buried(d, nil)...); len(records) > 0 {
-			c.do(Keep{Records: records}) // what has come since
+			c.do(Commit{Records: records}) // what has come since
 		}
 		r.Remove(id)
-		c.withdraw(d)
+		c.cancelAll(d)
 		return
 	}
 	staged := p.marks[id]
@@ -297,13 +301,13 @@ func (c *Core) apply(p *provisioning, i int) {
 		c.revive(&next, d)
 		_ = r.Replace(d, &next) // it was checked
 		if d.Session != was.Session || d.Pending != was.Pending {
-			c.withdraw(d)
+			c.cancelAll(d)
 		}
 		if records := c.buried(&was, d); again && len(records) > 0 {
-			c.do(Keep{Records: records}) // what it has used since
+			c.do(Commit{Records: records}) // what it has used since
 		}
 	}
-	p.Put[i].forget(d)
+	p.Put[i].Forget(d)
 	if d.Session != nil {
 		// What it goes on from has gone on itself since it was staged.
 		again = again || d.Session.Marks() != staged.device

@@ -24,11 +24,11 @@ func many(t *testing.T) (*stand, Provisioned) {
 		d := abp(fmt.Sprintf("old-%03d", i), byte(i))
 		next := d.Clone()
 		next.Name = "new"
-		p.Put = append(p.Put, DevicePut{Device: next, Replace: true})
+		p.Put = append(p.Put, state.DevicePut{Device: next, Replace: true})
 		s.add(d)
 		added := otaa(fmt.Sprintf("new-%03d", i), byte(i))
 		added.Name = "new"
-		p.Put = append(p.Put, DevicePut{Device: added, Replace: true})
+		p.Put = append(p.Put, state.DevicePut{Device: added, Replace: true})
 	}
 	return s, p
 }
@@ -104,7 +104,8 @@ func TestProvisionInSteps(t *testing.T) {
 	if want := 2*(all/provisionStep) - 2; steps < want {
 		t.Errorf("%d steps for %d devices", steps, all)
 	}
-	if n := s.renamed(); n != 2*manyDevices || s.c.opts.Devices.Device(dev("dev1")) != nil || s.c.opts.Devices.Len() != 2*manyDevices+1 {
+	if n := s.renamed(); n != 2*manyDevices || s.c.opts.Devices.Device(dev("dev1")) != nil ||
+		s.c.opts.Devices.Len() != 2*manyDevices+1 {
 		t.Errorf("%d renamed, %d devices", n, s.c.opts.Devices.Len())
 	}
 }
@@ -137,7 +138,8 @@ func TestProvisionInStepsFails(t *testing.T) {
 			}
 			s.hear(gwA, s.phy("old-000", n, payload("x")))
 			d := s.c.opts.Devices.Device(dev("old-000"))
-			if d.Name != "" || d.Session.FCntUp != n || d.Session.NFCntDown != 0 || s.c.opts.Devices.Len() != manyDevices+3 || s.renamed() != 0 {
+			if d.Name != "" || d.Session.FCntUp != n || d.Session.NFCntDown != 0 || s.c.opts.Devices.Len() != manyDevices+3 ||
+				s.renamed() != 0 {
 				t.Errorf("%+v %+v, %d devices, %d renamed in the store", d, d.Session, s.c.opts.Devices.Len(), s.renamed())
 			}
 		})
@@ -145,7 +147,7 @@ func TestProvisionInStepsFails(t *testing.T) {
 }
 
 func errorsHave(err error, text string) bool {
-	return err != nil && text != "" && (errors.Is(err, ErrNoDevice) || errors.Is(err, errDisk))
+	return err != nil && text != "" && (errors.Is(err, state.ErrNoDevice) || errors.Is(err, errDisk))
 }
 
 // What devices do while they are changed is not lost, wherever the power fails:
@@ -157,7 +159,7 @@ func TestProvisionInStepsServes(t *testing.T) {
 			otaa := s.otaa("dev3", session.V1_0_4)
 			next := otaa.Clone()
 			next.Name = "new"
-			p.Put = append([]DevicePut{{Device: next, Replace: true}}, p.Put...)
+			p.Put = append([]state.DevicePut{{Device: next, Replace: true}}, p.Put...)
 			n := uint32(0)
 			err := s.provision(p, func(step int) {
 				s.slow = slow

@@ -10,9 +10,8 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// pushed takes what an application wants to send. Nothing is told before it is
-// stored: then the queue changes, the application hears down/queued, and its
-// client gets the PUBACK.
+// pushed takes what an application wants to send. Nobody is told before it is stored.
+// Then the queue changes, down/queued is published, and the client gets the PUBACK.
 func (c *Core) pushed(p Pushed) {
 	d := c.opts.Devices.Device(p.Device)
 	items := make([]*session.Item, len(p.Items))
@@ -22,7 +21,7 @@ func (c *Core) pushed(p Pushed) {
 		if len(it.FRMPayload) > 0 {
 			it.Decoded = nil // FRMPayload wins, and the other could be long
 		}
-		it.CorrelationIDs = appendSorted(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
+		it.CorrelationIDs = v3.JoinIDs(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
 		items[i] = &it
 	}
 	refusal := p.Err
@@ -30,23 +29,13 @@ func (c *Core) pushed(p Pushed) {
 		refusal = c.refusal(d, p, items)
 	}
 	if refusal != nil {
-		c.refusePush(p.Device, d, items, c.failure(refusal))
+		c.refusePush(p.Device, d, items, c.names.Error(refusal))
 		c.do(Answer{Ticket: p.Ticket, Err: refusal})
 		return
 	}
 	var records []state.Record
 	if p.Replace {
-		for _, it := range d.Queue.Items() {
-			records = append(records, state.NoItemRecord(d, it.Seq))
-		}
-		if it := d.Queue.Awaiting(); it != nil {
-			records = append(records, state.NoItemRecord(d, it.Seq))
-		}
-		for _, t := range c.inFlight[d] {
-			if t.hasItem() {
-				records = append(records, state.NoItemRecord(d, t.down.Item.Seq))
-			}
-		}
+		records = c.queueRecords(d)
 	}
 	for _, it := range items {
 		it.Seq = d.Queue.NextSeq()
@@ -60,94 +49,38 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket})
 		return
 	}
-	if len(c.kept) >= maxUnstored {
+	if len(c.onStored) >= maxUnstored {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
 		return
 	}
-	c.coming[d] = c.coming[d].plus(load(items))
-	c.keep(func(err error) { c.queued(p, d, items, err) }, records...)
+	c.pendingPushes[d] = c.pendingPushes[d].Plus(session.LoadOf(items))
+	c.commit(func(err error) { c.pushStored(p, d, items, err) }, records...)
 }
 
-var (
-	errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
-	errDecoded = errors.New("payload formatters, which decoded_payload needs, are not served by this version")
-)
-
-// refusal says why a push cannot be taken, or returns nil. One bad item fails
-// the whole push.
+// refusal says why a push cannot be taken, or returns nil. Pushes that are on their
+// way to the store count as queued.
 func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.Error {
-	switch {
-	case d == nil:
-		return v3.DeviceNotFound(p.Device)
-	case len(items) == 0:
-		return nil
-	case d.Unserved() != nil:
-		return v3.NotServed(d.Unserved())
-	case d.Session == nil && d.Pending == nil:
-		return v3.NoDeviceSession()
+	if err := v3.CheckItems(p.Device, d, items, c.now.at(c.now.Host)); err != nil || len(items) == 0 {
+		return err
 	}
-	plan, err := d.FrequencyPlan()
-	if err != nil {
-		return v3.NotServed(err)
-	}
-	for _, it := range items {
-		switch most := plan.MaxDownlinkPayload(); {
-		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && c.now.Wall.Known() && it.ClassBC.AbsoluteTime.Before(c.now.Wall.Time):
-			return v3.DownlinkExpired()
-		case it.ClassBC != nil:
-			return v3.NotServed(errClassBC)
-		case len(it.FRMPayload) == 0:
-			return v3.NotServed(errDecoded)
-		case len(it.FRMPayload) > most:
-			return v3.ApplicationDownlinkTooLong(len(it.FRMPayload), most)
-		}
-	}
-	return c.fullQueue(d, p.Replace, items)
-}
-
-// burden is how many items there are, and Item.Size of all of them.
-type burden struct{ items, bytes int }
-
-func load(items []*session.Item) burden {
-	b := burden{items: len(items)}
-	for _, it := range items {
-		b.bytes += it.Size()
-	}
-	return b
-}
-
-func (b burden) plus(o burden) burden  { return burden{b.items + o.items, b.bytes + o.bytes} }
-func (b burden) minus(o burden) burden { return burden{b.items - o.items, b.bytes - o.bytes} }
-
-// fullQueue refuses items that the queue of the device, or all queues together,
-// have no room for. What is on its way to the store counts.
-func (c *Core) fullQueue(d *session.Device, replace bool, items []*session.Item) *v3.Error {
-	device := load(items).plus(c.coming[d])
-	all := device.bytes + c.opts.Devices.QueueBytes()
-	for other, coming := range c.coming {
+	device := session.LoadOf(items).Plus(c.pendingPushes[d])
+	all := device.Bytes + c.opts.Devices.QueueBytes()
+	for other, pending := range c.pendingPushes {
 		if other != d {
-			all += coming.bytes
+			all += pending.Bytes
 		}
 	}
-	queue := burden{d.Queue.Len(), d.Queue.Bytes()}
-	if replace {
-		all -= queue.bytes
+	queue := d.Queue.Fill()
+	if p.Replace {
+		all -= queue.Bytes
 	} else {
-		device = device.plus(queue)
+		device = device.Plus(queue)
 	}
-	switch {
-	case device.items > session.MaxQueue:
-		return v3.QueueFull()
-	case device.bytes > session.MaxQueueBytes:
-		return v3.QueueTooLong(session.MaxQueueBytes)
-	case all > session.MaxQueuesBytes:
-		return v3.QueuesTooLong(session.MaxQueuesBytes)
-	}
-	return nil
+	return v3.CheckRoom(device, all)
 }
 
-// refusePush publishes a down/failed for each item of a push, or one for a push
-// of which nothing could be read, where the topic names a device that can be.
+// refusePush publishes a down/failed for each item of a push. If no item could be read,
+// it publishes one. It publishes nothing if no device can have the id.
 func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Item, why *v3.Error) {
 	if session.CheckID(id.Device) != nil {
 		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, Err: why})
@@ -162,24 +95,21 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 		items = []*session.Item{{CorrelationIDs: []string{c.correlationID(v3.ApplicationDownlink)}}}
 	}
 	for _, it := range items {
-		m := v3.Downlink{DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it, Err: why}
-		c.publishDownlink(v3.DownFailed, &m)
+		c.publishDownlink(v3.DownFailed, &v3.Downlink{
+			DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it, Err: why,
+		})
 		c.report(event.Event{Kind: event.DownlinkFailed, Device: id, CorrelationIDs: it.CorrelationIDs, Err: why})
 	}
 }
 
-// queued carries out a push that is stored.
-func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err error) {
-	if c.coming[d] = c.coming[d].minus(load(items)); c.coming[d].items == 0 {
-		delete(c.coming, d)
+// pushStored carries out a push that is stored.
+func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, err error) {
+	if c.pendingPushes[d] = c.pendingPushes[d].Minus(session.LoadOf(items)); c.pendingPushes[d].Items == 0 {
+		delete(c.pendingPushes, d)
 	}
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
-		var undo []state.Record
-		for _, it := range items {
-			undo = append(undo, state.NoItemRecord(d, it.Seq))
-		}
-		c.do(Keep{Records: undo})
+		c.do(Commit{Records: state.DeleteItems(d, items...)})
 	}
 	if err != nil {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, err)})
@@ -194,29 +124,28 @@ func (c *Core) queued(p Pushed, d *session.Device, items []*session.Item, err er
 		d.Queue.Add(it)
 		ids := v3.IDs(d)
 		ids.HasDevAddr = false
-		c.publishDownlink(v3.DownQueued, &v3.Downlink{DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it})
+		c.publishDownlink(v3.DownQueued, &v3.Downlink{
+			DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
+		})
 		c.report(event.Event{Kind: event.DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
 	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: told})
-	if x := c.exchanges[d]; x != nil {
-		c.arrange(x)
+	if x := c.opportunities[d]; x != nil {
+		c.hold(x)
 	}
 }
 
-// replace empties the queue. An item that is on its way out is sent all the
-// same, but nothing of it is waited for or kept.
+// replace empties the queue. An item that is under way is sent all the same, but it is
+// not in the store any more, and its acknowledgement is not waited for.
 func (c *Core) replace(d *session.Device) {
-	var records []state.Record
-	for _, it := range d.Queue.Clear() {
-		records = append(records, state.NoItemRecord(d, it.Seq))
-	}
+	items := d.Queue.Clear()
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			t.replaced = true
-			records = append(records, state.NoItemRecord(d, t.down.Item.Seq))
+			items = append(items, t.item)
+			t.item = nil
 		}
 	}
-	if len(records) > 0 {
-		c.do(Keep{Records: records})
+	if len(items) > 0 {
+		c.do(Commit{Records: state.DeleteItems(d, items...)})
 	}
 }

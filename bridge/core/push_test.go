@@ -27,16 +27,54 @@ func TestPushRefused(t *testing.T) {
 		err    *v3.Error
 		told   []string
 	}{
-		{"unknown device", "dev9", nil, []session.Item{item("a"), item("b")}, nil, []string{"dev9 failed a: device_not_found app1.dev9", "dev9 failed b: device_not_found app1.dev9"}},
+		{
+			"unknown device", "dev9", nil,
+			[]session.Item{item("a"), item("b")},
+			nil,
+			[]string{"dev9 failed a: device_not_found app1.dev9", "dev9 failed b: device_not_found app1.dev9"},
+		},
 		{"malformed id", "Dev 1", nil, []session.Item{item("a")}, nil, nil},
-		{"not served", "unserved", nil, []session.Item{item("a")}, nil, []string{"unserved failed a: not_served not served by this version: class C"}},
-		{"never joined", "dev1", func(s *stand) { s.devices["dev1"].Session = nil }, []session.Item{item("a")}, nil, []string{"dev1 failed a: no_device_session"}},
+		{
+			"not served", "unserved", nil,
+			[]session.Item{item("a")},
+			nil,
+			[]string{"unserved failed a: not_served not served by this version: class C"},
+		},
+		{
+			"never joined", "dev1", func(s *stand) { s.devices["dev1"].Session = nil },
+			[]session.Item{item("a")},
+			nil,
+			[]string{"dev1 failed a: no_device_session"},
+		},
 		{"no port", "dev1", nil, []session.Item{item("a")}, v3.NoFPort(), []string{"dev1 failed a: no_f_port"}},
 		{"not JSON", "dev1", nil, nil, v3.NotDecoded("why"), []string{"dev1 failed : decode_downlinks why"}},
-		{"too many retries", "dev1", nil, []session.Item{item("a")}, v3.TooManyRetries(), []string{"dev1 failed a: downlink_max_retries_invalid 32"}},
-		{"no frm_payload", "dev1", nil, []session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })}, nil, []string{"dev1 failed : not_served payload formatters, which decoded_payload needs, are not served by this version"}},
-		{"the longest", "dev1", nil, []session.Item{item(strings.Repeat("x", 242))}, nil, []string{"dev1 queued xxxxxxxxxxxxxxxx"}},
-		{"too long for the band", "dev1", nil, []session.Item{item("a"), item(strings.Repeat("x", 243))}, nil, []string{"dev1 failed a: application_downlink_too_long 243 242", "dev1 failed xxxxxxxxxxxxxxxx: application_downlink_too_long 243 242"}},
+		{
+			"too many retries", "dev1", nil,
+			[]session.Item{item("a")},
+			v3.TooManyRetries(),
+			[]string{"dev1 failed a: downlink_max_retries_invalid 32"},
+		},
+		{
+			"no frm_payload", "dev1", nil,
+			[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
+			nil,
+			[]string{"dev1 failed : not_served payload formatters, which decoded_payload needs, are not served by this version"},
+		},
+		{
+			"the longest", "dev1", nil,
+			[]session.Item{item(strings.Repeat("x", 242))},
+			nil,
+			[]string{"dev1 queued xxxxxxxxxxxxxxxx"},
+		},
+		{
+			"too long for the band", "dev1", nil,
+			[]session.Item{item("a"), item(strings.Repeat("x", 243))},
+			nil,
+			[]string{
+				"dev1 failed a: application_downlink_too_long 243 242",
+				"dev1 failed xxxxxxxxxxxxxxxx: application_downlink_too_long 243 242",
+			},
+		},
 		{"expired", "dev1", nil, []session.Item{item("a", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: past} })}, nil, []string{"dev1 failed a: downlink_expired"}},
 		{
 			"class B and C", "dev1", nil,
@@ -63,8 +101,8 @@ func TestPushRefused(t *testing.T) {
 				t.Errorf("answers %+v", s.answers)
 			}
 			s.event(event.DownlinkFailed, 0)
-			if len(s.kept) != 0 || s.devices["dev1"].Queue.Len() != 0 {
-				t.Errorf("kept %+v, %d items", s.kept, s.devices["dev1"].Queue.Len())
+			if len(s.commits) != 0 || s.devices["dev1"].Queue.Len() != 0 {
+				t.Errorf("kept %+v, %d items", s.commits, s.devices["dev1"].Queue.Len())
 			}
 			for i := range s.ups {
 				m := s.message(i)
@@ -232,7 +270,8 @@ func TestQueueBytes(t *testing.T) {
 // What a payload formatter would need is not kept beside the payload itself.
 func TestDecodedIsNotKept(t *testing.T) {
 	s := newStand(t)
-	s.push("dev1", item("one", func(it *session.Item) { it.Decoded = []byte(`{"x":"` + strings.Repeat("y", 60_000) + `"}`) }))
+	long := []byte(`{"x":"` + strings.Repeat("y", 60_000) + `"}`)
+	s.push("dev1", item("one", func(it *session.Item) { it.Decoded = long }))
 	if it := s.devices["dev1"].Queue.Head(); it == nil || it.Decoded != nil {
 		t.Errorf("item %+v", it)
 	}
@@ -254,7 +293,7 @@ func TestPushesAreBounded(t *testing.T) {
 	for range 10 * maxUnstored {
 		s.replace("dev1")
 	}
-	if n := len(s.c.kept); n > maxUnstored {
+	if n := len(s.c.onStored); n > maxUnstored {
 		t.Errorf("%d wait for the store", n)
 	}
 	if n := len(s.answers); n != 1+9*maxUnstored || s.answers[n-1].Err == nil {

@@ -70,7 +70,10 @@ type fate struct {
 
 func newWeather(t *testing.T, seed int64) *weather {
 	t.Helper()
-	w := &weather{stand: newStand(t), rnd: rand.New(rand.NewSource(seed)), items: map[string]*fate{}, order: map[string][]string{}, asked: map[uint64]asked{}}
+	w := &weather{
+		stand: newStand(t), rnd: rand.New(rand.NewSource(seed)), items: map[string]*fate{},
+		order: map[string][]string{}, asked: map[uint64]asked{},
+	}
 	w.late("dev1")
 	w.keeps.seldom = true
 	w.otaa("dev3", session.V1_0_4)
@@ -242,7 +245,8 @@ func (w *weather) receive(n *node) {
 	n.conf = nil
 	for i := range w.sent {
 		h := &w.sent[i]
-		if h.over || radio.HostTime(h.Time*1000) <= n.at || radio.HostTime(h.Time*1000) > w.now.Host || !w.calm && w.rnd.Intn(4) == 0 {
+		if h.over || radio.HostTime(h.Time*1000) <= n.at || radio.HostTime(h.Time*1000) > w.now.Host || !w.calm &&
+			w.rnd.Intn(4) == 0 {
 			continue
 		}
 		m, err := frame.TypeOf(h.PHYPayload)
@@ -260,7 +264,8 @@ func (w *weather) receive(n *node) {
 			}
 			continue
 		}
-		if down, err := frame.ParseData(h.PHYPayload); err == nil && n.session != nil && down.DevAddr == n.session.DevAddr && down.MType == frame.ConfirmedDown {
+		if down, err := frame.ParseData(h.PHYPayload); err == nil && n.session != nil &&
+			down.DevAddr == n.session.DevAddr && down.MType == frame.ConfirmedDown {
 			n.conf, n.confFor = down, down.FCnt
 		}
 	}
@@ -336,7 +341,10 @@ func (w *weather) ask() {
 	}
 	w.ticket++
 	w.asked[w.ticket] = a
-	w.step(Pushed{Ticket: w.ticket, Device: session.ID{Application: "app1", Device: a.device}, Replace: a.replace, Items: items})
+	w.step(Pushed{
+		Ticket: w.ticket, Device: session.ID{Application: "app1", Device: a.device}, Replace: a.replace,
+		Items: items,
+	})
 }
 
 // happen does one thing.
@@ -354,10 +362,13 @@ func (w *weather) happen() {
 		}
 	case 16:
 		g := []radio.EUI64{gwA, gwB, gwC}[w.rnd.Intn(3)]
-		w.tell(g, []radio.GatewayEventKind{radio.GatewayConnected, radio.GatewayDisconnected, radio.GatewayCounterReset}[w.rnd.Intn(3)])
+		w.gatewayEvent(g, []radio.GatewayEventKind{
+			radio.GatewayConnected, radio.GatewayDisconnected,
+			radio.GatewayCounterReset,
+		}[w.rnd.Intn(3)])
 	case 17:
-		w.tell(gwA, radio.GatewayConnected)
-		w.tell(gwB, radio.GatewayConnected)
+		w.gatewayEvent(gwA, radio.GatewayConnected)
+		w.gatewayEvent(gwB, radio.GatewayConnected)
 	case 18:
 		w.fails = []error{nil, errDisk}[w.rnd.Intn(2)]
 	case 19:
@@ -431,9 +442,9 @@ func TestEachItemEndsOnce(t *testing.T) {
 	if st := c.Stats(); st.Repeated > w.again {
 		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
 	}
-	if len(c.exchanges)+len(c.inFlight)+len(c.transmissions)+len(c.kept)+len(c.coming)+len(c.agenda.entries)+len(c.receptions)+len(c.waiting) != 0 {
-		t.Errorf("left over: %d exchanges, %d in flight, %d transmissions, %d kept, %d coming, %d on the agenda, %d receptions, %d waiting",
-			len(c.exchanges), len(c.inFlight), len(c.transmissions), len(c.kept), len(c.coming), len(c.agenda.entries), len(c.receptions), len(c.waiting))
+	if len(c.opportunities)+len(c.inFlight)+len(c.attempts)+len(c.onStored)+len(c.pendingPushes)+c.agenda.Len()+len(c.receptions)+len(c.waiting) != 0 {
+		t.Errorf("left over: %d opportunities, %d in flight, %d attempts, %d unstored, %d pending, %d on the agenda, %d receptions, %d waiting",
+			len(c.opportunities), len(c.inFlight), len(c.attempts), len(c.onStored), len(c.pendingPushes), c.agenda.Len(), len(c.receptions), len(c.waiting))
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// maxReceptions bounds the frames that are remembered: radio brings at most
-	// some 300 in a second, and each is remembered for 12 to 26 s.
+	// maxReceptions bounds the frames that are remembered: the radio brings at most
+	// 300 a second, and each is remembered for 12 to 26 s.
 	maxReceptions = 8192
 	// repeatWithin is how long after RX1 of a frame a device may send it again.
 	// Source: The Things Stack v3.32.1, pkg/networkserver: maximum
@@ -23,34 +23,33 @@ const (
 	repeatWithin = 11 * time.Second
 	// betweenWindows is the time from RX1 to RX2, in all regions.
 	betweenWindows = time.Second
-	// windowMargin is how long after its begin RX2 counts as open: what the host
-	// knows of a gateway's clock is an estimate.
+	// windowMargin is how long after its begin RX2 counts as open: the host only
+	// estimates the clock of a gateway.
 	windowMargin = 500 * time.Millisecond
-	// ghostWindow is how far apart one concentrator can hear one frame.
+	// ghostWindow is how far apart one concentrator can report one frame twice.
 	ghostWindow = 20 // µs
 )
 
 // reception is a frame as it was sent once, with all of its copies. It is
-// remembered as long as the device may send the frame again, which is longer than
-// its receive windows are open: no copy, however late, is taken for another frame
-// meanwhile.
+// remembered for as long as the device may send the frame again. That is longer
+// than the receive windows are open: so no late copy is taken for another frame.
 //
-// At first it gathers copies; then it is published, and little is kept of it.
+// At first it gathers copies. Then it is published, and the gathering is released.
 type reception struct {
-	key       string          // PHYPayload
-	match     session.Match   // zero with a join-request
-	joins     *session.Device // whose join-request it is; nil: it is data
-	again     bool            // it was sent before
-	hearings  []hearing       // by source
-	exchange  *exchange       // the windows; nil: there are none, or what comes has no use for them any more
-	gathering *gathering      // nil: it is published, or is not to be
-	deadline  radio.HostTime  // for gateways that have not reported yet
+	key         string          // PHYPayload
+	match       session.Match   // zero with a join-request
+	joins       *session.Device // whose join-request it is; nil: it is data
+	again       bool            // it was sent before
+	hearings    []hearing       // by source
+	opportunity *opportunity    // to answer it; nil: there is none, or more paths are of no use to it
+	gathering   *gathering      // nil: it is published, or is not to be
+	deadline    radio.HostTime  // for gateways that have not reported yet
 
-	rx1    time.Duration  // delay of RX1
-	ended  radio.HostTime // the soonest that any gateway has told: the others' delay is not known in full
-	gps    radio.GPSTime  // the same; 0 where it is not known
-	closed radio.HostTime // when the last window is over
-	forget radio.HostTime // when the device cannot send it again any more
+	rx1     time.Duration  // delay of RX1
+	ended   radio.HostTime // the soonest that any gateway has told: the others' delay is not known in full
+	gps     radio.GPSTime  // the same; 0 where it is not known
+	closed  radio.HostTime // when the last window is over
+	expires radio.HostTime // when the device cannot send it again any more
 
 	one [1]hearing // room for hearings: nearly always there is one
 }
@@ -71,8 +70,8 @@ type gathering struct {
 	one [1]radio.Uplink // room for copies
 }
 
-// newGathering returns an empty gathering: that of a frame before, if there is
-// one, as every frame needs one and nearly all only for a moment.
+// newGathering returns an empty gathering. It uses that of an earlier frame again,
+// if there is one: every frame needs a gathering, and nearly always for one step.
 func (c *Core) newGathering() *gathering {
 	if c.spare == nil {
 		c.spare = new(gathering)
@@ -80,25 +79,19 @@ func (c *Core) newGathering() *gathering {
 	return c.spare
 }
 
-// release keeps a gathering that is not needed any more for the next frame.
+// release gives a gathering back, for the next frame.
 func (c *Core) release(p *gathering) {
 	*p = gathering{}
 	c.spare = p
 }
 
-// sourceOf returns where a frame comes from.
-func sourceOf(up *radio.Uplink) session.Source {
-	answerable := slices.ContainsFunc(up.Receptions, func(r radio.Reception) bool { return !r.NoDownlink })
-	return session.Source{Gateway: up.Gateway, Foreign: !answerable}
-}
-
-// hears notes that a source has heard the frame. What the clock of a stranger
-// shows is not believed.
-func (r *reception) hears(up *radio.Uplink) {
+// addHearing notes that a source has heard the frame. The time of a foreign source
+// is not believed.
+func (r *reception) addHearing(up *radio.Uplink) {
 	if r.hearings == nil {
 		r.hearings = r.one[:0]
 	}
-	from := sourceOf(up)
+	from := session.SourceOf(up)
 	r.hearings = append(r.hearings, hearing{from, up.Time})
 	if from.Foreign {
 		return
@@ -110,18 +103,21 @@ func (r *reception) hears(up *radio.Uplink) {
 	}
 }
 
-// known returns what is remembered of a frame, or nil. That of a session which
-// has ended meanwhile is nothing to go by.
-func (c *Core) known(phy []byte) *reception {
+// receptionOf returns the reception of a frame that is remembered, or nil. If the
+// session of the frame has ended meanwhile, it does not count.
+func (c *Core) receptionOf(phy []byte) *reception {
 	r := c.receptions[string(phy)]
-	if r == nil || c.now.Host >= r.forget || r.match.Device != nil && !c.opts.Devices.Uses(r.match.Device, r.match.Session) {
+	if r == nil || c.now.Host >= r.expires {
+		return nil
+	}
+	if m := &r.match; m.Device != nil && !c.opts.Devices.Uses(m.Device, m.Session) {
 		return nil
 	}
 	return r
 }
 
-// rx1Delay returns how long after a frame in a session RX1 opens; s is nil for
-// join-requests.
+// rx1Delay returns how long after the end of a frame RX1 opens. s is the session of
+// the frame, nil for a join-request.
 func (c *Core) rx1Delay(d *session.Device, s *session.Session) time.Duration {
 	plan, err := d.FrequencyPlan()
 	if err != nil {
@@ -130,21 +126,21 @@ func (c *Core) rx1Delay(d *session.Device, s *session.Session) time.Duration {
 	return mac.Windows(d, s, plan).Delay
 }
 
-// remember begins the reception of a frame. Where the same bytes are remembered
-// already, they were sent before, and are known by this reception from now on.
+// remember begins the reception of a frame. If the same bytes are remembered
+// already, the device has sent them before, and this reception takes their place.
 func (c *Core) remember(key string, up *radio.Uplink, rx1 time.Duration) *reception {
 	if len(c.remembered) >= maxReceptions {
-		c.forgetOldest()
+		c.evictOldest()
 	}
-	r := &reception{key: key, rx1: rx1, ended: up.Received, forget: up.Received.Add(rx1 + repeatWithin)}
+	r := &reception{key: key, rx1: rx1, ended: up.Received, expires: up.Received.Add(rx1 + repeatWithin)}
 	r.closed = r.ended.Add(rx1 + betweenWindows + windowMargin)
-	r.hears(up)
+	r.addHearing(up)
 	c.receptions[key] = r
 	c.remembered = append(c.remembered, r)
 	return r
 }
 
-func (c *Core) forgetOldest() {
+func (c *Core) evictOldest() {
 	r := c.remembered[0]
 	if r.gathering != nil {
 		c.publish(r)
@@ -156,14 +152,14 @@ func (c *Core) forgetOldest() {
 	c.remembered = c.remembered[1:]
 }
 
-// another takes the bytes of a frame that is known already: a ghost, a copy
+// heardAgain takes the bytes of a frame that is known already: a ghost, a copy
 // through another gateway, or a repetition by the device.
-func (c *Core) another(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	from := sourceOf(up)
+func (c *Core) heardAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
+	from := session.SourceOf(up)
 	i := slices.IndexFunc(r.hearings, func(h hearing) bool { return h.source == from })
 	if i < 0 {
 		if from.Foreign || c.isCopy(g, r, up) {
-			c.copied(g, r, up)
+			c.takeCopy(g, r, up)
 		} else {
 			c.sentAgain(g, r, up)
 		}
@@ -179,17 +175,17 @@ func (c *Core) another(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	}
 }
 
-// clockSettles is how long the estimate of a gateway's clock may be wrong after
-// its first frame: that may have been held up, and seem to have ended only now.
-// What a network holds up comes within that time (radio.Clock).
+// clockSettles is how long the estimate of a gateway's clock may be wrong after its
+// first frame: a network may have delayed that frame, by at most this time
+// (radio.Clock).
 const clockSettles = 10 * time.Second
 
-// isCopy reports whether a frame that its source has not heard yet is one with
-// r, and was not sent again since: a device waits for RX1 before it does that.
+// isCopy reports whether a frame from a new source is a copy of r, and was not sent
+// again since: a device waits for RX1 before it sends a frame again.
 //
-// What was heard by two gateways can be compared by GPS, or by what the host
-// knows of their clocks. In doubt it is a copy: an answer too few costs less than
-// two gateways that send different ones.
+// Two gateways are compared by their GPS times, or by what the host knows of their
+// clocks. In doubt it is a copy: one answer too few costs less than two gateways that
+// send different answers.
 func (c *Core) isCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) bool {
 	if d := time.Duration(up.GPS - r.gps); up.GPS != 0 && r.gps != 0 && d.Abs() < r.rx1 {
 		return true
@@ -197,20 +193,20 @@ func (c *Core) isCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) bool {
 	return up.Ended < r.ended.Add(r.rx1) || c.now.Host < r.closed || c.now.Host < g.HeardSince.Add(clockSettles)
 }
 
-// copied takes a copy of a frame. While a window of the frame is ahead it is one
-// more way to answer it.
-func (c *Core) copied(g *gateway.Gateway, r *reception, up *radio.Uplink) {
+// takeCopy takes a copy of a frame. While a window of the frame is ahead, the copy
+// adds paths by which it can be answered.
+func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	c.stats.Copies++
 	if r.again && up.Ended.Add(r.rx1) < r.ended {
 		return // of what was sent before
 	}
-	r.hears(up)
-	if r.exchange != nil {
-		r.exchange.addWay(g, up)
-		c.arrange(r.exchange)
+	r.addHearing(up)
+	if x := r.opportunity; x != nil {
+		x.addPath(g, up)
+		c.hold(x)
 	}
 	if r.match.Device != nil {
-		r.match.Device.History.HeardBy(up.Gateway)
+		r.match.Device.History.HeardBy(up)
 	}
 	p := r.gathering
 	if p == nil {
@@ -248,14 +244,14 @@ func (c *Core) sentAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	c.repeated(g, m, &d, up)
 }
 
-// otherMIC takes the last frame of a device with another MIC, which is right: with
-// LoRaWAN 1.1 a frame that is sent again by another channel has another one. With
-// the same MIC it is one that was forgotten.
+// otherMIC takes the last frame of a device with another MIC that is right: with
+// LoRaWAN 1.1 the MIC of a frame changes when it is sent again on another channel.
+// With the same MIC it is a frame that is not remembered any more.
 func (c *Core) otherMIC(g *gateway.Gateway, m *session.Match, d *frame.Data, up *radio.Uplink) {
 	mic := m.Session.LastMIC()
 	last := append(slices.Clone(up.PHYPayload[:len(up.PHYPayload)-len(mic)]), mic[:]...)
-	if r := c.known(last); r != nil {
-		c.another(g, r, up)
+	if r := c.receptionOf(last); r != nil {
+		c.heardAgain(g, r, up)
 	} else {
 		c.unmatched(g, d, *m, errTooLate)
 	}
@@ -263,13 +259,28 @@ func (c *Core) otherMIC(g *gateway.Gateway, m *session.Match, d *frame.Data, up 
 
 var errTooLate = fmt.Errorf("the last frame once more, later than its device sends it again: %w", session.ErrReplay)
 
-// repeated opens the receive windows of a frame again. It decides nothing about a
-// confirmed downlink, and is not published again.
+// repeated opens the receive windows of a frame again. The frame acknowledges
+// nothing, and is not published again.
 func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up *radio.Uplink) {
 	c.stats.Repeated++
 	c.report(event.Event{Kind: event.UplinkRepeated, Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
 	c.overtaken(m.Device)
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(m.Device, m.Session))
 	r.match, r.again = *m, true
-	c.openWindows(r, d, c.uplinkCorrelation(up), up)
+	c.openWindows(r, d, c.uplinkIDs(up), up)
+}
+
+// expected returns the other gateways on line that have heard the device lately. If
+// the device is new, it returns all of them.
+func (c *Core) expected(h *session.History, first radio.EUI64) (out []radio.EUI64) {
+	if c.opts.Gateways.Online() < 2 {
+		return nil
+	}
+	c.opts.Gateways.EachOnline(func(g *gateway.Gateway) bool {
+		if _, heard := h.Path(g.EUI); g.EUI != first && (heard || h.New()) {
+			out = append(out, g.EUI)
+		}
+		return true
+	})
+	return out
 }

@@ -53,12 +53,24 @@ func TestLateCopy(t *testing.T) {
 		slow   bool // the second gateway has no queue of its own
 	}{
 		{name: "0.3 s, worse", rx1: 5, late: 300 * ms, signal: -110, want: []string{one}},
-		{name: "0.3 s, better", rx1: 5, late: 300 * ms, signal: -90, want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"}},
+		{
+			name: "0.3 s, better", rx1: 5, late: 300 * ms, signal: -90,
+			want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
+		},
 		{name: "1.6 s, worse", rx1: 5, late: 1600 * ms, signal: -110, want: []string{one}},
-		{name: "1.6 s, better", rx1: 5, late: 1600 * ms, signal: -60, want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"}},
+		{
+			name: "1.6 s, better", rx1: 5, late: 1600 * ms, signal: -60,
+			want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
+		},
 		{name: "4.8 s, worse", rx1: 5, late: 4800 * ms, signal: -101, want: []string{one}},
-		{name: "4.8 s, better", rx1: 5, late: 4800 * ms, signal: -60, want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"}},
-		{name: "4.8 s, its clock is not known", rx1: 5, late: 4800 * ms, signal: -110, change: []func(*radio.Uplink){blind}, want: []string{one}},
+		{
+			name: "4.8 s, better", rx1: 5, late: 4800 * ms, signal: -60,
+			want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
+		},
+		{
+			name: "4.8 s, its clock is not known", rx1: 5, late: 4800 * ms, signal: -110, change: []func(*radio.Uplink){blind},
+			want: []string{one},
+		},
 		{
 			name: "4.8 s, better, with too little lead", rx1: 5, late: 4800 * ms, signal: -60, slow: true, want: []string{one},
 		},
@@ -69,10 +81,16 @@ func TestLateCopy(t *testing.T) {
 		},
 		{
 			name: "when RX1 is past, and was refused", rx1: 5, late: 5100 * ms, signal: -110, refuse: true,
-			want: []string{one, "gw-a " + rx2 + ", 900ms ahead: #1 ack pending 15:one", rx2b + ", 900ms ahead: #1 ack pending 15:one"},
+			want: []string{
+				one, "gw-a " + rx2 + ", 900ms ahead: #1 ack pending 15:one",
+				rx2b + ", 900ms ahead: #1 ack pending 15:one",
+			},
 		},
 		{name: "in RX2", rx1: 5, late: 5990 * ms, signal: -60, want: []string{one}},
-		{name: "its clock is not known, in RX2", rx1: 5, late: 6 * time.Second, signal: -60, change: []func(*radio.Uplink){blind}, want: []string{one}},
+		{
+			name: "its clock is not known, in RX2", rx1: 5, late: 6 * time.Second, signal: -60,
+			change: []func(*radio.Uplink){blind}, want: []string{one},
+		},
 		{name: "when both windows are over", rx1: 5, late: 8 * time.Second, signal: -60, want: []string{one}},
 		{
 			name: "when both windows are over, by GPS", rx1: 5, late: 8 * time.Second, signal: -60,
@@ -80,9 +98,18 @@ func TestLateCopy(t *testing.T) {
 		},
 		{name: "15.9 s", rx1: 5, late: 15900 * ms, signal: -60, want: []string{one}},
 		{name: "a minute", rx1: 5, late: time.Minute, signal: -60, want: []string{one}, drop: true},
-		{name: "RX1 after 1 s", rx1: 1, late: 1600 * ms, signal: -60, want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"}},
-		{name: "RX1 after 1 s, late", rx1: 1, late: 4900 * ms, signal: -60, want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"}},
-		{name: "RX1 after 15 s", rx1: 15, late: 12 * time.Second, signal: -60, want: []string{"gw-b +15s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"}},
+		{
+			name: "RX1 after 1 s", rx1: 1, late: 1600 * ms, signal: -60,
+			want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
+		},
+		{
+			name: "RX1 after 1 s, late", rx1: 1, late: 4900 * ms, signal: -60,
+			want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
+		},
+		{
+			name: "RX1 after 15 s", rx1: 15, late: 12 * time.Second, signal: -60,
+			want: []string{"gw-b +15s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,7 +155,7 @@ func TestLateCopyForRX2(t *testing.T) {
 		phy := s.phy("dev1", 0, confirmed("x"))
 		s.hear(gwA, phy)
 		s.wait(4 * time.Second)
-		s.tell(gwA, radio.GatewayDisconnected)
+		s.gatewayEvent(gwA, radio.GatewayDisconnected)
 		s.wait(late - 4*time.Second)
 		s.hear(gwB, phy, delayed(late))
 		s.wait(10 * time.Second)
@@ -214,20 +241,39 @@ func TestSentAgain(t *testing.T) {
 	}{
 		{"by the same gateway", []heard{{7 * time.Second, gwA, -100, nil}}, []string{first, answer("a", "2")}, 1},
 		{"by another gateway", []heard{{7 * time.Second, gwB, -100, nil}}, []string{first, answer("b", "2")}, 1},
-		{"by another gateway, whose network is slow", []heard{{8 * time.Second, gwB, -100, []func(*radio.Uplink){delayed(time.Second)}}}, []string{first, answer("b", "2")}, 1},
-		{"by both", []heard{{7 * time.Second, gwA, -100, nil}, {7300 * ms, gwB, -60, []func(*radio.Uplink){delayed(300 * ms)}}}, []string{first, answer("b", "2")}, 1},
-		{"by both, the other one first", []heard{{7 * time.Second, gwB, -100, nil}, {7300 * ms, gwA, -60, []func(*radio.Uplink){delayed(300 * ms)}}}, []string{first, answer("a", "2")}, 1},
-		{"three times", []heard{{7 * time.Second, gwB, -100, nil}, {14 * time.Second, gwA, -100, nil}, {21 * time.Second, gwA, -100, nil}}, []string{first, answer("b", "2"), answer("a", "3"), answer("a", "4")}, 3},
+		{"by another gateway, whose network is slow", []heard{{
+			8 * time.Second, gwB, -100,
+			[]func(*radio.Uplink){delayed(time.Second)},
+		}}, []string{first, answer("b", "2")}, 1},
+		{"by both", []heard{{7 * time.Second, gwA, -100, nil}, {
+			7300 * ms, gwB, -60,
+			[]func(*radio.Uplink){delayed(300 * ms)},
+		}}, []string{first, answer("b", "2")}, 1},
+		{"by both, the other one first", []heard{
+			{7 * time.Second, gwB, -100, nil},
+			{7300 * ms, gwA, -60, []func(*radio.Uplink){delayed(300 * ms)}},
+		}, []string{first, answer("a", "2")}, 1},
+		{"three times", []heard{
+			{7 * time.Second, gwB, -100, nil},
+			{14 * time.Second, gwA, -100, nil},
+			{21 * time.Second, gwA, -100, nil},
+		}, []string{first, answer("b", "2"), answer("a", "3"), answer("a", "4")}, 3},
 		{"in doubt while a window is open", []heard{{5500 * ms, gwB, -60, nil}}, []string{first}, 0},
 		{
 			"and the first copy comes after it",
-			[]heard{{7 * time.Second, gwA, -100, nil}, {8 * time.Second, gwB, -60, []func(*radio.Uplink){delayed(8 * time.Second)}}},
+			[]heard{{7 * time.Second, gwA, -100, nil}, {
+				8 * time.Second, gwB, -60,
+				[]func(*radio.Uplink){delayed(8 * time.Second)},
+			}},
 			[]string{first, answer("a", "2")},
 			1,
 		},
 		{
 			"and the first one of the same gateway comes after it",
-			[]heard{{7 * time.Second, gwB, -100, nil}, {8 * time.Second, gwB, -60, []func(*radio.Uplink){delayed(8 * time.Second)}}},
+			[]heard{{7 * time.Second, gwB, -100, nil}, {
+				8 * time.Second, gwB, -60,
+				[]func(*radio.Uplink){delayed(8 * time.Second)},
+			}},
 			[]string{first, answer("b", "2")},
 			1,
 		},
@@ -288,12 +334,25 @@ func TestSameFCnt(t *testing.T) {
 		{"the same frame, 12.1 s", nil, 12100 * ms, same, nil, event.UplinkDropped, event.DropReplay},
 		{"the same frame, a minute", nil, time.Minute, same, nil, event.UplinkDropped, event.DropReplay},
 		{"the same frame, a day", nil, 24 * time.Hour, same, nil, event.UplinkDropped, event.DropReplay},
-		{"the same frame, 15 s, where RX1 is after 5 s", func(s *stand) { s.late("dev1") }, 15 * time.Second, same, []string{"gw-a " + rx1 + ", 150ms ahead: #2 ack 15:one"}, event.UplinkRepeated, 0},
-		{"the same frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true }, time.Minute, same, nil, event.UplinkDropped, event.DropReplay},
+		{
+			"the same frame, 15 s, where RX1 is after 5 s", func(s *stand) { s.late("dev1") }, 15 * time.Second, same,
+			[]string{"gw-a " + rx1 + ", 150ms ahead: #2 ack 15:one"},
+			event.UplinkRepeated, 0,
+		},
+		{
+			"the same frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true }, time.Minute,
+			same, nil, event.UplinkDropped, event.DropReplay,
+		},
 		{"another frame, soon", nil, 3 * time.Second, other, nil, event.UplinkDropped, event.DropReusedFCnt},
-		{"another frame of a device that joins", func(s *stand) { s.devices["dev1"].SupportsJoin = true }, 3 * time.Second, other, nil, event.UplinkDropped, event.DropReusedFCnt},
+		{
+			"another frame of a device that joins", func(s *stand) { s.devices["dev1"].SupportsJoin = true }, 3 * time.Second,
+			other, nil, event.UplinkDropped, event.DropReusedFCnt,
+		},
 		{"another frame, a minute", nil, time.Minute, other, nil, event.UplinkDropped, event.DropReusedFCnt},
-		{"another frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true }, 3 * time.Second, other, nil, event.UplinkDropped, event.DropReusedFCnt},
+		{
+			"another frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true },
+			3 * time.Second, other, nil, event.UplinkDropped, event.DropReusedFCnt,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -308,7 +367,8 @@ func TestSameFCnt(t *testing.T) {
 			s.push("dev1", item("one"))
 			s.read, s.told = 1, len(s.ups)
 			s.hear(gwA, tt.phy(s))
-			if e := s.event(tt.kind, tt.reason); e.Kind == event.UplinkDropped && (e.Device.Device != "dev1" || e.FCnt != 7 || (e.Hint == "") == (tt.reason == event.DropReusedFCnt)) {
+			if e := s.event(tt.kind, tt.reason); e.Kind == event.UplinkDropped &&
+				(e.Device.Device != "dev1" || e.FCnt != 7 || (e.Hint == "") == (tt.reason == event.DropReusedFCnt)) {
 				t.Errorf("event %+v", e)
 			}
 			s.wait(10 * time.Second)

@@ -42,7 +42,8 @@ func TestGatewaySettings(t *testing.T) {
 	s.reconfigure(all...)
 	s.wait(10 * time.Second)
 	g := s.gateway(gwA)
-	if len(s.sent) != 1 || s.sent[0].Power != 1400-300 || g.ID != "gw-b" || !g.EnforceDutyCycle || !g.Online || !g.Answers {
+	if len(s.sent) != 1 || s.sent[0].Power != 1400-300 || g.ID != "gw-b" || !g.EnforceDutyCycle || !g.Online ||
+		!g.Answers {
 		t.Errorf("sent %+v by %+v", s.sent, g)
 	}
 }
@@ -61,7 +62,7 @@ func TestGatewayRemoved(t *testing.T) {
 	if s.count(event.GatewayDisconnected) != 1 || s.gateway(gwA) != nil || s.c.opts.Gateways.Online() != 0 {
 		t.Errorf("%d gateways on line, events %+v", s.c.opts.Gateways.Online(), s.events)
 	}
-	s.tell(gwA, radio.GatewayDisconnected)
+	s.gatewayEvent(gwA, radio.GatewayDisconnected)
 	s.hear(gwA, s.phy("dev1", 1, confirmed("y")))
 	s.wait(10 * time.Second)
 	s.downs()
@@ -118,13 +119,14 @@ func TestGatewayBecomesUnknown(t *testing.T) {
 	s.online(gwA, gwB)
 	all := s.configured(gwA, gwB, gwC)
 	s.reconfigure(all[1:]...)
-	s.tell(gwA, radio.GatewayConnected)
+	s.gatewayEvent(gwA, radio.GatewayConnected)
 	if g := s.gateway(gwA); g == nil || !g.Online || g.Configured || g.ID != gateway.DefaultID(gwA) {
 		t.Fatalf("%+v", g)
 	}
 	all[1].ID = gateway.DefaultID(gwA)
 	s.reconfigure(all[1:]...)
-	if a := s.gateway(gwA); a.ID != gateway.DefaultID(gwA)+unknownMark || !a.Online || s.gateway(gwB).ID != gateway.DefaultID(gwA) {
+	if a := s.gateway(gwA); a.ID != gateway.DefaultID(gwA)+"-unknown" || !a.Online ||
+		s.gateway(gwB).ID != gateway.DefaultID(gwA) {
 		t.Errorf("%+v", a)
 	}
 }
@@ -139,13 +141,14 @@ func TestReconfiguredByStandIn(t *testing.T) {
 		return &gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: plan, AntennaGain: gain, Configured: true}
 	}
 	identified := func() {
-		s.step(GatewayTold{radio.GatewayEvent{Gateway: told, Kind: radio.GatewayIdentified, At: s.now.Host, Was: standIn}})
-		s.tell(told, radio.GatewayConnected)
+		s.step(GatewayChanged{radio.GatewayEvent{Gateway: told, Kind: radio.GatewayIdentified, At: s.now.Host, Was: standIn}})
+		s.gatewayEvent(told, radio.GatewayConnected)
 	}
 	want := func(when string, gain radio.Decibel) {
 		t.Helper()
 		g := s.gateway(told)
-		if s.gateway(standIn) != nil || g == nil || g.ID != "eui-ee01000000000000" || g.AntennaGain != gain || !g.Online || !g.Configured {
+		if s.gateway(standIn) != nil || g == nil || g.ID != "eui-ee01000000000000" || g.AntennaGain != gain || !g.Online ||
+			!g.Configured {
 			t.Errorf("%s: %+v, want it with %v", when, g, gain)
 		}
 	}

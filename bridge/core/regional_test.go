@@ -108,13 +108,17 @@ func TestDwellOfDevice(t *testing.T) {
 // The fast data rates of AS923 are answered by the version: with DR5 at most below
 // RP002.
 func TestRX1ByVersion(t *testing.T) {
-	for phy, want := range map[string]string{"PHY_V1_0_3_REV_A": "SF7BW125", "PHY_V1_1_REV_B": "SF7BW125", "RP002_V1_0_1": "SF7BW250"} {
+	for phy, want := range map[string]string{
+		"PHY_V1_0_3_REV_A": "SF7BW125", "PHY_V1_1_REV_B": "SF7BW125",
+		"RP002_V1_0_1": "SF7BW250",
+	} {
 		s := newStand(t)
 		d := s.devices["dev1"]
 		s.onPlan("AS_923_925", d)
 		d.PHYVersion = phy
 		s.push("dev1", item("x"))
-		s.hear(gwA, s.phy("dev1", 1, payload("x")), on(924_500_000), func(up *radio.Uplink) { up.DataRate = radio.LoRaDataRate(7, 250_000) })
+		s.hear(gwA, s.phy("dev1", 1, payload("x")), on(924_500_000),
+			func(up *radio.Uplink) { up.DataRate = radio.LoRaDataRate(7, 250_000) })
 		s.wait(3 * time.Second)
 		if len(s.sent) != 1 || !strings.Contains(s.sent[0].DataRate.String(), want) {
 			t.Errorf("%s: %+v, want %s", phy, s.sent, want)

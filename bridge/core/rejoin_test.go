@@ -29,7 +29,8 @@ func TestAckOfAnotherSession(t *testing.T) {
 	s.told = len(s.ups)
 	s.hear(gwA, s.up(d, second, 0, acked("y")))
 	s.tells("dev3 nack one #1 attempt 2", "dev3 up 0")
-	if m := s.message(len(s.ups) - 2); string(m.Nack.SessionKeyID) != string(key) || m.IDs.DevAddr != first.DevAddr.String() {
+	if m := s.message(len(s.ups) - 2); string(m.Nack.SessionKeyID) != string(key) ||
+		m.IDs.DevAddr != first.DevAddr.String() {
 		t.Errorf("nack of another session: %s", s.ups[len(s.ups)-2].Payload)
 	}
 	s.read = len(s.sent)
@@ -98,7 +99,8 @@ func TestRepeatedAck11(t *testing.T) {
 	s.wait(4850 * ms)
 	s.ack(radio.TxOK)
 	s.wait(10 * time.Second)
-	phy := s.phyIn(in, d.Version, 1, frame.Data{MType: frame.ConfirmedUp, ACK: true}, frame.Context{TxDR: 5, TxCh: 1, ConfFCnt: 1})
+	phy := s.phyIn(in, d.Version, 1, frame.Data{MType: frame.ConfirmedUp, ACK: true},
+		frame.Context{TxDR: 5, TxCh: 1, ConfFCnt: 1})
 	s.hear(gwA, phy)
 	s.wait(4850 * ms)
 	s.ack(radio.TxOK)
@@ -159,13 +161,13 @@ func TestRemovedDevice(t *testing.T) {
 		s.wait(50 * ms)
 		s.hear(gwA, phy)
 		s.event(event.UplinkDropped, event.DropDevAddr)
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.wait(10 * time.Second)
 	})
 	t.Run("in flight", func(t *testing.T) {
 		s := oneDown(t, confirm)
 		remove(s)
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.ack(radio.TxTooLate)
 		s.wait(10 * time.Second)
 		s.hear(gwA, s.phy("dev1", 1, payload("y")))

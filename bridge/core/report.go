@@ -1,21 +1,19 @@
 package core
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"lorawand/bridge/event"
-	"lorawand/bridge/mac"
-	"lorawand/bridge/schedule"
 )
 
+// report reports an event.
 func (c *Core) report(e event.Event) {
 	e.Host, e.At = c.now.Host, c.now.at(c.now.Host)
 	c.stats.Events[e.Kind]++
 	c.do(Report{e})
 }
 
+// drop counts and reports a frame that is dropped.
 func (c *Core) drop(reason event.DropReason, e event.Event) {
 	c.stats.Dropped[reason]++
 	e.Kind, e.Reason = event.UplinkDropped, reason
@@ -33,39 +31,10 @@ func (c *Core) reportDecision(kind event.Kind, d *event.Decision, ids []string) 
 	c.report(e)
 }
 
-func (c *Core) newDecision(x *exchange) *event.Decision {
-	return &event.Decision{Device: x.device.ID, Uplink: x.heard, UplinkAt: c.now.at(x.heard), FCntUp: x.fCnt, Join: x.join != nil, Chosen: -1, Blocked: x.blocked}
-}
-
-// option is what was found when window w was looked at by path i.
-func (x *exchange) option(w, i int, e *schedule.Emission, v schedule.Verdict, whole bool) event.Option {
-	win := &x.windows[w]
-	return event.Option{
-		Window: win.name, Gateway: x.ways[i].gateway.ID, Frequency: win.frequency, DataRate: win.rate, Delay: win.delay,
-		Airtime: e.Airtime, Priority: e.Priority, Whole: whole, Verdict: v,
+// newDecision returns an empty record of how an opportunity is used.
+func (c *Core) newDecision(x *opportunity) *event.Decision {
+	return &event.Decision{
+		Device: x.device.ID, Uplink: x.start, UplinkAt: c.now.at(x.start), FCntUp: x.uplink.fCnt,
+		Join: x.join != nil, Chosen: -1, Blocked: x.blocked,
 	}
-}
-
-// contentText says what a downlink holds.
-func contentText(x *exchange, d *mac.Downlink) string {
-	var parts []string
-	add := func(is bool, text string) {
-		if is {
-			parts = append(parts, text)
-		}
-	}
-	add(x.join != nil, "join-accept")
-	add(d.Owed.ACK, "acknowledgement")
-	parts = append(parts, d.Owed.Answers()...)
-	if it := d.Item; it != nil {
-		kind := ""
-		if it.Confirmed {
-			kind = "confirmed, "
-		}
-		parts = append(parts, fmt.Sprintf("%s%d bytes on f_port %d", kind, len(it.FRMPayload), it.FPort))
-	}
-	if len(parts) == 0 {
-		return "an empty frame"
-	}
-	return strings.Join(parts, ", ")
 }

@@ -92,7 +92,8 @@ func TestRestart(t *testing.T) {
 		s.late("dev1")
 		s.answering(gwA)
 		s.online(gwA)
-		if it := s.devices["dev1"].Queue.Awaiting(); it == nil || it.SentFCnt != 1 || string(it.FRMPayload) != "one" || s.devices["dev1"].Queue.Len() != 2 {
+		if it := s.devices["dev1"].Queue.Awaiting(); it == nil || it.SentFCnt != 1 || string(it.FRMPayload) != "one" ||
+			s.devices["dev1"].Queue.Len() != 2 {
 			t.Fatalf("waits for %+v, %d items", it, s.devices["dev1"].Queue.Len())
 		}
 		s.told = len(s.ups)
@@ -186,7 +187,8 @@ func TestCrashesAfterDownlinks(t *testing.T) {
 		sent = s.event(event.DownlinkSent, 0).FCnt
 		s.restart(s.disk.firm)
 		if in := s.devices["dev1"].Session; in.NFCntDown-in.LastSent().N > 3*64 {
-			t.Fatalf("crash %d: %+v was sent last, the store says %+v and goes on behind %d", i+1, sent, in.LastSent(), in.NFCntDown)
+			t.Fatalf("crash %d: %+v was sent last, the store says %+v and goes on behind %d", i+1, sent, in.LastSent(),
+				in.NFCntDown)
 		}
 	}
 }
@@ -203,12 +205,36 @@ func TestCounterBeginsAnew(t *testing.T) {
 	}{
 		{"goes on", nil, []uint32{7, 8}, "7 8", rx1},
 		{"begins at 0", nil, []uint32{7, 0}, "7 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{"begins at 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true }, []uint32{7, 0}, "7 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{"with a factory setting", func(d *session.Device) { d.Settings.RX1Delay = new(uint8(2)) }, []uint32{7, 0}, "7 0", "+2s 868.3 MHz SF7BW125 14 dBm"},
+		{
+			"begins at 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true },
+			[]uint32{7, 0},
+			"7 0",
+			"+1s 868.3 MHz SF7BW125 14 dBm",
+		},
+		{
+			"with a factory setting", func(d *session.Device) { d.Settings.RX1Delay = new(uint8(2)) },
+			[]uint32{7, 0},
+			"7 0",
+			"+2s 868.3 MHz SF7BW125 14 dBm",
+		},
 		{"begins at 1 once more", nil, []uint32{1, 1, 1}, "1 1 1", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{"always 0", nil, []uint32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{"always 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true }, []uint32{0, 0, 0}, "0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{"always 0 with LoRaWAN 1.1", func(d *session.Device) { d.Version = session.V1_1 }, []uint32{0, 0, 0}, "0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+		{
+			"always 0", nil,
+			[]uint32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+			"0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm",
+		},
+		{
+			"always 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true },
+			[]uint32{0, 0, 0},
+			"0 0 0",
+			"+1s 868.3 MHz SF7BW125 14 dBm",
+		},
+		{
+			"always 0 with LoRaWAN 1.1", func(d *session.Device) { d.Version = session.V1_1 },
+			[]uint32{0, 0, 0},
+			"0 0 0",
+			"+1s 868.3 MHz SF7BW125 14 dBm",
+		},
 		{"may not begin anew", func(d *session.Device) { d.Settings.ResetsFCnt = false }, []uint32{7, 0}, "7", ""},
 	}
 	for _, tt := range tests {

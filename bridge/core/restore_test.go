@@ -61,7 +61,9 @@ func (w *watched) backup() *store.Backup {
 // restoreInto restores a backup into a folder, and begins anew with that.
 func (w *watched) restoreInto(dir string, b *store.Backup) (did state.Restored) {
 	w.Helper()
-	err := store.Restore(dir, store.Options{Ephemeral: true}, func(old *store.Found) (records []store.Record, settled bool, err error) {
+	err := store.Restore(dir, store.Options{Ephemeral: true}, func(old *store.Found) (records []store.Record,
+		settled bool, err error,
+	) {
 		records, did, err = state.Merge(b, old)
 		return records, true, err
 	})
@@ -90,7 +92,7 @@ func (w *watched) many(name string, n int) {
 	s := d.Session
 	for range n {
 		if m, due := s.Reserve(d.Version); due {
-			w.keep(Keep{Records: []store.Record{state.CountersRecord(d, m)}})
+			w.commit(Commit{Records: []store.Record{state.CountersRecord(d, m)}})
 			s.Reserved(m, true)
 		}
 		fCnt, ok := s.NextFCntDown(d.Version, true)
@@ -104,7 +106,7 @@ func (w *watched) many(name string, n int) {
 			w.last[string(k[:])+string(s.DevAddr[:])] = uint16(fCnt)
 		}
 	}
-	w.keep(Keep{Records: []store.Record{state.CountersRecord(d, s.Marks())}})
+	w.commit(Commit{Records: []store.Record{state.CountersRecord(d, s.Marks())}})
 }
 
 // damage makes a part of the commits of a folder unreadable: from 0 to 1.
@@ -141,17 +143,31 @@ func TestRestoreUsesNothingTwice(t *testing.T) {
 		skipped int
 		damaged bool
 	}{
-		"nothing was done":       {nil, whole, 0, false},
-		"a downlink":             {func(w *watched, _ *store.Backup) { w.talk(right) }, whole, 0, false},
-		"a join":                 {func(w *watched, _ *store.Backup) { w.join("new1") }, whole, 0, false},
-		"restored once before":   {twice, whole, 0, false},
-		"restored twice before":  {func(w *watched, b *store.Backup) { twice(w, b); twice(w, b) }, whole, 0, false},
-		"9000 downlinks":         {func(w *watched, _ *store.Backup) { w.many("abp1", 9000) }, whole, 0, false},
-		"20000 downlinks":        {func(w *watched, _ *store.Backup) { w.many("abp1", 20_000) }, whole, 0, false},
-		"other keys":             {func(w *watched, _ *store.Backup) { w.many("abp1", 9000); w.put(other, true) }, whole, 0, false},
-		"deleted":                {func(w *watched, _ *store.Backup) { w.many("abp1", 9000); w.delete("abp1"); w.delete("new1") }, whole, 0, false},
-		"deleted, another store": {func(w *watched, _ *store.Backup) { w.delete("abp1"); w.delete("new1") }, func(w *watched) string { return w.TempDir() }, 2, false},
-		"an empty folder":        {func(w *watched, _ *store.Backup) { w.talk(right); w.join("new1") }, func(w *watched) string { return w.TempDir() }, 2, false},
+		"nothing was done":      {nil, whole, 0, false},
+		"a downlink":            {func(w *watched, _ *store.Backup) { w.talk(right) }, whole, 0, false},
+		"a join":                {func(w *watched, _ *store.Backup) { w.join("new1") }, whole, 0, false},
+		"restored once before":  {twice, whole, 0, false},
+		"restored twice before": {func(w *watched, b *store.Backup) { twice(w, b); twice(w, b) }, whole, 0, false},
+		"9000 downlinks":        {func(w *watched, _ *store.Backup) { w.many("abp1", 9000) }, whole, 0, false},
+		"20000 downlinks":       {func(w *watched, _ *store.Backup) { w.many("abp1", 20_000) }, whole, 0, false},
+		"other keys": {
+			func(w *watched, _ *store.Backup) { w.many("abp1", 9000); w.put(other, true) }, whole, 0,
+			false,
+		},
+		"deleted": {func(w *watched, _ *store.Backup) {
+			w.many("abp1",
+				9000)
+			w.delete("abp1")
+			w.delete("new1")
+		}, whole, 0, false},
+		"deleted, another store": {
+			func(w *watched, _ *store.Backup) { w.delete("abp1"); w.delete("new1") },
+			func(w *watched) string { return w.TempDir() }, 2, false,
+		},
+		"an empty folder": {
+			func(w *watched, _ *store.Backup) { w.talk(right); w.join("new1") },
+			func(w *watched) string { return w.TempDir() }, 2, false,
+		},
 		"lost commits": {
 			func(w *watched, _ *store.Backup) { w.talk(right); w.join("new1") },
 			func(w *watched) string { dir := w.folder(); damage(t, dir, 0.5, 0.6); return dir }, 2, true,
@@ -173,7 +189,7 @@ func TestRestoreUsesNothingTwice(t *testing.T) {
 					tt.since(w, b)
 				}
 				if clean {
-					w.tell(Stopping{})
+					w.step(Stopping{})
 				}
 				before := w.fCnt
 				did := w.restoreInto(tt.folder(w), b)
@@ -274,8 +290,9 @@ func TestRestoreKeepsDevNonces(t *testing.T) {
 	w.restoreInto(w.folder(), b)
 	before := len(w.sent)
 	at := radio.ConcentratorTime(w.now.Host / 1000)
-	w.tell(Heard{radio.Uplink{
-		Gateway: gwA, PHYPayload: w.joinRequest(w.device("new1"), 0), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+	w.step(Heard{radio.Uplink{
+		Gateway: gwA, PHYPayload: w.joinRequest(w.device("new1"), 0), Frequency: 868_300_000,
+		DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: w.now.Host, Ended: w.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
 	w.pass(7e9)

@@ -38,12 +38,12 @@ type stand struct {
 	arm     radio.HostTime
 	ups     []v3.Message // all messages
 	events  []event.Event
-	kept    []Keep
+	commits []Commit
 	answers []Answer
 
-	sent []handed // to gateways
-	read int      // of these, by downs
-	told int      // of ups, by tells
+	sent []sentDown // to gateways
+	read int        // of these, by downs
+	told int        // of ups, by tells
 	last map[string]radio.ConcentratorTime
 	ends map[string][]byte // FRMPayload and counter of each downlink
 
@@ -51,7 +51,7 @@ type stand struct {
 	keeps  keeps
 	slow   bool  // the store does not answer before stored is called
 	fails  error // what the store answers
-	queued []Keep
+	queued []Commit
 	trace  func(Effect) // nil: none
 }
 
@@ -100,8 +100,8 @@ func reason(err error) string {
 // disk is what the store has: firm after a power cut, soft after a clean stop.
 type disk struct{ firm, soft map[recordID]store.Record }
 
-// handed is a downlink that was handed to a gateway.
-type handed struct {
+// sentDown is a downlink that was handed to a gateway.
+type sentDown struct {
 	radio.Downlink
 	ahead   time.Duration // of its begin
 	airtime time.Duration
@@ -115,12 +115,17 @@ func newStand(t *testing.T) *stand {
 		T: t, devices: map[string]*session.Device{}, last: map[string]radio.ConcentratorTime{}, ends: map[string][]byte{},
 		disk: disk{map[recordID]store.Record{}, map[recordID]store.Record{}}, keeps: keeps{has: map[recordID]store.Record{}},
 	}
-	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), Quality: radio.TimeNTP}}
+	s.now = Now{Host: radio.HostTime(time.Minute), Wall: radio.WallTime{Time: time.Date(2026, 11, 24, 12, 0, 0, 0,
+		time.UTC), Quality: radio.TimeNTP}}
 	s.core(session.NewRegistry(0), nil)
 	for i, name := range []string{"dev1", "dev2", "unserved"} {
 		s.add(&session.Device{
-			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
-			Session: &session.Session{DevAddr: radio.DevAddr{1, 2, 3, byte(i)}, Keys: testKeys(byte(i))}, ClassC: name == "unserved",
+			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3,
+			Plan: "EU_863_870_TTN",
+			Session: &session.Session{
+				DevAddr: radio.DevAddr{1, 2, 3, byte(i)},
+				Keys:    testKeys(byte(i)),
+			}, ClassC: name == "unserved",
 		})
 	}
 	return s
@@ -140,7 +145,8 @@ func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]state.Sp
 		}
 	}
 	s.c, err = New(Options{
-		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))), DefaultPlan: plan, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		Devices: devices, Gateways: gateways, Ledgers: ledgers, Entropy: rand.New(rand.NewSource(int64(s.now.Host))),
+		DefaultPlan: plan, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	})
 	if err != nil {
 		s.Fatal(err)
@@ -159,7 +165,7 @@ func (s *stand) add(d *session.Device) {
 		s.Fatal(err)
 	}
 	s.hand(records)
-	s.write(Keep{Records: records})
+	s.write(Commit{Records: records})
 	s.devices[d.ID.Device] = d
 }
 
@@ -189,7 +195,7 @@ func testKeys(n byte) frame.SessionKeys {
 // step does one input and keeps what comes of it.
 func (s *stand) step(in Input) {
 	s.Helper()
-	var answers []Kept
+	var answers []Stored
 	s.keeps.before(s)
 	effects := s.c.Step(s.now, in)
 	s.keeps.after(s, in, effects)
@@ -202,8 +208,8 @@ func (s *stand) step(in Input) {
 			s.ups = append(s.ups, e.Message)
 		case Report:
 			s.events = append(s.events, e.Event)
-		case Keep:
-			s.kept = append(s.kept, e)
+		case Commit:
+			s.commits = append(s.commits, e)
 			if s.slow {
 				s.queued = append(s.queued, e)
 			} else if k := s.write(e); k.Ticket != 0 {
@@ -225,11 +231,11 @@ func (s *stand) step(in Input) {
 	}
 }
 
-// write carries out a Keep as the keeper does: what asks for an answer is
+// write carries out a Commit as the keeper does: what asks for an answer is
 // written now or never, the rest some time.
-func (s *stand) write(k Keep) Kept {
+func (s *stand) write(k Commit) Stored {
 	if k.Ticket != 0 && s.fails != nil {
-		return Kept{k.Ticket, s.fails}
+		return Stored{k.Ticket, s.fails}
 	}
 	for _, r := range k.Records {
 		id := recordID{r.Kind, r.Key}
@@ -244,7 +250,7 @@ func (s *stand) write(k Keep) Kept {
 			}
 		}
 	}
-	return Kept{Ticket: k.Ticket}
+	return Stored{Ticket: k.Ticket}
 }
 
 // stored lets a slow store write what it was given, and what comes of that.
@@ -253,7 +259,7 @@ func (s *stand) stored() {
 	for len(s.queued) > 0 {
 		queued := s.queued
 		s.queued = nil
-		var answers []Kept
+		var answers []Stored
 		for _, k := range queued {
 			answers = append(answers, s.write(k))
 		}
@@ -270,7 +276,7 @@ func (s *stand) stored() {
 // send.
 func (s *stand) restart(has map[recordID]store.Record) {
 	s.Helper()
-	s.over(func(d *handed) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+	s.over(func(d *sentDown) bool { return d.Time > radio.ConcentratorTime(s.now.Host/1000) })
 	s.disk, s.keeps = disk{maps.Clone(has), maps.Clone(has)}, keeps{has: maps.Clone(has), seldom: s.keeps.seldom}
 	st, err := store.Open(s.TempDir(), store.Options{Ephemeral: true})
 	if err != nil {
@@ -315,18 +321,21 @@ func (s *stand) wait(d time.Duration) {
 	}
 }
 
-func (s *stand) tell(g radio.EUI64, kind radio.GatewayEventKind) {
+func (s *stand) gatewayEvent(g radio.EUI64, kind radio.GatewayEventKind) {
 	s.Helper()
 	if kind == radio.GatewayCounterReset {
-		s.over(func(d *handed) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
+		s.over(func(d *sentDown) bool { return d.Gateway == g && d.Time > radio.ConcentratorTime(s.now.Host/1000) })
 	}
-	s.step(GatewayTold{radio.GatewayEvent{Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1", Local: s.gateway(g) != nil && s.gateway(g).Local}})
+	s.step(GatewayChanged{radio.GatewayEvent{
+		Gateway: g, Kind: kind, At: s.now.Host, Address: "127.0.0.1:1",
+		Local: s.gateway(g) != nil && s.gateway(g).Local,
+	}})
 }
 
 func (s *stand) online(gws ...radio.EUI64) {
 	s.Helper()
 	for _, g := range gws {
-		s.tell(g, radio.GatewayConnected)
+		s.gatewayEvent(g, radio.GatewayConnected)
 	}
 	s.events = nil
 }
@@ -372,7 +381,8 @@ func (s *stand) hear(g radio.EUI64, phy []byte, change ...func(*radio.Uplink)) {
 	s.Helper()
 	at := radio.ConcentratorTime(s.now.Host / 1000)
 	up := radio.Uplink{
-		Gateway: g, PHYPayload: slices.Clone(phy), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+		Gateway: g, PHYPayload: slices.Clone(phy), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: s.now.Host, Ended: s.now.Host,
 		Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850, Token: radio.UplinkToken{Gateway: g, Time: at}}},
 	}
@@ -429,12 +439,18 @@ func prio(p radio.Priority) func(*session.Item) {
 // push is down/push; its ticket is the number of answers that it needs.
 func (s *stand) push(device string, items ...session.Item) {
 	s.Helper()
-	s.step(Pushed{Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device}, Items: items})
+	s.step(Pushed{
+		Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device},
+		Items: items,
+	})
 }
 
 func (s *stand) replace(device string, items ...session.Item) {
 	s.Helper()
-	s.step(Pushed{Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device}, Replace: true, Items: items})
+	s.step(Pushed{
+		Ticket: uint64(len(s.answers) + 1), Device: session.ID{Application: "app1", Device: device},
+		Replace: true, Items: items,
+	})
 }
 
 // ack answers the last downlink.
@@ -446,7 +462,7 @@ func (s *stand) ack(r radio.TxResult) {
 	s.ackOf(&s.sent[len(s.sent)-1], r)
 }
 
-func (s *stand) ackOf(d *handed, r radio.TxResult) {
+func (s *stand) ackOf(d *sentDown, r radio.TxResult) {
 	s.Helper()
 	id, g := d.ID, d.Gateway
 	if r != radio.TxOK && r != radio.TxNoAck {
@@ -455,7 +471,7 @@ func (s *stand) ackOf(d *handed, r radio.TxResult) {
 	s.step(Acked{radio.TxAck{ID: id, Gateway: g, Result: r, RoundTrip: 3 * time.Millisecond, At: s.now.Host}})
 }
 
-func (s *stand) over(is func(*handed) bool) {
+func (s *stand) over(is func(*sentDown) bool) {
 	for i := range s.sent {
 		if is(&s.sent[i]) {
 			s.sent[i].over = true

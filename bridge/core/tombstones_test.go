@@ -28,7 +28,10 @@ type watched struct {
 }
 
 func newWatched(t *testing.T) *watched {
-	return &watched{registry: newRegistry(t), last: map[string]uint16{}, downs: map[string]bool{}, joins: map[string]bool{}}
+	return &watched{
+		registry: newRegistry(t), last: map[string]uint16{}, downs: map[string]bool{},
+		joins: map[string]bool{},
+	}
 }
 
 // listen looks at what was sent to a device.
@@ -45,7 +48,10 @@ func (w *watched) listen(d *session.Device, in *session.Session) {
 			}
 		}
 		if m, _ := frame.TypeOf(phy); m == frame.TypeJoinAccept {
-			a, err := frame.ParseJoinAccept(phy, d.RootKeys, &frame.JoinRequest{JoinEUI: d.JoinEUI, DevEUI: d.DevEUI, DevNonce: w.nonce})
+			a, err := frame.ParseJoinAccept(phy, d.RootKeys, &frame.JoinRequest{
+				JoinEUI: d.JoinEUI, DevEUI: d.DevEUI,
+				DevNonce: w.nonce,
+			})
 			if err != nil {
 				w.Fatal(err)
 			}
@@ -103,8 +109,9 @@ func (w *watched) join(name string) {
 	w.nonce++
 	before := len(w.sent)
 	at := radio.ConcentratorTime(w.now.Host / 1000)
-	w.tell(Heard{radio.Uplink{
-		Gateway: gwA, PHYPayload: w.joinRequest(d, w.nonce), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
+	w.step(Heard{radio.Uplink{
+		Gateway: gwA, PHYPayload: w.joinRequest(d, w.nonce), Frequency: 868_300_000, DataRate: radio.LoRaDataRate(7,
+			125_000), CodingRate: radio.CodingRate45,
 		Time: at, Received: w.now.Host, Ended: w.now.Host, Receptions: []radio.Reception{{Channel: 1, RSSI: -6000, SNR: 850}},
 	}})
 	w.pass(7 * time.Second)
@@ -124,7 +131,7 @@ func (w *watched) put(d *session.Device, replace bool) {
 	if d, err = session.UnmarshalDevice(r.Data); err != nil {
 		w.Fatal(err)
 	}
-	if err := w.change(Provisioned{Put: []DevicePut{{Device: d, Replace: replace, Record: r}}}); err != nil {
+	if err := w.change(Provisioned{Put: []state.DevicePut{{Device: d, Replace: replace, Record: r}}}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -148,7 +155,7 @@ func (w *watched) names(a, b string) (is, other string) {
 func (w *watched) again() {
 	w.Helper()
 	w.stand.restart(w.records)
-	w.tell(GatewayTold{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: w.now.Host, Local: true}})
+	w.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: w.now.Host, Local: true}})
 }
 
 // Nothing begins anew under the same keys, whatever the owner does meanwhile,
@@ -208,7 +215,7 @@ func TestNothingBeginsAnew(t *testing.T) {
 		},
 		"a change that was not stored": func(w *watched) {
 			w.broken = errDisk
-			if w.change(Provisioned{Put: []DevicePut{{Device: typed("abp1", allKeys), Replace: true}}}) == nil {
+			if w.change(Provisioned{Put: []state.DevicePut{{Device: typed("abp1", allKeys), Replace: true}}}) == nil {
 				w.Error("a change is answered that was not stored")
 			}
 			w.broken = nil
@@ -318,7 +325,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 		return d
 	}
 	for i := range 2 * n {
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: device(i)}}}); err != nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: device(i)}}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.change(Provisioned{Remove: []session.ID{device(i).ID}}); err != nil {
@@ -337,7 +344,7 @@ func TestTombstonesAreBounded(t *testing.T) {
 	for i, want := range map[int]uint32{0: 0, 1: 0, 2*n - 1: 100, 2*n - 2: 100, 1001: 100} {
 		d := device(i)
 		d.Session.NFCntDown, d.Session.AFCntDown = 0, 0
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: d}}}); err != nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := r.device(d.ID.Device).Session.NFCntDown; got != want {
@@ -392,7 +399,7 @@ func TestRecordCannotBeMade(t *testing.T) {
 		r := newRegistry(t)
 		next := r.devices["dev1"].Clone()
 		next.Name, next.Locations = "new", nowhere
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: next, Replace: true}}}); err == nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err == nil {
 			t.Error("a change is answered that cannot be stored")
 		}
 		if got := r.device("dev1").Name; got != "" {
@@ -403,14 +410,14 @@ func TestRecordCannotBeMade(t *testing.T) {
 		r := newRegistry(t)
 		d := abp("abp1", 1)
 		d.Locations = nowhere
-		if err := r.change(Provisioned{Put: []DevicePut{{Device: d}}}); err == nil || r.device("abp1") != nil {
+		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err == nil || r.device("abp1") != nil {
 			t.Errorf("%v, the device is %v", err, r.device("abp1"))
 		}
 	})
 	t.Run("nothing at all", func(t *testing.T) {
 		s := newStand(t)
 		var got error
-		s.c.keep(func(err error) { got = err })
+		s.c.commit(func(err error) { got = err })
 		if got == nil {
 			t.Error("the core does not say that nothing is stored")
 		}

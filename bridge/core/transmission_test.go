@@ -53,7 +53,8 @@ func TestRefused(t *testing.T) {
 			if text := e.Decision.Text(); strings.Count(text, "refused it: "+r.String()) != 2 {
 				t.Error(text)
 			}
-			if st := s.c.Stats(); st.Sent != [2]uint64{} || st.Refused[0][r] != 1 || st.Refused[1][r] != 1 || st.Unsent != 1 || st.InFlight != 0 {
+			if st := s.c.Stats(); st.Sent != [2]uint64{} || st.Refused[0][r] != 1 || st.Refused[1][r] != 1 || st.Unsent != 1 ||
+				st.InFlight != 0 {
 				t.Errorf("counts %+v", st)
 			}
 			s.wait(10 * time.Second)
@@ -201,7 +202,10 @@ func TestLateCopyIsAWay(t *testing.T) {
 // A gateway that is gone, or whose counter has begun anew, cannot answer what
 // it has heard before.
 func TestGatewayIsGone(t *testing.T) {
-	gone := map[string]radio.GatewayEventKind{"disconnected": radio.GatewayDisconnected, "counter reset": radio.GatewayCounterReset}
+	gone := map[string]radio.GatewayEventKind{
+		"disconnected":  radio.GatewayDisconnected,
+		"counter reset": radio.GatewayCounterReset,
+	}
 	for name, kind := range gone {
 		t.Run(name+" before the decision", func(t *testing.T) {
 			s := newStand(t)
@@ -212,7 +216,7 @@ func TestGatewayIsGone(t *testing.T) {
 			s.hear(gwA, phy, at(-50))
 			s.hear(gwB, phy, at(-90))
 			s.wait(time.Second)
-			s.tell(gwA, kind)
+			s.gatewayEvent(gwA, kind)
 			s.wait(10 * time.Second)
 			s.downs("gw-b " + rx1 + ", 150ms ahead: #1 ack")
 		})
@@ -224,14 +228,14 @@ func TestGatewayIsGone(t *testing.T) {
 			s.push("dev1", item("one"))
 			s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
 			s.wait(time.Second)
-			s.tell(gwA, kind)
+			s.gatewayEvent(gwA, kind)
 			s.wait(10 * time.Second)
 			s.downs()
 			if n := s.count(event.DownlinkUnsent); n != 1 {
 				t.Errorf("%d events that nothing was sent: %+v", n, s.events)
 			}
-			if len(s.c.exchanges) != 0 || s.devices["dev1"].Queue.Len() != 1 {
-				t.Errorf("%d exchanges, %d items", len(s.c.exchanges), s.devices["dev1"].Queue.Len())
+			if len(s.c.opportunities) != 0 || s.devices["dev1"].Queue.Len() != 1 {
+				t.Errorf("%d opportunities, %d items", len(s.c.opportunities), s.devices["dev1"].Queue.Len())
 			}
 			s.online(gwA)
 			s.hear(gwA, s.phy("dev1", 1, payload("y")))
@@ -241,7 +245,7 @@ func TestGatewayIsGone(t *testing.T) {
 	}
 	t.Run("counter reset while it waits to be sent", func(t *testing.T) {
 		s := oneDown(t)
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.tells()
 		s.onDisk("dev1", "one")
 		s.ackOf(&s.sent[0], radio.TxOK) // who knows
@@ -260,7 +264,7 @@ func TestGatewayIsGone(t *testing.T) {
 		s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
 		s.hear(gwA, s.phy("dev2", 0, payload("y")))
 		s.wait(4300 * ms) // dev2's is planned for RX2
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.wait(10 * time.Second)
 		s.downs("gw-a " + rx1 + ", 800ms ahead: #1 ack")
 		s.onDisk("dev2", "two")
@@ -268,7 +272,7 @@ func TestGatewayIsGone(t *testing.T) {
 	t.Run("counter reset while it is on the air", func(t *testing.T) {
 		s := oneDown(t)
 		s.wait(160 * ms)
-		s.tell(gwA, radio.GatewayCounterReset)
+		s.gatewayEvent(gwA, radio.GatewayCounterReset)
 		s.wait(10 * time.Second)
 		s.tells("dev1 sent one #1")
 	})
@@ -294,8 +298,8 @@ func TestNoWayBack(t *testing.T) {
 	s.hear(gwA, s.phy("dev1", 2, payload("z")))
 	s.wait(10 * time.Second)
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 15:one")
-	if len(s.c.exchanges) != 0 {
-		t.Error("an exchange stays open")
+	if len(s.c.opportunities) != 0 {
+		t.Error("an opportunity stays open")
 	}
 }
 
@@ -331,10 +335,12 @@ func TestConfirmed(t *testing.T) {
 		"gw-a "+rx1+", 150ms ahead: #1 confirmed 15:one", "gw-a "+rx1+", 150ms ahead: #2 pending 15:two",
 		"gw-a "+rx1+", 150ms ahead: #3 confirmed 15:one",
 	)
-	s.tells("dev1 sent one #1", "dev1 nack one #1 attempt 2", "dev1 up 1", "dev1 sent two #2", "dev1 up 2", "dev1 sent one #3", "dev1 ack one #3", "dev1 up 3")
+	s.tells("dev1 sent one #1", "dev1 nack one #1 attempt 2", "dev1 up 1", "dev1 sent two #2", "dev1 up 2",
+		"dev1 sent one #3", "dev1 ack one #3", "dev1 up 3")
 	s.onDisk("dev1")
 	m := s.message(len(s.ups) - 2)
-	if ids := fmt.Sprint(m.Ack.CorrelationIDs); !strings.Contains(ids, "my:one") || len(m.Ack.CorrelationIDs) != 2 || len(m.CorrelationIDs) != 6 {
+	if ids := fmt.Sprint(m.Ack.CorrelationIDs); !strings.Contains(ids, "my:one") || len(m.Ack.CorrelationIDs) != 2 ||
+		len(m.CorrelationIDs) != 6 {
 		t.Errorf("ids of the item %v, of the envelope %v", m.Ack.CorrelationIDs, m.CorrelationIDs)
 	}
 }
@@ -347,7 +353,10 @@ func TestAttempts(t *testing.T) {
 		want   int
 		last   []string
 	}{
-		{"default", func(*session.Item) {}, 8, []string{"dev1 failed one: max_retries_reached 8", "dev1 nack one #8 attempt 9", "dev1 up 8"}},
+		{"default", func(*session.Item) {}, 8, []string{
+			"dev1 failed one: max_retries_reached 8",
+			"dev1 nack one #8 attempt 9", "dev1 up 8",
+		}},
 		{
 			"max_attempts 2", func(it *session.Item) { it.MaxAttempts, it.Attempt = 2, 0 }, 3,
 			[]string{"dev1 failed one: max_retries_reached 2", "dev1 nack one #3 attempt 3", "dev1 up 3"},
@@ -356,7 +365,8 @@ func TestAttempts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := oneDown(t, confirm, tt.change)
-			for n := 1; s.devices["dev1"].Queue.Len() > 0 || s.c.inFlight[s.devices["dev1"]] != nil || s.devices["dev1"].Queue.Awaiting() != nil; n++ {
+			for n := 1; s.devices["dev1"].Queue.Len() > 0 || s.c.inFlight[s.devices["dev1"]] != nil ||
+				s.devices["dev1"].Queue.Awaiting() != nil; n++ {
 				s.wait(10 * time.Second)
 				s.told = len(s.ups)
 				s.hear(gwA, s.phy("dev1", uint32(n), payload("no")))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/state"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -36,25 +37,27 @@ func TestProvisionTwins(t *testing.T) {
 			two.Session = one.Clone().Session
 			tt.change(two, one)
 			// Both in one change, and one after the other.
-			err := r.change(Provisioned{Put: []DevicePut{{Device: one.Clone()}, {Device: two.Clone()}}, Trial: true})
+			err := r.change(Provisioned{Put: []state.DevicePut{{Device: one.Clone()}, {Device: two.Clone()}}, Trial: true})
 			if errors.Is(err, session.ErrTwin) != tt.twin {
 				t.Errorf("both: %v", err)
 			}
-			if err := r.change(Provisioned{Put: []DevicePut{{Device: one.Clone()}}}); err != nil {
+			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: one.Clone()}}}); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.change(Provisioned{Put: []DevicePut{{Device: two.Clone()}}}); errors.Is(err, session.ErrTwin) != tt.twin {
+			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: two.Clone()}}}); errors.Is(err,
+				session.ErrTwin) != tt.twin {
 				t.Errorf("one after the other: %v", err)
 			}
 			if tt.twin {
-				if err := r.change(Provisioned{Put: []DevicePut{{Device: abp("two", 2)}}}); err != nil {
+				if err := r.change(Provisioned{Put: []state.DevicePut{{Device: abp("two", 2)}}}); err != nil {
 					t.Fatal(err)
 				}
-				if err := r.change(Provisioned{Put: []DevicePut{{Device: two.Clone(), Replace: true}}}); !errors.Is(err, session.ErrTwin) {
+				if err := r.change(Provisioned{Put: []state.DevicePut{{Device: two.Clone(), Replace: true}}}); !errors.Is(err,
+					session.ErrTwin) {
 					t.Errorf("as a replacement: %v", err)
 				}
 			}
-			if err := r.change(Provisioned{Put: []DevicePut{{Device: one.Clone(), Replace: true}}}); err != nil {
+			if err := r.change(Provisioned{Put: []state.DevicePut{{Device: one.Clone(), Replace: true}}}); err != nil {
 				t.Errorf("the first one again: %v", err)
 			}
 		})

@@ -7,8 +7,8 @@ import (
 	"lorawand/radio"
 )
 
-// What follows is for those who look, in the goroutine of the Core and between
-// two steps. They change nothing.
+// The methods below read the state. They are called in the goroutine of the Core,
+// between two steps.
 
 // Devices returns the devices.
 func (c *Core) Devices() *session.Registry { return c.opts.Devices }
@@ -21,32 +21,18 @@ func (c *Core) Usage(g *gateway.Gateway, now radio.HostTime) []schedule.Usage {
 	return c.schedule.Usage(g, now)
 }
 
-// Downlinks is the downlink queue of a device.
-type Downlinks struct {
-	Waiting  []session.Item // first the next
-	Sending  *session.Item  // on its way out; nil: none
-	Awaiting *session.Item  // sent, and not acknowledged yet; nil: none
-}
-
-// Downlinks returns what waits for a device. ok is false if there is none with
+// Downlinks returns the downlink queue of a device. ok is false if there is none with
 // this id.
-func (c *Core) Downlinks(id session.ID) (out Downlinks, ok bool) {
+func (c *Core) Downlinks(id session.ID) (out session.Downlinks, ok bool) {
 	d := c.opts.Devices.Device(id)
 	if d == nil {
 		return out, false
 	}
-	for _, it := range d.Queue.Items() {
-		out.Waiting = append(out.Waiting, *it)
-	}
-	if it := d.Queue.Awaiting(); it != nil {
-		awaiting := *it
-		out.Awaiting = &awaiting
-	}
+	var sending *session.Item
 	for _, t := range c.inFlight[d] {
 		if t.hasItem() {
-			sending := *t.down.Item
-			out.Sending = &sending
+			sending = t.item
 		}
 	}
-	return out, true
+	return d.Queue.Copy(sending), true
 }

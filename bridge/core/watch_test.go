@@ -22,7 +22,7 @@ func (s *stand) transmit(d radio.Downlink) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	h := handed{Downlink: d, ahead: radio.HostTime(d.Time * 1000).Sub(s.now.Host), airtime: airtime}
+	h := sentDown{Downlink: d, ahead: radio.HostTime(d.Time * 1000).Sub(s.now.Host), airtime: airtime}
 	h.text = s.text(&h)
 	s.watch(&h)
 	s.sent = append(s.sent, h)
@@ -31,7 +31,7 @@ func (s *stand) transmit(d radio.Downlink) {
 // watch looks for what must never happen: two transmissions of a gateway at
 // once, two plaintexts with one counter, and a counter that a crash would make
 // the network use again.
-func (s *stand) watch(h *handed) {
+func (s *stand) watch(h *sentDown) {
 	s.Helper()
 	if h.ahead < 0 {
 		s.Errorf("a downlink is handed over %v late", -h.ahead)
@@ -54,7 +54,8 @@ func (s *stand) watch(h *handed) {
 	}
 	s.ends[key] = h.PHYPayload
 	for name, disk := range map[string]map[recordID]store.Record{"power cut": s.disk.firm, "crash": s.disk.soft} {
-		dev, err := stored(disk[recordID{state.KindDevice, in.device.ID.String()}], disk[recordID{state.KindCounters, in.device.ID.String()}])
+		dev, err := stored(disk[recordID{state.KindDevice, in.device.ID.String()}],
+			disk[recordID{state.KindCounters, in.device.ID.String()}])
 		if err != nil {
 			s.Fatalf("after a %s: %v", name, err)
 		}
@@ -110,10 +111,11 @@ func (s *stand) open(phy []byte) (*frame.Data, opened, uint32) {
 
 // text tells a downlink: "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1
 // ack 15:hello". The delay is from the end of the gateway's last uplink.
-func (s *stand) text(h *handed) string {
+func (s *stand) text(h *sentDown) string {
 	s.Helper()
 	from := s.last[string(h.Gateway[:])+address(h.PHYPayload)]
-	head := fmt.Sprintf("%s +%v %v %v %v dBm, %v ahead: ", s.gateway(h.Gateway).ID, h.Time.Sub(from), h.Frequency, h.DataRate, h.Power, h.ahead.Round(time.Millisecond))
+	head := fmt.Sprintf("%s +%v %v %v %v dBm, %v ahead: ", s.gateway(h.Gateway).ID, h.Time.Sub(from), h.Frequency,
+		h.DataRate, h.Power, h.ahead.Round(time.Millisecond))
 	if m, err := frame.TypeOf(h.PHYPayload); err != nil || !m.Data() {
 		return head + m.String()
 	}
@@ -238,7 +240,8 @@ func (s *stand) answered(errs ...string) {
 func (s *stand) onDisk(device string, want ...string) {
 	s.Helper()
 	var got []string
-	for _, id := range slices.SortedFunc(maps.Keys(s.disk.firm), func(a, b recordID) int { return strings.Compare(a.key, b.key) }) {
+	for _, id := range slices.SortedFunc(maps.Keys(s.disk.firm),
+		func(a, b recordID) int { return strings.Compare(a.key, b.key) }) {
 		if id.kind != state.KindDownlink || !strings.HasPrefix(id.key, "app1/"+device+"/") {
 			continue
 		}

@@ -11,9 +11,8 @@ import (
 	"lorawand/radio"
 )
 
-// Decision is the record of how an uplink's receive windows were used: what
-// there was to send, every way that was looked at with what spoke for and
-// against it, and what came of it.
+// Decision is the record of how an uplink's receive windows were used: what was to be
+// sent, every option with what speaks for and against it, and the result.
 type Decision struct {
 	Device   session.ID
 	Uplink   radio.HostTime // arrival of the uplink
@@ -39,28 +38,29 @@ type Option struct {
 	Delay     time.Duration // from the end of the uplink
 	Airtime   time.Duration
 	Priority  radio.Priority
-	Whole     bool // with the application's item
+	WithItem  bool // with the application's item
 	Verdict   schedule.Verdict
 	Answer    radio.TxResult // with schedule.Refused: the gateway's word
 	Fault     string         // with schedule.NoPath: why, in words; "" where that is not known
 }
 
-// maxOptions bounds a Decision: 2 contents, 2 windows, and a few gateways.
-const MaxOptions = 64
+// maxOptions bounds a Decision: 2 payloads, 2 windows, and some gateways.
+const maxOptions = 64
 
-// Consider notes an option. What is looked at again replaces what was found the
-// first time, unless that was tried.
+// Consider notes an option. If it was noted before, it replaces the earlier one, unless
+// that was tried.
 func (d *Decision) Consider(o Option) {
 	d.Options = slices.DeleteFunc(d.Options, func(p Option) bool {
-		return p.Window == o.Window && p.Gateway == o.Gateway && p.Whole == o.Whole && p.Verdict.Reason < schedule.NoPath
+		same := p.Window == o.Window && p.Gateway == o.Gateway && p.WithItem == o.WithItem
+		return same && p.Verdict.Reason < schedule.NoPath
 	})
-	if len(d.Options) >= MaxOptions {
+	if len(d.Options) >= maxOptions {
 		d.Options = slices.Delete(d.Options, 0, 1)
 	}
 	d.Options = append(d.Options, o)
 }
 
-// last returns the option that was considered last.
+// Last returns the option that was considered last.
 func (d *Decision) Last() *Option { return &d.Options[len(d.Options)-1] }
 
 // Choose notes what is sent, by the option that was considered last.
@@ -111,10 +111,12 @@ func (d *Decision) Text() string {
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
 func (o *Option) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %v %v at +%v: %v of air", o.Window, o.Frequency, o.DataRate, o.Delay, o.Airtime.Round(time.Millisecond))
+	airtime := o.Airtime.Round(time.Millisecond)
+	fmt.Fprintf(&b, "%s %v %v at +%v: %v of air", o.Window, o.Frequency, o.DataRate, o.Delay, airtime)
 	if s := o.Verdict.SubBand; s.High != 0 && s.DutyCycle < 1000 {
 		used := float64(o.Verdict.Used) / float64(time.Hour) * 100
-		fmt.Fprintf(&b, ", sub-band %s–%s at %.2f of %v %%", s.Low.AppendMHz(nil), s.High.AppendMHz(nil), used, float64(s.DutyCycle)/10)
+		share := float64(s.DutyCycle) / 10
+		fmt.Fprintf(&b, ", sub-band %s–%s at %.2f of %v %%", s.Low.AppendMHz(nil), s.High.AppendMHz(nil), used, share)
 		if o.Priority < radio.PriorityHighest {
 			fmt.Fprintf(&b, " (priority %v may use %.2f)", o.Priority, float64(o.Verdict.Allowed)/float64(time.Hour)*100)
 		}

@@ -3,6 +3,7 @@
 package event
 
 import (
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"lorawand/radio"
 )
 
-// EventKind is what an Event is about.
+// Kind is what an Event is about.
 type Kind string
 
 // Kinds of events.
@@ -60,14 +61,33 @@ const (
 	DropBudget
 	DropTestPort
 	DropReusedFCnt // another frame with the counter of the last one
-	NumDropReasons
+	numDropReasons
 )
 
 var dropNames = [...]string{
-	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey", DropDevAddr: "dev_addr", DropMIC: "mic",
+	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey",
+	DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
 	DropReusedFCnt: "reused_f_cnt",
 }
+
+var dropErrors = map[error]DropReason{
+	session.ErrDevAddr: DropDevAddr, session.ErrMIC: DropMIC, session.ErrReplay: DropReplay, session.ErrGap: DropGap,
+	session.ErrUnserved: DropUnserved, session.ErrBudget: DropBudget, session.ErrReused: DropReusedFCnt,
+}
+
+// DropReasonOf returns the reason for an error of session.Registry.Match.
+func DropReasonOf(err error) DropReason {
+	for target, r := range dropErrors {
+		if errors.Is(err, target) {
+			return r
+		}
+	}
+	return DropMIC
+}
+
+// DropCounts are frames that were dropped, by their DropReason.
+type DropCounts [numDropReasons]uint64
 
 // String returns the reason as a word.
 func (r DropReason) String() string { return dropNames[r] }
@@ -130,7 +150,8 @@ func (e *Event) attrs() []slog.Attr {
 		out = append(out, slog.String("address", e.Address))
 	}
 	if e.Device != (session.ID{}) {
-		out = append(out, slog.String("application_id", e.Device.Application), slog.String("device_id", e.Device.Device), slog.Uint64("f_cnt", uint64(e.FCnt)))
+		out = append(out, slog.String("application_id", e.Device.Application), slog.String("device_id", e.Device.Device))
+		out = append(out, slog.Uint64("f_cnt", uint64(e.FCnt)))
 	}
 	if e.HasDevAddr {
 		out = append(out, slog.String("dev_addr", e.DevAddr.String()))

@@ -10,9 +10,9 @@ import (
 	"lorawand/bridge/session"
 )
 
-// EventLog is where events go: to the log, to those who follow them, and into
-// a memory of the last ones. What strangers on the air or on the network can
-// cause has a memory of its own, so that nobody can wash away what was decided.
+// Log writes events to the log, sends them to those who follow, and remembers the last
+// ones. Events that strangers on the air or on the network can cause are remembered
+// apart, so that nobody can push the decisions out.
 //
 // It may be used by several goroutines.
 type Log struct {
@@ -30,9 +30,9 @@ type Log struct {
 }
 
 const (
-	keptDecisions  = 1024 // events
-	keptNoise      = 256  // events
-	keptUnknown    = 128  // gateways
+	maxDecisions   = 1024 // events
+	maxNoise       = 256  // events
+	maxUnknown     = 128  // gateways
 	maxFollowers   = 16
 	followerBuffer = 256 // events
 )
@@ -58,28 +58,29 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	r.first = (r.first + 1) % size
 }
 
-// strangers are the gateways that were refused, each with the last event of it,
-// the one heard last at the end.
+// strangers are the last events of gateways that were refused, one of each, the latest
+// at the end.
 type strangers []rememberedEvent
 
-// add reports whether the gateway was not among them.
+// add adds an event. It reports whether the gateway is new.
 func (s *strangers) add(e rememberedEvent) bool {
 	n := len(*s)
 	*s = slices.DeleteFunc(*s, func(old rememberedEvent) bool { return old.event.GatewayEUI == e.event.GatewayEUI })
 	added := len(*s) == n
-	if len(*s) >= keptUnknown {
+	if len(*s) >= maxUnknown {
 		*s = slices.Delete(*s, 0, 1)
 	}
 	*s = append(*s, e)
 	return added
 }
 
+// NewLog returns a Log that has no events.
 func NewLog(log *slog.Logger) *Log {
 	return &Log{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
 }
 
-// write takes an event. It never blocks: a follower that does not keep up
-// misses events.
+// Write takes an event. It never blocks: a follower that does not keep up misses
+// events.
 func (l *Log) Write(e *Event) {
 	l.mu.Lock()
 	l.seq++
@@ -87,16 +88,16 @@ func (l *Log) Write(e *Event) {
 	switch {
 	case e.Kind == GatewayRefused:
 		if !l.unknown.add(entry) {
-			level = slog.LevelDebug // it goes on knocking for days
+			level = slog.LevelDebug // it sends for days
 		}
 	case e.Kind == JoinRefused:
-		l.refusals.add(entry, keptNoise)
+		l.refusals.add(entry, maxNoise)
 	case e.Kind == GatewayDropped:
-		l.datagrams.add(entry, keptNoise)
+		l.datagrams.add(entry, maxNoise)
 	case e.isNoise():
-		l.noise.add(entry, keptNoise)
+		l.noise.add(entry, maxNoise)
 	default:
-		l.decisions.add(entry, keptDecisions)
+		l.decisions.add(entry, maxDecisions)
 	}
 	for f := range l.followers {
 		select {
@@ -145,7 +146,8 @@ func (l *Log) About(correlationID string) []Event {
 }
 
 // Follow calls f for each event from now on, until ctx ends or f returns an
-// error, which it returns. It returns ErrFollowers where too many follow.
+// error, which it returns. It returns an error at once if too many
+// follow already.
 func (l *Log) Follow(ctx context.Context, f func(Event) error) error {
 	_, ch, err := l.join()
 	if err != nil {
@@ -176,7 +178,7 @@ func (l *Log) join() (before []Event, ch chan Event, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.followers) >= maxFollowers {
-		return nil, nil, ErrFollowers
+		return nil, nil, errFollowers
 	}
 	ch = make(chan Event, followerBuffer)
 	l.followers[ch] = struct{}{}

@@ -20,7 +20,7 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	l := NewLog(slog.New(slog.DiscardHandler))
 	dev := session.ID{Application: "app1", Device: "dev1"}
 	l.Write(&Event{Kind: DownlinkSent, Device: dev, CorrelationIDs: []string{"mine"}})
-	for range 2 * keptDecisions {
+	for range 2 * maxDecisions {
 		l.Write(&Event{Kind: JoinRefused, Device: dev, Word: string(JoinWrongKey)})
 		l.Write(&Event{Kind: JoinRefused, Word: string(JoinUnknownDevEUI)})
 		l.Write(&Event{Kind: UplinkDropped, Reason: DropMIC})
@@ -29,7 +29,7 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	if got := l.About("mine"); len(got) != 1 || got[0].Kind != DownlinkSent {
 		t.Errorf("remembered %+v", got)
 	}
-	if n := len(l.Recent(nil)); n != 1+3*keptNoise {
+	if n := len(l.Recent(nil)); n != 1+3*maxNoise {
 		t.Errorf("%d events remembered", n)
 	}
 }
@@ -48,19 +48,20 @@ func TestRefusedGateways(t *testing.T) {
 	refused(other, "192.0.2.2:1000")
 	refused(mine, "192.0.2.1:2000")
 	is := func(e *Event) bool { return e.Kind == GatewayRefused }
-	if got := l.Recent(is); len(got) != 2 || got[0].GatewayEUI != other || got[1].GatewayEUI != mine || got[1].Address != "192.0.2.1:2000" {
+	if got := l.Recent(is); len(got) != 2 || got[0].GatewayEUI != other || got[1].GatewayEUI != mine ||
+		got[1].Address != "192.0.2.1:2000" {
 		t.Errorf("%+v", got)
 	}
 	if n := strings.Count(logged.String(), "gateway_eui=0100000000000000"); n != 1 {
 		t.Errorf("logged %d times:\n%s", n, &logged)
 	}
-	for i := range 2 * keptUnknown {
+	for i := range 2 * maxUnknown {
 		refused(radio.EUI64{3, byte(i >> 8), byte(i)}, "192.0.2.3:1")
 	}
-	if n := len(l.Recent(is)); n != keptUnknown {
-		t.Errorf("%d remembered, want %d", n, keptUnknown)
+	if n := len(l.Recent(is)); n != maxUnknown {
+		t.Errorf("%d remembered, want %d", n, maxUnknown)
 	}
-	if n := len(l.Recent(nil)); n != keptUnknown+1 {
+	if n := len(l.Recent(nil)); n != maxUnknown+1 {
 		t.Errorf("%d events, want the refused join among them", n)
 	}
 }
@@ -69,10 +70,14 @@ func TestRefusedGateways(t *testing.T) {
 func TestLogSaysThatAGatewayIsBack(t *testing.T) {
 	var out strings.Builder
 	l := NewLog(slog.New(slog.NewTextHandler(&out, nil)))
-	for _, kind := range []Kind{GatewayConnected, GatewayDisconnected, GatewayConnected, GatewayConnected, GatewayDisconnected, GatewayConnected} {
+	for _, kind := range []Kind{
+		GatewayConnected, GatewayDisconnected, GatewayConnected, GatewayConnected,
+		GatewayDisconnected, GatewayConnected,
+	} {
 		l.Write(&Event{Kind: kind, Gateway: "gw-a"})
 	}
-	if connected, gone := strings.Count(out.String(), "gateway connected"), strings.Count(out.String(), "gateway disconnected"); connected != 3 || gone != 1 {
+	if connected, gone := strings.Count(out.String(), "gateway connected"), strings.Count(out.String(),
+		"gateway disconnected"); connected != 3 || gone != 1 {
 		t.Errorf("said %d and %d times:\n%s", connected, gone, out.String())
 	}
 }
@@ -88,7 +93,8 @@ func TestEventLog(t *testing.T) {
 		for range 100 {
 			l.Write(&replay)
 		}
-		if line := out.String(); !strings.Contains(line, "level=INFO") || !strings.Contains(line, "reason=replay") || !strings.Contains(line, "device_id=dev1") {
+		if line := out.String(); !strings.Contains(line, "level=INFO") || !strings.Contains(line, "reason=replay") ||
+			!strings.Contains(line, "device_id=dev1") {
 			t.Errorf("line %s", line)
 		}
 		if n := count(); n != 1 {

@@ -12,8 +12,8 @@ import (
 	"lorawand/radio"
 )
 
-// ErrFollowers is the reason for refusing one more follower of the events.
-var ErrFollowers = errors.New("bridge: too many clients follow the events already")
+// errFollowers is the reason for refusing one more follower of the events.
+var errFollowers = errors.New("bridge: too many clients follow the events already")
 
 // Text returns the event as one line.
 func (e *Event) Text() string {
@@ -143,7 +143,7 @@ type optionJSON struct {
 	Delay     float64         `json:"delay_s"`
 	Airtime   float64         `json:"airtime_s"`
 	Priority  string          `json:"priority"`
-	Whole     bool            `json:"whole"`
+	WithItem  bool            `json:"whole"`
 	Reason    string          `json:"reason,omitempty"`
 	Answer    string          `json:"answer,omitempty"`
 	Fault     string          `json:"fault,omitempty"`
@@ -198,8 +198,9 @@ func (d *Decision) json() *decisionJSON {
 		o := &d.Options[i]
 		v := &o.Verdict
 		out := optionJSON{
-			Window: o.Window, Gateway: o.Gateway, Frequency: o.Frequency, DataRate: o.DataRate.String(), Delay: o.Delay.Seconds(),
-			Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), Whole: o.Whole, Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
+			Window: o.Window, Gateway: o.Gateway, Frequency: o.Frequency, DataRate: o.DataRate.String(),
+			Delay: o.Delay.Seconds(), Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), WithItem: o.WithItem,
+			Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
 			SubBand: [2]uint32{uint32(v.SubBand.Low), uint32(v.SubBand.High)}, DutyCycle: float64(v.SubBand.DutyCycle) / 1000,
 			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(), Fault: o.Fault,
 		}

@@ -57,12 +57,18 @@ func DefaultID(eui radio.EUI64) string { return "eui-" + strings.ToLower(eui.Str
 
 // Registry holds the gateways. It belongs to one goroutine.
 type Registry struct {
-	byEUI  map[radio.EUI64]*Gateway
-	online int
+	byEUI      map[radio.EUI64]*Gateway
+	removed    map[radio.EUI64]*Gateway    // taken out of the configuration
+	identified map[radio.EUI64]radio.EUI64 // by the stand-in: the EUI that a gateway has told
+	online     int
 }
 
 // NewRegistry returns an empty Registry.
-func NewRegistry() *Registry { return &Registry{byEUI: map[radio.EUI64]*Gateway{}} }
+func NewRegistry() *Registry {
+	return &Registry{
+		byEUI: map[radio.EUI64]*Gateway{}, removed: map[radio.EUI64]*Gateway{}, identified: map[radio.EUI64]radio.EUI64{},
+	}
+}
 
 // Add takes a gateway, or returns ErrExists.
 func (r *Registry) Add(g *Gateway) error {
@@ -79,6 +85,7 @@ func (r *Registry) Add(g *Gateway) error {
 // with it unless its owner gave it one. It returns ErrExists, and changes nothing,
 // if another gateway has one of them.
 func (r *Registry) Identify(was, eui radio.EUI64) error {
+	r.identified[was] = eui
 	g := r.byEUI[was]
 	if g == nil || was == eui {
 		return nil
@@ -89,6 +96,7 @@ func (r *Registry) Identify(was, eui radio.EUI64) error {
 	}
 	for _, other := range r.byEUI {
 		if other != g && (other.EUI == eui || other.ID == id) {
+			delete(r.identified, was)
 			return fmt.Errorf("gateway %s (%v): %w", id, eui, ErrExists)
 		}
 	}

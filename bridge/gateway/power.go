@@ -40,6 +40,22 @@ func (g *Gateway) Power(d radio.Decibel) radio.Decibel {
 	return d
 }
 
+// powerReference is the gain of a half-wave dipole in hundredths of a dBi.
+// Limits are EIRP, and what gateways are told is ERP less the antenna's gain:
+// as The Things Stack has it, and a gain of 0 means.
+const powerReference = 215
+
+// MaxPower returns the power to ask for on a frequency: the most that the plan
+// allows, unless the gateway has refused that. On a frequency that the plan does
+// not allow it is 0.
+func (g *Gateway) MaxPower(f radio.Frequency) radio.Decibel {
+	sub, err := g.Plan.SubBand(f)
+	if err != nil {
+		return 0
+	}
+	return g.Power(sub.MaxEIRP - powerReference - g.AntennaGain)
+}
+
 // ForgetPowers forgets what the gateway has refused: it may have another table.
 func (g *Gateway) ForgetPowers() { g.refused = 0 }
 

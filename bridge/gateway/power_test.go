@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lorawand/radio"
+	"lorawand/radio/region"
 )
 
 // What a gateway refuses is asked for no more, and each next lower power once.
@@ -40,5 +41,35 @@ func TestPower(t *testing.T) {
 	g.ForgetPowers()
 	if g.Power(2590) != 2590 {
 		t.Error("nothing is forgotten")
+	}
+}
+
+// Limits are EIRP, and a gateway is told the power at its connector.
+func TestMaxPower(t *testing.T) {
+	plan, err := region.Lookup("EU_863_870")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		gain    radio.Decibel
+		f       radio.Frequency
+		refused radio.Decibel
+		want    radio.Decibel
+	}{
+		{"16.15 dBm EIRP", 0, 868_100_000, -1, 1400},
+		{"less the antenna's gain", 300, 868_100_000, -1, 1100},
+		{"29.15 dBm EIRP", 0, 869_525_000, -1, 2700},
+		{"refused before", 0, 868_100_000, 1400, 1300},
+		{"not in the plan", 0, 915_000_000, -1, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g := &Gateway{Plan: plan, AntennaGain: tt.gain}
+			g.RefusesPower(tt.refused)
+			if got := g.MaxPower(tt.f); got != tt.want {
+				t.Errorf("%v, want %v", got, tt.want)
+			}
+		})
 	}
 }

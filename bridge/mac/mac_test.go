@@ -353,7 +353,7 @@ func TestRekeyAndReset(t *testing.T) {
 			}
 		})
 	}
-	if HasRekeyInd([]byte{0x02, 0x0d}) || !HasRekeyInd([]byte{0x02, 0x0b, 1}) || HasRekeyInd([]byte{0x0b}) {
-		t.Error("HasRekeyInd")
+	if hasRekeyInd([]byte{0x02, 0x0d}) || !hasRekeyInd([]byte{0x02, 0x0b, 1}) || hasRekeyInd([]byte{0x0b}) {
+		t.Error("hasRekeyInd")
 	}
 }

@@ -1,6 +1,9 @@
 package mac
 
-import "lorawand/bridge/session"
+import (
+	"lorawand/bridge/session"
+	"lorawand/radio/frame"
+)
 
 // minor is the version of LoRaWAN 1.x that is told to devices of 1.1.
 const minor = 1
@@ -15,13 +18,22 @@ func rekeyInd(o *Owed, _ []byte, ctx UplinkContext) {
 
 func appendRekeyConf(dst []byte) []byte { return append(dst, cidRekey, minor) }
 
-// HasRekeyInd reports whether the commands hold RekeyInd, without which the
+// hasRekeyInd reports whether the commands hold RekeyInd, without which the
 // session of a join with LoRaWAN 1.1 does not begin.
-func HasRekeyInd(commands []byte) bool {
+func hasRekeyInd(commands []byte) bool {
 	for c, rest, ok := next(commands); ok; c, rest, ok = next(rest) {
 		if c.cid == cidRekey {
 			return true
 		}
 	}
 	return false
+}
+
+// Begins reports whether a frame may be taken in its session: that of a join
+// with LoRaWAN 1.1 begins with RekeyInd (LoRaWAN 1.1, 5.8).
+func Begins(m *session.Match, d *frame.Data) bool {
+	if m.Session != m.Device.Pending || m.Device.Version < session.V1_1 {
+		return true
+	}
+	return hasRekeyInd(Commands(d, m.FCnt, m.Session.Cipher(m.Device.Version)))
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"time"
 
 	"lorawand/radio"
@@ -67,6 +68,12 @@ func micCost(d *frame.Data, v Version) int64 {
 type Source struct {
 	Gateway radio.EUI64
 	Foreign bool // its frames cannot be answered: see radio.Reception.NoDownlink
+}
+
+// SourceOf returns where a frame comes from.
+func SourceOf(up *radio.Uplink) Source {
+	answerable := slices.ContainsFunc(up.Receptions, func(r radio.Reception) bool { return !r.NoDownlink })
+	return Source{Gateway: up.Gateway, Foreign: !answerable}
 }
 
 // maxSources bounds the budgets of sources. With more than there are gateways,

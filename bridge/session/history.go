@@ -6,22 +6,29 @@ import (
 	"lorawand/radio"
 )
 
-// historyLength is how many uplinks a History looks back.
-const historyLength = 20
+const (
+	// historyLength is how many uplinks a History looks back.
+	historyLength = 20
+	// maxPaths bounds the gateways that a History remembers. With more, the one that
+	// has heard the device longest ago is forgotten.
+	maxPaths = 32
+)
 
-// History is what is remembered of a device's last uplinks: which gateways
-// hear it, and how many frames get lost.
+// History is what is remembered of a device's last uplinks: which gateways hear it
+// and how well, and how many frames get lost.
 type History struct {
-	uplinks uint32 // since the start
-	heardBy []heard
+	uplinks uint32   // since the start
+	paths   []Path   // the last that was heard at the end
 	fCnts   []uint32 // at the current data rate, at most historyLength
 	rate    radio.DataRate
 }
 
-// heard is the last uplink, by number, that a gateway has heard.
-type heard struct {
-	gateway radio.EUI64
-	uplink  uint32
+// Path is a gateway that has heard a device lately.
+type Path struct {
+	Gateway radio.EUI64
+	Signal  radio.Decibel // dBm, by the best antenna
+	SNR     radio.Decibel // dB, by the same antenna
+	uplink  uint32        // the last one that it has heard, by number
 }
 
 // Uplink notes a new frame.
@@ -39,23 +46,33 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 // Joined notes that frame counters begin anew.
 func (h *History) Joined() { h.fCnts = h.fCnts[:0] }
 
-// HeardBy notes that a gateway has heard the last frame. Gateways that have
-// not heard the device lately are forgotten.
-func (h *History) HeardBy(gateway radio.EUI64) {
-	h.heardBy = slices.DeleteFunc(h.heardBy, func(x heard) bool {
-		return x.gateway == gateway || h.uplinks-x.uplink >= historyLength
+// HeardBy notes that a gateway has heard the last frame, by at least one antenna.
+// Gateways that have not heard the device lately are forgotten.
+func (h *History) HeardBy(up *radio.Uplink) {
+	h.paths = slices.DeleteFunc(h.paths, func(p Path) bool {
+		return p.Gateway == up.Gateway || h.uplinks-p.uplink >= historyLength
 	})
-	h.heardBy = append(h.heardBy, heard{gateway, h.uplinks})
-}
-
-// Hears reports whether a gateway has heard one of the last 20 uplinks.
-func (h *History) Hears(gateway radio.EUI64) bool {
-	for _, x := range h.heardBy {
-		if x.gateway == gateway {
-			return h.uplinks-x.uplink < historyLength
+	if len(h.paths) == maxPaths {
+		h.paths = slices.Delete(h.paths, 0, 1)
+	}
+	p := Path{Gateway: up.Gateway, uplink: h.uplinks}
+	for i := range up.Receptions {
+		if r := &up.Receptions[i]; i == 0 || r.Signal() > p.Signal {
+			p.Signal, p.SNR = r.Signal(), r.SNR
 		}
 	}
-	return false
+	h.paths = append(h.paths, p)
+}
+
+// Path returns how a gateway has heard the device. ok is false if it has heard none
+// of the last 20 uplinks.
+func (h *History) Path(gateway radio.EUI64) (p Path, ok bool) {
+	for _, p := range h.paths {
+		if p.Gateway == gateway {
+			return p, h.uplinks-p.uplink < historyLength
+		}
+	}
+	return Path{}, false
 }
 
 // New reports whether no uplink was heard since the start but the one at hand.

@@ -16,7 +16,7 @@ type Spent = map[radio.Frequency]time.Duration
 // ledgerRecord returns what the store keeps of what a gateway has spent: for
 // each sub-band its lower edge in Hz and the airtime in µs, 4 bytes each in
 // little-endian.
-func LedgerRecord(eui radio.EUI64, spent Spent) store.Record {
+func ledgerRecord(eui radio.EUI64, spent Spent) store.Record {
 	r := store.Record{Kind: KindLedger, Key: eui.String(), Version: recordVersion, Data: []byte{}}
 	for _, band := range schedule.Bands(spent) {
 		r.Data = binary.LittleEndian.AppendUint32(r.Data, uint32(band))
@@ -34,7 +34,8 @@ func parseLedger(r store.Record) (eui radio.EUI64, spent Spent, err error) {
 	}
 	spent = Spent{}
 	for b := r.Data; len(b) > 0; b = b[8:] {
-		spent[radio.Frequency(binary.LittleEndian.Uint32(b))] = time.Duration(binary.LittleEndian.Uint32(b[4:])) * time.Microsecond
+		band := radio.Frequency(binary.LittleEndian.Uint32(b))
+		spent[band] = time.Duration(binary.LittleEndian.Uint32(b[4:])) * time.Microsecond
 	}
 	return eui, spent, nil
 }

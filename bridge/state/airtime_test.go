@@ -12,7 +12,7 @@ import (
 func TestLedgerBytes(t *testing.T) {
 	want := Spent{868_000_000: 1500 * time.Millisecond, 869_400_000: 2 * time.Hour}
 	gw := radio.EUI64{0xa}
-	r := LedgerRecord(gw, want)
+	r := ledgerRecord(gw, want)
 	eui, got, err := parseLedger(r)
 	want[869_400_000] = time.Hour
 	if err != nil || eui != gw || !maps.Equal(got, want) {

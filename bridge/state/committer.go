@@ -10,48 +10,48 @@ import (
 	"lorawand/bridge/store"
 )
 
-// keeper owns the writing to the store. Records that may lag are gathered and
-// committed together once in an interval, the latest for each key; the rest at
-// once. A disk that fails or is slow is met by nobody but the keeper: what it
-// could not write it tries again. But what somebody waits for is written at the
-// first attempt or not at all: he is told at once, and asks again or does without.
+// Committer owns the writing to the store. Records that may lag are gathered, the
+// latest for each key, and committed together once in an interval; the others are
+// committed at once. Nobody else waits for a disk that is slow or fails: the Committer
+// writes again what it could not write. But a request with a Ticket is written at the
+// first attempt or not at all: whoever made it is told at once, and may ask again.
 type Committer struct {
 	store    Store
 	interval time.Duration // 0: nothing lags
-	tell     func(ticket uint64, err error)
+	done     func(ticket uint64, err error)
 	log      *slog.Logger
 
 	wake chan struct{}
 
 	mu      sync.Mutex
 	pending map[recordKey]unwritten // bounded by the number of devices and of their downlinks
-	large   []sequenced             // the same, of Keeps with many records: the core does not sort them in
-	seq     uint64                  // of the last Keep
-	tickets []uint64                // of those who wait for what is pending
+	large   []sequenced             // the same, of Requests with many records: the core does not merge these
+	seq     uint64                  // of the last Request
+	tickets []uint64                // of the pending requests
 	failure error                   // why the last commit has failed; nil: it has not
 	wear    Wear
 }
 
-// Wear is what the flash has taken of what devices and applications send, in
+// Wear is what was written to the flash for what devices and applications send, in
 // bytes. Joins, changes by people and snapshots are in neither.
 type Wear struct {
-	Uplinks int64 // commits of nothing but what lags
+	Uplinks int64 // commits that hold only records that lag
 	Pushes  int64 // commits with items of downlink queues: put in, sent, acknowledged
 }
 
-// flashCounter is a store that tells what the flash has taken.
+// flashCounter is a store that counts what it writes to the flash.
 type flashCounter interface{ BytesWritten() int64 }
 
-// flash returns what the flash has taken so far; 0 where the store does not tell.
-func (k *Committer) flash() int64 {
+// bytesWritten returns what was written to the flash; 0 where the store does not count it.
+func (k *Committer) bytesWritten() int64 {
 	if c, ok := k.store.(flashCounter); ok {
 		return c.BytesWritten()
 	}
 	return 0
 }
 
-// wore notes what a commit has cost.
-func (k *Committer) wore(batch map[recordKey]unwritten, bytes int64) {
+// countWear counts what a commit has written to the flash.
+func (k *Committer) countWear(batch map[recordKey]unwritten, bytes int64) {
 	uplinks, push := true, false
 	for id, u := range batch {
 		uplinks, push = uplinks && u.lags, push || id.kind == KindDownlink
@@ -66,29 +66,29 @@ func (k *Committer) wore(batch map[recordKey]unwritten, bytes int64) {
 	}
 }
 
-// worn returns what the flash has taken.
+// Wear returns what was written to the flash.
 func (k *Committer) Wear() Wear {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.wear
 }
 
-// keepRequest asks for records to be stored, all or none. Lagging ones may wait
-// for the commit interval; a later record with the same key replaces an earlier
-// one. What cannot be written is tried again; but whoever has a Ticket other than
-// 0 is told, and what he is told is not in the store does not come there later.
-type Keep struct {
+// Request asks for records to be stored, all or none. A later record replaces an
+// earlier one with the same key. Records that cannot be written are tried again; but
+// with a Ticket the result is reported once, and records that are reported as not
+// stored are not stored later.
+type Request struct {
 	Records []store.Record
-	Lag     bool
-	Ticket  uint64
+	Lag     bool   // it may wait for the commit interval
+	Ticket  uint64 // 0: nobody waits for the result
 }
 
-// committer is what a keeper needs of a store.
+// Store is what a Committer needs of a store.
 type Store interface {
 	Commit(records ...store.Record) error
 }
 
-// errNothing is the reason for not storing nothing.
+// errNothing is the reason for refusing a Request without records.
 var errNothing = errors.New("there is nothing to be stored")
 
 type recordKey struct{ kind, key string }
@@ -96,38 +96,42 @@ type recordKey struct{ kind, key string }
 // unwritten is a record that is to be written.
 type unwritten struct {
 	store.Record
-	seq   uint64        // of its Keep
-	asked bool          // somebody waits for it
-	lags  bool          // it could wait for the commit interval
-	under *store.Record // with asked: what it has replaced, and is tried again
+	seq      uint64        // of its Request
+	asked    bool          // its Request has a Ticket
+	lags     bool          // it could wait for the commit interval
+	replaced *store.Record // with asked: the record to be tried again if this one cannot be written
 }
 
-// sequenced is a Keep with its number.
+// sequenced is a Request with its number.
 type sequenced struct {
-	Keep
+	Request
 	seq uint64
 }
 
-// largeKeep is how many records the core sorts in itself.
-const largeKeep = 128
+// largeRequest is how many records the goroutine of the core merges itself.
+const largeRequest = 128
 
-func NewCommitter(s Store, interval time.Duration, tell func(ticket uint64, err error), log *slog.Logger) *Committer {
-	return &Committer{store: s, interval: interval, tell: tell, log: log, wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{}}
+// NewCommitter returns a Committer. done is called with each Ticket when its records
+// are stored, or cannot be. Run does the work.
+func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
+	return &Committer{
+		store: s, interval: interval, done: done, log: log,
+		wake: make(chan struct{}, 1), pending: map[recordKey]unwritten{},
+	}
 }
 
-// keep takes records. Whoever asks for none to be stored is told that they are
-// not.
-func (k *Committer) Keep(e Keep) {
+// Add takes a request. One without records is reported as not stored.
+func (k *Committer) Add(e Request) {
 	if len(e.Records) == 0 {
 		if e.Ticket != 0 {
-			k.tell(e.Ticket, errNothing)
+			k.done(e.Ticket, errNothing)
 		}
 		return
 	}
 	now := !e.Lag || k.interval == 0
 	k.mu.Lock()
 	k.seq++
-	if numbered := (sequenced{e, k.seq}); len(e.Records) > largeKeep {
+	if numbered := (sequenced{e, k.seq}); len(e.Records) > largeRequest {
 		k.large = append(k.large, numbered)
 	} else {
 		numbered.sortInto(k.pending)
@@ -144,8 +148,7 @@ func (k *Committer) Keep(e Keep) {
 	}
 }
 
-// sortInto adds the records to what is to be written, but for those that are
-// older than what is there.
+// sortInto adds the records to those that are pending, unless a later one is there.
 func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 	for _, r := range s.Records {
 		id, u := recordKey{r.Kind, r.Key}, unwritten{Record: r, seq: s.seq, asked: s.Ticket != 0, lags: s.Lag}
@@ -154,16 +157,16 @@ func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 			continue
 		}
 		if ok && u.asked {
-			u.under = old.lasting()
+			u.replaced = old.lasting()
 		}
 		pending[id] = u
 	}
 }
 
-// lasting is what is tried again if the store fails, or nil.
+// lasting returns the record that is tried again if the store fails, or nil.
 func (u unwritten) lasting() *store.Record {
 	if u.asked {
-		return u.under
+		return u.replaced
 	}
 	return &u.Record
 }
@@ -171,7 +174,7 @@ func (u unwritten) lasting() *store.Record {
 // retryEvery is how long to wait after a failure.
 const retryEvery = 5 * time.Second
 
-// run commits until ctx ends, and then what is left.
+// Run commits until ctx ends, and then what is left.
 func (k *Committer) Run(ctx context.Context) {
 	interval := k.interval
 	if interval == 0 {
@@ -206,17 +209,17 @@ func (k *Committer) commit() {
 	}
 	var err error
 	if len(records) > 0 {
-		before := k.flash()
+		before := k.bytesWritten()
 		err = k.store.Commit(records...)
-		k.wore(batch, k.flash()-before)
+		k.countWear(batch, k.bytesWritten()-before)
 		k.settle(batch, err)
 	}
 	for _, t := range tickets {
-		k.tell(t, err)
+		k.done(t, err)
 	}
 }
 
-// fault returns why the last commit has failed, or nil.
+// Fault returns why the last commit has failed, or nil.
 func (k *Committer) Fault() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -248,7 +251,7 @@ func (k *Committer) settle(batch map[recordKey]unwritten, err error) {
 		case !ok:
 			k.pending[id] = unwritten{Record: *lasting}
 		case newer.lasting() == nil:
-			newer.under = lasting
+			newer.replaced = lasting
 			k.pending[id] = newer
 		}
 	}

@@ -17,8 +17,12 @@ func oneDevice(t *testing.T) *store.Backup {
 	t.Helper()
 	s := openOn(t, storetest.NewDisk(nil))
 	d := &session.Device{
-		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: [8]byte{1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
-		Session: &session.Session{DevAddr: [4]byte{1}, Keys: frame.SessionKeys{FNwkSIntKey: frame.Key{1}, SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1}, AppSKey: frame.Key{2}}, NFCntDown: 7, AFCntDown: 7},
+		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: [8]byte{1}, Version: session.V1_0_3,
+		Plan: "EU_863_870_TTN",
+		Session: &session.Session{DevAddr: [4]byte{1}, Keys: frame.SessionKeys{
+			FNwkSIntKey: frame.Key{1},
+			SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1}, AppSKey: frame.Key{2},
+		}, NFCntDown: 7, AFCntDown: 7},
 	}
 	records, err := DeviceRecords(d)
 	if err == nil {

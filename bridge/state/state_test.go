@@ -26,7 +26,8 @@ func TestState(t *testing.T) {
 	s := open()
 	nwk := frame.Key{1}
 	dev := &session.Device{
-		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: radio.EUI64{1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
+		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: radio.EUI64{1}, Version: session.V1_0_3,
+		Plan: "EU_863_870_TTN",
 		Session: &session.Session{
 			DevAddr: radio.DevAddr{1, 2, 3},
 			Keys:    frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: frame.Key{2}},
@@ -75,9 +76,18 @@ func TestState(t *testing.T) {
 		t.Errorf("counters of an earlier session are taken: %v", err)
 	}
 	for name, bad := range map[string]store.Record{
-		"version": {Kind: KindDevice, Key: "app1/x", Version: 9, Data: []byte("{}")}, "JSON": {Kind: KindDevice, Key: "app1/x", Version: 1, Data: []byte("{")},
-		"name": {Kind: KindDevice, Key: "app1/x", Version: 1, Data: records[0].Data}, "key": {Kind: KindKey, Key: "x", Version: 1, Data: []byte("[]")},
-		"key version": {Kind: KindKey, Key: "x", Version: 2, Data: []byte("{}")}, "device": {Kind: KindDevice, Key: "app1/x", Version: 1, Data: []byte(`{"ID":{"Application":"app1","Device":"x"}}`)},
+		"version": {Kind: KindDevice, Key: "app1/x", Version: 9, Data: []byte("{}")}, "JSON": {
+			Kind: KindDevice,
+			Key:  "app1/x", Version: 1, Data: []byte("{"),
+		},
+		"name": {Kind: KindDevice, Key: "app1/x", Version: 1, Data: records[0].Data}, "key": {
+			Kind: KindKey, Key: "x",
+			Version: 1, Data: []byte("[]"),
+		},
+		"key version": {Kind: KindKey, Key: "x", Version: 2, Data: []byte("{}")}, "device": {
+			Kind: KindDevice,
+			Key:  "app1/x", Version: 1, Data: []byte(`{"ID":{"Application":"app1","Device":"x"}}`),
+		},
 	} {
 		if err := s.Commit(bad); err != nil {
 			t.Fatal(err)

@@ -28,7 +28,7 @@ func loadTombstones(s records, passOver func(error)) (*session.Tombstones, error
 	return t, nil
 }
 
-// tombstoneRecords returns what the store keeps of tombstones.
+// TombstoneRecords returns what the store keeps of tombstones.
 func TombstoneRecords(ts ...session.Tombstone) []store.Record {
 	var out []store.Record
 	for _, t := range ts {

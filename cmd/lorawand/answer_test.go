@@ -125,11 +125,11 @@ func TestRodeAlong(t *testing.T) {
 	queued := event.Event{Kind: event.DownlinkQueued, Device: dev}
 	scheduled := func(content, window string, lead time.Duration, before ...event.Option) event.Event {
 		return event.Event{Kind: event.DownlinkScheduled, Device: dev, Decision: &event.Decision{
-			Uplink: 1, Content: content, Options: append(before, event.Option{Window: window, Whole: true}), Chosen: len(before), Lead: lead,
+			Uplink: 1, Content: content, Options: append(before, event.Option{Window: window, WithItem: true}), Chosen: len(before), Lead: lead,
 		}}
 	}
 	late := func(window string) event.Option {
-		return event.Option{Window: window, Whole: true, Verdict: schedule.Verdict{Reason: schedule.TooLate}}
+		return event.Option{Window: window, WithItem: true, Verdict: schedule.Verdict{Reason: schedule.TooLate}}
 	}
 	const ack, both = "acknowledgement", "acknowledgement, 2 bytes on f_port 9"
 	tests := []struct {
@@ -159,7 +159,7 @@ func TestRodeAlong(t *testing.T) {
 // ranOut reports whether an item could not go in a window any more.
 func ranOut(d *event.Decision, window string) bool {
 	for _, o := range d.Options {
-		if o.Window == window && o.Whole && slices.Contains([]schedule.Reason{schedule.TooLate, schedule.Conflict, schedule.Refused}, o.Verdict.Reason) {
+		if o.Window == window && o.WithItem && slices.Contains([]schedule.Reason{schedule.TooLate, schedule.Conflict, schedule.Refused}, o.Verdict.Reason) {
 			return true
 		}
 	}

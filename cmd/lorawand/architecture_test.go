@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os"
 	"os/exec"
@@ -214,6 +218,82 @@ func TestMayImport(t *testing.T) {
 	} {
 		if got := mayImport(tt.allowed, tt.imported); got != tt.want {
 			t.Errorf("mayImport(%q, %q) = %v", tt.allowed, tt.imported, got)
+		}
+	}
+}
+
+// Limits of lengths, in lines. Tests do not count.
+const (
+	maxFunctionLines = 60
+	maxFileLines     = 500
+	maxPackageLines  = 3000 // of bridge and what lies below it
+)
+
+// tooLong returns the functions of a file that are too long, and the file itself if
+// it is; lines is how long it is.
+func tooLong(name string, source []byte) (faults []string, lines int, err error) {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, name, source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, 0, err
+	}
+	if lines = bytes.Count(source, []byte{'\n'}); lines > maxFileLines {
+		faults = append(faults, fmt.Sprintf("%s has %d lines, more than %d", name, lines, maxFileLines))
+	}
+	for _, decl := range file.Decls {
+		f, ok := decl.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		n := files.Position(f.End()).Line - files.Position(f.Pos()).Line + 1
+		if n > maxFunctionLines {
+			faults = append(faults, fmt.Sprintf("%s: %s has %d lines, more than %d", name, f.Name.Name, n, maxFunctionLines))
+		}
+	}
+	return faults, lines, nil
+}
+
+// A reader finds his way in what is short.
+func TestLengths(t *testing.T) {
+	for _, p := range listed(t) {
+		room, total := strings.TrimPrefix(p.ImportPath, "lorawand/"), 0
+		for _, name := range p.GoFiles {
+			source, err := os.ReadFile(p.Dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			faults, lines, err := tooLong(room+"/"+name, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, fault := range faults {
+				t.Error(fault)
+			}
+			total += lines
+		}
+		if strings.HasPrefix(room+"/", "bridge/") && total > maxPackageLines {
+			t.Errorf("%s has %d lines, more than %d", room, total, maxPackageLines)
+		}
+	}
+}
+
+// The limits must be able to fail.
+func TestTooLong(t *testing.T) {
+	function := func(lines int) string { return "func f() {" + strings.Repeat("\n", lines-1) + "}\n" }
+	for _, tt := range []struct {
+		name   string
+		source string
+		want   int
+	}{
+		{"short", "package p\n" + function(1), 0},
+		{"the longest function", "package p\n" + function(maxFunctionLines), 0},
+		{"a function that is too long", "package p\n" + function(maxFunctionLines+1), 1},
+		{"a method that is too long", "package p\ntype t int\n" + strings.Replace(function(maxFunctionLines+1), "f()", "(t) f()", 1), 1},
+		{"the longest file", "package p\n" + strings.Repeat("// x\n", maxFileLines-1), 0},
+		{"a file that is too long", "package p\n" + strings.Repeat("// x\n", maxFileLines), 1},
+	} {
+		if faults, _, err := tooLong("x.go", []byte(tt.source)); err != nil || len(faults) != tt.want {
+			t.Errorf("%s: %q, %v", tt.name, faults, err)
 		}
 	}
 }

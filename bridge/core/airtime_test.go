@@ -24,7 +24,8 @@ func TestLedgerLeads(t *testing.T) {
 	for n := range 100 {
 		start := s.now.Host.Add(time.Second)
 		slot, v := s.c.schedule.Commit(s.now.Host, schedule.Emission{
-			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 60 * time.Millisecond, Frequency: 868_100_000, Priority: radio.PriorityHighest,
+			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 60 * time.Millisecond,
+			Frequency: 868_100_000, Priority: radio.PriorityHighest,
 		})
 		if slot == nil {
 			t.Fatalf("%+v", v)
@@ -32,9 +33,9 @@ func TestLedgerLeads(t *testing.T) {
 		actual += 60 * time.Millisecond
 		s.c.effects = nil
 		s.c.now = s.now
-		s.c.keepLedger(g)
+		s.c.raiseMarks(g)
 		for _, e := range s.c.effects {
-			k := e.(Keep)
+			k := e.(Commit)
 			eui, spent, err := spentIn(k.Records[0])
 			if err != nil || eui != gwA || k.Lag {
 				t.Fatalf("%+v, %v", k, err)
@@ -50,8 +51,8 @@ func TestLedgerLeads(t *testing.T) {
 		t.Errorf("%d writes for 100 short downlinks", writes)
 	}
 	s.c.effects = nil
-	s.c.settleLedgers()
-	if _, exact, _ := spentIn(s.c.effects[0].(Keep).Records[0]); exact[sub] != actual {
+	s.c.settleMarks()
+	if _, exact, _ := spentIn(s.c.effects[0].(Commit).Records[0]); exact[sub] != actual {
 		t.Errorf("a clean stop leaves %v, spent are %v", exact[sub], actual)
 	}
 }
@@ -68,7 +69,8 @@ func TestLedgerAfterRestart(t *testing.T) {
 	check := func(at time.Duration, f radio.Frequency) bool {
 		start := radio.HostTime(at + time.Second)
 		v := sched.Check(radio.HostTime(at), schedule.Emission{
-			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 50 * time.Millisecond, Frequency: f, Priority: radio.PriorityHighest,
+			Gateway: g, Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: 50 * time.Millisecond,
+			Frequency: f, Priority: radio.PriorityHighest,
 		})
 		return v.OK()
 	}
@@ -108,9 +110,9 @@ func TestLedgerIsLowered(t *testing.T) {
 					s.restart(s.disk.firm)
 					s.step(Starting{})
 				}
-				writes := len(s.kept)
+				writes := len(s.commits)
 				s.wait(tt.quiet)
-				if n := len(s.kept) - writes; n > 8 {
+				if n := len(s.commits) - writes; n > 8 {
 					t.Errorf("%d writes while nothing is sent", n)
 				}
 				r, ok := s.disk.soft[recordID{state.KindLedger, gwA.String()}]
@@ -135,16 +137,17 @@ func (s *stand) spend(eui radio.EUI64, airtime time.Duration) {
 	s.Helper()
 	start := s.now.Host.Add(time.Second)
 	slot, v := s.c.schedule.Commit(s.now.Host, schedule.Emission{
-		Gateway: s.gateway(eui), Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: airtime, Frequency: 868_100_000, Priority: radio.PriorityHighest,
+		Gateway: s.gateway(eui), Start: radio.ConcentratorTime(start / 1000), HostStart: start, Airtime: airtime,
+		Frequency: 868_100_000, Priority: radio.PriorityHighest,
 	})
 	if slot == nil {
 		s.Fatalf("%+v", v)
 	}
 	s.c.effects, s.c.now = nil, s.now
-	s.c.keepLedger(s.gateway(eui))
+	s.c.raiseMarks(s.gateway(eui))
 	for _, e := range s.c.effects {
-		k := e.(Keep)
-		s.kept = append(s.kept, k)
+		k := e.(Commit)
+		s.commits = append(s.commits, k)
 		s.write(k)
 	}
 	s.step(TimerFired{})

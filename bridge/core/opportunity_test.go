@@ -25,15 +25,27 @@ func TestAcknowledgement(t *testing.T) {
 	}{
 		{"ABP", nil, nil, "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
 		{"of a join", func(s *stand) { s.late("dev1") }, nil, "gw-a +5s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
-		{"RX1 data rate offset", func(s *stand) { s.late("dev1").Session.Parameters.RX1DROffset = 2 }, nil, "gw-a +5s 868.3 MHz SF9BW125 14 dBm, 800ms ahead: #1 ack"},
-		{"mac_settings.rx1_delay", func(s *stand) { d := uint8(3); s.devices["dev1"].Settings.RX1Delay = &d }, nil, "gw-a +3s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
-		{"antenna gain", func(s *stand) { s.gateway(gwA).AntennaGain = 250 }, nil, "gw-a +1s 868.3 MHz SF7BW125 11.5 dBm, 800ms ahead: #1 ack"},
+		{
+			"RX1 data rate offset", func(s *stand) { s.late("dev1").Session.Parameters.RX1DROffset = 2 }, nil,
+			"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 800ms ahead: #1 ack",
+		},
+		{
+			"mac_settings.rx1_delay", func(s *stand) { d := uint8(3); s.devices["dev1"].Settings.RX1Delay = &d }, nil,
+			"gw-a +3s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack",
+		},
+		{
+			"antenna gain", func(s *stand) { s.gateway(gwA).AntennaGain = 250 }, nil,
+			"gw-a +1s 868.3 MHz SF7BW125 11.5 dBm, 800ms ahead: #1 ack",
+		},
 		{
 			"another channel and data rate", nil,
 			[]func(*radio.Uplink){with(10), func(up *radio.Uplink) { up.Frequency = 867_100_000 }},
 			"gw-a +1s 867.1 MHz SF10BW125 14 dBm, 800ms ahead: #1 ack",
 		},
-		{"the gateway answers", func(s *stand) { s.answering(gwA) }, nil, "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack"},
+		{
+			"the gateway answers", func(s *stand) { s.answering(gwA) }, nil,
+			"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack",
+		},
 		{
 			"the gateway answers over a network", func(s *stand) { s.gateway(gwA).Answered(80 * ms) }, nil,
 			"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 340ms ahead: #1 ack",
@@ -54,8 +66,9 @@ func TestAcknowledgement(t *testing.T) {
 			if e := s.event(event.DownlinkSent, 0); e.FCnt != 1 {
 				t.Errorf("event %+v", e)
 			}
-			if len(s.c.transmissions) != 0 || len(s.c.inFlight) != 0 || len(s.c.exchanges) != 0 || len(s.c.agenda.entries) != 0 {
-				t.Errorf("left over: %d transmissions, %d exchanges, %d entries", len(s.c.transmissions), len(s.c.exchanges), len(s.c.agenda.entries))
+			if len(s.c.attempts) != 0 || len(s.c.inFlight) != 0 || len(s.c.opportunities) != 0 || s.c.agenda.Len() != 0 {
+				t.Errorf("left over: %d attempts, %d opportunities, %d entries", len(s.c.attempts), len(s.c.opportunities),
+					s.c.agenda.Len())
 			}
 		})
 	}
@@ -146,9 +159,21 @@ func TestLateUplink(t *testing.T) {
 		want  []string
 		event event.Kind
 	}{
-		{"in time for RX1", 4900 * ms, []string{"gw-a +5s 868.3 MHz SF7BW125 14 dBm, 100ms ahead: #2 ack 15:one"}, event.DownlinkSent},
-		{"in time for RX2", 4950 * ms, []string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.05s ahead: #2 ack 15:one"}, event.DownlinkSent},
-		{"at the last moment", 5925 * ms, []string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 75ms ahead: #2 ack 15:one"}, event.DownlinkSent},
+		{
+			"in time for RX1", 4900 * ms,
+			[]string{"gw-a +5s 868.3 MHz SF7BW125 14 dBm, 100ms ahead: #2 ack 15:one"},
+			event.DownlinkSent,
+		},
+		{
+			"in time for RX2", 4950 * ms,
+			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.05s ahead: #2 ack 15:one"},
+			event.DownlinkSent,
+		},
+		{
+			"at the last moment", 5925 * ms,
+			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 75ms ahead: #2 ack 15:one"},
+			event.DownlinkSent,
+		},
 		{"too late", 5926 * ms, nil, event.DownlinkUnsent},
 	}
 	for _, tt := range tests {
@@ -249,7 +274,8 @@ func TestConflictInBothWindows(t *testing.T) {
 				t.Errorf("option %+v", o)
 			}
 		}
-		if text := e.Decision.Text(); !strings.Contains(text, "RX2 869.525 MHz SF9BW125 at +6s") || !strings.HasSuffix(text, "nothing was sent") {
+		if text := e.Decision.Text(); !strings.Contains(text, "RX2 869.525 MHz SF9BW125 at +6s") ||
+			!strings.HasSuffix(text, "nothing was sent") {
 			t.Error(text)
 		}
 	}
@@ -271,7 +297,16 @@ func TestSizes(t *testing.T) {
 		told []string
 	}{
 		{"fits RX1", 12, []session.Item{long(dr0)}, payload("x"), []string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:llllllllllllllll"}, []string{"dev1 up 0", "dev1 sent llllllllllllllll #1"}},
-		{"too long for RX1", 12, []session.Item{long(dr0 + 1)}, payload("x"), []string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 15:llllllllllllllll"}, []string{"dev1 up 0", "dev1 sent llllllllllllllll #1"}},
+		{
+			"too long for RX1", 12,
+			[]session.Item{long(dr0 + 1)},
+			payload("x"),
+			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 15:llllllllllllllll"},
+			[]string{
+				"dev1 up 0",
+				"dev1 sent llllllllllllllll #1",
+			},
+		},
 		{
 			"too long for RX1, with an acknowledgement", 12,
 			[]session.Item{long(dr0 + 1)},
@@ -284,9 +319,17 @@ func TestSizes(t *testing.T) {
 			[]session.Item{long(dr3 + 1), long(dr3 + 2), item("next")},
 			payload("x"),
 			[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:next"},
-			[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115", "dev1 failed llllllllllllllll: application_downlink_too_long 117 115", "dev1 sent next #1"},
+			[]string{
+				"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115",
+				"dev1 failed llllllllllllllll: application_downlink_too_long 117 115", "dev1 sent next #1",
+			},
 		},
-		{"too long for both, nothing else", 12, []session.Item{long(dr3 + 1)}, payload("x"), nil, []string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"}},
+		{
+			"too long for both, nothing else", 12,
+			[]session.Item{long(dr3 + 1)},
+			payload("x"), nil,
+			[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
+		},
 		{
 			"too long for both, something owed", 12,
 			[]session.Item{long(dr3 + 1)},

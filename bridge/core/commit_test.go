@@ -96,12 +96,12 @@ func (k *keeps) before(s *stand) {
 func (k *keeps) after(s *stand, in Input, effects []Effect) {
 	s.Helper()
 	for _, e := range effects {
-		e, ok := e.(Keep)
+		e, ok := e.(Commit)
 		if ok && (e.Ticket == 0 || s.fails == nil) {
 			s.hand(e.Records)
 			continue
 		}
-		for _, r := range e.Records { // none if it is no Keep
+		for _, r := range e.Records { // none if it is no Commit
 			app, name, _ := strings.Cut(r.Key, "/")
 			delete(k.whole, session.ID{Application: app, Device: name})
 		}
@@ -119,7 +119,7 @@ func (k *keeps) after(s *stand, in Input, effects []Effect) {
 		if is == was {
 			continue
 		}
-		if s.c.holds(d) != nil || is.record == unmarshalled { // it is stored when it is applied, or cannot be
+		if s.c.provisioningOf(d) != nil || is.record == unmarshalled { // it is stored when it is applied, or cannot be
 			delete(k.whole, id)
 			continue
 		}
@@ -140,7 +140,10 @@ func changing(t *testing.T) *stand {
 		keys.SNwkSIntKey, keys.NwkSEncKey = frame.Key{3, byte(i)}, frame.Key{4, byte(i)}
 		d := &session.Device{
 			ID: dev(name), DevEUI: radio.EUI64{20, byte(i)}, Version: session.V1_1, Plan: "EU_863_870_TTN",
-			Session: &session.Session{DevAddr: radio.DevAddr{1, 2, 9, byte(i)}, Keys: keys, Parameters: &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000}},
+			Session: &session.Session{
+				DevAddr: radio.DevAddr{1, 2, 9, byte(i)}, Keys: keys,
+				Parameters: &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000},
+			},
 		}
 		if name == "restarts" {
 			d.Version, d.Session.Keys, d.Settings.ResetsFCnt = session.V1_0_3, testKeys(byte(20+i)), true
@@ -243,7 +246,7 @@ var changeInputs = []struct {
 		next := s.devices["dev1"].Clone()
 		other(s.T, reflect.ValueOf(next).Elem())
 		next.ID = dev("dev1")
-		s.step(Provisioned{Ticket: 99, Put: []DevicePut{{Device: next, Replace: true}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: next, Replace: true}}})
 		if n := len(s.answers); n == 0 || s.answers[n-1].Err != nil {
 			s.Fatalf("answers %+v", s.answers)
 		}
@@ -252,12 +255,15 @@ var changeInputs = []struct {
 	{"the owner, of a device that is new", func(s *stand) string {
 		d := abp("new", 1)
 		d.Session.Parameters = &session.Parameters{RX1Delay: 7}
-		s.step(Provisioned{Ticket: 99, Put: []DevicePut{{Device: d}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: d}}})
 		return "new"
 	}},
 	{"the owner, who forgets counters", func(s *stand) string {
 		s.hear(gwA, s.phy("dev1", 3, payload("x")))
-		s.step(Provisioned{Ticket: 99, Put: []DevicePut{{Device: s.devices["dev1"].Clone(), Must: true, ForgetFCntUp: true}}})
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{
+			Device: s.devices["dev1"].Clone(), Must: true,
+			ForgetFCntUp: true,
+		}}})
 		return "dev1"
 	}},
 }
@@ -285,7 +291,8 @@ func TestChangesAreKept(t *testing.T) {
 		v := reflect.TypeOf(of)
 		for i := range v.NumField() {
 			f := v.Field(i)
-			if name := v.Name() + "." + f.Name; f.IsExported() && f.Tag.Get("json") != "-" && !changed[name] && name != "Device.ID" {
+			if name := v.Name() + "." + f.Name; f.IsExported() && f.Tag.Get("json") != "-" && !changed[name] &&
+				name != "Device.ID" {
 				t.Errorf("%s is changed by no input: nobody knows whether a crash loses it", name)
 			}
 		}
@@ -363,20 +370,20 @@ func compareKept(t *testing.T, path string, is, firm, lagging any) {
 // A step with nothing to store hands nothing over, and each device comes once.
 func TestChangesComeOnce(t *testing.T) {
 	s := changing(t)
-	s.kept = nil
+	s.commits = nil
 	s.hear(gwA, s.phy("dev1", 3, payload("x")))
 	s.wait(time.Minute)
-	if len(s.kept) != 1 || !s.kept[0].Lag || len(s.kept[0].Records) != 1 {
-		t.Errorf("an uplink hands over %+v", s.kept)
+	if len(s.commits) != 1 || !s.commits[0].Lag || len(s.commits[0].Records) != 1 {
+		t.Errorf("an uplink hands over %+v", s.commits)
 	}
 	f := payload("x")
 	f.FOpts = []byte{0x01, 1}
-	s.kept = nil
+	s.commits = nil
 	for n := range uint32(2) {
 		s.hear(gwA, s.up(s.devices["abp11"], s.devices["abp11"].Session, n+1, f))
 		s.wait(time.Minute)
 	}
-	if n := len(slices.DeleteFunc(s.kept, func(k Keep) bool { return k.Lag || k.Ticket != 0 })); n != 1 {
+	if n := len(slices.DeleteFunc(s.commits, func(k Commit) bool { return k.Lag || k.Ticket != 0 })); n != 1 {
 		t.Errorf("ResetInd is stored %d times", n)
 	}
 }

@@ -1,0 +1,218 @@
+package core
+
+import (
+	"slices"
+	"time"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+	"lorawand/radio"
+)
+
+// hold holds a place for what is due or queued now, and arms the timer for the
+// decision point. It is called again when that changes.
+func (c *Core) hold(x *opportunity) {
+	usable := func(p gateway.Path) bool { return !p.Lost && (x.slot == nil || p.Gateway == x.slot.Gateway) }
+	c.schedule.Release(x.slot)
+	x.slot = nil
+	if x.isOver() {
+		return
+	}
+	if size, priority, ok := c.smallest(x); ok {
+		c.reserve(x.device, x.session)
+		x.slot = c.firstSlot(x, size, priority)
+	}
+	at := x.start.Add(x.windows[x.window].Delay) // without a path: to report that nothing could be sent
+	if i := slices.IndexFunc(x.paths, usable); i >= 0 {
+		at = c.decisionPoint(x, i)
+	}
+	if at != x.decideAt {
+		x.decideAt = at
+		c.agenda.Add(at, duty{kind: toDecide, opportunity: x})
+	}
+}
+
+// readyLead is how long before its window a frame that is ready is handed over:
+// early enough for any network, and late enough that a storm of joins does not fill
+// the queue of a gateway, which takes 32 (JIT_QUEUE_MAX of sx1302_hal 2.1.0).
+const readyLead = 2 * time.Second
+
+// decisionPoint is when the next window must be decided on if path i is taken.
+func (c *Core) decisionPoint(x *opportunity, i int) radio.HostTime {
+	g := x.paths[i].Gateway
+	at := x.begin(x.window, i).Add(-g.Lead())
+	if x.ready != nil && g.Answers {
+		// Nothing can ride along, so it need not wait for the last moment.
+		at = min(at, max(x.start.Add(c.opts.Deduplication), x.begin(0, i).Add(-readyLead)))
+	}
+	return at
+}
+
+// smallest returns the smallest frame that would do. ok is false while nothing is
+// to be sent.
+func (c *Core) smallest(x *opportunity) (size int, p radio.Priority, ok bool) {
+	if x.ready != nil {
+		return len(x.ready), radio.PriorityHighest, true
+	}
+	d := mac.Downlink{Owed: x.uplink.answers}
+	if d.Owed.IsZero() {
+		if d.Item = c.eligible(x.device); d.Item == nil {
+			return 0, 0, false
+		}
+	}
+	return d.Size(), d.Priority(), true
+}
+
+// firstSlot holds the first place that can be had, or returns nil.
+func (c *Core) firstSlot(x *opportunity, size int, p radio.Priority) (slot *schedule.Slot) {
+	x.each(c.now.Host, x.window, func(w, i int) bool {
+		if x.fits(w, size) {
+			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
+		}
+		return slot != nil
+	})
+	return slot
+}
+
+// decide is the decision point of an opportunity.
+func (c *Core) decide(x *opportunity) {
+	if x.state == unstored || x.state == overdue {
+		x.state = overdue
+		return
+	}
+	c.schedule.Release(x.slot)
+	x.slot = nil
+	options := c.payloadOptions(x)
+	if len(options) == 0 {
+		c.nextWindow(x)
+		return
+	}
+	if x.record == nil {
+		x.record = c.newDecision(x)
+	}
+	for i := range options {
+		if c.trySend(x, &options[i]) {
+			return
+		}
+	}
+	if x.window+1 < len(x.windows) && x.ready == nil {
+		c.nextWindow(x)
+		return
+	}
+	c.unsent(x)
+}
+
+// nextWindow moves on to the next window, or gives up after the last.
+func (c *Core) nextWindow(x *opportunity) {
+	if x.window++; x.window >= len(x.windows) {
+		c.cancel(x)
+		return
+	}
+	x.decideAt = 0
+	c.hold(x)
+}
+
+// payloadOption is something that could be sent.
+type payloadOption struct {
+	down     mac.Downlink
+	size     int // PHYPayload, bytes
+	priority radio.Priority
+}
+
+// payloadOptions returns what could be sent, best first: all answers that are due
+// with an item of the queue; else the answers alone. Items that no window can carry
+// fail.
+func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
+	if x.ready != nil {
+		return []payloadOption{{size: len(x.ready), priority: radio.PriorityHighest}}
+	}
+	q := &x.device.Queue
+	maxMACPayload := 0
+	for i := range x.windows {
+		maxMACPayload = max(maxMACPayload, x.windows[i].MaxMACPayload)
+	}
+	for it := q.Head(); it != nil; it = q.Head() {
+		alone := mac.Downlink{Item: it}
+		if alone.MACPayloadSize() <= maxMACPayload {
+			break
+		}
+		c.tooLong(x, q.Take(), maxMACPayload)
+	}
+	add := func(d mac.Downlink) { out = append(out, payloadOption{d, d.Size(), d.Priority()}) }
+	if it := c.eligible(x.device); it != nil {
+		add(mac.Downlink{Owed: x.uplink.answers, Item: it, Pending: q.Len() > 1})
+	}
+	if !x.uplink.answers.IsZero() {
+		add(mac.Downlink{Owed: x.uplink.answers, Pending: q.Len() > 0})
+	}
+	return out
+}
+
+// eligible returns the item that is next, or nil. It has to wait until the result
+// of the one before is known, and a confirmed one until that is acknowledged.
+func (c *Core) eligible(d *session.Device) *session.Item {
+	it := d.Queue.Head()
+	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil {
+		return nil
+	}
+	if slices.ContainsFunc(c.inFlight[d], (*transmission).hasItem) {
+		return nil
+	}
+	return it
+}
+
+// trySend sends in the first window and by the best path that can take a payload.
+// It reports whether there is one.
+func (c *Core) trySend(x *opportunity, o *payloadOption) bool {
+	return x.each(c.now.Host, x.window, func(w, i int) bool {
+		v := c.weigh(x, w, i, o.size, o.priority, o.down.Item != nil)
+		return v.OK() && c.send(x, o, w, i)
+	})
+}
+
+// weigh checks one window and path, and records what it finds.
+func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem bool) schedule.Verdict {
+	e := x.emission(w, i, size, p)
+	v := c.schedule.Check(c.now.Host, e)
+	if !x.fits(w, size) {
+		v.Reason = schedule.Size
+	}
+	win := &x.windows[w]
+	x.record.Consider(event.Option{
+		Window: win.Name, Gateway: e.Gateway.ID, Frequency: win.Frequency, DataRate: win.DataRate, Delay: win.Delay,
+		Airtime: e.Airtime, Priority: p, WithItem: withItem, Verdict: v,
+	})
+	return v
+}
+
+// unsent gives up: nothing could be sent in any window.
+func (c *Core) unsent(x *opportunity) {
+	x.record.Blocked = x.blocked
+	c.reportUnsent(x, x.correlationIDs(x.device.Queue.Head()))
+	c.cancel(x)
+}
+
+// reportUnsent counts and reports that nothing was sent.
+func (c *Core) reportUnsent(x *opportunity, ids []string) {
+	c.stats.Unsent++
+	if x.join != nil {
+		c.joinUnsent(x)
+	} else {
+		c.reportDecision(event.DownlinkUnsent, x.record, ids)
+	}
+}
+
+// reserve has frame counters reserved in the store before they run out.
+func (c *Core) reserve(d *session.Device, s *session.Session) {
+	if s == nil || c.provisioningOf(d) != nil {
+		return
+	}
+	if m, due := s.Reserve(d.Version); due {
+		c.outdate(d)
+		c.commit(func(err error) { s.Reserved(m, err == nil) }, state.CountersRecord(d, s.Marks()))
+	}
+}

@@ -1,0 +1,128 @@
+package core
+
+import (
+	"errors"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+)
+
+// gateway returns a gateway. One that its driver takes although nobody has configured
+// it gets the default plan.
+func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
+	return c.opts.Gateways.Taken(eui, c.opts.DefaultPlan)
+}
+
+// gatewayChanged takes a change in what is known of a gateway.
+func (c *Core) gatewayChanged(e radio.GatewayEvent) {
+	if e.Kind == radio.GatewayRefused {
+		c.report(event.Event{
+			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address,
+			Err: errors.New(e.Fault), Hint: event.HintRefusedGateway(e.Gateway),
+		})
+		return
+	}
+	if e.Kind == radio.GatewayDropped {
+		c.gatewayDropped(&e)
+		return
+	}
+	if c.opts.Gateways.IsRemoved(e.Gateway) {
+		if e.Kind != radio.GatewayConnected && e.Kind != radio.GatewayIdentified {
+			return
+		}
+		c.opts.Gateways.Readmit(e.Gateway)
+	}
+	if e.Kind == radio.GatewayIdentified {
+		if err := c.opts.Gateways.Identify(e.Was, e.Gateway); err != nil {
+			c.report(event.Event{
+				Kind: event.GatewayFailed, Gateway: gateway.DefaultID(e.Was), Err: err, Hint: event.HintTwoGatewaysOneEUI,
+			})
+		}
+	}
+	g := c.gateway(e.Gateway)
+	switch e.Kind {
+	case radio.GatewayConnected:
+		g.Fault = ""
+		c.online(g, true, e)
+	case radio.GatewayFailed:
+		g.Fault = e.Fault
+		c.report(event.Event{Kind: event.GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
+	case radio.GatewayDisconnected:
+		c.online(g, false, e)
+	case radio.GatewayCounterReset:
+		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
+		g.ForgetPowers()
+		c.counterReset(g, e.Since)
+	case radio.GatewayStatus:
+		g.Status = e.Status
+	}
+	if e.Address != "" {
+		g.Address = e.Address
+	}
+}
+
+// gatewayDropped reports why the datagrams of a gateway, known or not, are dropped.
+func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
+	out := event.Event{
+		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address,
+		Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
+	}
+	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
+		out.Gateway = g.ID
+	} else if !e.Gateway.IsZero() {
+		out.Gateway, out.GatewayEUI = gateway.DefaultID(e.Gateway), e.Gateway
+	}
+	c.report(out)
+}
+
+// online notes that a gateway is connected, or is not any more.
+func (c *Core) online(g *gateway.Gateway, online bool, e radio.GatewayEvent) {
+	g.Local = e.Local || !online && g.Local
+	if !c.opts.Gateways.SetOnline(g, online, e.At) {
+		return
+	}
+	kind := event.GatewayDisconnected
+	if online {
+		kind = event.GatewayConnected
+		g.Connection = c.correlationID(v3.GatewayConnection)
+		g.ForgetPowers()
+	}
+	c.report(event.Event{Kind: kind, Gateway: g.ID, Address: e.Address})
+}
+
+// counterReset cancels what was planned on a gateway's counter before a time, or
+// everything where that is 0.
+func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
+	if since == 0 {
+		since = endOfTime
+	}
+	g.HeardSince = 0
+	c.schedule.Forget(g, since)
+	c.losePaths(g, since, func(a *attempt) bool { return a.slot.Start < since && a.slot.HostStart > c.now.Host })
+}
+
+// Reconfigured is a new configuration of the gateways. It gets an Answer.
+type Reconfigured struct {
+	Ticket   uint64
+	Gateways []*gateway.Gateway // belong to the core from then on
+}
+
+func (Reconfigured) input() {}
+
+// reconfigured makes the gateways those of a new configuration. What a gateway has
+// got is sent, whatever becomes of the gateway. What it has not got yet is planned
+// anew if the gateway is removed or gets another frequency plan.
+func (c *Core) reconfigured(r Reconfigured) {
+	err := c.opts.Gateways.Reconfigure(r.Gateways, func(g *gateway.Gateway) {
+		c.cancelOn(g)
+		c.online(g, false, radio.GatewayEvent{At: c.now.Host})
+	}, c.cancelOn)
+	c.do(Answer{Ticket: r.Ticket, Err: err})
+}
+
+// cancelOn cancels what a gateway has not got yet.
+func (c *Core) cancelOn(g *gateway.Gateway) {
+	c.losePaths(g, endOfTime, func(a *attempt) bool { return a.state == planned })
+}

@@ -1,0 +1,67 @@
+package core
+
+import (
+	"errors"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+	"lorawand/bridge/v3"
+)
+
+// tooLong fails an item that no window of an opportunity can carry.
+func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
+	ids := x.correlationIDs(it)
+	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
+	c.publishDownlink(v3.DownFailed, &v3.Downlink{
+		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
+		SessionKeyID: x.session.KeyID,
+		Err:          c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
+	})
+	c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
+}
+
+// emptyMACPayload is the size of FHDR without FOpts, and of FPort, in bytes.
+const emptyMACPayload = 8
+
+var errTooLong = errors.New("longer than the data rates of both windows allow")
+
+// settleConfirmed settles the confirmed item that waits for an acknowledgement: the
+// next uplink acknowledges it, or does not.
+func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {
+	it := d.Queue.Decided()
+	if it == nil {
+		return
+	}
+	fCnt, kind := it.SentFCnt, v3.DownAck
+	ids := v3.JoinIDs(uplinkIDs, it.CorrelationIDs...)
+	m := v3.Downlink{
+		DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
+		FCnt: fCnt, SessionKeyID: s.KeyID,
+	}
+	records := state.DeleteItems(d, it)
+	if !ack {
+		kind = v3.DownNack
+		if it.Nacked() {
+			it.Seq = d.Queue.NextSeq()
+			d.Queue.Add(it)
+			if again, err := state.ItemRecords(d, it); err == nil {
+				records = append(records, again...)
+			} else {
+				records = nil // the store has the item under its old number
+			}
+		} else {
+			failed := m
+			failed.DeviceIDs.HasDevAddr = false
+			failed.Err = c.names.Error(v3.MaxRetriesReached(it.Attempt - 1))
+			c.publishDownlink(v3.DownFailed, &failed)
+		}
+	}
+	c.publishDownlink(kind, &m)
+	if len(records) > 0 {
+		c.do(Commit{Records: records})
+	}
+	events := map[string]event.Kind{v3.DownAck: event.DownlinkAcked, v3.DownNack: event.DownlinkNacked}
+	c.report(event.Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})
+}

@@ -1,0 +1,215 @@
+package core
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"time"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// opportunity is a chance to be heard by a device: the windows in which it listens,
+// and the paths to it. An uplink makes one. A device has at most one that is not
+// over.
+//
+//	a join-request             any other
+//	     |                         |
+//	     v                         v
+//	 unstored ---(stored)-------> open --(a frame is sent)---> used
+//	     |                         ^ |
+//	     | decision point          | +--(the last window is past, nothing can be
+//	     v                         |     sent, a later uplink, the session ends)
+//	  overdue ---(stored)----------+ |
+//	                                 +-----------------------> missed
+//
+// From the start on the smallest frame that is due is held in the plan of a
+// gateway. At the decision point, shortly before a window, that place is released
+// and filled with all that is to be sent by then. If there is nothing, the next
+// window is decided on at a decision point of its own.
+type opportunity struct {
+	state   opportunityState
+	device  *session.Device
+	session *session.Session // nil: the frame is not in a session
+	ids     []string         // correlation ids of what has made it
+	start   radio.HostTime   // from which the delays of the windows count
+	uplink  answered         // zero where no uplink has made it
+	join    *joining         // nil: no join-request has made it
+	ready   []byte           // PHYPayload that is to be sent; nil: it is made at the decision point
+
+	paths   []gateway.Path  // best first
+	one     [1]gateway.Path // room for paths: nearly always there is one
+	windows [2]mac.Window
+	blocked []string // gateways that have heard it too and cannot answer, with the reason
+
+	window   int            // that is decided on next
+	decideAt radio.HostTime // its decision point
+	slot     *schedule.Slot // held until then; nil: nothing is due, or there is no room
+	record   *event.Decision
+
+	reception *reception // that brings more paths; nil: there is none
+}
+
+type opportunityState uint8
+
+const (
+	open     opportunityState = iota // until the decision point of its last window
+	unstored                         // its nonces are on their way to the store
+	overdue                          // the same, and the decision point is past
+	used
+	missed
+)
+
+// answered is the uplink that a downlink answers.
+type answered struct {
+	fCnt    uint32
+	rate    radio.DataRate
+	end     radio.GPSTime // 0 where it is not known
+	answers mac.Owed      // that are due
+}
+
+// isOver reports whether nothing more will be sent.
+func (x *opportunity) isOver() bool { return x.state == used || x.state == missed }
+
+// open begins an opportunity.
+func (c *Core) open(x *opportunity, up *radio.Uplink) {
+	c.opportunities[x.device] = x
+	x.addPath(c.gateway(up.Gateway), up)
+	if err := x.windows[0].Err; errors.Is(err, region.ErrFrequency) {
+		c.report(event.Event{
+			Kind: event.RX1Unknown, Gateway: c.gateway(up.Gateway).ID, Device: x.device.ID, FCnt: x.uplink.fCnt,
+			CorrelationIDs: x.ids, Err: err, Hint: event.HintRX1Unknown,
+		})
+	}
+	c.hold(x)
+}
+
+// cancel ends an opportunity that was not used.
+func (c *Core) cancel(x *opportunity) {
+	c.schedule.Release(x.slot)
+	x.slot = nil
+	c.close(x, missed)
+	x.leave()
+}
+
+// close ends an opportunity.
+func (c *Core) close(x *opportunity, as opportunityState) {
+	x.state = as
+	if c.opportunities[x.device] == x {
+		delete(c.opportunities, x.device)
+	}
+}
+
+// leave tells the reception that more paths are of no use.
+func (x *opportunity) leave() {
+	if x.reception != nil {
+		x.reception.opportunity = nil
+	}
+}
+
+// addPath notes that a gateway has heard the uplink, unless it cannot answer. Once
+// a frame was sent, paths stay in the order in which they come: attempts know them
+// by their place.
+func (x *opportunity) addPath(g *gateway.Gateway, up *radio.Uplink) {
+	if up.NoPath != "" && len(x.blocked) < maxBlocked {
+		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
+	}
+	if x.paths == nil {
+		x.paths = x.one[:0]
+	}
+	x.paths = gateway.AppendPaths(x.paths, g, up)
+	if !x.isOver() {
+		gateway.SortPaths(x.paths)
+	}
+}
+
+// maxBlocked bounds the reasons that are remembered.
+const maxBlocked = 64
+
+// endOfTime is later than any time of a counter.
+const endOfTime = radio.ConcentratorTime(math.MaxInt64)
+
+// losePaths notes that what is known of a gateway's counter before a time does not
+// hold any more.
+func (x *opportunity) losePaths(g *gateway.Gateway, before radio.ConcentratorTime) {
+	for i := range x.paths {
+		p := &x.paths[i]
+		p.Lost = p.Lost || p.Gateway == g && p.Start.Counter < before
+	}
+	if x.slot != nil && x.slot.Gateway == g && x.slot.Start < before {
+		x.slot = nil
+	}
+}
+
+// each calls f for every window and path from window first on, best first, until
+// it returns true. So RX2 is used where f takes none of the paths in RX1.
+func (x *opportunity) each(now radio.HostTime, first int, f func(w, i int) bool) bool {
+	for w := first; w < len(x.windows); w++ {
+		for _, hurried := range [...]bool{false, true} {
+			for i := range x.paths {
+				if x.windows[w].Err == nil && !x.paths[i].Lost && x.hurried(now, w, i) == hurried && f(w, i) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// hurried reports whether less than half of its lead is left to a gateway: its copy
+// has come late. Another gateway is surer although its signal is weaker: it has
+// heard the device too.
+func (x *opportunity) hurried(now radio.HostTime, w, i int) bool {
+	return x.begin(w, i).Sub(now) < x.paths[i].Gateway.Lead()/2
+}
+
+// begin is when window w opens, by what is known of path i.
+func (x *opportunity) begin(w, i int) radio.HostTime {
+	return x.paths[i].Start.Host.Add(x.windows[w].Delay)
+}
+
+// emission is the emission of size bytes in window w by path i.
+func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emission {
+	win, path, begin := &x.windows[w], &x.paths[i], x.begin(w, i)
+	airtime, err := radio.TimeOnAir(radio.Packet{
+		DataRate: win.DataRate, Size: size, NoCRC: win.DataRate.Modulation == radio.LoRa,
+	})
+	if err != nil {
+		airtime = time.Minute // of a data rate that is in no table: nothing can take it
+	}
+	return schedule.Emission{
+		Gateway: path.Gateway, Start: path.Start.CounterAt(begin), HostStart: begin,
+		Airtime: airtime, Frequency: win.Frequency, Priority: p, Fallback: w > 0,
+	}
+}
+
+// circumstances are what answers to MAC commands tell.
+func (x *opportunity) circumstances() mac.Circumstances {
+	best := x.paths[0].SNR
+	var gateways []*gateway.Gateway
+	for i := range x.paths {
+		best = max(best, x.paths[i].SNR)
+		if !slices.Contains(gateways, x.paths[i].Gateway) {
+			gateways = append(gateways, x.paths[i].Gateway)
+		}
+	}
+	return mac.Circumstances{
+		Margin: mac.Margin(x.uplink.rate, best), Gateways: uint8(min(len(gateways), 255)), Time: x.uplink.end,
+	}
+}
+
+// correlationIDs returns the correlation ids of all that leads to a transmission.
+func (x *opportunity) correlationIDs(it *session.Item, more ...string) []string {
+	ids := v3.JoinIDs(x.ids, more...)
+	if it != nil {
+		ids = v3.JoinIDs(ids, it.CorrelationIDs...)
+	}
+	return ids
+}

@@ -1,0 +1,70 @@
+package core
+
+import (
+	"errors"
+	"slices"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+)
+
+// publish makes the "up" message of a frame.
+func (c *Core) publish(r *reception) {
+	p := r.gathering
+	r.gathering = nil
+	defer c.release(p)
+	dev, d, first := r.match.Device, &p.data, &p.copies[0]
+	if d.HasFPort && d.FPort == testPort {
+		c.drop(event.DropTestPort, event.Event{
+			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort,
+		})
+		return
+	}
+	m := v3.Uplink{
+		DeviceIDs: v3.IDs(dev), CorrelationIDs: p.ids,
+		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(first.Received),
+		SessionKeyID: r.match.Session.KeyID, FCnt: r.match.FCnt, Confirmed: d.Confirmed(),
+		Locations: dev.Locations, VersionIDs: dev.VersionIDs,
+	}
+	if d.HasFPort && d.FPort > 0 {
+		c.plain = r.match.Session.Cipher(dev.Version).AppendFRMPayload(c.plain[:0], d, r.match.FCnt)
+		m.FPort, m.FRMPayload = d.FPort, c.plain
+	}
+	m.Lost, m.LostOf = dev.History.Lost()
+	m.Settings = v3.SettingsOf(dev, c.gateway(first.Gateway), first, c.now.Wall.Known())
+	m.ConsumedAirtime, _ = radio.TimeOnAir(radio.Packet{
+		DataRate: first.DataRate, CodingRate: first.CodingRate, Size: len(first.PHYPayload),
+	})
+	m.Receptions = c.shown[:0]
+	for i := range p.copies {
+		up := &p.copies[i]
+		g := c.gateway(up.Gateway)
+		for k := range up.Receptions {
+			m.Receptions = append(m.Receptions, v3.Reception{
+				Gateway: g, Uplink: up, Antenna: &up.Receptions[k],
+				ReceivedAt: c.now.at(up.Received), ShowTime: c.now.Wall.Known(),
+			})
+		}
+	}
+	c.text = c.opts.Encoder.AppendUplink(c.text[:0], &m)
+	c.shown = m.Receptions
+	clear(c.shown)
+	c.stats.Published++
+	c.publishMessage(dev.ID, v3.Up, slices.Clone(c.text))
+}
+
+var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
+
+// publishDownlink publishes a message about a downlink.
+func (c *Core) publishDownlink(kind string, m *v3.Downlink) {
+	m.ReceivedAt = c.now.at(c.now.Host)
+	payload := c.opts.Encoder.AppendDownlink(make([]byte, 0, 768), kind, m)
+	c.publishMessage(m.DeviceIDs.ID, kind, payload)
+}
+
+// publishMessage hands a message about a device to the broker.
+func (c *Core) publishMessage(id session.ID, kind string, payload []byte) {
+	c.do(Publish{v3.Message{Application: id.Application, Device: id.Device, Suffix: kind, Payload: payload}})
+}

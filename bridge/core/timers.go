@@ -1,0 +1,85 @@
+package core
+
+import "lorawand/radio"
+
+// duty is what is to be done at a time.
+type duty struct {
+	kind        dutyKind
+	opportunity *opportunity // with toDecide
+	attempt     uint64       // id, with the others
+}
+
+type dutyKind uint8
+
+const (
+	toDecide   dutyKind = iota // on the next window of an opportunity
+	toHandOver                 // an attempt, to a gateway without a queue of its own
+	toConfirm                  // that an attempt took place
+)
+
+// settle does what the time has come for, and arms the timer for what is next.
+func (c *Core) settle() {
+	for len(c.waiting) > 0 && (c.waiting[0].gathering == nil || c.waiting[0].deadline <= c.now.Host) {
+		if c.waiting[0].gathering != nil {
+			c.publish(c.waiting[0])
+		}
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+	}
+	for len(c.remembered) > 0 && c.remembered[0].expires <= c.now.Host {
+		c.evictOldest()
+	}
+	for at, d, ok := c.agenda.Due(c.now.Host); ok; at, d, ok = c.agenda.Due(c.now.Host) {
+		c.carryOut(at, d)
+	}
+	c.lowerMarks()
+	next := c.nextTime()
+	if next != 0 && (c.armed == 0 || next < c.armed) {
+		c.armed, c.arm.At = next, next
+		c.do(&c.arm)
+	}
+}
+
+// carryOut does what is on the agenda, if it is still wanted.
+func (c *Core) carryOut(at radio.HostTime, d duty) {
+	if d.kind == toDecide {
+		if x := d.opportunity; !x.isOver() && x.decideAt == at {
+			c.decide(x)
+		}
+		return
+	}
+	t := c.attempts[d.attempt]
+	switch {
+	case t == nil: // it is over
+	case d.kind == toHandOver:
+		c.handOver(t)
+	default:
+		c.sent(t)
+	}
+}
+
+// nextTime returns when there is something to do again, or 0.
+func (c *Core) nextTime() radio.HostTime {
+	next, ok := c.agenda.Next()
+	sooner := func(at radio.HostTime) {
+		if !ok || at < next {
+			next, ok = at, true
+		}
+	}
+	if at := c.marks.NextLower(); at != 0 {
+		sooner(at)
+	}
+	if c.provisioningNow() {
+		sooner(c.now.Host)
+	}
+	if len(c.waiting) > 0 {
+		sooner(c.waiting[0].deadline)
+	}
+	if len(c.remembered) > 0 {
+		sooner(c.remembered[0].expires)
+	}
+	if !ok {
+		return 0
+	}
+	return max(next, c.now.Host, 1)
+}

@@ -1,0 +1,65 @@
+package event
+
+import (
+	"strings"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// Hints say what an owner can do about an event.
+const (
+	HintTwoGatewaysOneEUI = "two gateways have one EUI: take one of them out of the configuration"
+	HintLowerPower        = "the next lower power is tried from now on"
+	HintNoLowerPower      = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
+	HintRX1Unknown        = "the device and the gateway must have one frequency plan, with one sub-band; " +
+		"until then RX2 is used alone"
+	HintNoChannels = "the device has the channels of its band until it is told of more; " +
+		"a join at a higher data rate has room for them"
+)
+
+// HintRefusedGateway is about a gateway that nobody has configured.
+func HintRefusedGateway(eui radio.EUI64) string {
+	return "if it is yours, add to the configuration [[gateway]] with eui = \"" + eui.String() + "\""
+}
+
+var droppedHints = map[string]string{
+	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
+		"another address is taken when the old one has sent no PULL_DATA for 30 s",
+	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
+	"too_many":     "a larger net.core.rmem_max lets more wait",
+}
+
+// HintDropped is about a GatewayDropped of a cause.
+func HintDropped(cause string) string { return droppedHints[cause] }
+
+// HintReusedFCnt is about a device that sends other frames with the counter of its
+// last one.
+func HintReusedFCnt(d *session.Device) string {
+	if d.SupportsJoin {
+		return "the device must count its frames, and join again after a reset"
+	}
+	return "the device does not count its frames, or begins anew after each reset; " +
+		"if it loses its counter without power, allow that with resets_f_cnt"
+}
+
+var joinHints = map[JoinRefusal]string{
+	JoinUnknownDevEUI:  "if the device is yours, create it with this DevEUI and JoinEUI",
+	JoinUnknownJoinEUI: "a device with this DevEUI has another JoinEUI: set the one that it sends",
+	JoinWrongKey:       "the device's AppKey is not the one that is stored: compare them, also for the order of the bytes",
+	JoinUsedNonce: "the device repeats DevNonces: it has lost them in a reset, or somebody replays; " +
+		"if it was reset, let it forget them with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
+	JoinBudget:    "too many frames with a wrong MIC come by this gateway; the device will try again",
+	JoinNoWindow:  "no gateway could send the join-accept in time; the device will try again",
+	JoinNotStored: "the store cannot be written; the device will try again",
+}
+
+// HintJoin is about a join-request of a device that is not answered. d is nil where
+// the device is not known.
+func HintJoin(why JoinRefusal, d *session.Device) string {
+	hint := joinHints[why]
+	if d == nil {
+		return hint
+	}
+	return strings.NewReplacer("DEVICE", d.ID.Device, "APPLICATION", d.ID.Application).Replace(hint)
+}

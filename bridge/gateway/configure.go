@@ -1,0 +1,90 @@
+package gateway
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// unknownMark is added to the id of a gateway that nobody has configured where
+// another was given its default id.
+const unknownMark = "-unknown"
+
+// Taken returns a gateway that its driver takes. One that nobody has configured
+// gets a frequency plan.
+func (r *Registry) Taken(eui radio.EUI64, plan *region.Plan) *Gateway {
+	if g := r.byEUI[eui]; g != nil {
+		return g
+	}
+	if g := r.removed[eui]; g != nil {
+		return g
+	}
+	g := &Gateway{ID: DefaultID(eui), EUI: eui, Plan: plan, EnforceDutyCycle: true}
+	if err := r.Add(g); err != nil {
+		g.ID += unknownMark
+		_ = r.Add(g)
+	}
+	return g
+}
+
+// IsRemoved reports whether a gateway was taken out of the configuration, and
+// nothing was readmitted since.
+func (r *Registry) IsRemoved(eui radio.EUI64) bool { return r.removed[eui] != nil }
+
+// Readmit lets a gateway that was removed come back: its driver takes it although
+// nobody has configured it, or it is configured by a stand-in.
+func (r *Registry) Readmit(eui radio.EUI64) { delete(r.removed, eui) }
+
+// Reconfigure makes the gateways those of a new configuration. Others that were
+// configured are removed; what they have heard is still known. One that is named by
+// its stand-in is configured by the EUI that it has told since. leaves is called for
+// each gateway before it is removed, replanned before it gets another frequency
+// plan. The error names those that keep what they had.
+func (r *Registry) Reconfigure(gateways []*Gateway, leaves, replanned func(*Gateway)) error {
+	var faults []error
+	for _, n := range gateways {
+		r.resolve(n)
+	}
+	for _, g := range r.All() {
+		switch {
+		case slices.ContainsFunc(gateways, func(n *Gateway) bool { return n.EUI == g.EUI }):
+			g.ID = g.EUI.String() // for now: gateways may swap their ids
+		case g.Configured:
+			leaves(g)
+			r.Remove(g)
+			r.removed[g.EUI] = g
+		case slices.ContainsFunc(gateways, func(n *Gateway) bool { return n.ID == g.ID }):
+			g.ID += unknownMark
+		}
+	}
+	for _, n := range gateways {
+		r.Readmit(n.EUI)
+		g := r.byEUI[n.EUI]
+		if g == nil {
+			faults = append(faults, r.Add(n))
+			continue
+		}
+		if g.Plan != n.Plan {
+			replanned(g)
+		}
+		faults = append(faults, r.Configure(g, n))
+	}
+	maps.DeleteFunc(r.identified, func(_, eui radio.EUI64) bool { return r.byEUI[eui] == nil })
+	return errors.Join(faults...)
+}
+
+// resolve gives a gateway that is configured by its stand-in the EUI that it has
+// told since.
+func (r *Registry) resolve(n *Gateway) {
+	eui, ok := r.identified[n.EUI]
+	if !ok {
+		return
+	}
+	if n.ID == DefaultID(n.EUI) {
+		n.ID = DefaultID(eui)
+	}
+	n.EUI = eui
+}

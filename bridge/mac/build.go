@@ -1,0 +1,27 @@
+package mac
+
+import (
+	"lorawand/bridge/session"
+	"lorawand/radio/frame"
+)
+
+// Build returns the PHYPayload of a downlink with the next frame counter of its
+// session, which is used up. fCntUp is that of the uplink that it acknowledges. ok
+// is false while no counter is reserved; then nothing has changed.
+func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32, c Circumstances) (phy []byte, fCnt uint32, ok bool) {
+	fCnt, ok = s.NextFCntDown(dev.Version, d.Item != nil)
+	if !ok {
+		return nil, 0, false
+	}
+	f := d.Frame(c)
+	f.DevAddr = s.DevAddr
+	phy, err := s.Cipher(dev.Version).BuildDownlink(f, fCnt, frame.Context{ConfFCnt: uint16(fCntUp)})
+	if err != nil {
+		return nil, 0, false
+	}
+	if f.MType == frame.ConfirmedDown {
+		s.Confirmed(dev.Version, fCnt)
+	}
+	s.UseFCntDown(dev.Version, d.Item != nil)
+	return phy, fCnt, true
+}

@@ -1,0 +1,161 @@
+package state
+
+import (
+	"fmt"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/session"
+	"lorawand/bridge/store"
+)
+
+// How the state of each room becomes records.
+
+// DeviceRecords returns the records of a device and of its counters.
+func DeviceRecords(d *session.Device) ([]store.Record, error) {
+	r, err := DeviceRecord(d)
+	if err != nil {
+		return nil, err
+	}
+	records := []store.Record{r}
+	if d.Session != nil {
+		records = append(records, CountersRecord(d, d.Session.Settled()))
+	}
+	return records, nil
+}
+
+// TakeChange returns the records of what has changed of a device, and takes that
+// for stored. lag says that a crash may lose it.
+func TakeChange(d *session.Device) (records []store.Record, lag bool, err error) {
+	if d.TakeChange() == session.CountersChanged {
+		return []store.Record{CountersRecord(d, d.Session.Marks())}, true, nil
+	}
+	r, err := DeviceRecord(d)
+	if err != nil {
+		return nil, false, err
+	}
+	if d.Session == nil {
+		return []store.Record{r, DeleteCounters(d)}, false, nil
+	}
+	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, false, nil
+}
+
+// SettledRecords returns what a clean stop leaves in the store of a device whose
+// marks are above its counters. Both its records have marks; that of the device
+// is written only if its own are.
+func SettledRecords(d *session.Device) []store.Record {
+	settled, changed := *d, false
+	settle := func(s *session.Session) *session.Session {
+		if s == nil || s.Marks() == s.Settled() {
+			return s
+		}
+		changed = true
+		return s.WithMarks(s.Settled())
+	}
+	settled.Session, settled.Pending = settle(d.Session), settle(d.Pending)
+	if !changed {
+		return nil
+	}
+	if settled.Pending == d.Pending && d.Session.Lowers() {
+		return []store.Record{CountersRecord(d, d.Session.Settled())}
+	}
+	records, err := DeviceRecords(&settled)
+	if err != nil {
+		return nil // then the next start goes on behind the marks
+	}
+	return records
+}
+
+// DeviceRecord returns the record of a device with its sessions. Their marks are
+// those that are on their way to the store too.
+func DeviceRecord(d *session.Device) (store.Record, error) {
+	marked := *d
+	for _, s := range []**session.Session{&marked.Session, &marked.Pending} {
+		if *s != nil {
+			m := (*s).Marks()
+			(*s).Recorded(m)
+			*s = (*s).WithMarks(m)
+		}
+	}
+	b, err := session.MarshalDevice(&marked)
+	if err != nil {
+		return store.Record{}, fmt.Errorf("bridge: device %v: %w", d.ID, err)
+	}
+	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: deviceVersion, Data: b}, nil
+}
+
+// CountersRecord returns what the store keeps of the counters of the session
+// in use.
+func CountersRecord(d *session.Device, m session.Marks) store.Record {
+	return store.Record{
+		Kind: KindCounters, Key: d.Key(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m),
+	}
+}
+
+// DeleteDevice returns the record that deletes a device.
+func DeleteDevice(d *session.Device) store.Record {
+	return store.Record{Kind: KindDevice, Key: d.Key()}
+}
+
+// DeleteCounters returns the record that deletes the counters of a device.
+func DeleteCounters(d *session.Device) store.Record {
+	return store.Record{Kind: KindCounters, Key: d.Key()}
+}
+
+// itemKey names an item so that the order of the keys is that of the queue.
+func itemKey(d *session.Device, seq uint64) string { return fmt.Sprintf("%v/%016x", d.ID, seq) }
+
+// ItemRecords returns what the store keeps of items: of all of them or, with an
+// error, of none.
+func ItemRecords(d *session.Device, items ...*session.Item) ([]store.Record, error) {
+	out := make([]store.Record, 0, len(items))
+	for _, it := range items {
+		b, err := session.MarshalItem(it)
+		if err != nil {
+			return nil, fmt.Errorf("bridge: downlink for %v: %w", d.ID, err)
+		}
+		out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq), Version: recordVersion, Data: b})
+	}
+	return out, nil
+}
+
+// DeleteItems returns the records that delete items.
+func DeleteItems(d *session.Device, items ...*session.Item) []store.Record {
+	out := make([]store.Record, 0, len(items))
+	for _, it := range items {
+		out = append(out, store.Record{Kind: KindDownlink, Key: itemKey(d, it.Seq)})
+	}
+	return out
+}
+
+// KeyRecord returns what the store keeps of an API key.
+func KeyRecord(k access.Key) (store.Record, error) {
+	b, err := access.MarshalKey(k)
+	if err != nil {
+		return store.Record{}, fmt.Errorf("bridge: API key: %w", err)
+	}
+	return store.Record{Kind: KindKey, Key: k.ID, Version: recordVersion, Data: b}, nil
+}
+
+// ReserveFirst asks for a counter for the first downlink of each device. It returns
+// the records that reserve them, and what is to be called when they are stored, or
+// cannot be: then a counter is asked for again when it is needed.
+func ReserveFirst(devices []*session.Device) (records []store.Record, done func(error)) {
+	marks := map[*session.Session]session.Marks{}
+	for _, d := range devices {
+		if d.Session == nil || d.Unserved() != nil {
+			continue
+		}
+		if m := d.Session.FirstMarks(d.Version); m != d.Session.Marks() {
+			d.Session.Ask(m)
+			marks[d.Session] = m
+			records = append(records, CountersRecord(d, m))
+		}
+	}
+	return records, func(err error) {
+		for s, m := range marks {
+			if err == nil {
+				s.Stored(m)
+			}
+		}
+	}
+}

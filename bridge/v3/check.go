@@ -1,0 +1,60 @@
+package v3
+
+import (
+	"errors"
+	"time"
+
+	"lorawand/bridge/session"
+)
+
+var (
+	errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
+	errDecoded = errors.New("payload formatters, which decoded_payload needs, are not served by this version")
+)
+
+// CheckItems says why the items of a push cannot be taken, or returns nil. One bad
+// item fails the whole push. d is the device with the id, nil if there is none; now
+// is the zero time where the calendar is not known.
+func CheckItems(id session.ID, d *session.Device, items []*session.Item, now time.Time) *Error {
+	switch {
+	case d == nil:
+		return DeviceNotFound(id)
+	case len(items) == 0:
+		return nil
+	case d.Unserved() != nil:
+		return NotServed(d.Unserved())
+	case d.Session == nil && d.Pending == nil:
+		return NoDeviceSession()
+	}
+	plan, err := d.FrequencyPlan()
+	if err != nil {
+		return NotServed(err)
+	}
+	for _, it := range items {
+		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
+		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
+			return DownlinkExpired()
+		case it.ClassBC != nil:
+			return NotServed(errClassBC)
+		case len(it.FRMPayload) == 0:
+			return NotServed(errDecoded)
+		case len(it.FRMPayload) > maxFRMPayload:
+			return ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
+		}
+	}
+	return nil
+}
+
+// CheckRoom says why a queue cannot be filled as far as device, or all queues
+// together to a number of bytes; nil: they can.
+func CheckRoom(device session.Load, allBytes int) *Error {
+	switch {
+	case device.Items > session.MaxQueue:
+		return QueueFull()
+	case device.Bytes > session.MaxQueueBytes:
+		return QueueTooLong(session.MaxQueueBytes)
+	case allBytes > session.MaxQueuesBytes:
+		return QueuesTooLong(session.MaxQueuesBytes)
+	}
+	return nil
+}

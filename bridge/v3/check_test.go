@@ -1,0 +1,71 @@
+package v3
+
+import (
+	"testing"
+	"time"
+
+	"lorawand/bridge/session"
+)
+
+func TestCheckItems(t *testing.T) {
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	ready := func() *session.Device {
+		return &session.Device{Version: session.V1_0_4, Plan: "EU_863_870", Session: &session.Session{}}
+	}
+	item := func(size int) *session.Item { return &session.Item{FPort: 1, FRMPayload: make([]byte, size)} }
+	at := func(at time.Time) *session.Item {
+		it := item(1)
+		it.ClassBC = &session.ClassBC{AbsoluteTime: at}
+		return it
+	}
+	without := ready()
+	without.Session = nil
+	tests := []struct {
+		name string
+		d    *session.Device
+		it   *session.Item
+		now  time.Time
+		want string // Error.Name; "": taken
+	}{
+		{"short", ready(), item(1), now, ""},
+		{"the longest", ready(), item(242), now, ""},
+		{"too long", ready(), item(243), now, ApplicationDownlinkTooLong(1, 1).Name},
+		{"nothing to send", ready(), item(0), now, NotServed(errDecoded).Name},
+		{"no device", nil, item(1), now, DeviceNotFound(session.ID{}).Name},
+		{"no session", without, item(1), now, NoDeviceSession().Name},
+		{"expired", ready(), at(now.Add(-time.Second)), now, DownlinkExpired().Name},
+		{"at a time", ready(), at(now.Add(time.Second)), now, NotServed(errClassBC).Name},
+		{"at a time, without a calendar", ready(), at(now.Add(-time.Second)), time.Time{}, NotServed(errClassBC).Name},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := ""
+			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it}, tt.now); err != nil {
+				got = err.Name
+			}
+			if got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheckRoom(t *testing.T) {
+	most := session.Load{Items: session.MaxQueue, Bytes: session.MaxQueueBytes}
+	tests := []struct {
+		name   string
+		device session.Load
+		all    int
+		full   bool
+	}{
+		{"exactly full", most, session.MaxQueuesBytes, false},
+		{"one item too many", most.Plus(session.Load{Items: 1}), 0, true},
+		{"one byte too many", most.Plus(session.Load{Bytes: 1}), 0, true},
+		{"one byte too many in all queues", session.Load{}, session.MaxQueuesBytes + 1, true},
+	}
+	for _, tt := range tests {
+		if err := CheckRoom(tt.device, tt.all); (err != nil) != tt.full {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
