@@ -8,15 +8,15 @@ import (
 	"lorawand/radio"
 )
 
-// An application's subscription sees its own application only.
+// A wide subscription becomes one to the own application, named as the client logged in.
 func ExampleFilter() {
 	for _, filter := range []string{"#", "v3/+/devices/+/up", "v3/app2/#"} {
 		own, ok := v3.Filter(filter, "app1", "ttn")
 		fmt.Printf("%q %v\n", own, ok)
 	}
 	// Output:
-	// "v3/app1/#" true
-	// "v3/app1/devices/+/up" true
+	// "v3/app1@ttn/#" true
+	// "v3/app1@ttn/devices/+/up" true
 	// "" false
 }
 
