@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
-	"lorawand/bridge"
 	"lorawand/cmd/lorawand/config"
 )
 
