@@ -164,7 +164,7 @@ const (
 	GatewayCounterReset                             // its counter has begun anew: what was planned before Since is void
 	GatewayStatus                                   // it sent its statistics
 	GatewayFailed                                   // it does not work: see Fault; its driver tries again
-	GatewayIdentified                               // its EUI has become known; before, its id was Was
+	GatewayIdentified                               // its EUI has become known; before, Was stood for it
 	GatewayDropped                                  // its frames are dropped or cannot be answered: see Fault; repeated from time to time
 	GatewayRefused                                  // it is not accepted: see Fault; repeated from time to time
 )

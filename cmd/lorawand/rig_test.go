@@ -8,9 +8,9 @@ package main
 //     an MQTT client, running.forwarder a packet forwarder whose send hands a
 //     frame of the device dev1 (deviceJSON) over. next and none look at what the
 //     client gets. TestWorkedExample below is the shortest whole flow.
-//   - world (world_test.go) is devices on an air, gateways and the bridge in the
+//   - world (rigworld_test.go) is devices on an air, gateways and the bridge in the
 //     fake time of a synctest bubble, without sockets, broker and disk: days pass
-//     in seconds. TestAirClock shows its use.
+//     in seconds. TestAirClock in world_test.go shows its use.
 
 import (
 	"bytes"
