@@ -110,7 +110,7 @@ const (
 	TxFreq                            // the radio does not send on that frequency
 	TxPower                           // the radio has no such power
 	TxGPSUnlocked                     // a GPS time was asked for and is not known
-	TxChannelBusy                     // somebody else was on the channel, where listening comes before talking; not of the protocol
+	TxChannelBusy                     // LBT found the channel in use; not a word of the protocol
 	TxUnknownError                    // refused for a reason we do not know
 	TxNoAck                           // the gateway has not answered in time, which is not a refusal
 	TxNoPath                          // the driver had no way to hand it over
@@ -162,11 +162,11 @@ const (
 	GatewayConnected    GatewayEventKind = iota + 1 // heard for the first time, or again
 	GatewayDisconnected                             // silent for too long, or stopped
 	GatewayCounterReset                             // its counter has begun anew: what was planned before Since is void
-	GatewayStatus                                   // it told its own figures
-	GatewayFailed                                   // it does not work, for the reason in Fault; its driver tries again
-	GatewayIdentified                               // its EUI has become known: until now it went by Was
-	GatewayDropped                                  // what it sends is dropped or cannot be answered, for the reason in Fault; its driver tells so now and then
-	GatewayRefused                                  // it wants in and is not taken, for the reason in Fault; its driver tells so now and then
+	GatewayStatus                                   // it sent its statistics
+	GatewayFailed                                   // it does not work: see Fault; its driver tries again
+	GatewayIdentified                               // its EUI has become known; before, Was stood for it
+	GatewayDropped                                  // its frames are dropped or cannot be answered: see Fault; repeated from time to time
+	GatewayRefused                                  // it is not accepted: see Fault; repeated from time to time
 )
 
 // String returns the kind as a word.

@@ -33,7 +33,7 @@ func (a *EventsArgs) matches(e *event.Event) bool {
 // errStops ends the following of events when the daemon stops.
 var errStops = errors.New("the daemon stops")
 
-// events answers with the remembered events, oldest first: texts, or events.
+// events answers with the remembered events, oldest first, as JSON or as texts.
 func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
 	tell := func(e event.Event) error {
 		switch {

@@ -2,9 +2,8 @@ package gateway
 
 import "lorawand/radio"
 
-// Powers that may be asked for in the place of one that the gateway refuses, in
-// whole dBm, which is what forwarders take. Most of them send only with what
-// stands in their table.
+// Range of the powers that may replace a refused one, in whole dBm: forwarders
+// take no fractions. Most forwarders send only with the powers of their TX table.
 const (
 	leastPower = 0
 	mostPower  = leastPower + 63

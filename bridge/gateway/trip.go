@@ -17,14 +17,14 @@ const (
 	// without a queue of its own, which sends what it gets when its time comes.
 	blindLead = 800 * time.Millisecond
 
-	// latest is how shortly before its time a gateway still takes a downlink:
-	// what the reference's queue wants (TX_START_DELAY 1.5 ms, TX_MARGIN_DELAY
+	// latest is the least time before its start at which a gateway still takes a
+	// downlink: what the reference's queue wants (TX_START_DELAY 1.5 ms, TX_MARGIN_DELAY
 	// 1 ms, TX_JIT_DELAY 40 ms; jitqueue.c of sx1302_hal 2.1.0), and one late
 	// wake-up.
 	latest = 75 * time.Millisecond
 )
 
-// roundTrips are the last ones, in a ring.
+// roundTrips are the last 32 round trips, in a ring.
 type roundTrips struct {
 	ring [32]time.Duration
 	n    int // all that were noted
@@ -35,7 +35,7 @@ func (r *roundTrips) add(d time.Duration) {
 	r.n++
 }
 
-// p90 returns what nine of ten round trips were below; 0 before the first.
+// p90 returns the 90th percentile of the round trips; 0 before the first.
 func (r *roundTrips) p90() time.Duration {
 	sorted := r.ring
 	s := sorted[:min(r.n, len(sorted))]
@@ -56,8 +56,8 @@ func (g *Gateway) Answered(trip time.Duration) {
 // none is known.
 func (g *Gateway) RoundTrip() time.Duration { return g.trips.p90() }
 
-// near reports whether no network lies in between: the gateway is on this host,
-// and what was measured does not speak against it.
+// near reports whether the gateway is on this host, and no round trip that was
+// measured shows a network behind it.
 func (g *Gateway) near() bool { return g.Local && g.trips.p90() <= localTrip }
 
 // Lead returns how long before the begin of a downlink it is handed to the

@@ -9,8 +9,8 @@ import (
 	"lorawand/radio/region"
 )
 
-// hour is the time over which a duty cycle counts, and a second: the host's
-// clock and the gateway's do not agree to the last millisecond.
+// hour is the time over which a duty cycle counts, plus 1 s for the difference
+// between the host's clock and the gateway's.
 const hour = time.Hour + time.Second
 
 // ceilings are the share of a sub-band's allowance that a priority may use up,
@@ -32,8 +32,8 @@ type span struct {
 	end   radio.HostTime
 }
 
-// ledger has what a gateway has sent and is going to send, by the lower edge
-// of the sub-band, in the order of time.
+// ledger holds the past and planned transmissions of a gateway in the order of
+// time. The key is the lower edge of the sub-band.
 type ledger map[radio.Frequency][]*span
 
 func (l ledger) spend(band radio.Frequency, start radio.HostTime, airtime time.Duration) *span {
@@ -51,7 +51,7 @@ func (l ledger) giveBack(band radio.Frequency, s *span) {
 	l[band] = slices.DeleteFunc(l[band], func(o *span) bool { return o == s })
 }
 
-// prune forgets what no hour can count any more.
+// prune removes the spans that ended more than an hour ago.
 func (l ledger) prune(now radio.HostTime) {
 	for band, spans := range l {
 		n := 0
@@ -64,8 +64,9 @@ func (l ledger) prune(now radio.HostTime) {
 	}
 }
 
-// used returns the airtime in the fullest of all hours that hold an emission,
-// without that: of the hours that end with it, and with each later one.
+// used returns the largest airtime in any hour that contains an emission, without
+// the emission itself. It looks at the hour that ends with the emission and at
+// those that end with each later span.
 func (l ledger) used(band radio.Frequency, start radio.HostTime, airtime time.Duration) time.Duration {
 	end := start.Add(airtime)
 	fullest := l.between(band, end.Add(-hour), end)

@@ -17,18 +17,18 @@ import (
 // the MIC of a short frame.
 type Budget struct {
 	rate int64 // tokens a second; 0 is no bound
-	debt int64 // in ns: how long it takes until all that was spent is there again
+	debt int64 // ns until the bucket is full again
 	at   radio.HostTime
 }
 
 // NewBudget returns a Budget of so many wrong MICs a second.
 func NewBudget(perSecond int) Budget { return Budget{rate: int64(perSecond)} }
 
-// allow reports whether there is something left to spend.
+// allow reports whether the bucket holds a token.
 func (b *Budget) allow(now radio.HostTime) bool { return b.within(now, time.Second) }
 
-// within reports whether less is spent than comes in again in a time: with less
-// than a second the rest stays for others.
+// within reports whether the bucket is full again within limit, at most 1 s. A
+// limit below 1 s leaves the rest of the tokens for other callers.
 func (b *Budget) within(now radio.HostTime, limit time.Duration) bool {
 	if b.rate == 0 {
 		return true
@@ -62,9 +62,9 @@ func micCost(d *frame.Data, v Version) int64 {
 	return int64((blocks + shortBlocks - 1) / shortBlocks)
 }
 
-// Source is where frames come from: a gateway, or somebody who says that he is
-// this gateway and cannot be believed. Each has a budget of its own, so that no
-// flood through one of them keeps out what another one brings.
+// Source is the sender of frames to us: a gateway, or an address that claims to be
+// this gateway without proof. Each Source has its own budget, so a flood through
+// one does not keep out the frames of another.
 type Source struct {
 	Gateway radio.EUI64
 	Foreign bool // its frames cannot be answered: see radio.Reception.NoDownlink
@@ -94,13 +94,12 @@ func (r *Registry) source(s Source) *Budget {
 	return b
 }
 
-// Of the whole, and of what a source has, this much may be used for counters that
-// are not plausible, and by sources that cannot be believed. The rest is for the
-// devices themselves.
+// lesserShare is the part of each budget that implausible counters and foreign
+// sources may use. The rest is kept for the devices.
 const lesserShare = time.Second / 2
 
-// affords reports whether a MIC of a frame from a source may be looked at.
-// plausible says that its device may well have sent it.
+// affords reports whether the budgets allow to compute a MIC for a frame of this
+// source. plausible: the counter is one that the device is likely to use next.
 func (r *Registry) affords(s Source, plausible bool, now radio.HostTime) bool {
 	limit := lesserShare
 	if plausible && !s.Foreign {

@@ -1,6 +1,6 @@
 package session
 
-// Change is how much of what the store has of a device is not true any more.
+// Change says which part of a device's record in the store is out of date.
 type Change uint8
 
 // Changes, the smallest first.
@@ -29,8 +29,8 @@ func (d *Device) changed(what Change) {
 	d.change = max(d.change, what)
 }
 
-// changed is that of the session's device. The counters that are stored apart
-// are those of the session in use.
+// changed marks the session's device. Only the session in use has its counters
+// stored apart; a change of a pending session is a change of the record.
 func (s *Session) changed(what Change) {
 	switch d := s.device; {
 	case d == nil:
@@ -62,7 +62,7 @@ func (d *Device) TakeChange() Change {
 	return what
 }
 
-// Changed marks a device of which nobody knows what the store has.
+// Changed marks a device whose record in the store is not known.
 func (d *Device) Changed() { d.changed(RecordChanged) }
 
 // SetParameters replaces the parameters that the device is known to use. What p

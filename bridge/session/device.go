@@ -209,22 +209,23 @@ type Session struct {
 	Parameters *Parameters
 }
 
-// Parameters are what MAC commands and join-accepts can change.
+// Parameters are what MAC commands and join-accepts can change. A pointer is nil
+// where the device was not told.
 type Parameters struct {
 	MaxEIRP          radio.Decibel // dBm
 	ADRDataRate      uint8
 	ADRTXPower       uint8
 	ADRNbTrans       uint8
-	ADRAckLimitExp   string // as The Things Stack names it
-	ADRAckDelayExp   string
-	RX1Delay         uint8 // s, 1 to 15
+	ADRAckLimitExp   *uint8 `json:",omitempty"` // ADR_ACK_LIMIT is 2^n frames, n 0 to 15 (ADRParamSetupReq)
+	ADRAckDelayExp   *uint8 `json:",omitempty"` // ADR_ACK_DELAY is 2^n frames, n 0 to 15 (ADRParamSetupReq)
+	RX1Delay         uint8  // s, 1 to 15
 	RX1DROffset      uint8
 	RX2DataRate      uint8
 	RX2Frequency     radio.Frequency
-	UplinkDwell      *bool `json:",omitempty"` // frames of at most 400 ms; nil: it was not told
-	DownlinkDwell    *bool `json:",omitempty"`
-	MaxDutyCycle     string
-	RejoinTimePeriod string
+	UplinkDwell      *bool  `json:",omitempty"` // frames of at most 400 ms; nil: it was not told
+	DownlinkDwell    *bool  `json:",omitempty"`
+	MaxDutyCycle     *uint8 `json:",omitempty"` // share of the time on air is 1/2^n, n 0 to 15 (DutyCycleReq)
+	RejoinTimePeriod *uint8 `json:",omitempty"` // a rejoin-request each 2^(n+10) s, n 0 to 15 (RejoinParamSetupReq)
 	Channels         []Channel
 }
 

@@ -6,8 +6,8 @@ import (
 	"lorawand/radio/region"
 )
 
-// FactoryParameters are what a device goes by that nobody has told anything:
-// what its owner says of its making, else the band's.
+// FactoryParameters are those of a device before the first MAC command: the
+// owner's settings of the receive windows, else the defaults of the band (RP002).
 func (d *Device) FactoryParameters(plan *region.Plan) Parameters {
 	rx2 := plan.BandRX2()
 	p := Parameters{
@@ -55,8 +55,9 @@ func (s *Settings) Apply(p *Parameters) {
 	}
 }
 
-// followSettings is for a registration that has the session of before but does not
-// know what the device was told: settings that are not what they were hold for it.
+// followSettings keeps the parameters of the old registration's session if the new
+// registration has the same session without parameters. Settings that have changed
+// since replace the parameters they name.
 func (d *Device) followSettings(old *Device) {
 	if d.Session == nil || d.Session.Parameters != nil {
 		return

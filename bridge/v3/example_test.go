@@ -8,7 +8,7 @@ import (
 	"lorawand/radio"
 )
 
-// An application's subscription sees its own application only.
+// A wide subscription becomes one to the own application, named as the client logged in.
 func ExampleFilter() {
 	for _, filter := range []string{"#", "v3/+/devices/+/up", "v3/app2/#"} {
 		own, ok := v3.Filter(filter, "app1", "ttn")

@@ -399,10 +399,10 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 		MaxEIRP:     radio.Decibel(math.Round(min(max(j.MaxEIRP, 0), 40) * 100)),
 		ADRDataRate: small("adr_data_rate_index", j.ADRDataRate, 15), ADRTXPower: small("adr_tx_power_index", j.ADRTXPower, 15),
 		ADRNbTrans:     small("adr_nb_trans", j.ADRNbTrans, 15),
-		ADRAckLimitExp: string(j.ADRAckLimitExp), ADRAckDelayExp: string(j.ADRAckDelayExp),
+		ADRAckLimitExp: j.ADRAckLimitExp.exponent(), ADRAckDelayExp: j.ADRAckDelayExp.exponent(),
 		RX1Delay: small("rx1_delay", j.RX1Delay, 15), RX1DROffset: small("rx1_data_rate_offset", j.RX1DROffset, 7),
 		RX2DataRate: small("rx2_data_rate_index", j.RX2DataRate, 15), RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
-		MaxDutyCycle: string(j.MaxDutyCycle), RejoinTimePeriod: string(j.RejoinTimePeriod),
+		MaxDutyCycle: j.MaxDutyCycle.exponent(), RejoinTimePeriod: j.RejoinTimePeriod.exponent(),
 		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 	}
 	if len(j.Channels) > 96 {

@@ -55,6 +55,31 @@ func (e *enum[N]) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// maxExponent is the largest n of the MAC commands that tell an exponent, which
+// have 4 bits for it.
+const maxExponent = 15
+
+// exponent returns the number of a name, from 0 to maxExponent; nil: there is
+// none.
+func (e enum[N]) exponent() *uint8 {
+	var names N
+	for n := range uint8(maxExponent + 1) {
+		if e != "" && names.name(uint64(n)) == string(e) {
+			return &n
+		}
+	}
+	return nil
+}
+
+// wordOf returns the name of a number; "" where it is nil or has no name.
+func wordOf[N namer](n *uint8) enum[N] {
+	if n == nil {
+		return ""
+	}
+	var names N
+	return enum[N](names.name(uint64(*n)))
+}
+
 // The enumerations, with the numbers of lorawan-stack 3.32
 // (api/ttn/lorawan/v3/lorawan.proto, messages.proto and metadata.proto).
 type (
@@ -93,7 +118,7 @@ func (ackLimitNames) name(n uint64) string  { return power("ADR_ACK_LIMIT_", n) 
 func (ackDelayNames) name(n uint64) string  { return power("ADR_ACK_DELAY_", n) }
 
 func (rejoinNames) name(n uint64) string {
-	if n > 15 {
+	if n > maxExponent {
 		return ""
 	}
 	return "REJOIN_TIME_" + strconv.FormatUint(n, 10)
@@ -109,7 +134,7 @@ func at(n uint64, names ...string) string {
 
 // power names an exponent of 2 by what it stands for.
 func power(prefix string, n uint64) string {
-	if n > 15 {
+	if n > maxExponent {
 		return ""
 	}
 	return prefix + strconv.FormatUint(1<<n, 10)

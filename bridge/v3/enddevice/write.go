@@ -170,10 +170,10 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	j := &parametersJSON{
 		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
-		ADRAckLimitExp: enum[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: enum[ackDelayNames](p.ADRAckDelayExp),
+		ADRAckLimitExp: wordOf[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: wordOf[ackDelayNames](p.ADRAckDelayExp),
 		RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
 		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency),
-		MaxDutyCycle: enum[dutyCycleNames](p.MaxDutyCycle), RejoinTimePeriod: enum[rejoinNames](p.RejoinTimePeriod),
+		MaxDutyCycle: wordOf[dutyCycleNames](p.MaxDutyCycle), RejoinTimePeriod: wordOf[rejoinNames](p.RejoinTimePeriod),
 		UplinkDwell: boolOf(p.UplinkDwell), DownlinkDwell: boolOf(p.DownlinkDwell),
 	}
 	channels := p.Channels

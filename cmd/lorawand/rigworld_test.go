@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/bridge/store"
+	"lorawand/bridge/v3"
+	"lorawand/concentrator"
+	"lorawand/concentrator/air"
+	"lorawand/concentrator/virtual"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// world is devices, an air, gateways and the bridge, in the fake time of a
+// synctest bubble. Only sockets, broker and disk are left out.
+type world struct {
+	*testing.T
+	air      *air.Air
+	plan     *region.Plan
+	clock    *bridge.Clock
+	bridge   *bridge.Bridge
+	devices  *session.Registry
+	gateways *gateway.Registry
+	drivers  map[radio.EUI64]concentrator.Driver
+	rx1Delay time.Duration    // told to devices that join; 0: the usual one
+	message  func(v3.Message) // what comes over MQTT; called by the bridge, so it must not push itself
+	stop     func()
+	wg       sync.WaitGroup
+
+	mu     sync.Mutex
+	sent   []air.Transmission // what gateways have put on the air
+	events []event.Event
+}
+
+// memory is a store that forgets.
+type memory struct{}
+
+func (memory) Commit(...store.Record) error { return nil }
+
+// Publish implements bridge.Outbox.
+func (w *world) Publish(m v3.Message) {
+	if w.message != nil {
+		w.message(m)
+	}
+}
+
+// Transmit implements bridge.Transmitter.
+func (w *world) Transmit(d radio.Downlink) error {
+	if drv := w.drivers[d.Gateway]; drv != nil {
+		return drv.Transmit(d)
+	}
+	return concentrator.ErrGateway
+}
+
+// newWorld makes a world that does not move yet.
+func newWorld(t *testing.T, planID string) *world {
+	t.Helper()
+	plan, err := region.Lookup(planID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{
+		T: t, air: air.New(1), plan: plan, devices: session.NewRegistry(0), gateways: gateway.NewRegistry(),
+		drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP }),
+	}
+	w.air.Log(func(tx air.Transmission) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.sent = append(w.sent, tx)
+	})
+	return w
+}
+
+// gateway adds a gateway on this host.
+func (w *world) gateway(o virtual.Options, enforce bool) {
+	w.Helper()
+	o.Air, o.Now, o.Receiver.Plan = w.air, w.clock.Host, w.plan
+	d, err := virtual.New(o)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.add(o.Receiver.EUI, d, enforce)
+}
+
+// remote adds a gateway on the far side of a network.
+func (w *world) remote(o remoteOptions, enforce bool) *remote {
+	w.Helper()
+	o.Now, o.Receiver.Plan = w.clock.Host, w.plan
+	r := newRemote(w.air, o)
+	w.add(o.Receiver.EUI, r, enforce)
+	return r
+}
+
+func (w *world) add(eui radio.EUI64, d concentrator.Driver, enforce bool) {
+	w.Helper()
+	w.drivers[eui] = d
+	if err := w.gateways.Add(&gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: w.plan, EnforceDutyCycle: enforce}); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// otaa adds a device that joins.
+func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
+	w.Helper()
+	d := &session.Device{
+		ID: session.ID{Application: "app1", Device: fmt.Sprintf("dev%04d", i)}, Plan: w.plan.ID(), Version: session.V1_0_3, SupportsJoin: true,
+		DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, byte(i >> 8), byte(i)}, JoinEUI: radio.EUI64{7}, HasJoinEUI: true,
+		RootKeys: frame.RootKeys{AppKey: frame.Key{1, byte(i >> 8), byte(i)}},
+	}
+	if o.Version >= air.V1_0_4 {
+		d.Version = session.V1_0_4
+	}
+	if err := w.devices.Add(d); err != nil {
+		w.Fatal(err)
+	}
+	o.Name, o.Plan, o.DevEUI, o.JoinEUI, o.RootKeys = d.ID.Device, w.plan, d.DevEUI, d.JoinEUI, d.RootKeys
+	v, err := w.air.Device(o)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return v
+}
+
+// run lets the world move until the function that it returns is called.
+func (w *world) run() {
+	w.Helper()
+	b, err := bridge.New(bridge.Options{
+		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan, RX1Delay: w.rx1Delay, Clock: w.clock,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.bridge = b
+	ctx, cancel := context.WithCancel(context.Background())
+	part := func(run func(context.Context) error) {
+		w.wg.Go(func() {
+			if err := run(ctx); err != nil {
+				w.Error(err)
+			}
+		})
+	}
+	part(b.Run)
+	part(w.air.Run)
+	part(func(ctx context.Context) error {
+		return b.Events().Follow(ctx, func(e event.Event) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.events = append(w.events, e)
+			return nil
+		})
+	})
+	for _, d := range w.drivers {
+		part(func(ctx context.Context) error { return d.Run(ctx, b) })
+	}
+	w.stop = func() { cancel(); w.wg.Wait() }
+	synctest.Wait()
+}
+
+func deviceID(name string) session.ID { return session.ID{Application: "app1", Device: name} }
+
+// push pushes as an application does, and waits for the PUBACK.
+func (w *world) push(device string, replace bool, body string) {
+	if err := w.bridge.Push(context.Background(), deviceID(device), replace, []byte(body)); err != nil {
+		w.Error(err)
+	}
+}
