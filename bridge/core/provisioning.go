@@ -35,6 +35,7 @@ type provisioning struct {
 	records []state.Record     // perDevice of each device, and then the downlinks of those that go
 	stale   []int              // devices whose records are to be made again
 	marks   map[session.ID]stagedMarks
+	ends    []bool // of each in Put: something that leaves a tombstone ends with it
 
 	// late are devices that have changed since storing began.
 	late map[*session.Device]bool
@@ -60,7 +61,7 @@ const perDevice = 2
 func newProvisioning(p Provisioned, r *session.Registry) *provisioning {
 	return &provisioning{
 		Provisioned: p, plan: r.Plan(), index: map[session.ID]int{}, marks: map[session.ID]stagedMarks{},
-		late: map[*session.Device]bool{},
+		late: map[*session.Device]bool{}, ends: make([]bool, len(p.Put)),
 	}
 }
 
@@ -182,8 +183,9 @@ func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]stat
 	put := &p.Put[i]
 	next, revived := c.successor(put)
 	records[0] = put.Record
-	isNew := c.opts.Devices.Device(next.ID) == nil
-	if !isNew || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
+	old := c.opts.Devices.Device(next.ID)
+	p.ends[i] = old != nil && leaves(old, c.sharing(next, old))
+	if old != nil || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
 		if records[0], err = state.DeviceRecord(next); err != nil {
 			return records, err
 		}
@@ -236,8 +238,8 @@ func (c *Core) storeProvision(p *provisioning) {
 		}
 		copy(p.records[i*perDevice:], records[:])
 	}
-	for i := range p.Put {
-		if d := c.opts.Devices.Device(p.id(i)); d != nil {
+	for i, ends := range p.ends {
+		if d := c.opts.Devices.Device(p.id(i)); ends && d != nil {
 			next, _ := c.successor(&p.Put[i])
 			p.records = append(p.records, c.buried(d, c.sharing(next, d))...)
 		}
