@@ -122,7 +122,8 @@ func TestDropped(t *testing.T) {
 		{"the first reason", map[event.DropReason]uint64{event.DropMalformed: 1}, map[string]uint64{"malformed": 1}},
 		{"the last reason", map[event.DropReason]uint64{event.DropReusedFCnt: 2}, map[string]uint64{"reused_f_cnt": 2}},
 		{
-			"several, beyond 32 bits", map[event.DropReason]uint64{event.DropMIC: 1 << 40, event.DropDevAddr: 3},
+			"several, beyond 32 bits",
+			map[event.DropReason]uint64{event.DropMIC: 1 << 40, event.DropDevAddr: 3},
 			map[string]uint64{"mic": 1 << 40, "dev_addr": 3},
 		},
 	}

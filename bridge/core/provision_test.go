@@ -404,6 +404,48 @@ func TestProvisionDuringJoin(t *testing.T) {
 	}
 }
 
+// A device that goes over to the session it has joined while a change is stored
+// has the counters of that session, also after a start.
+func TestProvisionDuringGoingOver(t *testing.T) {
+	r := newRegistry(t)
+	d := otaa("new1", 1)
+	d.Session = &session.Session{
+		DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77),
+		NFCntDown: 40_000, AFCntDown: 40_000, NStored: 40_000, AStored: 40_000,
+	}
+	d.Pending = &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 8}, Keys: testKeys(78)}
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err != nil {
+		t.Fatal(err)
+	}
+	d = r.device("new1")
+	next := otaa("new1", 1)
+	next.Name = "renamed"
+	r.hold = true
+	_ = r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}})
+	joined := *d
+	joined.Session = d.Pending
+	r.uplink(&joined, 0, true)
+	r.release()
+	if err := r.answers[r.ticket]; err != nil {
+		t.Fatal(err)
+	}
+	r.pass(3 * time.Second)
+	if d = r.device("new1"); d.Name != "renamed" || d.Pending != nil || d.Session.DevAddr != joined.Session.DevAddr {
+		t.Fatalf("%+v %+v", d, d.Session)
+	}
+	if m := d.Session.Marks(); m.N >= 40_000 {
+		t.Errorf("the session has the marks of the one before: %+v", m)
+	}
+	used := d.Session.NFCntDown
+	s := r.stored(d.ID).Session
+	if s.DevAddr != d.Session.DevAddr || s.NFCntDown < used || s.NFCntDown >= 40_000 {
+		t.Errorf("after a start %v has FCntDown %d, %d was used", s.DevAddr, s.NFCntDown, used)
+	}
+	if len(r.sent) != 1 {
+		t.Errorf("%d frames sent", len(r.sent))
+	}
+}
+
 // What cannot be stored did not happen.
 func TestProvisionUnstored(t *testing.T) {
 	r := newRegistry(t)

@@ -14,13 +14,19 @@ func TestStoredParameters(t *testing.T) {
 		want         Parameters
 	}{
 		{"nothing told", `{"RX1Delay":5}`, Parameters{RX1Delay: 5}},
-		{"numbers", `{"RX1Delay":5,"ADRAckLimitExp":6,"ADRAckDelayExp":0,"MaxDutyCycle":15,"RejoinTimePeriod":1}`,
-			Parameters{RX1Delay: 5, ADRAckLimitExp: n(6), ADRAckDelayExp: n(0), MaxDutyCycle: n(15), RejoinTimePeriod: n(1)}},
-		{"words", `{"RX1Delay":5,"ADRAckLimitExp":"ADR_ACK_LIMIT_64","ADRAckDelayExp":"ADR_ACK_DELAY_32",` +
-			`"MaxDutyCycle":"DUTY_CYCLE_1","RejoinTimePeriod":"REJOIN_TIME_3"}`,
-			Parameters{RX1Delay: 5, ADRAckLimitExp: n(6), ADRAckDelayExp: n(5), MaxDutyCycle: n(0), RejoinTimePeriod: n(3)}},
-		{"the largest words", `{"ADRAckLimitExp":"ADR_ACK_LIMIT_32768","RejoinTimePeriod":"REJOIN_TIME_15"}`,
-			Parameters{ADRAckLimitExp: n(15), RejoinTimePeriod: n(15)}},
+		{
+			"numbers", `{"RX1Delay":5,"ADRAckLimitExp":6,"ADRAckDelayExp":0,"MaxDutyCycle":15,"RejoinTimePeriod":1}`,
+			Parameters{RX1Delay: 5, ADRAckLimitExp: n(6), ADRAckDelayExp: n(0), MaxDutyCycle: n(15), RejoinTimePeriod: n(1)},
+		},
+		{
+			"words", `{"RX1Delay":5,"ADRAckLimitExp":"ADR_ACK_LIMIT_64","ADRAckDelayExp":"ADR_ACK_DELAY_32",` +
+				`"MaxDutyCycle":"DUTY_CYCLE_1","RejoinTimePeriod":"REJOIN_TIME_3"}`,
+			Parameters{RX1Delay: 5, ADRAckLimitExp: n(6), ADRAckDelayExp: n(5), MaxDutyCycle: n(0), RejoinTimePeriod: n(3)},
+		},
+		{
+			"the largest words", `{"ADRAckLimitExp":"ADR_ACK_LIMIT_32768","RejoinTimePeriod":"REJOIN_TIME_15"}`,
+			Parameters{ADRAckLimitExp: n(15), RejoinTimePeriod: n(15)},
+		},
 		{"empty words", `{"ADRAckLimitExp":"","ADRAckDelayExp":"","MaxDutyCycle":"","RejoinTimePeriod":""}`, Parameters{}},
 		{"null", `{"ADRAckLimitExp":null,"MaxDutyCycle":null}`, Parameters{}},
 		{"words that say no number", `{"ADRAckLimitExp":"ADR_ACK_LIMIT_","ADRAckDelayExp":"ADR_ACK_DELAY_33",` +
