@@ -123,7 +123,7 @@ func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.add(core.GatewayC
 func (b *Bridge) Events() *event.Log { return b.events }
 
 // Push takes what an application wants to send, the body of a down/push or
-// down/replace. It returns when that is stored, or refused and told so on
+// down/replace. It returns when that is stored, or refused and reported on
 // MQTT; an error says that it is not stored.
 func (b *Bridge) Push(ctx context.Context, device session.ID, replace bool, body []byte) error {
 	_, err := b.TryPush(ctx, device, replace, body)
@@ -150,7 +150,7 @@ func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, b
 	return a.CorrelationIDs, a.Err
 }
 
-// await tells the core something that gets an Answer, and waits for that.
+// await gives the core an input that gets an Answer, and waits for that.
 func (b *Bridge) await(ctx context.Context, in func(ticket uint64) core.Input) (core.Answer, error) {
 	ticket, answer := b.waiters.open()
 	defer b.waiters.close(ticket)

@@ -14,7 +14,7 @@ import (
 // time was never set.
 var NotBefore = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Clock tells both times of the host. It may be used by several goroutines.
+// Clock shows both times of the host. It may be used by several goroutines.
 type Clock struct {
 	start   time.Time
 	quality func(time.Time) radio.TimeQuality

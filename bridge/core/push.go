@@ -118,18 +118,18 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 	if p.Replace {
 		c.replace(d)
 	}
-	var told [][]string
+	var ids [][]string
 	for _, it := range items {
-		told = append(told, it.CorrelationIDs)
+		ids = append(ids, it.CorrelationIDs)
 		d.Queue.Add(it)
-		ids := v3.IDs(d)
-		ids.HasDevAddr = false
+		deviceIDs := v3.IDs(d)
+		deviceIDs.HasDevAddr = false
 		c.publishDownlink(v3.DownQueued, &v3.Downlink{
-			DeviceIDs: ids, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
+			DeviceIDs: deviceIDs, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
 		})
 		c.report(event.Event{Kind: event.DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
 	}
-	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: told})
+	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: ids})
 	if x := c.opportunities[d]; x != nil {
 		c.hold(x)
 	}

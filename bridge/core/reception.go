@@ -46,7 +46,7 @@ type reception struct {
 	deadline    radio.HostTime  // for gateways that have not reported yet
 
 	rx1     time.Duration  // delay of RX1
-	ended   radio.HostTime // the soonest that any gateway has told: the others' delay is not known in full
+	ended   radio.HostTime // the earliest that any gateway reports: the delay of the others is not known in full
 	gps     radio.GPSTime  // the same; 0 where it is not known
 	closed  radio.HostTime // when the last window is over
 	expires radio.HostTime // when the device cannot send it again any more

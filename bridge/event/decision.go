@@ -74,14 +74,14 @@ func (d *Decision) HandOver(lead time.Duration) {
 	d.Chosen, d.Lead = len(d.Options)-1, lead
 }
 
-// Refuse notes that the option at hand has come to nothing.
+// Refuse notes that the option that was considered last has failed, and why.
 func (d *Decision) Refuse(why schedule.Reason, answer radio.TxResult, fault string) {
 	o := d.Last()
 	o.Verdict.Reason, o.Answer, o.Fault = why, answer, fault
 	d.Chosen = -1
 }
 
-// Text tells the decision in plain words.
+// Text describes the decision in plain words.
 func (d *Decision) Text() string {
 	var b strings.Builder
 	if d.Join {
@@ -107,7 +107,7 @@ func (d *Decision) Text() string {
 	return b.String()
 }
 
-// text tells an option: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
+// text describes an option: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
 func (o *Option) text() string {
 	var b strings.Builder

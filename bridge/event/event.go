@@ -1,5 +1,7 @@
-// Package event has what is told to people: events, the records of decisions about
-// downlinks, the log of both, and their texts.
+// Package event has what people are told: events, the records of decisions about
+// downlinks, the log of both, and their texts. Why a downlink was sent or not is put
+// into words by Decision.Text and Why, what it holds by Content, and what an owner can
+// do by the hints.
 package event
 
 import (
