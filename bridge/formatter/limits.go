@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lorawand/bridge/formatter/seccomp"
 )
 
 // Limits of a child. A script that passes one costs its child, never the
@@ -85,7 +87,7 @@ func confine() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == nil {
-		_ = filterSyscalls()
+		_ = seccomp.Filter()
 	}
 }
 

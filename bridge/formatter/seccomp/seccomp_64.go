@@ -1,6 +1,6 @@
-//go:build !small && (amd64 || arm64)
+//go:build amd64 || arm64
 
-package formatter
+package seccomp
 
 import "golang.org/x/sys/unix"
 

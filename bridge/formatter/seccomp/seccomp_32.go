@@ -1,6 +1,6 @@
-//go:build !small && (arm || mips || mipsle)
+//go:build arm || mips || mipsle
 
-package formatter
+package seccomp
 
 import "golang.org/x/sys/unix"
 

@@ -1,6 +1,6 @@
-//go:build !small
-
-package formatter
+// Package seccomp takes from a process the system calls that a payload formatter
+// does not need.
+package seccomp
 
 import (
 	"runtime"
@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// filterSyscalls has the kernel refuse every system call but those that the
+// Filter has the kernel refuse every system call but those that the
 // runtime of Go makes while it computes, reads and writes. It holds for all
 // threads, for ever. The error is that of a kernel that has no filters.
-func filterSyscalls() error {
-	prog := syscallFilter()
+func Filter() error {
+	prog := program()
 	if prog == nil {
 		return unix.ENOSYS
 	}
@@ -28,14 +28,14 @@ func filterSyscalls() error {
 
 // Offsets in struct seccomp_data (linux/seccomp.h).
 const (
-	seccompNumber = 0
-	seccompArch   = 4
-	seccompArg0   = 16
+	offNumber = 0
+	offArch   = 4
+	offArg0   = 16
 )
 
-// syscallFilter returns the program of the filter, nil for an architecture
+// program returns the program of the filter, nil for an architecture
 // without a table.
-func syscallFilter() []unix.SockFilter {
+func program() []unix.SockFilter {
 	arch, known := map[string]uint32{
 		"amd64": unix.AUDIT_ARCH_X86_64, "arm64": unix.AUDIT_ARCH_AARCH64, "arm": unix.AUDIT_ARCH_ARM,
 		"mips": unix.AUDIT_ARCH_MIPS, "mipsle": unix.AUDIT_ARCH_MIPSEL,
@@ -52,10 +52,10 @@ func syscallFilter() []unix.SockFilter {
 	allow := unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW}
 	// A call in the numbers of another architecture ends the process.
 	prog := []unix.SockFilter{
-		{Code: load, K: seccompArch},
+		{Code: load, K: offArch},
 		{Code: equal, K: arch, Jt: 1},
 		{Code: ret, K: unix.SECCOMP_RET_KILL_THREAD},
-		{Code: load, K: seccompNumber},
+		{Code: load, K: offNumber},
 	}
 	for _, nr := range append(computing, ofArchitecture...) {
 		prog = append(prog, unix.SockFilter{Code: equal, K: nr, Jf: 1}, allow)
@@ -73,7 +73,7 @@ func syscallFilter() []unix.SockFilter {
 		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
 		unix.SockFilter{Code: equal, K: unix.SYS_CLONE, Jt: 1},
 		refuse,
-		unix.SockFilter{Code: load, K: seccompArg0 + lowHalf},
+		unix.SockFilter{Code: load, K: offArg0 + lowHalf},
 		unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: unix.CLONE_THREAD, Jf: 1},
 		allow,
 		refuse,
