@@ -41,7 +41,10 @@ type provisioning struct {
 }
 
 // stagedMarks are those of the session in use in the records of a device.
-type stagedMarks struct{ device, counters session.Marks }
+type stagedMarks struct {
+	session          *session.Session // a copy: by then another one may be in use
+	device, counters session.Marks
+}
 
 type provisionState uint8
 
@@ -193,7 +196,7 @@ func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]stat
 			// exported, and a downlink may be due.
 			m = next.Session.FirstMarks(next.Version)
 		}
-		p.marks[next.ID] = stagedMarks{next.Session.Marks(), m}
+		p.marks[next.ID] = stagedMarks{next.Session, next.Session.Marks(), m}
 		records[1] = state.CountersRecord(next, m)
 	}
 	return records, nil
@@ -308,7 +311,7 @@ func (c *Core) apply(p *provisioning, i int) {
 		}
 	}
 	p.Put[i].Forget(d)
-	if d.Session != nil {
+	if d.Session.IsSame(staged.session) {
 		// What it goes on from has gone on itself since it was staged.
 		again = again || d.Session.Marks() != staged.device
 		d.Session.Stored(staged.counters)

@@ -194,3 +194,31 @@ func TestProvisionInStepsServes(t *testing.T) {
 		})
 	}
 }
+
+// A device that begins to use the session of its last join while a change of it is
+// being stored has the counters of that session reserved, not those of the one before.
+func TestProvisionWhileSessionChanges(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	d := s.otaa("dev3", session.V1_0_4)
+	first := s.joined(d, 1)
+	s.hear(gwA, s.up(d, first, 0, payload("x")))
+	old := d.Session
+	old.NFCntDown, old.AFCntDown, old.NStored, old.AStored = 20_000, 20_000, 20_010, 20_010
+	in := s.joined(d, 2)
+	taken := d.Pending
+	next := d.Clone()
+	next.Name, next.Session, next.Pending = "new", nil, nil
+	reserved := taken.Marks()
+	s.slow = true
+	if err := s.provision(Provisioned{Ticket: 1, Put: []state.DevicePut{{Device: next, Replace: true}}}, func(int) {
+		s.hear(gwA, s.up(d, in, 0, payload("x")))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if d.Session != taken || d.Name != "new" || taken.Marks() != reserved {
+		t.Errorf("session %v of %v, name %q, marks %v, want %v",
+			d.Session.DevAddr, taken.DevAddr, d.Name, taken.Marks(), reserved)
+	}
+}
