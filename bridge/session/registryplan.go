@@ -82,7 +82,8 @@ func (p *Plan) checkTwin(d, old *Device) error {
 // isTwin reports whether two sessions, of which o may be nil, have one address and
 // one key for the MIC of uplinks.
 func (s *Session) isTwin(o *Session) bool {
-	return o != nil && s.DevAddr == o.DevAddr && s.Keys.FNwkSIntKey == o.Keys.FNwkSIntKey && s.Keys.SNwkSIntKey == o.Keys.SNwkSIntKey
+	return o != nil && s.DevAddr == o.DevAddr &&
+		s.Keys.FNwkSIntKey == o.Keys.FNwkSIntKey && s.Keys.SNwkSIntKey == o.Keys.SNwkSIntKey
 }
 
 func twins(d, other *Device) error {
