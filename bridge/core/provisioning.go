@@ -43,7 +43,7 @@ type provisioning struct {
 
 // stagedMarks are those of the session in use in the records of a device.
 type stagedMarks struct {
-	session          *session.Session // a copy
+	session          *session.Session // a copy: by then another one may be in use
 	device, counters session.Marks
 }
 

@@ -177,3 +177,26 @@ func TestSkipAhead(t *testing.T) {
 		t.Errorf("%d, JoinNonce %d", last.Session.NFCntDown, last.LastJoinNonce)
 	}
 }
+
+// The session of a join that a device has not taken up yet is its own too, also if
+// the device is put in the same change.
+func TestPlanTwinOfPending(t *testing.T) {
+	for _, put := range []bool{false, true} {
+		r := NewRegistry(0)
+		d := otaa()
+		if err := r.Add(d); err != nil {
+			t.Fatal(err)
+		}
+		p := r.Plan()
+		if put {
+			if err := p.Put(d.Clone()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		twin := d.Clone()
+		twin.ID.Device, twin.SupportsJoin, twin.Session, twin.Pending = "twin", false, twin.Pending, nil
+		if err := p.Put(twin); !errors.Is(err, ErrTwin) {
+			t.Errorf("put before %v: %v", put, err)
+		}
+	}
+}

@@ -14,7 +14,7 @@ type Plan struct {
 	byEUI    map[euis]*Device      // the same; nil: free
 	byAddr   map[radio.DevAddr]int // how many sessions more than now
 
-	onSameAddr map[radio.DevAddr][]*Device // that were put, by their session
+	onSameAddr map[radio.DevAddr][]*Device // that were put, by their sessions
 }
 
 // Plan returns the Registry as it is.
@@ -45,8 +45,10 @@ func (p *Plan) Put(d *Device) error {
 	p.free(old)
 	p.count(d, 1)
 	p.devices[d.ID] = d
-	if s := d.Session; s != nil {
-		p.onSameAddr[s.DevAddr] = append(p.onSameAddr[s.DevAddr], d)
+	for _, s := range []*Session{d.Session, d.Pending} {
+		if s != nil {
+			p.onSameAddr[s.DevAddr] = append(p.onSameAddr[s.DevAddr], d)
+		}
 	}
 	if d.SupportsJoin {
 		p.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
@@ -70,17 +72,18 @@ func (p *Plan) checkTwin(d, old *Device) error {
 		}
 	}
 	for _, other := range p.onSameAddr[s.DevAddr] {
-		if p.devices[other.ID] == other && other.ID != d.ID && s.isTwin(other.Session) {
+		if p.devices[other.ID] == other && other.ID != d.ID && (s.isTwin(other.Session) || s.isTwin(other.Pending)) {
 			return twins(d, other)
 		}
 	}
 	return nil
 }
 
-// isTwin reports whether two sessions have one address and one key for the MIC of
-// uplinks.
+// isTwin reports whether two sessions, of which o may be nil, have one address and
+// one key for the MIC of uplinks.
 func (s *Session) isTwin(o *Session) bool {
-	return s.DevAddr == o.DevAddr && s.Keys.FNwkSIntKey == o.Keys.FNwkSIntKey && s.Keys.SNwkSIntKey == o.Keys.SNwkSIntKey
+	return o != nil && s.DevAddr == o.DevAddr &&
+		s.Keys.FNwkSIntKey == o.Keys.FNwkSIntKey && s.Keys.SNwkSIntKey == o.Keys.SNwkSIntKey
 }
 
 func twins(d, other *Device) error {

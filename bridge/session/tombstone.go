@@ -176,11 +176,16 @@ func (t *Tombstones) addLost(key string, of remains, l lostSession) []Tombstone 
 }
 
 // AddNonces keeps what is to be known of a device that is no more. It returns
-// what the store is to keep.
+// what the store is to keep. Devices with one DevEUI and other JoinEUIs share it:
+// no JoinNonce goes back. DevNonces are those of d, as its owner may have had
+// them forgotten.
 func (t *Tombstones) AddNonces(d *Device) []Tombstone {
 	n := d.Nonces()
 	if !n.used() || d.DevEUI.IsZero() {
 		return nil
+	}
+	if before, ok := t.nonces(d.DevEUI); ok {
+		n.LastJoinNonce = max(n.LastJoinNonce, before.LastJoinNonce)
 	}
 	b := t.head(ofNonces, n.DevNoncesForgotten)
 	b = binary.LittleEndian.AppendUint16(b, n.LastDevNonce)

@@ -102,3 +102,27 @@ func TestTombstonesWrittenAnew(t *testing.T) {
 		t.Errorf("%d tombstones, %d aged, count %d", len(n.all), len(q.queue), q.count)
 	}
 }
+
+// Devices with one DevEUI and other JoinEUIs share a tombstone: JoinNonces go on
+// behind those of all of them, in whichever order they are deleted.
+func TestTombstoneOfOneDevEUI(t *testing.T) {
+	const high, low = FirstJoinNonce + 100, FirstJoinNonce + 4
+	for _, order := range [][]uint32{{high, low}, {low, high}} {
+		n := NewTombstones()
+		var last []Tombstone
+		for i, joinNonce := range order {
+			d := otaa()
+			d.JoinEUI, d.LastJoinNonce = radio.EUI64{byte(i)}, joinNonce
+			last = n.AddNonces(d)
+		}
+		stored := NewTombstones()
+		if err := stored.Load(last[0].Key, last[0].Data); err != nil {
+			t.Fatal(err)
+		}
+		d := otaa()
+		d.LastJoinNonce = 0
+		if !stored.ReviveNonces(d) || d.LastJoinNonce != high {
+			t.Errorf("deleted with %d: goes on behind JoinNonce %d, want %d", order, d.LastJoinNonce, high)
+		}
+	}
+}
