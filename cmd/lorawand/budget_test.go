@@ -31,9 +31,9 @@ const (
 	// Source: golang/go #81505.
 	budgetZeroed = 2_000_000
 
-	budgetIdle    = 17_000_000             // bytes of RSS, 100 devices, no child for JavaScript
+	budgetIdle    = 18_500_000             // bytes of RSS, 100 devices, no child for JavaScript
 	budgetClients = 22_000_000             // bytes of RSS, and 50 MQTT clients
-	budgetDevices = 24_000_000             // bytes of RSS, 1000 devices
+	budgetDevices = 25_000_000             // bytes of RSS, 1000 devices
 	budgetStart   = 150 * time.Millisecond // to the first CONNACK
 )
 
