@@ -91,7 +91,10 @@ func (r *run) do(p *goja.Program) *Error {
 	case DecodeUplink:
 		return r.decodeUplink(input)
 	case DecodeDownlink:
-		f := r.function("decodeDownlink")
+		f, err := r.function("decodeDownlink")
+		if err != nil {
+			return err
+		}
 		if f == nil {
 			return notDefined("decodeDownlink")
 		}
@@ -162,14 +165,15 @@ func (r *run) input() (*goja.Object, *Error) {
 	return in, nil
 }
 
-// function returns a function of the script, or nil.
-func (r *run) function(name string) goja.Callable {
+// function returns a function of the script; nil: it has none of that name.
+func (r *run) function(name string) (goja.Callable, *Error) {
 	v, err := r.vm.RunProgram(entries()[name])
-	if err != nil {
-		return nil
+	var interrupted *goja.InterruptedError
+	if errors.As(err, &interrupted) {
+		return nil, scriptTimeout()
 	}
 	f, _ := goja.AssertFunction(v)
-	return f
+	return f, nil
 }
 
 func (r *run) invoke(f goja.Callable, args ...goja.Value) (goja.Value, *Error) {
@@ -182,7 +186,10 @@ func (r *run) invoke(f goja.Callable, args ...goja.Value) (goja.Value, *Error) {
 
 // decodeUplink calls the newest form of a decoder that the script has.
 func (r *run) decodeUplink(in *goja.Object) *Error {
-	f := r.function("decodeUplink")
+	f, err := r.function("decodeUplink")
+	if err != nil {
+		return err
+	}
 	if f == nil {
 		return r.oldDecoder(in)
 	}
@@ -194,8 +201,11 @@ func (r *run) decodeUplink(in *goja.Object) *Error {
 	if err != nil {
 		return err
 	}
-	value := out.ToObject(r.vm).Get("data")
-	if n := r.function("normalizeUplink"); n != nil && value != nil && value.ToBoolean() {
+	n, err := r.function("normalizeUplink")
+	if err != nil {
+		return err
+	}
+	if value := out.ToObject(r.vm).Get("data"); n != nil && value != nil && value.ToBoolean() {
 		return r.normalizeUplink(n, value, data)
 	}
 	r.fitsSchema(data)
@@ -206,15 +216,19 @@ func (r *run) decodeUplink(in *goja.Object) *Error {
 // Decode(fPort, bytes, variables) as ChirpStack had it.
 func (r *run) oldDecoder(in *goja.Object) *Error {
 	bytes, port := in.Get("bytes"), in.Get("fPort")
-	var out goja.Value
-	var err *Error
-	if f := r.function("Decoder"); f != nil {
-		out, err = r.invoke(f, bytes, port)
-	} else if f := r.function("Decode"); f != nil {
-		out, err = r.invoke(f, port, bytes, r.vm.NewObject())
-	} else {
+	args := []goja.Value{bytes, port}
+	f, err := r.function("Decoder")
+	if err == nil && f == nil {
+		args = []goja.Value{port, bytes, r.vm.NewObject()}
+		f, err = r.function("Decode")
+	}
+	if err != nil {
+		return err
+	}
+	if f == nil {
 		return notDefined("Decoder")
 	}
+	out, err := r.invoke(f, args...)
 	if err != nil {
 		return err
 	}
@@ -320,7 +334,10 @@ func (r *run) fitsSchema(data object) {
 }
 
 func (r *run) encodeDownlink(in *goja.Object) *Error {
-	f := r.function("encodeDownlink")
+	f, err := r.function("encodeDownlink")
+	if err != nil {
+		return err
+	}
 	if f == nil {
 		return r.oldEncoder(in)
 	}
@@ -356,7 +373,10 @@ func (r *run) encodeDownlink(in *goja.Object) *Error {
 
 // oldEncoder calls Encoder(object, port). It has no say about the port.
 func (r *run) oldEncoder(in *goja.Object) *Error {
-	f := r.function("Encoder")
+	f, err := r.function("Encoder")
+	if err != nil {
+		return err
+	}
 	if f == nil {
 		return notDefined("Encoder")
 	}

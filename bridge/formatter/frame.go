@@ -15,7 +15,7 @@ import (
 // and texts their length before them.
 //
 //	daemon                          child
-//	                            ←   hello: version, speed
+//	                            ←   hello: version, speed, CPU time so far
 //	call: number, script, task  →
 //	                            ←   answer: number, "script unknown"
 //	call with the source        →
@@ -164,18 +164,20 @@ func (u *unpacker) end() error {
 // hello is what the child says first.
 type hello struct {
 	speed time.Duration // CPU time for the work that calibrate does
+	used  time.Duration // CPU time of the child so far: its start is not held against a script
 }
 
 func (h hello) append(p packer) packer {
 	p.number(frameVersion)
 	p.number(int64(h.speed))
+	p.number(int64(h.used))
 	return p
 }
 
 func parseHello(b []byte) (hello, error) {
 	u := unpacker{b: b}
 	version := u.number()
-	h := hello{speed: time.Duration(u.number())}
+	h := hello{speed: time.Duration(u.number()), used: time.Duration(u.number())}
 	if err := u.end(); err != nil {
 		return h, err
 	}

@@ -47,7 +47,7 @@ func FuzzFrames(f *testing.F) {
 	c := &call{number: 7, source: "function decodeUplink(i) { return { data: { a: i.bytes } }; }", hasSource: true, task: DecodeUplink, bytes: []byte{1}, limit: 20 * time.Millisecond}
 	f.Add([]byte(c.append(newFrame(nil))[4:]))
 	f.Add([]byte((&answer{number: 1, result: Result{Fail: scriptTimeout(), Log: []string{"x"}}}).append(newFrame(nil))[4:]))
-	f.Add([]byte(hello{time.Second}.append(newFrame(nil))[4:]))
+	f.Add([]byte(hello{speed: time.Second, used: time.Second}.append(newFrame(nil))[4:]))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = parseHello(b)
 		if a, err := parseAnswer(b); err == nil && a.result.Fail != nil {

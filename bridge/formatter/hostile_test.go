@@ -91,7 +91,15 @@ func TestHostileScripts(t *testing.T) {
 		neighbour("start")
 	}
 	before := ownMemory(t)
-	for _, h := range hostile {
+	limit := 5 * time.Second
+	emulated := command(t) != nil
+	if emulated {
+		limit += emulatedDeadline
+	}
+	for i, h := range hostile {
+		if i > 0 && h.want == "script_timeout" && emulated {
+			continue // One deadline is like another, and each takes seconds there.
+		}
 		t.Run(h.name, func(t *testing.T) {
 			f := javaScript(t, "function decodeUplink(input) { "+h.script+" }")
 			began := time.Now()
@@ -107,7 +115,7 @@ func TestHostileScripts(t *testing.T) {
 			if r.Fail != nil && len(r.Warnings) == 0 {
 				t.Error("no warning")
 			}
-			if limit := 5 * time.Second; took > limit {
+			if took > limit {
 				t.Errorf("took %v", took)
 			}
 			neighbour(h.name)
@@ -159,9 +167,6 @@ func TestNothingIsLeftBehind(t *testing.T) {
 // One script that has no end costs others the deadline that is running, not
 // one for each of its uplinks; the order among others stays.
 func TestOneBadScriptCostsOneDeadline(t *testing.T) {
-	if command(t) != nil {
-		t.Skip("an emulator of programs takes longer than a deadline to start a child")
-	}
 	p := newPool(t, Options{})
 	bad := javaScript(t, "function decodeUplink(i) { for (;;); }")
 	good := javaScript(t, "function decodeUplink(i) { return { data: { n: i.bytes[0] } }; }")

@@ -45,11 +45,18 @@ func command(t testing.TB) []string {
 	return []string{name, self}
 }
 
+// emulatedDeadline is for an emulator of programs, which translates whatever
+// runs for the first time: a good script can take longer than a second.
+const emulatedDeadline = 4 * time.Second
+
 // newPool runs a pool until the test ends.
 func newPool(t testing.TB, o Options) *Pool {
 	t.Helper()
 	if o.Command == nil {
 		o.Command = command(t)
+		if o.Deadline == 0 && len(o.Command) > 0 {
+			o.Deadline = emulatedDeadline
+		}
 	}
 	p := New(o)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -106,7 +106,7 @@ func (c *process) welcome(ctx context.Context, deadline time.Duration) error {
 			return errors.New("ended at once")
 		}
 		h, err := parseHello(b)
-		c.limit = scaled(deadline, h.speed)
+		c.limit, c.used = scaled(deadline, h.speed), h.used
 		return err
 	case <-timeout.C:
 		return errors.New("is not ready in time")

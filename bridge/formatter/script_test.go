@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dop251/goja"
 )
 
 // scriptCase is a row of testdata/scripts.json: a script, what it is asked,
@@ -103,4 +105,48 @@ func name(e *Error) string {
 		return ""
 	}
 	return e.Name
+}
+
+// The script that warms the engine up does all that it is to do.
+func TestWarmUp(t *testing.T) {
+	p, err := compile(warm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range warmCalls() {
+		r := execute(c, p)
+		if r.Fail != nil || len(r.NormalizedWarnings) > 0 || c.task == DecodeUplink && (len(r.Normalized) != 1 || len(r.Log) != 1) ||
+			c.task == EncodeDownlink && string(r.Bytes) != "\x01\x02" {
+			t.Errorf("task %d: %+v", c.task, r)
+		}
+	}
+}
+
+// The deadline holds too while a function of the script is looked up.
+func TestFunctionAtDeadline(t *testing.T) {
+	for _, name := range []string{"decodeUplink", "Decoder", "Encoder"} {
+		r := &run{vm: goja.New()}
+		if _, err := r.vm.RunString("function decodeUplink() {}"); err != nil {
+			t.Fatal(err)
+		}
+		r.vm.Interrupt(errDeadline)
+		if f, err := r.function(name); f != nil || !err.isTimeout() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What the start of a child takes is not held against its first script.
+func TestStartIsNotCounted(t *testing.T) {
+	o := Options{Command: command(t)}
+	o.setDefaults()
+	c, err := start(within(t, 30*time.Second), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.end(true)
+	u, known := usageOf(c.stat)
+	if !known || c.used <= 0 || u.cpu > c.used+2*tick {
+		t.Errorf("%v used, counted from %v", u.cpu, c.used)
+	}
 }
