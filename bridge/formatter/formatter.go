@@ -92,7 +92,8 @@ type Request struct {
 type Result struct {
 	// Data is decoded_payload, a JSON object with sorted keys; nil: none.
 	Data []byte
-	// Warnings are decoded_payload_warnings. Why a decoder failed is among them.
+	// Warnings are decoded_payload_warnings. Why a decoder failed is among them,
+	// but where a script has none for downlinks.
 	Warnings []string
 	// Normalized are the measurements of normalized_payload, JSON objects.
 	Normalized [][]byte

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lorawand/bridge/jsontext"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -216,7 +217,7 @@ func (w *writer) error(n string, e *Error) {
 			if a.Numeric {
 				w.b = strconv.AppendInt(w.b, a.Number, 10)
 			} else {
-				w.b = appendString(w.b, a.Text)
+				w.b = jsontext.AppendString(w.b, a.Text)
 			}
 		}
 		w.close('}')

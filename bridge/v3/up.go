@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/jsontext"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -261,7 +262,7 @@ func (w *writer) locations(ls map[string]session.Location) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = append(appendString(w.b, name), ":{"...)
+		w.b = append(jsontext.AppendString(w.b, name), ":{"...)
 		w.locationFields(ls[name])
 		w.close('}')
 	}
