@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lorawand/bridge/formatter/seccomp"
+	"lorawand/bridge/pages"
 )
 
 // Limits of a child. A script that passes one costs its child, never the
@@ -58,7 +59,7 @@ func confine() {
 	// opened.
 	time.NewTimer(time.Hour).Stop()
 	closeDescriptors()
-	dropProgram()
+	_ = pages.Release() // a script hardly needs what the start has touched
 	_ = os.Chdir("/")
 	if os.Geteuid() == 0 {
 		dropRoot()
@@ -126,32 +127,6 @@ func closeDescriptors() {
 		to, err := os.Readlink(filepath.Join(dir, e.Name()))
 		if err == nil && !strings.HasPrefix(to, "anon_inode:") {
 			_ = unix.Close(fd)
-		}
-	}
-}
-
-// dropProgram gives back the pages of the program that its start has touched
-// and a script hardly will. What is needed comes back from the page cache.
-func dropProgram() {
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return
-	}
-	self, err := os.Readlink("/proc/self/exe")
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(maps)) {
-		// Source: proc_pid_maps(5): from-to rights offset device inode name.
-		f := strings.Fields(line)
-		if len(f) != 6 || f[5] != self || f[1][1] != '-' {
-			continue
-		}
-		from, to, _ := strings.Cut(f[0], "-")
-		a, err1 := strconv.ParseUint(from, 16, bits.UintSize)
-		b, err2 := strconv.ParseUint(to, 16, bits.UintSize)
-		if err1 == nil && err2 == nil {
-			_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, uintptr(a), uintptr(b-a), unix.MADV_DONTNEED)
 		}
 	}
 }

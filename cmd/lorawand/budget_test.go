@@ -128,6 +128,7 @@ type weighed struct {
 	*site
 	mqtt, key string
 	cmd       *exec.Cmd
+	began     time.Time
 	log       bytes.Buffer
 }
 
@@ -151,17 +152,17 @@ func newWeighed(t testing.TB, devices int) *weighed {
 // CONNACK.
 func (w *weighed) start() (time.Duration, paho.Client) {
 	w.Helper()
-	begin := time.Now()
+	w.began = time.Now()
 	w.cmd = exec.Command(filepath.Join(outDir(), "lorawand-amd64"), "run", "-c", w.conf)
 	w.cmd.Stderr = &w.log
 	if err := w.cmd.Start(); err != nil {
 		w.Fatal(err)
 	}
 	w.Cleanup(w.stop)
-	for time.Since(begin) < 10*time.Second {
+	for time.Since(w.began) < 10*time.Second {
 		c := w.client(0)
 		if token := c.Connect(); token.WaitTimeout(2*time.Second) && token.Error() == nil {
-			return time.Since(begin), c
+			return time.Since(w.began), c
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -182,10 +183,11 @@ func (w *weighed) client(i int) paho.Client {
 		SetUsername("app1").SetPassword(w.key).SetAutoReconnect(false).SetConnectTimeout(time.Second))
 }
 
-// rss returns the memory that the daemon has now, after it has come to rest.
+// rss returns the memory that the daemon has when its start is over and it has
+// come to rest.
 func (w *weighed) rss() int64 {
 	w.Helper()
-	time.Sleep(2 * time.Second)
+	time.Sleep(max(time.Until(w.began.Add(startOver)), 0) + 2*time.Second)
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", w.cmd.Process.Pid))
 	if err != nil {
 		w.Fatal(err)
