@@ -23,7 +23,7 @@ const (
 	budgetBinary       = 22_000_000 // bytes, everything; JavaScript is 7 MB of it
 	budgetPackage      = 7_000_000  // bytes, .ipk for MIPS, where flash is small
 	budgetLarger       = 7_500_000  // bytes, .ipk for other targets
-	budgetSmall        = 9_700_000  // bytes, the small build
+	budgetSmall        = 9_600_000  // bytes, the small build
 	budgetSmallPackage = 3_300_000  // bytes, .ipk of that
 	// budgetZeroed is what a binary for a board with 32 MB may have the kernel
 	// map beyond its file. Go 1.26 has an array of 32 MiB in its cryptography,
@@ -31,9 +31,9 @@ const (
 	// Source: golang/go #81505.
 	budgetZeroed = 2_000_000
 
-	budgetIdle    = 18_500_000             // bytes of RSS, 100 devices, no child for JavaScript
-	budgetClients = 22_000_000             // bytes of RSS, and 50 MQTT clients
-	budgetDevices = 25_000_000             // bytes of RSS, 1000 devices
+	budgetIdle    = 11_000_000             // bytes of RSS, 100 devices, no child for JavaScript
+	budgetClients = 17_000_000             // bytes of RSS, and 50 MQTT clients
+	budgetDevices = 18_000_000             // bytes of RSS, 1000 devices
 	budgetStart   = 150 * time.Millisecond // to the first CONNACK
 )
 
