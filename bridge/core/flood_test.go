@@ -48,6 +48,7 @@ func (s *stand) forged(like []byte, perSecond, seconds int, gateways []radio.EUI
 // answer, whoever brings them. 1800 wrong MICs a second are what a MIPS router
 // can afford.
 func TestForgedFrames(t *testing.T) {
+	const seconds = 10
 	pinned := func(*radio.Uplink) {}
 	foreign := func(up *radio.Uplink) { up.Receptions[0].NoDownlink = true }
 	tests := []struct {
@@ -67,7 +68,7 @@ func TestForgedFrames(t *testing.T) {
 			s := bounded(t, 1800)
 			next := uint32(0)
 			like := s.phy("dev1", 7, payload("forged"))
-			s.forged(like, tt.rate, 25, tt.gateways, tt.change, func(second int) {
+			s.forged(like, tt.rate, seconds, tt.gateways, tt.change, func(second int) {
 				if second%7 == 0 {
 					s.hear(gwA, s.phy("dev1", next, confirmed("x")))
 				} else {
@@ -76,8 +77,8 @@ func TestForgedFrames(t *testing.T) {
 				next++
 			})
 			s.wait(10 * time.Second)
-			if st := s.c.Stats(); st.Published != 25 || st.Dropped[event.DropMIC]+st.Dropped[event.DropBudget] != uint64(25*tt.rate*len(tt.gateways)) {
-				t.Errorf("%d of 25 published, dropped %v", st.Published, st.Dropped)
+			if st := s.c.Stats(); st.Published != seconds || st.Dropped[event.DropMIC]+st.Dropped[event.DropBudget] != uint64(seconds*tt.rate*len(tt.gateways)) {
+				t.Errorf("%d of %d published, dropped %v", st.Published, seconds, st.Dropped)
 			}
 		})
 	}
