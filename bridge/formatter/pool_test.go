@@ -217,6 +217,54 @@ func TestManyScripts(t *testing.T) {
 	}
 }
 
+// A codec may be longer than the script of a device, and then takes longer to
+// read than a script may run. An endless one is ended all the same.
+func TestLongCodec(t *testing.T) {
+	codec := func(body string, size int) Formatter {
+		t.Helper()
+		var source strings.Builder
+		source.WriteString(body)
+		for i := 0; source.Len() < size-80; i++ {
+			fmt.Fprintf(&source, "function f%d(a, b) { return a[%d] + (b || %d) * 0.5; }\n", i, i%50, i)
+		}
+		if _, err := NewJavaScript(source.String()); !errors.Is(err, ErrScript) {
+			t.Errorf("for a device: %v", err)
+		}
+		f, err := NewCodec(source.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	p := newPool(t, Options{})
+	for _, size := range []int{MaxScript + 100, 100_000, MaxCodec} {
+		r := Request{Formatter: codec("function decodeUplink(i) { return { data: { n: f7(i.bytes) } }; }\n", size), Task: DecodeUplink, Bytes: make([]byte, 8)}
+		for range 2 {
+			if res := p.Do(within(t, 60*time.Second), r); !strings.HasPrefix(string(res.Data), `{"n":`) {
+				t.Errorf("%d bytes: %+v", size, res)
+			}
+		}
+	}
+	endless := Request{Formatter: codec("function decodeUplink(i) { for (;;); }\n", MaxCodec), Task: DecodeUplink}
+	for range 2 {
+		if res := p.Do(within(t, 60*time.Second), endless); !res.Fail.isTimeout() {
+			t.Errorf("endless: %+v", res)
+		}
+	}
+	if _, err := NewCodec(strings.Repeat(" ", MaxCodec+1)); !errors.Is(err, ErrScript) {
+		t.Errorf("too long a codec: %v", err)
+	}
+}
+
+func TestReading(t *testing.T) {
+	const deadline = 100 * time.Millisecond
+	for size, want := range map[int]time.Duration{0: 0, MaxScript: 0, MaxScript + 100<<10: deadline, MaxScript + 200<<10: 2 * deadline} {
+		if got := reading(strings.Repeat(" ", size), deadline); got != want {
+			t.Errorf("%d bytes: %v, not %v", size, got, want)
+		}
+	}
+}
+
 func TestScaled(t *testing.T) {
 	for _, tt := range []struct{ deadline, calibration, want time.Duration }{
 		{100 * time.Millisecond, 0, 100 * time.Millisecond},
