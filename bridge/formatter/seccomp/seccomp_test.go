@@ -16,9 +16,11 @@ import (
 // beforehand are calls of the runtime that it makes at its start, or for
 // profiles, or not at all.
 var beforehand = map[string]bool{
-	"open": true, "openat": true, "kill": true, "brk": true, "mincore": true, "pipe": true, "pipe2": true, "fcntl": true, "setitimer": true, "setittimer": true,
-	"timer_create": true, "timer_settime": true, "timer_settime64": true, "timer_delete": true, "access": true, "faccessat": true, "connect": true, "socket": true,
-	"arch_prctl": true, "select": true, "pselect6": true, "ugetrlimit": true,
+	"open": true, "openat": true, "access": true, "faccessat": true, "fcntl": true, "pipe": true, "pipe2": true,
+	"select": true, "pselect6": true, "connect": true, "socket": true, "kill": true,
+	"brk": true, "mincore": true, "arch_prctl": true, "ugetrlimit": true,
+	"setitimer": true, "setittimer": true, // as one file spells it
+	"timer_create": true, "timer_settime": true, "timer_settime64": true, "timer_delete": true,
 }
 
 var definition = regexp.MustCompile(`(?m)^#define SYS_(\w+)\s+(?:\(SYS_BASE \+ )?(\d+)\)?`)
