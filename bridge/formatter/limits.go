@@ -95,10 +95,12 @@ func confine() {
 // reserveHeap has the runtime map the memory that the heap may grow to, without
 // touching it. Later it could not: it reserves address space in pieces of 64 MB
 // that begin anywhere, so that what is left of the first one is a matter of
-// luck.
+// luck. A Builder does not clear what it reserves; a slice does where some of it
+// was in use before, and then has all of it in memory for a moment.
 func reserveHeap() {
-	b := make([]byte, childMemory)
-	runtime.KeepAlive(b)
+	var b strings.Builder
+	b.Grow(childMemory)
+	runtime.KeepAlive(&b)
 	debug.FreeOSMemory()
 }
 

@@ -186,6 +186,20 @@ func TestConsole(t *testing.T) {
 	}
 }
 
+// What a child may take it reserves; it does not have it in memory.
+func TestChildIsSmall(t *testing.T) {
+	if raceDetector || command(t) != nil {
+		t.Skip("with a race detector or an emulator there is more to a process than its memory")
+	}
+	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}, Measure: true}
+	for range 3 {
+		res := newPool(t, Options{}).Do(within(t, 20*time.Second), r)
+		if res.Cost.RSS == 0 || res.Cost.RSS > childMemory {
+			t.Errorf("a child has had %.1f MB", float64(res.Cost.RSS)/1e6)
+		}
+	}
+}
+
 // Many scripts do not fit at once: the child forgets the oldest, and is sent it
 // again.
 func TestManyScripts(t *testing.T) {
