@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"lorawand/bridge/core"
+	"lorawand/bridge/decode"
 	"lorawand/bridge/event"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -48,6 +50,9 @@ type Options struct {
 	Tombstones    *session.Tombstones         // State.Tombstones
 	Clock         *Clock                      // default a new one
 	Logger        *slog.Logger                // default slog.Default()
+
+	Formatters decode.Formatters // of applications and of the device repository; nil: none
+	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -69,6 +74,8 @@ type Bridge struct {
 	timer     *time.Timer
 	ask       chan func(*core.Core)
 	serves    bool
+	formats   decode.Own
+	decoder   *decode.Decoder
 }
 
 // Stats are counts of the core and of its inbox.
@@ -105,6 +112,8 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
+	b.formats.Shared = o.Formatters
+	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
 	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)
 	return b, nil
@@ -140,6 +149,9 @@ func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, b
 	p := core.Pushed{Device: device, Replace: replace}
 	items, err := v3.ParseDownlinks(body)
 	p.Items = items
+	if err == nil {
+		err = b.encode(ctx, device, items)
+	}
 	if err != nil && !errors.As(err, &p.Err) {
 		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
@@ -198,6 +210,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.step(core.Stopping{})
 			b.waiters.end(errStopped)
 			stopCommitting()
+			b.decoder.Drain(lastDecoding)
 			return ended(committed)
 		case <-b.inbox.wake:
 		case <-b.timer.C:
@@ -225,7 +238,7 @@ func (b *Bridge) step(in core.Input) {
 	for _, e := range b.core.Step(now, in) {
 		switch e := e.(type) {
 		case core.Publish:
-			b.outbox.Publish(e.Message)
+			b.decoder.Publish(e.Message, e.Undecoded)
 		case core.Commit:
 			b.committer.Add(state.Request(e))
 		case core.Transmit:

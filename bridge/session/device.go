@@ -136,6 +136,9 @@ type Device struct {
 	registry *Registry // that it is in; nil: none
 	change   Change    // since TakeChange
 	key      string    // see Key
+
+	moved        bool           // since TakeChange
+	nextLocation radio.HostTime // when a location may be stored again
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with

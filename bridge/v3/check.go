@@ -7,10 +7,7 @@ import (
 	"lorawand/bridge/session"
 )
 
-var (
-	errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
-	errDecoded = errors.New("payload formatters, which decoded_payload needs, are not served by this version")
-)
+var errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
 
 // CheckItems says why the items of a push cannot be taken, or returns nil. One bad
 // item fails the whole push. d is the device with the id, nil if there is none; now
@@ -36,8 +33,6 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 			return DownlinkExpired()
 		case it.ClassBC != nil:
 			return NotServed(errClassBC)
-		case len(it.FRMPayload) == 0:
-			return NotServed(errDecoded)
 		case len(it.FRMPayload) > maxFRMPayload:
 			return ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
 		}

@@ -13,8 +13,9 @@ import (
 // writer appends JSON in the mapping of The Things Stack: no spaces, fields in
 // order, zero values left out unless zero is set, 64-bit integers as strings.
 type writer struct {
-	b    []byte
-	zero bool // write fields that are zero
+	b     []byte
+	begin int  // of the message in b
+	zero  bool // write fields that are zero
 }
 
 // name begins a field.

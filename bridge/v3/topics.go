@@ -14,6 +14,8 @@ import (
 const (
 	Join        = "join"
 	Up          = "up"
+	Normalized  = "up/normalized"
+	Solved      = "location/solved"
 	DownQueued  = "down/queued"
 	DownSent    = "down/sent"
 	DownAck     = "down/ack"

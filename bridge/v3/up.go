@@ -59,6 +59,16 @@ type Uplink struct {
 	Lost, LostOf    uint32 // frames lost among how many of the last
 	Locations       map[string]session.Location
 	VersionIDs      session.VersionIDs
+
+	Places Places // AppendUplink tells them
+}
+
+// Places say where in a message the results of a payload formatter belong, in bytes
+// from its begin.
+type Places struct {
+	Member, Inside    int // the member with the message itself: its begin, and that of what stands in it
+	Decoded           int // behind frm_payload
+	Locations, Behind int // what there is of locations, and what comes behind them
 }
 
 // Reception is an entry of rx_metadata: one antenna of one gateway.
@@ -78,17 +88,20 @@ type Settings struct {
 	ShowTime           bool
 }
 
-// AppendUplink appends the payload of an "up" message.
+// AppendUplink appends the payload of an "up" message, and sets its Places.
 func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	w := writer{b: append(dst, '{'), zero: e.Zero}
 	w.envelope(&u.DeviceIDs, u.CorrelationIDs, u.ReceivedAt)
+	u.Places.Member = len(w.b) - len(dst)
 	w.open("uplink_message", '{')
+	u.Places.Inside = len(w.b) - len(dst)
 	if len(u.SessionKeyID) > 0 {
 		w.bytes("session_key_id", u.SessionKeyID)
 	}
 	w.uint("f_port", uint64(u.FPort))
 	w.uint("f_cnt", uint64(u.FCnt))
 	w.bytes("frm_payload", u.FRMPayload)
+	u.Places.Decoded = len(w.b) - len(dst)
 	w.open("rx_metadata", '[')
 	for i := range u.Receptions {
 		w.item()
@@ -105,7 +118,9 @@ func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	if u.LostOf > 0 {
 		w.float("packet_error_rate", float64(float32(u.Lost)/float32(u.LostOf)), 32)
 	}
+	u.Places.Locations = len(w.b) - len(dst)
 	w.locations(u.Locations)
+	u.Places.Behind = len(w.b) - len(dst)
 	w.versionIDs(&u.VersionIDs)
 	w.open("network_ids", '{')
 	w.hex("net_id", e.NetID[:])

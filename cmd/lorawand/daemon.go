@@ -13,6 +13,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -36,6 +37,7 @@ type daemon struct {
 	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
+	scripts *formatter.Pool
 	certs   *certificates // nil: no TLS
 
 	restores chan restoring
@@ -60,6 +62,9 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
+	d.scripts = formatter.New(formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
+	})
 	defer func() {
 		if err != nil {
 			d.close()
@@ -96,7 +101,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
-		Transmitter: d, Clock: clock, Serves: true, Logger: log,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.scripts,
 	}); err != nil {
 		return d, err
 	}

@@ -97,6 +97,9 @@ api_listen = "0.0.0.0:80"
 [udp]
 listen = ""
 accept_unknown = true
+[formatter]
+javascript = false
+deadline = "50ms"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5

@@ -61,6 +61,10 @@ api_listen = ""                       # the v3 HTTP API, for the LAN
 listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off
 accept_unknown = false                # true: also accept gateways not listed below, on the default plan
 
+[formatter]
+javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
+deadline = "100ms"                    # of CPU time on a fast machine, for one payload; longer on a slow one, at most 1 s
+
 # One for each gateway:
 #
 # [[gateway]]
