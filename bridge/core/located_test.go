@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,40 +9,44 @@ import (
 	"lorawand/bridge/session"
 )
 
-// Where a payload places its device is in later messages, is stored with what may
-// lag, and after a clean stop is as it was last.
+// Where a payload places its device is in later messages. It is stored with what may
+// lag, and after a clean stop as it was last.
 func TestLocated(t *testing.T) {
 	s := newStand(t)
 	s.online(gwA)
-	d := s.abp("dev1", 1, nil)
+	d := s.devices["dev1"]
+	fCnt := uint32(0)
 	locate := func(latitude float64) {
+		t.Helper()
 		s.step(Located{Device: d.ID, Service: "frm-payload", Location: session.Location{
 			Latitude: latitude, Longitude: 2, Source: "SOURCE_GPS",
 		}})
-	}
-	shown := func(latitude string) {
-		t.Helper()
-		s.uplink("dev1", gwA)
-		want := `"locations":{"frm-payload":{"latitude":` + latitude + `,"longitude":2,"source":"SOURCE_GPS"}}`
+		s.hear(gwA, s.phy("dev1", fCnt, payload("hello")))
+		fCnt++
+		want := fmt.Sprintf(`"locations":{"frm-payload":{"latitude":%v,"longitude":2,"source":"SOURCE_GPS"}}`, latitude)
 		if last := string(s.ups[len(s.ups)-1].Payload); !strings.Contains(last, want) {
 			t.Errorf("%s is not in %s", want, last)
 		}
 	}
+	has := func(latitude float64) {
+		t.Helper()
+		if got := s.restarted(s.disk.soft, "dev1").Locations["frm-payload"].Latitude; got != latitude {
+			t.Errorf("the store has latitude %v, not %v", got, latitude)
+		}
+	}
 	locate(50)
-	if last := s.commits[len(s.commits)-1]; !last.Lag || len(last.Records) != 2 {
-		t.Errorf("commit %+v", last)
+	has(50)
+	if _, early := s.restarted(s.disk.firm, "dev1").Locations["frm-payload"]; early {
+		t.Error("stored at once")
 	}
-	shown("50")
-	s.advance(time.Hour)
-	n := len(s.commits)
+	s.wait(time.Hour)
 	locate(51)
-	if len(s.commits) != n {
-		t.Errorf("stored again after an hour: %+v", s.commits[n:])
-	}
-	shown("51")
+	has(50)
+	s.wait(5 * time.Hour)
+	locate(52)
+	has(52)
+	locate(53)
 	s.step(Located{Device: session.ID{Application: "app1", Device: "gone"}, Service: "frm-payload"})
 	s.step(Stopping{})
-	if got := s.onSoftDisk("dev1").Locations["frm-payload"].Latitude; got != 51 {
-		t.Errorf("the store has latitude %v", got)
-	}
+	has(53)
 }
