@@ -111,3 +111,23 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 }
+
+// Attributes are at the end of each message, where they are wanted.
+func TestAttributes(t *testing.T) {
+	u, d := example(t), exampleDownlink(t)
+	j := &JoinAccept{DeviceIDs: u.DeviceIDs, SessionKeyID: []byte{1}}
+	set := map[string]string{"b": "2\"", "a": "1"}
+	u.DeviceIDs.Attributes, d.DeviceIDs.Attributes, j.DeviceIDs.Attributes = set, set, set
+	d.Err = NoPayload()
+	for _, wanted := range []bool{true, false} {
+		e := &Encoder{Attributes: wanted}
+		for name, text := range map[string][]byte{
+			"up": e.AppendUplink(nil, u), "join": e.AppendJoin(nil, j),
+			"sent": e.AppendDownlink(nil, DownSent, d), "failed": e.AppendDownlink(nil, DownFailed, d),
+		} {
+			if got := bytes.HasSuffix(text, []byte(`,"attributes":{"a":"1","b":"2\""}}}`)); got != wanted || !json.Valid(text) {
+				t.Errorf("%s, wanted %v: %s", name, wanted, text)
+			}
+		}
+	}
+}

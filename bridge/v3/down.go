@@ -29,6 +29,7 @@ func (e *Encoder) AppendJoin(dst []byte, j *JoinAccept) []byte {
 	w.open("join_accept", '{')
 	w.bytes("session_key_id", j.SessionKeyID)
 	w.time("received_at", j.FrameReceivedAt)
+	w.attributes(e, &j.DeviceIDs)
 	w.b = append(w.b, "}}"...)
 	return w.b
 }
@@ -82,6 +83,7 @@ func (e *Encoder) AppendDownlink(dst []byte, kind string, d *Downlink) []byte {
 	} else {
 		w.downlink(kind, d)
 	}
+	w.attributes(e, &d.DeviceIDs)
 	w.b = append(w.b, "}}"...)
 	return w.b
 }

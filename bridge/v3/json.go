@@ -116,7 +116,7 @@ func (w *writer) decibel(n string, v radio.Decibel) {
 }
 
 func (w *writer) float(n string, v float64, bits int) {
-	if v != 0 {
+	if v != 0 || w.zero {
 		w.name(n)
 		w.b = appendFloat(w.b, v, bits)
 	}

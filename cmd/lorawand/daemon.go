@@ -138,7 +138,7 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 		return nil, err
 	}
 	o.DefaultPlan = plan
-	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields}
+	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields, Attributes: c.MQTT.Attributes}
 	if err := o.Encoder.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
 		return nil, err
 	}

@@ -76,6 +76,7 @@ type MQTT struct {
 	Tenant           string   `toml:"tenant"`
 	LegacyFields     bool     `toml:"legacy_fields"`
 	ZeroFields       bool     `toml:"zero_fields"`
+	Attributes       bool     `toml:"attributes"`
 	Limits           Limits   `toml:"limits"`
 }
 

@@ -76,6 +76,7 @@ client_ca = "a"
 tenant = "tti"
 legacy_fields = false
 zero_fields = true
+attributes = true
 [mqtt.limits]
 clients = 1
 unauthenticated = 2

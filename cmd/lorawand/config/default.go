@@ -36,6 +36,7 @@ client_ca = ""                        # PEM; if set, clients over TLS need a cer
 tenant = "ttn"                        # "app1@ttn" is another user name of "app1"
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out
+attributes = false                    # true: a device's attributes are in its messages
 
 [mqtt.limits]
 clients = 100
