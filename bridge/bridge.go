@@ -76,6 +76,7 @@ type Bridge struct {
 	serves    bool
 	formats   decode.Own
 	decoder   *decode.Decoder
+	encoder   v3.Encoder
 }
 
 // Stats are counts of the core and of its inbox.
@@ -110,7 +111,7 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
+		encoder: o.Encoder, events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
 	b.formats.Shared = o.Formatters
 	b.decoder = b.newDecoder(o)

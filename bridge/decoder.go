@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
 	"time"
 
@@ -40,6 +41,36 @@ func (b *Bridge) newDecoder(o Options) *decode.Decoder {
 			b.events.Write(&e)
 		},
 	})
+}
+
+// Simulate publishes a message that an application has made up as if it were of a
+// device: with "simulated", and with what the payload formatter of the device makes of
+// it. The error is a *v3.Error where that cannot be done.
+func (b *Bridge) Simulate(ctx context.Context, id session.ID, body []byte) error {
+	s, err := v3.ParseSimulation(body)
+	if err != nil {
+		return err
+	}
+	known := false
+	err = b.inspect(ctx, func(c *core.Core) {
+		d := c.Devices().Device(id)
+		if known = d != nil; !known {
+			return
+		}
+		ids := v3.IDs(d)
+		ids.HasDevAddr = false
+		names, calendar := v3.Names{Entropy: rand.Reader}, b.clock.Calendar()
+		correlation := []string{names.CorrelationID(v3.ApplicationUp, calendar)}
+		text, places := b.encoder.AppendSimulation(nil, s, &ids, correlation, calendar, d.Locations)
+		b.decoder.Publish(
+			v3.Message{Application: id.Application, Device: id.Device, Suffix: s.Suffix, Payload: text},
+			v3.Undecoded{FPort: s.FPort, FRMPayload: s.FRMPayload, Received: calendar, Places: places, Simulated: true},
+		)
+	})
+	if err == nil && !known {
+		err = v3.DeviceNotFound(id)
+	}
+	return err
 }
 
 // encode gives the items of a push that have decoded_payload only their frm_payload.

@@ -284,7 +284,7 @@ const spliceRoom = 256
 
 // location returns where the payload of an uplink places the device.
 func (j *job) location(res formatter.Result) (session.Location, bool) {
-	if j.message.Suffix != v3.Up {
+	if j.message.Suffix != v3.Up || j.undecoded.Simulated {
 		return session.Location{}, false
 	}
 	return locationIn(res.Data)

@@ -13,6 +13,7 @@ type Undecoded struct {
 	FRMPayload []byte // plain; it does not change
 	Received   time.Time
 	Places     Places
+	Simulated  bool // its device is not where the payload says
 }
 
 // Decoded is what a payload formatter has made of the payload of a message.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/demo"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -221,5 +222,43 @@ func TestFormatterEvents(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}
+	}
+}
+
+// What an application makes up is told as such, decoded like an uplink, and changes
+// nothing of the device.
+func TestSimulated(t *testing.T) {
+	d := newDecoding(t, map[string]string{"up_formatter": "FORMATTER_CAYENNELPP"}, "")
+	id := session.ID{Application: "app1", Device: "dev1"}
+	simulate := func(id session.ID, body string) error {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		return d.d.bridge.Simulate(ctx, id, []byte(body))
+	}
+	const more = `"rx_metadata":[{"gateway_ids":{"gateway_id":"test"},"rssi":-100}],"settings":{"frequency":"868000000"}}}`
+	if err := simulate(id, `{"uplink_message":{"f_port":1,"frm_payload":"AYgGdl/ylgoAA+g=",`+more); err != nil {
+		t.Fatal(err)
+	}
+	text := wants(t, d.all, "up", `"dev_eui":"0102030405060708"},"correlation_ids":["as:up:`, `"frm_payload":"AYgGdl/ylgoAA+g=","decoded_payload":{"gps_1":{`,
+		`"settings":{"frequency":"868000000"}},"simulated":true}`)
+	if strings.Contains(text, "locations") {
+		t.Errorf("the device is where it was made up to be: %s", text)
+	}
+	if err := simulate(id, `{"service_data":{"service":"svc","data":{"a":1}}}`); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, d.all, "service/data", `"service_data":{"service":"svc","data":{"a":1}},"simulated":true}`)
+	for body, want := range map[string]string{`{}`: "value is required", `{bad`: "not JSON"} {
+		if err := simulate(id, body); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	id.Device = "nosuch"
+	if err := simulate(id, `{"service_data":{}}`); err == nil || !strings.Contains(err.Error(), "not found") {
+		t.Errorf("an unknown device: %v", err)
+	}
+	d.send(1, "\x03\x67\x01\x10")
+	if text := wants(t, d.all, "up", `"f_cnt":1`); strings.Contains(text, "locations") {
+		t.Errorf("the device has been moved: %s", text)
 	}
 }
