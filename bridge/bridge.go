@@ -51,6 +51,8 @@ type Options struct {
 	Clock         *Clock                      // default a new one
 	Logger        *slog.Logger                // default slog.Default()
 
+	Version string // is told in the statuses; "": none are published
+
 	Formatters decode.Formatters // of applications and of the device repository; nil: none
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
@@ -77,6 +79,7 @@ type Bridge struct {
 	formats   decode.Own
 	decoder   *decode.Decoder
 	encoder   v3.Encoder
+	version   string
 }
 
 // Stats are counts of the core and of its inbox.
@@ -111,7 +114,7 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		encoder: o.Encoder, events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
+		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
 	b.formats.Shared = o.Formatters
 	b.decoder = b.newDecoder(o)
@@ -198,6 +201,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if b.serves {
 		b.step(core.Starting{})
 	}
+	b.tellStatus(true)
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {
@@ -212,6 +216,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.waiters.end(errStopped)
 			stopCommitting()
 			b.decoder.Drain(lastDecoding)
+			b.tellStatus(false)
 			return ended(committed)
 		case <-b.inbox.wake:
 		case <-b.timer.C:
@@ -250,6 +255,7 @@ func (b *Bridge) step(in core.Input) {
 			b.timer.Reset(e.At.Sub(now.Host))
 		case core.Report:
 			b.events.Write(&e.Event)
+			b.tellGateway(&e.Event)
 		}
 	}
 }

@@ -157,6 +157,7 @@ type Broker struct {
 	mu       sync.RWMutex
 	sessions map[string]*session
 	byApp    map[string]*applicationSessions
+	statuses map[string]v3.Message // by topic
 
 	offlineBytes atomic.Int64
 	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
@@ -182,7 +183,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
-		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
+		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, statuses: map[string]v3.Message{}, shares: map[string]int{},
 		stop: make(chan struct{}),
 	}
 	b.outbox.init(l.outboxSize)

@@ -101,7 +101,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
-		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.scripts,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.scripts, Version: version,
 	}); err != nil {
 		return d, err
 	}
