@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -16,14 +15,6 @@ import (
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
-
-// The test program runs scripts in itself, as the daemon does.
-func TestMain(m *testing.M) {
-	if formatter.IsChild(os.Args) {
-		os.Exit(formatter.RunChild())
-	}
-	os.Exit(m.Run())
-}
 
 // stand is a Decoder with devices, whose messages and reports a test reads.
 type stand struct {
@@ -41,6 +32,7 @@ type stand struct {
 func newStand(t testing.TB, o formatter.Options) *stand {
 	t.Helper()
 	s := &stand{TB: t, devices: map[session.ID]*session.Device{}}
+	o.Command = command(t)
 	pool := formatter.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -83,7 +75,7 @@ func (s *stand) other(id session.ID, suffix, text string) {
 // wait returns the messages when there are n.
 func (s *stand) wait(n int) []v3.Message {
 	s.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		out := s.out
 		s.mu.Unlock()
@@ -123,6 +115,7 @@ func parse(t testing.TB, m v3.Message) (out message) {
 
 func TestDecodedUplinks(t *testing.T) {
 	const echo = `function decodeUplink(i) { return {data: {n: i.bytes.length, port: i.fPort, at: +i.recvTime}, warnings: i.bytes[0] ? ["w"] : []}; }`
+	s, n := newStand(t, formatter.Options{}), 0
 	for _, tt := range []struct {
 		name     string
 		f        session.Formatters
@@ -143,9 +136,9 @@ func TestDecodedUplinks(t *testing.T) {
 		{"a script that is too long", javaScript(strings.Repeat("x", formatter.MaxScript+1)), []byte{1}, "", "more than 40960"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStand(t, formatter.Options{})
 			s.up(s.device("dev1", tt.f), 1, tt.payload...)
-			m := parse(t, s.wait(1)[0]).Up
+			n++
+			m := parse(t, s.wait(n)[n-1]).Up
 			if string(m.Decoded) != tt.decoded || string(m.FRMPayload) != string(tt.payload) || m.FCnt != 1 {
 				t.Errorf("%s of % X", m.Decoded, m.FRMPayload)
 			}
