@@ -196,13 +196,13 @@ func (d *Decoder) first(l *line) *job {
 // finish publishes the first job of a line, unless it was given up meanwhile.
 func (d *Decoder) finish(l *line, j *job, res formatter.Result) {
 	messages := d.messages(j, res)
+	d.tell(l.id, j, res)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(l.jobs) == 0 || l.jobs[0] != j {
 		return
 	}
 	d.publish(messages)
-	d.tell(l.id, j, res)
 	l.jobs[0] = nil
 	l.jobs = l.jobs[1:]
 	d.waiting--
