@@ -30,7 +30,9 @@ func (c *Core) publish(r *reception) {
 	}
 	if d.HasFPort && d.FPort > 0 {
 		c.plain = r.match.Session.Cipher(dev.Version).AppendFRMPayload(c.plain[:0], d, r.match.FCnt)
-		m.FPort, m.FRMPayload = d.FPort, c.plain
+		if m.FPort, m.FRMPayload = d.FPort, c.plain; dev.SkipCrypto {
+			m.FRMPayload = d.FRMPayload // for the application to decrypt
+		}
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = v3.SettingsOf(dev, c.gateway(first.Gateway), first, c.now.Wall.Known())

@@ -90,10 +90,10 @@ func (d *Decoder) Publish(m v3.Message, u v3.Undecoded) {
 }
 
 // formatter returns what decodes a message of a device, which may be nil; the zero
-// Formatter is nothing.
+// Formatter is nothing. What only the application can decrypt is not decoded.
 func (d *Decoder) formatter(m *v3.Message, device *session.Device) (formatter.Formatter, string) {
 	switch {
-	case device == nil:
+	case device == nil || device.SkipCrypto:
 		return formatter.Formatter{}, ""
 	case m.Suffix == v3.Up:
 		return d.o.Formatters.Uplink(device)

@@ -158,6 +158,17 @@ func TestJavaScriptOff(t *testing.T) {
 	}
 }
 
+// What only the application can decrypt is not decoded.
+func TestSkipCrypto(t *testing.T) {
+	s := newStand(t, formatter.Options{})
+	id := s.device("dev1", session.Formatters{Up: formatterCayenneLPP})
+	s.devices[id].SkipCrypto = true
+	s.up(id, 1, 3, 0x67, 1, 0x10)
+	if m := parse(t, s.wait(1)[0]).Up; m.Decoded != nil || m.Warnings != nil {
+		t.Errorf("%s, %q", m.Decoded, m.Warnings)
+	}
+}
+
 // What a script says, and why it fails, is told to the owner.
 func TestReports(t *testing.T) {
 	s := newStand(t, formatter.Options{})

@@ -320,8 +320,6 @@ func (d *Device) Unserved() error {
 		return fmt.Errorf("%w: class C", ErrUnserved)
 	case d.Multicast:
 		return fmt.Errorf("%w: multicast", ErrUnserved)
-	case d.SkipCrypto:
-		return fmt.Errorf("%w: skip_payload_crypto", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)

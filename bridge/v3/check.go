@@ -7,7 +7,10 @@ import (
 	"lorawand/bridge/session"
 )
 
-var errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
+var (
+	errClassBC    = errors.New("class_b_c is of Class B and C, which are not served by this version")
+	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this version")
+)
 
 // CheckItems says why the items of a push cannot be taken, or returns nil. One bad
 // item fails the whole push. d is the device with the id, nil if there is none; now
@@ -20,6 +23,8 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		return nil
 	case d.Unserved() != nil:
 		return NotServed(d.Unserved())
+	case d.SkipCrypto:
+		return NotServed(errSkipCrypto)
 	case d.Session == nil && d.Pending == nil:
 		return NoDeviceSession()
 	}

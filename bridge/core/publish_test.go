@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,4 +50,19 @@ func TestLocated(t *testing.T) {
 	s.step(Located{Device: session.ID{Application: "app1", Device: "gone"}, Service: "frm-payload"})
 	s.step(Stopping{})
 	has(53)
+}
+
+// The payload of a device whose application decrypts it stays as it came.
+func TestSkipCrypto(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	d := s.devices["dev1"]
+	d.SkipCrypto = true
+	phy := s.phy("dev1", 0, payload("hello"))
+	s.hear(gwA, phy)
+	const mic = 4
+	want := base64.StdEncoding.EncodeToString(phy[len(phy)-mic-len("hello") : len(phy)-mic])
+	if last := string(s.ups[len(s.ups)-1].Payload); !strings.Contains(last, `"frm_payload":"`+want+`"`) {
+		t.Errorf("%s is not in %s", want, last)
+	}
 }
