@@ -94,8 +94,11 @@ func TestPlaces(t *testing.T) {
 		at   int
 		want string
 	}{
-		{p.Member, `,"uplink_message":{`}, {p.Inside, `"`}, {p.Decoded, `,"rx_metadata":[`},
-		{p.Locations, `,"locations":{`}, {p.Behind, `,"version_ids":{`},
+		{p.Member, `,"uplink_message":{`},
+		{p.Inside, `"`},
+		{p.Decoded, `,"rx_metadata":[`},
+		{p.Locations, `,"locations":{`},
+		{p.Behind, `,"version_ids":{`},
 	} {
 		if !bytes.HasPrefix(text[tt.at:], []byte(tt.want)) {
 			t.Errorf("%s stands at %d, not %s", text[tt.at:], tt.at, tt.want)
