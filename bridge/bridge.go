@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,7 +54,7 @@ type Options struct {
 
 	Version string // is told in the statuses; "": none are published
 
-	Formatters decode.Formatters // of applications and of the device repository; nil: none
+	Formatters decode.Formatters // default: those that devices have themselves
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
 
@@ -64,22 +65,22 @@ const inboxSize = 2048
 // Bridge runs a Core. Its methods Uplink, TxAck and GatewayEvent take what
 // drivers hear; they return at once and may be called from any goroutine.
 type Bridge struct {
-	core      *core.Core
-	clock     *Clock
-	inbox     *inbox
-	committer *state.Committer
-	outbox    Outbox
-	air       Transmitter
-	events    *event.Log
-	log       *slog.Logger
-	waiters   waiters
-	timer     *time.Timer
-	ask       chan func(*core.Core)
-	serves    bool
-	formats   decode.Own
-	decoder   *decode.Decoder
-	encoder   v3.Encoder
-	version   string
+	core       *core.Core
+	clock      *Clock
+	inbox      *inbox
+	committer  *state.Committer
+	outbox     Outbox
+	air        Transmitter
+	events     *event.Log
+	log        *slog.Logger
+	waiters    waiters
+	timer      *time.Timer
+	ask        chan func(*core.Core)
+	serves     bool
+	formatters decode.Formatters
+	decoder    *decode.Decoder
+	encoder    v3.Encoder
+	version    string
 }
 
 // Stats are counts of the core and of its inbox.
@@ -116,7 +117,7 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
-	b.formats.Shared = o.Formatters
+	b.formatters = cmp.Or[decode.Formatters](o.Formatters, new(decode.Own))
 	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
 	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)

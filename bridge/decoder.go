@@ -29,7 +29,7 @@ func (b *Bridge) newDecoder(o Options) *decode.Decoder {
 		o.Pool = formatter.New(formatter.Options{NoJavaScript: true, Logger: o.Logger})
 	}
 	return decode.New(decode.Options{
-		Device: b.core.Devices().Device, Pool: o.Pool, Formatters: &b.formats, Encoder: o.Encoder, Publish: o.Outbox.Publish,
+		Device: b.core.Devices().Device, Pool: o.Pool, Formatters: b.formatters, Encoder: o.Encoder, Publish: o.Outbox.Publish,
 		Located: func(id session.ID, service string, l session.Location) {
 			b.inbox.add(core.Located{Device: id, Service: service, Location: l})
 		},
@@ -85,7 +85,7 @@ func (b *Bridge) encode(ctx context.Context, id session.ID, items []session.Item
 	err := b.inspect(ctx, func(c *core.Core) {
 		if d := c.Devices().Device(id); d != nil {
 			known = true
-			f, warning = b.formats.Downlink(d)
+			f, warning = b.formatters.Formatter(d, formatter.EncodeDownlink)
 		}
 	})
 	if err != nil {

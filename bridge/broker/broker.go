@@ -25,6 +25,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
@@ -157,7 +158,7 @@ type Broker struct {
 	mu       sync.RWMutex
 	sessions map[string]*session
 	byApp    map[string]*applicationSessions
-	statuses map[string]v3.Message // by topic
+	statuses status.Retained
 
 	offlineBytes atomic.Int64
 	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
@@ -183,7 +184,7 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
-		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, statuses: map[string]v3.Message{}, shares: map[string]int{},
+		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
 		stop: make(chan struct{}),
 	}
 	b.outbox.init(l.outboxSize)

@@ -11,6 +11,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
@@ -293,7 +294,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c.suback, c.renewed = make([]byte, len(pk.Filters)), make([]bool, len(pk.Filters))
 	for i := range pk.Filters {
 		asked := pk.Filters[i].Filter
-		f, ok := c.filter(asked)
+		f, ok := status.Filter(asked, c.login)
 		_, renewed := have[f]
 		c.renewed[i] = renewed
 		switch {
@@ -321,7 +322,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	for i := range pk.Filters {
-		f, ok := c.filter(pk.Filters[i].Filter)
+		f, ok := status.Filter(pk.Filters[i].Filter, c.login)
 		if !ok {
 			f = refusedFilter
 		}
@@ -351,7 +352,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 		return true
 	}
 	if v3.IsStatusFilter(filter) {
-		return c.login.Rights.Has(access.GatewaysRead)
+		return status.Allowed(c.login)
 	}
 	_, inner, _ := v3.Shared(filter)
 	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {

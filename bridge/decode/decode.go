@@ -96,9 +96,9 @@ func (d *Decoder) formatter(m *v3.Message, device *session.Device) (formatter.Fo
 	case device == nil || device.SkipCrypto:
 		return formatter.Formatter{}, ""
 	case m.Suffix == v3.Up:
-		return d.o.Formatters.Uplink(device)
+		return d.o.Formatters.Formatter(device, formatter.DecodeUplink)
 	}
-	f, _ := d.o.Formatters.Downlink(device)
+	f, _ := d.o.Formatters.Formatter(device, formatter.DecodeDownlink)
 	if !f.Names("decodeDownlink") {
 		return formatter.Formatter{}, ""
 	}

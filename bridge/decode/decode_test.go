@@ -399,45 +399,14 @@ func TestLocations(t *testing.T) {
 func TestOwnScripts(t *testing.T) {
 	var o Own
 	d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}, Formatters: javaScript(strings.Repeat("x", 40_000))}
-	o.Uplink(d)
-	if allocs := testing.AllocsPerRun(10, func() { o.Uplink(d) }); allocs != 0 {
+	o.Formatter(d, formatter.DecodeUplink)
+	if allocs := testing.AllocsPerRun(10, func() { o.Formatter(d, formatter.DecodeUplink) }); allocs != 0 {
 		t.Errorf("%v allocations", allocs)
 	}
-	one, _ := o.Uplink(d)
+	one, _ := o.Formatter(d, formatter.DecodeUplink)
 	d.Formatters.UpParameter = "function decodeUplink() {}"
-	if two, _ := o.Uplink(d); one == two {
+	if two, _ := o.Formatter(d, formatter.DecodeUplink); one == two {
 		t.Error("the old script is used")
-	}
-}
-
-// shared is what others know.
-type shared struct{}
-
-func (shared) Uplink(*session.Device) (formatter.Formatter, string) {
-	return formatter.NewCayenneLPP(true), ""
-}
-
-func (shared) Downlink(*session.Device) (formatter.Formatter, string) {
-	return formatter.Formatter{}, "why"
-}
-
-func TestSharedFormatters(t *testing.T) {
-	o := Own{Shared: shared{}}
-	for _, tt := range []struct {
-		f      session.Formatters
-		shared bool
-	}{
-		{session.Formatters{}, true},
-		{session.Formatters{Up: formatterRepository, Down: formatterRepository}, true},
-		{session.Formatters{Up: formatterNone}, false},
-		{session.Formatters{Up: formatterJavaScript, UpParameter: "x"}, false},
-	} {
-		d := &session.Device{Formatters: tt.f}
-		up, _ := o.Uplink(d)
-		_, warning := o.Downlink(d)
-		if (up == formatter.NewCayenneLPP(true)) != tt.shared || (warning == "why") != tt.shared {
-			t.Errorf("%+v: %v, %q", tt.f, up.Kind(), warning)
-		}
 	}
 }
 

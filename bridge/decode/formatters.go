@@ -7,16 +7,14 @@ import (
 	"lorawand/bridge/session"
 )
 
-// Formatters say by what the payloads of a device are read and written. Their
-// methods are called in the goroutine that owns the devices, with each message: they
-// return at once, and give the same Formatter again as long as nothing changes.
+// Formatters say by what the payloads of a device are read and written. Formatter is
+// called in the goroutine that owns the devices, with each message: it returns at once,
+// and gives the same Formatter again as long as nothing changes.
 type Formatters interface {
-	// Uplink returns the formatter of uplinks; the zero Formatter is none. A warning
-	// says why there is none where one is asked for: it is published with each uplink.
-	Uplink(d *session.Device) (f formatter.Formatter, warning string)
-	// Downlink is Uplink for downlinks. Its warning is why a decoded_payload is
-	// refused.
-	Downlink(d *session.Device) (f formatter.Formatter, warning string)
+	// Formatter returns what carries out a task for a device; the zero Formatter is
+	// nothing. A warning says why there is none where one is asked for: it is published
+	// with each uplink, and is why a decoded_payload is refused.
+	Formatter(d *session.Device, t formatter.Task) (f formatter.Formatter, warning string)
 }
 
 // Names of formatters, as The Things Stack has them.
@@ -29,10 +27,6 @@ const (
 
 // Own are the formatters that devices have themselves.
 type Own struct {
-	// Shared has those of applications, for devices without formatters, and of the
-	// device repository; nil: there are none.
-	Shared Formatters
-
 	up, down map[session.ID]ownScript
 }
 
@@ -47,25 +41,13 @@ type ownScript struct {
 // that are no more.
 const maxScripts = 4096
 
-// Uplink implements Formatters.
-func (o *Own) Uplink(d *session.Device) (formatter.Formatter, string) {
-	if o.shares(d, d.Formatters.Up) {
-		return o.Shared.Uplink(d)
+// Formatter implements Formatters.
+func (o *Own) Formatter(d *session.Device, t formatter.Task) (formatter.Formatter, string) {
+	f := &d.Formatters
+	if t == formatter.DecodeUplink {
+		return own(&o.up, d.ID, f.Up, f.UpParameter)
 	}
-	return own(&o.up, d.ID, d.Formatters.Up, d.Formatters.UpParameter)
-}
-
-// Downlink implements Formatters.
-func (o *Own) Downlink(d *session.Device) (formatter.Formatter, string) {
-	if o.shares(d, d.Formatters.Down) {
-		return o.Shared.Downlink(d)
-	}
-	return own(&o.down, d.ID, d.Formatters.Down, d.Formatters.DownParameter)
-}
-
-// shares reports whether a formatter is one that Shared knows.
-func (o *Own) shares(d *session.Device, name string) bool {
-	return o.Shared != nil && (name == formatterRepository || d.Formatters == session.Formatters{})
+	return own(&o.down, d.ID, f.Down, f.DownParameter)
 }
 
 // own returns the formatter with a name and its parameter.

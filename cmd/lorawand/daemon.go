@@ -37,8 +37,9 @@ type daemon struct {
 	http    *admin.HTTP // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
-	scripts *formatter.Pool
 	certs   *certificates // nil: no TLS
+
+	formatters *formatter.Pool
 
 	restores chan restoring
 
@@ -62,7 +63,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.scripts = formatter.New(formatter.Options{
+	d.formatters = formatter.New(formatter.Options{
 		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
 	})
 	defer func() {
@@ -101,7 +102,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
-		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.scripts, Version: version,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.formatters, Version: version,
 	}); err != nil {
 		return d, err
 	}

@@ -202,7 +202,7 @@ func TestFormattersOff(t *testing.T) {
 	d := newDecoding(t, map[string]string{"up_formatter": "FORMATTER_JAVASCRIPT", "up_formatter_parameter": "x"}, "[formatter]\njavascript = false\n")
 	d.send(1, "x")
 	wants(t, d.all, "up", `"decoded_payload_warnings":["JavaScript formatters are switched off"]`)
-	if pid := d.d.scripts.Stats().PID; pid != 0 {
+	if pid := d.d.formatters.Stats().PID; pid != 0 {
 		t.Errorf("child %d", pid)
 	}
 }
