@@ -140,6 +140,23 @@ func TestEncodedDownlink(t *testing.T) {
 	}
 }
 
+// An encoder that never ends keeps its client waiting no longer than may be, and what
+// others push not at all.
+func TestEndlessEncoder(t *testing.T) {
+	d := newDecoding(t, map[string]string{
+		"down_formatter": "FORMATTER_JAVASCRIPT", "down_formatter_parameter": "function encodeDownlink(i) { for (;;); }",
+	}, "")
+	const item = `{"f_port":3,"decoded_payload":{"v":5}},`
+	began := time.Now()
+	d.push(`{"downlinks":[` + strings.TrimSuffix(strings.Repeat(item, 20), ",") + `]}`)
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("the PUBACK comes after %v", took)
+	}
+	for range 20 {
+		wants(t, d.all, "down/failed", `"decoded_payload":{"v":5}`, `"name":"script_timeout"`, `"cause":{"namespace":"pkg/errors","name":"context_deadline_exceeded"`)
+	}
+}
+
 // Without a formatter a decoded_payload is refused: an empty frame could be a command.
 func TestNothingEncodes(t *testing.T) {
 	d := newDecoding(t, map[string]string{"up_formatter": "FORMATTER_CAYENNELPP"}, "")
