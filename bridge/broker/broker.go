@@ -25,6 +25,8 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/outbox"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
@@ -146,7 +148,7 @@ type Broker struct {
 	server  *mqtt.Server
 	hook    *hook
 	gate    *gate
-	outbox  outbox
+	outbox  *outbox.Outbox
 	backoff access.Backoff
 
 	handshakes handshakes
@@ -157,6 +159,7 @@ type Broker struct {
 	mu       sync.RWMutex
 	sessions map[string]*session
 	byApp    map[string]*applicationSessions
+	statuses status.Retained
 
 	offlineBytes atomic.Int64
 	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
@@ -185,7 +188,7 @@ func New(o Options) (*Broker, error) {
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
 		stop: make(chan struct{}),
 	}
-	b.outbox.init(l.outboxSize)
+	b.outbox = outbox.New(l.outboxSize)
 	b.server = mqtt.New(&mqtt.Options{
 		// Its log lines hold whole packets, passwords among them.
 		Logger: slog.New(slog.DiscardHandler),
@@ -276,7 +279,7 @@ func (b *Broker) Stats() Stats {
 	b.mu.RLock()
 	sessions := len(b.sessions)
 	b.mu.RUnlock()
-	published, dropped := b.outbox.counts()
+	published, dropped := b.outbox.Counts()
 	refused, clients := b.gate.counts()
 	return Stats{
 		Published: published, OutboxDropped: dropped, Delivered: b.delivered.Load(), ClientDropped: b.clientDropped.Load(),
@@ -286,7 +289,7 @@ func (b *Broker) Stats() Stats {
 
 // Publish hands a message to its subscribers. It never blocks: when the outbox
 // is full the oldest message in it goes, and is counted.
-func (b *Broker) Publish(m v3.Message) { b.outbox.put(m) }
+func (b *Broker) Publish(m v3.Message) { b.outbox.Put(m) }
 
 // janitorEvery is how often sessions and keys that have expired are looked for.
 const janitorEvery = 10 * time.Second
@@ -310,13 +313,13 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer b.close()
 	b.wg.Go(b.janitor)
 	for {
-		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
+		for m, ok := b.outbox.Take(); ok; m, ok = b.outbox.Take() {
 			b.dispatch(&m)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-b.outbox.wake:
+		case <-b.outbox.Wake:
 		}
 	}
 }
@@ -348,53 +351,4 @@ func (b *Broker) close() {
 	close(b.stop)
 	_ = b.server.Close() // which must not be called twice
 	b.wg.Wait()
-}
-
-// outbox is a bounded queue between the core and the broker.
-type outbox struct {
-	wake chan struct{}
-
-	mu                 sync.Mutex
-	ring               []v3.Message
-	first, n           int
-	published, dropped uint64
-}
-
-func (o *outbox) init(size int) {
-	o.ring, o.wake = make([]v3.Message, size), make(chan struct{}, 1)
-}
-
-func (o *outbox) put(m v3.Message) {
-	o.mu.Lock()
-	o.published++
-	if o.n == len(o.ring) {
-		o.first = (o.first + 1) % len(o.ring)
-		o.n--
-		o.dropped++
-	}
-	o.ring[(o.first+o.n)%len(o.ring)] = m
-	o.n++
-	o.mu.Unlock()
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (o *outbox) take() (m v3.Message, ok bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.n == 0 {
-		return m, false
-	}
-	m, o.ring[o.first] = o.ring[o.first], v3.Message{}
-	o.first = (o.first + 1) % len(o.ring)
-	o.n--
-	return m, true
-}
-
-func (o *outbox) counts() (published, dropped uint64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.published, o.dropped
 }

@@ -754,25 +754,6 @@ func TestStopWhileClientsLeave(t *testing.T) {
 	}
 }
 
-func TestOutbox(t *testing.T) {
-	var o outbox
-	o.init(3)
-	for i := range 5 {
-		o.put(v3.Message{Device: fmt.Sprint(i)})
-	}
-	for _, want := range []string{"2", "3", "4"} {
-		if m, ok := o.take(); !ok || m.Device != want {
-			t.Errorf("got %v, want %s", m, want)
-		}
-	}
-	if _, ok := o.take(); ok {
-		t.Error("it is not empty")
-	}
-	if published, dropped := o.counts(); published != 5 || dropped != 2 {
-		t.Errorf("%d published, %d dropped", published, dropped)
-	}
-}
-
 // The library calls a hook's method only if Provides says so, and one that is
 // not ours would be a nil method of its base.
 func TestHooksProvided(t *testing.T) {

@@ -11,6 +11,10 @@ import (
 
 // dispatch puts a message into the queues of its subscribers.
 func (b *Broker) dispatch(m *v3.Message) {
+	if m.IsStatus() {
+		b.dispatchStatus(m)
+		return
+	}
 	topic := m.Topic(m.Application)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -113,6 +117,9 @@ func (s *session) match(m *v3.Message, topic string) (own [2]item, shared []shar
 	for i := range s.subs {
 		sub := &s.subs[i]
 		group, filter, isShared := v3.Shared(sub.Filter)
+		if v3.IsStatusFilter(filter) {
+			continue
+		}
 		it := item{msg: *m, uid: m.Application, qos: sub.Qos}
 		form := 0
 		if uid := v3.FilterUID(filter); uid != m.Application {

@@ -11,6 +11,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
@@ -290,11 +291,12 @@ const refusedFilter = "$refused"
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	have := cl.State.Subscriptions.GetAll()
-	c.suback = make([]byte, len(pk.Filters))
+	c.suback, c.renewed = make([]byte, len(pk.Filters)), make([]bool, len(pk.Filters))
 	for i := range pk.Filters {
 		asked := pk.Filters[i].Filter
-		f, ok := v3.Filter(asked, c.login.Application, c.login.Tenant)
+		f, ok := status.Filter(asked, c.login)
 		_, renewed := have[f]
+		c.renewed[i] = renewed
 		switch {
 		case v3.IsLong(asked):
 			c.suback[i] = packets.ErrTopicFilterInvalid.Code
@@ -320,7 +322,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	for i := range pk.Filters {
-		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
+		f, ok := status.Filter(pk.Filters[i].Filter, c.login)
 		if !ok {
 			f = refusedFilter
 		}
@@ -330,7 +332,10 @@ func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 }
 
 // OnSubscribed implements mqtt.Hook.
-func (h *hook) OnSubscribed(cl *mqtt.Client, _ packets.Packet, _ []byte) { h.b.subscriptions(cl) }
+func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, _ []byte) {
+	h.b.subscriptions(cl)
+	h.b.sendRetained(cl, pk)
+}
 
 // OnUnsubscribed implements mqtt.Hook.
 func (h *hook) OnUnsubscribed(cl *mqtt.Client, _ packets.Packet) { h.b.subscriptions(cl) }
@@ -345,6 +350,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 	}
 	if write {
 		return true
+	}
+	if v3.IsStatusFilter(filter) {
+		return status.Allowed(c.login)
 	}
 	_, inner, _ := v3.Shared(filter)
 	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {

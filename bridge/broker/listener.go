@@ -46,6 +46,7 @@ type conn struct {
 	window     int           // QoS 1 and 2 messages that the client takes at a time
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
 	suback     []byte        // of the last SUBSCRIBE: a reason code for each filter that is refused, else 0
+	renewed    []bool        // of the last SUBSCRIBE: the filters that were there before
 	resuming   bool          // between the CONNECT and what the session's writer writes
 	answered   bool          // the CONNECT was answered by us, whatever the library answers
 

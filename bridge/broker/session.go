@@ -51,6 +51,8 @@ type item struct {
 	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
 	qos   byte
 	ids   []int // subscription identifiers
+
+	retained bool // it was published before the client has subscribed
 }
 
 // size is what an item counts for, in bytes: the message and what is kept of it.

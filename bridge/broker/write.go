@@ -113,6 +113,7 @@ func (s *session) nextID() uint16 {
 
 const (
 	flagDup                = 0x08
+	flagRetain             = 0x01
 	subscriptionIdentifier = 0x0b // property (MQTT 5.0, 2.2.2.2)
 )
 
@@ -134,6 +135,9 @@ func appendPublish(dst []byte, version byte, i *item, id uint16, again bool) []b
 	first := packets.Publish<<4 | i.qos<<1
 	if again {
 		first |= flagDup
+	}
+	if i.retained {
+		first |= flagRetain
 	}
 	// A length is written as Go writes an unsigned varint (MQTT 5.0, 1.5.5).
 	dst = binary.AppendUvarint(append(slices.Grow(dst, length+5), first), uint64(length))

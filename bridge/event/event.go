@@ -41,6 +41,8 @@ const (
 	DownlinkNacked      Kind = "downlink not acknowledged"
 	DownlinkFailed      Kind = "downlink failed"
 	DownlinkUnsent      Kind = "downlink not sent"
+	FormatterFailed     Kind = "payload formatter failed"
+	FormatterLog        Kind = "payload formatter says"
 )
 
 // Word returns the kind as one word: "downlink_sent".
@@ -124,7 +126,7 @@ func (e *Event) level() slog.Level {
 	case GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
-		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
+		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -78,6 +79,12 @@ func NewCayenneLPP(strict bool) Formatter { return Formatter{kind: CayenneLPP, s
 
 // Kind returns the kind of the formatter.
 func (f Formatter) Kind() Kind { return f.kind }
+
+// Names reports whether the script, if there is one, has a word in it. A function
+// that it does not name it does not define.
+func (f Formatter) Names(word string) bool {
+	return f.script == nil || strings.Contains(f.script.source, word)
+}
 
 // Task is what a formatter is asked to do.
 type Task uint8

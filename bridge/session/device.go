@@ -136,6 +136,9 @@ type Device struct {
 	registry *Registry // that it is in; nil: none
 	change   Change    // since TakeChange
 	key      string    // see Key
+
+	moved        bool           // since TakeChange
+	nextLocation radio.HostTime // when a location may be stored again
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -317,8 +320,6 @@ func (d *Device) Unserved() error {
 		return fmt.Errorf("%w: class C", ErrUnserved)
 	case d.Multicast:
 		return fmt.Errorf("%w: multicast", ErrUnserved)
-	case d.SkipCrypto:
-		return fmt.Errorf("%w: skip_payload_crypto", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)

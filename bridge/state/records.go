@@ -26,24 +26,26 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 // TakeChange returns the records of what has changed of a device, and takes that
 // for stored. lag says that a crash may lose it.
 func TakeChange(d *session.Device) (records []store.Record, lag bool, err error) {
-	if d.TakeChange() == session.CountersChanged {
+	what := d.TakeChange()
+	if what == session.CountersChanged {
 		return []store.Record{CountersRecord(d, d.Session.Marks())}, true, nil
 	}
 	r, err := DeviceRecord(d)
 	if err != nil {
 		return nil, false, err
 	}
+	lag = what == session.LocationChanged
 	if d.Session == nil {
-		return []store.Record{r, DeleteCounters(d)}, false, nil
+		return []store.Record{r, DeleteCounters(d)}, lag, nil
 	}
-	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, false, nil
+	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, lag, nil
 }
 
 // SettledRecords returns what a clean stop leaves in the store of a device whose
-// marks are above its counters. Both its records have marks; that of the device
+// marks are above its counters, or whose location is not stored. Both its records have marks; that of the device
 // is written only if its own are.
 func SettledRecords(d *session.Device) []store.Record {
-	settled, changed := *d, false
+	settled, changed := *d, d.Moved()
 	settle := func(s *session.Session) *session.Session {
 		if s == nil || s.Marks() == s.Settled() {
 			return s
@@ -55,7 +57,7 @@ func SettledRecords(d *session.Device) []store.Record {
 	if !changed {
 		return nil
 	}
-	if settled.Pending == d.Pending && d.Session.Lowers() {
+	if !d.Moved() && settled.Pending == d.Pending && d.Session.Lowers() {
 		return []store.Record{CountersRecord(d, d.Session.Settled())}
 	}
 	records, err := DeviceRecords(&settled)

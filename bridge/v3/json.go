@@ -13,8 +13,9 @@ import (
 // writer appends JSON in the mapping of The Things Stack: no spaces, fields in
 // order, zero values left out unless zero is set, 64-bit integers as strings.
 type writer struct {
-	b    []byte
-	zero bool // write fields that are zero
+	b     []byte
+	begin int  // of the message in b
+	zero  bool // write fields that are zero
 }
 
 // name begins a field.
@@ -115,7 +116,7 @@ func (w *writer) decibel(n string, v radio.Decibel) {
 }
 
 func (w *writer) float(n string, v float64, bits int) {
-	if v != 0 {
+	if v != 0 || w.zero {
 		w.name(n)
 		w.b = appendFloat(w.b, v, bits)
 	}

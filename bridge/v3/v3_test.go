@@ -123,6 +123,7 @@ func TestUplinkZeros(t *testing.T) {
 	for _, want := range []string{
 		`"f_port":0,"f_cnt":0,"frm_payload":"","rx_metadata":[{`, `"antenna_index":0,`, `"rssi":0,"channel_rssi":0,"snr":0,"frequency_offset":"0",`,
 		`"channel_index":0,`, `"confirmed":false,"consumed_airtime":"0s"`, `"data_rate_index":0,"coding_rate":"4/5",`, `"gateway_channel_index":0,"device_channel_index":0,`,
+		`"packet_error_rate":0,`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in %s", want, got)

@@ -13,6 +13,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -38,6 +39,8 @@ type daemon struct {
 	boards  boards
 	certs   *certificates // nil: no TLS
 
+	formatters *formatter.Pool
+
 	restores chan restoring
 
 	// What reload needs; without a source there are no reloads.
@@ -60,6 +63,9 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
+	d.formatters = formatter.New(formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
+	})
 	defer func() {
 		if err != nil {
 			d.close()
@@ -96,7 +102,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
-		Transmitter: d, Clock: clock, Serves: true, Logger: log,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.formatters, Version: version,
 	}); err != nil {
 		return d, err
 	}
@@ -133,7 +139,7 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 		return nil, err
 	}
 	o.DefaultPlan = plan
-	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields}
+	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields, Attributes: c.MQTT.Attributes}
 	if err := o.Encoder.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
 		return nil, err
 	}
