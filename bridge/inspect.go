@@ -112,6 +112,17 @@ func (b *Bridge) Devices(ctx context.Context, application string, f func(*sessio
 	return nil
 }
 
+// Applications returns how many devices each application has that has any.
+func (b *Bridge) Applications(ctx context.Context) (map[string]int, error) {
+	out := map[string]int{}
+	err := b.inspect(ctx, func(c *core.Core) {
+		for _, id := range c.Devices().IDs("") {
+			out[id.Application]++
+		}
+	})
+	return out, err
+}
+
 // Downlinks returns what waits for a device, or ErrNoDevice.
 func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (session.Downlinks, error) {
 	var out session.Downlinks

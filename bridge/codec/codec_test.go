@@ -224,6 +224,13 @@ func TestOf(t *testing.T) {
 			t.Errorf("%q: %v, %v", tt.name, models, codecs)
 		}
 	}
+	other := []*Model{{Brand: "acme", ID: "sensor", Versions: []Version{{Codecs: map[string]string{"EU_433": "acme/one"}}}}}
+	if gone := l.Replaced(other); strings.Join(gone, " ") != "acme/two" {
+		t.Errorf("with another sensor %v go", gone)
+	}
+	if models, _ := acme(); len(l.Replaced(models)) != 0 || len(l.Replaced(nil)) != 0 {
+		t.Error("with the same models codecs go")
+	}
 	models, codecs := l.Of("acme/sensor")
 	l.Remove(models, codecs)
 	if l.Codec("acme/two") != nil || l.Codec("acme/one") == nil || len(l.Models()) != 2 || l.Models()[0].Key() != "acme/bare" {

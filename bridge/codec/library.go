@@ -106,26 +106,45 @@ func (l *Library) Remove(models, codecs []string) {
 func (l *Library) Of(name string) (models, codecs []string) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	only := map[string]bool{} // codecs that go
-	for key := range l.codecs {
-		only[key] = true
-	}
-	for key, m := range l.models {
+	rest := maps.Clone(l.models)
+	for key := range l.models {
 		if key == name || strings.HasPrefix(key, name+"/") {
 			models = append(models, key)
-			continue
-		}
-		for _, v := range m.Versions {
-			for _, codec := range v.Codecs {
-				delete(only, codec)
-			}
+			delete(rest, key)
 		}
 	}
 	if len(models) == 0 {
 		return nil, nil
 	}
 	slices.Sort(models)
-	return models, slices.Sorted(maps.Keys(only))
+	return models, l.unused(rest)
+}
+
+// Replaced returns the keys of the codecs that no model has once these are put.
+func (l *Library) Replaced(by []*Model) (codecs []string) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	models := maps.Clone(l.models)
+	for _, m := range by {
+		models[m.Key()] = m
+	}
+	return l.unused(models)
+}
+
+// unused returns the keys of the codecs that none of the models has.
+func (l *Library) unused(models map[string]*Model) []string {
+	rest := map[string]bool{}
+	for key := range l.codecs {
+		rest[key] = true
+	}
+	for _, m := range models {
+		for _, v := range m.Versions {
+			for _, codec := range v.Codecs {
+				delete(rest, codec)
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(rest))
 }
 
 // Models returns all models, sorted by their keys.

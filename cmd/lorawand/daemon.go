@@ -13,6 +13,8 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/codec"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -37,6 +39,9 @@ type daemon struct {
 	udp     *udp.Driver // nil: off
 	boards  boards
 	certs   *certificates // nil: no TLS
+
+	resolver   *codec.Resolver
+	formatters *formatter.Pool
 
 	restores chan restoring
 
@@ -69,6 +74,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
+	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
+	d.formatters = formatter.New(formatter.Options{Logger: log})
 	clock := bridge.NewClock(nil)
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
 		return d, err
@@ -149,6 +156,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, Logger: d.log,
+		Applications: d.state.Applications, Codecs: d.state.Codecs, Resolver: d.resolver, Formatters: d.formatters,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {

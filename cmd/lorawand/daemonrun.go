@@ -38,6 +38,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer fail(nil)
 	stopBroker := stage(ctx, fail, d.broker.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
+	stopFormatters := stage(ctx, fail, d.formatters.Run)
 	stopControl := stage(ctx, fail, d.control.Run)
 	var stops []func()
 	if d.http != nil {
@@ -55,7 +56,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	d.log.Info("lorawand stops")
-	stops = append(stops, stopBridge, stopBroker)
+	stops = append(stops, stopBridge, stopFormatters, stopBroker)
 	if replace != nil {
 		defer d.store.Close()
 		for _, stop := range stops {

@@ -65,3 +65,47 @@ func CheckFormatter(name, parameter string) error {
 	}
 	return nil
 }
+
+// FormatterChange is what the owner asks of the formatter of one direction.
+type FormatterChange struct {
+	Name      string `json:"formatter,omitempty"`
+	Parameter string `json:"formatter_parameter,omitempty"`
+	// Default has the device use the formatters of its application again.
+	Default bool `json:"default,omitempty"`
+}
+
+// ChangeFormatters changes the formatters of a device as its owner asks; nil leaves
+// a direction as it is. As in The Things Stack, one formatter of its own switches
+// off those of the application for both directions.
+func ChangeFormatters(f *session.Formatters, up, down *FormatterChange) error {
+	if up != nil && up.Default || down != nil && down.Default {
+		return useDefaults(f, up, down)
+	}
+	for _, c := range []*FormatterChange{up, down} {
+		if c == nil {
+			continue
+		}
+		if err := CheckFormatter(c.Name, c.Parameter); err != nil {
+			return err
+		}
+	}
+	if up != nil {
+		f.Set, f.Up, f.UpParameter = true, up.Name, up.Parameter
+	}
+	if down != nil {
+		f.Set, f.Down, f.DownParameter = true, down.Name, down.Parameter
+	}
+	return nil
+}
+
+// useDefaults takes a device's own formatters away. It loses none that was not named.
+func useDefaults(f *session.Formatters, up, down *FormatterChange) error {
+	keeps := func(c *FormatterChange, name string) bool {
+		return c == nil && name != "" && name != "FORMATTER_NONE" || c != nil && !c.Default
+	}
+	if keeps(up, f.Up) || keeps(down, f.Down) {
+		return fmt.Errorf("%w: the application's hold for both directions or for none; set both to default", ErrFormatter)
+	}
+	*f = session.Formatters{}
+	return nil
+}
