@@ -16,9 +16,8 @@ import (
 // formatterWarnings returns why the formatters of a device cannot be used; a reason
 // that is true of both directions once.
 func (a *Admin) formatterWarnings(d *session.Device) (out []string) {
-	_, up := a.o.Resolver.Uplink(d)
-	_, down := a.o.Resolver.Downlink(d)
-	for _, w := range []string{up, down} {
+	up, down := a.o.Resolver.Choose(d)
+	for _, w := range []string{up.Warning(), down.Warning()} {
 		if w != "" && !slices.Contains(out, w) {
 			out = append(out, w)
 		}

@@ -15,8 +15,9 @@ type Resolver struct {
 	applications *access.Applications
 	library      *Library
 
-	mu     sync.Mutex
-	answer map[session.ID]*answer
+	mu      sync.Mutex
+	answer  map[session.ID]*answer
+	scripts map[string]formatter.Formatter // by their source: devices often have the same
 }
 
 // answer is what the last question about a device came to, and what it rests on.
@@ -35,12 +36,18 @@ type chosen struct {
 	warning   string
 }
 
-// maxAnswers bounds what is remembered: when there are more all are forgotten.
-const maxAnswers = 8192
+// Bounds of what is remembered: when there are more all are forgotten.
+const (
+	maxAnswers = 8192
+	maxScripts = 256
+)
 
 // NewResolver returns a Resolver.
 func NewResolver(applications *access.Applications, library *Library) *Resolver {
-	return &Resolver{applications: applications, library: library, answer: map[session.ID]*answer{}}
+	return &Resolver{
+		applications: applications, library: library,
+		answer: map[session.ID]*answer{}, scripts: map[string]formatter.Formatter{},
+	}
 }
 
 // Uplink returns the formatter for uplinks of a device. Where it has one that
@@ -94,9 +101,9 @@ func (r *Resolver) answerOn(d *session.Device) *answer {
 	}
 	a = &answer{own: d.Formatters, ids: d.VersionIDs, app: app, changes: changes}
 	up, down := r.Choose(d)
-	a.up = up.chosen(formatter.DecodeUplink)
-	a.encode = down.chosen(formatter.EncodeDownlink)
-	a.decode = down.chosen(formatter.DecodeDownlink)
+	a.up = r.chosen(&up, formatter.DecodeUplink)
+	a.encode = r.chosen(&down, formatter.EncodeDownlink)
+	a.decode = r.chosen(&down, formatter.DecodeDownlink)
 	r.answer[d.ID] = a
 	return a
 }
@@ -142,10 +149,18 @@ func (r *Resolver) Choose(d *session.Device) (up, down Choice) {
 	return up, down
 }
 
+// Warning returns why the formatter cannot be used, or "".
+func (c *Choice) Warning() string {
+	if c.Err == nil {
+		return ""
+	}
+	return "payload formatter: " + c.Err.Error()
+}
+
 // chosen makes the formatter for a task.
-func (c *Choice) chosen(t formatter.Task) chosen {
+func (r *Resolver) chosen(c *Choice, t formatter.Task) chosen {
 	if c.Err != nil {
-		return chosen{warning: "payload formatter: " + c.Err.Error()}
+		return chosen{warning: c.Warning()}
 	}
 	source := c.Script
 	switch c.Kind {
@@ -157,9 +172,17 @@ func (c *Choice) chosen(t formatter.Task) chosen {
 	default:
 		return chosen{}
 	}
+	f, ok := r.scripts[source]
+	if ok {
+		return chosen{formatter: f}
+	}
 	f, err := formatter.NewJavaScript(source)
 	if err != nil {
 		return chosen{warning: "payload formatter: " + err.Error()}
 	}
+	if len(r.scripts) >= maxScripts {
+		clear(r.scripts)
+	}
+	r.scripts[source] = f
 	return chosen{formatter: f}
 }

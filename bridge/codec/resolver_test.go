@@ -79,6 +79,10 @@ func TestResolverRemembers(t *testing.T) {
 	if after, _ := r.Uplink(d); before != after {
 		t.Error("the script was hashed once more")
 	}
+	other := &session.Device{ID: session.ID{Application: "app1", Device: "dev2"}}
+	if same, _ := r.Uplink(other); before != same {
+		t.Error("the script was hashed once more for another device")
+	}
 	if n := testing.AllocsPerRun(100, func() { r.Uplink(d) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -101,9 +105,15 @@ func TestResolverRemembers(t *testing.T) {
 	if kind() != formatter.None {
 		t.Error("the application is gone")
 	}
-	r.Forget(d.ID)
+	r.Forget(d.ID, other.ID)
 	if len(r.answer) != 0 {
 		t.Error("it is remembered")
+	}
+	for i := range maxScripts + 10 {
+		apps.Put(access.Application{ID: "app1", Up: access.Formatter{Kind: JavaScript, Parameter: strings.Repeat("x", i)}})
+		if kind() != formatter.JavaScript || len(r.scripts) > maxScripts {
+			t.Fatalf("%d scripts", len(r.scripts))
+		}
 	}
 	for i := range maxAnswers + 10 {
 		r.Uplink(&session.Device{ID: session.ID{Application: "app1", Device: strings.Repeat("x", i%36) + string(rune('a'+i%26)) + string(rune(i))}})

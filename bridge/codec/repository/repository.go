@@ -266,8 +266,14 @@ func (r *reader) readCodec(brand, id string) error {
 	return nil
 }
 
-// yaml reads a YAML file.
-func (r *reader) yaml(name string, into any) error {
+// yaml reads a YAML file. A panic of the library, which reads what others have
+// written, is a fault of the file.
+func (r *reader) yaml(name string, into any) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: yaml: %.200s", ErrFile, fmt.Sprint(p))
+		}
+	}()
 	if !fs.ValidPath(name) {
 		return fmt.Errorf("%w: not a name of a file", ErrFile)
 	}
