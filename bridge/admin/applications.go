@@ -150,7 +150,8 @@ func (a *Admin) setApplication(ctx context.Context, args SetApplicationArgs, r r
 		return err
 	}
 	a.o.Applications.Put(app)
-	a.log.Info("application changed", "application_id", app.ID, "up_formatter", app.Up.Kind, "down_formatter", app.Down.Kind)
+	a.log.Info("application changed", "application_id", app.ID,
+		"up_formatter", app.Up.Kind, "down_formatter", app.Down.Kind)
 	return a.tellFormatters(ctx, app.ID, r)
 }
 

@@ -120,7 +120,8 @@ func (c *Codec) Check() error {
 		case !named[name] || !filePattern.MatchString(name):
 			return fmt.Errorf("%w: %s: a script called %.60q", ErrInvalid, c.Key(), name)
 		case len(source) > formatter.MaxScript:
-			return fmt.Errorf("%w: %s: %s has %d bytes, more than %d", ErrInvalid, c.Key(), name, len(source), formatter.MaxScript)
+			return fmt.Errorf("%w: %s: %s has %d bytes, more than %d",
+				ErrInvalid, c.Key(), name, len(source), formatter.MaxScript)
 		}
 	}
 	return nil
@@ -129,10 +130,12 @@ func (c *Codec) Check() error {
 // Check returns ErrInvalid for a model that cannot be used.
 func (m *Model) Check() error {
 	if !idPattern.MatchString(m.Brand) || !idPattern.MatchString(m.ID) {
-		return fmt.Errorf("%w: model %.80q: ids have lower-case letters, digits, dashes and underscores", ErrInvalid, m.Key())
+		return fmt.Errorf("%w: model %.80q: ids have lower-case letters, digits, dashes and underscores",
+			ErrInvalid, m.Key())
 	}
 	if len(m.Versions) > maxVersions {
-		return fmt.Errorf("%w: model %s: %d firmware versions, at most %d", ErrInvalid, m.Key(), len(m.Versions), maxVersions)
+		return fmt.Errorf("%w: model %s: %d firmware versions, at most %d",
+			ErrInvalid, m.Key(), len(m.Versions), maxVersions)
 	}
 	for _, v := range m.Versions {
 		if len(v.Hardware) > maxHardware || len(v.Codecs) > maxBands {

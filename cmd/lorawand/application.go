@@ -48,7 +48,8 @@ func newApplicationList() *cobra.Command {
 		}
 		err = operate(cmd.Context(), c, "application.list", nil, func(a admin.Application) error {
 			f := &a.Formatters
-			_, err := fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", plainLine(a.ID), a.Devices, a.APIKeys, name(f.Up, f.UpParameter), name(f.Down, f.DownParameter))
+			up, down := name(f.Up, f.UpParameter), name(f.Down, f.DownParameter)
+			_, err := fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
 			return err
 		})
 		if err != nil {
@@ -97,8 +98,9 @@ func newApplicationGet() *cobra.Command {
 
 func printApplication(w io.Writer, a *admin.Application) error {
 	f := &a.Formatters
-	_, err := fmt.Fprintf(w, "application:    %s\ndevices:        %d\nAPI keys:       %d\nup formatter:   %s\ndown formatter: %s\n",
-		plainLine(a.ID), a.Devices, a.APIKeys, defaultFormatter(f.Up, f.UpParameter), defaultFormatter(f.Down, f.DownParameter))
+	up, down := defaultFormatter(f.Up, f.UpParameter), defaultFormatter(f.Down, f.DownParameter)
+	_, err := fmt.Fprintf(w, "application:    %s\ndevices:        %d\nAPI keys:       %d\nup formatter:   %s\n"+
+		"down formatter: %s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
 	return err
 }
 
@@ -149,8 +151,9 @@ func newApplicationDelete() *cobra.Command {
 	var args admin.DeleteApplicationArgs
 	cmd := &cobra.Command{
 		Use: "delete APPLICATION", Short: "Delete an application",
-		Long: "Delete an application and what is set for it. While it has devices or API keys that is refused, unless --all\n" +
-			"says that they are deleted too: the devices with their sessions and queues, and connections that use the keys end.",
+		Long: "Delete an application and what is set for it. While it has devices or API keys that is refused, unless\n" +
+			"--all says that they are deleted too: the devices with their sessions and queues; connections that use the\n" +
+			"keys end.",
 		Args: oneApplication,
 	}
 	cmd.Flags().BoolVar(&args.All, "all", false, "delete its devices and API keys too")
@@ -160,12 +163,11 @@ func newApplicationDelete() *cobra.Command {
 			return err
 		}
 		args.ID = names[0]
-		err = operate(cmd.Context(), c, "application.delete", args, func(d admin.DeletedApplication) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s with %s and %s; connections and sessions that have ended: %d.\n",
-				args.ID, plural(d.Devices, "device"), plural(d.APIKeys, "API key"), d.Disconnected)
+		return operate(cmd.Context(), c, "application.delete", args, func(d admin.DeletedApplication) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s with %s and %s; connections and sessions that have "+
+				"ended: %d.\n", args.ID, plural(d.Devices, "device"), plural(d.APIKeys, "API key"), d.Disconnected)
 			return err
 		})
-		return err
 	}
 	return cmd
 }

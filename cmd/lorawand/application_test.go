@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -143,6 +145,21 @@ func TestApplicationsLast(t *testing.T) {
 	r.stop()
 	s.must(backup, "restore", "-")
 	is("restored", s)
+}
+
+// The shell completes the words that stand for formatters.
+func TestCompleteFormatters(t *testing.T) {
+	for args, want := range map[string]string{
+		"device set dev1 --up-formatter":        "cayennelpp\nrepository\nnone\ndefault\n",
+		"device create dev1 --down-formatter":   "cayennelpp\nrepository\nnone\ndefault\n",
+		"application set app1 --down-formatter": "cayennelpp\nrepository\nnone\n",
+	} {
+		var out bytes.Buffer
+		words := append(with("__complete "+args), "")
+		if status := run(t.Context(), words, nil, &out, io.Discard); status != 0 || out.String() != want+":0\n" {
+			t.Errorf("%s: exit status %d, %q", args, status, out.String())
+		}
+	}
 }
 
 // Deleting an application closes the connections of its keys.

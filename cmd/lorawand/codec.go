@@ -14,14 +14,15 @@ import (
 )
 
 func newCodec() *cobra.Command {
-	return group("codec", "Manage the payload codecs that makers of devices publish", newCodecImport(), newCodecList(), newCodecDelete())
+	return group("codec", "Manage the payload codecs that makers of devices publish",
+		newCodecImport(), newCodecList(), newCodecDelete())
 }
 
 func newCodecList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the models of devices whose codecs were imported",
-		Long: "List the models of devices whose codecs were imported: their firmware versions, how many scripts they have and\n" +
-			"how many devices are of this model. --wide also shows the bands and which codec belongs to which.",
+		Long: "List the models of devices whose codecs were imported: their firmware versions, how many codecs they have\n" +
+			"and how many devices are of this model. --wide also shows the bands and which codec belongs to which.",
 		Args: noArgs,
 	}
 	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)
@@ -107,8 +108,10 @@ func newCodecDelete() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return operate(cmd.Context(), c, "codec.delete", admin.DeleteCodecsArgs{Name: args[0]}, func(d admin.DeletedCodecs) error {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s and %s.\n", plural(d.Models, "model"), plural(d.Codecs, "codec"))
+			name := admin.DeleteCodecsArgs{Name: args[0]}
+			return operate(cmd.Context(), c, "codec.delete", name, func(d admin.DeletedCodecs) error {
+				models, codecs := plural(d.Models, "model"), plural(d.Codecs, "codec")
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s and %s.\n", models, codecs)
 				return err
 			})
 		},

@@ -25,10 +25,11 @@ func newCodecImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import DIR|FILE…",
 		Short: "Import codecs from a copy of The Things Stack's device repository",
-		Long: "Import the codecs that makers of devices publish in github.com/TheThingsNetwork/lorawan-devices, from a copy of\n" +
-			"that: its folder, its vendor folder, the folder of a brand, or MODEL.yaml files there. Devices whose formatter is\n" +
-			"repository get them by their brand, model, firmware version and band. What is there already is replaced. Models\n" +
-			"that cannot be read are told and left out; a FILE that cannot be read is an error, and then nothing is imported.\n\n" +
+		Long: "Import the codecs that makers of devices publish in github.com/TheThingsNetwork/lorawan-devices, from a\n" +
+			"copy of that: its folder, its vendor folder, the folder of a brand, or MODEL.yaml files there. Devices whose\n" +
+			"formatter is repository get them by their brand, model, firmware version and band. What is there already is\n" +
+			"replaced. Models that cannot be read are told and left out; a FILE that cannot be read is an error, and then\n" +
+			"nothing is imported.\n\n" +
 			"At most 512 models with 256 codecs of 2 MB are kept: of the whole repository import what is --needed.\n\n" +
 			"--check runs the makers' examples instead, with the limits of the daemon, and tells what differs.",
 		Example: "lorawand codec import lorawan-devices --needed\n" +
@@ -99,7 +100,8 @@ func readCodecs(stderr io.Writer, paths []string, wanted func(repository.Name) b
 			}
 			fmt.Fprintf(stderr, "lorawand: left out: %s: %s\n", plainLine(f.Name.String()), plainLine(f.Err.Error()))
 		}
-		all.Models, all.Codecs, all.Examples = append(all.Models, s.Models...), append(all.Codecs, s.Codecs...), append(all.Examples, s.Examples...)
+		all.Models, all.Codecs = append(all.Models, s.Models...), append(all.Codecs, s.Codecs...)
+		all.Examples = append(all.Examples, s.Examples...)
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
@@ -179,7 +181,8 @@ func importCodecs(cmd *cobra.Command, c config.Config, s *repository.Selection) 
 	for _, codec := range s.Codecs {
 		bytes += codec.Bytes()
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "Imported %s with %s of %d kB.\n", plural(len(s.Models), "model"), plural(len(s.Codecs), "codec"), (bytes+1023)>>10)
+	models, codecs := plural(len(s.Models), "model"), plural(len(s.Codecs), "codec")
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "Imported %s with %s of %d kB.\n", models, codecs, (bytes+1023)>>10)
 	return err
 }
 

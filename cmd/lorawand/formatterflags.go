@@ -24,18 +24,20 @@ const (
 func addFormatterFlags(cmd *cobra.Command, ofDevice bool) {
 	what := "`FILE.js`, cayennelpp, repository (the codec that the maker of a device has published) or none"
 	if ofDevice {
-		what = "`FILE.js`, cayennelpp, repository (the codec that its maker has published), none, or default (the application's)"
+		what = "`FILE.js`, cayennelpp, repository (the codec that its maker has published), none, or " +
+			"default (the application's)"
+	}
+	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		words := []string{"cayennelpp", "repository", "none"}
+		if ofDevice {
+			words = append(words, "default")
+		}
+		return words, cobra.ShellCompDirectiveDefault // and files
 	}
 	cmd.Flags().String(upFormatter, "", "decode uplinks with "+what)
 	cmd.Flags().String(downFormatter, "", "encode downlinks with "+what)
 	for _, name := range []string{upFormatter, downFormatter} {
-		_ = cmd.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			words := []string{"cayennelpp", "repository", "none"}
-			if ofDevice {
-				words = append(words, "default")
-			}
-			return words, cobra.ShellCompDirectiveDefault // and files
-		})
+		_ = cmd.RegisterFlagCompletionFunc(name, complete)
 	}
 }
 
