@@ -154,7 +154,7 @@ func newDeviceGet() *cobra.Command {
 			return operate(cmd.Context(), c, "device.get", args, printJSON(cmd.OutOrStdout()))
 		}
 		var formatters admin.DeviceFormatters
-		list := admin.FormatterListArgs{Application: args.Application, Device: args.Device}
+		list := admin.FormatterListArgs(args)
 		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
 		if err != nil {
 			return err

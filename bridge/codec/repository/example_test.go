@@ -50,15 +50,18 @@ func TestDifferences(t *testing.T) {
 		{"no error", uplink + "{input: {bytes: [1]}, output: {errors: [a]}}\n", good, `error is "", not "a"`},
 		{
 			"a downlink", "downlinkEncoder:\n  fileName: meter.js\n  examples:\n  - {input: {data: {on: true}}, output: {bytes: [1, 2], fPort: 9}}\n",
-			formatter.Result{Bytes: []byte{1, 2}, FPort: 9}, "",
+			formatter.Result{Bytes: []byte{1, 2}, FPort: 9},
+			"",
 		},
 		{
 			"another downlink", "downlinkEncoder:\n  fileName: meter.js\n  examples:\n  - {input: {data: {on: true}}, output: {bytes: [1, 2], fPort: 9}}\n",
-			formatter.Result{Bytes: []byte{1}, FPort: 8}, "bytes is [1], not [1,2]; fPort is 8, not 9",
+			formatter.Result{Bytes: []byte{1}, FPort: 8},
+			"bytes is [1], not [1,2]; fPort is 8, not 9",
 		},
 		{
 			"a downlink without port", "downlinkEncoder:\n  fileName: meter.js\n  examples:\n  - {input: {data: {}}, output: {bytes: []}}\n",
-			formatter.Result{FPort: 1}, "",
+			formatter.Result{FPort: 1},
+			"",
 		},
 	} {
 		all := examples(t, tt.yaml)

@@ -23,7 +23,8 @@ func TestFormatters(t *testing.T) {
 		{"empty", `,"formatters":{}`, session.Formatters{Set: true}, `"formatters":{}`},
 		{
 			"none", `,"formatters":{"up_formatter":"FORMATTER_NONE"}`,
-			session.Formatters{Set: true, Up: "FORMATTER_NONE"}, `"formatters":{"up_formatter":"FORMATTER_NONE"}`,
+			session.Formatters{Set: true, Up: "FORMATTER_NONE"},
+			`"formatters":{"up_formatter":"FORMATTER_NONE"}`,
 		},
 		{
 			"both", `,"formatters":{"up_formatter":"FORMATTER_JAVASCRIPT","up_formatter_parameter":"x","down_formatter":4}`,
@@ -32,11 +33,13 @@ func TestFormatters(t *testing.T) {
 		},
 		{
 			"of the repository", `,"formatters":{"down_formatter":"FORMATTER_REPOSITORY"}`,
-			session.Formatters{Set: true, Down: "FORMATTER_REPOSITORY"}, `"formatters":{"down_formatter":"FORMATTER_REPOSITORY"}`,
+			session.Formatters{Set: true, Down: "FORMATTER_REPOSITORY"},
+			`"formatters":{"down_formatter":"FORMATTER_REPOSITORY"}`,
 		},
 		{
 			"the longest script", `,"formatters":{"up_formatter":"FORMATTER_JAVASCRIPT","up_formatter_parameter":"` + script + `"}`,
-			session.Formatters{Set: true, Up: "FORMATTER_JAVASCRIPT", UpParameter: script}, `"up_formatter_parameter":"xxx`,
+			session.Formatters{Set: true, Up: "FORMATTER_JAVASCRIPT", UpParameter: script},
+			`"up_formatter_parameter":"xxx`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
