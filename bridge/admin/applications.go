@@ -61,10 +61,13 @@ func (a *Admin) applications(ctx context.Context) (map[string]*Application, erro
 	return all, nil
 }
 
-// exists reports whether there is an application.
+// exists reports whether there is an application. It asks the core only where
+// nothing else says so.
 func (a *Admin) exists(ctx context.Context, id string) (bool, error) {
-	all, err := a.applications(ctx)
-	return all[id] != nil, err
+	if _, set := a.o.Applications.Application(id); set || len(a.o.Keys.Keys(id)) > 0 {
+		return true, nil
+	}
+	return a.o.Bridge.HasDevices(ctx, id)
 }
 
 // listApplications answers with every Application.
@@ -131,7 +134,11 @@ func (a *Admin) setApplication(ctx context.Context, args SetApplicationArgs, r r
 		return err
 	}
 	defer unlock()
-	if _, err := a.application(ctx, args.ID); err != nil {
+	exists, err := a.exists(ctx, args.ID)
+	if err == nil && (!exists || args.ID == "") {
+		err = fmt.Errorf("%.60q: %w", args.ID, ErrNoApplication)
+	}
+	if err != nil {
 		return err
 	}
 	app, _ := a.o.Applications.Application(args.ID)
