@@ -54,7 +54,7 @@ type Options struct {
 
 	Version string // is told in the statuses; "": none are published
 
-	Formatters decode.Formatters // default: those that devices have themselves
+	Formatters decode.Formatters // default: no device has any
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
 
@@ -117,7 +117,7 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
-	b.formatters = cmp.Or[decode.Formatters](o.Formatters, new(decode.Own))
+	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
 	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
 	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)

@@ -27,6 +27,11 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 		}
 		own[i] = p
 	}
+	devices := make([]*session.Device, len(own))
+	for i := range own {
+		devices[i] = own[i].Device
+	}
+	state.ShareScripts(devices...)
 	a, err := b.await(ctx, func(ticket uint64) core.Input {
 		return core.Provisioned{Ticket: ticket, Put: own, Remove: remove, Trial: trial}
 	})

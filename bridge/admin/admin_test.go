@@ -19,6 +19,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
@@ -73,7 +74,8 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	a, err := New(Options{
-		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log,
+		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log, Applications: state.Applications,
+		Codecs: state.Codecs, Resolver: codec.NewResolver(state.Applications, state.Codecs),
 		Links: func() map[radio.EUI64]Link { return map[radio.EUI64]Link{gatewayEUI: {Pulled: 1, Version: 2}} },
 	})
 	if err != nil {

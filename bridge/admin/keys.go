@@ -27,6 +27,8 @@ type CreateKeyArgs struct {
 type NewKey struct {
 	ID   string `json:"id"`
 	Text string `json:"key"` // the whole, which is shown once
+
+	NewApplication bool `json:"new_application,omitempty"` // the key is the first thing of its application
 }
 
 // maxKeyName bounds the name of a key, in bytes.
@@ -61,6 +63,10 @@ func (a *Admin) createKey(ctx context.Context, args CreateKeyArgs, r reply) erro
 	if _, exists := a.o.Keys.Key(k.ID); exists {
 		return access.ErrExists
 	}
+	exists, err := a.exists(ctx, k.Application)
+	if err != nil {
+		return err
+	}
 	if err := a.o.Store.Commit(record); err != nil {
 		return err
 	}
@@ -68,7 +74,7 @@ func (a *Admin) createKey(ctx context.Context, args CreateKeyArgs, r reply) erro
 		return err
 	}
 	a.log.Info("API key created", "application_id", k.Application, "key_id", k.ID, "rights", k.Rights.String())
-	return r(NewKey{k.ID, text})
+	return r(NewKey{k.ID, text, !exists})
 }
 
 func makeKey(args *CreateKeyArgs) (string, access.Key, error) {
@@ -130,11 +136,16 @@ func (a *Admin) revokeKey(ctx context.Context, args RevokeKeyArgs, r reply) erro
 	if err := a.o.Store.Commit(store.Record{Kind: state.KindKey, Key: k.ID}); err != nil {
 		return err
 	}
+	return r(RevokedKey{k.Application, a.revoked(k)})
+}
+
+// revoked removes a key that is no longer in the store. It returns how many
+// connections and sessions have ended.
+func (a *Admin) revoked(k access.Key) (n int) {
 	a.o.Keys.Remove(k.ID)
-	n := 0
 	if a.o.Broker != nil {
 		n = a.o.Broker.Disconnect(func(l access.Login) bool { return l.KeyID == k.ID })
 	}
 	a.log.Info("API key revoked", "application_id", k.Application, "key_id", k.ID, "disconnected", n)
-	return r(RevokedKey{k.Application, n})
+	return n
 }

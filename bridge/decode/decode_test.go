@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/bridge/access"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/session"
@@ -39,8 +41,9 @@ func newStand(t testing.TB, o formatter.Options) *stand {
 	wg.Go(func() { _ = pool.Run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	s.Decoder = New(Options{
-		Device: func(id session.ID) *session.Device { return s.devices[id] }, Pool: pool, Formatters: &Own{},
-		Publish: func(m v3.Message) { s.mu.Lock(); s.out = append(s.out, m); s.mu.Unlock() },
+		Device: func(id session.ID) *session.Device { return s.devices[id] }, Pool: pool,
+		Formatters: codec.NewResolver(access.NewApplications(), codec.NewLibrary()),
+		Publish:    func(m v3.Message) { s.mu.Lock(); s.out = append(s.out, m); s.mu.Unlock() },
 		Located: func(_ session.ID, _ string, l session.Location) {
 			s.mu.Lock()
 			s.located = append(s.located, l)
@@ -89,7 +92,7 @@ func (s *stand) wait(n int) []v3.Message {
 }
 
 func javaScript(up string) session.Formatters {
-	return session.Formatters{Up: formatterJavaScript, UpParameter: up}
+	return session.Formatters{Set: true, Up: codec.JavaScript, UpParameter: up}
 }
 
 // message is what the tests read of a message.
@@ -124,15 +127,15 @@ func TestDecodedUplinks(t *testing.T) {
 		warnings string // a part of each, joined
 	}{
 		{"none", session.Formatters{}, []byte{1}, "", ""},
-		{"FORMATTER_NONE", session.Formatters{Up: formatterNone}, []byte{1}, "", ""},
+		{"FORMATTER_NONE", session.Formatters{Set: true, Up: codec.None}, []byte{1}, "", ""},
 		{"JavaScript", javaScript(echo), []byte{1, 2}, `{"at":1800000000000,"n":2,"port":7}`, "w"},
 		{"an empty payload", javaScript(echo), nil, `{"at":1800000000000,"n":0,"port":7}`, ""},
-		{"CayenneLPP", session.Formatters{Up: formatterCayenneLPP}, []byte{3, 0x67, 1, 0x10}, `{"temperature_3":27.2}`, ""},
-		{"CayenneLPP, cut", session.Formatters{Up: formatterCayenneLPP}, []byte{3, 0x67, 1, 0x10, 4}, `{"temperature_3":27.2}`, "cut short"},
+		{"CayenneLPP", session.Formatters{Set: true, Up: codec.CayenneLPP}, []byte{3, 0x67, 1, 0x10}, `{"temperature_3":27.2}`, ""},
+		{"CayenneLPP, cut", session.Formatters{Set: true, Up: codec.CayenneLPP}, []byte{3, 0x67, 1, 0x10, 4}, `{"temperature_3":27.2}`, "cut short"},
 		{"a script that throws", javaScript(`function decodeUplink() { throw new Error("broken"); }`), []byte{1}, "", "broken"},
 		{"errors", javaScript(`function decodeUplink() { return {errors: ["a", "b"]}; }`), []byte{1}, "", "a, b"},
-		{"the repository", session.Formatters{Up: formatterRepository}, []byte{1}, "", "not installed"},
-		{"a service", session.Formatters{Up: "FORMATTER_GRPC_SERVICE"}, []byte{1}, "", `"FORMATTER_GRPC_SERVICE" is not served`},
+		{"the repository", session.Formatters{Set: true, Up: codec.Repository}, []byte{1}, "", "payload formatter: "},
+		{"a service", session.Formatters{Set: true, Up: "FORMATTER_GRPC_SERVICE"}, []byte{1}, "", "FORMATTER_GRPC_SERVICE is not served"},
 		{"a script that is too long", javaScript(strings.Repeat("x", formatter.MaxScript+1)), []byte{1}, "", "more than 40960"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,7 +164,7 @@ func TestJavaScriptOff(t *testing.T) {
 // What only the application can decrypt is not decoded.
 func TestSkipCrypto(t *testing.T) {
 	s := newStand(t, formatter.Options{})
-	id := s.device("dev1", session.Formatters{Up: formatterCayenneLPP})
+	id := s.device("dev1", session.Formatters{Set: true, Up: codec.CayenneLPP})
 	s.devices[id].SkipCrypto = true
 	s.up(id, 1, 3, 0x67, 1, 0x10)
 	if m := parse(t, s.wait(1)[0]).Up; m.Decoded != nil || m.Warnings != nil {
@@ -392,21 +395,6 @@ func TestLocations(t *testing.T) {
 		if got != tt.want || ok != (tt.want != session.Location{}) {
 			t.Errorf("%s: %+v, %v", tt.decoded, got, ok)
 		}
-	}
-}
-
-// The checksum of a script is computed once, until it is changed.
-func TestOwnScripts(t *testing.T) {
-	var o Own
-	d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}, Formatters: javaScript(strings.Repeat("x", 40_000))}
-	o.Formatter(d, formatter.DecodeUplink)
-	if allocs := testing.AllocsPerRun(10, func() { o.Formatter(d, formatter.DecodeUplink) }); allocs != 0 {
-		t.Errorf("%v allocations", allocs)
-	}
-	one, _ := o.Formatter(d, formatter.DecodeUplink)
-	d.Formatters.UpParameter = "function decodeUplink() {}"
-	if two, _ := o.Formatter(d, formatter.DecodeUplink); one == two {
-		t.Error("the old script is used")
 	}
 }
 

@@ -19,7 +19,7 @@ func errNone(warning string) *v3.Error {
 	if warning != "" {
 		return v3.NoFormatter(warning)
 	}
-	return v3.FormatterNotConfigured(formatterNone)
+	return v3.FormatterNotConfigured("FORMATTER_NONE")
 }
 
 // Encode gives the items of a push that have decoded_payload only their frm_payload

@@ -1,8 +1,6 @@
 package decode
 
 import (
-	"fmt"
-
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/session"
 )
@@ -17,62 +15,10 @@ type Formatters interface {
 	Formatter(d *session.Device, t formatter.Task) (f formatter.Formatter, warning string)
 }
 
-// Names of formatters, as The Things Stack has them.
-const (
-	formatterNone       = "FORMATTER_NONE"
-	formatterJavaScript = "FORMATTER_JAVASCRIPT"
-	formatterCayenneLPP = "FORMATTER_CAYENNELPP"
-	formatterRepository = "FORMATTER_REPOSITORY"
-)
-
-// Own are the formatters that devices have themselves.
-type Own struct {
-	up, down map[session.ID]ownScript
-}
-
-// ownScript is the script of a device, with what was made of it: a checksum of up to
-// 40 kB, which is not to be computed for each message.
-type ownScript struct {
-	source    string
-	formatter formatter.Formatter
-}
-
-// maxScripts bounds the scripts that are remembered, some of which may be of devices
-// that are no more.
-const maxScripts = 4096
+// None are the formatters where no device has any.
+type None struct{}
 
 // Formatter implements Formatters.
-func (o *Own) Formatter(d *session.Device, t formatter.Task) (formatter.Formatter, string) {
-	f := &d.Formatters
-	if t == formatter.DecodeUplink {
-		return own(&o.up, d.ID, f.Up, f.UpParameter)
-	}
-	return own(&o.down, d.ID, f.Down, f.DownParameter)
-}
-
-// own returns the formatter with a name and its parameter.
-func own(scripts *map[session.ID]ownScript, id session.ID, name, parameter string) (formatter.Formatter, string) {
-	switch name {
-	case "", formatterNone:
-		return formatter.Formatter{}, ""
-	case formatterCayenneLPP:
-		return formatter.NewCayenneLPP(false), ""
-	case formatterRepository:
-		return formatter.Formatter{}, "the codec of the device repository is not installed"
-	case formatterJavaScript:
-	default:
-		return formatter.Formatter{}, fmt.Sprintf("payload formatter %.40q is not served", name)
-	}
-	if s, known := (*scripts)[id]; known && s.source == parameter {
-		return s.formatter, ""
-	}
-	f, err := formatter.NewJavaScript(parameter)
-	if err != nil {
-		return formatter.Formatter{}, err.Error()
-	}
-	if *scripts == nil || len(*scripts) >= maxScripts {
-		*scripts = map[session.ID]ownScript{}
-	}
-	(*scripts)[id] = ownScript{parameter, f}
+func (None) Formatter(*session.Device, formatter.Task) (f formatter.Formatter, warning string) {
 	return f, ""
 }

@@ -259,6 +259,10 @@ type Location struct {
 type Formatters struct {
 	Up, UpParameter     string
 	Down, DownParameter string
+
+	// Set says that these hold, for both directions and even where there is none.
+	// Without it the device has those of its application.
+	Set bool `json:",omitempty"`
 }
 
 // Check returns ErrInvalid for a device that could not work, whatever version
@@ -342,5 +346,6 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 			s.resume()
 		}
 	}
+	d.Formatters.Set = d.Formatters.Set || d.Formatters.Up != "" || d.Formatters.Down != "" // older records do not say
 	return d, nil
 }

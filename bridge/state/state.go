@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
 	"lorawand/radio"
@@ -20,6 +21,10 @@ const (
 	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
 	KindKey      = "api-key"  // key: the id of an API key
 	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
+
+	KindApplication = "application" // key: its id; what is set for it
+	KindCodec       = "codec"       // key: brand/codec; scripts of a maker of devices
+	KindModel       = "model"       // key: brand/model; which of its versions has which codec
 
 	// KindTombstone has what was used of devices and sessions that are no more.
 	// Key: as session.Tombstones names them.
@@ -47,6 +52,9 @@ type State struct {
 	Ledgers map[radio.EUI64]Spent
 
 	Tombstones *session.Tombstones
+
+	Applications *access.Applications
+	Codecs       *codec.Library
 }
 
 // records are what a store holds, or a backup.
@@ -72,6 +80,7 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	ShareScripts(devices...)
 	for _, d := range devices {
 		d.Queue.Load(queues[d.Key()])
 		if err := st.Devices.Add(d); err != nil {
@@ -89,6 +98,12 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 		if err != nil {
 			return State{}, fmt.Errorf("%w: API key %s: %w", ErrState, r.Key, err)
 		}
+	}
+	if st.Applications, err = loadApplications(s); err != nil {
+		return State{}, err
+	}
+	if st.Codecs, err = loadCodecs(s); err != nil {
+		return State{}, err
 	}
 	return st, nil
 }

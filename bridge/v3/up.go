@@ -143,8 +143,8 @@ func (w *writer) attributes(e *Encoder, ids *DeviceIDs) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = append(appendString(w.b, name), ':')
-		w.b = appendString(w.b, ids.Attributes[name])
+		w.b = append(jsontext.AppendString(w.b, name), ':')
+		w.b = jsontext.AppendString(w.b, ids.Attributes[name])
 	}
 	w.close('}')
 }

@@ -69,6 +69,9 @@ func createKey(cmd *cobra.Command, c config.Config, o keyOptions) error {
 	}
 	args := admin.CreateKeyArgs{Application: o.application, Name: o.name, Rights: o.rights, Expires: expires, Import: o.imported}
 	return operate(cmd.Context(), c, "key.create", args, func(k admin.NewKey) error {
+		if k.NewApplication {
+			tellNew(cmd.ErrOrStderr(), o.application)
+		}
 		tellConnection(cmd.ErrOrStderr(), c, o.application, shownKey(cmd.OutOrStdout(), k.Text))
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), k.Text)
 		return err

@@ -12,16 +12,16 @@ import (
 	"lorawand/bridge/formatter"
 )
 
-// decoding is what it takes to decode an uplink by a script of 200 lines in a
+// decodingCosts is what it takes to decode an uplink by a script of 200 lines in a
 // child of the daemon's own program.
-type decoding struct {
+type decodingCosts struct {
 	cpu      time.Duration // of the child and of its caller
 	p50, p99 time.Duration // until the caller has the result
 	rate     float64       // uplinks a second, one after another
 	resident int64         // most memory of the child, bytes
 }
 
-func measureDecoding(b *testing.B, binary string, uplinks int) (d decoding) {
+func measureDecoding(b *testing.B, binary string, uplinks int) (d decodingCosts) {
 	b.Helper()
 	source, err := os.ReadFile("../../bridge/formatter/testdata/weather.js")
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
@@ -39,6 +40,7 @@ type daemon struct {
 	boards  boards
 	certs   *certificates // nil: no TLS
 
+	resolver   *codec.Resolver
 	formatters *formatter.Pool
 
 	restores chan restoring
@@ -75,6 +77,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
+	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
 	clock := bridge.NewClock(nil)
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
 		return d, err
@@ -102,20 +105,27 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
-		Transmitter: d, Clock: clock, Serves: true, Logger: log, Pool: d.formatters, Version: version,
+		Transmitter: d, Clock: clock, Serves: true, Logger: log,
+		Pool: d.formatters, Formatters: d.resolver, Version: version,
 	}); err != nil {
 		return d, err
 	}
-	if c.UDP.Listen != "" {
-		d.udp, err = udp.Listen(udp.Options{
-			Listen: c.UDP.Listen, Gateways: euis, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: log,
-		})
-		if err != nil {
-			return d, err
-		}
+	if err = d.listenUDP(c, euis, clock); err != nil {
+		return d, err
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// listenUDP opens the port of packet forwarders, if there is to be one.
+func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridge.Clock) (err error) {
+	if c.UDP.Listen == "" {
+		return nil
+	}
+	d.udp, err = udp.Listen(udp.Options{
+		Listen: c.UDP.Listen, Gateways: gateways, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: d.log,
+	})
+	return err
 }
 
 // warnListening tells of packet forwarders that have to listen before they talk,
@@ -155,6 +165,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, Logger: d.log,
+		Applications: d.state.Applications, Codecs: d.state.Codecs, Resolver: d.resolver, Formatters: d.formatters,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {

@@ -37,10 +37,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
 		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
 		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
-		Formatters: formattersJSON{
-			Up: enum[formatterNames](d.Formatters.Up), UpParam: d.Formatters.UpParameter,
-			Down: enum[formatterNames](d.Formatters.Down), DownParam: d.Formatters.DownParameter,
-		},
+		Formatters: formattersOf(&d.Formatters),
 	}
 	if !d.DevEUI.IsZero() {
 		j.IDs.DevEUI = d.DevEUI.String()
