@@ -44,7 +44,8 @@ var arrows = map[string]string{
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/formatter":               "bridge/formatter/seccomp",
 	"bridge/formatter/seccomp":       "",
-	"bridge/broker":                  "bridge/v3 bridge/access",
+	"bridge/broker":                  "bridge/v3 bridge/access bridge/broker/packet",
+	"bridge/broker/packet":           "bridge/v3",
 	"bridge/chirpstack":              "radio bridge/gateway",
 	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
 	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store",
@@ -60,7 +61,7 @@ var arrows = map[string]string{
 var knows = map[string][]string{
 	"github.com/brocaar/lorawan":        {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band":   {"radio/region"},
-	"github.com/mochi-mqtt/server/v2":   {"bridge/broker"},
+	"github.com/mochi-mqtt/server/v2":   {"bridge/broker", "bridge/broker/packet"},
 	"github.com/gorilla/websocket":      {"bridge/broker"},
 	"periph.io/x/conn/v3":               {"concentrator/sx1302", "concentrator/sx1302/board", "concentrator/sx1302/sx1302test", "concentrator/serial"},
 	"periph.io/x/host/v3":               {"concentrator/sx1302/board"},
