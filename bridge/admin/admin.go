@@ -134,6 +134,8 @@ var operations = map[string]operation{
 	"key.list":   {with((*Admin).listKeys), briefly},
 	"key.revoke": {with((*Admin).revokeKey), briefly},
 
+	"mqtt.list": {with((*Admin).mqttClients), briefly},
+
 	"downlink.push": {with((*Admin).pushDownlinks), briefly},
 	"downlink.list": {with((*Admin).listDownlinks), briefly},
 }

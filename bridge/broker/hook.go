@@ -173,7 +173,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		h.b.refuse(c, user)
 		return false
 	}
-	c.login = login
+	c.login, c.since = login, time.Now()
 	victim, ok := h.b.gate.admit(c)
 	if !ok {
 		h.b.full(c)

@@ -41,6 +41,7 @@ type session struct {
 	queued     int // bytes of the queue
 	inflight   []sent
 	lastID     uint16
+	drops      uint64    // messages that are lost
 	warned     time.Time // when drops were logged last
 }
 

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"lorawand/bridge/admin"
+	"lorawand/bridge/v3"
+)
+
+// connectAs returns a client that is connected and whose session is kept.
+func (r *running) connectAs(id, user, key string) mqtt.Client {
+	r.Helper()
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + r.d.mqttAddr().String()).SetClientID(id).SetUsername(user).SetPassword(key).
+		SetCleanSession(false).SetAutoReconnect(false)
+	c := mqtt.NewClient(o)
+	if t := c.Connect(); !t.WaitTimeout(5*time.Second) || t.Error() != nil {
+		r.Fatalf("connect: %v", t.Error())
+	}
+	return c
+}
+
+// The owner sees who is connected with which key, who is away, and what waits.
+func TestMQTTList(t *testing.T) {
+	s := newSite(t, "")
+	if status, _, errOut := s.cli("", "mqtt", "list"); status != 1 || !strings.Contains(errOut, "lorawand") {
+		t.Errorf("without a daemon: exit status %d\n%s", status, errOut)
+	}
+	d := s.start()
+	long := strings.Repeat("x", 80)
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1", "--name", "Node-RED "+long))
+	other := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app2"))
+	flow := d.connectAs("flow-"+long, "app1", key)
+	defer flow.Disconnect(0)
+	gone := d.connectAs("gone", "app2", other)
+	if st := gone.Subscribe("#", 1, nil); !st.WaitTimeout(5*time.Second) || st.Error() != nil {
+		t.Fatal(st.Error())
+	}
+	gone.Disconnect(100)
+	client := func(application string) (c admin.MQTTClient) {
+		if err := json.Unmarshal([]byte(s.must("", "mqtt", "list", "--json", "--application", application)), &c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	until := func(is func(admin.MQTTClient) bool) (c admin.MQTTClient) {
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if c = client("app2"); is(c) {
+				break
+			}
+		}
+		return c
+	}
+	until(func(c admin.MQTTClient) bool { return !c.Connected })
+	d.d.broker.Publish(v3.Message{Application: "app2", Device: "dev1", Suffix: v3.Up, Payload: []byte("{}")})
+	away := until(func(c admin.MQTTClient) bool { return c.Queue > 0 })
+	if away.ID != "gone" || away.Application != "app2" || away.Connected || away.Queue != 1 || away.Address != "" {
+		t.Errorf("who is away: %+v", away)
+	}
+	connected := client("app1")
+	if connected.ID != "flow-"+long || connected.KeyName != "Node-RED "+long || !connected.Connected || connected.Address != "127.0.0.1" ||
+		connected.Over != "tcp" || connected.Version != "3.1.1" || connected.Dropped != 0 {
+		t.Errorf("who is connected: %+v", connected)
+	}
+	table := s.must("", "mqtt", "list")
+	contains(t, "list", table, "CLIENT", "flow-xxxxxx…", "Node-RED …", "127.0.0.1", "gone", "away", "DROPPED")
+	for line := range strings.Lines(table) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	contains(t, "list --wide", s.must("", "mqtt", "list", "--wide"), "flow-"+long, "Node-RED "+long, connected.KeyID, "tcp", "3.1.1")
+}
+
+func TestClientRow(t *testing.T) {
+	longest := admin.MQTTClient{
+		ID: strings.Repeat("ä", 256), Application: strings.Repeat("a", 36), KeyName: strings.Repeat("k", 100), Connected: true,
+		Since: 3 * 365 * 86400, Address: "2001:db8:1111:2222:3333:4444:5555:6666", Queue: 1_000_000, Dropped: 1 << 60,
+	}
+	columns := 0
+	for cell := range strings.SplitSeq(clientRow(&longest), "\t") {
+		columns += max(utf8.RuneCountInString(cell), 5) + 2
+	}
+	if columns-2 > 80 {
+		t.Errorf("%d columns: %s", columns-2, clientRow(&longest))
+	}
+	for s, want := range map[float64]string{0: "0s", 59.9: "59s", 754: "12m34s", 86399: "23h59m", 86400: "1d", 1e8: "1157d"} {
+		if got := roughly(s); got != want {
+			t.Errorf("%v s: %s, want %s", s, got, want)
+		}
+	}
+}
