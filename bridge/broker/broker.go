@@ -119,6 +119,9 @@ type Options struct {
 	// it is not known. Default: not known.
 	Calendar func() time.Time
 
+	// Refused is told what clients are refused. It must not block. nil: nobody is.
+	Refused func(Refused)
+
 	// Push takes what clients with the right to it push. Until it returns the
 	// client has no PUBACK and waits; an error closes the client's connection.
 	// nil: pushes are acknowledged and have no effect.
@@ -148,6 +151,7 @@ type Broker struct {
 	gate    *gate
 	outbox  outbox
 	backoff access.Backoff
+	lines   pace // of the log, that strangers can cause
 
 	handshakes handshakes
 

@@ -40,6 +40,8 @@ type conn struct {
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
+	id         string // as the client calls itself
+	claims     string // the application, or before the login what the client says of it
 	login      access.Login
 	since      time.Time // when it has logged in
 	persistent bool

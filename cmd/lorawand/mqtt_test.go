@@ -95,3 +95,32 @@ func TestClientRow(t *testing.T) {
 		}
 	}
 }
+
+// What a client is refused stands among the events, with the reason, for people and
+// for programs.
+func TestRefusedClientsInEvents(t *testing.T) {
+	s := newSite(t, "")
+	d := s.start()
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1", "--rights", "traffic-read"))
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + d.d.mqttAddr().String()).SetClientID("flow\x1b[31m").SetUsername("app2").SetPassword(key)
+	if t := mqtt.NewClient(o).Connect(); !t.WaitTimeout(5*time.Second) || t.Error() == nil {
+		d.Error("a key of another application is let in")
+	}
+	c := d.connectAs("flow", "app1", key)
+	defer c.Disconnect(0)
+	if p := c.Publish("v3/app1/devices/dev1/down/push", 1, false, "{}"); !p.WaitTimeout(5*time.Second) || p.Error() != nil {
+		t.Fatal(p.Error())
+	}
+	if p := c.Subscribe("v3/app2/#", 1, nil); !p.WaitTimeout(5 * time.Second) {
+		t.Fatal("no SUBACK")
+	}
+	text := s.must("", "events")
+	contains(t, "events", text, "MQTT client refused (unknown_application)  application app2  client flow\uFFFD[31m  at 127.0.0.1",
+		"MQTT publish refused (no_right)  application app1  client flow  topic v3/app1/devices/dev1/down/push  at 127.0.0.1",
+		"MQTT subscription refused (not_of_the_application)  application app1  client flow  topic v3/app2/#")
+	contains(t, "events --json", s.must("", "events", "--json"),
+		`"kind":"mqtt_client_refused","reason":"unknown_application","application_id":"app2","address":"127.0.0.1"`)
+	if strings.Contains(text+d.logged(), key) {
+		t.Error("a key is shown")
+	}
+}
