@@ -198,12 +198,13 @@ type Registry struct {
 	keys         map[string]Key
 	applications map[string]int  // how many keys each has, and had since the start
 	revoked      map[string]bool // since the start
+	used         map[string]Day  // when each was used last
 }
 
 // NewRegistry returns an empty Registry. User names may have "@" and tenant
 // behind the application.
 func NewRegistry(tenant string) *Registry {
-	return &Registry{tenant: tenant, keys: map[string]Key{}, applications: map[string]int{}, revoked: map[string]bool{}}
+	return &Registry{tenant: tenant, keys: map[string]Key{}, applications: map[string]int{}, revoked: map[string]bool{}, used: map[string]Day{}}
 }
 
 // Add takes a key, or returns ErrExists.
@@ -226,6 +227,7 @@ func (r *Registry) Remove(id string) bool {
 	_, ok := r.keys[id]
 	if ok {
 		delete(r.keys, id)
+		delete(r.used, id)
 		r.remember(id)
 	}
 	return ok

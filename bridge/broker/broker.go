@@ -122,6 +122,10 @@ type Options struct {
 	// Refused is told what clients are refused. It must not block. nil: nobody is.
 	Refused func(Refused)
 
+	// Used is told of a key that is in use on another day than before, where the
+	// calendar is known. It must not block. nil: nobody is.
+	Used func(keyID string, day access.Day)
+
 	// Push takes what clients with the right to it push. Until it returns the
 	// client has no PUBACK and waits; an error closes the client's connection.
 	// nil: pushes are acknowledged and have no effect.
@@ -336,6 +340,7 @@ func (b *Broker) janitor() {
 		case <-t.C:
 			b.expire(time.Now())
 			b.expireKeys(b.opts.Calendar())
+			b.useKeys()
 		}
 	}
 }

@@ -54,3 +54,17 @@ func (s *session) tell(now time.Time) Client {
 	}
 	return c
 }
+
+// use notes that a key is in use.
+func (b *Broker) use(keyID string) {
+	if day, news := b.opts.Keys.Use(keyID, b.opts.Calendar()); news && b.opts.Used != nil {
+		b.opts.Used(keyID, day)
+	}
+}
+
+// useKeys notes that the keys of those who are connected are in use.
+func (b *Broker) useKeys() {
+	for _, c := range b.gate.matching(func(access.Login) bool { return true }) {
+		b.use(c.login.KeyID)
+	}
+}

@@ -193,6 +193,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		h.b.refuse(c, user, string(access.Revoked))
 		return false
 	}
+	h.b.use(login.KeyID)
 	return true
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"lorawand/bridge"
+	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/event"
@@ -248,6 +249,7 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
 		Push: d.push, Refused: d.refused,
+		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }
 

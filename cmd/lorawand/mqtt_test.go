@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -122,5 +123,46 @@ func TestRefusedClientsInEvents(t *testing.T) {
 		`"kind":"mqtt_client_refused","reason":"unknown_application","application_id":"app2","address":"127.0.0.1"`)
 	if strings.Contains(text+d.logged(), key) {
 		t.Error("a key is shown")
+	}
+}
+
+// The day on which a key was used last is shown, and outlives a restart. It is
+// written with what is written anyway, and once a day.
+func TestLastUseOfKeys(t *testing.T) {
+	s := newSite(t, "")
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("lorawand.toml", strings.Replace(string(conf), "ephemeral = true", "", 1))
+	d := s.start()
+	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	lastUse := func() string {
+		var k admin.Key
+		if err := json.Unmarshal([]byte(s.must("", "api-key", "list", "--json")), &k); err != nil {
+			t.Fatal(err)
+		}
+		return k.LastUse
+	}
+	if got := lastUse(); got != "" {
+		t.Errorf("before the first use: %q", got)
+	}
+	before := time.Now().UTC().Format(time.DateOnly)
+	d.connectAs("flow", "app1", key).Disconnect(0)
+	commits := d.d.store.Stats().Commits
+	for range 5 {
+		d.connectAs("flow", "app1", key).Disconnect(0)
+	}
+	after := time.Now().UTC().Format(time.DateOnly)
+	if got := lastUse(); got != before && got != after {
+		t.Errorf("last use %q, want %s", got, after)
+	}
+	if n := d.d.store.Stats().Commits - commits; n > 1 {
+		t.Errorf("%d commits for logins", n)
+	}
+	contains(t, "list", s.must("", "api-key", "list"), "LAST USE", lastUse())
+	d.stop()
+	if got := lastUse(); got != before && got != after {
+		t.Errorf("after the stop: last use %q", got)
 	}
 }
