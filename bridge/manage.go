@@ -41,6 +41,11 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 	return a.Err
 }
 
+// Lag has records stored with the next commit. A crash may lose them.
+func (b *Bridge) Lag(records ...state.Record) {
+	b.committer.Add(state.Request{Records: records, Lag: true})
+}
+
 // Reconfigure replaces what is configured of the gateways. It returns when that
 // is in force; an error names those that keep what they had.
 func (b *Bridge) Reconfigure(ctx context.Context, gateways []*gateway.Gateway) error {

@@ -156,6 +156,8 @@ var operations = map[string]operation{
 	"formatter.list": {with((*Admin).listFormatters), long},
 	"formatter.test": {with((*Admin).testFormatter), briefly},
 
+	"mqtt.list": {with((*Admin).mqttClients), briefly},
+
 	"downlink.push": {with((*Admin).pushDownlinks), briefly},
 	"downlink.list": {with((*Admin).listDownlinks), briefly},
 }

@@ -201,7 +201,7 @@ func (a *Admin) deleteApplication(ctx context.Context, args DeleteApplicationArg
 	keys := a.o.Keys.Keys(app.ID)
 	records := []store.Record{{Kind: state.KindApplication, Key: app.ID}}
 	for _, k := range keys {
-		records = append(records, store.Record{Kind: state.KindKey, Key: k.ID})
+		records = append(records, store.Record{Kind: state.KindKey, Key: k.ID}, state.DeleteKeyUse(k.ID))
 	}
 	if err := a.o.Store.Commit(records...); err != nil {
 		if app.Devices > 0 {

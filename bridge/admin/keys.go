@@ -67,7 +67,7 @@ func (a *Admin) createKey(ctx context.Context, args CreateKeyArgs, r reply) erro
 	if err != nil {
 		return err
 	}
-	if err := a.o.Store.Commit(record); err != nil {
+	if err := a.o.Store.Commit(record, state.DeleteKeyUse(k.ID)); err != nil {
 		return err
 	}
 	if err := a.o.Keys.Add(k); err != nil {
@@ -91,7 +91,8 @@ type Key struct {
 	Application string    `json:"application_id"`
 	Name        string    `json:"name,omitempty"`
 	Rights      []string  `json:"rights"`
-	Expires     time.Time `json:"expires,omitzero"` // absent: never
+	Expires     time.Time `json:"expires,omitzero"`       // absent: never
+	LastUse     string    `json:"last_used_on,omitempty"` // a day in UTC; absent: it is not known
 }
 
 // listKeys answers with every Key.
@@ -100,6 +101,9 @@ func (a *Admin) listKeys(_ context.Context, args ListArgs, r reply) error {
 		out := Key{
 			ID: k.ID, Application: k.Application, Name: k.Name,
 			Rights: strings.Split(k.Rights.Names(), ","), Expires: k.Expires,
+		}
+		if day, ok := a.o.Keys.Used(k.ID); ok {
+			out.LastUse = day.String()
 		}
 		if err := r(out); err != nil {
 			return err
@@ -133,7 +137,7 @@ func (a *Admin) revokeKey(ctx context.Context, args RevokeKeyArgs, r reply) erro
 	if !ok {
 		return fmt.Errorf("%.60q: %w", args.ID, ErrNoKey)
 	}
-	if err := a.o.Store.Commit(store.Record{Kind: state.KindKey, Key: k.ID}); err != nil {
+	if err := a.o.Store.Commit(store.Record{Kind: state.KindKey, Key: k.ID}, state.DeleteKeyUse(k.ID)); err != nil {
 		return err
 	}
 	return r(RevokedKey{k.Application, a.revoked(k)})

@@ -121,6 +121,13 @@ type Options struct {
 	// it is not known. Default: not known.
 	Calendar func() time.Time
 
+	// Refused is told what clients are refused. It must not block. nil: nobody is.
+	Refused func(Refused)
+
+	// Used is told of a key that is in use on another day than before, where the
+	// calendar is known. It must not block. nil: nobody is.
+	Used func(keyID string, day access.Day)
+
 	// Push takes what clients with the right to it push. Until it returns the
 	// client has no PUBACK and waits; an error closes the client's connection.
 	// nil: pushes are acknowledged and have no effect.
@@ -150,6 +157,7 @@ type Broker struct {
 	gate    *gate
 	outbox  *outbox.Outbox
 	backoff access.Backoff
+	lines   pace // of the log, that strangers can cause
 
 	handshakes handshakes
 
@@ -335,6 +343,7 @@ func (b *Broker) janitor() {
 		case <-t.C:
 			b.expire(time.Now())
 			b.expireKeys(b.opts.Calendar())
+			b.useKeys()
 		}
 	}
 }

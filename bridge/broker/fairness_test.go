@@ -207,7 +207,7 @@ func TestGuessersDoNotLockOut(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				_, _ = c.Write(packet(0x10, connectBody("MQTT", 4, 0xc2, "", text("x")+text("app1")+text("NNSXS.WRONG"))))
+				_, _ = c.Write(framed(0x10, connectBody("MQTT", 4, 0xc2, "", text("x")+text("app1")+text("NNSXS.WRONG"))))
 				guessers.Go(func() { // who waits for the answer
 					defer c.Close()
 					_ = c.SetReadDeadline(time.Now().Add(time.Second))

@@ -24,6 +24,7 @@ type conn struct {
 	net.Conn           // with TLS and WebSocket, once their handshakes are done
 	raw       net.Conn // below these
 	b         *Broker
+	door      door
 	addr      netip.Addr
 	source    netip.Addr    // what limits of an address go by: see sourceOf
 	done      chan struct{} // closed with the connection
@@ -39,7 +40,10 @@ type conn struct {
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
+	id         string // as the client calls itself
+	claims     string // the application, or before the login what the client says of it
 	login      access.Login
+	since      time.Time // when it has logged in
 	persistent bool
 	expiry     time.Duration // of the session, after the connection
 	shortened  bool          // the client had asked for a longer one
@@ -59,8 +63,8 @@ type conn struct {
 // are read into their own place.
 const readAhead = 1 << 10
 
-func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{raw: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+func (b *Broker) newConn(nc net.Conn, d door) *conn {
+	c := &conn{raw: nc, b: b, door: d, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
 	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
@@ -173,7 +177,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			}
 			continue
 		}
-		c := l.b.newConn(nc)
+		c := l.b.newConn(nc, l.door)
 		if !l.b.gate.enter(c) {
 			_ = nc.Close()
 			continue

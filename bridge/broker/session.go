@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,7 @@ type session struct {
 	queued     int // bytes of the queue
 	inflight   []sent
 	lastID     uint16
+	drops      uint64    // messages that are lost
 	warned     time.Time // when drops were logged last
 }
 
@@ -195,7 +197,8 @@ func (b *Broker) makeRoom() {
 	oldest := slices.MinFunc(away, func(x, y *session) int {
 		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
 	})
-	b.log.Warn("too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed", "client", oldest.id)
+	b.lines.say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
+		slog.String("client", oldest.id))
 	b.end(oldest)
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"lorawand/bridge/access"
@@ -136,6 +137,26 @@ func KeyRecord(k access.Key) (store.Record, error) {
 		return store.Record{}, fmt.Errorf("bridge: API key: %w", err)
 	}
 	return store.Record{Kind: KindKey, Key: k.ID, Version: recordVersion, Data: b}, nil
+}
+
+// KeyUseRecord returns what the store keeps of the last use of an API key: the day,
+// 4 bytes in little-endian.
+func KeyUseRecord(id string, day access.Day) store.Record {
+	return store.Record{Kind: KindKeyUse, Key: id, Version: recordVersion, Data: binary.LittleEndian.AppendUint32(nil, uint32(day))}
+}
+
+// DeleteKeyUse returns the record that deletes the last use of an API key.
+func DeleteKeyUse(id string) store.Record { return store.Record{Kind: KindKeyUse, Key: id} }
+
+// loadKeyUse reads when the API keys were used last.
+func loadKeyUse(s records, keys *access.Registry) error {
+	for _, r := range s.Records(KindKeyUse) {
+		if r.Version != recordVersion || len(r.Data) != 4 {
+			return fmt.Errorf("%w: last use of API key %s: version %d, %d bytes", ErrState, r.Key, r.Version, len(r.Data))
+		}
+		keys.SetUsed(r.Key, access.Day(binary.LittleEndian.Uint32(r.Data)))
+	}
+	return nil
 }
 
 // ReserveFirst asks for a counter for the first downlink of each device. It returns

@@ -16,11 +16,12 @@ import (
 
 // Kinds of records in the store.
 const (
-	KindDevice   = "device"   // key: application/device; a device with its session
-	KindCounters = "counters" // key: application/device; what changes with each frame
-	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
-	KindKey      = "api-key"  // key: the id of an API key
-	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
+	KindDevice   = "device"      // key: application/device; a device with its session
+	KindCounters = "counters"    // key: application/device; what changes with each frame
+	KindDownlink = "downlink"    // key: application/device/number; an item of a downlink queue
+	KindKey      = "api-key"     // key: the id of an API key
+	KindKeyUse   = "api-key-use" // key: the id of an API key; the day on which it was used last
+	KindLedger   = "ledger"      // key: EUI of a gateway; what it has sent lately
 
 	KindApplication = "application" // key: its id; what is set for it
 	KindCodec       = "codec"       // key: brand/codec; scripts of a maker of devices
@@ -105,7 +106,7 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	if st.Codecs, err = loadCodecs(s); err != nil {
 		return State{}, err
 	}
-	return st, nil
+	return st, loadKeyUse(s, st.Keys)
 }
 
 // loadDevices reads the devices with their sessions. passOver takes the faults

@@ -11,9 +11,11 @@ import (
 	"strings"
 
 	"lorawand/bridge"
+	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
+	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
@@ -82,7 +84,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
 		return d, err
 	}
-	if d.broker, err = newBroker(c, d.state, clock, d.certs, d.push, log); err != nil {
+	if d.broker, err = newBroker(c, d.state, clock, d.certs, d, log); err != nil {
 		return d, err
 	}
 	d.boards.make = func(g *config.Gateway, until radio.EUI64) (*onboard, error) {
@@ -185,6 +187,21 @@ func (d *daemon) push(ctx context.Context, p broker.Push) error {
 	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
 }
 
+// refused makes events of what MQTT clients are refused.
+func (d *daemon) refused(r broker.Refused) {
+	now := d.bridge.Now()
+	e := event.Event{
+		Kind: [...]event.Kind{
+			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+		}[r.What],
+		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
+	}
+	if now.Wall.Known() {
+		e.At = now.Wall.Time
+	}
+	d.bridge.Events().Write(&e)
+}
+
 // devAddrPrefixes are those of the configuration, which was checked, or the
 // block of the NetID.
 func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, error) {
@@ -237,7 +254,7 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 	}
 }
 
-func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
@@ -248,7 +265,8 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
 			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: push,
+		Push: d.push, Refused: d.refused,
+		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }
 
