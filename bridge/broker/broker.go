@@ -42,7 +42,7 @@ type Limits struct {
 	Subscriptions    int           // of one client; default 64
 	OfflineMessages  int           // kept for one client that is away; default 1000
 	OfflineBytes     int           // kept for one client that is away; default 256 KiB
-	OfflineTotal     int           // kept for all of them, bytes; default 4 MiB
+	OfflineTotal     int           // kept for all clients, away or slow, bytes; default 4 MiB
 	SessionExpiry    time.Duration // how long a session is kept; default 24 h
 	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
 	outboxSize       int           // messages between the core and the broker
@@ -158,10 +158,10 @@ type Broker struct {
 	sessions map[string]*session
 	byApp    map[string]*applicationSessions
 
-	offlineBytes atomic.Int64
-	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
-	wg           sync.WaitGroup // the clients' writers
-	stop         chan struct{}  // closed when the broker stops
+	kept   atomic.Int64   // bytes that are kept for clients
+	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
+	wg     sync.WaitGroup // the clients' writers
+	stop   chan struct{}  // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
 	serving                                     atomic.Bool
@@ -311,7 +311,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.wg.Go(b.janitor)
 	for {
 		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
-			b.dispatch(&m)
+			b.dispatch(&message{Message: m})
 		}
 		select {
 		case <-ctx.Done():
