@@ -466,9 +466,9 @@ func TestOfflineLimits(t *testing.T) {
 	for range 9 {
 		s.up(strings.Repeat("x", 900))
 	}
-	s.eventually("bounded in bytes", func() bool { return s.Stats().ClientDropped == 25 && s.kept.Load() == 4128 })
+	s.eventually("bounded in bytes", func() bool { return s.Stats().ClientDropped == 25 && s.kept.Load() == 4384 })
 	s.up(strings.Repeat("y", 10_000)) // can never be kept
-	s.eventually("it alone is dropped", func() bool { return s.Stats().ClientDropped == 26 && s.kept.Load() == 4128 })
+	s.eventually("it alone is dropped", func() bool { return s.Stats().ClientDropped == 26 && s.kept.Load() == 4384 })
 	b := s.resume("b", false).subscribe(1, "v3/+/devices/+/join")
 	b.Close()
 	s.eventually("b is away", func() bool { away, all := s.abandoned(); return len(away) == all })

@@ -58,8 +58,9 @@ type item struct {
 func (i *item) size() int { return i.msg.size() + i.own() }
 
 // own is what an item counts for besides its message, in bytes: with the room
-// beside it in a queue that has grown, and what it takes more on its way.
-func (i *item) own() int { return 128 + 8*len(i.ids) }
+// beside it in a queue that has grown, what it takes more on its way, and memory
+// that the garbage collector has not taken back yet.
+func (i *item) own() int { return 192 + 8*len(i.ids) }
 
 // message is a message that waits for clients, which share it.
 type message struct {

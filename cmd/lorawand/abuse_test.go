@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -51,19 +52,22 @@ var abuses = []abuse{
 // hardly waits longer than before, and what the abuse took comes back.
 func TestAbuse(t *testing.T) {
 	a := newAbused(t)
-	quiet := a.watched("nobody", func(*abused) { time.Sleep(3 * time.Second) })
-	limit := min(abuseLatency, abuseFactor*quiet)
+	quiet, _ := a.watched("nobody", func(*abused) { time.Sleep(3 * time.Second) })
 	for _, way := range abuses {
 		t.Run(way.name, func(t *testing.T) {
 			a.TB = t
 			goroutines, descriptors := a.holds()
-			// The machine may have been held up by something else: once, but not always.
-			best := a.watched(way.name, way.run)
-			for tries := 1; best > limit && tries < 3; tries++ {
-				best = a.watched(way.name+", again", way.run)
-			}
-			if best > limit {
-				t.Errorf("the 99th percentile of the good client is %v, over %v", best, limit)
+			// The machine may be held up by something else: once, but not always.
+			for tries := 3; ; tries-- {
+				p99, machine := a.watched(way.name, way.run)
+				limit := min(abuseLatency, abuseFactor*max(quiet, machine))
+				if p99 <= limit {
+					break
+				}
+				if tries == 1 {
+					t.Errorf("the 99th percentile of the good client is %v, over %v", p99, limit)
+					break
+				}
 			}
 			a.returns(goroutines, descriptors)
 		})
@@ -150,8 +154,9 @@ func (a *abused) datagramOf(device, number int) []byte {
 }
 
 // watched runs an abuse while an application that behaves gets uplinks, pushes and
-// logs in, and returns the 99th percentile of the time from gateway to application.
-func (a *abused) watched(name string, run func(*abused)) (p99 time.Duration) {
+// logs in. It returns the 99th percentile of the time from gateway to application,
+// and of what the machine takes meanwhile for a datagram that passes no daemon.
+func (a *abused) watched(name string, run func(*abused)) (p99, machine time.Duration) {
 	a.Helper()
 	a.forgetPeak()
 	c := newGoodClient(a)
@@ -159,8 +164,10 @@ func (a *abused) watched(name string, run func(*abused)) (p99 time.Duration) {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.uplinks(0, abuseRate, stop, c.sending) })
 	wg.Go(func() { c.pushes(stop) })
-	slowest := make(chan time.Duration, 1)
-	wg.Go(func() { slowest <- a.visits(stop) })
+	var slowest time.Duration
+	wg.Go(func() { slowest = a.visits(stop) })
+	var echoes []time.Duration
+	wg.Go(func() { echoes = a.echoes(stop) })
 	began, used := time.Now(), a.cpu(a)
 	run(a)
 	took := time.Since(began)
@@ -169,15 +176,39 @@ func (a *abused) watched(name string, run func(*abused)) (p99 time.Duration) {
 	wg.Wait()
 	latencies := c.close()
 	slices.Sort(latencies)
-	p99 = latencies[len(latencies)*99/100]
+	slices.Sort(echoes)
+	p99, machine = latencies[len(latencies)*99/100], echoes[len(echoes)*99/100]
 	peak := a.peak()
 	if peak > abuseMemory {
 		a.Errorf("%d bytes of RSS, over %d", peak, abuseMemory)
 	}
-	a.Logf("%-34s %5.1f s, %3d %% of a CPU, p50 %6v, p99 %6v of %4d, login %6v, RSS %4.1f MB", name, took.Seconds(), 100*used/took,
+	a.Logf("%-34s %5.1f s, %3d %% of a CPU, p50 %6v, p99 %6v of %4d (machine %6v), login %6v, RSS %4.1f MB", name, took.Seconds(), 100*used/took,
 		latencies[len(latencies)/2].Round(10*time.Microsecond), p99.Round(10*time.Microsecond), len(latencies),
-		(<-slowest).Round(100*time.Microsecond), float64(peak)/1e6)
-	return p99
+		machine.Round(10*time.Microsecond), slowest.Round(100*time.Microsecond), float64(peak)/1e6)
+	return p99, machine
+}
+
+// echoes sends datagrams to itself, as often as the good client gets one, and
+// returns what each took.
+func (a *abused) echoes(stop <-chan struct{}) (took []time.Duration) {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		a.Error(err)
+		return []time.Duration{0}
+	}
+	defer c.Close()
+	for buf := make([]byte, 1); ; {
+		began := time.Now()
+		_, _ = c.WriteTo(buf, c.LocalAddr())
+		_ = c.SetReadDeadline(began.Add(time.Second))
+		_, _ = c.Read(buf)
+		took = append(took, time.Since(began))
+		select {
+		case <-stop:
+			return took
+		case <-time.After(time.Second / abuseRate):
+		}
+	}
 }
 
 // visits logs in as app1 now and then, and returns the longest that it took.
