@@ -174,6 +174,9 @@ func (c *goodClient) uplink(p *packets.PublishPacket, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if n -= c.rounds * abuseRound; n < 0 {
+		return nil // of a round that was over
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.got[n] || n >= len(c.sent) {
