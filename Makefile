@@ -47,9 +47,10 @@ test:
 mistakes:
 	$(GO) test -tags mistakes -run '^TestMistakes$$' -v ./concentrator/sx1302
 
-# A thousand kills of the daemon in real traffic.
+# A thousand kills of the daemon in real traffic, and a million bad packets.
 soak:
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
+	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
 # the unit tests, and beside them whole flows in fake time.

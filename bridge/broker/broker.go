@@ -44,7 +44,7 @@ type Limits struct {
 	Subscriptions    int           // of one client; default 64
 	OfflineMessages  int           // kept for one client that is away; default 1000
 	OfflineBytes     int           // kept for one client that is away; default 256 KiB
-	OfflineTotal     int           // kept for all of them, bytes; default 4 MiB
+	OfflineTotal     int           // kept for all clients, away or slow, bytes; default 4 MiB
 	SessionExpiry    time.Duration // how long a session is kept; default 24 h
 	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
 	outboxSize       int           // messages between the core and the broker
@@ -169,10 +169,10 @@ type Broker struct {
 	byApp    map[string]*applicationSessions
 	statuses status.Retained
 
-	offlineBytes atomic.Int64
-	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
-	wg           sync.WaitGroup // the clients' writers
-	stop         chan struct{}  // closed when the broker stops
+	kept   atomic.Int64   // bytes that are kept for clients
+	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
+	wg     sync.WaitGroup // the clients' writers
+	stop   chan struct{}  // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
 	serving                                     atomic.Bool
@@ -322,7 +322,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.wg.Go(b.janitor)
 	for {
 		for m, ok := b.outbox.Take(); ok; m, ok = b.outbox.Take() {
-			b.dispatch(&m)
+			b.dispatch(&message{Message: m})
 		}
 		select {
 		case <-ctx.Done():

@@ -46,7 +46,7 @@ func (s *session) tell(now time.Time) Client {
 	defer s.mu.Unlock()
 	c := Client{
 		ID: strings.TrimPrefix(s.id, s.application+"/"), Login: s.login, Connected: s.owner != nil,
-		Since: now.Sub(s.away), Queue: len(s.queue) + len(s.inflight), Dropped: s.drops,
+		Since: now.Sub(s.away), Queue: s.queue.Len() + len(s.inflight), Dropped: s.drops,
 	}
 	if s.owner != nil {
 		o := connOf(s.owner)

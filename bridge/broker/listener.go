@@ -55,7 +55,7 @@ type conn struct {
 	answered   bool          // the CONNECT was answered by us, whatever the library answers
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
-	spoke  atomic.Bool                 // it has sent something
+	spoke  atomic.Bool                 // it has sent a whole packet
 	failed atomic.Bool                 // its login was refused
 }
 

@@ -336,7 +336,7 @@ func (s *bench) waiting(id string) (queued, inflight int) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.queue), len(x.inflight)
+	return x.queue.Len(), len(x.inflight)
 }
 
 const upTopic = "v3/app1/devices/dev1/up"

@@ -34,9 +34,6 @@ func (c *conn) readPacket() error {
 	if err != nil {
 		return err
 	}
-	if !c.spoke.Load() {
-		c.spoke.Store(true)
-	}
 	if connect := first>>4 == packets.Connect; !connect && c.level == 0 {
 		return errNotConnect
 	}
@@ -55,6 +52,9 @@ func (c *conn) readPacket() error {
 	}
 	if f := c.checkPacket(first, c.packet[head:]); f != packet.Accepted {
 		return f
+	}
+	if !c.spoke.Load() { // a CONNECT that is not complete costs whoever sends it nothing
+		c.spoke.Store(true)
 	}
 	if c.level == 5 && !shortest { // MQTT 5.0, 1.5.5; MQTT 3 does not ask for it
 		return packet.Malformed

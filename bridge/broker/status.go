@@ -9,12 +9,12 @@ import (
 )
 
 // dispatchStatus retains a status and puts it into the queues of its subscribers.
-func (b *Broker) dispatchStatus(m *v3.Message) {
-	b.statuses.Put(*m)
+func (b *Broker) dispatchStatus(m *message) {
+	b.statuses.Put(m.Message)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, s := range b.sessions {
-		s.enqueueStatus(*m, "", false)
+		s.enqueueStatus(m, "", false)
 	}
 }
 
@@ -29,14 +29,14 @@ func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
 			continue
 		}
 		for _, m := range b.statuses.Matching(sub.Filter) {
-			s.enqueueStatus(m, sub.Filter, true)
+			s.enqueueStatus(&message{Message: m}, sub.Filter, true)
 		}
 	}
 }
 
 // enqueueStatus puts a status into the queue of a session that has a subscription for
 // it; with only, if that is the one. The Broker's mu is held for reading.
-func (s *session) enqueueStatus(m v3.Message, only string, retained bool) {
+func (s *session) enqueueStatus(m *message, only string, retained bool) {
 	i, ok := item{msg: m, retained: retained}, false
 	s.mu.Lock()
 	for _, sub := range s.subs {
