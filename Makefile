@@ -157,9 +157,10 @@ bench:
 	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$' -benchtime 1x ./cmd/lorawand
 
 # Each parser of outside bytes in turn.
-FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame \
-       FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice \
-       FuzzUplink,./bridge/mac FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \
+FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame \
+       FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp \
+       FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice FuzzUplink,./bridge/mac \
+       FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \
        FuzzCayenneLPP,./bridge/formatter FuzzFrames,./bridge/formatter
 fuzz:
 	@set -e; for t in $(FUZZ); do \

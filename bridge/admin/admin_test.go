@@ -217,11 +217,10 @@ func TestEventsMatch(t *testing.T) {
 	}
 }
 
-// Who follows gets what was and what comes, and costs nobody anything when he
-// goes or does not read.
+// Who follows gets what was and what comes, and leaves his place when he goes.
 func TestFollow(t *testing.T) {
 	h := newHouse(t)
-	stopServer := h.listen()
+	h.listen()
 	connect := func(n byte) {
 		h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{n}, Kind: radio.GatewayConnected, At: 1})
 	}
@@ -261,7 +260,12 @@ func TestFollow(t *testing.T) {
 			t.Fatalf("following: %v", err)
 		}
 	}
-	// One that does not read.
+}
+
+// Who follows and does not read holds nobody up.
+func TestFollowerDoesNotRead(t *testing.T) {
+	h := newHouse(t)
+	stopServer := h.listen()
 	stuck, err := net.Dial("unix", h.path)
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // arrows says which packages of ours a package may import. "radio/" stands for
@@ -101,6 +104,8 @@ type listedPackage struct {
 	Imports    []string
 	GoFiles    []string
 	Dir        string
+
+	TestGoFiles, XTestGoFiles []string
 }
 
 // listed runs go list over all packages of the module.
@@ -285,6 +290,74 @@ func TestLengths(t *testing.T) {
 		}
 		if strings.HasPrefix(room+"/", "bridge/") && total > maxPackageLines {
 			t.Errorf("%s has %d lines, more than %d", room, total, maxPackageLines)
+		}
+	}
+}
+
+// shortLines are the rooms whose lines, those of tests included, end at
+// maxLineLength. "concentrator/" stands for concentrator and what lies below it.
+const shortLines = "concentrator/ radio/frame radio/gwmp bridge/access bridge/store bridge/gateway bridge/schedule " +
+	"bridge/event bridge/state"
+
+// maxLineLength is in characters; a tab is one.
+const maxLineLength = 120
+
+// rawData is a part of a line that is JSON or hexadecimal: it stays as it was
+// recorded.
+var rawData = regexp.MustCompile(`\\?"\w+\\?":|[0-9a-fA-F]{24}`)
+
+// longLines returns the numbers of the lines that are too long.
+func longLines(source []byte) (numbers []int) {
+	for i, line := range bytes.Split(source, []byte{'\n'}) {
+		if utf8.RuneCount(line) > maxLineLength && !rawData.Match(line) {
+			numbers = append(numbers, i+1)
+		}
+	}
+	return numbers
+}
+
+func TestLineLengths(t *testing.T) {
+	seen := 0
+	for _, p := range listed(t) {
+		room := strings.TrimPrefix(p.ImportPath, "lorawand/")
+		if !mayImport(shortLines, room) {
+			continue
+		}
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			source, err := os.ReadFile(p.Dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen++
+			for _, n := range longLines(source) {
+				t.Errorf("%s/%s:%d: more than %d characters", room, name, n, maxLineLength)
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d files found", seen)
+	}
+}
+
+// The limit must be able to fail.
+func TestLongLines(t *testing.T) {
+	long := strings.Repeat("x", maxLineLength)
+	for _, tt := range []struct {
+		name, source string
+		want         []int
+	}{
+		{"the longest line", long + "\n", nil},
+		{"one more character", "x\n" + long + "x\n", []int{2}},
+		{"characters of more bytes", strings.Repeat("─", maxLineLength), nil},
+		{"the last line", long + "x", []int{1}},
+		{"JSON", long + `{"tmst":5}`, nil},
+		{"JSON in quotes", long + `"{\"tmst\":5}"`, nil},
+		{"a row of a table", long + `{"name", 5},`, []int{1}},
+		{"a map", long + `"name": 5,`, nil},
+		{"a recorded frame", long + "400102030480010001a694640f15", nil},
+	} {
+		if got := longLines([]byte(tt.source)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: lines %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }
