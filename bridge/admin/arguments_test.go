@@ -31,7 +31,7 @@ func TestArgumentsOfAnotherForm(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	h.steps([]step{
-		{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`},
+		{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1},
 		{name: "a key", op: "key.create", args: `{"application_id":"app1"}`, parts: 1},
 	})
 	before := h.state()
@@ -104,7 +104,7 @@ func TestMembersOfAnotherKind(t *testing.T) {
 // Nobody's device, application or key is said to be so, and nothing comes of it.
 func TestUnknownNames(t *testing.T) {
 	h := newHouse(t)
-	h.steps([]step{{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`}})
+	h.steps([]step{{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1}})
 	before := h.state()
 	var steps []step
 	for _, d := range []struct{ name, application, device string }{
@@ -149,7 +149,7 @@ func TestCallerBreaksOff(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	h.steps([]step{
-		{name: "devices", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `,` + joining + `]}`},
+		{name: "devices", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `,` + joining + `]}`, parts: 1},
 		{name: "a key", op: "key.create", args: `{"application_id":"app1"}`, parts: 1},
 		{name: "downlinks", op: "downlink.push", args: `{"application_id":"app1","device_id":"dev1","body":{"downlinks":[` +
 			`{"f_port":1,"frm_payload":"AA=="},{"f_port":1,"frm_payload":"AA=="}]}}`, parts: 2},

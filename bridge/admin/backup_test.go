@@ -38,7 +38,7 @@ func TestBackup(t *testing.T) {
 	if err := h.store.Commit(store.Record{Kind: "x", Key: "big", Data: big}); err != nil {
 		t.Fatal(err)
 	}
-	h.steps([]step{{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`}})
+	h.steps([]step{{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1}})
 	text, parts := h.backup()
 	if parts < 3 {
 		t.Errorf("%d bytes in %d parts", len(text), parts)
