@@ -105,7 +105,8 @@ func newAbused(t *testing.T) *abused {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"", fmt.Sprintf("[http]\nlisten = %q", a.http), 1))
+	a.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"",
+		fmt.Sprintf("[http]\nlisten = %q", a.http), 1))
 	var list strings.Builder
 	for i := range abusedDevices {
 		text := deviceJSON(fmt.Sprintf("dev%d", i), benchAddr(abusedDevices+i).String())
@@ -154,7 +155,10 @@ func (a *abused) datagramOf(device, number int) []byte {
 		Time: firstCounter, GatewayTime: time.Now(), Receptions: []radio.Reception{{Channel: 2, RSSI: -3500, SNR: 500}},
 	}
 	body := gwmp.AppendPush(nil, []radio.Uplink{up}, nil)
-	return gwmp.Packet{Version: gwmp.Version2, Token: uint16(number), Type: gwmp.PushData, EUI: testEUI, Body: body}.Append(nil)
+	return gwmp.Packet{
+		Version: gwmp.Version2, Token: uint16(number), Type: gwmp.PushData, EUI: testEUI,
+		Body: body,
+	}.Append(nil)
 }
 
 // watched runs an abuse while an application that behaves gets uplinks, pushes and
@@ -187,7 +191,8 @@ func (a *abused) watched(name string, run func(*abused)) (p99, machine time.Dura
 	if peak > abuseMemory {
 		a.Errorf("%d bytes of RSS, over %d", peak, abuseMemory)
 	}
-	a.Logf("%-34s %5.1f s, %3d %% of a CPU, p50 %6v, p99 %6v of %4d (machine %6v), login %6v, RSS %4.1f MB", name, took.Seconds(), 100*used/took,
+	a.Logf("%-34s %5.1f s, %3d %% of a CPU, p50 %6v, p99 %6v of %4d (machine %6v), login %6v, RSS %4.1f MB", name,
+		took.Seconds(), 100*used/took,
 		latencies[len(latencies)/2].Round(10*time.Microsecond), p99.Round(10*time.Microsecond), len(latencies),
 		machine.Round(10*time.Microsecond), slowest.Round(100*time.Microsecond), float64(peak)/1e6)
 	return p99, machine
