@@ -475,11 +475,11 @@ func TestOfflineLimits(t *testing.T) {
 	for range 20 {
 		s.up(strings.Repeat("x", 900))
 		s.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Join, Payload: bytes.Repeat([]byte{'x'}, 900)})
-		if n := s.kept.Load(); n > 6000 {
+		if n := s.kept.Load(); n > 6000+1096 { // one comes before another goes
 			t.Fatalf("%d bytes kept, at most 6000", n)
 		}
 	}
-	s.eventually("dropped for both", func() bool { return s.Stats().ClientDropped == 26+20+19 })
+	s.eventually("dropped for both", func() bool { return s.Stats().ClientDropped == 26+20+19 && s.kept.Load() <= 6000 })
 }
 
 func TestSessionExpiry(t *testing.T) {

@@ -226,7 +226,8 @@ func (c *goodClient) close() []time.Duration {
 		early = c.err
 	}
 	if len(c.got) != len(c.sent) || c.answered != c.pushed || early != nil || len(c.got) < 10 {
-		c.Errorf("the good client has %d of %d uplinks and %d of %d PUBACKs; %v", len(c.got), len(c.sent), c.answered, c.pushed, early)
+		c.Errorf("the good client has %d of %d uplinks and %d of %d PUBACKs; %v", len(c.got), len(c.sent), c.answered,
+			c.pushed, early)
 	}
 	if len(c.latencies) == 0 {
 		c.Fatal("no uplink at all")

@@ -91,9 +91,11 @@ func connectSeeds(user, password string) [][]byte {
 	login := join(text(user), text(password))
 	// Session expiry, receive maximum, maximum packet size, topic alias maximum,
 	// response and problem information, a user property (MQTT 5.0, 3.1.2.11).
-	properties := join([]byte{0x11, 0, 0, 0, 60, 0x21, 0, 9, 0x27, 0, 0, 9, 0, 0x22, 0, 9, 0x19, 1, 0x17, 0, 0x26}, text("k"), text("v"))
+	properties := join([]byte{0x11, 0, 0, 0, 60, 0x21, 0, 9, 0x27, 0, 0, 9, 0, 0x22, 0, 9, 0x19, 1, 0x17, 0, 0x26},
+		text("k"), text("v"))
 	method := join([]byte{0x15}, text("SCRAM"), []byte{0x16}, text("data"))
-	will := join([]byte{0x18, 0, 0, 0, 1, 0x01, 1, 0x02, 0, 0, 0, 9, 0x03}, text("text"), []byte{0x08}, text("answer"), []byte{0x09}, text("id"))
+	will := join([]byte{0x18, 0, 0, 0, 1, 0x01, 1, 0x02, 0, 0, 0, 9, 0x03}, text("text"), []byte{0x08},
+		text("answer"), []byte{0x09}, text("id"))
 	for name, level := range map[string]byte{"MQIsdp": 3, "MQTT": 4} {
 		head := join(text(name), []byte{level})
 		out = append(out,
@@ -107,7 +109,8 @@ func connectSeeds(user, password string) [][]byte {
 		packetOf(0x10, head, []byte{0xc2, 0, 60, 0}, text("mutated"), login),
 		packetOf(0x10, head, []byte{0xc0, 0, 60}, with(properties), text("kept"), login),
 		packetOf(0x10, head, []byte{0xc2, 0, 60}, with(method), text("mutated"), login),
-		packetOf(0x10, head, []byte{0xee, 0, 60}, with(properties), text("mutated"), with(will), text("v3/app1/devices/dev1/up"), text("will"), login))
+		packetOf(0x10, head, []byte{0xee, 0, 60}, with(properties), text("mutated"), with(will),
+			text("v3/app1/devices/dev1/up"), text("will"), login))
 }
 
 // sessionSeeds are the packets that follow a CONNECT, of MQTT 3 or 5.
@@ -132,7 +135,8 @@ func sessionSeeds(v5 bool) [][]byte {
 		packetOf(0xc0), packetOf(0xe0),
 	}
 	if v5 {
-		properties := join([]byte{0x01, 1, 0x02, 0, 0, 0, 9, 0x23, 0, 1, 0x08}, text("answer"), []byte{0x09}, text("id"), []byte{0x03}, text("text"), []byte{0x26}, text("k"), text("v"))
+		properties := join([]byte{0x01, 1, 0x02, 0, 0, 0, 9, 0x23, 0, 1, 0x08}, text("answer"), []byte{0x09},
+			text("id"), []byte{0x03}, text("text"), []byte{0x26}, text("k"), text("v"))
 		out = append(out,
 			packetOf(0x32, text(push), id, []byte{byte(len(properties))}, properties, item),
 			packetOf(0x82, id, []byte{2, 0x0b, 9}, text("#"), []byte{0x2d}),

@@ -58,7 +58,8 @@ func (a *abused) mutatedBeforeLogin() {
 func (a *abused) mutatedAfterLogin() {
 	attack(attackers, func(i int) {
 		connects := connectSeeds("app2", a.key2)
-		m3, m5 := newMutator(mutatorSeed+uint64(i), sessionSeeds(false)), newMutator(mutatorSeed-uint64(i), sessionSeeds(true))
+		m3 := newMutator(mutatorSeed+uint64(i), sessionSeeds(false))
+		m5 := newMutator(mutatorSeed-uint64(i), sessionSeeds(true))
 		rnd := rand.New(rand.NewPCG(mutatorSeed, uint64(i)))
 		for most := a.packets / 2 / attackers; most > 0; {
 			connect := connects[rnd.IntN(len(connects))]

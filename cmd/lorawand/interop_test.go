@@ -84,8 +84,9 @@ func (v *doors) subscribes(t *testing.T, clients int) {
 func TestDocumentedLines(t *testing.T) {
 	sub, pub := tool(t, "mosquitto_sub"), tool(t, "mosquitto_pub")
 	v := openDoors(t)
+	overTLS := []string{"-p", port(v.tls), "--cafile", v.ca()}
 	for _, version := range [][]string{nil, {"-V", "5"}, {"-V", "mqttv31"}} {
-		for name, door := range map[string][]string{"tcp": {"-p", port(v.tcp)}, "tls": {"-p", port(v.tls), "--cafile", v.ca()}} {
+		for name, door := range map[string][]string{"tcp": {"-p", port(v.tcp)}, "tls": overTLS} {
 			t.Run(fmt.Sprint(name, version), func(t *testing.T) {
 				line := append([]string{"-h", "127.0.0.1", "-u", "app1", "-P", v.key, "-d"}, append(door, version...)...)
 				got := background(t, sub, append([]string{"-t", "#", "-C", "1"}, line...)...)
@@ -111,7 +112,8 @@ func TestPython(t *testing.T) {
 		missing(t, "python3-paho-mqtt")
 	}
 	v := openDoors(t)
-	out := background(t, python, filepath.Join("testdata", "clients.py"), v.key, v.ca(), port(v.tcp), port(v.tls), port(v.ws))()
+	out := background(t, python, filepath.Join("testdata", "clients.py"), v.key, v.ca(), port(v.tcp), port(v.tls),
+		port(v.ws))()
 	if n := strings.Count(out, "good"); n != 8 {
 		t.Errorf("%d of 8 ways:\n%s", n, out)
 	}
@@ -124,14 +126,18 @@ func TestMosquittoBridge(t *testing.T) {
 	mosquitto, sub, pub := tool(t, "mosquitto"), tool(t, "mosquitto_sub"), tool(t, "mosquitto_pub")
 	v := openDoors(t)
 	for _, version := range []string{"mqttv311", "mqttv50"} {
-		for name, door := range map[string]string{"tcp": v.tcp.String(), "tls": v.tls.String() + "\nbridge_cafile " + v.ca()} {
+		for name, door := range map[string]string{
+			"tcp": v.tcp.String(),
+			"tls": v.tls.String() + "\nbridge_cafile " + v.ca(),
+		} {
 			t.Run(name+" "+version, func(t *testing.T) {
 				listen := freeTCP(t)
 				_, own, _ := strings.Cut(listen, ":")
 				conf := filepath.Join(t.TempDir(), "mosquitto.conf")
 				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress %s\nbridge_protocol_version %s\n"+
 					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications false\nrestart_timeout 1\n"+
-					"topic v3/app1/devices/+/down/queued in 1\ntopic v3/app1/devices/+/down/push out 1\n", own, door, version, v.key, name, version)
+					"topic v3/app1/devices/+/down/queued in 1\ntopic v3/app1/devices/+/down/push out 1\n", own, door, version,
+					v.key, name, version)
 				if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}

@@ -1,3 +1,5 @@
+//go:build !small
+
 package main
 
 import (
@@ -63,9 +65,11 @@ func newHouse(t *testing.T, version byte) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.site.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"", "[http]\nlisten = \"127.0.0.1:0\"", 1))
+	h.site.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"",
+		"[http]\nlisten = \"127.0.0.1:0\"", 1))
 	for i, app := range houseApps {
-		device := strings.Replace(deviceJSON("dev1", houseAddrs[i].String()), "0102030405060708", fmt.Sprintf("010203040506070%d", i), 1)
+		device := strings.Replace(deviceJSON("dev1", houseAddrs[i].String()), "0102030405060708",
+			fmt.Sprintf("010203040506070%d", i), 1)
 		h.site.must(device, "device", "import", "-", "--application", app)
 		h.keys[i] = strings.TrimSpace(h.site.must("", "api-key", "create", "--application", app))
 	}
@@ -117,7 +121,8 @@ func (c *houseClient) gets(n int) {
 			return
 		}
 	}
-	c.house.Fatalf("%s hears %d of %d of its own messages:\n%q", houseApps[c.app], bytes.Count(c.heard(), want), n, c.heard())
+	c.house.Fatalf("%s hears %d of %d of its own messages:\n%q", houseApps[c.app], bytes.Count(c.heard(), want), n,
+		c.heard())
 }
 
 // knowsNothing expects that a client has heard nothing of the other application.
@@ -130,7 +135,10 @@ func (c *houseClient) knowsNothing() {
 
 // foreign returns what is of an application in some bytes, or "".
 func foreign(heard []byte, app int) string {
-	for _, what := range []string{houseApps[app], base64.StdEncoding.EncodeToString([]byte(secret(app))), houseAddrs[app].String()} {
+	for _, what := range []string{
+		houseApps[app], base64.StdEncoding.EncodeToString([]byte(secret(app))),
+		houseAddrs[app].String(),
+	} {
 		if bytes.Contains(heard, []byte(what)) {
 			return what
 		}
@@ -152,9 +160,12 @@ func (h *house) settle() {
 
 func (h *house) filters() {
 	for _, filter := range []string{
-		"#", "v3/#", "v3/+/#", "v3/+/devices/+/up", "v3/+/devices/dev1/#", "v3/app1/#", "v3/app1/devices/dev1/up", "v3/app1/devices/+/up",
-		"v3/app1@ttn/#", "v3/app1@ttn/devices/dev1/up", "v3/app1", "v3/app1/devices", "+/app1/#", "+/#", "+/+/+/+/up", "/v3/app1/#", "v3//app1/#",
-		"v3/app2/../app1/#", "v3/app2@app1/#", "v3/app+/#", "V3/app1/#", "v3/APP1/#", "$share/g/v3/app1/#", "$share/app1/#", "$share/g/v3/app1@ttn/devices/dev1/up",
+		"#", "v3/#", "v3/+/#", "v3/+/devices/+/up", "v3/+/devices/dev1/#", "v3/app1/#", "v3/app1/devices/dev1/up",
+		"v3/app1/devices/+/up",
+		"v3/app1@ttn/#", "v3/app1@ttn/devices/dev1/up", "v3/app1", "v3/app1/devices", "+/app1/#", "+/#", "+/+/+/+/up",
+		"/v3/app1/#", "v3//app1/#",
+		"v3/app2/../app1/#", "v3/app2@app1/#", "v3/app+/#", "V3/app1/#", "v3/APP1/#", "$share/g/v3/app1/#",
+		"$share/app1/#", "$share/g/v3/app1@ttn/devices/dev1/up",
 		"$queue/#", "$SYS/#", "$SYS/broker/#", "lorawand/#", "lorawand/status", "app1/#", "client", "app1/client",
 	} {
 		c, err := h.connect(houseOptions{app: 1, id: "client", clean: true})
@@ -179,8 +190,10 @@ func (h *house) downlinks() {
 	other.subscribe("#")
 	item := []byte(`{"downlinks":[{"f_port":9,"frm_payload":"` + base64.StdEncoding.EncodeToString([]byte(secret(0))) + `","correlation_ids":["of-app1"]}]}`)
 	for _, topic := range []string{
-		"v3/app2/devices/dev1/down/push", "v3/app2/devices/dev1/down/replace", "v3/app2@ttn/devices/dev1/down/push", "v3/+/devices/dev1/down/push",
-		"v3/app2/devices/dev1/up", "v3/app2/devices/dev1/down/failed", "/v3/app2/devices/dev1/down/push", "v3/app1/../app2/devices/dev1/down/push", "client", "app2/client",
+		"v3/app2/devices/dev1/down/push", "v3/app2/devices/dev1/down/replace", "v3/app2@ttn/devices/dev1/down/push",
+		"v3/+/devices/dev1/down/push",
+		"v3/app2/devices/dev1/up", "v3/app2/devices/dev1/down/failed", "/v3/app2/devices/dev1/down/push",
+		"v3/app1/../app2/devices/dev1/down/push", "client", "app2/client",
 	} {
 		if topic == "v3/+/devices/dev1/down/push" { // ends the connection, as it should
 			own.tryPublish(topic, item, false)
@@ -206,7 +219,10 @@ func (h *house) downlinks() {
 func (h *house) will() {
 	other := h.client(1, nil)
 	other.subscribe("#")
-	for _, topic := range []string{"v3/app2/devices/dev1/up", "v3/app2/devices/dev1/down/push", "v3/app1/devices/dev1/up", "app1"} {
+	for _, topic := range []string{
+		"v3/app2/devices/dev1/up", "v3/app2/devices/dev1/down/push",
+		"v3/app1/devices/dev1/up", "app1",
+	} {
 		c := h.client(0, func(o *houseOptions) { o.will = topic })
 		c.cut()
 	}
@@ -220,7 +236,10 @@ func (h *house) will() {
 
 func (h *house) retained() {
 	own := h.client(0, nil)
-	for _, topic := range []string{"v3/app2/devices/dev1/up", "v3/app1/devices/dev1/up", "v3/app1/devices/dev1/down/push", "app1"} {
+	for _, topic := range []string{
+		"v3/app2/devices/dev1/up", "v3/app1/devices/dev1/up",
+		"v3/app1/devices/dev1/down/push", "app1",
+	} {
 		own.publish(topic, []byte(secret(0)+" app1"), true)
 	}
 	for app := range houseApps {
@@ -304,7 +323,10 @@ func (h *house) otherSession() {
 // pages: what is served without a login has nothing of any application.
 func (h *house) pages() {
 	h.settle()
-	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/", "/api/v3/applications/app1/devices", "/api/v3/as/applications/app1/devices/dev1/packages/storage/uplink_message"} {
+	for _, path := range []string{
+		"/metrics", "/healthz", "/readyz", "/", "/api/v3/applications/app1/devices",
+		"/api/v3/as/applications/app1/devices/dev1/packages/storage/uplink_message",
+	} {
 		answer, err := http.Get("http://" + h.d.http.Addr().String() + path)
 		if err != nil {
 			h.Fatal(err)

@@ -51,7 +51,7 @@ write_deadline = "500ms"              # a client that does not read for so long 
 subscriptions = 64                    # of one client
 offline_messages = 1000               # messages kept for one client that is not connected
 offline_bytes = 262144
-offline_bytes_total = 4194304         # for all clients that are not connected
+offline_bytes_total = 4194304         # for all clients, away or slow
 session_expiry = "24h"
 
 [http]
