@@ -127,8 +127,10 @@ func TestImport(t *testing.T) {
 	if _, err := r.Login("app1", theirs, time.Time{}); err != nil {
 		t.Errorf("login with an imported key: %v", err)
 	}
-	for _, bad := range []string{"", "x", theirs[1:], theirs + "A", strings.Replace(theirs, "ABC", "ab1", 1),
-		strings.Replace(theirs, "NNSXS", "MFRGG", 1)} {
+	for _, bad := range []string{
+		"", "x", theirs[1:], theirs + "A", strings.Replace(theirs, "ABC", "ab1", 1),
+		strings.Replace(theirs, "NNSXS", "MFRGG", 1),
+	} {
 		if _, err := Import(rand.Reader, "app1", bad); !errors.Is(err, ErrKey) {
 			t.Errorf("%q: %v, want ErrKey", bad, err)
 		}

@@ -99,8 +99,10 @@ func TestNoPulse(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	h.admin.o.Drivers = func() []Driver {
-		return []Driver{{Name: "udp",
-			Metrics: []Metric{{"gwmp_datagrams_total", "Datagrams.", 7, false}, {"gwmp_delay_seconds", "Delay.", 0.25, true}}}}
+		return []Driver{{
+			Name:    "udp",
+			Metrics: []Metric{{"gwmp_datagrams_total", "Datagrams.", 7, false}, {"gwmp_delay_seconds", "Delay.", 0.25, true}},
+		}}
 	}
 	if err := h.store.Commit(store.Record{Kind: "x", Key: "y", Data: []byte("z")}); err != nil {
 		t.Fatal(err)

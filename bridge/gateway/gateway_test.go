@@ -48,8 +48,11 @@ func TestRegistry(t *testing.T) {
 func TestIdentify(t *testing.T) {
 	r := NewRegistry()
 	standIn, known := radio.EUI64{7: 1}, radio.EUI64{0xA1, 7: 9}
-	for _, g := range []*Gateway{{ID: DefaultID(standIn), EUI: standIn}, {ID: "named", EUI: radio.EUI64{7: 2}},
-		{ID: "other", EUI: radio.EUI64{5}}} {
+	for _, g := range []*Gateway{
+		{ID: DefaultID(standIn), EUI: standIn},
+		{ID: "named", EUI: radio.EUI64{7: 2}},
+		{ID: "other", EUI: radio.EUI64{5}},
+	} {
 		if err := r.Add(g); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,9 @@ func TestConfigure(t *testing.T) {
 	}{
 		{"its own name", Gateway{ID: "a", Plan: plan}, nil, []string{"a 1", "b 2"}},
 		{
-			"a new name", Gateway{ID: "roof", Plan: plan, AntennaGain: 250, EnforceDutyCycle: true, Location: place}, nil,
+			"a new name",
+			Gateway{ID: "roof", Plan: plan, AntennaGain: 250, EnforceDutyCycle: true, Location: place},
+			nil,
 			[]string{"b 2", "roof 1"},
 		},
 		{"the name of another", Gateway{ID: "b", Plan: plan}, ErrExists, []string{"a 1", "b 2"}},

@@ -88,8 +88,10 @@ func TestGiveBack(t *testing.T) {
 
 // What a priority may use up of an hour, of a sub-band with 1 %.
 func TestAllowance(t *testing.T) {
-	want := []time.Duration{14_400 * ms, 18 * time.Second, 21_600 * ms, 25_200 * ms, 28_800 * ms, 32_400 * ms,
-		36 * time.Second}
+	want := []time.Duration{
+		14_400 * ms, 18 * time.Second, 21_600 * ms, 25_200 * ms, 28_800 * ms, 32_400 * ms,
+		36 * time.Second,
+	}
 	for p := radio.PriorityLowest; p <= radio.PriorityHighest; p++ {
 		if got := allowance(region.SubBand{DutyCycle: 10}, p); got != want[p] {
 			t.Errorf("priority %d: %v, want %v", p, got, want[p])

@@ -74,9 +74,11 @@ func TestBackup(t *testing.T) {
 			t.Errorf("%s is not in the backup", line)
 		}
 	}
-	for name, text := range map[string]string{"as it is": b.String(),
+	for name, text := range map[string]string{
+		"as it is": b.String(),
 		"with CR LF": strings.ReplaceAll(b.String(), "\n",
-			"\r\n"), "without the last line end": strings.TrimSuffix(b.String(), "\n")} {
+			"\r\n"), "without the last line end": strings.TrimSuffix(b.String(), "\n"),
+	} {
 		f := storetest.NewDisk(nil)
 		if err := restoreText("", text, Options{FS: f, Logger: quiet}); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -311,8 +313,12 @@ func TestRestoreMerges(t *testing.T) {
 		"something":             {v2, true, []Record{rec("restored", "x")}, true, nil},
 		"something not settled": {v2, true, []Record{rec("restored", "x")}, false, nil},
 		"a damaged store":       {with(v2, JournalName(3), nil), false, []Record{rec("restored", "x")}, true, nil},
-		"an unreadable store": {with(damagedFiles(t), SnapshotName(2), nil), false, []Record{rec("restored", "x")}, true,
-			nil},
+		"an unreadable store": {
+			with(damagedFiles(t), SnapshotName(2), nil), false,
+			[]Record{rec("restored", "x")},
+			true,
+			nil,
+		},
 		"a fault":               {v2, true, nil, true, failed},
 		"a record that is none": {v2, true, []Record{{}}, true, nil},
 	} {

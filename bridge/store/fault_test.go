@@ -366,8 +366,10 @@ func TestLog(t *testing.T) {
 	for range 100 {
 		mustCommit(t, s, rec("a", strings.Repeat("x", 100)))
 	}
-	for _, want := range []string{"level=ERROR", "the store is damaged", "snapshot-00000003: damaged", "level=WARN",
-		"cannot compact", "input/output error"} {
+	for _, want := range []string{
+		"level=ERROR", "the store is damaged", "snapshot-00000003: damaged", "level=WARN",
+		"cannot compact", "input/output error",
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &b)
 		}

@@ -63,8 +63,12 @@ func never() bool  { return false }
 // synced is there, or all, or only the names, or only the bytes, or anything.
 func variants(rnd *rand.Rand, random int) []storetest.Cut {
 	some := func() bool { return rnd.Intn(2) == 0 }
-	v := []storetest.Cut{{Name: never, Data: never}, {Name: always, Data: always}, {Name: always, Data: never},
-		{Name: never, Data: always}}
+	v := []storetest.Cut{
+		{Name: never, Data: never},
+		{Name: always, Data: always},
+		{Name: always, Data: never},
+		{Name: never, Data: always},
+	}
 	for range random {
 		v = append(v, storetest.Cut{Name: some, Data: some, Rubbish: byte(rnd.Intn(3) * 0x7f)})
 	}
@@ -180,7 +184,8 @@ func TestPowerCutRandom(t *testing.T) {
 // operation the power is cut, and what the disk may hold then: what was
 // answered, with one commit on top that was not.
 func runUntilCut(t *testing.T, w *workload, s *Store, f *storetest.Disk, records map[ID]Record) (n int,
-	allowed []map[ID]Record) {
+	allowed []map[ID]Record,
+) {
 	t.Helper()
 	rate := []int{0, 0, 8, 30}[w.rnd.Intn(4)]
 	f.Fail(func(op, _ string) error {

@@ -41,8 +41,10 @@ func (n *network) key(device int) string { return fmt.Sprintf("my-application/se
 
 func (n *network) counters(device int) Record {
 	f := n.sent / n.devices
-	return Record{"counters", n.key(device), 1,
-		[]byte{1, 1, byte(f), byte(f >> 8), byte(f >> 16), 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}
+	return Record{
+		"counters", n.key(device), 1,
+		[]byte{1, 1, byte(f), byte(f >> 8), byte(f >> 16), 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4},
+	}
 }
 
 // run sends so many uplinks.

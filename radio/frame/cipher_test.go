@@ -76,8 +76,10 @@ func TestKnownFramesOf11(t *testing.T) {
 // counter 1. Source: lorawan-stack, pkg/crypto/data_messages_test.go.
 func TestKnownFramesOfTheThingsStack(t *testing.T) {
 	k := Key(bytes.Repeat([]byte{1}, 16))
-	up := Data{MType: UnconfirmedUp, DevAddr: radio.DevAddr{1, 2, 3, 4}, HasFPort: true, FPort: 1,
-		FRMPayload: []byte{1, 2, 3, 4}}
+	up := Data{
+		MType: UnconfirmedUp, DevAddr: radio.DevAddr{1, 2, 3, 4}, HasFPort: true, FPort: 1,
+		FRMPayload: []byte{1, 2, 3, 4},
+	}
 	down := up
 	down.MType = UnconfirmedDown
 	if phy, err := NewCipher(sameKeys(k, k), false).BuildUplink(up, 1, Context{}); err != nil ||
@@ -108,8 +110,10 @@ func frames() map[string]Data {
 		"all bits":        {ADR: true, ADRACKReq: true, ACK: true, ClassB: true, FPending: true},
 		"FOpts":           {FOpts: []byte{3, 0x50, 7, 0, 1}},
 		"FOpts, FPort":    {FOpts: []byte{3, 0x50, 7, 0, 1}, HasFPort: true, FPort: 1},
-		"15 FOpts": {ACK: true, FOpts: bytes.Repeat([]byte{6}, 15), HasFPort: true, FPort: 223,
-			FRMPayload: []byte("x")},
+		"15 FOpts": {
+			ACK: true, FOpts: bytes.Repeat([]byte{6}, 15), HasFPort: true, FPort: 223,
+			FRMPayload: []byte("x"),
+		},
 		"FPort 0":       {HasFPort: true, FRMPayload: []byte{3, 0x50, 7, 0, 1}},
 		"FPort alone":   {HasFPort: true, FPort: 7},
 		"FPort 0 alone": {HasFPort: true},
@@ -301,14 +305,18 @@ func TestBuildRefuses(t *testing.T) {
 			t.Errorf("downlink, %s: %x, %v; want ErrFrame", name, phy, err)
 		}
 	}
-	for _, m := range []MType{TypeJoinRequest, TypeJoinAccept, UnconfirmedDown, ConfirmedDown, TypeRejoinRequest,
-		Proprietary} {
+	for _, m := range []MType{
+		TypeJoinRequest, TypeJoinAccept, UnconfirmedDown, ConfirmedDown, TypeRejoinRequest,
+		Proprietary,
+	} {
 		if phy, err := c.BuildUplink(Data{MType: m}, 1, Context{}); !errors.Is(err, ErrFrame) {
 			t.Errorf("uplink of type %v: %x, %v; want ErrFrame", m, phy, err)
 		}
 	}
-	for _, m := range []MType{TypeJoinRequest, TypeJoinAccept, UnconfirmedUp, ConfirmedUp, TypeRejoinRequest,
-		Proprietary} {
+	for _, m := range []MType{
+		TypeJoinRequest, TypeJoinAccept, UnconfirmedUp, ConfirmedUp, TypeRejoinRequest,
+		Proprietary,
+	} {
 		if phy, err := c.BuildDownlink(Data{MType: m}, 1, Context{}); !errors.Is(err, ErrFrame) {
 			t.Errorf("downlink of type %v: %x, %v; want ErrFrame", m, phy, err)
 		}
@@ -349,8 +357,10 @@ func TestParseIsACopyOrNot(t *testing.T) {
 func TestFramePathAllocatesNothing(t *testing.T) {
 	for _, version11 := range []bool{false, true} {
 		keys := sessionKeys()
-		frame := Data{MType: ConfirmedUp, ACK: true, FOpts: []byte{2, 3, 7}, HasFPort: true, FPort: 1,
-			FRMPayload: make([]byte, 200)}
+		frame := Data{
+			MType: ConfirmedUp, ACK: true, FOpts: []byte{2, 3, 7}, HasFPort: true, FPort: 1,
+			FRMPayload: make([]byte, 200),
+		}
 		phy := specFrame(frame, 1, keys, version11, Context{})
 		c := NewCipher(keys, version11)
 		var d Data

@@ -55,8 +55,10 @@ func TestKnownUplink(t *testing.T) {
 	if got := d.Decrypt(app, 2); string(got) != "test" {
 		t.Errorf("payload is %q, want test", got)
 	}
-	built, err := BuildUplink(Data{MType: UnconfirmedUp, DevAddr: d.DevAddr, HasFPort: true, FPort: 1,
-		FRMPayload: []byte("test")}, 2, sameKeys(nwk, app))
+	built, err := BuildUplink(Data{
+		MType: UnconfirmedUp, DevAddr: d.DevAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte("test"),
+	}, 2, sameKeys(nwk, app))
 	if err != nil || !bytes.Equal(built, phy) {
 		t.Errorf("built %x, %v; want %x", built, err, phy)
 	}
@@ -69,8 +71,10 @@ func TestUplinkRoundTrip(t *testing.T) {
 		"port only": {MType: ConfirmedUp, HasFPort: true, FPort: 3},
 		"FOpts":     {MType: UnconfirmedUp, FOpts: []byte{2, 13}, ADR: true, ADRACKReq: true, ACK: true, ClassB: true},
 		"MAC":       {MType: UnconfirmedUp, HasFPort: true, FRMPayload: []byte{2}},
-		"15 FOpts": {MType: UnconfirmedUp, FOpts: bytes.Repeat([]byte{0xff}, 15), HasFPort: true, FPort: 223,
-			FRMPayload: []byte{1}},
+		"15 FOpts": {
+			MType: UnconfirmedUp, FOpts: bytes.Repeat([]byte{0xff}, 15), HasFPort: true, FPort: 223,
+			FRMPayload: []byte{1},
+		},
 		"242 bytes":  {MType: ConfirmedUp, HasFPort: true, FPort: 255, FRMPayload: bytes.Repeat([]byte{7}, 242)},
 		"16 bytes":   {MType: ConfirmedUp, HasFPort: true, FPort: 9, FRMPayload: bytes.Repeat([]byte{7}, 16)},
 		"17 bytes":   {MType: ConfirmedUp, HasFPort: true, FPort: 9, FRMPayload: bytes.Repeat([]byte{7}, 17)},

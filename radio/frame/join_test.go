@@ -54,8 +54,10 @@ func TestKnownJoin(t *testing.T) {
 // Source: brocaar/lorawan, backend/joinserver/joinserver_test.go.
 func TestKnownKeysOf11(t *testing.T) {
 	root := RootKeys{NwkKey: key(t, "01020304050607080102030405060708"), AppKey: Key{1}}
-	req := &JoinRequest{JoinEUI: radio.EUI64{8, 7, 6, 5, 4, 3, 2, 1}, DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, 7, 8},
-		DevNonce: 258}
+	req := &JoinRequest{
+		JoinEUI: radio.EUI64{8, 7, 6, 5, 4, 3, 2, 1}, DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, 7, 8},
+		DevNonce: 258,
+	}
 	keys, err := DeriveSessionKeys(JoinAccept{JoinNonce: 65536, OptNeg: true}, root, req)
 	want := SessionKeys{
 		FNwkSIntKey: key(t, "537F8AAE896C79E015D102D06286354E"),

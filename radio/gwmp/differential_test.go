@@ -29,8 +29,10 @@ func samePush(t testing.TB, body []byte) {
 		t.Fatalf("%q:\ngot  %+v\nwant %+v", body, got, want)
 	}
 	// Nothing is left of what was parsed before.
-	used := Push{Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4,
-		Fault: ErrPacket, Lost: 5, LostField: "x"}
+	used := Push{
+		Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4,
+		Fault: ErrPacket, Lost: 5, LostField: "x",
+	}
 	used.Uplinks[0].GPS, used.Uplinks[1].CodingRate = 1, 2
 	againErr := used.Parse(body)
 	used.Fault, used.LostField = nil, ""
@@ -138,8 +140,10 @@ func TestParsePushAsEncodingJSON(t *testing.T) {
 // Every name comes twice, with every pair of values.
 func TestParsePushRepeatedNames(t *testing.T) {
 	values := []string{`null`, `1`, `-1`, `2.5`, `300`, `"SF7BW125"`, `"LORA"`, `"AAAA"`, `[{"ant":1},{"ant":2}]`, `[{"chan":3}]`, `[]`, `{}`}
-	for _, name := range []string{"time", "tmms", "tmst", "ftime", "freq", "chan", "ant", "stat", "modu", "size", "datr",
-		"codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk"} {
+	for _, name := range []string{
+		"time", "tmms", "tmst", "ftime", "freq", "chan", "ant", "stat", "modu", "size", "datr",
+		"codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk",
+	} {
 		for _, first := range values {
 			for _, second := range values {
 				const frame = `{"rxpk":[{"tmst":5,"freq":868.1,"modu":"LORA","datr":"SF9BW125","data":"AA==",%q:%s,%q:%s}]}`

@@ -192,12 +192,16 @@ func TestPushRoundTrip(t *testing.T) {
 		{
 			PHYPayload: bytes.Repeat([]byte{5}, 255), Frequency: 902_300_000, DataRate: radio.LoRaDataRate(8, 500_000),
 			CodingRate: radio.CodingRate45,
-			Time:       77, Receptions: []radio.Reception{{RSSI: -6100, HasSignalRSSI: true, SignalRSSI: -6200},
-				{Antenna: 1, NoDownlink: true}},
+			Time:       77, Receptions: []radio.Reception{
+				{RSSI: -6100, HasSignalRSSI: true, SignalRSSI: -6200},
+				{Antenna: 1, NoDownlink: true},
+			},
 		},
 	}
-	stat := &radio.Status{Received: 1, ReceivedOK: 2, Forwarded: 3, Acknowledged: 1000, Downlinks: 4, Transmitted: 5,
-		Temperature: -55, HasTemperature: true}
+	stat := &radio.Status{
+		Received: 1, ReceivedOK: 2, Forwarded: 3, Acknowledged: 1000, Downlinks: 4, Transmitted: 5,
+		Temperature: -55, HasTemperature: true,
+	}
 	body := AppendPush(nil, ups, stat)
 	if !json.Valid(body) {
 		t.Fatalf("not JSON: %s", body)
@@ -214,18 +218,24 @@ func TestTxRoundTrip(t *testing.T) {
 		want string
 	}{
 		"LoRa": {
-			radio.Downlink{PHYPayload: []byte{1, 2}, Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000),
-				CodingRate: radio.CodingRate45, Power: 2700, Time: 4294967295},
+			radio.Downlink{
+				PHYPayload: []byte{1, 2}, Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000),
+				CodingRate: radio.CodingRate45, Power: 2700, Time: 4294967295,
+			},
 			`{"txpk":{"imme":false,"tmst":4294967295,"freq":869.525,"rfch":0,"powe":27,"modu":"LORA","datr":"SF9BW125","codr":"4/5","ipol":true,"size":2,"ncrc":true,"data":"AQI="}}`,
 		},
 		"FSK": {
-			radio.Downlink{PHYPayload: []byte{1}, Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Power: 1400,
-				Time: 5},
+			radio.Downlink{
+				PHYPayload: []byte{1}, Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Power: 1400,
+				Time: 5,
+			},
 			`{"txpk":{"imme":false,"tmst":5,"freq":868.8,"rfch":0,"powe":14,"modu":"FSK","datr":50000,"fdev":25000,"size":1,"data":"AQ=="}}`,
 		},
 		"at once": {
-			radio.Downlink{PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
-				CodingRate: radio.CodingRate45, Immediate: true, Antenna: 1},
+			radio.Downlink{
+				PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
+				CodingRate: radio.CodingRate45, Immediate: true, Antenna: 1,
+			},
 			`{"txpk":{"imme":true,"freq":868.1,"rfch":0,"ant":1,"powe":0,"modu":"LORA","datr":"SF7BW125","codr":"4/5","ipol":true,"size":1,"ncrc":true,"data":"AQ=="}}`,
 		},
 	}
@@ -358,12 +368,18 @@ func FuzzDatagram(f *testing.F) {
 	two.Receptions = []radio.Reception{{HasSignalRSSI: true}, {Antenna: 1, NoDownlink: true, HasFineTimestamp: true}}
 	fsk := up
 	fsk.DataRate, fsk.CodingRate = radio.FSKDataRate(50_000), 0
-	f.Add(Packet{Version: 2, Type: PushData,
-		Body: AppendPush(nil, []radio.Uplink{up, two, fsk}, &radio.Status{HasTemperature: true})}.Append(nil))
+	f.Add(Packet{
+		Version: 2, Type: PushData,
+		Body: AppendPush(nil, []radio.Uplink{up, two, fsk}, &radio.Status{HasTemperature: true}),
+	}.Append(nil))
 	f.Add(Packet{Version: 1, Type: PullData}.Append(nil))
-	f.Add(Packet{Version: 2, Type: PullResp,
-		Body: AppendTx(nil, &radio.Downlink{PHYPayload: []byte{1}, Frequency: 868_100_000,
-			DataRate: radio.LoRaDataRate(7, 125_000)})}.Append(nil))
+	f.Add(Packet{
+		Version: 2, Type: PullResp,
+		Body: AppendTx(nil, &radio.Downlink{
+			PHYPayload: []byte{1}, Frequency: 868_100_000,
+			DataRate: radio.LoRaDataRate(7, 125_000),
+		}),
+	}.Append(nil))
 	f.Add(Packet{Version: 2, Type: TxAck, Body: AppendAck(nil, radio.TxTooLate)}.Append(nil))
 	f.Add(Packet{Version: 2, Type: PushData, Body: []byte(`{"rxpk":[{"tmst":5,"freq":8.681e2,"modu":"LORA","datr":"SF7BW125","data":"AA","rsig":[{"etime":"AAAA"}]}],"stat":{"ackr":1e2}}`)}.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -398,8 +414,10 @@ func fuzzPush(t *testing.T, body []byte) {
 		if len(up.PHYPayload) == 0 || len(up.PHYPayload) > 255 || len(up.Receptions) == 0 || up.Frequency == 0 {
 			t.Fatalf("%s: impossible frame %+v", body, up)
 		}
-		if _, err := radio.TimeOnAir(radio.Packet{DataRate: up.DataRate, CodingRate: up.CodingRate,
-			Size: len(up.PHYPayload)}); err != nil && up.DataRate.Modulation == radio.FSK {
+		if _, err := radio.TimeOnAir(radio.Packet{
+			DataRate: up.DataRate, CodingRate: up.CodingRate,
+			Size: len(up.PHYPayload),
+		}); err != nil && up.DataRate.Modulation == radio.FSK {
 			t.Fatalf("%s: %v", body, err)
 		}
 	}

@@ -21,8 +21,10 @@ func plainUplink() radio.Uplink {
 		CodingRate: radio.CodingRate45,
 		Time:       5, GatewayTime: time.Date(2026, 11, 22, 8, 9, 6, 500_000_000, time.UTC),
 		GPS: radio.GPSTime(5 * time.Second),
-		Receptions: []radio.Reception{{Channel: 2, RSSI: -6000, SNR: 850, FrequencyOffset: -713, HasFineTimestamp: true,
-			FineTimestamp: 7}},
+		Receptions: []radio.Reception{{
+			Channel: 2, RSSI: -6000, SNR: 850, FrequencyOffset: -713, HasFineTimestamp: true,
+			FineTimestamp: 7,
+		}},
 	}
 }
 
@@ -126,8 +128,10 @@ func TestParsePushOddMetadata(t *testing.T) {
 		{`"rsig":[{}]`, antennas(radio.Reception{Unknown: all}), 0},
 		{
 			`"rsig":[{"ant":0,"chan":1,"rssic":-60,"rssis":-61,"lsnr":8.5,"ftime":-5,"foff":12}]`,
-			antennas(radio.Reception{Channel: 1, RSSI: -6000, HasSignalRSSI: true, SignalRSSI: -6100, SNR: 850,
-				FrequencyOffset: 12}), 1,
+			antennas(radio.Reception{
+				Channel: 1, RSSI: -6000, HasSignalRSSI: true, SignalRSSI: -6100, SNR: 850,
+				FrequencyOffset: 12,
+			}), 1,
 		},
 		{
 			`"rsig":[7,{"ant":"1","chan":[],"rssic":"x","rssis":{},"rssisd":"","lsnr":"x","etime":5,"foff":0.5}]`,
@@ -256,8 +260,10 @@ func TestParseWhole(t *testing.T) {
 			t.Errorf("parseWhole(%q) = %d, %v; want %d", in, got, ok, want)
 		}
 	}
-	for _, in := range []string{"", "-", "1.5", "1e-1", "1e300", "1e999", "9223372036854775808", "9223372036854775807.0",
-		"x", "e", "inf"} {
+	for _, in := range []string{
+		"", "-", "1.5", "1e-1", "1e300", "1e999", "9223372036854775808", "9223372036854775807.0",
+		"x", "e", "inf",
+	} {
 		if got, ok := parseWhole([]byte(in)); ok {
 			t.Errorf("parseWhole(%q) = %d", in, got)
 		}
