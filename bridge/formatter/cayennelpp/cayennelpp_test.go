@@ -14,11 +14,11 @@ func TestThereAndBack(t *testing.T) {
 		for _, p := range k.parts {
 			payload = append(payload, []byte{0x12, 0x34, 0x56, 0x78}[:p.size]...)
 		}
-		decoded, err := Decode(payload, !k.stack)
-		if (err != nil) != !k.stack {
+		if _, err := Decode(payload, true); (err == nil) != k.stack {
 			t.Errorf("%s, strictly: %v", k.name, err)
 		}
-		if decoded, err = Decode(payload, false); err != nil {
+		decoded, err := Decode(payload, false)
+		if err != nil {
 			t.Errorf("%s: %v", k.name, err)
 		}
 		text := jsontext.Append(nil, decoded)
