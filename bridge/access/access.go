@@ -204,7 +204,9 @@ type Registry struct {
 // NewRegistry returns an empty Registry. User names may have "@" and tenant
 // behind the application.
 func NewRegistry(tenant string) *Registry {
-	return &Registry{tenant: tenant, keys: map[string]Key{}, applications: map[string]int{}, revoked: map[string]bool{}, used: map[string]Day{}}
+	return &Registry{
+		tenant: tenant, keys: map[string]Key{}, applications: map[string]int{}, revoked: map[string]bool{}, used: map[string]Day{},
+	}
 }
 
 // Add takes a key, or returns ErrExists.

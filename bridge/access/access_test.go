@@ -89,7 +89,8 @@ func TestLogin(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := r.Login(tt.user, tt.password, tt.now)
-			if why, _ := errors.AsType[Refusal](err); why != tt.why || (err == nil) != (tt.why == "") || err != nil && !errors.Is(err, ErrLogin) {
+			why, _ := errors.AsType[Refusal](err)
+			if why != tt.why || (err == nil) != (tt.why == "") || err != nil && !errors.Is(err, ErrLogin) {
 				t.Fatalf("%+v, %v, %q; want %q", l, err, why, tt.why)
 			}
 			if tt.why == "" && (l.Application != "app1" || l.Tenant != tt.tenant) {

@@ -28,7 +28,9 @@ func (r Refusal) Is(target error) bool { return target == ErrLogin }
 const mostRevoked = 256
 
 // refusal says why a login is refused, or returns "". The lock is not held.
-func (r *Registry) refusal(application, tenant string, hasTenant bool, k *Key, id string, form, right bool, now time.Time) Refusal {
+func (r *Registry) refusal(
+	application, tenant string, hasTenant bool, k *Key, id string, form, right bool, now time.Time,
+) Refusal {
 	switch {
 	case form && right && k.Application == application && application != "":
 		if hasTenant && tenant != r.tenant {

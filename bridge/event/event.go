@@ -169,7 +169,8 @@ func (e *Event) attrs() []slog.Attr {
 		out = append(out, slog.Uint64("f_cnt", uint64(e.FCnt)))
 	}
 	for _, a := range []slog.Attr{
-		slog.String("client_id", e.Client.ID), slog.String("application_id", e.Client.Application), slog.String("topic", e.Client.Topic),
+		slog.String("client_id", e.Client.ID), slog.String("application_id", e.Client.Application),
+		slog.String("topic", e.Client.Topic),
 	} {
 		if a.Value.String() != "" {
 			out = append(out, a)

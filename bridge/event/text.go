@@ -56,7 +56,9 @@ func (e *Event) Text() string {
 }
 
 func (c *Client) appendText(b *strings.Builder) {
-	for _, part := range [...]struct{ name, text string }{{"application", c.Application}, {"client", c.ID}, {"topic", c.Topic}} {
+	for _, part := range [...]struct{ name, text string }{
+		{"application", c.Application}, {"client", c.ID}, {"topic", c.Topic},
+	} {
 		if part.text != "" {
 			fmt.Fprintf(b, "  %s %s", part.name, part.text)
 		}
@@ -171,7 +173,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	j := eventJSON{
 		Time: timePointer(e.At), Uptime: time.Duration(e.Host).Seconds(), Kind: e.Kind.Word(), Reason: e.Word,
 		Client: e.Client.ID, Topic: e.Client.Topic,
-		Application: cmp.Or(e.Device.Application, e.Client.Application), Device: e.Device.Device, Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
+		Application: cmp.Or(e.Device.Application, e.Client.Application), Device: e.Device.Device,
+		Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
 		Error: errText(e.Err), Hint: e.Hint, CorrelationIDs: e.CorrelationIDs,
 	}
 	if e.Kind == UplinkDropped {

@@ -18,7 +18,8 @@ import (
 // someApplication is what a store has of an application and of the codec of a model.
 func someApplication(t *testing.T) []store.Record {
 	t.Helper()
-	app, err := ApplicationRecord(access.Application{ID: "app1", Up: access.Formatter{Kind: codec.JavaScript, Parameter: "x"}})
+	app, err := ApplicationRecord(
+		access.Application{ID: "app1", Up: access.Formatter{Kind: codec.JavaScript, Parameter: "x"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -142,7 +142,8 @@ func KeyRecord(k access.Key) (store.Record, error) {
 // KeyUseRecord returns what the store keeps of the last use of an API key: the day,
 // 4 bytes in little-endian.
 func KeyUseRecord(id string, day access.Day) store.Record {
-	return store.Record{Kind: KindKeyUse, Key: id, Version: recordVersion, Data: binary.LittleEndian.AppendUint32(nil, uint32(day))}
+	b := binary.LittleEndian.AppendUint32(nil, uint32(day))
+	return store.Record{Kind: KindKeyUse, Key: id, Version: recordVersion, Data: b}
 }
 
 // DeleteKeyUse returns the record that deletes the last use of an API key.
