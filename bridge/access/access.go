@@ -205,7 +205,8 @@ type Registry struct {
 // behind the application.
 func NewRegistry(tenant string) *Registry {
 	return &Registry{
-		tenant: tenant, keys: map[string]Key{}, applications: map[string]int{}, revoked: map[string]bool{}, used: map[string]Day{},
+		tenant: tenant, keys: map[string]Key{}, applications: map[string]int{},
+		revoked: map[string]bool{}, used: map[string]Day{},
 	}
 }
 

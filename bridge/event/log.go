@@ -136,7 +136,8 @@ func (l *Log) Recent(match func(*Event) bool) []Event {
 // recent is Recent. The lock is held.
 func (l *Log) recent(match func(*Event) bool) []Event {
 	all := slices.Concat(
-		l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events, l.scripts.events, l.clients.events, l.unknown,
+		l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events,
+		l.scripts.events, l.clients.events, l.unknown,
 	)
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
