@@ -107,7 +107,7 @@ $(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in Makefile
 # its place, whose package listeners is our own.
 SMALLTARGETS = small-mipsle,mipsle,GOMIPS=softfloat,$(SMALL) small-mips,mips,GOMIPS=softfloat,$(SMALL)
 
-small: $(OUT)/small/go.mod
+small: $(OUT)/small/go.mod $(OUT)/engine/go.mod
 	GOFLAGS='-tags=small -modfile=$(OUT)/small/go.mod' $(MAKE) --no-print-directory cross TARGETS='$(SMALLTARGETS)'
 
 $(OUT)/small/go.mod: go.mod go.sum packaging/small/listeners.go.in Makefile
