@@ -250,12 +250,15 @@ func TestLongCodec(t *testing.T) {
 		}
 		return f
 	}
-	longest := MaxCodec
-	if command(t) != nil {
-		longest = 100_000 // an emulator keeps what it translates
+	sizes := []int{MaxScript + 100, 80_000, MaxCodec}
+	switch {
+	case raceDetector:
+		sizes = []int{MaxScript + 100, 50_000} // it keeps a record of all memory
+	case command(t) != nil:
+		sizes[2] = 100_000 // an emulator keeps what it translates
 	}
 	p := newPool(t, Options{})
-	for _, size := range []int{MaxScript + 100, 80_000, longest} {
+	for _, size := range sizes {
 		f := codec("function decodeUplink(i) { return { data: { n: f7(i.bytes) } }; }\n", size)
 		r := Request{Formatter: f, Task: DecodeUplink, Bytes: make([]byte, 8)}
 		for range 2 {
@@ -264,7 +267,7 @@ func TestLongCodec(t *testing.T) {
 			}
 		}
 	}
-	endless := Request{Formatter: codec("function decodeUplink(i) { for (;;); }\n", longest), Task: DecodeUplink}
+	endless := Request{Formatter: codec("function decodeUplink(i) { for (;;); }\n", sizes[len(sizes)-1]), Task: DecodeUplink}
 	for range 2 {
 		if res := p.Do(within(t, 60*time.Second), endless); !res.Fail.isTimeout() {
 			t.Errorf("endless: %+v", res)
