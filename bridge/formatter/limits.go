@@ -28,7 +28,6 @@ const (
 	childNice    = 10
 	childCPU     = 120 // seconds in all; the daemon takes another child long before
 	childRecycle = 60 * time.Second
-	maxRSS       = 48 << 20
 )
 
 // childMemory is how much the heap of a child may grow beyond what it has when
