@@ -170,10 +170,16 @@ func TestHostileFormatter(t *testing.T) {
 	d := newDecoding(t, map[string]string{
 		"up_formatter": "FORMATTER_JAVASCRIPT", "up_formatter_parameter": "function decodeUplink(i) { if (i.bytes[0]) for (;;); return {data: {}}; }",
 	}, "")
-	d.send(1, "\x00") // starts the child
+	push := func() {
+		d.push(`{"downlinks":[{"f_port":3,"frm_payload":"AQ=="}]}`)
+		wants(t, d.all, "down/queued")
+	}
+	push()
+	d.send(1, "\x00") // starts the child; its window takes the first downlink
 	wants(t, d.all, "up", `"decoded_payload":{}`)
-	d.push(`{"downlinks":[{"f_port":3,"frm_payload":"AQ=="}]}`)
-	wants(t, d.all, "down/queued")
+	wants(t, d.all, "down/sent")
+	<-d.sent
+	push()
 	began := time.Now()
 	d.send(2, "\x01")
 	phy, err := frame.BuildUplink(frame.Data{
