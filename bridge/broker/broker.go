@@ -26,6 +26,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/outbox"
+	"lorawand/bridge/broker/sessions"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
@@ -128,6 +129,9 @@ type Options struct {
 	// calendar is known. It must not block. nil: nobody is.
 	Used func(keyID string, day access.Day)
 
+	// Keep has persistent sessions outlive a restart. nil: they do not.
+	Keep *Keeping
+
 	// Push takes what clients with the right to it push. Until it returns the
 	// client has no PUBACK and waits; an error closes the client's connection.
 	// nil: pushes are acknowledged and have no effect.
@@ -160,6 +164,7 @@ type Broker struct {
 	lines   pace // of the log, that strangers can cause
 
 	handshakes handshakes
+	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
 	// life is held while sessions begin and end; mu guards the maps, and is
 	// taken inside of life, never around a call of the library.
@@ -205,6 +210,7 @@ func New(o Options) (*Broker, error) {
 		Capabilities:           capabilities(l),
 	})
 	b.hook = &hook{b: b}
+	b.restore()
 	if err := b.server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("mqtt: %w", err)
 	}
@@ -320,6 +326,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer b.serving.Store(false)
 	defer b.close()
 	b.wg.Go(b.janitor)
+	if b.keeper != nil {
+		b.wg.Go(b.keep)
+	}
 	for {
 		for m, ok := b.outbox.Take(); ok; m, ok = b.outbox.Take() {
 			b.dispatch(&message{Message: m})
@@ -360,4 +369,9 @@ func (b *Broker) close() {
 	close(b.stop)
 	_ = b.server.Close() // which must not be called twice
 	b.wg.Wait()
+	if b.keeper != nil {
+		if err := b.keepNow(); err != nil {
+			b.log.Error("MQTT sessions cannot be stored", "error", err)
+		}
+	}
 }

@@ -167,6 +167,8 @@ func (s *session) put(i item) {
 	} else if s.queue.Len() >= s.b.limits.WritesPending {
 		s.dropOldest()
 	}
+	s.seq++
+	i.seq = s.seq
 	s.queue.Push(i)
 	s.queued += size
 	s.holds(&i)

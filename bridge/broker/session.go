@@ -35,6 +35,8 @@ type session struct {
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
 	persistent bool
+	version    byte   // level of the client's protocol
+	seq        uint64 // of the last message
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
 	window     int
@@ -53,7 +55,8 @@ type item struct {
 	uid   string // how its topic calls the application
 	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
 	qos   byte
-	ids   []int // subscription identifiers
+	ids   []int  // subscription identifiers
+	seq   uint64 // its number in the session
 
 	retained bool // it was published before the client has subscribed
 }
@@ -128,7 +131,7 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave()
-	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
+	s.owner, s.login, s.persistent, s.expiry, s.window, s.version = cl, c.login, c.persistent, c.expiry, c.window, c.version
 	return true
 }
 

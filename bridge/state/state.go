@@ -16,12 +16,14 @@ import (
 
 // Kinds of records in the store.
 const (
-	KindDevice   = "device"      // key: application/device; a device with its session
-	KindCounters = "counters"    // key: application/device; what changes with each frame
-	KindDownlink = "downlink"    // key: application/device/number; an item of a downlink queue
-	KindKey      = "api-key"     // key: the id of an API key
-	KindKeyUse   = "api-key-use" // key: the id of an API key; the day on which it was used last
-	KindLedger   = "ledger"      // key: EUI of a gateway; what it has sent lately
+	KindDevice      = "device"       // key: application/device; a device with its session
+	KindCounters    = "counters"     // key: application/device; what changes with each frame
+	KindDownlink    = "downlink"     // key: application/device/number; an item of a downlink queue
+	KindKey         = "api-key"      // key: the id of an API key
+	KindKeyUse      = "api-key-use"  // key: the id of an API key; the day on which it was used last
+	KindMQTTSession = "mqtt-session" // key: application/client id; a persistent session
+	KindMQTTMessage = "mqtt-message" // key: application/client id/number; a message that waits for it
+	KindLedger      = "ledger"       // key: EUI of a gateway; what it has sent lately
 
 	KindApplication = "application" // key: its id; what is set for it
 	KindCodec       = "codec"       // key: brand/codec; scripts of a maker of devices

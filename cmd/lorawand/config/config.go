@@ -77,6 +77,7 @@ type MQTT struct {
 	LegacyFields     bool     `toml:"legacy_fields"`
 	ZeroFields       bool     `toml:"zero_fields"`
 	Attributes       bool     `toml:"attributes"`
+	KeepSessions     bool     `toml:"keep_sessions"`
 	Limits           Limits   `toml:"limits"`
 }
 

@@ -37,6 +37,7 @@ tenant = "ttn"                        # "app1@ttn" is another user name of "app1
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out
 attributes = false                    # true: a device's attributes are in its messages
+keep_sessions = false                 # true: persistent sessions outlive a restart, which costs writes to the flash
 
 [mqtt.limits]
 clients = 100
