@@ -49,6 +49,7 @@ type stand struct {
 
 	disk   disk
 	keeps  keeps
+	asks   bool  // of devices that are added from now on; otherwise nothing is
 	slow   bool  // the store does not answer before stored is called
 	fails  error // what the store answers
 	queued []Commit
@@ -157,6 +158,7 @@ func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]state.Sp
 // add registers a device, as an import does.
 func (s *stand) add(d *session.Device) {
 	s.Helper()
+	d.Settings.MAC.Quiet = !s.asks
 	if err := s.c.opts.Devices.Add(d); err != nil {
 		s.Fatal(err)
 	}

@@ -41,6 +41,8 @@ const (
 	DownlinkNacked      Kind = "downlink not acknowledged"
 	DownlinkFailed      Kind = "downlink failed"
 	DownlinkUnsent      Kind = "downlink not sent"
+	MACAccepted         Kind = "device has accepted a request"
+	MACRefused          Kind = "device has refused a request"
 )
 
 // Word returns the kind as one word: "downlink_sent".
@@ -121,7 +123,7 @@ type Event struct {
 // level is how loud an event is said the first time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
+	case MACRefused, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
 		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -160,6 +161,8 @@ type Settings struct {
 	UplinkDwell     *bool             `json:",omitempty"` // frames of at most 400 ms
 	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
+	MAC             macstate.Settings `json:",omitzero"`
+	TestPort        bool              `json:",omitempty"` // FPort 224 is let through both ways, for a device under test (TS009)
 }
 
 // Desired is what the owner wants a join to bring about. nil leaves it to the
@@ -202,6 +205,8 @@ type Session struct {
 
 	device *Device // of a Registry; nil: it is in none
 	cipher *frame.Cipher
+
+	MAC *macstate.State `json:",omitempty"` // nil: nothing was asked of the device; SetMAC replaces it
 
 	// Parameters that the device is known to use. nil: those of the band, and
 	// what Settings say. SetParameters replaces them; what it points to never

@@ -21,6 +21,8 @@ type History struct {
 	paths   []Path   // the last that was heard at the end
 	fCnts   []uint32 // at the current data rate, at most historyLength
 	rate    radio.DataRate
+	snrs    []radio.Decibel // best SNR of each uplink since Adapted, at most historyLength
+	from    uint32          // FCntUp of the first of these
 }
 
 // Path is a gateway that has heard a device lately.
@@ -35,16 +37,41 @@ type Path struct {
 func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.uplinks++
 	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
-		h.rate, h.fCnts = rate, h.fCnts[:0]
+		h.rate, h.fCnts, h.snrs = rate, h.fCnts[:0], h.snrs[:0]
 	}
 	if len(h.fCnts) == historyLength {
 		h.fCnts = slices.Delete(h.fCnts, 0, 1)
 	}
 	h.fCnts = append(h.fCnts, fCnt)
+	if len(h.snrs) == historyLength {
+		h.snrs = slices.Delete(h.snrs, 0, 1)
+	}
+	h.snrs = append(h.snrs, lowestSNR)
+	if len(h.snrs) == 1 {
+		h.from = fCnt
+	}
+}
+
+// lowestSNR is that of an uplink of which nothing is known.
+const lowestSNR radio.Decibel = -10_000
+
+// Adapted notes that the device sends with another power or number of
+// transmissions: how it was heard before says nothing any more.
+func (h *History) Adapted() { h.snrs = h.snrs[:0] }
+
+// Link returns how well the device is heard since Adapted: how many uplinks it has
+// sent, the best SNR and the frames lost of the last 20.
+func (h *History) Link() (since uint32, best radio.Decibel, lost, of uint32) {
+	if n := len(h.snrs); n > 0 {
+		fCnts := h.fCnts[max(len(h.fCnts)-n, 0):]
+		of = fCnts[len(fCnts)-1] - fCnts[0] + 1
+		return fCnts[len(fCnts)-1] - h.from + 1, slices.Max(h.snrs), of - uint32(len(fCnts)), of
+	}
+	return 0, lowestSNR, 0, 0
 }
 
 // Joined notes that frame counters begin anew.
-func (h *History) Joined() { h.fCnts = h.fCnts[:0] }
+func (h *History) Joined() { h.fCnts, h.snrs = h.fCnts[:0], h.snrs[:0] }
 
 // HeardBy notes that a gateway has heard the last frame, by at least one antenna.
 // Gateways that have not heard the device lately are forgotten.
@@ -62,6 +89,9 @@ func (h *History) HeardBy(up *radio.Uplink) {
 		}
 	}
 	h.paths = append(h.paths, p)
+	if n := len(h.snrs); n > 0 && len(up.Receptions) > 0 {
+		h.snrs[n-1] = max(h.snrs[n-1], p.SNR)
+	}
 }
 
 // Path returns how a gateway has heard the device. ok is false if it has heard none

@@ -33,13 +33,14 @@ var arrows = map[string]string{
 	"concentrator/serial":            "concentrator/sx1302",
 	"concentrator/gnss":              "radio",
 	"concentrator/virtual":           "radio concentrator concentrator/air",
-	"bridge/session":                 "radio/",
+	"bridge/session":                 "radio/ bridge/session/macstate",
+	"bridge/session/macstate":        "radio",
 	"bridge/access":                  "",
 	"bridge/gateway":                 "radio radio/region",
-	"bridge/mac":                     "radio/ bridge/session",
+	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/v3":                      "radio bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio bridge/session bridge/gateway",
+	"bridge/v3/enddevice":            "radio bridge/session bridge/session/macstate bridge/gateway",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/formatter":               "bridge/formatter/seccomp",
@@ -80,7 +81,7 @@ var knows = map[string][]string{
 // pure packages are handed the time and randomness that they need, start
 // nothing and take no locks.
 var pure = map[string]bool{
-	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/gateway": true,
+	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 

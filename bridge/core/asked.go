@@ -1,0 +1,34 @@
+package core
+
+import (
+	"errors"
+	"time"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/mac"
+	"lorawand/radio"
+)
+
+// macContext is what decides what an uplink makes the network owe and ask.
+func (c *Core) macContext(r *reception, up *radio.Uplink) mac.UplinkContext {
+	m := &r.match
+	ctx := mac.UplinkContext{
+		Device: m.Device, Session: m.Session, FCnt: m.FCnt, Rate: up.DataRate, At: c.now.at(up.Ended),
+		RX1Delay: uint8(c.opts.RX1Delay / time.Second),
+	}
+	ctx.Plan, _ = m.Device.PlanIn(m.Session) // nil: not reached, a device without a plan is not served
+	ctx.Told = func(request string, accepted bool) {
+		kind := event.MACAccepted
+		if !accepted {
+			kind = event.MACRefused
+		}
+		c.report(event.Event{Kind: kind, Device: m.Device.ID, FCnt: m.FCnt, Err: errors.New(request)})
+	}
+	return ctx
+}
+
+// delayed notes that RX1 of the frame opens otherwise than when it was heard: the frame
+// itself has told that the device has taken a new delay.
+func (r *reception) delayed(rx1 time.Duration) {
+	r.closed, r.expires, r.rx1 = r.closed.Add(rx1-r.rx1), r.expires.Add(rx1-r.rx1), rx1
+}
