@@ -18,10 +18,7 @@ func (c *Core) macContext(r *reception, up *radio.Uplink) mac.UplinkContext {
 	}
 	ctx.Plan, _ = m.Device.PlanIn(m.Session) // nil: not reached, a device without a plan is not served
 	ctx.Told = func(request string, accepted bool) {
-		kind := event.MACAccepted
-		if !accepted {
-			kind = event.MACRefused
-		}
+		kind := map[bool]event.Kind{true: event.MACAccepted, false: event.MACRefused}[accepted]
 		c.report(event.Event{Kind: kind, Device: m.Device.ID, FCnt: m.FCnt, Err: errors.New(request)})
 	}
 	return ctx
