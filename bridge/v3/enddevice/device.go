@@ -87,6 +87,7 @@ type formattersJSON struct {
 }
 
 type settingsJSON struct {
+	macSettingsJSON
 	RX1Delay         number      `json:"rx1_delay,omitzero"`
 	RX1DROffset      number      `json:"rx1_data_rate_offset,omitzero"`
 	RX2DataRate      number      `json:"rx2_data_rate_index,omitzero"`
@@ -343,6 +344,7 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 			RX2DataRate: r.small("mac_settings.desired_rx2_data_rate_index", j.DesiredRX2DataRate, 15),
 		},
 	}
+	s.MAC, s.TestPort = j.macSettingsJSON.settings(r), j.TestPort
 	if j.RX2Frequency.set {
 		f := r.frequency("mac_settings.rx2_frequency", j.RX2Frequency)
 		s.RX2Frequency = &f

@@ -114,7 +114,8 @@ func keyOf(k sessionKey) *keyJSON {
 
 func settingsOf(s *session.Settings) settingsJSON {
 	j := settingsJSON{
-		ResetsFCnt: wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
+		macSettingsJSON: macSettingsOf(s),
+		ResetsFCnt:      wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
 		RX1Delay: optional(s.RX1Delay), RX1DROffset: optional(s.RX1DROffset), RX2DataRate: optional(s.RX2DataRate),
 		UplinkDwell: boolOf(s.UplinkDwell), DownlinkDwell: boolOf(s.DownlinkDwell),
 		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset), DesiredRX2DataRate: optional(s.Desired.RX2DataRate),
