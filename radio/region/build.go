@@ -75,9 +75,26 @@ func buildAll() []*Plan {
 	return out
 }
 
+// configs are the library's tables of a band: without and with a limit to dwell
+// time.
+type configs [2]band.Band
+
+func loadConfigs(name band.Name) (c configs, err error) {
+	for i, dwell := range []lorawan.DwellTime{lorawan.DwellTimeNoLimit, lorawan.DwellTime400ms} {
+		if c[i], err = band.GetConfig(name, false, dwell); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
 // buildEditions makes a band's tables for each version; versions that are alike
 // share theirs.
 func buildEditions(d *bandData) (*[numVersions]*bandTables, error) {
+	own, err := loadConfigs(d.library)
+	if err != nil {
+		return nil, err
+	}
 	var out [numVersions]*bandTables
 	for v := range numVersions {
 		e := d.editionOf(v)
@@ -86,7 +103,13 @@ func buildEditions(d *bandData) (*[numVersions]*bandTables, error) {
 			out[v] = out[i]
 			continue
 		}
-		t, err := buildBand(d, e)
+		rates := own
+		if e.ratesOfUS915 {
+			if rates, err = loadConfigs(band.US915); err != nil {
+				return nil, err
+			}
+		}
+		t, err := buildBand(d, e, own, rates)
 		if err != nil {
 			return nil, err
 		}
@@ -110,6 +133,7 @@ func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
 		p.subBands = t.subBands
 	}
 	p.cfList = cfList(t, p.channels)
+	p.numbers = numbers(t, p.channels)
 	for v := range numVersions {
 		for l := range numLimits {
 			p.views[v][l] = Plan{facts: p, band: tables[v], version: v, limits: l}
@@ -137,27 +161,36 @@ func cfList(t *bandTables, channels []Channel) CFList {
 	return l
 }
 
-// buildBand makes the tables of a band from its data and the library's.
-func buildBand(d *bandData, e edition) (*bandTables, error) {
-	free, err := band.GetConfig(d.library, false, lorawan.DwellTimeNoLimit)
-	if err != nil {
-		return nil, err
+// numbers are those that devices give a plan's channels: first come those of the
+// band, then the others in order.
+func numbers(t *bandTables, channels []Channel) []uint8 {
+	out := make([]uint8, len(channels))
+	next := len(t.channels)
+	for i, c := range channels {
+		n := slices.Index(t.channels, c)
+		if n < 0 {
+			n = next
+			next++
+		}
+		out[i] = uint8(n)
 	}
-	limited, err := band.GetConfig(d.library, false, lorawan.DwellTime400ms)
-	if err != nil {
-		return nil, err
-	}
+	return out
+}
+
+// buildBand makes the tables of a band from its data and the library's: those of
+// its own, and those with the data rates.
+func buildBand(d *bandData, e edition, own, rates configs) (*bandTables, error) {
 	t := &bandTables{bandData: d, edition: e}
-	for i, cfg := range []band.Band{free, limited} {
+	for i, cfg := range rates {
 		if err := t.readRates(cfg, i); err != nil {
 			return nil, err
 		}
 		t.readRX1(cfg, i)
 	}
-	if err := t.readChannels(free); err != nil {
+	if err := t.readChannels(own[0]); err != nil {
 		return nil, err
 	}
-	defaults := free.GetDefaults()
+	defaults := own[0].GetDefaults()
 	t.rx2 = Window{Frequency: radio.Frequency(defaults.RX2Frequency), DataRate: uint8(defaults.RX2DataRate)}
 	t.delays = Delays{
 		RX1: defaults.ReceiveDelay1, JoinAccept1: defaults.JoinAcceptDelay1,
@@ -192,12 +225,17 @@ func (t *bandTables) readRates(cfg band.Band, limited int) error {
 		if err != nil {
 			return err
 		}
-		// Devices of before RP002-1.0.1 take less in DR2 of AS923.
 		older, err := cfg.GetMaxPayloadSizeForDataRateIndex(band.LoRaWAN_1_0_3, band.RegParamRevA, i)
 		if err != nil {
 			return err
 		}
-		r.maxUp[limited], r.maxDown[limited] = newest.M, min(newest.M, older.M)
+		r.maxUp[limited], r.maxDown[limited] = newest.M, newest.M
+		if t.edition.shortDR2 {
+			r.maxUp[limited] = min(newest.M, older.M)
+		}
+		if t.edition.shortDR2 || t.edition.shortDown {
+			r.maxDown[limited] = min(newest.M, older.M)
+		}
 	}
 	return nil
 }
@@ -236,6 +274,11 @@ func (t *bandTables) readChannels(cfg band.Band) error {
 		c, err := cfg.GetUplinkChannel(i)
 		if err != nil {
 			return err
+		}
+		if t.edition.ratesOfUS915 {
+			if c.MaxDR = 3; c.MinDR > 0 {
+				c.MinDR, c.MaxDR = 4, 4 // 500 kHz
+			}
 		}
 		for c.MaxDR > c.MinDR && !t.rates[c.MaxDR].up {
 			c.MaxDR--

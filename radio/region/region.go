@@ -92,6 +92,7 @@ type Plan struct {
 type facts struct {
 	id       string
 	channels []Channel
+	numbers  []uint8 // of the channels, as devices count them
 	rx2      Window
 	subBands []SubBand
 	cfList   CFList
@@ -173,8 +174,9 @@ func (p *Plan) DwellLimits() DwellLimits { return p.dwell }
 // need not.
 func (p *Plan) LBT() (l LBT, ok bool) { return p.lbt, p.lbt != (LBT{}) }
 
-// TxParamSetup returns whether the band has TxParamSetupReq.
-func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }
+// TxParamSetup returns whether devices of the version know TxParamSetupReq in
+// this band.
+func (p *Plan) TxParamSetup() bool { return p.band.edition.txParamSetup }
 
 // Told returns the plan as it is for a device that is known to keep these
 // limits, because it has answered TxParamSetupReq or was registered so. Where
@@ -185,7 +187,7 @@ func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }
 // one with 1.0.3 and none with RP002-1.0.1.) Limits change nothing in bands
 // without TxParamSetupReq.
 func (p *Plan) Told(l DwellLimits) *Plan {
-	if !p.band.txParamSetup {
+	if !p.band.edition.txParamSetup {
 		return p
 	}
 	return &p.views[p.version][limitsOf(l)]
@@ -212,17 +214,20 @@ func (p *Plan) UplinkDataRate(dr radio.DataRate) (uint8, error) {
 }
 
 // UplinkChannel returns the number that devices give the channel with a
-// frequency and a data rate index, or ErrFrequency. In bands whose channels are
-// all laid down (US915, AU915: 0 to 71) it also numbers those that the plan's
-// gateways don't hear.
+// frequency and a data rate index, or ErrFrequency. Channels that the band lays
+// down (US915, AU915: 0 to 71) have their number also where the plan's gateways
+// don't hear them.
 func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
-	channels := p.channels
-	if p.band.fixed {
-		channels = p.band.channels
-	}
-	for i, c := range channels {
+	for i, c := range p.band.channels {
 		if c.Frequency == f && c.MinDR <= dr && dr <= c.MaxDR {
 			return i, nil
+		}
+	}
+	if !p.band.fixed {
+		for i, c := range p.channels {
+			if c.Frequency == f && c.MinDR <= dr && dr <= c.MaxDR {
+				return int(p.numbers[i]), nil
+			}
 		}
 	}
 	return 0, fmt.Errorf("%w: %v at data rate %d in %s", ErrFrequency, f, dr, p.id)
@@ -270,7 +275,7 @@ func (p *Plan) MaxDownlinkPayload() int {
 // forbidden, whatever a device was told.
 func (p *Plan) downlinkLimit() int {
 	switch {
-	case p.dwell.Downlink, p.limits == notTold && p.band.txParamSetup:
+	case p.dwell.Downlink, p.limits == notTold && p.band.edition.txParamSetup:
 		return column(true)
 	case p.limits == notTold:
 		return column(false)
