@@ -15,6 +15,12 @@ type bandData struct {
 	// editions are what differs by version, oldest first; none: nothing does.
 	editions []edition
 
+	// channels that every device has, where the library has others.
+	channels []Channel
+	// lastRate is the highest data rate index, where the library has more.
+	lastRate uint8
+	// sizesOf is the LoRaWAN version of the library's sizes; empty: the newest.
+	sizesOf string
 	// fixed: all channels are laid down and devices are told of them by
 	// masks; RX1 has channels of its own.
 	fixed bool
@@ -87,6 +93,33 @@ var bands = []bandData{
 		// its plan; RP002-1.0.4, 2.11.2 has them.
 		id: "KR_920_923", library: band.KR920, editions: kr920Editions,
 		subBands: []SubBand{{Low: 920_800_000, High: 923_400_000, DutyCycle: 1000, MaxEIRP: 1615}},
+	},
+	{
+		// The Things Stack has 1 % and 22.15 dBm everywhere. SWL2001 has three
+		// sub-bands, of 0.1, 1 and 10 %: those of the Russian rules for short range
+		// devices. Of both the stricter is taken.
+		id: "RU_864_870", library: band.RU864, editions: always(&power16To7),
+		subBands: []SubBand{
+			{Low: 864_000_000, High: 865_000_000, DutyCycle: 1, MaxEIRP: 1615},
+			{Low: 866_000_000, High: 868_000_000, DutyCycle: 10, MaxEIRP: 1615},
+			{Low: 868_700_000, High: 869_200_000, DutyCycle: 10, MaxEIRP: 2215},
+		},
+	},
+	{
+		// A draft of The Things Stack: EU868 with other channels, in all versions.
+		id: "MA_869_870_DRAFT", library: band.EU868, editions: always(&power16To7),
+		channels: multiRate(869_100_000, 869_300_000, 869_700_000),
+		subBands: []SubBand{
+			{Low: 869_000_000, High: 869_400_000, DutyCycle: 1, MaxEIRP: 1615},
+			{Low: 869_400_000, High: 869_650_000, DutyCycle: 100, MaxEIRP: 2915},
+			{Low: 869_650_000, High: 870_000_000, DutyCycle: 10, MaxEIRP: 1615},
+		},
+	},
+	{
+		// That of the regional parameters 1.0.1 to 1.1. RP002 has other channels
+		// under other names, of which The Things Stack has no plan.
+		id: "CN_470_510", library: band.CN470, fixed: true, lastRate: 5, sizesOf: band.LoRaWAN_1_0_3, editions: cn470Editions,
+		subBands: []SubBand{{Low: 470_000_000, High: 510_000_000, DutyCycle: 1000, MaxEIRP: 1915}},
 	},
 }
 

@@ -15,7 +15,6 @@ const (
 	maxOffsets   = 8  // RP002: an RX1 data rate offset has 3 bits
 
 	cfListFrequencies = 5 // RP002: CFList type 0
-	cfListMasks       = 5 // RP002: CFList type 1
 	maskChannels      = 16
 
 	// What a block of a fixed band's channels has: 8 of 125 kHz, and one of
@@ -123,8 +122,7 @@ func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
 	t := tables[VersionUnknown]
 	p := &facts{id: d.id, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell, lbt: d.lbt}
 	if t.fixed {
-		first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
-		p.channels = append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])
+		p.channels = block(t, d)
 	}
 	if p.rx2 == (Window{}) {
 		p.rx2 = t.rx2
@@ -142,12 +140,24 @@ func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
 	return &p.views[VersionUnknown][notTold]
 }
 
+// block returns the channels of a fixed band that a plan's gateways hear.
+func block(t *bandTables, d planData) []Channel {
+	first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
+	switch {
+	case d.wideOnly:
+		return t.channels[wide : wide+1]
+	case t.wide:
+		return append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])
+	}
+	return t.channels[first : first+blockChannels]
+}
+
 // cfList collects the channels that devices are to use: by mask, or those of
 // several data rates that they do not have already.
 func cfList(t *bandTables, channels []Channel) CFList {
 	var l CFList
 	if t.fixed {
-		l.Masks = make([]uint16, cfListMasks)
+		l.Masks = make([]uint16, (len(t.channels)+maskChannels-1)/maskChannels)
 	}
 	for _, c := range channels {
 		n := slices.Index(t.channels, c)
@@ -204,7 +214,7 @@ func buildBand(d *bandData, e edition, own, rates configs) (*bandTables, error) 
 func (t *bandTables) readRates(cfg band.Band, limited int) error {
 	for i := range t.rates {
 		dr, err := cfg.GetDataRate(i)
-		if err != nil {
+		if err != nil || t.lastRate > 0 && i > int(t.lastRate) {
 			continue // an index that the band leaves free
 		}
 		r := &t.rates[i]
@@ -221,7 +231,7 @@ func (t *bandTables) readRates(cfg band.Band, limited int) error {
 		down, err := cfg.GetDataRateIndex(false, dr)
 		r.down = err == nil && down == i
 
-		newest, err := cfg.GetMaxPayloadSizeForDataRateIndex("", "", i)
+		newest, err := cfg.GetMaxPayloadSizeForDataRateIndex(t.sizesOf, "", i)
 		if err != nil {
 			return err
 		}
@@ -269,6 +279,10 @@ func libraryRX1(cfg band.Band, dr int) []uint8 {
 // readChannels takes the channels that every device has, less the data rates
 // that no gateway of ours receives.
 func (t *bandTables) readChannels(cfg band.Band) error {
+	if t.bandData.channels != nil {
+		t.channels = t.bandData.channels
+		return nil
+	}
 	t.channels = make([]Channel, len(cfg.GetUplinkChannelIndices()))
 	for i := range t.channels {
 		c, err := cfg.GetUplinkChannel(i)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// masksOf writes the channels of a test: "2" is a block of 8 with its channel of
+// maskOf reads the channels of a test: "2" is a block of 8 with its channel of
 // 500 kHz, "2-" without, "+3" only that of 500 kHz, "all" all, "none" none.
 func maskOf(t *testing.T, p *Plan, text string) (m ChannelMask) {
 	t.Helper()
@@ -97,12 +97,17 @@ func TestLinkMasks(t *testing.T) {
 // change the channels of 500 kHz or not, and a device that obeys each mask by
 // itself is never without a channel.
 func TestLinkMasksReachWhatIsWanted(t *testing.T) {
+	seen := map[string]bool{}
 	forAll(t, func(t *testing.T, plan *Plan) {
+		if seen[plan.BandID()] {
+			return // the rules are those of the band
+		}
+		seen[plan.BandID()] = true
 		for v := VersionUnknown; v < numVersions; v++ {
 			p := plan.For(v)
 			all := p.StartMask()
 			masks := []ChannelMask{all, p.PlanMask()}
-			for seed := range uint32(12) {
+			for seed := range uint32(6) {
 				var m ChannelMask
 				for i := range p.MaxChannels() {
 					if (uint32(i)/uint32(1+seed%9)*2654435761+seed*40503)>>16&3 == 0 {

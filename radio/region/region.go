@@ -44,7 +44,7 @@ type Channel struct {
 // Source: RP002-1.0.4, the section on the join-accept CFList of each band.
 type CFList struct {
 	Frequencies []radio.Frequency // 1 to 5, multiples of 100 Hz
-	Masks       []uint16          // 5: channels 0 to 71
+	Masks       []uint16          // 5 or 6: channels 0 to 71 or 95
 }
 
 // SubBand is a range of frequencies that share a duty cycle and a power.

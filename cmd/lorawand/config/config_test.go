@@ -156,6 +156,9 @@ func TestConcentrator(t *testing.T) {
 		if strings.HasPrefix(plan, "EU_433") {
 			s.Board = "rak2287"
 		}
+		if strings.HasPrefix(plan, "CN_470") {
+			s.Board = "sx1302c490gw1"
+		}
 		c, err := s.Concentrator(plan)
 		if err != nil {
 			t.Errorf("%s: %v", plan, err)
