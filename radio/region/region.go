@@ -197,9 +197,23 @@ func (p *Plan) Told(l DwellLimits) *Plan {
 // ErrDataRate.
 func (p *Plan) DataRate(index uint8) (radio.DataRate, error) {
 	if int(index) >= len(p.band.rates) || !p.band.rates[index].valid() {
-		return radio.DataRate{}, fmt.Errorf("%w: index %d in %s", ErrDataRate, index, p.id)
+		return radio.DataRate{}, p.noDataRate("index", index)
 	}
 	return p.band.rates[index].DataRate, nil
+}
+
+// LRFHSS reports whether an index is an uplink data rate of LR-FHSS in the
+// device's version. No gateway hears such yet: the other methods return ErrDataRate.
+func (p *Plan) LRFHSS(index uint8) bool {
+	return index < maxDataRates && p.band.edition.lrFHSS>>index&1 == 1
+}
+
+// noDataRate is why an index is refused.
+func (p *Plan) noDataRate(what string, index uint8) error {
+	if p.LRFHSS(index) {
+		return fmt.Errorf("%w: %s %d in %s is LR-FHSS, which no gateway hears yet", ErrDataRate, what, index, p.id)
+	}
+	return fmt.Errorf("%w: %s %d in %s", ErrDataRate, what, index, p.id)
 }
 
 // UplinkDataRate returns the index of a data rate that devices send with, or
@@ -238,7 +252,7 @@ func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
 // or ErrDataRate.
 func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
 	if int(dr) >= len(p.band.rates) || !p.band.rates[dr].up {
-		return 0, fmt.Errorf("%w: uplink index %d in %s", ErrDataRate, dr, p.id)
+		return 0, p.noDataRate("uplink index", dr)
 	}
 	limited := p.dwell.Uplink
 	if p.limits != notTold {
@@ -253,7 +267,7 @@ func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
 // any, or ErrDataRate.
 func (p *Plan) DownlinkMaxMACPayload(dr uint8) (int, error) {
 	if int(dr) >= len(p.band.rates) || !p.band.rates[dr].down {
-		return 0, fmt.Errorf("%w: downlink index %d in %s", ErrDataRate, dr, p.id)
+		return 0, p.noDataRate("downlink index", dr)
 	}
 	return p.band.rates[dr].maxDown[p.downlinkLimit()], nil
 }
@@ -303,6 +317,9 @@ func column(limited bool) int {
 // no channel of a band that derives the window's frequency from its number.
 func (p *Plan) RX1(up radio.Frequency, dr, offset uint8) (Window, error) {
 	rate, ok := p.rx1DataRate(dr, offset)
+	if !ok && p.LRFHSS(dr) {
+		return Window{}, p.noDataRate("RX1 of index", dr)
+	}
 	if !ok {
 		return Window{}, fmt.Errorf("%w: RX1 of index %d with offset %d in %s", ErrDataRate, dr, offset, p.id)
 	}
