@@ -183,7 +183,7 @@ func TestMatchUnserved(t *testing.T) {
 		"version": func(d *Device) { d.Version, d.VersionName = VersionUnknown, "MAC_V2_0" },
 		"class C": func(d *Device) { d.ClassC = true },
 		"class B": func(d *Device) { d.ClassB = true },
-		"plan":    func(d *Device) { d.Plan = "RU_864_870_TTN" },
+		"plan":    func(d *Device) { d.Plan = "ISM_2400_3CH_DRAFT2" },
 	} {
 		d := abp("dev1", 1, V1_0_3, 5)
 		change(d)
@@ -399,4 +399,24 @@ func BenchmarkMatch(b *testing.B) {
 func byEUI(r *Registry, join, dev radio.EUI64) *Device {
 	d, _ := r.ByEUI(join, dev)
 	return d
+}
+
+// Whoever registers a device with a plan that is not known is told which may be
+// meant.
+func TestWarning(t *testing.T) {
+	for plan, want := range map[string]string{
+		"EU_863_870_TTN":      "",
+		"EU868":               "; the nearest are EU_863_870_TTN, EU_863_870, ",
+		"ISM_2400_3CH_DRAFT2": `frequency plan "ISM_2400_3CH_DRAFT2"`,
+	} {
+		d := abp("dev1", 1, V1_0_3, 5)
+		d.Plan = plan
+		if got := d.Warning(); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q in it", plan, got, want)
+		}
+	}
+	d := abp("dev1", 1, V1_0_3, 5)
+	if d.ClassC = true; d.Warning() != d.Unserved().Error() {
+		t.Errorf("%q", d.Warning())
+	}
 }

@@ -197,8 +197,8 @@ func parse(raw json.RawMessage, o Options) (*session.Device, []string, error) {
 
 // warnings says what of a device will not work.
 func warnings(d *session.Device) (out []string) {
-	if err := d.Unserved(); err != nil {
-		out = append(out, err.Error())
+	if w := d.Warning(); w != "" {
+		out = append(out, w)
 	}
 	if d.SupportsJoin && d.RootKeys.AppKey.IsZero() && d.RootKeys.NwkKey.IsZero() {
 		out = append(out, "has no root keys, so it cannot join again")
