@@ -35,7 +35,8 @@ func TestConfigPlans(t *testing.T) {
 		if err := json.Unmarshal([]byte(objects[i]), &a); err != nil || a.ID != id || a.Region == "" {
 			t.Errorf("%s: %v", objects[i], err)
 		}
-		if strings.Contains(wide[i], "…") || !strings.HasSuffix(strings.TrimSpace(wide[i]), strings.Join(a.Countries, " ")) {
+		all := strings.Join(a.Countries, " ")
+		if strings.Contains(wide[i], "…") || !strings.HasSuffix(strings.TrimSpace(wide[i]), all) {
 			t.Errorf("%q lacks countries of %v", wide[i], a.Countries)
 		}
 		if used := strings.Fields(table[i])[1] == "yes"; used != a.TTN {

@@ -58,7 +58,7 @@ var plans = buildAll()
 
 // buildAll panics on a faulty table: that is found by any test, not by users.
 func buildAll() []*Plan {
-	tables := make(map[string]*[numVersions]*bandTables, len(bands))
+	tables := make(map[string]*versions, len(bands))
 	for i := range bands {
 		d := &bands[i]
 		t, err := buildEditions(d)
@@ -87,19 +87,25 @@ func loadConfigs(name band.Name) (c configs, err error) {
 	return c, nil
 }
 
+// versions are the tables of a band, and which of them hold for each version.
+type versions struct {
+	tables []*bandTables
+	places [numVersions]uint8
+}
+
 // buildEditions makes a band's tables for each version; versions that are alike
 // share theirs.
-func buildEditions(d *bandData) (*[numVersions]*bandTables, error) {
+func buildEditions(d *bandData) (*versions, error) {
 	own, err := loadConfigs(d.library)
 	if err != nil {
 		return nil, err
 	}
-	var out [numVersions]*bandTables
+	var out versions
 	for v := range numVersions {
 		e := d.editionOf(v)
-		i := slices.IndexFunc(out[:v], func(t *bandTables) bool { return t.edition == e })
+		i := slices.IndexFunc(out.tables, func(t *bandTables) bool { return t.edition == e })
 		if i >= 0 {
-			out[v] = out[i]
+			out.places[v] = uint8(i)
 			continue
 		}
 		rates := own
@@ -112,14 +118,15 @@ func buildEditions(d *bandData) (*[numVersions]*bandTables, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[v] = t
+		out.places[v] = uint8(len(out.tables))
+		out.tables = append(out.tables, t)
 	}
 	return &out, nil
 }
 
 // buildPlan makes a Plan from its data and its band.
-func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
-	t := tables[VersionUnknown]
+func buildPlan(d planData, of *versions) *Plan {
+	t := of.tables[of.places[VersionUnknown]]
 	p := &facts{id: d.id, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell, lbt: d.lbt}
 	if t.fixed {
 		p.channels = block(t, d)
@@ -132,12 +139,13 @@ func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
 	}
 	p.cfList = cfList(t, p.channels)
 	p.numbers = numbers(t, p.channels)
-	for v := range numVersions {
+	p.places, p.views = &of.places, make(views, 0, len(of.tables)*int(numLimits))
+	for i, t := range of.tables {
 		for l := range numLimits {
-			p.views[v][l] = Plan{facts: p, band: tables[v], version: v, limits: l}
+			p.views = append(p.views, Plan{facts: p, band: t, place: uint8(i), limits: l})
 		}
 	}
-	return &p.views[VersionUnknown][notTold]
+	return p.views.at(p.places[VersionUnknown], notTold)
 }
 
 // block returns the channels of a fixed band that a plan's gateways hear.

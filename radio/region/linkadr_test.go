@@ -119,7 +119,7 @@ func TestLinkMasksReachWhatIsWanted(t *testing.T) {
 			for _, current := range masks {
 				for _, wanted := range masks {
 					if wanted != (ChannelMask{}) {
-						reach(t, p, current, wanted)
+						reach(t, v, p, current, wanted)
 					}
 				}
 			}
@@ -127,28 +127,28 @@ func TestLinkMasksReachWhatIsWanted(t *testing.T) {
 	})
 }
 
-func reach(t *testing.T, p *Plan, current, wanted ChannelMask) {
+func reach(t *testing.T, v Version, p *Plan, current, wanted ChannelMask) {
 	t.Helper()
 	sent := p.LinkMasks(current, wanted)
 	if len(sent) == 0 || len(sent) > maskGroups {
-		t.Fatalf("%v: %04x to %04x: %d masks", p.version, current, wanted, len(sent))
+		t.Fatalf("%v: %04x to %04x: %d masks", v, current, wanted, len(sent))
 	}
 	for _, leavesWide := range []bool{false, true} {
 		m, ok := current, true
 		for _, l := range sent {
 			wide := m[wideGroup]
 			if m, ok = p.ApplyLinkMask(m, l); !ok {
-				t.Fatalf("%v: %04x to %04x: no such mask %+v", p.version, current, wanted, l)
+				t.Fatalf("%v: %04x to %04x: no such mask %+v", v, current, wanted, l)
 			}
 			if l.Cntl == cntlBlocks && p.band.wide && leavesWide {
 				m[wideGroup] = wide
 			}
 			if p.band.edition.oneByOne && m == (ChannelMask{}) {
-				t.Fatalf("%v: %04x to %04x: no channel is left by %+v", p.version, current, wanted, l)
+				t.Fatalf("%v: %04x to %04x: no channel is left by %+v", v, current, wanted, l)
 			}
 		}
 		if m != wanted {
-			t.Fatalf("%v: %04x to %04x ends in %04x by %+v", p.version, current, wanted, m, sent)
+			t.Fatalf("%v: %04x to %04x ends in %04x by %+v", v, current, wanted, m, sent)
 		}
 	}
 }

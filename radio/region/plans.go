@@ -188,8 +188,14 @@ var planTable = []planData{
 	{id: "AS_920_923_TTN_JP_1", band: "AS_923", channels: jp920Channels1, subBands: as920SubBands, dwell: dwellBoth, lbt: lbtJapan},
 	{id: "AS_920_923_TTN_JP_1_LAND_MOBILE", band: "AS_923", channels: jp920Channels1, subBands: jp922SubBands, dwell: dwellBoth, lbt: lbtJapan},
 	{id: "AS_920_923_TTN_JP_2", band: "AS_923", channels: jp920Channels2, subBands: jp920SubBands, dwell: dwellBoth, lbt: lbtJapan},
-	{id: "AS_920_923_TTN_JP_3", band: "AS_923", channels: jp920Channels3, subBands: jp921SubBands, dwell: dwellBoth, lbt: lbtJapan},
-	{id: "AS_920_923_TTN_JP_3_LAND_MOBILE", band: "AS_923", channels: jp920Channels3, subBands: jp921Mobile, dwell: dwellBoth, lbt: lbtJapan},
+	{
+		id: "AS_920_923_TTN_JP_3", band: "AS_923", channels: jp920Channels3, subBands: jp921SubBands, dwell: dwellBoth,
+		lbt: lbtJapan,
+	},
+	{
+		id: "AS_920_923_TTN_JP_3_LAND_MOBILE", band: "AS_923", channels: jp920Channels3, subBands: jp921Mobile,
+		dwell: dwellBoth, lbt: lbtJapan,
+	},
 	{id: "AS_923", band: "AS_923", channels: as923Group1, dwell: dwellBoth},
 	{id: "AS_923_DT", band: "AS_923", channels: as923Group1, dwell: dwellBoth},
 	{id: "AS_923_NDT", band: "AS_923", channels: as923Group1},
@@ -210,7 +216,10 @@ var planTable = []planData{
 	{id: "KR_920_923_TTN", band: "KR_920_923", channels: kr920Channels, lbt: lbtKorea},
 	{id: "MA_869_870_DRAFT", band: "MA_869_870_DRAFT", channels: ma869Channels},
 	{id: "RU_864_870_TTN", band: "RU_864_870", channels: ru864Channels},
-	{id: "UZ_923_1", band: "AS_923", channels: uz926Channels, rx2: Window{926_200_000, 2}, subBands: uz926SubBands, dwell: dwellBoth},
+	{
+		id: "UZ_923_1", band: "AS_923", channels: uz926Channels, rx2: Window{926_200_000, 2}, subBands: uz926SubBands,
+		dwell: dwellBoth,
+	},
 }
 
 // multiRate returns channels on which devices may send with DR0 to DR5.

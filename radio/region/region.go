@@ -83,9 +83,9 @@ type LBT struct {
 // keep some limits, or of which nothing is known.
 type Plan struct {
 	*facts
-	band    *bandTables
-	version Version
-	limits  limits
+	band   *bandTables
+	place  uint8 // of band among the tables of the versions
+	limits limits
 }
 
 // facts are what is alike for all devices of a plan.
@@ -98,6 +98,7 @@ type facts struct {
 	cfList   CFList
 	dwell    DwellLimits // what the plan asks for
 	lbt      LBT
+	places   *[numVersions]uint8 // of the tables that hold for each version
 	views    views
 }
 
@@ -107,7 +108,7 @@ func (p *Plan) For(v Version) *Plan {
 	if v >= numVersions {
 		v = VersionUnknown
 	}
-	return &p.views[v][p.limits]
+	return p.views.at(p.places[v], p.limits)
 }
 
 // Lookup returns the plan of an id such as "EU_863_870_TTN", or ErrPlan.
@@ -190,7 +191,7 @@ func (p *Plan) Told(l DwellLimits) *Plan {
 	if !p.band.edition.txParamSetup {
 		return p
 	}
-	return &p.views[p.version][limitsOf(l)]
+	return p.views.at(p.place, limitsOf(l))
 }
 
 // DataRate returns the data rate of an index of either direction, or

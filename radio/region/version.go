@@ -115,5 +115,8 @@ func limitsOf(l DwellLimits) limits {
 	return out
 }
 
-// views are a plan as each device sees it.
-type views [numVersions][numLimits]Plan
+// views are a plan as each device sees it, by the place of its tables among those of
+// the band, and by limits: [place*numLimits+limits].
+type views []Plan
+
+func (v views) at(place uint8, l limits) *Plan { return &v[int(place)*int(numLimits)+int(l)] }
