@@ -31,7 +31,8 @@ func newConfig() *cobra.Command {
 			return err
 		},
 	}
-	return group("config", "Check the configuration, print the default one, or list frequency plans", check, def, newConfigPlans())
+	return group("config", "Check the configuration, print the default one, or list frequency plans",
+		check, def, newConfigPlans())
 }
 
 // checkServed returns an error for a configuration that asks for what this
