@@ -400,23 +400,3 @@ func byEUI(r *Registry, join, dev radio.EUI64) *Device {
 	d, _ := r.ByEUI(join, dev)
 	return d
 }
-
-// Whoever registers a device with a plan that is not known is told which may be
-// meant.
-func TestWarning(t *testing.T) {
-	for plan, want := range map[string]string{
-		"EU_863_870_TTN":      "",
-		"EU868":               "; the nearest are EU_863_870_TTN, EU_863_870, ",
-		"ISM_2400_3CH_DRAFT2": `frequency plan "ISM_2400_3CH_DRAFT2"`,
-	} {
-		d := abp("dev1", 1, V1_0_3, 5)
-		d.Plan = plan
-		if got := d.Warning(); (got == "") != (want == "") || !strings.Contains(got, want) {
-			t.Errorf("%s: %q, want %q in it", plan, got, want)
-		}
-	}
-	d := abp("dev1", 1, V1_0_3, 5)
-	if d.ClassC = true; d.Warning() != d.Unserved().Error() {
-		t.Errorf("%q", d.Warning())
-	}
-}

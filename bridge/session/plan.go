@@ -1,10 +1,6 @@
 package session
 
-import (
-	"strings"
-
-	"lorawand/radio/region"
-)
+import "lorawand/radio/region"
 
 // regionalParameters are those that most devices of a version have.
 var regionalParameters = [...]region.Version{
@@ -48,21 +44,6 @@ func PHYVersionOf(number uint64) string {
 // FrequencyPlan returns the plan as the device has it when it starts, or
 // region.ErrPlan.
 func (d *Device) FrequencyPlan() (*region.Plan, error) { return d.PlanIn(nil) }
-
-// Warning says why the frames of a device are not taken, and which frequency plan
-// may be meant by one that is not known; "" where nothing is wrong.
-func (d *Device) Warning() string {
-	err := d.Unserved()
-	if err == nil {
-		return ""
-	}
-	if _, unknown := region.Lookup(d.Plan); unknown != nil {
-		if near := region.Nearest(d.Plan); near != nil {
-			return err.Error() + "; the nearest are " + strings.Join(near, ", ")
-		}
-	}
-	return err.Error()
-}
 
 // PlanIn returns the plan as the device has it in a session: its current dwell
 // times, else those that its owner names, else nothing is known of them.

@@ -39,7 +39,7 @@ var arrows = map[string]string{
 	"bridge/mac":                     "radio/ bridge/session",
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/v3":                      "radio bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio bridge/session bridge/gateway",
+	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/gateway",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/formatter":               "bridge/formatter/seccomp",

@@ -167,7 +167,7 @@ func newDeviceCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if w := d.Warning(); w != "" {
+		if w := enddevice.Unserved(d); w != "" {
 			notes = append(notes, w)
 		}
 		tellNotes(cmd, args[0], notes)
