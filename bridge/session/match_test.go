@@ -183,7 +183,7 @@ func TestMatchUnserved(t *testing.T) {
 		"version": func(d *Device) { d.Version, d.VersionName = VersionUnknown, "MAC_V2_0" },
 		"class C": func(d *Device) { d.ClassC = true },
 		"class B": func(d *Device) { d.ClassB = true },
-		"plan":    func(d *Device) { d.Plan = "RU_864_870_TTN" },
+		"plan":    func(d *Device) { d.Plan = "ISM_2400_3CH_DRAFT2" },
 	} {
 		d := abp("dev1", 1, V1_0_3, 5)
 		change(d)

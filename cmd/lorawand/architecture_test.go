@@ -40,7 +40,7 @@ var arrows = map[string]string{
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/v3":                      "radio bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio bridge/session bridge/session/macstate bridge/gateway",
+	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/session/macstate bridge/gateway",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/formatter":               "bridge/formatter/seccomp",

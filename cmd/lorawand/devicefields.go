@@ -167,8 +167,8 @@ func newDeviceCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if w := d.Unserved(); w != nil {
-			notes = append(notes, w.Error())
+		if w := enddevice.Unserved(d); w != "" {
+			notes = append(notes, w)
 		}
 		tellNotes(cmd, args[0], notes)
 		tellPlan(cmd, c, d)
