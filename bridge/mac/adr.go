@@ -1,7 +1,6 @@
 package mac
 
 import (
-	"lorawand/bridge/session"
 	"lorawand/radio"
 )
 
@@ -9,20 +8,21 @@ import (
 // hundredths of a dB.
 //
 // Source of the algorithm: The Things Stack 3.32.1, pkg/networkserver/mac/adr.go. Other
-// than there, a power that is in use for long is lowered only for twice what a step
-// needs, and NbTrans only where nothing is lost: so that nothing swings.
+// than there nothing swings: a power that is long in use is lowered only for 2 dB more
+// than the step, and NbTrans only where nothing is lost, and not to what has lost too
+// much before.
 const (
 	adrMargin  radio.Decibel = 1500
 	adrUplinks               = 20  // from which on the best SNR can be trusted
 	adrSlack   radio.Decibel = 250 // that is kept until then
-	powerStep  radio.Decibel = 200 // from one TXPower index to the next (RP002)
+	adrSettled radio.Decibel = 200 // more than is needed, before a power that is long in use is lowered
 	lossAfter                = 10  // uplinks from which on losses count
 	maxNbTrans               = 3
-)
 
-// powers are the greatest TXPower index of each band that has not 7 (RP002-1.0.4;
-// regional parameters 1.0.2 rev B for the first two, which have 10 in all versions).
-var powers = map[string]uint8{"US_902_928": 10, "AU_915_928": 10, "EU_433": 5, "IN_865_867": 10}
+	// Losses, in %: fewer are borne; at more, frames are sent as often as possible.
+	lossTolerated = 10
+	lossGrave     = 30
+)
 
 // adapt returns what ADR has decided. ok is false where the device is to stay as it is,
 // or nothing is known; then the link is the one that it has.
@@ -70,11 +70,8 @@ func (a *asking) floor(dataRate uint8) (radio.Decibel, bool) {
 // bounds are what ADR may choose from.
 func (a *asking) bounds() (low, high, strongest, weakest uint8) {
 	set := &a.Device.Settings.MAC.ADR
-	low, high = a.rates()
-	weakest = 7
-	if n, ok := powers[a.Plan.BandID()]; ok {
-		weakest = n
-	}
+	low, high = a.Plan.ADRDataRates()
+	weakest = a.Plan.MaxTXPower()
 	limit := func(p *uint8, n uint8, pick func(uint8, uint8) uint8) uint8 {
 		if p == nil {
 			return n
@@ -84,35 +81,18 @@ func (a *asking) bounds() (low, high, strongest, weakest uint8) {
 	larger := func(a, b uint8) uint8 { return max(a, b) }
 	smaller := func(a, b uint8) uint8 { return min(a, b) }
 	low, high = limit(set.MinDataRate, low, larger), limit(set.MaxDataRate, high, smaller)
-	return low, high, limit(set.MinPower, 0, larger), limit(set.MaxPower, weakest, smaller)
-}
-
-// rates returns the data rates that the device's channels share with the plan's.
-func (a *asking) rates() (low, high uint8) {
-	var room [maxChannels]session.Channel
-	low = 15
-	add := func(from, to uint8) {
-		if from < to {
-			low, high = min(low, from), max(high, to)
-		}
+	strongest, weakest = limit(set.MinPower, 0, larger), limit(set.MaxPower, weakest, smaller)
+	for m := a.Session.MAC; m != nil && m.NoPowers>>strongest&1 == 1 && strongest < weakest; {
+		strongest++
 	}
-	if a.Plan.FixedChannels() {
-		for _, c := range a.Plan.Channels() {
-			add(c.MinDR, c.MaxDR)
-		}
-		return low, high
-	}
-	for _, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
-		add(c.MinDataRate, c.MaxDataRate)
-	}
-	return low, high
+	return low, high, strongest, weakest
 }
 
 // dynamic decides by what was heard. It never lowers the data rate: the device does
 // that by itself when it is not heard.
 func (a *asking) dynamic(now link) (link, bool) {
-	since, best, lost, of := a.Device.History.Link()
-	if of == 0 {
+	best, heard, lost, of, settled := a.Device.History.Link()
+	if heard == 0 {
 		return now, false
 	}
 	need, known := a.floor(now.dataRate)
@@ -120,7 +100,7 @@ func (a *asking) dynamic(now link) (link, bool) {
 		return now, false
 	}
 	slack := adrSlack
-	if of-lost >= adrUplinks {
+	if heard >= adrUplinks {
 		slack = 0
 	}
 	low, high, strongest, weakest := a.bounds()
@@ -128,58 +108,69 @@ func (a *asking) dynamic(now link) (link, bool) {
 	l.power = min(max(l.power, strongest), weakest)
 	left := best - need - slack
 	for dr := int(high); dr > int(now.dataRate) && dr >= int(low); dr-- {
-		full := best + powerStep*radio.Decibel(now.power-min(now.power, strongest))
+		full := best + a.below(now.power) - a.below(strongest)
 		next, known := a.floor(uint8(dr))
 		if known && full-next-slack >= 0 && !a.refused(link{uint8(dr), strongest, 1}) {
 			l.dataRate, l.power, left = uint8(dr), strongest, full-next-slack
 			break
 		}
 	}
-	l.power = a.power(l, left, slack, weakest, strongest, since > adrUplinks && l.dataRate == now.dataRate)
-	l.nbTrans = a.nbTrans(now.nbTrans, lost, of)
+	l.power = a.power(l, left, slack, weakest, strongest, settled && l.dataRate == now.dataRate)
+	l.nbTrans = a.nbTrans(now.nbTrans, lost, of, settled)
 	return l, l != now && !a.refused(link{l.dataRate, l.power, 1})
 }
 
-// power returns the TXPower index for what is left of the SNR. settled says that it has
-// been in use for long.
+// below returns how far below the greatest power an index is.
+func (a *asking) below(power uint8) radio.Decibel {
+	below, _ := a.Plan.TXPower(min(power, a.Plan.MaxTXPower()))
+	return below
+}
+
+// power returns the TXPower index for what is left of the SNR. settled says that the one
+// at hand has been in use for long.
 func (a *asking) power(l link, left, slack radio.Decibel, weakest, strongest uint8, settled bool) uint8 {
+	if l.power < weakest && (!settled || left-adrSettled >= a.below(l.power+1)-a.below(l.power)) {
+		for p := weakest; p > l.power; p-- {
+			if a.below(p)-a.below(l.power) <= left && !a.refused(link{l.dataRate, p, 1}) {
+				return p
+			}
+		}
+	}
 	power := l.power
-	enough := powerStep
-	if settled {
-		enough = 2 * powerStep
-	}
-	for steps := left / powerStep; left >= enough && steps > 0 && power < weakest; steps-- {
-		power++
-	}
-	for left += slack; left < -slack && power > strongest; left += powerStep {
-		power--
-	}
-	for power > strongest && power > l.power && a.refused(link{l.dataRate, power, 1}) {
+	for power > strongest && left+slack+a.below(l.power)-a.below(power) < -slack {
 		power--
 	}
 	return power
 }
 
-// nbTrans returns how often each frame is to be sent, by how many were lost.
-func (a *asking) nbTrans(n uint8, lost, of uint32) uint8 {
+// nbTrans returns how often each frame is to be sent, by how many were lost. settled
+// says that more were heard than are looked at: then it takes more to change anything.
+func (a *asking) nbTrans(n uint8, lost, of uint32, settled bool) uint8 {
 	set := &a.Device.Settings.MAC.ADR
 	low, high := uint8(1), uint8(maxNbTrans)
 	if set.MinNbTrans != nil {
-		low = max(*set.MinNbTrans, 1)
+		low = min(max(*set.MinNbTrans, 1), 15)
 	}
 	if set.MaxNbTrans != nil {
-		high = max(min(*set.MaxNbTrans, 15), low)
+		high = min(*set.MaxNbTrans, 15)
 	}
-	heard := of - lost
-	switch {
+	enough := uint32(1)
+	if m := a.Session.MAC; m != nil {
+		enough += uint32(m.LossyAt)
+	}
+	tolerated := uint32(lossTolerated)
+	if settled {
+		tolerated = 2 * lossTolerated
+	}
+	switch heard := of - lost; {
 	case heard < lossAfter:
 	case lost == 0 && heard >= adrUplinks:
-		n = 1 + n/3
-	case lost*100 < of*10:
-	case lost*100 < of*30:
-		n = 2 + n/2
+		n = min(n, uint8(enough))
+	case lost*100 < of*tolerated:
+	case lost*100 < of*lossGrave:
+		n = max(n, min(2+n/2, maxNbTrans))
 	default:
-		n = maxNbTrans
+		n = max(n, maxNbTrans)
 	}
-	return min(max(n, low), high)
+	return max(min(n, high), low)
 }

@@ -3,14 +3,12 @@ package mac
 import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/radio/region"
 )
 
 // LinkADRReq has data rate and power, a mask of 16 channels, which 16 these are or
 // what else the mask means (ChMaskCntl), and NbTrans (LoRaWAN L2 1.0.4, 5.2).
-const (
-	wideMask = 7 // ChMaskCntl of US915 and AU915: no channel of 125 kHz, and a mask of the wide ones
-	maskSize = 16
-)
+const maskSize = 16
 
 // link is what LinkADRReq sets, beside the channels.
 type link struct{ dataRate, power, nbTrans uint8 }
@@ -31,9 +29,9 @@ func wantLinkADR(a *asking) {
 	case !a.Plan.FixedChannels() && adapt:
 		a.wantMask(l, 0, a.mask())
 	case a.Plan.FixedChannels() && !a.masked():
-		a.wantBlock(l, true)
+		a.wantMasks(l, a.Plan.StartMask())
 	case a.Plan.FixedChannels() && adapt:
-		a.wantBlock(l, false)
+		a.wantMasks(l, a.Plan.PlanMask())
 	}
 }
 
@@ -47,8 +45,7 @@ func (a *asking) waits(open []macstate.Command) bool {
 			asked = r.FCntUp
 		}
 	}
-	since, _, _, _ := a.Device.History.Link()
-	return a.FCnt-asked < max(since, 1)
+	return asked >= a.Device.History.From() || asked == a.FCnt
 }
 
 // mask returns the channels of the plan that the device has, by number.
@@ -72,22 +69,11 @@ func (a *asking) masked() bool {
 	return told || m != nil && m.Masked
 }
 
-// wantBlock asks for the plan's 8 channels of a band of 72: with wide, first for the
-// channel of 500 kHz alone.
-func (a *asking) wantBlock(l link, wide bool) {
-	var masks [5]uint16
-	for _, c := range a.Plan.Channels() {
-		if n, err := a.Plan.UplinkChannel(c.Frequency, c.MinDR); err == nil && n/maskSize < len(masks) {
-			masks[n/maskSize] |= 1 << (n % maskSize)
-		}
-	}
-	if wide {
-		a.wantMask(l, wideMask, masks[4])
-	}
-	for i, mask := range masks[:4] {
-		if mask != 0 {
-			a.wantMask(l, uint8(i), mask)
-		}
+// wantMasks asks for the plan's channels of a band whose channels are all laid down,
+// in as few requests as that takes from the channels that the device has.
+func (a *asking) wantMasks(l link, has region.ChannelMask) {
+	for _, m := range a.Plan.LinkMasks(has, a.Plan.PlanMask()) {
+		a.wantMask(l, m.Cntl, m.Mask)
 	}
 }
 
@@ -124,9 +110,18 @@ func linkADRAns(_ *Owed, status []byte, ctx UplinkContext) {
 	for _, c := range open {
 		m = m.Answered(c, ok)
 	}
+	p := Current(ctx.Device, s, ctx.Plan)
+	was := link{p.ADRDataRate, p.ADRTXPower, max(p.ADRNbTrans, 1)}
+	is := link{asked[0] >> 4, asked[0] & 0x0f, max(asked[3]&0x0f, 1)}
 	s.SetMAC(m.With(func(m *macstate.State) {
+		switch {
+		case ok && is.dataRate != was.dataRate:
+			m.LossyAt = 0
+		case ok && is.nbTrans > was.nbTrans:
+			m.LossyAt = was.nbTrans
+		}
 		m.LinkADR = m.LinkADR || ok
-		m.Masked = m.Masked || ok && len(open) > 1
+		m.Masked = m.Masked || ok && ctx.Plan.FixedChannels()
 		if !rate {
 			m.NoRates |= 1 << (asked[0] >> 4)
 		}
@@ -135,13 +130,11 @@ func linkADRAns(_ *Owed, status []byte, ctx UplinkContext) {
 		}
 	}))
 	if ok {
-		p := Current(ctx.Device, s, ctx.Plan)
-		was := link{power: p.ADRTXPower, nbTrans: max(p.ADRNbTrans, 1)}
-		p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = asked[0]>>4, asked[0]&0x0f, asked[3]&0x0f
+		p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = is.dataRate, is.power, is.nbTrans
 		s.SetParameters(&p)
-		if was.power != p.ADRTXPower || was.nbTrans != p.ADRNbTrans {
-			ctx.Device.History.Adapted()
-		}
+		before, _ := ctx.Plan.TXPower(was.power)
+		after, _ := ctx.Plan.TXPower(is.power)
+		ctx.Device.History.Adapted(after-before, is.nbTrans != was.nbTrans)
 	}
 	for _, c := range open {
 		ctx.tell(c, ok)

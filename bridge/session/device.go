@@ -132,11 +132,11 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History  History   `json:"-"` // of the uplinks since the start
-	Queue    Queue     `json:"-"` // downlinks, item by item
-	registry *Registry // that it is in; nil: none
-	change   Change    // since TakeChange
-	key      string    // see Key
+	History  macstate.History `json:"-"` // of the uplinks since the start
+	Queue    Queue            `json:"-"` // downlinks, item by item
+	registry *Registry        // that it is in; nil: none
+	change   Change           // since TakeChange
+	key      string           // see Key
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -162,7 +162,6 @@ type Settings struct {
 	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
 	MAC             macstate.Settings `json:",omitzero"`
-	TestPort        bool              `json:",omitempty"` // FPort 224 is let through both ways, for a device under test (TS009)
 }
 
 // Desired is what the owner wants a join to bring about. nil leaves it to the

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -331,7 +332,7 @@ func TestKeeping(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
-	var h History
+	var h macstate.History
 	sf7, sf9 := radio.LoRaDataRate(7, 125_000), radio.LoRaDataRate(9, 125_000)
 	a, b := radio.EUI64{1}, radio.EUI64{2}
 	hears := func(gateway radio.EUI64) bool { _, ok := h.Path(gateway); return ok }

@@ -49,7 +49,7 @@ var arrows = map[string]string{
 	"bridge/chirpstack":              "radio bridge/gateway",
 	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
 	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store",
-	"bridge/core":                    "radio/ bridge/session bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state",
+	"bridge/core":                    "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state",
 	"bridge":                         "radio/ bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
 	"bridge/admin":                   "radio/ bridge bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
 	"cmd/lorawand":                   "*",

@@ -43,16 +43,22 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
 }
 
-// resetsFCnt is the flag of a field that is true or false.
-const resetsFCnt = "resets-f-cnt"
+// switches are the flags of fields that are true or false.
+var switches = []struct{ flag, field, usage string }{
+	{"resets-f-cnt", "resets_f_cnt",
+		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed"},
+	{"quiet", "quiet", "ask the device for nothing: some firmwares bear no MAC commands"},
+}
 
-// addFieldFlags adds them, --class and --resets-f-cnt.
+// addFieldFlags adds them, and --class.
 func addFieldFlags(cmd *cobra.Command) {
 	for _, f := range fieldFlags {
 		cmd.Flags().String(f.flag, "", f.usage)
 	}
 	cmd.Flags().String("class", "", "`class`: A, B or C")
-	cmd.Flags().Bool(resetsFCnt, false, "ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed")
+	for _, f := range switches {
+		cmd.Flags().Bool(f.flag, false, f.usage)
+	}
 }
 
 // fields returns what the flags say, by the names of fields.
@@ -77,12 +83,15 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		}
 		out[f.field] = value
 	}
-	if cmd.Flags().Changed(resetsFCnt) {
-		resets, err := cmd.Flags().GetBool(resetsFCnt)
+	for _, f := range switches {
+		if !cmd.Flags().Changed(f.flag) {
+			continue
+		}
+		on, err := cmd.Flags().GetBool(f.flag)
 		if err != nil {
 			return nil, err
 		}
-		out["resets_f_cnt"] = fmt.Sprint(resets)
+		out[f.field] = fmt.Sprint(on)
 	}
 	if !cmd.Flags().Changed("class") {
 		return out, nil

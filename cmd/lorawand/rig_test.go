@@ -48,6 +48,12 @@ func deviceJSON(id, addr string) string {
 		id, addr, testNwk, testApp)
 }
 
+// quietDevice is a device of deviceJSON that is asked for nothing: its first downlink
+// is what a test has pushed.
+func quietDevice(id, addr string) string {
+	return strings.Replace(deviceJSON(id, addr), `"session"`, `"mac_settings":{"quiet":true},"session"`, 1)
+}
+
 // site is a folder with a configuration and a store.
 type site struct {
 	testing.TB

@@ -1,5 +1,6 @@
-// Package macstate has what a network wants of a device's MAC layer, and what it
-// has asked for: requests with patience, refusals, and the device's status.
+// Package macstate has what is remembered of how a device is heard, what a network
+// wants of its MAC layer, and what it has asked for: requests with patience,
+// refusals, and the device's status.
 //
 // A request is asked again after 1, 2, 4, 8 and 16 uplinks. After six tries it
 // rests until something else is wanted, or the session ends. A State never changes
@@ -71,6 +72,7 @@ type State struct {
 	NoRates    uint16    `json:",omitempty"` // data rates that the device has refused, by bit
 	NoPowers   uint16    `json:",omitempty"` // powers that the device has refused, by bit
 	NoCFList   bool      `json:",omitempty"` // the join-accept had no room for the plan's channels
+	LossyAt    uint8     `json:",omitempty"` // the NbTrans with which too much was lost, at this data rate
 	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
 	Sticky     bool      `json:",omitempty"` // the device repeats an answer until it hears a downlink
 	LinkADR    bool      `json:",omitempty"` // the device has taken a data rate, a power and a number of transmissions

@@ -12,7 +12,7 @@ import (
 )
 
 // macSettingsJSON are the members of mac_settings that say what a device is asked.
-// quiet and test_port are this server's own.
+// quiet is this server's own.
 type macSettingsJSON struct {
 	DesiredRX2   bigNumber            `json:"desired_rx2_frequency,omitzero"`
 	MaxDutyCycle enum[dutyCycleNames] `json:"desired_max_duty_cycle,omitempty"`
@@ -25,7 +25,6 @@ type macSettingsJSON struct {
 	UseADR       wrappedBool          `json:"use_adr,omitzero"`
 	ADRMargin    *float64             `json:"adr_margin,omitempty"` // dB
 	Quiet        bool                 `json:"quiet,omitempty"`
-	TestPort     bool                 `json:"test_port,omitempty"`
 }
 
 // adrJSON says how data rate and power are set; one of its members is there.
@@ -144,7 +143,7 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 	m := &s.MAC
 	j := macSettingsJSON{
 		MaxDutyCycle: wordOf[dutyCycleNames](m.MaxDutyCycle), ADRAckLimit: wordOf[ackLimitNames](m.ADRAckLimit),
-		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay), Quiet: m.Quiet, TestPort: s.TestPort,
+		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay), Quiet: m.Quiet,
 	}
 	if m.RX2Frequency != nil {
 		j.DesiredRX2 = bigNumber{number{uint64(*m.RX2Frequency), true}}

@@ -3,6 +3,10 @@ package enddevice
 import (
 	"encoding/json"
 	"testing"
+	"time"
+
+	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 )
 
 // What mac_settings say is read, and written again in the words of The Things Stack.
@@ -23,7 +27,7 @@ func TestMACSettings(t *testing.T) {
 		{"no status", `{"status_count_periodicity":0,"status_time_periodicity":"0s"}`, ``},
 		{"wishes", `{"desired_rx2_frequency":"869525000","desired_max_duty_cycle":"DUTY_CYCLE_1024","desired_max_eirp":10,` +
 			`"desired_adr_ack_limit_exponent":"ADR_ACK_LIMIT_128","desired_adr_ack_delay_exponent":"ADR_ACK_DELAY_64"}`, ``},
-		{"our own", `{"quiet":true,"test_port":true}`, ``},
+		{"our own", `{"quiet":true}`, ``},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var j settingsJSON
@@ -39,6 +43,29 @@ func TestMACSettings(t *testing.T) {
 			if tt.want == "" {
 				tt.want = tt.in
 			}
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%s, %v; want %s", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// A device is written with what it has told of itself.
+func TestStatus(t *testing.T) {
+	at := time.Date(2026, 11, 28, 16, 34, 30, 81_000_000, time.UTC)
+	for _, tt := range []struct {
+		name   string
+		status *macstate.Status
+		want   string
+	}{
+		{"none", nil, `{}`},
+		{"battery", &macstate.Status{At: at, Battery: 200, Margin: 10}, `{"last_dev_status_received_at":"2026-11-28T16:34:30.081Z",` +
+			`"power_state":"POWER_BATTERY","battery_percentage":0.78656125,"downlink_margin":10}`},
+		{"external power, no calendar", &macstate.Status{Margin: -20}, `{"power_state":"POWER_EXTERNAL","downlink_margin":-20}`},
+		{"not known", &macstate.Status{Battery: 255}, `{"power_state":"POWER_UNKNOWN","downlink_margin":0}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := json.Marshal(statusOf(&session.Session{MAC: &macstate.State{Status: tt.status}}))
 			if err != nil || string(got) != tt.want {
 				t.Errorf("%s, %v; want %s", got, err, tt.want)
 			}

@@ -35,6 +35,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), FrequencyPlanID: d.Plan,
 		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](d.PHYVersionName()),
 		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
+		statusJSON:   statusOf(d.Session),
 		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
 		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
 		Formatters: formattersJSON{

@@ -1,4 +1,4 @@
-package session
+package macstate
 
 import (
 	"slices"
@@ -21,8 +21,8 @@ type History struct {
 	paths   []Path   // the last that was heard at the end
 	fCnts   []uint32 // at the current data rate, at most historyLength
 	rate    radio.DataRate
-	snrs    []radio.Decibel // best SNR of each uplink since Adapted, at most historyLength
-	from    uint32          // FCntUp of the first of these
+	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
+	from    uint32          // see From
 }
 
 // Path is a gateway that has heard a device lately.
@@ -47,7 +47,7 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 		h.snrs = slices.Delete(h.snrs, 0, 1)
 	}
 	h.snrs = append(h.snrs, lowestSNR)
-	if len(h.snrs) == 1 {
+	if len(h.fCnts) == 1 {
 		h.from = fCnt
 	}
 }
@@ -55,20 +55,34 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 // lowestSNR is that of an uplink of which nothing is known.
 const lowestSNR radio.Decibel = -10_000
 
-// Adapted notes that the device sends with another power or number of
-// transmissions: how it was heard before says nothing any more.
-func (h *History) Adapted() { h.snrs = h.snrs[:0] }
-
-// Link returns how well the device is heard since Adapted: how many uplinks it has
-// sent, the best SNR and the frames lost of the last 20.
-func (h *History) Link() (since uint32, best radio.Decibel, lost, of uint32) {
-	if n := len(h.snrs); n > 0 {
-		fCnts := h.fCnts[max(len(h.fCnts)-n, 0):]
-		of = fCnts[len(fCnts)-1] - fCnts[0] + 1
-		return fCnts[len(fCnts)-1] - h.from + 1, slices.Max(h.snrs), of - uint32(len(fCnts)), of
+// Adapted notes that the last uplink, with which the device says so, was sent with
+// another power, which is heard the weaker by an amount, and whether each frame is sent
+// another number of times: what was lost before says nothing any more.
+func (h *History) Adapted(weaker radio.Decibel, nbTrans bool) {
+	for i := range len(h.snrs) - 1 {
+		h.snrs[i] -= weaker
 	}
-	return 0, lowestSNR, 0, 0
+	if n := len(h.fCnts); nbTrans && n > 0 {
+		h.fCnts = append(h.fCnts[:0], h.fCnts[n-1])
+		h.from = h.fCnts[0]
+	}
 }
+
+// Link returns how well the device is heard at its data rate: the best SNR of how many
+// uplinks, 20 at most, and how many were lost of how many. settled says that more were
+// heard than are looked at.
+func (h *History) Link() (best radio.Decibel, heard int, lost, of uint32, settled bool) {
+	if len(h.fCnts) == 0 {
+		return lowestSNR, 0, 0, 0, false
+	}
+	last := h.fCnts[len(h.fCnts)-1]
+	of = last - h.fCnts[0] + 1
+	return slices.Max(h.snrs), len(h.snrs), of - uint32(len(h.fCnts)), of, h.fCnts[0] != h.from
+}
+
+// From returns the FCntUp of the first uplink with the data rate and the number of
+// transmissions that are in use.
+func (h *History) From() uint32 { return h.from }
 
 // Joined notes that frame counters begin anew.
 func (h *History) Joined() { h.fCnts, h.snrs = h.fCnts[:0], h.snrs[:0] }
