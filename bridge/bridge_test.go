@@ -15,6 +15,7 @@ import (
 	"lorawand/bridge/core"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -87,7 +88,8 @@ func dev(name string) session.ID { return session.ID{Application: "app1", Device
 func personalised(name string, n byte) *session.Device {
 	nwk := frame.Key{1, n}
 	return &session.Device{
-		ID: dev(name), DevEUI: radio.EUI64{n + 1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
+		Settings: session.Settings{MAC: macstate.Settings{Quiet: true}}, // nothing is stored but what a test brings about
+		ID:       dev(name), DevEUI: radio.EUI64{n + 1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
 		Session: &session.Session{
 			DevAddr: radio.DevAddr{1, 2, 3, n},
 			Keys:    frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: frame.Key{2, n}},

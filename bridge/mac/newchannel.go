@@ -19,7 +19,9 @@ func channels(d *session.Device, s *session.Session, p *region.Plan, room []sess
 		return s.Parameters.Channels
 	}
 	add := func(f radio.Frequency, low, high uint8) {
-		room = append(room, session.Channel{UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: low, MaxDataRate: high, Enabled: true})
+		room = append(room, session.Channel{
+			UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: low, MaxDataRate: high, Enabled: true,
+		})
 	}
 	if !d.SupportsJoin && len(d.Settings.Frequencies) > 0 {
 		low, high := rates(p)

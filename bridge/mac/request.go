@@ -73,7 +73,9 @@ func (ctx *UplinkContext) due(adr bool) []macstate.Command {
 		return nil
 	}
 	var room [maxRequests]macstate.Command
-	a := asking{UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr, wanted: room[:0]}
+	a := asking{
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr, wanted: room[:0],
+	}
 	for i := range requests {
 		requests[i].want(&a)
 	}

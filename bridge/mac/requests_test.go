@@ -26,36 +26,71 @@ var requestCases = []struct {
 	refusal []byte // nil: the device cannot refuse
 	took    func(*session.Session) bool
 }{
-	{"DutyCycle", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.MaxDutyCycle = ptr(uint8(10)) },
-		"040a", []byte{4}, nil, func(s *session.Session) bool { return *s.Parameters.MaxDutyCycle == 10 }},
-	{"RXParamSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.Desired.RX1DROffset = ptr(uint8(1)) },
-		"0513d2ad84", []byte{5, 7}, []byte{5, 3}, func(s *session.Session) bool { return s.Parameters.RX1DROffset == 1 }},
+	{
+		"DutyCycle", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.MaxDutyCycle = ptr(uint8(10)) },
+		"040a",
+		[]byte{4},
+		nil, func(s *session.Session) bool { return *s.Parameters.MaxDutyCycle == 10 },
+	},
+	{
+		"RXParamSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.Desired.RX1DROffset = ptr(uint8(1)) },
+		"0513d2ad84",
+		[]byte{5, 7},
+		[]byte{5, 3},
+		func(s *session.Session) bool { return s.Parameters.RX1DROffset == 1 },
+	},
 	{"RXParamSetup, frequency", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.RX2Frequency = ptr(radio.Frequency(868_500_000))
 	}, "0503c88584", []byte{5, 7}, []byte{5, 6}, func(s *session.Session) bool { return s.Parameters.RX2Frequency == 868_500_000 }},
-	{"DevStatus", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.StatusCount = ptr(uint32(1000)) },
-		"06", []byte{6, 200, 0x3f}, nil, func(s *session.Session) bool { return s.MAC.Status.Battery == 200 && s.MAC.Status.Margin == -1 }},
-	{"NewChannel", "EU_863_870_TTN", session.V1_0_0, lackLastChannel,
-		"0707586e8450", []byte{7, 3}, []byte{7, 1}, func(s *session.Session) bool { return s.Parameters.Channels[7].UplinkFrequency == 867_900_000 }},
-	{"RXTimingSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.Desired.RX1Delay = ptr(uint8(5)) },
-		"0805", []byte{8}, nil, func(s *session.Session) bool { return s.Parameters.RX1Delay == 5 }},
-	{"TxParamSetup", "AU_915_928_FSB_2", session.V1_0_3, func(d *session.Device) { d.Session.Parameters.MaxEIRP = 0 },
-		"091d", []byte{9}, nil, func(s *session.Session) bool { return *s.Parameters.UplinkDwell && s.Parameters.MaxEIRP == 3000 }},
+	{
+		"DevStatus", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.StatusCount = ptr(uint32(1000)) },
+		"06",
+		[]byte{6, 200, 0x3f},
+		nil, func(s *session.Session) bool { return s.MAC.Status.Battery == 200 && s.MAC.Status.Margin == -1 },
+	},
+	{
+		"NewChannel", "EU_863_870_TTN", session.V1_0_0, lackLastChannel,
+		"0707586e8450",
+		[]byte{7, 3},
+		[]byte{7, 1},
+		func(s *session.Session) bool { return s.Parameters.Channels[7].UplinkFrequency == 867_900_000 },
+	},
+	{
+		"RXTimingSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.Desired.RX1Delay = ptr(uint8(5)) },
+		"0805",
+		[]byte{8},
+		nil, func(s *session.Session) bool { return s.Parameters.RX1Delay == 5 },
+	},
+	{
+		"TxParamSetup", "AU_915_928_FSB_2", session.V1_0_3, func(d *session.Device) { d.Session.Parameters.MaxEIRP = 0 },
+		"091d",
+		[]byte{9},
+		nil, func(s *session.Session) bool { return *s.Parameters.UplinkDwell && s.Parameters.MaxEIRP == 3000 },
+	},
 	{"DlChannel", "EU_863_870_TTN", session.V1_0_2, func(d *session.Device) {
 		d.Settings.MAC.DownlinkFrequencies = map[uint8]radio.Frequency{3: 868_800_000}
 	}, "0a03809184", []byte{10, 3}, []byte{10, 2}, func(s *session.Session) bool { return s.Parameters.Channels[3].DownlinkFrequency == 868_800_000 }},
-	{"ADRParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) { d.Settings.MAC.ADRAckLimit = ptr(uint8(7)) },
-		"0c75", []byte{12}, nil, func(s *session.Session) bool {
+	{
+		"ADRParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) { d.Settings.MAC.ADRAckLimit = ptr(uint8(7)) },
+		"0c75",
+		[]byte{12},
+		nil, func(s *session.Session) bool {
 			return *s.Parameters.ADRAckLimitExp == 7 && *s.Parameters.ADRAckDelayExp == 5
-		}},
+		},
+	},
 	{"RejoinParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
 		d.Settings.MAC.RejoinTime, d.Settings.MAC.RejoinCount = ptr(uint8(5)), ptr(uint8(6))
 	}, "0f56", []byte{15, 1}, nil, func(s *session.Session) bool { return s.MAC.RejoinTold && *s.Parameters.RejoinTimePeriod == 5 }},
 	{"LinkADR", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.ADR = macstate.ADR{Static: &macstate.Static{DataRate: 3, Power: 2, NbTrans: 2}}
 	}, "0332ff0002", []byte{3, 7}, []byte{3, 5}, func(s *session.Session) bool { return s.Parameters.ADRNbTrans == 2 && s.Parameters.ADRTXPower == 2 }},
-	{"LinkADR, masks", "US_902_928_FSB_2", session.V1_0_2, func(d *session.Device) { d.Session.MAC = &macstate.State{NoCFList: true} },
-		"0330020071033000ff01", []byte{3, 7, 3, 7}, []byte{3, 6, 3, 6}, func(s *session.Session) bool { return s.MAC.Masked }},
+	{
+		"LinkADR, masks", "US_902_928_FSB_2", session.V1_0_2, func(d *session.Device) { d.Session.MAC = &macstate.State{NoCFList: true} },
+		"0330020071033000ff01",
+		[]byte{3, 7, 3, 7},
+		[]byte{3, 6, 3, 6},
+		func(s *session.Session) bool { return s.MAC.Masked },
+	},
 }
 
 func lackLastChannel(d *session.Device) {

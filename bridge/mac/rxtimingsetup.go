@@ -15,5 +15,7 @@ func wantRXTimingSetup(a *asking) {
 }
 
 func rxTimingSetupAns(o *Owed, _ []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidRXTimingSetup, true, func(p *session.Parameters, asked []byte) { p.RX1Delay = max(asked[0], 1) }))
+	ctx.sticky(o, ctx.answered(cidRXTimingSetup, true, func(p *session.Parameters, asked []byte) {
+		p.RX1Delay = max(asked[0], 1)
+	}))
 }

@@ -6,7 +6,9 @@ import (
 )
 
 // maxEIRPs are what TxParamSetupReq can tell, in dBm (LoRaWAN L2 1.0.4, 5.8).
-var maxEIRPs = [16]radio.Decibel{800, 1000, 1200, 1300, 1400, 1600, 1800, 2000, 2100, 2400, 2600, 2700, 2900, 3000, 3300, 3600}
+var maxEIRPs = [16]radio.Decibel{
+	800, 1000, 1200, 1300, 1400, 1600, 1800, 2000, 2100, 2400, 2600, 2700, 2900, 3000, 3300, 3600,
+}
 
 // wantTxParamSetup tells the dwell times and the power of the plan, where the band
 // has them.

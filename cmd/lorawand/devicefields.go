@@ -45,8 +45,10 @@ var fieldFlags = []struct{ flag, field, usage string }{
 
 // switches are the flags of fields that are true or false.
 var switches = []struct{ flag, field, usage string }{
-	{"resets-f-cnt", "resets_f_cnt",
-		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed"},
+	{
+		"resets-f-cnt", "resets_f_cnt",
+		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
+	},
 	{"quiet", "quiet", "ask the device for nothing: some firmwares bear no MAC commands"},
 }
 

@@ -19,8 +19,10 @@ type Settings struct {
 
 	DownlinkFrequencies map[uint8]radio.Frequency `json:",omitempty"` // of RX1, by the number of the channel
 
-	StatusCount *uint32        `json:",omitempty"` // uplinks from one DevStatusReq to the next; default 200, 0: never by count
-	StatusTime  *time.Duration `json:",omitempty"` // time from one to the next; default 24 h, 0: never by time
+	// How many uplinks, and how long, from one DevStatusReq to the next: default 200 and
+	// 24 h. 0 of one is never by that.
+	StatusCount *uint32        `json:",omitempty"`
+	StatusTime  *time.Duration `json:",omitempty"`
 
 	ADR ADR `json:",omitzero"`
 

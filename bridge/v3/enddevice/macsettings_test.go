@@ -17,13 +17,19 @@ func TestMACSettings(t *testing.T) {
 		{"use_adr false", `{"use_adr":{"value":false}}`, `{"adr":{"disabled":{}}}`},
 		{"use_adr true", `{"use_adr":true}`, `{}`},
 		{"adr_margin", `{"adr_margin":12.5}`, `{"adr":{"dynamic":{"margin":12.5}}}`},
-		{"static", `{"adr":{"static":{"data_rate_index":"DATA_RATE_3","tx_power_index":2,"nb_trans":2}}}`,
-			`{"adr":{"static":{"data_rate_index":3,"tx_power_index":2,"nb_trans":2}}}`},
+		{
+			"static", `{"adr":{"static":{"data_rate_index":"DATA_RATE_3","tx_power_index":2,"nb_trans":2}}}`,
+			`{"adr":{"static":{"data_rate_index":3,"tx_power_index":2,"nb_trans":2}}}`,
+		},
 		{"static zeros", `{"adr":{"static":{}}}`, `{"adr":{"static":{"data_rate_index":0,"tx_power_index":0,"nb_trans":0}}}`},
-		{"dynamic", `{"adr":{"dynamic":{"margin":10,"min_data_rate_index":1,"max_data_rate_index":{"value":"DATA_RATE_4"},"max_nb_trans":2}}}`,
-			`{"adr":{"dynamic":{"margin":10,"min_data_rate_index":1,"max_data_rate_index":4,"max_nb_trans":2}}}`},
-		{"status", `{"status_count_periodicity":{"value":3},"status_time_periodicity":"90s"}`,
-			`{"status_count_periodicity":3,"status_time_periodicity":"90s"}`},
+		{
+			"dynamic", `{"adr":{"dynamic":{"margin":10,"min_data_rate_index":1,"max_data_rate_index":{"value":"DATA_RATE_4"},"max_nb_trans":2}}}`,
+			`{"adr":{"dynamic":{"margin":10,"min_data_rate_index":1,"max_data_rate_index":4,"max_nb_trans":2}}}`,
+		},
+		{
+			"status", `{"status_count_periodicity":{"value":3},"status_time_periodicity":"90s"}`,
+			`{"status_count_periodicity":3,"status_time_periodicity":"90s"}`,
+		},
 		{"no status", `{"status_count_periodicity":0,"status_time_periodicity":"0s"}`, ``},
 		{"wishes", `{"desired_rx2_frequency":"869525000","desired_max_duty_cycle":"DUTY_CYCLE_1024","desired_max_eirp":10,` +
 			`"desired_adr_ack_limit_exponent":"ADR_ACK_LIMIT_128","desired_adr_ack_delay_exponent":"ADR_ACK_DELAY_64"}`, ``},
