@@ -137,7 +137,7 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 	dev, s := r.match.Device, r.match.Session
 	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))
 	end := c.gpsTime(up)
-	ctx := c.macContext(r, up)
+	ctx := c.macContext(r, up, len(commands) > 0)
 	ctx.TimeKnown = end != 0
 	answers := mac.Uplink(d, commands, ctx) // first: what the device accepts holds at once
 	plan, err := dev.PlanIn(s)

@@ -155,7 +155,8 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 	}
 	ctx.notSticky(&o)
 	if due := ctx.due(d.ADR); len(due) > 0 {
-		o.asked = &due
+		asked := due
+		o.asked = &asked
 	}
 	return o
 }

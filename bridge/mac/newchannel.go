@@ -18,28 +18,27 @@ func channels(d *session.Device, s *session.Session, p *region.Plan, room []sess
 	if s.Parameters != nil && len(s.Parameters.Channels) > 0 {
 		return s.Parameters.Channels
 	}
-	add := func(f radio.Frequency, low, high uint8) {
-		room = append(room, session.Channel{
-			UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: low, MaxDataRate: high, Enabled: true,
-		})
-	}
 	if !d.SupportsJoin && len(d.Settings.Frequencies) > 0 {
 		low, high := rates(p)
 		for _, f := range d.Settings.Frequencies[:min(len(d.Settings.Frequencies), maxChannels)] {
-			add(f, low, high)
+			room = append(room, channelOn(f, low, high))
 		}
 		return room
 	}
 	for _, c := range p.DefaultChannels() {
-		add(c.Frequency, c.MinDR, c.MaxDR)
+		room = append(room, channelOn(c.Frequency, c.MinDR, c.MaxDR))
 	}
 	if d.SupportsJoin && (s.MAC == nil || !s.MAC.NoCFList) {
 		low, high := rates(p)
 		for _, f := range p.CFList().Frequencies {
-			add(f, low, high)
+			room = append(room, channelOn(f, low, high))
 		}
 	}
 	return room
+}
+
+func channelOn(f radio.Frequency, low, high uint8) session.Channel {
+	return session.Channel{UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: low, MaxDataRate: high, Enabled: true}
 }
 
 // rates returns the data rates of the band's own channels.

@@ -25,43 +25,39 @@ func (a *asking) want(cid cid, payload ...byte) {
 	a.wanted = append(a.wanted, macstate.New(cid, payload...))
 }
 
-// requests are the commands of the network, in the order in which they stand in a
-// frame. Each asks for what the device lacks.
+// all asks for what the device lacks, in the order in which requests stand in a frame.
+// The functions are called by their names and not from a table: so nothing of this is
+// allocated, with each uplink.
 //
 // Source of the order: The Things Stack 3.32.1, pkg/networkserver.
-var requests = []struct {
-	cid  cid
-	name string
-	want func(*asking)
-}{
-	{cidDutyCycle, "DutyCycleReq", wantDutyCycle},
-	{cidTxParamSetup, "TxParamSetupReq", wantTxParamSetup},
-	{cidRXParamSetup, "RXParamSetupReq", wantRXParamSetup},
-	{cidNewChannel, "NewChannelReq", wantNewChannels},
-	{cidLinkADR, "LinkADRReq", wantLinkADR},
-	{cidRXTimingSetup, "RXTimingSetupReq", wantRXTimingSetup},
-	{cidDlChannel, "DlChannelReq", wantDlChannels},
-	{cidADRParamSetup, "ADRParamSetupReq", wantADRParamSetup},
-	{cidRejoinParam, "RejoinParamSetupReq", wantRejoinParamSetup},
-	{cidDevStatus, "DevStatusReq", wantDevStatus},
+func (a *asking) all() {
+	wantDutyCycle(a)
+	wantTxParamSetup(a)
+	wantRXParamSetup(a)
+	wantNewChannels(a)
+	wantLinkADR(a)
+	wantRXTimingSetup(a)
+	wantDlChannels(a)
+	wantADRParamSetup(a)
+	wantRejoinParamSetup(a)
+	wantDevStatus(a)
+}
+
+// requestNames are the commands of the network that all asks.
+var requestNames = map[cid]string{
+	cidDutyCycle: "DutyCycleReq", cidTxParamSetup: "TxParamSetupReq", cidRXParamSetup: "RXParamSetupReq",
+	cidNewChannel: "NewChannelReq", cidLinkADR: "LinkADRReq", cidRXTimingSetup: "RXTimingSetupReq",
+	cidDlChannel: "DlChannelReq", cidADRParamSetup: "ADRParamSetupReq", cidRejoinParam: "RejoinParamSetupReq",
+	cidDevStatus: "DevStatusReq",
 }
 
 // requestText says which command is asked: "LinkADRReq 50ff0001".
 func requestText(c macstate.Command) string {
-	for _, r := range requests {
-		if r.cid == c.CID {
-			if c.Size == 0 {
-				return r.name
-			}
-			return fmt.Sprintf("%s %x", r.name, c.Bytes())
-		}
+	if c.Size == 0 {
+		return requestNames[c.CID]
 	}
-	return fmt.Sprintf("%x", c.Append(nil))
+	return fmt.Sprintf("%s %x", requestNames[c.CID], c.Bytes())
 }
-
-// maxRequests is how much room is taken for what is wanted: 14 channels beyond
-// those of the band, and the other commands.
-const maxRequests = 32
 
 // due returns the requests that are due after an uplink.
 func (ctx *UplinkContext) due(adr bool) []macstate.Command {
@@ -72,14 +68,11 @@ func (ctx *UplinkContext) due(adr bool) []macstate.Command {
 	if err != nil {
 		return nil
 	}
-	var room [maxRequests]macstate.Command
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr, wanted: room[:0],
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr,
 	}
-	for i := range requests {
-		requests[i].want(&a)
-	}
-	return slices.Clone(ctx.Session.MAC.Due(a.wanted, ctx.FCnt))
+	a.all()
+	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt)
 }
 
 // Current returns the parameters that a device is known to use.
