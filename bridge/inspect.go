@@ -112,6 +112,24 @@ func (b *Bridge) Devices(ctx context.Context, application string, f func(*sessio
 	return nil
 }
 
+// Applications returns how many devices each application has that has any.
+func (b *Bridge) Applications(ctx context.Context) (map[string]int, error) {
+	out := map[string]int{}
+	err := b.inspect(ctx, func(c *core.Core) {
+		for _, id := range c.Devices().IDs("") {
+			out[id.Application]++
+		}
+	})
+	return out, err
+}
+
+// HasDevices reports whether an application has devices.
+func (b *Bridge) HasDevices(ctx context.Context, application string) (bool, error) {
+	n := 0
+	err := b.inspect(ctx, func(c *core.Core) { n = len(c.Devices().IDs(application)) })
+	return n > 0, err
+}
+
 // Downlinks returns what waits for a device, or ErrNoDevice.
 func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (session.Downlinks, error) {
 	var out session.Downlinks

@@ -27,6 +27,11 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 		}
 		own[i] = p
 	}
+	devices := make([]*session.Device, len(own))
+	for i := range own {
+		devices[i] = own[i].Device
+	}
+	state.ShareScripts(devices...)
 	a, err := b.await(ctx, func(ticket uint64) core.Input {
 		return core.Provisioned{Ticket: ticket, Put: own, Remove: remove, Trial: trial}
 	})
@@ -34,6 +39,11 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 		return fmt.Errorf("bridge: devices: %w", err)
 	}
 	return a.Err
+}
+
+// Lag has records stored with the next commit. A crash may lose them.
+func (b *Bridge) Lag(records ...state.Record) {
+	b.committer.Add(state.Request{Records: records, Lag: true})
 }
 
 // Reconfigure replaces what is configured of the gateways. It returns when that

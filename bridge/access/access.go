@@ -194,14 +194,20 @@ type Login struct {
 type Registry struct {
 	tenant string
 
-	mu   sync.RWMutex
-	keys map[string]Key
+	mu           sync.RWMutex
+	keys         map[string]Key
+	applications map[string]int  // how many keys each has, and had since the start
+	revoked      map[string]bool // since the start
+	used         map[string]Day  // when each was used last
 }
 
 // NewRegistry returns an empty Registry. User names may have "@" and tenant
 // behind the application.
 func NewRegistry(tenant string) *Registry {
-	return &Registry{tenant: tenant, keys: map[string]Key{}}
+	return &Registry{
+		tenant: tenant, keys: map[string]Key{}, applications: map[string]int{},
+		revoked: map[string]bool{}, used: map[string]Day{},
+	}
 }
 
 // Add takes a key, or returns ErrExists.
@@ -212,6 +218,8 @@ func (r *Registry) Add(k Key) error {
 		return ErrExists
 	}
 	r.keys[k.ID] = k
+	r.applications[k.Application]++
+	delete(r.revoked, k.ID)
 	return nil
 }
 
@@ -220,7 +228,11 @@ func (r *Registry) Remove(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_, ok := r.keys[id]
-	delete(r.keys, id)
+	if ok {
+		delete(r.keys, id)
+		delete(r.used, id)
+		r.remember(id)
+	}
 	return ok
 }
 
@@ -233,7 +245,8 @@ func (r *Registry) Len() int {
 
 // Login checks a user name, "app1" or "app1@ttn", and an API key as password.
 // now is the calendar time, or the zero time where that is not known: then no
-// key is expired. It returns ErrLogin and does not say what was wrong.
+// key is expired. The error is ErrLogin; its text does not say what was wrong, its
+// value is a Refusal.
 func (r *Registry) Login(user, password string, now time.Time) (Login, error) {
 	application, tenant, hasTenant := strings.Cut(user, "@")
 	id, secret, ok := split(password)
@@ -242,13 +255,8 @@ func (r *Registry) Login(user, password string, now time.Time) (Login, error) {
 	r.mu.RUnlock()
 	// An id that does not exist costs the same time as one that does.
 	right := subtle.ConstantTimeCompare(k.hash(secret), k.Hash) == 1
-	switch {
-	case !ok || !right || application == "" || k.Application != application:
-		return Login{}, ErrLogin
-	case hasTenant && tenant != r.tenant:
-		return Login{}, ErrLogin
-	case k.Expired(now):
-		return Login{}, ErrLogin
+	if why := r.refusal(application, tenant, hasTenant, &k, id, ok, right, now); why != "" {
+		return Login{}, why
 	}
 	return Login{Application: application, Tenant: tenant, KeyID: k.ID, Rights: k.Rights}, nil
 }

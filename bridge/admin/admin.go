@@ -19,6 +19,8 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/codec"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 	"lorawand/radio"
@@ -45,9 +47,14 @@ type Options struct {
 	Keys   *access.Registry
 	Store  *store.Store
 	Broker *broker.Broker // nil: none runs
-	Plan   string         // frequency plan of devices that name none
-	Build  Build
-	Logger *slog.Logger // default slog.Default()
+	// Applications and Codecs are those of the store, which Resolver looks into.
+	Applications *access.Applications
+	Codecs       *codec.Library
+	Resolver     *codec.Resolver
+	Formatters   *formatter.Pool // runs what is tried; nil: nothing can be
+	Plan         string          // frequency plan of devices that name none
+	Build        Build
+	Logger       *slog.Logger // default slog.Default()
 
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
@@ -74,6 +81,9 @@ type Admin struct {
 func New(o Options) (*Admin, error) {
 	if o.Bridge == nil || o.Keys == nil || o.Store == nil {
 		return nil, errors.New("admin: no bridge, no keys or no store")
+	}
+	if o.Applications == nil || o.Codecs == nil || o.Resolver == nil {
+		return nil, errors.New("admin: no applications, no codecs or no resolver of formatters")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -133,6 +143,20 @@ var operations = map[string]operation{
 	"key.create": {with((*Admin).createKey), briefly},
 	"key.list":   {with((*Admin).listKeys), briefly},
 	"key.revoke": {with((*Admin).revokeKey), briefly},
+
+	"application.list":   {with((*Admin).listApplications), briefly},
+	"application.get":    {with((*Admin).getApplication), briefly},
+	"application.set":    {with((*Admin).setApplication), long},
+	"application.delete": {with((*Admin).deleteApplication), long},
+
+	"codec.put":    {with((*Admin).putCodecs), long},
+	"codec.list":   {with((*Admin).listCodecs), long},
+	"codec.delete": {with((*Admin).deleteCodecs), briefly},
+
+	"formatter.list": {with((*Admin).listFormatters), long},
+	"formatter.test": {with((*Admin).testFormatter), briefly},
+
+	"mqtt.list": {with((*Admin).mqttClients), briefly},
 
 	"downlink.push": {with((*Admin).pushDownlinks), briefly},
 	"downlink.list": {with((*Admin).listDownlinks), briefly},

@@ -19,6 +19,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
@@ -73,7 +74,8 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	a, err := New(Options{
-		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log,
+		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log, Applications: state.Applications,
+		Codecs: state.Codecs, Resolver: codec.NewResolver(state.Applications, state.Codecs),
 		Links: func() map[radio.EUI64]Link { return map[radio.EUI64]Link{gatewayEUI: {Pulled: 1, Version: 2}} },
 	})
 	if err != nil {
@@ -215,11 +217,10 @@ func TestEventsMatch(t *testing.T) {
 	}
 }
 
-// Who follows gets what was and what comes, and costs nobody anything when he
-// goes or does not read.
+// Who follows gets what was and what comes, and leaves his place when he goes.
 func TestFollow(t *testing.T) {
 	h := newHouse(t)
-	stopServer := h.listen()
+	h.listen()
 	connect := func(n byte) {
 		h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{n}, Kind: radio.GatewayConnected, At: 1})
 	}
@@ -259,7 +260,12 @@ func TestFollow(t *testing.T) {
 			t.Fatalf("following: %v", err)
 		}
 	}
-	// One that does not read.
+}
+
+// Who follows and does not read holds nobody up.
+func TestFollowerDoesNotRead(t *testing.T) {
+	h := newHouse(t)
+	stopServer := h.listen()
 	stuck, err := net.Dial("unix", h.path)
 	if err != nil {
 		t.Fatal(err)

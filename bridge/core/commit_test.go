@@ -119,7 +119,8 @@ func (k *keeps) after(s *stand, in Input, effects []Effect) {
 		if is == was {
 			continue
 		}
-		if s.c.provisioningOf(d) != nil || is.record == unmarshalled { // it is stored when it is applied, or cannot be
+		// It is stored when it is applied, or cannot be; or the place is not stored yet.
+		if s.c.provisioningOf(d) != nil || is.record == unmarshalled || d.Moved() {
 			delete(k.whole, id)
 			continue
 		}

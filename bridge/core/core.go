@@ -83,8 +83,11 @@ type Effect interface{ effect() }
 
 // Effects.
 type (
-	// Publish hands a message to the broker.
-	Publish struct{ Message v3.Message }
+	// Publish hands a message to the broker, when a payload formatter has completed it.
+	Publish struct {
+		Message   v3.Message
+		Undecoded v3.Undecoded
+	}
 	// Commit hands records to the store: see state.Request. With a Ticket other
 	// than 0 a Stored follows.
 	Commit state.Request
@@ -218,6 +221,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.provisioned(in)
 	case Reconfigured:
 		c.reconfigured(in)
+	case Located:
+		c.located(in)
 	case Stored:
 		then := c.onStored[in.Ticket]
 		delete(c.onStored, in.Ticket)

@@ -28,6 +28,9 @@ const (
 	GatewayFailed       Kind = "gateway does not work"
 	GatewayRefused      Kind = "gateway refused"
 	GatewayDropped      Kind = "what a gateway sends is dropped or cannot be answered"
+	ClientRefused       Kind = "MQTT client refused"
+	PublishRefused      Kind = "MQTT publish refused"
+	SubscribeRefused    Kind = "MQTT subscription refused"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
@@ -43,10 +46,12 @@ const (
 	DownlinkUnsent      Kind = "downlink not sent"
 	MACAccepted         Kind = "device has accepted a request"
 	MACRefused          Kind = "device has refused a request"
+	FormatterFailed     Kind = "payload formatter failed"
+	FormatterLog        Kind = "payload formatter says"
 )
 
 // Word returns the kind as one word: "downlink_sent".
-func (k Kind) Word() string { return strings.ReplaceAll(string(k), " ", "_") }
+func (k Kind) Word() string { return strings.ToLower(strings.ReplaceAll(string(k), " ", "_")) }
 
 // DropReason is why a frame was dropped.
 type DropReason uint8
@@ -112,12 +117,20 @@ type Event struct {
 	JoinEUI    radio.EUI64
 	HasEUIs    bool
 	FCnt       uint32
-	Word       string // with JoinRefused and GatewayDropped: why, as one word
+	Word       string // with JoinRefused, GatewayDropped and what MQTT clients are refused: why, as one word
+	Client     Client // with what MQTT clients are refused
 	Err        error
 	Hint       string // what can be done about it
 
 	CorrelationIDs []string
 	Decision       *Decision // with DownlinkScheduled, DownlinkUnsent and some JoinRefused
+}
+
+// Client is an MQTT client that is refused something.
+type Client struct {
+	ID          string
+	Application string // as it says, if it has not logged in
+	Topic       string // or the filter
 }
 
 // level is how loud an event is said the first time.
@@ -126,7 +139,7 @@ func (e *Event) level() slog.Level {
 	case MACRefused, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
-		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown:
+		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {
@@ -156,6 +169,14 @@ func (e *Event) attrs() []slog.Attr {
 	if e.Device != (session.ID{}) {
 		out = append(out, slog.String("application_id", e.Device.Application), slog.String("device_id", e.Device.Device))
 		out = append(out, slog.Uint64("f_cnt", uint64(e.FCnt)))
+	}
+	for _, a := range []slog.Attr{
+		slog.String("client_id", e.Client.ID), slog.String("application_id", e.Client.Application),
+		slog.String("topic", e.Client.Topic),
+	} {
+		if a.Value.String() != "" {
+			out = append(out, a)
+		}
 	}
 	if e.HasDevAddr {
 		out = append(out, slog.String("dev_addr", e.DevAddr.String()))

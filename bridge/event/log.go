@@ -24,6 +24,8 @@ type Log struct {
 	noise     eventRing
 	refusals  eventRing // of joins
 	datagrams eventRing // that were dropped
+	scripts   eventRing // of payload formatters
+	clients   eventRing // of MQTT: what they were refused
 	unknown   strangers
 	followers map[chan Event]struct{}
 	seq       uint64
@@ -94,6 +96,10 @@ func (l *Log) Write(e *Event) {
 		l.refusals.add(entry, maxNoise)
 	case e.Kind == GatewayDropped:
 		l.datagrams.add(entry, maxNoise)
+	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
+		l.scripts.add(entry, maxNoise)
+	case e.Kind == ClientRefused || e.Kind == PublishRefused || e.Kind == SubscribeRefused:
+		l.clients.add(entry, maxNoise)
 	case e.isNoise():
 		l.noise.add(entry, maxNoise)
 	default:
@@ -129,7 +135,10 @@ func (l *Log) Recent(match func(*Event) bool) []Event {
 
 // recent is Recent. The lock is held.
 func (l *Log) recent(match func(*Event) bool) []Event {
-	all := slices.Concat(l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events, l.unknown)
+	all := slices.Concat(
+		l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events,
+		l.scripts.events, l.clients.events, l.unknown,
+	)
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
 	for i := range all {

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,7 +40,8 @@ func (e *Event) Text() string {
 	if e.Gateway != "" {
 		fmt.Fprintf(&b, "  gateway %s", e.Gateway)
 	}
-	if e.Kind == GatewayRefused || e.Kind == GatewayDropped && e.Address != "" {
+	e.Client.appendText(&b)
+	if e.Kind == GatewayRefused || (e.Kind == GatewayDropped || e.Client != (Client{})) && e.Address != "" {
 		fmt.Fprintf(&b, "  at %s", e.Address)
 	}
 	for _, part := range []string{errText(e.Err), e.Hint} {
@@ -51,6 +53,16 @@ func (e *Event) Text() string {
 		fmt.Fprintf(&b, "  %s", e.Decision.Text())
 	}
 	return strings.TrimSuffix(b.String(), ";")
+}
+
+func (c *Client) appendText(b *strings.Builder) {
+	for _, part := range [...]struct{ name, text string }{
+		{"application", c.Application}, {"client", c.ID}, {"topic", c.Topic},
+	} {
+		if part.text != "" {
+			fmt.Fprintf(b, "  %s %s", part.name, part.text)
+		}
+	}
 }
 
 func errText(err error) string {
@@ -116,6 +128,8 @@ type eventJSON struct {
 	GatewayEUI     *radio.EUI64  `json:"gateway_eui,omitempty"`
 	Address        string        `json:"address,omitempty"`
 	FCnt           uint32        `json:"f_cnt,omitempty"`
+	Client         string        `json:"client_id,omitempty"`
+	Topic          string        `json:"topic,omitempty"`
 	Error          string        `json:"error,omitempty"`
 	Hint           string        `json:"hint,omitempty"`
 	CorrelationIDs []string      `json:"correlation_ids,omitempty"`
@@ -158,7 +172,9 @@ type optionJSON struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	j := eventJSON{
 		Time: timePointer(e.At), Uptime: time.Duration(e.Host).Seconds(), Kind: e.Kind.Word(), Reason: e.Word,
-		Application: e.Device.Application, Device: e.Device.Device, Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
+		Client: e.Client.ID, Topic: e.Client.Topic,
+		Application: cmp.Or(e.Device.Application, e.Client.Application), Device: e.Device.Device,
+		Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
 		Error: errText(e.Err), Hint: e.Hint, CorrelationIDs: e.CorrelationIDs,
 	}
 	if e.Kind == UplinkDropped {

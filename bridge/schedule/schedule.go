@@ -52,7 +52,8 @@ const (
 )
 
 var reasonNames = [...]string{
-	None: "", Offline: "gateway_offline", NoSubBand: "no_sub_band", DwellTime: "dwell_time", TooLate: "too_late", Conflict: "conflict",
+	None: "", Offline: "gateway_offline", NoSubBand: "no_sub_band", DwellTime: "dwell_time", TooLate: "too_late",
+	Conflict:  "conflict",
 	DutyCycle: "duty_cycle", Size: "size", NoPath: "no_path", Refused: "refused", NoCounter: "no_counter",
 }
 

@@ -137,6 +137,9 @@ type Device struct {
 	registry *Registry        // that it is in; nil: none
 	change   Change           // since TakeChange
 	key      string           // see Key
+
+	moved        bool           // since TakeChange
+	nextLocation radio.HostTime // when a location may be stored again
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -260,6 +263,10 @@ type Location struct {
 type Formatters struct {
 	Up, UpParameter     string
 	Down, DownParameter string
+
+	// Set says that these hold, for both directions and even where there is none.
+	// Without it the device has those of its application.
+	Set bool `json:",omitempty"`
 }
 
 // Check returns ErrInvalid for a device that could not work, whatever version
@@ -321,8 +328,6 @@ func (d *Device) Unserved() error {
 		return fmt.Errorf("%w: class C", ErrUnserved)
 	case d.Multicast:
 		return fmt.Errorf("%w: multicast", ErrUnserved)
-	case d.SkipCrypto:
-		return fmt.Errorf("%w: skip_payload_crypto", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)
@@ -345,5 +350,6 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 			s.resume()
 		}
 	}
+	d.Formatters.Set = d.Formatters.Set || d.Formatters.Up != "" || d.Formatters.Down != "" // older records do not say
 	return d, nil
 }

@@ -70,3 +70,29 @@ func (f ProvisionFaults) Unwrap() []error {
 	}
 	return out
 }
+
+// Leaves reports whether something ends that a tombstone is kept of, when a device
+// that was becomes the one that is.
+func Leaves(was, is *session.Device) bool {
+	for _, s := range []*session.Session{was.Session, was.Pending} {
+		if s != nil && s != is.Session && s != is.Pending {
+			return true
+		}
+	}
+	return was.DevEUI != is.DevEUI
+}
+
+// Sharing returns next with the sessions of d themselves in the place of their
+// copies.
+func Sharing(next, d *session.Device) *session.Device {
+	shared := *next
+	for _, s := range []**session.Session{&shared.Session, &shared.Pending} {
+		switch {
+		case (*s).IsSame(d.Session):
+			*s = d.Session
+		case (*s).IsSame(d.Pending):
+			*s = d.Pending
+		}
+	}
+	return &shared
+}

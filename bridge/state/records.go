@@ -1,6 +1,7 @@
 package state
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"lorawand/bridge/access"
@@ -26,24 +27,26 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 // TakeChange returns the records of what has changed of a device, and takes that
 // for stored. lag says that a crash may lose it.
 func TakeChange(d *session.Device) (records []store.Record, lag bool, err error) {
-	if d.TakeChange() == session.CountersChanged {
+	what := d.TakeChange()
+	if what == session.CountersChanged {
 		return []store.Record{CountersRecord(d, d.Session.Marks())}, true, nil
 	}
 	r, err := DeviceRecord(d)
 	if err != nil {
 		return nil, false, err
 	}
+	lag = what == session.LocationChanged
 	if d.Session == nil {
-		return []store.Record{r, DeleteCounters(d)}, false, nil
+		return []store.Record{r, DeleteCounters(d)}, lag, nil
 	}
-	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, false, nil
+	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, lag, nil
 }
 
 // SettledRecords returns what a clean stop leaves in the store of a device whose
-// marks are above its counters. Both its records have marks; that of the device
+// marks are above its counters, or whose location is not stored. Both its records have marks; that of the device
 // is written only if its own are.
 func SettledRecords(d *session.Device) []store.Record {
-	settled, changed := *d, false
+	settled, changed := *d, d.Moved()
 	settle := func(s *session.Session) *session.Session {
 		if s == nil || s.Marks() == s.Settled() {
 			return s
@@ -55,7 +58,7 @@ func SettledRecords(d *session.Device) []store.Record {
 	if !changed {
 		return nil
 	}
-	if settled.Pending == d.Pending && d.Session.Lowers() {
+	if !d.Moved() && settled.Pending == d.Pending && d.Session.Lowers() {
 		return []store.Record{CountersRecord(d, d.Session.Settled())}
 	}
 	records, err := DeviceRecords(&settled)
@@ -134,6 +137,27 @@ func KeyRecord(k access.Key) (store.Record, error) {
 		return store.Record{}, fmt.Errorf("bridge: API key: %w", err)
 	}
 	return store.Record{Kind: KindKey, Key: k.ID, Version: recordVersion, Data: b}, nil
+}
+
+// KeyUseRecord returns what the store keeps of the last use of an API key: the day,
+// 4 bytes in little-endian.
+func KeyUseRecord(id string, day access.Day) store.Record {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(day))
+	return store.Record{Kind: KindKeyUse, Key: id, Version: recordVersion, Data: b}
+}
+
+// DeleteKeyUse returns the record that deletes the last use of an API key.
+func DeleteKeyUse(id string) store.Record { return store.Record{Kind: KindKeyUse, Key: id} }
+
+// loadKeyUse reads when the API keys were used last.
+func loadKeyUse(s records, keys *access.Registry) error {
+	for _, r := range s.Records(KindKeyUse) {
+		if r.Version != recordVersion || len(r.Data) != 4 {
+			return fmt.Errorf("%w: last use of API key %s: version %d, %d bytes", ErrState, r.Key, r.Version, len(r.Data))
+		}
+		keys.SetUsed(r.Key, access.Day(binary.LittleEndian.Uint32(r.Data)))
+	}
+	return nil
 }
 
 // ReserveFirst asks for a counter for the first downlink of each device. It returns

@@ -53,7 +53,10 @@ func Merge(b *store.Backup, old *store.Found) ([]store.Record, Restored, error) 
 		records = append(records, r...)
 	}
 	for _, r := range b.All() {
-		if r.Kind != KindDevice && r.Kind != KindCounters && r.Kind != KindTombstone {
+		switch r.Kind {
+		case KindDevice, KindCounters, KindTombstone:
+		case KindMQTTSession, KindMQTTMessage: // clients have had these messages since
+		default:
 			records = append(records, r)
 		}
 	}

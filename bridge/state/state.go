@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/session"
 	"lorawand/bridge/store"
 	"lorawand/radio"
@@ -15,11 +16,18 @@ import (
 
 // Kinds of records in the store.
 const (
-	KindDevice   = "device"   // key: application/device; a device with its session
-	KindCounters = "counters" // key: application/device; what changes with each frame
-	KindDownlink = "downlink" // key: application/device/number; an item of a downlink queue
-	KindKey      = "api-key"  // key: the id of an API key
-	KindLedger   = "ledger"   // key: EUI of a gateway; what it has sent lately
+	KindDevice      = "device"       // key: application/device; a device with its session
+	KindCounters    = "counters"     // key: application/device; what changes with each frame
+	KindDownlink    = "downlink"     // key: application/device/number; an item of a downlink queue
+	KindKey         = "api-key"      // key: the id of an API key
+	KindKeyUse      = "api-key-use"  // key: the id of an API key; the day on which it was used last
+	KindMQTTSession = "mqtt-session" // key: application/client id; a persistent session
+	KindMQTTMessage = "mqtt-message" // key: application/client id/number; a message that waits for it
+	KindLedger      = "ledger"       // key: EUI of a gateway; what it has sent lately
+
+	KindApplication = "application" // key: its id; what is set for it
+	KindCodec       = "codec"       // key: brand/codec; scripts of a maker of devices
+	KindModel       = "model"       // key: brand/model; which of its versions has which codec
 
 	// KindTombstone has what was used of devices and sessions that are no more.
 	// Key: as session.Tombstones names them.
@@ -47,6 +55,9 @@ type State struct {
 	Ledgers map[radio.EUI64]Spent
 
 	Tombstones *session.Tombstones
+
+	Applications *access.Applications
+	Codecs       *codec.Library
 }
 
 // records are what a store holds, or a backup.
@@ -72,6 +83,7 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	if err != nil {
 		return State{}, err
 	}
+	ShareScripts(devices...)
 	for _, d := range devices {
 		d.Queue.Load(queues[d.Key()])
 		if err := st.Devices.Add(d); err != nil {
@@ -90,7 +102,13 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 			return State{}, fmt.Errorf("%w: API key %s: %w", ErrState, r.Key, err)
 		}
 	}
-	return st, nil
+	if st.Applications, err = loadApplications(s); err != nil {
+		return State{}, err
+	}
+	if st.Codecs, err = loadCodecs(s); err != nil {
+		return State{}, err
+	}
+	return st, loadKeyUse(s, st.Keys)
 }
 
 // loadDevices reads the devices with their sessions. passOver takes the faults

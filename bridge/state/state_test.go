@@ -84,7 +84,7 @@ func TestState(t *testing.T) {
 			Kind: KindKey, Key: "x",
 			Version: 1, Data: []byte("[]"),
 		},
-		"key version": {Kind: KindKey, Key: "x", Version: 2, Data: []byte("{}")}, "device": {
+		"last use": {Kind: KindKeyUse, Key: "x", Version: 1, Data: []byte("abc")}, "key version": {Kind: KindKey, Key: "x", Version: 2, Data: []byte("{}")}, "device": {
 			Kind: KindDevice,
 			Key:  "app1/x", Version: 1, Data: []byte(`{"ID":{"Application":"app1","Device":"x"}}`),
 		},

@@ -22,7 +22,8 @@ const (
 
 // isFormat1 tells whether bytes claim to be of format 1.
 func isFormat1(b []byte) bool {
-	return len(b) >= len(magic)+4 && string(b[:len(magic)]) == magic && binary.LittleEndian.Uint32(b[len(magic):]) == format1
+	return len(b) >= len(magic)+4 && string(b[:len(magic)]) == magic &&
+		binary.LittleEndian.Uint32(b[len(magic):]) == format1
 }
 
 // decodeFormat1 reads the file of format 1, or returns ErrCorrupt.

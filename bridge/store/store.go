@@ -44,7 +44,8 @@ var (
 	ErrLocked    = errors.New("in use by another process")
 	ErrCorrupt   = errors.New("damaged")
 	ErrFormat    = errors.New("written by a newer version")
-	ErrEphemeral = errors.New("on a file system in memory, which a restart empties; set store.ephemeral = true to allow that")
+	ErrEphemeral = errors.New("on a file system in memory, which a restart empties; " +
+		"set store.ephemeral = true to allow that")
 )
 
 // ErrClosed is returned by what writes to a store that was closed.

@@ -303,7 +303,8 @@ func (s *Store) notCompacted(err error) {
 	}
 	s.retryAt = s.stats.JournalSize + s.opts.journalFloor
 	s.stats.LastError = fmt.Errorf("compaction: %w", err)
-	s.log.Warn("cannot compact the store's journal; it grows until a later attempt succeeds", "error", err, "bytes", s.stats.JournalSize)
+	s.log.Warn("cannot compact the store's journal; it grows until a later attempt succeeds", "error", err, "bytes",
+		s.stats.JournalSize)
 }
 
 // makeRoom removes what is older than the newest snapshot, and tells whether

@@ -8,8 +8,8 @@ import (
 )
 
 var (
-	errClassBC = errors.New("class_b_c is of Class B and C, which are not served by this version")
-	errDecoded = errors.New("payload formatters, which decoded_payload needs, are not served by this version")
+	errClassBC    = errors.New("class_b_c is of Class B and C, which are not served by this version")
+	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this version")
 )
 
 // CheckItems says why the items of a push cannot be taken, or returns nil. One bad
@@ -23,6 +23,8 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		return nil
 	case d.Unserved() != nil:
 		return NotServed(d.Unserved())
+	case d.SkipCrypto:
+		return NotServed(errSkipCrypto)
 	case d.Session == nil && d.Pending == nil:
 		return NoDeviceSession()
 	}
@@ -36,8 +38,6 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 			return DownlinkExpired()
 		case it.ClassBC != nil:
 			return NotServed(errClassBC)
-		case len(it.FRMPayload) == 0:
-			return NotServed(errDecoded)
 		case len(it.FRMPayload) > maxFRMPayload:
 			return ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
 		}

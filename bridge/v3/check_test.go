@@ -20,6 +20,8 @@ func TestCheckItems(t *testing.T) {
 	}
 	without := ready()
 	without.Session = nil
+	encrypting := ready()
+	encrypting.SkipCrypto = true
 	tests := []struct {
 		name string
 		d    *session.Device
@@ -30,8 +32,9 @@ func TestCheckItems(t *testing.T) {
 		{"short", ready(), item(1), now, ""},
 		{"the longest", ready(), item(242), now, ""},
 		{"too long", ready(), item(243), now, ApplicationDownlinkTooLong(1, 1).Name},
-		{"nothing to send", ready(), item(0), now, NotServed(errDecoded).Name},
+		{"encoded to nothing", ready(), item(0), now, ""},
 		{"no device", nil, item(1), now, DeviceNotFound(session.ID{}).Name},
+		{"its application encrypts", encrypting, item(1), now, NotServed(errSkipCrypto).Name},
 		{"no session", without, item(1), now, NoDeviceSession().Name},
 		{"expired", ready(), at(now.Add(-time.Second)), now, DownlinkExpired().Name},
 		{"at a time", ready(), at(now.Add(time.Second)), now, NotServed(errClassBC).Name},

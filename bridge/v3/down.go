@@ -29,6 +29,7 @@ func (e *Encoder) AppendJoin(dst []byte, j *JoinAccept) []byte {
 	w.open("join_accept", '{')
 	w.bytes("session_key_id", j.SessionKeyID)
 	w.time("received_at", j.FrameReceivedAt)
+	w.attributes(e, &j.DeviceIDs)
 	w.b = append(w.b, "}}"...)
 	return w.b
 }
@@ -64,12 +65,14 @@ type Downlink struct {
 	Priority radio.Priority
 
 	Err *Error // of DownFailed
+
+	Decoded int // AppendDownlink tells where decoded_payload belongs: see Places
 }
 
 // AppendDownlink appends the payload of a message about a downlink. kind is
 // its suffix: DownQueued, DownSent, DownAck, DownNack or DownFailed.
 func (e *Encoder) AppendDownlink(dst []byte, kind string, d *Downlink) []byte {
-	w := writer{b: append(dst, '{'), zero: e.Zero}
+	w := writer{b: append(dst, '{'), begin: len(dst), zero: e.Zero}
 	w.envelope(&d.DeviceIDs, d.CorrelationIDs, d.ReceivedAt)
 	w.open(downlinkMember(kind), '{')
 	if kind == DownFailed {
@@ -80,6 +83,7 @@ func (e *Encoder) AppendDownlink(dst []byte, kind string, d *Downlink) []byte {
 	} else {
 		w.downlink(kind, d)
 	}
+	w.attributes(e, &d.DeviceIDs)
 	w.b = append(w.b, "}}"...)
 	return w.b
 }
@@ -125,10 +129,8 @@ func (w *writer) downlink(kind string, d *Downlink) {
 		w.uint("f_cnt", uint64(fCnt))
 	}
 	w.bytes("frm_payload", it.FRMPayload)
-	if len(it.Decoded) > 0 {
-		w.name("decoded_payload")
-		w.b = append(w.b, it.Decoded...)
-	}
+	d.Decoded = len(w.b) - w.begin
+	w.decoded(it.Decoded, it.DecodedWarnings)
 	w.bool("confirmed", it.Confirmed)
 	if it.ClassBC != nil && !frame {
 		w.classBC(it.ClassBC)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lorawand/bridge/jsontext"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -19,6 +20,7 @@ type Error struct {
 	MessageFormat string      // attributes stand in it as {name}
 	Attributes    []Attribute // sorted by name
 	CorrelationID string      // see ErrorCorrelationID; empty: none
+	Cause         *Error      // nil: none
 	Code          int         // of gRPC
 }
 
@@ -58,6 +60,9 @@ func (e *Error) Error() string {
 	msg := e.MessageFormat
 	for _, a := range e.Attributes {
 		msg = strings.ReplaceAll(msg, "{"+a.Name+"}", a.String())
+	}
+	if e.Cause != nil {
+		msg += ": " + e.Cause.Error()
 	}
 	return strings.Map(printable, msg) + " (" + e.Name + ")"
 }
@@ -119,6 +124,11 @@ func NoPayload() *Error {
 func FormatterNotConfigured(formatter string) *Error {
 	return newError(messageProcessors, "formatter_not_configured", codeFailedPrecondition, "formatter `{formatter}` is not configured",
 		attribute("formatter", formatter))
+}
+
+// NoFormatter says that there is decoded_payload only, and why nothing can encode it.
+func NoFormatter(reason string) *Error {
+	return newError(ours, "no_formatter", codeFailedPrecondition, "decoded_payload cannot be encoded: {reason}", attribute("reason", reason))
 }
 
 // ApplicationDownlinkTooLong says that a payload of so many bytes is longer
@@ -216,12 +226,15 @@ func (w *writer) error(n string, e *Error) {
 			if a.Numeric {
 				w.b = strconv.AppendInt(w.b, a.Number, 10)
 			} else {
-				w.b = appendString(w.b, a.Text)
+				w.b = jsontext.AppendString(w.b, a.Text)
 			}
 		}
 		w.close('}')
 	}
 	w.text("correlation_id", e.CorrelationID)
+	if e.Cause != nil {
+		w.error("cause", e.Cause)
+	}
 	w.int("code", int64(e.Code))
 	w.close('}')
 }

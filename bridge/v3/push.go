@@ -40,7 +40,7 @@ const (
 // The items are checked as far as they can be without their device. The error
 // is an *Error and holds for each of the items, which are returned as far as
 // they could be read; there may be none. An item may have Decoded and no
-// FRMPayload. Its correlation ids are those of the application, as it gave
+// FRMPayload: then it may have no FPort either, and SetEncoded completes it. Its correlation ids are those of the application, as it gave
 // them, and its priority is the one asked for, even HIGHEST.
 func ParseDownlinks(payload []byte) ([]session.Item, error) {
 	if len(payload) > MaxPushSize {
@@ -81,8 +81,8 @@ func (p *pushReader) err() *Error {
 		}
 	}
 	for i := range p.items {
-		if p.items[i].FPort == 0 {
-			return NoFPort()
+		if it := &p.items[i]; it.FPort == 0 && len(it.FRMPayload) > 0 {
+			return NoFPort() // an encoder may give one
 		}
 	}
 	return nil
@@ -93,6 +93,23 @@ func (p *pushReader) invalid(field, reason string) {
 	if p.refused == nil {
 		p.refused = Invalid(p.path(field), reason)
 	}
+}
+
+// SetEncoded gives an item what the payload formatter has made of its
+// decoded_payload. i is its place in the push.
+func SetEncoded(it *session.Item, i int, fPort uint8, payload []byte, warnings []string) *Error {
+	it.FPort, it.FRMPayload, it.DecodedWarnings = fPort, payload, warnings
+	p := pushReader{reader: reader{item: i + 1}}
+	switch {
+	case len(payload) > MaxFRMPayload:
+		it.FRMPayload = payload[:MaxFRMPayload]
+		return Invalid(p.path("frm_payload"), fmt.Sprintf("value length must be at most %d bytes", MaxFRMPayload))
+	case fPort == 0:
+		return NoFPort()
+	case fPort > MaxFPort:
+		return Invalid(p.path("f_port"), fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
+	}
+	return nil
 }
 
 var pushFields = []string{"downlinks"}

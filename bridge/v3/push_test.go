@@ -55,6 +55,7 @@ func TestParseDownlinks(t *testing.T) {
 		{"confirmed, empty retry", one(`"f_port":1,"frm_payload":"aGk=","confirmed_retry":{},"confirmed":true`), with(func(it *session.Item) { it.Confirmed = true })},
 		{"unconfirmed, too many attempts", one(`"f_port":1,"frm_payload":"aGk=","confirmed_retry":{"max_attempts":33}`), with(func(it *session.Item) { it.MaxAttempts = 33 })},
 		{"decoded only", one(`"f_port":1,"decoded_payload":{}`), session.Item{FPort: 1, Decoded: []byte(`{}`)}},
+		{"decoded only, without a port", one(`"decoded_payload":{}`), session.Item{Decoded: []byte(`{}`)}},
 		{
 			"decoded, put into order", one(`"f_port":1,"decodedPayload":{"b":[1.50,{"z":"<\u00e9\/>","y":null}, [ ]],"a":1e2,"":true,"c":-0.25,"ab":false}`),
 			session.Item{FPort: 1, Decoded: []byte(`{"":true,"a":100,"ab":false,"b":[1.5,{"y":null,"z":"<é/>"},[]],"c":-0.25}`)},
@@ -185,7 +186,7 @@ func TestParseDownlinksRefuses(t *testing.T) {
 		{"neither port nor payload", one(``), NoPayload(), "no payload"},
 		{"no port", one(`"frm_payload":"aGk="`), NoFPort(), "no FPort"},
 		{"port 0", one(`"f_port":0,"frm_payload":"aGk="`), NoFPort(), "no FPort"},
-		{"port 0 as string", one(`"f_port":"0","decoded_payload":{}`), NoFPort(), "no FPort"},
+		{"port 0 as string", one(`"f_port":"0","frm_payload":"aGk=","decoded_payload":{}`), NoFPort(), "no FPort"},
 
 		{"decoding comes first", `{"downlinks":[{"f_port":0},{"f_port":300},{"f_port":"x"}]}`, NotDecoded(""), "downlinks[2].f_port"},
 		{"then the fields", `{"downlinks":[{"f_port":1},{"f_port":300}]}`, Invalid("", ""), "downlinks[1].f_port"},

@@ -14,6 +14,8 @@ import (
 const (
 	Join        = "join"
 	Up          = "up"
+	Normalized  = "up/normalized"
+	Solved      = "location/solved"
 	DownQueued  = "down/queued"
 	DownSent    = "down/sent"
 	DownAck     = "down/ack"
@@ -23,22 +25,28 @@ const (
 	DownReplace = "down/replace" // from clients
 )
 
-// Message is what is published for a device.
+// Message is what is published for a device, or a status.
 type Message struct {
-	Application string
+	Application string // a status has none, and no Device
 	Device      string
-	Suffix      string // Up and the like
+	Suffix      string // Up and the like; of a status the whole topic
 	Payload     []byte // JSON; must not change once it was handed over
 }
 
 // Topic returns the topic below which the message stands for a client that
 // calls the application uid: "app1", or "app1@ttn".
 func (m *Message) Topic(uid string) string {
+	if m.IsStatus() {
+		return m.Suffix
+	}
 	return "v3/" + uid + "/devices/" + m.Device + "/" + m.Suffix
 }
 
 // AppendTopic appends what Topic returns.
 func (m *Message) AppendTopic(dst []byte, uid string) []byte {
+	if m.IsStatus() {
+		return append(dst, m.Suffix...)
+	}
 	dst = append(append(dst, "v3/"...), uid...)
 	dst = append(append(dst, "/devices/"...), m.Device...)
 	return append(append(dst, '/'), m.Suffix...)

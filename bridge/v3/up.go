@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/jsontext"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -18,7 +19,9 @@ type Encoder struct {
 	// device_channel_index.
 	Legacy bool
 	Zero   bool // write out fields that are zero
-	NetID  radio.NetID
+	// Attributes adds those of the device, as later versions of The Things Stack do.
+	Attributes bool
+	NetID      radio.NetID
 }
 
 // DeviceIDs are the end_device_ids of every message.
@@ -29,11 +32,13 @@ type DeviceIDs struct {
 	HasJoinEUI bool
 	DevAddr    radio.DevAddr
 	HasDevAddr bool
+	Attributes map[string]string // see Encoder
 }
 
 // IDs returns the identifiers of a device in its session.
 func IDs(d *session.Device) DeviceIDs {
-	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasJoinEUI: d.HasJoinEUI && (d.SupportsJoin || !d.JoinEUI.IsZero())}
+	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, Attributes: d.Attributes}
+	ids.HasJoinEUI = d.HasJoinEUI && (d.SupportsJoin || !d.JoinEUI.IsZero())
 	if d.Session != nil {
 		ids.DevAddr, ids.HasDevAddr = d.Session.DevAddr, true
 	}
@@ -59,6 +64,16 @@ type Uplink struct {
 	Lost, LostOf    uint32 // frames lost among how many of the last
 	Locations       map[string]session.Location
 	VersionIDs      session.VersionIDs
+
+	Places Places // AppendUplink tells them
+}
+
+// Places say where in a message the results of a payload formatter belong, in bytes
+// from its begin.
+type Places struct {
+	Member, Inside    int // the member with the message itself: its begin, and that of what stands in it
+	Decoded           int // behind frm_payload
+	Locations, Behind int // what there is of locations, and what comes behind them
 }
 
 // Reception is an entry of rx_metadata: one antenna of one gateway.
@@ -78,17 +93,20 @@ type Settings struct {
 	ShowTime           bool
 }
 
-// AppendUplink appends the payload of an "up" message.
+// AppendUplink appends the payload of an "up" message, and sets its Places.
 func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	w := writer{b: append(dst, '{'), zero: e.Zero}
 	w.envelope(&u.DeviceIDs, u.CorrelationIDs, u.ReceivedAt)
+	u.Places.Member = len(w.b) - len(dst)
 	w.open("uplink_message", '{')
+	u.Places.Inside = len(w.b) - len(dst)
 	if len(u.SessionKeyID) > 0 {
 		w.bytes("session_key_id", u.SessionKeyID)
 	}
 	w.uint("f_port", uint64(u.FPort))
 	w.uint("f_cnt", uint64(u.FCnt))
 	w.bytes("frm_payload", u.FRMPayload)
+	u.Places.Decoded = len(w.b) - len(dst)
 	w.open("rx_metadata", '[')
 	for i := range u.Receptions {
 		w.item()
@@ -102,15 +120,33 @@ func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	w.time("received_at", u.FrameReceivedAt)
 	w.bool("confirmed", u.Confirmed)
 	w.duration("consumed_airtime", u.ConsumedAirtime)
-	if u.LostOf > 0 {
-		w.float("packet_error_rate", float64(float32(u.Lost)/float32(u.LostOf)), 32)
-	}
+	w.float("packet_error_rate", float64(float32(u.Lost)/float32(max(u.LostOf, 1))), 32)
+	u.Places.Locations = len(w.b) - len(dst)
 	w.locations(u.Locations)
+	u.Places.Behind = len(w.b) - len(dst)
 	w.versionIDs(&u.VersionIDs)
 	w.open("network_ids", '{')
 	w.hex("net_id", e.NetID[:])
-	w.b = append(w.b, "}}}"...)
+	w.close('}')
+	w.attributes(e, &u.DeviceIDs)
+	w.b = append(w.b, "}}"...)
 	return w.b
+}
+
+// attributes writes those of the device, where they are wanted.
+func (w *writer) attributes(e *Encoder, ids *DeviceIDs) {
+	if !e.Attributes || len(ids.Attributes) == 0 {
+		return
+	}
+	w.open("attributes", '{')
+	for i, name := range slices.Sorted(maps.Keys(ids.Attributes)) {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = append(jsontext.AppendString(w.b, name), ':')
+		w.b = jsontext.AppendString(w.b, ids.Attributes[name])
+	}
+	w.close('}')
 }
 
 // envelope writes what every message begins with.
@@ -261,7 +297,7 @@ func (w *writer) locations(ls map[string]session.Location) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = append(appendString(w.b, name), ":{"...)
+		w.b = append(jsontext.AppendString(w.b, name), ":{"...)
 		w.locationFields(ls[name])
 		w.close('}')
 	}

@@ -95,7 +95,7 @@ func TestUplinkEveryField(t *testing.T) {
 			`"snr":-10.25,"location":{"latitude":52,"longitude":4.5,"altitude":12,"source":"SOURCE_REGISTRY"},"downlink_path_constraint":"DOWNLINK_PATH_CONSTRAINT_NEVER",` +
 			`"received_at":"2026-11-22T08:09:12.844155Z"}],`,
 		`"confirmed":true,"consumed_airtime":"0.051456s","packet_error_rate":0.21428572,` +
-			`"locations":{"a\"\n":{"latitude":-1e-07,"altitude":-3},"user":{"latitude":52.3731,"longitude":4.8925,"altitude":12,"accuracy":5,"source":"SOURCE_REGISTRY"}},` +
+			`"locations":{"a\"\n":{"latitude":-1e-7,"altitude":-3},"user":{"latitude":52.3731,"longitude":4.8925,"altitude":12,"accuracy":5,"source":"SOURCE_REGISTRY"}},` +
 			`"version_ids":{"brand_id":"b","model_id":"m","hardware_version":"1.0","firmware_version":"2.0","band_id":"EU_863_870"},"network_ids":{"net_id":"000013"}}}`,
 	} {
 		if !strings.Contains(got, want) {
@@ -123,6 +123,7 @@ func TestUplinkZeros(t *testing.T) {
 	for _, want := range []string{
 		`"f_port":0,"f_cnt":0,"frm_payload":"","rx_metadata":[{`, `"antenna_index":0,`, `"rssi":0,"channel_rssi":0,"snr":0,"frequency_offset":"0",`,
 		`"channel_index":0,`, `"confirmed":false,"consumed_airtime":"0s"`, `"data_rate_index":0,"coding_rate":"4/5",`, `"gateway_channel_index":0,"device_channel_index":0,`,
+		`"packet_error_rate":0,`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is not in %s", want, got)
@@ -201,24 +202,12 @@ func TestTimesAndDurations(t *testing.T) {
 	}
 }
 
-func TestStringsAndNumbers(t *testing.T) {
-	for _, s := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "äöü € 🛰", "a\xffb\xc3", "</script>\u2028"} {
-		var back string
-		b := appendString(nil, s)
-		if err := json.Unmarshal(b, &back); err != nil || back != strings.ToValidUTF8(s, "\uFFFD") {
-			t.Errorf("%q is written as %s: %q, %v", s, b, back, err)
+// A number that JSON has no form for does not spoil the message.
+func TestNumbersWithoutForm(t *testing.T) {
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if got := string(appendFloat(nil, v, 64)); got != "0" {
+			t.Errorf("%v is written as %s", v, got)
 		}
-	}
-	for _, v := range []float64{0.1, -52.3731, 1e-7, 1e21, 123456789, math.MaxFloat64} {
-		want, _ := json.Marshal(v)
-		var got, wanted float64
-		b := appendFloat(nil, v, 64)
-		if err := json.Unmarshal(b, &got); err != nil || json.Unmarshal(want, &wanted) != nil || got != wanted {
-			t.Errorf("%v is written as %s, %v", v, b, err)
-		}
-	}
-	if got := string(appendFloat(nil, math.NaN(), 64)); got != "0" {
-		t.Errorf("NaN is written as %s", got)
 	}
 }
 

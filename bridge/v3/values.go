@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"lorawand/bridge/jsontext"
 	"lorawand/radio"
 )
 
@@ -176,7 +177,7 @@ func (r *reader) appendObject(dst []byte, field string) []byte {
 			dst = append(dst, ',')
 		}
 		m := structMember{key: name, start: len(dst)}
-		dst = append(appendString(dst, string(name)), ':')
+		dst = append(jsontext.AppendString(dst, string(name)), ':')
 		dst = r.appendValue(dst, field)
 		m.end = len(dst)
 		ms = append(ms, m)
@@ -210,7 +211,7 @@ func (r *reader) appendValue(dst []byte, field string) []byte {
 		}
 		return append(dst, ']')
 	case '"':
-		return appendString(dst, string(r.quoted()))
+		return jsontext.AppendString(dst, string(r.quoted()))
 	case 't', 'f', 'n':
 		start := r.i
 		r.skip()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/session"
+	"lorawand/cmd/lorawand/config"
 )
 
 // shownDevice is what people are shown of a device in the form of The Things
@@ -62,7 +65,11 @@ func (d *shownDevice) class() string {
 }
 
 func newDeviceList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List end devices", Args: noArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List end devices", Args: noArgs,
+		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
+			"with a question mark one that cannot be used, such as a codec that is not imported.",
+	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -74,23 +81,48 @@ func newDeviceList() *cobra.Command {
 		if *asJSON {
 			return operate(cmd.Context(), c, "device.list", args, printJSON(cmd.OutOrStdout()))
 		}
+		formatters, warnings, err := formattersOf(cmd.Context(), c, *application)
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
 				addr, fCnt = s.DevAddr, fmt.Sprint(s.FCntUp)
 			}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\n", d.IDs.Applications.ID, d.IDs.Device, orDash(d.IDs.DevEUI),
-				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, plainLine(d.Name))
+			id := session.ID{Application: d.IDs.Applications.ID, Device: d.IDs.Device}
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
+				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, orDash(formatters[id]), plainLine(d.Name))
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		for _, line := range warnings {
+			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", plainLine(line))
+		}
 		return w.Flush()
 	}
 	return cmd
+}
+
+// formattersOf returns what the table shows of each device, and a line for each
+// reason why formatters cannot be used.
+func formattersOf(ctx context.Context, c config.Config, application string) (map[session.ID]string, []string, error) {
+	shown := map[session.ID]string{}
+	var all []warned
+	args := admin.FormatterListArgs{Application: application}
+	err := operate(ctx, c, "formatter.list", args, func(f admin.DeviceFormatters) error {
+		id := session.ID{Application: f.Application, Device: f.Device}
+		shown[id] = formatterColumn(&f)
+		for _, w := range formatterWarnings(&f) {
+			all = append(all, warned{id.String(), w})
+		}
+		return nil
+	})
+	return shown, warningLines(all), err
 }
 
 func orDash(s string) string {
@@ -121,12 +153,20 @@ func newDeviceGet() *cobra.Command {
 		if *asJSON {
 			return operate(cmd.Context(), c, "device.get", args, printJSON(cmd.OutOrStdout()))
 		}
-		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error { return printDevice(cmd.OutOrStdout(), &d) })
+		var formatters admin.DeviceFormatters
+		list := admin.FormatterListArgs(args)
+		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
+		if err != nil {
+			return err
+		}
+		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error {
+			return printDevice(cmd.OutOrStdout(), &d, &formatters)
+		})
 	}
 	return cmd
 }
 
-func printDevice(w io.Writer, d *shownDevice) error {
+func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -141,6 +181,10 @@ func printDevice(w io.Writer, d *shownDevice) error {
 	line("JoinEUI", d.IDs.JoinEUI)
 	line("LoRaWAN", fmt.Sprintf("%s, class %s, %s", d.version(), d.class(), d.activation()))
 	line("plan", d.Plan)
+	line("formatters", "up "+formatterText(&f.Up)+"; down "+formatterText(&f.Down))
+	for _, w := range formatterWarnings(f) {
+		line("warning", w)
+	}
 	switch s := d.Session; {
 	case s == nil:
 		line("session", "none: it has not joined yet")

@@ -33,13 +33,13 @@ type deviceJSON struct {
 	MACState        *macStateJSON           `json:"mac_state,omitempty"`
 	Session         *sessionJSON            `json:"session,omitempty"`
 	statusJSON
-	UsedDevNonces []number       `json:"used_dev_nonces,omitempty"`
-	LastDevNonce  number         `json:"last_dev_nonce,omitzero"`
-	LastJoinNonce number         `json:"last_join_nonce,omitzero"`
-	Formatters    formattersJSON `json:"formatters,omitzero"`
-	Multicast     yes            `json:"multicast,omitempty"`
-	SkipCrypto    wrappedBool    `json:"skip_payload_crypto_override,omitzero"`
-	SkipCryptoOld yes            `json:"skip_payload_crypto,omitempty"`
+	UsedDevNonces []number        `json:"used_dev_nonces,omitempty"`
+	LastDevNonce  number          `json:"last_dev_nonce,omitzero"`
+	LastJoinNonce number          `json:"last_join_nonce,omitzero"`
+	Formatters    *formattersJSON `json:"formatters,omitempty"`
+	Multicast     yes             `json:"multicast,omitempty"`
+	SkipCrypto    wrappedBool     `json:"skip_payload_crypto_override,omitzero"`
+	SkipCryptoOld yes             `json:"skip_payload_crypto,omitempty"`
 }
 
 type idsJSON struct {
@@ -78,13 +78,6 @@ type rootKeysJSON struct {
 type keyJSON struct {
 	Key       string `json:"key,omitempty"`
 	Encrypted string `json:"encrypted_key,omitempty"`
-}
-
-type formattersJSON struct {
-	Up        enum[formatterNames] `json:"up_formatter,omitempty"`
-	UpParam   string               `json:"up_formatter_parameter,omitempty"`
-	Down      enum[formatterNames] `json:"down_formatter,omitempty"`
-	DownParam string               `json:"down_formatter_parameter,omitempty"`
 }
 
 type settingsJSON struct {
@@ -232,10 +225,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
 		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
 		Name:       j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
-		Formatters: session.Formatters{
-			Up: string(j.Formatters.Up), UpParameter: j.Formatters.UpParam,
-			Down: string(j.Formatters.Down), DownParameter: j.Formatters.DownParam,
-		},
+		Formatters: j.Formatters.formatters(&r),
 	}
 	o.defaults(d)
 	if d.VersionName == "" {

@@ -33,6 +33,7 @@ func (c *Config) Check() error {
 	address(&f, "http.listen", c.HTTP.Listen, true)
 	address(&f, "http.api_listen", c.HTTP.APIListen, true)
 	address(&f, "udp.listen", c.UDP.Listen, true)
+	durationRange(&f, "formatter.deadline", c.Formatter.Deadline, time.Millisecond, time.Second)
 	checkGateways(&f, c.Gateways)
 	return f.err()
 }

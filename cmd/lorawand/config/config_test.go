@@ -76,6 +76,7 @@ client_ca = "a"
 tenant = "tti"
 legacy_fields = false
 zero_fields = true
+attributes = true
 [mqtt.limits]
 clients = 1
 unauthenticated = 2
@@ -97,6 +98,9 @@ api_listen = "0.0.0.0:80"
 [udp]
 listen = ""
 accept_unknown = true
+[formatter]
+javascript = false
+deadline = "50ms"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5
@@ -414,6 +418,7 @@ func TestFaults(t *testing.T) {
 		"[network]\nrx1_delay = \"16s\"":                                                   `network.rx1_delay: 16s, must be 1s to 15s`,
 		"[network]\nrx1_delay = \"1500ms\"":                                                `whole seconds`,
 		"[network]\ndeduplication_window = \"2s\"":                                         `network.deduplication_window`,
+		"[formatter]\ndeadline = \"2s\"":                                                   `formatter.deadline`,
 		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; the nearest are US_902_928_FSB_2, `,
 		"[mqtt]\nlisten = [\"1883\"]":                                                      `mqtt.listen[0]: "1883", must be host:port`,
 		"[mqtt]\nlisten = [\":99999\"]":                                                    `mqtt.listen[0]`,
