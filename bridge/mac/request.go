@@ -61,7 +61,7 @@ func requestText(c macstate.Command) string {
 
 // due returns the requests that are due after an uplink.
 func (ctx *UplinkContext) due(adr bool) []macstate.Command {
-	if ctx.Plan == nil || ctx.Device.Settings.MAC.Quiet {
+	if ctx.Plan == nil {
 		return nil
 	}
 	dr, err := ctx.Plan.UplinkDataRate(ctx.Rate)

@@ -41,20 +41,13 @@ func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	d := &benchDaemon{site: newSite(b, "enforce_duty_cycle = false"), devices: devices, keys: testKeys(b)}
 	var list strings.Builder
 	for i := range devices {
-		text := deviceJSON(fmt.Sprintf("dev%d", i), benchAddr(i).String())
-		text = strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1)
-		fmt.Fprintln(&list, strings.Replace(text, `"session"`, fmt.Sprintf(settledSettings, rx1Delay, rx1Delay), 1))
+		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay) // what it is asked first is no uplink's cost
+		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1))
 	}
 	d.must(list.String(), "device", "import", "-", "--application", "app1")
 	d.key = strings.TrimSpace(d.must("", "api-key", "create", "--application", "app1"))
 	return d
 }
-
-// settledSettings are those of a device that needs nothing: it has what the plan and its
-// owner want. What a device is asked first is not what an uplink costs.
-const settledSettings = `"mac_settings":{"rx1_delay":%d,"desired_rx1_delay":%d,"desired_rx2_data_rate_index":0,` +
-	`"status_count_periodicity":0,"status_time_periodicity":"0s","factory_preset_frequencies":["868100000","868300000",` +
-	`"868500000","867100000","867300000","867500000","867700000","867900000"]},"session"`
 
 func benchAddr(i int) radio.DevAddr { return radio.DevAddr{0x01, 0, byte(i >> 8), byte(i)} }
 

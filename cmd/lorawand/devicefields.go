@@ -55,7 +55,6 @@ var switches = []struct{ flag, field, usage string }{
 		"resets-f-cnt", "resets_f_cnt",
 		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
 	},
-	{"quiet", "quiet", "ask the device for nothing: some firmwares bear no MAC commands"},
 }
 
 // addFieldFlags adds them, and --class.

@@ -25,9 +25,6 @@ type Settings struct {
 	StatusTime  *time.Duration `json:",omitempty"`
 
 	ADR ADR `json:",omitzero"`
-
-	// Quiet: nothing is asked of the device. Some firmwares bear no MAC commands.
-	Quiet bool `json:",omitempty"`
 }
 
 // ADR says how data rate and power are set. The zero value is The Things Stack's

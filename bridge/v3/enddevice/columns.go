@@ -49,7 +49,6 @@ var columns = []struct {
 	{"rx2_data_rate_index", small(15, func(d *session.Device, v *uint8) { d.Settings.RX2DataRate = v })},
 	{"rx2_frequency", rx2Frequency},
 	{"supports_32_bit_f_cnt", boolean(func(d *session.Device, v bool) { d.Settings.Counter16 = !v })},
-	{"quiet", boolean(func(d *session.Device, v bool) { d.Settings.MAC.Quiet = v })},
 	{"resets_f_cnt", boolean(func(d *session.Device, v bool) { d.Settings.ResetsFCnt = v })},
 	{"resets_join_nonces", boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v })},
 	{"supports_class_b", boolean(func(d *session.Device, v bool) { d.ClassB = v })},
