@@ -78,9 +78,6 @@ type Summary struct {
 	Uplinks uint64  `json:"uplinks"` // since the start
 	Uplink  *Uplink `json:"last_uplink,omitempty"`
 	Join    *Join   `json:"last_join,omitempty"`
-	// Of the last frames so many did not come, as their counters say; 0 of 0: not known.
-	Lost   uint32 `json:"lost_frames"`
-	LostOf uint32 `json:"lost_frames_of"`
 }
 
 // Uplink is the last uplink of a device.
@@ -100,6 +97,8 @@ type Uplink struct {
 	Frequency  radio.Frequency `json:"frequency,omitempty"` // Hz
 	Airtime    string          `json:"consumed_airtime,omitempty"`
 	Gateways   []Heard         `json:"gateways"` // the best first
+	// LossRate is the share of the last 20 frames that did not come, as their counters say.
+	LossRate float64 `json:"packet_error_rate"`
 }
 
 // Heard is how a gateway has heard an uplink.
@@ -192,6 +191,7 @@ type message struct {
 		ReceivedAt *time.Time `json:"received_at"`
 		Confirmed  bool       `json:"confirmed"`
 		Airtime    string     `json:"consumed_airtime"`
+		LossRate   float64    `json:"packet_error_rate"`
 	} `json:"uplink_message"`
 }
 
@@ -204,7 +204,7 @@ func uplinkOf(payload []byte, seconds float64) *Uplink {
 	u := &Uplink{
 		Age: seconds, ReceivedAt: m.Up.ReceivedAt, FCnt: m.Up.FCnt, FPort: m.Up.FPort, Confirmed: m.Up.Confirmed,
 		FRMPayload: m.Up.FRMPayload, Text: readable(m.Up.FRMPayload), Decoded: m.Up.Decoded, Warnings: m.Up.Warnings,
-		Frequency: m.Up.Settings.Frequency, Airtime: m.Up.Airtime, Gateways: []Heard{},
+		Frequency: m.Up.Settings.Frequency, Airtime: m.Up.Airtime, LossRate: m.Up.LossRate, Gateways: []Heard{},
 	}
 	for _, r := range m.Up.Metadata {
 		u.Gateways = append(u.Gateways, Heard{r.Gateway.ID, r.RSSI, r.SNR})
