@@ -29,6 +29,7 @@ type endDevice struct {
 	changes []int              // uplinks that were heard before LinkADRReq has changed something
 	count   int                // uplinks that were heard
 	noADR   bool
+	mask    region.ChannelMask // channels in use
 }
 
 func newEndDevice(t testing.TB, planID string, version session.Version, start link) *endDevice {
@@ -46,6 +47,9 @@ func newEndDevice(t testing.TB, planID string, version session.Version, start li
 	e := &endDevice{TB: t, d: d, link: start}
 	if e.plan, err = d.FrequencyPlan(); err != nil {
 		t.Fatal(err)
+	}
+	if e.mask = e.plan.StartMask(); len(e.plan.CFList().Masks) > 0 {
+		e.mask = e.plan.PlanMask()
 	}
 	return e
 }
@@ -81,7 +85,7 @@ func (e *endDevice) uplink() []macstate.Command {
 	if len(due) == 0 {
 		return nil
 	}
-	e.d.Session.SetMAC(e.d.Session.MAC.Sent(due, e.fCnt, replaces))
+	sent(e.d.Session, due, e.fCnt)
 	e.asked = append(e.asked, due...)
 	if !e.mute {
 		e.obey(due)
@@ -105,6 +109,9 @@ func (e *endDevice) obey(due []macstate.Command) {
 					e.changes = append(e.changes, e.count)
 				}
 				e.link = next
+				e.mask, _ = e.plan.ApplyLinkMask(e.mask, region.LinkMask{
+					Cntl: c.Payload[3] >> 4, Mask: uint16(c.Payload[1]) | uint16(c.Payload[2])<<8,
+				})
 			}
 			e.answers = append(e.answers, c.CID, status)
 		case cidRXParamSetup, cidNewChannel, cidDlChannel, cidRejoinParam:

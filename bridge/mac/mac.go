@@ -154,7 +154,7 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 		return o
 	}
 	ctx.notSticky(&o)
-	if due := ctx.due(d.ADR); len(due) > 0 {
+	if due := ctx.due(d.ADR, d.ADRACKReq); len(due) > 0 {
 		asked := due
 		o.asked = &asked
 	}

@@ -16,7 +16,8 @@ type asking struct {
 	UplinkContext
 	now      session.Parameters
 	dataRate uint8 // index, of the uplink
-	adr      bool  // the network may set the data rate
+	adr      bool  // the device lets the network set the data rate
+	ackReq   bool  // the device asks for a downlink, because it has heard none for long
 	wanted   []macstate.Command
 }
 
@@ -60,7 +61,7 @@ func requestText(c macstate.Command) string {
 }
 
 // due returns the requests that are due after an uplink.
-func (ctx *UplinkContext) due(adr bool) []macstate.Command {
+func (ctx *UplinkContext) due(adr, ackReq bool) []macstate.Command {
 	if ctx.Plan == nil || ctx.Device.Settings.MAC.Quiet {
 		return nil
 	}
@@ -70,6 +71,7 @@ func (ctx *UplinkContext) due(adr bool) []macstate.Command {
 	}
 	a := asking{
 		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr,
+		ackReq: ackReq,
 	}
 	a.all()
 	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt)
