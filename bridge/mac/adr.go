@@ -117,6 +117,10 @@ func (a *asking) dynamic(now link) (link, bool) {
 	if heard.Settled {
 		rise = adrRise
 	}
+	if a.Device.Settings.MAC.ADR.MaxDataRate != nil && now.dataRate > high && !a.refused(link{high, l.power, 1}) {
+		need, _ = a.floor(high)
+		l.dataRate, left = high, heard.Best-need-slack
+	}
 	for dr := int(high); dr > int(now.dataRate) && dr >= int(low); dr-- {
 		full := heard.Best + a.below(now.power) - a.below(strongest)
 		next, known := a.floor(uint8(dr))

@@ -77,10 +77,14 @@ type rests struct{ devices, moved int }
 func TestADRComesToRest(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	var all rests
+	devices := 100
+	if shortened() {
+		devices = 5
+	}
 	for _, plan := range []string{"EU_863_870_TTN", "US_902_928_FSB_2", "AS_923", "CN_470_510_FSB_11"} {
 		for version := session.V1_0_0; version <= session.V1_1; version++ {
 			t.Run(fmt.Sprintf("%s, %v", plan, version), func(t *testing.T) {
-				for range 100 {
+				for range devices {
 					all.check(t, r, strayDevice(t, r, plan, version))
 				}
 			})

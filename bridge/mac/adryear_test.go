@@ -275,12 +275,17 @@ func (s *ourServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, ans
 	return true, &req
 }
 
+// shortened reports whether a test is to take less time: it may run under an emulator.
+func shortened() bool {
+	return testing.Short() || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm"
+}
+
 // In a year of a hundred devices, near and far, before one gateway or several, with
 // shadows and fading, disturbed and moved, a byte costs no more airtime than with The
 // Things Stack's algorithm.
 func TestADRYear(t *testing.T) {
 	devices, uplinks := yearDevices, yearUplinks
-	if testing.Short() || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm" { // emulated
+	if shortened() {
 		devices, uplinks = 12, 1000
 	}
 	ours, theirs := year(t, devices, uplinks, newOurServer), year(t, devices, uplinks, newTheirServer)

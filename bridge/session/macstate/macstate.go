@@ -78,7 +78,9 @@ type State struct {
 	Lowered    bool      `json:",omitempty"` // NbTrans was lowered again, at this data rate
 	Swings     uint8     `json:",omitempty"` // how often the power was changed, at this data rate
 	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
-	Sticky     bool      `json:",omitempty"` // the device repeats an answer until it hears a downlink
+	Sticky     uint8     `json:",omitempty"` // downlinks for an answer that the device repeats until it hears one
+	Heard      bool      `json:",omitempty"` // the device has answered something
+	Starts     uint16    `json:",omitempty"` // how often the device has begun anew without having answered
 	LinkADR    bool      `json:",omitempty"` // the device has taken a data rate, a power and a number of transmissions
 	Status     *Status   `json:",omitempty"`
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
@@ -166,6 +168,7 @@ func (s *State) Open(cid byte) (open []Command) {
 // Answered returns the State after the device has answered a command.
 func (s *State) Answered(c Command, accepted bool) *State {
 	n := s.clone()
+	n.Heard = true
 	n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c })
 	if !accepted && !slices.Contains(n.Refused, c) {
 		if len(n.Refused) >= maxAsked {
@@ -210,3 +213,15 @@ func (s *State) MaskRefused(c Command) bool {
 	no := &s.NoMask.Payload
 	return c.Payload[1] == no[1] && c.Payload[2] == no[2] && c.Payload[3]>>4 == no[3]>>4
 }
+
+// Begun returns the State of a device that has begun anew with what it was made with.
+func (s *State) Begun() *State {
+	if s == nil || s.Heard || len(s.Asked) == 0 && s.Starts == 0 {
+		return nil
+	}
+	return &State{Starts: min(s.Starts, 1<<15) + 1}
+}
+
+// Deaf reports whether a device that begins anew is not to be asked at once. One that
+// does so with each uplink never answers: it is asked after 1, 2, 4, 8 … starts.
+func (s *State) Deaf() bool { return s != nil && s.Starts&(s.Starts-1) != 0 }
