@@ -24,7 +24,11 @@ func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32,
 	}
 	s.UseFCntDown(dev.Version, d.Item != nil)
 	if asked := d.Owed.Requests(); len(asked) > 0 {
-		s.SetMAC(s.MAC.Sent(asked, fCntUp, replaces))
+		next := s.MAC.Sent(asked, fCntUp, replaces)
+		if d.Owed.decision != nil {
+			next.Decision = d.Owed.decision
+		}
+		s.SetMAC(next)
 	}
 	return phy, fCnt, true
 }

@@ -48,10 +48,17 @@ func (a *asking) waits(open []macstate.Command) bool {
 	return asked >= a.Device.History.From() || asked == a.FCnt
 }
 
-// mask returns the channels of the plan that the device has, by number.
+// mask returns the channels that the device has, by number: those of the plan, or those
+// that the owner wishes.
 func (a *asking) mask() (mask uint16) {
 	var room [maxChannels]session.Channel
 	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
+		if wish := a.wish.Channels; len(wish) > 0 {
+			if i < min(len(wish), maskSize) && c.Enabled && wish[i].Enabled {
+				mask |= 1 << i
+			}
+			continue
+		}
 		for _, p := range a.Plan.Channels() {
 			if i < maskSize && c.Enabled && c.UplinkFrequency == p.Frequency && p.MinDR < p.MaxDR {
 				mask |= 1 << i

@@ -23,6 +23,8 @@ type Owed struct {
 	answer [numAnswers]bool
 	sticky bool                // the device has sent a sticky answer
 	asked  *[]macstate.Command // what the network asks; nil: nothing
+
+	decision *macstate.Decision // of ADR, if it is asked and new
 }
 
 // answer is an answer that a device can be owed, in the order in which answers
@@ -109,7 +111,7 @@ func (o Owed) Answers() []string {
 		}
 	}
 	for _, c := range o.Requests() {
-		out = append(out, requestText(c))
+		out = append(out, Words(c))
 	}
 	return out
 }
@@ -154,9 +156,10 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 		return o
 	}
 	ctx.notSticky(&o)
-	if due := ctx.due(d.ADR); len(due) > 0 {
+	ctx.Device.History.ADR = d.ADR
+	if due, decision := ctx.due(d.ADR); len(due) > 0 {
 		asked := due
-		o.asked = &asked
+		o.asked, o.decision = &asked, decision
 	}
 	return o
 }

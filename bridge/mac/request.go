@@ -1,7 +1,6 @@
 package mac
 
 import (
-	"fmt"
 	"slices"
 
 	"lorawand/bridge/session"
@@ -15,9 +14,11 @@ import (
 type asking struct {
 	UplinkContext
 	now      session.Parameters
+	wish     macstate.Wish
 	dataRate uint8 // index, of the uplink
 	adr      bool  // the network may set the data rate
 	wanted   []macstate.Command
+	decision *macstate.Decision // of ADR, which wanted has; nil: none, or not a new one
 }
 
 // want asks for a command.
@@ -43,36 +44,17 @@ func (a *asking) all() {
 	wantDevStatus(a)
 }
 
-// requestNames are the commands of the network that all asks.
-var requestNames = map[cid]string{
-	cidDutyCycle: "DutyCycleReq", cidTxParamSetup: "TxParamSetupReq", cidRXParamSetup: "RXParamSetupReq",
-	cidNewChannel: "NewChannelReq", cidLinkADR: "LinkADRReq", cidRXTimingSetup: "RXTimingSetupReq",
-	cidDlChannel: "DlChannelReq", cidADRParamSetup: "ADRParamSetupReq", cidRejoinParam: "RejoinParamSetupReq",
-	cidDevStatus: "DevStatusReq",
-}
-
-// requestText says which command is asked: "LinkADRReq 50ff0001".
-func requestText(c macstate.Command) string {
-	if c.Size == 0 {
-		return requestNames[c.CID]
-	}
-	return fmt.Sprintf("%s %x", requestNames[c.CID], c.Bytes())
-}
-
-// due returns the requests that are due after an uplink.
-func (ctx *UplinkContext) due(adr bool) []macstate.Command {
-	if ctx.Plan == nil {
-		return nil
-	}
+// due returns the requests that are due after an uplink, and what ADR has newly decided.
+func (ctx *UplinkContext) due(adr bool) ([]macstate.Command, *macstate.Decision) {
 	dr, err := ctx.Plan.UplinkDataRate(ctx.Rate)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr,
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: Wish(ctx.Device, ctx.Session), dataRate: dr, adr: adr,
 	}
 	a.all()
-	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt)
+	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt), a.decision
 }
 
 // Current returns the parameters that a device is known to use.
@@ -133,7 +115,7 @@ func (ctx *UplinkContext) answered(id cid, ok bool, apply func(p *session.Parame
 // tell reports an answer.
 func (ctx *UplinkContext) tell(c macstate.Command, ok bool) {
 	if ctx.Told != nil {
-		ctx.Told(requestText(c), ok)
+		ctx.Told(Words(c), ok)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/config"
 )
@@ -68,7 +69,8 @@ func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
 		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
-			"with a question mark one that cannot be used, such as a codec that is not imported.",
+			"with a question mark one that cannot be used, such as a codec that is not imported. DATA_RATE and LOST (frames of frames)\n" +
+			"are of the last 20 uplinks at this data rate since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -85,16 +87,24 @@ func newDeviceList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		views := map[session.ID]mac.View{}
+		err = operate(cmd.Context(), c, "device.mac", admin.MACArgs{Application: *application}, func(v mac.View) error {
+			views[session.ID{Application: v.Application, Device: v.Device}] = v
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tFORMATTERS\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tDATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
 				addr, fCnt = s.DevAddr, fmt.Sprint(s.FCntUp)
 			}
 			id := session.ID{Application: d.IDs.Applications.ID, Device: d.IDs.Device}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
-				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, orDash(formatters[id]), plainLine(d.Name))
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
+				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, linkColumns(views[id]), orDash(formatters[id]), plainLine(d.Name))
 			return err
 		})
 		if err != nil {
@@ -153,6 +163,11 @@ func newDeviceGet() *cobra.Command {
 		if *asJSON {
 			return operate(cmd.Context(), c, "device.get", args, printJSON(cmd.OutOrStdout()))
 		}
+		var v mac.View
+		err = operate(cmd.Context(), c, "device.mac", admin.MACArgs(args), func(got mac.View) error { v = got; return nil })
+		if err != nil {
+			return err
+		}
 		var formatters admin.DeviceFormatters
 		list := admin.FormatterListArgs(args)
 		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
@@ -160,13 +175,13 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error {
-			return printDevice(cmd.OutOrStdout(), &d, &formatters)
+			return printDevice(cmd.OutOrStdout(), &d, &formatters, &v)
 		})
 	}
 	return cmd
 }
 
-func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
+func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, v *mac.View) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -196,6 +211,7 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
 	if d.Joins {
 		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
 	}
+	macLines(v, line)
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -23,6 +23,8 @@ type History struct {
 	rate    radio.DataRate
 	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
 	from    uint32          // see From
+
+	ADR bool // the last uplink lets the network set data rate and power
 }
 
 // Path is a gateway that has heard a device lately.
@@ -79,6 +81,9 @@ func (h *History) Link() (best radio.Decibel, heard int, lost, of uint32, settle
 	of = last - h.fCnts[0] + 1
 	return slices.Max(h.snrs), len(h.snrs), of - uint32(len(h.fCnts)), of, h.fCnts[0] != h.from
 }
+
+// Rate returns the data rate of the last uplink.
+func (h *History) Rate() radio.DataRate { return h.rate }
 
 // From returns the FCntUp of the first uplink with the data rate and the number of
 // transmissions that are in use.
