@@ -107,6 +107,7 @@ func (m *MQTT) check(f *faults) {
 	intRange(f, "offline_messages", l.OfflineMessages, 1, 1_000_000)
 	intRange(f, "offline_bytes", l.OfflineBytes, 4096, 1<<30)
 	intRange(f, "offline_bytes_total", l.OfflineBytesTotal, 4096, 1<<30)
+	intRange(f, "kept_bytes_total", l.KeptBytesTotal, 4096, 32<<20)
 	durationRange(f, "mqtt.limits.session_expiry", l.SessionExpiry, time.Second, 365*24*time.Hour)
 }
 

@@ -77,6 +77,7 @@ tenant = "tti"
 legacy_fields = false
 zero_fields = true
 attributes = true
+keep_sessions = true
 [mqtt.limits]
 clients = 1
 unauthenticated = 2
@@ -91,6 +92,7 @@ subscriptions = 7
 offline_messages = 8
 offline_bytes = 9000
 offline_bytes_total = 10000
+kept_bytes_total = 11000
 session_expiry = "1h"
 [http]
 listen = ""
