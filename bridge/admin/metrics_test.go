@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"lorawand/bridge"
-	"lorawand/bridge/core"
 	"lorawand/bridge/event"
 	"lorawand/radio"
 )
@@ -123,7 +122,7 @@ func TestCoreMetrics(t *testing.T) {
 // Events are counted by kind, in the order of their names, and only those that
 // have happened.
 func TestEventMetrics(t *testing.T) {
-	s := bridge.Stats{Stats: core.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
+	s := bridge.Stats{Stats: event.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
 	var e exposition
 	coreMetrics(&e, &s)
 	want := "lorawand_events_total{kind=\"a_decision\"} 1\nlorawand_events_total{kind=\"some_news\"} 2\n"
@@ -150,7 +149,7 @@ func TestDropped(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var s core.Stats
+			var s event.Stats
 			for reason, n := range tt.dropped {
 				s.Dropped[reason] = n
 			}
