@@ -164,7 +164,8 @@ type Broker struct {
 	gate    *gate
 	outbox  *outbox.Outbox
 	backoff access.Backoff
-	lines   pace.Lines // of the log, that strangers can cause
+	lines   pace.Lines  // of the log, that strangers can cause
+	often   pace.ByName // what is told of refusals, by application; "": of strangers
 
 	handshakes pace.Handshakes
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"lorawand/bridge/broker/packet"
 	"lorawand/bridge/v3"
 )
 
@@ -55,7 +56,7 @@ func TestAppendPubrel(t *testing.T) {
 	if err := pk.PubrelEncode(&b); err != nil {
 		t.Fatal(err)
 	}
-	if got := appendPubrel(nil, 0x1234); !bytes.Equal(got, b.Bytes()) {
+	if got := packet.AppendPubrel(nil, 0x1234); !bytes.Equal(got, b.Bytes()) {
 		t.Errorf("%x, want %x", got, b.Bytes())
 	}
 }
