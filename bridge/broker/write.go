@@ -15,13 +15,14 @@ import (
 
 // write writes to a connection until that ends.
 func (s *session) write(cl *mqtt.Client, c *conn) {
-	var buf []byte
 	for {
-		p, messages, over := s.gather(cl, c, buf[:0])
+		buf := s.b.buffers.Get().(*[]byte) // those that wait for nothing hold none
+		p, messages, over := s.gather(cl, c, (*buf)[:0])
 		switch {
 		case over:
 			return
 		case len(p) == 0:
+			s.b.buffers.Put(buf)
 			select {
 			case <-s.wake:
 				continue
@@ -36,8 +37,8 @@ func (s *session) write(cl *mqtt.Client, c *conn) {
 			return // the connection is at its end
 		}
 		s.b.delivered.Add(messages)
-		if buf = p; cap(buf) > 2*gathered {
-			buf = nil
+		if *buf = p; cap(p) <= 2*gathered {
+			s.b.buffers.Put(buf)
 		}
 	}
 }
