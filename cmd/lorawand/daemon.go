@@ -193,6 +193,7 @@ func (d *daemon) refused(r broker.Refused) {
 	e := event.Event{
 		Kind: [...]event.Kind{
 			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+			broker.PacketRefused: event.PacketRefused,
 		}[r.What],
 		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
 	}
