@@ -31,6 +31,7 @@ const (
 	ClientRefused       Kind = "MQTT client refused"
 	PublishRefused      Kind = "MQTT publish refused"
 	SubscribeRefused    Kind = "MQTT subscription refused"
+	APIRefused          Kind = "API client refused"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
