@@ -356,7 +356,7 @@ func (j *sessionJSON) session(r *reader) *session.Session {
 	}
 	s.Heard = s.FCntUp > 0
 	if !r.text("session.dev_addr", j.DevAddr, &s.DevAddr) {
-		r.fail("session.dev_addr", errMissing)
+		r.fail("session.dev_addr", ErrMissing)
 	}
 	k := &j.Keys
 	r.key("session.keys.f_nwk_s_int_key", k.FNwkSIntKey, &s.Keys.FNwkSIntKey)
