@@ -81,7 +81,7 @@ func (e *endDevice) uplink() []macstate.Command {
 	if len(due) == 0 {
 		return nil
 	}
-	e.d.Session.SetMAC(e.d.Session.MAC.Sent(due, e.fCnt, replaces))
+	o.sent(e.d.Session, e.fCnt)
 	e.asked = append(e.asked, due...)
 	if !e.mute {
 		e.obey(due)

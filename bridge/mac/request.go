@@ -51,7 +51,7 @@ func (ctx *UplinkContext) due(adr bool) ([]macstate.Command, *macstate.Decision)
 		return nil, nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: Wish(ctx.Device, ctx.Session), dataRate: dr, adr: adr,
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: ctx.Device.Wish(ctx.Session), dataRate: dr, adr: adr,
 	}
 	a.all()
 	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt), a.decision
