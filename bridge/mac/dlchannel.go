@@ -19,15 +19,16 @@ func wantDlChannels(a *asking) {
 	var room [maxChannels]session.Channel
 	has := channels(a.Device, a.Session, a.Plan, room[:0])
 	for n := range min(len(wish), maxChannels) {
-		w, now := wish[n], wish[n].UplinkFrequency
+		w := told(wish[n])
+		now := w.UplinkFrequency
 		switch {
 		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:
 			now = has[n].DownlinkFrequency
 		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel, newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
 			continue
 		}
-		if w.Enabled && w.DownlinkFrequency != 0 && w.DownlinkFrequency != now {
-			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), w.DownlinkFrequency)...)
+		if f := w.DownlinkFrequency; w.Enabled && f != 0 && f != now {
+			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), f)...)
 		}
 	}
 }
@@ -35,7 +36,7 @@ func wantDlChannels(a *asking) {
 // dlChannelAns: bits 0 and 1 say that the frequency is accepted and the channel
 // exists.
 func dlChannelAns(o *Owed, status []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
+	ctx.sticky(o, cidDlChannel, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
 		has := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil))
 		if n := int(asked[0]); n < len(has) {
 			has[n].DownlinkFrequency = readFrequency(asked[1:])

@@ -42,16 +42,17 @@ func Show(d *session.Device, rx1Delay uint8, at time.Time) View {
 		return v
 	}
 	now := Current(d, s, plan)
-	best, heard, lost, of, _ := d.History.Link()
-	if heard > 0 {
-		v.DataRate, v.SNR, v.Uplinks, v.Lost, v.Of = d.History.Rate().String(), best.String(), heard, lost, of
+	if h := d.History.Link(); h.Heard > 0 {
+		v.DataRate, v.SNR, v.Uplinks, v.Lost, v.Of = d.History.Rate().String(), h.Best.String(), h.Heard, h.Lost, h.Of
 	}
 	v.Power = powerWords(plan, now.ADRTXPower)
 	v.Current = currentWords(d, s, plan, &now)
 	v.ADR = adrWords(d, s, plan)
+	what := d.Clone() // asking notes what it finds
+	what.History = d.History
 	a := asking{
 		UplinkContext: UplinkContext{
-			Device: d, Session: s, Plan: plan, FCnt: s.FCntUp, Rate: d.History.Rate(), RX1Delay: rx1Delay, At: at,
+			Device: what, Session: what.Session, Plan: plan, FCnt: s.FCntUp, Rate: d.History.Rate(), RX1Delay: rx1Delay, At: at,
 		},
 		now: now, wish: d.Wish(s), adr: d.History.ADR,
 	}
@@ -135,7 +136,7 @@ func adrWords(d *session.Device, s *session.Session, p *region.Plan) string {
 	case set.Disabled:
 		return "off, by the device's settings"
 	case s.MAC == nil || s.MAC.Decision == nil:
-		if _, heard, _, _, _ := d.History.Link(); heard > 0 && !d.History.ADR {
+		if d.History.Link().Heard > 0 && !d.History.ADR {
 			return "nothing asked: the device does not let the network decide (no ADR bit)"
 		}
 		return "nothing asked"
