@@ -165,6 +165,40 @@ func TestRepeatedAnswer(t *testing.T) {
 	}
 }
 
+// A frame that the device sends several times does not answer what was sent in answer to
+// the first of them.
+func TestFrameSentSeveralTimes(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		asked  macstate.Command // in answer to the frame
+		answer []byte           // to what was asked before
+	}{
+		{"LinkADRAns", macstate.New(cidLinkADR, 0x50, 0xff, 0, 1), []byte{3, 7}},
+		{"NewChannelAns", macstate.New(cidNewChannel, 7, 0x58, 0x6e, 0x84, 0x50), []byte{7, 3}},
+		{"DevStatusAns", macstate.New(cidDevStatus), []byte{6, 1, 2}},
+		{"RXTimingSetupAns", macstate.New(cidRXTimingSetup, 3), []byte{8}},
+		{"RXParamSetupAns", macstate.New(cidRXParamSetup, 0x13, 0xd2, 0xad, 0x84), []byte{5, 7}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEndDevice(t, "EU_863_870_TTN", session.V1_0_3, link{nbTrans: 2})
+			e.d.Settings.MAC.Quiet = true
+			sent(e.d.Session, []macstate.Command{tt.asked}, 7)
+			params := e.d.Session.Parameters
+			up := func(fCnt uint32) {
+				Uplink(dataUp(), tt.answer, UplinkContext{
+					Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: fCnt, Rate: radio.LoRaDataRate(12, 125_000),
+				})
+			}
+			if up(7); len(e.d.Session.MAC.Asked) != 1 || e.d.Session.Parameters != params {
+				t.Errorf("%+v, %+v after the same frame", e.d.Session.MAC, e.d.Session.Parameters)
+			}
+			if up(8); len(e.d.Session.MAC.Asked) != 0 {
+				t.Errorf("%+v after the next frame", e.d.Session.MAC)
+			}
+		})
+	}
+}
+
 // What stands in a store, of whatever length, is answered without a panic.
 func TestStoredRequestsOfAnyLength(t *testing.T) {
 	for size := range uint8(7) {

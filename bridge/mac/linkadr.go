@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"math"
 	"slices"
 
 	"lorawand/bridge/session"
@@ -27,7 +28,7 @@ func wantLinkADR(a *asking) {
 	if !lacks && !a.adapts() || !a.patient() {
 		return
 	}
-	if open := a.Session.MAC.Open(cidLinkADR); len(open) > 0 && a.waits(open) {
+	if open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32); len(open) > 0 && a.waits(open) {
 		a.wanted = append(a.wanted, open...)
 		return
 	}

@@ -114,12 +114,14 @@ func replaces(next, old macstate.Command) bool {
 	return true
 }
 
-// open returns the requests with an identifier that were sent last, and not answered.
+// open returns the requests with an identifier that were sent last before the uplink,
+// and not answered. A device may send a frame several times: it cannot answer what was
+// sent in answer to the first of them.
 func (ctx *UplinkContext) open(id cid) []macstate.Command {
 	if ctx.Session == nil || ctx.Plan == nil {
 		return nil
 	}
-	return ctx.Session.MAC.Open(id)
+	return ctx.Session.MAC.Open(id, ctx.FCnt)
 }
 
 // answered takes the device's answer to the oldest request with an identifier that
