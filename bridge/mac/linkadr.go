@@ -23,9 +23,8 @@ func (a *asking) wantMask(l link, cntl uint8, mask uint16) {
 // wantLinkADR asks for the plan's channels where these are told by masks, and for
 // what ADR has decided.
 func wantLinkADR(a *asking) {
-	a.revert()
 	lacks := a.Plan.FixedChannels() && !a.masked()
-	if !lacks && !a.adapts() || !a.patient() {
+	if !lacks && !a.adapts() {
 		return
 	}
 	if open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32); len(open) > 0 && a.waits(open) {
@@ -58,17 +57,10 @@ func (a *asking) adapts() bool { return a.adr && !a.Device.Settings.MAC.ADR.Disa
 // many.
 const maxLinkWait = 64
 
-// patient reports whether it is time for a LinkADRReq. A device that has heard nothing
-// for long asks for a downlink: with that it is asked once more.
+// patient reports whether it is time for a LinkADRReq.
 func (a *asking) patient() bool {
 	m := a.Session.MAC
-	if m == nil || m.LinkTries == 0 || a.FCnt == m.LinkAt {
-		return true
-	}
-	if a.ackReq {
-		if awake := m.Wake(cidLinkADR); awake != m {
-			a.Session.SetMAC(awake)
-		}
+	if m == nil || m.LinkTries == 0 || a.FCnt == m.LinkAt || a.ackReq {
 		return true
 	}
 	return a.FCnt-m.LinkAt >= min(uint32(1)<<min(m.LinkTries-1, 30), maxLinkWait)
@@ -87,6 +79,15 @@ func sent(s *session.Session, asked []macstate.Command, fCntUp uint32) {
 }
 
 const maxLinkTries = 10
+
+// wake has a request asked once more that rests: a device that has heard nothing for long
+// asks for a downlink, and the request goes with that.
+func (a *asking) wake() {
+	m := a.Session.MAC
+	if awake := m.Wake(cidLinkADR); a.ackReq && awake != m {
+		a.Session.SetMAC(awake)
+	}
+}
 
 // revert notes that a device has gone back to a lower data rate by itself, because it
 // has not heard us: it sends with full power. With the lowest data rate it may use all

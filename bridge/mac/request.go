@@ -76,7 +76,12 @@ func (ctx *UplinkContext) due(o *Owed, d *frame.Data) []macstate.Command {
 		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr,
 		adr: d.ADR, ackReq: d.ADRACKReq,
 	}
+	a.revert()
+	a.wake()
 	a.all()
+	if !a.patient() {
+		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return c.CID == cidLinkADR })
+	}
 	if o.sticky != 0 {
 		all := len(a.wanted)
 		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return o.sticky>>c.CID&1 == 1 })
