@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -13,8 +14,11 @@ import (
 	"sync"
 	"time"
 
+	"lorawand/bridge/activity"
 	"lorawand/bridge/core"
+	"lorawand/bridge/decode"
 	"lorawand/bridge/event"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -48,6 +52,11 @@ type Options struct {
 	Tombstones    *session.Tombstones         // State.Tombstones
 	Clock         *Clock                      // default a new one
 	Logger        *slog.Logger                // default slog.Default()
+
+	Version string // is told in the statuses; "": none are published
+
+	Formatters decode.Formatters // default: no device has any
+	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -57,23 +66,28 @@ const inboxSize = 2048
 // Bridge runs a Core. Its methods Uplink, TxAck and GatewayEvent take what
 // drivers hear; they return at once and may be called from any goroutine.
 type Bridge struct {
-	core      *core.Core
-	clock     *Clock
-	inbox     *inbox
-	committer *state.Committer
-	outbox    Outbox
-	air       Transmitter
-	events    *event.Log
-	log       *slog.Logger
-	waiters   waiters
-	timer     *time.Timer
-	ask       chan func(*core.Core)
-	serves    bool
+	core       *core.Core
+	clock      *Clock
+	inbox      *inbox
+	committer  *state.Committer
+	outbox     Outbox
+	air        Transmitter
+	events     *event.Log
+	activity   *activity.Log
+	log        *slog.Logger
+	waiters    waiters
+	timer      *time.Timer
+	ask        chan func(*core.Core)
+	serves     bool
+	formatters decode.Formatters
+	decoder    *decode.Decoder
+	encoder    v3.Encoder
+	version    string
 }
 
 // Stats are counts of the core and of its inbox.
 type Stats struct {
-	core.Stats
+	event.Stats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
 	Wear         state.Wear
@@ -103,8 +117,10 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
+		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
+	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
+	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
 	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)
 	return b, nil
@@ -121,6 +137,9 @@ func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.add(core.GatewayC
 
 // Events returns the log of events.
 func (b *Bridge) Events() *event.Log { return b.events }
+
+// Activity returns what is remembered of each device.
+func (b *Bridge) Activity() *activity.Log { return b.activity }
 
 // Push takes what an application wants to send, the body of a down/push or
 // down/replace. It returns when that is stored, or refused and reported on
@@ -140,6 +159,9 @@ func (b *Bridge) TryPush(ctx context.Context, device session.ID, replace bool, b
 	p := core.Pushed{Device: device, Replace: replace}
 	items, err := v3.ParseDownlinks(body)
 	p.Items = items
+	if err == nil {
+		err = b.encode(ctx, device, items)
+	}
 	if err != nil && !errors.As(err, &p.Err) {
 		return nil, fmt.Errorf("bridge: push for %v: %w", device, err)
 	}
@@ -185,6 +207,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if b.serves {
 		b.step(core.Starting{})
 	}
+	b.tellStatus(true)
 	for {
 		for in, h, ok := b.inbox.take(); ok && ctx.Err() == nil; in, h, ok = b.inbox.take() {
 			if in == nil {
@@ -198,6 +221,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 			b.step(core.Stopping{})
 			b.waiters.end(errStopped)
 			stopCommitting()
+			b.decoder.Drain(lastDecoding)
+			b.tellStatus(false)
 			return ended(committed)
 		case <-b.inbox.wake:
 		case <-b.timer.C:
@@ -225,7 +250,7 @@ func (b *Bridge) step(in core.Input) {
 	for _, e := range b.core.Step(now, in) {
 		switch e := e.(type) {
 		case core.Publish:
-			b.outbox.Publish(e.Message)
+			b.decoder.Publish(e.Message, e.Undecoded)
 		case core.Commit:
 			b.committer.Add(state.Request(e))
 		case core.Transmit:
@@ -235,9 +260,16 @@ func (b *Bridge) step(in core.Input) {
 		case *core.Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
 		case core.Report:
-			b.events.Write(&e.Event)
+			b.tell(&e.Event)
+			b.tellGateway(&e.Event)
 		}
 	}
+}
+
+// tell writes an event down.
+func (b *Bridge) tell(e *event.Event) {
+	b.events.Write(e)
+	b.activity.Event(e)
 }
 
 // transmit hands a frame to its gateway. If that is not possible, the core gets an

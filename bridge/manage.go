@@ -27,13 +27,26 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 		}
 		own[i] = p
 	}
+	devices := make([]*session.Device, len(own))
+	for i := range own {
+		devices[i] = own[i].Device
+	}
+	state.ShareScripts(devices...)
 	a, err := b.await(ctx, func(ticket uint64) core.Input {
 		return core.Provisioned{Ticket: ticket, Put: own, Remove: remove, Trial: trial}
 	})
 	if err != nil {
 		return fmt.Errorf("bridge: devices: %w", err)
 	}
+	if a.Err == nil && !trial {
+		b.activity.Forget(remove...)
+	}
 	return a.Err
+}
+
+// Lag has records stored with the next commit. A crash may lose them.
+func (b *Bridge) Lag(records ...state.Record) {
+	b.committer.Add(state.Request{Records: records, Lag: true})
 }
 
 // Reconfigure replaces what is configured of the gateways. It returns when that

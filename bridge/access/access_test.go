@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -67,40 +68,61 @@ func TestLogin(t *testing.T) {
 		name, user, password string
 		now                  time.Time
 		tenant               string
-		ok                   bool
+		why                  Refusal
 	}{
-		{"plain", "app1", text, before, "", true},
-		{"tenant", "app1@ttn", text, before, "ttn", true},
-		{"no calendar", "app1", text, time.Time{}, "", true},
-		{"expired", "app1", text, after, "", false},
-		{"other tenant", "app1@tti", text, before, "", false},
-		{"empty tenant", "app1@", text, before, "", false},
-		{"other application", "app2", text, before, "", false},
-		{"other's key", "app1", other, before, "", false},
-		{"no user", "", text, before, "", false},
-		{"no password", "app1", "", before, "", false},
-		{"wrong secret", "app1", wrongSecret, before, "", false},
-		{"lower case", "app1", strings.ToLower(text), before, "", false},
-		{"unknown id", "app1", "NNSXS." + strings.Repeat("A", 39) + "." + strings.Repeat("A", 52), before, "", false},
-		{"short", "app1", "NNSXS.A.A", before, "", false},
-		{"unknown application", "app3", text, before, "", false},
+		{"plain", "app1", text, before, "", ""},
+		{"tenant", "app1@ttn", text, before, "ttn", ""},
+		{"no calendar", "app1", text, time.Time{}, "", ""},
+		{"expired", "app1", text, after, "", Expired},
+		{"other tenant", "app1@tti", text, before, "", UnknownTenant},
+		{"empty tenant", "app1@", text, before, "", UnknownTenant},
+		{"other application", "app2", text, before, "", OtherApplication},
+		{"other's key", "app1", other, before, "", OtherApplication},
+		{"no user", "", text, before, "", UnknownApplication},
+		{"no password", "app1", "", before, "", NoKey},
+		{"wrong secret", "app1", wrongSecret, before, "", WrongSecret},
+		{"lower case", "app1", strings.ToLower(text), before, "", NoKey},
+		{"unknown id", "app1", "NNSXS." + strings.Repeat("A", 39) + "." + strings.Repeat("A", 52), before, "", UnknownKey},
+		{"short", "app1", "NNSXS.A.A", before, "", NoKey},
+		{"unknown application", "app3", text, before, "", UnknownApplication},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := r.Login(tt.user, tt.password, tt.now)
-			if (err == nil) != tt.ok || !tt.ok && !errors.Is(err, ErrLogin) {
-				t.Fatalf("%+v, %v", l, err)
+			why, _ := errors.AsType[Refusal](err)
+			if why != tt.why || (err == nil) != (tt.why == "") || err != nil && !errors.Is(err, ErrLogin) {
+				t.Fatalf("%+v, %v, %q; want %q", l, err, why, tt.why)
 			}
-			if tt.ok && (l.Application != "app1" || l.Tenant != tt.tenant) {
+			if tt.why == "" && (l.Application != "app1" || l.Tenant != tt.tenant) {
 				t.Errorf("login %+v", l)
 			}
 		})
 	}
+}
+
+func TestRevokedKeys(t *testing.T) {
+	r := NewRegistry("ttn")
+	text, k := newKey(t, "app1")
+	_, other := newKey(t, "app2")
+	for _, x := range []Key{k, other} {
+		if err := r.Add(x); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if !r.Remove(k.ID) || r.Remove(k.ID) || r.Len() != 1 {
 		t.Error("Remove")
 	}
-	if _, err := r.Login("app1", text, before); !errors.Is(err, ErrLogin) {
+	if _, err := r.Login("app1", text, time.Time{}); !errors.Is(err, ErrLogin) || !errors.Is(err, Revoked) {
 		t.Errorf("a key that was removed: %v", err)
+	}
+	for i := range 2 * mostRevoked {
+		_, k := newKey(t, "app1")
+		k.ID = fmt.Sprint(i)
+		_ = r.Add(k)
+		r.Remove(k.ID)
+	}
+	if len(r.revoked) > mostRevoked {
+		t.Errorf("%d keys are remembered that were revoked", len(r.revoked))
 	}
 }
 
@@ -117,7 +139,10 @@ func TestImport(t *testing.T) {
 	if _, err := r.Login("app1", theirs, time.Time{}); err != nil {
 		t.Errorf("login with an imported key: %v", err)
 	}
-	for _, bad := range []string{"", "x", theirs[1:], theirs + "A", strings.Replace(theirs, "ABC", "ab1", 1), strings.Replace(theirs, "NNSXS", "MFRGG", 1)} {
+	for _, bad := range []string{
+		"", "x", theirs[1:], theirs + "A", strings.Replace(theirs, "ABC", "ab1", 1),
+		strings.Replace(theirs, "NNSXS", "MFRGG", 1),
+	} {
 		if _, err := Import(rand.Reader, "app1", bad); !errors.Is(err, ErrKey) {
 			t.Errorf("%q: %v, want ErrKey", bad, err)
 		}

@@ -19,6 +19,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
+	"lorawand/bridge/codec"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
@@ -73,7 +74,8 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	a, err := New(Options{
-		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log,
+		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log, Applications: state.Applications,
+		Codecs: state.Codecs, Resolver: codec.NewResolver(state.Applications, state.Codecs),
 		Links: func() map[radio.EUI64]Link { return map[radio.EUI64]Link{gatewayEUI: {Pulled: 1, Version: 2}} },
 	})
 	if err != nil {
@@ -174,7 +176,7 @@ func TestDoors(t *testing.T) {
 	if err != nil || err2 != nil || len(direct) != 1 || !strings.Contains(direct[0], "gateway connected") || fmt.Sprint(direct) != fmt.Sprint(over) {
 		t.Errorf("%v, %v; %v, %v", direct, err, over, err2)
 	}
-	if _, err := h.call("why", WhyArgs{"as:downlink:X"}); err == nil || !strings.Contains(err.Error(), ErrNotRemembered.Error()) {
+	if _, err := h.call("why", WhyArgs{CorrelationID: "as:downlink:X"}); err == nil || !strings.Contains(err.Error(), ErrNotRemembered.Error()) {
 		t.Errorf("why: %v", err)
 	}
 }
@@ -215,11 +217,10 @@ func TestEventsMatch(t *testing.T) {
 	}
 }
 
-// Who follows gets what was and what comes, and costs nobody anything when he
-// goes or does not read.
+// Who follows gets what was and what comes, and leaves his place when he goes.
 func TestFollow(t *testing.T) {
 	h := newHouse(t)
-	stopServer := h.listen()
+	h.listen()
 	connect := func(n byte) {
 		h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{n}, Kind: radio.GatewayConnected, At: 1})
 	}
@@ -259,7 +260,12 @@ func TestFollow(t *testing.T) {
 			t.Fatalf("following: %v", err)
 		}
 	}
-	// One that does not read.
+}
+
+// Who follows and does not read holds nobody up.
+func TestFollowerDoesNotRead(t *testing.T) {
+	h := newHouse(t)
+	stopServer := h.listen()
 	stuck, err := net.Dial("unix", h.path)
 	if err != nil {
 		t.Fatal(err)
@@ -304,7 +310,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s: %.300s\nwant %s", name, got, tt.want)
 		}
 	}
-	_, err := h.call("why", WhyArgs{strings.Repeat("x", 2<<20)})
+	_, err := h.call("why", WhyArgs{CorrelationID: strings.Repeat("x", 2<<20)})
 	if err == nil || !strings.Contains(err.Error(), "more than 1024 KiB") {
 		t.Errorf("the client is told %v", err)
 	}

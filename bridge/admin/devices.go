@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3/enddevice"
@@ -22,12 +23,16 @@ type PutArgs struct {
 	DryRun  bool              `json:"dry_run,omitempty"` // only say whether it could be done
 }
 
-// PutFault is a part of the answer of "device.put" that fails.
-type PutFault struct {
+// PutPart is a part of the answer of "device.put": a fault or a warning of a
+// device, or the news that its application is new.
+type PutPart struct {
 	Index int    `json:"index"` // in Devices
-	Error string `json:"error"`
+	Error string `json:"error,omitempty"`
 	// Registered says that nothing is wrong but that the device exists.
 	Registered bool `json:"registered,omitempty"`
+
+	Warning        string `json:"warning,omitempty"` // what will not work
+	NewApplication bool   `json:"new_application,omitempty"`
 }
 
 // maxFaults are told at once.
@@ -36,8 +41,8 @@ const maxFaults = 50
 // ErrNothingChanged ends an answer that has told faults.
 var ErrNothingChanged = errors.New("nothing was changed")
 
-// putDevices registers devices, all or none. It answers with a PutFault for
-// each that is wrong.
+// putDevices registers devices, all or none. It answers with a PutPart for each
+// that is wrong, or whose formatter cannot be used.
 func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 	var faults state.ProvisionFaults
 	put := make([]state.DevicePut, 0, len(args.Devices))
@@ -60,18 +65,37 @@ func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 		return err
 	}
 	defer unlock()
+	exists, err := a.exists(ctx, args.Application)
+	if err != nil {
+		return err
+	}
 	err = a.o.Bridge.Provision(ctx, put, nil, args.DryRun)
 	if errors.As(err, &faults) {
 		return tellFaults(faults, r)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if !exists && len(put) > 0 {
+		if err := r(PutPart{NewApplication: true}); err != nil {
+			return err
+		}
+	}
+	for i, p := range put {
+		for _, w := range a.formatterWarnings(p.Device) {
+			if err := r(PutPart{Index: i, Warning: w}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func tellFaults(faults state.ProvisionFaults, r reply) error {
 	for i, f := range faults {
-		fault := PutFault{f.Index, f.Err.Error(), errors.Is(f.Err, state.ErrRegistered)}
+		fault := PutPart{Index: f.Index, Error: f.Err.Error(), Registered: errors.Is(f.Err, state.ErrRegistered)}
 		if i == maxFaults {
-			fault = PutFault{Index: f.Index, Error: fmt.Sprintf("and %d faults more", len(faults)-maxFaults)}
+			fault = PutPart{Index: f.Index, Error: fmt.Sprintf("and %d faults more", len(faults)-maxFaults)}
 		}
 		if err := r(fault); err != nil {
 			return err
@@ -90,6 +114,9 @@ type SetArgs struct {
 	Fields          map[string]string `json:"fields,omitempty"` // by the names of enddevice.SetFields
 	ResetFCnt       bool              `json:"reset_f_cnt,omitempty"`
 	ResetJoinNonces bool              `json:"reset_join_nonces,omitempty"`
+
+	UpFormatter   *enddevice.FormatterChange `json:"up_formatter,omitempty"`
+	DownFormatter *enddevice.FormatterChange `json:"down_formatter,omitempty"`
 }
 
 // SetNote is a part of the answer of "device.set": what the owner is to know of
@@ -136,6 +163,10 @@ func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {
 	if err != nil {
 		return fmt.Errorf("%v: %w", d.ID, err)
 	}
+	had := d.Formatters.Set
+	if err := enddevice.ChangeFormatters(&d.Formatters, args.UpFormatter, args.DownFormatter); err != nil {
+		return fmt.Errorf("%v: %w", d.ID, err)
+	}
 	put := state.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
 	if err := a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err != nil {
 		return err
@@ -143,7 +174,10 @@ func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {
 	if n := notYet(d, args.Fields); n != "" {
 		notes = append(notes, n)
 	}
-	for _, n := range notes {
+	if !had && d.Formatters.Set {
+		notes = append(notes, a.switchedOff(d)...)
+	}
+	for _, n := range append(notes, a.formatterWarnings(d)...) {
 		if err := r(SetNote{n}); err != nil {
 			return err
 		}
@@ -210,6 +244,26 @@ func replyDevice(d *session.Device, f enddevice.Form, r reply) error {
 	return r(json.RawMessage(raw))
 }
 
+// MACArgs name a device, or an application and no device: all of its devices. "" is all
+// applications.
+type MACArgs struct {
+	Application string `json:"application_id,omitempty"`
+	Device      string `json:"device_id,omitempty"`
+}
+
+// showMAC answers with a mac.View of each device.
+func (a *Admin) showMAC(ctx context.Context, args MACArgs, r reply) error {
+	tell := func(v mac.View) error { return r(v) }
+	if args.Device == "" {
+		return a.o.Bridge.MACs(ctx, args.Application, tell)
+	}
+	v, err := a.o.Bridge.MAC(ctx, session.ID{Application: args.Application, Device: args.Device})
+	if err != nil {
+		return err
+	}
+	return tell(v)
+}
+
 // ListArgs name an application; "" is all of them.
 type ListArgs struct {
 	Application string `json:"application_id,omitempty"`
@@ -273,5 +327,14 @@ func (a *Admin) deleteDevices(ctx context.Context, args DeleteArgs, _ reply) err
 		return err
 	}
 	defer unlock()
-	return a.o.Bridge.Provision(ctx, nil, ids, false)
+	return a.remove(ctx, ids)
+}
+
+// remove removes devices; the caller holds the lock.
+func (a *Admin) remove(ctx context.Context, ids []session.ID) error {
+	err := a.o.Bridge.Provision(ctx, nil, ids, false)
+	if err == nil {
+		a.o.Resolver.Forget(ids...)
+	}
+	return err
 }

@@ -36,7 +36,7 @@ func TestRefusedChanges(t *testing.T) {
 	if err != nil || stats.Devices != 0 || h.keys.Len() != 0 {
 		t.Errorf("%d devices and %d keys, %v", stats.Devices, h.keys.Len(), err)
 	}
-	if parts, err := h.call("device.put", json.RawMessage(`{"application_id":"app1","devices":[`+goodDevice+`]}`)); err != nil || len(parts) != 0 {
+	if parts, err := h.call("device.put", json.RawMessage(`{"application_id":"app1","devices":[`+goodDevice+`]}`)); err != nil || len(parts) != 1 {
 		t.Errorf("%v, %v", parts, err)
 	}
 	if _, err := h.call("device.set", json.RawMessage(`{"application_id":"app1","device_id":"dev1","fields":{"colour":"red"}}`)); err == nil || !strings.Contains(err.Error(), "no such field") {
@@ -51,9 +51,9 @@ func TestManyFaults(t *testing.T) {
 	for i := range devices {
 		devices[i] = json.RawMessage(`{}`)
 	}
-	var faults []PutFault
+	var faults []PutPart
 	err := h.admin.Call(context.Background(), "device.put", PutArgs{Application: "app1", Devices: devices}, func(raw json.RawMessage) error {
-		var f PutFault
+		var f PutPart
 		defer func() { faults = append(faults, f) }()
 		return json.Unmarshal(raw, &f)
 	})

@@ -99,7 +99,10 @@ func TestNoPulse(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	h.admin.o.Drivers = func() []Driver {
-		return []Driver{{Name: "udp", Metrics: []Metric{{"gwmp_datagrams_total", "Datagrams.", 7, false}, {"gwmp_delay_seconds", "Delay.", 0.25, true}}}}
+		return []Driver{{
+			Name:    "udp",
+			Metrics: []Metric{{"gwmp_datagrams_total", "Datagrams.", 7, false}, {"gwmp_delay_seconds", "Delay.", 0.25, true}},
+		}}
 	}
 	if err := h.store.Commit(store.Record{Kind: "x", Key: "y", Data: []byte("z")}); err != nil {
 		t.Fatal(err)
@@ -129,9 +132,13 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"lorawand_flash_bytes_written_total ", "lorawand_store_commits_total 1\n", "lorawand_gwmp_datagrams_total 7\n", "lorawand_gateways 1\n",
-		`lorawand_uplinks_dropped_total{reason="mic"} 0`, `lorawand_downlinks_sent_total{window="rx2"} 0`, `lorawand_build_info{version="1",`,
-		`lorawand_joins_total{result="used_dev_nonce"} 0`, `lorawand_downlinks_refused_total{window="rx1",reason="too_late"} 0`, "lorawand_process_start_time_seconds ", "lorawand_downlinks_waiting 0\n",
+		"lorawand_flash_bytes_written_total ", "lorawand_store_commits_total 1\n", "lorawand_gwmp_datagrams_total 7\n",
+		"lorawand_gateways 1\n",
+		`lorawand_uplinks_dropped_total{reason="mic"} 0`, `lorawand_downlinks_sent_total{window="rx2"} 0`,
+		`lorawand_build_info{version="1",`,
+		`lorawand_joins_total{result="used_dev_nonce"} 0`,
+		`lorawand_downlinks_refused_total{window="rx1",reason="too_late"} 0`, "lorawand_process_start_time_seconds ",
+		"lorawand_downlinks_waiting 0\n",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not in\n%s", want, body)
@@ -158,10 +165,12 @@ func TestHTTPLimits(t *testing.T) {
 		b, _ := io.ReadAll(c)
 		return string(b)
 	}
-	if got := raw("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 405 ") {
+	if got := raw("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"); !strings.HasPrefix(got,
+		"HTTP/1.1 405 ") {
 		t.Errorf("%.100q", got)
 	}
-	if got := raw("GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 20_000) + "\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 431 ") {
+	if got := raw("GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("y", 20_000) +
+		"\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 431 ") {
 		t.Errorf("%.100q", got)
 	}
 	var idle []net.Conn
@@ -174,7 +183,8 @@ func TestHTTPLimits(t *testing.T) {
 		idle = append(idle, c)
 	}
 	for i := range 2 * maxHTTPConns {
-		if got := raw("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, "Connection: close") {
+		if got := raw("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") ||
+			!strings.Contains(got, "Connection: close") {
 			t.Fatalf("request %d: %.100q", i, got)
 		}
 	}

@@ -27,6 +27,8 @@ type CreateKeyArgs struct {
 type NewKey struct {
 	ID   string `json:"id"`
 	Text string `json:"key"` // the whole, which is shown once
+
+	NewApplication bool `json:"new_application,omitempty"` // the key is the first thing of its application
 }
 
 // maxKeyName bounds the name of a key, in bytes.
@@ -61,14 +63,18 @@ func (a *Admin) createKey(ctx context.Context, args CreateKeyArgs, r reply) erro
 	if _, exists := a.o.Keys.Key(k.ID); exists {
 		return access.ErrExists
 	}
-	if err := a.o.Store.Commit(record); err != nil {
+	exists, err := a.exists(ctx, k.Application)
+	if err != nil {
+		return err
+	}
+	if err := a.o.Store.Commit(record, state.DeleteKeyUse(k.ID)); err != nil {
 		return err
 	}
 	if err := a.o.Keys.Add(k); err != nil {
 		return err
 	}
 	a.log.Info("API key created", "application_id", k.Application, "key_id", k.ID, "rights", k.Rights.String())
-	return r(NewKey{k.ID, text})
+	return r(NewKey{k.ID, text, !exists})
 }
 
 func makeKey(args *CreateKeyArgs) (string, access.Key, error) {
@@ -85,7 +91,8 @@ type Key struct {
 	Application string    `json:"application_id"`
 	Name        string    `json:"name,omitempty"`
 	Rights      []string  `json:"rights"`
-	Expires     time.Time `json:"expires,omitzero"` // absent: never
+	Expires     time.Time `json:"expires,omitzero"`       // absent: never
+	LastUse     string    `json:"last_used_on,omitempty"` // a day in UTC; absent: it is not known
 }
 
 // listKeys answers with every Key.
@@ -94,6 +101,9 @@ func (a *Admin) listKeys(_ context.Context, args ListArgs, r reply) error {
 		out := Key{
 			ID: k.ID, Application: k.Application, Name: k.Name,
 			Rights: strings.Split(k.Rights.Names(), ","), Expires: k.Expires,
+		}
+		if day, ok := a.o.Keys.Used(k.ID); ok {
+			out.LastUse = day.String()
 		}
 		if err := r(out); err != nil {
 			return err
@@ -127,14 +137,19 @@ func (a *Admin) revokeKey(ctx context.Context, args RevokeKeyArgs, r reply) erro
 	if !ok {
 		return fmt.Errorf("%.60q: %w", args.ID, ErrNoKey)
 	}
-	if err := a.o.Store.Commit(store.Record{Kind: state.KindKey, Key: k.ID}); err != nil {
+	if err := a.o.Store.Commit(store.Record{Kind: state.KindKey, Key: k.ID}, state.DeleteKeyUse(k.ID)); err != nil {
 		return err
 	}
+	return r(RevokedKey{k.Application, a.revoked(k)})
+}
+
+// revoked removes a key that is no longer in the store. It returns how many
+// connections and sessions have ended.
+func (a *Admin) revoked(k access.Key) (n int) {
 	a.o.Keys.Remove(k.ID)
-	n := 0
 	if a.o.Broker != nil {
 		n = a.o.Broker.Disconnect(func(l access.Login) bool { return l.KeyID == k.ID })
 	}
 	a.log.Info("API key revoked", "application_id", k.Application, "key_id", k.ID, "disconnected", n)
-	return r(RevokedKey{k.Application, n})
+	return n
 }

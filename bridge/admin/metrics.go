@@ -137,7 +137,8 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 	e.counter("lorawand_uplink_copies_total", "Frames that came through another gateway as well.", s.Copies)
 	e.counter("lorawand_uplink_ghosts_total", "Frames that were heard beside their channel as well.", s.Ghosts)
 	e.counter("lorawand_uplink_repetitions_total", "Frames that their devices have sent again.", s.Repeated)
-	e.counter("lorawand_wrong_mics_total", "MICs that were computed in vain, for forged frames and those of neighbours.", s.WrongMICs)
+	e.counter("lorawand_wrong_mics_total", "MICs that were computed in vain, for forged frames and those of neighbours.",
+		s.WrongMICs)
 	e.family("lorawand_uplinks_dropped_total", "counter", "Frames that were not published, by reason.")
 	for reason, n := range s.Dropped {
 		e.sample("lorawand_uplinks_dropped_total", float64(n), "reason", event.DropReason(reason).String())

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"lorawand/bridge"
-	"lorawand/bridge/core"
 	"lorawand/bridge/event"
 	"lorawand/radio"
 )
@@ -20,13 +19,25 @@ func TestExposition(t *testing.T) {
 		add  func(*exposition)
 		want string
 	}{
-		{"counter", func(e *exposition) { e.counter("n_total", "Frames.", 7) }, "# HELP n_total Frames.\n# TYPE n_total counter\nn_total 7\n"},
+		{
+			"counter", func(e *exposition) { e.counter("n_total", "Frames.", 7) },
+			"# HELP n_total Frames.\n# TYPE n_total counter\nn_total 7\n",
+		},
 		{"large counter without exponent", func(e *exposition) { e.sample("n", 1<<53) }, "n 9007199254740992\n"},
-		{"gauge below one", func(e *exposition) { e.gauge("n", "Share.", 0.0005) }, "# HELP n Share.\n# TYPE n gauge\nn 0.0005\n"},
+		{
+			"gauge below one", func(e *exposition) { e.gauge("n", "Share.", 0.0005) },
+			"# HELP n Share.\n# TYPE n gauge\nn 0.0005\n",
+		},
 		{"negative", func(e *exposition) { e.sample("n", -2.5) }, "n -2.5\n"},
 		{"one label", func(e *exposition) { e.sample("n", 1, "a", "b") }, "n{a=\"b\"} 1\n"},
-		{"three labels", func(e *exposition) { e.sample("n", 0, "a", "1", "b", "2", "c", "3") }, "n{a=\"1\",b=\"2\",c=\"3\"} 0\n"},
-		{"label with quote, backslash and line end", func(e *exposition) { e.sample("n", 1, "a", "\"\\\n") }, "n{a=\"\\\"\\\\\\n\"} 1\n"},
+		{
+			"three labels", func(e *exposition) { e.sample("n", 0, "a", "1", "b", "2", "c", "3") },
+			"n{a=\"1\",b=\"2\",c=\"3\"} 0\n",
+		},
+		{
+			"label with quote, backslash and line end", func(e *exposition) { e.sample("n", 1, "a", "\"\\\n") },
+			"n{a=\"\\\"\\\\\\n\"} 1\n",
+		},
 		{"empty label", func(e *exposition) { e.sample("n", 1, "a", "") }, "n{a=\"\"} 1\n"},
 		{
 			"counter of a driver", func(e *exposition) { e.metric(Metric{"x_total", "X.", 3, false}) },
@@ -63,11 +74,20 @@ func TestCoreMetrics(t *testing.T) {
 		{`lorawand_uplinks_dropped_total{reason="malformed"}`, func(s *bridge.Stats) { s.Dropped[0] = 9 }},
 		{`lorawand_uplinks_dropped_total{reason="reused_f_cnt"}`, func(s *bridge.Stats) { s.Dropped[len(s.Dropped)-1] = 9 }},
 		{`lorawand_joins_total{result="accepted"}`, func(s *bridge.Stats) { s.Joins = 9 }},
-		{`lorawand_joins_total{result="not_stored"}`, func(s *bridge.Stats) { s.Refusals = map[event.JoinRefusal]uint64{event.JoinNotStored: 9} }},
+		{
+			`lorawand_joins_total{result="not_stored"}`,
+			func(s *bridge.Stats) { s.Refusals = map[event.JoinRefusal]uint64{event.JoinNotStored: 9} },
+		},
 		{`lorawand_downlinks_sent_total{window="rx1"}`, func(s *bridge.Stats) { s.Sent[0] = 9 }},
 		{`lorawand_downlinks_sent_total{window="rx2"}`, func(s *bridge.Stats) { s.Sent[1] = 9 }},
-		{`lorawand_downlinks_refused_total{window="rx1",reason="too_late"}`, func(s *bridge.Stats) { s.Refused[0][radio.TxTooLate] = 9 }},
-		{`lorawand_downlinks_refused_total{window="rx2",reason="no_path"}`, func(s *bridge.Stats) { s.Refused[1][radio.TxNoPath] = 9 }},
+		{
+			`lorawand_downlinks_refused_total{window="rx1",reason="too_late"}`,
+			func(s *bridge.Stats) { s.Refused[0][radio.TxTooLate] = 9 },
+		},
+		{
+			`lorawand_downlinks_refused_total{window="rx2",reason="no_path"}`,
+			func(s *bridge.Stats) { s.Refused[1][radio.TxNoPath] = 9 },
+		},
 		{"", func(s *bridge.Stats) { s.Refused[0][radio.TxNoAck] = 9 }}, // no refusal
 		{"", func(s *bridge.Stats) { s.Refused[0][radio.TxOK] = 9 }},
 		{"lorawand_downlinks_unsent_total", func(s *bridge.Stats) { s.Unsent = 9 }},
@@ -102,7 +122,7 @@ func TestCoreMetrics(t *testing.T) {
 // Events are counted by kind, in the order of their names, and only those that
 // have happened.
 func TestEventMetrics(t *testing.T) {
-	s := bridge.Stats{Stats: core.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
+	s := bridge.Stats{Stats: event.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
 	var e exposition
 	coreMetrics(&e, &s)
 	want := "lorawand_events_total{kind=\"a_decision\"} 1\nlorawand_events_total{kind=\"some_news\"} 2\n"
@@ -129,7 +149,7 @@ func TestDropped(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var s core.Stats
+			var s event.Stats
 			for reason, n := range tt.dropped {
 				s.Dropped[reason] = n
 			}
@@ -157,7 +177,8 @@ func TestStoreFault(t *testing.T) {
 		t.Fatal("a key is stored on a broken disk")
 	}
 	var s Status
-	err := h.admin.Call(t.Context(), "status", struct{}{}, func(raw json.RawMessage) error { return json.Unmarshal(raw, &s) })
+	err := h.admin.Call(t.Context(), "status", struct{}{},
+		func(raw json.RawMessage) error { return json.Unmarshal(raw, &s) })
 	if err != nil || !strings.Contains(s.StoreError, broken.Error()) {
 		t.Errorf("status %+v, %v", s, err)
 	}

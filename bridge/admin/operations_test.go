@@ -75,9 +75,9 @@ func TestDeviceOperations(t *testing.T) {
 	other := strings.NewReplacer("dev1", "dev3", "01000001", "01000003").Replace(goodDevice)
 	newHouse(t).steps([]step{
 		{name: "none yet", op: "device.list", args: `{}`},
-		{name: "only tried", op: "device.put", args: `{"application_id":"app1","dry_run":true,"devices":[` + goodDevice + `]}`},
+		{name: "only tried", op: "device.put", args: `{"application_id":"app1","dry_run":true,"devices":[` + goodDevice + `]}`, parts: 1, with: []string{`"new_application":true`}},
 		{name: "tried is not done", op: "device.list", args: `{}`},
-		{name: "two", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `,` + joining + `]}`},
+		{name: "two", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `,` + joining + `]}`, parts: 1, with: []string{`"new_application":true`}},
 		{name: "the same id twice", op: "device.put", args: `{"application_id":"app2","devices":[` + other + `,` + other + `]}`, parts: 1, with: []string{`"index":1`}, err: "nothing was changed"},
 		{name: "the session of another", op: "device.put", args: `{"application_id":"app2","devices":[` + goodDevice + `]}`, parts: 1, with: []string{"app1/dev1 has dev_addr"}, err: "nothing was changed"},
 		{name: "again", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1, with: []string{`"registered":true`, `"index":0`}, err: "nothing was changed"},
@@ -158,12 +158,12 @@ func TestDownlinkOperations(t *testing.T) {
 	newHouse(t).steps([]step{
 		{name: "nobody's", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `]}`), err: "device"},
 		{name: "nobody's queue", op: "downlink.list", args: dev(""), err: "no such device"},
-		{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`},
+		{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1, with: []string{`"new_application":true`}},
 		{name: "empty", op: "downlink.list", args: dev("")},
 		{name: "one", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `]}`), parts: 1, with: []string{"as:downlink:"}},
 		{name: "two with an id", op: "downlink.push", args: dev(`,"body":{"downlinks":[{"f_port":1,"frm_payload":"AA==","correlation_ids":["mine"]},` + one + `]}`), parts: 2, with: []string{`"mine"`}},
 		{name: "three", op: "downlink.list", args: dev(""), parts: 3, with: []string{`"state":"waiting"`, `"frm_payload":"vu8="`}},
-		{name: "one bad item of two", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `,{"f_port":224}]}`), err: "f_port"},
+		{name: "one bad item of two", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `,{"f_port":225}]}`), err: "f_port"},
 		{name: "no payload", op: "downlink.push", args: dev(`,"body":{"downlinks":[{"f_port":1}]}`), err: "no payload"},
 		{name: "no body", op: "downlink.push", args: dev(""), err: "downlink"},
 		{name: "null", op: "downlink.push", args: dev(`,"body":null`), err: "downlink"},
@@ -272,6 +272,10 @@ func TestEveryChangeWaits(t *testing.T) {
 		{op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`},
 		{op: "device.set", args: `{"application_id":"app1","device_id":"dev1"}`},
 		{op: "device.delete", args: `{"application_id":"app1","devices":["dev1"]}`},
+		{op: "application.set", args: `{"application_id":"app1"}`},
+		{op: "application.delete", args: `{"application_id":"app1"}`},
+		{op: "codec.put", args: `{}`},
+		{op: "codec.delete", args: `{"name":"acme"}`},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		err := h.admin.Call(ctx, op.op, json.RawMessage(op.args), func(json.RawMessage) error { return nil })
@@ -280,7 +284,7 @@ func TestEveryChangeWaits(t *testing.T) {
 			t.Errorf("%s: %v", op.op, err)
 		}
 	}
-	for _, op := range []string{"device.list", "key.list", "status", "gateway.list"} { // these only look
+	for _, op := range []string{"device.list", "key.list", "status", "gateway.list", "application.list", "codec.list", "formatter.list"} { // these only look
 		if _, err := h.ask(op, `{}`); err != nil {
 			t.Errorf("%s: %v", op, err)
 		}

@@ -25,6 +25,10 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/outbox"
+	"lorawand/bridge/broker/pace"
+	"lorawand/bridge/broker/sessions"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
@@ -42,7 +46,8 @@ type Limits struct {
 	Subscriptions    int           // of one client; default 64
 	OfflineMessages  int           // kept for one client that is away; default 1000
 	OfflineBytes     int           // kept for one client that is away; default 256 KiB
-	OfflineTotal     int           // kept for all of them, bytes; default 4 MiB
+	OfflineTotal     int           // kept for all clients, away or slow, bytes; default 4 MiB
+	KeptTotal        int           // with Options.Keep: of it and of sessions over a restart, bytes; default 1 MiB
 	SessionExpiry    time.Duration // how long a session is kept; default 24 h
 	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
 	outboxSize       int           // messages between the core and the broker
@@ -56,7 +61,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Clients: 100, Unauthenticated: 32, PerAddress: 8, ConnectTimeout: 10 * time.Second,
 		PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: 500 * time.Millisecond,
-		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, SessionExpiry: 24 * time.Hour,
+		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, KeptTotal: 1 << 20, SessionExpiry: 24 * time.Hour,
 		PushTimeout: 2 * time.Second, outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
 	}
 }
@@ -76,6 +81,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.OfflineMessages, &d.OfflineMessages},
 		{&l.OfflineBytes, &d.OfflineBytes},
 		{&l.OfflineTotal, &d.OfflineTotal},
+		{&l.KeptTotal, &d.KeptTotal},
 		{&l.outboxSize, &d.outboxSize},
 		{&l.clientIDLength, &d.clientIDLength},
 		{&l.sendBuffer, &d.sendBuffer},
@@ -119,6 +125,16 @@ type Options struct {
 	// it is not known. Default: not known.
 	Calendar func() time.Time
 
+	// Refused is told what clients are refused. It must not block. nil: nobody is.
+	Refused func(Refused)
+
+	// Used is told of a key that is in use on another day than before, where the
+	// calendar is known. It must not block. nil: nobody is.
+	Used func(keyID string, day access.Day)
+
+	// Keep has persistent sessions outlive a restart. nil: they do not.
+	Keep *Keeping
+
 	// Push takes what clients with the right to it push. Until it returns the
 	// client has no PUBACK and waits; an error closes the client's connection.
 	// nil: pushes are acknowledged and have no effect.
@@ -146,10 +162,12 @@ type Broker struct {
 	server  *mqtt.Server
 	hook    *hook
 	gate    *gate
-	outbox  outbox
+	outbox  *outbox.Outbox
 	backoff access.Backoff
+	lines   pace.Lines // of the log, that strangers can cause
 
-	handshakes handshakes
+	handshakes pace.Handshakes
+	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
 	// life is held while sessions begin and end; mu guards the maps, and is
 	// taken inside of life, never around a call of the library.
@@ -157,11 +175,13 @@ type Broker struct {
 	mu       sync.RWMutex
 	sessions map[string]*session
 	byApp    map[string]*applicationSessions
+	statuses status.Retained
 
-	offlineBytes atomic.Int64
-	shares       map[string]int // turns of shared subscriptions; of the outbox's goroutine
-	wg           sync.WaitGroup // the clients' writers
-	stop         chan struct{}  // closed when the broker stops
+	seq    atomic.Uint64  // of the last message for a client
+	kept   atomic.Int64   // bytes that are kept for clients
+	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
+	wg     sync.WaitGroup // the clients' writers
+	stop   chan struct{}  // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
 	serving                                     atomic.Bool
@@ -185,7 +205,7 @@ func New(o Options) (*Broker, error) {
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
 		stop: make(chan struct{}),
 	}
-	b.outbox.init(l.outboxSize)
+	b.outbox = outbox.New(l.outboxSize)
 	b.server = mqtt.New(&mqtt.Options{
 		// Its log lines hold whole packets, passwords among them.
 		Logger: slog.New(slog.DiscardHandler),
@@ -194,6 +214,7 @@ func New(o Options) (*Broker, error) {
 		Capabilities:           capabilities(l),
 	})
 	b.hook = &hook{b: b}
+	b.restore()
 	if err := b.server.AddHook(b.hook, nil); err != nil {
 		return nil, fmt.Errorf("mqtt: %w", err)
 	}
@@ -276,7 +297,7 @@ func (b *Broker) Stats() Stats {
 	b.mu.RLock()
 	sessions := len(b.sessions)
 	b.mu.RUnlock()
-	published, dropped := b.outbox.counts()
+	published, dropped := b.outbox.Counts()
 	refused, clients := b.gate.counts()
 	return Stats{
 		Published: published, OutboxDropped: dropped, Delivered: b.delivered.Load(), ClientDropped: b.clientDropped.Load(),
@@ -286,7 +307,7 @@ func (b *Broker) Stats() Stats {
 
 // Publish hands a message to its subscribers. It never blocks: when the outbox
 // is full the oldest message in it goes, and is counted.
-func (b *Broker) Publish(m v3.Message) { b.outbox.put(m) }
+func (b *Broker) Publish(m v3.Message) { b.outbox.Put(m) }
 
 // janitorEvery is how often sessions and keys that have expired are looked for.
 const janitorEvery = 10 * time.Second
@@ -309,14 +330,17 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer b.serving.Store(false)
 	defer b.close()
 	b.wg.Go(b.janitor)
+	if b.keeper != nil {
+		b.wg.Go(b.keep)
+	}
 	for {
-		for m, ok := b.outbox.take(); ok; m, ok = b.outbox.take() {
-			b.dispatch(&m)
+		for m, ok := b.outbox.Take(); ok; m, ok = b.outbox.Take() {
+			b.dispatch(&message{Message: m})
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-b.outbox.wake:
+		case <-b.outbox.Wake:
 		}
 	}
 }
@@ -332,6 +356,7 @@ func (b *Broker) janitor() {
 		case <-t.C:
 			b.expire(time.Now())
 			b.expireKeys(b.opts.Calendar())
+			b.useKeys()
 		}
 	}
 }
@@ -348,53 +373,7 @@ func (b *Broker) close() {
 	close(b.stop)
 	_ = b.server.Close() // which must not be called twice
 	b.wg.Wait()
-}
-
-// outbox is a bounded queue between the core and the broker.
-type outbox struct {
-	wake chan struct{}
-
-	mu                 sync.Mutex
-	ring               []v3.Message
-	first, n           int
-	published, dropped uint64
-}
-
-func (o *outbox) init(size int) {
-	o.ring, o.wake = make([]v3.Message, size), make(chan struct{}, 1)
-}
-
-func (o *outbox) put(m v3.Message) {
-	o.mu.Lock()
-	o.published++
-	if o.n == len(o.ring) {
-		o.first = (o.first + 1) % len(o.ring)
-		o.n--
-		o.dropped++
+	if b.keeper != nil {
+		b.keepAll()
 	}
-	o.ring[(o.first+o.n)%len(o.ring)] = m
-	o.n++
-	o.mu.Unlock()
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (o *outbox) take() (m v3.Message, ok bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.n == 0 {
-		return m, false
-	}
-	m, o.ring[o.first] = o.ring[o.first], v3.Message{}
-	o.first = (o.first + 1) % len(o.ring)
-	o.n--
-	return m, true
-}
-
-func (o *outbox) counts() (published, dropped uint64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.published, o.dropped
 }

@@ -10,7 +10,11 @@ import (
 )
 
 // dispatch puts a message into the queues of its subscribers.
-func (b *Broker) dispatch(m *v3.Message) {
+func (b *Broker) dispatch(m *message) {
+	if m.IsStatus() {
+		b.dispatchStatus(m)
+		return
+	}
 	topic := m.Topic(m.Application)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -41,7 +45,7 @@ func (b *Broker) reassign(application string, left []item) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for i := range left {
-		m := &left[i].msg
+		m := left[i].msg
 		var members []share
 		for s := range b.sessionsOf(application) {
 			_, shared := s.match(m, m.Topic(application))
@@ -103,7 +107,7 @@ func (b *Broker) pick(filter string, members []share) share {
 // it calls its application by, whatever number of its subscriptions match, and
 // what its shared subscriptions compete for. topic is the message's without the
 // tenant. An item without a uid is none.
-func (s *session) match(m *v3.Message, topic string) (own [2]item, shared []share) {
+func (s *session) match(m *message, topic string) (own [2]item, shared []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.login.Rights.Has(access.TrafficRead) {
@@ -113,7 +117,10 @@ func (s *session) match(m *v3.Message, topic string) (own [2]item, shared []shar
 	for i := range s.subs {
 		sub := &s.subs[i]
 		group, filter, isShared := v3.Shared(sub.Filter)
-		it := item{msg: *m, uid: m.Application, qos: sub.Qos}
+		if v3.IsStatusFilter(filter) {
+			continue
+		}
+		it := item{msg: m, uid: m.Application, qos: sub.Qos}
 		form := 0
 		if uid := v3.FilterUID(filter); uid != m.Application {
 			if it.uid, form = uid, 1; withTenant == "" {
@@ -140,30 +147,29 @@ func (s *session) match(m *v3.Message, topic string) (own [2]item, shared []shar
 // enqueue puts a message into the queue of a session. The Broker's mu is held for
 // reading.
 func (s *session) enqueue(i item) {
-	size := i.size()
-	if s.put(i, size) {
-		s.b.trim(0)
-	}
+	s.put(i)
+	s.b.trim()
 }
 
-// put appends a message to the queue. It reports whether the client is away.
-func (s *session) put(i item, size int) (away bool) {
+// put appends a message to the queue.
+func (s *session) put(i item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if away = s.client == nil; away {
+	size := i.size()
+	if s.client == nil {
 		if i.qos == 0 && s.owner == nil {
-			return false
+			return
 		}
 		if !s.shrink(size) {
 			s.dropped()
-			return false
+			return
 		}
-		s.keeps(size)
-	} else if len(s.queue) >= s.b.limits.WritesPending {
+	} else if s.queue.Len() >= s.b.limits.WritesPending {
 		s.dropOldest()
 	}
-	s.queue = append(s.queue, i)
+	i.seq = s.b.seq.Add(1)
+	s.queue.Push(i)
 	s.queued += size
+	s.holds(&i)
 	s.ring()
-	return away
 }

@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -89,40 +91,136 @@ func TestFairSessions(t *testing.T) {
 func TestFairOfflineBytes(t *testing.T) {
 	s := start(t, Limits{OfflineMessages: 1000, OfflineBytes: 20_000, OfflineTotal: 60_000})
 	for i := range 4 {
-		s.away(s.persistent("app1", s.key1, fmt.Sprint("flood", i)).subscribe(1, "#"))
+		s.away(s.persistent("app1", s.key1, fmt.Sprint("flood", i)).subscribe(1, fmt.Sprintf("v3/+/devices/dev%d/#", i)))
 	}
 	good := s.persistent("app2", s.key2, "good").subscribe(1, "#")
 	s.away(good)
 	for i := range 100 {
-		s.upOf("app1", strings.Repeat("x", 900))
+		for n := range 4 {
+			s.Publish(v3.Message{Application: "app1", Device: fmt.Sprint("dev", n), Suffix: v3.Up, Payload: bytes.Repeat([]byte{'x'}, 900)})
+		}
 		if i%10 == 0 {
 			s.upOf("app2", fmt.Sprint(i))
 		}
 	}
-	s.eventually("full", func() bool { n := s.offlineBytes.Load(); return n > 55_000 && n <= 60_000 })
+	s.eventually("full", func() bool { n := s.kept.Load(); return n > 55_000 && n <= 60_000 })
 	good = s.persistent("app2", s.key2, "good")
 	for i := 0; i < 100; i += 10 {
 		good.send(ackFor(good.gets("v3/app2/devices/dev1/up", fmt.Sprint(i), 1)))
 	}
-	for _, a := range []string{"app1", "app2"} {
+	s.recounted()
+}
+
+// recounted expects that what counts as kept is what is kept.
+func (s *bench) recounted() {
+	s.Helper()
+	var err error
+	defer func() {
+		if err != nil {
+			s.Log(err)
+		}
+	}()
+	s.eventually("the count is right", func() bool { err = s.recount(); return err == nil })
+}
+
+// recount compares what counts as kept with what is.
+func (s *bench) recount() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for name, a := range s.byApp {
 		var sum int64
-		s.mu.RLock()
-		for x := range s.sessionsOf(a) {
-			x.mu.Lock()
-			if x.client == nil {
-				sum += int64(x.queued)
+		holders := map[*message]int32{}
+		count := func(i *item) {
+			sum += int64(i.own())
+			if holders[i.msg]++; holders[i.msg] == 1 {
+				sum += int64(i.msg.size())
 			}
+		}
+		for x := range a.all {
+			x.mu.Lock()
+			queued := 0
+			for i := range x.queue.All() {
+				count(i)
+				queued += i.size()
+			}
+			for i := range x.inflight {
+				count(&x.inflight[i].item)
+			}
+			wrong := queued - x.queued
 			x.mu.Unlock()
+			if wrong != 0 {
+				return fmt.Errorf("%s: %d bytes more are queued than counted", x.id, wrong)
+			}
 		}
-		if kept := s.byApp[a].offline.Load(); kept != sum {
-			t.Errorf("%s: %d bytes count as kept, %d are", a, kept, sum)
+		for m, n := range holders {
+			if n != m.holders.Load() {
+				return fmt.Errorf("%s: %d clients wait for a message, %d are counted", name, n, m.holders.Load())
+			}
 		}
-		s.mu.RUnlock()
+		if kept := a.kept.Load(); kept != sum {
+			return fmt.Errorf("%s: %d bytes count as kept, %d are", name, kept, sum)
+		}
+	}
+	return nil
+}
+
+// What waits for clients that are connected and do not read, or do not acknowledge,
+// is bounded for all of them together; who reads gets all.
+func TestFairSlowClients(t *testing.T) {
+	tests := []struct {
+		name    string
+		qos     byte
+		filters int // of each of the slow clients, with subscription identifiers
+		reads   bool
+	}{
+		{"QoS 0, reads nothing", 0, 1, false},
+		{"QoS 1, reads nothing", 1, 1, false},
+		{"QoS 1, acknowledges nothing", 1, 1, true},
+		{"QoS 2, acknowledges nothing", 2, 1, true},
+		{"QoS 1, with subscription identifiers", 1, 3, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			const total = 200_000
+			s := start(t, Limits{OfflineTotal: total, WriteDeadline: time.Minute})
+			good := s.loginAs(4, "good", "app2", s.key2).subscribe(1, "#")
+			for i := range 20 {
+				r := s.loginAs(5, fmt.Sprint("slow", i), "app1", s.key1)
+				_ = r.Conn.(*net.TCPConn).SetReadBuffer(4096)
+				var filters []string
+				for n := range tt.filters {
+					filters = append(filters, "v3/+/devices/dev1/"+[...]string{"up", "+", "#"}[n%3])
+				}
+				pk := subscribePacket(9, tt.qos, filters...)
+				pk.Properties.SubscriptionIdentifier = []int{7}
+				r.send(pk)
+				r.want(packets.Suback)
+				if tt.reads {
+					go func() { _, _ = io.Copy(io.Discard, r.Conn) }()
+				}
+			}
+			most := int64(0)
+			for i := range 600 {
+				s.upOf("app1", strings.Repeat("x", 900))
+				if i%10 == 0 {
+					s.upOf("app2", fmt.Sprint(i))
+					good.send(ackFor(good.gets("v3/app2/devices/dev1/up", fmt.Sprint(i), 1)))
+				}
+				most = max(most, s.kept.Load())
+			}
+			if most < total/2 || most > total+20*1000 { // one message is under way to all of them
+				t.Errorf("%d bytes are kept, want at most %d, and that it is reached", most, total)
+			}
+			if n := s.Stats().ClientDropped; n == 0 {
+				t.Error("nothing is dropped")
+			}
+			s.recounted()
+		})
 	}
 }
 
-// Whoever waits before the login gives way: first who guesses keys, then who says
-// nothing, then the oldest; and never one of this host to one from elsewhere.
+// Whoever waits before the login gives way: first who guesses keys, then who has
+// not sent a whole packet, then the oldest; and never one of this host to one from elsewhere.
 func TestGate(t *testing.T) {
 	const loopback, lan = "127.0.0.1", "192.0.2."
 	tests := []struct {
@@ -176,6 +274,37 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// Who begins a packet and does not end it has no better place than who says nothing.
+func TestHalfOpenGivesWay(t *testing.T) {
+	for name, begin := range map[string][]byte{"nothing": nil, "a byte": {0x10}, "half a CONNECT": {0x10, 20, 0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2}} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, Limits{Unauthenticated: 8})
+			next := 0
+			open := func(n int) {
+				for range n {
+					next++
+					d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 2, byte(next))}}
+					c, err := d.Dial("tcp", s.addr)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = c.Close() })
+					_, _ = c.Write(begin)
+				}
+			}
+			open(20)
+			time.Sleep(50 * time.Millisecond) // until it is read
+			good := dialRaw(t, s.addr)
+			open(5)
+			time.Sleep(50 * time.Millisecond)
+			good.send(connectPacket("good", "app1", s.key1))
+			if ack := good.want(packets.Connack); ack.ReasonCode != 0 {
+				t.Errorf("CONNACK %d", ack.ReasonCode)
+			}
+		})
+	}
+}
+
 func TestSourceOf(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
@@ -207,7 +336,7 @@ func TestGuessersDoNotLockOut(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				_, _ = c.Write(packet(0x10, connectBody("MQTT", 4, 0xc2, "", text("x")+text("app1")+text("NNSXS.WRONG"))))
+				_, _ = c.Write(framed(0x10, connectBody("MQTT", 4, 0xc2, "", text("x")+text("app1")+text("NNSXS.WRONG"))))
 				guessers.Go(func() { // who waits for the answer
 					defer c.Close()
 					_ = c.SetReadDeadline(time.Now().Add(time.Second))

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"math"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
@@ -168,12 +170,14 @@ func (h *hook) disconnect(c *conn, pk *packets.Packet) {
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c := connOf(cl)
 	user := string(pk.Connect.Username)
+	c.id = cl.ID
+	c.claims, _, _ = strings.Cut(user, "@")
 	login, err := h.b.opts.Keys.Login(user, string(pk.Connect.Password), h.b.opts.Calendar())
 	if err != nil {
-		h.b.refuse(c, user)
+		h.b.refuse(c, user, reason(err))
 		return false
 	}
-	c.login = login
+	c.login, c.since = login, time.Now()
 	victim, ok := h.b.gate.admit(c)
 	if !ok {
 		h.b.full(c)
@@ -187,15 +191,18 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	// Who revokes a key ends the connections that he sees. Either he has seen
 	// this one, or the key is gone by now.
 	if _, ok := h.b.opts.Keys.Key(login.KeyID); !ok {
-		h.b.refuse(c, user)
+		h.b.refuse(c, user, string(access.Revoked))
 		return false
 	}
+	h.b.use(login.KeyID)
 	return true
 }
 
 // full refuses a login because of the number of clients.
 func (b *Broker) full(c *conn) {
-	b.log.Warn("too many MQTT clients: a login is refused", "application", c.login.Application, "address", c.addr.String(), "limit", b.limits.Clients)
+	b.refuses(c, LoginRefused, tooManyOthers, "")
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
+		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
 	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
 	if c.version == 5 {
 		refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrServerBusy.Code, 0}
@@ -206,8 +213,9 @@ func (b *Broker) full(c *conn) {
 
 // displace ends the connection of a client of the application that has the most.
 func (b *Broker) displace(c *conn) {
-	b.log.Warn("too many MQTT clients: the newest of the application with most of them has to go",
-		"application", c.login.Application, "address", c.addr.String(), "limit", b.limits.Clients)
+	b.refuses(c, LoginRefused, tooManyOthers, "")
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
+		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
 	if cl := c.client.Load(); cl != nil && c.version == 5 {
 		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
 	}
@@ -215,11 +223,13 @@ func (b *Broker) displace(c *conn) {
 }
 
 // refuse counts a bad login and holds the answer back from those who guess.
-func (b *Broker) refuse(c *conn, user string) {
+func (b *Broker) refuse(c *conn, user, why string) {
 	b.badLogins.Add(1)
 	c.failed.Store(true)
 	delay := b.backoff.Failed(c.source, time.Now())
-	b.log.Info("login refused", "address", c.addr.String(), "user", clip(user), "held_back", delay)
+	b.refuses(c, LoginRefused, why, "")
+	b.lines.Say(b.log, slog.LevelInfo, "login refused", slog.String("address", c.addr.String()), slog.String("user", clip(user)),
+		slog.String("reason", why), slog.Duration("held_back", delay))
 	if delay == 0 {
 		return
 	}
@@ -290,21 +300,28 @@ const refusedFilter = "$refused"
 func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	have := cl.State.Subscriptions.GetAll()
-	c.suback = make([]byte, len(pk.Filters))
+	c.suback, c.renewed = make([]byte, len(pk.Filters)), make([]bool, len(pk.Filters))
+	if !c.login.Rights.Has(access.TrafficRead) && !c.login.Rights.Has(access.GatewaysRead) { // nothing will come
+		h.b.refuses(c, SubscribeRefused, noRight, pk.Filters[0].Filter)
+	}
 	for i := range pk.Filters {
 		asked := pk.Filters[i].Filter
-		f, ok := v3.Filter(asked, c.login.Application, c.login.Tenant)
+		f, ok := status.Filter(asked, c.login)
 		_, renewed := have[f]
+		c.renewed[i] = renewed
 		switch {
 		case v3.IsLong(asked):
 			c.suback[i] = packets.ErrTopicFilterInvalid.Code
+			h.b.refuses(c, SubscribeRefused, tooLong, asked)
 		case !ok:
 			c.suback[i] = packets.ErrNotAuthorized.Code
+			h.b.refuses(c, SubscribeRefused, notOwn, asked)
 		case renewed:
 		case len(have) >= h.b.limits.Subscriptions:
 			c.suback[i] = packets.ErrQuotaExceeded.Code
-			h.b.log.Warn("an MQTT client has too many subscriptions: a further one is refused",
-				"client", cl.ID, "filter", clip(asked), "limit", h.b.limits.Subscriptions)
+			h.b.refuses(c, SubscribeRefused, tooMany, asked)
+			h.b.lines.Say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
+				slog.String("client", cl.ID), slog.String("filter", clip(asked)), slog.Int("limit", h.b.limits.Subscriptions))
 		default:
 			have[f] = packets.Subscription{}
 		}
@@ -320,7 +337,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	for i := range pk.Filters {
-		f, ok := v3.Filter(pk.Filters[i].Filter, c.login.Application, c.login.Tenant)
+		f, ok := status.Filter(pk.Filters[i].Filter, c.login)
 		if !ok {
 			f = refusedFilter
 		}
@@ -330,7 +347,10 @@ func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet 
 }
 
 // OnSubscribed implements mqtt.Hook.
-func (h *hook) OnSubscribed(cl *mqtt.Client, _ packets.Packet, _ []byte) { h.b.subscriptions(cl) }
+func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, _ []byte) {
+	h.b.subscriptions(cl)
+	h.b.sendRetained(cl, pk)
+}
 
 // OnUnsubscribed implements mqtt.Hook.
 func (h *hook) OnUnsubscribed(cl *mqtt.Client, _ packets.Packet) { h.b.subscriptions(cl) }
@@ -345,6 +365,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 	}
 	if write {
 		return true
+	}
+	if v3.IsStatusFilter(filter) {
+		return status.Allowed(c.login)
 	}
 	_, inner, _ := v3.Shared(filter)
 	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {
@@ -361,8 +384,8 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 // be stored ends the connection, so that the client knows.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
-	device, suffix, ok := v3.ParsePush(pk.TopicName, c.login.Application, c.login.Tenant)
-	if !ok || h.b.opts.Push == nil || !c.login.Rights.Has(access.TrafficDownWrite) {
+	device, suffix, ok := h.b.checkPush(c, pk.TopicName)
+	if !ok || h.b.opts.Push == nil {
 		return pk, packets.CodeSuccessIgnore
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), h.b.limits.PushTimeout)

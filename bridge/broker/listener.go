@@ -24,6 +24,7 @@ type conn struct {
 	net.Conn           // with TLS and WebSocket, once their handshakes are done
 	raw       net.Conn // below these
 	b         *Broker
+	door      door
 	addr      netip.Addr
 	source    netip.Addr    // what limits of an address go by: see sourceOf
 	done      chan struct{} // closed with the connection
@@ -39,18 +40,22 @@ type conn struct {
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
+	id         string // as the client calls itself
+	claims     string // the application, or before the login what the client says of it
 	login      access.Login
+	since      time.Time // when it has logged in
 	persistent bool
 	expiry     time.Duration // of the session, after the connection
 	shortened  bool          // the client had asked for a longer one
 	window     int           // QoS 1 and 2 messages that the client takes at a time
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
 	suback     []byte        // of the last SUBSCRIBE: a reason code for each filter that is refused, else 0
+	renewed    []bool        // of the last SUBSCRIBE: the filters that were there before
 	resuming   bool          // between the CONNECT and what the session's writer writes
 	answered   bool          // the CONNECT was answered by us, whatever the library answers
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
-	spoke  atomic.Bool                 // it has sent something
+	spoke  atomic.Bool                 // it has sent a whole packet
 	failed atomic.Bool                 // its login was refused
 }
 
@@ -58,8 +63,8 @@ type conn struct {
 // are read into their own place.
 const readAhead = 1 << 10
 
-func (b *Broker) newConn(nc net.Conn) *conn {
-	c := &conn{raw: nc, b: b, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+func (b *Broker) newConn(nc net.Conn, d door) *conn {
+	c := &conn{raw: nc, b: b, door: d, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
 	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
@@ -172,7 +177,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			}
 			continue
 		}
-		c := l.b.newConn(nc)
+		c := l.b.newConn(nc, l.door)
 		if !l.b.gate.enter(c) {
 			_ = nc.Close()
 			continue

@@ -1,18 +1,33 @@
 package broker
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 )
 
-// What waits for clients that are away is bounded for each, and for all of them.
+// What waits for clients that are away is bounded for each, and what is kept for
+// all clients, away or slow, until they have acknowledged it, is bounded too.
 // Within the bound of all, the application for which most is kept pays.
 
-// keeps counts bytes that are kept for the client while it is away, or no longer.
-func (s *session) keeps(n int) {
-	s.b.offlineBytes.Add(int64(n))
-	s.offline.Add(int64(n))
+// holds counts an item that is kept for the client. Its message counts once,
+// whatever number of clients it is kept for.
+func (s *session) holds(i *item) {
+	n := i.own()
+	if i.msg.holders.Add(1) == 1 {
+		n += i.msg.size()
+	}
+	s.b.kept.Add(int64(n))
+	s.kept.Add(int64(n))
+}
+
+// releases counts an item that is no longer kept.
+func (s *session) releases(i *item) {
+	n := i.own()
+	if i.msg.holders.Add(-1) == 0 {
+		n += i.msg.size()
+	}
+	s.b.kept.Add(int64(-n))
+	s.kept.Add(int64(-n))
 }
 
 // shrink makes room for more bytes within the limits of one client that is away,
@@ -22,21 +37,20 @@ func (s *session) shrink(more int) bool {
 	if more > l.OfflineBytes {
 		return false // whatever goes, there will be no room
 	}
-	for len(s.queue) > 0 && (more > 0 && len(s.queue) >= l.OfflineMessages || s.queued+more > l.OfflineBytes) {
-		s.keeps(-s.queue[0].size())
+	for s.queue.Len() > 0 && (more > 0 && s.queue.Len() >= l.OfflineMessages || s.queued+more > l.OfflineBytes) {
 		s.dropOldest()
 	}
 	return true
 }
 
-// trim makes room for more bytes within the limit of all clients that are away:
-// of the application for which most is kept, the client for which most is kept
-// loses its oldest message. mu is held for reading.
-func (b *Broker) trim(more int) {
-	for b.offlineBytes.Load()+int64(more) > int64(b.limits.OfflineTotal) {
+// trim goes back below the limit of all clients: of the application for which
+// most is kept, the client for which most waits loses its oldest message. mu is
+// held for reading.
+func (b *Broker) trim() {
+	for b.kept.Load() > int64(b.limits.OfflineTotal) {
 		var largest *applicationSessions
 		for _, a := range b.byApp {
-			if largest == nil || a.offline.Load() > largest.offline.Load() {
+			if largest == nil || a.kept.Load() > largest.kept.Load() {
 				largest = a
 			}
 		}
@@ -48,18 +62,19 @@ func (b *Broker) trim(more int) {
 
 // applicationSessions are the sessions of an application.
 type applicationSessions struct {
-	all     map[*session]struct{}
-	offline atomic.Int64 // bytes that are kept for those whose clients are away
+	all  map[*session]struct{}
+	kept atomic.Int64 // bytes that are kept for their clients
 }
 
-// dropOldest drops the oldest message for the client that is away for which most
-// is kept. It reports whether there was one.
+// dropOldest drops the oldest messages for the client for which most waits: more
+// than one of many, so that it is not looked for each time. It reports whether
+// there was one.
 func (a *applicationSessions) dropOldest() bool {
 	var largest *session
 	most := 0
 	for s := range a.all {
 		s.mu.Lock()
-		if s.client == nil && s.queued > most {
+		if s.queued > most {
 			largest, most = s, s.queued
 		}
 		s.mu.Unlock()
@@ -69,21 +84,22 @@ func (a *applicationSessions) dropOldest() bool {
 	}
 	largest.mu.Lock()
 	defer largest.mu.Unlock()
-	if largest.client == nil && len(largest.queue) > 0 {
-		largest.keeps(-largest.queue[0].size())
+	for n := (largest.queue.Len() + 15) / 16; n > 0; n-- {
 		largest.dropOldest()
 	}
 	return true
 }
 
 func (s *session) dropOldest() {
-	s.queued -= s.queue[0].size()
-	s.queue = slices.Delete(s.queue, 0, 1)
+	i := s.queue.Pop()
+	s.queued -= i.size()
+	s.releases(&i)
 	s.dropped()
 }
 
 func (s *session) dropped() {
 	s.b.clientDropped.Add(1)
+	s.drops++
 	if now := time.Now(); now.Sub(s.warned) > time.Minute {
 		s.warned = now
 		s.b.log.Warn("an MQTT client is too slow or was away for too long: its oldest messages are dropped", "client", s.id, "dropped_total", s.b.clientDropped.Load())

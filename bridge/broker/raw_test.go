@@ -131,10 +131,11 @@ func (r *raw) receive(timeout time.Duration) (packets.Packet, error) {
 	return pk, err
 }
 
-// want reads one packet of a type.
+// want reads one packet of a type. It waits as long as a busy machine that emulates
+// another may need.
 func (r *raw) want(typ byte) packets.Packet {
 	r.Helper()
-	pk, err := r.receive(2 * time.Second)
+	pk, err := r.receive(20 * time.Second)
 	if err != nil || pk.FixedHeader.Type != typ {
 		r.Fatalf("got %s, %v; want %s", packets.PacketNames[pk.FixedHeader.Type], err, packets.PacketNames[typ])
 	}
@@ -336,7 +337,7 @@ func (s *bench) waiting(id string) (queued, inflight int) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.queue), len(x.inflight)
+	return x.queue.Len(), len(x.inflight)
 }
 
 const upTopic = "v3/app1/devices/dev1/up"
@@ -353,7 +354,7 @@ func (r *raw) gets(topic, payload string, qos byte) packets.Packet {
 
 func (s *bench) eventually(what string, f func() bool) {
 	s.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if f() {
 			return
 		}

@@ -6,10 +6,12 @@ import (
 	"slices"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/broker/packet"
 )
 
 // Read implements net.Conn. The library gets whole packets, and only such as
-// MQTT allows: see packet.go. It belongs to the connection's goroutine.
+// MQTT allows: see package packet. It belongs to the connection's goroutine.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.unread) == 0 {
 		if err := c.readPacket(); err != nil {
@@ -32,9 +34,6 @@ func (c *conn) readPacket() error {
 	if err != nil {
 		return err
 	}
-	if !c.spoke.Load() {
-		c.spoke.Store(true)
-	}
 	if connect := first>>4 == packets.Connect; !connect && c.level == 0 {
 		return errNotConnect
 	}
@@ -45,17 +44,20 @@ func (c *conn) readPacket() error {
 	}
 	head := len(c.packet)
 	if head+n > c.b.limits.PacketSize {
-		return packetTooLarge
+		return packet.TooLarge
 	}
 	c.packet = slices.Grow(c.packet, n)[:head+n]
 	if _, err := io.ReadFull(c.in, c.packet[head:]); err != nil {
 		return err
 	}
-	if f := c.checkPacket(first, c.packet[head:]); f != accepted {
+	if f := c.checkPacket(first, c.packet[head:]); f != packet.Accepted {
 		return f
 	}
+	if !c.spoke.Load() { // a CONNECT that is not complete costs whoever sends it nothing
+		c.spoke.Store(true)
+	}
 	if c.level == 5 && !shortest { // MQTT 5.0, 1.5.5; MQTT 3 does not ask for it
-		return malformed
+		return packet.Malformed
 	}
 	c.unread = c.packet
 	return nil
@@ -77,23 +79,23 @@ func (c *conn) remainingLength() (n int, shortest bool, err error) {
 			return n, b != 0 || shift == 0, nil
 		}
 	}
-	return 0, false, malformed
+	return 0, false, packet.Malformed
 }
 
-func (c *conn) checkPacket(first byte, rest []byte) (f refusal) {
+func (c *conn) checkPacket(first byte, rest []byte) (f packet.Refusal) {
 	if first>>4 != packets.Connect {
-		return checkPacket(c.level, first, rest)
+		return packet.Check(c.level, first, rest)
 	}
 	if c.level != 0 {
-		return protocolError // MQTT 5.0, 3.1.0
+		return packet.ProtocolError // MQTT 5.0, 3.1.0
 	}
-	c.level, f = checkConnect(first, rest)
+	c.level, f = packet.CheckConnect(first, rest)
 	return f
 }
 
 // refused tells a client of MQTT 5 why its packet ends the connection.
 func (c *conn) refused(err error) error {
-	f, ok := errors.AsType[refusal](err)
+	f, ok := errors.AsType[packet.Refusal](err)
 	if !ok || c.level != 5 {
 		return err
 	}

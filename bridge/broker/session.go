@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/fifo"
 	"lorawand/bridge/v3"
 )
 
@@ -25,7 +27,7 @@ type session struct {
 	b           *Broker
 	id          string // the library's client id: application, "/", the client's own
 	application string
-	offline     *atomic.Int64 // bytes that are kept for clients of the application that are away
+	kept        *atomic.Int64 // bytes that are kept for clients of the application
 	wake        chan struct{} // rung when there may be something to write
 
 	mu         sync.Mutex
@@ -33,28 +35,46 @@ type session struct {
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
 	persistent bool
+	version    byte // level of the client's protocol
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
 	window     int
 	subs       []packets.Subscription
-	queue      []item
-	queued     int // bytes of the queue
+	queue      fifo.Queue[item]
+	queued     int // bytes of the queue, as if nobody else held its messages
 	inflight   []sent
 	lastID     uint16
+	drops      uint64    // messages that are lost
 	warned     time.Time // when drops were logged last
 }
 
 // item is a message that waits for a client.
 type item struct {
-	msg   v3.Message
+	msg   *message
 	uid   string // how its topic calls the application
 	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
 	qos   byte
-	ids   []int // subscription identifiers
+	ids   []int  // subscription identifiers
+	seq   uint64 // its number, which no other of the broker has
+
+	retained bool // it was published before the client has subscribed
 }
 
 // size is what an item counts for, in bytes: the message and what is kept of it.
-func (i *item) size() int { return len(i.msg.Payload) + len(i.msg.Device) + 100 }
+func (i *item) size() int { return i.msg.size() + i.own() }
+
+// own is what an item counts for besides its message, in bytes: with the room
+// beside it in a queue that has grown, what it takes more on its way, and memory
+// that the garbage collector has not taken back yet.
+func (i *item) own() int { return 192 + 8*len(i.ids) }
+
+// message is a message that waits for clients, which share it.
+type message struct {
+	v3.Message
+	holders atomic.Int32 // items in queues or on their way
+}
+
+func (m *message) size() int { return len(m.Payload) + len(m.Device) }
 
 // sent is a QoS 1 or 2 message on its way.
 type sent struct {
@@ -110,7 +130,7 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave()
-	s.owner, s.login, s.persistent, s.expiry, s.window = cl, c.login, c.persistent, c.expiry, c.window
+	s.owner, s.login, s.persistent, s.expiry, s.window, s.version = cl, c.login, c.persistent, c.expiry, c.window, c.version
 	return true
 }
 
@@ -160,7 +180,7 @@ func (b *Broker) add(s *session) *session {
 		b.byApp[s.application] = a
 	}
 	a.all[s] = struct{}{}
-	s.offline = &a.offline
+	s.kept = &a.kept
 	return s
 }
 
@@ -193,7 +213,8 @@ func (b *Broker) makeRoom() {
 	oldest := slices.MinFunc(away, func(x, y *session) int {
 		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
 	})
-	b.log.Warn("too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed", "client", oldest.id)
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
+		slog.String("client", oldest.id))
 	b.end(oldest)
 }
 
@@ -221,20 +242,20 @@ func (b *Broker) drop(s *session) {
 func (s *session) clear() (left []item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.client == nil {
-		s.keeps(-s.queued)
-	}
 	for i := range s.inflight {
-		if f := &s.inflight[i]; f.share != "" && !f.released {
+		f := &s.inflight[i]
+		s.releases(&f.item)
+		if f.share != "" && !f.released {
 			left = append(left, f.item)
 		}
 	}
-	for i := range s.queue {
-		if s.queue[i].share != "" {
-			left = append(left, s.queue[i])
+	for i := range s.queue.All() {
+		s.releases(i)
+		if i.share != "" {
+			left = append(left, *i)
 		}
 	}
-	s.owner, s.client, s.queue, s.queued, s.inflight, s.subs = nil, nil, nil, 0, nil, nil
+	s.owner, s.client, s.queue, s.queued, s.inflight, s.subs = nil, nil, fifo.Queue[item]{}, 0, nil, nil
 	return left
 }
 
@@ -274,7 +295,6 @@ func (b *Broker) attach(cl *mqtt.Client) {
 		return
 	}
 	s.client = cl
-	s.keeps(-s.queued)
 	for i := range s.inflight {
 		s.inflight[i].again = true
 	}
@@ -314,17 +334,15 @@ func (b *Broker) detach(c *conn) {
 // leave ends the writing to the current connection: what has QoS 0 goes, and
 // what is left is bounded as for clients that are away. The lock is held.
 func (s *session) leave() {
-	counted := 0
-	if s.client == nil {
-		counted = s.queued // never written to
-	}
 	s.owner, s.client, s.away = nil, nil, time.Now()
-	s.queue = slices.DeleteFunc(s.queue, func(i item) bool { return i.qos == 0 })
-	s.queued = 0
-	for i := range s.queue {
-		s.queued += s.queue[i].size()
+	for range s.queue.Len() {
+		if i := s.queue.Pop(); i.qos > 0 {
+			s.queue.Push(i)
+		} else {
+			s.queued -= i.size()
+			s.releases(&i)
+		}
 	}
-	s.keeps(s.queued - counted)
 	s.shrink(0)
 }
 
@@ -416,6 +434,7 @@ func (s *session) acknowledge(cl *mqtt.Client, pk packets.Packet) (answer packet
 		}
 	}
 	if i >= 0 {
+		s.releases(&s.inflight[i].item)
 		s.inflight = slices.Delete(s.inflight, i, i+1)
 	}
 	return packets.Packet{}

@@ -87,17 +87,26 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		}
 		return appendPublish(buf, version, &f.item, f.id, true), f.id, false
 	}
-	if len(s.queue) == 0 || s.queue[0].qos > 0 && len(s.inflight) >= s.window {
+	if s.queue.Len() == 0 || s.queue.First().qos > 0 && !s.windowOpen() {
 		return buf, 0, false
 	}
-	i := s.queue[0]
-	s.queue = slices.Delete(s.queue, 0, 1)
+	i := s.queue.Pop()
 	s.queued -= i.size()
 	if i.qos > 0 {
 		id = s.nextID()
 		s.inflight = append(s.inflight, sent{item: i, id: id})
+	} else {
+		s.releases(&i)
 	}
 	return appendPublish(buf, version, &i, id, false), id, false
+}
+
+// windowOpen reports whether one more message with an acknowledgement may be on its
+// way. What is on its way cannot be dropped, so beyond the limit of what is kept
+// for all clients only one is. The lock is held.
+func (s *session) windowOpen() bool {
+	n := len(s.inflight)
+	return n == 0 || n < s.window && s.b.kept.Load() <= int64(s.b.limits.OfflineTotal)
 }
 
 // nextID returns a packet id that is not in use. The window is far smaller
@@ -113,6 +122,7 @@ func (s *session) nextID() uint16 {
 
 const (
 	flagDup                = 0x08
+	flagRetain             = 0x01
 	subscriptionIdentifier = 0x0b // property (MQTT 5.0, 2.2.2.2)
 )
 
@@ -134,6 +144,9 @@ func appendPublish(dst []byte, version byte, i *item, id uint16, again bool) []b
 	first := packets.Publish<<4 | i.qos<<1
 	if again {
 		first |= flagDup
+	}
+	if i.retained {
+		first |= flagRetain
 	}
 	// A length is written as Go writes an unsigned varint (MQTT 5.0, 1.5.5).
 	dst = binary.AppendUvarint(append(slices.Grow(dst, length+5), first), uint64(length))
@@ -163,7 +176,11 @@ func appendPubrel(dst []byte, id uint16) []byte {
 func (s *session) forget(cl *mqtt.Client, id uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.client == cl && id != 0 {
-		s.inflight = slices.DeleteFunc(s.inflight, func(f sent) bool { return f.id == id })
+	if s.client != cl || id == 0 {
+		return
+	}
+	if i := slices.IndexFunc(s.inflight, func(f sent) bool { return f.id == id }); i >= 0 {
+		s.releases(&s.inflight[i].item)
+		s.inflight = slices.Delete(s.inflight, i, i+1)
 	}
 }

@@ -83,8 +83,11 @@ type Effect interface{ effect() }
 
 // Effects.
 type (
-	// Publish hands a message to the broker.
-	Publish struct{ Message v3.Message }
+	// Publish hands a message to the broker, when a payload formatter has completed it.
+	Publish struct {
+		Message   v3.Message
+		Undecoded v3.Undecoded
+	}
 	// Commit hands records to the store: see state.Request. With a Ticket other
 	// than 0 a Stored follows.
 	Commit state.Request
@@ -141,7 +144,7 @@ type Options struct {
 // Core is the state machine. It belongs to one goroutine.
 type Core struct {
 	opts    Options
-	stats   Stats
+	stats   event.Stats
 	now     Now
 	effects []Effect
 
@@ -193,7 +196,7 @@ func New(o Options) (*Core, error) {
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
 		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers),
-		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
+		stats: event.Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)
@@ -218,6 +221,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.provisioned(in)
 	case Reconfigured:
 		c.reconfigured(in)
+	case Located:
+		c.located(in)
 	case Stored:
 		then := c.onStored[in.Ticket]
 		delete(c.onStored, in.Ticket)

@@ -166,7 +166,8 @@ func (c *Core) eligible(d *session.Device) *session.Item {
 }
 
 // trySend sends in the first window and by the best path that can take a payload.
-// It reports whether there is one.
+// It reports whether there is one. each goes on from RX1 into RX2: where no path
+// takes the payload in RX1, it is tried in RX2.
 func (c *Core) trySend(x *opportunity, o *payloadOption) bool {
 	return x.each(c.now.Host, x.window, func(w, i int) bool {
 		v := c.weigh(x, w, i, o.size, o.priority, o.down.Item != nil)

@@ -211,7 +211,7 @@ func (c *Core) joined(t *transmission) {
 		DeviceIDs: ids, CorrelationIDs: x.ids, SessionKeyID: x.join.session.KeyID,
 		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(x.start),
 	})
-	c.publishMessage(x.device.ID, v3.Join, payload)
+	c.publishMessage(x.device.ID, v3.Join, payload, v3.Undecoded{})
 	c.report(event.Event{
 		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID,
 		DevAddr: x.join.session.DevAddr, HasDevAddr: true, DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI,

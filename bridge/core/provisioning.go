@@ -184,7 +184,7 @@ func (c *Core) provisionRecords(p *provisioning, i int) (records [perDevice]stat
 	next, revived := c.successor(put)
 	records[0] = put.Record
 	old := c.opts.Devices.Device(next.ID)
-	p.ends[i] = old != nil && leaves(old, c.sharing(next, old))
+	p.ends[i] = old != nil && state.Leaves(old, state.Sharing(next, old))
 	if old != nil || revived || records[0].Data == nil || put.ForgetFCntUp || put.ForgetDevNonces {
 		if records[0], err = state.DeviceRecord(next); err != nil {
 			return records, err
@@ -241,7 +241,7 @@ func (c *Core) storeProvision(p *provisioning) {
 	for i, ends := range p.ends {
 		if d := c.opts.Devices.Device(p.id(i)); ends && d != nil {
 			next, _ := c.successor(&p.Put[i])
-			p.records = append(p.records, c.buried(d, c.sharing(next, d))...)
+			p.records = append(p.records, c.buried(d, state.Sharing(next, d))...)
 		}
 	}
 	for _, id := range p.Remove {
@@ -251,21 +251,6 @@ func (c *Core) storeProvision(p *provisioning) {
 	p.state, p.next = storing, 0
 	c.commit(c.provisionStored, p.records...)
 	p.records, p.stale, p.plan = nil, nil, nil
-}
-
-// sharing returns next with the sessions of d themselves in the place of their
-// copies.
-func (c *Core) sharing(next, d *session.Device) *session.Device {
-	shared := *next
-	for _, s := range []**session.Session{&shared.Session, &shared.Pending} {
-		switch {
-		case (*s).IsSame(d.Session):
-			*s = d.Session
-		case (*s).IsSame(d.Pending):
-			*s = d.Pending
-		}
-	}
-	return &shared
 }
 
 // provisionStored goes on when all of it is in the store, or cannot be.

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"slices"
 
 	"lorawand/bridge/event"
@@ -16,9 +15,9 @@ func (c *Core) publish(r *reception) {
 	r.gathering = nil
 	defer c.release(p)
 	dev, d, first := r.match.Device, &p.data, &p.copies[0]
-	if d.HasFPort && d.FPort == testPort {
+	if d.HasFPort && d.FPort == session.TestPort && !dev.Settings.TestPort {
 		c.drop(event.DropTestPort, event.Event{
-			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort,
+			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt,
 		})
 		return
 	}
@@ -30,7 +29,9 @@ func (c *Core) publish(r *reception) {
 	}
 	if d.HasFPort && d.FPort > 0 {
 		c.plain = r.match.Session.Cipher(dev.Version).AppendFRMPayload(c.plain[:0], d, r.match.FCnt)
-		m.FPort, m.FRMPayload = d.FPort, c.plain
+		if m.FPort, m.FRMPayload = d.FPort, c.plain; dev.SkipCrypto {
+			m.FRMPayload = d.FRMPayload // for the application to decrypt
+		}
 	}
 	m.Lost, m.LostOf = dev.History.Lost()
 	m.Settings = v3.SettingsOf(dev, c.gateway(first.Gateway), first, c.now.Wall.Known())
@@ -40,31 +41,47 @@ func (c *Core) publish(r *reception) {
 	m.Receptions = c.shown[:0]
 	for i := range p.copies {
 		up := &p.copies[i]
-		g := c.gateway(up.Gateway)
-		for k := range up.Receptions {
-			m.Receptions = append(m.Receptions, v3.Reception{
-				Gateway: g, Uplink: up, Antenna: &up.Receptions[k],
-				ReceivedAt: c.now.at(up.Received), ShowTime: c.now.Wall.Known(),
-			})
-		}
+		m.Receptions = v3.AppendReceptions(m.Receptions, c.gateway(up.Gateway), up, c.now.at(up.Received))
 	}
 	c.text = c.opts.Encoder.AppendUplink(c.text[:0], &m)
 	c.shown = m.Receptions
 	clear(c.shown)
 	c.stats.Published++
-	c.publishMessage(dev.ID, v3.Up, slices.Clone(c.text))
+	both := slices.Concat(c.text, m.FRMPayload) // in one piece of memory
+	n := len(c.text)
+	c.publishMessage(dev.ID, v3.Up, both[:n:n], v3.Undecoded{
+		FPort: m.FPort, FRMPayload: both[n:], Received: m.FrameReceivedAt, Places: m.Places,
+	})
 }
-
-var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
 
 // publishDownlink publishes a message about a downlink.
 func (c *Core) publishDownlink(kind string, m *v3.Downlink) {
 	m.ReceivedAt = c.now.at(c.now.Host)
 	payload := c.opts.Encoder.AppendDownlink(make([]byte, 0, 768), kind, m)
-	c.publishMessage(m.DeviceIDs.ID, kind, payload)
+	var u v3.Undecoded
+	if it := m.Item; it != nil && it.Decoded == nil && len(it.FRMPayload) > 0 {
+		u = v3.Undecoded{FPort: it.FPort, FRMPayload: it.FRMPayload, Places: v3.Places{Decoded: m.Decoded}}
+	}
+	c.publishMessage(m.DeviceIDs.ID, kind, payload, u)
 }
 
 // publishMessage hands a message about a device to the broker.
-func (c *Core) publishMessage(id session.ID, kind string, payload []byte) {
-	c.do(Publish{v3.Message{Application: id.Application, Device: id.Device, Suffix: kind, Payload: payload}})
+func (c *Core) publishMessage(id session.ID, kind string, payload []byte, u v3.Undecoded) {
+	c.do(Publish{v3.Message{Application: id.Application, Device: id.Device, Suffix: kind, Payload: payload}, u})
+}
+
+// Located says where the payload of an uplink has placed its device.
+type Located struct {
+	Device   session.ID
+	Service  string
+	Location session.Location
+}
+
+func (Located) input() {}
+
+// located notes where a device is.
+func (c *Core) located(in Located) {
+	if d := c.opts.Devices.Device(in.Device); d != nil {
+		d.Locate(in.Service, in.Location, c.now.Host)
+	}
 }

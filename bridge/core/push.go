@@ -18,9 +18,6 @@ func (c *Core) pushed(p Pushed) {
 	for i := range p.Items {
 		it := p.Items[i]
 		it.PushedAt = c.now.at(c.now.Host)
-		if len(it.FRMPayload) > 0 {
-			it.Decoded = nil // FRMPayload wins, and the other could be long
-		}
 		it.CorrelationIDs = v3.JoinIDs(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
 		items[i] = &it
 	}
@@ -121,13 +118,14 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 	var ids [][]string
 	for _, it := range items {
 		ids = append(ids, it.CorrelationIDs)
-		d.Queue.Add(it)
 		deviceIDs := v3.IDs(d)
 		deviceIDs.HasDevAddr = false
 		c.publishDownlink(v3.DownQueued, &v3.Downlink{
 			DeviceIDs: deviceIDs, CorrelationIDs: it.CorrelationIDs, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
 		})
 		c.report(event.Event{Kind: event.DownlinkQueued, Device: d.ID, CorrelationIDs: it.CorrelationIDs})
+		it.Decoded, it.DecodedWarnings = nil, nil // they could be long
+		d.Queue.Add(it)
 	}
 	c.do(Answer{Ticket: p.Ticket, CorrelationIDs: ids})
 	if x := c.opportunities[d]; x != nil {

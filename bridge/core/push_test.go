@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -57,8 +58,14 @@ func TestPushRefused(t *testing.T) {
 		{
 			"no frm_payload", "dev1", nil,
 			[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
+			v3.FormatterNotConfigured("FORMATTER_NONE"),
+			[]string{"dev1 failed : formatter_not_configured FORMATTER_NONE"},
+		},
+		{
+			"encoded to nothing", "dev1", nil,
+			[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
 			nil,
-			[]string{"dev1 failed : not_served payload formatters, which decoded_payload needs, are not served by this version"},
+			[]string{"dev1 queued "},
 		},
 		{
 			"the longest", "dev1", nil,
@@ -267,7 +274,7 @@ func TestQueueBytes(t *testing.T) {
 	}
 }
 
-// What a payload formatter would need is not kept beside the payload itself.
+// What was encoded is told, and not kept beside the payload itself.
 func TestDecodedIsNotKept(t *testing.T) {
 	s := newStand(t)
 	long := []byte(`{"x":"` + strings.Repeat("y", 60_000) + `"}`)
@@ -280,8 +287,11 @@ func TestDecodedIsNotKept(t *testing.T) {
 			t.Errorf("%s takes %d bytes", id.key, len(r.Data))
 		}
 	}
-	if len(s.ups[len(s.ups)-1].Payload) > 2000 {
-		t.Errorf("told in %d bytes", len(s.ups[len(s.ups)-1].Payload))
+	if told := s.ups[len(s.ups)-1].Payload; !bytes.Contains(told, long) {
+		t.Errorf("told as %.500s", told)
+	}
+	if n := s.devices["dev1"].Queue.Bytes(); n > 2000 {
+		t.Errorf("the queue counts %d bytes", n)
 	}
 }
 

@@ -5,17 +5,6 @@ import (
 	"lorawand/bridge/state"
 )
 
-// leaves reports whether something ends that a tombstone is kept of, when a device
-// that was becomes the one that is.
-func leaves(was, is *session.Device) bool {
-	for _, s := range []*session.Session{was.Session, was.Pending} {
-		if s != nil && s != is.Session && s != is.Pending {
-			return true
-		}
-	}
-	return was.DevEUI != is.DevEUI
-}
-
 // buried returns the tombstones of what a device was and is no more; is is nil
 // if it was deleted.
 func (c *Core) buried(was, is *session.Device) []state.Record {

@@ -25,11 +25,12 @@ func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 		l.Write(&Event{Kind: JoinRefused, Word: string(JoinUnknownDevEUI)})
 		l.Write(&Event{Kind: UplinkDropped, Reason: DropMIC})
 		l.Write(&Event{Kind: GatewayDropped, Word: "malformed"})
+		l.Write(&Event{Kind: ClientRefused, Word: "wrong_key"})
 	}
 	if got := l.About("mine"); len(got) != 1 || got[0].Kind != DownlinkSent {
 		t.Errorf("remembered %+v", got)
 	}
-	if n := len(l.Recent(nil)); n != 1+3*maxNoise {
+	if n := len(l.Recent(nil)); n != 1+4*maxNoise {
 		t.Errorf("%d events remembered", n)
 	}
 }

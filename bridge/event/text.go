@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"lorawand/radio"
 )
 
-// errFollowers is the reason for refusing one more follower of the events.
+// errFollowers is the reason for refusing a follower when there are too many.
 var errFollowers = errors.New("bridge: too many clients follow the events already")
 
 // Text returns the event as one line.
@@ -39,7 +40,8 @@ func (e *Event) Text() string {
 	if e.Gateway != "" {
 		fmt.Fprintf(&b, "  gateway %s", e.Gateway)
 	}
-	if e.Kind == GatewayRefused || e.Kind == GatewayDropped && e.Address != "" {
+	e.Client.appendText(&b)
+	if e.Kind == GatewayRefused || (e.Kind == GatewayDropped || e.Client != (Client{})) && e.Address != "" {
 		fmt.Fprintf(&b, "  at %s", e.Address)
 	}
 	for _, part := range []string{errText(e.Err), e.Hint} {
@@ -53,6 +55,16 @@ func (e *Event) Text() string {
 	return strings.TrimSuffix(b.String(), ";")
 }
 
+func (c *Client) appendText(b *strings.Builder) {
+	for _, part := range [...]struct{ name, text string }{
+		{"application", c.Application}, {"client", c.ID}, {"topic", c.Topic},
+	} {
+		if part.text != "" {
+			fmt.Fprintf(b, "  %s %s", part.name, part.text)
+		}
+	}
+}
+
 func errText(err error) string {
 	if err == nil {
 		return ""
@@ -60,8 +72,9 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// Why explains a downlink in plain words, from the events about it: when it was
-// pushed, what was decided after each uplink, and how it ended.
+// Why explains in plain words what became of a downlink. From the events about it,
+// it says when the downlink was pushed, what was decided after each uplink, and how
+// it ended.
 func Why(events []Event) string {
 	var parts []string
 	var decision *Decision
@@ -74,7 +87,7 @@ func Why(events []Event) string {
 	for i := range events {
 		e := &events[i]
 		if e.Decision != nil {
-			// A later decision about the same uplink repeats what was refused before.
+			// A later decision about the same uplink repeats the earlier refusals.
 			if decision != nil && decision.Uplink != e.Decision.Uplink {
 				add()
 			}
@@ -116,6 +129,8 @@ type eventJSON struct {
 	GatewayEUI     *radio.EUI64  `json:"gateway_eui,omitempty"`
 	Address        string        `json:"address,omitempty"`
 	FCnt           uint32        `json:"f_cnt,omitempty"`
+	Client         string        `json:"client_id,omitempty"`
+	Topic          string        `json:"topic,omitempty"`
 	Error          string        `json:"error,omitempty"`
 	Hint           string        `json:"hint,omitempty"`
 	CorrelationIDs []string      `json:"correlation_ids,omitempty"`
@@ -158,7 +173,9 @@ type optionJSON struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	j := eventJSON{
 		Time: timePointer(e.At), Uptime: time.Duration(e.Host).Seconds(), Kind: e.Kind.Word(), Reason: e.Word,
-		Application: e.Device.Application, Device: e.Device.Device, Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
+		Client: e.Client.ID, Topic: e.Client.Topic,
+		Application: cmp.Or(e.Device.Application, e.Client.Application), Device: e.Device.Device,
+		Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
 		Error: errText(e.Err), Hint: e.Hint, CorrelationIDs: e.CorrelationIDs,
 	}
 	if e.Kind == UplinkDropped {

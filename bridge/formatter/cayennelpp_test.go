@@ -64,21 +64,6 @@ func TestCayenneLPP(t *testing.T) {
 	}
 }
 
-// What is encoded with the name of a type decodes to the same.
-func TestCayenneLPPThereAndBack(t *testing.T) {
-	for _, typ := range lppTypes {
-		payload := []byte{5, typ.code}
-		for _, p := range typ.parts {
-			payload = append(payload, []byte{0x12, 0x34, 0x56, 0x78}[:p.size]...)
-		}
-		decoded := decodeLPP(payload, false)
-		encoded := encodeLPP(Request{Data: decoded.Data, FPort: 1})
-		if string(encoded.Bytes) != string(payload) {
-			t.Errorf("%s: % x became %s became % x", typ.name, payload, decoded.Data, encoded.Bytes)
-		}
-	}
-}
-
 // Whatever is decoded is JSON that can be published, and takes no longer than
 // the payload is long.
 func FuzzCayenneLPP(f *testing.F) {

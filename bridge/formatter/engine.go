@@ -11,6 +11,8 @@ import (
 
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/parser"
+
+	"lorawand/bridge/jsontext"
 )
 
 // The engine runs in the child only.
@@ -23,6 +25,10 @@ const (
 	// machine that has other things to do.
 	wallSlack = 150 * time.Millisecond
 )
+
+// foreign are globals of the engine that a script does not find in The Things
+// Stack.
+var foreign = []string{"BigInt", "BigInt64Array", "BigUint64Array", "GoError"}
 
 // errDeadline is what a script at its deadline is interrupted with.
 var errDeadline = errors.New("deadline")
@@ -71,6 +77,9 @@ func execute(c *call, p *goja.Program) Result {
 		data := r.res.Data
 		warnings := r.res.Warnings
 		r.res = failed(c.task, err)
+		if err == errNoDownlinkDecoder {
+			r.res.Warnings = nil
+		}
 		// Decoded data stays when its normalization fails.
 		r.res.Data, r.res.Warnings = data, append(warnings, r.res.Warnings...)
 	}
@@ -91,19 +100,7 @@ func (r *run) do(p *goja.Program) *Error {
 	case DecodeUplink:
 		return r.decodeUplink(input)
 	case DecodeDownlink:
-		f, err := r.function("decodeDownlink")
-		if err != nil {
-			return err
-		}
-		if f == nil {
-			return notDefined("decodeDownlink")
-		}
-		out, err := r.invoke(f, input)
-		if err != nil {
-			return err
-		}
-		_, err = r.decoded(out)
-		return err
+		return r.decodeDownlink(input)
 	default:
 		return r.encodeDownlink(input)
 	}
@@ -131,6 +128,9 @@ func (r *run) protect(f func() *Error) (err *Error) {
 // input makes the object that the function is given, before the script can
 // change what objects are.
 func (r *run) input() (*goja.Object, *Error) {
+	for _, name := range foreign {
+		_ = r.vm.GlobalObject().Delete(name)
+	}
 	r.console()
 	in := r.vm.NewObject()
 	set := func(name string, v any) { _ = in.Set(name, v) }
@@ -240,17 +240,9 @@ func (r *run) oldDecoder(in *goja.Object) *Error {
 	return r.setData(data)
 }
 
-// decoded takes data, warnings and errors of what a decoder returned.
-func (r *run) decoded(out goja.Value) (object, *Error) {
-	o, err := r.resultObject(out)
-	if err != nil {
-		return nil, err
-	}
-	errs, err := toTexts(o.Get("errors"))
-	if err != nil {
-		return nil, err
-	}
-	warnings, err := toTexts(o.Get("warnings"))
+// decoded takes what a decoder returned.
+func (r *run) decoded(v goja.Value) (jsontext.Object, *Error) {
+	o, warnings, err := r.returned(v)
 	if err != nil {
 		return nil, err
 	}
@@ -258,15 +250,12 @@ func (r *run) decoded(out goja.Value) (object, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(errs) > 0 {
-		return nil, outputErrors(errs)
-	}
 	r.res.Warnings = warnings
 	return data, r.setData(data)
 }
 
-func (r *run) setData(data object) *Error {
-	b := appendJSON(nil, data)
+func (r *run) setData(data jsontext.Object) *Error {
+	b := jsontext.Append(nil, data)
 	if len(b) > maxOutput {
 		return tooLarge()
 	}
@@ -274,21 +263,30 @@ func (r *run) setData(data object) *Error {
 	return nil
 }
 
-// resultObject returns what a function returned as an object.
-func (r *run) resultObject(v goja.Value) (*goja.Object, *Error) {
+// returned takes the object that a function must return, and the warnings in
+// it. The errors in it are the error.
+func (r *run) returned(v goja.Value) (o *goja.Object, warnings []string, err *Error) {
 	if v == nil || goja.IsUndefined(v) || goja.IsNull(v) {
-		return nil, scriptError("TypeError: Value is not object coercible")
+		return nil, nil, scriptError("TypeError: Value is not object coercible")
 	}
 	o, isObject := v.(*goja.Object)
 	if !isObject {
-		return nil, output(runtimeError("could not convert " + clip(v.String()) + " to an object"))
+		return nil, nil, output(runtimeError("could not convert " + clip(v.String()) + " to an object"))
 	}
-	return o, nil
+	errs, err := toTexts(o.Get("errors"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(errs) > 0 {
+		return nil, nil, outputErrors(errs)
+	}
+	warnings, err = toTexts(o.Get("warnings"))
+	return o, warnings, err
 }
 
 // normalizeUplink calls the script's own normalization and checks what it
 // gives. Nothing returned means that the decoded data may be normalized itself.
-func (r *run) normalizeUplink(f goja.Callable, value goja.Value, data object) *Error {
+func (r *run) normalizeUplink(f goja.Callable, value goja.Value, data jsontext.Object) *Error {
 	in := r.vm.NewObject()
 	_ = in.Set("data", value)
 	out, err := r.invoke(f, in)
@@ -299,18 +297,7 @@ func (r *run) normalizeUplink(f goja.Callable, value goja.Value, data object) *E
 		r.fitsSchema(data)
 		return nil
 	}
-	o, err := r.resultObject(out)
-	if err != nil {
-		return err
-	}
-	errs, err := toTexts(o.Get("errors"))
-	if err != nil {
-		return err
-	}
-	if len(errs) > 0 {
-		return outputErrors(errs)
-	}
-	warnings, err := toTexts(o.Get("warnings"))
+	o, warnings, err := r.returned(out)
 	if err != nil {
 		return err
 	}
@@ -327,10 +314,26 @@ func (r *run) normalizeUplink(f goja.Callable, value goja.Value, data object) *E
 }
 
 // fitsSchema takes decoded data as normalized data if it has that form.
-func (r *run) fitsSchema(data object) {
-	if valid, bad, err := normalize([]object{data}); err == nil {
+func (r *run) fitsSchema(data jsontext.Object) {
+	if valid, bad, err := normalize([]jsontext.Object{data}); err == nil {
 		r.res.Normalized, r.res.NormalizedWarnings = valid, bad
 	}
+}
+
+func (r *run) decodeDownlink(in *goja.Object) *Error {
+	f, err := r.function("decodeDownlink")
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		return errNoDownlinkDecoder
+	}
+	out, err := r.invoke(f, in)
+	if err != nil {
+		return err
+	}
+	_, err = r.decoded(out)
+	return err
 }
 
 func (r *run) encodeDownlink(in *goja.Object) *Error {
@@ -345,18 +348,7 @@ func (r *run) encodeDownlink(in *goja.Object) *Error {
 	if err != nil {
 		return err
 	}
-	o, err := r.resultObject(out)
-	if err != nil {
-		return err
-	}
-	errs, err := toTexts(o.Get("errors"))
-	if err != nil {
-		return err
-	}
-	if len(errs) > 0 {
-		return outputErrors(errs)
-	}
-	warnings, err := toTexts(o.Get("warnings"))
+	o, warnings, err := r.returned(out)
 	if err != nil {
 		return err
 	}
@@ -412,6 +404,10 @@ func (r *run) thrown(err error) (e *Error) {
 		return scriptError(clip(err.Error()))
 	}
 }
+
+// errNoDownlinkDecoder is no fault of a script that encodes only: it stands in
+// no warning of its downlinks.
+var errNoDownlinkDecoder = notDefined("decodeDownlink")
 
 func notDefined(name string) *Error {
 	return scriptError("ReferenceError: " + name + " is not defined")

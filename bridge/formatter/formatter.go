@@ -14,11 +14,19 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
-// MaxScript is the longest script in bytes, as in The Things Stack.
-const MaxScript = 40960
+const (
+	// MaxScript is the longest script in bytes that a device or an application
+	// can be given, as in The Things Stack.
+	MaxScript = 40960
+	// MaxCodec is the longest script of a codec of the device repository. There
+	// The Things Stack has no limit; the longest in 2026 has 321 269 bytes
+	// (abeeway).
+	MaxCodec = 384 << 10
+)
 
 // maxOutput is the most bytes of JSON that a formatter may give: what an MQTT
 // message can carry beside the rest of an uplink.
@@ -53,9 +61,14 @@ var ErrScript = errors.New("formatter: script not accepted")
 
 // NewJavaScript returns a formatter of a script. The script is not read here:
 // what is wrong with it shows when it is run.
-func NewJavaScript(source string) (Formatter, error) {
-	if len(source) > MaxScript {
-		return Formatter{}, fmt.Errorf("%w: %d bytes, more than %d", ErrScript, len(source), MaxScript)
+func NewJavaScript(source string) (Formatter, error) { return newScript(source, MaxScript) }
+
+// NewCodec returns a formatter of the script of a codec, which may be longer.
+func NewCodec(source string) (Formatter, error) { return newScript(source, MaxCodec) }
+
+func newScript(source string, longest int) (Formatter, error) {
+	if len(source) > longest {
+		return Formatter{}, fmt.Errorf("%w: %d bytes, more than %d", ErrScript, len(source), longest)
 	}
 	return Formatter{kind: JavaScript, script: &script{source, sha256.Sum256([]byte(source))}}, nil
 }
@@ -66,6 +79,12 @@ func NewCayenneLPP(strict bool) Formatter { return Formatter{kind: CayenneLPP, s
 
 // Kind returns the kind of the formatter.
 func (f Formatter) Kind() Kind { return f.kind }
+
+// Names reports whether the script, if there is one, has a word in it. A function
+// that it does not name it does not define.
+func (f Formatter) Names(word string) bool {
+	return f.script == nil || strings.Contains(f.script.source, word)
+}
 
 // Task is what a formatter is asked to do.
 type Task uint8
@@ -92,7 +111,8 @@ type Request struct {
 type Result struct {
 	// Data is decoded_payload, a JSON object with sorted keys; nil: none.
 	Data []byte
-	// Warnings are decoded_payload_warnings. Why a decoder failed is among them.
+	// Warnings are decoded_payload_warnings. Why a decoder failed is among them,
+	// but where a script has none for downlinks.
 	Warnings []string
 	// Normalized are the measurements of normalized_payload, JSON objects.
 	Normalized [][]byte

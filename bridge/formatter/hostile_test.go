@@ -31,7 +31,7 @@ var hostile = []struct {
 	{"deep JSON", "return { data: JSON.parse('['.repeat(1e6) + ']'.repeat(1e6)) };", "script script_timeout script_memory output formatter_child"},
 	{"array that grows", "var a = []; while (true) a.push(new Array(100).fill(7));", "script_timeout script_memory"},
 	{"objects that grow", "var o = {}; for (var i = 0; ; i++) o['k' + i] = { i: i };", "script_timeout script_memory"},
-	{"string that doubles", "var s = 'x'; while (true) s += s;", "script script_timeout script_memory"},
+	{"string that doubles", "var s = 'x'; while (true) s += s;", "script script_timeout script_memory formatter_child"},
 	{"string that is repeated", "return { data: { s: 'x'.repeat(1e8) } };", "script_memory script_timeout script output formatter_child"},
 	{"string that is filled", "return { data: { s: 'x'.padEnd(5e8, 'ab') } };", "script_memory script_timeout script output formatter_child"},
 	{"huge array", "return { data: { n: new Array(5e7).fill(1).length } };", "script_memory script_timeout"},

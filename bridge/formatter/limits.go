@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lorawand/bridge/formatter/seccomp"
+	"lorawand/bridge/pages"
 )
 
 // Limits of a child. A script that passes one costs its child, never the
@@ -27,7 +28,6 @@ const (
 	childNice    = 10
 	childCPU     = 120 // seconds in all; the daemon takes another child long before
 	childRecycle = 60 * time.Second
-	maxRSS       = 48 << 20
 )
 
 // childMemory is how much the heap of a child may grow beyond what it has when
@@ -58,7 +58,7 @@ func confine() {
 	// opened.
 	time.NewTimer(time.Hour).Stop()
 	closeDescriptors()
-	dropProgram()
+	_ = pages.Release() // a script hardly needs what the start has touched
 	_ = os.Chdir("/")
 	if os.Geteuid() == 0 {
 		dropRoot()
@@ -94,10 +94,12 @@ func confine() {
 // reserveHeap has the runtime map the memory that the heap may grow to, without
 // touching it. Later it could not: it reserves address space in pieces of 64 MB
 // that begin anywhere, so that what is left of the first one is a matter of
-// luck.
+// luck. A Builder does not clear what it reserves; a slice does where some of it
+// was in use before, and then has all of it in memory for a moment.
 func reserveHeap() {
-	b := make([]byte, childMemory)
-	runtime.KeepAlive(b)
+	var b strings.Builder
+	b.Grow(childMemory)
+	runtime.KeepAlive(&b)
 	debug.FreeOSMemory()
 }
 
@@ -126,32 +128,6 @@ func closeDescriptors() {
 		to, err := os.Readlink(filepath.Join(dir, e.Name()))
 		if err == nil && !strings.HasPrefix(to, "anon_inode:") {
 			_ = unix.Close(fd)
-		}
-	}
-}
-
-// dropProgram gives back the pages of the program that its start has touched
-// and a script hardly will. What is needed comes back from the page cache.
-func dropProgram() {
-	maps, err := os.ReadFile("/proc/self/maps")
-	if err != nil {
-		return
-	}
-	self, err := os.Readlink("/proc/self/exe")
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(maps)) {
-		// Source: proc_pid_maps(5): from-to rights offset device inode name.
-		f := strings.Fields(line)
-		if len(f) != 6 || f[5] != self || f[1][1] != '-' {
-			continue
-		}
-		from, to, _ := strings.Cut(f[0], "-")
-		a, err1 := strconv.ParseUint(from, 16, bits.UintSize)
-		b, err2 := strconv.ParseUint(to, 16, bits.UintSize)
-		if err1 == nil && err2 == nil {
-			_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, uintptr(a), uintptr(b-a), unix.MADV_DONTNEED)
 		}
 	}
 }

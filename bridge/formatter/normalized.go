@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"lorawand/bridge/jsontext"
 )
 
 // field is a member of the normalized payload: a number within limits, a time,
@@ -55,7 +57,7 @@ var measurement = []field{
 // normalize checks measurements against the schema. A number out of its range
 // is left out, with a warning; anything else that does not fit is an error for
 // all of them.
-func normalize(measurements []object) (valid [][]byte, warnings []string, err *Error) {
+func normalize(measurements []jsontext.Object) (valid [][]byte, warnings []string, err *Error) {
 	for i, m := range measurements {
 		good, bad, err := checkFields(measurement, m, "")
 		if err != nil {
@@ -65,7 +67,7 @@ func normalize(measurements []object) (valid [][]byte, warnings []string, err *E
 			warnings = append(warnings, fmt.Sprintf("measurement %d: %s", i+1, w))
 		}
 		if len(good) > 0 {
-			valid = append(valid, appendJSON(nil, good))
+			valid = append(valid, jsontext.Append(nil, good))
 		}
 	}
 	return valid, warnings, nil
@@ -73,18 +75,18 @@ func normalize(measurements []object) (valid [][]byte, warnings []string, err *E
 
 // checkFields returns the members of src that are good, and what is wrong with
 // others.
-func checkFields(fields []field, src object, prefix string) (good object, bad []string, err *Error) {
+func checkFields(fields []field, src jsontext.Object, prefix string) (good jsontext.Object, bad []string, err *Error) {
 	if e := checkNames(fields, src, prefix); e != nil {
 		return nil, nil, e
 	}
-	good = object{}
+	good = jsontext.Object{}
 	for _, f := range fields {
 		v, there := src[f.name]
 		if !there {
 			continue
 		}
 		path := prefix + f.name
-		switch sub, isObject := v.(object); {
+		switch sub, isObject := v.(jsontext.Object); {
 		case f.fields != nil && isObject:
 			g, b, err := checkFields(f.fields, sub, path+".")
 			if err != nil {
@@ -118,7 +120,7 @@ func checkFields(fields []field, src object, prefix string) (good object, bad []
 
 // checkNames refuses members that the schema does not have. Of several, it
 // names the first in the order of the alphabet.
-func checkNames(fields []field, src object, prefix string) *Error {
+func checkNames(fields []field, src jsontext.Object, prefix string) *Error {
 	var unknown []string
 	for name := range src {
 		if !slices.ContainsFunc(fields, func(f field) bool { return f.name == name }) {

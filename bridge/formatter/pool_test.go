@@ -186,6 +186,20 @@ func TestConsole(t *testing.T) {
 	}
 }
 
+// What a child may take it reserves; it does not have it in memory.
+func TestChildIsSmall(t *testing.T) {
+	if raceDetector || command(t) != nil {
+		t.Skip("with a race detector or an emulator there is more to a process than its memory")
+	}
+	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}, Measure: true}
+	for range 3 {
+		res := newPool(t, Options{}).Do(within(t, 20*time.Second), r)
+		if res.Cost.RSS == 0 || res.Cost.RSS > childMemory {
+			t.Errorf("a child has had %.1f MB", float64(res.Cost.RSS)/1e6)
+		}
+	}
+}
+
 // Many scripts do not fit at once: the child forgets the oldest, and is sent it
 // again.
 func TestManyScripts(t *testing.T) {
@@ -214,6 +228,64 @@ func TestManyScripts(t *testing.T) {
 	}
 	if ps.find([32]byte{99}) == nil || ps.find([32]byte{0}) != nil {
 		t.Error("not the newest are kept")
+	}
+}
+
+// A codec may be longer than the script of a device, and then takes longer to
+// read than a script may run. An endless one is ended all the same.
+func TestLongCodec(t *testing.T) {
+	codec := func(body string, size int) Formatter {
+		t.Helper()
+		var source strings.Builder
+		source.WriteString(body)
+		for i := 0; source.Len() < size-80; i++ {
+			fmt.Fprintf(&source, "function f%d(a, b) { return a[%d] + (b || %d) * 0.5; }\n", i, i%50, i)
+		}
+		if _, err := NewJavaScript(source.String()); !errors.Is(err, ErrScript) {
+			t.Errorf("for a device: %v", err)
+		}
+		f, err := NewCodec(source.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	sizes := []int{MaxScript + 100, 80_000, MaxCodec}
+	switch {
+	case raceDetector:
+		sizes = []int{MaxScript + 100, 50_000} // it keeps a record of all memory
+	case command(t) != nil:
+		sizes[2] = 100_000 // an emulator keeps what it translates
+	}
+	p := newPool(t, Options{})
+	for _, size := range sizes {
+		f := codec("function decodeUplink(i) { return { data: { n: f7(i.bytes) } }; }\n", size)
+		r := Request{Formatter: f, Task: DecodeUplink, Bytes: make([]byte, 8)}
+		for range 2 {
+			if res := p.Do(within(t, 60*time.Second), r); !strings.HasPrefix(string(res.Data), `{"n":`) {
+				t.Errorf("%d bytes: %+v", size, res)
+			}
+		}
+	}
+	endless := Request{Formatter: codec("function decodeUplink(i) { for (;;); }\n", sizes[len(sizes)-1]), Task: DecodeUplink}
+	for range 2 {
+		if res := p.Do(within(t, 60*time.Second), endless); !res.Fail.isTimeout() {
+			t.Errorf("endless: %+v", res)
+		}
+	}
+	if _, err := NewCodec(strings.Repeat(" ", MaxCodec+1)); !errors.Is(err, ErrScript) {
+		t.Errorf("too long a codec: %v", err)
+	}
+}
+
+func TestReading(t *testing.T) {
+	const deadline = 100 * time.Millisecond
+	for size, want := range map[int]time.Duration{
+		0: 0, MaxScript: 0, MaxScript + 100<<10: deadline, MaxScript + 200<<10: 2 * deadline,
+	} {
+		if got := reading(strings.Repeat(" ", size), deadline); got != want {
+			t.Errorf("%d bytes: %v, not %v", size, got, want)
+		}
 	}
 }
 

@@ -4,14 +4,18 @@ package formatter
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dop251/goja"
+
+	"lorawand/bridge/jsontext"
 )
 
 // What a script gives may be anything: objects that run code when they are
@@ -45,9 +49,9 @@ func (c *converter) spend(n int) *Error {
 
 // toObject returns what must be an object, or a list, whose keys are then its
 // indexes. Nothing is an empty object.
-func toObject(v goja.Value, path string) (object, *Error) {
+func toObject(v goja.Value, path string) (jsontext.Object, *Error) {
 	if v == nil || goja.IsUndefined(v) || goja.IsNull(v) {
-		return object{}, nil
+		return jsontext.Object{}, nil
 	}
 	o, isObject := v.(*goja.Object)
 	if !isObject {
@@ -59,10 +63,10 @@ func toObject(v goja.Value, path string) (object, *Error) {
 		return nil, err
 	}
 	switch got := got.(type) {
-	case object:
+	case jsontext.Object:
 		return got, nil
-	case list:
-		all := make(object, len(got))
+	case jsontext.List:
+		all := make(jsontext.Object, len(got))
 		for i, e := range got {
 			all[strconv.Itoa(i)] = e
 		}
@@ -140,7 +144,7 @@ func (c *converter) object(o *goja.Object, path string, depth int) (any, *Error)
 	case class == "Number" || class == "Boolean":
 		return c.plain(o.Export(), path)
 	}
-	all := object{}
+	all := jsontext.Object{}
 	for _, key := range o.Keys() {
 		if err := c.spend(len(key) + 4); err != nil {
 			return nil, err
@@ -156,7 +160,7 @@ func (c *converter) object(o *goja.Object, path string, depth int) (any, *Error)
 
 func (c *converter) list(o *goja.Object, path string, depth int) (any, *Error) {
 	n := length(o)
-	all := list{}
+	all := jsontext.List{}
 	for i := range n {
 		if err := c.spend(1); err != nil {
 			return nil, err
@@ -257,7 +261,7 @@ func toFrame(b []byte, n int64) ([]byte, *Error) {
 
 // toMeasurements returns what normalizeUplink gave as data: an object, or a
 // list of them.
-func toMeasurements(v goja.Value) ([]object, *Error) {
+func toMeasurements(v goja.Value) ([]jsontext.Object, *Error) {
 	if v == nil || goja.IsUndefined(v) || goja.IsNull(v) {
 		return nil, nil
 	}
@@ -267,12 +271,12 @@ func toMeasurements(v goja.Value) ([]object, *Error) {
 		return nil, err
 	}
 	switch got := got.(type) {
-	case object:
-		return []object{got}, nil
-	case list:
-		all := make([]object, len(got))
+	case jsontext.Object:
+		return []jsontext.Object{got}, nil
+	case jsontext.List:
+		all := make([]jsontext.Object, len(got))
 		for i, e := range got {
-			m, isObject := e.(object)
+			m, isObject := e.(jsontext.Object)
 			if !isObject {
 				return nil, output(nil)
 			}
@@ -292,7 +296,7 @@ func toScript(vm *goja.Runtime, v any, depth int) (goja.Value, *Error) {
 	switch v := v.(type) {
 	case map[string]any:
 		o := vm.NewObject()
-		for _, k := range sortedKeys(v) {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			e, err := toScript(vm, v[k], depth+1)
 			if err != nil {
 				return nil, err
@@ -365,7 +369,7 @@ func logText(v goja.Value) string {
 		if s, isText := got.(string); isText && err == nil {
 			return s
 		} else if err == nil {
-			return string(appendJSON(nil, got))
+			return string(jsontext.Append(nil, got))
 		}
 	}
 	return v.String()

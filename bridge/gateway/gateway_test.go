@@ -48,12 +48,17 @@ func TestRegistry(t *testing.T) {
 func TestIdentify(t *testing.T) {
 	r := NewRegistry()
 	standIn, known := radio.EUI64{7: 1}, radio.EUI64{0xA1, 7: 9}
-	for _, g := range []*Gateway{{ID: DefaultID(standIn), EUI: standIn}, {ID: "named", EUI: radio.EUI64{7: 2}}, {ID: "other", EUI: radio.EUI64{5}}} {
+	for _, g := range []*Gateway{
+		{ID: DefaultID(standIn), EUI: standIn},
+		{ID: "named", EUI: radio.EUI64{7: 2}},
+		{ID: "other", EUI: radio.EUI64{5}},
+	} {
 		if err := r.Add(g); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.Identify(standIn, known); err != nil || r.Gateway(standIn) != nil || r.Gateway(known).ID != DefaultID(known) {
+	if err := r.Identify(standIn, known); err != nil || r.Gateway(standIn) != nil ||
+		r.Gateway(known).ID != DefaultID(known) {
 		t.Errorf("%v, %+v", err, r.Gateway(known))
 	}
 	if err := r.Identify(radio.EUI64{7: 2}, radio.EUI64{6}); err != nil || r.Gateway(radio.EUI64{6}).ID != "named" {

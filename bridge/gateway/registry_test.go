@@ -78,7 +78,12 @@ func TestConfigure(t *testing.T) {
 		want []string
 	}{
 		{"its own name", Gateway{ID: "a", Plan: plan}, nil, []string{"a 1", "b 2"}},
-		{"a new name", Gateway{ID: "roof", Plan: plan, AntennaGain: 250, EnforceDutyCycle: true, Location: place}, nil, []string{"b 2", "roof 1"}},
+		{
+			"a new name",
+			Gateway{ID: "roof", Plan: plan, AntennaGain: 250, EnforceDutyCycle: true, Location: place},
+			nil,
+			[]string{"b 2", "roof 1"},
+		},
 		{"the name of another", Gateway{ID: "b", Plan: plan}, ErrExists, []string{"a 1", "b 2"}},
 		{"a place that is taken away", Gateway{ID: "a", Plan: plan}, nil, []string{"a 1", "b 2"}},
 	} {
@@ -102,7 +107,8 @@ func TestConfigure(t *testing.T) {
 				}
 				return
 			}
-			if !g.Configured || g.Plan != plan || g.Location != tt.as.Location || g.AntennaGain != tt.as.AntennaGain || g.EnforceDutyCycle != tt.as.EnforceDutyCycle {
+			if !g.Configured || g.Plan != plan || g.Location != tt.as.Location || g.AntennaGain != tt.as.AntennaGain ||
+				g.EnforceDutyCycle != tt.as.EnforceDutyCycle {
 				t.Errorf("%+v", g)
 			}
 			if !g.Online || g.Connection != "conn" || g.RoundTrip() != before.RoundTrip() || r.Online() != 1 {
@@ -158,7 +164,8 @@ func TestOnlineCount(t *testing.T) {
 			r.Remove(g)
 		default:
 			was, to := g.Online, rnd.IntN(2) == 0
-			if is := r.SetOnline(g, to, radio.HostTime(i)); is != (was != to) || g.Online != to || is && g.Since != radio.HostTime(i) {
+			if is := r.SetOnline(g, to, radio.HostTime(i)); is != (was != to) || g.Online != to ||
+				is && g.Since != radio.HostTime(i) {
 				t.Fatalf("SetOnline(%v) of %+v: %v", to, g, is)
 			}
 		}

@@ -24,7 +24,10 @@ func TestLead(t *testing.T) {
 		{"slow network", false, []time.Duration{600 * ms}, 675 * ms, 375 * ms},
 		{"network with an outlier", false, append(make([]time.Duration, 31), 900*ms), 300 * ms, 75 * ms},
 		{"a clock that went back", false, []time.Duration{-5 * ms}, 300 * ms, 75 * ms},
-		{"the old ones are forgotten", false, append([]time.Duration{900 * ms, 900 * ms, 900 * ms, 900 * ms}, make([]time.Duration, 32)...), 300 * ms, 75 * ms},
+		{
+			"the old ones are forgotten", false,
+			append([]time.Duration{900 * ms, 900 * ms, 900 * ms, 900 * ms}, make([]time.Duration, 32)...), 300 * ms, 75 * ms,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
 
@@ -30,7 +31,6 @@ func TestDeviceCommands(t *testing.T) {
 			device := func(t *testing.T) *endDevice {
 				e := newEndDevice(t, "EU_863_870_TTN", version, link{nbTrans: 1})
 				e.d.SupportsJoin = !tt.abp
-				e.d.Settings.MAC.Quiet = true
 				return e
 			}
 			answers := func(e *endDevice, known bool, commands ...byte) []byte {
@@ -39,6 +39,7 @@ func TestDeviceCommands(t *testing.T) {
 					Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: e.fCnt, TimeKnown: known,
 					Rate: radio.LoRaDataRate(9, 125_000),
 				})
+				o.asked = nil // what the network asks is another matter
 				return o.appendAnswers(nil, Circumstances{Margin: 7, Gateways: 2, Time: radio.GPSTime(time.Second)})
 			}
 			want := tt.answer
@@ -92,7 +93,7 @@ func TestDeviceCommands(t *testing.T) {
 // RejoinParamSetupAns without the bit of the time: the device keeps to the count alone.
 func TestRejoinParamSetupInPart(t *testing.T) {
 	e := settledDevice(t, "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
-		d.Settings.MAC.RejoinTime, d.Settings.MAC.RejoinCount = ptr(uint8(5)), ptr(uint8(6))
+		d.Session.MAC = &macstate.State{Masked: true, Wish: &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}}
 	})
 	e.uplink()
 	e.answers = []byte{15, 0}

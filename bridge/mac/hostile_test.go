@@ -90,7 +90,10 @@ var hostile = []struct {
 			d.Settings.Desired.RX1Delay, d.Settings.Desired.RX1DROffset = ptr(uint8(16)), ptr(uint8(9))
 			d.Settings.Desired.RX2DataRate, d.Settings.MAC.MaxDutyCycle = ptr(uint8(18)), ptr(uint8(26))
 			d.Settings.MAC.RX2Frequency = ptr(radio.Frequency(868_500_050))
-			d.Settings.MAC.DownlinkFrequencies = map[uint8]radio.Frequency{1: 868_800_001}
+			w := channelOn(868_300_001, 0, 5)
+			w.DownlinkFrequency = 868_800_001
+			other := channelOn(867_100_050, 16, 21)
+			d.Session.MAC = &macstate.State{Wish: &macstate.Wish{Channels: []session.Channel{{}, w, {}, other}}}
 		},
 		func(e *endDevice, _ int) { e.noADR = true }, 1, 6,
 	},
@@ -181,8 +184,7 @@ func TestFrameSentSeveralTimes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEndDevice(t, "EU_863_870_TTN", session.V1_0_3, link{nbTrans: 2})
-			e.d.Settings.MAC.Quiet = true
-			sent(e.d.Session, []macstate.Command{tt.asked}, 7)
+			Owed{asked: &[]macstate.Command{tt.asked}}.sent(e.d.Session, 7)
 			params := e.d.Session.Parameters
 			up := func(fCnt uint32) {
 				Uplink(dataUp(), tt.answer, UplinkContext{

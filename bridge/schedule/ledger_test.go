@@ -88,7 +88,10 @@ func TestGiveBack(t *testing.T) {
 
 // What a priority may use up of an hour, of a sub-band with 1 %.
 func TestAllowance(t *testing.T) {
-	want := []time.Duration{14_400 * ms, 18 * time.Second, 21_600 * ms, 25_200 * ms, 28_800 * ms, 32_400 * ms, 36 * time.Second}
+	want := []time.Duration{
+		14_400 * ms, 18 * time.Second, 21_600 * ms, 25_200 * ms, 28_800 * ms, 32_400 * ms,
+		36 * time.Second,
+	}
 	for p := radio.PriorityLowest; p <= radio.PriorityHighest; p++ {
 		if got := allowance(region.SubBand{DutyCycle: 10}, p); got != want[p] {
 			t.Errorf("priority %d: %v, want %v", p, got, want[p])
@@ -190,7 +193,8 @@ func TestRestore(t *testing.T) {
 		{50 * time.Minute, 6*time.Second + 1, DutyCycle},
 		{time.Hour + 2*time.Second, 36 * time.Second, None}, // none of it is left
 	} {
-		if v := s.Check(radio.HostTime(tt.at-100*ms), at(g, tt.at, tt.airtime, 868_100_000, radio.PriorityHighest)); v.Reason != tt.want {
+		if v := s.Check(radio.HostTime(tt.at-100*ms),
+			at(g, tt.at, tt.airtime, 868_100_000, radio.PriorityHighest)); v.Reason != tt.want {
 			t.Errorf("%v of airtime at %v: %v with %v used, want %v", tt.airtime, tt.at, v.Reason, v.Used, tt.want)
 		}
 	}

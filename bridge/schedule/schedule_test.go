@@ -25,46 +25,55 @@ func testGateway(t *testing.T, plan string) *gateway.Gateway {
 // at is an emission that begins at a time of both clocks, which agree here.
 func at(g *gateway.Gateway, start, airtime time.Duration, f radio.Frequency, p radio.Priority) Emission {
 	return Emission{
-		Gateway: g, Start: radio.ConcentratorTime(start / time.Microsecond), HostStart: radio.HostTime(start), Airtime: airtime, Frequency: f, Priority: p,
+		Gateway: g, Start: radio.ConcentratorTime(start / time.Microsecond), HostStart: radio.HostTime(start),
+		Airtime: airtime, Frequency: f, Priority: p,
 	}
 }
 
 func TestCheck(t *testing.T) {
 	const rx1, rx2, highest = radio.Frequency(868_100_000), radio.Frequency(869_525_000), radio.PriorityHighest
+	const hour = 36 * time.Second // what the sub-band of rx1 allows in an hour
 	tests := []struct {
 		name string
 		prep func(*Scheduler, *gateway.Gateway)
-		e    func(*gateway.Gateway) Emission
+
+		start, airtime time.Duration
+		frequency      radio.Frequency
+		priority       radio.Priority
+
 		want Reason
 	}{
-		{"good", nil, func(g *gateway.Gateway) Emission { return at(g, time.Second, 50*ms, rx1, highest) }, None},
-		{"not connected", func(_ *Scheduler, g *gateway.Gateway) { g.Online = false }, func(g *gateway.Gateway) Emission { return at(g, time.Second, 50*ms, rx1, highest) }, Offline},
-		{"no sub-band", nil, func(g *gateway.Gateway) Emission { return at(g, time.Second, 50*ms, 868_650_000, highest) }, NoSubBand},
-		{"75 ms ahead", nil, func(g *gateway.Gateway) Emission { return at(g, 75*ms, 50*ms, rx1, highest) }, None},
-		{"74 ms ahead", nil, func(g *gateway.Gateway) Emission { return at(g, 74*ms, 50*ms, rx1, highest) }, TooLate},
-		{"in the past", nil, func(g *gateway.Gateway) Emission { return at(g, -time.Second, 50*ms, rx1, highest) }, TooLate},
-		{"over another one", commit(time.Second, 100*ms, rx2), func(g *gateway.Gateway) Emission { return at(g, 950*ms, 60*ms, rx1, highest) }, Conflict},
-		{"42 ms behind another one", commit(time.Second, 100*ms, rx2), func(g *gateway.Gateway) Emission { return at(g, 1142*ms, 50*ms, rx1, highest) }, Conflict},
-		{"43 ms behind another one", commit(time.Second, 100*ms, rx2), func(g *gateway.Gateway) Emission { return at(g, 1143*ms, 50*ms, rx1, highest) }, None},
-		{"42 ms before another one", commit(time.Second, 100*ms, rx2), func(g *gateway.Gateway) Emission { return at(g, 908*ms, 50*ms, rx1, highest) }, Conflict},
-		{"43 ms before another one", commit(time.Second, 100*ms, rx2), func(g *gateway.Gateway) Emission { return at(g, 907*ms, 50*ms, rx1, highest) }, None},
-		{"the hour is full", commit(time.Second, 36*time.Second, rx1), func(g *gateway.Gateway) Emission { return at(g, 60*time.Second, ms, rx1, highest) }, DutyCycle},
-		{"the hour is just not full", commit(time.Second, 36*time.Second-50*ms, rx1), func(g *gateway.Gateway) Emission { return at(g, 60*time.Second, 50*ms, rx1, highest) }, None},
-		{"another sub-band", commit(time.Second, 36*time.Second, rx1), func(g *gateway.Gateway) Emission { return at(g, 60*time.Second, 50*ms, rx2, highest) }, None},
-		{"lowest may use 40 %", commit(time.Second, 36*time.Second*4/10, rx1), func(g *gateway.Gateway) Emission { return at(g, 60*time.Second, ms, rx1, radio.PriorityLowest) }, DutyCycle},
-		{"high may use 90 %", commit(time.Second, 36*time.Second*4/10, rx1), func(g *gateway.Gateway) Emission { return at(g, 60*time.Second, ms, rx1, radio.PriorityHigh) }, None},
+		{"good", nil, time.Second, 50 * ms, rx1, highest, None},
+		{
+			"not connected", func(_ *Scheduler, g *gateway.Gateway) { g.Online = false },
+			time.Second, 50 * ms, rx1, highest, Offline,
+		},
+		{"no sub-band", nil, time.Second, 50 * ms, 868_650_000, highest, NoSubBand},
+		{"75 ms ahead", nil, 75 * ms, 50 * ms, rx1, highest, None},
+		{"74 ms ahead", nil, 74 * ms, 50 * ms, rx1, highest, TooLate},
+		{"in the past", nil, -time.Second, 50 * ms, rx1, highest, TooLate},
+		{"over another one", commit(time.Second, 100*ms, rx2), 950 * ms, 60 * ms, rx1, highest, Conflict},
+		{"42 ms behind another one", commit(time.Second, 100*ms, rx2), 1142 * ms, 50 * ms, rx1, highest, Conflict},
+		{"43 ms behind another one", commit(time.Second, 100*ms, rx2), 1143 * ms, 50 * ms, rx1, highest, None},
+		{"42 ms before another one", commit(time.Second, 100*ms, rx2), 908 * ms, 50 * ms, rx1, highest, Conflict},
+		{"43 ms before another one", commit(time.Second, 100*ms, rx2), 907 * ms, 50 * ms, rx1, highest, None},
+		{"the hour is full", commit(time.Second, hour, rx1), time.Minute, ms, rx1, highest, DutyCycle},
+		{"the hour is just not full", commit(time.Second, hour-50*ms, rx1), time.Minute, 50 * ms, rx1, highest, None},
+		{"another sub-band", commit(time.Second, hour, rx1), time.Minute, 50 * ms, rx2, highest, None},
+		{"lowest may use 40 %", commit(time.Second, hour*4/10, rx1), time.Minute, ms, rx1, radio.PriorityLowest, DutyCycle},
+		{"high may use 90 %", commit(time.Second, hour*4/10, rx1), time.Minute, ms, rx1, radio.PriorityHigh, None},
 		{
 			"not enforced",
 			func(s *Scheduler, g *gateway.Gateway) {
-				commit(time.Second, 36*time.Second, rx1)(s, g)
+				commit(time.Second, hour, rx1)(s, g)
 				g.EnforceDutyCycle = false
 			},
-			func(g *gateway.Gateway) Emission { return at(g, 60*time.Second, ms, rx1, highest) }, None,
+			time.Minute, ms, rx1, highest, None,
 		},
 		{"the counter has begun anew", func(s *Scheduler, g *gateway.Gateway) {
 			commit(time.Second, 100*ms, rx2)(s, g)
 			s.Forget(g, 1<<62)
-		}, func(g *gateway.Gateway) Emission { return at(g, time.Second, 60*ms, rx1, highest) }, None},
+		}, time.Second, 60 * ms, rx1, highest, None},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,7 +81,7 @@ func TestCheck(t *testing.T) {
 			if tt.prep != nil {
 				tt.prep(s, g)
 			}
-			if v := s.Check(0, tt.e(g)); v.Reason != tt.want {
+			if v := s.Check(0, at(g, tt.start, tt.airtime, tt.frequency, tt.priority)); v.Reason != tt.want {
 				t.Errorf("%v %+v, want %v", v.Reason, v, tt.want)
 			}
 		})
@@ -145,7 +154,8 @@ func TestUsage(t *testing.T) {
 	commit(time.Second, 2*time.Second, 868_100_000)(s, g)
 	commit(10*time.Second, 3*time.Second, 868_500_000)(s, g)
 	commit(20*time.Second, 4*time.Second, 869_525_000)(s, g)
-	if u := s.Usage(g, radio.HostTime(time.Minute)); len(u) != 2 || u[0].Used != 5*time.Second || u[1].Used != 4*time.Second || u[1].SubBand.DutyCycle != 100 {
+	if u := s.Usage(g, radio.HostTime(time.Minute)); len(u) != 2 || u[0].Used != 5*time.Second ||
+		u[1].Used != 4*time.Second || u[1].SubBand.DutyCycle != 100 {
 		t.Errorf("%+v", u)
 	}
 	for _, u := range s.Usage(g, radio.HostTime(3*time.Hour)) {

@@ -9,6 +9,7 @@ type Change uint8
 const (
 	Unchanged       Change = iota
 	CountersChanged        // FCntUp: the store may lag, see AppendCounters
+	LocationChanged        // it is in the record, but the store may lag
 	RecordChanged          // anything else: a crash must not lose it
 )
 
@@ -61,6 +62,7 @@ func (r *Registry) NextChanged() *Device {
 func (d *Device) TakeChange() Change {
 	what := d.change
 	d.change = Unchanged
+	d.moved = d.moved && what <= CountersChanged
 	return what
 }
 

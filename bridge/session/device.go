@@ -137,6 +137,9 @@ type Device struct {
 	registry *Registry        // that it is in; nil: none
 	change   Change           // since TakeChange
 	key      string           // see Key
+
+	moved        bool           // since TakeChange
+	nextLocation radio.HostTime // when a location may be stored again
 }
 
 // Key returns ID.String(), which names the device in the store. It is made with
@@ -162,7 +165,12 @@ type Settings struct {
 	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
 	MAC             macstate.Settings `json:",omitzero"`
+	TestPort        bool              `json:",omitempty"` // FPort 224 goes both ways: the device is under test
 }
+
+// TestPort is the FPort of the test protocol (LoRaWAN L2 1.0.4, 4.3.2; TS009). The
+// Things Stack does not publish what comes on it either.
+const TestPort = 224
 
 // Desired is what the owner wants a join to bring about. nil leaves it to the
 // network and the frequency plan.
@@ -234,13 +242,7 @@ type Parameters struct {
 }
 
 // Channel is one of a device's channels.
-type Channel struct {
-	UplinkFrequency   radio.Frequency
-	DownlinkFrequency radio.Frequency
-	MinDataRate       uint8
-	MaxDataRate       uint8
-	Enabled           bool
-}
+type Channel = macstate.Channel
 
 // VersionIDs say what the device is made of; they are shown with each uplink.
 type VersionIDs struct {
@@ -260,6 +262,10 @@ type Location struct {
 type Formatters struct {
 	Up, UpParameter     string
 	Down, DownParameter string
+
+	// Set says that these hold, for both directions and even where there is none.
+	// Without it the device has those of its application.
+	Set bool `json:",omitempty"`
 }
 
 // Check returns ErrInvalid for a device that could not work, whatever version
@@ -321,8 +327,6 @@ func (d *Device) Unserved() error {
 		return fmt.Errorf("%w: class C", ErrUnserved)
 	case d.Multicast:
 		return fmt.Errorf("%w: multicast", ErrUnserved)
-	case d.SkipCrypto:
-		return fmt.Errorf("%w: skip_payload_crypto", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)
@@ -345,5 +349,6 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 			s.resume()
 		}
 	}
+	d.Formatters.Set = d.Formatters.Set || d.Formatters.Up != "" || d.Formatters.Down != "" // older records do not say
 	return d, nil
 }

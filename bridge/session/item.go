@@ -11,9 +11,11 @@ type Item struct {
 	Seq        uint64 // orders the items of a device, and names this one in the store
 	FPort      uint8  // 1 to 223
 	FRMPayload []byte // plain
-	Decoded    []byte // decoded_payload as the application gave it, JSON with its keys sorted; nil: none
-	Confirmed  bool
-	Priority   radio.Priority
+	Decoded    []byte `json:"-"` // decoded_payload as the application gave it, JSON with its keys sorted, until it is queued; nil: none
+	// DecodedWarnings are those of the formatter that has made FRMPayload of Decoded.
+	DecodedWarnings []string `json:"-"`
+	Confirmed       bool
+	Priority        radio.Priority
 	// CorrelationIDs are the application's own and one of ours
 	// ("as:downlink:…"), sorted.
 	CorrelationIDs []string

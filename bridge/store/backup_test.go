@@ -57,7 +57,8 @@ func TestBackup(t *testing.T) {
 	mustCommit(
 		t, s, rec("app1/dev1", `{"a":[1,2],"b":"<&> ü"}`), rec("app1/dev2", `{"spaces": 1}`), rec("app1/dev3", "{}\n"), rec("app1/dev4", " {}"),
 		rec("app1/dev5", "null"), rec("app1/dev6", ""), rec("app1/dev7", "{\"text\":\"\xff\"}"), rec("<&>\"\\\n", "12"), rec("", `"x"`),
-		Record{"counters", "app1/dev1", 255, []byte{0, 1, 2, 0xff}}, Record{"large", "x", 1, bytes.Repeat([]byte{0xfb}, 100_000)},
+		Record{"counters", "app1/dev1", 255, []byte{0, 1, 2, 0xff}},
+		Record{"large", "x", 1, bytes.Repeat([]byte{0xfb}, 100_000)},
 	)
 	want := state(s)
 	s.SetBehind()
@@ -73,7 +74,11 @@ func TestBackup(t *testing.T) {
 			t.Errorf("%s is not in the backup", line)
 		}
 	}
-	for name, text := range map[string]string{"as it is": b.String(), "with CR LF": strings.ReplaceAll(b.String(), "\n", "\r\n"), "without the last line end": strings.TrimSuffix(b.String(), "\n")} {
+	for name, text := range map[string]string{
+		"as it is": b.String(),
+		"with CR LF": strings.ReplaceAll(b.String(), "\n",
+			"\r\n"), "without the last line end": strings.TrimSuffix(b.String(), "\n"),
+	} {
 		f := storetest.NewDisk(nil)
 		if err := restoreText("", text, Options{FS: f, Logger: quiet}); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -172,7 +177,8 @@ func TestRestore(t *testing.T) {
 			t.Errorf("%s: the file of format 1 is not kept", name)
 		}
 		s := openOn(t, f)
-		if got := s.Records("device"); len(got) != 1 || got[0].Key != "restored" || got[0].Version != 7 || !s.Behind() || len(s.Stats().Damage) > 0 {
+		if got := s.Records("device"); len(got) != 1 || got[0].Key != "restored" || got[0].Version != 7 || !s.Behind() ||
+			len(s.Stats().Damage) > 0 {
 			t.Errorf("%s: %v, %+v", name, got, s.Stats())
 		}
 		mustCommit(t, s, CaughtUp(), rec("new", "x"))
@@ -284,7 +290,8 @@ func TestRestoredSnapshotRots(t *testing.T) {
 	s.Close()
 	files := f.Files()
 	s = openOn(t, storetest.NewDisk(with(files, SnapshotName(4), flip(files[SnapshotName(4)], 60))))
-	if got := s.Records("device"); !s.Behind() || len(got) == 0 || slices.ContainsFunc(got, func(r Record) bool { return r.Key == "new" }) {
+	if got := s.Records("device"); !s.Behind() || len(got) == 0 ||
+		slices.ContainsFunc(got, func(r Record) bool { return r.Key == "new" }) {
 		t.Errorf("%v, %+v", got, s.Stats())
 	}
 }
@@ -306,7 +313,12 @@ func TestRestoreMerges(t *testing.T) {
 		"something":             {v2, true, []Record{rec("restored", "x")}, true, nil},
 		"something not settled": {v2, true, []Record{rec("restored", "x")}, false, nil},
 		"a damaged store":       {with(v2, JournalName(3), nil), false, []Record{rec("restored", "x")}, true, nil},
-		"an unreadable store":   {with(damagedFiles(t), SnapshotName(2), nil), false, []Record{rec("restored", "x")}, true, nil},
+		"an unreadable store": {
+			with(damagedFiles(t), SnapshotName(2), nil), false,
+			[]Record{rec("restored", "x")},
+			true,
+			nil,
+		},
 		"a fault":               {v2, true, nil, true, failed},
 		"a record that is none": {v2, true, []Record{{}}, true, nil},
 	} {
@@ -323,7 +335,8 @@ func TestRestoreMerges(t *testing.T) {
 			t.Errorf("%s: asked %d times", name, told)
 		}
 		if bad := tt.err != nil || name == "a record that is none"; bad || err != nil {
-			if !bad || err == nil || tt.err != nil && !errors.Is(err, tt.err) || !maps.EqualFunc(f.Files(), tt.files, bytes.Equal) {
+			if !bad || err == nil || tt.err != nil && !errors.Is(err, tt.err) ||
+				!maps.EqualFunc(f.Files(), tt.files, bytes.Equal) {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue

@@ -66,12 +66,19 @@ func TestDamage(t *testing.T) {
 		{"snapshot, gone", with(good, snapshot, nil), "", false},
 		{"journal, its header", with(good, journal, flip(good[journal], 20)), journal, false},
 		{"journal, a commit", with(good, journal, flip(good[journal], middle+30)), journal, true},
-		{"journal, zeros", with(good, journal, append(append(bytes.Clone(good[journal][:middle]), make([]byte, 400)...), good[journal][middle+400:]...)), journal, true},
+		{
+			"journal, zeros", with(good, journal,
+				append(append(bytes.Clone(good[journal][:middle]), make([]byte, 400)...), good[journal][middle+400:]...)), journal,
+			true,
+		},
 		{"journal, gone", with(good, journal, nil), "", true},
 		{"journal, empty", with(good, journal, []byte{}), journal, true},
 		{"journal, all zeros", with(good, journal, make([]byte, len(good[journal]))), journal, true},
 		{"snapshot and journal", with(damagedFiles(t), journal, flip(good[journal], middle+30)), snapshot, true},
-		{"snapshot and the journal before", with(damagedFiles(t), JournalName(before), flip(good[JournalName(before)], 300)), snapshot, true},
+		{
+			"snapshot and the journal before", with(damagedFiles(t), JournalName(before), flip(good[JournalName(before)], 300)),
+			snapshot, true,
+		},
 		{"snapshot, the journal is gone", with(damagedFiles(t), journal, nil), snapshot, true},
 		{"mark", with(good, MarkName, flip(good[MarkName], 30)), MarkName, false},
 		{"mark, gone", with(good, MarkName, nil), "", false},
@@ -91,14 +98,21 @@ func TestDamage(t *testing.T) {
 			checkBehind(t, s)
 			mended := f.Ops()
 			goOnAfterDamage(t, f, s)
-			for n := 0; n <= mended; n++ {
-				for v, cut := range variants(rnd, 2) {
-					if s := openOn(t, f.After(n, cut)); s.Behind() != tt.behind {
-						t.Fatalf("the power is cut behind %d operations, cut %d: behind: %v\n%v", n, v, s.Behind(), f)
-					}
-				}
-			}
+			checkCutWhileMending(t, f, mended, tt.behind, rnd)
 		})
+	}
+}
+
+// checkCutWhileMending cuts the power behind each of the first operations, and
+// opens the store again.
+func checkCutWhileMending(t *testing.T, f *storetest.Disk, operations int, behind bool, rnd *rand.Rand) {
+	t.Helper()
+	for n := 0; n <= operations; n++ {
+		for v, cut := range variants(rnd, 2) {
+			if s := openOn(t, f.After(n, cut)); s.Behind() != behind {
+				t.Fatalf("the power is cut behind %d operations, cut %d: behind: %v\n%v", n, v, s.Behind(), f)
+			}
+		}
 	}
 }
 
@@ -167,7 +181,8 @@ func TestNothingIsLeft(t *testing.T) {
 	good := damagedFiles(t)
 	f := storetest.NewDisk(with(good, SnapshotName(2), flip(good[SnapshotName(2)], 50)))
 	_, err := Open("", Options{FS: f, Logger: quiet})
-	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), SnapshotName(3)) || !strings.Contains(err.Error(), SnapshotName(2)) {
+	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), SnapshotName(3)) ||
+		!strings.Contains(err.Error(), SnapshotName(2)) {
 		t.Errorf("%v", err)
 	}
 	if f.Ops() != 0 {
@@ -184,7 +199,8 @@ func TestUnreadable(t *testing.T) {
 		f := storetest.NewDisk(format2Files(t))
 		f.Fail(at(storetest.OpRead, tt.file, 0, unix.EIO))
 		s := openOn(t, f)
-		if st := s.Stats(); len(st.Damage) != 1 || !strings.Contains(st.Damage[0], "input/output error") || st.Behind != tt.behind {
+		if st := s.Stats(); len(st.Damage) != 1 || !strings.Contains(st.Damage[0], "input/output error") ||
+			st.Behind != tt.behind {
 			t.Errorf("%s: %+v", tt.file, st)
 		}
 		goOnAfterDamage(t, f, s)
@@ -197,7 +213,8 @@ func TestQuarantine(t *testing.T) {
 	f := storetest.NewDisk(with(files, SnapshotName(1)+EndingDamaged, []byte("old")))
 	openOn(t, f).Close()
 	got := f.Files()
-	if !bytes.Equal(got[SnapshotName(3)+EndingDamaged], files[SnapshotName(3)]) || got[SnapshotName(1)+EndingDamaged] != nil || got[SnapshotName(3)] != nil {
+	if !bytes.Equal(got[SnapshotName(3)+EndingDamaged], files[SnapshotName(3)]) ||
+		got[SnapshotName(1)+EndingDamaged] != nil || got[SnapshotName(3)] != nil {
 		t.Errorf("%v", f)
 	}
 }
@@ -223,7 +240,8 @@ func TestRot(t *testing.T) {
 		}
 		if tail := name == JournalName(3) && end > last; !tail || s.Behind() {
 			checkBehind(t, s)
-		} else if got := state(s); got != states[len(states)-1] && (!slices.Contains(states, got) || s.Stats().DroppedTail == 0) {
+		} else if got := state(s); got != states[len(states)-1] &&
+			(!slices.Contains(states, got) || s.Stats().DroppedTail == 0) {
 			t.Error("the end is damaged, and nothing is said")
 		}
 		if t.Failed() {
@@ -263,7 +281,8 @@ func TestTornTail(t *testing.T) {
 	for n := end + 1; n < len(files[JournalName(1)]); n++ {
 		f := storetest.NewDisk(with(files, JournalName(1), files[JournalName(1)][:n]))
 		s := openOn(t, f)
-		if st := s.Stats(); state(s) != want || st.DroppedTail != int64(n-end) || st.JournalSize != int64(end) || len(st.Damage) > 0 {
+		if st := s.Stats(); state(s) != want || st.DroppedTail != int64(n-end) || st.JournalSize != int64(end) ||
+			len(st.Damage) > 0 {
 			t.Errorf("%d of %d bytes: %+v", n-end, len(files[JournalName(1)])-end, st)
 		}
 		mustCommit(t, s, rec("b", fmt.Sprint(n)))

@@ -90,7 +90,8 @@ func TestFaults(t *testing.T) {
 			want := state(s)
 			f.Fail(tt.fault)
 			for range 3 {
-				if err := s.Commit(rec("a", "two"), rec("b", "three")); !errors.Is(err, tt.want) || !errors.Is(s.Health(), tt.want) || !errors.Is(s.Stats().LastError, tt.want) {
+				if err := s.Commit(rec("a", "two"), rec("b", "three")); !errors.Is(err, tt.want) ||
+					!errors.Is(s.Health(), tt.want) || !errors.Is(s.Stats().LastError, tt.want) {
 					t.Errorf("%s: commit %v, health %v, want %v", tt.name, err, s.Health(), tt.want)
 				}
 			}
@@ -205,7 +206,8 @@ func TestPartialWrite(t *testing.T) {
 // A compaction that fails does not fail the commits, and is tried again.
 func TestCompactionFails(t *testing.T) {
 	for _, fault := range []func(op, name string) error{
-		at(storetest.OpCreate, "snapshot", 0, unix.ENOSPC), at(storetest.OpSync, "snapshot", 0, unix.EIO), at(storetest.OpCreate, "journal-00000002", 0, unix.EIO),
+		at(storetest.OpCreate, "snapshot", 0, unix.ENOSPC), at(storetest.OpSync, "snapshot", 0, unix.EIO),
+		at(storetest.OpCreate, "journal-00000002", 0, unix.EIO),
 		at(storetest.OpRename, "snapshot", 0, unix.EIO),
 	} {
 		f := storetest.NewDisk(nil)
@@ -331,7 +333,8 @@ func TestOpenFails(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(filepath.Join(file, "store"), Options{Ephemeral: true}); !errors.Is(err, unix.ENOTDIR) || !strings.Contains(err.Error(), file) {
+	if _, err := Open(filepath.Join(file, "store"), Options{Ephemeral: true}); !errors.Is(err, unix.ENOTDIR) ||
+		!strings.Contains(err.Error(), file) {
 		t.Errorf("below a file: %v", err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "state"), 0o700); err != nil {
@@ -363,7 +366,10 @@ func TestLog(t *testing.T) {
 	for range 100 {
 		mustCommit(t, s, rec("a", strings.Repeat("x", 100)))
 	}
-	for _, want := range []string{"level=ERROR", "the store is damaged", "snapshot-00000003: damaged", "level=WARN", "cannot compact", "input/output error"} {
+	for _, want := range []string{
+		"level=ERROR", "the store is damaged", "snapshot-00000003: damaged", "level=WARN",
+		"cannot compact", "input/output error",
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &b)
 		}

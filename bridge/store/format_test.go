@@ -26,7 +26,8 @@ func TestRecords(t *testing.T) {
 			continue
 		}
 		for i, r := range records {
-			if g := got[i]; g.Kind != r.Kind || g.Key != r.Key || g.Version != r.Version || !bytes.Equal(g.Data, r.Data) || (g.Data == nil) != (r.Data == nil) {
+			if g := got[i]; g.Kind != r.Kind || g.Key != r.Key || g.Version != r.Version || !bytes.Equal(g.Data, r.Data) ||
+				(g.Data == nil) != (r.Data == nil) {
 				t.Errorf("%s: %+v, want %+v", name, g, r)
 			}
 		}
@@ -84,7 +85,8 @@ func FuzzJournal(f *testing.F) {
 	good := appendHeader(nil, header{isJournal, 1, 0})
 	for i := range 5 {
 		good = append(good, make([]byte, int(place(int64(len(good)), 2000))-len(good))...)
-		good = appendGroup(good, groupMark, group{uint64(i + 1), appendRecords(nil, []Record{{"device", fmt.Sprint(i), 1, []byte(strings.Repeat("x", 1900))}})})
+		good = appendGroup(good, groupMark,
+			group{uint64(i + 1), appendRecords(nil, []Record{{"device", fmt.Sprint(i), 1, []byte(strings.Repeat("x", 1900))}})})
 	}
 	f.Add(good)
 	f.Add(good[:len(good)-100])

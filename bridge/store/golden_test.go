@@ -81,7 +81,8 @@ func TestFormat(t *testing.T) {
 	if st := s.Stats(); len(st.Damage) > 0 || st.DroppedTail != 0 {
 		t.Errorf("%+v", st)
 	}
-	const mark = "lorawand" + "\x02\x00\x00\x00" + "mark" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00"
+	const mark = "lorawand" + "\x02\x00\x00\x00" + "mark" + "\x00\x00\x00\x00\x00\x00\x00\x00" +
+		"\x00\x00\x00\x00\x00\x00\x00\x00"
 	if got := golden[MarkName]; string(got[:len(mark)]) != mark {
 		t.Errorf("mark %x", got)
 	}

@@ -104,7 +104,8 @@ func TestMigrate(t *testing.T) {
 	// What was there before that does not go on with what came after it.
 	files = f.Files()
 	s = openOn(t, storetest.NewDisk(with(files, SnapshotName(2), flip(files[SnapshotName(2)], 60))))
-	if got := s.Records("device"); !s.Behind() || slices.ContainsFunc(got, func(r Record) bool { return r.Key == "newer" }) {
+	if got := s.Records("device"); !s.Behind() ||
+		slices.ContainsFunc(got, func(r Record) bool { return r.Key == "newer" }) {
 		t.Errorf("%v, %+v", got, s.Stats())
 	}
 }

@@ -34,7 +34,8 @@ func (w *workload) next() []Record {
 	}
 	switch w.rnd.Intn(8) {
 	case 0:
-		records = append(records, Record{"device", fmt.Sprint("app1/dev", w.rnd.Intn(8)), 1, []byte(strings.Repeat("s", 1+w.rnd.Intn(300)))})
+		records = append(records,
+			Record{"device", fmt.Sprint("app1/dev", w.rnd.Intn(8)), 1, []byte(strings.Repeat("s", 1+w.rnd.Intn(300)))})
 	case 1:
 		records = append(records, Record{Kind: "device", Key: fmt.Sprint("app1/dev", w.rnd.Intn(8))})
 	case 2:
@@ -62,7 +63,12 @@ func never() bool  { return false }
 // synced is there, or all, or only the names, or only the bytes, or anything.
 func variants(rnd *rand.Rand, random int) []storetest.Cut {
 	some := func() bool { return rnd.Intn(2) == 0 }
-	v := []storetest.Cut{{Name: never, Data: never}, {Name: always, Data: always}, {Name: always, Data: never}, {Name: never, Data: always}}
+	v := []storetest.Cut{
+		{Name: never, Data: never},
+		{Name: always, Data: always},
+		{Name: always, Data: never},
+		{Name: never, Data: always},
+	}
 	for range random {
 		v = append(v, storetest.Cut{Name: some, Data: some, Rubbish: byte(rnd.Intn(3) * 0x7f)})
 	}
@@ -141,7 +147,8 @@ func TestPowerCut(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d power cuts behind %d operations of %d commits, %d snapshots", tried, f.Ops(), len(answered)-1, s.Stats().Compactions)
+	t.Logf("%d power cuts behind %d operations of %d commits, %d snapshots", tried, f.Ops(), len(answered)-1,
+		s.Stats().Compactions)
 }
 
 // Traces with faults of the disk in them are cut off at random, several times
@@ -176,7 +183,9 @@ func TestPowerCutRandom(t *testing.T) {
 // runUntilCut commits for a while, with faults, and then says behind which
 // operation the power is cut, and what the disk may hold then: what was
 // answered, with one commit on top that was not.
-func runUntilCut(t *testing.T, w *workload, s *Store, f *storetest.Disk, records map[ID]Record) (n int, allowed []map[ID]Record) {
+func runUntilCut(t *testing.T, w *workload, s *Store, f *storetest.Disk, records map[ID]Record) (n int,
+	allowed []map[ID]Record,
+) {
 	t.Helper()
 	rate := []int{0, 0, 8, 30}[w.rnd.Intn(4)]
 	f.Fail(func(op, _ string) error {

@@ -59,7 +59,8 @@ func TestCommit(t *testing.T) {
 		t.Errorf("an empty store has %v", got)
 	}
 	long := bytes.Repeat([]byte{7}, 100_000)
-	mustCommit(t, s, Record{"device", "b", 1, []byte("two")}, Record{"device", "a", 2, long}, Record{"key", "a", 1, []byte{}})
+	mustCommit(t, s, Record{"device", "b", 1, []byte("two")}, Record{"device", "a", 2, long},
+		Record{"key", "a", 1, []byte{}})
 	mustCommit(t, s, Record{"device", "b", 3, []byte("new")}, Record{Kind: "key", Key: "none"})
 	mustCommit(t, s)
 	if s.Written() < 100_000 || s.BytesWritten() < s.Written() || s.BytesWritten()%PageSize != 0 {
@@ -74,7 +75,8 @@ func TestCommit(t *testing.T) {
 	s = openAt(t, dir)
 	defer s.Close()
 	got := s.Records("device")
-	if len(got) != 2 || got[0].Key != "a" || got[0].Version != 2 || !bytes.Equal(got[0].Data, long) || string(got[1].Data) != "new" || got[1].Version != 3 {
+	if len(got) != 2 || got[0].Key != "a" || got[0].Version != 2 || !bytes.Equal(got[0].Data, long) ||
+		string(got[1].Data) != "new" || got[1].Version != 3 {
 		t.Errorf("records %+v", got)
 	}
 	if got := s.Records("key"); len(got) != 1 || got[0].Data == nil || len(got[0].Data) != 0 {
@@ -83,7 +85,8 @@ func TestCommit(t *testing.T) {
 	if err := s.Commit(Record{Kind: "device", Key: "a"}); err != nil || len(s.Records("device")) != 1 {
 		t.Errorf("after a deletion: %v, %v", s.Records("device"), err)
 	}
-	if st := s.Stats(); st.Records != 2 || st.Commits != 1 || st.Generation != 1 || st.JournalSize < 100_000 || st.Behind || st.LastError != nil {
+	if st := s.Stats(); st.Records != 2 || st.Commits != 1 || st.Generation != 1 || st.JournalSize < 100_000 ||
+		st.Behind || st.LastError != nil {
 		t.Errorf("%+v", st)
 	}
 	for _, f := range []string{MarkName, LockName, JournalName(1)} {
@@ -183,7 +186,8 @@ func TestConcurrent(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			for i := range commits {
-				if err := s.Commit(rec(fmt.Sprint("w", w), fmt.Sprint(i)), rec(fmt.Sprint("w", w, "-", i), strings.Repeat("x", 20))); err != nil {
+				if err := s.Commit(rec(fmt.Sprint("w", w), fmt.Sprint(i)),
+					rec(fmt.Sprint("w", w, "-", i), strings.Repeat("x", 20))); err != nil {
 					t.Error(err)
 				}
 				if i%10 == 0 {

@@ -24,7 +24,8 @@ type network struct {
 func newNetwork(tb testing.TB, s *Store, devices int, interval time.Duration) *network {
 	tb.Helper()
 	n := &network{store: s, devices: devices, interval: int(interval / time.Second)}
-	session := append(append([]byte(`{"`), bytes.Repeat([]byte("s"), 1150)...), `"}`...) // what a device with its session takes
+	// what a device with its session takes
+	session := append(append([]byte(`{"`), bytes.Repeat([]byte("s"), 1150)...), `"}`...)
 	var records []Record
 	for i := range devices {
 		records = append(records, Record{"device", n.key(i), 1, session}, n.counters(i))
@@ -40,7 +41,10 @@ func (n *network) key(device int) string { return fmt.Sprintf("my-application/se
 
 func (n *network) counters(device int) Record {
 	f := n.sent / n.devices
-	return Record{"counters", n.key(device), 1, []byte{1, 1, byte(f), byte(f >> 8), byte(f >> 16), 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}}
+	return Record{
+		"counters", n.key(device), 1,
+		[]byte{1, 1, byte(f), byte(f >> 8), byte(f >> 16), 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4},
+	}
 }
 
 // run sends so many uplinks.
@@ -87,9 +91,11 @@ func TestWear(t *testing.T) {
 			st := s.Stats()
 			commits, written := st.Commits-before.Commits, st.BytesWritten-before.BytesWritten
 			perUplink := float64(written) / float64(uplinks)
-			t.Logf("%3d devices, %4v: %4.0f B/uplink; %d commits, %d snapshots", devices, interval, perUplink, commits, st.Compactions-before.Compactions)
+			t.Logf("%3d devices, %4v: %4.0f B/uplink; %d commits, %d snapshots", devices, interval, perUplink, commits,
+				st.Compactions-before.Compactions)
 			if over := written - commits*PageSize; over < 0 || over > commits*PageSize*2/5 {
-				t.Errorf("%d devices, %v: %d bytes for %d commits, of which %d are no page of a commit", devices, interval, written, commits, over)
+				t.Errorf("%d devices, %v: %d bytes for %d commits, of which %d are no page of a commit", devices, interval, written,
+					commits, over)
 			}
 			if interval == 15*time.Second && (perUplink > 300 || st.Compactions == before.Compactions) {
 				t.Errorf("%d devices, %v: %.0f B/uplink, %d snapshots", devices, interval, perUplink, st.Compactions)

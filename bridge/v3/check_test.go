@@ -20,6 +20,10 @@ func TestCheckItems(t *testing.T) {
 	}
 	without := ready()
 	without.Session = nil
+	tested, port := ready(), func(n uint8) *session.Item { it := item(1); it.FPort = n; return it }
+	tested.Settings.TestPort = true
+	encrypting := ready()
+	encrypting.SkipCrypto = true
 	tests := []struct {
 		name string
 		d    *session.Device
@@ -30,8 +34,11 @@ func TestCheckItems(t *testing.T) {
 		{"short", ready(), item(1), now, ""},
 		{"the longest", ready(), item(242), now, ""},
 		{"too long", ready(), item(243), now, ApplicationDownlinkTooLong(1, 1).Name},
-		{"nothing to send", ready(), item(0), now, NotServed(errDecoded).Name},
+		{"encoded to nothing", ready(), item(0), now, ""},
+		{"the test port", ready(), port(224), now, Invalid("", "").Name},
+		{"the test port of a device under test", tested, port(224), now, ""},
 		{"no device", nil, item(1), now, DeviceNotFound(session.ID{}).Name},
+		{"its application encrypts", encrypting, item(1), now, NotServed(errSkipCrypto).Name},
 		{"no session", without, item(1), now, NoDeviceSession().Name},
 		{"expired", ready(), at(now.Add(-time.Second)), now, DownlinkExpired().Name},
 		{"at a time", ready(), at(now.Add(time.Second)), now, NotServed(errClassBC).Name},
@@ -40,7 +47,8 @@ func TestCheckItems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it}, tt.now); err != nil {
+			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it},
+				tt.now); err != nil {
 				got = err.Name
 			}
 			if got != tt.want {

@@ -5,16 +5,17 @@ import (
 	"math"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
+	"lorawand/bridge/jsontext"
 	"lorawand/radio"
 )
 
-// writer appends JSON in the mapping of The Things Stack: no spaces, fields in
-// order, zero values left out unless zero is set, 64-bit integers as strings.
+// writer appends JSON in the mapping of The Things Stack: no spaces, fields in a
+// fixed order, zero values left out unless zero is set, 64-bit integers as strings.
 type writer struct {
-	b    []byte
-	zero bool // write fields that are zero
+	b     []byte
+	begin int  // where the message begins in b
+	zero  bool // write fields that are zero
 }
 
 // name begins a field.
@@ -46,7 +47,7 @@ func (w *writer) close(bracket byte) { w.b = append(w.b, bracket) }
 func (w *writer) text(n, v string) {
 	if v != "" {
 		w.name(n)
-		w.b = appendString(w.b, v)
+		w.b = jsontext.AppendString(w.b, v)
 	}
 }
 
@@ -59,7 +60,7 @@ func (w *writer) texts(n string, vs []string) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = appendString(w.b, v)
+		w.b = jsontext.AppendString(w.b, v)
 	}
 	w.close(']')
 }
@@ -84,7 +85,7 @@ func (w *writer) int(n string, v int64) {
 	}
 }
 
-// int64 writes what has 64 bits in The Things Stack: as a string.
+// int64 writes a field that has 64 bits in The Things Stack: as a string.
 func (w *writer) int64(n string, v int64) {
 	if v != 0 || w.zero {
 		w.name(n)
@@ -115,13 +116,13 @@ func (w *writer) decibel(n string, v radio.Decibel) {
 }
 
 func (w *writer) float(n string, v float64, bits int) {
-	if v != 0 {
+	if v != 0 || w.zero {
 		w.name(n)
 		w.b = appendFloat(w.b, v, bits)
 	}
 }
 
-// time writes a calendar time, unless that is not known.
+// time writes a calendar time. It leaves out an unknown time.
 func (w *writer) time(n string, t time.Time) {
 	if !t.IsZero() {
 		w.name(n)
@@ -153,8 +154,7 @@ func appendDuration(dst []byte, d time.Duration) []byte {
 	return append(appendNanos(dst, int64(d%time.Second)), 's')
 }
 
-// appendNanos appends a fraction of a second in as many groups of three digits
-// as it needs.
+// appendNanos appends a fraction of a second with 3, 6 or 9 digits.
 func appendNanos(dst []byte, ns int64) []byte {
 	if ns == 0 {
 		return dst
@@ -179,45 +179,11 @@ func pow10(n int) int64 {
 	return v
 }
 
-// appendFloat appends a number as encoding/json does.
+// appendFloat appends a number. Infinities and NaN, which JSON does not have,
+// become 0.
 func appendFloat(dst []byte, v float64, bits int) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(dst, '0')
 	}
-	format := byte('f')
-	if abs := math.Abs(v); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
-		format = 'e'
-	}
-	return strconv.AppendFloat(dst, v, format, -1, bits)
-}
-
-// appendString appends a JSON string. What is not UTF-8 becomes U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			dst = utf8.AppendRune(dst, r)
-			i += n
-			continue
-		}
-		i++
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < ' ':
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		default:
-			dst = append(dst, c)
-		}
-	}
-	return append(dst, '"')
+	return jsontext.AppendNumber(dst, v, bits)
 }

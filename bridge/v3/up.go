@@ -6,42 +6,47 @@ import (
 	"time"
 
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/jsontext"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
 
-// Encoder writes messages. The zero value writes what The Things Stack v3.32
+// Encoder writes messages. The zero value writes them as The Things Stack v3.32
 // does.
 type Encoder struct {
-	// Legacy adds the fields of the 2019 documentation's example to settings:
-	// data_rate_index, coding_rate, gateway_channel_index and
+	// Legacy adds fields to settings that the example in the documentation of 2019
+	// has: data_rate_index, coding_rate, gateway_channel_index and
 	// device_channel_index.
 	Legacy bool
 	Zero   bool // write out fields that are zero
-	NetID  radio.NetID
+	// Attributes adds the attributes of the device, as later versions of The Things
+	// Stack do.
+	Attributes bool
+	NetID      radio.NetID
 }
 
 // DeviceIDs are the end_device_ids of every message.
 type DeviceIDs struct {
 	ID         session.ID
-	DevEUI     radio.EUI64 // zero: none
+	DevEUI     radio.EUI64 // zero: the device has none
 	JoinEUI    radio.EUI64
 	HasJoinEUI bool
 	DevAddr    radio.DevAddr
 	HasDevAddr bool
+	Attributes map[string]string // written only with Encoder.Attributes
 }
 
-// IDs returns the identifiers of a device in its session.
+// IDs returns the identifiers of a device with its present session.
 func IDs(d *session.Device) DeviceIDs {
-	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasJoinEUI: d.HasJoinEUI && (d.SupportsJoin || !d.JoinEUI.IsZero())}
+	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, Attributes: d.Attributes}
+	ids.HasJoinEUI = d.HasJoinEUI && (d.SupportsJoin || !d.JoinEUI.IsZero())
 	if d.Session != nil {
 		ids.DevAddr, ids.HasDevAddr = d.Session.DevAddr, true
 	}
 	return ids
 }
 
-// Uplink is an uplink_message with its envelope. A time that is not known is
-// the zero time.
+// Uplink is an uplink_message with its envelope. An unknown time is the zero time.
 type Uplink struct {
 	DeviceIDs      DeviceIDs
 	CorrelationIDs []string // sorted
@@ -53,24 +58,35 @@ type Uplink struct {
 	FRMPayload      []byte // plain
 	Receptions      []Reception
 	Settings        Settings
-	FrameReceivedAt time.Time // when the network server got it
+	FrameReceivedAt time.Time // when the network server received the frame
 	Confirmed       bool
 	ConsumedAirtime time.Duration
-	Lost, LostOf    uint32 // frames lost among how many of the last
+	Lost, LostOf    uint32 // Lost of the last LostOf frames were lost
 	Locations       map[string]session.Location
 	VersionIDs      session.VersionIDs
+
+	Places Places // set by AppendUplink
 }
 
-// Reception is an entry of rx_metadata: one antenna of one gateway.
+// Places are the offsets in a message, in bytes, where the results of a payload
+// formatter belong.
+type Places struct {
+	Member, Inside    int // begin of the member with the message, and begin of its content
+	Decoded           int // end of frm_payload
+	Locations, Behind int // begin and end of locations
+}
+
+// Reception is an entry of rx_metadata: the frame as one antenna of one gateway
+// heard it.
 type Reception struct {
 	Gateway    *gateway.Gateway
 	Uplink     *radio.Uplink
 	Antenna    *radio.Reception
 	ReceivedAt time.Time
-	ShowTime   bool // the gateway's calendar time may be shown
+	ShowTime   bool // the calendar time of the gateway may be shown
 }
 
-// Settings say how the frame was sent.
+// Settings are the radio settings of the frame.
 type Settings struct {
 	Uplink             *radio.Uplink // the first copy
 	DataRateIndex      uint8
@@ -78,17 +94,20 @@ type Settings struct {
 	ShowTime           bool
 }
 
-// AppendUplink appends the payload of an "up" message.
+// AppendUplink appends the payload of an "up" message, and sets its Places.
 func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	w := writer{b: append(dst, '{'), zero: e.Zero}
 	w.envelope(&u.DeviceIDs, u.CorrelationIDs, u.ReceivedAt)
+	u.Places.Member = len(w.b) - len(dst)
 	w.open("uplink_message", '{')
+	u.Places.Inside = len(w.b) - len(dst)
 	if len(u.SessionKeyID) > 0 {
 		w.bytes("session_key_id", u.SessionKeyID)
 	}
 	w.uint("f_port", uint64(u.FPort))
 	w.uint("f_cnt", uint64(u.FCnt))
 	w.bytes("frm_payload", u.FRMPayload)
+	u.Places.Decoded = len(w.b) - len(dst)
 	w.open("rx_metadata", '[')
 	for i := range u.Receptions {
 		w.item()
@@ -102,18 +121,36 @@ func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	w.time("received_at", u.FrameReceivedAt)
 	w.bool("confirmed", u.Confirmed)
 	w.duration("consumed_airtime", u.ConsumedAirtime)
-	if u.LostOf > 0 {
-		w.float("packet_error_rate", float64(float32(u.Lost)/float32(u.LostOf)), 32)
-	}
+	w.float("packet_error_rate", float64(float32(u.Lost)/float32(max(u.LostOf, 1))), 32)
+	u.Places.Locations = len(w.b) - len(dst)
 	w.locations(u.Locations)
+	u.Places.Behind = len(w.b) - len(dst)
 	w.versionIDs(&u.VersionIDs)
 	w.open("network_ids", '{')
 	w.hex("net_id", e.NetID[:])
-	w.b = append(w.b, "}}}"...)
+	w.close('}')
+	w.attributes(e, &u.DeviceIDs)
+	w.b = append(w.b, "}}"...)
 	return w.b
 }
 
-// envelope writes what every message begins with.
+// attributes writes the attributes of the device if the Encoder is to write them.
+func (w *writer) attributes(e *Encoder, ids *DeviceIDs) {
+	if !e.Attributes || len(ids.Attributes) == 0 {
+		return
+	}
+	w.open("attributes", '{')
+	for i, name := range slices.Sorted(maps.Keys(ids.Attributes)) {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = append(jsontext.AppendString(w.b, name), ':')
+		w.b = jsontext.AppendString(w.b, ids.Attributes[name])
+	}
+	w.close('}')
+}
+
+// envelope writes the fields at the beginning of every message.
 func (w *writer) envelope(ids *DeviceIDs, correlation []string, receivedAt time.Time) {
 	w.open("end_device_ids", '{')
 	w.text("device_id", ids.ID.Device)
@@ -195,7 +232,8 @@ func (w *writer) reception(r *Reception) {
 	w.time("received_at", r.ReceivedAt)
 }
 
-// gatewayTime is the gateway's word for the end of the frame; GPS wins.
+// gatewayTime returns the time of the end of the frame by the gateway. GPS time is
+// preferred.
 func gatewayTime(up *radio.Uplink) time.Time {
 	if up.GPS > 0 {
 		return up.GPS.UTC()
@@ -233,15 +271,15 @@ func (w *writer) settings(s *Settings, legacy bool) {
 	}
 }
 
-// codingRate writes a coding rate, of which LoRa always has one: where it was not
-// told it is not known.
+// codingRate writes the coding rate. LoRa always has one; if it is 0 the gateway
+// has not told it, and the field is left out.
 func (w *writer) codingRate(up *radio.Uplink) {
 	if up.CodingRate != 0 || up.DataRate.Modulation != radio.LoRa {
 		w.text("coding_rate", up.CodingRate.String())
 	}
 }
 
-// locationFields writes the inside of a location.
+// locationFields writes the fields of a location.
 func (w *writer) locationFields(l session.Location) {
 	w.float("latitude", l.Latitude, 64)
 	w.float("longitude", l.Longitude, 64)
@@ -261,7 +299,7 @@ func (w *writer) locations(ls map[string]session.Location) {
 		if i > 0 {
 			w.b = append(w.b, ',')
 		}
-		w.b = append(appendString(w.b, name), ":{"...)
+		w.b = append(jsontext.AppendString(w.b, name), ":{"...)
 		w.locationFields(ls[name])
 		w.close('}')
 	}

@@ -69,6 +69,9 @@ func createKey(cmd *cobra.Command, c config.Config, o keyOptions) error {
 	}
 	args := admin.CreateKeyArgs{Application: o.application, Name: o.name, Rights: o.rights, Expires: expires, Import: o.imported}
 	return operate(cmd.Context(), c, "key.create", args, func(k admin.NewKey) error {
+		if k.NewApplication {
+			tellNew(cmd.ErrOrStderr(), o.application)
+		}
 		tellConnection(cmd.ErrOrStderr(), c, o.application, shownKey(cmd.OutOrStdout(), k.Text))
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), k.Text)
 		return err
@@ -132,13 +135,13 @@ func newAPIKeyList() *cobra.Command {
 			return operate(cmd.Context(), c, "key.list", args, printJSON(cmd.OutOrStdout()))
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tID\tRIGHTS\tEXPIRES\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME")
 		err = operate(cmd.Context(), c, "key.list", args, func(k admin.Key) error {
 			expires := "never"
 			if !k.Expires.IsZero() {
 				expires = k.Expires.Format(time.RFC3339)
 			}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, plainLine(k.Name))
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, orDash(k.LastUse), plainLine(k.Name))
 			return err
 		})
 		if err != nil {

@@ -11,8 +11,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // arrows says which packages of ours a package may import. "radio/" stands for
@@ -39,19 +42,32 @@ var arrows = map[string]string{
 	"bridge/gateway":                 "radio radio/region",
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
 	"bridge/schedule":                "radio/ bridge/gateway",
-	"bridge/v3":                      "radio bridge/session bridge/gateway",
+	"bridge/jsontext":                "",
+	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/session/macstate bridge/gateway",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
-	"bridge/formatter":               "bridge/formatter/seccomp",
+	"bridge/pages":                   "",
+	"bridge/formatter":               "bridge/jsontext bridge/pages bridge/formatter/cayennelpp bridge/formatter/seccomp",
+	"bridge/formatter/cayennelpp":    "bridge/jsontext",
 	"bridge/formatter/seccomp":       "",
-	"bridge/broker":                  "bridge/v3 bridge/access",
+	"bridge/decode":                  "radio bridge/session bridge/v3 bridge/event bridge/formatter",
+	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",
+	"bridge/codec/repository":        "bridge/codec bridge/formatter",
+	"bridge/broker":                  "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
+	"bridge/broker/outbox":           "bridge/v3",
+	"bridge/broker/status":           "bridge/v3 bridge/access",
+	"bridge/broker/packet":           "bridge/v3",
+	"bridge/broker/fifo":             "",
+	"bridge/broker/pace":             "",
+	"bridge/broker/sessions":         "",
 	"bridge/chirpstack":              "radio bridge/gateway",
 	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
-	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store",
+	"bridge/activity":                "radio bridge/session bridge/v3 bridge/event",
+	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store bridge/codec",
 	"bridge/core":                    "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state",
-	"bridge":                         "radio/ bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
-	"bridge/admin":                   "radio/ bridge bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/broker bridge/chirpstack",
+	"bridge":                         "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge/admin":                   "radio/ bridge bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"cmd/lorawand":                   "*",
 	"cmd/lorawand/config":            "*",
 	"cmd/lorawand/demo":              "radio/ bridge/session concentrator/air concentrator/udp",
@@ -61,7 +77,7 @@ var arrows = map[string]string{
 var knows = map[string][]string{
 	"github.com/brocaar/lorawan":        {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band":   {"radio/region"},
-	"github.com/mochi-mqtt/server/v2":   {"bridge/broker"},
+	"github.com/mochi-mqtt/server/v2":   {"bridge/broker", "bridge/broker/packet"},
 	"github.com/gorilla/websocket":      {"bridge/broker"},
 	"periph.io/x/conn/v3":               {"concentrator/sx1302", "concentrator/sx1302/board", "concentrator/sx1302/sx1302test", "concentrator/serial"},
 	"periph.io/x/host/v3":               {"concentrator/sx1302/board"},
@@ -69,10 +85,11 @@ var knows = map[string][]string{
 	"go.bug.st/serial":                  {"concentrator/serial"},
 	"github.com/adrianmo/go-nmea":       {"concentrator/gnss"},
 	"github.com/dop251/goja":            {"bridge/formatter"},
+	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http":                          {"bridge/admin", "bridge/broker"},
 	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
-	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "bridge/formatter", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "bridge/formatter", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec":                           {"bridge/formatter", "concentrator/sx1302/board", "cmd/lorawand"},
 	"github.com/pelletier/go-toml/v2":   {"cmd/lorawand/config"},
 	"github.com/spf13/cobra":            {"cmd/lorawand"},
@@ -91,6 +108,8 @@ type listedPackage struct {
 	Imports    []string
 	GoFiles    []string
 	Dir        string
+
+	TestGoFiles, XTestGoFiles []string
 }
 
 // listed runs go list over all packages of the module.
@@ -275,6 +294,74 @@ func TestLengths(t *testing.T) {
 		}
 		if strings.HasPrefix(room+"/", "bridge/") && total > maxPackageLines {
 			t.Errorf("%s has %d lines, more than %d", room, total, maxPackageLines)
+		}
+	}
+}
+
+// shortLines are the rooms whose lines, those of tests included, end at
+// maxLineLength. "concentrator/" stands for concentrator and what lies below it.
+const shortLines = "concentrator/ radio/frame radio/gwmp bridge/access bridge/store bridge/gateway bridge/schedule " +
+	"bridge/event bridge/state bridge/v3"
+
+// maxLineLength is in characters; a tab is one.
+const maxLineLength = 120
+
+// rawData is a part of a line that is JSON or hexadecimal: it stays as it was
+// recorded.
+var rawData = regexp.MustCompile(`\\?"\w+\\?":|[0-9a-fA-F]{24}`)
+
+// longLines returns the numbers of the lines that are too long.
+func longLines(source []byte) (numbers []int) {
+	for i, line := range bytes.Split(source, []byte{'\n'}) {
+		if utf8.RuneCount(line) > maxLineLength && !rawData.Match(line) {
+			numbers = append(numbers, i+1)
+		}
+	}
+	return numbers
+}
+
+func TestLineLengths(t *testing.T) {
+	seen := 0
+	for _, p := range listed(t) {
+		room := strings.TrimPrefix(p.ImportPath, "lorawand/")
+		if !mayImport(shortLines, room) {
+			continue
+		}
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			source, err := os.ReadFile(p.Dir + "/" + name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen++
+			for _, n := range longLines(source) {
+				t.Errorf("%s/%s:%d: more than %d characters", room, name, n, maxLineLength)
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d files found", seen)
+	}
+}
+
+// The limit must be able to fail.
+func TestLongLines(t *testing.T) {
+	long := strings.Repeat("x", maxLineLength)
+	for _, tt := range []struct {
+		name, source string
+		want         []int
+	}{
+		{"the longest line", long + "\n", nil},
+		{"one more character", "x\n" + long + "x\n", []int{2}},
+		{"characters of more bytes", strings.Repeat("─", maxLineLength), nil},
+		{"the last line", long + "x", []int{1}},
+		{"JSON", long + `{"tmst":5}`, nil},
+		{"JSON in quotes", long + `"{\"tmst\":5}"`, nil},
+		{"a row of a table", long + `{"name", 5},`, []int{1}},
+		{"a map", long + `"name": 5,`, nil},
+		{"a recorded frame", long + "400102030480010001a694640f15", nil},
+	} {
+		if got := longLines([]byte(tt.source)); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: lines %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

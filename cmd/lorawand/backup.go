@@ -22,7 +22,7 @@ import (
 func newBackup() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Write the whole state to one text file (- is standard output)",
-		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, waiting downlinks, API keys.\nKeep the file safe: whoever can read it can read and forge what the devices send.",
+		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, waiting downlinks, applications, API keys, codecs.\nKeep the file safe: whoever can read it can read and forge what the devices send.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)

@@ -36,30 +36,23 @@ type benchDaemon struct {
 
 // newBenchDaemon makes a site with so many devices, which listen so many seconds
 // after their uplinks.
-func newBenchDaemon(b *testing.B, devices, rx1Delay int) *benchDaemon {
+func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	b.Helper()
 	d := &benchDaemon{site: newSite(b, "enforce_duty_cycle = false"), devices: devices, keys: testKeys(b)}
 	var list strings.Builder
 	for i := range devices {
-		text := deviceJSON(fmt.Sprintf("dev%d", i), benchAddr(i).String())
-		text = strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1)
-		fmt.Fprintln(&list, strings.Replace(text, `"session"`, fmt.Sprintf(settledSettings, rx1Delay, rx1Delay), 1))
+		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay) // what it is asked first is no uplink's cost
+		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1))
 	}
 	d.must(list.String(), "device", "import", "-", "--application", "app1")
 	d.key = strings.TrimSpace(d.must("", "api-key", "create", "--application", "app1"))
 	return d
 }
 
-// settledSettings are those of a device that needs nothing: it has what the plan and its
-// owner want. What a device is asked first is not what an uplink costs.
-const settledSettings = `"mac_settings":{"rx1_delay":%d,"desired_rx1_delay":%d,"desired_rx2_data_rate_index":0,` +
-	`"status_count_periodicity":0,"status_time_periodicity":"0s","factory_preset_frequencies":["868100000","868300000",` +
-	`"868500000","867100000","867300000","867500000","867700000","867900000"]},"session"`
-
 func benchAddr(i int) radio.DevAddr { return radio.DevAddr{0x01, 0, byte(i >> 8), byte(i)} }
 
 // build compiles the daemon for a target: amd64, or GOARCH with its settings.
-func (d *benchDaemon) build(b *testing.B, env ...string) (binary string) {
+func (d *benchDaemon) build(b testing.TB, env ...string) (binary string) {
 	b.Helper()
 	binary = filepath.Join(d.dir, "lorawand")
 	args := []string{"build", "-trimpath", "-o", binary, "."}
@@ -75,7 +68,7 @@ var listening = regexp.MustCompile(`msg="listening for (packet forwarders|MQTT c
 
 // start runs the daemon by a command line, which may be that of an emulator,
 // and waits until it listens.
-func (d *benchDaemon) start(b *testing.B, env []string, files []*os.File, line ...string) {
+func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line ...string) {
 	b.Helper()
 	d.cmd = exec.Command(line[0], append(line[1:], "run", "-c", d.conf)...)
 	d.cmd.Env = append(os.Environ(), env...)
@@ -124,7 +117,7 @@ func (d *benchDaemon) start(b *testing.B, env []string, files []*os.File, line .
 }
 
 // uplink is the frame of a device, with 20 bytes of payload.
-func (d *benchDaemon) uplink(b *testing.B, device int, fCnt uint32) radio.Uplink {
+func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
 		MType: frame.UnconfirmedUp, DevAddr: benchAddr(device), HasFPort: true, FPort: 15, FRMPayload: make([]byte, 20),
@@ -142,7 +135,7 @@ func (d *benchDaemon) uplink(b *testing.B, device int, fCnt uint32) radio.Uplink
 
 // datagrams are PUSH_DATA with one uplink each, of one device after the other,
 // for a quietForwarder, which puts its counter in.
-func (d *benchDaemon) datagrams(b *testing.B, count int) [][]byte {
+func (d *benchDaemon) datagrams(b testing.TB, count int) [][]byte {
 	b.Helper()
 	out := make([][]byte, count)
 	for i := range out {
@@ -156,7 +149,7 @@ func (d *benchDaemon) datagrams(b *testing.B, count int) [][]byte {
 }
 
 // cpu returns the processor time that the daemon has used.
-func (d *benchDaemon) cpu(b *testing.B) time.Duration {
+func (d *benchDaemon) cpu(b testing.TB) time.Duration {
 	b.Helper()
 	// CPUCLOCK_SCHED of a process, include/linux/posix-timers.h.
 	clock := int32(^d.cmd.Process.Pid)<<3 | 2
@@ -167,15 +160,18 @@ func (d *benchDaemon) cpu(b *testing.B) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// resident returns the daemon's resident memory in bytes: VmRSS.
-func (d *benchDaemon) resident(b *testing.B) int64 {
+// resident returns the daemon's resident memory in bytes.
+func (d *benchDaemon) resident(b testing.TB) int64 { return d.status(b, "VmRSS:") }
+
+// status returns a size in bytes of the daemon's status (proc_pid_status(5)).
+func (d *benchDaemon) status(b testing.TB, name string) int64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			kB, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			if err != nil {
 				b.Fatal(err)
@@ -183,6 +179,6 @@ func (d *benchDaemon) resident(b *testing.B) int64 {
 			return kB << 10
 		}
 	}
-	b.Fatal("no VmRSS")
+	b.Fatalf("no %s", name)
 	return 0
 }

@@ -6,8 +6,9 @@ import (
 )
 
 // startIdle starts a daemon with so many devices, each of which sends one
-// uplink. The function that it returns waits until a minute of rest is over,
-// and returns the daemon's resident memory in bytes.
+// uplink, and another one when the start is over. The function that it returns
+// waits until a minute is over, and returns the daemon's resident memory in
+// bytes.
 func startIdle(b *testing.B, binary string, devices int) (resident func() int64) {
 	b.Helper()
 	const rest = time.Minute
@@ -18,6 +19,9 @@ func startIdle(b *testing.B, binary string, devices int) (resident func() int64)
 	reach(b, "uplinks", &c.ups, int64(devices))
 	over := time.Now().Add(rest)
 	return func() int64 {
+		time.Sleep(time.Until(over.Add(-rest + 2*startOver)))
+		f.sendAt(b, d.datagrams(b, devices), 500)
+		reach(b, "uplinks", &c.ups, 2*int64(devices))
 		time.Sleep(time.Until(over))
 		return d.resident(b)
 	}

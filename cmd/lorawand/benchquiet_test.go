@@ -28,7 +28,7 @@ type quietClient struct {
 	wg     sync.WaitGroup
 }
 
-func newQuietClient(b *testing.B, addr, key string) *quietClient {
+func newQuietClient(b testing.TB, addr, key string) *quietClient {
 	b.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -98,7 +98,7 @@ func (q *quietClient) read(r *bufio.Reader) {
 }
 
 // pushes are PUBLISH packets with QoS 1 that queue 10 bytes for each device.
-func pushes(b *testing.B, devices int) [][]byte {
+func pushes(b testing.TB, devices int) [][]byte {
 	b.Helper()
 	out := make([][]byte, devices)
 	for i := range out {
@@ -135,7 +135,7 @@ type quietForwarder struct {
 // ten digits.
 const firstCounter = 1_000_000_000
 
-func newQuietForwarder(b *testing.B, addr string) *quietForwarder {
+func newQuietForwarder(b testing.TB, addr string) *quietForwarder {
 	b.Helper()
 	c, err := net.Dial("udp", addr)
 	if err != nil {
@@ -167,7 +167,7 @@ func (f *quietForwarder) read() {
 }
 
 // send writes a datagram with the counter of now.
-func (f *quietForwarder) send(b *testing.B, datagram []byte) {
+func (f *quietForwarder) send(b testing.TB, datagram []byte) {
 	const before, digits = `"tmst":`, 10
 	i := bytes.Index(datagram, []byte(before)) + len(before)
 	strconv.AppendInt(datagram[:i], firstCounter+time.Since(f.began).Microseconds(), digits)
@@ -178,7 +178,7 @@ func (f *quietForwarder) send(b *testing.B, datagram []byte) {
 
 // sendAt writes datagrams at so many a second. One that is late is sent at once,
 // and none is left out.
-func (f *quietForwarder) sendAt(b *testing.B, datagrams [][]byte, rate int) {
+func (f *quietForwarder) sendAt(b testing.TB, datagrams [][]byte, rate int) {
 	began := time.Now()
 	for i, p := range datagrams {
 		if wait := time.Duration(i)*time.Second/time.Duration(rate) - time.Since(began); wait > 0 {
@@ -194,7 +194,7 @@ func (f *quietForwarder) close() {
 }
 
 // reach waits until a count has come so far, for some seconds.
-func reach(b *testing.B, what string, count *atomic.Int64, n int64) {
+func reach(b testing.TB, what string, count *atomic.Int64, n int64) {
 	b.Helper()
 	for end := time.Now().Add(10 * time.Second); count.Load() < n; runtime.Gosched() {
 		if time.Now().After(end) {

@@ -14,6 +14,8 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/codec"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
@@ -70,7 +72,12 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	if err != nil {
 		return err
 	}
-	a, err := admin.New(admin.Options{Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Logger: silent})
+	formatters := formatter.New(formatter.Options{Logger: silent})
+	a, err := admin.New(admin.Options{
+		Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Logger: silent,
+		Applications: st.Applications, Codecs: st.Codecs, Resolver: codec.NewResolver(st.Applications, st.Codecs),
+		Formatters: formatters,
+	})
 	if err != nil {
 		return err
 	}
@@ -78,6 +85,8 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	defer fail(nil)
 	stop := stage(ctx, fail, b.Run)
 	defer stop()
+	stopFormatters := stage(ctx, fail, formatters.Run)
+	defer stopFormatters()
 	return do(a)
 }
 

@@ -27,6 +27,7 @@ func BenchmarkCosts(b *testing.B) {
 		binary := newBenchDaemon(b, 1, 1).build(b)
 		costs := costsAtRest(b, binary)
 		costs = append(costs, costsAtWork(b, binary)...)
+		costs = append(costs, costsOfDecoding(b, binary)...)
 		costs = append(costs, costsOfLatency(b)...)
 		fmt.Print(costTable(costs))
 		for i := range costs {
@@ -44,8 +45,10 @@ func costsAtRest(b *testing.B, binary string) []cost {
 	b.Helper()
 	few, many := startIdle(b, binary, 100), startIdle(b, binary, 1000)
 	mips, arm, poll := mipsle.instructions(b), armv7.instructions(b), mipsle.poll(b) // one after the other: they are slow enough
+	child := measureDecoding(b, binary, 100).resident
 	up, down := measureAllocations(b)
 	loaded, used := measureDevice(b)
+	residentFew := few()
 	return []cost{
 		{"instructions for an uplink, mipsle", float64(mips) / 1e6, "million", 0.8},
 		{"instructions for an uplink, armv7", float64(arm) / 1e6, "million", 2.4},
@@ -56,7 +59,8 @@ func costsAtRest(b *testing.B, binary string) []cost {
 		{"", down.bytes, "bytes", unlimited},
 		{"memory of a device, from the start", float64(loaded) / 1000, "kB", unlimited},
 		{"memory of a device, after an uplink", float64(used) / 1000, "kB", unlimited},
-		{"resident memory, 100 devices, after a minute of rest", float64(few()) / (1 << 20), "MB", 16},
+		{"resident memory, 100 devices, after a minute of rest", float64(residentFew) / (1 << 20), "MB", 16},
+		{"the same, with a child for scripts", float64(residentFew+child) / (1 << 20), "MB", 32},
 		{"resident memory, 1000 devices, after a minute of rest", float64(many()) / (1 << 20), "MB", 24},
 	}
 }
@@ -86,6 +90,20 @@ func costsAtWork(b *testing.B, binary string) []cost {
 		{"CPU for a downlink, its push included", micros(down), "µs", unlimited},
 		{"uplinks a second at full speed", rate, "", unlimited},
 		{fmt.Sprintf("lost of %d uplinks at %d a second", fast.sent, sustained), float64(fast.lost), "", 0},
+	}
+}
+
+// costsOfDecoding are those that an uplink has besides when it is decoded by a
+// script of 200 lines.
+func costsOfDecoding(b *testing.B, binary string) []cost {
+	b.Helper()
+	d := measureDecoding(b, binary, 2000)
+	return []cost{
+		{"CPU for decoding an uplink, child included", micros(d.cpu), "µs", unlimited},
+		{"latency of decoding, median", micros(d.p50), "µs", 1000},
+		{"the same, 99th percentile", micros(d.p99), "µs", unlimited},
+		{"decoded uplinks a second", d.rate, "", unlimited},
+		{"resident memory of the child for scripts", float64(d.resident) / (1 << 20), "MB", unlimited},
 	}
 }
 

@@ -11,8 +11,12 @@ import (
 	"strings"
 
 	"lorawand/bridge"
+	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/broker"
+	"lorawand/bridge/codec"
+	"lorawand/bridge/event"
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -38,6 +42,9 @@ type daemon struct {
 	boards  boards
 	certs   *certificates // nil: no TLS
 
+	resolver   *codec.Resolver
+	formatters *formatter.Pool
+
 	restores chan restoring
 
 	// What reload needs; without a source there are no reloads.
@@ -60,6 +67,9 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
+	d.formatters = formatter.New(formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
+	})
 	defer func() {
 		if err != nil {
 			d.close()
@@ -69,11 +79,12 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
 		return d, err
 	}
+	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
 	clock := bridge.NewClock(nil)
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
 		return d, err
 	}
-	if d.broker, err = newBroker(c, d.state, clock, d.certs, d.push, log); err != nil {
+	if d.broker, err = newBroker(c, d.state, clock, d.certs, d, log); err != nil {
 		return d, err
 	}
 	d.boards.make = func(g *config.Gateway, until radio.EUI64) (*onboard, error) {
@@ -97,19 +108,26 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if d.bridge, err = newBridge(c, bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
+		Pool: d.formatters, Formatters: d.resolver, Version: version,
 	}); err != nil {
 		return d, err
 	}
-	if c.UDP.Listen != "" {
-		d.udp, err = udp.Listen(udp.Options{
-			Listen: c.UDP.Listen, Gateways: euis, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: log,
-		})
-		if err != nil {
-			return d, err
-		}
+	if err = d.listenUDP(c, euis, clock); err != nil {
+		return d, err
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// listenUDP opens the port of packet forwarders, if there is to be one.
+func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridge.Clock) (err error) {
+	if c.UDP.Listen == "" {
+		return nil
+	}
+	d.udp, err = udp.Listen(udp.Options{
+		Listen: c.UDP.Listen, Gateways: gateways, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: d.log,
+	})
+	return err
 }
 
 // warnListening tells of packet forwarders that have to listen before they talk,
@@ -133,7 +151,7 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 		return nil, err
 	}
 	o.DefaultPlan = plan
-	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields}
+	o.Encoder = v3.Encoder{Legacy: c.MQTT.LegacyFields, Zero: c.MQTT.ZeroFields, Attributes: c.MQTT.Attributes}
 	if err := o.Encoder.NetID.UnmarshalText([]byte(c.Network.NetID)); err != nil {
 		return nil, err
 	}
@@ -149,6 +167,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, Logger: d.log,
+		Applications: d.state.Applications, Codecs: d.state.Codecs, Resolver: d.resolver, Formatters: d.formatters,
 		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
@@ -166,6 +185,21 @@ func (d *daemon) openDoors(c config.Config) error {
 // push hands an application's downlinks on.
 func (d *daemon) push(ctx context.Context, p broker.Push) error {
 	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
+}
+
+// refused makes events of what MQTT clients are refused.
+func (d *daemon) refused(r broker.Refused) {
+	now := d.bridge.Now()
+	e := event.Event{
+		Kind: [...]event.Kind{
+			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+		}[r.What],
+		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
+	}
+	if now.Wall.Known() {
+		e.At = now.Wall.Time
+	}
+	d.bridge.Events().Write(&e)
 }
 
 // devAddrPrefixes are those of the configuration, which was checked, or the
@@ -220,7 +254,8 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 	}
 }
 
-func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, push func(context.Context, broker.Push) error, log *slog.Logger) (*broker.Broker, error) {
+// newBroker makes the broker.
+func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
@@ -229,9 +264,10 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
 			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
-			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: push,
+		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
+		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }
 

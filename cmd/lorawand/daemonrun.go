@@ -37,6 +37,7 @@ func (d *daemon) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	stopBroker := stage(ctx, fail, d.broker.Run)
+	stopFormatters := stage(ctx, fail, d.formatters.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	stopControl := stage(ctx, fail, d.control.Run)
 	var stops []func()
@@ -55,7 +56,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	d.log.Info("lorawand stops")
-	stops = append(stops, stopBridge, stopBroker)
+	stops = append(stops, stopBridge, stopFormatters, stopBroker)
 	if replace != nil {
 		defer d.store.Close()
 		for _, stop := range stops {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,11 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"rx1-data-rate-offset", "rx1_data_rate_offset", "RX1 data rate `offset`, 0 to 7"},
 	{"rx2-data-rate", "rx2_data_rate_index", "data rate `index` of RX2"},
 	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
+	{"brand", "brand_id", "`id` of its maker in the device repository, for its codec"},
+	{"model", "model_id", "`id` of its model in the device repository"},
+	{"firmware-version", "firmware_version", "`version` of its firmware, as the device repository has it"},
+	{"hardware-version", "hardware_version", "`version` of its hardware, as the device repository has it"},
+	{"band", "band_id", "`id` of its band, such as EU_863_870"},
 }
 
 // switches are the flags of fields that are true or false.
@@ -49,7 +55,10 @@ var switches = []struct{ flag, field, usage string }{
 		"resets-f-cnt", "resets_f_cnt",
 		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
 	},
-	{"quiet", "quiet", "ask the device for nothing: some firmwares bear no MAC commands"},
+	{
+		"test-port", "test_port",
+		"FPort 224 goes both ways: the device is tested by its maker, with the test protocol (TS009)",
+	},
 }
 
 // addFieldFlags adds them, and --class.
@@ -57,6 +66,7 @@ func addFieldFlags(cmd *cobra.Command) {
 	for _, f := range fieldFlags {
 		cmd.Flags().String(f.flag, "", f.usage)
 	}
+	addFormatterFlags(cmd, true)
 	cmd.Flags().String("class", "", "`class`: A, B or C")
 	for _, f := range switches {
 		cmd.Flags().Bool(f.flag, false, f.usage)
@@ -159,25 +169,22 @@ func newDeviceCreate() *cobra.Command {
 		if err != nil {
 			return usage(err)
 		}
+		up, down, err := formatterChanges(cmd, true)
+		if err != nil {
+			return err
+		}
+		if err := enddevice.ChangeFormatters(&d.Formatters, up, down); err != nil {
+			return usage(err)
+		}
 		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true})
 		if err != nil {
 			return err
 		}
-		var fault error
-		put := admin.PutArgs{Application: *application, Devices: []json.RawMessage{raw}}
-		err = operate(cmd.Context(), c, "device.put", put, func(f admin.PutFault) error {
-			fault = errors.New(f.Error)
-			if f.Registered {
-				fault = fmt.Errorf("%w; device set changes it", fault)
-			}
-			return nil
-		})
-		if fault != nil {
-			return fault
-		}
+		more, err := createDevice(cmd, c, *application, raw)
 		if err != nil {
 			return err
 		}
+		notes = append(notes, more...)
 		if w := enddevice.Unserved(d); w != "" {
 			notes = append(notes, w)
 		}
@@ -187,6 +194,26 @@ func newDeviceCreate() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// createDevice registers a device, and returns what is to be known of it.
+func createDevice(cmd *cobra.Command, c config.Config, application string, device json.RawMessage) (notes []string, err error) {
+	var fault error
+	put := admin.PutArgs{Application: application, Devices: []json.RawMessage{device}}
+	err = operate(cmd.Context(), c, "device.put", put, func(p admin.PutPart) error {
+		switch {
+		case p.NewApplication:
+			tellNew(cmd.ErrOrStderr(), application)
+		case p.Warning != "":
+			notes = append(notes, p.Warning)
+		case p.Registered:
+			fault = fmt.Errorf("%s; device set changes it", p.Error)
+		default:
+			fault = errors.New(p.Error)
+		}
+		return nil
+	})
+	return notes, cmp.Or(fault, err)
 }
 
 // tellNotes tells what is to be known of a device.
@@ -210,7 +237,8 @@ func newDeviceSet() *cobra.Command {
 		Short: "Change what is registered of an end device",
 		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
 			"another device or another session now. When and where it listens (--rx1-delay and the like) holds at once with ABP;\n" +
-			"a device that joins is told of it by its next join.",
+			"a device that joins is told of it by its next join.\n\n" +
+			"A device that has a payload formatter of its own has none of its application, for both directions.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -228,7 +256,10 @@ func newDeviceSet() *cobra.Command {
 		if args.Fields, err = fields(cmd); err != nil {
 			return err
 		}
-		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces {
+		if args.UpFormatter, args.DownFormatter, err = formatterChanges(cmd, true); err != nil {
+			return err
+		}
+		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces && args.UpFormatter == nil && args.DownFormatter == nil {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]

@@ -97,29 +97,38 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	return err
 }
 
-// deviceWarnings returns what is to be known of devices: a line for each text, with
-// the first device that it is true of and how many others.
+// deviceWarnings returns what is to be known of the devices of files.
 func deviceWarnings(entries []fileEntry) []string {
-	of := map[string]int{}
+	var all []warned
 	for _, e := range entries {
 		for _, w := range e.Warnings {
-			of[w]++
+			all = append(all, warned{fmt.Sprintf("%s: line %d: %s", e.file, e.Line, e.Device.ID.Device), w})
 		}
 	}
-	var lines []string
-	for _, e := range entries {
-		for _, w := range e.Warnings {
-			n := of[w]
-			if n == 0 {
-				continue // told
-			}
-			of[w] = 0
-			line := fmt.Sprintf("%s: line %d: %s: %s", e.file, e.Line, e.Device.ID.Device, w)
-			if n > 1 {
-				line += fmt.Sprintf(" (and of %d devices more)", n-1)
-			}
-			lines = append(lines, line)
+	return warningLines(all)
+}
+
+// warned is what is to be known of a device.
+type warned struct{ device, text string }
+
+// warningLines returns a line for each text, with the first device that it is true of
+// and how many others.
+func warningLines(all []warned) (lines []string) {
+	of := map[string]int{}
+	for _, w := range all {
+		of[w.text]++
+	}
+	for _, w := range all {
+		n := of[w.text]
+		if n == 0 {
+			continue // told
 		}
+		of[w.text] = 0
+		line := w.device + ": " + w.text
+		if n > 1 {
+			line += fmt.Sprintf(" (and of %d devices more)", n-1)
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }
@@ -200,7 +209,7 @@ func readFile(stdin io.Reader, name string) ([]byte, error) {
 }
 
 // putDevices hands the devices over, and tells where in the files those stand
-// that are refused.
+// that are refused. It adds what the daemon warns of to the entries.
 func putDevices(cmd *cobra.Command, c config.Config, o importOptions, entries []fileEntry) error {
 	args := admin.PutArgs{Application: o.application, Update: o.update, DryRun: o.dryRun}
 	for _, e := range entries {
@@ -211,14 +220,25 @@ func putDevices(cmd *cobra.Command, c config.Config, o importOptions, entries []
 		args.Devices = append(args.Devices, json.RawMessage(raw))
 	}
 	var faults []error
-	err := operate(cmd.Context(), c, "device.put", args, func(f admin.PutFault) error {
-		if f.Index < 0 || f.Index >= len(entries) {
-			return fmt.Errorf("a fault of a device that was not sent: %s", f.Error)
+	err := operate(cmd.Context(), c, "device.put", args, func(p admin.PutPart) error {
+		if p.NewApplication {
+			if !o.dryRun {
+				tellNew(cmd.ErrOrStderr(), o.application)
+			}
+			return nil
 		}
-		if f.Registered {
-			f.Error += "; --update replaces it"
+		if p.Index < 0 || p.Index >= len(entries) {
+			return fmt.Errorf("the answer is about a device that was not sent: %s%s", p.Error, p.Warning)
 		}
-		faults = append(faults, fmt.Errorf("%s: line %d: %s", entries[f.Index].file, entries[f.Index].Line, f.Error))
+		e := &entries[p.Index]
+		if p.Warning != "" {
+			e.Warnings = append(e.Warnings, p.Warning)
+			return nil
+		}
+		if p.Registered {
+			p.Error += "; --update replaces it"
+		}
+		faults = append(faults, fmt.Errorf("%s: line %d: %s", e.file, e.Line, p.Error))
 		return nil
 	})
 	if len(faults) > 0 {

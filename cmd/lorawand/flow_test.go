@@ -143,10 +143,7 @@ func TestUnknownGateway(t *testing.T) {
 
 // The lines of The Things Stack's documentation, with the real client.
 func TestMosquitto(t *testing.T) {
-	sub, err := exec.LookPath("mosquitto_sub")
-	if err != nil {
-		t.Skip("mosquitto_sub is not installed")
-	}
+	sub := tool(t, "mosquitto_sub")
 	s := newSite(t, "")
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
@@ -163,6 +160,7 @@ func TestMosquitto(t *testing.T) {
 		}
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
+		var err error
 		for waiting := true; waiting; { // until it has subscribed and got one
 			f.send(fCnt, "hello")
 			fCnt++

@@ -15,7 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lorawand/bridge/admin"
 	"lorawand/bridge/formatter"
+	"lorawand/bridge/session"
 )
 
 func newFormatter() *cobra.Command {
@@ -35,16 +37,18 @@ type formatterFlags struct {
 func newFormatterTest() *cobra.Command {
 	var f formatterFlags
 	cmd := &cobra.Command{
-		Use: "test FILE.js|cayennelpp", Short: "Run a payload formatter with the limits of the daemon",
+		Use: "test FILE.js|cayennelpp|APPLICATION/DEVICE", Short: "Run a payload formatter with the limits of the daemon",
 		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can do nothing\n" +
 			"but compute, with a deadline and little memory. Prints what it gives, its warnings, what it writes with\n" +
-			"console.log, and what it takes. Without --encode or --decode-downlink the payload is an uplink.",
+			"console.log, and what it takes. Without --encode or --decode-downlink the payload is an uplink.\n\n" +
+			"Of a device its own formatter is run, or that of its application or its maker, by the daemon if one runs.",
 		Example: "lorawand formatter test decoder.js --port 1 --hex 0167\n" +
+			"lorawand formatter test app1/dev1 --hex 0167\n" +
 			"lorawand formatter test cayennelpp --hex 03670110\n" +
 			"lorawand formatter test decoder.js --port 9 --encode '{\"on\": true}'",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage(errors.New("formatter test needs one script, or cayennelpp"))
+				return usage(errors.New("formatter test needs one script, device, or cayennelpp"))
 			}
 			return nil
 		},
@@ -57,8 +61,14 @@ func newFormatterTest() *cobra.Command {
 	flags.BoolVar(&f.strict, "strict", false, "of CayenneLPP, know the types of The Things Stack only")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := f.request(args[0])
+		r, err := f.request()
 		if err != nil {
+			return err
+		}
+		if id, ok := namedDevice(args[0]); ok {
+			return f.tryDevice(cmd, id, r)
+		}
+		if r.Formatter, err = f.formatter(args[0]); err != nil {
 			return err
 		}
 		return tryFormatter(cmd.Context(), cmd.OutOrStdout(), r, *f.json)
@@ -66,8 +76,39 @@ func newFormatterTest() *cobra.Command {
 	return cmd
 }
 
-// request returns what the flags ask for.
-func (f *formatterFlags) request(name string) (formatter.Request, error) {
+// namedDevice reads APPLICATION/DEVICE. A file that has this name goes before.
+func namedDevice(name string) (id session.ID, ok bool) {
+	id.Application, id.Device, ok = strings.Cut(name, "/")
+	if !ok || session.CheckID(id.Application) != nil || session.CheckID(id.Device) != nil {
+		return id, false
+	}
+	_, err := os.Stat(name)
+	return id, err != nil
+}
+
+// tryDevice has the daemon try the formatter of a device.
+func (f *formatterFlags) tryDevice(cmd *cobra.Command, id session.ID, r formatter.Request) error {
+	if f.strict {
+		return usage(errors.New("--strict: only for cayennelpp"))
+	}
+	c, err := loadConfig(cmd)
+	if err != nil {
+		return err
+	}
+	args := admin.TestFormatterArgs{
+		DeviceArgs: admin.DeviceArgs{Application: id.Application, Device: id.Device},
+		Task:       r.Task, FPort: r.FPort, Bytes: r.Bytes, Data: r.Data,
+	}
+	return operate(cmd.Context(), c, "formatter.test", args, func(t admin.TestedFormatter) error {
+		if !*f.json {
+			fmt.Fprintf(cmd.OutOrStdout(), "%v: %s\n", id, formatterText(&t.Formatter))
+		}
+		return printTried(cmd.OutOrStdout(), r, t.First, t.Again, *f.json)
+	})
+}
+
+// request returns what the flags ask for, of a formatter that is not known yet.
+func (f *formatterFlags) request() (formatter.Request, error) {
 	r := formatter.Request{Task: formatter.DecodeUplink, FPort: f.port, Received: time.Now(), Measure: true}
 	var err error
 	if r.Bytes, err = hex.DecodeString(strings.ReplaceAll(f.hex, " ", "")); err != nil {
@@ -85,16 +126,19 @@ func (f *formatterFlags) request(name string) (formatter.Request, error) {
 	case f.decodeDownlink:
 		r.Task = formatter.DecodeDownlink
 	}
+	return r, nil
+}
+
+// formatter returns the formatter of a name: cayennelpp, or a script.
+func (f *formatterFlags) formatter(name string) (formatter.Formatter, error) {
 	if name == "cayennelpp" {
-		r.Formatter = formatter.NewCayenneLPP(f.strict)
-		return r, nil
+		return formatter.NewCayenneLPP(f.strict), nil
 	}
 	source, err := readScript(name)
 	if err != nil {
-		return r, err
+		return formatter.Formatter{}, err
 	}
-	r.Formatter, err = formatter.NewJavaScript(source)
-	return r, err
+	return formatter.NewJavaScript(source)
 }
 
 // readScript reads a script, no more of it than can be taken.
@@ -124,7 +168,11 @@ func tryFormatter(ctx context.Context, out io.Writer, r formatter.Request, asJSO
 	if err := <-ended; err != nil {
 		return err
 	}
-	var err error
+	return printTried(out, r, first, again, asJSON)
+}
+
+// printTried prints what has come of it, and returns why nothing has.
+func printTried(out io.Writer, r formatter.Request, first, again formatter.Result, asJSON bool) (err error) {
 	if asJSON {
 		err = printResultJSON(out, r, again)
 	} else {
@@ -161,7 +209,7 @@ func printResult(out io.Writer, r formatter.Request, first, again formatter.Resu
 	for _, s := range first.Log {
 		line("log", s)
 	}
-	if r.Formatter.Kind() == formatter.JavaScript && first.Cost.Wall > 0 {
+	if first.Cost.Wall > 0 {
 		cpu := func(c formatter.Cost) string { return c.CPU.Round(time.Microsecond).String() }
 		line("time", fmt.Sprintf("%s of CPU the first time, then %s; %s in all", cpu(first.Cost), cpu(again.Cost), again.Cost.Wall.Round(time.Microsecond)))
 		line("memory", fmt.Sprintf("%d kB allocated; the child has had at most %.1f MB", again.Cost.Allocated>>10, float64(again.Cost.RSS)/1e6))

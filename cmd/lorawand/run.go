@@ -55,8 +55,9 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 		if prepare != nil {
 			prepare(d)
 		}
-		attended := manager.attend(ctx, d.turns)
+		attended, settled := manager.attend(ctx, d.turns), settle(ctx, log)
 		err = d.run(ctx)
+		settled()
 		attended()
 		if !errors.Is(err, errAnew) {
 			return err

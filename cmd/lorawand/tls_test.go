@@ -135,11 +135,9 @@ func TestTLSClients(t *testing.T) {
 	if _, err := tls.Dial("tcp", addrs[1].String(), &tls.Config{ServerName: "127.0.0.1"}); err == nil {
 		t.Error("a client that does not know the CA connects")
 	}
-	if _, err := exec.LookPath("mosquitto_sub"); err != nil {
-		t.Skip("mosquitto_sub is not installed")
-	}
+	sub := tool(t, "mosquitto_sub")
 	for _, version := range []string{"311", "5"} {
-		cmd := exec.Command("mosquitto_sub", "-V", version, "-h", "127.0.0.1", "-p", fmt.Sprint(addrs[1].Port()), "--cafile", filepath.Join(dir, fileCA),
+		cmd := exec.Command(sub, "-V", version, "-h", "127.0.0.1", "-p", fmt.Sprint(addrs[1].Port()), "--cafile", filepath.Join(dir, fileCA),
 			"-t", "#", "-u", "app1", "-P", key, "-d", "-E")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "SUBACK") {
 			t.Errorf("mosquitto_sub -V %s: %v\n%s", version, err, out)

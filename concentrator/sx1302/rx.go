@@ -168,6 +168,20 @@ func (c *Chip) accept(now reading) []Packet {
 	return c.parse(c.receiver.takeFetched())
 }
 
+// takeCounters reads both counters of a chip that is started, and takes what it
+// reads.
+func (c *Chip) takeCounters() (reading, error) {
+	if !c.started {
+		return reading{}, ErrNotStarted
+	}
+	now, err := c.readCounters()
+	if err != nil {
+		return reading{}, err
+	}
+	c.take(now)
+	return now, nil
+}
+
 // take counts wraps and pulses with a reading.
 func (c *Chip) take(now reading) {
 	r := &c.receiver
@@ -180,14 +194,10 @@ func (c *Chip) take(now reading) {
 func (c *Chip) PulseCounter() (uint32, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.started {
-		return 0, ErrNotStarted
-	}
-	now, err := c.readCounters()
+	now, err := c.takeCounters()
 	if err != nil {
 		return 0, err
 	}
-	c.take(now)
 	return c.receiver.running.past(now.pulse), nil
 }
 
@@ -275,14 +285,9 @@ func (c *Chip) readCounters() (reading, error) {
 func (c *Chip) Counter() (uint32, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.started {
-		return 0, ErrNotStarted
-	}
-	now, err := c.readCounters()
-	if err != nil {
+	if _, err := c.takeCounters(); err != nil {
 		return 0, err
 	}
-	c.take(now)
 	return c.receiver.running.value(), nil
 }
 

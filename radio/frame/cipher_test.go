@@ -76,13 +76,18 @@ func TestKnownFramesOf11(t *testing.T) {
 // counter 1. Source: lorawan-stack, pkg/crypto/data_messages_test.go.
 func TestKnownFramesOfTheThingsStack(t *testing.T) {
 	k := Key(bytes.Repeat([]byte{1}, 16))
-	up := Data{MType: UnconfirmedUp, DevAddr: radio.DevAddr{1, 2, 3, 4}, HasFPort: true, FPort: 1, FRMPayload: []byte{1, 2, 3, 4}}
+	up := Data{
+		MType: UnconfirmedUp, DevAddr: radio.DevAddr{1, 2, 3, 4}, HasFPort: true, FPort: 1,
+		FRMPayload: []byte{1, 2, 3, 4},
+	}
 	down := up
 	down.MType = UnconfirmedDown
-	if phy, err := NewCipher(sameKeys(k, k), false).BuildUplink(up, 1, Context{}); err != nil || !bytes.Equal(phy[9:13], unhex(t, "CFF30B4E")) {
+	if phy, err := NewCipher(sameKeys(k, k), false).BuildUplink(up, 1, Context{}); err != nil ||
+		!bytes.Equal(phy[9:13], unhex(t, "CFF30B4E")) {
 		t.Errorf("uplink %x, %v", phy, err)
 	}
-	if phy, err := NewCipher(sameKeys(k, k), false).BuildDownlink(down, 1, Context{}); err != nil || !bytes.Equal(phy[9:13], unhex(t, "4E75F440")) {
+	if phy, err := NewCipher(sameKeys(k, k), false).BuildDownlink(down, 1, Context{}); err != nil ||
+		!bytes.Equal(phy[9:13], unhex(t, "4E75F440")) {
 		t.Errorf("downlink %x, %v", phy, err)
 	}
 	for version11, mic := range map[bool]string{false: "3B073182", true: "3B073B07"} {
@@ -105,15 +110,18 @@ func frames() map[string]Data {
 		"all bits":        {ADR: true, ADRACKReq: true, ACK: true, ClassB: true, FPending: true},
 		"FOpts":           {FOpts: []byte{3, 0x50, 7, 0, 1}},
 		"FOpts, FPort":    {FOpts: []byte{3, 0x50, 7, 0, 1}, HasFPort: true, FPort: 1},
-		"15 FOpts":        {ACK: true, FOpts: bytes.Repeat([]byte{6}, 15), HasFPort: true, FPort: 223, FRMPayload: []byte("x")},
-		"FPort 0":         {HasFPort: true, FRMPayload: []byte{3, 0x50, 7, 0, 1}},
-		"FPort alone":     {HasFPort: true, FPort: 7},
-		"FPort 0 alone":   {HasFPort: true},
-		"MIC over 16":     {HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 7)},
-		"MIC over 17":     {HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 8)},
-		"16 bytes":        {ACK: true, HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 16)},
-		"17 bytes":        {HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 17)},
-		"242 bytes":       {HasFPort: true, FPort: 255, FRMPayload: bytes.Repeat([]byte{9}, 242)},
+		"15 FOpts": {
+			ACK: true, FOpts: bytes.Repeat([]byte{6}, 15), HasFPort: true, FPort: 223,
+			FRMPayload: []byte("x"),
+		},
+		"FPort 0":       {HasFPort: true, FRMPayload: []byte{3, 0x50, 7, 0, 1}},
+		"FPort alone":   {HasFPort: true, FPort: 7},
+		"FPort 0 alone": {HasFPort: true},
+		"MIC over 16":   {HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 7)},
+		"MIC over 17":   {HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 8)},
+		"16 bytes":      {ACK: true, HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 16)},
+		"17 bytes":      {HasFPort: true, FPort: 1, FRMPayload: bytes.Repeat([]byte{9}, 17)},
+		"242 bytes":     {HasFPort: true, FPort: 255, FRMPayload: bytes.Repeat([]byte{9}, 242)},
 	} {
 		for _, m := range []MType{UnconfirmedUp, ConfirmedUp, UnconfirmedDown, ConfirmedDown} {
 			d.MType, d.DevAddr = m, radio.DevAddr{0x91, 2, 3, 4}
@@ -170,8 +178,10 @@ func TestCipherBySpecification(t *testing.T) {
 				if !bytes.Equal(phy, before) {
 					t.Errorf("the frame has become %x, was %x", phy, before)
 				}
-				if got.MType != d.MType || got.DevAddr != d.DevAddr || got.FCnt != fCnt&0xffff || got.ADR != d.ADR || got.ADRACKReq != d.ADRACKReq ||
-					got.ACK != d.ACK || got.ClassB != d.ClassB || got.FPending != d.FPending || got.HasFPort != d.HasFPort || got.FPort != d.FPort {
+				if got.MType != d.MType || got.DevAddr != d.DevAddr || got.FCnt != fCnt&0xffff || got.ADR != d.ADR ||
+					got.ADRACKReq != d.ADRACKReq ||
+					got.ACK != d.ACK || got.ClassB != d.ClassB || got.FPending != d.FPending || got.HasFPort != d.HasFPort ||
+					got.FPort != d.FPort {
 					t.Errorf("got %+v, want %+v", got, d)
 				}
 				for i := len(phy) - 4; i < len(phy); i++ {
@@ -295,12 +305,18 @@ func TestBuildRefuses(t *testing.T) {
 			t.Errorf("downlink, %s: %x, %v; want ErrFrame", name, phy, err)
 		}
 	}
-	for _, m := range []MType{TypeJoinRequest, TypeJoinAccept, UnconfirmedDown, ConfirmedDown, TypeRejoinRequest, Proprietary} {
+	for _, m := range []MType{
+		TypeJoinRequest, TypeJoinAccept, UnconfirmedDown, ConfirmedDown, TypeRejoinRequest,
+		Proprietary,
+	} {
 		if phy, err := c.BuildUplink(Data{MType: m}, 1, Context{}); !errors.Is(err, ErrFrame) {
 			t.Errorf("uplink of type %v: %x, %v; want ErrFrame", m, phy, err)
 		}
 	}
-	for _, m := range []MType{TypeJoinRequest, TypeJoinAccept, UnconfirmedUp, ConfirmedUp, TypeRejoinRequest, Proprietary} {
+	for _, m := range []MType{
+		TypeJoinRequest, TypeJoinAccept, UnconfirmedUp, ConfirmedUp, TypeRejoinRequest,
+		Proprietary,
+	} {
 		if phy, err := c.BuildDownlink(Data{MType: m}, 1, Context{}); !errors.Is(err, ErrFrame) {
 			t.Errorf("downlink of type %v: %x, %v; want ErrFrame", m, phy, err)
 		}
@@ -310,7 +326,8 @@ func TestBuildRefuses(t *testing.T) {
 // The bits that the other direction has are not sent, whoever sets them.
 func TestBuildLeavesOutBitsOfTheOtherDirection(t *testing.T) {
 	c := NewCipher(sessionKeys(), false)
-	if phy, err := c.BuildDownlink(Data{MType: UnconfirmedDown, ADRACKReq: true, ClassB: true}, 1, Context{}); err != nil || phy[5] != 0 {
+	if phy, err := c.BuildDownlink(Data{MType: UnconfirmedDown, ADRACKReq: true, ClassB: true}, 1,
+		Context{}); err != nil || phy[5] != 0 {
 		t.Errorf("%x, %v", phy, err)
 	}
 	if phy, err := c.BuildUplink(Data{MType: UnconfirmedUp, FPending: true}, 1, Context{}); err != nil || phy[5] != 0 {
@@ -319,7 +336,8 @@ func TestBuildLeavesOutBitsOfTheOtherDirection(t *testing.T) {
 }
 
 func TestParseIsACopyOrNot(t *testing.T) {
-	phy := specFrame(Data{MType: UnconfirmedUp, FOpts: []byte{2}, HasFPort: true, FPort: 1, FRMPayload: []byte("x")}, 1, sessionKeys(), false, Context{})
+	phy := specFrame(Data{MType: UnconfirmedUp, FOpts: []byte{2}, HasFPort: true, FPort: 1, FRMPayload: []byte("x")}, 1,
+		sessionKeys(), false, Context{})
 	var d Data
 	if err := d.Parse(phy); err != nil {
 		t.Fatal(err)
@@ -339,7 +357,10 @@ func TestParseIsACopyOrNot(t *testing.T) {
 func TestFramePathAllocatesNothing(t *testing.T) {
 	for _, version11 := range []bool{false, true} {
 		keys := sessionKeys()
-		frame := Data{MType: ConfirmedUp, ACK: true, FOpts: []byte{2, 3, 7}, HasFPort: true, FPort: 1, FRMPayload: make([]byte, 200)}
+		frame := Data{
+			MType: ConfirmedUp, ACK: true, FOpts: []byte{2, 3, 7}, HasFPort: true, FPort: 1,
+			FRMPayload: make([]byte, 200),
+		}
 		phy := specFrame(frame, 1, keys, version11, Context{})
 		c := NewCipher(keys, version11)
 		var d Data

@@ -10,10 +10,14 @@ import (
 // A device builds an uplink; the network checks it and reads it. The frame has
 // the low 16 bits of the frame counter; the network knows the others.
 func ExampleParseData() {
-	keys := frame.SessionKeys{FNwkSIntKey: frame.Key{1}, SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1}, AppSKey: frame.Key{2}}
+	keys := frame.SessionKeys{
+		FNwkSIntKey: frame.Key{1}, SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1},
+		AppSKey: frame.Key{2},
+	}
 	const fCnt = 0x1_0003
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.ConfirmedUp, DevAddr: radio.DevAddr{0x26, 0x01, 0x02, 0x03}, HasFPort: true, FPort: 15, FRMPayload: []byte("21.5"),
+		MType: frame.ConfirmedUp, DevAddr: radio.DevAddr{0x26, 0x01, 0x02, 0x03}, HasFPort: true, FPort: 15,
+		FRMPayload: []byte("21.5"),
 	}, fCnt, keys)
 	if err != nil {
 		panic(err)

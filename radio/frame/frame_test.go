@@ -55,7 +55,10 @@ func TestKnownUplink(t *testing.T) {
 	if got := d.Decrypt(app, 2); string(got) != "test" {
 		t.Errorf("payload is %q, want test", got)
 	}
-	built, err := BuildUplink(Data{MType: UnconfirmedUp, DevAddr: d.DevAddr, HasFPort: true, FPort: 1, FRMPayload: []byte("test")}, 2, sameKeys(nwk, app))
+	built, err := BuildUplink(Data{
+		MType: UnconfirmedUp, DevAddr: d.DevAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte("test"),
+	}, 2, sameKeys(nwk, app))
 	if err != nil || !bytes.Equal(built, phy) {
 		t.Errorf("built %x, %v; want %x", built, err, phy)
 	}
@@ -64,11 +67,14 @@ func TestKnownUplink(t *testing.T) {
 func TestUplinkRoundTrip(t *testing.T) {
 	keys := sameKeys(Key{1}, Key{2})
 	tests := map[string]Data{
-		"empty":      {MType: UnconfirmedUp},
-		"port only":  {MType: ConfirmedUp, HasFPort: true, FPort: 3},
-		"FOpts":      {MType: UnconfirmedUp, FOpts: []byte{2, 13}, ADR: true, ADRACKReq: true, ACK: true, ClassB: true},
-		"MAC":        {MType: UnconfirmedUp, HasFPort: true, FRMPayload: []byte{2}},
-		"15 FOpts":   {MType: UnconfirmedUp, FOpts: bytes.Repeat([]byte{0xff}, 15), HasFPort: true, FPort: 223, FRMPayload: []byte{1}},
+		"empty":     {MType: UnconfirmedUp},
+		"port only": {MType: ConfirmedUp, HasFPort: true, FPort: 3},
+		"FOpts":     {MType: UnconfirmedUp, FOpts: []byte{2, 13}, ADR: true, ADRACKReq: true, ACK: true, ClassB: true},
+		"MAC":       {MType: UnconfirmedUp, HasFPort: true, FRMPayload: []byte{2}},
+		"15 FOpts": {
+			MType: UnconfirmedUp, FOpts: bytes.Repeat([]byte{0xff}, 15), HasFPort: true, FPort: 223,
+			FRMPayload: []byte{1},
+		},
 		"242 bytes":  {MType: ConfirmedUp, HasFPort: true, FPort: 255, FRMPayload: bytes.Repeat([]byte{7}, 242)},
 		"16 bytes":   {MType: ConfirmedUp, HasFPort: true, FPort: 9, FRMPayload: bytes.Repeat([]byte{7}, 16)},
 		"17 bytes":   {MType: ConfirmedUp, HasFPort: true, FPort: 9, FRMPayload: bytes.Repeat([]byte{7}, 17)},
@@ -106,8 +112,10 @@ func TestUplinkRoundTrip(t *testing.T) {
 			if !got.CheckUplinkMIC(keys.FNwkSIntKey, fCnt) {
 				t.Error("the frame lives in the caller's bytes")
 			}
-			if got.FCnt != 0x2345 || got.MType != want.MType || got.ADR != want.ADR || got.ADRACKReq != want.ADRACKReq || got.ACK != want.ACK ||
-				got.ClassB != want.ClassB || !bytes.Equal(got.FOpts, want.FOpts) || got.HasFPort != want.HasFPort || got.FPort != want.FPort {
+			if got.FCnt != 0x2345 || got.MType != want.MType || got.ADR != want.ADR || got.ADRACKReq != want.ADRACKReq ||
+				got.ACK != want.ACK ||
+				got.ClassB != want.ClassB || !bytes.Equal(got.FOpts, want.FOpts) || got.HasFPort != want.HasFPort ||
+				got.FPort != want.FPort {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})

@@ -145,7 +145,8 @@ func BuildJoinAccept(a JoinAccept, root RootKeys, req *JoinRequest) ([]byte, err
 	if a.OptNeg {
 		micKey, encKey = jsIntKey(root.NwkKey, req.DevEUI), root.NwkKey
 	}
-	err := p.SetDownlinkJoinMIC(lorawan.JoinRequestType, lorawan.EUI64(req.JoinEUI), lorawan.DevNonce(req.DevNonce), lorawan.AES128Key(micKey))
+	err := p.SetDownlinkJoinMIC(lorawan.JoinRequestType, lorawan.EUI64(req.JoinEUI), lorawan.DevNonce(req.DevNonce),
+		lorawan.AES128Key(micKey))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFrame, err)
 	}
@@ -193,7 +194,8 @@ func ParseJoinAccept(phy []byte, root RootKeys, req *JoinRequest) (*JoinAccept, 
 		return nil, fmt.Errorf("%w: a %v is no join-accept", ErrFrame, m)
 	}
 	if len(phy) != joinAcceptSize && len(phy) != joinAcceptSize+cfListSize {
-		return nil, fmt.Errorf("%w: a join-accept of %d bytes, want %d or %d", ErrFrame, len(phy), joinAcceptSize, joinAcceptSize+cfListSize)
+		return nil, fmt.Errorf("%w: a join-accept of %d bytes, want %d or %d", ErrFrame, len(phy), joinAcceptSize,
+			joinAcceptSize+cfListSize)
 	}
 	for _, v := range []struct {
 		key    Key

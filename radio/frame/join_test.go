@@ -26,7 +26,8 @@ func TestKnownJoin(t *testing.T) {
 	if !req.CheckMIC(root.AppKey) || req.CheckMIC(Key{1}) {
 		t.Error("the MIC is taken for another")
 	}
-	if got, err := BuildJoinRequest(JoinRequest{JoinEUI: req.JoinEUI, DevEUI: req.DevEUI, DevNonce: req.DevNonce}, root.AppKey); err != nil || !bytes.Equal(got, phy) {
+	if got, err := BuildJoinRequest(JoinRequest{JoinEUI: req.JoinEUI, DevEUI: req.DevEUI, DevNonce: req.DevNonce},
+		root.AppKey); err != nil || !bytes.Equal(got, phy) {
 		t.Errorf("built %x, %v; want %x", got, err, phy)
 	}
 
@@ -53,7 +54,10 @@ func TestKnownJoin(t *testing.T) {
 // Source: brocaar/lorawan, backend/joinserver/joinserver_test.go.
 func TestKnownKeysOf11(t *testing.T) {
 	root := RootKeys{NwkKey: key(t, "01020304050607080102030405060708"), AppKey: Key{1}}
-	req := &JoinRequest{JoinEUI: radio.EUI64{8, 7, 6, 5, 4, 3, 2, 1}, DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, 7, 8}, DevNonce: 258}
+	req := &JoinRequest{
+		JoinEUI: radio.EUI64{8, 7, 6, 5, 4, 3, 2, 1}, DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, 7, 8},
+		DevNonce: 258,
+	}
 	keys, err := DeriveSessionKeys(JoinAccept{JoinNonce: 65536, OptNeg: true}, root, req)
 	want := SessionKeys{
 		FNwkSIntKey: key(t, "537F8AAE896C79E015D102D06286354E"),
@@ -74,7 +78,8 @@ func keyBytes(k SessionKeys) [][]byte {
 func aJoin() (RootKeys, *JoinRequest, JoinAccept) {
 	root := RootKeys{AppKey: Key{1, 2, 3, 15: 4}, NwkKey: Key{5, 6, 7, 15: 8}}
 	req := &JoinRequest{
-		JoinEUI: radio.EUI64{0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18}, DevEUI: radio.EUI64{0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28},
+		JoinEUI:  radio.EUI64{0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18},
+		DevEUI:   radio.EUI64{0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28},
 		DevNonce: 0x3132,
 	}
 	return root, req, JoinAccept{

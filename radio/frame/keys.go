@@ -111,7 +111,10 @@ func DeriveSessionKeys(a JoinAccept, root RootKeys, req *JoinRequest) (SessionKe
 		copyReversed(b[4:], a.NetID[:])
 		binary.LittleEndian.PutUint16(b[7:], req.DevNonce)
 		nwk := derive(root.AppKey, deriveFNwkSIntKey, b)
-		return SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: derive(root.AppKey, deriveAppSKey, b)}, nil
+		return SessionKeys{
+			FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk,
+			AppSKey: derive(root.AppKey, deriveAppSKey, b),
+		}, nil
 	}
 	copyReversed(b[4:], req.JoinEUI[:])
 	binary.LittleEndian.PutUint16(b[12:], req.DevNonce)

@@ -66,7 +66,8 @@ func (f *libraryFrame) plain(k SessionKeys, version11 bool, fCnt uint32) (fOpts,
 	fOpts = libraryBytes(f.mac.FHDR.FOpts)
 	if version11 {
 		aFCntDown := !f.uplink() && port > 0
-		if fOpts, err = lorawan.EncryptFOpts(lorawan.AES128Key(k.NwkSEncKey), aFCntDown, f.uplink(), addr, fCnt, fOpts); err != nil {
+		if fOpts, err = lorawan.EncryptFOpts(lorawan.AES128Key(k.NwkSEncKey), aFCntDown, f.uplink(), addr, fCnt,
+			fOpts); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -74,7 +75,8 @@ func (f *libraryFrame) plain(k SessionKeys, version11 bool, fCnt uint32) (fOpts,
 	if port == 0 {
 		key = k.NwkSEncKey
 	}
-	payload, err = lorawan.EncryptFRMPayload(lorawan.AES128Key(key), f.uplink(), addr, fCnt, libraryBytes(f.mac.FRMPayload))
+	payload, err = lorawan.EncryptFRMPayload(lorawan.AES128Key(key), f.uplink(), addr, fCnt,
+		libraryBytes(f.mac.FRMPayload))
 	return fOpts, payload, err
 }
 
@@ -92,12 +94,14 @@ func libraryBytes(p []lorawan.Payload) []byte {
 func FuzzAgainstLibrary(f *testing.F) {
 	for _, d := range frames() {
 		for _, version11 := range []bool{false, true} {
-			f.Add(specFrame(d, 0x1fedc, sessionKeys(), version11, Context{1, 2, 3}), []byte{1}, version11, uint32(0x1fedc), uint16(1), byte(2), byte(3))
+			f.Add(specFrame(d, 0x1fedc, sessionKeys(), version11, Context{1, 2, 3}), []byte{1}, version11, uint32(0x1fedc),
+				uint16(1), byte(2), byte(3))
 		}
 	}
 	f.Add(unhex(f, "40F17DBE4900020001954378762B11FF0D"), []byte("key"), false, uint32(2), uint16(0), byte(0), byte(0))
-	f.Add(unhex(f, "600102030441000002 aabbccdd"), []byte(nil), true, uint32(1), uint16(0), byte(0), byte(0)) // RFU in a downlink
-	f.Add(unhex(f, "40010203040f0000aabbccdd"), []byte(nil), true, uint32(1), uint16(0), byte(0), byte(0))    // too few FOpts
+	// RFU in a downlink
+	f.Add(unhex(f, "600102030441000002 aabbccdd"), []byte(nil), true, uint32(1), uint16(0), byte(0), byte(0))
+	f.Add(unhex(f, "40010203040f0000aabbccdd"), []byte(nil), true, uint32(1), uint16(0), byte(0), byte(0)) // too few FOpts
 	f.Add(unhex(f, "4001020304010000 02 00 aabbccdd"), []byte(nil), false, uint32(1), uint16(0), byte(0), byte(0))
 	f.Add(unhex(f, "4101020304000000aabbccdd"), []byte(nil), false, uint32(1), uint16(0), byte(0), byte(0))
 	f.Add(make([]byte, 256), []byte(nil), false, uint32(1), uint16(0), byte(0), byte(0))
@@ -164,8 +168,10 @@ func sameFields(t *testing.T, phy []byte, d *Data, lib *libraryFrame) {
 	}
 	fOpts, payload := libraryBytes(h.FOpts), libraryBytes(lib.mac.FRMPayload)
 	if d.MType != want.MType || d.DevAddr != want.DevAddr || d.FCnt != want.FCnt || d.MIC != want.MIC ||
-		d.ADR != want.ADR || d.ADRACKReq != want.ADRACKReq || d.ACK != want.ACK || d.ClassB != want.ClassB || d.FPending != want.FPending ||
-		d.HasFPort != want.HasFPort || d.FPort != want.FPort || !bytes.Equal(d.FOpts, fOpts) || !bytes.Equal(d.FRMPayload, payload) {
+		d.ADR != want.ADR || d.ADRACKReq != want.ADRACKReq || d.ACK != want.ACK || d.ClassB != want.ClassB ||
+		d.FPending != want.FPending ||
+		d.HasFPort != want.HasFPort || d.FPort != want.FPort || !bytes.Equal(d.FOpts, fOpts) ||
+		!bytes.Equal(d.FRMPayload, payload) {
 		t.Fatalf("%x: %+v, library %+v with FOpts %x and payload %x", phy, d, want, fOpts, payload)
 	}
 }
@@ -254,7 +260,8 @@ func benchmarkCipher(b *testing.B, phy []byte, c *Cipher) {
 
 // BenchmarkParse is the part without cryptography.
 func BenchmarkParse(b *testing.B) {
-	phy := specFrame(Data{MType: UnconfirmedUp, HasFPort: true, FPort: 1, FRMPayload: make([]byte, 20)}, 1, sessionKeys(), false, Context{})
+	phy := specFrame(Data{MType: UnconfirmedUp, HasFPort: true, FPort: 1, FRMPayload: make([]byte, 20)}, 1, sessionKeys(),
+		false, Context{})
 	b.Run("library", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {

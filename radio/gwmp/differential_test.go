@@ -29,7 +29,10 @@ func samePush(t testing.TB, body []byte) {
 		t.Fatalf("%q:\ngot  %+v\nwant %+v", body, got, want)
 	}
 	// Nothing is left of what was parsed before.
-	used := Push{Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4, Fault: ErrPacket, Lost: 5, LostField: "x"}
+	used := Push{
+		Uplinks: make([]radio.Uplink, 2, 8), Stat: &radio.Status{Received: 1}, BadCRC: 3, Faulty: 4,
+		Fault: ErrPacket, Lost: 5, LostField: "x",
+	}
 	used.Uplinks[0].GPS, used.Uplinks[1].CodingRate = 1, 2
 	againErr := used.Parse(body)
 	used.Fault, used.LostField = nil, ""
@@ -65,17 +68,24 @@ var realPushes = []string{
 
 // oddTokens take the place of the tokens of a real body.
 var oddTokens = []string{
-	``, `null`, `true`, `false`, `nul`, `truee`, `0`, `-0`, `-1`, `1`, `7.0`, `-7.25`, `1e2`, `1E+400`, `-1e-7`, `01`, `+1`, `.5`, `5.`, `1e`, `-`,
-	`127`, `128`, `-128`, `-129`, `255`, `256`, `4294967295`, `4294967296`, `2147483647`, `2147483648`, `-2147483648`, `-2147483649`,
+	``, `null`, `true`, `false`, `nul`, `truee`, `0`, `-0`, `-1`, `1`, `7.0`, `-7.25`, `1e2`, `1E+400`, `-1e-7`, `01`,
+	`+1`, `.5`, `5.`, `1e`, `-`,
+	`127`, `128`, `-128`, `-129`, `255`, `256`, `4294967295`, `4294967296`, `2147483647`, `2147483648`, `-2147483648`,
+	`-2147483649`,
 	`9223372036854775807`, `9223372036854775808`, `-9223372036854775808`, `-9223372036854775809`, `99999999999999999999`, `100000000000000000000000000`,
 	`9999999999999.5`, `868.0999995`, strings.Repeat(`9`, 400), `0.` + strings.Repeat(`0`, 400) + `1`,
-	`""`, `"`, `"SF7BW125"`, `"SF07BW0500"`, `"SF7BW65536"`, `"SF99999999999999999999BW125"`, `"\u0053F7BW125"`, `"LORA"`, `"\u004cORA"`, `"\u004CORA"`, `"\u004gORA"`, `"\u00-0"`, `"lora"`, `"FSK"`,
-	`"4/5"`, `"4\/5"`, `"AA=="`, `"AA="`, `"A\nA\r=\u003d"`, `"=AA"`, `"A==A"`, `"AAAA\/\/\/\/"`, `"-_-_"`, `"x"`, "\"\xff\"", "\"A\x80A\"", `"\ud800"`, `"\ud83d\ude00"`, `"\ude00A"`, `"\u00"`,
-	`"\x"`, `"\`, "\"\n\"", "\"\x1f\"", "\"\x7f\"", `"2026-11-22T08:09:06+01:00"`, `"2026-11-22T08:09:06,5Z"`, `"2026-11-22 08:09:06 GMT"`, `"0000-00-00T00:00:00Z"`,
-	`"` + strings.Repeat("QUFB", 85) + `"`, `"` + strings.Repeat("QUFB", 86) + `"`, `"` + strings.Repeat(`\u0041`, 340) + `"`,
+	`""`, `"`, `"SF7BW125"`, `"SF07BW0500"`, `"SF7BW65536"`, `"SF99999999999999999999BW125"`, `"\u0053F7BW125"`, `"LORA"`,
+	`"\u004cORA"`, `"\u004CORA"`, `"\u004gORA"`, `"\u00-0"`, `"lora"`, `"FSK"`,
+	`"4/5"`, `"4\/5"`, `"AA=="`, `"AA="`, `"A\nA\r=\u003d"`, `"=AA"`, `"A==A"`, `"AAAA\/\/\/\/"`, `"-_-_"`, `"x"`,
+	"\"\xff\"", "\"A\x80A\"", `"\ud800"`, `"\ud83d\ude00"`, `"\ude00A"`, `"\u00"`,
+	`"\x"`, `"\`, "\"\n\"", "\"\x1f\"", "\"\x7f\"", `"2026-11-22T08:09:06+01:00"`, `"2026-11-22T08:09:06,5Z"`,
+	`"2026-11-22 08:09:06 GMT"`, `"0000-00-00T00:00:00Z"`,
+	`"` + strings.Repeat("QUFB", 85) + `"`, `"` + strings.Repeat("QUFB", 86) + `"`,
+	`"` + strings.Repeat(`\u0041`, 340) + `"`,
 	`{}`, `[]`, `{`, `[`, `}`, `]`, `,`, `:`, `,,`, `[{}]`, `{"ant":1}`, `[{"ant":1},{"chan":2}]`, `[null,{"ANT":3}]`, `[7]`, `[{},{},{},{},{},{},{},{}]`, `[{},{},{},{},{},{},{},{},{}]`,
 	`{"a":[{"b":[[],{},"]",1e3]},null]}`, `{"a":}`, `{"a"}`, `{"a":1,}`, `{,}`, `[1,]`, `[1 2]`, `{"a":1 "b":2}`, `{1:2}`, `{"\q":1}`,
-	`"tmst"`, `"TMST"`, `"tm\u0073t"`, `"tm\u017ft"`, "\"tm\u017ft\"", `"tmst\u0000"`, `"rssis"`, `"RSSI"`, `"foff"`, `"stat"`, `"STAT"`, `"rsig"`, `"aes\u212a"`, "\"aes\u212a\"", `"ftime"`, `"etime"`, `"temp"`, `"rxpk"`,
+	`"tmst"`, `"TMST"`, `"tm\u0073t"`, `"tm\u017ft"`, "\"tm\u017ft\"", `"tmst\u0000"`, `"rssis"`, `"RSSI"`, `"foff"`,
+	`"stat"`, `"STAT"`, `"rsig"`, `"aes\u212a"`, "\"aes\u212a\"", `"ftime"`, `"etime"`, `"temp"`, `"rxpk"`,
 	"/* */", "\ufeff", " \v ", "\x00", `\u0022`,
 }
 
@@ -130,7 +140,10 @@ func TestParsePushAsEncodingJSON(t *testing.T) {
 // Every name comes twice, with every pair of values.
 func TestParsePushRepeatedNames(t *testing.T) {
 	values := []string{`null`, `1`, `-1`, `2.5`, `300`, `"SF7BW125"`, `"LORA"`, `"AAAA"`, `[{"ant":1},{"ant":2}]`, `[{"chan":3}]`, `[]`, `{}`}
-	for _, name := range []string{"time", "tmms", "tmst", "ftime", "freq", "chan", "ant", "stat", "modu", "size", "datr", "codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk"} {
+	for _, name := range []string{
+		"time", "tmms", "tmst", "ftime", "freq", "chan", "ant", "stat", "modu", "size", "datr",
+		"codr", "rssi", "lsnr", "foff", "data", "rsig", "aesk",
+	} {
 		for _, first := range values {
 			for _, second := range values {
 				const frame = `{"rxpk":[{"tmst":5,"freq":868.1,"modu":"LORA","datr":"SF9BW125","data":"AA==",%q:%s,%q:%s}]}`

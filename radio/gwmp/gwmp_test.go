@@ -65,14 +65,17 @@ func TestParsePushAllFields(t *testing.T) {
 	}
 	want := Push{
 		Uplinks: []radio.Uplink{{
-			PHYPayload: []byte{1, 2, 255}, Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
-			Time: 4257077994, GatewayTime: time.Date(2026, 11, 22, 8, 9, 6, 544321000, time.UTC), GPS: radio.GPSTime(1479370164544 * time.Millisecond),
+			PHYPayload: []byte{1, 2, 255}, Frequency: 868_500_000, DataRate: radio.LoRaDataRate(7, 125_000),
+			CodingRate: radio.CodingRate45,
+			Time:       4257077994, GatewayTime: time.Date(2026, 11, 22, 8, 9, 6, 544321000, time.UTC),
+			GPS: radio.GPSTime(1479370164544 * time.Millisecond),
 			Receptions: []radio.Reception{{
 				Channel: 2, RSSI: -6000, SNR: 850, FrequencyOffset: -713, HasFineTimestamp: true, FineTimestamp: 123456789,
 			}},
 		}},
 		Stat: &radio.Status{
-			Received: 4, ReceivedOK: 3, Forwarded: 2, Acknowledged: 995, Downlinks: 7, Transmitted: 6, Temperature: 255, HasTemperature: true,
+			Received: 4, ReceivedOK: 3, Forwarded: 2, Acknowledged: 995, Downlinks: 7, Transmitted: 6, Temperature: 255,
+			HasTemperature: true,
 		},
 	}
 	if !reflect.DeepEqual(p, want) {
@@ -90,7 +93,8 @@ func TestParsePushAntennas(t *testing.T) {
 	}
 	want := []radio.Reception{
 		{
-			Channel: 7, RSSI: -11050, HasSignalRSSI: true, SignalRSSI: -11200, RSSIStandardDeviation: 100, SNR: -720, FrequencyOffset: 17,
+			Channel: 7, RSSI: -11050, HasSignalRSSI: true, SignalRSSI: -11200, RSSIStandardDeviation: 100, SNR: -720,
+			FrequencyOffset:        17,
 			EncryptedFineTimestamp: []byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, FineTimestampKey: "4",
 		},
 		{Antenna: 1, Channel: 15, RSSI: -9900, SNR: 300, FrequencyOffset: -17, HasFineTimestamp: true, NoDownlink: true},
@@ -105,7 +109,8 @@ func TestParsePushAntennas(t *testing.T) {
 
 func TestParsePushFSK(t *testing.T) {
 	p, err := ParsePush([]byte(`{"rxpk":[{"tmst":5,"freq":868.8,"stat":1,"modu":"FSK","datr":50000,"rssi":-75,"size":1,"data":"AA=="}]}` + "\x00\n"))
-	if err != nil || len(p.Uplinks) != 1 || p.Uplinks[0].DataRate != radio.FSKDataRate(50_000) || p.Uplinks[0].CodingRate != 0 {
+	if err != nil || len(p.Uplinks) != 1 || p.Uplinks[0].DataRate != radio.FSKDataRate(50_000) ||
+		p.Uplinks[0].CodingRate != 0 {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
@@ -139,7 +144,8 @@ func TestParsePushKeepsTheGood(t *testing.T) {
 	for name, bad := range frames {
 		p, err := ParsePush([]byte(`{"rxpk":[` + good + `,` + bad + `,` + good + `]}`))
 		if err != nil || len(p.Uplinks) != 2 || p.Faulty+p.BadCRC != 1 {
-			t.Errorf("%s: %d frames, %d faulty, %d bad CRC, %v; want 2 good ones and 1 bad", name, len(p.Uplinks), p.Faulty, p.BadCRC, err)
+			t.Errorf("%s: %d frames, %d faulty, %d bad CRC, %v; want 2 good ones and 1 bad", name, len(p.Uplinks), p.Faulty,
+				p.BadCRC, err)
 		}
 		if (name == "CRC") != (p.BadCRC == 1) {
 			t.Errorf("%s: counted as %d of bad CRC", name, p.BadCRC)
@@ -174,8 +180,9 @@ func TestParsePushRefuses(t *testing.T) {
 func TestPushRoundTrip(t *testing.T) {
 	ups := []radio.Uplink{
 		{
-			PHYPayload: []byte{1, 2, 3}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(12, 125_000), CodingRate: radio.CodingRate46,
-			Time: 4294967295, Receptions: []radio.Reception{{Channel: 7, RSSI: -12050, SNR: -2075, FrequencyOffset: -1}},
+			PHYPayload: []byte{1, 2, 3}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(12, 125_000),
+			CodingRate: radio.CodingRate46,
+			Time:       4294967295, Receptions: []radio.Reception{{Channel: 7, RSSI: -12050, SNR: -2075, FrequencyOffset: -1}},
 		},
 		{
 			PHYPayload: []byte{4}, Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Time: 0,
@@ -183,11 +190,18 @@ func TestPushRoundTrip(t *testing.T) {
 			Receptions: []radio.Reception{{RSSI: -60, HasFineTimestamp: true}},
 		},
 		{
-			PHYPayload: bytes.Repeat([]byte{5}, 255), Frequency: 902_300_000, DataRate: radio.LoRaDataRate(8, 500_000), CodingRate: radio.CodingRate45,
-			Time: 77, Receptions: []radio.Reception{{RSSI: -6100, HasSignalRSSI: true, SignalRSSI: -6200}, {Antenna: 1, NoDownlink: true}},
+			PHYPayload: bytes.Repeat([]byte{5}, 255), Frequency: 902_300_000, DataRate: radio.LoRaDataRate(8, 500_000),
+			CodingRate: radio.CodingRate45,
+			Time:       77, Receptions: []radio.Reception{
+				{RSSI: -6100, HasSignalRSSI: true, SignalRSSI: -6200},
+				{Antenna: 1, NoDownlink: true},
+			},
 		},
 	}
-	stat := &radio.Status{Received: 1, ReceivedOK: 2, Forwarded: 3, Acknowledged: 1000, Downlinks: 4, Transmitted: 5, Temperature: -55, HasTemperature: true}
+	stat := &radio.Status{
+		Received: 1, ReceivedOK: 2, Forwarded: 3, Acknowledged: 1000, Downlinks: 4, Transmitted: 5,
+		Temperature: -55, HasTemperature: true,
+	}
 	body := AppendPush(nil, ups, stat)
 	if !json.Valid(body) {
 		t.Fatalf("not JSON: %s", body)
@@ -204,15 +218,24 @@ func TestTxRoundTrip(t *testing.T) {
 		want string
 	}{
 		"LoRa": {
-			radio.Downlink{PHYPayload: []byte{1, 2}, Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000), CodingRate: radio.CodingRate45, Power: 2700, Time: 4294967295},
+			radio.Downlink{
+				PHYPayload: []byte{1, 2}, Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000),
+				CodingRate: radio.CodingRate45, Power: 2700, Time: 4294967295,
+			},
 			`{"txpk":{"imme":false,"tmst":4294967295,"freq":869.525,"rfch":0,"powe":27,"modu":"LORA","datr":"SF9BW125","codr":"4/5","ipol":true,"size":2,"ncrc":true,"data":"AQI="}}`,
 		},
 		"FSK": {
-			radio.Downlink{PHYPayload: []byte{1}, Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Power: 1400, Time: 5},
+			radio.Downlink{
+				PHYPayload: []byte{1}, Frequency: 868_800_000, DataRate: radio.FSKDataRate(50_000), Power: 1400,
+				Time: 5,
+			},
 			`{"txpk":{"imme":false,"tmst":5,"freq":868.8,"rfch":0,"powe":14,"modu":"FSK","datr":50000,"fdev":25000,"size":1,"data":"AQ=="}}`,
 		},
 		"at once": {
-			radio.Downlink{PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45, Immediate: true, Antenna: 1},
+			radio.Downlink{
+				PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
+				CodingRate: radio.CodingRate45, Immediate: true, Antenna: 1,
+			},
 			`{"txpk":{"imme":true,"freq":868.1,"rfch":0,"ant":1,"powe":0,"modu":"LORA","datr":"SF7BW125","codr":"4/5","ipol":true,"size":1,"ncrc":true,"data":"AQ=="}}`,
 		},
 	}
@@ -337,16 +360,26 @@ func TestParseFixed(t *testing.T) {
 
 func FuzzDatagram(f *testing.F) {
 	up := radio.Uplink{
-		PHYPayload: []byte{1, 2, 3}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(12, 125_000), CodingRate: radio.CodingRate46,
+		PHYPayload: []byte{1, 2, 3}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(12, 125_000),
+		CodingRate: radio.CodingRate46,
 		Receptions: []radio.Reception{{RSSI: -12050}},
 	}
 	two := up
 	two.Receptions = []radio.Reception{{HasSignalRSSI: true}, {Antenna: 1, NoDownlink: true, HasFineTimestamp: true}}
 	fsk := up
 	fsk.DataRate, fsk.CodingRate = radio.FSKDataRate(50_000), 0
-	f.Add(Packet{Version: 2, Type: PushData, Body: AppendPush(nil, []radio.Uplink{up, two, fsk}, &radio.Status{HasTemperature: true})}.Append(nil))
+	f.Add(Packet{
+		Version: 2, Type: PushData,
+		Body: AppendPush(nil, []radio.Uplink{up, two, fsk}, &radio.Status{HasTemperature: true}),
+	}.Append(nil))
 	f.Add(Packet{Version: 1, Type: PullData}.Append(nil))
-	f.Add(Packet{Version: 2, Type: PullResp, Body: AppendTx(nil, &radio.Downlink{PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000)})}.Append(nil))
+	f.Add(Packet{
+		Version: 2, Type: PullResp,
+		Body: AppendTx(nil, &radio.Downlink{
+			PHYPayload: []byte{1}, Frequency: 868_100_000,
+			DataRate: radio.LoRaDataRate(7, 125_000),
+		}),
+	}.Append(nil))
 	f.Add(Packet{Version: 2, Type: TxAck, Body: AppendAck(nil, radio.TxTooLate)}.Append(nil))
 	f.Add(Packet{Version: 2, Type: PushData, Body: []byte(`{"rxpk":[{"tmst":5,"freq":8.681e2,"modu":"LORA","datr":"SF7BW125","data":"AA","rsig":[{"etime":"AAAA"}]}],"stat":{"ackr":1e2}}`)}.Append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -381,7 +414,10 @@ func fuzzPush(t *testing.T, body []byte) {
 		if len(up.PHYPayload) == 0 || len(up.PHYPayload) > 255 || len(up.Receptions) == 0 || up.Frequency == 0 {
 			t.Fatalf("%s: impossible frame %+v", body, up)
 		}
-		if _, err := radio.TimeOnAir(radio.Packet{DataRate: up.DataRate, CodingRate: up.CodingRate, Size: len(up.PHYPayload)}); err != nil && up.DataRate.Modulation == radio.FSK {
+		if _, err := radio.TimeOnAir(radio.Packet{
+			DataRate: up.DataRate, CodingRate: up.CodingRate,
+			Size: len(up.PHYPayload),
+		}); err != nil && up.DataRate.Modulation == radio.FSK {
 			t.Fatalf("%s: %v", body, err)
 		}
 	}

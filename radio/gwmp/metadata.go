@@ -42,7 +42,8 @@ func (t text) with(ok bool) state {
 // reception is that of the frame itself, where it lists no antennas.
 func (r *pushReader) reception(j *rxpk) radio.Reception {
 	out := radio.Reception{
-		Antenna: uint8(j.ant.v), Channel: uint8(j.chanIF.v), RSSI: decibel(j.rssi.v), SNR: decibel(j.lsnr.v), FrequencyOffset: int32(j.foff.v),
+		Antenna: uint8(j.ant.v), Channel: uint8(j.chanIF.v), RSSI: decibel(j.rssi.v), SNR: decibel(j.lsnr.v),
+		FrequencyOffset:  int32(j.foff.v),
 		HasFineTimestamp: j.ftime.state == known, FineTimestamp: uint32(j.ftime.v),
 		Unknown: unknown(j.rssi.state, j.lsnr.state, j.chanIF.state, j.foff.state),
 	}

@@ -17,9 +17,14 @@ const plainFrame = `{"time":"2026-11-22T08:09:06.5Z","tmms":5000,"tmst":5,"ftime
 
 func plainUplink() radio.Uplink {
 	return radio.Uplink{
-		PHYPayload: []byte{0}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
-		Time: 5, GatewayTime: time.Date(2026, 11, 22, 8, 9, 6, 500_000_000, time.UTC), GPS: radio.GPSTime(5 * time.Second),
-		Receptions: []radio.Reception{{Channel: 2, RSSI: -6000, SNR: 850, FrequencyOffset: -713, HasFineTimestamp: true, FineTimestamp: 7}},
+		PHYPayload: []byte{0}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
+		CodingRate: radio.CodingRate45,
+		Time:       5, GatewayTime: time.Date(2026, 11, 22, 8, 9, 6, 500_000_000, time.UTC),
+		GPS: radio.GPSTime(5 * time.Second),
+		Receptions: []radio.Reception{{
+			Channel: 2, RSSI: -6000, SNR: 850, FrequencyOffset: -713, HasFineTimestamp: true,
+			FineTimestamp: 7,
+		}},
 	}
 }
 
@@ -123,7 +128,10 @@ func TestParsePushOddMetadata(t *testing.T) {
 		{`"rsig":[{}]`, antennas(radio.Reception{Unknown: all}), 0},
 		{
 			`"rsig":[{"ant":0,"chan":1,"rssic":-60,"rssis":-61,"lsnr":8.5,"ftime":-5,"foff":12}]`,
-			antennas(radio.Reception{Channel: 1, RSSI: -6000, HasSignalRSSI: true, SignalRSSI: -6100, SNR: 850, FrequencyOffset: 12}), 1,
+			antennas(radio.Reception{
+				Channel: 1, RSSI: -6000, HasSignalRSSI: true, SignalRSSI: -6100, SNR: 850,
+				FrequencyOffset: 12,
+			}), 1,
 		},
 		{
 			`"rsig":[7,{"ant":"1","chan":[],"rssic":"x","rssis":{},"rssisd":"","lsnr":"x","etime":5,"foff":0.5}]`,
@@ -212,7 +220,8 @@ func TestParsePushOddFSK(t *testing.T) {
 	for _, odd := range []string{`"codr":"4/5"`, `"codr":"4/9"`, `"modu":"LORA"`, `"datr":5e4`} {
 		frame := `{"tmst":5,"freq":868.8,"stat":1,"datr":50000,"rssi":-75,"data":"AA==",` + odd + `}`
 		p, err := ParsePush([]byte(`{"rxpk":[` + frame + `]}`))
-		if err != nil || len(p.Uplinks) != 1 || p.Uplinks[0].DataRate != radio.FSKDataRate(50_000) || p.Uplinks[0].CodingRate != 0 {
+		if err != nil || len(p.Uplinks) != 1 || p.Uplinks[0].DataRate != radio.FSKDataRate(50_000) ||
+			p.Uplinks[0].CodingRate != 0 {
 			t.Errorf("%s: %+v, %v", odd, p, err)
 		} else if p.Uplinks[0].Receptions[0].Knows(radio.FieldSNR) || p.Lost > 0 {
 			t.Errorf("%s: %d lost, %+v", odd, p.Lost, p.Uplinks[0].Receptions)
@@ -251,7 +260,10 @@ func TestParseWhole(t *testing.T) {
 			t.Errorf("parseWhole(%q) = %d, %v; want %d", in, got, ok, want)
 		}
 	}
-	for _, in := range []string{"", "-", "1.5", "1e-1", "1e300", "1e999", "9223372036854775808", "9223372036854775807.0", "x", "e", "inf"} {
+	for _, in := range []string{
+		"", "-", "1.5", "1e-1", "1e300", "1e999", "9223372036854775808", "9223372036854775807.0",
+		"x", "e", "inf",
+	} {
 		if got, ok := parseWhole([]byte(in)); ok {
 			t.Errorf("parseWhole(%q) = %d", in, got)
 		}

@@ -339,7 +339,8 @@ func referenceStat(raw []byte) (s radio.Status, lost int, err error) {
 		return uint32(v)
 	}
 	s = radio.Status{
-		Received: count(j.RXNb), ReceivedOK: count(j.RXOk), Forwarded: count(j.RXFW), Downlinks: count(j.DWNb), Transmitted: count(j.TXNb),
+		Received: count(j.RXNb), ReceivedOK: count(j.RXOk), Forwarded: count(j.RXFW), Downlinks: count(j.DWNb),
+		Transmitted: count(j.TXNb),
 	}
 	ackr, _ := l.fixed(j.ACKR, 2)
 	s.Acknowledged = uint32(min(max(ackr, 0), 100_00) / 10)

@@ -46,7 +46,8 @@ func (r *pushReader) stat(s *radio.Status) {
 		}
 	}
 	*s = radio.Status{
-		Received: uint32(rxnb.v), ReceivedOK: uint32(rxok.v), Forwarded: uint32(rxfw.v), Downlinks: uint32(dwnb.v), Transmitted: uint32(txnb.v),
+		Received: uint32(rxnb.v), ReceivedOK: uint32(rxok.v), Forwarded: uint32(rxfw.v), Downlinks: uint32(dwnb.v),
+		Transmitted:    uint32(txnb.v),
 		Acknowledged:   uint32(min(max(ackr.v, 0), 100_00) / 10),
 		HasTemperature: temp.state == known, Temperature: int32(decibel(temp.v) / 10),
 	}

@@ -33,13 +33,13 @@ type deviceJSON struct {
 	MACState        *macStateJSON           `json:"mac_state,omitempty"`
 	Session         *sessionJSON            `json:"session,omitempty"`
 	statusJSON
-	UsedDevNonces []number       `json:"used_dev_nonces,omitempty"`
-	LastDevNonce  number         `json:"last_dev_nonce,omitzero"`
-	LastJoinNonce number         `json:"last_join_nonce,omitzero"`
-	Formatters    formattersJSON `json:"formatters,omitzero"`
-	Multicast     yes            `json:"multicast,omitempty"`
-	SkipCrypto    wrappedBool    `json:"skip_payload_crypto_override,omitzero"`
-	SkipCryptoOld yes            `json:"skip_payload_crypto,omitempty"`
+	UsedDevNonces []number        `json:"used_dev_nonces,omitempty"`
+	LastDevNonce  number          `json:"last_dev_nonce,omitzero"`
+	LastJoinNonce number          `json:"last_join_nonce,omitzero"`
+	Formatters    *formattersJSON `json:"formatters,omitempty"`
+	Multicast     yes             `json:"multicast,omitempty"`
+	SkipCrypto    wrappedBool     `json:"skip_payload_crypto_override,omitzero"`
+	SkipCryptoOld yes             `json:"skip_payload_crypto,omitempty"`
 }
 
 type idsJSON struct {
@@ -80,13 +80,6 @@ type keyJSON struct {
 	Encrypted string `json:"encrypted_key,omitempty"`
 }
 
-type formattersJSON struct {
-	Up        enum[formatterNames] `json:"up_formatter,omitempty"`
-	UpParam   string               `json:"up_formatter_parameter,omitempty"`
-	Down      enum[formatterNames] `json:"down_formatter,omitempty"`
-	DownParam string               `json:"down_formatter_parameter,omitempty"`
-}
-
 type settingsJSON struct {
 	macSettingsJSON
 	RX1Delay         number      `json:"rx1_delay,omitzero"`
@@ -123,11 +116,15 @@ type sessionKeysJSON struct {
 
 type macStateJSON struct {
 	Current        *parametersJSON       `json:"current_parameters,omitempty"`
-	Desired        *parametersJSON       `json:"desired_parameters,omitempty"` // only written
-	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"`    // only written
+	Desired        *parametersJSON       `json:"desired_parameters,omitempty"`
+	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"` // only written
 	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
 
 	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
+
+	LastStatus     number   `json:"last_dev_status_f_cnt_up,omitzero"`
+	RejectedRates  []number `json:"rejected_adr_data_rate_indexes,omitempty"`
+	RejectedPowers []number `json:"rejected_adr_tx_power_indexes,omitempty"`
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -149,6 +146,7 @@ type parametersJSON struct {
 	RX2Frequency     bigNumber            `json:"rx2_frequency,omitzero"`
 	MaxDutyCycle     enum[dutyCycleNames] `json:"max_duty_cycle,omitempty"`
 	RejoinTimePeriod enum[rejoinNames]    `json:"rejoin_time_periodicity,omitempty"`
+	RejoinCount      enum[rejoinCounts]   `json:"rejoin_count_periodicity,omitempty"`
 	Channels         []channelJSON        `json:"channels,omitempty"`
 	ADRAckLimitExp   enum[ackLimitNames]  `json:"adr_ack_limit_exponent,omitempty"`
 	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
@@ -232,10 +230,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
 		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
 		Name:       j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
-		Formatters: session.Formatters{
-			Up: string(j.Formatters.Up), UpParameter: j.Formatters.UpParam,
-			Down: string(j.Formatters.Down), DownParameter: j.Formatters.DownParam,
-		},
+		Formatters: j.Formatters.formatters(&r),
 	}
 	o.defaults(d)
 	if d.VersionName == "" {
@@ -261,6 +256,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
+			d.Session.MAC = m.state(&r, &j.statusJSON)
 		}
 	}
 	if r.err != nil {

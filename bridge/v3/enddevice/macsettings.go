@@ -12,7 +12,6 @@ import (
 )
 
 // macSettingsJSON are the members of mac_settings that say what a device is asked.
-// quiet is this server's own.
 type macSettingsJSON struct {
 	DesiredRX2   bigNumber            `json:"desired_rx2_frequency,omitzero"`
 	MaxDutyCycle enum[dutyCycleNames] `json:"desired_max_duty_cycle,omitempty"`
@@ -24,7 +23,6 @@ type macSettingsJSON struct {
 	ADR          *adrJSON             `json:"adr,omitempty"`
 	UseADR       wrappedBool          `json:"use_adr,omitzero"`
 	ADRMargin    *float64             `json:"adr_margin,omitempty"` // dB
-	Quiet        bool                 `json:"quiet,omitempty"`
 }
 
 // adrJSON says how data rate and power are set; one of its members is there.
@@ -79,7 +77,6 @@ func (j *macSettingsJSON) settings(r *reader) macstate.Settings {
 	const in = "mac_settings."
 	s := macstate.Settings{
 		MaxDutyCycle: j.MaxDutyCycle.exponent(), ADRAckLimit: j.ADRAckLimit.exponent(), ADRAckDelay: j.ADRAckDelay.exponent(),
-		Quiet: j.Quiet,
 	}
 	if j.DesiredRX2.set {
 		f := r.frequency(in+"desired_rx2_frequency", j.DesiredRX2)
@@ -143,7 +140,7 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 	m := &s.MAC
 	j := macSettingsJSON{
 		MaxDutyCycle: wordOf[dutyCycleNames](m.MaxDutyCycle), ADRAckLimit: wordOf[ackLimitNames](m.ADRAckLimit),
-		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay), Quiet: m.Quiet,
+		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay),
 	}
 	if m.RX2Frequency != nil {
 		j.DesiredRX2 = bigNumber{number{uint64(*m.RX2Frequency), true}}

@@ -38,10 +38,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		statusJSON:   statusOf(d.Session),
 		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
 		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
-		Formatters: formattersJSON{
-			Up: enum[formatterNames](d.Formatters.Up), UpParam: d.Formatters.UpParameter,
-			Down: enum[formatterNames](d.Formatters.Down), DownParam: d.Formatters.DownParameter,
-		},
+		Formatters: formattersOf(&d.Formatters),
 	}
 	if !d.DevEUI.IsZero() {
 		j.IDs.DevEUI = d.DevEUI.String()
@@ -157,6 +154,10 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		m.Current = parametersOf(d, &p)
 	}
 	m.Desired = m.Current
+	if m.Current != nil {
+		m.Desired = desiredOf(d, s)
+	}
+	m.tell(s.MAC)
 	if s.Heard && s.FCntUp == 0 {
 		// Else the first uplink would be taken once more.
 		var u recentUplink

@@ -33,6 +33,7 @@ func (c *Config) Check() error {
 	address(&f, "http.listen", c.HTTP.Listen, true)
 	address(&f, "http.api_listen", c.HTTP.APIListen, true)
 	address(&f, "udp.listen", c.UDP.Listen, true)
+	durationRange(&f, "formatter.deadline", c.Formatter.Deadline, time.Millisecond, time.Second)
 	checkGateways(&f, c.Gateways)
 	return f.err()
 }
@@ -106,6 +107,7 @@ func (m *MQTT) check(f *faults) {
 	intRange(f, "offline_messages", l.OfflineMessages, 1, 1_000_000)
 	intRange(f, "offline_bytes", l.OfflineBytes, 4096, 1<<30)
 	intRange(f, "offline_bytes_total", l.OfflineBytesTotal, 4096, 1<<30)
+	intRange(f, "kept_bytes_total", l.KeptBytesTotal, 4096, 32<<20)
 	durationRange(f, "mqtt.limits.session_expiry", l.SessionExpiry, time.Second, 365*24*time.Hour)
 }
 

@@ -24,14 +24,15 @@ var ErrConfig = errors.New("unusable configuration")
 
 // Config is the whole configuration.
 type Config struct {
-	Store    Store     `toml:"store"`
-	Control  Control   `toml:"control"`
-	Log      Log       `toml:"log"`
-	Network  Network   `toml:"network"`
-	MQTT     MQTT      `toml:"mqtt"`
-	HTTP     HTTP      `toml:"http"`
-	UDP      UDP       `toml:"udp"`
-	Gateways []Gateway `toml:"gateway"`
+	Store     Store     `toml:"store"`
+	Control   Control   `toml:"control"`
+	Log       Log       `toml:"log"`
+	Network   Network   `toml:"network"`
+	MQTT      MQTT      `toml:"mqtt"`
+	HTTP      HTTP      `toml:"http"`
+	UDP       UDP       `toml:"udp"`
+	Formatter Formatter `toml:"formatter"`
+	Gateways  []Gateway `toml:"gateway"`
 }
 
 // Store is the [store] table.
@@ -75,6 +76,8 @@ type MQTT struct {
 	Tenant           string   `toml:"tenant"`
 	LegacyFields     bool     `toml:"legacy_fields"`
 	ZeroFields       bool     `toml:"zero_fields"`
+	Attributes       bool     `toml:"attributes"`
+	KeepSessions     bool     `toml:"keep_sessions"`
 	Limits           Limits   `toml:"limits"`
 }
 
@@ -93,6 +96,7 @@ type Limits struct {
 	OfflineMessages           int      `toml:"offline_messages"`
 	OfflineBytes              int      `toml:"offline_bytes"`
 	OfflineBytesTotal         int      `toml:"offline_bytes_total"`
+	KeptBytesTotal            int      `toml:"kept_bytes_total"`
 	SessionExpiry             Duration `toml:"session_expiry"`
 }
 
@@ -106,6 +110,12 @@ type HTTP struct {
 type UDP struct {
 	Listen        string `toml:"listen"`
 	AcceptUnknown bool   `toml:"accept_unknown"`
+}
+
+// Formatter is the [formatter] table.
+type Formatter struct {
+	JavaScript bool     `toml:"javascript"`
+	Deadline   Duration `toml:"deadline"`
 }
 
 // Gateway is a [[gateway]] table.
@@ -197,11 +207,13 @@ func Default() Config {
 			Limits: Limits{
 				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
 				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending, WriteDeadline: Duration(500 * time.Millisecond),
-				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20, SessionExpiry: Duration(24 * time.Hour),
+				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20,
+				KeptBytesTotal: 1 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},
 		},
-		HTTP: HTTP{Listen: httpListen},
-		UDP:  UDP{Listen: "127.0.0.1:1700"},
+		HTTP:      HTTP{Listen: httpListen},
+		UDP:       UDP{Listen: "127.0.0.1:1700"},
+		Formatter: Formatter{JavaScript: true, Deadline: Duration(100 * time.Millisecond)},
 	}
 }
 

@@ -76,6 +76,8 @@ client_ca = "a"
 tenant = "tti"
 legacy_fields = false
 zero_fields = true
+attributes = true
+keep_sessions = true
 [mqtt.limits]
 clients = 1
 unauthenticated = 2
@@ -90,6 +92,7 @@ subscriptions = 7
 offline_messages = 8
 offline_bytes = 9000
 offline_bytes_total = 10000
+kept_bytes_total = 11000
 session_expiry = "1h"
 [http]
 listen = ""
@@ -97,6 +100,9 @@ api_listen = "0.0.0.0:80"
 [udp]
 listen = ""
 accept_unknown = true
+[formatter]
+javascript = false
+deadline = "50ms"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5
@@ -414,6 +420,7 @@ func TestFaults(t *testing.T) {
 		"[network]\nrx1_delay = \"16s\"":                                                   `network.rx1_delay: 16s, must be 1s to 15s`,
 		"[network]\nrx1_delay = \"1500ms\"":                                                `whole seconds`,
 		"[network]\ndeduplication_window = \"2s\"":                                         `network.deduplication_window`,
+		"[formatter]\ndeadline = \"2s\"":                                                   `formatter.deadline`,
 		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; the nearest are US_902_928_FSB_2, `,
 		"[mqtt]\nlisten = [\"1883\"]":                                                      `mqtt.listen[0]: "1883", must be host:port`,
 		"[mqtt]\nlisten = [\":99999\"]":                                                    `mqtt.listen[0]`,

@@ -36,6 +36,8 @@ client_ca = ""                        # PEM; if set, clients over TLS need a cer
 tenant = "ttn"                        # "app1@ttn" is another user name of "app1"
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out
+attributes = false                    # true: a device's attributes are in its messages
+keep_sessions = false                 # true: persistent sessions outlive a restart; written once per commit_interval
 
 [mqtt.limits]
 clients = 100
@@ -50,7 +52,8 @@ write_deadline = "500ms"              # a client that does not read for so long 
 subscriptions = 64                    # of one client
 offline_messages = 1000               # messages kept for one client that is not connected
 offline_bytes = 262144
-offline_bytes_total = 4194304         # for all clients that are not connected
+offline_bytes_total = 4194304         # for all clients, away or slow
+kept_bytes_total = 1048576            # with keep_sessions: over a restart; up to eight times as much of flash
 session_expiry = "24h"
 
 [http]
@@ -60,6 +63,10 @@ api_listen = ""                       # the v3 HTTP API, for the LAN
 [udp]
 listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off
 accept_unknown = false                # true: also accept gateways not listed below, on the default plan
+
+[formatter]
+javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
+deadline = "100ms"                    # of CPU time on a fast machine, for one payload; longer on a slow one, at most 1 s
 
 # One for each gateway:
 #

@@ -1,4 +1,8 @@
-package broker
+// Package packet checks what clients of MQTT send. The MQTT library takes packets
+// that MQTT forbids. So each is checked before the library sees it: against MQTT 5.0
+// for clients of MQTT 5, against 3.1.1 for older ones. A check takes time linear in
+// the bytes of the packet.
+package packet
 
 import (
 	"bytes"
@@ -11,27 +15,25 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// The library takes packets that MQTT forbids. So each packet is checked before
-// the library sees it: against MQTT 5.0 for clients of MQTT 5, against 3.1.1 for
-// older ones. A check takes time linear in the bytes of the packet.
-
-// refusal is why a packet is refused: a reason code (MQTT 5.0, 2.4).
-type refusal byte
+// Refusal is why a packet is refused: a reason code (MQTT 5.0, 2.4).
+type Refusal byte
 
 // Refusals, and none.
 const (
-	accepted         refusal = 0x00
-	malformed        refusal = 0x81 // cannot be read (MQTT 5.0, 4.13.1)
-	protocolError    refusal = 0x82 // can be read, and must not be sent
-	wrongVersion     refusal = 0x84
-	badClientID      refusal = 0x85
-	badAuthMethod    refusal = 0x8c
-	topicNameInvalid refusal = 0x90
-	packetTooLarge   refusal = 0x95
+	Accepted         Refusal = 0x00
+	Malformed        Refusal = 0x81 // cannot be read (MQTT 5.0, 4.13.1)
+	ProtocolError    Refusal = 0x82 // can be read, and must not be sent
+	WrongVersion     Refusal = 0x84
+	BadAuthMethod    Refusal = 0x8c
+	TopicNameInvalid Refusal = 0x90
+	TooLarge         Refusal = 0x95
 )
 
 // Error implements error.
-func (f refusal) Error() string { return fmt.Sprintf("packet refused with reason 0x%02x", byte(f)) }
+func (f Refusal) Error() string { return fmt.Sprintf("packet refused with reason 0x%02x", byte(f)) }
+
+// flagDup says in the first byte of a PUBLISH that it is sent once more.
+const flagDup = 8
 
 // Bits of the flags of a CONNECT (MQTT 5.0, 3.1.2.3).
 const (
@@ -47,26 +49,26 @@ const (
 	connectWillQoS = connectWillQoS1 | connectWillQoS2
 )
 
-// checkConnect checks the body of a CONNECT and returns its protocol level. Of a
+// CheckConnect checks the body of a CONNECT and returns its protocol level. Of a
 // level that is not served only the level is read.
-func checkConnect(first byte, rest []byte) (level byte, f refusal) {
+func CheckConnect(first byte, rest []byte) (level byte, f Refusal) {
 	r := body{rest: rest}
 	name := r.text()
 	level = r.uint8()
 	switch {
-	case r.refusal != accepted || first != packets.Connect<<4:
-		return level, malformed
+	case r.refusal != Accepted || first != packets.Connect<<4:
+		return level, Malformed
 	case level < 3 || level > 5:
-		return level, accepted // answered with "not supported"
+		return level, Accepted // answered with "not supported"
 	case string(name) != protocolNames[level]:
-		return level, wrongVersion
+		return level, WrongVersion
 	}
 	flags := r.uint8()
 	r.uint16() // keep-alive
-	r.check(flags&connectReserved == 0, malformed)
-	r.check(flags&connectWill != 0 || flags&(connectWillQoS|connectWillRetain) == 0, malformed)
-	r.check(flags&connectWillQoS != connectWillQoS, malformed)
-	r.check(level == 5 || flags&connectUserName != 0 || flags&connectPassword == 0, malformed)
+	r.check(flags&connectReserved == 0, Malformed)
+	r.check(flags&connectWill != 0 || flags&(connectWillQoS|connectWillRetain) == 0, Malformed)
+	r.check(flags&connectWillQoS != connectWillQoS, Malformed)
+	r.check(level == 5 || flags&connectUserName != 0 || flags&connectPassword == 0, Malformed)
 	r.level = level
 	if level == 5 {
 		r.properties(packets.Connect)
@@ -92,36 +94,36 @@ func checkConnect(first byte, rest []byte) (level byte, f refusal) {
 // protocolNames are the names that go with the protocol levels.
 var protocolNames = [...]string{3: "MQIsdp", 4: "MQTT", 5: "MQTT"}
 
-// checkPacket checks a packet that is no CONNECT. first is its first byte, rest
+// Check checks a packet that is no CONNECT. first is its first byte, rest
 // what follows the remaining length.
-func checkPacket(level, first byte, rest []byte) refusal {
+func Check(level, first byte, rest []byte) Refusal {
 	r := body{rest: rest, level: level}
 	flags := first & 0x0f
 	switch first >> 4 {
 	case packets.Publish:
 		r.publish(flags)
 	case packets.Puback, packets.Pubrec, packets.Pubcomp:
-		r.check(flags == 0, malformed)
+		r.check(flags == 0, Malformed)
 		r.acknowledgement(first >> 4)
 	case packets.Pubrel:
-		r.check(flags == 2, malformed)
+		r.check(flags == 2, Malformed)
 		r.acknowledgement(packets.Pubrel)
 	case packets.Subscribe:
-		r.check(flags == 2, malformed)
+		r.check(flags == 2, Malformed)
 		r.filters(packets.Subscribe)
 	case packets.Unsubscribe:
-		r.check(flags == 2, malformed)
+		r.check(flags == 2, Malformed)
 		r.filters(packets.Unsubscribe)
 	case packets.Pingreq:
-		r.check(flags == 0, malformed)
+		r.check(flags == 0, Malformed)
 	case packets.Disconnect:
-		r.check(flags == 0, malformed)
+		r.check(flags == 0, Malformed)
 		r.disconnect()
 	case packets.Auth:
 		// No client has an authentication method (MQTT 5.0, 4.12).
-		return protocolError
+		return ProtocolError
 	default: // 0, and what only servers send
-		return protocolError
+		return ProtocolError
 	}
 	r.end()
 	return r.refusal
@@ -130,12 +132,12 @@ func checkPacket(level, first byte, rest []byte) refusal {
 // publish reads the body of a PUBLISH (MQTT 5.0, 3.3).
 func (r *body) publish(flags byte) {
 	qos := flags >> 1 & 3
-	r.check(qos != 3 && (qos > 0 || flags&flagDup == 0), malformed)
+	r.check(qos != 3 && (qos > 0 || flags&flagDup == 0), Malformed)
 	topic := r.text()
-	r.check(len(topic) > 0 || r.level == 5, malformed) // with 5 there may be an alias, which the library refuses
-	r.check(!bytes.ContainsAny(topic, "+#"), topicNameInvalid)
+	r.check(len(topic) > 0 || r.level == 5, Malformed) // with 5 there may be an alias, which the library refuses
+	r.check(!bytes.ContainsAny(topic, "+#"), TopicNameInvalid)
 	if qos > 0 {
-		r.check(r.uint16() != 0, protocolError)
+		r.check(r.uint16() != 0, ProtocolError)
 	}
 	if r.level == 5 {
 		r.properties(packets.Publish)
@@ -146,7 +148,7 @@ func (r *body) publish(flags byte) {
 // acknowledgement reads the body of PUBACK, PUBREC, PUBREL or PUBCOMP (MQTT
 // 5.0, 3.4 to 3.7).
 func (r *body) acknowledgement(typ byte) {
-	r.check(r.uint16() != 0, protocolError)
+	r.check(r.uint16() != 0, ProtocolError)
 	if r.level == 5 {
 		r.reason(typ)
 	}
@@ -165,7 +167,7 @@ func (r *body) reason(typ byte) {
 	if len(r.rest) == 0 {
 		return
 	}
-	r.check(strings.IndexByte(reasonCodes[typ], r.uint8()) >= 0, protocolError)
+	r.check(strings.IndexByte(reasonCodes[typ], r.uint8()) >= 0, ProtocolError)
 	if len(r.rest) > 0 {
 		r.properties(typ)
 	}
@@ -190,27 +192,27 @@ const (
 
 // filters reads the body of a SUBSCRIBE or UNSUBSCRIBE (MQTT 5.0, 3.8 and 3.10).
 func (r *body) filters(typ byte) {
-	r.check(r.uint16() != 0, protocolError)
+	r.check(r.uint16() != 0, ProtocolError)
 	if r.level == 5 {
 		r.properties(typ)
 	}
-	r.check(len(r.rest) > 0, protocolError)
-	for len(r.rest) > 0 && r.refusal == accepted {
+	r.check(len(r.rest) > 0, ProtocolError)
+	for len(r.rest) > 0 && r.refusal == Accepted {
 		filter := string(r.text())
-		r.check(v3.ValidFilter(filter), malformed)
+		r.check(v3.ValidFilter(filter), Malformed)
 		if typ == packets.Unsubscribe {
 			continue
 		}
 		options := r.uint8()
-		r.check(options&optionQoS != optionQoS, malformed)
+		r.check(options&optionQoS != optionQoS, Malformed)
 		if r.level < 5 {
-			r.check(options&^optionQoS == 0, malformed)
+			r.check(options&^optionQoS == 0, Malformed)
 			continue
 		}
-		r.check(options&optionReserved == 0, malformed)
-		r.check(options&optionRetainHandling != optionRetainHandling, protocolError)
+		r.check(options&optionReserved == 0, Malformed)
+		r.check(options&optionRetainHandling != optionRetainHandling, ProtocolError)
 		_, _, shared := v3.Shared(filter)
-		r.check(!shared || options&optionNoLocal == 0, protocolError)
+		r.check(!shared || options&optionNoLocal == 0, ProtocolError)
 	}
 }
 
@@ -219,21 +221,21 @@ func (r *body) filters(typ byte) {
 type body struct {
 	rest    []byte
 	level   byte
-	refusal refusal
+	refusal Refusal
 }
 
-func (r *body) check(ok bool, f refusal) {
-	if !ok && r.refusal == accepted {
+func (r *body) check(ok bool, f Refusal) {
+	if !ok && r.refusal == Accepted {
 		r.refusal, r.rest = f, nil
 	}
 }
 
 // end expects that nothing is left.
-func (r *body) end() { r.check(len(r.rest) == 0, malformed) }
+func (r *body) end() { r.check(len(r.rest) == 0, Malformed) }
 
 func (r *body) take(n int) []byte {
 	if n > len(r.rest) {
-		r.check(false, malformed)
+		r.check(false, Malformed)
 		return nil
 	}
 	out := r.rest[:n]
@@ -260,11 +262,11 @@ func (r *body) varint() (n int) {
 		b := r.uint8()
 		n |= int(b&0x7f) << shift
 		if b < 0x80 {
-			r.check(b != 0 || shift == 0, malformed)
+			r.check(b != 0 || shift == 0, Malformed)
 			return n
 		}
 	}
-	r.check(false, malformed)
+	r.check(false, Malformed)
 	return 0
 }
 
@@ -273,12 +275,12 @@ func (r *body) binary() []byte { return r.take(int(r.uint16())) }
 // text reads a UTF-8 string (MQTT 5.0, 1.5.4).
 func (r *body) text() []byte {
 	b := r.binary()
-	r.check(utf8.Valid(b) && bytes.IndexByte(b, 0) < 0, malformed)
+	r.check(utf8.Valid(b) && bytes.IndexByte(b, 0) < 0, Malformed)
 	return b
 }
 
 // topic reads the name of a topic: without wildcards, and not empty.
 func (r *body) topic() {
 	t := r.text()
-	r.check(len(t) > 0 && !bytes.ContainsAny(t, "+#"), malformed)
+	r.check(len(t) > 0 && !bytes.ContainsAny(t, "+#"), Malformed)
 }

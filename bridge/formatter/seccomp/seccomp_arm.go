@@ -1,5 +1,3 @@
-//go:build arm || mips || mipsle
-
 package seccomp
 
 import "golang.org/x/sys/unix"

@@ -1,4 +1,6 @@
-package formatter
+// Package jsontext appends JSON as The Things Stack writes it: no spaces, keys
+// sorted as strings, numbers as short as they can be read back.
+package jsontext
 
 import (
 	"maps"
@@ -8,40 +10,38 @@ import (
 	"unicode/utf8"
 )
 
-// object is a JSON object. Its members are nil, bool, float64, string, list
-// and object.
+// Object and List hold nil, bool, float64, string, List and Object.
 type (
-	object map[string]any
-	list   []any
+	Object map[string]any
+	List   []any
 )
 
-// appendJSON appends a value as The Things Stack writes it: keys sorted as
-// strings, no spaces, numbers as short as they can be read back. NaN and
-// infinities must not be among them.
-func appendJSON(dst []byte, v any) []byte {
+// Append appends a value of these types. NaN and infinities must not be among
+// them.
+func Append(dst []byte, v any) []byte {
 	switch v := v.(type) {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case float64:
-		return appendNumber(dst, v)
+		return AppendNumber(dst, v, 64)
 	case string:
-		return appendString(dst, v)
-	case list:
+		return AppendString(dst, v)
+	case List:
 		dst = append(dst, '[')
 		for i, e := range v {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendJSON(dst, e)
+			dst = Append(dst, e)
 		}
 		return append(dst, ']')
-	case object:
+	case Object:
 		dst = append(dst, '{')
-		for i, k := range sortedKeys(v) {
+		for i, k := range slices.Sorted(maps.Keys(v)) {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = appendJSON(append(appendString(dst, k), ':'), v[k])
+			dst = Append(append(AppendString(dst, k), ':'), v[k])
 		}
 		return append(dst, '}')
 	default:
@@ -49,18 +49,14 @@ func appendJSON(dst []byte, v any) []byte {
 	}
 }
 
-func sortedKeys[M ~map[string]any](m M) []string { return slices.Sorted(maps.Keys(m)) }
-
-// appendNumber appends a number as JavaScript writes it. -0 becomes 0.
-func appendNumber(dst []byte, v float64) []byte {
-	if v == 0 {
-		return append(dst, '0')
-	}
+// AppendNumber appends a number of 32 or 64 bits as JavaScript writes it, but
+// for -0, which keeps its sign.
+func AppendNumber(dst []byte, v float64, bits int) []byte {
 	abs := math.Abs(v)
-	if abs >= 1e-6 && abs < 1e21 {
-		return strconv.AppendFloat(dst, v, 'f', -1, 64)
+	if abs == 0 || abs >= 1e-6 && abs < 1e21 {
+		return strconv.AppendFloat(dst, v, 'f', -1, bits)
 	}
-	dst = strconv.AppendFloat(dst, v, 'e', -1, 64)
+	dst = strconv.AppendFloat(dst, v, 'e', -1, bits)
 	// e-07 becomes e-7
 	if n := len(dst); dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' {
 		dst[n-2] = dst[n-1]
@@ -69,8 +65,8 @@ func appendNumber(dst []byte, v float64) []byte {
 	return dst
 }
 
-// appendString appends a JSON string. What is not UTF-8 becomes U+FFFD.
-func appendString(dst []byte, s string) []byte {
+// AppendString appends a string. What is not UTF-8 becomes U+FFFD.
+func AppendString(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {

@@ -1,4 +1,4 @@
-package broker
+package packet
 
 import "github.com/mochi-mqtt/server/v2/packets"
 
@@ -73,19 +73,19 @@ func (r *body) properties(typ byte) {
 	for len(p.rest) > 0 {
 		id := p.varint()
 		if id >= len(properties) || properties[id].in&(1<<typ) == 0 {
-			p.check(false, malformed)
+			p.check(false, Malformed)
 			break
 		}
 		def := &properties[id]
-		p.check(def.many || seen&(1<<id) == 0, protocolError)
+		p.check(def.many || seen&(1<<id) == 0, ProtocolError)
 		seen |= 1 << id
 		p.value(def)
 	}
 	// A client that wants to authenticate otherwise than by user name and
 	// password is told that this is not served (MQTT 5.0, 4.12).
-	p.check(seen&(1<<propertyAuthData) == 0 || seen&(1<<propertyAuthMethod) != 0, protocolError)
-	p.check(seen&(1<<propertyAuthMethod) == 0, badAuthMethod)
-	r.check(p.refusal == accepted, p.refusal)
+	p.check(seen&(1<<propertyAuthData) == 0 || seen&(1<<propertyAuthMethod) != 0, ProtocolError)
+	p.check(seen&(1<<propertyAuthMethod) == 0, BadAuthMethod)
+	r.check(p.refusal == Accepted, p.refusal)
 }
 
 // value reads the value of a property.
@@ -114,6 +114,6 @@ func (r *body) value(def *property) {
 		r.text()
 		return
 	}
-	r.check(n != 0 || def.zero, protocolError)
-	r.check(def.most == 0 || n <= def.most, protocolError)
+	r.check(n != 0 || def.zero, ProtocolError)
+	r.check(def.most == 0 || n <= def.most, ProtocolError)
 }

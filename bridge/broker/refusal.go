@@ -1,0 +1,66 @@
+package broker
+
+import (
+	"errors"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/v3"
+)
+
+// Refused is something that a client is refused.
+type Refused struct {
+	What        Refusal
+	Why         string // as one word
+	Address     string
+	Application string // as the client says, if it has not logged in
+	Client      string // its id
+	Topic       string // or the filter
+}
+
+// Refusal is what a client is refused.
+type Refusal uint8
+
+// Refusals.
+const (
+	LoginRefused Refusal = iota
+	PublishRefused
+	SubscribeRefused
+)
+
+// Why publishes, subscriptions and logins are refused, besides access.Refusal.
+const (
+	noRight       = "no_right"
+	noPush        = "no_topic_of_a_push" // the topic is another, such as one of another application
+	notOwn        = "not_of_the_application"
+	tooLong       = "filter_too_long"
+	tooMany       = "too_many_subscriptions"
+	tooManyOthers = "too_many_clients"
+)
+
+// refuses tells of a refusal. What comes from a client is cut short.
+func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
+	if b.opts.Refused != nil {
+		b.opts.Refused(Refused{
+			What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
+		})
+	}
+}
+
+// reason returns the reason of a refused login as one word.
+func reason(err error) string {
+	why, _ := errors.AsType[access.Refusal](err)
+	return string(why)
+}
+
+// checkPush reports whether a client may push to a topic, and tells if not.
+func (b *Broker) checkPush(c *conn, topic string) (device, suffix string, ok bool) {
+	device, suffix, ok = v3.ParsePush(topic, c.login.Application, c.login.Tenant)
+	switch {
+	case !ok:
+		b.refuses(c, PublishRefused, noPush, topic)
+	case !c.login.Rights.Has(access.TrafficDownWrite):
+		b.refuses(c, PublishRefused, noRight, topic)
+		ok = false
+	}
+	return device, suffix, ok
+}

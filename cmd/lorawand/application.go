@@ -1,0 +1,178 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/admin"
+	"lorawand/bridge/v3/enddevice"
+)
+
+func newApplication() *cobra.Command {
+	return group("application", "Manage applications and their default payload formatters",
+		newApplicationList(), newApplicationGet(), newApplicationSet(), newApplicationDelete())
+}
+
+// wideFlag adds --wide.
+func wideFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("wide", false, "show everything, on long lines")
+}
+
+func newApplicationList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List applications",
+		Long: "List applications: those that an API key or a device names, and those that something is set for.",
+		Args: noArgs,
+	}
+	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			return operate(cmd.Context(), c, "application.list", nil, printJSON(cmd.OutOrStdout()))
+		}
+		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "APPLICATION\tDEVICES\tKEYS\tUP\tDOWN")
+		name := func(kind, parameter string) string {
+			if *wide {
+				return defaultFormatter(kind, parameter)
+			}
+			return formatterName(kind)
+		}
+		err = operate(cmd.Context(), c, "application.list", nil, func(a admin.Application) error {
+			f := &a.Formatters
+			up, down := name(f.Up, f.UpParameter), name(f.Down, f.DownParameter)
+			_, err := fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	return cmd
+}
+
+// defaultFormatter says which formatter an application has.
+func defaultFormatter(kind, parameter string) string {
+	return formatterText(&admin.Formatter{Kind: kind, Bytes: len(parameter)})
+}
+
+// oneApplication takes the id of an application as the only argument.
+func oneApplication(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(fmt.Errorf("%s needs one application id", cmd.CommandPath()))
+	}
+	return checkDevices(args) // the form of their ids is the same
+}
+
+func newApplicationGet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "get APPLICATION", Short: "Show an application",
+		Long: "Show an application. With --json the scripts of its default formatters are shown too.",
+		Args: oneApplication,
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		args := admin.ApplicationArgs{ID: names[0]}
+		if *asJSON {
+			return operate(cmd.Context(), c, "application.get", args, printJSON(cmd.OutOrStdout()))
+		}
+		return operate(cmd.Context(), c, "application.get", args, func(a admin.Application) error {
+			return printApplication(cmd.OutOrStdout(), &a)
+		})
+	}
+	return cmd
+}
+
+func printApplication(w io.Writer, a *admin.Application) error {
+	f := &a.Formatters
+	up, down := defaultFormatter(f.Up, f.UpParameter), defaultFormatter(f.Down, f.DownParameter)
+	_, err := fmt.Fprintf(w, "application:    %s\ndevices:        %d\nAPI keys:       %d\nup formatter:   %s\n"+
+		"down formatter: %s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
+	return err
+}
+
+func newApplicationSet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "set APPLICATION", Short: "Set the default payload formatters of an application",
+		Long: "Set the payload formatters of devices that have none of their own. What no flag names stays as it is.\n" +
+			"An application comes into being by its first API key or device.",
+		Example: "lorawand application set app1 --up-formatter decoder.js --down-formatter none\n" +
+			"lorawand application set app1 --up-formatter repository",
+		Args: oneApplication,
+	}
+	addFormatterFlags(cmd, false)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		up, down, err := formatterChanges(cmd, false)
+		if err != nil {
+			return err
+		}
+		if up == nil && down == nil {
+			return usage(errors.New("nothing to set"))
+		}
+		args := admin.SetApplicationArgs{ID: names[0], UpFormatter: ofApplication(up), DownFormatter: ofApplication(down)}
+		return operate(cmd.Context(), c, "application.set", args, tellNote(cmd))
+	}
+	return cmd
+}
+
+// tellNote tells what the owner is to know of what was set.
+func tellNote(cmd *cobra.Command) func(admin.SetNote) error {
+	return func(n admin.SetNote) error {
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", plainLine(n.Note))
+		return err
+	}
+}
+
+func ofApplication(c *enddevice.FormatterChange) *access.Formatter {
+	if c == nil {
+		return nil
+	}
+	return &access.Formatter{Kind: c.Name, Parameter: c.Parameter}
+}
+
+func newApplicationDelete() *cobra.Command {
+	var args admin.DeleteApplicationArgs
+	cmd := &cobra.Command{
+		Use: "delete APPLICATION", Short: "Delete an application",
+		Long: "Delete an application and what is set for it. While it has devices or API keys that is refused, unless\n" +
+			"--all says that they are deleted too: the devices with their sessions and queues; connections that use the\n" +
+			"keys end.",
+		Args: oneApplication,
+	}
+	cmd.Flags().BoolVar(&args.All, "all", false, "delete its devices and API keys too")
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		args.ID = names[0]
+		return operate(cmd.Context(), c, "application.delete", args, func(d admin.DeletedApplication) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s with %s and %s; connections and sessions that have "+
+				"ended: %d.\n", args.ID, plural(d.Devices, "device"), plural(d.APIKeys, "API key"), d.Disconnected)
+			return err
+		})
+	}
+	return cmd
+}
+
+// tellNew says that an application has come into being.
+func tellNew(w io.Writer, application string) {
+	fmt.Fprintf(w, "lorawand: %s is a new application\n", application)
+}

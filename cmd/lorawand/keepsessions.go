@@ -1,0 +1,50 @@
+package main
+
+import (
+	"cmp"
+	"log/slog"
+	"time"
+
+	"lorawand/bridge/broker"
+	"lorawand/bridge/broker/sessions"
+	"lorawand/bridge/state"
+	"lorawand/bridge/store"
+	"lorawand/cmd/lorawand/config"
+)
+
+// sessionKinds are the kinds of the store's records, by those of the broker.
+var sessionKinds = [...]string{sessions.KindSession: state.KindMQTTSession, sessions.KindMessage: state.KindMQTTMessage}
+
+// sessionVersion is the version of these records.
+const sessionVersion = 1
+
+// keeping returns how MQTT sessions outlive a restart, or nil if they do not. Then
+// what was kept before is deleted, as far as the store can be written now.
+func keeping(c *config.Config, s *store.Store, log *slog.Logger) *broker.Keeping {
+	var stored []sessions.Record
+	for kind, name := range sessionKinds {
+		for _, r := range s.Records(name) {
+			if r.Version != sessionVersion {
+				r.Data = nil // which is reported as unusable
+			}
+			stored = append(stored, sessions.Record{Kind: sessions.Kind(kind), Key: r.Key, Data: r.Data})
+		}
+	}
+	put := func(records []sessions.Record) error {
+		out := make([]store.Record, len(records))
+		for i, r := range records {
+			out[i] = store.Record{Kind: sessionKinds[r.Kind], Key: r.Key, Version: sessionVersion, Data: r.Data}
+		}
+		return s.Commit(out...)
+	}
+	if c.MQTT.KeepSessions {
+		return &broker.Keeping{Every: cmp.Or(c.Store.CommitInterval.D(), time.Second), Stored: stored, Store: put}
+	}
+	for i := range stored {
+		stored[i].Data = nil
+	}
+	if err := put(stored); err != nil {
+		log.Error("MQTT sessions that were kept before cannot be deleted", "error", err)
+	}
+	return nil
+}
