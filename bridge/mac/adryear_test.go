@@ -275,9 +275,9 @@ func (s *ourServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, ans
 	return true, &req
 }
 
-// shortened reports whether a test is to take less time: it may run under an emulator.
+// shortened reports whether a test is to take less time: under an emulator, for one.
 func shortened() bool {
-	return testing.Short() || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm"
+	return testing.Short() || underRace || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm"
 }
 
 // In a year of a hundred devices, near and far, before one gateway or several, with

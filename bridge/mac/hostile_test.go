@@ -136,11 +136,13 @@ func TestRepeatedAnswer(t *testing.T) {
 		has    func(p *session.Parameters) uint8
 	}{
 		{
-			"RXTimingSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1Delay = &n }, []byte{8},
+			"RXTimingSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1Delay = &n },
+			[]byte{8},
 			func(p *session.Parameters) uint8 { return p.RX1Delay },
 		},
 		{
-			"RXParamSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1DROffset = &n }, []byte{5, 7},
+			"RXParamSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1DROffset = &n },
+			[]byte{5, 7},
 			func(p *session.Parameters) uint8 { return p.RX1DROffset },
 		},
 	} {
