@@ -39,7 +39,7 @@ run: build
 
 # With the race detector where it can be had: it needs cgo and a C compiler. One
 # package at a time: some tests hold a real clock to tens of milliseconds.
-test:
+test: $(OUT)/engine/go.mod
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
 

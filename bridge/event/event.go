@@ -32,6 +32,7 @@ const (
 	ClientRefused       Kind = "MQTT client refused"
 	PublishRefused      Kind = "MQTT publish refused"
 	SubscribeRefused    Kind = "MQTT subscription refused"
+	PacketRefused       Kind = "MQTT packet refused"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"

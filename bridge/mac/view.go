@@ -49,9 +49,11 @@ func Show(d *session.Device, rx1Delay uint8, at time.Time) View {
 	v.Power = powerWords(plan, now.ADRTXPower)
 	v.Current = currentWords(d, s, plan, &now)
 	v.ADR = adrWords(d, s, plan)
+	what := d.Clone() // asking notes what it finds
+	what.History = d.History
 	a := asking{
 		UplinkContext: UplinkContext{
-			Device: d, Session: s, Plan: plan, FCnt: s.FCntUp, Rate: d.History.Rate(), RX1Delay: rx1Delay, At: at,
+			Device: what, Session: what.Session, Plan: plan, FCnt: s.FCntUp, Rate: d.History.Rate(), RX1Delay: rx1Delay, At: at,
 		},
 		now: now, wish: d.Wish(s), adr: d.History.ADR,
 	}

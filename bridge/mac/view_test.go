@@ -9,6 +9,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
+	"lorawand/radio/frame"
 )
 
 // What people are shown says what a device uses, is asked and has refused, and why ADR
@@ -67,6 +68,26 @@ func TestShow(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A look changes nothing, also where asking would.
+func TestShowChangesNothing(t *testing.T) {
+	e := newEndDevice(t, "EU_863_870_TTN", session.V1_0_3, link{nbTrans: 1})
+	e.uplink()
+	e.d.Session.Parameters.ADRDataRate = 5 // the device has gone back to SF12 by itself
+	e.d.Session.MAC = &macstate.State{LinkADR: true}
+	devices := session.NewRegistry(0)
+	e.d.DevEUI, e.d.JoinEUI, e.d.HasJoinEUI = radio.EUI64{1}, radio.EUI64{2}, true
+	key := frame.Key{1}
+	e.d.RootKeys.AppKey, e.d.Session.Keys = key, frame.SessionKeys{FNwkSIntKey: key, SNwkSIntKey: key, NwkSEncKey: key, AppSKey: key}
+	if err := devices.Add(e.d); err != nil {
+		t.Fatal(err)
+	}
+	params, state := e.d.Session.Parameters, e.d.Session.MAC
+	Show(e.d, 1, time.Time{})
+	if e.d.Session.Parameters != params || e.d.Session.MAC != state || params.ADRDataRate != 5 || devices.NextChanged() != nil {
+		t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
 	}
 }
 

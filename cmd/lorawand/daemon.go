@@ -67,9 +67,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.formatters = formatter.New(formatter.Options{
-		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
-	})
+	d.formatters = formatter.New(formatterOptions(c, log))
 	defer func() {
 		if err != nil {
 			d.close()
@@ -117,6 +115,13 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// formatterOptions are those of what runs payload formatters.
+func formatterOptions(c config.Config, log *slog.Logger) formatter.Options {
+	return formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Wait: c.Formatter.Wait.D(), Logger: log,
+	}
 }
 
 // listenUDP opens the port of packet forwarders, if there is to be one.
@@ -193,6 +198,7 @@ func (d *daemon) refused(r broker.Refused) {
 	e := event.Event{
 		Kind: [...]event.Kind{
 			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+			broker.PacketRefused: event.PacketRefused,
 		}[r.What],
 		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
 	}
