@@ -31,9 +31,9 @@ const (
 	// Source: golang/go #81505.
 	budgetZeroed = 2_000_000
 
-	budgetIdle    = 16_000_000             // bytes of RSS, 100 devices, no child for JavaScript
-	budgetClients = 19_000_000             // bytes of RSS, and 50 MQTT clients
-	budgetDevices = 23_000_000             // bytes of RSS, 1000 devices
+	budgetIdle    = 11_000_000             // bytes of RSS, 100 devices, no child for JavaScript
+	budgetClients = 17_000_000             // bytes of RSS, and 50 MQTT clients
+	budgetDevices = 18_000_000             // bytes of RSS, 1000 devices
 	budgetStart   = 150 * time.Millisecond // to the first CONNACK
 )
 
