@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"lorawand/bridge"
-	"lorawand/bridge/core"
 	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
 	"lorawand/radio"
@@ -165,7 +164,7 @@ func TestFormatterMetrics(t *testing.T) {
 // Events are counted by kind, in the order of their names, and only those that
 // have happened.
 func TestEventMetrics(t *testing.T) {
-	s := bridge.Stats{Stats: core.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
+	s := bridge.Stats{Stats: event.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
 	var e exposition
 	coreMetrics(&e, &s)
 	want := "lorawand_events_total{kind=\"a_decision\"} 1\nlorawand_events_total{kind=\"some_news\"} 2\n"
@@ -192,7 +191,7 @@ func TestDropped(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var s core.Stats
+			var s event.Stats
 			for reason, n := range tt.dropped {
 				s.Dropped[reason] = n
 			}
