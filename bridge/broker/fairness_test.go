@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/v3"
 )
 
@@ -252,7 +253,7 @@ func TestGate(t *testing.T) {
 				if lower != 'l' {
 					c.addr = netip.MustParseAddr(fmt.Sprint(lan, lower))
 				}
-				c.source = sourceOf(c.addr)
+				c.source = pace.SourceOf(c.addr)
 				c.spoke.Store(letter != lower)
 				if i+1 < len(tt.come) && tt.come[i+1] == '!' {
 					c.failed.Store(true)
@@ -302,16 +303,6 @@ func TestHalfOpenGivesWay(t *testing.T) {
 				t.Errorf("CONNACK %d", ack.ReasonCode)
 			}
 		})
-	}
-}
-
-func TestSourceOf(t *testing.T) {
-	for addr, want := range map[string]string{
-		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
-	} {
-		if got := sourceOf(netip.MustParseAddr(addr)); got.String() != want {
-			t.Errorf("%s counts as %v, want %s", addr, got, want)
-		}
 	}
 }
 
