@@ -9,11 +9,12 @@ import (
 
 var (
 	errClassBC    = errors.New("class_b_c is of Class B and C, which are not served by this version")
-	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this version")
+	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this " +
+		"version")
 )
 
-// CheckItems says why the items of a push cannot be taken, or returns nil. One bad
-// item fails the whole push. d is the device with the id, nil if there is none; now
+// CheckItems returns why the items of a push are refused, or nil. One bad item
+// refuses the whole push. d is the device with the id, or nil if there is none; now
 // is the zero time where the calendar is not known.
 func CheckItems(id session.ID, d *session.Device, items []*session.Item, now time.Time) *Error {
 	switch {
@@ -45,8 +46,8 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 	return nil
 }
 
-// CheckRoom says why a queue cannot be filled as far as device, or all queues
-// together to a number of bytes; nil: they can.
+// CheckRoom returns why queues of this size are refused: the queue of the device or
+// all queues together, in bytes. It returns nil if there is room.
 func CheckRoom(device session.Load, allBytes int) *Error {
 	switch {
 	case device.Items > session.MaxQueue:

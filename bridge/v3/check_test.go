@@ -43,7 +43,8 @@ func TestCheckItems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it}, tt.now); err != nil {
+			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it},
+				tt.now); err != nil {
 				got = err.Name
 			}
 			if got != tt.want {
