@@ -61,7 +61,7 @@ func TestFairConnections(t *testing.T) {
 			if ack := r.want(packets.Connack); ack.ReasonCode != want {
 				t.Errorf("one more of %s: CONNACK 0x%02x, want 0x%02x", app, ack.ReasonCode, want)
 			}
-			if err := r.closed(time.Second); err != nil {
+			if err := r.closed(patience); err != nil {
 				t.Error(err)
 			}
 		}
@@ -340,7 +340,7 @@ func TestGuessersDoNotLockOut(t *testing.T) {
 	for i := range 20 {
 		begin := time.Now()
 		s.login(fmt.Sprint("good", i)).Close()
-		if took := time.Since(begin); took > time.Second {
+		if took := time.Since(begin); took > 4*time.Second { // a guess is held back for 5 s
 			t.Errorf("a good login takes %v", took)
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -128,7 +128,7 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				}
 				next := func() packets.Packet { // message; what QoS 2 asks for beside it is done
 					for {
-						pk, err := r.receive(20 * time.Second)
+						pk, err := r.receive(patience)
 						switch {
 						case err != nil:
 							t.Fatal(err)
