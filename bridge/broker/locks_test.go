@@ -123,30 +123,30 @@ func hostiles() []hostile {
 			return func() { r, _ := s.again(4, "dev", s.key1); _ = r.Close() }
 		}},
 		{"a session with a full queue ends", func(s *bench) func() {
-			s.crowd("$share/g/v3/app1/#", 20)
+			s.crowd("$share/g/v3/app1/#", 8, 200)
 			return func() { _ = s.login("crowd0").Close() }
 		}},
 		{"all sessions expire", func(s *bench) func() {
-			s.crowd("v3/app1/devices/+/up", 20)
+			s.crowd("v3/app1/devices/+/up", 8, 10)
 			return func() { s.expire(time.Now().Add(48 * time.Hour)) }
 		}},
 		{"a key with many sessions is revoked", func(s *bench) func() {
-			s.crowd("v3/app1/devices/+/up", 20)
+			s.crowd("v3/app1/devices/+/up", 8, 10)
 			return func() { s.Disconnect(func(l access.Login) bool { return l.Application == "app1" }) }
 		}},
 	}
 }
 
 // crowd leaves so many sessions that have the longest filters and one more behind, and
-// 500 messages for them.
-func (s *bench) crowd(filter string, n int) {
+// messages for them.
+func (s *bench) crowd(filter string, n, messages int) {
 	s.Helper()
 	for i := range n {
 		r, _ := s.again(4, fmt.Sprint("crowd", i), s.key1)
 		r.subscribe(1, append(filtersOf(63), filter)...)
 		s.away(r)
 	}
-	for i := range 500 {
+	for i := range messages {
 		s.up(fmt.Sprint(i))
 	}
 	s.dispatched()
