@@ -166,6 +166,7 @@ bench:
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame \
        FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp \
        FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice FuzzUplink,./bridge/mac \
+       FuzzAnswers,./bridge/mac FuzzForceRejoin,./bridge/mac \
        FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \
        FuzzCayenneLPP,./bridge/formatter FuzzFrames,./bridge/formatter
 fuzz:

@@ -103,6 +103,7 @@ accept_unknown = true
 [formatter]
 javascript = false
 deadline = "50ms"
+wait = "5s"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5
@@ -422,6 +423,7 @@ func TestFaults(t *testing.T) {
 		"[network]\ndeduplication_window = \"2s\"":                                         `network.deduplication_window`,
 		"[formatter]\ndeadline = \"2s\"":                                                   `formatter.deadline`,
 		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; the nearest are US_902_928_FSB_2, `,
+		"[formatter]\nwait = \"5m\"":                                                       `formatter.wait: 5m0s, must be 10ms to 1m0s`,
 		"[mqtt]\nlisten = [\"1883\"]":                                                      `mqtt.listen[0]: "1883", must be host:port`,
 		"[mqtt]\nlisten = [\":99999\"]":                                                    `mqtt.listen[0]`,
 		"[mqtt]\nlisten = [\":1883\", \":1883\"]":                                          `mqtt.listen[1]: ":1883" is also mqtt.listen[0]`,
