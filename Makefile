@@ -50,7 +50,7 @@ mistakes:
 	$(GO) test -tags mistakes -run '^TestMistakes$$' -v ./concentrator/sx1302
 
 # A thousand kills of the daemon in real traffic, and a million bad packets.
-soak:
+soak: $(OUT)/engine/go.mod
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
 	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 
