@@ -26,6 +26,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/outbox"
+	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/sessions"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
@@ -46,6 +47,7 @@ type Limits struct {
 	OfflineMessages  int           // kept for one client that is away; default 1000
 	OfflineBytes     int           // kept for one client that is away; default 256 KiB
 	OfflineTotal     int           // kept for all clients, away or slow, bytes; default 4 MiB
+	KeptTotal        int           // with Options.Keep: of it and of sessions over a restart, bytes; default 1 MiB
 	SessionExpiry    time.Duration // how long a session is kept; default 24 h
 	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
 	outboxSize       int           // messages between the core and the broker
@@ -59,7 +61,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Clients: 100, Unauthenticated: 32, PerAddress: 8, ConnectTimeout: 10 * time.Second,
 		PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: 500 * time.Millisecond,
-		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, SessionExpiry: 24 * time.Hour,
+		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, KeptTotal: 1 << 20, SessionExpiry: 24 * time.Hour,
 		PushTimeout: 2 * time.Second, outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
 	}
 }
@@ -79,6 +81,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.OfflineMessages, &d.OfflineMessages},
 		{&l.OfflineBytes, &d.OfflineBytes},
 		{&l.OfflineTotal, &d.OfflineTotal},
+		{&l.KeptTotal, &d.KeptTotal},
 		{&l.outboxSize, &d.outboxSize},
 		{&l.clientIDLength, &d.clientIDLength},
 		{&l.sendBuffer, &d.sendBuffer},
@@ -161,9 +164,9 @@ type Broker struct {
 	gate    *gate
 	outbox  *outbox.Outbox
 	backoff access.Backoff
-	lines   pace // of the log, that strangers can cause
+	lines   pace.Lines // of the log, that strangers can cause
 
-	handshakes handshakes
+	handshakes pace.Handshakes
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
 	// life is held while sessions begin and end; mu guards the maps, and is
@@ -174,6 +177,7 @@ type Broker struct {
 	byApp    map[string]*applicationSessions
 	statuses status.Retained
 
+	seq    atomic.Uint64  // of the last message for a client
 	kept   atomic.Int64   // bytes that are kept for clients
 	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
 	wg     sync.WaitGroup // the clients' writers
@@ -370,8 +374,6 @@ func (b *Broker) close() {
 	_ = b.server.Close() // which must not be called twice
 	b.wg.Wait()
 	if b.keeper != nil {
-		if err := b.keepNow(); err != nil {
-			b.log.Error("MQTT sessions cannot be stored", "error", err)
-		}
+		b.keepAll()
 	}
 }

@@ -167,8 +167,7 @@ func (s *session) put(i item) {
 	} else if s.queue.Len() >= s.b.limits.WritesPending {
 		s.dropOldest()
 	}
-	s.seq++
-	i.seq = s.seq
+	i.seq = s.b.seq.Add(1)
 	s.queue.Push(i)
 	s.queued += size
 	s.holds(&i)

@@ -201,7 +201,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 // full refuses a login because of the number of clients.
 func (b *Broker) full(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOthers, "")
-	b.lines.say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
 	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
 	if c.version == 5 {
@@ -214,7 +214,7 @@ func (b *Broker) full(c *conn) {
 // displace ends the connection of a client of the application that has the most.
 func (b *Broker) displace(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOthers, "")
-	b.lines.say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
 	if cl := c.client.Load(); cl != nil && c.version == 5 {
 		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
@@ -228,7 +228,7 @@ func (b *Broker) refuse(c *conn, user, why string) {
 	c.failed.Store(true)
 	delay := b.backoff.Failed(c.source, time.Now())
 	b.refuses(c, LoginRefused, why, "")
-	b.lines.say(b.log, slog.LevelInfo, "login refused", slog.String("address", c.addr.String()), slog.String("user", clip(user)),
+	b.lines.Say(b.log, slog.LevelInfo, "login refused", slog.String("address", c.addr.String()), slog.String("user", clip(user)),
 		slog.String("reason", why), slog.Duration("held_back", delay))
 	if delay == 0 {
 		return
@@ -320,7 +320,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		case len(have) >= h.b.limits.Subscriptions:
 			c.suback[i] = packets.ErrQuotaExceeded.Code
 			h.b.refuses(c, SubscribeRefused, tooMany, asked)
-			h.b.lines.say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
+			h.b.lines.Say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
 				slog.String("client", cl.ID), slog.String("filter", clip(asked)), slog.Int("limit", h.b.limits.Subscriptions))
 		default:
 			have[f] = packets.Subscription{}

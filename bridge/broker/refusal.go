@@ -1,11 +1,7 @@
 package broker
 
 import (
-	"context"
 	"errors"
-	"log/slog"
-	"sync"
-	"time"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/v3"
@@ -67,33 +63,4 @@ func (b *Broker) checkPush(c *conn, topic string) (device, suffix string, ok boo
 		ok = false
 	}
 	return device, suffix, ok
-}
-
-// pace lets one line a second into the log of what strangers can cause, and
-// counts the others.
-type pace struct {
-	mu     sync.Mutex
-	last   time.Time
-	unsaid uint64
-}
-
-// paceOfLines is how far apart lines are that strangers can cause.
-const paceOfLines = time.Second
-
-// say writes a line, if it is time for one, and how many were left out before.
-func (p *pace) say(log *slog.Logger, level slog.Level, text string, attrs ...slog.Attr) {
-	now := time.Now()
-	p.mu.Lock()
-	if !p.last.IsZero() && now.Sub(p.last) < paceOfLines {
-		p.unsaid++
-		p.mu.Unlock()
-		return
-	}
-	unsaid := p.unsaid
-	p.last, p.unsaid = now, 0
-	p.mu.Unlock()
-	if unsaid > 0 {
-		attrs = append(attrs, slog.Uint64("lines_left_out", unsaid))
-	}
-	log.LogAttrs(context.Background(), level, text, attrs...)
 }

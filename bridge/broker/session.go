@@ -35,8 +35,7 @@ type session struct {
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
 	persistent bool
-	version    byte   // level of the client's protocol
-	seq        uint64 // of the last message
+	version    byte // level of the client's protocol
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
 	window     int
@@ -56,7 +55,7 @@ type item struct {
 	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
 	qos   byte
 	ids   []int  // subscription identifiers
-	seq   uint64 // its number in the session
+	seq   uint64 // its number, which no other of the broker has
 
 	retained bool // it was published before the client has subscribed
 }
@@ -214,7 +213,7 @@ func (b *Broker) makeRoom() {
 	oldest := slices.MinFunc(away, func(x, y *session) int {
 		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
 	})
-	b.lines.say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
 		slog.String("client", oldest.id))
 	b.end(oldest)
 }

@@ -257,10 +257,6 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 // newBroker makes the broker.
 func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
-	keep, err := keeping(&c, d.store)
-	if err != nil {
-		return nil, err
-	}
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
 		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
@@ -268,9 +264,9 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
 			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
-			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: d.push, Refused: d.refused, Keep: keep,
+		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }
