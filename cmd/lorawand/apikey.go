@@ -90,8 +90,9 @@ func parseExpiry(s string) (time.Time, error) {
 	return time.Time{}, errors.New("not a time such as 2027-01-01 or 2027-01-01T12:00:00Z")
 }
 
-// shownKey returns the key for the line to try. Where standard output is not a
-// terminal the key goes to a script, and standard error maybe to a log.
+// shownKey returns the key for the command to try. If standard output is not a
+// terminal, a script reads the key there, and standard error may be a log: then it
+// returns a placeholder.
 func shownKey(stdout io.Writer, key string) string {
 	if f, ok := stdout.(*os.File); ok {
 		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
@@ -101,7 +102,8 @@ func shownKey(stdout io.Writer, key string) string {
 	return "KEY"
 }
 
-// tellConnection says what a client needs, as The Things Stack's console does.
+// tellConnection prints what a client needs to connect, as The Things Stack's
+// console does.
 func tellConnection(w io.Writer, c config.Config, application, key string) {
 	if len(c.MQTT.Listen) == 0 {
 		fmt.Fprintln(w, "mqtt.listen is empty: no client can connect")

@@ -26,7 +26,7 @@ import (
 	"lorawand/radio"
 )
 
-// receivePoll is how often the chip is asked for what it has heard.
+// receivePoll is the interval at which the chip is asked for received frames.
 const receivePoll = 10 * time.Millisecond
 
 func newConcentratorListen() *cobra.Command {
@@ -59,7 +59,7 @@ func newConcentratorListen() *cobra.Command {
 	return cmd
 }
 
-// listen prints what is heard until ctx ends.
+// listen prints the received frames until ctx ends.
 func listen(ctx context.Context, chip *sx1302.Chip, w io.Writer, asJSON bool) error {
 	for {
 		packets, err := chip.Receive()
@@ -77,7 +77,7 @@ func listen(ctx context.Context, chip *sx1302.Chip, w io.Writer, asJSON bool) er
 	}
 }
 
-// heardPacket is a frame as listen prints it with --json.
+// heardPacket is a frame in the output of listen --json.
 type heardPacket struct {
 	Count     uint32          `json:"count_us"`
 	Frequency radio.Frequency `json:"frequency"` // Hz
@@ -103,20 +103,20 @@ func printPacket(w io.Writer, p *sx1302.Packet, asJSON bool) error {
 	return err
 }
 
-// stop ends what is sent, and gives the board back.
+// stop ends the transmission and closes the board.
 func (b *workbench) stop(chip *sx1302.Chip, h *board.Hardware) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return errors.Join(chip.Stop(ctx), h.Close())
 }
 
-// whileOnAir returns a context that a lost terminal or a reader that went away
-// ends too: by default they end the process, and a carrier would stay on the air.
+// whileOnAir returns a context that also ends with the terminal or the reader of
+// the output. By default that would end the process and leave a carrier on the air.
 func whileOnAir(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
 }
 
-// explained is explain for what may be no error.
+// explained is explain for an error that may be nil.
 func (b *workbench) explained(err error) error {
 	if err == nil {
 		return nil
@@ -124,7 +124,7 @@ func (b *workbench) explained(err error) error {
 	return b.explain(err)
 }
 
-// transmitFlags say what is sent.
+// transmitFlags describe the frames to send.
 type transmitFlags struct {
 	frequency, power     float64
 	dataRate, payload    string
@@ -149,7 +149,7 @@ func newConcentratorTransmit() *cobra.Command {
 	fl.IntVar(&o.count, "count", 1, "`number` of frames, 1 to 10000")
 	fl.DurationVar(&o.interval, "interval", time.Second, "`time` from one frame to the next")
 	fl.IntVar(&o.chain, "chain", 0, "`radio`, 0 or 1")
-	fl.BoolVar(&o.downlink, "downlink", false, "send as gateways do: inverted polarity, no CRC")
+	fl.BoolVar(&o.downlink, "downlink", false, "send like a gateway: inverted polarity, no CRC")
 	fl.BoolVar(&o.carrier, "carrier", false, "send a bare carrier, as long as --interval")
 	fl.IntVar(&o.offset, "offset", 0, "`kHz` from the frequency to the carrier")
 	f.add(cmd)
@@ -204,7 +204,7 @@ func (o *transmitFlags) transmission() (sx1302.Transmission, error) {
 	return t, nil
 }
 
-// parseDataRate takes "SF7BW125" or a bit rate of FSK.
+// parseDataRate reads "SF7BW125", or a bit rate of FSK.
 func parseDataRate(text string) (radio.DataRate, error) {
 	if rate, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return radio.FSKDataRate(uint32(rate)), nil
@@ -218,7 +218,7 @@ func parseDataRate(text string) (radio.DataRate, error) {
 	return radio.LoRaDataRate(uint8(n), uint32(khz)*1000), nil
 }
 
-// send sends and tells of each frame.
+// send sends the frames and prints the result of each.
 func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Transmission, w io.Writer) error {
 	if o.carrier {
 		if err := chip.Send(t); err != nil {
@@ -249,7 +249,7 @@ func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Tr
 	return nil
 }
 
-// sentWithin is more than any frame lasts.
+// sentWithin is longer than any frame.
 const sentWithin = 15 * time.Second
 
 // sent waits until a transmitter is free.
@@ -303,11 +303,11 @@ func newConcentratorScript() *cobra.Command {
 	return cmd
 }
 
-// maxScriptLine is the longest line of a script, bytes.
+// maxScriptLine limits the lines of a script, bytes.
 const maxScriptLine = 1 << 20
 
-// script runs the lines of a script until its end or that of ctx. However it
-// ends, nothing is left on the air.
+// script runs the lines of a script until its end or the end of ctx. It leaves
+// nothing on the air.
 func (b *workbench) script(ctx context.Context, name string, in io.Reader, out io.Writer) (err error) {
 	h, err := b.open()
 	if err != nil {
@@ -359,8 +359,8 @@ func (b *workbench) script(ctx context.Context, name string, in io.Reader, out i
 }
 
 // eachLine calls do with each line that is not blank, and its number, until do
-// fails, the lines or ctx end. A pipe or a terminal may keep a reader waiting for
-// ever, so it reads beside.
+// fails, the lines end or ctx ends. A pipe or a terminal may block a reader for
+// ever, so another goroutine reads.
 func eachLine(ctx context.Context, in io.Reader, do func(n int, line []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

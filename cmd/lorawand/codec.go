@@ -69,7 +69,7 @@ func firmwares(m *admin.Model) string {
 	return orDash(strings.Join(out, ","))
 }
 
-// codecLines returns a line for each version and codec.
+// codecLines returns a line for each pair of version and codec.
 func codecLines(m *admin.Model) (out []string) {
 	for _, v := range m.Model.Versions {
 		bands := map[string][]string{}
@@ -87,7 +87,7 @@ func codecLines(m *admin.Model) (out []string) {
 	return out
 }
 
-// shortened cuts a text that is too long for its column.
+// shortened cuts a text to the width of its column.
 func shortened(s string, most int) string {
 	r := []rune(s)
 	if len(r) <= most {

@@ -29,7 +29,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// daemon is everything that runs, wired together.
+// daemon has all running parts and connects them.
 type daemon struct {
 	log     *slog.Logger
 	store   *store.Store
@@ -47,21 +47,21 @@ type daemon struct {
 
 	restores chan restoring
 
-	// What reload needs; without a source there are no reloads.
+	// The fields below are for reload; without a source there are no reloads.
 	config  config.Config // that is in force
 	level   *slog.LevelVar
 	source  func() (config.Config, error)
 	reloads <-chan os.Signal
 }
 
-// newDaemon opens the store and the sockets. run does the work, and close
-// frees what was opened if it is not run.
+// newDaemon opens the store and the sockets. run does the work. close closes them
+// if run is not called.
 func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
 	return newDaemonOn(c, log, openBoard, nil)
 }
 
-// newDaemonOn is newDaemon with the way to open boards, and with what the store
-// writes to; nil is its folder.
+// newDaemonOn is newDaemon with the function that opens boards, and with the
+// store's file system; nil stands for its folder.
 func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (d *daemon, err error) {
 	if err := checkServed(&c); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	return d, d.openDoors(c)
 }
 
-// listenUDP opens the port of packet forwarders, if there is to be one.
+// listenUDP opens the port for packet forwarders, if the configuration has one.
 func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridge.Clock) (err error) {
 	if c.UDP.Listen == "" {
 		return nil
@@ -130,8 +130,8 @@ func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridg
 	return err
 }
 
-// warnListening tells of packet forwarders that have to listen before they talk,
-// which nobody but they themselves can do.
+// warnListening warns about packet forwarders that must listen before talk: only
+// they themselves can do that.
 func warnListening(gws []config.Gateway, log *slog.Logger) {
 	for i := range gws {
 		plan, err := region.Lookup(gws[i].FrequencyPlan)
@@ -144,7 +144,7 @@ func warnListening(gws []config.Gateway, log *slog.Logger) {
 	}
 }
 
-// newBridge completes the options with what the configuration says.
+// newBridge adds the settings of the configuration to the options.
 func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	plan, err := region.Lookup(c.Network.DefaultFrequencyPlan)
 	if err != nil {
@@ -162,7 +162,7 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	return bridge.New(o)
 }
 
-// openDoors opens the ways in which the owner gets in.
+// openDoors opens the control socket and the HTTP server.
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
@@ -182,12 +182,12 @@ func (d *daemon) openDoors(c config.Config) error {
 	return err
 }
 
-// push hands an application's downlinks on.
+// push passes an application's downlinks to the bridge.
 func (d *daemon) push(ctx context.Context, p broker.Push) error {
 	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
 }
 
-// refused makes events of what MQTT clients are refused.
+// refused turns a refusal of an MQTT client into an event.
 func (d *daemon) refused(r broker.Refused) {
 	now := d.bridge.Now()
 	e := event.Event{
@@ -202,8 +202,8 @@ func (d *daemon) refused(r broker.Refused) {
 	d.bridge.Events().Write(&e)
 }
 
-// devAddrPrefixes are those of the configuration, which was checked, or the
-// block of the NetID.
+// devAddrPrefixes returns the prefixes of the configuration, which was checked, or
+// the block of the NetID.
 func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, error) {
 	if len(n.DevAddrPrefixes) == 0 {
 		return []radio.DevAddrPrefix{id.DevAddrPrefix()}, nil
@@ -222,8 +222,7 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 	return out, nil
 }
 
-// openState opens the store and loads what is in it. log may be nil, see
-// store.Options.
+// openState opens the store and loads the state. log may be nil, see store.Options.
 func openState(c config.Config, log *slog.Logger) (*store.Store, state.State, error) {
 	return openStateOn(nil, c, log)
 }
@@ -242,15 +241,16 @@ func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store
 	return s, st, nil
 }
 
-// catchUp skips ahead where the store may be behind. Where that cannot be stored
-// nothing else can, which the store has said: the radio works all the same.
+// catchUp skips ahead if the store may be older than what it has confirmed. If that
+// cannot be stored, nothing else can, and the store has reported it; the radio
+// works all the same.
 func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 	behind, err := state.CatchUp(s, st)
 	switch {
 	case err != nil:
-		log.Error("the store is older than what was answered, and cannot be written; the next start skips ahead again", "error", err)
+		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead again", "error", err)
 	case behind:
-		log.Warn("the store is older than what was answered: FCntDown and JoinNonces have skipped ahead", "devices", st.Devices.Len())
+		log.Warn("the store is older than its last confirmed commit: FCntDown and JoinNonces have skipped ahead", "devices", st.Devices.Len())
 	}
 }
 
@@ -271,8 +271,8 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 	})
 }
 
-// newGateways makes the gateways of the configuration, which was checked and
-// where each has an EUI, and lists those that are reached over UDP.
+// newGateways makes the gateways of the configuration, which was checked and in
+// which each has an EUI. It also returns the EUIs of the gateways on UDP.
 func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]

@@ -25,12 +25,12 @@ import (
 
 const (
 	demoInterval   = 5 * time.Second // between a device's uplinks, at speed 1
-	demoRX1Delay   = time.Second     // shorter than the usual one: somebody watches
+	demoRX1Delay   = time.Second     // shorter than usual, because somebody watches
 	demoMaxDevices = 200
 	demoPortTries  = 100
 )
 
-// What demo can simulate.
+// The radios that demo can simulate.
 const (
 	radioUDP    = "udp"
 	radioSX1302 = "sx1302"
@@ -119,7 +119,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 	return show.Run(ctx, shown{d}, key)
 }
 
-// shown is the daemon as the demonstration sees it.
+// shown gives the demonstration access to the daemon.
 type shown struct{ d *daemon }
 
 func (s shown) Run(ctx context.Context) error { return s.d.run(ctx) }
@@ -168,8 +168,8 @@ func demoConfig(dir, radio string, out io.Writer) (config.Config, error) {
 	return c, nil
 }
 
-// freeAddr returns the first free port of the loopback, and says so if it is
-// not the usual one.
+// freeAddr returns the first free port of the loopback, and prints it if it is not
+// the usual one.
 func freeAddr(what string, usual int, out io.Writer, listen func(string) (io.Closer, error)) (string, error) {
 	var last error
 	for port := usual; port < usual+demoPortTries; port++ {
@@ -221,7 +221,7 @@ func provisionDemo(c config.Config, devices []*session.Device) (key string, err 
 	return key, nil
 }
 
-// sleep reports whether ctx lasts that long.
+// sleep waits for d. It returns false if ctx ends before.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

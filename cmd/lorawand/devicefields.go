@@ -17,11 +17,10 @@ import (
 	"lorawand/radio/region"
 )
 
-// defaultVersion is what device create takes for a device that is not said to
-// have another.
+// defaultVersion is the LoRaWAN version of a new device for which none is given.
 const defaultVersion = "1.0.3"
 
-// fieldFlags are the flags that name a field of a device.
+// fieldFlags are the flags for fields of a device.
 var fieldFlags = []struct{ flag, field, usage string }{
 	{"dev-eui", "dev_eui", "`DevEUI`, 16 hexadecimal digits"},
 	{"join-eui", "join_eui", "`JoinEUI` (AppEUI), 16 hexadecimal digits"},
@@ -69,7 +68,7 @@ func addFieldFlags(cmd *cobra.Command) {
 	}
 }
 
-// fields returns what the flags say, by the names of fields.
+// fields returns the values of the flags by the names of their fields.
 func fields(cmd *cobra.Command) (map[string]string, error) {
 	out := map[string]string{}
 	for _, f := range fieldFlags {
@@ -116,8 +115,8 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 	return out, nil
 }
 
-// served refuses what only an import may bring: a version or a plan that this
-// version does not serve.
+// served refuses a version or a plan that this version does not serve. Only an
+// import may bring such devices.
 func served(field, value string) error {
 	switch field {
 	case "lorawan_version":
@@ -192,7 +191,7 @@ func newDeviceCreate() *cobra.Command {
 	return cmd
 }
 
-// createDevice registers a device, and returns what is to be known of it.
+// createDevice registers a device, and returns the notes about it.
 func createDevice(cmd *cobra.Command, c config.Config, application string, device json.RawMessage) (notes []string, err error) {
 	var fault error
 	put := admin.PutArgs{Application: application, Devices: []json.RawMessage{device}}
@@ -212,14 +211,14 @@ func createDevice(cmd *cobra.Command, c config.Config, application string, devic
 	return notes, cmp.Or(fault, err)
 }
 
-// tellNotes tells what is to be known of a device.
+// tellNotes prints notes about a device.
 func tellNotes(cmd *cobra.Command, device string, notes []string) {
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", device, n)
 	}
 }
 
-// tellPlan tells of a device that no gateway hears.
+// tellPlan prints a note about a device that no gateway hears.
 func tellPlan(cmd *cobra.Command, c config.Config, d *session.Device) {
 	for _, n := range planNotes(c, []*session.Device{d}) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
@@ -230,11 +229,11 @@ func newDeviceSet() *cobra.Command {
 	args := admin.SetArgs{}
 	cmd := &cobra.Command{
 		Use:   "set DEVICE --application A",
-		Short: "Change what is registered of an end device",
-		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
-			"another device or another session now. When and where it listens (--rx1-delay and the like) holds at once with ABP;\n" +
-			"a device that joins is told of it by its next join.\n\n" +
-			"A device that has a payload formatter of its own has none of its application, for both directions.",
+		Short: "Change the registration of an end device",
+		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes on, unless a\n" +
+			"changed key or address makes it another device or session. Receive window settings (--rx1-delay and the like) are\n" +
+			"used at once for ABP; a device that joins gets them with its next join.\n\n" +
+			"A device with a payload formatter of its own, for either direction, uses none of its application.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)

@@ -14,8 +14,8 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// shownDevice is what people are shown of a device in the form of The Things
-// Stack.
+// shownDevice has the fields of a device in The Things Stack's form that people are
+// shown.
 type shownDevice struct {
 	IDs struct {
 		Device       string `json:"device_id"`
@@ -67,8 +67,8 @@ func (d *shownDevice) class() string {
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
-		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
-			"with a question mark one that cannot be used, such as a codec that is not imported.",
+		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP), codec (the one of\n" +
+			"the maker). A question mark says that it cannot be used, such as a codec that is not imported.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -108,8 +108,8 @@ func newDeviceList() *cobra.Command {
 	return cmd
 }
 
-// formattersOf returns what the table shows of each device, and a line for each
-// reason why formatters cannot be used.
+// formattersOf returns the formatters of each device for the table, and a line for
+// each reason why formatters cannot be used.
 func formattersOf(ctx context.Context, c config.Config, application string) (map[session.ID]string, []string, error) {
 	shown := map[session.ID]string{}
 	var all []warned

@@ -42,11 +42,12 @@ func newFirmwareImport() *cobra.Command {
 	return cmd
 }
 
-// folderMode lets the daemon, which is not root, look into what root has made.
+// folderMode lets the daemon, which does not run as root, read folders made by
+// root.
 const folderMode = 0o755
 
-// makeFolder makes a folder and those above it, whatever the umask is. One that
-// is there stays as it is.
+// makeFolder makes a folder and its parents with this mode, whatever the umask is.
+// It does not change an existing folder.
 func makeFolder(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -80,7 +81,7 @@ func importFirmware(cmd *cobra.Command, dir, path string) error {
 	return nil
 }
 
-// readImport reads a file, no more of it than can be taken.
+// readImport reads a file up to the largest size of an import.
 func readImport(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

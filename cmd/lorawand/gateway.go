@@ -57,7 +57,7 @@ func gatewayRow(g *admin.Gateway) string {
 	return strings.Join([]string{g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack, dutyCycle(g.SubBands)}, "\t")
 }
 
-// age shows a time in s, or "never".
+// age returns a time in s as text, or "never".
 func age(s *float64, behind string) string {
 	if s == nil {
 		return "never"

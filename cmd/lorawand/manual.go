@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The manual is made by a program of its own, built with the tag manual, so
-// that the daemon does not carry it.
+// A program built with the tag manual writes the manual, so that the daemon does
+// not contain this code.
 func init() { extra = append(extra, newManual) }
 
 func newManual() *cobra.Command {
@@ -72,7 +72,7 @@ func writePages(cmd *cobra.Command, dir string) error {
 	return nil
 }
 
-// page renders a command for man(7).
+// page returns the man page of a command.
 func page(cmd *cobra.Command, name string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"lorawand\" \"User Commands\"\n", strings.ToUpper(roff(name)))
@@ -134,8 +134,8 @@ func option(b *bytes.Buffer, f *pflag.Flag) {
 	fmt.Fprintf(b, "\n%s\n", roff(text))
 }
 
-// roff escapes a text for man(7). A line that begins with a point or an
-// apostrophe would be a request.
+// roff escapes a text for man(7). A line that begins with a point or an apostrophe
+// would be a macro.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "…", "...").Replace(s)
 	lines := strings.Split(s, "\n")

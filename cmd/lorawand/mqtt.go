@@ -20,12 +20,12 @@ func newMQTT() *cobra.Command {
 func newMQTTList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "Show which MQTT clients are connected, and whose sessions are kept", Args: noArgs,
-		Long: "Show the MQTT clients that are connected, and those that are away and whose sessions are kept: the name of the API\n" +
-			"key, for how long they are connected or away, how many messages wait for them, and how many they have lost.",
+		Long: "Show the connected MQTT clients, and the disconnected ones whose sessions are kept: the name of the API key, how\n" +
+			"long they have been connected or away, how many messages wait for them, and how many they have lost.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
-	wide := cmd.Flags().Bool("wide", false, "cut nothing off, and show more: the table may be wider than 80 columns")
+	wide := cmd.Flags().Bool("wide", false, "cut off nothing and show more: the table may be wider than 80 columns")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -53,7 +53,7 @@ func newMQTTList() *cobra.Command {
 	return cmd
 }
 
-// clientRow is a row of a table of 80 columns.
+// clientRow returns a row of the table, which has 80 columns.
 func clientRow(m *admin.MQTTClient) string { return clientCells(m, shorten) }
 
 func wideClientRow(m *admin.MQTTClient) string {
@@ -72,7 +72,7 @@ func clientCells(m *admin.MQTTClient, cut func(s string, most int) string) strin
 	}, "\t")
 }
 
-// shorten cuts a text down to so many characters.
+// shorten cuts a text to this many characters.
 func shorten(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
@@ -80,7 +80,7 @@ func shorten(s string, most int) string {
 	return string([]rune(s)[:most-1]) + "…"
 }
 
-// roughly shows a time in s in at most 6 characters.
+// roughly returns a time in s as text of at most 6 characters.
 func roughly(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	switch {

@@ -1,7 +1,7 @@
 package config
 
-// DefaultFile is the default configuration as a file with comments. A test
-// holds it against Default.
+// DefaultFile is the default configuration as a file with comments. A test compares
+// it with Default.
 const DefaultFile = `# lorawand: The Things Stack's MQTT API on the gateway.
 # Every key has the default that is shown; unknown keys are refused.
 # "lorawand config check" prints every fault in this file.
