@@ -73,7 +73,10 @@ func TestAirAnswersRideAlong(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second)
 				for n := range tt.count {
-					if _, err := devices[n%answerDevices].Send(frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("answer me")}); err != nil {
+					if _, err := devices[n%answerDevices].Send(frame.Data{
+						MType: frame.ConfirmedUp, HasFPort: true, FPort: 2,
+						FRMPayload: []byte("answer me"),
+					}); err != nil {
 						t.Fatal(err)
 					}
 					time.Sleep((tt.rx1Delay + 500*time.Millisecond) / answerDevices)
@@ -81,7 +84,8 @@ func TestAirAnswersRideAlong(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				w.stop()
 				if together != tt.count || len(apart) > 0 {
-					t.Errorf("%d of %d answers came with the acknowledgement in RX1; else: %s", together, tt.count, strings.Join(apart, "; "))
+					t.Errorf("%d of %d answers came with the acknowledgement in RX1; else: %s", together, tt.count,
+						strings.Join(apart, "; "))
 				}
 			})
 		})

@@ -19,7 +19,8 @@ import (
 )
 
 func newAPIKey() *cobra.Command {
-	return group("api-key", "Manage the API keys that applications log in with", newAPIKeyCreate(), newAPIKeyList(), newAPIKeyRevoke())
+	return group("api-key", "Manage the API keys that applications log in with", newAPIKeyCreate(), newAPIKeyList(),
+		newAPIKeyRevoke())
 }
 
 // keyOptions are the flags of api-key create.
@@ -36,7 +37,8 @@ func newAPIKeyCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --application A",
 		Short: "Create an API key and print it",
-		Long: "Create an API key for an application and print it on standard output. It is the password of the application's MQTT\n" +
+		Long: "Create an API key for an application and print it on standard output. It is the password of the " +
+			"application's MQTT\n" +
 			"clients. Only a hash of it is kept, so it cannot be shown again.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,9 +52,12 @@ func newAPIKeyCreate() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.application, "application", "", "`id` of the application (required)")
 	f.StringVar(&o.name, "name", "", "display `name`")
-	f.StringVar(&o.rights, "rights", "", "comma separated `rights`: "+access.All.Names()+" or all (default "+access.Default.String()+")")
-	f.StringVar(&o.expires, "expires", "", "`time` at which it expires: 2027-01-01 or 2027-01-01T12:00:00Z (default never)")
-	f.StringVar(&o.imported, "import", "", "store this `key` of The Things Stack instead of a new one: clients keep their password")
+	f.StringVar(&o.rights, "rights", "", "comma separated `rights`: "+access.All.Names()+" or all (default "+
+		access.Default.String()+")")
+	f.StringVar(&o.expires, "expires", "",
+		"`time` at which it expires: 2027-01-01 or 2027-01-01T12:00:00Z (default never)")
+	f.StringVar(&o.imported, "import", "",
+		"store this `key` of The Things Stack instead of a new one: clients keep their password")
 	return cmd
 }
 
@@ -67,7 +72,10 @@ func createKey(cmd *cobra.Command, c config.Config, o keyOptions) error {
 	if err != nil {
 		return usage(fmt.Errorf("--expires: %w", err))
 	}
-	args := admin.CreateKeyArgs{Application: o.application, Name: o.name, Rights: o.rights, Expires: expires, Import: o.imported}
+	args := admin.CreateKeyArgs{
+		Application: o.application, Name: o.name, Rights: o.rights, Expires: expires,
+		Import: o.imported,
+	}
 	return operate(cmd.Context(), c, "key.create", args, func(k admin.NewKey) error {
 		if k.NewApplication {
 			tellNew(cmd.ErrOrStderr(), o.application)
@@ -119,7 +127,8 @@ func tellConnection(w io.Writer, c config.Config, application, key string) {
 	if port != "1883" {
 		line += " -p " + port
 	}
-	fmt.Fprintf(w, "Host:      %s\nUser name: %s\nPassword:  the key below, which is not shown again\nTo try it: %s -t \"#\" -u %s -P \"%s\" -d\n",
+	fmt.Fprintf(w, "Host:      %s\nUser name: %s\nPassword:  the key below, which is not shown again\nTo try it: %s -t "+
+		"\"#\" -u %s -P \"%s\" -d\n",
 		net.JoinHostPort(host, port), application, line, application, key)
 }
 
@@ -143,7 +152,8 @@ func newAPIKeyList() *cobra.Command {
 			if !k.Expires.IsZero() {
 				expires = k.Expires.Format(time.RFC3339)
 			}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, orDash(k.LastUse), plainLine(k.Name))
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires,
+				orDash(k.LastUse), plainLine(k.Name))
 			return err
 		})
 		if err != nil {
@@ -171,7 +181,8 @@ func newAPIKeyRevoke() *cobra.Command {
 				return err
 			}
 			return operate(cmd.Context(), c, "key.revoke", admin.RevokeKeyArgs{ID: args[0]}, func(k admin.RevokedKey) error {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; connections and sessions that have ended: %d.\n", k.Application, k.Disconnected)
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; connections and sessions that have ended: %d.\n",
+					k.Application, k.Disconnected)
 				return err
 			})
 		},

@@ -54,32 +54,40 @@ var arrows = map[string]string{
 	"bridge/decode":                  "radio bridge/session bridge/v3 bridge/event bridge/formatter",
 	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
-	"bridge/broker":                  "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
-	"bridge/broker/outbox":           "bridge/v3",
-	"bridge/broker/status":           "bridge/v3 bridge/access",
-	"bridge/broker/packet":           "bridge/v3",
-	"bridge/broker/fifo":             "",
-	"bridge/broker/pace":             "",
-	"bridge/broker/sessions":         "",
-	"bridge/chirpstack":              "radio bridge/gateway",
-	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
-	"bridge/activity":                "radio bridge/session bridge/v3 bridge/event",
-	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store bridge/codec",
-	"bridge/core":                    "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state",
-	"bridge":                         "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
-	"bridge/admin":                   "radio/ bridge bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
-	"cmd/lorawand":                   "*",
-	"cmd/lorawand/config":            "*",
-	"cmd/lorawand/demo":              "radio/ bridge/session concentrator/air concentrator/udp",
+	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
+		"bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
+	"bridge/broker/outbox":   "bridge/v3",
+	"bridge/broker/status":   "bridge/v3 bridge/access",
+	"bridge/broker/packet":   "bridge/v3",
+	"bridge/broker/fifo":     "",
+	"bridge/broker/pace":     "",
+	"bridge/broker/sessions": "",
+	"bridge/chirpstack":      "radio bridge/gateway",
+	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
+	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
+	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
+		"bridge/store bridge/codec",
+	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
+		"bridge/gateway bridge/event bridge/state",
+	"bridge": "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge/admin": "radio/ bridge bridge/activity bridge/core bridge/event bridge/state bridge/session " +
+		"bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
+		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"cmd/lorawand":        "*",
+	"cmd/lorawand/config": "*",
+	"cmd/lorawand/demo":   "radio/ bridge/session concentrator/air concentrator/udp",
 }
 
 // knows says which room alone knows a library.
 var knows = map[string][]string{
-	"github.com/brocaar/lorawan":        {"radio/frame", "radio/region"},
-	"github.com/brocaar/lorawan/band":   {"radio/region"},
-	"github.com/mochi-mqtt/server/v2":   {"bridge/broker", "bridge/broker/packet"},
-	"github.com/gorilla/websocket":      {"bridge/broker"},
-	"periph.io/x/conn/v3":               {"concentrator/sx1302", "concentrator/sx1302/board", "concentrator/sx1302/sx1302test", "concentrator/serial"},
+	"github.com/brocaar/lorawan":      {"radio/frame", "radio/region"},
+	"github.com/brocaar/lorawan/band": {"radio/region"},
+	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet"},
+	"github.com/gorilla/websocket":    {"bridge/broker"},
+	"periph.io/x/conn/v3": {
+		"concentrator/sx1302", "concentrator/sx1302/board",
+		"concentrator/sx1302/sx1302test", "concentrator/serial",
+	},
 	"periph.io/x/host/v3":               {"concentrator/sx1302/board"},
 	"github.com/warthog618/go-gpiocdev": {"concentrator/sx1302/board"},
 	"go.bug.st/serial":                  {"concentrator/serial"},
@@ -193,7 +201,10 @@ func checkLibrary(t *testing.T, room, imported string) {
 	if !pure[room] {
 		return
 	}
-	for _, no := range []string{"sync", "sync/atomic", "math/rand", "math/rand/v2", "crypto/rand", "os", "net", "log", "context"} {
+	for _, no := range []string{
+		"sync", "sync/atomic", "math/rand", "math/rand/v2", "crypto/rand", "os", "net", "log",
+		"context",
+	} {
 		if imported == no {
 			t.Errorf("%s imports %s, but it is to be handed what it needs", room, imported)
 		}
@@ -211,7 +222,10 @@ func TestPureRoomsReadNoClock(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, no := range []string{"time.Now(", "time.Since(", "time.Until(", "time.AfterFunc(", "time.NewTimer(", "time.Sleep(", "go func("} {
+			for _, no := range []string{
+				"time.Now(", "time.Since(", "time.Until(", "time.AfterFunc(", "time.NewTimer(",
+				"time.Sleep(", "go func(",
+			} {
 				if bytes.Contains(b, []byte(no)) {
 					t.Errorf("%s/%s has %s…", p.ImportPath, name, no)
 				}
@@ -300,8 +314,9 @@ func TestLengths(t *testing.T) {
 
 // shortLines are the rooms whose lines, those of tests included, end at
 // maxLineLength. "concentrator/" stands for concentrator and what lies below it.
-const shortLines = "concentrator/ radio radio/frame radio/gwmp bridge/access bridge/store bridge/gateway bridge/schedule " +
-	"bridge/event bridge/state bridge/v3"
+const shortLines = "concentrator/ radio radio/frame radio/gwmp bridge/access bridge/store bridge/gateway " +
+	"bridge/schedule " +
+	"bridge/event bridge/state bridge/v3 cmd/lorawand cmd/lorawand/config cmd/lorawand/demo"
 
 // maxLineLength is in characters; a tab is one.
 const maxLineLength = 120
@@ -377,7 +392,8 @@ func TestTooLong(t *testing.T) {
 		{"short", "package p\n" + function(1), 0},
 		{"the longest function", "package p\n" + function(maxFunctionLines), 0},
 		{"a function that is too long", "package p\n" + function(maxFunctionLines+1), 1},
-		{"a method that is too long", "package p\ntype t int\n" + strings.Replace(function(maxFunctionLines+1), "f()", "(t) f()", 1), 1},
+		{"a method that is too long", "package p\ntype t int\n" + strings.Replace(function(maxFunctionLines+1), "f()",
+			"(t) f()", 1), 1},
 		{"the longest file", "package p\n" + strings.Repeat("// x\n", maxFileLines-1), 0},
 		{"a file that is too long", "package p\n" + strings.Repeat("// x\n", maxFileLines), 1},
 	} {

@@ -22,7 +22,9 @@ import (
 func newBackup() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Write the whole state to one text file (- is standard output)",
-		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, waiting downlinks, applications, API keys, codecs.\nKeep the file safe: whoever can read it can read and forge what the devices send.",
+		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, " +
+			"waiting downlinks, applications, API keys, codecs.\nKeep the file safe: whoever can read it can read and forge " +
+			"what the devices send.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -40,7 +42,8 @@ func newBackup() *cobra.Command {
 func newRestore() *cobra.Command {
 	return &cobra.Command{
 		Use: "restore FILE", Short: "Replace the whole state with a backup (- is standard input)",
-		Long: "Replace the whole state with a backup (- is standard input). The old state stays in the folder, in files that\n" +
+		Long: "Replace the whole state with a backup (- is standard input). The old state stays in the folder, in files " +
+			"that\n" +
 			"end in .old. Frame counters and nonces continue from the old state. Devices that the old state does not have, or\n" +
 			"all devices if it is damaged, skip ahead with FCntDown and JoinNonces, so that no number is used twice.",
 		Args: oneFile,
@@ -125,7 +128,8 @@ func printRestored(w io.Writer, r state.Restored) error {
 	if r.Damaged {
 		fmt.Fprintln(w, "the store could not be read to its end, so all devices have skipped ahead")
 	}
-	_, err := fmt.Fprintf(w, "devices: %d restored, %d go on from the store's counters, %d skipped ahead\n", r.Devices, r.Devices-r.Skipped, r.Skipped)
+	_, err := fmt.Fprintf(w, "devices: %d restored, %d go on from the store's counters, %d skipped ahead\n", r.Devices,
+		r.Devices-r.Skipped, r.Skipped)
 	return err
 }
 

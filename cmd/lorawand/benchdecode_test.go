@@ -35,7 +35,10 @@ func measureDecoding(b *testing.B, binary string, uplinks int) (d decodingCosts)
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := formatter.Request{Formatter: f, Task: formatter.DecodeUplink, FPort: 2, Bytes: payload, Received: time.Unix(1795883668, 0)}
+	r := formatter.Request{
+		Formatter: f, Task: formatter.DecodeUplink, FPort: 2, Bytes: payload,
+		Received: time.Unix(1795883668, 0),
+	}
 	pool := formatter.New(formatter.Options{Command: []string{binary}})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

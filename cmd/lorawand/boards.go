@@ -72,7 +72,9 @@ func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(standing, func(s *onboard) bool { return s.chip.Board.Device == o.chip.Board.Device && !slices.Contains(out, s) })
+		at := slices.IndexFunc(standing, func(s *onboard) bool {
+			return s.chip.Board.Device == o.chip.Board.Device && !slices.Contains(out, s)
+		})
 		switch {
 		case at < 0:
 			b.stands++

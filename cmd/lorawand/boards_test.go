@@ -65,7 +65,8 @@ func TestReloadOnboard(t *testing.T) {
 			t.Fatal(err)
 		}
 		name, addr := []string{"eu", "us"}[i], radio.DevAddr{1, 0, 0, byte(i)}
-		s.must("", "device", "create", "dev-"+name, "--application", "app1", "--plan", id, "--dev-eui", radio.EUI64{7: byte(i + 1)}.String(),
+		s.must("", "device", "create", "dev-"+name, "--application", "app1", "--plan", id, "--dev-eui",
+			radio.EUI64{7: byte(i + 1)}.String(),
 			"--dev-addr", addr.String(), "--nwk-s-key", "11111111111111111111111111111111", "--app-s-key", "22222222222222222222222222222222")
 		var nwk, app frame.Key
 		for k := range nwk {
@@ -91,14 +92,18 @@ func TestReloadOnboard(t *testing.T) {
 		t.Helper()
 		eventually(t, 10*time.Second, "the gateway is connected", func() bool {
 			out := s.must("", "gateway", "list")
-			return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected") && strings.Count(out, "\n") == 2
+			return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected") &&
+				strings.Count(out, "\n") == 2
 		})
 	}
 	connected()
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	heard := func(device int, want ...string) {
 		t.Helper()
-		if _, err := devices[device].Send(frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
+		if _, err := devices[device].Send(frame.Data{
+			MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true,
+			FRMPayload: []byte{1},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		m := next(t, ups)
@@ -116,7 +121,8 @@ func TestReloadOnboard(t *testing.T) {
 	first := string(conf)
 
 	// What is none of the chip's business.
-	elsewhere := strings.Replace(first, "enforce_duty_cycle = false", "antenna_gain = 2.0\nlocation = { latitude = 1.5, longitude = 2.5, altitude = 3 }", 1)
+	elsewhere := strings.Replace(first, "enforce_duty_cycle = false",
+		"antenna_gain = 2.0\nlocation = { latitude = 1.5, longitude = 2.5, altitude = 3 }", 1)
 	s.write("lorawand.toml", elsewhere)
 	reload("the configuration is reloaded")
 	heard(0, `"latitude":1.5`)

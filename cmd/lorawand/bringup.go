@@ -32,7 +32,10 @@ const receivePoll = 10 * time.Millisecond
 func newConcentratorListen() *cobra.Command {
 	var f boardFlags
 	var duration time.Duration
-	cmd := &cobra.Command{Use: "listen", Short: "Start the concentrator and print every frame that it hears, of any network", Args: noArgs}
+	cmd := &cobra.Command{
+		Use:   "listen",
+		Short: "Start the concentrator and print every frame that it hears, of any network", Args: noArgs,
+	}
 	cmd.Flags().DurationVar(&duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	asJSON := jsonFlag(cmd)
 	f.add(cmd)
@@ -92,7 +95,8 @@ type heardPacket struct {
 
 func printPacket(w io.Writer, p *sx1302.Packet, asJSON bool) error {
 	h := heardPacket{
-		Count: p.Time, Frequency: p.Frequency, DataRate: p.DataRate.String(), Channel: p.Channel, RSSI: float64(p.RSSI) / 1000, SNR: float64(p.SNR) / 100,
+		Count: p.Time, Frequency: p.Frequency, DataRate: p.DataRate.String(), Channel: p.Channel,
+		RSSI: float64(p.RSSI) / 1000, SNR: float64(p.SNR) / 100,
 		Offset: p.FrequencyError, CRC: p.CRC.String(), Payload: hex.EncodeToString(p.Payload),
 	}
 	if asJSON {
@@ -273,7 +277,8 @@ func newConcentratorScript() *cobra.Command {
 	var f boardFlags
 	cmd := &cobra.Command{
 		Use: "script FILE", Short: "Run a board's test, step by step",
-		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that sets the chip up, then\n" +
+		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that sets " +
+			"the chip up, then\n" +
 			"calls such as {\"k\":\"call\",\"fn\":\"start\"}. Each result is printed as a line of JSON, with rc -1 and the reason for what\n" +
 			"failed; the exit status is 1 then. Other lines are skipped, so recordings of sx1302_hal run unchanged.",
 		Args: cobra.MaximumNArgs(1),

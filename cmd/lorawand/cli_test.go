@@ -52,7 +52,10 @@ func TestUsage(t *testing.T) {
 		{"device create dev1 --application app1 --dev-eui 12", 2, "--dev-eui: malformed identifier"},
 		{"device create dev1 --application app1 --app-key 12", 2, "--app-key: a key has 32"},
 		{"device create dev1 --application app1 --class D", 2, "--class: \"D\", must be A, B or C"},
-		{"device create dev1 --application app1 --nwk-s-key " + testNwk + " --f-nwk-s-int-key " + testApp, 2, "--f-nwk-s-int-key: given twice"},
+		{
+			"device create dev1 --application app1 --nwk-s-key " + testNwk + " --f-nwk-s-int-key " + testApp, 2,
+			"--f-nwk-s-int-key: given twice",
+		},
 		{"device set dev1 --application app1", 2, "nothing to set"},
 		{"device set dev1 --application app1 --name x", 1, "app1/dev1: no such device"},
 		{"device get dev1", 2, "--application"},
@@ -130,15 +133,21 @@ func TestUsage(t *testing.T) {
 
 func TestBadConfiguration(t *testing.T) {
 	s := newSite(t, "colour = 1\n[x]\n")
-	for _, args := range []string{"config check", "run", "device import - --application app1", "api-key create --application app1"} {
+	for _, args := range []string{
+		"config check", "run", "device import - --application app1",
+		"api-key create --application app1",
+	} {
 		status, out, errOut := s.cli("", strings.Fields(args)...)
-		if status != 2 || strings.Count(errOut, s.conf) != 2 || !strings.Contains(errOut, "colour: unknown key") || out != "" {
+		if status != 2 || strings.Count(errOut, s.conf) != 2 || !strings.Contains(errOut, "colour: unknown key") ||
+			out != "" {
 			t.Errorf("%s: exit status %d\n%s%s", args, status, out, errOut)
 		}
 	}
-	s = newSite(t, "driver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n[gateway.sx1302.gnss]\ndevice = \"/dev/ttyAMA0\"")
+	s = newSite(t, "driver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n[gateway.sx1302.gnss]\ndevice = "+
+		"\"/dev/ttyAMA0\"")
 	status, _, errOut := s.cli("", "run")
-	if status != 2 || !strings.Contains(errOut, `not served by this version: [gateway[0].sx1302.gnss, which comes later]`) {
+	if status != 2 || !strings.Contains(errOut,
+		`not served by this version: [gateway[0].sx1302.gnss, which comes later]`) {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 	if status, _, errOut := s.cli("", "config", "check"); status != 0 || !strings.Contains(errOut, "not served") {
@@ -146,7 +155,8 @@ func TestBadConfiguration(t *testing.T) {
 	}
 	none := filepath.Join(s.dir, "none.toml")
 	var buf bytes.Buffer
-	if status := run(context.Background(), []string{"config", "check", "--config", none}, nil, io.Discard, &buf); status != 2 || !strings.Contains(buf.String(), none) {
+	if status := run(context.Background(), []string{"config", "check", "--config", none}, nil, io.Discard,
+		&buf); status != 2 || !strings.Contains(buf.String(), none) {
 		t.Errorf("exit status %d\n%s", status, buf.String())
 	}
 	t.Setenv("LORAWAND_CONFIG", s.conf)
@@ -160,13 +170,16 @@ func TestImport(t *testing.T) {
 	s := newSite(t, "")
 	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_c":true,"session"`, 1)
 	good := s.write("good.json", one+"\n"+two+"\n")
-	bad := s.write("bad.json", "\n"+deviceJSON("dev3", "01000003")+"\n"+deviceJSON("dev4", "zz")+"\n"+deviceJSON("Dev 5", "01000005"))
+	bad := s.write("bad.json", "\n"+deviceJSON("dev3", "01000003")+"\n"+deviceJSON("dev4", "zz")+"\n"+
+		deviceJSON("Dev 5", "01000005"))
 
 	status, out, errOut := s.cli("", "device", "import", good, bad, "--application", "app1")
-	if status != 1 || out != "" || !strings.Contains(errOut, bad+": line 3: dev4: session.dev_addr") || !strings.Contains(errOut, bad+": line 4: Dev 5: device id") {
+	if status != 1 || out != "" || !strings.Contains(errOut, bad+": line 3: dev4: session.dev_addr") ||
+		!strings.Contains(errOut, bad+": line 4: Dev 5: device id") {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
-	if out := s.must("", "device", "import", good, "--application", "app1", "--dry-run"); out != "Would import 2 devices into app1.\n" {
+	if out := s.must("", "device", "import", good, "--application", "app1",
+		"--dry-run"); out != "Would import 2 devices into app1.\n" {
 		t.Errorf("dry run: %s", out)
 	}
 	if r := s.start(); r.d.state.Devices.Len() != 0 {
@@ -175,14 +188,16 @@ func TestImport(t *testing.T) {
 		r.stop()
 	}
 	status, out, errOut = s.cli("", "device", "import", good, "--application", "app1")
-	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut, good+": line 2: dev2: not served by this version: class C") {
+	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut,
+		good+": line 2: dev2: not served by this version: class C") {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
 	status, _, errOut = s.cli(one, "device", "import", "-", "--application", "app1")
 	if status != 1 || !strings.Contains(errOut, "-: line 1: app1/dev1: exists already; --update replaces it") {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
-	if status, _, errOut = s.cli(one+one, "device", "import", "-", "--application", "app2"); status != 1 || !strings.Contains(errOut, "-: line 1: app2/dev1: stands there twice") {
+	if status, _, errOut = s.cli(one+one, "device", "import", "-", "--application", "app2"); status != 1 ||
+		!strings.Contains(errOut, "-: line 1: app2/dev1: stands there twice") {
 		t.Errorf("twice in one file: exit status %d\n%s", status, errOut)
 	}
 	s.must(strings.Replace(one, `"dev_addr"`, `"last_f_cnt_up":7,"dev_addr"`, 1), "device", "import", "-", "--application", "app1", "--update")
@@ -197,11 +212,15 @@ func TestImport(t *testing.T) {
 
 func TestCreateKey(t *testing.T) {
 	s := newSite(t, "")
-	status, key, errOut := s.cli("", "api-key", "create", "--application", "app1", "--rights", "traffic-read", "--name", "x", "--expires", "2000-01-01")
+	status, key, errOut := s.cli("", "api-key", "create", "--application", "app1", "--rights", "traffic-read", "--name",
+		"x", "--expires", "2000-01-01")
 	if status != 0 || strings.Count(key, "\n") != 1 || !strings.HasPrefix(key, "NNSXS.") {
 		t.Fatalf("exit status %d\n%s%s", status, key, errOut)
 	}
-	for _, want := range []string{"Host:      127.0.0.1:0", "User name: app1", `mosquitto_sub -h 127.0.0.1 -p 0 -t "#" -u app1 -P "KEY" -d`} {
+	for _, want := range []string{
+		"Host:      127.0.0.1:0", "User name: app1",
+		`mosquitto_sub -h 127.0.0.1 -p 0 -t "#" -u app1 -P "KEY" -d`,
+	} {
 		if !strings.Contains(errOut, want) {
 			t.Errorf("%q is not in\n%s", want, errOut)
 		}
@@ -210,10 +229,12 @@ func TestCreateKey(t *testing.T) {
 		t.Error("the key stands on standard error, though standard output is no terminal")
 	}
 	const theirs = "NNSXS.VEEBURF3KR77ZRXXXXXXXXXXXXXXXXXXXXXXXXX.ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST"
-	if out := s.must("", "api-key", "create", "--application", "app1", "--import", theirs); strings.TrimSpace(out) != theirs {
+	if out := s.must("", "api-key", "create", "--application", "app1", "--import",
+		theirs); strings.TrimSpace(out) != theirs {
 		t.Errorf("imported key: %s", out)
 	}
-	if status, _, errOut := s.cli("", "api-key", "create", "--application", "app1", "--import", theirs); status != 1 || !strings.Contains(errOut, "exists already") {
+	if status, _, errOut := s.cli("", "api-key", "create", "--application", "app1", "--import", theirs); status != 1 ||
+		!strings.Contains(errOut, "exists already") {
 		t.Errorf("the same key twice: exit status %d\n%s", status, errOut)
 	}
 	files, err := filepath.Glob(filepath.Join(s.dir, "store", "*"))
@@ -248,7 +269,8 @@ func TestRunCommand(t *testing.T) {
 		defer errOut.mu.Unlock()
 		return strings.Contains(text.String(), what)
 	}
-	for end := time.Now().Add(5 * time.Second); !seen("listening for MQTT clients") || !seen("listening for packet forwarders"); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); !seen("listening for MQTT clients") ||
+		!seen("listening for packet forwarders"); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it does not listen:\n%s", text.String())
 		}
@@ -352,7 +374,8 @@ func TestPartsThatFail(t *testing.T) {
 		t.Errorf("a UDP port that is taken: %v", err)
 	}
 	c.UDP.Listen = "127.0.0.1:0"
-	if _, err := newDaemon(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another daemon answers") {
+	if _, err := newDaemon(c, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "another daemon answers") {
 		t.Errorf("a control socket that is taken: %v", err)
 	}
 	c.Control.Socket = filepath.Join(s.dir, "other.sock")
@@ -368,7 +391,8 @@ func TestPartsThatFail(t *testing.T) {
 func TestImportSessionWithoutState(t *testing.T) {
 	s := newSite(t, "")
 	device := strings.Replace(deviceJSON("dev1", "01000001"), `"session"`, `"supports_join":true,"root_keys":{"app_key":{"key":"`+testApp+`"}},"session"`, 1)
-	if status, _, errOut := s.cli(device, "device", "import", "-", "--application", "app1"); status != 1 || !strings.Contains(errOut, "--assume-plan-defaults") {
+	if status, _, errOut := s.cli(device, "device", "import", "-", "--application", "app1"); status != 1 ||
+		!strings.Contains(errOut, "--assume-plan-defaults") {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 	s.must(device, "device", "import", "-", "--application", "app1", "--assume-plan-defaults")

@@ -66,7 +66,9 @@ func (f *boardFlags) findLines(cmd *cobra.Command) (*workbench, error) {
 	return f.board(cmd, func(b *workbench) (config.Concentrator, error) { return b.keys.Probed() })
 }
 
-func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Concentrator, error)) (*workbench, error) {
+func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Concentrator, error)) (*workbench,
+	error,
+) {
 	b := &workbench{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
@@ -129,12 +131,16 @@ func (b *workbench) open() (*board.Hardware, error) {
 
 // chip returns the chip of an open board. firmware is needed to start it.
 func (b *workbench) chip(h *board.Hardware, firmware sx1302.Firmware) (*sx1302.Chip, error) {
-	return sx1302.New(h.Conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer, SX1261: h.SX1261})
+	return sx1302.New(h.Conn, b.Chip, sx1302.Options{
+		Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer,
+		SX1261: h.SX1261,
+	})
 }
 
 // explain adds the device and the lines to an error.
 func (b *workbench) explain(err error) error {
-	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device, cmp.Or(strings.Join(b.Board.Toggled(), ", "), "reset none"))
+	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device,
+		cmp.Or(strings.Join(b.Board.Toggled(), ", "), "reset none"))
 }
 
 // start opens the board and starts its chip. The caller closes the hardware.
@@ -164,7 +170,8 @@ func (b *workbench) start(ctx context.Context) (*sx1302.Chip, *board.Hardware, e
 
 func newConcentrator() *cobra.Command {
 	return group("concentrator", "Work with the concentrator on board while the daemon does not",
-		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(), newConcentratorScript())
+		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(),
+		newConcentratorScript())
 }
 
 func newConcentratorProbe() *cobra.Command {

@@ -44,7 +44,8 @@ func BenchmarkCosts(b *testing.B) {
 func costsAtRest(b *testing.B, binary string) []cost {
 	b.Helper()
 	few, many := startIdle(b, binary, 100), startIdle(b, binary, 1000)
-	mips, arm, poll := mipsle.instructions(b), armv7.instructions(b), mipsle.poll(b) // one after the other: they are slow enough
+	// one after the other: they are slow enough
+	mips, arm, poll := mipsle.instructions(b), armv7.instructions(b), mipsle.poll(b)
 	child := measureDecoding(b, binary, 100).resident
 	up, down := measureAllocations(b)
 	loaded, used := measureDevice(b)

@@ -106,7 +106,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways,
+		Store: d.store, Outbox: d.broker,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version,
 	}); err != nil {
@@ -139,7 +140,8 @@ func warnListening(gws []config.Gateway, log *slog.Logger) {
 			continue
 		}
 		if _, asked := plan.LBT(); asked {
-			log.Warn("the frequency plan requires listen before talk: configure it in the packet forwarder", "gateway", gws[i].ID, "plan", plan.ID())
+			log.Warn("the frequency plan requires listen before talk: configure it in the packet forwarder", "gateway",
+				gws[i].ID, "plan", plan.ID())
 		}
 	}
 }
@@ -158,7 +160,8 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	if o.DevAddrs, err = devAddrPrefixes(&c.Network, o.Encoder.NetID); err != nil {
 		return nil, err
 	}
-	o.Deduplication, o.Commit, o.RX1Delay = c.Network.DeduplicationWindow.D(), c.Store.CommitInterval.D(), c.Network.RX1Delay.D()
+	o.Deduplication, o.Commit, o.RX1Delay = c.Network.DeduplicationWindow.D(), c.Store.CommitInterval.D(),
+		c.Network.RX1Delay.D()
 	return bridge.New(o)
 }
 
@@ -192,9 +195,13 @@ func (d *daemon) refused(r broker.Refused) {
 	now := d.bridge.Now()
 	e := event.Event{
 		Kind: [...]event.Kind{
-			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused,
+			broker.SubscribeRefused: event.SubscribeRefused,
 		}[r.What],
-		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
+		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{
+			ID: r.Client, Application: r.Application,
+			Topic: r.Topic,
+		},
 	}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
@@ -248,23 +255,30 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 	behind, err := state.CatchUp(s, st)
 	switch {
 	case err != nil:
-		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead again", "error", err)
+		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead again",
+			"error", err)
 	case behind:
-		log.Warn("the store is older than its last confirmed commit: FCntDown and JoinNonces have skipped ahead", "devices", st.Devices.Len())
+		log.Warn("the store is older than its last confirmed commit: FCntDown and JoinNonces have skipped ahead", "devices",
+			st.Devices.Len())
 	}
 }
 
 // newBroker makes the broker.
-func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon,
+	log *slog.Logger,
+) (*broker.Broker, error) {
 	l := c.MQTT.Limits
 	return broker.New(broker.Options{
-		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
-		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
+		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen,
+		TLSConfig: certs.TLSConfig(),
+		Origins:   c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
 		Limits: broker.Limits{
-			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
-			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
+			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress,
+			ConnectTimeout: l.ConnectTimeout.D(),
+			PacketSize:     l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
-			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal,
+			SessionExpiry: l.SessionExpiry.D(),
 		},
 		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
@@ -276,7 +290,10 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
-		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.Antenna() * 100))}
+		g := &gateway.Gateway{
+			ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle,
+			AntennaGain: radio.Decibel(math.Round(c.Antenna() * 100)),
+		}
 		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}

@@ -40,7 +40,8 @@ func newDecoding(t testing.TB, formatters map[string]string, more string) *decod
 	s := newSite(t, more)
 	d := &decoding{site: s, sent: make(chan radio.Downlink, 100)}
 	s.must(formatted(t, formatters), "device", "import", "-", "--application", "app1")
-	other := strings.NewReplacer("01ABCDEF", "01ABCDF0", "0102030405060708", "0102030405060709").Replace(deviceJSON("dev2", testAddr.String()))
+	other := strings.NewReplacer("01ABCDEF", "01ABCDF0", "0102030405060708",
+		"0102030405060709").Replace(deviceJSON("dev2", testAddr.String()))
 	s.must(other, "device", "import", "-", "--application", "app1")
 	d.key = strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	d.start()
@@ -187,7 +188,8 @@ func TestHostileFormatter(t *testing.T) {
 	began := time.Now()
 	d.send(2, "\x01")
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, DevAddr: [4]byte{0x01, 0xAB, 0xCD, 0xF0}, HasFPort: true, FPort: 1, FRMPayload: []byte("b"),
+		MType: frame.UnconfirmedUp, DevAddr: [4]byte{0x01, 0xAB, 0xCD, 0xF0}, HasFPort: true, FPort: 1,
+		FRMPayload: []byte("b"),
 	}, 1, testKeys(t))
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +247,10 @@ func TestFormatterEvents(t *testing.T) {
 	for _, e := range d.d.bridge.Events().Recent(nil) {
 		got += e.Text() + "\n"
 	}
-	for _, want := range []string{"payload formatter says  app1/dev1  n 3\n", "payload formatter failed  app1/dev1  Error: broken"} {
+	for _, want := range []string{
+		"payload formatter says  app1/dev1  n 3\n",
+		"payload formatter failed  app1/dev1  Error: broken",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}

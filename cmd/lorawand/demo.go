@@ -49,7 +49,8 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the daemon with simulated devices",
-		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and talks to the real UDP\n" +
+		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and talks to " +
+			"the real UDP\n" +
 			"listener, or a model of an SX1302 hears them and talks to the real driver. The real MQTT broker publishes their\n" +
 			"messages. Nothing is kept.",
 		Args: noArgs,
@@ -64,7 +65,8 @@ func newDemo() *cobra.Command {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	f.IntVar(&o.devices, "devices", 3, "`number` of devices, 1 to "+strconv.Itoa(demoMaxDevices))
 	f.Float64Var(&o.speed, "speed", 1, "uplinks of a device: this many `times` as fast as one in 5 s, 0.01 to 100")
-	f.StringVar(&o.radio, "radio", radioUDP, "`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
+	f.StringVar(&o.radio, "radio", radioUDP,
+		"`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
 	return cmd
 }
 

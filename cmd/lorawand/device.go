@@ -12,7 +12,8 @@ import (
 func newDevice() *cobra.Command {
 	return group(
 		"device", "Manage end devices",
-		newDeviceCreate(), newDeviceImport(), newDeviceList(), newDeviceGet(), newDeviceSet(), newDeviceDelete(), newDeviceExport(),
+		newDeviceCreate(), newDeviceImport(), newDeviceList(), newDeviceGet(), newDeviceSet(), newDeviceDelete(),
+		newDeviceExport(),
 	)
 }
 

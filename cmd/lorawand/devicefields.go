@@ -27,7 +27,10 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: an OTAA device"},
 	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
 	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
-	{"phy-version", "lorawan_phy_version", "`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)"},
+	{
+		"phy-version", "lorawan_phy_version",
+		"`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)",
+	},
 	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
 	{"name", "name", "display `name`"},
 	{"description", "description", "free `text`"},
@@ -140,7 +143,8 @@ func newDeviceCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
 		Short: "Create an end device from what its sticker says",
-		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
+		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 " +
+			"--nwk-key;\n" +
 			"an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
 		Args: oneDevice,
 	}
@@ -192,7 +196,9 @@ func newDeviceCreate() *cobra.Command {
 }
 
 // createDevice registers a device, and returns the notes about it.
-func createDevice(cmd *cobra.Command, c config.Config, application string, device json.RawMessage) (notes []string, err error) {
+func createDevice(cmd *cobra.Command, c config.Config, application string, device json.RawMessage) (notes []string,
+	err error,
+) {
 	var fault error
 	put := admin.PutArgs{Application: application, Devices: []json.RawMessage{device}}
 	err = operate(cmd.Context(), c, "device.put", put, func(p admin.PutPart) error {
@@ -230,16 +236,19 @@ func newDeviceSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set DEVICE --application A",
 		Short: "Change the registration of an end device",
-		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes on, unless a\n" +
-			"changed key or address makes it another device or session. Receive window settings (--rx1-delay and the like) are\n" +
-			"used at once for ABP; a device that joins gets them with its next join.\n\n" +
+		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes on, " +
+			"unless a\n" +
+			"changed key or address makes it another device or session. Receive window settings (--rx1-delay and the like)\n" +
+			"are used at once for ABP; a device that joins gets them with its next join.\n\n" +
 			"A device with a payload formatter of its own, for either direction, uses none of its application.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
 	addFieldFlags(cmd)
-	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
-	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "accept used DevNonces again; until the device joins, old join-requests can be replayed")
+	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false,
+		"accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
+	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false,
+		"accept used DevNonces again; until the device joins, old join-requests can be replayed")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -254,7 +263,8 @@ func newDeviceSet() *cobra.Command {
 		if args.UpFormatter, args.DownFormatter, err = formatterChanges(cmd, true); err != nil {
 			return err
 		}
-		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces && args.UpFormatter == nil && args.DownFormatter == nil {
+		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces && args.UpFormatter == nil &&
+			args.DownFormatter == nil {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]

@@ -31,9 +31,12 @@ func newDeviceImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --application A",
 		Short: "Import end devices from The Things Stack's JSON or CSV",
-		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array or in its API's\n" +
-			"end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of devices and spreadsheets write\n" +
-			"them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions come with them and go on. All devices of all\n" +
+		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array or in " +
+			"its API's\n" +
+			"end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of devices and spreadsheets " +
+			"write\n" +
+			"them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions come with them and go on. All devices of " +
+			"all\n" +
 			"files are imported or, if there is a fault anywhere, none.\n\n" +
 			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no difference there:\n" +
 			"DevEUI is dev_eui. EUIs and keys may have separators and 0x. Unknown columns are ignored.\n" +
@@ -54,11 +57,13 @@ func newDeviceImport() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.application, "application", "", "`id` of the application to import into (required)")
-	f.StringVar(&o.plan, "plan", "", "frequency plan `id` of devices that name none (default network.default_frequency_plan)")
+	f.StringVar(&o.plan, "plan", "",
+		"frequency plan `id` of devices that name none (default network.default_frequency_plan)")
 	f.StringVar(&o.version, "version", "", "LoRaWAN `version` of devices that name none, such as 1.0.3")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check the files and import nothing")
 	f.BoolVar(&o.update, "update", false, "replace devices that exist already")
-	f.BoolVar(&o.assume, "assume-plan-defaults", false, "import sessions of OTAA devices without mac_state as if the device had joined with the plan's defaults")
+	f.BoolVar(&o.assume, "assume-plan-defaults", false,
+		"import sessions of OTAA devices without mac_state as if the device had joined with the plan's defaults")
 	return cmd
 }
 

@@ -67,7 +67,8 @@ func (d *shownDevice) class() string {
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
-		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP), codec (the one of\n" +
+		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP), codec " +
+			"(the one of\n" +
 			"the maker). A question mark says that it cannot be used, such as a codec that is not imported.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
@@ -90,7 +91,8 @@ func newDeviceList() *cobra.Command {
 			return err
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\tFORMATTERS\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\t"+
+			"FORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
@@ -101,7 +103,8 @@ func newDeviceList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device,
+				orDash(d.IDs.DevEUI),
 				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, seen, signal, orDash(formatters[id]), plainLine(d.Name))
 			return err
 		})
@@ -160,7 +163,10 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		args := admin.DeviceArgs{Application: *application, Device: names[0]}
-		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{Application: args.Application, Device: args.Device, History: *history})
+		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{
+			Application: args.Application, Device: args.Device,
+			History: *history,
+		})
 		if err != nil {
 			return err
 		}
@@ -173,7 +179,10 @@ func newDeviceGet() *cobra.Command {
 		}
 		var formatters admin.DeviceFormatters
 		list := admin.FormatterListArgs(args)
-		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
+		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error {
+			formatters = f
+			return nil
+		})
 		if err != nil {
 			return err
 		}
@@ -209,10 +218,12 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *sh
 	case s.NFCntDown == s.AFCntDown:
 		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d", s.DevAddr, s.FCntUp, s.NFCntDown))
 	default:
-		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)", s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
+		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)",
+			s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
 	}
 	if d.Joins {
-		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
+		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce,
+			len(d.UsedDevNonces), d.LastJoinNonce))
 	}
 	activityLines(did, line)
 	if _, err := io.WriteString(w, b.String()); err != nil {
@@ -226,13 +237,16 @@ func newDeviceExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [DEVICE…] [--application A]",
 		Short: "Write end devices with their keys in the form of The Things Stack",
-		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all applications, of one,\n" +
-			"or those that you name. OTAA devices are written without their sessions, unless --session hands the sessions over.\n" +
+		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all " +
+			"applications, of one,\n" +
+			"or those that you name. OTAA devices are written without their sessions, unless --session hands the sessions " +
+			"over.\n" +
 			"Then the frame counters of downlinks skip ahead; delete the devices here afterwards.",
 		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
-	cmd.Flags().BoolVar(&args.Session, "session", false, "include sessions and MAC state, for a hand-over to another server")
+	cmd.Flags().BoolVar(&args.Session, "session", false,
+		"include sessions and MAC state, for a hand-over to another server")
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {

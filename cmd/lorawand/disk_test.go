@@ -26,7 +26,10 @@ import (
 // confirmed forwards a confirmed uplink of the test device.
 func (f *forwarder) confirmed(fCnt uint32) {
 	f.Helper()
-	phy, err := frame.BuildUplink(frame.Data{MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1, FRMPayload: []byte("x")}, fCnt, testKeys(f.TB))
+	phy, err := frame.BuildUplink(frame.Data{
+		MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte("x"),
+	}, fCnt, testKeys(f.TB))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -108,11 +111,13 @@ func TestDiskFails(t *testing.T) {
 				answered(uint32(n) + 1)
 			}
 			contains(t, "/readyz", r.ready(503), fault.Error())
-			if log := r.logged(); !strings.Contains(log, "the store cannot be written") || !strings.Contains(log, fault.Error()) {
+			if log := r.logged(); !strings.Contains(log, "the store cannot be written") ||
+				!strings.Contains(log, fault.Error()) {
 				t.Errorf("not in the log:\n%s", log)
 			}
 			contains(t, "status", s.until("CANNOT BE WRITTEN", "status"), fault.Error())
-			contains(t, "a push", s.fails("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"), fault.Error())
+			contains(t, "a push", s.fails("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"),
+				fault.Error())
 			disk.Fail(nil)
 			r.ready(200)
 			s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef")

@@ -38,9 +38,11 @@ func newFormatterTest() *cobra.Command {
 	var f formatterFlags
 	cmd := &cobra.Command{
 		Use: "test FILE.js|cayennelpp|APPLICATION/DEVICE", Short: "Run a payload formatter with the limits of the daemon",
-		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can do nothing\n" +
+		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can do " +
+			"nothing\n" +
 			"but compute, with a deadline and little memory. Prints its result, its warnings, its output of\n" +
-			"console.log, and the time and memory that it takes. Without --encode or --decode-downlink the payload is an uplink.\n\n" +
+			"console.log, and the time and memory that it takes. Without --encode or --decode-downlink the payload is an " +
+			"uplink.\n\n" +
 			"For a device its own formatter is run, or the one of its application or its maker, by the daemon if one runs.",
 		Example: "lorawand formatter test decoder.js --port 1 --hex 0167\n" +
 			"lorawand formatter test app1/dev1 --hex 0167\n" +
@@ -211,8 +213,10 @@ func printResult(out io.Writer, r formatter.Request, first, again formatter.Resu
 	}
 	if first.Cost.Wall > 0 {
 		cpu := func(c formatter.Cost) string { return c.CPU.Round(time.Microsecond).String() }
-		line("time", fmt.Sprintf("%s of CPU the first time, then %s; %s in all", cpu(first.Cost), cpu(again.Cost), again.Cost.Wall.Round(time.Microsecond)))
-		line("memory", fmt.Sprintf("%d kB allocated; the child has had at most %.1f MB", again.Cost.Allocated>>10, float64(again.Cost.RSS)/1e6))
+		line("time", fmt.Sprintf("%s of CPU the first time, then %s; %s in all", cpu(first.Cost), cpu(again.Cost),
+			again.Cost.Wall.Round(time.Microsecond)))
+		line("memory", fmt.Sprintf("%d kB allocated; the child has had at most %.1f MB", again.Cost.Allocated>>10,
+			float64(again.Cost.RSS)/1e6))
 	}
 	return w.Flush()
 }
@@ -235,8 +239,10 @@ type resultJSON struct {
 
 func printResultJSON(out io.Writer, r formatter.Request, res formatter.Result) error {
 	v := resultJSON{
-		DecodedPayload: res.Data, Warnings: res.Warnings, NormalizedWarnings: res.NormalizedWarnings, FRMPayload: res.Bytes, Log: res.Log,
-		CPUMicroseconds: res.Cost.CPU.Microseconds(), WallMicroseconds: res.Cost.Wall.Microseconds(), Allocated: res.Cost.Allocated, RSS: res.Cost.RSS,
+		DecodedPayload: res.Data, Warnings: res.Warnings, NormalizedWarnings: res.NormalizedWarnings, FRMPayload: res.Bytes,
+		Log:             res.Log,
+		CPUMicroseconds: res.Cost.CPU.Microseconds(), WallMicroseconds: res.Cost.Wall.Microseconds(),
+		Allocated: res.Cost.Allocated, RSS: res.Cost.RSS,
 	}
 	for _, n := range res.Normalized {
 		v.NormalizedPayload = append(v.NormalizedPayload, n)

@@ -54,7 +54,10 @@ func gatewayRow(g *admin.Gateway) string {
 	if g.Connected && !g.Confirmed {
 		ack = "unconfirmed"
 	}
-	return strings.Join([]string{g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack, dutyCycle(g.SubBands)}, "\t")
+	return strings.Join([]string{
+		g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack,
+		dutyCycle(g.SubBands),
+	}, "\t")
 }
 
 // age returns a time in s as text, or "never".

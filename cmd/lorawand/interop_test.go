@@ -134,8 +134,10 @@ func TestMosquittoBridge(t *testing.T) {
 				listen := freeTCP(t)
 				_, own, _ := strings.Cut(listen, ":")
 				conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress %s\nbridge_protocol_version %s\n"+
-					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications false\nrestart_timeout 1\n"+
+				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress "+
+					"%s\nbridge_protocol_version %s\n"+
+					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications "+
+					"false\nrestart_timeout 1\n"+
 					"topic v3/app1/devices/+/down/queued in 1\ntopic v3/app1/devices/+/down/push out 1\n", own, door, version,
 					v.key, name, version)
 				if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {

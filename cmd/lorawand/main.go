@@ -78,10 +78,12 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+", or $LORAWAND_CONFIG)")
+	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+
+		", or $LORAWAND_CONFIG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newApplication(), newDevice(), newAPIKey(), newDownlink(),
-		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
+		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(),
+		newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}
@@ -90,7 +92,9 @@ func newRoot() *cobra.Command {
 
 // group returns a command that has only sub-commands.
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return cmd.Help()
+	}}
 	g.AddCommand(sub...)
 	return g
 }

@@ -76,7 +76,8 @@ func writePages(cmd *cobra.Command, dir string) error {
 func page(cmd *cobra.Command, name string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"lorawand\" \"User Commands\"\n", strings.ToUpper(roff(name)))
-	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n.SH SYNOPSIS\n.B %s\n", roff(name), roff(lowerFirst(cmd.Short)), roff(cmd.CommandPath()))
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n.SH SYNOPSIS\n.B %s\n", roff(name), roff(lowerFirst(cmd.Short)),
+		roff(cmd.CommandPath()))
 	_, arguments, _ := strings.Cut(cmd.Use, " ")
 	if cmd.HasAvailableSubCommands() {
 		arguments = "COMMAND"
@@ -104,7 +105,8 @@ func page(cmd *cobra.Command, name string) []byte {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
 	}
 	fmt.Fprintf(&b, ".SH EXIT STATUS\n0: success; %d: failure; %d: wrong usage or configuration.\n", exitFailed, exitUsage)
-	files := ".SH FILES\n.I /etc/lorawand/lorawand.toml\n.RS\nThe configuration; \\fBlorawand config default\\fR prints one with comments.\n.RE\n"
+	files := ".SH FILES\n.I /etc/lorawand/lorawand.toml\n.RS\nThe configuration; \\fBlorawand config default\\fR prints " +
+		"one with comments.\n.RE\n"
 	if parent := cmd.Parent(); parent == nil {
 		b.WriteString(files)
 	} else {

@@ -20,7 +20,8 @@ func newMQTT() *cobra.Command {
 func newMQTTList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "Show which MQTT clients are connected, and whose sessions are kept", Args: noArgs,
-		Long: "Show the connected MQTT clients, and the disconnected ones whose sessions are kept: the name of the API key, how\n" +
+		Long: "Show the connected MQTT clients, and the disconnected ones whose sessions are kept: the name of the API " +
+			"key, how\n" +
 			"long they have been connected or away, how many messages wait for them, and how many they have lost.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
@@ -67,7 +68,8 @@ func clientCells(m *admin.MQTTClient, cut func(s string, most int) string) strin
 		address = m.Address
 	}
 	return strings.Join([]string{
-		cut(orDash(plainLine(m.ID)), 12), cut(m.Application, 12), cut(plainLine(cmp.Or(m.KeyName, m.KeyID)), 10), cut(address, 15),
+		cut(orDash(plainLine(m.ID)), 12), cut(m.Application, 12), cut(plainLine(cmp.Or(m.KeyName, m.KeyID)), 10),
+		cut(address, 15),
 		roughly(m.Since), cut(fmt.Sprint(m.Queue), 5), cut(fmt.Sprint(m.Dropped), 7),
 	}, "\t")
 }

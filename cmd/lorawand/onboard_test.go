@@ -78,11 +78,13 @@ func TestOnboard(t *testing.T) {
 	for i := range 2 {
 		root := frame.Key{1, byte(i)}
 		eui := radio.EUI64{1, 2, 3, 4, 5, 6, 7, byte(i)}
-		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(), "--join-eui", "0000000000000007",
+		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(),
+			"--join-eui", "0000000000000007",
 			"--app-key", fmt.Sprintf("%X", root[:]))
 		v, err := w.Device(air.DeviceOptions{
-			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7}, RootKeys: frame.RootKeys{AppKey: root},
-			RSSI: -9740, SNR: 325,
+			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7},
+			RootKeys: frame.RootKeys{AppKey: root},
+			RSSI:     -9740, SNR: 325,
 			Heard: func(h air.Heard) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -109,7 +111,8 @@ func TestOnboard(t *testing.T) {
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { _ = w.Run(ctx) })
-	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}} // the counter wraps 2 s after the start
+	// the counter wraps 2 s after the start
+	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}}
 	r := s.startOn(sim.open, nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
@@ -121,9 +124,16 @@ func TestOnboard(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	eventually(t, 15*time.Second, "the devices join", func() bool { mu.Lock(); defer mu.Unlock(); return joined == len(devices) })
+	eventually(t, 15*time.Second, "the devices join", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return joined == len(devices)
+	})
 	for _, v := range devices {
-		if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
+		if _, err := v.Send(frame.Data{
+			MType: frame.ConfirmedUp, FPort: 1, HasFPort: true,
+			FRMPayload: []byte{1},
+		}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -152,7 +162,9 @@ func TestOnboardWithoutChip(t *testing.T) {
 		open func(ready func() bool) opener
 		says string
 	}{
-		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
+		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener {
+			return openHardware
+		}, "check that SPI is switched on"},
 		"no firmware, then there is": {"", func(ready func() bool) opener {
 			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
 			return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
@@ -170,7 +182,8 @@ func TestOnboardWithoutChip(t *testing.T) {
 			good := false
 			r := s.startOn(tt.open(func() bool { mu.Lock(); defer mu.Unlock(); return good }), nil)
 			eventually(t, 5*time.Second, "gateway list tells why", func() bool {
-				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") && strings.Contains(s.must("", "gateway", "list"), tt.says)
+				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") &&
+					strings.Contains(s.must("", "gateway", "list"), tt.says)
 			})
 			if out := s.must("", "events"); !strings.Contains(out, "gateway does not work") {
 				t.Errorf("events: %s", out)
@@ -182,8 +195,11 @@ func TestOnboardWithoutChip(t *testing.T) {
 			good = true
 			mu.Unlock()
 			if tt.keys == "" {
-				eventually(t, 10*time.Second, "it works after all", func() bool { return strings.Contains(s.must("", "gateway", "list"), "connected") })
-				if out := s.must("", "gateway", "list"); strings.Contains(out, "does not work") || strings.Contains(out, "eui-0000000000000001") {
+				eventually(t, 10*time.Second, "it works after all", func() bool {
+					return strings.Contains(s.must("", "gateway", "list"), "connected")
+				})
+				if out := s.must("", "gateway", "list"); strings.Contains(out, "does not work") ||
+					strings.Contains(out, "eui-0000000000000001") {
 					t.Errorf("gateway list: %s", out)
 				}
 			}

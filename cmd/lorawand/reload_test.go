@@ -46,7 +46,8 @@ func (s *site) reloading(open opener) (r *running, reload func(logged string)) {
 		s.Helper()
 		before := len(r.logged())
 		hangup <- syscall.SIGHUP
-		for end := time.Now().Add(5 * time.Second); !strings.Contains(r.logged()[before:], logged); time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Second); !strings.Contains(r.logged()[before:],
+			logged); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				s.Fatalf("not logged: %s\n%s", logged, r.logged()[before:])
 			}
@@ -74,7 +75,8 @@ func TestReload(t *testing.T) {
 	two.send(2, "from a gateway that is not configured")
 	none(t, ch, "an unknown gateway")
 
-	second := "[[gateway]]\neui = \"" + other.String() + "\"\nid = \"second\"\nlocation = { latitude = 1.5, longitude = 2.5, altitude = 3 }\n"
+	second := "[[gateway]]\neui = \"" + other.String() +
+		"\"\nid = \"second\"\nlocation = { latitude = 1.5, longitude = 2.5, altitude = 3 }\n"
 	s.write("lorawand.toml", first+second+"[store]\n")
 	reload("the configuration is not reloaded")
 	two.send(3, "the file is faulty")
@@ -102,7 +104,9 @@ func TestReload(t *testing.T) {
 
 	// The first goes, the second has another plan, and one key needs a restart.
 	without := first[:strings.Index(first, "[[gateway]]")]
-	s.write("lorawand.toml", strings.Replace(without, "[store]", "[log]\nlevel = \"debug\"\n[network]\nrx1_delay = \"2s\"\n[store]", 1)+second+"frequency_plan = \"US_902_928_FSB_2\"\n")
+	s.write("lorawand.toml", strings.Replace(without, "[store]",
+		"[log]\nlevel = \"debug\"\n[network]\nrx1_delay = \"2s\"\n[store]", 1)+second+
+		"frequency_plan = \"US_902_928_FSB_2\"\n")
 	reload("need a restart\" keys=network.rx1_delay")
 	s.until("US_902_928_FSB_2", "gateway", "list")
 	if list := s.must("", "gateway", "list"); strings.Contains(list, strings.ToLower(testEUI.String())) {
@@ -133,7 +137,9 @@ func TestReloadThenRestore(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- serve(ctx, c, slog.New(slog.DiscardHandler), func(d *daemon) { d.level, d.source, d.reloads = level, source, hangup })
+		done <- serve(ctx, c, slog.New(slog.DiscardHandler), func(d *daemon) {
+			d.level, d.source, d.reloads = level, source, hangup
+		})
 	}()
 	defer func() {
 		cancel()

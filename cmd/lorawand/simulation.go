@@ -23,7 +23,8 @@ func (s *simulation) open(_ *config.SX1302, c *config.Concentrator) (*board.Hard
 	model := sx1302test.New(s.chip)
 	source := &c.Chip.Radios[0]
 	receiver := model.OnAir(s.air, sx1302test.OnAirOptions{
-		Receiver: air.ReceiverOptions{EUI: radio.EUI64(s.chip.EUI)}, RSSIOffset: source.RSSIOffset, Latch: sx1302.Latch, Power: source.Emits,
+		Receiver: air.ReceiverOptions{EUI: radio.EUI64(s.chip.EUI)}, RSSIOffset: source.RSSIOffset, Latch: sx1302.Latch,
+		Power: source.Emits,
 	})
 	if s.made != nil {
 		s.made(model)
@@ -41,5 +42,8 @@ func (s *simulation) open(_ *config.SX1302, c *config.Concentrator) (*board.Hard
 
 // syntheticFirmware returns images that the model accepts. They hold no code.
 func syntheticFirmware() (sx1302.Firmware, error) {
-	return sx1302.Firmware{AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB), SX1261: sx1302test.Patch()}, nil
+	return sx1302.Firmware{
+		AGC: sx1302test.Image(sx1302test.AGCSX1250), ARB: sx1302test.Image(sx1302test.ARB),
+		SX1261: sx1302test.Patch(),
+	}, nil
 }

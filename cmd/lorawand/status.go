@@ -19,7 +19,8 @@ import (
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{Use: "status", Short: "Show the state of the running daemon", Args: noArgs}
 	asJSON := jsonFlag(cmd)
-	endurance := cmd.Flags().String("endurance", "800GB", "`bytes` that can be written to the flash before it wears out: 800GB for 8 MB of NOR flash")
+	endurance := cmd.Flags().String("endurance", "800GB",
+		"`bytes` that can be written to the flash before it wears out: 800GB for 8 MB of NOR flash")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		bytes, err := parseSize(*endurance)
 		if err != nil {

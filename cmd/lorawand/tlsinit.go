@@ -76,7 +76,8 @@ func newTLSInit() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", defaultTLSFolder, "`folder` of the certificates")
-	cmd.Flags().StringSliceVar(&names, "name", nil, "a further `name` or address by which clients reach this host; may be repeated")
+	cmd.Flags().StringSliceVar(&names, "name", nil,
+		"a further `name` or address by which clients reach this host; may be repeated")
 	return cmd
 }
 
@@ -120,7 +121,8 @@ func openCA(dir string) (ca *authority, isNew bool, err error) {
 	certPEM, err := os.ReadFile(filepath.Join(dir, fileCA))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, fileCAKey)); err == nil {
-			return nil, false, fmt.Errorf("%s: there is %s but no %s: move it away, or bring the other back", dir, fileCAKey, fileCA)
+			return nil, false, fmt.Errorf("%s: there is %s but no %s: move it away, or bring the other back", dir, fileCAKey,
+				fileCA)
 		}
 		ca, err = newCA(dir)
 		return ca, true, err
@@ -156,8 +158,9 @@ func pemBytes(b []byte) []byte {
 func newCA(dir string) (*authority, error) {
 	host, _ := os.Hostname()
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: strings.TrimSpace("lorawand CA " + host)}, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		Subject: pkix.Name{CommonName: strings.TrimSpace("lorawand CA " + host)}, IsCA: true, BasicConstraintsValid: true,
+		MaxPathLenZero: true,
+		KeyUsage:       x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	return issue(dir, fileCA, fileCAKey, template, nil)
 }
@@ -165,7 +168,8 @@ func newCA(dir string) (*authority, error) {
 // sign makes a server certificate for names and addresses.
 func (a *authority) sign(dir string, names []string) error {
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: names[0]}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: pkix.Name{CommonName: names[0]}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {
@@ -253,8 +257,10 @@ func tellTLS(cmd *cobra.Command, dir string, ca *authority, isNew bool, names []
 	fmt.Fprintf(out, "CA (%s): %s\n", state, at(fileCA))
 	fmt.Fprintf(out, "Its fingerprint, SHA-256: %s\n", fingerprint(ca.cert.Raw))
 	fmt.Fprintf(out, "Server certificate: %s\n  for %s\n\n", at(fileServer), strings.Join(names, ", "))
-	fmt.Fprintf(out, "In the configuration, below [mqtt]:\n  tls_listen = [\":8883\"]\n  certificate = %q\n  key = %q\n\n", at(fileServer), at(fileServerKey))
-	fmt.Fprintf(out, "On a client that has %s:\n  mosquitto_sub -h %s -p 8883 --cafile %s -t \"#\" -u APPLICATION -P KEY\n", fileCA, names[0], fileCA)
+	fmt.Fprintf(out, "In the configuration, below [mqtt]:\n  tls_listen = [\":8883\"]\n  certificate = %q\n  key = %q\n\n",
+		at(fileServer), at(fileServerKey))
+	fmt.Fprintf(out, "On a client that has %s:\n  mosquitto_sub -h %s -p 8883 --cafile %s -t \"#\" -u APPLICATION -P KEY\n",
+		fileCA, names[0], fileCA)
 }
 
 // fingerprint returns "AB:CD:…".

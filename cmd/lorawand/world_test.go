@@ -82,7 +82,8 @@ func TestAirJoinStorm(t *testing.T) {
 		if inStorm < 60 || len(joined) < 800 || windows[2] < 20 || fullest < 0.95 || fullest > 1 {
 			t.Errorf("that tests little, or too little is answered")
 		}
-		t.Logf("%d requests: %d devices joined, %d of them in the storm, %d in RX1, %d in RX2; %v refused; fullest hour at %.3f of its duty cycle",
+		t.Logf("%d requests: %d devices joined, %d of them in the storm, %d in RX1, %d in RX2; %v refused; fullest hour at "+
+			"%.3f of its duty cycle",
 			attempts, len(joined), inStorm, windows[1], windows[2], refused, fullest)
 	})
 }
@@ -94,7 +95,8 @@ func TestAirClock(t *testing.T) {
 		w := newWorld(t, "EU_863_870_TTN")
 		gw := radio.EUI64{0xA}
 		forwarder := w.remote(remoteOptions{
-			Receiver: air.ReceiverOptions{EUI: gw, Counter: 4_294_967_295 - 60_000_000, Drift: 50}, Jitter: 800 * time.Millisecond, Seed: 7,
+			Receiver: air.ReceiverOptions{EUI: gw, Counter: 4_294_967_295 - 60_000_000, Drift: 50},
+			Jitter:   800 * time.Millisecond, Seed: 7,
 		}, false)
 		heard, silent := 0, 0
 		var missed []string

@@ -203,10 +203,12 @@ func Default() Config {
 			RX1Delay: Duration(5 * time.Second), DefaultFrequencyPlan: "EU_863_870_TTN",
 		},
 		MQTT: MQTT{
-			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, WebSocketOrigins: []string{}, Tenant: "ttn", LegacyFields: true,
+			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, WebSocketOrigins: []string{},
+			Tenant: "ttn", LegacyFields: true,
 			Limits: Limits{
 				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
-				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending, WriteDeadline: Duration(500 * time.Millisecond),
+				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending,
+				WriteDeadline: Duration(500 * time.Millisecond),
 				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20,
 				KeptBytesTotal: 1 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},

@@ -66,7 +66,7 @@ accept_unknown = false                # true: also accept gateways not listed be
 
 [formatter]
 javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
-deadline = "100ms"                    # of CPU time on a fast machine, for one payload; longer on a slow one, at most 1 s
+deadline = "100ms"                    # of CPU time for a payload on a fast machine; more on a slow one, up to 1 s
 
 # One for each gateway:
 #
@@ -93,8 +93,8 @@ deadline = "100ms"                    # of CPU time on a fast machine, for one p
 # firmware = "/usr/lib/lorawand/firmware"
 # global_conf = ""                    # radios, channels and gains from a Semtech global_conf.json; keys override it
 # clock_source = 0                    # radio that gives the clock, 0 or 1
-# single_input = false                # SX1250 radios with a single-ended input; default: the board's, true for 433 and 470 MHz only
-# fine_timestamps = "off"             # of an SX1303 with a pulse each second: "all_sf", or "high_capacity" (SF5 to SF10)
+# single_input = false                # single-ended inputs of an SX1250; default: as the board has (433 and 470 MHz)
+# fine_timestamps = "off"             # of an SX1303 with a PPS: "all_sf", or "high_capacity" (SF5 to SF10)
 # rssi_offset = -215.4                # dB
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
 # silence = "0s"                      # restart the chip if it hears nothing for so long; "0s": never

@@ -70,7 +70,9 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	if err != nil {
 		return c, &keyError{"frequency_plan", err}
 	}
-	if c.Board, err = s.find(func(name string) (board.Board, error) { return board.FindBoard(name, boardRegion(plan)) }); err != nil {
+	if c.Board, err = s.find(func(name string) (board.Board, error) {
+		return board.FindBoard(name, boardRegion(plan))
+	}); err != nil {
 		return c, err
 	}
 	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
@@ -149,7 +151,8 @@ func checkRegion(g *board.GlobalConf, p *region.Plan) error {
 		}
 	}
 	if planned == 0 {
-		return fmt.Errorf("none of its %d channels is one of %s: is the file for the region of frequency_plan?", len(g.Heard), p.ID())
+		return fmt.Errorf("none of its %d channels is one of %s: is the file for the region of frequency_plan?", len(g.Heard),
+			p.ID())
 	}
 	return nil
 }
@@ -201,9 +204,13 @@ func (s *SX1302) find(in func(name string) (board.Board, error)) (board.Board, e
 			return board.Board{}, ofGlobalConf(err)
 		}
 		if s.Device == "" && !deviceForm.MatchString(g.Device) {
-			return board.Board{}, &keyError{"sx1302.device", fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device)}
+			return board.Board{}, &keyError{
+				"sx1302.device",
+				fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device),
+			}
 		}
-		return board.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios}, nil
+		return board.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios},
+			nil
 	case s.Board == "":
 		return board.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
 	}
@@ -259,9 +266,16 @@ func downlinkBandwidths(p *region.Plan) []uint32 {
 func (s *SX1302) checkListening(c *Concentrator, p *region.Plan) error {
 	switch _, asked := p.LBT(); {
 	case asked && !c.Chip.LBT.Enabled:
-		return &keyError{"sx1302.global_conf", fmt.Errorf("the plan %s asks for listening before talking, which sx1261_conf of the file does not enable", p.ID())}
+		return &keyError{
+			"sx1302.global_conf",
+			fmt.Errorf("the plan %s asks for listening before talking, which sx1261_conf of the file does not enable", p.ID()),
+		}
 	case c.Chip.LBT.Enabled && c.Board.SX1261 == "" && s.Device != SimDevice:
-		return &keyError{"sx1302.sx1261", errors.New("missing: listening before talking needs the SX1261 of the board, such as \"/dev/spidev0.1\"; boards without one cannot be used with this plan")}
+		return &keyError{
+			"sx1302.sx1261",
+			errors.New("missing: listening before talking needs the SX1261 of the board, such as \"/dev/spidev0.1\"; boards " +
+				"without one cannot be used with this plan"),
+		}
 	}
 	return nil
 }
@@ -311,12 +325,23 @@ func (s *SX1302) override(b *board.Board) error {
 	}
 	switch {
 	case strings.HasPrefix(cmp.Or(s.Device, b.Device), "/dev/tty"), s.Device == "" && b.USB:
-		errs = append(errs, &keyError{"sx1302.device", fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name)})
+		errs = append(errs, &keyError{
+			"sx1302.device",
+			fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name),
+		})
 	case s.Device == SimDevice && !Simulates:
-		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
+		errs = append(errs, &keyError{
+			"sx1302.device",
+			errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`),
+		})
 	}
-	if steps, byTool := b.ResetSteps(); s.Reset == "" && (b.Reset == "" || byTool && len(steps) == 0) && s.Device != SimDevice {
-		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s on %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name, b.Device)})
+	if steps, byTool := b.ResetSteps(); s.Reset == "" && (b.Reset == "" || byTool && len(steps) == 0) &&
+		s.Device != SimDevice {
+		errs = append(errs, &keyError{
+			"sx1302.reset",
+			fmt.Errorf("not known of %s on %s: give the GPIO line, or \"none\" if the chip is reset by others before each start",
+				b.Name, b.Device),
+		})
 	}
 	return errors.Join(errs...)
 }
@@ -345,7 +370,8 @@ func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint
 		*clock = *c
 	}
 	if o := s.RSSIOffset; o != nil && !(*o >= minRSSIOffset && *o <= maxRSSIOffset) {
-		errs = append(errs, &keyError{"sx1302.rssi_offset", fmt.Errorf("%v, must be %v to %v", *o, minRSSIOffset, maxRSSIOffset)})
+		errs = append(errs, &keyError{"sx1302.rssi_offset", fmt.Errorf("%v, must be %v to %v", *o, minRSSIOffset,
+			maxRSSIOffset)})
 	}
 	if d := s.Silence.D(); d != 0 && (d < minSilence || d > maxSilence) {
 		errs = append(errs, &keyError{"sx1302.silence", fmt.Errorf("%v, must be 0s or %v to %v", d, minSilence, maxSilence)})
@@ -425,8 +451,10 @@ func (g *Gateway) checkPower(c *Concentrator) error {
 		if g.Antenna() > 0 {
 			key = "antenna_gain"
 		}
-		return &keyError{key, fmt.Errorf("with an antenna of %v dBi no more than %s dBm may be sent at %s, and the least that %s sends is %s dBm: "+
-			"sx1302.tx_gains needs a lower entry, or the antenna a lower gain", g.Antenna(), allowed, at, cmp.Or(c.Board.Name, "the board"), r.LeastPower())}
+		return &keyError{key, fmt.Errorf("with an antenna of %v dBi no more than %s dBm may be sent at %s, and the least "+
+			"that %s sends is %s dBm: "+
+			"sx1302.tx_gains needs a lower entry, or the antenna a lower gain", g.Antenna(), allowed, at,
+			cmp.Or(c.Board.Name, "the board"), r.LeastPower())}
 	}
 	return nil
 }
