@@ -38,27 +38,7 @@ function decodeDownlink(input) { return { data: { on: input.bytes[0] === 1 } }; 
 func TestApplicationLife(t *testing.T) {
 	both(t, func(t *testing.T, s *site) {
 		script := s.write("lamp.js", lamp)
-		contains(t, "none yet", s.fails("", "application", "set", "app1", "--up-formatter", script), `"app1": no such application; its first API key or device`)
-		contains(t, "the first device", s.noted(with("device create dev1 --application app1", abp("01000001")...)...),
-			"lorawand: app1 is a new application\n")
-		for _, next := range [][]string{
-			with("device create dev2 --application app1", abp("01000002")...),
-			{"api-key", "create", "--application", "app1"},
-		} {
-			if out := s.noted(next...); strings.Contains(out, "new application") {
-				t.Errorf("%v: %s", next, out)
-			}
-		}
-		contains(t, "the first key", s.noted("api-key", "create", "--application", "app2"),
-			"lorawand: app2 is a new application\n")
-		file := s.write("devices.json", deviceJSON("dev3", "01000003"))
-		if out := s.noted("device", "import", file, "--application", "app3", "--dry-run"); strings.Contains(out,
-			"new application") {
-			t.Errorf("a dry run: %s", out)
-		}
-		contains(t, "the first import", s.noted("device", "import", file, "--application", "app3"),
-			"lorawand: app3 is a new application\n")
-
+		tellsOfNewApplications(t, s, script)
 		s.must("", "application", "set", "app1", "--up-formatter", script, "--down-formatter", "cayennelpp")
 		list := s.must("", "application", "list")
 		contains(t, "list", list, "APPLICATION  DEVICES  KEYS  UP          DOWN\n",
@@ -107,6 +87,32 @@ func TestApplicationLife(t *testing.T) {
 			t.Errorf("%s", list)
 		}
 	})
+}
+
+// tellsOfNewApplications creates two devices and a key of app1, a key of app2 and a
+// device of app3: whoever is the first of an application is told that it is new.
+func tellsOfNewApplications(t *testing.T, s *site, script string) {
+	t.Helper()
+	contains(t, "none yet", s.fails("", "application", "set", "app1", "--up-formatter", script), `"app1": no such application; its first API key or device`)
+	contains(t, "the first device", s.noted(with("device create dev1 --application app1", abp("01000001")...)...),
+		"lorawand: app1 is a new application\n")
+	for _, next := range [][]string{
+		with("device create dev2 --application app1", abp("01000002")...),
+		{"api-key", "create", "--application", "app1"},
+	} {
+		if out := s.noted(next...); strings.Contains(out, "new application") {
+			t.Errorf("%v: %s", next, out)
+		}
+	}
+	contains(t, "the first key", s.noted("api-key", "create", "--application", "app2"),
+		"lorawand: app2 is a new application\n")
+	file := s.write("devices.json", deviceJSON("dev3", "01000003"))
+	if out := s.noted("device", "import", file, "--application", "app3", "--dry-run"); strings.Contains(out,
+		"new application") {
+		t.Errorf("a dry run: %s", out)
+	}
+	contains(t, "the first import", s.noted("device", "import", file, "--application", "app3"),
+		"lorawand: app3 is a new application\n")
 }
 
 // The lists fit a terminal of 80 columns, whatever the ids are.

@@ -18,9 +18,9 @@ import (
 	"unicode/utf8"
 )
 
-// arrows says which packages of ours a package may import. "radio/" stands for
-// radio and what lies below it. Who is not listed here has no place in the
-// house; cmd/lorawand may import everything, and nobody imports cmd.
+// arrows lists, for each package, the packages of ours that it may import. "radio/"
+// stands for radio and the packages below it. Every package must be listed here.
+// cmd/lorawand may import everything, and nobody imports cmd.
 var arrows = map[string]string{
 	"radio":                          "",
 	"radio/region":                   "radio",
@@ -78,7 +78,7 @@ var arrows = map[string]string{
 	"cmd/lorawand/demo":   "radio/ bridge/session concentrator/air concentrator/udp",
 }
 
-// knows says which room alone knows a library.
+// knows lists, for each library, the only packages that may import it.
 var knows = map[string][]string{
 	"github.com/brocaar/lorawan":      {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band": {"radio/region"},
@@ -103,8 +103,8 @@ var knows = map[string][]string{
 	"github.com/spf13/cobra":            {"cmd/lorawand"},
 }
 
-// pure packages are handed the time and randomness that they need, start
-// nothing and take no locks.
+// pure packages get the time and random numbers from their callers, start no
+// goroutine and take no lock.
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/v3": true, "bridge/v3/enddevice": true,
@@ -288,7 +288,7 @@ func tooLong(name string, source []byte) (faults []string, lines int, err error)
 	return faults, lines, nil
 }
 
-// A reader finds his way in what is short.
+// Short functions, files and packages are easier to read.
 func TestLengths(t *testing.T) {
 	for _, p := range listed(t) {
 		room, total := strings.TrimPrefix(p.ImportPath, "lorawand/"), 0
@@ -313,7 +313,8 @@ func TestLengths(t *testing.T) {
 }
 
 // shortLines are the rooms whose lines, those of tests included, end at
-// maxLineLength. "concentrator/" stands for concentrator and what lies below it.
+// maxLineLength, and whose test functions have at most maxFunctionLines.
+// "concentrator/" stands for concentrator and the rooms below it.
 const shortLines = "concentrator/ radio radio/frame radio/gwmp bridge/access bridge/store bridge/gateway " +
 	"bridge/schedule " +
 	"bridge/event bridge/state bridge/v3 cmd/lorawand cmd/lorawand/config cmd/lorawand/demo"
@@ -351,10 +352,27 @@ func TestLineLengths(t *testing.T) {
 			for _, n := range longLines(source) {
 				t.Errorf("%s/%s:%d: more than %d characters", room, name, n, maxLineLength)
 			}
+			if strings.HasSuffix(name, "_test.go") {
+				checkTestLengths(t, room+"/"+name, source)
+			}
 		}
 	}
 	if seen < 50 {
 		t.Errorf("only %d files found", seen)
+	}
+}
+
+// checkTestLengths checks the functions of a test file; the file may be longer than others.
+func checkTestLengths(t *testing.T, name string, source []byte) {
+	t.Helper()
+	faults, _, err := tooLong(name, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range faults {
+		if !strings.HasPrefix(fault, name+" has ") {
+			t.Error(fault)
+		}
 	}
 }
 

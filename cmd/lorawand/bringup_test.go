@@ -14,6 +14,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
@@ -58,28 +59,8 @@ func TestListenAndTransmit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := v.Join(); err != nil {
-			t.Fatal(err)
-		}
-		var text, asJSON bytes.Buffer
-		listening, stop := context.WithTimeout(ctx, 3*time.Second)
-		if err := listen(listening, chip, &text, false); err != nil {
-			t.Fatal(err)
-		}
-		stop()
-		for _, want := range []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"} {
-			if !strings.Contains(text.String(), want) {
-				t.Errorf("no %s in %s", want, text.String())
-			}
-		}
-		if _, err := v.Join(); err != nil {
-			t.Fatal(err)
-		}
-		listening, stop = context.WithTimeout(ctx, 3*time.Second)
-		if err := listen(listening, chip, &asJSON, true); err != nil || !strings.Contains(asJSON.String(), `"data_rate":"SF9BW125","if_chain":`) {
-			t.Errorf("%v, %s", err, asJSON.String())
-		}
-		stop()
+		checkListens(t, chip, v)
+		var text bytes.Buffer
 		o := transmitFlags{
 			frequency: 868.1, dataRate: "sf8bw125", power: 16, payload: "aabb", count: 3,
 			interval: 2 * time.Second, downlink: true,
@@ -88,7 +69,6 @@ func TestListenAndTransmit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text.Reset()
 		if err := o.send(ctx, chip, tx, &text); err != nil || !strings.Contains(text.String(),
 			"frame 3 of 3 sent on 868.1 MHz at SF8BW125 with up to 16 dBm") {
 			t.Errorf("%v, %s", err, text.String())
@@ -107,6 +87,33 @@ func TestListenAndTransmit(t *testing.T) {
 			t.Errorf("on the air: %+v", heard)
 		}
 	})
+}
+
+// checkListens lets a device join twice, and reads what listen prints of it.
+func checkListens(t *testing.T, chip *sx1302.Chip, v *air.Device) {
+	t.Helper()
+	for _, tt := range []struct {
+		json bool
+		want []string
+	}{
+		{false, []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"}},
+		{true, []string{`"data_rate":"SF9BW125","if_chain":`}},
+	} {
+		if _, err := v.Join(); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+		if err := listen(ctx, chip, &out, tt.json); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %s in %s", want, out.String())
+			}
+		}
+	}
 }
 
 func TestConcentratorErrors(t *testing.T) {

@@ -161,8 +161,14 @@ func TestWhy(t *testing.T) {
 		!strings.Contains(errOut, `"as:downlink:NONE": no event about it is remembered`) {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
+	checkOneGateway(t, s)
+}
 
-	out = s.must("", "gateway", "list")
+// checkOneGateway reads what gateway list and status say of a gateway that has heard one
+// uplink and has answered it.
+func checkOneGateway(t *testing.T, s *site) {
+	t.Helper()
+	out := s.must("", "gateway", "list")
 	for _, want := range []string{"eui-a1c0ffee00000001", "EU_863_870_TTN", "connected ", "868.0–868.6 MHz 0.00 of 1 %"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("gateway list: %q is not in\n%s", want, out)

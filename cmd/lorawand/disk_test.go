@@ -58,6 +58,19 @@ func (r *running) ready(status int) (body string) {
 	}
 }
 
+// newWatchedSite returns a site with HTTP, and commits ten times a second.
+func newWatchedSite(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t, "")
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(conf), "[http]\nlisten = \"\"", "[http]\nlisten = \"127.0.0.1:0\"", 1)
+	s.write("lorawand.toml", strings.Replace(text, "[store]", "[store]\ncommit_interval = \"100ms\"", 1))
+	return s
+}
+
 // While the disk is full, read-only or broken, uplinks are published and
 // acknowledged with counters that were reserved before; log and /readyz say why.
 // When it works again so does everything, without a restart.
@@ -66,26 +79,13 @@ func TestDiskFails(t *testing.T) {
 		t.Run(fault.Error(), func(t *testing.T) {
 			t.Parallel()
 			disk := storetest.NewDisk(nil)
-			s := newSite(t, "")
-			conf, err := os.ReadFile(s.conf)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := strings.Replace(string(conf), "[http]\nlisten = \"\"", "[http]\nlisten = \"127.0.0.1:0\"", 1)
-			s.write("lorawand.toml", strings.Replace(text, "[store]", "[store]\ncommit_interval = \"100ms\"", 1))
+			s := newWatchedSite(t)
 			r := s.startOn(openBoard, disk)
 			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 			key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
 			downs := make(chan uint32, 16)
-			f := r.transmitter(testEUI, func(d radio.Downlink) radio.TxResult {
-				data, err := frame.ParseData(d.PHYPayload)
-				if err != nil {
-					t.Error(err)
-				}
-				downs <- uint32(data.FCnt)
-				return radio.TxOK
-			})
+			f := r.transmitter(testEUI, sendsCounters(t, downs))
 			last := uint32(0)
 			answered := func(fCnt uint32) {
 				t.Helper()
@@ -127,6 +127,18 @@ func TestDiskFails(t *testing.T) {
 				t.Error("nothing was written")
 			}
 		})
+	}
+}
+
+// sendsCounters returns a Transmit that sends FCntDown of each downlink to a channel.
+func sendsCounters(t *testing.T, downs chan<- uint32) func(radio.Downlink) radio.TxResult {
+	return func(d radio.Downlink) radio.TxResult {
+		data, err := frame.ParseData(d.PHYPayload)
+		if err != nil {
+			t.Error(err)
+		}
+		downs <- uint32(data.FCnt)
+		return radio.TxOK
 	}
 }
 

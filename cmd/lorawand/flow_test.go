@@ -19,6 +19,41 @@ import (
 	"lorawand/radio/region"
 )
 
+// upMessage has some fields of an "up" message.
+type upMessage struct {
+	IDs struct {
+		Device string `json:"device_id"`
+		App    struct {
+			ID string `json:"application_id"`
+		} `json:"application_ids"`
+		DevEUI  string `json:"dev_eui"`
+		JoinEUI string `json:"join_eui"`
+		DevAddr string `json:"dev_addr"`
+	} `json:"end_device_ids"`
+	ReceivedAt time.Time `json:"received_at"`
+	Up         struct {
+		FPort    int    `json:"f_port"`
+		Payload  []byte `json:"frm_payload"`
+		Settings struct {
+			DataRate struct {
+				LoRa struct {
+					Bandwidth, SF int
+					CodingRate    string `json:"coding_rate"`
+				} `json:"lora"`
+			} `json:"data_rate"`
+			Index     int    `json:"data_rate_index"`
+			Frequency string `json:"frequency"`
+		} `json:"settings"`
+		Meta []struct {
+			IDs   struct{ ID, EUI string } `json:"gateway_ids"`
+			RSSI  int                      `json:"rssi"`
+			SNR   float64                  `json:"snr"`
+			Token string                   `json:"uplink_token"`
+		} `json:"rx_metadata"`
+		Airtime string `json:"consumed_airtime"`
+	} `json:"uplink_message"`
+}
+
 // From a datagram to v3/app1/devices/dev1/up, over a restart.
 func TestWholeFlow(t *testing.T) {
 	s := newSite(t, "")
@@ -32,39 +67,7 @@ func TestWholeFlow(t *testing.T) {
 	if m.topic != "v3/app1/devices/dev1/up" {
 		t.Errorf("topic %s", m.topic)
 	}
-	var v struct {
-		IDs struct {
-			Device string `json:"device_id"`
-			App    struct {
-				ID string `json:"application_id"`
-			} `json:"application_ids"`
-			DevEUI  string `json:"dev_eui"`
-			JoinEUI string `json:"join_eui"`
-			DevAddr string `json:"dev_addr"`
-		} `json:"end_device_ids"`
-		ReceivedAt time.Time `json:"received_at"`
-		Up         struct {
-			FPort    int    `json:"f_port"`
-			Payload  []byte `json:"frm_payload"`
-			Settings struct {
-				DataRate struct {
-					LoRa struct {
-						Bandwidth, SF int
-						CodingRate    string `json:"coding_rate"`
-					} `json:"lora"`
-				} `json:"data_rate"`
-				Index     int    `json:"data_rate_index"`
-				Frequency string `json:"frequency"`
-			} `json:"settings"`
-			Meta []struct {
-				IDs   struct{ ID, EUI string } `json:"gateway_ids"`
-				RSSI  int                      `json:"rssi"`
-				SNR   float64                  `json:"snr"`
-				Token string                   `json:"uplink_token"`
-			} `json:"rx_metadata"`
-			Airtime string `json:"consumed_airtime"`
-		} `json:"uplink_message"`
-	}
+	var v upMessage
 	if err := json.Unmarshal(m.payload, &v); err != nil {
 		t.Fatalf("%s: %v", m.payload, err)
 	}

@@ -46,26 +46,7 @@ func contains(t *testing.T, what, text string, wants ...string) {
 func TestDeviceLife(t *testing.T) {
 	both(t, func(t *testing.T, s *site) {
 		key := "00112233445566778899AABBCCDDEEFF"
-		s.must("", "device", "create", "dev1", "--application", "app1", "--dev-eui", "70b3d57ed0000001", "--join-eui",
-			"0000000000000000", "--app-key", key)
-		s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", "01ABCDEF", "--nwk-s-key", testNwk,
-			"--app-s-key", testApp, "--version", "1.0.4", "--rx1-delay", "2")
-		if status, _, errOut := s.cli("", "device", "create", "dev3", "--application", "app2", "--dev-eui",
-			"70B3D57ED0000003", "--join-eui", "70B3D57ED0000000", "--app-key", key,
-			"--plan", "US_902_928_FSB_2", "--class", "c", "--name", "Third"); status != 0 ||
-			!strings.Contains(errOut, "dev3: not served by this version: class C") {
-			t.Errorf("exit status %d\n%s", status, errOut)
-		}
-		s.must("", "device", "create", "dev4", "--application", "app2", "--version", "1.1", "--dev-addr", "01ABCDF0",
-			"--app-s-key", testApp,
-			"--f-nwk-s-int-key", testNwk, "--s-nwk-s-int-key", testNwk, "--nwk-s-enc-key", testNwk)
-		contains(t, "twice", s.fails("", "device", "create", "dev1", "--application", "app1", "--dev-addr", "01ABCDEF",
-			"--nwk-s-key", testNwk, "--app-s-key", testApp),
-			"lorawand: app1/dev1: exists already; device set changes it\n")
-		contains(t, "the EUIs of another", s.fails("", "device", "create", "dev9", "--application", "app1", "--dev-eui",
-			"70B3D57ED0000001", "--join-eui", "0000000000000000", "--app-key", key),
-			"app1/dev1 has the same join_eui and dev_eui")
-
+		createDevices(t, s, key)
 		list := s.must("", "device", "list")
 		if strings.Count(list, "\n") != 5 {
 			t.Errorf("list:\n%s", list)
@@ -110,6 +91,31 @@ func TestDeviceLife(t *testing.T) {
 		}
 		contains(t, "again", s.must("", "device", "get", "dev2", "--application", "app1"), "down 0")
 	})
+}
+
+// createDevices creates two devices in app1 and two in app2: OTAA and ABP, with and
+// without LoRaWAN 1.1, and one of Class C.
+func createDevices(t *testing.T, s *site, key string) {
+	t.Helper()
+	s.must("", "device", "create", "dev1", "--application", "app1", "--dev-eui", "70b3d57ed0000001", "--join-eui",
+		"0000000000000000", "--app-key", key)
+	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", "01ABCDEF", "--nwk-s-key", testNwk,
+		"--app-s-key", testApp, "--version", "1.0.4", "--rx1-delay", "2")
+	if status, _, errOut := s.cli("", "device", "create", "dev3", "--application", "app2", "--dev-eui",
+		"70B3D57ED0000003", "--join-eui", "70B3D57ED0000000", "--app-key", key,
+		"--plan", "US_902_928_FSB_2", "--class", "c", "--name", "Third"); status != 0 ||
+		!strings.Contains(errOut, "dev3: not served by this version: class C") {
+		t.Errorf("exit status %d\n%s", status, errOut)
+	}
+	s.must("", "device", "create", "dev4", "--application", "app2", "--version", "1.1", "--dev-addr", "01ABCDF0",
+		"--app-s-key", testApp,
+		"--f-nwk-s-int-key", testNwk, "--s-nwk-s-int-key", testNwk, "--nwk-s-enc-key", testNwk)
+	contains(t, "twice", s.fails("", "device", "create", "dev1", "--application", "app1", "--dev-addr", "01ABCDEF",
+		"--nwk-s-key", testNwk, "--app-s-key", testApp),
+		"lorawand: app1/dev1: exists already; device set changes it\n")
+	contains(t, "the EUIs of another", s.fails("", "device", "create", "dev9", "--application", "app1", "--dev-eui",
+		"70B3D57ED0000001", "--join-eui", "0000000000000000", "--app-key", key),
+		"app1/dev1 has the same join_eui and dev_eui")
 }
 
 // All that can be wrong with files stands there with its line, and changes nothing.
@@ -179,7 +185,43 @@ func TestLiveChanges(t *testing.T) {
 	f.send(1, "x")
 	contains(t, "uplink", string(next(t, ch).payload), `"device_id":"dev1"`, `"f_cnt":1`)
 
-	// Downlinks, as over MQTT.
+	checkPushes(t, s, ch)
+	// One that is sent, and why.
+	id := strings.TrimSpace(s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"))
+	next(t, ch)
+	f.send(2, "y")
+	text := s.until("; sent", "why", id)
+	contains(t, "why", text, "pushed ", "uplink f_cnt 2 heard", "2 bytes on f_port 7",
+		"chosen; handed to gateway eui-a1c0ffee00000001")
+	for range 2 { // up and down/sent
+		next(t, ch)
+	}
+
+	checkNewCounters(t, s, f, ch)
+
+	// All of it outlives the daemon.
+	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key",
+		testNwk, "--app-s-key", testApp, "--resets-f-cnt")
+	r.stop()
+	r = s.start()
+	ch = r.watch("app1", key, "#")
+	f = r.forwarder(testEUI)
+	f.send(9, "z")
+	contains(t, "after a restart", string(next(t, ch).payload), `"device_id":"dev2"`)
+
+	// One that begins its counter anew, as it was said that it may.
+	for _, text := range []string{"a", "b"} {
+		f.send(0, text)
+		contains(t, "a counter that begins anew", string(next(t, ch).payload), `"device_id":"dev2"`)
+	}
+	s.must("", "device", "set", "dev2", "--application", "app1", "--resets-f-cnt=false")
+	f.send(0, "c")
+	none(t, ch, "a counter that begins anew and must not")
+}
+
+// checkPushes pushes, replaces and clears downlinks, with the messages of MQTT clients.
+func checkPushes(t *testing.T, s *site, ch <-chan message) {
+	t.Helper()
 	id := strings.TrimSpace(s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef", "--priority",
 		"normal", "--correlation-id", "mine"))
 	if m := next(t, ch); m.topic != "v3/app1/devices/dev1/down/queued" || !strings.Contains(string(m.payload), id) ||
@@ -219,20 +261,13 @@ func TestLiveChanges(t *testing.T) {
 	if list := s.must("", "downlink", "list", "app1", "dev1"); list != "" {
 		t.Errorf("queue:\n%s", list)
 	}
+}
 
-	// One that is sent, and why.
-	id = strings.TrimSpace(s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"))
-	next(t, ch)
-	f.send(2, "y")
-	text := s.until("; sent", "why", id)
-	contains(t, "why", text, "pushed ", "uplink f_cnt 2 heard", "2 bytes on f_port 7",
-		"chosen; handed to gateway eui-a1c0ffee00000001")
-	for range 2 { // up and down/sent
-		next(t, ch)
-	}
-
-	// Its counter may begin anew, and with another key it is another session, in
-	// which only the counter of downlinks goes on: the AppSKey is the same.
+// checkNewCounters lets a device begin its counter again, and gives it another key, and
+// so another session, in which only the counter of downlinks continues: the AppSKey is
+// the same.
+func checkNewCounters(t *testing.T, s *site, f *forwarder, ch <-chan message) {
+	t.Helper()
 	f.send(1, "replayed")
 	none(t, ch, "a replay")
 	s.must("", "device", "set", "dev1", "--application", "app1", "--reset-fcnt")
@@ -245,25 +280,6 @@ func TestLiveChanges(t *testing.T) {
 	contains(t, "the new session", s.must("", "device", "get", "dev1", "--application", "app1"), "up 0, down 65")
 	s.must("", "device", "delete", "dev1", "--application", "app1")
 	contains(t, "gone", s.fails("", "downlink", "list", "app1", "dev1"), "no such device")
-
-	// All of it outlives the daemon.
-	s.must("", "device", "create", "dev2", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key",
-		testNwk, "--app-s-key", testApp, "--resets-f-cnt")
-	r.stop()
-	r = s.start()
-	ch = r.watch("app1", key, "#")
-	f = r.forwarder(testEUI)
-	f.send(9, "z")
-	contains(t, "after a restart", string(next(t, ch).payload), `"device_id":"dev2"`)
-
-	// One that begins its counter anew, as it was said that it may.
-	for _, text := range []string{"a", "b"} {
-		f.send(0, text)
-		contains(t, "a counter that begins anew", string(next(t, ch).payload), `"device_id":"dev2"`)
-	}
-	s.must("", "device", "set", "dev2", "--application", "app1", "--resets-f-cnt=false")
-	f.send(0, "c")
-	none(t, ch, "a counter that begins anew and must not")
 }
 
 // A device that joins with what was typed in, and its session on the way to

@@ -70,42 +70,8 @@ func TestOnboard(t *testing.T) {
 	}
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	w := air.New(7)
-	var mu sync.Mutex
-	var wrong []string
-	windows := map[int]int{}
-	joined, acked := 0, 0
-	var devices []*air.Device
-	for i := range 2 {
-		root := frame.Key{1, byte(i)}
-		eui := radio.EUI64{1, 2, 3, 4, 5, 6, 7, byte(i)}
-		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(),
-			"--join-eui", "0000000000000007",
-			"--app-key", fmt.Sprintf("%X", root[:]))
-		v, err := w.Device(air.DeviceOptions{
-			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7},
-			RootKeys: frame.RootKeys{AppKey: root},
-			RSSI:     -9740, SNR: 325,
-			Heard: func(h air.Heard) {
-				mu.Lock()
-				defer mu.Unlock()
-				windows[h.Window]++
-				if h.Margin.Abs() > time.Microsecond {
-					wrong = append(wrong, fmt.Sprintf("%v from RX%d", h.Margin, h.Window))
-				}
-				if h.JoinAccept != nil {
-					joined++
-				}
-				if h.Data != nil && h.Data.ACK {
-					acked++
-				}
-			},
-			Missed: func(m air.Missed) { mu.Lock(); wrong = append(wrong, m.Device+": "+m.Reason); mu.Unlock() },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		devices = append(devices, v)
-	}
+	heard := onboardHeard{windows: map[int]int{}}
+	devices := joiningDevices(t, s, w, plan, &heard)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -125,9 +91,9 @@ func TestOnboard(t *testing.T) {
 		}
 	}
 	eventually(t, 15*time.Second, "the devices join", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return joined == len(devices)
+		heard.mu.Lock()
+		defer heard.mu.Unlock()
+		return heard.joined == len(devices)
 	})
 	for _, v := range devices {
 		if _, err := v.Send(frame.Data{
@@ -147,11 +113,65 @@ func TestOnboard(t *testing.T) {
 	}
 	time.Sleep(2500 * time.Millisecond)
 	r.stop()
-	mu.Lock()
-	defer mu.Unlock()
-	if joined != len(devices) || acked != len(devices) || len(wrong) > 0 || windows[1] != 2 || windows[2] != 2 {
-		t.Errorf("%d joined, %d acknowledged, windows %v, wrong: %v\n%s", joined, acked, windows, wrong, r.logged())
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	if heard.joined != len(devices) || heard.acked != len(devices) || len(heard.wrong) > 0 || heard.windows[1] != 2 ||
+		heard.windows[2] != 2 {
+		t.Errorf("%d joined, %d acknowledged, windows %v, wrong: %v\n%s", heard.joined, heard.acked, heard.windows,
+			heard.wrong, r.logged())
 	}
+}
+
+// joiningDevices registers two OTAA devices and puts them on the air.
+func joiningDevices(t *testing.T, s *site, w *air.Air, plan *region.Plan, heard *onboardHeard) (devices []*air.Device) {
+	t.Helper()
+	for i := range 2 {
+		root := frame.Key{1, byte(i)}
+		eui := radio.EUI64{1, 2, 3, 4, 5, 6, 7, byte(i)}
+		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(),
+			"--join-eui", "0000000000000007",
+			"--app-key", fmt.Sprintf("%X", root[:]))
+		v, err := w.Device(air.DeviceOptions{
+			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7},
+			RootKeys: frame.RootKeys{AppKey: root},
+			RSSI:     -9740, SNR: 325,
+			Heard: heard.heard, Missed: heard.missed,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices = append(devices, v)
+	}
+	return devices
+}
+
+// onboardHeard counts what devices have heard.
+type onboardHeard struct {
+	mu            sync.Mutex
+	joined, acked int
+	windows       map[int]int // receptions in RX1 and RX2
+	wrong         []string
+}
+
+func (o *onboardHeard) heard(h air.Heard) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.windows[h.Window]++
+	if h.Margin.Abs() > time.Microsecond {
+		o.wrong = append(o.wrong, fmt.Sprintf("%v from RX%d", h.Margin, h.Window))
+	}
+	if h.JoinAccept != nil {
+		o.joined++
+	}
+	if h.Data != nil && h.Data.ACK {
+		o.acked++
+	}
+}
+
+func (o *onboardHeard) missed(m air.Missed) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wrong = append(o.wrong, m.Device+": "+m.Reason)
 }
 
 // A chip that cannot be reached takes nothing else down: it is told, and tried

@@ -101,8 +101,15 @@ func TestReload(t *testing.T) {
 	}
 	one.send(5, "c") // it has not forgotten the first one
 	next(t, ch)
+	checkReplaced(t, s, r, reload, one, first, second, ch)
+}
 
-	// The first goes, the second has another plan, and one key needs a restart.
+// checkReplaced reloads a configuration without the first gateway, with another plan for
+// the second, and with a key that needs a restart; and then the first one again.
+func checkReplaced(
+	t *testing.T, s *site, r *running, reload func(string), one *forwarder, first, second string, ch <-chan message,
+) {
+	t.Helper()
 	without := first[:strings.Index(first, "[[gateway]]")]
 	s.write("lorawand.toml", strings.Replace(without, "[store]",
 		"[log]\nlevel = \"debug\"\n[network]\nrx1_delay = \"2s\"\n[store]", 1)+second+
@@ -186,21 +193,7 @@ func TestHangup(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
-	until := func(what string, times int) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-			b, err := os.ReadFile(logged)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if strings.Count(string(b), what) == times {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("not logged %d times: %s\n%s", times, what, b)
-			}
-		}
-	}
+	until := func(what string, times int) { t.Helper(); untilLogged(t, logged, what, times) }
 	until("listening for commands", 1)
 	hangUp := func(text string) {
 		t.Helper()
@@ -233,5 +226,22 @@ func TestHangup(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Error("it does not stop within 5 s")
+	}
+}
+
+// untilLogged waits until a text stands this many times in a log file.
+func untilLogged(t *testing.T, logged, what string, times int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(logged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Count(string(b), what) == times {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not logged %d times: %s\n%s", times, what, b)
+		}
 	}
 }

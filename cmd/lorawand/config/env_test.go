@@ -111,68 +111,69 @@ func TestOverrideGateways(t *testing.T) {
 	}
 }
 
+var gatewayVariableFaults = []struct {
+	name    string
+	environ []string
+	want    []string // how the faults begin
+}{
+	{"no number", []string{"LORAWAND_GATEWAY_EUI=0242020000247803"}, []string{"$LORAWAND_GATEWAY_EUI: unknown key"}},
+	{
+		"other numbers",
+		[]string{"LORAWAND_GATEWAY_-1_EUI=1", "LORAWAND_GATEWAY_00_EUI=1"},
+		[]string{"$LORAWAND_GATEWAY_-1_EUI: unknown key", "$LORAWAND_GATEWAY_00_EUI: unknown key"},
+	},
+	{
+		"a gap",
+		[]string{"LORAWAND_GATEWAY_2_EUI=0242020000247804"},
+		[]string{"$LORAWAND_GATEWAY_2_EUI: there is no gateway 1; they are numbered from 0"},
+	},
+	{
+		"no such key",
+		[]string{"LORAWAND_GATEWAY_0_COLOUR=red", "LORAWAND_GATEWAY_0_SX1302=x", "LORAWAND_GATEWAY_0_LOCATION_X=1"},
+		[]string{
+			"$LORAWAND_GATEWAY_0_COLOUR: unknown key", "$LORAWAND_GATEWAY_0_LOCATION_X: unknown key",
+			"$LORAWAND_GATEWAY_0_SX1302: unknown key",
+		},
+	},
+	{
+		"not what the key is",
+		[]string{
+			"LORAWAND_GATEWAY_0_ANTENNA_GAIN=much", "LORAWAND_GATEWAY_0_ENFORCE_DUTY_CYCLE=maybe",
+			"LORAWAND_GATEWAY_0_SX1302_CLOCK_SOURCE=256",
+		},
+		[]string{
+			`$LORAWAND_GATEWAY_0_ANTENNA_GAIN: "much", must be a number`,
+			`$LORAWAND_GATEWAY_0_ENFORCE_DUTY_CYCLE: "maybe", must be true or false`,
+			`$LORAWAND_GATEWAY_0_SX1302_CLOCK_SOURCE: "256", must be a whole number from 0 to 255`,
+		},
+	},
+	{
+		"out of range",
+		[]string{
+			"LORAWAND_GATEWAY_0_ANTENNA_GAIN=NaN", "LORAWAND_GATEWAY_1_EUI=1",
+			"LORAWAND_GATEWAY_0_LOCATION_LATITUDE=91",
+		},
+		[]string{
+			"$LORAWAND_GATEWAY_0_ANTENNA_GAIN: gateway[0] (roof).antenna_gain: NaN",
+			"$LORAWAND_GATEWAY_0_LOCATION_LATITUDE: gateway[0] (roof).location.latitude: 91",
+			`$LORAWAND_GATEWAY_1_EUI: gateway[1].eui: "1", must be 16 hexadecimal digits`,
+		},
+	},
+	{
+		"what is missing is nobody's",
+		[]string{"LORAWAND_GATEWAY_1_ID=cellar"},
+		[]string{"gateway[1] (cellar).eui: missing"},
+	},
+	{
+		"a wrong board",
+		[]string{"LORAWAND_GATEWAY_1_DRIVER=sx1302", "LORAWAND_GATEWAY_1_SX1302_BOARD=none"},
+		[]string{"$LORAWAND_GATEWAY_1_SX1302_BOARD: gateway[1].sx1302.board: "},
+	},
+}
+
 func TestOverrideGatewayFaults(t *testing.T) {
 	file := []byte("[[gateway]]\neui = \"0242020000247803\"\nid = \"roof\"\n")
-	tests := []struct {
-		name    string
-		environ []string
-		want    []string // how the faults begin
-	}{
-		{"no number", []string{"LORAWAND_GATEWAY_EUI=0242020000247803"}, []string{"$LORAWAND_GATEWAY_EUI: unknown key"}},
-		{
-			"other numbers",
-			[]string{"LORAWAND_GATEWAY_-1_EUI=1", "LORAWAND_GATEWAY_00_EUI=1"},
-			[]string{"$LORAWAND_GATEWAY_-1_EUI: unknown key", "$LORAWAND_GATEWAY_00_EUI: unknown key"},
-		},
-		{
-			"a gap",
-			[]string{"LORAWAND_GATEWAY_2_EUI=0242020000247804"},
-			[]string{"$LORAWAND_GATEWAY_2_EUI: there is no gateway 1; they are numbered from 0"},
-		},
-		{
-			"no such key",
-			[]string{"LORAWAND_GATEWAY_0_COLOUR=red", "LORAWAND_GATEWAY_0_SX1302=x", "LORAWAND_GATEWAY_0_LOCATION_X=1"},
-			[]string{
-				"$LORAWAND_GATEWAY_0_COLOUR: unknown key", "$LORAWAND_GATEWAY_0_LOCATION_X: unknown key",
-				"$LORAWAND_GATEWAY_0_SX1302: unknown key",
-			},
-		},
-		{
-			"not what the key is",
-			[]string{
-				"LORAWAND_GATEWAY_0_ANTENNA_GAIN=much", "LORAWAND_GATEWAY_0_ENFORCE_DUTY_CYCLE=maybe",
-				"LORAWAND_GATEWAY_0_SX1302_CLOCK_SOURCE=256",
-			},
-			[]string{
-				`$LORAWAND_GATEWAY_0_ANTENNA_GAIN: "much", must be a number`,
-				`$LORAWAND_GATEWAY_0_ENFORCE_DUTY_CYCLE: "maybe", must be true or false`,
-				`$LORAWAND_GATEWAY_0_SX1302_CLOCK_SOURCE: "256", must be a whole number from 0 to 255`,
-			},
-		},
-		{
-			"out of range",
-			[]string{
-				"LORAWAND_GATEWAY_0_ANTENNA_GAIN=NaN", "LORAWAND_GATEWAY_1_EUI=1",
-				"LORAWAND_GATEWAY_0_LOCATION_LATITUDE=91",
-			},
-			[]string{
-				"$LORAWAND_GATEWAY_0_ANTENNA_GAIN: gateway[0] (roof).antenna_gain: NaN",
-				"$LORAWAND_GATEWAY_0_LOCATION_LATITUDE: gateway[0] (roof).location.latitude: 91",
-				`$LORAWAND_GATEWAY_1_EUI: gateway[1].eui: "1", must be 16 hexadecimal digits`,
-			},
-		},
-		{
-			"what is missing is nobody's",
-			[]string{"LORAWAND_GATEWAY_1_ID=cellar"},
-			[]string{"gateway[1] (cellar).eui: missing"},
-		},
-		{
-			"a wrong board",
-			[]string{"LORAWAND_GATEWAY_1_DRIVER=sx1302", "LORAWAND_GATEWAY_1_SX1302_BOARD=none"},
-			[]string{"$LORAWAND_GATEWAY_1_SX1302_BOARD: gateway[1].sx1302.board: "},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range gatewayVariableFaults {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := parse(file, tt.environ)
 			if !errors.Is(err, ErrConfig) {
