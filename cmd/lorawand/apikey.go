@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,9 +36,8 @@ func newAPIKeyCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --application A",
 		Short: "Create an API key and print it",
-		Long: "Create an API key for an application and print it on standard output. It is the password of the " +
-			"application's MQTT\n" +
-			"clients. Only a hash of it is kept, so it cannot be shown again.",
+		Long: "Create an API key for an application and print it on standard output. It is the password of the\n" +
+			"application's MQTT clients. Only a hash of it is kept, so it cannot be shown again.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
@@ -137,17 +135,8 @@ func newAPIKeyList() *cobra.Command {
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		args := admin.ListArgs{Application: *application}
-		if *asJSON {
-			return operate(cmd.Context(), c, "key.list", args, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME")
-		err = operate(cmd.Context(), c, "key.list", args, func(k admin.Key) error {
+		l := listing[admin.Key]{operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME"}
+		l.row = func(w io.Writer, k admin.Key) error {
 			expires := "never"
 			if !k.Expires.IsZero() {
 				expires = k.Expires.Format(time.RFC3339)
@@ -155,11 +144,8 @@ func newAPIKeyList() *cobra.Command {
 			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires,
 				orDash(k.LastUse), plainLine(k.Name))
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, admin.ListArgs{Application: *application}, *asJSON)
 	}
 	return cmd
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -31,31 +30,20 @@ func newApplicationList() *cobra.Command {
 	}
 	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return operate(cmd.Context(), c, "application.list", nil, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICES\tKEYS\tUP\tDOWN")
 		name := func(kind, parameter string) string {
 			if *wide {
 				return defaultFormatter(kind, parameter)
 			}
 			return formatterName(kind)
 		}
-		err = operate(cmd.Context(), c, "application.list", nil, func(a admin.Application) error {
+		l := listing[admin.Application]{operation: "application.list", header: "APPLICATION\tDEVICES\tKEYS\tUP\tDOWN"}
+		l.row = func(w io.Writer, a admin.Application) error {
 			f := &a.Formatters
 			up, down := name(f.Up, f.UpParameter), name(f.Down, f.DownParameter)
 			_, err := fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, nil, *asJSON)
 	}
 	return cmd
 }

@@ -22,9 +22,9 @@ import (
 func newBackup() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Write the whole state to one text file (- is standard output)",
-		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, " +
-			"waiting downlinks, applications, API keys, codecs.\nKeep the file safe: whoever can read it can read and forge " +
-			"what the devices send.",
+		Long: "Write the whole state to one text file (- is standard output): devices with their keys and sessions,\n" +
+			"waiting downlinks, applications, API keys, codecs. Keep the file safe: whoever can read it can read\n" +
+			"and forge what the devices send.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -42,10 +42,10 @@ func newBackup() *cobra.Command {
 func newRestore() *cobra.Command {
 	return &cobra.Command{
 		Use: "restore FILE", Short: "Replace the whole state with a backup (- is standard input)",
-		Long: "Replace the whole state with a backup (- is standard input). The old state stays in the folder, in files " +
-			"that\n" +
-			"end in .old. Frame counters and nonces continue from the old state. Devices that the old state does not have, or\n" +
-			"all devices if it is damaged, skip ahead with FCntDown and JoinNonces, so that no number is used twice.",
+		Long: "Replace the whole state with a backup (- is standard input). The old state stays in the folder, in\n" +
+			"files that end in .old. Frame counters and nonces continue from the old state. Devices that the old\n" +
+			"state does not have, or all devices if it is damaged, skip ahead with FCntDown and JoinNonces, so\n" +
+			"that no number is used twice.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)

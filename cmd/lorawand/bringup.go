@@ -277,10 +277,10 @@ func newConcentratorScript() *cobra.Command {
 	var f boardFlags
 	cmd := &cobra.Command{
 		Use: "script FILE", Short: "Run a board's test, step by step",
-		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that sets " +
-			"the chip up, then\n" +
-			"calls such as {\"k\":\"call\",\"fn\":\"start\"}. Each result is printed as a line of JSON, with rc -1 and the reason for what\n" +
-			"failed; the exit status is 1 then. Other lines are skipped, so recordings of sx1302_hal run unchanged.",
+		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that\n" +
+			"sets the chip up, then calls such as {\"k\":\"call\",\"fn\":\"start\"}. Each result is printed as a line of\n" +
+			"JSON, with rc -1 and the reason for what failed; the exit status is 1 then. Other lines are skipped,\n" +
+			"so recordings of sx1302_hal run unchanged.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {

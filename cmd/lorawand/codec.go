@@ -5,10 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -29,16 +29,8 @@ func newCodecList() *cobra.Command {
 	}
 	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return operate(cmd.Context(), c, "codec.list", nil, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "MODEL\tFIRMWARE\tCODECS\tBYTES\tDEVICES")
-		err = operate(cmd.Context(), c, "codec.list", nil, func(m admin.Model) error {
+		l := listing[admin.Model]{operation: "codec.list", header: "MODEL\tFIRMWARE\tCODECS\tBYTES\tDEVICES"}
+		l.row = func(w io.Writer, m admin.Model) error {
 			model, firmware := m.Key(), firmwares(&m)
 			if !*wide {
 				model, firmware = shortened(model, 36), shortened(firmware, 18)
@@ -50,11 +42,8 @@ func newCodecList() *cobra.Command {
 				}
 			}
 			return nil
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, nil, *asJSON)
 	}
 	return cmd
 }

@@ -49,10 +49,9 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the daemon with simulated devices",
-		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and talks to " +
-			"the real UDP\n" +
-			"listener, or a model of an SX1302 hears them and talks to the real driver. The real MQTT broker publishes their\n" +
-			"messages. Nothing is kept.",
+		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and\n" +
+			"talks to the real UDP listener, or a model of an SX1302 hears them and talks to the real driver. The\n" +
+			"real MQTT broker publishes their messages. Nothing is kept.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {

@@ -143,9 +143,9 @@ func newDeviceCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
 		Short: "Create an end device from what its sticker says",
-		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 " +
-			"--nwk-key;\n" +
-			"an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
+		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1\n" +
+			"--nwk-key; an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN\n" +
+			"1.1.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -236,10 +236,10 @@ func newDeviceSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set DEVICE --application A",
 		Short: "Change the registration of an end device",
-		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes on, " +
-			"unless a\n" +
-			"changed key or address makes it another device or session. Receive window settings (--rx1-delay and the like)\n" +
-			"are used at once for ABP; a device that joins gets them with its next join.\n\n" +
+		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes\n" +
+			"on, unless a changed key or address makes it another device or session. Receive window settings\n" +
+			"(--rx1-delay and the like) are used at once for ABP; a device that joins gets them with its next\n" +
+			"join.\n\n" +
 			"A device with a payload formatter of its own, for either direction, uses none of its application.",
 		Args: oneDevice,
 	}

@@ -31,15 +31,14 @@ func newDeviceImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --application A",
 		Short: "Import end devices from The Things Stack's JSON or CSV",
-		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array or in " +
-			"its API's\n" +
-			"end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of devices and spreadsheets " +
-			"write\n" +
-			"them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions come with them and go on. All devices of " +
-			"all\n" +
-			"files are imported or, if there is a fault anywhere, none.\n\n" +
-			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no difference there:\n" +
-			"DevEUI is dev_eui. EUIs and keys may have separators and 0x. Unknown columns are ignored.\n" +
+		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array\n" +
+			"or in its API's end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of\n" +
+			"devices and spreadsheets write them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions\n" +
+			"come with them and go on. All devices of all files are imported or, if there is a fault anywhere,\n" +
+			"none.\n\n" +
+			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no\n" +
+			"difference there: DevEUI is dev_eui. EUIs and keys may have separators and 0x. Unknown columns are\n" +
+			"ignored.\n" +
 			"The columns, with their other names:\n" + wrapped(enddevice.Columns(), 110),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {

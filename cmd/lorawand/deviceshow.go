@@ -67,9 +67,9 @@ func (d *shownDevice) class() string {
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
-		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP), codec " +
-			"(the one of\n" +
-			"the maker). A question mark says that it cannot be used, such as a codec that is not imported.",
+		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP),\n" +
+			"codec (the one of the maker). A question mark says that it cannot be used, such as a codec that is\n" +
+			"not imported.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -237,11 +237,10 @@ func newDeviceExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [DEVICE…] [--application A]",
 		Short: "Write end devices with their keys in the form of The Things Stack",
-		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all " +
-			"applications, of one,\n" +
-			"or those that you name. OTAA devices are written without their sessions, unless --session hands the sessions " +
-			"over.\n" +
-			"Then the frame counters of downlinks skip ahead; delete the devices here afterwards.",
+		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all\n" +
+			"applications, of one, or those that you name. OTAA devices are written without their sessions,\n" +
+			"unless --session hands the sessions over. Then the frame counters of downlinks skip ahead; delete\n" +
+			"the devices here afterwards.",
 		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")

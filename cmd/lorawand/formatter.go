@@ -38,12 +38,12 @@ func newFormatterTest() *cobra.Command {
 	var f formatterFlags
 	cmd := &cobra.Command{
 		Use: "test FILE.js|cayennelpp|APPLICATION/DEVICE", Short: "Run a payload formatter with the limits of the daemon",
-		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can do " +
-			"nothing\n" +
-			"but compute, with a deadline and little memory. Prints its result, its warnings, its output of\n" +
-			"console.log, and the time and memory that it takes. Without --encode or --decode-downlink the payload is an " +
-			"uplink.\n\n" +
-			"For a device its own formatter is run, or the one of its application or its maker, by the daemon if one runs.",
+		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can\n" +
+			"do nothing but compute, with a deadline and little memory. Prints its result, its warnings, its\n" +
+			"output of console.log, and the time and memory that it takes. Without --encode or --decode-downlink\n" +
+			"the payload is an uplink.\n\n" +
+			"For a device its own formatter is run, or the one of its application or its maker, by the daemon if\n" +
+			"one runs.",
 		Example: "lorawand formatter test decoder.js --port 1 --hex 0167\n" +
 			"lorawand formatter test app1/dev1 --hex 0167\n" +
 			"lorawand formatter test cayennelpp --hex 03670110\n" +

@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -20,36 +20,24 @@ func newMQTT() *cobra.Command {
 func newMQTTList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "Show which MQTT clients are connected, and whose sessions are kept", Args: noArgs,
-		Long: "Show the connected MQTT clients, and the disconnected ones whose sessions are kept: the name of the API " +
-			"key, how\n" +
-			"long they have been connected or away, how many messages wait for them, and how many they have lost.",
+		Long: "Show the connected MQTT clients, and the disconnected ones whose sessions are kept: the name of the\n" +
+			"API key, how long they have been connected or away, how many messages wait for them, and how many\n" +
+			"they have lost.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
 	wide := cmd.Flags().Bool("wide", false, "cut off nothing and show more: the table may be wider than 80 columns")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		args := admin.ListArgs{Application: *application}
-		if *asJSON {
-			return ask(cmd.Context(), c, "mqtt.list", args, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		header, row := "CLIENT\tAPPLICATION\tKEY\tADDRESS\tSINCE\tQUEUE\tDROPPED", clientRow
 		if *wide {
 			header, row = header+"\tOVER\tMQTT\tKEY ID", wideClientRow
 		}
-		fmt.Fprintln(w, header)
-		err = ask(cmd.Context(), c, "mqtt.list", args, func(m admin.MQTTClient) error {
+		l := listing[admin.MQTTClient]{operation: "mqtt.list", live: true, header: header}
+		l.row = func(w io.Writer, m admin.MQTTClient) error {
 			_, err := fmt.Fprintln(w, row(&m))
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, admin.ListArgs{Application: *application}, *asJSON)
 	}
 	return cmd
 }
