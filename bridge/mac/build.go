@@ -24,7 +24,7 @@ func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32,
 	}
 	s.UseFCntDown(dev.Version, d.Item != nil)
 	if asked := d.Owed.Requests(); len(asked) > 0 {
-		s.SetMAC(s.MAC.Sent(asked, fCntUp, replaces))
+		sent(s, asked, fCntUp)
 	}
 	return phy, fCnt, true
 }

@@ -16,7 +16,8 @@ func wantDlChannels(a *asking) {
 	}
 	var room [maxChannels]session.Channel
 	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
-		if f, ok := want[uint8(i)]; ok && c.Enabled && f != 0 && f != c.DownlinkFrequency {
+		f, ok := want[uint8(i)]
+		if f = tellable(f); ok && c.Enabled && f != 0 && f != c.DownlinkFrequency {
 			var b [4]byte
 			a.want(cidDlChannel, appendFrequency(append(b[:0], byte(i)), f)...)
 		}
@@ -26,7 +27,7 @@ func wantDlChannels(a *asking) {
 // dlChannelAns: bits 0 and 1 say that the frequency is accepted and the channel
 // exists.
 func dlChannelAns(o *Owed, status []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
+	ctx.sticky(o, cidDlChannel, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
 		has := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil))
 		if n := int(asked[0]); n < len(has) {
 			has[n].DownlinkFrequency = readFrequency(asked[1:])

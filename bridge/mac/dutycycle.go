@@ -9,7 +9,7 @@ func wantDutyCycle(a *asking) {
 	if a.now.MaxDutyCycle != nil {
 		now = *a.now.MaxDutyCycle
 	}
-	if want == nil || *want == now {
+	if want == nil || *want&0x0f == now {
 		return
 	}
 	a.want(cidDutyCycle, *want&0x0f)

@@ -21,7 +21,8 @@ type Owed struct {
 	ACK    bool // of a confirmed uplink
 	Any    bool // some downlink, whatever it holds (ADRACKReq, sticky answers)
 	answer [numAnswers]bool
-	sticky bool                // the device has sent a sticky answer
+	begun  bool                // the device has gone back to what it was made with; while Uplink reads
+	sticky uint32              // sticky answers that the device has sent, by identifier; only while Uplink reads them
 	asked  *[]macstate.Command // what the network asks; nil: nothing
 }
 
@@ -83,12 +84,19 @@ func (o Owed) size() int {
 	return n
 }
 
-// Trim leaves out the requests for which no window has room: they stay wanted.
+// Trim leaves out the requests for which no window has room: they stay wanted. The
+// LinkADRReqs of a frame go together or not at all: the first ones alone may switch the
+// channels off that the last one switches on.
 func (o *Owed) Trim(windows [2]Window) {
 	room := max(windows[0].MaxMACPayload, windows[1].MaxMACPayload) - headerSize + 4
-	for n := len(o.Requests()); n > 0 && o.size() > room; n-- {
-		left := (*o.asked)[:n-1]
-		if o.asked = &left; n == 1 {
+	for o.asked != nil && o.size() > room {
+		left := *o.asked
+		last := left[len(left)-1]
+		left = left[:len(left)-1]
+		for n := len(left); n > 0 && last.CID == cidLinkADR && left[n-1].CID == cidLinkADR; n-- {
+			left = left[:n-1]
+		}
+		if o.asked = &left; len(left) == 0 {
 			o.asked = nil
 		}
 	}
@@ -135,6 +143,7 @@ type UplinkContext struct {
 	FCnt     uint32                              // of the uplink
 	Rate     radio.DataRate                      // of the uplink
 	At       time.Time                           // the zero time where the calendar is not known
+	Begun    bool                                // the device has begun anew with the uplink
 	RX1Delay uint8                               // s, that the network wants; 0: any
 	Told     func(request string, accepted bool) // is called with each answer; may be nil
 
@@ -151,13 +160,15 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 		o = o.after(commands, ctx)
 	}
 	if ctx.Plan == nil {
+		o.sticky, o.begun = 0, false
 		return o
 	}
 	ctx.notSticky(&o)
-	if due := ctx.due(d.ADR); len(due) > 0 {
+	if due := ctx.due(&o, d); len(due) > 0 {
 		asked := due
 		o.asked = &asked
 	}
+	o.sticky, o.begun = 0, false
 	return o
 }
 

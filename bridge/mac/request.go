@@ -7,6 +7,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
+	"lorawand/radio/frame"
 	"lorawand/radio/region"
 )
 
@@ -16,7 +17,8 @@ type asking struct {
 	UplinkContext
 	now      session.Parameters
 	dataRate uint8 // index, of the uplink
-	adr      bool  // the network may set the data rate
+	adr      bool  // the device lets the network set the data rate
+	ackReq   bool  // the device asks for a downlink, because it has heard none for long
 	wanted   []macstate.Command
 }
 
@@ -59,9 +61,11 @@ func requestText(c macstate.Command) string {
 	return fmt.Sprintf("%s %x", requestNames[c.CID], c.Bytes())
 }
 
-// due returns the requests that are due after an uplink.
-func (ctx *UplinkContext) due(adr bool) []macstate.Command {
-	if ctx.Plan == nil {
+// due returns the requests that are due after an uplink. One whose answer the device
+// repeats until it hears a downlink has to wait: nobody could tell the answer to it from
+// that to the one before.
+func (ctx *UplinkContext) due(o *Owed, d *frame.Data) []macstate.Command {
+	if (ctx.Begun || o.begun) && ctx.Session.MAC.Deaf() {
 		return nil
 	}
 	dr, err := ctx.Plan.UplinkDataRate(ctx.Rate)
@@ -69,9 +73,17 @@ func (ctx *UplinkContext) due(adr bool) []macstate.Command {
 		return nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr,
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr,
+		adr: d.ADR, ackReq: d.ADRACKReq,
 	}
 	a.all()
+	if o.sticky != 0 {
+		all := len(a.wanted)
+		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return o.sticky>>c.CID&1 == 1 })
+		if len(a.wanted) < all && !o.Any {
+			ctx.soothe(o)
+		}
+	}
 	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt)
 }
 
@@ -122,7 +134,7 @@ func (ctx *UplinkContext) answered(id cid, ok bool, apply func(p *session.Parame
 	if ok {
 		p := Current(ctx.Device, s, ctx.Plan)
 		p.Channels = slices.Clone(p.Channels)
-		apply(&p, c.Bytes())
+		apply(&p, c.Payload[:])
 		s.SetParameters(&p)
 	}
 	s.SetMAC(s.MAC.Answered(c, ok))
@@ -138,22 +150,32 @@ func (ctx *UplinkContext) tell(c macstate.Command, ok bool) {
 }
 
 // sticky notes an answer that the device repeats until it hears a downlink: it gets
-// one, if only an empty one (LoRaWAN L2 1.0.4, 5.4, 5.7 and 5.8).
-func (ctx *UplinkContext) sticky(o *Owed, answered bool) {
-	s := ctx.Session
-	if !answered && (s == nil || s.MAC == nil || !s.MAC.Sticky) {
+// one, if only an empty one (LoRaWAN L2 1.0.4, 5.4, 5.7 and 5.8). A device that never
+// stops gets as many as a request has tries.
+func (ctx *UplinkContext) sticky(o *Owed, id cid, answered bool) {
+	s, first := ctx.Session, o.sticky == 0
+	if o.sticky |= 1 << id; !answered && (s == nil || s.MAC == nil || s.MAC.Sticky == 0) {
 		return
 	}
-	o.Any, o.sticky = true, true
-	if !s.MAC.Sticky {
-		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Sticky = true }))
+	if first {
+		ctx.soothe(o)
 	}
+}
+
+// soothe owes a downlink to a device that repeats an answer until it hears one.
+func (ctx *UplinkContext) soothe(o *Owed) {
+	s := ctx.Session
+	if s.MAC != nil && s.MAC.Sticky >= macstate.MaxTries {
+		return
+	}
+	s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Sticky++ }))
+	o.Any = true
 }
 
 // notSticky notes that an uplink has no sticky answer any more.
 func (ctx *UplinkContext) notSticky(o *Owed) {
-	if m := ctx.Session; m != nil && m.MAC != nil && m.MAC.Sticky && !o.sticky {
-		m.SetMAC(m.MAC.With(func(m *macstate.State) { m.Sticky = false }))
+	if m := ctx.Session; m != nil && m.MAC != nil && m.MAC.Sticky > 0 && o.sticky == 0 {
+		m.SetMAC(m.MAC.With(func(m *macstate.State) { m.Sticky = 0 }))
 	}
 }
 
@@ -162,9 +184,12 @@ func (ctx *UplinkContext) notSticky(o *Owed) {
 func Forget(s *session.Session) {
 	s.SetParameters(nil)
 	if s.MAC != nil {
-		s.SetMAC(nil)
+		s.SetMAC(s.MAC.Begun())
 	}
 }
+
+// tellable returns a frequency as appendFrequency can tell it.
+func tellable(f radio.Frequency) radio.Frequency { return f / 100 & 0xff_ffff * 100 }
 
 // appendFrequency appends a frequency in 100 Hz, 24 bits, little-endian.
 func appendFrequency(dst []byte, f radio.Frequency) []byte {

@@ -218,8 +218,8 @@ func TestStickyAnswer(t *testing.T) {
 		e.fCnt++
 		return UplinkContext{Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: e.fCnt, Rate: radio.LoRaDataRate(9, 125_000)}
 	}
-	if o := Uplink(dataUp(), []byte{8}, ctx()); o.Any {
-		t.Error("a downlink for an answer that nobody has asked for")
+	if o := Uplink(dataUp(), []byte{8}, ctx()); !o.Any || len(o.Requests()) > 0 {
+		t.Errorf("%+v, want a downlink, so that the device stops and can be asked", o)
 	}
 	e.uplink()
 	for range 3 {

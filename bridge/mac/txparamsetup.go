@@ -40,7 +40,7 @@ func wantTxParamSetup(a *asking) {
 }
 
 func txParamSetupAns(o *Owed, _ []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidTxParamSetup, true, func(p *session.Parameters, asked []byte) {
+	ctx.sticky(o, cidTxParamSetup, ctx.answered(cidTxParamSetup, true, func(p *session.Parameters, asked []byte) {
 		up, down := asked[0]>>4&1 == 1, asked[0]>>5&1 == 1
 		p.UplinkDwell, p.DownlinkDwell, p.MaxEIRP = &up, &down, maxEIRPs[asked[0]&0x0f]
 	}))
