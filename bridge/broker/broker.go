@@ -164,7 +164,8 @@ type Broker struct {
 	gate    *gate
 	outbox  *outbox.Outbox
 	backoff access.Backoff
-	lines   pace.Lines // of the log, that strangers can cause
+	lines   pace.Lines  // of the log, that strangers can cause
+	often   pace.ByName // what is told of refusals, by application; "": of strangers
 
 	handshakes pace.Handshakes
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
@@ -181,7 +182,9 @@ type Broker struct {
 	kept   atomic.Int64   // bytes that are kept for clients
 	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
 	wg     sync.WaitGroup // the clients' writers
-	stop   chan struct{}  // closed when the broker stops
+	// buffers are those of the writers, of type *[]byte.
+	buffers sync.Pool
+	stop    chan struct{} // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
 	serving                                     atomic.Bool
@@ -203,7 +206,7 @@ func New(o Options) (*Broker, error) {
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
-		stop: make(chan struct{}),
+		stop: make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	b.outbox = outbox.New(l.outboxSize)
 	b.server = mqtt.New(&mqtt.Options{
@@ -212,6 +215,8 @@ func New(o Options) (*Broker, error) {
 		// Each refresh stops the world to read the memory's statistics.
 		SysTopicResendInterval: int64(math.MaxInt32),
 		Capabilities:           capabilities(l),
+		// What it reads has a place in memory already, see conn.Read; it writes little.
+		ClientNetReadBufferSize: 64, ClientNetWriteBufferSize: 64,
 	})
 	b.hook = &hook{b: b}
 	b.restore()

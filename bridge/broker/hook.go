@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/packet"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
@@ -94,6 +95,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	case 4, 5:
 		pk.Connect.ProtocolName = []byte("MQTT")
 	default:
+		h.b.refusesOften(c, PacketRefused, packet.WrongVersion.Word())
 		_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code})
 		return pk, packets.ErrRejectPacket
 	}
@@ -209,6 +211,14 @@ func (b *Broker) full(c *conn) {
 	}
 	_, _ = c.Write(refusal)
 	c.answered = true
+}
+
+// gaveWay tells of a connection that was closed before its login, since there were too
+// many of them.
+func (b *Broker) gaveWay(c *conn) {
+	b.refusesOften(c, LoginRefused, tooManyOpen)
+	b.lines.Say(b.log, slog.LevelInfo, "too many connections that have not logged in: the one with the least prospects has to go",
+		slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Unauthenticated), slog.Int("limit_per_address", b.limits.PerAddress))
 }
 
 // displace ends the connection of a client of the application that has the most.

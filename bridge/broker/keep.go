@@ -24,13 +24,6 @@ type Keeping struct {
 	Store  func([]sessions.Record) error // may wait for a disk
 }
 
-// What is written in the long run, in bytes a second, and at least each time. Others
-// wait for the same disk.
-const (
-	writtenASecond = 4 << 10
-	writtenAtLeast = 8 << 10
-)
-
 // keepingTime is how long the last looks may take when the broker stops.
 const keepingTime = 2 * time.Second
 
@@ -109,7 +102,7 @@ func (s *session) revive(m *sessions.Message) {
 	}
 	i := item{
 		msg: &message{Message: v3.Message{Application: s.application, Device: m.Device, Suffix: m.Suffix, Payload: m.Payload}},
-		uid: m.UID, share: m.Share, qos: m.QoS, ids: m.IDs, seq: m.Seq,
+		via: s.through(via{m.UID, m.Share, m.IDs}), qos: m.QoS, seq: m.Seq,
 	}
 	s.holds(&i)
 	if m.PacketID != 0 {
@@ -142,8 +135,8 @@ func (b *Broker) keep() {
 // as much of it as may be written at a time. more is false if nothing has changed.
 func (b *Broker) keepNow() (more bool, err error) {
 	l := &b.limits
-	write := max(writtenAtLeast, int(b.opts.Keep.Every.Seconds()*writtenASecond))
-	records, done := b.keeper.Changes(b.persistent(), sessions.Limits{Session: l.OfflineBytes, Total: l.KeptTotal, Write: write})
+	limits := sessions.Limits{Session: l.OfflineBytes, Total: l.KeptTotal, Write: sessions.WriteLimit(b.opts.Keep.Every)}
+	records, done := b.keeper.Changes(b.persistent(), limits)
 	if len(records) == 0 {
 		return false, nil
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"time"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/v3"
@@ -25,6 +26,7 @@ const (
 	LoginRefused Refusal = iota
 	PublishRefused
 	SubscribeRefused
+	PacketRefused // and with it the connection
 )
 
 // Why publishes, subscriptions and logins are refused, besides access.Refusal.
@@ -35,6 +37,9 @@ const (
 	tooLong       = "filter_too_long"
 	tooMany       = "too_many_subscriptions"
 	tooManyOthers = "too_many_clients"
+	tooManyOpen   = "too_many_connections"
+	noHandshake   = "handshake_failed" // of TLS or WebSocket
+	notConnect    = "no_connect"       // the first packet is another
 )
 
 // refuses tells of a refusal. What comes from a client is cut short.
@@ -43,6 +48,14 @@ func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
 		b.opts.Refused(Refused{
 			What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
 		})
+	}
+}
+
+// refusesOften tells of what a stranger, or one application, can cause as often as it
+// likes: of one a second. Others are told of meanwhile.
+func (b *Broker) refusesOften(c *conn, what Refusal, why string) {
+	if _, ok := b.often.Of(c.login.Application).Take(time.Now()); ok {
+		b.refuses(c, what, why, "")
 	}
 }
 

@@ -26,6 +26,13 @@ func (c *Core) macContext(r *reception, up *radio.Uplink, answers bool) mac.Upli
 	return ctx
 }
 
+// asked reports each command that a frame asks its device for.
+func (c *Core) asked(x *opportunity, d *mac.Downlink) {
+	for _, r := range d.Owed.Requests() {
+		c.report(event.Event{Kind: event.MACAsked, Device: x.device.ID, FCnt: x.uplink.fCnt, Err: errors.New(mac.Words(r))})
+	}
+}
+
 // delayed notes that RX1 opens with another delay, which the frame itself has told.
 func (r *reception) delayed(rx1 time.Duration) {
 	r.closed, r.expires, r.rx1 = r.closed.Add(rx1-r.rx1), r.expires.Add(rx1-r.rx1), rx1

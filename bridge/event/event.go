@@ -32,6 +32,7 @@ const (
 	ClientRefused       Kind = "MQTT client refused"
 	PublishRefused      Kind = "MQTT publish refused"
 	SubscribeRefused    Kind = "MQTT subscription refused"
+	PacketRefused       Kind = "MQTT packet refused"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
@@ -45,6 +46,7 @@ const (
 	DownlinkNacked      Kind = "downlink not acknowledged"
 	DownlinkFailed      Kind = "downlink failed"
 	DownlinkUnsent      Kind = "downlink not sent"
+	MACAsked            Kind = "device is asked"
 	MACAccepted         Kind = "device has accepted a request"
 	MACRefused          Kind = "device has refused a request"
 	FormatterFailed     Kind = "payload formatter failed"
@@ -98,6 +100,16 @@ func DropReasonOf(err error) DropReason {
 
 // DropCounts has the number of dropped frames for each DropReason.
 type DropCounts [numDropReasons]uint64
+
+// Err returns what there is to say of a reason where no error says more; nil: nothing.
+func (r DropReason) Err() error { return dropTexts[r] }
+
+var dropTexts = map[DropReason]error{
+	DropNotForUs: errors.New("not an uplink of LoRaWAN"),
+	DropRejoin:   errors.New("rejoin-requests are not served by this version"),
+	DropRekey:    errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd"),
+	DropTestPort: errors.New("FPort 224 is for the test protocol, not for applications"),
+}
 
 // String returns the reason as a word.
 func (r DropReason) String() string { return dropNames[r] }

@@ -19,89 +19,91 @@ func configured(t *testing.T, names ...string) *Registry {
 	return r
 }
 
+// reconfigurations are changes of the configuration, and what becomes of the gateways.
+var reconfigurations = []struct {
+	name      string
+	names     []string // configured before, with the plan eu
+	unknown   bool     // the last of them was only served by its driver
+	next      []Gateway
+	want      []string
+	leaves    []string
+	replanned []string
+	err       error
+}{
+	{
+		"nothing changes",
+		[]string{"a", "b"},
+		false,
+		[]Gateway{{ID: "a", EUI: eui(1)}, {ID: "b", EUI: eui(2)}},
+		[]string{"a 1", "b 2"},
+		nil, nil, nil,
+	},
+	{
+		"another gateway",
+		[]string{"a"},
+		false,
+		[]Gateway{{ID: "a", EUI: eui(1)}, {ID: "b", EUI: eui(2)}},
+		[]string{"a 1", "b 2"},
+		nil, nil, nil,
+	},
+	{"another name", []string{"a"}, false, []Gateway{{ID: "c", EUI: eui(1)}}, []string{"c 1"}, nil, nil, nil},
+	{"one goes", []string{"a", "b"}, false, []Gateway{{ID: "b", EUI: eui(2)}}, []string{"b 2"}, []string{"a"}, nil, nil},
+	{"all go", []string{"a", "b"}, false, nil, nil, []string{"a", "b"}, nil, nil},
+	{
+		"two swap their names",
+		[]string{"a", "b"},
+		false,
+		[]Gateway{{ID: "b", EUI: eui(1)}, {ID: "a", EUI: eui(2)}},
+		[]string{"a 2", "b 1"},
+		nil, nil, nil,
+	},
+	{
+		"another plan",
+		[]string{"a", "b"},
+		false,
+		[]Gateway{{ID: "a", EUI: eui(1), Plan: must("US_902_928_FSB_2")}, {ID: "b", EUI: eui(2)}},
+		[]string{"a 1", "b 2"},
+		nil,
+		[]string{eui(1).String()},
+		nil,
+	},
+	{
+		"one that nobody has configured stays",
+		[]string{"a", ""},
+		true,
+		[]Gateway{{ID: "a", EUI: eui(1)}},
+		[]string{"a 1", "eui-0000000000000002 2"},
+		nil, nil, nil,
+	},
+	{
+		"its name goes to another",
+		[]string{"a", ""},
+		true,
+		[]Gateway{{ID: "eui-0000000000000002", EUI: eui(1)}},
+		[]string{"eui-0000000000000002 1", "eui-0000000000000002-unknown 2"},
+		nil, nil, nil,
+	},
+	{
+		"it is configured",
+		[]string{"a", ""},
+		true,
+		[]Gateway{{ID: "a", EUI: eui(1)}, {ID: "roof", EUI: eui(2)}},
+		[]string{"a 1", "roof 2"},
+		nil, nil, nil,
+	},
+	{
+		"two have one name",
+		[]string{"a"},
+		false,
+		[]Gateway{{ID: "a", EUI: eui(1)}, {ID: "a", EUI: eui(2)}},
+		[]string{"a 1"},
+		nil, nil, ErrExists,
+	},
+}
+
 func TestReconfigure(t *testing.T) {
-	eu, us := lookup(t, "EU_863_870_TTN"), lookup(t, "US_902_928_FSB_2")
-	type row = Gateway
-	for _, tt := range []struct {
-		name      string
-		names     []string // configured before, with the plan eu
-		unknown   bool     // the last of them was only served by its driver
-		next      []row
-		want      []string
-		leaves    []string
-		replanned []string
-		err       error
-	}{
-		{
-			"nothing changes",
-			[]string{"a", "b"},
-			false,
-			[]row{{ID: "a", EUI: eui(1)}, {ID: "b", EUI: eui(2)}},
-			[]string{"a 1", "b 2"},
-			nil, nil, nil,
-		},
-		{
-			"another gateway",
-			[]string{"a"},
-			false,
-			[]row{{ID: "a", EUI: eui(1)}, {ID: "b", EUI: eui(2)}},
-			[]string{"a 1", "b 2"},
-			nil, nil, nil,
-		},
-		{"another name", []string{"a"}, false, []row{{ID: "c", EUI: eui(1)}}, []string{"c 1"}, nil, nil, nil},
-		{"one goes", []string{"a", "b"}, false, []row{{ID: "b", EUI: eui(2)}}, []string{"b 2"}, []string{"a"}, nil, nil},
-		{"all go", []string{"a", "b"}, false, nil, nil, []string{"a", "b"}, nil, nil},
-		{
-			"two swap their names",
-			[]string{"a", "b"},
-			false,
-			[]row{{ID: "b", EUI: eui(1)}, {ID: "a", EUI: eui(2)}},
-			[]string{"a 2", "b 1"},
-			nil, nil, nil,
-		},
-		{
-			"another plan",
-			[]string{"a", "b"},
-			false,
-			[]row{{ID: "a", EUI: eui(1), Plan: us}, {ID: "b", EUI: eui(2)}},
-			[]string{"a 1", "b 2"},
-			nil,
-			[]string{eui(1).String()},
-			nil,
-		},
-		{
-			"one that nobody has configured stays",
-			[]string{"a", ""},
-			true,
-			[]row{{ID: "a", EUI: eui(1)}},
-			[]string{"a 1", "eui-0000000000000002 2"},
-			nil, nil, nil,
-		},
-		{
-			"its name goes to another",
-			[]string{"a", ""},
-			true,
-			[]row{{ID: "eui-0000000000000002", EUI: eui(1)}},
-			[]string{"eui-0000000000000002 1", "eui-0000000000000002-unknown 2"},
-			nil, nil, nil,
-		},
-		{
-			"it is configured",
-			[]string{"a", ""},
-			true,
-			[]row{{ID: "a", EUI: eui(1)}, {ID: "roof", EUI: eui(2)}},
-			[]string{"a 1", "roof 2"},
-			nil, nil, nil,
-		},
-		{
-			"two have one name",
-			[]string{"a"},
-			false,
-			[]row{{ID: "a", EUI: eui(1)}, {ID: "a", EUI: eui(2)}},
-			[]string{"a 1"},
-			nil, nil, ErrExists,
-		},
-	} {
+	eu := must("EU_863_870_TTN")
+	for _, tt := range reconfigurations {
 		t.Run(tt.name, func(t *testing.T) {
 			r := configured(t, tt.names...)
 			for _, g := range r.All() {
@@ -138,7 +140,7 @@ func TestReconfigure(t *testing.T) {
 // A gateway that was taken out is not served again by chance, until it is configured or
 // its driver serves every gateway.
 func TestRemovedGateways(t *testing.T) {
-	plan := lookup(t, "EU_863_870_TTN")
+	plan := must("EU_863_870_TTN")
 	none := func(*Gateway) {}
 	r := configured(t, "a")
 	g := r.Gateway(eui(1))
@@ -208,11 +210,10 @@ func TestReconfigureStandIn(t *testing.T) {
 	}
 }
 
-func lookup(t *testing.T, id string) *region.Plan {
-	t.Helper()
+func must(id string) *region.Plan {
 	p, err := region.Lookup(id)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return p
 }

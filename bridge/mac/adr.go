@@ -48,12 +48,40 @@ func (a *asking) adapt() (l link, ok bool) {
 	if s := a.Device.Settings.MAC.ADR.Static; s != nil {
 		m := a.Session.MAC
 		want := link{s.DataRate & 0x0f, s.Power & 0x0f, max(s.NbTrans&0x0f, 1)}
-		return want, (want != now || m == nil || !m.LinkADR) && !a.refused(want)
+		if ok = (want != now || m == nil || !m.LinkADR) && !a.refused(want); ok {
+			a.decide(now, want)
+		}
+		return want, ok
 	}
 	if l, ok = a.dynamic(now); ok {
+		a.decide(now, l)
 		return l, true
 	}
 	return now, false
+}
+
+// decide notes what ADR has decided and why, unless it has decided the same before.
+func (a *asking) decide(now, l link) {
+	h := a.Device.History.Link()
+	d := macstate.Decision{
+		FCntUp: a.FCnt, Static: a.Device.Settings.MAC.ADR.Static != nil, From: now.dataRate, SNR: h.Best, Margin: a.margin(),
+		Heard: uint8(h.Heard), Lost: h.Lost, Of: h.Of, DataRate: l.dataRate, Power: l.power, NbTrans: l.nbTrans,
+	}
+	if m := a.Session.MAC; m != nil && m.Decision != nil {
+		was := m.Decision
+		if was.From == d.From && (link{was.DataRate, was.Power, was.NbTrans}) == l {
+			return
+		}
+	}
+	a.decision = &d
+}
+
+// margin is how far above the demodulation floor a device is to be heard.
+func (a *asking) margin() radio.Decibel {
+	if w := a.Device.Settings.MAC.ADR.Margin; w != nil {
+		return *w
+	}
+	return adrMargin
 }
 
 // refused reports whether the device has refused the data rate or the power.
@@ -70,11 +98,7 @@ func (a *asking) floor(dataRate uint8) (radio.Decibel, bool) {
 		return 0, false
 	}
 	floor, ok := Floor(rate)
-	margin := adrMargin
-	if w := a.Device.Settings.MAC.ADR.Margin; w != nil {
-		margin = *w
-	}
-	return floor + margin, ok
+	return floor + a.margin(), ok
 }
 
 // bounds are what ADR may choose from.

@@ -270,7 +270,7 @@ func (s *ourServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, ans
 	if len(due) == 0 {
 		return o.Any, nil
 	}
-	sent(e.d.Session, due, fCnt)
+	sent(e.d.Session, due, nil, fCnt)
 	req := linkOf(&due[0])
 	return true, &req
 }

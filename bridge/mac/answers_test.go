@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
 
@@ -92,7 +93,7 @@ func TestDeviceCommands(t *testing.T) {
 // RejoinParamSetupAns without the bit of the time: the device keeps to the count alone.
 func TestRejoinParamSetupInPart(t *testing.T) {
 	e := settledDevice(t, "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
-		d.Settings.MAC.RejoinTime, d.Settings.MAC.RejoinCount = ptr(uint8(5)), ptr(uint8(6))
+		d.Session.MAC.Wish = &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}
 	})
 	e.uplink()
 	e.answers = []byte{15, 0}

@@ -24,7 +24,7 @@ func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32,
 	}
 	s.UseFCntDown(dev.Version, d.Item != nil)
 	if asked := d.Owed.Requests(); len(asked) > 0 {
-		sent(s, asked, fCntUp)
+		sent(s, asked, d.Owed.decision, fCntUp)
 	}
 	return phy, fCnt, true
 }

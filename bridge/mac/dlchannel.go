@@ -4,22 +4,31 @@ import (
 	"slices"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
 
-// wantDlChannels asks for the frequency of RX1 of each channel that the owner wants
-// another one for (LoRaWAN L2 1.0.4, 5.6; since 1.0.2).
+// wantDlChannels asks for the frequency of RX1 of each channel that the owner wishes
+// another one for (LoRaWAN L2 1.0.4, 5.6; since 1.0.2). A channel that is new, or about
+// to be, has its uplink's.
 func wantDlChannels(a *asking) {
-	want := a.Device.Settings.MAC.DownlinkFrequencies
-	if len(want) == 0 || a.Plan.FixedChannels() || a.Device.Version < session.V1_0_2 {
+	wish := a.wish.Channels
+	if len(wish) == 0 || a.Plan.FixedChannels() || a.Device.Version < session.V1_0_2 {
 		return
 	}
 	var room [maxChannels]session.Channel
-	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
-		f, ok := want[uint8(i)]
-		if f = tellable(f); ok && c.Enabled && f != 0 && f != c.DownlinkFrequency {
-			var b [4]byte
-			a.want(cidDlChannel, appendFrequency(append(b[:0], byte(i)), f)...)
+	has := channels(a.Device, a.Session, a.Plan, room[:0])
+	for n := range min(len(wish), maxChannels) {
+		w := told(wish[n])
+		now := w.UplinkFrequency
+		switch {
+		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:
+			now = has[n].DownlinkFrequency
+		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel, newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
+			continue
+		}
+		if f := w.DownlinkFrequency; w.Enabled && f != 0 && f != now {
+			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), f)...)
 		}
 	}
 }

@@ -90,7 +90,13 @@ var hostile = []struct {
 			d.Settings.Desired.RX1Delay, d.Settings.Desired.RX1DROffset = ptr(uint8(16)), ptr(uint8(9))
 			d.Settings.Desired.RX2DataRate, d.Settings.MAC.MaxDutyCycle = ptr(uint8(18)), ptr(uint8(26))
 			d.Settings.MAC.RX2Frequency = ptr(radio.Frequency(868_500_050))
-			d.Settings.MAC.DownlinkFrequencies = map[uint8]radio.Frequency{1: 868_800_001}
+			wishChannels(d, func(c []session.Channel) { c[1].DownlinkFrequency = 868_800_001 })
+		},
+		func(e *endDevice, _ int) { e.noADR = true }, 1, 6,
+	},
+	{
+		"is to have a channel that no command can tell", "EU_863_870_TTN", session.V1_0_3, func(d *session.Device) {
+			wishChannels(d, func(c []session.Channel) { c[3].UplinkFrequency, c[3].MaxDataRate = 867_100_050, 20 })
 		},
 		func(e *endDevice, _ int) { e.noADR = true }, 1, 6,
 	},

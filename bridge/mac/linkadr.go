@@ -74,13 +74,16 @@ func (a *asking) patient() bool {
 }
 
 // sent notes requests that were sent in the windows of an uplink.
-func sent(s *session.Session, asked []macstate.Command, fCntUp uint32) {
+func sent(s *session.Session, asked []macstate.Command, decision *macstate.Decision, fCntUp uint32) {
 	m := s.MAC.Sent(asked, fCntUp, replaces)
 	if slices.ContainsFunc(asked, func(c macstate.Command) bool { return c.CID == cidLinkADR }) {
 		if fCntUp-m.LinkAt >= 2*maxLinkWait {
 			m.LinkTries = 0
 		}
 		m.LinkTries, m.LinkAt = min(m.LinkTries+1, maxLinkTries), fCntUp
+	}
+	if decision != nil {
+		m.Decision = decision
 	}
 	s.SetMAC(m)
 }
@@ -120,10 +123,17 @@ func (a *asking) waits(open []macstate.Command) bool {
 	return asked >= a.Device.History.From() || asked == a.FCnt || open[0].Payload[0]>>4 == a.dataRate
 }
 
-// mask returns the channels of the plan that the device has, by number.
+// mask returns the channels that the device has, by number: those of the plan, or those
+// that the owner wishes.
 func (a *asking) mask() (mask uint16) {
 	var room [maxChannels]session.Channel
 	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
+		if wish := a.wish.Channels; len(wish) > 0 {
+			if i < min(len(wish), maskSize) && c.Enabled && wish[i].Enabled {
+				mask |= 1 << i
+			}
+			continue
+		}
 		for _, p := range a.Plan.Channels() {
 			if i < maskSize && c.Enabled && c.UplinkFrequency == p.Frequency && p.MinDR < p.MaxDR {
 				mask |= 1 << i

@@ -24,6 +24,8 @@ type Owed struct {
 	begun  bool                // the device has gone back to what it was made with; while Uplink reads
 	sticky uint32              // sticky answers that the device has sent, by identifier; only while Uplink reads them
 	asked  *[]macstate.Command // what the network asks; nil: nothing
+
+	decision *macstate.Decision // of ADR, if it is asked and new
 }
 
 // answer is an answer that a device can be owed, in the order in which answers
@@ -117,7 +119,7 @@ func (o Owed) Answers() []string {
 		}
 	}
 	for _, c := range o.Requests() {
-		out = append(out, requestText(c))
+		out = append(out, Words(c))
 	}
 	return out
 }
@@ -164,9 +166,10 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 		return o
 	}
 	ctx.notSticky(&o)
-	if due := ctx.due(&o, d); len(due) > 0 {
+	ctx.Device.History.ADR = d.ADR
+	if due, decision := ctx.due(&o, d); len(due) > 0 {
 		asked := due
-		o.asked = &asked
+		o.asked, o.decision = &asked, decision
 	}
 	o.sticky, o.begun = 0, false
 	return o

@@ -1,7 +1,6 @@
 package mac
 
 import (
-	"fmt"
 	"slices"
 
 	"lorawand/bridge/session"
@@ -16,10 +15,12 @@ import (
 type asking struct {
 	UplinkContext
 	now      session.Parameters
+	wish     macstate.Wish
 	dataRate uint8 // index, of the uplink
 	adr      bool  // the device lets the network set the data rate
 	ackReq   bool  // the device asks for a downlink, because it has heard none for long
 	wanted   []macstate.Command
+	decision *macstate.Decision // of ADR, which wanted has; nil: none, or not a new one
 }
 
 // want asks for a command.
@@ -45,36 +46,20 @@ func (a *asking) all() {
 	wantDevStatus(a)
 }
 
-// requestNames are the commands of the network that all asks.
-var requestNames = map[cid]string{
-	cidDutyCycle: "DutyCycleReq", cidTxParamSetup: "TxParamSetupReq", cidRXParamSetup: "RXParamSetupReq",
-	cidNewChannel: "NewChannelReq", cidLinkADR: "LinkADRReq", cidRXTimingSetup: "RXTimingSetupReq",
-	cidDlChannel: "DlChannelReq", cidADRParamSetup: "ADRParamSetupReq", cidRejoinParam: "RejoinParamSetupReq",
-	cidDevStatus: "DevStatusReq",
-}
-
-// requestText says which command is asked: "LinkADRReq 50ff0001".
-func requestText(c macstate.Command) string {
-	if c.Size == 0 {
-		return requestNames[c.CID]
-	}
-	return fmt.Sprintf("%s %x", requestNames[c.CID], c.Bytes())
-}
-
 // due returns the requests that are due after an uplink. One whose answer the device
 // repeats until it hears a downlink has to wait: nobody could tell the answer to it from
-// that to the one before.
-func (ctx *UplinkContext) due(o *Owed, d *frame.Data) []macstate.Command {
+// that to the one before. It returns what ADR has newly decided, too.
+func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macstate.Decision) {
 	if (ctx.Begun || o.begun) && ctx.Session.MAC.Deaf() {
-		return nil
+		return nil, nil
 	}
 	dr, err := ctx.Plan.UplinkDataRate(ctx.Rate)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr,
-		adr: d.ADR, ackReq: d.ADRACKReq,
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: Wish(ctx.Device, ctx.Session),
+		dataRate: dr, adr: d.ADR, ackReq: d.ADRACKReq,
 	}
 	a.all()
 	if o.sticky != 0 {
@@ -84,7 +69,7 @@ func (ctx *UplinkContext) due(o *Owed, d *frame.Data) []macstate.Command {
 			ctx.soothe(o)
 		}
 	}
-	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt)
+	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt), a.decision
 }
 
 // Current returns the parameters that a device is known to use.
@@ -145,7 +130,7 @@ func (ctx *UplinkContext) answered(id cid, ok bool, apply func(p *session.Parame
 // tell reports an answer.
 func (ctx *UplinkContext) tell(c macstate.Command, ok bool) {
 	if ctx.Told != nil {
-		ctx.Told(requestText(c), ok)
+		ctx.Told(Words(c), ok)
 	}
 }
 

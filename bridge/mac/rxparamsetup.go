@@ -7,13 +7,13 @@ import "lorawand/bridge/session"
 func wantRXParamSetup(a *asking) {
 	rx2 := a.Plan.RX2()
 	offset, dataRate, frequency := a.now.RX1DROffset, rx2.DataRate, rx2.Frequency
-	if w := a.Device.Settings.Desired.RX1DROffset; w != nil {
+	if w := a.wish.RX1DROffset; w != nil {
 		offset = *w
 	}
-	if w := a.Device.Settings.Desired.RX2DataRate; w != nil {
+	if w := a.wish.RX2DataRate; w != nil {
 		dataRate = *w
 	}
-	if w := a.Device.Settings.MAC.RX2Frequency; w != nil && *w != 0 {
+	if w := a.wish.RX2Frequency; w != nil && *w != 0 {
 		frequency = *w
 	}
 	offset, dataRate, frequency = offset&7, dataRate&0x0f, tellable(frequency)

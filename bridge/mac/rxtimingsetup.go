@@ -6,7 +6,7 @@ import "lorawand/bridge/session"
 // (LoRaWAN L2 1.0.4, 5.7).
 func wantRXTimingSetup(a *asking) {
 	delay := a.RX1Delay
-	if w := a.Device.Settings.Desired.RX1Delay; w != nil {
+	if w := a.wish.RX1Delay; w != nil {
 		delay = max(*w, 1)
 	}
 	if delay = min(delay, 15); delay != 0 && delay != a.now.RX1Delay {

@@ -18,8 +18,14 @@ func wantTxParamSetup(a *asking) {
 	}
 	limits := a.Plan.DwellLimits()
 	power := a.Plan.MaxEIRP()
-	if w := a.Device.Settings.MAC.MaxEIRP; w != nil {
+	if w := a.wish.MaxEIRP; w != nil {
 		power = *w
+	}
+	if w := a.wish.UplinkDwell; w != nil {
+		limits.Uplink = *w
+	}
+	if w := a.wish.DownlinkDwell; w != nil {
+		limits.Downlink = *w
 	}
 	index := len(maxEIRPs) - 1
 	for index > 0 && maxEIRPs[index] > power {

@@ -2,6 +2,7 @@ package v3
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"lorawand/bridge/session"
@@ -33,8 +34,10 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 	if err != nil {
 		return NotServed(err)
 	}
-	for _, it := range items {
+	for i, it := range items {
 		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
+		case it.FPort > MaxFPort && !d.Settings.TestPort:
+			return Invalid(fmt.Sprintf("downlinks[%d].f_port", i), fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
 			return DownlinkExpired()
 		case it.ClassBC != nil:

@@ -171,7 +171,7 @@ var badPushes = []struct {
 	{"absolute_time long ago", one(fine + `,"class_b_c":{"absolute_time":"0001-01-01T00:00:00Z"}`), NotDecoded(""), "not a time as in RFC 3339"},
 	{"confirmed_retry no object", one(fine + `,"confirmed_retry":2`), NotDecoded(""), "downlinks[0].confirmed_retry: not an object"},
 
-	{"port 224", one(`"f_port":224,"frm_payload":"aGk="`), Invalid("", ""), "invalid `downlinks[0].f_port`: value must be inside range [1, 223]"},
+	{"port 225", one(`"f_port":225,"frm_payload":"aGk="`), Invalid("", ""), "invalid `downlinks[0].f_port`: value must be inside range [1, 223]"},
 	{"port 255", one(`"f_port":255,"frm_payload":"aGk="`), Invalid("", ""), "inside range [1, 223]"},
 	{"port 257", one(`"f_port":257,"frm_payload":"aGk="`), Invalid("", ""), "inside range [1, 223]"},
 	{"payload of 256 bytes", one(`"f_port":1,"frm_payload":"` + strings.Repeat("AAAA", 85) + `AA=="`), Invalid("", ""), "invalid `downlinks[0].frm_payload`: value length must be at most 255 bytes"},
@@ -226,7 +226,7 @@ func TestParseDownlinksKeepsWhatItRead(t *testing.T) {
 	}{
 		{"no JSON", `hello`, nil},
 		{"bad port", `{"downlinks":[` + one + `,{"f_port":0,"frm_payload":"Yg==","correlation_ids":["b"]}]}`, []session.Item{a, {FRMPayload: b.FRMPayload, CorrelationIDs: b.CorrelationIDs}}},
-		{"port 224", `{"downlinks":[{"f_port":224,"frm_payload":"YQ=="},` + two + `]}`, []session.Item{{FPort: 224, FRMPayload: a.FRMPayload}, b}},
+		{"port 225", `{"downlinks":[{"f_port":225,"frm_payload":"YQ=="},` + two + `]}`, []session.Item{{FPort: 225, FRMPayload: a.FRMPayload}, b}},
 		{"bad base64", `{"downlinks":[{"frm_payload":"?","f_port":1},` + two + `]}`, []session.Item{{FPort: 1}, b}},
 		{"value of the wrong kind", `{"downlinks":[{"frm_payload":[[{}],"}"],"f_port":1},5,` + two + `]}`, []session.Item{{FPort: 1}, {}, b}},
 		{"bad decoded_payload", `{"downlinks":[{"f_port":1,"decoded_payload":{"a":1e999}},` + two + `]}`, []session.Item{{FPort: 1}, b}},

@@ -95,8 +95,8 @@ func printApplication(w io.Writer, a *admin.Application) error {
 func newApplicationSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set APPLICATION", Short: "Set the default payload formatters of an application",
-		Long: "Set the payload formatters of devices that have none of their own. Settings without a flag stay as they are.\n" +
-			"An application exists from its first API key or device on.",
+		Long: "Set the payload formatters of devices that have none of their own. Settings without a flag stay as\n" +
+			"they are. An application exists from its first API key or device on.",
 		Example: "lorawand application set app1 --up-formatter decoder.js --down-formatter none\n" +
 			"lorawand application set app1 --up-formatter repository",
 		Args: oneApplication,
@@ -139,9 +139,9 @@ func newApplicationDelete() *cobra.Command {
 	var args admin.DeleteApplicationArgs
 	cmd := &cobra.Command{
 		Use: "delete APPLICATION", Short: "Delete an application",
-		Long: "Delete an application and its settings. An application with devices or API keys is deleted only with --all,\n" +
-			"which also deletes these: the devices with their sessions and queues; connections that use the\n" +
-			"keys end.",
+		Long: "Delete an application and its settings. An application with devices or API keys is deleted only with\n" +
+			"--all, which also deletes these: the devices with their sessions and queues; connections that use\n" +
+			"the keys end.",
 		Args: oneApplication,
 	}
 	cmd.Flags().BoolVar(&args.All, "all", false, "delete its devices and API keys too")

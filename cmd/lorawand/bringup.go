@@ -142,8 +142,8 @@ func newConcentratorTransmit() *cobra.Command {
 	var o transmitFlags
 	cmd := &cobra.Command{
 		Use: "transmit", Short: "Start the concentrator and send test frames, or a carrier", Args: noArgs,
-		Long: "Start the concentrator and send test frames, or a bare carrier for measurements. This command enforces no\n" +
-			"duty cycle: you are responsible for what is sent.",
+		Long: "Start the concentrator and send test frames, or a bare carrier for measurements. This command\n" +
+			"enforces no duty cycle: you are responsible for what is sent.",
 	}
 	fl := cmd.Flags()
 	fl.Float64Var(&o.frequency, "frequency", 0, "`MHz` (required)")

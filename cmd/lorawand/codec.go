@@ -23,8 +23,9 @@ func newCodec() *cobra.Command {
 func newCodecList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the models of devices whose codecs were imported",
-		Long: "List the models of devices whose codecs were imported: their firmware versions, how many codecs they have\n" +
-			"and how many devices are of this model. --wide also shows the bands and which codec belongs to which.",
+		Long: "List the models of devices whose codecs were imported: their firmware versions, how many codecs they\n" +
+			"have and how many devices are of this model. --wide also shows the bands and which codec belongs to\n" +
+			"which.",
 		Args: noArgs,
 	}
 	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)

@@ -25,13 +25,15 @@ func newCodecImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import DIR|FILE…",
 		Short: "Import codecs from a copy of The Things Stack's device repository",
-		Long: "Import the codecs that makers of devices publish in github.com/TheThingsNetwork/lorawan-devices, from a\n" +
-			"copy of that: its folder, its vendor folder, the folder of a brand, or MODEL.yaml files there. Devices whose\n" +
-			"formatter is repository use them by their brand, model, firmware version and band. Codecs that were imported\n" +
-			"before are replaced. Models that cannot be read are reported and left out; a FILE that cannot be read is an\n" +
-			"error, and then nothing is imported.\n\n" +
-			"At most 512 models with 256 codecs of 2 MB are kept: to import from the whole repository use --needed.\n\n" +
-			"--check runs the makers' examples instead, with the limits of the daemon, and prints the differences.",
+		Long: "Import the codecs that makers of devices publish in github.com/TheThingsNetwork/lorawan-devices,\n" +
+			"from a copy of that: its folder, its vendor folder, the folder of a brand, or MODEL.yaml files\n" +
+			"there. Devices whose formatter is repository use them by their brand, model, firmware version and\n" +
+			"band. Codecs that were imported before are replaced. Models that cannot be read are reported and\n" +
+			"left out; a FILE that cannot be read is an error, and then nothing is imported.\n\n" +
+			"At most 512 models with 256 codecs of 2 MB are kept: to import from the whole repository use\n" +
+			"--needed.\n\n" +
+			"--check runs the makers' examples instead, with the limits of the daemon, and prints the\n" +
+			"differences.",
 		Example: "lorawand codec import lorawan-devices --needed\n" +
 			"lorawand codec import lorawan-devices/vendor/acme/sensor.yaml --check",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -59,7 +61,7 @@ func newCodecImport() *cobra.Command {
 			return err
 		}
 		if check {
-			return checkExamples(cmd.Context(), cmd.OutOrStdout(), s)
+			return checkExamples(cmd.Context(), c, cmd.OutOrStdout(), s)
 		}
 		return importCodecs(cmd, c, s)
 	}
@@ -193,10 +195,10 @@ var errExamples = errors.New("not all examples come out as their makers say")
 
 // checkExamples runs the examples of all codecs as the daemon would, and prints the
 // differences.
-func checkExamples(ctx context.Context, out io.Writer, s *repository.Selection) error {
+func checkExamples(ctx context.Context, c config.Config, out io.Writer, s *repository.Selection) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pool := formatter.New(formatter.Options{Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	wrong, with := 0, map[string]bool{}

@@ -67,9 +67,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.formatters = formatter.New(formatter.Options{
-		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
-	})
+	d.formatters = formatter.New(formatterOptions(c, log))
 	defer func() {
 		if err != nil {
 			d.close()
@@ -118,6 +116,13 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// formatterOptions returns the options of the runner of payload formatters.
+func formatterOptions(c config.Config, log *slog.Logger) formatter.Options {
+	return formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Wait: c.Formatter.Wait.D(), Logger: log,
+	}
 }
 
 // listenUDP opens the port for packet forwarders, if the configuration has one.
@@ -196,7 +201,7 @@ func (d *daemon) refused(r broker.Refused) {
 	e := event.Event{
 		Kind: [...]event.Kind{
 			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused,
-			broker.SubscribeRefused: event.SubscribeRefused,
+			broker.SubscribeRefused: event.SubscribeRefused, broker.PacketRefused: event.PacketRefused,
 		}[r.What],
 		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{
 			ID: r.Client, Application: r.Application,
@@ -255,8 +260,8 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 	behind, err := state.CatchUp(s, st)
 	switch {
 	case err != nil:
-		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead again",
-			"error", err)
+		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead "+
+			"again", "error", err)
 	case behind:
 		log.Warn("the store is older than its last confirmed commit: FCntDown and JoinNonces have skipped ahead", "devices",
 			st.Devices.Len())

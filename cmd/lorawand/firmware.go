@@ -21,8 +21,9 @@ func newFirmwareImport() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use: "import FILE…", Short: "Import firmware images from .var files, raw images or a packet forwarder",
-		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal (libloragw/src),\n" +
-			"from images of 8192 bytes, or from the program of a packet forwarder for the SX1302.",
+		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal\n" +
+			"(libloragw/src), from images of 8192 bytes, or from the program of a packet forwarder for the\n" +
+			"SX1302.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(fmt.Errorf("no file given"))

@@ -20,8 +20,8 @@ import (
 func newRun() *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the daemon in the foreground", Args: noArgs,
-		Long: "Run the daemon in the foreground. SIGTERM stops it. On SIGHUP it reads the gateways and log.level from its\n" +
-			"configuration again.",
+		Long: "Run the daemon in the foreground. SIGTERM stops it. On SIGHUP it reads the gateways and log.level\n" +
+			"from its configuration again.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source := func() (config.Config, error) { return loadConfig(cmd) }
 			c, err := source()

@@ -259,7 +259,8 @@ func tellTLS(cmd *cobra.Command, dir string, ca *authority, isNew bool, names []
 	fmt.Fprintf(out, "Server certificate: %s\n  for %s\n\n", at(fileServer), strings.Join(names, ", "))
 	fmt.Fprintf(out, "In the configuration, below [mqtt]:\n  tls_listen = [\":8883\"]\n  certificate = %q\n  key = %q\n\n",
 		at(fileServer), at(fileServerKey))
-	fmt.Fprintf(out, "On a client that has %s:\n  mosquitto_sub -h %s -p 8883 --cafile %s -t \"#\" -u APPLICATION -P KEY\n",
+	fmt.Fprintf(out, "On a client that has %s:\n"+
+		"  mosquitto_sub -h %s -p 8883 --cafile %s -t \"#\" -u APPLICATION -P KEY\n",
 		fileCA, names[0], fileCA)
 }
 

@@ -4,7 +4,21 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 )
+
+// What is written in the long run, in bytes a second, and at least each time. Others
+// wait for the same disk.
+const (
+	writtenASecond = 4 << 10
+	writtenAtLeast = 8 << 10
+)
+
+// WriteLimit returns how many bytes of records may be written each time if that is so
+// often.
+func WriteLimit(every time.Duration) int {
+	return max(writtenAtLeast, int(min(every.Seconds(), 3600)*writtenASecond))
+}
 
 // share returns the sessions that there is room for, sorted by ID, and leaves of each
 // the newest messages that there is room for. All applications have the same right to

@@ -24,6 +24,8 @@ type History struct {
 	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
 	from    uint32          // see From
 	stayed  int             // uplinks at this data rate, at most historyLength+1
+
+	ADR bool // the last uplink lets the network set data rate and power
 }
 
 // Path is a gateway that has heard a device lately.
@@ -93,6 +95,9 @@ func (h *History) Link() Link {
 		Settled: h.stayed > historyLength, Since: last - h.from + 1,
 	}
 }
+
+// Rate returns the data rate of the last uplink.
+func (h *History) Rate() radio.DataRate { return h.rate }
 
 // From returns the FCntUp of the first uplink with the data rate and the number of
 // transmissions that are in use.

@@ -83,6 +83,8 @@ type State struct {
 	Starts     uint16    `json:",omitempty"` // how often the device has begun anew without having answered
 	LinkADR    bool      `json:",omitempty"` // the device has taken a data rate, a power and a number of transmissions
 	Status     *Status   `json:",omitempty"`
+	Wish       *Wish     `json:",omitempty"` // nil: none
+	Decision   *Decision `json:",omitempty"` // the last one of ADR; nil: none
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
 	RejoinTold bool      `json:",omitempty"`
 }
@@ -122,6 +124,9 @@ func (s *State) Due(wanted []Command, fCntUp uint32) []Command {
 	}
 	return due
 }
+
+// HasRefused reports whether the device has refused a command.
+func (s *State) HasRefused(c Command) bool { return s != nil && slices.Contains(s.Refused, c) }
 
 func (s *State) find(c Command) int {
 	return slices.IndexFunc(s.Asked, func(r Request) bool { return r.Command == c })

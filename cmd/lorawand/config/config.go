@@ -116,6 +116,7 @@ type UDP struct {
 type Formatter struct {
 	JavaScript bool     `toml:"javascript"`
 	Deadline   Duration `toml:"deadline"`
+	Wait       Duration `toml:"wait"`
 }
 
 // Gateway is a [[gateway]] table.
@@ -213,9 +214,12 @@ func Default() Config {
 				KeptBytesTotal: 1 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},
 		},
-		HTTP:      HTTP{Listen: httpListen},
-		UDP:       UDP{Listen: "127.0.0.1:1700"},
-		Formatter: Formatter{JavaScript: true, Deadline: Duration(100 * time.Millisecond)},
+		HTTP: HTTP{Listen: httpListen},
+		UDP:  UDP{Listen: "127.0.0.1:1700"},
+		Formatter: Formatter{
+			JavaScript: true, Deadline: Duration(100 * time.Millisecond),
+			Wait: Duration(250 * time.Millisecond),
+		},
 	}
 }
 

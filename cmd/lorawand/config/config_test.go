@@ -103,6 +103,7 @@ accept_unknown = true
 [formatter]
 javascript = false
 deadline = "50ms"
+wait = "5s"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5

@@ -67,6 +67,8 @@ accept_unknown = false                # true: also accept gateways not listed be
 [formatter]
 javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
 deadline = "100ms"                    # of CPU time for a payload on a fast machine; more on a slow one, up to 1 s
+wait = "250ms"                        # for others and for the child process to start, beside the deadline;
+                                      # then an uplink goes out undecoded, with a warning
 
 # One for each gateway:
 #

@@ -29,6 +29,7 @@ var badTexts = []struct{ text, want string }{
 	{"[network]\nrx1_delay = \"16s\"", `network.rx1_delay: 16s, must be 1s to 15s`},
 	{"[network]\nrx1_delay = \"1500ms\"", `whole seconds`},
 	{"[network]\ndeduplication_window = \"2s\"", `network.deduplication_window`},
+	{"[formatter]\nwait = \"5m\"", `formatter.wait: 5m0s, must be 10ms to 1m0s`},
 	{"[formatter]\ndeadline = \"2s\"", `formatter.deadline`},
 	{
 		"[network]\ndefault_frequency_plan = \"US\"",
