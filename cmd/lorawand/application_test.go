@@ -29,9 +29,8 @@ func (s *site) noted(args ...string) string {
 	return errOut
 }
 
-const lamp = `function decodeUplink(input) {
-  return { data: { on: input.bytes[0] === 1, port: input.fPort }, warnings: ["w1"] };
-}
+const lamp = `function decodeUplink(input) { return { data: { on: input.bytes[0] === 1, port: input.fPort }, ` +
+	`warnings: ["w1"] }; }
 function encodeDownlink(input) { return { bytes: [input.data.on ? 1 : 0], fPort: 9 }; }
 function decodeDownlink(input) { return { data: { on: input.bytes[0] === 1 } }; }`
 
