@@ -58,7 +58,7 @@ func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macs
 		return nil, nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: Wish(ctx.Device, ctx.Session),
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: ctx.Device.Wish(ctx.Session),
 		dataRate: dr, adr: d.ADR, ackReq: d.ADRACKReq,
 	}
 	a.all()

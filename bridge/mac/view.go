@@ -54,7 +54,7 @@ func Show(d *session.Device, rx1Delay uint8, at time.Time) View {
 		UplinkContext: UplinkContext{
 			Device: what, Session: what.Session, Plan: plan, FCnt: s.FCntUp, Rate: d.History.Rate(), RX1Delay: rx1Delay, At: at,
 		},
-		now: now, wish: Wish(d, s), adr: d.History.ADR,
+		now: now, wish: d.Wish(s), adr: d.History.ADR,
 	}
 	if a.dataRate, err = plan.UplinkDataRate(a.Rate); err != nil {
 		a.dataRate, a.adr = now.ADRDataRate, false
