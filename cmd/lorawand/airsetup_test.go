@@ -81,17 +81,17 @@ func TestAirSetUp(t *testing.T) {
 			}
 		}
 		w.stop()
-		if len(missed) > 0 || len(w.sent) != 2 {
-			t.Errorf("%d downlinks, missed %v", len(w.sent), missed)
-		}
-		checkSetUp(t, w, d)
+		checkSetUp(t, w, d, missed)
 	})
 }
 
 // checkSetUp checks the events of what the device was asked, and what the network knows
 // of it after its answers.
-func checkSetUp(t *testing.T, w *world, d *session.Device) {
+func checkSetUp(t *testing.T, w *world, d *session.Device, missed []string) {
 	t.Helper()
+	if len(missed) > 0 || len(w.sent) != 2 {
+		t.Errorf("%d downlinks, missed %v", len(w.sent), missed)
+	}
 	asked := slices.DeleteFunc(slices.Clone(w.events), func(e event.Event) bool { return e.Kind != event.MACAsked })
 	if len(asked) != 9 || asked[0].Err.Error() != "RXParamSetupReq RX1 offset 0, RX2 869.525 MHz DR3" {
 		t.Errorf("%d events of what was asked: %+v", len(asked), asked)
