@@ -138,10 +138,12 @@ func newWeighed(t testing.TB, devices int) *weighed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.write("lorawand.toml", strings.Replace(string(conf), `listen = ["127.0.0.1:0"]`, fmt.Sprintf("listen = [%q]", w.mqtt), 1))
+	w.write("lorawand.toml", strings.Replace(string(conf), `listen = ["127.0.0.1:0"]`,
+		fmt.Sprintf("listen = [%q]", w.mqtt), 1))
 	var text strings.Builder
 	for i := range devices {
-		fmt.Fprintln(&text, strings.Replace(deviceJSON(fmt.Sprintf("dev%04d", i), fmt.Sprintf("0100%04X", i)), "0102030405060708", fmt.Sprintf("%016X", i+1), 1))
+		fmt.Fprintln(&text, strings.Replace(deviceJSON(fmt.Sprintf("dev%04d", i), fmt.Sprintf("0100%04X", i)),
+			"0102030405060708", fmt.Sprintf("%016X", i+1), 1))
 	}
 	w.must(text.String(), "device", "import", "-", "--application", "app1")
 	w.key = strings.TrimSpace(w.must("", "api-key", "create", "--application", "app1"))

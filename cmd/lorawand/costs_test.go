@@ -44,7 +44,8 @@ func BenchmarkCosts(b *testing.B) {
 func costsAtRest(b *testing.B, binary string) []cost {
 	b.Helper()
 	few, many, decoding := startIdle(b, binary, 100), startIdle(b, binary, 1000), startDecoding(b, binary, 100)
-	mips, arm, poll := mipsle.instructions(b), armv7.instructions(b), mipsle.poll(b) // one after the other: they are slow enough
+	// one after the other: they are slow enough
+	mips, arm, poll := mipsle.instructions(b), armv7.instructions(b), mipsle.poll(b)
 	up, down := measureAllocations(b)
 	loaded, used := measureDevice(b)
 	return []cost{
