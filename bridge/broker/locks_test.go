@@ -199,6 +199,8 @@ func TestLocksAreHeldBriefly(t *testing.T) {
 // Members of a shared subscription come and go while messages are given to them in turn.
 func TestSharedSubscriptionWhileMembersEnd(t *testing.T) {
 	s := start(t, Limits{})
+	steady, _ := s.again(4, "steady", s.key1)
+	_ = steady.subscribe(1, "$share/g/#").Close()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -213,7 +215,7 @@ func TestSharedSubscriptionWhileMembersEnd(t *testing.T) {
 	})
 	for i := range 50 {
 		r, _ := s.again(4, fmt.Sprint("member", i%3), s.key1)
-		r.send(subscribePacket(1, 1, "$share/g/#"))
+		r.subscribe(1, "$share/g/#")
 		_ = r.Close()
 		_ = s.login(fmt.Sprint("member", i%3)).Close() // begins anew: the session ends
 	}
