@@ -143,7 +143,8 @@ func TestNode(t *testing.T) {
 		install(t, npm, source, dir)
 	}
 	v := openDoors(t)
-	ended := background(t, "sh", "-c", `cd "$0" && exec "$@"`, dir, node, filepath.Join(source, "clients.js"), v.key, v.ca(), port(v.tcp),
+	ended := background(t, "sh", "-c", `cd "$0" && exec "$@"`, dir, node, filepath.Join(source, "clients.js"), v.key,
+		v.ca(), port(v.tcp),
 		port(v.tls), port(v.ws))
 	out := ended()
 	if n := strings.Count(out, ": good"); n != 8 {
@@ -208,8 +209,10 @@ func TestMosquittoBridge(t *testing.T) {
 				listen := freeTCP(t)
 				_, own, _ := strings.Cut(listen, ":")
 				conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress %s\nbridge_protocol_version %s\n"+
-					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications false\nrestart_timeout 1\n"+
+				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress "+
+					"%s\nbridge_protocol_version %s\n"+
+					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications "+
+					"false\nrestart_timeout 1\n"+
 					"topic v3/app1/devices/+/down/queued in 1\ntopic v3/app1/devices/+/down/push out 1\n", own, door, version,
 					v.key, name, version)
 				if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
