@@ -12,6 +12,7 @@ import (
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
+	"lorawand/radio"
 )
 
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
@@ -81,6 +82,20 @@ func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, er
 		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
 	}
 	return out, err
+}
+
+// Joins returns the device that joins with these EUIs, if there is one.
+func (b *Bridge) Joins(ctx context.Context, joinEUI, devEUI string) (id session.ID, found bool, err error) {
+	var join, dev radio.EUI64
+	if join.UnmarshalText([]byte(joinEUI)) != nil || dev.UnmarshalText([]byte(devEUI)) != nil {
+		return id, false, nil
+	}
+	err = b.inspect(ctx, func(c *core.Core) {
+		if d, _ := c.Devices().ByEUI(join, dev); d != nil {
+			id, found = d.ID, true
+		}
+	})
+	return id, found, err
 }
 
 // Devices calls f for a copy of each device of an application, or of all of

@@ -261,3 +261,20 @@ func (r *Registry) Login(user, password string, now time.Time) (Login, error) {
 	}
 	return Login{Application: application, Tenant: tenant, KeyID: k.ID, Rights: k.Rights}, nil
 }
+
+// Authenticate is Login for who shows an API key alone: the key says which application
+// it is of.
+func (r *Registry) Authenticate(key string, now time.Time) (Login, error) {
+	id, _, ok := split(key)
+	if !ok {
+		return Login{}, NoKey
+	}
+	k, known := r.Key(id)
+	switch {
+	case known:
+		return r.Login(k.Application, key, now)
+	case r.isRevoked(id):
+		return Login{}, Revoked
+	}
+	return Login{}, UnknownKey
+}

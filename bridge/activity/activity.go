@@ -46,6 +46,8 @@ type Log struct {
 	seq     uint64 // of the newest record
 	older   queue  // goes first
 	latest  queue  // the last uplink and the last join of each device
+
+	followers []*follower
 }
 
 // device is what is remembered of a device. Its records are oldest first.
@@ -95,6 +97,7 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.device(session.ID{Application: m.Application, Device: m.Device})
+	l.tell(Item{Device: d.id, Message: m})
 	if m.Suffix != v3.Up || bytes.HasSuffix(m.Payload, simulated) {
 		l.add(d, &d.others, r, &l.older)
 	} else {
@@ -117,6 +120,7 @@ func (l *Log) Event(e *event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.device(e.Device)
+	l.tell(Item{Device: d.id, Event: &own})
 	if n := len(d.events); n > 0 && repeats(&own, d.events[n-1].event) {
 		l.drop(d.events[n-1])
 		d.events = d.events[:n-1]

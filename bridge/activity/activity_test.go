@@ -184,3 +184,46 @@ func TestMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(l)
 }
+
+// A follower gets what it asked for, and one that does not keep up holds up nobody.
+func TestFollow(t *testing.T) {
+	l := New(0)
+	mine, other, foreign := id("app1", "dev1"), id("app1", "dev2"), id("app2", "dev1")
+	all, stopAll, err := l.Follow([]session.ID{id("app1", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, stopOne, err := l.Follow([]session.ID{mine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 * followerBuffer {
+		l.Message(up(foreign, 1, ""), 0)
+		l.Event(&event.Event{Kind: event.DownlinkSent, Device: foreign})
+	}
+	l.Message(up(other, 2, ""), 0)
+	l.Event(&event.Event{Kind: event.DownlinkSent, Device: mine, FCnt: 3})
+	if i := <-all; i.Device != other || i.Event != nil || i.Message.Suffix != v3.Up {
+		t.Errorf("%+v", i)
+	}
+	if i := <-all; i.Device != mine || i.Event == nil || i.Event.FCnt != 3 {
+		t.Errorf("%+v", i)
+	}
+	if i := <-one; i.Device != mine || i.Event == nil || len(one) != 0 {
+		t.Errorf("%+v", i)
+	}
+	for range maxFollowers - 2 {
+		if _, _, err := l.Follow(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, _, err := l.Follow(nil); !errors.Is(err, ErrFollowers) {
+		t.Errorf("one more: %v", err)
+	}
+	stopAll()
+	stopAll()
+	stopOne()
+	if len(l.followers) != maxFollowers-2 {
+		t.Errorf("%d followers", len(l.followers))
+	}
+}

@@ -33,6 +33,7 @@ const (
 	PublishRefused      Kind = "MQTT publish refused"
 	SubscribeRefused    Kind = "MQTT subscription refused"
 	PacketRefused       Kind = "MQTT packet refused"
+	APIRefused          Kind = "API client refused"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"

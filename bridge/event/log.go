@@ -96,7 +96,8 @@ func (l *Log) Write(e *Event) {
 		l.datagrams.add(entry, maxNoise)
 	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
 		l.scripts.add(entry, maxNoise)
-	case e.Kind == ClientRefused || e.Kind == PublishRefused || e.Kind == SubscribeRefused || e.Kind == PacketRefused:
+	case e.Kind == ClientRefused || e.Kind == APIRefused || e.Kind == PublishRefused || e.Kind == SubscribeRefused ||
+		e.Kind == PacketRefused:
 		l.clients.add(entry, maxNoise)
 	case e.isNoise():
 		l.noise.add(entry, maxNoise)

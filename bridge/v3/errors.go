@@ -32,6 +32,7 @@ type Attribute struct {
 	// Numeric says that the value is Number and not Text. The Things Stack writes
 	// some numbers as text.
 	Numeric bool
+	List    []string // is the value, if there is one
 }
 
 // Namespaces of errors: the packages of The Things Stack, and the one of lorawand.
@@ -55,12 +56,18 @@ const (
 	codeUnavailable        = 14
 )
 
-// Error returns the text in one line, with its attributes and the name.
-func (e *Error) Error() string {
+// message returns the message with its attributes.
+func (e *Error) message() string {
 	msg := e.MessageFormat
 	for _, a := range e.Attributes {
 		msg = strings.ReplaceAll(msg, "{"+a.Name+"}", a.String())
 	}
+	return msg
+}
+
+// Error returns the message in one line, with its attributes and the name.
+func (e *Error) Error() string {
+	msg := e.message()
 	if e.Cause != nil {
 		msg += ": " + e.Cause.Error()
 	}
@@ -82,8 +89,11 @@ func (e *Error) Is(target error) bool {
 
 // String returns the value as text.
 func (a Attribute) String() string {
-	if a.Numeric {
+	switch {
+	case a.Numeric:
 		return strconv.FormatInt(a.Number, 10)
+	case a.List != nil:
+		return strings.Join(a.List, ", ")
 	}
 	return a.Text
 }
@@ -224,9 +234,45 @@ func NotStored() *Error {
 	return newError(ours, "not_stored", codeUnavailable, "downlink queue could not be stored")
 }
 
+// AppendStatus appends the Error as the HTTP API tells it: the status of gRPC with the
+// Error as its only detail.
+func (e *Error) AppendStatus(dst []byte) []byte {
+	w := writer{b: append(dst, '{')}
+	w.int("code", int64(e.Code))
+	w.text("message", "error:"+e.Namespace+":"+e.Name+" ("+e.message()+")")
+	w.open("details", '[')
+	w.b = append(w.b, `{"@type":"type.googleapis.com/ttn.lorawan.v3.ErrorDetails"`...)
+	w.errorFields(e)
+	w.b = append(w.b, "}]}"...)
+	return w.b
+}
+
+func (w *writer) attribute(a *Attribute) {
+	switch {
+	case a.Numeric:
+		w.b = strconv.AppendInt(w.b, a.Number, 10)
+	case a.List != nil:
+		w.b = append(w.b, '[')
+		for i, text := range a.List {
+			if i > 0 {
+				w.b = append(w.b, ',')
+			}
+			w.b = jsontext.AppendString(w.b, text)
+		}
+		w.b = append(w.b, ']')
+	default:
+		w.b = jsontext.AppendString(w.b, a.Text)
+	}
+}
+
 // error writes an Error in the form of the protobuf JSON mapping.
 func (w *writer) error(n string, e *Error) {
 	w.open(n, '{')
+	w.errorFields(e)
+	w.close('}')
+}
+
+func (w *writer) errorFields(e *Error) {
 	w.text("namespace", e.Namespace)
 	w.text("name", e.Name)
 	w.text("message_format", e.MessageFormat)
@@ -234,11 +280,7 @@ func (w *writer) error(n string, e *Error) {
 		w.open("attributes", '{')
 		for _, a := range e.Attributes {
 			w.name(a.Name)
-			if a.Numeric {
-				w.b = strconv.AppendInt(w.b, a.Number, 10)
-			} else {
-				w.b = jsontext.AppendString(w.b, a.Text)
-			}
+			w.attribute(&a)
 		}
 		w.close('}')
 	}
@@ -247,5 +289,4 @@ func (w *writer) error(n string, e *Error) {
 		w.error("cause", e.Cause)
 	}
 	w.int("code", int64(e.Code))
-	w.close('}')
 }

@@ -122,7 +122,7 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, DevAddr: benchAddr(device), HasFPort: true, FPort: d.fPort, FRMPayload: d.payload,
+		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: d.fPort, FRMPayload: d.payload,
 	}, fCnt, d.keys)
 	if err != nil {
 		b.Fatal(err)

@@ -55,7 +55,7 @@ func unserved(c *config.Config) (out []string) {
 	if c.HTTP.Listen != "" && !hasHTTP {
 		out = append(out, "http.listen")
 	}
-	if c.HTTP.APIListen != "" {
+	if c.HTTP.APIListen != "" && !hasHTTP {
 		out = append(out, "http.api_listen")
 	}
 	for i := range c.Gateways {

@@ -9,10 +9,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/api"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
@@ -38,6 +40,7 @@ type daemon struct {
 	broker  *broker.Broker
 	control *admin.Server
 	http    *admin.HTTP // nil: off
+	api     *api.API    // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
 	certs   *certificates // nil: no TLS
@@ -183,8 +186,40 @@ func (d *daemon) openDoors(c config.Config) error {
 			return err
 		}
 	}
+	if err = d.openAPI(c, a); err != nil {
+		return err
+	}
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
+}
+
+// openAPI opens the HTTP API, if there is to be one.
+func (d *daemon) openAPI(c config.Config, a *admin.Admin) (err error) {
+	if c.HTTP.APIListen == "" {
+		return nil
+	}
+	d.api, err = api.Listen(api.Options{
+		Listen: c.HTTP.APIListen, TLS: d.certs.TLSConfig(), Admin: a, Bridge: d.bridge, Keys: d.state.Keys, Calendar: d.calendar, Logger: d.log,
+		Used:  func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		NetID: c.Network.NetID,
+		MQTT:  func() (address, tlsAddress string) { return first(c.MQTT.Listen), first(c.MQTT.TLSListen) },
+	})
+	return err
+}
+
+// calendar returns the calendar time, or the zero time where it is not known.
+func (d *daemon) calendar() time.Time {
+	if now := d.bridge.Now(); now.Wall.Known() {
+		return now.Wall.Time
+	}
+	return time.Time{}
+}
+
+func first(addresses []string) string {
+	if len(addresses) == 0 {
+		return ""
+	}
+	return addresses[0]
 }
 
 // push hands an application's downlinks on.

@@ -167,7 +167,7 @@ func SetFields(d *session.Device, fields map[string]string, o Options) (notes []
 		return nil, err
 	}
 	if _, addressed := fields[devAddrColumn]; d.Session != nil && !had && !addressed {
-		return nil, fmt.Errorf("%s: %w", devAddrColumn, errMissing)
+		return nil, fmt.Errorf("%s: %w", devAddrColumn, ErrMissing)
 	}
 	use(d, before)
 	o.defaults(d)
