@@ -51,6 +51,7 @@ var arrows = map[string]string{
 	"bridge/formatter":               "bridge/jsontext bridge/pages bridge/formatter/cayennelpp bridge/formatter/seccomp",
 	"bridge/formatter/cayennelpp":    "bridge/jsontext",
 	"bridge/formatter/seccomp":       "",
+	"bridge/formatter/collate":       "",
 	"bridge/formatter/formattertest": "",
 	"bridge/decode":                  "radio bridge/session bridge/v3 bridge/event bridge/formatter",
 	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",

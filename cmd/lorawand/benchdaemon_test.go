@@ -30,7 +30,9 @@ type benchDaemon struct {
 	udp, mqtt string
 	key       string
 	devices   int
-	next      int // uplink, of all devices
+	fPort     uint8
+	payload   []byte // of uplinks
+	next      int    // uplink, of all devices
 	keys      frame.SessionKeys
 }
 
@@ -38,7 +40,10 @@ type benchDaemon struct {
 // after their uplinks.
 func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	b.Helper()
-	d := &benchDaemon{site: newSite(b, "enforce_duty_cycle = false"), devices: devices, keys: testKeys(b)}
+	d := &benchDaemon{
+		site: newSite(b, "enforce_duty_cycle = false"), devices: devices, fPort: 15,
+		payload: make([]byte, 20), keys: testKeys(b),
+	}
 	var list strings.Builder
 	for i := range devices {
 		// what it is asked first is no uplink's cost
@@ -117,12 +122,12 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 	b.Cleanup(d.stop)
 }
 
-// uplink is the frame of a device, with 20 bytes of payload.
+// uplink is the frame of a device.
 func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: 15,
-		FRMPayload: make([]byte, 20),
+		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: d.fPort,
+		FRMPayload: d.payload,
 	}, fCnt, d.keys)
 	if err != nil {
 		b.Fatal(err)
@@ -154,10 +159,12 @@ func (d *benchDaemon) datagrams(b testing.TB, count int) [][]byte {
 }
 
 // cpu returns the processor time that the daemon has used.
-func (d *benchDaemon) cpu(b testing.TB) time.Duration {
+func (d *benchDaemon) cpu(b testing.TB) time.Duration { return processCPU(b, d.cmd.Process.Pid) }
+
+func processCPU(b testing.TB, pid int) time.Duration {
 	b.Helper()
 	// CPUCLOCK_SCHED of a process, include/linux/posix-timers.h.
-	clock := int32(^d.cmd.Process.Pid)<<3 | 2
+	clock := int32(^pid)<<3 | 2
 	var ts unix.Timespec
 	if err := unix.ClockGettime(clock, &ts); err != nil {
 		b.Fatal(err)
@@ -170,8 +177,12 @@ func (d *benchDaemon) resident(b testing.TB) int64 { return d.status(b, "VmRSS:"
 
 // status returns a size in bytes of the daemon's status (proc_pid_status(5)).
 func (d *benchDaemon) status(b testing.TB, name string) int64 {
+	return processStatus(b, d.cmd.Process.Pid, name)
+}
+
+func processStatus(b testing.TB, pid int, name string) int64 {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}

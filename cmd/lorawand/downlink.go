@@ -188,7 +188,10 @@ func newDownlinkList() *cobra.Command {
 		}
 		return operate(cmd.Context(), c, "downlink.list", what, func(d struct {
 			State    string
-			Downlink itemJSON
+			Downlink struct {
+				itemJSON
+				Decoded json.RawMessage `json:"decoded_payload"`
+			}
 		},
 		) error {
 			it := &d.Downlink
@@ -198,6 +201,9 @@ func newDownlinkList() *cobra.Command {
 			}
 			if it.Priority != "" {
 				text += ", " + it.Priority
+			}
+			if it.Decoded != nil {
+				text += ", " + plainLine(string(it.Decoded))
 			}
 			_, err := fmt.Fprintf(out, "%s, %s\n", text, plainLine(ownID(it.CorrelationIDs)))
 			return err
