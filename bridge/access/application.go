@@ -21,6 +21,7 @@ type Application struct {
 	ID string
 	// Up and Down hold for devices that have no formatters of their own.
 	Up, Down Formatter
+	Webhook  Webhook
 }
 
 // MarshalApplication returns the bytes that a store keeps of an application.
