@@ -131,7 +131,9 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 }
 
 // changed returns what a device is to be; with a draft where it is not registered.
-func (a *Admin) changed(ctx context.Context, args *RegistryPutArgs, body registry.Tree) (registry.Tree, *registry.Draft, error) {
+func (a *Admin) changed(
+	ctx context.Context, args *RegistryPutArgs, body registry.Tree,
+) (registry.Tree, *registry.Draft, error) {
 	tree, draft, err := a.registered(ctx, args.id(), enddevice.Form{Keys: true})
 	if err != nil {
 		return nil, nil, err

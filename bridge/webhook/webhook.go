@@ -66,7 +66,9 @@ func New(o Options) *Sender {
 		// A receiver that has moved is told of by the owner: nothing that he has not
 		// named gets the messages and the headers.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{MaxIdleConns: maxQueues, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: timeout},
+		Transport: &http.Transport{
+			MaxIdleConns: maxQueues, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, ResponseHeaderTimeout: timeout,
+		},
 	}
 	return s
 }
@@ -246,7 +248,8 @@ func (s *Sender) setHeaders(req *http.Request, hook *access.Webhook, m *Message)
 	h.Set("Content-Type", "application/json")
 	h.Set("User-Agent", "lorawand/"+s.o.Version+" ("+runtime.GOOS+"/"+runtime.GOARCH+")")
 	if hook.DownlinkKey != "" {
-		base := strings.TrimSuffix(hook.DownlinkURL, "/") + "/api/v3/as/applications/" + m.Application + "/webhooks/lorawand/devices/" + m.Device
+		base := strings.TrimSuffix(hook.DownlinkURL, "/") + "/api/v3/as/applications/" + m.Application +
+			"/webhooks/lorawand/devices/" + m.Device
 		h.Set("X-Downlink-Apikey", hook.DownlinkKey)
 		h.Set("X-Downlink-Push", base+"/down/push")
 		h.Set("X-Downlink-Replace", base+"/down/replace")

@@ -19,7 +19,8 @@ func (c *call) netID() error { return c.answer(map[string]string{"net_id": c.api
 // linkStats says that no application server is linked: it is a part of this program.
 func (c *call) linkStats() error {
 	return &v3.Error{
-		Namespace: "pkg/applicationserver", Name: "linking_not_implemented", MessageFormat: "linking is not implemented", Code: codeUnimplemented,
+		Namespace: "pkg/applicationserver", Name: "linking_not_implemented", Code: codeUnimplemented,
+		MessageFormat: "linking is not implemented",
 	}
 }
 
@@ -109,7 +110,8 @@ func (c *call) gatewayStats() error {
 	case err != nil:
 		return err
 	case found == nil:
-		return noGateway("pkg/identityserver/store", "gateway_not_found", "gateway with id `{gateway_id}` not found", "gateway_id", c.params["g"])
+		return noGateway("pkg/identityserver/store", "gateway_not_found", "gateway with id `{gateway_id}` not found",
+			"gateway_id", c.params["g"])
 	case !found.Connected:
 		return noGateway("pkg/gatewayserver", "not_connected", "gateway `{gateway_uid}` not connected", "gateway_uid", c.params["g"])
 	}
