@@ -89,7 +89,7 @@ var knows = map[string][]string{
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/broker", "bridge/webhook"},
-	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "bridge/formatter", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec":                           {"bridge/formatter", "concentrator/sx1302/board", "cmd/lorawand"},
 	"github.com/pelletier/go-toml/v2":   {"cmd/lorawand/config"},
