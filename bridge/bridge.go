@@ -87,7 +87,7 @@ type Bridge struct {
 
 // Stats are counts of the core and of its inbox.
 type Stats struct {
-	core.Stats
+	event.Stats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
 	Wear         state.Wear

@@ -153,6 +153,7 @@ var operations = map[string]operation{
 	"device.set":      {with((*Admin).setDevice), writesDevices, briefly},
 	"device.get":      {with((*Admin).getDevice), readsDevices, briefly},
 	"device.list":     {with((*Admin).listDevices), readsDevices, long},
+	"device.mac":      {with((*Admin).showMAC), readsDevices, long},
 	"device.export":   {with((*Admin).exportDevices), everything, long},
 	"device.delete":   {with((*Admin).deleteDevices), writesDevices, long},
 	"device.activity": {with((*Admin).deviceActivity), readsTraffic, long},

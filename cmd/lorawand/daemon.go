@@ -72,9 +72,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.formatters = formatter.New(formatter.Options{
-		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
-	})
+	d.formatters = formatter.New(formatterOptions(c, log))
 	defer func() {
 		if err != nil {
 			d.close()
@@ -123,6 +121,13 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// formatterOptions are those of what runs payload formatters.
+func formatterOptions(c config.Config, log *slog.Logger) formatter.Options {
+	return formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Wait: c.Formatter.Wait.D(), Logger: log,
+	}
 }
 
 // listenUDP opens the port of packet forwarders, if there is to be one.
@@ -243,6 +248,7 @@ func (d *daemon) refused(r broker.Refused) {
 	e := event.Event{
 		Kind: [...]event.Kind{
 			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+			broker.PacketRefused: event.PacketRefused,
 		}[r.What],
 		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
 	}
@@ -307,10 +313,6 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 // newBroker makes the broker.
 func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
-	keep, err := keeping(&c, d.store)
-	if err != nil {
-		return nil, err
-	}
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
 		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
@@ -318,9 +320,9 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
 			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
-			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: d.push, Refused: d.refused, Keep: keep,
+		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }

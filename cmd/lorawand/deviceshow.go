@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/config"
 )
@@ -68,7 +69,8 @@ func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
 		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
-			"with a question mark one that cannot be used, such as a codec that is not imported.",
+			"with a question mark one that cannot be used, such as a codec that is not imported. DATA_RATE and LOST (frames of frames)\n" +
+			"are of the last 20 uplinks at this data rate since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -89,8 +91,12 @@ func newDeviceList() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		views, err := macViews(cmd.Context(), c, admin.MACArgs{Application: *application})
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\tFORMATTERS\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\tDATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
@@ -101,8 +107,9 @@ func newDeviceList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
-				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, seen, signal, orDash(formatters[id]), plainLine(d.Name))
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				id.Application, id.Device, orDash(d.IDs.DevEUI), d.version(), d.class(), d.activation(), d.Plan, addr, fCnt,
+				seen, signal, linkColumns(views[id]), orDash(formatters[id]), plainLine(d.Name))
 			return err
 		})
 		if err != nil {
@@ -171,6 +178,10 @@ func newDeviceGet() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		views, err := macViews(cmd.Context(), c, admin.MACArgs(args))
+		if err != nil {
+			return err
+		}
 		var formatters admin.DeviceFormatters
 		list := admin.FormatterListArgs(args)
 		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
@@ -178,13 +189,13 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error {
-			return printDevice(cmd.OutOrStdout(), &d, &formatters, &shown)
+			return printDevice(cmd.OutOrStdout(), &d, &formatters, &shown, views[session.ID(args)])
 		})
 	}
 	return cmd
 }
 
-func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *shownActivity) error {
+func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *shownActivity, v mac.View) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -215,6 +226,7 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *sh
 		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
 	}
 	activityLines(did, line)
+	macLines(v, line)
 	if _, err := io.WriteString(w, b.String()); err != nil {
 		return err
 	}

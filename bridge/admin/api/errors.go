@@ -87,7 +87,7 @@ func (c *call) explain(err error) error {
 	var (
 		e     *v3.Error
 		p     *plainError
-		taken *admin.TakenError
+		taken *registry.TakenError
 	)
 	switch {
 	case errors.As(err, &e):
@@ -207,7 +207,7 @@ func (c *call) noDevice() error {
 }
 
 // eUIsTaken names the other device where it is one of the same application.
-func eUIsTaken(taken *admin.TakenError) error {
+func eUIsTaken(taken *registry.TakenError) error {
 	e := &v3.Error{
 		Namespace: "pkg/identityserver", Name: "end_device_euis_taken", Code: codeAlreadyExists,
 		MessageFormat: "an end device with JoinEUI `{join_eui}` and DevEUI `{dev_eui}` is already registered",
