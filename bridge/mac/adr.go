@@ -62,10 +62,11 @@ func (a *asking) adapt() (l link, ok bool) {
 
 // decide notes what ADR has decided and why, unless it has decided the same before.
 func (a *asking) decide(now, l link) {
-	h := a.Device.History.Link()
+	heard := a.Device.History.Link()
 	d := macstate.Decision{
-		FCntUp: a.FCnt, Static: a.Device.Settings.MAC.ADR.Static != nil, From: now.dataRate, SNR: h.Best, Margin: a.margin(),
-		Heard: uint8(h.Heard), Lost: h.Lost, Of: h.Of, DataRate: l.dataRate, Power: l.power, NbTrans: l.nbTrans,
+		FCntUp: a.FCnt, Static: a.Device.Settings.MAC.ADR.Static != nil, From: now.dataRate, Margin: a.margin(),
+		SNR: heard.Best, Heard: uint8(heard.Heard), Lost: heard.Lost, Of: heard.Of,
+		DataRate: l.dataRate, Power: l.power, NbTrans: l.nbTrans,
 	}
 	if m := a.Session.MAC; m != nil && m.Decision != nil {
 		was := m.Decision

@@ -97,7 +97,7 @@ func (e *endDevice) uplink() []macstate.Command {
 		return nil
 	}
 	e.requests++
-	sent(e.d.Session, due, nil, e.fCnt)
+	o.sent(e.d.Session, e.fCnt)
 	e.asked = append(e.asked, due...)
 	if !e.mute {
 		e.obey(due)

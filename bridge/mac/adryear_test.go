@@ -270,14 +270,14 @@ func (s *ourServer) heard(fCnt uint32, l link, snrs []radio.Decibel, ackReq, ans
 	if len(due) == 0 {
 		return o.Any, nil
 	}
-	sent(e.d.Session, due, nil, fCnt)
+	o.sent(e.d.Session, fCnt)
 	req := linkOf(&due[0])
 	return true, &req
 }
 
-// shortened reports whether a test is to take less time: it may run under an emulator.
+// shortened reports whether a test is to take less time: under an emulator, for one.
 func shortened() bool {
-	return testing.Short() || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm"
+	return testing.Short() || underRace || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm"
 }
 
 // In a year of a hundred devices, near and far, before one gateway or several, with

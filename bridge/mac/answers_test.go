@@ -39,7 +39,7 @@ func TestDeviceCommands(t *testing.T) {
 					Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: e.fCnt, TimeKnown: known,
 					Rate: radio.LoRaDataRate(9, 125_000),
 				})
-				o.asked = nil // what the network asks besides is not at stake
+				o.asked = nil // what the network asks is another matter
 				return o.appendAnswers(nil, Circumstances{Margin: 7, Gateways: 2, Time: radio.GPSTime(time.Second)})
 			}
 			want := tt.answer
@@ -93,7 +93,7 @@ func TestDeviceCommands(t *testing.T) {
 // RejoinParamSetupAns without the bit of the time: the device keeps to the count alone.
 func TestRejoinParamSetupInPart(t *testing.T) {
 	e := settledDevice(t, "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
-		d.Session.MAC.Wish = &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}
+		d.Session.MAC = &macstate.State{Masked: true, Wish: &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}}
 	})
 	e.uplink()
 	e.answers = []byte{15, 0}

@@ -19,7 +19,7 @@ func wantDlChannels(a *asking) {
 	var room [maxChannels]session.Channel
 	has := channels(a.Device, a.Session, a.Plan, room[:0])
 	for n := range min(len(wish), maxChannels) {
-		w := told(wish[n])
+		w := wishable(wish[n])
 		now := w.UplinkFrequency
 		switch {
 		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:
@@ -27,8 +27,8 @@ func wantDlChannels(a *asking) {
 		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel, newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
 			continue
 		}
-		if f := w.DownlinkFrequency; w.Enabled && f != 0 && f != now {
-			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), f)...)
+		if w.Enabled && w.DownlinkFrequency != 0 && w.DownlinkFrequency != now {
+			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), w.DownlinkFrequency)...)
 		}
 	}
 }

@@ -90,13 +90,10 @@ var hostile = []struct {
 			d.Settings.Desired.RX1Delay, d.Settings.Desired.RX1DROffset = ptr(uint8(16)), ptr(uint8(9))
 			d.Settings.Desired.RX2DataRate, d.Settings.MAC.MaxDutyCycle = ptr(uint8(18)), ptr(uint8(26))
 			d.Settings.MAC.RX2Frequency = ptr(radio.Frequency(868_500_050))
-			wishChannels(d, func(c []session.Channel) { c[1].DownlinkFrequency = 868_800_001 })
-		},
-		func(e *endDevice, _ int) { e.noADR = true }, 1, 6,
-	},
-	{
-		"is to have a channel that no command can tell", "EU_863_870_TTN", session.V1_0_3, func(d *session.Device) {
-			wishChannels(d, func(c []session.Channel) { c[3].UplinkFrequency, c[3].MaxDataRate = 867_100_050, 20 })
+			w := channelOn(868_300_001, 0, 5)
+			w.DownlinkFrequency = 868_800_001
+			other := channelOn(867_100_050, 16, 21)
+			d.Session.MAC = &macstate.State{Wish: &macstate.Wish{Channels: []session.Channel{{}, w, {}, other}}}
 		},
 		func(e *endDevice, _ int) { e.noADR = true }, 1, 6,
 	},
@@ -139,11 +136,13 @@ func TestRepeatedAnswer(t *testing.T) {
 		has    func(p *session.Parameters) uint8
 	}{
 		{
-			"RXTimingSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1Delay = &n }, []byte{8},
+			"RXTimingSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1Delay = &n },
+			[]byte{8},
 			func(p *session.Parameters) uint8 { return p.RX1Delay },
 		},
 		{
-			"RXParamSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1DROffset = &n }, []byte{5, 7},
+			"RXParamSetupAns", func(d *session.Device, n uint8) { d.Settings.Desired.RX1DROffset = &n },
+			[]byte{5, 7},
 			func(p *session.Parameters) uint8 { return p.RX1DROffset },
 		},
 	} {
@@ -166,6 +165,39 @@ func TestRepeatedAnswer(t *testing.T) {
 			e.answers = tt.answer
 			if e.uplink(); tt.has(e.d.Session.Parameters) != 3 {
 				t.Errorf("%+v", e.d.Session.Parameters)
+			}
+		})
+	}
+}
+
+// A frame that the device sends several times does not answer what was sent in answer to
+// the first of them.
+func TestFrameSentSeveralTimes(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		asked  macstate.Command // in answer to the frame
+		answer []byte           // to what was asked before
+	}{
+		{"LinkADRAns", macstate.New(cidLinkADR, 0x50, 0xff, 0, 1), []byte{3, 7}},
+		{"NewChannelAns", macstate.New(cidNewChannel, 7, 0x58, 0x6e, 0x84, 0x50), []byte{7, 3}},
+		{"DevStatusAns", macstate.New(cidDevStatus), []byte{6, 1, 2}},
+		{"RXTimingSetupAns", macstate.New(cidRXTimingSetup, 3), []byte{8}},
+		{"RXParamSetupAns", macstate.New(cidRXParamSetup, 0x13, 0xd2, 0xad, 0x84), []byte{5, 7}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEndDevice(t, "EU_863_870_TTN", session.V1_0_3, link{nbTrans: 2})
+			Owed{asked: &[]macstate.Command{tt.asked}}.sent(e.d.Session, 7)
+			params := e.d.Session.Parameters
+			up := func(fCnt uint32) {
+				Uplink(dataUp(), tt.answer, UplinkContext{
+					Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: fCnt, Rate: radio.LoRaDataRate(12, 125_000),
+				})
+			}
+			if up(7); len(e.d.Session.MAC.Asked) != 1 || e.d.Session.Parameters != params {
+				t.Errorf("%+v, %+v after the same frame", e.d.Session.MAC, e.d.Session.Parameters)
+			}
+			if up(8); len(e.d.Session.MAC.Asked) != 0 {
+				t.Errorf("%+v after the next frame", e.d.Session.MAC)
 			}
 		})
 	}

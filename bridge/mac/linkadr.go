@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"math"
 	"slices"
 
 	"lorawand/bridge/session"
@@ -22,12 +23,11 @@ func (a *asking) wantMask(l link, cntl uint8, mask uint16) {
 // wantLinkADR asks for the plan's channels where these are told by masks, and for
 // what ADR has decided.
 func wantLinkADR(a *asking) {
-	a.revert()
 	lacks := a.Plan.FixedChannels() && !a.masked()
-	if !lacks && !a.adapts() || !a.patient() {
+	if !lacks && !a.adapts() {
 		return
 	}
-	if open := a.Session.MAC.Open(cidLinkADR); len(open) > 0 && a.waits(open) {
+	if open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32); len(open) > 0 && a.waits(open) {
 		a.wanted = append(a.wanted, open...)
 		return
 	}
@@ -57,38 +57,36 @@ func (a *asking) adapts() bool { return a.adr && !a.Device.Settings.MAC.ADR.Disa
 // many.
 const maxLinkWait = 64
 
-// patient reports whether it is time for a LinkADRReq. A device that has heard nothing
-// for long asks for a downlink: with that it is asked once more.
+// patient reports whether it is time for a LinkADRReq.
 func (a *asking) patient() bool {
 	m := a.Session.MAC
-	if m == nil || m.LinkTries == 0 || a.FCnt == m.LinkAt {
-		return true
-	}
-	if a.ackReq {
-		if awake := m.Wake(cidLinkADR); awake != m {
-			a.Session.SetMAC(awake)
-		}
+	if m == nil || m.LinkTries == 0 || a.FCnt == m.LinkAt || a.ackReq {
 		return true
 	}
 	return a.FCnt-m.LinkAt >= min(uint32(1)<<min(m.LinkTries-1, 30), maxLinkWait)
 }
 
-// sent notes requests that were sent in the windows of an uplink.
-func sent(s *session.Session, asked []macstate.Command, decision *macstate.Decision, fCntUp uint32) {
-	m := s.MAC.Sent(asked, fCntUp, replaces)
-	if slices.ContainsFunc(asked, func(c macstate.Command) bool { return c.CID == cidLinkADR }) {
-		if fCntUp-m.LinkAt >= 2*maxLinkWait {
-			m.LinkTries = 0
-		}
-		m.LinkTries, m.LinkAt = min(m.LinkTries+1, maxLinkTries), fCntUp
+// countLinkADR notes in m that requests were sent in the windows of an uplink.
+func countLinkADR(m *macstate.State, asked []macstate.Command, fCntUp uint32) {
+	if !slices.ContainsFunc(asked, func(c macstate.Command) bool { return c.CID == cidLinkADR }) {
+		return
 	}
-	if decision != nil {
-		m.Decision = decision
+	if fCntUp-m.LinkAt >= 2*maxLinkWait {
+		m.LinkTries = 0
 	}
-	s.SetMAC(m)
+	m.LinkTries, m.LinkAt = min(m.LinkTries+1, maxLinkTries), fCntUp
 }
 
 const maxLinkTries = 10
+
+// wake has a request asked once more that rests: a device that has heard nothing for long
+// asks for a downlink, and the request goes with that.
+func (a *asking) wake() {
+	m := a.Session.MAC
+	if awake := m.Wake(cidLinkADR); a.ackReq && awake != m {
+		a.Session.SetMAC(awake)
+	}
+}
 
 // revert notes that a device has gone back to a lower data rate by itself, because it
 // has not heard us: it sends with full power. With the lowest data rate it may use all

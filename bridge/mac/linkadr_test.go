@@ -34,7 +34,10 @@ func TestLinkADR(t *testing.T) {
 	}{
 		{
 			"the answer is lost, the data rate is in use: the power is not known, and asked again",
-			"EU_863_870_TTN", session.V1_0_3, link{0, 0, 1}, macstate.ADR{}, func(e *endDevice) string {
+			"EU_863_870_TTN", session.V1_0_3,
+			link{0, 0, 1},
+			macstate.ADR{},
+			func(e *endDevice) string {
 				asked := e.goOn(1)
 				e.fCnt, e.answers = e.fCnt+1, nil
 				return asked + e.goOn(3)
@@ -42,7 +45,10 @@ func TestLinkADR(t *testing.T) {
 		},
 		{
 			"not heard six times, then the device asks for a downlink",
-			"EU_863_870_TTN", session.V1_0_3, link{0, 0, 1}, macstate.ADR{}, func(e *endDevice) string {
+			"EU_863_870_TTN", session.V1_0_3,
+			link{0, 0, 1},
+			macstate.ADR{},
+			func(e *endDevice) string {
 				e.mute = true
 				e.goOn(99)
 				e.ackReq = true
@@ -53,7 +59,10 @@ func TestLinkADR(t *testing.T) {
 		},
 		{
 			"the device sets the ADR bit no more",
-			"EU_863_870_TTN", session.V1_0_3, link{0, 0, 1}, macstate.ADR{}, func(e *endDevice) string {
+			"EU_863_870_TTN", session.V1_0_3,
+			link{0, 0, 1},
+			macstate.ADR{},
+			func(e *endDevice) string {
 				e.mute = true
 				asked := e.goOn(1)
 				e.noADR = true
@@ -62,7 +71,10 @@ func TestLinkADR(t *testing.T) {
 		},
 		{
 			"the device has gone back to the lowest data rate, and uses all channels",
-			"US_902_928_FSB_2", session.V1_0_4, link{0, 0, 1}, macstate.ADR{}, func(e *endDevice) string {
+			"US_902_928_FSB_2", session.V1_0_4,
+			link{0, 0, 1},
+			macstate.ADR{},
+			func(e *endDevice) string {
 				e.goOn(100)
 				e.heard = snrAt(-1000)
 				e.link, e.mask = link{0, 0, 1}, e.plan.StartMask()
@@ -75,7 +87,10 @@ func TestLinkADR(t *testing.T) {
 		},
 		{
 			"no channel of the plan is known",
-			"EU_863_870_TTN", session.V1_0_3, link{0, 0, 1}, macstate.ADR{}, func(e *endDevice) string {
+			"EU_863_870_TTN", session.V1_0_3,
+			link{0, 0, 1},
+			macstate.ADR{},
+			func(e *endDevice) string {
 				e.d.Session.Parameters.Channels = []session.Channel{channelOn(868_950_000, 0, 5)}
 				e.refuses = func(macstate.Command) (byte, bool) { return 0, true }
 				e.goOn(1)
@@ -89,7 +104,9 @@ func TestLinkADR(t *testing.T) {
 		},
 		{
 			"the owner wants no more than DR3",
-			"EU_863_870_TTN", session.V1_0_3, link{5, 0, 1}, macstate.ADR{MaxDataRate: ptr(uint8(3)), MaxPower: ptr(uint8(0))},
+			"EU_863_870_TTN", session.V1_0_3,
+			link{5, 0, 1},
+			macstate.ADR{MaxDataRate: ptr(uint8(3)), MaxPower: ptr(uint8(0))},
 			func(e *endDevice) string { return e.goOn(30) }, " 1:0330ff0001",
 		},
 	} {

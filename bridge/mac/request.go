@@ -46,9 +46,9 @@ func (a *asking) all() {
 	wantDevStatus(a)
 }
 
-// due returns the requests that are due after an uplink. One whose answer the device
-// repeats until it hears a downlink has to wait: nobody could tell the answer to it from
-// that to the one before. It returns what ADR has newly decided, too.
+// due returns the requests that are due after an uplink, and what ADR has newly decided.
+// A request whose answer the device repeats until it hears a downlink has to wait: nobody
+// could tell the answer to it from that to the one before.
 func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macstate.Decision) {
 	if (ctx.Begun || o.begun) && ctx.Session.MAC.Deaf() {
 		return nil, nil
@@ -58,10 +58,16 @@ func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macs
 		return nil, nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: Wish(ctx.Device, ctx.Session),
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: ctx.Device.Wish(ctx.Session),
 		dataRate: dr, adr: d.ADR, ackReq: d.ADRACKReq,
 	}
+	a.revert()
+	a.wake()
 	a.all()
+	if !a.patient() {
+		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return c.CID == cidLinkADR })
+		a.decision = nil
+	}
 	if o.sticky != 0 {
 		all := len(a.wanted)
 		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return o.sticky>>c.CID&1 == 1 })
@@ -99,12 +105,14 @@ func replaces(next, old macstate.Command) bool {
 	return true
 }
 
-// open returns the requests with an identifier that were sent last, and not answered.
+// open returns the requests with an identifier that were sent last before the uplink,
+// and not answered. A device may send a frame several times: it cannot answer what was
+// sent in answer to the first of them.
 func (ctx *UplinkContext) open(id cid) []macstate.Command {
 	if ctx.Session == nil || ctx.Plan == nil {
 		return nil
 	}
-	return ctx.Session.MAC.Open(id)
+	return ctx.Session.MAC.Open(id, ctx.FCnt)
 }
 
 // answered takes the device's answer to the oldest request with an identifier that

@@ -265,9 +265,17 @@ func FuzzAnswers(f *testing.F) {
 		e := newEndDevice(t, tt.plan, session.V1_0_0+session.Version(r.Intn(6)), link{dataRate: 3, nbTrans: 1})
 		e.mute = true
 		tt.want(e.d)
+		e.d.SupportsJoin = r.Intn(2) == 0
 		for range 1 + r.Intn(40) {
 			e.answers = commands[:r.Intn(len(commands)+1)]
-			e.uplink()
+			e.begun, e.ackReq, e.noADR = r.Intn(20) == 0, r.Intn(5) == 0, r.Intn(5) == 0
+			e.dataRate = uint8(r.Intn(4))
+			if e.fCnt > 0 && r.Intn(4) == 0 {
+				e.fCnt-- // the frame once more
+			}
+			if n := (Owed{asked: ptr(e.uplink())}).size(); n > 222 {
+				t.Fatalf("%d bytes of requests", n)
+			}
 			if m := e.d.Session.MAC; m != nil && (len(m.Asked) > 48 || len(m.Refused) > 48) {
 				t.Fatalf("%d asked, %d refused", len(m.Asked), len(m.Refused))
 			}

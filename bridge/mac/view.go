@@ -42,8 +42,9 @@ func Show(d *session.Device, rx1Delay uint8, at time.Time) View {
 		return v
 	}
 	now := Current(d, s, plan)
-	if h := d.History.Link(); h.Heard > 0 {
-		v.DataRate, v.SNR, v.Uplinks, v.Lost, v.Of = d.History.Rate().String(), h.Best.String(), h.Heard, h.Lost, h.Of
+	if heard := d.History.Link(); heard.Heard > 0 {
+		v.DataRate, v.SNR, v.Uplinks = d.History.Rate().String(), heard.Best.String(), heard.Heard
+		v.Lost, v.Of = heard.Lost, heard.Of
 	}
 	v.Power = powerWords(plan, now.ADRTXPower)
 	v.Current = currentWords(d, s, plan, &now)
@@ -54,7 +55,7 @@ func Show(d *session.Device, rx1Delay uint8, at time.Time) View {
 		UplinkContext: UplinkContext{
 			Device: what, Session: what.Session, Plan: plan, FCnt: s.FCntUp, Rate: d.History.Rate(), RX1Delay: rx1Delay, At: at,
 		},
-		now: now, wish: Wish(d, s), adr: d.History.ADR,
+		now: now, wish: d.Wish(s), adr: d.History.ADR,
 	}
 	if a.dataRate, err = plan.UplinkDataRate(a.Rate); err != nil {
 		a.dataRate, a.adr = now.ADRDataRate, false

@@ -120,7 +120,7 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, DevAddr: benchAddr(device), HasFPort: true, FPort: 15, FRMPayload: make([]byte, 20),
+		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: 15, FRMPayload: make([]byte, 20),
 	}, fCnt, d.keys)
 	if err != nil {
 		b.Fatal(err)

@@ -162,6 +162,14 @@ func (v *Device) SetDataRate(index uint8) error {
 	return v.setDataRate(index)
 }
 
+// SetWindows sets when and where the device listens after the uplinks that follow, as it
+// does when the network asks for it.
+func (v *Device) SetWindows(rx1Delay time.Duration, rx1DROffset uint8, rx2 region.Window) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	v.rx1Delay, v.rx1Offset, v.rx2 = rx1Delay, rx1DROffset, rx2
+}
+
 func (v *Device) setDataRate(index uint8) error {
 	if _, err := v.opts.Plan.MaxMACPayload(index); err != nil {
 		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)

@@ -85,7 +85,7 @@ type Link struct {
 // Link returns how the device is heard at its data rate. Heard is 0 where nothing is
 // known.
 func (h *History) Link() Link {
-	if len(h.fCnts) == 0 {
+	if len(h.fCnts) == 0 || slices.Max(h.snrs) == lowestSNR {
 		return Link{}
 	}
 	last := h.fCnts[len(h.fCnts)-1]
@@ -122,10 +122,14 @@ func (h *History) HeardBy(up *radio.Uplink) {
 		}
 	}
 	h.paths = append(h.paths, p)
-	if n := len(h.snrs); n > 0 && len(up.Receptions) > 0 {
+	if n := len(h.snrs); n > 0 && slices.ContainsFunc(up.Receptions, answerable) {
 		h.snrs[n-1] = max(h.snrs[n-1], p.SNR)
 	}
 }
+
+// answerable: with others anybody may claim to be the gateway, and say that the device
+// is heard well.
+func answerable(r radio.Reception) bool { return !r.NoDownlink }
 
 // Path returns how a gateway has heard the device. ok is false if it has heard none
 // of the last 20 uplinks.

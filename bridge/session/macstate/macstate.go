@@ -151,19 +151,22 @@ func (s *State) Sent(commands []Command, fCntUp uint32, replaces func(next, old 
 }
 
 // Open returns the commands with an identifier that were sent last and are not
-// answered, in the order in which they were sent.
-func (s *State) Open(cid byte) (open []Command) {
+// answered, in the order in which they were sent. Those in whose windows an uplink was
+// that is not before fCntUp do not count: pass the counter of an uplink with answers,
+// or math.MaxUint32.
+func (s *State) Open(cid byte, fCntUp uint32) (open []Command) {
 	if s == nil {
 		return nil
 	}
+	is := func(r *Request) bool { return r.Command.CID == cid && r.FCntUp < fCntUp }
 	last := uint32(0)
 	for i := range s.Asked {
-		if s.Asked[i].Command.CID == cid {
-			last = max(last, s.Asked[i].FCntUp)
+		if r := &s.Asked[i]; is(r) {
+			last = max(last, r.FCntUp)
 		}
 	}
 	for i := range s.Asked {
-		if r := &s.Asked[i]; r.Command.CID == cid && r.FCntUp == last {
+		if r := &s.Asked[i]; is(r) && r.FCntUp == last {
 			open = append(open, r.Command)
 		}
 	}
