@@ -56,7 +56,7 @@ const (
 	codeUnavailable        = 14
 )
 
-// message returns the message with its attributes.
+// message returns the text with its attributes.
 func (e *Error) message() string {
 	msg := e.MessageFormat
 	for _, a := range e.Attributes {
@@ -65,7 +65,7 @@ func (e *Error) message() string {
 	return msg
 }
 
-// Error returns the message in one line, with its attributes and the name.
+// Error returns the text in one line, with its attributes and the name.
 func (e *Error) Error() string {
 	msg := e.message()
 	if e.Cause != nil {
