@@ -23,7 +23,7 @@ func formatted(t testing.TB, formatters map[string]string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Replace(deviceJSON("dev1", testAddr.String()), `"lorawan_version"`, `"formatters":`+string(b)+`,"lorawan_version"`, 1)
+	return strings.Replace(settledDevice("dev1", testAddr.String(), 1), `"lorawan_version"`, `"formatters":`+string(b)+`,"lorawan_version"`, 1)
 }
 
 // decoding is a running site with the test device and its formatters, a device without
