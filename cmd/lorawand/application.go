@@ -119,7 +119,10 @@ func newApplicationSet() *cobra.Command {
 		if up == nil && down == nil && webhook == nil {
 			return usage(errors.New("nothing to set"))
 		}
-		args := admin.SetApplicationArgs{ID: names[0], UpFormatter: ofApplication(up), DownFormatter: ofApplication(down), Webhook: webhook}
+		args := admin.SetApplicationArgs{
+			ID: names[0], UpFormatter: ofApplication(up), DownFormatter: ofApplication(down),
+			Webhook: webhook,
+		}
 		return operate(cmd.Context(), c, "application.set", args, tellNote(cmd))
 	}
 	return cmd

@@ -18,7 +18,8 @@ func addWebhookFlags(cmd *cobra.Command) func() (*access.Webhook, error) {
 	flags := cmd.Flags()
 	flags.StringVar(&w.URL, "webhook", "", "post the messages to this `URL`; \"\" ends that")
 	flags.StringArrayVar(&headers, "webhook-header", nil, "send this `\"Name: value\"` with each message; can be repeated")
-	flags.StringVar(&w.DownlinkURL, "webhook-downlink-url", "", "tell the receiver that the HTTP API is at this `URL`, as it reaches it")
+	flags.StringVar(&w.DownlinkURL, "webhook-downlink-url", "",
+		"tell the receiver that the HTTP API is at this `URL`, as it reaches it")
 	flags.StringVar(&w.DownlinkKey, "webhook-downlink-key", "", "tell the receiver this API `key` for downlinks")
 	return func() (*access.Webhook, error) {
 		if !flags.Changed("webhook") {
