@@ -41,7 +41,8 @@ type benchDaemon struct {
 func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	b.Helper()
 	d := &benchDaemon{
-		site: newSite(b, "enforce_duty_cycle = false"), devices: devices, fPort: 15, payload: make([]byte, 20), keys: testKeys(b),
+		site: newSite(b, "enforce_duty_cycle = false"), devices: devices, fPort: 15,
+		payload: make([]byte, 20), keys: testKeys(b),
 	}
 	var list strings.Builder
 	for i := range devices {
@@ -125,8 +126,8 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device),
-		HasFPort: true, FPort: d.fPort, FRMPayload: d.payload,
+		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: d.fPort,
+		FRMPayload: d.payload,
 	}, fCnt, d.keys)
 	if err != nil {
 		b.Fatal(err)
