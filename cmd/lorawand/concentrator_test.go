@@ -25,7 +25,7 @@ func TestConcentratorCommands(t *testing.T) {
 	}{
 		{"no board", []string{"concentrator", "probe"}, exitUsage, "no board given"},
 		{"unknown board", []string{"concentrator", "probe", "--board", "x"}, exitUsage, "known are"},
-		{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitUsage, "USB bridge"},
+		{"USB, not plugged in", []string{"concentrator", "probe", "--board", "rak7267"}, exitFailed, "no USB bridge of a concentrator is plugged in (rak7267: usb, power and both resets by the USB bridge)"},
 		{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
 		{"no gains for the plan", []string{"concentrator", "probe", "--board", "sx1302c915gw1", "--reset", "none", "--power", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
 		{"reset without gains", []string{"concentrator", "reset", "--board", "sx1302c490gw1", "--power", "none", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
@@ -33,7 +33,8 @@ func TestConcentratorCommands(t *testing.T) {
 		{"a global_conf that is none", []string{"concentrator", "probe", "--global-conf", "/none.json"}, exitUsage, "sx1302.global_conf: open /none.json"},
 		{"listening needs gains", []string{"concentrator", "listen", "--board", "sx1302c915gw1"}, exitUsage, "not for \"EU868\""},
 		{"no such port", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/spidev250.0"}, exitFailed, "check that SPI is switched on"},
-		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "USB bridge"},
+		{"no SPI device", []string{"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device", "/dev/ttyACM0"}, exitUsage, "lps8n is not made with a USB bridge"},
+		{"no such tty", []string{"concentrator", "probe", "--board", "rak5146", "--device", "/dev/ttyACM250"}, exitFailed, "open /dev/ttyACM250: no such file"},
 		{"nothing to run", []string{"concentrator", "script", "--board", "rak2287"}, exitUsage, "no file given"},
 		{"no such script", []string{"concentrator", "script", "/none.jsonl", "--board", "rak2287"}, exitFailed, "/none.jsonl"},
 		{"no frequency", []string{"concentrator", "transmit", "--board", "rak2287"}, exitUsage, "--frequency: 0 MHz, must be 100 to 1000"},

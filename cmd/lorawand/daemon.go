@@ -57,7 +57,7 @@ type daemon struct {
 // newDaemon opens the store and the sockets. run does the work, and close
 // frees what was opened if it is not run.
 func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
-	return newDaemonOn(c, log, openBoard, nil)
+	return newDaemonOn(c, log, newOpener(), nil)
 }
 
 // newDaemonOn is newDaemon with the way to open boards, and with what the store

@@ -47,6 +47,20 @@ board = "rak2287"
 	return s
 }
 
+// concentrator returns what the site's configuration says of its chip.
+func (s *site) concentrator() *config.Concentrator {
+	s.Helper()
+	c, err := config.Load(s.conf, true)
+	if err != nil {
+		s.Fatal(err)
+	}
+	out, err := c.Gateways[0].SX1302.Concentrator(c.Gateways[0].FrequencyPlan)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return &out
+}
+
 var chipEUI = radio.EUI64{0x00, 0x16, 0xC0, 0x01, 0xF1, 0x23, 0x45, 0x67}
 
 // eventually waits for something.
@@ -63,7 +77,19 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 // way of the radio, an application hears them with their level, and what is
 // answered begins within a microsecond of RX1 and RX2.
 func TestOnboard(t *testing.T) {
-	s := newChipSite(t, "")
+	t.Run("SPI", func(t *testing.T) {
+		testOnboard(t, "", func(sim *simulation, _ *site) opener { return sim.open })
+	})
+	t.Run("USB", func(t *testing.T) {
+		testOnboard(t, `device = "usb"`, func(sim *simulation, s *site) opener {
+			u, _ := plugIn(t, sim.open, s.concentrator())
+			return u.open
+		})
+	})
+}
+
+func testOnboard(t *testing.T, keys string, plug func(*simulation, *site) opener) {
+	s := newChipSite(t, keys)
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +136,7 @@ func TestOnboard(t *testing.T) {
 	defer cancel()
 	wg.Go(func() { _ = w.Run(ctx) })
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}} // the counter wraps 2 s after the start
-	r := s.startOn(sim.open, nil)
+	r := s.startOn(plug(sim, s), nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
@@ -152,7 +178,7 @@ func TestOnboardWithoutChip(t *testing.T) {
 		open func(ready func() bool) opener
 		says string
 	}{
-		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
+		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return newOpener() }, "check that SPI is switched on"},
 		"no firmware, then there is": {"", func(ready func() bool) opener {
 			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
 			return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {

@@ -52,6 +52,7 @@ func isBus(err error) bool {
 // the chip select held. On the wire it is the same.
 type port struct {
 	conn    spi.Conn
+	bridge  Bridge // conn, if it is one
 	half    bool
 	w, r    []byte
 	packets [2]spi.Packet
@@ -62,7 +63,7 @@ func (p *port) frame(n int) []byte { return p.w[:n] }
 
 // send sends a frame to which there is no answer.
 func (p *port) send(w []byte) error {
-	if p.half {
+	if p.half || p.bridge != nil {
 		return p.conn.Tx(w, nil)
 	}
 	return p.conn.Tx(w, p.r[:len(w)])
@@ -91,6 +92,9 @@ type bus struct {
 // 0 is no limit.
 func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	limit := maxBurst + readHeader
+	if bridge, ok := c.(Bridge); ok {
+		limit = bridge.Burst() + readHeader
+	}
 	if maxTransfer > 0 {
 		limit = min(limit, maxTransfer)
 	}
@@ -115,7 +119,10 @@ func (b *bus) shorten() bool {
 func (b *bus) shortened() bool { return b.burst == shortTransfer-readHeader }
 
 func newPort(c spi.Conn, limit int) port {
-	return port{conn: c, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit)}
+	bridge, _ := c.(Bridge)
+	return port{
+		conn: c, bridge: bridge, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit),
+	}
 }
 
 // read fills dst from consecutive addresses; from one address in rxFIFO, where

@@ -186,8 +186,8 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 }
 
 // Run implements concentrator.Driver. It returns an error if the chip cannot do
-// what it is configured for or its firmware is missing, and after a few failed starts
-// in a row, for the caller to open the board anew. After other faults it starts the chip
+// what it is configured for or its firmware is missing, and when the port is gone or after a
+// few failed starts in a row, for the caller to open the board anew. After other faults it starts the chip
 // again.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -199,7 +199,7 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) {
+		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) || errors.Is(err, ErrGone) {
 			return err
 		}
 		d.count(func(s *DriverStats) { s.Failures++ })

@@ -206,7 +206,7 @@ func TestGlobalConfFaults(t *testing.T) {
 		"no channel of it":  {"EU_863_870_TTN", `868500000`, `864500000`, []string{"none of its 6 channels is one of EU_863_870_TTN"}},
 		"two faults":        {"EU_863_870_TTN", `"clksrc": 0`, `"clksrc": 7, "full_duplex2": 0`, []string{at + ":6: clksrc: 7, must be 0 to 1"}},
 		"no device":         {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/spi"`, []string{`gateway[0].sx1302.device: missing, and com_path of the global_conf.json is "/dev/spi"`}},
-		"a tty":             {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`, []string{`gateway[0].sx1302.device: boards behind a USB bridge`}},
+		"a tty":             {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(string(file), tt.old, tt.now, 1)
@@ -229,7 +229,7 @@ func TestGlobalConfFaults(t *testing.T) {
 	}
 }
 
-// Every board that is on an SPI port can be probed, whatever its region is.
+// Every board can be probed, whatever its region is.
 func TestProbed(t *testing.T) {
 	boards, err := board.Boards()
 	if err != nil {
@@ -238,10 +238,20 @@ func TestProbed(t *testing.T) {
 	for _, b := range boards {
 		c, err := (&SX1302{Board: b.Name, Reset: "gpiochip1:3"}).Probed()
 		if b.USB {
+			if c, err := (&SX1302{Board: b.Name}).Probed(); err != nil || c.Board.Device != "usb" || c.Board.Reset != "" {
+				t.Errorf("%s: %+v, %v", b.Name, c, err)
+			}
 			continue
 		}
 		if err != nil || c.Board.Reset != "gpiochip1:3" || c.Board.Power != b.Power || c.Chip.Radios[b.ClockSource].Type != b.Radios[0].Type {
 			t.Errorf("%s: %+v, %v", b.Name, c, err)
+		}
+	}
+	const stable = "/dev/serial/by-id/usb-STMicroelectronics_STM32_Virtual_ComPort_205D3566424B-if00"
+	for _, device := range []string{"usb", "/dev/ttyACM1", stable} {
+		c, err := (&SX1302{Board: "rak5146", Device: device, Temperature: "none"}).Probed()
+		if b := c.Board; err != nil || b.Device != device || b.Reset != "" || b.I2C != "" || b.SX1261 != "usb" {
+			t.Errorf("%s: %+v, %v", device, c, err)
 		}
 	}
 	for given, want := range map[string]string{"": "/dev/spidev0.0", "/dev/spidev1.0": "/dev/spidev1.0"} {
@@ -438,8 +448,11 @@ func TestFaults(t *testing.T) {
 		chip("board = \"rak228\""):                                                         `gateway[0].sx1302.board: sx1302: unknown board: "rak228"; known are rak2287`,
 		chip("board = \"nothing\""):                                                        `known are pg1302, lr1302`,
 		chip("board = \"sx1302c490gw1\""):                                                  `sx1302c490gw1 has gains for CN470, EU433, not for "EU868"`,
-		chip("board = \"rak7267\""):                                                        `gateway[0].sx1302.device: boards behind a USB bridge such as rak7267 are to come`,
-		chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0\""):                             `gateway[0].sx1302.device: boards behind a USB bridge`,
+		chip("board = \"rak7267\"\ndevice = \"/dev/spidev0.0\""):                           `gateway[0].sx1302.device: "/dev/spidev0.0": rak7267 is behind a USB bridge; leave the key out`,
+		chip("board = \"pg1302\"\ndevice = \"/dev/ttyACM0\""):                              `gateway[0].sx1302.device: "/dev/ttyACM0": pg1302 is not made with a USB bridge`,
+		chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0/../x\""):                        `gateway[0].sx1302.device: "/dev/ttyACM0/../x", must be as "/dev/spidev0.0", or "usb"`,
+		chip("board = \"rak7289v2\"\nreset = \"gpiochip0:11\""):                            `gateway[0].sx1302.reset: "gpiochip0:11": the USB bridge of the board has it; leave the key out`,
+		chip("board = \"rak2287\"\ndevice = \"usb\"\ntemperature = \"/dev/i2c-1\""):        `gateway[0].sx1302.temperature: "/dev/i2c-1": the USB bridge`,
 		chip("board = \"rak2287\"\ndevice = \"spi\""):                                      `gateway[0].sx1302.device: "spi", must be as "/dev/spidev0.0"`,
 		chip("board = \"rak2287\"\nreset = \"17\""):                                        `gateway[0].sx1302.reset: "17", must be as "gpiochip0:17"`,
 		chip("board = \"rak2287\"\nreset = \"exec:5\""):                                    `gateway[0].sx1302.reset: "exec:5", must be as`,

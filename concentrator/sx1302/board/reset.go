@@ -62,6 +62,9 @@ func (b *Board) reset(h Host, pins Pins) func(context.Context) error {
 
 // Toggled names all that is set when a board is reset.
 func (b *Board) Toggled() []string {
+	if IsUSB(b.Device) {
+		return []string{"power and both resets by the USB bridge"}
+	}
 	reset := b.Reset
 	if steps, byTool := b.ResetSteps(); byTool {
 		reset = "by " + MakersTool
