@@ -97,14 +97,14 @@ func TestGreeting(t *testing.T) {
 		left  []byte // that another program has written before
 		fails string
 	}{
-		"answers to another program":     {left: []byte{9, 0, 0, 0x00, 10, 0, 0, 0x01}},
-		"half a request":                 {left: []byte{9, 0, 0}},
-		"a request without its end":      {left: []byte{9, 0x10, 0x08, 0x05, 0, 1, 0, 0x10, 0x03, 0x00, 0xC0, 0x00}},
-		"firmware that is too old":       {board: serialtest.Board{Version: "V00.02.06"}, fails: "V00.02.06: update it"},
-		"firmware that is newer":         {board: serialtest.Board{Version: "V01.02.00"}},
-		"no bridge":                      {fault: serialtest.Fault{Mute: 5000}, fails: "is it the USB bridge"},
-		"something that talks by itself": {fault: serialtest.Fault{Mute: 5000, Garbage: []byte("?")}, fails: "does not answer"},
-		"a version that is no text":      {board: serialtest.Board{Version: "\x1b[2J\x00\x01\x02\x03"}, fails: `"[2J"`},
+		"answers to another program": {left: []byte{9, 0, 0, 0x00, 10, 0, 0, 0x01}},
+		"half a request":             {left: []byte{9, 0, 0}},
+		"a request without its end":  {left: []byte{9, 0x10, 0x08, 0x05, 0, 1, 0, 0x10, 0x03, 0x00, 0xC0, 0x00}},
+		"firmware that is too old":   {board: serialtest.Board{Version: "V00.02.06"}, fails: "V00.02.06: update it"},
+		"firmware that is newer":     {board: serialtest.Board{Version: "V01.02.00"}},
+		"no bridge":                  {fault: serialtest.Fault{Mute: 5000}, fails: "is it the USB bridge"},
+		"something that talks":       {fault: serialtest.Fault{Mute: 5000, Garbage: []byte("?")}, fails: "does not answer"},
+		"a version that is no text":  {board: serialtest.Board{Version: "\x1b[2J\x00\x01\x02\x03\x04"}, fails: `"[2J"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
