@@ -163,3 +163,27 @@ func compareSend(t *testing.T, requests [][]byte, recorded []string) {
 		t.Errorf("sent\n%x, want\n%x", got, recorded[0])
 	}
 }
+
+// TestPolls: a poll that finds nothing is one request.
+func TestPolls(t *testing.T) {
+	eachRecording(t, func(t *testing.T, all []record) {
+		x := newBridged(t, settings(t, all[0]))
+		if err := x.chip.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := len(x.requests)
+		for range 10 {
+			if packets, err := x.chip.Receive(); err != nil || len(packets) > 0 {
+				t.Fatal(packets, err)
+			}
+		}
+		if got := len(x.requests) - before; got != 10 {
+			t.Errorf("%d requests for 10 polls", got)
+		}
+		heard := sx1302test.Frame{Payload: []byte("heard"), Channel: 2, Modem: 3, SF: 7, CodingRate: 1}
+		x.model.Deliver(heard.Record())
+		if packets, err := x.chip.Receive(); err != nil || len(packets) != 1 || string(packets[0].Payload) != "heard" {
+			t.Errorf("%+v, %v", packets, err)
+		}
+	})
+}

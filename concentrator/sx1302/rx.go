@@ -118,7 +118,8 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 // Receive returns the frames that were heard since the last time, and reads the
 // counters. It is to be called every 10 ms or so, and at least once a minute.
 // The slice and the payloads are valid until the next call. An empty poll takes
-// three transfers, at most four, and allocates nothing.
+// one call of the system where the port can, or else three transfers, at most four, and
+// allocates nothing.
 //
 // Good records before a faulty one are returned. An error is one of the bus, or
 // ErrFIFO; frames that were read before it come with the next call.
@@ -144,7 +145,10 @@ func (c *Chip) poll() (reading, error) {
 	if !c.started {
 		return reading{}, ErrNotStarted
 	}
-	if err := c.fetch(); err != nil {
+	if c.batches {
+		return c.pollTogether()
+	}
+	if err := c.fetch(0); err != nil {
 		return reading{}, err
 	}
 	return c.readCounters()
@@ -201,10 +205,10 @@ func (c *Chip) PulseCounter() (uint32, error) {
 	return c.receiver.running.past(now.pulse), nil
 }
 
-// fetch reads all bytes of the FIFO. Reading removes them from it, so the bytes that
-// were read before an error are kept.
-func (c *Chip) fetch() error {
-	n, err := c.waiting()
+// fetch reads all bytes of the FIFO, of which that number was read before, or 0. Reading
+// removes them from it, so the bytes that were read before an error are kept.
+func (c *Chip) fetch(before int) error {
+	n, err := c.waiting(before)
 	if err != nil {
 		return err
 	}
@@ -241,10 +245,13 @@ func (c *Chip) salvage(counter uint32) []Packet {
 
 // waiting returns how many bytes are in the FIFO. The two bytes of that number can be
 // torn, so it is read twice and the larger one taken; a 0 is read again with the next
-// poll.
-func (c *Chip) waiting() (int, error) {
-	most := 0
-	for range 2 {
+// poll. before is a first reading, or 0.
+func (c *Chip) waiting(before int) (int, error) {
+	most, readings := before, 2
+	if before > 0 {
+		readings = 1
+	}
+	for range readings {
 		var b [2]byte
 		if err := c.read(rxBytes.addr, b[:]); err != nil {
 			return 0, err
@@ -263,20 +270,33 @@ func (c *Chip) waiting() (int, error) {
 // readCounters reads both counters, twice. If their top bytes differ, one reading may be
 // torn, and a third one is taken.
 func (c *Chip) readCounters() (reading, error) {
-	var first, second [8]byte
+	if c.batches {
+		if err := c.readTogether(&c.message, counterSpans); err != nil {
+			return reading{}, err
+		}
+		return c.readingOf(c.message.answer(0), c.message.answer(1))
+	}
+	var first, second [countersSize]byte
 	if err := c.read(counters.addr, first[:]); err != nil {
 		return reading{}, err
 	}
 	if err := c.read(counters.addr, second[:]); err != nil {
 		return reading{}, err
 	}
+	return c.readingOf(first[:], second[:])
+}
+
+// readingOf returns what two readings in a row say.
+func (c *Chip) readingOf(first, second []byte) (reading, error) {
 	if first[0] != second[0] || first[4] != second[4] {
 		c.receiver.stats.Torn++
-		if err := c.read(counters.addr, first[:]); err != nil {
+		var third [countersSize]byte
+		if err := c.read(counters.addr, third[:]); err != nil {
 			return reading{}, err
 		}
+		first = third[:]
 	}
-	r := reading{pulse: binary.BigEndian.Uint32(first[:]), running: binary.BigEndian.Uint32(first[4:])}
+	r := reading{pulse: binary.BigEndian.Uint32(first), running: binary.BigEndian.Uint32(first[4:])}
 	r.counter = c.receiver.running.next(r.running).value()
 	return r, nil
 }

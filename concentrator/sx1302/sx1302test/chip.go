@@ -38,6 +38,13 @@ type Options struct {
 	// not say so but by an error, as those of the MT7621 and MT7628.
 	HalfDuplex bool
 
+	// OneFrame is a controller that refuses several frames in one message, and Selected
+	// one that keeps the chip selected between them, so that they are one frame.
+	OneFrame, Selected bool
+
+	// Messages counts calls of the port: one for each message, whatever is in it.
+	Messages *int
+
 	// Faults: a radio that gives no clock, programs that answer nothing, and
 	// what else. Fail makes a transfer fail; Read, if it returns true, replaces
 	// what is read from an address.
@@ -196,18 +203,56 @@ func (c *Chip) MaxTxSize() int { return c.opts.MaxTxSize }
 // ErrBothWays is what a controller says that cannot send and receive at once.
 var ErrBothWays = errors.New("sx1302test: input/output error")
 
-// TxPackets implements spi.Conn. The packets are one frame.
-func (c *Chip) TxPackets(p []spi.Packet) error { return txPackets(p, c.opts.HalfDuplex, c.transfer) }
+// ErrRefused is what a controller says that takes one frame in a message.
+var ErrRefused = errors.New("sx1302test: invalid argument")
+
+// TxPackets implements spi.Conn. A frame ends with a packet after which the chip select
+// rises.
+func (c *Chip) TxPackets(p []spi.Packet) error {
+	c.count()
+	return c.frames(p, c.transfer)
+}
+
+// count counts a call.
+func (c *Chip) count() {
+	if c.opts.Messages != nil {
+		*c.opts.Messages++
+	}
+}
+
+// frames sends the frames of a message.
+func (c *Chip) frames(p []spi.Packet, transfer func(w, r []byte) error) error {
+	begin := 0
+	for i, q := range p {
+		last := i == len(p)-1
+		switch {
+		case q.KeepCS && last:
+			return ErrFrame
+		case q.KeepCS || c.opts.Selected && !last:
+			continue
+		case c.opts.OneFrame && !last:
+			return ErrRefused
+		}
+		var err error
+		if i == begin && len(q.W) == len(q.R) && !c.opts.HalfDuplex {
+			err = transfer(q.W, q.R)
+		} else {
+			err = txPackets(p[begin:i+1], c.opts.HalfDuplex, transfer)
+		}
+		if err != nil {
+			return err
+		}
+		begin = i + 1
+	}
+	return nil
+}
 
 // txPackets puts packets, during which the chip is selected, together to one
 // frame.
 func txPackets(p []spi.Packet, halfDuplex bool, transfer func(w, r []byte) error) error {
 	var w, r []byte
-	for i, q := range p {
-		switch {
-		case q.KeepCS == (i == len(p)-1):
-			return ErrFrame
-		case halfDuplex && len(q.W) > 0 && len(q.R) > 0:
+	for _, q := range p {
+		if halfDuplex && len(q.W) > 0 && len(q.R) > 0 {
 			return ErrBothWays
 		}
 		w = append(append(w, q.W...), make([]byte, max(len(q.R)-len(q.W), 0))...)
@@ -224,6 +269,7 @@ func txPackets(p []spi.Packet, halfDuplex bool, transfer func(w, r []byte) error
 // Tx implements conn.Conn. It is one frame: w and r have the same length, or r
 // has none.
 func (c *Chip) Tx(w, r []byte) error {
+	c.count()
 	switch {
 	case len(r) == 0:
 		r = make([]byte, len(w))
