@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/radio"
 )
 
 func newGateway() *cobra.Command {
@@ -27,7 +28,7 @@ func newGatewayList() *cobra.Command {
 			return ask(cmd.Context(), c, "gateway.list", nil, printJSON(cmd.OutOrStdout()))
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tDUTY CYCLE, LAST HOUR")
+		fmt.Fprintln(w, "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tCLOCK\tDUTY CYCLE, LAST HOUR")
 		err = ask(cmd.Context(), c, "gateway.list", nil, func(g admin.Gateway) error {
 			fmt.Fprintln(w, gatewayRow(&g))
 			return nil
@@ -54,7 +55,23 @@ func gatewayRow(g *admin.Gateway) string {
 	if g.Connected && !g.Confirmed {
 		ack = "unconfirmed"
 	}
-	return strings.Join([]string{g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack, dutyCycle(g.SubBands)}, "\t")
+	return strings.Join([]string{g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack, clock(g), dutyCycle(g.SubBands)}, "\t")
+}
+
+// clock shows what keeps the calendar of a gateway right, and how well.
+func clock(g *admin.Gateway) string {
+	switch {
+	case g.Clock == "":
+		return "its own"
+	case g.ClockError > 0:
+		d := time.Duration(g.ClockError * float64(time.Second))
+		return fmt.Sprintf("%s, within %v", g.Clock, max(d.Round(time.Millisecond), time.Millisecond))
+	case g.Clock == radio.TimeRTC.String():
+		return "rtc, unchecked"
+	case g.Clock == radio.TimeNone.String():
+		return "not set"
+	}
+	return g.Clock
 }
 
 // age shows a time in s, or "never".
