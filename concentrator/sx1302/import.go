@@ -181,8 +181,12 @@ func (im *Image) check() error {
 // imageMode lets the daemon, which is not root, read what root has imported.
 const imageMode = 0o644
 
-// SaveImage writes an image into a folder, whole or not at all, for all to read.
+// SaveImage writes an image into a folder, whole or not at all, for all to read. One that is
+// too old it refuses.
 func SaveImage(dir string, im Image) error {
+	if im.Program.Old() {
+		return fmt.Errorf("%w: %s is too old, it must be of 2.0.0 or later", ErrImage, im.Program)
+	}
 	if err := im.check(); err != nil {
 		return err
 	}
@@ -205,6 +209,16 @@ func SaveImage(dir string, im Image) error {
 func writeImage(f *os.File, data []byte) error {
 	_, err := f.Write(data)
 	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
+}
+
+// Absent returns which of some programs are not in the folder of imported images.
+func Absent(dir string, programs ...Program) (absent []Program) {
+	for _, p := range programs {
+		if _, err := os.Stat(filepath.Join(dir, p.FileName())); err != nil {
+			absent = append(absent, p)
+		}
+	}
+	return absent
 }
 
 // LoadFirmware reads the programs that a configuration needs from the folder of
