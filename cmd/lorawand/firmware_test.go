@@ -94,14 +94,16 @@ func TestSaveImages(t *testing.T) {
 	}{
 		"a forwarder of 2.0.0 to 2.1.0": {
 			image(sx1302.AGCSX1250, sx1302.AGCSX125x, sx1302.ARB, sx1302.CalibrationSX125x),
-			[]string{"fwd: agc_fw_sx1250.var\n", "fwd: cal_fw.var\n", noPatch}, "SX1250 radios", false,
+			[]string{"fwd: agc_fw_sx1250.var\n", "fwd: cal_fw.var\n", noPatch},
+			"SX1250 radios", false,
 		},
 		"a forwarder of version 1": {
 			image(sx1302.OldAGCSX1250, sx1302.OldAGCSX125x, sx1302.OldARB, sx1302.CalibrationSX125x),
 			[]string{
 				"fwd: arb_fw.var of sx1302_hal 1: not taken, it is too old\n", "fwd: cal_fw.var\n",
 				"agc_fw_sx1250.var and arb_fw.var for boards with SX1250 radios, or agc_fw_sx1257.var and arb_fw.var for those",
-			}, "", false,
+			},
+			"", false,
 		},
 		"nothing but version 1": {image(sx1302.OldARB), []string{"too old\n", none}, "", true},
 		"one file of several":   {image(sx1302.AGCSX1250), []string{"arb_fw.var for boards with SX1250 radios, or agc"}, "", false},

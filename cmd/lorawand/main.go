@@ -81,7 +81,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+", or $LORAWAND_CONFIG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newApplication(), newDevice(), newAPIKey(), newDownlink(),
-		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
+		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newDoctor(), newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}

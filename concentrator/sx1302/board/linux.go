@@ -158,7 +158,25 @@ func holder(device string) string {
 		if err != nil {
 			continue // it has just ended
 		}
-		return fmt.Sprintf("%s, process %s", strings.TrimSpace(string(name)), pid)
+		who := fmt.Sprintf("%s, process %s", strings.TrimSpace(string(name)), pid)
+		groups, _ := os.ReadFile(filepath.Join(process, "cgroup")) // kernels without have no services
+		if service := serviceOf(string(groups)); service != "" {
+			who += fmt.Sprintf(": systemctl disable --now %s", service)
+		}
+		return who
+	}
+	return ""
+}
+
+// serviceOf returns the service of systemd that a process belongs to, by its control groups,
+// or "". That of a user's session is none that can be stopped so.
+func serviceOf(groups string) string {
+	for line := range strings.Lines(groups) {
+		_, path, _ := strings.Cut(strings.TrimSpace(line), ":/system.slice/")
+		service, _, _ := strings.Cut(path, "/")
+		if strings.HasSuffix(service, ".service") {
+			return service
+		}
 	}
 	return ""
 }

@@ -84,4 +84,3 @@ func (c *Chip) Tx(w, r []byte) error {
 	}
 	return c.transfer(w, r)
 }
-
