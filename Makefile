@@ -39,7 +39,7 @@ run: build
 
 # With the race detector where it can be had: it needs cgo and a C compiler. One
 # package at a time: some tests hold a real clock to tens of milliseconds.
-test:
+test: $(OUT)/engine/go.mod
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
 
@@ -160,6 +160,7 @@ bench:
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame \
        FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp \
        FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice FuzzUplink,./bridge/mac \
+       FuzzAnswers,./bridge/mac FuzzForceRejoin,./bridge/mac \
        FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \
        FuzzCayenneLPP,./bridge/formatter FuzzFrames,./bridge/formatter
 fuzz:

@@ -259,7 +259,7 @@ func TestGate(t *testing.T) {
 					i++
 				}
 				names[c] = letter
-				if !g.enter(c) {
+				if _, ok := g.enter(c); !ok {
 					t.Fatalf("%c is refused", letter)
 				}
 			}

@@ -3,6 +3,7 @@ package broker
 import (
 	"bufio"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -178,9 +179,13 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			continue
 		}
 		c := l.b.newConn(nc, l.door)
-		if !l.b.gate.enter(c) {
+		victim, ok := l.b.gate.enter(c)
+		if !ok {
 			_ = nc.Close()
 			continue
+		}
+		if victim != nil {
+			l.b.gaveWay(victim)
 		}
 		if tcp, ok := nc.(*net.TCPConn); ok {
 			_ = tcp.SetWriteBuffer(l.b.limits.sendBuffer)
@@ -222,6 +227,9 @@ func (l *listener) admit(c *conn) (err error) {
 	}
 	if err == nil && l.door == doorWebSocket {
 		nc, err = l.upgrade(nc)
+	}
+	if err != nil && !errors.Is(err, io.EOF) { // who only looks whether the port is open is no client
+		l.b.refusesOften(c, LoginRefused, noHandshake)
 	}
 	if err != nil || l.door == doorTCP {
 		return err

@@ -354,7 +354,7 @@ func (r *raw) gets(topic, payload string, qos byte) packets.Packet {
 
 func (s *bench) eventually(what string, f func() bool) {
 	s.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if f() {
 			return
 		}

@@ -1,10 +1,7 @@
 package broker
 
 import (
-	"context"
 	"errors"
-	"log/slog"
-	"sync"
 	"time"
 
 	"lorawand/bridge/access"
@@ -29,6 +26,7 @@ const (
 	LoginRefused Refusal = iota
 	PublishRefused
 	SubscribeRefused
+	PacketRefused // and with it the connection
 )
 
 // Why publishes, subscriptions and logins are refused, besides access.Refusal.
@@ -39,6 +37,9 @@ const (
 	tooLong       = "filter_too_long"
 	tooMany       = "too_many_subscriptions"
 	tooManyOthers = "too_many_clients"
+	tooManyOpen   = "too_many_connections"
+	noHandshake   = "handshake_failed" // of TLS or WebSocket
+	notConnect    = "no_connect"       // the first packet is another
 )
 
 // refuses tells of a refusal. What comes from a client is cut short.
@@ -47,6 +48,14 @@ func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
 		b.opts.Refused(Refused{
 			What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
 		})
+	}
+}
+
+// refusesOften tells of what a stranger, or one application, can cause as often as it
+// likes: of one a second. Others are told of meanwhile.
+func (b *Broker) refusesOften(c *conn, what Refusal, why string) {
+	if _, ok := b.often.Of(c.login.Application).Take(time.Now()); ok {
+		b.refuses(c, what, why, "")
 	}
 }
 
@@ -67,33 +76,4 @@ func (b *Broker) checkPush(c *conn, topic string) (device, suffix string, ok boo
 		ok = false
 	}
 	return device, suffix, ok
-}
-
-// pace lets one line a second into the log of what strangers can cause, and
-// counts the others.
-type pace struct {
-	mu     sync.Mutex
-	last   time.Time
-	unsaid uint64
-}
-
-// paceOfLines is how far apart lines are that strangers can cause.
-const paceOfLines = time.Second
-
-// say writes a line, if it is time for one, and how many were left out before.
-func (p *pace) say(log *slog.Logger, level slog.Level, text string, attrs ...slog.Attr) {
-	now := time.Now()
-	p.mu.Lock()
-	if !p.last.IsZero() && now.Sub(p.last) < paceOfLines {
-		p.unsaid++
-		p.mu.Unlock()
-		return
-	}
-	unsaid := p.unsaid
-	p.last, p.unsaid = now, 0
-	p.mu.Unlock()
-	if unsaid > 0 {
-		attrs = append(attrs, slog.Uint64("lines_left_out", unsaid))
-	}
-	log.LogAttrs(context.Background(), level, text, attrs...)
 }

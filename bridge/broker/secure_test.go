@@ -259,29 +259,6 @@ func TestTLSGarbage(t *testing.T) {
 	s.eventually("only the good client", func() bool { return s.Stats().Clients == 1 && s.pending() == 0 })
 }
 
-// In the long run a handshake begins each handshakePause, whoever asks.
-func TestHandshakes(t *testing.T) {
-	var h handshakes
-	now := time.Unix(1000, 0)
-	for i := range handshakeBurst {
-		if wait, ok := h.reserve(now); wait != 0 || !ok {
-			t.Fatalf("handshake %d waits %v, %v", i, wait, ok)
-		}
-	}
-	for i := range int(handshakeTime / handshakePause) {
-		want := time.Duration(i+1) * handshakePause
-		if wait, ok := h.reserve(now); wait != want || !ok {
-			t.Fatalf("handshake %d behind the burst waits %v, %v; want %v", i, wait, ok, want)
-		}
-	}
-	if wait, ok := h.reserve(now); ok {
-		t.Errorf("one more than can have its turn in time waits %v", wait)
-	}
-	if wait, ok := h.reserve(now.Add(time.Minute)); wait != 0 || !ok {
-		t.Errorf("a minute later a handshake waits %v, %v", wait, ok)
-	}
-}
-
 func TestNewRefusesTLS(t *testing.T) {
 	if _, err := New(Options{Keys: access.NewRegistry(""), TLSListen: []string{"127.0.0.1:0"}}); err == nil {
 		t.Error("TLS without a certificate is taken")

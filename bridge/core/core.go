@@ -144,7 +144,7 @@ type Options struct {
 // Core is the state machine. It belongs to one goroutine.
 type Core struct {
 	opts    Options
-	stats   Stats
+	stats   event.Stats
 	now     Now
 	effects []Effect
 
@@ -196,7 +196,7 @@ func New(o Options) (*Core, error) {
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
 		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers),
-		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
+		stats: event.Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {
 		c.schedule.Restore(eui, spent)

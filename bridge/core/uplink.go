@@ -12,10 +12,6 @@ import (
 	"lorawand/radio/frame"
 )
 
-// testPort is for the test protocol and not for applications (LoRaWAN L2
-// 1.0.4, 4.3.2); The Things Stack does not publish it either.
-const testPort = 224
-
 // heard takes a frame.
 func (c *Core) heard(up radio.Uplink) {
 	if c.opts.Gateways.IsRemoved(up.Gateway) {
@@ -42,16 +38,11 @@ func (c *Core) heard(up radio.Uplink) {
 	case m == frame.TypeJoinRequest:
 		c.joinRequest(g, &up)
 	case m == frame.TypeRejoinRequest:
-		c.drop(event.DropRejoin, event.Event{Gateway: g.ID, Err: errRejoin})
+		c.drop(event.DropRejoin, event.Event{Gateway: g.ID})
 	default:
-		c.drop(event.DropNotForUs, event.Event{Gateway: g.ID, Err: errNotForUs})
+		c.drop(event.DropNotForUs, event.Event{Gateway: g.ID})
 	}
 }
-
-var (
-	errRejoin   = errors.New("rejoin-requests are not served by this version")
-	errNotForUs = errors.New("not an uplink of LoRaWAN")
-)
 
 // dataUplink takes a data frame: a copy of one that is known, or a new one.
 func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
@@ -71,7 +62,7 @@ func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
 	case err != nil:
 		c.unmatched(g, d, m, err)
 	case !mac.Begins(&m, d):
-		c.drop(event.DropRekey, event.Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
+		c.drop(event.DropRekey, event.Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
 	case m.Repeated:
 		c.otherMIC(g, &m, d, up)
 	default:
@@ -90,8 +81,6 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 	}
 	c.drop(event.DropReasonOf(err), e)
 }
-
-var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")
 
 // accepted takes the first copy of a new frame.
 func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *radio.Uplink) {
@@ -115,6 +104,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	h.Uplink(m.FCnt, up.DataRate)
 	h.HeardBy(up)
 	if m.Reset {
+		mac.Forget(m.Session)
 		c.report(event.Event{Kind: event.CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
 	c.settleConfirmed(dev, m.Session, p.data.ACK, p.ids)
@@ -134,6 +124,11 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 // openWindows makes the opportunity to answer a data frame.
 func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.Uplink) {
 	dev, s := r.match.Device, r.match.Session
+	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))
+	end := c.gpsTime(up)
+	ctx := c.macContext(r, up, len(commands) > 0)
+	ctx.TimeKnown = end != 0
+	answers := mac.Uplink(d, commands, ctx) // first: what the device accepts holds at once
 	plan, err := dev.PlanIn(s)
 	if err != nil {
 		return // not reached: a device without a plan is not served
@@ -145,13 +140,10 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 		})
 		return
 	}
-	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))
-	end := c.gpsTime(up)
+	answers.Trim(windows)
+	r.delayed(windows[0].Delay)
 	x := &opportunity{device: dev, session: s, ids: ids, start: up.Received, windows: windows, reception: r}
-	x.uplink = answered{
-		fCnt: r.match.FCnt, rate: up.DataRate, end: end,
-		answers: mac.Uplink(d, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: end != 0}),
-	}
+	x.uplink = answered{fCnt: r.match.FCnt, rate: up.DataRate, end: end, answers: answers}
 	r.opportunity = x
 	c.open(x, up)
 }

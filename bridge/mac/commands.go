@@ -17,6 +17,7 @@ const (
 	cidRekey           cid = 0x0b // 1.1
 	cidADRParamSetup   cid = 0x0c // 1.1
 	cidDeviceTime      cid = 0x0d
+	cidForceRejoin     cid = 0x0e // 1.1; it has no answer
 	cidRejoinParam     cid = 0x0f // 1.1
 	cidPingSlotInfo    cid = 0x10
 	cidPingSlotChannel cid = 0x11
@@ -37,18 +38,18 @@ type kind struct {
 var fromDevice = [256]kind{
 	cidReset:           {known: true, size: 1, handle: resetInd},
 	cidLinkCheck:       {known: true, size: 0, handle: linkCheckReq},
-	cidLinkADR:         {known: true, size: 1},
-	cidDutyCycle:       {known: true, size: 0},
-	cidRXParamSetup:    {known: true, size: 1},
-	cidDevStatus:       {known: true, size: 2},
-	cidNewChannel:      {known: true, size: 1},
-	cidRXTimingSetup:   {known: true, size: 0},
-	cidTxParamSetup:    {known: true, size: 0},
-	cidDlChannel:       {known: true, size: 1},
+	cidLinkADR:         {known: true, size: 1, handle: linkADRAns},
+	cidDutyCycle:       {known: true, size: 0, handle: dutyCycleAns},
+	cidRXParamSetup:    {known: true, size: 1, handle: rxParamSetupAns},
+	cidDevStatus:       {known: true, size: 2, handle: devStatusAns},
+	cidNewChannel:      {known: true, size: 1, handle: newChannelAns},
+	cidRXTimingSetup:   {known: true, size: 0, handle: rxTimingSetupAns},
+	cidTxParamSetup:    {known: true, size: 0, handle: txParamSetupAns},
+	cidDlChannel:       {known: true, size: 1, handle: dlChannelAns},
 	cidRekey:           {known: true, size: 1, handle: rekeyInd},
-	cidADRParamSetup:   {known: true, size: 0},
+	cidADRParamSetup:   {known: true, size: 0, handle: adrParamSetupAns},
 	cidDeviceTime:      {known: true, size: 0, handle: deviceTimeReq},
-	cidRejoinParam:     {known: true, size: 1},
+	cidRejoinParam:     {known: true, size: 1, handle: rejoinParamSetupAns},
 	cidPingSlotInfo:    {known: true, size: 1},
 	cidPingSlotChannel: {known: true, size: 1},
 	cidBeaconTiming:    {known: true, size: 0},

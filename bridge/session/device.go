@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -131,11 +132,11 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History  History   `json:"-"` // of the uplinks since the start
-	Queue    Queue     `json:"-"` // downlinks, item by item
-	registry *Registry // that it is in; nil: none
-	change   Change    // since TakeChange
-	key      string    // see Key
+	History  macstate.History `json:"-"` // of the uplinks since the start
+	Queue    Queue            `json:"-"` // downlinks, item by item
+	registry *Registry        // that it is in; nil: none
+	change   Change           // since TakeChange
+	key      string           // see Key
 
 	moved        bool           // since TakeChange
 	nextLocation radio.HostTime // when a location may be stored again
@@ -163,7 +164,13 @@ type Settings struct {
 	UplinkDwell     *bool             `json:",omitempty"` // frames of at most 400 ms
 	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
+	MAC             macstate.Settings `json:",omitzero"`
+	TestPort        bool              `json:",omitempty"` // FPort 224 goes both ways: the device is under test
 }
+
+// TestPort is the FPort of the test protocol (LoRaWAN L2 1.0.4, 4.3.2; TS009). The
+// Things Stack does not publish what comes on it either.
+const TestPort = 224
 
 // Desired is what the owner wants a join to bring about. nil leaves it to the
 // network and the frequency plan.
@@ -206,6 +213,8 @@ type Session struct {
 	device *Device // of a Registry; nil: it is in none
 	cipher *frame.Cipher
 
+	MAC *macstate.State `json:",omitempty"` // nil: nothing was asked of the device; SetMAC replaces it
+
 	// Parameters that the device is known to use. nil: those of the band, and
 	// what Settings say. SetParameters replaces them; what it points to never
 	// changes.
@@ -233,13 +242,7 @@ type Parameters struct {
 }
 
 // Channel is one of a device's channels.
-type Channel struct {
-	UplinkFrequency   radio.Frequency
-	DownlinkFrequency radio.Frequency
-	MinDataRate       uint8
-	MaxDataRate       uint8
-	Enabled           bool
-}
+type Channel = macstate.Channel
 
 // VersionIDs say what the device is made of; they are shown with each uplink.
 type VersionIDs struct {

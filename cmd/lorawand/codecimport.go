@@ -59,7 +59,7 @@ func newCodecImport() *cobra.Command {
 			return err
 		}
 		if check {
-			return checkExamples(cmd.Context(), cmd.OutOrStdout(), s)
+			return checkExamples(cmd.Context(), c, cmd.OutOrStdout(), s)
 		}
 		return importCodecs(cmd, c, s)
 	}
@@ -191,10 +191,10 @@ var errExamples = errors.New("not all examples come out as their makers say")
 
 // checkExamples runs the examples of all codecs as the daemon would, and prints what
 // differs.
-func checkExamples(ctx context.Context, out io.Writer, s *repository.Selection) error {
+func checkExamples(ctx context.Context, c config.Config, out io.Writer, s *repository.Selection) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pool := formatter.New(formatter.Options{Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	wrong, with := 0, map[string]bool{}

@@ -72,7 +72,7 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	if err != nil {
 		return err
 	}
-	formatters := formatter.New(formatter.Options{Logger: silent})
+	formatters := formatter.New(formatterOptions(c, silent))
 	a, err := admin.New(admin.Options{
 		Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Logger: silent,
 		Applications: st.Applications, Codecs: st.Codecs, Resolver: codec.NewResolver(st.Applications, st.Codecs),

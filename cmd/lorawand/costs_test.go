@@ -50,7 +50,7 @@ func costsAtRest(b *testing.B, binary string) []cost {
 	loaded, used := measureDevice(b)
 	residentFew := few()
 	return []cost{
-		{"instructions for an uplink, mipsle", float64(mips) / 1e6, "million", 0.8},
+		{"instructions for an uplink, mipsle", float64(mips) / 1e6, "million", 0.3},
 		{"instructions for an uplink, armv7", float64(arm) / 1e6, "million", 2.4},
 		{"instructions for a second of a quiet radio, mipsle", float64(poll) * 100 / 1e6, "million", 3},
 		{"allocations for an uplink", up.count, "", 15},

@@ -9,10 +9,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/api"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
@@ -38,6 +40,7 @@ type daemon struct {
 	broker  *broker.Broker
 	control *admin.Server
 	http    *admin.HTTP // nil: off
+	api     *api.API    // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
 	certs   *certificates // nil: no TLS
@@ -67,9 +70,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.formatters = formatter.New(formatter.Options{
-		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
-	})
+	d.formatters = formatter.New(formatterOptions(c, log))
 	defer func() {
 		if err != nil {
 			d.close()
@@ -117,6 +118,13 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// formatterOptions are those of what runs payload formatters.
+func formatterOptions(c config.Config, log *slog.Logger) formatter.Options {
+	return formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Wait: c.Formatter.Wait.D(), Logger: log,
+	}
 }
 
 // listenUDP opens the port of packet forwarders, if there is to be one.
@@ -178,8 +186,40 @@ func (d *daemon) openDoors(c config.Config) error {
 			return err
 		}
 	}
+	if err = d.openAPI(c, a); err != nil {
+		return err
+	}
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
+}
+
+// openAPI opens the HTTP API, if there is to be one.
+func (d *daemon) openAPI(c config.Config, a *admin.Admin) (err error) {
+	if c.HTTP.APIListen == "" {
+		return nil
+	}
+	d.api, err = api.Listen(api.Options{
+		Listen: c.HTTP.APIListen, TLS: d.certs.TLSConfig(), Admin: a, Bridge: d.bridge, Keys: d.state.Keys, Calendar: d.calendar, Logger: d.log,
+		Used:  func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		NetID: c.Network.NetID,
+		MQTT:  func() (address, tlsAddress string) { return first(c.MQTT.Listen), first(c.MQTT.TLSListen) },
+	})
+	return err
+}
+
+// calendar returns the calendar time, or the zero time where it is not known.
+func (d *daemon) calendar() time.Time {
+	if now := d.bridge.Now(); now.Wall.Known() {
+		return now.Wall.Time
+	}
+	return time.Time{}
+}
+
+func first(addresses []string) string {
+	if len(addresses) == 0 {
+		return ""
+	}
+	return addresses[0]
 }
 
 // push hands an application's downlinks on.
@@ -193,6 +233,7 @@ func (d *daemon) refused(r broker.Refused) {
 	e := event.Event{
 		Kind: [...]event.Kind{
 			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+			broker.PacketRefused: event.PacketRefused,
 		}[r.What],
 		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
 	}
@@ -257,10 +298,6 @@ func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 // newBroker makes the broker.
 func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
 	l := c.MQTT.Limits
-	keep, err := keeping(&c, d.store)
-	if err != nil {
-		return nil, err
-	}
 	return broker.New(broker.Options{
 		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
 		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
@@ -268,9 +305,9 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
 			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
-			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal, SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: d.push, Refused: d.refused, Keep: keep,
+		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }

@@ -44,6 +44,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.http != nil {
 		stops = append(stops, stage(ctx, fail, d.http.Run))
 	}
+	if d.api != nil {
+		stops = append(stops, stage(ctx, fail, d.api.Run))
+	}
 	if d.udp != nil {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
 	}
@@ -103,6 +106,9 @@ func (d *daemon) close() {
 	}
 	if d.http != nil {
 		_ = d.http.Close()
+	}
+	if d.api != nil {
+		_ = d.api.Close()
 	}
 	if d.udp != nil {
 		_ = d.udp.Close()

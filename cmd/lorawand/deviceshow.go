@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/config"
 )
@@ -68,7 +69,8 @@ func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
 		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
-			"with a question mark one that cannot be used, such as a codec that is not imported.",
+			"with a question mark one that cannot be used, such as a codec that is not imported. DATA_RATE and LOST (frames of frames)\n" +
+			"are of the last 20 uplinks at this data rate since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -78,23 +80,36 @@ func newDeviceList() *cobra.Command {
 			return err
 		}
 		args := admin.ListArgs{Application: *application}
+		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{Application: *application})
+		if err != nil {
+			return err
+		}
 		if *asJSON {
-			return operate(cmd.Context(), c, "device.list", args, printJSON(cmd.OutOrStdout()))
+			return operate(cmd.Context(), c, "device.list", args, printWithActivity(cmd.OutOrStdout(), did))
 		}
 		formatters, warnings, err := formattersOf(cmd.Context(), c, *application)
 		if err != nil {
 			return err
 		}
+		views, err := macViews(cmd.Context(), c, admin.MACArgs{Application: *application})
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tFORMATTERS\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\tDATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
 				addr, fCnt = s.DevAddr, fmt.Sprint(s.FCntUp)
 			}
 			id := session.ID{Application: d.IDs.Applications.ID, Device: d.IDs.Device}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
-				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, orDash(formatters[id]), plainLine(d.Name))
+			seen, signal, err := lastSeen(did[id])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				id.Application, id.Device, orDash(d.IDs.DevEUI), d.version(), d.class(), d.activation(), d.Plan, addr, fCnt,
+				seen, signal, linkColumns(views[id]), orDash(formatters[id]), plainLine(d.Name))
 			return err
 		})
 		if err != nil {
@@ -136,10 +151,12 @@ func newDeviceGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get DEVICE --application A",
 		Short: "Show an end device",
-		Long:  "Show an end device without its keys; device export writes the keys too.",
-		Args:  oneDevice,
+		Long: "Show an end device without its keys, and what it did last; device export writes the keys too.\n" +
+			"The daemon remembers what devices did since it started, of each at most 50 uplinks and 50 events.",
+		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
+	history := cmd.Flags().Bool("history", false, "show its last uplinks and events too")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
@@ -150,8 +167,20 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		args := admin.DeviceArgs{Application: *application, Device: names[0]}
+		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{Application: args.Application, Device: args.Device, History: *history})
+		if err != nil {
+			return err
+		}
 		if *asJSON {
-			return operate(cmd.Context(), c, "device.get", args, printJSON(cmd.OutOrStdout()))
+			return operate(cmd.Context(), c, "device.get", args, printWithActivity(cmd.OutOrStdout(), did))
+		}
+		shown, err := shownActivityOf(did[session.ID(args)])
+		if err != nil {
+			return err
+		}
+		views, err := macViews(cmd.Context(), c, admin.MACArgs(args))
+		if err != nil {
+			return err
 		}
 		var formatters admin.DeviceFormatters
 		list := admin.FormatterListArgs(args)
@@ -160,13 +189,13 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error {
-			return printDevice(cmd.OutOrStdout(), &d, &formatters)
+			return printDevice(cmd.OutOrStdout(), &d, &formatters, &shown, views[session.ID(args)])
 		})
 	}
 	return cmd
 }
 
-func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
+func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *shownActivity, v mac.View) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -196,8 +225,12 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
 	if d.Joins {
 		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	activityLines(did, line)
+	macLines(v, line)
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	return historyLines(w, did)
 }
 
 func newDeviceExport() *cobra.Command {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/session"
+	"lorawand/cmd/lorawand/config"
 )
 
 func newFormatter() *cobra.Command {
@@ -71,7 +73,14 @@ func newFormatterTest() *cobra.Command {
 		if r.Formatter, err = f.formatter(args[0]); err != nil {
 			return err
 		}
-		return tryFormatter(cmd.Context(), cmd.OutOrStdout(), r, *f.json)
+		c, err := loadConfig(cmd)
+		if errors.Is(err, fs.ErrPermission) {
+			c, err = config.Default(), nil // a script can be tried without rights
+		}
+		if err != nil {
+			return err
+		}
+		return tryFormatter(cmd.Context(), c, cmd.OutOrStdout(), r, *f.json)
 	}
 	return cmd
 }
@@ -154,9 +163,9 @@ func readScript(path string) (string, error) {
 
 // tryFormatter carries a request out twice: the first time the script has to
 // be read, and an uplink hardly ever finds it so.
-func tryFormatter(ctx context.Context, out io.Writer, r formatter.Request, asJSON bool) error {
+func tryFormatter(ctx context.Context, c config.Config, out io.Writer, r formatter.Request, asJSON bool) error {
 	ctx, cancel := context.WithCancel(ctx)
-	pool := formatter.New(formatter.Options{Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	first := pool.Do(ctx, r)

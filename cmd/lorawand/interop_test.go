@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -116,6 +117,58 @@ func TestPython(t *testing.T) {
 		port(v.ws))()
 	if n := strings.Count(out, "good"); n != 8 {
 		t.Errorf("%d of 8 ways:\n%s", n, out)
+	}
+}
+
+// MQTT.js, the client of Node. It comes with what it needs from the registry of npm, in
+// the versions and with the sums of package-lock.json; once it is there it stays.
+func TestNode(t *testing.T) {
+	node, npm := tool(t, "node"), tool(t, "npm")
+	source, err := filepath.Abs(filepath.Join("testdata", "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join("..", "..", ".build", "node")
+	lock, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := os.ReadFile(filepath.Join(dir, "installed")); err != nil || !bytes.Equal(done, lock) {
+		install(t, npm, source, dir)
+	}
+	v := openDoors(t)
+	ended := background(t, "sh", "-c", `cd "$0" && exec "$@"`, dir, node, filepath.Join(source, "clients.js"), v.key, v.ca(), port(v.tcp),
+		port(v.tls), port(v.ws))
+	out := ended()
+	if n := strings.Count(out, ": good"); n != 8 {
+		t.Errorf("%d of 8 ways:\n%s", n, out)
+	}
+}
+
+// install puts what package-lock.json in source lists into dir.
+func install(t *testing.T, npm, source, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile(filepath.Join(source, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("mqtt of npm: %v\n%s", err, out))
+	}
+	if err := os.Rename(filepath.Join(dir, "package-lock.json"), filepath.Join(dir, "installed")); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"log/slog"
 	"time"
 
 	"lorawand/bridge/broker"
@@ -18,8 +19,8 @@ var sessionKinds = [...]string{sessions.KindSession: state.KindMQTTSession, sess
 const sessionVersion = 1
 
 // keeping returns how MQTT sessions outlive a restart, or nil if they do not. Then
-// what was kept before is deleted.
-func keeping(c *config.Config, s *store.Store) (*broker.Keeping, error) {
+// what was kept before is deleted, as far as the store can be written now.
+func keeping(c *config.Config, s *store.Store, log *slog.Logger) *broker.Keeping {
 	var stored []sessions.Record
 	for kind, name := range sessionKinds {
 		for _, r := range s.Records(name) {
@@ -37,13 +38,13 @@ func keeping(c *config.Config, s *store.Store) (*broker.Keeping, error) {
 		return s.Commit(out...)
 	}
 	if c.MQTT.KeepSessions {
-		return &broker.Keeping{Every: cmp.Or(c.Store.CommitInterval.D(), time.Second), Stored: stored, Store: put}, nil
+		return &broker.Keeping{Every: cmp.Or(c.Store.CommitInterval.D(), time.Second), Stored: stored, Store: put}
 	}
 	for i := range stored {
 		stored[i].Data = nil
 	}
-	if len(stored) > 0 {
-		return nil, put(stored)
+	if err := put(stored); err != nil {
+		log.Error("MQTT sessions that were kept before cannot be deleted", "error", err)
 	}
-	return nil, nil
+	return nil
 }

@@ -81,7 +81,6 @@ func TestReload(t *testing.T) {
 	none(t, ch, "a faulty file")
 	for _, text := range []string{
 		first + second + "driver = \"virtual\"\n",
-		strings.Replace(first, "[http]\n", "[http]\napi_listen = \"127.0.0.1:0\"\n", 1) + second,
 	} {
 		s.write("lorawand.toml", text)
 		reload("the configuration is not reloaded\" error=\"unusable configuration: not served by this version")

@@ -32,13 +32,14 @@ type deviceJSON struct {
 	MACSettings     settingsJSON            `json:"mac_settings,omitzero"`
 	MACState        *macStateJSON           `json:"mac_state,omitempty"`
 	Session         *sessionJSON            `json:"session,omitempty"`
-	UsedDevNonces   []number                `json:"used_dev_nonces,omitempty"`
-	LastDevNonce    number                  `json:"last_dev_nonce,omitzero"`
-	LastJoinNonce   number                  `json:"last_join_nonce,omitzero"`
-	Formatters      *formattersJSON         `json:"formatters,omitempty"`
-	Multicast       yes                     `json:"multicast,omitempty"`
-	SkipCrypto      wrappedBool             `json:"skip_payload_crypto_override,omitzero"`
-	SkipCryptoOld   yes                     `json:"skip_payload_crypto,omitempty"`
+	statusJSON
+	UsedDevNonces []number        `json:"used_dev_nonces,omitempty"`
+	LastDevNonce  number          `json:"last_dev_nonce,omitzero"`
+	LastJoinNonce number          `json:"last_join_nonce,omitzero"`
+	Formatters    *formattersJSON `json:"formatters,omitempty"`
+	Multicast     yes             `json:"multicast,omitempty"`
+	SkipCrypto    wrappedBool     `json:"skip_payload_crypto_override,omitzero"`
+	SkipCryptoOld yes             `json:"skip_payload_crypto,omitempty"`
 }
 
 type idsJSON struct {
@@ -80,6 +81,7 @@ type keyJSON struct {
 }
 
 type settingsJSON struct {
+	macSettingsJSON
 	RX1Delay         number      `json:"rx1_delay,omitzero"`
 	RX1DROffset      number      `json:"rx1_data_rate_offset,omitzero"`
 	RX2DataRate      number      `json:"rx2_data_rate_index,omitzero"`
@@ -114,11 +116,15 @@ type sessionKeysJSON struct {
 
 type macStateJSON struct {
 	Current        *parametersJSON       `json:"current_parameters,omitempty"`
-	Desired        *parametersJSON       `json:"desired_parameters,omitempty"` // only written
-	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"`    // only written
+	Desired        *parametersJSON       `json:"desired_parameters,omitempty"`
+	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"` // only written
 	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
 
 	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
+
+	LastStatus     number   `json:"last_dev_status_f_cnt_up,omitzero"`
+	RejectedRates  []number `json:"rejected_adr_data_rate_indexes,omitempty"`
+	RejectedPowers []number `json:"rejected_adr_tx_power_indexes,omitempty"`
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -140,6 +146,7 @@ type parametersJSON struct {
 	RX2Frequency     bigNumber            `json:"rx2_frequency,omitzero"`
 	MaxDutyCycle     enum[dutyCycleNames] `json:"max_duty_cycle,omitempty"`
 	RejoinTimePeriod enum[rejoinNames]    `json:"rejoin_time_periodicity,omitempty"`
+	RejoinCount      enum[rejoinCounts]   `json:"rejoin_count_periodicity,omitempty"`
 	Channels         []channelJSON        `json:"channels,omitempty"`
 	ADRAckLimitExp   enum[ackLimitNames]  `json:"adr_ack_limit_exponent,omitempty"`
 	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
@@ -249,6 +256,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
+			d.Session.MAC = m.state(&r, &j.statusJSON)
 		}
 	}
 	if r.err != nil {
@@ -333,6 +341,7 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 			RX2DataRate: r.small("mac_settings.desired_rx2_data_rate_index", j.DesiredRX2DataRate, 15),
 		},
 	}
+	s.MAC = j.macSettingsJSON.settings(r)
 	if j.RX2Frequency.set {
 		f := r.frequency("mac_settings.rx2_frequency", j.RX2Frequency)
 		s.RX2Frequency = &f
@@ -353,7 +362,7 @@ func (j *sessionJSON) session(r *reader) *session.Session {
 	}
 	s.Heard = s.FCntUp > 0
 	if !r.text("session.dev_addr", j.DevAddr, &s.DevAddr) {
-		r.fail("session.dev_addr", errMissing)
+		r.fail("session.dev_addr", ErrMissing)
 	}
 	k := &j.Keys
 	r.key("session.keys.f_nwk_s_int_key", k.FNwkSIntKey, &s.Keys.FNwkSIntKey)

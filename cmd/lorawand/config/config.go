@@ -96,6 +96,7 @@ type Limits struct {
 	OfflineMessages           int      `toml:"offline_messages"`
 	OfflineBytes              int      `toml:"offline_bytes"`
 	OfflineBytesTotal         int      `toml:"offline_bytes_total"`
+	KeptBytesTotal            int      `toml:"kept_bytes_total"`
 	SessionExpiry             Duration `toml:"session_expiry"`
 }
 
@@ -115,6 +116,7 @@ type UDP struct {
 type Formatter struct {
 	JavaScript bool     `toml:"javascript"`
 	Deadline   Duration `toml:"deadline"`
+	Wait       Duration `toml:"wait"`
 }
 
 // Gateway is a [[gateway]] table.
@@ -206,12 +208,13 @@ func Default() Config {
 			Limits: Limits{
 				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
 				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending, WriteDeadline: Duration(500 * time.Millisecond),
-				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20, SessionExpiry: Duration(24 * time.Hour),
+				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20,
+				KeptBytesTotal: 1 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},
 		},
 		HTTP:      HTTP{Listen: httpListen},
 		UDP:       UDP{Listen: "127.0.0.1:1700"},
-		Formatter: Formatter{JavaScript: true, Deadline: Duration(100 * time.Millisecond)},
+		Formatter: Formatter{JavaScript: true, Deadline: Duration(100 * time.Millisecond), Wait: Duration(250 * time.Millisecond)},
 	}
 }
 

@@ -77,6 +77,7 @@ tenant = "tti"
 legacy_fields = false
 zero_fields = true
 attributes = true
+keep_sessions = true
 [mqtt.limits]
 clients = 1
 unauthenticated = 2
@@ -91,6 +92,7 @@ subscriptions = 7
 offline_messages = 8
 offline_bytes = 9000
 offline_bytes_total = 10000
+kept_bytes_total = 11000
 session_expiry = "1h"
 [http]
 listen = ""
@@ -101,6 +103,7 @@ accept_unknown = true
 [formatter]
 javascript = false
 deadline = "50ms"
+wait = "5s"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5
@@ -159,6 +162,9 @@ func TestConcentrator(t *testing.T) {
 		s := SX1302{Board: "wm1302", SX1261: "/dev/spidev0.1"}
 		if strings.HasPrefix(plan, "EU_433") {
 			s.Board = "rak2287"
+		}
+		if strings.HasPrefix(plan, "CN_470") {
+			s.Board = "sx1302c490gw1"
 		}
 		c, err := s.Concentrator(plan)
 		if err != nil {
@@ -426,7 +432,8 @@ func TestFaults(t *testing.T) {
 		"[network]\nrx1_delay = \"1500ms\"":                                                `whole seconds`,
 		"[network]\ndeduplication_window = \"2s\"":                                         `network.deduplication_window`,
 		"[formatter]\ndeadline = \"2s\"":                                                   `formatter.deadline`,
-		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; there are US_902_928_FSB_1, `,
+		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; the nearest are US_902_928_FSB_2, `,
+		"[formatter]\nwait = \"5m\"":                                                       `formatter.wait: 5m0s, must be 10ms to 1m0s`,
 		"[mqtt]\nlisten = [\"1883\"]":                                                      `mqtt.listen[0]: "1883", must be host:port`,
 		"[mqtt]\nlisten = [\":99999\"]":                                                    `mqtt.listen[0]`,
 		"[mqtt]\nlisten = [\":1883\", \":1883\"]":                                          `mqtt.listen[1]: ":1883" is also mqtt.listen[0]`,

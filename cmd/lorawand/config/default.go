@@ -37,7 +37,7 @@ tenant = "ttn"                        # "app1@ttn" is another user name of "app1
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out
 attributes = false                    # true: a device's attributes are in its messages
-keep_sessions = false                 # true: persistent sessions outlive a restart, which costs writes to the flash
+keep_sessions = false                 # true: persistent sessions outlive a restart; written once per commit_interval
 
 [mqtt.limits]
 clients = 100
@@ -53,6 +53,7 @@ subscriptions = 64                    # of one client
 offline_messages = 1000               # messages kept for one client that is not connected
 offline_bytes = 262144
 offline_bytes_total = 4194304         # for all clients, away or slow
+kept_bytes_total = 1048576            # with keep_sessions: over a restart; up to eight times as much of flash
 session_expiry = "24h"
 
 [http]
@@ -66,6 +67,8 @@ accept_unknown = false                # true: also accept gateways not listed be
 [formatter]
 javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
 deadline = "100ms"                    # of CPU time on a fast machine, for one payload; longer on a slow one, at most 1 s
+wait = "250ms"                        # for others and for the child process to start, beside the deadline; then an uplink
+                                      # goes out undecoded, with a warning
 
 # One for each gateway:
 #

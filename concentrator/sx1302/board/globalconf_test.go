@@ -213,7 +213,7 @@ var globalConfFaults = []struct{ name, old, now, want string }{
 			`gateway_conf, and here: [[gateway]], driver = "udp", eui = "AA555A0000000000"`,
 	},
 	{"a chip of nobody", `SX130x_conf`, `SX1308_conf`, "g.json:1: no SX130x_conf"},
-	{"twice", `"clksrc": 0`, `"clksrc": 0, "clksrc": 1`, `g.json:6: "clksrc" is there twice`},
+	{"twice", `"clksrc": 0`, `"clksrc": 0, "clksrc": 1`, `g.json:6: "clksrc" occurs twice`},
 	{"clock", `"clksrc": 0`, `"clksrc": 2`, "g.json:6: clksrc: 2, must be 0 to 1"},
 	{
 		"radio", `"SX1250", "freq": 867500000`, `"SX1276", "freq": 867500000`,

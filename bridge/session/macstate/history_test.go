@@ -1,4 +1,4 @@
-package session
+package macstate
 
 import (
 	"testing"
@@ -32,6 +32,21 @@ func TestHistoryPath(t *testing.T) {
 				t.Errorf("%+v, %v; want %+v", got, ok, tt.want)
 			}
 		})
+	}
+}
+
+// A source that cannot be answered may be anybody: its word does not count.
+func TestHistoryOfStrangers(t *testing.T) {
+	var h History
+	heard := func(snr radio.Decibel, stranger bool) {
+		h.HeardBy(&radio.Uplink{Gateway: radio.EUI64{1}, Receptions: []radio.Reception{{SNR: snr, NoDownlink: stranger}}})
+	}
+	h.Uplink(0, radio.DataRate{})
+	if heard(2000, true); h.Link() != (Link{}) {
+		t.Errorf("%+v by the word of a stranger", h.Link())
+	}
+	if heard(-500, false); h.Link().Best != -500 || h.Link().Heard != 1 {
+		t.Errorf("%+v, want -5 dB of one uplink", h.Link())
 	}
 }
 

@@ -1,0 +1,156 @@
+package macstate
+
+import (
+	"slices"
+
+	"lorawand/radio"
+)
+
+const (
+	// historyLength is how many uplinks a History looks back.
+	historyLength = 20
+	// maxPaths bounds the gateways that a History remembers. With more, the one that
+	// has heard the device longest ago is forgotten.
+	maxPaths = 32
+)
+
+// History is what is remembered of a device's last uplinks: which gateways hear it
+// and how well, and how many frames get lost.
+type History struct {
+	uplinks uint32   // since the start
+	paths   []Path   // the last that was heard at the end
+	fCnts   []uint32 // at the current data rate, at most historyLength
+	rate    radio.DataRate
+	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
+	from    uint32          // see From
+	stayed  int             // uplinks at this data rate, at most historyLength+1
+
+	ADR bool // the last uplink lets the network set data rate and power
+}
+
+// Path is a gateway that has heard a device lately.
+type Path struct {
+	Gateway radio.EUI64
+	Signal  radio.Decibel // dBm, by the best antenna
+	SNR     radio.Decibel // dB, by the same antenna
+	uplink  uint32        // the last one that it has heard, by number
+}
+
+// Uplink notes a new frame.
+func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
+	h.uplinks++
+	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
+		h.rate, h.fCnts, h.snrs, h.stayed = rate, h.fCnts[:0], h.snrs[:0], 0
+	}
+	h.stayed = min(h.stayed+1, historyLength+1)
+	if len(h.fCnts) == historyLength {
+		h.fCnts = slices.Delete(h.fCnts, 0, 1)
+	}
+	h.fCnts = append(h.fCnts, fCnt)
+	if len(h.snrs) == historyLength {
+		h.snrs = slices.Delete(h.snrs, 0, 1)
+	}
+	h.snrs = append(h.snrs, lowestSNR)
+	if len(h.fCnts) == 1 {
+		h.from = fCnt
+	}
+}
+
+// lowestSNR is that of an uplink of which nothing is known.
+const lowestSNR radio.Decibel = -10_000
+
+// Adapted notes that the last uplink, with which the device says so, was sent with
+// another power, which is heard the weaker by an amount, and whether each frame is sent
+// another number of times: what was lost before says nothing any more.
+func (h *History) Adapted(weaker radio.Decibel, nbTrans bool) {
+	for i := range len(h.snrs) - 1 {
+		h.snrs[i] -= weaker
+	}
+	if n := len(h.fCnts); nbTrans && n > 0 {
+		h.fCnts = append(h.fCnts[:0], h.fCnts[n-1])
+		h.from = h.fCnts[0]
+	}
+}
+
+// Link is how a device is heard at its data rate.
+type Link struct {
+	Best    radio.Decibel // best SNR
+	Heard   int           // of how many uplinks, 20 at most
+	Lost    uint32        // frames
+	Of      uint32        // how many, by the frame counter
+	Settled bool          // more uplinks were heard at this data rate than are looked at
+	Since   uint32        // frames with the data rate and the number of transmissions that are in use
+}
+
+// Link returns how the device is heard at its data rate. Heard is 0 where nothing is
+// known.
+func (h *History) Link() Link {
+	if len(h.fCnts) == 0 || slices.Max(h.snrs) == lowestSNR {
+		return Link{}
+	}
+	last := h.fCnts[len(h.fCnts)-1]
+	of := last - h.fCnts[0] + 1
+	return Link{
+		Best: slices.Max(h.snrs), Heard: len(h.snrs), Lost: of - uint32(len(h.fCnts)), Of: of,
+		Settled: h.stayed > historyLength, Since: last - h.from + 1,
+	}
+}
+
+// Rate returns the data rate of the last uplink.
+func (h *History) Rate() radio.DataRate { return h.rate }
+
+// From returns the FCntUp of the first uplink with the data rate and the number of
+// transmissions that are in use.
+func (h *History) From() uint32 { return h.from }
+
+// Joined notes that frame counters begin anew.
+func (h *History) Joined() { h.fCnts, h.snrs, h.stayed = h.fCnts[:0], h.snrs[:0], 0 }
+
+// HeardBy notes that a gateway has heard the last frame, by at least one antenna.
+// Gateways that have not heard the device lately are forgotten.
+func (h *History) HeardBy(up *radio.Uplink) {
+	h.paths = slices.DeleteFunc(h.paths, func(p Path) bool {
+		return p.Gateway == up.Gateway || h.uplinks-p.uplink >= historyLength
+	})
+	if len(h.paths) == maxPaths {
+		h.paths = slices.Delete(h.paths, 0, 1)
+	}
+	p := Path{Gateway: up.Gateway, uplink: h.uplinks}
+	for i := range up.Receptions {
+		if r := &up.Receptions[i]; i == 0 || r.Signal() > p.Signal {
+			p.Signal, p.SNR = r.Signal(), r.SNR
+		}
+	}
+	h.paths = append(h.paths, p)
+	if n := len(h.snrs); n > 0 && slices.ContainsFunc(up.Receptions, answerable) {
+		h.snrs[n-1] = max(h.snrs[n-1], p.SNR)
+	}
+}
+
+// answerable: with others anybody may claim to be the gateway, and say that the device
+// is heard well.
+func answerable(r radio.Reception) bool { return !r.NoDownlink }
+
+// Path returns how a gateway has heard the device. ok is false if it has heard none
+// of the last 20 uplinks.
+func (h *History) Path(gateway radio.EUI64) (p Path, ok bool) {
+	for _, p := range h.paths {
+		if p.Gateway == gateway {
+			return p, h.uplinks-p.uplink < historyLength
+		}
+	}
+	return Path{}, false
+}
+
+// New reports whether no uplink was heard since the start but the one at hand.
+func (h *History) New() bool { return h.uplinks <= 1 }
+
+// Lost returns how many frames were lost among how many, over the last
+// uplinks at the current data rate.
+func (h *History) Lost() (lost, of uint32) {
+	if len(h.fCnts) < 2 {
+		return 0, 0
+	}
+	of = h.fCnts[len(h.fCnts)-1] - h.fCnts[0] + 1
+	return of - uint32(len(h.fCnts)), of
+}
