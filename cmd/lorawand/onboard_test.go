@@ -77,19 +77,7 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 // way of the radio, an application hears them with their level, and what is
 // answered begins within a microsecond of RX1 and RX2.
 func TestOnboard(t *testing.T) {
-	t.Run("SPI", func(t *testing.T) {
-		testOnboard(t, "", func(sim *simulation, _ *site) opener { return sim.open })
-	})
-	t.Run("USB", func(t *testing.T) {
-		testOnboard(t, `device = "usb"`, func(sim *simulation, s *site) opener {
-			u, _ := plugIn(t, sim.open, s.concentrator())
-			return u.open
-		})
-	})
-}
-
-func testOnboard(t *testing.T, keys string, plug func(*simulation, *site) opener) {
-	s := newChipSite(t, keys)
+	s := newChipSite(t, "")
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +124,7 @@ func testOnboard(t *testing.T, keys string, plug func(*simulation, *site) opener
 	defer cancel()
 	wg.Go(func() { _ = w.Run(ctx) })
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}} // the counter wraps 2 s after the start
-	r := s.startOn(plug(sim, s), nil)
+	r := s.startOn(sim.open, nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
