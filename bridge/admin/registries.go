@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,7 +133,10 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 
 // changed returns what a device is to be; with a draft where it is not registered.
 func (a *Admin) changed(ctx context.Context, args *RegistryPutArgs, body registry.Tree) (registry.Tree, *registry.Draft, error) {
-	tree, draft, err := a.registered(ctx, args.id(), enddevice.Form{Keys: true})
+	// What is wished for a session is told with it (mac_state.desired_parameters).
+	ofSession := func(path string) bool { return path == "mac_state" || strings.HasPrefix(path, "mac_state.") }
+	form := enddevice.Form{Keys: true, Session: slices.ContainsFunc(args.Paths, ofSession)}
+	tree, draft, err := a.registered(ctx, args.id(), form)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -165,7 +165,7 @@ type Broker struct {
 	outbox  *outbox.Outbox
 	backoff access.Backoff
 	lines   pace.Lines  // of the log, that strangers can cause
-	often   pace.ByName // what is told of refusals, by application; "": of strangers
+	often   pace.ByName // what is told of refusals
 
 	handshakes pace.Handshakes
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
@@ -180,7 +180,9 @@ type Broker struct {
 
 	seq    atomic.Uint64  // of the last message for a client
 	kept   atomic.Int64   // bytes that are kept for clients
-	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
+	turns  sync.Mutex     // guards shares
+	shares map[string]int // turns of shared subscriptions
+	left   chan leftover  // for the janitor; room for one of each session
 	wg     sync.WaitGroup // the clients' writers
 	// buffers are those of the writers, of type *[]byte.
 	buffers sync.Pool
@@ -206,6 +208,7 @@ func New(o Options) (*Broker, error) {
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
+		left: make(chan leftover, 2*l.Clients),
 		stop: make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	b.outbox = outbox.New(l.outboxSize)
@@ -350,7 +353,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 }
 
-// janitor ends what has expired, until the broker stops.
+// janitor ends what has expired, and gives away what sessions have left, until the
+// broker stops.
 func (b *Broker) janitor() {
 	t := time.NewTicker(janitorEvery)
 	defer t.Stop()
@@ -358,6 +362,10 @@ func (b *Broker) janitor() {
 		select {
 		case <-b.stop:
 			return
+		case l := <-b.left:
+			for i := range l.items {
+				b.reassign(l.application, &l.items[i])
+			}
 		case <-t.C:
 			b.expire(time.Now())
 			b.expireKeys(b.opts.Calendar())

@@ -39,26 +39,25 @@ func (b *Broker) dispatch(m *message) {
 	}
 }
 
-// reassign gives what a session that has ended leaves undone of its shared
-// subscriptions to other members of their groups (MQTT 5.0, 4.8.2).
-func (b *Broker) reassign(application string, left []item) {
+// reassign gives a message that a session which has ended leaves undone of its shared
+// subscriptions to another member of the group (MQTT 5.0, 4.8.2).
+func (b *Broker) reassign(application string, left *item) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	for i := range left {
-		m := left[i].msg
-		var members []share
-		for s := range b.sessionsOf(application) {
-			_, shared := s.match(m, m.Topic(application))
-			for _, sh := range shared {
-				if sh.item.share == left[i].share {
-					members = append(members, sh)
-				}
+	m := left.msg
+	topic := m.Topic(application)
+	var members []share
+	for s := range b.sessionsOf(application) {
+		_, shared := s.match(m, topic)
+		for _, sh := range shared {
+			if sh.item.share == left.share {
+				members = append(members, sh)
 			}
 		}
-		if len(members) > 0 {
-			sh := b.pick(left[i].share, members)
-			sh.s.enqueue(sh.item)
-		}
+	}
+	if len(members) > 0 {
+		sh := b.pick(left.share, members)
+		sh.s.enqueue(sh.item)
 	}
 }
 
@@ -96,6 +95,8 @@ func (b *Broker) pick(filter string, members []share) share {
 			break
 		}
 	}
+	b.turns.Lock()
+	defer b.turns.Unlock()
 	if len(b.shares) > 1024 { // of clients long gone
 		clear(b.shares)
 	}

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"net/netip"
 	"slices"
 	"sync"
 
@@ -29,19 +28,6 @@ type gate struct {
 
 func newGate(l Limits) *gate {
 	return &gate{limits: l, conns: map[*conn]struct{}{}}
-}
-
-// sourceOf returns what stands for an address where connections or logins of one
-// address are counted: who has an IPv6 address has a /64 of them.
-func sourceOf(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return a
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
 }
 
 // enter admits a connection, in the place of another one if need be, which is the

@@ -95,7 +95,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	case 4, 5:
 		pk.Connect.ProtocolName = []byte("MQTT")
 	default:
-		h.b.refusesOften(c, PacketRefused, packet.WrongVersion.Word())
+		h.b.refuses(c, PacketRefused, packet.WrongVersion.Word(), "")
 		_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code})
 		return pk, packets.ErrRejectPacket
 	}
@@ -216,7 +216,7 @@ func (b *Broker) full(c *conn) {
 // gaveWay tells of a connection that was closed before its login, since there were too
 // many of them.
 func (b *Broker) gaveWay(c *conn) {
-	b.refusesOften(c, LoginRefused, tooManyOpen)
+	b.refuses(c, LoginRefused, tooManyOpen, "")
 	b.lines.Say(b.log, slog.LevelInfo, "too many connections that have not logged in: the one with the least prospects has to go",
 		slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Unauthenticated), slog.Int("limit_per_address", b.limits.PerAddress))
 }

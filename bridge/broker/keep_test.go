@@ -128,7 +128,7 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				}
 				next := func() packets.Packet { // message; what QoS 2 asks for beside it is done
 					for {
-						pk, err := r.receive(20 * time.Second)
+						pk, err := r.receive(patience)
 						switch {
 						case err != nil:
 							t.Fatal(err)
@@ -353,6 +353,34 @@ func TestKeepingIsFair(t *testing.T) {
 	}
 	if own != 1 || all > 20_000 {
 		t.Errorf("%d messages of the other application are kept, %d bytes in all", own, all)
+	}
+}
+
+// Two applications whose clients have the same id, even one that looks like the other's,
+// have nothing of each other after a restart.
+func TestKeptSessionsOfTwoApplications(t *testing.T) {
+	d := &drawer{records: map[string]sessions.Record{}}
+	s := d.keeping(t, nil, Limits{})
+	clients := []struct{ app, key, id, gets string }{
+		{"app1", s.key1, "client", "of app1"},
+		{"app2", s.key2, "client", "of app2"},
+		{"app2", s.key2, "app1/client", "of app2"},
+		{"app2", s.key2, "client/0000000000000001", "of app2"},
+	}
+	for _, c := range clients {
+		r := s.persistent(c.app, c.key, c.id)
+		r.subscribe(1, "#")
+		s.away(r)
+	}
+	for _, app := range []string{"app1", "app2"} {
+		s.upOf(app, "of "+app)
+	}
+	s.eventually("all is kept", func() bool { s.look(); n, _ := d.has(sessions.KindMessage); return n == len(clients) })
+	after := d.cut().keeping(t, s, Limits{})
+	for _, c := range clients {
+		r := after.persistent(c.app, c.key, c.id)
+		r.gets("v3/"+c.app+"/devices/dev1/up", c.gets, 1)
+		r.silent("behind the one message of " + c.id)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/pace"
 )
 
 // conn is a client's connection. It has a deadline of its own for each write,
@@ -27,7 +28,7 @@ type conn struct {
 	b         *Broker
 	door      door
 	addr      netip.Addr
-	source    netip.Addr    // what limits of an address go by: see sourceOf
+	source    netip.Addr    // what limits of an address go by: see pace.SourceOf
 	done      chan struct{} // closed with the connection
 	over      chan struct{} // closed when the library has done with it
 	gone      chan struct{} // closed when the broker and the gate have too
@@ -69,7 +70,7 @@ func (b *Broker) newConn(nc net.Conn, d door) *conn {
 	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
-		c.source = sourceOf(c.addr)
+		c.source = pace.SourceOf(c.addr)
 	}
 	return c
 }
@@ -229,7 +230,7 @@ func (l *listener) admit(c *conn) (err error) {
 		nc, err = l.upgrade(nc)
 	}
 	if err != nil && !errors.Is(err, io.EOF) { // who only looks whether the port is open is no client
-		l.b.refusesOften(c, LoginRefused, noHandshake)
+		l.b.refuses(c, LoginRefused, noHandshake, "")
 	}
 	if err != nil || l.door == doorTCP {
 		return err

@@ -98,9 +98,9 @@ func (c *conn) refused(err error) error {
 	f, ok := errors.AsType[packet.Refusal](err)
 	switch {
 	case errors.Is(err, errNotConnect):
-		c.b.refusesOften(c, PacketRefused, notConnect)
+		c.b.refuses(c, PacketRefused, notConnect, "")
 	case ok:
-		c.b.refusesOften(c, PacketRefused, f.Word())
+		c.b.refuses(c, PacketRefused, f.Word(), "")
 		c.b.log.Debug("a packet is refused", "address", c.addr.String(), "application", c.login.Application, "error", err)
 	}
 	if !ok || c.level != 5 {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"lorawand/bridge/access"
@@ -42,20 +43,17 @@ const (
 	notConnect    = "no_connect"       // the first packet is another
 )
 
-// refuses tells of a refusal. What comes from a client is cut short.
+// refuses tells of a refusal. A stranger, or one application, can cause as many as it
+// likes: of one reason it is told of one a second, and others meanwhile. What comes from
+// a client is cut short.
 func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
-	if b.opts.Refused != nil {
+	if b.opts.Refused == nil {
+		return
+	}
+	if _, ok := b.often.Of(fmt.Sprint(what, why, c.login.Application)).Take(time.Now()); ok {
 		b.opts.Refused(Refused{
 			What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
 		})
-	}
-}
-
-// refusesOften tells of what a stranger, or one application, can cause as often as it
-// likes: of one a second. Others are told of meanwhile.
-func (b *Broker) refusesOften(c *conn, what Refusal, why string) {
-	if _, ok := b.often.Of(c.login.Application).Take(time.Now()); ok {
-		b.refuses(c, what, why, "")
 	}
 }
 

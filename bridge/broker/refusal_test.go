@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/pace"
 )
 
 // Whatever a client is refused is told with the reason, and what it says of itself.
@@ -93,7 +94,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s.backoff = access.Backoff{}
+			s.backoff, s.often = access.Backoff{}, pace.ByName{}
 			mu.Lock()
 			told = nil
 			mu.Unlock()

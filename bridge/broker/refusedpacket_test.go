@@ -79,7 +79,7 @@ func TestRefusedPacketsAreToldSeldom(t *testing.T) {
 	for range 100 {
 		r := dialRaw(t, s.addr)
 		r.bytes(0xc0, 0)
-		if err := r.closed(20 * time.Second); err != nil {
+		if err := r.closed(patience); err != nil {
 			t.Fatal(err)
 		}
 	}

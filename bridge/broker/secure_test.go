@@ -130,7 +130,7 @@ func TestDoors(t *testing.T) {
 					t.Errorf("a push of %d bytes", len(p.Payload))
 				}
 				r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
-				if err := r.closed(2 * time.Second); err != nil {
+				if err := r.closed(patience); err != nil {
 					t.Error(err)
 				}
 			})
@@ -164,7 +164,7 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 	var got []byte
 	for len(got) < 8 {
-		_ = ws.SetReadDeadline(time.Now().Add(2 * time.Second))
+		_ = ws.SetReadDeadline(time.Now().Add(patience))
 		kind, p, err := ws.ReadMessage()
 		if err != nil || kind != websocket.BinaryMessage {
 			t.Fatalf("message of kind %d, %v", kind, err)
@@ -229,7 +229,7 @@ func TestWebSocketRefuses(t *testing.T) {
 			}
 			defer c.Close()
 			go func() { _, _ = c.Write([]byte(tt.send + "\r\n\r\n")) }()
-			_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			got, _ := io.ReadAll(c)
 			if !strings.HasPrefix(string(got), tt.want) || tt.want == "" && len(got) > 0 {
 				t.Errorf("got %.60q, want %q", got, tt.want)

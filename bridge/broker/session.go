@@ -252,8 +252,18 @@ func (b *Broker) drop(s *session) {
 	}
 	b.mu.Unlock()
 	if len(left) > 0 {
-		b.reassign(s.application, left)
+		select {
+		case b.left <- leftover{s.application, left}: // who holds life must not wait for that
+		default:
+			b.clientDropped.Add(uint64(len(left)))
+		}
 	}
+}
+
+// leftover is what a session that has ended leaves undone of its shared subscriptions.
+type leftover struct {
+	application string
+	items       []item
 }
 
 // clear takes everything out of a session, and returns what was not acknowledged
@@ -292,14 +302,26 @@ func (b *Broker) end(s *session) {
 // expire ends sessions that nobody has come back to. It goes by the monotonic
 // clock: the calendar may jump by half a century when it is set.
 func (b *Broker) expire(now time.Time) {
-	b.life.Lock()
-	defer b.life.Unlock()
+	b.endAway(func(s *session) bool { return now.Sub(s.away) > s.expiry })
+}
+
+// endAway ends sessions whose clients are away, one after the other: logins need not
+// wait for all of them. It returns how many there were.
+func (b *Broker) endAway(match func(*session) bool) (n int) {
 	away, _ := b.abandoned()
 	for _, s := range away {
-		if now.Sub(s.away) > s.expiry {
+		b.life.Lock()
+		is := b.session(s.id) == s
+		s.mu.Lock()
+		is = is && s.owner == nil && match(s)
+		s.mu.Unlock()
+		if is {
+			n++
 			b.end(s)
 		}
+		b.life.Unlock()
 	}
+	return n
 }
 
 // attach begins to write to a client that has got its CONNACK.

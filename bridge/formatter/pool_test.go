@@ -3,9 +3,11 @@
 package formatter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -157,7 +159,9 @@ func TestLateRequests(t *testing.T) {
 		ctx  context.Context
 		at   time.Time
 	}{
-		{"waits too long", nil, long}, {"waits since now", nil, time.Now()}, {"waits until its caller has enough", t.Context(), long},
+		{"waits too long", nil, long},
+		{"waits since now", nil, time.Now()},
+		{"waits until its caller has enough", t.Context(), long},
 		{"runs too long", nil, long},
 	} {
 		j := &job{req: Request{Formatter: javaScript(t, echo), Task: DecodeUplink}, ctx: tt.ctx, at: tt.at}
@@ -445,5 +449,38 @@ func TestConfined(t *testing.T) {
 		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
 			t.Errorf("no %q in\n%s", want, limits)
 		}
+	}
+}
+
+// A child that is slow to read gets all; one that reads nothing holds nobody up.
+func TestSender(t *testing.T) {
+	all := bytes.Repeat([]byte("0123456789abcdef"), MaxCodec/16)
+	for _, reads := range []bool{true, false} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks := 0
+		got := make(chan []byte, 1)
+		n, err := sender{w, func() *Error {
+			looks++
+			switch {
+			case looks == 3 && reads:
+				go func() { b, _ := io.ReadAll(r); got <- b }()
+			case looks == 3:
+				return scriptTimeout()
+			}
+			return nil
+		}}.Write(all)
+		w.Close()
+		var why *Error
+		if reads {
+			if b := <-got; err != nil || n != len(all) || !bytes.Equal(b, all) {
+				t.Errorf("%d of %d bytes, %d were read, %v", n, len(all), len(b), err)
+			}
+		} else if !errors.As(err, &why) || !why.isTimeout() || looks != 3 {
+			t.Errorf("%v after %d looks", err, looks)
+		}
+		r.Close()
 	}
 }

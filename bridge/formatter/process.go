@@ -22,8 +22,10 @@ const (
 	// cpuGrace is how much longer than its limit a child may compute. Before
 	// that it is to have interrupted the script itself.
 	cpuGrace = 40 * time.Millisecond
-	// wallGrace is how much longer than its limit a child may take in all.
-	wallGrace = 200 * time.Millisecond
+	// wallGrace is how much longer than its limit a child may take in all: on a busy
+	// machine it has the processor for a small part of the time, as the lowest of
+	// all. No uplink waits for it so long, see Options.Wait.
+	wallGrace = 2 * time.Second
 	// fastMachine is the CPU time of the calibration where the configured
 	// deadline holds (amd64, 3 GHz).
 	fastMachine = 1200 * time.Microsecond
@@ -134,10 +136,10 @@ func (c *process) run(ctx context.Context, r Request, meanwhile func()) (*answer
 		sum: r.Formatter.script.sum, task: r.Task, fPort: r.FPort, bytes: r.Bytes, data: r.Data,
 		received: r.Received, limit: c.limit, measure: r.Measure,
 	}
-	a, err := c.ask(ctx, call, began, c.limit, meanwhile)
+	a, err := c.ask(ctx, call, c.limit, meanwhile)
 	if err == nil && a.unknown {
 		call.source, call.hasSource = r.Formatter.script.source, true
-		a, err = c.ask(ctx, call, began, c.limit+reading(call.source, c.limit), meanwhile)
+		a, err = c.ask(ctx, call, c.limit+reading(call.source, c.limit), meanwhile)
 	}
 	if err != nil {
 		return nil, err
@@ -163,22 +165,32 @@ func reading(source string, deadline time.Duration) time.Duration {
 
 // ask sends a call and waits for the answer, and meanwhile looks at what the
 // child uses: limit is its CPU time.
-func (c *process) ask(
-	ctx context.Context, call *call, began time.Time, limit time.Duration, meanwhile func(),
-) (*answer, *Error) {
+func (c *process) ask(ctx context.Context, call *call, limit time.Duration, meanwhile func()) (*answer, *Error) {
 	c.number++
 	call.number = c.number
 	c.frame = call.append(newFrame(c.frame))
 	if len(c.frame)-4 > maxFrame {
 		return nil, childBroken("request is too long")
 	}
-	_ = c.in.SetWriteDeadline(began.Add(limit + wallGrace))
-	if err := writeFrame(c.in, c.frame); err != nil {
+	waited := time.Duration(0)
+	lookAt := func() *Error {
+		waited += look
+		err := c.exceeds(waited, limit)
+		if err == nil {
+			meanwhile()
+		}
+		return err
+	}
+	if err := writeFrame(sender{c.in, lookAt}, c.frame); err != nil {
+		var why *Error
+		if errors.As(err, &why) {
+			return nil, why
+		}
 		return nil, errGone
 	}
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
-	for waited := time.Duration(0); ; {
+	for {
 		select {
 		case b, ok := <-c.frames:
 			return c.parse(b, ok)
@@ -188,13 +200,32 @@ func (c *process) ask(
 				return c.parse(b, ok)
 			default:
 			}
-			waited += look
-			if err := c.exceeds(waited, limit); err != nil {
+			if err := lookAt(); err != nil {
 				return nil, err
 			}
-			meanwhile()
 		case <-ctx.Done():
 			return nil, ErrClosed.(*Error)
+		}
+	}
+}
+
+// sender writes to a child, which may be slow to read, and meanwhile looks at it.
+type sender struct {
+	to     *os.File
+	lookAt func() *Error
+}
+
+// Write implements io.Writer. It returns what lookAt has found.
+func (s sender) Write(b []byte) (n int, err error) {
+	for {
+		_ = s.to.SetWriteDeadline(time.Now().Add(look))
+		written, err := s.to.Write(b[n:])
+		n += written
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if why := s.lookAt(); why != nil {
+			return n, why
 		}
 	}
 }

@@ -19,7 +19,7 @@ func wantDlChannels(a *asking) {
 	var room [maxChannels]session.Channel
 	has := channels(a.Device, a.Session, a.Plan, room[:0])
 	for n := range min(len(wish), maxChannels) {
-		w := wishable(wish[n])
+		w := told(wish[n])
 		now := w.UplinkFrequency
 		switch {
 		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:

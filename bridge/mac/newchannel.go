@@ -60,7 +60,7 @@ func wantNewChannels(a *asking) {
 	next := len(a.Plan.DefaultChannels())
 	if wish := a.wish.Channels; len(wish) > 0 {
 		for n := next; n < min(len(wish), maxChannels); n++ {
-			c := wishable(wish[n])
+			c := told(wish[n])
 			if c.Enabled && c.UplinkFrequency != 0 && (n >= len(has) || !sameUplink(c, has[n])) {
 				a.want(cidNewChannel, newChannelReq(n, c.UplinkFrequency, c.MinDataRate, c.MaxDataRate)...)
 			}
@@ -83,23 +83,8 @@ func wantNewChannels(a *asking) {
 	}
 }
 
-// told is a channel as commands can tell it: what no device can have is not asked again
-// and again.
-func told(c session.Channel) session.Channel {
-	c.UplinkFrequency, c.DownlinkFrequency = tellable(c.UplinkFrequency), tellable(c.DownlinkFrequency)
-	c.MinDataRate, c.MaxDataRate = c.MinDataRate&0x0f, c.MaxDataRate&0x0f
-	return c
-}
-
 func newChannelReq(n int, f radio.Frequency, low, high uint8) []byte {
 	return append(appendFrequency(append(make([]byte, 0, 5), byte(n)), f), high<<4|low&0x0f)
-}
-
-// wishable returns a channel as commands can tell it.
-func wishable(c session.Channel) session.Channel {
-	c.UplinkFrequency, c.DownlinkFrequency = tellable(c.UplinkFrequency), tellable(c.DownlinkFrequency)
-	c.MinDataRate, c.MaxDataRate = c.MinDataRate&0x0f, c.MaxDataRate&0x0f
-	return c
 }
 
 // sameUplink reports whether a channel is as it is wished, but for its downlinks.

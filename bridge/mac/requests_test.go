@@ -263,7 +263,7 @@ func FuzzAnswers(f *testing.F) {
 		r := rand.New(rand.NewSource(seed))
 		tt := requestCases[r.Intn(len(requestCases))]
 		e := newEndDevice(t, tt.plan, session.V1_0_0+session.Version(r.Intn(6)), link{dataRate: 3, nbTrans: 1})
-		e.mute = true
+		e.mute, e.d.Session.MAC = true, &macstate.State{}
 		tt.want(e.d)
 		e.d.SupportsJoin = r.Intn(2) == 0
 		for range 1 + r.Intn(40) {

@@ -277,7 +277,7 @@ func (a *abused) visit(id string) (err error) {
 // holds returns how many goroutines and descriptors the daemon has.
 func (a *abused) holds() (goroutines, descriptors int) {
 	a.Helper()
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + a.http + "/metrics")
 	if err != nil {
 		a.Fatal(err)
@@ -295,7 +295,7 @@ func (a *abused) holds() (goroutines, descriptors int) {
 func (a *abused) returns(goroutines, descriptors int) {
 	a.Helper()
 	var g, d int
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		// The connection that asks is among them, or is not yet gone.
 		if g, d = a.holds(); g <= goroutines+2 && d <= descriptors+2 {
 			return

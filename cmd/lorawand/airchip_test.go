@@ -48,7 +48,10 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	if err != nil {
 		w.Fatal(err)
 	}
-	d, err := sx1302.NewDriver(sx1302.DriverOptions{Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll, Logger: slog.New(slog.DiscardHandler)})
+	d, err := sx1302.NewDriver(sx1302.DriverOptions{
+		Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll,
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -116,90 +119,86 @@ func (x *hearing) joins(t *testing.T, devices []*air.Device) {
 // with an SX1261. The channel of every third answer is taken when its RX1 comes;
 // that goes by RX2 then, and never out on a channel that is taken.
 func TestAirListens(t *testing.T) {
-	for name, path := range chipPaths {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { airListens(t, path) }) })
-	}
-}
-
-func airListens(t *testing.T, path func(opener) opener) {
-	const devices, uplinks = 3, 8
-	w := newWorld(t, "AS_920_923_TTN_JP_1")
-	w.path = path
-	asked := 0
-	model, driver := w.chipOn(radio.EUI64{0xC}, sx1302test.Options{Taken: func(*sx1302test.Emission) bool {
-		asked++
-		return asked > devices && asked%3 == 0 // no join-accept: with its list of channels it is too long for RX2
-	}}, 0)
-	h := newHearing()
-	var all []*air.Device
-	for i := range devices {
-		all = append(all, w.otaa(i, h.options(uint8(3+i))))
-	}
-	w.run()
-	time.Sleep(6 * time.Second) // the start of the chip
-	h.joins(t, all)
-	for n := range uplinks {
-		for _, v := range all {
-			if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}); err != nil {
-				t.Error(err)
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
+		const devices, uplinks = 3, 8
+		w := newWorld(t, "AS_920_923_TTN_JP_1")
+		w.path = path
+		asked := 0
+		model, driver := w.chipOn(radio.EUI64{0xC}, sx1302test.Options{Taken: func(*sx1302test.Emission) bool {
+			asked++
+			return asked > devices && asked%3 == 0 // no join-accept: with its list of channels it is too long for RX2
+		}}, 0)
+		h := newHearing()
+		var all []*air.Device
+		for i := range devices {
+			all = append(all, w.otaa(i, h.options(uint8(3+i))))
+		}
+		w.run()
+		time.Sleep(6 * time.Second) // the start of the chip
+		h.joins(t, all)
+		for n := range uplinks {
+			for _, v := range all {
+				if _, err := v.Send(frame.Data{
+					MType: frame.ConfirmedUp, FPort: 1, HasFPort: true,
+					FRMPayload: []byte{byte(n)},
+				}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(20 * time.Second)
 			}
-			time.Sleep(20 * time.Second)
 		}
-	}
-	w.stop()
-	s := driver.Stats()
-	if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
-		t.Errorf("%+v, %+v", h, s)
-	}
-	taken := 0
-	for _, e := range model.Emissions() {
-		if e.Cut {
-			taken++
+		w.stop()
+		s := driver.Stats()
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 ||
+			s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
+			t.Errorf("%+v, %+v", h, s)
 		}
-	}
-	if taken != asked/3-1 || uint64(taken) != s.ChannelBusy || h.windows[2] != taken {
-		t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.ChannelBusy, h.windows)
-	}
+		taken := 0
+		for _, e := range model.Emissions() {
+			if e.Cut {
+				taken++
+			}
+		}
+		if taken != asked/3-1 || uint64(taken) != s.ChannelBusy || h.windows[2] != taken {
+			t.Errorf("%d of %d channels were taken, %d told, heard in windows %v", taken, asked, s.ChannelBusy, h.windows)
+		}
+	})
 }
 
 // TestAirChip has devices join and talk through a model of the chip, two at a
 // time, so that one of them is answered in RX2. What is answered begins within a
 // microsecond of its window.
 func TestAirChip(t *testing.T) {
-	for name, path := range chipPaths {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { airChip(t, path) }) })
-	}
-}
-
-func airChip(t *testing.T, path func(opener) opener) {
-	const devices, uplinks = 8, 5
-	w := newWorld(t, "EU_863_870_TTN")
-	w.path = path
-	driver := w.chip(radio.EUI64{0xC})
-	h := newHearing()
-	var all []*air.Device
-	for i := range devices {
-		all = append(all, w.otaa(i, h.options(uint8(2+i/2))))
-	}
-	w.run()
-	time.Sleep(5 * time.Second) // the start of the chip
-	h.joins(t, all)
-	for n := range uplinks {
-		for i, v := range all {
-			d := frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}
-			if _, err := v.Send(d); err != nil {
-				t.Error(err)
-			}
-			if i%2 == 1 {
-				time.Sleep(20 * time.Second)
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
+		const devices, uplinks = 8, 5
+		w := newWorld(t, "EU_863_870_TTN")
+		w.path = path
+		driver := w.chip(radio.EUI64{0xC})
+		h := newHearing()
+		var all []*air.Device
+		for i := range devices {
+			all = append(all, w.otaa(i, h.options(uint8(2+i/2))))
+		}
+		w.run()
+		time.Sleep(5 * time.Second) // the start of the chip
+		h.joins(t, all)
+		for n := range uplinks {
+			for i, v := range all {
+				d := frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}
+				if _, err := v.Send(d); err != nil {
+					t.Error(err)
+				}
+				if i%2 == 1 {
+					time.Sleep(20 * time.Second)
+				}
 			}
 		}
-	}
-	w.stop()
-	if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 {
-		t.Errorf("%+v, %+v", h, driver.Stats())
-	}
-	if h.windows[2] < uplinks*devices/2-2 {
-		t.Errorf("heard in windows %v: that tests little of RX2", h.windows)
-	}
+		w.stop()
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 {
+			t.Errorf("%+v, %+v", h, driver.Stats())
+		}
+		if h.windows[2] < uplinks*devices/2-2 {
+			t.Errorf("heard in windows %v: that tests little of RX2", h.windows)
+		}
+	})
 }

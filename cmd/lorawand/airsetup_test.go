@@ -20,7 +20,8 @@ import (
 // setUp is what a personalised device of LoRaWAN 1.0.3 in EU868 is told after its first
 // uplink, as The Things Stack 3.32.1 does: RXParamSetupReq, NewChannelReq five times,
 // RXTimingSetupReq, DevStatusReq, 38 bytes.
-const setUp = "0503d2ad84" + "0703184f8450" + "0704e8568450" + "0705b85e8450" + "070688668450" + "0707586e8450" + "0805" + "06"
+const setUp = "0503d2ad84" + "0703184f8450" + "0704e8568450" + "0705b85e8450" + "070688668450" + "0707586e8450" +
+	"0805" + "06"
 
 // A personalised device on the air gets its set-up once, and answers it. Then it is asked
 // for its status, whose answer had no room, and no downlink that nobody has asked for
@@ -65,7 +66,8 @@ func TestAirSetUp(t *testing.T) {
 			}
 			return asked
 		}
-		if got := send(""); got != setUp || heard[0].Window != 1 || heard[0].Data.FPort != 0 || len(heard[0].Data.FRMPayload) != 38 {
+		if got := send(""); got != setUp || heard[0].Window != 1 || heard[0].Data.FPort != 0 ||
+			len(heard[0].Data.FRMPayload) != 38 {
 			t.Fatalf("asked %s, want %s", got, setUp)
 		}
 		v.SetWindows(5*time.Second, 0, region.Window{Frequency: 869_525_000, DataRate: 3})
@@ -79,18 +81,25 @@ func TestAirSetUp(t *testing.T) {
 			}
 		}
 		w.stop()
-		if len(missed) > 0 || len(w.sent) != 2 {
-			t.Errorf("%d downlinks, missed %v", len(w.sent), missed)
-		}
-		asked := slices.DeleteFunc(slices.Clone(w.events), func(e event.Event) bool { return e.Kind != event.MACAsked })
-		if len(asked) != 9 || asked[0].Err.Error() != "RXParamSetupReq RX1 offset 0, RX2 869.525 MHz DR3" {
-			t.Errorf("%d events of what was asked: %+v", len(asked), asked)
-		}
-		if p := d.Session.Parameters; p == nil || len(p.Channels) != 8 || p.RX1Delay != 5 || p.RX2DataRate != 3 {
-			t.Errorf("parameters %+v", p)
-		}
-		if st := d.Session.MAC.Status; st == nil || st.Battery != 254 || st.Margin != 10 {
-			t.Errorf("status %+v", st)
-		}
+		checkSetUp(t, w, d, missed)
 	})
+}
+
+// checkSetUp checks the events of what the device was asked, and what the network knows
+// of it after its answers.
+func checkSetUp(t *testing.T, w *world, d *session.Device, missed []string) {
+	t.Helper()
+	if len(missed) > 0 || len(w.sent) != 2 {
+		t.Errorf("%d downlinks, missed %v", len(w.sent), missed)
+	}
+	asked := slices.DeleteFunc(slices.Clone(w.events), func(e event.Event) bool { return e.Kind != event.MACAsked })
+	if len(asked) != 9 || asked[0].Err.Error() != "RXParamSetupReq RX1 offset 0, RX2 869.525 MHz DR3" {
+		t.Errorf("%d events of what was asked: %+v", len(asked), asked)
+	}
+	if p := d.Session.Parameters; p == nil || len(p.Channels) != 8 || p.RX1Delay != 5 || p.RX2DataRate != 3 {
+		t.Errorf("parameters %+v", p)
+	}
+	if st := d.Session.MAC.Status; st == nil || st.Battery != 254 || st.Margin != 10 {
+		t.Errorf("status %+v", st)
+	}
 }

@@ -52,10 +52,12 @@ func TestAPI(t *testing.T) {
 		t.Errorf("%d %s", status, text)
 	}
 	const push = `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","correlation_ids":["by:http"]}]}`
-	if status, text := ask(key, "POST", "/as/applications/app1/devices/dev1/down/push", push); status != 200 || text != "{}" {
+	if status, text := ask(key, "POST", "/as/applications/app1/devices/dev1/down/push", push); status != 200 ||
+		text != "{}" {
 		t.Errorf("%d %s", status, text)
 	}
-	if m := next(t, messages); m.topic != "v3/app1/devices/dev1/down/queued" || !strings.Contains(string(m.payload), "by:http") {
+	if m := next(t, messages); m.topic != "v3/app1/devices/dev1/down/queued" ||
+		!strings.Contains(string(m.payload), "by:http") {
 		t.Errorf("%s %s", m.topic, m.payload)
 	}
 }

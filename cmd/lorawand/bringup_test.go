@@ -14,6 +14,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
@@ -35,72 +36,83 @@ func simBoard(t *testing.T, a *air.Air, o sx1302test.Options, path func(opener) 
 
 // A board hears what another one sends, and what devices send.
 func TestListenAndTransmit(t *testing.T) {
-	for name, path := range chipPaths {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { listenAndTransmit(t, path) }) })
-	}
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
+		a := air.New(1)
+		b := simBoard(t, a, sx1302test.Options{EUI: chipEUI}, path)
+		plan, err := region.Lookup(b.plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := a.Device(air.DeviceOptions{
+			Name: "dev", Plan: plan, DataRate: 3,
+			RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, RSSI: -8040, SNR: -550,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard []air.Transmission
+		a.Log(func(tx air.Transmission) { heard = append(heard, tx) })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		chip, h, err := b.start(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkListens(t, chip, v)
+		var text bytes.Buffer
+		o := transmitFlags{
+			frequency: 868.1, dataRate: "sf8bw125", power: 16, payload: "aabb", count: 3,
+			interval: 2 * time.Second, downlink: true,
+		}
+		tx, err := o.transmission()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := o.send(ctx, chip, tx, &text); err != nil || !strings.Contains(text.String(),
+			"frame 3 of 3 sent on 868.1 MHz at SF8BW125 with up to 16 dBm") {
+			t.Errorf("%v, %s", err, text.String())
+		}
+		if err := b.stop(chip, h); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if len(heard) != 3 || heard[2].Begin.Sub(heard[0].Begin).Round(time.Second) != 4*time.Second ||
+			heard[0].Frequency != 868_100_000 || heard[0].Power != 1600 ||
+			heard[0].DataRate != radio.LoRaDataRate(8, 125_000) || !bytes.Equal(heard[0].PHYPayload, []byte{0xAA, 0xBB}) ||
+			heard[0].Uplink {
+			t.Errorf("on the air: %+v", heard)
+		}
+	})
 }
 
-func listenAndTransmit(t *testing.T, path func(opener) opener) {
-	a := air.New(1)
-	b := simBoard(t, a, sx1302test.Options{EUI: chipEUI}, path)
-	plan, err := region.Lookup(b.plan)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := a.Device(air.DeviceOptions{Name: "dev", Plan: plan, DataRate: 3, RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, RSSI: -8040, SNR: -550})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var heard []air.Transmission
-	a.Log(func(tx air.Transmission) { heard = append(heard, tx) })
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	chip, h, err := b.start(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v.Join(); err != nil {
-		t.Fatal(err)
-	}
-	var text, asJSON bytes.Buffer
-	listening, stop := context.WithTimeout(ctx, 3*time.Second)
-	if err := listen(listening, chip, &text, false); err != nil {
-		t.Fatal(err)
-	}
-	stop()
-	for _, want := range []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"} {
-		if !strings.Contains(text.String(), want) {
-			t.Errorf("no %s in %s", want, text.String())
+// checkListens lets a device join twice, and reads what listen prints of it.
+func checkListens(t *testing.T, chip *sx1302.Chip, v *air.Device) {
+	t.Helper()
+	for _, tt := range []struct {
+		json bool
+		want []string
+	}{
+		{false, []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"}},
+		{true, []string{`"data_rate":"SF9BW125","if_chain":`}},
+	} {
+		if _, err := v.Join(); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if _, err := v.Join(); err != nil {
-		t.Fatal(err)
-	}
-	listening, stop = context.WithTimeout(ctx, 3*time.Second)
-	if err := listen(listening, chip, &asJSON, true); err != nil || !strings.Contains(asJSON.String(), `"data_rate":"SF9BW125","if_chain":`) {
-		t.Errorf("%v, %s", err, asJSON.String())
-	}
-	stop()
-	o := transmitFlags{frequency: 868.1, dataRate: "sf8bw125", power: 16, payload: "aabb", count: 3, interval: 2 * time.Second, downlink: true}
-	tx, err := o.transmission()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text.Reset()
-	if err := o.send(ctx, chip, tx, &text); err != nil || !strings.Contains(text.String(), "frame 3 of 3 sent on 868.1 MHz at SF8BW125 with up to 16 dBm") {
-		t.Errorf("%v, %s", err, text.String())
-	}
-	if err := b.stop(chip, h); err != nil {
-		t.Error(err)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if len(heard) != 3 || heard[2].Begin.Sub(heard[0].Begin).Round(time.Second) != 4*time.Second || heard[0].Frequency != 868_100_000 || heard[0].Power != 1600 ||
-		heard[0].DataRate != radio.LoRaDataRate(8, 125_000) || !bytes.Equal(heard[0].PHYPayload, []byte{0xAA, 0xBB}) || heard[0].Uplink {
-		t.Errorf("on the air: %+v", heard)
+		var out bytes.Buffer
+		ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+		if err := listen(ctx, chip, &out, tt.json); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %s in %s", want, out.String())
+			}
+		}
 	}
 }
 
@@ -109,7 +121,11 @@ func TestConcentratorErrors(t *testing.T) {
 		chip sx1302test.Options
 		says string
 	}{
-		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset header:17)"},
+		"nothing there": {
+			sx1302test.Options{Version: 0xFF},
+			"version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether " +
+				"another program holds the bus (rak2287: SPI /dev/spidev0.0, reset header:17)",
+		},
 		"never reset":     {sx1302test.Options{Version: 0x05}, "check the reset GPIO"},
 		"no clock":        {sx1302test.Options{NoClock: true}, "clock"},
 		"firmware is ill": {sx1302test.Options{Hang: true}, "AGC"},
@@ -163,39 +179,35 @@ func TestConcentratorScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, path := range chipPaths {
-		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { runRecording(t, string(recording), path) }) })
-	}
-}
-
-func runRecording(t *testing.T, recording string, path func(opener) opener) {
-	run := func(script string) (string, error) {
-		var out bytes.Buffer
-		b := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI}, path)
-		plugIn := b.way
-		b.way = func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-			h, err := plugIn(s, c)
-			h.Temperature = nil // a board without a sensor
-			return h, err
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
+		run := func(script string) (string, error) {
+			var out bytes.Buffer
+			b := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI}, path)
+			plugIn := b.way
+			b.way = func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+				h, err := plugIn(s, c)
+				h.Temperature = nil // a board without a sensor
+				return h, err
+			}
+			err := b.script(t.Context(), "test.jsonl", strings.NewReader(script), &out)
+			return out.String(), err
 		}
-		err := b.script(t.Context(), "test.jsonl", strings.NewReader(script), &out)
-		return out.String(), err
-	}
-	out, err := run(recording)
-	for _, want := range []string{
-		`"fn":"start","rc":0}`, `"fn":"eui","out":{"eui":"0016c001f1234567"},"rc":0}`, `"fn":"receive","out":[],"rc":0}`,
-		`"fn":"temperature","rc":-1,"error":"sx1302: no STTS751 temperature sensor"}`, `"fn":"stop","rc":0}`,
-	} {
-		if !strings.Contains(out, want) {
-			t.Errorf("no %s in %s", want, out)
+		out, err := run(string(recording))
+		for _, want := range []string{
+			`"fn":"start","rc":0}`, `"fn":"eui","out":{"eui":"0016c001f1234567"},"rc":0}`, `"fn":"receive","out":[],"rc":0}`,
+			`"fn":"temperature","rc":-1,"error":"sx1302: no STTS751 temperature sensor"}`, `"fn":"stop","rc":0}`,
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("no %s in %s", want, out)
+			}
 		}
-	}
-	if err == nil || !strings.Contains(err.Error(), "test.jsonl: 1 steps failed, the first in line") {
-		t.Errorf("%v", err)
-	}
-	if _, err := run("\n\nnonsense\n"); err == nil || !strings.Contains(err.Error(), "test.jsonl: line 3: ") {
-		t.Errorf("%v", err)
-	}
+		if err == nil || !strings.Contains(err.Error(), "test.jsonl: 1 steps failed, the first in line") {
+			t.Errorf("%v", err)
+		}
+		if _, err := run("\n\nnonsense\n"); err == nil || !strings.Contains(err.Error(), "test.jsonl: line 3: ") {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // carrierScript leaves a carrier on the air.
@@ -222,7 +234,9 @@ func TestScriptLeavesNoCarrier(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				var model *sx1302test.Chip
-				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) { model = c }}
+				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) {
+					model = c
+				}}
 				b := simBoard(t, sim.air, sim.chip, overSPI)
 				b.way = sim.open
 				ctx, cancel := context.WithCancel(t.Context())

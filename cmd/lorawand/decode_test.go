@@ -45,7 +45,8 @@ func newDecoding(t testing.TB, formatters map[string]string, more string) *decod
 	s := newSite(t, more)
 	d := &decoding{site: s, sent: make(chan radio.Downlink, 100)}
 	s.must(formatted(t, formatters), "device", "import", "-", "--application", "app1")
-	other := strings.NewReplacer("01ABCDEF", "01ABCDF0", "0102030405060708", "0102030405060709").Replace(deviceJSON("dev2", testAddr.String()))
+	other := strings.NewReplacer("01ABCDEF", "01ABCDF0", "0102030405060708",
+		"0102030405060709").Replace(deviceJSON("dev2", testAddr.String()))
 	s.must(other, "device", "import", "-", "--application", "app1")
 	d.key = strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	d.start()
@@ -287,7 +288,10 @@ func TestFormatterEvents(t *testing.T) {
 	for _, e := range d.d.bridge.Events().Recent(nil) {
 		got += e.Text() + "\n"
 	}
-	for _, want := range []string{"payload formatter says  app1/dev1  n 3\n", "payload formatter failed  app1/dev1  Error: broken"} {
+	for _, want := range []string{
+		"payload formatter says  app1/dev1  n 3\n",
+		"payload formatter failed  app1/dev1  Error: broken",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in\n%s", want, got)
 		}

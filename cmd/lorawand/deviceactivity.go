@@ -92,7 +92,8 @@ func activityLines(s *shownActivity, line func(name, value string)) {
 		if u.FPort > 0 {
 			port = fmt.Sprintf("port %d", u.FPort)
 		}
-		line("last seen", fmt.Sprintf("%s, f_cnt %d, %s, %s, %v, on air %s", age(&u.Age, " ago"), u.FCnt, port, u.DataRate, u.Frequency, u.Airtime))
+		line("last seen", fmt.Sprintf("%s, f_cnt %d, %s, %s, %v, on air %s", age(&u.Age, " ago"), u.FCnt, port, u.DataRate,
+			u.Frequency, u.Airtime))
 		line("payload", payloadText(u.FRMPayload, u.Text))
 		line("decoded", string(u.Decoded))
 		line("warning", strings.Join(u.Warnings, "; "))
@@ -138,7 +139,8 @@ func historyLines(w io.Writer, s *shownActivity) error {
 		if err := json.Unmarshal(raw, &m); err != nil {
 			return fmt.Errorf("cannot read the answer of the daemon: %w", err)
 		}
-		if _, err := fmt.Fprintf(w, "%s  uplink  f_cnt %d  port %d  %X  %s\n", timeText(m.ReceivedAt, 0), m.Up.FCnt, m.Up.FPort,
+		if _, err := fmt.Fprintf(w, "%s  uplink  f_cnt %d  port %d  %X  %s\n", timeText(m.ReceivedAt, 0), m.Up.FCnt,
+			m.Up.FPort,
 			m.Up.Payload, plainLine(string(m.Up.Decoded))); err != nil {
 			return err
 		}

@@ -43,7 +43,8 @@ func TestDeviceActivity(t *testing.T) {
 			} `json:"activity"`
 		}
 		out := s.must("", args...)
-		if err := json.Unmarshal([]byte(out), &d); err != nil || d.IDs.Device != "dev1" || d.Activity.Uplinks != 2 || d.Activity.Last.Loss < 0.3 ||
+		if err := json.Unmarshal([]byte(out), &d); err != nil || d.IDs.Device != "dev1" || d.Activity.Uplinks != 2 ||
+			d.Activity.Last.Loss < 0.3 ||
 			string(d.Activity.Last.Payload) != "second" {
 			t.Errorf("%s: %s, %v", args, out, err)
 		}

@@ -23,7 +23,8 @@ func macViews(ctx context.Context, c config.Config, args admin.MACArgs) (map[ses
 // macLines prints what people are shown of a device's MAC layer.
 func macLines(v mac.View, line func(name, value string)) {
 	if v.DataRate != "" {
-		line("link", fmt.Sprintf("%s, best SNR %s dB in %d uplinks, %d of %d lost", v.DataRate, v.SNR, v.Uplinks, v.Lost, v.Of))
+		line("link", fmt.Sprintf("%s, best SNR %s dB in %d uplinks, %d of %d lost", v.DataRate, v.SNR, v.Uplinks, v.Lost,
+			v.Of))
 	}
 	line("power", v.Power)
 	for _, of := range []struct {

@@ -15,8 +15,8 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// shownDevice is what people are shown of a device in the form of The Things
-// Stack.
+// shownDevice has the fields of a device in The Things Stack's form that people are
+// shown.
 type shownDevice struct {
 	IDs struct {
 		Device       string `json:"device_id"`
@@ -68,9 +68,10 @@ func (d *shownDevice) class() string {
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
-		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
-			"with a question mark one that cannot be used, such as a codec that is not imported. DATA_RATE and LOST (frames of frames)\n" +
-			"are of the last 20 uplinks at this data rate since the start, POWER is what the device has last accepted.",
+		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP),\n" +
+			"codec (the one of the maker). A question mark says that it cannot be used, such as a codec that is\n" +
+			"not imported. DATA_RATE and LOST (frames of frames) are of the last 20 uplinks at this data rate\n" +
+			"since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -96,7 +97,8 @@ func newDeviceList() *cobra.Command {
 			return err
 		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\tDATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\t"+
+			"DATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
@@ -123,8 +125,8 @@ func newDeviceList() *cobra.Command {
 	return cmd
 }
 
-// formattersOf returns what the table shows of each device, and a line for each
-// reason why formatters cannot be used.
+// formattersOf returns the formatters of each device for the table, and a line for
+// each reason why formatters cannot be used.
 func formattersOf(ctx context.Context, c config.Config, application string) (map[session.ID]string, []string, error) {
 	shown := map[session.ID]string{}
 	var all []warned
@@ -167,7 +169,10 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		args := admin.DeviceArgs{Application: *application, Device: names[0]}
-		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{Application: args.Application, Device: args.Device, History: *history})
+		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{
+			Application: args.Application, Device: args.Device,
+			History: *history,
+		})
 		if err != nil {
 			return err
 		}
@@ -184,7 +189,10 @@ func newDeviceGet() *cobra.Command {
 		}
 		var formatters admin.DeviceFormatters
 		list := admin.FormatterListArgs(args)
-		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
+		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error {
+			formatters = f
+			return nil
+		})
 		if err != nil {
 			return err
 		}
@@ -220,10 +228,12 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *sh
 	case s.NFCntDown == s.AFCntDown:
 		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d", s.DevAddr, s.FCntUp, s.NFCntDown))
 	default:
-		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)", s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
+		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)",
+			s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
 	}
 	if d.Joins {
-		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
+		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce,
+			len(d.UsedDevNonces), d.LastJoinNonce))
 	}
 	activityLines(did, line)
 	macLines(v, line)
@@ -238,13 +248,15 @@ func newDeviceExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [DEVICE…] [--application A]",
 		Short: "Write end devices with their keys in the form of The Things Stack",
-		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all applications, of one,\n" +
-			"or those that you name. OTAA devices are written without their sessions, unless --session hands the sessions over.\n" +
-			"Then the frame counters of downlinks skip ahead; delete the devices here afterwards.",
+		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all\n" +
+			"applications, of one, or those that you name. OTAA devices are written without their sessions,\n" +
+			"unless --session hands the sessions over. Then the frame counters of downlinks skip ahead; delete\n" +
+			"the devices here afterwards.",
 		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
-	cmd.Flags().BoolVar(&args.Session, "session", false, "include sessions and MAC state, for a hand-over to another server")
+	cmd.Flags().BoolVar(&args.Session, "session", false,
+		"include sessions and MAC state, for a hand-over to another server")
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {

@@ -22,8 +22,9 @@ func newFirmwareImport() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use: "import FILE…", Short: "Import firmware images from .var files, raw images or a packet forwarder",
-		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal (libloragw/src),\n" +
-			"from images of 8192 bytes, or from the program of a packet forwarder for the SX1302.",
+		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal\n" +
+			"(libloragw/src), from images of 8192 bytes, or from the program of a packet forwarder for the\n" +
+			"SX1302.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(fmt.Errorf("no file given"))
@@ -44,11 +45,12 @@ func newFirmwareImport() *cobra.Command {
 	return cmd
 }
 
-// folderMode lets the daemon, which is not root, look into what root has made.
+// folderMode lets the daemon, which does not run as root, read folders made by
+// root.
 const folderMode = 0o755
 
-// makeFolder makes a folder and those above it, whatever the umask is. One that
-// is there stays as it is.
+// makeFolder makes a folder and its parents with this mode, whatever the umask is.
+// It does not change an existing folder.
 func makeFolder(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -91,7 +93,8 @@ func saveImages(w io.Writer, dir, path string, images []sx1302.Image) error {
 		fmt.Fprintf(w, "%s: %s\n", path, im.Program)
 	}
 	if taken == 0 {
-		return fmt.Errorf("%w: all programs in it are too old, those of sx1302_hal 2.0.0 to 2.1.0 are needed", sx1302.ErrImage)
+		return fmt.Errorf("%w: all programs in it are too old, those of sx1302_hal 2.0.0 to 2.1.0 are needed",
+			sx1302.ErrImage)
 	}
 	return nil
 }
@@ -110,15 +113,17 @@ func absentPrograms(dir string) string {
 	older := absent(sx1302.AGCSX125x, sx1302.ARB, sx1302.CalibrationSX125x)
 	out := ""
 	if now != "" && older != "" {
-		out = fmt.Sprintf("missing in %s: %s for boards with SX1250 radios, or %s for those with SX1255 or SX1257\n", dir, now, older)
+		out = fmt.Sprintf("missing in %s: %s for boards with SX1250 radios, or %s for those with SX1255 or SX1257\n", dir,
+			now, older)
 	}
 	if patch := absent(sx1302.PatchSX1261); patch != "" {
-		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea need; it is not in packet forwarders\n", dir, patch)
+		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea need; it is not in packet forwarders\n", dir,
+			patch)
 	}
 	return out
 }
 
-// readImport reads a file, no more of it than can be taken.
+// readImport reads a file up to the largest size of an import.
 func readImport(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -12,20 +12,20 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// sessionKinds are the kinds of the store's records, by those of the broker.
+// sessionKinds maps the broker's kinds of records to those of the store.
 var sessionKinds = [...]string{sessions.KindSession: state.KindMQTTSession, sessions.KindMessage: state.KindMQTTMessage}
 
 // sessionVersion is the version of these records.
 const sessionVersion = 1
 
 // keeping returns how MQTT sessions outlive a restart, or nil if they do not. Then
-// what was kept before is deleted, as far as the store can be written now.
+// it deletes the sessions kept before.
 func keeping(c *config.Config, s *store.Store, log *slog.Logger) *broker.Keeping {
 	var stored []sessions.Record
 	for kind, name := range sessionKinds {
 		for _, r := range s.Records(name) {
 			if r.Version != sessionVersion {
-				r.Data = nil // which is reported as unusable
+				r.Data = nil // the broker reports a record without data as unusable
 			}
 			stored = append(stored, sessions.Record{Kind: sessions.Kind(kind), Key: r.Key, Data: r.Data})
 		}

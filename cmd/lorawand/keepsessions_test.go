@@ -35,11 +35,13 @@ func TestSessionsOutliveKill(t *testing.T) {
 	flow.Disconnect(100)
 	for i := range 3 {
 		push := fmt.Sprintf(`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","correlation_ids":["mine:%d"]}]}`, i)
-		if p := k.client.Publish("v3/app1/devices/dev00/down/push", 1, false, push); !p.WaitTimeout(20*time.Second) || p.Error() != nil {
+		if p := k.client.Publish("v3/app1/devices/dev00/down/push", 1, false, push); !p.WaitTimeout(20*time.Second) ||
+			p.Error() != nil {
 			t.Fatal(p.Error())
 		}
 	}
-	for end := time.Now().Add(time.Minute); k.keptRecords() != 4; time.Sleep(50 * time.Millisecond) { // the session and its messages
+	// the session and its messages
+	for end := time.Now().Add(time.Minute); k.keptRecords() != 4; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d records of the session and its messages", k.keptRecords())
 		}
@@ -82,8 +84,11 @@ func TestSessionsOutliveKill(t *testing.T) {
 func (k *killed) flow() (c paho.Client, present bool, got <-chan paho.Message) {
 	k.Helper()
 	ch := make(chan paho.Message, 100)
-	c = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + k.mqtt).SetClientID("flow").SetUsername("app1").SetPassword(k.key).
-		SetCleanSession(false).SetAutoReconnect(false).SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { ch <- m }))
+	c = paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
+		k.mqtt).SetClientID("flow").SetUsername("app1").SetPassword(k.key).
+		SetCleanSession(false).SetAutoReconnect(false).SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+		ch <- m
+	}))
 	token := c.Connect().(*paho.ConnectToken)
 	if !token.WaitTimeout(20*time.Second) || token.Error() != nil {
 		k.Fatalf("connect: %v", token.Error())

@@ -28,6 +28,8 @@ func newHost() board.Host {
 // openOn opens a board on a host.
 func openOn(h board.Host) opener {
 	return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-		return board.Open(h, &c.Board, func() (sx1302.Firmware, error) { return sx1302.LoadFirmware(s.Firmware, c.Chip) })
+		return board.Open(h, &c.Board, func() (sx1302.Firmware, error) {
+			return sx1302.LoadFirmware(s.Firmware, c.Chip)
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lorawand/cmd/lorawand/config"
@@ -14,6 +15,14 @@ import (
 
 // chipPaths are the ways to a chip: whole flows go over each.
 var chipPaths = map[string]func(opener) opener{"SPI": overSPI, "USB": overUSB}
+
+// overChipPaths runs a test over each, in fake time.
+func overChipPaths(t *testing.T, test func(t *testing.T, path func(opener) opener)) {
+	t.Helper()
+	for name, path := range chipPaths {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test(t, path) }) })
+	}
+}
 
 func overSPI(open opener) opener { return open }
 

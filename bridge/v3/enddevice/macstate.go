@@ -186,6 +186,36 @@ func desiredOf(d *session.Device, s *session.Session) *parametersJSON {
 	return j
 }
 
+// wishOf writes what is wished for a session, and nothing else.
+func wishOf(w *macstate.Wish) *parametersJSON {
+	if w == nil {
+		return nil
+	}
+	j := &parametersJSON{
+		RX1Delay: optional(w.RX1Delay), RX1DROffset: optional(w.RX1DROffset), RX2DataRate: optional(w.RX2DataRate),
+		MaxDutyCycle: wordOf[dutyCycleNames](w.MaxDutyCycle), UplinkDwell: boolOf(w.UplinkDwell), DownlinkDwell: boolOf(w.DownlinkDwell),
+		ADRAckLimitExp: wordOf[ackLimitNames](w.ADRAckLimit), ADRAckDelayExp: wordOf[ackDelayNames](w.ADRAckDelay),
+		RejoinTimePeriod: wordOf[rejoinNames](w.RejoinTime), RejoinCount: wordOf[rejoinCounts](w.RejoinCount),
+	}
+	if w.RX2Frequency != nil {
+		j.RX2Frequency = frequency(*w.RX2Frequency)
+	}
+	if w.MaxEIRP != nil {
+		j.MaxEIRP = float64(*w.MaxEIRP) / 100
+	}
+	for _, c := range w.Channels {
+		j.Channels = append(j.Channels, channelOf(c))
+	}
+	return j
+}
+
+func channelOf(c session.Channel) channelJSON {
+	return channelJSON{
+		UplinkFrequency: frequency(c.UplinkFrequency), DownlinkFrequency: frequency(c.DownlinkFrequency),
+		MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: yes(c.Enabled),
+	}
+}
+
 func set[T any](to *T, wish *T) {
 	if wish != nil {
 		*to = *wish

@@ -154,8 +154,11 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		m.Current = parametersOf(d, &p)
 	}
 	m.Desired = m.Current
-	if m.Current != nil {
+	switch {
+	case m.Current != nil:
 		m.Desired = desiredOf(d, s)
+	case s.MAC != nil:
+		m.Desired = wishOf(s.MAC.Wish)
 	}
 	m.tell(s.MAC)
 	if s.Heard && s.FCntUp == 0 {
@@ -164,7 +167,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		u.Payload.MACPayload = json.RawMessage(`{"f_hdr":{"dev_addr":"` + s.DevAddr.String() + `"}}`)
 		m.RecentUplinks = []recentUplink{u}
 	}
-	if m.Current == nil && m.RecentUplinks == nil {
+	if m.Current == nil && m.RecentUplinks == nil && s.MAC == nil {
 		return nil
 	}
 	return m
@@ -184,10 +187,7 @@ func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 		channels = planChannels(d)
 	}
 	for _, c := range channels {
-		j.Channels = append(j.Channels, channelJSON{
-			UplinkFrequency: frequency(c.UplinkFrequency), DownlinkFrequency: frequency(c.DownlinkFrequency),
-			MinDataRate: some(c.MinDataRate), MaxDataRate: some(c.MaxDataRate), EnableUplink: yes(c.Enabled),
-		})
+		j.Channels = append(j.Channels, channelOf(c))
 	}
 	return j
 }

@@ -16,7 +16,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// Check returns everything that is wrong at once, as ErrConfig.
+// Check returns all faults of the configuration at once, as ErrConfig.
 func (c *Config) Check() error {
 	var f faults
 	if c.Store.Path == "" {

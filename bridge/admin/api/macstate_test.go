@@ -1,0 +1,53 @@
+package api
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"lorawand/bridge/session"
+)
+
+// What an owner wishes for a session, of a device with a session of its own and of one
+// that has joined, is asked of the device, is read again, and leaves the session as it is.
+func TestDesiredParameters(t *testing.T) {
+	s := newStand(t)
+	key := `{"key":"` + strings.Repeat("0F", 16) + `"}`
+	keys := `"keys":{"f_nwk_s_int_key":` + key + `,"s_nwk_s_int_key":` + key + `,"nwk_s_enc_key":` + key + `,"app_s_key":` + key + `}`
+	for _, tt := range []struct{ name, how string }{
+		{"personalised", `"session":{"dev_addr":"01AABB01",` + keys + `}`},
+		{
+			"joined", `"supports_join":true,"root_keys":{"app_key":` + key + `},"session":{"dev_addr":"01AABB02",` + keys + `},` +
+				`"mac_state":{"current_parameters":{"rx1_delay":5,"rx2_data_rate_index":3,"rx2_frequency":"869525000"}}`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			at := *s
+			at.T = t
+			id := session.ID{Application: "app1", Device: tt.name}
+			eui := map[string]string{"personalised": "A1B2C3D4E5F60701", "joined": "A1B2C3D4E5F60702"}[tt.name]
+			at.wants("devices", "POST", "/applications/app1/devices", `{"end_device":{"ids":{"device_id":"`+tt.name+`","dev_eui":"`+eui+`",`+
+				`"join_eui":"0000000000000001"},"lorawan_version":"MAC_V1_0_3","frequency_plan_id":"EU_863_870_TTN",`+tt.how+`}}`, 200)
+			before, err := s.Device(context.Background(), id)
+			if err != nil || before.Session == nil {
+				t.Fatalf("%+v, %v", before, err)
+			}
+			path := "/ns/applications/app1/devices/" + tt.name
+			at.wants("devices", "PUT", path, `{"end_device":{"mac_state":{"desired_parameters":{"rx1_delay":"RX_DELAY_4","max_duty_cycle":"DUTY_CYCLE_64"}}},`+
+				`"field_mask":{"paths":["mac_state.desired_parameters.rx1_delay","mac_state.desired_parameters.max_duty_cycle"]}}`, 200)
+			at.wants("devices", "GET", path+"?field_mask=mac_state.desired_parameters", "", 200, `"rx1_delay":4`, `"max_duty_cycle":"DUTY_CYCLE_64"`)
+			after, err := s.Device(context.Background(), id)
+			if err != nil || after.Session == nil || !after.Session.IsSame(before.Session) || after.Session.MAC == nil {
+				t.Fatalf("%+v, %v", after, err)
+			}
+			if w := after.Session.MAC.Wish; w == nil || w.RX1Delay == nil || *w.RX1Delay != 4 || w.RX1DROffset != nil || w.RX2DataRate != nil {
+				t.Errorf("wished %+v", w)
+			}
+			v, err := s.MAC(context.Background(), id)
+			if asked := strings.Join(v.Wanted, "; "); err != nil || !strings.Contains(asked, "DutyCycleReq 1/64 of the time") ||
+				!strings.Contains(asked, "RXTimingSetupReq 4 s") {
+				t.Errorf("asked %s, %v", asked, err)
+			}
+		})
+	}
+}
