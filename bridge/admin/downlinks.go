@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
+	"lorawand/bridge/decode"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
@@ -63,14 +63,14 @@ func (a *Admin) listDownlinks(ctx context.Context, args DeviceArgs, r reply) err
 	if err != nil {
 		return err
 	}
-	decode, err := a.downlinkDecoder(ctx, args.id())
+	decoded, err := a.downlinkDecoder(ctx, args.id())
 	if err != nil {
 		return err
 	}
 	var enc v3.Encoder
 	tell := func(state string, it *session.Item) error {
 		shown := *it
-		decode(&shown)
+		decoded(&shown)
 		return r(Downlink{state, enc.AppendItem(nil, &shown)})
 	}
 	if q.Awaiting != nil {
@@ -91,32 +91,12 @@ func (a *Admin) listDownlinks(ctx context.Context, args DeviceArgs, r reply) err
 	return nil
 }
 
-// decodingTime is how long the items of a queue may take to decode, together.
-const decodingTime = 2 * time.Second
-
-// downlinkDecoder returns what gives an item of a device its decoded_payload, if the
-// device's formatter has one for it. Those for which no time is left stay as they are.
+// downlinkDecoder returns what gives an item of a device its decoded_payload.
 func (a *Admin) downlinkDecoder(ctx context.Context, id session.ID) (func(*session.Item), error) {
 	d, err := a.o.Bridge.Device(ctx, id)
-	if err != nil {
-		return nil, err
+	if err != nil || a.o.Formatters == nil || d.SkipCrypto {
+		return func(*session.Item) {}, err
 	}
 	f, _ := a.o.Resolver.Formatter(d, formatter.DecodeDownlink)
-	if a.o.Formatters == nil || d.SkipCrypto || f.Kind() == formatter.None || !f.Names("decodeDownlink") {
-		return func(*session.Item) {}, nil
-	}
-	end := time.Now().Add(decodingTime)
-	return func(it *session.Item) {
-		if !time.Now().Before(end) {
-			return
-		}
-		ctx, cancel := context.WithDeadline(ctx, end)
-		defer cancel()
-		res := a.o.Formatters.Do(ctx, formatter.Request{
-			Formatter: f, Task: formatter.DecodeDownlink, FPort: it.FPort, Bytes: it.FRMPayload,
-		})
-		if res.Fail == nil {
-			it.Decoded, it.DecodedWarnings = res.Data, res.Warnings
-		}
-	}, nil
+	return decode.Downlinks(ctx, a.o.Formatters, f), nil
 }

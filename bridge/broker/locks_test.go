@@ -48,14 +48,20 @@ func yardstick(t *testing.T) time.Duration {
 	return best
 }
 
+// taken takes a lock and gives it back.
+func taken(l sync.Locker) {
+	l.Lock()
+	defer l.Unlock()
+}
+
 // longestWait takes the locks that others need, as they do, until stop is closed, and
 // returns the longest that it took.
 func (s *bench) longestWait(stop <-chan struct{}) (worst time.Duration) {
 	ways := []func(){
-		func() { s.mu.Lock(); s.mu.Unlock() },     //nolint:staticcheck // a session begins
-		func() { s.life.Lock(); s.life.Unlock() }, //nolint:staticcheck // the same
+		func() { taken(&s.mu) },   // a session begins
+		func() { taken(&s.life) }, // the same
 		func() { s.gate.counts() },
-		func() { s.turns.Lock(); s.turns.Unlock() }, //nolint:staticcheck // a shared subscription
+		func() { taken(&s.turns) }, // a shared subscription
 		func() { s.server.Clients.Get("app2/x") },
 		func() { s.server.Topics.Subscribe("app2/x", packets.Subscription{Filter: "v3/app2/#"}) },
 		func() { s.server.Topics.Unsubscribe("v3/app2/#", "app2/x") },
@@ -199,6 +205,8 @@ func TestLocksAreHeldBriefly(t *testing.T) {
 // Members of a shared subscription come and go while messages are given to them in turn.
 func TestSharedSubscriptionWhileMembersEnd(t *testing.T) {
 	s := start(t, Limits{})
+	steady, _ := s.again(4, "steady", s.key1)
+	_ = steady.subscribe(1, "$share/g/#").Close()
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -213,7 +221,7 @@ func TestSharedSubscriptionWhileMembersEnd(t *testing.T) {
 	})
 	for i := range 50 {
 		r, _ := s.again(4, fmt.Sprint("member", i%3), s.key1)
-		r.send(subscribePacket(1, 1, "$share/g/#"))
+		r.subscribe(1, "$share/g/#")
 		_ = r.Close()
 		_ = s.login(fmt.Sprint("member", i%3)).Close() // begins anew: the session ends
 	}

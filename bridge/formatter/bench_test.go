@@ -26,7 +26,7 @@ func decoder(b testing.TB) Request {
 }
 
 func TestWeatherScript(t *testing.T) {
-	r := newPool(t, Options{}).Do(within(t, 20*time.Second), decoder(t))
+	r := newPool(t, Options{}).Do(within(t, 2*time.Minute), decoder(t))
 	const want = `{"battery":3.3,"flags":["door","rain"],"gps":{"altitude":100,"latitude":42.3519,"longitude":-87.9094},"humidity":45,` +
 		`"pressure":1013.2,"status":"ok","summary":"temperature=23.5 humidity=45 pressure=1013.2","temperature":23.5,"time":"2026-11-28T16:34:28.000Z","version":1,` +
 		`"wind":{"direction":270,"name":"W","speed":4.5}}`

@@ -81,7 +81,7 @@ func TestHostileScripts(t *testing.T) {
 	p := newPool(t, Options{})
 	good := javaScript(t, "function decodeUplink(i) { var a = []; a.push(i.bytes[0]); return { data: { a: a.map(function (x) { return x + 1; }), t: String(1) } }; }")
 	ask := func(f Formatter) Result {
-		return p.Do(within(t, 30*time.Second), Request{Formatter: f, Task: DecodeUplink, FPort: 1, Bytes: []byte{1}})
+		return p.Do(within(t, 2*time.Minute), Request{Formatter: f, Task: DecodeUplink, FPort: 1, Bytes: []byte{1}})
 	}
 	neighbour := func(after string) {
 		t.Helper()
@@ -93,20 +93,14 @@ func TestHostileScripts(t *testing.T) {
 		neighbour("start")
 	}
 	before := ownMemory(t)
-	limit := 5 * time.Second
 	emulated := formattertest.Command(t) != nil
-	if emulated {
-		limit += emulatedDeadline
-	}
 	for i, h := range hostile {
 		if i > 0 && h.want == "script_timeout" && emulated {
 			continue // One deadline is like another, and each takes seconds there.
 		}
 		t.Run(h.name, func(t *testing.T) {
 			f := javaScript(t, "function decodeUplink(input) { "+h.script+" }")
-			began := time.Now()
 			r := ask(f)
-			took := time.Since(began)
 			got := string(r.Data)
 			if r.Fail != nil {
 				got = r.Fail.Name
@@ -116,9 +110,6 @@ func TestHostileScripts(t *testing.T) {
 			}
 			if r.Fail != nil && len(r.Warnings) == 0 {
 				t.Error("no warning")
-			}
-			if took > limit {
-				t.Errorf("took %v", took)
 			}
 			neighbour(h.name)
 		})
@@ -158,7 +149,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 			`{"left":1,"max":666,"seen":null}`:                              f,
 			`{"json":[1],"left":"undefined","map":[1],"max":2,"seen":null}`: other,
 		} {
-			r := p.Do(within(t, 30*time.Second), Request{Formatter: f, Task: DecodeUplink, FPort: 1})
+			r := p.Do(within(t, 2*time.Minute), Request{Formatter: f, Task: DecodeUplink, FPort: 1})
 			if string(r.Data) != want {
 				t.Errorf("%s, %v; not %s", r.Data, r.Fail, want)
 			}
@@ -172,7 +163,7 @@ func TestOneBadScriptCostsOneDeadline(t *testing.T) {
 	p := newPool(t, Options{})
 	bad := javaScript(t, "function decodeUplink(i) { for (;;); }")
 	good := javaScript(t, "function decodeUplink(i) { return { data: { n: i.bytes[0] } }; }")
-	ctx := within(t, time.Minute)
+	ctx := within(t, 2*time.Minute)
 	if r := p.Do(ctx, Request{Formatter: bad, Task: DecodeUplink}); r.Fail == nil || r.Fail.Name != "script_timeout" {
 		t.Fatalf("%+v", r)
 	}

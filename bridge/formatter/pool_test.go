@@ -42,7 +42,7 @@ func TestChildComesAndGoes(t *testing.T) {
 	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
 	ask := func(when string) {
 		t.Helper()
-		if res := p.Do(within(t, 20*time.Second), r); string(res.Data) != `{"n":1}` {
+		if res := p.Do(within(t, 2*time.Minute), r); string(res.Data) != `{"n":1}` {
 			t.Errorf("%s: %s, %v", when, res.Data, res.Fail)
 		}
 	}
@@ -64,14 +64,14 @@ func TestChildComesAndGoes(t *testing.T) {
 func TestChildIsKilled(t *testing.T) {
 	p := newPool(t, Options{})
 	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
-	p.Do(within(t, 20*time.Second), r)
+	p.Do(within(t, 2*time.Minute), r)
 	if err := syscall.Kill(childOf(t, p), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if res := p.Do(within(t, 20*time.Second), r); res.Fail == nil || !strings.Contains(res.Fail.Error(), "ended: signal: killed") {
+	if res := p.Do(within(t, 2*time.Minute), r); res.Fail == nil || !strings.Contains(res.Fail.Error(), "ended: signal: killed") {
 		t.Errorf("%+v", res)
 	}
-	if res := p.Do(within(t, 20*time.Second), r); string(res.Data) != `{"n":1}` {
+	if res := p.Do(within(t, 2*time.Minute), r); string(res.Data) != `{"n":1}` {
 		t.Errorf("%+v", res)
 	}
 }
@@ -89,7 +89,7 @@ func TestChildDoesNotStart(t *testing.T) {
 			p := newPool(t, Options{Command: command})
 			r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink}
 			for range 3 {
-				if res := p.Do(within(t, 20*time.Second), r); res.Fail == nil || res.Fail.Name != "formatter_start" || len(res.Warnings) != 1 {
+				if res := p.Do(within(t, 2*time.Minute), r); res.Fail == nil || res.Fail.Name != "formatter_start" || len(res.Warnings) != 1 {
 					t.Errorf("%+v", res)
 				}
 			}
@@ -195,7 +195,7 @@ func TestWaitsBefore(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	p.Do(ctx, r)
-	if res := p.Do(within(t, 20*time.Second), r); res.Fail != nil {
+	if res := p.Do(within(t, 2*time.Minute), r); res.Fail != nil {
 		t.Errorf("%+v", res)
 	}
 	if s := p.Stats(); s.Calls != 2 {
@@ -210,7 +210,7 @@ func TestSlowStart(t *testing.T) {
 	p := newPool(t, Options{Command: command, Wait: 20 * time.Millisecond, Idle: time.Millisecond})
 	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
 	patient := make(chan Result, 1)
-	ctx := within(t, time.Minute)
+	ctx := within(t, 2*time.Minute)
 	go func() { patient <- p.Do(ctx, r) }()
 	got := make(chan Result, 3)
 	for range cap(got) {
@@ -239,7 +239,7 @@ func TestSlowStart(t *testing.T) {
 
 func TestConsole(t *testing.T) {
 	p := newPool(t, Options{})
-	res := p.Do(within(t, 20*time.Second), Request{Task: DecodeUplink, Formatter: javaScript(t, `
+	res := p.Do(within(t, 2*time.Minute), Request{Task: DecodeUplink, Formatter: javaScript(t, `
 		function decodeUplink(i) {
 			console.log("a", 1, null, undefined, true, [1, { x: "y" }], new Date(0), new Error("e"), Symbol("s"), NaN, { n: NaN });
 			console.info("i"); console.warn("w"); console.error("e"); console.debug("d"); console.log();
@@ -268,7 +268,7 @@ func TestChildIsSmall(t *testing.T) {
 	}
 	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}, Measure: true}
 	for range 3 {
-		res := newPool(t, Options{}).Do(within(t, 20*time.Second), r)
+		res := newPool(t, Options{}).Do(within(t, 2*time.Minute), r)
 		if res.Cost.RSS == 0 || res.Cost.RSS > childMemory {
 			t.Errorf("a child has had %.1f MB", float64(res.Cost.RSS)/1e6)
 		}
@@ -285,7 +285,7 @@ func TestManyScripts(t *testing.T) {
 	}
 	for range 2 {
 		for i, f := range all {
-			if res := p.Do(within(t, 20*time.Second), Request{Formatter: f, Task: DecodeUplink, Bytes: []byte{1}}); string(res.Data) != `{"n":1}` {
+			if res := p.Do(within(t, 2*time.Minute), Request{Formatter: f, Task: DecodeUplink, Bytes: []byte{1}}); string(res.Data) != `{"n":1}` {
 				t.Errorf("%d: %+v", i, res)
 			}
 		}
@@ -337,14 +337,14 @@ func TestLongCodec(t *testing.T) {
 		f := codec("function decodeUplink(i) { return { data: { n: f7(i.bytes) } }; }\n", size)
 		r := Request{Formatter: f, Task: DecodeUplink, Bytes: make([]byte, 8)}
 		for range 2 {
-			if res := p.Do(within(t, 60*time.Second), r); !strings.HasPrefix(string(res.Data), `{"n":`) {
+			if res := p.Do(within(t, 2*time.Minute), r); !strings.HasPrefix(string(res.Data), `{"n":`) {
 				t.Errorf("%d bytes: %+v", size, res)
 			}
 		}
 	}
 	endless := Request{Formatter: codec("function decodeUplink(i) { for (;;); }\n", sizes[len(sizes)-1]), Task: DecodeUplink}
 	for range 2 {
-		if res := p.Do(within(t, 60*time.Second), endless); !res.Fail.isTimeout() {
+		if res := p.Do(within(t, 2*time.Minute), endless); !res.Fail.isTimeout() {
 			t.Errorf("endless: %+v", res)
 		}
 	}
@@ -432,7 +432,7 @@ func TestConfined(t *testing.T) {
 		t.Errorf("a confined process can do this:\n%s", out)
 	}
 	p := newPool(t, Options{})
-	p.Do(within(t, 20*time.Second), Request{Formatter: javaScript(t, echo), Task: DecodeUplink})
+	p.Do(within(t, 2*time.Minute), Request{Formatter: javaScript(t, echo), Task: DecodeUplink})
 	pid := childOf(t, p)
 	own, err := unix.Getpriority(unix.PRIO_PROCESS, 0) // which the child cannot go above
 	if err != nil {

@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// startTimeout bounds the start of a child: the program is read from flash.
-	startTimeout = 10 * time.Second
+	// startTimeout bounds the start of a child: the program is read from flash, on a
+	// machine that may be busy. No uplink waits for it so long.
+	startTimeout = time.Minute
 	// look is how often the memory and the CPU time of a child are looked at.
 	look = 10 * time.Millisecond
 	// cpuGrace is how much longer than its limit a child may compute. Before

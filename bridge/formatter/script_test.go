@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.Name, func(t *testing.T) {
-			got := p.Do(within(t, 20*time.Second), c.request(t))
+			got := p.Do(within(t, 2*time.Minute), c.request(t))
 			var normalized []string
 			for _, n := range got.Normalized {
 				normalized = append(normalized, string(n))

@@ -83,6 +83,14 @@ func wantNewChannels(a *asking) {
 	}
 }
 
+// told is a channel as commands can tell it: what no device can have is not asked again
+// and again.
+func told(c session.Channel) session.Channel {
+	c.UplinkFrequency, c.DownlinkFrequency = tellable(c.UplinkFrequency), tellable(c.DownlinkFrequency)
+	c.MinDataRate, c.MaxDataRate = c.MinDataRate&0x0f, c.MaxDataRate&0x0f
+	return c
+}
+
 func newChannelReq(n int, f radio.Frequency, low, high uint8) []byte {
 	return append(appendFrequency(append(make([]byte, 0, 5), byte(n)), f), high<<4|low&0x0f)
 }

@@ -105,8 +105,10 @@ func TestFind(t *testing.T) {
 		t.Errorf("found %v", seqs)
 	}
 	rubbish := []Record{
-		{KindMessage, "app1/gone/0000000000000001", nil}, {KindSession, "app1/gone", nil},
-		{KindSession, "app1/bad", nil}, {KindMessage, "app1/a/b/x", nil},
+		{KindMessage, "app1/gone/0000000000000001", nil},
+		{KindSession, "app1/gone", nil},
+		{KindSession, "app1/bad", nil},
+		{KindMessage, "app1/a/b/x", nil},
 	}
 	changes, done := k.Changes(found, Limits{1 << 20, 1 << 20, 1 << 20})
 	if !reflect.DeepEqual(changes, rubbish) {
