@@ -18,6 +18,7 @@ var NotBefore = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 type Clock struct {
 	start   time.Time
 	quality func(time.Time) radio.TimeQuality
+	kernel  bool         // quality asks it
 	cached  atomic.Int64 // quality, and below it the HostTime in s when it was asked for
 }
 
@@ -25,9 +26,23 @@ type Clock struct {
 // can be trusted; nil asks the kernel.
 func NewClock(quality func(time.Time) radio.TimeQuality) *Clock {
 	if quality == nil {
-		quality = systemQuality
+		return &Clock{start: time.Now(), quality: systemQuality, kernel: true}
 	}
 	return &Clock{start: time.Now(), quality: quality}
+}
+
+// MaxError returns how far the calendar is off at most, by the account that the kernel
+// keeps of what synchronises it; 0 is not known.
+func (c *Clock) MaxError() time.Duration {
+	if !c.kernel {
+		return 0
+	}
+	var tx unix.Timex
+	state, err := unix.Adjtimex(&tx)
+	if err != nil || !synchronised(state, &tx) {
+		return 0
+	}
+	return maxError(&tx)
 }
 
 // Host returns the monotonic time since the clock began.
@@ -69,8 +84,20 @@ func systemQuality(t time.Time) radio.TimeQuality {
 		return radio.TimeNone
 	}
 	var tx unix.Timex
-	if state, err := unix.Adjtimex(&tx); err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0 {
+	if state, err := unix.Adjtimex(&tx); err == nil && synchronised(state, &tx) {
 		return radio.TimeNTP
 	}
 	return radio.TimeRTC
+}
+
+// synchronised reports whether something keeps the kernel's clock right.
+func synchronised(state int, tx *unix.Timex) bool {
+	return state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0
+}
+
+// maxError is what the kernel holds possible: it grows by 0.5 ms a second from one
+// correction to the next, and at 16 s the clock counts as not synchronised. It is in µs,
+// at least 1.
+func maxError(tx *unix.Timex) time.Duration {
+	return max(time.Duration(tx.Maxerror), 1) * time.Microsecond
 }

@@ -31,6 +31,9 @@ func (b *Bridge) inspect(ctx context.Context, f func(*core.Core)) error {
 // Now returns both times of the host.
 func (b *Bridge) Now() core.Now { return b.clock.Now() }
 
+// ClockError returns how far the calendar is off at most; 0 is not known.
+func (b *Bridge) ClockError() time.Duration { return b.clock.MaxError() }
+
 // Stats returns the counts so far. The error says that the core does not
 // answer.
 func (b *Bridge) Stats(ctx context.Context) (Stats, error) {

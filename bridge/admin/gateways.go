@@ -24,10 +24,16 @@ type Gateway struct {
 	LastTxAck  *float64    `json:"last_tx_ack_s,omitempty"`
 	// Confirmed says that the gateway answers downlinks. If a gateway never does,
 	// nobody knows whether it has sent them.
-	Confirmed bool           `json:"confirmed"`
-	RoundTrip float64        `json:"round_trip_s,omitempty"` // 90th percentile
-	Lead      float64        `json:"lead_s"`                 // how early downlinks are handed over
-	SubBands  []SubBandUsage `json:"sub_bands"`              // those that something was sent in
+	Confirmed bool    `json:"confirmed"`
+	RoundTrip float64 `json:"round_trip_s,omitempty"` // 90th percentile
+	Lead      float64 `json:"lead_s"`                 // how early downlinks are handed over
+	// Clock is what keeps the calendar of a gateway on this host right: gnss, ntp, rtc
+	// (nothing) or none (not set); that of others is not known. ClockError is how far it is
+	// off at most.
+	Clock      string  `json:"clock,omitempty"`
+	ClockError float64 `json:"clock_error_s,omitempty"`
+
+	SubBands []SubBandUsage `json:"sub_bands"` // those that something was sent in
 }
 
 // SubBandUsage is the duty cycle of the last hour.
@@ -44,9 +50,13 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 	if err != nil {
 		return err
 	}
-	links, now := a.o.Links(), a.o.Bridge.Now().Host
+	present := a.o.Bridge.Now()
+	links, now, calendar := a.o.Links(), present.Host, present.Wall
 	for i := range states {
 		g := gatewayOf(&states[i], now)
+		if states[i].Local {
+			g.Clock, g.ClockError = calendar.Quality.String(), a.o.Bridge.ClockError().Seconds()
+		}
 		if l, ok := links[g.EUI]; ok {
 			g.LastPull = ago(now, l.Pulled)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"lorawand/cmd/lorawand/config"
@@ -36,7 +35,7 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	var model *sx1302test.Chip
 	o.EUI = eui
 	sim := simulation{air: w.air, chip: o, made: func(m *sx1302test.Chip) { model = m }}
-	h, err := sim.open(&s, &c)
+	h, err := w.path(sim.open)(&s, &c)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -44,7 +43,7 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	if err != nil {
 		w.Fatal(err)
 	}
-	chip, err := sx1302.New(model, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, SX1261: h.SX1261})
+	chip, err := sx1302.New(h.Conn, c.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, SX1261: h.SX1261})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -119,9 +118,10 @@ func (x *hearing) joins(t *testing.T, devices []*air.Device) {
 // with an SX1261. The channel of every third answer is taken when its RX1 comes;
 // that goes by RX2 then, and never out on a channel that is taken.
 func TestAirListens(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
 		const devices, uplinks = 3, 8
 		w := newWorld(t, "AS_920_923_TTN_JP_1")
+		w.path = path
 		asked := 0
 		model, driver := w.chipOn(radio.EUI64{0xC}, sx1302test.Options{Taken: func(*sx1302test.Emission) bool {
 			asked++
@@ -168,9 +168,10 @@ func TestAirListens(t *testing.T) {
 // time, so that one of them is answered in RX2. What is answered begins within a
 // microsecond of its window.
 func TestAirChip(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
 		const devices, uplinks = 8, 5
 		w := newWorld(t, "EU_863_870_TTN")
+		w.path = path
 		driver := w.chip(radio.EUI64{0xC})
 		h := newHearing()
 		var all []*air.Device

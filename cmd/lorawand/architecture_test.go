@@ -34,6 +34,7 @@ var arrows = map[string]string{
 	"concentrator/sx1302/script":     "radio concentrator/sx1302",
 	"concentrator/sx1302/sx1302test": "radio concentrator/air",
 	"concentrator/serial":            "concentrator/sx1302",
+	"concentrator/serial/serialtest": "",
 	"concentrator/gnss":              "radio",
 	"concentrator/virtual":           "radio concentrator concentrator/air",
 	"bridge/session":                 "radio/ bridge/session/macstate",
@@ -92,7 +93,7 @@ var knows = map[string][]string{
 	"github.com/gorilla/websocket":    {"bridge/broker"},
 	"periph.io/x/conn/v3": {
 		"concentrator/sx1302", "concentrator/sx1302/board",
-		"concentrator/sx1302/sx1302test", "concentrator/serial",
+		"concentrator/sx1302/sx1302test", "concentrator/serial", "concentrator/serial/serialtest",
 	},
 	"periph.io/x/host/v3":               {"concentrator/sx1302/board"},
 	"github.com/warthog618/go-gpiocdev": {"concentrator/sx1302/board"},
@@ -103,7 +104,7 @@ var knows = map[string][]string{
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/broker", "bridge/webhook"},
 	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
-	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",
 		"concentrator/sx1302/board", "cmd/lorawand",

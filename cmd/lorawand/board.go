@@ -2,12 +2,6 @@
 
 package main
 
-import (
-	"lorawand/cmd/lorawand/config"
-	"lorawand/concentrator/sx1302/board"
-)
-
-// openBoard opens the board of a gateway.
-func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-	return openHardware(s, c)
-}
+// newOpener returns what opens the boards of gateways. It remembers which board it has found
+// behind a tty.
+func newOpener() opener { return openOn(newHost()) }

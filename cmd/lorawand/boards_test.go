@@ -19,14 +19,14 @@ import (
 
 // openings counts the boards that were opened and closed.
 type openings struct {
-	sim simulation
+	plug opener
 
 	mu             sync.Mutex
 	opened, closed int
 }
 
 func (o *openings) open(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-	h, err := o.sim.open(s, c)
+	h, err := o.plug(s, c)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,13 @@ func (o *openings) want(t *testing.T, when string, opened, closed int) {
 // A reload starts a concentrator on board anew where its chip is to work
 // otherwise, and only there; it stays the same gateway.
 func TestReloadOnboard(t *testing.T) {
+	for name, path := range chipPaths {
+		t.Run(name, func(t *testing.T) { reloadOnboard(t, path) })
+	}
+}
+
+func reloadOnboard(t *testing.T, path func(opener) opener) {
+	t.Helper()
 	s := newChipSite(t, "")
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	w := air.New(7)
@@ -64,7 +71,7 @@ func TestReloadOnboard(t *testing.T) {
 	t.Cleanup(wg.Wait)
 	t.Cleanup(cancel)
 	wg.Go(func() { _ = w.Run(ctx) })
-	board := &openings{sim: simulation{air: w, chip: sx1302test.Options{EUI: chipEUI}}}
+	board := &openings{plug: path((&simulation{air: w, chip: sx1302test.Options{EUI: chipEUI}}).open)}
 	r, reload := s.reloading(board.open)
 	rig := &onboardRig{site: s, devices: devices, reload: reload, board: board}
 	rig.connected(t)

@@ -14,12 +14,19 @@ import (
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
-// openBoard opens the board of a gateway, or a model of the chip on an air of its
-// own without devices.
-func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-	if s.Device != config.SimDevice {
-		return openHardware(s, c)
+// newOpener returns what opens the boards of gateways, or a model of the chip on an air of
+// its own where nobody sends. It remembers which board it has found behind a tty.
+func newOpener() opener {
+	open := openOn(newHost())
+	return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+		if s.Device != config.SimDevice {
+			return open(s, c)
+		}
+		return openModel(s, c)
 	}
+}
+
+func openModel(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	sim := simulation{air: air.New(1), chip: sx1302test.Options{EUI: demo.Gateway}}
 	h, err := sim.open(s, c)
 	if err != nil {

@@ -23,10 +23,10 @@ import (
 )
 
 // simBoard is a board with a model of the chip on an air.
-func simBoard(t *testing.T, a *air.Air, o sx1302test.Options) *workbench {
+func simBoard(t *testing.T, a *air.Air, o sx1302test.Options, path func(opener) opener) *workbench {
 	t.Helper()
 	sim := &simulation{air: a, chip: o}
-	b := &workbench{keys: config.SX1302{Board: "rak2287"}, plan: "EU_863_870_TTN", way: sim.open}
+	b := &workbench{keys: config.SX1302{Board: "rak2287"}, plan: "EU_863_870_TTN", way: path(sim.open)}
 	var err error
 	if b.Concentrator, err = b.keys.Concentrator(b.plan); err != nil {
 		t.Fatal(err)
@@ -36,9 +36,9 @@ func simBoard(t *testing.T, a *air.Air, o sx1302test.Options) *workbench {
 
 // A board hears what another one sends, and what devices send.
 func TestListenAndTransmit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
 		a := air.New(1)
-		b := simBoard(t, a, sx1302test.Options{EUI: chipEUI})
+		b := simBoard(t, a, sx1302test.Options{EUI: chipEUI}, path)
 		plan, err := region.Lookup(b.plan)
 		if err != nil {
 			t.Fatal(err)
@@ -132,7 +132,7 @@ func TestConcentratorErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := simBoard(t, air.New(1), tt.chip)
+				b := simBoard(t, air.New(1), tt.chip, overSPI)
 				if _, _, err := b.start(t.Context()); err == nil || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("%v, want %q", err, tt.says)
 				}
@@ -179,10 +179,10 @@ func TestConcentratorScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	synctest.Test(t, func(t *testing.T) {
+	overChipPaths(t, func(t *testing.T, path func(opener) opener) {
 		run := func(script string) (string, error) {
 			var out bytes.Buffer
-			b := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI})
+			b := simBoard(t, air.New(1), sx1302test.Options{EUI: chipEUI}, path)
 			plugIn := b.way
 			b.way = func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 				h, err := plugIn(s, c)
@@ -237,7 +237,7 @@ func TestScriptLeavesNoCarrier(t *testing.T) {
 				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) {
 					model = c
 				}}
-				b := simBoard(t, sim.air, sim.chip)
+				b := simBoard(t, sim.air, sim.chip, overSPI)
 				b.way = sim.open
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()

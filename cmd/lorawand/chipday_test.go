@@ -64,9 +64,12 @@ func TestChipDay(t *testing.T) {
 	}
 	for i := range days {
 		t.Run(strconv.Itoa(i+1), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { newChipDay(t, uint64(i+1)).run() })
+			synctest.Test(t, func(t *testing.T) { newChipDay(t, uint64(i+1), overSPI, chipLength).run() })
 		})
 	}
+	t.Run("USB", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { newChipDay(t, 1, overUSB, chipLength/3).run() })
+	})
 }
 
 const (
@@ -84,6 +87,7 @@ const (
 type chipDay struct {
 	*world
 	begin  time.Time
+	length time.Duration
 	model  *sx1302test.Chip
 	driver *sx1302.Driver
 
@@ -96,12 +100,13 @@ type chipDay struct {
 	faults             int
 }
 
-func newChipDay(t *testing.T, seed uint64) *chipDay {
+func newChipDay(t *testing.T, seed uint64, path func(opener) opener, length time.Duration) *chipDay {
 	t.Helper()
 	c := &chipDay{
-		world: newWorld(t, "EU_863_870_TTN"), begin: time.Now(),
+		world: newWorld(t, "EU_863_870_TTN"), begin: time.Now(), length: length,
 		rnd: rand.New(rand.NewPCG(seed, 2)), published: map[string]int{},
 	}
+	c.path = path
 	c.model, c.driver = c.chipOn(radio.EUI64{0xC}, sx1302test.Options{
 		Tick:      1<<32 - 32*30_000_000,
 		ResetTick: func() uint32 { return 1<<27 - uint32(c.roll(120_000_000)) },
@@ -144,7 +149,7 @@ func (c *chipDay) device(i int) {
 	joined := false
 	var v *air.Device
 	next := func(d time.Duration, f func()) {
-		if at := time.Now().Add(d); at.Sub(c.begin) < chipLength {
+		if at := time.Now().Add(d); at.Sub(c.begin) < c.length {
 			c.air.At(at, f)
 		}
 	}
@@ -188,7 +193,7 @@ func (c *chipDay) device(i int) {
 
 func (c *chipDay) run() {
 	c.world.run()
-	for time.Since(c.begin) < chipLength {
+	for time.Since(c.begin) < c.length {
 		if time.Since(c.begin)%quietEvery < quiet {
 			time.Sleep(time.Minute)
 			continue
@@ -209,7 +214,8 @@ func (c *chipDay) run() {
 	c.stop()
 	c.checkAir()
 	c.checkUplinks(s, all)
-	if c.faults < 250 || s.Forwarded < 5000 || s.Starts < uint64(c.faults)/2 || c.heard < 1500 || c.cut > c.faults/10 {
+	hours := int(c.length / time.Hour)
+	if c.faults < 10*hours || s.Forwarded < uint64(200*hours) || s.Starts < uint64(c.faults)/2 || c.heard < 60*hours || c.cut > c.faults/10 {
 		c.Errorf("that tests little, or too little works: %d faults, %d heard, %d cut off, %+v", c.faults, c.heard, c.cut, s)
 	}
 	c.Logf("%d faults, %d starts, %d failures; %d frames taken, %d published; %d downlinks heard, %d cut off by a "+

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,7 +28,7 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 		{&f.gateway, "gateway", "", "`id` of the gateway in the configuration (default: the first with a concentrator)"},
 		{&f.plan, "plan", "", "frequency `plan`"},
 		{&f.keys.Board, "board", "", "`name` of the board, as rak2287, instead of a gateway of the configuration"},
-		{&f.keys.Device, "device", "", "SPI `device`, instead of the board's own"},
+		{&f.keys.Device, "device", "", "SPI `device`, instead of the board's own; or usb, or a tty"},
 		{&f.keys.Reset, "reset", "", "GPIO `line` of the reset, as gpiochip0:17 or pinctrl-rp1:17, or exec:SCRIPT, or none"},
 		{&f.keys.Power, "power", "", "GPIO `line` that switches the board on, or none"},
 		{&f.keys.SX1261, "sx1261", "", "SPI `device` of the radio that listens before talking, or none"},
@@ -69,7 +68,7 @@ func (f *boardFlags) findLines(cmd *cobra.Command) (*workbench, error) {
 func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Concentrator, error)) (*workbench,
 	error,
 ) {
-	b := &workbench{keys: f.keys, plan: f.plan, way: openBoard}
+	b := &workbench{keys: f.keys, plan: f.plan, way: newOpener()}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
 		if err == nil {
@@ -139,7 +138,11 @@ func (b *workbench) chip(h *board.Hardware, firmware sx1302.Firmware) (*sx1302.C
 
 // explain adds the device and the lines to an error.
 func (b *workbench) explain(err error) error {
-	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device,
+	bus := "SPI "
+	if board.IsUSB(b.Board.Device) {
+		bus = ""
+	}
+	return fmt.Errorf("%w (%s: %s%s, %s)", err, b.Board.Name, bus, b.Board.Device,
 		cmp.Or(strings.Join(b.Board.Toggled(), ", "), "reset none"))
 }
 
@@ -172,40 +175,6 @@ func newConcentrator() *cobra.Command {
 	return group("concentrator", "Work with the concentrator on board while the daemon does not",
 		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(),
 		newConcentratorScript())
-}
-
-func newConcentratorProbe() *cobra.Command {
-	var f boardFlags
-	cmd := &cobra.Command{Use: "probe", Short: "Reset the concentrator and read its version and EUI", Args: noArgs}
-	asJSON := jsonFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		b, err := f.findLines(cmd)
-		if err != nil {
-			return err
-		}
-		h, err := b.open()
-		if err != nil {
-			return err
-		}
-		defer h.Close()
-		chip, err := b.chip(h, sx1302.Firmware{})
-		if err != nil {
-			return err
-		}
-		id, err := chip.Probe(cmd.Context())
-		if err != nil {
-			return b.explain(err)
-		}
-		if *asJSON {
-			return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{
-				"model": id.Model.String(), "version": id.Version, "eui": id.EUI, "device": b.Board.Device,
-			})
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s, version 0x%02x, EUI %s, on %s\n", id.Model, id.Version, id.EUI, b.Board.Device)
-		return nil
-	}
-	f.addLines(cmd)
-	return cmd
 }
 
 func newConcentratorReset() *cobra.Command {

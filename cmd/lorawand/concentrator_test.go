@@ -20,7 +20,12 @@ var concentratorCommands = []struct {
 }{
 	{"no board", []string{"concentrator", "probe"}, exitUsage, "no board given"},
 	{"unknown board", []string{"concentrator", "probe", "--board", "x"}, exitUsage, "known are"},
-	{"USB", []string{"concentrator", "probe", "--board", "rak7267"}, exitUsage, "USB bridge"},
+	{
+		"USB, not plugged in",
+		[]string{"concentrator", "probe", "--board", "rak7267"},
+		exitFailed,
+		"no USB bridge of a concentrator is plugged in (rak7267: usb, power and both resets by the USB bridge)",
+	},
 	{"no such line", []string{"concentrator", "reset", "--board", "rak2287", "--reset", "17"}, exitUsage, "gpiochip0:17"},
 	{"no gains for the plan", []string{
 		"concentrator", "probe", "--board", "sx1302c915gw1", "--reset", "none", "--power",
@@ -57,7 +62,11 @@ var concentratorCommands = []struct {
 	{"no SPI device", []string{
 		"concentrator", "probe", "--board", "lps8n", "--reset", "none", "--device",
 		"/dev/ttyACM0",
-	}, exitUsage, "USB bridge"},
+	}, exitUsage, "lps8n is not made with a USB bridge"},
+	{"no such tty", []string{
+		"concentrator", "probe", "--board", "rak5146", "--device",
+		"/dev/ttyACM250",
+	}, exitFailed, "open /dev/ttyACM250: no such file"},
 	{"nothing to run", []string{"concentrator", "script", "--board", "rak2287"}, exitUsage, "no file given"},
 	{
 		"no such script",

@@ -62,7 +62,7 @@ type daemon struct {
 // newDaemon opens the store and the sockets. run does the work. close closes them
 // if run is not called.
 func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
-	return newDaemonOn(c, log, openBoard, nil)
+	return newDaemonOn(c, log, newOpener(), nil)
 }
 
 // newDaemonOn is newDaemon with the function that opens boards, and with the

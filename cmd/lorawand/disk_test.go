@@ -80,7 +80,7 @@ func TestDiskFails(t *testing.T) {
 			t.Parallel()
 			disk := storetest.NewDisk(nil)
 			s := newWatchedSite(t)
-			r := s.startOn(openBoard, disk)
+			r := s.startOn(newOpener(), disk)
 			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 			key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
@@ -158,7 +158,7 @@ func TestStopWhileDiskHangs(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil)), openBoard, disk)
+			d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(&lockedWriter{w: &log}, nil)), newOpener(), disk)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,7 @@ func newFirmwareImport() *cobra.Command {
 					return fmt.Errorf("%s: %w", path, err)
 				}
 			}
+			fmt.Fprint(cmd.OutOrStdout(), absentPrograms(dir))
 			return nil
 		},
 	}
@@ -73,13 +75,52 @@ func importFirmware(cmd *cobra.Command, dir, path string) error {
 	if err != nil {
 		return err
 	}
+	return saveImages(cmd.OutOrStdout(), dir, path, images)
+}
+
+// saveImages saves the images of a file, and names those that are of no use.
+func saveImages(w io.Writer, dir, path string, images []sx1302.Image) error {
+	taken := 0
 	for _, im := range images {
+		if im.Program.Old() {
+			fmt.Fprintf(w, "%s: %s: not taken, it is too old\n", path, im.Program)
+			continue
+		}
 		if err := sx1302.SaveImage(dir, im); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", path, im.Program)
+		taken++
+		fmt.Fprintf(w, "%s: %s\n", path, im.Program)
+	}
+	if taken == 0 {
+		return fmt.Errorf("%w: all programs in it are too old, those of sx1302_hal 2.0.0 to 2.1.0 are needed",
+			sx1302.ErrImage)
 	}
 	return nil
+}
+
+// absentPrograms says what a folder of images lacks. A board needs the programs for its
+// radios; the patch is for plans that ask for listening before talking.
+func absentPrograms(dir string) string {
+	absent := func(programs ...sx1302.Program) string {
+		var names []string
+		for _, p := range sx1302.Absent(dir, programs...) {
+			names = append(names, p.String())
+		}
+		return strings.Join(names, " and ")
+	}
+	now := absent(sx1302.AGCSX1250, sx1302.ARB)
+	older := absent(sx1302.AGCSX125x, sx1302.ARB, sx1302.CalibrationSX125x)
+	out := ""
+	if now != "" && older != "" {
+		out = fmt.Sprintf("missing in %s: %s for boards with SX1250 radios, or %s for those with SX1255 or SX1257\n", dir,
+			now, older)
+	}
+	if patch := absent(sx1302.PatchSX1261); patch != "" {
+		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea need; it is not in packet forwarders\n", dir,
+			patch)
+	}
+	return out
 }
 
 // readImport reads a file up to the largest size of an import.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/radio"
 )
 
 func newGateway() *cobra.Command {
@@ -21,7 +22,7 @@ func newGatewayList() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		l := listing[admin.Gateway]{
 			operation: "gateway.list", live: true,
-			header: "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tDUTY CYCLE, LAST HOUR",
+			header: "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tCLOCK\tDUTY CYCLE, LAST HOUR",
 		}
 		l.row = func(w io.Writer, g admin.Gateway) error {
 			_, err := fmt.Fprintln(w, gatewayRow(&g))
@@ -48,8 +49,24 @@ func gatewayRow(g *admin.Gateway) string {
 	}
 	return strings.Join([]string{
 		g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack,
-		dutyCycle(g.SubBands),
+		clock(g), dutyCycle(g.SubBands),
 	}, "\t")
+}
+
+// clock shows what keeps the calendar of a gateway right, and how well.
+func clock(g *admin.Gateway) string {
+	switch {
+	case g.Clock == "":
+		return "its own"
+	case g.ClockError > 0:
+		d := time.Duration(g.ClockError * float64(time.Second))
+		return fmt.Sprintf("%s, within %v", g.Clock, max(d.Round(time.Millisecond), time.Millisecond))
+	case g.Clock == radio.TimeRTC.String():
+		return "rtc, unchecked"
+	case g.Clock == radio.TimeNone.String():
+		return "not set"
+	}
+	return g.Clock
 }
 
 // age returns a time in s as text, or "never".

@@ -47,6 +47,20 @@ board = "rak2287"
 	return s
 }
 
+// concentrator returns what the site's configuration says of its chip.
+func (s *site) concentrator() *config.Concentrator {
+	s.Helper()
+	c, err := config.Load(s.conf, true)
+	if err != nil {
+		s.Fatal(err)
+	}
+	out, err := c.Gateways[0].SX1302.Concentrator(c.Gateways[0].FrequencyPlan)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return &out
+}
+
 var chipEUI = radio.EUI64{0x00, 0x16, 0xC0, 0x01, 0xF1, 0x23, 0x45, 0x67}
 
 // eventually waits for something.
@@ -84,6 +98,8 @@ func TestOnboard(t *testing.T) {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
 	})
+	quality := r.d.bridge.Now().Wall.Quality.String()
+	contains(t, "the clock", s.must("", "gateway", "list", "--json"), fmt.Sprintf(`"clock":%q`, quality))
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	for _, v := range devices { // at the same time: one is answered in RX2
 		if _, err := v.Join(); err != nil {
@@ -183,7 +199,7 @@ func TestOnboardWithoutChip(t *testing.T) {
 		says string
 	}{
 		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener {
-			return openHardware
+			return newOpener()
 		}, "check that SPI is switched on"},
 		"no firmware, then there is": {"", func(ready func() bool) opener {
 			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"lorawand/cmd/lorawand/config"
+	"lorawand/concentrator/serial"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/board"
 )
@@ -9,9 +10,26 @@ import (
 // opener opens the board of a configuration.
 type opener func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error)
 
-// openHardware opens a board of this host.
-func openHardware(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-	return board.Open(board.Linux{}, &c.Board, func() (sx1302.Firmware, error) {
-		return sx1302.LoadFirmware(s.Firmware, c.Chip)
-	})
+// newHost returns this host. It remembers which board it has found behind a tty.
+func newHost() board.Host {
+	ports := &serial.Ports{Lock: board.Linux{}.Lock}
+	return board.Linux{OpenUSB: func(device string) (board.USB, error) {
+		if device == board.AnyUSB {
+			device = serial.Any
+		}
+		b, err := ports.Open(device)
+		if err != nil {
+			return nil, err
+		}
+		return b, nil
+	}}
+}
+
+// openOn opens a board on a host.
+func openOn(h board.Host) opener {
+	return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+		return board.Open(h, &c.Board, func() (sx1302.Firmware, error) {
+			return sx1302.LoadFirmware(s.Firmware, c.Chip)
+		})
+	}
 }

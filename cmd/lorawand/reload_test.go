@@ -66,7 +66,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := string(conf)
-	r, reload := s.reloading(openBoard)
+	r, reload := s.reloading(newOpener())
 	ch := r.watch("app1", key, "#")
 	other := radio.EUI64{0xB1, 0xC0, 0xFF, 0xEE, 0, 0, 0, 2}
 	one, two := r.forwarder(testEUI), r.forwarder(other)

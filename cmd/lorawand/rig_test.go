@@ -124,7 +124,7 @@ type running struct {
 	stop func()
 }
 
-func (s *site) start() *running { return s.startOn(openBoard, nil) }
+func (s *site) start() *running { return s.startOn(newOpener(), nil) }
 
 // startOn is start with the way to open boards, and with what the store writes
 // to; nil is its folder.

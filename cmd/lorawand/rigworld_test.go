@@ -34,8 +34,9 @@ type world struct {
 	devices  *session.Registry
 	gateways *gateway.Registry
 	drivers  map[radio.EUI64]concentrator.Driver
-	rx1Delay time.Duration    // told to devices that join; 0: the usual one
-	message  func(v3.Message) // what comes over MQTT; called by the bridge, so it must not push itself
+	rx1Delay time.Duration       // told to devices that join; 0: the usual one
+	message  func(v3.Message)    // what comes over MQTT; called by the bridge, so it must not push itself
+	path     func(opener) opener // to the chips of chipOn
 	stop     func()
 	wg       sync.WaitGroup
 
@@ -73,7 +74,7 @@ func newWorld(t *testing.T, planID string) *world {
 	}
 	w := &world{
 		T: t, air: air.New(1), plan: plan, devices: session.NewRegistry(0), gateways: gateway.NewRegistry(),
-		drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality {
+		path: overSPI, drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality {
 			return radio.TimeNTP
 		}),
 	}

@@ -161,7 +161,7 @@ func TestTLSClients(t *testing.T) {
 func TestTLSReload(t *testing.T) {
 	s := newSite(t, "")
 	dir := s.withTLS("")
-	r, reload := s.reloading(openBoard)
+	r, reload := s.reloading(newOpener())
 	c := trusting(t, dir)
 	first := r.serial(c)
 	s.must("", "tls", "init", "--dir", dir)

@@ -1,6 +1,7 @@
 package sx1302
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -36,6 +37,12 @@ func (r *registers) get(f field) (int, error) {
 // set writes a field and keeps the other bits of its byte.
 func (r *registers) set(f field, value int) error {
 	b := byte(value<<f.shift) & f.mask()
+	if f.width < 8 && r.bridge != nil {
+		if err := r.bridge.Modify(f.addr, f.mask(), b); err != nil {
+			return &busError{fmt.Sprintf("modify 0x%04x", f.addr), err}
+		}
+		return nil
+	}
 	if f.width < 8 {
 		old, err := r.current(f.addr)
 		if err != nil {
@@ -93,7 +100,18 @@ func (r *registers) remember(addr uint16, b byte) {
 // setBlock writes fields as set does, but in one frame for each run of consecutive
 // bytes. The fields are those of chain A; plus is the distance to the block of the
 // chain.
+//
+// Behind a bridge it sets one field after the other: all of them are one request there.
 func (r *registers) setBlock(plus uint16, list []setting) error {
+	if r.bridge != nil {
+		for _, s := range list {
+			s.field.addr += plus
+			if err := r.set(s.field, s.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	values := map[uint16]byte{}
 	for _, s := range list {
 		addr := s.field.addr + plus

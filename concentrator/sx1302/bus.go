@@ -53,6 +53,7 @@ func isBus(err error) bool {
 // the chip select is held. The signals on the wire are the same.
 type port struct {
 	conn    spi.Conn
+	bridge  Bridge // conn, if it is one
 	half    bool
 	w, r    []byte
 	packets [2]spi.Packet
@@ -63,7 +64,7 @@ func (p *port) frame(n int) []byte { return p.w[:n] }
 
 // send sends a frame that has no answer.
 func (p *port) send(w []byte) error {
-	if p.half {
+	if p.half || p.bridge != nil {
 		return p.conn.Tx(w, nil)
 	}
 	return p.conn.Tx(w, p.r[:len(w)])
@@ -93,6 +94,9 @@ type bus struct {
 // header; 0 is no limit.
 func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	limit := maxBurst + readHeader
+	if bridge, ok := c.(Bridge); ok {
+		limit = bridge.Burst() + readHeader
+	}
 	if maxTransfer > 0 {
 		limit = min(limit, maxTransfer)
 	}
@@ -117,7 +121,10 @@ func (b *bus) shorten() bool {
 func (b *bus) shortened() bool { return b.burst == shortTransfer-readHeader }
 
 func newPort(c spi.Conn, limit int) port {
-	return port{conn: c, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit)}
+	bridge, _ := c.(Bridge)
+	return port{
+		conn: c, bridge: bridge, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit),
+	}
 }
 
 // read fills dst from consecutive addresses. In rxFIFO it reads one address, and

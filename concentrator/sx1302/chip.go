@@ -82,6 +82,8 @@ type Chip struct {
 	options  Options
 	started  bool
 	identity Identity
+	batches  bool // the port makes several reads in one message, see tryTogether
+	message  message
 
 	receiver receiver
 	offsets  [Chains][]dcOffset // of the transmitter, for each gain; SX1255 and SX1257

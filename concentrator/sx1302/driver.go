@@ -185,9 +185,9 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 }
 
 // Run implements concentrator.Driver. It returns an error if the configuration is
-// impossible with the chip or the firmware is missing, and after a few failed
-// starts in a row, so that the caller opens the board again. After other faults it
-// restarts the chip.
+// impossible with the chip or the firmware is missing, and if the port is gone or after
+// a few failed starts in a row, so that the caller opens the board again. After other
+// faults it restarts the chip.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.endMeasuring(cancel)
@@ -198,7 +198,7 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) {
+		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) || errors.Is(err, ErrGone) {
 			return err
 		}
 		d.count(func(s *DriverStats) { s.Failures++ })

@@ -183,8 +183,11 @@ func (im *Image) check() error {
 const imageMode = 0o644
 
 // SaveImage writes an image into a folder, completely or not at all. All users may
-// read it.
+// read it. It refuses an image that is too old.
 func SaveImage(dir string, im Image) error {
+	if im.Program.Old() {
+		return fmt.Errorf("%w: %s is too old, it must be of 2.0.0 or later", ErrImage, im.Program)
+	}
 	if err := im.check(); err != nil {
 		return err
 	}
@@ -207,6 +210,16 @@ func SaveImage(dir string, im Image) error {
 func writeImage(f *os.File, data []byte) error {
 	_, err := f.Write(data)
 	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
+}
+
+// Absent returns which of some programs are not in the folder of imported images.
+func Absent(dir string, programs ...Program) (absent []Program) {
+	for _, p := range programs {
+		if _, err := os.Stat(filepath.Join(dir, p.FileName())); err != nil {
+			absent = append(absent, p)
+		}
+	}
+	return absent
 }
 
 // LoadFirmware reads the programs for a configuration from the folder of imported

@@ -117,8 +117,9 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 
 // Receive returns the frames received since the last call, and reads the counters.
 // It must be called about every 10 ms, and at least once a minute. The slice and
-// the payloads are valid until the next call. An empty poll takes three transfers,
-// at most four, and allocates nothing.
+// the payloads are valid until the next call. An empty poll takes one call of the
+// system where the port can do that, otherwise three transfers, at most four. It
+// allocates nothing.
 //
 // Good records before a faulty one are returned. An error comes from the bus, or is
 // ErrFIFO; frames that were read before it are returned by the next call.
@@ -144,7 +145,10 @@ func (c *Chip) poll() (reading, error) {
 	if !c.started {
 		return reading{}, ErrNotStarted
 	}
-	if err := c.fetch(); err != nil {
+	if c.batches {
+		return c.pollTogether()
+	}
+	if err := c.fetch(0); err != nil {
 		return reading{}, err
 	}
 	return c.readCounters()
@@ -199,10 +203,10 @@ func (c *Chip) PulseCounter() (uint32, error) {
 	return c.receiver.running.past(now.pulse), nil
 }
 
-// fetch reads all bytes of the FIFO. Reading removes them from the FIFO, so the
-// bytes read before an error are kept.
-func (c *Chip) fetch() error {
-	n, err := c.waiting()
+// fetch reads all bytes of the FIFO, of which that number was read before, or 0. Reading
+// removes them from it, so the bytes that were read before an error are kept.
+func (c *Chip) fetch(before int) error {
+	n, err := c.waiting(before)
 	if err != nil {
 		return err
 	}
@@ -239,10 +243,13 @@ func (c *Chip) salvage(counter uint32) []Packet {
 
 // waiting returns how many bytes are in the FIFO. The number has two bytes and may
 // change while it is read, so it is read twice and the larger one used; the next
-// poll reads a 0 again.
-func (c *Chip) waiting() (int, error) {
-	most := 0
-	for range 2 {
+// poll reads a 0 again. before is a first reading, or 0.
+func (c *Chip) waiting(before int) (int, error) {
+	most, readings := before, 2
+	if before > 0 {
+		readings = 1
+	}
+	for range readings {
 		var b [2]byte
 		if err := c.read(rxBytes.addr, b[:]); err != nil {
 			return 0, err
@@ -261,20 +268,33 @@ func (c *Chip) waiting() (int, error) {
 // readCounters reads both counters twice. If their top bytes differ, one reading
 // may have been taken during a change, and a third one is made.
 func (c *Chip) readCounters() (reading, error) {
-	var first, second [8]byte
+	if c.batches {
+		if err := c.readTogether(&c.message, counterSpans); err != nil {
+			return reading{}, err
+		}
+		return c.readingOf(c.message.answer(0), c.message.answer(1))
+	}
+	var first, second [countersSize]byte
 	if err := c.read(counters.addr, first[:]); err != nil {
 		return reading{}, err
 	}
 	if err := c.read(counters.addr, second[:]); err != nil {
 		return reading{}, err
 	}
+	return c.readingOf(first[:], second[:])
+}
+
+// readingOf returns what two readings in a row say.
+func (c *Chip) readingOf(first, second []byte) (reading, error) {
 	if first[0] != second[0] || first[4] != second[4] {
 		c.receiver.stats.Torn++
-		if err := c.read(counters.addr, first[:]); err != nil {
+		var third [countersSize]byte
+		if err := c.read(counters.addr, third[:]); err != nil {
 			return reading{}, err
 		}
+		first = third[:]
 	}
-	r := reading{pulse: binary.BigEndian.Uint32(first[:]), running: binary.BigEndian.Uint32(first[4:])}
+	r := reading{pulse: binary.BigEndian.Uint32(first), running: binary.BigEndian.Uint32(first[4:])}
 	r.counter = c.receiver.running.next(r.running).value()
 	return r, nil
 }

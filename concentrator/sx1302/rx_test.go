@@ -129,22 +129,43 @@ func TestTorn(t *testing.T) {
 	})
 }
 
-// TestEmptyPoll holds the driver to its promise of what a poll costs.
+// TestEmptyPoll holds the driver to its promise of what a poll costs: one call of the port
+// where that makes several reads in one, and else, as a controller may not, not more
+// than four.
 func TestEmptyPoll(t *testing.T) {
-	transfers := 0
-	_, chip := newTestChip(t, sx1302test.Options{Fail: func([]byte) error { transfers++; return nil }})
+	for name, tt := range map[string]struct {
+		port  sx1302test.Options
+		calls int
+	}{
+		"several frames in a message": {sx1302test.Options{}, 1},
+		"refused":                     {sx1302test.Options{OneFrame: true}, 4},
+		"taken for one frame":         {sx1302test.Options{Selected: true}, 4},
+		"one way at a time":           {sx1302test.Options{HalfDuplex: true}, 4},
+	} {
+		t.Run(name, func(t *testing.T) { emptyPoll(t, tt.port, tt.calls) })
+	}
+}
+
+func emptyPoll(t *testing.T, port sx1302test.Options, calls int) {
+	t.Helper()
+	transfers, messages := 0, 0
+	port.Fail, port.Messages = func([]byte) error { transfers++; return nil }, &messages
+	_, chip := newTestChip(t, port)
 	if err := chip.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	transfers = 0
+	transfers, messages = 0, 0
 	const polls = 1000
 	allocations := testing.AllocsPerRun(polls, func() {
 		if packets, err := chip.Receive(); len(packets) > 0 || err != nil {
 			t.Fatal(packets, err)
 		}
 	})
-	if allocations > 0 {
+	if allocations > 0 && !port.HalfDuplex { // there the model allocates
 		t.Errorf("%v allocations", allocations)
+	}
+	if limit := calls * (polls + 1); messages > limit {
+		t.Errorf("%d calls, want at most %d", messages, limit)
 	}
 	if limit := 4 * (polls + 1); transfers > limit {
 		t.Errorf("%d transfers, want at most %d", transfers, limit)
@@ -185,7 +206,7 @@ func mustHex(text string) []byte {
 // there is not lost.
 func TestReceiveAfterError(t *testing.T) {
 	fail := false
-	model, chip := newTestChip(t, sx1302test.Options{Fail: func(w []byte) error {
+	model, chip := newTestChip(t, sx1302test.Options{OneFrame: true, Fail: func(w []byte) error {
 		if fail && len(w) > 4 && uint16(w[1])<<8|uint16(w[2]) == counters.addr {
 			return errors.New("bus")
 		}

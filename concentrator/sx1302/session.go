@@ -156,7 +156,7 @@ func (s *session) failed(err error) error {
 	if !isBus(err) && !errors.Is(err, ErrFIFO) {
 		return err
 	}
-	if s.busErrors++; s.busErrors < maxBusErrors {
+	if s.busErrors++; s.busErrors < maxBusErrors && !errors.Is(err, ErrGone) {
 		return nil
 	}
 	s.salvage()

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"periph.io/x/conn/v3/spi"
+
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
 )
@@ -27,6 +29,16 @@ func (x *wire) Tx(w, r []byte) error {
 		return err
 	}
 	return x.after(w, r)
+}
+
+// TxPackets implements spi.Conn: a message of whole frames, each with the hook behind it.
+func (x *wire) TxPackets(p []spi.Packet) error {
+	for _, q := range p {
+		if err := x.Tx(q.W, q.R); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // onWire is newBench with a hook behind each transfer.

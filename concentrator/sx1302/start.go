@@ -33,6 +33,7 @@ func (c *Chip) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.tryTogether(version)
 	if err := c.bringUp(ctx); err != nil {
 		return fmt.Errorf("sx1302: start: %w", err)
 	}

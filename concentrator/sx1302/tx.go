@@ -251,11 +251,13 @@ func (c *Chip) Send(t Transmission) error {
 }
 
 func (c *Chip) arm(t *Transmission) error {
-	delay, err := c.program(t)
-	if err != nil {
-		return err
-	}
-	return c.trigger(t, delay)
+	return c.together(func() error {
+		delay, err := c.program(t)
+		if err != nil {
+			return err
+		}
+		return c.trigger(t, delay)
+	})
 }
 
 // program writes all registers and the payload. It returns the start delay in
@@ -285,6 +287,12 @@ func (c *Chip) program(t *Transmission) (delay uint16, err error) {
 	if err := c.setBlock(uint16(txStride*chain), list); err != nil {
 		return 0, err
 	}
+	if delay != 0 { // which only LoRa has
+		err := c.writeBytes(txStartDelay.of(chain, txStride), binary.BigEndian.AppendUint16(nil, delay))
+		if err != nil {
+			return 0, err
+		}
+	}
 	if err := c.set(txWriteBuffer.of(chain, txStride), 1); err != nil {
 		return 0, err
 	}
@@ -311,16 +319,32 @@ func (c *Chip) commonTxSettings(t *Transmission) []setting {
 		offset = c.offsets[t.Chain][i]
 	}
 	f := txFrequency(r.Type, t.Frequency)
+	source, bandwidth := t.baseBand()
 	return []setting{
-		{txModulation, bit(!t.Carrier && t.DataRate.Modulation == radio.FSK)},
-		{txAGCPower, int(g.setting(r.Type))},
-		{txIQGain, int(g.DigGain)},
+		{txModulation, bit(source == sourceFSK)},
+		{txIFSource, source},
 		{txIOffset, int(byte(offset.i))},
 		{txIOffset.plus(1), int(byte(offset.q))},
+		{txAGCPower, int(g.setting(r.Type))},
+		{txIQGain, int(g.DigGain)},
 		{txFreqH, int(f >> 16 & 0xFF)},
 		{txFreqH.plus(1), int(f >> 8 & 0xFF)},
 		{txFreqH.plus(2), int(f & 0xFF)},
+		{txAGCBandwidth, bandwidth},
 	}
+}
+
+// baseBand returns the source of the base band and what the AGC is told of its width. FSK
+// has no bandwidth where it comes from sx1302_hal's packet forwarder.
+func (t *Transmission) baseBand() (source, agcBandwidth int) {
+	code, _ := bandwidthCode(t.DataRate.Bandwidth)
+	switch {
+	case t.Carrier:
+		return sourceCarrier, agcWideBand | code
+	case t.DataRate.Modulation == radio.FSK:
+		return sourceFSK, agcWideBand | code
+	}
+	return sourceLoRa, code
 }
 
 func deviationSettings(word int) []setting {
@@ -330,13 +354,11 @@ func deviationSettings(word int) []setting {
 // carrierSettings returns the settings of a carrier. A carrier off the centre is
 // modulated with an offset in 1/64 of the deviation.
 func carrierSettings(t *Transmission, step int32) []setting {
-	code, _ := bandwidthCode(t.DataRate.Bandwidth)
 	offset := 0
 	if step != 0 {
 		offset = int(int64(t.CarrierOffset) * 64 / int64(step))
 	}
-	list := []setting{{txIFSource, sourceCarrier}, {txAGCBandwidth, agcWideBand | code}, {txTestModFreq, offset}}
-	return append(list, deviationSettings(deviationWord(uint32(step)))...)
+	return append(deviationSettings(deviationWord(uint32(step))), setting{txTestModFreq, offset})
 }
 
 // loraTxSettings returns the settings of the LoRa modulator and its start delay.
@@ -350,32 +372,30 @@ func (c *Chip) loraTxSettings(t *Transmission) ([]setting, uint16) {
 	}
 	peak1, peak2 := syncPeaks(c.config.Private, sf)
 	delay := c.startDelay(int(t.Chain), bandwidth, lowpass)
-	list := []setting{
-		{txStartDelay, int(delay >> 8)},
-		{txStartDelay.plus(1), int(delay & 0xFF)},
-		{txIFSource, sourceLoRa},
-		{txAGCBandwidth, code},
-		{txBW, code},
-		{txSF, int(sf)},
-		{txPreambleMSB, preamble >> 8},
-		{txPreambleLSB, preamble & 0xFF},
-		{txChirpLowpass, lowpass},
-		{txCodingRate, int(t.CodingRate)},
-		{txModemEnable, 1},
-		{txCADRXTX, 2},
-		{txModemStart, 1},
-		{txContinuous, 0},
-		{txChirpInvert, bit(t.InvertPolarity)},
-		{txImplicit, bit(t.ImplicitHeader)},
-		{txCRC, bit(!t.NoCRC)},
-		{txSyncPeak1, peak1},
-		{txSyncPeak2, peak2},
-		{txFineSync, bit(sf <= 6)},
-		{txPayloadLength, len(t.Payload)},
-		{txPPMHeader, 0},
-		{txPPMOffset, bit(lowDataRate(sf, bandwidth))},
-	}
-	return append(list, deviationSettings(deviationWord(bandwidth/2))...), delay
+	list := append(
+		deviationSettings(deviationWord(bandwidth/2)),
+		[]setting{
+			{txBW, code},
+			{txPreambleMSB, preamble >> 8},
+			{txPreambleLSB, preamble & 0xFF},
+			{txSF, int(sf)},
+			{txChirpLowpass, lowpass},
+			{txCodingRate, int(t.CodingRate)},
+			{txModemEnable, 1},
+			{txCADRXTX, 2},
+			{txModemStart, 1},
+			{txContinuous, 0},
+			{txChirpInvert, bit(t.InvertPolarity)},
+			{txImplicit, bit(t.ImplicitHeader)},
+			{txCRC, bit(!t.NoCRC)},
+			{txSyncPeak1, peak1},
+			{txSyncPeak2, peak2},
+			{txFineSync, bit(sf <= 6)},
+			{txPayloadLength, len(t.Payload)},
+			{txPPMHeader, 0},
+			{txPPMOffset, bit(lowDataRate(sf, bandwidth))},
+		}...)
+	return list, delay
 }
 
 // startDelay returns how long before its time a packet is triggered, in ticks: 1.5
@@ -392,12 +412,9 @@ func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 
 func (c *Chip) fskTxSettings(t *Transmission) []setting {
 	preamble := t.PreambleLength()
-	code, _ := bandwidthCode(t.DataRate.Bandwidth) // 0 if there is none, as in sx1302_hal's packet forwarder
 	rate := crystal / int(t.DataRate.BitRate)
 	size := c.config.FSK.SyncWordSize
 	list := []setting{
-		{txIFSource, sourceFSK},
-		{txAGCBandwidth, agcWideBand | code},
 		{txFSKPacketMode, 1},
 		{txFSKCRC, bit(!t.NoCRC)},
 		{txFSKCRCIBM, 0},

@@ -229,7 +229,7 @@ func TestGlobalConfFaults(t *testing.T) {
 		},
 		"a tty": {
 			"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`,
-			[]string{`gateway[0].sx1302.device: boards behind a USB bridge`},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -255,7 +255,7 @@ func TestGlobalConfFaults(t *testing.T) {
 	}
 }
 
-// Every board that is on an SPI port can be probed, whatever its region is.
+// Every board can be probed, whatever its region is.
 func TestProbed(t *testing.T) {
 	boards, err := board.Boards()
 	if err != nil {
@@ -264,11 +264,21 @@ func TestProbed(t *testing.T) {
 	for _, b := range boards {
 		c, err := (&SX1302{Board: b.Name, Reset: "gpiochip1:3"}).Probed()
 		if b.USB {
+			if c, err := (&SX1302{Board: b.Name}).Probed(); err != nil || c.Board.Device != "usb" || c.Board.Reset != "" {
+				t.Errorf("%s: %+v, %v", b.Name, c, err)
+			}
 			continue
 		}
 		if err != nil || c.Board.Reset != "gpiochip1:3" || c.Board.Power != b.Power ||
 			c.Chip.Radios[b.ClockSource].Type != b.Radios[0].Type {
 			t.Errorf("%s: %+v, %v", b.Name, c, err)
+		}
+	}
+	const stable = "/dev/serial/by-id/usb-STMicroelectronics_STM32_Virtual_ComPort_205D3566424B-if00"
+	for _, device := range []string{"usb", "/dev/ttyACM1", stable} {
+		c, err := (&SX1302{Board: "rak5146", Device: device, Temperature: "none"}).Probed()
+		if b := c.Board; err != nil || b.Device != device || b.Reset != "" || b.I2C != "" || b.SX1261 != "usb" {
+			t.Errorf("%s: %+v, %v", device, c, err)
 		}
 	}
 	for given, want := range map[string]string{"": "/dev/spidev0.0", "/dev/spidev1.0": "/dev/spidev1.0"} {

@@ -85,7 +85,7 @@ wait = "250ms"                        # for others and for the child process to 
 # driver = "sx1302"
 # [gateway.sx1302]
 # board = "rak2287"                   # a row of the board table; the keys below override it
-# device = "/dev/spidev0.0"
+# device = "/dev/spidev0.0"           # or behind a USB bridge: "usb" for the only one, or a name in /dev/serial/by-id
 # reset = "gpiochip0:17"              # or by the chip's label, as "pinctrl-rp1:17"; "none"; or
 #                                     # "exec:/path/reset.sh", which cannot use /sys/class/gpio under systemd
 # power = "none"                      # GPIO line that switches the board on

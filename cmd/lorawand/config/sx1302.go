@@ -297,22 +297,29 @@ func wanted(p *region.Plan) []board.Wanted {
 	return out
 }
 
+// boardKey is a key of [gateway.sx1302] that overrides what the table says of a board.
+type boardKey struct {
+	key, given string
+	field      *string
+	form       *regexp.Regexp
+	example    string
+}
+
 // override applies the keys that are not about the radios.
 func (s *SX1302) override(b *board.Board) error {
-	var errs []error
-	for _, o := range []struct {
-		key, given string
-		field      *string
-		form       *regexp.Regexp
-		example    string
-	}{
-		{"device", s.Device, &b.Device, deviceForm, `"/dev/spidev0.0"`},
+	keys := []boardKey{
+		{"device", s.Device, &b.Device, deviceForm, `"/dev/spidev0.0", or "usb" or a tty for a USB bridge`},
 		{"reset", s.Reset, &b.Reset, resetForm, `"gpiochip0:17", "pinctrl-rp1:17", "exec:/path/reset.sh" or "none"`},
 		{"power", s.Power, &b.Power, lineForm, `"gpiochip0:18" or "none"`},
 		{"sx1261", s.SX1261, &b.SX1261, listenerForm, `"/dev/spidev0.1" or "none"`},
 		{"sx1261_reset", s.SX1261Reset, &b.SX1261Reset, lineForm, `"gpiochip0:5" or "none"`},
 		{"temperature", s.Temperature, &b.I2C, busForm, `"/dev/i2c-1" or "none"`},
-	} {
+	}
+	if board.IsUSB(cmp.Or(s.Device, b.Device)) || s.Device == "" && b.USB {
+		return s.overrideUSB(b, keys)
+	}
+	var errs []error
+	for _, o := range keys {
 		switch {
 		case o.given == "":
 		case !o.form.MatchString(o.given):
@@ -324,10 +331,10 @@ func (s *SX1302) override(b *board.Board) error {
 		}
 	}
 	switch {
-	case strings.HasPrefix(cmp.Or(s.Device, b.Device), "/dev/tty"), s.Device == "" && b.USB:
+	case b.USB && s.Device != SimDevice:
 		errs = append(errs, &keyError{
 			"sx1302.device",
-			fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name),
+			fmt.Errorf("%q: %s is behind a USB bridge; leave the key out, or name the tty", s.Device, b.Name),
 		})
 	case s.Device == SimDevice && !Simulates:
 		errs = append(errs, &keyError{
@@ -346,6 +353,32 @@ func (s *SX1302) override(b *board.Board) error {
 	return errors.Join(errs...)
 }
 
+// overrideUSB is override for a board behind a USB bridge, which has the lines, the SX1261
+// and the sensor: those can only be left out.
+func (s *SX1302) overrideUSB(b *board.Board, keys []boardKey) error {
+	var errs []error
+	if s.Device != "" && !deviceForm.MatchString(s.Device) {
+		errs = append(errs, &keyError{"sx1302.device", fmt.Errorf("%.60q, must be as %s", s.Device, keys[0].example)})
+	}
+	if !b.Bridge && s.Board != "" {
+		errs = append(errs, &keyError{
+			"sx1302.device", fmt.Errorf("%.60q: %s is not made with a USB bridge", s.Device, b.Name),
+		})
+	}
+	b.UseUSB(cmp.Or(s.Device, b.Device))
+	for _, o := range keys[1:] {
+		switch {
+		case o.given == None:
+			*o.field = ""
+		case o.given != "" && o.given != board.AnyUSB:
+			errs = append(errs, &keyError{
+				"sx1302." + o.key, fmt.Errorf("%.60q: the USB bridge of the board has it; leave the key out", o.given),
+			})
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // chipForm matches the device of a GPIO chip, its label as gpiodetect prints it, or
 // "header" for the chip with the lines of a Raspberry Pi's header. Labels are never
 // so short that "exec" could be one.
@@ -353,7 +386,7 @@ const chipForm = `[\w.@-]{5,}`
 
 // Forms of the keys.
 var (
-	deviceForm   = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty.*|sim)$`)
+	deviceForm   = regexp.MustCompile(`^(/dev/spidev\d+\.\d+|/dev/tty\w+|/dev/serial/by-(id|path)/[^/\s]+|usb|sim)$`)
 	listenerForm = regexp.MustCompile(`^(none|/dev/spidev\d+\.\d+)$`)
 	lineForm     = regexp.MustCompile(`^(none|(/dev/gpiochip\d+|` + chipForm + `):\d+)$`)
 	resetForm    = regexp.MustCompile(`^(none|(/dev/gpiochip\d+|` + chipForm + `):\d+|exec:/.+)$`)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,7 +56,11 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	}
 	s := root.at("SX130x_conf")
 	if s.missing {
-		root.fault("no SX130x_conf; files for the SX1301 are of no use")
+		if old := root.at("SX1301_conf"); !old.missing {
+			old.fault("%s", sx1301(root))
+		} else {
+			root.fault("no SX130x_conf")
+		}
 		return GlobalConf{}, root.file.err()
 	}
 	s.object()
@@ -86,6 +91,18 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 		}
 	}
 	return g, root.file.err()
+}
+
+// sx1301 says how a gateway with the chip before is used: its packet forwarder stays, and
+// talks to the listener of UDP.
+func sx1301(root *confValue) string {
+	eui := root.at("gateway_conf").at("gateway_ID").text()
+	if _, err := strconv.ParseUint(eui, 16, 64); err != nil || len(eui) != 16 {
+		eui = "its gateway_ID"
+	}
+	return fmt.Sprintf(`this gateway has an SX1301, as iC880A, RAK831 and LPS8, which is not driven; keep its packet `+
+		`forwarder, with "server_address": "127.0.0.1", "serv_port_up": 1700, "serv_port_down": 1700 in its gateway_conf, `+
+		`and here: [[gateway]], driver = "udp", eui = %q`, eui)
 }
 
 func hundredths(v float64) radio.Decibel { return radio.Decibel(math.Round(v * 100)) }

@@ -206,7 +206,13 @@ var globalConfFaults = []struct{ name, old, now, want string }{
 		"not an object", `"SX130x_conf": {`, `"SX130x_conf": 7, "other": {`,
 		"g.json:2: SX130x_conf: is a number, must be an object",
 	},
-	{"SX1301", `SX130x_conf`, `SX1301_conf`, "g.json:1: no SX130x_conf; files for the SX1301 are of no use"},
+	{
+		"SX1301", `SX130x_conf`, `SX1301_conf`,
+		`g.json:2: SX1301_conf: this gateway has an SX1301, as iC880A, RAK831 and LPS8, which is not driven; keep its ` +
+			`packet forwarder, with "server_address": "127.0.0.1", "serv_port_up": 1700, "serv_port_down": 1700 in its ` +
+			`gateway_conf, and here: [[gateway]], driver = "udp", eui = "AA555A0000000000"`,
+	},
+	{"a chip of nobody", `SX130x_conf`, `SX1308_conf`, "g.json:1: no SX130x_conf"},
 	{"twice", `"clksrc": 0`, `"clksrc": 0, "clksrc": 1`, `g.json:6: "clksrc" occurs twice`},
 	{"clock", `"clksrc": 0`, `"clksrc": 2`, "g.json:6: clksrc: 2, must be 0 to 1"},
 	{

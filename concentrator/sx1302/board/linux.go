@@ -1,6 +1,7 @@
 package board
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,10 @@ import (
 )
 
 // Linux is a host with spidev, i2c-dev and the GPIO character device.
-type Linux struct{}
+type Linux struct {
+	// OpenUSB opens the USB bridge behind a tty, see package serial; nil opens none.
+	OpenUSB func(device string) (USB, error)
+}
 
 var _ Host = Linux{}
 
@@ -117,8 +121,11 @@ var ErrHeld = errors.New("another program works with it; stop that first")
 // Lock implements Host. Other processes of lorawand lock the device too. Packet
 // forwarders do not; root finds them by their open files.
 func (Linux) Lock(device string) (io.Closer, error) {
-	f, err := os.OpenFile(device, os.O_RDWR, 0)
-	if err != nil {
+	f, err := os.OpenFile(device, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0) // it may be a tty
+	switch {
+	case errors.Is(err, syscall.EBUSY): // a tty that another program has for itself
+		return nil, fmt.Errorf("%s: %w: %s", device, ErrHeld, cmp.Or(holder(device), "of another user"))
+	case err != nil:
 		return nil, fmt.Errorf("open %s: %w", device, err)
 	}
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -151,7 +158,25 @@ func holder(device string) string {
 		if err != nil {
 			continue // it has just ended
 		}
-		return fmt.Sprintf("%s, process %s", strings.TrimSpace(string(name)), pid)
+		who := fmt.Sprintf("%s, process %s", strings.TrimSpace(string(name)), pid)
+		groups, _ := os.ReadFile(filepath.Join(process, "cgroup")) // kernels without have no services
+		if service := serviceOf(string(groups)); service != "" {
+			who += fmt.Sprintf(": systemctl disable --now %s", service)
+		}
+		return who
+	}
+	return ""
+}
+
+// serviceOf returns the service of systemd that a process belongs to, by its control groups,
+// or "". That of a user's session is none that can be stopped so.
+func serviceOf(groups string) string {
+	for line := range strings.Lines(groups) {
+		_, path, _ := strings.Cut(strings.TrimSpace(line), ":/system.slice/")
+		service, _, _ := strings.Cut(path, "/")
+		if strings.HasSuffix(service, ".service") {
+			return service
+		}
 	}
 	return ""
 }

@@ -148,3 +148,18 @@ func TestLinuxDevices(t *testing.T) {
 		}
 	}
 }
+
+// TestServiceOf names the service that has to be stopped.
+func TestServiceOf(t *testing.T) {
+	for groups, want := range map[string]string{
+		"0::/system.slice/ttn-gateway.service\n":                                  "ttn-gateway.service",
+		"12:pids:/system.slice/lora.service\n1:name=x:/system.slice/lora.service": "lora.service",
+		"0::/system.slice/docker.service/payload\n":                               "docker.service",
+		"0::/user.slice/user-1000.slice/session-2.scope\n":                        "",
+		"0::/\n": "", "": "",
+	} {
+		if got := serviceOf(groups); got != want {
+			t.Errorf("%q: %q, want %q", groups, got, want)
+		}
+	}
+}

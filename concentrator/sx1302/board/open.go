@@ -29,6 +29,9 @@ type Host interface {
 	Line(name string, high bool) (Output, error)
 	// I2C opens a bus.
 	I2C(name string) (I2CBus, error)
+	// USB opens the USB bridge behind a tty, or with AnyUSB the only one, and takes it for
+	// this process.
+	USB(device string) (USB, error)
 	// Run runs a program and waits for its end.
 	Run(ctx context.Context, program string, args ...string) error
 }
@@ -77,6 +80,9 @@ func (c *closers) Close() error {
 }
 
 func (c *closers) hardware(h Host, b *Board) (*Hardware, error) {
+	if IsUSB(b.Device) {
+		return c.usb(h, b)
+	}
 	hw := &Hardware{MaxTransfer: h.MaxTransfer(), Timer: sx1302.NewKernelTimer}
 	port, err := h.SPI(b.Device)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"periph.io/x/conn/v3/spi"
+
 	"lorawand/concentrator"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -48,6 +50,38 @@ func (h *fakeHost) done() []string {
 	h.log = nil
 	return log
 }
+
+// USB implements Host.
+func (h *fakeHost) USB(device string) (USB, error) {
+	_, err := h.open(device)
+	if err != nil {
+		return nil, err
+	}
+	return &fakeUSB{Chip: h.model, host: h, device: device}, nil
+}
+
+// fakeUSB is a bridge that has only lines and a sensor.
+type fakeUSB struct {
+	*sx1302test.Chip
+	host   *fakeHost
+	device string
+	gone   error
+}
+
+func (*fakeUSB) Burst() int                               { return 4096 }
+func (*fakeUSB) Modify(addr uint16, mask, now byte) error { return nil }
+func (*fakeUSB) Queue()                                   {}
+func (*fakeUSB) Flush() error                             { return nil }
+func (*fakeUSB) Discard()                                 {}
+func (u *fakeUSB) SX1261() spi.Conn                       { return u.Chip.SX1261() }
+func (*fakeUSB) Temperature() (int32, error)              { return 7 * 256, nil }
+
+func (u *fakeUSB) SetLine(pin byte, high bool) error {
+	u.host.did("A%d %t", pin, high)
+	return u.gone
+}
+
+func (u *fakeUSB) Close() error { u.host.did("close %s", u.device); return nil }
 
 func (h *fakeHost) open(what string) (fakeThing, error) {
 	if what == h.missing {

@@ -17,8 +17,12 @@ func TestReadme(t *testing.T) {
 	regions := map[string][]string{}
 	seen := map[string]Board{}
 	for _, b := range boards(t) {
-		if _, ok := seen[b.Name]; !ok && !b.USB {
+		if _, ok := seen[b.Name]; !ok {
 			want = append(want, b.Name)
+		}
+		if b.USB {
+			b.UseUSB("")
+			b.I2C = ""
 		}
 		seen[b.Name] = b
 		regions[b.Name] = append(regions[b.Name], b.Regions...)
@@ -31,14 +35,19 @@ func TestReadme(t *testing.T) {
 	}
 	for _, name := range want {
 		b := seen[name]
-		reset := code(b.Reset)
-		if _, byTool := b.ResetSteps(); byTool {
+		reset, device := code(b.Reset), code(b.Device)
+		if b.Bridge && !b.USB {
+			device += "or `usb` "
+		}
+		if b.USB {
+			reset = " by the bridge "
+		} else if _, byTool := b.ResetSteps(); byTool {
 			reset = code(MakersTool)
 		} else if b.Reset == "" {
 			reset = " not known "
 		}
 		row := fmt.Sprintf("| `%s` |%s|%s|%s|%s|%s| %s |",
-			name, code(b.Device), reset, code(b.Power), code(b.SX1261Reset), code(b.I2C),
+			name, device, reset, code(b.Power), code(b.SX1261Reset), code(b.I2C),
 			strings.Join(regions[name], " "))
 		if !strings.Contains(string(text), row+"\n") {
 			t.Errorf("no row %s", row)

@@ -64,6 +64,9 @@ func (b *Board) reset(h Host, pins Pins) func(context.Context) error {
 
 // Toggled returns the names of all lines that a reset of the board sets.
 func (b *Board) Toggled() []string {
+	if IsUSB(b.Device) {
+		return []string{"power and both resets by the USB bridge"}
+	}
 	reset := b.Reset
 	if steps, byTool := b.ResetSteps(); byTool {
 		reset = "by " + MakersTool

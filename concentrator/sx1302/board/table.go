@@ -37,9 +37,10 @@ var ErrRegion = errors.New("sx1302: no gains of the board for the region")
 type Board struct {
 	Name    string
 	Regions []string // the regions of these gains, such as AS923_2 or EU868
-	USB     bool     // behind a USB bridge only, which is not supported yet
+	USB     bool     // behind a USB bridge only: its devices and lines are the bridge's
+	Bridge  bool     // it is to be had with a USB bridge
 
-	Device      string // of the SPI port
+	Device      string // of the SPI port, or once UseUSB was called the tty or AnyUSB
 	Reset       string // GPIO chip and line as OpenLine wants it, or "command: " and the text of ResetSteps
 	Power       string // as Reset; "" is none
 	SX1261      string // device of the radio that scans for LBT; not in the table
@@ -121,7 +122,8 @@ func parseRow(row []string, all [][]string) ([]Board, error) {
 
 // setHost sets the devices and lines from a row.
 func (b *Board) setHost(row []string) {
-	b.Name, b.USB, b.Device, b.Source = row[colName], row[colCom] == "USB", row[colDevice], row[colSource]
+	b.Name, b.Device, b.Source = row[colName], row[colDevice], row[colSource]
+	b.USB, b.Bridge = row[colCom] == "USB", strings.Contains(row[colCom], "USB")
 	b.Reset, b.Power, b.SX1261Reset, b.I2C = row[colReset], row[colPower], row[colSX1261Reset], row[colI2C]
 }
 

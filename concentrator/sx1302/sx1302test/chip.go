@@ -37,9 +37,16 @@ type Options struct {
 	// reports that only by an error, like those of the MT7621 and MT7628.
 	HalfDuplex bool
 
-	// Faults: a radio without a clock, programs that do not answer, and others.
-	// Fail makes a transfer fail. If Read returns true, its value replaces the byte
-	// read from an address.
+	// OneFrame is a controller that refuses several frames in one message, and Selected
+	// one that keeps the chip selected between them, so that they are one frame.
+	OneFrame, Selected bool
+
+	// Messages counts calls of the port: one for each message, whatever is in it.
+	Messages *int
+
+	// Faults: a radio that gives no clock, programs that answer nothing, and
+	// what else. Fail makes a transfer fail; Read, if it returns true, replaces
+	// what is read from an address.
 	NoClock bool
 	Hang    bool
 	Fail    func(w []byte) error
@@ -192,45 +199,6 @@ func (*Chip) Duplex() conn.Duplex { return conn.Full }
 
 // MaxTxSize implements conn.Limits.
 func (c *Chip) MaxTxSize() int { return c.opts.MaxTxSize }
-
-// ErrBothWays is the error of a controller that cannot send and receive at once.
-var ErrBothWays = errors.New("sx1302test: input/output error")
-
-// TxPackets implements spi.Conn. The packets are one frame.
-func (c *Chip) TxPackets(p []spi.Packet) error { return txPackets(p, c.opts.HalfDuplex, c.transfer) }
-
-// txPackets joins packets during which the chip stays selected to one frame.
-func txPackets(p []spi.Packet, halfDuplex bool, transfer func(w, r []byte) error) error {
-	var w, r []byte
-	for i, q := range p {
-		switch {
-		case q.KeepCS == (i == len(p)-1):
-			return ErrFrame
-		case halfDuplex && len(q.W) > 0 && len(q.R) > 0:
-			return ErrBothWays
-		}
-		w = append(append(w, q.W...), make([]byte, max(len(q.R)-len(q.W), 0))...)
-	}
-	r = make([]byte, len(w))
-	err := transfer(w, r)
-	for _, q := range p {
-		copy(q.R, r)
-		r = r[max(len(q.W), len(q.R)):]
-	}
-	return err
-}
-
-// Tx implements conn.Conn. It is one frame: w and r have the same length, or r is
-// empty.
-func (c *Chip) Tx(w, r []byte) error {
-	switch {
-	case len(r) == 0:
-		r = make([]byte, len(w))
-	case c.opts.HalfDuplex:
-		return ErrBothWays
-	}
-	return c.transfer(w, r)
-}
 
 func (c *Chip) transfer(w, r []byte) error {
 	c.mu.Lock()

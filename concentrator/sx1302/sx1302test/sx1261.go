@@ -67,7 +67,7 @@ func (*SX1261) Duplex() conn.Duplex { return conn.Full }
 
 // TxPackets implements spi.Conn.
 func (x *SX1261) TxPackets(p []spi.Packet) error {
-	return txPackets(p, x.chip.opts.HalfDuplex, x.transfer)
+	return x.chip.frames(p, x.transfer)
 }
 
 // Tx implements conn.Conn: a command, and the radio's bytes at the same time.
