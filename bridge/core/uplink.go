@@ -107,7 +107,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		// begun must not be lost.
 		was := *dev
 		c.opts.Devices.TakeUp(dev)
-		if buried := c.buried(&was, dev); len(buried) > 0 {
+		if buried := c.past().Bury(&was, dev); len(buried) > 0 {
 			c.do(Commit{Records: buried})
 		}
 	}

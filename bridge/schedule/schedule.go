@@ -26,6 +26,7 @@ type Emission struct {
 	Frequency radio.Frequency
 	Priority  radio.Priority
 	Fallback  bool // RX2: while it is only held it gives way to an RX1 of its own priority
+	Why       Why  // is kept with what was sent
 }
 
 func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) }
@@ -90,6 +91,7 @@ type Slot struct {
 type timeline struct {
 	slots  []*Slot // by Start
 	ledger ledger
+	hours  hours
 }
 
 // Scheduler plans for all gateways. It belongs to one goroutine.
@@ -165,6 +167,7 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	t.displace(&e)
 	slot := t.add(&Slot{Emission: e, band: v.SubBand.Low})
 	slot.spent = t.ledger.spend(slot.band, e.HostStart, e.Airtime)
+	slot.spent.frequency, slot.spent.priority, slot.spent.why = e.Frequency, e.Priority, e.Why
 	return slot, v
 }
 
@@ -264,5 +267,6 @@ func (t *timeline) prune(now radio.HostTime) {
 	if len(t.slots) > 0 && past(t.slots[0]) {
 		t.slots = slices.DeleteFunc(t.slots, past)
 	}
+	t.hours.count(t.ledger, now)
 	t.ledger.prune(now)
 }

@@ -24,6 +24,7 @@ const (
 	KindMQTTSession = "mqtt-session" // key: application/client id; a persistent session
 	KindMQTTMessage = "mqtt-message" // key: application/client id/number; a message that waits for it
 	KindLedger      = "ledger"       // key: EUI of a gateway; what it has sent lately
+	KindAirtime     = "airtime"      // key: EUI of a gateway/place in a ring; what it has sent in an hour
 
 	KindApplication = "application" // key: its id; what is set for it
 	KindCodec       = "codec"       // key: brand/codec; scripts of a maker of devices
@@ -53,6 +54,7 @@ type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
 	Ledgers map[radio.EUI64]Spent
+	Hours   map[radio.EUI64][]AirtimeHour // oldest first
 
 	Tombstones *session.Tombstones
 
@@ -74,6 +76,9 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 		return State{}, err
 	}
 	if st.Ledgers, err = loadLedgers(s); err != nil {
+		return State{}, err
+	}
+	if st.Hours, err = loadHours(s); err != nil {
 		return State{}, err
 	}
 	if st.Tombstones, err = loadTombstones(s, nil); err != nil {
