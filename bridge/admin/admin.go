@@ -133,6 +133,8 @@ var operations = map[string]operation{
 	"backup":       {with((*Admin).backup), long},
 	"restore":      {with((*Admin).restore), long},
 
+	"gateway.airtime": {with((*Admin).airtime), long},
+
 	"device.put":    {with((*Admin).putDevices), long},
 	"device.set":    {with((*Admin).setDevice), briefly},
 	"device.get":    {with((*Admin).getDevice), briefly},

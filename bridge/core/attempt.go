@@ -46,8 +46,10 @@ const (
 // own.
 func (c *Core) plan(t *transmission, w, i int) {
 	e := t.opportunity.emission(w, i, len(t.phy), t.priority)
+	e.Why = t.why(w)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
 	c.raiseMarks(e.Gateway)
+	c.hours.Expect(e.HostStart.Add(e.Airtime))
 	c.lastID++
 	t.attempts = append(t.attempts, attempt{id: c.lastID, window: w, path: i, slot: slot})
 	c.attempts[c.lastID] = t

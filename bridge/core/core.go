@@ -133,7 +133,8 @@ type Options struct {
 	// NotBefore is the time before which no calendar is believed.
 	NotBefore time.Time
 
-	Ledgers map[radio.EUI64]state.Spent // what gateways had spent before the start
+	Ledgers map[radio.EUI64]state.Spent         // what gateways had spent before the start
+	Hours   map[radio.EUI64][]state.AirtimeHour // in which they had sent
 
 	Tombstones *session.Tombstones // nil: there are none
 
@@ -171,6 +172,7 @@ type Core struct {
 	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
 	marks         *state.AirtimeMarks
+	hours         *state.AirtimeHours
 	provisions    []*provisioning // the first is at hand, the others wait
 }
 
@@ -195,7 +197,7 @@ func New(o Options) (*Core, error) {
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
-		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers),
+		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers), hours: state.NewAirtimeHours(o.Hours),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	for eui, spent := range o.Ledgers {

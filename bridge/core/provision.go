@@ -59,7 +59,9 @@ const (
 )
 
 // past is what devices have used.
-func (c *Core) past() provision.Past { return provision.Past{Devices: c.opts.Devices, Tombstones: c.opts.Tombstones} }
+func (c *Core) past() provision.Past {
+	return provision.Past{Devices: c.opts.Devices, Tombstones: c.opts.Tombstones}
+}
 
 // provisioned begins a Provisioned, or refuses it if too many wait.
 func (c *Core) provisioned(p Provisioned) {

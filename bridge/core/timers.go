@@ -66,8 +66,10 @@ func (c *Core) nextTime() radio.HostTime {
 			next, ok = at, true
 		}
 	}
-	if at := c.marks.NextLower(); at != 0 {
-		sooner(at)
+	for _, at := range [...]radio.HostTime{c.marks.NextLower(), c.hours.Next()} {
+		if at != 0 {
+			sooner(at)
+		}
 	}
 	if c.provisioningNow() {
 		sooner(c.now.Host)

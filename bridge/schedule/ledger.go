@@ -30,7 +30,8 @@ func allowance(s region.SubBand, p radio.Priority) time.Duration {
 type span struct {
 	start     radio.HostTime
 	end       radio.HostTime
-	frequency radio.Frequency // 0: it was sent before the start
+	counter   radio.ConcentratorTime // at its start
+	frequency radio.Frequency        // 0: it was sent before the start
 	priority  radio.Priority
 	why       Why
 }

@@ -167,7 +167,7 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	t.displace(&e)
 	slot := t.add(&Slot{Emission: e, band: v.SubBand.Low})
 	slot.spent = t.ledger.spend(slot.band, e.HostStart, e.Airtime)
-	slot.spent.frequency, slot.spent.priority, slot.spent.why = e.Frequency, e.Priority, e.Why
+	slot.spent.counter, slot.spent.frequency, slot.spent.priority, slot.spent.why = e.Start, e.Frequency, e.Priority, e.Why
 	return slot, v
 }
 

@@ -37,6 +37,7 @@ type Sent struct {
 	SubBand   radio.Frequency // its lower edge
 	Frequency radio.Frequency // 0: sent before the start, nobody knows when; so it counts as sent at the start
 	Start     radio.HostTime
+	Counter   radio.ConcentratorTime // the same, as the gateway's counter shows it
 	Airtime   time.Duration
 	Priority  radio.Priority
 	Why       Why
@@ -50,7 +51,7 @@ func (s *Scheduler) Sent(g *gateway.Gateway, now radio.HostTime) []Sent {
 	var out []Sent
 	for _, band := range Bands(t.ledger) {
 		for _, e := range t.ledger[band] {
-			out = append(out, Sent{band, e.frequency, e.start, e.end.Sub(e.start), e.priority, e.why})
+			out = append(out, Sent{band, e.frequency, e.start, e.counter, e.end.Sub(e.start), e.priority, e.why})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Sent) int { return cmp.Compare(a.Start, b.Start) })
@@ -140,16 +141,17 @@ func (h *hours) hour(number int64) *Hour {
 
 // band returns the part of a sub-band.
 func (o *Hour) band(low radio.Frequency) *BandHour {
-	i, found := slices.BinarySearchFunc(o.Bands, low, func(b BandHour, f radio.Frequency) int { return cmp.Compare(b.Low, f) })
+	i, found := slices.BinarySearchFunc(o.Bands, low, func(b BandHour, f radio.Frequency) int {
+		return cmp.Compare(b.Low, f)
+	})
 	if !found {
 		o.Bands = slices.Insert(o.Bands, i, BandHour{Low: low})
 	}
 	return &o.Bands[i]
 }
 
-// TakeHours returns the hours of a gateway that have changed since it was called
-// last, oldest first. An hour that goes on comes again when it has changed.
-func (s *Scheduler) TakeHours(eui radio.EUI64, now radio.HostTime) []Hour {
+// Hours returns the hours of a gateway that have changed since TakeHours, oldest first.
+func (s *Scheduler) Hours(eui radio.EUI64, now radio.HostTime) []Hour {
 	t := s.timeline(eui)
 	t.prune(now)
 	h := &t.hours
@@ -160,6 +162,15 @@ func (s *Scheduler) TakeHours(eui radio.EUI64, now radio.HostTime) []Hour {
 	for i, o := range h.changed {
 		out[i] = Hour{o.Number, slices.Clone(o.Bands)}
 	}
-	h.changed, h.taken = slices.Delete(h.changed, 0, len(h.changed)-1), true
+	return out
+}
+
+// TakeHours is Hours, and takes them for known. An hour that goes on comes again when
+// it has changed.
+func (s *Scheduler) TakeHours(eui radio.EUI64, now radio.HostTime) []Hour {
+	out := s.Hours(eui, now)
+	if h := &s.timeline(eui).hours; len(out) > 0 {
+		h.changed, h.taken = slices.Delete(h.changed, 0, len(h.changed)-1), true
+	}
 	return out
 }

@@ -27,16 +27,44 @@ type AirtimeHour struct {
 	Bands []schedule.BandHour
 }
 
-// AirtimeHours are what the store has of the hours in which gateways have sent. They
-// are written at most once in lowerEvery, lagging, with the marks of airtime.
+// AirtimeHours are what the store has of the hours in which gateways have sent.
 type AirtimeHours struct {
 	gateways map[radio.EUI64]*airtimeRing
+	next     radio.HostTime // when there is something to be stored; 0: nothing is
+	last     radio.HostTime // the end of the last emission that is planned
 }
 
 // airtimeRing are the hours of a gateway.
 type airtimeRing struct {
 	hours []AirtimeHour // by Seq
 	first uint64        // Seq of hour 0 of the host's clock
+}
+
+// hoursEvery is how often the hours that have changed are stored: a record for each
+// gateway that sends, six times in an hour, which lags and goes with others.
+const hoursEvery = 10 * time.Minute
+
+// Expect notes that a gateway is to have sent something at a time.
+func (h *AirtimeHours) Expect(end radio.HostTime) {
+	h.last = max(h.last, end)
+	if h.next == 0 {
+		h.next = end.Add(hoursEvery)
+	}
+}
+
+// Next returns when Due has something to say, or 0.
+func (h *AirtimeHours) Next() radio.HostTime { return h.next }
+
+// Due reports whether it is time to store the hours that have changed.
+func (h *AirtimeHours) Due(now radio.HostTime) bool {
+	if h.next == 0 || h.next > now {
+		return false
+	}
+	h.next = 0
+	if h.last.Add(hoursEvery) > now { // it may not be counted yet
+		h.next = now.Add(hoursEvery)
+	}
+	return true
 }
 
 // NewAirtimeHours returns the hours of a store.
@@ -50,17 +78,11 @@ func NewAirtimeHours(stored map[radio.EUI64][]AirtimeHour) *AirtimeHours {
 	return h
 }
 
-// Of returns the hours of a gateway, oldest first.
-func (h *AirtimeHours) Of(eui radio.EUI64) []AirtimeHour {
-	if r := h.gateways[eui]; r != nil {
-		return slices.Clone(r.hours)
-	}
-	return nil
-}
-
 // Note takes hours that have changed, and returns their records, which may lag. at
 // says which time of the calendar one of the host's clock is.
-func (h *AirtimeHours) Note(eui radio.EUI64, changed []schedule.Hour, at func(radio.HostTime) time.Time) []store.Record {
+func (h *AirtimeHours) Note(
+	eui radio.EUI64, changed []schedule.Hour, at func(radio.HostTime) time.Time,
+) (out []store.Record) {
 	if len(changed) == 0 {
 		return nil
 	}
@@ -69,21 +91,43 @@ func (h *AirtimeHours) Note(eui radio.EUI64, changed []schedule.Hour, at func(ra
 		r = &airtimeRing{}
 		h.gateways[eui] = r
 	}
-	out := make([]store.Record, 0, len(changed))
+	for _, hour := range r.merge(changed, at) {
+		out = append(out, hourRecord(eui, &hour))
+	}
+	return out
+}
+
+// With returns the hours of a gateway, oldest first, those that have changed since
+// Note included.
+func (h *AirtimeHours) With(
+	eui radio.EUI64, changed []schedule.Hour, at func(radio.HostTime) time.Time,
+) []AirtimeHour {
+	r := airtimeRing{}
+	if known := h.gateways[eui]; known != nil {
+		r = airtimeRing{slices.Clone(known.hours), known.first}
+	}
+	r.merge(changed, at)
+	return r.hours
+}
+
+// merge puts hours that have changed in their places, and returns them.
+func (r *airtimeRing) merge(changed []schedule.Hour, at func(radio.HostTime) time.Time) (merged []AirtimeHour) {
 	for _, c := range changed {
 		hour := AirtimeHour{r.first + uint64(c.Number), at(radio.HostTime(c.Number * int64(time.Hour))), c.Bands}
-		i, found := slices.BinarySearchFunc(r.hours, hour.Seq, func(o AirtimeHour, seq uint64) int { return cmp.Compare(o.Seq, seq) })
+		i, found := slices.BinarySearchFunc(r.hours, hour.Seq, func(o AirtimeHour, seq uint64) int {
+			return cmp.Compare(o.Seq, seq)
+		})
 		if found {
 			r.hours[i] = hour
 		} else {
 			r.hours = slices.Insert(r.hours, i, hour)
 		}
-		out = append(out, hourRecord(eui, &hour))
+		merged = append(merged, hour)
 	}
 	for len(r.hours) > 1 && r.hours[0].Seq+keptHours <= r.hours[len(r.hours)-1].Seq {
 		r.hours = slices.Delete(r.hours, 0, 1)
 	}
-	return out
+	return merged
 }
 
 // hourRecord returns what the store keeps of an hour, in little-endian: Seq, 8 bytes;
@@ -105,7 +149,8 @@ func hourRecord(eui radio.EUI64, h *AirtimeHour) store.Record {
 			b = binary.LittleEndian.AppendUint32(b, v)
 		}
 	}
-	return store.Record{Kind: KindAirtime, Key: fmt.Sprintf("%v/%d", eui, h.Seq%keptHours), Version: recordVersion, Data: b}
+	key := fmt.Sprintf("%v/%d", eui, h.Seq%keptHours)
+	return store.Record{Kind: KindAirtime, Key: key, Version: recordVersion, Data: b}
 }
 
 // micros returns a duration in µs, at most an hour.

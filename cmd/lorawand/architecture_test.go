@@ -62,6 +62,7 @@ var arrows = map[string]string{
 	"bridge/chirpstack":              "radio bridge/gateway",
 	"bridge/event":                   "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
 	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store bridge/codec",
+	"bridge/audit":                   "radio",
 	"bridge/provision":               "bridge/session bridge/state",
 	"bridge/core":                    "radio/ bridge/session bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision",
 	"bridge":                         "radio/ bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
@@ -97,7 +98,7 @@ var knows = map[string][]string{
 // nothing and take no locks.
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/gateway": true,
-	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {

@@ -105,6 +105,7 @@ func TestUsage(t *testing.T) {
 		{"formatter test app1/dev1 --strict", 2, "--strict: only for cayennelpp"},
 		{"gateway", 0, "list"},
 		{"gateway list x", 2, `"x"`},
+		{"gateway airtime x y", 2, `"y"`},
 		{"status x", 2, `"x"`},
 		{"status --endurance much", 2, `--endurance: "much" is no size`},
 		{"status --endurance 0GB", 2, "--endurance"},
