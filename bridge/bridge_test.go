@@ -15,6 +15,7 @@ import (
 	"lorawand/bridge/core"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/bridge/store/storetest"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -83,11 +84,25 @@ func newHome(t *testing.T) *home {
 
 func dev(name string) session.ID { return session.ID{Application: "app1", Device: name} }
 
+// asIs are settings of a device of EU868 that is asked for nothing: nothing is stored but
+// what a test brings about.
+func asIs() session.Settings {
+	delay, rx2, count, never := uint8(1), uint8(0), uint32(0), time.Duration(0)
+	return session.Settings{
+		Frequencies: []radio.Frequency{
+			868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000,
+		},
+		Desired: session.Desired{RX1Delay: &delay, RX2DataRate: &rx2},
+		MAC:     macstate.Settings{ADR: macstate.ADR{Disabled: true}, StatusCount: &count, StatusTime: &never},
+	}
+}
+
 // personalised is a device with a session of its own.
 func personalised(name string, n byte) *session.Device {
 	nwk := frame.Key{1, n}
 	return &session.Device{
-		ID: dev(name), DevEUI: radio.EUI64{n + 1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
+		Settings: asIs(),
+		ID:       dev(name), DevEUI: radio.EUI64{n + 1}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
 		Session: &session.Session{
 			DevAddr: radio.DevAddr{1, 2, 3, n},
 			Keys:    frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: frame.Key{2, n}},

@@ -113,7 +113,8 @@ type reply func(v any) error
 
 // operation is an entry of the table.
 type operation struct {
-	run runner
+	run   runner
+	right Right
 	// limit is how long it may take; 0: until the caller disconnects.
 	limit time.Duration
 }
@@ -124,44 +125,56 @@ const (
 	long    = 2 * time.Minute  // what concerns many devices, or all of the state
 )
 
+// What the operations need. TTS asks for the same rights where it has the operation;
+// keys of devices and of the API are for who has all.
+var (
+	readsTraffic   = Right{access.TrafficRead, true}
+	sendsDownlinks = Right{access.TrafficDownWrite, true}
+	readsDevices   = Right{access.DevicesRead, true}
+	writesDevices  = Right{access.DevicesWrite, true}
+	readsGateways  = Right{access.GatewaysRead, false}
+	everything     = Right{access.All, true}
+	owner          = Right{access.All, false}
+)
+
 // operations is the table of all operations.
 var operations = map[string]operation{
-	"events":       {with((*Admin).events), 0},
-	"why":          {with((*Admin).why), briefly},
-	"gateway.list": {with((*Admin).gateways), briefly},
-	"status":       {with((*Admin).status), briefly},
-	"backup":       {with((*Admin).backup), long},
-	"restore":      {with((*Admin).restore), long},
+	"events":       {with((*Admin).events), readsTraffic, 0},
+	"why":          {with((*Admin).why), readsTraffic, briefly},
+	"gateway.list": {with((*Admin).gateways), readsGateways, briefly},
+	"status":       {with((*Admin).status), readsGateways, briefly},
+	"backup":       {with((*Admin).backup), owner, long},
+	"restore":      {with((*Admin).restore), owner, long},
 
-	"gateway.airtime": {with((*Admin).airtime), long},
+	"gateway.airtime": {with((*Admin).airtime), owner, long}, // names devices of all applications
 
-	"device.put":    {with((*Admin).putDevices), long},
-	"device.set":    {with((*Admin).setDevice), briefly},
-	"device.get":    {with((*Admin).getDevice), briefly},
-	"device.list":   {with((*Admin).listDevices), long},
-	"device.export": {with((*Admin).exportDevices), long},
-	"device.delete": {with((*Admin).deleteDevices), long},
+	"device.put":    {with((*Admin).putDevices), writesDevices, long},
+	"device.set":    {with((*Admin).setDevice), writesDevices, briefly},
+	"device.get":    {with((*Admin).getDevice), readsDevices, briefly},
+	"device.list":   {with((*Admin).listDevices), readsDevices, long},
+	"device.export": {with((*Admin).exportDevices), everything, long},
+	"device.delete": {with((*Admin).deleteDevices), writesDevices, long},
 
-	"key.create": {with((*Admin).createKey), briefly},
-	"key.list":   {with((*Admin).listKeys), briefly},
-	"key.revoke": {with((*Admin).revokeKey), briefly},
+	"key.create": {with((*Admin).createKey), everything, briefly},
+	"key.list":   {with((*Admin).listKeys), everything, briefly},
+	"key.revoke": {with((*Admin).revokeKey), owner, briefly},
 
-	"application.list":   {with((*Admin).listApplications), briefly},
-	"application.get":    {with((*Admin).getApplication), briefly},
-	"application.set":    {with((*Admin).setApplication), long},
-	"application.delete": {with((*Admin).deleteApplication), long},
+	"application.list":   {with((*Admin).listApplications), owner, briefly},
+	"application.get":    {with((*Admin).getApplication), readsDevices, briefly},
+	"application.set":    {with((*Admin).setApplication), writesDevices, long},
+	"application.delete": {with((*Admin).deleteApplication), everything, long},
 
-	"codec.put":    {with((*Admin).putCodecs), long},
-	"codec.list":   {with((*Admin).listCodecs), long},
-	"codec.delete": {with((*Admin).deleteCodecs), briefly},
+	"codec.put":    {with((*Admin).putCodecs), owner, long},
+	"codec.list":   {with((*Admin).listCodecs), owner, long},
+	"codec.delete": {with((*Admin).deleteCodecs), owner, briefly},
 
-	"formatter.list": {with((*Admin).listFormatters), long},
-	"formatter.test": {with((*Admin).testFormatter), briefly},
+	"formatter.list": {with((*Admin).listFormatters), readsDevices, long},
+	"formatter.test": {with((*Admin).testFormatter), readsDevices, briefly},
 
-	"mqtt.list": {with((*Admin).mqttClients), briefly},
+	"mqtt.list": {with((*Admin).mqttClients), everything, briefly},
 
-	"downlink.push": {with((*Admin).pushDownlinks), briefly},
-	"downlink.list": {with((*Admin).listDownlinks), briefly},
+	"downlink.push": {with((*Admin).pushDownlinks), sendsDownlinks, briefly},
+	"downlink.list": {with((*Admin).listDownlinks), readsTraffic, briefly},
 }
 
 // ErrOperation is the reason for refusing a request whose operation does not exist.

@@ -176,7 +176,7 @@ func TestDoors(t *testing.T) {
 	if err != nil || err2 != nil || len(direct) != 1 || !strings.Contains(direct[0], "gateway connected") || fmt.Sprint(direct) != fmt.Sprint(over) {
 		t.Errorf("%v, %v; %v, %v", direct, err, over, err2)
 	}
-	if _, err := h.call("why", WhyArgs{"as:downlink:X"}); err == nil || !strings.Contains(err.Error(), ErrNotRemembered.Error()) {
+	if _, err := h.call("why", WhyArgs{CorrelationID: "as:downlink:X"}); err == nil || !strings.Contains(err.Error(), ErrNotRemembered.Error()) {
 		t.Errorf("why: %v", err)
 	}
 }
@@ -310,7 +310,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s: %.300s\nwant %s", name, got, tt.want)
 		}
 	}
-	_, err := h.call("why", WhyArgs{strings.Repeat("x", 2<<20)})
+	_, err := h.call("why", WhyArgs{CorrelationID: strings.Repeat("x", 2<<20)})
 	if err == nil || !strings.Contains(err.Error(), "more than 1024 KiB") {
 		t.Errorf("the client is told %v", err)
 	}

@@ -75,7 +75,7 @@ const acme = `{"models":[{"brand_id":"acme","model_id":"sensor","versions":[{"fi
 // Codecs, and the devices that need them.
 func TestCodecOperations(t *testing.T) {
 	const needs = `,"formatters":{"up_formatter":"FORMATTER_REPOSITORY"},"version_ids":{"brand_id":"acme","model_id":"sensor","firmware_version":"1.0","band_id":"EU_863_870"}`
-	long := strings.Repeat("x", formatter.MaxScript+1)
+	long := strings.Repeat("x", formatter.MaxCodec+1)
 	missing := []string{"that of acme/sensor is not imported", "lorawand codec import"}
 	h := newHouse(t)
 	h.steps([]step{
@@ -86,7 +86,7 @@ func TestCodecOperations(t *testing.T) {
 		{name: "setting something says so too", op: "device.set", args: `{"application_id":"app1","device_id":"dev1","fields":{"name":"x"}}`, parts: 1, with: missing},
 		{name: "a model without its codec", op: "codec.put", args: `{"models":[{"brand_id":"acme","model_id":"sensor","versions":[{"codecs":{"EU_433":"acme/none"}}]}]}`, err: "acme/none is missing"},
 		{name: "an invalid codec", op: "codec.put", args: `{"codecs":[{"brand_id":"../x","codec_id":"one","files":{"one.js":"script"},"uplink_decoder":"one.js"}]}`, err: codec.ErrInvalid.Error()},
-		{name: "a long script", op: "codec.put", args: strings.Replace(acme, `"script"`, `"`+long+`"`, 1), err: "more than 40960"},
+		{name: "a long script", op: "codec.put", args: strings.Replace(acme, `"script"`, `"`+long+`"`, 1), err: "more than 393216"},
 		{name: "null", op: "codec.put", args: `{"models":[null]}`, err: "null"},
 		{name: "nothing", op: "codec.put", args: `{}`},
 		{name: "nothing was taken", op: "codec.list", args: `{}`},

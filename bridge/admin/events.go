@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lorawand/bridge/event"
@@ -12,14 +13,18 @@ import (
 
 // EventsArgs are the arguments of "events".
 type EventsArgs struct {
-	Follow  bool   `json:"follow,omitempty"`  // go on with new ones
-	Device  string `json:"device,omitempty"`  // an id, application/id, or a DevEUI; "": all
-	Gateway string `json:"gateway,omitempty"` // an id; "": all
-	Text    bool   `json:"text,omitempty"`    // lines for people
+	Application string `json:"application_id,omitempty"` // only of its devices; "": all
+	Follow      bool   `json:"follow,omitempty"`         // go on with new ones
+	Device      string `json:"device,omitempty"`         // an id, application/id, or a DevEUI; "": all
+	Gateway     string `json:"gateway,omitempty"`        // an id; "": all
+	Text        bool   `json:"text,omitempty"`           // lines for people
 }
 
 // matches reports whether the arguments select an event.
 func (a *EventsArgs) matches(e *event.Event) bool {
+	if a.Application != "" && a.Application != e.Device.Application {
+		return false
+	}
 	if a.Gateway != "" && e.Gateway != a.Gateway {
 		return false
 	}
@@ -61,6 +66,7 @@ func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
 
 // WhyArgs are the arguments of "why".
 type WhyArgs struct {
+	Application   string `json:"application_id,omitempty"` // whose device it is about; "": any
 	CorrelationID string `json:"correlation_id"`
 }
 
@@ -76,7 +82,8 @@ var ErrNotRemembered = errors.New("no event about it is remembered; the daemon k
 func (a *Admin) why(_ context.Context, args WhyArgs, r reply) error {
 	id := strings.TrimSpace(args.CorrelationID)
 	events := a.o.Bridge.Events().About(id)
-	if id == "" || len(events) == 0 {
+	of := func(e event.Event) bool { return e.Device.Application == args.Application }
+	if id == "" || len(events) == 0 || args.Application != "" && !slices.ContainsFunc(events, of) {
 		return fmt.Errorf("%.100q: %w", id, ErrNotRemembered)
 	}
 	return r(Why{event.Why(events), events})

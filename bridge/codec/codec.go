@@ -119,9 +119,9 @@ func (c *Codec) Check() error {
 		switch {
 		case !named[name] || !filePattern.MatchString(name):
 			return fmt.Errorf("%w: %s: a script called %.60q", ErrInvalid, c.Key(), name)
-		case len(source) > formatter.MaxScript:
+		case len(source) > formatter.MaxCodec:
 			return fmt.Errorf("%w: %s: %s has %d bytes, more than %d",
-				ErrInvalid, c.Key(), name, len(source), formatter.MaxScript)
+				ErrInvalid, c.Key(), name, len(source), formatter.MaxCodec)
 		}
 	}
 	return nil

@@ -125,7 +125,7 @@ func TestStored(t *testing.T) {
 			t.Errorf("%+v came back as %+v, %v", c, again, err)
 		}
 	}
-	long := strings.Repeat("x", formatter.MaxScript+1)
+	long := strings.Repeat("x", formatter.MaxCodec+1)
 	for name, text := range map[string]string{
 		"no JSON":                      `{`,
 		"not an object":                `[]`,
@@ -180,8 +180,8 @@ func TestLibraryLimits(t *testing.T) {
 		{"none", 0, 0, nil},
 		{"as many as may be", MaxCodecs, 100, nil},
 		{"one codec more", MaxCodecs + 1, 100, ErrFull},
-		{"as large as may be", MaxBytes / formatter.MaxScript, formatter.MaxScript, nil},
-		{"one script more", MaxBytes/formatter.MaxScript + 1, formatter.MaxScript, ErrFull},
+		{"as large as may be", MaxBytes / formatter.MaxCodec, formatter.MaxCodec, nil},
+		{"one script more", MaxBytes/formatter.MaxCodec + 1, formatter.MaxCodec, ErrFull},
 	} {
 		if err := NewLibrary().Fits(many(tt.codecs, tt.size)); !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)

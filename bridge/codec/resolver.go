@@ -162,12 +162,12 @@ func (r *Resolver) chosen(c *Choice, t formatter.Task) chosen {
 	if c.Err != nil {
 		return chosen{warning: c.Warning()}
 	}
-	source := c.Script
+	source, read := c.Script, formatter.NewJavaScript
 	switch c.Kind {
 	case CayenneLPP:
 		return chosen{formatter: formatter.NewCayenneLPP(false)}
 	case Repository:
-		source = c.Codec.Script(t)
+		source, read = c.Codec.Script(t), formatter.NewCodec
 	case JavaScript:
 	default:
 		return chosen{}
@@ -176,7 +176,7 @@ func (r *Resolver) chosen(c *Choice, t formatter.Task) chosen {
 	if ok {
 		return chosen{formatter: f}
 	}
-	f, err := formatter.NewJavaScript(source)
+	f, err := read(source)
 	if err != nil {
 		return chosen{warning: "payload formatter: " + err.Error()}
 	}

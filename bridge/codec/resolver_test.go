@@ -15,7 +15,11 @@ func TestResolver(t *testing.T) {
 	apps := access.NewApplications()
 	apps.Put(access.Application{ID: "scripts", Up: access.Formatter{Kind: JavaScript, Parameter: "app"}, Down: access.Formatter{Kind: CayenneLPP}})
 	apps.Put(access.Application{ID: "makers", Up: access.Formatter{Kind: Repository}, Down: access.Formatter{Kind: Repository}})
-	r := NewResolver(apps, library(t))
+	l := library(t)
+	r := NewResolver(apps, l)
+	long := strings.Repeat("x", formatter.MaxCodec)
+	l.Put([]*Model{{Brand: "acme", ID: "long", Versions: []Version{{Codecs: map[string]string{"EU_863_870": "acme/long"}}}}},
+		[]*Codec{{Brand: "acme", ID: "long", Files: map[string]string{"long.js": long}, UplinkDecoder: "long.js"}})
 	sensor := session.VersionIDs{Brand: "acme", Model: "sensor", Firmware: "1.0", Band: "EU_863_870"}
 	own := func(up, upParam, down string) session.Formatters {
 		return session.Formatters{Set: true, Up: up, UpParameter: upParam, Down: down}
@@ -44,6 +48,10 @@ func TestResolver(t *testing.T) {
 		{name: "a server", app: "app1", own: own(None, "", GRPCService), downWarn: "FORMATTER_GRPC_SERVICE is not served"},
 		{name: "one of another time", app: "app1", own: own("FORMATTER_LUA", "", ""), upWarn: `"FORMATTER_LUA" is not known`},
 		{name: "a script that is too long", app: "app1", own: own(JavaScript, strings.Repeat("x", formatter.MaxScript+1), ""), upWarn: "40961 bytes"},
+		{
+			name: "the maker's, as long as it may be", app: "app1", own: own(Repository, "", ""), up: formatter.JavaScript,
+			ids: session.VersionIDs{Brand: "acme", Model: "long"},
+		},
 		{name: "an empty script", app: "app1", own: own(JavaScript, "", ""), up: formatter.JavaScript},
 	} {
 		d := &session.Device{ID: session.ID{Application: tt.app, Device: "dev1"}, Formatters: tt.own, VersionIDs: tt.ids}

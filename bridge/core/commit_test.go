@@ -380,8 +380,14 @@ func TestChangesComeOnce(t *testing.T) {
 	f := payload("x")
 	f.FOpts = []byte{0x01, 1}
 	s.commits = nil
+	d := s.devices["abp11"]
+	w := &d.Settings // it was made with what its owner wants: nothing is asked after ResetInd either
+	w.RX1Delay, w.RX2DataRate = w.Desired.RX1Delay, w.Desired.RX2DataRate
+	w.Frequencies = []radio.Frequency{
+		868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000,
+	}
 	for n := range uint32(2) {
-		s.hear(gwA, s.up(s.devices["abp11"], s.devices["abp11"].Session, n+1, f))
+		s.hear(gwA, s.up(d, d.Session, n+1, f))
 		s.wait(time.Minute)
 	}
 	if n := len(slices.DeleteFunc(s.commits, func(k Commit) bool { return k.Lag || k.Ticket != 0 })); n != 1 {

@@ -143,7 +143,7 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 		c.tooLong(x, q.Take(), maxMACPayload)
 	}
 	add := func(d mac.Downlink) { out = append(out, payloadOption{d, d.Size(), d.Priority()}) }
-	if it := c.eligible(x.device); it != nil {
+	if it := c.eligible(x.device); it != nil && !x.uplink.answers.Alone() {
 		add(mac.Downlink{Owed: x.uplink.answers, Item: it, Pending: q.Len() > 1})
 	}
 	if !x.uplink.answers.IsZero() {

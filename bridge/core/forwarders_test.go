@@ -20,6 +20,7 @@ func (s *stand) in(device, plan string) {
 		s.Fatal(err)
 	}
 	s.devices[device].Plan = plan
+	settle(s.devices[device])
 	for _, g := range s.c.opts.Gateways.All() {
 		g.Plan = p
 	}

@@ -26,11 +26,11 @@ func TestAcknowledgement(t *testing.T) {
 		{"ABP", nil, nil, "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
 		{"of a join", func(s *stand) { s.late("dev1") }, nil, "gw-a +5s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
 		{
-			"RX1 data rate offset", func(s *stand) { s.late("dev1").Session.Parameters.RX1DROffset = 2 }, nil,
+			"RX1 data rate offset", func(s *stand) { d := s.late("dev1"); d.Session.Parameters.RX1DROffset = 2; settle(d) }, nil,
 			"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 800ms ahead: #1 ack",
 		},
 		{
-			"mac_settings.rx1_delay", func(s *stand) { d := uint8(3); s.devices["dev1"].Settings.RX1Delay = &d }, nil,
+			"mac_settings.rx1_delay", func(s *stand) { n := uint8(3); d := s.devices["dev1"]; d.Settings.RX1Delay = &n; settle(d) }, nil,
 			"gw-a +3s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack",
 		},
 		{

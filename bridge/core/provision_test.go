@@ -283,6 +283,7 @@ func TestProvisionEndsSession(t *testing.T) {
 	old := d.Clone()
 	next := d.Clone()
 	next.Session = &session.Session{DevAddr: radio.DevAddr{1, 7, 7, 7}, Keys: testKeys(77)}
+	settle(next)
 	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -272,7 +273,7 @@ func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up 
 
 // expected returns the other gateways on line that have heard the device lately. If
 // the device is new, it returns all of them.
-func (c *Core) expected(h *session.History, first radio.EUI64) (out []radio.EUI64) {
+func (c *Core) expected(h *macstate.History, first radio.EUI64) (out []radio.EUI64) {
 	if c.opts.Gateways.Online() < 2 {
 		return nil
 	}

@@ -115,6 +115,7 @@ func TestLateCopy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := twoGateways(t)
 			s.devices["dev1"].Session.Parameters.RX1Delay = tt.rx1
+			settle(s.devices["dev1"])
 			s.push("dev1", item("one"), item("next"))
 			s.ups, s.events = nil, nil
 			if tt.slow {

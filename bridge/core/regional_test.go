@@ -92,6 +92,7 @@ func TestDwellOfDevice(t *testing.T) {
 			s.onPlan(tt.plan, d)
 			d.Settings.DownlinkDwell = tt.settings
 			d.Session.Parameters = &session.Parameters{RX1Delay: 1, RX2DataRate: 2, DownlinkDwell: tt.parameters}
+			settle(d)
 			text := strings.Repeat("l", tt.size)
 			s.push("dev1", item(text))
 			s.hear(gwA, s.phy("dev1", 1, payload("x")), with(tt.sf), on(923_200_000))

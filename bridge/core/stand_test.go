@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand"
 	"slices"
 	"strings"
@@ -12,7 +13,9 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
@@ -49,6 +52,7 @@ type stand struct {
 
 	disk   disk
 	keeps  keeps
+	asks   bool  // devices that are added from now on are asked for what they lack
 	slow   bool  // the store does not answer before stored is called
 	fails  error // what the store answers
 	queued []Commit
@@ -157,6 +161,9 @@ func (s *stand) core(devices *session.Registry, ledgers map[radio.EUI64]state.Sp
 // add registers a device, as an import does.
 func (s *stand) add(d *session.Device) {
 	s.Helper()
+	if !s.asks {
+		settle(d)
+	}
 	if err := s.c.opts.Devices.Add(d); err != nil {
 		s.Fatal(err)
 	}
@@ -169,11 +176,37 @@ func (s *stand) add(d *session.Device) {
 	s.devices[d.ID.Device] = d
 }
 
+// settle makes a device one that is asked for nothing: its owner wants neither ADR nor
+// its status, and has it as it is; what the plan still wants it has refused.
+func settle(d *session.Device) *session.Device {
+	never, count := time.Duration(0), uint32(0)
+	m := &d.Settings.MAC
+	m.ADR.Disabled, m.StatusCount, m.StatusTime = true, &count, &never
+	p, err := d.PlanIn(d.Session)
+	if err != nil || d.SupportsJoin || d.Session == nil {
+		return d
+	}
+	has := mac.Current(d, d.Session, p)
+	d.Settings.Desired = session.Desired{RX1Delay: &has.RX1Delay, RX1DROffset: &has.RX1DROffset, RX2DataRate: &has.RX2DataRate}
+	m.RX2Frequency = &has.RX2Frequency
+	d.Session.MAC = &macstate.State{Masked: p.FixedChannels()}
+	low, _ := p.ADRDataRates()
+	rate, err := p.DataRate(low)
+	if err != nil {
+		panic(err)
+	}
+	ctx := mac.UplinkContext{Device: d, Session: d.Session, Plan: p, FCnt: math.MaxUint32, Rate: rate}
+	for _, c := range mac.Uplink(&frame.Data{}, nil, ctx).Requests() {
+		d.Session.MAC = d.Session.MAC.Answered(c, false)
+	}
+	return d
+}
+
 // late gives a personalised device the windows that a join-accept asks for.
 func (s *stand) late(device string) *session.Device {
 	d := s.devices[device]
 	d.Session.Parameters = &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000}
-	return d
+	return settle(d)
 }
 
 func (s *stand) gateway(eui radio.EUI64) *gateway.Gateway { return s.c.opts.Gateways.Gateway(eui) }

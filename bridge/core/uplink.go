@@ -115,6 +115,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	h.Uplink(m.FCnt, up.DataRate)
 	h.HeardBy(up)
 	if m.Reset {
+		mac.Forget(m.Session)
 		c.report(event.Event{Kind: event.CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
 	c.settleConfirmed(dev, m.Session, p.data.ACK, p.ids)
@@ -134,6 +135,11 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 // openWindows makes the opportunity to answer a data frame.
 func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.Uplink) {
 	dev, s := r.match.Device, r.match.Session
+	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))
+	end := c.gpsTime(up)
+	ctx := c.macContext(r, up, len(commands) > 0)
+	ctx.TimeKnown = end != 0
+	answers := mac.Uplink(d, commands, ctx) // first: what the device accepts holds at once
 	plan, err := dev.PlanIn(s)
 	if err != nil {
 		return // not reached: a device without a plan is not served
@@ -145,13 +151,10 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 		})
 		return
 	}
-	commands := mac.Commands(d, r.match.FCnt, s.Cipher(dev.Version))
-	end := c.gpsTime(up)
+	answers.Trim(windows)
+	r.delayed(windows[0].Delay)
 	x := &opportunity{device: dev, session: s, ids: ids, start: up.Received, windows: windows, reception: r}
-	x.uplink = answered{
-		fCnt: r.match.FCnt, rate: up.DataRate, end: end,
-		answers: mac.Uplink(d, commands, mac.UplinkContext{Device: dev, Session: s, TimeKnown: end != 0}),
-	}
+	x.uplink = answered{fCnt: r.match.FCnt, rate: up.DataRate, end: end, answers: answers}
 	r.opportunity = x
 	c.open(x, up)
 }

@@ -44,6 +44,8 @@ const (
 	DownlinkNacked      Kind = "downlink not acknowledged"
 	DownlinkFailed      Kind = "downlink failed"
 	DownlinkUnsent      Kind = "downlink not sent"
+	MACAccepted         Kind = "device has accepted a request"
+	MACRefused          Kind = "device has refused a request"
 	FormatterFailed     Kind = "payload formatter failed"
 	FormatterLog        Kind = "payload formatter says"
 )
@@ -134,7 +136,7 @@ type Client struct {
 // level is how loud an event is said the first time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
+	case MACRefused, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
 		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:

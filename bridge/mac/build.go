@@ -23,5 +23,8 @@ func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32,
 		s.Confirmed(dev.Version, fCnt)
 	}
 	s.UseFCntDown(dev.Version, d.Item != nil)
+	if asked := d.Owed.Requests(); len(asked) > 0 {
+		s.SetMAC(s.MAC.Sent(asked, fCntUp, replaces))
+	}
 	return phy, fCnt, true
 }

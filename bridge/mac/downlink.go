@@ -18,11 +18,14 @@ type Downlink struct {
 }
 
 // answersSize is the size of all answers that are owed, in bytes.
-func (d *Downlink) answersSize() int { return len(d.Owed.appendAnswers(nil, Circumstances{})) }
+func (d *Downlink) answersSize() int { return d.Owed.size() }
 
 // Size returns the size of the frame's PHYPayload in bytes.
 func (d *Downlink) Size() int {
 	n := headerSize + d.answersSize()
+	if d.Owed.Alone() {
+		n++ // FPort 0
+	}
 	if d.Item != nil {
 		n += 1 + len(d.Item.FRMPayload)
 	}
@@ -45,6 +48,9 @@ func (d *Downlink) Priority() radio.Priority {
 // Frame returns the data frame, without address and counter.
 func (d *Downlink) Frame(c Circumstances) frame.Data {
 	f := frame.Data{MType: frame.UnconfirmedDown, ACK: d.Owed.ACK, FPending: d.Pending, FOpts: d.Owed.appendAnswers(nil, c)}
+	if d.Owed.Alone() {
+		f.HasFPort, f.FRMPayload, f.FOpts = true, f.FOpts, nil
+	}
 	if d.Item != nil {
 		f.HasFPort, f.FPort, f.FRMPayload = true, d.Item.FPort, d.Item.FRMPayload
 		if d.Item.Confirmed {

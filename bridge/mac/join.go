@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 	"lorawand/radio/region"
@@ -92,6 +93,9 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 		return Joined{}, fmt.Errorf("mac: join of %v: %w", d.ID, err)
 	}
 	s := &session.Session{DevAddr: p.DevAddr, Keys: keys, KeyID: p.KeyID, Parameters: &params}
+	if p.NoCFList {
+		s.MAC = &macstate.State{NoCFList: true}
+	}
 	return Joined{Session: s, JoinNonce: nonce, JoinAccept: phy}, nil
 }
 

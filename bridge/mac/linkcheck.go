@@ -18,12 +18,21 @@ var floors = [...]radio.Decibel{-250, -500, -750, -1000, -1250, -1500, -1750, -2
 // Margin returns how far an SNR is above what demodulation takes, in whole dB,
 // 0 to 254 as LinkCheckAns tells it. FSK has no such floor: there it is 0.
 func Margin(rate radio.DataRate, snr radio.Decibel) uint8 {
-	if rate.Modulation != radio.LoRa || rate.SpreadingFactor < 5 || rate.SpreadingFactor > 12 {
+	floor, ok := Floor(rate)
+	if !ok {
 		return 0
 	}
-	floor := floors[rate.SpreadingFactor-5]
-	for bw := uint32(125_000); bw < rate.Bandwidth; bw *= 2 {
+	return uint8(min(max((snr-floor)/100, 0), 254))
+}
+
+// Floor returns the SNR that demodulation takes. ok is false with FSK, which has none.
+func Floor(rate radio.DataRate) (floor radio.Decibel, ok bool) {
+	if rate.Modulation != radio.LoRa || rate.SpreadingFactor < 5 || rate.SpreadingFactor > 12 {
+		return 0, false
+	}
+	floor = floors[rate.SpreadingFactor-5]
+	for bw := uint32(125_000); bw < rate.Bandwidth && bw < 1<<30; bw *= 2 {
 		floor += 300 // twice the noise
 	}
-	return uint8(min(max((snr-floor)/100, 0), 254))
+	return floor, true
 }

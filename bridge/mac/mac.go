@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 	"lorawand/radio/region"
@@ -18,8 +19,10 @@ import (
 // Owed is what an uplink makes the network owe its device.
 type Owed struct {
 	ACK    bool // of a confirmed uplink
-	Any    bool // some downlink, whatever it holds (ADRACKReq)
+	Any    bool // some downlink, whatever it holds (ADRACKReq, sticky answers)
 	answer [numAnswers]bool
+	sticky bool                // the device has sent a sticky answer
+	asked  *[]macstate.Command // what the network asks; nil: nothing
 }
 
 // answer is an answer that a device can be owed, in the order in which answers
@@ -49,15 +52,64 @@ func Commands(d *frame.Data, fCnt uint32, c *frame.Cipher) []byte {
 // IsZero reports whether nothing is owed.
 func (o Owed) IsZero() bool { return o == Owed{} }
 
+// Requests returns what the network asks, in the order in which it stands in the
+// frame.
+func (o Owed) Requests() []macstate.Command {
+	if o.asked == nil {
+		return nil
+	}
+	return *o.asked
+}
+
+// maxFOpts is how many bytes of MAC commands a frame carries beside an application's
+// payload (LoRaWAN L2 1.0.4, 4.3.1.6).
+const maxFOpts = 15
+
+// Alone reports whether the MAC commands are too long for FOpts: then they are the
+// payload, on FPort 0, and no item can go with them.
+func (o Owed) Alone() bool { return o.size() > maxFOpts }
+
+// size is that of all MAC commands, in bytes.
+func (o Owed) size() int {
+	n := 0
+	for a, owed := range o.answer {
+		if owed {
+			n += answerSizes[a]
+		}
+	}
+	for _, c := range o.Requests() {
+		n += 1 + int(c.Size)
+	}
+	return n
+}
+
+// Trim leaves out the requests for which no window has room: they stay wanted.
+func (o *Owed) Trim(windows [2]Window) {
+	room := max(windows[0].MaxMACPayload, windows[1].MaxMACPayload) - headerSize + 4
+	for n := len(o.Requests()); n > 0 && o.size() > room; n-- {
+		left := (*o.asked)[:n-1]
+		if o.asked = &left; n == 1 {
+			o.asked = nil
+		}
+	}
+}
+
 var answerNames = [numAnswers]string{reset: "ResetConf", rekey: "RekeyConf", linkCheck: "LinkCheckAns", deviceTime: "DeviceTimeAns"}
 
-// Answers returns the names of the MAC commands that are owed.
+// answerSizes are those of answers with their identifier, in bytes.
+var answerSizes = [numAnswers]int{reset: 2, rekey: 2, linkCheck: 3, deviceTime: 6}
+
+// Answers returns the MAC commands that are owed, and those that are asked, in
+// words.
 func (o Owed) Answers() []string {
 	var out []string
 	for a, owed := range o.answer {
 		if owed {
 			out = append(out, answerNames[a])
 		}
+	}
+	for _, c := range o.Requests() {
+		out = append(out, requestText(c))
 	}
 	return out
 }
@@ -76,6 +128,17 @@ type UplinkContext struct {
 	Device    *session.Device
 	Session   *session.Session // that the uplink is in
 	TimeKnown bool             // the calendar can be trusted
+
+	// What decides what the network asks. Plan is the device's; nil: nothing is
+	// asked, and no answer is taken.
+	Plan     *region.Plan
+	FCnt     uint32                              // of the uplink
+	Rate     radio.DataRate                      // of the uplink
+	At       time.Time                           // the zero time where the calendar is not known
+	RX1Delay uint8                               // s, that the network wants; 0: any
+	Told     func(request string, accepted bool) // is called with each answer; may be nil
+
+	contradicts bool // the uplink's answers to LinkADRReq are not alike
 }
 
 // Uplink returns what an uplink makes the network owe its device, and notes in
@@ -83,10 +146,19 @@ type UplinkContext struct {
 // in plain.
 func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 	o := Owed{ACK: d.Confirmed(), Any: d.ADRACKReq}
-	if len(commands) == 0 {
+	if len(commands) > 0 {
+		ctx.contradicts = contradicts(commands)
+		o = o.after(commands, ctx)
+	}
+	if ctx.Plan == nil {
 		return o
 	}
-	return o.after(commands, ctx)
+	ctx.notSticky(&o)
+	if due := ctx.due(d.ADR); len(due) > 0 {
+		asked := due
+		o.asked = &asked
+	}
+	return o
 }
 
 // after returns what is owed after the MAC commands of an uplink.
@@ -113,6 +185,9 @@ func (o Owed) appendAnswers(dst []byte, c Circumstances) []byte {
 	if o.answer[deviceTime] {
 		dst = appendDeviceTimeAns(dst, c.Time)
 	}
+	for _, r := range o.Requests() {
+		dst = r.Append(dst)
+	}
 	return dst
 }
 
@@ -121,6 +196,7 @@ type Receive struct {
 	Delay       time.Duration // from the end of the uplink to RX1; RX2 opens a second later
 	RX1DROffset uint8
 	RX2         region.Window
+	told        *session.Parameters // that name channels; nil: none
 }
 
 // Windows returns the receive windows of a session: what the device is known to
@@ -138,6 +214,9 @@ func Windows(d *session.Device, s *session.Session, p *region.Plan) Receive {
 	r := Receive{
 		Delay: time.Duration(q.RX1Delay) * time.Second, RX1DROffset: q.RX1DROffset,
 		RX2: region.Window{Frequency: q.RX2Frequency, DataRate: q.RX2DataRate},
+	}
+	if s != nil && s.Parameters != nil && len(s.Parameters.Channels) > 0 {
+		r.told = s.Parameters
 	}
 	if s == nil {
 		r.Delay, r.RX1DROffset = p.Delays().JoinAccept1, 0

@@ -6,7 +6,7 @@ import "lorawand/bridge/session"
 // parameters that it was made with; its counters go on (LoRaWAN 1.1, 5.1).
 func resetInd(o *Owed, _ []byte, ctx UplinkContext) {
 	if ctx.Device.Version >= session.V1_1 && !ctx.Device.SupportsJoin {
-		ctx.Session.SetParameters(nil)
+		Forget(ctx.Session)
 		o.answer[reset] = true
 	}
 }

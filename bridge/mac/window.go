@@ -29,6 +29,8 @@ func (r Receive) After(plan *region.Plan, f radio.Frequency, rate radio.DataRate
 	rx1, noRX1 := plan.RX1(f, dr, r.RX1DROffset)
 	if noRX1 != nil {
 		rx1 = r.RX2
+	} else if other, ok := r.downlinkFrequency(f); ok && !plan.FixedChannels() {
+		rx1.Frequency = other
 	}
 	for i, w := range [2]region.Window{rx1, r.RX2} {
 		rate, err := plan.DataRate(w.DataRate)

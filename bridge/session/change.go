@@ -1,5 +1,7 @@
 package session
 
+import "lorawand/bridge/session/macstate"
+
 // Change says which part of a device's record in the store is out of date.
 type Change uint8
 
@@ -74,6 +76,13 @@ func (s *Session) SetParameters(p *Parameters) {
 		return
 	}
 	s.Parameters = p
+	s.changed(RecordChanged)
+}
+
+// SetMAC replaces what was asked of the device. What m points to must not change
+// any more.
+func (s *Session) SetMAC(m *macstate.State) {
+	s.MAC = m
 	s.changed(RecordChanged)
 }
 

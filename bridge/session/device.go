@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -131,11 +132,11 @@ type Device struct {
 
 	// What follows is kept otherwise, or not at all.
 
-	History  History   `json:"-"` // of the uplinks since the start
-	Queue    Queue     `json:"-"` // downlinks, item by item
-	registry *Registry // that it is in; nil: none
-	change   Change    // since TakeChange
-	key      string    // see Key
+	History  macstate.History `json:"-"` // of the uplinks since the start
+	Queue    Queue            `json:"-"` // downlinks, item by item
+	registry *Registry        // that it is in; nil: none
+	change   Change           // since TakeChange
+	key      string           // see Key
 
 	moved        bool           // since TakeChange
 	nextLocation radio.HostTime // when a location may be stored again
@@ -163,6 +164,7 @@ type Settings struct {
 	UplinkDwell     *bool             `json:",omitempty"` // frames of at most 400 ms
 	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
+	MAC             macstate.Settings `json:",omitzero"`
 }
 
 // Desired is what the owner wants a join to bring about. nil leaves it to the
@@ -205,6 +207,8 @@ type Session struct {
 
 	device *Device // of a Registry; nil: it is in none
 	cipher *frame.Cipher
+
+	MAC *macstate.State `json:",omitempty"` // nil: nothing was asked of the device; SetMAC replaces it
 
 	// Parameters that the device is known to use. nil: those of the band, and
 	// what Settings say. SetParameters replaces them; what it points to never

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -183,7 +184,7 @@ func TestMatchUnserved(t *testing.T) {
 		"version": func(d *Device) { d.Version, d.VersionName = VersionUnknown, "MAC_V2_0" },
 		"class C": func(d *Device) { d.ClassC = true },
 		"class B": func(d *Device) { d.ClassB = true },
-		"plan":    func(d *Device) { d.Plan = "RU_864_870_TTN" },
+		"plan":    func(d *Device) { d.Plan = "ISM_2400_3CH_DRAFT2" },
 	} {
 		d := abp("dev1", 1, V1_0_3, 5)
 		change(d)
@@ -331,7 +332,7 @@ func TestKeeping(t *testing.T) {
 }
 
 func TestHistory(t *testing.T) {
-	var h History
+	var h macstate.History
 	sf7, sf9 := radio.LoRaDataRate(7, 125_000), radio.LoRaDataRate(9, 125_000)
 	a, b := radio.EUI64{1}, radio.EUI64{2}
 	hears := func(gateway radio.EUI64) bool { _, ok := h.Path(gateway); return ok }

@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"slices"
+
+	"lorawand/bridge/session/macstate"
 )
 
 // MaxDevNonces is how many used DevNonces of a device are remembered below
@@ -16,7 +18,7 @@ func (d *Device) Clone() *Device {
 	c.registry, c.change = nil, Unchanged
 	c.Session, c.Pending = d.Session.clone(), d.Pending.clone()
 	c.UsedDevNonces = slices.Clone(d.UsedDevNonces)
-	c.History, c.Queue = History{}, Queue{}
+	c.History, c.Queue = macstate.History{}, Queue{}
 	return &c
 }
 

@@ -238,9 +238,8 @@ func newAnswering(t *testing.T, rx1Delay int, wait time.Duration) *answering {
 	s := newSite(t, conf.String())
 	var devices strings.Builder
 	for i := range answerDevices {
-		d := deviceJSON(fmt.Sprintf("dev%02d", i), fmt.Sprintf("010000%02X", i))
-		d = strings.Replace(d, "0102030405060708", fmt.Sprintf("01020304050607%02X", i), 1)
-		fmt.Fprintln(&devices, strings.Replace(d, `"session"`, fmt.Sprintf(`"mac_settings":{"rx1_delay":%d},"session"`, rx1Delay), 1))
+		d := settledDevice(fmt.Sprintf("dev%02d", i), fmt.Sprintf("010000%02X", i), rx1Delay)
+		fmt.Fprintln(&devices, strings.Replace(d, "0102030405060708", fmt.Sprintf("01020304050607%02X", i), 1))
 	}
 	s.must(devices.String(), "device", "import", "-", "--application", "app1")
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))

@@ -36,14 +36,15 @@ var arrows = map[string]string{
 	"concentrator/serial":            "concentrator/sx1302",
 	"concentrator/gnss":              "radio",
 	"concentrator/virtual":           "radio concentrator concentrator/air",
-	"bridge/session":                 "radio/",
+	"bridge/session":                 "radio/ bridge/session/macstate",
+	"bridge/session/macstate":        "radio",
 	"bridge/access":                  "",
 	"bridge/gateway":                 "radio radio/region",
-	"bridge/mac":                     "radio/ bridge/session",
+	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio bridge/session bridge/gateway",
+	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/session/macstate bridge/gateway",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
@@ -64,7 +65,7 @@ var arrows = map[string]string{
 	"bridge/state":                   "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule bridge/store bridge/codec",
 	"bridge/audit":                   "radio",
 	"bridge/provision":               "bridge/session bridge/state",
-	"bridge/core":                    "radio/ bridge/session bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision",
+	"bridge/core":                    "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision",
 	"bridge":                         "radio/ bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin":                   "radio/ bridge bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"cmd/lorawand":                   "*",
@@ -97,7 +98,7 @@ var knows = map[string][]string{
 // pure packages are handed the time and randomness that they need, start
 // nothing and take no locks.
 var pure = map[string]bool{
-	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/gateway": true,
+	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 

@@ -41,9 +41,8 @@ func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	d := &benchDaemon{site: newSite(b, "enforce_duty_cycle = false"), devices: devices, keys: testKeys(b)}
 	var list strings.Builder
 	for i := range devices {
-		text := deviceJSON(fmt.Sprintf("dev%d", i), benchAddr(i).String())
-		text = strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1)
-		fmt.Fprintln(&list, strings.Replace(text, `"session"`, fmt.Sprintf(`"mac_settings":{"rx1_delay":%d},"session"`, rx1Delay), 1))
+		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay) // what it is asked first is no uplink's cost
+		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1))
 	}
 	d.must(list.String(), "device", "import", "-", "--application", "app1")
 	d.key = strings.TrimSpace(d.must("", "api-key", "create", "--application", "app1"))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/codec"
+	"lorawand/bridge/formatter"
 )
 
 // A device is told what it lacks, and has it when it is imported.
@@ -125,4 +126,31 @@ func TestCodecImportRefused(t *testing.T) {
 	}
 	many["vendor/acme/a.js"] = lamp
 	contains(t, "too many", s.fails("", "codec", "import", repositoryCopy(t, many)+"/vendor/acme"), "too many codecs: they would be ", "at most 512 with 256 of 2048 kB", "--needed")
+}
+
+// A maker's codec may be longer than the script that a device is given: it is
+// checked, imported and run all the same.
+func TestLongCodecImport(t *testing.T) {
+	both(t, func(t *testing.T, s *site) {
+		dir := repositoryCopy(t, nil)
+		write := func(size int) {
+			script := lamp + strings.Repeat("// a table of the maker\n", (size-len(lamp))/24)
+			if err := os.WriteFile(dir+"/vendor/acme/lamp.js", []byte(script+strings.Repeat("\n", size-len(script))), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(formatter.MaxCodec)
+		if out := s.must("", "codec", "import", dir, "--check"); out != "3 examples of 1 codec: 3 as their makers say, 0 not.\n" {
+			t.Errorf("%s", out)
+		}
+		if out := s.must("", "codec", "import", dir); out != "Imported 2 models with 1 codec of 384 kB.\n" {
+			t.Errorf("%s", out)
+		}
+		device := strings.Replace(deviceJSON("dev1", "01000001"), `"session"`, `"version_ids":{"brand_id":"acme","model_id":"sensor"},`+
+			`"formatters":{"up_formatter":"FORMATTER_REPOSITORY"},"session"`, 1)
+		s.must("", "device", "import", s.write("devices.json", device), "--application", "app1")
+		contains(t, "formatter test", s.must("", "formatter", "test", "app1/dev1", "--port", "2", "--hex", "01"), `{"on":true,"port":2}`)
+		write(formatter.MaxCodec + 1)
+		contains(t, "too long", s.fails("", "codec", "import", dir), "more than 393216 bytes")
+	})
 }

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"lorawand/cmd/lorawand/config"
-	"lorawand/radio/region"
 )
 
 func newConfig() *cobra.Command {
@@ -33,14 +31,8 @@ func newConfig() *cobra.Command {
 			return err
 		},
 	}
-	plans := &cobra.Command{
-		Use: "plans", Short: "List the frequency plans", Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), strings.Join(region.IDs(), "\n"))
-			return err
-		},
-	}
-	return group("config", "Check the configuration, print the default one, or list frequency plans", check, def, plans)
+	return group("config", "Check the configuration, print the default one, or list frequency plans",
+		check, def, newConfigPlans())
 }
 
 // checkServed returns an error for a configuration that asks for what this

@@ -49,17 +49,24 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"band", "band_id", "`id` of its band, such as EU_863_870"},
 }
 
-// resetsFCnt is the flag of a field that is true or false.
-const resetsFCnt = "resets-f-cnt"
+// switches are the flags of fields that are true or false.
+var switches = []struct{ flag, field, usage string }{
+	{
+		"resets-f-cnt", "resets_f_cnt",
+		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
+	},
+}
 
-// addFieldFlags adds them, --class and --resets-f-cnt.
+// addFieldFlags adds them, and --class.
 func addFieldFlags(cmd *cobra.Command) {
 	for _, f := range fieldFlags {
 		cmd.Flags().String(f.flag, "", f.usage)
 	}
 	addFormatterFlags(cmd, true)
 	cmd.Flags().String("class", "", "`class`: A, B or C")
-	cmd.Flags().Bool(resetsFCnt, false, "ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed")
+	for _, f := range switches {
+		cmd.Flags().Bool(f.flag, false, f.usage)
+	}
 }
 
 // fields returns what the flags say, by the names of fields.
@@ -84,12 +91,15 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 		}
 		out[f.field] = value
 	}
-	if cmd.Flags().Changed(resetsFCnt) {
-		resets, err := cmd.Flags().GetBool(resetsFCnt)
+	for _, f := range switches {
+		if !cmd.Flags().Changed(f.flag) {
+			continue
+		}
+		on, err := cmd.Flags().GetBool(f.flag)
 		if err != nil {
 			return nil, err
 		}
-		out["resets_f_cnt"] = fmt.Sprint(resets)
+		out[f.field] = fmt.Sprint(on)
 	}
 	if !cmd.Flags().Changed("class") {
 		return out, nil
@@ -171,8 +181,8 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		notes = append(notes, more...)
-		if w := d.Unserved(); w != nil {
-			notes = append(notes, w.Error())
+		if w := enddevice.Unserved(d); w != "" {
+			notes = append(notes, w)
 		}
 		tellNotes(cmd, args[0], notes)
 		tellPlan(cmd, c, d)

@@ -22,7 +22,7 @@ func TestUnheardPlans(t *testing.T) {
 			"several", row("one", "1111111111111111", "US_902_928_FSB_2") + row("two", "1111111111111112", "AS_923") + row("three", "1111111111111113", "US_902_928_FSB_2"),
 			[]string{"2 devices, one is the first: " + note + " US_902_928_FSB_2", "two: " + note + " AS_923"},
 		},
-		{"a plan that is not known", row("one", "1111111111111111", "RU_864_870_TTN"), nil},
+		{"a plan that is not known", row("one", "1111111111111111", "ISM_2400_3CH_DRAFT2"), nil},
 	} {
 		_, out, errOut := s.cli(head+tt.rows, "device", "import", "-", "--application", "app1", "--dry-run")
 		if !strings.Contains(out, "Would import") || strings.Count(errOut, note) != len(tt.want) {

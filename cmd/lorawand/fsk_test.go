@@ -22,7 +22,7 @@ import (
 // sync word, 1 of length and 2 of CRC around the PHYPayload, at 50 kbit/s.
 func TestFSK(t *testing.T) {
 	s := newSite(t, "")
-	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	s.must(settledDevice("dev1", testAddr.String(), 1), "device", "import", "-", "--application", "app1")
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	r := s.start()
 	ch := r.watch("app1", key, "v3/app1/devices/dev1/up")

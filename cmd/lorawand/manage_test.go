@@ -155,7 +155,7 @@ func TestLiveChanges(t *testing.T) {
 	f := r.transmitter(testEUI, func(radio.Downlink) radio.TxResult { return radio.TxOK })
 	f.send(0, "unknown")
 	none(t, ch, "an unknown device")
-	s.must("", "device", "create", "dev1", "--application", "app1", "--dev-addr", testAddr.String(), "--nwk-s-key", testNwk, "--app-s-key", testApp)
+	s.must(settledDevice("dev1", testAddr.String(), 1), "device", "import", "-", "--application", "app1")
 	f.send(1, "x")
 	contains(t, "uplink", string(next(t, ch).payload), `"device_id":"dev1"`, `"f_cnt":1`)
 

@@ -48,6 +48,18 @@ func deviceJSON(id, addr string) string {
 		id, addr, testNwk, testApp)
 }
 
+// settledSettings are those of a device that is asked for nothing: it has what the plan
+// and its owner want. The first of two numbers is its RX1 delay, s, and so the second.
+const settledSettings = `"mac_settings":{"rx1_delay":%d,"desired_rx1_delay":%d,"desired_rx2_data_rate_index":0,` +
+	`"status_count_periodicity":0,"status_time_periodicity":"0s","factory_preset_frequencies":["868100000","868300000",` +
+	`"868500000","867100000","867300000","867500000","867700000","867900000"]},"session"`
+
+// settledDevice is a device of deviceJSON with these: its first downlink is what a test
+// has pushed.
+func settledDevice(id, addr string, rx1Delay int) string {
+	return strings.Replace(deviceJSON(id, addr), `"session"`, fmt.Sprintf(settledSettings, rx1Delay, rx1Delay), 1)
+}
+
 // site is a folder with a configuration and a store.
 type site struct {
 	testing.TB

@@ -15,11 +15,18 @@ type bandData struct {
 	// editions are what differs by version, oldest first; none: nothing does.
 	editions []edition
 
+	// channels that every device has, where the library has others.
+	channels []Channel
+	// lastRate is the highest data rate index, where the library has more.
+	lastRate uint8
+	// sizesOf is the LoRaWAN version of the library's sizes; empty: the newest.
+	sizesOf string
 	// fixed: all channels are laid down and devices are told of them by
 	// masks; RX1 has channels of its own.
 	fixed bool
-	// txParamSetup: devices know TxParamSetupReq, which limits dwell times.
-	txParamSetup bool
+	// wide: the last 8 of the channels have 500 kHz, one for each block of the
+	// others.
+	wide bool
 }
 
 // rx1Table has RX1 data rates by downlink dwell time (0 without limit, 1 with),
@@ -30,7 +37,7 @@ type rx1Table [2][][]uint8
 // Stack 3.32.1 (pkg/band), which checks downlinks by them.
 var bands = []bandData{
 	{
-		id: "EU_863_870", library: band.EU868,
+		id: "EU_863_870", library: band.EU868, editions: eu868Editions,
 		// ERC Recommendation 70-03 annex 1 (bands K to P of ETSI EN 300
 		// 220-2), with EIRP = ERP + 2.15 dB.
 		subBands: []SubBand{
@@ -43,12 +50,12 @@ var bands = []bandData{
 		},
 	},
 	{
-		id: "EU_433", library: band.EU433,
+		id: "EU_433", library: band.EU433, editions: always(&power12To5),
 		// ERC Recommendation 70-03 annex 1: 10 mW ERP, 10 %.
 		subBands: []SubBand{{Low: 433_050_000, High: 434_790_000, DutyCycle: 100, MaxEIRP: 1215}},
 	},
 	{
-		id: "US_902_928", library: band.US915, fixed: true, editions: masksSince1_0_3,
+		id: "US_902_928", library: band.US915, fixed: true, wide: true, editions: us915Editions,
 		// FCC 47 CFR 15.247. What lies between has no channels.
 		subBands: []SubBand{
 			{Low: 902_000_000, High: 915_000_000, DutyCycle: 1000, MaxEIRP: 2315},
@@ -56,48 +63,65 @@ var bands = []bandData{
 		},
 	},
 	{
-		id: "AU_915_928", library: band.AU915, fixed: true, txParamSetup: true, editions: masksSince1_0_3,
+		id: "AU_915_928", library: band.AU915, fixed: true, wide: true, editions: au915Editions,
 		// Radiocommunications (Low Interference Potential Devices) Class
 		// Licence 2015.
 		subBands: []SubBand{{Low: 915_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 3000}},
 	},
 	{
-		id: "AS_923", library: band.AS923, txParamSetup: true, editions: as923Editions,
+		id: "AS_923", library: band.AS923, editions: as923Editions,
 		subBands: []SubBand{{Low: 923_000_000, High: 923_500_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "AS_923_2", library: band.AS923_2, txParamSetup: true, editions: as923Editions,
+		id: "AS_923_2", library: band.AS923_2, editions: as923Editions,
 		subBands: []SubBand{{Low: 921_400_000, High: 922_000_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "AS_923_3", library: band.AS923_3, txParamSetup: true, editions: as923Editions,
+		id: "AS_923_3", library: band.AS923_3, editions: as923Editions,
 		subBands: []SubBand{{Low: 916_500_000, High: 917_000_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "AS_923_4", library: band.AS923_4, txParamSetup: true, editions: as923Editions,
+		id: "AS_923_4", library: band.AS923_4, editions: as923Editions,
 		subBands: []SubBand{{Low: 917_200_000, High: 917_600_000, DutyCycle: 10, MaxEIRP: 1600}},
 	},
 	{
-		id: "IN_865_867", library: band.IN865, editions: []edition{{rx1: &in865RX1}},
+		id: "IN_865_867", library: band.IN865, editions: in865Editions,
 		subBands: []SubBand{{Low: 865_000_000, High: 867_000_000, DutyCycle: 1000, MaxEIRP: 1615}},
 	},
 	{
 		// The Things Stack's sub-band ends at 923 MHz, below two of the channels of
 		// its plan; RP002-1.0.4, 2.11.2 has them.
-		id: "KR_920_923", library: band.KR920, editions: []edition{{rx1: &kr920RX1}},
+		id: "KR_920_923", library: band.KR920, editions: kr920Editions,
 		subBands: []SubBand{{Low: 920_800_000, High: 923_400_000, DutyCycle: 1000, MaxEIRP: 1615}},
 	},
+	{
+		// The Things Stack has 1 % and 22.15 dBm everywhere. SWL2001 has three
+		// sub-bands, of 0.1, 1 and 10 %: those of the Russian rules for short range
+		// devices. Of both the stricter is taken.
+		id: "RU_864_870", library: band.RU864, editions: always(&power16To7),
+		subBands: []SubBand{
+			{Low: 864_000_000, High: 865_000_000, DutyCycle: 1, MaxEIRP: 1615},
+			{Low: 866_000_000, High: 868_000_000, DutyCycle: 10, MaxEIRP: 1615},
+			{Low: 868_700_000, High: 869_200_000, DutyCycle: 10, MaxEIRP: 2215},
+		},
+	},
+	{
+		// A draft of The Things Stack: EU868 with other channels, in all versions.
+		id: "MA_869_870_DRAFT", library: band.EU868, editions: always(&power16To7),
+		channels: multiRate(869_100_000, 869_300_000, 869_700_000),
+		subBands: []SubBand{
+			{Low: 869_000_000, High: 869_400_000, DutyCycle: 1, MaxEIRP: 1615},
+			{Low: 869_400_000, High: 869_650_000, DutyCycle: 100, MaxEIRP: 2915},
+			{Low: 869_650_000, High: 870_000_000, DutyCycle: 10, MaxEIRP: 1615},
+		},
+	},
+	{
+		// That of the regional parameters 1.0.1 to 1.1. RP002 has other channels
+		// under other names, of which The Things Stack has no plan.
+		id: "CN_470_510", library: band.CN470, fixed: true, lastRate: 5, sizesOf: band.LoRaWAN_1_0_3, editions: cn470Editions,
+		subBands: []SubBand{{Low: 470_000_000, High: 510_000_000, DutyCycle: 1000, MaxEIRP: 1915}},
+	},
 }
-
-// What differs by version. An edition has all of its rules: what a row leaves out
-// is not as in the row before.
-var (
-	// CFLists of type 1 came with the regional parameters 1.0.3 (section 2.5.4
-	// there): devices of before take a join-accept without one.
-	masksSince1_0_3 = []edition{{noMasks: true}, {from: V1_0_3A}}
-
-	as923Editions = []edition{{rx1: &as923RX1To5}, {from: RP002_1_0_0, rx1: &as923RX1}}
-)
 
 // as923RX1To5 is that of the regional parameters 1.0.2 to 1.1 (1.0.3 rev A,
 // 2.8.7), which answer with DR5 at most.

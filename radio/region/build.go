@@ -15,7 +15,6 @@ const (
 	maxOffsets   = 8  // RP002: an RX1 data rate offset has 3 bits
 
 	cfListFrequencies = 5 // RP002: CFList type 0
-	cfListMasks       = 5 // RP002: CFList type 1
 	maskChannels      = 16
 
 	// What a block of a fixed band's channels has: 8 of 125 kHz, and one of
@@ -59,7 +58,7 @@ var plans = buildAll()
 
 // buildAll panics on a faulty table: that is found by any test, not by users.
 func buildAll() []*Plan {
-	tables := make(map[string]*[numVersions]*bandTables, len(bands))
+	tables := make(map[string]*versions, len(bands))
 	for i := range bands {
 		d := &bands[i]
 		t, err := buildEditions(d)
@@ -75,33 +74,62 @@ func buildAll() []*Plan {
 	return out
 }
 
+// configs are the library's tables of a band: without and with a limit to dwell
+// time.
+type configs [2]band.Band
+
+func loadConfigs(name band.Name) (c configs, err error) {
+	for i, dwell := range []lorawan.DwellTime{lorawan.DwellTimeNoLimit, lorawan.DwellTime400ms} {
+		if c[i], err = band.GetConfig(name, false, dwell); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// versions are the tables of a band, and which of them hold for each version.
+type versions struct {
+	tables []*bandTables
+	places [numVersions]uint8
+}
+
 // buildEditions makes a band's tables for each version; versions that are alike
 // share theirs.
-func buildEditions(d *bandData) (*[numVersions]*bandTables, error) {
-	var out [numVersions]*bandTables
+func buildEditions(d *bandData) (*versions, error) {
+	own, err := loadConfigs(d.library)
+	if err != nil {
+		return nil, err
+	}
+	var out versions
 	for v := range numVersions {
 		e := d.editionOf(v)
-		i := slices.IndexFunc(out[:v], func(t *bandTables) bool { return t.edition == e })
+		i := slices.IndexFunc(out.tables, func(t *bandTables) bool { return t.edition == e })
 		if i >= 0 {
-			out[v] = out[i]
+			out.places[v] = uint8(i)
 			continue
 		}
-		t, err := buildBand(d, e)
+		rates := own
+		if e.ratesOfUS915 {
+			if rates, err = loadConfigs(band.US915); err != nil {
+				return nil, err
+			}
+		}
+		t, err := buildBand(d, e, own, rates)
 		if err != nil {
 			return nil, err
 		}
-		out[v] = t
+		out.places[v] = uint8(len(out.tables))
+		out.tables = append(out.tables, t)
 	}
 	return &out, nil
 }
 
 // buildPlan makes a Plan from its data and its band.
-func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
-	t := tables[VersionUnknown]
+func buildPlan(d planData, of *versions) *Plan {
+	t := of.tables[of.places[VersionUnknown]]
 	p := &facts{id: d.id, channels: d.channels, rx2: d.rx2, subBands: d.subBands, dwell: d.dwell, lbt: d.lbt}
 	if t.fixed {
-		first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
-		p.channels = append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])
+		p.channels = block(t, d)
 	}
 	if p.rx2 == (Window{}) {
 		p.rx2 = t.rx2
@@ -110,12 +138,26 @@ func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
 		p.subBands = t.subBands
 	}
 	p.cfList = cfList(t, p.channels)
-	for v := range numVersions {
+	p.numbers = numbers(t, p.channels)
+	p.places, p.views = &of.places, make(views, 0, len(of.tables)*int(numLimits))
+	for i, t := range of.tables {
 		for l := range numLimits {
-			p.views[v][l] = Plan{facts: p, band: tables[v], version: v, limits: l}
+			p.views = append(p.views, Plan{facts: p, band: t, place: uint8(i), limits: l})
 		}
 	}
-	return &p.views[VersionUnknown][notTold]
+	return p.views.at(p.places[VersionUnknown], notTold)
+}
+
+// block returns the channels of a fixed band that a plan's gateways hear.
+func block(t *bandTables, d planData) []Channel {
+	first, wide := blockChannels*(d.block-1), narrowChannels+d.block-1
+	switch {
+	case d.wideOnly:
+		return t.channels[wide : wide+1]
+	case t.wide:
+		return append(slices.Clone(t.channels[first:first+blockChannels]), t.channels[wide])
+	}
+	return t.channels[first : first+blockChannels]
 }
 
 // cfList collects the channels that devices are to use: by mask, or those of
@@ -123,7 +165,7 @@ func buildPlan(d planData, tables *[numVersions]*bandTables) *Plan {
 func cfList(t *bandTables, channels []Channel) CFList {
 	var l CFList
 	if t.fixed {
-		l.Masks = make([]uint16, cfListMasks)
+		l.Masks = make([]uint16, (len(t.channels)+maskChannels-1)/maskChannels)
 	}
 	for _, c := range channels {
 		n := slices.Index(t.channels, c)
@@ -137,27 +179,36 @@ func cfList(t *bandTables, channels []Channel) CFList {
 	return l
 }
 
-// buildBand makes the tables of a band from its data and the library's.
-func buildBand(d *bandData, e edition) (*bandTables, error) {
-	free, err := band.GetConfig(d.library, false, lorawan.DwellTimeNoLimit)
-	if err != nil {
-		return nil, err
+// numbers are those that devices give a plan's channels: first come those of the
+// band, then the others in order.
+func numbers(t *bandTables, channels []Channel) []uint8 {
+	out := make([]uint8, len(channels))
+	next := len(t.channels)
+	for i, c := range channels {
+		n := slices.Index(t.channels, c)
+		if n < 0 {
+			n = next
+			next++
+		}
+		out[i] = uint8(n)
 	}
-	limited, err := band.GetConfig(d.library, false, lorawan.DwellTime400ms)
-	if err != nil {
-		return nil, err
-	}
+	return out
+}
+
+// buildBand makes the tables of a band from its data and the library's: those of
+// its own, and those with the data rates.
+func buildBand(d *bandData, e edition, own, rates configs) (*bandTables, error) {
 	t := &bandTables{bandData: d, edition: e}
-	for i, cfg := range []band.Band{free, limited} {
+	for i, cfg := range rates {
 		if err := t.readRates(cfg, i); err != nil {
 			return nil, err
 		}
 		t.readRX1(cfg, i)
 	}
-	if err := t.readChannels(free); err != nil {
+	if err := t.readChannels(own[0]); err != nil {
 		return nil, err
 	}
-	defaults := free.GetDefaults()
+	defaults := own[0].GetDefaults()
 	t.rx2 = Window{Frequency: radio.Frequency(defaults.RX2Frequency), DataRate: uint8(defaults.RX2DataRate)}
 	t.delays = Delays{
 		RX1: defaults.ReceiveDelay1, JoinAccept1: defaults.JoinAcceptDelay1,
@@ -171,7 +222,7 @@ func buildBand(d *bandData, e edition) (*bandTables, error) {
 func (t *bandTables) readRates(cfg band.Band, limited int) error {
 	for i := range t.rates {
 		dr, err := cfg.GetDataRate(i)
-		if err != nil {
+		if err != nil || t.lastRate > 0 && i > int(t.lastRate) {
 			continue // an index that the band leaves free
 		}
 		r := &t.rates[i]
@@ -188,16 +239,21 @@ func (t *bandTables) readRates(cfg band.Band, limited int) error {
 		down, err := cfg.GetDataRateIndex(false, dr)
 		r.down = err == nil && down == i
 
-		newest, err := cfg.GetMaxPayloadSizeForDataRateIndex("", "", i)
+		newest, err := cfg.GetMaxPayloadSizeForDataRateIndex(t.sizesOf, "", i)
 		if err != nil {
 			return err
 		}
-		// Devices of before RP002-1.0.1 take less in DR2 of AS923.
 		older, err := cfg.GetMaxPayloadSizeForDataRateIndex(band.LoRaWAN_1_0_3, band.RegParamRevA, i)
 		if err != nil {
 			return err
 		}
-		r.maxUp[limited], r.maxDown[limited] = newest.M, min(newest.M, older.M)
+		r.maxUp[limited], r.maxDown[limited] = newest.M, newest.M
+		if t.edition.shortDR2 {
+			r.maxUp[limited] = min(newest.M, older.M)
+		}
+		if t.edition.shortDR2 || t.edition.shortDown {
+			r.maxDown[limited] = min(newest.M, older.M)
+		}
 	}
 	return nil
 }
@@ -231,11 +287,20 @@ func libraryRX1(cfg band.Band, dr int) []uint8 {
 // readChannels takes the channels that every device has, less the data rates
 // that no gateway of ours receives.
 func (t *bandTables) readChannels(cfg band.Band) error {
+	if t.bandData.channels != nil {
+		t.channels = t.bandData.channels
+		return nil
+	}
 	t.channels = make([]Channel, len(cfg.GetUplinkChannelIndices()))
 	for i := range t.channels {
 		c, err := cfg.GetUplinkChannel(i)
 		if err != nil {
 			return err
+		}
+		if t.edition.ratesOfUS915 {
+			if c.MaxDR = 3; c.MinDR > 0 {
+				c.MinDR, c.MaxDR = 4, 4 // 500 kHz
+			}
 		}
 		for c.MaxDR > c.MinDR && !t.rates[c.MaxDR].up {
 			c.MaxDR--

@@ -44,7 +44,7 @@ type Channel struct {
 // Source: RP002-1.0.4, the section on the join-accept CFList of each band.
 type CFList struct {
 	Frequencies []radio.Frequency // 1 to 5, multiples of 100 Hz
-	Masks       []uint16          // 5: channels 0 to 71
+	Masks       []uint16          // 5 or 6: channels 0 to 71 or 95
 }
 
 // SubBand is a range of frequencies that share a duty cycle and a power.
@@ -83,20 +83,22 @@ type LBT struct {
 // keep some limits, or of which nothing is known.
 type Plan struct {
 	*facts
-	band    *bandTables
-	version Version
-	limits  limits
+	band   *bandTables
+	place  uint8 // of band among the tables of the versions
+	limits limits
 }
 
 // facts are what is alike for all devices of a plan.
 type facts struct {
 	id       string
 	channels []Channel
+	numbers  []uint8 // of the channels, as devices count them
 	rx2      Window
 	subBands []SubBand
 	cfList   CFList
 	dwell    DwellLimits // what the plan asks for
 	lbt      LBT
+	places   *[numVersions]uint8 // of the tables that hold for each version
 	views    views
 }
 
@@ -106,7 +108,7 @@ func (p *Plan) For(v Version) *Plan {
 	if v >= numVersions {
 		v = VersionUnknown
 	}
-	return &p.views[v][p.limits]
+	return p.views.at(p.places[v], p.limits)
 }
 
 // Lookup returns the plan of an id such as "EU_863_870_TTN", or ErrPlan.
@@ -173,8 +175,9 @@ func (p *Plan) DwellLimits() DwellLimits { return p.dwell }
 // need not.
 func (p *Plan) LBT() (l LBT, ok bool) { return p.lbt, p.lbt != (LBT{}) }
 
-// TxParamSetup returns whether the band has TxParamSetupReq.
-func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }
+// TxParamSetup returns whether devices of the version know TxParamSetupReq in
+// this band.
+func (p *Plan) TxParamSetup() bool { return p.band.edition.txParamSetup }
 
 // Told returns the plan as it is for a device that is known to keep these
 // limits, because it has answered TxParamSetupReq or was registered so. Where
@@ -185,19 +188,33 @@ func (p *Plan) TxParamSetup() bool { return p.band.txParamSetup }
 // one with 1.0.3 and none with RP002-1.0.1.) Limits change nothing in bands
 // without TxParamSetupReq.
 func (p *Plan) Told(l DwellLimits) *Plan {
-	if !p.band.txParamSetup {
+	if !p.band.edition.txParamSetup {
 		return p
 	}
-	return &p.views[p.version][limitsOf(l)]
+	return p.views.at(p.place, limitsOf(l))
 }
 
 // DataRate returns the data rate of an index of either direction, or
 // ErrDataRate.
 func (p *Plan) DataRate(index uint8) (radio.DataRate, error) {
 	if int(index) >= len(p.band.rates) || !p.band.rates[index].valid() {
-		return radio.DataRate{}, fmt.Errorf("%w: index %d in %s", ErrDataRate, index, p.id)
+		return radio.DataRate{}, p.noDataRate("index", index)
 	}
 	return p.band.rates[index].DataRate, nil
+}
+
+// LRFHSS reports whether an index is an uplink data rate of LR-FHSS in the
+// device's version. No gateway hears such yet: the other methods return ErrDataRate.
+func (p *Plan) LRFHSS(index uint8) bool {
+	return index < maxDataRates && p.band.edition.lrFHSS>>index&1 == 1
+}
+
+// noDataRate is why an index is refused.
+func (p *Plan) noDataRate(what string, index uint8) error {
+	if p.LRFHSS(index) {
+		return fmt.Errorf("%w: %s %d in %s is LR-FHSS, which no gateway hears yet", ErrDataRate, what, index, p.id)
+	}
+	return fmt.Errorf("%w: %s %d in %s", ErrDataRate, what, index, p.id)
 }
 
 // UplinkDataRate returns the index of a data rate that devices send with, or
@@ -212,17 +229,20 @@ func (p *Plan) UplinkDataRate(dr radio.DataRate) (uint8, error) {
 }
 
 // UplinkChannel returns the number that devices give the channel with a
-// frequency and a data rate index, or ErrFrequency. In bands whose channels are
-// all laid down (US915, AU915: 0 to 71) it also numbers those that the plan's
-// gateways don't hear.
+// frequency and a data rate index, or ErrFrequency. Channels that the band lays
+// down (US915, AU915: 0 to 71) have their number also where the plan's gateways
+// don't hear them.
 func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
-	channels := p.channels
-	if p.band.fixed {
-		channels = p.band.channels
-	}
-	for i, c := range channels {
+	for i, c := range p.band.channels {
 		if c.Frequency == f && c.MinDR <= dr && dr <= c.MaxDR {
 			return i, nil
+		}
+	}
+	if !p.band.fixed {
+		for i, c := range p.channels {
+			if c.Frequency == f && c.MinDR <= dr && dr <= c.MaxDR {
+				return int(p.numbers[i]), nil
+			}
 		}
 	}
 	return 0, fmt.Errorf("%w: %v at data rate %d in %s", ErrFrequency, f, dr, p.id)
@@ -233,7 +253,7 @@ func (p *Plan) UplinkChannel(f radio.Frequency, dr uint8) (int, error) {
 // or ErrDataRate.
 func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
 	if int(dr) >= len(p.band.rates) || !p.band.rates[dr].up {
-		return 0, fmt.Errorf("%w: uplink index %d in %s", ErrDataRate, dr, p.id)
+		return 0, p.noDataRate("uplink index", dr)
 	}
 	limited := p.dwell.Uplink
 	if p.limits != notTold {
@@ -248,7 +268,7 @@ func (p *Plan) MaxMACPayload(dr uint8) (int, error) {
 // any, or ErrDataRate.
 func (p *Plan) DownlinkMaxMACPayload(dr uint8) (int, error) {
 	if int(dr) >= len(p.band.rates) || !p.band.rates[dr].down {
-		return 0, fmt.Errorf("%w: downlink index %d in %s", ErrDataRate, dr, p.id)
+		return 0, p.noDataRate("downlink index", dr)
 	}
 	return p.band.rates[dr].maxDown[p.downlinkLimit()], nil
 }
@@ -270,7 +290,7 @@ func (p *Plan) MaxDownlinkPayload() int {
 // forbidden, whatever a device was told.
 func (p *Plan) downlinkLimit() int {
 	switch {
-	case p.dwell.Downlink, p.limits == notTold && p.band.txParamSetup:
+	case p.dwell.Downlink, p.limits == notTold && p.band.edition.txParamSetup:
 		return column(true)
 	case p.limits == notTold:
 		return column(false)
@@ -298,6 +318,9 @@ func column(limited bool) int {
 // no channel of a band that derives the window's frequency from its number.
 func (p *Plan) RX1(up radio.Frequency, dr, offset uint8) (Window, error) {
 	rate, ok := p.rx1DataRate(dr, offset)
+	if !ok && p.LRFHSS(dr) {
+		return Window{}, p.noDataRate("RX1 of index", dr)
+	}
 	if !ok {
 		return Window{}, fmt.Errorf("%w: RX1 of index %d with offset %d in %s", ErrDataRate, dr, offset, p.id)
 	}

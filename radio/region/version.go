@@ -92,27 +92,6 @@ func ParseVersion(s string) Version {
 	return otherNames[strings.ToUpper(s)]
 }
 
-// edition is what a band's regional parameters say from a version on.
-type edition struct {
-	from Version // VersionUnknown: from the first one on
-
-	rx1     *rx1Table // nil: that of the library
-	noMasks bool      // a join-accept tells no channel masks: no CFList of type 1
-}
-
-// editionOf returns the edition that holds for a version: the last one that is
-// not newer. Of a device of which nothing is known it is the newest, and so it is
-// in a band without editions, whose rules are alike in all versions.
-func (d *bandData) editionOf(v Version) edition {
-	var e edition
-	for _, next := range d.editions {
-		if v == VersionUnknown || next.from <= v {
-			e = next
-		}
-	}
-	return e
-}
-
 // limits are what is known of a device's dwell times.
 type limits uint8
 
@@ -136,5 +115,8 @@ func limitsOf(l DwellLimits) limits {
 	return out
 }
 
-// views are a plan as each device sees it.
-type views [numVersions][numLimits]Plan
+// views are a plan as each device sees it, by the place of its tables among those of
+// the band, and by limits: [place*numLimits+limits].
+type views []Plan
+
+func (v views) at(place uint8, l limits) *Plan { return &v[int(place)*int(numLimits)+int(l)] }

@@ -147,7 +147,7 @@ func (e *Example) Request() (formatter.Request, error) {
 	if e.err != nil {
 		return formatter.Request{}, e.err
 	}
-	f, err := formatter.NewJavaScript(e.Codec.Script(e.Task))
+	f, err := formatter.NewCodec(e.Codec.Script(e.Task))
 	if err != nil {
 		return formatter.Request{}, err
 	}

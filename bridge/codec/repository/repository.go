@@ -241,7 +241,7 @@ func (r *reader) readCodec(brand, id string) error {
 		if !fs.ValidPath(name) || name == "." {
 			return fmt.Errorf("%s: %w: the script %.80q is not a file of this folder", file, ErrFile, name)
 		}
-		b, err := r.read(brand+"/"+name, formatter.MaxScript)
+		b, err := r.read(brand+"/"+name, formatter.MaxCodec)
 		if err != nil {
 			return fmt.Errorf("%s/%s: %w", brand, name, err)
 		}

@@ -129,7 +129,7 @@ func bomb() string {
 // What cannot be read leaves its model out, says in which file, and costs little.
 func TestBadFiles(t *testing.T) {
 	const codecFile, model = "acme/meter-codec.yaml", "acme/meter.yaml"
-	long := strings.Repeat("x", formatter.MaxScript+1)
+	long := strings.Repeat("x", formatter.MaxCodec+1)
 	for _, tt := range []struct {
 		name, file, text string
 		want             string
@@ -160,7 +160,7 @@ func TestBadFiles(t *testing.T) {
 		{"a script with dots", codecFile, "uplinkDecoder: {fileName: src/../../module/module.js}\n", "not a file of this folder"},
 		{"the folder for a script", codecFile, "uplinkDecoder: {fileName: .}\n", "not a file of this folder"},
 		{"a folder for a script", codecFile, "uplinkDecoder: {fileName: src}\n", "acme/src: cannot be used: not a file"},
-		{"a script that is too long", "acme/meter.js", long, "acme/meter.js: cannot be used: more than 40960 bytes"},
+		{"a script that is too long", "acme/meter.js", long, "acme/meter.js: cannot be used: more than 393216 bytes"},
 		{"a script name for terminals", codecFile, `uplinkDecoder: {fileName: "a\x1b[2J.js"}` + "\n", "file does not exist"},
 		{"a bomb for a script", codecFile, bomb() + "uplinkDecoder: {fileName: *a8}\n", "cannot be used"},
 	} {

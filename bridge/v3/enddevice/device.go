@@ -32,13 +32,14 @@ type deviceJSON struct {
 	MACSettings     settingsJSON            `json:"mac_settings,omitzero"`
 	MACState        *macStateJSON           `json:"mac_state,omitempty"`
 	Session         *sessionJSON            `json:"session,omitempty"`
-	UsedDevNonces   []number                `json:"used_dev_nonces,omitempty"`
-	LastDevNonce    number                  `json:"last_dev_nonce,omitzero"`
-	LastJoinNonce   number                  `json:"last_join_nonce,omitzero"`
-	Formatters      *formattersJSON         `json:"formatters,omitempty"`
-	Multicast       yes                     `json:"multicast,omitempty"`
-	SkipCrypto      wrappedBool             `json:"skip_payload_crypto_override,omitzero"`
-	SkipCryptoOld   yes                     `json:"skip_payload_crypto,omitempty"`
+	statusJSON
+	UsedDevNonces []number        `json:"used_dev_nonces,omitempty"`
+	LastDevNonce  number          `json:"last_dev_nonce,omitzero"`
+	LastJoinNonce number          `json:"last_join_nonce,omitzero"`
+	Formatters    *formattersJSON `json:"formatters,omitempty"`
+	Multicast     yes             `json:"multicast,omitempty"`
+	SkipCrypto    wrappedBool     `json:"skip_payload_crypto_override,omitzero"`
+	SkipCryptoOld yes             `json:"skip_payload_crypto,omitempty"`
 }
 
 type idsJSON struct {
@@ -80,6 +81,7 @@ type keyJSON struct {
 }
 
 type settingsJSON struct {
+	macSettingsJSON
 	RX1Delay         number      `json:"rx1_delay,omitzero"`
 	RX1DROffset      number      `json:"rx1_data_rate_offset,omitzero"`
 	RX2DataRate      number      `json:"rx2_data_rate_index,omitzero"`
@@ -333,6 +335,7 @@ func (j *settingsJSON) settings(r *reader) session.Settings {
 			RX2DataRate: r.small("mac_settings.desired_rx2_data_rate_index", j.DesiredRX2DataRate, 15),
 		},
 	}
+	s.MAC = j.macSettingsJSON.settings(r)
 	if j.RX2Frequency.set {
 		f := r.frequency("mac_settings.rx2_frequency", j.RX2Frequency)
 		s.RX2Frequency = &f

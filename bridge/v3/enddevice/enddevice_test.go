@@ -158,7 +158,7 @@ func TestLenient(t *testing.T) {
 
 func TestUnservedIsKept(t *testing.T) {
 	for _, text := range []string{
-		change("MAC_V1_0_3", "MAC_V9"), change("EU_863_870", "RU_864_870_TTN"), change(`"session"`, `"supports_class_b":true,"session"`),
+		change("MAC_V1_0_3", "MAC_V9"), change("EU_863_870", "ISM_2400_3CH_DRAFT2"), change(`"session"`, `"supports_class_b":true,"session"`),
 		change(`"session"`, `"multicast":true,"session"`),
 	} {
 		entries, err := Parse([]byte(text), opts)

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/session"
+	"lorawand/radio/region"
 )
 
 // ErrFile is the reason for a file that holds no end devices.
@@ -195,10 +196,25 @@ func parse(raw json.RawMessage, o Options) (*session.Device, []string, error) {
 	return d, notes, nil
 }
 
+// Unserved says why the frames of a device are not taken, and which frequency plans
+// may be meant by one that is not known; "" where they are.
+func Unserved(d *session.Device) string {
+	err := d.Unserved()
+	if err == nil {
+		return ""
+	}
+	if _, unknown := region.Lookup(d.Plan); unknown != nil {
+		if near := region.Nearest(d.Plan); near != nil {
+			return err.Error() + "; the nearest are " + strings.Join(near, ", ")
+		}
+	}
+	return err.Error()
+}
+
 // warnings says what of a device will not work.
 func warnings(d *session.Device) (out []string) {
-	if err := d.Unserved(); err != nil {
-		out = append(out, err.Error())
+	if w := Unserved(d); w != "" {
+		out = append(out, w)
 	}
 	if d.SupportsJoin && d.RootKeys.AppKey.IsZero() && d.RootKeys.NwkKey.IsZero() {
 		out = append(out, "has no root keys, so it cannot join again")

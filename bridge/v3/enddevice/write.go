@@ -35,6 +35,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		SupportsClassB: yes(d.ClassB), SupportsClassC: yes(d.ClassC), FrequencyPlanID: d.Plan,
 		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](d.PHYVersionName()),
 		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
+		statusJSON:   statusOf(d.Session),
 		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
 		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
 		Formatters: formattersOf(&d.Formatters),
@@ -111,7 +112,8 @@ func keyOf(k sessionKey) *keyJSON {
 
 func settingsOf(s *session.Settings) settingsJSON {
 	j := settingsJSON{
-		ResetsFCnt: wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
+		macSettingsJSON: macSettingsOf(s),
+		ResetsFCnt:      wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
 		RX1Delay: optional(s.RX1Delay), RX1DROffset: optional(s.RX1DROffset), RX2DataRate: optional(s.RX2DataRate),
 		UplinkDwell: boolOf(s.UplinkDwell), DownlinkDwell: boolOf(s.DownlinkDwell),
 		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset), DesiredRX2DataRate: optional(s.Desired.RX2DataRate),

@@ -200,27 +200,24 @@ func durationRange(f *faults, key string, v Duration, low, high time.Duration) {
 
 func plan(f *faults, key, id string) {
 	if _, err := region.Lookup(id); err != nil {
-		f.add(key, "%.40q is no frequency plan of this version; there are %s", id, nearPlans(id))
+		f.add(key, "%.40q is no frequency plan of this version; %s", id, nearPlans(id))
 	}
 }
 
-// nearPlans names the plans of the same region or, if there is none, how the
-// names of plans begin.
+// nearPlans names the plans that may be meant or, if there is none, how the names
+// of plans begin.
 func nearPlans(id string) string {
+	if near := region.Nearest(id); near != nil {
+		return "the nearest are " + strings.Join(near, ", ")
+	}
 	const letters = 2 // "EU"
-	var near, begin []string
+	var begin []string
 	for _, p := range region.IDs() {
-		if len(id) >= letters && strings.EqualFold(p[:letters], id[:letters]) {
-			near = append(near, p)
-		}
 		if b := p[:letters] + "…"; !slices.Contains(begin, b) {
 			begin = append(begin, b)
 		}
 	}
-	if near != nil {
-		return strings.Join(near, ", ")
-	}
-	return strings.Join(begin, ", ")
+	return "there are " + strings.Join(begin, ", ")
 }
 
 func address(f *faults, key, v string, mayBeOff bool) {

@@ -160,6 +160,9 @@ func TestConcentrator(t *testing.T) {
 		if strings.HasPrefix(plan, "EU_433") {
 			s.Board = "rak2287"
 		}
+		if strings.HasPrefix(plan, "CN_470") {
+			s.Board = "sx1302c490gw1"
+		}
 		c, err := s.Concentrator(plan)
 		if err != nil {
 			t.Errorf("%s: %v", plan, err)
@@ -416,7 +419,7 @@ func TestFaults(t *testing.T) {
 		"[network]\nrx1_delay = \"1500ms\"":                                                `whole seconds`,
 		"[network]\ndeduplication_window = \"2s\"":                                         `network.deduplication_window`,
 		"[formatter]\ndeadline = \"2s\"":                                                   `formatter.deadline`,
-		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; there are US_902_928_FSB_1, `,
+		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; the nearest are US_902_928_FSB_2, `,
 		"[mqtt]\nlisten = [\"1883\"]":                                                      `mqtt.listen[0]: "1883", must be host:port`,
 		"[mqtt]\nlisten = [\":99999\"]":                                                    `mqtt.listen[0]`,
 		"[mqtt]\nlisten = [\":1883\", \":1883\"]":                                          `mqtt.listen[1]: ":1883" is also mqtt.listen[0]`,

@@ -40,6 +40,7 @@ const (
 var regions = map[string]string{
 	"EU_863_870": "EU868", "EU_433": "EU433", "US_902_928": "US915", "AU_915_928": "AU915", "AS_923": "AS923", "KR_920_923": "KR920",
 	"IN_865_867": "IN865", "RU_864_870": "RU864", "CN_470_510": "CN470",
+	"MA_869_870_DRAFT": "EU868",
 }
 
 // Concentrator is what a gateway's chip and its board are set up for.

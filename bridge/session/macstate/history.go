@@ -1,4 +1,4 @@
-package session
+package macstate
 
 import (
 	"slices"
@@ -21,6 +21,8 @@ type History struct {
 	paths   []Path   // the last that was heard at the end
 	fCnts   []uint32 // at the current data rate, at most historyLength
 	rate    radio.DataRate
+	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
+	from    uint32          // see From
 }
 
 // Path is a gateway that has heard a device lately.
@@ -35,16 +37,55 @@ type Path struct {
 func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.uplinks++
 	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
-		h.rate, h.fCnts = rate, h.fCnts[:0]
+		h.rate, h.fCnts, h.snrs = rate, h.fCnts[:0], h.snrs[:0]
 	}
 	if len(h.fCnts) == historyLength {
 		h.fCnts = slices.Delete(h.fCnts, 0, 1)
 	}
 	h.fCnts = append(h.fCnts, fCnt)
+	if len(h.snrs) == historyLength {
+		h.snrs = slices.Delete(h.snrs, 0, 1)
+	}
+	h.snrs = append(h.snrs, lowestSNR)
+	if len(h.fCnts) == 1 {
+		h.from = fCnt
+	}
 }
 
+// lowestSNR is that of an uplink of which nothing is known.
+const lowestSNR radio.Decibel = -10_000
+
+// Adapted notes that the last uplink, with which the device says so, was sent with
+// another power, which is heard the weaker by an amount, and whether each frame is sent
+// another number of times: what was lost before says nothing any more.
+func (h *History) Adapted(weaker radio.Decibel, nbTrans bool) {
+	for i := range len(h.snrs) - 1 {
+		h.snrs[i] -= weaker
+	}
+	if n := len(h.fCnts); nbTrans && n > 0 {
+		h.fCnts = append(h.fCnts[:0], h.fCnts[n-1])
+		h.from = h.fCnts[0]
+	}
+}
+
+// Link returns how well the device is heard at its data rate: the best SNR of how many
+// uplinks, 20 at most, and how many were lost of how many. settled says that more were
+// heard than are looked at.
+func (h *History) Link() (best radio.Decibel, heard int, lost, of uint32, settled bool) {
+	if len(h.fCnts) == 0 {
+		return lowestSNR, 0, 0, 0, false
+	}
+	last := h.fCnts[len(h.fCnts)-1]
+	of = last - h.fCnts[0] + 1
+	return slices.Max(h.snrs), len(h.snrs), of - uint32(len(h.fCnts)), of, h.fCnts[0] != h.from
+}
+
+// From returns the FCntUp of the first uplink with the data rate and the number of
+// transmissions that are in use.
+func (h *History) From() uint32 { return h.from }
+
 // Joined notes that frame counters begin anew.
-func (h *History) Joined() { h.fCnts = h.fCnts[:0] }
+func (h *History) Joined() { h.fCnts, h.snrs = h.fCnts[:0], h.snrs[:0] }
 
 // HeardBy notes that a gateway has heard the last frame, by at least one antenna.
 // Gateways that have not heard the device lately are forgotten.
@@ -62,6 +103,9 @@ func (h *History) HeardBy(up *radio.Uplink) {
 		}
 	}
 	h.paths = append(h.paths, p)
+	if n := len(h.snrs); n > 0 && len(up.Receptions) > 0 {
+		h.snrs[n-1] = max(h.snrs[n-1], p.SNR)
+	}
 }
 
 // Path returns how a gateway has heard the device. ok is false if it has heard none

@@ -1,0 +1,94 @@
+package mac
+
+import (
+	"slices"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// maxChannels is how many channels a device has in bands where they are told
+// (RP002-1.0.4: 16 in most bands).
+const maxChannels = 16
+
+// channels returns the channels that a device is known to have, by number. The
+// caller must not change them; room is for those that stand nowhere.
+func channels(d *session.Device, s *session.Session, p *region.Plan, room []session.Channel) []session.Channel {
+	if s.Parameters != nil && len(s.Parameters.Channels) > 0 {
+		return s.Parameters.Channels
+	}
+	if !d.SupportsJoin && len(d.Settings.Frequencies) > 0 {
+		low, high := rates(p)
+		for _, f := range d.Settings.Frequencies[:min(len(d.Settings.Frequencies), maxChannels)] {
+			room = append(room, channelOn(f, low, high))
+		}
+		return room
+	}
+	for _, c := range p.DefaultChannels() {
+		room = append(room, channelOn(c.Frequency, c.MinDR, c.MaxDR))
+	}
+	if d.SupportsJoin && (s.MAC == nil || !s.MAC.NoCFList) {
+		low, high := rates(p)
+		for _, f := range p.CFList().Frequencies {
+			room = append(room, channelOn(f, low, high))
+		}
+	}
+	return room
+}
+
+func channelOn(f radio.Frequency, low, high uint8) session.Channel {
+	return session.Channel{UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: low, MaxDataRate: high, Enabled: true}
+}
+
+// rates returns the data rates of the band's own channels.
+func rates(p *region.Plan) (low, high uint8) {
+	if c := p.DefaultChannels(); len(c) > 0 {
+		return c[0].MinDR, c[0].MaxDR
+	}
+	return 0, 5
+}
+
+// wantNewChannels asks for the channels of the plan that the device has not, where
+// channels can be told (LoRaWAN L2 1.0.4, 5.6).
+func wantNewChannels(a *asking) {
+	if a.Plan.FixedChannels() {
+		return
+	}
+	var room [maxChannels]session.Channel
+	has := channels(a.Device, a.Session, a.Plan, room[:0])
+	next := len(a.Plan.DefaultChannels())
+	for i, c := range a.Plan.Channels() {
+		at := func(h session.Channel) bool { return h.Enabled && h.UplinkFrequency == c.Frequency }
+		if i < next || c.MinDR == c.MaxDR || slices.ContainsFunc(has, at) {
+			continue
+		}
+		n := i
+		for n < len(has) && has[n].Enabled && n < maxChannels {
+			n++
+		}
+		if n >= maxChannels {
+			return
+		}
+		var b [5]byte
+		a.want(cidNewChannel, append(appendFrequency(append(b[:0], byte(n)), c.Frequency), c.MaxDR<<4|c.MinDR)...)
+	}
+}
+
+// newChannelAns: bits 0 and 1 say that the frequency and the data rates are
+// accepted.
+func newChannelAns(_ *Owed, status []byte, ctx UplinkContext) {
+	ctx.answered(cidNewChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
+		has := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil))
+		n, f := int(asked[0]), readFrequency(asked[1:])
+		for len(has) <= n && n < maxChannels {
+			has = append(has, session.Channel{})
+		}
+		if n < len(has) {
+			has[n] = session.Channel{
+				UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: asked[4] & 0x0f, MaxDataRate: asked[4] >> 4, Enabled: true,
+			}
+		}
+		p.Channels = has
+	})
+}

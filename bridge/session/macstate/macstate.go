@@ -1,0 +1,173 @@
+// Package macstate has what is remembered of how a device is heard, what a network
+// wants of its MAC layer, and what it has asked for: requests with patience,
+// refusals, and the device's status.
+//
+// A request is asked again after 1, 2, 4, 8 and 16 uplinks. After six tries it
+// rests until something else is wanted, or the session ends. A State never changes
+// once a session has it: what changes is a copy.
+package macstate
+
+import (
+	"slices"
+	"time"
+)
+
+const (
+	// MaxTries is how often a request is sent at the most.
+	MaxTries = 6
+	// maxAsked bounds the requests, and the refusals, that are remembered: 16
+	// channels with their downlink frequencies, and the other commands.
+	maxAsked = 48
+	// maxPayload is the longest payload of a request: NewChannelReq has 5 bytes.
+	maxPayload = 5
+)
+
+// Command is a MAC command of the network: its identifier and its payload.
+type Command struct {
+	CID     byte
+	Size    uint8 // of the payload, bytes
+	Payload [maxPayload]byte
+}
+
+// New returns a command. A payload of more than 5 bytes is cut off.
+func New(cid byte, payload ...byte) Command {
+	c := Command{CID: cid}
+	c.Size = uint8(copy(c.Payload[:], payload))
+	return c
+}
+
+// Bytes returns the payload.
+func (c *Command) Bytes() []byte { return c.Payload[:min(c.Size, maxPayload)] }
+
+// Append appends the command as it is sent.
+func (c Command) Append(dst []byte) []byte { return append(append(dst, c.CID), c.Bytes()...) }
+
+// Request is a command that was sent and that the device has not answered.
+type Request struct {
+	Command Command
+	Tries   uint8
+	FCntUp  uint32 // of the uplink in whose windows it was sent last
+}
+
+// Rests reports whether the request is not sent any more.
+func (r *Request) Rests() bool { return r.Tries >= MaxTries }
+
+// due reports whether the request is to be sent after an uplink.
+func (r *Request) due(fCntUp uint32) bool {
+	return !r.Rests() && fCntUp > r.FCntUp && fCntUp-r.FCntUp >= 1<<(max(r.Tries, 1)-1)
+}
+
+// Status is what a device has told of itself with DevStatusAns.
+type Status struct {
+	FCntUp  uint32
+	At      time.Time // zero: the calendar was not known
+	Battery uint8     // 0: external power, 1 to 254: empty to full, 255: not known
+	Margin  int8      // SNR of the last DevStatusReq, dB
+}
+
+// State is what a session knows of what was asked of its device.
+type State struct {
+	Asked      []Request `json:",omitempty"` // not answered yet, in the order in which they stand in frames
+	Refused    []Command `json:",omitempty"` // that the device has refused
+	NoRates    uint16    `json:",omitempty"` // data rates that the device has refused, by bit
+	NoPowers   uint16    `json:",omitempty"` // powers that the device has refused, by bit
+	NoCFList   bool      `json:",omitempty"` // the join-accept had no room for the plan's channels
+	LossyAt    uint8     `json:",omitempty"` // the NbTrans with which too much was lost, at this data rate
+	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
+	Sticky     bool      `json:",omitempty"` // the device repeats an answer until it hears a downlink
+	LinkADR    bool      `json:",omitempty"` // the device has taken a data rate, a power and a number of transmissions
+	Status     *Status   `json:",omitempty"`
+	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
+	RejoinTold bool      `json:",omitempty"`
+}
+
+// clone returns a copy to be changed. A nil State is an empty one.
+func (s *State) clone() *State {
+	if s == nil {
+		return new(State)
+	}
+	c := *s
+	c.Asked, c.Refused = slices.Clone(s.Asked), slices.Clone(s.Refused)
+	return &c
+}
+
+// With returns a copy that was changed.
+func (s *State) With(change func(*State)) *State {
+	c := s.clone()
+	change(c)
+	return c
+}
+
+// Due returns which of the commands that are wanted are to be sent after an uplink:
+// those that the device has not refused, and whose time has come. It uses the room
+// of wanted.
+func (s *State) Due(wanted []Command, fCntUp uint32) []Command {
+	if s == nil {
+		return wanted
+	}
+	due := wanted[:0]
+	for _, c := range wanted {
+		if slices.Contains(s.Refused, c) {
+			continue
+		}
+		if i := s.find(c); i < 0 || s.Asked[i].due(fCntUp) {
+			due = append(due, c)
+		}
+	}
+	return due
+}
+
+func (s *State) find(c Command) int {
+	return slices.IndexFunc(s.Asked, func(r Request) bool { return r.Command == c })
+}
+
+// Sent returns the State after commands were sent in the windows of an uplink.
+// Requests that the commands take the place of are forgotten; replaces says which.
+func (s *State) Sent(commands []Command, fCntUp uint32, replaces func(next, old Command) bool) *State {
+	n := s.clone()
+	for _, c := range commands {
+		tries := uint8(1)
+		if i := n.find(c); i >= 0 {
+			tries = n.Asked[i].Tries + 1
+		}
+		n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c || replaces(c, r.Command) })
+		if len(n.Asked) >= maxAsked {
+			n.Asked = slices.Delete(n.Asked, 0, 1)
+		}
+		n.Asked = append(n.Asked, Request{Command: c, Tries: tries, FCntUp: fCntUp})
+	}
+	return n
+}
+
+// Open returns the commands with an identifier that were sent last and are not
+// answered, in the order in which they were sent.
+func (s *State) Open(cid byte) (open []Command) {
+	if s == nil {
+		return nil
+	}
+	last := uint32(0)
+	for i := range s.Asked {
+		if s.Asked[i].Command.CID == cid {
+			last = max(last, s.Asked[i].FCntUp)
+		}
+	}
+	for i := range s.Asked {
+		if r := &s.Asked[i]; r.Command.CID == cid && r.FCntUp == last {
+			open = append(open, r.Command)
+		}
+	}
+	return open
+}
+
+// Answered returns the State after the device has answered a command.
+func (s *State) Answered(c Command, accepted bool) *State {
+	n := s.clone()
+	n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c })
+	if !accepted && !slices.Contains(n.Refused, c) {
+		if len(n.Refused) >= maxAsked {
+			n.Refused = slices.Delete(n.Refused, 0, 1)
+		}
+		n.Refused = append(n.Refused, c)
+	}
+	return n
+}

@@ -1,0 +1,45 @@
+package macstate
+
+import (
+	"time"
+
+	"lorawand/radio"
+)
+
+// Settings are what the owner of a device wants of its MAC layer, beyond the receive
+// windows. nil leaves it to the network and the frequency plan.
+type Settings struct {
+	RX2Frequency *radio.Frequency `json:",omitempty"`
+	MaxDutyCycle *uint8           `json:",omitempty"` // share of the time on air is 1/2^n, n 0 to 15
+	MaxEIRP      *radio.Decibel   `json:",omitempty"` // dBm
+	ADRAckLimit  *uint8           `json:",omitempty"` // ADR_ACK_LIMIT is 2^n frames, n 0 to 15
+	ADRAckDelay  *uint8           `json:",omitempty"` // ADR_ACK_DELAY is 2^n frames, n 0 to 15
+	RejoinTime   *uint8           `json:",omitempty"` // a rejoin-request each 2^(n+10) s, n 0 to 15
+	RejoinCount  *uint8           `json:",omitempty"` // and each 2^(n+4) frames, n 0 to 15
+
+	DownlinkFrequencies map[uint8]radio.Frequency `json:",omitempty"` // of RX1, by the number of the channel
+
+	// How many uplinks, and how long, from one DevStatusReq to the next: default 200 and
+	// 24 h. 0 of one is never by that.
+	StatusCount *uint32        `json:",omitempty"`
+	StatusTime  *time.Duration `json:",omitempty"`
+
+	ADR ADR `json:",omitzero"`
+}
+
+// ADR says how data rate and power are set. The zero value is The Things Stack's
+// default: dynamic with a margin of 15 dB.
+type ADR struct {
+	Disabled bool           `json:",omitempty"`
+	Static   *Static        `json:",omitempty"` // nil: dynamic
+	Margin   *radio.Decibel `json:",omitempty"` // above the demodulation floor; default 15 dB
+
+	MinDataRate, MaxDataRate *uint8 `json:",omitempty"` // index
+	MinPower, MaxPower       *uint8 `json:",omitempty"` // TXPower index: 0 is the strongest
+	MinNbTrans, MaxNbTrans   *uint8 `json:",omitempty"` // 1 to 15; default 1 and 3
+}
+
+// Static is what an owner lays down.
+type Static struct {
+	DataRate, Power, NbTrans uint8
+}
