@@ -44,4 +44,8 @@ func (c *Core) starting() {
 	if records, done := state.ReserveFirst(c.opts.Devices.All()); len(records) > 0 {
 		c.commit(done, records...)
 	}
+	for _, d := range c.opts.Devices.All() {
+		c.awaitAck(d, c.now.Host)
+		c.wake(d)
+	}
 }

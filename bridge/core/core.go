@@ -15,6 +15,7 @@ import (
 	"io"
 	"time"
 
+	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/schedule"
@@ -173,7 +174,9 @@ type Core struct {
 	agenda        schedule.Agenda[duty]
 	marks         *state.AirtimeMarks
 	hours         *state.AirtimeHours
-	provisions    []*provisioning // the first is at hand, the others wait
+	listeners     map[*session.Device]*classc.Listener // of devices of Class C
+	woken         []*session.Device                    // for which offer is to look, in this step
+	provisions    []*provisioning                      // the first is at hand, the others wait
 }
 
 // New returns a Core.
@@ -196,7 +199,8 @@ func New(o Options) (*Core, error) {
 	c := &Core{
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
-		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
+		listeners: map[*session.Device]*classc.Listener{},
+		attempts:  map[uint64]*transmission{}, onStored: map[uint64]func(error){},
 		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers), hours: state.NewAirtimeHours(o.Hours),
 		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}

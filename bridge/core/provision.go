@@ -172,6 +172,11 @@ func (c *Core) apply(p *provisioning, i int) {
 	if done.Ended != nil {
 		c.cancelAll(done.Ended)
 	}
+	if d := c.opts.Devices.Device(p.ID(i)); d != nil {
+		c.wake(d)
+	} else {
+		delete(c.listeners, done.Ended)
+	}
 }
 
 // queueRecords returns the records that delete all items of a device.

@@ -27,6 +27,9 @@ func (c *Core) heard(up radio.Uplink) {
 	if g.HeardSince == 0 && !session.SourceOf(&up).Foreign {
 		g.HeardSince = c.now.Host
 	}
+	if !session.SourceOf(&up).Foreign {
+		g.Clock, g.HasClock = gateway.Moment{Counter: up.Time, Host: up.Ended}, true
+	}
 	if up.GatewayTime.Before(c.opts.NotBefore) {
 		up.GatewayTime = time.Time{} // a gateway whose clock was never set
 	}

@@ -38,6 +38,8 @@ type Gateway struct {
 	Answers    bool           // has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
 	HeardSince radio.HostTime // arrival of the first uplink since its counter began; 0: none
+	Clock      Moment         // of the last uplink: what its counter shows, and when
+	HasClock   bool           // Clock is known: an uplink has come since its counter began
 	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 

@@ -143,6 +143,21 @@ func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 	return v
 }
 
+// Free returns an emission moved to the first time from its own on at which nothing
+// stands in its way. It has to be checked all the same.
+func (s *Scheduler) Free(now radio.HostTime, e Emission) Emission {
+	t := s.timeline(e.Gateway.EUI)
+	t.prune(now)
+	for _, o := range t.slots { // by their begin: what was passed cannot stand in the way again
+		if overlaps(&o.Emission, &e) && !o.givesWay(&e) {
+			later := o.end().Add(gap) - e.Start
+			e.Start += later
+			e.HostStart = e.HostStart.Add(time.Duration(later) * time.Microsecond)
+		}
+	}
+	return e
+}
+
 // Hold keeps a place for an emission that may still change: it stands in the
 // way of others of the same or a lower priority, and spends no duty cycle. What
 // gives way to it is displaced. The Slot is nil unless the Verdict is good.

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	errClassBC    = errors.New("class_b_c is of Class B and C, which are not served by this version")
+	errClassBC    = errors.New("class_b_c is for devices of Class C, and this one is not registered for it")
 	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this version")
 )
 
@@ -34,10 +34,16 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 	}
 	for _, it := range items {
 		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
+		case it.ClassBC != nil && !d.ClassC:
+			return NotServed(errClassBC)
+		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && now.IsZero():
+			return InvalidAbsoluteTime() // nobody here knows when that is
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
 			return DownlinkExpired()
-		case it.ClassBC != nil:
-			return NotServed(errClassBC)
+		case d.Multicast && it.Confirmed:
+			return ConfirmedMulticast()
+		case d.Multicast && (it.ClassBC == nil || len(it.ClassBC.Gateways) == 0):
+			return NoDownlinkPath()
 		case len(it.FRMPayload) > maxFRMPayload:
 			return ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
 		}

@@ -55,6 +55,7 @@ var switches = []struct{ flag, field, usage string }{
 		"resets-f-cnt", "resets_f_cnt",
 		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
 	},
+	{"multicast", "multicast", "ABP, of Class C: a group, whose downlinks name their gateways"},
 }
 
 // addFieldFlags adds them, and --class.

@@ -79,6 +79,7 @@ type State struct {
 	Status     *Status   `json:",omitempty"`
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
 	RejoinTold bool      `json:",omitempty"`
+	ClassC     bool      `json:",omitempty"` // the device has said that it is in Class C
 }
 
 // clone returns a copy to be changed. A nil State is an empty one.
