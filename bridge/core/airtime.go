@@ -7,44 +7,17 @@ import (
 	"lorawand/radio"
 )
 
-// spent returns the airtime that a gateway has spent in the last hour.
-func (c *Core) spent(eui radio.EUI64) state.Spent { return c.schedule.Spent(eui, c.now.Host) }
-
-// raiseMarks raises the marks of a gateway in the store if it has spent more.
-func (c *Core) raiseMarks(g *gateway.Gateway) {
-	if !g.EnforceDutyCycle {
-		return
-	}
-	if r, ok := c.marks.Raise(g.EUI, c.spent(g.EUI)); ok {
+// airtimePlanned has the store know what a gateway is to send, before it does.
+func (c *Core) airtimePlanned(g *gateway.Gateway, end radio.HostTime) {
+	if r, ok := c.airtime.Planned(g.EUI, g.EnforceDutyCycle, c.now.Host, end); ok {
 		c.do(Commit{Records: []state.Record{r}})
 	}
 }
 
-// lowerMarks lowers the marks that are too high, and stores in which hours gateways
-// have sent, when it is time.
-func (c *Core) lowerMarks() {
-	for _, r := range c.marks.Lower(c.now.Host, c.spent) {
+// airtimeLags stores what the store is to know of the past.
+func (c *Core) airtimeLags(records []state.Record) {
+	for _, r := range records {
 		c.do(Commit{Records: []state.Record{r}, Lag: true})
-	}
-	if c.hours.Due(c.now.Host) {
-		c.storeHours()
-	}
-}
-
-// settleMarks stores exactly the airtime that is spent.
-func (c *Core) settleMarks() {
-	for _, r := range c.marks.Settle(c.spent) {
-		c.do(Commit{Records: []state.Record{r}, Lag: true})
-	}
-	c.storeHours()
-}
-
-// storeHours stores the hours in which gateways have sent since it was called last.
-func (c *Core) storeHours() {
-	for _, g := range c.opts.Gateways.All() {
-		if records := c.hours.Note(g.EUI, c.schedule.TakeHours(g.EUI, c.now.Host), c.now.at); len(records) > 0 {
-			c.do(Commit{Records: records, Lag: true})
-		}
 	}
 }
 
@@ -56,7 +29,7 @@ type Airtime struct {
 
 // Airtime returns what a gateway has sent. It is called as the methods of view.go.
 func (c *Core) Airtime(g *gateway.Gateway, now Now) Airtime {
-	return Airtime{Sent: c.schedule.Sent(g, now.Host), Hours: c.hours.With(g.EUI, c.schedule.Hours(g.EUI, now.Host), now.at)}
+	return Airtime{c.schedule.Sent(g, now.Host), c.airtime.Hours(g.EUI, now.Host, now.at)}
 }
 
 // why says what a transmission is for.

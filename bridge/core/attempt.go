@@ -48,8 +48,7 @@ func (c *Core) plan(t *transmission, w, i int) {
 	e := t.opportunity.emission(w, i, len(t.phy), t.priority)
 	e.Why = t.why(w)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
-	c.raiseMarks(e.Gateway)
-	c.hours.Expect(e.HostStart.Add(e.Airtime))
+	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
 	if d := t.opportunity.device; d.ClassC {
 		c.listener(d).Sent(e.HostStart.Add(e.Airtime), t.down.Item != nil && t.down.Item.Confirmed)
 	}

@@ -120,7 +120,7 @@ func (k *keeps) after(s *stand, in Input, effects []Effect) {
 			continue
 		}
 		// It is stored when it is applied, or cannot be; or the place is not stored yet.
-		if s.c.provisioningOf(d) != nil || is.record == unmarshalled || d.Moved() {
+		if s.c.provisions.Holds(d) || is.record == unmarshalled || d.Moved() {
 			delete(k.whole, id)
 			continue
 		}

@@ -18,6 +18,7 @@ import (
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/provision"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -172,11 +173,11 @@ type Core struct {
 	lastTicket    uint64
 	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
-	marks         *state.AirtimeMarks
-	hours         *state.AirtimeHours
+	airtime       *state.Airtime
 	listeners     map[*session.Device]*classc.Listener // of devices of Class C
 	woken         []*session.Device                    // for which offer is to look, in this step
-	provisions    []*provisioning                      // the first is at hand, the others wait
+	calendar      func(radio.HostTime) time.Time       // Now.at, in this step: made once, as each step needs it
+	provisions    provision.Queue
 }
 
 // New returns a Core.
@@ -201,12 +202,11 @@ func New(o Options) (*Core, error) {
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		listeners: map[*session.Device]*classc.Listener{},
 		attempts:  map[uint64]*transmission{}, onStored: map[uint64]func(error){},
-		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers), hours: state.NewAirtimeHours(o.Hours),
-		stats: Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
+		pendingPushes: map[*session.Device]session.Load{},
+		stats:         Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
-	for eui, spent := range o.Ledgers {
-		c.schedule.Restore(eui, spent)
-	}
+	c.calendar = func(t radio.HostTime) time.Time { return c.now.at(t) }
+	c.airtime, c.provisions = state.NewAirtime(c.schedule, o.Ledgers, o.Hours), c.provisioner()
 	return c, nil
 }
 
@@ -224,7 +224,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	case Pushed:
 		c.pushed(in)
 	case Provisioned:
-		c.provisioned(in)
+		c.provisions.Add(in.Ticket, in.Put, in.Remove, in.Trial)
 	case Reconfigured:
 		c.reconfigured(in)
 	case Located:
@@ -237,7 +237,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		}
 	case TimerFired:
 		c.armed = 0
-		c.continueProvision()
+		c.provisions.Continue()
 	case Starting:
 		c.starting()
 	case Stopping:
@@ -278,12 +278,10 @@ func (c *Core) stopping() {
 			c.publish(r)
 		}
 	}
-	for len(c.provisions) > 0 && c.provisions[0].state == applying {
-		c.continueProvision()
-	}
-	c.settleMarks()
+	c.provisions.Finish()
+	c.airtimeLags(c.airtime.Settle(c.now.Host, c.calendar))
 	for _, d := range c.opts.Devices.All() {
-		if records := state.SettledRecords(d); len(records) > 0 && c.provisioningOf(d) == nil {
+		if records := state.SettledRecords(d); len(records) > 0 && !c.provisions.Holds(d) {
 			c.do(Commit{Records: records, Lag: true})
 		}
 	}

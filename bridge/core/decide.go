@@ -225,11 +225,11 @@ func (c *Core) reportUnsent(x *opportunity, ids []string) {
 
 // reserve has frame counters reserved in the store before they run out.
 func (c *Core) reserve(d *session.Device, s *session.Session) {
-	if s == nil || c.provisioningOf(d) != nil {
+	if s == nil || c.provisions.Holds(d) {
 		return
 	}
 	if m, due := s.Reserve(d.Version); due {
-		c.outdate(d)
+		c.provisions.Outdate(d)
 		c.commit(func(err error) {
 			s.Reserved(m, err == nil)
 			if x := c.opportunities[d]; err == nil && x != nil && x.always {

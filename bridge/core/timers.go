@@ -42,7 +42,7 @@ func (c *Core) settle() {
 		c.carryOut(at, d)
 		c.offerAll()
 	}
-	c.lowerMarks()
+	c.airtimeLags(c.airtime.Due(c.now.Host, c.calendar))
 	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
 		c.armed, c.arm.At = next, next
@@ -85,12 +85,10 @@ func (c *Core) nextTime() radio.HostTime {
 			next, ok = at, true
 		}
 	}
-	for _, at := range [...]radio.HostTime{c.marks.NextLower(), c.hours.Next()} {
-		if at != 0 {
-			sooner(at)
-		}
+	if at := c.airtime.Next(); at != 0 {
+		sooner(at)
 	}
-	if c.provisioningNow() {
+	if c.provisions.Waits() {
 		sooner(c.now.Host)
 	}
 	if len(c.waiting) > 0 {

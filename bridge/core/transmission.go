@@ -227,6 +227,9 @@ func (c *Core) cancelAll(d *session.Device) {
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		c.cancelTransmission(t)
 	}
+	if c.opts.Devices.Device(d.ID) != d {
+		delete(c.listeners, d)
+	}
 	for _, r := range c.remembered {
 		if r.match.Device == d {
 			delete(c.receptions, r.key)

@@ -34,12 +34,12 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 	}
 	for _, it := range items {
 		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
+		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
+			return DownlinkExpired()
 		case it.ClassBC != nil && !d.ClassC:
 			return NotServed(errClassBC)
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && now.IsZero():
 			return InvalidAbsoluteTime() // nobody here knows when that is
-		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
-			return DownlinkExpired()
 		case d.Multicast && it.Confirmed:
 			return ConfirmedMulticast()
 		case d.Multicast && (it.ClassBC == nil || len(it.ClassBC.Gateways) == 0):

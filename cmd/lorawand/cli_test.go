@@ -159,7 +159,7 @@ func TestBadConfiguration(t *testing.T) {
 // All devices of all files are imported, or none.
 func TestImport(t *testing.T) {
 	s := newSite(t, "")
-	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_c":true,"session"`, 1)
+	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_b":true,"session"`, 1)
 	good := s.write("good.json", one+"\n"+two+"\n")
 	bad := s.write("bad.json", "\n"+deviceJSON("dev3", "01000003")+"\n"+deviceJSON("dev4", "zz")+"\n"+deviceJSON("Dev 5", "01000005"))
 
@@ -176,7 +176,7 @@ func TestImport(t *testing.T) {
 		r.stop()
 	}
 	status, out, errOut = s.cli("", "device", "import", good, "--application", "app1")
-	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut, good+": line 2: dev2: not served by this version: class C") {
+	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut, good+": line 2: dev2: not served by this version: class B") {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
 	status, _, errOut = s.cli(one, "device", "import", "-", "--application", "app1")
