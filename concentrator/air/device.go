@@ -55,13 +55,20 @@ type DeviceOptions struct {
 	RX1DROffset uint8
 	RX2         region.Window // default that of the band
 
+	// ClassC has the device listen with the settings of RX2 whenever it does nothing
+	// else, once it has a session.
+	ClassC bool
+	// Shut is how long a device of Class C hears nothing after each frame that it has
+	// taken: LoRaMac-node writes its state to flash then.
+	Shut time.Duration
+
 	// Functions are called by Run, and may be nil.
 	Heard  func(Heard)  // a frame was taken
 	Missed func(Missed) // a frame was meant for the device and was not taken
 	Silent func(Sent)   // both windows have passed and have brought nothing
 }
 
-// Device is an end device of LoRaWAN 1.0.x, Class A. Its methods may be called
+// Device is an end device of LoRaWAN 1.0.x, Class A or C. Its methods may be called
 // from any goroutine.
 type Device struct {
 	opts  DeviceOptions
@@ -84,6 +91,8 @@ type Device struct {
 	joinNonce int64              // last, -1: none
 	request   *frame.JoinRequest // that is not answered; nil: none
 	last      *uplink            // the windows of which are open, or were the last ones
+	always    *reception         // in Class C, that has begun and has not ended; nil: none
+	shut      time.Time          // in Class C: until then it hears nothing
 }
 
 // Session is what a device has after its activation.
