@@ -271,7 +271,7 @@ func TestClassCDutyCycle(t *testing.T) {
 	s.wait(29 * time.Second)
 	s.said("down/queued")
 	s.wait(2 * time.Second)
-	s.said("down/queued, down/failed no_free_slot"[len("down/queued, "):])
+	s.said("down/failed no_free_slot")
 	if s.count(event.DownlinkUnsent) != 1 {
 		t.Error("no event says why")
 	}
@@ -296,4 +296,30 @@ func TestClassCAbsolute(t *testing.T) {
 	s.now.Wall = radio.WallTime{}
 	s.push("dev1", item("when", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: time.Unix(1<<31, 0)} }))
 	s.said("down/failed absolute_time")
+}
+
+// However much is pushed to devices of Class C: a tenth of the sub-band stays for
+// join-accepts and acknowledgements.
+func TestClassCLeavesRoom(t *testing.T) {
+	s := group(t)
+	s.gateway(gwA).EnforceDutyCycle = true
+	begin := s.now.Host
+	for range 150 { // as much as fits in three quarters of an hour
+		s.push("group", item(strings.Repeat("x", 51), prio(radio.PriorityHigh), via(session.GatewayAntenna{GatewayID: "gw-a"})))
+		s.serve(18 * time.Second)
+	}
+	used := time.Duration(0)
+	for i := range s.sent {
+		used += s.sent[i].airtime
+	}
+	t.Logf("%d items sent in %v, %v on the air of 6m0s", len(s.sent), s.now.Host.Sub(begin), used)
+	if used < 310*time.Second || used > 324*time.Second {
+		t.Errorf("%v on the air, want just below 90 %% of 6 minutes", used)
+	}
+	s.c.schedule.Restore(gwA, map[radio.Frequency]time.Duration{868_000_000: 3600 * time.Second}) // no RX1
+	at := s.now.Host
+	s.read = len(s.sent)
+	s.hear(gwA, s.phy("dev2", 2, confirmed("x")))
+	s.serve(5 * time.Second)
+	s.begins(at, "gw-a +2000 ms"+groupRX2+"#1 ack")
 }

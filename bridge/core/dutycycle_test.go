@@ -69,6 +69,12 @@ func newTraffic(t *testing.T, rules regionRules) *traffic {
 	w := &traffic{stand: newStand(t), rules: rules, rnd: rand.New(rand.NewPCG(1, 2)), fCnt: map[string]uint32{}}
 	w.keeps.seldom = true
 	w.otaa("joins", session.V1_0_3)
+	for i, name := range []string{"lamp", "group"} { // of Class C
+		w.add(&session.Device{
+			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3, ClassC: true, Multicast: name == "group",
+			Session: &session.Session{DevAddr: radio.DevAddr{9, 9, 9, byte(i)}, Keys: testKeys(byte(9 + i))}, Plan: rules.plan,
+		})
+	}
 	for _, d := range w.devices {
 		w.onPlan(rules.plan, d)
 		records, err := state.DeviceRecords(d)
@@ -80,6 +86,7 @@ func newTraffic(t *testing.T, rules regionRules) *traffic {
 	w.plan, w.gateway(gwB).Plan = w.gateway(gwA).Plan, w.gateway(gwA).Plan
 	w.answering(gwB)
 	w.online(gwB)
+	w.step(Starting{})
 	w.gateway(gwA).EnforceDutyCycle, w.gateway(gwB).EnforceDutyCycle = true, true
 	return w
 }
@@ -105,7 +112,13 @@ func (w *traffic) happen() {
 		}
 	}
 	device := []string{"dev1", "dev2"}[w.rnd.IntN(2)]
-	switch w.rnd.IntN(10) {
+	switch w.rnd.IntN(12) {
+	case 10:
+		w.push("lamp", item(strings.Repeat("l", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7)))))
+	case 11:
+		w.push("group", item(strings.Repeat("g", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7))), via(
+			session.GatewayAntenna{GatewayID: "gw-a", Group: 1}, session.GatewayAntenna{GatewayID: "gw-b", Group: uint32(1 + w.rnd.IntN(2))},
+		)))
 	case 0:
 		w.nonce++
 		hears(w.joinRequest(w.devices["joins"], w.nonce))
@@ -166,7 +179,7 @@ func TestDutyCycleProof(t *testing.T) {
 				if len(rules.rates) == 1 { // slow, as more than 1 % is to be filled
 					pause = 4 * time.Second
 				}
-				if time.Duration(w.now.Host)%(24*time.Hour) > time.Hour { // one hour of a day is busy
+				if time.Duration(w.now.Host)%(72*time.Hour) > time.Hour { // one hour of three days is busy
 					pause = 30 * time.Minute
 				}
 				w.wait(time.Duration(w.rnd.Int64N(int64(pause))))
