@@ -18,11 +18,14 @@ TARGETS   = amd64,amd64 arm64,arm64 armv5,arm,GOARM=5,$(SMALL) armv6,arm,GOARM=6
             mipsle,mipsle,GOMIPS=softfloat,$(SMALL) mips,mips,GOMIPS=softfloat,$(SMALL)
 # What is shipped has a copy of two libraries in their place, by -modfile. That of the
 # MQTT library is without the data of its own tests, which it makes whenever a program
-# starts: 370 kB of memory. That of the JavaScript engine has four lines changed. It does not read two bytes at once at an odd address: a MIPS
-# cannot, and while most kernels do it for the program, emulators of user programs do
+# starts: 370 kB of memory; and without a goroutine for each client that would write what
+# nobody gives it, as bridge/broker writes itself: 8 kB for each client. That of the
+# JavaScript engine has some lines changed. It does not read two bytes at once at an odd
+# address: a MIPS cannot, and while most kernels do it for the program, emulators of user programs do
 # not. It does not look for methods of Go's values, which we give to no script: so the
-# linker can leave out methods that nothing calls, which makes 2.3 MB. And it cannot
-# write profiles, see packaging/engine.
+# linker can leave out methods that nothing calls, which makes 2.3 MB. It cannot
+# write profiles, see packaging/engine. And it compares texts by bridge/formatter/collate
+# and not by tables of all scripts, which are 1.3 MB.
 GOJA      = github.com/dop251/goja
 MOCHI     = github.com/mochi-mqtt/server/v2
 ENGINE    = -modfile=$(OUT)/engine/go.mod
@@ -39,7 +42,7 @@ run: build
 
 # With the race detector where it can be had: it needs cgo and a C compiler. One
 # package at a time: some tests hold a real clock to tens of milliseconds.
-test:
+test: $(OUT)/engine/go.mod
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
 
@@ -48,7 +51,7 @@ mistakes:
 	$(GO) test -tags mistakes -run '^TestMistakes$$' -v ./concentrator/sx1302
 
 # A thousand kills of the daemon in real traffic, and a million bad packets.
-soak:
+soak: $(OUT)/engine/go.mod
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
 	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 
@@ -81,7 +84,9 @@ cross-%: $(OUT)/engine/go.mod
 	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build $(if $(filter small%,$*),,$(ENGINE)) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
 	ls -l $(OUT)/lorawand-$$1 | awk '{ printf "%-28s %9d bytes\n", $$NF, $$5 }'
 
-$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in Makefile
+COLLATE   = bridge/formatter/collate/collate.go
+
+$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile
 	rm -rf $(OUT)/engine
 	mkdir -p $(OUT)/engine
 	$(GO) mod download $(GOJA)
@@ -92,6 +97,10 @@ $(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in Makefile
 	sed -i 's|"github.com/google/pprof/profile"|"$(GOJA)/profile"|' $(OUT)/engine/goja/profiler.go
 	mkdir $(OUT)/engine/goja/profile
 	cp packaging/engine/profile.go.in $(OUT)/engine/goja/profile/profile.go
+	sed -i 's|"golang.org/x/text/collate"|"$(GOJA)/collate"|' $(OUT)/engine/goja/builtin_string.go $(OUT)/engine/goja/runtime.go
+	mkdir $(OUT)/engine/goja/collate
+	cp $(COLLATE) $(OUT)/engine/goja/collate
+	grep -q '"$(GOJA)/collate"' $(OUT)/engine/goja/builtin_string.go && ! grep -rq 'x/text/collate' $(OUT)/engine/goja/*.go
 	grep -q 's\[0\] < 0x80' $(OUT)/engine/goja/unistring/string.go
 	grep -q '_ = idx' $(OUT)/engine/goja/object_goreflect.go && grep -q 'var method' $(OUT)/engine/goja/object_goreflect.go
 	grep -q '"$(GOJA)/profile"' $(OUT)/engine/goja/profiler.go
@@ -99,6 +108,8 @@ $(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in Makefile
 	cp -r "$$($(GO) list -m -f '{{.Dir}}' $(MOCHI))" $(OUT)/engine/mqtt
 	chmod -R u+w $(OUT)/engine/mqtt
 	rm $(OUT)/engine/mqtt/packets/tpackets.go
+	sed -i '/^\tgo cl.WriteLoop()$$/d' $(OUT)/engine/mqtt/server.go
+	! grep -q 'go cl.WriteLoop' $(OUT)/engine/mqtt/server.go
 	cp go.mod go.sum $(OUT)/engine
 	cd $(OUT)/engine && $(GO) mod edit -replace $(GOJA)=./$(OUT)/engine/goja -replace $(MOCHI)=./$(OUT)/engine/mqtt go.mod
 
@@ -117,6 +128,8 @@ $(OUT)/small/go.mod: go.mod go.sum packaging/small/listeners.go.in Makefile
 	cp -r "$$($(GO) list -m -f '{{.Dir}}' $(MOCHI))" $(OUT)/small/vendor/mqtt
 	chmod -R u+w $(OUT)/small/vendor
 	rm $(OUT)/small/vendor/mqtt/listeners/*.go $(OUT)/small/vendor/mqtt/packets/tpackets.go
+	sed -i '/^\tgo cl.WriteLoop()$$/d' $(OUT)/small/vendor/mqtt/server.go
+	! grep -q 'go cl.WriteLoop' $(OUT)/small/vendor/mqtt/server.go
 	cp packaging/small/listeners.go.in $(OUT)/small/vendor/mqtt/listeners/listeners.go
 	cp go.mod go.sum $(OUT)/small
 	cd $(OUT)/small && $(GO) mod edit -replace $(MOCHI)=./$(OUT)/small/vendor/mqtt go.mod
@@ -160,6 +173,7 @@ bench:
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame \
        FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp \
        FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice FuzzUplink,./bridge/mac \
+       FuzzAnswers,./bridge/mac FuzzForceRejoin,./bridge/mac \
        FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \
        FuzzCayenneLPP,./bridge/formatter FuzzFrames,./bridge/formatter
 fuzz:

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"lorawand/bridge/activity"
 	"lorawand/bridge/core"
 	"lorawand/bridge/decode"
 	"lorawand/bridge/event"
@@ -73,6 +74,7 @@ type Bridge struct {
 	outbox     Outbox
 	air        Transmitter
 	events     *event.Log
+	activity   *activity.Log
 	log        *slog.Logger
 	waiters    waiters
 	timer      *time.Timer
@@ -86,7 +88,7 @@ type Bridge struct {
 
 // Stats are counts of the core and of its inbox.
 type Stats struct {
-	core.Stats
+	event.Stats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
 	Wear         state.Wear
@@ -116,7 +118,7 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
+		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
 	b.decoder = b.newDecoder(o)
@@ -136,6 +138,9 @@ func (b *Bridge) GatewayEvent(ev radio.GatewayEvent) { b.inbox.add(core.GatewayC
 
 // Events returns the log of events.
 func (b *Bridge) Events() *event.Log { return b.events }
+
+// Activity returns what is remembered of each device.
+func (b *Bridge) Activity() *activity.Log { return b.activity }
 
 // Push takes what an application wants to send, the body of a down/push or
 // down/replace. It returns when that is stored, or refused and reported on
@@ -256,10 +261,16 @@ func (b *Bridge) step(in core.Input) {
 		case *core.Arm:
 			b.timer.Reset(e.At.Sub(now.Host))
 		case core.Report:
-			b.events.Write(&e.Event)
+			b.tell(&e.Event)
 			b.tellGateway(&e.Event)
 		}
 	}
+}
+
+// tell writes an event down.
+func (b *Bridge) tell(e *event.Event) {
+	b.events.Write(e)
+	b.activity.Event(e)
 }
 
 // transmit hands a frame to its gateway. If that is not possible, the core gets an

@@ -29,7 +29,7 @@ func (b *Bridge) newDecoder(o Options) *decode.Decoder {
 		o.Pool = formatter.New(formatter.Options{NoJavaScript: true, Logger: o.Logger})
 	}
 	return decode.New(decode.Options{
-		Device: b.core.Devices().Device, Pool: o.Pool, Formatters: b.formatters, Encoder: o.Encoder, Publish: o.Outbox.Publish,
+		Device: b.core.Devices().Device, Pool: o.Pool, Formatters: b.formatters, Encoder: o.Encoder, Publish: b.publish,
 		Located: func(id session.ID, service string, l session.Location) {
 			b.inbox.add(core.Located{Device: id, Service: service, Location: l})
 		},
@@ -38,9 +38,15 @@ func (b *Bridge) newDecoder(o Options) *decode.Decoder {
 			if e.Host = now.Host; now.Wall.Known() {
 				e.At = now.Wall.Time
 			}
-			b.events.Write(&e)
+			b.tell(&e)
 		},
 	})
+}
+
+// publish hands a complete message to the broker, and remembers it.
+func (b *Bridge) publish(m v3.Message) {
+	b.activity.Message(m, b.clock.Host())
+	b.outbox.Publish(m)
 }
 
 // Simulate publishes a message that an application has made up as if it were of a

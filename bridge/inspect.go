@@ -8,9 +8,11 @@ import (
 
 	"lorawand/bridge/core"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
+	"lorawand/radio"
 )
 
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
@@ -111,29 +113,68 @@ func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, er
 	return out, err
 }
 
+// Joins returns the device that joins with these EUIs, if there is one.
+func (b *Bridge) Joins(ctx context.Context, joinEUI, devEUI string) (id session.ID, found bool, err error) {
+	var join, dev radio.EUI64
+	if join.UnmarshalText([]byte(joinEUI)) != nil || dev.UnmarshalText([]byte(devEUI)) != nil {
+		return id, false, nil
+	}
+	err = b.inspect(ctx, func(c *core.Core) {
+		if d, _ := c.Devices().ByEUI(join, dev); d != nil {
+			id, found = d.ID, true
+		}
+	})
+	return id, found, err
+}
+
 // Devices calls f for a copy of each device of an application, or of all of
 // them if that is "", in the order of application and id, until f returns an
 // error, which it returns. A device that goes meanwhile may be left out.
 func (b *Bridge) Devices(ctx context.Context, application string, f func(*session.Device) error) error {
+	return each(ctx, b, application, func(_ *core.Core, d *session.Device) *session.Device { return d.Clone() }, f)
+}
+
+// MACs calls f for what people are shown of the MAC layer of each device, as Devices does.
+func (b *Bridge) MACs(ctx context.Context, application string, f func(mac.View) error) error {
+	return each(ctx, b, application, (*core.Core).ShowMAC, f)
+}
+
+// MAC returns what people are shown of the MAC layer of a device, or ErrNoDevice.
+func (b *Bridge) MAC(ctx context.Context, id session.ID) (v mac.View, err error) {
+	known := false
+	err = b.inspect(ctx, func(c *core.Core) {
+		if d := c.Devices().Device(id); d != nil {
+			v, known = c.ShowMAC(d), true
+		}
+	})
+	if err == nil && !known {
+		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+	}
+	return v, err
+}
+
+// each calls f, outside of the core's goroutine, with what take has made of each device
+// there.
+func each[T any](ctx context.Context, b *Bridge, application string, take func(*core.Core, *session.Device) T, f func(T) error) error {
 	var ids []session.ID
 	err := b.inspect(ctx, func(c *core.Core) { ids = c.Devices().IDs(application) })
 	if err != nil {
 		return err
 	}
 	for chunk := range slices.Chunk(ids, devicesAtOnce) {
-		var devices []*session.Device
+		var taken []T
 		err := b.inspect(ctx, func(c *core.Core) {
 			for _, id := range chunk {
 				if d := c.Devices().Device(id); d != nil {
-					devices = append(devices, d.Clone())
+					taken = append(taken, take(c, d))
 				}
 			}
 		})
 		if err != nil {
 			return err
 		}
-		for _, d := range devices {
-			if err := f(d); err != nil {
+		for _, v := range taken {
+			if err := f(v); err != nil {
 				return err
 			}
 		}

@@ -38,6 +38,9 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 	if err != nil {
 		return fmt.Errorf("bridge: devices: %w", err)
 	}
+	if a.Err == nil && !trial {
+		b.activity.Forget(remove...)
+	}
 	return a.Err
 }
 

@@ -1,5 +1,5 @@
-// Package concentrator says what every driver of gateways promises, whether
-// it talks to a chip, to packet forwarders on the network or to a simulated air.
+// Package concentrator defines what every driver of gateways promises, whether it
+// drives a chip, packet forwarders on the network or a simulated air.
 package concentrator
 
 import (
@@ -10,39 +10,38 @@ import (
 	"lorawand/radio"
 )
 
-// ErrGateway is the reason for a Downlink through a gateway that the driver
-// does not have, or cannot send to at the moment.
+// ErrGateway is the reason for refusing a Downlink through an unknown gateway, or
+// through one that cannot send now.
 var ErrGateway = errors.New("no such gateway, or it cannot be sent to")
 
 // Driver hears and transmits through one gateway or many.
 type Driver interface {
 	// Run works until ctx ends or the driver cannot go on, and tells sink what
-	// happens. It returns nil after ctx, and leaves no goroutine behind.
+	// happens. It returns nil after ctx has ended, and leaves no goroutine behind.
 	Run(ctx context.Context, sink Sink) error
 
-	// Transmit hands a frame over. nil means that a TxAck with the Downlink's
-	// ID follows, once, whatever happens; an error, ErrGateway among others,
-	// that none does. It may be called from any goroutine and does not wait
-	// for the transmission.
+	// Transmit hands a frame to a gateway. After nil exactly one TxAck with the ID
+	// of the Downlink follows; after an error, such as ErrGateway, none follows.
+	// Any goroutine may call it. It does not wait for the transmission.
 	Transmit(d radio.Downlink) error
 }
 
-// Sink takes what drivers hear. Its methods return at once, whatever goes on
-// behind them, and may be called by several drivers at the same time.
+// Sink receives what drivers hear. Its methods return at once, and several drivers
+// may call them at the same time.
 type Sink interface {
 	Uplink(up radio.Uplink)
 	TxAck(ack radio.TxAck)
 	GatewayEvent(ev radio.GatewayEvent)
 }
 
-// ghostWindow is how far apart two receptions of one frame by one gateway can
-// be. One concentrator has one clock, and a strong frame is also heard beside
-// its own channel.
+// ghostWindow is the greatest distance between two receptions of one frame by one
+// gateway. A concentrator has one clock, and it also hears a strong frame on
+// channels beside the frame's own.
 const ghostWindow = 20 // µs
 
-// WithoutGhosts returns the uplinks of one gateway that came in one datagram,
-// or in one reading of the chip, without ghosts: of equal payloads within
-// ±20 µs the strongest stays. It works in place.
+// WithoutGhosts removes the ghosts from uplinks of one gateway that came in one
+// datagram or in one reading of the chip: of equal payloads within ±20 µs the
+// strongest stays. It works in place.
 func WithoutGhosts(ups []radio.Uplink) []radio.Uplink {
 	out := ups[:0]
 next:
@@ -60,13 +59,13 @@ next:
 	return out
 }
 
-// IsGhost reports whether two receptions by one gateway are of one frame.
+// IsGhost reports whether two receptions of one gateway are the same frame.
 func IsGhost(a, b *radio.Uplink) bool {
 	d := a.Time - b.Time
 	return d >= -ghostWindow && d <= ghostWindow && string(a.PHYPayload) == string(b.PHYPayload)
 }
 
-// strength is the best Signal of the antennas.
+// strength returns the Signal of the antenna with the best reception.
 func strength(up *radio.Uplink) radio.Decibel {
 	best := radio.Decibel(math.MinInt32)
 	for i := range up.Receptions {

@@ -12,29 +12,30 @@ import (
 	"lorawand/radio"
 )
 
-// Tester is what Conform needs of a *testing.T, so that package testing stays
-// out of the binary.
+// Tester has the methods of *testing.T that Conform uses, so that package testing
+// stays out of the binary.
 type Tester interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
-// Subject is a driver that was never run, with what it is tested by.
+// Subject is a driver that has not run yet, with the means to test it.
 type Subject struct {
 	Driver  Driver
 	Gateway radio.EUI64
 
-	// Hear lets the gateway hear a frame that has just ended. Its counter is to
-	// begin shortly before 2^32, so that it wraps between two frames.
+	// Hear lets the gateway hear a frame that has just ended. Its counter must
+	// start shortly before 2^32, so that it wraps between two frames.
 	Hear func(phy []byte)
 
-	// Close ends what is around the driver: it is called when Run has returned.
+	// Close frees everything around the driver. It is called after Run has
+	// returned.
 	Close func()
 }
 
-// Conform tests that a driver does what Driver promises; every driver's tests
-// call it. open makes a driver anew for each check. Conform may run in fake
+// Conform tests that a driver keeps the promises of Driver. The tests of every
+// driver call it. open makes a new driver for each check. Conform may run in fake
 // time.
 func Conform(t Tester, open func() Subject) {
 	t.Helper()
@@ -58,10 +59,10 @@ func Conform(t Tester, open func() Subject) {
 	}
 }
 
-// conformTimeout is how long something may take that is to happen at once.
+// conformTimeout limits the time for an event that must happen at once.
 const conformTimeout = 5 * time.Second
 
-// trial is one check at work.
+// trial is one check.
 type trial struct {
 	Tester
 	Subject
@@ -80,7 +81,7 @@ func (x *trial) errorf(format string, args ...any) {
 	x.Errorf("%s: %s", x.check, fmt.Sprintf(format, args...))
 }
 
-// run does a check while the driver runs, and then those of its end.
+// run does a check while the driver runs, and then checks how the driver ends.
 func (x *trial) run(check func(*trial)) {
 	x.Helper()
 	defer x.Close()
@@ -139,7 +140,7 @@ func (x *trial) Uplink(up radio.Uplink) {
 	}
 }
 
-// heard lets the gateway hear one more frame.
+// heard lets the gateway hear one more frame, and returns it as the sink got it.
 func (x *trial) heard() radio.Uplink {
 	x.Helper()
 	n := len(x.Uplinks())
@@ -153,7 +154,8 @@ func (x *trial) heard() radio.Uplink {
 	return up
 }
 
-// uplinks: they are complete, and their times go on where the counter wraps.
+// uplinks checks that uplinks are complete, and that their times continue where the
+// counter wraps.
 func (x *trial) uplinks() {
 	wrapped := false
 	var last radio.Uplink
@@ -185,11 +187,11 @@ func (x *trial) uplinks() {
 	}
 }
 
-// maxAhead is how far ahead transmit asks at the most: a driver may answer when the
-// frame was sent.
+// maxAhead is how far ahead transmit asks at the most. A driver may answer only
+// when the frame was sent.
 const maxAhead = 8 * time.Second
 
-// transmit asks for a transmission one second and more after the last uplink.
+// transmit asks for a transmission at least one second after the last uplink.
 func (x *trial) transmit(id uint64) error {
 	d := radio.Downlink{
 		ID: id, Gateway: x.Gateway, PHYPayload: []byte{0x60, 1, 2, 3, 4, 0, 0, 0, 1, 2, 3, 4},
@@ -201,8 +203,8 @@ func (x *trial) transmit(id uint64) error {
 	return x.Driver.Transmit(d)
 }
 
-// transmits: each Transmit that is accepted is answered once, each that is not
-// never, from whatever goroutines they come.
+// transmits checks that each accepted Transmit is answered once and each refused
+// one never, also when several goroutines call it.
 func (x *trial) transmits() {
 	x.heard()
 	stranger := radio.Downlink{ID: 1 << 41, Gateway: radio.EUI64{0xfe, 1, 2, 3, 4, 5, 6, 7}, PHYPayload: []byte{0x60}}
@@ -228,7 +230,7 @@ func (x *trial) transmits() {
 	x.answered(&accepted)
 }
 
-// answered expects exactly one answer to each.
+// answered checks that each accepted Transmit has exactly one answer.
 func (x *trial) answered(accepted *ids) {
 	x.Helper()
 	answers := map[uint64]int{}
@@ -248,7 +250,8 @@ func (x *trial) answered(accepted *ids) {
 	}
 }
 
-// fromSink: a sink may transmit, so the driver holds no lock when it calls.
+// fromSink checks that a sink may call Transmit: the driver holds no lock while it
+// calls the sink.
 func (x *trial) fromSink() {
 	var accepted ids
 	x.hook = func(up radio.Uplink) {
@@ -262,8 +265,8 @@ func (x *trial) fromSink() {
 	x.answered(&accepted)
 }
 
-// stops: what is accepted is answered before Run returns, even if that happens
-// at the same time.
+// stops checks that each accepted Transmit is answered before Run returns, also if
+// Run ends at that moment.
 func (x *trial) stops() {
 	x.heard()
 	var accepted ids
@@ -299,7 +302,7 @@ func goroutine() string {
 	return number
 }
 
-// hasStarted reports whether a goroutine lives that another one has started.
+// hasStarted reports whether there is a goroutine that the given one has started.
 func hasStarted(number string) bool {
 	buf := make([]byte, 1<<16)
 	n := runtime.Stack(buf, true)
@@ -309,7 +312,7 @@ func hasStarted(number string) bool {
 	return strings.Contains(string(buf[:n]), " in goroutine "+number+"\n")
 }
 
-// ids is a set that several goroutines fill.
+// ids is a set of ids that several goroutines fill.
 type ids struct {
 	mu  sync.Mutex
 	all map[uint64]bool

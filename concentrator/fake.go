@@ -10,16 +10,16 @@ import (
 	"lorawand/radio"
 )
 
-// maxUntold is how much a Fake keeps for its sink. Then Hear drops what it is
-// given, and Transmit refuses it.
+// maxUntold limits what a Fake keeps for its sink. Above it Hear drops frames and
+// Transmit refuses them.
 const maxUntold = 1024
 
-// Fake is a Driver for tests, with one gateway: it hears what Hear is given and
-// keeps what it is to send.
+// Fake is a Driver with one gateway for tests: Hear gives it frames to hear, and it
+// keeps the frames that it is to send.
 type Fake struct {
 	EUI    radio.EUI64
 	Now    func() radio.HostTime               // the host's clock; default: time since NewFake
-	Answer func(radio.Downlink) radio.TxResult // what becomes of a Downlink; default TxOK
+	Answer func(radio.Downlink) radio.TxResult // returns the result of a Downlink; default TxOK
 
 	mu      sync.Mutex
 	running bool
@@ -40,8 +40,8 @@ func NewFake(eui radio.EUI64) *Fake {
 	}
 }
 
-// Hear lets the gateway hear a frame, which has just ended. Gateway, Received,
-// Ended and the tokens are the Fake's; without Receptions there is one.
+// Hear lets the gateway hear a frame that has just ended. The Fake sets Gateway,
+// Received, Ended and the tokens; it adds a Reception if there is none.
 func (f *Fake) Hear(up radio.Uplink) {
 	up.Gateway, up.Received = f.EUI, f.Now()
 	up.Ended = up.Received
@@ -58,7 +58,7 @@ func (f *Fake) Hear(up radio.Uplink) {
 	f.tell(func(s Sink) { s.Uplink(up) })
 }
 
-// Sent returns what was to be sent, whatever became of it.
+// Sent returns all accepted downlinks, whatever their result.
 func (f *Fake) Sent() []radio.Downlink {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -81,7 +81,7 @@ func (f *Fake) Transmit(d radio.Downlink) error {
 	return nil
 }
 
-// tell keeps something for the sink. The lock is held.
+// tell keeps a call for the sink. The caller holds the lock.
 func (f *Fake) tell(what func(Sink)) bool {
 	if len(f.untold) >= maxUntold {
 		return false
@@ -116,7 +116,7 @@ func (f *Fake) Run(ctx context.Context, sink Sink) error {
 	return nil
 }
 
-// FakeSink is a Sink for tests: it keeps what drivers tell. The zero value is
+// FakeSink is a Sink for tests: it keeps the calls of drivers. The zero value is
 // ready.
 type FakeSink struct {
 	mu      sync.Mutex
@@ -148,21 +148,21 @@ func (s *FakeSink) GatewayEvent(ev radio.GatewayEvent) {
 	s.events = append(s.events, ev)
 }
 
-// Uplinks returns what was heard.
+// Uplinks returns the uplinks so far.
 func (s *FakeSink) Uplinks() []radio.Uplink {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.uplinks)
 }
 
-// TxAcks returns what became of downlinks.
+// TxAcks returns the results of downlinks so far.
 func (s *FakeSink) TxAcks() []radio.TxAck {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.acks)
 }
 
-// GatewayEvents returns what was told of gateways.
+// GatewayEvents returns the events of gateways so far.
 func (s *FakeSink) GatewayEvents() []radio.GatewayEvent {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,17 +8,16 @@ import (
 	"lorawand/radio"
 )
 
-// ErrTooLate is the reason of a Transmitter for a packet whose time has come
-// too close.
+// ErrTooLate is the error of a Transmitter for a packet that begins too soon.
 var ErrTooLate = errors.New("too late")
 
-// Transmitter arms packets for their time. It queues nothing: a chain has one
-// packet at most.
+// Transmitter arms packets to be sent at their time. It has no queue: each chain
+// holds at most one packet.
 type Transmitter interface {
-	// Busy reports whether a chain waits to send or sends.
+	// Busy reports whether a chain waits to send, or sends.
 	Busy(chain int) (bool, error)
-	// Arm programs a packet of which Immediate is not set. ErrTooLate says that
-	// it will not be sent.
+	// Arm programs a packet with a time. ErrTooLate says that the packet will not
+	// be sent.
 	Arm(d radio.Downlink) error
 	// Abort frees a chain.
 	Abort(chain int) error
@@ -26,26 +25,26 @@ type Transmitter interface {
 
 // JITOptions configures a JIT.
 type JITOptions struct {
-	Lead     time.Duration // how far ahead of its time a packet is armed; default 40 ms
-	MinLead  time.Duration // a packet that comes less than that ahead is too late; default 15 ms
-	MinArm   time.Duration // less than that ahead it is too late to arm a packet; default 3 ms
-	MaxAhead time.Duration // more than that is too early; default 2 min
-	Gap      time.Duration // between packets of a chain, in which the second is armed; default 8 ms
+	Lead     time.Duration // how long before its start a packet is armed; default 40 ms
+	MinLead  time.Duration // a packet added less than that before its start is too late; default 15 ms
+	MinArm   time.Duration // a packet is not armed less than that before its start; default 3 ms
+	MaxAhead time.Duration // a packet added more than that before its start is too early; default 2 min
+	Gap      time.Duration // pause between two packets of a chain, in which the second is armed; default 8 ms
 	Size     int           // packets of a chain; default 32
 }
 
-// JITStats counts since NewJIT.
+// JITStats counts events since NewJIT.
 type JITStats struct {
-	Armed    uint64        // packets that were handed to the chip in time
-	TooLate  uint64        // that were taken and then not armed in time
-	Failed   uint64        // that the chip did not take
-	Stuck    uint64        // times that a chain stayed busy after its packet and was freed
-	LastLead time.Duration // how far ahead of its time the last packet was armed
-	MinLead  time.Duration // the least of them
-	Late     time.Duration // the longest time between a packet's turn and its arming
+	Armed    uint64        // packets handed to the chip in time
+	TooLate  uint64        // packets accepted and then not armed in time
+	Failed   uint64        // packets that the chip has refused
+	Stuck    uint64        // times that a chain stayed busy after its packet, and was freed
+	LastLead time.Duration // how long before its start the last packet was armed
+	MinLead  time.Duration // the smallest of these
+	Late     time.Duration // the longest time between the due time of a packet and its arming
 }
 
-// Plus returns the counts of two queues, of which o is the later one.
+// Plus returns the counts of two queues together. o is the later queue.
 func (s JITStats) Plus(o JITStats) JITStats {
 	if o.Armed > 0 {
 		if s.Armed == 0 || o.MinLead < s.MinLead {
@@ -60,10 +59,10 @@ func (s JITStats) Plus(o JITStats) JITStats {
 	return s
 }
 
-// JIT keeps the packets of one concentrator until it is time to arm them, just
-// in time: the chip takes one per chain, and once armed, a packet can only be
-// aborted. It starts nothing: Poll is to be called every 10 ms or so, with which
-// packets are armed 30 to 40 ms ahead.
+// JIT keeps the packets of one concentrator until just before their start, because
+// the chip takes one packet per chain, and once armed, a packet can only be
+// aborted. A JIT starts no goroutine: its owner calls Poll about every 10 ms, so
+// that packets are armed 30 to 40 ms ahead.
 //
 // A JIT is not safe for use by several goroutines.
 type JIT struct {
@@ -76,7 +75,7 @@ type JIT struct {
 // jitChain is the queue of one chain, sorted by time.
 type jitChain struct {
 	queue []jitPacket
-	onAir jitPacket // the last that was armed
+	onAir jitPacket // the last armed packet
 }
 
 type jitPacket struct {
@@ -104,9 +103,9 @@ func NewJIT(o JITOptions) *JIT {
 	return &JIT{opts: o}
 }
 
-// Pace tells how long it took to arm a packet. The queue goes by the longest of late: p
-// falls by a quarter with each packet that is armed faster. On a slow bus everything is
-// done earlier, up to maxLead:
+// Pace takes the time that it took to arm a packet. The queue uses the longest
+// recent time p: each packet that is armed faster lowers p by a quarter. On a slow
+// bus everything is done earlier, up to maxLead:
 //
 //	         normal   slow bus            why
 //	lead      40 ms   2p + 20 ms          armed so far ahead, a packet is in time even if it has to be polled for
@@ -117,7 +116,8 @@ func NewJIT(o JITOptions) *JIT {
 //	                                      which is armed in between
 func (q *JIT) Pace(took time.Duration) { q.pace = max(took, q.pace*3/4) }
 
-// maxLead is as much as those who plan transmissions on board leave.
+// maxLead is the time that is left when downlinks for the gateway's own chip are
+// planned.
 const maxLead = 120 * time.Millisecond
 
 func (q *JIT) lead() time.Duration {
@@ -137,8 +137,8 @@ func (q *JIT) gap() time.Duration {
 // Stats returns the counts so far.
 func (q *JIT) Stats() JITStats { return q.stats }
 
-// Add takes a packet, if the result is TxOK, or says why not. A packet that is
-// to be sent at once gets the first time that is free.
+// Add accepts a packet, or returns the reason for refusing it; TxOK says that it
+// was accepted. An immediate packet gets the first free time.
 func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	if int(d.Antenna) >= len(q.chains) {
 		return radio.TxNoPath
@@ -174,8 +174,8 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	return radio.TxOK
 }
 
-// conflict returns the end of a packet that is too close to a time. The armed
-// packet cannot be overtaken.
+// conflict returns the end of a packet that is too close to the given times. The
+// armed packet cannot be overtaken.
 func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration) (radio.ConcentratorTime, bool) {
 	overlaps := func(p *jitPacket) bool { return begin < p.end.Add(gap) && p.begin() < end.Add(gap) }
 	if c.onAir.end != 0 && begin < c.onAir.end.Add(gap) {
@@ -189,7 +189,7 @@ func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration
 	return 0, false
 }
 
-// firstFree returns the first time from t on with room for a packet.
+// firstFree returns the first time from t on at which a packet fits.
 func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) radio.ConcentratorTime {
 	for range len(c.queue) + 1 {
 		end, taken := c.conflict(t, t.Add(air+time.Microsecond-1), gap)
@@ -201,9 +201,9 @@ func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) r
 	return t
 }
 
-// Poll arms what is due. failed is told, once, of each packet that Add has taken
-// and that could not be armed, and why. What was armed is the transmitter's to
-// answer for: only it learns whether the packet was sent.
+// Poll arms the packets that are due. It calls failed once for each accepted packet
+// that could not be armed, with the reason. The result of an armed packet comes
+// from the transmitter: only it learns whether the packet was sent.
 func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, failed func(radio.Downlink, radio.TxResult)) {
 	for chain := range q.chains {
 		c := &q.chains[chain]
@@ -222,7 +222,7 @@ func (q *JIT) Poll(now radio.ConcentratorTime, t Transmitter, failed func(radio.
 }
 
 // arm hands the first packet of a chain to the chip. wait says that the packet
-// before it is not over yet.
+// before it has not ended.
 func (q *JIT) arm(chain int, now radio.ConcentratorTime, t Transmitter) (result radio.TxResult, wait bool) {
 	c := &q.chains[chain]
 	p := c.queue[0]
@@ -233,7 +233,7 @@ func (q *JIT) arm(chain int, now radio.ConcentratorTime, t Transmitter) (result 
 	}
 	busy, err := t.Busy(chain)
 	if err != nil {
-		return 0, true // it is asked again while there is time
+		return 0, true // the next Poll tries it again while there is time
 	}
 	if busy {
 		if c.onAir.end != 0 && now < c.onAir.end.Add(q.opts.Gap/2) {
@@ -267,11 +267,11 @@ func (q *JIT) measure(lead time.Duration) {
 	s.LastLead, s.Late = lead, max(s.Late, q.lead()-lead)
 }
 
-// settled is the time after the end of a packet after which the chip is surely free.
+// settled is how long after the end of a packet the chip is free at the latest.
 const settled = 500 * time.Microsecond
 
-// Next returns the time of the next Poll that has something to do, at least a millisecond
-// ahead; ok is false if the queue is empty.
+// Next returns when Poll next has something to do, at least a millisecond ahead; ok
+// is false if the queue is empty.
 func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bool) {
 	for i := range q.chains {
 		c := &q.chains[i]
@@ -292,7 +292,7 @@ func (q *JIT) Next(now radio.ConcentratorTime) (at radio.ConcentratorTime, ok bo
 // Len returns how many packets wait.
 func (q *JIT) Len() int { return len(q.chains[0].queue) + len(q.chains[1].queue) }
 
-// Drop gives up on all packets that wait, because the counter begins anew.
+// Drop gives up all waiting packets, because the counter starts again.
 func (q *JIT) Drop(failed func(radio.Downlink)) {
 	for i := range q.chains {
 		dropped := q.chains[i].queue

@@ -2,16 +2,16 @@ package concentrator
 
 import "strings"
 
-// Metric is a number that a driver tells of itself.
+// Metric is a number that a driver reports about itself.
 type Metric struct {
-	Name  string // without what tells the program: "gwmp_datagrams_total"
+	Name  string // without the program's prefix: "gwmp_datagrams_total"
 	Help  string // one sentence
 	Value float64
-	Gauge bool // it rises and falls; else it only rises, and its name ends in "_total"
+	Gauge bool // it rises and falls; otherwise it only rises, and its name ends in "_total"
 }
 
-// CheckMetrics tests that each metric has a name of the form that the exposition
-// format wants, once, and that those in want are there.
+// CheckMetrics tests that each metric has a unique name in the form of the
+// exposition format, and that the metrics in want have their values.
 func CheckMetrics(t Tester, got []Metric, want map[string]float64) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -32,8 +32,8 @@ func CheckMetrics(t Tester, got []Metric, want map[string]float64) {
 	}
 }
 
-// isMetricName tells whether a name is one of the exposition format, as we write
-// them: words of small letters and digits.
+// isMetricName reports whether a name is valid in the exposition format, in our
+// form: words of lower-case letters and digits.
 func isMetricName(s string) bool {
 	return s != "" && s[0] >= 'a' && s[0] <= 'z' && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }

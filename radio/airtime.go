@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// ErrModulation is the reason for a modulation that no region uses.
+// ErrModulation is the reason for refusing a modulation that no region uses.
 var ErrModulation = errors.New("no such modulation")
 
-// Packet is what the time on air depends on.
+// Packet has the properties that the time on air depends on.
 type Packet struct {
 	DataRate   DataRate
 	CodingRate CodingRate // LoRa only; zero is 4/5
 	Size       int        // PHYPayload, bytes, 0 to 255
 
-	// Preamble is in symbols with LoRa and in bytes with FSK. Zero is what
-	// LoRaWAN uses: 8 symbols (12 with SF5 and SF6), 5 bytes.
+	// Preamble is in symbols for LoRa and in bytes for FSK. Zero is the preamble of
+	// LoRaWAN: 8 symbols (12 for SF5 and SF6), or 5 bytes.
 	Preamble       int
 	ImplicitHeader bool // LoRa without its header
-	NoCRC          bool // without the CRC of the physical layer, as LoRa downlinks are
+	NoCRC          bool // without the CRC of the physical layer, like LoRa downlinks
 }
 
 // TimeOnAir returns how long a packet occupies its channel.
 //
-// It counts in int64: 2^12 * 10^6 does not fit the int of our 32-bit targets.
-// Low data rate optimisation is on where a symbol lasts longer than 16 ms, as
-// the chips and LoRaWAN have it: SF11 and SF12 at 125 kHz, SF12 at 250 kHz. It
+// It counts in int64, because 2^12 * 10^6 does not fit the int of our 32-bit
+// targets. Low data rate optimisation is on if a symbol is longer than 16 ms, as in
+// the chips and in LoRaWAN: for SF11 and SF12 at 125 kHz, and SF12 at 250 kHz. It
 // returns ErrModulation for parameters outside of the ranges of DataRate and
-// CodingRate, a Size outside of 0 to 255 and a Preamble outside of 0 to 65535.
+// CodingRate, for a Size outside of 0 to 255 and a Preamble outside of 0 to 65535.
 //
 // Source: Semtech SX1261/2 datasheet 6.1.4 (LoRa), 6.2.3 (FSK packet format).
 func TimeOnAir(p Packet) (time.Duration, error) {
@@ -76,7 +76,7 @@ func loraTimeOnAir(p Packet) (time.Duration, error) {
 		return 0, fmt.Errorf("%w: coding rate %d", ErrModulation, cr)
 	}
 	sf := int64(p.DataRate.SpreadingFactor)
-	fast := sf < 7 // SF5 and SF6 have a sync of their own and no room in the header's symbols
+	fast := sf < 7 // SF5 and SF6 have another sync, and no room in the symbols of the header
 
 	preamble := int64(p.Preamble)
 	if preamble == 0 {
@@ -113,9 +113,9 @@ func loraTimeOnAir(p Packet) (time.Duration, error) {
 	return time.Duration(quarters) * symbol / 4, nil
 }
 
-// fskTimeOnAir counts the bytes that LoRaWAN sends: preamble, 3 of sync word,
-// 1 of length, the payload, 2 of CRC (RP002-1.0.4, 2.4.2: 5 bytes of preamble,
-// sync word C194C1).
+// fskTimeOnAir counts the bytes of a LoRaWAN frame: preamble, 3 of sync word, 1 of
+// length, the payload, 2 of CRC (RP002-1.0.4, 2.4.2: 5 bytes of preamble, sync word
+// C194C1).
 func fskTimeOnAir(p Packet) (time.Duration, error) {
 	if p.DataRate.BitRate == 0 {
 		return 0, fmt.Errorf("%w: %v", ErrModulation, p.DataRate)

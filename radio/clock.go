@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// There are three clocks, and no value of one is ever taken for another:
+// There are three clocks. They have different types, so that a time of one never
+// stands for a time of another:
 //
 //   - ConcentratorTime, the counter of one gateway: receive windows and what
 //     it transmits;
 //   - HostTime, the monotonic clock of this process: timers, time-outs, ages;
 //   - WallTime, the calendar: only what is shown to people and applications.
 
-// ConcentratorTime is the counter of a gateway in µs, extended beyond the 32
-// bits that wrap every 71.6 minutes. Its low 32 bits are the counter itself.
-// It never goes back, not even when the counter is reset; two gateways' times
-// have nothing to do with each other.
+// ConcentratorTime is the counter of a gateway in µs, extended beyond the 32 bits
+// that wrap every 71.6 minutes. Its low 32 bits are the counter itself. It never
+// goes back, not even after a reset of the counter. The times of two gateways
+// cannot be compared.
 type ConcentratorTime int64
 
-// Counter returns the 32 bits that the gateway knows.
+// Counter returns the 32-bit counter of the gateway.
 func (t ConcentratorTime) Counter() uint32 { return uint32(t) }
 
 // Add returns t+d, cut to whole µs.
@@ -31,8 +32,8 @@ func (t ConcentratorTime) Sub(u ConcentratorTime) time.Duration {
 	return time.Duration(t-u) * time.Microsecond
 }
 
-// HostTime is the monotonic clock of this process in ns since it started. It
-// knows nothing of the calendar and is not moved when that is set.
+// HostTime is the monotonic clock of this process in ns since it started. It is
+// independent of the calendar and does not jump when that is set.
 type HostTime int64
 
 // Add returns t+d.
@@ -47,8 +48,8 @@ type TimeQuality uint8
 // Qualities, worst first.
 const (
 	TimeNone TimeQuality = iota // not set: a gateway without a battery boots in 1970
-	TimeRTC                     // not before the year of the build, by a clock that nobody has checked
-	TimeNTP                     // the kernel says that it is synchronised
+	TimeRTC                     // not before the year of the build, but nobody has checked the clock
+	TimeNTP                     // synchronised, as the kernel says
 	TimeGNSS                    // from a satellite receiver of this gateway
 )
 
@@ -65,8 +66,8 @@ func (q TimeQuality) String() string {
 	return "none"
 }
 
-// WallTime is a point of the calendar and its quality. With TimeNone nothing
-// may be shown of it.
+// WallTime is a calendar time with its quality. With TimeNone the time must not be
+// shown.
 type WallTime struct {
 	Time    time.Time // UTC
 	Quality TimeQuality
@@ -75,16 +76,16 @@ type WallTime struct {
 // Known reports whether the time may be shown.
 func (w WallTime) Known() bool { return w.Quality > TimeNone }
 
-// GPSTime is the time since 6 January 1980 00:00 UTC without leap seconds.
-// Zero is none.
+// GPSTime is the time since 6 January 1980 00:00 UTC without leap seconds. Zero
+// stands for no time.
 type GPSTime time.Duration
 
 // gpsEpoch is the beginning of GPS time in Unix time.
 const gpsEpoch = 315_964_800
 
-// leapSeconds are the GPS times, in s, at which UTC fell one more second
-// behind. Source: IERS Bulletin C; none was added after 2016-12-31, and none
-// is to be added before 2035 (CGPM 2022, resolution 4).
+// leapSeconds are the GPS times, in s, of the leap seconds. Source: IERS Bulletin
+// C; none was added after 2016-12-31, and none is to be added before 2035 (CGPM
+// 2022, resolution 4).
 var leapSeconds = [...]int64{
 	46828800, 78364801, 109900802, 173059203, 252028804, 315187205, 346723206, 393984007, 425520008,
 	457056009, 504489610, 551750411, 599184012, 820108813, 914803214, 1025136015, 1119744016, 1167264017,
@@ -117,65 +118,65 @@ func GPSTimeOf(t time.Time) GPSTime {
 	return GPSTime(time.Duration(s+leap)*time.Second + time.Duration(t.Nanosecond()))
 }
 
-// ErrNoClock is the reason when nothing was heard of a gateway's counter yet.
+// ErrNoClock is the reason when the counter of a gateway is not known yet.
 var ErrNoClock = errors.New("the counter of the gateway is not known yet")
 
 const (
-	// clockDrift is how far apart the clocks of gateway and host may run.
+	// clockDrift is the greatest drift between the clocks of gateway and host.
 	clockDrift = 50 // ppm
-	// earlyLimit is how much sooner than the soonest so far a datagram may
-	// come. Sooner still, and the counter has stepped forward.
+	// earlyLimit: a datagram that is earlier than the earliest so far by more than
+	// this shows that the counter has stepped forward.
 	earlyLimit = 5 * time.Second
-	// lateLimit is the delay that a network may add. What is later is held for
-	// a step back if lateRun such come in a row that agree with one another, or
-	// at once beyond lateSure.
+	// lateLimit is the longest delay that a network is expected to add. Later
+	// datagrams mean that the counter has stepped back: lateRun of them in a row
+	// that agree with one another, or a single one beyond lateSure.
 	lateLimit = 5 * time.Second
 	lateSure  = 60 * time.Second
 	lateRun   = 3
-	// suspectLimit is the delay that is enough where a restart is suspected.
+	// suspectLimit replaces lateLimit if a restart is suspected.
 	suspectLimit = 2 * time.Second
 )
 
 // Clock relates the 32-bit counter of one gateway to the host's clock.
 //
-// Each datagram gives a sample: arrival less counter. It holds the true offset
-// and the delay of the network, which is never negative, so the smallest
-// sample is the best one; it is let rise by 50 ppm, lest the clocks drift away
-// from it. With that the counter can be extended even after a long silence.
+// Each datagram gives a sample: its arrival minus its counter. That is the true
+// offset plus the delay of the network, which is never negative, so the smallest
+// sample is the best one. The best sample rises by 50 ppm, because the clocks may
+// drift apart. With the offset the counter can be extended even after a long
+// silence.
 //
 // A sample that is some seconds late may come from a slow network, or from a
-// counter that has begun anew. While that is in doubt its time is one of a new
-// counting. That has the right low 32 bits either way, and as HostTime puts it
-// into the future a frame with it counts as heard when it came: it can be
-// answered if the counter has begun anew, and no answer would be in time if not.
+// counter that has started again. Until that is decided, its time belongs to a new
+// counting. Its low 32 bits are right in both cases, and because its HostTime is in
+// the future, a frame with it counts as heard when it came: it can be answered if
+// the counter has started again; if not, no answer would be in time anyway.
 //
 // The zero value is ready. A Clock is not safe for use by several goroutines.
 type Clock struct {
 	valid   bool
 	now     counting
-	anew    counting // what late samples would mean; while late > 0
+	anew    counting // the counting that late samples would begin; valid while late > 0
 	late    int      // samples in a row that came later than lateLimit
 	suspect bool
 	last    ConcentratorTime
 }
 
-// counting is the time since a counter has begun.
+// counting is a run of a counter since its start.
 type counting struct {
-	offset time.Duration // arrival less counter: of the best sample
-	at     HostTime      // when that came
+	offset time.Duration // arrival minus counter, of the best sample
+	at     HostTime      // arrival of the best sample
 	first  ConcentratorTime
 }
 
-// Observe takes a sample: a counter value and the time when word of it came.
-// It returns the extended time, and whether the counter was found to have
-// stepped, as after a restart of the forwarder: then the times before Since can
-// no longer be transmitted at.
+// Observe takes a sample: a counter value and its arrival. It returns the extended
+// time. It also reports whether the counter was found to have stepped, as after a
+// restart of the forwarder: nothing can then be transmitted at times before Since.
 func (c *Clock) Observe(counter uint32, arrival HostTime) (t ConcentratorTime, stepped bool) {
 	if !c.valid {
 		return c.begin(counter, arrival), false
 	}
 	t, delay := c.now.sample(counter, arrival)
-	// A long silence makes the estimate less sure, on both sides.
+	// After a long silence the estimate is less certain, on both sides.
 	slack := 2 * drift(arrival.Sub(c.now.at))
 	switch {
 	case delay < -earlyLimit-slack, delay > lateSure+slack, c.suspect && delay > suspectLimit+slack:
@@ -189,7 +190,7 @@ func (c *Clock) Observe(counter uint32, arrival HostTime) (t ConcentratorTime, s
 	return t, false
 }
 
-// doubt takes a sample that is late, or of a counter that has begun anew.
+// doubt handles a sample that is late, or of a counter that has started again.
 func (c *Clock) doubt(counter uint32, arrival HostTime) (t ConcentratorTime, stepped bool) {
 	t, delay := c.anew.sample(counter, arrival)
 	if c.late == 0 || delay < -earlyLimit || delay > lateLimit {
@@ -205,15 +206,15 @@ func (c *Clock) doubt(counter uint32, arrival HostTime) (t ConcentratorTime, ste
 	return t, true
 }
 
-// Suspect says that the counter may have begun anew: something else speaks for a
-// restart of the gateway.
+// Suspect says that the counter may have started again, because something else
+// indicates a restart of the gateway.
 func (c *Clock) Suspect() { c.suspect = c.valid }
 
-// Since returns the first time since the counter has begun anew.
+// Since returns the first time since the last start of the counter.
 func (c *Clock) Since() ConcentratorTime { return c.now.first }
 
-// Extend returns the extended time of a counter value without learning from
-// it: for what comes from a source that is not to be trusted.
+// Extend returns the extended time of a counter value, but does not use it as a
+// sample: for datagrams from an untrusted source.
 func (c *Clock) Extend(counter uint32, arrival HostTime) (ConcentratorTime, error) {
 	if !c.valid {
 		return 0, ErrNoClock
@@ -222,7 +223,8 @@ func (c *Clock) Extend(counter uint32, arrival HostTime) (ConcentratorTime, erro
 	return t, nil
 }
 
-// HostTime returns when the gateway's counter shows t, as seen at now.
+// HostTime returns the host time at which the gateway's counter is t, as estimated
+// at now.
 func (c *Clock) HostTime(t ConcentratorTime, now HostTime) (HostTime, error) {
 	if !c.valid {
 		return 0, ErrNoClock
@@ -230,7 +232,7 @@ func (c *Clock) HostTime(t ConcentratorTime, now HostTime) (HostTime, error) {
 	return HostTime(time.Duration(t)*time.Microsecond + c.now.relaxed(now)), nil
 }
 
-// Now returns what the gateway's counter shows at now.
+// Now returns the gateway's counter at now.
 func (c *Clock) Now(now HostTime) (ConcentratorTime, error) {
 	if !c.valid {
 		return 0, ErrNoClock
@@ -238,20 +240,20 @@ func (c *Clock) Now(now HostTime) (ConcentratorTime, error) {
 	return c.now.expected(now), nil
 }
 
-// Reset forgets the offset, because the counter is known to begin anew. Times
-// go on from the last one.
+// Reset forgets the offset, because the counter is known to start again. Times
+// continue after the last one.
 func (c *Clock) Reset() { c.valid = false }
 
-// begin starts from one sample.
+// begin starts with one sample.
 func (c *Clock) begin(counter uint32, arrival HostTime) ConcentratorTime {
 	c.now = c.start(counter, arrival)
 	c.valid, c.late, c.suspect = true, 0, false
 	return c.now.first
 }
 
-// start returns a counting that begins with one sample, at a time beyond all
-// that were given out: where a counter was known, also beyond what may be planned
-// on that.
+// start returns a counting that begins with one sample. Its times are after all
+// earlier times; if a counter was known, they are also after all times that may be
+// planned on it.
 func (c *Clock) start(counter uint32, arrival HostTime) counting {
 	const wrap = 1 << 32
 	last := c.last
@@ -266,20 +268,20 @@ func (c *Clock) start(counter uint32, arrival HostTime) counting {
 	return counting{offset: offsetOf(t, arrival), at: arrival, first: t}
 }
 
-// sample picks, of all times with these low 32 bits, the one closest to what
-// the counter should show, and tells how late it comes.
+// sample returns the time with these low 32 bits that is closest to the expected
+// counter, and how late it is.
 func (c *counting) sample(counter uint32, arrival HostTime) (t ConcentratorTime, delay time.Duration) {
 	expected := c.expected(arrival)
 	t = expected + ConcentratorTime(int32(counter-expected.Counter()))
 	return t, offsetOf(t, arrival) - c.relaxed(arrival)
 }
 
-// expected is what the counter should show.
+// expected returns the expected counter.
 func (c *counting) expected(now HostTime) ConcentratorTime {
 	return ConcentratorTime((time.Duration(now) - c.relaxed(now)) / time.Microsecond)
 }
 
-// learn keeps the best sample.
+// learn replaces the best sample by a better one.
 func (c *counting) learn(t ConcentratorTime, delay time.Duration, arrival HostTime) {
 	if delay <= 0 {
 		c.offset, c.at = offsetOf(t, arrival), arrival

@@ -77,81 +77,93 @@ func TestClockFindsTheOffset(t *testing.T) {
 	}
 }
 
-func TestClockSteps(t *testing.T) {
-	run := func() (*Clock, forwarder) {
-		f := forwarder{zero: -hostAt(time.Hour)}
-		c := new(Clock)
-		for i := range 10 {
-			at := hostAt(time.Duration(i) * time.Second)
-			c.Observe(f.counter(at), at)
-		}
-		return c, f
+// aRunningClock returns a Clock that has seen ten datagrams, one a second, of a
+// forwarder whose counter started an hour before.
+func aRunningClock() (*Clock, forwarder) {
+	f := forwarder{zero: -hostAt(time.Hour)}
+	c := new(Clock)
+	for i := range 10 {
+		at := hostAt(time.Duration(i) * time.Second)
+		c.Observe(f.counter(at), at)
 	}
-	t.Run("restart", func(t *testing.T) {
-		c, f := run()
-		before, _ := c.Now(hostAt(20 * time.Second))
-		at := hostAt(20 * time.Second)
-		ct, stepped := c.Observe(5_000_000, at)
-		if !stepped {
-			t.Fatal("a counter of 5 s after one of an hour is not taken for a step")
+	return c, f
+}
+
+func TestClockSteps(t *testing.T) {
+	t.Run("restart", testClockRestart)
+	t.Run("forward", testClockForward)
+	t.Run("late datagram", testClockLateDatagram)
+	t.Run("small step back", testClockStepBack)
+	t.Run("told", testClockReset)
+}
+
+func testClockRestart(t *testing.T) {
+	c, _ := aRunningClock()
+	before, _ := c.Now(hostAt(20 * time.Second))
+	at := hostAt(20 * time.Second)
+	ct, stepped := c.Observe(5_000_000, at)
+	if !stepped {
+		t.Fatal("a counter of 5 s after one of an hour is not taken for a step")
+	}
+	if ct <= before || ct.Counter() != 5_000_000 {
+		t.Errorf("time %d after %d: it must go on, with the counter in its low bits", ct, before)
+	}
+	if est, _ := c.HostTime(ct, at); est != at {
+		t.Errorf("host time %v after the step, want %v", est, at)
+	}
+}
+
+func testClockForward(t *testing.T) {
+	c, f := aRunningClock()
+	at := hostAt(20 * time.Second)
+	if _, stepped := c.Observe(f.counter(at.Add(6*time.Second)), at); !stepped {
+		t.Error("a counter 6 s ahead of any network is not taken for a step")
+	}
+}
+
+func testClockLateDatagram(t *testing.T) {
+	c, f := aRunningClock()
+	at := hostAt(20 * time.Second)
+	ct, stepped := c.Observe(f.counter(at), at.Add(7*time.Second))
+	if stepped {
+		t.Fatal("one datagram that comes 7 s late is taken for a step")
+	}
+	if est, _ := c.HostTime(ct, at.Add(7*time.Second)); ct.Counter() != f.counter(at) || est < at.Add(7*time.Second) {
+		t.Errorf("time %d at %v: while it is in doubt it must hold the counter, and count as heard when it came", ct, est)
+	}
+	next := at.Add(10 * time.Second)
+	ct, stepped = c.Observe(f.counter(next), next)
+	if est, _ := c.HostTime(ct, next); stepped || est != next {
+		t.Errorf("the next one, in time: stepped %v, host time %v, want %v", stepped, est, next)
+	}
+}
+
+func testClockStepBack(t *testing.T) {
+	c, f := aRunningClock()
+	f.zero += HostTime(8 * time.Second) // the counter lost 8 s
+	steps := 0
+	for i := 20; i < 24; i++ {
+		at := hostAt(time.Duration(i) * time.Second)
+		if _, stepped := c.Observe(f.counter(at), at); stepped {
+			steps++
 		}
-		if ct <= before || ct.Counter() != 5_000_000 {
-			t.Errorf("time %d after %d: it must go on, with the counter in its low bits", ct, before)
-		}
-		if est, _ := c.HostTime(ct, at); est != at {
-			t.Errorf("host time %v after the step, want %v", est, at)
-		}
-		_ = f
-	})
-	t.Run("forward", func(t *testing.T) {
-		c, f := run()
-		at := hostAt(20 * time.Second)
-		if _, stepped := c.Observe(f.counter(at.Add(6*time.Second)), at); !stepped {
-			t.Error("a counter 6 s ahead of any network is not taken for a step")
-		}
-	})
-	t.Run("late datagram", func(t *testing.T) {
-		c, f := run()
-		at := hostAt(20 * time.Second)
-		ct, stepped := c.Observe(f.counter(at), at.Add(7*time.Second))
-		if stepped {
-			t.Fatal("one datagram that comes 7 s late is taken for a step")
-		}
-		if est, _ := c.HostTime(ct, at.Add(7*time.Second)); ct.Counter() != f.counter(at) || est < at.Add(7*time.Second) {
-			t.Errorf("time %d at %v: while it is in doubt it must hold the counter, and count as heard when it came", ct, est)
-		}
-		next := at.Add(10 * time.Second)
-		ct, stepped = c.Observe(f.counter(next), next)
-		if est, _ := c.HostTime(ct, next); stepped || est != next {
-			t.Errorf("the next one, in time: stepped %v, host time %v, want %v", stepped, est, next)
-		}
-	})
-	t.Run("small step back", func(t *testing.T) {
-		c, f := run()
-		f.zero += HostTime(8 * time.Second) // the counter lost 8 s
-		steps := 0
-		for i := 20; i < 24; i++ {
-			at := hostAt(time.Duration(i) * time.Second)
-			if _, stepped := c.Observe(f.counter(at), at); stepped {
-				steps++
-			}
-		}
-		if steps != 1 {
-			t.Errorf("%d steps seen in four datagrams after a step of 8 s, want 1", steps)
-		}
-	})
-	t.Run("told", func(t *testing.T) {
-		c, _ := run()
-		before, _ := c.Now(hostAt(9 * time.Second))
-		c.Reset()
-		if _, err := c.Now(0); !errors.Is(err, ErrNoClock) {
-			t.Errorf("Now after Reset: %v, want ErrNoClock", err)
-		}
-		ct, _ := c.Observe(1, hostAt(30*time.Second))
-		if ct <= before {
-			t.Errorf("time went back from %d to %d", before, ct)
-		}
-	})
+	}
+	if steps != 1 {
+		t.Errorf("%d steps seen in four datagrams after a step of 8 s, want 1", steps)
+	}
+}
+
+func testClockReset(t *testing.T) {
+	c, _ := aRunningClock()
+	before, _ := c.Now(hostAt(9 * time.Second))
+	c.Reset()
+	if _, err := c.Now(0); !errors.Is(err, ErrNoClock) {
+		t.Errorf("Now after Reset: %v, want ErrNoClock", err)
+	}
+	ct, _ := c.Observe(1, hostAt(30*time.Second))
+	if ct <= before {
+		t.Errorf("time went back from %d to %d", before, ct)
+	}
 }
 
 // A counter that begins anew some seconds after it began looks like a slow

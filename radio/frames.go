@@ -5,22 +5,23 @@ import "time"
 // Uplink is a frame that a gateway has heard, with a good CRC or none.
 type Uplink struct {
 	Gateway    EUI64
-	PHYPayload []byte // 1 to 255 bytes; belongs to whoever gets the Uplink
+	PHYPayload []byte // 1 to 255 bytes; belongs to the receiver of the Uplink
 	Frequency  Frequency
 	DataRate   DataRate
 	CodingRate CodingRate
 
 	Time     ConcentratorTime // end of the frame
-	Received HostTime         // arrival at this host, as close to the wire as can be
-	Ended    HostTime         // end of the frame as the gateway's Clock has it: Received less the delay of the network
+	Received HostTime         // arrival at this host, measured as close to the wire as possible
+	Ended    HostTime         // end of the frame by the gateway's Clock: Received minus the delay of the network
 
-	// GatewayTime is the end of the frame by the gateway's own calendar, the
-	// zero time if it told none. It is passed on and decides nothing.
+	// GatewayTime is the end of the frame by the gateway's own calendar, or the
+	// zero time if the gateway has none. It is passed on, and no decision depends
+	// on it.
 	GatewayTime time.Time
 	GPS         GPSTime // end of the frame; 0: not known
 
 	Receptions []Reception // one per antenna, at least one
-	NoPath     string      // why none of them can be answered, in words; "" where one can
+	NoPath     string      // why none of them can be answered, as text; "" if one can
 }
 
 // Reception is how one antenna of a gateway heard a frame.
@@ -38,15 +39,15 @@ type Reception struct {
 
 	HasFineTimestamp       bool
 	FineTimestamp          uint32 // ns since the last pulse per second
-	EncryptedFineTimestamp []byte // as the gateway gave it, with the key's id
+	EncryptedFineTimestamp []byte // as the gateway sent it, with the id of the key
 	FineTimestampKey       string
 
-	// Unknown are those of the fields above that the gateway has not told, or not
-	// in a way that can be read. They are 0, which would be a lie to show.
+	// Unknown has the fields above that the gateway has not told, or that are
+	// unreadable. Their value is 0, which must not be shown.
 	Unknown Fields
 
-	// NoDownlink says that this reception cannot be answered: a second
-	// antenna, or a gateway of which the downlink path is not known.
+	// NoDownlink says that this reception cannot be answered: by a second antenna,
+	// or because the downlink path of the gateway is unknown.
 	NoDownlink bool
 	Token      UplinkToken
 }
@@ -68,9 +69,9 @@ func (r *Reception) Knows(f Fields) bool { return r.Unknown&f == 0 }
 // noSignal is weaker than anything that can be received.
 const noSignal = Decibel(-1_000_00)
 
-// Signal is how well the antenna heard the frame, in hundredths of a dBm, to
-// compare receptions by: below the noise the SNR says more than the RSSI.
-// Without an RSSI it is less than any that has one.
+// Signal is the quality of a reception in hundredths of a dBm, to compare
+// receptions: below the noise the SNR says more than the RSSI. A reception without
+// RSSI is worse than any with one.
 func (r *Reception) Signal() Decibel {
 	if !r.Knows(FieldRSSI) {
 		return noSignal + min(r.SNR, 0)
@@ -80,7 +81,7 @@ func (r *Reception) Signal() Decibel {
 
 // Downlink is a frame that a gateway is to send.
 type Downlink struct {
-	ID         uint64 // comes back in the TxAck
+	ID         uint64 // returned in the TxAck
 	Gateway    EUI64
 	Antenna    uint8
 	PHYPayload []byte // 1 to 255 bytes
@@ -89,37 +90,38 @@ type Downlink struct {
 	CodingRate CodingRate // LoRa; zero is 4/5
 	Power      Decibel    // dBm at the antenna connector
 
-	Immediate bool             // send at once, whatever Time says
-	Time      ConcentratorTime // begin of the frame
+	Immediate bool             // send at once, and ignore Time
+	Time      ConcentratorTime // start of the frame
 
-	// Uplink sends as end devices do, so that they do not hear it: a CRC and
-	// plain polarity. Downlinks have neither.
+	// Uplink sends as end devices do, with a CRC and plain polarity, so that end
+	// devices do not hear it. Downlinks have neither.
 	Uplink bool
 }
 
-// TxResult is what became of a Downlink, in the words of the Semtech protocol.
+// TxResult is the result of a Downlink, in the words of the Semtech protocol.
 type TxResult uint8
 
 // Results.
 const (
 	TxOK              TxResult = iota // accepted for its time
-	TxTooLate                         // its time is past or too close
+	TxTooLate                         // its time has passed or is too close
 	TxTooEarly                        // its time is too far ahead
 	TxCollisionPacket                 // another packet has that time
 	TxCollisionBeacon                 // a beacon has that time
 	TxFreq                            // the radio does not send on that frequency
 	TxPower                           // the radio has no such power
-	TxGPSUnlocked                     // a GPS time was asked for and is not known
-	TxChannelBusy                     // LBT found the channel in use; not a word of the protocol
-	TxUnknownError                    // refused for a reason we do not know
-	TxNoAck                           // the gateway has not answered in time, which is not a refusal
-	TxNoPath                          // the driver had no way to hand it over
+	TxGPSUnlocked                     // a GPS time was requested and is not known
+	TxChannelBusy                     // LBT found the channel in use; the protocol has no such word
+	TxUnknownError                    // refused for an unknown reason
+	TxNoAck                           // the gateway has not answered in time, which is no refusal
+	TxNoPath                          // the driver could not hand it over
 )
 
 var txWords = [...]string{
 	TxOK: "NONE", TxTooLate: "TOO_LATE", TxTooEarly: "TOO_EARLY", TxCollisionPacket: "COLLISION_PACKET",
 	TxCollisionBeacon: "COLLISION_BEACON", TxFreq: "TX_FREQ", TxPower: "TX_POWER",
-	TxGPSUnlocked: "GPS_UNLOCKED", TxChannelBusy: "CHANNEL_BUSY", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK", TxNoPath: "NO_PATH",
+	TxGPSUnlocked: "GPS_UNLOCKED", TxChannelBusy: "CHANNEL_BUSY", TxUnknownError: "UNKNOWN_ERROR", TxNoAck: "NO_ACK",
+	TxNoPath: "NO_PATH",
 }
 
 // String returns the word of the protocol: "NONE", "TOO_LATE" and so on.
@@ -130,8 +132,8 @@ func (r TxResult) String() string {
 	return txWords[TxUnknownError]
 }
 
-// ParseTxResult reads a word of the protocol. The empty word is TxOK, one that
-// is not known TxUnknownError.
+// ParseTxResult reads a word of the protocol. The empty word is TxOK, an unknown
+// one TxUnknownError.
 func ParseTxResult(word string) TxResult {
 	if word == "" {
 		return TxOK
@@ -144,29 +146,30 @@ func ParseTxResult(word string) TxResult {
 	return TxUnknownError
 }
 
-// TxAck says what became of a Downlink.
+// TxAck reports the result of a Downlink.
 type TxAck struct {
 	ID        uint64
 	Gateway   EUI64
 	Result    TxResult
-	RoundTrip time.Duration // from the hand-over to the answer
-	Fault     string        // with TxNoPath: why, in words; "" where that is not known
+	RoundTrip time.Duration // from handing it over to the answer
+	Fault     string        // with TxNoPath: the reason as text; "" if it is not known
 	At        HostTime
 }
 
-// GatewayEventKind is what happened to a gateway.
+// GatewayEventKind is the kind of a GatewayEvent.
 type GatewayEventKind uint8
 
 // Kinds of GatewayEvent.
 const (
 	GatewayConnected    GatewayEventKind = iota + 1 // heard for the first time, or again
 	GatewayDisconnected                             // silent for too long, or stopped
-	GatewayCounterReset                             // its counter has begun anew: what was planned before Since is void
+	GatewayCounterReset                             // its counter has started again: plans before Since are void
 	GatewayStatus                                   // it sent its statistics
 	GatewayFailed                                   // it does not work: see Fault; its driver tries again
-	GatewayIdentified                               // its EUI has become known; before, Was stood for it
-	GatewayDropped                                  // its frames are dropped or cannot be answered: see Fault; repeated from time to time
-	GatewayRefused                                  // it is not accepted: see Fault; repeated from time to time
+	GatewayIdentified                               // its EUI has become known; Was is the stand-in until then
+	// its frames are dropped or cannot be answered: see Fault; repeated from time to time
+	GatewayDropped
+	GatewayRefused // it is not accepted: see Fault; repeated from time to time
 )
 
 // String returns the kind as a word.
@@ -192,29 +195,32 @@ func (k GatewayEventKind) String() string {
 	return "unknown"
 }
 
-// GatewayEvent is a change in what is known of a gateway.
+// GatewayEvent is a change of a gateway.
 type GatewayEvent struct {
 	Gateway EUI64
 	Kind    GatewayEventKind
 	At      HostTime
-	Address string // where it is, for people
+	Address string // its address, for people
 	Local   bool   // with GatewayConnected: on this host, so that no network lies in between
 	Status  Status // with GatewayStatus
-	Fault   string // with GatewayFailed: in words, with what to check; with GatewayRefused and GatewayDropped: in words
-	Cause   string // with GatewayDropped: the same as one word. Gateway is zero where it is not known
-	Was     EUI64  // with GatewayIdentified: the stand-in for its EUI
-	// Since is, with GatewayCounterReset, the first time of the new counter: what
-	// is planned before it is void. 0: all is.
+	// with GatewayFailed: the reason as text, with what to check; with GatewayRefused and
+	// GatewayDropped: the reason as text
+	Fault string
+	Cause string // with GatewayDropped: the reason as one word. Gateway is zero if it is not known
+	Was   EUI64  // with GatewayIdentified: the stand-in for its EUI
+	// Since is, with GatewayCounterReset, the first time of the new counter: plans
+	// before it are void. 0: all plans are.
 	Since ConcentratorTime
 }
 
-// Status is what a gateway tells of itself. A counter that it does not tell is 0.
+// Status is the status that a gateway reports. A counter that it does not report is
+// 0.
 type Status struct {
 	Received       uint32 // frames heard
 	ReceivedOK     uint32 // of these with a good CRC
 	Forwarded      uint32
 	Acknowledged   uint32 // share of its datagrams that were acknowledged, in tenths of a percent
-	Downlinks      uint32 // datagrams with a downlink that it got
+	Downlinks      uint32 // datagrams with a downlink that it received
 	Transmitted    uint32 // frames sent
 	Temperature    int32  // tenths of a °C
 	HasTemperature bool

@@ -7,7 +7,8 @@ import (
 	"fmt"
 )
 
-// ErrID is the reason for text or bytes that are no identifier of the wanted kind.
+// ErrID is the reason for refusing text or bytes that are not an identifier of the
+// wanted kind.
 var ErrID = errors.New("malformed identifier")
 
 // EUI64 is an IEEE extended unique identifier: of a device (DevEUI), a join
@@ -26,12 +27,12 @@ func (e EUI64) Uint64() uint64 { return binary.BigEndian.Uint64(e[:]) }
 // MarshalText implements encoding.TextMarshaler.
 func (e EUI64) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It takes 16 hexadecimal
-// digits of either case.
+// UnmarshalText implements encoding.TextUnmarshaler. It reads 16 hexadecimal digits
+// of either case.
 func (e *EUI64) UnmarshalText(text []byte) error { return parseHex(e[:], text, "EUI") }
 
-// DevAddr is a device address. The most significant byte comes first, as it is
-// written; on the air it is the other way round.
+// DevAddr is a device address. The most significant byte comes first, as in its
+// written form; on the air it comes last.
 type DevAddr [4]byte
 
 // String returns 8 upper-case hexadecimal digits.
@@ -46,8 +47,8 @@ func (a DevAddr) Uint32() uint32 { return binary.BigEndian.Uint32(a[:]) }
 // MarshalText implements encoding.TextMarshaler.
 func (a DevAddr) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It takes 8 hexadecimal
-// digits of either case.
+// UnmarshalText implements encoding.TextUnmarshaler. It reads 8 hexadecimal digits
+// of either case.
 func (a *DevAddr) UnmarshalText(text []byte) error { return parseHex(a[:], text, "DevAddr") }
 
 // NetID identifies a network. 000000 and 000001 are for experiments.
@@ -59,18 +60,18 @@ func (n NetID) String() string { return upperHex(n[:]) }
 // MarshalText implements encoding.TextMarshaler.
 func (n NetID) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It takes 6 hexadecimal
-// digits of either case.
+// UnmarshalText implements encoding.TextUnmarshaler. It reads 6 hexadecimal digits
+// of either case.
 func (n *NetID) UnmarshalText(text []byte) error { return parseHex(n[:], text, "NetID") }
 
-// DevAddrPrefix is a block of device addresses: those that begin with the first
+// DevAddrPrefix is a block of device addresses: all that begin with the first
 // Length bits, 0 to 32, of DevAddr.
 type DevAddrPrefix struct {
 	DevAddr DevAddr
 	Length  int
 }
 
-// Address returns the address of the block with these bits behind the prefix.
+// Address returns an address of the block: the prefix, followed by random bits.
 func (p DevAddrPrefix) Address(random [4]byte) DevAddr {
 	var a DevAddr
 	for i := range a {
@@ -80,12 +81,12 @@ func (p DevAddrPrefix) Address(random [4]byte) DevAddr {
 	return a
 }
 
-// nwkIDBits is the length of NwkID for each type of NetID, which is its three
+// nwkIDBits is the length of NwkID for each type of NetID. The type is its three
 // highest bits. Source: LoRaWAN Backend Interfaces 1.1, table 4.
 var nwkIDBits = [8]int{6, 6, 9, 11, 12, 13, 15, 17}
 
-// DevAddrPrefix returns the block of addresses that belongs to the network: one
-// bit more than the type says, all set but the last, then NwkID.
+// DevAddrPrefix returns the block of addresses of the network: as many bits as the
+// type says and one more, all set but the last, followed by NwkID.
 func (n NetID) DevAddrPrefix() DevAddrPrefix {
 	kind := int(n[0] >> 5)
 	bits := nwkIDBits[kind]
@@ -109,7 +110,7 @@ func parseHex(dst, text []byte, kind string) error {
 	return nil
 }
 
-// clip keeps an error line short, whatever came in.
+// clip keeps the text of an error short, whatever was given.
 func clip(text []byte) []byte {
 	const limit = 40
 	if len(text) > limit {

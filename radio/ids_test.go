@@ -1,6 +1,9 @@
 package radio
 
-import "testing"
+import (
+	"encoding/binary"
+	"testing"
+)
 
 // The blocks are those of LoRaWAN Backend Interfaces 1.1, 12, and TTN's own:
 // NetID 000013 has 26000000/7, as its users know.
@@ -28,12 +31,16 @@ func TestDevAddrPrefix(t *testing.T) {
 		}
 		for _, random := range [][4]byte{{}, {0xff, 0xff, 0xff, 0xff}, {0xa5, 0x5a, 0xa5, 0x5a}} {
 			a := p.Address(random)
-			if shift := 32 - p.Length; a.Uint32()>>shift != p.DevAddr.Uint32()>>shift || a.Uint32()<<p.Length != uint32(random[0])<<24<<p.Length|uint32(random[1])<<16<<p.Length|uint32(random[2])<<8<<p.Length|uint32(random[3])<<p.Length {
+			shift, behind := 32-p.Length, binary.BigEndian.Uint32(random[:])
+			if a.Uint32()>>shift != p.DevAddr.Uint32()>>shift || a.Uint32()<<p.Length != behind<<p.Length {
 				t.Errorf("%v/%d with %x gives %v", p.DevAddr, p.Length, random, a)
 			}
 		}
 	}
-	if a := (DevAddrPrefix{DevAddr: DevAddr{1, 2, 3, 4}, Length: 32}).Address([4]byte{255, 255, 255, 255}); a != (DevAddr{1, 2, 3, 4}) {
+	if a := (DevAddrPrefix{DevAddr: DevAddr{1, 2, 3, 4}, Length: 32}).Address([4]byte{
+		255, 255, 255,
+		255,
+	}); a != (DevAddr{1, 2, 3, 4}) {
 		t.Errorf("a block of one address gives %v", a)
 	}
 }

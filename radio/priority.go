@@ -1,12 +1,12 @@
 package radio
 
-// Priority orders downlinks: it decides conflicts between devices, and how
-// much of a sub-band's duty cycle a downlink may use up. The names and their
+// Priority orders downlinks: it decides conflicts between devices, and limits the
+// share of a sub-band's duty cycle that a downlink may use. The names and their
 // order are those of The Things Stack (TxSchedulePriority).
 type Priority uint8
 
-// Priorities, lowest first. Applications get at most PriorityHigh; what the
-// network owes a device (join-accept, acknowledgement, MAC commands) goes at
+// Priorities, lowest first. Applications get at most PriorityHigh. A frame that the
+// network must send to a device (join-accept, acknowledgement, MAC commands) has
 // PriorityHighest.
 const (
 	PriorityLowest Priority = iota

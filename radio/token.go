@@ -7,12 +7,12 @@ import (
 	"fmt"
 )
 
-// ErrToken is the reason for bytes that are no uplink token.
+// ErrToken is the reason for refusing bytes that are not an uplink token.
 var ErrToken = errors.New("no uplink token")
 
-// UplinkToken says where and when a frame was heard, with all that is needed
-// to answer it: through the same antenna, at a time of the same counter.
-// Applications see it as base64 and need not look into it.
+// UplinkToken says where and when a frame was heard, with everything needed to
+// answer it: through the same antenna, at a time of the same counter. Applications
+// see it as base64 and need not decode it.
 type UplinkToken struct {
 	Gateway EUI64
 	Antenna uint8
@@ -21,8 +21,8 @@ type UplinkToken struct {
 	GPS     GPSTime          // end of the frame; 0: not known
 }
 
-// tokenVersion is the first byte. The fields follow in their order, numbers in
-// big-endian, all of fixed size.
+// tokenVersion is the first byte. The fields follow in their order, with fixed
+// sizes, numbers in big-endian.
 const (
 	tokenVersion = 1
 	tokenSize    = 1 + 8 + 1 + 8 + 8 + 8

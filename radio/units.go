@@ -41,8 +41,8 @@ func (d Decibel) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// appendFraction appends the digits behind a decimal point: v of width digits,
-// less the zeros at the end, but no fewer than least.
+// appendFraction appends the digits behind a decimal point: v with width digits,
+// without the zeros at the end, but with at least least digits.
 func appendFraction(dst []byte, v uint32, width, least int) []byte {
 	var buf [10]byte
 	for i := width - 1; i >= 0; i-- {
@@ -59,7 +59,7 @@ func appendFraction(dst []byte, v uint32, width, least int) []byte {
 // Modulation is how a frame is modulated.
 type Modulation uint8
 
-// Modulations of LoRaWAN. LR-FHSS is known so that it can be named.
+// Modulations of LoRaWAN. LR-FHSS is included only for its name.
 const (
 	LoRa Modulation = iota + 1
 	FSK
@@ -125,8 +125,8 @@ func (d DataRate) appendLoRa(dst []byte) []byte {
 	return strconv.AppendUint(append(dst, "BW"...), uint64(d.Bandwidth/1000), 10)
 }
 
-// CodingRate is the forward error correction of LoRa: 4 data bits in 5 to 8.
-// Zero is none, as with FSK.
+// CodingRate is the forward error correction of LoRa: 4 data bits in 5 to 8. Zero
+// stands for no coding rate, as with FSK.
 type CodingRate uint8
 
 // Coding rates of LoRa.

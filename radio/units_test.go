@@ -73,7 +73,8 @@ func TestTxResultWords(t *testing.T) {
 			t.Errorf("%v comes back as %v", r, got)
 		}
 	}
-	if ParseTxResult("") != TxOK || ParseTxResult("too_late") != TxUnknownError || ParseTxResult("NO_ACK") != TxUnknownError {
+	if ParseTxResult("") != TxOK || ParseTxResult("too_late") != TxUnknownError ||
+		ParseTxResult("NO_ACK") != TxUnknownError {
 		t.Error("a word that is not the protocol's is taken for one")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Reasons.
+// Why a key, or a set of rights, is not accepted.
 var (
 	ErrKey    = errors.New("no API key of the form NNSXS.<39 characters>.<52 characters>, A to Z and 2 to 7")
 	ErrRights = errors.New("no such right")
@@ -25,10 +25,10 @@ var (
 	ErrExists = errors.New("this API key exists already")
 )
 
-// Rights is a set of what a key allows.
+// Rights is the set of rights that an API key gives.
 type Rights uint8
 
-// Rights.
+// The single rights, and the sets that have a name.
 const (
 	TrafficRead Rights = 1 << iota
 	TrafficDownWrite
@@ -45,7 +45,7 @@ var rightNames = []string{
 	"traffic-read", "traffic-down-write", "traffic-up-write", "devices-read", "devices-write", "gateways-read",
 }
 
-// Has reports whether all of want is allowed.
+// Has reports whether r holds all rights of want.
 func (r Rights) Has(want Rights) bool { return r&want == want }
 
 // String returns the names, separated by commas, or "all".
@@ -101,7 +101,7 @@ const (
 
 var keyEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
-// Key is an API key, without its secret.
+// Key is an API key without its secret.
 type Key struct {
 	ID          string // the part between the dots
 	Application string
@@ -112,8 +112,8 @@ type Key struct {
 	Hash        []byte // SHA-256 of salt and secret; the secret has 256 random bits
 }
 
-// New makes a key from entropy and returns it with its text, which is shown
-// once and kept nowhere.
+// New makes a key from entropy. It returns the key and its text; the text holds the
+// secret, is shown once and is stored nowhere.
 func New(entropy io.Reader, application string) (text string, k Key, err error) {
 	var b [idBytes + secretBytes]byte
 	if _, err := io.ReadFull(entropy, b[:]); err != nil {
@@ -124,7 +124,8 @@ func New(entropy io.Reader, application string) (text string, k Key, err error) 
 	return text, k, err
 }
 
-// Import takes a key that was made elsewhere, or returns ErrKey.
+// Import makes a Key of the text of a key that was made elsewhere. It returns
+// ErrKey if the text has another form.
 func Import(entropy io.Reader, application, text string) (Key, error) {
 	id, secret, ok := split(text)
 	if !ok {
@@ -138,8 +139,8 @@ func Import(entropy io.Reader, application, text string) (Key, error) {
 	return k, nil
 }
 
-// Expired reports whether the key's time is over. now is the calendar time, or
-// the zero time where that is not known: then no key is expired.
+// Expired reports whether the key has expired. now is the calendar time, or the
+// zero time where the calendar is not known: then no key is expired.
 func (k *Key) Expired(now time.Time) bool {
 	return !k.Expires.IsZero() && !now.IsZero() && !now.Before(k.Expires)
 }
@@ -151,7 +152,7 @@ func (k *Key) hash(secret string) []byte {
 	return h.Sum(nil)
 }
 
-// split takes the text of a key apart.
+// split splits the text of a key into its id and its secret.
 func split(text string) (id, secret string, ok bool) {
 	rest, ok := strings.CutPrefix(text, keyPrefix)
 	if !ok || len(rest) != idLength+1+secretLength || rest[idLength] != '.' {
@@ -170,7 +171,7 @@ func isBase32(s string) bool {
 	return true
 }
 
-// MarshalKey returns the bytes that a store keeps of a key.
+// MarshalKey returns a key as the bytes that the store keeps.
 func MarshalKey(k Key) ([]byte, error) { return json.Marshal(k) }
 
 // UnmarshalKey reads what MarshalKey wrote.
@@ -182,10 +183,10 @@ func UnmarshalKey(b []byte) (Key, error) {
 	return k, nil
 }
 
-// Login is who has logged in.
+// Login says who has logged in, and what the login allows.
 type Login struct {
 	Application string
-	Tenant      string // as the user name had it: "ttn" for "app1@ttn", else ""
+	Tenant      string // the tenant of the user name: "ttn" for "app1@ttn", else ""
 	KeyID       string
 	Rights      Rights
 }
@@ -196,13 +197,13 @@ type Registry struct {
 
 	mu           sync.RWMutex
 	keys         map[string]Key
-	applications map[string]int  // how many keys each has, and had since the start
-	revoked      map[string]bool // since the start
-	used         map[string]Day  // when each was used last
+	applications map[string]int  // how many keys each application has, or has had since the start
+	revoked      map[string]bool // ids of the keys that were revoked since the start
+	used         map[string]Day  // the day of the last use of each key
 }
 
-// NewRegistry returns an empty Registry. User names may have "@" and tenant
-// behind the application.
+// NewRegistry returns an empty Registry. A user name may end with "@" and the
+// tenant.
 func NewRegistry(tenant string) *Registry {
 	return &Registry{
 		tenant: tenant, keys: map[string]Key{}, applications: map[string]int{},
@@ -210,7 +211,7 @@ func NewRegistry(tenant string) *Registry {
 	}
 }
 
-// Add takes a key, or returns ErrExists.
+// Add adds a key. It returns ErrExists if the registry has a key with this id.
 func (r *Registry) Add(k Key) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -223,7 +224,7 @@ func (r *Registry) Add(k Key) error {
 	return nil
 }
 
-// Remove takes a key out. It reports whether there was one.
+// Remove removes a key. It reports whether there was one.
 func (r *Registry) Remove(id string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -243,20 +244,37 @@ func (r *Registry) Len() int {
 	return len(r.keys)
 }
 
-// Login checks a user name, "app1" or "app1@ttn", and an API key as password.
-// now is the calendar time, or the zero time where that is not known: then no
-// key is expired. The error is ErrLogin; its text does not say what was wrong, its
-// value is a Refusal.
+// Login checks a user name ("app1" or "app1@ttn") and a password, which is an API
+// key. now is the calendar time, or the zero time where the calendar is not known:
+// then no key is expired. The error is an ErrLogin: its text does not tell the
+// client what was wrong, its value is a Refusal for the owner.
 func (r *Registry) Login(user, password string, now time.Time) (Login, error) {
 	application, tenant, hasTenant := strings.Cut(user, "@")
 	id, secret, ok := split(password)
 	r.mu.RLock()
 	k := r.keys[id]
 	r.mu.RUnlock()
-	// An id that does not exist costs the same time as one that does.
+	// The comparison takes the same time for an unknown id as for a known one.
 	right := subtle.ConstantTimeCompare(k.hash(secret), k.Hash) == 1
 	if why := r.refusal(application, tenant, hasTenant, &k, id, ok, right, now); why != "" {
 		return Login{}, why
 	}
 	return Login{Application: application, Tenant: tenant, KeyID: k.ID, Rights: k.Rights}, nil
+}
+
+// Authenticate is Login for who shows an API key alone: the key says which application
+// it is of.
+func (r *Registry) Authenticate(key string, now time.Time) (Login, error) {
+	id, _, ok := split(key)
+	if !ok {
+		return Login{}, NoKey
+	}
+	k, known := r.Key(id)
+	switch {
+	case known:
+		return r.Login(k.Application, key, now)
+	case r.isRevoked(id):
+		return Login{}, Revoked
+	}
+	return Login{}, UnknownKey
 }

@@ -98,10 +98,21 @@ func TestLogin(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRevokedKeys(t *testing.T) {
+	r := NewRegistry("ttn")
+	text, k := newKey(t, "app1")
+	_, other := newKey(t, "app2")
+	for _, x := range []Key{k, other} {
+		if err := r.Add(x); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if !r.Remove(k.ID) || r.Remove(k.ID) || r.Len() != 1 {
 		t.Error("Remove")
 	}
-	if _, err := r.Login("app1", text, before); !errors.Is(err, ErrLogin) || !errors.Is(err, Revoked) {
+	if _, err := r.Login("app1", text, time.Time{}); !errors.Is(err, ErrLogin) || !errors.Is(err, Revoked) {
 		t.Errorf("a key that was removed: %v", err)
 	}
 	for i := range 2 * mostRevoked {

@@ -15,15 +15,15 @@ type Formatter struct {
 	Parameter string `json:"formatter_parameter,omitempty"` // the script of a FORMATTER_JAVASCRIPT
 }
 
-// Application is what an owner has set for an application. One exists also without
-// that, as soon as a key or a device names it.
+// Application holds the settings of an application. An application needs none: it
+// exists as soon as a key or a device names it.
 type Application struct {
 	ID string
-	// Up and Down hold for devices that have no formatters of their own.
+	// Up and Down are the formatters for devices without formatters of their own.
 	Up, Down Formatter
 }
 
-// MarshalApplication returns the bytes that a store keeps of an application.
+// MarshalApplication returns an application as the bytes that the store keeps.
 func MarshalApplication(a Application) ([]byte, error) { return json.Marshal(a) }
 
 // UnmarshalApplication reads what MarshalApplication wrote.
@@ -35,7 +35,7 @@ func UnmarshalApplication(b []byte) (Application, error) {
 	return a, nil
 }
 
-// Applications holds what is set for applications. It may be used by several
+// Applications holds the settings of the applications. It may be used by several
 // goroutines.
 type Applications struct {
 	mu   sync.RWMutex
@@ -45,7 +45,7 @@ type Applications struct {
 // NewApplications returns an empty registry.
 func NewApplications() *Applications { return &Applications{byID: map[string]Application{}} }
 
-// Application returns an application, if something is set for it.
+// Application returns the settings of an application, if it has any.
 func (r *Applications) Application(id string) (Application, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -53,14 +53,14 @@ func (r *Applications) Application(id string) (Application, bool) {
 	return a, ok
 }
 
-// Put takes an application, in the place of the one with its id.
+// Put stores the settings of an application. They replace those with the same id.
 func (r *Applications) Put(a Application) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.byID[a.ID] = a
 }
 
-// Remove takes an application out.
+// Remove removes the settings of an application.
 func (r *Applications) Remove(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

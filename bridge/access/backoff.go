@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Backoff slows down clients that guess API keys: the more logins of an address
-// have failed lately, the later the answer to its next failed login. Good logins
-// are never delayed, so that a guesser cannot lock out others at his address.
+// Backoff slows down clients that guess API keys: the more logins from an address
+// have failed lately, the later it answers the next failed login. Good logins are
+// never delayed, so a guesser cannot lock out other clients with the same address.
 //
 // The zero value is ready. It may be used by several goroutines.
 type Backoff struct {
@@ -29,7 +29,8 @@ const (
 	mostAddresses = 1024
 )
 
-// Failed notes a failure at now and returns how long to hold the answer back.
+// Failed records a failed login at now. It returns how long the answer is to be
+// delayed.
 func (b *Backoff) Failed(addr netip.Addr, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -52,7 +53,7 @@ func (b *Backoff) Failed(addr netip.Addr, now time.Time) time.Duration {
 	return min(firstDelay<<min(f.count-freeFailures-1, 10), longestDelay)
 }
 
-// forget makes room: it removes old entries, and the oldest one if none is old.
+// forget makes room: it removes old entries, or the oldest one if none is old.
 func (b *Backoff) forget(now time.Time) {
 	var oldest netip.Addr
 	oldestAt := now

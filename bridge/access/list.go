@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Keys returns the keys of an application, or of all if that is "", sorted by
-// application, name and id.
+// Keys returns the keys of an application, sorted by application, name and id; ""
+// stands for all applications.
 func (r *Registry) Keys(application string) []Key {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -22,7 +22,7 @@ func (r *Registry) Keys(application string) []Key {
 	return out
 }
 
-// Key returns a key, if there is one with this id.
+// Key returns the key with this id, if there is one.
 func (r *Registry) Key(id string) (Key, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -2,19 +2,19 @@ package access
 
 import "time"
 
-// Refusal is why a login is refused. It is an ErrLogin. It is for the owner: the
-// client is not told.
+// Refusal is the reason for refusing a login. It is an ErrLogin. The owner sees it,
+// the client does not.
 type Refusal string
 
-// Refusals.
+// Reasons for refusing a login.
 const (
-	NoKey              Refusal = "no_api_key" // the password is none
+	NoKey              Refusal = "no_api_key" // the password is not an API key
 	UnknownApplication Refusal = "unknown_application"
 	UnknownTenant      Refusal = "unknown_tenant"
 	UnknownKey         Refusal = "unknown_key"
 	WrongSecret        Refusal = "wrong_key" // the id is right, the secret is not
 	OtherApplication   Refusal = "key_of_another_application"
-	Revoked            Refusal = "revoked" // since the start
+	Revoked            Refusal = "revoked" // since the program started
 	Expired            Refusal = "expired"
 )
 
@@ -24,10 +24,10 @@ func (r Refusal) Error() string { return ErrLogin.Error() }
 // Is reports whether the target is ErrLogin.
 func (r Refusal) Is(target error) bool { return target == ErrLogin }
 
-// mostRevoked is how many keys are remembered that were revoked.
+// mostRevoked limits how many revoked keys are remembered.
 const mostRevoked = 256
 
-// refusal says why a login is refused, or returns "". The lock is not held.
+// refusal returns why a login is refused, or "". The caller must not hold the lock.
 func (r *Registry) refusal(
 	application, tenant string, hasTenant bool, k *Key, id string, form, right bool, now time.Time,
 ) Refusal {
@@ -54,7 +54,7 @@ func (r *Registry) refusal(
 	return OtherApplication
 }
 
-// hasApplication reports whether an application has a key, or had one that was
+// hasApplication reports whether an application has a key, or has had one that was
 // revoked.
 func (r *Registry) hasApplication(application string) bool {
 	r.mu.RLock()
@@ -68,7 +68,7 @@ func (r *Registry) isRevoked(id string) bool {
 	return r.revoked[id]
 }
 
-// remember notes that a key is revoked. The lock is held.
+// remember remembers a revoked key. The caller holds the lock.
 func (r *Registry) remember(id string) {
 	if len(r.revoked) >= mostRevoked {
 		clear(r.revoked)

@@ -11,10 +11,10 @@ const dayLength = 24 * 60 * 60
 // String returns the day as in "2027-01-31".
 func (d Day) String() string { return time.Unix(int64(d)*dayLength, 0).UTC().Format(time.DateOnly) }
 
-// Use notes that a key is in use now. It reports whether that is another day than
-// was noted before. now is the zero time where the calendar is not known: then
-// nothing is noted. Days are fine enough for an owner who looks for keys that nobody
-// needs, and each news is written to the flash.
+// Use records that a key is used now. It reports whether the last recorded use was
+// on another day. now is the zero time where the calendar is not known: then
+// nothing is recorded. A day is fine enough for an owner who looks for unused keys,
+// and each new day costs a write to the flash.
 func (r *Registry) Use(id string, now time.Time) (day Day, news bool) {
 	if now.IsZero() {
 		return 0, false
@@ -33,7 +33,8 @@ func (r *Registry) Use(id string, now time.Time) (day Day, news bool) {
 	return day, true
 }
 
-// SetUsed takes what the store knows of the last use of a key, which must be there.
+// SetUsed sets the day of the last use of a key as the store has it. The key must
+// be in the registry.
 func (r *Registry) SetUsed(id string, day Day) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,7 +43,7 @@ func (r *Registry) SetUsed(id string, day Day) {
 	}
 }
 
-// Used returns the day on which a key was used last, if that is known.
+// Used returns the day of the last use of a key, if it is known.
 func (r *Registry) Used(id string) (Day, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -18,6 +18,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin/registry"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/formatter"
@@ -74,6 +75,7 @@ type Admin struct {
 	o   Options
 	log *slog.Logger
 
+	drafts       registry.Drafts
 	provisioning chan struct{} // full while something is changed: one after the other
 }
 
@@ -130,6 +132,7 @@ const (
 var (
 	readsTraffic   = Right{access.TrafficRead, true}
 	sendsDownlinks = Right{access.TrafficDownWrite, true}
+	writesTraffic  = Right{access.TrafficUpWrite, true}
 	readsDevices   = Right{access.DevicesRead, true}
 	writesDevices  = Right{access.DevicesWrite, true}
 	readsGateways  = Right{access.GatewaysRead, false}
@@ -148,12 +151,14 @@ var operations = map[string]operation{
 
 	"gateway.airtime": {with((*Admin).airtime), owner, long}, // names devices of all applications
 
-	"device.put":    {with((*Admin).putDevices), writesDevices, long},
-	"device.set":    {with((*Admin).setDevice), writesDevices, briefly},
-	"device.get":    {with((*Admin).getDevice), readsDevices, briefly},
-	"device.list":   {with((*Admin).listDevices), readsDevices, long},
-	"device.export": {with((*Admin).exportDevices), everything, long},
-	"device.delete": {with((*Admin).deleteDevices), writesDevices, long},
+	"device.put":      {with((*Admin).putDevices), writesDevices, long},
+	"device.set":      {with((*Admin).setDevice), writesDevices, briefly},
+	"device.get":      {with((*Admin).getDevice), readsDevices, briefly},
+	"device.list":     {with((*Admin).listDevices), readsDevices, long},
+	"device.mac":      {with((*Admin).showMAC), readsDevices, long},
+	"device.export":   {with((*Admin).exportDevices), everything, long},
+	"device.delete":   {with((*Admin).deleteDevices), writesDevices, long},
+	"device.activity": {with((*Admin).deviceActivity), readsTraffic, long},
 
 	"key.create": {with((*Admin).createKey), everything, briefly},
 	"key.list":   {with((*Admin).listKeys), everything, briefly},
@@ -175,6 +180,14 @@ var operations = map[string]operation{
 
 	"downlink.push": {with((*Admin).pushDownlinks), sendsDownlinks, briefly},
 	"downlink.list": {with((*Admin).listDownlinks), readsTraffic, briefly},
+
+	"uplink.simulate": {with((*Admin).simulate), writesTraffic, briefly},
+	"message.list":    {with((*Admin).messages), readsTraffic, long},
+
+	"registry.get":    {with((*Admin).getRegistry), readsDevices, briefly},
+	"registry.keys":   {with((*Admin).getRegistryKeys), everything, briefly},
+	"registry.put":    {with((*Admin).putRegistry), writesDevices, briefly},
+	"registry.delete": {with((*Admin).deleteRegistry), writesDevices, briefly},
 }
 
 // ErrOperation is the reason for refusing a request whose operation does not exist.

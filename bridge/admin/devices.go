@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3/enddevice"
@@ -241,6 +242,26 @@ func replyDevice(d *session.Device, f enddevice.Form, r reply) error {
 		return err
 	}
 	return r(json.RawMessage(raw))
+}
+
+// MACArgs name a device, or an application and no device: all of its devices. "" is all
+// applications.
+type MACArgs struct {
+	Application string `json:"application_id,omitempty"`
+	Device      string `json:"device_id,omitempty"`
+}
+
+// showMAC answers with a mac.View of each device.
+func (a *Admin) showMAC(ctx context.Context, args MACArgs, r reply) error {
+	tell := func(v mac.View) error { return r(v) }
+	if args.Device == "" {
+		return a.o.Bridge.MACs(ctx, args.Application, tell)
+	}
+	v, err := a.o.Bridge.MAC(ctx, session.ID{Application: args.Application, Device: args.Device})
+	if err != nil {
+		return err
+	}
+	return tell(v)
 }
 
 // ListArgs name an application; "" is all of them.

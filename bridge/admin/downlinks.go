@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
+	"lorawand/bridge/formatter"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 )
@@ -54,15 +56,22 @@ type Downlink struct {
 }
 
 // listDownlinks answers with the queue of a device: what was sent and has no
-// acknowledgement yet, what is on its way out, and what waits, first the next.
+// acknowledgement yet, what is on its way out, and what waits, first the next; with
+// decoded_payload where the device's formatter decodes downlinks.
 func (a *Admin) listDownlinks(ctx context.Context, args DeviceArgs, r reply) error {
 	q, err := a.o.Bridge.Downlinks(ctx, args.id())
 	if err != nil {
 		return err
 	}
+	decode, err := a.downlinkDecoder(ctx, args.id())
+	if err != nil {
+		return err
+	}
 	var enc v3.Encoder
 	tell := func(state string, it *session.Item) error {
-		return r(Downlink{state, enc.AppendItem(nil, it)})
+		shown := *it
+		decode(&shown)
+		return r(Downlink{state, enc.AppendItem(nil, &shown)})
 	}
 	if q.Awaiting != nil {
 		if err := tell("awaiting_ack", q.Awaiting); err != nil {
@@ -80,4 +89,34 @@ func (a *Admin) listDownlinks(ctx context.Context, args DeviceArgs, r reply) err
 		}
 	}
 	return nil
+}
+
+// decodingTime is how long the items of a queue may take to decode, together.
+const decodingTime = 2 * time.Second
+
+// downlinkDecoder returns what gives an item of a device its decoded_payload, if the
+// device's formatter has one for it. Those for which no time is left stay as they are.
+func (a *Admin) downlinkDecoder(ctx context.Context, id session.ID) (func(*session.Item), error) {
+	d, err := a.o.Bridge.Device(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	f, _ := a.o.Resolver.Formatter(d, formatter.DecodeDownlink)
+	if a.o.Formatters == nil || d.SkipCrypto || f.Kind() == formatter.None || !f.Names("decodeDownlink") {
+		return func(*session.Item) {}, nil
+	}
+	end := time.Now().Add(decodingTime)
+	return func(it *session.Item) {
+		if !time.Now().Before(end) {
+			return
+		}
+		ctx, cancel := context.WithDeadline(ctx, end)
+		defer cancel()
+		res := a.o.Formatters.Do(ctx, formatter.Request{
+			Formatter: f, Task: formatter.DecodeDownlink, FPort: it.FPort, Bytes: it.FRMPayload,
+		})
+		if res.Fail == nil {
+			it.Decoded, it.DecodedWarnings = res.Data, res.Warnings
+		}
+	}, nil
 }

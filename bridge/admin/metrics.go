@@ -12,6 +12,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/event"
+	"lorawand/bridge/formatter"
 	"lorawand/radio"
 )
 
@@ -89,6 +90,9 @@ func (a *Admin) metrics(ctx context.Context) ([]byte, error) {
 	coreMetrics(&e, &stats)
 	a.storeMetrics(&e)
 	a.brokerMetrics(&e)
+	if f := a.o.Formatters; f != nil {
+		formatterMetrics(&e, f.Stats())
+	}
 	for _, d := range a.o.Drivers() {
 		for _, m := range d.Metrics {
 			e.metric(m)
@@ -215,4 +219,23 @@ func (a *Admin) brokerMetrics(e *exposition) {
 	e.counter("lorawand_mqtt_refused_total", "Connections beyond a limit.", s.Refused)
 	e.counter("lorawand_mqtt_bad_logins_total", "Logins with a wrong name or key.", s.BadLogins)
 	e.counter("lorawand_mqtt_faults_total", "Faults of ours on what a client has sent.", s.Panics)
+}
+
+func formatterMetrics(e *exposition, s formatter.Stats) {
+	e.counter("lorawand_formatter_calls_total", "Payloads that were for a script.", uint64(s.Calls))
+	e.counter("lorawand_formatter_failures_total", "Of these, those that came to nothing.", uint64(s.Failed))
+	e.counter("lorawand_formatter_late_total", "Of these, those that had waited for too long.", uint64(s.Late))
+	e.counter("lorawand_formatter_starts_total", "Child processes that were started for scripts.", uint64(s.Starts))
+	e.counter("lorawand_formatter_kills_total", "Child processes that a script has made useless.", uint64(s.Kills))
+	e.family("lorawand_formatter_cpu_seconds_total", "counter", "Processor time of scripts, of payloads that have an answer.")
+	e.sample("lorawand_formatter_cpu_seconds_total", s.CPU.Seconds())
+	e.family("lorawand_formatter_seconds_total", "counter", "Time from the call of a script to its answer.")
+	e.sample("lorawand_formatter_seconds_total", s.Wall.Seconds())
+	e.gauge("lorawand_formatter_deadline_seconds", "Processor time that a script may take on this machine.", s.Deadline.Seconds())
+	e.gauge("lorawand_formatter_waiting", "Payloads that wait for a script.", float64(s.Waiting))
+	running := 0.0
+	if s.PID != 0 {
+		running = 1
+	}
+	e.gauge("lorawand_formatter_child", "1 if a child process runs.", running)
 }

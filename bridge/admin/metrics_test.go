@@ -6,10 +6,11 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"lorawand/bridge"
-	"lorawand/bridge/core"
 	"lorawand/bridge/event"
+	"lorawand/bridge/formatter"
 	"lorawand/radio"
 )
 
@@ -120,10 +121,50 @@ func TestCoreMetrics(t *testing.T) {
 	}
 }
 
+// The same of payload formatters.
+func TestFormatterMetrics(t *testing.T) {
+	for _, tt := range []struct {
+		line  string
+		stats formatter.Stats
+	}{
+		{"lorawand_formatter_calls_total", formatter.Stats{Calls: 9}},
+		{"lorawand_formatter_failures_total", formatter.Stats{Failed: 9}},
+		{"lorawand_formatter_late_total", formatter.Stats{Late: 9}},
+		{"lorawand_formatter_starts_total", formatter.Stats{Starts: 9}},
+		{"lorawand_formatter_kills_total", formatter.Stats{Kills: 9}},
+		{"lorawand_formatter_cpu_seconds_total", formatter.Stats{CPU: 9 * time.Second}},
+		{"lorawand_formatter_seconds_total", formatter.Stats{Wall: 9 * time.Second}},
+		{"lorawand_formatter_deadline_seconds", formatter.Stats{Deadline: 9 * time.Second}},
+		{"lorawand_formatter_waiting", formatter.Stats{Waiting: 9}},
+		{"lorawand_formatter_child", formatter.Stats{PID: 9}},
+	} {
+		var e exposition
+		formatterMetrics(&e, tt.stats)
+		for line := range strings.Lines(string(e.b)) {
+			name, value, _ := strings.Cut(line, " ")
+			want := "0\n"
+			if name == tt.line {
+				want = map[bool]string{false: "9\n", true: "1\n"}[tt.stats.PID != 0]
+			}
+			if name != "#" && value != want {
+				t.Errorf("%s: %s", tt.line, line)
+			}
+		}
+		if !strings.Contains(string(e.b), "\n"+tt.line+" ") {
+			t.Errorf("no %s", tt.line)
+		}
+	}
+	h := newHouse(t)
+	h.admin.o.Formatters = formatter.New(formatter.Options{})
+	if b, err := h.admin.metrics(t.Context()); err != nil || !strings.Contains(string(b), "\nlorawand_formatter_calls_total 0\n") {
+		t.Errorf("%v\n%s", err, b)
+	}
+}
+
 // Events are counted by kind, in the order of their names, and only those that
 // have happened.
 func TestEventMetrics(t *testing.T) {
-	s := bridge.Stats{Stats: core.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
+	s := bridge.Stats{Stats: event.Stats{Events: map[event.Kind]uint64{"some news": 2, "a decision": 1}}}
 	var e exposition
 	coreMetrics(&e, &s)
 	want := "lorawand_events_total{kind=\"a_decision\"} 1\nlorawand_events_total{kind=\"some_news\"} 2\n"
@@ -150,7 +191,7 @@ func TestDropped(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var s core.Stats
+			var s event.Stats
 			for reason, n := range tt.dropped {
 				s.Dropped[reason] = n
 			}

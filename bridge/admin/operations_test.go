@@ -163,7 +163,7 @@ func TestDownlinkOperations(t *testing.T) {
 		{name: "one", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `]}`), parts: 1, with: []string{"as:downlink:"}},
 		{name: "two with an id", op: "downlink.push", args: dev(`,"body":{"downlinks":[{"f_port":1,"frm_payload":"AA==","correlation_ids":["mine"]},` + one + `]}`), parts: 2, with: []string{`"mine"`}},
 		{name: "three", op: "downlink.list", args: dev(""), parts: 3, with: []string{`"state":"waiting"`, `"frm_payload":"vu8="`}},
-		{name: "one bad item of two", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `,{"f_port":224}]}`), err: "f_port"},
+		{name: "one bad item of two", op: "downlink.push", args: dev(`,"body":{"downlinks":[` + one + `,{"f_port":225}]}`), err: "f_port"},
 		{name: "no payload", op: "downlink.push", args: dev(`,"body":{"downlinks":[{"f_port":1}]}`), err: "no payload"},
 		{name: "no body", op: "downlink.push", args: dev(""), err: "downlink"},
 		{name: "null", op: "downlink.push", args: dev(`,"body":null`), err: "downlink"},

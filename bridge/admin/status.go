@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"lorawand/bridge/core"
 	"lorawand/bridge/event"
 )
 
@@ -66,7 +65,7 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 
 // dropped names the reasons for dropping frames; those that never came are
 // left out.
-func dropped(s *core.Stats) map[string]uint64 {
+func dropped(s *event.Stats) map[string]uint64 {
 	out := map[string]uint64{}
 	for reason, n := range s.Dropped {
 		if n > 0 {

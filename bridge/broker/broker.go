@@ -26,6 +26,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/outbox"
+	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/sessions"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
@@ -46,6 +47,7 @@ type Limits struct {
 	OfflineMessages  int           // kept for one client that is away; default 1000
 	OfflineBytes     int           // kept for one client that is away; default 256 KiB
 	OfflineTotal     int           // kept for all clients, away or slow, bytes; default 4 MiB
+	KeptTotal        int           // with Options.Keep: of it and of sessions over a restart, bytes; default 1 MiB
 	SessionExpiry    time.Duration // how long a session is kept; default 24 h
 	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
 	outboxSize       int           // messages between the core and the broker
@@ -59,7 +61,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Clients: 100, Unauthenticated: 32, PerAddress: 8, ConnectTimeout: 10 * time.Second,
 		PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: 500 * time.Millisecond,
-		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, SessionExpiry: 24 * time.Hour,
+		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, KeptTotal: 1 << 20, SessionExpiry: 24 * time.Hour,
 		PushTimeout: 2 * time.Second, outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
 	}
 }
@@ -79,6 +81,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.OfflineMessages, &d.OfflineMessages},
 		{&l.OfflineBytes, &d.OfflineBytes},
 		{&l.OfflineTotal, &d.OfflineTotal},
+		{&l.KeptTotal, &d.KeptTotal},
 		{&l.outboxSize, &d.outboxSize},
 		{&l.clientIDLength, &d.clientIDLength},
 		{&l.sendBuffer, &d.sendBuffer},
@@ -161,9 +164,10 @@ type Broker struct {
 	gate    *gate
 	outbox  *outbox.Outbox
 	backoff access.Backoff
-	lines   pace // of the log, that strangers can cause
+	lines   pace.Lines  // of the log, that strangers can cause
+	often   pace.ByName // what is told of refusals
 
-	handshakes handshakes
+	handshakes pace.Handshakes
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
 	// life is held while sessions begin and end; mu guards the maps, and is
@@ -174,10 +178,15 @@ type Broker struct {
 	byApp    map[string]*applicationSessions
 	statuses status.Retained
 
+	seq    atomic.Uint64  // of the last message for a client
 	kept   atomic.Int64   // bytes that are kept for clients
-	shares map[string]int // turns of shared subscriptions; of the outbox's goroutine
+	turns  sync.Mutex     // guards shares
+	shares map[string]int // turns of shared subscriptions
+	left   chan leftover  // for the janitor; room for one of each session
 	wg     sync.WaitGroup // the clients' writers
-	stop   chan struct{}  // closed when the broker stops
+	// buffers are those of the writers, of type *[]byte.
+	buffers sync.Pool
+	stop    chan struct{} // closed when the broker stops
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
 	serving                                     atomic.Bool
@@ -199,7 +208,8 @@ func New(o Options) (*Broker, error) {
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
-		stop: make(chan struct{}),
+		left: make(chan leftover, 2*l.Clients),
+		stop: make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	b.outbox = outbox.New(l.outboxSize)
 	b.server = mqtt.New(&mqtt.Options{
@@ -208,6 +218,8 @@ func New(o Options) (*Broker, error) {
 		// Each refresh stops the world to read the memory's statistics.
 		SysTopicResendInterval: int64(math.MaxInt32),
 		Capabilities:           capabilities(l),
+		// What it reads has a place in memory already, see conn.Read; it writes little.
+		ClientNetReadBufferSize: 64, ClientNetWriteBufferSize: 64,
 	})
 	b.hook = &hook{b: b}
 	b.restore()
@@ -341,7 +353,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	}
 }
 
-// janitor ends what has expired, until the broker stops.
+// janitor ends what has expired, and gives away what sessions have left, until the
+// broker stops.
 func (b *Broker) janitor() {
 	t := time.NewTicker(janitorEvery)
 	defer t.Stop()
@@ -349,6 +362,10 @@ func (b *Broker) janitor() {
 		select {
 		case <-b.stop:
 			return
+		case l := <-b.left:
+			for i := range l.items {
+				b.reassign(l.application, &l.items[i])
+			}
 		case <-t.C:
 			b.expire(time.Now())
 			b.expireKeys(b.opts.Calendar())
@@ -370,8 +387,6 @@ func (b *Broker) close() {
 	_ = b.server.Close() // which must not be called twice
 	b.wg.Wait()
 	if b.keeper != nil {
-		if err := b.keepNow(); err != nil {
-			b.log.Error("MQTT sessions cannot be stored", "error", err)
-		}
+		b.keepAll()
 	}
 }

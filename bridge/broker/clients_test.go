@@ -25,7 +25,7 @@ func TestPahoMQTT3(t *testing.T) {
 		SetDefaultPublishHandler(func(_ paho3.Client, m paho3.Message) { got <- m })
 	wait := func(what string, token paho3.Token) {
 		t.Helper()
-		if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
+		if !token.WaitTimeout(patience) || token.Error() != nil {
 			t.Fatalf("%s: %v", what, token.Error())
 		}
 	}
@@ -37,7 +37,7 @@ func TestPahoMQTT3(t *testing.T) {
 				if string(m.Payload()) != fmt.Sprint(first+i) || m.Topic() != upTopic || m.Qos() != qos {
 					t.Fatalf("got %s %q with QoS %d, want %d with QoS %d", m.Topic(), m.Payload(), m.Qos(), first+i, qos)
 				}
-			case <-time.After(5 * time.Second):
+			case <-time.After(patience):
 				t.Fatalf("message %d does not come", first+i)
 			}
 		}
@@ -75,7 +75,7 @@ func TestPahoMQTT3(t *testing.T) {
 	}
 	c.Disconnect(100)
 	wrong := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://" + s.addr).SetUsername("app1").SetPassword("wrong").SetConnectRetry(false))
-	if token := wrong.Connect(); !token.WaitTimeout(5*time.Second) || token.Error() == nil {
+	if token := wrong.Connect(); !token.WaitTimeout(patience) || token.Error() == nil {
 		t.Error("a wrong password is taken")
 	}
 }

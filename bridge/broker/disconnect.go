@@ -41,19 +41,5 @@ func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
 		}
 	}
 	<-told
-	return len(conns) + b.endAway(match)
-}
-
-// endAway ends the sessions of those who are away.
-func (b *Broker) endAway(match func(access.Login) bool) (n int) {
-	b.life.Lock()
-	defer b.life.Unlock()
-	away, _ := b.abandoned()
-	for _, s := range away {
-		if match(s.login) {
-			n++
-			b.end(s)
-		}
-	}
-	return n
+	return len(conns) + b.endAway(func(s *session) bool { return match(s.login) })
 }

@@ -22,7 +22,7 @@ func (b *Broker) dispatch(m *message) {
 	for s := range b.sessionsOf(m.Application) {
 		own, shared := s.match(m, topic)
 		for i := range own {
-			if own[i].uid != "" {
+			if own[i].via != nil {
 				s.enqueue(own[i])
 			}
 		}
@@ -39,26 +39,25 @@ func (b *Broker) dispatch(m *message) {
 	}
 }
 
-// reassign gives what a session that has ended leaves undone of its shared
-// subscriptions to other members of their groups (MQTT 5.0, 4.8.2).
-func (b *Broker) reassign(application string, left []item) {
+// reassign gives a message that a session which has ended leaves undone of its shared
+// subscriptions to another member of the group (MQTT 5.0, 4.8.2).
+func (b *Broker) reassign(application string, left *item) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	for i := range left {
-		m := left[i].msg
-		var members []share
-		for s := range b.sessionsOf(application) {
-			_, shared := s.match(m, m.Topic(application))
-			for _, sh := range shared {
-				if sh.item.share == left[i].share {
-					members = append(members, sh)
-				}
+	m := left.msg
+	topic := m.Topic(application)
+	var members []share
+	for s := range b.sessionsOf(application) {
+		_, shared := s.match(m, topic)
+		for _, sh := range shared {
+			if sh.item.share == left.share {
+				members = append(members, sh)
 			}
 		}
-		if len(members) > 0 {
-			sh := b.pick(left[i].share, members)
-			sh.s.enqueue(sh.item)
-		}
+	}
+	if len(members) > 0 {
+		sh := b.pick(left.share, members)
+		sh.s.enqueue(sh.item)
 	}
 }
 
@@ -96,6 +95,8 @@ func (b *Broker) pick(filter string, members []share) share {
 			break
 		}
 	}
+	b.turns.Lock()
+	defer b.turns.Unlock()
 	if len(b.shares) > 1024 { // of clients long gone
 		clear(b.shares)
 	}
@@ -106,7 +107,7 @@ func (b *Broker) pick(filter string, members []share) share {
 // match returns what a session is to get of a message: one copy for each name that
 // it calls its application by, whatever number of its subscriptions match, and
 // what its shared subscriptions compete for. topic is the message's without the
-// tenant. An item without a uid is none.
+// tenant. An item without a via is none.
 func (s *session) match(m *message, topic string) (own [2]item, shared []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,32 +115,39 @@ func (s *session) match(m *message, topic string) (own [2]item, shared []share) 
 		return own, nil
 	}
 	withTenant := ""
+	var vias [2]via
 	for i := range s.subs {
 		sub := &s.subs[i]
 		group, filter, isShared := v3.Shared(sub.Filter)
 		if v3.IsStatusFilter(filter) {
 			continue
 		}
-		it := item{msg: m, uid: m.Application, qos: sub.Qos}
-		form := 0
-		if uid := v3.FilterUID(filter); uid != m.Application {
-			if it.uid, form = uid, 1; withTenant == "" {
+		form, uid := 0, v3.FilterUID(filter)
+		if uid != m.Application {
+			if form = 1; withTenant == "" {
 				withTenant = m.Topic(uid)
 			}
 		}
 		if !v3.Matches(filter, [...]string{topic, withTenant}[form]) {
 			continue
 		}
-		if sub.Identifier > 0 {
-			it.ids = []int{sub.Identifier}
-		}
 		if isShared {
-			it.share = group + "/" + strings.Replace(filter, it.uid, m.Application, 1)
-			shared = append(shared, share{s, s.client != nil, it})
+			v := via{uid: uid, share: group + "/" + strings.Replace(filter, uid, m.Application, 1)}
+			if sub.Identifier > 0 {
+				v.ids = []int{sub.Identifier}
+			}
+			shared = append(shared, share{s, s.client != nil, item{msg: m, via: s.through(v), qos: sub.Qos}})
 			continue
 		}
-		it.qos, it.ids = max(it.qos, own[form].qos), append(own[form].ids, it.ids...)
-		own[form] = it
+		if vias[form].uid = uid; sub.Identifier > 0 {
+			vias[form].ids = append(vias[form].ids, sub.Identifier)
+		}
+		own[form].qos = max(own[form].qos, sub.Qos)
+	}
+	for form, v := range vias {
+		if v.uid != "" {
+			own[form].msg, own[form].via = m, s.through(v)
+		}
 	}
 	return own, shared
 }
@@ -167,8 +175,7 @@ func (s *session) put(i item) {
 	} else if s.queue.Len() >= s.b.limits.WritesPending {
 		s.dropOldest()
 	}
-	s.seq++
-	i.seq = s.seq
+	i.seq = s.b.seq.Add(1)
 	s.queue.Push(i)
 	s.queued += size
 	s.holds(&i)

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"net/netip"
 	"slices"
 	"sync"
 
@@ -31,35 +30,22 @@ func newGate(l Limits) *gate {
 	return &gate{limits: l, conns: map[*conn]struct{}{}}
 }
 
-// sourceOf returns what stands for an address where connections or logins of one
-// address are counted: who has an IPv6 address has a /64 of them.
-func sourceOf(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return a
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
-}
-
-// enter admits a connection, in the place of another one if need be. It reports
-// false when the broker stops.
-func (g *gate) enter(c *conn) bool {
+// enter admits a connection, in the place of another one if need be, which is the
+// victim. ok is false when the broker stops.
+func (g *gate) enter(c *conn) (victim *conn, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return false
+		return nil, false
 	}
-	if victim := g.inTheWay(c); victim != nil {
+	if victim = g.inTheWay(c); victim != nil {
 		g.refused++
 		g.waiting = slices.DeleteFunc(g.waiting, func(o *conn) bool { return o == victim })
 		_ = victim.Close()
 	}
 	g.conns[c] = struct{}{}
 	g.waiting = append(g.waiting, c)
-	return true
+	return victim, true
 }
 
 // inTheWay returns the connection that has to go before another may wait for its

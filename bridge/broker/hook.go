@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/packet"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
@@ -94,6 +95,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	case 4, 5:
 		pk.Connect.ProtocolName = []byte("MQTT")
 	default:
+		h.b.refuses(c, PacketRefused, packet.WrongVersion.Word(), "")
 		_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code})
 		return pk, packets.ErrRejectPacket
 	}
@@ -201,7 +203,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 // full refuses a login because of the number of clients.
 func (b *Broker) full(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOthers, "")
-	b.lines.say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
 	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
 	if c.version == 5 {
@@ -211,10 +213,18 @@ func (b *Broker) full(c *conn) {
 	c.answered = true
 }
 
+// gaveWay tells of a connection that was closed before its login, since there were too
+// many of them.
+func (b *Broker) gaveWay(c *conn) {
+	b.refuses(c, LoginRefused, tooManyOpen, "")
+	b.lines.Say(b.log, slog.LevelInfo, "too many connections that have not logged in: the one with the least prospects has to go",
+		slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Unauthenticated), slog.Int("limit_per_address", b.limits.PerAddress))
+}
+
 // displace ends the connection of a client of the application that has the most.
 func (b *Broker) displace(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOthers, "")
-	b.lines.say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
 	if cl := c.client.Load(); cl != nil && c.version == 5 {
 		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
@@ -228,7 +238,7 @@ func (b *Broker) refuse(c *conn, user, why string) {
 	c.failed.Store(true)
 	delay := b.backoff.Failed(c.source, time.Now())
 	b.refuses(c, LoginRefused, why, "")
-	b.lines.say(b.log, slog.LevelInfo, "login refused", slog.String("address", c.addr.String()), slog.String("user", clip(user)),
+	b.lines.Say(b.log, slog.LevelInfo, "login refused", slog.String("address", c.addr.String()), slog.String("user", clip(user)),
 		slog.String("reason", why), slog.Duration("held_back", delay))
 	if delay == 0 {
 		return
@@ -320,7 +330,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 		case len(have) >= h.b.limits.Subscriptions:
 			c.suback[i] = packets.ErrQuotaExceeded.Code
 			h.b.refuses(c, SubscribeRefused, tooMany, asked)
-			h.b.lines.say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
+			h.b.lines.Say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
 				slog.String("client", cl.ID), slog.String("filter", clip(asked)), slog.Int("limit", h.b.limits.Subscriptions))
 		default:
 			have[f] = packets.Subscription{}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -8,18 +9,23 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/sessions"
+	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
 // Keeping has persistent sessions outlive a restart.
 //
 // Now and then, and not with each message, it looks at what waits: so nothing is
-// written for a client that is connected and acknowledges.
+// written for a client that is connected and acknowledges. What is written each time
+// is bounded; the rest follows later.
 type Keeping struct {
 	Every  time.Duration // between two looks
 	Stored []sessions.Record
 	Store  func([]sessions.Record) error // may wait for a disk
 }
+
+// keepingTime is how long the last looks may take when the broker stops.
+const keepingTime = 2 * time.Second
 
 // Packet ids skip ahead at a restart: the last ones that were used are known to the
 // next idBlock only, and one that a client holds for a message of QoS 2 must not
@@ -35,11 +41,14 @@ func (b *Broker) restore() {
 		return
 	}
 	b.keeper = &sessions.Keeper{}
-	found, faults := b.keeper.Find(b.opts.Keep.Stored)
+	found, last, faults := b.keeper.Find(b.opts.Keep.Stored)
 	b.opts.Keep.Stored = nil
-	for _, err := range faults {
-		b.log.Error("an MQTT session or a message of it is lost", "error", err)
+	b.seq.Store(last)
+	if len(faults) > 0 {
+		b.log.Error("MQTT sessions or messages of them are lost", "records", len(faults), "error", faults[0])
 	}
+	b.life.Lock()
+	defer b.life.Unlock()
 	for i := range found {
 		if s := b.revive(&found[i].Session); s != nil {
 			for k := range found[i].Waiting {
@@ -58,9 +67,10 @@ func (b *Broker) restore() {
 func (b *Broker) revive(x *sessions.Session) *session {
 	key, ok := b.opts.Keys.Key(x.KeyID)
 	application, _, _ := strings.Cut(x.ID, "/")
-	if !ok || key.Application != application || len(b.sessions) >= 2*b.limits.Clients {
+	if !ok || key.Application != application {
 		return nil
 	}
+	b.makeRoom()
 	cl := b.server.NewClient(nil, "", x.ID, false)
 	cl.Properties.ProtocolVersion, cl.Properties.Props.SessionExpiryInterval = x.Version, forever
 	s := &session{
@@ -68,7 +78,13 @@ func (b *Broker) revive(x *sessions.Session) *session {
 		login:  access.Login{Application: application, Tenant: x.Tenant, KeyID: x.KeyID, Rights: key.Rights},
 		expiry: min(x.Expiry, b.limits.SessionExpiry), away: time.Now(), lastID: x.LastID + aheadOfIDs,
 	}
+	for _, id := range x.Received {
+		cl.State.Inflight.Set(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: id})
+	}
 	for _, sub := range x.Subscriptions {
+		if f, ok := status.Filter(sub.Filter, s.login); !ok || f != sub.Filter { // of another tenant
+			continue
+		}
 		p := packets.Subscription{Filter: sub.Filter, Qos: sub.QoS, Identifier: sub.Identifier}
 		s.subs = append(s.subs, p)
 		b.server.Topics.Subscribe(x.ID, p)
@@ -81,11 +97,13 @@ func (b *Broker) revive(x *sessions.Session) *session {
 
 // revive takes up a message that was stored.
 func (s *session) revive(m *sessions.Message) {
+	if m.UID != s.application && m.UID != v3.UID(s.application, s.login.Tenant) {
+		return
+	}
 	i := item{
 		msg: &message{Message: v3.Message{Application: s.application, Device: m.Device, Suffix: m.Suffix, Payload: m.Payload}},
-		uid: m.UID, share: m.Share, qos: m.QoS, ids: m.IDs, seq: m.Seq,
+		via: s.through(via{m.UID, m.Share, m.IDs}), qos: m.QoS, seq: m.Seq,
 	}
-	s.seq = max(s.seq, m.Seq)
 	s.holds(&i)
 	if m.PacketID != 0 {
 		s.inflight = append(s.inflight, sent{item: i, id: m.PacketID, released: m.Released})
@@ -104,7 +122,7 @@ func (b *Broker) keep() {
 		case <-b.stop:
 			return
 		case <-t.C:
-			err := b.keepNow()
+			_, err := b.keepNow()
 			if err != nil && !failed {
 				b.log.Error("MQTT sessions cannot be stored; it is tried again", "error", err)
 			}
@@ -113,18 +131,34 @@ func (b *Broker) keep() {
 	}
 }
 
-// keepNow stores what has changed of the sessions that are to outlive a restart.
-func (b *Broker) keepNow() error {
+// keepNow stores what has changed of the sessions that are to outlive a restart, or
+// as much of it as may be written at a time. more is false if nothing has changed.
+func (b *Broker) keepNow() (more bool, err error) {
 	l := &b.limits
-	records, done := b.keeper.Changes(b.persistent(), sessions.Limits{Session: l.OfflineBytes, Total: l.OfflineTotal})
+	limits := sessions.Limits{Session: l.OfflineBytes, Total: l.KeptTotal, Write: sessions.WriteLimit(b.opts.Keep.Every)}
+	records, done := b.keeper.Changes(b.persistent(), limits)
 	if len(records) == 0 {
-		return nil
+		return false, nil
 	}
 	if err := b.opts.Keep.Store(records); err != nil {
-		return err
+		return false, err
 	}
 	done()
-	return nil
+	return true, nil
+}
+
+// keepAll stores what is left to store when the broker stops.
+func (b *Broker) keepAll() {
+	for end := time.Now().Add(keepingTime); time.Now().Before(end); {
+		more, err := b.keepNow()
+		if err != nil {
+			b.log.Error("MQTT sessions cannot be stored", "error", err)
+		}
+		if !more {
+			return
+		}
+	}
+	b.log.Warn("MQTT sessions are not stored in time: what waits for clients may be lost")
 }
 
 // persistent returns the sessions that are to outlive a restart.
@@ -137,7 +171,8 @@ func (b *Broker) persistent() (out []sessions.Kept) {
 	b.mu.RUnlock()
 	for _, s := range all {
 		if x, waiting, ok := s.snapshot(); ok {
-			k := sessions.Kept{Session: x}
+			k := sessions.Kept{Session: x, Waiting: make([]sessions.Message, 0, len(waiting))}
+			k.Received = b.received(s.id)
 			for i := range waiting {
 				w := &waiting[i]
 				k.Waiting = append(k.Waiting, sessions.Message{
@@ -151,6 +186,22 @@ func (b *Broker) persistent() (out []sessions.Kept) {
 	return out
 }
 
+// received returns the packet ids of the QoS 2 messages that a client has not
+// released: if it sends one again it must not have an effect again.
+func (b *Broker) received(id string) (out []uint16) {
+	cl, ok := b.server.Clients.Get(id)
+	if !ok {
+		return nil
+	}
+	for _, pk := range cl.State.Inflight.GetAll(false) {
+		if pk.FixedHeader.Type == packets.Pubrec {
+			out = append(out, pk.PacketID)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // snapshot returns what there is to keep of a session, if it outlives its connection:
 // first what is on its way, then what waits, oldest first. A status that is old by
 // then is not kept.
@@ -161,6 +212,10 @@ func (s *session) snapshot() (x sessions.Session, waiting []sent, ok bool) {
 		ID: s.id, KeyID: s.login.KeyID, Tenant: s.login.Tenant, Version: s.version, Expiry: s.expiry,
 		LastID: s.lastID / idBlock * idBlock,
 	}
+	if !s.persistent {
+		return x, nil, false
+	}
+	waiting = make([]sent, 0, len(s.inflight)+s.queue.Len())
 	for _, sub := range s.subs {
 		x.Subscriptions = append(x.Subscriptions, sessions.Subscription{Filter: sub.Filter, QoS: sub.Qos, Identifier: sub.Identifier})
 	}
@@ -174,5 +229,5 @@ func (s *session) snapshot() (x sessions.Session, waiting []sent, ok bool) {
 			waiting = append(waiting, sent{item: *i})
 		}
 	}
-	return x, waiting, s.persistent
+	return x, waiting, true
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,24 +58,25 @@ func (d *drawer) keeping(t *testing.T, before *bench, l Limits) *bench {
 		if o.Limits = l; before != nil {
 			o.Keys = before.opts.Keys
 		}
-		k := &Keeping{Every: 10 * time.Millisecond, Store: d.store}
+		o.Keep = &Keeping{Every: time.Hour, Store: d.store} // see look
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		for _, kind := range []sessions.Kind{sessions.KindMessage, sessions.KindSession} { // in any order
-			for n := range 1 << 10 {
-				for _, r := range d.records {
-					if r.Kind == kind && (kind == sessions.KindSession && n == 0 || kind == sessions.KindMessage && r.Key == sessions.MessageKey("app1/dev", uint64(n))) {
-						k.Stored = append(k.Stored, r)
-					}
-				}
-			}
+		for _, r := range d.records { // in any order
+			o.Keep.Stored = append(o.Keep.Stored, r)
 		}
-		o.Keep = k
 	})
 	if before != nil {
 		s.key1, s.key2, s.readOnly, s.writeOnly = before.key1, before.key2, before.readOnly, before.writeOnly
 	}
 	return s
+}
+
+// look looks at what there is to keep, once.
+func (s *bench) look() {
+	s.Helper()
+	if _, err := s.keepNow(); err != nil {
+		s.Fatal(err)
+	}
 }
 
 // cut is what the drawer holds when the power goes.
@@ -116,7 +118,7 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				if qos == 2 {
 					left = 7
 				}
-				s.eventually("all is kept", func() bool { n, _ := d.has(sessions.KindMessage); return n == left })
+				s.eventually("all is kept", func() bool { s.look(); n, _ := d.has(sessions.KindMessage); return n == left })
 				cut := d.cut()
 				after := cut.keeping(t, s, Limits{})
 				var released []uint16
@@ -126,7 +128,7 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				}
 				next := func() packets.Packet { // message; what QoS 2 asks for beside it is done
 					for {
-						pk, err := r.receive(2 * time.Second)
+						pk, err := r.receive(patience)
 						switch {
 						case err != nil:
 							t.Fatal(err)
@@ -153,7 +155,7 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				if pk := next(); string(pk.Payload) != "7" {
 					t.Errorf("got %q, want 7", pk.Payload)
 				}
-				after.eventually("what is acknowledged is forgotten", func() bool { n, _ := cut.has(sessions.KindMessage); return n == 0 || qos == 2 && n <= 1 })
+				after.eventually("what is acknowledged is forgotten", func() bool { after.look(); n, _ := cut.has(sessions.KindMessage); return n == 0 || qos == 2 && n <= 1 })
 			})
 		}
 	}
@@ -188,7 +190,7 @@ func TestSessionsThatDoNotOutliveRestart(t *testing.T) {
 				s.up(fmt.Sprint(i))
 			}
 			s.login("clean").subscribe(1, "#") // is not to be kept
-			s.eventually("all is kept", func() bool { n, _ := d.has(sessions.KindMessage); return n == 5 })
+			s.eventually("all is kept", func() bool { s.look(); n, _ := d.has(sessions.KindMessage); return n == 5 })
 			if n, _ := d.has(sessions.KindSession); n != 1 {
 				t.Errorf("%d sessions are kept", n)
 			}
@@ -200,6 +202,7 @@ func TestSessionsThatDoNotOutliveRestart(t *testing.T) {
 				wantSessions, tt.left = 0, 0
 			}
 			after.eventually("what is too much is deleted", func() bool {
+				after.look()
 				n, _ := d.has(sessions.KindSession)
 				m, _ := d.has(sessions.KindMessage)
 				return n == wantSessions && m == tt.left
@@ -218,46 +221,211 @@ func TestKeepingWritesLittle(t *testing.T) {
 	s := d.keeping(t, nil, Limits{})
 	r, _ := s.again(4, "dev", s.key1)
 	r.subscribe(1, "#")
-	time.Sleep(30 * time.Millisecond)
-	d.mu.Lock()
+	s.eventually("the subscription is there", func() bool { x, _, _ := s.session("app1/dev").snapshot(); return len(x.Subscriptions) == 1 })
+	if _, err := s.keepNow(); !errors.Is(err, d.err) {
+		t.Errorf("on a full disk: %v", err)
+	}
 	d.err = nil
-	d.mu.Unlock()
-	s.eventually("the session is kept", func() bool { n, _ := d.has(sessions.KindSession); return n == 1 })
-	time.Sleep(30 * time.Millisecond)
-	_, before := d.has(sessions.KindSession)
+	s.look()
+	if n, writes := d.has(sessions.KindSession); n != 1 || writes != 1 {
+		t.Fatalf("%d sessions are kept by %d writes", n, writes)
+	}
 	for i := range 200 {
 		s.up(fmt.Sprint(i))
 		r.send(ackFor(r.gets(upTopic, fmt.Sprint(i), 1)))
 	}
 	s.eventually("all is acknowledged", func() bool { q, n := s.waiting("app1/dev"); return q+n == 0 })
-	time.Sleep(50 * time.Millisecond)
-	if n, after := d.has(sessions.KindMessage); n != 0 || after-before > 20 {
-		t.Errorf("%d messages are kept, %d writes for 200 messages that were acknowledged at once", n, after-before)
+	for range 3 {
+		s.look()
 	}
-	_, before = d.has(sessions.KindSession)
-	time.Sleep(50 * time.Millisecond)
-	if _, after := d.has(sessions.KindSession); after != before {
-		t.Errorf("%d writes while nothing happens", after-before)
+	if n, writes := d.has(sessions.KindMessage); n != 0 || writes != 1 {
+		t.Errorf("%d messages are kept by %d writes for 200 messages that were acknowledged at once", n, writes-1)
 	}
 }
 
-// Records that cannot be understood cost themselves.
+// It is looked now and then without anybody asking.
+func TestKeepingLooks(t *testing.T) {
+	d := &drawer{records: map[string]sessions.Record{}}
+	s := startWith(t, func(o *Options) { o.Keep = &Keeping{Every: time.Millisecond, Store: d.store} })
+	r, _ := s.again(4, "dev", s.key1)
+	r.subscribe(1, "#")
+	s.away(r)
+	s.up("0")
+	s.eventually("the session and its message are kept", func() bool {
+		n, _ := d.has(sessions.KindSession)
+		m, _ := d.has(sessions.KindMessage)
+		return n == 1 && m == 1
+	})
+}
+
+// A session that begins anew under the name of one that was kept has nothing of it.
+func TestKeptSessionBeginsAnew(t *testing.T) {
+	d := &drawer{records: map[string]sessions.Record{}}
+	s := d.keeping(t, nil, Limits{})
+	for _, payload := range []string{"old", "new"} {
+		clean := connectPacket("dev", "app1", s.key1) // ends what there was
+		r := dialRaw(t, s.addr)
+		r.send(clean)
+		r.want(packets.Connack)
+		s.away(r)
+		r, _ = s.again(4, "dev", s.key1)
+		r.subscribe(1, "#")
+		s.away(r)
+		s.up(payload)
+		s.eventually("the message waits", func() bool { q, _ := s.waiting("app1/dev"); return q == 1 })
+		s.look()
+	}
+	after := d.cut().keeping(t, s, Limits{})
+	r, ack := after.again(4, "dev", s.key1)
+	if !ack.SessionPresent {
+		t.Fatal("the session is gone")
+	}
+	r.send(ackFor(r.gets(upTopic, "new", 1)))
+	r.silent("behind the one message")
+}
+
+// A QoS 2 publish that was taken before the restart is not taken again after it.
+func TestKeptQoS2Publish(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		d := &drawer{records: map[string]sessions.Record{}}
+		s := d.keeping(t, nil, Limits{})
+		r, _ := s.again(version, "dev", s.key1)
+		r.send(publishPacket(7, 2, pushTopic, "once"))
+		r.want(packets.Pubrec)
+		s.look()
+		after := d.cut().keeping(t, s, Limits{})
+		r, ack := after.again(version, "dev", s.key1)
+		if !ack.SessionPresent {
+			t.Fatal("the session is gone")
+		}
+		again := publishPacket(7, 2, pushTopic, "once")
+		again.FixedHeader.Dup = true
+		r.send(again)
+		if pk := r.want(packets.Pubrec); pk.PacketID != 7 || pk.ReasonCode != 0 {
+			t.Errorf("version %d: PUBREC %d, reason 0x%02x", version, pk.PacketID, pk.ReasonCode)
+		}
+		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: 7})
+		r.want(packets.Pubcomp)
+		r.send(publishPacket(7, 2, pushTopic, "another"))
+		r.want(packets.Pubrec)
+		if n := len(after.pushes); n != 1 {
+			t.Errorf("version %d: %d pushes after the restart, want 1", version, n)
+		}
+	}
+}
+
+// An application whose sessions are full, and that has many, takes no room from
+// another one, and its messages are not written again and again.
+func TestKeepingIsFair(t *testing.T) {
+	d := &drawer{records: map[string]sessions.Record{}}
+	s := d.keeping(t, nil, Limits{KeptTotal: 20_000})
+	r := s.persistent("app2", s.key2, "zz")
+	r.subscribe(1, "#")
+	s.away(r)
+	for i := range 20 {
+		r := s.persistent("app1", s.key1, fmt.Sprint("flood", i))
+		r.subscribe(1, "#")
+		s.away(r)
+	}
+	for i := range 10 {
+		s.upOf("app1", fmt.Sprint(i, strings.Repeat("x", 1000)))
+	}
+	s.upOf("app2", "small")
+	s.eventually("all waits", func() bool { q, _ := s.waiting("app2/zz"); return q == 1 })
+	for range 50 {
+		s.look()
+	}
+	_, before := d.has(sessions.KindMessage)
+	for range 5 {
+		s.look()
+	}
+	if _, writes := d.has(sessions.KindMessage); writes != before {
+		t.Errorf("%d writes while nothing happens", writes-before)
+	}
+	if _, ok := d.records[fmt.Sprint(sessions.KindSession, " app2/zz")]; !ok {
+		t.Error("the session of the other application is not kept")
+	}
+	own, all := 0, 0
+	for _, r := range d.records {
+		if all += len(r.Key) + len(r.Data); r.Kind == sessions.KindMessage && strings.HasPrefix(r.Key, "app2/") {
+			own++
+		}
+	}
+	if own != 1 || all > 20_000 {
+		t.Errorf("%d messages of the other application are kept, %d bytes in all", own, all)
+	}
+}
+
+// Two applications whose clients have the same id, even one that looks like the other's,
+// have nothing of each other after a restart.
+func TestKeptSessionsOfTwoApplications(t *testing.T) {
+	d := &drawer{records: map[string]sessions.Record{}}
+	s := d.keeping(t, nil, Limits{})
+	clients := []struct{ app, key, id, gets string }{
+		{"app1", s.key1, "client", "of app1"},
+		{"app2", s.key2, "client", "of app2"},
+		{"app2", s.key2, "app1/client", "of app2"},
+		{"app2", s.key2, "client/0000000000000001", "of app2"},
+	}
+	for _, c := range clients {
+		r := s.persistent(c.app, c.key, c.id)
+		r.subscribe(1, "#")
+		s.away(r)
+	}
+	for _, app := range []string{"app1", "app2"} {
+		s.upOf(app, "of "+app)
+	}
+	s.eventually("all is kept", func() bool { s.look(); n, _ := d.has(sessions.KindMessage); return n == len(clients) })
+	after := d.cut().keeping(t, s, Limits{})
+	for _, c := range clients {
+		r := after.persistent(c.app, c.key, c.id)
+		r.gets("v3/"+c.app+"/devices/dev1/up", c.gets, 1)
+		r.silent("behind the one message of " + c.id)
+	}
+}
+
+// Records that cannot be understood, or are not what the broker has written, cost
+// themselves, and are deleted.
 func TestRestoreOfRubbish(t *testing.T) {
 	d := &drawer{records: map[string]sessions.Record{}}
-	keys := access.NewRegistry("ttn")
+	put := func(kind sessions.Kind, key, data string) {
+		_ = d.store([]sessions.Record{{Kind: kind, Key: key, Data: []byte(data)}})
+	}
 	s := startWith(t, func(o *Options) {
-		keys = o.Keys
-		id := keys.Keys("app1")[0].ID
-		o.Keep = &Keeping{Every: 10 * time.Millisecond, Store: d.store, Stored: []sessions.Record{
-			{Kind: sessions.KindSession, Key: "app1/bad", Data: []byte("{")},
-			{Kind: sessions.KindSession, Key: "app2/other", Data: []byte(`{"version":4,"key":"` + id + `"}`)},
-			{Kind: sessions.KindSession, Key: "app1/good", Data: []byte(`{"version":4,"key":"` + id + `","expiry":60000000000}`)},
-			{Kind: sessions.KindMessage, Key: "app1/good/0000000000000001", Data: []byte("x")},
-			{Kind: sessions.KindMessage, Key: "app1/nobody/0000000000000001", Data: []byte("{\"qos\":1}\n")},
-		}}
+		id := ""
+		for _, k := range o.Keys.Keys("app1") {
+			if k.Rights.Has(access.TrafficRead) {
+				id = k.ID
+			}
+		}
+		good := `{"version":4,"key":"` + id + `","expiry":60000000000`
+		put(sessions.KindSession, "app1/bad", "{")
+		put(sessions.KindSession, "app2/other", `{"version":4,"key":"`+id+`"}`)
+		put(sessions.KindSession, "app1/good", good+`,"subscriptions":[{"filter":"v3/app1/#","qos":1},{"filter":"v3/app2/#","qos":1},{"filter":"#"},{"filter":""}]}`)
+		put(sessions.KindSession, "app1/qos", good+`,"subscriptions":[{"filter":"v3/app1/#","qos":3}]}`)
+		put(sessions.KindMessage, "app1/good/0000000000000001", "x")
+		put(sessions.KindMessage, "app1/good/0000000000000002", `{"qos":1,"uid":"app2","device":"dev1","suffix":"up"}`+"\n")
+		put(sessions.KindMessage, "app1/good/xyz", `{"qos":1}`+"\n")
+		put(sessions.KindMessage, "app1/nobody/0000000000000001", `{"qos":1}`+"\n")
+		o.Keep = &Keeping{Every: time.Hour, Store: d.store}
+		for _, r := range d.records {
+			o.Keep.Stored = append(o.Keep.Stored, r)
+		}
 	})
 	if n := s.Stats().Sessions; n != 1 {
 		t.Errorf("%d sessions", n)
 	}
-	s.eventually("the rest is deleted", func() bool { _, writes := d.has(sessions.KindSession); return writes > 0 })
+	s.up("first") // which must not be taken for one of the others
+	s.eventually("the message waits", func() bool { q, _ := s.waiting("app1/good"); return q == 1 })
+	s.look()
+	after := d.cut().keeping(t, s, Limits{})
+	r, _ := after.again(4, "good", s.key1)
+	r.gets(upTopic, "first", 1)
+	r.silent("behind the one message")
+	if n, _ := d.has(sessions.KindSession); n != 1 {
+		t.Errorf("%d records of sessions are left", n)
+	}
+	if n, _ := d.has(sessions.KindMessage); n != 1 {
+		t.Errorf("%d records of messages are left", n)
+	}
 }

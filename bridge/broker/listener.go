@@ -3,6 +3,7 @@ package broker
 import (
 	"bufio"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/pace"
 )
 
 // conn is a client's connection. It has a deadline of its own for each write,
@@ -26,7 +28,7 @@ type conn struct {
 	b         *Broker
 	door      door
 	addr      netip.Addr
-	source    netip.Addr    // what limits of an address go by: see sourceOf
+	source    netip.Addr    // what limits of an address go by: see pace.SourceOf
 	done      chan struct{} // closed with the connection
 	over      chan struct{} // closed when the library has done with it
 	gone      chan struct{} // closed when the broker and the gate have too
@@ -68,7 +70,7 @@ func (b *Broker) newConn(nc net.Conn, d door) *conn {
 	c.take(nc)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
-		c.source = sourceOf(c.addr)
+		c.source = pace.SourceOf(c.addr)
 	}
 	return c
 }
@@ -178,9 +180,13 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			continue
 		}
 		c := l.b.newConn(nc, l.door)
-		if !l.b.gate.enter(c) {
+		victim, ok := l.b.gate.enter(c)
+		if !ok {
 			_ = nc.Close()
 			continue
+		}
+		if victim != nil {
+			l.b.gaveWay(victim)
 		}
 		if tcp, ok := nc.(*net.TCPConn); ok {
 			_ = tcp.SetWriteBuffer(l.b.limits.sendBuffer)
@@ -222,6 +228,9 @@ func (l *listener) admit(c *conn) (err error) {
 	}
 	if err == nil && l.door == doorWebSocket {
 		nc, err = l.upgrade(nc)
+	}
+	if err != nil && !errors.Is(err, io.EOF) { // who only looks whether the port is open is no client
+		l.b.refuses(c, LoginRefused, noHandshake, "")
 	}
 	if err != nil || l.door == doorTCP {
 		return err

@@ -69,7 +69,7 @@ func TestRefusedPackets(t *testing.T) {
 					}
 				}
 			}
-			_ = r.SetReadDeadline(time.Now().Add(2 * time.Second))
+			_ = r.SetReadDeadline(time.Now().Add(patience))
 			var got bytes.Buffer
 			if _, err := got.ReadFrom(r.r); err != nil {
 				t.Errorf("the connection stays open: %v", err)

@@ -131,11 +131,14 @@ func (r *raw) receive(timeout time.Duration) (packets.Packet, error) {
 	return pk, err
 }
 
-// want reads one packet of a type. It waits as long as a busy machine that emulates
-// another may need.
+// patience is how long something may take that has to come, on a busy machine that
+// emulates another.
+const patience = 20 * time.Second
+
+// want reads one packet of a type.
 func (r *raw) want(typ byte) packets.Packet {
 	r.Helper()
-	pk, err := r.receive(20 * time.Second)
+	pk, err := r.receive(patience)
 	if err != nil || pk.FixedHeader.Type != typ {
 		r.Fatalf("got %s, %v; want %s", packets.PacketNames[pk.FixedHeader.Type], err, packets.PacketNames[typ])
 	}
@@ -279,9 +282,9 @@ func startWith(t *testing.T, change func(*Options)) *bench {
 			if err != nil {
 				t.Errorf("Run: %v", err)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			stacks := make([]byte, 1<<20)
-			t.Errorf("Run does not end within 5 s\n%s", stacks[:runtime.Stack(stacks, true)])
+			t.Errorf("Run does not end within %v\n%s", patience, stacks[:runtime.Stack(stacks, true)])
 		}
 	})
 	t.Cleanup(s.stopNow)
@@ -354,7 +357,7 @@ func (r *raw) gets(topic, payload string, qos byte) packets.Packet {
 
 func (s *bench) eventually(what string, f func() bool) {
 	s.Helper()
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if f() {
 			return
 		}

@@ -93,13 +93,19 @@ func (c *conn) checkPacket(first byte, rest []byte) (f packet.Refusal) {
 	return f
 }
 
-// refused tells a client of MQTT 5 why its packet ends the connection.
+// refused tells a client of MQTT 5 why its packet ends the connection, and the owner.
 func (c *conn) refused(err error) error {
 	f, ok := errors.AsType[packet.Refusal](err)
+	switch {
+	case errors.Is(err, errNotConnect):
+		c.b.refuses(c, PacketRefused, notConnect, "")
+	case ok:
+		c.b.refuses(c, PacketRefused, f.Word(), "")
+		c.b.log.Debug("a packet is refused", "address", c.addr.String(), "application", c.login.Application, "error", err)
+	}
 	if !ok || c.level != 5 {
 		return err
 	}
-	c.b.log.Debug("a packet is refused", "address", c.addr.String(), "application", c.login.Application, "error", err)
 	cl := c.client.Load()
 	if cl == nil {
 		_, _ = c.Write([]byte{packets.Connack << 4, 3, 0, byte(f), 0})

@@ -3,7 +3,6 @@ package broker
 import (
 	"fmt"
 	"testing"
-	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -23,7 +22,7 @@ func TestTooManyPublishesOnTheirWay(t *testing.T) {
 	if pk := r.want(packets.Disconnect); pk.ReasonCode != packets.ErrReceiveMaximum.Code {
 		t.Errorf("DISCONNECT 0x%02x", pk.ReasonCode)
 	}
-	if err := r.closed(time.Second); err != nil {
+	if err := r.closed(patience); err != nil {
 		t.Error(err)
 	}
 	r = s.login("four")

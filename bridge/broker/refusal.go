@@ -1,10 +1,8 @@
 package broker
 
 import (
-	"context"
 	"errors"
-	"log/slog"
-	"sync"
+	"fmt"
 	"time"
 
 	"lorawand/bridge/access"
@@ -29,6 +27,7 @@ const (
 	LoginRefused Refusal = iota
 	PublishRefused
 	SubscribeRefused
+	PacketRefused // and with it the connection
 )
 
 // Why publishes, subscriptions and logins are refused, besides access.Refusal.
@@ -39,11 +38,19 @@ const (
 	tooLong       = "filter_too_long"
 	tooMany       = "too_many_subscriptions"
 	tooManyOthers = "too_many_clients"
+	tooManyOpen   = "too_many_connections"
+	noHandshake   = "handshake_failed" // of TLS or WebSocket
+	notConnect    = "no_connect"       // the first packet is another
 )
 
-// refuses tells of a refusal. What comes from a client is cut short.
+// refuses tells of a refusal. A stranger, or one application, can cause as many as it
+// likes: of one reason it is told of one a second, and others meanwhile. What comes from
+// a client is cut short.
 func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
-	if b.opts.Refused != nil {
+	if b.opts.Refused == nil {
+		return
+	}
+	if _, ok := b.often.Of(fmt.Sprint(what, why, c.login.Application)).Take(time.Now()); ok {
 		b.opts.Refused(Refused{
 			What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
 		})
@@ -67,33 +74,4 @@ func (b *Broker) checkPush(c *conn, topic string) (device, suffix string, ok boo
 		ok = false
 	}
 	return device, suffix, ok
-}
-
-// pace lets one line a second into the log of what strangers can cause, and
-// counts the others.
-type pace struct {
-	mu     sync.Mutex
-	last   time.Time
-	unsaid uint64
-}
-
-// paceOfLines is how far apart lines are that strangers can cause.
-const paceOfLines = time.Second
-
-// say writes a line, if it is time for one, and how many were left out before.
-func (p *pace) say(log *slog.Logger, level slog.Level, text string, attrs ...slog.Attr) {
-	now := time.Now()
-	p.mu.Lock()
-	if !p.last.IsZero() && now.Sub(p.last) < paceOfLines {
-		p.unsaid++
-		p.mu.Unlock()
-		return
-	}
-	unsaid := p.unsaid
-	p.last, p.unsaid = now, 0
-	p.mu.Unlock()
-	if unsaid > 0 {
-		attrs = append(attrs, slog.Uint64("lines_left_out", unsaid))
-	}
-	log.LogAttrs(context.Background(), level, text, attrs...)
 }

@@ -3,17 +3,16 @@ package broker
 import (
 	"crypto/rand"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/pace"
 )
 
 // Whatever a client is refused is told with the reason, and what it says of itself.
@@ -95,7 +94,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s.backoff = access.Backoff{}
+			s.backoff, s.often = access.Backoff{}, pace.ByName{}
 			mu.Lock()
 			told = nil
 			mu.Unlock()
@@ -111,27 +110,6 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
-}
-
-// Who tries wrong keys as fast as he can makes one line a second in the log, which
-// says how many were left out.
-func TestLinesOfStrangers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var logged lockedBuffer
-		log := slog.New(slog.NewTextHandler(&logged, nil))
-		var p pace
-		for range 1001 {
-			p.say(log, slog.LevelInfo, "refused", slog.String("user", "x"))
-			time.Sleep(5 * time.Millisecond)
-		}
-		text := logged.String()
-		if n := strings.Count(text, "msg=refused user=x"); n != 6 {
-			t.Errorf("%d lines in 5 s", n)
-		}
-		if n := strings.Count(text, "lines_left_out=199"); n != 5 {
-			t.Errorf("%d lines say how many were left out:\n%s", n, text)
-		}
-	})
 }
 
 // The broker's own log is under that limit too.

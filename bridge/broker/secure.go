@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"lorawand/bridge/broker/pace"
 )
 
 // TLSConfig says how connections are encrypted.
@@ -26,10 +28,10 @@ const hasTLS = true
 
 // encrypt does the TLS handshake of a connection.
 func (l *listener) encrypt(nc net.Conn) (net.Conn, error) {
-	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(pace.HandshakeTime)); err != nil {
 		return nil, err
 	}
-	wait, ok := l.b.handshakes.reserve(time.Now())
+	wait, ok := l.b.handshakes.Reserve(time.Now())
 	if !ok {
 		return nil, errHandshakes
 	}
@@ -53,7 +55,7 @@ const typeHandshake = 0x16
 
 // encryptIfAsked does the TLS handshake if the client begins one.
 func (l *listener) encryptIfAsked(nc net.Conn) (net.Conn, error) {
-	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(pace.HandshakeTime)); err != nil {
 		return nil, err
 	}
 	peeked := &peekedConn{Conn: nc, r: bufio.NewReaderSize(nc, readAhead)}
@@ -88,7 +90,7 @@ var webSocketProtocols = []string{"mqtt", "mqttv3.1"}
 
 // upgrade does the WebSocket handshake of a connection.
 func (l *listener) upgrade(nc net.Conn) (net.Conn, error) {
-	if err := nc.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
+	if err := nc.SetDeadline(time.Now().Add(pace.HandshakeTime)); err != nil {
 		return nil, err
 	}
 	limited := &io.LimitedReader{R: nc, N: maxUpgrade}

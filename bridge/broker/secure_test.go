@@ -130,7 +130,7 @@ func TestDoors(t *testing.T) {
 					t.Errorf("a push of %d bytes", len(p.Payload))
 				}
 				r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
-				if err := r.closed(2 * time.Second); err != nil {
+				if err := r.closed(patience); err != nil {
 					t.Error(err)
 				}
 			})
@@ -164,7 +164,7 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 	var got []byte
 	for len(got) < 8 {
-		_ = ws.SetReadDeadline(time.Now().Add(2 * time.Second))
+		_ = ws.SetReadDeadline(time.Now().Add(patience))
 		kind, p, err := ws.ReadMessage()
 		if err != nil || kind != websocket.BinaryMessage {
 			t.Fatalf("message of kind %d, %v", kind, err)
@@ -229,7 +229,7 @@ func TestWebSocketRefuses(t *testing.T) {
 			}
 			defer c.Close()
 			go func() { _, _ = c.Write([]byte(tt.send + "\r\n\r\n")) }()
-			_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(patience))
 			got, _ := io.ReadAll(c)
 			if !strings.HasPrefix(string(got), tt.want) || tt.want == "" && len(got) > 0 {
 				t.Errorf("got %.60q, want %q", got, tt.want)
@@ -257,29 +257,6 @@ func TestTLSGarbage(t *testing.T) {
 	r.send(connectPacket("dev", "app1", s.key1))
 	r.want(packets.Connack)
 	s.eventually("only the good client", func() bool { return s.Stats().Clients == 1 && s.pending() == 0 })
-}
-
-// In the long run a handshake begins each handshakePause, whoever asks.
-func TestHandshakes(t *testing.T) {
-	var h handshakes
-	now := time.Unix(1000, 0)
-	for i := range handshakeBurst {
-		if wait, ok := h.reserve(now); wait != 0 || !ok {
-			t.Fatalf("handshake %d waits %v, %v", i, wait, ok)
-		}
-	}
-	for i := range int(handshakeTime / handshakePause) {
-		want := time.Duration(i+1) * handshakePause
-		if wait, ok := h.reserve(now); wait != want || !ok {
-			t.Fatalf("handshake %d behind the burst waits %v, %v; want %v", i, wait, ok, want)
-		}
-	}
-	if wait, ok := h.reserve(now); ok {
-		t.Errorf("one more than can have its turn in time waits %v", wait)
-	}
-	if wait, ok := h.reserve(now.Add(time.Minute)); wait != 0 || !ok {
-		t.Errorf("a minute later a handshake waits %v, %v", wait, ok)
-	}
 }
 
 func TestNewRefusesTLS(t *testing.T) {

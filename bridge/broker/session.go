@@ -35,12 +35,12 @@ type session struct {
 	client     *mqtt.Client // the same, once it may be written to
 	login      access.Login // of the last connection
 	persistent bool
-	version    byte   // level of the client's protocol
-	seq        uint64 // of the last message
+	version    byte // level of the client's protocol
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
 	window     int
 	subs       []packets.Subscription
+	vias       [4]*via // the last that messages got here by
 	queue      fifo.Queue[item]
 	queued     int // bytes of the queue, as if nobody else held its messages
 	inflight   []sent
@@ -49,16 +49,34 @@ type session struct {
 	warned     time.Time // when drops were logged last
 }
 
-// item is a message that waits for a client.
+// item is a message that waits for a client. There can be tens of thousands.
 type item struct {
-	msg   *message
+	msg *message
+	*via
+	seq      uint64 // its number, which no other of the broker has
+	qos      byte
+	retained bool // it was published before the client has subscribed
+}
+
+// via is how a message gets to a client. Those of a session that are equal are mostly
+// one; it is never changed.
+type via struct {
 	uid   string // how its topic calls the application
 	share string // "{group}/{filter}" of the shared subscription that it is for; "": none
-	qos   byte
 	ids   []int  // subscription identifiers
-	seq   uint64 // its number in the session
+}
 
-	retained bool // it was published before the client has subscribed
+// through returns a via that is equal to v: one of the last, or a new one. The lock is
+// held.
+func (s *session) through(v via) *via {
+	for _, old := range s.vias {
+		if old != nil && old.uid == v.uid && old.share == v.share && slices.Equal(old.ids, v.ids) {
+			return old
+		}
+	}
+	copy(s.vias[1:], s.vias[:])
+	s.vias[0] = &via{v.uid, v.share, v.ids} // v does not escape, so only this allocates
+	return s.vias[0]
 }
 
 // size is what an item counts for, in bytes: the message and what is kept of it.
@@ -214,7 +232,7 @@ func (b *Broker) makeRoom() {
 	oldest := slices.MinFunc(away, func(x, y *session) int {
 		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
 	})
-	b.lines.say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
+	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
 		slog.String("client", oldest.id))
 	b.end(oldest)
 }
@@ -234,8 +252,18 @@ func (b *Broker) drop(s *session) {
 	}
 	b.mu.Unlock()
 	if len(left) > 0 {
-		b.reassign(s.application, left)
+		select {
+		case b.left <- leftover{s.application, left}: // who holds life must not wait for that
+		default:
+			b.clientDropped.Add(uint64(len(left)))
+		}
 	}
+}
+
+// leftover is what a session that has ended leaves undone of its shared subscriptions.
+type leftover struct {
+	application string
+	items       []item
 }
 
 // clear takes everything out of a session, and returns what was not acknowledged
@@ -274,14 +302,26 @@ func (b *Broker) end(s *session) {
 // expire ends sessions that nobody has come back to. It goes by the monotonic
 // clock: the calendar may jump by half a century when it is set.
 func (b *Broker) expire(now time.Time) {
-	b.life.Lock()
-	defer b.life.Unlock()
+	b.endAway(func(s *session) bool { return now.Sub(s.away) > s.expiry })
+}
+
+// endAway ends sessions whose clients are away, one after the other: logins need not
+// wait for all of them. It returns how many there were.
+func (b *Broker) endAway(match func(*session) bool) (n int) {
 	away, _ := b.abandoned()
 	for _, s := range away {
-		if now.Sub(s.away) > s.expiry {
+		b.life.Lock()
+		is := b.session(s.id) == s
+		s.mu.Lock()
+		is = is && s.owner == nil && match(s)
+		s.mu.Unlock()
+		if is {
+			n++
 			b.end(s)
 		}
+		b.life.Unlock()
 	}
+	return n
 }
 
 // attach begins to write to a client that has got its CONNACK.

@@ -37,15 +37,18 @@ func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
 // enqueueStatus puts a status into the queue of a session that has a subscription for
 // it; with only, if that is the one. The Broker's mu is held for reading.
 func (s *session) enqueueStatus(m *message, only string, retained bool) {
-	i, ok := item{msg: m, retained: retained}, false
+	i, v, ok := item{msg: m, retained: retained}, via{}, false
 	s.mu.Lock()
 	for _, sub := range s.subs {
 		if only != "" && sub.Filter != only || !v3.IsStatusFilter(sub.Filter) || !v3.Matches(sub.Filter, m.Suffix) {
 			continue
 		}
 		if i.qos, ok = max(i.qos, sub.Qos), status.Allowed(s.login); sub.Identifier > 0 {
-			i.ids = append(i.ids, sub.Identifier)
+			v.ids = append(v.ids, sub.Identifier)
 		}
+	}
+	if ok {
+		i.via = s.through(v)
 	}
 	s.mu.Unlock()
 	if ok {

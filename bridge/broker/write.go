@@ -1,11 +1,12 @@
 package broker
 
 import (
-	"encoding/binary"
 	"slices"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/broker/packet"
 )
 
 // What goes out is put together here and not by the library, whose packets are
@@ -14,13 +15,14 @@ import (
 
 // write writes to a connection until that ends.
 func (s *session) write(cl *mqtt.Client, c *conn) {
-	var buf []byte
 	for {
-		p, messages, over := s.gather(cl, c, buf[:0])
+		buf := s.b.buffers.Get().(*[]byte) // those that wait for nothing hold none
+		p, messages, over := s.gather(cl, c, (*buf)[:0])
 		switch {
 		case over:
 			return
 		case len(p) == 0:
+			s.b.buffers.Put(buf)
 			select {
 			case <-s.wake:
 				continue
@@ -35,8 +37,8 @@ func (s *session) write(cl *mqtt.Client, c *conn) {
 			return // the connection is at its end
 		}
 		s.b.delivered.Add(messages)
-		if buf = p; cap(buf) > 2*gathered {
-			buf = nil
+		if *buf = p; cap(p) <= 2*gathered {
+			s.b.buffers.Put(buf)
 		}
 	}
 }
@@ -83,7 +85,7 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		}
 		f.again = false
 		if f.released {
-			return appendPubrel(buf, f.id), f.id, false
+			return packet.AppendPubrel(buf, f.id), f.id, false
 		}
 		return appendPublish(buf, version, &f.item, f.id, true), f.id, false
 	}
@@ -120,56 +122,13 @@ func (s *session) nextID() uint16 {
 	}
 }
 
-const (
-	flagDup                = 0x08
-	flagRetain             = 0x01
-	subscriptionIdentifier = 0x0b // property (MQTT 5.0, 2.2.2.2)
-)
-
-// appendPublish appends a PUBLISH (MQTT 3.1.1 and 5.0, 3.3).
+// appendPublish appends a PUBLISH.
 func appendPublish(dst []byte, version byte, i *item, id uint16, again bool) []byte {
-	// Room for what comes first, so that nothing of it is allocated.
-	var topicRoom [160]byte
-	var propertiesRoom [64]byte
-	topic := i.msg.AppendTopic(topicRoom[:0], i.uid)
-	properties := propertiesRoom[:0]
-	length := 2 + len(topic) + len(i.msg.Payload)
-	if i.qos > 0 {
-		length += 2
+	p := packet.Publish{
+		Message: &i.msg.Message, UID: i.uid, QoS: i.qos, IDs: i.ids, Retained: i.retained,
+		Version: version, PacketID: id, Again: again,
 	}
-	if version >= 5 {
-		properties = appendProperties(properties, i.ids)
-		length += len(properties)
-	}
-	first := packets.Publish<<4 | i.qos<<1
-	if again {
-		first |= flagDup
-	}
-	if i.retained {
-		first |= flagRetain
-	}
-	// A length is written as Go writes an unsigned varint (MQTT 5.0, 1.5.5).
-	dst = binary.AppendUvarint(append(slices.Grow(dst, length+5), first), uint64(length))
-	dst = append(binary.BigEndian.AppendUint16(dst, uint16(len(topic))), topic...)
-	if i.qos > 0 {
-		dst = binary.BigEndian.AppendUint16(dst, id)
-	}
-	return append(append(dst, properties...), i.msg.Payload...)
-}
-
-// appendProperties appends the properties of a PUBLISH with their length.
-func appendProperties(dst []byte, ids []int) []byte {
-	var room [64]byte
-	p := room[:0]
-	for _, id := range ids {
-		p = binary.AppendUvarint(append(p, subscriptionIdentifier), uint64(id))
-	}
-	return append(binary.AppendUvarint(dst, uint64(len(p))), p...)
-}
-
-// appendPubrel appends a PUBREL without a reason code: success.
-func appendPubrel(dst []byte, id uint16) []byte {
-	return binary.BigEndian.AppendUint16(append(dst, packets.Pubrel<<4|2, 2), id)
+	return p.Append(dst)
 }
 
 // forget takes a message out of those on their way.

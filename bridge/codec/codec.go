@@ -8,8 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+	"unicode"
 
 	"lorawand/bridge/formatter"
 )
@@ -94,15 +94,31 @@ const (
 	maxText     = 64 // bytes of a version
 )
 
-var (
-	idPattern   = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
-	bandPattern = regexp.MustCompile(`^[A-Z0-9][A-Z0-9_]{0,35}$`)
-	filePattern = regexp.MustCompile(`^[\pL\pN][\pL\pN ._/+-]{0,127}$`)
-)
+// The names of models and codecs, of bands, and of scripts. As regular expressions
+// they would take 5 MB: a class of all letters, 128 times.
+func isID(s string) bool   { return isName(s, 64, lowerOrDigit, "_-") }
+func isBand(s string) bool { return isName(s, 36, upperOrDigit, "_") }
+func isFile(s string) bool { return isName(s, 128, letterOrNumber, " ._/+-") }
+
+// isName reports whether a text has one of a kind of character, and then these and
+// others, at most so many in all.
+func isName(s string, most int, kind func(rune) bool, others string) bool {
+	n := 0
+	for _, r := range s {
+		if n++; n > most || !kind(r) && (n == 1 || !strings.ContainsRune(others, r)) {
+			return false
+		}
+	}
+	return n > 0
+}
+
+func lowerOrDigit(r rune) bool   { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' }
+func upperOrDigit(r rune) bool   { return 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' }
+func letterOrNumber(r rune) bool { return unicode.IsLetter(r) || unicode.IsNumber(r) }
 
 // Check returns ErrInvalid for a codec that cannot be used.
 func (c *Codec) Check() error {
-	if !idPattern.MatchString(c.Brand) || !idPattern.MatchString(c.ID) {
+	if !isID(c.Brand) || !isID(c.ID) {
 		return fmt.Errorf("%w: %.80q: ids have lower-case letters, digits, dashes and underscores", ErrInvalid, c.Key())
 	}
 	named := map[string]bool{}
@@ -117,7 +133,7 @@ func (c *Codec) Check() error {
 	}
 	for name, source := range c.Files {
 		switch {
-		case !named[name] || !filePattern.MatchString(name):
+		case !named[name] || !isFile(name):
 			return fmt.Errorf("%w: %s: a script called %.60q", ErrInvalid, c.Key(), name)
 		case len(source) > formatter.MaxCodec:
 			return fmt.Errorf("%w: %s: %s has %d bytes, more than %d",
@@ -129,7 +145,7 @@ func (c *Codec) Check() error {
 
 // Check returns ErrInvalid for a model that cannot be used.
 func (m *Model) Check() error {
-	if !idPattern.MatchString(m.Brand) || !idPattern.MatchString(m.ID) {
+	if !isID(m.Brand) || !isID(m.ID) {
 		return fmt.Errorf("%w: model %.80q: ids have lower-case letters, digits, dashes and underscores",
 			ErrInvalid, m.Key())
 	}
@@ -149,7 +165,7 @@ func (m *Model) Check() error {
 		}
 		for band, key := range v.Codecs {
 			brand, id, _ := strings.Cut(key, "/")
-			if !bandPattern.MatchString(band) || !idPattern.MatchString(brand) || !idPattern.MatchString(id) {
+			if !isBand(band) || !isID(brand) || !isID(id) {
 				return fmt.Errorf("%w: model %s: band %.40q with codec %.80q", ErrInvalid, m.Key(), band, key)
 			}
 		}

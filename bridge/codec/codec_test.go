@@ -237,3 +237,40 @@ func TestOf(t *testing.T) {
 		t.Errorf("left are %v", l.Models())
 	}
 }
+
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		is   func(string) bool
+		good bool
+	}{
+		{"a", isID, true},
+		{"lse01_v-2", isID, true},
+		{strings.Repeat("a", 64), isID, true},
+		{strings.Repeat("a", 65), isID, false},
+		{"", isID, false},
+		{"-a", isID, false},
+		{"A", isID, false},
+		{"a/b", isID, false},
+		{"a\n", isID, false},
+		{"é", isID, false},
+		{"EU_863_870", isBand, true},
+		{strings.Repeat("A", 37), isBand, false},
+		{"_EU", isBand, false},
+		{"eu", isBand, false},
+		{"src/Décodeur v1.2+_-.js", isFile, true},
+		{strings.Repeat("é", 128), isFile, true},
+		{strings.Repeat("é", 129), isFile, false},
+		{"②.js", isFile, true},
+		{".js", isFile, false},
+		{"../x.js", isFile, false},
+		{"a\x1b[2J", isFile, false},
+		{"a\xff", isFile, false},
+		{"\xff", isFile, false},
+		{"a\u202e.js", isFile, false},
+	} {
+		if tt.is(tt.name) != tt.good {
+			t.Errorf("%q: %v", tt.name, !tt.good)
+		}
+	}
+}

@@ -14,7 +14,7 @@ func (c *Core) macContext(r *reception, up *radio.Uplink, answers bool) mac.Upli
 	m := &r.match
 	ctx := mac.UplinkContext{
 		Device: m.Device, Session: m.Session, FCnt: m.FCnt, Rate: up.DataRate, At: c.now.at(up.Ended),
-		RX1Delay: uint8(c.opts.RX1Delay / time.Second),
+		Begun: m.Reset, RX1Delay: uint8(c.opts.RX1Delay / time.Second),
 	}
 	ctx.Plan, _ = m.Device.PlanIn(m.Session) // nil: not reached, a device without a plan is not served
 	if answers {
@@ -24,6 +24,13 @@ func (c *Core) macContext(r *reception, up *radio.Uplink, answers bool) mac.Upli
 		}
 	}
 	return ctx
+}
+
+// asked reports each command that a frame asks its device for.
+func (c *Core) asked(x *opportunity, d *mac.Downlink) {
+	for _, r := range d.Owed.Requests() {
+		c.report(event.Event{Kind: event.MACAsked, Device: x.device.ID, FCnt: x.uplink.fCnt, Err: errors.New(mac.Words(r))})
+	}
 }
 
 // delayed notes that RX1 opens with another delay, which the frame itself has told.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -90,6 +91,21 @@ func TestSetUpOnce(t *testing.T) {
 	}
 	if p := d.Session.Parameters; p == nil || len(p.Channels) != 8 || p.RX1Delay != 5 || p.RX2DataRate != 3 {
 		t.Errorf("parameters %+v", p)
+	}
+	for _, e := range []struct {
+		kind event.Kind
+		n    int
+		last string
+	}{{event.MACAsked, 9, "DevStatusReq"}, {event.MACAccepted, 8, "DevStatusReq"}, {event.MACRefused, 0, ""}} {
+		n, last := 0, ""
+		for i := range s.events {
+			if s.events[i].Kind == e.kind {
+				n, last = n+1, s.events[i].Err.Error()
+			}
+		}
+		if n != e.n || last != e.last {
+			t.Errorf("%s: %d events, the last of %s", e.kind, n, last)
+		}
 	}
 	if st := d.Session.MAC.Status; st == nil || st.Battery != 254 || st.Margin != 10 {
 		t.Errorf("status %+v", st)

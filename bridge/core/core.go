@@ -147,7 +147,7 @@ type Options struct {
 // Core is the state machine. It belongs to one goroutine.
 type Core struct {
 	opts    Options
-	stats   Stats
+	stats   event.Stats
 	now     Now
 	effects []Effect
 
@@ -200,10 +200,9 @@ func New(o Options) (*Core, error) {
 	c := &Core{
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
-		listeners: map[*session.Device]*classc.Listener{},
-		attempts:  map[uint64]*transmission{}, onStored: map[uint64]func(error){},
-		pendingPushes: map[*session.Device]session.Load{},
-		stats:         Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
+		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
+		pendingPushes: map[*session.Device]session.Load{}, listeners: map[*session.Device]*classc.Listener{},
+		stats: event.Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	c.calendar = func(t radio.HostTime) time.Time { return c.now.at(t) }
 	c.airtime, c.provisions = state.NewAirtime(c.schedule, o.Ledgers, o.Hours), c.provisioner()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -46,6 +47,29 @@ func TestUplinkAtOnce(t *testing.T) {
 	if kinds != "as:up: gs:conn: gs:uplink: ns:uplink: " || !slices.IsSorted(v.IDs) {
 		t.Errorf("correlation ids %v", v.IDs)
 	}
+}
+
+// FPort 224 goes both ways for a device under test, and for it alone.
+func TestTestPort(t *testing.T) {
+	s := newStand(t)
+	s.online(gwA)
+	s.answering(gwA)
+	d := s.devices["dev1"]
+	d.Settings.TestPort = true
+	s.push("dev1", session.Item{FPort: session.TestPort, FRMPayload: []byte{1, 2}})
+	s.push("dev2", session.Item{FPort: session.TestPort, FRMPayload: []byte{1, 2}})
+	if a := s.answers; len(a) != 2 || a[0].Err != nil || a[1].Err == nil || !strings.Contains(a[1].Err.Error(), "inside range [1, 223]") {
+		t.Fatalf("answers %+v", a)
+	}
+	s.ups = nil
+	s.hear(gwA, s.phy("dev1", 0, frame.Data{HasFPort: true, FPort: session.TestPort, FRMPayload: []byte("test")}))
+	s.wants(`dev1/up f_cnt 0 port 224 "test" gw-a`)
+	s.wait(10 * time.Second)
+	if _, port := s.asked(&s.sent[0], d); port != session.TestPort {
+		t.Errorf("the downlink is on port %d", port)
+	}
+	s.hear(gwA, s.phy("dev2", 0, frame.Data{HasFPort: true, FPort: session.TestPort, FRMPayload: []byte("test")}))
+	s.event(event.UplinkDropped, event.DropTestPort)
 }
 
 func TestUplinkKinds(t *testing.T) {

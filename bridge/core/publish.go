@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"slices"
 
 	"lorawand/bridge/event"
@@ -16,9 +15,9 @@ func (c *Core) publish(r *reception) {
 	r.gathering = nil
 	defer c.release(p)
 	dev, d, first := r.match.Device, &p.data, &p.copies[0]
-	if d.HasFPort && d.FPort == testPort {
+	if d.HasFPort && d.FPort == session.TestPort && !dev.Settings.TestPort {
 		c.drop(event.DropTestPort, event.Event{
-			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: errTestPort,
+			Gateway: c.gateway(first.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt,
 		})
 		return
 	}
@@ -54,8 +53,6 @@ func (c *Core) publish(r *reception) {
 		FPort: m.FPort, FRMPayload: both[n:], Received: m.FrameReceivedAt, Places: m.Places,
 	})
 }
-
-var errTestPort = errors.New("FPort 224 is for the test protocol, not for applications")
 
 // publishDownlink publishes a message about a downlink.
 func (c *Core) publishDownlink(kind string, m *v3.Downlink) {

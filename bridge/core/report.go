@@ -17,6 +17,9 @@ func (c *Core) report(e event.Event) {
 func (c *Core) drop(reason event.DropReason, e event.Event) {
 	c.stats.Dropped[reason]++
 	e.Kind, e.Reason = event.UplinkDropped, reason
+	if e.Err == nil {
+		e.Err = reason.Err()
+	}
 	c.report(e)
 }
 

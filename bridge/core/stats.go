@@ -6,11 +6,8 @@ import (
 	"lorawand/bridge/event"
 )
 
-// Stats are the counts so far.
-type Stats = event.Stats
-
 // Stats returns the counts so far.
-func (c *Core) Stats() Stats {
+func (c *Core) Stats() event.Stats {
 	s := c.stats
 	s.Pending, s.InFlight, s.Unstored = len(c.remembered), len(c.attempts), len(c.onStored)
 	s.Downlinks = c.opts.Devices.Waiting()

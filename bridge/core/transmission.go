@@ -73,6 +73,7 @@ func (c *Core) send(x *opportunity, o *payloadOption, w, i int) bool {
 			return false
 		}
 		c.reserve(x.device, x.session)
+		c.asked(x, &o.down)
 	}
 	if t.hasItem() && x.first == nil {
 		x.device.Queue.Take()

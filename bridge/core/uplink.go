@@ -12,10 +12,6 @@ import (
 	"lorawand/radio/frame"
 )
 
-// testPort is for the test protocol and not for applications (LoRaWAN L2
-// 1.0.4, 4.3.2); The Things Stack does not publish it either.
-const testPort = 224
-
 // heard takes a frame.
 func (c *Core) heard(up radio.Uplink) {
 	if c.opts.Gateways.IsRemoved(up.Gateway) {
@@ -45,16 +41,11 @@ func (c *Core) heard(up radio.Uplink) {
 	case m == frame.TypeJoinRequest:
 		c.joinRequest(g, &up)
 	case m == frame.TypeRejoinRequest:
-		c.drop(event.DropRejoin, event.Event{Gateway: g.ID, Err: errRejoin})
+		c.drop(event.DropRejoin, event.Event{Gateway: g.ID})
 	default:
-		c.drop(event.DropNotForUs, event.Event{Gateway: g.ID, Err: errNotForUs})
+		c.drop(event.DropNotForUs, event.Event{Gateway: g.ID})
 	}
 }
-
-var (
-	errRejoin   = errors.New("rejoin-requests are not served by this version")
-	errNotForUs = errors.New("not an uplink of LoRaWAN")
-)
 
 // dataUplink takes a data frame: a copy of one that is known, or a new one.
 func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
@@ -74,7 +65,7 @@ func (c *Core) dataUplink(g *gateway.Gateway, up *radio.Uplink) {
 	case err != nil:
 		c.unmatched(g, d, m, err)
 	case !mac.Begins(&m, d):
-		c.drop(event.DropRekey, event.Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt, Err: errRekey})
+		c.drop(event.DropRekey, event.Event{Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
 	case m.Repeated:
 		c.otherMIC(g, &m, d, up)
 	default:
@@ -93,8 +84,6 @@ func (c *Core) unmatched(g *gateway.Gateway, d *frame.Data, m session.Match, err
 	}
 	c.drop(event.DropReasonOf(err), e)
 }
-
-var errRekey = errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd")
 
 // accepted takes the first copy of a new frame.
 func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *radio.Uplink) {

@@ -1,7 +1,10 @@
 package core
 
 import (
+	"time"
+
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/radio"
@@ -12,6 +15,11 @@ import (
 
 // Devices returns the devices.
 func (c *Core) Devices() *session.Registry { return c.opts.Devices }
+
+// ShowMAC returns what people are shown of the MAC layer of a device.
+func (c *Core) ShowMAC(d *session.Device) mac.View {
+	return mac.Show(d, uint8(c.opts.RX1Delay/time.Second), c.now.at(c.now.Host))
+}
 
 // Gateways returns the gateways.
 func (c *Core) Gateways() *gateway.Registry { return c.opts.Gateways }

@@ -2,7 +2,8 @@
 // devices that have a payload formatter, and passes on all others as they are.
 //
 // The core never waits: scripts run in the goroutine and the process of
-// formatter.Pool. Messages of a device keep their order: those that follow one whose
+// formatter.Pool, which gives a result within a bounded time, be the script what it
+// may and the child of whatever slowness. Messages of a device keep their order: those that follow one whose
 // payload is with a script wait behind it, and go out with it. How many may wait is
 // bounded; when there are too many of a device, all of them go out at once, without
 // what their formatters would have made of them and with a warning that says so.
@@ -63,6 +64,7 @@ type job struct {
 	formatter formatter.Formatter
 	warning   string
 	locations map[string]session.Location // of the device
+	since     time.Time                   // when the message came
 }
 
 // New returns a Decoder.
@@ -80,7 +82,7 @@ func (d *Decoder) Publish(m v3.Message, u v3.Undecoded) {
 		d.o.Publish(m)
 		return
 	}
-	j := &job{message: m, undecoded: u, formatter: f, warning: warning}
+	j := &job{message: m, undecoded: u, formatter: f, warning: warning, since: time.Now()}
 	if device != nil {
 		j.locations = device.Locations
 	}
@@ -158,6 +160,7 @@ func (j *job) refused(why error) formatter.Result {
 func (j *job) request() formatter.Request {
 	r := formatter.Request{
 		Formatter: j.formatter, Task: formatter.DecodeDownlink, FPort: j.undecoded.FPort, Bytes: j.undecoded.FRMPayload,
+		Since: j.since,
 	}
 	if j.message.Suffix == v3.Up {
 		r.Task, r.Received = formatter.DecodeUplink, j.undecoded.Received

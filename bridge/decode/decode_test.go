@@ -14,6 +14,7 @@ import (
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
+	"lorawand/bridge/formatter/formattertest"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -35,7 +36,12 @@ type stand struct {
 func newStand(t testing.TB, o formatter.Options) *stand {
 	t.Helper()
 	s := &stand{TB: t, devices: map[session.ID]*session.Device{}}
-	o.Command = command(t)
+	if o.Command == nil {
+		o.Command = formattertest.Command(t)
+	}
+	if o.Wait == 0 {
+		o.Wait = time.Minute // how fast a child starts is not what is tested
+	}
 	pool := formatter.New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -220,6 +226,40 @@ func TestOrder(t *testing.T) {
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+// While a child takes its time to start, messages go out when their time is over, in
+// their order and with a warning; those that have waited behind one wait no longer.
+func TestSlowStart(t *testing.T) {
+	command, release := formattertest.SlowCommand(t)
+	s := newStand(t, formatter.Options{Command: command, Wait: 20 * time.Millisecond})
+	id := s.device("dev1", javaScript(`function decodeUplink(i) { return {data: {n: i.bytes[0]}}; }`))
+	const n = 5
+	for i := range n {
+		s.up(id, uint32(i), byte(i))
+		s.other(id, v3.DownSent, fmt.Sprint(i))
+	}
+	for i, m := range s.wait(2 * n) {
+		if i%2 == 1 {
+			if string(m.Payload) != fmt.Sprint(i/2) {
+				t.Errorf("message %d is %s", i, m.Payload)
+			}
+			continue
+		}
+		u := parse(t, m).Up
+		if u.FCnt != uint32(i/2) || u.Decoded != nil || !slices.Equal(u.Warnings, []string{"payload formatter was not ready in time"}) {
+			t.Errorf("message %d is uplink %d: %s, %q", i, u.FCnt, u.Decoded, u.Warnings)
+		}
+	}
+	release()
+	js, err := formatter.NewJavaScript(s.devices[id].Formatters.UpParameter)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := formatter.Request{Formatter: js, Task: formatter.DecodeUplink, Bytes: []byte{1}}
+	if res := s.o.Pool.Do(t.Context(), r); string(res.Data) != `{"n":1}` {
+		t.Errorf("when the child is there: %+v", res)
 	}
 }
 

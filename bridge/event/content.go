@@ -7,7 +7,7 @@ import (
 	"lorawand/bridge/mac"
 )
 
-// Content says in words what a downlink holds: "acknowledgement, 4 bytes on
+// Content returns what a downlink holds as text: "acknowledgement, 4 bytes on
 // f_port 15".
 func Content(d *mac.Downlink, joinAccept bool) string {
 	var parts []string

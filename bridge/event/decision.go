@@ -11,23 +11,23 @@ import (
 	"lorawand/radio"
 )
 
-// Decision is the record of how an uplink's receive windows were used: what was to be
-// sent, every option with what speaks for and against it, and the result.
+// Decision is the record of how the receive windows of an uplink were used: the
+// frame to send, every option with the reasons for and against it, and the result.
 type Decision struct {
 	Device   session.ID
 	Uplink   radio.HostTime // arrival of the uplink
-	UplinkAt time.Time      // the same; the zero time where the calendar is not known
+	UplinkAt time.Time      // Uplink as calendar time; the zero time where the calendar is not known
 	FCntUp   uint32
 	Join     bool
 	Always   bool // no uplink: the device listens at all times
 
-	Content  string // in words: "acknowledgement, 4 bytes on f_port 15"
+	Content  string // as text: "acknowledgement, 4 bytes on f_port 15"
 	Size     int    // PHYPayload, bytes
 	FCntDown uint32
 	Options  []Option
-	Blocked  []string      // gateways that have heard the uplink and cannot answer it, with the reason
+	Blocked  []string      // gateways that have heard the uplink but cannot answer it, each with the reason
 	Chosen   int           // index in Options, or -1
-	Lead     time.Duration // how long before its begin it was handed over
+	Lead     time.Duration // how long before its start the frame was handed over
 }
 
 // Option is one way to answer an uplink.
@@ -39,17 +39,17 @@ type Option struct {
 	Delay     time.Duration // from the end of the uplink
 	Airtime   time.Duration
 	Priority  radio.Priority
-	WithItem  bool // with the application's item
+	WithItem  bool // with the item of the application
 	Verdict   schedule.Verdict
-	Answer    radio.TxResult // with schedule.Refused: the gateway's word
-	Fault     string         // with schedule.NoPath: why, in words; "" where that is not known
+	Answer    radio.TxResult // with schedule.Refused: the answer of the gateway
+	Fault     string         // with schedule.NoPath: the reason as text; "" where it is not known
 }
 
 // maxOptions bounds a Decision: 2 payloads, 2 windows, and some gateways.
 const maxOptions = 64
 
-// Consider notes an option. If it was noted before, it replaces the earlier one, unless
-// that was tried.
+// Consider records an option. It replaces the same option of an earlier call,
+// unless that was tried.
 func (d *Decision) Consider(o Option) {
 	d.Options = slices.DeleteFunc(d.Options, func(p Option) bool {
 		same := p.Window == o.Window && p.Gateway == o.Gateway && p.WithItem == o.WithItem
@@ -64,25 +64,25 @@ func (d *Decision) Consider(o Option) {
 // Last returns the option that was considered last.
 func (d *Decision) Last() *Option { return &d.Options[len(d.Options)-1] }
 
-// Choose notes what is sent, by the option that was considered last.
+// Choose records that a frame is sent by the last considered option.
 func (d *Decision) Choose(content string, size int, fCntDown uint32) {
 	d.Content, d.Size, d.FCntDown, d.Chosen = content, size, fCntDown, len(d.Options)-1
 }
 
-// HandOver notes how long before its begin a frame was handed over, by the
-// option that was considered last.
+// HandOver records how long before its start the frame was handed over by the last
+// considered option.
 func (d *Decision) HandOver(lead time.Duration) {
 	d.Chosen, d.Lead = len(d.Options)-1, lead
 }
 
-// Refuse notes that the option that was considered last has failed, and why.
+// Refuse records that the last considered option has failed, and the reason.
 func (d *Decision) Refuse(why schedule.Reason, answer radio.TxResult, fault string) {
 	o := d.Last()
 	o.Verdict.Reason, o.Answer, o.Fault = why, answer, fault
 	d.Chosen = -1
 }
 
-// Text describes the decision in plain words.
+// Text returns the decision as plain text.
 func (d *Decision) Text() string {
 	var b strings.Builder
 	switch {
@@ -111,7 +111,7 @@ func (d *Decision) Text() string {
 	return b.String()
 }
 
-// text describes an option: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
+// text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
 func (o *Option) text() string {
 	var b strings.Builder
@@ -135,7 +135,8 @@ func (o *Option) text() string {
 	return b.String()
 }
 
-// against says why an option was not taken, or "".
+// against returns the reason for not taking an option, as text. It returns "" for
+// an option that is possible.
 func (o *Option) against() string {
 	v := &o.Verdict
 	switch v.Reason {
@@ -176,8 +177,8 @@ func (o *Option) against() string {
 	return v.Reason.String()
 }
 
-// clockText shows a time of day, or how long after the start where the calendar
-// is not known.
+// clockText returns the time of day or, where the calendar is not known, the time
+// since the start.
 func clockText(t time.Time, host radio.HostTime) string {
 	if t.IsZero() {
 		return fmt.Sprintf("%.3f s after the start", time.Duration(host).Seconds())

@@ -1,7 +1,8 @@
-// Package event has what people are told: events, the records of decisions about
-// downlinks, the log of both, and their texts. Why a downlink was sent or not is put
-// into words by Decision.Text and Why, what it holds by Content, and what an owner can
-// do by the hints.
+// Package event has everything that people are told: events, the records of
+// decisions about downlinks, the log of both, and their texts. The reason for
+// sending or not sending a downlink is put into words by Decision.Text
+// (decision.go) and Why (text.go), the content of a downlink by Content, and the
+// advice to an owner by the hints.
 package event
 
 import (
@@ -14,7 +15,7 @@ import (
 	"lorawand/radio"
 )
 
-// Kind is what an Event is about.
+// Kind says what an Event is about.
 type Kind string
 
 // Kinds of events.
@@ -31,6 +32,8 @@ const (
 	ClientRefused       Kind = "MQTT client refused"
 	PublishRefused      Kind = "MQTT publish refused"
 	SubscribeRefused    Kind = "MQTT subscription refused"
+	PacketRefused       Kind = "MQTT packet refused"
+	APIRefused          Kind = "API client refused"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
@@ -44,6 +47,7 @@ const (
 	DownlinkNacked      Kind = "downlink not acknowledged"
 	DownlinkFailed      Kind = "downlink failed"
 	DownlinkUnsent      Kind = "downlink not sent"
+	MACAsked            Kind = "device is asked"
 	MACAccepted         Kind = "device has accepted a request"
 	MACRefused          Kind = "device has refused a request"
 	FormatterFailed     Kind = "payload formatter failed"
@@ -53,23 +57,23 @@ const (
 // Word returns the kind as one word: "downlink_sent".
 func (k Kind) Word() string { return strings.ToLower(strings.ReplaceAll(string(k), " ", "_")) }
 
-// DropReason is why a frame was dropped.
+// DropReason is the reason for dropping a frame.
 type DropReason uint8
 
-// Reasons.
+// Reasons for dropping a frame.
 const (
-	DropMalformed DropReason = iota // no frame of LoRaWAN
-	DropNotForUs                    // a downlink of another network, or proprietary
+	DropMalformed DropReason = iota // not a LoRaWAN frame
+	DropNotForUs                    // a downlink of another network, or a proprietary frame
 	DropRejoin
 	DropRekey
-	DropDevAddr // no device with this DevAddr: most likely a neighbour's
+	DropDevAddr // no device has this DevAddr; most likely it is a neighbour's
 	DropMIC
 	DropReplay
 	DropGap
 	DropUnserved
 	DropBudget
 	DropTestPort
-	DropReusedFCnt // another frame with the counter of the last one
+	DropReusedFCnt // another frame has used this counter already
 	numDropReasons
 )
 
@@ -95,8 +99,18 @@ func DropReasonOf(err error) DropReason {
 	return DropMIC
 }
 
-// DropCounts are frames that were dropped, by their DropReason.
+// DropCounts has the number of dropped frames for each DropReason.
 type DropCounts [numDropReasons]uint64
+
+// Err returns what there is to say of a reason where no error says more; nil: nothing.
+func (r DropReason) Err() error { return dropTexts[r] }
+
+var dropTexts = map[DropReason]error{
+	DropNotForUs: errors.New("not an uplink of LoRaWAN"),
+	DropRejoin:   errors.New("rejoin-requests are not served by this version"),
+	DropRekey:    errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd"),
+	DropTestPort: errors.New("FPort 224 is for the test protocol, not for applications"),
+}
 
 // String returns the reason as a word.
 func (r DropReason) String() string { return dropNames[r] }
@@ -105,35 +119,36 @@ func (r DropReason) String() string { return dropNames[r] }
 type Event struct {
 	Kind       Kind
 	Host       radio.HostTime
-	At         time.Time // the same; the zero time where the calendar is not known
+	At         time.Time // Host as calendar time; the zero time where the calendar is not known
 	Reason     DropReason
 	Gateway    string
-	GatewayEUI radio.EUI64 // with GatewayRefused, and GatewayDropped where it is not taken
+	GatewayEUI radio.EUI64 // with GatewayRefused, and with GatewayDropped for a gateway that is not served
 	Address    string
-	Device     session.ID // zero: not known
+	Device     session.ID // zero: unknown device
 	DevAddr    radio.DevAddr
 	HasDevAddr bool
 	DevEUI     radio.EUI64
 	JoinEUI    radio.EUI64
 	HasEUIs    bool
 	FCnt       uint32
-	Word       string // with JoinRefused, GatewayDropped and what MQTT clients are refused: why, as one word
-	Client     Client // with what MQTT clients are refused
+	Word       string // the reason as one word, with JoinRefused, GatewayDropped and refusals of MQTT clients
+	Client     Client // with refusals of MQTT clients
 	Err        error
-	Hint       string // what can be done about it
+	Hint       string // what the owner can do about it
 
 	CorrelationIDs []string
 	Decision       *Decision // with DownlinkScheduled, DownlinkUnsent and some JoinRefused
 }
 
-// Client is an MQTT client that is refused something.
+// Client is an MQTT client whose login, publish or subscription is refused.
 type Client struct {
 	ID          string
-	Application string // as it says, if it has not logged in
-	Topic       string // or the filter
+	Application string // as the client says, if it has not logged in
+	Topic       string // topic or filter
 }
 
-// level is how loud an event is said the first time.
+// level returns the level of an event in the log when it is written for the first
+// time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
 	case MACRefused, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:

@@ -7,7 +7,7 @@ import (
 	"lorawand/radio"
 )
 
-// Hints say what an owner can do about an event.
+// Hints tell an owner what to do about an event.
 const (
 	HintTwoGatewaysOneEUI = "two gateways have one EUI: take one of them out of the configuration"
 	HintLowerPower        = "the next lower power is tried from now on"
@@ -18,7 +18,7 @@ const (
 		"a join at a higher data rate has room for them"
 )
 
-// HintRefusedGateway is about a gateway that nobody has configured.
+// HintRefusedGateway is the hint about a gateway that nobody has configured.
 func HintRefusedGateway(eui radio.EUI64) string {
 	return "if it is yours, add to the configuration [[gateway]] with eui = \"" + eui.String() + "\""
 }
@@ -30,11 +30,11 @@ var droppedHints = map[string]string{
 	"too_many":     "a larger net.core.rmem_max lets more wait",
 }
 
-// HintDropped is about a GatewayDropped of a cause.
+// HintDropped is the hint about a GatewayDropped with this cause.
 func HintDropped(cause string) string { return droppedHints[cause] }
 
-// HintReusedFCnt is about a device that sends other frames with the counter of its
-// last one.
+// HintReusedFCnt is the hint about a device that uses one counter for several
+// frames.
 func HintReusedFCnt(d *session.Device) string {
 	if d.SupportsJoin {
 		return "the device must count its frames, and join again after a reset"
@@ -54,8 +54,8 @@ var joinHints = map[JoinRefusal]string{
 	JoinNotStored: "the store cannot be written; the device will try again",
 }
 
-// HintJoin is about a join-request of a device that is not answered. d is nil where
-// the device is not known.
+// HintJoin is the hint about a join-request that is not answered. d is nil for an
+// unknown device.
 func HintJoin(why JoinRefusal, d *session.Device) string {
 	hint := joinHints[why]
 	if d == nil {

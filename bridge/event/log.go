@@ -10,9 +10,9 @@ import (
 	"lorawand/bridge/session"
 )
 
-// Log writes events to the log, sends them to those who follow, and remembers the last
-// ones. Events that strangers on the air or on the network can cause are remembered
-// apart, so that nobody can push the decisions out.
+// Log writes events to the log, sends them to followers, and remembers the last
+// ones. Events that strangers on the air or on the network can cause are kept
+// apart, so that strangers cannot push out the decisions.
 //
 // It may be used by several goroutines.
 type Log struct {
@@ -23,9 +23,9 @@ type Log struct {
 	decisions eventRing
 	noise     eventRing
 	refusals  eventRing // of joins
-	datagrams eventRing // that were dropped
+	datagrams eventRing // from gateways, dropped
 	scripts   eventRing // of payload formatters
-	clients   eventRing // of MQTT: what they were refused
+	clients   eventRing // refusals of MQTT clients
 	unknown   strangers
 	followers map[chan Event]struct{}
 	seq       uint64
@@ -39,13 +39,13 @@ const (
 	followerBuffer = 256 // events
 )
 
-// rememberedEvent is an event with its place in the order of all.
+// rememberedEvent is an event with its number in the sequence of all events.
 type rememberedEvent struct {
 	seq   uint64
 	event Event
 }
 
-// eventRing holds the last events; the oldest goes first.
+// eventRing holds the last events; a new one replaces the oldest.
 type eventRing struct {
 	events []rememberedEvent
 	first  int
@@ -60,8 +60,7 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	r.first = (r.first + 1) % size
 }
 
-// strangers are the last events of gateways that were refused, one of each, the latest
-// at the end.
+// strangers holds the last event of each refused gateway, the latest at the end.
 type strangers []rememberedEvent
 
 // add adds an event. It reports whether the gateway is new.
@@ -81,8 +80,7 @@ func NewLog(log *slog.Logger) *Log {
 	return &Log{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
 }
 
-// Write takes an event. It never blocks: a follower that does not keep up misses
-// events.
+// Write writes an event. It never blocks: a slow follower misses events.
 func (l *Log) Write(e *Event) {
 	l.mu.Lock()
 	l.seq++
@@ -90,7 +88,7 @@ func (l *Log) Write(e *Event) {
 	switch {
 	case e.Kind == GatewayRefused:
 		if !l.unknown.add(entry) {
-			level = slog.LevelDebug // it sends for days
+			level = slog.LevelDebug // an unknown gateway sends for days
 		}
 	case e.Kind == JoinRefused:
 		l.refusals.add(entry, maxNoise)
@@ -98,7 +96,8 @@ func (l *Log) Write(e *Event) {
 		l.datagrams.add(entry, maxNoise)
 	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
 		l.scripts.add(entry, maxNoise)
-	case e.Kind == ClientRefused || e.Kind == PublishRefused || e.Kind == SubscribeRefused:
+	case e.Kind == ClientRefused || e.Kind == APIRefused || e.Kind == PublishRefused || e.Kind == SubscribeRefused ||
+		e.Kind == PacketRefused:
 		l.clients.add(entry, maxNoise)
 	case e.isNoise():
 		l.noise.add(entry, maxNoise)
@@ -125,15 +124,15 @@ func (e *Event) isNoise() bool {
 	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated
 }
 
-// Recent returns the remembered events that match, oldest first; match nil is
-// all of them.
+// Recent returns the remembered events that match, oldest first. A nil match
+// matches all.
 func (l *Log) Recent(match func(*Event) bool) []Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.recent(match)
 }
 
-// recent is Recent. The lock is held.
+// recent is Recent for callers that hold the lock.
 func (l *Log) recent(match func(*Event) bool) []Event {
 	all := slices.Concat(
 		l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events,
@@ -154,9 +153,9 @@ func (l *Log) About(correlationID string) []Event {
 	return l.Recent(func(e *Event) bool { return slices.Contains(e.CorrelationIDs, correlationID) })
 }
 
-// Follow calls f for each event from now on, until ctx ends or f returns an
-// error, which it returns. It returns an error at once if too many
-// follow already.
+// Follow calls f for each event from now on, until ctx ends or f returns an error;
+// it returns that error. It returns an error at once if there are too many
+// followers.
 func (l *Log) Follow(ctx context.Context, f func(Event) error) error {
 	_, ch, err := l.join()
 	if err != nil {
@@ -166,8 +165,8 @@ func (l *Log) Follow(ctx context.Context, f func(Event) error) error {
 	return follow(ctx, ch, f)
 }
 
-// FollowAll is Follow that begins with the remembered events. None is missed
-// in between.
+// FollowAll is Follow, but it calls f for the remembered events first. No event is
+// missed in between.
 func (l *Log) FollowAll(ctx context.Context, f func(Event) error) error {
 	before, ch, err := l.join()
 	if err != nil {
@@ -182,7 +181,8 @@ func (l *Log) FollowAll(ctx context.Context, f func(Event) error) error {
 	return follow(ctx, ch, f)
 }
 
-// join makes a follower, and returns what was remembered before its first event.
+// join adds a follower. It returns the events remembered before the follower's
+// first one.
 func (l *Log) join() (before []Event, ch chan Event, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,7 +213,7 @@ func follow(ctx context.Context, ch <-chan Event, f func(Event) error) error {
 	}
 }
 
-// eventKey is what makes two events the same to a reader of the log.
+// eventKey identifies events that are the same to a reader of the log.
 type eventKey struct {
 	kind    Kind
 	reason  DropReason
@@ -227,16 +227,16 @@ const (
 	maxEventKeys = 1024
 )
 
-// first reports whether an event is to be said: the same about the same device
-// or gateway is said once a minute and goes to the debug level in between, so
-// that nobody on the air can fill a disk. The lock is held.
+// first reports whether an event is logged at its own level. Events of one kind
+// about one device or gateway are logged once a minute, and at the debug level in
+// between, so that nobody on the air can fill a disk. The caller holds the lock.
 func (l *Log) first(e *Event) bool {
 	key := eventKey{e.Kind, e.Reason, e.Device, "", e.Word}
 	if e.Device == (session.ID{}) {
 		key.gateway = e.Gateway
 	}
 	if e.Kind == GatewayDisconnected {
-		delete(l.said, eventKey{kind: GatewayConnected, gateway: e.Gateway}) // that it is back is said, however soon
+		delete(l.said, eventKey{kind: GatewayConnected, gateway: e.Gateway}) // its return is always logged
 	}
 	now := time.Now()
 	if last, ok := l.said[key]; ok && now.Sub(last) < sayAgain {

@@ -1,9 +1,9 @@
 package event
 
-// JoinRefusal is why a join-request is not answered.
+// JoinRefusal is the reason for not answering a join-request.
 type JoinRefusal string
 
-// Refusals.
+// Reasons for not answering a join-request.
 const (
 	JoinUnknownDevEUI  JoinRefusal = "unknown_dev_eui"
 	JoinUnknownJoinEUI JoinRefusal = "unknown_join_eui"
@@ -16,7 +16,7 @@ const (
 	JoinNotStored      JoinRefusal = "not_stored"
 )
 
-// JoinRefusals are all of them.
+// JoinRefusals lists all of them.
 var JoinRefusals = [...]JoinRefusal{
 	JoinUnknownDevEUI, JoinUnknownJoinEUI, JoinWrongKey, JoinUsedNonce, JoinBudget,
 	JoinUnserved, JoinNoWindow, JoinNoAddress, JoinNotStored,

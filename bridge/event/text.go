@@ -13,7 +13,7 @@ import (
 	"lorawand/radio"
 )
 
-// errFollowers is the reason for refusing one more follower of the events.
+// errFollowers is the reason for refusing a follower when there are too many.
 var errFollowers = errors.New("bridge: too many clients follow the events already")
 
 // Text returns the event as one line.
@@ -72,8 +72,9 @@ func errText(err error) string {
 	return err.Error()
 }
 
-// Why explains a downlink in plain words, from the events about it: when it was
-// pushed, what was decided after each uplink, and how it ended.
+// Why explains in plain words what became of a downlink. From the events about it,
+// it says when the downlink was pushed, what was decided after each uplink, and how
+// it ended.
 func Why(events []Event) string {
 	var parts []string
 	var decision *Decision
@@ -86,7 +87,7 @@ func Why(events []Event) string {
 	for i := range events {
 		e := &events[i]
 		if e.Decision != nil {
-			// A later decision about the same uplink repeats what was refused before.
+			// A later decision about the same uplink repeats the earlier refusals.
 			if decision != nil && decision.Uplink != e.Decision.Uplink {
 				add()
 			}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"slices"
 	"time"
 
@@ -114,9 +113,9 @@ func (c *child) answer(call *call) *answer {
 
 // allocatedBytes returns what was ever allocated on the heap.
 func allocatedBytes() int64 {
-	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(s)
-	return int64(s[0].Value.Uint64())
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.TotalAlloc)
 }
 
 // maxPrograms is how many bytes of source the compiled scripts may have that

@@ -40,6 +40,9 @@ const (
 var (
 	// ErrBusy says that as many requests wait as may.
 	ErrBusy error = ours("formatter_busy", codeResourceExhausted, "payload formatters are busy")
+	// ErrLate says that a request has waited for as long as it may, for others, for
+	// a child to start, or for its script.
+	ErrLate error = ours("formatter_late", codeDeadlineExceeded, "payload formatter was not ready in time")
 	// ErrClosed says that the pool has ended.
 	ErrClosed error = ours("formatter_closed", codeUnavailable, "payload formatters have ended")
 	// ErrNoJavaScript says that scripts are not run here.

@@ -104,6 +104,7 @@ type Request struct {
 	Bytes     []byte    // FRMPayload to decode
 	Data      []byte    // decoded_payload to encode: a JSON object
 	Received  time.Time // of an uplink; zero: the time is not known
+	Since     time.Time // when it began to wait, for Submit; zero: now
 	Measure   bool      // fill in Cost.Allocated and Cost.RSS
 }
 

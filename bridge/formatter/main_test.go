@@ -4,15 +4,11 @@ package formatter
 
 import (
 	"context"
-	"errors"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"lorawand/bridge/formatter/formattertest"
 )
 
 // The test program is its own child.
@@ -27,24 +23,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command returns how a child of this test program is started. Under emulation
-// the kernel knows the emulator only.
-func command(t testing.TB) []string {
-	t.Helper()
-	if err := exec.Command(os.Args[0], "-test.list", "^$").Run(); !errors.Is(err, syscall.ENOEXEC) {
-		return nil
-	}
-	self, err := filepath.Abs(os.Args[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := map[string]string{"mips": "qemu-mips-static", "mipsle": "qemu-mipsel-static", "arm": "qemu-arm-static", "arm64": "qemu-aarch64-static"}[runtime.GOARCH]
-	if strings.HasPrefix(runtime.GOARCH, "mips") {
-		return []string{name, "-cpu", "24Kc", self}
-	}
-	return []string{name, self}
-}
-
 // emulatedDeadline is for an emulator of programs, which translates whatever
 // runs for the first time: a good script can take longer than a second.
 const emulatedDeadline = 4 * time.Second
@@ -53,10 +31,13 @@ const emulatedDeadline = 4 * time.Second
 func newPool(t testing.TB, o Options) *Pool {
 	t.Helper()
 	if o.Command == nil {
-		o.Command = command(t)
+		o.Command = formattertest.Command(t)
 		if o.Deadline == 0 && len(o.Command) > 0 {
 			o.Deadline = emulatedDeadline
 		}
+	}
+	if o.Wait == 0 {
+		o.Wait = time.Minute // how fast a child starts is not what is tested
 	}
 	p := New(o)
 	ctx, cancel := context.WithCancel(context.Background())

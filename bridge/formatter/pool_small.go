@@ -15,6 +15,7 @@ const noJavaScript = "this build runs no JavaScript formatters"
 type Options struct {
 	NoJavaScript bool
 	Deadline     time.Duration
+	Wait         time.Duration
 	Queue        int
 	Idle         time.Duration
 	Command      []string
@@ -29,8 +30,9 @@ func New(Options) *Pool { return &Pool{} }
 
 // Stats are counts since the start.
 type Stats struct {
-	Calls, Failed, Starts, Kills int64
-	PID                          int
+	Calls, Failed, Late, Starts, Kills int64
+	CPU, Wall, Deadline                time.Duration
+	Waiting, PID                       int
 }
 
 // Stats returns zeros: no script is run.

@@ -3,11 +3,14 @@
 package formatter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lorawand/bridge/formatter/formattertest"
 )
 
 const echo = "function decodeUplink(i) { return { data: { n: i.bytes[0] } }; }"
@@ -50,7 +55,7 @@ func TestChildComesAndGoes(t *testing.T) {
 		}
 	}
 	ask("after it went")
-	if s := p.Stats(); s.Starts != 2 || s.Kills != 0 || s.Calls != 3 || s.Failed != 0 {
+	if s := p.Stats(); s.Starts != 2 || s.Kills != 0 || s.Calls != 3 || s.Failed != 0 || s.CPU <= 0 || s.Wall <= 0 || s.Waiting != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -111,7 +116,7 @@ func TestPoolRefuses(t *testing.T) {
 		}
 	}
 	// Nobody runs it yet.
-	p := New(Options{Queue: 2, Command: command(t)})
+	p := New(Options{Queue: 2, Command: formattertest.Command(t)})
 	var mu sync.Mutex
 	var closed int
 	done := func(res Result) {
@@ -142,23 +147,93 @@ func TestPoolRefuses(t *testing.T) {
 	}
 }
 
-// Requests that have waited too long are not begun.
-func TestPoolDoesNotBeginLate(t *testing.T) {
-	p := newPool(t, Options{Queue: 100})
-	bad := javaScript(t, "function decodeUplink(i) { for (;;); }")
-	p.Do(within(t, 20*time.Second), Request{Formatter: javaScript(t, echo), Task: DecodeUplink})
-	results := make(chan Result, 20)
-	for range cap(results) {
-		if err := p.Submit(Request{Formatter: bad, Task: DecodeUplink}, func(r Result) { results <- r }); err != nil {
+// Requests that have waited too long are answered without their script: those in the
+// queue, and the one that runs, whose own result is then nobody's.
+func TestLateRequests(t *testing.T) {
+	p := New(Options{})
+	long := time.Now().Add(-p.patience() - time.Second)
+	var got []string
+	var jobs []*job
+	for _, tt := range []struct {
+		name string
+		ctx  context.Context
+		at   time.Time
+	}{
+		{"waits too long", nil, long},
+		{"waits since now", nil, time.Now()},
+		{"waits until its caller has enough", t.Context(), long},
+		{"runs too long", nil, long},
+	} {
+		j := &job{req: Request{Formatter: javaScript(t, echo), Task: DecodeUplink}, ctx: tt.ctx, at: tt.at}
+		j.done = func(r Result) { got = append(got, tt.name+": "+strings.Join(r.Warnings, "")) }
+		jobs = append(jobs, j)
+	}
+	p.queue, p.running = jobs[:3:3], jobs[3]
+	p.endWaits()
+	p.answer(jobs[3], Result{})
+	const late = ": payload formatter was not ready in time"
+	if want := []string{"waits too long" + late, "runs too long" + late}; !slices.Equal(got, want) {
+		t.Errorf("%q, not %q", got, want)
+	}
+	if s := p.Stats(); s.Waiting != 2 || s.Calls != 2 || s.Failed != 2 || s.Late != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// What waited before it came here counts, and a request whose caller has gone is not
+// begun.
+func TestWaitsBefore(t *testing.T) {
+	p := newPool(t, Options{Wait: time.Minute})
+	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Since: time.Now().Add(-10 * time.Minute)}
+	got := make(chan Result, 1)
+	if err := p.Submit(r, func(r Result) { got <- r }); err != nil {
+		t.Fatal(err)
+	}
+	if res := <-got; !errors.Is(res.Fail, ErrLate) {
+		t.Errorf("%+v", res)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p.Do(ctx, r)
+	if res := p.Do(within(t, 20*time.Second), r); res.Fail != nil {
+		t.Errorf("%+v", res)
+	}
+	if s := p.Stats(); s.Calls != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// While a child takes its time to start, requests go out when their time is over;
+// those whose callers wait, wait.
+func TestSlowStart(t *testing.T) {
+	command, release := formattertest.SlowCommand(t)
+	p := newPool(t, Options{Command: command, Wait: 20 * time.Millisecond, Idle: time.Millisecond})
+	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}}
+	patient := make(chan Result, 1)
+	ctx := within(t, time.Minute)
+	go func() { patient <- p.Do(ctx, r) }()
+	got := make(chan Result, 3)
+	for range cap(got) {
+		if err := p.Submit(r, func(r Result) { got <- r }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	names := map[string]int{}
-	for range cap(results) {
-		names[name((<-results).Fail)]++
+	for range cap(got) {
+		if res := <-got; !errors.Is(res.Fail, ErrLate) || len(res.Warnings) != 1 {
+			t.Errorf("%+v", res)
+		}
 	}
-	if names["formatter_busy"] < cap(results)/2 || names["script_timeout"] < 1 {
-		t.Errorf("%v", names)
+	if s := p.Stats(); s.PID != 0 || s.Starts != 1 {
+		t.Errorf("%+v", s)
+	}
+	release()
+	if res := <-patient; string(res.Data) != `{"n":1}` {
+		t.Errorf("%+v", res)
+	}
+	pid := childOf(t, p)
+	time.Sleep(50 * time.Millisecond)
+	if res := p.Do(ctx, r); string(res.Data) != `{"n":1}` || childOf(t, p) != pid {
+		t.Errorf("a child that is slow to start was ended: %+v, %+v", res, p.Stats())
 	}
 }
 
@@ -188,7 +263,7 @@ func TestConsole(t *testing.T) {
 
 // What a child may take it reserves; it does not have it in memory.
 func TestChildIsSmall(t *testing.T) {
-	if raceDetector || command(t) != nil {
+	if raceDetector || formattertest.Command(t) != nil {
 		t.Skip("with a race detector or an emulator there is more to a process than its memory")
 	}
 	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Bytes: []byte{1}, Measure: true}
@@ -254,7 +329,7 @@ func TestLongCodec(t *testing.T) {
 	switch {
 	case raceDetector:
 		sizes = []int{MaxScript + 100, 50_000} // it keeps a record of all memory
-	case command(t) != nil:
+	case formattertest.Command(t) != nil:
 		sizes[2] = 100_000 // an emulator keeps what it translates
 	}
 	p := newPool(t, Options{})
@@ -345,7 +420,7 @@ func errno(err error) string {
 }
 
 func TestConfined(t *testing.T) {
-	if command(t) != nil {
+	if formattertest.Command(t) != nil {
 		t.Skip("an emulator of programs has no filters")
 	}
 	out, err := exec.Command(os.Args[0], "confined").Output()
@@ -374,5 +449,38 @@ func TestConfined(t *testing.T) {
 		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
 			t.Errorf("no %q in\n%s", want, limits)
 		}
+	}
+}
+
+// A child that is slow to read gets all; one that reads nothing holds nobody up.
+func TestSender(t *testing.T) {
+	all := bytes.Repeat([]byte("0123456789abcdef"), MaxCodec/16)
+	for _, reads := range []bool{true, false} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks := 0
+		got := make(chan []byte, 1)
+		n, err := sender{w, func() *Error {
+			looks++
+			switch {
+			case looks == 3 && reads:
+				go func() { b, _ := io.ReadAll(r); got <- b }()
+			case looks == 3:
+				return scriptTimeout()
+			}
+			return nil
+		}}.Write(all)
+		w.Close()
+		var why *Error
+		if reads {
+			if b := <-got; err != nil || n != len(all) || !bytes.Equal(b, all) {
+				t.Errorf("%d of %d bytes, %d were read, %v", n, len(all), len(b), err)
+			}
+		} else if !errors.As(err, &why) || !why.isTimeout() || looks != 3 {
+			t.Errorf("%v after %d looks", err, looks)
+		}
+		r.Close()
 	}
 }

@@ -17,15 +17,15 @@ import (
 const (
 	// startTimeout bounds the start of a child: the program is read from flash.
 	startTimeout = 10 * time.Second
-	// endTimeout is how long a child may take to end when its pipe is closed.
-	endTimeout = 500 * time.Millisecond
 	// look is how often the memory and the CPU time of a child are looked at.
 	look = 10 * time.Millisecond
 	// cpuGrace is how much longer than its limit a child may compute. Before
 	// that it is to have interrupted the script itself.
 	cpuGrace = 40 * time.Millisecond
-	// wallGrace is how much longer than its limit a child may take in all.
-	wallGrace = 200 * time.Millisecond
+	// wallGrace is how much longer than its limit a child may take in all: on a busy
+	// machine it has the processor for a small part of the time, as the lowest of
+	// all. No uplink waits for it so long, see Options.Wait.
+	wallGrace = 2 * time.Second
 	// fastMachine is the CPU time of the calibration where the configured
 	// deadline holds (amd64, 3 GHz).
 	fastMachine = 1200 * time.Microsecond
@@ -78,7 +78,7 @@ func start(ctx context.Context, o Options) (*process, error) {
 		err = c.welcome(ctx, o.Deadline)
 	}
 	if err != nil {
-		c.end(true)
+		c.end()
 		return nil, fmt.Errorf("formatter: child: %w (stderr: %q)", err, c.words.first())
 	}
 	return c, nil
@@ -128,17 +128,18 @@ func scaled(deadline, calibration time.Duration) time.Duration {
 	return deadline * calibration / fastMachine
 }
 
-// run has a script run. When it says why, the child is of no more use.
-func (c *process) run(ctx context.Context, r Request) (*answer, *Error) {
+// run has a script run, and meanwhile calls meanwhile now and again. When it says
+// why, the child is of no more use.
+func (c *process) run(ctx context.Context, r Request, meanwhile func()) (*answer, *Error) {
 	began := time.Now()
 	call := &call{
 		sum: r.Formatter.script.sum, task: r.Task, fPort: r.FPort, bytes: r.Bytes, data: r.Data,
 		received: r.Received, limit: c.limit, measure: r.Measure,
 	}
-	a, err := c.ask(ctx, call, began, c.limit)
+	a, err := c.ask(ctx, call, c.limit, meanwhile)
 	if err == nil && a.unknown {
 		call.source, call.hasSource = r.Formatter.script.source, true
-		a, err = c.ask(ctx, call, began, c.limit+reading(call.source, c.limit))
+		a, err = c.ask(ctx, call, c.limit+reading(call.source, c.limit), meanwhile)
 	}
 	if err != nil {
 		return nil, err
@@ -164,15 +165,27 @@ func reading(source string, deadline time.Duration) time.Duration {
 
 // ask sends a call and waits for the answer, and meanwhile looks at what the
 // child uses: limit is its CPU time.
-func (c *process) ask(ctx context.Context, call *call, began time.Time, limit time.Duration) (*answer, *Error) {
+func (c *process) ask(ctx context.Context, call *call, limit time.Duration, meanwhile func()) (*answer, *Error) {
 	c.number++
 	call.number = c.number
 	c.frame = call.append(newFrame(c.frame))
 	if len(c.frame)-4 > maxFrame {
 		return nil, childBroken("request is too long")
 	}
-	_ = c.in.SetWriteDeadline(began.Add(limit + wallGrace))
-	if err := writeFrame(c.in, c.frame); err != nil {
+	waited := time.Duration(0)
+	lookAt := func() *Error {
+		waited += look
+		err := c.exceeds(waited, limit)
+		if err == nil {
+			meanwhile()
+		}
+		return err
+	}
+	if err := writeFrame(sender{c.in, lookAt}, c.frame); err != nil {
+		var why *Error
+		if errors.As(err, &why) {
+			return nil, why
+		}
 		return nil, errGone
 	}
 	ticker := time.NewTicker(look)
@@ -180,16 +193,14 @@ func (c *process) ask(ctx context.Context, call *call, began time.Time, limit ti
 	for {
 		select {
 		case b, ok := <-c.frames:
-			if !ok {
-				return nil, errGone
-			}
-			a, err := parseAnswer(b)
-			if err != nil || a.number != c.number {
-				return nil, childBroken("gives no sensible answer")
-			}
-			return a, nil
+			return c.parse(b, ok)
 		case <-ticker.C:
-			if err := c.exceeds(began, limit); err != nil {
+			select {
+			case b, ok := <-c.frames: // it came while nothing here could run
+				return c.parse(b, ok)
+			default:
+			}
+			if err := lookAt(); err != nil {
 				return nil, err
 			}
 		case <-ctx.Done():
@@ -198,13 +209,47 @@ func (c *process) ask(ctx context.Context, call *call, began time.Time, limit ti
 	}
 }
 
-// exceeds says which limit the child passes.
-func (c *process) exceeds(began time.Time, limit time.Duration) *Error {
+// sender writes to a child, which may be slow to read, and meanwhile looks at it.
+type sender struct {
+	to     *os.File
+	lookAt func() *Error
+}
+
+// Write implements io.Writer. It returns what lookAt has found.
+func (s sender) Write(b []byte) (n int, err error) {
+	for {
+		_ = s.to.SetWriteDeadline(time.Now().Add(look))
+		written, err := s.to.Write(b[n:])
+		n += written
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		if why := s.lookAt(); why != nil {
+			return n, why
+		}
+	}
+}
+
+// parse reads an answer to the last call; without one the child is gone.
+func (c *process) parse(b []byte, ok bool) (*answer, *Error) {
+	if !ok {
+		return nil, errGone
+	}
+	a, err := parseAnswer(b)
+	if err != nil || a.number != c.number {
+		return nil, childBroken("gives no sensible answer")
+	}
+	return a, nil
+}
+
+// exceeds says which limit the child passes. waited counts the looks at it, so that
+// the time in which this process could not run is not held against it.
+func (c *process) exceeds(waited, limit time.Duration) *Error {
 	u, known := usageOf(c.stat)
 	switch {
 	case known && u.rss > maxRSS:
 		return scriptMemory()
-	case known && u.cpu-c.used > limit+cpuGrace, time.Since(began) > limit+wallGrace:
+	case known && u.cpu-c.used > limit+cpuGrace, waited > limit+wallGrace:
 		return scriptTimeout()
 	default:
 		return nil
@@ -234,18 +279,14 @@ func childBroken(how string) *Error {
 	return ours("formatter_child", codeUnavailable, "payload formatter "+how)
 }
 
-// end ends the child, at once or when it has read that there is no more, and
-// waits for it. It may be called twice.
-func (c *process) end(now bool) {
+// end ends the child, which has nothing to lose, and waits for it. It may be called
+// twice.
+func (c *process) end() {
 	if c.frames == nil {
 		return
 	}
 	c.in.Close()
-	if now {
-		_ = c.cmd.Process.Kill()
-	}
-	kill := time.AfterFunc(endTimeout, func() { _ = c.cmd.Process.Kill() })
-	defer kill.Stop()
+	_ = c.cmd.Process.Kill()
 	for range c.frames { //nolint:revive // what is still on its way
 	}
 	c.frames = nil

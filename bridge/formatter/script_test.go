@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/dop251/goja"
+
+	"lorawand/bridge/formatter/formattertest"
 )
 
 // scriptCase is a row of testdata/scripts.json: a script, what it is asked,
@@ -138,13 +140,13 @@ func TestFunctionAtDeadline(t *testing.T) {
 
 // What the start of a child takes is not held against its first script.
 func TestStartIsNotCounted(t *testing.T) {
-	o := Options{Command: command(t)}
+	o := Options{Command: formattertest.Command(t)}
 	o.setDefaults()
 	c, err := start(within(t, 30*time.Second), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.end(true)
+	defer c.end()
 	u, known := usageOf(c.stat)
 	if !known || c.used <= 0 || u.cpu > c.used+2*tick {
 		t.Errorf("%v used, counted from %v", u.cpu, c.used)

@@ -9,12 +9,12 @@ import (
 	"lorawand/radio/region"
 )
 
-// unknownMark is added to the id of a gateway that nobody has configured where
-// another was given its default id.
+// unknownMark is appended to the default id of an unconfigured gateway if another
+// gateway has that id.
 const unknownMark = "-unknown"
 
-// Taken returns a gateway that its driver takes. One that nobody has configured
-// gets a frequency plan.
+// Taken returns a gateway that its driver serves. A gateway that nobody has
+// configured gets this frequency plan.
 func (r *Registry) Taken(eui radio.EUI64, plan *region.Plan) *Gateway {
 	if g := r.byEUI[eui]; g != nil {
 		return g
@@ -30,19 +30,20 @@ func (r *Registry) Taken(eui radio.EUI64, plan *region.Plan) *Gateway {
 	return g
 }
 
-// IsRemoved reports whether a gateway was taken out of the configuration, and
-// nothing was readmitted since.
+// IsRemoved reports whether a gateway was taken out of the configuration and not
+// readmitted since.
 func (r *Registry) IsRemoved(eui radio.EUI64) bool { return r.removed[eui] != nil }
 
-// Readmit lets a gateway that was removed come back: its driver takes it although
-// nobody has configured it, or it is configured by a stand-in.
+// Readmit lets a removed gateway come back, because its driver serves unconfigured
+// gateways, or because a stand-in for it is configured.
 func (r *Registry) Readmit(eui radio.EUI64) { delete(r.removed, eui) }
 
-// Reconfigure makes the gateways those of a new configuration. Others that were
-// configured are removed; what they have heard is still known. One that is named by
-// its stand-in is configured by the EUI that it has told since. leaves is called for
-// each gateway before it is removed, replanned before it gets another frequency
-// plan. The error names those that keep what they had.
+// Reconfigure replaces the configured gateways by those of a new configuration. It
+// removes configured gateways that the new one does not have; devices heard by them
+// stay known. A gateway that is configured by its stand-in gets the EUI that it has
+// told since. leaves is called for each gateway before it is removed, replanned for
+// each gateway before its frequency plan changes. The error names the gateways that
+// keep their old settings.
 func (r *Registry) Reconfigure(gateways []*Gateway, leaves, replanned func(*Gateway)) error {
 	var faults []error
 	for _, n := range gateways {
@@ -51,7 +52,7 @@ func (r *Registry) Reconfigure(gateways []*Gateway, leaves, replanned func(*Gate
 	for _, g := range r.All() {
 		switch {
 		case slices.ContainsFunc(gateways, func(n *Gateway) bool { return n.EUI == g.EUI }):
-			g.ID = g.EUI.String() // for now: gateways may swap their ids
+			g.ID = g.EUI.String() // for now, because gateways may swap their ids
 		case g.Configured:
 			leaves(g)
 			r.Remove(g)
@@ -76,8 +77,8 @@ func (r *Registry) Reconfigure(gateways []*Gateway, leaves, replanned func(*Gate
 	return errors.Join(faults...)
 }
 
-// resolve gives a gateway that is configured by its stand-in the EUI that it has
-// told since.
+// resolve replaces a configured stand-in by the EUI that the gateway has told
+// since.
 func (r *Registry) resolve(n *Gateway) {
 	eui, ok := r.identified[n.EUI]
 	if !ok {

@@ -1,8 +1,8 @@
-// Package gateway keeps what is known of the gateways: who they are, their
-// frequency plan and antenna, where they stand, and whether they are on line.
+// Package gateway keeps the state of the gateways: their identity, frequency plan,
+// antenna and location, whether they are on line, and their clock.
 //
-// It does no I/O, takes no lock and reads no clock: whoever owns a Registry
-// tells it what happened.
+// It does no I/O, takes no lock and reads no clock: the owner of a Registry tells
+// it the events.
 package gateway
 
 import (
@@ -16,41 +16,42 @@ import (
 	"lorawand/radio/region"
 )
 
-// ErrExists is the reason for not taking a gateway whose id or EUI is taken.
+// ErrExists is the reason for refusing a gateway with an id or EUI that another one
+// has.
 var ErrExists = errors.New("a gateway with this id or EUI exists already")
 
 // Gateway is one gateway.
 type Gateway struct {
-	ID               string // "eui-0242020000247803" unless its owner gave it a name
+	ID               string // "eui-0242020000247803" unless its owner has named it
 	EUI              radio.EUI64
 	Plan             *region.Plan
 	AntennaGain      radio.Decibel // dBi
 	EnforceDutyCycle bool
 	Location         *Location // nil: not known
-	Configured       bool      // its owner has named it; else its driver has just taken it
+	Configured       bool      // its owner has configured it; otherwise its driver serves unconfigured gateways
 
 	Online     bool
-	Since      radio.HostTime // of the last change of Online
-	Connection string         // name of the connection, for correlation ids
-	Address    string         // for people
-	Fault      string         // why it does not work, in words; "" while it does or nothing is known
-	Local      bool           // on this host: most likely no network lies in between
-	Answers    bool           // has answered a downlink since the start
+	Since      radio.HostTime // when Online last changed
+	Connection string         // name of the connection for correlation ids
+	Address    string         // shown to people
+	Fault      string         // why it does not work, as text; "" if it works or nothing is known
+	Local      bool           // on this host, most likely with no network in between
+	Answers    bool           // it has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
-	HeardSince radio.HostTime // arrival of the first uplink since its counter began; 0: none
+	HeardSince radio.HostTime // arrival of the first uplink since its counter started; 0: none
 	Clock      Moment         // of the last uplink: what its counter shows, and when
-	HasClock   bool           // Clock is known: an uplink has come since its counter began
-	LastAck    radio.HostTime // the last answer to a downlink; 0: none since the start
+	HasClock   bool           // Clock is known: an uplink has come since its counter started
+	LastAck    radio.HostTime // time of the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 
 	trips   roundTrips
-	refused uint64 // powers, see RefusesPower
+	refused uint64 // set of refused powers, see RefusesPower
 }
 
-// Location is where a gateway stands.
+// Location is the position of a gateway.
 type Location struct {
-	Latitude  float64 // degrees, north is positive
-	Longitude float64 // degrees, east is positive
+	Latitude  float64 // degrees, positive to the north
+	Longitude float64 // degrees, positive to the east
 	Altitude  int32   // m
 }
 
@@ -60,8 +61,8 @@ func DefaultID(eui radio.EUI64) string { return "eui-" + strings.ToLower(eui.Str
 // Registry holds the gateways. It belongs to one goroutine.
 type Registry struct {
 	byEUI      map[radio.EUI64]*Gateway
-	removed    map[radio.EUI64]*Gateway    // taken out of the configuration
-	identified map[radio.EUI64]radio.EUI64 // by the stand-in: the EUI that a gateway has told
+	removed    map[radio.EUI64]*Gateway    // gateways that were taken out of the configuration
+	identified map[radio.EUI64]radio.EUI64 // key: stand-in; value: the EUI that the gateway has told
 	online     int
 }
 
@@ -72,7 +73,7 @@ func NewRegistry() *Registry {
 	}
 }
 
-// Add takes a gateway, or returns ErrExists.
+// Add adds a gateway, or returns ErrExists.
 func (r *Registry) Add(g *Gateway) error {
 	for _, other := range r.byEUI {
 		if other.EUI == g.EUI || other.ID == g.ID {
@@ -83,9 +84,9 @@ func (r *Registry) Add(g *Gateway) error {
 	return nil
 }
 
-// Identify gives a gateway that went by a stand-in its EUI, and the id that goes
-// with it unless its owner gave it one. It returns ErrExists, and changes nothing,
-// if another gateway has one of them.
+// Identify gives a gateway its EUI in place of its stand-in, and the default id of
+// that EUI unless its owner has named it. If another gateway has the id or EUI, it
+// changes nothing and returns ErrExists.
 func (r *Registry) Identify(was, eui radio.EUI64) error {
 	r.identified[was] = eui
 	g := r.byEUI[was]
@@ -133,7 +134,7 @@ func (r *Registry) EachOnline(f func(*Gateway) bool) {
 	}
 }
 
-// Remove takes a gateway out.
+// Remove removes a gateway.
 func (r *Registry) Remove(g *Gateway) {
 	if g.Online {
 		r.online--
@@ -141,8 +142,8 @@ func (r *Registry) Remove(g *Gateway) {
 	delete(r.byEUI, g.EUI)
 }
 
-// Configure gives a gateway what its owner says of it, or returns ErrExists for
-// an id that another one has. What is known of its work stays.
+// Configure gives a gateway the settings of its owner. The state of its work stays.
+// It returns ErrExists if another gateway has the id.
 func (r *Registry) Configure(g, as *Gateway) error {
 	for _, other := range r.byEUI {
 		if other != g && other.ID == as.ID {
@@ -155,7 +156,8 @@ func (r *Registry) Configure(g, as *Gateway) error {
 	return nil
 }
 
-// SetOnline notes that a gateway has come or gone. It reports whether that is new.
+// SetOnline records whether a gateway is on line. It reports whether that has
+// changed.
 func (r *Registry) SetOnline(g *Gateway, online bool, at radio.HostTime) bool {
 	if g.Online == online {
 		return false

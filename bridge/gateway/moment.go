@@ -2,9 +2,10 @@ package gateway
 
 import "lorawand/radio"
 
-// Moment is one moment as two clocks show it: the concentrator counter of a
-// gateway, by which it sends, and the clock of the host, by which the host waits.
-// Both go at the same speed for as long as a downlink is planned ahead.
+// Moment is one moment on two clocks: on the concentrator counter of a gateway, by
+// which the gateway sends, and on the clock of the host, by which the host waits.
+// Over the short time between planning and sending a downlink both run at the same
+// speed.
 //
 //	counter  ----|---------------|--------->
 //	          Counter        CounterAt(t)
@@ -15,7 +16,7 @@ type Moment struct {
 	Host    radio.HostTime
 }
 
-// CounterAt returns what the counter shows at a time of the host.
+// CounterAt returns the value of the counter at a time of the host.
 func (m Moment) CounterAt(t radio.HostTime) radio.ConcentratorTime {
 	return m.Counter.Add(t.Sub(m.Host))
 }

@@ -7,18 +7,18 @@ import (
 	"lorawand/radio"
 )
 
-// Path is a gateway through which a device can be reached.
+// Path is a gateway that can reach a device.
 type Path struct {
 	Gateway *Gateway
-	Start   Moment // the end of the uplink that was heard by this path
+	Start   Moment // the end of the uplink, heard on this path
 	Signal  radio.Decibel
-	SNR     radio.Decibel // very low where it is not known: no margin may be promised by it
+	SNR     radio.Decibel // very low where it is unknown, so that nothing relies on a margin
 	Antenna uint8
-	Lost    bool // the gateway's counter has begun anew since, or the gateway was taken out
+	Lost    bool // the counter of the gateway has started again since, or the gateway was removed
 }
 
-// AppendPaths appends the paths by which a gateway has heard an uplink and can
-// answer: one for each antenna.
+// AppendPaths appends the paths on which a gateway has heard an uplink and can
+// answer it: one for each antenna.
 func AppendPaths(dst []Path, g *Gateway, up *radio.Uplink) []Path {
 	const noSNR = radio.Decibel(-1_000_00)
 	for i := range up.Receptions {

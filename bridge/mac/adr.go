@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
 
@@ -8,18 +9,31 @@ import (
 // hundredths of a dB.
 //
 // Source of the algorithm: The Things Stack 3.32.1, pkg/networkserver/mac/adr.go. Other
-// than there nothing swings: a power that is long in use is lowered only for 2 dB more
-// than the step, and NbTrans only where nothing is lost, and not to what has lost too
-// much before.
+// than there nothing swings. What fading does to a device that stays where it is must
+// not change anything once 20 uplinks have told what to do: then it takes more for a
+// change, and the more the more often something was changed.
 const (
 	adrMargin  radio.Decibel = 1500
 	adrUplinks               = 20  // from which on the best SNR can be trusted
 	adrSlack   radio.Decibel = 250 // that is kept until then
-	adrSettled radio.Decibel = 200 // more than is needed, before a power that is long in use is lowered
-	lossAfter                = 10  // uplinks from which on losses count
-	maxNbTrans               = 3
 
-	// Losses, in %: fewer are borne; at more, frames are sent as often as possible.
+	// Once the best SNR is trusted the data rate is raised for a bit more than is needed.
+	// The power is raised for a lack of more than adrSlack, and lowered for so much more
+	// than is needed, and so much more again for each change that there was.
+	adrRise    radio.Decibel = 50
+	adrSettled radio.Decibel = 300
+	adrSwing   radio.Decibel = 150
+	maxSwings                = 4 // that count
+
+	lossAfter  = 10 // uplinks from which on losses count
+	lessAfter  = 15 // frames from which on they are sent less often
+	maxNbTrans = 3
+
+	// Losses, in %: with fewer, frames are sent less often; fewer are borne; at more,
+	// frames are sent as often as possible. What has been in use for more than 20 uplinks,
+	// or was found to be needless before, is changed by no less than lossGrave, by one
+	// at a time: a frame that is sent twice costs as much as two.
+	lossFew       = 5
 	lossTolerated = 10
 	lossGrave     = 30
 )
@@ -28,22 +42,47 @@ const (
 // or nothing is known; then the link is the one that it has.
 func (a *asking) adapt() (l link, ok bool) {
 	now := link{a.dataRate, a.now.ADRTXPower, max(a.now.ADRNbTrans, 1)}
-	m := a.Session.MAC
-	if m != nil && m.LinkADR && a.dataRate < a.now.ADRDataRate {
-		now.power = 0 // the device has not heard us, and has gone back by itself
-	}
-	set := &a.Device.Settings.MAC.ADR
-	if !a.adr || set.Disabled {
+	if !a.adapts() {
 		return now, false
 	}
-	if s := set.Static; s != nil {
-		want := link{s.DataRate, s.Power, max(s.NbTrans, 1)}
-		return want, (want != now || m == nil || !m.LinkADR) && !a.refused(want)
+	if s := a.Device.Settings.MAC.ADR.Static; s != nil {
+		m := a.Session.MAC
+		want := link{s.DataRate & 0x0f, s.Power & 0x0f, max(s.NbTrans&0x0f, 1)}
+		if ok = (want != now || m == nil || !m.LinkADR) && !a.refused(want); ok {
+			a.decide(now, want)
+		}
+		return want, ok
 	}
 	if l, ok = a.dynamic(now); ok {
+		a.decide(now, l)
 		return l, true
 	}
 	return now, false
+}
+
+// decide notes what ADR has decided and why, unless it has decided the same before.
+func (a *asking) decide(now, l link) {
+	heard := a.Device.History.Link()
+	d := macstate.Decision{
+		FCntUp: a.FCnt, Static: a.Device.Settings.MAC.ADR.Static != nil, From: now.dataRate, Margin: a.margin(),
+		SNR: heard.Best, Heard: uint8(heard.Heard), Lost: heard.Lost, Of: heard.Of,
+		DataRate: l.dataRate, Power: l.power, NbTrans: l.nbTrans,
+	}
+	if m := a.Session.MAC; m != nil && m.Decision != nil {
+		was := m.Decision
+		if was.From == d.From && (link{was.DataRate, was.Power, was.NbTrans}) == l {
+			return
+		}
+	}
+	a.decision = &d
+}
+
+// margin is how far above the demodulation floor a device is to be heard.
+func (a *asking) margin() radio.Decibel {
+	if w := a.Device.Settings.MAC.ADR.Margin; w != nil {
+		return *w
+	}
+	return adrMargin
 }
 
 // refused reports whether the device has refused the data rate or the power.
@@ -60,11 +99,7 @@ func (a *asking) floor(dataRate uint8) (radio.Decibel, bool) {
 		return 0, false
 	}
 	floor, ok := Floor(rate)
-	margin := adrMargin
-	if w := a.Device.Settings.MAC.ADR.Margin; w != nil {
-		margin = *w
-	}
-	return floor + margin, ok
+	return floor + a.margin(), ok
 }
 
 // bounds are what ADR may choose from.
@@ -91,32 +126,36 @@ func (a *asking) bounds() (low, high, strongest, weakest uint8) {
 // dynamic decides by what was heard. It never lowers the data rate: the device does
 // that by itself when it is not heard.
 func (a *asking) dynamic(now link) (link, bool) {
-	best, heard, lost, of, settled := a.Device.History.Link()
-	if heard == 0 {
-		return now, false
-	}
+	heard := a.Device.History.Link()
 	need, known := a.floor(now.dataRate)
-	if !known {
+	if heard.Heard == 0 || !known {
 		return now, false
 	}
 	slack := adrSlack
-	if heard >= adrUplinks {
+	if heard.Heard >= adrUplinks {
 		slack = 0
 	}
 	low, high, strongest, weakest := a.bounds()
 	l := now
 	l.power = min(max(l.power, strongest), weakest)
-	left := best - need - slack
+	left, rise := heard.Best-need-slack, slack
+	if heard.Settled {
+		rise = adrRise
+	}
+	if a.Device.Settings.MAC.ADR.MaxDataRate != nil && now.dataRate > high && !a.refused(link{high, l.power, 1}) {
+		need, _ = a.floor(high)
+		l.dataRate, left = high, heard.Best-need-slack
+	}
 	for dr := int(high); dr > int(now.dataRate) && dr >= int(low); dr-- {
-		full := best + a.below(now.power) - a.below(strongest)
+		full := heard.Best + a.below(now.power) - a.below(strongest)
 		next, known := a.floor(uint8(dr))
-		if known && full-next-slack >= 0 && !a.refused(link{uint8(dr), strongest, 1}) {
+		if known && full-next >= rise && !a.refused(link{uint8(dr), strongest, 1}) {
 			l.dataRate, l.power, left = uint8(dr), strongest, full-next-slack
 			break
 		}
 	}
-	l.power = a.power(l, left, slack, weakest, strongest, settled && l.dataRate == now.dataRate)
-	l.nbTrans = a.nbTrans(now.nbTrans, lost, of, settled)
+	l.power = a.power(l, left, slack, heard.Settled && l.dataRate == now.dataRate, weakest, strongest)
+	l.nbTrans = a.nbTrans(now.nbTrans, &heard)
 	return l, l != now && !a.refused(link{l.dataRate, l.power, 1})
 }
 
@@ -126,10 +165,17 @@ func (a *asking) below(power uint8) radio.Decibel {
 	return below
 }
 
-// power returns the TXPower index for what is left of the SNR. settled says that the one
-// at hand has been in use for long.
-func (a *asking) power(l link, left, slack radio.Decibel, weakest, strongest uint8, settled bool) uint8 {
-	if l.power < weakest && (!settled || left-adrSettled >= a.below(l.power+1)-a.below(l.power)) {
+// power returns the TXPower index for what is left of the SNR. settled says that the
+// one at hand was chosen by as many uplinks as are looked at.
+func (a *asking) power(l link, left, slack radio.Decibel, settled bool, weakest, strongest uint8) uint8 {
+	lack, more := slack, radio.Decibel(0)
+	if settled {
+		lack, more = adrSlack, adrSettled
+		if m := a.Session.MAC; m != nil {
+			more += adrSwing * radio.Decibel(m.Swings)
+		}
+	}
+	if l.power < weakest && left-more >= a.below(l.power+1)-a.below(l.power) {
 		for p := weakest; p > l.power; p-- {
 			if a.below(p)-a.below(l.power) <= left && !a.refused(link{l.dataRate, p, 1}) {
 				return p
@@ -137,15 +183,17 @@ func (a *asking) power(l link, left, slack radio.Decibel, weakest, strongest uin
 		}
 	}
 	power := l.power
+	if left+slack >= -lack {
+		return power
+	}
 	for power > strongest && left+slack+a.below(l.power)-a.below(power) < -slack {
 		power--
 	}
 	return power
 }
 
-// nbTrans returns how often each frame is to be sent, by how many were lost. settled
-// says that more were heard than are looked at: then it takes more to change anything.
-func (a *asking) nbTrans(n uint8, lost, of uint32, settled bool) uint8 {
+// nbTrans returns how often each frame is to be sent, by how many were lost.
+func (a *asking) nbTrans(n uint8, heard *macstate.Link) uint8 {
 	set := &a.Device.Settings.MAC.ADR
 	low, high := uint8(1), uint8(maxNbTrans)
 	if set.MinNbTrans != nil {
@@ -154,20 +202,18 @@ func (a *asking) nbTrans(n uint8, lost, of uint32, settled bool) uint8 {
 	if set.MaxNbTrans != nil {
 		high = min(*set.MaxNbTrans, 15)
 	}
-	enough := uint32(1)
-	if m := a.Session.MAC; m != nil {
-		enough += uint32(m.LossyAt)
-	}
-	tolerated := uint32(lossTolerated)
-	if settled {
-		tolerated = 2 * lossTolerated
-	}
-	switch heard := of - lost; {
-	case heard < lossAfter:
-	case lost == 0 && heard >= adrUplinks:
-		n = min(n, uint8(enough))
-	case lost*100 < of*tolerated:
-	case lost*100 < of*lossGrave:
+	m := a.Session.MAC
+	settled := heard.Since > adrUplinks || m != nil && m.Lowered
+	switch lost := heard.Lost * 100; {
+	case heard.Of-heard.Lost < lossAfter:
+	case lost < heard.Of*lossFew:
+		if heard.Since >= lessAfter {
+			n = min(n, 1+n/3)
+		}
+	case settled && lost >= heard.Of*lossGrave:
+		n = max(n, min(n+1, maxNbTrans))
+	case settled || lost < heard.Of*lossTolerated:
+	case lost < heard.Of*lossGrave:
 		n = max(n, min(2+n/2, maxNbTrans))
 	default:
 		n = max(n, maxNbTrans)

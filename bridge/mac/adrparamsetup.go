@@ -11,7 +11,7 @@ const (
 // wantADRParamSetup asks for the owner's ADR_ACK_LIMIT and ADR_ACK_DELAY (LoRaWAN
 // 1.1, 5.9).
 func wantADRParamSetup(a *asking) {
-	w := &a.Device.Settings.MAC
+	w := &a.wish
 	if a.Device.Version < session.V1_1 || w.ADRAckLimit == nil && w.ADRAckDelay == nil {
 		return
 	}

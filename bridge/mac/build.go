@@ -23,8 +23,20 @@ func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32,
 		s.Confirmed(dev.Version, fCnt)
 	}
 	s.UseFCntDown(dev.Version, d.Item != nil)
-	if asked := d.Owed.Requests(); len(asked) > 0 {
-		s.SetMAC(s.MAC.Sent(asked, fCntUp, replaces))
-	}
+	d.Owed.sent(s, fCntUp)
 	return phy, fCnt, true
+}
+
+// sent notes in the session that requests were sent in the windows of an uplink.
+func (o Owed) sent(s *session.Session, fCntUp uint32) {
+	asked := o.Requests()
+	if len(asked) == 0 {
+		return
+	}
+	next := s.MAC.Sent(asked, fCntUp, replaces)
+	if o.decision != nil {
+		next.Decision = o.decision
+	}
+	countLinkADR(next, asked, fCntUp)
+	s.SetMAC(next)
 }

@@ -17,6 +17,7 @@ const (
 	cidRekey           cid = 0x0b // 1.1
 	cidADRParamSetup   cid = 0x0c // 1.1
 	cidDeviceTime      cid = 0x0d
+	cidForceRejoin     cid = 0x0e // 1.1; it has no answer
 	cidRejoinParam     cid = 0x0f // 1.1
 	cidPingSlotInfo    cid = 0x10
 	cidPingSlotChannel cid = 0x11

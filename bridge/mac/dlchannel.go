@@ -4,21 +4,31 @@ import (
 	"slices"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
 
-// wantDlChannels asks for the frequency of RX1 of each channel that the owner wants
-// another one for (LoRaWAN L2 1.0.4, 5.6; since 1.0.2).
+// wantDlChannels asks for the frequency of RX1 of each channel that the owner wishes
+// another one for (LoRaWAN L2 1.0.4, 5.6; since 1.0.2). A channel that is new, or about
+// to be, has its uplink's.
 func wantDlChannels(a *asking) {
-	want := a.Device.Settings.MAC.DownlinkFrequencies
-	if len(want) == 0 || a.Plan.FixedChannels() || a.Device.Version < session.V1_0_2 {
+	wish := a.wish.Channels
+	if len(wish) == 0 || a.Plan.FixedChannels() || a.Device.Version < session.V1_0_2 {
 		return
 	}
 	var room [maxChannels]session.Channel
-	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
-		if f, ok := want[uint8(i)]; ok && c.Enabled && f != 0 && f != c.DownlinkFrequency {
-			var b [4]byte
-			a.want(cidDlChannel, appendFrequency(append(b[:0], byte(i)), f)...)
+	has := channels(a.Device, a.Session, a.Plan, room[:0])
+	for n := range min(len(wish), maxChannels) {
+		w := wishable(wish[n])
+		now := w.UplinkFrequency
+		switch {
+		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:
+			now = has[n].DownlinkFrequency
+		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel, newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
+			continue
+		}
+		if w.Enabled && w.DownlinkFrequency != 0 && w.DownlinkFrequency != now {
+			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), w.DownlinkFrequency)...)
 		}
 	}
 }
@@ -26,7 +36,7 @@ func wantDlChannels(a *asking) {
 // dlChannelAns: bits 0 and 1 say that the frequency is accepted and the channel
 // exists.
 func dlChannelAns(o *Owed, status []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
+	ctx.sticky(o, cidDlChannel, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
 		has := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil))
 		if n := int(asked[0]); n < len(has) {
 			has[n].DownlinkFrequency = readFrequency(asked[1:])

@@ -1,6 +1,9 @@
 package mac
 
 import (
+	"math"
+	"slices"
+
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio/region"
@@ -20,24 +23,94 @@ func (a *asking) wantMask(l link, cntl uint8, mask uint16) {
 // wantLinkADR asks for the plan's channels where these are told by masks, and for
 // what ADR has decided.
 func wantLinkADR(a *asking) {
-	if open := a.Session.MAC.Open(cidLinkADR); len(open) > 0 && a.waits(open) {
+	lacks := a.Plan.FixedChannels() && !a.masked()
+	if !lacks && !a.adapts() {
+		return
+	}
+	if open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32); len(open) > 0 && a.waits(open) {
 		a.wanted = append(a.wanted, open...)
 		return
 	}
-	l, adapt := a.adapt()
-	switch {
-	case !a.Plan.FixedChannels() && adapt:
-		a.wantMask(l, 0, a.mask())
-	case a.Plan.FixedChannels() && !a.masked():
+	before := len(a.wanted)
+	switch l, adapt := a.adapt(); {
+	case lacks:
 		a.wantMasks(l, a.Plan.StartMask())
-	case a.Plan.FixedChannels() && adapt:
+	case !adapt:
+	case a.Plan.FixedChannels():
 		a.wantMasks(l, a.Plan.PlanMask())
+	default:
+		if mask := a.mask(); mask != 0 { // a device refuses to be without channels
+			a.wantMask(l, 0, mask)
+		}
+	}
+	if n := len(a.wanted); n > before && a.Session.MAC.MaskRefused(a.wanted[n-1]) {
+		a.wanted = a.wanted[:before]
+	}
+}
+
+// adapts reports whether the network may set the data rate.
+func (a *asking) adapts() bool { return a.adr && !a.Device.Settings.MAC.ADR.Disabled }
+
+// A LinkADRReq after some in vain is sent after 1, 2, 4 … uplinks, 64 at the most, whatever
+// stands in it: a device that does not obey, or changes its data rate by itself time and
+// again, does not get one with each uplink. What was in vain is forgotten after twice as
+// many.
+const maxLinkWait = 64
+
+// patient reports whether it is time for a LinkADRReq.
+func (a *asking) patient() bool {
+	m := a.Session.MAC
+	if m == nil || m.LinkTries == 0 || a.FCnt == m.LinkAt || a.ackReq {
+		return true
+	}
+	return a.FCnt-m.LinkAt >= min(uint32(1)<<min(m.LinkTries-1, 30), maxLinkWait)
+}
+
+// countLinkADR notes in m that requests were sent in the windows of an uplink.
+func countLinkADR(m *macstate.State, asked []macstate.Command, fCntUp uint32) {
+	if !slices.ContainsFunc(asked, func(c macstate.Command) bool { return c.CID == cidLinkADR }) {
+		return
+	}
+	if fCntUp-m.LinkAt >= 2*maxLinkWait {
+		m.LinkTries = 0
+	}
+	m.LinkTries, m.LinkAt = min(m.LinkTries+1, maxLinkTries), fCntUp
+}
+
+const maxLinkTries = 10
+
+// wake has a request asked once more that rests: a device that has heard nothing for long
+// asks for a downlink, and the request goes with that.
+func (a *asking) wake() {
+	m := a.Session.MAC
+	if awake := m.Wake(cidLinkADR); a.ackReq && awake != m {
+		a.Session.SetMAC(awake)
+	}
+}
+
+// revert notes that a device has gone back to a lower data rate by itself, because it
+// has not heard us: it sends with full power. With the lowest data rate it may use all
+// channels of the band again (LoRaWAN L2 1.0.4, 4.3.1.1).
+func (a *asking) revert() {
+	s := a.Session
+	if s.MAC == nil || !s.MAC.LinkADR || !a.adapts() || a.dataRate >= a.now.ADRDataRate {
+		return
+	}
+	a.now.ADRDataRate, a.now.ADRTXPower = a.dataRate, 0
+	p := a.now
+	s.SetParameters(&p)
+	if a.FCnt-s.MAC.LinkAt < maxLinkWait { // no device gives up as soon
+		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.LinkTries = min(m.LinkTries+1, maxLinkTries) }))
+	}
+	if low, _ := a.Plan.ADRDataRates(); a.Plan.FixedChannels() && a.dataRate <= low {
+		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Masked, m.NoCFList = false, true }))
 	}
 }
 
 // waits reports whether the last request still stands: the device has sent with the
-// same data rate ever since. What was decided is not decided anew with each uplink,
-// or the request would never come to rest.
+// same data rate ever since, or with the one that it was asked for and has not answered.
+// What was decided is not decided anew with each uplink, or the request would never
+// come to rest.
 func (a *asking) waits(open []macstate.Command) bool {
 	asked := uint32(0)
 	for i := range a.Session.MAC.Asked {
@@ -45,13 +118,20 @@ func (a *asking) waits(open []macstate.Command) bool {
 			asked = r.FCntUp
 		}
 	}
-	return asked >= a.Device.History.From() || asked == a.FCnt
+	return asked >= a.Device.History.From() || asked == a.FCnt || open[0].Payload[0]>>4 == a.dataRate
 }
 
-// mask returns the channels of the plan that the device has, by number.
+// mask returns the channels that the device has, by number: those of the plan, or those
+// that the owner wishes.
 func (a *asking) mask() (mask uint16) {
 	var room [maxChannels]session.Channel
 	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
+		if wish := a.wish.Channels; len(wish) > 0 {
+			if i < min(len(wish), maskSize) && c.Enabled && wish[i].Enabled {
+				mask |= 1 << i
+			}
+			continue
+		}
 		for _, p := range a.Plan.Channels() {
 			if i < maskSize && c.Enabled && c.UplinkFrequency == p.Frequency && p.MinDR < p.MaxDR {
 				mask |= 1 << i
@@ -103,40 +183,57 @@ func linkADRAns(_ *Owed, status []byte, ctx UplinkContext) {
 	if len(open) == 0 || ctx.contradicts {
 		return
 	}
-	mask, rate, power := status[0]&1 != 0, status[0]&2 != 0, status[0]&4 != 0
-	asked := open[len(open)-1].Bytes()
-	ok := mask && rate && power
+	asked := &open[len(open)-1]
+	ok := status[0]&7 == 7
 	m := s.MAC
 	for _, c := range open {
 		m = m.Answered(c, ok)
 	}
-	p := Current(ctx.Device, s, ctx.Plan)
-	was := link{p.ADRDataRate, p.ADRTXPower, max(p.ADRNbTrans, 1)}
-	is := link{asked[0] >> 4, asked[0] & 0x0f, max(asked[3]&0x0f, 1)}
-	s.SetMAC(m.With(func(m *macstate.State) {
-		switch {
-		case ok && is.dataRate != was.dataRate:
-			m.LossyAt = 0
-		case ok && is.nbTrans > was.nbTrans:
-			m.LossyAt = was.nbTrans
-		}
-		m.LinkADR = m.LinkADR || ok
-		m.Masked = m.Masked || ok && ctx.Plan.FixedChannels()
-		if !rate {
-			m.NoRates |= 1 << (asked[0] >> 4)
-		}
-		if !power {
-			m.NoPowers |= 1 << (asked[0] & 0x0f)
-		}
-	}))
 	if ok {
-		p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = is.dataRate, is.power, is.nbTrans
-		s.SetParameters(&p)
-		before, _ := ctx.Plan.TXPower(was.power)
-		after, _ := ctx.Plan.TXPower(is.power)
-		ctx.Device.History.Adapted(after-before, is.nbTrans != was.nbTrans)
+		ctx.linked(m, linkOf(asked))
+	} else {
+		m.LinkTries -= min(m.LinkTries, 1) // what is refused is not asked again
+		m.RefuseLink(*asked, status[0]&1 == 0, status[0]&2 == 0, status[0]&4 == 0)
 	}
+	s.SetMAC(m)
 	for _, c := range open {
 		ctx.tell(c, ok)
+	}
+}
+
+// linkOf returns what a LinkADRReq asks for.
+func linkOf(c *macstate.Command) link {
+	b := &c.Payload
+	return link{b[0] >> 4, b[0] & 0x0f, max(b[3]&0x0f, 1)}
+}
+
+// linked notes in m, and in the session, that a device has another link now. The data
+// rate is that of the answer: some devices accept one, and keep to their own.
+func (ctx *UplinkContext) linked(m *macstate.State, is link) {
+	if dr, err := ctx.Plan.UplinkDataRate(ctx.Rate); err == nil && dr != is.dataRate {
+		is.dataRate = dr
+	} else {
+		m.LinkTries -= min(m.LinkTries, 1) // it was not in vain
+	}
+	p := Current(ctx.Device, ctx.Session, ctx.Plan)
+	was := link{p.ADRDataRate, p.ADRTXPower, max(p.ADRNbTrans, 1)}
+	count(m, was, is)
+	m.LinkADR, m.Masked = true, m.Masked || ctx.Plan.FixedChannels()
+	p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = is.dataRate, is.power, is.nbTrans
+	ctx.Session.SetParameters(&p)
+	before, _ := ctx.Plan.TXPower(was.power)
+	after, _ := ctx.Plan.TXPower(is.power)
+	ctx.Device.History.Adapted(after-before, is.nbTrans != was.nbTrans)
+}
+
+// count notes what a device was told that has another link now than it was known to have.
+func count(m *macstate.State, was, is link) {
+	if is.dataRate != was.dataRate {
+		m.Lowered, m.Swings = false, 0
+		return
+	}
+	m.Lowered = m.Lowered || is.nbTrans < was.nbTrans
+	if is.power != was.power {
+		m.Swings = min(m.Swings+1, maxSwings)
 	}
 }

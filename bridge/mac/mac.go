@@ -22,8 +22,11 @@ type Owed struct {
 	Any    bool // some downlink, whatever it holds (ADRACKReq, sticky answers)
 	answer [numAnswers]bool
 	mode   byte                // with DeviceModeConf
-	sticky bool                // the device has sent a sticky answer
+	begun  bool                // the device has gone back to what it was made with; while Uplink reads
+	sticky uint32              // sticky answers that the device has sent, by identifier; only while Uplink reads them
 	asked  *[]macstate.Command // what the network asks; nil: nothing
+
+	decision *macstate.Decision // of ADR, if it is asked and new
 }
 
 // answer is an answer that a device can be owed, in the order in which answers
@@ -85,12 +88,19 @@ func (o Owed) size() int {
 	return n
 }
 
-// Trim leaves out the requests for which no window has room: they stay wanted.
+// Trim leaves out the requests for which no window has room: they stay wanted. The
+// LinkADRReqs of a frame go together or not at all: the first ones alone may switch the
+// channels off that the last one switches on.
 func (o *Owed) Trim(windows [2]Window) {
 	room := max(windows[0].MaxMACPayload, windows[1].MaxMACPayload) - headerSize + 4
-	for n := len(o.Requests()); n > 0 && o.size() > room; n-- {
-		left := (*o.asked)[:n-1]
-		if o.asked = &left; n == 1 {
+	for o.asked != nil && o.size() > room {
+		left := *o.asked
+		last := left[len(left)-1]
+		left = left[:len(left)-1]
+		for n := len(left); n > 0 && last.CID == cidLinkADR && left[n-1].CID == cidLinkADR; n-- {
+			left = left[:n-1]
+		}
+		if o.asked = &left; len(left) == 0 {
 			o.asked = nil
 		}
 	}
@@ -114,7 +124,7 @@ func (o Owed) Answers() []string {
 		}
 	}
 	for _, c := range o.Requests() {
-		out = append(out, requestText(c))
+		out = append(out, Words(c))
 	}
 	return out
 }
@@ -140,6 +150,7 @@ type UplinkContext struct {
 	FCnt     uint32                              // of the uplink
 	Rate     radio.DataRate                      // of the uplink
 	At       time.Time                           // the zero time where the calendar is not known
+	Begun    bool                                // the device has begun anew with the uplink
 	RX1Delay uint8                               // s, that the network wants; 0: any
 	Told     func(request string, accepted bool) // is called with each answer; may be nil
 
@@ -156,13 +167,16 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 		o = o.after(commands, ctx)
 	}
 	if ctx.Plan == nil {
+		o.sticky, o.begun = 0, false
 		return o
 	}
 	ctx.notSticky(&o)
-	if due := ctx.due(d.ADR); len(due) > 0 {
+	ctx.Device.History.ADR = d.ADR
+	if due, decision := ctx.due(&o, d); len(due) > 0 {
 		asked := due
-		o.asked = &asked
+		o.asked, o.decision = &asked, decision
 	}
+	o.sticky, o.begun = 0, false
 	return o
 }
 

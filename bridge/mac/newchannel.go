@@ -49,8 +49,8 @@ func rates(p *region.Plan) (low, high uint8) {
 	return 0, 5
 }
 
-// wantNewChannels asks for the channels of the plan that the device has not, where
-// channels can be told (LoRaWAN L2 1.0.4, 5.6).
+// wantNewChannels asks for the channels that the owner wishes, else for those of the
+// plan, which the device has not, where channels can be told (LoRaWAN L2 1.0.4, 5.6).
 func wantNewChannels(a *asking) {
 	if a.Plan.FixedChannels() {
 		return
@@ -58,6 +58,15 @@ func wantNewChannels(a *asking) {
 	var room [maxChannels]session.Channel
 	has := channels(a.Device, a.Session, a.Plan, room[:0])
 	next := len(a.Plan.DefaultChannels())
+	if wish := a.wish.Channels; len(wish) > 0 {
+		for n := next; n < min(len(wish), maxChannels); n++ {
+			c := wishable(wish[n])
+			if c.Enabled && c.UplinkFrequency != 0 && (n >= len(has) || !sameUplink(c, has[n])) {
+				a.want(cidNewChannel, newChannelReq(n, c.UplinkFrequency, c.MinDataRate, c.MaxDataRate)...)
+			}
+		}
+		return
+	}
 	for i, c := range a.Plan.Channels() {
 		at := func(h session.Channel) bool { return h.Enabled && h.UplinkFrequency == c.Frequency }
 		if i < next || c.MinDR == c.MaxDR || slices.ContainsFunc(has, at) {
@@ -70,9 +79,33 @@ func wantNewChannels(a *asking) {
 		if n >= maxChannels {
 			return
 		}
-		var b [5]byte
-		a.want(cidNewChannel, append(appendFrequency(append(b[:0], byte(n)), c.Frequency), c.MaxDR<<4|c.MinDR)...)
+		a.want(cidNewChannel, newChannelReq(n, c.Frequency, c.MinDR, c.MaxDR)...)
 	}
+}
+
+// told is a channel as commands can tell it: what no device can have is not asked again
+// and again.
+func told(c session.Channel) session.Channel {
+	c.UplinkFrequency, c.DownlinkFrequency = tellable(c.UplinkFrequency), tellable(c.DownlinkFrequency)
+	c.MinDataRate, c.MaxDataRate = c.MinDataRate&0x0f, c.MaxDataRate&0x0f
+	return c
+}
+
+func newChannelReq(n int, f radio.Frequency, low, high uint8) []byte {
+	return append(appendFrequency(append(make([]byte, 0, 5), byte(n)), f), high<<4|low&0x0f)
+}
+
+// wishable returns a channel as commands can tell it.
+func wishable(c session.Channel) session.Channel {
+	c.UplinkFrequency, c.DownlinkFrequency = tellable(c.UplinkFrequency), tellable(c.DownlinkFrequency)
+	c.MinDataRate, c.MaxDataRate = c.MinDataRate&0x0f, c.MaxDataRate&0x0f
+	return c
+}
+
+// sameUplink reports whether a channel is as it is wished, but for its downlinks.
+func sameUplink(wish, has session.Channel) bool {
+	return has.Enabled && has.UplinkFrequency == wish.UplinkFrequency &&
+		has.MinDataRate == wish.MinDataRate && has.MaxDataRate == wish.MaxDataRate
 }
 
 // newChannelAns: bits 0 and 1 say that the frequency and the data rates are

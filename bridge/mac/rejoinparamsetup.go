@@ -8,7 +8,7 @@ import (
 // wantRejoinParamSetup asks for rejoin-requests as often as the owner wants them
 // (LoRaWAN 1.1, 5.12).
 func wantRejoinParamSetup(a *asking) {
-	w := &a.Device.Settings.MAC
+	w := &a.wish
 	if a.Device.Version < session.V1_1 || w.RejoinTime == nil || w.RejoinCount == nil {
 		return
 	}

@@ -1,12 +1,12 @@
 package mac
 
 import (
-	"fmt"
 	"slices"
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
+	"lorawand/radio/frame"
 	"lorawand/radio/region"
 )
 
@@ -15,9 +15,12 @@ import (
 type asking struct {
 	UplinkContext
 	now      session.Parameters
+	wish     macstate.Wish
 	dataRate uint8 // index, of the uplink
-	adr      bool  // the network may set the data rate
+	adr      bool  // the device lets the network set the data rate
+	ackReq   bool  // the device asks for a downlink, because it has heard none for long
 	wanted   []macstate.Command
+	decision *macstate.Decision // of ADR, which wanted has; nil: none, or not a new one
 }
 
 // want asks for a command.
@@ -43,36 +46,36 @@ func (a *asking) all() {
 	wantDevStatus(a)
 }
 
-// requestNames are the commands of the network that all asks.
-var requestNames = map[cid]string{
-	cidDutyCycle: "DutyCycleReq", cidTxParamSetup: "TxParamSetupReq", cidRXParamSetup: "RXParamSetupReq",
-	cidNewChannel: "NewChannelReq", cidLinkADR: "LinkADRReq", cidRXTimingSetup: "RXTimingSetupReq",
-	cidDlChannel: "DlChannelReq", cidADRParamSetup: "ADRParamSetupReq", cidRejoinParam: "RejoinParamSetupReq",
-	cidDevStatus: "DevStatusReq",
-}
-
-// requestText says which command is asked: "LinkADRReq 50ff0001".
-func requestText(c macstate.Command) string {
-	if c.Size == 0 {
-		return requestNames[c.CID]
-	}
-	return fmt.Sprintf("%s %x", requestNames[c.CID], c.Bytes())
-}
-
-// due returns the requests that are due after an uplink.
-func (ctx *UplinkContext) due(adr bool) []macstate.Command {
-	if ctx.Plan == nil {
-		return nil
+// due returns the requests that are due after an uplink, and what ADR has newly decided.
+// A request whose answer the device repeats until it hears a downlink has to wait: nobody
+// could tell the answer to it from that to the one before.
+func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macstate.Decision) {
+	if (ctx.Begun || o.begun) && ctx.Session.MAC.Deaf() {
+		return nil, nil
 	}
 	dr, err := ctx.Plan.UplinkDataRate(ctx.Rate)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	a := asking{
-		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), dataRate: dr, adr: adr,
+		UplinkContext: *ctx, now: Current(ctx.Device, ctx.Session, ctx.Plan), wish: ctx.Device.Wish(ctx.Session),
+		dataRate: dr, adr: d.ADR, ackReq: d.ADRACKReq,
 	}
+	a.revert()
+	a.wake()
 	a.all()
-	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt)
+	if !a.patient() {
+		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return c.CID == cidLinkADR })
+		a.decision = nil
+	}
+	if o.sticky != 0 {
+		all := len(a.wanted)
+		a.wanted = slices.DeleteFunc(a.wanted, func(c macstate.Command) bool { return o.sticky>>c.CID&1 == 1 })
+		if len(a.wanted) < all && !o.Any {
+			ctx.soothe(o)
+		}
+	}
+	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt), a.decision
 }
 
 // Current returns the parameters that a device is known to use.
@@ -102,12 +105,14 @@ func replaces(next, old macstate.Command) bool {
 	return true
 }
 
-// open returns the requests with an identifier that were sent last, and not answered.
+// open returns the requests with an identifier that were sent last before the uplink,
+// and not answered. A device may send a frame several times: it cannot answer what was
+// sent in answer to the first of them.
 func (ctx *UplinkContext) open(id cid) []macstate.Command {
 	if ctx.Session == nil || ctx.Plan == nil {
 		return nil
 	}
-	return ctx.Session.MAC.Open(id)
+	return ctx.Session.MAC.Open(id, ctx.FCnt)
 }
 
 // answered takes the device's answer to the oldest request with an identifier that
@@ -122,7 +127,7 @@ func (ctx *UplinkContext) answered(id cid, ok bool, apply func(p *session.Parame
 	if ok {
 		p := Current(ctx.Device, s, ctx.Plan)
 		p.Channels = slices.Clone(p.Channels)
-		apply(&p, c.Bytes())
+		apply(&p, c.Payload[:])
 		s.SetParameters(&p)
 	}
 	s.SetMAC(s.MAC.Answered(c, ok))
@@ -133,27 +138,37 @@ func (ctx *UplinkContext) answered(id cid, ok bool, apply func(p *session.Parame
 // tell reports an answer.
 func (ctx *UplinkContext) tell(c macstate.Command, ok bool) {
 	if ctx.Told != nil {
-		ctx.Told(requestText(c), ok)
+		ctx.Told(Words(c), ok)
 	}
 }
 
 // sticky notes an answer that the device repeats until it hears a downlink: it gets
-// one, if only an empty one (LoRaWAN L2 1.0.4, 5.4, 5.7 and 5.8).
-func (ctx *UplinkContext) sticky(o *Owed, answered bool) {
-	s := ctx.Session
-	if !answered && (s == nil || s.MAC == nil || !s.MAC.Sticky) {
+// one, if only an empty one (LoRaWAN L2 1.0.4, 5.4, 5.7 and 5.8). A device that never
+// stops gets as many as a request has tries.
+func (ctx *UplinkContext) sticky(o *Owed, id cid, answered bool) {
+	s, first := ctx.Session, o.sticky == 0
+	if o.sticky |= 1 << id; !answered && (s == nil || s.MAC == nil || s.MAC.Sticky == 0) {
 		return
 	}
-	o.Any, o.sticky = true, true
-	if !s.MAC.Sticky {
-		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Sticky = true }))
+	if first {
+		ctx.soothe(o)
 	}
+}
+
+// soothe owes a downlink to a device that repeats an answer until it hears one.
+func (ctx *UplinkContext) soothe(o *Owed) {
+	s := ctx.Session
+	if s.MAC != nil && s.MAC.Sticky >= macstate.MaxTries {
+		return
+	}
+	s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Sticky++ }))
+	o.Any = true
 }
 
 // notSticky notes that an uplink has no sticky answer any more.
 func (ctx *UplinkContext) notSticky(o *Owed) {
-	if m := ctx.Session; m != nil && m.MAC != nil && m.MAC.Sticky && !o.sticky {
-		m.SetMAC(m.MAC.With(func(m *macstate.State) { m.Sticky = false }))
+	if m := ctx.Session; m != nil && m.MAC != nil && m.MAC.Sticky > 0 && o.sticky == 0 {
+		m.SetMAC(m.MAC.With(func(m *macstate.State) { m.Sticky = 0 }))
 	}
 }
 
@@ -162,9 +177,12 @@ func (ctx *UplinkContext) notSticky(o *Owed) {
 func Forget(s *session.Session) {
 	s.SetParameters(nil)
 	if s.MAC != nil {
-		s.SetMAC(nil)
+		s.SetMAC(s.MAC.Begun())
 	}
 }
+
+// tellable returns a frequency as appendFrequency can tell it.
+func tellable(f radio.Frequency) radio.Frequency { return f / 100 & 0xff_ffff * 100 }
 
 // appendFrequency appends a frequency in 100 Hz, 24 bits, little-endian.
 func appendFrequency(dst []byte, f radio.Frequency) []byte {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"reflect"
+	"slices"
 	"testing"
 
 	"lorawand/bridge/session"
@@ -68,7 +69,7 @@ var requestCases = []struct {
 		nil, func(s *session.Session) bool { return *s.Parameters.UplinkDwell && s.Parameters.MaxEIRP == 3000 },
 	},
 	{"DlChannel", "EU_863_870_TTN", session.V1_0_2, func(d *session.Device) {
-		d.Settings.MAC.DownlinkFrequencies = map[uint8]radio.Frequency{3: 868_800_000}
+		wishChannels(d, func(c []session.Channel) { c[3].DownlinkFrequency = 868_800_000 })
 	}, "0a03809184", []byte{10, 3}, []byte{10, 2}, func(s *session.Session) bool { return s.Parameters.Channels[3].DownlinkFrequency == 868_800_000 }},
 	{
 		"ADRParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) { d.Settings.MAC.ADRAckLimit = ptr(uint8(7)) },
@@ -78,8 +79,14 @@ var requestCases = []struct {
 			return *s.Parameters.ADRAckLimitExp == 7 && *s.Parameters.ADRAckDelayExp == 5
 		},
 	},
+	{"NewChannel, wished", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+		wishChannels(d, func(c []session.Channel) { c[4].UplinkFrequency, c[4].DownlinkFrequency = 867_700_000, 867_700_000 })
+	}, "070488668450", []byte{7, 3}, []byte{7, 0}, func(s *session.Session) bool { return s.Parameters.Channels[4].UplinkFrequency == 867_700_000 }},
+	{"DutyCycle, wished", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+		d.Settings.MAC.MaxDutyCycle, d.Session.MAC.Wish = ptr(uint8(10)), &macstate.Wish{MaxDutyCycle: ptr(uint8(6))}
+	}, "0406", []byte{4}, nil, func(s *session.Session) bool { return *s.Parameters.MaxDutyCycle == 6 }},
 	{"RejoinParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
-		d.Settings.MAC.RejoinTime, d.Settings.MAC.RejoinCount = ptr(uint8(5)), ptr(uint8(6))
+		d.Session.MAC.Wish = &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}
 	}, "0f56", []byte{15, 1}, nil, func(s *session.Session) bool { return s.MAC.RejoinTold && *s.Parameters.RejoinTimePeriod == 5 }},
 	{"LinkADR", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.ADR = macstate.ADR{Static: &macstate.Static{DataRate: 3, Power: 2, NbTrans: 2}}
@@ -91,6 +98,17 @@ var requestCases = []struct {
 		[]byte{3, 6, 3, 6},
 		func(s *session.Session) bool { return s.MAC.Masked },
 	},
+}
+
+// wishChannels wishes for the channels that a device has, with changes.
+func wishChannels(d *session.Device, change func([]session.Channel)) {
+	p, err := d.FrequencyPlan()
+	if err != nil {
+		return
+	}
+	wish := slices.Clone(channels(d, d.Session, p, nil))
+	change(wish)
+	d.Session.MAC = &macstate.State{Masked: true, Wish: &macstate.Wish{Channels: wish}}
 }
 
 func lackLastChannel(d *session.Device) {
@@ -218,8 +236,8 @@ func TestStickyAnswer(t *testing.T) {
 		e.fCnt++
 		return UplinkContext{Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: e.fCnt, Rate: radio.LoRaDataRate(9, 125_000)}
 	}
-	if o := Uplink(dataUp(), []byte{8}, ctx()); o.Any {
-		t.Error("a downlink for an answer that nobody has asked for")
+	if o := Uplink(dataUp(), []byte{8}, ctx()); !o.Any || len(o.Requests()) > 0 {
+		t.Errorf("%+v, want a downlink, so that the device stops and can be asked", o)
 	}
 	e.uplink()
 	for range 3 {
@@ -247,9 +265,17 @@ func FuzzAnswers(f *testing.F) {
 		e := newEndDevice(t, tt.plan, session.V1_0_0+session.Version(r.Intn(6)), link{dataRate: 3, nbTrans: 1})
 		e.mute = true
 		tt.want(e.d)
+		e.d.SupportsJoin = r.Intn(2) == 0
 		for range 1 + r.Intn(40) {
 			e.answers = commands[:r.Intn(len(commands)+1)]
-			e.uplink()
+			e.begun, e.ackReq, e.noADR = r.Intn(20) == 0, r.Intn(5) == 0, r.Intn(5) == 0
+			e.dataRate = uint8(r.Intn(4))
+			if e.fCnt > 0 && r.Intn(4) == 0 {
+				e.fCnt-- // the frame once more
+			}
+			if n := (Owed{asked: ptr(e.uplink())}).size(); n > 222 {
+				t.Fatalf("%d bytes of requests", n)
+			}
 			if m := e.d.Session.MAC; m != nil && (len(m.Asked) > 48 || len(m.Refused) > 48) {
 				t.Fatalf("%d asked, %d refused", len(m.Asked), len(m.Refused))
 			}

@@ -7,7 +7,7 @@ import "lorawand/bridge/session"
 func resetInd(o *Owed, _ []byte, ctx UplinkContext) {
 	if ctx.Device.Version >= session.V1_1 && !ctx.Device.SupportsJoin {
 		Forget(ctx.Session)
-		o.answer[reset] = true
+		o.answer[reset], o.begun = true, true
 	}
 }
 

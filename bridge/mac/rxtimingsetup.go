@@ -6,16 +6,16 @@ import "lorawand/bridge/session"
 // (LoRaWAN L2 1.0.4, 5.7).
 func wantRXTimingSetup(a *asking) {
 	delay := a.RX1Delay
-	if w := a.Device.Settings.Desired.RX1Delay; w != nil {
+	if w := a.wish.RX1Delay; w != nil {
 		delay = max(*w, 1)
 	}
-	if delay != 0 && delay != a.now.RX1Delay {
-		a.want(cidRXTimingSetup, delay&0x0f)
+	if delay = min(delay, 15); delay != 0 && delay != a.now.RX1Delay {
+		a.want(cidRXTimingSetup, delay)
 	}
 }
 
 func rxTimingSetupAns(o *Owed, _ []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidRXTimingSetup, true, func(p *session.Parameters, asked []byte) {
+	ctx.sticky(o, cidRXTimingSetup, ctx.answered(cidRXTimingSetup, true, func(p *session.Parameters, asked []byte) {
 		p.RX1Delay = max(asked[0], 1)
 	}))
 }

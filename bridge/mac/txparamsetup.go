@@ -18,8 +18,14 @@ func wantTxParamSetup(a *asking) {
 	}
 	limits := a.Plan.DwellLimits()
 	power := a.Plan.MaxEIRP()
-	if w := a.Device.Settings.MAC.MaxEIRP; w != nil {
+	if w := a.wish.MaxEIRP; w != nil {
 		power = *w
+	}
+	if w := a.wish.UplinkDwell; w != nil {
+		limits.Uplink = *w
+	}
+	if w := a.wish.DownlinkDwell; w != nil {
+		limits.Downlink = *w
 	}
 	index := len(maxEIRPs) - 1
 	for index > 0 && maxEIRPs[index] > power {
@@ -40,7 +46,7 @@ func wantTxParamSetup(a *asking) {
 }
 
 func txParamSetupAns(o *Owed, _ []byte, ctx UplinkContext) {
-	ctx.sticky(o, ctx.answered(cidTxParamSetup, true, func(p *session.Parameters, asked []byte) {
+	ctx.sticky(o, cidTxParamSetup, ctx.answered(cidTxParamSetup, true, func(p *session.Parameters, asked []byte) {
 		up, down := asked[0]>>4&1 == 1, asked[0]>>5&1 == 1
 		p.UplinkDwell, p.DownlinkDwell, p.MaxEIRP = &up, &down, maxEIRPs[asked[0]&0x0f]
 	}))

@@ -2,12 +2,12 @@ package schedule
 
 import "lorawand/radio"
 
-// Agenda is what is to be done at a time, soonest first; at the same time, in the
-// order in which it was noted. An entry cannot be taken out: whoever carries it out
-// looks whether it is still wanted. The zero value is empty.
+// Agenda is a list of timed entries, soonest first; entries for the same time keep
+// the order in which they were added. Entries cannot be removed: the code that
+// carries one out checks whether it is still wanted. The zero value is empty.
 //
-// It is a binary heap of its own: container/heap would allocate for each entry, of
-// which every uplink makes two.
+// It is a binary heap of its own, because container/heap would allocate memory for
+// each entry, and every uplink adds two.
 type Agenda[T any] struct {
 	entries []entry[T]
 	seq     uint64
@@ -24,7 +24,7 @@ func (e *entry[T]) before(o *entry[T]) bool { return e.at < o.at || e.at == o.at
 // Len returns how many entries there are.
 func (a *Agenda[T]) Len() int { return len(a.entries) }
 
-// Add notes what is to be done at a time.
+// Add adds an entry for a time.
 func (a *Agenda[T]) Add(at radio.HostTime, what T) {
 	a.seq++
 	a.entries = append(a.entries, entry[T]{at, a.seq, what})
@@ -47,7 +47,8 @@ func (a *Agenda[T]) Next() (at radio.HostTime, ok bool) {
 	return a.entries[0].at, true
 }
 
-// Due takes out an entry whose time has come. ok is false if there is none.
+// Due removes the first entry if its time has come, and returns it. ok is false if
+// there is none.
 func (a *Agenda[T]) Due(now radio.HostTime) (at radio.HostTime, what T, ok bool) {
 	h := a.entries
 	if len(h) == 0 || h[0].at > now {

@@ -9,19 +9,19 @@ import (
 	"lorawand/radio/region"
 )
 
-// hour is the time over which a duty cycle counts, plus 1 s for the difference
-// between the host's clock and the gateway's.
+// hour is the period of a duty cycle, plus 1 s for the difference between the
+// clocks of the host and the gateway.
 const hour = time.Hour + time.Second
 
-// ceilings are the share of a sub-band's allowance that a priority may use up,
-// in percent: what is important still finds room. Source: The Things Stack
-// v3.32.1, pkg/gatewayserver/scheduling.
+// ceilings limit each priority to a share of a sub-band's airtime, in percent, so
+// that room is left for higher priorities. Source: The Things Stack v3.32.1,
+// pkg/gatewayserver/scheduling.
 var ceilings = [...]int64{
 	radio.PriorityLowest: 40, radio.PriorityLow: 50, radio.PriorityBelowNormal: 60, radio.PriorityNormal: 70,
 	radio.PriorityAboveNormal: 80, radio.PriorityHigh: 90, radio.PriorityHighest: 100,
 }
 
-// allowance is the airtime in an hour that a priority may use of a sub-band.
+// allowance returns the airtime of an hour that a priority may use in a sub-band.
 func allowance(s region.SubBand, p radio.Priority) time.Duration {
 	return time.Hour / 1000 * time.Duration(s.DutyCycle) * time.Duration(ceilings[p]) / 100
 }
@@ -36,8 +36,8 @@ type span struct {
 	why       Why
 }
 
-// ledger holds the past and planned transmissions of a gateway in the order of
-// time. The key is the lower edge of the sub-band.
+// ledger holds the past and planned transmissions of a gateway in order of time.
+// The key is the lower edge of the sub-band.
 type ledger map[radio.Frequency][]*span
 
 func (l ledger) spend(band radio.Frequency, start radio.HostTime, airtime time.Duration) *span {
@@ -68,9 +68,9 @@ func (l ledger) prune(now radio.HostTime) {
 	}
 }
 
-// used returns the largest airtime in any hour that contains an emission, without
-// the emission itself. It looks at the hour that ends with the emission and at
-// those that end with each later span.
+// used returns the highest airtime of any hour that contains an emission, without
+// the emission itself. It checks the hour that ends with the emission, and the
+// hours that end with each later span.
 func (l ledger) used(band radio.Frequency, start radio.HostTime, airtime time.Duration) time.Duration {
 	end := start.Add(airtime)
 	fullest := l.between(band, end.Add(-hour), end)
@@ -92,7 +92,7 @@ func (l ledger) between(band radio.Frequency, from, to radio.HostTime) (sum time
 	return sum
 }
 
-// Bands returns the sub-bands that a map has something of, in their order.
+// Bands returns the keys of a map by sub-band, in ascending order.
 func Bands[V any](byBand map[radio.Frequency]V) []radio.Frequency {
 	return slices.Sorted(maps.Keys(byBand))
 }

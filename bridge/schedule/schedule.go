@@ -1,10 +1,10 @@
-// Package schedule decides whether a gateway can send at a time: it knows what
-// each gateway has planned and has sent, the duty cycle of its sub-bands over
-// every hour, dwell time, and the margins that gateways need. Its answers are
-// data: a Verdict says what speaks against a transmission, and by how much.
+// Package schedule decides whether a gateway can send at a given time. It knows the
+// past and planned transmissions of each gateway, the duty cycle of its sub-bands
+// over every hour, the dwell time, and the margins that gateways need. Its answer
+// is a Verdict: the reason against a transmission, and by how much.
 //
-// It does no I/O, takes no lock and reads no clock: whoever owns a Scheduler
-// hands in the time.
+// It does no I/O, takes no lock and reads no clock: the owner of a Scheduler passes
+// the time.
 package schedule
 
 import (
@@ -17,15 +17,15 @@ import (
 	"lorawand/radio/region"
 )
 
-// Emission is a transmission that somebody wants.
+// Emission is a proposed transmission.
 type Emission struct {
 	Gateway   *gateway.Gateway
 	Start     radio.ConcentratorTime // of the gateway
-	HostStart radio.HostTime         // the same, as the host sees it
+	HostStart radio.HostTime         // Start by the clock of the host
 	Airtime   time.Duration
 	Frequency radio.Frequency
 	Priority  radio.Priority
-	Fallback  bool // RX2: while it is only held it gives way to an RX1 of its own priority
+	Fallback  bool // RX2: while it is only held, it gives way to an RX1 of the same priority
 	Why       Why  // is kept with what was sent
 }
 
@@ -33,23 +33,23 @@ func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) 
 
 func (e *Emission) hostEnd() radio.HostTime { return e.HostStart.Add(e.Airtime) }
 
-// Reason is why an emission is not possible.
+// Reason is the reason against an emission.
 type Reason uint8
 
-// Reasons. None is good news. Those from Size on are not found here but by
-// those who ask, so that one list says all.
+// Reasons against an emission. This package finds those before Size; its callers
+// find the others, so that all reasons are in one list.
 const (
 	None      Reason = iota
 	Offline          // the gateway is not connected
 	NoSubBand        // nothing may be sent on this frequency
 	DwellTime        // longer than the frequency plan allows
 	TooLate          // begins too soon for the gateway
-	Conflict         // the gateway sends something else at that time
-	DutyCycle        // the sub-band's hour is used up, for this priority
+	Conflict         // the gateway sends another frame at that time
+	DutyCycle        // the priority has used up its share of the sub-band's hour
 	Size             // longer than the data rate can carry
 	NoPath           // the driver could not hand it over
 	Refused          // the gateway has refused it
-	NoCounter        // no frame counter is reserved: the store cannot be written
+	NoCounter        // no frame counter is reserved, because the store cannot be written
 )
 
 var reasonNames = [...]string{
@@ -64,19 +64,19 @@ func (r Reason) String() string { return reasonNames[r] }
 // Verdict is the answer to an Emission.
 type Verdict struct {
 	Reason  Reason
-	Lead    time.Duration  // from now to the begin
+	Lead    time.Duration  // from now to the start
 	SubBand region.SubBand // zero with NoSubBand
-	Used    time.Duration  // airtime in the fullest hour around the emission, without it
-	Allowed time.Duration  // airtime that this priority may use in an hour; 0 where nothing limits it
-	Limit   time.Duration  // with DwellTime: the longest that is allowed
+	Used    time.Duration  // airtime in the fullest hour around the emission, without the emission
+	Allowed time.Duration  // airtime that this priority may use in an hour; 0: unlimited
+	Limit   time.Duration  // with DwellTime: the longest airtime allowed
 }
 
 // OK reports whether the emission is possible.
 func (v *Verdict) OK() bool { return v.Reason == None }
 
-// gap is the time off the air that the reference's queue wants between two
-// transmissions: programming the second one must not meet the first
-// (TX_START_DELAY + TX_MARGIN_DELAY + TX_JIT_DELAY of jitqueue.c).
+// gap is the pause that the reference's queue needs between two transmissions, so
+// that programming the second one does not meet the first (TX_START_DELAY +
+// TX_MARGIN_DELAY + TX_JIT_DELAY of jitqueue.c).
 const gap = 43 * time.Millisecond
 
 // Slot is a place in a gateway's plan.
@@ -87,19 +87,19 @@ type Slot struct {
 	band  radio.Frequency
 }
 
-// timeline is one gateway's plan and what it has sent.
+// timeline has the planned and past transmissions of one gateway.
 type timeline struct {
 	slots  []*Slot // by Start
 	ledger ledger
 	hours  hours
 }
 
-// Scheduler plans for all gateways. It belongs to one goroutine.
+// Scheduler plans the transmissions of all gateways. It belongs to one goroutine.
 type Scheduler struct {
 	gateways map[radio.EUI64]*timeline
 }
 
-// New returns a Scheduler that has planned nothing.
+// New returns a Scheduler without plans.
 func New() *Scheduler { return &Scheduler{gateways: map[radio.EUI64]*timeline{}} }
 
 func (s *Scheduler) timeline(eui radio.EUI64) *timeline {
@@ -111,8 +111,8 @@ func (s *Scheduler) timeline(eui radio.EUI64) *timeline {
 	return t
 }
 
-// Check says whether an emission is possible. Slots that are held and give way
-// to it do not stand in its way.
+// Check says whether an emission is possible. It ignores held slots that would give
+// way to the emission.
 func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 	t := s.timeline(e.Gateway.EUI)
 	t.prune(now)
@@ -158,9 +158,9 @@ func (s *Scheduler) Free(now radio.HostTime, e Emission) Emission {
 	return e
 }
 
-// Hold keeps a place for an emission that may still change: it stands in the
-// way of others of the same or a lower priority, and spends no duty cycle. What
-// gives way to it is displaced. The Slot is nil unless the Verdict is good.
+// Hold reserves a slot for an emission that may still change. The slot blocks
+// emissions of the same or a lower priority, and spends no duty cycle. Slots that
+// give way to it are displaced. The Slot is nil unless the Verdict is OK.
 func (s *Scheduler) Hold(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	v := s.Check(now, e)
 	if !v.OK() {
@@ -171,8 +171,8 @@ func (s *Scheduler) Hold(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	return t.add(&Slot{Emission: e, held: true, band: v.SubBand.Low}), v
 }
 
-// Commit plans an emission for good: it spends duty cycle, and what was held
-// in its place is displaced. The Slot is nil unless the Verdict is good.
+// Commit plans an emission for good: it spends duty cycle, and held slots that give
+// way are displaced. The Slot is nil unless the Verdict is OK.
 func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	v := s.Check(now, e)
 	if !v.OK() {
@@ -186,8 +186,8 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	return slot, v
 }
 
-// Release gives a place back: one that was held, or one whose transmission does
-// not take place. nil is no place.
+// Release frees a slot that was held, or whose transmission does not take place. It
+// ignores nil.
 func (s *Scheduler) Release(slot *Slot) {
 	if slot == nil {
 		return
@@ -199,20 +199,20 @@ func (s *Scheduler) Release(slot *Slot) {
 	}
 }
 
-// Forget drops what a gateway has planned before a time, with which its counter
-// has begun anew. What it has spent stays spent.
+// Forget drops the plans of a gateway from before a time at which its counter
+// started again. The airtime stays spent.
 func (s *Scheduler) Forget(g *gateway.Gateway, since radio.ConcentratorTime) {
 	t := s.timeline(g.EUI)
 	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.Start < since })
 }
 
-// Usage is what a gateway has sent in a sub-band in the last hour.
+// Usage is the airtime of a gateway in a sub-band in the last hour.
 type Usage struct {
 	SubBand region.SubBand
 	Used    time.Duration
 }
 
-// Usage returns what a gateway has sent, by sub-band.
+// Usage returns the airtime of a gateway in each sub-band.
 func (s *Scheduler) Usage(g *gateway.Gateway, now radio.HostTime) []Usage {
 	t := s.timeline(g.EUI)
 	t.prune(now)
@@ -225,8 +225,8 @@ func (s *Scheduler) Usage(g *gateway.Gateway, now radio.HostTime) []Usage {
 	return out
 }
 
-// Spent returns the airtime of a gateway in the last hour and of what is
-// planned, by the lower edge of the sub-band.
+// Spent returns the past and planned airtime of a gateway within an hour, by the
+// lower edge of the sub-band.
 func (s *Scheduler) Spent(gateway radio.EUI64, now radio.HostTime) map[radio.Frequency]time.Duration {
 	t := s.timeline(gateway)
 	t.prune(now)
@@ -237,8 +237,8 @@ func (s *Scheduler) Spent(gateway radio.EUI64, now radio.HostTime) map[radio.Fre
 	return out
 }
 
-// Restore has a gateway have spent airtime before the host's clock began.
-// Nobody knows how long before, so it counts as just now.
+// Restore adds airtime that a gateway spent before the host's clock started. Its
+// age is unknown, so it counts as spent just now.
 func (s *Scheduler) Restore(eui radio.EUI64, spent map[radio.Frequency]time.Duration) {
 	t := s.timeline(eui)
 	for band, airtime := range spent {
@@ -246,7 +246,7 @@ func (s *Scheduler) Restore(eui radio.EUI64, spent map[radio.Frequency]time.Dura
 	}
 }
 
-// displace drops what gives way to e, which was checked.
+// displace drops the slots that give way to e, which was checked before.
 func (t *timeline) displace(e *Emission) {
 	t.slots = slices.DeleteFunc(t.slots, func(o *Slot) bool { return o.held && overlaps(&o.Emission, e) })
 }
@@ -257,15 +257,16 @@ func (t *timeline) add(slot *Slot) *Slot {
 	return slot
 }
 
-// conflicts reports whether something stands in the way of e.
+// conflicts reports whether a slot stands in the way of e.
 func (t *timeline) conflicts(e *Emission) bool {
 	return slices.ContainsFunc(t.slots, func(o *Slot) bool {
 		return overlaps(&o.Emission, e) && !o.givesWay(e)
 	})
 }
 
-// givesWay reports whether a slot is only held, and for something less
-// important. RX2 is often slow, and would keep many an RX1 from being used.
+// givesWay reports whether a slot is only held, and for an emission less important
+// than e. An RX2 gives way to an RX1 because RX2 is often slow and would block many
+// of them.
 func (o *Slot) givesWay(e *Emission) bool {
 	return o.held && (o.Priority < e.Priority || o.Priority == e.Priority && o.Fallback && !e.Fallback)
 }
@@ -274,7 +275,8 @@ func overlaps(a, b *Emission) bool {
 	return a.Start < b.end().Add(gap) && b.Start < a.end().Add(gap)
 }
 
-// keepPast is how long a slot is kept after its end: its clock is an estimate.
+// keepPast is how long a slot is kept after its end, because its clock is an
+// estimate.
 const keepPast = 2 * time.Second
 
 func (t *timeline) prune(now radio.HostTime) {

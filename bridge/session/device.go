@@ -165,7 +165,12 @@ type Settings struct {
 	DownlinkDwell   *bool             `json:",omitempty"`
 	Desired         Desired
 	MAC             macstate.Settings `json:",omitzero"`
+	TestPort        bool              `json:",omitempty"` // FPort 224 goes both ways: the device is under test
 }
+
+// TestPort is the FPort of the test protocol (LoRaWAN L2 1.0.4, 4.3.2; TS009). The
+// Things Stack does not publish what comes on it either.
+const TestPort = 224
 
 // Desired is what the owner wants a join to bring about. nil leaves it to the
 // network and the frequency plan.
@@ -237,13 +242,7 @@ type Parameters struct {
 }
 
 // Channel is one of a device's channels.
-type Channel struct {
-	UplinkFrequency   radio.Frequency
-	DownlinkFrequency radio.Frequency
-	MinDataRate       uint8
-	MaxDataRate       uint8
-	Enabled           bool
-}
+type Channel = macstate.Channel
 
 // VersionIDs say what the device is made of; they are shown with each uplink.
 type VersionIDs struct {

@@ -86,6 +86,9 @@ func (s *Session) goOn(from *Session) {
 	if from.Parameters != nil {
 		s.Parameters = from.Parameters
 	}
+	if from.MAC != nil && from.MAC.Wish != nil {
+		s.MAC = s.MAC.With(func(m *macstate.State) { m.Wish = from.MAC.Wish })
+	}
 	s.changed(RecordChanged)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -79,6 +80,23 @@ func TestSucceed(t *testing.T) {
 }
 
 // Of the nonces that were used the last ones are kept.
+// A session that goes on keeps what was asked in it, and takes over what is newly wished.
+func TestSucceedWish(t *testing.T) {
+	delay, more := uint8(3), uint8(4)
+	old, next := abp("dev1", 1, V1_0_3, 5), abp("dev1", 1, V1_0_3, 5)
+	old.Session.MAC = &macstate.State{NoRates: 1, Wish: &macstate.Wish{RX1Delay: &delay}}
+	next.Succeed(old)
+	if m := next.Session.MAC; m.NoRates != 1 || *m.Wish.RX1Delay != delay {
+		t.Errorf("nothing is wished: %+v", m)
+	}
+	again := abp("dev1", 1, V1_0_3, 5)
+	again.Session.MAC = &macstate.State{Wish: &macstate.Wish{RX1Delay: &more}}
+	again.Succeed(next)
+	if m := again.Session.MAC; m.NoRates != 1 || *m.Wish.RX1Delay != more {
+		t.Errorf("another delay is wished: %+v", m)
+	}
+}
+
 func TestSucceedNonces(t *testing.T) {
 	old, next := otaa(), otaa()
 	old.UsedDevNonces, next.UsedDevNonces = nil, nil

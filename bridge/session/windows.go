@@ -3,6 +3,7 @@ package session
 import (
 	"time"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio/region"
 )
 
@@ -36,6 +37,21 @@ func (d *Device) JoinedParameters(plan *region.Plan, rx1Delay uint8) Parameters 
 		p.RX2Frequency = *f
 	}
 	return p
+}
+
+// Wish returns what the owner wants of the device in a session: what was wished for the
+// session, else what is set for the device.
+func (d *Device) Wish(s *Session) macstate.Wish {
+	set, desired := &d.Settings.MAC, &d.Settings.Desired
+	w := macstate.Wish{
+		RX1Delay: desired.RX1Delay, RX1DROffset: desired.RX1DROffset, RX2DataRate: desired.RX2DataRate,
+		RX2Frequency: set.RX2Frequency, MaxDutyCycle: set.MaxDutyCycle, MaxEIRP: set.MaxEIRP,
+		ADRAckLimit: set.ADRAckLimit, ADRAckDelay: set.ADRAckDelay,
+	}
+	if s.MAC == nil {
+		return w
+	}
+	return s.MAC.Wish.Over(w)
 }
 
 // Apply sets the parameters that the settings name. A delay of 0 means 1 s

@@ -13,8 +13,8 @@ import (
 // Spent is the airtime in each sub-band, by its lower edge.
 type Spent = map[radio.Frequency]time.Duration
 
-// ledgerRecord returns what the store keeps of what a gateway has spent: for
-// each sub-band its lower edge in Hz and the airtime in µs, 4 bytes each in
+// ledgerRecord returns the record of the airtime that a gateway has spent: for each
+// sub-band its lower edge in Hz and the airtime in µs, 4 bytes each in
 // little-endian.
 func ledgerRecord(eui radio.EUI64, spent Spent) store.Record {
 	r := store.Record{Kind: KindLedger, Key: eui.String(), Version: recordVersion, Data: []byte{}}
@@ -40,7 +40,7 @@ func parseLedger(r store.Record) (eui radio.EUI64, spent Spent, err error) {
 	return eui, spent, nil
 }
 
-// loadLedgers reads what the gateways had spent.
+// loadLedgers reads the airtime that the gateways have spent.
 func loadLedgers(s records) (map[radio.EUI64]Spent, error) {
 	out := map[radio.EUI64]Spent{}
 	for _, r := range s.Records(KindLedger) {

@@ -10,24 +10,25 @@ import (
 	"lorawand/radio"
 )
 
-// AirtimeMarks are what the store has of the airtime that gateways have spent.
+// AirtimeMarks are the airtimes of the gateways as the store has them.
 //
-// A crash must not make a gateway forget what it has sent, or an hour could have
-// more than its duty cycle. So the store has a mark for each sub-band, at or above
-// the airtime that was spent. A mark is raised by more than is needed, so that one
-// write covers several downlinks, and lowered some time later. After a restart all
-// of it counts as spent just now: nobody knows how old it is.
+// A crash must not make a gateway forget its airtime, or it could exceed its duty
+// cycle within an hour. So the store has a mark for each sub-band that is never
+// below the airtime spent. A mark is raised by more than is needed, so that one
+// write covers several downlinks, and it is lowered some time later. After a
+// restart all of it counts as spent just now, because its age is unknown.
 type AirtimeMarks struct {
 	gateways map[radio.EUI64]Spent
-	lowerAt  radio.HostTime // when Lower looks whether marks are too high; 0: not planned
+	lowerAt  radio.HostTime // when Lower next looks for marks that are too high; 0: not planned
 }
 
 const (
-	// airtimeStep is by how much a mark is raised above the airtime that was spent.
-	// Each crash costs as much, so it must not be long: a gateway that restarts often
-	// has to go on sending.
+	// airtimeStep is by how much a mark is raised above the airtime spent. Each
+	// crash costs as much airtime, so it is short: a gateway that restarts often
+	// must still be able to send.
 	airtimeStep = 500 * time.Millisecond
-	// lowerEvery is how often marks are lowered: a few writes for each busy hour.
+	// lowerEvery is the interval between two calls of Lower with work to do: a few
+	// writes for each busy hour.
 	lowerEvery = 10 * time.Minute
 )
 
@@ -38,9 +39,9 @@ func NewAirtimeMarks(stored map[radio.EUI64]Spent) *AirtimeMarks {
 	return m
 }
 
-// Raise raises the marks of a gateway if it has spent more. It returns the record
-// that has to be stored before the gateway sends; ok is false if there is none.
-// spent belongs to the marks from then on.
+// Raise raises the marks of a gateway if it has spent more than they say. It
+// returns the record that must be stored before the gateway sends; ok is false if
+// there is none. The marks keep the map spent.
 func (m *AirtimeMarks) Raise(eui radio.EUI64, spent Spent) (r store.Record, ok bool) {
 	marks := m.gateways[eui]
 	for band, airtime := range spent {
@@ -56,12 +57,12 @@ func (m *AirtimeMarks) Raise(eui radio.EUI64, spent Spent) (r store.Record, ok b
 	return ledgerRecord(eui, spent), true
 }
 
-// NextLower returns when Lower has something to do, or 0.
+// NextLower returns when Lower next has work to do, or 0.
 func (m *AirtimeMarks) NextLower() radio.HostTime { return m.lowerAt }
 
-// Lower lowers the marks that are too high, when it is time, and returns their
-// records, which may lag. Without it one busy hour would count as spent at every
-// later start. spent returns the airtime that a gateway has spent.
+// Lower lowers marks that are too high, when it is time, and returns their records,
+// which may lag. Without it one busy hour would count as spent at every later
+// start. The function spent returns the airtime of a gateway.
 func (m *AirtimeMarks) Lower(now radio.HostTime, spent func(radio.EUI64) Spent) (out []store.Record) {
 	if m.lowerAt == 0 && len(m.gateways) > 0 {
 		m.lowerAt = now.Add(lowerEvery)
@@ -86,7 +87,8 @@ func (m *AirtimeMarks) Lower(now radio.HostTime, spent func(radio.EUI64) Spent) 
 	return out
 }
 
-// tooHigh reports whether a mark of a gateway is worth a write.
+// tooHigh reports whether a mark of a gateway is high enough above its airtime to
+// be worth a write.
 func (m *AirtimeMarks) tooHigh(eui radio.EUI64, spent Spent) bool {
 	for band, mark := range m.gateways[eui] {
 		if mark > spent[band]+2*airtimeStep || spent[band] == 0 {
@@ -96,8 +98,8 @@ func (m *AirtimeMarks) tooHigh(eui radio.EUI64, spent Spent) bool {
 	return false
 }
 
-// Settle sets all marks to exactly the airtime that was spent, and returns their
-// records: for a clean stop.
+// Settle sets all marks to exactly the airtime spent, and returns their records. A
+// clean stop calls it.
 func (m *AirtimeMarks) Settle(spent func(radio.EUI64) Spent) (out []store.Record) {
 	for _, eui := range m.euis() {
 		is := spent(eui)
@@ -107,13 +109,13 @@ func (m *AirtimeMarks) Settle(spent func(radio.EUI64) Spent) (out []store.Record
 	return out
 }
 
-// euis returns the gateways that have marks, sorted.
+// euis returns the EUIs of the gateways with marks, sorted.
 func (m *AirtimeMarks) euis() []radio.EUI64 {
 	return slices.SortedFunc(maps.Keys(m.gateways), func(a, b radio.EUI64) int { return bytes.Compare(a[:], b[:]) })
 }
 
-// set sets marks that are not above those in the store. Without marks the record
-// is deleted.
+// set sets marks that are not above those in the store. A gateway without marks
+// loses its record.
 func (m *AirtimeMarks) set(eui radio.EUI64, marks Spent) store.Record {
 	r := ledgerRecord(eui, marks)
 	m.gateways[eui] = marks

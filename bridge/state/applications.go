@@ -9,7 +9,7 @@ import (
 	"lorawand/bridge/store"
 )
 
-// ApplicationRecord returns what the store keeps of an application.
+// ApplicationRecord returns the record of an application's settings.
 func ApplicationRecord(a access.Application) (store.Record, error) {
 	b, err := access.MarshalApplication(a)
 	if err != nil {
@@ -27,7 +27,7 @@ func loadApplications(s records) (*access.Applications, error) {
 		case r.Version != recordVersion:
 			err = fmt.Errorf("version %d", r.Version)
 		case a.ID != r.Key:
-			err = fmt.Errorf("it says that it is %.60q", a.ID)
+			err = fmt.Errorf("its value has the id %.60q", a.ID)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: application %s: %w", ErrState, r.Key, err)
@@ -37,7 +37,7 @@ func loadApplications(s records) (*access.Applications, error) {
 	return out, nil
 }
 
-// CodecRecords returns what the store keeps of models and codecs.
+// CodecRecords returns the records of models and codecs.
 func CodecRecords(models []*codec.Model, codecs []*codec.Codec) ([]store.Record, error) {
 	var out []store.Record
 	for _, m := range models {
@@ -57,8 +57,8 @@ func CodecRecords(models []*codec.Model, codecs []*codec.Codec) ([]store.Record,
 	return out, nil
 }
 
-// loadCodecs reads models and codecs. A store that holds more than may be imported
-// is read all the same.
+// loadCodecs reads models and codecs. It also reads more of them than an import may
+// add.
 func loadCodecs(s records) (*codec.Library, error) {
 	l := codec.NewLibrary()
 	for _, r := range s.Records(KindModel) {
@@ -84,7 +84,7 @@ func loadCodecs(s records) (*codec.Library, error) {
 	return l, nil
 }
 
-// ShareScripts has devices with equal scripts share the memory of one.
+// ShareScripts makes devices with equal scripts share the memory of one script.
 func ShareScripts(devices ...*session.Device) {
 	known := map[string]string{}
 	share := func(s *string) {

@@ -10,11 +10,11 @@ import (
 	"lorawand/bridge/store"
 )
 
-// Committer owns the writing to the store. Records that may lag are gathered, the
-// latest for each key, and committed together once in an interval; the others are
-// committed at once. Nobody else waits for a disk that is slow or fails: the Committer
-// writes again what it could not write. But a request with a Ticket is written at the
-// first attempt or not at all: whoever made it is told at once, and may ask again.
+// Committer writes to the store. It gathers records that may lag, keeps the latest
+// for each key, and commits them together once in an interval; it commits the
+// others at once. A slow or failing disk delays nobody else: the Committer repeats
+// what it could not write. A request with a Ticket, however, is written at the
+// first attempt or not at all: its sender is told at once and may ask again.
 type Committer struct {
 	store    Store
 	interval time.Duration // 0: nothing lags
@@ -25,24 +25,25 @@ type Committer struct {
 
 	mu      sync.Mutex
 	pending map[recordKey]unwritten // bounded by the number of devices and of their downlinks
-	large   []sequenced             // the same, of Requests with many records: the core does not merge these
-	seq     uint64                  // of the last Request
-	tickets []uint64                // of the pending requests
-	failure error                   // why the last commit has failed; nil: it has not
+	large   []sequenced             // requests with many records, which the goroutine of the core does not merge itself
+	seq     uint64                  // number of the last Request
+	tickets []uint64                // tickets of the pending requests
+	failure error                   // why the last commit failed; nil: it succeeded
 	wear    Wear
 }
 
-// Wear is what was written to the flash for what devices and applications send, in
-// bytes. Joins, changes by people and snapshots are in neither.
+// Wear counts the bytes written to the flash because of messages of devices and
+// applications. Joins, changes by people and snapshots are in neither counter.
 type Wear struct {
-	Uplinks int64 // commits that hold only records that lag
-	Pushes  int64 // commits with items of downlink queues: put in, sent, acknowledged
+	Uplinks int64 // commits with nothing but records that may lag
+	Pushes  int64 // commits with items of downlink queues: added, sent, acknowledged
 }
 
-// flashCounter is a store that counts what it writes to the flash.
+// flashCounter is a store that counts the bytes written to the flash.
 type flashCounter interface{ BytesWritten() int64 }
 
-// bytesWritten returns what was written to the flash; 0 where the store does not count it.
+// bytesWritten returns the bytes written to the flash, or 0 where the store does
+// not count them.
 func (k *Committer) bytesWritten() int64 {
 	if c, ok := k.store.(flashCounter); ok {
 		return c.BytesWritten()
@@ -50,7 +51,7 @@ func (k *Committer) bytesWritten() int64 {
 	return 0
 }
 
-// countWear counts what a commit has written to the flash.
+// countWear adds the bytes of a commit to the counter it belongs to.
 func (k *Committer) countWear(batch map[recordKey]unwritten, bytes int64) {
 	uplinks, push := true, false
 	for id, u := range batch {
@@ -66,24 +67,24 @@ func (k *Committer) countWear(batch map[recordKey]unwritten, bytes int64) {
 	}
 }
 
-// Wear returns what was written to the flash.
+// Wear returns the bytes written to the flash.
 func (k *Committer) Wear() Wear {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.wear
 }
 
-// Request asks for records to be stored, all or none. A later record replaces an
-// earlier one with the same key. Records that cannot be written are tried again; but
-// with a Ticket the result is reported once, and records that are reported as not
-// stored are not stored later.
+// Request asks the Committer to store records, all or none. A later record replaces
+// an earlier one with the same key. Records that cannot be written are tried again.
+// With a Ticket, however, the result is reported once, and records reported as not
+// stored are never stored later.
 type Request struct {
 	Records []store.Record
-	Lag     bool   // it may wait for the commit interval
+	Lag     bool   // may wait for the commit interval
 	Ticket  uint64 // 0: nobody waits for the result
 }
 
-// Store is what a Committer needs of a store.
+// Store has the methods of a store that a Committer uses.
 type Store interface {
 	Commit(records ...store.Record) error
 }
@@ -93,13 +94,13 @@ var errNothing = errors.New("there is nothing to be stored")
 
 type recordKey struct{ kind, key string }
 
-// unwritten is a record that is to be written.
+// unwritten is a record that waits to be written.
 type unwritten struct {
 	store.Record
-	seq      uint64        // of its Request
+	seq      uint64        // number of its Request
 	asked    bool          // its Request has a Ticket
-	lags     bool          // it could wait for the commit interval
-	replaced *store.Record // with asked: the record to be tried again if this one cannot be written
+	lags     bool          // it may wait for the commit interval
+	replaced *store.Record // with asked: the older record that is tried again if this one cannot be written
 }
 
 // sequenced is a Request with its number.
@@ -108,11 +109,12 @@ type sequenced struct {
 	seq uint64
 }
 
-// largeRequest is how many records the goroutine of the core merges itself.
+// largeRequest is the number of records above which the Committer merges a request,
+// and not the goroutine of the core.
 const largeRequest = 128
 
-// NewCommitter returns a Committer. done is called with each Ticket when its records
-// are stored, or cannot be. Run does the work.
+// NewCommitter returns a Committer. It calls done with each Ticket when the records
+// are stored or could not be stored. Run does the work.
 func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err error), log *slog.Logger) *Committer {
 	return &Committer{
 		store: s, interval: interval, done: done, log: log,
@@ -120,7 +122,7 @@ func NewCommitter(s Store, interval time.Duration, done func(ticket uint64, err 
 	}
 }
 
-// Add takes a request. One without records is reported as not stored.
+// Add adds a request. A request without records is reported as not stored.
 func (k *Committer) Add(e Request) {
 	if len(e.Records) == 0 {
 		if e.Ticket != 0 {
@@ -148,7 +150,8 @@ func (k *Committer) Add(e Request) {
 	}
 }
 
-// sortInto adds the records to those that are pending, unless a later one is there.
+// sortInto adds the records to the pending ones, except where a later one is
+// pending.
 func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 	for _, r := range s.Records {
 		id, u := recordKey{r.Kind, r.Key}, unwritten{Record: r, seq: s.seq, asked: s.Ticket != 0, lags: s.Lag}
@@ -163,7 +166,7 @@ func (s *sequenced) sortInto(pending map[recordKey]unwritten) {
 	}
 }
 
-// lasting returns the record that is tried again if the store fails, or nil.
+// lasting returns the record that is tried again after a failure, or nil.
 func (u unwritten) lasting() *store.Record {
 	if u.asked {
 		return u.replaced
@@ -171,10 +174,10 @@ func (u unwritten) lasting() *store.Record {
 	return &u.Record
 }
 
-// retryEvery is how long to wait after a failure.
+// retryEvery is the pause after a failure.
 const retryEvery = 5 * time.Second
 
-// Run commits until ctx ends, and then what is left.
+// Run commits until ctx ends, and then commits what is pending.
 func (k *Committer) Run(ctx context.Context) {
 	interval := k.interval
 	if interval == 0 {
@@ -219,14 +222,14 @@ func (k *Committer) commit() {
 	}
 }
 
-// Fault returns why the last commit has failed, or nil.
+// Fault returns why the last commit failed, or nil.
 func (k *Committer) Fault() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.failure
 }
 
-// settle notes how a commit has gone.
+// settle records the result of a commit.
 func (k *Committer) settle(batch map[recordKey]unwritten, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -58,50 +58,57 @@ func TestKeeper(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := &storetest.Commits{Block: make(chan struct{})}
-				st.Fail(errDisk)
-				type kept struct {
-					ticket uint64
-					err    error
-				}
-				var told []kept
-				k := NewCommitter(st, time.Second, func(ticket uint64, err error) { told = append(told, kept{ticket, err}) },
-					slog.New(slog.DiscardHandler))
-				asked := 0
-				keep := func(es []Request) {
-					for _, e := range es {
-						k.Add(e)
-						if e.Ticket != 0 {
-							asked++
-						}
-					}
-				}
-				keep(tt.before)
-				done := make(chan struct{})
-				go func() { k.commit(); close(done) }()
-				synctest.Wait()
-				keep(tt.then)
-				close(st.Block)
-				<-done
-				k.commit() // fails too
-				if len(told) != asked {
-					t.Errorf("%d were told, %d have asked", len(told), asked)
-				}
-				for _, a := range told {
-					if a.err == nil || a.ticket != 7 {
-						t.Errorf("told %+v", a)
-					}
-				}
-				st.Fail(nil)
-				k.commit()
-				if got := st.State(); got != tt.want {
-					t.Errorf("the store has %q, want %q", got, tt.want)
-				}
-				if len(k.pending) != 0 {
-					t.Errorf("%d are left", len(k.pending))
-				}
+				checkKept(t, tt.before, tt.then, tt.want)
 			})
 		})
+	}
+}
+
+// checkKept adds requests before the first attempt and during it, both of which
+// fail, and compares the store with what it must hold once it works again.
+func checkKept(t *testing.T, before, then []Request, want string) {
+	t.Helper()
+	st := &storetest.Commits{Block: make(chan struct{})}
+	st.Fail(errDisk)
+	type kept struct {
+		ticket uint64
+		err    error
+	}
+	var told []kept
+	k := NewCommitter(st, time.Second, func(ticket uint64, err error) { told = append(told, kept{ticket, err}) },
+		slog.New(slog.DiscardHandler))
+	asked := 0
+	keep := func(es []Request) {
+		for _, e := range es {
+			k.Add(e)
+			if e.Ticket != 0 {
+				asked++
+			}
+		}
+	}
+	keep(before)
+	done := make(chan struct{})
+	go func() { k.commit(); close(done) }()
+	synctest.Wait()
+	keep(then)
+	close(st.Block)
+	<-done
+	k.commit() // fails too
+	if len(told) != asked {
+		t.Errorf("%d were told, %d have asked", len(told), asked)
+	}
+	for _, a := range told {
+		if a.err == nil || a.ticket != 7 {
+			t.Errorf("told %+v", a)
+		}
+	}
+	st.Fail(nil)
+	k.commit()
+	if got := st.State(); got != want {
+		t.Errorf("the store has %q, want %q", got, want)
+	}
+	if len(k.pending) != 0 {
+		t.Errorf("%d are left", len(k.pending))
 	}
 }
 

@@ -11,23 +11,24 @@ import (
 
 // DevicePut is a device that is to be registered.
 type DevicePut struct {
-	// Device is what it is to be. Its counters of downlinks count as stored.
+	// Device is the new state of the device. Its downlink counters count as stored.
 	Device *session.Device
-	// Replace takes the place of a device that exists, which goes on as
-	// session.Device.Succeed says; without it that is a fault.
+	// Replace allows that the device exists already; session.Device.Succeed says
+	// what it keeps. Without Replace an existing device is a fault.
 	Replace bool
-	// Must is Replace where the device has to exist.
+	// Must is Replace for a device that has to exist.
 	Must bool
 
 	ForgetFCntUp    bool // see session.Session.ForgetFCntUp
 	ForgetDevNonces bool // see session.Device.ForgetDevNonces
 
-	// Record is the record of a device that takes nobody's place. It is made before
-	// the core's time is taken for it; empty: the core makes it.
+	// Record is the record of a new device. The caller makes it in advance, to
+	// spare the time of the core. If it is empty, the core makes it.
 	Record store.Record
 }
 
-// Forget has a device forget what the owner asks for: only when it is registered.
+// Forget makes a device forget what the owner has asked for. It is called only when
+// the device is registered.
 func (p *DevicePut) Forget(d *session.Device) {
 	if p.ForgetFCntUp && d.Session != nil {
 		d.Session.ForgetFCntUp()
@@ -37,23 +38,23 @@ func (p *DevicePut) Forget(d *session.Device) {
 	}
 }
 
-// ErrNoDevice is the reason for doing nothing to a device that does not exist.
+// ErrNoDevice is the reason for refusing a change of a device that does not exist.
 var ErrNoDevice = errors.New("no such device")
 
-// ErrRegistered is session.ErrExists for a device that is registered itself: the
+// ErrRegistered is session.ErrExists for a device that is itself registered: the
 // owner has to ask for a replacement.
 var ErrRegistered = fmt.Errorf("%w", session.ErrExists)
 
-// ProvisionFault is what is wrong with one device of a change.
+// ProvisionFault is a fault of one device in a change.
 type ProvisionFault struct {
-	Index int // among those to be put, or behind these among those to be removed
+	Index int // among the devices to put; those to remove follow them
 	Err   error
 }
 
-// ProvisionFaults are all that is wrong with a change.
+// ProvisionFaults are all faults of a change.
 type ProvisionFaults []ProvisionFault
 
-// Error implements error, with a line for each fault.
+// Error implements error, with one line for each fault.
 func (f ProvisionFaults) Error() string {
 	lines := make([]string, len(f))
 	for i := range f {
@@ -71,8 +72,8 @@ func (f ProvisionFaults) Unwrap() []error {
 	return out
 }
 
-// Leaves reports whether something ends that a tombstone is kept of, when a device
-// that was becomes the one that is.
+// Leaves reports whether a change from one device to the other ends a session or
+// device that needs a tombstone.
 func Leaves(was, is *session.Device) bool {
 	for _, s := range []*session.Session{was.Session, was.Pending} {
 		if s != nil && s != is.Session && s != is.Pending {
@@ -82,8 +83,7 @@ func Leaves(was, is *session.Device) bool {
 	return was.DevEUI != is.DevEUI
 }
 
-// Sharing returns next with the sessions of d themselves in the place of their
-// copies.
+// Sharing returns next with the sessions of d in place of their copies.
 func Sharing(next, d *session.Device) *session.Device {
 	shared := *next
 	for _, s := range []**session.Session{&shared.Session, &shared.Pending} {

@@ -9,7 +9,8 @@ import (
 	"lorawand/bridge/store"
 )
 
-// How the state of each room becomes records.
+// This file turns the counters, sessions and queues of devices, and the API keys,
+// into records.
 
 // DeviceRecords returns the records of a device and of its counters.
 func DeviceRecords(d *session.Device) ([]store.Record, error) {
@@ -24,8 +25,8 @@ func DeviceRecords(d *session.Device) ([]store.Record, error) {
 	return records, nil
 }
 
-// TakeChange returns the records of what has changed of a device, and takes that
-// for stored. lag says that a crash may lose it.
+// TakeChange returns the records of a device's changes, and marks these changes as
+// stored. lag says that a crash may lose them.
 func TakeChange(d *session.Device) (records []store.Record, lag bool, err error) {
 	what := d.TakeChange()
 	if what == session.CountersChanged {
@@ -42,9 +43,10 @@ func TakeChange(d *session.Device) (records []store.Record, lag bool, err error)
 	return []store.Record{r, CountersRecord(d, d.Session.Marks())}, lag, nil
 }
 
-// SettledRecords returns what a clean stop leaves in the store of a device whose
-// marks are above its counters, or whose location is not stored. Both its records have marks; that of the device
-// is written only if its own are.
+// SettledRecords returns the records that a clean stop leaves of a device whose
+// marks are above its counters, or whose location is not stored. Both its records
+// have marks; the record of the device is written only if its own marks are too
+// high.
 func SettledRecords(d *session.Device) []store.Record {
 	settled, changed := *d, d.Moved()
 	settle := func(s *session.Session) *session.Session {
@@ -63,13 +65,13 @@ func SettledRecords(d *session.Device) []store.Record {
 	}
 	records, err := DeviceRecords(&settled)
 	if err != nil {
-		return nil // then the next start goes on behind the marks
+		return nil // then the next start continues from the marks
 	}
 	return records
 }
 
-// DeviceRecord returns the record of a device with its sessions. Their marks are
-// those that are on their way to the store too.
+// DeviceRecord returns the record of a device with its sessions. The marks in it
+// include those that are still on their way to the store.
 func DeviceRecord(d *session.Device) (store.Record, error) {
 	marked := *d
 	for _, s := range []**session.Session{&marked.Session, &marked.Pending} {
@@ -86,8 +88,7 @@ func DeviceRecord(d *session.Device) (store.Record, error) {
 	return store.Record{Kind: KindDevice, Key: d.ID.String(), Version: deviceVersion, Data: b}, nil
 }
 
-// CountersRecord returns what the store keeps of the counters of the session
-// in use.
+// CountersRecord returns the record of the counters of the session in use.
 func CountersRecord(d *session.Device, m session.Marks) store.Record {
 	return store.Record{
 		Kind: KindCounters, Key: d.Key(), Version: recordVersion, Data: session.AppendCounters(nil, d.Session, m),
@@ -104,11 +105,10 @@ func DeleteCounters(d *session.Device) store.Record {
 	return store.Record{Kind: KindCounters, Key: d.Key()}
 }
 
-// itemKey names an item so that the order of the keys is that of the queue.
+// itemKey returns the key of an item. The keys sort in the order of the queue.
 func itemKey(d *session.Device, seq uint64) string { return fmt.Sprintf("%v/%016x", d.ID, seq) }
 
-// ItemRecords returns what the store keeps of items: of all of them or, with an
-// error, of none.
+// ItemRecords returns the records of items; with an error it returns none.
 func ItemRecords(d *session.Device, items ...*session.Item) ([]store.Record, error) {
 	out := make([]store.Record, 0, len(items))
 	for _, it := range items {
@@ -130,7 +130,7 @@ func DeleteItems(d *session.Device, items ...*session.Item) []store.Record {
 	return out
 }
 
-// KeyRecord returns what the store keeps of an API key.
+// KeyRecord returns the record of an API key.
 func KeyRecord(k access.Key) (store.Record, error) {
 	b, err := access.MarshalKey(k)
 	if err != nil {
@@ -139,8 +139,8 @@ func KeyRecord(k access.Key) (store.Record, error) {
 	return store.Record{Kind: KindKey, Key: k.ID, Version: recordVersion, Data: b}, nil
 }
 
-// KeyUseRecord returns what the store keeps of the last use of an API key: the day,
-// 4 bytes in little-endian.
+// KeyUseRecord returns the record of the last use of an API key: the day, 4 bytes
+// in little-endian.
 func KeyUseRecord(id string, day access.Day) store.Record {
 	b := binary.LittleEndian.AppendUint32(nil, uint32(day))
 	return store.Record{Kind: KindKeyUse, Key: id, Version: recordVersion, Data: b}
@@ -160,9 +160,9 @@ func loadKeyUse(s records, keys *access.Registry) error {
 	return nil
 }
 
-// ReserveFirst asks for a counter for the first downlink of each device. It returns
-// the records that reserve them, and what is to be called when they are stored, or
-// cannot be: then a counter is asked for again when it is needed.
+// ReserveFirst reserves a counter for the first downlink of each device. It returns
+// the records that reserve them, and a function to call with the result of storing
+// them. After a failure a counter is reserved again when it is needed.
 func ReserveFirst(devices []*session.Device) (records []store.Record, done func(error)) {
 	marks := map[*session.Session]session.Marks{}
 	for _, d := range devices {

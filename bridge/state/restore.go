@@ -7,19 +7,21 @@ import (
 	"lorawand/radio/frame"
 )
 
-// Restored says what was restored, and from where it goes on.
+// Restored has the numbers of a restored backup, and the reasons for skipping
+// ahead.
 type Restored struct {
 	Devices int  `json:"devices"`
-	Skipped int  `json:"skipped"` // of these: skipped ahead, since the store did not know what they had used
+	Skipped int  `json:"skipped"` // of these: those whose use since the backup is unknown to the store
 	Damaged bool `json:"damaged"` // the store could not be read to its end
 }
 
-// Merge returns what a store is to hold when a backup takes the place of what
-// it holds: the backup; but FCntDown, JoinNonces, FCntUp and DevNonces go on
-// from whichever of both has used more of them, and what only the store has
-// leaves tombstones. Devices of which the store cannot say what they have used
-// since the backup skip ahead: those that it does not know, or knows in an
-// older state than the backup, and all if it could not be read to its end.
+// Merge returns the records of a store after a backup is restored: those of the
+// backup, with some exceptions. FCntDown, JoinNonces, FCntUp and DevNonces continue
+// from the backup or the store, whichever has used more. Devices and sessions that
+// only the store has leave tombstones. A device skips ahead if the store cannot say
+// what it has used since the backup: if the store does not know it, or knows an
+// older state of it than the backup; and all devices skip ahead if the store could
+// not be read to its end.
 func Merge(b *store.Backup, old *store.Found) ([]store.Record, Restored, error) {
 	devices, err := loadDevices(b, nil)
 	if err != nil {
@@ -55,7 +57,7 @@ func Merge(b *store.Backup, old *store.Found) ([]store.Record, Restored, error) 
 	for _, r := range b.All() {
 		switch r.Kind {
 		case KindDevice, KindCounters, KindTombstone:
-		case KindMQTTSession, KindMQTTMessage: // clients have had these messages since
+		case KindMQTTSession, KindMQTTMessage: // clients have received these messages since then
 		default:
 			records = append(records, r)
 		}
@@ -63,7 +65,7 @@ func Merge(b *store.Backup, old *store.Found) ([]store.Record, Restored, error) 
 	return records, result, nil
 }
 
-// addLost adds to the tombstones what there was and is no more.
+// addLost adds tombstones for devices and sessions that were there and are gone.
 func addLost(t *session.Tombstones, were, are []*session.Device) {
 	type keys struct {
 		addr radio.DevAddr

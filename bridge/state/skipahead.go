@@ -6,11 +6,11 @@ import (
 	"lorawand/bridge/store"
 )
 
-// CatchUp lets everything that must never go back skip ahead, if the store may
-// be older than what was answered: see store.Store.Behind and
-// session.Device.SkipAhead. It does so in the state that was loaded, and returns
-// whether it had to; with an error nothing is stored, and the next start skips
-// from the same place again.
+// CatchUp makes all counters that must never go back skip ahead if the store may be
+// older than what it has confirmed, see store.Store.Behind and
+// session.Device.SkipAhead. It changes the loaded state, and reports whether it had
+// to. With an error nothing is stored, and the next start skips ahead from the same
+// place again.
 func CatchUp(s *store.Store, st State) (bool, error) {
 	if !s.Behind() {
 		return false, nil

@@ -1,5 +1,7 @@
-// Package state knows what the store holds: how each room's state becomes records
-// and is read again, what a backup brings back, and the committer that writes.
+// Package state defines the records in the store. It turns the state of each
+// package into records and reads it again: a device and its counters in records.go.
+// It also merges a restored backup with the store, and has the committer, which
+// writes to the store.
 package state
 
 import (
@@ -17,39 +19,39 @@ import (
 // Kinds of records in the store.
 const (
 	KindDevice      = "device"       // key: application/device; a device with its session
-	KindCounters    = "counters"     // key: application/device; what changes with each frame
+	KindCounters    = "counters"     // key: application/device; the values that change with each frame
 	KindDownlink    = "downlink"     // key: application/device/number; an item of a downlink queue
 	KindKey         = "api-key"      // key: the id of an API key
 	KindKeyUse      = "api-key-use"  // key: the id of an API key; the day on which it was used last
 	KindMQTTSession = "mqtt-session" // key: application/client id; a persistent session
-	KindMQTTMessage = "mqtt-message" // key: application/client id/number; a message that waits for it
-	KindLedger      = "ledger"       // key: EUI of a gateway; what it has sent lately
-	KindAirtime     = "airtime"      // key: EUI of a gateway/place in a ring; what it has sent in an hour
+	KindMQTTMessage = "mqtt-message" // key: application/client id/number; a message that waits for the client
+	KindLedger      = "ledger"       // key: EUI of a gateway; its airtime of the last hour
+	KindAirtime     = "airtime"      // key: EUI of a gateway/place in a ring; its airtime of an hour, for the record
 
-	KindApplication = "application" // key: its id; what is set for it
-	KindCodec       = "codec"       // key: brand/codec; scripts of a maker of devices
-	KindModel       = "model"       // key: brand/model; which of its versions has which codec
+	KindApplication = "application" // key: its id; its settings
+	KindCodec       = "codec"       // key: brand/codec; scripts of a device maker
+	KindModel       = "model"       // key: brand/model; the codec of each version of the model
 
-	// KindTombstone has what was used of devices and sessions that are no more.
-	// Key: as session.Tombstones names them.
+	// KindTombstone holds the used counters of devices and sessions that no longer
+	// exist. Key: the names that session.Tombstones gives them.
 	KindTombstone = "tombstone"
 )
 
-// recordVersion is the version of all of these but devices. That of devices is
-// 2 since their counters have another layout: an older lorawand, which would go
-// on without the counters, refuses them.
+// recordVersion is the version of all records except those of devices. The version
+// of devices is 2 since the layout of their counters changed: an older lorawand
+// would lose the counters, so it must refuse the records.
 const (
 	recordVersion = 1
 	deviceVersion = 2
 )
 
-// ErrState is the reason for a store whose records cannot be understood.
+// ErrState is the reason for refusing a store with an unusable record.
 var ErrState = errors.New("unusable record in the store")
 
-// Record is what the store keeps of one thing.
+// Record is a record of the store.
 type Record = store.Record
 
-// State is what the store holds.
+// State is the content of the store.
 type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
@@ -62,13 +64,13 @@ type State struct {
 	Codecs       *codec.Library
 }
 
-// records are what a store holds, or a backup.
+// records is a store or a backup.
 type records interface {
 	Records(kind string) []store.Record
 }
 
-// Load reads the state. wrongMICs bounds what forged frames may cost, see
-// session.NewRegistry; tenant is what user names may have behind an "@".
+// Load reads the state. wrongMICs bounds the work that forged frames can cause, see
+// session.NewRegistry; tenant is the tenant that user names may have after an "@".
 func Load(s records, wrongMICs int, tenant string) (State, error) {
 	st := State{Devices: session.NewRegistry(wrongMICs), Keys: access.NewRegistry(tenant)}
 	queues, err := loadQueues(s)
@@ -116,8 +118,9 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 	return st, loadKeyUse(s, st.Keys)
 }
 
-// loadDevices reads the devices with their sessions. passOver takes the faults
-// of single ones; nil: they are an error.
+// loadDevices reads the devices with their sessions. passOver gets the fault of
+// each bad device, and loading goes on; if passOver is nil, the first fault ends
+// it.
 func loadDevices(s records, passOver func(error)) ([]*session.Device, error) {
 	counters := map[string][]byte{}
 	for _, r := range s.Records(KindCounters) {
@@ -148,13 +151,14 @@ func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
 		return nil, err
 	}
 	if d.ID.String() != r.Key {
-		return nil, fmt.Errorf("it says that it is %v", d.ID)
+		return nil, fmt.Errorf("its value has the id %v", d.ID)
 	}
 	if counters == nil {
 		return d, nil
 	}
-	// Counters are of the session in use, which may be known as offered only:
-	// the device has taken it up since. Those of an earlier session do not count.
+	// The counters belong to the session in use. The device record may have this
+	// session only as the offered one, because the device has taken it up since.
+	// Counters of an earlier session are ignored.
 	for _, s := range []*session.Session{d.Session, d.Pending} {
 		if s == nil {
 			continue
@@ -170,7 +174,7 @@ func loadDevice(r store.Record, counters []byte) (*session.Device, error) {
 	return d, nil
 }
 
-// loadQueues reads the downlinks that wait, by device, in their order.
+// loadQueues reads the waiting downlinks of each device, in their order.
 func loadQueues(s records) (map[string][]*session.Item, error) {
 	queues := map[string][]*session.Item{}
 	for _, r := range s.Records(KindDownlink) {

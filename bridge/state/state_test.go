@@ -13,17 +13,18 @@ import (
 	"lorawand/radio/frame"
 )
 
+func openStore(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	s, err := store.Open(dir, store.Options{Ephemeral: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestState(t *testing.T) {
 	dir := t.TempDir()
-	open := func() *store.Store {
-		t.Helper()
-		s, err := store.Open(dir, store.Options{Ephemeral: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	s := open()
+	s := openStore(t, dir)
 	nwk := frame.Key{1}
 	dev := &session.Device{
 		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: radio.EUI64{1}, Version: session.V1_0_3,
@@ -50,7 +51,7 @@ func TestState(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	s = open()
+	s = openStore(t, dir)
 	defer s.Close()
 	st, err := Load(s, 0, "ttn")
 	if err != nil {
@@ -75,19 +76,26 @@ func TestState(t *testing.T) {
 	if st, err = Load(s, 0, "ttn"); err != nil || st.Devices.Device(dev.ID).Session.Heard {
 		t.Errorf("counters of an earlier session are taken: %v", err)
 	}
+}
+
+func TestUnusableRecords(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	named, err := DeviceRecord(&session.Device{
+		ID:     session.ID{Application: "app1", Device: "dev1"},
+		DevEUI: radio.EUI64{1},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, bad := range map[string]store.Record{
-		"version": {Kind: KindDevice, Key: "app1/x", Version: 9, Data: []byte("{}")}, "JSON": {
-			Kind: KindDevice,
-			Key:  "app1/x", Version: 1, Data: []byte("{"),
-		},
-		"name": {Kind: KindDevice, Key: "app1/x", Version: 1, Data: records[0].Data}, "key": {
-			Kind: KindKey, Key: "x",
-			Version: 1, Data: []byte("[]"),
-		},
-		"last use": {Kind: KindKeyUse, Key: "x", Version: 1, Data: []byte("abc")}, "key version": {Kind: KindKey, Key: "x", Version: 2, Data: []byte("{}")}, "device": {
-			Kind: KindDevice,
-			Key:  "app1/x", Version: 1, Data: []byte(`{"ID":{"Application":"app1","Device":"x"}}`),
-		},
+		"version":     {Kind: KindDevice, Key: "app1/x", Version: 9, Data: []byte("{}")},
+		"JSON":        {Kind: KindDevice, Key: "app1/x", Version: 1, Data: []byte("{")},
+		"name":        {Kind: KindDevice, Key: "app1/x", Version: 1, Data: named.Data},
+		"device":      {Kind: KindDevice, Key: "app1/x", Version: 1, Data: []byte(`{"ID":{"Application":"app1","Device":"x"}}`)},
+		"key":         {Kind: KindKey, Key: "x", Version: 1, Data: []byte("[]")},
+		"key version": {Kind: KindKey, Key: "x", Version: 2, Data: []byte("{}")},
+		"last use":    {Kind: KindKeyUse, Key: "x", Version: 1, Data: []byte("abc")},
 	} {
 		if err := s.Commit(bad); err != nil {
 			t.Fatal(err)

@@ -7,8 +7,8 @@ import (
 	"lorawand/bridge/store"
 )
 
-// loadTombstones reads what was used of devices and sessions that are no more.
-// passOver takes the faults of single ones; nil: they are an error.
+// loadTombstones reads the tombstones. passOver gets the fault of each bad
+// tombstone, and loading goes on; if passOver is nil, the first fault ends it.
 func loadTombstones(s records, passOver func(error)) (*session.Tombstones, error) {
 	t := session.NewTombstones()
 	for _, r := range s.Records(KindTombstone) {
@@ -28,7 +28,7 @@ func loadTombstones(s records, passOver func(error)) (*session.Tombstones, error
 	return t, nil
 }
 
-// TombstoneRecords returns what the store keeps of tombstones.
+// TombstoneRecords returns the records of tombstones.
 func TombstoneRecords(ts ...session.Tombstone) []store.Record {
 	var out []store.Record
 	for _, t := range ts {

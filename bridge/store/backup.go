@@ -15,9 +15,9 @@ import (
 	"unicode/utf8"
 )
 
-// A backup is one text file of lines of JSON: what it is, each record, and an
-// end with the SHA-256 of all bytes before its line. Data that are JSON stand
-// there as such, other data as base64.
+// A backup is one text file with one JSON object in each line: a header, the
+// records, and an end with the SHA-256 of all bytes before that line. Data in JSON
+// are written as they are, other data in base64.
 //
 //	{"lorawand":"backup","format":1}
 //	{"kind":"counters","key":"app1/dev1","version":1,"base64":"AQE…"}
@@ -27,10 +27,10 @@ const (
 	backupMagic  = "backup"
 	backupFormat = 1
 
-	maxBackupLine = maxData*3/2 + 1<<17*6 // bytes: data in base64, a key of escapes
+	maxBackupLine = maxData*3/2 + 1<<17*6 // bytes: data in base64, and a key in which each byte is escaped
 )
 
-// MaxBackup is the largest backup that can be read, bytes.
+// MaxBackup is the size of the largest backup that can be read, bytes.
 const MaxBackup = 256 << 20
 
 type backupHead struct {
@@ -51,10 +51,10 @@ type backupEnd struct {
 	SHA256  string `json:"sha256"` // hexadecimal
 }
 
-// ErrBackup is the reason for not restoring what is no whole backup.
+// ErrBackup is the reason for not restoring a file that is not a complete backup.
 var ErrBackup = errors.New("not a whole backup")
 
-// Backup writes all records as one text file. They are those of one moment, and
+// Backup writes all records as one text file. It is a picture of one moment, and
 // commits do not wait for it. The file holds keys in clear text.
 func (s *Store) Backup(w io.Writer) error {
 	s.mu.Lock()
@@ -90,8 +90,8 @@ func writeBackup(w io.Writer, records []Record) error {
 	return buffered.Flush()
 }
 
-// appendBackupRecord writes the line by hand: the JSON of encoding/json would
-// not be the same bytes as the record's.
+// appendBackupRecord writes the line by hand, because encoding/json would change
+// the bytes of a record that is JSON.
 func appendBackupRecord(b []byte, r Record) []byte {
 	b = append(appendJSON(append(b, `{"kind":`...), r.Kind), `,"key":`...)
 	b = fmt.Appendf(appendJSON(b, r.Key), `,"version":%d,`, r.Version)
@@ -103,21 +103,21 @@ func appendBackupRecord(b []byte, r Record) []byte {
 	return append(b, "}\n"...)
 }
 
-// appendJSON appends text or bytes, which always have a JSON.
+// appendJSON appends a string or bytes as JSON. Both can always be encoded.
 func appendJSON(b []byte, v any) []byte {
 	j, _ := json.Marshal(v)
 	return append(b, j...)
 }
 
-// isLine tells whether data are JSON that comes back byte for byte.
+// isLine reports whether data are JSON that is read back byte for byte.
 func isLine(b []byte) bool {
 	return json.Valid(b) && utf8.Valid(b) && !bytes.ContainsAny(b, "\r\n") && len(bytes.TrimSpace(b)) == len(b)
 }
 
-// Backup is what ReadBackup has read.
+// Backup is a backup that was read.
 type Backup struct{ records []Record }
 
-// Records returns the records of a kind, in the order in which they stand there.
+// Records returns the records of a kind in the order of the file.
 func (b *Backup) Records(kind string) []Record {
 	var out []Record
 	for _, r := range b.records {
@@ -137,30 +137,30 @@ func ReadBackup(r io.Reader) (*Backup, error) {
 	return &Backup{records}, nil
 }
 
-// Found is what a store holds that a backup is to take the place of.
+// Found is the content of a store that a backup is about to replace.
 type Found struct {
 	records map[id]Record
-	// Whole says that the records are what Commit has answered last; they may be
-	// older where the store was damaged, and there are none where it cannot be
-	// read.
+	// Whole is true if the records are those that Commit confirmed last. If the
+	// store was damaged, they may be older; if it cannot be read, there are none.
 	Whole bool
 }
 
 // Records returns the records of a kind, sorted by key.
 func (f *Found) Records(kind string) []Record { return recordsOf(f.records, kind) }
 
-// Merge says what a store is to hold in place of what it holds. settled says
-// that what must never go back does not: else Behind is true afterwards.
+// Merge returns the records that a store is to hold in place of the old ones. If
+// settled is false, counters that must never go back may have gone back: Behind is
+// true afterwards.
 type Merge func(old *Found) (records []Record, settled bool, err error)
 
-// All returns the records of the backup, in the order in which they stand there.
+// All returns the records of the backup in the order of the file.
 func (b *Backup) All() []Record { return slices.Clone(b.records) }
 
-// Restore replaces what the store in a folder holds by what merge makes of it:
-// all of it or, with an error, nothing; after an error of the file system the
-// next Open finds the one or the other. The folder may be empty, and the store
-// damaged; the files that were there are kept with the ending ".old". It returns
-// what Open or merge returns.
+// Restore replaces the records of the store in a folder by the result of merge. It
+// replaces all of them or, with an error, none; after an error of the file system
+// the next Open finds either the old or the new records. The folder may be empty,
+// and the store may be damaged. The files of the old store are kept with the ending
+// ".old". Restore returns the errors of Open and of merge.
 func Restore(dir string, o Options, merge Merge) error {
 	s, err := open(dir, o, true)
 	if err == nil {
@@ -172,8 +172,8 @@ func Restore(dir string, o Options, merge Merge) error {
 	return nil
 }
 
-// Restore is Restore for a store that is open. Who has loaded records before
-// has to load them again.
+// Restore is Restore for an open store. Callers that have loaded records must load
+// them again.
 func (s *Store) Restore(merge Merge) error {
 	if err := s.restore(merge); err != nil {
 		return fmt.Errorf("store: restore: %w", err)
@@ -192,7 +192,7 @@ func (s *Store) restore(merge Merge) error {
 		return err
 	}
 	if !s.corrupt {
-		// A file of format 1 would win over what is written here.
+		// Open prefers a file of format 1 to the files that are written here.
 		if err := s.ready(); err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (s *Store) restore(merge Merge) error {
 	s.background.Wait()
 	before := s.generation
 	s.mu.Lock()
-	s.newest, s.kept = 0, 0 // nothing is removed
+	s.newest, s.kept = 0, 0 // keep the files of all generations
 	s.mu.Unlock()
 	if installed, err := s.begin(isRestart, s.number, sorted(all)); err != nil {
 		if installed && s.journal != nil {
@@ -211,12 +211,13 @@ func (s *Store) restore(merge Merge) error {
 	s.mu.Lock()
 	s.records = all
 	s.mu.Unlock()
-	_ = s.writeMark() // a folder without it is read too; the next commit tries again
+	_ = s.writeMark() // the folder can be read without the mark; the next commit writes it
 	s.rename(endingOld, func(g uint64, _ string) bool { return g <= before })
 	return nil
 }
 
-// merged returns what merge makes of what the store holds. writing is held.
+// merged returns the result of merge for the present records. The caller holds
+// writing.
 func (s *Store) merged(merge Merge) (map[id]Record, error) {
 	s.mu.Lock()
 	found := &Found{records: maps.Clone(s.records)}
@@ -240,7 +241,7 @@ func (s *Store) merged(merge Merge) (map[id]Record, error) {
 	return all, nil
 }
 
-// readBackup reads a backup to its end.
+// readBackup reads a whole backup.
 func readBackup(r io.Reader) ([]Record, error) {
 	b := backupReader{sum: sha256.New(), seen: map[id]bool{}}
 	limited := &io.LimitedReader{R: r, N: MaxBackup}
@@ -325,7 +326,7 @@ func (b *backupReader) record(text []byte) error {
 	return nil
 }
 
-// strict reads one JSON value that has no other fields.
+// strict reads one JSON value. Unknown fields are an error.
 func strict(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()

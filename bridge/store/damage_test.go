@@ -98,14 +98,21 @@ func TestDamage(t *testing.T) {
 			checkBehind(t, s)
 			mended := f.Ops()
 			goOnAfterDamage(t, f, s)
-			for n := 0; n <= mended; n++ {
-				for v, cut := range variants(rnd, 2) {
-					if s := openOn(t, f.After(n, cut)); s.Behind() != tt.behind {
-						t.Fatalf("the power is cut behind %d operations, cut %d: behind: %v\n%v", n, v, s.Behind(), f)
-					}
-				}
-			}
+			checkCutWhileMending(t, f, mended, tt.behind, rnd)
 		})
+	}
+}
+
+// checkCutWhileMending cuts the power behind each of the first operations, and
+// opens the store again.
+func checkCutWhileMending(t *testing.T, f *storetest.Disk, operations int, behind bool, rnd *rand.Rand) {
+	t.Helper()
+	for n := 0; n <= operations; n++ {
+		for v, cut := range variants(rnd, 2) {
+			if s := openOn(t, f.After(n, cut)); s.Behind() != behind {
+				t.Fatalf("the power is cut behind %d operations, cut %d: behind: %v\n%v", n, v, s.Behind(), f)
+			}
+		}
 	}
 }
 

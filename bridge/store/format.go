@@ -10,19 +10,19 @@ import (
 	"unicode/utf8"
 )
 
-// Every file begins with a header of 36 bytes, which keeps its layout in all
-// formats to come: the text "lorawand", the format in 4 bytes, what the file is
-// in 4 letters, its generation in 8 bytes, the number of the last commit before
-// it in 8 bytes, and the CRC-32C of all that in 4 bytes.
+// Every file begins with a header of 36 bytes, which has the same layout in all
+// later formats: the text "lorawand", the format in 4 bytes, the type of the file
+// in 4 letters, its generation in 8 bytes, the number of the last commit before it
+// in 8 bytes, and the CRC-32C of all that in 4 bytes.
 //
-// Behind it stand groups: 4 bytes that mark a group, the size of its payload in
-// 4 bytes, its number in 8 bytes, the CRC-32C of size, number and payload in 4
-// bytes, and the payload. In a journal a group is a commit. It does not go over
-// the end of a page where it could begin at the next one, and the gap is zeros.
-// In a snapshot the groups are parts, numbered from 1, and a group with another
-// mark ends them, whose payload is the number of records in 8 bytes.
+// Groups follow: 4 bytes that mark a group, the size of its payload in 4 bytes, its
+// number in 8 bytes, the CRC-32C of size, number and payload in 4 bytes, and the
+// payload. In a journal each commit is a group. A group that fits into one page
+// does not cross the end of a page: it begins at the next page, and zeros fill the
+// gap. In a snapshot the groups are parts, numbered from 1; a group with another
+// mark is the end, and its payload is the number of records in 8 bytes.
 //
-// A payload is records, one behind the other:
+// A payload is a sequence of records:
 //
 //	kind: 1 byte of length, text; the length 0 repeats the kind before
 //	key: 2 bytes of length, text; version: 1 byte
@@ -36,15 +36,15 @@ const (
 
 	maxData   = 8 << 20  // bytes of a record's data
 	maxGroup  = 64 << 20 // bytes of a commit
-	partSize  = 64 << 10 // bytes from which on a snapshot begins a new part
-	pageSize  = 4096     // what flash and file systems write at a time, bytes
+	partSize  = 64 << 10 // a snapshot begins a new part after so many bytes
+	pageSize  = 4096     // bytes that flash and file systems write at a time
 	noCommits = 0        // the number of the last commit before the first one
 )
 
-// What a file is.
+// Types of files.
 const (
-	isJournal  = "jrnl" // goes on where the journal before it ends
-	isRestart  = "jnew" // a journal that follows nothing but its own snapshot
+	isJournal  = "jrnl" // continues the journal before it
+	isRestart  = "jnew" // continues nothing: only its own snapshot comes before it
 	isSnapshot = "snap"
 	isMark     = "mark"
 )
@@ -71,8 +71,8 @@ func appendHeader(b []byte, h header) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[at:], castagnoli))
 }
 
-// decodeHeader returns ErrCorrupt, or ErrFormat for a whole header of a newer
-// version.
+// decodeHeader returns ErrCorrupt for a damaged header, and ErrFormat for a good
+// header of a newer version.
 func decodeHeader(b []byte, what ...string) (header, error) {
 	if len(b) < headerSize || string(b[:len(magic)]) != magic {
 		return header{}, fmt.Errorf("%w: it does not begin as a file of lorawand", ErrCorrupt)
@@ -92,10 +92,10 @@ func decodeHeader(b []byte, what ...string) (header, error) {
 	return h, nil
 }
 
-// group is a numbered piece of a file.
+// group is a numbered part of a file.
 type group struct {
 	number  uint64
-	payload []byte // part of what it was read from
+	payload []byte // a slice of the bytes that were decoded
 }
 
 func appendGroup(b []byte, mark string, g group) []byte {
@@ -106,7 +106,7 @@ func appendGroup(b []byte, mark string, g group) []byte {
 	return append(binary.LittleEndian.AppendUint32(b, sum), g.payload...)
 }
 
-// decodeGroup reads the group at the beginning of b, and says how long it is.
+// decodeGroup decodes the group at the beginning of b, and returns its length.
 func decodeGroup(b []byte, mark string) (g group, size int, ok bool) {
 	if len(b) < groupHead || string(b[:4]) != mark {
 		return g, 0, false
@@ -121,7 +121,7 @@ func decodeGroup(b []byte, mark string) (g group, size int, ok bool) {
 	return g, size, sum == binary.LittleEndian.Uint32(b[16:])
 }
 
-// appendRecord appends a record that follows one of the kind before.
+// appendRecord appends a record. before is the kind of the record in front of it.
 func appendRecord(b []byte, r Record, before string) []byte {
 	if r.Kind == before {
 		b = append(b, 0)
@@ -146,7 +146,7 @@ func appendRecords(b []byte, records []Record) []byte {
 	return b
 }
 
-// decodeRecords reads a payload. The data of the records are copies.
+// decodeRecords decodes a payload. The records hold copies of the data.
 func decodeRecords(b []byte) ([]Record, error) {
 	var records []Record
 	kind := ""
@@ -183,7 +183,7 @@ func decodeRecords(b []byte) ([]Record, error) {
 
 var errCut = fmt.Errorf("%w: a record does not fit its group", ErrCorrupt)
 
-// check returns why a record cannot be kept.
+// check returns why a record cannot be stored.
 func check(r Record) error {
 	if len(r.Kind) == 0 || len(r.Kind) > 255 || len(r.Key) > 65535 || len(r.Data) > maxData {
 		return fmt.Errorf("a record of kind %.40q with a key of %d and data of %d bytes", r.Kind, len(r.Key), len(r.Data))
@@ -194,8 +194,8 @@ func check(r Record) error {
 	return nil
 }
 
-// writeSnapshot writes records, which are sorted, and syncs them. It gives up
-// with errStopped when stop says so.
+// writeSnapshot writes sorted records and syncs them. It returns errStopped as soon
+// as stop returns true.
 func writeSnapshot(o *output, h header, records []Record, stop func() bool) error {
 	b := appendHeader(nil, h)
 	part, first := uint64(0), 0
@@ -224,8 +224,8 @@ func writeSnapshot(o *output, h header, records []Record, stop func() bool) erro
 
 var errStopped = errors.New("stopped")
 
-// decodeSnapshot reads a snapshot. It returns the header of a damaged one if
-// that is whole.
+// decodeSnapshot decodes a snapshot. For a damaged snapshot it returns the header
+// if the header is good.
 func decodeSnapshot(b []byte) (header, map[id]Record, error) {
 	h, err := decodeHeader(b, isSnapshot)
 	if err != nil {
@@ -256,21 +256,21 @@ func decodeSnapshot(b []byte) (header, map[id]Record, error) {
 	}
 }
 
-// journal is what a journal file holds.
+// journal is the content of a journal file.
 type journal struct {
 	generation uint64
-	restart    bool   // it follows nothing but its own snapshot
-	known      bool   // base is
+	restart    bool   // only its own snapshot comes before it
+	known      bool   // base is known
 	base       uint64 // number of the last commit before it
 	groups     []group
-	end        int64 // behind the last group
+	end        int64 // end of the last group
 	size       int64
-	damage     error // in front of the last group
+	damage     error // damage in front of the last group
 }
 
-// decodeJournal reads as much of a journal as can be read. What does not begin
-// a group is passed over up to the next one with a higher number; the numbers
-// tell whether anything is missing. It returns ErrFormat only.
+// decodeJournal decodes as much of a journal as is readable. It skips bytes that
+// are not a group up to the next group with a higher number; the numbers show
+// whether groups are missing. Its only error is ErrFormat.
 func decodeJournal(generation uint64, b []byte) (journal, error) {
 	j := journal{generation: generation, size: int64(len(b))}
 	h, err := decodeHeader(b, isJournal, isRestart)
@@ -310,9 +310,9 @@ func decodeJournal(generation uint64, b []byte) (journal, error) {
 	return j, nil
 }
 
-// findGroup returns where the next group begins whose number is above last, or
-// the end of b. It takes at most work bytes of check sums, which bytes that
-// look like the beginning of many groups cannot exceed.
+// findGroup returns where the next group with a number above last begins, or the
+// end of b. It computes check sums over at most work bytes: bytes that look like
+// the beginning of many groups cannot make it slow.
 func findGroup(b []byte, at int, last uint64, work *int64) int {
 	for at < len(b) {
 		i := bytes.Index(b[at:], []byte(groupMark))
@@ -331,9 +331,9 @@ func findGroup(b []byte, at int, last uint64, work *int64) int {
 	return len(b)
 }
 
-// place returns where a group of a size goes that may begin at end: there, or
-// at the beginning of the next page if it touches one page less then. Each page
-// that is touched is written to the flash again.
+// place returns where a group of a size is written after end: at end, or at the
+// beginning of the next page if it touches one page less there. The flash writes
+// each touched page again.
 func place(end int64, size int) int64 {
 	n := int64(size)
 	if next := nextPage(end); pages(end, end+n) > pages(next, next+n) {
@@ -342,10 +342,10 @@ func place(end int64, size int) int64 {
 	return end
 }
 
-// nextPage returns the beginning of the next page, which may be at itself.
+// nextPage returns the first beginning of a page that is not before at.
 func nextPage[T int | int64](at T) T { return (at + pageSize - 1) / pageSize * pageSize }
 
-// pages returns how many pages the bytes from one place up to another touch.
+// pages returns how many pages the bytes from one offset to another touch.
 func pages(from, to int64) int64 { return nextPage(to)/pageSize - from/pageSize }
 
 func allZero(b []byte) bool {

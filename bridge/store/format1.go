@@ -6,9 +6,9 @@ import (
 	"hash/crc32"
 )
 
-// Format 1 was one file that was written anew with each commit: the text
-// "lorawand", the format in 4 bytes, then for each record its length in 4
-// bytes, its CRC-32C in 4 bytes, and
+// Format 1 was one file that each commit wrote again as a whole: the text
+// "lorawand", the format in 4 bytes, then for each record its length in 4 bytes,
+// its CRC-32C in 4 bytes, and
 //
 //	kind: 1 byte of length, text; key: 2 bytes of length, text;
 //	version: 1 byte; data: the rest
@@ -20,7 +20,7 @@ const (
 	format1MaxRecord = 16 << 20
 )
 
-// isFormat1 tells whether bytes claim to be of format 1.
+// isFormat1 reports whether bytes begin as a file of format 1.
 func isFormat1(b []byte) bool {
 	return len(b) >= len(magic)+4 && string(b[:len(magic)]) == magic &&
 		binary.LittleEndian.Uint32(b[len(magic):]) == format1
@@ -62,7 +62,7 @@ func decodeFormat1(b []byte) (map[id]Record, error) {
 	}
 }
 
-// decodeFormat1Record reads one record. Its data are a copy.
+// decodeFormat1Record decodes one record. It copies the data.
 func decodeFormat1Record(b []byte) (r Record, ok bool) {
 	if len(b) < 1 || len(b) < 1+int(b[0])+2 {
 		return r, false

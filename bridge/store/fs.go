@@ -11,26 +11,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FS is what a Store needs of a file system: one folder. Names hold no
-// separator. What is not there is fs.ErrNotExist. Its methods and those of its
-// files are called by two goroutines.
+// FS is the part of a file system that a Store needs: one folder. Names hold no
+// separator. A missing file is fs.ErrNotExist. Two goroutines call its methods and
+// those of its files.
 //
-// A file's bytes are safe from a power cut once File.Sync has returned nil, and
-// a name once SyncDir has; before that they may be lost in any order.
+// The bytes of a file survive a power cut once File.Sync has returned nil, and a
+// name survives once SyncDir has. Before that a power cut may lose them in any
+// order.
 type FS interface {
-	Lock() (io.Closer, error) // ErrLocked if somebody else holds it
+	Lock() (io.Closer, error) // ErrLocked if another process holds the lock
 	List() ([]string, error)
 	ReadFile(name string) ([]byte, error)
-	Create(name string) (File, error) // for writing, and empty
+	Create(name string) (File, error) // an empty file, for writing
 	Open(name string) (File, error)   // for writing
-	Rename(from, to string) error     // replaces what is there
+	Rename(from, to string) error     // replaces a file with the name to
 	Remove(name string) error
 	SyncDir() error
 }
 
 // File is a file that is open for writing.
 type File interface {
-	io.WriterAt // behind the end too: the gap is zeros
+	io.WriterAt // also behind the end: zeros fill the gap
 	Truncate(size int64) error
 	Sync() error
 	Close() error
@@ -49,8 +50,8 @@ var _ FS = osFS{}
 
 func (f osFS) path(name string) string { return filepath.Join(f.dir, name) }
 
-// Lock implements FS. A lock file that is there serves on a file system that
-// has become read-only too.
+// Lock implements FS. On a read-only file system it uses the lock file that is
+// there.
 func (f osFS) Lock() (io.Closer, error) {
 	l, err := os.OpenFile(f.path(lockName), os.O_RDWR|os.O_CREATE, fileMode)
 	if errors.Is(err, unix.EROFS) {
@@ -101,8 +102,8 @@ func openFile(path string, flags int) (File, error) {
 
 func (f osFS) SyncDir() error { return syncFolder(f.dir) }
 
-// syncFolder syncs the names in a folder. File systems that know no such thing
-// say EINVAL.
+// syncFolder syncs the names in a folder. File systems without such a sync return
+// EINVAL, which is no error here.
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -115,7 +116,7 @@ func syncFolder(dir string) error {
 	return errors.Join(err, d.Close())
 }
 
-// makeFolder makes a folder and those above it, and syncs their names.
+// makeFolder makes a folder and its parents, and syncs their names.
 func makeFolder(dir string) error {
 	var above []string
 	for d := filepath.Clean(dir); filepath.Dir(d) != d; d = filepath.Dir(d) {
@@ -135,37 +136,38 @@ func makeFolder(dir string) error {
 	return nil
 }
 
-// checkFileSystem returns ErrEphemeral for a folder that a restart empties.
+// checkFileSystem returns ErrEphemeral for a folder in memory, which a restart
+// empties.
 func checkFileSystem(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return err
 	}
-	// The type has 32 bits, and its sign depends on the CPU.
+	// The field Type has 32 bits; whether it is signed depends on the CPU.
 	if t := uint32(st.Type); t == unix.TMPFS_MAGIC || t == unix.RAMFS_MAGIC {
 		return ErrEphemeral
 	}
 	return nil
 }
 
-// noSpace tells whether an error will go away when files are removed.
+// noSpace reports whether an error goes away when files are removed.
 func noSpace(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
-// wear counts what is written.
+// wear counts the bytes that are written.
 type wear struct {
 	bytes atomic.Int64 // handed to the file system
-	flash atomic.Int64 // the whole pages that they touch between two syncs
+	flash atomic.Int64 // bytes of the pages touched between two syncs, whole pages
 }
 
-// output is a file that is written from its beginning to its end.
+// output is a file that is written from beginning to end.
 type output struct {
 	f     File
 	wear  *wear
-	end   int64 // where the next bytes go
-	dirty int64 // the first byte that is not synced; end: none
+	end   int64 // where the next bytes are written
+	dirty int64 // the first byte that is not synced; end: all bytes are
 }
 
-// write writes at a place behind the end.
+// write writes at an offset that is not before the end.
 func (o *output) write(b []byte, at int64) error {
 	n, err := o.f.WriteAt(b, at)
 	o.wear.bytes.Add(int64(n))
@@ -193,7 +195,7 @@ func (o *output) writeSynced(b []byte) error {
 	return o.sync()
 }
 
-// cut shortens the file to what it held before.
+// cut shortens the file to its old size.
 func (o *output) cut(end int64) error {
 	o.end, o.dirty = end, end
 	return o.f.Truncate(end)

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Names of files. A name with one of the endings is not read again.
+// Names of files. Files with one of the endings are never read.
 const (
-	markName    = "state"    // in format 1 the whole state; now it tells older versions that this is not for them
+	markName    = "state"    // in format 1 the whole state; now it tells older versions that they cannot read this folder
 	format1Name = "state.v1" // a copy of the file of format 1
 
-	endingNew     = ".new"     // not finished; renamed when it is
+	endingNew     = ".new"     // not complete; renamed when it is
 	endingDamaged = ".damaged" // a snapshot that could not be read
-	endingOld     = ".old"     // what stood in the folder before a backup was restored
+	endingOld     = ".old"     // files of the store before a backup was restored
 )
 
 func snapshotName(generation uint64) string { return fmt.Sprintf("snapshot-%08d", generation) }
 func journalName(generation uint64) string  { return fmt.Sprintf("journal-%08d", generation) }
 
-// parseName returns what snapshotName and journalName were given.
+// parseName splits a name that snapshotName or journalName made.
 func parseName(name string) (what string, generation uint64) {
 	kind, digits, _ := strings.Cut(name, "-")
 	g, err := strconv.ParseUint(digits, 10, 64)
@@ -39,40 +39,40 @@ func parseName(name string) (what string, generation uint64) {
 	return "", 0
 }
 
-// found is what a folder holds.
+// found is the content of a folder.
 type found struct {
 	records map[id]Record
 	number  uint64 // of the last commit in records
 
-	generation uint64  // the highest number of a file
-	seen       uint64  // the highest number of a commit
+	generation uint64  // the highest generation of all files
+	seen       uint64  // the highest number of all commits
 	start      uint64  // generation of the snapshot that was read; 0: none
 	snapshot   int64   // its size
 	journals   int64   // size of the journals that were read
-	resume     *resume // the journal that goes on; nil: a new generation is due
+	resume     *resume // the journal that commits are appended to; nil: begin a new generation
 
 	dropped int64    // bytes of a write that a power cut interrupted
-	damage  []string // what could not be read
-	damaged []uint64 // the snapshots among it
-	lost    string   // why commits may be missing; "": none are
-	format1 []byte   // the file of format 1, which is to be migrated
-	hasMark bool     // the mark is there and whole
+	damage  []string // what could not be read, and why
+	damaged []uint64 // generations of the damaged snapshots
+	lost    string   // why commits may be missing; "": no commit is missing
+	format1 []byte   // the file of format 1 that is to be migrated
+	hasMark bool     // the mark exists and is good
 }
 
-// resume says where a journal goes on.
+// resume says where new commits are appended to a journal.
 type resume struct {
 	name      string
-	end, size int64 // behind the last commit, and of the file
+	end, size int64 // end of the last commit, and of the file
 }
 
-// readFolder reads what is in a folder, and changes nothing. With ErrCorrupt it
-// returns what is known nevertheless, without records.
+// readFolder reads the files of a folder and changes nothing. With ErrCorrupt it
+// returns what it has found all the same, without records.
 //
-// The state is the newest whole snapshot and the commits behind it, in the
-// journals of its and all later generations. Commits are numbered without gaps
-// and a journal's header says behind which it begins, so it is known whether
-// any are missing. A journal goes on up to where the next one begins: what
-// stands behind that was never answered.
+// The state is the newest good snapshot plus the commits in the journals of its
+// generation and of all later ones. The numbers of commits have no gaps, and the
+// header of a journal has the number of the commit before it; so missing commits
+// are noticed. A journal ends where the next one begins: what follows in it was
+// never confirmed.
 func readFolder(fsys FS) (found, error) {
 	r := reader{fs: fsys}
 	names, err := fsys.List()
@@ -102,7 +102,7 @@ func readFolder(fsys FS) (found, error) {
 	}
 	err = r.readGenerations(snapshots, journals)
 	if records != nil && (err == nil || errors.Is(err, ErrCorrupt)) {
-		// The migration was interrupted, or an older version has run since.
+		// The migration was interrupted, or an older version has run since then.
 		return found{records: records, number: r.seen, seen: r.seen, generation: r.generation, format1: r.format1}, nil
 	}
 	return r.found, err
@@ -117,7 +117,7 @@ func (r *reader) note(name string, err error) {
 	r.damage = append(r.damage, name+": "+err.Error())
 }
 
-// file reads a file. One that the disk cannot read is ErrCorrupt.
+// file reads a file. It returns ErrCorrupt for a file that the disk cannot read.
 func (r *reader) file(name string) ([]byte, error) {
 	b, err := r.fs.ReadFile(name)
 	if errors.Is(err, unix.EIO) {
@@ -126,7 +126,7 @@ func (r *reader) file(name string) ([]byte, error) {
 	return b, err
 }
 
-// readMark reads the mark, or returns the records of format 1.
+// readMark reads the mark. Where the file is of format 1, it returns the records.
 func (r *reader) readMark() (map[id]Record, error) {
 	b, err := r.file(markName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -144,7 +144,7 @@ func (r *reader) readMark() (map[id]Record, error) {
 		return records, nil
 	}
 	if _, err := decodeHeader(b, isMark); err != nil {
-		r.format1 = b // whatever it is, it is kept
+		r.format1 = b // kept, whatever it holds
 		return nil, fmt.Errorf("%s: %w", markName, err)
 	}
 	r.hasMark = true
@@ -169,7 +169,7 @@ func (r *reader) readGenerations(snapshots, journals []uint64) error {
 	js = r.withoutRestarts(js, snapshots)
 	r.apply(js)
 	if len(snapshots) > 0 && (len(js) == 0 || js[len(js)-1].generation < snapshots[len(snapshots)-1]) {
-		// A journal is there before its snapshot.
+		// A journal is written before its snapshot.
 		r.lose("there is no %s", journalName(snapshots[len(snapshots)-1]))
 	}
 	if len(js) > 0 {
@@ -181,7 +181,7 @@ func (r *reader) readGenerations(snapshots, journals []uint64) error {
 	return nil
 }
 
-// readSnapshot reads the newest snapshot that is whole.
+// readSnapshot reads the newest good snapshot.
 func (r *reader) readSnapshot(snapshots []uint64) error {
 	r.records = map[id]Record{}
 	for _, g := range slices.Backward(snapshots) {
@@ -208,7 +208,8 @@ func (r *reader) readSnapshot(snapshots []uint64) error {
 	return nil
 }
 
-// readJournals reads the journals from the snapshot on.
+// readJournals reads the journals of the snapshot's generation and of all later
+// ones.
 func (r *reader) readJournals(journals []uint64) ([]journal, error) {
 	var js []journal
 	for _, g := range journals {
@@ -237,16 +238,15 @@ func (r *reader) readJournals(journals []uint64) ([]journal, error) {
 	return js, nil
 }
 
-// withoutRestarts leaves out what was begun and interrupted: a journal without
-// commits that follows a snapshot which is not there.
+// withoutRestarts leaves out a restart that was interrupted: a journal without
+// commits whose snapshot is missing.
 func (r *reader) withoutRestarts(js []journal, snapshots []uint64) []journal {
 	return slices.DeleteFunc(js, func(j journal) bool {
 		return j.restart && len(j.groups) == 0 && !slices.Contains(snapshots, j.generation)
 	})
 }
 
-// apply puts the commits of the journals on top of the snapshot, as far as they
-// follow each other.
+// apply applies the commits of the journals to the snapshot, up to the first gap.
 func (r *reader) apply(js []journal) {
 	for i, j := range js {
 		limit := uint64(math.MaxUint64)
@@ -301,12 +301,13 @@ func (r *reader) lose(why string, args ...any) {
 	}
 }
 
-// finish says how the last journal goes on.
+// finish decides where new commits are appended to the last journal.
 func (r *reader) finish(j journal) {
 	if r.lost == "" {
 		r.dropped = j.size - j.end
 	}
-	// Nothing is written behind damage, nor in front of what was left out.
+	// Commits are never appended behind damage, nor to a journal with missing
+	// commits.
 	if r.lost == "" && len(r.damage) == 0 && j.generation == r.generation {
 		r.resume = &resume{journalName(j.generation), j.end, j.size}
 	}

@@ -1,13 +1,13 @@
 // Package store keeps records (kind, key, version, bytes) in a folder of plain
-// files. What the bytes mean is known to the room that wrote them.
+// files. The meaning of the bytes is known to the package that wrote them.
 //
-// Everything is loaded when the store is opened. A commit appends one group to
-// a journal and syncs it: after a power cut all of its records are there or
-// none. When the journal has grown to three times the size of a snapshot, and
-// at least to 128 KiB, the next commits go to a new journal, and a goroutine
-// writes a snapshot of what was there before it: a temporary file, synced,
-// renamed, the folder synced. A snapshot, the journal that follows it and the
-// number that both have are a generation.
+// The whole store is loaded when it is opened. A commit appends one group to a
+// journal and syncs it: after a power cut all of its records are there or none.
+// When the journal has grown to three times the size of a snapshot, and at least to
+// 128 KiB, the next commits go to a new journal, and a goroutine writes a snapshot
+// of the state before it: it writes a temporary file, syncs it, renames it and
+// syncs the folder. A snapshot and the journal that follows it have the same
+// number; together they are a generation.
 //
 //	state              tells older versions that the folder is not for them
 //	lock               is held while the store is open
@@ -16,15 +16,15 @@
 //	snapshot-00000008  the newest one
 //	journal-00000008
 //
-// The generation before is kept: if the newest snapshot cannot be read, it and
-// the two journals give the same state. What is behind damage in a journal is
-// lost, and said to be: see Store.Behind. Only damage at the very end of the
-// last journal cannot be told from a write that a power cut has interrupted: it
-// is dropped, and counted in Stats.DroppedTail.
+// The generation before the newest one is kept: if the newest snapshot cannot be
+// read, the older snapshot and both journals give the same state. Commits behind
+// damage in a journal are lost, and reported as lost: see Store.Behind. Only damage
+// at the very end of the last journal looks like a write that a power cut has
+// interrupted: it is dropped, and counted in Stats.DroppedTail.
 //
-// No file is ever mapped into memory: JFFS2 refuses that. Numbers are
-// little-endian, on every CPU. format.go has the layout of the files. The one
-// file of format 1 is migrated when the store is opened, and a copy of it kept.
+// No file is mapped into memory, because JFFS2 refuses that. Numbers are
+// little-endian on every CPU. format.go has the layout of the files. The single
+// file of format 1 is migrated when the store is opened, and a copy of it is kept.
 package store
 
 import (
@@ -48,38 +48,38 @@ var (
 		"set store.ephemeral = true to allow that")
 )
 
-// ErrClosed is returned by what writes to a store that was closed.
+// ErrClosed is returned by methods that write to a closed store.
 var ErrClosed = errors.New("the store is closed")
 
-// Record is what one room keeps under one key.
+// Record is one value with its kind and key.
 type Record struct {
-	Kind    string // 1 to 255 bytes of UTF-8; "store" is the store's own
+	Kind    string // 1 to 255 bytes of UTF-8; "store" is reserved for the store
 	Key     string // up to 65535 bytes of UTF-8
-	Version uint8  // of Data
+	Version uint8  // of the layout of Data
 	Data    []byte // up to 8 MiB; nil deletes the record
 }
 
 type id struct{ kind, key string }
 
-// behind is the key of the record that Store.Behind is about.
+// behind identifies the record that makes Store.Behind true.
 var behind = id{"store", "behind"}
 
 // Options configures a Store.
 type Options struct {
-	Ephemeral bool         // a file system in memory will do
+	Ephemeral bool         // accept a file system in memory
 	FS        FS           // default: the folder, of the operating system
 	Logger    *slog.Logger // default slog.Default()
 
-	// The journal is compacted when it is larger than this, in bytes, and than
-	// journalRatio snapshots. Default 128 KiB.
+	// The journal is compacted when it is larger than so many bytes, and larger
+	// than journalRatio snapshots. Default 128 KiB.
 	journalFloor int64
-	// Snapshots are written by the goroutine that commits, so that the order of
-	// the file operations is known.
+	// The goroutine that commits also writes the snapshots, so that tests know the
+	// order of the file operations.
 	inline bool
 }
 
-// journalFloor spares a small store from being written for a few commits, and
-// journalRatio bounds what snapshots add to the journal's bytes: a third.
+// journalFloor keeps a small store from writing a snapshot after a few commits.
+// journalRatio limits what snapshots add to the bytes of the journal to a third.
 const (
 	journalFloor = 128 << 10
 	journalRatio = 3
@@ -96,35 +96,35 @@ type Store struct {
 	stop       atomic.Bool
 	background sync.WaitGroup // the snapshot that is being written
 
-	// writing is held while a commit is written, and guards what follows. It is
-	// taken outside of mu.
+	// writing is held while a commit is written, and guards the fields below. A
+	// goroutine that needs both locks takes writing first.
 	writing    sync.Mutex
 	closed     bool
-	corrupt    bool    // there is nothing to go on with, but to restore a backup
-	journal    *output // nil: resume, or else begin a generation
+	corrupt    bool    // no state could be read; only a backup can be restored
+	journal    *output // nil: append to resume, or begin a generation if that is nil too
 	resume     *resume
-	restart    bool   // the generation to begin does not go on where the files end
-	generation uint64 // the last one that was begun
-	format1    []byte // the file of format 1 while it is not migrated
+	restart    bool   // the next generation does not continue the files that were read
+	generation uint64 // number of the newest generation
+	format1    []byte // the file of format 1 until it is migrated
 	hasMark    bool
 
-	// mu guards what follows. It is never held while a file is waited for.
+	// mu guards the fields below. It is never held during a file operation.
 	mu         sync.Mutex
 	records    map[id]Record
-	number     uint64 // of the last commit; changed with writing held
+	number     uint64 // number of the last commit; writing is held where it changes
 	compacting bool
 	newest     uint64 // generation of the newest snapshot; 0: none
-	kept       uint64 // the oldest generation that is not to be removed
-	older      int64  // bytes of the journals since the newest snapshot, without the current one
-	retryAt    int64  // bytes of the journals at which to compact again after a failure
+	kept       uint64 // the oldest generation whose files are kept
+	older      int64  // bytes of the journals since the newest snapshot, without the current journal
+	retryAt    int64  // size of the journals, in bytes, at which the next attempt to compact follows after a failure
 	health     error
 	stats      Stats
 }
 
-// Open opens the store in a folder, which it makes if need be, and locks it. It
-// returns ErrLocked, ErrCorrupt, ErrFormat or ErrEphemeral, or what the file
-// system says. A store that can be read and not written is opened too: Health
-// says why, and commits fail until it can.
+// Open opens the store in a folder and locks it. It makes the folder if there is
+// none. It returns ErrLocked, ErrCorrupt, ErrFormat, ErrEphemeral, or an error of
+// the file system. A store that can be read but not written is opened too: Health
+// returns the reason, and commits fail until the store can be written.
 func Open(dir string, o Options) (*Store, error) {
 	s, err := open(dir, o, false)
 	if err != nil {
@@ -133,8 +133,8 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// open opens a store; one that is to be replaced may be corrupt, and is left as
-// it is.
+// open opens a store. With restore it also opens a corrupt one, and leaves its
+// files alone.
 func open(dir string, o Options, restore bool) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -171,11 +171,12 @@ func open(dir string, o Options, restore bool) (*Store, error) {
 	return s, nil
 }
 
-// take begins with what was found.
+// take takes over the state that was found.
 func (s *Store) take(f found) {
 	s.records, s.number, s.generation, s.newest = f.records, f.number, f.generation, f.start
 	s.resume, s.format1, s.hasMark = f.resume, f.format1, f.hasMark
-	// Until its snapshot is there it must not hide that commits are missing.
+	// Until the new snapshot is there, the new journal must not hide that commits
+	// are missing.
 	s.restart = f.format1 != nil || f.lost != ""
 	s.stats = Stats{DroppedTail: f.dropped, Damage: f.damage, SnapshotSize: f.snapshot, JournalSize: f.journals}
 	if f.resume != nil {
@@ -184,8 +185,8 @@ func (s *Store) take(f found) {
 	}
 }
 
-// mend says what was damaged. Damage, and the file of format 1, lead to a new
-// generation at once; if that fails, the next commit tries it again.
+// mend logs what was damaged. After damage, and for the file of format 1, it begins
+// a new generation at once; if that fails, the next commit tries again.
 func (s *Store) mend(f found) {
 	for _, d := range f.damage {
 		s.log.Error("the store is damaged", "file", d)
@@ -209,7 +210,7 @@ func (s *Store) mend(f found) {
 	s.quarantine(f.damaged)
 }
 
-// Close waits for what is being written, and frees the folder.
+// Close waits until files are written, and unlocks the folder.
 func (s *Store) Close() error {
 	s.stop.Store(true)
 	s.writing.Lock()
@@ -226,8 +227,8 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.lock.Close())
 }
 
-// Records returns the records of a kind, sorted by key. Their data belong to
-// the store.
+// Records returns the records of a kind, sorted by key. The caller must not change
+// their data.
 func (s *Store) Records(kind string) []Record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,10 +254,10 @@ func sorted(records map[id]Record) []Record {
 	return slices.SortedFunc(maps.Values(records), compareRecords)
 }
 
-// Commit puts records into the store, all or none, in their order. When it
-// returns nil they are there after a power cut too. When it returns an error
-// the store is as before, and the next Commit tries again whatever failed;
-// after a restart the records may be there nevertheless.
+// Commit stores records, all or none, in their order. After it has returned nil,
+// the records survive a power cut. When it returns an error, the store is as
+// before, and the next Commit repeats the steps that failed; but after a restart
+// the records may be there.
 func (s *Store) Commit(records ...Record) error {
 	size := 0
 	for _, r := range records {
@@ -296,11 +297,10 @@ func (s *Store) Commit(records ...Record) error {
 	return nil
 }
 
-// Behind tells whether the records may be older than what Commit has answered:
-// something was damaged and lost, or a backup was restored and not settled, see
-// Merge. Numbers that must
-// never go back, which are FCntDown, JoinNonce and the DevNonces, have to skip
-// ahead then. It remains true, also after a restart, until a Commit holds
+// Behind reports whether the records may be older than those that Commit has
+// confirmed: data were damaged and lost, or a backup was restored and not settled,
+// see Merge. Numbers that must never go back (FCntDown, JoinNonce, DevNonces) then
+// have to skip ahead. Behind stays true, also after a restart, until a Commit holds
 // CaughtUp.
 func (s *Store) Behind() bool {
 	s.mu.Lock()
@@ -309,28 +309,30 @@ func (s *Store) Behind() bool {
 	return yes
 }
 
-// CaughtUp returns the record to commit together with what skips ahead.
+// CaughtUp returns the record that makes Behind false. It is committed together
+// with the records that skip ahead.
 func CaughtUp() Record { return Record{Kind: behind.kind, Key: behind.key} }
 
-// Stats says what the store is and has done.
+// Stats has the state and the counters of a store.
 type Stats struct {
-	Generation   uint64 // of the journal that is written; 0: none yet
+	Generation   uint64 // of the current journal; 0: none yet
 	Records      int
-	JournalSize  int64 // bytes that commits have added since the newest snapshot
+	JournalSize  int64 // bytes of commits since the newest snapshot
 	SnapshotSize int64 // bytes; 0: none yet
 
-	Commits      int64 // since the store was opened, as are the following
+	Commits      int64 // since the store was opened, as the fields below
 	Compactions  int64 // snapshots that were written
 	Written      int64 // bytes, see Store.Written
 	BytesWritten int64 // see Store.BytesWritten
 
-	DroppedTail int64    // bytes of a write that a power cut had interrupted, when the store was opened
-	Damage      []string // what could not be read then, and why
+	DroppedTail int64    // bytes of a write that a power cut had interrupted, found when the store was opened
+	Damage      []string // what could not be read when the store was opened, and why
 	Behind      bool     // see Store.Behind
-	LastError   error    // of writing; nil: there was none since the store was opened
+	LastError   error    // the last error of writing; nil: none since the store was opened
 }
 
-// Stats returns what the store is and has done. It does not wait for the disk.
+// Stats returns the state and the counters of the store. It does not wait for the
+// disk.
 func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -342,19 +344,18 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// Health returns why the last write failed, or nil. It does not wait for the
-// disk.
+// Health returns why the last write failed, or nil. It does not wait for the disk.
 func (s *Store) Health() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.health
 }
 
-// Written returns how many bytes were handed to the file system since the store
+// Written returns how many bytes the store has handed to the file system since it
 // was opened.
 func (s *Store) Written() int64 { return s.wear.bytes.Load() }
 
-// BytesWritten returns how many bytes the flash has taken for them: of each
-// page of 4 KiB that is touched the whole, again after each sync. What the file
-// system adds for itself is not in it.
+// BytesWritten returns how many bytes the flash has written for them: each touched
+// page of 4 KiB counts as a whole, and again after each sync. Writes of the file
+// system for itself are not counted.
 func (s *Store) BytesWritten() int64 { return s.wear.flash.Load() }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// append writes a group to the journal and syncs it. writing is held.
+// append writes a group to the journal and syncs it. The caller holds writing.
 func (s *Store) append(b []byte) error {
 	if s.closed {
 		return ErrClosed
@@ -33,7 +33,7 @@ func (s *Store) tryAppend(b []byte) error {
 	j := s.journal
 	end := j.end
 	if err := j.write(b, place(end, len(b))); err != nil {
-		// What was half written must not stand in front of what comes next.
+		// The next group must not follow an incomplete one.
 		if cut := j.cut(end); cut != nil {
 			s.distrust()
 			return errors.Join(err, cut)
@@ -41,21 +41,21 @@ func (s *Store) tryAppend(b []byte) error {
 		return err
 	}
 	if err := j.sync(); err != nil {
-		// The kernel may have dropped the pages, and takes them for written.
+		// The kernel may have dropped the pages while it takes them for written.
 		s.distrust()
 		return err
 	}
 	return nil
 }
 
-// distrust gives the journal up. What was synced to it counts, and the next
-// commit begins a generation with all that is in memory.
+// distrust gives up the journal. Its synced commits count; the next commit begins a
+// generation with a snapshot of the whole memory.
 func (s *Store) distrust() {
 	_ = s.journal.f.Close()
 	s.journal = nil
 }
 
-// ready makes sure that there is a journal to append to, and the mark.
+// ready makes sure that the mark exists, and a journal to append to.
 func (s *Store) ready() error {
 	var err error
 	switch {
@@ -78,7 +78,7 @@ func (s *Store) ready() error {
 	return err
 }
 
-// openJournal opens the journal that was read, without an unfinished write.
+// openJournal opens the journal that was read, and cuts off an unfinished write.
 func (s *Store) openJournal() error {
 	f, err := s.fs.Open(s.resume.name)
 	if err != nil {
@@ -98,10 +98,10 @@ func (s *Store) openJournal() error {
 	return nil
 }
 
-// begin begins a generation with records, behind a commit; what is isJournal or
-// isRestart. writing is held, and memory is not changed. When it fails, what may
-// be installed of the generation holds no commits, and the next attempt replaces
-// it.
+// begin begins a generation with records, after the commit with the number base.
+// what is isJournal or isRestart. The caller holds writing; begin does not change
+// the memory. After a failure installed files of this generation hold no commits,
+// and the next attempt replaces them.
 func (s *Store) begin(what string, base uint64, records []Record) (installed bool, err error) {
 	s.background.Wait()
 	g := s.generation + 1
@@ -140,15 +140,15 @@ func (s *Store) begin(what string, base uint64, records []Record) (installed boo
 	return true, nil
 }
 
-// took notes a new snapshot. mu is held.
+// took records that there is a new snapshot. The caller holds mu.
 func (s *Store) took(generation uint64, size int64) {
 	s.kept, s.newest = s.newest, generation
 	s.stats.SnapshotSize = size
 	s.stats.Compactions++
 }
 
-// newJournal makes a journal that begins behind a commit. installed tells
-// whether it may be there in spite of an error.
+// newJournal makes a journal that begins after a commit. installed says whether the
+// file may exist in spite of an error.
 func (s *Store) newJournal(what string, generation, base uint64) (j *output, installed bool, err error) {
 	name := journalName(generation)
 	j, err = s.create(name, func(o *output) error {
@@ -164,8 +164,8 @@ func (s *Store) newJournal(what string, generation, base uint64) (j *output, ins
 	return j, true, nil
 }
 
-// createSnapshot writes a snapshot that is still to be installed, unless stop
-// says that there is no time for it.
+// createSnapshot writes a snapshot under its temporary name. It gives up when stop
+// returns true.
 func (s *Store) createSnapshot(generation, base uint64, records []Record, stop func() bool) (*output, error) {
 	o, err := s.create(snapshotName(generation), func(o *output) error {
 		return writeSnapshot(o, header{isSnapshot, generation, base}, records, stop)
@@ -176,8 +176,8 @@ func (s *Store) createSnapshot(generation, base uint64, records []Record, stop f
 	return o, o.f.Close()
 }
 
-// writeMark keeps the file of format 1 and marks the folder as being of this
-// format.
+// writeMark keeps a copy of the file of format 1, and writes the mark of the
+// present format.
 func (s *Store) writeMark() error {
 	if s.format1 != nil {
 		if err := s.newFile(format1Name, s.format1); err != nil {
@@ -195,7 +195,7 @@ func (s *Store) writeMark() error {
 	return nil
 }
 
-// newFile puts a file with these bytes into the folder.
+// newFile makes a file with these bytes in the folder.
 func (s *Store) newFile(name string, b []byte) error {
 	o, err := s.create(name, func(o *output) error { return o.writeSynced(b) })
 	if err != nil {
@@ -207,8 +207,8 @@ func (s *Store) newFile(name string, b []byte) error {
 	return s.install(name)
 }
 
-// create writes a file that install will put in its place. One that cannot be
-// written is removed again.
+// create writes a file under its temporary name. It removes a file that it cannot
+// write.
 func (s *Store) create(name string, write func(*output) error) (*output, error) {
 	f, err := s.fs.Create(name + endingNew)
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *Store) create(name string, write func(*output) error) (*output, error) 
 	return o, nil
 }
 
-// install puts a file in its place. After an error it may be there or not.
+// install renames a file to its name. After an error the file may be there or not.
 func (s *Store) install(name string) error {
 	if err := s.fs.Rename(name+endingNew, name); err != nil {
 		s.remove(name + endingNew)
@@ -232,20 +232,20 @@ func (s *Store) install(name string) error {
 	return s.fs.SyncDir()
 }
 
-// due tells whether the journal is to be compacted. mu is held.
+// due reports whether the journal is to be compacted. The caller holds mu.
 func (s *Store) due() bool {
 	size := s.stats.JournalSize
 	return !s.compacting && size > max(s.opts.journalFloor, journalRatio*s.stats.SnapshotSize) && size >= s.retryAt
 }
 
-// compact lets commits go to a new journal, and has a snapshot written of what
-// was there before. Until that is done the state is the snapshot before and all
-// journals since. writing is held.
+// compact sends the next commits to a new journal, and starts to write a snapshot
+// of the state before it. Until the snapshot is complete, the state is the older
+// snapshot and all journals since then. The caller holds writing.
 func (s *Store) compact() {
 	g := s.generation + 1
 	j, installed, err := s.newJournal(isJournal, g, s.number)
 	if err != nil {
-		// A journal that begins here must not be there when the old one goes on.
+		// If the new journal exists, the old one must not be continued.
 		if installed {
 			s.distrust()
 		}
@@ -268,8 +268,8 @@ func (s *Store) compact() {
 	}
 }
 
-// writeSnapshot writes a snapshot that makes so many bytes of older journals
-// superfluous, and removes what is older than the snapshot before.
+// writeSnapshot writes a snapshot, which makes so many bytes of older journals
+// superfluous. Then it removes the files before the generation that is kept.
 func (s *Store) writeSnapshot(generation, base uint64, covered int64, records []Record) {
 	o, err := s.createSnapshot(generation, base, records, s.stop.Load)
 	if noSpace(err) && s.makeRoom() {
@@ -293,7 +293,7 @@ func (s *Store) writeSnapshot(generation, base uint64, covered int64, records []
 	s.clean(kept, true)
 }
 
-// notCompacted puts the compaction off until the journal has grown again.
+// notCompacted postpones the compaction until the journal has grown again.
 func (s *Store) notCompacted(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -307,8 +307,8 @@ func (s *Store) notCompacted(err error) {
 		s.stats.JournalSize)
 }
 
-// makeRoom removes what is older than the newest snapshot, and tells whether
-// there can have been anything. Commits are worth more than a spare copy.
+// makeRoom removes the files before the newest snapshot, and reports whether there
+// may have been any. A commit is worth more than a spare copy.
 func (s *Store) makeRoom() bool {
 	s.mu.Lock()
 	newest := s.newest
@@ -322,8 +322,8 @@ func (s *Store) makeRoom() bool {
 	return older
 }
 
-// clean removes the generations before one, and files that were not finished if
-// nobody is at one now. What cannot be removed is removed another time.
+// clean removes the generations before one, and unfinished files if nobody is
+// writing one now. A file that cannot be removed is removed by a later call.
 func (s *Store) clean(before uint64, unfinished bool) {
 	names, err := s.fs.List()
 	if err != nil {
@@ -337,16 +337,16 @@ func (s *Store) clean(before uint64, unfinished bool) {
 	}
 }
 
-// remove removes a file if it can.
+// remove removes a file, and ignores an error.
 func (s *Store) remove(name string) { _ = s.fs.Remove(name) }
 
-// quarantine keeps the snapshots that were damaged under another name, so that
-// they are not taken for the generation before; those of an earlier time go.
+// quarantine renames the damaged snapshots, so that they do not count as an older
+// generation. It removes damaged ones of an earlier time.
 func (s *Store) quarantine(damaged []uint64) {
 	s.rename(endingDamaged, func(g uint64, what string) bool { return what == isSnapshot && slices.Contains(damaged, g) })
 }
 
-// rename gives an ending to files, and removes those that had it. It does
+// rename gives files an ending, and removes older files with that ending. It does
 // nothing if there are no such files.
 func (s *Store) rename(ending string, which func(generation uint64, what string) bool) {
 	names, err := s.fs.List()

@@ -2,6 +2,7 @@ package v3
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"lorawand/bridge/session"
@@ -9,11 +10,12 @@ import (
 
 var (
 	errClassBC    = errors.New("class_b_c is for devices of Class C, and this one is not registered for it")
-	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this version")
+	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this " +
+		"version")
 )
 
-// CheckItems says why the items of a push cannot be taken, or returns nil. One bad
-// item fails the whole push. d is the device with the id, nil if there is none; now
+// CheckItems returns why the items of a push are refused, or nil. One bad item
+// refuses the whole push. d is the device with the id, or nil if there is none; now
 // is the zero time where the calendar is not known.
 func CheckItems(id session.ID, d *session.Device, items []*session.Item, now time.Time) *Error {
 	switch {
@@ -32,8 +34,10 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 	if err != nil {
 		return NotServed(err)
 	}
-	for _, it := range items {
+	for i, it := range items {
 		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
+		case it.FPort > MaxFPort && !d.Settings.TestPort:
+			return Invalid(fmt.Sprintf("downlinks[%d].f_port", i), fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
 			return DownlinkExpired()
 		case it.ClassBC != nil && !d.ClassC:
@@ -51,8 +55,8 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 	return nil
 }
 
-// CheckRoom says why a queue cannot be filled as far as device, or all queues
-// together to a number of bytes; nil: they can.
+// CheckRoom returns why queues of this size are refused: the queue of the device or
+// all queues together, in bytes. It returns nil if there is room.
 func CheckRoom(device session.Load, allBytes int) *Error {
 	switch {
 	case device.Items > session.MaxQueue:

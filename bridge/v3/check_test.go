@@ -20,6 +20,8 @@ func TestCheckItems(t *testing.T) {
 	}
 	without := ready()
 	without.Session = nil
+	tested, port := ready(), func(n uint8) *session.Item { it := item(1); it.FPort = n; return it }
+	tested.Settings.TestPort = true
 	encrypting := ready()
 	encrypting.SkipCrypto = true
 	tests := []struct {
@@ -33,6 +35,8 @@ func TestCheckItems(t *testing.T) {
 		{"the longest", ready(), item(242), now, ""},
 		{"too long", ready(), item(243), now, ApplicationDownlinkTooLong(1, 1).Name},
 		{"encoded to nothing", ready(), item(0), now, ""},
+		{"the test port", ready(), port(224), now, Invalid("", "").Name},
+		{"the test port of a device under test", tested, port(224), now, ""},
 		{"no device", nil, item(1), now, DeviceNotFound(session.ID{}).Name},
 		{"its application encrypts", encrypting, item(1), now, NotServed(errSkipCrypto).Name},
 		{"no session", without, item(1), now, NoDeviceSession().Name},
@@ -43,7 +47,8 @@ func TestCheckItems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it}, tt.now); err != nil {
+			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it},
+				tt.now); err != nil {
 				got = err.Name
 			}
 			if got != tt.want {

@@ -17,11 +17,11 @@ const (
 	GatewayTxAck        = "gs:tx_ack:"
 )
 
-// ULIDEntropy is how many random bytes a ULID takes.
+// ULIDEntropy is the number of random bytes in a ULID.
 const ULIDEntropy = 10
 
-// AppendCorrelationID appends the kind and a ULID made of a time, of which the
-// ms count, and random bytes.
+// AppendCorrelationID appends the kind and a ULID, which is made of a time in ms
+// and random bytes.
 //
 // Source: ULID specification, github.com/ulid/spec: 48 bits of Unix time in ms
 // and 80 random bits in Crockford's base32, 26 characters.
@@ -43,7 +43,7 @@ func AppendCorrelationID(dst []byte, kind string, t time.Time, entropy [ULIDEntr
 	return dst
 }
 
-// ULID returns the ULID in its 16 bytes: a session_key_id is one.
+// ULID returns a ULID as 16 bytes. A session_key_id is one.
 func ULID(t time.Time, entropy [ULIDEntropy]byte) (id [16]byte) {
 	ms := ulidTime(t)
 	binary.BigEndian.PutUint16(id[:], uint16(ms>>32))
@@ -52,7 +52,8 @@ func ULID(t time.Time, entropy [ULIDEntropy]byte) (id [16]byte) {
 	return id
 }
 
-// ulidTime returns Unix time in ms; a time before 1970, or none, is 0.
+// ulidTime returns Unix time in ms, or 0 for a time before 1970 and for the zero
+// time.
 func ulidTime(t time.Time) uint64 { return uint64(max(t.UnixMilli(), 0)) }
 
 // ErrorCorrelationID returns the CorrelationID of an Error: 32 hexadecimal

@@ -6,30 +6,30 @@ import (
 	"lorawand/bridge/session"
 )
 
-// Undecoded is what a payload formatter needs of a message that was written without
-// it. The zero value is that of a message without a payload.
+// Undecoded has the parts of a written message that a payload formatter needs. The
+// zero value stands for a message without a payload.
 type Undecoded struct {
 	FPort      uint8  // 0: none, or MAC commands
-	FRMPayload []byte // plain; it does not change
+	FRMPayload []byte // decrypted; it must not change
 	Received   time.Time
 	Places     Places
-	Simulated  bool // its device is not where the payload says
+	Simulated  bool // the device may be elsewhere than the payload says
 }
 
-// Decoded is what a payload formatter has made of the payload of a message.
+// Decoded is the result of a payload formatter for the payload of a message.
 type Decoded struct {
 	Payload            []byte // decoded_payload, a JSON object; nil: none
 	Warnings           []string
 	Normalized         [][]byte // measurements of normalized_payload, JSON objects
 	NormalizedWarnings []string
 
-	// Locations are all of the device, one of them from this payload; nil: those in
-	// the message are right.
+	// Locations are all locations of the device, one of them from this payload.
+	// nil: the locations in the message are right.
 	Locations map[string]session.Location
 }
 
-// AppendDecoded appends a message with what a payload formatter has made of its
-// payload. text is the message without it.
+// AppendDecoded appends a message with the result of a payload formatter. text is
+// the message without it.
 func (e *Encoder) AppendDecoded(dst, text []byte, p Places, d *Decoded) []byte {
 	w := writer{b: append(dst, text[:p.Decoded]...), zero: e.Zero}
 	w.decoded(d.Payload, d.Warnings)
@@ -56,7 +56,7 @@ func (w *writer) decoded(payload []byte, warnings []string) {
 	w.texts("decoded_payload_warnings", warnings)
 }
 
-// rest writes what comes behind the results of a payload formatter.
+// rest writes the part of the message behind the results of a payload formatter.
 func (w *writer) rest(text []byte, p Places, d *Decoded) []byte {
 	if d.Locations == nil {
 		return append(w.b, text[p.Decoded:]...)
@@ -67,7 +67,7 @@ func (w *writer) rest(text []byte, p Places, d *Decoded) []byte {
 }
 
 // AppendNormalized appends the payload of an "up/normalized" message about one
-// measurement. text is the "up" without decoded_payload.
+// measurement. text is the "up" message without decoded_payload.
 func (e *Encoder) AppendNormalized(dst, text []byte, p Places, d *Decoded, measurement []byte) []byte {
 	w := writer{b: append(dst, text[:p.Member]...), zero: e.Zero}
 	w.open("uplink_normalized", '{')
@@ -79,7 +79,7 @@ func (e *Encoder) AppendNormalized(dst, text []byte, p Places, d *Decoded, measu
 }
 
 // AppendLocationSolved appends the payload of a "location/solved" message with the
-// envelope of an "up".
+// envelope of an "up" message.
 func (e *Encoder) AppendLocationSolved(dst, text []byte, p Places, service string, l session.Location) []byte {
 	w := writer{b: append(dst, text[:p.Member]...), zero: e.Zero}
 	w.open("location_solved", '{')

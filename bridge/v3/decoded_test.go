@@ -108,7 +108,8 @@ func TestPlaces(t *testing.T) {
 	d.Item.Decoded = nil
 	for _, kind := range []string{DownQueued, DownSent, DownFailed} {
 		text = (&Encoder{}).AppendDownlink(before, kind, d)[len(before):]
-		got := (&Encoder{}).AppendDecoded(nil, text, Places{Decoded: d.Decoded}, &Decoded{Payload: []byte("{}"), Warnings: []string{"w"}})
+		got := (&Encoder{}).AppendDecoded(nil, text, Places{Decoded: d.Decoded},
+			&Decoded{Payload: []byte("{}"), Warnings: []string{"w"}})
 		if !bytes.Contains(got, []byte(`","decoded_payload":{},"decoded_payload_warnings":["w"],"confirmed":`)) {
 			t.Errorf("%s: %s", kind, got)
 		}

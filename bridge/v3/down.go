@@ -7,12 +7,11 @@ import (
 	"lorawand/radio"
 )
 
-// MaxRetries is how often an application may want a confirmed downlink to be
-// sent: the limit of The Things Stack's configuration.
+// MaxRetries limits how often an application may ask for a confirmed downlink to be
+// sent. It is the limit in The Things Stack's configuration.
 const MaxRetries = 32
 
-// JoinAccept is a join_accept with its envelope. A time that is not known is
-// the zero time.
+// JoinAccept is a join_accept with its envelope. An unknown time is the zero time.
 type JoinAccept struct {
 	DeviceIDs      DeviceIDs // with the new DevAddr
 	CorrelationIDs []string  // sorted
@@ -34,43 +33,43 @@ func (e *Encoder) AppendJoin(dst []byte, j *JoinAccept) []byte {
 	return w.b
 }
 
-// Downlink is a downlink_queued, _sent, _ack, _nack or _failed with its
-// envelope.
+// Downlink is a downlink_queued, _sent, _ack, _nack or _failed with its envelope.
 type Downlink struct {
-	// DeviceIDs have no DevAddr in DownQueued and in the failures that the
-	// application server of The Things Stack finds: what a push is refused for,
-	// and MaxRetriesReached.
+	// DeviceIDs have no DevAddr in DownQueued, nor in the failures that the
+	// application server of The Things Stack finds: a refused push, and
+	// MaxRetriesReached.
 	DeviceIDs      DeviceIDs
 	CorrelationIDs []string  // of the envelope, sorted
 	ReceivedAt     time.Time // zero: not known
 
-	// Item as it is now: DownNack shows its Attempt after the one that failed
-	// was counted. nil is an empty one: nothing could be read.
+	// Item is the item as it is now: after a DownNack its Attempt already counts
+	// the attempt that failed. nil stands for an empty item, because none could be
+	// read.
 	Item *session.Item
-	// ItemCorrelationIDs, sorted, stand in the item. nil: those of the Item.
-	// DownSent and the failure of a transmission have more.
+	// ItemCorrelationIDs are the correlation ids in the item, sorted. nil: those of
+	// the Item. DownSent, and a failed transmission, have more of them.
 	ItemCorrelationIDs []string
 
-	// SessionKeyID and FCnt of the frame. DownQueued shows those of the Item
-	// instead, which are of no effect, and so does DownFailed with FCnt 0: there
+	// SessionKeyID and FCnt are those of the frame. DownQueued shows those of the
+	// Item, which have no effect, and so does DownFailed with FCnt 0, because there
 	// was no frame.
 	SessionKeyID []byte
 	FCnt         uint32
 
 	// Transmission says that DownFailed is about a frame that was handed to a
-	// gateway. It has the fields of DownSent then.
+	// gateway. The message then has the fields of DownSent.
 	Transmission bool
-	// Priority of the frame, in DownSent and with Transmission; otherwise the
-	// Item's is shown.
+	// Priority is that of the frame, in DownSent and with Transmission. Other
+	// messages show the priority of the Item.
 	Priority radio.Priority
 
 	Err *Error // of DownFailed
 
-	Decoded int // AppendDownlink tells where decoded_payload belongs: see Places
+	Decoded int // where decoded_payload belongs, set by AppendDownlink: see Places
 }
 
-// AppendDownlink appends the payload of a message about a downlink. kind is
-// its suffix: DownQueued, DownSent, DownAck, DownNack or DownFailed.
+// AppendDownlink appends the payload of a message about a downlink. kind is the
+// suffix of its topic: DownQueued, DownSent, DownAck, DownNack or DownFailed.
 func (e *Encoder) AppendDownlink(dst []byte, kind string, d *Downlink) []byte {
 	w := writer{b: append(dst, '{'), begin: len(dst), zero: e.Zero}
 	w.envelope(&d.DeviceIDs, d.CorrelationIDs, d.ReceivedAt)
@@ -102,7 +101,7 @@ func downlinkMember(kind string) string {
 	return "downlink_failed"
 }
 
-// downlink writes the inside of an ApplicationDownlink, in the order of its
+// downlink writes the fields of an ApplicationDownlink, in the order of its
 // generated marshaler (pkg/ttnpb/messages_json.pb.go of v3.32).
 func (w *writer) downlink(kind string, d *Downlink) {
 	it := d.Item
@@ -170,7 +169,8 @@ func (w *writer) gatewayAntenna(g *session.GatewayAntenna) {
 	w.uint("group_index", uint64(g.Group))
 }
 
-// retry writes how often the item is sent; a confirmed one always says so.
+// retry writes how often the item is to be sent. A confirmed item always has the
+// field.
 func (w *writer) retry(it *session.Item) {
 	if !it.Confirmed && it.Attempt == 0 && it.MaxAttempts == 0 {
 		return

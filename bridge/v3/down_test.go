@@ -20,7 +20,10 @@ func exampleDownlink(t testing.TB) *Downlink {
 			FPort: 15, FRMPayload: []byte("hello"), Decoded: []byte(`{"on":true}`), Confirmed: true, Priority: radio.PriorityHigh,
 			CorrelationIDs: []string{"as:downlink:A", "my-id"}, MaxAttempts: 5, Attempt: 2,
 			ClassBC: &session.ClassBC{
-				Gateways:     []session.GatewayAntenna{{GatewayID: "gtw-1", EUI: radio.EUI64{0xA1, 7: 1}, Antenna: 1, Group: 2}, {GatewayID: "gtw-2"}},
+				Gateways: []session.GatewayAntenna{
+					{GatewayID: "gtw-1", EUI: radio.EUI64{0xA1, 7: 1}, Antenna: 1, Group: 2},
+					{GatewayID: "gtw-2"},
+				},
 				AbsoluteTime: at(t, "2026-11-22T09:00:00.5Z"),
 			},
 			SessionKeyID: []byte{9}, FCnt: 99,
@@ -98,9 +101,10 @@ func TestAppendDownlinkRetry(t *testing.T) {
 	}
 }
 
-// Zeros are left out, unless wanted; what is not there never is written.
+// Zeros are left out unless the Encoder is to write them; a field that is nil is never written.
 func TestAppendDownlinkZeros(t *testing.T) {
-	d := &Downlink{Item: &session.Item{ClassBC: &session.ClassBC{Gateways: []session.GatewayAntenna{{GatewayID: "gtw-1"}}}}, Err: NoPayload()}
+	item := &session.Item{ClassBC: &session.ClassBC{Gateways: []session.GatewayAntenna{{GatewayID: "gtw-1"}}}}
+	d := &Downlink{Item: item, Err: NoPayload()}
 	tests := []struct{ kind, without, with string }{
 		{
 			DownQueued, `"downlink_queued":{"class_b_c":{"gateways":[{"gateway_ids":{"gateway_id":"gtw-1"}}]}}}`,
@@ -124,7 +128,10 @@ func TestAppendDownlinkZeros(t *testing.T) {
 
 func TestAppendJoinWithoutClock(t *testing.T) {
 	got := string((&Encoder{}).AppendJoin([]byte("before "), &JoinAccept{
-		DeviceIDs: DeviceIDs{ID: session.ID{Application: "app1", Device: "dev1"}, DevAddr: radio.DevAddr{1}, HasDevAddr: true}, SessionKeyID: []byte{1},
+		DeviceIDs: DeviceIDs{
+			ID: session.ID{Application: "app1", Device: "dev1"}, DevAddr: radio.DevAddr{1},
+			HasDevAddr: true,
+		}, SessionKeyID: []byte{1},
 	}))
 	const want = `before {"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_addr":"01000000"},"join_accept":{"session_key_id":"AQ=="}}`
 	if got != want {

@@ -10,15 +10,15 @@ import (
 	"lorawand/radio"
 )
 
-// Error is why a downlink is refused or has failed, in the form that The
-// Things Stack gives it: its package, name and words where it has such an
-// error, those of namespace "lorawand" where it has none.
+// Error is the reason for refusing a downlink or for its failure, in the form of
+// The Things Stack. Where The Things Stack has such an error, package, name and
+// text are its own; the other errors have the namespace "lorawand".
 //
 // Source: ErrorDetails, api/ttn/lorawan/v3/error.proto of v3.32.
 type Error struct {
 	Namespace     string
 	Name          string
-	MessageFormat string      // attributes stand in it as {name}
+	MessageFormat string      // {name} in it stands for an attribute
 	Attributes    []Attribute // sorted by name
 	CorrelationID string      // see ErrorCorrelationID; empty: none
 	Cause         *Error      // nil: none
@@ -30,12 +30,13 @@ type Attribute struct {
 	Name   string
 	Text   string
 	Number int64
-	// Numeric says that Number is the value and not Text. What looks like a
-	// number may be text in The Things Stack.
+	// Numeric says that the value is Number and not Text. The Things Stack writes
+	// some numbers as text.
 	Numeric bool
+	List    []string // is the value, if there is one
 }
 
-// Namespaces of errors: packages of The Things Stack, and our own.
+// Namespaces of errors: the packages of The Things Stack, and the one of lorawand.
 const (
 	applicationServer = "pkg/applicationserver"
 	networkServer     = "pkg/networkserver"
@@ -56,12 +57,18 @@ const (
 	codeUnavailable        = 14
 )
 
-// Error returns the message in one line, with its attributes and the name.
-func (e *Error) Error() string {
+// message returns the message with its attributes.
+func (e *Error) message() string {
 	msg := e.MessageFormat
 	for _, a := range e.Attributes {
 		msg = strings.ReplaceAll(msg, "{"+a.Name+"}", a.String())
 	}
+	return msg
+}
+
+// Error returns the message in one line, with its attributes and the name.
+func (e *Error) Error() string {
+	msg := e.message()
 	if e.Cause != nil {
 		msg += ": " + e.Cause.Error()
 	}
@@ -75,16 +82,19 @@ func printable(r rune) rune {
 	return ' '
 }
 
-// Is reports whether two errors have the same name, whatever their attributes.
+// Is reports whether two errors have the same name. It ignores the attributes.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && e.Namespace == t.Namespace && e.Name == t.Name
 }
 
-// String returns the value.
+// String returns the value as text.
 func (a Attribute) String() string {
-	if a.Numeric {
+	switch {
+	case a.Numeric:
 		return strconv.FormatInt(a.Number, 10)
+	case a.List != nil:
+		return strings.Join(a.List, ", ")
 	}
 	return a.Text
 }
@@ -101,7 +111,8 @@ func newError(namespace, name string, code int, format string, attributes ...Att
 
 // NoDeviceSession says that the device has not joined.
 func NoDeviceSession() *Error {
-	return newError(applicationServer, "no_device_session", codeFailedPrecondition, "no device session; check device activation")
+	return newError(applicationServer, "no_device_session", codeFailedPrecondition,
+		"no device session; check device activation")
 }
 
 // DeviceNotFound says that the application has no such device.
@@ -110,7 +121,7 @@ func DeviceNotFound(id session.ID) *Error {
 		attribute("device_uid", id.Application+"."+id.Device))
 }
 
-// NoFPort says that the port is missing, or 0.
+// NoFPort says that the FPort is missing or 0.
 func NoFPort() *Error {
 	return newError(applicationServer, "no_f_port", codeInvalidArgument, "no FPort")
 }
@@ -120,20 +131,23 @@ func NoPayload() *Error {
 	return newError(applicationServer, "no_payload", codeInvalidArgument, "no payload")
 }
 
-// FormatterNotConfigured says that there is decoded_payload only, and nothing
-// to encode it with.
+// FormatterNotConfigured says that an item has only decoded_payload, and the device
+// has no formatter to encode it.
 func FormatterNotConfigured(formatter string) *Error {
-	return newError(messageProcessors, "formatter_not_configured", codeFailedPrecondition, "formatter `{formatter}` is not configured",
+	return newError(messageProcessors, "formatter_not_configured", codeFailedPrecondition,
+		"formatter `{formatter}` is not configured",
 		attribute("formatter", formatter))
 }
 
-// NoFormatter says that there is decoded_payload only, and why nothing can encode it.
+// NoFormatter says that an item has only decoded_payload, and why no formatter can
+// encode it.
 func NoFormatter(reason string) *Error {
-	return newError(ours, "no_formatter", codeFailedPrecondition, "decoded_payload cannot be encoded: {reason}", attribute("reason", reason))
+	return newError(ours, "no_formatter", codeFailedPrecondition, "decoded_payload cannot be encoded: {reason}",
+		attribute("reason", reason))
 }
 
-// ApplicationDownlinkTooLong says that a payload of so many bytes is longer
-// than the band allows, or the window whose turn it was.
+// ApplicationDownlinkTooLong says that a payload is longer than the band, or the
+// receive window in turn, allows. The lengths are in bytes.
 func ApplicationDownlinkTooLong(length, most int) *Error {
 	return newError(networkServer, "application_downlink_too_long", codeInvalidArgument,
 		"application downlink payload length `{length}` exceeds maximum '{max}'",
@@ -147,11 +161,11 @@ func DownlinkExpired() *Error {
 
 // InvalidAbsoluteTime says that no gateway can send at the absolute time.
 func InvalidAbsoluteTime() *Error {
-	return newError(networkServer, "absolute_time", codeInvalidArgument, "invalid absolute time set in application downlink")
+	return newError(networkServer, "absolute_time", codeInvalidArgument,
+		"invalid absolute time set in application downlink")
 }
 
-// InvalidFixedPaths says that none of the gateways that were asked for can
-// send.
+// InvalidFixedPaths says that none of the requested gateways can send.
 func InvalidFixedPaths() *Error {
 	return newError(networkServer, "fixed_paths", codeInvalidArgument, "invalid fixed paths set in application downlink")
 }
@@ -179,61 +193,104 @@ func TransmissionFailed(result radio.TxResult) *Error {
 		attribute("result", result.String()))
 }
 
-// MaxRetriesReached says that a confirmed downlink was sent as often as it may
-// be, and never acknowledged.
+// MaxRetriesReached says that a confirmed downlink was sent as often as allowed and
+// never acknowledged.
 func MaxRetriesReached(most uint32) *Error {
-	return newError(applicationServer, "max_retries_reached", codeAborted, "maximum number of retries ({max_retries}) reached",
+	return newError(applicationServer, "max_retries_reached", codeAborted,
+		"maximum number of retries ({max_retries}) reached",
 		attribute("max_retries", strconv.FormatUint(uint64(most), 10)))
 }
 
-// TooManyRetries says that more attempts are asked for than the network makes.
+// TooManyRetries says that the application asks for more attempts than the network
+// makes.
 func TooManyRetries() *Error {
 	return newError(applicationServer, "downlink_max_retries_invalid", codeInvalidArgument,
 		"downlink maximum retries exceed configured maximum of {max}", attribute("max", strconv.Itoa(MaxRetries)))
 }
 
-// QueueFull says that the device's queue takes no more.
+// QueueFull says that the queue of the device has no room for more items.
 func QueueFull() *Error {
 	return newError(networkServer, "downlink_queue_capacity", codeResourceExhausted, "downlink queue capacity exceeded")
 }
 
-// QueueTooLong says that what waits for the device is too long, in bytes.
+// QueueTooLong says that the items in the queue of the device are too long
+// together, in bytes.
 func QueueTooLong(most int) *Error {
-	return newError(ours, "downlink_queue_size", codeResourceExhausted, "downlink queue of the device is longer than {max} bytes", attribute("max", strconv.Itoa(most)))
+	return newError(ours, "downlink_queue_size", codeResourceExhausted,
+		"downlink queue of the device is longer than {max} bytes", attribute("max", strconv.Itoa(most)))
 }
 
-// QueuesTooLong says that what waits for all devices is too long, in bytes.
+// QueuesTooLong says that the items in the queues of all devices are too long
+// together, in bytes.
 func QueuesTooLong(most int) *Error {
-	return newError(ours, "downlink_queues_size", codeResourceExhausted, "downlink queues of all devices are longer than {max} bytes", attribute("max", strconv.Itoa(most)))
+	return newError(ours, "downlink_queues_size", codeResourceExhausted,
+		"downlink queues of all devices are longer than {max} bytes", attribute("max", strconv.Itoa(most)))
 }
 
-// Invalid says that a field ("downlinks[0].f_port") has a value that is not
-// allowed.
+// Invalid says that a field, such as "downlinks[0].f_port", has a forbidden value.
 func Invalid(field, reason string) *Error {
 	return newError(stackErrors, "validation", codeInvalidArgument, "invalid `{field}`: {reason}",
 		attribute("field", field), attribute("reason", reason))
 }
 
-// NotDecoded says that the payload of a push is no JSON, or not of its form.
+// NotDecoded says that the payload of a push is not JSON, or has another form than
+// a push.
 func NotDecoded(reason string) *Error {
-	return newError(ours, "decode_downlinks", codeInvalidArgument, "decode downlink messages: {reason}", attribute("reason", reason))
+	return newError(ours, "decode_downlinks", codeInvalidArgument, "decode downlink messages: {reason}",
+		attribute("reason", reason))
 }
 
-// NotServed says that the device is of a class or version that is not served;
-// reason is an error of session.ErrUnserved.
+// NotServed says that the device has a class or version that lorawand does not
+// serve. reason is an error of session.ErrUnserved.
 func NotServed(reason error) *Error {
-	return newError(ours, "not_served", codeUnimplemented, "no downlinks for this device: {reason}", attribute("reason", reason.Error()))
+	return newError(ours, "not_served", codeUnimplemented, "no downlinks for this device: {reason}",
+		attribute("reason", reason.Error()))
 }
 
-// NotStored says that the queue could not be written down, and is as it was
-// before.
+// NotStored says that the queue could not be stored and is unchanged.
 func NotStored() *Error {
 	return newError(ours, "not_stored", codeUnavailable, "downlink queue could not be stored")
 }
 
-// error writes an Error as the protobuf JSON mapping has it.
+// AppendStatus appends the Error as the HTTP API tells it: the status of gRPC with the
+// Error as its only detail.
+func (e *Error) AppendStatus(dst []byte) []byte {
+	w := writer{b: append(dst, '{')}
+	w.int("code", int64(e.Code))
+	w.text("message", "error:"+e.Namespace+":"+e.Name+" ("+e.message()+")")
+	w.open("details", '[')
+	w.b = append(w.b, `{"@type":"type.googleapis.com/ttn.lorawan.v3.ErrorDetails"`...)
+	w.errorFields(e)
+	w.b = append(w.b, "}]}"...)
+	return w.b
+}
+
+func (w *writer) attribute(a *Attribute) {
+	switch {
+	case a.Numeric:
+		w.b = strconv.AppendInt(w.b, a.Number, 10)
+	case a.List != nil:
+		w.b = append(w.b, '[')
+		for i, text := range a.List {
+			if i > 0 {
+				w.b = append(w.b, ',')
+			}
+			w.b = jsontext.AppendString(w.b, text)
+		}
+		w.b = append(w.b, ']')
+	default:
+		w.b = jsontext.AppendString(w.b, a.Text)
+	}
+}
+
+// error writes an Error in the form of the protobuf JSON mapping.
 func (w *writer) error(n string, e *Error) {
 	w.open(n, '{')
+	w.errorFields(e)
+	w.close('}')
+}
+
+func (w *writer) errorFields(e *Error) {
 	w.text("namespace", e.Namespace)
 	w.text("name", e.Name)
 	w.text("message_format", e.MessageFormat)
@@ -241,11 +298,7 @@ func (w *writer) error(n string, e *Error) {
 		w.open("attributes", '{')
 		for _, a := range e.Attributes {
 			w.name(a.Name)
-			if a.Numeric {
-				w.b = strconv.AppendInt(w.b, a.Number, 10)
-			} else {
-				w.b = jsontext.AppendString(w.b, a.Text)
-			}
+			w.attribute(&a)
 		}
 		w.close('}')
 	}
@@ -254,5 +307,4 @@ func (w *writer) error(n string, e *Error) {
 		w.error("cause", e.Cause)
 	}
 	w.int("code", int64(e.Code))
-	w.close('}')
 }

@@ -29,7 +29,7 @@ func ExampleParseDownlinks() {
 	for _, it := range items {
 		fmt.Printf("FPort %d: %X, confirmed %v\n", it.FPort, it.FRMPayload, it.Confirmed)
 	}
-	_, err = v3.ParseDownlinks([]byte(`{"downlinks":[{"f_port":224,"frm_payload":"vu8="}]}`))
+	_, err = v3.ParseDownlinks([]byte(`{"downlinks":[{"f_port":225,"frm_payload":"vu8="}]}`))
 	fmt.Println(err)
 	// Output:
 	// FPort 15: BEEF, confirmed true

@@ -89,7 +89,10 @@ type goldenItem struct {
 }
 
 func (m *goldenMessage) deviceIDs() DeviceIDs {
-	ids := DeviceIDs{ID: session.ID{Application: m.IDs.ApplicationIDs.ApplicationID, Device: m.IDs.DeviceID}, DevEUI: m.IDs.DevEUI}
+	ids := DeviceIDs{
+		ID:     session.ID{Application: m.IDs.ApplicationIDs.ApplicationID, Device: m.IDs.DeviceID},
+		DevEUI: m.IDs.DevEUI,
+	}
 	if m.IDs.JoinEUI != nil {
 		ids.JoinEUI, ids.HasJoinEUI = *m.IDs.JoinEUI, true
 	}
@@ -236,10 +239,12 @@ func TestConfirmedUplinkAsTheThingsStack(t *testing.T) {
 			t.Fatal(err)
 		}
 		up := &radio.Uplink{
-			Frequency: radio.Frequency(j.Settings.Frequency), DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
-			Time: radio.ConcentratorTime(j.Settings.Timestamp), GPS: radio.GPSTimeOf(j.Settings.Time),
+			Frequency: radio.Frequency(j.Settings.Frequency), DataRate: radio.LoRaDataRate(7, 125_000),
+			CodingRate: radio.CodingRate45,
+			Time:       radio.ConcentratorTime(j.Settings.Timestamp), GPS: radio.GPSTimeOf(j.Settings.Time),
 			Receptions: []radio.Reception{{
-				Channel: rx.ChannelIndex, RSSI: radio.Decibel(rx.RSSI * 100), SNR: radio.Decibel(rx.SNR * 100), FrequencyOffset: rx.FrequencyOffset,
+				Channel: rx.ChannelIndex, RSSI: radio.Decibel(rx.RSSI * 100), SNR: radio.Decibel(rx.SNR * 100),
+				FrequencyOffset: rx.FrequencyOffset,
 			}},
 		}
 		got := (&Encoder{}).AppendUplink(nil, &Uplink{

@@ -10,11 +10,11 @@ import (
 	"lorawand/radio"
 )
 
-// writer appends JSON in the mapping of The Things Stack: no spaces, fields in
-// order, zero values left out unless zero is set, 64-bit integers as strings.
+// writer appends JSON in the mapping of The Things Stack: no spaces, fields in a
+// fixed order, zero values left out unless zero is set, 64-bit integers as strings.
 type writer struct {
 	b     []byte
-	begin int  // of the message in b
+	begin int  // where the message begins in b
 	zero  bool // write fields that are zero
 }
 
@@ -85,7 +85,7 @@ func (w *writer) int(n string, v int64) {
 	}
 }
 
-// int64 writes what has 64 bits in The Things Stack: as a string.
+// int64 writes a field that has 64 bits in The Things Stack: as a string.
 func (w *writer) int64(n string, v int64) {
 	if v != 0 || w.zero {
 		w.name(n)
@@ -122,7 +122,7 @@ func (w *writer) float(n string, v float64, bits int) {
 	}
 }
 
-// time writes a calendar time, unless that is not known.
+// time writes a calendar time. It leaves out an unknown time.
 func (w *writer) time(n string, t time.Time) {
 	if !t.IsZero() {
 		w.name(n)
@@ -154,8 +154,7 @@ func appendDuration(dst []byte, d time.Duration) []byte {
 	return append(appendNanos(dst, int64(d%time.Second)), 's')
 }
 
-// appendNanos appends a fraction of a second in as many groups of three digits
-// as it needs.
+// appendNanos appends a fraction of a second with 3, 6 or 9 digits.
 func appendNanos(dst []byte, ns int64) []byte {
 	if ns == 0 {
 		return dst
@@ -180,7 +179,8 @@ func pow10(n int) int64 {
 	return v
 }
 
-// appendFloat appends a number; what JSON has no form for becomes 0.
+// appendFloat appends a number. Infinities and NaN, which JSON does not have,
+// become 0.
 func appendFloat(dst []byte, v float64, bits int) []byte {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return append(dst, '0')

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Names makes the names of what happens: correlation ids, and the ids of session
-// keys and of errors. They are made of a time and of random bytes. Without a
-// calendar their time is wrong, and they are unique all the same.
+// Names makes correlation ids, and the ids of session keys and errors. An id is
+// made of a time and random bytes. Where the calendar is not known the time in it
+// is wrong, but the id is unique all the same.
 type Names struct {
 	Entropy io.Reader
 
@@ -26,11 +26,11 @@ func (n *Names) CorrelationID(kind string, t time.Time) string {
 	return string(n.appendCorrelationID(b[:0], kind, t))
 }
 
-// Uplink returns the correlation ids of a frame: the connection of its gateway,
-// unless that is "", and its ways through gateway, network and application server,
-// sorted.
+// Uplink returns the correlation ids of a frame, sorted: one for the connection of
+// its gateway, unless that is "", and one each for gateway server, network server
+// and application server.
 func (n *Names) Uplink(connection string, t time.Time) []string {
-	var buf [128]byte // for three of them, which share one string
+	var buf [128]byte // for the three ids, which share one string
 	b := n.appendCorrelationID(buf[:0], ApplicationUp, t)
 	app := len(b)
 	b = n.appendCorrelationID(b, GatewayUplink, t)
@@ -42,15 +42,15 @@ func (n *Names) Uplink(connection string, t time.Time) []string {
 	return []string{text[:app], text[app:gtw], text[gtw:]}
 }
 
-// SessionKeyID returns a new id for the keys of a session: a ULID.
+// SessionKeyID returns a new id of session keys: a ULID.
 func (n *Names) SessionKeyID(t time.Time) []byte {
 	_, _ = io.ReadFull(n.Entropy, n.entropy[:])
 	id := ULID(t, n.entropy)
 	return id[:]
 }
 
-// Error gives an error its correlation id, by which it is found in the log, and
-// returns it.
+// Error gives an error a correlation id, by which it is found in the log, and
+// returns the error.
 func (n *Names) Error(e *Error) *Error {
 	var b [16]byte
 	_, _ = io.ReadFull(n.Entropy, b[:])
@@ -58,7 +58,7 @@ func (n *Names) Error(e *Error) *Error {
 	return e
 }
 
-// JoinIDs returns a new list of correlation ids: sorted, each once.
+// JoinIDs returns a new sorted list of correlation ids without duplicates.
 func JoinIDs(ids []string, more ...string) []string {
 	out := append(slices.Clone(ids), more...)
 	slices.Sort(out)

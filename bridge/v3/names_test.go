@@ -24,11 +24,15 @@ func TestNames(t *testing.T) {
 	if len(with) != 4 || with[1] != "gs:conn:X" || len(without) != 3 {
 		t.Errorf("%q with a connection, %q without", with, without)
 	}
-	all := slices.Concat(with, without, []string{n.CorrelationID(ApplicationUp, at), string(n.SessionKeyID(at)), n.Error(&Error{}).CorrelationID})
+	all := slices.Concat(with, without, []string{
+		n.CorrelationID(ApplicationUp, at), string(n.SessionKeyID(at)),
+		n.Error(&Error{}).CorrelationID,
+	})
 	if got := JoinIDs(all); len(got) != len(all) {
 		t.Errorf("one name was given twice: %q", all)
 	}
-	if id := n.CorrelationID(ApplicationUp, at); !strings.HasPrefix(id, ApplicationUp) || len(id) != len(ApplicationUp)+26 {
+	if id := n.CorrelationID(ApplicationUp, at); !strings.HasPrefix(id, ApplicationUp) ||
+		len(id) != len(ApplicationUp)+26 {
 		t.Errorf("%q is no correlation id", id)
 	}
 }

@@ -8,40 +8,42 @@ import (
 	"lorawand/radio"
 )
 
-// Bounds of what a push may hold. Where The Things Stack has one it is the
-// same, unless said.
+// Limits of a push. They are those of The Things Stack unless the comment says
+// otherwise.
 const (
-	// MaxPushSize is in bytes, that of an MQTT packet.
+	// MaxPushSize is the size of an MQTT packet in bytes.
 	MaxPushSize = 64 << 10
-	// MaxPushItems leaves 128 bytes for each item of the largest push: enough
-	// for 51 bytes of payload, the most at the slowest data rates. The Things
-	// Stack takes 100 000.
+	// MaxPushItems leaves 128 bytes for each item of the largest push: enough for
+	// 51 bytes of payload, the maximum at the slowest data rates. The Things Stack
+	// takes 100 000 items.
 	MaxPushItems = 512
-	// MaxFPort is the last port of applications (LoRaWAN 1.0.3, 4.3.2). The
-	// Things Stack also takes 225 to 255.
+	// MaxFPort is the last port for applications (LoRaWAN 1.0.3, 4.3.2). The Things
+	// Stack also takes 225 to 255.
 	MaxFPort = 223
-	// MaxFRMPayload is in bytes. What the band and the data rate allow is less.
+	// MaxFRMPayload is in bytes. The band and the data rate allow less.
 	MaxFRMPayload = 255
-	// MaxCorrelationIDs of an item, each of at most 100 characters. The Things
-	// Stack has no bound.
+	// MaxCorrelationIDs limits the correlation ids of an item. Each has at most 100
+	// characters. The Things Stack has no limit.
 	MaxCorrelationIDs = 32
-	// MaxGateways that an item may name. The Things Stack has no bound.
+	// MaxGateways limits the gateways that an item may name. The Things Stack has
+	// no limit.
 	MaxGateways = 32
 
 	maxCorrelationIDLength = 100  // characters
-	maxAttempts            = 100  // that a message may hold; MaxRetries is less
+	maxAttempts            = 100  // in a message; MaxRetries is lower
 	maxSessionKeyID        = 2048 // bytes
 )
 
 // ParseDownlinks reads the payload of a down/push or down/replace:
-// {"downlinks":[…]}. No items are no error: they empty the queue of a replace.
-// What follows the object is not looked at.
+// {"downlinks":[…]}. An empty list is valid: a replace with it empties the queue.
+// Text behind the object is ignored.
 //
-// The items are checked as far as they can be without their device. The error
-// is an *Error and holds for each of the items, which are returned as far as
-// they could be read; there may be none. An item may have Decoded and no
-// FRMPayload: then it may have no FPort either, and SetEncoded completes it. Its correlation ids are those of the application, as it gave
-// them, and its priority is the one asked for, even HIGHEST.
+// The items are checked as far as that is possible without their device. The error
+// is an *Error and holds for each of the items. The items are returned as far as
+// they could be read; there may be none. An item may have Decoded without
+// FRMPayload: it may then lack the FPort too, and SetEncoded completes it. The
+// correlation ids and the priority of an item are those that the application has
+// given, even HIGHEST.
 func ParseDownlinks(payload []byte) ([]session.Item, error) {
 	if len(payload) > MaxPushSize {
 		return nil, NotDecoded(fmt.Sprintf("%d bytes, at most %d", len(payload), MaxPushSize))
@@ -58,12 +60,12 @@ func ParseDownlinks(payload []byte) ([]session.Item, error) {
 type pushReader struct {
 	reader
 	items   []session.Item
-	refused *Error // the first value that is of its kind, but not allowed
+	refused *Error // the first forbidden value
 }
 
-// err returns the fault that The Things Stack would find first: it decodes the
-// whole, validates the whole, looks at each item's payload, and last at the
-// ports.
+// err returns the fault that The Things Stack would find first. It decodes the
+// whole message, then validates it, then checks the payload of each item, and at
+// last the ports.
 func (p *pushReader) err() *Error {
 	if p.faults > 0 {
 		return NotDecoded(p.fault)
@@ -82,21 +84,21 @@ func (p *pushReader) err() *Error {
 	}
 	for i := range p.items {
 		if it := &p.items[i]; it.FPort == 0 && len(it.FRMPayload) > 0 {
-			return NoFPort() // an encoder may give one
+			return NoFPort() // the formatter may give the port
 		}
 	}
 	return nil
 }
 
-// invalid notes a value that is not allowed.
+// invalid records a forbidden value.
 func (p *pushReader) invalid(field, reason string) {
 	if p.refused == nil {
 		p.refused = Invalid(p.path(field), reason)
 	}
 }
 
-// SetEncoded gives an item what the payload formatter has made of its
-// decoded_payload. i is its place in the push.
+// SetEncoded gives an item the result of the payload formatter for its
+// decoded_payload. i is the index of the item in the push.
 func SetEncoded(it *session.Item, i int, fPort uint8, payload []byte, warnings []string) *Error {
 	it.FPort, it.FRMPayload, it.DecodedWarnings = fPort, payload, warnings
 	p := pushReader{reader: reader{item: i + 1}}
@@ -145,14 +147,14 @@ func (p *pushReader) downlinks() {
 		p.items = append(p.items, it)
 	}
 	if n > MaxPushItems {
-		// One message about the whole, and not hundreds.
+		// One message about the whole push, and not hundreds.
 		p.items, p.refused = nil, nil
 		p.invalid("downlinks", fmt.Sprintf("value must contain no more than %d items", MaxPushItems))
 	}
 }
 
-// downlinkFields are those of ApplicationDownlink. Its warnings, which The
-// Things Stack drops, are left out.
+// downlinkFields are the fields of ApplicationDownlink. Its warnings are ignored,
+// as in The Things Stack.
 //
 // Source: api/ttn/lorawan/v3/messages.proto of v3.32.
 var downlinkFields = []string{
@@ -197,7 +199,7 @@ func (p *pushReader) downlink(it *session.Item) {
 	}
 }
 
-// limited reads bytes, of which there may be so many.
+// limited reads at most this many bytes.
 func (p *pushReader) limited(field string, most int) []byte {
 	b := p.bytes(field)
 	if len(b) > most {
@@ -206,10 +208,11 @@ func (p *pushReader) limited(field string, most int) []byte {
 	return b
 }
 
-// fPort reads a port. What does not fit into it returns as 0, but is refused.
+// fPort reads a port. A number that does not fit uint8 returns as 0, and is
+// refused.
 func (p *pushReader) fPort() uint8 {
 	v := p.uint32("f_port")
-	if v > MaxFPort {
+	if v > MaxFPort && v != session.TestPort { // that depends on the device, see CheckItems
 		p.invalid("f_port", fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
 	}
 	if v > 255 {
@@ -312,8 +315,8 @@ var (
 	gatewayIDsFields = []string{"gateway_id", "eui"}
 )
 
-// gateway reads a gateway of class_b_c. Other than everywhere else its EUI is
-// base64.
+// gateway reads a gateway of class_b_c. Its EUI is base64 here, unlike everywhere
+// else.
 func (p *pushReader) gateway(field string) (g session.GatewayAntenna) {
 	if p.peek() != '{' {
 		p.wrong(field, "an object")

@@ -9,27 +9,27 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep the objects and lists of a message are nested.
+// maxDepth limits the nesting of objects and lists in a message.
 const maxDepth = 32
 
-// reader takes a JSON text apart in one pass, as leniently as The Things Stack
-// does: google.golang.org/protobuf/encoding/protojson, with members that are
-// not known left out. Integers may be strings, base64 may be of either
-// alphabet and without padding, and null is a member that is not there.
+// reader reads a JSON text in one pass, as leniently as The Things Stack does with
+// google.golang.org/protobuf/encoding/protojson: it skips unknown members, integers
+// may be strings, base64 may have either alphabet and no padding, and null stands
+// for a missing member.
 //
-// It keeps the first fault. A value of the wrong kind is passed over and the
-// rest is still read; after text that is no JSON everything reads as if the
-// text had ended.
+// It keeps the first fault. After a value of the wrong kind it goes on with the
+// next value; after text that is not JSON it reads everything as if the text had
+// ended.
 type reader struct {
 	b      []byte
 	i      int
 	depth  int
-	item   int    // which one of the list is read, from 1 on; 0: none
-	fault  string // the first
+	item   int    // number of the present item in the list, from 1; 0: none
+	fault  string // the first fault
 	faults int
 }
 
-// path says where a field stands.
+// path returns the path of a field.
 func (r *reader) path(field string) string {
 	if r.item == 0 {
 		return field
@@ -41,14 +41,14 @@ func (r *reader) path(field string) string {
 	return item + "." + field
 }
 
-// report notes a fault of a field.
+// report records a fault of a field.
 func (r *reader) report(field, fault string) {
 	if r.faults++; r.faults == 1 {
 		r.fault = r.path(field) + ": " + fault
 	}
 }
 
-// stop notes a fault after which nothing can be read.
+// stop records a fault that ends the reading.
 func (r *reader) stop(fault string) {
 	if r.faults == 0 {
 		r.fault = fmt.Sprintf("%s at byte %d", fault, r.i)
@@ -59,7 +59,7 @@ func (r *reader) stop(fault string) {
 
 func (r *reader) noJSON() { r.stop("not JSON") }
 
-// wrong notes that a value is not what its field takes, and passes over it.
+// wrong records that a value has another kind than its field, and skips the value.
 func (r *reader) wrong(field, want string) {
 	if r.peek() != 0 {
 		r.report(field, "not "+want)
@@ -79,7 +79,7 @@ func (r *reader) peek() byte {
 	return 0
 }
 
-// null takes a null, if that is next.
+// null reads a null if that comes next.
 func (r *reader) null() bool {
 	if r.peek() != 'n' {
 		return false
@@ -96,7 +96,7 @@ func (r *reader) literal(word string) {
 	r.i += len(word)
 }
 
-// sequence reads what stands between brackets and is parted by commas.
+// sequence reads the elements between two brackets. Commas separate them.
 func (r *reader) sequence(element func() bool) {
 	closing := r.b[r.i] + 2 // ASCII: '{' and '}', '[' and ']'
 	if r.depth++; r.depth > maxDepth {
@@ -120,8 +120,8 @@ func (r *reader) sequence(element func() bool) {
 	r.depth--
 }
 
-// members reads an object, which is next. Whoever ranges over it reads the
-// value of each member.
+// members reads an object. The body of the range loop reads the value of each
+// member.
 func (r *reader) members(yield func(name []byte) bool) {
 	r.sequence(func() bool {
 		name := r.quoted()
@@ -134,11 +134,10 @@ func (r *reader) members(yield func(name []byte) bool) {
 	})
 }
 
-// elements reads a list, which is next. Whoever ranges over it reads each
-// element.
+// elements reads a list. The body of the range loop reads each element.
 func (r *reader) elements(yield func() bool) { r.sequence(yield) }
 
-// skip passes over a value.
+// skip skips a value.
 func (r *reader) skip() {
 	switch r.peek() {
 	case '{':
@@ -162,10 +161,10 @@ func (r *reader) skip() {
 	}
 }
 
-// known returns which of the fields a member is, in snake_case as here or in
-// camelCase, when its value is to be read. It returns "" where nothing is left
-// to do: the member is not known, is null, or comes again, which is a fault.
-// seen has a bit for each field that came.
+// known returns the field of a member whose value the caller must read now; the
+// member's name is the field's in snake_case or in camelCase. It returns "" if the
+// member is done: an unknown member, a null, or a duplicate, which is a fault. seen
+// has a bit for each field that was read.
 func (r *reader) known(name []byte, fields []string, seen *uint32) string {
 	for i, n := range fields {
 		if !sameName(name, n) {
@@ -185,8 +184,8 @@ func (r *reader) known(name []byte, fields []string, seen *uint32) string {
 	return ""
 }
 
-// sameName reports whether a member's name is that of a field, which is
-// snake_case, or its camelCase.
+// sameName reports whether the name of a member is a field's name in snake_case or
+// in camelCase.
 func sameName(name []byte, field string) bool {
 	if string(name) == field {
 		return true
@@ -206,8 +205,8 @@ func sameName(name []byte, field string) bool {
 	return i == len(name)
 }
 
-// quoted reads a string, which must be next. The bytes may lie within the
-// text. It returns nil where there is none.
+// quoted reads a string. The bytes may be part of the text. It returns nil if no
+// string comes next.
 func (r *reader) quoted() []byte {
 	if r.peek() != '"' {
 		r.noJSON()
@@ -240,7 +239,7 @@ func (r *reader) validUTF8(s []byte) []byte {
 	return s
 }
 
-// escaped reads the rest of a string from its first backslash on.
+// escaped reads the rest of a string that has a backslash.
 func (r *reader) escaped(s []byte) []byte {
 	for r.i < len(r.b) {
 		c := r.b[r.i]
@@ -265,7 +264,8 @@ func (r *reader) escaped(s []byte) []byte {
 	return nil
 }
 
-// escape appends what an escape stands for, behind its backslash.
+// escape appends the character of an escape sequence. The backslash was read
+// before.
 func (r *reader) escape(s []byte) ([]byte, bool) {
 	if r.i == len(r.b) {
 		return s, false
@@ -310,7 +310,7 @@ func (r *reader) hex4() (rune, bool) {
 	return rune(v), err == nil
 }
 
-// number reads a number, which must be next, and returns its text.
+// number reads a number and returns its text.
 func (r *reader) number() []byte {
 	r.peek()
 	n := numberLength(r.b[r.i:])
@@ -322,7 +322,7 @@ func (r *reader) number() []byte {
 	return r.b[r.i-n : r.i]
 }
 
-// numberLength returns how long the JSON number is that b begins with, 0 if
+// numberLength returns the length of the JSON number at the beginning of b, or 0 if
 // there is none (RFC 8259, section 6).
 func numberLength(b []byte) int {
 	i := 0

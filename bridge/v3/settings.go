@@ -8,8 +8,8 @@ import (
 	"lorawand/radio"
 )
 
-// AppendReceptions appends what each antenna of a gateway has heard of a frame.
-// receivedAt is the zero time where the calendar is not known.
+// AppendReceptions appends a Reception for each antenna of a gateway that has heard
+// a frame. receivedAt is the zero time where the calendar is not known.
 func AppendReceptions(dst []Reception, g *gateway.Gateway, up *radio.Uplink, receivedAt time.Time) []Reception {
 	for i := range up.Receptions {
 		dst = append(dst, Reception{
@@ -19,8 +19,9 @@ func AppendReceptions(dst []Reception, g *gateway.Gateway, up *radio.Uplink, rec
 	return dst
 }
 
-// SettingsOf returns the settings of an uplink of a device, whose copy g has heard.
-// What the frequency plan of the device does not have keeps index 0.
+// SettingsOf returns the settings of an uplink of a device in the copy that g has
+// heard. A data rate or channel that is not in the device's frequency plan has
+// index 0.
 func SettingsOf(d *session.Device, g *gateway.Gateway, up *radio.Uplink, showTime bool) Settings {
 	s := Settings{Uplink: up, ShowTime: showTime}
 	plan := g.Plan

@@ -11,25 +11,25 @@ import (
 	"lorawand/radio"
 )
 
-// Suffixes of messages that are never published but by a simulation: payloads are
-// encrypted here, and there are no application packages.
+// Suffixes of messages that only a simulation publishes: lorawand decrypts payloads
+// itself and has no application packages.
 const (
 	DownInvalidated = "down/invalidated"
 	ServiceData     = "service/data"
 )
 
-// Simulation is a message that an application has made up.
+// Simulation is a simulated message of an application.
 type Simulation struct {
 	Suffix     string
 	FPort      uint8  // of an uplink
 	FRMPayload []byte // of an uplink
 
 	member          string
-	before, after   []byte // what stands in the member: up to frm_payload, and behind it
-	locationsBehind int    // in after, of an uplink
+	before, after   []byte // the member with the message: up to frm_payload, and the rest
+	locationsBehind int    // offset in after, of an uplink
 }
 
-// simKind is how a value is read and written.
+// simKind is the type of a value: how it is read and written.
 type simKind uint8
 
 const (
@@ -48,8 +48,8 @@ const (
 	simObject
 )
 
-// simField is a field of a message, in the order of the generated marshalers of The
-// Things Stack v3.32 (pkg/ttnpb).
+// simField is a field of a message. Fields are in the order of the generated
+// marshalers of The Things Stack v3.32 (pkg/ttnpb).
 type simField struct {
 	name   string
 	kind   simKind
@@ -89,18 +89,24 @@ var (
 		simField{name: "received_at", kind: simTime})
 	simSettings = object("settings",
 		object("data_rate",
-			object("lora", simField{name: "bandwidth", kind: simUint}, simField{name: "spreading_factor", kind: simUint}, simField{name: "coding_rate"}),
+			object("lora", simField{name: "bandwidth", kind: simUint}, simField{name: "spreading_factor", kind: simUint},
+				simField{name: "coding_rate"}),
 			object("fsk", simField{name: "bit_rate", kind: simUint}),
-			object("lrfhss", simField{name: "modulation_type", kind: simUint}, simField{name: "operating_channel_width", kind: simUint}, simField{name: "coding_rate"})),
+			object("lrfhss", simField{name: "modulation_type", kind: simUint}, simField{
+				name: "operating_channel_width",
+				kind: simUint,
+			}, simField{name: "coding_rate"})),
 		simField{name: "enable_crc", kind: simBool}, simField{name: "frequency", kind: simLong},
 		simField{name: "timestamp", kind: simUint}, simField{name: "time", kind: simTime})
 	simUplink = object("uplink_message",
 		simField{name: "session_key_id", kind: simBytes}, simField{name: "f_port", kind: simUint},
-		simField{name: "f_cnt", kind: simUint}, simField{name: "frm_payload", kind: simBytes}, listOf(simReception), simSettings,
+		simField{name: "f_cnt", kind: simUint}, simField{name: "frm_payload", kind: simBytes}, listOf(simReception),
+		simSettings,
 		simField{name: "received_at", kind: simTime}, simField{name: "confirmed", kind: simBool},
 		simField{name: "consumed_airtime", kind: simDuration}, simField{name: "packet_error_rate", kind: simFloat32},
 		object("version_ids", texts("brand_id", "model_id", "hardware_version", "firmware_version", "band_id")...),
-		object("network_ids", simField{name: "net_id", kind: simHex}, simField{name: "tenant_id"}, simField{name: "cluster_id"}))
+		object("network_ids", simField{name: "net_id", kind: simHex}, simField{name: "tenant_id"},
+			simField{name: "cluster_id"}))
 	simDownlink = object("downlink",
 		simField{name: "session_key_id", kind: simBytes}, simField{name: "f_port", kind: simUint},
 		simField{name: "f_cnt", kind: simUint}, simField{name: "frm_payload", kind: simBytes},
@@ -120,9 +126,11 @@ var simulations = []struct {
 	{DownSent, object("downlink_sent", simDownlink.fields...)},
 	{DownFailed, object("downlink_failed", simDownlink, object("error",
 		simField{name: "namespace"}, simField{name: "name"}, simField{name: "message_format"},
-		simField{name: "attributes", kind: simStruct}, simField{name: "correlation_id"}, simField{name: "code", kind: simUint}))},
+		simField{name: "attributes", kind: simStruct}, simField{name: "correlation_id"},
+		simField{name: "code", kind: simUint}))},
 	{DownQueued, object("downlink_queued", simDownlink.fields...)},
-	{DownInvalidated, object("downlink_queue_invalidated", listOf(object("downlinks", simDownlink.fields...)), simField{name: "last_f_cnt_down", kind: simUint})},
+	{DownInvalidated, object("downlink_queue_invalidated", listOf(object("downlinks", simDownlink.fields...)),
+		simField{name: "last_f_cnt_down", kind: simUint})},
 	{Solved, object("location_solved", simField{name: "service"}, simLocation)},
 	{ServiceData, object("service_data", simField{name: "service"}, simField{name: "data", kind: simStruct})},
 }
@@ -130,11 +138,11 @@ var simulations = []struct {
 // simReader reads a simulation.
 type simReader struct {
 	reader
-	uplink *Simulation // whose fields are read; nil: it is no uplink
+	uplink *Simulation // the uplink whose fields are read; nil: not an uplink
 }
 
-// ParseSimulation reads an ApplicationUp: {"uplink_message":{…}} and the like.
-// Members that are not known are left out. The error is an *Error.
+// ParseSimulation reads an ApplicationUp, such as {"uplink_message":{…}}. It
+// ignores unknown members. The error is an *Error.
 func ParseSimulation(payload []byte) (*Simulation, error) {
 	if len(payload) > MaxPushSize {
 		return nil, NotDecoded(fmt.Sprintf("%d bytes, at most %d", len(payload), MaxPushSize))
@@ -167,7 +175,7 @@ func ParseSimulation(payload []byte) (*Simulation, error) {
 	return s, nil
 }
 
-// message reads the member of a message.
+// message reads the member with a message.
 func (r *simReader) message(name string) *Simulation {
 	for i := range simulations {
 		if m := &simulations[i]; m.name == name {
@@ -179,11 +187,11 @@ func (r *simReader) message(name string) *Simulation {
 			return s
 		}
 	}
-	return nil // not reached: names are those of simulations
+	return nil // not reached: the names come from simulations
 }
 
-// object reads an object and returns its fields that are not zero, without brackets,
-// in their order. top, which may be nil, is the message whose member it is.
+// object reads an object. It returns its fields that are not zero in their order,
+// without brackets. top is the message if the object is its member, otherwise nil.
 func (r *simReader) object(f *simField, top *Simulation) []byte {
 	if r.peek() != '{' {
 		r.wrong(f.name, "an object")
@@ -222,7 +230,8 @@ func (r *simReader) object(f *simField, top *Simulation) []byte {
 	return out
 }
 
-// values reads the value of a field, or all of a list. Nothing is zero.
+// values reads the value of a field, or the values of a list. It returns nothing
+// for zero.
 func (r *simReader) values(f *simField, top *Simulation) []byte {
 	if !f.list {
 		return r.value(f, top)
@@ -284,7 +293,7 @@ func (r *simReader) value(f *simField, top *Simulation) []byte {
 	return w.b[min(len(w.b), len(`{"":`)):]
 }
 
-// integer reads an integer with a sign, which may be a string.
+// integer reads a signed integer, which may be a string.
 func (r *simReader) integer(field string, bits int) int64 {
 	text := r.numeric(field)
 	v, ok := parseInteger(text)
@@ -309,7 +318,7 @@ func (r *simReader) numeric(field string) []byte {
 
 func (r *simReader) float(field string, bits int) float64 {
 	v, err := strconv.ParseFloat(string(r.numeric(field)), bits)
-	if err != nil || v-v != 0 { // infinite, or none
+	if err != nil || v-v != 0 { // infinite or NaN
 		r.report(field, "not a number")
 		return 0
 	}
@@ -325,7 +334,7 @@ func (r *simReader) duration(field string) time.Duration {
 	return d
 }
 
-// hexadecimal reads an EUI and the like.
+// hexadecimal reads an EUI or another value in hexadecimal.
 func (r *simReader) hexadecimal(field string) []byte {
 	v, err := hex.DecodeString(r.string(field))
 	if err != nil {
@@ -335,10 +344,12 @@ func (r *simReader) hexadecimal(field string) []byte {
 	return append(radio.AppendHex([]byte{'"'}, v), '"')
 }
 
-// AppendSimulation appends the payload of a simulated message, and returns where in
-// an uplink the results of its payload formatter belong. locations are those of the
-// device.
-func (e *Encoder) AppendSimulation(dst []byte, s *Simulation, ids *DeviceIDs, correlation []string, at time.Time, locations map[string]session.Location) ([]byte, Places) {
+// AppendSimulation appends the payload of a simulated message. For an uplink it
+// returns where the results of the payload formatter belong. locations are those of
+// the device.
+func (e *Encoder) AppendSimulation(dst []byte, s *Simulation, ids *DeviceIDs, correlation []string, at time.Time,
+	locations map[string]session.Location,
+) ([]byte, Places) {
 	var p Places
 	w := writer{b: append(dst, '{')}
 	w.envelope(ids, correlation, at)

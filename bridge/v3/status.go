@@ -7,7 +7,8 @@ import (
 	"lorawand/radio"
 )
 
-// Topics of statuses, which belong to no application. Their messages are retained.
+// Topics of statuses. A status belongs to no application, and its message is
+// retained.
 const (
 	statusPrefix = "lorawand/"
 	statusTopic  = statusPrefix + "status"
@@ -19,8 +20,8 @@ func IsStatusFilter(filter string) bool { return strings.HasPrefix(filter, statu
 // IsStatus reports whether a message is a status.
 func (m *Message) IsStatus() bool { return IsStatusFilter(m.Suffix) }
 
-// Status returns the message that says whether this program is at work. at is the
-// zero time where the calendar is not known.
+// Status returns the message that says whether lorawand is running. at is the zero
+// time where the calendar is not known.
 func Status(online bool, version string, at time.Time) Message {
 	w := writer{b: []byte{'{'}}
 	w.text("status", onlineText(online))

@@ -1,7 +1,7 @@
-// Package v3 has the topics and the JSON of The Things Stack's v3 MQTT API,
-// both ways. Messages are written by hand, field by field in the order that
-// The Things Stack has them, without maps and with few allocations; what comes
-// from clients is read as leniently as it reads.
+// Package v3 reads and writes the topics and the JSON of The Things Stack's v3 MQTT
+// API. It writes messages by hand, field by field in the order of The Things Stack,
+// without maps and with few allocations. It reads messages of clients as leniently
+// as The Things Stack.
 //
 // It does no I/O, reads no clock and draws no randomness.
 package v3
@@ -25,16 +25,16 @@ const (
 	DownReplace = "down/replace" // from clients
 )
 
-// Message is what is published for a device, or a status.
+// Message is a message about a device, or a status.
 type Message struct {
-	Application string // a status has none, and no Device
+	Application string // "" for a status, as Device is
 	Device      string
-	Suffix      string // Up and the like; of a status the whole topic
-	Payload     []byte // JSON; must not change once it was handed over
+	Suffix      string // Up and the like; for a status the whole topic
+	Payload     []byte // JSON; it must not change after the message was handed over
 }
 
-// Topic returns the topic below which the message stands for a client that
-// calls the application uid: "app1", or "app1@ttn".
+// Topic returns the topic of the message for a client that uses the application uid
+// "app1" or "app1@ttn".
 func (m *Message) Topic(uid string) string {
 	if m.IsStatus() {
 		return m.Suffix
@@ -42,7 +42,7 @@ func (m *Message) Topic(uid string) string {
 	return "v3/" + uid + "/devices/" + m.Device + "/" + m.Suffix
 }
 
-// AppendTopic appends what Topic returns.
+// AppendTopic appends the result of Topic.
 func (m *Message) AppendTopic(dst []byte, uid string) []byte {
 	if m.IsStatus() {
 		return append(dst, m.Suffix...)
@@ -52,8 +52,8 @@ func (m *Message) AppendTopic(dst []byte, uid string) []byte {
 	return append(append(dst, '/'), m.Suffix...)
 }
 
-// UID returns how a client calls its application: with the tenant, if it has
-// logged in with that.
+// UID returns the application uid of a client: with the tenant if the client has
+// logged in with one.
 func UID(application, tenant string) string {
 	if tenant == "" {
 		return application
@@ -65,11 +65,11 @@ func UID(application, tenant string) string {
 const sharePrefix = "$share/"
 
 // Filter rewrites the topic filter of a client to its own application, as The
-// Things Stack does: "#" and "v3/#" become "v3/{uid}/#", and "v3/+/…"
-// "v3/{uid}/…", where uid is how the client has logged in, see UID. A filter that
-// names the application stays as it is, with the tenant or without. In
-// $share/{group}/{filter} the filter is rewritten. ok is false for what may not be
-// subscribed to.
+// Things Stack does: "#" and "v3/#" become "v3/{uid}/#", and "v3/+/…" becomes
+// "v3/{uid}/…", where uid is the application as the client has logged in, see UID.
+// A filter with the name of the application stays as it is, with or without the
+// tenant. In $share/{group}/{filter} the filter is rewritten. ok is false for a
+// filter that the client may not subscribe to.
 func Filter(filter, application, tenant string) (rewritten string, ok bool) {
 	if IsLong(filter) {
 		return "", false
@@ -108,16 +108,16 @@ func ownFilter(filter, application, tenant string) (string, bool) {
 	return "v3/" + level + "/" + below, true
 }
 
-// FilterUID returns how a filter that Filter has rewritten, without $share, calls
-// its application.
+// FilterUID returns the application uid in a filter that Filter has rewritten,
+// without $share.
 func FilterUID(filter string) string {
 	uid, _, _ := strings.Cut(strings.TrimPrefix(filter, "v3/"), "/")
 	return uid
 }
 
-// ValidFilter reports whether MQTT allows a filter at all: it is not empty, "#"
-// stands alone at the end, "+" alone in its level, and a shared subscription
-// names a group and a filter (MQTT 5.0, 4.7.1 and 4.8.2).
+// ValidFilter reports whether MQTT allows a filter: it is not empty, "#" stands
+// alone in the last level, "+" stands alone in its level, and a shared subscription
+// has a group and a filter (MQTT 5.0, 4.7.1 and 4.8.2).
 func ValidFilter(filter string) bool {
 	if rest, shared := strings.CutPrefix(filter, sharePrefix); shared {
 		group, inner, found := strings.Cut(rest, "/")
@@ -143,22 +143,22 @@ func ValidFilter(filter string) bool {
 	}
 }
 
-// Limits of a filter. The longest topic has 6 levels and 122 bytes; $share and a
-// group come on top.
+// Limits of a filter. The longest topic has 6 levels and 122 bytes; a shared
+// subscription adds $share and a group.
 const (
 	maxFilterLevels = 16
 	maxFilterLength = 256 // bytes
 )
 
 // IsLong reports whether a filter has more bytes or levels than any client needs.
-// What is done with a filter costs time and memory for each level.
+// Work with a filter costs time and memory for each level.
 func IsLong(filter string) bool {
 	return len(filter) > maxFilterLength || strings.Count(filter, "/") >= maxFilterLevels
 }
 
 // Matches reports whether a topic matches a filter without $share (MQTT 5.0,
-// 4.7.1). Topics that begin with "$" are not for filters that begin with a
-// wildcard.
+// 4.7.1). A filter that begins with a wildcard does not match topics that begin
+// with "$".
 func Matches(filter, topic string) bool {
 	if strings.HasPrefix(topic, "$") && (strings.HasPrefix(filter, "+") || strings.HasPrefix(filter, "#")) {
 		return false
@@ -192,8 +192,8 @@ func Shared(filter string) (group, inner string, ok bool) {
 	return group, inner, true
 }
 
-// ParsePush takes the topic of a client's publish apart. ok is false unless it
-// is down/push or down/replace of the client's own application.
+// ParsePush splits the topic of a client's publish. ok is false unless it is
+// down/push or down/replace of the client's own application.
 func ParsePush(topic, application, tenant string) (device, suffix string, ok bool) {
 	own, ok := ownFilter(topic, application, tenant)
 	if !ok || strings.ContainsAny(topic, "+#") {

@@ -11,15 +11,16 @@ import (
 	"lorawand/radio"
 )
 
-// Encoder writes messages. The zero value writes what The Things Stack v3.32
+// Encoder writes messages. The zero value writes them as The Things Stack v3.32
 // does.
 type Encoder struct {
-	// Legacy adds the fields of the 2019 documentation's example to settings:
-	// data_rate_index, coding_rate, gateway_channel_index and
+	// Legacy adds fields to settings that the example in the documentation of 2019
+	// has: data_rate_index, coding_rate, gateway_channel_index and
 	// device_channel_index.
 	Legacy bool
 	Zero   bool // write out fields that are zero
-	// Attributes adds those of the device, as later versions of The Things Stack do.
+	// Attributes adds the attributes of the device, as later versions of The Things
+	// Stack do.
 	Attributes bool
 	NetID      radio.NetID
 }
@@ -27,15 +28,15 @@ type Encoder struct {
 // DeviceIDs are the end_device_ids of every message.
 type DeviceIDs struct {
 	ID         session.ID
-	DevEUI     radio.EUI64 // zero: none
+	DevEUI     radio.EUI64 // zero: the device has none
 	JoinEUI    radio.EUI64
 	HasJoinEUI bool
 	DevAddr    radio.DevAddr
 	HasDevAddr bool
-	Attributes map[string]string // see Encoder
+	Attributes map[string]string // written only with Encoder.Attributes
 }
 
-// IDs returns the identifiers of a device in its session.
+// IDs returns the identifiers of a device with its present session.
 func IDs(d *session.Device) DeviceIDs {
 	ids := DeviceIDs{ID: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, Attributes: d.Attributes}
 	ids.HasJoinEUI = d.HasJoinEUI && (d.SupportsJoin || !d.JoinEUI.IsZero())
@@ -45,8 +46,7 @@ func IDs(d *session.Device) DeviceIDs {
 	return ids
 }
 
-// Uplink is an uplink_message with its envelope. A time that is not known is
-// the zero time.
+// Uplink is an uplink_message with its envelope. An unknown time is the zero time.
 type Uplink struct {
 	DeviceIDs      DeviceIDs
 	CorrelationIDs []string // sorted
@@ -58,34 +58,35 @@ type Uplink struct {
 	FRMPayload      []byte // plain
 	Receptions      []Reception
 	Settings        Settings
-	FrameReceivedAt time.Time // when the network server got it
+	FrameReceivedAt time.Time // when the network server received the frame
 	Confirmed       bool
 	ConsumedAirtime time.Duration
-	Lost, LostOf    uint32 // frames lost among how many of the last
+	Lost, LostOf    uint32 // Lost of the last LostOf frames were lost
 	Locations       map[string]session.Location
 	VersionIDs      session.VersionIDs
 
-	Places Places // AppendUplink tells them
+	Places Places // set by AppendUplink
 }
 
-// Places say where in a message the results of a payload formatter belong, in bytes
-// from its begin.
+// Places are the offsets in a message, in bytes, where the results of a payload
+// formatter belong.
 type Places struct {
-	Member, Inside    int // the member with the message itself: its begin, and that of what stands in it
-	Decoded           int // behind frm_payload
-	Locations, Behind int // what there is of locations, and what comes behind them
+	Member, Inside    int // begin of the member with the message, and begin of its content
+	Decoded           int // end of frm_payload
+	Locations, Behind int // begin and end of locations
 }
 
-// Reception is an entry of rx_metadata: one antenna of one gateway.
+// Reception is an entry of rx_metadata: the frame as one antenna of one gateway
+// heard it.
 type Reception struct {
 	Gateway    *gateway.Gateway
 	Uplink     *radio.Uplink
 	Antenna    *radio.Reception
 	ReceivedAt time.Time
-	ShowTime   bool // the gateway's calendar time may be shown
+	ShowTime   bool // the calendar time of the gateway may be shown
 }
 
-// Settings say how the frame was sent.
+// Settings are the radio settings of the frame.
 type Settings struct {
 	Uplink             *radio.Uplink // the first copy
 	DataRateIndex      uint8
@@ -133,7 +134,7 @@ func (e *Encoder) AppendUplink(dst []byte, u *Uplink) []byte {
 	return w.b
 }
 
-// attributes writes those of the device, where they are wanted.
+// attributes writes the attributes of the device if the Encoder is to write them.
 func (w *writer) attributes(e *Encoder, ids *DeviceIDs) {
 	if !e.Attributes || len(ids.Attributes) == 0 {
 		return
@@ -149,7 +150,7 @@ func (w *writer) attributes(e *Encoder, ids *DeviceIDs) {
 	w.close('}')
 }
 
-// envelope writes what every message begins with.
+// envelope writes the fields at the beginning of every message.
 func (w *writer) envelope(ids *DeviceIDs, correlation []string, receivedAt time.Time) {
 	w.open("end_device_ids", '{')
 	w.text("device_id", ids.ID.Device)
@@ -231,7 +232,8 @@ func (w *writer) reception(r *Reception) {
 	w.time("received_at", r.ReceivedAt)
 }
 
-// gatewayTime is the gateway's word for the end of the frame; GPS wins.
+// gatewayTime returns the time of the end of the frame by the gateway. GPS time is
+// preferred.
 func gatewayTime(up *radio.Uplink) time.Time {
 	if up.GPS > 0 {
 		return up.GPS.UTC()
@@ -269,15 +271,15 @@ func (w *writer) settings(s *Settings, legacy bool) {
 	}
 }
 
-// codingRate writes a coding rate, of which LoRa always has one: where it was not
-// told it is not known.
+// codingRate writes the coding rate. LoRa always has one; if it is 0 the gateway
+// has not told it, and the field is left out.
 func (w *writer) codingRate(up *radio.Uplink) {
 	if up.CodingRate != 0 || up.DataRate.Modulation != radio.LoRa {
 		w.text("coding_rate", up.CodingRate.String())
 	}
 }
 
-// locationFields writes the inside of a location.
+// locationFields writes the fields of a location.
 func (w *writer) locationFields(l session.Location) {
 	w.float("latitude", l.Latitude, 64)
 	w.float("longitude", l.Longitude, 64)

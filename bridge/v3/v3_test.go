@@ -34,13 +34,19 @@ func example(t testing.TB) *Uplink {
 	gw := &gateway.Gateway{ID: "h-gw-1-0", EUI: radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE, 0, 0, 1, 0}}
 	return &Uplink{
 		DeviceIDs: DeviceIDs{
-			ID: session.ID{Application: "harness", Device: "h-up-abp"}, DevEUI: radio.EUI64{0xA2, 0x25, 0x1B, 0x4C, 0x1F, 0x1D, 0x86, 0x0E},
+			ID: session.ID{Application: "harness", Device: "h-up-abp"}, DevEUI: radio.EUI64{
+				0xA2, 0x25, 0x1B, 0x4C, 0x1F, 0x1D,
+				0x86, 0x0E,
+			},
 			DevAddr: radio.DevAddr{0x01, 0xD1, 0x47, 0x08}, HasDevAddr: true,
 		},
 		CorrelationIDs: []string{"as:up:A", "gs:uplink:B"},
 		ReceivedAt:     at(t, "2026-11-22T08:09:13.051192606Z"),
 		FPort:          3, FCnt: 20, FRMPayload: []byte("hello"),
-		Receptions:      []Reception{{Gateway: gw, Uplink: up, Antenna: &up.Receptions[0], ReceivedAt: at(t, "2026-11-22T08:09:12.844155Z"), ShowTime: true}},
+		Receptions: []Reception{{
+			Gateway: gw, Uplink: up, Antenna: &up.Receptions[0],
+			ReceivedAt: at(t, "2026-11-22T08:09:12.844155Z"), ShowTime: true,
+		}},
 		Settings:        Settings{Uplink: up, DataRateIndex: 5, DeviceChannelIndex: 1, ShowTime: true},
 		FrameReceivedAt: at(t, "2026-11-22T08:09:12.846545021Z"), ConsumedAirtime: 51456 * time.Microsecond,
 	}
@@ -77,7 +83,8 @@ func TestUplinkEveryField(t *testing.T) {
 	up := u.Settings.Uplink
 	up.GPS, up.GatewayTime = 0, at(t, "2026-11-22T08:09:12.844999Z")
 	up.Receptions = append(up.Receptions, radio.Reception{
-		Antenna: 1, HasSignalRSSI: true, SignalRSSI: -11200, RSSIStandardDeviation: 100, SNR: -1025, HasFineTimestamp: true, FineTimestamp: 7,
+		Antenna: 1, HasSignalRSSI: true, SignalRSSI: -11200, RSSIStandardDeviation: 100, SNR: -1025, HasFineTimestamp: true,
+		FineTimestamp:          7,
 		EncryptedFineTimestamp: []byte{1}, FineTimestampKey: "4", NoDownlink: true,
 	})
 	u.Receptions[0].Antenna = &up.Receptions[0]
@@ -114,7 +121,10 @@ func TestUplinkZeros(t *testing.T) {
 	u.Settings.DataRateIndex, u.Settings.DeviceChannelIndex = 0, 0
 	u.Settings.Uplink.Receptions[0] = radio.Reception{}
 	got := string((&Encoder{Legacy: true}).AppendUplink(nil, u))
-	for _, no := range []string{"f_port", "f_cnt", "frm_payload", "confirmed", "rssi", "snr", "channel_index", "antenna_index", "frequency_offset", "data_rate_index", "packet_error_rate", "null"} {
+	for _, no := range []string{
+		"f_port", "f_cnt", "frm_payload", "confirmed", "rssi", "snr", "channel_index",
+		"antenna_index", "frequency_offset", "data_rate_index", "packet_error_rate", "null",
+	} {
 		if strings.Contains(got, no) {
 			t.Errorf("%s stands in %s", no, got)
 		}
@@ -178,7 +188,8 @@ func TestUplinkWithoutClock(t *testing.T) {
 	u.ReceivedAt, u.FrameReceivedAt = time.Time{}, time.Time{}
 	u.Receptions[0].ReceivedAt, u.Receptions[0].ShowTime, u.Settings.ShowTime = time.Time{}, false, false
 	got := string((&Encoder{}).AppendUplink(nil, u))
-	if strings.Contains(got, "received_at") || strings.Contains(got, `"time"`) || !strings.Contains(got, `"gps_time"`) || !json.Valid([]byte(got)) {
+	if strings.Contains(got, "received_at") || strings.Contains(got, `"time"`) || !strings.Contains(got, `"gps_time"`) ||
+		!json.Valid([]byte(got)) {
 		t.Errorf("got %s", got)
 	}
 }
@@ -186,7 +197,8 @@ func TestUplinkWithoutClock(t *testing.T) {
 func TestTimesAndDurations(t *testing.T) {
 	for in, want := range map[string]string{
 		"2026-11-22T08:09:06Z": "2026-11-22T08:09:06Z", "2026-11-22T08:09:06.1Z": "2026-11-22T08:09:06.100Z",
-		"2026-11-22T08:09:06.00012Z": "2026-11-22T08:09:06.000120Z", "2026-11-22T10:09:06.000000001+02:00": "2026-11-22T08:09:06.000000001Z",
+		"2026-11-22T08:09:06.00012Z":          "2026-11-22T08:09:06.000120Z",
+		"2026-11-22T10:09:06.000000001+02:00": "2026-11-22T08:09:06.000000001Z",
 	} {
 		if got := string(appendTime(nil, at(t, in))); got != want {
 			t.Errorf("%s is %s, want %s", in, got, want)
@@ -214,13 +226,15 @@ func TestNumbersWithoutForm(t *testing.T) {
 // The example of the ULID specification, and the limits.
 func TestCorrelationID(t *testing.T) {
 	entropy := [10]byte{0xd6, 0x76, 0x4c, 0x61, 0xef, 0xb9, 0x93, 0x02, 0xbd, 0x5b}
-	if got := string(AppendCorrelationID(nil, "x:", time.UnixMilli(1469922850259), entropy)); got != "x:01ARZ3NDEKTSV4RRFFQ69G5FAV" {
+	if got := string(AppendCorrelationID(nil, "x:", time.UnixMilli(1469922850259),
+		entropy)); got != "x:01ARZ3NDEKTSV4RRFFQ69G5FAV" {
 		t.Errorf("%s, want x:01ARZ3NDEKTSV4RRFFQ69G5FAV", got)
 	}
 	if got := string(AppendCorrelationID(nil, "", time.UnixMilli(-5), [10]byte{})); got != strings.Repeat("0", 26) {
 		t.Errorf("before 1970: %s", got)
 	}
-	if got := string(AppendCorrelationID(nil, "", time.UnixMilli(1<<48-1), [10]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255})); got != "7"+strings.Repeat("Z", 25) {
+	if got := string(AppendCorrelationID(nil, "", time.UnixMilli(1<<48-1),
+		[10]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255})); got != "7"+strings.Repeat("Z", 25) {
 		t.Errorf("the largest: %s", got)
 	}
 }
@@ -297,7 +311,10 @@ func TestValidFilter(t *testing.T) {
 			t.Errorf("%q is refused", good)
 		}
 	}
-	for _, bad := range []string{"", "a/b#", "#/a", "a#", "a+", "+a/b", "a/#/b", "a\x00", "$share/g", "$share//a", "$share/+/a", "$share/g/", strings.Repeat("a", 65536)} {
+	for _, bad := range []string{
+		"", "a/b#", "#/a", "a#", "a+", "+a/b", "a/#/b", "a\x00", "$share/g", "$share//a",
+		"$share/+/a", "$share/g/", strings.Repeat("a", 65536),
+	} {
 		if ValidFilter(bad) {
 			t.Errorf("%.40q is taken", bad)
 		}
@@ -306,12 +323,18 @@ func TestValidFilter(t *testing.T) {
 
 func TestMatches(t *testing.T) {
 	const up = "v3/app1/devices/dev1/up"
-	for _, filter := range []string{"#", "v3/#", "v3/app1/#", "v3/app1/devices/+/up", up, "v3/app1/devices/dev1/#", "v3/+/+/+/+", "v3/app1/devices/dev1/up/#"} {
+	for _, filter := range []string{
+		"#", "v3/#", "v3/app1/#", "v3/app1/devices/+/up", up, "v3/app1/devices/dev1/#",
+		"v3/+/+/+/+", "v3/app1/devices/dev1/up/#",
+	} {
 		if !Matches(filter, up) {
 			t.Errorf("%s does not match %s", filter, up)
 		}
 	}
-	for _, filter := range []string{"v3/app1/devices/+", "v3/app1/devices/dev1", "v3/app1/devices/dev1/up/+", "v3/app1/devices/dev2/up", "v3/app1/devices/dev1/down/#", "+", "+/+/+/+", "v3/app1/devices/dev1/u"} {
+	for _, filter := range []string{
+		"v3/app1/devices/+", "v3/app1/devices/dev1", "v3/app1/devices/dev1/up/+",
+		"v3/app1/devices/dev2/up", "v3/app1/devices/dev1/down/#", "+", "+/+/+/+", "v3/app1/devices/dev1/u",
+	} {
 		if Matches(filter, up) {
 			t.Errorf("%s matches %s", filter, up)
 		}
@@ -358,7 +381,10 @@ func TestParsePush(t *testing.T) {
 
 // Whatever a client asks for, it never leaves its own application.
 func FuzzFilter(f *testing.F) {
-	for _, s := range []string{"#", "v3/#", "v3/+/devices/+/up", "$share/g/#", "v3/app1@ttn/+/x", "+/#", "v3/app2/#", "$share/v3/app2/#", "v3/+/#"} {
+	for _, s := range []string{
+		"#", "v3/#", "v3/+/devices/+/up", "$share/g/#", "v3/app1@ttn/+/x", "+/#", "v3/app2/#",
+		"$share/v3/app2/#", "v3/+/#",
+	} {
 		f.Add(s, "ttn", "v3/app2/devices/dev1/up")
 	}
 	f.Fuzz(func(t *testing.T, filter, tenant, topic string) {
@@ -376,7 +402,8 @@ func FuzzFilter(f *testing.F) {
 		}
 		_, inner, _ := Shared(rewritten)
 		own := "v3/" + UID("app1", tenant)
-		if Matches(inner, topic) && topic != "v3/app1" && !strings.HasPrefix(topic, "v3/app1/") && topic != own && !strings.HasPrefix(topic, own+"/") {
+		if Matches(inner, topic) && topic != "v3/app1" && !strings.HasPrefix(topic, "v3/app1/") && topic != own &&
+			!strings.HasPrefix(topic, own+"/") {
 			t.Fatalf("%q of app1 matches %q", filter, topic)
 		}
 	})

@@ -31,7 +31,7 @@ func (r *reader) bool(field string) bool {
 	return c == 't'
 }
 
-// uint32 reads an integer of 32 bits, which may be a string.
+// uint32 reads a 32-bit integer, which may be a string.
 func (r *reader) uint32(field string) uint32 {
 	var s []byte
 	switch c := r.peek(); {
@@ -53,8 +53,8 @@ func (r *reader) uint32(field string) uint32 {
 	return uint32(v)
 }
 
-// parseInteger reads a JSON number without a fraction: "7", "7.0", "0.7e1". ok
-// is false for others, and for those that int64 does not hold.
+// parseInteger reads a JSON number without a fraction: "7", "7.0", "0.7e1". ok is
+// false for other numbers and for those outside of int64.
 func parseInteger(s []byte) (v int64, ok bool) {
 	v, err := strconv.ParseInt(string(s), 10, 64)
 	if err == nil {
@@ -93,8 +93,7 @@ func (r *reader) bytes(field string) []byte {
 	return v
 }
 
-// time reads RFC 3339. Times before 1970 are none: nothing was ever planned for
-// them.
+// time reads a time as in RFC 3339. A time before 1970 is a fault.
 func (r *reader) time(field string) time.Time {
 	if r.peek() != '"' {
 		r.wrong(field, "a string")
@@ -109,8 +108,8 @@ func (r *reader) time(field string) time.Time {
 	return t
 }
 
-// priority reads the name of a priority or its number. An unknown name is the
-// lowest; ok is false for an unknown number.
+// priority reads the name or number of a priority. An unknown name is the lowest
+// priority; ok is false for an unknown number.
 func (r *reader) priority(field string) (p radio.Priority, ok bool) {
 	if r.peek() == '"' {
 		p, _ = radio.ParsePriority(string(r.quoted()))
@@ -132,7 +131,7 @@ func (r *reader) priority(field string) (p radio.Priority, ok bool) {
 }
 
 // object reads any object and returns it as The Things Stack writes a struct:
-// without spaces, keys sorted, numbers as float64. It returns nil after a
+// without spaces, with sorted keys, with numbers as float64. It returns nil after a
 // fault.
 func (r *reader) object(field string) []byte {
 	if r.peek() != '{' {
@@ -147,14 +146,13 @@ func (r *reader) object(field string) []byte {
 	return v
 }
 
-// structMember is a member of an object that was written: its key, and where
-// it stands.
+// structMember is a member of a written object: its key and its place.
 type structMember struct {
 	key        []byte
 	start, end int
 }
 
-// sortMembers puts the members of an object, which end dst, into order.
+// sortMembers sorts the members of an object at the end of dst.
 func sortMembers(dst []byte, ms []structMember, cmp func(a, b structMember) int) []byte {
 	start := ms[0].start
 	old := slices.Clone(dst[start:])

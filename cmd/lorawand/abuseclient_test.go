@@ -47,7 +47,7 @@ func (a *abused) dial(from, id, user, password string) (net.Conn, error) {
 }
 
 func login(c net.Conn, id, user, password string) error {
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	if err := connectPacket(id, user, password).Write(c); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func subscribePacket(qos byte, filters ...string) *packets.SubscribePacket {
 
 // connection connects to the broker from an address of this host.
 func (a *abused) connection(from string) (net.Conn, error) {
-	d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	d := net.Dialer{Timeout: 20 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	return d.Dial("tcp", a.mqtt)
 }
 
@@ -216,7 +216,7 @@ func (c *goodClient) close() []time.Duration {
 		defer c.mu.Unlock()
 		return len(c.got) == len(c.sent) && c.answered == c.pushed || c.err != nil
 	}
-	for end := time.Now().Add(5 * time.Second); !complete() && time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); !complete() && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	early := c.err

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"lorawand/radio/gwmp"
 )
 
 const (
@@ -266,9 +268,12 @@ func (a *abused) wrongKeys() {
 	})
 }
 
-// datagramsOfStrangers sends the packet forwarders' port what it cannot read.
+// datagramsOfStrangers sends the packet forwarders' port what it cannot read. Now and
+// then it waits until the daemon has caught up: a kernel drops what finds no room in a
+// socket, that of others too.
 func (a *abused) datagramsOfStrangers() {
 	good := a.datagramOf(0, 0)
+	nothing := gwmp.Packet{Version: gwmp.Version2, Type: gwmp.PushData, EUI: testEUI, Body: []byte("{}")}.Append(nil)
 	attack(attackers, func(i int) {
 		m := newMutator(mutatorSeed+uint64(i), [][]byte{good})
 		c, err := net.Dial("udp", a.udp)
@@ -284,6 +289,11 @@ func (a *abused) datagramsOfStrangers() {
 			}
 			if n%8 == 0 {
 				time.Sleep(time.Millisecond)
+			}
+			if n%16 == 0 {
+				_, _ = c.Write(nothing)
+				_ = c.SetReadDeadline(time.Now().Add(time.Second))
+				_, _ = c.Read(make([]byte, 64))
 			}
 		}
 	})

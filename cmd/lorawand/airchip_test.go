@@ -48,7 +48,10 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	if err != nil {
 		w.Fatal(err)
 	}
-	d, err := sx1302.NewDriver(sx1302.DriverOptions{Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll, Logger: slog.New(slog.DiscardHandler)})
+	d, err := sx1302.NewDriver(sx1302.DriverOptions{
+		Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll,
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -134,7 +137,10 @@ func TestAirListens(t *testing.T) {
 		h.joins(t, all)
 		for n := range uplinks {
 			for _, v := range all {
-				if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{byte(n)}}); err != nil {
+				if _, err := v.Send(frame.Data{
+					MType: frame.ConfirmedUp, FPort: 1, HasFPort: true,
+					FRMPayload: []byte{byte(n)},
+				}); err != nil {
 					t.Error(err)
 				}
 				time.Sleep(20 * time.Second)
@@ -142,7 +148,8 @@ func TestAirListens(t *testing.T) {
 		}
 		w.stop()
 		s := driver.Stats()
-		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 || s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
+		if h.joined != devices || h.acknowledged != devices*uplinks || len(h.wrong) > 0 ||
+			s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
 			t.Errorf("%+v, %+v", h, s)
 		}
 		taken := 0

@@ -77,7 +77,8 @@ func checkDutyCycle(t testing.TB, sent []air.Transmission) (fullest float64) {
 				partly = end.Sub(txs[last].Begin)
 			}
 			if sum+partly > allowed {
-				t.Errorf("gateway %v has sent %v in the hour from %v in sub-band %d, at most %v", p.gateway, sum+partly, txs[first].Begin, p.band, allowed)
+				t.Errorf("gateway %v has sent %v in the hour from %v in sub-band %d, at most %v", p.gateway, sum+partly,
+					txs[first].Begin, p.band, allowed)
 			}
 			fullest = max(fullest, float64(sum+partly)/float64(allowed))
 			sum -= txs[first].End.Sub(txs[first].Begin)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/airtime"
 	"lorawand/bridge/audit"
 )
 
@@ -25,7 +25,7 @@ func newGatewayAirtime() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		asked := admin.AirtimeArgs{Proof: *proof}
+		asked := airtime.Args{Proof: *proof}
 		if len(args) > 0 {
 			asked.Gateway = args[0]
 		}
@@ -33,9 +33,9 @@ func newGatewayAirtime() *cobra.Command {
 			return ask(cmd.Context(), c, "gateway.airtime", asked, printJSON(cmd.OutOrStdout()))
 		}
 		var gateways []*gatewayProof
-		err = ask(cmd.Context(), c, "gateway.airtime", asked, func(part admin.Airtime) error {
+		err = ask(cmd.Context(), c, "gateway.airtime", asked, func(part airtime.Part) error {
 			if part.Gateway != nil {
-				gateways = append(gateways, &gatewayProof{GatewayAirtime: *part.Gateway})
+				gateways = append(gateways, &gatewayProof{Gateway: *part.Gateway})
 			}
 			g := gateways[len(gateways)-1]
 			if part.Hour != nil {
@@ -56,9 +56,9 @@ func newGatewayAirtime() *cobra.Command {
 
 // gatewayProof is what a gateway has sent.
 type gatewayProof struct {
-	admin.GatewayAirtime
-	hours     []admin.HourAirtime
-	emissions []admin.Emission
+	airtime.Gateway
+	hours     []airtime.Hour
+	emissions []airtime.Emission
 }
 
 func printAirtime(out io.Writer, gateways []*gatewayProof, proof bool) error {

@@ -66,7 +66,8 @@ func TestAnswersRideAlong(t *testing.T) {
 			if starved() {
 				tell = t.Logf
 			}
-			tell("%s: %d of %d answers came with the acknowledgement in RX1; else: %s", tt.name, a.together, tt.count, strings.Join(a.apart, "; "))
+			tell("%s: %d of %d answers came with the acknowledgement in RX1; else: %s", tt.name, a.together, tt.count,
+				strings.Join(a.apart, "; "))
 		})
 	}
 	wg.Wait()
@@ -104,7 +105,8 @@ func rodeAlong(events []event.Event) (both int, faults []string) {
 		default:
 			last[e.Device] = d.Uplink
 			chosen := &d.Options[d.Chosen]
-			if !strings.HasPrefix(d.Content, "acknowledgement") || !item && waiting[e.Device] > 0 && !ranOut(d, "RX2") || chosen.Window != "RX1" && !ranOut(d, "RX1") {
+			if !strings.HasPrefix(d.Content, "acknowledgement") || !item && waiting[e.Device] > 0 && !ranOut(d, "RX2") ||
+				chosen.Window != "RX1" && !ranOut(d, "RX1") {
 				faults = append(faults, fmt.Sprintf("%d waited for %v: %s", waiting[e.Device], e.Device, d.Text()))
 			}
 			if chosen.Window == "RX1" && d.Lead > answerLead {
@@ -125,7 +127,8 @@ func TestRodeAlong(t *testing.T) {
 	queued := event.Event{Kind: event.DownlinkQueued, Device: dev}
 	scheduled := func(content, window string, lead time.Duration, before ...event.Option) event.Event {
 		return event.Event{Kind: event.DownlinkScheduled, Device: dev, Decision: &event.Decision{
-			Uplink: 1, Content: content, Options: append(before, event.Option{Window: window, WithItem: true}), Chosen: len(before), Lead: lead,
+			Uplink: 1, Content: content, Options: append(before, event.Option{Window: window, WithItem: true}),
+			Chosen: len(before), Lead: lead,
 		}}
 	}
 	late := func(window string) event.Option {
@@ -159,7 +162,8 @@ func TestRodeAlong(t *testing.T) {
 // ranOut reports whether an item could not go in a window any more.
 func ranOut(d *event.Decision, window string) bool {
 	for _, o := range d.Options {
-		if o.Window == window && o.WithItem && slices.Contains([]schedule.Reason{schedule.TooLate, schedule.Conflict, schedule.Refused}, o.Verdict.Reason) {
+		if o.Window == window && o.WithItem &&
+			slices.Contains([]schedule.Reason{schedule.TooLate, schedule.Conflict, schedule.Refused}, o.Verdict.Reason) {
 			return true
 		}
 	}
@@ -244,7 +248,10 @@ func newAnswering(t *testing.T, rx1Delay int, wait time.Duration) *answering {
 	s.must(devices.String(), "device", "import", "-", "--application", "app1")
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	r := s.start()
-	a := &answering{T: t, events: r.d.bridge.Events(), delay: time.Duration(rx1Delay) * time.Second, heard: make(chan struct{}, 1000)}
+	a := &answering{
+		T: t, events: r.d.bridge.Events(), delay: time.Duration(rx1Delay) * time.Second,
+		heard: make(chan struct{}, 1000),
+	}
 	a.application(r.d.mqttAddr().String(), key, wait)
 	a.radio(r.d.udp.Addr().String())
 	return a
@@ -252,7 +259,8 @@ func newAnswering(t *testing.T, rx1Delay int, wait time.Duration) *answering {
 
 // application subscribes, and answers each uplink after a while.
 func (a *answering) application(addr, key string, wait time.Duration) {
-	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + addr).SetUsername("app1").SetPassword(key).SetOrderMatters(false))
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
+		addr).SetUsername("app1").SetPassword(key).SetOrderMatters(false))
 	a.done("connect", c.Connect())
 	a.Cleanup(func() { c.Disconnect(0) })
 	a.done("subscribe", c.Subscribe("v3/+/devices/+/up", 0, func(_ paho.Client, m paho.Message) {
@@ -304,7 +312,10 @@ func (a *answering) radio(server string) {
 				return radio.Decibel(-6000 - 500*((n+i)%answerGateways)), 800
 			},
 		})
-		if f, err = udp.NewForwarder(udp.ForwarderOptions{Server: server, EUI: answerGateway(i), Transmit: receiver.Transmit}); err != nil {
+		if f, err = udp.NewForwarder(udp.ForwarderOptions{
+			Server: server, EUI: answerGateway(i),
+			Transmit: receiver.Transmit,
+		}); err != nil {
 			a.Fatal(err)
 		}
 		wg.Go(func() { _ = f.Run(ctx) })
@@ -312,10 +323,11 @@ func (a *answering) radio(server string) {
 	keys := testKeys(a.T)
 	for i := range answerDevices {
 		v, err := ether.Device(air.DeviceOptions{
-			Name: fmt.Sprintf("dev%02d", i), Plan: plan, DataRate: 5, DevAddr: radio.DevAddr{1, 0, 0, byte(i)}, Keys: keys, RX1Delay: a.delay,
-			Heard:  a.deviceHeard,
-			Missed: func(m air.Missed) { a.otherwise(m.Device, "missed: "+m.Reason) },
-			Silent: func(air.Sent) { a.otherwise("a device", "heard nothing") },
+			Name: fmt.Sprintf("dev%02d", i), Plan: plan, DataRate: 5, DevAddr: radio.DevAddr{1, 0, 0, byte(i)}, Keys: keys,
+			RX1Delay: a.delay,
+			Heard:    a.deviceHeard,
+			Missed:   func(m air.Missed) { a.otherwise(m.Device, "missed: "+m.Reason) },
+			Silent:   func(air.Sent) { a.otherwise("a device", "heard nothing") },
 		})
 		if err != nil {
 			a.Fatal(err)
@@ -332,7 +344,8 @@ func (a *answering) deviceHeard(h air.Heard) {
 		if d := h.Data; h.Window == 1 && d.ACK && d.FPort == 9 && !d.FPending {
 			a.together++
 		} else {
-			a.apart = append(a.apart, fmt.Sprintf("%s in RX%d: ACK %v, f_port %d, pending %v", h.Device, h.Window, d.ACK, d.FPort, d.FPending))
+			a.apart = append(a.apart, fmt.Sprintf("%s in RX%d: ACK %v, f_port %d, pending %v", h.Device, h.Window, d.ACK,
+				d.FPort, d.FPending))
 		}
 	}
 	a.mu.Unlock()
@@ -349,7 +362,10 @@ func (a *answering) otherwise(device, what string) {
 }
 
 func (a *answering) send(v *air.Device) {
-	if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("answer me")}); err != nil {
+	if _, err := v.Send(frame.Data{
+		MType: frame.ConfirmedUp, HasFPort: true, FPort: 2,
+		FRMPayload: []byte("answer me"),
+	}); err != nil {
 		a.Error(err)
 	}
 }

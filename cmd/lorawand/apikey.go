@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +18,8 @@ import (
 )
 
 func newAPIKey() *cobra.Command {
-	return group("api-key", "Manage the API keys that applications log in with", newAPIKeyCreate(), newAPIKeyList(), newAPIKeyRevoke())
+	return group("api-key", "Manage the API keys that applications log in with", newAPIKeyCreate(), newAPIKeyList(),
+		newAPIKeyRevoke())
 }
 
 // keyOptions are the flags of api-key create.
@@ -36,8 +36,8 @@ func newAPIKeyCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create --application A",
 		Short: "Create an API key and print it",
-		Long: "Create an API key for an application and print it on standard output. It is the password of the application's MQTT\n" +
-			"clients. Only a hash of it is kept, so it cannot be shown again.",
+		Long: "Create an API key for an application and print it on standard output. It is the password of the\n" +
+			"application's MQTT clients. Only a hash of it is kept, so it cannot be shown again.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := loadConfig(cmd)
@@ -50,9 +50,12 @@ func newAPIKeyCreate() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&o.application, "application", "", "`id` of the application (required)")
 	f.StringVar(&o.name, "name", "", "display `name`")
-	f.StringVar(&o.rights, "rights", "", "comma separated `rights`: "+access.All.Names()+" or all (default "+access.Default.String()+")")
-	f.StringVar(&o.expires, "expires", "", "`time` at which it expires: 2027-01-01 or 2027-01-01T12:00:00Z (default never)")
-	f.StringVar(&o.imported, "import", "", "store this `key` of The Things Stack instead of a new one: clients keep their password")
+	f.StringVar(&o.rights, "rights", "", "comma separated `rights`: "+access.All.Names()+" or all (default "+
+		access.Default.String()+")")
+	f.StringVar(&o.expires, "expires", "",
+		"`time` at which it expires: 2027-01-01 or 2027-01-01T12:00:00Z (default never)")
+	f.StringVar(&o.imported, "import", "",
+		"store this `key` of The Things Stack instead of a new one: clients keep their password")
 	return cmd
 }
 
@@ -67,7 +70,10 @@ func createKey(cmd *cobra.Command, c config.Config, o keyOptions) error {
 	if err != nil {
 		return usage(fmt.Errorf("--expires: %w", err))
 	}
-	args := admin.CreateKeyArgs{Application: o.application, Name: o.name, Rights: o.rights, Expires: expires, Import: o.imported}
+	args := admin.CreateKeyArgs{
+		Application: o.application, Name: o.name, Rights: o.rights, Expires: expires,
+		Import: o.imported,
+	}
 	return operate(cmd.Context(), c, "key.create", args, func(k admin.NewKey) error {
 		if k.NewApplication {
 			tellNew(cmd.ErrOrStderr(), o.application)
@@ -90,8 +96,9 @@ func parseExpiry(s string) (time.Time, error) {
 	return time.Time{}, errors.New("not a time such as 2027-01-01 or 2027-01-01T12:00:00Z")
 }
 
-// shownKey returns the key for the line to try. Where standard output is not a
-// terminal the key goes to a script, and standard error maybe to a log.
+// shownKey returns the key for the command to try. If standard output is not a
+// terminal, a script reads the key there, and standard error may be a log: then it
+// returns a placeholder.
 func shownKey(stdout io.Writer, key string) string {
 	if f, ok := stdout.(*os.File); ok {
 		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
@@ -101,7 +108,8 @@ func shownKey(stdout io.Writer, key string) string {
 	return "KEY"
 }
 
-// tellConnection says what a client needs, as The Things Stack's console does.
+// tellConnection prints what a client needs to connect, as The Things Stack's
+// console does.
 func tellConnection(w io.Writer, c config.Config, application, key string) {
 	if len(c.MQTT.Listen) == 0 {
 		fmt.Fprintln(w, "mqtt.listen is empty: no client can connect")
@@ -117,7 +125,8 @@ func tellConnection(w io.Writer, c config.Config, application, key string) {
 	if port != "1883" {
 		line += " -p " + port
 	}
-	fmt.Fprintf(w, "Host:      %s\nUser name: %s\nPassword:  the key below, which is not shown again\nTo try it: %s -t \"#\" -u %s -P \"%s\" -d\n",
+	fmt.Fprintf(w, "Host:      %s\nUser name: %s\nPassword:  the key below, which is not shown again\nTo try it: %s -t "+
+		"\"#\" -u %s -P \"%s\" -d\n",
 		net.JoinHostPort(host, port), application, line, application, key)
 }
 
@@ -126,28 +135,17 @@ func newAPIKeyList() *cobra.Command {
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		args := admin.ListArgs{Application: *application}
-		if *asJSON {
-			return operate(cmd.Context(), c, "key.list", args, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME")
-		err = operate(cmd.Context(), c, "key.list", args, func(k admin.Key) error {
+		l := listing[admin.Key]{operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME"}
+		l.row = func(w io.Writer, k admin.Key) error {
 			expires := "never"
 			if !k.Expires.IsZero() {
 				expires = k.Expires.Format(time.RFC3339)
 			}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires, orDash(k.LastUse), plainLine(k.Name))
-			return err
-		})
-		if err != nil {
+			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", k.Application, k.ID, strings.Join(k.Rights, ","), expires,
+				orDash(k.LastUse), plainLine(k.Name))
 			return err
 		}
-		return w.Flush()
+		return l.print(cmd, admin.ListArgs{Application: *application}, *asJSON)
 	}
 	return cmd
 }
@@ -169,7 +167,8 @@ func newAPIKeyRevoke() *cobra.Command {
 				return err
 			}
 			return operate(cmd.Context(), c, "key.revoke", admin.RevokeKeyArgs{ID: args[0]}, func(k admin.RevokedKey) error {
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; connections and sessions that have ended: %d.\n", k.Application, k.Disconnected)
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "Revoked a key of %s; connections and sessions that have ended: %d.\n",
+					k.Application, k.Disconnected)
 				return err
 			})
 		},

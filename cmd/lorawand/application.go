@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -26,51 +25,40 @@ func wideFlag(cmd *cobra.Command) *bool {
 func newApplicationList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List applications",
-		Long: "List applications: those that an API key or a device names, and those that something is set for.",
+		Long: "List applications: those of API keys and devices, and those with settings.",
 		Args: noArgs,
 	}
 	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return operate(cmd.Context(), c, "application.list", nil, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICES\tKEYS\tUP\tDOWN")
 		name := func(kind, parameter string) string {
 			if *wide {
 				return defaultFormatter(kind, parameter)
 			}
 			return formatterName(kind)
 		}
-		err = operate(cmd.Context(), c, "application.list", nil, func(a admin.Application) error {
+		l := listing[admin.Application]{operation: "application.list", header: "APPLICATION\tDEVICES\tKEYS\tUP\tDOWN"}
+		l.row = func(w io.Writer, a admin.Application) error {
 			f := &a.Formatters
 			up, down := name(f.Up, f.UpParameter), name(f.Down, f.DownParameter)
 			_, err := fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, nil, *asJSON)
 	}
 	return cmd
 }
 
-// defaultFormatter says which formatter an application has.
+// defaultFormatter returns the name of an application's default formatter.
 func defaultFormatter(kind, parameter string) string {
 	return formatterText(&admin.Formatter{Kind: kind, Bytes: len(parameter)})
 }
 
-// oneApplication takes the id of an application as the only argument.
+// oneApplication accepts the id of an application as the only argument.
 func oneApplication(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usage(fmt.Errorf("%s needs one application id", cmd.CommandPath()))
 	}
-	return checkDevices(args) // the form of their ids is the same
+	return checkDevices(args) // device ids have the same form
 }
 
 func newApplicationGet() *cobra.Command {
@@ -107,8 +95,8 @@ func printApplication(w io.Writer, a *admin.Application) error {
 func newApplicationSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set APPLICATION", Short: "Set the default payload formatters of an application",
-		Long: "Set the payload formatters of devices that have none of their own. What no flag names stays as it is.\n" +
-			"An application comes into being by its first API key or device.",
+		Long: "Set the payload formatters of devices that have none of their own. Settings without a flag stay as\n" +
+			"they are. An application exists from its first API key or device on.",
 		Example: "lorawand application set app1 --up-formatter decoder.js --down-formatter none\n" +
 			"lorawand application set app1 --up-formatter repository",
 		Args: oneApplication,
@@ -132,7 +120,7 @@ func newApplicationSet() *cobra.Command {
 	return cmd
 }
 
-// tellNote tells what the owner is to know of what was set.
+// tellNote returns a function that prints the note about a setting.
 func tellNote(cmd *cobra.Command) func(admin.SetNote) error {
 	return func(n admin.SetNote) error {
 		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", plainLine(n.Note))
@@ -151,9 +139,9 @@ func newApplicationDelete() *cobra.Command {
 	var args admin.DeleteApplicationArgs
 	cmd := &cobra.Command{
 		Use: "delete APPLICATION", Short: "Delete an application",
-		Long: "Delete an application and what is set for it. While it has devices or API keys that is refused, unless\n" +
-			"--all says that they are deleted too: the devices with their sessions and queues; connections that use the\n" +
-			"keys end.",
+		Long: "Delete an application and its settings. An application with devices or API keys is deleted only with\n" +
+			"--all, which also deletes these: the devices with their sessions and queues; connections that use\n" +
+			"the keys end.",
 		Args: oneApplication,
 	}
 	cmd.Flags().BoolVar(&args.All, "all", false, "delete its devices and API keys too")
@@ -172,7 +160,7 @@ func newApplicationDelete() *cobra.Command {
 	return cmd
 }
 
-// tellNew says that an application has come into being.
+// tellNew prints that an application is new.
 func tellNew(w io.Writer, application string) {
 	fmt.Fprintf(w, "lorawand: %s is a new application\n", application)
 }

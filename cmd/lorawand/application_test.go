@@ -29,7 +29,8 @@ func (s *site) noted(args ...string) string {
 	return errOut
 }
 
-const lamp = `function decodeUplink(input) { return { data: { on: input.bytes[0] === 1, port: input.fPort }, warnings: ["w1"] }; }
+const lamp = `function decodeUplink(input) { return { data: { on: input.bytes[0] === 1, port: input.fPort }, ` +
+	`warnings: ["w1"] }; }
 function encodeDownlink(input) { return { bytes: [input.data.on ? 1 : 0], fPort: 9 }; }
 function decodeDownlink(input) { return { data: { on: input.bytes[0] === 1 } }; }`
 
@@ -38,70 +39,96 @@ function decodeDownlink(input) { return { data: { on: input.bytes[0] === 1 } }; 
 func TestApplicationLife(t *testing.T) {
 	both(t, func(t *testing.T, s *site) {
 		script := s.write("lamp.js", lamp)
-		contains(t, "none yet", s.fails("", "application", "set", "app1", "--up-formatter", script), `"app1": no such application; its first API key or device`)
-		contains(t, "the first device", s.noted(with("device create dev1 --application app1", abp("01000001")...)...), "lorawand: app1 is a new application\n")
-		for _, next := range [][]string{with("device create dev2 --application app1", abp("01000002")...), {"api-key", "create", "--application", "app1"}} {
-			if out := s.noted(next...); strings.Contains(out, "new application") {
-				t.Errorf("%v: %s", next, out)
-			}
-		}
-		contains(t, "the first key", s.noted("api-key", "create", "--application", "app2"), "lorawand: app2 is a new application\n")
-		file := s.write("devices.json", deviceJSON("dev3", "01000003"))
-		if out := s.noted("device", "import", file, "--application", "app3", "--dry-run"); strings.Contains(out, "new application") {
-			t.Errorf("a dry run: %s", out)
-		}
-		contains(t, "the first import", s.noted("device", "import", file, "--application", "app3"), "lorawand: app3 is a new application\n")
-
+		tellsOfNewApplications(t, s, script)
 		s.must("", "application", "set", "app1", "--up-formatter", script, "--down-formatter", "cayennelpp")
 		list := s.must("", "application", "list")
-		contains(t, "list", list, "APPLICATION  DEVICES  KEYS  UP          DOWN\n", "app1         2        1     JavaScript  CayenneLPP\n", "app2         0        1     none        none\n")
+		contains(t, "list", list, "APPLICATION  DEVICES  KEYS  UP          DOWN\n",
+			"app1         2        1     JavaScript  CayenneLPP\n", "app2         0        1     none        none\n")
 		contains(t, "list --wide", s.must("", "application", "list", "--wide"), "JavaScript, ")
 		get := s.must("", "application", "get", "app1")
-		contains(t, "get", get, "application:    app1\n", "devices:        2\n", "up formatter:   JavaScript, "+plural(len(lamp), "byte")+"\n", "down formatter: CayenneLPP\n")
+		contains(t, "get", get, "application:    app1\n", "devices:        2\n",
+			"up formatter:   JavaScript, "+plural(len(lamp), "byte")+"\n", "down formatter: CayenneLPP\n")
 		var app struct {
 			Formatters struct {
 				Up     string `json:"up_formatter"`
 				Script string `json:"up_formatter_parameter"`
 			} `json:"default_formatters"`
 		}
-		if err := json.Unmarshal([]byte(s.must("", "application", "get", "app1", "--json")), &app); err != nil || app.Formatters.Script != lamp || app.Formatters.Up != "FORMATTER_JAVASCRIPT" {
+		if err := json.Unmarshal([]byte(s.must("", "application", "get", "app1", "--json")), &app); err != nil ||
+			app.Formatters.Script != lamp || app.Formatters.Up != "FORMATTER_JAVASCRIPT" {
 			t.Errorf("%+v, %v", app, err)
 		}
-		contains(t, "device get", s.must("", "device", "get", "dev1", "--application", "app1"), "(the application's); down CayenneLPP (the application's)\n")
+		contains(t, "device get", s.must("", "device", "get", "dev1", "--application", "app1"),
+			"(the application's); down CayenneLPP (the application's)\n")
 		contains(t, "device list", s.must("", "device", "list"), "FORMATTERS", "js/lpp")
 
 		// One formatter of its own switches both of the application off.
-		contains(t, "set", s.noted(with("device set dev1 --application app1 --up-formatter none")...), "dev1: it has no down formatter now")
-		contains(t, "its own", s.must("", "device", "get", "dev1", "--application", "app1"), "formatters:  up none; down none\n")
-		contains(t, "half a default", s.fails("", with("device set dev2 --application app1 --up-formatter default --down-formatter none")...), "for both directions")
+		contains(t, "set", s.noted(with("device set dev1 --application app1 --up-formatter none")...),
+			"dev1: it has no down formatter now")
+		contains(t, "its own", s.must("", "device", "get", "dev1", "--application", "app1"),
+			"formatters:  up none; down none\n")
+		contains(t, "half a default", s.fails("",
+			with("device set dev2 --application app1 --up-formatter default --down-formatter none")...), "for both directions")
 		s.must("", with("device set dev1 --application app1 --up-formatter default")...)
 		contains(t, "default again", s.must("", "device", "get", "dev1", "--application", "app1"), "up JavaScript")
-		s.must("", with("device create dev4 --application app1 --up-formatter cayennelpp --down-formatter "+script, abp("01000004")...)...)
+		s.must("", with("device create dev4 --application app1 --up-formatter cayennelpp --down-formatter "+script,
+			abp("01000004")...)...)
 		export := s.must("", "device", "export", "dev4", "--application", "app1")
 		contains(t, "created with its own", export, `"formatters":{"up_formatter":"FORMATTER_CAYENNELPP","down_formatter":"FORMATTER_JAVASCRIPT","down_formatter_parameter":"function`)
 
-		contains(t, "not empty", s.fails("", "application", "delete", "app1"), "app1: it is not empty: it has 3 devices and 1 API keys")
-		if out := s.must("", "application", "delete", "app1", "--all"); !strings.HasPrefix(out, "Deleted app1 with 3 devices and 1 API key; ") {
+		contains(t, "not empty", s.fails("", "application", "delete", "app1"),
+			"app1: it is not empty: it has 3 devices and 1 API keys")
+		if out := s.must("", "application", "delete", "app1", "--all"); !strings.HasPrefix(out,
+			"Deleted app1 with 3 devices and 1 API key; ") {
 			t.Errorf("%s", out)
 		}
 		contains(t, "after delete", s.fails("", "application", "get", "app1"), "no such application")
-		if list := s.must("", "application", "list", "--json"); strings.Count(list, "\n") != 2 || strings.Contains(list, "app1") {
+		if list := s.must("", "application", "list", "--json"); strings.Count(list, "\n") != 2 ||
+			strings.Contains(list, "app1") {
 			t.Errorf("%s", list)
 		}
 	})
+}
+
+// tellsOfNewApplications creates two devices and a key of app1, a key of app2 and a
+// device of app3: whoever is the first of an application is told that it is new.
+func tellsOfNewApplications(t *testing.T, s *site, script string) {
+	t.Helper()
+	contains(t, "none yet", s.fails("", "application", "set", "app1", "--up-formatter", script), `"app1": no such application; its first API key or device`)
+	contains(t, "the first device", s.noted(with("device create dev1 --application app1", abp("01000001")...)...),
+		"lorawand: app1 is a new application\n")
+	for _, next := range [][]string{
+		with("device create dev2 --application app1", abp("01000002")...),
+		{"api-key", "create", "--application", "app1"},
+	} {
+		if out := s.noted(next...); strings.Contains(out, "new application") {
+			t.Errorf("%v: %s", next, out)
+		}
+	}
+	contains(t, "the first key", s.noted("api-key", "create", "--application", "app2"),
+		"lorawand: app2 is a new application\n")
+	file := s.write("devices.json", deviceJSON("dev3", "01000003"))
+	if out := s.noted("device", "import", file, "--application", "app3", "--dry-run"); strings.Contains(out,
+		"new application") {
+		t.Errorf("a dry run: %s", out)
+	}
+	contains(t, "the first import", s.noted("device", "import", file, "--application", "app3"),
+		"lorawand: app3 is a new application\n")
 }
 
 // The lists fit a terminal of 80 columns, whatever the ids are.
 func TestListsFit(t *testing.T) {
 	s := newSite(t, "")
 	long := strings.Repeat("a", 36)
-	s.must("", with("device create dev1 --up-formatter repository --brand brand-with-a-name --model model-with-a-long-name --application "+long, abp("01000001")...)...)
+	s.must("", with("device create dev1 --up-formatter repository --brand brand-with-a-name --model "+
+		"model-with-a-long-name --application "+long, abp("01000001")...)...)
 	s.must("", "application", "set", long, "--up-formatter", "repository", "--down-formatter", "repository")
 	dir := repositoryCopy(t, map[string]string{
-		"vendor/brand-with-a-name/index.yaml":                  "endDevices: [model-with-a-long-name]\n",
-		"vendor/brand-with-a-name/model-with-a-long-name.yaml": "firmwareVersions: [{version: 1.0.0-rc1, profiles: {EU863-870: {codec: c}}}, {version: 2.0.0-rc1, profiles: {EU863-870: {codec: c}}}]\n",
-		"vendor/brand-with-a-name/c.yaml":                      "uplinkDecoder: {fileName: c.js}\n",
-		"vendor/brand-with-a-name/c.js":                        lamp,
+		"vendor/brand-with-a-name/index.yaml": "endDevices: [model-with-a-long-name]\n",
+		"vendor/brand-with-a-name/model-with-a-long-name.yaml": "firmwareVersions: [{version: 1.0.0-rc1, profiles: " +
+			"{EU863-870: {codec: c}}}, {version: 2.0.0-rc1, profiles: {EU863-870: {codec: c}}}]\n",
+		"vendor/brand-with-a-name/c.yaml": "uplinkDecoder: {fileName: c.js}\n",
+		"vendor/brand-with-a-name/c.js":   lamp,
 	})
 	s.must("", "codec", "import", dir)
 	for _, list := range []string{"application list", "codec list"} {
@@ -111,7 +138,8 @@ func TestListsFit(t *testing.T) {
 			}
 		}
 	}
-	contains(t, "codec list --wide", s.must("", "codec", "list", "--wide"), "brand-with-a-name/model-with-a-long-name", "firmware 2.0.0-rc1, EU_863_870: brand-with-a-name/c")
+	contains(t, "codec list --wide", s.must("", "codec", "list", "--wide"), "brand-with-a-name/model-with-a-long-name",
+		"firmware 2.0.0-rc1, EU_863_870: brand-with-a-name/c")
 }
 
 // What is set is there after the daemon has ended in any way, and in a backup.
@@ -119,7 +147,8 @@ func TestApplicationsLast(t *testing.T) {
 	s := newSite(t, "")
 	r := s.start()
 	script := s.write("lamp.js", lamp)
-	s.must("", with("device create dev1 --up-formatter repository --brand acme --model sensor --application app1", abp("01000001")...)...)
+	s.must("", with("device create dev1 --up-formatter repository --brand acme --model sensor --application app1",
+		abp("01000001")...)...)
 	s.must("", "application", "set", "app1", "--down-formatter", script)
 	s.must("", "codec", "import", repositoryCopy(t, nil))
 	is := func(what string, s *site) {
@@ -178,10 +207,12 @@ func repositoryCopy(t *testing.T, files map[string]string) string {
 	t.Helper()
 	if files == nil {
 		files = map[string]string{
-			"vendor/index.yaml":               "vendors: [{id: acme}]\n",
-			"vendor/acme/index.yaml":          "endDevices: [sensor, meter]\n",
-			"vendor/acme/sensor.yaml":         "firmwareVersions: [{version: '1.0', profiles: {EU863-870: {codec: sensor-codec}}}]\n",
-			"vendor/acme/meter.yaml":          "firmwareVersions: [{version: '1.0', profiles: {EU863-870: {codec: sensor-codec}}}]\n",
+			"vendor/index.yaml":      "vendors: [{id: acme}]\n",
+			"vendor/acme/index.yaml": "endDevices: [sensor, meter]\n",
+			"vendor/acme/sensor.yaml": "firmwareVersions: [{version: '1.0', profiles: {EU863-870: {codec: " +
+				"sensor-codec}}}]\n",
+			"vendor/acme/meter.yaml": "firmwareVersions: [{version: '1.0', profiles: {EU863-870: {codec: " +
+				"sensor-codec}}}]\n",
 			"vendor/acme/sensor-codec.yaml":   sensorCodec,
 			"vendor/acme/lamp.js":             lamp,
 			"vendor/nobody/index.yaml":        "endDevices: []\n",

@@ -22,7 +22,9 @@ import (
 func newBackup() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup FILE", Short: "Write the whole state to one text file (- is standard output)",
-		Long: "Write the whole state to one text file (- is standard output): devices with\ntheir keys and sessions, waiting downlinks, applications, API keys, codecs.\nKeep the file safe: whoever can read it can read and forge what the devices send.",
+		Long: "Write the whole state to one text file (- is standard output): devices with their keys and sessions,\n" +
+			"waiting downlinks, applications, API keys, codecs. Keep the file safe: whoever can read it can read\n" +
+			"and forge what the devices send.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -40,9 +42,10 @@ func newBackup() *cobra.Command {
 func newRestore() *cobra.Command {
 	return &cobra.Command{
 		Use: "restore FILE", Short: "Replace the whole state with a backup (- is standard input)",
-		Long: "Replace everything that lorawand keeps by a backup (- is standard input). What was there is kept in the folder,\n" +
-			"in files that end in .old. Frame counters and nonces go on from where they are there. Of devices that the store\n" +
-			"does not know, or of all if it is damaged, those of downlinks and JoinNonces skip ahead, so that none is used twice.",
+		Long: "Replace the whole state with a backup (- is standard input). The old state stays in the folder, in\n" +
+			"files that end in .old. Frame counters and nonces continue from the old state. Devices that the old\n" +
+			"state does not have, or all devices if it is damaged, skip ahead with FCntDown and JoinNonces, so\n" +
+			"that no number is used twice.",
 		Args: oneFile,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := loadConfig(cmd)
@@ -70,7 +73,7 @@ func oneFile(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// backup asks the running daemon, or else the store itself.
+// backup asks the running daemon for a backup, or reads the store itself.
 func backup(ctx context.Context, c config.Config, w io.Writer) error {
 	err := ask(ctx, c, "backup", nil, func(p admin.BackupPart) error {
 		_, err := w.Write(p.Text)
@@ -86,8 +89,8 @@ func backup(ctx context.Context, c config.Config, w io.Writer) error {
 	return errors.Join(s.Backup(w), s.Close())
 }
 
-// restore checks a backup before anybody acts on it, and says from where its
-// devices go on.
+// restore checks a backup before anything is changed, and prints where the devices
+// continue.
 func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) error {
 	text, err := io.ReadAll(io.LimitReader(r, store.MaxBackup+1))
 	if err != nil {
@@ -113,7 +116,7 @@ func restore(ctx context.Context, c config.Config, r io.Reader, w io.Writer) err
 	return printRestored(w, did)
 }
 
-// merging merges a backup with what a store holds, and notes how.
+// merging returns the merge of a backup with the store, and records its result.
 func merging(b *store.Backup, did *state.Restored) store.Merge {
 	return func(old *store.Found) (records []store.Record, settled bool, err error) {
 		records, *did, err = state.Merge(b, old)
@@ -125,17 +128,18 @@ func printRestored(w io.Writer, r state.Restored) error {
 	if r.Damaged {
 		fmt.Fprintln(w, "the store could not be read to its end, so all devices have skipped ahead")
 	}
-	_, err := fmt.Fprintf(w, "devices: %d restored, %d go on from the store's counters, %d skipped ahead\n", r.Devices, r.Devices-r.Skipped, r.Skipped)
+	_, err := fmt.Fprintf(w, "devices: %d restored, %d go on from the store's counters, %d skipped ahead\n", r.Devices,
+		r.Devices-r.Skipped, r.Skipped)
 	return err
 }
 
-// loads says whether this version can go on with what a backup holds.
+// loads returns an error if this version cannot load a backup.
 func loads(c config.Config, b *store.Backup) error {
 	_, err := state.Load(b, bridge.WrongMICs(), c.MQTT.Tenant)
 	return err
 }
 
-// awaitDaemon waits until a daemon that begins anew is there.
+// awaitDaemon waits until the restarted daemon answers.
 func awaitDaemon(ctx context.Context, c config.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*lockPatience)
 	defer cancel()
@@ -148,7 +152,7 @@ func awaitDaemon(ctx context.Context, c config.Config) error {
 	}
 }
 
-// replaceFile writes a file that only its owner can read, whole or not at all.
+// replaceFile writes a file that only its owner can read, completely or not at all.
 func replaceFile(name string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {

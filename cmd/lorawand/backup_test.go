@@ -102,7 +102,8 @@ func TestBackup(t *testing.T) {
 					t.Errorf("exit status %d\n%s", status, errOut)
 				}
 			}
-			if out := s.must("", "restore", file); out != "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n" {
+			if out := s.must("", "restore",
+				file); out != "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n" {
 				t.Errorf("restored: %s", out)
 			}
 			if live {
@@ -137,16 +138,23 @@ func TestRestoreSkipsAhead(t *testing.T) {
 		want string
 		next uint32
 	}{
-		{"the store is there", func() error { return nil }, "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n", 1},
-		{"the store is lost", func() error { return os.RemoveAll(store) }, "devices: 1 restored, 0 go on from the store's counters, 1 skipped ahead\n", 8193},
-		{"restored once more", func() error { return nil }, "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n", 8193},
+		{"the store is there", func() error {
+			return nil
+		}, "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n", 1},
+		{"the store is lost", func() error {
+			return os.RemoveAll(store)
+		}, "devices: 1 restored, 0 go on from the store's counters, 1 skipped ahead\n", 8193},
+		{"restored once more", func() error {
+			return nil
+		}, "devices: 1 restored, 1 go on from the store's counters, 0 skipped ahead\n", 8193},
 		{"the store cannot be read", func() error {
 			snapshots, err := filepath.Glob(store + "/snapshot-*[0-9]")
 			for _, name := range snapshots {
 				err = errors.Join(err, os.WriteFile(name, []byte("?"), 0o600))
 			}
 			return err
-		}, "the store could not be read to its end, so all devices have skipped ahead\ndevices: 1 restored, 0 go on from the store's counters, 1 skipped ahead\n", 8193},
+		}, "the store could not be read to its end, so all devices have skipped ahead\ndevices: 1 restored, 0 go on from " +
+			"the store's counters, 1 skipped ahead\n", 8193},
 	} {
 		if err := tt.loss(); err != nil {
 			t.Fatal(err)

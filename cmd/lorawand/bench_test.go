@@ -86,7 +86,9 @@ func measureLatency(b *testing.B, n int, every time.Duration) (daemon, control [
 	subscribe := func(addr string, end func(string, []byte)) {
 		ready := make(chan struct{})
 		wg.Go(func() {
-			_ = demo.Login{Broker: addr, User: "app1", Password: key}.Watch(ctx, "v3/app1/devices/+/up", func() { close(ready) }, end)
+			_ = demo.Login{Broker: addr, User: "app1", Password: key}.Watch(ctx, "v3/app1/devices/+/up", func() {
+				close(ready)
+			}, end)
 		})
 		<-ready
 	}
@@ -145,5 +147,7 @@ func benchBare(b *testing.B) (addr string, publish func([]byte), stop func()) {
 	if err := server.Serve(); err != nil {
 		b.Fatal(err)
 	}
-	return l.Address(), func(p []byte) { _ = server.Publish("v3/app1/devices/dev1/up", p, false, 0) }, func() { _ = server.Close() }
+	return l.Address(), func(p []byte) {
+		_ = server.Publish("v3/app1/devices/dev1/up", p, false, 0)
+	}, func() { _ = server.Close() }
 }

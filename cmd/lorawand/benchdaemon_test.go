@@ -30,7 +30,9 @@ type benchDaemon struct {
 	udp, mqtt string
 	key       string
 	devices   int
-	next      int // uplink, of all devices
+	fPort     uint8
+	payload   []byte // of uplinks
+	next      int    // uplink, of all devices
 	keys      frame.SessionKeys
 }
 
@@ -38,10 +40,13 @@ type benchDaemon struct {
 // after their uplinks.
 func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	b.Helper()
-	d := &benchDaemon{site: newSite(b, "enforce_duty_cycle = false"), devices: devices, keys: testKeys(b)}
+	d := &benchDaemon{
+		site: newSite(b, "enforce_duty_cycle = false"), devices: devices, fPort: 15, payload: make([]byte, 20), keys: testKeys(b),
+	}
 	var list strings.Builder
 	for i := range devices {
-		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay) // what it is asked first is no uplink's cost
+		// what it is asked first is no uplink's cost
+		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay)
 		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1))
 	}
 	d.must(list.String(), "device", "import", "-", "--application", "app1")
@@ -116,11 +121,12 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 	b.Cleanup(d.stop)
 }
 
-// uplink is the frame of a device, with 20 bytes of payload.
+// uplink is the frame of a device.
 func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, DevAddr: benchAddr(device), HasFPort: true, FPort: 15, FRMPayload: make([]byte, 20),
+		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device),
+		HasFPort: true, FPort: d.fPort, FRMPayload: d.payload,
 	}, fCnt, d.keys)
 	if err != nil {
 		b.Fatal(err)
@@ -142,17 +148,22 @@ func (d *benchDaemon) datagrams(b testing.TB, count int) [][]byte {
 		up := d.uplink(b, d.next%d.devices, uint32(d.next/d.devices))
 		up.Time = firstCounter
 		body := gwmp.AppendPush(nil, []radio.Uplink{up}, nil)
-		out[i] = gwmp.Packet{Version: gwmp.Version2, Token: uint16(i), Type: gwmp.PushData, EUI: testEUI, Body: body}.Append(nil)
+		out[i] = gwmp.Packet{
+			Version: gwmp.Version2, Token: uint16(i), Type: gwmp.PushData, EUI: testEUI,
+			Body: body,
+		}.Append(nil)
 		d.next++
 	}
 	return out
 }
 
 // cpu returns the processor time that the daemon has used.
-func (d *benchDaemon) cpu(b testing.TB) time.Duration {
+func (d *benchDaemon) cpu(b testing.TB) time.Duration { return processCPU(b, d.cmd.Process.Pid) }
+
+func processCPU(b testing.TB, pid int) time.Duration {
 	b.Helper()
 	// CPUCLOCK_SCHED of a process, include/linux/posix-timers.h.
-	clock := int32(^d.cmd.Process.Pid)<<3 | 2
+	clock := int32(^pid)<<3 | 2
 	var ts unix.Timespec
 	if err := unix.ClockGettime(clock, &ts); err != nil {
 		b.Fatal(err)
@@ -165,8 +176,12 @@ func (d *benchDaemon) resident(b testing.TB) int64 { return d.status(b, "VmRSS:"
 
 // status returns a size in bytes of the daemon's status (proc_pid_status(5)).
 func (d *benchDaemon) status(b testing.TB, name string) int64 {
+	return processStatus(b, d.cmd.Process.Pid, name)
+}
+
+func processStatus(b testing.TB, pid int, name string) int64 {
 	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}

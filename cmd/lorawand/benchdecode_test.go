@@ -1,93 +1,126 @@
 package main
 
 import (
-	"context"
 	"encoding/hex"
+	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
-
-	"lorawand/bridge/formatter"
 )
 
-// decodingCosts is what it takes to decode an uplink by a script of 200 lines in a
-// child of the daemon's own program.
+// decodingCosts is what it takes to decode uplinks by a script of 200 lines, beyond
+// what they take undecoded.
 type decodingCosts struct {
-	cpu      time.Duration // of the child and of its caller
-	p50, p99 time.Duration // until the caller has the result
-	rate     float64       // uplinks a second, one after another
-	resident int64         // most memory of the child, bytes
+	daemon, child time.Duration // CPU for an uplink
+	added         time.Duration // latency from the datagram to the message, medians
+	p99           time.Duration // of decoded uplinks
+	rate          float64       // decoded uplinks a second, at full speed
 }
 
-func measureDecoding(b *testing.B, binary string, uplinks int) (d decodingCosts) {
+// newDecodingDaemon makes a site whose devices have a formatter of 200 lines, as
+// device makers write them, and send what it is for.
+func newDecodingDaemon(b testing.TB, devices int) *benchDaemon {
 	b.Helper()
-	source, err := os.ReadFile("../../bridge/formatter/testdata/weather.js")
-	if err != nil {
-		b.Fatal(err)
-	}
-	f, err := formatter.NewJavaScript(string(source))
-	if err != nil {
-		b.Fatal(err)
-	}
+	d := newBenchDaemon(b, devices, 1)
+	d.must("", "application", "set", "app1", "--up-formatter", "../../bridge/formatter/testdata/weather.js")
 	payload, err := hex.DecodeString("01010ce40200eb035a042794" + "05002d010e06030676" + "5ff2960a0064" + "0703086f6b")
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := formatter.Request{Formatter: f, Task: formatter.DecodeUplink, FPort: 2, Bytes: payload, Received: time.Unix(1795883668, 0)}
-	pool := formatter.New(formatter.Options{Command: []string{binary}})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- pool.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			b.Error(err)
-		}
-	}()
-	once := func() formatter.Result {
-		res := pool.Do(ctx, r)
-		if res.Fail != nil || len(res.Normalized) != 1 {
-			b.Fatalf("%s, %q, %v", res.Data, res.NormalizedWarnings, res.Fail)
-		}
-		return res
-	}
-	once() // reads the script
-	took := make([]time.Duration, 0, uplinks)
-	before, began := ownCPU(b), time.Now()
-	for range uplinks {
-		begin := time.Now()
-		d.cpu += once().Cost.CPU
-		took = append(took, time.Since(begin))
-	}
-	d.rate = float64(uplinks) / time.Since(began).Seconds()
-	d.cpu = (d.cpu + ownCPU(b) - before) / time.Duration(uplinks)
-	d.p50, d.p99 = quantile(took, 50), quantile(took, 99)
-	r.Measure = true
-	d.resident = once().Cost.RSS
+	d.fPort, d.payload = 2, payload
 	return d
 }
 
-// ownCPU is the processor time that this process has used.
-func ownCPU(b *testing.B) time.Duration {
+// measureDecoding measures two daemons beside each other, one of which decodes.
+func measureDecoding(b *testing.B, binary string, uplinks int) (c decodingCosts) {
 	b.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+	plain, decodes := newBenchDaemon(b, 100, 1), newDecodingDaemon(b, 100)
+	plain.fPort, plain.payload = decodes.fPort, decodes.payload
+	var cpu [2]time.Duration
+	var p50 [2]time.Duration
+	for i, d := range []*benchDaemon{plain, decodes} {
+		d.start(b, nil, nil, binary)
+		client, f := newQuietClient(b, d.mqtt, d.key), newQuietForwarder(b, d.udp)
+		d.roundTrips(b, client, f, d.devices) // starts the child, which reads the script
+		took := d.roundTrips(b, client, f, uplinks)
+		p50[i], c.p99 = quantile(took, 50), quantile(took, 99)
+		var child time.Duration
+		if i == 1 {
+			child = d.childCPU(b)
+		}
+		c.rate, cpu[i] = d.measureFull(b, client, f, uplinks)
+		if i == 1 {
+			c.child = (d.childCPU(b) - child) / time.Duration(uplinks)
+		}
+		if events := d.must("", "events"); strings.Contains(events, "payload formatter failed") {
+			b.Fatalf("not all were decoded:\n%s", events)
+		}
+		d.stop()
+	}
+	c.daemon, c.added = cpu[1]-cpu[0], p50[1]-p50[0]
+	return c
+}
+
+// roundTrips returns how long uplinks take from the datagram to the message, one after
+// another.
+func (d *benchDaemon) roundTrips(b *testing.B, c *quietClient, f *quietForwarder, count int) []time.Duration {
+	b.Helper()
+	took := make([]time.Duration, count)
+	for i, p := range d.datagrams(b, count) {
+		before, began := c.ups.Load(), time.Now()
+		f.send(b, p)
+		reach(b, "uplinks", &c.ups, before+1)
+		took[i] = time.Since(began)
+	}
+	return took
+}
+
+// child returns the process of the daemon's child for scripts.
+func (d *benchDaemon) child(b testing.TB) int {
+	b.Helper()
+	pid := d.cmd.Process.Pid
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
 		b.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	for _, task := range tasks { // any thread can have started it
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, child := range strings.Fields(string(text)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				return n
+			}
+		}
+	}
+	b.Fatal("no child")
+	return 0
+}
+
+func (d *benchDaemon) childCPU(b testing.TB) time.Duration { return processCPU(b, d.child(b)) }
+
+// startDecoding is startIdle with formatters: the memory is that of the daemon and of
+// its child.
+func startDecoding(b *testing.B, binary string, devices int) (resident func() int64) {
+	b.Helper()
+	d := newDecodingDaemon(b, devices)
+	idle := d.startIdle(b, binary)
+	return func() int64 { return idle() + processStatus(b, d.child(b), "VmRSS:") }
 }
 
 // BenchmarkDecode tells what a decoded uplink costs beyond another one.
 func BenchmarkDecode(b *testing.B) {
 	for b.Loop() {
-		d := measureDecoding(b, newBenchDaemon(b, 1, 1).build(b), 2000)
-		b.ReportMetric(micros(d.cpu), "CPU-us/uplink")
-		b.ReportMetric(micros(d.p50), "p50-us")
+		binary := newBenchDaemon(b, 1, 1).build(b)
+		d := measureDecoding(b, binary, 5000)
+		b.ReportMetric(micros(d.daemon), "daemon-CPU-us/uplink")
+		b.ReportMetric(micros(d.child), "child-CPU-us/uplink")
+		b.ReportMetric(micros(d.added), "added-p50-us")
 		b.ReportMetric(micros(d.p99), "p99-us")
 		b.ReportMetric(d.rate, "uplinks/s")
-		b.ReportMetric(float64(d.resident)/(1<<20), "child-MB")
 		b.ReportMetric(0, "ns/op")
 	}
 }

@@ -22,8 +22,12 @@ type emulation struct {
 }
 
 var (
-	mipsle = emulation{"mipsle", []string{"GOARCH=mipsle", "GOMIPS=softfloat"}, []string{"qemu-mipsel-static", "-cpu", "24Kc"}}
-	armv7  = emulation{"armv7", []string{"GOARCH=arm", "GOARM=7"}, []string{"qemu-arm-static", "-cpu", "cortex-a7"}}
+	mipsle = emulation{
+		"mipsle",
+		[]string{"GOARCH=mipsle", "GOMIPS=softfloat"},
+		[]string{"qemu-mipsel-static", "-cpu", "24Kc"},
+	}
+	armv7 = emulation{"armv7", []string{"GOARCH=arm", "GOARM=7"}, []string{"qemu-arm-static", "-cpu", "cortex-a7"}}
 )
 
 // instructionCounter counts the instructions that a Go program executes under
@@ -84,7 +88,8 @@ func (e *emulation) instructions(b *testing.B) int64 {
 	defer r.Close()
 	c := &instructionCounter{size: map[string]int64{}}
 	go c.read(r)
-	d.start(b, []string{"GOGC=off", "GOMAXPROCS=1"}, []*os.File{w}, append(slices.Clone(e.qemu), "-d", "in_asm,exec,nochain", "-D", "/dev/fd/3", binary)...)
+	d.start(b, []string{"GOGC=off", "GOMAXPROCS=1"}, []*os.File{w}, append(slices.Clone(e.qemu), "-d",
+		"in_asm,exec,nochain", "-D", "/dev/fd/3", binary)...)
 	_ = w.Close()
 	client, f := newQuietClient(b, d.mqtt, d.key), newQuietForwarder(b, d.udp)
 	d.oneByOne(b, client, f, 10) // what is done once only
@@ -127,7 +132,8 @@ func (e *emulation) poll(b *testing.B) int64 {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	polls := func(n int) int64 {
-		return e.count(b, binary, "-test.run", "^$", "-test.bench", "^BenchmarkIdle$/^kernel$", "-test.benchtime", strconv.Itoa(n)+"x")
+		return e.count(b, binary, "-test.run", "^$", "-test.bench", "^BenchmarkIdle$/^kernel$", "-test.benchtime",
+			strconv.Itoa(n)+"x")
 	}
 	return (polls(many) - polls(few)) / (many - few)
 }

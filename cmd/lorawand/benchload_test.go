@@ -15,7 +15,9 @@ type load struct {
 
 // measureLoad sends so many uplinks a second through UDP for a while, whatever
 // becomes of them, and counts the messages.
-func (d *benchDaemon) measureLoad(b *testing.B, c *quietClient, f *quietForwarder, rate int, length time.Duration) load {
+func (d *benchDaemon) measureLoad(b *testing.B, c *quietClient, f *quietForwarder, rate int,
+	length time.Duration,
+) load {
 	b.Helper()
 	l := load{sent: int(int64(rate) * int64(length) / int64(time.Second))}
 	datagrams := d.datagrams(b, l.sent)
@@ -36,7 +38,9 @@ func (d *benchDaemon) measureLoad(b *testing.B, c *quietClient, f *quietForwarde
 // measureFull sends as fast as the daemon takes it, with some uplinks on their
 // way at a time, and returns how many a second that were and the daemon's
 // processor time for each.
-func (d *benchDaemon) measureFull(b *testing.B, c *quietClient, f *quietForwarder, count int) (rate float64, cpu time.Duration) {
+func (d *benchDaemon) measureFull(b *testing.B, c *quietClient, f *quietForwarder, count int) (rate float64,
+	cpu time.Duration,
+) {
 	b.Helper()
 	const outstanding = 64
 	datagrams := d.datagrams(b, count)
@@ -100,7 +104,8 @@ func BenchmarkLoad(b *testing.B) {
 		b.ReportMetric(float64(cpu.Nanoseconds())/1000, "CPU-us/uplink")
 		for _, rate := range []int{100, 1000, 5000, 10_000} {
 			l := d.measureLoad(b, c, f, rate, 5*time.Second)
-			b.Logf("%d/s: %d lost of %d, sent in %v, %v of CPU for each", rate, l.lost, l.sent, l.took.Round(time.Millisecond), l.cpu)
+			b.Logf("%d/s: %d lost of %d, sent in %v, %v of CPU for each", rate, l.lost, l.sent, l.took.Round(time.Millisecond),
+				l.cpu)
 		}
 		b.ReportMetric(0, "ns/op")
 	}

@@ -11,8 +11,13 @@ import (
 // bytes.
 func startIdle(b *testing.B, binary string, devices int) (resident func() int64) {
 	b.Helper()
+	return newBenchDaemon(b, devices, 1).startIdle(b, binary)
+}
+
+func (d *benchDaemon) startIdle(b *testing.B, binary string) (resident func() int64) {
+	b.Helper()
 	const rest = time.Minute
-	d := newBenchDaemon(b, devices, 1)
+	devices := d.devices
 	d.start(b, nil, nil, binary)
 	c, f := newQuietClient(b, d.mqtt, d.key), newQuietForwarder(b, d.udp)
 	f.sendAt(b, d.datagrams(b, devices), 500)

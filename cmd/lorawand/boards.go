@@ -10,20 +10,20 @@ import (
 	"lorawand/radio"
 )
 
-// boards are the gateways with a concentrator on board. Those that look at them
-// may do so while a reload exchanges some; all else is for one goroutine.
+// boards are the gateways with a concentrator on this host. Other goroutines may
+// read them while a reload replaces some; everything else is for one goroutine.
 type boards struct {
 	make  func(g *config.Gateway, until radio.EUI64) (*onboard, error)
 	start func(o *onboard)
 
 	now    atomic.Pointer[boardList]
-	stands int // stand-ins for EUIs that were given out
+	stands int // number of stand-ins for EUIs so far
 }
 
-// boardList is not changed once it is there.
+// boardList is immutable.
 type boardList struct {
 	boards []*onboard
-	past   sx1302.DriverStats // of boards that are no more
+	past   sx1302.DriverStats // counts of boards that are gone
 }
 
 func (b *boards) current() boardList {
@@ -33,12 +33,13 @@ func (b *boards) current() boardList {
 	return boardList{}
 }
 
-// all returns them, in the order of the configuration.
+// all returns the boards in the order of the configuration.
 func (b *boards) all() []*onboard { return b.current().boards }
 
 func (b *boards) set(list []*onboard, past sx1302.DriverStats) { b.now.Store(&boardList{list, past}) }
 
-// stats returns the counts of all and of those before them: none ever falls.
+// stats returns the counts of all boards, present and past, so that no count ever
+// falls.
 func (b *boards) stats() sx1302.DriverStats {
 	l := b.current()
 	for _, o := range l.boards {
@@ -47,7 +48,7 @@ func (b *boards) stats() sx1302.DriverStats {
 	return l.past
 }
 
-// stop ends all of them.
+// stop stops all boards.
 func (b *boards) stop() {
 	for _, o := range b.all() {
 		o.stop()
@@ -56,10 +57,10 @@ func (b *boards) stop() {
 
 func isOnBoard(g config.Gateway) bool { return g.Driver == "sx1302" }
 
-// plan returns the boards of a configuration, which was checked: those that are
-// there already and whose chip works as it says, and new ones. Nothing begins or
-// ends. A new one on the device of another is the same chip, and the same
-// gateway if its EUI is the chip's.
+// plan returns the boards of a configuration, which was checked: existing boards
+// whose chip keeps its settings, and new ones. It starts and stops nothing. A new
+// board on the device of an existing one has the same chip, and is the same gateway
+// if the chip provides the EUI.
 func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 	var out []*onboard
 	standing := b.all()
@@ -71,7 +72,9 @@ func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 		if err != nil {
 			return nil, err
 		}
-		at := slices.IndexFunc(standing, func(s *onboard) bool { return s.chip.Board.Device == o.chip.Board.Device && !slices.Contains(out, s) })
+		at := slices.IndexFunc(standing, func(s *onboard) bool {
+			return s.chip.Board.Device == o.chip.Board.Device && !slices.Contains(out, s)
+		})
 		switch {
 		case at < 0:
 			b.stands++
@@ -88,8 +91,8 @@ func (b *boards) plan(gws []config.Gateway) ([]*onboard, error) {
 	return out, nil
 }
 
-// exchange ends the boards that are not planned, calls change, and begins those
-// that are new.
+// exchange stops the boards that are not planned, calls change, and starts the new
+// ones.
 func (b *boards) exchange(planned []*onboard, sink concentrator.Sink, change func()) {
 	before := b.current()
 	for _, o := range before.boards {
@@ -114,8 +117,8 @@ func (b *boards) exchange(planned []*onboard, sink concentrator.Sink, change fun
 	}
 }
 
-// withStandIns returns the gateways with an EUI each, or what stands in for it
-// until the chip has told its own. on are their boards.
+// withStandIns returns the gateways, each with its EUI or a stand-in for it until
+// the chip has told its own. on are their boards.
 func withStandIns(gws []config.Gateway, on []*onboard) []config.Gateway {
 	out := slices.Clone(gws)
 	for i := range out {

@@ -58,14 +58,60 @@ func TestReloadOnboard(t *testing.T) {
 	s := newChipSite(t, "")
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	w := air.New(7)
-	var devices []*air.Device
+	devices := euAndUSDevices(t, s, w)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	t.Cleanup(cancel)
+	wg.Go(func() { _ = w.Run(ctx) })
+	board := &openings{sim: simulation{air: w, chip: sx1302test.Options{EUI: chipEUI}}}
+	r, reload := s.reloading(board.open)
+	rig := &onboardRig{site: s, devices: devices, reload: reload, board: board}
+	rig.connected(t)
+	rig.ups = r.watch("app1", key, "v3/+/devices/+/up")
+	rig.heard(t, 0)
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := string(conf)
+	other := rig.otherPlan(t, first)
+	rig.goneAndBack(t, first, other)
+	if n := r.d.boards.stats(); n.Starts != 3 || n.Forwarded != 5 {
+		t.Errorf("%d starts and %d frames counted, want 3 and 5", n.Starts, n.Forwarded)
+	}
+
+	// The EUI that it has anyway is now in the configuration, and out of it again.
+	s.write("lorawand.toml", strings.Replace(first, `"sx1302"`, "\"sx1302\"\neui = \"0016C001F1234567\"", 1))
+	reload("the configuration is reloaded")
+	rig.connected(t)
+	s.write("lorawand.toml", first)
+	reload("the configuration is reloaded")
+	rig.connected(t)
+	rig.heard(t, 0)
+}
+
+// onboardRig is a daemon with a simulated board, two devices on its air, and the uplinks
+// that it publishes.
+type onboardRig struct {
+	site    *site
+	devices []*air.Device
+	reload  func(string)
+	board   *openings
+	ups     <-chan message
+}
+
+// euAndUSDevices registers a device for each of two plans, and puts both on the air.
+func euAndUSDevices(t *testing.T, s *site, w *air.Air) (devices []*air.Device) {
+	t.Helper()
 	for i, id := range []string{"EU_863_870_TTN", "US_902_928_FSB_2"} {
 		plan, err := region.Lookup(id)
 		if err != nil {
 			t.Fatal(err)
 		}
 		name, addr := []string{"eu", "us"}[i], radio.DevAddr{1, 0, 0, byte(i)}
-		s.must("", "device", "create", "dev-"+name, "--application", "app1", "--plan", id, "--dev-eui", radio.EUI64{7: byte(i + 1)}.String(),
+		s.must("", "device", "create", "dev-"+name, "--application", "app1", "--plan", id, "--dev-eui",
+			radio.EUI64{7: byte(i + 1)}.String(),
 			"--dev-addr", addr.String(), "--nwk-s-key", "11111111111111111111111111111111", "--app-s-key", "22222222222222222222222222222222")
 		var nwk, app frame.Key
 		for k := range nwk {
@@ -80,86 +126,76 @@ func TestReloadOnboard(t *testing.T) {
 		}
 		devices = append(devices, v)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	t.Cleanup(wg.Wait)
-	t.Cleanup(cancel)
-	wg.Go(func() { _ = w.Run(ctx) })
-	board := &openings{sim: simulation{air: w, chip: sx1302test.Options{EUI: chipEUI}}}
-	r, reload := s.reloading(board.open)
-	connected := func() {
-		t.Helper()
-		eventually(t, 10*time.Second, "the gateway is connected", func() bool {
-			out := s.must("", "gateway", "list")
-			return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected") && strings.Count(out, "\n") == 2
-		})
-	}
-	connected()
-	ups := r.watch("app1", key, "v3/+/devices/+/up")
-	heard := func(device int, want ...string) {
-		t.Helper()
-		if _, err := devices[device].Send(frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
-			t.Fatal(err)
-		}
-		m := next(t, ups)
-		for _, w := range append(want, `"gateway_id":"eui-0016c001f1234567"`) {
-			if !strings.Contains(string(m.payload), w) {
-				t.Errorf("no %s in %s", w, m.payload)
-			}
-		}
-	}
-	heard(0)
-	conf, err := os.ReadFile(s.conf)
-	if err != nil {
+	return devices
+}
+
+// connected waits until the gateway is connected.
+func (o *onboardRig) connected(t *testing.T) {
+	t.Helper()
+	eventually(t, 10*time.Second, "the gateway is connected", func() bool {
+		out := o.site.must("", "gateway", "list")
+		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected") &&
+			strings.Count(out, "\n") == 2
+	})
+}
+
+// heard has a device send a frame, and looks for texts in its message.
+func (o *onboardRig) heard(t *testing.T, device int, want ...string) {
+	t.Helper()
+	if _, err := o.devices[device].Send(frame.Data{
+		MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true,
+		FRMPayload: []byte{1},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	first := string(conf)
+	m := next(t, o.ups)
+	for _, w := range append(want, `"gateway_id":"eui-0016c001f1234567"`) {
+		if !strings.Contains(string(m.payload), w) {
+			t.Errorf("no %s in %s", w, m.payload)
+		}
+	}
+}
 
-	// What is none of the chip's business.
-	elsewhere := strings.Replace(first, "enforce_duty_cycle = false", "antenna_gain = 2.0\nlocation = { latitude = 1.5, longitude = 2.5, altitude = 3 }", 1)
-	s.write("lorawand.toml", elsewhere)
-	reload("the configuration is reloaded")
-	heard(0, `"latitude":1.5`)
-	board.want(t, "with another place", 1, 0)
+// otherPlan changes settings that do not concern the chip, then tries a board that does
+// not exist, and at last another plan. It returns the configuration with that.
+func (o *onboardRig) otherPlan(t *testing.T, first string) (other string) {
+	t.Helper()
+	elsewhere := strings.Replace(first, "enforce_duty_cycle = false",
+		"antenna_gain = 2.0\nlocation = { latitude = 1.5, longitude = 2.5, altitude = 3 }", 1)
+	o.site.write("lorawand.toml", elsewhere)
+	o.reload("the configuration is reloaded")
+	o.heard(t, 0, `"latitude":1.5`)
+	o.board.want(t, "with another place", 1, 0)
 
-	// A board that does not exist, then another plan.
-	s.write("lorawand.toml", strings.Replace(elsewhere, "rak2287", "rak2288", 1))
-	reload("the configuration is not reloaded")
-	heard(0)
-	board.want(t, "with a faulty file", 1, 0)
-	other := strings.Replace(elsewhere, `"sx1302"`, "\"sx1302\"\nfrequency_plan = \"US_902_928_FSB_2\"", 1)
-	s.write("lorawand.toml", other)
-	reload("the configuration is reloaded")
-	connected()
-	heard(1, `"latitude":1.5`)
-	contains(t, "gateways", s.must("", "gateway", "list"), "US_902_928_FSB_2")
-	contains(t, "events", s.must("", "events"), "gateway's counter has begun anew")
-	board.want(t, "with another plan", 2, 1)
-	reload("the configuration is reloaded") // nothing new
-	board.want(t, "with the same file", 2, 1)
+	o.site.write("lorawand.toml", strings.Replace(elsewhere, "rak2287", "rak2288", 1))
+	o.reload("the configuration is not reloaded")
+	o.heard(t, 0)
+	o.board.want(t, "with a faulty file", 1, 0)
+	other = strings.Replace(elsewhere, `"sx1302"`, "\"sx1302\"\nfrequency_plan = \"US_902_928_FSB_2\"", 1)
+	o.site.write("lorawand.toml", other)
+	o.reload("the configuration is reloaded")
+	o.connected(t)
+	o.heard(t, 1, `"latitude":1.5`)
+	contains(t, "gateways", o.site.must("", "gateway", "list"), "US_902_928_FSB_2")
+	contains(t, "events", o.site.must("", "events"), "gateway's counter has begun anew")
+	o.board.want(t, "with another plan", 2, 1)
+	o.reload("the configuration is reloaded") // nothing new
+	o.board.want(t, "with the same file", 2, 1)
+	return other
+}
 
-	// Gone, and there again.
-	s.write("lorawand.toml", other[:strings.Index(other, "[[gateway]]")])
-	reload("the configuration is reloaded")
-	if list := s.must("", "gateway", "list"); strings.Contains(list, "0016c001f1234567") {
+// goneAndBack takes the gateway out of the configuration, and puts it in again.
+func (o *onboardRig) goneAndBack(t *testing.T, first, other string) {
+	t.Helper()
+	o.site.write("lorawand.toml", other[:strings.Index(other, "[[gateway]]")])
+	o.reload("the configuration is reloaded")
+	if list := o.site.must("", "gateway", "list"); strings.Contains(list, "0016c001f1234567") {
 		t.Errorf("it is still there:\n%s", list)
 	}
-	board.want(t, "without the gateway", 2, 2)
-	s.write("lorawand.toml", first)
-	reload("the configuration is reloaded")
-	connected()
-	heard(0)
-	board.want(t, "there again", 3, 2)
-	if n := r.d.boards.stats(); n.Starts != 3 || n.Forwarded != 5 {
-		t.Errorf("%d starts and %d frames counted, want 3 and 5", n.Starts, n.Forwarded)
-	}
-
-	// The EUI that it has anyway is now in the configuration, and out of it again.
-	s.write("lorawand.toml", strings.Replace(first, `"sx1302"`, "\"sx1302\"\neui = \"0016C001F1234567\"", 1))
-	reload("the configuration is reloaded")
-	connected()
-	s.write("lorawand.toml", first)
-	reload("the configuration is reloaded")
-	connected()
-	heard(0)
+	o.board.want(t, "without the gateway", 2, 2)
+	o.site.write("lorawand.toml", first)
+	o.reload("the configuration is reloaded")
+	o.connected(t)
+	o.heard(t, 0)
+	o.board.want(t, "there again", 3, 2)
 }

@@ -14,8 +14,8 @@ import (
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
-// openBoard opens the board of a gateway, or a model of the chip on an air of
-// its own where nobody sends.
+// openBoard opens the board of a gateway, or a model of the chip on an air of its
+// own without devices.
 func openBoard(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	if s.Device != config.SimDevice {
 		return openHardware(s, c)

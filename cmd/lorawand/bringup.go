@@ -26,13 +26,16 @@ import (
 	"lorawand/radio"
 )
 
-// receivePoll is how often the chip is asked for what it has heard.
+// receivePoll is the interval at which the chip is asked for received frames.
 const receivePoll = 10 * time.Millisecond
 
 func newConcentratorListen() *cobra.Command {
 	var f boardFlags
 	var duration time.Duration
-	cmd := &cobra.Command{Use: "listen", Short: "Start the concentrator and print every frame that it hears, of any network", Args: noArgs}
+	cmd := &cobra.Command{
+		Use:   "listen",
+		Short: "Start the concentrator and print every frame that it hears, of any network", Args: noArgs,
+	}
 	cmd.Flags().DurationVar(&duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	asJSON := jsonFlag(cmd)
 	f.add(cmd)
@@ -59,7 +62,7 @@ func newConcentratorListen() *cobra.Command {
 	return cmd
 }
 
-// listen prints what is heard until ctx ends.
+// listen prints the received frames until ctx ends.
 func listen(ctx context.Context, chip *sx1302.Chip, w io.Writer, asJSON bool) error {
 	for {
 		packets, err := chip.Receive()
@@ -77,7 +80,7 @@ func listen(ctx context.Context, chip *sx1302.Chip, w io.Writer, asJSON bool) er
 	}
 }
 
-// heardPacket is a frame as listen prints it with --json.
+// heardPacket is a frame in the output of listen --json.
 type heardPacket struct {
 	Count     uint32          `json:"count_us"`
 	Frequency radio.Frequency `json:"frequency"` // Hz
@@ -92,7 +95,8 @@ type heardPacket struct {
 
 func printPacket(w io.Writer, p *sx1302.Packet, asJSON bool) error {
 	h := heardPacket{
-		Count: p.Time, Frequency: p.Frequency, DataRate: p.DataRate.String(), Channel: p.Channel, RSSI: float64(p.RSSI) / 1000, SNR: float64(p.SNR) / 100,
+		Count: p.Time, Frequency: p.Frequency, DataRate: p.DataRate.String(), Channel: p.Channel,
+		RSSI: float64(p.RSSI) / 1000, SNR: float64(p.SNR) / 100,
 		Offset: p.FrequencyError, CRC: p.CRC.String(), Payload: hex.EncodeToString(p.Payload),
 	}
 	if asJSON {
@@ -103,20 +107,20 @@ func printPacket(w io.Writer, p *sx1302.Packet, asJSON bool) error {
 	return err
 }
 
-// stop ends what is sent, and gives the board back.
+// stop ends the transmission and closes the board.
 func (b *workbench) stop(chip *sx1302.Chip, h *board.Hardware) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	return errors.Join(chip.Stop(ctx), h.Close())
 }
 
-// whileOnAir returns a context that a lost terminal or a reader that went away
-// ends too: by default they end the process, and a carrier would stay on the air.
+// whileOnAir returns a context that also ends with the terminal or the reader of
+// the output. By default that would end the process and leave a carrier on the air.
 func whileOnAir(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGHUP, syscall.SIGPIPE)
 }
 
-// explained is explain for what may be no error.
+// explained is explain for an error that may be nil.
 func (b *workbench) explained(err error) error {
 	if err == nil {
 		return nil
@@ -124,7 +128,7 @@ func (b *workbench) explained(err error) error {
 	return b.explain(err)
 }
 
-// transmitFlags say what is sent.
+// transmitFlags describe the frames to send.
 type transmitFlags struct {
 	frequency, power     float64
 	dataRate, payload    string
@@ -138,8 +142,8 @@ func newConcentratorTransmit() *cobra.Command {
 	var o transmitFlags
 	cmd := &cobra.Command{
 		Use: "transmit", Short: "Start the concentrator and send test frames, or a carrier", Args: noArgs,
-		Long: "Start the concentrator and send test frames, or a bare carrier for measurements. This command enforces no\n" +
-			"duty cycle: you are responsible for what is sent.",
+		Long: "Start the concentrator and send test frames, or a bare carrier for measurements. This command\n" +
+			"enforces no duty cycle: you are responsible for what is sent.",
 	}
 	fl := cmd.Flags()
 	fl.Float64Var(&o.frequency, "frequency", 0, "`MHz` (required)")
@@ -149,7 +153,7 @@ func newConcentratorTransmit() *cobra.Command {
 	fl.IntVar(&o.count, "count", 1, "`number` of frames, 1 to 10000")
 	fl.DurationVar(&o.interval, "interval", time.Second, "`time` from one frame to the next")
 	fl.IntVar(&o.chain, "chain", 0, "`radio`, 0 or 1")
-	fl.BoolVar(&o.downlink, "downlink", false, "send as gateways do: inverted polarity, no CRC")
+	fl.BoolVar(&o.downlink, "downlink", false, "send like a gateway: inverted polarity, no CRC")
 	fl.BoolVar(&o.carrier, "carrier", false, "send a bare carrier, as long as --interval")
 	fl.IntVar(&o.offset, "offset", 0, "`kHz` from the frequency to the carrier")
 	f.add(cmd)
@@ -204,7 +208,7 @@ func (o *transmitFlags) transmission() (sx1302.Transmission, error) {
 	return t, nil
 }
 
-// parseDataRate takes "SF7BW125" or a bit rate of FSK.
+// parseDataRate reads "SF7BW125", or a bit rate of FSK.
 func parseDataRate(text string) (radio.DataRate, error) {
 	if rate, err := strconv.ParseUint(text, 10, 32); err == nil {
 		return radio.FSKDataRate(uint32(rate)), nil
@@ -218,7 +222,7 @@ func parseDataRate(text string) (radio.DataRate, error) {
 	return radio.LoRaDataRate(uint8(n), uint32(khz)*1000), nil
 }
 
-// send sends and tells of each frame.
+// send sends the frames and prints the result of each.
 func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Transmission, w io.Writer) error {
 	if o.carrier {
 		if err := chip.Send(t); err != nil {
@@ -249,7 +253,7 @@ func (o *transmitFlags) send(ctx context.Context, chip *sx1302.Chip, t sx1302.Tr
 	return nil
 }
 
-// sentWithin is more than any frame lasts.
+// sentWithin is longer than any frame.
 const sentWithin = 15 * time.Second
 
 // sent waits until a transmitter is free.
@@ -273,9 +277,10 @@ func newConcentratorScript() *cobra.Command {
 	var f boardFlags
 	cmd := &cobra.Command{
 		Use: "script FILE", Short: "Run a board's test, step by step",
-		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that sets the chip up, then\n" +
-			"calls such as {\"k\":\"call\",\"fn\":\"start\"}. Each result is printed as a line of JSON, with rc -1 and the reason for what\n" +
-			"failed; the exit status is 1 then. Other lines are skipped, so recordings of sx1302_hal run unchanged.",
+		Long: "Run the steps of FILE (- is the standard input), one line of JSON each: a line with \"config\" that\n" +
+			"sets the chip up, then calls such as {\"k\":\"call\",\"fn\":\"start\"}. Each result is printed as a line of\n" +
+			"JSON, with rc -1 and the reason for what failed; the exit status is 1 then. Other lines are skipped,\n" +
+			"so recordings of sx1302_hal run unchanged.",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -303,11 +308,11 @@ func newConcentratorScript() *cobra.Command {
 	return cmd
 }
 
-// maxScriptLine is the longest line of a script, bytes.
+// maxScriptLine limits the lines of a script, bytes.
 const maxScriptLine = 1 << 20
 
-// script runs the lines of a script until its end or that of ctx. However it
-// ends, nothing is left on the air.
+// script runs the lines of a script until its end or the end of ctx. It leaves
+// nothing on the air.
 func (b *workbench) script(ctx context.Context, name string, in io.Reader, out io.Writer) (err error) {
 	h, err := b.open()
 	if err != nil {
@@ -359,8 +364,8 @@ func (b *workbench) script(ctx context.Context, name string, in io.Reader, out i
 }
 
 // eachLine calls do with each line that is not blank, and its number, until do
-// fails, the lines or ctx end. A pipe or a terminal may keep a reader waiting for
-// ever, so it reads beside.
+// fails, the lines end or ctx ends. A pipe or a terminal may block a reader for
+// ever, so another goroutine reads.
 func eachLine(ctx context.Context, in io.Reader, do func(n int, line []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -14,6 +14,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
@@ -42,7 +43,10 @@ func TestListenAndTransmit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := a.Device(air.DeviceOptions{Name: "dev", Plan: plan, DataRate: 3, RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, RSSI: -8040, SNR: -550})
+		v, err := a.Device(air.DeviceOptions{
+			Name: "dev", Plan: plan, DataRate: 3,
+			RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, RSSI: -8040, SNR: -550,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,35 +59,18 @@ func TestListenAndTransmit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := v.Join(); err != nil {
-			t.Fatal(err)
+		checkListens(t, chip, v)
+		var text bytes.Buffer
+		o := transmitFlags{
+			frequency: 868.1, dataRate: "sf8bw125", power: 16, payload: "aabb", count: 3,
+			interval: 2 * time.Second, downlink: true,
 		}
-		var text, asJSON bytes.Buffer
-		listening, stop := context.WithTimeout(ctx, 3*time.Second)
-		if err := listen(listening, chip, &text, false); err != nil {
-			t.Fatal(err)
-		}
-		stop()
-		for _, want := range []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"} {
-			if !strings.Contains(text.String(), want) {
-				t.Errorf("no %s in %s", want, text.String())
-			}
-		}
-		if _, err := v.Join(); err != nil {
-			t.Fatal(err)
-		}
-		listening, stop = context.WithTimeout(ctx, 3*time.Second)
-		if err := listen(listening, chip, &asJSON, true); err != nil || !strings.Contains(asJSON.String(), `"data_rate":"SF9BW125","if_chain":`) {
-			t.Errorf("%v, %s", err, asJSON.String())
-		}
-		stop()
-		o := transmitFlags{frequency: 868.1, dataRate: "sf8bw125", power: 16, payload: "aabb", count: 3, interval: 2 * time.Second, downlink: true}
 		tx, err := o.transmission()
 		if err != nil {
 			t.Fatal(err)
 		}
-		text.Reset()
-		if err := o.send(ctx, chip, tx, &text); err != nil || !strings.Contains(text.String(), "frame 3 of 3 sent on 868.1 MHz at SF8BW125 with up to 16 dBm") {
+		if err := o.send(ctx, chip, tx, &text); err != nil || !strings.Contains(text.String(),
+			"frame 3 of 3 sent on 868.1 MHz at SF8BW125 with up to 16 dBm") {
 			t.Errorf("%v, %s", err, text.String())
 		}
 		if err := b.stop(chip, h); err != nil {
@@ -93,11 +80,40 @@ func TestListenAndTransmit(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if len(heard) != 3 || heard[2].Begin.Sub(heard[0].Begin).Round(time.Second) != 4*time.Second || heard[0].Frequency != 868_100_000 || heard[0].Power != 1600 ||
-			heard[0].DataRate != radio.LoRaDataRate(8, 125_000) || !bytes.Equal(heard[0].PHYPayload, []byte{0xAA, 0xBB}) || heard[0].Uplink {
+		if len(heard) != 3 || heard[2].Begin.Sub(heard[0].Begin).Round(time.Second) != 4*time.Second ||
+			heard[0].Frequency != 868_100_000 || heard[0].Power != 1600 ||
+			heard[0].DataRate != radio.LoRaDataRate(8, 125_000) || !bytes.Equal(heard[0].PHYPayload, []byte{0xAA, 0xBB}) ||
+			heard[0].Uplink {
 			t.Errorf("on the air: %+v", heard)
 		}
 	})
+}
+
+// checkListens lets a device join twice, and reads what listen prints of it.
+func checkListens(t *testing.T, chip *sx1302.Chip, v *air.Device) {
+	t.Helper()
+	for _, tt := range []struct {
+		json bool
+		want []string
+	}{
+		{false, []string{"SF9BW125", "-80.4 dBm", "SNR -5.50 dB", "CRC good", "23 bytes 00"}},
+		{true, []string{`"data_rate":"SF9BW125","if_chain":`}},
+	} {
+		if _, err := v.Join(); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		ctx, stop := context.WithTimeout(t.Context(), 3*time.Second)
+		if err := listen(ctx, chip, &out, tt.json); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("no %s in %s", want, out.String())
+			}
+		}
+	}
 }
 
 func TestConcentratorErrors(t *testing.T) {
@@ -105,7 +121,11 @@ func TestConcentratorErrors(t *testing.T) {
 		chip sx1302test.Options
 		says string
 	}{
-		"nothing there":   {sx1302test.Options{Version: 0xFF}, "version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether another program holds the bus (rak2287: SPI /dev/spidev0.0, reset header:17)"},
+		"nothing there": {
+			sx1302test.Options{Version: 0xFF},
+			"version 0xff on sx1302test; check the power and the reset line of the board, the device node, and whether " +
+				"another program holds the bus (rak2287: SPI /dev/spidev0.0, reset header:17)",
+		},
 		"never reset":     {sx1302test.Options{Version: 0x05}, "check the reset GPIO"},
 		"no clock":        {sx1302test.Options{NoClock: true}, "clock"},
 		"firmware is ill": {sx1302test.Options{Hang: true}, "AGC"},
@@ -214,7 +234,9 @@ func TestScriptLeavesNoCarrier(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var out bytes.Buffer
 				var model *sx1302test.Chip
-				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) { model = c }}
+				sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) {
+					model = c
+				}}
 				b := simBoard(t, sim.air, sim.chip)
 				b.way = sim.open
 				ctx, cancel := context.WithCancel(t.Context())

@@ -16,23 +16,24 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// certificates are the files behind TLS. They are read again when they change,
-// and on SIGHUP; while what they hold cannot be used, what they held before is.
+// certificates are the files for TLS. They are read again when they change, and on
+// SIGHUP. While their content is unusable, the earlier content stays in use.
 type certificates struct {
 	certificate, key, clientCA string           // paths; clientCA "": clients need no certificate
-	calendar                   func() time.Time // zero: not known
+	calendar                   func() time.Time // zero: unknown
 	log                        *slog.Logger
 
 	mu     sync.Mutex
 	config *tls.Config
-	looked time.Time // when the files were looked at last
-	stamp  string    // what they looked like when they were read
+	looked time.Time // when the files were last checked
+	stamp  string    // their sizes and times when they were read
 }
 
-// lookEvery is how often the files are looked at while clients connect.
+// lookEvery is the shortest interval at which the files are checked while clients
+// connect.
 const lookEvery = 2 * time.Second
 
-// newCertificates reads the files. It returns nil where the configuration names none.
+// newCertificates reads the files. It returns nil if the configuration names none.
 func newCertificates(m *config.MQTT, calendar func() time.Time, log *slog.Logger) (*certificates, error) {
 	if m.Certificate == "" && m.Key == "" {
 		return nil, nil
@@ -44,7 +45,7 @@ func newCertificates(m *config.MQTT, calendar func() time.Time, log *slog.Logger
 	return c, nil
 }
 
-// TLSConfig is what a listener works with.
+// TLSConfig returns the configuration of a listener.
 func (c *certificates) TLSConfig() *broker.TLSConfig {
 	if c == nil {
 		return nil
@@ -55,7 +56,7 @@ func (c *certificates) TLSConfig() *broker.TLSConfig {
 	}
 }
 
-// current is what the files hold now.
+// current returns the configuration of the files' present content.
 func (c *certificates) current(now time.Time) *tls.Config {
 	c.mu.Lock()
 	look := now.Sub(c.looked) >= lookEvery
@@ -81,10 +82,10 @@ func (c *certificates) reload() {
 		c.log.Error("the certificate cannot be read again; the one before stays in use", "error", err)
 		return
 	}
-	c.log.Info("the certificate is read", "certificate", c.certificate)
+	c.log.Info("the certificate was read", "certificate", c.certificate)
 }
 
-// look returns what tells one state of the files from another.
+// look returns a text that changes when the files change.
 func (c *certificates) look() (stamp string) {
 	for _, path := range []string{c.certificate, c.key, c.clientCA} {
 		if info, err := os.Stat(path); err == nil {
@@ -101,7 +102,7 @@ func (c *certificates) read() error {
 	cfg, err := c.load()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stamp = stamp // a fault is said once for each state of the files
+	c.stamp = stamp // a fault is reported once for each state of the files
 	if err == nil {
 		c.config = cfg
 	}
@@ -110,7 +111,7 @@ func (c *certificates) read() error {
 
 var errNoCertificate = errors.New("holds no certificate")
 
-// load makes a configuration of the files.
+// load makes a TLS configuration of the files.
 func (c *certificates) load() (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(c.certificate, c.key)
 	if err != nil {
@@ -132,9 +133,9 @@ func (c *certificates) load() (*tls.Config, error) {
 	return cfg, nil
 }
 
-// verify checks a client's certificate, which comes first, with those between it
-// and the CA. Dates count only while the calendar is known: a gateway without a
-// clock starts in 1970.
+// verify checks a client's certificate, which comes first, followed by those
+// between it and the CA. Dates are checked only if the calendar is known, because a
+// gateway without a clock starts in 1970.
 func (c *certificates) verify(chain []*x509.Certificate, roots *x509.CertPool) error {
 	now := c.calendar()
 	if now.IsZero() {

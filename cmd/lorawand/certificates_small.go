@@ -10,14 +10,14 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// certificates are the files behind TLS, which the small build does without.
+// certificates replaces the files for TLS, which the small build does not have.
 type certificates struct{}
 
 func newCertificates(*config.MQTT, func() time.Time, *slog.Logger) (*certificates, error) {
 	return nil, nil
 }
 
-// TLSConfig is what a listener works with: nothing.
+// TLSConfig returns nil.
 func (*certificates) TLSConfig() *broker.TLSConfig { return nil }
 
 func (*certificates) reload() {}

@@ -28,7 +28,9 @@ var chipFaults = []struct {
 	lasts time.Duration
 	begin func(m *sx1302test.Chip)
 }{
-	{"one error of the bus", 100 * time.Millisecond, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Bus: errors.New("bus")}) }},
+	{"one error of the bus", 100 * time.Millisecond, func(m *sx1302test.Chip) {
+		m.Break(sx1302test.Fault{Bus: errors.New("bus")})
+	}},
 	{"dead bus", 5 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Bus: errors.New("bus")}) }},
 	{"counter stands still", 3 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Frozen: true}) }},
 	{"torn counter", 30 * time.Second, func(m *sx1302test.Chip) { m.Break(sx1302test.Fault{Torn: true}) }},
@@ -210,7 +212,8 @@ func (c *chipDay) run() {
 	if c.faults < 250 || s.Forwarded < 5000 || s.Starts < uint64(c.faults)/2 || c.heard < 1500 || c.cut > c.faults/10 {
 		c.Errorf("that tests little, or too little works: %d faults, %d heard, %d cut off, %+v", c.faults, c.heard, c.cut, s)
 	}
-	c.Logf("%d faults, %d starts, %d failures; %d frames taken, %d published; %d downlinks heard, %d cut off by a reset; %d uplinks with nothing heard",
+	c.Logf("%d faults, %d starts, %d failures; %d frames taken, %d published; %d downlinks heard, %d cut off by a "+
+		"reset; %d uplinks with nothing heard",
 		c.faults, s.Starts, s.Failures, s.Forwarded, len(c.published), c.heard, c.cut, c.silent)
 }
 
@@ -218,7 +221,8 @@ func (c *chipDay) run() {
 // application has not got, or twice.
 func (c *chipDay) checkUplinks(s sx1302.DriverStats, all bridge.Stats) {
 	c.Helper()
-	if want := uint64(c.model.Heard() - c.model.Lost()); s.Receive.Packets != want || s.Forwarded != want || len(c.published) != int(want) {
+	if want := uint64(c.model.Heard() - c.model.Lost()); s.Receive.Packets != want || s.Forwarded != want ||
+		len(c.published) != int(want) {
 		c.Errorf("the chip has handed over %d frames, the driver has taken %d and handed on %d, %d were published: %+v, %+v",
 			want, s.Receive.Packets, s.Forwarded, len(c.published), s, all)
 	}

@@ -5,10 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -23,22 +23,15 @@ func newCodec() *cobra.Command {
 func newCodecList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the models of devices whose codecs were imported",
-		Long: "List the models of devices whose codecs were imported: their firmware versions, how many codecs they have\n" +
-			"and how many devices are of this model. --wide also shows the bands and which codec belongs to which.",
+		Long: "List the models of devices whose codecs were imported: their firmware versions, how many codecs they\n" +
+			"have and how many devices are of this model. --wide also shows the bands and which codec belongs to\n" +
+			"which.",
 		Args: noArgs,
 	}
 	asJSON, wide := jsonFlag(cmd), wideFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			return operate(cmd.Context(), c, "codec.list", nil, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "MODEL\tFIRMWARE\tCODECS\tBYTES\tDEVICES")
-		err = operate(cmd.Context(), c, "codec.list", nil, func(m admin.Model) error {
+		l := listing[admin.Model]{operation: "codec.list", header: "MODEL\tFIRMWARE\tCODECS\tBYTES\tDEVICES"}
+		l.row = func(w io.Writer, m admin.Model) error {
 			model, firmware := m.Key(), firmwares(&m)
 			if !*wide {
 				model, firmware = shortened(model, 36), shortened(firmware, 18)
@@ -50,11 +43,8 @@ func newCodecList() *cobra.Command {
 				}
 			}
 			return nil
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, nil, *asJSON)
 	}
 	return cmd
 }
@@ -69,7 +59,7 @@ func firmwares(m *admin.Model) string {
 	return orDash(strings.Join(out, ","))
 }
 
-// codecLines returns a line for each version and codec.
+// codecLines returns a line for each pair of version and codec.
 func codecLines(m *admin.Model) (out []string) {
 	for _, v := range m.Model.Versions {
 		bands := map[string][]string{}
@@ -87,7 +77,7 @@ func codecLines(m *admin.Model) (out []string) {
 	return out
 }
 
-// shortened cuts a text that is too long for its column.
+// shortened cuts a text to the width of its column.
 func shortened(s string, most int) string {
 	r := []rune(s)
 	if len(r) <= most {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCodec returns a command that says why there are no codecs.
+// newCodec returns a command that says why this build has no codecs.
 func newCodec() *cobra.Command {
 	return &cobra.Command{
 		Use: "codec", Short: "Not in this build, which runs no JavaScript", Args: cobra.ArbitraryArgs,

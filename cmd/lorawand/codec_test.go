@@ -18,21 +18,26 @@ func TestCodecImport(t *testing.T) {
 			`"formatters":{"up_formatter":"FORMATTER_REPOSITORY","down_formatter":"FORMATTER_REPOSITORY"},"session"`, 1)
 		second := strings.NewReplacer("dev1", "dev2", "01000001", "01000002").Replace(device)
 		file := s.write("devices.json", device+"\n"+second)
-		missing := []string{"no codec: that of acme/sensor is not imported; lorawand codec import reads it from a copy of github.com/TheThingsNetwork/lorawan-devices"}
-		contains(t, "import", s.noted("device", "import", file, "--application", "app1"), append(missing, "line 1: dev1", "(and of 1 devices more)")...)
+		missing := []string{"no codec: that of acme/sensor is not imported; lorawand codec import reads it from a copy of " +
+			"github.com/TheThingsNetwork/lorawan-devices"}
+		contains(t, "import", s.noted("device", "import", file, "--application", "app1"),
+			append(missing, "line 1: dev1", "(and of 1 devices more)")...)
 		status, list, errOut := s.cli("", "device", "list")
 		if status != 0 || !strings.Contains(list, "codec?/codec?") {
 			t.Errorf("%d, %s", status, list)
 		}
 		contains(t, "list", errOut, append(missing, "app1/dev1: ", "(and of 1 devices more)")...)
-		contains(t, "get", s.must("", "device", "get", "dev1", "--application", "app1"), append(missing, "up repository, which cannot be used")...)
+		contains(t, "get", s.must("", "device", "get", "dev1", "--application", "app1"),
+			append(missing, "up repository, which cannot be used")...)
 		contains(t, "formatter test", s.fails("", "formatter", "test", "app1/dev1", "--hex", "01"), missing...)
 
 		if out := s.must("", "codec", "import", dir, "--needed"); out != "Imported 1 model with 1 codec of 1 kB.\n" {
 			t.Errorf("%s", out)
 		}
-		contains(t, "codec list", s.must("", "codec", "list"), "MODEL        FIRMWARE  CODECS  BYTES  DEVICES\n", "acme/sensor  1.0       1       286    2\n")
-		if status, list, errOut := s.cli("", "device", "list"); status != 0 || errOut != "" || !strings.Contains(list, "codec/codec") {
+		contains(t, "codec list", s.must("", "codec", "list"), "MODEL        FIRMWARE  CODECS  BYTES  DEVICES\n",
+			"acme/sensor  1.0       1       286    2\n")
+		if status, list, errOut := s.cli("", "device", "list"); status != 0 || errOut != "" ||
+			!strings.Contains(list, "codec/codec") {
 			t.Errorf("%d, %s%s", status, list, errOut)
 		}
 		out := s.must("", "formatter", "test", "app1/dev1", "--port", "2", "--hex", "01")
@@ -47,7 +52,8 @@ func TestCodecImport(t *testing.T) {
 			}
 		}
 		s.must("", "codec", "delete", "acme/sensor")
-		if out := s.must("", "codec", "import", dir+"/vendor/acme/sensor.yaml"); out != "Imported 1 model with 1 codec of 1 kB.\n" {
+		if out := s.must("", "codec", "import", dir+
+			"/vendor/acme/sensor.yaml"); out != "Imported 1 model with 1 codec of 1 kB.\n" {
 			t.Errorf("%s", out)
 		}
 		if list := s.must("", "codec", "list", "--json"); strings.Count(list, "\n") != 2 || !strings.Contains(list, `"model_id":"sensor"`) {
@@ -64,7 +70,8 @@ func TestCodecImport(t *testing.T) {
 func TestCodecCheck(t *testing.T) {
 	s := newSite(t, "")
 	good := repositoryCopy(t, nil)
-	if out := s.must("", "codec", "import", good, "--check"); out != "3 examples of 1 codec: 3 as their makers say, 0 not.\n" {
+	if out := s.must("", "codec", "import", good,
+		"--check"); out != "3 examples of 1 codec: 3 as their makers say, 0 not.\n" {
 		t.Errorf("%s", out)
 	}
 	if list := s.must("", "codec", "list", "--json"); list != "" {
@@ -74,13 +81,25 @@ func TestCodecCheck(t *testing.T) {
 		name, codec, script string
 		want                []string
 	}{
-		{"no examples", "uplinkDecoder: {fileName: lamp.js}\n", lamp, []string{"acme/sensor-codec: has no examples\n", "0 examples of 1 codec"}},
+		{"no examples", "uplinkDecoder: {fileName: lamp.js}\n", lamp, []string{
+			"acme/sensor-codec: has no examples\n",
+			"0 examples of 1 codec",
+		}},
 		{"other data", strings.Replace(sensorCodec, "on: true, port: 2", "on: true, port: 3", 1), lamp, []string{`acme/sensor-codec: uplink decoder: on: data is {"on":true,"port":2}, not {"on":true,"port":3}`, "2 as their makers say, 1 not."}},
-		{"other bytes", strings.Replace(sensorCodec, "bytes: [0], fPort: 9", "bytes: [0, 1]", 1), lamp, []string{"downlink encoder: off: bytes is [0], not [0,1]"}},
-		{"an error", sensorCodec, "function decodeUplink() { throw new Error('no\x1b[2J'); }", []string{"uplink decoder: on: error is", "3 not."}},
+		{
+			"other bytes", strings.Replace(sensorCodec, "bytes: [0], fPort: 9", "bytes: [0, 1]", 1), lamp,
+			[]string{"downlink encoder: off: bytes is [0], not [0,1]"},
+		},
+		{
+			"an error", sensorCodec, "function decodeUplink() { throw new Error('no\x1b[2J'); }",
+			[]string{"uplink decoder: on: error is", "3 not."},
+		},
 		{"a script without end", sensorCodec, "for (;;);", []string{"script timeout", "3 not."}},
 		{"no script at all", sensorCodec, "", []string{"3 not."}},
-		{"an example of another form", sensorCodec + "  - {input: {bytes: '01'}, output: {}}\n", lamp, []string{"downlink decoder: example 2: cannot be used", "3 as their makers say, 1 not."}},
+		{
+			"an example of another form", sensorCodec + "  - {input: {bytes: '01'}, output: {}}\n", lamp,
+			[]string{"downlink decoder: example 2: cannot be used", "3 as their makers say, 1 not."},
+		},
 	} {
 		dir := repositoryCopy(t, nil)
 		for name, text := range map[string]string{"sensor-codec.yaml": tt.codec, "lamp.js": tt.script} {
@@ -106,8 +125,10 @@ func TestCodecImportRefused(t *testing.T) {
 	if err := os.WriteFile(dir+"/vendor/acme/meter.yaml", []byte("["), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, "a model of a folder", s.noted("codec", "import", dir), "lorawand: left out: acme/meter: acme/meter.yaml: cannot be used")
-	contains(t, "a file", s.fails("", "codec", "import", dir+"/vendor/acme/sensor.yaml", dir+"/vendor/acme/meter.yaml"), "meter.yaml: acme/meter.yaml: cannot be used")
+	contains(t, "a model of a folder", s.noted("codec", "import", dir),
+		"lorawand: left out: acme/meter: acme/meter.yaml: cannot be used")
+	contains(t, "a file", s.fails("", "codec", "import", dir+"/vendor/acme/sensor.yaml", dir+"/vendor/acme/meter.yaml"),
+		"meter.yaml: acme/meter.yaml: cannot be used")
 	for _, tt := range []struct{ path, want string }{
 		{"/none", "/none: no such file"},
 		{dir + "/vendor/acme/lamp.js", "not the MODEL.yaml of a device"},
@@ -117,15 +138,18 @@ func TestCodecImportRefused(t *testing.T) {
 	} {
 		contains(t, tt.path, s.fails("", "codec", "import", tt.path), tt.want)
 	}
-	contains(t, "nothing needed", s.fails("", "codec", "import", dir, "--needed"), "no codec of a model that a registered device is of")
+	contains(t, "nothing needed", s.fails("", "codec", "import", dir, "--needed"),
+		"no codec of a model that a registered device is of")
 	many := map[string]string{}
 	for i := range codec.MaxCodecs + 1 {
 		name := "m" + strings.Repeat("x", i%50) + string(rune('a'+i/50))
-		many["vendor/acme/"+name+".yaml"] = "firmwareVersions: [{version: 1, profiles: {EU433: {codec: " + name + "-codec}}}]\n"
+		many["vendor/acme/"+name+".yaml"] = "firmwareVersions: [{version: 1, profiles: {EU433: {codec: " + name +
+			"-codec}}}]\n"
 		many["vendor/acme/"+name+"-codec.yaml"] = "uplinkDecoder: {fileName: a.js}\n"
 	}
 	many["vendor/acme/a.js"] = lamp
-	contains(t, "too many", s.fails("", "codec", "import", repositoryCopy(t, many)+"/vendor/acme"), "too many codecs: they would be ", "at most 512 with 256 of 2048 kB", "--needed")
+	contains(t, "too many", s.fails("", "codec", "import", repositoryCopy(t, many)+"/vendor/acme"),
+		"too many codecs: they would be ", "at most 512 with 256 of 2048 kB", "--needed")
 }
 
 // A maker's codec may be longer than the script that a device is given: it is
@@ -135,12 +159,14 @@ func TestLongCodecImport(t *testing.T) {
 		dir := repositoryCopy(t, nil)
 		write := func(size int) {
 			script := lamp + strings.Repeat("// a table of the maker\n", (size-len(lamp))/24)
-			if err := os.WriteFile(dir+"/vendor/acme/lamp.js", []byte(script+strings.Repeat("\n", size-len(script))), 0o600); err != nil {
+			if err := os.WriteFile(dir+"/vendor/acme/lamp.js", []byte(script+strings.Repeat("\n", size-len(script))),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
 		write(formatter.MaxCodec)
-		if out := s.must("", "codec", "import", dir, "--check"); out != "3 examples of 1 codec: 3 as their makers say, 0 not.\n" {
+		if out := s.must("", "codec", "import", dir,
+			"--check"); out != "3 examples of 1 codec: 3 as their makers say, 0 not.\n" {
 			t.Errorf("%s", out)
 		}
 		if out := s.must("", "codec", "import", dir); out != "Imported 2 models with 1 codec of 384 kB.\n" {

@@ -25,13 +25,15 @@ func newCodecImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import DIR|FILE…",
 		Short: "Import codecs from a copy of The Things Stack's device repository",
-		Long: "Import the codecs that makers of devices publish in github.com/TheThingsNetwork/lorawan-devices, from a\n" +
-			"copy of that: its folder, its vendor folder, the folder of a brand, or MODEL.yaml files there. Devices whose\n" +
-			"formatter is repository get them by their brand, model, firmware version and band. What is there already is\n" +
-			"replaced. Models that cannot be read are told and left out; a FILE that cannot be read is an error, and then\n" +
-			"nothing is imported.\n\n" +
-			"At most 512 models with 256 codecs of 2 MB are kept: of the whole repository import what is --needed.\n\n" +
-			"--check runs the makers' examples instead, with the limits of the daemon, and tells what differs.",
+		Long: "Import the codecs that makers of devices publish in github.com/TheThingsNetwork/lorawan-devices,\n" +
+			"from a copy of that: its folder, its vendor folder, the folder of a brand, or MODEL.yaml files\n" +
+			"there. Devices whose formatter is repository use them by their brand, model, firmware version and\n" +
+			"band. Codecs that were imported before are replaced. Models that cannot be read are reported and\n" +
+			"left out; a FILE that cannot be read is an error, and then nothing is imported.\n\n" +
+			"At most 512 models with 256 codecs of 2 MB are kept: to import from the whole repository use\n" +
+			"--needed.\n\n" +
+			"--check runs the makers' examples instead, with the limits of the daemon, and prints the\n" +
+			"differences.",
 		Example: "lorawand codec import lorawan-devices --needed\n" +
 			"lorawand codec import lorawan-devices/vendor/acme/sensor.yaml --check",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -42,7 +44,7 @@ func newCodecImport() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "run the examples of the codecs, and import nothing")
-	cmd.Flags().BoolVar(&needed, "needed", false, "only of models that registered devices are of")
+	cmd.Flags().BoolVar(&needed, "needed", false, "only codecs for models of registered devices")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -59,14 +61,15 @@ func newCodecImport() *cobra.Command {
 			return err
 		}
 		if check {
-			return checkExamples(cmd.Context(), cmd.OutOrStdout(), s)
+			return checkExamples(cmd.Context(), c, cmd.OutOrStdout(), s)
 		}
 		return importCodecs(cmd, c, s)
 	}
 	return cmd
 }
 
-// modelsInUse returns whether a registered device is of a model.
+// modelsInUse returns a function that reports whether a registered device is of a
+// model.
 func modelsInUse(ctx context.Context, c config.Config) (func(repository.Name) bool, error) {
 	type versioned struct {
 		IDs struct {
@@ -82,8 +85,8 @@ func modelsInUse(ctx context.Context, c config.Config) (func(repository.Name) bo
 	return func(n repository.Name) bool { return used[n] }, err
 }
 
-// readCodecs reads all of the folders and files. It tells of models that it leaves
-// out, and returns an error for a file that it cannot read.
+// readCodecs reads all folders and files. It reports models that it leaves out, and
+// returns an error for a file that it cannot read.
 func readCodecs(stderr io.Writer, paths []string, wanted func(repository.Name) bool) (*repository.Selection, error) {
 	all := &repository.Selection{}
 	var faults []error
@@ -115,8 +118,9 @@ func readCodecs(stderr io.Writer, paths []string, wanted func(repository.Name) b
 	return all, nil
 }
 
-// readCodecPath reads a folder of all brands or of one, or the file of a model. It
-// opens the folder of all brands, out of which no name in a file leads.
+// readCodecPath reads the folder of all brands, the folder of one brand, or the
+// file of a model. It opens the folder of all brands as a root that no name in a
+// file can leave.
 func readCodecPath(path string, wanted func(repository.Name) bool) (s *repository.Selection, isFile bool, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
@@ -156,7 +160,7 @@ func readCodecPath(path string, wanted func(repository.Name) bool) (s *repositor
 	return readBrand(path, wanted)
 }
 
-// readBrand reads the folder of one brand.
+// readBrand reads the folder of a brand.
 func readBrand(path string, wanted func(repository.Name) bool) (*repository.Selection, bool, error) {
 	root, err := os.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -186,15 +190,15 @@ func importCodecs(cmd *cobra.Command, c config.Config, s *repository.Selection) 
 	return err
 }
 
-// errExamples is the reason for a check that has found something.
+// errExamples is the error of a check with differences.
 var errExamples = errors.New("not all examples come out as their makers say")
 
-// checkExamples runs the examples of all codecs as the daemon would, and prints what
-// differs.
-func checkExamples(ctx context.Context, out io.Writer, s *repository.Selection) error {
+// checkExamples runs the examples of all codecs as the daemon would, and prints the
+// differences.
+func checkExamples(ctx context.Context, c config.Config, out io.Writer, s *repository.Selection) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pool := formatter.New(formatter.Options{Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	wrong, with := 0, map[string]bool{}

@@ -15,7 +15,7 @@ import (
 	"lorawand/concentrator/sx1302/board"
 )
 
-// boardFlags name a board and what is different about it.
+// boardFlags name a board and override parts of it.
 type boardFlags struct {
 	gateway, plan string
 	keys          config.SX1302
@@ -41,14 +41,14 @@ func (f *boardFlags) add(cmd *cobra.Command) {
 	}
 }
 
-// addLines is add for a command that needs no more than devices and lines, and so
-// no plan; it takes one without a word.
+// addLines is add for a command that needs only devices and lines, and so no plan;
+// it accepts and ignores the flag.
 func (f *boardFlags) addLines(cmd *cobra.Command) {
 	f.add(cmd)
 	cmd.Flags().Lookup("plan").Hidden = true
 }
 
-// board is one that a command works with.
+// workbench is a board with which a command works.
 type workbench struct {
 	keys config.SX1302
 	config.Concentrator
@@ -56,18 +56,19 @@ type workbench struct {
 	way  opener
 }
 
-// find returns the board of the flags or of the configuration, set up for its
-// plan.
+// find returns the board in the flags or the configuration, set up for its plan.
 func (f *boardFlags) find(cmd *cobra.Command) (*workbench, error) {
 	return f.board(cmd, func(b *workbench) (config.Concentrator, error) { return b.keys.Concentrator(b.plan) })
 }
 
-// findLines is find for a command that needs no more than devices and lines.
+// findLines is find for a command that needs only devices and lines.
 func (f *boardFlags) findLines(cmd *cobra.Command) (*workbench, error) {
 	return f.board(cmd, func(b *workbench) (config.Concentrator, error) { return b.keys.Probed() })
 }
 
-func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Concentrator, error)) (*workbench, error) {
+func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Concentrator, error)) (*workbench,
+	error,
+) {
 	b := &workbench{keys: f.keys, plan: f.plan, way: openBoard}
 	if f.keys.Board == "" {
 		c, err := loadConfig(cmd)
@@ -87,10 +88,10 @@ func (f *boardFlags) board(cmd *cobra.Command, setUp func(*workbench) (config.Co
 	return b, nil
 }
 
-// errNoBoard is the reason for a command that knows of no board.
+// errNoBoard is the error of a command without a board.
 var errNoBoard = errors.New("no board given, and none in the configuration")
 
-// take fills in what the configuration says of a gateway.
+// take sets what the configuration says about a gateway.
 func (b *workbench) take(c *config.Config, gateway string) error {
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
@@ -128,14 +129,18 @@ func (b *workbench) open() (*board.Hardware, error) {
 	return h, nil
 }
 
-// chip returns the chip of an opened board; firmware is needed to start it.
+// chip returns the chip of an open board. firmware is needed to start it.
 func (b *workbench) chip(h *board.Hardware, firmware sx1302.Firmware) (*sx1302.Chip, error) {
-	return sx1302.New(h.Conn, b.Chip, sx1302.Options{Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer, SX1261: h.SX1261})
+	return sx1302.New(h.Conn, b.Chip, sx1302.Options{
+		Firmware: firmware, Reset: h.Reset, MaxTransfer: h.MaxTransfer,
+		SX1261: h.SX1261,
+	})
 }
 
-// explain adds which device and which lines an error is about.
+// explain adds the device and the lines to an error.
 func (b *workbench) explain(err error) error {
-	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device, cmp.Or(strings.Join(b.Board.Toggled(), ", "), "reset none"))
+	return fmt.Errorf("%w (%s: SPI %s, %s)", err, b.Board.Name, b.Board.Device,
+		cmp.Or(strings.Join(b.Board.Toggled(), ", "), "reset none"))
 }
 
 // start opens the board and starts its chip. The caller closes the hardware.
@@ -165,7 +170,8 @@ func (b *workbench) start(ctx context.Context) (*sx1302.Chip, *board.Hardware, e
 
 func newConcentrator() *cobra.Command {
 	return group("concentrator", "Work with the concentrator on board while the daemon does not",
-		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(), newConcentratorScript())
+		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(),
+		newConcentratorScript())
 }
 
 func newConcentratorProbe() *cobra.Command {
@@ -227,7 +233,7 @@ func newConcentratorReset() *cobra.Command {
 	return cmd
 }
 
-// resetDone is what reset prints.
+// resetDone returns the output of reset.
 func resetDone(b *board.Board) string {
 	lines := b.Toggled()
 	if len(lines) == 0 {

@@ -35,8 +35,8 @@ func newConfig() *cobra.Command {
 		check, def, newConfigPlans())
 }
 
-// checkServed returns an error for a configuration that asks for what this
-// version does not do.
+// checkServed returns an error if the configuration asks for something that this
+// version does not serve.
 func checkServed(c *config.Config) error {
 	if missing := unserved(c); len(missing) > 0 {
 		return fmt.Errorf("%w: not served by this version: %v", config.ErrConfig, missing)
@@ -44,7 +44,7 @@ func checkServed(c *config.Config) error {
 	return nil
 }
 
-// unserved lists what the configuration asks for and this version does not do.
+// unserved lists the settings that this version does not serve.
 func unserved(c *config.Config) (out []string) {
 	if len(c.MQTT.TLSListen) > 0 && !hasTLS {
 		out = append(out, "mqtt.tls_listen")
@@ -55,7 +55,7 @@ func unserved(c *config.Config) (out []string) {
 	if c.HTTP.Listen != "" && !hasHTTP {
 		out = append(out, "http.listen")
 	}
-	if c.HTTP.APIListen != "" {
+	if c.HTTP.APIListen != "" && !hasHTTP {
 		out = append(out, "http.api_listen")
 	}
 	for i := range c.Gateways {

@@ -22,19 +22,19 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// caller carries out operations: a running daemon, or what stands in for it.
+// caller performs operations: the running daemon or a substitute.
 type caller interface {
 	Call(ctx context.Context, op string, args any, each func(json.RawMessage) error) error
 }
 
-// ask has the running daemon carry out an operation, and calls each for every
-// part of its answer.
+// ask asks the running daemon for an operation, and calls each for every part of
+// the answer.
 func ask[T any](ctx context.Context, c config.Config, op string, args any, each func(T) error) error {
 	return call(ctx, admin.Client{Path: c.Control.Socket}, op, args, each)
 }
 
-// operate is ask for what can be done without a daemon too: where none runs
-// the store is opened, and the operation carried out here.
+// operate is ask for an operation that also works without a daemon: if none runs,
+// it opens the store and performs the operation in this process.
 func operate[T any](ctx context.Context, c config.Config, op string, args any, each func(T) error) error {
 	err := ask(ctx, c, op, args, each)
 	if !errors.Is(err, admin.ErrNotRunning) {
@@ -56,8 +56,8 @@ func call[T any](ctx context.Context, a caller, op string, args any, each func(T
 // noParts is for operations without an answer.
 func noParts(struct{}) error { return nil }
 
-// withoutDaemon opens the store, and has do work on what is in it as a daemon
-// without gateways and clients would.
+// withoutDaemon opens the store and calls do, which works like a daemon without
+// gateways and clients.
 func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) error {
 	s, st, err := openState(c, nil)
 	if errors.Is(err, store.ErrLocked) {
@@ -68,11 +68,14 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	}
 	defer s.Close()
 	silent := slog.New(slog.DiscardHandler)
-	b, err := newBridge(c, bridge.Options{Devices: st.Devices, Ledgers: st.Ledgers, Hours: st.Hours, Tombstones: st.Tombstones, Gateways: gateway.NewRegistry(), Store: s, Outbox: nobody{}, Logger: silent})
+	b, err := newBridge(c, bridge.Options{
+		Devices: st.Devices, Ledgers: st.Ledgers, Hours: st.Hours, Tombstones: st.Tombstones,
+		Gateways: gateway.NewRegistry(), Store: s, Outbox: nobody{}, Logger: silent,
+	})
 	if err != nil {
 		return err
 	}
-	formatters := formatter.New(formatter.Options{Logger: silent})
+	formatters := formatter.New(formatterOptions(c, silent))
 	a, err := admin.New(admin.Options{
 		Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Logger: silent,
 		Applications: st.Applications, Codecs: st.Codecs, Resolver: codec.NewResolver(st.Applications, st.Codecs),
@@ -104,9 +107,8 @@ func printJSON(w io.Writer) func(json.RawMessage) error {
 	}
 }
 
-// plainLine returns a text as one line that does to a terminal and to a table
-// nothing but stand there. Names, and the ids in a client's topics, come from
-// outside.
+// plainLine returns a text as one line without control characters, safe for a
+// terminal and a table. Names, and the ids in a client's topics, come from outside.
 func plainLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -48,7 +48,8 @@ func TestNoDaemon(t *testing.T) {
 	s := newSite(t, "")
 	for _, args := range []string{"events", "events -f", "why as:downlink:X", "gateway list", "status", "status --json"} {
 		status, out, errOut := s.cli("", strings.Fields(args)...)
-		if status != 1 || out != "" || !strings.HasPrefix(errOut, "lorawand: the daemon is not running: no daemon answers on "+s.dir) || strings.Count(errOut, "\n") != 1 {
+		if status != 1 || out != "" || !strings.HasPrefix(errOut,
+			"lorawand: the daemon is not running: no daemon answers on "+s.dir) || strings.Count(errOut, "\n") != 1 {
 			t.Errorf("%s: exit status %d\n%s%s", args, status, out, errOut)
 		}
 	}
@@ -94,7 +95,8 @@ func TestEventsOfJoins(t *testing.T) {
 	if out := s.must("", "events", "--device", "0707070707070707"); strings.Count(out, "\n") != 1 {
 		t.Errorf("of one DevEUI:\n%s", out)
 	}
-	if out := s.must("", "events", "--device", "dev1"); strings.Contains(out, "0707070707070707") || strings.Count(out, "\n") < 3 {
+	if out := s.must("", "events", "--device", "dev1"); strings.Contains(out, "0707070707070707") ||
+		strings.Count(out, "\n") < 3 {
 		t.Errorf("of one device:\n%s", out)
 	}
 	out := s.must("", "events", "--json", "--gateway", "eui-a1c0ffee00000001")
@@ -119,7 +121,10 @@ func TestWhy(t *testing.T) {
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 	r := s.start()
 	f := r.transmitter(testEUI, func(radio.Downlink) radio.TxResult { return radio.TxOK })
-	phy, err := frame.BuildUplink(frame.Data{MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1, FRMPayload: []byte("x")}, 0, testKeys(t))
+	phy, err := frame.BuildUplink(frame.Data{
+		MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte("x"),
+	}, 0, testKeys(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +145,10 @@ func TestWhy(t *testing.T) {
 	}
 	for _, id := range e.IDs[1:] {
 		text := s.must("", "why", id)
-		for _, want := range []string{"uplink f_cnt 0 heard", "acknowledgement", "RX1 868.5 MHz SF7BW125", "chosen; handed to gateway eui-a1c0ffee00000001", "sent"} {
+		for _, want := range []string{
+			"uplink f_cnt 0 heard", "acknowledgement", "RX1 868.5 MHz SF7BW125",
+			"chosen; handed to gateway eui-a1c0ffee00000001", "sent",
+		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: %q is not in\n%s", id, want, text)
 			}
@@ -149,11 +157,18 @@ func TestWhy(t *testing.T) {
 	if out := s.must("", "why", "--json", e.IDs[0]); !strings.Contains(out, `"options":[{"window":"RX1"`) {
 		t.Errorf("%s", out)
 	}
-	if status, _, errOut := s.cli("", "why", "as:downlink:NONE"); status != 1 || !strings.Contains(errOut, `"as:downlink:NONE": no event about it is remembered`) {
+	if status, _, errOut := s.cli("", "why", "as:downlink:NONE"); status != 1 ||
+		!strings.Contains(errOut, `"as:downlink:NONE": no event about it is remembered`) {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
+	checkOneGateway(t, s)
+}
 
-	out = s.must("", "gateway", "list")
+// checkOneGateway reads what gateway list and status say of a gateway that has heard one
+// uplink and has answered it.
+func checkOneGateway(t *testing.T, s *site) {
+	t.Helper()
+	out := s.must("", "gateway", "list")
 	for _, want := range []string{"eui-a1c0ffee00000001", "EU_863_870_TTN", "connected ", "868.0–868.6 MHz 0.00 of 1 %"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("gateway list: %q is not in\n%s", want, out)
@@ -174,7 +189,8 @@ func TestWhy(t *testing.T) {
 		strings.Contains(out, "emission") {
 		t.Errorf("gateway airtime --json: %s", out)
 	}
-	if status, _, errOut := s.cli("", "gateway", "airtime", "gw9"); status != 1 || !strings.Contains(errOut, "no such gateway") {
+	if status, _, errOut := s.cli("", "gateway", "airtime", "gw9"); status != 1 ||
+		!strings.Contains(errOut, "no such gateway") {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 	var g struct {
@@ -182,11 +198,15 @@ func TestWhy(t *testing.T) {
 		Confirmed bool
 		Pull      *float64 `json:"last_pull_data_s"`
 	}
-	if err := json.Unmarshal([]byte(s.must("", "gateway", "list", "--json")), &g); err != nil || g.EUI != testEUI.String() || !g.Confirmed || g.Pull == nil {
+	if err := json.Unmarshal([]byte(s.must("", "gateway", "list", "--json")), &g); err != nil ||
+		g.EUI != testEUI.String() || !g.Confirmed || g.Pull == nil {
 		t.Errorf("%+v, %v", g, err)
 	}
 	out = s.must("", "status")
-	for _, want := range []string{"lorawand development", "gateways:  1, 1 connected", "devices:   1, 0 joins", "uplinks:   1 heard, 1 published"} {
+	for _, want := range []string{
+		"lorawand development", "gateways:  1, 1 connected", "devices:   1, 0 joins",
+		"uplinks:   1 heard, 1 published",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("status: %q is not in\n%s", want, out)
 		}
@@ -200,7 +220,8 @@ func TestGatewayList(t *testing.T) {
 	r.forwarder(testEUI)
 	out := s.until("unconfirmed", "gateway", "list")
 	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "roof") && (!strings.Contains(line, "never connected") || !strings.Contains(line, "US_902_928_FSB_2") || !strings.Contains(line, "nothing sent")) {
+		if strings.HasPrefix(line, "roof") && (!strings.Contains(line, "never connected") ||
+			!strings.Contains(line, "US_902_928_FSB_2") || !strings.Contains(line, "nothing sent")) {
 			t.Errorf("%s", line)
 		}
 	}

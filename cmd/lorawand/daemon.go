@@ -9,10 +9,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/api"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
@@ -29,7 +31,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// daemon is everything that runs, wired together.
+// daemon has all running parts and connects them.
 type daemon struct {
 	log     *slog.Logger
 	store   *store.Store
@@ -38,6 +40,7 @@ type daemon struct {
 	broker  *broker.Broker
 	control *admin.Server
 	http    *admin.HTTP // nil: off
+	api     *api.API    // nil: off
 	udp     *udp.Driver // nil: off
 	boards  boards
 	certs   *certificates // nil: no TLS
@@ -47,29 +50,27 @@ type daemon struct {
 
 	restores chan restoring
 
-	// What reload needs; without a source there are no reloads.
+	// The fields below are for reload; without a source there are no reloads.
 	config  config.Config // that is in force
 	level   *slog.LevelVar
 	source  func() (config.Config, error)
 	reloads <-chan os.Signal
 }
 
-// newDaemon opens the store and the sockets. run does the work, and close
-// frees what was opened if it is not run.
+// newDaemon opens the store and the sockets. run does the work. close closes them
+// if run is not called.
 func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
 	return newDaemonOn(c, log, openBoard, nil)
 }
 
-// newDaemonOn is newDaemon with the way to open boards, and with what the store
-// writes to; nil is its folder.
+// newDaemonOn is newDaemon with the function that opens boards, and with the
+// store's file system; nil stands for its folder.
 func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (d *daemon, err error) {
 	if err := checkServed(&c); err != nil {
 		return nil, err
 	}
 	d = &daemon{log: log, restores: make(chan restoring), config: c}
-	d.formatters = formatter.New(formatter.Options{
-		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Logger: log,
-	})
+	d.formatters = formatter.New(formatterOptions(c, log))
 	defer func() {
 		if err != nil {
 			d.close()
@@ -106,7 +107,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones, Gateways: gateways, Store: d.store, Outbox: d.broker,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones,
+		Gateways: gateways, Store: d.store, Outbox: d.broker,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version,
 	}); err != nil {
@@ -119,7 +121,14 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	return d, d.openDoors(c)
 }
 
-// listenUDP opens the port of packet forwarders, if there is to be one.
+// formatterOptions returns the options of the runner of payload formatters.
+func formatterOptions(c config.Config, log *slog.Logger) formatter.Options {
+	return formatter.Options{
+		NoJavaScript: !c.Formatter.JavaScript, Deadline: c.Formatter.Deadline.D(), Wait: c.Formatter.Wait.D(), Logger: log,
+	}
+}
+
+// listenUDP opens the port for packet forwarders, if the configuration has one.
 func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridge.Clock) (err error) {
 	if c.UDP.Listen == "" {
 		return nil
@@ -130,8 +139,8 @@ func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridg
 	return err
 }
 
-// warnListening tells of packet forwarders that have to listen before they talk,
-// which nobody but they themselves can do.
+// warnListening warns about packet forwarders that must listen before talk: only
+// they themselves can do that.
 func warnListening(gws []config.Gateway, log *slog.Logger) {
 	for i := range gws {
 		plan, err := region.Lookup(gws[i].FrequencyPlan)
@@ -139,12 +148,13 @@ func warnListening(gws []config.Gateway, log *slog.Logger) {
 			continue
 		}
 		if _, asked := plan.LBT(); asked {
-			log.Warn("the frequency plan requires listen before talk: configure it in the packet forwarder", "gateway", gws[i].ID, "plan", plan.ID())
+			log.Warn("the frequency plan requires listen before talk: configure it in the packet forwarder", "gateway",
+				gws[i].ID, "plan", plan.ID())
 		}
 	}
 }
 
-// newBridge completes the options with what the configuration says.
+// newBridge adds the settings of the configuration to the options.
 func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	plan, err := region.Lookup(c.Network.DefaultFrequencyPlan)
 	if err != nil {
@@ -158,11 +168,12 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	if o.DevAddrs, err = devAddrPrefixes(&c.Network, o.Encoder.NetID); err != nil {
 		return nil, err
 	}
-	o.Deduplication, o.Commit, o.RX1Delay = c.Network.DeduplicationWindow.D(), c.Store.CommitInterval.D(), c.Network.RX1Delay.D()
+	o.Deduplication, o.Commit, o.RX1Delay = c.Network.DeduplicationWindow.D(), c.Store.CommitInterval.D(),
+		c.Network.RX1Delay.D()
 	return bridge.New(o)
 }
 
-// openDoors opens the ways in which the owner gets in.
+// openDoors opens the control socket and the HTTP server.
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
@@ -178,23 +189,60 @@ func (d *daemon) openDoors(c config.Config) error {
 			return err
 		}
 	}
+	if err = d.openAPI(c, a); err != nil {
+		return err
+	}
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
 }
 
-// push hands an application's downlinks on.
+// openAPI opens the HTTP API, if the configuration has one.
+func (d *daemon) openAPI(c config.Config, a *admin.Admin) (err error) {
+	if c.HTTP.APIListen == "" {
+		return nil
+	}
+	d.api, err = api.Listen(api.Options{
+		Listen: c.HTTP.APIListen, TLS: d.certs.TLSConfig(), Admin: a, Bridge: d.bridge, Keys: d.state.Keys,
+		Calendar: d.calendar, Logger: d.log,
+		Used:  func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		NetID: c.Network.NetID,
+		MQTT:  func() (address, tlsAddress string) { return first(c.MQTT.Listen), first(c.MQTT.TLSListen) },
+	})
+	return err
+}
+
+// calendar returns the calendar time, or the zero time where it is not known.
+func (d *daemon) calendar() time.Time {
+	if now := d.bridge.Now(); now.Wall.Known() {
+		return now.Wall.Time
+	}
+	return time.Time{}
+}
+
+func first(addresses []string) string {
+	if len(addresses) == 0 {
+		return ""
+	}
+	return addresses[0]
+}
+
+// push passes an application's downlinks to the bridge.
 func (d *daemon) push(ctx context.Context, p broker.Push) error {
 	return d.bridge.Push(ctx, session.ID{Application: p.Login.Application, Device: p.Device}, p.Replace, p.Payload)
 }
 
-// refused makes events of what MQTT clients are refused.
+// refused turns a refusal of an MQTT client into an event.
 func (d *daemon) refused(r broker.Refused) {
 	now := d.bridge.Now()
 	e := event.Event{
 		Kind: [...]event.Kind{
-			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused, broker.SubscribeRefused: event.SubscribeRefused,
+			broker.LoginRefused: event.ClientRefused, broker.PublishRefused: event.PublishRefused,
+			broker.SubscribeRefused: event.SubscribeRefused, broker.PacketRefused: event.PacketRefused,
 		}[r.What],
-		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{ID: r.Client, Application: r.Application, Topic: r.Topic},
+		Host: now.Host, Address: r.Address, Word: r.Why, Client: event.Client{
+			ID: r.Client, Application: r.Application,
+			Topic: r.Topic,
+		},
 	}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
@@ -202,8 +250,8 @@ func (d *daemon) refused(r broker.Refused) {
 	d.bridge.Events().Write(&e)
 }
 
-// devAddrPrefixes are those of the configuration, which was checked, or the
-// block of the NetID.
+// devAddrPrefixes returns the prefixes of the configuration, which was checked, or
+// the block of the NetID.
 func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, error) {
 	if len(n.DevAddrPrefixes) == 0 {
 		return []radio.DevAddrPrefix{id.DevAddrPrefix()}, nil
@@ -222,8 +270,7 @@ func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, 
 	return out, nil
 }
 
-// openState opens the store and loads what is in it. log may be nil, see
-// store.Options.
+// openState opens the store and loads the state. log may be nil, see store.Options.
 func openState(c config.Config, log *slog.Logger) (*store.Store, state.State, error) {
 	return openStateOn(nil, c, log)
 }
@@ -242,45 +289,52 @@ func openStateOn(disk store.FS, c config.Config, log *slog.Logger) (*store.Store
 	return s, st, nil
 }
 
-// catchUp skips ahead where the store may be behind. Where that cannot be stored
-// nothing else can, which the store has said: the radio works all the same.
+// catchUp skips ahead if the store may be older than what it has confirmed. If that
+// cannot be stored, nothing else can, and the store has reported it; the radio
+// works all the same.
 func catchUp(s *store.Store, st state.State, log *slog.Logger) {
 	behind, err := state.CatchUp(s, st)
 	switch {
 	case err != nil:
-		log.Error("the store is older than what was answered, and cannot be written; the next start skips ahead again", "error", err)
+		log.Error("the store is older than its last confirmed commit, and cannot be written; the next start skips ahead "+
+			"again", "error", err)
 	case behind:
-		log.Warn("the store is older than what was answered: FCntDown and JoinNonces have skipped ahead", "devices", st.Devices.Len())
+		log.Warn("the store is older than its last confirmed commit: FCntDown and JoinNonces have skipped ahead", "devices",
+			st.Devices.Len())
 	}
 }
 
 // newBroker makes the broker.
-func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon, log *slog.Logger) (*broker.Broker, error) {
+func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *certificates, d *daemon,
+	log *slog.Logger,
+) (*broker.Broker, error) {
 	l := c.MQTT.Limits
-	keep, err := keeping(&c, d.store)
-	if err != nil {
-		return nil, err
-	}
 	return broker.New(broker.Options{
-		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen, TLSConfig: certs.TLSConfig(),
-		Origins: c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
+		Listen: c.MQTT.Listen, TLSListen: c.MQTT.TLSListen, WebSocketListen: c.MQTT.WebSocketListen,
+		TLSConfig: certs.TLSConfig(),
+		Origins:   c.MQTT.WebSocketOrigins, Keys: st.Keys, Calendar: clock.Calendar, Logger: log,
 		Limits: broker.Limits{
-			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress, ConnectTimeout: l.ConnectTimeout.D(),
-			PacketSize: l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
+			Clients: l.Clients, Unauthenticated: l.Unauthenticated, PerAddress: l.UnauthenticatedPerAddress,
+			ConnectTimeout: l.ConnectTimeout.D(),
+			PacketSize:     l.PacketSize, Inflight: l.Inflight, ReceiveMaximum: l.ReceiveMaximum, WritesPending: l.WritesPending,
 			WriteDeadline: l.WriteDeadline.D(), Subscriptions: l.Subscriptions, OfflineMessages: l.OfflineMessages,
-			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, SessionExpiry: l.SessionExpiry.D(),
+			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal,
+			SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: d.push, Refused: d.refused, Keep: keep,
+		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }
 
-// newGateways makes the gateways of the configuration, which was checked and
-// where each has an EUI, and lists those that are reached over UDP.
+// newGateways makes the gateways of the configuration, which was checked and in
+// which each has an EUI. It also returns the EUIs of the gateways on UDP.
 func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EUI64, err error) {
 	for i := range gws {
 		c := &gws[i]
-		g := &gateway.Gateway{ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle, AntennaGain: radio.Decibel(math.Round(c.Antenna() * 100))}
+		g := &gateway.Gateway{
+			ID: c.ID, Configured: true, EnforceDutyCycle: *c.EnforceDutyCycle,
+			AntennaGain: radio.Decibel(math.Round(c.Antenna() * 100)),
+		}
 		if err := g.EUI.UnmarshalText([]byte(c.EUI)); err != nil {
 			return nil, nil, err
 		}

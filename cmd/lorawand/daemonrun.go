@@ -8,10 +8,10 @@ import (
 	"lorawand/bridge/store"
 )
 
-// errAnew is how run ends when everything is to begin anew with another state.
+// errAnew is returned by run when the daemon must start again with another state.
 var errAnew = errors.New("begin anew")
 
-// restoring is a backup that is to take the place of the state.
+// restoring is a backup that is to replace the state.
 type restoring struct {
 	backup *store.Backup
 	did    *state.Restored
@@ -30,8 +30,9 @@ func (d *daemon) restore(ctx context.Context, b *store.Backup) (state.Restored, 
 	}
 }
 
-// run works until ctx ends or a part fails, and stops from the air inwards:
-// first nothing more is heard, then what was heard is published.
+// run works until ctx ends or a part fails. It stops the parts from the air
+// inwards: first the gateways, so that nothing more is heard, and then those that
+// publish what was heard.
 func (d *daemon) run(ctx context.Context) error {
 	d.log.Info("lorawand starts", "version", version, "devices", d.state.Devices.Len(), "api_keys", d.state.Keys.Len())
 	ctx, fail := context.WithCancelCause(ctx)
@@ -43,6 +44,9 @@ func (d *daemon) run(ctx context.Context) error {
 	var stops []func()
 	if d.http != nil {
 		stops = append(stops, stage(ctx, fail, d.http.Run))
+	}
+	if d.api != nil {
+		stops = append(stops, stage(ctx, fail, d.api.Run))
 	}
 	if d.udp != nil {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
@@ -75,8 +79,8 @@ func (d *daemon) run(ctx context.Context) error {
 	return nil
 }
 
-// wait returns when the daemon is to stop: for a backup to be restored, or nil
-// for good. Meanwhile it reloads the configuration when it is told to.
+// wait returns when the daemon is to stop: with a backup to restore, or with nil.
+// Until then it reloads the configuration when it is asked to.
 func (d *daemon) wait(ctx context.Context) *restoring {
 	for {
 		select {
@@ -90,19 +94,22 @@ func (d *daemon) wait(ctx context.Context) *restoring {
 	}
 }
 
-// turns returns nil as soon as the core's loop has come round.
+// turns returns nil when the loop of the core has answered.
 func (d *daemon) turns(ctx context.Context) error {
 	_, err := d.bridge.Stats(ctx)
 	return err
 }
 
-// close frees what was opened and not run.
+// close closes what was opened but not run.
 func (d *daemon) close() {
 	if d.control != nil {
 		_ = d.control.Close()
 	}
 	if d.http != nil {
 		_ = d.http.Close()
+	}
+	if d.api != nil {
+		_ = d.api.Close()
 	}
 	if d.udp != nil {
 		_ = d.udp.Close()

@@ -56,7 +56,10 @@ func (d *dice) n(most int) int {
 func TestAirDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const devices, length = 200, 24 * time.Hour
-		d := &day{world: newWorld(t, "EU_863_870_TTN"), dice: newDice(11), items: map[string]*dayItem{}, waiting: map[string][]string{}}
+		d := &day{
+			world: newWorld(t, "EU_863_870_TTN"), dice: newDice(11), items: map[string]*dayItem{},
+			waiting: map[string][]string{},
+		}
 		d.message = d.told
 		var refused atomic.Int64
 		for i := range 2 {
@@ -98,9 +101,11 @@ func TestAirDay(t *testing.T) {
 		}
 		d.check()
 		if len(d.items) < 5000 || refused.Load() < 100 || heard != len(d.sent) {
-			t.Errorf("%d items, %d refused, %d heard of %d sent: that tests little", len(d.items), refused.Load(), heard, len(d.sent))
+			t.Errorf("%d items, %d refused, %d heard of %d sent: that tests little", len(d.items), refused.Load(), heard,
+				len(d.sent))
 		}
-		t.Logf("%d items, %d downlinks sent and heard, %d refused; fullest hour at %.2f of its duty cycle", len(d.items), len(d.sent), refused.Load(), fullest)
+		t.Logf("%d items, %d downlinks sent and heard, %d refused; fullest hour at %.2f of its duty cycle", len(d.items),
+			len(d.sent), refused.Load(), fullest)
 	})
 }
 
@@ -139,7 +144,9 @@ func (d *day) device(i int, length time.Duration, heard *int) {
 		}
 		again(5*time.Minute + time.Duration(d.n(20*60))*time.Second)
 	}
-	v = d.otaa(i, air.DeviceOptions{DataRate: uint8(2 + i%4), Version: air.Version(i % 2), Heard: func(air.Heard) { *heard++ }})
+	v = d.otaa(i, air.DeviceOptions{DataRate: uint8(2 + i%4), Version: air.Version(i % 2), Heard: func(air.Heard) {
+		*heard++
+	}})
 	again(time.Duration(i) * 3 * time.Second)
 }
 

@@ -25,12 +25,12 @@ import (
 
 const (
 	demoInterval   = 5 * time.Second // between a device's uplinks, at speed 1
-	demoRX1Delay   = time.Second     // shorter than the usual one: somebody watches
+	demoRX1Delay   = time.Second     // shorter than usual, because somebody watches
 	demoMaxDevices = 200
 	demoPortTries  = 100
 )
 
-// What demo can simulate.
+// The radios that demo can simulate.
 const (
 	radioUDP    = "udp"
 	radioSX1302 = "sx1302"
@@ -49,9 +49,9 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the daemon with simulated devices",
-		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and talks to the real UDP\n" +
-			"listener, or a model of an SX1302 hears them and talks to the real driver. The real MQTT broker publishes their\n" +
-			"messages. Nothing is kept.",
+		Long: "Run the daemon with simulated end devices on a simulated air. A packet forwarder hears them and\n" +
+			"talks to the real UDP listener, or a model of an SX1302 hears them and talks to the real driver. The\n" +
+			"real MQTT broker publishes their messages. Nothing is kept.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
@@ -64,7 +64,8 @@ func newDemo() *cobra.Command {
 	f.DurationVar(&o.duration, "duration", 0, "stop after this `time` (default: with Ctrl-C)")
 	f.IntVar(&o.devices, "devices", 3, "`number` of devices, 1 to "+strconv.Itoa(demoMaxDevices))
 	f.Float64Var(&o.speed, "speed", 1, "uplinks of a device: this many `times` as fast as one in 5 s, 0.01 to 100")
-	f.StringVar(&o.radio, "radio", radioUDP, "`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
+	f.StringVar(&o.radio, "radio", radioUDP,
+		"`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
 	return cmd
 }
 
@@ -119,7 +120,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 	return show.Run(ctx, shown{d}, key)
 }
 
-// shown is the daemon as the demonstration sees it.
+// shown gives the demonstration access to the daemon.
 type shown struct{ d *daemon }
 
 func (s shown) Run(ctx context.Context) error { return s.d.run(ctx) }
@@ -168,8 +169,8 @@ func demoConfig(dir, radio string, out io.Writer) (config.Config, error) {
 	return c, nil
 }
 
-// freeAddr returns the first free port of the loopback, and says so if it is
-// not the usual one.
+// freeAddr returns the first free port of the loopback, and prints it if it is not
+// the usual one.
 func freeAddr(what string, usual int, out io.Writer, listen func(string) (io.Closer, error)) (string, error) {
 	var last error
 	for port := usual; port < usual+demoPortTries; port++ {
@@ -221,7 +222,7 @@ func provisionDemo(c config.Config, devices []*session.Device) (key string, err 
 	return key, nil
 }
 
-// sleep reports whether ctx lasts that long.
+// sleep waits for d. It returns false if ctx ends before.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

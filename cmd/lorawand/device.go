@@ -12,7 +12,8 @@ import (
 func newDevice() *cobra.Command {
 	return group(
 		"device", "Manage end devices",
-		newDeviceCreate(), newDeviceImport(), newDeviceList(), newDeviceGet(), newDeviceSet(), newDeviceDelete(), newDeviceExport(),
+		newDeviceCreate(), newDeviceImport(), newDeviceList(), newDeviceGet(), newDeviceSet(), newDeviceDelete(),
+		newDeviceExport(),
 	)
 }
 
@@ -23,7 +24,7 @@ func applicationFlag(cmd *cobra.Command, usage string) *string {
 
 const applicationRequired = "`id` of the application (required)"
 
-// checkApplication returns a usage error for an application that cannot be.
+// checkApplication returns a usage error for an invalid application id.
 func checkApplication(id string) error {
 	if id == "" {
 		return usage(errors.New("--application: missing"))
@@ -34,7 +35,7 @@ func checkApplication(id string) error {
 	return nil
 }
 
-// oneDevice takes the id of a device as the only argument.
+// oneDevice accepts the id of a device as the only argument.
 func oneDevice(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usage(fmt.Errorf("%s needs one device id", cmd.CommandPath()))
@@ -42,7 +43,7 @@ func oneDevice(cmd *cobra.Command, args []string) error {
 	return checkDevices(args)
 }
 
-// someDevices takes ids of devices, at least one.
+// someDevices accepts at least one device id.
 func someDevices(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usage(errors.New("no device id"))

@@ -17,18 +17,20 @@ import (
 	"lorawand/radio/region"
 )
 
-// defaultVersion is what device create takes for a device that is not said to
-// have another.
+// defaultVersion is the LoRaWAN version of a new device for which none is given.
 const defaultVersion = "1.0.3"
 
-// fieldFlags are the flags that name a field of a device.
+// fieldFlags are the flags for fields of a device.
 var fieldFlags = []struct{ flag, field, usage string }{
 	{"dev-eui", "dev_eui", "`DevEUI`, 16 hexadecimal digits"},
 	{"join-eui", "join_eui", "`JoinEUI` (AppEUI), 16 hexadecimal digits"},
 	{"app-key", "app_key", "AppKey, 32 hexadecimal `digits`: an OTAA device"},
 	{"nwk-key", "nwk_key", "NwkKey of LoRaWAN 1.1, 32 hexadecimal `digits`"},
 	{"version", "lorawan_version", "LoRaWAN `version`: 1.0.2, 1.0.3, 1.0.4, 1.1"},
-	{"phy-version", "lorawan_phy_version", "`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)"},
+	{
+		"phy-version", "lorawan_phy_version",
+		"`version` of the regional parameters, such as 1.0.2-B (default: that of most devices)",
+	},
 	{"plan", "frequency_plan_id", "frequency plan `id`, such as EU_863_870_TTN"},
 	{"name", "name", "display `name`"},
 	{"description", "description", "free `text`"},
@@ -56,6 +58,10 @@ var switches = []struct{ flag, field, usage string }{
 		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
 	},
 	{"multicast", "multicast", "ABP, of Class C: a group, whose downlinks name their gateways"},
+	{
+		"test-port", "test_port",
+		"FPort 224 goes both ways: the device is tested by its maker, with the test protocol (TS009)",
+	},
 }
 
 // addFieldFlags adds them, and --class.
@@ -70,7 +76,7 @@ func addFieldFlags(cmd *cobra.Command) {
 	}
 }
 
-// fields returns what the flags say, by the names of fields.
+// fields returns the values of the flags by the names of their fields.
 func fields(cmd *cobra.Command) (map[string]string, error) {
 	out := map[string]string{}
 	for _, f := range fieldFlags {
@@ -117,8 +123,8 @@ func fields(cmd *cobra.Command) (map[string]string, error) {
 	return out, nil
 }
 
-// served refuses what only an import may bring: a version or a plan that this
-// version does not serve.
+// served refuses a version or a plan that this version does not serve. Only an
+// import may bring such devices.
 func served(field, value string) error {
 	switch field {
 	case "lorawan_version":
@@ -142,8 +148,9 @@ func newDeviceCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
 		Short: "Create an end device from what its sticker says",
-		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1 --nwk-key;\n" +
-			"an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN 1.1.",
+		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1\n" +
+			"--nwk-key; an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN\n" +
+			"1.1.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
@@ -193,8 +200,10 @@ func newDeviceCreate() *cobra.Command {
 	return cmd
 }
 
-// createDevice registers a device, and returns what is to be known of it.
-func createDevice(cmd *cobra.Command, c config.Config, application string, device json.RawMessage) (notes []string, err error) {
+// createDevice registers a device, and returns the notes about it.
+func createDevice(cmd *cobra.Command, c config.Config, application string, device json.RawMessage) (notes []string,
+	err error,
+) {
 	var fault error
 	put := admin.PutArgs{Application: application, Devices: []json.RawMessage{device}}
 	err = operate(cmd.Context(), c, "device.put", put, func(p admin.PutPart) error {
@@ -213,14 +222,14 @@ func createDevice(cmd *cobra.Command, c config.Config, application string, devic
 	return notes, cmp.Or(fault, err)
 }
 
-// tellNotes tells what is to be known of a device.
+// tellNotes prints notes about a device.
 func tellNotes(cmd *cobra.Command, device string, notes []string) {
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", device, n)
 	}
 }
 
-// tellPlan tells of a device that no gateway hears.
+// tellPlan prints a note about a device that no gateway hears.
 func tellPlan(cmd *cobra.Command, c config.Config, d *session.Device) {
 	for _, n := range planNotes(c, []*session.Device{d}) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
@@ -231,17 +240,20 @@ func newDeviceSet() *cobra.Command {
 	args := admin.SetArgs{}
 	cmd := &cobra.Command{
 		Use:   "set DEVICE --application A",
-		Short: "Change what is registered of an end device",
-		Long: "Change what is registered of an end device; what no flag names stays as it is. Its session goes on, unless it is\n" +
-			"another device or another session now. When and where it listens (--rx1-delay and the like) holds at once with ABP;\n" +
-			"a device that joins is told of it by its next join.\n\n" +
-			"A device that has a payload formatter of its own has none of its application, for both directions.",
+		Short: "Change the registration of an end device",
+		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes\n" +
+			"on, unless a changed key or address makes it another device or session. Receive window settings\n" +
+			"(--rx1-delay and the like) are used at once for ABP; a device that joins gets them with its next\n" +
+			"join.\n\n" +
+			"A device with a payload formatter of its own, for either direction, uses none of its application.",
 		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
 	addFieldFlags(cmd)
-	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false, "accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
-	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false, "accept used DevNonces again; until the device joins, old join-requests can be replayed")
+	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false,
+		"accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
+	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false,
+		"accept used DevNonces again; until the device joins, old join-requests can be replayed")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -256,7 +268,8 @@ func newDeviceSet() *cobra.Command {
 		if args.UpFormatter, args.DownFormatter, err = formatterChanges(cmd, true); err != nil {
 			return err
 		}
-		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces && args.UpFormatter == nil && args.DownFormatter == nil {
+		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces && args.UpFormatter == nil &&
+			args.DownFormatter == nil {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = *application, names[0]

@@ -31,13 +31,15 @@ func newDeviceImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE… --application A",
 		Short: "Import end devices from The Things Stack's JSON or CSV",
-		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array or in its API's\n" +
-			"end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of devices and spreadsheets write\n" +
-			"them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions come with them and go on. All devices of all\n" +
-			"files are imported or, if there is a fault anywhere, none.\n\n" +
-			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no difference there:\n" +
-			"DevEUI is dev_eui. EUIs and keys may have separators and 0x. Columns that are not known are passed over.\n" +
-			"The columns, with other names that they may have:\n" + wrapped(enddevice.Columns(), 110),
+		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array\n" +
+			"or in its API's end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of\n" +
+			"devices and spreadsheets write them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions\n" +
+			"come with them and go on. All devices of all files are imported or, if there is a fault anywhere,\n" +
+			"none.\n\n" +
+			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no\n" +
+			"difference there: DevEUI is dev_eui. EUIs and keys may have separators and 0x. Unknown columns are\n" +
+			"ignored.\n" +
+			"The columns, with their other names:\n" + wrapped(enddevice.Columns(), 110),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(errors.New("device import needs a file, or - for standard input"))
@@ -54,11 +56,13 @@ func newDeviceImport() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.application, "application", "", "`id` of the application to import into (required)")
-	f.StringVar(&o.plan, "plan", "", "frequency plan `id` of devices that name none (default network.default_frequency_plan)")
+	f.StringVar(&o.plan, "plan", "",
+		"frequency plan `id` of devices that name none (default network.default_frequency_plan)")
 	f.StringVar(&o.version, "version", "", "LoRaWAN `version` of devices that name none, such as 1.0.3")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check the files and import nothing")
 	f.BoolVar(&o.update, "update", false, "replace devices that exist already")
-	f.BoolVar(&o.assume, "assume-plan-defaults", false, "take sessions of devices that join even without mac_state, as after a join with the plan's defaults")
+	f.BoolVar(&o.assume, "assume-plan-defaults", false,
+		"import sessions of OTAA devices without mac_state as if the device had joined with the plan's defaults")
 	return cmd
 }
 
@@ -97,7 +101,7 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	return err
 }
 
-// deviceWarnings returns what is to be known of the devices of files.
+// deviceWarnings returns the warnings about the devices of files.
 func deviceWarnings(entries []fileEntry) []string {
 	var all []warned
 	for _, e := range entries {
@@ -108,11 +112,11 @@ func deviceWarnings(entries []fileEntry) []string {
 	return warningLines(all)
 }
 
-// warned is what is to be known of a device.
+// warned is a warning about a device.
 type warned struct{ device, text string }
 
-// warningLines returns a line for each text, with the first device that it is true of
-// and how many others.
+// warningLines returns a line for each warning, with the first device that it is
+// about and the number of other devices.
 func warningLines(all []warned) (lines []string) {
 	of := map[string]int{}
 	for _, w := range all {
@@ -121,7 +125,7 @@ func warningLines(all []warned) (lines []string) {
 	for _, w := range all {
 		n := of[w.text]
 		if n == 0 {
-			continue // told
+			continue // printed before
 		}
 		of[w.text] = 0
 		line := w.device + ": " + w.text
@@ -139,7 +143,7 @@ type fileEntry struct {
 	file string
 }
 
-// wrapped lists texts on lines of at most width characters.
+// wrapped returns a list of texts on lines of at most width characters.
 func wrapped(texts []string, width int) string {
 	var b strings.Builder
 	at := 0
@@ -164,7 +168,7 @@ func wrapped(texts []string, width int) string {
 	return b.String()
 }
 
-// readDevices reads all files, with notes on each, and tells all of their faults.
+// readDevices reads all files. It prints the notes on each, and returns all faults.
 func readDevices(stdin io.Reader, o importOptions, files []string) (all []fileEntry, notes []string, err error) {
 	var faults []error
 	for _, name := range files {
@@ -208,8 +212,8 @@ func readFile(stdin io.Reader, name string) ([]byte, error) {
 	return b, nil
 }
 
-// putDevices hands the devices over, and tells where in the files those stand
-// that are refused. It adds what the daemon warns of to the entries.
+// putDevices registers the devices, and returns the place in the files of each
+// refused device. It adds the daemon's warnings to the entries.
 func putDevices(cmd *cobra.Command, c config.Config, o importOptions, entries []fileEntry) error {
 	args := admin.PutArgs{Application: o.application, Update: o.update, DryRun: o.dryRun}
 	for _, e := range entries {

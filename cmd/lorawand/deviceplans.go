@@ -10,9 +10,9 @@ import (
 	"lorawand/radio/region"
 )
 
-// planNotes returns a line for each frequency plan of devices that none of the
-// configured gateways hears, nor one that is to come. Plans that are not known are
-// told otherwise.
+// planNotes returns a line for each frequency plan of devices that no gateway
+// hears, neither a configured one nor an unknown one that may come. It ignores
+// unknown plans, which are reported elsewhere.
 func planNotes(c config.Config, devices []*session.Device) (lines []string) {
 	heard := gatewayPlans(c)
 	unheard := map[string][]*session.Device{}
@@ -37,8 +37,8 @@ func planNotes(c config.Config, devices []*session.Device) (lines []string) {
 	return lines
 }
 
-// gatewayPlans returns the plans of the configured gateways, and the one of those
-// that are not configured.
+// gatewayPlans returns the plans of the configured gateways and of gateways that
+// are not configured.
 func gatewayPlans(c config.Config) (ids []string) {
 	for i := range c.Gateways {
 		if id := c.Gateways[i].FrequencyPlan; id != "" && !slices.Contains(ids, id) {
@@ -51,7 +51,7 @@ func gatewayPlans(c config.Config) (ids []string) {
 	return ids
 }
 
-// shareChannel reports whether gateways of a plan hear a channel of p.
+// shareChannel reports whether gateways with a plan hear a channel of p.
 func shareChannel(p *region.Plan, id string) bool {
 	q, err := region.Lookup(id)
 	if err != nil {

@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/cmd/lorawand/config"
 )
 
-// shownDevice is what people are shown of a device in the form of The Things
-// Stack.
+// shownDevice has the fields of a device in The Things Stack's form that people are
+// shown.
 type shownDevice struct {
 	IDs struct {
 		Device       string `json:"device_id"`
@@ -70,8 +71,10 @@ func (d *shownDevice) class() string {
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
-		Long: "List end devices. FORMATTERS are those of uplinks and downlinks: js, lpp (CayenneLPP), codec (that of its maker);\n" +
-			"with a question mark one that cannot be used, such as a codec that is not imported.",
+		Long: "List end devices. FORMATTERS shows the formatters of uplinks and downlinks: js, lpp (CayenneLPP),\n" +
+			"codec (the one of the maker). A question mark says that it cannot be used, such as a codec that is\n" +
+			"not imported. DATA_RATE and LOST (frames of frames) are of the last 20 uplinks at this data rate\n" +
+			"since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
@@ -81,23 +84,37 @@ func newDeviceList() *cobra.Command {
 			return err
 		}
 		args := admin.ListArgs{Application: *application}
+		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{Application: *application})
+		if err != nil {
+			return err
+		}
 		if *asJSON {
-			return operate(cmd.Context(), c, "device.list", args, printJSON(cmd.OutOrStdout()))
+			return operate(cmd.Context(), c, "device.list", args, printWithActivity(cmd.OutOrStdout(), did))
 		}
 		formatters, warnings, err := formattersOf(cmd.Context(), c, *application)
 		if err != nil {
 			return err
 		}
+		views, err := macViews(cmd.Context(), c, admin.MACArgs{Application: *application})
+		if err != nil {
+			return err
+		}
 		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tFORMATTERS\tNAME")
+		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\t"+
+			"DATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
 			addr, fCnt := "-", "-"
 			if s := d.Session; s != nil {
 				addr, fCnt = s.DevAddr, fmt.Sprint(s.FCntUp)
 			}
 			id := session.ID{Application: d.IDs.Applications.ID, Device: d.IDs.Device}
-			_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\n", id.Application, id.Device, orDash(d.IDs.DevEUI),
-				d.version(), d.class(), d.activation(), d.Plan, addr, fCnt, orDash(formatters[id]), plainLine(d.Name))
+			seen, signal, err := lastSeen(did[id])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s %s %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				id.Application, id.Device, orDash(d.IDs.DevEUI), d.version(), d.class(), d.activation(), d.Plan, addr, fCnt,
+				seen, signal, linkColumns(views[id]), orDash(formatters[id]), plainLine(d.Name))
 			return err
 		})
 		if err != nil {
@@ -111,8 +128,8 @@ func newDeviceList() *cobra.Command {
 	return cmd
 }
 
-// formattersOf returns what the table shows of each device, and a line for each
-// reason why formatters cannot be used.
+// formattersOf returns the formatters of each device for the table, and a line for
+// each reason why formatters cannot be used.
 func formattersOf(ctx context.Context, c config.Config, application string) (map[session.ID]string, []string, error) {
 	shown := map[session.ID]string{}
 	var all []warned
@@ -139,10 +156,12 @@ func newDeviceGet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get DEVICE --application A",
 		Short: "Show an end device",
-		Long:  "Show an end device without its keys; device export writes the keys too.",
-		Args:  oneDevice,
+		Long: "Show an end device without its keys, and what it did last; device export writes the keys too.\n" +
+			"The daemon remembers what devices did since it started, of each at most 50 uplinks and 50 events.",
+		Args: oneDevice,
 	}
 	application := applicationFlag(cmd, applicationRequired)
+	history := cmd.Flags().Bool("history", false, "show its last uplinks and events too")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
@@ -153,23 +172,41 @@ func newDeviceGet() *cobra.Command {
 			return err
 		}
 		args := admin.DeviceArgs{Application: *application, Device: names[0]}
+		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{
+			Application: args.Application, Device: args.Device,
+			History: *history,
+		})
+		if err != nil {
+			return err
+		}
 		if *asJSON {
-			return operate(cmd.Context(), c, "device.get", args, printJSON(cmd.OutOrStdout()))
+			return operate(cmd.Context(), c, "device.get", args, printWithActivity(cmd.OutOrStdout(), did))
+		}
+		shown, err := shownActivityOf(did[session.ID(args)])
+		if err != nil {
+			return err
+		}
+		views, err := macViews(cmd.Context(), c, admin.MACArgs(args))
+		if err != nil {
+			return err
 		}
 		var formatters admin.DeviceFormatters
 		list := admin.FormatterListArgs(args)
-		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error { formatters = f; return nil })
+		err = operate(cmd.Context(), c, "formatter.list", list, func(f admin.DeviceFormatters) error {
+			formatters = f
+			return nil
+		})
 		if err != nil {
 			return err
 		}
 		return operate(cmd.Context(), c, "device.get", args, func(d shownDevice) error {
-			return printDevice(cmd.OutOrStdout(), &d, &formatters)
+			return printDevice(cmd.OutOrStdout(), &d, &formatters, &shown, views[session.ID(args)])
 		})
 	}
 	return cmd
 }
 
-func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
+func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *shownActivity, v mac.View) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
@@ -194,13 +231,19 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters) error {
 	case s.NFCntDown == s.AFCntDown:
 		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d", s.DevAddr, s.FCntUp, s.NFCntDown))
 	default:
-		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)", s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
+		line("session", fmt.Sprintf("DevAddr %s, last frame counters: up %d, down %d (network) and %d (application)",
+			s.DevAddr, s.FCntUp, s.NFCntDown, s.AFCntDown))
 	}
 	if d.Joins {
-		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce, len(d.UsedDevNonces), d.LastJoinNonce))
+		line("nonces", fmt.Sprintf("last DevNonce %d, %d used ones remembered; last JoinNonce %d", d.LastDevNonce,
+			len(d.UsedDevNonces), d.LastJoinNonce))
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	activityLines(did, line)
+	macLines(v, line)
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return err
+	}
+	return historyLines(w, did)
 }
 
 func newDeviceExport() *cobra.Command {
@@ -208,13 +251,15 @@ func newDeviceExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export [DEVICE…] [--application A]",
 		Short: "Write end devices with their keys in the form of The Things Stack",
-		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all applications, of one,\n" +
-			"or those that you name. OTAA devices are written without their sessions, unless --session hands the sessions over.\n" +
-			"Then the frame counters of downlinks skip ahead; delete the devices here afterwards.",
+		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all\n" +
+			"applications, of one, or those that you name. OTAA devices are written without their sessions,\n" +
+			"unless --session hands the sessions over. Then the frame counters of downlinks skip ahead; delete\n" +
+			"the devices here afterwards.",
 		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
-	cmd.Flags().BoolVar(&args.Session, "session", false, "include sessions and MAC state, for a hand-over to another server")
+	cmd.Flags().BoolVar(&args.Session, "session", false,
+		"include sessions and MAC state, for a hand-over to another server")
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {

@@ -26,7 +26,8 @@ func TestSetWindows(t *testing.T) {
 		if errOut := set("abp"); errOut != "" {
 			t.Errorf("ABP: %s", errOut)
 		}
-		contains(t, "OTAA", set("otaa"), "lorawand: otaa: rx1_delay, rx1_data_rate_offset, rx2_data_rate_index, rx2_frequency: takes effect at the next join")
+		contains(t, "OTAA", set("otaa"),
+			"lorawand: otaa: rx1_delay, rx1_data_rate_offset, rx2_data_rate_index, rx2_frequency: takes effect at the next join")
 		const now = `"rx1_delay":1,"rx1_data_rate_offset":2,"rx2_data_rate_index":4,"rx2_frequency":"868500000"`
 		abp := s.must("", "device", "export", "abp", "--application", "app1")
 		contains(t, "ABP", abp, `"mac_settings":{`+now+`}`, `"current_parameters":{`+now)

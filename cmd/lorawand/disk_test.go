@@ -26,7 +26,10 @@ import (
 // confirmed forwards a confirmed uplink of the test device.
 func (f *forwarder) confirmed(fCnt uint32) {
 	f.Helper()
-	phy, err := frame.BuildUplink(frame.Data{MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1, FRMPayload: []byte("x")}, fCnt, testKeys(f.TB))
+	phy, err := frame.BuildUplink(frame.Data{
+		MType: frame.ConfirmedUp, DevAddr: testAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte("x"),
+	}, fCnt, testKeys(f.TB))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -55,6 +58,19 @@ func (r *running) ready(status int) (body string) {
 	}
 }
 
+// newWatchedSite returns a site with HTTP, and commits ten times a second.
+func newWatchedSite(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t, "")
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(conf), "[http]\nlisten = \"\"", "[http]\nlisten = \"127.0.0.1:0\"", 1)
+	s.write("lorawand.toml", strings.Replace(text, "[store]", "[store]\ncommit_interval = \"100ms\"", 1))
+	return s
+}
+
 // While the disk is full, read-only or broken, uplinks are published and
 // acknowledged with counters that were reserved before; log and /readyz say why.
 // When it works again so does everything, without a restart.
@@ -63,26 +79,13 @@ func TestDiskFails(t *testing.T) {
 		t.Run(fault.Error(), func(t *testing.T) {
 			t.Parallel()
 			disk := storetest.NewDisk(nil)
-			s := newSite(t, "")
-			conf, err := os.ReadFile(s.conf)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := strings.Replace(string(conf), "[http]\nlisten = \"\"", "[http]\nlisten = \"127.0.0.1:0\"", 1)
-			s.write("lorawand.toml", strings.Replace(text, "[store]", "[store]\ncommit_interval = \"100ms\"", 1))
+			s := newWatchedSite(t)
 			r := s.startOn(openBoard, disk)
 			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 			key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 			ch := r.watch("app1", key, "v3/app1/devices/dev1/up")
 			downs := make(chan uint32, 16)
-			f := r.transmitter(testEUI, func(d radio.Downlink) radio.TxResult {
-				data, err := frame.ParseData(d.PHYPayload)
-				if err != nil {
-					t.Error(err)
-				}
-				downs <- uint32(data.FCnt)
-				return radio.TxOK
-			})
+			f := r.transmitter(testEUI, sendsCounters(t, downs))
 			last := uint32(0)
 			answered := func(fCnt uint32) {
 				t.Helper()
@@ -108,11 +111,13 @@ func TestDiskFails(t *testing.T) {
 				answered(uint32(n) + 1)
 			}
 			contains(t, "/readyz", r.ready(503), fault.Error())
-			if log := r.logged(); !strings.Contains(log, "the store cannot be written") || !strings.Contains(log, fault.Error()) {
+			if log := r.logged(); !strings.Contains(log, "the store cannot be written") ||
+				!strings.Contains(log, fault.Error()) {
 				t.Errorf("not in the log:\n%s", log)
 			}
 			contains(t, "status", s.until("CANNOT BE WRITTEN", "status"), fault.Error())
-			contains(t, "a push", s.fails("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"), fault.Error())
+			contains(t, "a push", s.fails("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef"),
+				fault.Error())
 			disk.Fail(nil)
 			r.ready(200)
 			s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", "beef")
@@ -122,6 +127,18 @@ func TestDiskFails(t *testing.T) {
 				t.Error("nothing was written")
 			}
 		})
+	}
+}
+
+// sendsCounters returns a Transmit that sends FCntDown of each downlink to a channel.
+func sendsCounters(t *testing.T, downs chan<- uint32) func(radio.Downlink) radio.TxResult {
+	return func(d radio.Downlink) radio.TxResult {
+		data, err := frame.ParseData(d.PHYPayload)
+		if err != nil {
+			t.Error(err)
+		}
+		downs <- uint32(data.FCnt)
+		return radio.TxOK
 	}
 }
 

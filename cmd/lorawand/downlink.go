@@ -17,10 +17,11 @@ import (
 )
 
 func newDownlink() *cobra.Command {
-	return group("downlink", "Send to end devices, and look at what waits for them", newDownlinkPush(), newDownlinkReplace(), newDownlinkList(), newDownlinkClear())
+	return group("downlink", "Send to end devices, and look at their downlink queues", newDownlinkPush(),
+		newDownlinkReplace(), newDownlinkList(), newDownlinkClear())
 }
 
-// itemFlags are the flags of an item.
+// itemFlags describe an item.
 type itemFlags struct {
 	fPort          uint8
 	payload        string
@@ -36,8 +37,10 @@ func (f *itemFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.payload, "frm-payload", "", "payload in `base64`, as over MQTT")
 	flags.StringVar(&f.hex, "hex", "", "payload in `hexadecimal` digits instead")
 	flags.BoolVar(&f.confirmed, "confirmed", false, "ask the device for an acknowledgement")
-	flags.StringVar(&f.priority, "priority", radio.PriorityLowest.String(), "`priority`: LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH")
-	flags.StringArrayVar(&f.correlationIDs, "correlation-id", nil, "an `id` of your own, to find it by; can be repeated")
+	flags.StringVar(&f.priority, "priority", radio.PriorityLowest.String(),
+		"`priority`: LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH")
+	flags.StringArrayVar(&f.correlationIDs, "correlation-id", nil,
+		"an `id` of your own to find the downlink by; can be repeated")
 }
 
 // itemJSON is an item of a push.
@@ -53,9 +56,12 @@ type pushJSON struct {
 	Downlinks []itemJSON `json:"downlinks"`
 }
 
-// body returns the push that the flags describe.
+// body returns the push with the item.
 func (f *itemFlags) body() (json.RawMessage, error) {
-	it := itemJSON{FPort: f.fPort, Confirmed: f.confirmed, Priority: strings.ToUpper(f.priority), CorrelationIDs: f.correlationIDs}
+	it := itemJSON{
+		FPort: f.fPort, Confirmed: f.confirmed, Priority: strings.ToUpper(f.priority),
+		CorrelationIDs: f.correlationIDs,
+	}
 	if _, ok := radio.ParsePriority(it.Priority); !ok {
 		return nil, usage(fmt.Errorf("--priority: no such priority: %.20q", f.priority))
 	}
@@ -79,7 +85,7 @@ func (f *itemFlags) body() (json.RawMessage, error) {
 	return json.Marshal(pushJSON{[]itemJSON{it}})
 }
 
-// appAndDevice takes an application and a device, and up to more arguments.
+// appAndDevice accepts an application, a device, and up to more arguments.
 func appAndDevice(more int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < 2 || len(args) > 2+more {
@@ -154,7 +160,7 @@ func readPush(cmd *cobra.Command, name string) (json.RawMessage, error) {
 	return b, nil
 }
 
-// ownID returns the correlation id that the daemon has given a downlink.
+// ownID returns the correlation id that the daemon has given to a downlink.
 func ownID(ids []string) string {
 	for _, id := range ids {
 		if strings.HasPrefix(id, v3.ApplicationDownlink) {
@@ -165,7 +171,10 @@ func ownID(ids []string) string {
 }
 
 func newDownlinkList() *cobra.Command {
-	cmd := &cobra.Command{Use: "list APPLICATION DEVICE", Short: "Show the downlink queue of a device", Args: appAndDevice(0)}
+	cmd := &cobra.Command{
+		Use: "list APPLICATION DEVICE", Short: "Show the downlink queue of a device",
+		Args: appAndDevice(0),
+	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := loadConfig(cmd)
@@ -179,7 +188,10 @@ func newDownlinkList() *cobra.Command {
 		}
 		return operate(cmd.Context(), c, "downlink.list", what, func(d struct {
 			State    string
-			Downlink itemJSON
+			Downlink struct {
+				itemJSON
+				Decoded json.RawMessage `json:"decoded_payload"`
+			}
 		},
 		) error {
 			it := &d.Downlink
@@ -189,6 +201,9 @@ func newDownlinkList() *cobra.Command {
 			}
 			if it.Priority != "" {
 				text += ", " + it.Priority
+			}
+			if it.Decoded != nil {
+				text += ", " + plainLine(string(it.Decoded))
 			}
 			_, err := fmt.Fprintf(out, "%s, %s\n", text, plainLine(ownID(it.CorrelationIDs)))
 			return err

@@ -8,8 +8,8 @@ import (
 	"lorawand/radio"
 )
 
-// driverStates tells of the drivers. The counts are those of all concentrators on
-// board together.
+// driverStates returns the states of the drivers. The counts of all concentrators
+// on this host are added.
 func (d *daemon) driverStates() (out []admin.Driver) {
 	for _, b := range d.boards.all() {
 		out = append(out, admin.Driver{Name: "sx1302 " + b.chip.Board.Device, Err: b.Fault()})
@@ -25,7 +25,7 @@ func (d *daemon) driverStates() (out []admin.Driver) {
 	return out
 }
 
-// metrics hands on what a driver tells.
+// metrics converts the metrics of a driver.
 func metrics(of []concentrator.Metric) (out []admin.Metric) {
 	for _, m := range of {
 		out = append(out, admin.Metric(m))
@@ -33,7 +33,7 @@ func metrics(of []concentrator.Metric) (out []admin.Metric) {
 	return out
 }
 
-// links tells of the packet forwarders.
+// links returns the links of the packet forwarders.
 func (d *daemon) links() map[radio.EUI64]admin.Link {
 	out := map[radio.EUI64]admin.Link{}
 	if d.udp != nil {
@@ -44,8 +44,7 @@ func (d *daemon) links() map[radio.EUI64]admin.Link {
 	return out
 }
 
-// Transmit implements bridge.Transmitter: a gateway is reached through the one
-// driver that has it.
+// Transmit implements bridge.Transmitter. It uses the driver that has the gateway.
 func (d *daemon) Transmit(dl radio.Downlink) error {
 	err := fmt.Errorf("%w: no driver", concentrator.ErrGateway)
 	if d.udp != nil {

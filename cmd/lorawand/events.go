@@ -13,9 +13,10 @@ func newEvents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events",
 		Short: "Show what the daemon has decided, and why",
-		Long: "Show the decisions of the running daemon, one line each: joins refused and frames dropped, each with the reason;\n" +
-			"windows chosen; results of downlinks; gateways that connect and disconnect; packet forwarders whose EUI is not\n" +
-			"configured; what MQTT clients are refused. The daemon remembers the last events since its start.",
+		Long: "Show the decisions of the running daemon, one line each: joins refused and frames dropped, each with\n" +
+			"the reason; windows chosen; results of downlinks; gateways that connect and disconnect; packet\n" +
+			"forwarders whose EUI is not configured; refusals of MQTT clients. The daemon remembers the last\n" +
+			"events since its start.",
 		Args: noArgs,
 	}
 	asJSON := jsonFlag(cmd)
@@ -39,7 +40,7 @@ func newEvents() *cobra.Command {
 			})
 		}
 		if args.Follow && cmd.Context().Err() != nil {
-			return nil // that is how it ends
+			return nil // the normal end
 		}
 		return err
 	}

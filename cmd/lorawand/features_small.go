@@ -4,15 +4,15 @@ package main
 
 import "lorawand/concentrator/air"
 
-// The small build leaves out HTTP, what TLS and WebSocket need, and the model of
-// the concentrator chip, and keeps fewer messages for a client that is slow.
+// The small build has no HTTP, no TLS, no WebSocket and no model of the
+// concentrator chip, and keeps fewer messages for a slow client.
 const (
 	hasHTTP  = false
 	hasTLS   = false
 	hasModel = false
 )
 
-// simulatedOn is not called.
+// simulatedOn is never called in this build.
 func simulatedOn(*air.Air) opener { return nil }
 
 func init() { features = append(features, "small") }

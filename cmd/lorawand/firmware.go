@@ -21,8 +21,9 @@ func newFirmwareImport() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use: "import FILE…", Short: "Import firmware images from .var files, raw images or a packet forwarder",
-		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal (libloragw/src),\n" +
-			"from images of 8192 bytes, or from the program of a packet forwarder for the SX1302.",
+		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal\n" +
+			"(libloragw/src), from images of 8192 bytes, or from the program of a packet forwarder for the\n" +
+			"SX1302.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(fmt.Errorf("no file given"))
@@ -42,11 +43,12 @@ func newFirmwareImport() *cobra.Command {
 	return cmd
 }
 
-// folderMode lets the daemon, which is not root, look into what root has made.
+// folderMode lets the daemon, which does not run as root, read folders made by
+// root.
 const folderMode = 0o755
 
-// makeFolder makes a folder and those above it, whatever the umask is. One that
-// is there stays as it is.
+// makeFolder makes a folder and its parents with this mode, whatever the umask is.
+// It does not change an existing folder.
 func makeFolder(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -80,7 +82,7 @@ func importFirmware(cmd *cobra.Command, dir, path string) error {
 	return nil
 }
 
-// readImport reads a file, no more of it than can be taken.
+// readImport reads a file up to the largest size of an import.
 func readImport(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -43,7 +43,8 @@ func TestMakeFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"", file, filepath.Join(file, "below")} {
-		if status := run(t.Context(), []string{"firmware", "import", "--dir", bad, file}, nil, io.Discard, io.Discard); status != exitFailed {
+		if status := run(t.Context(), []string{"firmware", "import", "--dir", bad, file}, nil, io.Discard,
+			io.Discard); status != exitFailed {
 			t.Errorf("a folder %q: status %d", bad, status)
 		}
 	}
@@ -59,7 +60,8 @@ func TestReadImport(t *testing.T) {
 	if err := os.Truncate(long, 1<<40); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readImport(long); !errors.Is(err, sx1302.ErrImage) || !strings.Contains(err.Error(), "1099511627776 bytes") {
+	if _, err := readImport(long); !errors.Is(err, sx1302.ErrImage) || !strings.Contains(err.Error(),
+		"1099511627776 bytes") {
 		t.Errorf("%v", err)
 	}
 	if b, err := readImport("/dev/zero"); err != nil || len(b) != sx1302.MaxImportSize+1 {

@@ -19,6 +19,41 @@ import (
 	"lorawand/radio/region"
 )
 
+// upMessage has some fields of an "up" message.
+type upMessage struct {
+	IDs struct {
+		Device string `json:"device_id"`
+		App    struct {
+			ID string `json:"application_id"`
+		} `json:"application_ids"`
+		DevEUI  string `json:"dev_eui"`
+		JoinEUI string `json:"join_eui"`
+		DevAddr string `json:"dev_addr"`
+	} `json:"end_device_ids"`
+	ReceivedAt time.Time `json:"received_at"`
+	Up         struct {
+		FPort    int    `json:"f_port"`
+		Payload  []byte `json:"frm_payload"`
+		Settings struct {
+			DataRate struct {
+				LoRa struct {
+					Bandwidth, SF int
+					CodingRate    string `json:"coding_rate"`
+				} `json:"lora"`
+			} `json:"data_rate"`
+			Index     int    `json:"data_rate_index"`
+			Frequency string `json:"frequency"`
+		} `json:"settings"`
+		Meta []struct {
+			IDs   struct{ ID, EUI string } `json:"gateway_ids"`
+			RSSI  int                      `json:"rssi"`
+			SNR   float64                  `json:"snr"`
+			Token string                   `json:"uplink_token"`
+		} `json:"rx_metadata"`
+		Airtime string `json:"consumed_airtime"`
+	} `json:"uplink_message"`
+}
+
 // From a datagram to v3/app1/devices/dev1/up, over a restart.
 func TestWholeFlow(t *testing.T) {
 	s := newSite(t, "")
@@ -32,47 +67,17 @@ func TestWholeFlow(t *testing.T) {
 	if m.topic != "v3/app1/devices/dev1/up" {
 		t.Errorf("topic %s", m.topic)
 	}
-	var v struct {
-		IDs struct {
-			Device string `json:"device_id"`
-			App    struct {
-				ID string `json:"application_id"`
-			} `json:"application_ids"`
-			DevEUI  string `json:"dev_eui"`
-			JoinEUI string `json:"join_eui"`
-			DevAddr string `json:"dev_addr"`
-		} `json:"end_device_ids"`
-		ReceivedAt time.Time `json:"received_at"`
-		Up         struct {
-			FPort    int    `json:"f_port"`
-			Payload  []byte `json:"frm_payload"`
-			Settings struct {
-				DataRate struct {
-					LoRa struct {
-						Bandwidth, SF int
-						CodingRate    string `json:"coding_rate"`
-					} `json:"lora"`
-				} `json:"data_rate"`
-				Index     int    `json:"data_rate_index"`
-				Frequency string `json:"frequency"`
-			} `json:"settings"`
-			Meta []struct {
-				IDs   struct{ ID, EUI string } `json:"gateway_ids"`
-				RSSI  int                      `json:"rssi"`
-				SNR   float64                  `json:"snr"`
-				Token string                   `json:"uplink_token"`
-			} `json:"rx_metadata"`
-			Airtime string `json:"consumed_airtime"`
-		} `json:"uplink_message"`
-	}
+	var v upMessage
 	if err := json.Unmarshal(m.payload, &v); err != nil {
 		t.Fatalf("%s: %v", m.payload, err)
 	}
-	if v.IDs.Device != "dev1" || v.IDs.App.ID != "app1" || v.IDs.DevEUI != "0102030405060708" || v.IDs.JoinEUI != "" || v.IDs.DevAddr != "01ABCDEF" {
+	if v.IDs.Device != "dev1" || v.IDs.App.ID != "app1" || v.IDs.DevEUI != "0102030405060708" || v.IDs.JoinEUI != "" ||
+		v.IDs.DevAddr != "01ABCDEF" {
 		t.Errorf("end_device_ids %+v", v.IDs)
 	}
 	u := v.Up
-	if u.FPort != 15 || string(u.Payload) != "Temperature = 0.0" || u.Settings.Frequency != "868500000" || u.Settings.Index != 5 || u.Settings.DataRate.LoRa.Bandwidth != 125000 || u.Airtime != "0.071936s" {
+	if u.FPort != 15 || string(u.Payload) != "Temperature = 0.0" || u.Settings.Frequency != "868500000" ||
+		u.Settings.Index != 5 || u.Settings.DataRate.LoRa.Bandwidth != 125000 || u.Airtime != "0.071936s" {
 		t.Errorf("uplink_message %+v", u)
 	}
 	if len(u.Meta) != 1 || u.Meta[0].RSSI != -35 || u.Meta[0].SNR != 5 {
@@ -113,8 +118,10 @@ func TestUnknownGateway(t *testing.T) {
 	f.send(0, "x")
 	f.send(1, "y")
 	none(t, ch, "an unknown gateway")
-	out := s.until("gateway refused  gateway eui-0900000000000000  at 127.0.0.1:", "events", "--gateway", "eui-0900000000000000")
-	if !strings.HasSuffix(out, "  not in the configuration;  if it is yours, add to the configuration [[gateway]] with eui = \"0900000000000000\"\n") || strings.Count(out, "\n") != 1 {
+	out := s.until("gateway refused  gateway eui-0900000000000000  at 127.0.0.1:", "events", "--gateway",
+		"eui-0900000000000000")
+	if !strings.HasSuffix(out, "  not in the configuration;  if it is yours, add to the configuration [[gateway]] with "+
+		"eui = \"0900000000000000\"\n") || strings.Count(out, "\n") != 1 {
 		t.Errorf("events:\n%s", out)
 	}
 	out = s.must("", "events", "--json")
@@ -152,7 +159,8 @@ func TestMosquitto(t *testing.T) {
 	f := r.forwarder(testEUI)
 	fCnt := uint32(0)
 	for _, version := range []string{"mqttv311", "mqttv31", "mqttv5"} {
-		cmd := exec.Command(sub, "-h", host, "-p", port, "-t", "#", "-u", "app1", "-P", key, "-d", "-C", "1", "-W", "5", "-V", version)
+		cmd := exec.Command(sub, "-h", host, "-p", port, "-t", "#", "-u", "app1", "-P", key, "-d", "-C", "1", "-W", "5", "-V",
+			version)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		if err := cmd.Start(); err != nil {
@@ -211,7 +219,10 @@ func TestManyDevices(t *testing.T) {
 	defer cancel()
 	const rounds = 5
 	for i := range n {
-		dev, err := a.Device(air.DeviceOptions{Name: fmt.Sprint(i), DevAddr: radio.DevAddr{0x01, 0xAB, 0xCD, byte(i)}, Keys: testKeys(t), Plan: plan, DataRate: 5})
+		dev, err := a.Device(air.DeviceOptions{
+			Name: fmt.Sprint(i), DevAddr: radio.DevAddr{0x01, 0xAB, 0xCD, byte(i)},
+			Keys: testKeys(t), Plan: plan, DataRate: 5,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +269,8 @@ func testDemo(t *testing.T, radio, duration, level string) {
 	for _, want := range []string{
 		"mosquitto_sub -h 127.0.0.1", "v3/app1/devices/dev1/up", "v3/app1/devices/dev4/up", `"uplink_token":"`, level, `"snr":9.5`, `"gateway_id":"eui-0242020000247803"`,
 		"v3/app1/devices/dev1/join", "v3/app1/devices/dev2/down/queued", "v3/app1/devices/dev3/down/sent",
-		"-- dev1 heard in RX1, 0s from its opening: join-accept", "-- dev4 heard in RX1, 0s from its opening: f_cnt 1, acknowledgement, f_port 15: BEEF",
+		"-- dev1 heard in RX1, 0s from its opening: join-accept",
+		"-- dev4 heard in RX1, 0s from its opening: f_cnt 1, acknowledgement, f_port 15: BEEF",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not in\n%s", want, text)
@@ -269,7 +281,8 @@ func testDemo(t *testing.T, radio, duration, level string) {
 	}
 	var sent, arrived, heard int
 	last := text[strings.LastIndex(text, "Stopped."):]
-	if _, err := fmt.Sscanf(last, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.", &sent, &arrived, &heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
+	if _, err := fmt.Sscanf(last, "Stopped. Uplinks sent: %d, messages arrived: %d, downlinks heard: %d.", &sent, &arrived,
+		&heard); err != nil || sent < 8 || arrived < 16 || heard < 8 {
 		t.Errorf("%s%v\n%s", last, err, errOut.String())
 	}
 }

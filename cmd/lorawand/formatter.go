@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -18,13 +19,14 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/session"
+	"lorawand/cmd/lorawand/config"
 )
 
 func newFormatter() *cobra.Command {
 	return group("formatter", "Try payload formatters", newFormatterTest())
 }
 
-// formatterFlags say what a formatter is tried on.
+// formatterFlags describe the test of a formatter.
 type formatterFlags struct {
 	port           uint8
 	hex            string
@@ -38,10 +40,12 @@ func newFormatterTest() *cobra.Command {
 	var f formatterFlags
 	cmd := &cobra.Command{
 		Use: "test FILE.js|cayennelpp|APPLICATION/DEVICE", Short: "Run a payload formatter with the limits of the daemon",
-		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can do nothing\n" +
-			"but compute, with a deadline and little memory. Prints what it gives, its warnings, what it writes with\n" +
-			"console.log, and what it takes. Without --encode or --decode-downlink the payload is an uplink.\n\n" +
-			"Of a device its own formatter is run, or that of its application or its maker, by the daemon if one runs.",
+		Long: "Run a payload formatter on one payload, as the daemon runs it: a script in a child process that can\n" +
+			"do nothing but compute, with a deadline and little memory. Prints its result, its warnings, its\n" +
+			"output of console.log, and the time and memory that it takes. Without --encode or --decode-downlink\n" +
+			"the payload is an uplink.\n\n" +
+			"For a device its own formatter is run, or the one of its application or its maker, by the daemon if\n" +
+			"one runs.",
 		Example: "lorawand formatter test decoder.js --port 1 --hex 0167\n" +
 			"lorawand formatter test app1/dev1 --hex 0167\n" +
 			"lorawand formatter test cayennelpp --hex 03670110\n" +
@@ -58,7 +62,7 @@ func newFormatterTest() *cobra.Command {
 	flags.StringVar(&f.hex, "hex", "", "FRMPayload in `hexadecimal` digits")
 	flags.StringVar(&f.encode, "encode", "", "encode a downlink of this decoded_payload, a `JSON` object")
 	flags.BoolVar(&f.decodeDownlink, "decode-downlink", false, "decode a downlink")
-	flags.BoolVar(&f.strict, "strict", false, "of CayenneLPP, know the types of The Things Stack only")
+	flags.BoolVar(&f.strict, "strict", false, "for CayenneLPP: know only the types of The Things Stack")
 	f.json = jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, err := f.request()
@@ -71,12 +75,19 @@ func newFormatterTest() *cobra.Command {
 		if r.Formatter, err = f.formatter(args[0]); err != nil {
 			return err
 		}
-		return tryFormatter(cmd.Context(), cmd.OutOrStdout(), r, *f.json)
+		c, err := loadConfig(cmd)
+		if errors.Is(err, fs.ErrPermission) {
+			c, err = config.Default(), nil // a script can be tried without rights
+		}
+		if err != nil {
+			return err
+		}
+		return tryFormatter(cmd.Context(), c, cmd.OutOrStdout(), r, *f.json)
 	}
 	return cmd
 }
 
-// namedDevice reads APPLICATION/DEVICE. A file that has this name goes before.
+// namedDevice reads APPLICATION/DEVICE. A file with this name has precedence.
 func namedDevice(name string) (id session.ID, ok bool) {
 	id.Application, id.Device, ok = strings.Cut(name, "/")
 	if !ok || session.CheckID(id.Application) != nil || session.CheckID(id.Device) != nil {
@@ -86,7 +97,7 @@ func namedDevice(name string) (id session.ID, ok bool) {
 	return id, err != nil
 }
 
-// tryDevice has the daemon try the formatter of a device.
+// tryDevice asks the daemon to try the formatter of a device.
 func (f *formatterFlags) tryDevice(cmd *cobra.Command, id session.ID, r formatter.Request) error {
 	if f.strict {
 		return usage(errors.New("--strict: only for cayennelpp"))
@@ -107,7 +118,7 @@ func (f *formatterFlags) tryDevice(cmd *cobra.Command, id session.ID, r formatte
 	})
 }
 
-// request returns what the flags ask for, of a formatter that is not known yet.
+// request returns the request in the flags for a formatter that is not known yet.
 func (f *formatterFlags) request() (formatter.Request, error) {
 	r := formatter.Request{Task: formatter.DecodeUplink, FPort: f.port, Received: time.Now(), Measure: true}
 	var err error
@@ -129,7 +140,7 @@ func (f *formatterFlags) request() (formatter.Request, error) {
 	return r, nil
 }
 
-// formatter returns the formatter of a name: cayennelpp, or a script.
+// formatter returns the formatter with a name: cayennelpp, or a script.
 func (f *formatterFlags) formatter(name string) (formatter.Formatter, error) {
 	if name == "cayennelpp" {
 		return formatter.NewCayenneLPP(f.strict), nil
@@ -141,7 +152,7 @@ func (f *formatterFlags) formatter(name string) (formatter.Formatter, error) {
 	return formatter.NewJavaScript(source)
 }
 
-// readScript reads a script, no more of it than can be taken.
+// readScript reads a script up to the largest size of a script.
 func readScript(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -152,11 +163,11 @@ func readScript(path string) (string, error) {
 	return string(b), err
 }
 
-// tryFormatter carries a request out twice: the first time the script has to
-// be read, and an uplink hardly ever finds it so.
-func tryFormatter(ctx context.Context, out io.Writer, r formatter.Request, asJSON bool) error {
+// tryFormatter runs a request twice, because the first run also compiles the
+// script, which is rare in the daemon.
+func tryFormatter(ctx context.Context, c config.Config, out io.Writer, r formatter.Request, asJSON bool) error {
 	ctx, cancel := context.WithCancel(ctx)
-	pool := formatter.New(formatter.Options{Logger: slog.New(slog.DiscardHandler)})
+	pool := formatter.New(formatter.Options{Deadline: c.Formatter.Deadline.D(), Logger: slog.New(slog.DiscardHandler)})
 	ended := make(chan error, 1)
 	go func() { ended <- pool.Run(ctx) }()
 	first := pool.Do(ctx, r)
@@ -171,7 +182,7 @@ func tryFormatter(ctx context.Context, out io.Writer, r formatter.Request, asJSO
 	return printTried(out, r, first, again, asJSON)
 }
 
-// printTried prints what has come of it, and returns why nothing has.
+// printTried prints the result, or returns why there is none.
 func printTried(out io.Writer, r formatter.Request, first, again formatter.Result, asJSON bool) (err error) {
 	if asJSON {
 		err = printResultJSON(out, r, again)
@@ -211,8 +222,10 @@ func printResult(out io.Writer, r formatter.Request, first, again formatter.Resu
 	}
 	if first.Cost.Wall > 0 {
 		cpu := func(c formatter.Cost) string { return c.CPU.Round(time.Microsecond).String() }
-		line("time", fmt.Sprintf("%s of CPU the first time, then %s; %s in all", cpu(first.Cost), cpu(again.Cost), again.Cost.Wall.Round(time.Microsecond)))
-		line("memory", fmt.Sprintf("%d kB allocated; the child has had at most %.1f MB", again.Cost.Allocated>>10, float64(again.Cost.RSS)/1e6))
+		line("time", fmt.Sprintf("%s of CPU the first time, then %s; %s in all", cpu(first.Cost), cpu(again.Cost),
+			again.Cost.Wall.Round(time.Microsecond)))
+		line("memory", fmt.Sprintf("%d kB allocated; the child has had at most %.1f MB", again.Cost.Allocated>>10,
+			float64(again.Cost.RSS)/1e6))
 	}
 	return w.Flush()
 }
@@ -235,8 +248,10 @@ type resultJSON struct {
 
 func printResultJSON(out io.Writer, r formatter.Request, res formatter.Result) error {
 	v := resultJSON{
-		DecodedPayload: res.Data, Warnings: res.Warnings, NormalizedWarnings: res.NormalizedWarnings, FRMPayload: res.Bytes, Log: res.Log,
-		CPUMicroseconds: res.Cost.CPU.Microseconds(), WallMicroseconds: res.Cost.Wall.Microseconds(), Allocated: res.Cost.Allocated, RSS: res.Cost.RSS,
+		DecodedPayload: res.Data, Warnings: res.Warnings, NormalizedWarnings: res.NormalizedWarnings, FRMPayload: res.Bytes,
+		Log:             res.Log,
+		CPUMicroseconds: res.Cost.CPU.Microseconds(), WallMicroseconds: res.Cost.Wall.Microseconds(),
+		Allocated: res.Cost.Allocated, RSS: res.Cost.RSS,
 	}
 	for _, n := range res.Normalized {
 		v.NormalizedPayload = append(v.NormalizedPayload, n)

@@ -17,6 +17,32 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// A device's queue shows what its downlinks mean, and what cannot be decoded stays as
+// it is.
+func TestDownlinkListDecodes(t *testing.T) {
+	both(t, func(t *testing.T, s *site) {
+		s.must(formatted(t, map[string]string{"down_formatter": "FORMATTER_JAVASCRIPT", "down_formatter_parameter": `
+			function decodeDownlink(i) { if (i.bytes[0] > 1) throw new Error("no"); return {data: {on: i.bytes[0] === 1, port: i.fPort}, warnings: ["w"]}; }`}),
+			"device", "import", "-", "--application", "app1")
+		for _, hex := range []string{"01", "02", "00"} {
+			s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", hex)
+		}
+		list := s.must("", "downlink", "list", "app1", "dev1")
+		contains(t, "list", list, `f_port 7, 1 bytes: 01, {"on":true,"port":7}, as:downlink:`, "f_port 7, 1 bytes: 02, as:downlink:", `00, {"on":false,"port":7}, as:`)
+		contains(t, "list --json", s.must("", "downlink", "list", "app1", "dev1", "--json"), `"decoded_payload":{"on":true,"port":7},"decoded_payload_warnings":["w"]`)
+	})
+}
+
+// Without a daemon scripts are run as its configuration says.
+func TestFormatterSettingsWithoutDaemon(t *testing.T) {
+	s := newSite(t, "[formatter]\njavascript = false\n")
+	s.must(formatted(t, map[string]string{"up_formatter": "FORMATTER_JAVASCRIPT", "up_formatter_parameter": "x"}), "device", "import", "-", "--application", "app1")
+	status, _, errOut := s.cli("", "formatter", "test", "app1/dev1", "--hex", "01")
+	if status != 1 || !strings.Contains(errOut, "JavaScript formatters are switched off") {
+		t.Errorf("%d, %s", status, errOut)
+	}
+}
+
 func TestFormatterTest(t *testing.T) {
 	s := newSite(t, "")
 	script := filepath.Join(t.TempDir(), "decoder.js")

@@ -19,8 +19,8 @@ const (
 	downFormatter = "down-formatter"
 )
 
-// addFormatterFlags adds --up-formatter and --down-formatter. Of a device they can
-// be the application's, too.
+// addFormatterFlags adds --up-formatter and --down-formatter. A device may also use
+// the formatters of its application.
 func addFormatterFlags(cmd *cobra.Command, ofDevice bool) {
 	what := "`FILE.js`, cayennelpp, repository (the codec that the maker of a device has published) or none"
 	if ofDevice {
@@ -41,7 +41,8 @@ func addFormatterFlags(cmd *cobra.Command, ofDevice bool) {
 	}
 }
 
-// formatterChange returns what a flag asks for, or nil if it is not given.
+// formatterChange returns the formatter that a flag asks for, or nil if the flag is
+// not given.
 func formatterChange(cmd *cobra.Command, flag string, ofDevice bool) (*enddevice.FormatterChange, error) {
 	if !cmd.Flags().Changed(flag) {
 		return nil, nil
@@ -75,14 +76,15 @@ func formatterChange(cmd *cobra.Command, flag string, ofDevice bool) (*enddevice
 	return &enddevice.FormatterChange{Name: codec.JavaScript, Parameter: source}, nil
 }
 
-// formatterChanges returns what both flags ask for.
+// formatterChanges returns the changes of both flags.
 func formatterChanges(cmd *cobra.Command, ofDevice bool) (up, down *enddevice.FormatterChange, err error) {
 	up, errUp := formatterChange(cmd, upFormatter, ofDevice)
 	down, errDown := formatterChange(cmd, downFormatter, ofDevice)
 	return up, down, errors.Join(errUp, errDown)
 }
 
-// formatterName is what people call a formatter of The Things Stack.
+// formatterName returns the name that people use for a formatter of The Things
+// Stack.
 func formatterName(kind string) string {
 	switch kind {
 	case "", codec.None:
@@ -97,7 +99,7 @@ func formatterName(kind string) string {
 	return strings.ToLower(strings.TrimPrefix(kind, "FORMATTER_"))
 }
 
-// formatterText says which formatter that is.
+// formatterText returns a description of a formatter.
 func formatterText(f *admin.Formatter) string {
 	text := formatterName(f.Kind)
 	switch {
@@ -114,7 +116,7 @@ func formatterText(f *admin.Formatter) string {
 	return text
 }
 
-// formatterColumn is the same for a table: up and down.
+// formatterColumn returns the formatters of uplinks and downlinks for a table.
 func formatterColumn(f *admin.DeviceFormatters) string {
 	short := func(f *admin.Formatter) string {
 		text := map[string]string{
@@ -132,7 +134,7 @@ func formatterColumn(f *admin.DeviceFormatters) string {
 	return up + "/" + down
 }
 
-// warnings returns why the formatters cannot be used.
+// formatterWarnings returns why formatters cannot be used.
 func formatterWarnings(f *admin.DeviceFormatters) (out []string) {
 	for _, w := range []string{f.Up.Warning, f.Down.Warning} {
 		if w != "" && (len(out) == 0 || out[0] != w) {

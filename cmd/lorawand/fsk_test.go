@@ -40,7 +40,8 @@ func TestFSK(t *testing.T) {
 	const airtime = (5 + 3 + 1 + 15 + 2) * 8 * time.Second / 50_000 // 15 bytes down
 	select {
 	case h := <-heard:
-		if h.Window != 1 || h.DataRate != radio.FSKDataRate(50_000) || h.Frequency != 868_800_000 || string(h.Data.FRMPayload) != "\xbe\xef" {
+		if h.Window != 1 || h.DataRate != radio.FSKDataRate(50_000) || h.Frequency != 868_800_000 ||
+			string(h.Data.FRMPayload) != "\xbe\xef" {
 			t.Errorf("heard in RX%d %v on %v: %X", h.Window, h.DataRate, h.Frequency, h.Data.FRMPayload)
 		}
 		if got := h.End.Sub(h.Begin); got != airtime {
@@ -74,7 +75,10 @@ func fskDevice(r *running) (heard <-chan air.Heard, send func(text string)) {
 	ether, ch := air.New(1), make(chan air.Heard, 10)
 	var f *udp.Forwarder
 	receiver := ether.Listen(air.ReceiverOptions{EUI: testEUI, Plan: plan, Hear: func(up radio.Uplink) { f.Uplink(up) }})
-	if f, err = udp.NewForwarder(udp.ForwarderOptions{Server: r.d.udp.Addr().String(), EUI: testEUI, Transmit: receiver.Transmit}); err != nil {
+	if f, err = udp.NewForwarder(udp.ForwarderOptions{
+		Server: r.d.udp.Addr().String(), EUI: testEUI,
+		Transmit: receiver.Transmit,
+	}); err != nil {
 		r.Fatal(err)
 	}
 	v, err := ether.Device(air.DeviceOptions{
@@ -90,7 +94,8 @@ func fskDevice(r *running) (heard <-chan air.Heard, send func(text string)) {
 	wg.Go(func() { _ = f.Run(ctx) })
 	wg.Go(func() { _ = ether.Run(ctx) })
 	r.Cleanup(func() { cancel(); wg.Wait() })
-	for end := time.Now().Add(3 * time.Second); len(r.d.udp.Links()) == 0 && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Second); len(r.d.udp.Links()) == 0 &&
+		time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 	} // until the downlink path is open
 	return ch, func(text string) {
 		if _, err := v.Send(frame.Data{HasFPort: true, FPort: 15, FRMPayload: []byte(text)}); err != nil {

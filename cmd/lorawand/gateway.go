@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,23 +19,15 @@ func newGatewayList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "Show which gateways are connected, and their duty cycle", Args: noArgs}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
+		l := listing[admin.Gateway]{
+			operation: "gateway.list", live: true,
+			header: "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tDUTY CYCLE, LAST HOUR",
+		}
+		l.row = func(w io.Writer, g admin.Gateway) error {
+			_, err := fmt.Fprintln(w, gatewayRow(&g))
 			return err
 		}
-		if *asJSON {
-			return ask(cmd.Context(), c, "gateway.list", nil, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tDUTY CYCLE, LAST HOUR")
-		err = ask(cmd.Context(), c, "gateway.list", nil, func(g admin.Gateway) error {
-			fmt.Fprintln(w, gatewayRow(&g))
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return w.Flush()
+		return l.print(cmd, nil, *asJSON)
 	}
 	return cmd
 }
@@ -54,10 +46,13 @@ func gatewayRow(g *admin.Gateway) string {
 	if g.Connected && !g.Confirmed {
 		ack = "unconfirmed"
 	}
-	return strings.Join([]string{g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack, dutyCycle(g.SubBands)}, "\t")
+	return strings.Join([]string{
+		g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack,
+		dutyCycle(g.SubBands),
+	}, "\t")
 }
 
-// age shows a time in s, or "never".
+// age returns a time in s as text, or "never".
 func age(s *float64, behind string) string {
 	if s == nil {
 		return "never"

@@ -4,7 +4,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -67,16 +69,22 @@ func background(t *testing.T, path string, args ...string) (ended func() string)
 	}
 }
 
-// subscribes waits until so many subscriptions have been made.
-func (v *doors) subscribes(t *testing.T, clients int) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if v.d.broker.Stats().Clients >= clients {
-			time.Sleep(200 * time.Millisecond) // SUBSCRIBE comes behind CONNECT
-			return
+// repeated does something again and again until a program has ended, which waits for
+// its effect and may not be ready for it yet; it returns the program's output.
+func repeated(ended func() string, again func()) (out string) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out = ended()
+	}()
+	for {
+		select {
+		case <-done:
+			return out
+		case <-time.After(100 * time.Millisecond):
+			again()
 		}
 	}
-	t.Fatalf("%d clients, want %d", v.d.broker.Stats().Clients, clients)
 }
 
 // The lines of The Things Stack's documentation to push a downlink and to see what
@@ -90,9 +98,8 @@ func TestDocumentedLines(t *testing.T) {
 			t.Run(fmt.Sprint(name, version), func(t *testing.T) {
 				line := append([]string{"-h", "127.0.0.1", "-u", "app1", "-P", v.key, "-d"}, append(door, version...)...)
 				got := background(t, sub, append([]string{"-t", "#", "-C", "1"}, line...)...)
-				v.subscribes(t, 1)
-				background(t, pub, append([]string{"-t", ttsTopic, "-m", ttsPush}, line...)...)()
-				if out := got(); !strings.Contains(out, "v3/app1/devices/dev1/down/queued") {
+				push := func() { background(t, pub, append([]string{"-t", ttsTopic, "-m", ttsPush}, line...)...)() }
+				if out := repeated(got, push); !strings.Contains(out, "v3/app1/devices/dev1/down/queued") {
 					t.Errorf("the subscriber gets\n%s", out)
 				}
 			})
@@ -119,6 +126,74 @@ func TestPython(t *testing.T) {
 	}
 }
 
+// MQTT.js, the client of Node. It comes with what it needs from the registry of npm, in
+// the versions and with the sums of package-lock.json; once it is there it stays.
+func TestNode(t *testing.T) {
+	node, npm := tool(t, "node"), tool(t, "npm")
+	source, err := filepath.Abs(filepath.Join("testdata", "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join("..", "..", ".build", "node")
+	lock, err := os.ReadFile(filepath.Join(source, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := os.ReadFile(filepath.Join(dir, "installed")); err != nil || !bytes.Equal(done, lock) {
+		install(t, npm, source, dir)
+	}
+	v := openDoors(t)
+	ended := background(t, "sh", "-c", `cd "$0" && exec "$@"`, dir, node, filepath.Join(source, "clients.js"), v.key,
+		v.ca(), port(v.tcp),
+		port(v.tls), port(v.ws))
+	out := ended()
+	if n := strings.Count(out, ": good"); n != 8 {
+		t.Errorf("%d of 8 ways:\n%s", n, out)
+	}
+}
+
+// install puts what package-lock.json in source lists into dir.
+func install(t *testing.T, npm, source, dir string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"package.json", "package-lock.json"} {
+		text, err := os.ReadFile(filepath.Join(source, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		missing(t, fmt.Sprintf("mqtt of npm: %v\n%s", err, out))
+	}
+	if err := os.Rename(filepath.Join(dir, "package-lock.json"), filepath.Join(dir, "installed")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// listens waits until somebody listens on an address.
+func listens(t *testing.T, addr string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // Mosquitto as a bridge: it fetches what the daemon publishes, with QoS 1, and
 // brings the pushes of its own clients. With MQTT 3.1.1 it asks for a protocol
 // level of its own first, is refused, and comes back with the right one.
@@ -134,8 +209,10 @@ func TestMosquittoBridge(t *testing.T) {
 				listen := freeTCP(t)
 				_, own, _ := strings.Cut(listen, ":")
 				conf := filepath.Join(t.TempDir(), "mosquitto.conf")
-				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress %s\nbridge_protocol_version %s\n"+
-					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications false\nrestart_timeout 1\n"+
+				text := fmt.Sprintf("user root\nlistener %s 127.0.0.1\nallow_anonymous true\nconnection lorawand\naddress "+
+					"%s\nbridge_protocol_version %s\n"+
+					"remote_username app1\nremote_password %s\nremote_clientid bridge-%s-%s\ncleansession false\nnotifications "+
+					"false\nrestart_timeout 1\n"+
 					"topic v3/app1/devices/+/down/queued in 1\ntopic v3/app1/devices/+/down/push out 1\n", own, door, version,
 					v.key, name, version)
 				if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
@@ -146,15 +223,14 @@ func TestMosquittoBridge(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-				v.subscribes(t, 1)
+				listens(t, listen)
 				got := background(t, sub, "-h", "127.0.0.1", "-p", own, "-t", "v3/+/devices/+/down/queued", "-C", "1", "-v")
-				time.Sleep(200 * time.Millisecond) // it subscribes
-				background(t, pub, "-h", "127.0.0.1", "-p", own, "-q", "1", "-t", ttsTopic, "-m", ttsPush)()
-				if out := got(); !strings.HasPrefix(out, "v3/app1/devices/dev1/down/queued ") {
+				push := func() { background(t, pub, "-h", "127.0.0.1", "-p", own, "-q", "1", "-t", ttsTopic, "-m", ttsPush)() }
+				if out := repeated(got, push); !strings.HasPrefix(out, "v3/app1/devices/dev1/down/queued ") {
 					t.Errorf("a client of the other broker gets\n%s", out)
 				}
 			})
-			for end := time.Now().Add(5 * time.Second); v.d.broker.Stats().Clients > 0 && time.Now().Before(end); {
+			for end := time.Now().Add(20 * time.Second); v.d.broker.Stats().Clients > 0 && time.Now().Before(end); {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}

@@ -74,7 +74,8 @@ func (h *house) connect(o houseOptions) (*houseClient, error) {
 }
 
 func (c *houseClient) connect3(o houseOptions) error {
-	opts := paho.NewClientOptions().AddBroker("tcp://x").SetClientID(o.id).SetUsername(houseApps[o.app]).SetPassword(c.house.keys[o.app]).
+	opts := paho.NewClientOptions().AddBroker("tcp://x").SetClientID(o.id).
+		SetUsername(houseApps[o.app]).SetPassword(c.house.keys[o.app]).
 		SetCleanSession(o.clean).SetAutoReconnect(false).SetConnectTimeout(houseTimeout).SetWriteTimeout(houseTimeout).
 		SetDefaultPublishHandler(func(paho.Client, paho.Message) {}).
 		SetConnectionLostHandler(func(paho.Client, error) { c.lost.Store(true) }).
@@ -181,7 +182,8 @@ func (c *houseClient) end(goodbye func()) {
 	alive, before := c.alive(), c.house.d.broker.Stats().Clients
 	goodbye()
 	_ = c.tap.Conn.Close()
-	for end := time.Now().Add(time.Second); alive && time.Now().Before(end) && c.house.d.broker.Stats().Clients >= before; {
+	for end := time.Now().Add(time.Second); alive && time.Now().Before(end) &&
+		c.house.d.broker.Stats().Clients >= before; {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"log/slog"
 	"time"
 
 	"lorawand/bridge/broker"
@@ -11,20 +12,20 @@ import (
 	"lorawand/cmd/lorawand/config"
 )
 
-// sessionKinds are the kinds of the store's records, by those of the broker.
+// sessionKinds maps the broker's kinds of records to those of the store.
 var sessionKinds = [...]string{sessions.KindSession: state.KindMQTTSession, sessions.KindMessage: state.KindMQTTMessage}
 
 // sessionVersion is the version of these records.
 const sessionVersion = 1
 
 // keeping returns how MQTT sessions outlive a restart, or nil if they do not. Then
-// what was kept before is deleted.
-func keeping(c *config.Config, s *store.Store) (*broker.Keeping, error) {
+// it deletes the sessions kept before.
+func keeping(c *config.Config, s *store.Store, log *slog.Logger) *broker.Keeping {
 	var stored []sessions.Record
 	for kind, name := range sessionKinds {
 		for _, r := range s.Records(name) {
 			if r.Version != sessionVersion {
-				r.Data = nil // which is reported as unusable
+				r.Data = nil // the broker reports a record without data as unusable
 			}
 			stored = append(stored, sessions.Record{Kind: sessions.Kind(kind), Key: r.Key, Data: r.Data})
 		}
@@ -37,13 +38,13 @@ func keeping(c *config.Config, s *store.Store) (*broker.Keeping, error) {
 		return s.Commit(out...)
 	}
 	if c.MQTT.KeepSessions {
-		return &broker.Keeping{Every: cmp.Or(c.Store.CommitInterval.D(), time.Second), Stored: stored, Store: put}, nil
+		return &broker.Keeping{Every: cmp.Or(c.Store.CommitInterval.D(), time.Second), Stored: stored, Store: put}
 	}
 	for i := range stored {
 		stored[i].Data = nil
 	}
-	if len(stored) > 0 {
-		return nil, put(stored)
+	if err := put(stored); err != nil {
+		log.Error("MQTT sessions that were kept before cannot be deleted", "error", err)
 	}
-	return nil, nil
+	return nil
 }

@@ -53,7 +53,8 @@ func TestKill(t *testing.T) {
 	k.drain()
 	k.kill()
 	k.check()
-	t.Logf("%d kills, serving again after at most %v; %d items answered, %d downlinks on the air", kills, slowest.Round(time.Millisecond), len(k.answered), len(k.sent))
+	t.Logf("%d kills, serving again after at most %v; %d items answered, %d downlinks on the air", kills,
+		slowest.Round(time.Millisecond), len(k.answered), len(k.sent))
 	if slowest > time.Second {
 		t.Errorf("serving again after %v", slowest)
 	}
@@ -156,7 +157,8 @@ func (k *killed) start() time.Duration {
 		k.Fatal(err)
 	}
 	for {
-		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + k.mqtt).SetClientID("app").SetUsername("app1").SetPassword(k.key).
+		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
+			k.mqtt).SetClientID("app").SetUsername("app1").SetPassword(k.key).
 			SetAutoReconnect(false).SetOrderMatters(false).SetConnectTimeout(time.Second).SetWriteTimeout(time.Second))
 		if token := c.Connect(); token.WaitTimeout(2*time.Second) && token.Error() == nil {
 			if token := c.Subscribe("#", 1, k.message); token.WaitTimeout(2*time.Second) && token.Error() == nil {
@@ -224,7 +226,10 @@ func (k *killed) traffic() {
 	})
 	var f *udp.Forwarder
 	receiver := ether.Listen(air.ReceiverOptions{EUI: testEUI, Plan: plan, Hear: func(up radio.Uplink) { f.Uplink(up) }})
-	if f, err = udp.NewForwarder(udp.ForwarderOptions{Server: k.port, EUI: testEUI, KeepAlive: 100 * time.Millisecond, Transmit: receiver.Transmit}); err != nil {
+	if f, err = udp.NewForwarder(udp.ForwarderOptions{
+		Server: k.port, EUI: testEUI, KeepAlive: 100 * time.Millisecond,
+		Transmit: receiver.Transmit,
+	}); err != nil {
 		k.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -233,7 +238,10 @@ func (k *killed) traffic() {
 	wg.Go(func() { _ = ether.Run(ctx) })
 	k.Cleanup(func() { cancel(); wg.Wait() })
 	for i := range killDevices {
-		o := air.DeviceOptions{Name: killName(i), Plan: plan, DataRate: 5, RSSI: -7000, SNR: 800, Heard: k.deviceHeard, Version: air.V1_0_4}
+		o := air.DeviceOptions{
+			Name: killName(i), Plan: plan, DataRate: 5, RSSI: -7000, SNR: 800, Heard: k.deviceHeard,
+			Version: air.V1_0_4,
+		}
 		if i%2 == 0 {
 			o.DevAddr, o.Keys, o.Version = radio.DevAddr{1, 0, 0, byte(i)}, testKeys(k.TB), air.V1_0_3
 			o.RX2 = region.Window{Frequency: 869_525_000, DataRate: 3}
@@ -281,7 +289,10 @@ func (k *killed) deviceHeard(h air.Heard) {
 func (k *killed) live(v *air.Device) {
 	time.Sleep(time.Duration(rand.IntN(2000)) * time.Millisecond)
 	for n := 0; ; n++ {
-		d := frame.Data{MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2, FRMPayload: fmt.Appendf(nil, "%s %d", v.Name(), n)}
+		d := frame.Data{
+			MType: frame.UnconfirmedUp, HasFPort: true, FPort: 2,
+			FRMPayload: fmt.Appendf(nil, "%s %d", v.Name(), n),
+		}
 		if n%3 == 0 {
 			d.MType = frame.ConfirmedUp
 		}

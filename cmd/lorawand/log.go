@@ -12,11 +12,11 @@ import (
 )
 
 // newLogger returns a logger that writes to w, and a function that waits until
-// what was logged is written. level is set to that of the configuration, and may
-// be changed later.
+// everything is written. It sets level to that of the configuration; level may be
+// changed later.
 //
-// Nobody who logs ever waits for w: lines that it does not take in time are
-// dropped and counted. A log pipe that nobody reads must not stop the radio.
+// Callers never wait for w: lines that w does not accept in time are dropped and
+// counted. A log pipe that nobody reads must not stop the radio.
 func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) (*slog.Logger, func()) {
 	_ = level.UnmarshalText([]byte(c.Level)) // the configuration was checked
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: dropTime}
@@ -27,7 +27,7 @@ func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) (*slog.Logger, f
 	return slog.New(slog.NewTextHandler(lines, opts)), lines.close
 }
 
-// dropTime leaves the time to the journal, which has its own.
+// dropTime removes the time for the journal, which adds its own.
 func dropTime(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey && len(groups) == 0 && os.Getenv("JOURNAL_STREAM") != "" {
 		return slog.Attr{}
@@ -35,7 +35,7 @@ func dropTime(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// lineWriter hands lines to a goroutine that writes them.
+// lineWriter passes lines to a goroutine that writes them.
 type lineWriter struct {
 	lines chan []byte
 	done  chan struct{}

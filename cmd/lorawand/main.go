@@ -1,5 +1,5 @@
-// Targets with little memory are built with an older version of the
-// cryptography, see the Makefile; it is not there for its certificate.
+// Targets with little memory use an older version of the cryptography, see the
+// Makefile. It has no FIPS 140 mode.
 //
 //go:debug fips140=off
 
@@ -59,15 +59,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return exitFailed
 }
 
-// errUsage is the reason for a command line that makes no sense.
+// errUsage is the error of an invalid command line.
 var errUsage = errors.New("see lorawand help")
 
 func usage(err error) error { return fmt.Errorf("%w; %w", err, errUsage) }
 
-// extra are the commands of build tags.
+// extra are the commands that build tags add.
 var extra []func() *cobra.Command
 
-// newRoot returns the command with all of its sub-commands.
+// newRoot returns the command with all its sub-commands.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "lorawand",
@@ -78,19 +78,23 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+", or $LORAWAND_CONFIG)")
+	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+
+		", or $LORAWAND_CONFIG)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newApplication(), newDevice(), newAPIKey(), newDownlink(),
-		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(), newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
+		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(),
+		newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}
 	return root
 }
 
-// group returns a command that only has sub-commands.
+// group returns a command that has only sub-commands.
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	g := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+		return cmd.Help()
+	}}
 	g.AddCommand(sub...)
 	return g
 }

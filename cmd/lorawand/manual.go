@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// The manual is made by a program of its own, built with the tag manual, so
-// that the daemon does not carry it.
+// A program built with the tag manual writes the manual, so that the daemon does
+// not contain this code.
 func init() { extra = append(extra, newManual) }
 
 func newManual() *cobra.Command {
@@ -72,11 +72,12 @@ func writePages(cmd *cobra.Command, dir string) error {
 	return nil
 }
 
-// page renders a command for man(7).
+// page returns the man page of a command.
 func page(cmd *cobra.Command, name string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"lorawand\" \"User Commands\"\n", strings.ToUpper(roff(name)))
-	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n.SH SYNOPSIS\n.B %s\n", roff(name), roff(lowerFirst(cmd.Short)), roff(cmd.CommandPath()))
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n.SH SYNOPSIS\n.B %s\n", roff(name), roff(lowerFirst(cmd.Short)),
+		roff(cmd.CommandPath()))
 	_, arguments, _ := strings.Cut(cmd.Use, " ")
 	if cmd.HasAvailableSubCommands() {
 		arguments = "COMMAND"
@@ -104,7 +105,8 @@ func page(cmd *cobra.Command, name string) []byte {
 		fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roff(cmd.Example))
 	}
 	fmt.Fprintf(&b, ".SH EXIT STATUS\n0: success; %d: failure; %d: wrong usage or configuration.\n", exitFailed, exitUsage)
-	files := ".SH FILES\n.I /etc/lorawand/lorawand.toml\n.RS\nThe configuration; \\fBlorawand config default\\fR prints one with comments.\n.RE\n"
+	files := ".SH FILES\n.I /etc/lorawand/lorawand.toml\n.RS\nThe configuration; \\fBlorawand config default\\fR prints " +
+		"one with comments.\n.RE\n"
 	if parent := cmd.Parent(); parent == nil {
 		b.WriteString(files)
 	} else {
@@ -134,8 +136,8 @@ func option(b *bytes.Buffer, f *pflag.Flag) {
 	fmt.Fprintf(b, "\n%s\n", roff(text))
 }
 
-// roff escapes a text for man(7). A line that begins with a point or an
-// apostrophe would be a request.
+// roff escapes a text for man(7). A line that begins with a point or an apostrophe
+// would be a macro.
 func roff(s string) string {
 	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, "…", "...").Replace(s)
 	lines := strings.Split(s, "\n")

@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -20,40 +20,29 @@ func newMQTT() *cobra.Command {
 func newMQTTList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "Show which MQTT clients are connected, and whose sessions are kept", Args: noArgs,
-		Long: "Show the MQTT clients that are connected, and those that are away and whose sessions are kept: the name of the API\n" +
-			"key, for how long they are connected or away, how many messages wait for them, and how many they have lost.",
+		Long: "Show the connected MQTT clients, and the disconnected ones whose sessions are kept: the name of the\n" +
+			"API key, how long they have been connected or away, how many messages wait for them, and how many\n" +
+			"they have lost.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
 	asJSON := jsonFlag(cmd)
-	wide := cmd.Flags().Bool("wide", false, "cut nothing off, and show more: the table may be wider than 80 columns")
+	wide := cmd.Flags().Bool("wide", false, "cut off nothing and show more: the table may be wider than 80 columns")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		c, err := loadConfig(cmd)
-		if err != nil {
-			return err
-		}
-		args := admin.ListArgs{Application: *application}
-		if *asJSON {
-			return ask(cmd.Context(), c, "mqtt.list", args, printJSON(cmd.OutOrStdout()))
-		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 		header, row := "CLIENT\tAPPLICATION\tKEY\tADDRESS\tSINCE\tQUEUE\tDROPPED", clientRow
 		if *wide {
 			header, row = header+"\tOVER\tMQTT\tKEY ID", wideClientRow
 		}
-		fmt.Fprintln(w, header)
-		err = ask(cmd.Context(), c, "mqtt.list", args, func(m admin.MQTTClient) error {
+		l := listing[admin.MQTTClient]{operation: "mqtt.list", live: true, header: header}
+		l.row = func(w io.Writer, m admin.MQTTClient) error {
 			_, err := fmt.Fprintln(w, row(&m))
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		return w.Flush()
+		return l.print(cmd, admin.ListArgs{Application: *application}, *asJSON)
 	}
 	return cmd
 }
 
-// clientRow is a row of a table of 80 columns.
+// clientRow returns a row of the table, which has 80 columns.
 func clientRow(m *admin.MQTTClient) string { return clientCells(m, shorten) }
 
 func wideClientRow(m *admin.MQTTClient) string {
@@ -67,12 +56,13 @@ func clientCells(m *admin.MQTTClient, cut func(s string, most int) string) strin
 		address = m.Address
 	}
 	return strings.Join([]string{
-		cut(orDash(plainLine(m.ID)), 12), cut(m.Application, 12), cut(plainLine(cmp.Or(m.KeyName, m.KeyID)), 10), cut(address, 15),
+		cut(orDash(plainLine(m.ID)), 12), cut(m.Application, 12), cut(plainLine(cmp.Or(m.KeyName, m.KeyID)), 10),
+		cut(address, 15),
 		roughly(m.Since), cut(fmt.Sprint(m.Queue), 5), cut(fmt.Sprint(m.Dropped), 7),
 	}, "\t")
 }
 
-// shorten cuts a text down to so many characters.
+// shorten cuts a text to this many characters.
 func shorten(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
@@ -80,7 +70,7 @@ func shorten(s string, most int) string {
 	return string([]rune(s)[:most-1]) + "…"
 }
 
-// roughly shows a time in s in at most 6 characters.
+// roughly returns a time in s as text of at most 6 characters.
 func roughly(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	switch {

@@ -17,7 +17,8 @@ import (
 // connectAs returns a client that is connected and whose session is kept.
 func (r *running) connectAs(id, user, key string) mqtt.Client {
 	r.Helper()
-	o := mqtt.NewClientOptions().AddBroker("tcp://" + r.d.mqttAddr().String()).SetClientID(id).SetUsername(user).SetPassword(key).
+	o := mqtt.NewClientOptions().AddBroker("tcp://" +
+		r.d.mqttAddr().String()).SetClientID(id).SetUsername(user).SetPassword(key).
 		SetCleanSession(false).SetAutoReconnect(false)
 	c := mqtt.NewClient(o)
 	if t := c.Connect(); !t.WaitTimeout(5*time.Second) || t.Error() != nil {
@@ -64,7 +65,8 @@ func TestMQTTList(t *testing.T) {
 		t.Errorf("who is away: %+v", away)
 	}
 	connected := client("app1")
-	if connected.ID != "flow-"+long || connected.KeyName != "Node-RED "+long || !connected.Connected || connected.Address != "127.0.0.1" ||
+	if connected.ID != "flow-"+long || connected.KeyName != "Node-RED "+long || !connected.Connected ||
+		connected.Address != "127.0.0.1" ||
 		connected.Over != "tcp" || connected.Version != "3.1.1" || connected.Dropped != 0 {
 		t.Errorf("who is connected: %+v", connected)
 	}
@@ -75,13 +77,15 @@ func TestMQTTList(t *testing.T) {
 			t.Errorf("%d columns: %s", n, line)
 		}
 	}
-	contains(t, "list --wide", s.must("", "mqtt", "list", "--wide"), "flow-"+long, "Node-RED "+long, connected.KeyID, "tcp", "3.1.1")
+	contains(t, "list --wide", s.must("", "mqtt", "list", "--wide"), "flow-"+long, "Node-RED "+long, connected.KeyID,
+		"tcp", "3.1.1")
 }
 
 func TestClientRow(t *testing.T) {
 	longest := admin.MQTTClient{
-		ID: strings.Repeat("ä", 256), Application: strings.Repeat("a", 36), KeyName: strings.Repeat("k", 100), Connected: true,
-		Since: 3 * 365 * 86400, Address: "2001:db8:1111:2222:3333:4444:5555:6666", Queue: 1_000_000, Dropped: 1 << 60,
+		ID: strings.Repeat("ä", 256), Application: strings.Repeat("a", 36), KeyName: strings.Repeat("k", 100),
+		Connected: true,
+		Since:     3 * 365 * 86400, Address: "2001:db8:1111:2222:3333:4444:5555:6666", Queue: 1_000_000, Dropped: 1 << 60,
 	}
 	columns := 0
 	for cell := range strings.SplitSeq(clientRow(&longest), "\t") {
@@ -90,7 +94,10 @@ func TestClientRow(t *testing.T) {
 	if columns-2 > 80 {
 		t.Errorf("%d columns: %s", columns-2, clientRow(&longest))
 	}
-	for s, want := range map[float64]string{0: "0s", 59.9: "59s", 754: "12m34s", 86399: "23h59m", 86400: "1d", 1e8: "1157d"} {
+	for s, want := range map[float64]string{
+		0: "0s", 59.9: "59s", 754: "12m34s", 86399: "23h59m", 86400: "1d",
+		1e8: "1157d",
+	} {
 		if got := roughly(s); got != want {
 			t.Errorf("%v s: %s, want %s", s, got, want)
 		}
@@ -103,20 +110,23 @@ func TestRefusedClientsInEvents(t *testing.T) {
 	s := newSite(t, "")
 	d := s.start()
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1", "--rights", "traffic-read"))
-	o := mqtt.NewClientOptions().AddBroker("tcp://" + d.d.mqttAddr().String()).SetClientID("flow\x1b[31m").SetUsername("app2").SetPassword(key)
+	o := mqtt.NewClientOptions().AddBroker("tcp://" +
+		d.d.mqttAddr().String()).SetClientID("flow\x1b[31m").SetUsername("app2").SetPassword(key)
 	if t := mqtt.NewClient(o).Connect(); !t.WaitTimeout(5*time.Second) || t.Error() == nil {
 		d.Error("a key of another application is let in")
 	}
 	c := d.connectAs("flow", "app1", key)
 	defer c.Disconnect(0)
-	if p := c.Publish("v3/app1/devices/dev1/down/push", 1, false, "{}"); !p.WaitTimeout(5*time.Second) || p.Error() != nil {
+	if p := c.Publish("v3/app1/devices/dev1/down/push", 1, false, "{}"); !p.WaitTimeout(5*time.Second) ||
+		p.Error() != nil {
 		t.Fatal(p.Error())
 	}
 	if p := c.Subscribe("v3/app2/#", 1, nil); !p.WaitTimeout(5 * time.Second) {
 		t.Fatal("no SUBACK")
 	}
 	text := s.must("", "events")
-	contains(t, "events", text, "MQTT client refused (unknown_application)  application app2  client flow\uFFFD[31m  at 127.0.0.1",
+	contains(t, "events", text, "MQTT client refused (unknown_application)  application app2  client flow\uFFFD[31m  at "+
+		"127.0.0.1",
 		"MQTT publish refused (no_right)  application app1  client flow  topic v3/app1/devices/dev1/down/push  at 127.0.0.1",
 		"MQTT subscription refused (not_of_the_application)  application app1  client flow  topic v3/app2/#")
 	contains(t, "events --json", s.must("", "events", "--json"),

@@ -19,7 +19,14 @@ func TestAirMultiplexer(t *testing.T) {
 	for _, rx1Delay := range []time.Duration{time.Second, 5 * time.Second} {
 		for _, local := range []bool{true, false} {
 			for _, trip := range [][2]time.Duration{
-				{0, 0}, {0, 120 * ms}, {60 * ms, 60 * ms}, {120 * ms, 120 * ms}, {120 * ms, 0}, {200 * ms, 200 * ms}, {0, 400 * ms}, {400 * ms, 400 * ms},
+				{0, 0},
+				{0, 120 * ms},
+				{60 * ms, 60 * ms},
+				{120 * ms, 120 * ms},
+				{120 * ms, 0},
+				{200 * ms, 200 * ms},
+				{0, 400 * ms},
+				{400 * ms, 400 * ms},
 			} {
 				name := fmt.Sprintf("RX1 after %v, local %v, %v up, %v down", rx1Delay, local, trip[0], trip[1])
 				t.Run(name, func(t *testing.T) {
@@ -50,7 +57,10 @@ func testTrip(t *testing.T, rx1Delay time.Duration, local bool, up, down time.Du
 	const count = 20
 	for range count {
 		time.Sleep(15 * time.Second)
-		if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("x")}); err != nil {
+		if _, err := v.Send(frame.Data{
+			MType: frame.ConfirmedUp, HasFPort: true, FPort: 2,
+			FRMPayload: []byte("x"),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

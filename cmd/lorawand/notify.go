@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// notifier tells the service manager how the daemon is, where one wants to
-// know. Source: sd_notify(3) and sd_watchdog_enabled(3) of systemd.
+// notifier tells the service manager, if there is one, the state of the daemon.
+// Source: sd_notify(3) and sd_watchdog_enabled(3) of systemd.
 type notifier struct {
-	socket string        // "" is nobody
-	feed   time.Duration // between two signs of life; 0: none is wanted
+	socket string        // "": no service manager
+	feed   time.Duration // interval of the watchdog's signs of life; 0: no watchdog
 	log    *slog.Logger
 }
 
-// newNotifier reads what the service manager has put into the environment; pid
-// is our process.
+// newNotifier reads the variables that the service manager has set. pid is our
+// process.
 func newNotifier(env func(string) string, pid int, log *slog.Logger) *notifier {
 	n := &notifier{socket: env("NOTIFY_SOCKET"), log: log}
 	usec, err := strconv.ParseInt(env("WATCHDOG_USEC"), 10, 64)
 	if other := env("WATCHDOG_PID"); err == nil && usec > 0 && (other == "" || other == strconv.Itoa(pid)) {
-		// Half of it is what the manual asks for; a third lets one be late.
+		// The manual asks for half of it; a third allows one to be late.
 		n.feed = time.Duration(usec) * time.Microsecond / 3
 	}
 	return n
 }
 
-// tell sends one state, such as "READY=1". A manager that does not listen is
-// no reason to stop.
+// tell sends one state, such as "READY=1". A service manager that does not listen
+// is no reason to stop.
 func (n *notifier) tell(state string) {
 	if n.socket == "" {
 		return
@@ -41,8 +41,8 @@ func (n *notifier) tell(state string) {
 	}
 }
 
-// send writes a datagram; a path that begins with @ is in the abstract
-// namespace, as for package net.
+// send sends a datagram. A path that begins with @ is in the abstract namespace, as
+// in package net.
 func send(socket, state string) error {
 	conn, err := net.DialTimeout("unixgram", socket, time.Second)
 	if err != nil {
@@ -58,10 +58,10 @@ func send(socket, state string) error {
 	return nil
 }
 
-// attend tells that the daemon is ready as soon as turns, which must be
-// answered by the core's loop, returns nil, and gives signs of life as long as
-// it goes on doing so: a loop that is stuck ends in a restart. When ctx ends it
-// tells that the daemon stops. The returned function ends it, and waits.
+// attend tells that the daemon is ready when turns has returned nil, which needs an
+// answer from the core's loop. Then it gives signs of life as long as turns returns
+// nil: a loop that hangs leads to a restart. When ctx ends it tells that the daemon
+// stops. The returned function ends attend and waits for its end.
 func (n *notifier) attend(ctx context.Context, turns func(context.Context) error) (stop func()) {
 	if n.socket == "" {
 		return func() {}
@@ -83,7 +83,7 @@ func (n *notifier) attend(ctx context.Context, turns func(context.Context) error
 	}
 }
 
-// watch feeds the watchdog until ctx ends.
+// watch gives signs of life until ctx ends.
 func (n *notifier) watch(ctx context.Context, turns func(context.Context) error) {
 	if n.feed == 0 {
 		<-ctx.Done()

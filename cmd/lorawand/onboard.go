@@ -11,21 +11,21 @@ import (
 	"lorawand/radio"
 )
 
-// onboard is a gateway of the configuration with the concentrator on board.
+// onboard is a configured gateway with a concentrator on this host.
 type onboard struct {
 	*board.Gateway
 	conf    config.SX1302
 	chip    config.Concentrator
-	named   radio.EUI64   // its EUI in the configuration; zero: that of the chip
-	planned radio.Decibel // its power reserve from the next exchange on
-	stop    func()        // ends Run and waits for that
+	named   radio.EUI64   // its EUI in the configuration; zero: the chip provides it
+	planned radio.Decibel // its power reserve after the next exchange
+	stop    func()        // ends Run and waits for its end
 	now     func() radio.HostTime
 }
 
-// standIn stands in for the EUI of concentrator i while that is not known.
+// standIn returns the stand-in for the unknown EUI of concentrator i.
 func standIn(i int) radio.EUI64 { return radio.EUI64{6: byte(i >> 8), 7: byte(i + 1)} }
 
-// newOnboard makes a gateway of the configuration, which was checked.
+// newOnboard makes the gateway of a configuration, which was checked.
 func newOnboard(
 	g *config.Gateway, until radio.EUI64, open opener, now func() radio.HostTime, log *slog.Logger,
 ) (*onboard, error) {
@@ -51,12 +51,12 @@ func newOnboard(
 	return o, nil
 }
 
-// same reports whether both drive their chip in the same way.
+// same reports whether both drive their chip with the same settings.
 func (o *onboard) same(as *onboard) bool {
 	return o.named == as.named && reflect.DeepEqual(o.conf, as.conf) && reflect.DeepEqual(o.chip, as.chip)
 }
 
-// halt ends the work with the chip. What was planned on its counter is void.
+// halt stops the work with the chip. Plans on its counter are void.
 func (o *onboard) halt(sink concentrator.Sink) {
 	o.stop()
 	sink.GatewayEvent(radio.GatewayEvent{Gateway: o.EUI(), Kind: radio.GatewayCounterReset, At: o.now()})

@@ -70,46 +70,15 @@ func TestOnboard(t *testing.T) {
 	}
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	w := air.New(7)
-	var mu sync.Mutex
-	var wrong []string
-	windows := map[int]int{}
-	joined, acked := 0, 0
-	var devices []*air.Device
-	for i := range 2 {
-		root := frame.Key{1, byte(i)}
-		eui := radio.EUI64{1, 2, 3, 4, 5, 6, 7, byte(i)}
-		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(), "--join-eui", "0000000000000007",
-			"--app-key", fmt.Sprintf("%X", root[:]))
-		v, err := w.Device(air.DeviceOptions{
-			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7}, RootKeys: frame.RootKeys{AppKey: root},
-			RSSI: -9740, SNR: 325,
-			Heard: func(h air.Heard) {
-				mu.Lock()
-				defer mu.Unlock()
-				windows[h.Window]++
-				if h.Margin.Abs() > time.Microsecond {
-					wrong = append(wrong, fmt.Sprintf("%v from RX%d", h.Margin, h.Window))
-				}
-				if h.JoinAccept != nil {
-					joined++
-				}
-				if h.Data != nil && h.Data.ACK {
-					acked++
-				}
-			},
-			Missed: func(m air.Missed) { mu.Lock(); wrong = append(wrong, m.Device+": "+m.Reason); mu.Unlock() },
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		devices = append(devices, v)
-	}
+	heard := onboardHeard{windows: map[int]int{}}
+	devices := joiningDevices(t, s, w, plan, &heard)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
 	wg.Go(func() { _ = w.Run(ctx) })
-	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}} // the counter wraps 2 s after the start
+	// the counter wraps 2 s after the start
+	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}}
 	r := s.startOn(sim.open, nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
@@ -121,9 +90,16 @@ func TestOnboard(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	eventually(t, 15*time.Second, "the devices join", func() bool { mu.Lock(); defer mu.Unlock(); return joined == len(devices) })
+	eventually(t, 15*time.Second, "the devices join", func() bool {
+		heard.mu.Lock()
+		defer heard.mu.Unlock()
+		return heard.joined == len(devices)
+	})
 	for _, v := range devices {
-		if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
+		if _, err := v.Send(frame.Data{
+			MType: frame.ConfirmedUp, FPort: 1, HasFPort: true,
+			FRMPayload: []byte{1},
+		}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -137,11 +113,65 @@ func TestOnboard(t *testing.T) {
 	}
 	time.Sleep(2500 * time.Millisecond)
 	r.stop()
-	mu.Lock()
-	defer mu.Unlock()
-	if joined != len(devices) || acked != len(devices) || len(wrong) > 0 || windows[1] != 2 || windows[2] != 2 {
-		t.Errorf("%d joined, %d acknowledged, windows %v, wrong: %v\n%s", joined, acked, windows, wrong, r.logged())
+	heard.mu.Lock()
+	defer heard.mu.Unlock()
+	if heard.joined != len(devices) || heard.acked != len(devices) || len(heard.wrong) > 0 || heard.windows[1] != 2 ||
+		heard.windows[2] != 2 {
+		t.Errorf("%d joined, %d acknowledged, windows %v, wrong: %v\n%s", heard.joined, heard.acked, heard.windows,
+			heard.wrong, r.logged())
 	}
+}
+
+// joiningDevices registers two OTAA devices and puts them on the air.
+func joiningDevices(t *testing.T, s *site, w *air.Air, plan *region.Plan, heard *onboardHeard) (devices []*air.Device) {
+	t.Helper()
+	for i := range 2 {
+		root := frame.Key{1, byte(i)}
+		eui := radio.EUI64{1, 2, 3, 4, 5, 6, 7, byte(i)}
+		s.must("", "device", "create", fmt.Sprintf("dev%d", i), "--application", "app1", "--dev-eui", eui.String(),
+			"--join-eui", "0000000000000007",
+			"--app-key", fmt.Sprintf("%X", root[:]))
+		v, err := w.Device(air.DeviceOptions{
+			Name: fmt.Sprintf("dev%d", i), Plan: plan, DataRate: 5, DevEUI: eui, JoinEUI: radio.EUI64{7: 7},
+			RootKeys: frame.RootKeys{AppKey: root},
+			RSSI:     -9740, SNR: 325,
+			Heard: heard.heard, Missed: heard.missed,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		devices = append(devices, v)
+	}
+	return devices
+}
+
+// onboardHeard counts what devices have heard.
+type onboardHeard struct {
+	mu            sync.Mutex
+	joined, acked int
+	windows       map[int]int // receptions in RX1 and RX2
+	wrong         []string
+}
+
+func (o *onboardHeard) heard(h air.Heard) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.windows[h.Window]++
+	if h.Margin.Abs() > time.Microsecond {
+		o.wrong = append(o.wrong, fmt.Sprintf("%v from RX%d", h.Margin, h.Window))
+	}
+	if h.JoinAccept != nil {
+		o.joined++
+	}
+	if h.Data != nil && h.Data.ACK {
+		o.acked++
+	}
+}
+
+func (o *onboardHeard) missed(m air.Missed) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wrong = append(o.wrong, m.Device+": "+m.Reason)
 }
 
 // A chip that cannot be reached takes nothing else down: it is told, and tried
@@ -152,7 +182,9 @@ func TestOnboardWithoutChip(t *testing.T) {
 		open func(ready func() bool) opener
 		says string
 	}{
-		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener { return openHardware }, "check that SPI is switched on"},
+		"no device node": {"device = \"/dev/spidev250.0\"", func(func() bool) opener {
+			return openHardware
+		}, "check that SPI is switched on"},
 		"no firmware, then there is": {"", func(ready func() bool) opener {
 			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}}
 			return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
@@ -170,7 +202,8 @@ func TestOnboardWithoutChip(t *testing.T) {
 			good := false
 			r := s.startOn(tt.open(func() bool { mu.Lock(); defer mu.Unlock(); return good }), nil)
 			eventually(t, 5*time.Second, "gateway list tells why", func() bool {
-				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") && strings.Contains(s.must("", "gateway", "list"), tt.says)
+				return strings.Contains(s.must("", "gateway", "list"), "does not work: ") &&
+					strings.Contains(s.must("", "gateway", "list"), tt.says)
 			})
 			if out := s.must("", "events"); !strings.Contains(out, "gateway does not work") {
 				t.Errorf("events: %s", out)
@@ -182,8 +215,11 @@ func TestOnboardWithoutChip(t *testing.T) {
 			good = true
 			mu.Unlock()
 			if tt.keys == "" {
-				eventually(t, 10*time.Second, "it works after all", func() bool { return strings.Contains(s.must("", "gateway", "list"), "connected") })
-				if out := s.must("", "gateway", "list"); strings.Contains(out, "does not work") || strings.Contains(out, "eui-0000000000000001") {
+				eventually(t, 10*time.Second, "it works after all", func() bool {
+					return strings.Contains(s.must("", "gateway", "list"), "connected")
+				})
+				if out := s.must("", "gateway", "list"); strings.Contains(out, "does not work") ||
+					strings.Contains(out, "eui-0000000000000001") {
 					t.Errorf("gateway list: %s", out)
 				}
 			}

@@ -11,5 +11,7 @@ type opener func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, err
 
 // openHardware opens a board of this host.
 func openHardware(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-	return board.Open(board.Linux{}, &c.Board, func() (sx1302.Firmware, error) { return sx1302.LoadFirmware(s.Firmware, c.Chip) })
+	return board.Open(board.Linux{}, &c.Board, func() (sx1302.Firmware, error) {
+		return sx1302.LoadFirmware(s.Firmware, c.Chip)
+	})
 }

@@ -47,7 +47,8 @@ func TestUnitDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := map[string]struct{ class, group string }{
-		"/dev/spidev": {"char-spi", "spi"}, "/dev/gpiochip": {"char-gpiochip", "gpio"}, "/dev/i2c-": {"char-i2c", "i2c"}, "/dev/ttyACM": {"char-ttyACM", "dialout"},
+		"/dev/spidev": {"char-spi", "spi"}, "/dev/gpiochip": {"char-gpiochip", "gpio"}, "/dev/i2c-": {"char-i2c", "i2c"},
+		"/dev/ttyACM": {"char-ttyACM", "dialout"},
 	}
 	for _, b := range boards {
 		for _, device := range []string{b.Device, b.Reset, b.Power, b.SX1261Reset, b.I2C, "/dev/ttyACM0"} {
@@ -95,7 +96,8 @@ func TestUdevRule(t *testing.T) {
 	for _, subsystem := range []string{"spidev", "gpio", "i2c-dev"} {
 		found := false
 		for line := range strings.Lines(string(rule)) {
-			found = found || strings.HasPrefix(line, `SUBSYSTEM=="`+subsystem+`"`) && strings.Contains(line, `GROUP="lorawand", MODE="0660"`)
+			found = found || strings.HasPrefix(line, `SUBSYSTEM=="`+subsystem+`"`) &&
+				strings.Contains(line, `GROUP="lorawand", MODE="0660"`)
 		}
 		if !found {
 			t.Errorf("no rule for %s in\n%s", subsystem, rule)
@@ -171,7 +173,8 @@ config_foreach() { for s in $sections; do [ "${s%%:*}" = "$2" ] && "$1" "${s#*:}
 // uciToml returns what is made of a configuration of OpenWrt.
 func uciToml(t *testing.T, uci string) string {
 	t.Helper()
-	out, err := exec.Command("sh", "-c", uciFunctions+uci+"\n. ../../packaging/openwrt/uci-to-toml\nuci_to_toml").CombinedOutput()
+	out, err := exec.Command("sh", "-c", uciFunctions+uci+
+		"\n. ../../packaging/openwrt/uci-to-toml\nuci_to_toml").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -218,8 +221,14 @@ func TestOpenWrtChip(t *testing.T) {
 			"option driver sx1302\noption device /dev/spidev0.0\noption global_conf /etc/lorawand/global_conf.json",
 			"[gateway.sx1302]\ndevice = \"/dev/spidev0.0\"\nglobal_conf = \"/etc/lorawand/global_conf.json\"\n",
 		},
-		"a word that is off": {"option board rak2287\noption fine_timestamps off", "[gateway.sx1302]\nboard = \"rak2287\"\nfine_timestamps = \"off\"\n"},
-		"a file that is off": {"option board rak2287\noption global_conf off", "[gateway.sx1302]\nboard = \"rak2287\"\nglobal_conf = \"\"\n"},
+		"a word that is off": {
+			"option board rak2287\noption fine_timestamps off",
+			"[gateway.sx1302]\nboard = \"rak2287\"\nfine_timestamps = \"off\"\n",
+		},
+		"a file that is off": {
+			"option board rak2287\noption global_conf off",
+			"[gateway.sx1302]\nboard = \"rak2287\"\nglobal_conf = \"\"\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := uciToml(t, "config gateway\n"+tt.uci)

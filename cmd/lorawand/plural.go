@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// plural tells a number of things that form their plural with an s: "1 gateway",
-// "2 gateways".
+// plural returns a number and the noun, with an s for the plural: "1 gateway", "2
+// gateways".
 func plural[N int | int64 | uint64](n N, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -69,7 +69,8 @@ func (p *pushed) classC(i int) *air.Device {
 		if answered {
 			return
 		}
-		if _, err := v.Send(frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 1, FRMPayload: []byte("up")}); err != nil {
+		d := frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 1, FRMPayload: []byte("up")}
+		if _, err := v.Send(d); err != nil {
 			p.wrong = append(p.wrong, err.Error())
 		}
 		p.air.At(time.Now().Add(20*time.Second), send)
@@ -145,7 +146,8 @@ func (p *pushed) play(classC, classA, items int) {
 	for n := range items {
 		payload := fmt.Sprintf("%04d", n)
 		p.pushed[payload] = time.Now()
-		body, err := json.Marshal(map[string]any{"downlinks": []any{map[string]any{"f_port": 15, "frm_payload": []byte(payload)}}})
+		item := map[string]any{"f_port": 15, "frm_payload": []byte(payload)}
+		body, err := json.Marshal(map[string]any{"downlinks": []any{item}})
 		if err != nil {
 			p.Fatal(err)
 		}
@@ -178,15 +180,16 @@ func (p *pushed) check(items int) {
 	checkOverlaps(p, p.sent)
 	checkDutyCycle(p, p.sent)
 	if len(p.wrong) > 0 || p.twice > 0 {
-		p.Errorf("%d frames were heard twice, %d things went wrong: %s", p.twice, len(p.wrong), p.wrong[:min(len(p.wrong), 5)])
+		p.Errorf("%d frames were heard twice, %d things went wrong: %s",
+			p.twice, len(p.wrong), p.wrong[:min(len(p.wrong), 5)])
 	}
 	slices.Sort(after)
 	if len(after) < items*9/10 {
 		p.Fatalf("only %d of %d were sent", len(after), items)
 	}
 	half := after[len(after)/2]
-	p.Logf("%d of %d sent; from push to air %v in the middle, %v for 99 %%, %v at most", sent, items, half, after[len(after)*99/100],
-		after[len(after)-1])
+	p.Logf("%d of %d sent; from push to air %v in the middle, %v for 99 %%, %v at most",
+		sent, items, half, after[len(after)*99/100], after[len(after)-1])
 	if half > 250*time.Millisecond {
 		p.Errorf("half of the items are on the air after %v", half)
 	}
@@ -198,7 +201,10 @@ func TestAirPushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const items = 1000
 		p := newPushes(newWorld(t, "EU_863_870_TTN"))
-		p.remote(remoteOptions{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000}, Jitter: 3 * time.Millisecond, Local: true}, true)
+		p.remote(remoteOptions{
+			Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000},
+			Jitter:   3 * time.Millisecond, Local: true,
+		}, true)
 		p.play(10, 200, items)
 		p.check(items)
 	})

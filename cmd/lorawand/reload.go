@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// reloadTimeout is for the core to take new gateways.
+// reloadTimeout limits how long the core may take to accept new gateways.
 const reloadTimeout = 10 * time.Second
 
-// reload reads the configuration again and puts into force what can be changed
-// while the daemon runs: the gateways and the log's level. A concentrator on board
-// is started anew if its chip is to work otherwise. A configuration that the
-// daemon would not start with changes nothing.
+// reload reads the configuration again and applies what can change while the daemon
+// runs: the gateways and the log level. It restarts a concentrator on this host if
+// the settings of its chip have changed. A configuration with which the daemon
+// would not start changes nothing.
 func (d *daemon) reload(ctx context.Context) {
 	c, err := d.source()
 	if err == nil {

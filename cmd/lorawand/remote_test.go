@@ -78,14 +78,20 @@ func (g *remote) hear(up radio.Uplink) {
 			up.Receptions[i].Token = radio.UplinkToken{Gateway: up.Gateway, Time: t, Host: now}
 		}
 		if stepped {
-			s.GatewayEvent(radio.GatewayEvent{Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now, Since: g.clock.Since()})
+			s.GatewayEvent(radio.GatewayEvent{
+				Gateway: up.Gateway, Kind: radio.GatewayCounterReset, At: now,
+				Since: g.clock.Since(),
+			})
 		}
 		s.Uplink(up)
 	})
 }
 
 func (g *remote) Run(ctx context.Context, s concentrator.Sink) error {
-	s.GatewayEvent(radio.GatewayEvent{Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now(), Local: g.o.Local})
+	s.GatewayEvent(radio.GatewayEvent{
+		Gateway: g.o.Receiver.EUI, Kind: radio.GatewayConnected, At: g.o.Now(),
+		Local: g.o.Local,
+	})
 	for {
 		select {
 		case <-ctx.Done():

@@ -28,7 +28,10 @@ func TestAirRestart(t *testing.T) {
 func testRestart(t *testing.T, rx1Delay, after time.Duration, port bool) {
 	w := newWorld(t, "EU_863_870_TTN")
 	w.rx1Delay = rx1Delay
-	forwarder := w.remote(remoteOptions{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}}, Jitter: 50 * time.Millisecond, Seed: 3}, false)
+	forwarder := w.remote(remoteOptions{
+		Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}},
+		Jitter:   50 * time.Millisecond, Seed: 3,
+	}, false)
 	answers := map[string]int{}
 	var silent []string
 	device := func(i int) *air.Device {
@@ -41,7 +44,10 @@ func testRestart(t *testing.T, rx1Delay, after time.Duration, port bool) {
 	}
 	data, joins := device(0), []*air.Device{device(1), device(2)}
 	send := func() {
-		if _, err := data.Send(frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 2, FRMPayload: []byte("x")}); err != nil {
+		if _, err := data.Send(frame.Data{
+			MType: frame.ConfirmedUp, HasFPort: true, FPort: 2,
+			FRMPayload: []byte("x"),
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

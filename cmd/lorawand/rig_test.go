@@ -136,7 +136,8 @@ func (s *site) startOn(open opener, disk store.FS) *running {
 	}
 	r := &running{TB: s.TB, text: &bytes.Buffer{}}
 	r.log = &lockedWriter{w: r.text}
-	d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), open, disk)
+	d, err := newDaemonOn(c, slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})), open,
+		disk)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -179,7 +180,9 @@ func (r *running) watch(user, key, filter string) <-chan message {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		err := demo.Login{Broker: r.d.mqttAddr().String(), User: user, Password: key}.Watch(ctx, filter, func() { close(ready) }, func(topic string, payload []byte) {
+		err := demo.Login{Broker: r.d.mqttAddr().String(), User: user, Password: key}.Watch(ctx, filter, func() {
+			close(ready)
+		}, func(topic string, payload []byte) {
 			ch <- message{topic, payload}
 		})
 		if err != nil && !errors.Is(err, io.EOF) {
@@ -236,7 +239,8 @@ func (r *running) forwarder(eui radio.EUI64) *forwarder {
 
 func testKeys(t testing.TB) (k frame.SessionKeys) {
 	t.Helper()
-	if err := errors.Join(k.FNwkSIntKey.UnmarshalText([]byte(testNwk)), k.AppSKey.UnmarshalText([]byte(testApp))); err != nil {
+	if err := errors.Join(k.FNwkSIntKey.UnmarshalText([]byte(testNwk)),
+		k.AppSKey.UnmarshalText([]byte(testApp))); err != nil {
 		t.Fatal(err)
 	}
 	k.SNwkSIntKey, k.NwkSEncKey = k.FNwkSIntKey, k.FNwkSIntKey
@@ -251,7 +255,10 @@ func (f *forwarder) send(fCnt uint32, payload string) []byte {
 
 func (f *forwarder) sendAs(m frame.MType, fCnt uint32, payload string) []byte {
 	f.Helper()
-	phy, err := frame.BuildUplink(frame.Data{MType: m, DevAddr: testAddr, HasFPort: true, FPort: 15, FRMPayload: []byte(payload)}, fCnt, testKeys(f.TB))
+	phy, err := frame.BuildUplink(frame.Data{
+		MType: m, DevAddr: testAddr, HasFPort: true, FPort: 15,
+		FRMPayload: []byte(payload),
+	}, fCnt, testKeys(f.TB))
 	if err != nil {
 		f.Fatal(err)
 	}

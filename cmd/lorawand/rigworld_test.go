@@ -73,7 +73,9 @@ func newWorld(t *testing.T, planID string) *world {
 	}
 	w := &world{
 		T: t, air: air.New(1), plan: plan, devices: session.NewRegistry(0), gateways: gateway.NewRegistry(),
-		drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP }),
+		drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality {
+			return radio.TimeNTP
+		}),
 	}
 	w.air.Log(func(tx air.Transmission) {
 		w.mu.Lock()
@@ -106,7 +108,10 @@ func (w *world) remote(o remoteOptions, enforce bool) *remote {
 func (w *world) add(eui radio.EUI64, d concentrator.Driver, enforce bool) {
 	w.Helper()
 	w.drivers[eui] = d
-	if err := w.gateways.Add(&gateway.Gateway{ID: gateway.DefaultID(eui), EUI: eui, Plan: w.plan, EnforceDutyCycle: enforce}); err != nil {
+	if err := w.gateways.Add(&gateway.Gateway{
+		ID: gateway.DefaultID(eui), EUI: eui, Plan: w.plan,
+		EnforceDutyCycle: enforce,
+	}); err != nil {
 		w.Fatal(err)
 	}
 }
@@ -115,8 +120,9 @@ func (w *world) add(eui radio.EUI64, d concentrator.Driver, enforce bool) {
 func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
 	w.Helper()
 	d := &session.Device{
-		ID: session.ID{Application: "app1", Device: fmt.Sprintf("dev%04d", i)}, Plan: w.plan.ID(), Version: session.V1_0_3, SupportsJoin: true,
-		DevEUI: radio.EUI64{1, 2, 3, 4, 5, 6, byte(i >> 8), byte(i)}, JoinEUI: radio.EUI64{7}, HasJoinEUI: true,
+		ID: session.ID{Application: "app1", Device: fmt.Sprintf("dev%04d", i)}, Plan: w.plan.ID(), Version: session.V1_0_3,
+		SupportsJoin: true,
+		DevEUI:       radio.EUI64{1, 2, 3, 4, 5, 6, byte(i >> 8), byte(i)}, JoinEUI: radio.EUI64{7}, HasJoinEUI: true,
 		RootKeys: frame.RootKeys{AppKey: frame.Key{1, byte(i >> 8), byte(i)}},
 	}
 	if o.Version >= air.V1_0_4 {
@@ -137,7 +143,8 @@ func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
 func (w *world) run() {
 	w.Helper()
 	b, err := bridge.New(bridge.Options{
-		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan, RX1Delay: w.rx1Delay, Clock: w.clock,
+		Devices: w.devices, Gateways: w.gateways, Store: memory{}, Outbox: w, Transmitter: w, DefaultPlan: w.plan,
+		RX1Delay: w.rx1Delay, Clock: w.clock,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

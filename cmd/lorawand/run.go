@@ -20,8 +20,8 @@ import (
 func newRun() *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the daemon in the foreground", Args: noArgs,
-		Long: "Run the daemon in the foreground. SIGTERM stops it. On SIGHUP it reads the gateways and log.level from its\n" +
-			"configuration again.",
+		Long: "Run the daemon in the foreground. SIGTERM stops it. On SIGHUP it reads the gateways and log.level\n" +
+			"from its configuration again.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			source := func() (config.Config, error) { return loadConfig(cmd) }
 			c, err := source()
@@ -39,8 +39,8 @@ func newRun() *cobra.Command {
 	}
 }
 
-// serve runs a daemon until ctx ends, and after a restored backup another one.
-// prepare, which may be nil, completes each of them.
+// serve runs a daemon until ctx ends. After a restored backup it runs another one.
+// prepare completes each of them; it may be nil.
 func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(*daemon)) error {
 	manager := newNotifier(os.Getenv, os.Getpid(), log)
 	if os.Getenv("GOGC") == "" {
@@ -51,7 +51,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 		return fmt.Errorf("%w; lorawand status tells whether a daemon runs already", err)
 	}
 	for err == nil {
-		debug.FreeOSMemory() // what reading the store has left behind
+		debug.FreeOSMemory() // garbage from reading the store
 		if prepare != nil {
 			prepare(d)
 		}
@@ -63,7 +63,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 			return err
 		}
 		c = d.config
-		// Somebody may look into the store in between.
+		// Another command may open the store in between.
 		for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 50) {
 			if d, err = newDaemon(c, log); !errors.Is(err, store.ErrLocked) || time.Now().After(end) {
 				break
@@ -75,8 +75,8 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 
 const lockPatience = 5 * time.Second
 
-// gcPercent is GOGC unless the environment sets it. Memory counts on a gateway
-// with 64 MB, and at its few uplinks a second nobody notices what collecting
-// garbage three times as often as Go does costs; with less than this an uplink
-// would cost half as much again at full speed.
+// gcPercent is GOGC unless the environment sets it. Memory is scarce on a gateway
+// with 64 MB. With this value garbage is collected three times as often as by Go's
+// default, which nobody notices at a few uplinks a second; with a smaller value an
+// uplink would cost half as much again at full speed.
 const gcPercent = 33

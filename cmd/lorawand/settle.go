@@ -9,11 +9,11 @@ import (
 	"lorawand/bridge/pages"
 )
 
-// startOver is when whatever the start of a daemon sets going has gone.
+// startOver is the time after which the start of a daemon is over.
 const startOver = 10 * time.Second
 
-// settle gives back the memory that only the start of the daemon has needed,
-// once it is over. The returned function ends that, and waits.
+// settle frees the memory that only the start of the daemon has needed, when the
+// start is over. The returned function ends settle and waits for its end.
 func settle(ctx context.Context, log *slog.Logger) (stop func()) {
 	own, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup

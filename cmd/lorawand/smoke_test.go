@@ -54,8 +54,12 @@ func TestSmoke(t *testing.T) {
 		s.run()
 	}
 	name := fmt.Sprintf("smoke-%d", time.Now().Unix())
-	eui := radio.EUI64{0x70, 0xB3, 0xD5, 0x7E, byte(rand.Uint32()), byte(rand.Uint32()), byte(rand.Uint32()), byte(rand.Uint32())}
-	s.call("device", "create", name, "--application", "smoke", "--dev-eui", eui.String(), "--join-eui", "0000000000000007", "--app-key", testApp)
+	eui := radio.EUI64{
+		0x70, 0xB3, 0xD5, 0x7E, byte(rand.Uint32()), byte(rand.Uint32()), byte(rand.Uint32()),
+		byte(rand.Uint32()),
+	}
+	s.call("device", "create", name, "--application", "smoke", "--dev-eui", eui.String(), "--join-eui", "0000000000000007",
+		"--app-key", testApp)
 	client := s.login(strings.TrimSpace(s.call("api-key", "create", "--application", "smoke")))
 	device := s.onAir(name, eui)
 
@@ -92,7 +96,8 @@ func newSmoke(t testing.TB) *smoke {
 	}
 	dir := t.TempDir()
 	s.mqtt, s.udp, s.conf = freeTCP(t), freeUDP(t), filepath.Join(dir, "lorawand.toml")
-	text := fmt.Sprintf("[store]\npath = %q\nephemeral = true\n[control]\nsocket = %q\n[network]\nrx1_delay = \"1s\"\n[mqtt]\nlisten = [%q]\n[http]\nlisten = \"\"\n[udp]\nlisten = %q\n[[gateway]]\neui = %q\n",
+	text := fmt.Sprintf("[store]\npath = %q\nephemeral = true\n[control]\nsocket = %q\n[network]\nrx1_delay = "+
+		"\"1s\"\n[mqtt]\nlisten = [%q]\n[http]\nlisten = \"\"\n[udp]\nlisten = %q\n[[gateway]]\neui = %q\n",
 		filepath.Join(dir, "store"), filepath.Join(dir, "control.sock"), s.mqtt, s.udp, testEUI)
 	if err := os.WriteFile(s.conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -164,7 +169,8 @@ func (s *smoke) run() {
 // login subscribes to all of the application.
 func (s *smoke) login(key string) paho.Client {
 	s.Helper()
-	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + s.mqtt).SetClientID("smoke").SetUsername("smoke").SetPassword(key).
+	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
+		s.mqtt).SetClientID("smoke").SetUsername("smoke").SetPassword(key).
 		SetAutoReconnect(false).SetConnectTimeout(10 * time.Second))
 	for _, token := range []func() paho.Token{client.Connect, func() paho.Token {
 		return client.Subscribe("#", 1, func(_ paho.Client, m paho.Message) { s.messages <- m })
@@ -187,7 +193,10 @@ func (s *smoke) onAir(name string, eui radio.EUI64) *air.Device {
 	ether := air.New(3)
 	var f *udp.Forwarder
 	receiver := ether.Listen(air.ReceiverOptions{EUI: testEUI, Plan: plan, Hear: func(up radio.Uplink) { f.Uplink(up) }})
-	if f, err = udp.NewForwarder(udp.ForwarderOptions{Server: s.udp, EUI: testEUI, KeepAlive: time.Second, Transmit: receiver.Transmit}); err != nil {
+	if f, err = udp.NewForwarder(udp.ForwarderOptions{
+		Server: s.udp, EUI: testEUI, KeepAlive: time.Second,
+		Transmit: receiver.Transmit,
+	}); err != nil {
 		s.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -195,7 +204,12 @@ func (s *smoke) onAir(name string, eui radio.EUI64) *air.Device {
 	wg.Go(func() { _ = f.Run(ctx) })
 	wg.Go(func() { _ = ether.Run(ctx) })
 	s.Cleanup(func() { cancel(); wg.Wait() })
-	o := air.DeviceOptions{Name: name, Plan: plan, DataRate: 5, RSSI: -7000, SNR: 800, DevEUI: eui, JoinEUI: radio.EUI64{7: 7}, Heard: func(h air.Heard) { s.heard <- h }}
+	o := air.DeviceOptions{
+		Name: name, Plan: plan, DataRate: 5, RSSI: -7000, SNR: 800, DevEUI: eui,
+		JoinEUI: radio.EUI64{7: 7}, Heard: func(h air.Heard) {
+			s.heard <- h
+		},
+	}
 	if err := o.RootKeys.AppKey.UnmarshalText([]byte(testApp)); err != nil {
 		s.Fatal(err)
 	}
@@ -203,7 +217,8 @@ func (s *smoke) onAir(name string, eui radio.EUI64) *air.Device {
 	if err != nil {
 		s.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.call("gateway", "list", "--json"), `"last_pull_data_s"`); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.call("gateway", "list", "--json"),
+		`"last_pull_data_s"`); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.Fatal("the packet forwarder is not connected within 10 s")
 		}

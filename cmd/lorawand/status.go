@@ -19,7 +19,8 @@ import (
 func newStatus() *cobra.Command {
 	cmd := &cobra.Command{Use: "status", Short: "Show the state of the running daemon", Args: noArgs}
 	asJSON := jsonFlag(cmd)
-	endurance := cmd.Flags().String("endurance", "800GB", "`bytes` that can be written to the flash before it wears out: 800GB for 8 MB of NOR flash")
+	endurance := cmd.Flags().String("endurance", "800GB",
+		"`bytes` that can be written to the flash before it wears out: 800GB for 8 MB of NOR flash")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		bytes, err := parseSize(*endurance)
 		if err != nil {
@@ -41,7 +42,7 @@ func newStatus() *cobra.Command {
 	return cmd
 }
 
-// statusJSON is what the daemon tells, and what follows from it.
+// statusJSON is the status of the daemon, and values computed from it.
 type statusJSON struct {
 	admin.Status
 	wear
@@ -81,7 +82,7 @@ func dropText(dropped map[string]uint64) string {
 	return "; dropped: " + strings.Join(parts, ", ")
 }
 
-// parseSize reads "800GB", "3 TB" and the like: bytes, in powers of ten.
+// parseSize reads a size such as "800GB" or "3 TB": bytes, in powers of ten.
 func parseSize(text string) (int64, error) {
 	digits := strings.TrimRight(text, "kMGTB ")
 	unit := map[string]float64{"": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -93,16 +94,15 @@ func parseSize(text string) (int64, error) {
 	return int64(v * factor), nil
 }
 
-// tooEarly is how long the daemon has to run until its writing tells anything
-// of the years to come.
+// tooEarly is how long the daemon must run before its writing allows an estimate.
 const tooEarly = 10 * time.Minute
 
-// wear is how long the flash lasts at the rate so far.
+// wear estimates how long the flash lasts at the present rate.
 type wear struct {
-	Endurance int64    `json:"flash_endurance_bytes"`            // what it can take in its life
-	PerUplink *int64   `json:"flash_bytes_per_uplink,omitempty"` // nil: nothing was published
-	PerPush   *int64   `json:"flash_bytes_per_push,omitempty"`   // nil: nothing was pushed
-	Lifetime  *float64 `json:"flash_lifetime_years,omitempty"`   // nil: too early to tell
+	Endurance int64    `json:"flash_endurance_bytes"`            // what it can take in total
+	PerUplink *int64   `json:"flash_bytes_per_uplink,omitempty"` // nil: no uplink was published
+	PerPush   *int64   `json:"flash_bytes_per_push,omitempty"`   // nil: no downlink was pushed
+	Lifetime  *float64 `json:"flash_lifetime_years,omitempty"`   // nil: too early for an estimate
 }
 
 func wearOf(s *admin.Status, endurance int64) wear {
@@ -117,7 +117,7 @@ func wearOf(s *admin.Status, endurance int64) wear {
 	return w
 }
 
-// perEach returns the share of one among n, or nil where there is none.
+// perEach returns the bytes for each of n, or nil if n is 0.
 func perEach(bytes int64, n uint64) *int64 {
 	if n == 0 {
 		return nil

@@ -11,7 +11,10 @@ import (
 // The wear of the flash, for people and as JSON.
 func TestWear(t *testing.T) {
 	const day = 86400
-	busy := admin.Status{Uptime: 10 * day, FlashWritten: 3000 * 10 * day, FlashUplinks: 3000 * 10 * day, Published: 10 * 10 * day}
+	busy := admin.Status{
+		Uptime: 10 * day, FlashWritten: 3000 * 10 * day, FlashUplinks: 3000 * 10 * day,
+		Published: 10 * 10 * day,
+	}
 	tests := []struct {
 		name, endurance string
 		status          admin.Status
@@ -35,7 +38,8 @@ func TestWear(t *testing.T) {
 			`{"flash_endurance_bytes":800000000000,"flash_bytes_per_uplink":100,"flash_bytes_per_push":12288}`,
 		},
 		{
-			"NOR flash", "800GB", busy, "2592000000 bytes taken since the start, 300 for each uplink; at this rate it lasts 8.5 years",
+			"NOR flash", "800GB", busy, "2592000000 bytes taken since the start, 300 for each uplink; at this rate it lasts " +
+				"8.5 years",
 			`{"flash_endurance_bytes":800000000000,"flash_bytes_per_uplink":300,"flash_lifetime_years":8.5}`,
 		},
 		{"a card", "3 TB", busy, "lasts 31.7 years", `,"flash_lifetime_years":31.7}`},
@@ -67,8 +71,14 @@ func TestStatusPlural(t *testing.T) {
 		status admin.Status
 		want   []string
 	}{
-		{admin.Status{Devices: 1, Joins: 1, Sessions: 1, APIKeys: 1}, []string{"1, 1 join, 0 refused\n", "0 connected, 1 session, 1 API key\n"}},
-		{admin.Status{Devices: 2, Joins: 2, Sessions: 0, APIKeys: 3}, []string{"2, 2 joins, 0 refused\n", "0 connected, 0 sessions, 3 API keys\n"}},
+		{admin.Status{Devices: 1, Joins: 1, Sessions: 1, APIKeys: 1}, []string{
+			"1, 1 join, 0 refused\n",
+			"0 connected, 1 session, 1 API key\n",
+		}},
+		{admin.Status{Devices: 2, Joins: 2, Sessions: 0, APIKeys: 3}, []string{
+			"2, 2 joins, 0 refused\n",
+			"0 connected, 0 sessions, 3 API keys\n",
+		}},
 	} {
 		var b strings.Builder
 		if err := printStatus(&b, &tt.status, 1); err != nil {
@@ -90,7 +100,8 @@ func TestStatusJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(s.must("", "status", "--json", "--endurance", "3TB")), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["flash_endurance_bytes"] != 3e12 || got["clock"] == nil || got["flash_written_bytes"] == nil || got["version"] == nil {
+	if got["flash_endurance_bytes"] != 3e12 || got["clock"] == nil || got["flash_written_bytes"] == nil ||
+		got["version"] == nil {
 		t.Errorf("%v", got)
 	}
 }

@@ -39,7 +39,12 @@ func TestStatuses(t *testing.T) {
 	for _, tt := range []struct {
 		key, filter string
 		granted     byte
-	}{{plain, "lorawand/status", 0x80}, {reader, "$share/g/lorawand/status", 0x80}, {reader, "lorawand/status", 1}, {reader, "lorawand", 0x80}} {
+	}{
+		{plain, "lorawand/status", 0x80},
+		{reader, "$share/g/lorawand/status", 0x80},
+		{reader, "lorawand/status", 1},
+		{reader, "lorawand", 0x80},
+	} {
 		if got, retained := r.subscribe(tt.key, tt.filter); got != tt.granted || retained != (got == 1) {
 			t.Errorf("%s is answered with %#x, a retained message: %v", tt.filter, got, retained)
 		}
@@ -53,7 +58,8 @@ func TestStatuses(t *testing.T) {
 // message comes.
 func (r *running) subscribe(key, filter string) (code byte, retained bool) {
 	r.Helper()
-	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + r.d.mqttAddr().String()).SetUsername("app1").SetPassword(key))
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" +
+		r.d.mqttAddr().String()).SetUsername("app1").SetPassword(key))
 	defer c.Disconnect(0)
 	came := make(chan bool, 10)
 	token := c.Connect()

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// stage starts a part that lives until the returned function is called. A part
-// that ends with an error ends the whole.
+// stage starts a part that runs until the returned function is called. An error of
+// a part ends all parts.
 func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.Context) error) (stop func()) {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
@@ -23,15 +23,14 @@ func stage(ctx context.Context, fail context.CancelCauseFunc, run func(context.C
 	}
 }
 
-// stopLimit is how long a stop waits for its parts: whoever has asked for it is
-// promised 5 s.
+// stopLimit is how long a stop waits for the parts. The user was promised 5 s.
 const stopLimit = 4 * time.Second
 
-// errStop is the reason for ending before all parts have.
+// errStop is the reason for ending before all parts have ended.
 var errStop = errors.New("not all parts have ended: the disk may not answer, and what was not committed is lost")
 
-// stop ends the parts, and closes the store. A disk that hangs holds it up for
-// stopLimit only: then the end of the process has to do.
+// stop stops the parts and closes the store. It waits for a disk that hangs only
+// for stopLimit; then the process ends anyway.
 func (d *daemon) stop(parts []func()) error {
 	ended := make(chan struct{})
 	go func() {

@@ -29,7 +29,8 @@ func (s *site) withTLS(more string) (dir string) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	table := fmt.Sprintf("[mqtt]\ntls_listen = [\"127.0.0.1:0\"]\nwebsocket_listen = [\"127.0.0.1:0\"]\ncertificate = %q\nkey = %q\n%s\n",
+	table := fmt.Sprintf("[mqtt]\ntls_listen = [\"127.0.0.1:0\"]\nwebsocket_listen = [\"127.0.0.1:0\"]\ncertificate = "+
+		"%q\nkey = %q\n%s\n",
 		filepath.Join(dir, fileServer), filepath.Join(dir, fileServerKey), more)
 	s.write("lorawand.toml", strings.Replace(string(text), "[mqtt]\n", table, 1))
 	return dir
@@ -75,7 +76,8 @@ func TestTLSInit(t *testing.T) {
 	out := s.must("", "tls", "init", "--dir", dir, "--name", "gw.example", "--name", "192.0.2.7")
 	ca, server := certificateIn(t, filepath.Join(dir, fileCA)), certificateIn(t, filepath.Join(dir, fileServer))
 	for _, want := range []string{
-		"CA (new): " + filepath.Join(dir, fileCA), fingerprint(ca.Raw), `tls_listen = [":8883"]`, fmt.Sprintf("key = %q", filepath.Join(dir, fileServerKey)),
+		"CA (new): " + filepath.Join(dir, fileCA), fingerprint(ca.Raw), `tls_listen = [":8883"]`,
+		fmt.Sprintf("key = %q", filepath.Join(dir, fileServerKey)),
 		"mosquitto_sub -h gw.example -p 8883 --cafile ca.pem",
 	} {
 		if !strings.Contains(out, want) {
@@ -85,19 +87,26 @@ func TestTLSInit(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(ca)
 	for _, name := range []string{"gw.example", "192.0.2.7", "localhost", "127.0.0.1"} {
-		for _, at := range []time.Time{time.Date(1970, 1, 1, 0, 0, 5, 0, time.UTC), time.Now(), time.Date(2049, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		for _, at := range []time.Time{
+			time.Date(1970, 1, 1, 0, 0, 5, 0, time.UTC), time.Now(),
+			time.Date(2049, 1, 1, 0, 0, 0, 0, time.UTC),
+		} {
 			if _, err := server.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, CurrentTime: at}); err != nil {
 				t.Errorf("%s at %v: %v", name, at, err)
 			}
 		}
 	}
-	for file, mode := range map[string]os.FileMode{fileCA: 0o644, fileServer: 0o644, fileCAKey: 0o600, fileServerKey: 0o600} {
+	for file, mode := range map[string]os.FileMode{
+		fileCA: 0o644, fileServer: 0o644, fileCAKey: 0o600,
+		fileServerKey: 0o600,
+	} {
 		if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Mode() != mode {
 			t.Errorf("%s: %v, %v", file, info.Mode(), err)
 		}
 	}
 	out = s.must("", "tls", "init", "--dir", dir)
-	if !strings.Contains(out, "CA (of an earlier call)") || !bytes.Equal(certificateIn(t, filepath.Join(dir, fileCA)).Raw, ca.Raw) {
+	if !strings.Contains(out, "CA (of an earlier call)") || !bytes.Equal(certificateIn(t, filepath.Join(dir, fileCA)).Raw,
+		ca.Raw) {
 		t.Errorf("the CA is another one\n%s", out)
 	}
 	if certificateIn(t, filepath.Join(dir, fileServer)).SerialNumber.Cmp(server.SerialNumber) == 0 {
@@ -124,7 +133,8 @@ func TestTLSClients(t *testing.T) {
 	for _, url := range []string{
 		"ssl://" + addrs[1].String(), "ws://" + addrs[2].String() + "/mqtt", "wss://" + addrs[2].String() + "/mqtt",
 	} {
-		o := mqtt.NewClientOptions().AddBroker(url).SetClientID("dev").SetUsername("app1").SetPassword(key).SetTLSConfig(trusting(t, dir))
+		o := mqtt.NewClientOptions().AddBroker(url).SetClientID("dev").SetUsername("app1").
+			SetPassword(key).SetTLSConfig(trusting(t, dir))
 		c := mqtt.NewClient(o.SetConnectTimeout(5 * time.Second).SetAutoReconnect(false))
 		if done := c.Connect(); !done.WaitTimeout(5*time.Second) || done.Error() != nil {
 			t.Errorf("%s: %v", url, done.Error())
@@ -137,7 +147,8 @@ func TestTLSClients(t *testing.T) {
 	}
 	sub := tool(t, "mosquitto_sub")
 	for _, version := range []string{"311", "5"} {
-		cmd := exec.Command(sub, "-V", version, "-h", "127.0.0.1", "-p", fmt.Sprint(addrs[1].Port()), "--cafile", filepath.Join(dir, fileCA),
+		cmd := exec.Command(sub, "-V", version, "-h", "127.0.0.1", "-p", fmt.Sprint(addrs[1].Port()), "--cafile",
+			filepath.Join(dir, fileCA),
 			"-t", "#", "-u", "app1", "-P", key, "-d", "-E")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "SUBACK") {
 			t.Errorf("mosquitto_sub -V %s: %v\n%s", version, err, out)
@@ -189,7 +200,10 @@ func TestTLSClientCertificate(t *testing.T) {
 	}
 	issued := func(file string, by *authority, usage x509.ExtKeyUsage) tls.Certificate {
 		t.Helper()
-		template := &x509.Certificate{Subject: pkix.Name{CommonName: file}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage}}
+		template := &x509.Certificate{
+			Subject: pkix.Name{CommonName: file}, KeyUsage: x509.KeyUsageDigitalSignature,
+			ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		}
 		if _, err := issue(ca, file+".pem", file+"-key.pem", template, by); err != nil {
 			t.Fatal(err)
 		}
@@ -240,13 +254,17 @@ func TestTLSWithoutCalendar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	past, err := issue(dir, "past.pem", "past-key.pem", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, ca)
+	past, err := issue(dir, "past.pem", "past-key.pem",
+		&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, ca)
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(ca.cert)
-	for now, ok := range map[time.Time]bool{{}: true, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC): true, time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC): false} {
+	for now, ok := range map[time.Time]bool{
+		{}: true, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC): true,
+		time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC): false,
+	} {
 		c := &certificates{calendar: func() time.Time { return now }}
 		if err := c.verify([]*x509.Certificate{past.cert}, roots); (err == nil) != ok {
 			t.Errorf("at %v: %v", now, err)
@@ -263,7 +281,8 @@ func TestTLSConfigurationRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.write("lorawand.toml", strings.Replace(string(text), filepath.Join(dir, fileServer)+`"`, missing+`"`, 1))
-	if status, _, errOut := s.cli("", "run"); status == 0 || !strings.Contains(errOut, "mqtt.certificate") || !strings.Contains(errOut, missing) {
+	if status, _, errOut := s.cli("", "run"); status == 0 || !strings.Contains(errOut, "mqtt.certificate") ||
+		!strings.Contains(errOut, missing) {
 		t.Errorf("exit status %d: %s", status, errOut)
 	}
 	if _, err := config.Load(s.conf, true); err != nil {

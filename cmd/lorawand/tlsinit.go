@@ -26,10 +26,10 @@ import (
 )
 
 func newTLS() *cobra.Command {
-	return group("tls", "Encrypt what MQTT clients say and hear", newTLSInit())
+	return group("tls", "Encrypt the connections of MQTT clients", newTLSInit())
 }
 
-// defaultTLSFolder is where the certificates are.
+// defaultTLSFolder is the folder of the certificates.
 const defaultTLSFolder = "/etc/lorawand/tls"
 
 // Names of the files in it.
@@ -53,8 +53,8 @@ func newTLSInit() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "init", Short: "Make a certificate for this host, and a CA of its own that signs it", Args: noArgs,
 		Long: "Make a CA and a server certificate for this host's names and addresses.\n" +
-			"Where there is a CA from an earlier call it signs a new server certificate:\n" +
-			"clients that know it need nothing new.",
+			"A CA from an earlier call is used again to sign a new server certificate:\n" +
+			"clients that know this CA need nothing new.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			names, err := hostNames(names)
 			if err != nil {
@@ -76,7 +76,8 @@ func newTLSInit() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", defaultTLSFolder, "`folder` of the certificates")
-	cmd.Flags().StringSliceVar(&names, "name", nil, "a further `name` or address by which clients reach this host; may be repeated")
+	cmd.Flags().StringSliceVar(&names, "name", nil,
+		"a further `name` or address by which clients reach this host; may be repeated")
 	return cmd
 }
 
@@ -114,13 +115,14 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-// openCA reads the CA in a folder, or makes one. A CA of which only a part is
-// there is an error: nobody wants another one by mistake.
+// openCA reads the CA in a folder, or makes one. A CA with a missing file is an
+// error, because a second CA would replace it by mistake.
 func openCA(dir string) (ca *authority, isNew bool, err error) {
 	certPEM, err := os.ReadFile(filepath.Join(dir, fileCA))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, fileCAKey)); err == nil {
-			return nil, false, fmt.Errorf("%s: there is %s but no %s: move it away, or bring the other back", dir, fileCAKey, fileCA)
+			return nil, false, fmt.Errorf("%s: there is %s but no %s: move it away, or bring the other back", dir, fileCAKey,
+				fileCA)
 		}
 		ca, err = newCA(dir)
 		return ca, true, err
@@ -156,8 +158,9 @@ func pemBytes(b []byte) []byte {
 func newCA(dir string) (*authority, error) {
 	host, _ := os.Hostname()
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: strings.TrimSpace("lorawand CA " + host)}, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		Subject: pkix.Name{CommonName: strings.TrimSpace("lorawand CA " + host)}, IsCA: true, BasicConstraintsValid: true,
+		MaxPathLenZero: true,
+		KeyUsage:       x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	return issue(dir, fileCA, fileCAKey, template, nil)
 }
@@ -165,7 +168,8 @@ func newCA(dir string) (*authority, error) {
 // sign makes a server certificate for names and addresses.
 func (a *authority) sign(dir string, names []string) error {
 	template := &x509.Certificate{
-		Subject: pkix.Name{CommonName: names[0]}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject: pkix.Name{CommonName: names[0]}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, n := range names {
 		if ip := net.ParseIP(n); ip != nil {
@@ -178,9 +182,9 @@ func (a *authority) sign(dir string, names []string) error {
 	return err
 }
 
-// issue makes a certificate, signed by a CA or, where that is nil, by itself, and
-// writes it and its key. The key is written first: a certificate never stands
-// beside the key of another one that a crash has left.
+// issue makes a certificate and writes it and its key. ca signs it; if ca is nil,
+// it signs itself. The key is written first, so that after a crash the new
+// certificate is never beside an old key.
 func issue(dir, certFile, keyFile string, template *x509.Certificate, by *authority) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -213,7 +217,7 @@ func issue(dir, certFile, keyFile string, template *x509.Certificate, by *author
 	return &authority{cert, key}, writePEM(filepath.Join(dir, certFile), "CERTIFICATE", der, 0o644)
 }
 
-// writePEM replaces a file, whole or not at all.
+// writePEM replaces a file, completely or not at all.
 func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
@@ -228,8 +232,8 @@ func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
 	return os.Rename(f.Name(), path)
 }
 
-// giveToDaemon makes a key readable for the daemon's user, to whom the store
-// belongs. Whoever is not root, and has no store yet, keeps it for himself.
+// giveToDaemon makes a key readable for the daemon's user, who owns the store. A
+// user who is not root, or has no store yet, keeps the key.
 func giveToDaemon(cmd *cobra.Command, key string) {
 	c, err := loadConfig(cmd)
 	if err != nil {
@@ -242,7 +246,7 @@ func giveToDaemon(cmd *cobra.Command, key string) {
 	}
 }
 
-// tellTLS says what was made and how to use it.
+// tellTLS prints what was made and how to use it.
 func tellTLS(cmd *cobra.Command, dir string, ca *authority, isNew bool, names []string) {
 	out := cmd.OutOrStdout()
 	at := func(file string) string { return filepath.Join(dir, file) }
@@ -253,8 +257,11 @@ func tellTLS(cmd *cobra.Command, dir string, ca *authority, isNew bool, names []
 	fmt.Fprintf(out, "CA (%s): %s\n", state, at(fileCA))
 	fmt.Fprintf(out, "Its fingerprint, SHA-256: %s\n", fingerprint(ca.cert.Raw))
 	fmt.Fprintf(out, "Server certificate: %s\n  for %s\n\n", at(fileServer), strings.Join(names, ", "))
-	fmt.Fprintf(out, "In the configuration, below [mqtt]:\n  tls_listen = [\":8883\"]\n  certificate = %q\n  key = %q\n\n", at(fileServer), at(fileServerKey))
-	fmt.Fprintf(out, "On a client that has %s:\n  mosquitto_sub -h %s -p 8883 --cafile %s -t \"#\" -u APPLICATION -P KEY\n", fileCA, names[0], fileCA)
+	fmt.Fprintf(out, "In the configuration, below [mqtt]:\n  tls_listen = [\":8883\"]\n  certificate = %q\n  key = %q\n\n",
+		at(fileServer), at(fileServerKey))
+	fmt.Fprintf(out, "On a client that has %s:\n"+
+		"  mosquitto_sub -h %s -p 8883 --cafile %s -t \"#\" -u APPLICATION -P KEY\n",
+		fileCA, names[0], fileCA)
 }
 
 // fingerprint returns "AB:CD:…".

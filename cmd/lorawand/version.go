@@ -18,7 +18,7 @@ var (
 	commit  = ""
 )
 
-// features are what is compiled in.
+// features are the features in this build.
 var features = []string{"mqtt", "udp", "sx1302"}
 
 func thisBuild() admin.Build {
@@ -34,7 +34,7 @@ func thisBuild() admin.Build {
 	return admin.Build{Version: version, Commit: commit, Target: target, Go: runtime.Version(), Features: features}
 }
 
-// buildText tells a build in one line.
+// buildText describes a build in one line.
 func buildText(b admin.Build) string {
 	text := "lorawand " + b.Version
 	if b.Commit != "" {

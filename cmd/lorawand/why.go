@@ -13,9 +13,9 @@ func newWhy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why CORRELATION-ID",
 		Short: "Explain what happened to a downlink",
-		Long: "Explain a downlink in plain words: when it was pushed, which windows the daemon considered and what spoke for and\n" +
-			"against each, which it chose, and how it ended. CORRELATION-ID is one of the correlation_ids of any message about\n" +
-			"the downlink.",
+		Long: "Explain a downlink in plain words: when it was pushed, which receive windows the daemon considered,\n" +
+			"the reasons for and against each, which one it chose, and how it ended. CORRELATION-ID is one of the\n" +
+			"correlation_ids of any message about the downlink.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usage(errors.New("why needs one correlation id"))

@@ -20,7 +20,7 @@ func TestAirJoinStorm(t *testing.T) {
 		const count, length = 1000, 2 * time.Hour
 		w := newWorld(t, "EU_863_870_TTN")
 		w.gateway(virtual.Options{Receiver: air.ReceiverOptions{EUI: radio.EUI64{0xA}, Counter: 4_290_000_000}}, true)
-		joined, told, refused := map[string]int{}, map[string]bool{}, map[event.JoinRefusal]int{}
+		joined, told := map[string]int{}, map[string]bool{}
 		w.message = func(m v3.Message) { told[m.Device] = told[m.Device] || m.Suffix == v3.Join }
 		var missed []string
 		attempts, inStorm := 0, 0
@@ -54,23 +54,8 @@ func TestAirJoinStorm(t *testing.T) {
 		time.Sleep(length + time.Minute)
 		w.stop()
 
-		for i := range w.events {
-			e := &w.events[i]
-			if e.Kind != event.JoinRefused {
-				continue
-			}
-			refused[event.JoinRefusal(e.Word)]++
-			if e.Decision == nil || len(e.Decision.Options) != 2 || e.Hint == "" {
-				t.Fatalf("%v was refused, and nobody knows why: %+v", e.Device, e)
-			}
-		}
-		windows := map[int]int{}
-		for device, window := range joined {
-			windows[window]++
-			if !told[device] {
-				t.Errorf("%s has joined, and the application was not told", device)
-			}
-		}
+		refused := explainedRefusals(t, w)
+		windows := toldWindows(t, joined, told)
 		if attempts != len(joined)+refused[event.JoinNoWindow] || len(refused) != 1 || len(told) != len(joined) {
 			t.Errorf("%d requests, %d answered, %d told, refused %v", attempts, len(joined), len(told), refused)
 		}
@@ -82,9 +67,42 @@ func TestAirJoinStorm(t *testing.T) {
 		if inStorm < 60 || len(joined) < 800 || windows[2] < 20 || fullest < 0.95 || fullest > 1 {
 			t.Errorf("that tests little, or too little is answered")
 		}
-		t.Logf("%d requests: %d devices joined, %d of them in the storm, %d in RX1, %d in RX2; %v refused; fullest hour at %.3f of its duty cycle",
+		t.Logf("%d requests: %d devices joined, %d of them in the storm, %d in RX1, %d in RX2; %v refused; fullest hour at "+
+			"%.3f of its duty cycle",
 			attempts, len(joined), inStorm, windows[1], windows[2], refused, fullest)
 	})
+}
+
+// explainedRefusals counts the refused joins by their reason. Each must have a hint and
+// the record of both windows.
+func explainedRefusals(t *testing.T, w *world) map[event.JoinRefusal]int {
+	t.Helper()
+	refused := map[event.JoinRefusal]int{}
+	for i := range w.events {
+		e := &w.events[i]
+		if e.Kind != event.JoinRefused {
+			continue
+		}
+		refused[event.JoinRefusal(e.Word)]++
+		if e.Decision == nil || len(e.Decision.Options) != 2 || e.Hint == "" {
+			t.Fatalf("%v was refused, and nobody knows why: %+v", e.Device, e)
+		}
+	}
+	return refused
+}
+
+// toldWindows counts the windows in which devices have joined. The application must know
+// of each of them.
+func toldWindows(t *testing.T, joined map[string]int, told map[string]bool) map[int]int {
+	t.Helper()
+	windows := map[int]int{}
+	for device, window := range joined {
+		windows[window]++
+		if !told[device] {
+			t.Errorf("%s has joined, and the application was not told", device)
+		}
+	}
+	return windows
 }
 
 // The counter of a forwarder on a bad network: no join-accept leaves later than
@@ -94,7 +112,8 @@ func TestAirClock(t *testing.T) {
 		w := newWorld(t, "EU_863_870_TTN")
 		gw := radio.EUI64{0xA}
 		forwarder := w.remote(remoteOptions{
-			Receiver: air.ReceiverOptions{EUI: gw, Counter: 4_294_967_295 - 60_000_000, Drift: 50}, Jitter: 800 * time.Millisecond, Seed: 7,
+			Receiver: air.ReceiverOptions{EUI: gw, Counter: 4_294_967_295 - 60_000_000, Drift: 50},
+			Jitter:   800 * time.Millisecond, Seed: 7,
 		}, false)
 		heard, silent := 0, 0
 		var missed []string

@@ -1,29 +1,30 @@
-// Package air has end devices on a shared air: they send as LoRaWAN devices of
-// Class A do, and hear only what comes in their receive windows. A Receiver is
-// the ear and the transmitter of one gateway, with a counter of its own. It
-// serves the demonstration and tests of the whole flow.
+// Package air simulates end devices on a shared air. They send as Class A devices
+// of LoRaWAN do, and hear only in their receive windows. A Receiver receives and
+// transmits for one gateway and has a counter of its own. The package serves the
+// demonstration and tests of the whole flow.
 //
-// A device opens RX1 and RX2 after each uplink. It hears a transmission that
-// begins within Tolerance of a window's opening, as the counter of the sending
-// gateway has it, on the frequency and data rate of that window, at coding rate
-// 4/5, with inverted polarity, without CRC and at a power that is allowed. RX2
-// stays closed when RX1 has brought a frame for the device. Then come MIC and
-// frame counter. What was meant for a device and was not taken is told with the
-// reason in words (Missed); a faulty server is found by reading them.
+// A device opens RX1 and RX2 after each uplink. It hears a transmission that begins
+// within Tolerance of the opening of a window (measured by the counter of the
+// sending gateway), on the frequency and data rate of that window, at coding rate
+// 4/5, with inverted polarity, without CRC and with an allowed power. RX2 stays
+// closed if RX1 has brought a frame for the device. Then the device checks MIC and
+// frame counter. A frame that was meant for a device but was not accepted is
+// reported as Missed, with the reason as text; these reasons lead to the fault of a
+// server.
 //
-// Time on the air is the time of package time, so that the fake time of
-// testing/synctest reaches it. Everything happens in the goroutine of Run, in
-// the order of its time; what happens at the same time goes by the order in
-// which devices came on the air. Each device draws from a source of its own, so
-// equal seeds make equal runs, whatever goroutines the devices are driven from.
-// All functions that the air is given are called from that goroutine too, with
-// no lock held: they must return at once, and may call anything here.
+// The air uses the time of package time, so that it works in the fake time of
+// testing/synctest. Everything happens in the goroutine of Run in order of time,
+// and at equal times in the order in which devices came on the air. Each device
+// draws from a random source of its own, so equal seeds give equal runs, whatever
+// goroutines call the devices. The goroutine of Run also calls all functions that
+// the air is given, without a lock: they must return at once, and may call any
+// method of this package.
 //
-// What the air leaves out: transmissions do not disturb each other, so two
+// The air leaves out some things. Transmissions do not disturb each other: two
 // devices that send at the same time on one channel at one data rate may both be
-// heard, and a gateway hears while it sends; a frame for another device does not
-// keep a device's receiver busy; devices have no duty cycle; MAC commands other
-// than LinkCheckAns and DeviceTimeAns are shown and not obeyed.
+// heard, and a gateway hears while it sends. A frame for another device does not
+// keep a device's receiver busy. Devices have no duty cycle. They show MAC commands
+// other than LinkCheckAns and DeviceTimeAns, but do not obey them.
 package air
 
 import (
@@ -37,16 +38,16 @@ import (
 	"lorawand/radio/frame"
 )
 
-// Air is what devices and receivers share.
+// Air connects devices and receivers.
 type Air struct {
 	seed uint64
 	wake chan struct{}
 
-	mu        sync.Mutex // guards all below, and the devices and receivers on the air
+	mu        sync.Mutex // guards the fields below, and the devices and receivers on the air
 	receivers []*Receiver
 	devices   int
 	byAddr    map[radio.DevAddr][]*Device
-	joining   []*Device // those with a join-request that is not answered, in the order of devices
+	joining   []*Device // devices that wait for a join-accept, in the order of devices
 	log       func(Transmission)
 	events    events
 	seq       uint64
@@ -57,23 +58,23 @@ func New(seed uint64) *Air {
 	return &Air{seed: seed, byAddr: map[radio.DevAddr][]*Device{}, wake: make(chan struct{}, 1)}
 }
 
-// Log has f called for each transmission of a gateway, when it has ended and
-// after those who heard or missed it were told.
+// Log sets a function that is called for each transmission of a gateway when it has
+// ended, after the calls of Heard and Missed.
 func (a *Air) Log(f func(Transmission)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.log = f
 }
 
-// At has f called at a time, by Run. It spares the devices of a long simulation
-// goroutines and timers of their own.
+// At makes Run call f at a time. A long simulation needs no goroutines and timers
+// for its devices then.
 func (a *Air) At(t time.Time, f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.at(t, 0, f)
 }
 
-// at is At with the order among what happens at the same time. The lock is held.
+// at is At with an order among events of the same time. The caller holds the lock.
 func (a *Air) at(t time.Time, order int, f func()) {
 	a.seq++
 	heap.Push(&a.events, &event{at: t, order: order, seq: a.seq, run: f})
@@ -85,7 +86,7 @@ func (a *Air) at(t time.Time, order int, f func()) {
 	}
 }
 
-// Run carries out what is due, until ctx ends.
+// Run carries out the events when they are due, until ctx ends.
 func (a *Air) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -100,7 +101,7 @@ func (a *Air) Run(ctx context.Context) error {
 	}
 }
 
-// step runs what is due, and returns the time until something is.
+// step carries out the due events, and returns the time until the next one.
 func (a *Air) step(ctx context.Context) time.Duration {
 	for ctx.Err() == nil {
 		a.mu.Lock()
@@ -119,7 +120,7 @@ func (a *Air) step(ctx context.Context) time.Duration {
 	return time.Hour
 }
 
-// forget takes a device off the list of an address. The lock is held.
+// forget removes a device from the list of an address. The caller holds the lock.
 func (a *Air) forget(v *Device, addr radio.DevAddr) {
 	a.byAddr[addr] = slices.DeleteFunc(a.byAddr[addr], func(o *Device) bool { return o == v })
 	if len(a.byAddr[addr]) == 0 {
@@ -127,8 +128,8 @@ func (a *Air) forget(v *Device, addr radio.DevAddr) {
 	}
 }
 
-// join notes that a device waits for a join-accept, joined that it does not.
-// The lock is held.
+// join records that a device waits for a join-accept; joined that it no longer
+// does. The caller holds the lock.
 func (a *Air) join(v *Device) {
 	i, found := slices.BinarySearchFunc(a.joining, v, byOrder)
 	if !found {
@@ -144,10 +145,10 @@ func (a *Air) joined(v *Device) {
 
 func byOrder(v, w *Device) int { return v.order - w.order }
 
-// meant returns the devices that a transmission is for: of those with its
-// DevAddr, the one whose MIC it has; of those that wait for a join-accept, the
-// one that can read it. If there is no such one, it is for all that might
-// mistake it for theirs. The lock is held.
+// meant returns the devices that a transmission is for. That is the one device with
+// its DevAddr whose MIC fits, or the waiting device that can decrypt the
+// join-accept. If there is none, it is for all devices that might take it for
+// theirs. The caller holds the lock.
 func (a *Air) meant(t *transmission) []*Device {
 	m, err := frame.TypeOf(t.PHYPayload)
 	switch {
@@ -173,8 +174,9 @@ func (a *Air) meant(t *transmission) []*Device {
 	return all
 }
 
-// meantJoin tries those first in whose window the transmission begins:
-// decrypting for all that wait is dear when a thousand do.
+// meantJoin first tries the devices with a window in which the transmission begins,
+// because decrypting for all waiting devices is expensive when there are a
+// thousand.
 func (a *Air) meantJoin(t *transmission) []*Device {
 	var fitting, others []*Device
 	for _, v := range a.joining {
@@ -199,7 +201,7 @@ func (a *Air) meantJoin(t *transmission) []*Device {
 	})
 }
 
-// event is something that happens at a time.
+// event is a function to call at a time.
 type event struct {
 	at    time.Time
 	order int
@@ -207,7 +209,7 @@ type event struct {
 	run   func()
 }
 
-// events is a heap, by time, order and arrival.
+// events is a heap, sorted by time, order and arrival.
 type events []*event
 
 func (e events) Len() int { return len(e) }

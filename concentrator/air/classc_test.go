@@ -20,7 +20,8 @@ func (b *bench) always() *Device {
 // later sends a downlink with the settings of RX2 that begins after a time.
 func (b *bench) later(up radio.Uplink, s Sent, after time.Duration, fCnt uint32, change ...func(*radio.Downlink)) {
 	b.Helper()
-	d := answer(up, Window{after, s.RX2.Frequency, s.RX2.DataRate}, b.down(frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte{1}}, fCnt))
+	phy := b.down(frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte{1}}, fCnt)
+	d := answer(up, Window{after, s.RX2.Frequency, s.RX2.DataRate}, phy)
 	for _, f := range change {
 		f(&d)
 	}
@@ -53,7 +54,10 @@ func TestAlways(t *testing.T) {
 			"its receiver is shut", []time.Duration{9 * time.Second, 9*time.Second + airtime + 45*time.Millisecond}, nil,
 			"RX3 0", "before the receiver was open again",
 		},
-		{"one after the other", []time.Duration{9 * time.Second, 9*time.Second + airtime + 60*time.Millisecond}, nil, "RX3 0, RX3 0", ""},
+		{
+			"one after the other", []time.Duration{9 * time.Second, 9*time.Second + airtime + 60*time.Millisecond}, nil,
+			"RX3 0, RX3 0", "",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			onAir(t, func(b *bench) {

@@ -13,14 +13,14 @@ import (
 	"lorawand/radio/region"
 )
 
-// ErrDevice is the reason for a device that cannot be on the air, or cannot
-// send what it is told to.
+// ErrDevice is the reason for refusing a device that cannot be on the air, or a
+// frame that a device cannot send.
 var ErrDevice = errors.New("no such device, or it cannot do that")
 
-// Version is the version of LoRaWAN that a device is made to.
+// Version is the LoRaWAN version that a device implements.
 type Version uint8
 
-// Versions. They differ in the nonces of joins, and in MAX_FCNT_GAP.
+// Versions differ in the nonces of joins, and in MAX_FCNT_GAP.
 const (
 	V1_0_3 Version = iota // and earlier ones: DevNonces are random
 	V1_0_4                // DevNonces and JoinNonces count up
@@ -30,27 +30,27 @@ const (
 // have no such limit. Source: LoRaWAN 1.0.3, 4.3.1.5 and RP002, "MAX_FCNT_GAP".
 const maxFCntGap = 16384
 
-// DeviceOptions configures a Device: with DevAddr and Keys for one that is
-// personalised, with the root keys for one that joins.
+// DeviceOptions configures a Device. A personalised device (ABP) has DevAddr and
+// Keys, a device that joins (OTAA) has the root keys.
 type DeviceOptions struct {
 	Name     string
 	Version  Version
 	Plan     *region.Plan  // required
 	DataRate uint8         // index, of uplinks
-	RSSI     radio.Decibel // dBm, as receivers hear it that have no Signal of their own
+	RSSI     radio.Decibel // dBm, at receivers without a Signal function
 	SNR      radio.Decibel // dB
 
 	DevAddr  radio.DevAddr // ABP
 	Keys     frame.SessionKeys
-	FCntUp   uint32 // the next one, of a session that goes on
-	FCntDown uint32 // the smallest that is taken, likewise
+	FCntUp   uint32 // the next one, of a session that continues
+	FCntDown uint32 // the smallest accepted, of a session that continues
 
 	JoinEUI  radio.EUI64 // OTAA
 	DevEUI   radio.EUI64
-	RootKeys frame.RootKeys // AppKey not zero: the device joins, DevAddr and Keys are not looked at
+	RootKeys frame.RootKeys // with an AppKey the device joins, and DevAddr and Keys are ignored
 	DevNonce uint16         // the next one, with V1_0_4
 
-	// What an ABP device was made with, and a join-accept changes.
+	// The settings of an ABP device. A join-accept changes them.
 	RX1Delay    time.Duration // whole seconds; default that of the band
 	RX1DROffset uint8
 	RX2         region.Window // default that of the band
@@ -62,24 +62,24 @@ type DeviceOptions struct {
 	// taken: LoRaMac-node writes its state to flash then.
 	Shut time.Duration
 
-	// Functions are called by Run, and may be nil.
-	Heard  func(Heard)  // a frame was taken
-	Missed func(Missed) // a frame was meant for the device and was not taken
-	Silent func(Sent)   // both windows have passed and have brought nothing
+	// Run calls these functions. They may be nil.
+	Heard  func(Heard)  // the device has accepted a frame
+	Missed func(Missed) // a frame was meant for the device, but it did not accept it
+	Silent func(Sent)   // both windows have passed without a frame
 }
 
-// Device is an end device of LoRaWAN 1.0.x, Class A or C. Its methods may be called
-// from any goroutine.
+// Device is an end device of LoRaWAN 1.0.x, Class A or C. Any goroutine may call its
+// methods.
 type Device struct {
 	opts  DeviceOptions
 	air   *Air
 	order int // on the air
 	rnd   *rand.Rand
 
-	// The air's lock guards all below.
+	// The lock of the air guards the fields below.
 	dataRate  uint8
 	channels  []region.Channel
-	active    bool // has a session
+	active    bool // it has a session
 	session   Session
 	lastDown  int64 // FCntDown, -1: none
 	rx1Delay  time.Duration
@@ -87,23 +87,23 @@ type Device struct {
 	rx2       region.Window
 	owesACK   bool
 
-	devNonce  uint32             // next, with V1_0_4
-	joinNonce int64              // last, -1: none
-	request   *frame.JoinRequest // that is not answered; nil: none
-	last      *uplink            // the windows of which are open, or were the last ones
+	devNonce  uint32             // the next one, with V1_0_4
+	joinNonce int64              // the last one, -1: none
+	request   *frame.JoinRequest // the unanswered join-request; nil: none
+	last      *uplink            // the last uplink, whose windows may still be open
 	always    *reception         // in Class C, that has begun and has not ended; nil: none
 	shut      time.Time          // in Class C: until then it hears nothing
 }
 
-// Session is what a device has after its activation.
+// Session is the session of a device after its activation.
 type Session struct {
 	DevAddr  radio.DevAddr
 	Keys     frame.SessionKeys
 	FCntUp   uint32 // the next one
-	FCntDown uint32 // the smallest that is taken
+	FCntDown uint32 // the smallest accepted
 }
 
-// Device puts a device on the air. It returns ErrDevice for what no device can be.
+// Device puts a device on the air. It returns ErrDevice for impossible options.
 func (a *Air) Device(o DeviceOptions) (*Device, error) {
 	if o.Plan == nil {
 		return nil, fmt.Errorf("air: %s: %w: no frequency plan", o.Name, ErrDevice)
@@ -143,7 +143,7 @@ func (a *Air) Device(o DeviceOptions) (*Device, error) {
 // joins reports whether the device is activated over the air.
 func (v *Device) joins() bool { return !v.opts.RootKeys.AppKey.IsZero() }
 
-// defaultChannels are those that a device has before a join-accept tells it of
+// defaultChannels returns the channels of a device before a join-accept gives it
 // others.
 func defaultChannels(p *region.Plan) []region.Channel {
 	added := p.CFList().Frequencies
@@ -155,7 +155,7 @@ func defaultChannels(p *region.Plan) []region.Channel {
 // Name returns the name that the device was given.
 func (v *Device) Name() string { return v.opts.Name }
 
-// Session returns the device's session, if it has one.
+// Session returns the session of the device, if it has one.
 func (v *Device) Session() (s Session, ok bool) {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
@@ -164,11 +164,19 @@ func (v *Device) Session() (s Session, ok bool) {
 	return s, v.active
 }
 
-// SetDataRate sets the data rate index of the uplinks that follow.
+// SetDataRate sets the data rate index of the next uplinks.
 func (v *Device) SetDataRate(index uint8) error {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
 	return v.setDataRate(index)
+}
+
+// SetWindows sets when and where the device listens after the uplinks that follow, as it
+// does when the network asks for it.
+func (v *Device) SetWindows(rx1Delay time.Duration, rx1DROffset uint8, rx2 region.Window) {
+	v.air.mu.Lock()
+	defer v.air.mu.Unlock()
+	v.rx1Delay, v.rx1Offset, v.rx2 = rx1Delay, rx1DROffset, rx2
 }
 
 func (v *Device) setDataRate(index uint8) error {
@@ -179,12 +187,12 @@ func (v *Device) setDataRate(index uint8) error {
 	return nil
 }
 
-// Sent is a frame that a device has put on the air.
+// Sent is a frame that a device has sent.
 type Sent struct {
 	PHYPayload []byte
 	FCnt       uint32 // of a data frame
-	Join       bool   // a join-request
-	DevNonce   uint16 // of it
+	Join       bool   // it is a join-request
+	DevNonce   uint16 // of the join-request
 	Frequency  radio.Frequency
 	DataRate   radio.DataRate
 	Airtime    time.Duration
@@ -192,7 +200,7 @@ type Sent struct {
 	RX1, RX2   Window
 }
 
-// Window is when and what a device listens to.
+// Window is a receive window: its time and settings.
 type Window struct {
 	Delay     time.Duration // from the end of the uplink
 	Frequency radio.Frequency
@@ -200,7 +208,7 @@ type Window struct {
 }
 
 // Join sends a join-request with the next DevNonce: a random one before LoRaWAN
-// 1.0.4, a counter from there on. A session goes on until the join-accept.
+// 1.0.4, a counter since then. The old session stays until the join-accept.
 func (v *Device) Join() (Sent, error) {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
@@ -214,7 +222,7 @@ func (v *Device) Join() (Sent, error) {
 	return v.join(nonce)
 }
 
-// JoinWith is Join with a certain DevNonce: for one that was used before.
+// JoinWith is Join with the given DevNonce, for example a used one.
 func (v *Device) JoinWith(devNonce uint16) (Sent, error) {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
@@ -241,14 +249,13 @@ func (v *Device) join(nonce uint16) (Sent, error) {
 }
 
 // Send sends a data frame with the next frame counter on one of the device's
-// channels. It returns at once; receivers hear the frame when it has ended. It
-// does not wait for the windows of the frame before (see Busy), but closes them.
+// channels. It returns at once; receivers hear the frame when it has ended. It does
+// not wait for the windows of the frame before, see Busy, but closes them.
 //
-// d.MType may be left 0 for unconfirmed; the address and the counter are the
-// device's, and so is ACK when a confirmed downlink is to be acknowledged. MAC
-// commands go into FOpts, or into FRMPayload with FPort 0. It returns ErrDevice
-// without a session and for what the data rate cannot carry, frame.ErrFrame for
-// what no frame can.
+// d.MType may be 0 for an unconfirmed frame. The device sets address and counter,
+// and ACK to acknowledge a confirmed downlink. MAC commands go into FOpts, or into
+// FRMPayload with FPort 0. Send returns ErrDevice without a session and for a frame
+// that is too long for the data rate, and frame.ErrFrame for an impossible frame.
 func (v *Device) Send(d frame.Data) (Sent, error) {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
@@ -273,8 +280,8 @@ func (v *Device) Send(d frame.Data) (Sent, error) {
 	return s, nil
 }
 
-// Resend puts a frame on the air once more, byte for byte: for retransmissions
-// (NbTrans), and for frames of long ago. Its windows open anew.
+// Resend sends a frame once more, byte for byte: for retransmissions (NbTrans), and
+// to replay old frames. Its windows open again.
 func (v *Device) Resend(s Sent) (Sent, error) {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
@@ -290,7 +297,7 @@ const (
 	micSize  = 4
 )
 
-// put puts a frame on the air and completes s. The lock is held.
+// put sends a frame and completes s. The caller holds the lock.
 func (v *Device) put(s *Sent) error {
 	longest, err := v.opts.Plan.MaxMACPayload(v.dataRate)
 	if err != nil {
@@ -320,7 +327,7 @@ func (v *Device) put(s *Sent) error {
 	return nil
 }
 
-// channel picks one of the channels that take the device's data rate.
+// channel chooses one of the channels with the device's data rate.
 func (v *Device) channel(join bool) (region.Channel, error) {
 	from := v.channels
 	if join {

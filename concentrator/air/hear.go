@@ -11,29 +11,29 @@ import (
 	"lorawand/radio/region"
 )
 
-// Heard is a transmission that a device has taken, with what it says.
+// Heard is a transmission that a device has accepted, with its content.
 type Heard struct {
 	Transmission
 	Device string
 	Window int           // 1 or 2; 3: at any other time, in Class C
-	Margin time.Duration // from the window's opening to the begin, counted by the gateway in whole µs
+	Margin time.Duration // from the opening of the window to the start, by the gateway's counter in whole µs
 
 	JoinAccept *frame.JoinAccept // of a join-accept, else nil
-	Data       *frame.Data       // of a data frame, with FRMPayload in plain, else nil
-	FCnt       uint32            // of a data frame, in full
-	Answers                      // to what the device has asked for
+	Data       *frame.Data       // of a data frame, with FRMPayload decrypted, else nil
+	FCnt       uint32            // of a data frame, all 32 bits
+	Answers                      // to requests of the device
 }
 
-// Missed is a transmission that was meant for a device and was not taken.
+// Missed is a transmission that was meant for a device but was not accepted.
 type Missed struct {
 	Transmission
 	Device string
-	Window int           // that it was the closest to; 0: the device has never sent
-	Margin time.Duration // from its opening to the begin; negative: before it
-	Reason string        // in words: "412 µs late for RX1"
+	Window int           // the closest window; 0: the device has never sent
+	Margin time.Duration // from the opening of the window to the start; negative: before it
+	Reason string        // as text: "412 µs late for RX1"
 }
 
-// reception is a transmission at one of the devices that it was meant for.
+// reception is a transmission at one of the devices it was meant for.
 type reception struct {
 	Missed
 	device *Device
@@ -42,12 +42,12 @@ type reception struct {
 	lost   bool // on the air
 }
 
-// begin lets the devices receive a transmission that begins now.
+// begin makes the devices receive a transmission that begins now.
 func (a *Air) begin(t *transmission) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if t.run != t.receiver.runs || t.cut {
-		return // it was lost in a restart, or taken back
+		return // it was lost in a restart, or cancelled
 	}
 	for _, v := range a.meant(t) {
 		p := &reception{device: v, uplink: v.at(t.Begin), ends: t.End}
@@ -60,7 +60,8 @@ func (a *Air) begin(t *transmission) {
 	a.at(t.End, 0, func() { a.end(t) })
 }
 
-// end has the devices read a transmission that has ended, and tells of it.
+// end makes the devices read a transmission that has ended, and reports the
+// results.
 func (a *Air) end(t *transmission) {
 	for _, p := range t.receptions {
 		deaf := t.receiver.opts.Deaf
@@ -93,8 +94,8 @@ func (a *Air) end(t *transmission) {
 	}
 }
 
-// end has the device read what it has received. It returns what is to be told.
-// The lock is held.
+// end makes the device read the frame that it has received. It returns the calls
+// that report the result. The caller holds the lock.
 func (p *reception) end(t *transmission) (tell []func()) {
 	v, u := p.device, p.uplink
 	h := Heard{Device: p.Device, Window: p.Window, Margin: p.Margin}
@@ -138,7 +139,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 	return tell
 }
 
-// read takes a frame that was received, or says why not.
+// read accepts a received frame, or returns the reason for not accepting it.
 func (v *Device) read(t *transmission, h *Heard) (reason string) {
 	if m, err := frame.TypeOf(t.PHYPayload); err == nil && m == frame.TypeJoinAccept {
 		return v.readJoinAccept(t.PHYPayload, h)
@@ -167,8 +168,8 @@ func (v *Device) read(t *transmission, h *Heard) (reason string) {
 	return ""
 }
 
-// counter finds the full frame counter of a downlink, if it carries the MIC of
-// the device's session. known says that it does, reason why it is not taken.
+// counter returns the full frame counter of a downlink if the MIC fits the device's
+// session. known says that it fits; reason is why the frame is not accepted.
 func (v *Device) counter(d *frame.Data) (fCnt uint32, known bool, reason string) {
 	key := v.session.Keys.SNwkSIntKey
 	if v.lastDown < math.MaxUint32 {
@@ -191,7 +192,8 @@ func (v *Device) counter(d *frame.Data) (fCnt uint32, known bool, reason string)
 	return 0, false, "wrong MIC"
 }
 
-// readJoinAccept begins a session, or says why not.
+// readJoinAccept begins a session, or returns the reason for not accepting the
+// frame.
 func (v *Device) readJoinAccept(phy []byte, h *Heard) (reason string) {
 	if v.request == nil {
 		return "no join-request waits for an answer"
@@ -226,8 +228,8 @@ func (v *Device) readJoinAccept(phy []byte, h *Heard) (reason string) {
 	return ""
 }
 
-// acceptedChannels returns the device's channels after a join-accept, or an
-// error if its settings are not of the plan.
+// acceptedChannels returns the channels of the device after a join-accept. It
+// returns an error if the settings do not fit the plan.
 func (v *Device) acceptedChannels(a *frame.JoinAccept) ([]region.Channel, error) {
 	plan, channels := v.opts.Plan, defaultChannels(v.opts.Plan)
 	if _, err := plan.DownlinkMaxMACPayload(a.RX2DataRate); err != nil {

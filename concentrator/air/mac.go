@@ -8,14 +8,14 @@ import (
 	"lorawand/radio"
 )
 
-// Requests that a device sends in FOpts, or in FRMPayload with FPort 0: each is
-// one byte. Source: LoRaWAN 1.0.4, 5.
+// Requests of a device in FOpts, or in FRMPayload with FPort 0. Each is one byte.
+// Source: LoRaWAN 1.0.4, 5.
 const (
 	LinkCheckReq  byte = 0x02
 	DeviceTimeReq byte = 0x0D
 )
 
-// Command is a MAC command as it came.
+// Command is a MAC command as it was received.
 type Command struct {
 	CID     byte
 	Payload []byte
@@ -24,17 +24,18 @@ type Command struct {
 // Answers are the MAC commands of a downlink.
 type Answers struct {
 	LinkCheck  *LinkCheckAns
-	DeviceTime radio.GPSTime // of the end of the uplink that has asked; 0: none
-	Commands   []Command     // all, those two too; of one that is not known, the last, Payload is all that follows
+	DeviceTime radio.GPSTime // end of the uplink with the request; 0: none
+	// all commands, also the two above; an unknown command is the last, and its Payload is the rest
+	Commands []Command
 }
 
-// LinkCheckAns says how well an uplink was heard.
+// LinkCheckAns says how well the gateways have heard an uplink.
 type LinkCheckAns struct {
-	Margin   uint8 // dB above what demodulation needs
+	Margin   uint8 // dB above the limit of demodulation
 	Gateways uint8
 }
 
-// commandSizes are those of what servers send, in bytes without the CID.
+// commandSizes are the sizes of the commands of servers, in bytes without the CID.
 // Source: LoRaWAN 1.0.4, 5, and 1.1, 5.
 var commandSizes = map[byte]int{
 	0x01: 1, // ResetConf
@@ -57,8 +58,8 @@ var commandSizes = map[byte]int{
 	0x13: 3, // BeaconFreqReq
 }
 
-// parseAnswers takes MAC commands apart. One that is cut short is the last, as
-// it is.
+// parseAnswers splits MAC commands. A truncated command is the last one, and keeps
+// its bytes.
 func parseAnswers(b []byte) (a Answers) {
 	for len(b) > 0 {
 		size, known := commandSizes[b[0]]

@@ -13,30 +13,29 @@ import (
 type ReceiverOptions struct {
 	EUI     radio.EUI64
 	Counter uint32 // µs, at the beginning
-	Drift   int    // ppm that the counter runs faster than the host's clock
+	Drift   int    // ppm by which the counter is faster than the host's clock
 
-	// Plan, if it is set, limits the gateway: it hears on the plan's channels
-	// only, and refuses to transmit outside of its sub-bands.
+	// Plan limits the gateway if it is set: the gateway hears only the plan's
+	// channels, and refuses to transmit outside of its sub-bands.
 	Plan        *region.Plan
 	AntennaGain radio.Decibel // dBi
 
-	// Functions are called by Run, and may be nil.
+	// Run calls these functions. They may be nil.
 	Hear   func(radio.Uplink)                         // for each frame; Time is the 32-bit counter
-	Loss   func(dev string) bool                      // whether an uplink is lost on the air
-	Deaf   func(dev string) bool                      // whether a device does not hear a transmission that it should
-	Signal func(dev string) (rssi, snr radio.Decibel) // of a device, dBm and dB; nil: what the device says
+	Loss   func(dev string) bool                      // reports whether an uplink is lost on the air
+	Deaf   func(dev string) bool                      // reports whether a device fails to hear a transmission
+	Signal func(dev string) (rssi, snr radio.Decibel) // signal of a device, dBm and dB; nil: the values of the device
 }
 
-// Receiver is a gateway on the air. Its methods may be called from any
-// goroutine.
+// Receiver is a gateway on the air. Any goroutine may call its methods.
 type Receiver struct {
 	opts ReceiverOptions
 	air  *Air
 
-	// The air's lock guards all below.
-	begin time.Time // when the counter began at base
+	// The lock of the air guards the fields below.
+	begin time.Time // when the counter started at base
 	base  uint32
-	runs  int // how often the counter has begun
+	runs  int // how often the counter has started
 	queue []*transmission
 
 	closed bool
@@ -51,16 +50,15 @@ func (a *Air) Listen(o ReceiverOptions) *Receiver {
 	return r
 }
 
-// Counter returns what the gateway's counter shows at a time, without wraps
-// since it began.
+// Counter returns the gateway's counter at a time, without wraps since its start.
 func (r *Receiver) Counter(t time.Time) radio.ConcentratorTime {
 	r.air.mu.Lock()
 	defer r.air.mu.Unlock()
 	return r.counter(t)
 }
 
-// Reset has the counter begin anew from a value, as when the forwarder is
-// restarted. What was queued is lost, and what is on the air is cut off.
+// Reset makes the counter start again from a value, as a restart of the forwarder
+// does. Queued frames are lost, and a frame on the air is cut off.
 func (r *Receiver) Reset(counter uint32) {
 	r.air.mu.Lock()
 	defer r.air.mu.Unlock()
@@ -73,7 +71,7 @@ func (r *Receiver) reset(counter uint32) {
 	r.queue = nil
 }
 
-// Close takes the gateway off the air, with what it has queued.
+// Close takes the gateway off the air. Queued frames are lost.
 func (r *Receiver) Close() {
 	r.air.mu.Lock()
 	defer r.air.mu.Unlock()
@@ -84,19 +82,19 @@ func (r *Receiver) Close() {
 
 const million = 1_000_000
 
-// counter is Counter with the lock held.
+// counter is Counter for callers that hold the lock.
 func (r *Receiver) counter(t time.Time) radio.ConcentratorTime {
 	us := t.Sub(r.begin).Microseconds()
 	return radio.ConcentratorTime(int64(r.base) + us + us*int64(r.opts.Drift)/million)
 }
 
-// after returns how long the counter takes to run over a duration.
+// after returns how long the counter needs for a duration.
 func (r *Receiver) after(d time.Duration) time.Duration {
 	us := d.Microseconds() * million / int64(million+r.opts.Drift)
 	return time.Duration(us) * time.Microsecond
 }
 
-// deliver lets the receivers hear an uplink that has ended.
+// deliver makes the receivers hear an uplink that has ended.
 func (a *Air) deliver(v *Device, u *uplink) {
 	a.mu.Lock()
 	receivers := slices.Clone(a.receivers)
@@ -127,8 +125,8 @@ func (r *Receiver) hear(v *Device, u *uplink) {
 	})
 }
 
-// channel returns the IF channel that hears an uplink, if there is one. With no
-// plan of its own the gateway has that of the device, and hears all.
+// channel returns the IF channel that hears an uplink, if there is one. A gateway
+// without a plan uses that of the device, and hears everything.
 func (r *Receiver) channel(v *Device, u *uplink) (n int, ok bool) {
 	plan := r.opts.Plan
 	if plan == nil {

@@ -10,9 +10,9 @@ import (
 )
 
 // The rules of the reference forwarder's queue, in µs of the counter. Source:
-// Lora-net/sx1302_hal 2.1.0, packet_forwarder/src/jitqueue.c and
-// inc/jitqueue.h: TX_START_DELAY, TX_JIT_DELAY, TX_MARGIN_DELAY,
-// TX_MAX_ADVANCE_DELAY, JIT_QUEUE_MAX.
+// Lora-net/sx1302_hal 2.1.0, packet_forwarder/src/jitqueue.c and inc/jitqueue.h:
+// TX_START_DELAY, TX_JIT_DELAY, TX_MARGIN_DELAY, TX_MAX_ADVANCE_DELAY,
+// JIT_QUEUE_MAX.
 const (
 	txStartDelay  = 1_500
 	txJITDelay    = 40_000
@@ -24,39 +24,40 @@ const (
 	immediateLead = 2 * txJITDelay
 )
 
-// Transmission is what a gateway has put on the air.
+// Transmission is a frame that a gateway has sent.
 type Transmission struct {
-	radio.Downlink                        // Gateway is the one that sent it, Time what it was asked for
-	Counter        radio.ConcentratorTime // begin, as the gateway's counter has it without wraps
+	radio.Downlink                        // Gateway is the sender, Time the requested time
+	Counter        radio.ConcentratorTime // its start by the gateway's counter without wraps
 	Begin, End     time.Time
 
-	TakenBy string // name of the device that has taken it, "" if none has
-	Untaken string // why none has
+	TakenBy string // name of the device that has accepted it, "" if none has
+	Untaken string // why no device has accepted it
 }
 
-// transmission is one that is queued or on the air.
+// transmission is a frame that is queued or on the air.
 type transmission struct {
 	Transmission
 	receiver   *Receiver
 	run        int // of the receiver's counter
 	airtime    radio.ConcentratorTime
-	cut        bool // it was ended before its time
+	cut        bool // it was ended early
 	receptions []*reception
 }
 
-// Transmit takes a frame into the gateway's queue, or says why not, by the
-// rules of the reference forwarder: TxTooLate for what begins within 42.5 ms or
-// has passed, TxTooEarly for what is more than 512 s ahead, TxCollisionPacket
-// for what overlaps a queued frame with its preparation of 41.5 ms, and when 32
-// are queued, TxFreq outside of the plan's sub-bands. What cannot be modulated
-// is TxUnknownError, and after Close there is TxNoPath. What it takes goes on
-// the air at its time.
+// Transmit adds a frame to the gateway's queue, or refuses it by the rules of the
+// reference forwarder: with TxTooLate if it begins within 42.5 ms or in the past,
+// with TxTooEarly if it begins in more than 512 s, with TxCollisionPacket if it or
+// its preparation of 41.5 ms overlaps a queued frame, or if 32 frames are queued,
+// and with TxFreq outside of the plan's sub-bands. A frame that cannot be modulated
+// gets TxUnknownError, and a closed gateway answers TxNoPath. An accepted frame is
+// sent at its time.
 //
-// Of Time the low 32 bits are looked at, so that it may be the counter or the
-// extended time. An immediate frame goes out in the first gap from 80 ms ahead.
+// Only the low 32 bits of Time count, so it may be the counter or the extended
+// time. An immediate frame goes into the first gap that begins at least 80 ms
+// ahead.
 //
-// The reference calls a time in the past TOO_EARLY, since it counts without
-// sign; servers read more from TOO_LATE.
+// The reference forwarder answers TOO_EARLY for a time in the past, because it
+// compares without sign. TOO_LATE tells servers more.
 func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
 	onAir, err := timeOnAir(&d)
 	if err != nil {
@@ -89,10 +90,10 @@ func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
 	return radio.TxOK
 }
 
-// Emit puts a frame on the air at its time, without the rules of a forwarder's
-// queue: what transmits, such as a chip, has a queue of its own. A frame whose
-// time has passed begins at once. cut ends it before its time, or keeps it from
-// beginning. An error is what cannot be modulated.
+// Emit sends a frame at its time, without the rules of a forwarder's queue: its
+// caller, such as a chip, has a queue of its own. A frame with a time in the past
+// begins at once. cut ends the frame early, or cancels it before it begins. Emit
+// returns an error for a frame that cannot be modulated.
 func (r *Receiver) Emit(d radio.Downlink) (cut func(), err error) {
 	onAir, err := timeOnAir(&d)
 	if err != nil {
@@ -112,7 +113,7 @@ func (r *Receiver) Emit(d radio.Downlink) (cut func(), err error) {
 	}, nil
 }
 
-// errEmpty is the reason for a frame without a byte.
+// errEmpty is the reason for refusing a frame without bytes.
 var errEmpty = errors.New("air: an empty frame")
 
 func timeOnAir(d *radio.Downlink) (time.Duration, error) {
@@ -125,7 +126,8 @@ func timeOnAir(d *radio.Downlink) (time.Duration, error) {
 	})
 }
 
-// transmission makes one of a downlink at a counter value. The lock is held.
+// transmission makes a transmission of a downlink at a counter value. The caller
+// holds the lock.
 func (r *Receiver) transmission(d *radio.Downlink, onAir time.Duration, counter radio.ConcentratorTime) *transmission {
 	t := &transmission{receiver: r, run: r.runs, airtime: radio.ConcentratorTime(onAir.Microseconds())}
 	t.Downlink = *d
@@ -134,14 +136,15 @@ func (r *Receiver) transmission(d *radio.Downlink, onAir time.Duration, counter 
 	return t
 }
 
-// emit lets a transmission begin at its time. The lock is held.
+// emit makes a transmission begin at its time. The caller holds the lock.
 func (a *Air) emit(t *transmission, now time.Time, counter radio.ConcentratorTime, onAir time.Duration) {
 	t.Begin = now.Add(t.receiver.after(t.Counter.Sub(counter)))
 	t.End = t.Begin.Add(onAir)
 	a.at(t.Begin, 0, func() { a.begin(t) })
 }
 
-// refuses applies the queue's rules at a counter value. The lock is held.
+// refuses applies the rules of the queue at a counter value. The caller holds the
+// lock.
 func (r *Receiver) refuses(t *transmission, now radio.ConcentratorTime) radio.TxResult {
 	switch lead := t.Counter - now; {
 	case len(r.queue) >= queueSize:
@@ -156,8 +159,8 @@ func (r *Receiver) refuses(t *transmission, now radio.ConcentratorTime) radio.Tx
 	return radio.TxOK
 }
 
-// collides reports whether two frames, the later one with its preparation,
-// overlap.
+// collides reports whether two frames overlap. The preparation of the later one
+// counts.
 func (t *transmission) collides(q *transmission) bool {
 	first, second := t, q
 	if q.Counter < t.Counter {
@@ -166,8 +169,8 @@ func (t *transmission) collides(q *transmission) bool {
 	return second.Counter-first.Counter <= first.airtime+txPreDelay+txMargin
 }
 
-// gap returns where in the queue an immediate frame has room: as soon as can
-// be, or behind one of those queued. The lock is held.
+// gap returns the first free place for an immediate frame: as soon as possible, or
+// behind one of the queued frames. The caller holds the lock.
 func (r *Receiver) gap(t *transmission, now radio.ConcentratorTime) radio.ConcentratorTime {
 	t.Counter = now + immediateLead
 	for _, q := range r.queue {

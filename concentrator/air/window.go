@@ -9,30 +9,30 @@ import (
 	"lorawand/radio/region"
 )
 
-// Tolerance is how far from a window's opening a transmission may begin. Real
-// devices open their windows earlier, and forgive more: a server that needs
-// that is at fault.
+// Tolerance is how far from the opening of a window a transmission may begin. Real
+// devices open their windows earlier and forgive more, but a server that relies on
+// that is faulty.
 const Tolerance = 20 * time.Microsecond
 
-// behind is how far Run may be behind and still see which windows were open.
+// behind is how late Run may be and still know which windows were open.
 const behind = 5 * time.Second
 
 // afterRX2 is how long a device waits in RX2 for a preamble.
 const afterRX2 = 100 * time.Millisecond
 
-// uplink is a frame of a device, with what its windows have brought.
+// uplink is a frame of a device, with the receptions in its windows.
 type uplink struct {
 	Sent
 	begin     time.Time
-	closed    time.Time  // when the device has sent again, zero: it has not
-	before    *uplink    // the one before, whose windows this one has closed
-	receiving *reception // that has begun in a window and has not ended
-	taken     int        // window that has brought a frame for the device, 0: none
-	passed    bool       // nothing can begin in RX2 any more
+	closed    time.Time  // when the device sent its next frame; zero: not yet
+	before    *uplink    // the uplink before, whose windows this one has closed
+	receiving *reception // a reception that has begun in a window and not ended
+	taken     int        // the window that has brought a frame for the device; 0: none
+	passed    bool       // no reception can begin in RX2 any more
 }
 
-// windows returns what the device listens to after an uplink. A join-request
-// is answered on the settings of the band. The lock is held.
+// windows returns the receive windows after an uplink. A join-request is answered
+// with the settings of the band. The caller holds the lock.
 func (v *Device) windows(s *Sent) (rx1, rx2 Window, err error) {
 	p := v.opts.Plan
 	delay, offset, second := v.rx1Delay, v.rx1Offset, v.rx2
@@ -55,8 +55,8 @@ func windowOf(p *region.Plan, w region.Window, delay time.Duration) (Window, err
 	return Window{Delay: delay, Frequency: w.Frequency, DataRate: dr}, err
 }
 
-// begin puts a frame on the air: the receivers hear it when it has ended, and
-// its windows take the place of those of the frame before. The lock is held.
+// begin sends a frame: the receivers hear it when it has ended, and its windows
+// replace those of the frame before. The caller holds the lock.
 func (v *Device) begin(s *Sent) {
 	u := &uplink{Sent: *s, begin: s.End.Add(-s.Airtime), before: v.last}
 	if u.before != nil {
@@ -70,8 +70,8 @@ func (v *Device) begin(s *Sent) {
 	}
 }
 
-// forget drops the uplinks whose windows nothing that is still to be seen to can
-// be for.
+// forget drops uplinks whose windows are too old for any transmission that Run has
+// yet to handle.
 func (u *uplink) forget() {
 	for p := u; p.before != nil; p = p.before {
 		if q := p.before; u.begin.Sub(q.End) > q.RX2.Delay+behind {
@@ -81,9 +81,9 @@ func (u *uplink) forget() {
 	}
 }
 
-// at returns the uplink whose windows count at a time that has just been: the
-// last one, or one before if Run is behind and the device has sent meanwhile. It
-// is nil if the device had not sent. The lock is held.
+// at returns the uplink whose windows count at a time in the near past: the last
+// one, or an earlier one if Run is late and the device has sent in between. It
+// returns nil if the device had not sent. The caller holds the lock.
 func (v *Device) at(t time.Time) *uplink {
 	u := v.last
 	for u != nil && u.begin.After(t) {
@@ -92,8 +92,8 @@ func (v *Device) at(t time.Time) *uplink {
 	return u
 }
 
-// Busy returns how long the windows of the device's last frame may still bring
-// something, 0: it is free to send. A device of Class A is to wait for that.
+// Busy returns how long the windows of the device's last frame may still bring a
+// frame; 0: the device is free to send. A Class A device must wait for that.
 //
 // Source: LoRaWAN 1.0.3, 3.3.4.
 func (v *Device) Busy() time.Duration {
@@ -128,7 +128,8 @@ func (v *Device) pass(u *uplink) {
 // brokenOff reports whether the device has sent again before a time.
 func (u *uplink) brokenOff(t time.Time) bool { return !u.closed.IsZero() && u.closed.Before(t) }
 
-// silent reports whether the windows have brought nothing, up to the end of RX2.
+// silent reports whether the windows have passed without a frame, up to the end of
+// RX2.
 func (u *uplink) silent() bool {
 	return u.taken == 0 && !u.brokenOff(u.End.Add(u.RX2.Delay+afterRX2))
 }
@@ -141,8 +142,8 @@ func (u *uplink) window(n int) *Window {
 	return &u.RX2
 }
 
-// nearest returns the window whose opening is the closest to the begin of a
-// transmission, and by how much that is late, both counted by its gateway.
+// nearest returns the window that opens closest to the start of a transmission, and
+// by how much the transmission is late. The gateway's counter measures both.
 func (u *uplink) nearest(t *transmission) (n int, margin time.Duration) {
 	m1, m2 := u.margin(1, t), u.margin(2, t)
 	if m1.Abs() <= m2.Abs() {
@@ -159,9 +160,9 @@ func (u *uplink) margin(n int, t *transmission) time.Duration {
 
 func within(margin time.Duration) bool { return margin.Abs() <= Tolerance }
 
-// judge says in which window of the device a transmission begins, or which it
-// was made for, and why the device does not receive it; reason is empty if it
-// does. The lock is held.
+// judge returns the window of the device in which a transmission begins, or for
+// which it was made, and why the device does not receive it; reason is empty if the
+// device does. The caller holds the lock.
 func (v *Device) judge(t *transmission) (n int, margin time.Duration, reason string) {
 	u := v.at(t.Begin)
 	if v.listens() {
@@ -194,14 +195,13 @@ func (v *Device) judge(t *transmission) (n int, margin time.Duration, reason str
 	return n, margin, strings.Join(append([]string{why}, v.unheard(u, n, t)...), "; ")
 }
 
-// tuned reports whether a window listens on the frequency and data rate of a
-// transmission.
+// tuned reports whether a window has the frequency and data rate of a transmission.
 func (u *uplink) tuned(n int, t *transmission) bool {
 	w := u.window(n)
 	return t.Frequency == w.Frequency && t.DataRate == w.DataRate
 }
 
-// shut says why a window is not open at its time.
+// shut returns why a window is not open at its time.
 func (u *uplink) shut(n int) []string {
 	switch {
 	case u.receiving != nil && u.receiving.Window == n || u.taken == n:
@@ -214,8 +214,8 @@ func (u *uplink) shut(n int) []string {
 	return nil
 }
 
-// unheard says what keeps a transmission from being heard in a window,
-// whenever it begins.
+// unheard returns the properties of a transmission that keep it from being heard in
+// a window, whatever its time.
 func (v *Device) unheard(u *uplink, n int, t *transmission) (why []string) {
 	w := u.window(n)
 	if t.Frequency != w.Frequency {
@@ -240,7 +240,7 @@ func (v *Device) unheard(u *uplink, n int, t *transmission) (why []string) {
 	return why
 }
 
-// micros writes a short time in µs, a longer one as time.Duration does.
+// micros returns a short time in µs as text, a longer one as time.Duration does.
 func micros(d time.Duration) string {
 	if d < 10*time.Millisecond {
 		return fmt.Sprintf("%d µs", d.Microseconds())

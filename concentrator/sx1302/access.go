@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// The part of the register map that settings live in.
+// The part of the register map with the settings.
 const (
 	shadowFirst = 0x5200
 	shadowLast  = 0x61FF
 )
 
-// registers gives access to fields. It remembers what the host has written, so that a
-// field of less than a byte costs one read at most. Of the bytes that the host writes,
-// the chip changes only flags that cannot be written.
+// registers gives access to fields. It remembers the bytes that the host has
+// written, so that a field of less than a byte costs one read at most. The chip
+// changes only read-only flags in these bytes.
 type registers struct {
 	*bus
 	known [shadowLast - shadowFirst + 1]bool
 	value [shadowLast - shadowFirst + 1]byte
 }
 
-// forget drops all remembered bytes, after a reset of the chip.
+// forget drops all remembered bytes. It is called after a reset of the chip.
 func (r *registers) forget() { clear(r.known[:]) }
 
 // get reads a field from the chip.
@@ -33,7 +33,7 @@ func (r *registers) get(f field) (int, error) {
 	return int(b[0]&f.mask()) >> f.shift, nil
 }
 
-// set writes a field and leaves its neighbours as they are.
+// set writes a field and keeps the other bits of its byte.
 func (r *registers) set(f field, value int) error {
 	b := byte(value<<f.shift) & f.mask()
 	if f.width < 8 {
@@ -71,7 +71,7 @@ func (r *registers) writeBytes(f field, data []byte) error {
 	return nil
 }
 
-// current returns a byte of the map, as remembered or else as read.
+// current returns a byte of the map from memory, or reads it.
 func (r *registers) current(addr uint16) (byte, error) {
 	if i := int(addr) - shadowFirst; i >= 0 && i < len(r.known) && r.known[i] {
 		return r.value[i], nil
@@ -90,9 +90,9 @@ func (r *registers) remember(addr uint16, b byte) {
 	}
 }
 
-// setBlock writes fields as set does, but in as few frames as there are runs of
-// consecutive bytes. The fields are those of chain A; plus is the distance of
-// the block that is meant.
+// setBlock writes fields as set does, but in one frame for each run of consecutive
+// bytes. The fields are those of chain A; plus is the distance to the block of the
+// chain.
 func (r *registers) setBlock(plus uint16, list []setting) error {
 	values := map[uint16]byte{}
 	for _, s := range list {

@@ -18,11 +18,11 @@ const (
 // Sizes of frames.
 const (
 	writeHeader = 3    // target, address
-	readHeader  = 4    // target, address, and a byte until the chip answers
-	maxBurst    = 1024 // data bytes in one frame that the chip is known to take
-	minTransfer = 24   // a port that takes less is of no use
+	readHeader  = 4    // address, and one byte of delay before the answer
+	maxBurst    = 1024 // data bytes in one frame that the chip is known to accept
+	minTransfer = 24   // a port with shorter transfers cannot be used
 
-	// shortTransfer is how many bytes a transfer has on a port that spoils longer ones.
+	// shortTransfer is the length of transfers on a port that corrupts longer ones.
 	// Old kernels are suspected of it on the MT7621 and MT7628, whose controllers
 	// take 32 bytes at once.
 	shortTransfer = 32
@@ -38,18 +38,19 @@ type busError struct {
 // Error implements error.
 func (e *busError) Error() string { return "sx1302: " + e.what + ": " + e.err.Error() }
 
-// Unwrap returns what the port said.
+// Unwrap returns the error of the port.
 func (e *busError) Unwrap() error { return e.err }
 
-// isBus reports whether an error is that of a transfer; the next one may succeed.
+// isBus reports whether an error comes from a transfer. The next transfer may
+// succeed.
 func isBus(err error) bool {
 	var e *busError
 	return errors.As(err, &e)
 }
 
-// port is an SPI port that frames go through: in both directions at once, or, on
-// controllers that cannot do that (MT7621, MT7628), out first and then in, with
-// the chip select held. On the wire it is the same.
+// port sends frames through an SPI port: in both directions at once or, on
+// controllers that cannot do that (MT7621, MT7628), first out and then in, while
+// the chip select is held. The signals on the wire are the same.
 type port struct {
 	conn    spi.Conn
 	half    bool
@@ -60,7 +61,7 @@ type port struct {
 // frame returns room for a frame of n bytes.
 func (p *port) frame(n int) []byte { return p.w[:n] }
 
-// send sends a frame to which there is no answer.
+// send sends a frame that has no answer.
 func (p *port) send(w []byte) error {
 	if p.half {
 		return p.conn.Tx(w, nil)
@@ -68,8 +69,9 @@ func (p *port) send(w []byte) error {
 	return p.conn.Tx(w, p.r[:len(w)])
 }
 
-// ask sends a frame, and returns what comes back in its places from head on,
-// where the frame has zeros. It is valid until the next transfer.
+// ask sends a frame and returns the answer: the bytes received in place of the
+// frame's bytes from head on, which are zeros. The answer is valid until the next
+// transfer.
 func (p *port) ask(w []byte, head int) ([]byte, error) {
 	r := p.r[:len(w)]
 	clear(w[head:])
@@ -87,8 +89,8 @@ type bus struct {
 	burst int // data bytes in one frame
 }
 
-// newBus returns a bus whose frames fit the port and maxTransfer, bytes with the header;
-// 0 is no limit.
+// newBus returns a bus whose frames fit the port and maxTransfer, in bytes with the
+// header; 0 is no limit.
 func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	limit := maxBurst + readHeader
 	if maxTransfer > 0 {
@@ -103,23 +105,23 @@ func newBus(c spi.Conn, maxTransfer int) (*bus, error) {
 	return &bus{port: newPort(c, limit), burst: limit - readHeader}, nil
 }
 
-// shorten cuts transfers to shortTransfer from now on. It returns false if they were no
-// longer already.
+// shorten limits transfers to shortTransfer from now on. It returns false if they
+// were limited already.
 func (b *bus) shorten() bool {
 	short := b.burst > shortTransfer-readHeader
 	b.burst = min(b.burst, shortTransfer-readHeader)
 	return short
 }
 
-// shortened reports whether transfers were cut.
+// shortened reports whether transfers are limited to shortTransfer.
 func (b *bus) shortened() bool { return b.burst == shortTransfer-readHeader }
 
 func newPort(c spi.Conn, limit int) port {
 	return port{conn: c, half: c != nil && c.Duplex() == conn.Half, w: make([]byte, limit), r: make([]byte, limit)}
 }
 
-// read fills dst from consecutive addresses; from one address in rxFIFO, where
-// every byte that is read makes room for the next.
+// read fills dst from consecutive addresses. In rxFIFO it reads one address, and
+// each byte that is read makes room for the next.
 func (b *bus) read(addr uint16, dst []byte) error {
 	for first := addr; len(dst) > 0; {
 		n := min(len(dst), b.burst)
@@ -165,8 +167,8 @@ func (b *bus) tellRadio(chain int, command ...byte) error {
 	return radioError(chain, b.send(w))
 }
 
-// askRadio sends a command of one byte to a radio and returns the n bytes that
-// it answers. They are valid until the next transfer.
+// askRadio sends a command of one byte to a radio and returns its answer of n
+// bytes. The answer is valid until the next transfer.
 func (b *bus) askRadio(chain int, command byte, n int) ([]byte, error) {
 	w := b.frame(2 + n)
 	w[0], w[1] = targetRadio+byte(chain), command

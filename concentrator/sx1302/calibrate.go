@@ -12,24 +12,24 @@ import (
 // Limits of the calibration of SX1255 and SX1257, as sx1302_hal has them.
 const (
 	calRuns         = 3
-	imageSpread     = 4   // how far amplitude and phase of the runs may be apart
+	imageSpread     = 4   // largest difference between amplitudes, and between phases, of the runs
 	imageRejection  = 50  // dB, of the worst run
-	offsetSpread    = 4   // likewise for the DC offset of the transmitter
+	offsetSpread    = 4   // the same for the DC offset of the transmitter
 	offsetRejection = 10  // dB
 	toneOffset      = 250 // kHz from the centre
-	toneStep        = 16  // toneOffset · 64e-6, what the program is told
+	toneStep        = 16  // toneOffset · 64e-6, the value for the program
 )
 
-// errCalibration is the reason for results that cannot be used.
+// errCalibration is the reason for rejecting the results of the runs.
 var errCalibration = errors.New("the results of the runs differ too much or are too bad")
 
-// imageResult is what a run of the receiver's calibration finds.
+// imageResult is the result of a run of the receiver's calibration.
 type imageResult struct {
 	amp, phi       int8
 	rejection, snr int // dB
 }
 
-// dcOffset is what a run of the transmitter's calibration finds.
+// dcOffset is the result of a run of the transmitter's calibration.
 type dcOffset struct {
 	i, q      int8
 	rejection int // dB
@@ -79,8 +79,8 @@ func (c *Chip) calibrateSX125x(ctx context.Context) error {
 	return nil
 }
 
-// calibrateReceiver measures with a tone from the other radio and, if the results cannot
-// be used, from the radio itself through its loopback.
+// calibrateReceiver measures with a tone from the other radio. If the results are
+// bad, it measures again with a tone from the radio itself, through its loopback.
 func (c *Chip) calibrateReceiver(ctx context.Context, chain int) (imageResult, error) {
 	other := 1 - chain
 	sources := []int{other, chain}
@@ -128,7 +128,7 @@ func spread(v [calRuns]int8) int {
 	return int(max(v[0], v[1], v[2])) - int(min(v[0], v[1], v[2]))
 }
 
-// imageRun sets up both radios and takes the program through one measurement.
+// imageRun sets up both radios and makes the program do one measurement.
 func (c *Chip) imageRun(ctx context.Context, chain, source int) (imageResult, error) {
 	if err := c.setUpImageRun(ctx, chain, source); err != nil {
 		return imageResult{}, err
@@ -199,7 +199,7 @@ func (c *Chip) setUpImageRun(ctx context.Context, chain, source int) error {
 	return c.locked(chain, source)
 }
 
-// locked checks that the PLLs of a receiver and a transmitter have locked.
+// locked checks that the PLLs of a receiver and a transmitter are locked.
 func (c *Chip) locked(receiver, transmitter int) error {
 	rx, err := c.xGet(receiver, xRxLocked)
 	if err != nil {
@@ -215,7 +215,7 @@ func (c *Chip) locked(receiver, transmitter int) error {
 	return nil
 }
 
-// beginRun tells the program which test is to be run on which chain.
+// beginRun tells the program which test to run on which chain.
 func (c *Chip) beginRun(ctx context.Context, chain, test int) error {
 	if err := c.set(sigAnaRadio, 1-chain); err != nil {
 		return err
@@ -241,7 +241,7 @@ func (c *Chip) step(ctx context.Context, step, status int) error {
 	return c.await(ctx, agcMCU, status)
 }
 
-// measure is a step after which bytes 0 to 3 of the mailbox hold results.
+// measure makes a step after which bytes 0 to 3 of the mailbox hold results.
 func (c *Chip) measure(ctx context.Context, step, status int) (result [4]byte, err error) {
 	if err := c.step(ctx, step, status); err != nil {
 		return result, err
@@ -305,7 +305,7 @@ func (c *Chip) offsetRuns(ctx context.Context, chain int, g Gain, image imageRes
 	return runs[best], nil
 }
 
-// offsetRun sets up the loopback of a radio and takes the program through one
+// offsetRun sets up the loopback of a radio and makes the program do one
 // measurement.
 func (c *Chip) offsetRun(ctx context.Context, chain int, g Gain, image imageResult) (dcOffset, error) {
 	if err := c.setUpOffsetRun(ctx, chain, g); err != nil {
@@ -382,7 +382,7 @@ func (c *Chip) setUpOffsetRun(ctx context.Context, chain int, g Gain) error {
 	return c.locked(chain, chain)
 }
 
-// endOffsetRun takes the program to its end and ignores what it reports until then.
+// endOffsetRun makes the program end, and ignores its reports until then.
 func (c *Chip) endOffsetRun(ctx context.Context, chain int) error {
 	steps := []int{0x07, 0x08, 0x09, 0x0A}
 	for s := 0x0C; s <= 0x20; s++ {
@@ -400,8 +400,8 @@ func (c *Chip) endOffsetRun(ctx context.Context, chain int) error {
 	return nil
 }
 
-// decibels returns floor(20·log10(a / b)) of two amplitudes of at most 16
-// bits; 127 and -128 stand for the infinite.
+// decibels returns floor(20·log10(a / b)) of two amplitudes of at most 16 bits; 127
+// and -128 stand for infinity.
 func decibels(a, b int) int {
 	if b <= 0 {
 		return 127

@@ -12,16 +12,17 @@ import (
 	"lorawand/radio"
 )
 
-// ErrNoChip is the reason when the version register does not hold that of the chip.
+// ErrNoChip is the reason when the version register does not hold the chip's
+// version.
 var ErrNoChip = errors.New("no SX1302")
 
-// ErrNotStarted is the reason when a method needs a chip that was started.
+// ErrNotStarted is the reason when a method needs a started chip.
 var ErrNotStarted = errors.New("sx1302: not started")
 
-// chipVersion is what COMMON_VERSION holds.
+// chipVersion is the value of COMMON_VERSION.
 const chipVersion = 0x10
 
-// Model is the kind of chip, as it is programmed into it.
+// Model is the kind of the chip, as it is programmed into the chip.
 type Model uint8
 
 // String returns the name of the model.
@@ -38,40 +39,41 @@ func (m Model) String() string {
 // SX1303 reports whether the chip makes fine timestamps.
 func (m Model) SX1303() bool { return m == 0x03 }
 
-// Identity is what a chip says about itself, and how it can be reached.
+// Identity has what a chip says about itself, and whether transfers to it are
+// limited.
 type Identity struct {
 	Version uint8
 	Model   Model
 	EUI     radio.EUI64
-	Short   bool // the port spoils long transfers, so that they are cut
+	Short   bool // the port corrupts long transfers, so they are split
 }
 
-// Options is what a Chip needs besides its Config.
+// Options has the parts of a Chip that are not in its Config.
 type Options struct {
 	Firmware Firmware
 
-	// Reset takes the chip to its state after power-up, see board.Pins. With nil
-	// somebody else must reset the chip before each Start.
+	// Reset brings the chip into its state after power-up, see board.Pins. If it is
+	// nil, the caller must reset the chip before each Start.
 	Reset func(context.Context) error
 
-	// MaxTransfer is the most bytes that the port takes at once, if it does not say
-	// so itself: the bufsiz of the spidev module. 0 is no limit.
+	// MaxTransfer is the longest transfer of the port in bytes, for ports that do
+	// not report it: the bufsiz of the spidev module. 0 is no limit.
 	MaxTransfer int
 
-	// AnyVersion takes chips that report another version than 0x10.
+	// AnyVersion accepts chips that report another version than 0x10.
 	AnyVersion bool
 
 	// SX1261 is the connection to the radio that scans for LBT: mode 0, 8 bits,
 	// 2 MHz. Only Config.LBT needs it.
 	SX1261 spi.Conn
 
-	// Sleep waits; it returns early, with the error of ctx, when that ends.
-	// The default uses the clock of package time.
+	// Sleep waits for d, or until ctx ends, and then returns the error of ctx. The
+	// default uses the clock of package time.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// Chip is an SX1302 or SX1303 with its radios. Its methods may be called from
-// any goroutine; one at a time talks to the chip.
+// Chip is an SX1302 or SX1303 with its radios. Any goroutine may call its methods;
+// a lock lets one at a time talk to the chip.
 type Chip struct {
 	mu sync.Mutex
 	registers
@@ -82,7 +84,7 @@ type Chip struct {
 	identity Identity
 
 	receiver receiver
-	offsets  [Chains][]dcOffset // of the transmitter, by gain; SX1255 and SX1257
+	offsets  [Chains][]dcOffset // of the transmitter, for each gain; SX1255 and SX1257
 
 	sx1261 port // of the radio that scans for LBT
 	lbt    lbt
@@ -103,7 +105,7 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 		return nil, err
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = Sleep
 	}
 	chip := &Chip{
 		registers: registers{bus: b}, config: config, firmware: o.Firmware, options: o,
@@ -113,8 +115,8 @@ func New(c spi.Conn, config Config, o Options) (*Chip, error) {
 	return chip, nil
 }
 
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep waits for d. It returns early, with the error of ctx, when ctx ends.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
@@ -168,7 +170,8 @@ func (c *Chip) reset(ctx context.Context) error {
 	return nil
 }
 
-// checkVersion says what to check if a version is not that of the chip.
+// checkVersion returns an error that says what to check, if the version is not the
+// chip's.
 func (c *Chip) checkVersion(v int) error {
 	switch {
 	case v == chipVersion || c.options.AnyVersion && v != 0x00 && v != 0xFF:
@@ -181,8 +184,9 @@ func (c *Chip) checkVersion(v int) error {
 		"never reset answers so", ErrNoChip, v, c.conn, chipVersion)
 }
 
-// firstReading reads the version. A port that fails may be one that cannot send and
-// receive at once; then each frame is sent first, and its answer received after it.
+// firstReading reads the version. If the transfer fails, the port may be unable to
+// send and receive at once; then it sends each frame first, and receives the answer
+// after it.
 func (c *Chip) firstReading() (int, error) {
 	v, err := c.get(version)
 	if err == nil || c.half {
@@ -206,7 +210,7 @@ func (c *Chip) identify(version int) (Identity, error) {
 		return id, err
 	}
 	id.Model = Model(m)
-	for i := len(id.EUI) - 1; i >= 0; i-- { // the address ends at 0, as after a reset
+	for i := len(id.EUI) - 1; i >= 0; i-- { // the address ends at 0, its value after a reset
 		if id.EUI[i], err = c.otp(i); err != nil {
 			return id, err
 		}
@@ -223,17 +227,17 @@ func (c *Chip) otp(addr int) (byte, error) {
 	return byte(v), err
 }
 
-// Identity returns what the last Start or Probe found.
+// Identity returns the result of the last Start or Probe.
 func (c *Chip) Identity() Identity {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.identity
 }
 
-// Health looks for faults that show in no other way: a parity error in a program, a
-// version that cannot be read, and modems that do not run, as after a reset by somebody
-// else or a drop of the supply. Call it about once a minute; after an error the chip has
-// to be started again.
+// Health looks for faults with no other symptom: a parity error in a program, a
+// version that cannot be read, and modems that do not run after another program has
+// reset the chip or its supply has dropped. Call it about once a minute; after an
+// error the chip must be started again.
 //
 // Source: hibbes/sx1302-arb-fix, sx1302_hal issues 14 and 154: receivers that
 // fell silent had both parity bits set while counters and SPI went on.

@@ -6,8 +6,8 @@ import (
 	"lorawand/radio"
 )
 
-// counterReading is a reading of the chip's counter, and between which two times of
-// the host's clock the counter had that value:
+// counterReading is a reading of the chip's counter. The counter had this value at
+// some time between two times of the host's clock:
 //
 //	host     ──┬──────────────────────┬──────▶
 //	       notBefore              notAfter
@@ -21,22 +21,22 @@ type counterReading struct {
 	notAfter  radio.HostTime
 }
 
-// counterClock tells what the counter shows, from the last reading that fitted and the
-// host's clock: within the 10 ms to the next one those do not run apart. The zero value
-// takes any first reading.
+// counterClock extrapolates the counter from the last good reading and the host's
+// clock: in the 10 ms until the next reading the two hardly drift apart. The zero
+// value accepts any first reading.
 type counterClock struct {
 	last    counterReading
-	doubts  int    // readings in a row that did not fit
+	doubts  int    // number of bad readings in a row
 	doubted uint32 // the last of them, µs
 }
 
-// at returns what the counter shows at a time.
+// at returns the value of the counter at a time.
 func (c *counterClock) at(now radio.HostTime) radio.ConcentratorTime {
 	return c.last.extended.Add(now.Sub(c.last.notAfter))
 }
 
-// fits reports whether the counter has moved as much as the host's clock: from some
-// time in the last reading to some time in this one.
+// fits reports whether the counter has advanced as far as the host's clock, from
+// some time in the last reading to some time in this one.
 //
 //	            last                     this one
 //	──┬────────────────┬──────────┬────────────────┬──▶ host
@@ -53,11 +53,11 @@ func (c *counterClock) fits(counter uint32, notBefore, notAfter radio.HostTime) 
 	return moved >= least-slack && moved <= most+slack
 }
 
-// take takes a reading that fits.
+// take accepts a good reading.
 func (c *counterClock) take(r counterReading) { c.last, c.doubts = r, 0 }
 
-// doubt counts a reading that does not fit. enough says that there were too many of
-// them in a row, stands that the counter has not moved since the one before.
+// doubt counts a bad reading. enough says that there were too many of them in a
+// row, stands that the counter has not moved since the one before.
 func (c *counterClock) doubt(counter uint32) (enough, stands bool) {
 	stands = c.doubts > 0 && counter == c.doubted
 	c.doubted = counter
@@ -65,7 +65,7 @@ func (c *counterClock) doubt(counter uint32) (enough, stands bool) {
 	return c.doubts >= maxDoubts, stands
 }
 
-// assume goes on by the host's clock alone.
+// assume continues by the host's clock alone.
 func (c *counterClock) assume(now radio.HostTime) {
 	present := c.at(now)
 	c.last = counterReading{counter: present.Counter(), extended: present, notBefore: now, notAfter: now}

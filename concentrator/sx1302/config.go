@@ -7,7 +7,8 @@ import (
 	"lorawand/radio"
 )
 
-// ErrConfig is the reason for a configuration that the chip cannot work with.
+// ErrConfig is the reason for refusing a configuration that is impossible with the
+// chip.
 var ErrConfig = errors.New("sx1302: configuration")
 
 // crystal is the clock of the chip and of its radios, Hz.
@@ -24,7 +25,7 @@ const (
 
 // Limits of the hardware.
 const (
-	radioBandwidth = 1_600_000     // Hz, that a radio passes on
+	radioBandwidth = 1_600_000     // Hz that a radio receives
 	MinFrequency   = 100_000_000   // Hz
 	MaxFrequency   = 1_000_000_000 // Hz
 
@@ -67,15 +68,15 @@ func (t RadioType) String() string {
 	return fmt.Sprintf("radio type %d", uint8(t))
 }
 
-// Radio is one of the two radios and what is known of its board.
+// Radio has the settings of one of the two radios, and of its part of the board.
 type Radio struct {
 	Enabled   bool
 	Type      RadioType
 	Frequency radio.Frequency // centre
 
-	// RSSIOffset is added to what the chip measures. RSSITemperature are the
-	// coefficients a to e of the correction
-	// (a·t^4 + b·t^3 + c·t^2 + d·t + e) / 65536 dB at t °C, in thousandths.
+	// RSSIOffset is added to the measured RSSI. RSSITemperature has the
+	// coefficients a to e of the correction (a·t^4 + b·t^3 + c·t^2 + d·t + e) /
+	// 65536 dB at t °C, in thousandths.
 	RSSIOffset      radio.Decibel
 	RSSITemperature [5]int32
 
@@ -83,11 +84,11 @@ type Radio struct {
 	Transmit    bool
 	Gains       []Gain // by ascending power, up to MaxGains; needed to transmit
 
-	// What it may transmit on; 0 is no limit.
+	// The range that it may transmit on; 0 is no limit.
 	TxLow, TxHigh radio.Frequency
 }
 
-// Gain is a setting of the transmitter and the power that it gives.
+// Gain is a setting of the transmitter with the power that it gives.
 type Gain struct {
 	Power      int8  // dBm at the antenna connector
 	PAGain     uint8 // external amplifier: on if above 0 (SX1250), 0 to 3 (SX1255, SX1257)
@@ -97,25 +98,25 @@ type Gain struct {
 	DigGain    uint8 // SX1255, SX1257: 0 to 3
 }
 
-// DefaultGain is the only gain of a radio that transmits and has no table, as
-// sx1302_hal has it (loragw_hal.c, lgw_context).
+// DefaultGain is the only gain of a transmitting radio without a table, as in
+// sx1302_hal (loragw_hal.c, lgw_context).
 var DefaultGain = Gain{Power: 14, PAGain: 2, DACGain: 3, MixGain: 10}
 
-// Channel is where a modem listens.
+// Channel is the frequency that a modem listens on.
 type Channel struct {
 	Enabled bool
 	Chain   uint8 // radio
 	Offset  int32 // Hz from the centre of the radio
 }
 
-// Service is the channel of the LoRa service modem, which hears one spreading
+// Service is the channel of the LoRa service modem, which receives one spreading
 // factor.
 type Service struct {
 	Channel
 	SpreadingFactor uint8  // 5 to 12
 	Bandwidth       uint32 // Hz: 125 000, 250 000 or 500 000
 
-	// Frames without a header can be heard if all are of one kind.
+	// Frames without a header are received only if all have these properties.
 	Implicit           bool
 	ImplicitLength     uint8 // bytes
 	ImplicitCRC        bool
@@ -130,7 +131,7 @@ type FSKModem struct {
 	SyncWordSize uint8  // bytes, 1 to 8; default 3
 }
 
-// FineTimestamps says which frames the SX1303 gives a fine timestamp.
+// FineTimestamps says which frames get a fine timestamp from the SX1303.
 type FineTimestamps uint8
 
 // Choices of FineTimestamps. A frame that gets one is demodulated twice.
@@ -153,11 +154,11 @@ func ParseFineTimestamps(mode string) (FineTimestamps, error) {
 	return NoFineTimestamps, fmt.Errorf("%.40q, must be one of all_sf, high_capacity, off", mode)
 }
 
-// Config is what the chip is set up for.
+// Config is the set-up of the chip.
 type Config struct {
 	Radios      [Chains]Radio
 	ClockSource uint8 // the chain that gives the clock
-	FullDuplex  bool  // hears while it transmits; SX1255 and SX1257 only
+	FullDuplex  bool  // receives while it transmits; SX1255 and SX1257 only
 	Private     bool  // sync word 0x12 instead of 0x34
 
 	Channels [MultiChannels]Channel // 125 kHz each
@@ -171,7 +172,7 @@ type Config struct {
 	LBT LBT
 }
 
-// withDefaults fills in what was left out.
+// withDefaults replaces zero values by defaults.
 func (c Config) withDefaults() Config {
 	if c.SpreadingFactors == 0 {
 		c.SpreadingFactors = 0xFF
@@ -185,8 +186,8 @@ func (c Config) withDefaults() Config {
 // sx125x reports whether the radio that gives the clock is an SX1255 or SX1257.
 func (c *Config) sx125x() bool { return c.Radios[c.ClockSource].Type != SX1250 }
 
-// centre returns the centre of radio A, or of radio B if that is the only one. It is
-// used where the chip has one setting for both radios.
+// centre returns the centre of radio A, or of radio B if only that one is enabled.
+// It is used where the chip has one setting for both radios.
 func (c *Config) centre() radio.Frequency {
 	if c.Radios[0].Enabled {
 		return c.Radios[0].Frequency
@@ -194,7 +195,7 @@ func (c *Config) centre() radio.Frequency {
 	return c.Radios[1].Frequency
 }
 
-// Validate says what the chip cannot do, with ErrConfig.
+// Validate returns why the configuration is impossible, as an ErrConfig.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	if err := c.validateRadios(); err != nil {
@@ -234,7 +235,8 @@ func (c *Config) validateRadios() error {
 	return nil
 }
 
-// Validate says what is wrong with a radio, and by which key of a global_conf.json.
+// Validate returns what is wrong with a radio, and the key in global_conf.json that
+// sets it.
 func (r *Radio) Validate(fullDuplex bool) (key string, err error) {
 	switch {
 	case r.Type > SX1257:
@@ -266,7 +268,7 @@ func (r *Radio) Validate(fullDuplex bool) (key string, err error) {
 	return "", nil
 }
 
-// Validate says what a radio of that type cannot be told.
+// Validate returns which value a radio of this type does not have.
 func (g Gain) Validate(t RadioType) error {
 	switch {
 	case t == SX1250 && g.PowerIndex > 22:
@@ -277,7 +279,8 @@ func (g Gain) Validate(t RadioType) error {
 	return nil
 }
 
-// ValidateChannel says why a channel of a bandwidth, Hz, cannot be heard.
+// ValidateChannel returns why a channel with this bandwidth, in Hz, cannot be
+// received.
 func (c *Config) ValidateChannel(ch Channel, bandwidth uint32) error {
 	switch {
 	case !ch.Enabled:

@@ -16,28 +16,28 @@ import (
 // DriverOptions configures a Driver.
 type DriverOptions struct {
 	Chip   *Chip
-	EUI    radio.EUI64           // of the gateway; zero takes that of the chip
-	Until  radio.EUI64           // stands in for the EUI until that is known
+	EUI    radio.EUI64           // of the gateway; zero stands for that of the chip
+	Until  radio.EUI64           // a stand-in for the EUI until the chip has told it
 	Now    func() radio.HostTime // the host's clock; required
 	Logger *slog.Logger          // default slog.Default()
 
-	// Temperature reads the sensor of the board, in 1/256 °C; nil is none. It is
-	// called from one goroutine, while the chip runs, every 10 s, also after errors:
-	// see Sensor.
+	// Temperature reads the sensor of the board, in 1/256 °C; nil: no sensor. One
+	// goroutine calls it every 10 s while the chip runs, also after errors: see
+	// Sensor.
 	Temperature func() (int32, error)
 
-	// PowerReserve returns how much more than its Power a Downlink may be sent with,
-	// dB, if the radio cannot send as little; nil is nothing.
+	// PowerReserve returns by how many dB a Downlink may exceed its Power if the
+	// radio cannot send with so little; nil: by none.
 	PowerReserve func() radio.Decibel
 
-	// Poll is how often the chip is asked for what it has heard; default 10 ms.
+	// Poll is the interval at which the chip is polled; default 10 ms.
 	Poll time.Duration
 
-	// Timer makes the timer that the loop sleeps with; nil is one of package time.
+	// Timer makes the timer of the loop; nil: a timer of package time.
 	Timer func() (Timer, error)
 
-	// Silence is the time without any frame after which the chip is started again;
-	// 0 never does.
+	// Silence is the time without any frame after which the chip is restarted; 0:
+	// never.
 	Silence time.Duration
 }
 
@@ -46,22 +46,22 @@ const (
 	receiveEvery     = 10 * time.Millisecond
 	healthEvery      = time.Minute
 	temperatureEvery = 10 * time.Second
-	maxSkew          = time.Millisecond      // of counter and host between two readings
-	maxArmSkew       = 20 * time.Millisecond // of them when a packet is armed
-	maxDoubts        = 3                     // readings of the counter in a row that do not fit
+	maxSkew          = time.Millisecond      // between counter and host, from one reading to the next
+	maxArmSkew       = 20 * time.Millisecond // the same when a packet is armed
+	maxDoubts        = 3                     // bad readings of the counter in a row
 	maxBusErrors     = 3                     // in a row
 	maxBadRecords    = 50                    // between two checks of the health
 	minBackoff       = time.Second
 	maxBackoff       = time.Minute
-	stableAfter      = 2 * time.Minute // that the back-off begins anew
+	stableAfter      = 2 * time.Minute // run time after which the back-off starts again
 	inboxSize        = 32
 	fskDeviation     = 25_000 // Hz, of LoRaWAN
 	stopWithin       = 2 * time.Second
-	freeWithin       = 20 * time.Millisecond // a transmitter is free after an abort
-	maxFailedStarts  = 5                     // in a row, until the board is to be opened anew
+	freeWithin       = 20 * time.Millisecond // time in which a transmitter becomes free after an abort
+	maxFailedStarts  = 5                     // in a row, before the board is opened again
 )
 
-// Reasons to start the chip again.
+// Reasons for restarting the chip.
 var (
 	errHang       = errors.New("the counter stands still")
 	errStepped    = errors.New("the counter has stepped")
@@ -69,13 +69,12 @@ var (
 	errSilent     = errors.New("nothing was heard for too long")
 )
 
-// Driver is the gateway that the chip is a part of. It implements
-// concentrator.Driver.
+// Driver runs the chip as a gateway. It implements concentrator.Driver.
 //
-// It starts the chip again, with back-off, after an error of the bus that stays, a
-// counter that stands still or steps, a parity error, a flood of bad records or too
-// long a silence. Downlinks that wait then are answered with TxNoPath; none is sent at
-// a wrong time.
+// It restarts the chip, with back-off, after a lasting error of the bus, a counter
+// that stands still or steps, a parity error, a flood of bad records or too long a
+// silence. Waiting downlinks are then answered with TxNoPath; none is sent at a
+// wrong time.
 type Driver struct {
 	opts  DriverOptions
 	log   *slog.Logger
@@ -84,10 +83,10 @@ type Driver struct {
 	jit   *concentrator.JIT
 	clock radio.Clock
 
-	temperature atomic.Pointer[int32] // that was measured and not used yet, 1/256 °C
+	temperature atomic.Pointer[int32] // measured and not used yet, 1/256 °C
 	measured    chan struct{}         // closed when measure has ended; nil before. Only Run uses it
 
-	mu      sync.Mutex // guards all below, and sends to inbox
+	mu      sync.Mutex // guards the fields below, and sends to inbox
 	running bool
 	eui     radio.EUI64
 	stats   DriverStats
@@ -97,18 +96,18 @@ var _ concentrator.Driver = (*Driver)(nil)
 
 // DriverStats counts since NewDriver.
 type DriverStats struct {
-	Starts      uint64 // that succeeded
-	Failures    uint64 // starts that failed and runs that ended in an error
-	BadCRC      uint64 // frames that were left out for their CRC, or because they had none
-	Ghosts      uint64 // frames that were heard a second time beside their channel
-	Forwarded   uint64 // frames that were handed on
-	ChannelBusy uint64 // downlinks that LBT did not let go
-	Missed      uint64 // downlinks that the chip did not send at their time, though they were armed
+	Starts      uint64 // successful starts
+	Failures    uint64 // failed starts, and runs that ended in an error
+	BadCRC      uint64 // frames dropped because their CRC is wrong or missing
+	Ghosts      uint64 // frames received a second time beside their channel
+	Forwarded   uint64 // frames passed to the sink
+	ChannelBusy uint64 // downlinks that LBT has stopped
+	Missed      uint64 // downlinks that were armed, but not sent at their time
 	Receive     ReceiveStats
 	JIT         concentrator.JITStats
 }
 
-// Plus returns the counts of two drivers, of which o is the later one.
+// Plus returns the counts of two drivers together. o is the later driver.
 func (s DriverStats) Plus(o DriverStats) DriverStats {
 	s.Starts += o.Starts
 	s.Failures += o.Failures
@@ -126,8 +125,8 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	return s
 }
 
-// NewDriver returns the Driver of a chip, which nobody else may use. Run does the
-// work.
+// NewDriver returns the Driver of a chip. Nobody else may use the chip. Run does
+// the work.
 func NewDriver(o DriverOptions) (*Driver, error) {
 	if o.Chip == nil || o.Now == nil {
 		return nil, errors.New("sx1302: no chip or no clock")
@@ -160,7 +159,7 @@ func (d *Driver) count(f func(*DriverStats)) {
 	f(&d.stats)
 }
 
-// EUI returns the identity of the gateway; zero if it is that of a chip that was
+// EUI returns the EUI of the gateway. It is zero if the chip provides it and was
 // not started yet.
 func (d *Driver) EUI() radio.EUI64 {
 	d.mu.Lock()
@@ -168,9 +167,9 @@ func (d *Driver) EUI() radio.EUI64 {
 	return d.eui
 }
 
-// Transmit implements concentrator.Driver. The TxAck comes when it is known that
-// the packet cannot be sent, or else up to 20 ms after its time: when the chip has
-// been seen to send it.
+// Transmit implements concentrator.Driver. The TxAck comes as soon as the packet is
+// known not to be sent, or up to 20 ms after its time, when the chip was seen to
+// send it.
 func (d *Driver) Transmit(dl radio.Downlink) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -185,10 +184,10 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	}
 }
 
-// Run implements concentrator.Driver. It returns an error if the chip cannot do
-// what it is configured for or its firmware is missing, and after a few failed starts
-// in a row, for the caller to open the board anew. After other faults it starts the chip
-// again.
+// Run implements concentrator.Driver. It returns an error if the configuration is
+// impossible with the chip or the firmware is missing, and after a few failed
+// starts in a row, so that the caller opens the board again. After other faults it
+// restarts the chip.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.endMeasuring(cancel)
@@ -214,15 +213,15 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 		}
 		d.log.Error("concentrator failed", "error", err, "retry_in", backoff)
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayFailed, Fault: err.Error()})
-		if sleep(ctx, backoff) != nil {
+		if Sleep(ctx, backoff) != nil {
 			return nil
 		}
 		backoff = min(2*backoff, maxBackoff)
 	}
 }
 
-// beginMeasuring has the temperature measured from now on, when the board has
-// power, to the end of Run.
+// beginMeasuring starts to measure the temperature. It is called when the board has
+// power; measuring ends with Run.
 func (d *Driver) beginMeasuring(ctx context.Context) {
 	if d.opts.Temperature == nil || d.measured != nil {
 		return
@@ -235,7 +234,7 @@ func (d *Driver) beginMeasuring(ctx context.Context) {
 	}()
 }
 
-// endMeasuring waits for the end of a measurement, but not for a bus that hangs.
+// endMeasuring waits until measuring has ended, but not for a bus that hangs.
 func (d *Driver) endMeasuring(cancel context.CancelFunc) {
 	cancel()
 	if d.measured == nil {
@@ -249,8 +248,8 @@ func (d *Driver) endMeasuring(cancel context.CancelFunc) {
 	d.measured = nil
 }
 
-// measure reads the temperature of the board from time to time. The sensor has a
-// goroutine of its own, since its bus may hang.
+// measure reads the temperature of the board regularly. It has a goroutine of its
+// own, because the bus of the sensor may hang.
 func (d *Driver) measure(ctx context.Context) {
 	warned := false
 	for {
@@ -265,13 +264,14 @@ func (d *Driver) measure(ctx context.Context) {
 			d.log.Warn("no temperature, the last one or 25 °C is used: the RSSI may be off by up to 2 dB", "error", err)
 			warned = true
 		}
-		if sleep(ctx, temperatureEvery) != nil {
+		if Sleep(ctx, temperatureEvery) != nil {
 			return
 		}
 	}
 }
 
-// runOnce starts the chip, and receives and sends until ctx ends or something fails.
+// runOnce starts the chip, then receives and sends until ctx ends or the chip must
+// be restarted.
 func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	if err := d.chip.Start(ctx); err != nil {
 		return err
@@ -311,7 +311,7 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	return err
 }
 
-// event tells the sink an event of the gateway.
+// event reports an event of the gateway to the sink.
 func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 	e.Gateway, e.At, e.Address = d.EUI(), d.opts.Now(), d.chip.conn.String()
 	if e.Gateway.IsZero() {
@@ -350,7 +350,8 @@ func (d *Driver) end(s *session) {
 	}
 }
 
-// toSend is transmission, with the power reserve of this gateway.
+// toSend returns the transmission of a downlink with the power reserve of this
+// gateway.
 func (d *Driver) toSend(dl *radio.Downlink) Transmission {
 	t := transmission(dl)
 	if r := d.chip.transmitter(t.Chain); r != nil && d.opts.PowerReserve != nil {
@@ -359,7 +360,7 @@ func (d *Driver) toSend(dl *radio.Downlink) Transmission {
 	return t
 }
 
-// transmission turns a Downlink into what the chip sends.
+// transmission converts a Downlink to a Transmission.
 func transmission(dl *radio.Downlink) Transmission {
 	t := Transmission{
 		Chain: dl.Antenna, Frequency: dl.Frequency, DataRate: dl.DataRate, CodingRate: dl.CodingRate, Power: dl.Power,

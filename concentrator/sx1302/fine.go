@@ -7,18 +7,18 @@ import (
 	"lorawand/radio"
 )
 
-// pulsesKept is how many pulses must be known for a fine timestamp.
+// pulsesKept is the number of pulses that a fine timestamp needs.
 const pulsesKept = 16
 
-// pulseHistory has the last counter values, in ticks, of pulses per second.
+// pulseHistory has the counter values, in ticks, of the last pulses per second.
 type pulseHistory struct {
 	at   [pulsesKept]uint32
 	last uint32
-	n    int // how many were seen
+	n    int // number of pulses seen
 }
 
-// see takes the last latched pulse and the running counter. When a pulse is missing all
-// pulses are forgotten: two minutes later the last one would look fresh again.
+// see takes the last latched pulse and the running counter. It forgets all pulses
+// when one is missing, because two minutes later the last one would look new again.
 func (h *pulseHistory) see(ticks, now uint32) {
 	if now-ticks > 2*nominalSecond {
 		*h = pulseHistory{last: ticks}
@@ -32,7 +32,7 @@ func (h *pulseHistory) see(ticks, now uint32) {
 	h.n++
 }
 
-// back returns the i-th last pulse; 0 is the last.
+// back returns the i-th pulse from the end; 0 is the last one.
 func (h *pulseHistory) back(i int) uint32 { return h.at[(h.n-1-i)%pulsesKept] }
 
 // second returns the pulse before t and the length of a second in ticks.
@@ -51,14 +51,14 @@ func (h *pulseHistory) second(t uint32) (pulse, length uint32, ok bool) {
 	return 0, 0, false
 }
 
-// nominalSecond is a second in ticks. A second more than a fifth longer or shorter is
-// not taken.
+// nominalSecond is a second in ticks. Seconds that differ from it by more than a
+// fifth are not used.
 const nominalSecond = crystal
 
 // fixed is the number of binary digits behind the point in fractions of ticks.
 const fixed = 20
 
-// notchDelay returns how long the DC notch filter delays a channel at an offset
+// notchDelay returns the delay of the DC notch filter for a channel at an offset
 // from the centre, in 2^-20 ticks. It is called for the configuration only.
 //
 // Source: sx1302_hal 2.1.0, loragw_sx1302_timestamp.c.
@@ -70,8 +70,8 @@ func notchDelay(offset int32) int64 {
 	return int64((1.7e-6*x*x*x*x + 2.4e-6*x*x*x - 0.0101*x*x - 0.01275*x + 10.2922) * (1 << fixed))
 }
 
-// fineTimestamp sets the fine timestamp of a frame that has one. If the bus fails the
-// frame has none.
+// fineTimestamp sets the fine timestamp of a frame that has one. If the bus fails,
+// the frame has none.
 func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) {
 	r := &c.receiver
 	if r.config.FineTimestamps == NoFineTimestamps || len(raw.metrics) == 0 || !raw.timingSet || p.CRC != GoodCRC ||
@@ -93,8 +93,8 @@ func (c *Chip) fineTimestamp(raw *rawRecord, p *Packet) {
 	p.FineTimestamp, p.HasFineTimestamp = nanoseconds(t-pulse, fraction, length)
 }
 
-// headerTicks returns how long before its header's end a frame began, stretched
-// by its frequency error.
+// headerTicks returns the time from the start of a frame to the end of its header,
+// stretched by its frequency error.
 func headerTicks(sf uint8, f radio.Frequency, hz int32) uint32 {
 	symbol, symbols := int64(1)<<sf, int64(12)
 	if sf <= 6 {
@@ -116,8 +116,8 @@ func meanMetric(sf uint8, metrics []byte) int64 {
 	return total << fixed / int64(2*k)
 }
 
-// nanoseconds turns ticks since a pulse, and a fraction of them, into ns of a
-// second that is length ticks long.
+// nanoseconds converts ticks since a pulse, and a fraction of a tick, to ns of a
+// second of length ticks.
 func nanoseconds(ticks uint32, fraction int64, length uint32) (uint32, bool) {
 	if length < nominalSecond/6*5 || length > nominalSecond/4*5 {
 		return 0, false

@@ -13,7 +13,7 @@ import (
 // little-endian.
 const ImageSize = 8192
 
-// ErrImage is the reason for bytes that are no firmware image.
+// ErrImage is the reason for refusing bytes that are not a firmware image.
 var ErrImage = errors.New("sx1302: firmware image")
 
 // Firmware has the programs that the chip runs. They belong to Semtech, which
@@ -38,9 +38,9 @@ const (
 	PatchSX1261
 )
 
-// programs has the file in sx1302_hal that holds a program, and the SHA-256 of
-// its 8192 bytes, which is the same in all forks of sx1302_hal 2.1.0 that were looked at.
-// No hash of the patch is known; the radio reports its version.
+// programs has, for each program, its file in sx1302_hal and the SHA-256 of its
+// 8192 bytes. The hashes are the same in all forks of sx1302_hal 2.1.0 that were
+// compared. No hash of the patch is known; the radio reports its version.
 var programs = map[Program]struct{ file, sum string }{
 	AGCSX1250:         {"agc_fw_sx1250.var", "8f612e878b946b8c7cc59a5fc27ad33bb18ab92ad6e291d873f5d6bb7daae0d4"},
 	AGCSX125x:         {"agc_fw_sx1257.var", "28d05612240627fb9e61ec43eba661e96d24805e1ce62b2d800c8461d400ae66"},
@@ -65,7 +65,7 @@ func (p Program) String() string {
 	return "unknown program"
 }
 
-// Identify says which program an image holds, by its hash.
+// Identify returns the program in an image, by its hash.
 func Identify(image []byte) Program {
 	sum := sha256.Sum256(image)
 	text := hex.EncodeToString(sum[:])

@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// ErrNoFirmware is the reason for a program that was not imported yet.
+// ErrNoFirmware is the reason when a program was not imported yet.
 var ErrNoFirmware = errors.New("sx1302: firmware is missing")
 
 // Image is a firmware image that was found.
@@ -19,18 +19,18 @@ type Image struct {
 	Data    []byte // ImageSize
 }
 
-// MaxImportSize is the longest file that FindImages takes, bytes.
+// MaxImportSize is the size of the largest file that FindImages reads, bytes.
 const MaxImportSize = 64 << 20
 
-// maxHashes is the number of places in a binary, with the check bits of an image, of
-// which FindImages computes the hash: it takes the CPU of a gateway a minute.
+// maxHashes limits the places in a binary, with valid check bits, at which
+// FindImages computes the hash: so many take the CPU of a gateway a minute.
 const maxHashes = 1 << 15
 
 // FindImages returns the firmware images in a file: the text of a .var file of
-// sx1302_hal, an image of 8192 bytes, or a binary that contains some, as every
-// packet forwarder for the SX1302 does. It takes none that Semtech has not
-// published, and returns ErrImage if there is none. The patch of the SX1261 is
-// taken from its .var file only: it has neither check bits nor a known hash.
+// sx1302_hal, an image of 8192 bytes, or a binary that contains images, as every
+// packet forwarder for the SX1302 does. It returns only images that Semtech has
+// published, or ErrImage if there is none. The patch of the SX1261 is found only in
+// its .var file, because it has neither check bits nor a known hash.
 func FindImages(file []byte) ([]Image, error) { return findImages(file, Identify) }
 
 func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
@@ -57,12 +57,12 @@ func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	return []Image{{p, bytes.Clone(file)}}, nil
 }
 
-// errNoArray is the reason for a text without a C array.
+// errNoArray is the reason for refusing a text without a C array.
 var errNoArray = errors.New("no C array")
 
-// parseVar reads the array of a .var file between the first braces: an image, of
-// bytes with one or two hexadecimal digits, or the patch of the SX1261, of words
-// with up to eight, which is returned big-endian.
+// parseVar reads the first array in braces of a .var file. It is an image, with
+// bytes of one or two hexadecimal digits, or the patch of the SX1261, with words of
+// up to eight digits, which are returned big-endian.
 func parseVar(file []byte) ([]byte, error) {
 	open := bytes.IndexByte(file, '{')
 	if open < 0 || bytes.IndexByte(file, 0) >= 0 || !bytes.Contains(file[:open], []byte("[")) {
@@ -89,8 +89,8 @@ func parseVar(file []byte) ([]byte, error) {
 	return arrayBytes(values, widest)
 }
 
-// arrayBytes turns the numbers of an array, the longest of which has so many
-// hexadecimal digits, into bytes.
+// arrayBytes converts the numbers of an array to bytes. widest is the number of
+// hexadecimal digits of the longest one.
 func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 	switch {
 	case len(values) == ImageSize && widest <= 2:
@@ -110,12 +110,12 @@ func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 	return data, err
 }
 
-// scanImages looks for images at any place in a binary: 4096 words with good check
-// bits in a row, then the hash.
+// scanImages looks for images anywhere in a binary: for 4096 words in a row with
+// valid check bits, and then for a known hash.
 func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	var found []Image
 	hashes := 0
-	// For words at even and at odd places, up to here:
+	// For words at even and at odd offsets, up to here:
 	var good [2]int    // words with good check bits
 	var nonZero [2]int // words since the last one that was not 0
 	for at := 0; at+2 <= len(file); at++ {
@@ -150,7 +150,7 @@ func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 	return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
 }
 
-// FileName returns the name that an imported program has in its folder.
+// FileName returns the name of the file of an imported program.
 func (p Program) FileName() string {
 	switch p {
 	case AGCSX1250:
@@ -178,10 +178,12 @@ func (im *Image) check() error {
 	return nil
 }
 
-// imageMode lets the daemon, which is not root, read what root has imported.
+// imageMode lets the daemon, which does not run as root, read images imported by
+// root.
 const imageMode = 0o644
 
-// SaveImage writes an image into a folder, whole or not at all, for all to read.
+// SaveImage writes an image into a folder, completely or not at all. All users may
+// read it.
 func SaveImage(dir string, im Image) error {
 	if err := im.check(); err != nil {
 		return err
@@ -190,7 +192,7 @@ func SaveImage(dir string, im Image) error {
 	if err != nil {
 		return fmt.Errorf("sx1302: save firmware: %w", err)
 	}
-	defer os.Remove(f.Name()) // nothing is there any more if all went well
+	defer os.Remove(f.Name()) // fails if all went well
 	if err = writeImage(f, im.Data); err == nil {
 		err = os.Rename(f.Name(), filepath.Join(dir, im.Program.FileName()))
 	}
@@ -200,15 +202,15 @@ func SaveImage(dir string, im Image) error {
 	return nil
 }
 
-// writeImage fills, syncs and closes a file, so that a power cut after it was renamed
-// leaves no empty one.
+// writeImage writes, syncs and closes a file, so that a power cut after its
+// renaming leaves no empty file.
 func writeImage(f *os.File, data []byte) error {
 	_, err := f.Write(data)
 	return errors.Join(err, f.Chmod(imageMode), f.Sync(), f.Close())
 }
 
-// LoadFirmware reads the programs that a configuration needs from the folder of
-// imported images. ErrNoFirmware says which one is missing and where to get it.
+// LoadFirmware reads the programs for a configuration from the folder of imported
+// images. ErrNoFirmware says which program is missing and where to get it.
 func LoadFirmware(dir string, c Config) (Firmware, error) {
 	var f Firmware
 	need := map[Program]*[]byte{AGCSX1250: &f.AGC, ARB: &f.ARB}
@@ -240,7 +242,7 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 	return f, nil
 }
 
-// unreadable adds to an error how to make the folder of images readable.
+// unreadable adds to an error the command that makes the folder of images readable.
 func unreadable(err error, dir string) error {
 	if errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("sx1302: firmware: %w; the user that lorawand runs as must be able to read it: chmod -R a+rX %s",

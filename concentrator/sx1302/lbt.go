@@ -11,27 +11,28 @@ import (
 	"lorawand/radio"
 )
 
-// LBT (listen before talk) is what Japan and Korea ask of gateways. An SX1261 beside
-// the chip scans the channel of a packet that is armed, and the AGC lets the packet go
-// at its time only if the channel is free then. The zero value sends without.
+// LBT (listen before talk) is required of gateways in Japan and Korea. An SX1261
+// beside the chip scans the channel of an armed packet, and the AGC sends the
+// packet at its time only if the channel is free then. The zero value sends without
+// LBT.
 //
 // Source: sx1302_hal 2.1.0, loragw_lbt.c and loragw_sx1261.c.
 type LBT struct {
 	Enabled    bool
-	Target     radio.Decibel // dBm: a channel with more is busy
-	RSSIOffset radio.Decibel // of the board, dB: what is added to Target
-	Channels   []LBTChannel  // that may be sent on
+	Target     radio.Decibel // dBm: a channel with more power is busy
+	RSSIOffset radio.Decibel // of the board, dB: added to Target
+	Channels   []LBTChannel  // the channels allowed
 }
 
-// LBTChannel is a channel that may be sent on, and how.
+// LBTChannel is a channel allowed for sending, and its conditions.
 type LBTChannel struct {
 	Frequency radio.Frequency
 	Bandwidth uint32        // Hz, 125 000 or 250 000
-	Scan      time.Duration // how long it is scanned: 128 µs or 5 ms
-	Airtime   time.Duration // less 1.5 ms: how long a packet may last
+	Scan      time.Duration // length of the scan: 128 µs or 5 ms
+	Airtime   time.Duration // longest packet, plus 1.5 ms
 }
 
-// LBTResult is what LBT has come to for a packet.
+// LBTResult is the result of LBT for a packet.
 type LBTResult uint8
 
 // Values of LBTResult.
@@ -41,26 +42,26 @@ const (
 	LBTBusy                     // the packet was not sent
 )
 
-// ErrChannelBusy is the reason for a packet that was not sent because its channel was
-// in use.
+// ErrChannelBusy is the reason for not sending a packet: its channel was in use.
 var ErrChannelBusy = errors.New("sx1302: the channel is busy")
 
-// errNoChannel is the reason for a packet on a frequency that is not in LBT.
+// errNoChannel is the reason for refusing a packet on a frequency without an LBT
+// channel.
 var errNoChannel = errors.New("no channel of LBT")
 
 // Limits and figures of LBT.
 const (
 	maxLBTChannels  = 32
-	lbtMatch        = 10_000                  // Hz that a packet may be off its channel
+	lbtMatch        = 10_000                  // largest distance of a packet from its channel, Hz
 	lbtReserve      = 1500 * time.Microsecond // of LBTChannel.Airtime
-	lbtDecidedAfter = 500 * time.Millisecond  // its time, a packet is on the air or refused
-	lbtClearedAfter = 20 * time.Millisecond   // a result is, when the AGC is told
+	lbtDecidedAfter = 500 * time.Millisecond  // this long after its time a packet is on the air or refused
+	lbtClearedAfter = 20 * time.Millisecond   // this long after the AGC was told, a result is cleared
 	scanShort       = 128 * time.Microsecond
 	scanLong        = 5 * time.Millisecond
 	minLBTTarget    = -127_00 // dBm, with the offset
 )
 
-// lbtState is where a Chip is with LBT.
+// lbtState is the state of LBT in a Chip.
 //
 //	         Send: the scan begins             the result is read and cleared
 //	lbtIdle ───────────────────────▶ lbtScans ────────────────────────────────▶ lbtIdle
@@ -71,24 +72,24 @@ type lbtState uint8
 
 // States of LBT.
 const (
-	lbtIdle  lbtState = iota // AGC_STATUS has no result, nor will it
-	lbtScans                 // the SX1261 scans for the packet that is armed
+	lbtIdle  lbtState = iota // AGC_STATUS has no result and gets none
+	lbtScans                 // the SX1261 scans for the armed packet
 	lbtStale                 // AGC_STATUS may have a result that nobody waits for
 )
 
-// lbt is LBT at work.
+// lbt is the state of LBT, with the chain it works for.
 type lbt struct {
 	state lbtState
-	chain int // of the packet that is scanned for
+	chain int // of the packet to scan for
 }
 
-// Bits of AGC_STATUS that are the result of LBT, those of chain A.
+// Bits of AGC_STATUS with the result of LBT for chain A.
 const (
 	agcTxStarted = 1 << 0
 	agcTxBusy    = 1 << 6
 )
 
-// Validate says how the SX1261 cannot scan.
+// Validate returns why the SX1261 cannot scan so.
 func (l *LBT) Validate() error {
 	if !l.Enabled {
 		return nil
@@ -107,7 +108,7 @@ func (l *LBT) Validate() error {
 	return nil
 }
 
-// Validate says why a channel cannot be scanned.
+// Validate returns why a channel cannot be scanned.
 func (ch *LBTChannel) Validate() error {
 	switch {
 	case ch.Frequency < MinFrequency || ch.Frequency > MaxFrequency:
@@ -122,11 +123,11 @@ func (ch *LBTChannel) Validate() error {
 	return nil
 }
 
-// threshold is the target as the SX1261 has it: in steps of -0.5 dBm.
+// threshold returns the target in the unit of the SX1261: steps of -0.5 dBm.
 func (l *LBT) threshold() byte { return byte(-(l.Target + l.RSSIOffset) / 50) }
 
-// channel returns the channel that a packet is to be sent on, or ErrTransmission
-// if there is none or the packet lasts too long for it.
+// channel returns the LBT channel of a packet. It returns ErrTransmission if there
+// is none, or if the packet is too long for it.
 func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 	if t.Carrier {
 		return nil, fmt.Errorf("%w: LBT lets no carrier go", ErrTransmission)
@@ -150,7 +151,7 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 	return nil, fmt.Errorf("%w: %w: %s with %d Hz", ErrTransmission, errNoChannel, t.Frequency, bandwidth)
 }
 
-// packet returns what the time on air depends on.
+// packet returns the properties that the time on air depends on.
 func (t *Transmission) packet() radio.Packet {
 	return radio.Packet{
 		DataRate: t.DataRate, CodingRate: t.CodingRate, Size: len(t.Payload),
@@ -158,7 +159,7 @@ func (t *Transmission) packet() radio.Packet {
 	}
 }
 
-// armAfterScan has the channel of a packet scanned and arms the packet.
+// armAfterScan starts the scan of a packet's channel and arms the packet.
 func (c *Chip) armAfterScan(t *Transmission) error {
 	channel, err := c.config.LBT.channel(t)
 	if err != nil {
@@ -177,14 +178,14 @@ func (c *Chip) armAfterScan(t *Transmission) error {
 	return err
 }
 
-// Scans of 128 µs and of 5 ms, as the SX1261 counts them.
+// Scans of 128 µs and of 5 ms in the unit of the SX1261.
 const (
 	scanCountShort = 24
 	scanCountLong  = 715
 )
 
-// startScan has the SX1261 scan a channel, and waits until it has done so for long
-// enough. It goes on then until endScan.
+// startScan makes the SX1261 scan a channel, and waits until the first scan is
+// complete. Scanning goes on until endScan.
 func (c *Chip) startScan(ctx context.Context, ch *LBTChannel, chain int) error {
 	bandwidth, count := byte(0x0A), scanCountLong
 	if ch.Bandwidth == 250_000 {
@@ -220,9 +221,10 @@ func (c *Chip) endScan(ctx context.Context) error {
 	return c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
 }
 
-// LBTResult returns whether the last packet of a chain is sent. Send begins a scan;
-// once there is a result, LBTResult ends it, which the next Send needs: the result
-// holds even if ending the scan is an error. Without LBT all channels are free.
+// LBTResult returns whether the last packet of a chain is sent. Send starts a scan;
+// when there is a result, LBTResult ends the scan, so it must be called before the
+// next Send. The result holds even if ending the scan fails. Without LBT all
+// channels are free.
 func (c *Chip) LBTResult(ctx context.Context, chain int) (LBTResult, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -245,9 +247,9 @@ func (c *Chip) LBTResult(ctx context.Context, chain int) (LBTResult, error) {
 	return LBTFree, c.endScan(ctx)
 }
 
-// AwaitLBT waits for the result of LBT for the last packet of a chain, which comes at
-// its time. It returns ErrChannelBusy if the packet was not sent; if there is no result
-// within half a second, the packet is aborted.
+// AwaitLBT waits for the result of LBT for the last packet of a chain, which comes
+// at the packet's time. It returns ErrChannelBusy if the packet was not sent. It
+// aborts the packet if there is no result within half a second.
 func (c *Chip) AwaitLBT(ctx context.Context, chain int) error {
 	for waited := time.Duration(0); waited <= lbtDecidedAfter; waited += pollEvery {
 		result, err := c.LBTResult(ctx, chain)
@@ -266,7 +268,7 @@ func (c *Chip) AwaitLBT(ctx context.Context, chain int) error {
 	return errors.Join(fmt.Errorf("sx1302: LBT on radio %s: %w", chainName(chain), ErrNoAnswer), c.Abort(ctx, chain))
 }
 
-// abortScan ends the scan for a packet that was aborted.
+// abortScan ends the scan for an aborted packet.
 func (c *Chip) abortScan(ctx context.Context, chain int) error {
 	if c.lbt.state != lbtScans || c.lbt.chain != chain {
 		return nil
@@ -274,8 +276,8 @@ func (c *Chip) abortScan(ctx context.Context, chain int) error {
 	return errors.Join(c.clearStale(ctx), c.endScan(ctx))
 }
 
-// clearStale clears a result that has come for a packet of which nobody asks any more,
-// so that it is not taken for that of the next one.
+// clearStale clears a result that nobody waits for, so that it does not count for
+// the next packet.
 func (c *Chip) clearStale(ctx context.Context) error {
 	if c.lbt.state == lbtIdle {
 		return nil
@@ -287,7 +289,7 @@ func (c *Chip) clearStale(ctx context.Context) error {
 	return c.clearResult(ctx)
 }
 
-// clearResult has the AGC clear its status for the next packet.
+// clearResult makes the AGC clear its status for the next packet.
 func (c *Chip) clearResult(ctx context.Context) error {
 	if err := c.sleep(ctx, pollEvery); err != nil {
 		return err
@@ -305,11 +307,11 @@ func (c *Chip) clearResult(ctx context.Context) error {
 	return c.mail(0x00)
 }
 
-// lbtArming is how much longer it takes to arm a packet with LBT: nine commands with a
-// pause before each, which kernels with coarse timers draw out, and the scan.
+// lbtArming is the additional time to arm a packet with LBT: nine commands with a
+// pause before each, which kernels with coarse timers lengthen, and the scan.
 const lbtArming = 30 * time.Millisecond
 
-// jitOptions are those of the queue.
+// jitOptions returns the options of the queue.
 func (c *Config) jitOptions() concentrator.JITOptions {
 	if !c.LBT.Enabled {
 		return concentrator.JITOptions{}
@@ -320,8 +322,8 @@ func (c *Config) jitOptions() concentrator.JITOptions {
 	}
 }
 
-// lbtOutcome returns what has become of a packet that was armed with LBT. One of which
-// the chip says nothing for too long is aborted.
+// lbtOutcome returns what became of a packet that was armed with LBT. It aborts a
+// packet without a result after some time.
 func (s *session) lbtOutcome(chain int, p *armed) (result radio.TxResult, known bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// ErrNoAnswer is the reason when a program of the chip does not answer. Most
-// often its clock is missing: the radio that gives it did not start.
+// ErrNoAnswer is the reason when a program of the chip does not answer. Most often
+// its clock is missing, because the radio that provides it did not start.
 var ErrNoAnswer = errors.New("no answer")
 
-// A handshake is polled for every pollEvery, up to answerWithin. No figure is published;
-// the programs answer within microseconds.
+// A handshake is polled every pollEvery for at most answerWithin. Semtech publishes
+// no figure; the programs answer within microseconds.
 const (
 	pollEvery    = time.Millisecond
 	answerWithin = time.Second
@@ -53,8 +53,8 @@ func (c *Chip) load(m mcu, image []byte) error {
 	return nil
 }
 
-// writeChecked writes a program and reads it back. If that fails it tries again with
-// short transfers, and stays with them where those are whole.
+// writeChecked writes a program and reads it back. If they differ it tries again
+// with short transfers, and keeps these if they work.
 func (c *Chip) writeChecked(m mcu, image []byte) error {
 	usual := c.burst
 	err := c.writeAndCompare(m, image)
@@ -105,8 +105,8 @@ func (c *Chip) awaitWithin(ctx context.Context, m mcu, want int, within time.Dur
 		m.name, ErrNoAnswer, got, want)
 }
 
-// mail writes bytes 0, 1, … of the mailbox; -1 leaves a byte as it is. Byte 3, by which
-// the program notices, is written by post.
+// mail writes bytes 0, 1, … of the mailbox; -1 leaves a byte as it is. The program
+// notices byte 3, which post writes.
 func (c *Chip) mail(values ...int) error {
 	for i, v := range values {
 		if v < 0 {
@@ -121,7 +121,7 @@ func (c *Chip) mail(values ...int) error {
 
 func (c *Chip) post(value int) error { return c.set(mailWrite3, value) }
 
-// echo compares what the AGC echoes in its mailbox with what was written.
+// echo compares the AGC's echo in its mailbox with the bytes written.
 func (c *Chip) echo(step int, want ...int) error {
 	for i, v := range want {
 		got, err := c.get(mailRead3.plus(3 - i))
@@ -148,15 +148,15 @@ var (
 	agcForSX125x = agcParameters{0, 9, 16, 35, 7, 11, 45, 100, 115, 4, 14, 52, 132, 0, 0, 0, 8}
 )
 
-// agcStep is one exchange: wait for a status, compare the echo of the step before, write
-// the mailbox, and its byte 3 last.
+// agcStep is one exchange: wait for a status, compare the echo of the step before,
+// write the mailbox, and write its byte 3 last.
 type agcStep struct {
 	status int
 	values []int
 	post   int
 }
 
-// startAGC takes the gain controller through its set-up.
+// startAGC sets up the gain controller.
 func (c *Chip) startAGC(ctx context.Context) error {
 	if err := c.load(agcMCU, c.firmware.AGC); err != nil {
 		return err
@@ -194,8 +194,8 @@ func (c *Chip) startAGC(ctx context.Context) error {
 	return nil
 }
 
-// agcSteps returns the exchanges of the set-up in their order. The gains of
-// both radios are automatic (0xFF).
+// agcSteps returns the exchanges of the set-up in their order. The gains of both
+// radios are automatic (0xFF).
 func (c *Chip) agcSteps() []agcStep {
 	p, both := agcForSX1250, []int{0xFF, 0xFF}
 	if c.sx125x() {
@@ -228,7 +228,7 @@ func (c *Chip) agcSteps() []agcStep {
 	)
 }
 
-// startARB takes the arbiter through its set-up.
+// startARB sets up the arbiter.
 func (c *Chip) startARB(ctx context.Context) error {
 	if err := c.load(arbMCU, c.firmware.ARB); err != nil {
 		return err
@@ -243,7 +243,7 @@ func (c *Chip) startARB(ctx context.Context) error {
 	if got != versionARB {
 		return fmt.Errorf("ARB firmware: version %d, want %d", got, versionARB)
 	}
-	twice := 0 // the spreading factors that are demodulated twice
+	twice := 0 // the spreading factors to demodulate twice
 	switch c.config.FineTimestamps {
 	case FineTimestampsAll:
 		twice = 0xFF
@@ -251,10 +251,10 @@ func (c *Chip) startARB(ctx context.Context) error {
 		twice = 0x3F
 	}
 	err = c.setAll([]setting{
-		{arbConfig0, 7}, // the spreading factor that statistics are kept of
+		{arbConfig0, 7}, // the spreading factor of the statistics
 		{arbConfig3, twice},
 		{arbConfig2, 3}, // filter against double detection
-		{arbConfig1, 1}, // go on
+		{arbConfig1, 1}, // continue
 	})
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (s CRCStatus) String() string {
 	return "none"
 }
 
-// Packet is a frame that was heard.
+// Packet is a received frame.
 type Packet struct {
 	Payload    []byte // valid until the next Receive
 	Time       uint32 // µs of the counter at the end of the frame
@@ -37,12 +37,12 @@ type Packet struct {
 	Modem      uint8  // 0 to 15 multi-SF, 16 service, 17 FSK
 	Frequency  radio.Frequency
 	DataRate   radio.DataRate
-	CodingRate radio.CodingRate // 0 if the header told none that exists
+	CodingRate radio.CodingRate // 0 if the header had an unknown one
 	CRC        CRCStatus
 	PayloadCRC uint16 // as it was received
 
 	RSSI          int32 // of the channel, thousandths of a dBm
-	SignalRSSI    int32 // of the signal alone, likewise; LoRa only
+	SignalRSSI    int32 // of the signal alone, thousandths of a dBm; LoRa only
 	HasSignalRSSI bool
 	SNR           radio.Decibel // LoRa only
 
@@ -67,14 +67,14 @@ const (
 	serviceModem = 16
 )
 
-// Reasons for records that are not taken.
+// Reasons for refusing a record.
 var (
 	errNoRecord  = errors.New("no record begins here")
 	errTruncated = errors.New("the record is longer than what was read")
 	errChecksum  = errors.New("the checksum of the record is wrong")
 )
 
-// rawRecord is a record as it lies in the FIFO.
+// rawRecord is a record as the FIFO holds it.
 type rawRecord struct {
 	payload     []byte
 	channel     byte
@@ -131,7 +131,7 @@ func parseRecord(b []byte) (rawRecord, error) {
 	}, nil
 }
 
-// possible reports whether the chip can make such a record.
+// possible reports whether the chip can produce such a record.
 func (r *rawRecord) possible() bool {
 	switch {
 	case r.modem > maxModem || r.channel > FSKChannel:
@@ -142,8 +142,8 @@ func (r *rawRecord) possible() bool {
 	return r.sf >= 5 && r.sf <= 12
 }
 
-// loraCRC is the CRC of the payload of a LoRa frame: polynomial 0x1021 from 0
-// over all but the last two bytes, which are then added.
+// loraCRC returns the CRC of the payload of a LoRa frame: polynomial 0x1021 from 0
+// over all but the last two bytes, which are added.
 func loraCRC(payload []byte) uint16 {
 	var crc uint16
 	n := len(payload)

@@ -12,8 +12,8 @@ func (c *Chip) receiverSettings() []setting {
 	)
 }
 
-// timestampSettings: without fine timestamps the counter is latched at the end
-// of a frame, with them at the end of its header.
+// timestampSettings returns the settings of the timestamps. Without fine timestamps
+// the counter is latched at the end of a frame, with them at the end of its header.
 func (c *Chip) timestampSettings() []setting {
 	if c.config.FineTimestamps == NoFineTimestamps {
 		return []setting{{legacyTimestamp, 1}}
@@ -21,8 +21,9 @@ func (c *Chip) timestampSettings() []setting {
 	return []setting{{legacyTimestamp, 0}, {maxMetrics, 32}, {timestampEnable, 1}, {timestampSymbols, 0}}
 }
 
-// gpioSettings: pin 0 shows "configured", 2 transmission, 4 reception; 7 is the
-// input for listen-before-talk. The look-up tables switch amplifiers.
+// gpioSettings returns the settings of the pins: pin 0 shows "configured", 2
+// transmission, 4 reception; 7 is the input for listen-before-talk. The look-up
+// tables switch amplifiers.
 func (c *Chip) gpioSettings() []setting {
 	var list []setting
 	for i, source := range [...]int{0, 0, 9, 0, 9, 0, 0, 1} { // 0 register, 1 AGC, 9 status
@@ -136,7 +137,7 @@ func (c *Chip) multiSFSettings() []setting {
 		list = append(
 			list, setting{perSF(ppmOffsetSF5, i), ppm},
 			setting{perSF(trackASF5, i), 3}, // automatic
-			setting{perSF(trackBSF5, i), 0}, // off in the copy that is used for timestamps
+			setting{perSF(trackBSF5, i), 0}, // off in the copy for timestamps
 		)
 	}
 	list = append(
@@ -150,7 +151,7 @@ func (c *Chip) multiSFSettings() []setting {
 		setting{preambleMSB, 0}, setting{preambleLSB, 10}, // covers 12 with SF5 and SF6, 8 with the others
 	)
 	list = append(list, c.driftSettings(driftMantMSB, driftMantLSB, driftExp, 125_000)...)
-	return append(list, setting{invertTimeSymbol, 1}, setting{dftPeak, 3}) // 3 is automatic, which timestamps assume
+	return append(list, setting{invertTimeSymbol, 1}, setting{dftPeak, 3}) // 3 is automatic, as the timestamps assume
 }
 
 // perSF returns the field of the i-th spreading factor from SF5 on, where each
@@ -161,9 +162,9 @@ func perSF(sf5 field, i int) field {
 	return f
 }
 
-// frequencyDrift returns how a frequency error turns into a timing error, as
-// the modems want it: bandwidth / centre · 2^20 as mant / 2^exp, with mant of
-// 12 bits.
+// frequencyDrift returns the ratio between frequency errors and timing errors in
+// the form that the modems use: bandwidth / centre · 2^20 as mant / 2^exp, with
+// mant of 12 bits.
 func frequencyDrift(centre, bandwidth uint32) (mant, exp int) {
 	m := uint64(bandwidth) << 20 / uint64(centre)
 	for m > 0 && m < 2048 {
@@ -173,7 +174,7 @@ func frequencyDrift(centre, bandwidth uint32) (mant, exp int) {
 	return int(m), exp
 }
 
-// driftSettings use one centre for all channels, as sx1302_hal does.
+// driftSettings uses one centre for all channels, as sx1302_hal does.
 func (c *Chip) driftSettings(msb, lsb, exp field, bandwidth uint32) []setting {
 	m, e := frequencyDrift(uint32(c.config.centre()), bandwidth)
 	return []setting{{msb, m >> 8}, {lsb, m & 0xFF}, {exp, e}}
@@ -248,7 +249,7 @@ func (c *Chip) fskSettings() []setting {
 	rate := crystal / int(f.BitRate)
 	return append(
 		list, setting{fskBitRateMSB, rate >> 8}, setting{fskBitRateLSB, rate & 0xFF},
-		setting{fskBandwidth, 3}, // whatever the channel is configured for
+		setting{fskBandwidth, 3}, // for any configured bandwidth
 		setting{fskInvert, 0}, setting{fskInvertIQ, 0}, setting{fskRSSILength, 4},
 		setting{fskPacketMode, 1}, // of variable length
 		setting{fskCRC, 1}, setting{fskWhitening, 2}, setting{fskCRCIBM, 0}, setting{fskOSRTolerance, 10},

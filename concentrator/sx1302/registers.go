@@ -1,10 +1,10 @@
 package sx1302
 
-// The fields of the register map that the driver uses. The name that Semtech
-// gives to each stands behind it, as in sx1302_hal 2.1.0, loragw_reg.c.
+// The fields of the register map that the driver uses. The comment behind each is
+// Semtech's name for it, as in sx1302_hal 2.1.0, loragw_reg.c.
 
-// field is a run of bits in one byte of the register map. Registers of several
-// bytes are split by the host; a field then names the first of them.
+// field is a run of bits in one byte of the register map. The host splits registers
+// of several bytes; a field then names the first byte.
 type field struct {
 	addr  uint16
 	shift uint8
@@ -20,8 +20,8 @@ func (f field) plus(n int) field {
 	return f
 }
 
-// of returns the field of a chain, 0 or 1, where that of chain 1 is stride
-// bytes higher.
+// of returns the field of a chain, 0 or 1. stride is the distance from the field of
+// chain 0 to that of chain 1, in bytes.
 func (f field) of(chain, stride int) field { return f.plus(chain * stride) }
 
 // setting is a value for a field.
@@ -30,7 +30,7 @@ type setting struct {
 	value int
 }
 
-// Distances between blocks of one shape.
+// Distances between blocks of equal fields.
 const (
 	radioEnableStride = 1     // AGC_MCU_RF_EN_A to _B
 	radioFEStride     = 0x0D  // radio A to radio B in RADIO_FE

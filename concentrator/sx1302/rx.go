@@ -22,11 +22,11 @@ const rssiUnit = 1000
 
 // ReceiveStats counts since New.
 type ReceiveStats struct {
-	Packets    uint64 // that were returned
-	BadRecords uint64 // with a wrong checksum, cut short, or of what does not exist
-	LostBytes  uint64 // that were dropped, because no record was found in them
-	BadPayload uint64 // records that said that the CRC was good when it was not
-	Torn       uint64 // readings of the counters that had to be done again
+	Packets    uint64 // packets returned
+	BadRecords uint64 // wrong checksum, truncated, or impossible
+	LostBytes  uint64 // bytes dropped because no record was found in them
+	BadPayload uint64 // records that reported a good CRC though it was wrong
+	Torn       uint64 // readings of the counters that had to be repeated
 }
 
 // receiver is the state of reception.
@@ -34,15 +34,15 @@ type receiver struct {
 	channels [FSKChannel + 1]rxChannel
 	config   *Config
 	fifo     []byte
-	fetched  int // bytes of it that were read and not looked at yet
+	fetched  int // bytes in it that were read from the FIFO and not parsed yet
 	packets  []Packet
-	running  wrapCounter // the counter that runs
+	running  wrapCounter // the running counter
 	pulses   pulseHistory
 	tcomp    [Chains]int32 // thousandths of a dB
 	stats    ReceiveStats
 }
 
-// rxChannel is what is computed once from the configuration of a channel.
+// rxChannel has values computed once from the configuration of a channel.
 type rxChannel struct {
 	chain     uint8
 	frequency radio.Frequency
@@ -70,17 +70,17 @@ func (r *receiver) configure(c *Config) {
 	r.setTemperature(roomTemperature)
 }
 
-// roomTemperature is that of a board until a sensor tells it, 1/256 °C: Semtech's
-// boards need a correction of 1 dB there.
+// roomTemperature is the temperature of a board until a sensor tells it, 1/256 °C.
+// Semtech's boards need a correction of 1 dB there.
 const roomTemperature = 25 * 256
 
-// begin resets the counters with those of the chip, at a start.
+// begin takes over the counters of the chip at a start.
 func (r *receiver) begin() {
 	r.running, r.pulses, r.fetched = wrapCounter{}, pulseHistory{}, 0
 }
 
-// setTemperature evaluates the correction of the RSSI once, so that the frame
-// path has one addition. t is in 1/256 °C.
+// setTemperature computes the correction of the RSSI once, so that the frame path
+// needs only an addition. t is in 1/256 °C.
 func (r *receiver) setTemperature(t int32) {
 	for chain := range r.tcomp {
 		const point = 12 // binary digits behind the point
@@ -92,16 +92,16 @@ func (r *receiver) setTemperature(t int32) {
 	}
 }
 
-// SetTemperature tells the temperature of the board, in 1/256 °C, which the
-// RSSI depends on. It is 25 °C until it is told: without a sensor the RSSI of a
-// board in the sun or in the cold is off by up to 2 dB.
+// SetTemperature sets the temperature of the board, in 1/256 °C, which the RSSI
+// depends on. It is 25 °C until then: without a sensor the RSSI of a board in the
+// sun or in the cold is off by up to 2 dB.
 func (c *Chip) SetTemperature(t int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.receiver.setTemperature(t)
 }
 
-// RSSICorrection returns what is added to what a radio measures, thousandths of a dB.
+// RSSICorrection returns the correction of a radio's RSSI, thousandths of a dB.
 func (c *Chip) RSSICorrection(chain uint8) int32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,13 +115,13 @@ func (c *Chip) ReceiveStats() ReceiveStats {
 	return c.receiver.stats
 }
 
-// Receive returns the frames that were heard since the last time, and reads the
-// counters. It is to be called every 10 ms or so, and at least once a minute.
-// The slice and the payloads are valid until the next call. An empty poll takes
-// three transfers, at most four, and allocates nothing.
+// Receive returns the frames received since the last call, and reads the counters.
+// It must be called about every 10 ms, and at least once a minute. The slice and
+// the payloads are valid until the next call. An empty poll takes three transfers,
+// at most four, and allocates nothing.
 //
-// Good records before a faulty one are returned. An error is one of the bus, or
-// ErrFIFO; frames that were read before it come with the next call.
+// Good records before a faulty one are returned. An error comes from the bus, or is
+// ErrFIFO; frames that were read before it are returned by the next call.
 func (c *Chip) Receive() ([]Packet, error) {
 	now, err := c.poll()
 	if err != nil {
@@ -133,11 +133,11 @@ func (c *Chip) Receive() ([]Packet, error) {
 // reading is a reading of both counters.
 type reading struct {
 	running, pulse uint32 // ticks
-	counter        uint32 // the running one, extended, µs
+	counter        uint32 // the running counter, extended, µs
 }
 
-// poll fetches frames and reads the counters. Both wait for accept, so that a wrong
-// reading does no harm.
+// poll fetches frames and reads the counters. Nothing counts until accept is
+// called, so that a wrong reading does no harm.
 func (c *Chip) poll() (reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,7 +150,7 @@ func (c *Chip) poll() (reading, error) {
 	return c.readCounters()
 }
 
-// readAgain reads the counters alone.
+// readAgain reads only the counters.
 func (c *Chip) readAgain() (reading, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -160,7 +160,7 @@ func (c *Chip) readAgain() (reading, error) {
 	return c.readCounters()
 }
 
-// accept takes a reading as right, and returns the frames that were fetched.
+// accept accepts a reading, and returns the fetched frames.
 func (c *Chip) accept(now reading) []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,8 +168,7 @@ func (c *Chip) accept(now reading) []Packet {
 	return c.parse(c.receiver.takeFetched())
 }
 
-// takeCounters reads both counters of a chip that is started, and takes what it
-// reads.
+// takeCounters reads both counters of a started chip, and accepts the reading.
 func (c *Chip) takeCounters() (reading, error) {
 	if !c.started {
 		return reading{}, ErrNotStarted
@@ -182,15 +181,14 @@ func (c *Chip) takeCounters() (reading, error) {
 	return now, nil
 }
 
-// take counts wraps and pulses with a reading.
+// take counts wraps and pulses from a reading.
 func (c *Chip) take(now reading) {
 	r := &c.receiver
 	r.running = r.running.next(now.running)
 	r.pulses.see(now.pulse, now.running)
 }
 
-// PulseCounter returns what the running counter showed at the last pulse per
-// second, µs.
+// PulseCounter returns the running counter at the last pulse per second, µs.
 func (c *Chip) PulseCounter() (uint32, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,8 +199,8 @@ func (c *Chip) PulseCounter() (uint32, error) {
 	return c.receiver.running.past(now.pulse), nil
 }
 
-// fetch reads all bytes of the FIFO. Reading removes them from it, so the bytes that
-// were read before an error are kept.
+// fetch reads all bytes of the FIFO. Reading removes them from the FIFO, so the
+// bytes read before an error are kept.
 func (c *Chip) fetch() error {
 	n, err := c.waiting()
 	if err != nil {
@@ -220,15 +218,15 @@ func (c *Chip) fetch() error {
 	return nil
 }
 
-// takeFetched returns what was fetched; it is valid until the next fetch.
+// takeFetched returns the fetched bytes; they are valid until the next fetch.
 func (r *receiver) takeFetched() []byte {
 	b := r.fifo[:r.fetched]
 	r.fetched = 0
 	return b
 }
 
-// salvage returns the frames that were read before an error after which the chip is
-// started again. counter is what the counter would show now, µs.
+// salvage returns the frames that were read before an error that restarts the chip.
+// counter is the estimated present counter, µs.
 func (c *Chip) salvage(counter uint32) []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -239,9 +237,9 @@ func (c *Chip) salvage(counter uint32) []Packet {
 	return c.parse(c.receiver.takeFetched())
 }
 
-// waiting returns how many bytes are in the FIFO. The two bytes of that number can be
-// torn, so it is read twice and the larger one taken; a 0 is read again with the next
-// poll.
+// waiting returns how many bytes are in the FIFO. The number has two bytes and may
+// change while it is read, so it is read twice and the larger one used; the next
+// poll reads a 0 again.
 func (c *Chip) waiting() (int, error) {
 	most := 0
 	for range 2 {
@@ -260,8 +258,8 @@ func (c *Chip) waiting() (int, error) {
 	return most, nil
 }
 
-// readCounters reads both counters, twice. If their top bytes differ, one reading may be
-// torn, and a third one is taken.
+// readCounters reads both counters twice. If their top bytes differ, one reading
+// may have been taken during a change, and a third one is made.
 func (c *Chip) readCounters() (reading, error) {
 	var first, second [8]byte
 	if err := c.read(counters.addr, first[:]); err != nil {
@@ -291,7 +289,7 @@ func (c *Chip) Counter() (uint32, error) {
 	return c.receiver.running.value(), nil
 }
 
-// parse turns what was fetched into packets.
+// parse converts the fetched bytes to packets.
 func (c *Chip) parse(b []byte) []Packet {
 	r := &c.receiver
 	r.packets = r.packets[:0]
@@ -323,7 +321,7 @@ func (c *Chip) parse(b []byte) []Packet {
 	return r.packets
 }
 
-// skipToRecord drops what lies before the first record.
+// skipToRecord drops the bytes before the first record.
 func (r *receiver) skipToRecord(b []byte) []byte {
 	for i := 0; i+1 < len(b); i++ {
 		if b[i] == recordMagic0 && b[i+1] == recordMagic1 {
@@ -335,8 +333,8 @@ func (r *receiver) skipToRecord(b []byte) []byte {
 	return nil
 }
 
-// packet turns a record into a packet, unless the record says that the CRC is good and
-// it is not.
+// packet converts a record to a packet, unless the record reports a good CRC that
+// is wrong.
 func (r *receiver) packet(raw *rawRecord) (Packet, bool) {
 	ch := &r.channels[raw.channel]
 	p := Packet{
@@ -372,8 +370,8 @@ func (r *receiver) packet(raw *rawRecord) (Packet, bool) {
 	return p, !bad
 }
 
-// correction returns no correction for a coding rate that does not exist: such a frame
-// cannot be trusted.
+// correction returns no correction for a coding rate that does not exist, because
+// such a frame cannot be trusted.
 func (r *receiver) correction(f *frameShape) int32 {
 	if f.codingRate < 1 || f.codingRate > 4 {
 		return 0
@@ -390,8 +388,8 @@ func fskRSSI(raw byte) int32 {
 	return int32((90_636_423 + 420_835*v + 7_129*v*v - 26*v*v*v + 500) / 1000)
 }
 
-// frequencyError turns what a modem measured into Hz: bandwidth / 2^20 per
-// step, toward zero. The reference multiplies in single precision, so the
+// frequencyError converts the measurement of a modem to Hz: bandwidth / 2^20 per
+// step, rounded toward zero. The reference multiplies in single precision, so the
 // product is first rounded to 24 bits.
 func frequencyError(raw int32, bandwidth uint32) int32 {
 	shift := 17 - (bits.Len32(bandwidth/125_000) - 1)
@@ -408,11 +406,11 @@ func frequencyError(raw int32, bandwidth uint32) int32 {
 	return hz
 }
 
-// twinWindow is how far apart, in µs, the two demodulations of a frame can be.
+// twinWindow is the greatest distance between the two demodulations of a frame, µs.
 const twinWindow = 24
 
-// mergeTwins keeps one of each two demodulations of a frame, the one with a good CRC, or
-// else the one with a fine timestamp, and sorts by time.
+// mergeTwins keeps one of the two demodulations of each frame: the one with a good
+// CRC, or else the one with a fine timestamp. It sorts by time.
 func mergeTwins(packets []Packet) []Packet {
 	out := packets[:0]
 next:

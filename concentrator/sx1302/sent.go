@@ -6,14 +6,14 @@ import (
 	"lorawand/radio"
 )
 
-// armed is a packet that the chip has, and of which it is not known yet whether it was
-// sent: LBT may find its channel busy, or the chip miss its trigger.
+// armed is a packet that was handed to the chip. It is open whether the packet is
+// sent: LBT may find its channel busy, or the chip may miss its trigger.
 type armed struct {
 	downlink radio.Downlink
-	waits    bool // for its answer
+	waits    bool // its answer is open
 }
 
-// answerArmed answers for packets that were sent, or turned out not to be.
+// answerArmed answers packets that were sent or failed.
 func (s *session) answerArmed() {
 	outcome := s.triggerOutcome
 	if s.driver.chip.config.LBT.Enabled {
@@ -28,20 +28,20 @@ func (s *session) answerArmed() {
 	}
 }
 
-// answer gives a packet its answer.
+// answer answers a packet.
 func (s *session) answer(p *armed, result radio.TxResult) {
 	p.waits = false
 	s.done(p.downlink, result)
 }
 
-// startedWithin is how long after the begin of a packet the chip has surely left the
-// state of waiting for it: as much as the counter and the host's clock run apart between
-// two readings, and some.
+// startedWithin is how long after the start of a packet the chip must have left its
+// waiting state: as much as the counter and the host's clock drift apart between
+// two readings, and some more.
 const startedWithin = 3 * time.Millisecond
 
-// triggerOutcome looks, once, whether the chip has begun to send a packet. A chip that
-// has missed the value of the counter waits until it comes round, 134 s later, so the
-// packet is aborted then. An error of the bus is left to poll.
+// triggerOutcome checks once whether the chip has started to send a packet. A chip
+// that has missed the counter value waits until it comes round, 134 s later; then
+// the packet is aborted. An error of the bus is left to poll.
 func (s *session) triggerOutcome(chain int, p *armed) (result radio.TxResult, known bool) {
 	if s.clock.doubts > 0 || s.clock.at(s.driver.opts.Now()) < p.downlink.Time.Add(startedWithin) {
 		return 0, false

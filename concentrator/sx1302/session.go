@@ -10,27 +10,27 @@ import (
 	"lorawand/radio"
 )
 
-// session is one run of the chip, from a start to the end or a fault. It is the
-// concentrator.Transmitter of the queue.
+// session is one run of the chip, from a start to the end or a fault. It implements
+// concentrator.Transmitter for the queue.
 type session struct {
 	driver *Driver
 	sink   concentrator.Sink
 	eui    radio.EUI64
 	clock  counterClock
 
-	polled    radio.HostTime // when the chip was asked last
-	heard     radio.HostTime // when a frame was heard last
-	checked   radio.HostTime // when the health was checked last
+	polled    radio.HostTime // time of the last poll
+	heard     radio.HostTime // time of the last frame
+	checked   radio.HostTime // time of the last health check
 	busErrors int            // in a row
 	bad       uint64         // records at the last check
 	received  ReceiveStats
 	ups       []radio.Uplink
-	recent    []radio.Uplink // that were delivered last: a ghost can come with the next reading
+	recent    []radio.Uplink // the last delivered frames: a ghost may come with the next reading
 	armed     [Chains]armed
-	stuck     error // of a transmitter that could not be freed
+	stuck     error // error of a transmitter that could not be freed
 }
 
-// begin takes the first reading of the counter. All times are counted from it.
+// begin takes the first reading of the counter, from which all times are counted.
 func (s *session) begin() error {
 	d := s.driver
 	for {
@@ -47,7 +47,7 @@ func (s *session) begin() error {
 	}
 }
 
-// loop polls until ctx ends or the chip has to be started again.
+// loop polls until ctx ends or the chip must be restarted.
 func (s *session) loop(ctx context.Context) error {
 	d := s.driver
 	timer, err := d.opts.Timer()
@@ -78,10 +78,10 @@ func (s *session) loop(ctx context.Context) error {
 	}
 }
 
-// present returns what the counter shows now.
+// present returns the present value of the counter.
 func (s *session) present() radio.ConcentratorTime { return s.clock.at(s.driver.opts.Now()) }
 
-// pause returns how long until there is something to do.
+// pause returns the time until the next work.
 func (s *session) pause() time.Duration {
 	now := s.driver.opts.Now()
 	present := s.clock.at(now)
@@ -92,7 +92,7 @@ func (s *session) pause() time.Duration {
 	return next
 }
 
-// take puts a downlink into the queue, or answers why not.
+// take adds a downlink to the queue, or answers why it is refused.
 func (s *session) take(dl radio.Downlink) {
 	t := s.driver.toSend(&dl)
 	if err := s.driver.chip.validate(&t); err != nil {
@@ -149,9 +149,9 @@ func (s *session) poll() error {
 	return nil
 }
 
-// failed counts errors of the bus, and fills of the FIFO that cannot be: a few in a row
-// end the session, after the frames that were read before them are delivered. Other
-// errors end it at once.
+// failed handles an error of a poll. A few errors of the bus, or impossible fill
+// levels of the FIFO, in a row end the session; the frames read before them are
+// delivered first. Other errors end it at once.
 func (s *session) failed(err error) error {
 	if !isBus(err) && !errors.Is(err, ErrFIFO) {
 		return err
@@ -163,7 +163,7 @@ func (s *session) failed(err error) error {
 	return fmt.Errorf("%d times in a row: %w", s.busErrors, err)
 }
 
-// salvage delivers the frames that were fetched but not parsed yet. Their times come
+// salvage delivers the frames that were fetched but not parsed. Their times come
 // from the host's clock.
 func (s *session) salvage() {
 	s.clock.assume(s.driver.opts.Now())
@@ -171,7 +171,8 @@ func (s *session) salvage() {
 	s.countReceived()
 }
 
-// countReceived copies the chip's counts to the driver's, if they have changed.
+// countReceived copies the chip's counts to the driver's counts if they have
+// changed.
 func (s *session) countReceived() {
 	if stats := s.driver.chip.ReceiveStats(); stats != s.received {
 		s.received = stats
@@ -179,10 +180,9 @@ func (s *session) countReceived() {
 	}
 }
 
-// follow takes a reading of the counter that was asked for at some time, if it fits
-// what the host's clock says, or else a second one, and returns the frames. While it is
-// in doubt nothing is sent by it and frames wait; a few readings that do not fit end
-// the session.
+// follow accepts a reading of the counter if it fits the host's clock, and
+// otherwise takes a second one; then it returns the frames. While the counter is in
+// doubt nothing is armed and frames wait; a few bad readings end the session.
 func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now radio.HostTime, err error) {
 	chip := s.driver.chip
 	now = s.driver.opts.Now()
@@ -214,7 +214,7 @@ func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now
 	return packets, now, nil
 }
 
-// watchHealth makes the checks that are made about once a minute.
+// watchHealth makes the checks that are due about once a minute.
 func (s *session) watchHealth(now radio.HostTime) error {
 	d := s.driver
 	if limit := d.opts.Silence; limit > 0 && now.Sub(s.heard) > limit {
@@ -235,7 +235,7 @@ func (s *session) watchHealth(now radio.HostTime) error {
 	return nil
 }
 
-// deliver gives the sink the frames with a good CRC, without ghosts.
+// deliver passes the frames with a good CRC to the sink, without ghosts.
 func (s *session) deliver(packets []Packet) {
 	s.ups = s.ups[:0]
 	badCRC := uint64(0)
@@ -267,7 +267,7 @@ func (s *session) deliver(packets []Packet) {
 	}
 }
 
-// ghost reports whether a frame is a second reception of one that was just delivered.
+// ghost reports whether a frame is a second reception of a delivered frame.
 func (s *session) ghost(up *radio.Uplink) bool {
 	for i := range s.recent {
 		if concentrator.IsGhost(&s.recent[i], up) {
@@ -322,8 +322,8 @@ func (s *session) Abort(chain int) error {
 	return err
 }
 
-// free aborts the packet of a chain. A chip that does not do so at once has to be started
-// again.
+// free aborts the packet of a chain. If the chip does not obey at once, it must be
+// restarted.
 func (s *session) free(chain int) error {
 	err := s.driver.chip.abortWithin(chain, freeWithin)
 	for range maxBusErrors - 1 {
@@ -348,15 +348,16 @@ func (s *session) Arm(dl radio.Downlink) error {
 		return err
 	}
 	p := &s.armed[dl.Antenna]
-	if p.waits { // too short to have been looked at: the chain was free for this one
+	if p.waits { // a packet too short to be checked: the chain was free for this one
 		s.answer(p, radio.TxOK)
 	}
 	*p = armed{downlink: dl, waits: true}
 	return nil
 }
 
-// arm programs a packet. If its trigger has passed, the chip would send it 134 s later;
-// then it is aborted, and also if an error of the bus leaves open what was programmed.
+// arm programs a packet. If its trigger has passed, the chip would send it 134 s
+// later, so it is aborted. It is also aborted if an error of the bus leaves open
+// what was programmed.
 func (s *session) arm(dl radio.Downlink) error {
 	chip, chain := s.driver.chip, int(dl.Antenna)
 	err := chip.Send(s.driver.toSend(&dl))
@@ -378,7 +379,7 @@ func (s *session) arm(dl radio.Downlink) error {
 		return nil
 	}
 	if err == nil {
-		// Too late, unless it is on the air by now, or was already.
+		// Too late, unless it is on the air now, or was.
 		if state, err := chip.TxStatus(chain); err == nil && (state == TxEmitting || state == TxFree) {
 			return nil
 		}
@@ -390,7 +391,7 @@ func (s *session) arm(dl radio.Downlink) error {
 	return err
 }
 
-// left returns what the counter shows, and the time from then to the begin of a packet.
+// left returns the counter, and the time from now to the start of a packet.
 func (s *session) left(dl *radio.Downlink) (counter uint32, left time.Duration, err error) {
 	r, err := s.driver.chip.readAgain()
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// resetHold is how long a radio is held in reset; Semtech gives no shorter
-// figure that is known to work.
+// resetHold is how long a radio is held in reset. Semtech gives no shorter time
+// that is known to work.
 const resetHold = 500 * time.Millisecond
 
-// Start resets the chip and begins to receive. It takes 2 to 3 s. After an error the
-// state of the chip is unknown, and it has to be started again.
+// Start resets the chip and starts to receive. It takes 2 to 3 s. After an error
+// the state of the chip is unknown, and it must be started again.
 func (c *Chip) Start(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,7 +43,7 @@ func (c *Chip) Start(ctx context.Context) error {
 	return nil
 }
 
-// bringUp follows the order of sx1302_hal's lgw_start.
+// bringUp follows the order of lgw_start in sx1302_hal.
 func (c *Chip) bringUp(ctx context.Context) error {
 	if err := c.quiet(); err != nil {
 		return err
@@ -89,9 +89,9 @@ func (c *Chip) bringUp(ctx context.Context) error {
 	return c.set(gpioOut, 0x01)
 }
 
-// quiet undoes an earlier start after which nobody has reset the chip: it gives the
-// radios back to the host and stops modems and transmitters. After a reset it changes
-// nothing.
+// quiet undoes an earlier start if nobody has reset the chip since: it gives the
+// radios back to the host and stops modems and transmitters. After a reset it
+// changes nothing.
 func (c *Chip) quiet() error {
 	list := []setting{{hostRadioCtrl, 1}, {globalEnable, 0}}
 	for chain := range Chains {
@@ -102,7 +102,7 @@ func (c *Chip) quiet() error {
 	return c.setAll(list)
 }
 
-// checkModel refuses fine timestamps with a chip that makes none.
+// checkModel refuses fine timestamps if the chip has none.
 func (c *Chip) checkModel() error {
 	if c.config.FineTimestamps == NoFineTimestamps {
 		return nil
@@ -143,8 +143,8 @@ func (c *Chip) calibrateRadios(ctx context.Context) error {
 	return c.set(agcForceHostFE, 0)
 }
 
-// resetRadio resets an enabled radio and tells the chip of its type. The line
-// is NRESET for the SX1250 and RESET for the others, so it ends up differently.
+// resetRadio resets an enabled radio and sets its type in the chip. The line is
+// NRESET for the SX1250 and RESET for the others, so its final level differs.
 func (c *Chip) resetRadio(ctx context.Context, chain int) error {
 	r := &c.config.Radios[chain]
 	if !r.Enabled {
@@ -175,7 +175,7 @@ func (c *Chip) resetRadio(ctx context.Context, chain int) error {
 	return c.set(modeBit(chain), 1)
 }
 
-// modeBit says that a radio is an SX1250.
+// modeBit returns the field that says that a radio is an SX1250.
 func modeBit(chain int) field {
 	if chain == 0 {
 		return radioModeA
@@ -197,7 +197,7 @@ func (c *Chip) setUpRadio(ctx context.Context, chain int) error {
 	return c.setUpSX125x(ctx, chain)
 }
 
-// selectClock selects the radio that gives the clock, and starts the clock.
+// selectClock selects the radio that provides the clock, and starts the clock.
 func (c *Chip) selectClock() error {
 	a, b := 1, 0
 	if c.config.ClockSource == 1 {
@@ -206,7 +206,7 @@ func (c *Chip) selectClock() error {
 	return c.setAll([]setting{{clkRadioASelect, a}, {clkRadioBSelect, b}, {clkDivEnable, 1}, {clk32Enable, 1}})
 }
 
-// transmitterSettings are those that are the same for all packets.
+// transmitterSettings returns the settings that are the same for all packets.
 func (c *Chip) transmitterSettings() []setting {
 	var list []setting
 	for chain := range Chains {

@@ -33,9 +33,9 @@ const (
 	settle                = 10 * time.Millisecond // after a reset, calibration or change of mode
 )
 
-// sx1250Registers are written to each radio in this order: the highest bit
-// rate, which shortens the way from transmission back to FS; pins with minimum
-// drive, inputs off, no pulls, outputs on; fixed gain.
+// sx1250Registers are written to each radio in this order: the highest bit rate,
+// which shortens the change from transmission back to FS; pins with minimum drive,
+// inputs off, no pulls, outputs on; fixed gain.
 var sx1250Registers = [...]struct {
 	addr  uint16
 	value byte
@@ -70,8 +70,8 @@ func imageBand(f radio.Frequency) (low, high byte, ok bool) {
 	return 0, 0, false
 }
 
-// commands sends commands to an SX1250. The host does not see its BUSY line, so
-// there is a pause before each.
+// commands sends commands to an SX1250. The host cannot read its BUSY line, so
+// there is a pause before each command.
 func (c *Chip) commands(ctx context.Context, chain int, frames ...[]byte) error {
 	for _, f := range frames {
 		if err := c.sleep(ctx, commandGap); err != nil {
@@ -84,7 +84,7 @@ func (c *Chip) commands(ctx context.Context, chain int, frames ...[]byte) error 
 	return nil
 }
 
-// inquire sends a command and returns the n bytes that an SX1250 answers.
+// inquire sends a command and returns the SX1250's answer of n bytes.
 func (c *Chip) inquire(ctx context.Context, chain int, command byte, n int) ([]byte, error) {
 	if err := c.sleep(ctx, commandGap); err != nil {
 		return nil, err
@@ -122,8 +122,8 @@ func (c *Chip) calibrateSX1250(ctx context.Context, chain int) error {
 	return nil
 }
 
-// setUpSX1250 takes a radio to continuous reception, in which it gives the chip its
-// clock. The AGC controls the gain from then on.
+// setUpSX1250 brings a radio into continuous reception, in which it provides the
+// chip's clock. From then on the AGC controls the gain.
 func (c *Chip) setUpSX1250(ctx context.Context, chain int) error {
 	if err := c.standby(ctx, chain, standbyRC, modeStandbyRC); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (c *Chip) setUpSX1250(ctx context.Context, chain int) error {
 	return c.commands(ctx, chain, writeRegister(0x0587, 0x0B)) // base band at the outputs
 }
 
-// standby puts a radio into a standby mode and checks that it is.
+// standby puts a radio into a standby mode and checks the mode.
 func (c *Chip) standby(ctx context.Context, chain int, mode byte, want int) error {
 	if err := c.commands(ctx, chain, []byte{opSetStandby, mode}); err != nil {
 		return err

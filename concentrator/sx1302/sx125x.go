@@ -35,7 +35,8 @@ var (
 	xTxLocked   = field{0x11, 0, 1}
 )
 
-// xOscillator returns the fields of XOSC_TEST, which lies elsewhere in each.
+// xOscillator returns the fields of XOSC_TEST, which has another address in each
+// type.
 func xOscillator(t RadioType) (startup, disable field) {
 	addr := uint16(0x26)
 	if t == SX1255 {
@@ -44,13 +45,14 @@ func xOscillator(t RadioType) (startup, disable field) {
 	return field{addr, 0, 4}, field{addr, 4, 3}
 }
 
-// clockOutput is CLK_SELECT of the radio that gives the clock.
+// clockOutput is CLK_SELECT of the radio that provides the clock.
 const clockOutput = 2
 
-// lockAttempts is how often the PLL is asked to lock, a millisecond apart.
+// lockAttempts is how often the PLL is asked whether it has locked, every
+// millisecond.
 const lockAttempts = 5
 
-// errUnlocked is the reason for a PLL that does not lock.
+// errUnlocked is the reason when a PLL does not lock.
 var errUnlocked = errors.New("the PLL does not lock; check the type of the radio and its frequency")
 
 // xGet reads a field of an SX1255 or SX1257.
@@ -96,7 +98,7 @@ func (c *Chip) xSetAll(chain int, list []setting) error {
 	return nil
 }
 
-// xFrequency writes a frequency as the radio has it: in steps of crystal / 2^20
+// xFrequency writes a frequency in the unit of the radio: steps of crystal / 2^20
 // (SX1255) or 2^19 (SX1257).
 func (c *Chip) xFrequency(chain int, msb field, f radio.Frequency) error {
 	shift := 19
@@ -111,7 +113,7 @@ func (c *Chip) xFrequency(chain int, msb field, f radio.Frequency) error {
 	})
 }
 
-// xSettings are those of reception and transmission that never change.
+// xSettings are the constant settings of reception and transmission.
 var xSettings = []setting{
 	{xMixGain, 14},
 	{xDACGain, 2},
@@ -128,7 +130,7 @@ var xSettings = []setting{
 	{xRxPLLBW, 0},
 }
 
-// setUpSX125x takes a radio to reception and waits until its PLL has locked.
+// setUpSX125x brings a radio into reception and waits until its PLL has locked.
 func (c *Chip) setUpSX125x(ctx context.Context, chain int) error {
 	r := &c.config.Radios[chain]
 	clock := 0

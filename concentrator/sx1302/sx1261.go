@@ -8,7 +8,7 @@ import (
 	"lorawand/radio"
 )
 
-// Commands of the SX1261; those that it shares with the SX1250 are there.
+// Commands of the SX1261. sx1250.go has those that both radios know.
 const (
 	op61SetPacketType   = 0x8A
 	op61SetModulation   = 0x8B
@@ -22,8 +22,8 @@ const (
 
 // Registers of the SX1261.
 const (
-	reg61Version     = 0x0320 // 15 letters; the last are those of the patch
-	reg61Unlock      = 0x0610 // of the memory of its program
+	reg61Version     = 0x0320 // 15 letters; the last ones are those of the patch
+	reg61Unlock      = 0x0610 // of the program memory
 	reg61FSKBitSync  = 0x08AC
 	reg61Frontend    = 0x089B
 	reg61Patch       = 0x8000
@@ -36,8 +36,8 @@ const (
 // maxSX1261Frame is the longest frame to the SX1261, bytes.
 const maxSX1261Frame = 4 + sx1261VersionLen
 
-// tell sends commands to the SX1261, with a pause before each, as its BUSY line
-// is not seen.
+// tell sends commands to the SX1261. The host cannot read its BUSY line, so there
+// is a pause before each command.
 func (c *Chip) tell(ctx context.Context, frames ...[]byte) error {
 	for _, f := range frames {
 		if err := c.sleep(ctx, commandGap); err != nil {
@@ -50,7 +50,7 @@ func (c *Chip) tell(ctx context.Context, frames ...[]byte) error {
 	return nil
 }
 
-// askSX1261 sends a command and returns the n bytes that the SX1261 answers.
+// askSX1261 sends a command and returns the SX1261's answer of n bytes.
 func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, error) {
 	if err := c.sleep(ctx, commandGap); err != nil {
 		return nil, err
@@ -64,8 +64,8 @@ func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, e
 	return answer, nil
 }
 
-// startSX1261 takes the radio that scans for LBT to where it waits for that: its
-// program is patched, it is calibrated and set up.
+// startSX1261 prepares the radio that scans for LBT: it patches its program,
+// calibrates it and sets it up.
 func (c *Chip) startSX1261(ctx context.Context) error {
 	if !c.config.LBT.Enabled {
 		return nil
@@ -82,7 +82,7 @@ func (c *Chip) startSX1261(ctx context.Context) error {
 	return c.tell(ctx, []byte{op61SetBufferBase, 0x80, 0x80}, writeRegister(reg61FSKBitSync, 0xCB))
 }
 
-// standbySX1261 puts the SX1261 into standby and checks that it is.
+// standbySX1261 puts the SX1261 into standby and checks the mode.
 func (c *Chip) standbySX1261(ctx context.Context) error {
 	if err := c.tell(ctx, []byte{opSetStandby, standbyRC}); err != nil {
 		return err
@@ -98,8 +98,8 @@ func (c *Chip) standbySX1261(ctx context.Context) error {
 	return nil
 }
 
-// patchSX1261 writes the patch word by word, makes the radio take it, and compares the
-// version that the radio reports then.
+// patchSX1261 writes the patch word by word, makes the radio use it, and compares
+// the version that the radio then reports.
 func (c *Chip) patchSX1261(ctx context.Context) error {
 	if err := c.standbySX1261(ctx); err != nil {
 		return err
@@ -159,11 +159,11 @@ func (c *Chip) calibrateSX1261(ctx context.Context) error {
 	return nil
 }
 
-// frequencyWord returns a frequency in steps of crystal / 2^25, as the SX1250
-// and the SX1261 have it.
+// frequencyWord returns a frequency in the unit of the SX1250 and the SX1261: steps
+// of crystal / 2^25.
 func frequencyWord(f radio.Frequency) uint32 { return uint32(uint64(f) << 25 / crystal) }
 
-// patchWords is how long the patch of the SX1261 is, in words of 32 bits.
+// patchWords is the length of the SX1261's patch in words of 32 bits.
 const patchWords = 386
 
 // PatchSize is the length of the patch, bytes: words of 32 bits, big-endian.

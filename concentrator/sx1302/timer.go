@@ -10,12 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Timer is the timer that the loop of a Driver sleeps with, for one goroutine.
+// Timer is the timer of a Driver's loop, for one goroutine.
 type Timer interface {
-	// Expired returns a channel that receives when the time is over.
+	// Expired returns a channel that receives when the time has passed.
 	Expired() <-chan time.Time
 
-	// Reset makes it expire once, after d. An earlier time may still come.
+	// Reset makes the timer expire once, after d. An earlier expiry may still be
+	// received.
 	Reset(d time.Duration)
 
 	// Stop ends it for good.
@@ -31,11 +32,11 @@ func (t runtimeTimer) Expired() <-chan time.Time { return t.C }
 func (t runtimeTimer) Reset(d time.Duration)     { t.Timer.Reset(d) }
 func (t runtimeTimer) Stop()                     { t.Timer.Stop() }
 
-// kernelTimer is a timer of the kernel (timerfd), for which Go's scheduler waits as for
-// a socket. For a timer of package time the scheduler asks the kernel twice, since epoll
-// counts whole ms, and wakes its monitor thread, which competes with the woken goroutine
-// for a single CPU. On 32-bit MIPS, where 64-bit atomics spin, that is most of the cost
-// of a quiet loop.
+// kernelTimer is a timer of the kernel (timerfd). Go's scheduler waits for it as
+// for a socket. For a timer of package time the scheduler asks the kernel twice,
+// because epoll counts whole ms, and wakes its monitor thread, which competes with
+// the woken goroutine for a single CPU. On 32-bit MIPS, where 64-bit atomics spin,
+// that is most of the cost of a quiet loop.
 type kernelTimer struct {
 	fd      int // of file
 	file    *os.File
@@ -43,9 +44,9 @@ type kernelTimer struct {
 	expired chan time.Time
 }
 
-// NewKernelTimer makes a timer that costs a slow CPU a fraction of what one of
-// package time does, if it expires a hundred times a second. Fake time does not
-// reach it.
+// NewKernelTimer makes a timer that costs a slow CPU a fraction of a timer of
+// package time, if it expires a hundred times a second. Fake time does not affect
+// it.
 func NewKernelTimer() (Timer, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
@@ -71,7 +72,7 @@ func (t *kernelTimer) run() {
 	for t.raw.Read(read) == nil {
 		select {
 		case t.expired <- time.Time{}:
-		default: // told before, and not heard yet
+		default: // an earlier expiry was not received yet
 		}
 	}
 }
@@ -80,7 +81,7 @@ func (t *kernelTimer) Expired() <-chan time.Time { return t.expired }
 
 func (t *kernelTimer) Reset(d time.Duration) {
 	s := unix.ItimerSpec{Value: unix.NsecToTimespec(max(int64(d), 1))} // 0 would stop it
-	_ = unix.TimerfdSettime(t.fd, 0, &s, nil)                          // the arguments are good
+	_ = unix.TimerfdSettime(t.fd, 0, &s, nil)                          // the arguments are valid
 }
 
 func (t *kernelTimer) Stop() { _ = t.file.Close() }

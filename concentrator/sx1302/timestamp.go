@@ -6,21 +6,21 @@ import (
 	"lorawand/radio"
 )
 
-// ticksPerMicrosecond is how often the counter of the chip counts.
+// ticksPerMicrosecond is the rate of the chip's counter.
 const ticksPerMicrosecond = 32
 
-// counterBits is the width of the counter in µs: 32 bits of ticks are left as
-// 27, which wrap every 134 s.
+// counterBits is the width of the counter in µs: of 32 bits of ticks 27 are left,
+// which wrap every 134 s.
 const counterBits = 27
 
-// wrapCounter extends a counter of 27 bits to the 32 bits that LoRaWAN gateways use. It
-// needs a reading more often than the counter wraps.
+// wrapCounter extends a counter of 27 bits to the 32 bits that LoRaWAN gateways
+// use. It must be read more often than the counter wraps.
 type wrapCounter struct {
 	last  uint32
 	wraps uint32
 }
 
-// next returns the counter after it with a new value, in ticks.
+// next returns the wrapCounter for a new value in ticks.
 func (w wrapCounter) next(ticks uint32) wrapCounter {
 	us := ticks / ticksPerMicrosecond
 	if us < w.last {
@@ -33,7 +33,7 @@ func (w wrapCounter) next(ticks uint32) wrapCounter {
 // value returns the extended counter, µs.
 func (w wrapCounter) value() uint32 { return w.wraps<<counterBits | w.last }
 
-// past extends a value in ticks that lies before the last one seen.
+// past extends a value in ticks from before the last one seen.
 func (w *wrapCounter) past(ticks uint32) uint32 {
 	us, wraps := ticks/ticksPerMicrosecond, w.wraps
 	if w.last < us {
@@ -42,7 +42,7 @@ func (w *wrapCounter) past(ticks uint32) uint32 {
 	return wraps<<counterBits | us
 }
 
-// frameShape is all that the delay of a timestamp depends on.
+// frameShape has the properties that the delay of a timestamp depends on.
 type frameShape struct {
 	sf         uint8
 	bandwidth  uint32 // Hz
@@ -62,11 +62,11 @@ func (f *frameShape) crcBytes() int64 {
 // width returns the bandwidth in units of 125 kHz.
 func (f *frameShape) width() int64 { return max(int64(f.bandwidth)/125_000, 1) }
 
-// filterDelay returns how long a frame is in the filters, in 1e-6 µs.
+// filterDelay returns the delay of a frame in the filters, in 1e-6 µs.
 func (f *frameShape) filterDelay() int64 { return 16_000_000/f.width() + 2_031_250 }
 
-// legacyCorrection returns what is added to a timestamp, µs, so that it is that of the
-// end of the frame: the chip takes it when the frame leaves the decoder.
+// legacyCorrection returns the correction of a timestamp to the end of the frame,
+// µs. The chip takes the timestamp when the frame leaves the decoder.
 //
 // Source: sx1302_hal 2.1.0, loragw_sx1302_timestamp.c.
 func (f *frameShape) legacyCorrection() int32 {
@@ -84,7 +84,7 @@ func (f *frameShape) legacyCorrection() int32 {
 	}
 	fft := (5-2*ppm)*(symbol*clk+7*clk) + 2*clk
 	demap := clk + symbol*clk + 3*clk + perBlock*clk
-	if data-(sf-7) <= 0 || data == 0 { // all of it fits in the first block
+	if data-(sf-7) <= 0 || data == 0 { // all of it is in the first block
 		cr, last = 4, header
 		fft = 2*symbol*clk + 3*clk
 		demap = clk + symbol*clk*3/4 + 3*clk + (sf-2)*clk
@@ -95,7 +95,7 @@ func (f *frameShape) legacyCorrection() int32 {
 }
 
 // Latch returns how long after the end of a frame with a CRC the chip takes its
-// time, without fine timestamps: for simulations of the chip.
+// timestamp, without fine timestamps. Simulations of the chip use it.
 func Latch(d radio.DataRate, c radio.CodingRate, size int) time.Duration {
 	if d.Modulation == radio.FSK {
 		return -time.Duration(fskCorrection(d.BitRate)) * time.Microsecond
@@ -104,10 +104,10 @@ func Latch(d radio.DataRate, c radio.CodingRate, size int) time.Duration {
 	return -time.Duration(f.legacyCorrection()) * time.Microsecond
 }
 
-// precisionCorrection is for fine timestamps, with which the chip takes the
-// time at the end of the header.
+// precisionCorrection is the correction with fine timestamps: the chip then takes
+// the timestamp at the end of the header.
 func (f *frameShape) precisionCorrection() int32 {
-	optimised, sf := int64(bit(f.sf >= 11)), int64(f.sf) // whatever the bandwidth
+	optimised, sf := int64(bit(f.sf >= 11)), int64(f.sf) // for any bandwidth
 	bits := 8*f.size + 8*f.crcBytes() - 4*sf + 20
 	if sf >= 7 {
 		bits += 8
@@ -118,7 +118,7 @@ func (f *frameShape) precisionCorrection() int32 {
 	return int32((symbols*symbolTime*1_000_000 - (f.filterDelay() + 500_000)) / 1_000_000)
 }
 
-// fskCorrection returns what is added to the timestamp of an FSK frame, µs.
+// fskCorrection returns the correction of the timestamp of an FSK frame, µs.
 func fskCorrection(bitRate uint32) int32 { return int32(680_000/max(bitRate, 1)) - 20 }
 
 // loraCodingRate returns the coding rate of a record, or 0 if there is no such rate.

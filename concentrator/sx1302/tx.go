@@ -10,53 +10,54 @@ import (
 	"lorawand/radio"
 )
 
-// ErrTransmission is the reason for a transmission that the chip cannot make.
+// ErrTransmission is the reason for refusing a transmission that is impossible with
+// the chip.
 var ErrTransmission = errors.New("sx1302: transmission")
 
-// ErrBusy is the reason when a chain has a packet already.
+// ErrBusy is the reason when a chain already has a packet.
 var ErrBusy = errors.New("sx1302: the transmitter has a packet already")
 
-// errRange is the reason for a frequency that a radio may not transmit on.
+// errRange is the reason for refusing a frequency outside of the radio's range.
 var errRange = errors.New("the radio may not transmit there")
 
-// errPower is the reason for less power than the radio can send.
+// errPower is the reason for refusing a power below the radio's lowest gain.
 var errPower = errors.New("no gain is so low")
 
-// Trigger says when a packet is sent.
+// Trigger says what starts a packet.
 type Trigger uint8
 
-// Triggers.
+// Kinds of triggers.
 const (
 	TriggerNow  Trigger = iota
 	TriggerTime         // at a value of the counter
 	TriggerPPS          // at the next pulse per second
 )
 
-// Transmission is a packet to be sent, or with Carrier a bare carrier that
-// lasts until Abort.
+// Transmission is a packet to send, or with Carrier a bare carrier until Abort.
 type Transmission struct {
 	Chain      uint8
 	Frequency  radio.Frequency
 	DataRate   radio.DataRate
 	CodingRate radio.CodingRate // LoRa
-	Power      radio.Decibel    // dBm at the antenna connector: as much is sent, or less
+	Power      radio.Decibel    // dBm at the antenna connector; the packet is sent with this power or less
 	Payload    []byte           // 1 to 255 bytes
 
 	Preamble       uint16 // LoRa: symbols, 0 is 8, at least 6; FSK: bytes, 0 is 5, at least 3
 	NoCRC          bool
 	ImplicitHeader bool   // LoRa
-	InvertPolarity bool   // LoRa: as downlinks are sent
+	InvertPolarity bool   // LoRa: for downlinks
 	Deviation      uint32 // FSK: Hz, 1000 to 200 000
 
-	// MayExceed sends the least that the radio can if that is more than Power, as
-	// sx1302_hal does. Without it such a packet is refused: limits are law.
+	// MayExceed sends with the lowest gain if that is more than Power, as
+	// sx1302_hal does. Without it such a packet is refused, because power limits
+	// are law.
 	MayExceed bool
 
 	Carrier       bool
 	CarrierOffset int32 // Hz from Frequency, up to ±200 000
 
 	Trigger Trigger
-	Time    uint32 // µs of the counter, with TriggerTime: begin of the packet
+	Time    uint32 // µs of the counter, with TriggerTime: start of the packet
 }
 
 // Limits of transmissions.
@@ -70,14 +71,14 @@ const (
 	fskPreamble    = 5       // bytes
 )
 
-// StartDelay is how long before its time a packet has to be triggered at the
-// latest: the chip starts its radio that early.
+// StartDelay is how long before its time a packet must be triggered at the latest:
+// the chip starts its radio that early.
 const StartDelay = 1500 * time.Microsecond
 
 // startDelayTicks is StartDelay in ticks.
 const startDelayTicks = 48_000
 
-// validate returns ErrTransmission for a packet that cannot be sent.
+// validate returns ErrTransmission for an impossible packet.
 func (c *Chip) validate(t *Transmission) error {
 	if err := c.validateRequest(t); err != nil || !c.config.LBT.Enabled {
 		return err
@@ -139,7 +140,8 @@ func (t *Transmission) validateModulation() error {
 	return nil
 }
 
-// PreambleLength returns how long the preamble is: symbols with LoRa, bytes with FSK.
+// PreambleLength returns the length of the preamble: symbols with LoRa, bytes with
+// FSK.
 func (t *Transmission) PreambleLength() int {
 	least, usual := minPreamble, loraPreamble
 	if t.DataRate.Modulation == radio.FSK {
@@ -159,10 +161,10 @@ func (c *Chip) transmitter(chain uint8) *Radio {
 	return &c.config.Radios[chain]
 }
 
-// LeastPower returns the least that a radio which transmits can send, dBm.
+// LeastPower returns the power of the lowest gain of a transmitting radio, dBm.
 func (r *Radio) LeastPower() radio.Decibel { return radio.Decibel(r.Gains[0].Power) * 100 }
 
-// gain returns the index of the highest gain that is not above a power, or 0.
+// gain returns the index of the highest gain that does not exceed a power, or 0.
 func (r *Radio) gain(power radio.Decibel) int {
 	best := 0
 	for i, g := range r.Gains {
@@ -173,7 +175,7 @@ func (r *Radio) gain(power radio.Decibel) int {
 	return best
 }
 
-// setting returns a gain as AGC_TX_PWR has it.
+// setting returns a gain in the form of AGC_TX_PWR.
 func (g *Gain) setting(t RadioType) byte {
 	if t == SX1250 {
 		return byte(bit(g.PAGain > 0)<<6) | g.PowerIndex
@@ -181,8 +183,8 @@ func (g *Gain) setting(t RadioType) byte {
 	return g.PAGain<<6 | g.DACGain<<4 | g.MixGain
 }
 
-// Emits returns the power of a setting of AGC_TX_PWR, dBm, for simulations of the chip;
-// a setting that is not in the table has an impossible power.
+// Emits returns the power of a value of AGC_TX_PWR, dBm, for simulations of the
+// chip. A value that is not in the table gets an impossible power.
 func (r *Radio) Emits(setting byte) radio.Decibel {
 	for i := range r.Gains {
 		if g := &r.Gains[i]; g.setting(r.Type) == setting {
@@ -192,8 +194,8 @@ func (r *Radio) Emits(setting byte) radio.Decibel {
 	return math.MaxInt32
 }
 
-// txFrequency returns a frequency in steps of crystal / 2^18, or of half of that for the
-// SX1255.
+// txFrequency returns a frequency in steps of crystal / 2^18, or of half of that
+// for the SX1255.
 func txFrequency(t RadioType, f radio.Frequency) uint32 {
 	hz := uint64(f)
 	if t == SX1255 {
@@ -214,17 +216,18 @@ const (
 	agcWideBand = 1 << 7 // AGC_TX_BW: FSK or a carrier
 )
 
-// Send programs a packet and arms its trigger. The chip queues nothing: with
-// TriggerTime the packet leaves when the counter has that value for the next
-// time, up to 134 s later if it is past: the caller must check that more than
-// StartDelay is left, or abort. While the board transmits it is deaf, unless it is of
-// full duplex.
+// Send programs a packet and arms its trigger. The chip has no queue: with
+// TriggerTime the packet is sent when the counter next has this value, so up to 134
+// s later if the value is past. The caller must check that more than StartDelay is
+// left, or abort. Unless the board is full duplex, it receives nothing while it
+// transmits.
 //
-// With Config.LBT it has the channel scanned first, which takes 10 to 20 ms; whether
-// the packet is sent is known at its time, see LBTResult, which is to be asked before
-// the next packet is sent.
+// With Config.LBT it first starts a scan of the channel, which takes 10 to 20 ms.
+// Whether the packet is sent is known at its time: call LBTResult before the next
+// Send.
 //
-// It returns ErrTransmission, ErrBusy or ErrNotStarted, having changed nothing.
+// Errors that leave everything unchanged are ErrTransmission, ErrBusy and
+// ErrNotStarted.
 func (c *Chip) Send(t Transmission) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -255,7 +258,7 @@ func (c *Chip) arm(t *Transmission) error {
 	return c.trigger(t, delay)
 }
 
-// program writes all registers and the payload, and returns the start delay in
+// program writes all registers and the payload. It returns the start delay in
 // ticks.
 func (c *Chip) program(t *Transmission) (delay uint16, err error) {
 	list := c.commonTxSettings(t)
@@ -291,8 +294,8 @@ func (c *Chip) program(t *Transmission) (delay uint16, err error) {
 	return delay, c.set(txWriteBuffer.of(chain, txStride), 0)
 }
 
-// mailDeviation tells the AGC the deviation, in steps of crystal / 2^25. Byte 3
-// of the mailbox is left alone.
+// mailDeviation tells the AGC the deviation in steps of crystal / 2^25. It does not
+// change byte 3 of the mailbox.
 func (c *Chip) mailDeviation(hz uint32) error {
 	v := int(uint64(hz) << 25 / crystal)
 	return c.mail(v&0xFF, v>>8&0xFF, v>>16&0xFF)
@@ -324,8 +327,8 @@ func deviationSettings(word int) []setting {
 	return []setting{{txDeviationH, word >> 8}, {txDeviationL, word & 0xFF}}
 }
 
-// carrierSettings: a carrier off the centre is made by modulating with an
-// offset that is given in 1/64 of the deviation.
+// carrierSettings returns the settings of a carrier. A carrier off the centre is
+// modulated with an offset in 1/64 of the deviation.
 func carrierSettings(t *Transmission, step int32) []setting {
 	code, _ := bandwidthCode(t.DataRate.Bandwidth)
 	offset := 0
@@ -375,8 +378,8 @@ func (c *Chip) loraTxSettings(t *Transmission) ([]setting, uint16) {
 	return append(list, deviationSettings(deviationWord(bandwidth/2))...), delay
 }
 
-// startDelay returns how long before its time a packet is triggered, in ticks:
-// 1.5 ms less the delays of radio, filter and modem.
+// startDelay returns how long before its time a packet is triggered, in ticks: 1.5
+// ms minus the delays of radio, filter and modem.
 func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 	i := int(bandwidth / 250_000) // 0, 1, 2 for 125, 250, 500 kHz
 	ofRadio := [3]int{19, 24, 21}[i]
@@ -389,7 +392,7 @@ func (c *Chip) startDelay(chain int, bandwidth uint32, lowpass int) uint16 {
 
 func (c *Chip) fskTxSettings(t *Transmission) []setting {
 	preamble := t.PreambleLength()
-	code, _ := bandwidthCode(t.DataRate.Bandwidth) // 0 where there is none, as from sx1302_hal's packet forwarder
+	code, _ := bandwidthCode(t.DataRate.Bandwidth) // 0 if there is none, as in sx1302_hal's packet forwarder
 	rate := crystal / int(t.DataRate.BitRate)
 	size := c.config.FSK.SyncWordSize
 	list := []setting{
@@ -417,7 +420,7 @@ func (c *Chip) fskTxSettings(t *Transmission) []setting {
 	return append(list, deviationSettings(deviationWord(t.Deviation))...)
 }
 
-// trigger arms the packet: the chip looks for a rising bit.
+// trigger arms the packet. The chip reacts to a rising bit.
 func (c *Chip) trigger(t *Transmission, delay uint16) error {
 	f := [...]field{
 		TriggerNow: txTrigImmediate, TriggerTime: txTrigDelayed,

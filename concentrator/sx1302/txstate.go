@@ -31,7 +31,7 @@ func (s TxState) String() string {
 	return "unknown"
 }
 
-// txState turns TX_FSM_STATUS into a state.
+// txState converts TX_FSM_STATUS to a state.
 func txState(status int) TxState {
 	switch status {
 	case 0x80:
@@ -55,7 +55,7 @@ func (c *Chip) TxStatus(chain int) (TxState, error) {
 	return txState(v), err
 }
 
-// Abort drops the packet of a chain, also while it is on the air, and waits until the
+// Abort drops the packet of a chain, also on the air, and waits until the
 // transmitter is free, at most 1 s.
 func (c *Chip) Abort(ctx context.Context, chain int) error {
 	c.mu.Lock()
@@ -66,7 +66,7 @@ func (c *Chip) Abort(ctx context.Context, chain int) error {
 	return c.abort(ctx, chain, answerWithin)
 }
 
-// abortWithin is Abort with another limit.
+// abortWithin is Abort with another time limit.
 func (c *Chip) abortWithin(chain int, d time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +97,7 @@ func (c *Chip) abort(ctx context.Context, chain int, within time.Duration) error
 	return fmt.Errorf("sx1302: abort on radio %s: %w: the transmitter does not become free", chainName(chain), ErrNoAnswer)
 }
 
-// Stop aborts all packets. The radios and the chip run on until they are reset.
+// Stop aborts all packets. The radios and the chip run until they are reset.
 func (c *Chip) Stop(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,9 +1,10 @@
-// Package udp takes Semtech UDP packet forwarders as gateways: the listener
-// that they talk to (Driver), and a packet forwarder of our own (Forwarder).
+// Package udp serves packet forwarders that speak the Semtech UDP protocol. It has
+// the server's end (Driver), and a packet forwarder of our own (Forwarder).
 //
-// The protocol has no authentication: whoever can send a datagram can claim to
-// be any gateway. So the listener is on the loopback unless told otherwise,
-// takes only gateways that it was told of, and pins a gateway's downlink path
+// The protocol has no authentication: anybody who can send a datagram can claim to
+// be any gateway. So the driver listens on the loopback unless it is configured
+// otherwise, serves only configured gateways, and pins the downlink path of a
+// gateway to one IP address: see gateway.pull.
 // to one IP address: see gateway.pull.
 package udp
 
@@ -28,44 +29,43 @@ import (
 // Options configures a Driver.
 type Options struct {
 	Listen        string                // UDP address; default "127.0.0.1:1700"
-	Gateways      []radio.EUI64         // those that are taken
-	AcceptUnknown bool                  // take others too, up to MaxUnknown
+	Gateways      []radio.EUI64         // the gateways that are served
+	AcceptUnknown bool                  // serve other gateways too, up to MaxUnknown
 	Now           func() radio.HostTime // the host's clock; required
 	Logger        *slog.Logger          // default slog.Default()
 
 	Offline    time.Duration // silence after which a gateway is off line; default 90 s
-	PinTimeout time.Duration // silence after which another IP may take a gateway over; default 30 s
-	AckTimeout time.Duration // how long a TX_ACK is waited for; default 3 s
+	PinTimeout time.Duration // silence after which the gateway may move to another IP; default 30 s
+	AckTimeout time.Duration // how long to wait for a TX_ACK; default 3 s
 }
 
 // Limits.
 const (
-	MaxUnknown    = 64      // gateways taken with AcceptUnknown
+	MaxUnknown    = 64      // gateways served because of AcceptUnknown
 	maxUnanswered = 64      // downlinks of one gateway without a TX_ACK
-	receiveBuffer = 1 << 20 // bytes asked of the kernel
+	receiveBuffer = 1 << 20 // bytes requested from the kernel
 	tick          = 500 * time.Millisecond
 	dropsEvery    = 10 * time.Second
 	alarmEvery    = time.Minute
 	writeTimeout  = 100 * time.Millisecond
 )
 
-// Driver is the server's end of the protocol for any number of gateways. It
-// implements concentrator.Driver.
+// Driver serves any number of packet forwarders. It implements concentrator.Driver.
 type Driver struct {
 	opts Options
 	log  *slog.Logger
 	conn *net.UDPConn
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards the fields below
 	gateways map[radio.EUI64]*gateway
 	refusals refusals
-	accepted int // gateways taken with AcceptUnknown
+	accepted int // number of gateways served because of AcceptUnknown
 	stats    Stats
-	alarms   map[string]radio.HostTime // when a kind of trouble was logged last
-	drops    radio.HostTime            // when the kernel was asked for its drops last
+	alarms   map[string]radio.HostTime // when each kind of trouble was last logged
+	drops    radio.HostTime            // when the kernel was last asked for its drops
 	stopped  bool
 
-	// Room for one datagram; Run's.
+	// Buffers for one datagram, used by Run.
 	push   gwmp.Push
 	answer []byte
 }
@@ -74,17 +74,17 @@ var _ concentrator.Driver = (*Driver)(nil)
 
 // Stats counts datagrams since the start.
 type Stats struct {
-	Datagrams      uint64 // all that came
+	Datagrams      uint64 // all received datagrams
 	Malformed      uint64 // not of the protocol
-	UnknownGateway uint64 // of gateways that are not taken
-	ForeignAddress uint64 // of a gateway, but from another IP than the one it is pinned to
-	Duplicates     uint64 // frames that came twice in the same words
-	BadCRC         uint64 // frames that were left out for their CRC
-	Faulty         uint64 // frames that were left out for what stands in them
-	LostFields     uint64 // fields that cannot be read, of frames and status that were kept
-	StrayAcks      uint64 // TX_ACK to nothing that was asked, or too late
-	KernelDrops    uint64 // datagrams that the kernel threw away because its buffer was full
-	Panics         uint64 // faults of our own, on a datagram that was then dropped
+	UnknownGateway uint64 // from gateways that are not served
+	ForeignAddress uint64 // from another IP than the one that the gateway is pinned to
+	Duplicates     uint64 // frames received twice
+	BadCRC         uint64 // frames dropped because their CRC is wrong or missing
+	Faulty         uint64 // frames dropped because of their content
+	LostFields     uint64 // unreadable fields in frames and statuses that were accepted
+	StrayAcks      uint64 // TX_ACK that answer no downlink, or come too late
+	KernelDrops    uint64 // datagrams that the kernel dropped because its buffer was full
+	Panics         uint64 // faults of this program; each has dropped a datagram
 	ReceiveBuffer  int    // bytes that the kernel granted
 }
 
@@ -132,7 +132,7 @@ func (d *Driver) Addr() netip.AddrPort {
 	return d.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// Close frees the socket of a driver that was never run.
+// Close closes the socket of a driver that has never run.
 func (d *Driver) Close() error { return d.conn.Close() }
 
 // Stats returns the counts so far.
@@ -168,7 +168,7 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	return nil
 }
 
-// read takes datagrams until the deadline for reading.
+// read reads and handles datagrams until the read deadline.
 func (d *Driver) read(buf []byte, sink concentrator.Sink) error {
 	for {
 		n, from, err := d.conn.ReadFromUDPAddrPort(buf)
@@ -182,12 +182,12 @@ func (d *Driver) read(buf []byte, sink concentrator.Sink) error {
 			return fmt.Errorf("udp: %w", err)
 		default:
 			d.alarm(now, "read", "cannot read datagrams", "error", err)
-			time.Sleep(10 * time.Millisecond) // such as port unreachable: it passes
+			time.Sleep(10 * time.Millisecond) // after an error such as "port unreachable", which passes
 		}
 	}
 }
 
-// close ends what is open, so that every Transmit has its answer.
+// close ends the open downlinks, so that each Transmit is answered.
 func (d *Driver) close(sink concentrator.Sink) {
 	d.mu.Lock()
 	d.stopped = true
@@ -203,7 +203,7 @@ func (d *Driver) close(sink concentrator.Sink) {
 	_ = d.conn.Close()
 }
 
-// datagram handles one datagram. A fault of ours costs that datagram only.
+// datagram handles one datagram. A fault of this program drops only that datagram.
 func (d *Driver) datagram(b []byte, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -224,8 +224,8 @@ func (d *Driver) datagram(b []byte, from netip.AddrPort, now radio.HostTime, sin
 		d.pullData(p, from, now, sink)
 	case gwmp.TxAck:
 		d.txAck(p, from, now, sink)
-	default: // what servers send
-		d.malformed(radio.EUI64{}, from, now, sink, fmt.Errorf("a %v is not for servers", p.Type))
+	default: // types that only servers send
+		d.malformed(radio.EUI64{}, from, now, sink, fmt.Errorf("servers do not accept a %v", p.Type))
 	}
 }
 
@@ -235,7 +235,7 @@ func (d *Driver) count(f func(*Stats)) {
 	d.mu.Unlock()
 }
 
-// alarm logs a kind of trouble at most once a minute.
+// alarm logs each kind of trouble at most once a minute.
 func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
 	d.mu.Lock()
 	last, seen := d.alarms[kind]
@@ -249,9 +249,9 @@ func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
 	}
 }
 
-// SetGateways replaces the gateways that are taken; what is known of those that
-// stay is kept. Those that AcceptUnknown has let in stay too. sink is told what
-// ends with those that go: every Transmit has its answer.
+// SetGateways replaces the configured gateways. Gateways that stay keep their
+// state; so do gateways accepted because of AcceptUnknown. sink is told what ends
+// with the removed gateways: every Transmit is answered.
 func (d *Driver) SetGateways(euis []radio.EUI64, sink concentrator.Sink) {
 	acks, events := d.setGateways(euis, d.opts.Now())
 	for _, a := range acks {
@@ -287,8 +287,8 @@ func (d *Driver) setGateways(euis []radio.EUI64, now radio.HostTime) (acks []rad
 	return acks, events
 }
 
-// lookup returns a gateway that is taken, or nil and what is to be told of that.
-// The lock is held.
+// lookup returns a gateway that is served, or nil and the events to report. The
+// caller holds the lock.
 func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) (*gateway, []radio.GatewayEvent) {
 	if g := d.gateways[eui]; g != nil {
 		return g, nil
@@ -298,7 +298,7 @@ func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort, now radio.HostTime
 		g := newGateway(eui)
 		g.accepted = true
 		d.gateways[eui] = g
-		d.log.Info("taking a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
+		d.log.Info("serving a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
 		return g, nil
 	}
 	return nil, d.refuse(eui, from, now)
@@ -335,7 +335,7 @@ func (d *Driver) pushData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	clear(push.Uplinks)
 }
 
-// pushed takes what a gateway has told.
+// pushed handles the frames and the status of a PUSH_DATA.
 func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now radio.HostTime, foreign bool,
 	sink concentrator.Sink,
 ) {
@@ -357,7 +357,8 @@ func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now ra
 	since := g.clock.Since()
 	d.mu.Unlock()
 	if odd {
-		d.log.Info("a gateway tells of its frames what cannot be read; they are kept without it", "gateway_eui", g.eui,
+		d.log.Info("a gateway sends frames with an unreadable field; the frames are accepted without it", "gateway_eui",
+			g.eui,
 			"field", push.LostField)
 	}
 	if reset {
@@ -410,8 +411,7 @@ func (d *Driver) txAck(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, s
 	sink.TxAck(radio.TxAck{ID: q.id, Gateway: p.EUI, Result: ack.Result, RoundTrip: now.Sub(q.at), At: now})
 }
 
-// takeAck returns the downlink that a TX_ACK is about. ok is false where there is
-// none.
+// takeAck returns the downlink that a TX_ACK answers. ok is false if there is none.
 func (d *Driver) takeAck(p *gwmp.Packet, from netip.AddrPort, now radio.HostTime,
 	sink concentrator.Sink,
 ) (q unanswered, ok bool) {
@@ -440,7 +440,7 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	g := d.gateways[dl.Gateway]
 	if g == nil || d.stopped {
 		d.mu.Unlock()
-		return pathError("its driver has stopped, or does not take it")
+		return pathError("its driver has stopped or does not serve it")
 	}
 	if why := g.noPath(now, d.opts.Offline); why != "" {
 		d.mu.Unlock()
@@ -464,8 +464,8 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	return nil
 }
 
-// withdraw takes back a downlink that could not be sent. It reports false where
-// it was answered meanwhile, as when the driver stops.
+// withdraw cancels a downlink that could not be sent. It returns false if the
+// downlink was answered in the meantime, as when the driver stops.
 func (d *Driver) withdraw(g *gateway, token uint16, id uint64) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -477,8 +477,8 @@ func (d *Driver) withdraw(g *gateway, token uint16, id uint64) bool {
 	return true
 }
 
-// acknowledge answers a datagram. One that cannot be sent is as one that was
-// lost.
+// acknowledge answers a datagram. An answer that cannot be sent is treated as lost
+// in the network.
 func (d *Driver) acknowledge(p gwmp.Packet, to netip.AddrPort) {
 	d.answer = p.Append(d.answer[:0])
 	_ = d.write(d.answer, to)

@@ -116,7 +116,7 @@ func TestAcceptUnknown(t *testing.T) {
 	b.sink.mu.Lock()
 	defer b.sink.mu.Unlock()
 	if e := b.sink.events[MaxUnknown]; e.Kind != radio.GatewayRefused ||
-		!strings.Contains(e.Fault, "64 such gateways are taken already") {
+		!strings.Contains(e.Fault, "64 such gateways are served already") {
 		t.Errorf("the first too many: %+v", e)
 	}
 }

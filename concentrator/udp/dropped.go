@@ -9,18 +9,18 @@ import (
 	"lorawand/radio"
 )
 
-// cause is why a datagram, or what stands in it, is dropped or cannot be
-// answered.
+// cause is the reason for dropping a datagram or a part of it, or for not being
+// able to answer it.
 type cause uint8
 
-// Causes. Each is told on its own, of each gateway on its own: none hides another.
+// Causes. Each is reported separately for each gateway, so that none hides another.
 const (
-	unknownGateway cause = iota // its EUI is not taken
-	malformed                   // not of the protocol
-	faulty                      // a frame, or the status
-	secondAddress               // from another IP than the one that the gateway is pinned to
-	noPullData                  // frames come, and no PULL_DATA
-	tooMany                     // more came than could be read
+	unknownGateway cause = iota // its EUI is not served
+	malformed                   // not a datagram of the protocol
+	faulty                      // a frame or a status is faulty
+	secondAddress               // it comes from another IP than the one that the gateway is pinned to
+	noPullData                  // frames come, but no PULL_DATA
+	tooMany                     // more datagrams came than could be read
 	numCauses
 )
 
@@ -29,16 +29,16 @@ var causeWords = [...]string{
 	noPullData: "no_pull_data", tooMany: "too_many",
 }
 
-// toldAgain is how long a cause that goes on is not told again.
+// toldAgain is the shortest time between two reports of one cause.
 const toldAgain = 10 * time.Minute
 
-// told is when the causes of a gateway were told last.
+// told has the time when each cause of a gateway was last reported.
 type told [numCauses]struct {
 	at    radio.HostTime
 	known bool
 }
 
-// note reports whether a cause is to be told, and remembers it then.
+// note reports whether a cause is to be reported now. If so, it records that.
 func (t *told) note(c cause, now radio.HostTime) bool {
 	if t[c].known && now.Sub(t[c].at) < toldAgain {
 		return false
@@ -47,8 +47,8 @@ func (t *told) note(c cause, now radio.HostTime) bool {
 	return true
 }
 
-// dropped returns what is to be told of a datagram, if anything. eui is the gateway
-// that it says to be of, zero where it says none. The lock is held.
+// dropped returns the events about a dropped datagram. eui is the gateway that the
+// datagram names, zero if it names none. The caller holds the lock.
 func (d *Driver) dropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, c cause,
 	why string,
 ) []radio.GatewayEvent {
@@ -69,7 +69,7 @@ func (d *Driver) dropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTim
 // String returns the cause as a word.
 func (c cause) String() string { return causeWords[c] }
 
-// tellDropped is dropped for who does not hold the lock.
+// tellDropped is dropped for callers that do not hold the lock.
 func (d *Driver) tellDropped(eui radio.EUI64, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink, c cause,
 	why string,
 ) {
@@ -86,25 +86,26 @@ func (d *Driver) malformed(eui radio.EUI64, from netip.AddrPort, now radio.HostT
 	d.tellDropped(eui, from, now, sink, malformed, err.Error())
 }
 
-// elsewhere says why what comes from another address gets no answer.
+// elsewhere returns why a datagram from another address is not answered.
 func (g *gateway) elsewhere(from netip.AddrPort) string {
 	return fmt.Sprintf("it comes from %v, and the gateway is pinned to %v, which is alive", from.Addr(), g.path.Addr())
 }
 
-// pathError is why nothing can be sent to a gateway, for people too. It is a
-// concentrator.ErrGateway.
+// pathError is the reason why nothing can be sent to a gateway, written for people.
+// It is a concentrator.ErrGateway.
 type pathError string
 
 func (e pathError) Error() string { return string(e) }
 
-// Is implements what errors.Is asks for.
+// Is reports whether the target is concentrator.ErrGateway.
 func (e pathError) Is(target error) bool { return target == concentrator.ErrGateway }
 
 // pullGrace is how long after its first datagram a gateway may be without a
 // PULL_DATA: forwarders send one every 5 to 10 s.
 const pullGrace = 30 * time.Second
 
-// noPath says why nothing can be sent to the gateway; "" means that it can.
+// noPath returns why nothing can be sent to the gateway, or "" if it can be
+// reached.
 func (g *gateway) noPath(now radio.HostTime, timeout time.Duration) string {
 	switch silent := now.Sub(g.pulled); {
 	case !g.path.IsValid():

@@ -151,5 +151,5 @@ func TestTransmitSaysWhy(t *testing.T) {
 	}
 	says("it has left 64 downlinks unanswered")
 	b.stop()
-	says("its driver has stopped, or does not take it")
+	says("its driver has stopped or does not serve it")
 }

@@ -8,7 +8,7 @@ import (
 	"lorawand/radio"
 )
 
-// expire ends what has waited too long.
+// expire ends downlinks and connections that have waited too long.
 func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Lock()
 	var acks []radio.TxAck
@@ -35,11 +35,11 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 	}
 }
 
-// checkDrops shows what the kernel has thrown away since the last look.
+// checkDrops reports the datagrams that the kernel has dropped since the last call.
 func (d *Driver) checkDrops(now radio.HostTime, sink concentrator.Sink) {
 	n, err := kernelDrops(d.conn)
 	if err != nil {
-		d.log.Debug("the kernel does not tell its drops", "error", err)
+		d.log.Debug("cannot read how many datagrams the kernel dropped", "error", err)
 		return
 	}
 	d.mu.Lock()
@@ -48,6 +48,6 @@ func (d *Driver) checkDrops(now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Unlock()
 	if more > 0 {
 		d.tellDropped(radio.EUI64{}, netip.AddrPort{}, now, sink, tooMany,
-			fmt.Sprintf("the kernel has thrown %d datagrams away: more came than could be read", more))
+			fmt.Sprintf("the kernel has dropped %d datagrams: more came than could be read", more))
 	}
 }

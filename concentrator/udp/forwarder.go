@@ -22,18 +22,18 @@ type ForwarderOptions struct {
 	KeepAlive time.Duration // between PULL_DATA; default 5 s
 	Status    time.Duration // between status reports; default 30 s
 
-	// Transmit puts a frame on the air and says whether it will be sent. Time
-	// is the 32-bit counter. nil: this forwarder only listens, and answers
-	// every frame with TX_FREQ.
+	// Transmit sends a frame and returns whether it will be sent. Time is the
+	// 32-bit counter. nil: the forwarder only listens, and answers every downlink
+	// with TX_FREQ.
 	Transmit func(radio.Downlink) radio.TxResult
-	NoAck    bool // send no TX_ACK, whatever becomes of a frame
+	NoAck    bool // send no TX_ACK
 
-	// Delay is how long the network keeps a datagram, up to the server or down
-	// from it. nil: not at all.
+	// Delay returns how long the network takes for a datagram, up to the server or
+	// down from it. nil: no time.
 	Delay func(up bool) time.Duration
 }
 
-// Forwarder is a packet forwarder, the gateway's end of the protocol: for the
+// Forwarder is a packet forwarder, the gateway's end of the protocol, for the
 // demonstration and for tests. It speaks version 2.
 type Forwarder struct {
 	opts ForwarderOptions
@@ -43,7 +43,7 @@ type Forwarder struct {
 	mu      sync.Mutex
 	status  radio.Status
 	ended   bool
-	delayed sync.WaitGroup // datagrams that the network keeps
+	delayed sync.WaitGroup // datagrams that are under way
 }
 
 // NewForwarder opens a socket towards the server.
@@ -61,7 +61,7 @@ func NewForwarder(o ForwarderOptions) (*Forwarder, error) {
 	return &Forwarder{opts: o, conn: conn, end: make(chan struct{})}, nil
 }
 
-// Uplink forwards a frame. What cannot be sent is lost, as it is on real
+// Uplink forwards a frame. A frame that cannot be sent is lost, as on real
 // gateways.
 func (f *Forwarder) Uplink(up radio.Uplink) {
 	f.mu.Lock()
@@ -78,7 +78,7 @@ func (f *Forwarder) send(t gwmp.Type, token uint16, body []byte) {
 	f.delay(true, func() { _, _ = f.conn.Write(b) })
 }
 
-// delay calls do when the network has brought a datagram.
+// delay calls do when the network has delivered a datagram.
 func (f *Forwarder) delay(up bool, do func()) {
 	var d time.Duration
 	if f.opts.Delay != nil {
@@ -102,7 +102,7 @@ func (f *Forwarder) delay(up bool, do func()) {
 	})
 }
 
-// stop drops what the network keeps, and closes the socket.
+// stop drops the datagrams under way, and closes the socket.
 func (f *Forwarder) stop() {
 	f.mu.Lock()
 	f.ended = true
@@ -112,8 +112,8 @@ func (f *Forwarder) stop() {
 	_ = f.conn.Close()
 }
 
-// Run keeps the downlink path open and sends what the server asks for, until
-// ctx ends. It closes the socket at its end.
+// Run keeps the downlink path open and sends the server's downlinks, until ctx
+// ends. Then it closes the socket.
 func (f *Forwarder) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { f.keepAlive(ctx) })

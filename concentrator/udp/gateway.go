@@ -10,23 +10,22 @@ import (
 	"lorawand/radio/gwmp"
 )
 
-// gateway is what the driver knows of one packet forwarder. The driver's lock
-// guards it.
+// gateway is the state of one packet forwarder. The driver's lock guards it.
 type gateway struct {
 	eui      radio.EUI64
 	clock    radio.Clock
-	accepted bool // with AcceptUnknown
-	odd      bool // it was said that it sends fields that cannot be read
+	accepted bool // served because of AcceptUnknown
+	odd      bool // unreadable fields were already logged
 
 	online bool
-	since  radio.HostTime // of online
+	since  radio.HostTime // when online last changed
 	told   told
-	heard  radio.HostTime // last datagram from its own address
+	heard  radio.HostTime // time of the last datagram from its own address
 
-	// path is where downlinks go: its address is the pin, its port the one of
-	// the last PULL_DATA. Not valid before the first of these.
+	// path is the address for downlinks: its IP is the pin, its port that of the
+	// last PULL_DATA. It is not valid before the first PULL_DATA.
 	path    netip.AddrPort
-	pulled  radio.HostTime // last PULL_DATA from there
+	pulled  radio.HostTime // time of the last PULL_DATA from path
 	version uint8          // of the protocol
 
 	pending map[uint16]unanswered // by token
@@ -46,9 +45,9 @@ func newGateway(eui radio.EUI64) *gateway {
 	return &gateway{eui: eui, pending: map[uint16]unanswered{}}
 }
 
-// answered takes the downlink that a TX_ACK is about. Version 1 has no token in
-// its PULL_RESP: a forwarder that has never sent one back means the only downlink
-// that waits.
+// answered removes and returns the downlink that a TX_ACK answers. In version 1 it
+// has no token: if the forwarder has never sent one back, it answers the only
+// waiting downlink.
 func (g *gateway) answered(p *gwmp.Packet) (q unanswered, ok bool) {
 	token := p.Token
 	if q, ok = g.pending[token]; ok {
@@ -62,29 +61,31 @@ func (g *gateway) answered(p *gwmp.Packet) (q unanswered, ok bool) {
 	return q, ok
 }
 
-// foreign reports whether a datagram comes from another IP than the one that
-// the gateway is pinned to, and that one is alive.
+// foreign reports whether a datagram comes from another IP than the pinned one,
+// while the pinned one is alive.
 func (g *gateway) foreign(from netip.AddrPort, now radio.HostTime, timeout time.Duration) bool {
 	return g.path.IsValid() && from.Addr() != g.path.Addr() && now.Sub(g.pulled) < timeout
 }
 
-// pull takes a PULL_DATA: the downlink path goes there. It returns false, and
-// changes nothing, where the path is pinned to another IP. A new port of the
-// same IP is taken at once; another IP only when the old one has been silent;
-// but the loopback beats any other, since what runs on this machine is ours.
+// pull handles a PULL_DATA: it sets the downlink path to the sender. It returns
+// false, and changes nothing, if the path is pinned to another IP. A new port of
+// the same IP is accepted at once; another IP only after silence of the old one.
+// The loopback wins over any other address, because programs on this machine are
+// trusted.
 func (g *gateway) pull(from netip.AddrPort, version uint8, now radio.HostTime, timeout time.Duration) bool {
 	closer := from.Addr().IsLoopback() && !g.path.Addr().IsLoopback()
 	if g.foreign(from, now, timeout) && !closer {
 		return false
 	}
 	if g.path.IsValid() && g.path != from {
-		g.clock.Suspect() // a forwarder that was started anew has another port
+		g.clock.Suspect() // a restarted forwarder has another port
 	}
 	g.path, g.pulled, g.version = from, now, version
 	return true
 }
 
-// seen notes that the gateway is alive. A foreign address proves nothing.
+// seen records that the gateway is alive. A datagram from a foreign address does
+// not prove that.
 func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []radio.GatewayEvent {
 	if foreign {
 		return nil
@@ -100,9 +101,9 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 	}}
 }
 
-// uplinks completes frames: duplicates and ghosts go, times and tokens come.
-// reset says that the gateway's counter has begun anew. What comes from a
-// foreign address teaches the clock nothing and cannot be answered.
+// uplinks removes duplicates and ghosts from frames, and adds times and tokens.
+// reset says that the gateway's counter has started again. Frames from a foreign
+// address do not adjust the clock and cannot be answered.
 func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.HostTime, foreign bool,
 	stats *Stats,
 ) (out []radio.Uplink, reset bool) {
@@ -139,11 +140,12 @@ func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.Hos
 	return concentrator.WithoutGhosts(out), reset
 }
 
-// fingerprintSeed makes fingerprints that nobody outside can aim at.
+// fingerprintSeed makes the fingerprints unpredictable, so that nobody can craft
+// frames with equal ones.
 var fingerprintSeed = maphash.MakeSeed()
 
-// repeated reports whether the gateway has sent the very same frame before: a
-// datagram came twice.
+// repeated reports whether the gateway has sent exactly this frame before, because
+// a datagram came twice.
 func (g *gateway) repeated(up *radio.Uplink) bool {
 	var h maphash.Hash
 	h.SetSeed(fingerprintSeed)
@@ -162,7 +164,7 @@ func (g *gateway) repeated(up *radio.Uplink) bool {
 	return false
 }
 
-// unanswered ends the downlinks that done says, without an answer.
+// unanswered removes the downlinks that done selects, without an answer.
 func (g *gateway) unanswered(done func(unanswered) bool, now radio.HostTime) (acks []radio.TxAck) {
 	for token, q := range g.pending {
 		if done(q) {

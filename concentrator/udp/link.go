@@ -6,10 +6,10 @@ import (
 	"lorawand/radio"
 )
 
-// Link is how a gateway is connected at a moment.
+// Link is the connection of a gateway at a moment.
 type Link struct {
-	Path    netip.AddrPort // where downlinks go; not valid before the first PULL_DATA
-	Pulled  radio.HostTime // the last PULL_DATA from there
+	Path    netip.AddrPort // the address for downlinks; not valid before the first PULL_DATA
+	Pulled  radio.HostTime // time of the last PULL_DATA from there
 	Version uint8          // of the protocol
 }
 

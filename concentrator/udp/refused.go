@@ -8,11 +8,11 @@ import (
 	"lorawand/radio"
 )
 
-// refusals are what was told lately of gateways that are not taken, the oldest
-// first: that they are refused, and other causes for dropping what comes. Whoever
-// reaches the port can claim any number of EUIs, so each is told once in a while only,
-// and the number of them is limited, also for one host, so that a single host cannot hide
-// the owner's new gateway.
+// refusals has the last reports about gateways that are not served, oldest first:
+// refusals, and other causes for dropping their datagrams. Anybody who reaches the
+// port can claim any number of EUIs. So each report is repeated only after a while,
+// and their number is limited, in total and for each host, so that one host cannot
+// hide the owner's new gateway.
 type refusals []refusal
 
 type refusal struct {
@@ -23,12 +23,12 @@ type refusal struct {
 }
 
 const (
-	maxRefused     = 128 // that are told within toldAgain
-	maxRefusedHost = 16  // of these, from one host
+	maxRefused     = 128 // reports within toldAgain
+	maxRefusedHost = 16  // reports about one host
 )
 
-// note reports whether a cause is to be told, and remembers it then. A datagram
-// without an EUI is one of its host.
+// note reports whether a cause is to be reported now. If so, it records that. A
+// datagram without an EUI counts for its host.
 func (r *refusals) note(eui radio.EUI64, c cause, from netip.Addr, now radio.HostTime) bool {
 	for len(*r) > 0 && now.Sub((*r)[0].at) >= toldAgain {
 		*r = (*r)[1:]
@@ -50,23 +50,24 @@ func (r *refusals) note(eui radio.EUI64, c cause, from netip.Addr, now radio.Hos
 	return true
 }
 
-// forget has a gateway's next refusal told.
+// forget makes the next refusal of a gateway be reported.
 func (r *refusals) forget(eui radio.EUI64) {
 	*r = slices.DeleteFunc(*r, func(old refusal) bool { return old.eui == eui })
 }
 
-// hostOf returns what stands for one host: with IPv6 it has a whole /64.
+// hostOf returns the prefix that stands for one host. With IPv6 a host has a whole
+// /64.
 func hostOf(a netip.Addr) netip.Prefix {
 	bits := 64
 	if a.Is4() {
 		bits = 32
 	}
-	host, _ := a.Prefix(bits) // not valid for an address that is not, which counts as one host
+	host, _ := a.Prefix(bits) // an invalid address has an invalid prefix, which counts as one host
 	return host
 }
 
-// refuse counts what came from a gateway that is not taken, and returns what is
-// to be told of it, if anything. The lock is held.
+// refuse counts a datagram of a gateway that is not served, and returns the events
+// to report. The caller holds the lock.
 func (d *Driver) refuse(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) []radio.GatewayEvent {
 	d.stats.UnknownGateway++
 	if !d.refusals.note(eui, unknownGateway, from.Addr(), now) {
@@ -74,7 +75,7 @@ func (d *Driver) refuse(eui radio.EUI64, from netip.AddrPort, now radio.HostTime
 	}
 	why := "not in the configuration"
 	if d.opts.AcceptUnknown {
-		why = fmt.Sprintf("not in the configuration, and %d such gateways are taken already", MaxUnknown)
+		why = fmt.Sprintf("not in the configuration, and %d such gateways are served already", MaxUnknown)
 	}
 	return []radio.GatewayEvent{{Gateway: eui, Kind: radio.GatewayRefused, At: now, Address: from.String(), Fault: why}}
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setReceiveBuffer asks for a receive buffer of size bytes and returns what was
-// granted. Only a privileged process can pass net.core.rmem_max.
+// setReceiveBuffer asks for a receive buffer of size bytes and returns the size
+// that was granted. Only a privileged process can exceed net.core.rmem_max.
 func setReceiveBuffer(conn *net.UDPConn, size int) (granted int) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -23,7 +23,7 @@ func setReceiveBuffer(conn *net.UDPConn, size int) (granted int) {
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size)
 		}
-		// The kernel doubles the value for its own book-keeping.
+		// The kernel doubles the value to include its own book-keeping.
 		if n, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
 			granted = n / 2
 		}
@@ -31,8 +31,8 @@ func setReceiveBuffer(conn *net.UDPConn, size int) (granted int) {
 	return granted
 }
 
-// kernelDrops returns how many datagrams of a socket the kernel has thrown
-// away because nobody read them in time.
+// kernelDrops returns how many datagrams of a socket the kernel has dropped because
+// they were not read in time.
 func kernelDrops(conn *net.UDPConn) (uint64, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -1,11 +1,10 @@
-// Package virtual is a gateway in memory on a simulated air: for tests of the
-// whole flow in fake time, and for a daemon without hardware. On demand it is a
-// bad one, with a network that is slow and loses, and with refusals.
+// Package virtual is a gateway in memory on a simulated air, for tests of the whole
+// flow in fake time and for a daemon without hardware. Options can make it a bad
+// gateway: with a slow network that loses datagrams, and with refusals.
 //
-// Its time is that of package time, and what it does by chance follows from a
-// seed. It starts no goroutine: all it tells comes from the one that runs the
-// air, in the order of the air's time, so that several gateways on one air make
-// equal runs too.
+// It uses the time of package time, and draws its random numbers from a seed. It
+// starts no goroutine: the goroutine that runs the air makes all its calls, in the
+// order of the air's time, so that several gateways on one air give equal runs too.
 package virtual
 
 import (
@@ -22,41 +21,42 @@ import (
 	"lorawand/radio"
 )
 
-// Options configures a Driver. What is not set is as in a good gateway.
+// Options configures a Driver. The zero value of an option is that of a good
+// gateway.
 type Options struct {
-	Air      *air.Air              // required; Run tells nothing while it does not run
-	Receiver air.ReceiverOptions   // the gateway on the air; Hear is the driver's
+	Air      *air.Air              // required; the driver is silent while it does not run
+	Receiver air.ReceiverOptions   // the gateway on the air; the driver sets Hear
 	Now      func() radio.HostTime // the host's clock; required
 
 	Seed   uint64
-	Jitter time.Duration // each uplink is delayed by up to this
+	Jitter time.Duration // longest delay of an uplink
 	Loss   float64       // share of the uplinks that the network loses, 0 to 1
 
 	Refuse     func(radio.Downlink) radio.TxResult // called by Transmit; if it is not TxOK, nothing is sent
 	AckDelay   time.Duration                       // from Transmit to the answer; default 3 ms
-	AckLoss    float64                             // share of the answers that the network loses, 0 to 1
-	NoAcks     bool                                // answer nothing, but send
-	AckTimeout time.Duration                       // when TxNoAck is told instead of an answer; default 3 s
+	AckLoss    float64                             // share of the answers lost in the network, 0 to 1
+	NoAcks     bool                                // send, but answer nothing
+	AckTimeout time.Duration                       // when TxNoAck replaces a missing answer; default 3 s
 }
 
-// maxUnanswered is how many downlinks may wait for their answer.
+// maxUnanswered limits the downlinks that wait for an answer.
 const maxUnanswered = 64
 
-// Driver is the gateway. It implements concentrator.Driver. Its counter is the
-// receiver's, extended from what it hears as that of any other gateway.
+// Driver is the gateway. It implements concentrator.Driver. It extends the counter
+// of the receiver from the uplinks, as for any other gateway.
 type Driver struct {
 	opts     Options
 	receiver *air.Receiver
 
-	// Uplinks and answers draw from sources of their own: they come from
+	// Uplinks and answers draw from different sources, because they come from
 	// different goroutines.
 	up, down *rand.Rand
 
-	mu      sync.Mutex        // guards all below, and down
+	mu      sync.Mutex        // guards the fields below, and down
 	sink    concentrator.Sink // nil: not running
-	calls   sync.WaitGroup    // of the sink's methods
+	calls   sync.WaitGroup    // running calls of the sink
 	clock   radio.Clock
-	pending []*unanswered // the oldest first
+	pending []*unanswered // oldest first
 }
 
 var _ concentrator.Driver = (*Driver)(nil)
@@ -67,7 +67,7 @@ type unanswered struct {
 	at radio.HostTime
 }
 
-// New puts a gateway on the air. Run tells the sink of it.
+// New puts a gateway on the air. Run connects it with the sink.
 func New(o Options) (*Driver, error) {
 	if o.Air == nil || o.Now == nil {
 		return nil, errors.New("virtual: no air or no clock")
@@ -91,12 +91,11 @@ func New(o Options) (*Driver, error) {
 // Receiver returns the gateway on the air.
 func (d *Driver) Receiver() *air.Receiver { return d.receiver }
 
-// Restart makes the counter start again, as when a packet forwarder is restarted.
-// What was queued is lost. The driver finds out with the next uplink.
+// Restart makes the counter start again, as a restart of a packet forwarder does.
+// Queued frames are lost. The driver notices it at the next uplink.
 func (d *Driver) Restart(counter uint32) { d.receiver.Reset(counter) }
 
-// Run implements concentrator.Driver. It takes the gateway off the air at its
-// end.
+// Run implements concentrator.Driver. At its end it takes the gateway off the air.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	if ctx.Err() == nil {
 		sink.GatewayEvent(radio.GatewayEvent{
@@ -120,8 +119,9 @@ func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	return nil
 }
 
-// enter returns the sink if the driver runs, and notes that it is called: the
-// caller calls it without the lock, and then d.calls.Done. The lock is held.
+// enter returns the sink if the driver runs, and counts the call. The caller holds
+// the lock; it releases the lock before it calls the sink, and calls d.calls.Done
+// after it.
 func (d *Driver) enter() concentrator.Sink {
 	if d.sink != nil {
 		d.calls.Add(1)
@@ -190,7 +190,7 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 	return nil
 }
 
-// accept takes note of a downlink, and says whether its answer gets lost.
+// accept records a downlink, and says whether its answer is lost.
 func (d *Driver) accept(dl *radio.Downlink) (q *unanswered, lost bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -206,13 +206,13 @@ func (d *Driver) accept(dl *radio.Downlink) (q *unanswered, lost bool, err error
 	return q, d.opts.NoAcks || d.down.Float64() < d.opts.AckLoss, nil
 }
 
-// answer tells what became of a downlink.
+// answer reports the result of a downlink.
 func (d *Driver) answer(q *unanswered, result radio.TxResult) {
 	d.mu.Lock()
 	sink := d.enter()
 	if sink == nil {
 		d.mu.Unlock()
-		return // Run has answered it
+		return // Run has answered it already
 	}
 	i := slices.Index(d.pending, q)
 	d.pending = slices.Delete(d.pending, i, i+1)

@@ -2,9 +2,9 @@ package frame
 
 import "fmt"
 
-// BuildUplink makes the PHYPayload of a data uplink, as an end device does.
-// d.FOpts and d.FRMPayload are plain; d.FCnt and d.MIC are not looked at. It
-// returns ErrFrame for what no frame can carry.
+// BuildUplink makes the PHYPayload of a data uplink, as an end device does. d.FOpts
+// and d.FRMPayload are plain; d.FCnt and d.MIC are ignored. It returns ErrFrame for
+// an impossible frame.
 func (c *Cipher) BuildUplink(d Data, fCnt uint32, ctx Context) ([]byte, error) {
 	if d.MType != UnconfirmedUp && d.MType != ConfirmedUp {
 		return nil, fmt.Errorf("%w: a %v is no data uplink", ErrFrame, d.MType)
@@ -12,10 +12,9 @@ func (c *Cipher) BuildUplink(d Data, fCnt uint32, ctx Context) ([]byte, error) {
 	return c.build(&d, fCnt, ctx)
 }
 
-// BuildDownlink makes the PHYPayload of a data downlink, as the network does.
-// The counter is that of CheckDownlinkMIC. d.FOpts and d.FRMPayload are plain;
-// d.FCnt and d.MIC are not looked at. It returns ErrFrame for what no frame can
-// carry.
+// BuildDownlink makes the PHYPayload of a data downlink, as the network does. The
+// counter is that of CheckDownlinkMIC. d.FOpts and d.FRMPayload are plain; d.FCnt
+// and d.MIC are ignored. It returns ErrFrame for an impossible frame.
 func (c *Cipher) BuildDownlink(d Data, fCnt uint32, ctx Context) ([]byte, error) {
 	if d.MType != UnconfirmedDown && d.MType != ConfirmedDown {
 		return nil, fmt.Errorf("%w: a %v is no data downlink", ErrFrame, d.MType)
@@ -37,8 +36,8 @@ func (c *Cipher) build(d *Data, fCnt uint32, ctx Context) ([]byte, error) {
 	return append(b, mic[:]...), nil
 }
 
-// What follows is for a single frame of LoRaWAN 1.0.x. It expands the keys
-// anew; who has a session keeps a Cipher.
+// The functions below work on a single frame of LoRaWAN 1.0.x. They expand the keys
+// each time; callers with a session use a Cipher.
 
 // BuildUplink makes the PHYPayload of a LoRaWAN 1.0.x uplink, as
 // Cipher.BuildUplink does.
@@ -52,20 +51,20 @@ func BuildDownlink(d Data, fCnt uint32, keys SessionKeys) ([]byte, error) {
 	return NewCipher(keys, false).BuildDownlink(d, fCnt, Context{})
 }
 
-// CheckUplinkMIC reports whether a LoRaWAN 1.0.x uplink carries the MIC of
-// this NwkSKey and this full frame counter.
+// CheckUplinkMIC reports whether the MIC of a LoRaWAN 1.0.x uplink fits this
+// NwkSKey and this full frame counter.
 func (d *Data) CheckUplinkMIC(nwkSKey Key, fCnt uint32) bool {
 	return oneKey(nwkSKey).CheckUplinkMIC(d, fCnt, Context{})
 }
 
-// CheckDownlinkMIC reports whether a LoRaWAN 1.0.x downlink carries the MIC of
-// this NwkSKey and this full frame counter.
+// CheckDownlinkMIC reports whether the MIC of a LoRaWAN 1.0.x downlink fits this
+// NwkSKey and this full frame counter.
 func (d *Data) CheckDownlinkMIC(nwkSKey Key, fCnt uint32) bool {
 	return oneKey(nwkSKey).CheckDownlinkMIC(d, fCnt, Context{})
 }
 
-// Decrypt returns the FRMPayload in plain, as a new slice. The key is AppSKey,
-// or for FPort 0 NwkSEncKey (NwkSKey).
+// Decrypt returns the decrypted FRMPayload as a new slice. The key is AppSKey, or
+// NwkSEncKey (NwkSKey) for FPort 0.
 func (d *Data) Decrypt(key Key, fCnt uint32) []byte {
 	return oneKey(key).AppendFRMPayload(nil, d, fCnt)
 }

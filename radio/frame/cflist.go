@@ -24,10 +24,10 @@ const (
 // cfListStep is the unit of a frequency in Hz.
 const cfListStep = 100
 
-// CFListFrequencies returns the CFList (type 0) of a band with dynamic
-// channels: up to five channels that follow those of the band, in multiples of
-// 100 Hz. 0 leaves a channel out, and so does a frequency that three bytes do
-// not hold (1.678 GHz). Without frequencies it returns nil.
+// CFListFrequencies returns the CFList (type 0) of a band with dynamic channels: up
+// to five channels that follow those of the band, in multiples of 100 Hz. A
+// frequency of 0, or one that three bytes cannot hold (1.678 GHz), leaves out the
+// channel. Without frequencies it returns nil.
 func CFListFrequencies(f []radio.Frequency) []byte {
 	if len(f) == 0 {
 		return nil
@@ -57,8 +57,8 @@ func CFListMasks(masks []uint16) []byte {
 	return b
 }
 
-// ParseCFList reads a CFList, as an end device does: either five frequencies,
-// of which 0 leaves a channel out, or six masks. It returns ErrFrame for another
+// ParseCFList reads a CFList, as an end device does: either five frequencies, of
+// which a 0 leaves out the channel, or six masks. It returns ErrFrame for another
 // size or type.
 func ParseCFList(b []byte) (frequencies []radio.Frequency, masks []uint16, err error) {
 	if len(b) != cfListSize {
@@ -79,7 +79,7 @@ func ParseCFList(b []byte) (frequencies []radio.Frequency, masks []uint16, err e
 	return nil, nil, fmt.Errorf("%w: CFList of type %d", ErrFrame, b[cfListSize-1])
 }
 
-// put24 writes the low 24 bits of v, as LoRaWAN does: the lowest byte first.
+// put24 writes the low 24 bits of v with the lowest byte first, as LoRaWAN does.
 func put24(b []byte, v uint32) { b[0], b[1], b[2] = byte(v), byte(v>>8), byte(v>>16) }
 
 // get24 reads what put24 writes.

@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// Cipher checks, decrypts and makes the data frames of one session. It keeps
-// the key schedules, about 1.2 kB with LoRaWAN 1.0.x and 2.2 kB with 1.1, and
-// allocates nothing but the frames that it makes. It belongs to one goroutine.
+// Cipher checks, decrypts and makes the data frames of one session. It keeps the
+// key schedules, about 1.2 kB for LoRaWAN 1.0.x and 2.2 kB for 1.1, and allocates
+// memory only for the frames that it makes. It belongs to one goroutine.
 //
 // Source: LoRaWAN 1.0.3, 4.3.3 and 4.4; LoRaWAN 1.1, 4.3.1.6, 4.3.3 and 4.4,
 // with the erratum "FOpts Encryption, Usage of FCntDwn".
@@ -21,15 +21,15 @@ type Cipher struct {
 	nwkSEnc   cipher.Block
 	app       cipher.Block
 
-	// Blocks that AES works on. It is reached through an interface, which would
-	// move local ones to the heap.
+	// Blocks for AES. They are fields because AES is called through an interface,
+	// which would move local blocks to the heap.
 	in, out [aes.BlockSize]byte
 }
 
-// Context is what the MIC of a LoRaWAN 1.1 frame covers beside the frame and
-// its counter. LoRaWAN 1.0.x does not look at it.
+// Context is what the MIC of a LoRaWAN 1.1 frame covers besides the frame and its
+// counter. LoRaWAN 1.0.x ignores it.
 type Context struct {
-	ConfFCnt uint16 // low bits of the counter of the confirmed frame that an ACK is for; only looked at with ACK
+	ConfFCnt uint16 // low bits of the counter of the confirmed frame that an ACK answers; used only with ACK
 	TxDR     uint8  // uplink: index of its data rate
 	TxCh     uint8  // uplink: index of its channel
 }
@@ -50,15 +50,15 @@ func NewCipher(keys SessionKeys, version11 bool) *Cipher {
 	return c
 }
 
-// CheckUplinkMIC reports whether an uplink that was parsed is of this session
-// and has this full frame counter.
+// CheckUplinkMIC reports whether a parsed uplink belongs to this session and has
+// this full frame counter.
 func (c *Cipher) CheckUplinkMIC(d *Data, fCnt uint32, ctx Context) bool {
 	return d.MType.Uplink() && c.checkMIC(d, fCnt, ctx)
 }
 
-// CheckDownlinkMIC reports whether a downlink that was parsed is of this
-// session and has this full frame counter. The counter is FCntDown, and with
-// LoRaWAN 1.1 AFCntDown if FPort is above 0, else NFCntDown.
+// CheckDownlinkMIC reports whether a parsed downlink belongs to this session and
+// has this full frame counter. The counter is FCntDown; for LoRaWAN 1.1 it is
+// AFCntDown if FPort is above 0, else NFCntDown.
 func (c *Cipher) CheckDownlinkMIC(d *Data, fCnt uint32, ctx Context) bool {
 	return !d.MType.Uplink() && c.checkMIC(d, fCnt, ctx)
 }
@@ -67,13 +67,13 @@ func (c *Cipher) checkMIC(d *Data, fCnt uint32, ctx Context) bool {
 	return len(d.phy) >= minDataSize && c.mic(d, d.phy[:len(d.phy)-micSize], fCnt, ctx) == d.MIC
 }
 
-// MICBlocks returns how many blocks AES has to work on to check the MIC of a
-// frame that was parsed; with LoRaWAN 1.1 twice as many.
+// MICBlocks returns how many AES blocks the check of a parsed frame's MIC takes.
+// LoRaWAN 1.1 takes twice as many.
 func (d *Data) MICBlocks() int {
 	return 1 + (len(d.phy)-micSize+aes.BlockSize-1)/aes.BlockSize
 }
 
-// mic returns the MIC of d, whose PHYPayload without it is msg.
+// mic returns the MIC of d. msg is its PHYPayload without the MIC.
 func (c *Cipher) mic(d *Data, msg []byte, fCnt uint32, ctx Context) [micSize]byte {
 	if !c.version11 {
 		ctx = Context{}
@@ -92,8 +92,8 @@ func (c *Cipher) mic(d *Data, msg []byte, fCnt uint32, ctx Context) [micSize]byt
 	return [micSize]byte{s[0], s[1], f[0], f[1]}
 }
 
-// cmac returns the first bytes of the CMAC (RFC 4493) over block B0 or B1 and
-// msg, of which there is at least one byte.
+// cmac returns the first bytes of the CMAC (RFC 4493) over block B0 or B1 and msg,
+// which is not empty.
 func (c *Cipher) cmac(k *integrityKey, d *Data, msg []byte, fCnt uint32, ctx Context) [micSize]byte {
 	c.setBlock(0x49, d, fCnt)
 	binary.LittleEndian.PutUint16(c.in[1:], ctx.ConfFCnt)
@@ -115,7 +115,8 @@ func (c *Cipher) cmac(k *integrityKey, d *Data, msg []byte, fCnt uint32, ctx Con
 	return [micSize]byte(x)
 }
 
-// setBlock sets c.in to what the blocks of MIC and encryption have in common.
+// setBlock sets the bytes of c.in that the blocks for MIC and encryption have in
+// common.
 func (c *Cipher) setBlock(first byte, d *Data, fCnt uint32) {
 	c.in = [aes.BlockSize]byte{first, 6: d.DevAddr[3], 7: d.DevAddr[2], 8: d.DevAddr[1], 9: d.DevAddr[0]}
 	if !d.MType.Uplink() {
@@ -124,8 +125,8 @@ func (c *Cipher) setBlock(first byte, d *Data, fCnt uint32) {
 	binary.LittleEndian.PutUint32(c.in[10:], fCnt)
 }
 
-// AppendFRMPayload appends the plain FRMPayload of a frame that was parsed. dst
-// must not overlap the frame.
+// AppendFRMPayload appends the decrypted FRMPayload of a parsed frame. dst must not
+// overlap the frame.
 func (c *Cipher) AppendFRMPayload(dst []byte, d *Data, fCnt uint32) []byte {
 	block := c.app
 	if d.FPort == 0 {
@@ -135,8 +136,8 @@ func (c *Cipher) AppendFRMPayload(dst []byte, d *Data, fCnt uint32) []byte {
 	return c.crypt(dst, d.FRMPayload, block)
 }
 
-// AppendFOpts appends the plain FOpts of a frame that was parsed: with LoRaWAN
-// 1.0.x as they are. dst must not overlap the frame.
+// AppendFOpts appends the plain FOpts of a parsed frame; those of LoRaWAN 1.0.x are
+// not encrypted. dst must not overlap the frame.
 func (c *Cipher) AppendFOpts(dst []byte, d *Data, fCnt uint32) []byte {
 	if !c.version11 {
 		return append(dst, d.FOpts...)
@@ -149,8 +150,8 @@ func (c *Cipher) AppendFOpts(dst []byte, d *Data, fCnt uint32) []byte {
 	return c.crypt(dst, d.FOpts, c.nwkSEnc)
 }
 
-// crypt appends src in plain, or encrypted if it was plain: the key stream is
-// that of c.in with the block's number, from 1, in its last byte.
+// crypt appends src, decrypted or encrypted. The key stream comes from c.in with
+// the number of the block, from 1, in its last byte.
 func (c *Cipher) crypt(dst, src []byte, key cipher.Block) []byte {
 	n := len(dst)
 	dst = slices.Grow(dst, len(src))[:n+len(src)]
@@ -163,7 +164,7 @@ func (c *Cipher) crypt(dst, src []byte, key cipher.Block) []byte {
 	return dst
 }
 
-// integrityKey is a key with what CMAC derives from it.
+// integrityKey is a key with the keys that CMAC derives from it.
 type integrityKey struct {
 	block  cipher.Block
 	whole  [aes.BlockSize]byte // for a last block of 16 bytes: K1 of RFC 4493
@@ -179,7 +180,7 @@ func newIntegrityKey(k Key) *integrityKey {
 	return i
 }
 
-// double multiplies by x in GF(2^128), the first bit being the highest.
+// double multiplies by x in GF(2^128). The first bit is the highest.
 func double(b *[aes.BlockSize]byte) {
 	high, low := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	carry := high >> 63

@@ -36,19 +36,19 @@ type Data struct {
 	ClassB     bool   // uplink
 	FPending   bool   // downlink
 	FCnt       uint16 // the low bits of the frame counter
-	FOpts      []byte // 0 to 15 bytes; encrypted with LoRaWAN 1.1, if it was parsed
+	FOpts      []byte // 0 to 15 bytes; encrypted in a parsed frame of LoRaWAN 1.1
 	HasFPort   bool
 	FPort      uint8
-	FRMPayload []byte // encrypted, if it was parsed
+	FRMPayload []byte // encrypted in a parsed frame
 	MIC        [4]byte
 
-	phy []byte // what was parsed
+	phy []byte // the parsed bytes
 }
 
-// Confirmed reports whether the frame wants an acknowledgement.
+// Confirmed reports whether the frame asks for an acknowledgement.
 func (d *Data) Confirmed() bool { return d.MType == ConfirmedUp || d.MType == ConfirmedDown }
 
-// ParseData takes a copy of a data frame apart, or returns ErrFrame.
+// ParseData parses a copy of a data frame, or returns ErrFrame.
 func ParseData(phy []byte) (*Data, error) {
 	d := new(Data)
 	if err := d.Parse(slices.Clone(phy)); err != nil {
@@ -57,9 +57,9 @@ func ParseData(phy []byte) (*Data, error) {
 	return d, nil
 }
 
-// Parse takes a data frame apart without a copy: the slices of d are parts of
-// phy, which must stay as it is while d is in use. It returns ErrFrame, and
-// leaves d alone, for what is no data frame.
+// Parse parses a data frame without a copy: the slices of d are parts of phy, which
+// must not change while d is in use. For bytes that are not a data frame it returns
+// ErrFrame and leaves d unchanged.
 func (d *Data) Parse(phy []byte) error {
 	m, err := TypeOf(phy)
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *Data) Parse(phy []byte) error {
 		return fmt.Errorf("%w: a data frame of %d bytes, want at least %d", ErrFrame, len(phy), minDataSize)
 	}
 	fCtrl, end := phy[5], len(phy)-micSize
-	port := headerSize + int(fCtrl&fCtrlFOptsLen) // where FPort is, if there is one
+	port := headerSize + int(fCtrl&fCtrlFOptsLen) // the place of FPort, if there is one
 	switch {
 	case port > end:
 		return fmt.Errorf("%w: %d bytes of FOpts in a data frame of %d", ErrFrame, port-headerSize, len(phy))
@@ -98,7 +98,7 @@ func (d *Data) Parse(phy []byte) error {
 	return nil
 }
 
-// check returns ErrFrame for what no frame can carry.
+// check returns ErrFrame for an impossible frame.
 func (d *Data) check() error {
 	switch {
 	case len(d.FOpts) > maxFOpts:
@@ -122,8 +122,8 @@ func (d *Data) size() int {
 	return n
 }
 
-// appendHeader appends MHDR, DevAddr, FCtrl and FCnt. The bits that the frame's
-// direction does not have stay out.
+// appendHeader appends MHDR, DevAddr, FCtrl and FCnt. It leaves out bits that the
+// direction of the frame does not have.
 func (d *Data) appendHeader(b []byte, fCnt uint32) []byte {
 	up := d.MType.Uplink()
 	fCtrl := byte(len(d.FOpts))

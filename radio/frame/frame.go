@@ -1,13 +1,12 @@
-// Package frame takes PHYPayloads apart and puts them together: headers, MIC,
-// encryption, frame counters. It knows the bytes of LoRaWAN and nothing of
-// devices or sessions.
+// Package frame parses and builds PHYPayloads: headers, MIC, encryption, frame
+// counters. It knows the bytes of LoRaWAN, but no devices or sessions.
 //
-// Data frames are own code on crypto/aes, as they are on the way of every
-// uplink: a Cipher keeps the key schedules of a session and allocates nothing.
-// Joins, which are rare, rest on brocaar/lorawan, which tests hold the rest
-// against. That library's surprises stay inside: nothing that it does reaches
-// the caller's bytes, and MAC commands are never handed to its decoder, which
-// writes to the global log. No input makes this package panic.
+// Data frames are handled by our own code on crypto/aes, because they are on the
+// path of every uplink: a Cipher keeps the key schedules of a session and allocates
+// nothing. Joins are rare and use brocaar/lorawan; tests compare our code with that
+// library. Its surprises stay inside this package: it never changes the caller's
+// bytes, and its decoder, which writes to the global log, never gets MAC commands.
+// No input makes this package panic.
 package frame
 
 import (
@@ -18,11 +17,11 @@ import (
 
 // Reasons for refusing a frame.
 var (
-	ErrFrame = errors.New("malformed frame") // bytes that are no frame of LoRaWAN
+	ErrFrame = errors.New("malformed frame") // not a LoRaWAN frame
 	ErrMIC   = errors.New("wrong MIC")       // made with another key, or for another device
 )
 
-// MaxSize is what the physical layer can carry: bytes of PHYPayload.
+// MaxSize is the largest PHYPayload of the physical layer, bytes.
 const MaxSize = 255
 
 // MType is the message type: the upper three bits of the first byte.
@@ -70,8 +69,8 @@ func (m MType) Uplink() bool {
 // Data reports whether this is a data frame, in either direction.
 func (m MType) Data() bool { return m >= UnconfirmedUp && m <= ConfirmedDown }
 
-// TypeOf returns the type of a PHYPayload, or ErrFrame if its first byte is
-// not that of LoRaWAN R1 or its size impossible.
+// TypeOf returns the type of a PHYPayload. It returns ErrFrame if the first byte is
+// not that of LoRaWAN R1, or if the size is impossible.
 func TypeOf(phy []byte) (MType, error) {
 	if len(phy) == 0 || len(phy) > MaxSize {
 		return 0, fmt.Errorf("%w: %d bytes, want 1 to %d", ErrFrame, len(phy), MaxSize)
@@ -83,8 +82,8 @@ func TypeOf(phy []byte) (MType, error) {
 	return m, nil
 }
 
-// NextFCnt returns the smallest full frame counter of at least least whose low
-// 16 bits are low. ok is false beyond 2^32-1, where a session is used up.
+// NextFCnt returns the smallest full frame counter that is at least least and whose
+// low 16 bits are low. ok is false beyond 2^32-1, where a session is used up.
 func NextFCnt(least uint32, low uint16) (fCnt uint32, ok bool) {
 	full := uint64(least&^0xffff) | uint64(low)
 	if full < uint64(least) {

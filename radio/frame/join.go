@@ -16,7 +16,7 @@ const (
 	joinAcceptSize  = 17 // MHDR, the fields without CFList, MIC
 )
 
-// Limits of what a join-accept says.
+// Limits of the fields of a join-accept.
 const (
 	maxJoinNonce   = 1<<24 - 1
 	maxRX1DROffset = 7
@@ -24,7 +24,8 @@ const (
 	maxRXDelay     = 15 // s
 )
 
-// JoinRequest is what a device asks with. JoinEUI is AppEUI with LoRaWAN 1.0.x.
+// JoinRequest is the request of a device to join. JoinEUI is called AppEUI in
+// LoRaWAN 1.0.x.
 //
 // Source: LoRaWAN 1.0.3, 6.2.4, and 1.1, 6.2.2.
 type JoinRequest struct {
@@ -34,8 +35,8 @@ type JoinRequest struct {
 	MIC      [4]byte
 }
 
-// ParseJoinRequest takes a join-request apart. It returns ErrFrame for anything
-// that is no join-request of 23 bytes.
+// ParseJoinRequest parses a join-request. It returns ErrFrame for bytes that are
+// not a join-request of 23 bytes.
 func ParseJoinRequest(phy []byte) (*JoinRequest, error) {
 	m, err := TypeOf(phy)
 	if err != nil {
@@ -71,15 +72,15 @@ func (r *JoinRequest) phy() lorawan.PHYPayload {
 	}
 }
 
-// CheckMIC reports whether the request was made with this key: AppKey with
-// LoRaWAN 1.0.x, NwkKey with 1.1.
+// CheckMIC reports whether the request was made with this key: AppKey for LoRaWAN
+// 1.0.x, NwkKey for 1.1.
 func (r *JoinRequest) CheckMIC(key Key) bool {
 	good, err := r.phy().ValidateUplinkJoinMIC(lorawan.AES128Key(key))
 	return err == nil && good
 }
 
-// BuildJoinRequest makes the PHYPayload of a join-request, as an end device
-// does. The key is that of CheckMIC; r.MIC is not looked at.
+// BuildJoinRequest makes the PHYPayload of a join-request, as an end device does.
+// The key is that of CheckMIC; r.MIC is ignored.
 func BuildJoinRequest(r JoinRequest, key Key) ([]byte, error) {
 	p := r.phy()
 	if err := p.SetUplinkJoinMIC(lorawan.AES128Key(key)); err != nil {
@@ -92,7 +93,7 @@ func BuildJoinRequest(r JoinRequest, key Key) ([]byte, error) {
 	return out, nil
 }
 
-// JoinAccept is what a device is told when it may join.
+// JoinAccept is the answer to a device that may join.
 type JoinAccept struct {
 	JoinNonce   uint32 // 24 bits; AppNonce with LoRaWAN 1.0.x
 	NetID       radio.NetID
@@ -104,7 +105,7 @@ type JoinAccept struct {
 	CFList      []byte // nil or 16 bytes
 }
 
-// check returns ErrFrame for what no join-accept can carry.
+// check returns ErrFrame for an impossible join-accept.
 func (a *JoinAccept) check() error {
 	switch {
 	case a.JoinNonce > maxJoinNonce:
@@ -121,13 +122,13 @@ func (a *JoinAccept) check() error {
 	return nil
 }
 
-// BuildJoinAccept makes the PHYPayload that answers req, as the join server
-// does. With OptNeg the MIC is of JSIntKey and covers the request, and NwkKey
-// encrypts; without it AppKey does both. A device of LoRaWAN 1.1 that is to
-// fall back to 1.0.x uses its NwkKey as AppKey: put it there.
+// BuildJoinAccept makes the PHYPayload that answers req, as the join server does.
+// With OptNeg the MIC is made with JSIntKey and covers the request, and NwkKey
+// encrypts; without it AppKey does both. A device of LoRaWAN 1.1 that is to fall
+// back to 1.0.x uses its NwkKey as AppKey: the caller sets it so.
 //
-// It returns ErrFrame for what no join-accept can carry, and ErrKey if a root
-// key is missing.
+// It returns ErrFrame for an impossible join-accept, and ErrKey if a root key is
+// missing.
 //
 // Source: LoRaWAN 1.0.3, 6.2.5, and 1.1, 6.2.3.
 func BuildJoinAccept(a JoinAccept, root RootKeys, req *JoinRequest) ([]byte, error) {
@@ -160,8 +161,8 @@ func BuildJoinAccept(a JoinAccept, root RootKeys, req *JoinRequest) ([]byte, err
 	return out, nil
 }
 
-// payload returns the library's form of the fields. The CFList stays bytes, as
-// the library forgets some of those that it decodes.
+// payload returns the library's form of the fields. The CFList stays as bytes,
+// because the library loses a part of some CFLists that it decodes.
 func (a *JoinAccept) payload() *lorawan.JoinAcceptPayload {
 	p := &lorawan.JoinAcceptPayload{
 		JoinNonce: lorawan.JoinNonce(a.JoinNonce),
@@ -179,12 +180,13 @@ func (a *JoinAccept) payload() *lorawan.JoinAcceptPayload {
 	return p
 }
 
-// ParseJoinAccept decrypts the answer to req and checks its MIC, as an end
-// device does. It takes it for LoRaWAN 1.1 if root has a NwkKey that fits, and
-// for 1.0.x if the AppKey fits.
+// ParseJoinAccept decrypts the answer to req and checks its MIC, as an end device
+// does. The answer is of LoRaWAN 1.1 if the NwkKey of root fits, and of 1.0.x if
+// the AppKey fits.
 //
-// It returns ErrFrame for what is no join-accept, and ErrMIC for one that is of
-// other keys, answers another request or uses what is reserved.
+// It returns ErrFrame for bytes that are not a join-accept. It returns ErrMIC if
+// the join-accept was made with other keys, answers another request or uses
+// reserved bits.
 func ParseJoinAccept(phy []byte, root RootKeys, req *JoinRequest) (*JoinAccept, error) {
 	m, err := TypeOf(phy)
 	if err != nil {
@@ -205,7 +207,8 @@ func ParseJoinAccept(phy []byte, root RootKeys, req *JoinRequest) (*JoinAccept, 
 		if a.OptNeg != v.optNeg {
 			continue
 		}
-		// Nothing in it is random: the right one is what the server would make.
+		// A join-accept has nothing random: the right one is the one that the
+		// server would make.
 		if again, err := BuildJoinAccept(a, root, req); err == nil && slices.Equal(again, phy) {
 			return &a, nil
 		}
@@ -213,8 +216,8 @@ func ParseJoinAccept(phy []byte, root RootKeys, req *JoinRequest) (*JoinAccept, 
 	return nil, fmt.Errorf("%w: join-accept for DevEUI %v", ErrMIC, req.DevEUI)
 }
 
-// decryptJoinAccept reads the fields from what follows the MHDR, 16 or 32
-// bytes. The server encrypts with AES decryption, so that devices need none.
+// decryptJoinAccept reads the fields from the 16 or 32 bytes after the MHDR. The
+// server encrypts with AES decryption, so that devices need no decryption.
 func decryptJoinAccept(data []byte, key Key) JoinAccept {
 	block, b := key.expand(), make([]byte, len(data))
 	for i := 0; i < len(b); i += aes.BlockSize {

@@ -12,10 +12,10 @@ import (
 	"lorawand/radio"
 )
 
-// ErrKey is the reason for not joining without a root key.
+// ErrKey is the reason for refusing a join without a root key.
 var ErrKey = errors.New("root key not set")
 
-// Key is an AES-128 key. It shows itself only to those who ask for its text.
+// Key is an AES-128 key. Only MarshalText shows it.
 type Key [16]byte
 
 // String hides the key.
@@ -33,8 +33,8 @@ func (k Key) IsZero() bool { return k == Key{} }
 // MarshalText implements encoding.TextMarshaler: 32 upper-case hexadecimal digits.
 func (k Key) MarshalText() ([]byte, error) { return radio.AppendHex(nil, k[:]), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. It takes 32 hexadecimal
-// digits of either case; the error does not repeat them.
+// UnmarshalText implements encoding.TextUnmarshaler. It reads 32 hexadecimal digits
+// of either case; its error does not repeat them.
 func (k *Key) UnmarshalText(text []byte) error {
 	var b Key
 	if len(text) != 2*len(b) {
@@ -51,19 +51,19 @@ func (k *Key) UnmarshalText(text []byte) error {
 func (k *Key) expand() cipher.Block {
 	b, err := aes.NewCipher(k[:])
 	if err != nil {
-		panic(err) // only for keys that are not of 16, 24 or 32 bytes
+		panic(err) // only for keys of another size than 16, 24 or 32 bytes
 	}
 	return b
 }
 
-// RootKeys are what a device joins with. LoRaWAN 1.0.x has AppKey only.
+// RootKeys are the keys that a device joins with. LoRaWAN 1.0.x has only AppKey.
 type RootKeys struct {
 	AppKey Key
 	NwkKey Key
 }
 
 // SessionKeys are the keys of a session. LoRaWAN 1.0.x has one network key,
-// NwkSKey; it stands in all three.
+// NwkSKey; all three network keys here are then equal.
 type SessionKeys struct {
 	FNwkSIntKey Key
 	SNwkSIntKey Key
@@ -92,12 +92,12 @@ const (
 	deriveJSIntKey    = 0x06
 )
 
-// DeriveSessionKeys returns the keys of the session that the join-accept a in
-// answer to req begins. With OptNeg they are the four of LoRaWAN 1.1, without
-// it the two of 1.0.x, both derived from AppKey.
+// DeriveSessionKeys returns the keys of the session that begins with the
+// join-accept a in answer to req. With OptNeg they are the four keys of LoRaWAN
+// 1.1, without it the two keys of 1.0.x, both derived from AppKey.
 //
-// It returns ErrFrame for what no join-accept can carry, and ErrKey if a root
-// key is missing.
+// It returns ErrFrame for an impossible join-accept, and ErrKey if a root key is
+// missing.
 func DeriveSessionKeys(a JoinAccept, root RootKeys, req *JoinRequest) (SessionKeys, error) {
 	if err := a.check(); err != nil {
 		return SessionKeys{}, err
@@ -126,7 +126,7 @@ func DeriveSessionKeys(a JoinAccept, root RootKeys, req *JoinRequest) (SessionKe
 	}, nil
 }
 
-// jsIntKey returns the key of a LoRaWAN 1.1 join-accept's MIC.
+// jsIntKey returns the key for the MIC of a LoRaWAN 1.1 join-accept.
 func jsIntKey(nwkKey Key, devEUI radio.EUI64) Key {
 	var b [aes.BlockSize]byte
 	copyReversed(b[1:], devEUI[:])

@@ -8,8 +8,8 @@ import (
 	"lorawand/radio"
 )
 
-// AppendPush appends the body of a PUSH_DATA, as a forwarder writes it. Of an
-// Uplink's Time the counter is written; stat may be nil.
+// AppendPush appends the body of a PUSH_DATA, as a forwarder writes it. It writes
+// the counter of an Uplink's Time; stat may be nil.
 func AppendPush(dst []byte, ups []radio.Uplink, stat *radio.Status) []byte {
 	dst = append(dst, '{')
 	if len(ups) > 0 {
@@ -57,7 +57,7 @@ func appendRXPK(dst []byte, up *radio.Uplink) []byte {
 	return append(dst, `"}`...)
 }
 
-// appendReceptions writes one antenna into the frame itself, several as rsig.
+// appendReceptions writes one antenna as fields of the frame, several as rsig.
 func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 	if len(rs) == 1 {
 		r := &rs[0]
@@ -89,8 +89,8 @@ func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 	return append(dst, ']')
 }
 
-// appendReception writes what a frame and an antenna both tell, each under its
-// own name for the RSSI.
+// appendReception writes the fields that a frame and an entry of rsig have in
+// common. Only the name of the RSSI differs.
 func appendReception(dst []byte, r *radio.Reception, rssi string) []byte {
 	if r.Knows(radio.FieldChannel) {
 		dst = appendInt(dst, `,"chan":`, int64(r.Channel))

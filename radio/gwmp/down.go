@@ -15,7 +15,7 @@ import (
 // fskDeviation is the frequency deviation of LoRaWAN's FSK in Hz (RP002-1.0.4, 2.4.2).
 const fskDeviation = 25_000
 
-// AppendTx appends the body of a PULL_RESP. Forwarders take whole dBm only, so
+// AppendTx appends the body of a PULL_RESP. Forwarders accept only whole dBm, so
 // the power is rounded down. RF chain 0 is the one that sends.
 func AppendTx(dst []byte, d *radio.Downlink) []byte {
 	dst = append(dst, `{"txpk":{`...)
@@ -131,7 +131,7 @@ func (d *datr) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// dataRate returns the data rate that the members of a txpk make together.
+// dataRate returns the data rate in the members of a txpk.
 func dataRate(modu string, d datr, codr string) (radio.DataRate, radio.CodingRate, error) {
 	if d.state != known || modu != d.rate.Modulation.String() || d.rate == radio.FSKDataRate(0) {
 		return radio.DataRate{}, 0, fmt.Errorf("%w: txpk with modu %.16q and such a datr", ErrPacket, modu)
@@ -146,12 +146,14 @@ func dataRate(modu string, d datr, codr string) (radio.DataRate, radio.CodingRat
 	return d.rate, cr, nil
 }
 
-// errNumber is the reason for JSON that is no number of the wanted kind.
+// errNumber is the reason for refusing JSON that is not a number of the wanted
+// kind.
 var errNumber = errors.New("not a number, or out of range")
 
-// ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the
-// 32-bit counter. Uplink is true for what has plain polarity or a CRC: end
-// devices hear neither. It returns ErrPacket for what no forwarder could send.
+// ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the 32-bit
+// counter. Uplink is true for a frame with plain polarity or a CRC, because end
+// devices hear neither. It returns ErrPacket for a frame that no forwarder can
+// send.
 func ParseTx(body []byte) (radio.Downlink, error) {
 	var j txpkJSON
 	if err := json.Unmarshal(body, &j); err != nil {
@@ -191,9 +193,9 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 // Ack is the body of a TX_ACK.
 type Ack struct {
 	Result radio.TxResult
-	Word   string // as the gateway wrote it
-	// Warning is set where the frame is sent, but otherwise than was asked:
-	// "TX_POWER" with the power that is used.
+	Word   string // as the gateway sent it
+	// Warning is set if the frame is sent, but not as requested: "TX_POWER" with
+	// another power.
 	Warning string
 }
 
@@ -204,7 +206,7 @@ type txAckJSON struct {
 	} `json:"txpk_ack"`
 }
 
-// ParseAck reads the body of a TX_ACK, which may be empty: that is good news.
+// ParseAck reads the body of a TX_ACK. An empty body says that the frame is sent.
 // It returns ErrPacket for JSON of another shape.
 func ParseAck(body []byte) (Ack, error) {
 	body = trim(body)
@@ -221,7 +223,7 @@ func ParseAck(body []byte) (Ack, error) {
 	return Ack{Result: radio.ParseTxResult(j.Ack.Error), Word: j.Ack.Error, Warning: j.Ack.Warn}, nil
 }
 
-// trim leaves out the zeros and the white space that some forwarders append.
+// trim removes the zeros and white space that some forwarders append.
 func trim(b []byte) []byte {
 	for len(b) > 0 {
 		switch b[len(b)-1] {

@@ -8,50 +8,50 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth bounds how deep objects and lists are nested, as encoding/json does.
+// maxDepth limits the nesting of objects and lists, as encoding/json does.
 const maxDepth = 10_000
 
-// Faults of a whole text.
+// Faults of the whole text.
 var (
 	errSyntax = errors.New("not JSON")
 	errDepth  = fmt.Errorf("JSON that is nested deeper than %d", maxDepth)
 )
 
-// scanner takes a JSON text apart in one pass (RFC 8259). It takes and refuses
-// what encoding/json does, but copies nothing: what it returns lies within the
+// scanner parses a JSON text in one pass (RFC 8259). It accepts and refuses the
+// same texts as encoding/json, but copies nothing: its results are parts of the
 // text.
 //
 // After broken, a fault of the whole text, everything reads as if the text had
-// ended. A value of another kind than its field takes is passed over, and the
-// field's state says so.
+// ended. A value of another kind than its field is skipped, and the state of the
+// field says so.
 type scanner struct {
 	b      []byte
 	i      int
 	depth  int
-	first  bool // nothing of what enter has entered is read yet
+	first  bool // nothing was read since the last enter
 	broken error
 
 	lower [longestName]byte
 }
 
-// state is what is known of a field.
+// state says whether a field was read.
 type state uint8
 
 // States.
 const (
-	absent     state = iota // not there, or null
+	absent     state = iota // missing, or null
 	known                   // read
-	unreadable              // there, but not what the field takes
+	unreadable              // present, but not of the field's kind
 )
 
-// number is a field that takes a number; v is 0 unless it is known.
+// number is a field with a number; v is 0 unless the number is known.
 type number struct {
 	v int64
 	state
 }
 
-// text is a field that takes a string: what stands between its quotes, for
-// unescaped. raw is empty unless it is known.
+// text is a field with a string: the bytes between its quotes, for unescaped. raw
+// is empty unless the string is known.
 type text struct {
 	raw []byte
 	state
@@ -80,18 +80,18 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// end sees to it that nothing is left.
+// end checks that nothing is left.
 func (s *scanner) end() {
 	if s.peek(); s.i < len(s.b) {
 		s.stop(errSyntax)
 	}
 }
 
-// object enters an object: more and name tell of its members. Another value is
-// passed over.
+// object enters an object; more and name then read its members. Another value is
+// skipped.
 func (s *scanner) object() state { return s.enter('{') }
 
-// list enters a list: more tells of its elements. Another value is passed over.
+// list enters a list; more then reads its elements. Another value is skipped.
 func (s *scanner) list() state { return s.enter('[') }
 
 func (s *scanner) enter(opening byte) state {
@@ -99,13 +99,13 @@ func (s *scanner) enter(opening byte) state {
 		return s.other()
 	}
 	s.i++
-	s.depth++ // as deep as the fields go that are known
+	s.depth++ // only known fields are entered, so this is bounded
 	s.first = true
 	return known
 }
 
-// more reports whether something follows in what was entered, and takes the
-// comma before it, or else the closing bracket.
+// more reports whether the entered object or list has another element. It reads the
+// comma before the element, or else the closing bracket.
 func (s *scanner) more(closing byte) bool {
 	first := s.first
 	s.first = false
@@ -124,8 +124,8 @@ func (s *scanner) more(closing byte) bool {
 	return false
 }
 
-// name reads the name of a member and the colon behind it. It returns the name
-// in lower case, and nil for some that no field has.
+// name reads the name of a member and the colon behind it. It returns the name in
+// lower case, or nil for some names that no field has.
 func (s *scanner) name() []byte {
 	field := s.quoted()
 	s.colon()
@@ -145,8 +145,8 @@ func (s *scanner) colon() {
 	s.i++
 }
 
-// fold makes a name such as encoding/json compares names: case does not count,
-// and U+017F and U+212A are an s and a k.
+// fold returns a name as encoding/json compares names: it ignores case, and U+017F
+// and U+212A are an s and a k.
 func (s *scanner) fold(raw []byte) []byte {
 	if len(raw) > len(`\u0000`)*longestName {
 		return nil
@@ -171,7 +171,7 @@ func (s *scanner) fold(raw []byte) []byte {
 	return out
 }
 
-// null takes a null, if that is next.
+// null reads a null if that comes next.
 func (s *scanner) null() bool {
 	if s.peek() != 'n' {
 		return false
@@ -188,8 +188,8 @@ func (s *scanner) literal(word string) {
 	s.i += len(word)
 }
 
-// other passes over a value that is not of the kind that its field takes. Null
-// is no value.
+// other skips a value that is not of the field's kind. Null counts as a missing
+// value.
 func (s *scanner) other() state {
 	if s.null() {
 		return absent
@@ -206,8 +206,7 @@ func (s *scanner) text() text {
 	return text{s.quoted(), known}
 }
 
-// integer reads a whole number from low to high, however it is written: 100,
-// 100.0 or 1e2.
+// integer reads a whole number from low to high in any form: 100, 100.0 or 1e2.
 func (s *scanner) integer(low, high int64) number {
 	if !s.atNumber() {
 		return number{state: s.other()}
@@ -219,7 +218,8 @@ func (s *scanner) integer(low, high int64) number {
 	return number{v, known}
 }
 
-// fixed reads a number with so many digits behind the point.
+// fixed reads a number as a fixed-point number with this many digits behind the
+// point.
 func (s *scanner) fixed(digits int) number {
 	if !s.atNumber() {
 		return number{state: s.other()}
@@ -236,8 +236,8 @@ func (s *scanner) atNumber() bool {
 	return c == '-' || c >= '0' && c <= '9'
 }
 
-// quoted reads a string, which must be next, and returns what stands between
-// its quotes. What is not UTF-8 passes, as with encoding/json.
+// quoted reads a string and returns the bytes between its quotes. Like
+// encoding/json it accepts invalid UTF-8.
 func (s *scanner) quoted() []byte {
 	if s.peek() != '"' {
 		s.stop(errSyntax)
@@ -269,8 +269,8 @@ func (s *scanner) quoted() []byte {
 	return nil
 }
 
-// escapeLength returns how long the escape is that b begins with, 0 if there is
-// none.
+// escapeLength returns the length of the escape sequence at the beginning of b, or
+// 0 if there is none.
 func escapeLength(b []byte) int {
 	if len(b) < 2 {
 		return 0
@@ -292,8 +292,8 @@ func escapeLength(b []byte) int {
 	return 0
 }
 
-// unescaped returns what the inside of a JSON string stands for. A character
-// beyond 16 bits, such as no field takes, becomes two U+FFFD.
+// unescaped returns the text of a JSON string. A character beyond 16 bits, which no
+// field needs, becomes two U+FFFD.
 func unescaped(raw []byte) []byte {
 	i := bytes.IndexByte(raw, '\\')
 	if i < 0 {
@@ -328,7 +328,7 @@ func unescaped(raw []byte) []byte {
 	return out
 }
 
-// number reads a number, which must be next, and returns its text.
+// number reads a number and returns its text.
 func (s *scanner) number() []byte {
 	s.peek()
 	n := numberLength(s.b[s.i:])
@@ -340,8 +340,8 @@ func (s *scanner) number() []byte {
 	return s.b[s.i-n : s.i]
 }
 
-// skip passes over a value. It does not call itself: the depth of what comes
-// from outside is no depth of the stack.
+// skip skips a value. It is not recursive, so that nested input cannot exhaust the
+// stack.
 func (s *scanner) skip() {
 	var few [32]byte
 	awaited := few[:0] // closing brackets
@@ -379,9 +379,9 @@ func (s *scanner) skip() {
 	}
 }
 
-// leave takes what may stand behind a value in brackets that are passed over:
-// closing brackets, and the beginning of the next value's member. It returns
-// the closing brackets that are still awaited.
+// leave reads what may follow a skipped object or list: closing brackets, and the
+// beginning of the next member. It returns the closing brackets that are still
+// missing.
 func (s *scanner) leave(awaited []byte) []byte {
 	for len(awaited) > 0 {
 		closing := awaited[len(awaited)-1]

@@ -7,7 +7,7 @@ import (
 	"lorawand/radio"
 )
 
-// metadata completes a frame with what only tells of it.
+// metadata sets the fields of a frame that only describe it.
 func (r *pushReader) metadata(up *radio.Uplink, j *rxpk) {
 	ok := true
 	if up.DataRate.Modulation == radio.LoRa {
@@ -23,7 +23,7 @@ func (r *pushReader) metadata(up *radio.Uplink, j *rxpk) {
 	}
 }
 
-// note counts a field that is lost.
+// note counts a lost field.
 func (r *pushReader) note(field string, s state) {
 	if s == unreadable {
 		r.lost++
@@ -31,7 +31,7 @@ func (r *pushReader) note(field string, s state) {
 	}
 }
 
-// with is the state of a text that was read further.
+// with returns the state of a text after further parsing.
 func (t text) with(ok bool) state {
 	if t.state == known && !ok {
 		return unreadable
@@ -39,7 +39,8 @@ func (t text) with(ok bool) state {
 	return t.state
 }
 
-// reception is that of the frame itself, where it lists no antennas.
+// reception returns the reception in the fields of the frame itself, for a frame
+// without a list of antennas.
 func (r *pushReader) reception(j *rxpk) radio.Reception {
 	out := radio.Reception{
 		Antenna: uint8(j.ant.v), Channel: uint8(j.chanIF.v), RSSI: decibel(j.rssi.v), SNR: decibel(j.lsnr.v),
@@ -56,7 +57,7 @@ func (r *pushReader) reception(j *rxpk) radio.Reception {
 	return out
 }
 
-// unknown lists what a reception does not know.
+// unknown returns the fields that a reception does not have.
 func unknown(rssi, snr, channel, offset state) (f radio.Fields) {
 	for i, s := range [...]state{rssi, snr, channel, offset} {
 		if s != known {
@@ -66,7 +67,7 @@ func unknown(rssi, snr, channel, offset state) (f radio.Fields) {
 	return f
 }
 
-// receptions lists the antennas of rsig. It is nil where there are none.
+// receptions returns the antennas in rsig. It returns nil if there are none.
 func (r *pushReader) receptions(j *rxpk) []radio.Reception {
 	r.note("rsig", j.rsig)
 	if j.antennas == 0 {
@@ -91,8 +92,8 @@ func (r *pushReader) receptions(j *rxpk) []radio.Reception {
 	return out
 }
 
-// answerable says which antenna an answer may go by: antenna 0 where that has
-// heard the frame, as The Things Stack has it, else the one that has heard it best.
+// answerable marks the antenna that an answer may use: antenna 0 if it has heard
+// the frame, as in The Things Stack, else the one with the best reception.
 func answerable(rs []radio.Reception) {
 	best := 0
 	for i := range rs {
@@ -133,15 +134,14 @@ func (r *pushReader) antennaReception(s *rsig, aesk number) radio.Reception {
 	return out
 }
 
-// decibel keeps what is far beyond physics within its 32 bits. v is in
-// hundredths.
+// decibel limits impossible values to 32 bits. v is in hundredths.
 func decibel(v int64) radio.Decibel {
 	const limit = 1_000_00
 	return radio.Decibel(min(max(v, -limit), limit))
 }
 
-// parseCodingRate reads "4/5". "4/6" and "4/8" are also written as the
-// fractions that they are; a coding rate that is not told is 0.
+// parseCodingRate reads "4/5". "4/6" and "4/8" may also be reduced fractions. A
+// missing coding rate is 0.
 func parseCodingRate(b []byte) (cr radio.CodingRate, ok bool) {
 	switch string(b) {
 	case "4/5":
@@ -156,8 +156,9 @@ func parseCodingRate(b []byte) (cr radio.CodingRate, ok bool) {
 	return 0, len(b) == 0 || string(b) == "OFF"
 }
 
-// parseTime reads ISO 8601 of up to ns, "2026-11-22T08:09:06.544000Z". No text
-// is the zero time. Forwarders without a clock write all kinds of things.
+// parseTime reads ISO 8601 with up to ns, "2026-11-22T08:09:06.544000Z". No text is
+// the zero time. ok is false for any other text, such as forwarders without a clock
+// write.
 func parseTime(b []byte) (t time.Time, ok bool) {
 	if len(b) == 0 {
 		return time.Time{}, true

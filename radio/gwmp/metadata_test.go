@@ -28,158 +28,170 @@ func plainUplink() radio.Uplink {
 	}
 }
 
+func first(u *radio.Uplink) *radio.Reception { return &u.Receptions[0] }
+
+// forget makes fields of a reception unknown.
+func forget(r *radio.Reception, f radio.Fields) {
+	r.Unknown |= f
+	if f&radio.FieldRSSI != 0 {
+		r.RSSI = 0
+	}
+	if f&radio.FieldSNR != 0 {
+		r.SNR = 0
+	}
+	if f&radio.FieldChannel != 0 {
+		r.Channel = 0
+	}
+	if f&radio.FieldFrequencyOffset != 0 {
+		r.FrequencyOffset = 0
+	}
+}
+
+// Changes of the plain uplink.
+func noTime(u *radio.Uplink) { u.GatewayTime = time.Time{} }
+func noGPS(u *radio.Uplink)  { u.GPS = 0 }
+func noFine(u *radio.Uplink) { first(u).HasFineTimestamp, first(u).FineTimestamp = false, 0 }
+func noCodr(u *radio.Uplink) { u.CodingRate = 0 }
+func same(*radio.Uplink)     {}
+
+func lose(f radio.Fields) func(*radio.Uplink) {
+	return func(u *radio.Uplink) { forget(first(u), f) }
+}
+
+func antennas(rs ...radio.Reception) func(*radio.Uplink) {
+	return func(u *radio.Uplink) { u.Receptions = rs }
+}
+
+const allFields = radio.FieldRSSI | radio.FieldSNR | radio.FieldChannel | radio.FieldFrequencyOffset
+
+// oddMetadata has odd fields of a frame, and how they change the plain uplink.
+// With "field" only, the field is taken out; with "field":value it has
+// another value; what else there is stands behind all others.
+var oddMetadata = []struct {
+	odd  string
+	want func(*radio.Uplink)
+	lost int
+}{
+	{`"time":"0"`, noTime, 1},
+	{`"time":0`, noTime, 1},
+	{`"time":""`, noTime, 0},
+	{`"time":null`, noTime, 0},
+	{`"time":"2026-11-22 08:09:06 GMT"`, noTime, 1},
+	{`"time":{}`, noTime, 1},
+	{`"tmms":"5000"`, noGPS, 1},
+	{`"tmms":-1`, noGPS, 1},
+	{`"tmms":0`, noGPS, 0},
+	{`"tmms":5e3`, same, 0},
+	{`"tmms":99999999999999999999`, noGPS, 1},
+	{`"tmms":9223372036854775807`, noGPS, 1},
+	{`"tmms":null`, noGPS, 0},
+	{`"tmst":5.0`, same, 0},
+	{`"tmst":0.5e1`, same, 0},
+	{`"ftime":-5`, noFine, 1},
+	{`"ftime":"7"`, noFine, 1},
+	{`"ftime":7.5`, noFine, 1},
+	{`"chan":-1`, lose(radio.FieldChannel), 1},
+	{`"chan":"3"`, lose(radio.FieldChannel), 1},
+	{`"chan":256`, lose(radio.FieldChannel), 1},
+	{`"chan"`, lose(radio.FieldChannel), 0},
+	{`"rfch":"x"`, same, 0},
+	{`"freq":8.681E2`, same, 0},
+	{`"stat":1.0`, same, 0},
+	{`"stat":0`, same, 0},
+	{`"stat":300`, same, 0},
+	{`"stat"`, same, 0},
+	{`"stat":null`, same, 0},
+	{`"modu"`, same, 0},
+	{`"modu":"lora"`, same, 0},
+	{`"modu":"CSS"`, same, 0},
+	{`"modu":7`, same, 0},
+	{`"codr":"4/9"`, noCodr, 1},
+	{`"codr":45`, noCodr, 1},
+	{`"codr":""`, noCodr, 0},
+	{`"codr":"OFF"`, noCodr, 0},
+	{`"codr"`, noCodr, 0},
+	{`"rssi":"-60"`, lose(radio.FieldRSSI), 1},
+	{`"rssi":[-60]`, lose(radio.FieldRSSI), 1},
+	{`"rssi":-6e1`, same, 0},
+	{`"rssi":-60.004`, same, 0},
+	{`"rssi":null`, lose(radio.FieldRSSI), 0},
+	{`"rssi"`, lose(radio.FieldRSSI), 0},
+	{`"lsnr":"8.5"`, lose(radio.FieldSNR), 1},
+	{`"lsnr":true`, lose(radio.FieldSNR), 1},
+	{`"lsnr"`, lose(radio.FieldSNR), 0},
+	{`"foff":12.5`, lose(radio.FieldFrequencyOffset), 1},
+	{`"foff":-7.13e2`, same, 0},
+	{`"foff":2147483648`, lose(radio.FieldFrequencyOffset), 1},
+	{`"foff"`, lose(radio.FieldFrequencyOffset), 0},
+	{`"size":200`, same, 0},
+	{`"size":"1"`, same, 0},
+	{`"size":-1`, same, 0},
+	{`"aesk":""`, same, 0}, // and there is nothing encrypted
+	{`"rsig":null`, same, 0},
+	{`"rsig":[]`, same, 0},
+	{`"rsig":"x"`, same, 1},
+	{`"rsig":{}`, same, 1},
+	{`"rsig":[null]`, same, 0},
+	{`"rsig":[7]`, same, 1},
+	{`"rsig":[{}]`, antennas(radio.Reception{Unknown: allFields}), 0},
+	{
+		`"rsig":[{"ant":0,"chan":1,"rssic":-60,"rssis":-61,"lsnr":8.5,"ftime":-5,"foff":12}]`,
+		antennas(radio.Reception{
+			Channel: 1, RSSI: -6000, HasSignalRSSI: true, SignalRSSI: -6100, SNR: 850,
+			FrequencyOffset: 12,
+		}), 1,
+	},
+	{
+		`"rsig":[7,{"ant":"1","chan":[],"rssic":"x","rssis":{},"rssisd":"","lsnr":"x","etime":5,"foff":0.5}]`,
+		antennas(radio.Reception{Unknown: allFields}), 9,
+	},
+	{
+		`"rsig":[{"chan":1,"rssic":-60,"lsnr":1,"foff":0,"etime":"*"}]`,
+		antennas(radio.Reception{Channel: 1, RSSI: -6000, SNR: 100}), 1,
+	},
+	{
+		`"aesk":"","rsig":[{"chan":1,"rssic":-60,"lsnr":1,"foff":0,"etime":"AAAA"}]`,
+		antennas(radio.Reception{Channel: 1, RSSI: -6000, SNR: 100, EncryptedFineTimestamp: []byte{0, 0, 0}}), 1,
+	},
+	{
+		`"rsig":[{"ant":0},{"ant":1},{"ant":2},{"ant":3},{"ant":4},{"ant":5},{"ant":6},{"ant":7},{"ant":8}]`,
+		func(u *radio.Uplink) {
+			u.Receptions = nil
+			for i := range uint8(8) {
+				u.Receptions = append(u.Receptions, radio.Reception{Antenna: i, NoDownlink: i > 0, Unknown: allFields})
+			}
+		}, 1,
+	},
+	{`"ant":1`, func(u *radio.Uplink) { first(u).Antenna = 1 }, 0},
+	{`"ant":-1`, same, 1},
+	{
+		`"rsig":[{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0}]`,
+		antennas(radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100}), 0,
+	},
+	{
+		`"rsig":[{"ant":2,"chan":1,"rssic":-90,"lsnr":1,"foff":0},{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0},{"ant":3}]`,
+		antennas(
+			radio.Reception{Antenna: 2, Channel: 1, RSSI: -9000, SNR: 100, NoDownlink: true},
+			radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100},
+			radio.Reception{Antenna: 3, NoDownlink: true, Unknown: allFields},
+		), 0,
+	},
+	{
+		`"rsig":[{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0},{"ant":0,"chan":1,"rssic":-90,"lsnr":1,"foff":0}]`,
+		antennas(
+			radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100, NoDownlink: true},
+			radio.Reception{Channel: 1, RSSI: -9000, SNR: 100},
+		), 0,
+	},
+	{`"vendor":{"x":[1,{"rssi":"x"}]},"brd":null,"mid":-1`, same, 0},
+	{`"rssi":"x","RSSI":-60`, same, 0}, // the last one counts
+	{`"rssi":-1,"rssi":null`, lose(radio.FieldRSSI), 0},
+}
+
 // What stands in metadata costs no frame: the field alone is lost, and what is
 // not known is not told as 0.
 func TestParsePushOddMetadata(t *testing.T) {
-	type up = *radio.Uplink
-	first := func(u up) *radio.Reception { return &u.Receptions[0] }
-	forget := func(r *radio.Reception, f radio.Fields) {
-		r.Unknown |= f
-		if f&radio.FieldRSSI != 0 {
-			r.RSSI = 0
-		}
-		if f&radio.FieldSNR != 0 {
-			r.SNR = 0
-		}
-		if f&radio.FieldChannel != 0 {
-			r.Channel = 0
-		}
-		if f&radio.FieldFrequencyOffset != 0 {
-			r.FrequencyOffset = 0
-		}
-	}
-	noTime := func(u up) { u.GatewayTime = time.Time{} }
-	noGPS := func(u up) { u.GPS = 0 }
-	noFine := func(u up) { first(u).HasFineTimestamp, first(u).FineTimestamp = false, 0 }
-	noCodr := func(u up) { u.CodingRate = 0 }
-	lose := func(f radio.Fields) func(up) { return func(u up) { forget(first(u), f) } }
-	same := func(up) {}
-	antennas := func(rs ...radio.Reception) func(up) { return func(u up) { u.Receptions = rs } }
-	const all = radio.FieldRSSI | radio.FieldSNR | radio.FieldChannel | radio.FieldFrequencyOffset
-
-	// With "field" only, the field is taken out; with "field":value it has
-	// another value; what else there is stands behind all others.
-	tests := []struct {
-		odd  string
-		want func(up)
-		lost int
-	}{
-		{`"time":"0"`, noTime, 1},
-		{`"time":0`, noTime, 1},
-		{`"time":""`, noTime, 0},
-		{`"time":null`, noTime, 0},
-		{`"time":"2026-11-22 08:09:06 GMT"`, noTime, 1},
-		{`"time":{}`, noTime, 1},
-		{`"tmms":"5000"`, noGPS, 1},
-		{`"tmms":-1`, noGPS, 1},
-		{`"tmms":0`, noGPS, 0},
-		{`"tmms":5e3`, same, 0},
-		{`"tmms":99999999999999999999`, noGPS, 1},
-		{`"tmms":9223372036854775807`, noGPS, 1},
-		{`"tmms":null`, noGPS, 0},
-		{`"tmst":5.0`, same, 0},
-		{`"tmst":0.5e1`, same, 0},
-		{`"ftime":-5`, noFine, 1},
-		{`"ftime":"7"`, noFine, 1},
-		{`"ftime":7.5`, noFine, 1},
-		{`"chan":-1`, lose(radio.FieldChannel), 1},
-		{`"chan":"3"`, lose(radio.FieldChannel), 1},
-		{`"chan":256`, lose(radio.FieldChannel), 1},
-		{`"chan"`, lose(radio.FieldChannel), 0},
-		{`"rfch":"x"`, same, 0},
-		{`"freq":8.681E2`, same, 0},
-		{`"stat":1.0`, same, 0},
-		{`"stat":0`, same, 0},
-		{`"stat":300`, same, 0},
-		{`"stat"`, same, 0},
-		{`"stat":null`, same, 0},
-		{`"modu"`, same, 0},
-		{`"modu":"lora"`, same, 0},
-		{`"modu":"CSS"`, same, 0},
-		{`"modu":7`, same, 0},
-		{`"codr":"4/9"`, noCodr, 1},
-		{`"codr":45`, noCodr, 1},
-		{`"codr":""`, noCodr, 0},
-		{`"codr":"OFF"`, noCodr, 0},
-		{`"codr"`, noCodr, 0},
-		{`"rssi":"-60"`, lose(radio.FieldRSSI), 1},
-		{`"rssi":[-60]`, lose(radio.FieldRSSI), 1},
-		{`"rssi":-6e1`, same, 0},
-		{`"rssi":-60.004`, same, 0},
-		{`"rssi":null`, lose(radio.FieldRSSI), 0},
-		{`"rssi"`, lose(radio.FieldRSSI), 0},
-		{`"lsnr":"8.5"`, lose(radio.FieldSNR), 1},
-		{`"lsnr":true`, lose(radio.FieldSNR), 1},
-		{`"lsnr"`, lose(radio.FieldSNR), 0},
-		{`"foff":12.5`, lose(radio.FieldFrequencyOffset), 1},
-		{`"foff":-7.13e2`, same, 0},
-		{`"foff":2147483648`, lose(radio.FieldFrequencyOffset), 1},
-		{`"foff"`, lose(radio.FieldFrequencyOffset), 0},
-		{`"size":200`, same, 0},
-		{`"size":"1"`, same, 0},
-		{`"size":-1`, same, 0},
-		{`"aesk":""`, same, 0}, // and there is nothing encrypted
-		{`"rsig":null`, same, 0},
-		{`"rsig":[]`, same, 0},
-		{`"rsig":"x"`, same, 1},
-		{`"rsig":{}`, same, 1},
-		{`"rsig":[null]`, same, 0},
-		{`"rsig":[7]`, same, 1},
-		{`"rsig":[{}]`, antennas(radio.Reception{Unknown: all}), 0},
-		{
-			`"rsig":[{"ant":0,"chan":1,"rssic":-60,"rssis":-61,"lsnr":8.5,"ftime":-5,"foff":12}]`,
-			antennas(radio.Reception{
-				Channel: 1, RSSI: -6000, HasSignalRSSI: true, SignalRSSI: -6100, SNR: 850,
-				FrequencyOffset: 12,
-			}), 1,
-		},
-		{
-			`"rsig":[7,{"ant":"1","chan":[],"rssic":"x","rssis":{},"rssisd":"","lsnr":"x","etime":5,"foff":0.5}]`,
-			antennas(radio.Reception{Unknown: all}), 9,
-		},
-		{
-			`"rsig":[{"chan":1,"rssic":-60,"lsnr":1,"foff":0,"etime":"*"}]`,
-			antennas(radio.Reception{Channel: 1, RSSI: -6000, SNR: 100}), 1,
-		},
-		{
-			`"aesk":"","rsig":[{"chan":1,"rssic":-60,"lsnr":1,"foff":0,"etime":"AAAA"}]`,
-			antennas(radio.Reception{Channel: 1, RSSI: -6000, SNR: 100, EncryptedFineTimestamp: []byte{0, 0, 0}}), 1,
-		},
-		{
-			`"rsig":[{"ant":0},{"ant":1},{"ant":2},{"ant":3},{"ant":4},{"ant":5},{"ant":6},{"ant":7},{"ant":8}]`,
-			func(u up) {
-				u.Receptions = nil
-				for i := range uint8(8) {
-					u.Receptions = append(u.Receptions, radio.Reception{Antenna: i, NoDownlink: i > 0, Unknown: all})
-				}
-			}, 1,
-		},
-		{`"ant":1`, func(u up) { first(u).Antenna = 1 }, 0},
-		{`"ant":-1`, same, 1},
-		{
-			`"rsig":[{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0}]`,
-			antennas(radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100}), 0,
-		},
-		{
-			`"rsig":[{"ant":2,"chan":1,"rssic":-90,"lsnr":1,"foff":0},{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0},{"ant":3}]`,
-			antennas(
-				radio.Reception{Antenna: 2, Channel: 1, RSSI: -9000, SNR: 100, NoDownlink: true},
-				radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100},
-				radio.Reception{Antenna: 3, NoDownlink: true, Unknown: all},
-			), 0,
-		},
-		{
-			`"rsig":[{"ant":1,"chan":1,"rssic":-60,"lsnr":1,"foff":0},{"ant":0,"chan":1,"rssic":-90,"lsnr":1,"foff":0}]`,
-			antennas(
-				radio.Reception{Antenna: 1, Channel: 1, RSSI: -6000, SNR: 100, NoDownlink: true},
-				radio.Reception{Channel: 1, RSSI: -9000, SNR: 100},
-			), 0,
-		},
-		{`"vendor":{"x":[1,{"rssi":"x"}]},"brd":null,"mid":-1`, same, 0},
-		{`"rssi":"x","RSSI":-60`, same, 0}, // the last one counts
-		{`"rssi":-1,"rssi":null`, lose(radio.FieldRSSI), 0},
-	}
-	for _, tt := range tests {
+	for _, tt := range oddMetadata {
 		t.Run(tt.odd, func(t *testing.T) {
 			want := plainUplink()
 			tt.want(&want)

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// numberLength returns how long the JSON number is that b begins with, 0 if
+// numberLength returns the length of the JSON number at the beginning of b, or 0 if
 // there is none (RFC 8259, section 6).
 func numberLength(b []byte) int {
 	i := 0
@@ -51,8 +51,8 @@ func digits(b []byte) int {
 	return len(b)
 }
 
-// parseInteger reads a JSON number without fraction and exponent. ok is false
-// for others, and for those that int64 does not hold.
+// parseInteger reads a JSON number without fraction and exponent. ok is false for
+// other numbers, and for those outside of int64.
 func parseInteger(b []byte) (v int64, ok bool) {
 	neg := len(b) > 0 && b[0] == '-'
 	if neg {
@@ -68,9 +68,9 @@ func parseInteger(b []byte) (v int64, ok bool) {
 	return 0, false
 }
 
-// parseWhole reads a JSON number that is whole, however it is written. ok is
-// false for others, and for those that int64 does not hold, or float64 not
-// exactly where they are written with a fraction or an exponent.
+// parseWhole reads a JSON number that is whole, in any form. ok is false for other
+// numbers, for those outside of int64, and for those with a fraction or an exponent
+// that float64 cannot hold exactly.
 func parseWhole(b []byte) (v int64, ok bool) {
 	if v, ok := parseInteger(b); ok {
 		return v, true
@@ -86,8 +86,8 @@ func parseWhole(b []byte) (v int64, ok bool) {
 	return int64(f), true
 }
 
-// parseDigits reads a number of nothing but digits. ok is false for others, and
-// for those of 20 digits and more, zeros before them not counted.
+// parseDigits reads a number of digits only. ok is false for other text, and for
+// numbers with 20 digits or more without leading zeros.
 func parseDigits(b []byte) (v uint64, ok bool) {
 	for _, c := range b {
 		if c < '0' || c > '9' || v >= 1e18 {
@@ -98,20 +98,20 @@ func parseDigits(b []byte) (v uint64, ok bool) {
 	return v, len(b) > 0
 }
 
-// fixedLimit is more than any number with six digits behind the point needs. A
-// tenfold of it fits int64.
+// fixedLimit is more than any number with six digits behind the point needs. Ten
+// times as much fits int64.
 const fixedLimit = 100_000_000_000_000_000
 
-// parseFixed reads a JSON number as a fixed-point number with so many digits
-// behind the point, at most six, rounded half away from zero: with six of them
-// "868.1" is 868100000. ok is false for what is no number or is beyond ±10^12
-// before the point or so.
+// parseFixed reads a JSON number as a fixed-point number with up to six digits
+// behind the point, rounded half away from zero: with six digits "868.1" is
+// 868100000. ok is false for text that is not a number, and for numbers beyond
+// about ±10^12.
 func parseFixed(b []byte, digits int) (v int64, ok bool) {
 	neg := len(b) > 0 && b[0] == '-'
 	if neg {
 		b = b[1:]
 	}
-	frac := -1 // digits behind the point that were taken
+	frac := -1 // digits read behind the point
 	for _, c := range b {
 		switch {
 		case c == '.' && frac < 0:
@@ -127,7 +127,7 @@ func parseFixed(b []byte, digits int) (v int64, ok bool) {
 			if frac == digits && c >= '5' {
 				v++
 			}
-			frac = digits + 1 // only the first digit beyond rounds
+			frac = digits + 1 // further digits do not matter
 			continue
 		}
 		if v >= fixedLimit {
@@ -150,7 +150,7 @@ func parseFixed(b []byte, digits int) (v int64, ok bool) {
 	return v, ok
 }
 
-// parseExponent reads the rare number with an exponent the slow way.
+// parseExponent reads the rare number with an exponent in a slow way.
 func parseExponent(b []byte, neg bool, digits int) (int64, bool) {
 	f, err := strconv.ParseFloat(string(b), 64)
 	if err != nil || f > 1e12 {

@@ -15,16 +15,16 @@ import (
 	"lorawand/radio"
 )
 
-// ErrPacket is the reason for a datagram that is not of this protocol.
+// ErrPacket is the reason for refusing a datagram that does not follow the
+// protocol.
 var ErrPacket = errors.New("malformed datagram")
 
-// MaxSize is the longest datagram that is read, in bytes: what an IPv4
-// datagram can carry at most.
+// MaxSize is the longest datagram that is read, in bytes: the largest in IPv4.
 const MaxSize = 65507
 
-// Version of the protocol. Version 1 has no TX_ACK by its specification, and some
-// forwarders send one all the same. There are no others, but what says so is
-// read like these and answered in its own version, as The Things Stack does.
+// Versions of the protocol. By its specification version 1 has no TX_ACK, but some
+// forwarders send one. A datagram with another version is read like these and
+// answered in its own version, as in The Things Stack.
 const (
 	Version1 = 1
 	Version2 = 2
@@ -36,11 +36,11 @@ type Type uint8
 // Kinds of datagrams.
 const (
 	PushData Type = iota // gateway: frames and status
-	PushAck              // server: got them
+	PushAck              // server: received it
 	PullData             // gateway: downlinks may be sent to this address
 	PullResp             // server: a frame to be sent
-	PullAck              // server: got the PULL_DATA
-	TxAck                // gateway: what became of the frame
+	PullAck              // server: received the PULL_DATA
+	TxAck                // gateway: result of the frame
 )
 
 // String returns the name of the specification.
@@ -65,17 +65,17 @@ func (t Type) String() string {
 // Packet is a datagram. Gateways send their EUI, servers do not.
 type Packet struct {
 	Version uint8
-	Token   uint16 // ties an answer to a question
+	Token   uint16 // an answer has the token of its question
 	Type    Type
-	EUI     radio.EUI64 // zero in what servers send
+	EUI     radio.EUI64 // zero in datagrams of servers
 	Body    []byte      // JSON, or empty
 }
 
 // fromGateway reports whether the type carries a gateway's EUI.
 func (t Type) fromGateway() bool { return t == PushData || t == PullData || t == TxAck }
 
-// ParsePacket reads the head of a datagram, or returns ErrPacket. Body is a
-// part of b.
+// ParsePacket reads the head of a datagram, or returns ErrPacket. Body is a part of
+// b.
 func ParsePacket(b []byte) (Packet, error) {
 	if len(b) < 4 {
 		return Packet{}, fmt.Errorf("%w: %d bytes, want at least 4", ErrPacket, len(b))

@@ -7,8 +7,8 @@ import (
 	"lorawand/radio"
 )
 
-// status reads what a forwarder tells of itself. As with a frame, a field that
-// cannot be read is lost alone.
+// status reads the status of a forwarder. As in a frame, an unreadable field is
+// lost, but not the others.
 func (r *pushReader) status() {
 	r.p.Stat, r.statFault, r.statLost = nil, nil, 0
 	switch r.object() {

@@ -18,11 +18,11 @@ type Push struct {
 	// 32-bit counter.
 	Uplinks []radio.Uplink
 	Stat    *radio.Status // nil: none
-	BadCRC  int           // frames that were left out for their CRC
-	Faulty  int           // frames and status that were left out for what stands in them
-	Fault   error         // what was wrong with the last of these
+	BadCRC  int           // frames dropped because their CRC is wrong
+	Faulty  int           // frames and statuses dropped because of their content
+	Fault   error         // the fault of the last of these
 
-	Lost      int    // fields that cannot be read, of frames and status that are kept
+	Lost      int    // unreadable fields in frames and statuses that are kept
 	LostField string // the name of the last one
 }
 
@@ -32,25 +32,23 @@ const (
 	maxAntennas = 8
 )
 
-// ParsePush reads the body of a PUSH_DATA. It returns ErrPacket if that is not
-// JSON of the right shape; a single frame that is faulty is left out and
-// counted.
+// ParsePush reads the body of a PUSH_DATA. It returns ErrPacket if the body is not
+// JSON of the right shape; a faulty frame is dropped and counted.
 //
-// A frame needs data, freq, datr and tmst, and no stat of -1. Whatever else
-// stands in it, or does not, is about it: a field that cannot be read is lost
-// and counted, and the frame is kept.
+// A frame needs data, freq, datr and tmst, and no stat of -1. The other fields only
+// describe it: an unreadable one is lost and counted, and the frame is kept.
 //
-// It reads as encoding/json does into structs: case does not count in names,
-// names that are not known are passed over. A value that is null is as one that
-// is absent, and of a name that comes twice the last one counts.
+// It reads as encoding/json does into structs: names are compared without case, and
+// unknown names are skipped. A null counts as missing, and of several members with
+// one name the last one counts.
 func ParsePush(body []byte) (Push, error) {
 	var p Push
 	err := p.Parse(body)
 	return p, err
 }
 
-// Parse is ParsePush into p, of which it uses the room for Uplinks anew. After
-// an error p is empty.
+// Parse is ParsePush into p, and reuses the memory of Uplinks. After an error p is
+// empty.
 func (p *Push) Parse(body []byte) error {
 	r := pushReader{scanner: scanner{b: trim(body)}, p: Push{Uplinks: p.Uplinks[:0]}}
 	*p = Push{}
@@ -100,10 +98,10 @@ func (r *pushReader) push() {
 	}
 }
 
-// errShape is the reason for JSON that is not built as the protocol has it.
+// errShape is the reason for refusing JSON that is not built as the protocol says.
 var errShape = errors.New("JSON of another shape")
 
-// rxpks reads the frames. One that is faulty does not take the others with it.
+// rxpks reads the frames. A faulty frame does not affect the others.
 func (r *pushReader) rxpks() {
 	r.p.Uplinks, r.p.BadCRC, r.p.Faulty, r.p.Fault, r.frames, r.lost = r.p.Uplinks[:0], 0, 0, nil, 0, 0
 	switch r.list() {
@@ -181,11 +179,11 @@ type rxpk struct {
 	antennas         int // in rsig
 }
 
-// maxMilliseconds is what a time.Duration holds.
+// maxMilliseconds is the longest time in a time.Duration.
 const maxMilliseconds = math.MaxInt64 / int64(time.Millisecond)
 
-// rxpk reads the members of a frame. Its modu and size only say once more what
-// datr and data do.
+// rxpk reads the members of a frame. modu and size are ignored, because they only
+// repeat what datr and data say.
 func (r *pushReader) rxpk() (j rxpk, shape state) {
 	if shape = r.object(); shape != known {
 		return j, shape
@@ -231,7 +229,7 @@ func (r *pushReader) rxpk() (j rxpk, shape state) {
 	return j, known
 }
 
-// rsig is how one antenna heard the frame.
+// rsig is the reception of a frame by one antenna.
 type rsig struct {
 	shape                      state
 	etime                      text
@@ -239,8 +237,8 @@ type rsig struct {
 	ant, chanIF, foff, ftime   number
 }
 
-// antennas reads rsig and returns how many there are. The first maxAntennas of
-// them are kept.
+// antennas reads rsig and returns the number of antennas. It keeps the first
+// maxAntennas.
 func (r *pushReader) antennas() (n int, shape state) {
 	if shape = r.list(); shape != known {
 		return 0, shape
@@ -318,7 +316,7 @@ func parseLoRa(b []byte) (radio.DataRate, bool) {
 	return radio.LoRaDataRate(uint8(sf), uint32(bw)*1000), true
 }
 
-// decodeBase64 takes standard base64 with and without padding.
+// decodeBase64 decodes standard base64 with and without padding.
 func decodeBase64(b []byte) ([]byte, error) {
 	return base64.RawStdEncoding.AppendDecode(nil, bytes.TrimRight(b, "="))
 }

@@ -1,7 +1,7 @@
 // Package packet checks what clients of MQTT send. The MQTT library takes packets
 // that MQTT forbids. So each is checked before the library sees it: against MQTT 5.0
 // for clients of MQTT 5, against 3.1.1 for older ones. A check takes time linear in
-// the bytes of the packet.
+// the bytes of the packet. It also writes what goes out.
 package packet
 
 import (
@@ -31,6 +31,25 @@ const (
 
 // Error implements error.
 func (f Refusal) Error() string { return fmt.Sprintf("packet refused with reason 0x%02x", byte(f)) }
+
+// Word returns the reason as one word.
+func (f Refusal) Word() string {
+	switch f {
+	case Malformed:
+		return "malformed_packet"
+	case ProtocolError:
+		return "protocol_error"
+	case WrongVersion:
+		return "unsupported_protocol_version"
+	case BadAuthMethod:
+		return "bad_authentication_method"
+	case TopicNameInvalid:
+		return "topic_name_invalid"
+	case TooLarge:
+		return "packet_too_large"
+	}
+	return fmt.Sprintf("0x%02x", byte(f))
+}
 
 // flagDup says in the first byte of a PUBLISH that it is sent once more.
 const flagDup = 8

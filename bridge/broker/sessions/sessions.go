@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,8 @@ type Session struct {
 	Tenant        string         `json:"tenant,omitempty"`
 	Version       byte           `json:"version"` // level of the client's protocol
 	Expiry        time.Duration  `json:"expiry"`
-	LastID        uint16         `json:"last_id,omitempty"` // packet id, rounded down
+	LastID        uint16         `json:"last_id,omitempty"`  // packet id, rounded down
+	Received      []uint16       `json:"received,omitempty"` // packet ids of QoS 2 that the client has not released
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
 }
 
@@ -85,15 +87,26 @@ func MessageKey(session string, seq uint64) string { return fmt.Sprintf("%s/%016
 
 // ParseSession reads the record of a session.
 func ParseSession(key string, data []byte) (s Session, err error) {
-	if err = json.Unmarshal(data, &s); err != nil || !strings.Contains(key, "/") || s.Version < 3 || s.Version > 5 || s.Expiry < 0 {
+	err = json.Unmarshal(data, &s)
+	for _, sub := range s.Subscriptions {
+		if sub.QoS > 2 || sub.Identifier < 0 || sub.Identifier > maxIdentifier {
+			err = ErrRecord
+		}
+	}
+	if err != nil || !strings.Contains(key, "/") || s.Version < 3 || s.Version > 5 || s.Expiry < 0 {
 		return Session{}, fmt.Errorf("%w: %.80q", ErrRecord, key)
 	}
 	s.ID = key
 	return s, nil
 }
 
+// maxIdentifier is the largest subscription identifier (MQTT 5.0, 3.8.2.1.2).
+const maxIdentifier = 268_435_455
+
 // size is what a message counts for, in bytes.
-func (m *Message) size() int { return len(m.Payload) + len(m.Device) + 100 }
+func (m *Message) size() int {
+	return len(m.Payload) + len(m.Device) + len(m.Session) + len(m.UID) + len(m.Share) + 8*len(m.IDs) + 120
+}
 
 // inOrder compares messages of a session: first comes what is on its way.
 func inOrder(x, y Message) int {
@@ -125,7 +138,8 @@ func ParseMessage(key string, data []byte) (m Message, err error) {
 		return Message{}, err
 	}
 	head, payload, ok := bytes.Cut(data, []byte("\n"))
-	if !ok || json.Unmarshal(head, &m) != nil || m.QoS < 1 || m.QoS > 2 {
+	if !ok || json.Unmarshal(head, &m) != nil || m.QoS < 1 || m.QoS > 2 ||
+		slices.ContainsFunc(m.IDs, func(id int) bool { return id < 1 || id > maxIdentifier }) {
 		return Message{}, fmt.Errorf("%w: %.80q", ErrRecord, key)
 	}
 	m.Session, m.Seq, m.Payload = session, seq, bytes.Clone(payload)

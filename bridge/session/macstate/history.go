@@ -23,6 +23,9 @@ type History struct {
 	rate    radio.DataRate
 	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
 	from    uint32          // see From
+	stayed  int             // uplinks at this data rate, at most historyLength+1
+
+	ADR bool // the last uplink lets the network set data rate and power
 }
 
 // Path is a gateway that has heard a device lately.
@@ -37,8 +40,9 @@ type Path struct {
 func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.uplinks++
 	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
-		h.rate, h.fCnts, h.snrs = rate, h.fCnts[:0], h.snrs[:0]
+		h.rate, h.fCnts, h.snrs, h.stayed = rate, h.fCnts[:0], h.snrs[:0], 0
 	}
+	h.stayed = min(h.stayed+1, historyLength+1)
 	if len(h.fCnts) == historyLength {
 		h.fCnts = slices.Delete(h.fCnts, 0, 1)
 	}
@@ -68,24 +72,39 @@ func (h *History) Adapted(weaker radio.Decibel, nbTrans bool) {
 	}
 }
 
-// Link returns how well the device is heard at its data rate: the best SNR of how many
-// uplinks, 20 at most, and how many were lost of how many. settled says that more were
-// heard than are looked at.
-func (h *History) Link() (best radio.Decibel, heard int, lost, of uint32, settled bool) {
-	if len(h.fCnts) == 0 {
-		return lowestSNR, 0, 0, 0, false
+// Link is how a device is heard at its data rate.
+type Link struct {
+	Best    radio.Decibel // best SNR
+	Heard   int           // of how many uplinks, 20 at most
+	Lost    uint32        // frames
+	Of      uint32        // how many, by the frame counter
+	Settled bool          // more uplinks were heard at this data rate than are looked at
+	Since   uint32        // frames with the data rate and the number of transmissions that are in use
+}
+
+// Link returns how the device is heard at its data rate. Heard is 0 where nothing is
+// known.
+func (h *History) Link() Link {
+	if len(h.fCnts) == 0 || slices.Max(h.snrs) == lowestSNR {
+		return Link{}
 	}
 	last := h.fCnts[len(h.fCnts)-1]
-	of = last - h.fCnts[0] + 1
-	return slices.Max(h.snrs), len(h.snrs), of - uint32(len(h.fCnts)), of, h.fCnts[0] != h.from
+	of := last - h.fCnts[0] + 1
+	return Link{
+		Best: slices.Max(h.snrs), Heard: len(h.snrs), Lost: of - uint32(len(h.fCnts)), Of: of,
+		Settled: h.stayed > historyLength, Since: last - h.from + 1,
+	}
 }
+
+// Rate returns the data rate of the last uplink.
+func (h *History) Rate() radio.DataRate { return h.rate }
 
 // From returns the FCntUp of the first uplink with the data rate and the number of
 // transmissions that are in use.
 func (h *History) From() uint32 { return h.from }
 
 // Joined notes that frame counters begin anew.
-func (h *History) Joined() { h.fCnts, h.snrs = h.fCnts[:0], h.snrs[:0] }
+func (h *History) Joined() { h.fCnts, h.snrs, h.stayed = h.fCnts[:0], h.snrs[:0], 0 }
 
 // HeardBy notes that a gateway has heard the last frame, by at least one antenna.
 // Gateways that have not heard the device lately are forgotten.
@@ -103,10 +122,14 @@ func (h *History) HeardBy(up *radio.Uplink) {
 		}
 	}
 	h.paths = append(h.paths, p)
-	if n := len(h.snrs); n > 0 && len(up.Receptions) > 0 {
+	if n := len(h.snrs); n > 0 && slices.ContainsFunc(up.Receptions, answerable) {
 		h.snrs[n-1] = max(h.snrs[n-1], p.SNR)
 	}
 }
+
+// answerable: with others anybody may claim to be the gateway, and say that the device
+// is heard well.
+func answerable(r radio.Reception) bool { return !r.NoDownlink }
 
 // Path returns how a gateway has heard the device. ok is false if it has heard none
 // of the last 20 uplinks.

@@ -35,6 +35,21 @@ func TestHistoryPath(t *testing.T) {
 	}
 }
 
+// A source that cannot be answered may be anybody: its word does not count.
+func TestHistoryOfStrangers(t *testing.T) {
+	var h History
+	heard := func(snr radio.Decibel, stranger bool) {
+		h.HeardBy(&radio.Uplink{Gateway: radio.EUI64{1}, Receptions: []radio.Reception{{SNR: snr, NoDownlink: stranger}}})
+	}
+	h.Uplink(0, radio.DataRate{})
+	if heard(2000, true); h.Link() != (Link{}) {
+		t.Errorf("%+v by the word of a stranger", h.Link())
+	}
+	if heard(-500, false); h.Link().Best != -500 || h.Link().Heard != 1 {
+		t.Errorf("%+v, want -5 dB of one uplink", h.Link())
+	}
+}
+
 // However many gateways say that they hear a device, the latest ones are known.
 func TestHistoryIsBounded(t *testing.T) {
 	var h History

@@ -71,12 +71,20 @@ type State struct {
 	Refused    []Command `json:",omitempty"` // that the device has refused
 	NoRates    uint16    `json:",omitempty"` // data rates that the device has refused, by bit
 	NoPowers   uint16    `json:",omitempty"` // powers that the device has refused, by bit
-	NoCFList   bool      `json:",omitempty"` // the join-accept had no room for the plan's channels
-	LossyAt    uint8     `json:",omitempty"` // the NbTrans with which too much was lost, at this data rate
+	NoMask     *Command  `json:",omitempty"` // the LinkADRReq whose channels the device has refused last
+	LinkTries  uint8     `json:",omitempty"` // LinkADRReqs in vain of late: not answered, not obeyed, or undone
+	LinkAt     uint32    `json:",omitempty"` // FCntUp of the uplink in whose windows the last one was
+	NoCFList   bool      `json:",omitempty"` // the device has not, or no more, the channels of a join-accept
+	Lowered    bool      `json:",omitempty"` // NbTrans was lowered again, at this data rate
+	Swings     uint8     `json:",omitempty"` // how often the power was changed, at this data rate
 	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
-	Sticky     bool      `json:",omitempty"` // the device repeats an answer until it hears a downlink
+	Sticky     uint8     `json:",omitempty"` // downlinks for an answer that the device repeats until it hears one
+	Heard      bool      `json:",omitempty"` // the device has answered something
+	Starts     uint16    `json:",omitempty"` // how often the device has begun anew without having answered
 	LinkADR    bool      `json:",omitempty"` // the device has taken a data rate, a power and a number of transmissions
 	Status     *Status   `json:",omitempty"`
+	Wish       *Wish     `json:",omitempty"` // nil: none
+	Decision   *Decision `json:",omitempty"` // the last one of ADR; nil: none
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
 	RejoinTold bool      `json:",omitempty"`
 	ClassC     bool      `json:",omitempty"` // the device has said that it is in Class C
@@ -118,6 +126,9 @@ func (s *State) Due(wanted []Command, fCntUp uint32) []Command {
 	return due
 }
 
+// HasRefused reports whether the device has refused a command.
+func (s *State) HasRefused(c Command) bool { return s != nil && slices.Contains(s.Refused, c) }
+
 func (s *State) find(c Command) int {
 	return slices.IndexFunc(s.Asked, func(r Request) bool { return r.Command == c })
 }
@@ -141,19 +152,22 @@ func (s *State) Sent(commands []Command, fCntUp uint32, replaces func(next, old 
 }
 
 // Open returns the commands with an identifier that were sent last and are not
-// answered, in the order in which they were sent.
-func (s *State) Open(cid byte) (open []Command) {
+// answered, in the order in which they were sent. Those in whose windows an uplink was
+// that is not before fCntUp do not count: pass the counter of an uplink with answers,
+// or math.MaxUint32.
+func (s *State) Open(cid byte, fCntUp uint32) (open []Command) {
 	if s == nil {
 		return nil
 	}
+	is := func(r *Request) bool { return r.Command.CID == cid && r.FCntUp < fCntUp }
 	last := uint32(0)
 	for i := range s.Asked {
-		if s.Asked[i].Command.CID == cid {
-			last = max(last, s.Asked[i].FCntUp)
+		if r := &s.Asked[i]; is(r) {
+			last = max(last, r.FCntUp)
 		}
 	}
 	for i := range s.Asked {
-		if r := &s.Asked[i]; r.Command.CID == cid && r.FCntUp == last {
+		if r := &s.Asked[i]; is(r) && r.FCntUp == last {
 			open = append(open, r.Command)
 		}
 	}
@@ -163,6 +177,7 @@ func (s *State) Open(cid byte) (open []Command) {
 // Answered returns the State after the device has answered a command.
 func (s *State) Answered(c Command, accepted bool) *State {
 	n := s.clone()
+	n.Heard = true
 	n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c })
 	if !accepted && !slices.Contains(n.Refused, c) {
 		if len(n.Refused) >= maxAsked {
@@ -172,3 +187,50 @@ func (s *State) Answered(c Command, accepted bool) *State {
 	}
 	return n
 }
+
+// Wake returns the State without the requests with an identifier that rest. It is s
+// itself where there are none.
+func (s *State) Wake(cid byte) *State {
+	rests := func(r Request) bool { return r.Command.CID == cid && r.Rests() }
+	if s == nil || !slices.ContainsFunc(s.Asked, rests) {
+		return s
+	}
+	n := s.clone()
+	n.Asked = slices.DeleteFunc(n.Asked, rests)
+	return n
+}
+
+// RefuseLink notes what the device has refused of a LinkADRReq. Only where its
+// channels alone were refused they are the reason.
+func (s *State) RefuseLink(c Command, mask, rate, power bool) {
+	if rate {
+		s.NoRates |= 1 << (c.Payload[0] >> 4)
+	}
+	if power {
+		s.NoPowers |= 1 << (c.Payload[0] & 0x0f)
+	}
+	if mask && !rate && !power {
+		s.NoMask = &c
+	}
+}
+
+// MaskRefused reports whether a LinkADRReq has the channels that were refused last.
+func (s *State) MaskRefused(c Command) bool {
+	if s == nil || s.NoMask == nil {
+		return false
+	}
+	no := &s.NoMask.Payload
+	return c.Payload[1] == no[1] && c.Payload[2] == no[2] && c.Payload[3]>>4 == no[3]>>4
+}
+
+// Begun returns the State of a device that has begun anew with what it was made with.
+func (s *State) Begun() *State {
+	if s == nil || s.Heard || len(s.Asked) == 0 && s.Starts == 0 {
+		return nil
+	}
+	return &State{Starts: min(s.Starts, 1<<15) + 1}
+}
+
+// Deaf reports whether a device that begins anew is not to be asked at once. One that
+// does so with each uplink never answers: it is asked after 1, 2, 4, 8 … starts.
+func (s *State) Deaf() bool { return s != nil && s.Starts&(s.Starts-1) != 0 }

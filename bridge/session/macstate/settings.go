@@ -14,10 +14,6 @@ type Settings struct {
 	MaxEIRP      *radio.Decibel   `json:",omitempty"` // dBm
 	ADRAckLimit  *uint8           `json:",omitempty"` // ADR_ACK_LIMIT is 2^n frames, n 0 to 15
 	ADRAckDelay  *uint8           `json:",omitempty"` // ADR_ACK_DELAY is 2^n frames, n 0 to 15
-	RejoinTime   *uint8           `json:",omitempty"` // a rejoin-request each 2^(n+10) s, n 0 to 15
-	RejoinCount  *uint8           `json:",omitempty"` // and each 2^(n+4) frames, n 0 to 15
-
-	DownlinkFrequencies map[uint8]radio.Frequency `json:",omitempty"` // of RX1, by the number of the channel
 
 	// How many uplinks, and how long, from one DevStatusReq to the next: default 200 and
 	// 24 h. 0 of one is never by that.

@@ -9,10 +9,11 @@ import (
 	"lorawand/bridge/store"
 )
 
-// Commits is a store that keeps what is committed in memory, or fails, or hangs.
-// The zero value works. It may be used by several goroutines.
+// Commits is a store in memory that can be made to fail or to hang. The zero value
+// works. It may be used by several goroutines.
 type Commits struct {
-	// Block, if it is not nil, holds up each commit until something is received.
+	// Block, if it is not nil, delays each commit until a value is received from
+	// it.
 	Block chan struct{}
 
 	mu      sync.Mutex
@@ -20,7 +21,7 @@ type Commits struct {
 	err     error
 }
 
-// Commit keeps records, or returns what Fail was told.
+// Commit keeps the records, or returns the error that was given to Fail.
 func (c *Commits) Commit(records ...store.Record) error {
 	if c.Block != nil {
 		<-c.Block
@@ -41,7 +42,7 @@ func (c *Commits) Fail(err error) {
 	c.err = err
 }
 
-// Count returns how many commits there were, and records in them.
+// Count returns how many commits there were, and how many records were in them.
 func (c *Commits) Count() (commits, records int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,8 +52,8 @@ func (c *Commits) Count() (commits, records int) {
 	return len(c.commits), records
 }
 
-// State returns what the commits come to: "kind/key=data", sorted, with blanks
-// between.
+// State returns the records after all commits as "kind/key=data", sorted and
+// separated by blanks.
 func (c *Commits) State() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,34 +13,36 @@ import (
 	"lorawand/bridge/store"
 )
 
-// Store is what every store promises: Commit puts records into it, all or none
-// and in their order, and when it returns nil they are there whatever happens
-// then. Records returns those of a kind, sorted by key.
+// Store has what every store promises. Commit stores records, all or none, in their
+// order; when it returns nil, no failure loses them. Records returns the records of
+// a kind, sorted by key.
 type Store interface {
 	Commit(records ...store.Record) error
 	Records(kind string) []store.Record
 	Close() error
 }
 
-// Subject is a store to test, with nothing in it.
+// Subject is an empty store to test.
 type Subject struct {
-	// Open opens it, again after Close or Cut, with what was committed.
+	// Open opens the store; after Close or Cut it opens it again with the committed
+	// records.
 	Open func() (Store, error)
-	// Cut ends the process or the power while the store is open.
+	// Cut ends the process, or cuts the power, while the store is open.
 	Cut func()
-	// Break has commits fail, or succeed again. nil: that cannot be had.
+	// Break makes commits fail or succeed again. nil: this store cannot be made to
+	// fail.
 	Break func(yes bool)
 }
 
-// Tester is what Conform needs of a *testing.T.
+// Tester has the methods of *testing.T that Conform uses.
 type Tester interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
-// Conform tests that a store keeps its promise; the tests of every store call
-// it. empty makes a subject anew for each check.
+// Conform tests that a store keeps its promise. The tests of every store call it.
+// empty makes a new subject for each check.
 func Conform(t Tester, empty func() Subject) {
 	t.Helper()
 	for _, c := range []struct {
@@ -65,7 +67,7 @@ func Conform(t Tester, empty func() Subject) {
 	}
 }
 
-// trial is one check, with what the store is to hold.
+// trial is one check, with the records that the store must hold.
 type trial struct {
 	Tester
 	Subject
@@ -88,7 +90,7 @@ func (x *trial) open() {
 	x.store = s
 }
 
-// again closes the store, or cuts it off, and opens it.
+// again closes the store or cuts its power, and opens it again.
 func (x *trial) again(cut bool) {
 	x.Helper()
 	if cut {
@@ -99,7 +101,7 @@ func (x *trial) again(cut bool) {
 	x.open()
 }
 
-// commit commits, and holds the store to it.
+// commit commits records, and compares the store with what it must hold.
 func (x *trial) commit(records ...store.Record) {
 	x.Helper()
 	if err := x.store.Commit(records...); err != nil {
@@ -109,7 +111,7 @@ func (x *trial) commit(records ...store.Record) {
 	x.compare()
 }
 
-// expect notes what was committed.
+// expect records what was committed.
 func (x *trial) expect(records []store.Record) {
 	for _, r := range records {
 		at := [2]string{r.Kind, r.Key}
@@ -122,8 +124,8 @@ func (x *trial) expect(records []store.Record) {
 	}
 }
 
-// compare holds the store against what it is to have. A kind that is not there
-// has no records.
+// compare compares the store with what it must hold. An unknown kind has no
+// records.
 func (x *trial) compare() {
 	x.Helper()
 	byKind := map[string][]store.Record{"none": nil}
@@ -141,7 +143,7 @@ func (x *trial) compare() {
 	}
 }
 
-// describe tells the beginning of a few records.
+// describe returns a text about the first records.
 func describe(records []store.Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d:", len(records))
@@ -155,7 +157,7 @@ func same(a, b store.Record) bool {
 	return a.Kind == b.Kind && a.Key == b.Key && a.Version == b.Version && bytes.Equal(a.Data, b.Data)
 }
 
-// kinds are those that the checks use.
+// kinds are the kinds that the checks use.
 var kinds = []string{"device", "counters", "größe"}
 
 func (x *trial) records() {
@@ -183,7 +185,7 @@ func (x *trial) order() {
 	x.commit(a(2, []byte("two")), a(3, []byte("three")))
 	x.commit(a(1, nil), a(4, []byte("four")))
 	x.commit(a(5, []byte("five")), a(1, nil))
-	x.commit(a(1, nil)) // there is none
+	x.commit(a(1, nil)) // there was no such record
 }
 
 func (x *trial) copies() {
@@ -195,7 +197,8 @@ func (x *trial) copies() {
 	x.compare()
 }
 
-// refusals leave the store as it was, whatever else is in the commit.
+// refusals tests that a bad record leaves the store unchanged, whatever else is in
+// its commit.
 func (x *trial) refusals() {
 	x.commit(store.Record{Kind: "device", Key: "a", Data: []byte("one")})
 	good := store.Record{Kind: "device", Key: "a", Data: []byte("two")}
@@ -258,7 +261,8 @@ func (x *trial) closed() {
 	x.compare()
 }
 
-// whole has several goroutines commit pairs, which a reader sees as pairs.
+// whole lets several goroutines commit pairs of records. A reader must always see
+// both or none.
 func (x *trial) whole() {
 	const writers, commits = 4, 20
 	stop, watched := make(chan struct{}), make(chan struct{})
@@ -290,7 +294,7 @@ func (x *trial) whole() {
 	for w := range writers {
 		first = append(first, pair(w, 0)...)
 	}
-	x.commit(first...) // from now on nobody's place changes
+	x.commit(first...) // from here on no record changes its place
 	var wg sync.WaitGroup
 	for w := range writers {
 		wg.Go(func() {
@@ -325,7 +329,7 @@ func (x *trial) opened() {
 	}
 }
 
-// many commits, now and then with a cut, are held against a map.
+// many makes many commits and some power cuts, and compares the store with a map.
 func (x *trial) many() {
 	rnd := rand.New(rand.NewSource(1))
 	for range 150 {

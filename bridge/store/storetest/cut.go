@@ -6,24 +6,24 @@ import (
 	"slices"
 )
 
-// sectorSize is what a disk writes whole or not at all, bytes.
+// sectorSize is the number of bytes that a disk writes completely or not at all.
 const sectorSize = 512
 
-// Cut says what a power cut leaves of what was not synced.
+// Cut says which unsynced changes survive a power cut.
 type Cut struct {
-	// Name tells whether a change of the folder has reached the disk, and Data
-	// whether a part of a file has: the 512 bytes of a sector, or its new size.
-	// They are asked in the order in which the changes were made; whichever
-	// they take makes an order that a disk may have chosen.
+	// Name says whether a change of the folder has reached the disk. Data says the
+	// same of a part of a file: the 512 bytes of a sector, or its new size. They
+	// are called in the order of the changes; each sequence of answers stands for
+	// an order in which a disk may have written.
 	Name, Data func() bool
-	Rubbish    byte // what stands where the new size has come and the bytes have not
+	Rubbish    byte // stands where the new size has reached the disk and the bytes have not
 }
 
-// all is a cut that leaves everything.
+// all is a cut after which everything has reached the disk.
 var all = Cut{Name: func() bool { return true }, Data: func() bool { return true }}
 
-// After returns the disk after a power cut behind the first n operations, the
-// last of which may not have been finished.
+// After returns the disk after a power cut behind the first n operations. The last
+// of them may be incomplete.
 func (f *Disk) After(n int, c Cut) *Disk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -34,8 +34,9 @@ func (f *Disk) After(n int, c Cut) *Disk {
 	return d.cut(c)
 }
 
-// Cuts yields, behind each operation, how many are done and how the disk is after
-// a power cut there: what After returns, in linear time for all of them.
+// Cuts yields for each operation how many are done, and a function that returns the
+// disk after a power cut there. The disks are those of After, but all of them
+// together take linear time.
 func (f *Disk) Cuts() iter.Seq2[int, func(Cut) *Disk] {
 	return func(yield func(int, func(Cut) *Disk) bool) {
 		f.mu.Lock()
@@ -50,7 +51,7 @@ func (f *Disk) Cuts() iter.Seq2[int, func(Cut) *Disk] {
 	}
 }
 
-// platter is what of the operations is safe, and what is not.
+// platter divides the operations into those that are safe and those that are not.
 type platter struct {
 	names  map[string]int
 	folder []operation // changes of names that are not synced
@@ -58,8 +59,8 @@ type platter struct {
 }
 
 type platterFile struct {
-	data    []byte   // that is safe
-	changes []change // since, oldest first
+	data    []byte   // safe
+	changes []change // not yet safe, oldest first
 }
 
 type change struct {
@@ -72,7 +73,7 @@ type changeState int
 const (
 	pending changeState = iota
 	safe                // a sync has succeeded
-	doubted             // a sync has failed; no later one catches it up
+	doubted             // a sync has failed; no later sync makes up for it
 )
 
 func newPlatter(files map[string][]byte) *platter {
@@ -92,7 +93,7 @@ func (d *platter) do(op operation) {
 		d.folder = append(d.folder, op)
 	case OpSyncDir:
 		if op.failed {
-			return // a change of names stays in doubt until it is synced
+			return // a change of names is not safe until it is synced
 		}
 		for _, o := range d.folder {
 			rename(d.names, o)
@@ -153,7 +154,7 @@ func (d *platter) cut(c Cut) *Disk {
 	return NewDisk(files)
 }
 
-// tear does a part of an operation.
+// tear applies a part of an operation.
 func (c Cut) tear(data []byte, o operation) []byte {
 	if o.op == OpTruncate {
 		if c.Data() {
@@ -164,7 +165,7 @@ func (c Cut) tear(data []byte, o operation) []byte {
 	end := o.at + int64(len(o.data))
 	if size := int64(len(data)); end > size && c.Data() {
 		data = resize(data, end)
-		for i := max(size, o.at); i < end; i++ { // a gap in front of it is zeros
+		for i := max(size, o.at); i < end; i++ { // zeros fill a gap in front of it
 			data[i] = c.Rubbish
 		}
 	}

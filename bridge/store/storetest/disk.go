@@ -13,29 +13,29 @@ import (
 	"lorawand/bridge/store"
 )
 
-// Disk is a store.FS in memory. It notes each operation that changes
-// something, and After gives the disk as a power cut may leave it. Faults can
-// be put into it at any time.
+// Disk is a store.FS in memory. It records each operation that changes something,
+// and After returns the disk as a power cut may leave it. A test can inject faults
+// at any time.
 type Disk struct {
 	mu       sync.Mutex
 	locked   bool
 	names    map[string]*file
-	start    map[string][]byte // what was there before the first operation
+	start    map[string][]byte // the files before the first operation
 	ops      []operation
 	nextFile int
 	fault    func(op, name string) error
-	capacity int64 // bytes; 0: no bound
+	capacity int64 // bytes; 0: unlimited
 }
 
 var _ store.FS = (*Disk)(nil)
 
-// file is a file, which may have any number of names.
+// file is a file with any number of names.
 type file struct {
 	number int
 	data   []byte
 }
 
-// Operations as a fault function is told them. "read" and "list" change
+// Names of operations as a fault function gets them. "read" and "list" change
 // nothing.
 const (
 	OpCreate   = "create"
@@ -54,12 +54,12 @@ const (
 type operation struct {
 	op, name, to string
 	file         int
-	at           int64 // of a write; the new size of a truncation
+	at           int64 // of a write; for a truncation the new size
 	data         []byte
 	failed       bool // of a sync
 }
 
-// NewDisk returns a disk with files, which may be nil.
+// NewDisk returns a disk with these files. files may be nil.
 func NewDisk(files map[string][]byte) *Disk {
 	f := &Disk{names: map[string]*file{}, start: map[string][]byte{}}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -74,23 +74,24 @@ func (f *Disk) newFile(data []byte) *file {
 	return &file{number: f.nextFile, data: data}
 }
 
-// Fail sets a function that is asked before each operation for an error, or nil
-// for none. A sync that fails leaves open what is on the disk.
+// Fail sets a function that returns an error, or nil, before each operation. After
+// a sync that fails it is open which bytes are on the disk.
 func (f *Disk) Fail(fault func(op, name string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
 }
 
-// SetCapacity bounds the size of all files together, in bytes; 0 is no bound. A
-// write that does not fit is done as far as it fits.
+// SetCapacity limits the size of all files together, in bytes; 0 is no limit. A
+// write beyond it writes the bytes that fit.
 func (f *Disk) SetCapacity(n int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.capacity = n
 }
 
-// SetReadOnly refuses all changes, or none. It takes the place of Fail.
+// SetReadOnly makes all changes fail, or succeed again. It replaces the function of
+// Fail.
 func (f *Disk) SetReadOnly(yes bool) {
 	if !yes {
 		f.Fail(nil)
@@ -104,14 +105,14 @@ func (f *Disk) SetReadOnly(yes bool) {
 	})
 }
 
-// Ops returns how many operations have changed something.
+// Ops returns how many operations changed something.
 func (f *Disk) Ops() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.ops)
 }
 
-// Files returns what is in the folder now.
+// Files returns the present content of the folder.
 func (f *Disk) Files() map[string][]byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -248,7 +249,7 @@ func (f *Disk) SyncDir() error {
 type handle struct {
 	f    *Disk
 	file *file
-	name string // when it was opened
+	name string // at the time when it was opened
 }
 
 func (h *handle) Close() error { return nil }
@@ -267,7 +268,7 @@ func (h *handle) WriteAt(b []byte, at int64) (int, error) {
 		for _, file := range f.names {
 			free -= int64(len(file.data))
 		}
-		// What replaces bytes that are there needs no room.
+		// Bytes that replace others need no room.
 		n = int(min(int64(n), max(free+int64(len(h.file.data))-at, 0)))
 	}
 	h.file.data = writeAt(h.file.data, b[:n], at)
@@ -299,7 +300,7 @@ func (h *handle) Sync() error {
 	return err
 }
 
-// String tells what was done, one operation a line.
+// String returns the operations, one in each line.
 func (f *Disk) String() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package storetest tests stores, and those that use one: a disk in memory that
-// fails and loses power as a real one does, and a test of what every store
-// promises.
+// Package storetest helps to test stores and their users: a disk in memory that
+// fails and loses power as a real one does, and a conformance test of what every
+// store promises.
 package storetest

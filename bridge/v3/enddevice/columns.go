@@ -50,6 +50,7 @@ var columns = []struct {
 	{"rx2_frequency", rx2Frequency},
 	{"supports_32_bit_f_cnt", boolean(func(d *session.Device, v bool) { d.Settings.Counter16 = !v })},
 	{"resets_f_cnt", boolean(func(d *session.Device, v bool) { d.Settings.ResetsFCnt = v })},
+	{"test_port", boolean(func(d *session.Device, v bool) { d.Settings.TestPort = v })},
 	{"resets_join_nonces", boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v })},
 	{"supports_class_b", boolean(func(d *session.Device, v bool) { d.ClassB = v })},
 	{"supports_class_c", boolean(func(d *session.Device, v bool) { d.ClassC = v })},
@@ -166,7 +167,7 @@ func SetFields(d *session.Device, fields map[string]string, o Options) (notes []
 		return nil, err
 	}
 	if _, addressed := fields[devAddrColumn]; d.Session != nil && !had && !addressed {
-		return nil, fmt.Errorf("%s: %w", devAddrColumn, errMissing)
+		return nil, fmt.Errorf("%s: %w", devAddrColumn, ErrMissing)
 	}
 	use(d, before)
 	o.defaults(d)

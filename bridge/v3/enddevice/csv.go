@@ -179,7 +179,7 @@ func (t *table) device(row []string, o Options, note func(format string, args ..
 	case d.ID.Device == "":
 		return d, errors.New("without id and dev_eui")
 	case d.Session != nil && !addressed:
-		return d, fmt.Errorf("%s: %w", devAddrColumn, errMissing)
+		return d, fmt.Errorf("%s: %w", devAddrColumn, ErrMissing)
 	}
 	use(d, session.Settings{})
 	o.defaults(d)

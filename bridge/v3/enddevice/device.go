@@ -116,11 +116,15 @@ type sessionKeysJSON struct {
 
 type macStateJSON struct {
 	Current        *parametersJSON       `json:"current_parameters,omitempty"`
-	Desired        *parametersJSON       `json:"desired_parameters,omitempty"` // only written
-	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"`    // only written
+	Desired        *parametersJSON       `json:"desired_parameters,omitempty"`
+	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"` // only written
 	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
 
 	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
+
+	LastStatus     number   `json:"last_dev_status_f_cnt_up,omitzero"`
+	RejectedRates  []number `json:"rejected_adr_data_rate_indexes,omitempty"`
+	RejectedPowers []number `json:"rejected_adr_tx_power_indexes,omitempty"`
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -142,6 +146,7 @@ type parametersJSON struct {
 	RX2Frequency     bigNumber            `json:"rx2_frequency,omitzero"`
 	MaxDutyCycle     enum[dutyCycleNames] `json:"max_duty_cycle,omitempty"`
 	RejoinTimePeriod enum[rejoinNames]    `json:"rejoin_time_periodicity,omitempty"`
+	RejoinCount      enum[rejoinCounts]   `json:"rejoin_count_periodicity,omitempty"`
 	Channels         []channelJSON        `json:"channels,omitempty"`
 	ADRAckLimitExp   enum[ackLimitNames]  `json:"adr_ack_limit_exponent,omitempty"`
 	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
@@ -251,6 +256,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
+			d.Session.MAC = m.state(&r, &j.statusJSON)
 		}
 	}
 	if r.err != nil {
@@ -356,7 +362,7 @@ func (j *sessionJSON) session(r *reader) *session.Session {
 	}
 	s.Heard = s.FCntUp > 0
 	if !r.text("session.dev_addr", j.DevAddr, &s.DevAddr) {
-		r.fail("session.dev_addr", errMissing)
+		r.fail("session.dev_addr", ErrMissing)
 	}
 	k := &j.Keys
 	r.key("session.keys.f_nwk_s_int_key", k.FNwkSIntKey, &s.Keys.FNwkSIntKey)

@@ -89,6 +89,7 @@ type (
 	sourceNames     struct{}
 	dutyCycleNames  struct{}
 	rejoinNames     struct{}
+	rejoinCounts    struct{}
 	ackLimitNames   struct{}
 	ackDelayNames   struct{}
 )
@@ -117,6 +118,7 @@ func (dutyCycleNames) name(n uint64) string { return power("DUTY_CYCLE_", n) }
 func (ackLimitNames) name(n uint64) string  { return power("ADR_ACK_LIMIT_", n) }
 func (ackDelayNames) name(n uint64) string  { return power("ADR_ACK_DELAY_", n) }
 
+func (rejoinCounts) name(n uint64) string { return power("REJOIN_COUNT_", n+4) }
 func (rejoinNames) name(n uint64) string {
 	if n > maxExponent {
 		return ""

@@ -111,10 +111,10 @@ func joinedParameters(d *session.Device) *session.Parameters {
 	return &p
 }
 
-var (
-	errMissing   = errors.New("missing")
-	errNoVersion = fmt.Errorf("%w; --version names that of devices that have none", errMissing)
-)
+// ErrMissing is the reason for refusing a device that lacks a field.
+var ErrMissing = errors.New("missing")
+
+var errNoVersion = fmt.Errorf("%w; --version names that of devices that have none", ErrMissing)
 
 // version reads "MAC_V1_0_3" as well as "1.0.3", and "V1.0.3" and "LoRaWAN 1.0.3"
 // as makers of devices write it.

@@ -6,8 +6,7 @@ import (
 	"lorawand/bridge/session"
 )
 
-// statusJSON is what a device has told of itself with DevStatusAns. It is only
-// written.
+// statusJSON is what a device has told of itself with DevStatusAns.
 type statusJSON struct {
 	At         string   `json:"last_dev_status_received_at,omitempty"`
 	PowerState string   `json:"power_state,omitempty"`

@@ -154,6 +154,10 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		m.Current = parametersOf(d, &p)
 	}
 	m.Desired = m.Current
+	if m.Current != nil {
+		m.Desired = desiredOf(d, s)
+	}
+	m.tell(s.MAC)
 	if s.Heard && s.FCntUp == 0 {
 		// Else the first uplink would be taken once more.
 		var u recentUplink

@@ -16,7 +16,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// Check returns everything that is wrong at once, as ErrConfig.
+// Check returns all faults of the configuration at once, as ErrConfig.
 func (c *Config) Check() error {
 	var f faults
 	if c.Store.Path == "" {
@@ -34,6 +34,7 @@ func (c *Config) Check() error {
 	address(&f, "http.api_listen", c.HTTP.APIListen, true)
 	address(&f, "udp.listen", c.UDP.Listen, true)
 	durationRange(&f, "formatter.deadline", c.Formatter.Deadline, time.Millisecond, time.Second)
+	durationRange(&f, "formatter.wait", c.Formatter.Wait, 10*time.Millisecond, time.Minute)
 	checkGateways(&f, c.Gateways)
 	return f.err()
 }
@@ -107,6 +108,7 @@ func (m *MQTT) check(f *faults) {
 	intRange(f, "offline_messages", l.OfflineMessages, 1, 1_000_000)
 	intRange(f, "offline_bytes", l.OfflineBytes, 4096, 1<<30)
 	intRange(f, "offline_bytes_total", l.OfflineBytesTotal, 4096, 1<<30)
+	intRange(f, "kept_bytes_total", l.KeptBytesTotal, 4096, 32<<20)
 	durationRange(f, "mqtt.limits.session_expiry", l.SessionExpiry, time.Second, 365*24*time.Hour)
 }
 

@@ -1,5 +1,5 @@
-// Package config reads the configuration file of lorawand: one TOML file, in
-// which unknown keys are refused and every key has a default.
+// Package config reads the configuration file of lorawand: one TOML file. It
+// refuses unknown keys, and every key has a default.
 package config
 
 import (
@@ -14,12 +14,12 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// DefaultPath is where the file is unless a flag or $LORAWAND_CONFIG says
-// otherwise.
+// DefaultPath is the path of the file unless a flag or $LORAWAND_CONFIG names
+// another.
 const DefaultPath = "/etc/lorawand/lorawand.toml"
 
-// ErrConfig is the reason for a configuration that cannot be used. The error
-// unwraps to one for each fault.
+// ErrConfig is the reason for refusing a configuration. The error unwraps to one
+// error for each fault.
 var ErrConfig = errors.New("unusable configuration")
 
 // Config is the whole configuration.
@@ -67,8 +67,8 @@ type MQTT struct {
 	Listen          []string `toml:"listen"`
 	TLSListen       []string `toml:"tls_listen"`
 	WebSocketListen []string `toml:"websocket_listen"`
-	// Origins of web pages that may connect over WebSocket, besides those of the
-	// same host; "*" is all.
+	// Origins of web pages that may connect over WebSocket, in addition to those of
+	// the same host; "*" stands for all.
 	WebSocketOrigins []string `toml:"websocket_origins"`
 	Certificate      string   `toml:"certificate"`
 	Key              string   `toml:"key"`
@@ -96,6 +96,7 @@ type Limits struct {
 	OfflineMessages           int      `toml:"offline_messages"`
 	OfflineBytes              int      `toml:"offline_bytes"`
 	OfflineBytesTotal         int      `toml:"offline_bytes_total"`
+	KeptBytesTotal            int      `toml:"kept_bytes_total"`
 	SessionExpiry             Duration `toml:"session_expiry"`
 }
 
@@ -115,6 +116,7 @@ type UDP struct {
 type Formatter struct {
 	JavaScript bool     `toml:"javascript"`
 	Deadline   Duration `toml:"deadline"`
+	Wait       Duration `toml:"wait"`
 }
 
 // Gateway is a [[gateway]] table.
@@ -137,7 +139,7 @@ func (g *Gateway) Antenna() float64 {
 	return *g.AntennaGain
 }
 
-// Location is where a gateway stands.
+// Location is the position of a gateway.
 type Location struct {
 	Latitude  float64 `toml:"latitude"`
 	Longitude float64 `toml:"longitude"`
@@ -169,7 +171,7 @@ type GNSS struct {
 	Device string `toml:"device"`
 }
 
-// Duration is a time.Duration that is written as "15s".
+// Duration is a time.Duration written as "15s".
 type Duration time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -185,7 +187,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 // MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// String returns the duration as it is written.
+// String returns the duration as in the file.
 func (d Duration) String() string { return time.Duration(d).String() }
 
 // D returns the duration.
@@ -202,21 +204,27 @@ func Default() Config {
 			RX1Delay: Duration(5 * time.Second), DefaultFrequencyPlan: "EU_863_870_TTN",
 		},
 		MQTT: MQTT{
-			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, WebSocketOrigins: []string{}, Tenant: "ttn", LegacyFields: true,
+			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, WebSocketOrigins: []string{},
+			Tenant: "ttn", LegacyFields: true,
 			Limits: Limits{
 				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
-				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending, WriteDeadline: Duration(500 * time.Millisecond),
-				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20, SessionExpiry: Duration(24 * time.Hour),
+				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending,
+				WriteDeadline: Duration(500 * time.Millisecond),
+				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20,
+				KeptBytesTotal: 1 << 20, SessionExpiry: Duration(24 * time.Hour),
 			},
 		},
-		HTTP:      HTTP{Listen: httpListen},
-		UDP:       UDP{Listen: "127.0.0.1:1700"},
-		Formatter: Formatter{JavaScript: true, Deadline: Duration(100 * time.Millisecond)},
+		HTTP: HTTP{Listen: httpListen},
+		UDP:  UDP{Listen: "127.0.0.1:1700"},
+		Formatter: Formatter{
+			JavaScript: true, Deadline: Duration(100 * time.Millisecond),
+			Wait: Duration(250 * time.Millisecond),
+		},
 	}
 }
 
-// Find returns the path of the file: the one given, else $LORAWAND_CONFIG,
-// else DefaultPath. must says that the file has to exist.
+// Find returns the path of the file: the given one, else $LORAWAND_CONFIG, else
+// DefaultPath. must says that the file has to exist.
 func Find(given string) (path string, must bool) {
 	if given != "" {
 		return given, true
@@ -227,9 +235,9 @@ func Find(given string) (path string, must bool) {
 	return DefaultPath, false
 }
 
-// Load reads a file, and the variables of the environment that override its
-// keys, and checks it. Without must, a file that does not exist is an empty one.
-// The error is ErrConfig and names every fault with file and key.
+// Load reads and checks a file, with the environment variables that override its
+// keys. Without must, a file that does not exist counts as empty. The error is
+// ErrConfig and names every fault with file and key.
 func Load(path string, must bool) (Config, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !must {
@@ -245,7 +253,7 @@ func Load(path string, must bool) (Config, error) {
 	return c, nil
 }
 
-// fileError puts the file's name before each fault.
+// fileError adds the name of the file to each fault.
 type fileError struct {
 	path string
 	err  error
@@ -258,7 +266,7 @@ func (e *fileError) Error() string {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		if !strings.HasPrefix(f.Error(), "$") { // of the environment
+		if !strings.HasPrefix(f.Error(), "$") { // from the environment
 			b.WriteString(e.path)
 			b.WriteString(": ")
 		}
@@ -288,7 +296,7 @@ func parse(b []byte, environ []string) (Config, error) {
 	return c, nil
 }
 
-// fill gives what depends on other keys its default.
+// fill sets the defaults that depend on other keys.
 func (c *Config) fill() {
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
@@ -311,7 +319,7 @@ func (c *Config) fill() {
 	}
 }
 
-// tomlFaults says where the text is wrong.
+// tomlFaults returns the faults of the text, with their places.
 func tomlFaults(err error) error {
 	var strict *toml.StrictMissingError
 	if errors.As(err, &strict) {
@@ -345,7 +353,7 @@ func keyText(k toml.Key) string {
 	return b.String()
 }
 
-// faults collects what is wrong.
+// faults is a list of faults.
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {

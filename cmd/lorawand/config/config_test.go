@@ -40,7 +40,8 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	g := c.Gateways[0]
-	if g.ID != "eui-0242020000247803" || g.Location.Latitude != 52.3731 || g.Location.Altitude != 12 || !*g.EnforceDutyCycle {
+	if g.ID != "eui-0242020000247803" || g.Location.Latitude != 52.3731 || g.Location.Altitude != 12 ||
+		!*g.EnforceDutyCycle {
 		t.Errorf("gateway %+v", g)
 	}
 	if s := c.Gateways[1].SX1302; s.Board != "rak2287" || s.GNSS.Device != "/dev/ttyAMA0" {
@@ -48,9 +49,8 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	}
 }
 
-// Every key that users rely on is accepted.
-func TestEveryKey(t *testing.T) {
-	const text = `
+// everyKey is a configuration with all keys that users rely on.
+const everyKey = `
 [store]
 path = "/x"
 ephemeral = true
@@ -77,6 +77,7 @@ tenant = "tti"
 legacy_fields = false
 zero_fields = true
 attributes = true
+keep_sessions = true
 [mqtt.limits]
 clients = 1
 unauthenticated = 2
@@ -91,6 +92,7 @@ subscriptions = 7
 offline_messages = 8
 offline_bytes = 9000
 offline_bytes_total = 10000
+kept_bytes_total = 11000
 session_expiry = "1h"
 [http]
 listen = ""
@@ -101,6 +103,7 @@ accept_unknown = true
 [formatter]
 javascript = false
 deadline = "50ms"
+wait = "5s"
 [[gateway]]
 eui = "a1c0ffee00000000"
 antenna_gain = -1.5
@@ -131,14 +134,19 @@ silence = "1h"
 [gateway.sx1302.gnss]
 device = "d"
 `
-	c, err := Parse([]byte(text))
+
+// Every key that users rely on is accepted.
+func TestEveryKey(t *testing.T) {
+	c, err := Parse([]byte(everyKey))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Store.CommitInterval != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 || c.UDP.Listen != "" || !c.MQTT.ZeroFields {
+	if c.Store.CommitInterval != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 ||
+		c.UDP.Listen != "" || !c.MQTT.ZeroFields {
 		t.Errorf("%+v", c)
 	}
-	if g := c.Gateways; g[0].Driver != "udp" || g[0].FrequencyPlan != "EU_863_870" || *g[0].EnforceDutyCycle || *g[0].AntennaGain != -1.5 || !*g[1].EnforceDutyCycle {
+	if g := c.Gateways; g[0].Driver != "udp" || g[0].FrequencyPlan != "EU_863_870" || *g[0].EnforceDutyCycle ||
+		*g[0].AntennaGain != -1.5 || !*g[1].EnforceDutyCycle {
 		t.Errorf("gateways %+v", g)
 	}
 }
@@ -180,7 +188,8 @@ func TestConcentrator(t *testing.T) {
 		checkListens(t, p, &c.Chip)
 	}
 	c, err := (&SX1302{Board: "rak2287"}).Concentrator("EU_863_870_TTN")
-	if err != nil || c.Chip.Radios[0].Frequency != 867_500_000 || c.Chip.Radios[1].Frequency != 868_500_000 || c.Chip.Channels[3].Offset != -400_000 ||
+	if err != nil || c.Chip.Radios[0].Frequency != 867_500_000 || c.Chip.Radios[1].Frequency != 868_500_000 ||
+		c.Chip.Channels[3].Offset != -400_000 ||
 		!c.Chip.Service.Enabled || c.Chip.FSK.BitRate != 50_000 {
 		t.Errorf("%+v, %v", c.Chip, err)
 	}
@@ -202,14 +211,26 @@ func TestGlobalConfFaults(t *testing.T) {
 		plan, old, now string
 		want           []string
 	}{
-		"as it is":          {"EU_863_870_TTN", "", "", nil},
-		"North America":     {"US_902_928_FSB_2", "", "", []string{at + ":35: chan_multiSF_0: ", "868.1 MHz lies in no sub-band of US_902_928_FSB_2: is the file for the region of frequency_plan?"}},
+		"as it is": {"EU_863_870_TTN", "", "", nil},
+		"North America": {"US_902_928_FSB_2", "", "", []string{
+			at + ":35: chan_multiSF_0: ",
+			"868.1 MHz lies in no sub-band of US_902_928_FSB_2: is the file for the region of frequency_plan?",
+		}},
 		"India":             {"IN_865_867", "", "", []string{at + ":35: chan_multiSF_0: "}},
 		"a channel outside": {"EU_863_870_TTN", `"freq": 867500000`, `"freq": 863200000`, []string{at + ":38: chan_multiSF_3: ", "862.8 MHz"}},
-		"no channel of it":  {"EU_863_870_TTN", `868500000`, `864500000`, []string{"none of its 6 channels is one of EU_863_870_TTN"}},
-		"two faults":        {"EU_863_870_TTN", `"clksrc": 0`, `"clksrc": 7, "full_duplex2": 0`, []string{at + ":6: clksrc: 7, must be 0 to 1"}},
-		"no device":         {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/spi"`, []string{`gateway[0].sx1302.device: missing, and com_path of the global_conf.json is "/dev/spi"`}},
-		"a tty":             {"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`, []string{`gateway[0].sx1302.device: boards behind a USB bridge`}},
+		"no channel of it": {
+			"EU_863_870_TTN", `868500000`, `864500000`,
+			[]string{"none of its 6 channels is one of EU_863_870_TTN"},
+		},
+		"two faults": {"EU_863_870_TTN", `"clksrc": 0`, `"clksrc": 7, "full_duplex2": 0`, []string{at + ":6: clksrc: 7, must be 0 to 1"}},
+		"no device": {
+			"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/spi"`,
+			[]string{`gateway[0].sx1302.device: missing, and com_path of the global_conf.json is "/dev/spi"`},
+		},
+		"a tty": {
+			"EU_863_870_TTN", `"/dev/spidev0.0"`, `"/dev/ttyACM0"`,
+			[]string{`gateway[0].sx1302.device: boards behind a USB bridge`},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(string(file), tt.old, tt.now, 1)
@@ -219,7 +240,9 @@ func TestGlobalConfFaults(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Parse(fmt.Appendf(nil, "[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\n[gateway.sx1302]\nreset = \"none\"\nglobal_conf = %q\n", tt.plan, path))
+			_, err := Parse(fmt.Appendf(nil,
+				"[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\n[gateway.sx1302]\nreset = \"none\"\nglobal_conf = %q\n",
+				tt.plan, path))
 			if (err == nil) != (tt.want == nil) {
 				t.Fatal(err)
 			}
@@ -243,7 +266,8 @@ func TestProbed(t *testing.T) {
 		if b.USB {
 			continue
 		}
-		if err != nil || c.Board.Reset != "gpiochip1:3" || c.Board.Power != b.Power || c.Chip.Radios[b.ClockSource].Type != b.Radios[0].Type {
+		if err != nil || c.Board.Reset != "gpiochip1:3" || c.Board.Power != b.Power ||
+			c.Chip.Radios[b.ClockSource].Type != b.Radios[0].Type {
 			t.Errorf("%s: %+v, %v", b.Name, c, err)
 		}
 	}
@@ -253,7 +277,10 @@ func TestProbed(t *testing.T) {
 			t.Errorf("a board that only a global_conf describes, on %q: %+v, %v", given, c, err)
 		}
 	}
-	for file, want := range map[string]string{"/none.json": "sx1302.global_conf: open /none.json", semtechFile: "sx1302.reset: not known of global_conf.json on /dev/spidev0.0: give"} {
+	for file, want := range map[string]string{
+		"/none.json": "sx1302.global_conf: open /none.json",
+		semtechFile:  "sx1302.reset: not known of global_conf.json on /dev/spidev0.0: give",
+	} {
 		if _, err := (&SX1302{GlobalConf: file}).Probed(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", file, err, want)
 		}
@@ -281,12 +308,16 @@ func TestGlobalConfKeys(t *testing.T) {
 		fine    sx1302.FineTimestamps
 		antenna float64
 	}{
-		"neither":          {chip("board = \"rak2287\"\n"), sx1302.NoFineTimestamps, 0},
-		"key":              {chip("board = \"rak2287\"\nfine_timestamps = \"high_capacity\"\n"), sx1302.FineTimestampsSF10, 0},
-		"file":             {chip("board = \"rak2287\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
-		"file, no board":   {chip("device = \"/dev/spidev0.0\"\nreset = \"none\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
-		"keys and file":    {strings.Replace(chip("board = \"rak2287\"\nfine_timestamps = \"off\"\n"+conf), "driver", "antenna_gain = 0.0\ndriver", 1), sx1302.NoFineTimestamps, 0},
-		"another antenna":  {strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 4.0\ndriver", 1), sx1302.FineTimestampsAll, 4},
+		"neither":        {chip("board = \"rak2287\"\n"), sx1302.NoFineTimestamps, 0},
+		"key":            {chip("board = \"rak2287\"\nfine_timestamps = \"high_capacity\"\n"), sx1302.FineTimestampsSF10, 0},
+		"file":           {chip("board = \"rak2287\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
+		"file, no board": {chip("device = \"/dev/spidev0.0\"\nreset = \"none\"\n" + conf), sx1302.FineTimestampsAll, 2.5},
+		"keys and file": {strings.Replace(chip("board = \"rak2287\"\nfine_timestamps = \"off\"\n"+conf), "driver",
+			"antenna_gain = 0.0\ndriver", 1), sx1302.NoFineTimestamps, 0},
+		"another antenna": {
+			strings.Replace(chip("board = \"rak2287\"\n"+conf), "driver", "antenna_gain = 4.0\ndriver", 1),
+			sx1302.FineTimestampsAll, 4,
+		},
 		"packet forwarder": {"[[gateway]]\neui = \"0242020000247803\"\n", sx1302.NoFineTimestamps, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -313,18 +344,26 @@ func TestGlobalConfKeys(t *testing.T) {
 // is 12 dBm there and -6 dBm here.
 func TestLeastPower(t *testing.T) {
 	of := func(plan string, antenna float64, keys string) string {
-		return fmt.Sprintf("[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\nantenna_gain = %v\n[gateway.sx1302]\nboard = \"rak2287\"\n%s", plan, fmt.Sprintf("%.2f", antenna), keys)
+		return fmt.Sprintf("[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\nantenna_gain = "+
+			"%v\n[gateway.sx1302]\nboard = \"rak2287\"\n%s", plan, fmt.Sprintf("%.2f", antenna), keys)
 	}
 	tests := []struct{ name, text, want string }{
 		{"no gain known", of("EU_863_870_TTN", 0, ""), ""},
 		{"a usual antenna", of("EU_863_870_TTN", 2.5, ""), ""},
 		{"just allowed", of("EU_863_870_TTN", 4.15, ""), ""},
-		{"5 dBi", of("EU_863_870_TTN", 5, ""), "gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11.15 dBm may be sent at 868.1 MHz, and the least that rak2287 sends is 12 dBm"},
+		{
+			"5 dBi", of("EU_863_870_TTN", 5, ""),
+			"gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11.15 dBm may be sent at 868.1 MHz, and the least " +
+				"that rak2287 sends is 12 dBm",
+		},
 		{"5 dBi, a lower gain", of("EU_863_870_TTN", 5, "tx_gains = [\"10:0:15\", \"12:1:4\"]"), ""},
 		{"5 dBi in America", of("US_902_928_FSB_2", 5, ""), ""},
 		{"8 dBi at 433 MHz", of("EU_433", 8, ""), ""},
 		{"5 dBi in Asia", of("AS_923", 5, ""), "gateway[0].antenna_gain: with an antenna of 5 dBi no more than 11 dBm"},
-		{"high gains only", of("EU_863_870_TTN", 0, "tx_gains = [\"16:1:8\"]"), "gateway[0].sx1302.tx_gains: with an antenna of 0 dBi no more than 14 dBm"},
+		{
+			"high gains only", of("EU_863_870_TTN", 0, "tx_gains = [\"16:1:8\"]"),
+			"gateway[0].sx1302.tx_gains: with an antenna of 0 dBi no more than 14 dBm",
+		},
 		{"cable losses", of("EU_863_870_TTN", -3, "tx_gains = [\"16:1:8\"]"), ""},
 	}
 	for _, tt := range tests {
@@ -339,7 +378,10 @@ func TestLeastPower(t *testing.T) {
 
 // TestLineNames has every form that a GPIO line may have.
 func TestLineNames(t *testing.T) {
-	for _, line := range []string{"none", "gpiochip0:17", "/dev/gpiochip4:17", "header:17", "pinctrl-rp1:17", "1e000600.gpio:11", "gpio-brcmstb@107d508500:0", "gpio4:3"} {
+	for _, line := range []string{
+		"none", "gpiochip0:17", "/dev/gpiochip4:17", "header:17", "pinctrl-rp1:17",
+		"1e000600.gpio:11", "gpio-brcmstb@107d508500:0", "gpio4:3",
+	} {
 		c, err := (&SX1302{Board: "rak2287", Reset: line, Power: line, SX1261Reset: line}).Concentrator("EU_863_870_TTN")
 		want := strings.TrimSuffix(line, None)
 		if b := &c.Board; err != nil || b.Reset != want || b.Power != want || b.SX1261Reset != want {
@@ -366,7 +408,9 @@ func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
 		if dr.Modulation == radio.FSK {
 			dr.Bandwidth = 125_000
 		}
-		if !slices.ContainsFunc(c.LBT.Channels, func(ch sx1302.LBTChannel) bool { return ch.Frequency == w.Frequency && ch.Bandwidth == dr.Bandwidth }) {
+		if !slices.ContainsFunc(c.LBT.Channels, func(ch sx1302.LBTChannel) bool {
+			return ch.Frequency == w.Frequency && ch.Bandwidth == dr.Bandwidth
+		}) {
 			t.Errorf("%s: %v at %v is not listened to", p.ID(), w.Frequency, dr)
 		}
 	}
@@ -386,7 +430,8 @@ func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
 // hears reports whether a modem is on a channel.
 func hears(c *sx1302.Config, w board.Wanted) bool {
 	on := func(ch sx1302.Channel) bool {
-		return ch.Enabled && c.Radios[ch.Chain].Enabled && int64(c.Radios[ch.Chain].Frequency)+int64(ch.Offset) == int64(w.Frequency)
+		return ch.Enabled && c.Radios[ch.Chain].Enabled && int64(c.Radios[ch.Chain].Frequency)+
+			int64(ch.Offset) == int64(w.Frequency)
 	}
 	switch {
 	case w.DataRate.Modulation == radio.FSK:
@@ -394,98 +439,8 @@ func hears(c *sx1302.Config, w board.Wanted) bool {
 	case w.AllSF:
 		return slices.ContainsFunc(c.Channels[:], on)
 	}
-	return on(c.Service.Channel) && c.Service.SpreadingFactor == w.DataRate.SpreadingFactor && c.Service.Bandwidth == w.DataRate.Bandwidth
-}
-
-func TestFaults(t *testing.T) {
-	for text, want := range map[string]string{
-		"[store]\npth = \"x\"": `line 2: store.pth: unknown key`,
-		"[stor]":               `stor: unknown key`,
-		"x = 1":                `line 1: x: unknown key`,
-		"[[gateway]]\neui=\"0242020000247803\"\nspi = 1": `gateway.spi: unknown key`,
-		"[store":                                                                           `line 1`,
-		"[store]\npath = 7":                                                                `line 2`,
-		"[store]\ncommit_interval = \"soon\"":                                              `"15s"`,
-		"[store]\npath = \"\"":                                                             `store.path: must not be empty`,
-		"[store]\ncommit_interval = \"-1s\"":                                               `store.commit_interval: -1s, must be 0s to 1h0m0s`,
-		"[log]\nlevel = \"loud\"":                                                          `log.level: "loud", must be one of debug, info, warn, error`,
-		"[log]\nformat = \"xml\"":                                                          `log.format`,
-		"[control]\nsocket = \"\"":                                                         `control.socket`,
-		"[network]\nnet_id = \"13\"":                                                       `network.net_id: "13", must be 6`,
-		"[network]\ndev_addr_prefixes = [\"26\"]":                                          `network.dev_addr_prefixes[0]`,
-		"[network]\ndev_addr_prefixes = [\"26000000/33\"]":                                 `network.dev_addr_prefixes[0]`,
-		"[network]\ndev_addr_prefixes = [\"26000001/7\"]":                                  `digits behind its 7 bits`,
-		"[network]\nrx1_delay = \"16s\"":                                                   `network.rx1_delay: 16s, must be 1s to 15s`,
-		"[network]\nrx1_delay = \"1500ms\"":                                                `whole seconds`,
-		"[network]\ndeduplication_window = \"2s\"":                                         `network.deduplication_window`,
-		"[formatter]\ndeadline = \"2s\"":                                                   `formatter.deadline`,
-		"[network]\ndefault_frequency_plan = \"US\"":                                       `network.default_frequency_plan: "US" is no frequency plan of this version; the nearest are US_902_928_FSB_2, `,
-		"[mqtt]\nlisten = [\"1883\"]":                                                      `mqtt.listen[0]: "1883", must be host:port`,
-		"[mqtt]\nlisten = [\":99999\"]":                                                    `mqtt.listen[0]`,
-		"[mqtt]\nlisten = [\":1883\", \":1883\"]":                                          `mqtt.listen[1]: ":1883" is also mqtt.listen[0]`,
-		"[mqtt]\ntls_listen = [\":8883\"]":                                                 `needs mqtt.certificate and mqtt.key`,
-		"[mqtt]\ntenant = \"\"":                                                            `mqtt.tenant`,
-		"[mqtt.limits]\nclients = 0":                                                       `mqtt.limits.clients: 0, must be 1 to 10000`,
-		"[mqtt.limits]\nwrite_deadline = \"0s\"":                                           `mqtt.limits.write_deadline`,
-		"[udp]\nlisten = \"x\"":                                                            `udp.listen`,
-		"[http]\napi_listen = \"x\"":                                                       `http.api_listen`,
-		"[[gateway]]":                                                                      `gateway[0].eui: missing`,
-		"[[gateway]]\neui = \"x\"":                                                         `gateway[0].eui: "x", must be 16`,
-		"[[gateway]]\nid = \"Gw\"\ndriver = \"sx1302\"":                                    `gateway[0] (Gw).id`,
-		"[[gateway]]\ndriver = \"usb\"":                                                    `gateway[0].driver: "usb", must be one of udp, sx1302, virtual`,
-		"[[gateway]]\ndriver = \"sx1302\"\nantenna_gain=99":                                `gateway[0].antenna_gain: 99, must be -50 to 50`,
-		"[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = \"XX_920_923_TTN\"":            `gateway[0].frequency_plan`,
-		"[[gateway]]\ndriver = \"sx1302\"\nlocation = {latitude = 91.0}":                   `gateway[0].location.latitude`,
-		"[[gateway]]\neui = \"0242020000247803\"\n[gateway.sx1302]\nboard = \"x\"":         `gateway[0].sx1302: only with driver`,
-		"[[gateway]]\ndriver = \"sx1302\"":                                                 `gateway[0].sx1302.board: missing`,
-		chip("board = \"rak228\""):                                                         `gateway[0].sx1302.board: sx1302: unknown board: "rak228"; known are rak2287`,
-		chip("board = \"nothing\""):                                                        `known are pg1302, lr1302`,
-		chip("board = \"sx1302c490gw1\""):                                                  `sx1302c490gw1 has gains for CN470, EU433, not for "EU868"`,
-		chip("board = \"rak7267\""):                                                        `gateway[0].sx1302.device: boards behind a USB bridge such as rak7267 are to come`,
-		chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0\""):                             `gateway[0].sx1302.device: boards behind a USB bridge`,
-		chip("board = \"rak2287\"\ndevice = \"spi\""):                                      `gateway[0].sx1302.device: "spi", must be as "/dev/spidev0.0"`,
-		chip("board = \"rak2287\"\nreset = \"17\""):                                        `gateway[0].sx1302.reset: "17", must be as "gpiochip0:17"`,
-		chip("board = \"rak2287\"\nreset = \"exec:5\""):                                    `gateway[0].sx1302.reset: "exec:5", must be as`,
-		chip("board = \"rak2287\"\nreset = \"/dev/spidev0:5\""):                            `gateway[0].sx1302.reset: "/dev/spidev0:5", must be as`,
-		chip("board = \"lps8n\""):                                                          `gateway[0].sx1302.reset: not known of lps8n on /dev/spidev1.0: give`,
-		chip("board = \"mtac_003e00\"\ndevice = \"/dev/spidev2.0\""):                       `gateway[0].sx1302.reset: not known of mtac_003e00 on /dev/spidev2.0: give`,
-		chip("board = \"rak2287\"\npower = \"on\""):                                        `gateway[0].sx1302.power`,
-		chip("board = \"rak2287\"\nsx1261_reset = \"5\""):                                  `gateway[0].sx1302.sx1261_reset`,
-		chip("board = \"rak2287\"\nsx1261 = \"/dev/ttyACM1\""):                             `gateway[0].sx1302.sx1261: "/dev/ttyACM1", must be as "/dev/spidev0.1"`,
-		inKorea("board = \"wm1302\""):                                                      `gateway[0].sx1302.sx1261: missing: listening before talking needs the SX1261`,
-		chip("board = \"rak2287\"\ntemperature = \"warm\""):                                `gateway[0].sx1302.temperature`,
-		chip("board = \"rak2287\"\nclock_source = 2"):                                      `gateway[0].sx1302.clock_source: 2, must be 0 or 1`,
-		chip("board = \"rak2287\"\nrssi_offset = 3.0"):                                     `gateway[0].sx1302.rssi_offset: 3, must be -300 to 0`,
-		chip("board = \"rak2287\"\nsilence = \"1s\""):                                      `gateway[0].sx1302.silence: 1s, must be 0s or 1m0s to 720h0m0s`,
-		chip("board = \"rak2287\"\ntx_gains = [\"14\"]"):                                   `gateway[0].sx1302.tx_gains: gain "14" has 1 parts`,
-		chip("board = \"rak2287\"\ntx_gains = [\"14:0:23\"]"):                              `power index 23 is above 22`,
-		chip("board = \"rak2287\"\nfine_timestamps = \"yes\""):                             `gateway[0].sx1302.fine_timestamps: "yes", must be one of all_sf, high_capacity, off`,
-		chip("board = \"rak2287\"\nglobal_conf = \"/none\""):                               `gateway[0].sx1302.global_conf: open /none`,
-		chip("board = \"rak2287\"\npower = \"on\"\nclock_source = 2"):                      `gateway[0].sx1302.clock_source`,
-		"[[gateway]]\neui = \"0242020000247803\"\n[[gateway]]\neui = \"0242020000247803\"": `gateway[1].eui: 0242020000247803 is also that of gateway[0]`,
-		"[[gateway]]\neui = \"0242020000247803\"\n[[gateway]]\nid = \"eui-0242020000247803\"\ndriver = \"sx1302\"": `is also that of gateway[0]`,
-	} {
-		_, err := Parse([]byte(text))
-		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q:\n%v\nwant %q in it", text, err, want)
-		}
-	}
-}
-
-// Everything that is wrong is told at once, each with the file's name.
-func TestAllAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "bad.toml")
-	if err := os.WriteFile(path, []byte("[log]\nlevel = \"x\"\nformat = \"y\"\n[mqtt.limits]\nclients = -1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Load(path, true)
-	if err == nil || strings.Count(err.Error(), path+": ") != 3 || strings.Count(err.Error(), "\n") != 2 {
-		t.Errorf("%v", err)
-	}
-	_, err = Parse([]byte("a = 1\nb = 2\n"))
-	if err == nil || strings.Count(err.Error(), "unknown key") != 2 {
-		t.Errorf("%v", err)
-	}
+	return on(c.Service.Channel) && c.Service.SpreadingFactor == w.DataRate.SpreadingFactor &&
+		c.Service.Bandwidth == w.DataRate.Bandwidth
 }
 
 func TestLoad(t *testing.T) {

@@ -1,7 +1,7 @@
 package config
 
-// DefaultFile is the default configuration as a file with comments. A test
-// holds it against Default.
+// DefaultFile is the default configuration as a file with comments. A test compares
+// it with Default.
 const DefaultFile = `# lorawand: The Things Stack's MQTT API on the gateway.
 # Every key has the default that is shown; unknown keys are refused.
 # "lorawand config check" prints every fault in this file.
@@ -37,7 +37,7 @@ tenant = "ttn"                        # "app1@ttn" is another user name of "app1
 legacy_fields = true                  # adds the settings.* fields of the 2019 documentation
 zero_fields = false                   # true: fields with value zero are written out
 attributes = false                    # true: a device's attributes are in its messages
-keep_sessions = false                 # true: persistent sessions outlive a restart, which costs writes to the flash
+keep_sessions = false                 # true: persistent sessions outlive a restart; written once per commit_interval
 
 [mqtt.limits]
 clients = 100
@@ -53,6 +53,7 @@ subscriptions = 64                    # of one client
 offline_messages = 1000               # messages kept for one client that is not connected
 offline_bytes = 262144
 offline_bytes_total = 4194304         # for all clients, away or slow
+kept_bytes_total = 1048576            # with keep_sessions: over a restart; up to eight times as much of flash
 session_expiry = "24h"
 
 [http]
@@ -65,7 +66,9 @@ accept_unknown = false                # true: also accept gateways not listed be
 
 [formatter]
 javascript = true                     # false: FORMATTER_JAVASCRIPT gives a warning, no child process is started
-deadline = "100ms"                    # of CPU time on a fast machine, for one payload; longer on a slow one, at most 1 s
+deadline = "100ms"                    # of CPU time for a payload on a fast machine; more on a slow one, up to 1 s
+wait = "250ms"                        # for others and for the child process to start, beside the deadline;
+                                      # then an uplink goes out undecoded, with a warning
 
 # One for each gateway:
 #
@@ -92,8 +95,8 @@ deadline = "100ms"                    # of CPU time on a fast machine, for one p
 # firmware = "/usr/lib/lorawand/firmware"
 # global_conf = ""                    # radios, channels and gains from a Semtech global_conf.json; keys override it
 # clock_source = 0                    # radio that gives the clock, 0 or 1
-# single_input = false                # SX1250 radios with a single-ended input; default: the board's, true for 433 and 470 MHz only
-# fine_timestamps = "off"             # of an SX1303 with a pulse each second: "all_sf", or "high_capacity" (SF5 to SF10)
+# single_input = false                # single-ended inputs of an SX1250; default: as the board has (433 and 470 MHz)
+# fine_timestamps = "off"             # of an SX1303 with a PPS: "all_sf", or "high_capacity" (SF5 to SF10)
 # rssi_offset = -215.4                # dB
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
 # silence = "0s"                      # restart the chip if it hears nothing for so long; "0s": never

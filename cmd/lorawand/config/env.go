@@ -15,9 +15,9 @@ import (
 // gatewayVariable.
 const envPrefix = "LORAWAND_"
 
-// override sets the keys that variables name, given as "name=value". It tells of
-// every value that is wrong, and of names that begin as a table does and are no
-// key. Other variables are not ours.
+// override sets the keys that variables name, given as "name=value". It returns
+// every wrong value, and every name that begins like a table but is not a key. It
+// ignores other variables.
 func (c *Config) override(environ []string) error {
 	var f faults
 	variables := map[string]reflect.Value{}
@@ -44,7 +44,7 @@ func (c *Config) override(environ []string) error {
 	return f.err()
 }
 
-// blame puts the variable's name before each fault of a key that one has set.
+// blame adds the variable's name to each fault of a key that a variable has set.
 func blame(err error, environ []string) error {
 	var out faults
 	for _, f := range faultsOf(err) {
@@ -67,8 +67,8 @@ func variable(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// keys returns every key, such as "mqtt.limits.clients", with its value: all but
-// those of gateways.
+// keys returns every key except those of gateways, such as "mqtt.limits.clients",
+// with its value.
 func (c *Config) keys() map[string]reflect.Value {
 	keys := map[string]reflect.Value{}
 	var collect func(prefix string, table reflect.Value)
@@ -88,8 +88,8 @@ func (c *Config) keys() map[string]reflect.Value {
 	return keys
 }
 
-// Restart returns the keys in which two configurations differ and that only a
-// start puts into force, sorted: all but those of gateways and log.level.
+// Restart returns the keys that differ between two configurations and need a
+// restart, sorted: all but those of gateways and log.level.
 func (c *Config) Restart(next *Config) (keys []string) {
 	theirs := next.keys()
 	for name, v := range c.keys() {
@@ -101,7 +101,7 @@ func (c *Config) Restart(next *Config) (keys []string) {
 	return keys
 }
 
-// ofTable tells whether a variable's name begins as one of our tables does.
+// ofTable reports whether a variable's name begins like one of our tables.
 func ofTable(name string) bool {
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
@@ -112,8 +112,8 @@ func ofTable(name string) bool {
 	return false
 }
 
-// setKey reads a value as it would stand in the file, without quotation marks;
-// the values of a list are separated by commas.
+// setKey reads a value as in the file, but without quotation marks; commas separate
+// the values of a list.
 func setKey(v reflect.Value, text string) error {
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// gatewayVariable is what sets a key of a gateway: LORAWAND_GATEWAY_0_EUI is
-// gateway.eui of the first [[gateway]] table, which it adds if the file has none.
+// gatewayVariable sets a key of a gateway: LORAWAND_GATEWAY_0_EUI sets gateway.eui
+// of the first [[gateway]] table, and adds the table if the file has none.
 type gatewayVariable struct {
 	name, text string // of the variable
 	index      int
 	key        string // behind the index: "SX1302_BOARD"
 }
 
-// parseGatewayVariable takes a variable's name apart. ok is false where it does
-// not begin as those of gateways do.
+// parseGatewayVariable splits a variable's name. ok is false if it does not begin
+// like those of gateways.
 func parseGatewayVariable(name, text string) (v gatewayVariable, ok bool) {
 	rest, ok := strings.CutPrefix(name, variable("gateway")+"_")
 	if !ok {
@@ -32,8 +32,8 @@ func parseGatewayVariable(name, text string) (v gatewayVariable, ok bool) {
 	return gatewayVariable{name, text, n, key}, true
 }
 
-// overrideGateways sets what variables say of gateways. Those that are not in
-// the file come behind it, one after the other.
+// overrideGateways sets the keys of gateways from variables. Gateways that are not
+// in the file are added behind it, in order.
 func (c *Config) overrideGateways(vars []gatewayVariable, f *faults) {
 	slices.SortStableFunc(vars, func(a, b gatewayVariable) int { return cmp.Compare(a.index, b.index) })
 	for _, v := range vars {
@@ -53,8 +53,8 @@ func (c *Config) overrideGateways(vars []gatewayVariable, f *faults) {
 	}
 }
 
-// fieldOf finds the field of a table that the end of a variable's name means. It
-// makes the tables on the way.
+// fieldOf finds the field of a table that the end of a variable's name stands for.
+// It makes the tables on the path to it.
 func fieldOf(table reflect.Value, name string) (reflect.Value, bool) {
 	for i := range table.NumField() {
 		tag := strings.ToUpper(table.Type().Field(i).Tag.Get("toml"))
@@ -78,5 +78,6 @@ func fieldOf(table reflect.Value, name string) (reflect.Value, bool) {
 	return reflect.Value{}, false
 }
 
-// gatewayFault is how a fault of a gateway's key begins: "gateway[0] (roof).eui".
+// gatewayFault is the beginning of a fault of a gateway's key: "gateway[0]
+// (roof).eui".
 var gatewayFault = regexp.MustCompile(`^gateway\[(\d+)\](?: \(.*\))?\.([a-z0-9_.]+)`)

@@ -2,7 +2,7 @@
 
 package config
 
-// Defaults that the small build has otherwise; the text is as wide as there.
+// Defaults that differ in the small build; the texts have the same width there.
 const (
 	writesPending     = 1024
 	writesPendingText = "1024"

@@ -2,7 +2,7 @@
 
 package config
 
-// A message that waits for a client is memory, and there is no HTTP.
+// Waiting messages need memory, and this build has no HTTP.
 const (
 	writesPending     = 64
 	writesPendingText = "64  "

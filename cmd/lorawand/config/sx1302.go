@@ -21,7 +21,7 @@ import (
 // DefaultFirmware is the folder of the chip's firmware images.
 const DefaultFirmware = "/usr/lib/lorawand/firmware"
 
-// Words of the keys that name a line, a bus or a device.
+// Special values of keys that name a line, a bus or a device.
 const (
 	None      = "none"
 	SimDevice = "sim" // the model of the chip
@@ -35,21 +35,21 @@ const (
 	maxSilence    = 30 * 24 * time.Hour
 )
 
-// regions are the names that the table of boards has for the bands of The
-// Things Stack, where they differ.
+// regions has the table of boards' names for bands of The Things Stack, where they
+// differ.
 var regions = map[string]string{
 	"EU_863_870": "EU868", "EU_433": "EU433", "US_902_928": "US915", "AU_915_928": "AU915", "AS_923": "AS923", "KR_920_923": "KR920",
 	"IN_865_867": "IN865", "RU_864_870": "RU864", "CN_470_510": "CN470",
 	"MA_869_870_DRAFT": "EU868",
 }
 
-// Concentrator is what a gateway's chip and its board are set up for.
+// Concentrator is the set-up of a gateway's chip and its board.
 type Concentrator struct {
 	Board board.Board
 	Chip  sx1302.Config
 }
 
-// keyError is what is wrong with a key of [gateway.sx1302].
+// keyError is a fault of a key in [gateway.sx1302].
 type keyError struct {
 	key string
 	err error
@@ -58,19 +58,21 @@ type keyError struct {
 // Error implements error.
 func (e *keyError) Error() string { return e.key + ": " + e.err.Error() }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the fault.
 func (e *keyError) Unwrap() error { return e.err }
 
-// Concentrator puts together what the table of boards says, what the keys
-// change about it, and the channels of the plan or of the global_conf.json. The
-// error is one for each key at fault.
+// Concentrator combines the row in the table of boards, the keys that override it,
+// and the channels of the plan or of the global_conf.json. It returns one error for
+// each faulty key.
 func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	var c Concentrator
 	plan, err := region.Lookup(planID)
 	if err != nil {
 		return c, &keyError{"frequency_plan", err}
 	}
-	if c.Board, err = s.find(func(name string) (board.Board, error) { return board.FindBoard(name, boardRegion(plan)) }); err != nil {
+	if c.Board, err = s.find(func(name string) (board.Board, error) {
+		return board.FindBoard(name, boardRegion(plan))
+	}); err != nil {
 		return c, err
 	}
 	err = errors.Join(s.override(&c.Board), s.overrideRadios(&c.Board.Radios, &c.Board.ClockSource))
@@ -93,7 +95,7 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	return c, s.checkListening(&c, plan)
 }
 
-// takeGlobalConf sets the chip up as the global_conf.json says, and the keys that
+// takeGlobalConf sets up the chip from the global_conf.json and the keys that
 // override it.
 func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	g, err := s.readGlobalConf()
@@ -113,8 +115,8 @@ func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	return nil
 }
 
-// ofGlobalConf says for each of the errors that it is of that file, or of the key
-// that it names.
+// ofGlobalConf marks each error as a fault of that file, or of the key that it
+// names.
 func ofGlobalConf(err error) error {
 	var out []error
 	for _, e := range each(err) {
@@ -127,8 +129,7 @@ func ofGlobalConf(err error) error {
 	return errors.Join(out...)
 }
 
-// readGlobalConf reads the file. It is read for several keys; its size is that of a
-// configuration.
+// readGlobalConf reads the file. It is called for several keys; the file is small.
 func (s *SX1302) readGlobalConf() (board.GlobalConf, error) {
 	text, err := os.ReadFile(s.GlobalConf)
 	if err != nil {
@@ -137,8 +138,9 @@ func (s *SX1302) readGlobalConf() (board.GlobalConf, error) {
 	return board.ParseGlobalConf(s.GlobalConf, text)
 }
 
-// checkRegion says where a file is for another region than the plan: all of its
-// channels must lie where the plan may be used, and one at least must be the plan's.
+// checkRegion returns an error if a file is for another region than the plan: all
+// its channels must be within the plan's range, and at least one must be a channel
+// of the plan.
 func checkRegion(g *board.GlobalConf, p *region.Plan) error {
 	planned := 0
 	for _, h := range g.Heard {
@@ -149,32 +151,33 @@ func checkRegion(g *board.GlobalConf, p *region.Plan) error {
 		}
 	}
 	if planned == 0 {
-		return fmt.Errorf("none of its %d channels is one of %s: is the file for the region of frequency_plan?", len(g.Heard), p.ID())
+		return fmt.Errorf("none of its %d channels is one of %s: is the file for the region of frequency_plan?", len(g.Heard),
+			p.ID())
 	}
 	return nil
 }
 
-// antennaGain is that of a gateway without the key, dBi: the file's, which lowers
-// the power that is sent as it did with the packet forwarder, or none.
+// antennaGain returns the gain for a gateway without the key, dBi: that of the
+// file, which lowers the power as in the packet forwarder, or none.
 func (s *SX1302) antennaGain() *float64 {
 	var dBi float64
 	if s != nil && s.GlobalConf != "" {
-		if g, err := s.readGlobalConf(); err == nil { // an error is told by Check
+		if g, err := s.readGlobalConf(); err == nil { // Check reports an error
 			dBi = float64(g.AntennaGain) / 100
 		}
 	}
 	return &dBi
 }
 
-// Where the radio that gives the clock is said to be tuned when nothing is to be
-// heard: the bands of SX1255 and of the others.
+// The frequencies of a radio that only provides the clock, when no channel is
+// received: within the band of the SX1255, and of the others.
 const (
 	probedLow  radio.Frequency = 470_000_000
 	probedHigh radio.Frequency = 868_500_000
 )
 
-// Probed is Concentrator for who only resets the chip and asks it who it is: the
-// board needs no gains for the plan.
+// Probed is Concentrator for callers that only reset the chip and read its
+// identity: the board needs no gains for the plan.
 func (s *SX1302) Probed() (Concentrator, error) {
 	var c Concentrator
 	var err error
@@ -191,8 +194,8 @@ func (s *SX1302) Probed() (Concentrator, error) {
 	return c, errors.Join(s.override(&c.Board), c.Chip.Validate())
 }
 
-// find returns the row of the table. Without a board it has what the global_conf.json
-// says of one, which is all but the lines.
+// find returns the row in the table. Without a board it returns what the
+// global_conf.json says, which is everything but the lines.
 func (s *SX1302) find(in func(name string) (board.Board, error)) (board.Board, error) {
 	switch {
 	case s.Board == "" && s.GlobalConf != "":
@@ -201,9 +204,13 @@ func (s *SX1302) find(in func(name string) (board.Board, error)) (board.Board, e
 			return board.Board{}, ofGlobalConf(err)
 		}
 		if s.Device == "" && !deviceForm.MatchString(g.Device) {
-			return board.Board{}, &keyError{"sx1302.device", fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device)}
+			return board.Board{}, &keyError{
+				"sx1302.device",
+				fmt.Errorf("missing, and com_path of the global_conf.json is %.60q, must be as \"/dev/spidev0.0\"", g.Device),
+			}
 		}
-		return board.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios}, nil
+		return board.Board{Name: filepath.Base(s.GlobalConf), Device: g.Device, ClockSource: g.ClockSource, Radios: g.Radios},
+			nil
 	case s.Board == "":
 		return board.Board{}, &keyError{"sx1302.board", errors.New("missing; such as \"rak2287\"")}
 	}
@@ -214,7 +221,7 @@ func (s *SX1302) find(in func(name string) (board.Board, error)) (board.Board, e
 	return b, nil
 }
 
-// listening is how a plan has the gateway listen before it talks: on all of its
+// listening returns how a plan makes the gateway listen before talk: on all its
 // channels and those of RX2.
 func listening(p *region.Plan) sx1302.LBT {
 	l, ok := p.LBT()
@@ -238,8 +245,8 @@ func listening(p *region.Plan) sx1302.LBT {
 	return out
 }
 
-// downlinkBandwidths returns those of the data rates of downlinks, Hz; that of FSK
-// is taken for the narrowest of LoRa.
+// downlinkBandwidths returns the bandwidths of the downlink data rates, Hz. FSK
+// counts as the narrowest bandwidth of LoRa.
 func downlinkBandwidths(p *region.Plan) []uint32 {
 	var out []uint32
 	for index := range uint8(16) {
@@ -254,14 +261,21 @@ func downlinkBandwidths(p *region.Plan) []uint32 {
 	return out
 }
 
-// checkListening says what is missing for listening before talking. Of the
-// simulated board the radio is there.
+// checkListening returns what is missing for listen before talk. The simulated
+// board has the radio for it.
 func (s *SX1302) checkListening(c *Concentrator, p *region.Plan) error {
 	switch _, asked := p.LBT(); {
 	case asked && !c.Chip.LBT.Enabled:
-		return &keyError{"sx1302.global_conf", fmt.Errorf("the plan %s asks for listening before talking, which sx1261_conf of the file does not enable", p.ID())}
+		return &keyError{
+			"sx1302.global_conf",
+			fmt.Errorf("the plan %s asks for listening before talking, which sx1261_conf of the file does not enable", p.ID()),
+		}
 	case c.Chip.LBT.Enabled && c.Board.SX1261 == "" && s.Device != SimDevice:
-		return &keyError{"sx1302.sx1261", errors.New("missing: listening before talking needs the SX1261 of the board, such as \"/dev/spidev0.1\"; boards without one cannot be used with this plan")}
+		return &keyError{
+			"sx1302.sx1261",
+			errors.New("missing: listening before talking needs the SX1261 of the board, such as \"/dev/spidev0.1\"; boards " +
+				"without one cannot be used with this plan"),
+		}
 	}
 	return nil
 }
@@ -270,7 +284,7 @@ func boardRegion(p *region.Plan) string {
 	return cmp.Or(regions[p.BandID()], strings.Replace(p.BandID(), "AS_923", "AS923", 1))
 }
 
-// wanted are the channels of a plan.
+// wanted returns the channels of a plan.
 func wanted(p *region.Plan) []board.Wanted {
 	var out []board.Wanted
 	for _, ch := range p.Channels() {
@@ -283,7 +297,7 @@ func wanted(p *region.Plan) []board.Wanted {
 	return out
 }
 
-// override changes what is not of the radios.
+// override applies the keys that are not about the radios.
 func (s *SX1302) override(b *board.Board) error {
 	var errs []error
 	for _, o := range []struct {
@@ -311,19 +325,30 @@ func (s *SX1302) override(b *board.Board) error {
 	}
 	switch {
 	case strings.HasPrefix(cmp.Or(s.Device, b.Device), "/dev/tty"), s.Device == "" && b.USB:
-		errs = append(errs, &keyError{"sx1302.device", fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name)})
+		errs = append(errs, &keyError{
+			"sx1302.device",
+			fmt.Errorf("boards behind a USB bridge such as %s are to come; this version drives those on an SPI port", b.Name),
+		})
 	case s.Device == SimDevice && !Simulates:
-		errs = append(errs, &keyError{"sx1302.device", errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`)})
+		errs = append(errs, &keyError{
+			"sx1302.device",
+			errors.New(`"sim" needs a program that was built with the tag sim; see also demo --radio sx1302`),
+		})
 	}
-	if steps, byTool := b.ResetSteps(); s.Reset == "" && (b.Reset == "" || byTool && len(steps) == 0) && s.Device != SimDevice {
-		errs = append(errs, &keyError{"sx1302.reset", fmt.Errorf("not known of %s on %s: give the GPIO line, or \"none\" if the chip is reset by others before each start", b.Name, b.Device)})
+	if steps, byTool := b.ResetSteps(); s.Reset == "" && (b.Reset == "" || byTool && len(steps) == 0) &&
+		s.Device != SimDevice {
+		errs = append(errs, &keyError{
+			"sx1302.reset",
+			fmt.Errorf("not known of %s on %s: give the GPIO line, or \"none\" if the chip is reset by others before each start",
+				b.Name, b.Device),
+		})
 	}
 	return errors.Join(errs...)
 }
 
-// chipForm is a GPIO chip's device, its label as gpiodetect prints it, or "header",
-// for that with the lines of a Raspberry Pi's header. No label is so short that
-// it could be "exec".
+// chipForm matches the device of a GPIO chip, its label as gpiodetect prints it, or
+// "header" for the chip with the lines of a Raspberry Pi's header. Labels are never
+// so short that "exec" could be one.
 const chipForm = `[\w.@-]{5,}`
 
 // Forms of the keys.
@@ -335,7 +360,7 @@ var (
 	busForm      = regexp.MustCompile(`^(none|/dev/i2c-\d+)$`)
 )
 
-// overrideRadios changes what is of the radios.
+// overrideRadios applies the keys about the radios.
 func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint8) error {
 	var errs []error
 	if c := s.ClockSource; c != nil {
@@ -345,7 +370,8 @@ func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint
 		*clock = *c
 	}
 	if o := s.RSSIOffset; o != nil && !(*o >= minRSSIOffset && *o <= maxRSSIOffset) {
-		errs = append(errs, &keyError{"sx1302.rssi_offset", fmt.Errorf("%v, must be %v to %v", *o, minRSSIOffset, maxRSSIOffset)})
+		errs = append(errs, &keyError{"sx1302.rssi_offset", fmt.Errorf("%v, must be %v to %v", *o, minRSSIOffset,
+			maxRSSIOffset)})
 	}
 	if d := s.Silence.D(); d != 0 && (d < minSilence || d > maxSilence) {
 		errs = append(errs, &keyError{"sx1302.silence", fmt.Errorf("%v, must be 0s or %v to %v", d, minSilence, maxSilence)})
@@ -369,14 +395,14 @@ func (s *SX1302) overrideRadios(radios *[sx1302.Chains]sx1302.Radio, clock *uint
 	return errors.Join(errs...)
 }
 
-// checkSX1302 checks what belongs to a gateway with a chip on board.
+// checkSX1302 checks the keys of a gateway with a chip on this host.
 func (g *Gateway) checkSX1302(f *faults, at string) {
 	s := g.SX1302
 	if s == nil {
 		s = &SX1302{}
 	}
 	if _, err := region.Lookup(g.FrequencyPlan); err != nil {
-		return // which was told
+		return // reported before
 	}
 	c, err := s.Concentrator(g.FrequencyPlan)
 	if err == nil {
@@ -390,12 +416,13 @@ func (g *Gateway) checkSX1302(f *faults, at string) {
 	}
 }
 
-// dipole is the gain of a half-wave dipole, dBi. A gateway is told to send the limit,
-// an EIRP, less that and the antenna's gain, as by The Things Stack.
+// dipole is the gain of a half-wave dipole, dBi. A gateway is told the limit, an
+// EIRP, minus this and the antenna's gain, as The Things Stack does.
 const dipole = radio.Decibel(215)
 
-// PowerReserve is how much more than it is told a gateway may send, dB, because the
-// gain of its antenna is known and that of a dipole was taken off besides.
+// PowerReserve returns by how much a gateway may exceed the power it is told, dB:
+// the gain of its antenna is known, and yet the gain of a dipole was subtracted
+// too.
 func (g *Gateway) PowerReserve() radio.Decibel {
 	if g.Antenna() == 0 {
 		return 0
@@ -403,8 +430,8 @@ func (g *Gateway) PowerReserve() radio.Decibel {
 	return dipole
 }
 
-// checkPower says where the board can only send more than the law allows. The driver
-// refuses such packets.
+// checkPower returns an error if even the lowest power of the board exceeds the
+// limit. The driver refuses such packets.
 func (g *Gateway) checkPower(c *Concentrator) error {
 	plan, err := region.Lookup(g.FrequencyPlan)
 	if err != nil {
@@ -424,14 +451,16 @@ func (g *Gateway) checkPower(c *Concentrator) error {
 		if g.Antenna() > 0 {
 			key = "antenna_gain"
 		}
-		return &keyError{key, fmt.Errorf("with an antenna of %v dBi no more than %s dBm may be sent at %s, and the least that %s sends is %s dBm: "+
-			"sx1302.tx_gains needs a lower entry, or the antenna a lower gain", g.Antenna(), allowed, at, cmp.Or(c.Board.Name, "the board"), r.LeastPower())}
+		return &keyError{key, fmt.Errorf("with an antenna of %v dBi no more than %s dBm may be sent at %s, and the least "+
+			"that %s sends is %s dBm: "+
+			"sx1302.tx_gains needs a lower entry, or the antenna a lower gain", g.Antenna(), allowed, at,
+			cmp.Or(c.Board.Name, "the board"), r.LeastPower())}
 	}
 	return nil
 }
 
-// leastAllowed returns the lowest limit on the frequencies of a plan's downlinks,
-// dBm EIRP, and where that is.
+// leastAllowed returns the lowest limit on the downlink frequencies of a plan, dBm
+// EIRP, and the frequency.
 func leastAllowed(p *region.Plan) (least radio.Decibel, at radio.Frequency, ok bool) {
 	frequencies := []radio.Frequency{p.RX2().Frequency, p.BandRX2().Frequency}
 	for _, ch := range p.Channels() {
@@ -447,7 +476,7 @@ func leastAllowed(p *region.Plan) (least radio.Decibel, at radio.Frequency, ok b
 	return least, at, ok
 }
 
-// each returns the errors that were joined.
+// each returns the joined errors one by one.
 func each(err error) []error {
 	if err == nil {
 		return nil

@@ -25,10 +25,10 @@ const (
 	qos1        = 1 << 1 // flag of a PUBLISH
 	qosMask     = 3 << 1
 	subRefused  = 0x80
-	packetID    = 1 // of the only packet that has one
+	packetID    = 1 // id of the only packet with one
 	keepalive   = 60
 	pingEvery   = keepalive / 2 * time.Second
-	largestBody = 1 << 20 // bytes; more is no message of ours
+	largestBody = 1 << 20 // bytes; our messages are shorter
 )
 
 // Flags of CONNECT (3.1.2.3).
@@ -38,15 +38,15 @@ const (
 	hasUser      = 1 << 7
 )
 
-// Login is how an application gets into the broker.
+// Login has what an application needs to log in to the broker.
 type Login struct {
 	Broker         string // host:port
 	User, Password string
 }
 
 // Watch logs in as an MQTT 3.1.1 client, subscribes to one filter with QoS 0 and
-// calls f for each message, until ctx or the connection ends. ready, which may
-// be nil, is called once the subscription is granted.
+// calls f for each message, until ctx or the connection ends. It calls ready when
+// the subscription is granted; ready may be nil.
 func (l Login) Watch(ctx context.Context, filter string, ready func(), f func(topic string, payload []byte)) error {
 	err := l.dial(ctx, func(c net.Conn) error { return l.watch(c, filter, ready, f) })
 	if ctx.Err() != nil {
@@ -55,8 +55,8 @@ func (l Login) Watch(ctx context.Context, filter string, ready func(), f func(to
 	return fmt.Errorf("mqtt: watch: %w", err)
 }
 
-// Publish logs in, publishes one message with QoS 1, waits for its
-// acknowledgement and leaves.
+// Publish logs in, publishes one message with QoS 1, waits for the acknowledgement
+// and disconnects.
 func (l Login) Publish(ctx context.Context, topic string, payload []byte) error {
 	if err := l.dial(ctx, func(c net.Conn) error { return l.publish(c, topic, payload) }); err != nil {
 		return fmt.Errorf("mqtt: publish: %w", errors.Join(err, ctx.Err()))
@@ -64,7 +64,7 @@ func (l Login) Publish(ctx context.Context, topic string, payload []byte) error 
 	return nil
 }
 
-// dial calls do with a connection, which ctx closes.
+// dial calls do with a connection. The end of ctx closes the connection.
 func (l Login) dial(ctx context.Context, do func(net.Conn) error) error {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", l.Broker)
@@ -98,7 +98,7 @@ func (l Login) publish(c net.Conn, topic string, payload []byte) error {
 	}
 }
 
-// watch reads until the connection ends, and returns why.
+// watch reads until the connection ends, and returns the reason.
 func (l Login) watch(c net.Conn, filter string, ready func(), f func(topic string, payload []byte)) error {
 	body := binary.BigEndian.AppendUint16(nil, packetID)
 	body = append(appendText(body, filter), 0) // QoS
@@ -106,7 +106,7 @@ func (l Login) watch(c net.Conn, filter string, ready func(), f func(topic strin
 		return err
 	}
 	r := bufio.NewReader(c)
-	// The broker expects packets from the client, however many it sends itself.
+	// The broker expects packets from the client, even while it sends some itself.
 	for ping := time.Now().Add(pingEvery); ; {
 		if now := time.Now(); !now.Before(ping) {
 			if _, err := c.Write(appendPacket(nil, pingreq, nil)); err != nil {
@@ -137,7 +137,7 @@ func (l Login) watch(c net.Conn, filter string, ready func(), f func(topic strin
 	}
 }
 
-// received acts on a packet for a subscriber.
+// received handles a packet for a subscriber.
 func received(first byte, body []byte, filter string, ready func(), f func(topic string, payload []byte)) error {
 	switch first & packetType {
 	case connack:
@@ -170,7 +170,7 @@ func accepted(body []byte) error {
 	return nil
 }
 
-// connect returns the CONNECT packet (3.1), with a client id of the broker's.
+// connect returns the CONNECT packet (3.1). The broker chooses the client id.
 func (l Login) connect() []byte {
 	body := append(appendText(nil, "MQTT"), 4, cleanSession|hasUser|hasPassword, 0, keepalive)
 	for _, text := range []string{"", l.User, l.Password} {

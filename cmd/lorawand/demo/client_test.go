@@ -204,7 +204,9 @@ func TestAtTheBroker(t *testing.T) {
 	watched, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() {
-		done <- l.Watch(watched, "#", func() { close(ready) }, func(topic string, payload []byte) { got <- topic + " " + string(payload) })
+		done <- l.Watch(watched, "#", func() {
+			close(ready)
+		}, func(topic string, payload []byte) { got <- topic + " " + string(payload) })
 	}()
 	<-ready
 	b.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("one")})

@@ -1,6 +1,6 @@
-// Package demo is what stands around the daemon in the demonstration: end
-// devices on a simulated air, a packet forwarder that hears them, and an
-// application that answers over MQTT.
+// Package demo has the surroundings of the daemon in the demonstration: end devices
+// on a simulated air, a packet forwarder that hears them, and an application that
+// answers over MQTT.
 package demo
 
 import (
@@ -37,14 +37,14 @@ const (
 // Gateway has the EUI of The Things Stack's documentation.
 var Gateway = radio.EUI64{0x02, 0x42, 0x02, 0x00, 0x00, 0x24, 0x78, 0x03}
 
-// Daemon is what the demonstration needs of the daemon.
+// Daemon has what the demonstration needs of the daemon.
 type Daemon interface {
 	Run(context.Context) error
 	MQTT() netip.AddrPort
-	// UDP is where packet forwarders send to; not valid: the daemon hears the air
-	// by a radio of its own.
+	// UDP returns the address for packet forwarders. If it is not valid, the daemon
+	// has a radio of its own on the air.
 	UDP() netip.AddrPort
-	// Online tells whether the gateway is connected.
+	// Online reports whether the gateway is connected.
 	Online(context.Context) bool
 }
 
@@ -52,7 +52,7 @@ type Daemon interface {
 type Options struct {
 	Devices  int
 	Interval time.Duration // between two uplinks of a device
-	Out      io.Writer     // takes whole lines of several goroutines
+	Out      io.Writer     // several goroutines write whole lines to it
 }
 
 // Show is a demonstration.
@@ -62,7 +62,7 @@ type Show struct {
 	devices    []*device
 	registered []*session.Device
 	login      Login
-	answers    chan string // devices that the application is to answer
+	answers    chan string // devices whose uplink the application is to answer
 
 	sent, arrived, heard atomic.Int64
 }
@@ -99,10 +99,10 @@ func New(o Options) (*Show, error) {
 	return s, nil
 }
 
-// Air is where the devices send.
+// Air returns the air of the devices.
 func (s *Show) Air() *air.Air { return s.air }
 
-// Devices returns the devices as the daemon has to know them.
+// Devices returns the devices as the daemon must know them.
 func (s *Show) Devices() []*session.Device { return s.registered }
 
 func newDevice(i int) *session.Device {
@@ -116,8 +116,8 @@ func newDevice(i int) *session.Device {
 	return d
 }
 
-// deviceHeard tells what a device has heard, in which window and how close to
-// its opening.
+// deviceHeard prints what a device has heard, in which window and how close to its
+// opening.
 func (s *Show) deviceHeard(v *device, h air.Heard) {
 	s.heard.Add(1)
 	what := "join-accept"
@@ -139,7 +139,7 @@ func (s *Show) deviceHeard(v *device, h air.Heard) {
 	}
 }
 
-// Run lets everything work until ctx ends. key is an API key of the application.
+// Run runs the demonstration until ctx ends. key is an API key of the application.
 func (s *Show) Run(ctx context.Context, d Daemon, key string) error {
 	s.login = Login{Broker: d.MQTT().String(), User: Application, Password: key}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -192,8 +192,8 @@ func (s *Show) Run(ctx context.Context, d Daemon, key string) error {
 	return nil
 }
 
-// online waits until the gateway is connected, which takes a chip 2 s. It
-// reports whether ctx lasts that long.
+// online waits until the gateway is connected, which takes a chip 2 s. It returns
+// false if ctx ends before.
 func online(ctx context.Context, d Daemon) bool {
 	for !d.Online(ctx) {
 		if !sleep(ctx, poll) {
@@ -234,9 +234,8 @@ func (s *Show) greet(d Daemon) {
 // push is the downlink of The Things Stack's documentation.
 const push = `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","priority":"NORMAL"}]}`
 
-// message prints what comes over MQTT. The application answers uplinks on
-// f_port 15 with a downlink, which goes out in the window that the uplink has
-// opened.
+// message prints an MQTT message. The application answers uplinks on f_port 15 with
+// a downlink, which is sent in a receive window of that uplink.
 func (s *Show) message(topic string, payload []byte) {
 	s.arrived.Add(1)
 	fmt.Fprintf(s.opts.Out, "%s %s\n%s\n", time.Now().Format("15:04:05.000"), topic, payload)
@@ -248,7 +247,7 @@ func (s *Show) message(topic string, payload []byte) {
 	}
 }
 
-// answer is the application that pushes downlinks.
+// answer is the application: it pushes downlinks.
 func (s *Show) answer(ctx context.Context) error {
 	for {
 		select {
@@ -262,8 +261,8 @@ func (s *Show) answer(ctx context.Context) error {
 	}
 }
 
-// live is the life of a device: it joins, and sends. Every third uplink is
-// confirmed and on f_port 15, which the application answers.
+// live is the life of a device: it joins and sends. Every third uplink is confirmed
+// and on f_port 15; the application answers it.
 func (s *Show) live(ctx context.Context, i int, v *device) error {
 	if !sleep(ctx, s.opts.Interval*time.Duration(i)/time.Duration(len(s.devices))) {
 		return nil
@@ -295,7 +294,7 @@ func (s *Show) live(ctx context.Context, i int, v *device) error {
 	}
 }
 
-// sleep reports whether ctx lasts that long.
+// sleep waits for d. It returns false if ctx ends before.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():

@@ -13,11 +13,11 @@ import (
 // Wanted is a channel to receive.
 type Wanted struct {
 	Frequency radio.Frequency
-	DataRate  radio.DataRate // one of them, if there are several
-	AllSF     bool           // LoRa of 125 kHz at any spreading factor
+	DataRate  radio.DataRate // if there are several, one of them
+	AllSF     bool           // LoRa of 125 kHz with any spreading factor
 }
 
-// width returns how much of the 1.6 MHz of a radio a channel takes, Hz.
+// width returns how much of a radio's 1.6 MHz a channel needs, Hz.
 func (w *Wanted) width() int64 {
 	if w.DataRate.Modulation == radio.LoRa {
 		return int64(w.DataRate.Bandwidth)
@@ -25,16 +25,16 @@ func (w *Wanted) width() int64 {
 	return 125_000
 }
 
-// oneRadio is the widest range of channels for one radio, Hz. A wider one is shared by
-// two, so that no channel lies at the edge of the filters.
+// oneRadio is the widest range of channels for one radio, Hz. Two radios share a
+// wider range, so that no channel is at the edge of the filters.
 const oneRadio = 1_000_000
 
 // centreGrid is the grid of the radios' centres, Hz.
 const centreGrid = 100_000
 
-// Arrange sets the radios and the modems of a board up for up to eight channels
-// at all spreading factors, one for the LoRa service modem and one of FSK. It
-// returns ErrConfig if they do not fit.
+// Arrange sets up the radios and modems of a board for up to eight channels with
+// all spreading factors, one for the LoRa service modem and one for FSK. It returns
+// ErrConfig if they do not fit.
 func Arrange(b *Board, wanted []Wanted) (sx1302.Config, error) {
 	c := sx1302.Config{Radios: b.Radios, ClockSource: b.ClockSource}
 	if len(wanted) == 0 {
@@ -48,7 +48,7 @@ func Arrange(b *Board, wanted []Wanted) (sx1302.Config, error) {
 			continue
 		}
 		if len(part) == 0 {
-			part = sorted // a radio that gives the clock only has to be tuned somewhere
+			part = sorted // a radio that only provides the clock is tuned to any frequency
 		}
 		low, high := edges(part)
 		c.Radios[chain].Enabled = true
@@ -72,7 +72,7 @@ func Arrange(b *Board, wanted []Wanted) (sx1302.Config, error) {
 	return c, c.Validate()
 }
 
-// edges returns where channels begin and end, Hz.
+// edges returns the lower and upper edge of the channels, Hz.
 func edges(part []Wanted) (low, high int64) {
 	for i := range part {
 		w := &part[i]
@@ -85,8 +85,9 @@ func edges(part []Wanted) (low, high int64) {
 	return low, high
 }
 
-// bestSplit returns how many of the channels, sorted by frequency, radio A receives: all
-// if they lie close enough, or so many that both radios have the narrowest range.
+// bestSplit returns how many of the channels, sorted by frequency, radio A
+// receives: all of them if they fit one radio, or so many that the wider of both
+// ranges is as narrow as possible.
 func bestSplit(sorted []Wanted) int {
 	low, high := edges(sorted)
 	best, width := len(sorted), high-low
@@ -103,7 +104,7 @@ func bestSplit(sorted []Wanted) int {
 	return best
 }
 
-// add gives a channel to the modem that can hear it.
+// add gives a channel to a modem that can receive it.
 func add(c *sx1302.Config, w *Wanted, ch sx1302.Channel, channels *int) error {
 	switch {
 	case w.DataRate.Modulation == radio.FSK:

@@ -1,7 +1,9 @@
-// Package board says what the boards with an SX1302 are, and opens them on a host.
+// Package board knows the boards with an SX1302, and opens them on a host.
 //
-// A Board is a row of the table (Boards, FindBoard), with its devices, lines and gains;
-// Arrange sets its radios and modems up for the channels of a plan, and ParseGlobalConf
-// takes both from the file of Semtech's packet forwarder. Open opens the devices of a
-// board on a Host: Linux, or a fake of tests. The chip itself is package sx1302.
+// A Board is a row of the table (Boards, FindBoard) with its devices, lines and
+// gains. Arrange sets up its radios and modems for the channels of a plan.
+// ParseGlobalConf reads a Board and its set-up from the file of Semtech's packet
+// forwarder. Open opens the devices of a board on a Host, which is Linux or the
+// fake of a test; Pins (pins.go) toggles the reset line. Package sx1302 drives the
+// chip itself.
 package board

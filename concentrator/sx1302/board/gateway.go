@@ -17,9 +17,9 @@ import (
 // GatewayOptions configures a Gateway.
 type GatewayOptions struct {
 	Board *Board        // for messages
-	Chip  sx1302.Config // what it is set up for
-	EUI   radio.EUI64   // of the gateway; zero: that of the chip
-	Until radio.EUI64   // stands in for the EUI until that is known
+	Chip  sx1302.Config // the set-up of the chip
+	EUI   radio.EUI64   // of the gateway; zero stands for that of the chip
+	Until radio.EUI64   // a stand-in for the EUI until the chip has told it
 
 	Open    func() (*Hardware, error) // opens the board; required
 	Now     func() radio.HostTime     // the host's clock; required
@@ -27,24 +27,25 @@ type GatewayOptions struct {
 	Silence time.Duration             // see sx1302.DriverOptions
 }
 
-// Gateway is the gateway with a concentrator on board: it opens the board and runs the
-// chip's driver. After a failure, at the start or later, it tells the sink, closes the
-// board and tries again: a missing chip takes nothing else down.
+// Gateway runs a gateway with a concentrator: it opens the board and runs the
+// driver of the chip. After a failure, at the start or later, it tells the sink,
+// closes the board and tries again. The rest of the program runs on without the
+// chip.
 type Gateway struct {
 	opts    GatewayOptions
 	reserve atomic.Int32 // see sx1302.DriverOptions.PowerReserve
 
-	mu     sync.Mutex         // guards what follows
-	eui    radio.EUI64        // zero: that of the chip, which is not known
-	until  radio.EUI64        // stands in for it
+	mu     sync.Mutex         // guards the fields below
+	eui    radio.EUI64        // zero: that of the chip, which is still unknown
+	until  radio.EUI64        // the stand-in for eui
 	driver *sx1302.Driver     // nil: the board is not open
-	err    error              // why
-	past   sx1302.DriverStats // of the drivers before this one
+	err    error              // why the board is not open
+	past   sx1302.DriverStats // counts of the earlier drivers
 }
 
 var _ concentrator.Driver = (*Gateway)(nil)
 
-// Between two tries to open a board.
+// Pause between two attempts to open a board.
 const (
 	minReopen = time.Second
 	maxReopen = time.Minute
@@ -53,12 +54,12 @@ const (
 // NewGateway returns a Gateway. Run opens the board.
 func NewGateway(o GatewayOptions) *Gateway { return &Gateway{opts: o, eui: o.EUI, until: o.Until} }
 
-// SetPowerReserve sets how much more than its power a downlink may be sent with, dB.
+// SetPowerReserve sets by how many dB a downlink may exceed its power.
 func (g *Gateway) SetPowerReserve(reserve radio.Decibel) { g.reserve.Store(int32(reserve)) }
 
-// Continue takes over what another gateway is known as, whose chip this one drives from
-// now on: its stand-in, and with chip the EUI that the chip has told. It is called
-// before Run.
+// Continue takes over the identity of another gateway whose chip this one drives
+// from now on: its stand-in and, with chip, the EUI that the chip has told. It is
+// called before Run.
 func (g *Gateway) Continue(other *Gateway, chip bool) {
 	other.mu.Lock()
 	eui, until := other.eui, other.until
@@ -71,14 +72,14 @@ func (g *Gateway) Continue(other *Gateway, chip bool) {
 	}
 }
 
-// Until returns what stands in for the EUI until that is known.
+// Until returns the stand-in for the EUI.
 func (g *Gateway) Until() radio.EUI64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.until
 }
 
-// EUI returns what the gateway is known as.
+// EUI returns the EUI of the gateway, or its stand-in while the EUI is unknown.
 func (g *Gateway) EUI() radio.EUI64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,7 +92,7 @@ func (g *Gateway) EUI() radio.EUI64 {
 	return g.eui
 }
 
-// Stats returns what was counted since NewGateway.
+// Stats returns the counts since NewGateway.
 func (g *Gateway) Stats() sx1302.DriverStats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -140,7 +141,7 @@ func (g *Gateway) Run(ctx context.Context, sink concentrator.Sink) error {
 		sink.GatewayEvent(radio.GatewayEvent{
 			Gateway: g.EUI(), Kind: radio.GatewayFailed, At: o.Now(), Address: o.Board.Device, Fault: err.Error(),
 		})
-		if sleep(ctx, wait) != nil {
+		if sx1302.Sleep(ctx, wait) != nil {
 			return nil
 		}
 		wait = min(2*wait, maxReopen)
@@ -169,7 +170,7 @@ func (g *Gateway) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	return err
 }
 
-// newDriver returns a driver for a board that was opened.
+// newDriver returns a driver for an open board.
 func (g *Gateway) newDriver(h *Hardware) (*sx1302.Driver, error) {
 	o := &g.opts
 	firmware, err := h.Firmware()

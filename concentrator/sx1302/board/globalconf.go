@@ -11,7 +11,7 @@ import (
 	"lorawand/radio"
 )
 
-// GlobalConf is what is taken from a global_conf.json.
+// GlobalConf has the settings read from a global_conf.json.
 type GlobalConf struct {
 	sx1302.Config
 	Device      string        // of the SPI port or the tty (com_path)
@@ -20,7 +20,8 @@ type GlobalConf struct {
 	Heard       []HeardChannel
 }
 
-// HeardChannel is a channel that a global_conf.json enables, and where.
+// HeardChannel is an enabled channel of a global_conf.json, and its place in the
+// file.
 type HeardChannel struct {
 	Frequency radio.Frequency
 	Place     string // as "global_conf.json:42: chan_multiSF_0"
@@ -34,17 +35,19 @@ const (
 	defaultDACGain = 3         // of sx1302_hal's packet forwarder
 	maxPayload     = 255       // bytes
 	defaultFSKRate = 64_000    // bit/s, likewise
-	maxIF          = 1_600_000 // Hz; a radio passes on less
+	maxIF          = 1_600_000 // Hz; a radio receives less
 )
 
-// ParseGlobalConf reads what the global_conf.json of Semtech's packet forwarder for
-// the SX1302 sets the chip up for, as sx1302_hal 2.1.0 reads it: radios, channels,
-// gains, fine timestamps and LBT; and the device and the gain of the antenna. It ignores
-// the rest of the file, and radios and channels that are not enabled. It differs in two
-// things: a network is public unless the file says no, and a radio without tx_freq_min
-// and tx_freq_max may transmit on all frequencies.
+// ParseGlobalConf reads the set-up of the chip from the global_conf.json of
+// Semtech's packet forwarder for the SX1302, as sx1302_hal 2.1.0 reads it: radios,
+// channels, gains, fine timestamps and LBT, and also the device and the antenna
+// gain. It ignores the rest of the file, and radios and channels that are not
+// enabled. It differs from sx1302_hal in two things: a network is public unless the
+// file says otherwise, and a radio without tx_freq_min and tx_freq_max may transmit
+// on all frequencies.
 //
-// The errors, ErrConfig, have the form "name:line: key: why", one for each fault.
+// The errors are ErrConfig and have the form "name:line: key: why", one for each
+// fault.
 func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	root, err := readConf(name, withoutComments(text))
 	if err != nil {
@@ -56,7 +59,7 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 		return GlobalConf{}, root.file.err()
 	}
 	s.object()
-	s.key = "" // the keys of errors begin there
+	s.key = "" // errors name keys from here on
 	g := GlobalConf{
 		Device:      s.at("com_path").text(),
 		AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain)),
@@ -115,10 +118,10 @@ func (g *GlobalConf) parseChannels(s *confValue) {
 	}
 }
 
-// enabled reports whether there is an object that is switched on.
+// enabled reports whether the value is an object that is enabled.
 func (v *confValue) enabled() bool { return !v.missing && v.object() && v.at("enable").flag() }
 
-// channel reads where a modem listens, and checks that its radio can hear that.
+// channel reads the frequency of a modem, and checks that its radio can receive it.
 func (g *GlobalConf) channel(v *confValue, bandwidth uint32) sx1302.Channel {
 	if !v.enabled() {
 		return sx1302.Channel{}
@@ -139,7 +142,7 @@ func (g *GlobalConf) channel(v *confValue, bandwidth uint32) sx1302.Channel {
 	return ch
 }
 
-// service reads how the LoRa service modem is set up, but for its channel.
+// service reads the set-up of the LoRa service modem without its channel.
 func (v *confValue) service() sx1302.Service {
 	s := sx1302.Service{
 		Bandwidth:       uint32(v.at("bandwidth").whole(0, 0, math.MaxUint32)),
@@ -171,7 +174,7 @@ func (v *confValue) fineTimestamps() sx1302.FineTimestamps {
 	return f
 }
 
-// lbt reads the LBT of the SX1261.
+// lbt reads the settings for LBT with the SX1261.
 func (v *confValue) lbt() sx1302.LBT {
 	if v.missing || !v.object() || !v.at("lbt").enabled() {
 		return sx1302.LBT{}
@@ -237,7 +240,7 @@ func (v *confValue) radio() sx1302.Radio {
 	return r
 }
 
-// gains reads the gains of a radio that transmits.
+// gains reads the gains of a transmitting radio.
 func (v *confValue) gains(t sx1302.RadioType) []sx1302.Gain {
 	var out []sx1302.Gain
 	list := v.at("tx_gain_lut").list()

@@ -207,7 +207,7 @@ var globalConfFaults = []struct{ name, old, now, want string }{
 		"g.json:2: SX130x_conf: is a number, must be an object",
 	},
 	{"SX1301", `SX130x_conf`, `SX1301_conf`, "g.json:1: no SX130x_conf; files for the SX1301 are of no use"},
-	{"twice", `"clksrc": 0`, `"clksrc": 0, "clksrc": 1`, `g.json:6: "clksrc" is there twice`},
+	{"twice", `"clksrc": 0`, `"clksrc": 0, "clksrc": 1`, `g.json:6: "clksrc" occurs twice`},
 	{"clock", `"clksrc": 0`, `"clksrc": 2`, "g.json:6: clksrc: 2, must be 0 to 1"},
 	{
 		"radio", `"SX1250", "freq": 867500000`, `"SX1276", "freq": 867500000`,

@@ -12,31 +12,31 @@ import (
 	"lorawand/concentrator/sx1302"
 )
 
-// confValue is a value of a global_conf.json, with its place. A missing one has the place
-// of the object that should have it.
+// confValue is a value of a global_conf.json and its place. A missing value has the
+// place of the object it is missing in.
 type confValue struct {
 	file    *confFile
-	key     string // as "radio_0.freq"; "" is the file
+	key     string // such as "radio_0.freq"; "" is the file
 	line    int
 	value   any // nil, bool, float64, string, map[string]*confValue or []*confValue
 	missing bool
 }
 
-// confFile is a file that is read, and all that is wrong with it so far.
+// confFile is a file that is being read, with its faults so far.
 type confFile struct {
 	name   string
 	faults []error
 }
 
-// err returns what is wrong with the file, one error for each place.
+// err returns the faults of the file, one error for each place.
 func (f *confFile) err() error { return errors.Join(f.faults...) }
 
-// fault adds what is wrong with a value: file:line: key: why.
+// fault adds a fault of a value: file:line: key: why.
 func (v *confValue) fault(format string, args ...any) {
 	v.file.faults = append(v.file.faults, confFault(v.place()+": "+fmt.Sprintf(format, args...)))
 }
 
-// place says where a value stands, as "global_conf.json:42: radio_0.freq".
+// place returns the place of a value: "global_conf.json:42: radio_0.freq".
 func (v *confValue) place() string {
 	if v.key == "" {
 		return fmt.Sprintf("%s:%d", v.file.name, v.line)
@@ -44,13 +44,13 @@ func (v *confValue) place() string {
 	return fmt.Sprintf("%s:%d: %s", v.file.name, v.line, v.key)
 }
 
-// confFault is an ErrConfig that says where in a file it is.
+// confFault is an ErrConfig with a place in a file.
 type confFault string
 
 // Error implements error.
 func (f confFault) Error() string { return string(f) }
 
-// Is reports whether a fault is of that kind: it is an ErrConfig.
+// Is reports whether the target is ErrConfig.
 func (confFault) Is(err error) bool { return err == sx1302.ErrConfig }
 
 // kindOf names the kind of a value.
@@ -70,8 +70,7 @@ func kindOf(value any) string {
 	return "null"
 }
 
-// want returns the value if it is of a kind. Where it is of another, that is a
-// fault.
+// want returns the value if it has the wanted kind. Another kind is a fault.
 func want[T any](v *confValue) (t T, ok bool) {
 	if v.missing {
 		return t, false
@@ -94,7 +93,7 @@ func (v *confValue) at(name string) *confValue {
 	}
 	members, ok := v.value.(map[string]*confValue)
 	if !ok {
-		return none // which is told of where the object is looked for
+		return none // the fault was reported with the object
 	}
 	if m := members[name]; m != nil {
 		m.key = key
@@ -103,7 +102,7 @@ func (v *confValue) at(name string) *confValue {
 	return none
 }
 
-// object reports whether there is an object.
+// object reports whether the value is an object.
 func (v *confValue) object() bool {
 	_, ok := want[map[string]*confValue](v)
 	return ok
@@ -128,7 +127,7 @@ func (v *confValue) text() string {
 	return s
 }
 
-// number returns a number within limits, or otherwise if it is missing.
+// number returns a number within limits. A missing number becomes otherwise.
 func (v *confValue) number(otherwise, low, high float64) float64 {
 	n, ok := want[float64](v)
 	if !ok {
@@ -141,12 +140,12 @@ func (v *confValue) number(otherwise, low, high float64) float64 {
 	return n
 }
 
-// whole is number without the digits behind the point, which sx1302_hal cuts off too.
+// whole is number without the fraction, which sx1302_hal cuts off too.
 func (v *confValue) whole(otherwise, low, high int64) int64 {
 	return int64(math.Trunc(v.number(float64(otherwise), float64(low), float64(high))))
 }
 
-// required is a fault where a value is missing.
+// required makes a missing value a fault.
 func (v *confValue) required() *confValue {
 	if v.missing {
 		v.fault("missing")
@@ -154,7 +153,7 @@ func (v *confValue) required() *confValue {
 	return v
 }
 
-// decimalText writes a number as people do.
+// decimalText returns a number without an exponent.
 func decimalText(n float64) string {
 	if n == math.Trunc(n) && math.Abs(n) < 1e15 {
 		return fmt.Sprintf("%d", int64(n))
@@ -162,10 +161,10 @@ func decimalText(n float64) string {
 	return fmt.Sprintf("%v", n)
 }
 
-// maxConfDepth is how deep a file may be nested; Semtech's are 5 deep.
+// maxConfDepth limits the nesting of a file; Semtech's files have a depth of 5.
 const maxConfDepth = 32
 
-// readConf reads a file with its lines. Comments are blanks by now.
+// readConf reads a file and the line of each value. Comments were blanked before.
 func readConf(name string, text []byte) (*confValue, error) {
 	p := &confParser{file: &confFile{name: name}, text: text, decoder: json.NewDecoder(bytes.NewReader(text))}
 	v, err := p.value(0)
@@ -182,7 +181,7 @@ func readConf(name string, text []byte) (*confValue, error) {
 	return v, nil
 }
 
-// plainJSONError says what is wrong in words of the file.
+// plainJSONError describes an error without the words of encoding/json.
 func plainJSONError(err error) string {
 	var syntax *json.SyntaxError
 	switch {
@@ -199,11 +198,11 @@ type confParser struct {
 	file    *confFile
 	text    []byte
 	decoder *json.Decoder
-	counted int64 // up to where lines were counted
+	counted int64 // lines were counted up to here
 	lines   int
 }
 
-// line returns the line of a place in the text, which never goes back.
+// line returns the line of an offset in the text. Offsets never decrease.
 func (p *confParser) line(offset int64) int {
 	offset = min(offset, int64(len(p.text)))
 	p.lines += bytes.Count(p.text[p.counted:max(offset, p.counted)], []byte("\n"))
@@ -235,9 +234,9 @@ func (p *confParser) object(depth int) (map[string]*confValue, error) {
 		if err != nil {
 			return nil, err
 		}
-		key, _ := name.(string) // a decoder takes nothing else
+		key, _ := name.(string) // a decoder returns only strings here
 		if members[key] != nil {
-			return nil, fmt.Errorf("%.60q is there twice", key)
+			return nil, fmt.Errorf("%.60q occurs twice", key)
 		}
 		if members[key], err = p.value(depth + 1); err != nil {
 			return nil, err
@@ -260,7 +259,7 @@ func (p *confParser) list(depth int) ([]*confValue, error) {
 	return items, err
 }
 
-// withoutComments blanks the C comments that Semtech's files have.
+// withoutComments replaces the C comments in Semtech's files by blanks.
 func withoutComments(text []byte) []byte {
 	out := slices.Clone(text)
 	const (

@@ -13,7 +13,7 @@ import (
 	"github.com/warthog618/go-gpiocdev"
 )
 
-// ErrPin is the reason for a text that names no GPIO line.
+// ErrPin is the reason for refusing a text that does not name a GPIO line.
 var ErrPin = errors.New("sx1302: no GPIO line")
 
 // Line is a GPIO line of the kernel's character device.
@@ -24,22 +24,22 @@ type Line struct {
 
 var _ Pin = (*Line)(nil)
 
-// headerChip names the GPIO chip with the lines of a Raspberry Pi's 40-pin header,
-// where HATs are.
+// headerChip stands for the GPIO chip with the lines of a Raspberry Pi's 40-pin
+// header, into which HATs are plugged.
 const headerChip = "header"
 
-// headerLabels are those of that chip: Raspberry Pi 5, 4, and all before. Its number
-// depends on the model and the kernel.
+// headerLabels are the labels of that chip: on a Raspberry Pi 5, on a 4, and on
+// earlier ones. Its number depends on the model and the kernel.
 var headerLabels = []string{"pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"}
 
-// unseenHeader is tried for a header if this process may open no GPIO chip at all: the
-// error says what to do about that.
+// unseenHeader is tried as the header's chip if this process may open no GPIO chip
+// at all; the error then says how to get the permission.
 const unseenHeader = "gpiochip0"
 
 // gpioChip is a GPIO chip of this host.
 type gpioChip struct{ name, label string }
 
-// gpioChips lists those that may be opened.
+// gpioChips returns the chips that this process may open.
 func gpioChips() []gpioChip {
 	var all []gpioChip
 	for _, name := range gpiocdev.Chips() {
@@ -53,8 +53,8 @@ func gpioChips() []gpioChip {
 	return all
 }
 
-// parsePin takes "/dev/gpiochip0:17" apart. Instead of the chip's device there may
-// be its label, as in "pinctrl-rp1:17", or "header".
+// parsePin splits "/dev/gpiochip0:17". In place of the device there may be the
+// label of the chip, as in "pinctrl-rp1:17", or "header".
 func parsePin(name string, list func() []gpioChip) (chip string, offset int, err error) {
 	chip, number, ok := strings.Cut(name, ":")
 	offset, err = strconv.Atoi(number)
@@ -78,7 +78,7 @@ func parsePin(name string, list func() []gpioChip) (chip string, offset int, err
 	}
 	switch {
 	case chip != headerChip:
-		err = fmt.Errorf("%w: %q: no GPIO chip that may be used has that label; there are: %s", ErrPin, name,
+		err = fmt.Errorf("%w: %q: no GPIO chip that this user may open has that label; those are: %s", ErrPin, name,
 			strings.Join(labels, ", "))
 	case len(labels) > 0:
 		err = fmt.Errorf("%w: %q: this host has no 40-pin header of a Raspberry Pi; name the line by one of its GPIO "+
@@ -90,9 +90,10 @@ func parsePin(name string, list func() []gpioChip) (chip string, offset int, err
 	return "", 0, err
 }
 
-// OpenLine takes a line as an output with that level. It is named by the device of its
-// chip and its number, as in "gpiochip0:17". Instead of the device there may be the
-// chip's label, or "header" for the chip with the lines of a Raspberry Pi's 40-pin header.
+// OpenLine opens a line as an output with this level. Its name is the device of the
+// chip and the number of the line: "gpiochip0:17". In place of the device there may
+// be the label of the chip, or "header" for the chip with the lines of a Raspberry
+// Pi's 40-pin header.
 func OpenLine(name string, high bool) (*Line, error) {
 	chip, offset, err := parsePin(name, gpioChips)
 	if err != nil {
@@ -107,10 +108,10 @@ func OpenLine(name string, high bool) (*Line, error) {
 	return &Line{name, l}, nil
 }
 
-// sysfsConsumer is who holds a line that was exported to /sys/class/gpio.
+// sysfsConsumer is the consumer of a line that was exported to /sys/class/gpio.
 const sysfsConsumer = "sysfs"
 
-// consumer returns who holds a line, or "".
+// consumer returns the consumer of a line, or "".
 func consumer(chip string, offset int) string {
 	c, err := gpiocdev.NewChip(chip)
 	if err != nil {
@@ -124,8 +125,8 @@ func consumer(chip string, offset int) string {
 	return info.Consumer
 }
 
-// lineError adds to an error of taking a line what to do about it. consumer holds the
-// line, or is ""; exported are the lines in /sys/class/gpio.
+// lineError adds advice to an error of opening a line. consumer uses the line, or
+// is ""; exported are the lines in /sys/class/gpio.
 func lineError(name, consumer string, exported []string, err error) error {
 	advice := "check that the line is right"
 	switch {
@@ -161,5 +162,5 @@ func (l *Line) Set(high bool) error {
 	return nil
 }
 
-// Close gives the line back. The kernel decides what level it has then.
+// Close releases the line. The kernel decides its level then.
 func (l *Line) Close() error { return l.line.Close() }

@@ -45,7 +45,7 @@ func TestParsePin(t *testing.T) {
 		t.Errorf("a header that is not there: %v", err)
 	}
 	_, _, err = parsePin("pinctrl-rp1:17", func() []gpioChip { return pi4 })
-	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "there are: pinctrl-bcm2711, raspberrypi-exp-gpio") {
+	if !errors.Is(err, ErrPin) || !strings.Contains(err.Error(), "those are: pinctrl-bcm2711, raspberrypi-exp-gpio") {
 		t.Errorf("a label of no chip: %v", err)
 	}
 	for _, name := range []string{

@@ -27,7 +27,7 @@ var _ Host = Linux{}
 // spiSpeed is the speed that Semtech's board is designed for.
 const spiSpeed = 2 * physic.MegaHertz
 
-// parseSPI takes "/dev/spidev0.1" apart.
+// parseSPI splits "/dev/spidev0.1".
 func parseSPI(device string) (bus, chip int, err error) {
 	numbers, ok := strings.CutPrefix(device, "/dev/spidev")
 	b, c, found := strings.Cut(numbers, ".")
@@ -39,7 +39,7 @@ func parseSPI(device string) (bus, chip int, err error) {
 	return bus, chip, nil
 }
 
-// spiPort is a port and the connection to the one chip that is on it.
+// spiPort is an open port with the connection to its only chip.
 type spiPort struct {
 	spi.Conn
 	port *sysfs.SPI
@@ -73,8 +73,8 @@ func (Linux) SPI(device string) (Port, error) {
 	return spiPort{c, port}, nil
 }
 
-// spidevBufsiz is where spidev says how many bytes it takes at once, and
-// defaultBufsiz is how many if it does not say.
+// spidevBufsiz is the file in which spidev tells its longest transfer;
+// defaultBufsiz is that length if there is no such file.
 const (
 	spidevBufsiz  = "/sys/module/spidev/parameters/bufsiz"
 	defaultBufsiz = 4096
@@ -111,11 +111,11 @@ func (Linux) I2C(name string) (I2CBus, error) {
 // Line implements Host.
 func (Linux) Line(name string, high bool) (Output, error) { return OpenLine(name, high) }
 
-// ErrHeld is the reason when another program works with a device.
+// ErrHeld is the reason for not opening a device that another program uses.
 var ErrHeld = errors.New("another program works with it; stop that first")
 
-// Lock implements Host. Other processes of lorawand lock the device. Packet forwarders do
-// not; root notices them by the files that they have open.
+// Lock implements Host. Other processes of lorawand lock the device too. Packet
+// forwarders do not; root finds them by their open files.
 func (Linux) Lock(device string) (io.Closer, error) {
 	f, err := os.OpenFile(device, os.O_RDWR, 0)
 	if err != nil {
@@ -133,13 +133,13 @@ func (Linux) Lock(device string) (io.Closer, error) {
 	return nil, fmt.Errorf("%s: %w: %s", device, ErrHeld, who)
 }
 
-// holder names another process that has a device open, or is "". It sees what
-// this process may see in /proc.
+// holder returns the name of another process that has a device open, or "". It sees
+// the processes that this one may see in /proc.
 func holder(device string) string {
 	if real, err := filepath.EvalSymlinks(device); err == nil {
 		device = real
 	}
-	open, _ := filepath.Glob("/proc/[0-9]*/fd/*") // whose only error is a bad pattern
+	open, _ := filepath.Glob("/proc/[0-9]*/fd/*") // its only error is a bad pattern
 	self := strconv.Itoa(os.Getpid())
 	for _, fd := range open {
 		process := filepath.Dir(filepath.Dir(fd))
@@ -156,7 +156,7 @@ func holder(device string) string {
 	return ""
 }
 
-// runWithin is how long a program may take to reset a board.
+// runWithin limits how long a program may take to reset a board.
 const runWithin = 30 * time.Second
 
 // Run implements Host.

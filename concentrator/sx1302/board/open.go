@@ -11,48 +11,48 @@ import (
 	"lorawand/concentrator/sx1302"
 )
 
-// Port is an SPI port that was opened.
+// Port is an open SPI port.
 type Port interface {
 	spi.Conn
 	io.Closer
 }
 
-// Host opens what a board is connected to: Linux does, and fakes of tests.
+// Host opens the devices of a board: Linux and the fakes of tests implement it.
 type Host interface {
-	// SPI opens a port as the chip wants it: mode 0, 8 bits, 2 MHz.
+	// SPI opens a port in the mode of the chip: mode 0, 8 bits, 2 MHz.
 	SPI(device string) (Port, error)
-	// MaxTransfer returns the most bytes that a port takes at once; 0 is no limit.
+	// MaxTransfer returns the longest transfer of a port in bytes; 0 is no limit.
 	MaxTransfer() int
-	// Lock takes a device for this process, or says who has it.
+	// Lock locks a device for this process, or returns who uses it.
 	Lock(device string) (io.Closer, error)
-	// Line takes a GPIO line as an output, which has that level at once.
+	// Line opens a GPIO line as an output, at once with this level.
 	Line(name string, high bool) (Output, error)
 	// I2C opens a bus.
 	I2C(name string) (I2CBus, error)
-	// Run runs a program to its end.
+	// Run runs a program and waits for its end.
 	Run(ctx context.Context, program string, args ...string) error
 }
 
-// Output is a GPIO line that was taken.
+// Output is an open GPIO line.
 type Output interface {
 	Pin
 	io.Closer
 }
 
-// Hardware is a board that was opened.
+// Hardware is an open board.
 type Hardware struct {
 	Conn        spi.Conn
 	MaxTransfer int                         // bytes; 0 is no limit
 	SX1261      spi.Conn                    // nil: no LBT
-	Reset       func(context.Context) error // switches the board on and resets it; nil: others do
-	Temperature func() (int32, error)       // 1/256 °C, once the board has power; nil: it has no sensor
+	Reset       func(context.Context) error // switches the board on and resets it; nil: this program does not
+	Temperature func() (int32, error)       // 1/256 °C, when the board has power; nil: it has no sensor
 	Firmware    func() (sx1302.Firmware, error)
-	Timer       func() (sx1302.Timer, error) // nil: that of package time, so that fake time reaches it
+	Timer       func() (sx1302.Timer, error) // nil: a timer of package time, for tests in fake time
 	Close       func() error
 }
 
-// Open opens the devices of a board and takes its lines, power on and nothing in
-// reset. firmware reads the programs of the chip when they are needed.
+// Open opens the devices and lines of a board, with power on and no chip in reset.
+// firmware reads the programs of the chip when they are needed.
 func Open(h Host, b *Board, firmware func() (sx1302.Firmware, error)) (*Hardware, error) {
 	var open closers
 	hw, err := open.hardware(h, b)
@@ -63,10 +63,10 @@ func Open(h Host, b *Board, firmware func() (sx1302.Firmware, error)) (*Hardware
 	return hw, nil
 }
 
-// closers are what was opened, in its order.
+// closers are the opened devices in their order.
 type closers []io.Closer
 
-// Close closes all, the last one first.
+// Close closes all of them, the last one first.
 func (c *closers) Close() error {
 	var err error
 	for i := len(*c) - 1; i >= 0; i-- {
@@ -109,8 +109,7 @@ func (c *closers) hardware(h Host, b *Board) (*Hardware, error) {
 	return hw, nil
 }
 
-// pins takes the lines of a board. One that is reset by a program has no line for
-// that.
+// pins opens the lines of a board. A board that a program resets has no reset line.
 func (c *closers) pins(h Host, b *Board) (Pins, error) {
 	var p Pins
 	for _, want := range []struct {

@@ -4,14 +4,16 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"lorawand/concentrator/sx1302"
 )
 
-// Pin is an output line, of a GPIO chip or what stands for one.
+// Pin is an output line of a GPIO chip, or a substitute for one.
 type Pin interface {
 	Set(high bool) error
 }
 
-// Pins are the lines of a board; those that it does not have are nil.
+// Pins are the lines of a board; lines that it does not have are nil.
 type Pins struct {
 	Power       Pin // high is on
 	Reset       Pin // of the SX1302; high is reset
@@ -21,27 +23,15 @@ type Pins struct {
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
 // pinHold is how long each level is held.
 const pinHold = 100 * time.Millisecond
 
-// Cycle switches the power on and resets all chips of the board. It is what
-// Options wants for Reset.
+// Cycle switches the power on and resets all chips of the board: it toggles the
+// reset line. It is the Reset of sx1302.Options.
 func (p Pins) Cycle(ctx context.Context) error {
 	wait := p.Sleep
 	if wait == nil {
-		wait = sleep
+		wait = sx1302.Sleep
 	}
 	for _, s := range []struct {
 		name string

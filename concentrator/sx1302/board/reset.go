@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Forms of Board.Reset that name no line: the steps of the maker's tool, and a script.
+// Values of Board.Reset that are not a line: the steps of the maker's tool, and a
+// script.
 const (
 	commandPrefix = "command: "
 	ExecPrefix    = "exec:"
@@ -14,13 +15,13 @@ const (
 // MakersTool sets the lines of MultiTech's gateways.
 const MakersTool = "mts-io-sysfs"
 
-// Step is a line that the maker's tool sets, and the value.
+// Step is a line that the maker's tool sets, and its value.
 type Step struct{ Line, Value string }
 
-// ResetSteps returns how a board is reset whose lines only the tool of its maker
-// reaches. Steps behind a device are of the slot that has it: those of others,
-// where there may be no card, are left out. There are none if the slot of the
-// board's device is not known.
+// ResetSteps returns how to reset a board whose lines only the maker's tool
+// reaches. Steps behind the name of a device are for the slot of that device: steps
+// for other slots, which may be empty, are left out. There are no steps if the slot
+// of the board's device is unknown.
 func (b *Board) ResetSteps() (steps []Step, ok bool) {
 	text, ok := strings.CutPrefix(b.Reset, commandPrefix)
 	if !ok {
@@ -40,8 +41,9 @@ func (b *Board) ResetSteps() (steps []Step, ok bool) {
 	return steps, true
 }
 
-// reset returns what resets the board: its lines, and then a script, or the commands
-// of boards whose lines only the maker's tool reaches.
+// reset returns the function that resets the board: it toggles the board's lines,
+// and then runs a script or, for boards whose lines only the maker's tool reaches,
+// the commands.
 func (b *Board) reset(h Host, pins Pins) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := pins.Cycle(ctx); err != nil {
@@ -60,7 +62,7 @@ func (b *Board) reset(h Host, pins Pins) func(context.Context) error {
 	}
 }
 
-// Toggled names all that is set when a board is reset.
+// Toggled returns the names of all lines that a reset of the board sets.
 func (b *Board) Toggled() []string {
 	reset := b.Reset
 	if steps, byTool := b.ResetSteps(); byTool {

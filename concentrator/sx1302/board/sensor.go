@@ -8,18 +8,18 @@ import (
 // ErrNoSensor is the reason when no temperature sensor is found.
 var ErrNoSensor = errors.New("sx1302: no STTS751 temperature sensor")
 
-// I2C is a bus, as i2c.Bus of periph is one.
+// I2C is an I2C bus, such as periph's i2c.Bus.
 type I2C interface {
 	Tx(addr uint16, w, r []byte) error
 }
 
-// Thermometer is the STTS751 that Semtech's boards have.
+// Thermometer is an STTS751, the sensor of Semtech's boards.
 type Thermometer struct {
 	bus  I2C
 	addr uint16
 }
 
-// Registers of the STTS751 and what they hold.
+// Registers of the STTS751, and their values.
 const (
 	sttsHigh         = 0x00 // °C, signed
 	sttsLow          = 0x02 // 1/256 °C
@@ -34,27 +34,29 @@ const (
 	sttsMaxProduct    = 0x01 // STTS751-0 is 0, STTS751-1 is 1
 )
 
-// sttsAddresses are where boards have it, in the order in which sx1302_hal
-// tries them.
+// sttsAddresses are the addresses of the sensor on the known boards, in the order
+// in which sx1302_hal tries them.
 var sttsAddresses = []uint16{0x39, 0x3B, 0x38}
 
-// I2CBus is a bus that was opened.
+// I2CBus is an open bus.
 type I2CBus interface {
 	I2C
 	Close() error
 }
 
-// Sensor measures with a board's temperature sensor. The sensor has power only while the
-// board has, so it is looked for with the first measurement, and again after each one
-// that failed.
+// Sensor measures with the temperature sensor of a board. The sensor has power only
+// while the board has, so the first measurement looks for it, and so does each one
+// after a failure.
 type Sensor struct {
-	// Open opens the bus for one measurement, so that a hanging one blocks nothing else.
+	// Open opens the bus for one measurement, so that a bus that hangs blocks
+	// nothing else.
 	Open func() (I2CBus, error)
 
-	addr uint16 // where it was found; 0: it has to be looked for
+	addr uint16 // the address of the sensor; 0: unknown
 }
 
-// Temperature measures, in 1/256 °C. It returns ErrNoSensor while there is none.
+// Temperature measures the temperature in 1/256 °C. It returns ErrNoSensor if there
+// is no sensor.
 func (s *Sensor) Temperature() (t int32, err error) {
 	bus, err := s.Open()
 	if err != nil {
@@ -74,8 +76,8 @@ func (s *Sensor) Temperature() (t int32, err error) {
 	return t, err
 }
 
-// FindThermometer looks for the sensor on a bus and sets it to one measurement
-// a second. It returns ErrNoSensor if there is none.
+// FindThermometer looks for the sensor on a bus and makes it measure once a second.
+// It returns ErrNoSensor if there is none.
 func FindThermometer(bus I2C) (*Thermometer, error) {
 	var last error
 	for _, addr := range sttsAddresses {
@@ -107,8 +109,8 @@ func (t *Thermometer) read(register byte) (byte, error) {
 	return b[0], nil
 }
 
-// Temperature returns what it measures, in 1/256 °C. The low byte is read
-// first, with which the sensor holds the high one still.
+// Temperature returns the temperature in 1/256 °C. It reads the low byte first,
+// because the sensor then keeps the high byte for it.
 func (t *Thermometer) Temperature() (int32, error) {
 	low, err := t.read(sttsLow)
 	if err != nil {

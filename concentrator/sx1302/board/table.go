@@ -14,42 +14,42 @@ import (
 	"lorawand/radio"
 )
 
-// boardsCSV has a row per board and group of regions, and where the row was
-// taken from. gains are power:pa:index:dac:mixer:digital; pairs are those of
-// radio A and radio B. A board that carries the module of another one names it in
-// the column "as" and has only its own devices and lines.
+// boardsCSV has a row for each board and group of regions, with the source of the
+// row. gains are power:pa:index:dac:mixer:digital; pairs are the values for radio A
+// and radio B. A board with the module of another board names that board in the
+// column "as", and has only devices and lines of its own.
 //
 // single_input is true/true where sx1302_hal's global_conf.json sets it, which is
-// for 433 and 470 MHz only. The presets of ChirpStack Concentratord 4.7.1, from
-// which most other columns come, set it for radio A of nearly all boards.
+// only for 433 and 470 MHz. The presets of ChirpStack Concentratord 4.7.1, the
+// source of most other columns, set it for radio A of nearly all boards.
 //
 //go:embed boards.csv
 var boardsCSV string
 
-// ErrBoard is the reason for a board that is not in the table.
+// ErrBoard is the reason for refusing a board that is not in the table.
 var ErrBoard = errors.New("sx1302: unknown board")
 
-// ErrRegion is the reason for a region that the table has no gains for.
+// ErrRegion is the reason for refusing a region without gains in the table.
 var ErrRegion = errors.New("sx1302: no gains of the board for the region")
 
-// Board is what is known of a board: all that a Config needs but the
+// Board has the known facts about a board: everything in a Config but the
 // frequencies.
 type Board struct {
 	Name    string
-	Regions []string // whose gains these are, as AS923_2 or EU868
-	USB     bool     // behind a USB bridge only, which is to come
+	Regions []string // the regions of these gains, such as AS923_2 or EU868
+	USB     bool     // behind a USB bridge only, which is not supported yet
 
 	Device      string // of the SPI port
 	Reset       string // GPIO chip and line as OpenLine wants it, or "command: " and the text of ResetSteps
-	Power       string // likewise; "" is none
+	Power       string // as Reset; "" is none
 	SX1261      string // device of the radio that scans for LBT; not in the table
 	SX1261Reset string
 	I2C         string // bus of the temperature sensor, as "/dev/i2c-1"; "" is none
 
 	ClockSource uint8
-	Radios      [sx1302.Chains]sx1302.Radio // without Enabled and Frequency
+	Radios      [sx1302.Chains]sx1302.Radio // Enabled and Frequency are not set
 
-	Source string // where the row was taken from
+	Source string // where the row comes from
 }
 
 // Columns of the table.
@@ -75,7 +75,7 @@ const (
 )
 
 // Boards returns the table. A board with the module of another one has a row for
-// each of that one's.
+// each row of that one.
 func Boards() ([]Board, error) {
 	table := csv.NewReader(strings.NewReader(boardsCSV))
 	table.FieldsPerRecord = columns
@@ -94,8 +94,8 @@ func Boards() ([]Board, error) {
 	return all, nil
 }
 
-// parseRow returns the board of a row, or one for each row of the board whose
-// module it has.
+// parseRow returns the board of a row, or for a board with the module of another
+// one a board for each row of that one.
 func parseRow(row []string, all [][]string) ([]Board, error) {
 	if row[colAs] == "" {
 		b, err := parseBoard(row)
@@ -119,14 +119,14 @@ func parseRow(row []string, all [][]string) ([]Board, error) {
 	return out, nil
 }
 
-// setHost takes over what a row says of the host: devices and lines.
+// setHost sets the devices and lines from a row.
 func (b *Board) setHost(row []string) {
 	b.Name, b.USB, b.Device, b.Source = row[colName], row[colCom] == "USB", row[colDevice], row[colSource]
 	b.Reset, b.Power, b.SX1261Reset, b.I2C = row[colReset], row[colPower], row[colSX1261Reset], row[colI2C]
 }
 
-// FindBoard returns the board of a name, as "rak2287", for a region. Region ""
-// takes a board that has but one set of gains.
+// FindBoard returns the board with a name, such as "rak2287", for a region. With
+// the region "" it returns a board with a single set of gains.
 func FindBoard(name, region string) (Board, error) {
 	rows, err := boardRows(name)
 	if err != nil {
@@ -147,8 +147,8 @@ func FindBoard(name, region string) (Board, error) {
 	return found[0], nil
 }
 
-// FindLines returns the board of a name for what needs its devices and its lines
-// only, which are the same in all regions. It has no gains.
+// FindLines returns the board with a name for callers that need only its devices
+// and lines, which are the same in all regions. It has no gains.
 func FindLines(name string) (Board, error) {
 	rows, err := boardRows(name)
 	if err != nil {
@@ -182,7 +182,7 @@ func boardRows(name string) ([]Board, error) {
 	return rows, nil
 }
 
-// nearest returns those names that look like one, or all if none does.
+// nearest returns the names that resemble one, or all names if none does.
 func nearest(name string, names []string) []string {
 	name = strings.ToLower(name)
 	near := slices.DeleteFunc(slices.Clone(names), func(other string) bool {
@@ -194,8 +194,8 @@ func nearest(name string, names []string) []string {
 	return near
 }
 
-// sharedPairs returns which share of the pairs of letters two names have in
-// common, in percent.
+// sharedPairs returns how many of their pairs of letters two names share, in
+// percent.
 func sharedPairs(a, b string) int {
 	pairs := max(len(a)-1, 0) + max(len(b)-1, 0)
 	if pairs == 0 {
@@ -246,8 +246,8 @@ func parseBoard(row []string) (Board, error) {
 	return b, nil
 }
 
-// ParseGains reads gains such as "14:1:6" (dBm, external amplifier, index of the
-// power) or, for SX1255 and SX1257, "14:2:0:3:10:0" (then DAC, mixer, digital).
+// ParseGains reads gains such as "14:1:6" (dBm, external amplifier, power index)
+// or, for SX1255 and SX1257, "14:2:0:3:10:0" (with DAC, mixer, digital).
 func ParseGains(entries []string) ([]sx1302.Gain, error) {
 	var long []string
 	for _, e := range entries {

@@ -17,14 +17,14 @@ import (
 	"lorawand/radio"
 )
 
-// ErrScript is the reason for a step of a Script that makes no sense.
+// ErrScript is the reason for refusing a step of a Script.
 var ErrScript = errors.New("sx1302: script")
 
-// Setting is one of the calls that set sx1302_hal up: board (board_setconf),
+// Setting is one of the calls that configure sx1302_hal: board (board_setconf),
 // rxrf, rxif, demod, txgain, ftime or sx1261.
 type Setting struct {
 	Set         string  `json:"set"`
-	Com         string  `json:"com"`  // how the board is connected, which is said elsewhere
+	Com         string  `json:"com"`  // how the board is connected; ignored, because the caller opens the board
 	Path        string  `json:"path"` // likewise
 	Public      bool    `json:"public"`
 	ClkSrc      uint8   `json:"clksrc"`
@@ -68,7 +68,7 @@ type Setting struct {
 	} `json:"lut"`
 }
 
-// Config turns the calls into a Config.
+// Config converts the calls to a Config.
 func Config(list []Setting) (sx1302.Config, error) {
 	var c sx1302.Config
 	for i := range list {
@@ -116,7 +116,8 @@ func (x *Setting) apply(c *sx1302.Config) error {
 	return nil
 }
 
-// fineTimestamps are on, for all spreading factors, unless it is said otherwise.
+// fineTimestamps returns the mode of fine timestamps; the default is all spreading
+// factors.
 func (x *Setting) fineTimestamps(c *sx1302.Config) (err error) {
 	if x.Enable != nil && !*x.Enable {
 		c.FineTimestamps = sx1302.NoFineTimestamps
@@ -141,7 +142,7 @@ var settingKeys = map[string][]string{
 }
 
 // UnmarshalJSON implements json.Unmarshaler. It refuses keys that the setting does
-// not have: a mistyped one would be taken for its default.
+// not have, because a mistyped key would leave its default.
 func (x *Setting) UnmarshalJSON(b []byte) error {
 	var set struct {
 		Set string `json:"set"`
@@ -160,7 +161,7 @@ func (x *Setting) UnmarshalJSON(b []byte) error {
 	return strictly(b, (*plain)(x))
 }
 
-// onlyKeys says if an object has other keys than those.
+// onlyKeys returns an error if an object has other keys.
 func onlyKeys(object []byte, keys ...string) error {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(object, &members); err != nil {
@@ -174,7 +175,8 @@ func onlyKeys(object []byte, keys ...string) error {
 	return nil
 }
 
-// strictly reads an object whose parts have no unknown keys either.
+// strictly decodes an object. Unknown keys, also of the objects in it, are an
+// error.
 func strictly(object []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(object))
 	d.DisallowUnknownFields()
@@ -196,7 +198,7 @@ func (x *Setting) lbt() sx1302.LBT {
 	return l
 }
 
-// radio keeps the gains, which may come before.
+// radio sets a radio, but keeps its gains, which may be set before.
 func (x *Setting) radio(r *sx1302.Radio) error {
 	t, err := sx1302.ParseRadioType(strings.ToUpper(cmp.Or(x.Type, "sx1250")))
 	if err != nil {
@@ -231,7 +233,7 @@ func (x *Setting) channel(c *sx1302.Config) error {
 	return nil
 }
 
-// Send are the arguments of send (lgw_send).
+// Send has the arguments of send (lgw_send).
 type Send struct {
 	BwKHz    uint32  `json:"bw_khz"`
 	Coding   uint8   `json:"coderate"`
@@ -251,12 +253,12 @@ type Send struct {
 	Power    int32   `json:"rf_power"`
 }
 
-// triggers are what lets a packet go, as tx_mode names it.
+// triggers are the kinds of triggers by their names in tx_mode.
 var triggers = map[string]sx1302.Trigger{
 	"immediate": sx1302.TriggerNow, "timestamp": sx1302.TriggerTime, "gps": sx1302.TriggerPPS,
 }
 
-// Transmission returns what is to be sent.
+// Transmission returns the packet to send.
 func (s *Send) Transmission() (sx1302.Transmission, error) {
 	payload, err := hex.DecodeString(s.Payload)
 	if err != nil {
@@ -289,8 +291,8 @@ func (s *Send) Transmission() (sx1302.Transmission, error) {
 	return t, nil
 }
 
-// airtime returns the time on air in ms as sx1302_hal tells it, which has low
-// data rate optimisation with SF11 and SF12 at any bandwidth.
+// airtime returns the time on air in ms as sx1302_hal computes it: with low data
+// rate optimisation for SF11 and SF12 at any bandwidth.
 func (s *Send) airtime(t *sx1302.Transmission) int64 {
 	n := int64(len(t.Payload))
 	switch {
@@ -318,7 +320,7 @@ func (s *Send) airtime(t *sx1302.Transmission) int64 {
 
 func knownBandwidth(hz uint32) bool { return hz == 125_000 || hz == 250_000 || hz == 500_000 }
 
-// bit is 1 for what is so.
+// bit returns 1 for true.
 func bit(b bool) int64 {
 	if b {
 		return 1
@@ -326,7 +328,7 @@ func bit(b bool) int64 {
 	return 0
 }
 
-// defaultDeviation is that of LoRaWAN's FSK, Hz.
+// defaultDeviation is the deviation of LoRaWAN's FSK, Hz.
 const defaultDeviation = 25_000
 
 // fskSyncDefault is the length of the default sync word, bytes.

@@ -1,5 +1,5 @@
-// Package script runs the production test of a board: steps written as lines of JSON,
-// in the form of recordings of sx1302_hal, which can be run as they are.
+// Package script runs the production test of a board. Its steps are lines of JSON
+// in the form of recordings of sx1302_hal, so that it also runs such recordings.
 package script
 
 import (
@@ -15,35 +15,35 @@ import (
 	"lorawand/radio"
 )
 
-// Script runs the steps of a test of a board, one line of JSON each, in the form
-// of recordings of sx1302_hal: a line with "config" first, then calls of start,
-// eui, temperature, receive, instcnt, trigcnt, send, status, abort and stop.
+// Script runs the steps of a test of a board, one line of JSON each, in the form of
+// recordings of sx1302_hal: first a line with "config", then calls of start, eui,
+// temperature, receive, instcnt, trigcnt, send, status, abort and stop.
 type Script struct {
 	open        func(sx1302.Config) (*sx1302.Chip, error)
 	temperature func() (int32, error)
 	chip        *sx1302.Chip
-	waiting     []sx1302.Packet // that were heard and not asked for yet
+	waiting     []sx1302.Packet // received packets that no call has returned yet
 }
 
-// New returns a Script whose "config" has open make the chip. temperature
+// New returns a Script. Its "config" line calls open to make the chip. temperature
 // reads the sensor of the board, 1/256 °C; it may be nil.
 func New(open func(sx1302.Config) (*sx1302.Chip, error), temperature func() (int32, error)) *Script {
 	return &Script{open: open, temperature: temperature}
 }
 
-// stepAnswer is what a call has returned. RC is -1 for an error.
+// stepAnswer is the result of a call. RC is -1 for an error.
 type stepAnswer struct {
 	K     string `json:"k"`
 	G     *int   `json:"g,omitempty"`
 	Fn    string `json:"fn"`
 	Out   any    `json:"out,omitempty"`
 	RC    int    `json:"rc"`
-	Error string `json:"error,omitempty"` // in words, with what to check
+	Error string `json:"error,omitempty"` // as text, with what to check
 }
 
-// Step runs a line. What the call returned is a line too; others than calls have
-// none. ErrScript says that the line makes no sense; what the chip cannot do is
-// in the answer, with rc -1.
+// Step runs a line. The result of a call is a line too; other lines have none.
+// ErrScript says that the line is not valid. If the chip cannot do what the line
+// asks, the answer has rc -1 and an error.
 func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed bool, err error) {
 	var l stepLine
 	if err := json.Unmarshal(line, &l); err != nil {
@@ -53,7 +53,7 @@ func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed b
 	case l.Config != nil:
 		return nil, false, s.configure(&l, line)
 	case recordedKinds[l.K]:
-		return nil, false, nil // the rest of a recording
+		return nil, false, nil // the rest of a recording, which is ignored
 	case l.K != "call" && !(l.K == "" && l.Fn != ""):
 		return nil, false, fmt.Errorf("%w: neither \"config\" nor a call: %.60s", ErrScript, line)
 	}
@@ -75,15 +75,15 @@ func (s *Script) Step(ctx context.Context, line []byte) (answer []byte, failed b
 	return answer, a.RC < 0, err
 }
 
-// recordedKinds are what a recording has beside its configuration and its calls: what
-// was seen on the wires, what the emulator did, and what was returned.
+// recordedKinds are the kinds of lines in a recording beside configuration and
+// calls: the signals on the wires, the actions of the emulator, and the results.
 var recordedKinds = map[string]bool{
 	"started": true, "ret": true, "w": true, "r": true, "radio": true, "sx1261": true, "fw": true, "sleep": true,
 	"i2c": true, "usb_ping": true, "usb_status": true, "usb_gpio": true, "usb_spi": true, "mcu_rmw": true,
 	"fifo": true, "set": true, "air": true, "final": true,
 }
 
-// configure has the chip made that a line describes.
+// configure makes the chip that a line describes.
 func (s *Script) configure(l *stepLine, line []byte) error {
 	if err := onlyKeys(line, "k", "case", "hal", "config", "emulator"); err != nil {
 		return fmt.Errorf("%w: %w", ErrScript, err)
@@ -95,10 +95,10 @@ func (s *Script) configure(l *stepLine, line []byte) error {
 	return err
 }
 
-// callKeys are the arguments of the calls; send has its own.
+// callKeys are the arguments of each call except send.
 var callKeys = map[string][]string{"receive": {"max"}, "status": {"rf_chain"}, "abort": {"rf_chain"}}
 
-// call carries a call out.
+// call runs a call.
 func (s *Script) call(ctx context.Context, l *stepLine) (out any, rc int, err error) {
 	var args struct {
 		Max   int   `json:"max"`
@@ -153,7 +153,7 @@ func (s *Script) measure() (out any, rc int, err error) {
 	return map[string]float64{"celsius": float64(t) / 256}, 0, nil
 }
 
-// send returns 1 for a packet whose channel is taken.
+// send returns 1 for a packet whose channel is in use.
 func (s *Script) send(ctx context.Context, raw json.RawMessage) (out any, rc int, err error) {
 	var args Send
 	if err := strictly(raw, &args); err != nil {
@@ -197,7 +197,7 @@ type Packet struct {
 	Status   string  `json:"status"`
 }
 
-// receive returns up to so many packets; those beyond come with the next call.
+// receive returns at most this many packets; the next call returns the rest.
 func (s *Script) receive(most int) (out any, rc int, err error) {
 	if most <= 0 {
 		most = 16
@@ -226,8 +226,8 @@ var crcNames = map[sx1302.CRCStatus]string{
 	sx1302.GoodCRC: "CRC_OK", sx1302.BadCRC: "CRC_BAD", sx1302.NoCRC: "NO_CRC",
 }
 
-// undefined is what sx1302_hal has for the SNR and the RSSI of the signal of
-// FSK frames, to which it adds the offsets of the board.
+// undefined is the SNR and signal RSSI of FSK frames in sx1302_hal, which then adds
+// the offsets of the board.
 const undefined = -128
 
 func (s *Script) packet(p *sx1302.Packet) Packet {

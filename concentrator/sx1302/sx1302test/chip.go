@@ -12,7 +12,7 @@ import (
 	"lorawand/concentrator/air"
 )
 
-// ErrFrame is the reason for a transfer that the chip would not understand.
+// ErrFrame is the reason for failing a transfer that the chip would not understand.
 var ErrFrame = errors.New("sx1302test: no frame of the SX1302")
 
 // Options configures a Chip. The zero value is an SX1302 with SX1250 radios.
@@ -23,53 +23,52 @@ type Options struct {
 	Radio   RadioType
 	Tick    uint32 // the 32 MHz counter at power-up
 
-	// ResetTick is what the counter shows after a reset, in µs; nil lets it run
-	// on.
+	// ResetTick returns the counter after a reset, in µs; nil: the counter runs on.
 	ResetTick func() uint32
 
 	// Now is the time since power-up. The default uses the clock of package
 	// time, so that testing/synctest reaches it.
 	Now func() time.Duration
 
-	// MaxTxSize is what the port says of itself; 0 is nothing.
+	// MaxTxSize is the longest transfer that the port reports; 0: it reports none.
 	MaxTxSize int
 
-	// HalfDuplex is a controller that cannot send and receive at once, and does
-	// not say so but by an error, as those of the MT7621 and MT7628.
+	// HalfDuplex simulates a controller that cannot send and receive at once, and
+	// reports that only by an error, like those of the MT7621 and MT7628.
 	HalfDuplex bool
 
-	// Faults: a radio that gives no clock, programs that answer nothing, and
-	// what else. Fail makes a transfer fail; Read, if it returns true, replaces
-	// what is read from an address.
+	// Faults: a radio without a clock, programs that do not answer, and others.
+	// Fail makes a transfer fail. If Read returns true, its value replaces the byte
+	// read from an address.
 	NoClock bool
 	Hang    bool
 	Fail    func(w []byte) error
 	Read    func(addr uint16) (byte, bool)
 
-	// Taken tells, if it is not nil, whether the channel of a packet is in use at
+	// Taken, if it is not nil, reports whether the channel of a packet is in use at
 	// its time, for a board with an SX1261.
 	Taken func(e *Emission) bool
 
-	// Calibrate measures for the calibration program; nil finds what the
-	// recordings have.
+	// Calibrate returns the measurements for the calibration program; nil: those in
+	// the recordings.
 	Calibrate func(CalibrationRun) CalibrationResult
 
-	// Observe is told of all that reaches the chip.
+	// Observe is called for everything that reaches the chip.
 	Observe func(Event)
 }
 
-// EventKind is what reached the chip.
+// EventKind is the kind of an Event.
 type EventKind uint8
 
 // Kinds of Event.
 const (
 	Wrote       EventKind = iota + 1 // a byte of the register map
-	RadioFrame                       // a frame to a radio, without reads of its registers
-	Loaded                           // the memory of a processor, once for consecutive bytes; of the SX1261 too
-	SX1261Frame                      // a frame to the SX1261, without words of its patch
+	RadioFrame                       // a frame to a radio that is not a read of its registers
+	Loaded                           // bytes for the memory of a processor or the SX1261; consecutive bytes are one event
+	SX1261Frame                      // a frame to the SX1261 that is not a word of its patch
 )
 
-// Event is something that reached the chip.
+// Event is a write or frame that reached the chip.
 type Event struct {
 	Kind     EventKind
 	Addr     uint16
@@ -98,14 +97,14 @@ type Chip struct {
 	emitted   []Emission
 	resets    int
 	fault     Fault
-	frozen    uint32 // what the counter shows with Fault.Frozen
+	frozen    uint32 // the value of the counter with Fault.Frozen
 	readings  int    // of the counters
 	latched   [countersSize]byte
-	heard     int   // frames from the air that came into the FIFO
-	lost      int   // those of them that were in it at a reset
-	put, got  int   // bytes that went into the FIFO and came out, since a reset
-	ends      []int // put after each frame from the air that was not read to its end
-	shift     int64 // ticks that resets have shifted the counter by
+	heard     int   // frames from the air that entered the FIFO
+	lost      int   // frames of these that were in the FIFO at a reset
+	put, got  int   // bytes that entered and left the FIFO since a reset
+	ends      []int // value of put after each frame from the air that was not read completely
+	shift     int64 // ticks by which resets have moved the counter
 
 	antenna *air.Receiver // nil: no air
 	onAir   OnAirOptions
@@ -133,8 +132,8 @@ func New(o Options) *Chip {
 	return c
 }
 
-// Reset is the pulse on the reset line. What was sent is cut off, and what was
-// received and not read is lost.
+// Reset is a pulse on the reset line. A packet on the air is cut off, and unread
+// frames are lost.
 func (c *Chip) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,18 +152,19 @@ func (c *Chip) Reset() {
 	}
 }
 
-// neverReset is the version of a chip whose reset line is wired elsewhere.
+// neverReset is the version that a chip reports if its reset line is connected
+// wrongly.
 const neverReset = 0x05
 
-// Lost returns how many frames from the air were in the FIFO, or a part of them,
-// when the chip was reset.
+// Lost returns how many frames from the air were in the FIFO, completely or in
+// part, when the chip was reset.
 func (c *Chip) Lost() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.lost
 }
 
-// Resets returns how often the reset line was pulsed.
+// Resets returns the number of pulses on the reset line.
 func (c *Chip) Resets() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,14 +193,13 @@ func (*Chip) Duplex() conn.Duplex { return conn.Full }
 // MaxTxSize implements conn.Limits.
 func (c *Chip) MaxTxSize() int { return c.opts.MaxTxSize }
 
-// ErrBothWays is what a controller says that cannot send and receive at once.
+// ErrBothWays is the error of a controller that cannot send and receive at once.
 var ErrBothWays = errors.New("sx1302test: input/output error")
 
 // TxPackets implements spi.Conn. The packets are one frame.
 func (c *Chip) TxPackets(p []spi.Packet) error { return txPackets(p, c.opts.HalfDuplex, c.transfer) }
 
-// txPackets puts packets, during which the chip is selected, together to one
-// frame.
+// txPackets joins packets during which the chip stays selected to one frame.
 func txPackets(p []spi.Packet, halfDuplex bool, transfer func(w, r []byte) error) error {
 	var w, r []byte
 	for i, q := range p {
@@ -221,8 +220,8 @@ func txPackets(p []spi.Packet, halfDuplex bool, transfer func(w, r []byte) error
 	return err
 }
 
-// Tx implements conn.Conn. It is one frame: w and r have the same length, or r
-// has none.
+// Tx implements conn.Conn. It is one frame: w and r have the same length, or r is
+// empty.
 func (c *Chip) Tx(w, r []byte) error {
 	switch {
 	case len(r) == 0:
@@ -338,7 +337,7 @@ func (c *Chip) storeFirmware(addr uint16, b byte) {
 	}
 }
 
-// act is what a write sets off.
+// act does what a write causes.
 func (c *Chip) act(addr uint16, old, now byte) {
 	switch addr {
 	case regAGCCtrl:
@@ -419,8 +418,8 @@ func (c *Chip) otp(addr byte) byte {
 	return 0
 }
 
-// Deliver puts bytes into the FIFO as if they had been received. What does not
-// fit is lost.
+// Deliver puts bytes into the FIFO as if they had been received. Bytes that do not
+// fit are lost.
 func (c *Chip) Deliver(record []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -432,8 +431,8 @@ func (c *Chip) push(record []byte) {
 	c.put += len(record)
 }
 
-// Changed returns the bytes of the register map that differ from their reset
-// value, in writable bits.
+// Changed returns the bytes of the register map whose writable bits differ from
+// their reset value.
 func (c *Chip) Changed() map[uint16]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -450,22 +449,22 @@ func (c *Chip) Changed() map[uint16]byte {
 	return changed
 }
 
-// Preset writes to the register map without setting anything off.
+// Preset writes to the register map without any effect of the write.
 func (c *Chip) Preset(addr uint16, b byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mem[addr] = b
 }
 
-// Logs returns what the AGC was told (mailbox bytes 3, 2, 1, 0 at each write of
-// byte 3) and the ARB (debug configuration 0 to 3 at each resume).
+// Logs returns the mailbox bytes 3, 2, 1, 0 of the AGC at each write of byte 3, and
+// the debug configuration 0 to 3 of the ARB at each resume.
 func (c *Chip) Logs() (agc, arb [][4]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([][4]byte(nil), c.agcLog...), append([][4]byte(nil), c.arbLog...)
 }
 
-// Radio returns the state of a radio; its maps and slices are the model's own.
+// Radio returns the state of a radio. Its maps and slices belong to the model.
 func (c *Chip) Radio(chain int) Radio {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -24,13 +24,13 @@ func (c *Chip) ticks() int64 { return c.ticksAt(c.now()) }
 
 func (c *Chip) ticksAt(now time.Duration) int64 { return int64(c.opts.Tick) + ticksOf(now) + c.shift }
 
-// ticksOf converts without loss for more than a year.
+// ticksOf converts exactly for more than a year.
 func ticksOf(d time.Duration) int64 {
 	return int64(d/time.Second)*ticksPerSecond + int64(d%time.Second)*ticksPerMicrosecond/1000
 }
 
-// latchCounters takes the counters as a transfer shows them: that of the last
-// pulse, then the one that runs. A pulse comes with each whole second since
+// latchCounters takes the counters as a transfer shows them: the counter at the
+// last pulse, then the running counter. A pulse comes with each whole second since
 // power-up.
 func (c *Chip) latchCounters() {
 	now := c.now()
@@ -48,7 +48,7 @@ func (c *Chip) latchCounters() {
 	binary.BigEndian.PutUint32(c.latched[4:], running)
 }
 
-// Counter returns what the running counter shows, in µs, without wraps.
+// Counter returns the running counter in µs, without wraps.
 func (c *Chip) Counter() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()

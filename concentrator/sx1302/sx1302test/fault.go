@@ -1,28 +1,28 @@
 package sx1302test
 
-// Fault is what is wrong with a chip. The zero value is nothing.
+// Fault has the faults of a chip. The zero value is a chip without faults.
 type Fault struct {
 	Bus    error // of each transfer
 	Dead   bool  // no chip answers: the version is 0xFF
 	Frozen bool  // the counter stands still
-	Torn   bool  // every fourth reading of the counter is torn
+	Torn   bool  // every fourth reading of the counter mixes two values
 	Parity bool  // the memory of the ARB has an error
-	Hang   bool  // programs that are started answer nothing
+	Hang   bool  // started programs do not answer
 
-	Longest     int  // bytes of a transfer: what is behind them is spoilt, without a word; 0 is no limit
-	MissTrigger bool // a packet with a time is not sent when that comes, but when the counter comes round
+	Longest     int  // bytes of a transfer: the bytes behind them are corrupted silently; 0 is no limit
+	MissTrigger bool // a packet with a time is not sent at that time, but when the counter comes round
 
-	DeadSX1261 bool // nothing answers on its chip select
-	StuckReset bool // the reset line does nothing, and the version is that of a chip that never was reset
+	DeadSX1261 bool // the SX1261 does not answer
+	StuckReset bool // the reset line has no effect, and the version is that of a chip that was never reset
 }
 
-// parityError is the bit of regARBCtrl that tells of one.
+// parityError is the bit of regARBCtrl for a parity error.
 const parityError = 1 << 0
 
-// tornEvery is how many readings of the counter there are to one that is torn.
+// With Fault.Torn one of tornEvery readings of the counter is torn.
 const tornEvery = 4
 
-// Break breaks the chip, or mends what was broken.
+// Break gives the chip these faults, and takes away all others.
 func (c *Chip) Break(f Fault) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,7 +30,7 @@ func (c *Chip) Break(f Fault) {
 	c.fault = f
 }
 
-// Jump has the counter step by so many µs.
+// Jump moves the counter by so many µs.
 func (c *Chip) Jump(us int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

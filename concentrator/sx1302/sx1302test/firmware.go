@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// Program is what a processor of the chip runs.
+// Program is a program of one of the chip's processors.
 type Program uint8
 
 // Programs.
@@ -16,9 +16,8 @@ const (
 	Calibration
 )
 
-// Image returns a synthetic firmware image: 4096 words with the check bits that
-// the chip wants, by which the model knows the program. There is no program in
-// it.
+// Image returns a synthetic firmware image: 4096 words with valid check bits, by
+// which the model knows the program. It holds no code.
 func Image(p Program) []byte {
 	image := make([]byte, 0, imageSize)
 	state := uint32(p)
@@ -41,13 +40,13 @@ func programOf(image []byte) Program {
 	return 0
 }
 
-// processor is one of the two in the chip.
+// processor is one of the two processors in the chip.
 type processor struct {
 	memory  [imageSize]byte
 	running Program
 }
 
-// control acts on a write to the control register of a processor.
+// control handles a write to the control register of a processor.
 func (p *processor) control(old, now byte) (started bool) {
 	if old&mcuClear != 0 && now&mcuClear == 0 {
 		p.running = programOf(p.memory[:])
@@ -59,7 +58,7 @@ func (p *processor) control(old, now byte) (started bool) {
 	return false
 }
 
-// startAGC is what the program in the AGC does first.
+// startAGC does what the program in the AGC does first.
 func (c *Chip) startAGC() {
 	versions := map[Program]byte{AGCSX1250: 10, AGCSX125x: 6, Calibration: 1}
 	if v, ok := versions[c.agc.running]; ok && c.clocked() {
@@ -73,7 +72,7 @@ func (c *Chip) startARB() {
 	}
 }
 
-// mail is a write to byte 3 of the mailbox.
+// mail handles a write to byte 3 of the mailbox.
 func (c *Chip) mail() {
 	w := c.mem[regMailWrite : regMailWrite+4]
 	if c.agc.running == 0 || c.opts.Hang || c.fault.Hang {
@@ -95,15 +94,15 @@ func (c *Chip) mail() {
 	copy(c.mem[regMailRead+1:regMailRead+4], w[1:])
 }
 
-// CalibrationRun is a run of the calibration program, with the radios as they
-// are during it.
+// CalibrationRun is a run of the calibration program, with the state of the radios
+// during it.
 type CalibrationRun struct {
 	Test   byte                     // image of a receiver (0 and 1, by chain) or DC offset of a transmitter (2 and 3)
 	Radios [2][sx125xRegisters]byte // registers
-	Known  [2]byte                  // what the program was told of the image: amplitude and phase
+	Known  [2]byte                  // the amplitude and phase of the image that the host has told the program
 }
 
-// CalibrationResult is what a run measures. Levels are amplitudes.
+// CalibrationResult has the measurements of a run. Levels are amplitudes.
 type CalibrationResult struct {
 	Signal uint16
 	Left   uint16  // of the image, or of DC
@@ -111,7 +110,7 @@ type CalibrationResult struct {
 	Found  [2]int8 // amplitude and phase, or the offsets of I and Q
 }
 
-// recordedRun is what the recordings have.
+// recordedRun returns the results in the recordings.
 func recordedRun(r CalibrationRun) CalibrationResult {
 	if r.Test < 2 {
 		return CalibrationResult{Signal: 0x4000, Left: 10, Noise: 8, Found: [2]int8{-3, 2}}
@@ -119,7 +118,7 @@ func recordedRun(r CalibrationRun) CalibrationResult {
 	return CalibrationResult{Signal: 0x4000, Left: 16, Found: [2]int8{5, -7}}
 }
 
-// calibrate goes one step of the calibration program.
+// calibrate makes one step of the calibration program.
 func (c *Chip) calibrate(w []byte) {
 	step := w[0]
 	switch step {
@@ -170,7 +169,7 @@ func (c *Chip) calibrateImage(step, status byte) (next byte, result [4]byte) {
 	return status, result
 }
 
-// arbResume is a write of 1 to ARB debug configuration 1.
+// arbResume handles a write of 1 to ARB debug configuration 1.
 func (c *Chip) arbResume() {
 	if c.arb.running != ARB || c.opts.Hang || c.fault.Hang {
 		return

@@ -35,8 +35,8 @@ var theMap = sync.OnceValue(func() *registerMap {
 	return m
 })
 
-// Registers that the model acts on. They are named in the driver's registers.go too, and
-// meant to be: a model that shared the driver's addresses would share their mistakes.
+// Registers that the model knows. The driver's registers.go names them too, on
+// purpose: if the model used the driver's addresses, it would share their mistakes.
 const (
 	regCtrl0     = 0x5601
 	regVersion   = 0x5606

@@ -8,30 +8,29 @@ import (
 	"lorawand/radio"
 )
 
-// OnAirOptions says how a Chip is put on an air.
+// OnAirOptions configures a Chip on an air.
 type OnAirOptions struct {
-	// Receiver is the antenna. Its Hear and its Counter are those of the chip.
+	// Receiver has the options of the antenna. The chip sets Hear and Counter.
 	Receiver air.ReceiverOptions
 
-	// RSSIOffset is that of the board, dB, which the chip does not know of.
+	// RSSIOffset is the offset of the board, dB; the chip does not know it.
 	RSSIOffset radio.Decibel
 
-	// Latch returns how long after the end of a frame with a CRC the chip takes
-	// its time: that is when it hands the frame over.
+	// Latch returns how long after the end of a frame with a CRC the chip takes its
+	// timestamp, which is also when it outputs the frame.
 	Latch func(d radio.DataRate, c radio.CodingRate, size int) time.Duration
 
-	// Power returns what the board sends with a setting of the transmitter
-	// (AGC_TX_PWR), dBm; nil is 14 dBm.
+	// Power returns the power of the board for a setting of the transmitter
+	// (AGC_TX_PWR), dBm; nil: 14 dBm.
 	Power func(setting byte) radio.Decibel
 }
 
-// defaultPower is that of a board of which nothing is known.
+// defaultPower is the power of an unknown board.
 const defaultPower = 1400
 
-// OnAir puts a chip that was just made on an air: it hears what its channels
-// are set up for, once its programs run, and what it emits the devices hear.
-// The time is that of the air. It knows radios of type SX1250, and no bare
-// carriers.
+// OnAir puts a new chip on an air. The chip receives on its configured channels
+// once its programs run, and devices hear what it sends. Its time is that of the
+// air. It supports radios of type SX1250, and no bare carriers.
 func (c *Chip) OnAir(a *air.Air, o OnAirOptions) *air.Receiver {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,8 +49,8 @@ func (c *Chip) OnAir(a *air.Air, o OnAirOptions) *air.Receiver {
 	return c.antenna
 }
 
-// hear is a frame that has just ended. It is in the FIFO when the modem is done
-// with it, unless the chip is reset meanwhile.
+// hear handles a frame that has just ended. The frame enters the FIFO when the
+// modem is done with it, unless the chip is reset in between.
 func (c *Chip) hear(a *air.Air, up *radio.Uplink) {
 	c.mu.Lock()
 	channel, ok := c.channel(up.Frequency, up.DataRate)
@@ -75,7 +74,7 @@ func (c *Chip) hear(a *air.Air, up *radio.Uplink) {
 	})
 }
 
-// Heard returns how many frames from the air came into the FIFO.
+// Heard returns how many frames from the air entered the FIFO.
 func (c *Chip) Heard() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +89,7 @@ const (
 	fskModem       = 17
 )
 
-// frame describes what a modem has received.
+// frame returns the frame as a modem receives it.
 func (c *Chip) frame(up *radio.Uplink, channel uint8) Frame {
 	r := up.Receptions[0]
 	level := max(0, min(255, (r.RSSI-c.onAir.RSSIOffset+50)/100))
@@ -125,10 +124,11 @@ const (
 	globalEnable = 1 << 3 // regGen
 )
 
-// channelWidth is how far from the middle of its channel a frame may be, Hz.
+// channelWidth is the greatest distance of a frame from the middle of its channel,
+// Hz.
 const channelWidth = 10_000
 
-// channel returns the channel that is set up for a frame. The lock is held.
+// channel returns the configured channel for a frame. The caller holds the lock.
 func (c *Chip) channel(f radio.Frequency, d radio.DataRate) (uint8, bool) {
 	if c.mem[regGen]&globalEnable == 0 || c.agc.running == 0 || c.arb.running != ARB {
 		return 0, false
@@ -149,8 +149,8 @@ func (c *Chip) channel(f radio.Frequency, d radio.DataRate) (uint8, bool) {
 		c.near(f, regServiceFreq, int(c.mem[regServiceSel]&1))
 }
 
-// near reports whether a frequency is that of a channel, whose offset from its
-// radio is in two registers: 13 bits, signed, in steps of 15625/32 Hz.
+// near reports whether a frequency is that of a channel. Two registers hold the
+// offset of the channel from its radio: 13 bits, signed, in steps of 15625/32 Hz.
 func (c *Chip) near(f radio.Frequency, register, chain int) bool {
 	centre := int64(c.radios[chain].Frequency) * ticksPerSecond >> 25
 	offset := int64(int16(binary.BigEndian.Uint16(c.mem[register:])<<3)>>3) * 15625 / 32
@@ -158,8 +158,8 @@ func (c *Chip) near(f radio.Frequency, register, chain int) bool {
 	return off > -channelWidth && off < channelWidth
 }
 
-// emit puts what was triggered on the air, if there is one. cut takes it back.
-// The lock is held.
+// emit sends a triggered packet on the air, if there is one. cut cancels it. The
+// caller holds the lock.
 func (c *Chip) emit(e *Emission) (cut func()) {
 	if c.antenna == nil || e.continuousWave() {
 		return nil
@@ -176,7 +176,7 @@ func (c *Chip) emit(e *Emission) (cut func()) {
 			e.Block[txChirp]&chirpInvert == 0,
 	})
 	if err != nil {
-		return nil // nonsense that nobody takes for a frame
+		return nil // no receiver would take this for a frame
 	}
 	return cut
 }
@@ -190,12 +190,12 @@ const (
 	chirpInvert = 1 << 1 // txChirp
 )
 
-// frequencyGrid is what the frequencies of channels are multiples of, Hz. The
-// transmitter has steps of 122 Hz.
+// frequencyGrid is the grid of the channels' frequencies, Hz. The transmitter has
+// steps of 122 Hz.
 const frequencyGrid = 500
 
-// frequency returns that of the channel that is closest to what an SX1250 or
-// SX1257 sends on.
+// frequency returns the frequency on the grid that is closest to the one an SX1250
+// or SX1257 sends on.
 func (e *Emission) frequency() radio.Frequency {
 	word := int64(e.Block[txFrequency])<<16 | int64(e.Block[txFrequency+1])<<8 | int64(e.Block[txFrequency+2])
 	hz := word * ticksPerSecond >> 18

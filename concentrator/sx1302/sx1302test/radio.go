@@ -27,8 +27,8 @@ const (
 
 // Radio is the state of a radio.
 type Radio struct {
-	Commands  [][]byte        // all that it got but reads of its status; SX1250
-	Registers map[uint16]byte // that were written; SX1250
+	Commands  [][]byte        // all commands but reads of its status; SX1250
+	Registers map[uint16]byte // written registers; SX1250
 	Frequency uint32          // the word; SX1250
 	Mode      byte            // as in the status; SX1250
 	Raw       [sx125xRegisters]byte
@@ -42,8 +42,8 @@ func (r *Radio) reset() {
 	r.Raw = [sx125xRegisters]byte{sx125xVersion: 0x21}
 }
 
-// lines acts on the enable and reset lines. The reset line of an SX1250 is
-// active low, that of the others active high.
+// lines handles the enable and reset lines. The reset line of an SX1250 is active
+// low, that of the others active high.
 func (r *Radio) lines(v byte) {
 	inReset := v&radioReset == 0
 	if r.kind != SX1250 {
@@ -56,7 +56,7 @@ func (r *Radio) lines(v byte) {
 	}
 }
 
-// transfer is a frame through the pass-through of the chip; w begins with the
+// transfer is a frame through the pass-through of the chip. w begins with the
 // operation.
 func (r *Radio) transfer(w, out []byte) {
 	clear(out)
@@ -114,7 +114,7 @@ func (r *Radio) command(w, out []byte) {
 	r.Commands = append(r.Commands, append([]byte(nil), w...))
 }
 
-// clocked reports whether a radio gives the chip a clock.
+// clocked reports whether a radio provides the chip's clock.
 func (c *Chip) clocked() bool {
 	if c.opts.NoClock {
 		return false

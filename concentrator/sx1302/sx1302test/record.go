@@ -2,7 +2,7 @@ package sx1302test
 
 import "encoding/binary"
 
-// Frame is what a modem has received.
+// Frame is a frame as a modem receives it.
 type Frame struct {
 	Payload    []byte // up to 255 bytes
 	Channel    uint8  // 0 to 9
@@ -19,7 +19,7 @@ type Frame struct {
 	Metrics    []int8 // pairs, for a fine timestamp
 }
 
-// Record returns the frame as the chip puts it into the FIFO.
+// Record returns the record of the frame in the FIFO.
 func (f *Frame) Record() []byte {
 	flags := f.CodingRate<<1 | f.SF<<4
 	if !f.NoCRC {
@@ -51,8 +51,8 @@ func (f *Frame) Record() []byte {
 	return append(b, sum)
 }
 
-// payloadCRC shifts the bits through the register and leaves out the zeros that
-// CRC-16 has behind them.
+// payloadCRC shifts the bits through the register, without the zeros that CRC-16
+// appends.
 func payloadCRC(payload []byte) uint16 {
 	var crc uint16
 	for _, b := range payload {

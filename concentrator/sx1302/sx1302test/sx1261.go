@@ -8,13 +8,13 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-// SX1261 is the radio that scans for LBT. It implements
-// spi.Conn, on a chip select of its own.
+// SX1261 is the radio that scans for LBT. It implements spi.Conn on a chip select
+// of its own.
 type SX1261 struct {
 	chip *Chip
 
-	Commands  [][]byte          // all that it got but reads and words of the patch
-	Registers map[uint16][]byte // that were written, but the patch
+	Commands  [][]byte          // all commands but reads and words of the patch
+	Registers map[uint16][]byte // written registers without the patch
 
 	mode      byte // as in the status
 	unlocked  bool // the memory of the program
@@ -42,8 +42,8 @@ const (
 	patchWords     = 386
 )
 
-// Patch returns a synthetic patch of the SX1261 by which the model knows it:
-// words of 32 bits, big-endian.
+// Patch returns a synthetic patch of the SX1261, which the model recognises: words
+// of 32 bits, big-endian.
 func Patch() []byte {
 	var b []byte
 	for i := range uint32(patchWords) {
@@ -70,7 +70,7 @@ func (x *SX1261) TxPackets(p []spi.Packet) error {
 	return txPackets(p, x.chip.opts.HalfDuplex, x.transfer)
 }
 
-// Tx implements conn.Conn: a command, and what the radio says meanwhile.
+// Tx implements conn.Conn: a command, and the radio's bytes at the same time.
 func (x *SX1261) Tx(w, r []byte) error {
 	switch {
 	case len(r) == 0:
@@ -103,7 +103,7 @@ func (x *SX1261) transfer(w, r []byte) error {
 	return nil
 }
 
-// observe tells of a frame; words of the patch count as one load.
+// observe reports a frame. All words of the patch are one load.
 func (x *SX1261) observe(w []byte) {
 	e := Event{Kind: SX1261Frame, Frame: append([]byte(nil), w...)}
 	if w[0] == 0x0D && len(w) > 3 {
@@ -184,7 +184,7 @@ func (x *SX1261) writePatch(w []byte) {
 	}
 }
 
-// complete reports whether the patch is the one that the model knows.
+// complete reports whether the patch is the one of Patch.
 func (x *SX1261) complete() bool {
 	want := map[uint16]uint32{}
 	patch := Patch()

@@ -7,25 +7,25 @@ import (
 	"lorawand/radio"
 )
 
-// Emission is a packet that went out, or is to go out, on the air.
+// Emission is a packet that was sent or waits to be sent.
 type Emission struct {
 	Chain   int
-	Block   [blockSize]byte // the registers of the transmitter, trigger and buffer control zeroed
-	Payload []byte          // as in the buffer: with FSK the length comes first
-	Mailbox [3]byte         // bytes 2, 1 and 0: the deviation, with FSK and CW
+	Block   [blockSize]byte // the registers of the transmitter; trigger and buffer control are zeroed
+	Payload []byte          // as in the buffer: for FSK the length comes first
+	Mailbox [3]byte         // bytes 2, 1 and 0: the deviation, for FSK and CW
 	Trigger Trigger
-	Tick    uint32 // 32 MHz counter that it waits for, with TriggerTime
+	Tick    uint32 // the 32 MHz counter value to wait for, with TriggerTime
 
-	Begin int64         // µs of the counter without wraps, when it went out
+	Begin int64         // its start in µs of the counter without wraps
 	Exact uint8         // ticks of 1/32 µs beyond Begin
-	Air   time.Duration // how long it took
+	Air   time.Duration // its length
 	Cut   bool          // it was aborted
 }
 
-// Trigger is what lets a packet go.
+// Trigger starts a packet.
 type Trigger uint8
 
-// Triggers.
+// Kinds of triggers.
 const (
 	TriggerNow Trigger = 1 << iota
 	TriggerTime
@@ -44,8 +44,8 @@ type transmitter struct {
 	busy       bool
 	begin, end time.Duration // since power-up
 	emission   int           // index
-	cut        func()        // takes it off the air, or nil
-	undecided  bool          // whether its channel is free
+	cut        func()        // ends it on the air, or nil
+	undecided  bool          // it is open whether its channel is free
 }
 
 func (t *transmitter) status(now time.Duration) byte {
@@ -58,7 +58,7 @@ func (t *transmitter) status(now time.Duration) byte {
 	return statusEmitting
 }
 
-// advance frees transmitters whose packet is over.
+// advance frees transmitters whose packet has ended.
 func (c *Chip) advance() {
 	if !c.tx[0].busy && !c.tx[1].busy {
 		return
@@ -72,11 +72,11 @@ func (c *Chip) advance() {
 	}
 }
 
-// counterRound is after how many ticks the counter has the same value again.
+// counterRound is the number of ticks after which the counter repeats.
 const counterRound = 1 << 32
 
-// trigger acts on the trigger bits of a chain: a rising one lets the packet go,
-// none of them set aborts it.
+// trigger handles the trigger bits of a chain: a rising bit starts the packet, and
+// no set bit aborts it.
 func (c *Chip) trigger(chain int, old, now byte) {
 	t := &c.tx[chain]
 	rising := now &^ old & 7
@@ -119,7 +119,7 @@ func (c *Chip) trigger(chain int, old, now byte) {
 	c.emitted = append(c.emitted, e)
 }
 
-// usesLBT reports whether LBT is switched on in the AGC.
+// usesLBT reports whether the AGC uses LBT.
 func (c *Chip) usesLBT() bool {
 	for _, w := range c.agcLog {
 		if w[0] == 0x0B {
@@ -129,8 +129,8 @@ func (c *Chip) usesLBT() bool {
 	return false
 }
 
-// decide has the AGC tell of packets whose time has come whether their channels
-// are free; those that may not be sent leave their transmitter at once.
+// decide makes the AGC report whether the channels of packets are free when their
+// time comes. A packet on a busy channel leaves its transmitter at once.
 func (c *Chip) decide() {
 	for i := range c.tx {
 		t := &c.tx[i]
@@ -146,8 +146,8 @@ func (c *Chip) decide() {
 	}
 }
 
-// clearVerdict is a write to byte 0 of the mailbox, with which the AGC forgets
-// what it told of the last packet.
+// clearVerdict handles a write to byte 0 of the mailbox, which makes the AGC forget
+// the result for the last packet.
 func (c *Chip) clearVerdict(b byte) {
 	if b == 0xFF && c.agc.running != 0 && c.usesLBT() && c.mem[regAGCStatus]&(1<<0|1<<1) != 0 &&
 		c.mem[regMailWrite] == 0x0F {
@@ -155,7 +155,7 @@ func (c *Chip) clearVerdict(b byte) {
 	}
 }
 
-// cut ends what a chain sends or is to send.
+// cut ends the packet of a chain, sent or waiting.
 func (c *Chip) cut(chain int) {
 	t := &c.tx[chain]
 	if !t.busy {
@@ -168,7 +168,7 @@ func (c *Chip) cut(chain int) {
 	}
 }
 
-// emission reads what the registers of a chain describe.
+// emission returns the packet that the registers of a chain describe.
 func (c *Chip) emission(chain int) Emission {
 	base := txBlock + chain*txStride
 	e := Emission{Chain: chain}
@@ -190,11 +190,11 @@ func (c *Chip) emission(chain int) Emission {
 
 func (e *Emission) fsk() bool { return e.Block[0x09]&1 != 0 }
 
-// continuousWave reports whether there is a carrier only, which lasts until it
+// continuousWave reports whether the packet is a bare carrier, which lasts until it
 // is aborted.
 func (e *Emission) continuousWave() bool { return !e.fsk() && e.Block[0x20]&3 == 0 }
 
-// packet returns what the time on air depends on.
+// packet returns the properties that the time on air depends on.
 func (e *Emission) packet() radio.Packet {
 	if e.fsk() {
 		rate := max(uint32(binary.BigEndian.Uint16(e.Block[0x44:])), 1)
@@ -218,12 +218,12 @@ func (e *Emission) airtime() time.Duration {
 	}
 	d, err := radio.TimeOnAir(e.packet())
 	if err != nil {
-		return time.Millisecond // nonsense that a receiver would not take for a frame
+		return time.Millisecond // no receiver would take this for a frame
 	}
 	return d
 }
 
-// Emissions returns what went out, or is to, in its order.
+// Emissions returns the packets that were sent or wait, in their order.
 func (c *Chip) Emissions() []Emission {
 	c.mu.Lock()
 	defer c.mu.Unlock()

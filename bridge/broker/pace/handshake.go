@@ -1,4 +1,4 @@
-package broker
+package pace
 
 import (
 	"sync"
@@ -13,28 +13,28 @@ const (
 	handshakeBurst = 32
 )
 
-// handshakes spreads handshakes over time. The zero value is ready.
-type handshakes struct {
+// Handshakes spreads handshakes over time. The zero value is ready.
+type Handshakes struct {
 	mu   sync.Mutex
 	next time.Time // when one may begin if none had been saved up
 }
 
-// reserve returns how long to wait until a handshake may begin. ok is false if
+// Reserve returns how long to wait until a handshake may begin. ok is false if
 // that is too long; then nothing is reserved.
-func (h *handshakes) reserve(now time.Time) (wait time.Duration, ok bool) {
+func (h *Handshakes) Reserve(now time.Time) (wait time.Duration, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if saved := now.Add(-(handshakeBurst - 1) * handshakePause); h.next.Before(saved) {
 		h.next = saved
 	}
 	wait = max(h.next.Sub(now), 0)
-	if wait > handshakeTime {
+	if wait > HandshakeTime {
 		return 0, false
 	}
 	h.next = h.next.Add(handshakePause)
 	return wait, true
 }
 
-// handshakeTime is how long a client has for its TLS handshake, and again for
+// HandshakeTime is how long a client has for its TLS handshake, and again for
 // its WebSocket handshake.
-const handshakeTime = 10 * time.Second
+const HandshakeTime = 10 * time.Second

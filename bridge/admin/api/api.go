@@ -1,0 +1,171 @@
+//go:build !small
+
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"lorawand/bridge/access"
+)
+
+// Limits of the API.
+const (
+	maxConns      = 32 // at a time; more are closed
+	maxPerAddress = 16
+	maxStreams    = 8 // of events
+	maxHeader     = 16 << 10
+	maxBody       = 64 << 10         // bytes
+	maxBigBody    = 1 << 20          // bytes; one such request at a time
+	timeout       = 15 * time.Second // for a request, and again for its answer
+	idleTimeout   = 10 * time.Second
+)
+
+// API serves the routes.
+type API struct {
+	o        Options
+	log      *slog.Logger
+	listener net.Listener
+	server   *http.Server
+	backoff  access.Backoff
+	big      chan struct{} // full while a long body is at work
+	streams  chan struct{}
+	stop     context.Context // ends when Run does
+	stopped  context.CancelFunc
+}
+
+// Listen opens the socket. Run does the work.
+func Listen(o Options) (*API, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a := &API{o: o, log: o.Logger, big: make(chan struct{}, 1), streams: make(chan struct{}, maxStreams)}
+	a.stop, a.stopped = context.WithCancel(context.Background())
+	a.listener = &fewConns{Listener: l, open: map[netip.Addr]int{}}
+	if o.TLS != nil {
+		a.listener = tls.NewListener(a.listener, withoutClients(o.TLS))
+	}
+	a.server = &http.Server{
+		Handler: http.HandlerFunc(a.serve), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		// One request at a time on a connection: their number is the limit of all.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	return a, nil
+}
+
+// withoutClients returns a configuration that asks for no client certificate.
+func withoutClients(c *tls.Config) *tls.Config {
+	strip := func(c *tls.Config) *tls.Config {
+		c = c.Clone()
+		c.ClientAuth, c.ClientCAs, c.VerifyConnection, c.NextProtos = tls.NoClientCert, nil, nil, []string{"http/1.1"}
+		return c
+	}
+	out := strip(c)
+	if inner := c.GetConfigForClient; inner != nil {
+		out.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			current, err := inner(hello)
+			if current == nil || err != nil {
+				return current, err
+			}
+			return strip(current), nil
+		}
+	}
+	return out
+}
+
+// Addr returns the address that it listens on.
+func (a *API) Addr() net.Addr { return a.listener.Addr() }
+
+// Close frees a socket that was never run.
+func (a *API) Close() error { return a.listener.Close() }
+
+// Run serves until ctx ends.
+func (a *API) Run(ctx context.Context) error {
+	a.log.Info("serving the HTTP API", "address", a.Addr().String(), "tls", a.o.TLS != nil)
+	defer a.stopped()
+	stop := context.AfterFunc(ctx, func() { a.stopped(); _ = a.server.Close() })
+	defer stop()
+	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("api: %w", err)
+	}
+	return nil
+}
+
+// fewConns is a listener with a limited number of open connections, all and of each
+// address. It closes what is too much.
+type fewConns struct {
+	net.Listener
+
+	mu   sync.Mutex
+	open map[netip.Addr]int
+	all  int
+}
+
+// Accept implements net.Listener.
+func (l *fewConns) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := addressOf(c.RemoteAddr().String())
+		if l.take(addr) {
+			return &countedConn{Conn: c, free: sync.OnceFunc(func() { l.give(addr) })}, nil
+		}
+		_ = c.Close()
+	}
+}
+
+func (l *fewConns) take(addr netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all >= maxConns || l.open[addr] >= maxPerAddress {
+		return false
+	}
+	l.all++
+	l.open[addr]++
+	return true
+}
+
+func (l *fewConns) give(addr netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.open[addr]--; l.open[addr] == 0 {
+		delete(l.open, addr)
+	}
+}
+
+// countedConn frees its place once.
+type countedConn struct {
+	net.Conn
+	free func()
+}
+
+// Close implements net.Conn.
+func (c *countedConn) Close() error {
+	c.free()
+	return c.Conn.Close()
+}
+
+// addressOf returns the IP address of "address:port".
+func addressOf(text string) netip.Addr {
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap().WithZone("")
+}

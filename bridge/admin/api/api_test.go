@@ -1,0 +1,375 @@
+//go:build !small
+
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/bridge/admin"
+	"lorawand/bridge/codec"
+	"lorawand/bridge/formatter"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/state"
+	"lorawand/bridge/store"
+	"lorawand/bridge/store/storetest"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// outbox keeps what is published.
+type outbox struct {
+	mu   sync.Mutex
+	sent []v3.Message
+}
+
+func (o *outbox) Publish(m v3.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sent = append(o.sent, m)
+}
+
+// stand is an API in front of a store in memory, with two applications whose devices
+// have the same ids.
+type stand struct {
+	*testing.T
+	api   *API
+	admin *admin.Admin
+	out   *outbox
+	keys  map[string]string // app, read-only, foreign …
+	*bridge.Bridge
+}
+
+func newStand(t *testing.T) *stand {
+	t.Helper()
+	st, err := store.Open("", store.Options{FS: storetest.NewDisk(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	loaded, err := state.Load(st, 0, "ttn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateways := gateway.NewRegistry()
+	if err := gateways.Add(&gateway.Gateway{ID: "gw1", EUI: radio.EUI64{1}, Plan: plan}); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	s := &stand{T: t, out: &outbox{}, keys: map[string]string{}}
+	resolver := codec.NewResolver(loaded.Applications, loaded.Codecs)
+	pool := formatter.New(formatter.Options{NoJavaScript: true, Logger: log})
+	clock := bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP })
+	if s.Bridge, err = bridge.New(bridge.Options{
+		Devices: loaded.Devices, Gateways: gateways, Store: st, Outbox: s.out, DefaultPlan: plan, Logger: log, Pool: pool,
+		Formatters: resolver, Clock: clock, Tombstones: loaded.Tombstones,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if s.admin, err = admin.New(admin.Options{
+		Bridge: s.Bridge, Keys: loaded.Keys, Store: st, Logger: log, Applications: loaded.Applications, Codecs: loaded.Codecs,
+		Resolver: resolver, Plan: "EU_863_870_TTN",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if s.api, err = Listen(Options{
+		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000",
+		MQTT: func() (string, string) { return ":1883", "127.0.0.1:8883" },
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.run(s.Bridge.Run)
+	s.run(s.api.Run)
+	s.provision()
+	return s
+}
+
+func (s *stand) run(f func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := f(ctx); err != nil {
+			s.Error(err)
+		}
+	})
+	s.Cleanup(func() { cancel(); wg.Wait() })
+}
+
+// op carries out an operation as the owner.
+func (s *stand) op(name, args string) (parts []string) {
+	s.Helper()
+	err := s.admin.Call(context.Background(), name, json.RawMessage(args), func(raw json.RawMessage) error {
+		parts = append(parts, string(raw))
+		return nil
+	})
+	if err != nil {
+		s.Fatalf("%s %s: %v", name, args, err)
+	}
+	return parts
+}
+
+// device is an ABP device that decodes CayenneLPP.
+func device(id, addr, eui string) string {
+	key := func(b string) string { return `{"key":"` + strings.Repeat(b, 16) + `"}` }
+	return `{"ids":{"device_id":"` + id + `","dev_eui":"` + eui + `"},"lorawan_version":"MAC_V1_0_3","frequency_plan_id":"EU_863_870_TTN",` +
+		`"session":{"dev_addr":"` + addr + `","keys":{"f_nwk_s_int_key":` + key("a1") + `,"app_s_key":` + key("a2") + `}},` +
+		`"formatters":{"up_formatter":"FORMATTER_CAYENNELPP","down_formatter":"FORMATTER_CAYENNELPP"}}`
+}
+
+func (s *stand) provision() {
+	s.Helper()
+	for i, app := range []string{"app1", "harness"} {
+		s.op("device.put", fmt.Sprintf(`{"application_id":%q,"devices":[%s]}`, app, device("dev1", fmt.Sprintf("0100000%d", i), fmt.Sprintf("010000000000000%d", i))))
+	}
+	for name, args := range map[string]string{
+		"app": `{"application_id":"app1","rights":"all"}`, "read-only": `{"application_id":"app1","rights":"traffic-read"}`,
+		"foreign": `{"application_id":"harness","rights":"all"}`, "devices": `{"application_id":"app1","rights":"devices-read,devices-write"}`,
+	} {
+		var k struct {
+			Key string `json:"key"`
+		}
+		part := s.op("key.create", args)[0]
+		if err := json.Unmarshal([]byte(part), &k); err != nil || k.Key == "" {
+			s.Fatalf("%s, %v", part, err)
+		}
+		s.keys[name] = k.Key
+	}
+}
+
+// ask sends a request with one of the keys; "" is none.
+func (s *stand) ask(key, method, path string, body io.Reader) *http.Response {
+	s.Helper()
+	authorization := ""
+	if key != "" {
+		authorization = "Bearer " + s.keys[key]
+	}
+	return s.askAs(authorization, method, path, body)
+}
+
+func (s *stand) askAs(authorization, method, path string, body io.Reader) *http.Response {
+	s.Helper()
+	req, err := http.NewRequest(method, "http://"+s.api.Addr().String()+prefix+path, body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
+	}
+	r, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { _ = r.Body.Close() })
+	return r
+}
+
+// get returns the answer to a request.
+func (s *stand) get(key, method, path, body string) (status int, text string) {
+	s.Helper()
+	r := s.ask(key, method, path, strings.NewReader(body))
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+// wants checks an answer; a text that begins with "!" must not be in it.
+func (s *stand) wants(key, method, path, body string, status int, texts ...string) {
+	s.Helper()
+	got, text := s.get(key, method, path, body)
+	if got != status {
+		s.Errorf("%s %s by %s: status %d, want %d: %s", method, path, key, got, status, text)
+	}
+	for _, want := range texts {
+		if without, no := strings.CutPrefix(want, "!"); no == strings.Contains(text, strings.TrimPrefix(want, "!")) {
+			s.Errorf("%s %s by %s: %q: %v in %s", method, path, key, without, no, text)
+		}
+	}
+}
+
+// recorded is a call of The Things Stack with its answer.
+type recorded struct {
+	What, Method, Path, Auth string
+	Request, Response        json.RawMessage
+	Status                   int
+}
+
+// differences are the calls that are answered otherwise on purpose: the status here and
+// why. README.md has the list for people.
+var differences = map[string]struct {
+	status int
+	why    string
+}{
+	"GET /auth_info app key":                                                                   {200, "key ids are random"},
+	"GET /auth_info read-only key":                                                             {200, "key ids are random"},
+	"GET /auth_info bad key form/unknown":                                                      {401, "key ids have 39 characters"},
+	"GET /applications/app1/devices?limit=3&page=1&field_mask=name IS list":                    {200, "other devices"},
+	"GET /applications/app1/devices?limit=3&page=2&order=-device_id IS list page 2 order":      {200, "other devices"},
+	"PUT /ns/applications/app1/devices/h-http NS set unknown field":                            {200, "a device that lost its keys is kept as one that is not complete"},
+	"GET /applications/app1/api-keys api keys list":                                            {404, "lorawand api-key list"},
+	"GET /applications/app1/rights rights":                                                     {200, "there are fewer rights"},
+	"GET /applications/app1/collaborators collaborators":                                       {404, "there are no users"},
+	"GET /as/configuration AS configuration":                                                   {404, "nothing to tell"},
+	"GET /ns/default_mac_settings/EU_863_870_TTN/PHY_V1_0_3_REV_A NS default MAC settings":     {404, "not served"},
+	"GET /ns/dev_addr NS dev_addr":                                                             {404, "not served"},
+	"GET /configuration/frequency-plans frequency plans":                                       {200, "other plans, names without explanations"},
+	"GET /as/applications/app1/devices/dev1/down queue list":                                   {200, "an item gets its f_cnt when it is sent; no rpc: ids"},
+	"GET /as/applications/app1/devices/dev1/down queue list, read-only key":                    {200, "an item gets its f_cnt when it is sent; no rpc: ids"},
+	"POST /as/applications/app1/devices/dev1/down/push push bogus priority":                    {200, "as over MQTT: NORMAL"},
+	"POST /as/applications/app1/devices/dev1/down/push push class_b_c with hex EUI":            {400, "as over MQTT: base64"},
+	"POST /as/applications/app1/devices/h-http/down/push push, empty body":                     {200, "nothing to push is no error"},
+	"POST /as/applications/app1/devices/h-http/down/push push, {}":                             {200, "nothing to push is no error"},
+	"POST /as/applications/app1/devices/nosuch/up/simulate simulate unknown device":            {404, "never a silent loss"},
+	"GET /as/applications/app1/packages/storage/uplink_message storage":                        {200, "the open source build has no storage"},
+	"GET /as/applications/app1/devices/dev1/packages/storage/uplink_message storage of device": {200, "the open source build has no storage"},
+	"GET /as/applications/app1/devices/dev1/packages packages list":                            {404, "there are no application packages"},
+	"GET /as/applications/app1/mqtt-connection-info mqtt connection info":                      {200, "other ports"},
+	"GET /as/pubsub-formats pubsub formats":                                                    {404, "there is no pub/sub"},
+	"GET /as/pubsub/app1 pubsub list":                                                          {404, "there is no pub/sub"},
+	"GET /as/webhook-formats webhook formats":                                                  {404, "webhooks are set by lorawand application set"},
+	"GET /as/webhook-templates webhook templates":                                              {404, "webhooks are set by lorawand application set"},
+	"GET /as/webhooks/app1 webhooks list":                                                      {404, "webhooks are set by lorawand application set"},
+}
+
+// What The Things Stack was asked gets the same status and, where it says more than
+// times and random ids, the same answer.
+func TestAsTheThingsStack(t *testing.T) {
+	s := newStand(t)
+	b, err := os.ReadFile("testdata/tts-http.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(b) {
+		var c recorded
+		if err := json.Unmarshal(line, &c); err != nil {
+			t.Fatal(err)
+		}
+		s.compare(&c)
+	}
+}
+
+func (s *stand) compare(c *recorded) {
+	s.Helper()
+	var body string
+	if json.Unmarshal(c.Request, &body) != nil { // else it is a text that is no JSON
+		body = string(c.Request)
+	}
+	r := s.askAs(s.authorization(c), c.Method, c.Path, strings.NewReader(body))
+	got, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	name := c.Method + " " + c.Path + " " + c.What
+	if d, listed := differences[name]; listed {
+		if r.StatusCode != d.status {
+			s.Errorf("%s: status %d, the list of differences says %d: %s", name, r.StatusCode, d.status, got)
+		}
+		return
+	}
+	if r.StatusCode != c.Status {
+		s.Errorf("%s: status %d, not %d: %s", name, r.StatusCode, c.Status, got)
+		return
+	}
+	if d := details(c.Response); c.Status >= 400 && d != "" {
+		// The Things Stack names the outermost message of what is not valid, here it is
+		// the field.
+		if d != details(got) {
+			s.Errorf("%s: %s, not %s", name, got, c.Response)
+		}
+		if strings.HasSuffix(d, ":validation") {
+			return
+		}
+	} else if c.Status >= 400 {
+		return // a text of its JSON library
+	}
+	var ours, theirs any
+	if json.Unmarshal(c.Response, &theirs) == nil && json.Unmarshal(got, &ours) == nil {
+		if at := lacks(ours, theirs, ""); at != "" {
+			s.Errorf("%s: %s differs\nhere:  %s\nthere: %s", name, at, got, c.Response)
+		}
+	}
+}
+
+// details are the code, the namespace and the name of an error.
+func details(response []byte) string {
+	var e struct {
+		Code    int
+		Details []struct{ Namespace, Name string }
+	}
+	if json.Unmarshal(response, &e) != nil || len(e.Details) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s:%s", e.Code, e.Details[0].Namespace, e.Details[0].Name)
+}
+
+// lacks returns where an answer lacks something of another, or has it otherwise.
+func lacks(ours, theirs any, at string) string {
+	switch theirs := theirs.(type) {
+	case map[string]any:
+		o, ok := ours.(map[string]any)
+		if !ok {
+			return at
+		}
+		for name, v := range theirs {
+			if where := lacks(o[name], v, at+"."+name); where != "" {
+				return where
+			}
+		}
+		return ""
+	case []any:
+		o, ok := ours.([]any)
+		if !ok || len(o) != len(theirs) {
+			return at
+		}
+		for i := range theirs {
+			if where := lacks(o[i], theirs[i], fmt.Sprintf("%s[%d]", at, i)); where != "" {
+				return where
+			}
+		}
+		return ""
+	}
+	if ours != theirs {
+		return at
+	}
+	return ""
+}
+
+// authorization is what the client of a recorded call has shown.
+func (s *stand) authorization(c *recorded) string {
+	key := s.keys[c.Auth]
+	switch {
+	case c.Auth == "none":
+		return ""
+	case c.Auth == "other" && strings.Contains(c.What, "other application"):
+		key = s.keys["foreign"]
+	case c.What == "Basic":
+		return "Basic Zm9vOmJhcg=="
+	case c.What == "foo key":
+		key = "foo"
+	case strings.Contains(c.What, "wrong"):
+		key = s.keys["app"]
+		last := map[bool]string{true: "B", false: "A"}[strings.HasSuffix(key, "A")]
+		key = key[:len(key)-1] + last
+	case c.What == "bad key form/unknown":
+		key = "NNSXS." + strings.Repeat("A", 39) + "." + strings.Repeat("A", 52)
+	}
+	return "Bearer " + key
+}

@@ -1,0 +1,28 @@
+package api
+
+import (
+	"log/slog"
+	"time"
+
+	"lorawand/bridge"
+	"lorawand/bridge/access"
+	"lorawand/bridge/admin"
+	"lorawand/bridge/broker"
+)
+
+// Options configures an API.
+type Options struct {
+	Listen string // TCP address
+	// TLS encrypts connections; nil: they are in plain. Clients show API keys and need
+	// no certificate, whatever it asks of those of MQTT.
+	TLS *broker.TLSConfig
+
+	Admin    *admin.Admin // carries out the operations
+	Bridge   *bridge.Bridge
+	Keys     *access.Registry
+	Calendar func() time.Time                    // zero: not known
+	Used     func(keyID string, day access.Day)  // is told when a key is used on another day; nil: nobody is
+	MQTT     func() (address, tlsAddress string) // of the broker, to tell clients; "": off
+	NetID    string
+	Logger   *slog.Logger // default slog.Default()
+}

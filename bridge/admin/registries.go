@@ -1,0 +1,277 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"lorawand/bridge/admin/registry"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+	"lorawand/bridge/v3"
+	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio/frame"
+)
+
+// RegistryArgs are the arguments of "registry.get", "registry.keys" and
+// "registry.delete": a device as a registry of The Things Stack has it.
+type RegistryArgs struct {
+	DeviceArgs
+	Registry string `json:"registry"` // is, js, ns or as
+}
+
+// RegistryPutArgs are the arguments of "registry.put".
+type RegistryPutArgs struct {
+	RegistryArgs
+	Create bool            `json:"create,omitempty"` // it must not exist yet; all of Device is taken
+	Body   json.RawMessage `json:"device"`
+	Paths  []string        `json:"paths,omitempty"` // of the fields that are changed
+}
+
+// TakenError says that another device joins with the same EUIs. Device is zero where
+// it is one of another application, which nobody is told about.
+type TakenError struct {
+	Device          session.ID
+	DevEUI, JoinEUI string
+}
+
+// Error implements error.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("a device with JoinEUI %s and DevEUI %s is registered already", e.JoinEUI, e.DevEUI)
+}
+
+// getRegistry answers with a device without its keys.
+func (a *Admin) getRegistry(ctx context.Context, args RegistryArgs, r reply) error {
+	return a.tellRegistry(ctx, args, enddevice.Form{Session: true}, r)
+}
+
+// getRegistryKeys answers with a device with its keys.
+func (a *Admin) getRegistryKeys(ctx context.Context, args RegistryArgs, r reply) error {
+	return a.tellRegistry(ctx, args, enddevice.Form{Session: true, Keys: true}, r)
+}
+
+func (a *Admin) tellRegistry(ctx context.Context, args RegistryArgs, f enddevice.Form, r reply) error {
+	tree, draft, err := a.registered(ctx, args.id(), f)
+	switch {
+	case err != nil:
+		return err
+	case tree == nil || !draft.Has(args.Registry):
+		return fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
+	}
+	if draft != nil && !f.Keys {
+		delete(tree, "root_keys")
+		if s, ok := tree["session"].(map[string]any); ok {
+			delete(s, "keys")
+		}
+	}
+	return r(tree)
+}
+
+// registered returns a device that is registered or, with its draft, one that is under
+// way; nil where there is none.
+func (a *Admin) registered(ctx context.Context, id session.ID, f enddevice.Form) (registry.Tree, *registry.Draft, error) {
+	d, err := a.o.Bridge.Device(ctx, id)
+	if errors.Is(err, state.ErrNoDevice) {
+		if draft := a.drafts.Draft(id, time.Now()); draft != nil {
+			return draft.Tree, draft, nil
+		}
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, err := enddevice.Append(nil, d, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	tree, err := registry.Parse(raw)
+	return tree, nil, err
+}
+
+// putRegistry creates or changes a device, and answers with what it is now. A device
+// that is not complete yet is kept as a draft.
+func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) error {
+	if err := checkID(args.id()); err != nil {
+		return err
+	}
+	body, err := registry.Parse(args.Body)
+	if err != nil {
+		return err
+	}
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tree, draft, err := a.changed(ctx, &args, body)
+	if err != nil {
+		return err
+	}
+	put, err := a.complete(args.id(), tree)
+	switch {
+	case err == nil:
+		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err == nil {
+			a.drafts.Remove(args.id())
+		}
+	case draft != nil && (errors.Is(err, session.ErrInvalid) || errors.Is(err, enddevice.ErrMissing)):
+		draft.Tree, draft.In[args.Registry] = tree, true
+		err = a.drafts.Put(args.id(), draft, time.Now())
+	}
+	var faults state.ProvisionFaults
+	if errors.As(err, &faults) {
+		return faults[0].Err
+	}
+	if err != nil {
+		return err
+	}
+	return r(tree)
+}
+
+// changed returns what a device is to be; with a draft where it is not registered.
+func (a *Admin) changed(ctx context.Context, args *RegistryPutArgs, body registry.Tree) (registry.Tree, *registry.Draft, error) {
+	tree, draft, err := a.registered(ctx, args.id(), enddevice.Form{Keys: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case args.Create && tree != nil && draft.Has("is"):
+		return nil, nil, registry.ErrTaken
+	case tree == nil && args.Registry == "is" && !args.Create:
+		return nil, nil, fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
+	case tree == nil:
+		draft = &registry.Draft{In: map[string]bool{}}
+		tree = registry.Tree{"ids": registry.Tree{
+			"device_id": args.Device, "application_ids": registry.Tree{"application_id": args.Application},
+		}}
+	}
+	paths := args.Paths
+	if args.Create {
+		paths = registry.All(body)
+	}
+	registry.Merge(tree, body, paths)
+	return tree, draft, a.checkEUIs(ctx, args.id(), tree)
+}
+
+// checkEUIs brings the EUIs into one form, and returns a TakenError where another device
+// has them.
+func (a *Admin) checkEUIs(ctx context.Context, id session.ID, tree registry.Tree) error {
+	ids, _ := tree["ids"].(map[string]any)
+	e := TakenError{}
+	for name, into := range map[string]*string{"dev_eui": &e.DevEUI, "join_eui": &e.JoinEUI} {
+		if text, ok := ids[name].(string); ok {
+			*into = strings.ToUpper(text)
+			ids[name] = *into
+		}
+	}
+	if e.DevEUI == "" || e.JoinEUI == "" {
+		return nil
+	}
+	other, found, err := a.o.Bridge.Joins(ctx, e.JoinEUI, e.DevEUI)
+	if err != nil {
+		return err
+	}
+	if !found || other == id {
+		if other, found = a.drafts.ByEUIs(e.JoinEUI, e.DevEUI, time.Now()); !found || other == id {
+			return nil
+		}
+	}
+	if other.Application == id.Application {
+		e.Device = other
+	}
+	return &e
+}
+
+// complete reads a device. What a device that joins has of sessions stays as it is.
+func (a *Admin) complete(id session.ID, tree registry.Tree) (state.DevicePut, error) {
+	raw, err := json.Marshal(tree)
+	if err != nil {
+		return state.DevicePut{}, err
+	}
+	o := enddevice.Options{Application: id.Application, Plan: a.o.Plan, AssumePlanDefaults: true}
+	entries, err := enddevice.Parse(raw, o)
+	if err != nil {
+		return state.DevicePut{}, err
+	}
+	d := entries[0].Device
+	if d.SupportsJoin && d.RootKeys != (frame.RootKeys{}) && tree["session"] == nil {
+		d.Session, d.Pending = nil, nil
+	}
+	return state.DevicePut{Device: d, Replace: true}, nil
+}
+
+// deleteRegistry deletes a device, or what a registry other than the identity server
+// has of it: then the rest is kept as a draft, and the device is not served any more.
+func (a *Admin) deleteRegistry(ctx context.Context, args RegistryArgs, _ reply) error {
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tree, draft, err := a.registered(ctx, args.id(), enddevice.Form{Keys: true})
+	switch {
+	case err != nil:
+		return err
+	case tree == nil || !draft.Has(args.Registry):
+		return fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
+	case draft == nil:
+		if err := a.remove(ctx, []session.ID{args.id()}); err != nil {
+			return err
+		}
+		draft = &registry.Draft{In: map[string]bool{}}
+		for name := range registry.Registries {
+			draft.In[name] = true
+		}
+	}
+	draft.In[args.Registry] = false
+	registry.Merge(tree, registry.Tree{}, registry.Registries[args.Registry])
+	draft.Tree = tree
+	if args.Registry == "is" {
+		a.drafts.Remove(args.id())
+		return nil
+	}
+	return a.drafts.Put(args.id(), draft, time.Now())
+}
+
+// SimulateArgs are the arguments of "uplink.simulate".
+type SimulateArgs struct {
+	DeviceArgs
+	Body json.RawMessage `json:"body"` // as over HTTP: {"uplink_message":…}
+}
+
+// simulate publishes a message that somebody has made up.
+func (a *Admin) simulate(ctx context.Context, args SimulateArgs, _ reply) error {
+	if err := checkID(args.id()); err != nil {
+		return v3.DeviceNotFound(args.id())
+	}
+	return a.o.Bridge.Simulate(ctx, args.id(), args.Body)
+}
+
+// MessagesArgs are the arguments of "message.list".
+type MessagesArgs struct {
+	Application string `json:"application_id"`
+	Device      string `json:"device_id,omitempty"` // "": all of the application
+	Kind        string `json:"kind"`                // such as v3.Up
+}
+
+// Message is a part of the answer of "message.list".
+type Message struct {
+	Age     float64         `json:"age_s"`
+	Payload json.RawMessage `json:"message"` // as on MQTT
+}
+
+// messages answers with the remembered messages of a kind, oldest first.
+func (a *Admin) messages(_ context.Context, args MessagesArgs, r reply) error {
+	if args.Application == "" {
+		return errors.New("no application")
+	}
+	now := a.o.Bridge.Now().Host
+	for _, m := range a.o.Bridge.Activity().Messages(session.ID{Application: args.Application, Device: args.Device}, args.Kind) {
+		if err := r(Message{Age: max(now.Sub(m.At), 0).Seconds(), Payload: m.Payload}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
