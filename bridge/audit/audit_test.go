@@ -39,7 +39,8 @@ func TestCheck(t *testing.T) {
 		{"an hour too full", eu, []Emission{sent(0, 30*s, f), sent(3593*s, 7*s, f)}, "at most 36s", 37 * s},
 		{
 			"the hours overlap, and none is too full", eu,
-			[]Emission{sent(0, 30*s, f), sent(3600*s, 30*s, f)}, "", 30 * s,
+			[]Emission{sent(0, 30*s, f), sent(3600*s, 30*s, f)},
+			"", 30 * s,
 		},
 		{"only the hour from the begin is too full", eu, []Emission{
 			sent(0, 20*s, f), sent(3585*s, 30*s, f),

@@ -50,7 +50,8 @@ func TestMulticast(t *testing.T) {
 		{"one", item("x", via(one("gw-a", 0))), true, []string{"gw-a +153 ms" + groupRX2 + "#1 15:x"}, "down/queued, down/sent"},
 		{
 			"two of a group", item("x", via(one("gw-a", 0), one("gw-b", 0))), true,
-			[]string{"gw-a +153 ms" + groupRX2 + "#1 15:x"}, "down/queued, down/sent",
+			[]string{"gw-a +153 ms" + groupRX2 + "#1 15:x"},
+			"down/queued, down/sent",
 		},
 		{
 			"two groups", item("x", via(one("gw-a", 1), one("gw-b", 2))), true,
@@ -59,7 +60,8 @@ func TestMulticast(t *testing.T) {
 		},
 		{
 			"two groups, one of nobody", item("x", via(one("none", 1), one("gw-b", 2))), true,
-			[]string{"gw-b +150 ms" + groupRX2 + "#1 15:x"}, "down/queued, down/failed fixed_paths, down/sent",
+			[]string{"gw-b +150 ms" + groupRX2 + "#1 15:x"},
+			"down/queued, down/failed fixed_paths, down/sent",
 		},
 		{"no counter is known", item("x", via(one("gw-b", 0))), false, nil, "down/queued, down/failed fixed_paths"},
 	} {

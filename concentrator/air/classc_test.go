@@ -47,15 +47,20 @@ func TestAlways(t *testing.T) {
 		{"while it listens in RX1", []time.Duration{1010 * time.Millisecond}, nil, "", "RX1 opened meanwhile"},
 		{"behind RX1", []time.Duration{1100 * time.Millisecond}, nil, "RX3 0", ""},
 		{
-			"another frequency", []time.Duration{9 * time.Second},
+			"another frequency",
+			[]time.Duration{9 * time.Second},
 			func(d *radio.Downlink) { d.Frequency = 868_100_000 }, "", "on 868.1 MHz, RX2 listens on 869.525 MHz",
 		},
 		{
-			"its receiver is shut", []time.Duration{9 * time.Second, 9*time.Second + airtime + 45*time.Millisecond}, nil,
+			"its receiver is shut",
+			[]time.Duration{9 * time.Second, 9*time.Second + airtime + 45*time.Millisecond},
+			nil,
 			"RX3 0", "before the receiver was open again",
 		},
 		{
-			"one after the other", []time.Duration{9 * time.Second, 9*time.Second + airtime + 60*time.Millisecond}, nil,
+			"one after the other",
+			[]time.Duration{9 * time.Second, 9*time.Second + airtime + 60*time.Millisecond},
+			nil,
 			"RX3 0, RX3 0", "",
 		},
 	} {
