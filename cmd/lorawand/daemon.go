@@ -110,8 +110,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways,
-		Store: d.store, Outbox: d,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones,
+		Gateways: gateways, Store: d.store, Outbox: d,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version,
 	}); err != nil {
