@@ -19,58 +19,115 @@ import (
 	"lorawand/concentrator/sx1302/sx1302test"
 )
 
-// TestDoctor: each fault of a board is found and has a cure; a board that works is said to.
+// model opens a board whose chip has a fault.
+func model(f sx1302test.Fault) opener {
+	sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) {
+		c.Break(f)
+	}}
+	return sim.open
+}
+
+// fails opens nothing.
+func fails(err error) opener {
+	return func(*config.SX1302, *config.Concentrator) (*board.Hardware, error) { return nil, err }
+}
+
+// noFirmware opens a board without images.
+func noFirmware(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+	h, err := model(sx1302test.Fault{})(s, c)
+	h.Firmware = func() (sx1302.Firmware, error) { return sx1302.LoadFirmware("/none", c.Chip) }
+	return h, err
+}
+
+const onBoard = "[[gateway]]\nid = \"gate\"\ndriver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n"
+
+var examinations = map[string]struct {
+	conf    string
+	open    opener
+	running map[string]string
+	boot    string
+	usb     []serial.Device
+	ok      bool
+	says    []string
+}{
+	"a board that works": {onBoard, model(sx1302test.Fault{}), nil, "", nil, true, []string{
+		"ok    gate bus: SX1302 0016C001F1234567, version 0x10", "ok    gate start: ",
+		"ok    gate counter: the counter runs", "ok    gate temperature: 0.0 °C",
+	}},
+	"nothing is attached": {"", nil, nil, "", nil, true, []string{
+		"SPI: no /dev/spidev*; for a board on SPI switch its port on", "USB: no USB bridge; for a board on USB plug it in",
+		"configuration: no gateway has a concentrator on board; if there is",
+	}},
+	"SPI of a Raspberry Pi is off": {
+		onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrNotExist)), nil,
+		"#dtparam=spi=on\n", nil, false,
+		[]string{
+			"for a board on SPI write dtparam=spi=on into /boot/firmware/config.txt and reboot",
+			"WRONG gate board: open /dev/spidev0.0", "reset header:17); write dtparam=spi=on into",
+		},
+	},
+	"SPI of a Raspberry Pi is on": {
+		onBoard, model(sx1302test.Fault{}), nil, "dtparam=spi=on\n", nil, true,
+		[]string{"switch its port on in the device tree"},
+	},
+	"not in the group": {
+		onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrPermission)), nil, "", nil,
+		false,
+		[]string{"add the user to the groups spi, gpio"},
+	},
+	"a forwarder holds the bus": {
+		onBoard,
+		fails(fmt.Errorf("%w: lora_pkt_fwd, process 7: systemctl disable --now x.service", board.ErrHeld)), nil, "", nil,
+		false,
+		[]string{"lora_pkt_fwd, process 7: systemctl disable --now x.service"},
+	},
+	"no chip": {
+		onBoard, model(sx1302test.Fault{Dead: true}), nil, "", nil, false,
+		[]string{"WRONG gate bus: sx1302: no SX1302: version 0xff", "; seat the board anew"},
+	},
+	"the reset line is another": {
+		onBoard, model(sx1302test.Fault{StuckReset: true}), nil, "", nil, false,
+		[]string{"check the reset GPIO"},
+	},
+	"programs that do not answer": {
+		onBoard, model(sx1302test.Fault{Hang: true}), nil, "", nil, false,
+		[]string{"WRONG gate start: ", "check that the radio that gives the clock runs"},
+	},
+	"no firmware": {
+		onBoard, noFirmware, nil, "", nil, false,
+		[]string{"WRONG gate firmware: ", "lorawand firmware import FILE", "ok    gate bus: "},
+	},
+	"the counter stands still": {
+		onBoard, model(sx1302test.Fault{Frozen: true}), nil, "", nil, false,
+		[]string{"WRONG gate counter: the counter stands still; check the supply"},
+	},
+	"USB is not plugged in": {
+		strings.Replace(onBoard, "rak2287", "rak7267", 1), newOpener(), nil, "", nil, false,
+		[]string{"WRONG gate board: ", "plug the board in; lsusb shows it as 0483:5740"},
+	},
+	"USB boards": {"", nil, nil, "", []serial.Device{
+		{Path: "/dev/serial/by-id/a"},
+		{Path: "/dev/ttyACM1"},
+	}, true, []string{"USB: /dev/serial/by-id/a, /dev/ttyACM1"}},
+	"the daemon works with it": {onBoard, nil, map[string]string{"gate": ""}, "", nil, true, []string{"ok    gate daemon: the daemon works with it"}},
+	"the daemon has a fault":   {onBoard, nil, map[string]string{"gate": "no SX1302"}, "", nil, false, []string{"WRONG gate daemon: no SX1302"}},
+	"the daemon has other ones": {
+		onBoard, nil,
+		map[string]string{},
+		"", nil, false,
+		[]string{"the daemon does not know it; systemctl reload lorawand"},
+	},
+}
+
+// A fault of a board is found and has a cure; a board that works is said to.
 func TestDoctor(t *testing.T) {
-	model := func(f sx1302test.Fault) opener {
-		sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI}, made: func(c *sx1302test.Chip) { c.Break(f) }}
-		return sim.open
-	}
-	fails := func(err error) opener {
-		return func(*config.SX1302, *config.Concentrator) (*board.Hardware, error) { return nil, err }
-	}
-	noFirmware := func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
-		h, err := model(sx1302test.Fault{})(s, c)
-		h.Firmware = func() (sx1302.Firmware, error) { return sx1302.LoadFirmware("/none", c.Chip) }
-		return h, err
-	}
-	const onBoard = "[[gateway]]\nid = \"gate\"\ndriver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n"
-	for name, tt := range map[string]struct {
-		conf    string
-		open    opener
-		running map[string]string
-		boot    string
-		usb     []serial.Device
-		ok      bool
-		says    []string
-	}{
-		"a board that works": {onBoard, model(sx1302test.Fault{}), nil, "", nil, true, []string{
-			"ok    gate bus: SX1302 0016C001F1234567, version 0x10", "ok    gate start: ", "ok    gate counter: the counter runs", "ok    gate temperature: 0.0 °C",
-		}},
-		"nothing is attached": {"", nil, nil, "", nil, true, []string{
-			"SPI: no /dev/spidev*; for a board on SPI switch its port on", "USB: no USB bridge; for a board on USB plug it in", "configuration: no gateway has a concentrator on board; if there is",
-		}},
-		"SPI of a Raspberry Pi is off": {onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrNotExist)), nil, "#dtparam=spi=on\n", nil, false, []string{
-			"for a board on SPI write dtparam=spi=on into /boot/firmware/config.txt and reboot", "WRONG gate board: open /dev/spidev0.0", "reset header:17); write dtparam=spi=on into",
-		}},
-		"SPI of a Raspberry Pi is on": {onBoard, model(sx1302test.Fault{}), nil, "dtparam=spi=on\n", nil, true, []string{"switch its port on in the device tree"}},
-		"not in the group":            {onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrPermission)), nil, "", nil, false, []string{"add the user to the groups spi, gpio"}},
-		"a forwarder holds the bus":   {onBoard, fails(fmt.Errorf("%w: lora_pkt_fwd, process 7: systemctl disable --now x.service", board.ErrHeld)), nil, "", nil, false, []string{"lora_pkt_fwd, process 7: systemctl disable --now x.service"}},
-		"no chip":                     {onBoard, model(sx1302test.Fault{Dead: true}), nil, "", nil, false, []string{"WRONG gate bus: sx1302: no SX1302: version 0xff", "; seat the board anew"}},
-		"the reset line is another":   {onBoard, model(sx1302test.Fault{StuckReset: true}), nil, "", nil, false, []string{"check the reset GPIO"}},
-		"programs that do not answer": {onBoard, model(sx1302test.Fault{Hang: true}), nil, "", nil, false, []string{"WRONG gate start: ", "check that the radio that gives the clock runs"}},
-		"no firmware":                 {onBoard, noFirmware, nil, "", nil, false, []string{"WRONG gate firmware: ", "lorawand firmware import FILE", "ok    gate bus: "}},
-		"the counter stands still":    {onBoard, model(sx1302test.Fault{Frozen: true}), nil, "", nil, false, []string{"WRONG gate counter: the counter stands still; check the supply"}},
-		"USB is not plugged in":       {strings.Replace(onBoard, "rak2287", "rak7267", 1), newOpener(), nil, "", nil, false, []string{"WRONG gate board: ", "plug the board in; lsusb shows it as 0483:5740"}},
-		"USB boards":                  {"", nil, nil, "", []serial.Device{{Path: "/dev/serial/by-id/a"}, {Path: "/dev/ttyACM1"}}, true, []string{"USB: /dev/serial/by-id/a, /dev/ttyACM1"}},
-		"the daemon works with it":    {onBoard, nil, map[string]string{"gate": ""}, "", nil, true, []string{"ok    gate daemon: the daemon works with it"}},
-		"the daemon has a fault":      {onBoard, nil, map[string]string{"gate": "no SX1302"}, "", nil, false, []string{"WRONG gate daemon: no SX1302"}},
-		"the daemon has other ones":   {onBoard, nil, map[string]string{}, "", nil, false, []string{"the daemon does not know it; systemctl reload lorawand"}},
-	} {
+	for name, tt := range examinations {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
 			if tt.boot != "" {
 				file := filepath.Join(root, "boot", "firmware", "config.txt")
-				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(tt.boot), 0o600)); err != nil {
+				if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(tt.boot),
+					0o600)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -110,7 +167,8 @@ func TestDoctorCommand(t *testing.T) {
 	}
 	s = newChipSite(t, `device = "/dev/spidev250.0"`)
 	var out, errs bytes.Buffer
-	if status := run(t.Context(), []string{"doctor", "-c", s.conf}, nil, &out, &errs); status != exitFailed || !strings.Contains(out.String(), "WRONG ") {
+	if status := run(t.Context(), []string{"doctor", "-c", s.conf}, nil, &out, &errs); status != exitFailed ||
+		!strings.Contains(out.String(), "WRONG ") {
 		t.Errorf("status %d: %s%s", status, out.String(), errs.String())
 	}
 }

@@ -20,7 +20,8 @@ func newConcentratorProbe() *cobra.Command {
 	var f boardFlags
 	cmd := &cobra.Command{
 		Use: "probe", Short: "Reset the concentrator and read its version and EUI", Args: noArgs,
-		Long: "Reset the concentrator and read its version and EUI. Without a board, here or in the configuration, it does so with\n" +
+		Long: "Reset the concentrator and read its version and EUI. Without a board, here or in the configuration, it does " +
+			"so with\n" +
 			"every USB board that is plugged in.",
 	}
 	asJSON := jsonFlag(cmd)

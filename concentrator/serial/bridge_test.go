@@ -147,6 +147,16 @@ func TestOldBridge(t *testing.T) {
 	}
 }
 
+// times calls do so many times, or until it fails.
+func times(n int, do func(int) error) error {
+	for i := range n {
+		if err := do(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // TestQueue: what is queued goes out at once and in its order, before whatever has an
 // answer, cut where a request is full; what is discarded never does.
 func TestQueue(t *testing.T) {
@@ -159,7 +169,6 @@ func TestQueue(t *testing.T) {
 	const addr = 0x5300 // a buffer
 	write := func(v byte) []byte { return []byte{0, 0x80 | addr>>8, addr & 0xFF, v} }
 	read := func() byte {
-		t.Helper()
 		back := make([]byte, 5)
 		if err := b.Tx([]byte{0, addr >> 8, addr & 0xFF, 0, 0}, back); err != nil {
 			t.Fatal(err)
@@ -193,29 +202,17 @@ func TestQueue(t *testing.T) {
 		}, 0, 7},
 		{"more than 255", func() error {
 			b.Queue()
-			for i := range 600 {
-				if err := b.Modify(addr, 0xFF, byte(i)); err != nil {
-					return err
-				}
-			}
-			return b.Flush()
+			return errors.Join(times(600, func(i int) error { return b.Modify(addr, 0xFF, byte(i)) }), b.Flush())
 		}, 3, 599 & 0xFF},
 		{"more than 4096 bytes", func() error {
 			b.Queue()
-			for range 3 {
-				if err := b.Tx(append(write(9), make([]byte, 2000)...), nil); err != nil {
-					return err
-				}
-			}
-			return b.Flush()
+			long := append(write(9), make([]byte, 2000)...)
+			return errors.Join(times(3, func(int) error { return b.Tx(long, nil) }), b.Flush())
 		}, 2, 9},
 	} {
 		before := requests
-		if err := tt.do(); err != nil {
-			t.Errorf("%s: %v", tt.name, err)
-		}
-		if got := requests - before; got != tt.want {
-			t.Errorf("%s: %d requests, want %d", tt.name, got, tt.want)
+		if err := tt.do(); err != nil || requests-before != tt.want {
+			t.Errorf("%s: %d requests, want %d; %v", tt.name, requests-before, tt.want, err)
 		}
 		if got := read(); got != tt.now {
 			t.Errorf("%s: then 0x%02x, want 0x%02x", tt.name, got, tt.now)

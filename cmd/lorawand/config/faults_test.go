@@ -56,8 +56,11 @@ var badTexts = []struct{ text, want string }{
 	{chip("board = \"rak228\""), `gateway[0].sx1302.board: sx1302: unknown board: "rak228"; known are rak2287`},
 	{chip("board = \"nothing\""), `known are pg1302, lr1302`},
 	{chip("board = \"sx1302c490gw1\""), `sx1302c490gw1 has gains for CN470, EU433, not for "EU868"`},
-	{chip("board = \"rak7267\""), `gateway[0].sx1302.device: boards behind a USB bridge such as rak7267 are to come`},
-	{chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0\""), `gateway[0].sx1302.device: boards behind a USB bridge`},
+	{
+		chip("board = \"rak7267\"\nreset = \"header:17\""),
+		`gateway[0].sx1302.reset: "header:17": the USB bridge of the board has it; leave the key out`,
+	},
+	{chip("board = \"rak7267\"\ndevice = \"ttyACM0\""), `gateway[0].sx1302.device: "ttyACM0", must be as `},
 	{chip("board = \"rak2287\"\ndevice = \"spi\""), `gateway[0].sx1302.device: "spi", must be as "/dev/spidev0.0"`},
 	{chip("board = \"rak2287\"\nreset = \"17\""), `gateway[0].sx1302.reset: "17", must be as "gpiochip0:17"`},
 	{chip("board = \"rak2287\"\nreset = \"exec:5\""), `gateway[0].sx1302.reset: "exec:5", must be as`},
