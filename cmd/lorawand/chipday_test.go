@@ -215,7 +215,8 @@ func (c *chipDay) run() {
 	c.checkAir()
 	c.checkUplinks(s, all)
 	hours := int(c.length / time.Hour)
-	if c.faults < 10*hours || s.Forwarded < uint64(200*hours) || s.Starts < uint64(c.faults)/2 || c.heard < 60*hours || c.cut > c.faults/10 {
+	if c.faults < 10*hours || s.Forwarded < uint64(200*hours) || s.Starts < uint64(c.faults)/2 || c.heard < 60*hours ||
+		c.cut > c.faults/10 {
 		c.Errorf("that tests little, or too little works: %d faults, %d heard, %d cut off, %+v", c.faults, c.heard, c.cut, s)
 	}
 	c.Logf("%d faults, %d starts, %d failures; %d frames taken, %d published; %d downlinks heard, %d cut off by a "+

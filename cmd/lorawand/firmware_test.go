@@ -76,7 +76,8 @@ func TestReadImport(t *testing.T) {
 func TestSaveImages(t *testing.T) {
 	const (
 		noPatch = "sx1261_pram.var, which only plans of Japan and Korea need"
-		none    = "missing in %s: agc_fw_sx1250.var and arb_fw.var for boards with SX1250 radios, or agc_fw_sx1257.var and arb_fw.var and cal_fw.var for"
+		none    = "missing in %s: agc_fw_sx1250.var and arb_fw.var for boards with SX1250 radios, " +
+			"or agc_fw_sx1257.var and arb_fw.var and cal_fw.var for"
 	)
 	image := func(programs ...sx1302.Program) (out []sx1302.Image) {
 		for _, p := range programs {
@@ -108,8 +109,10 @@ func TestSaveImages(t *testing.T) {
 			"", false,
 		},
 		"nothing but version 1": {image(sx1302.OldARB), []string{"too old\n", none}, "", true},
-		"one file of several":   {image(sx1302.AGCSX1250), []string{"arb_fw.var for boards with SX1250 radios, or agc"}, "", false},
-		"all files":             {image(sx1302.AGCSX1250, sx1302.ARB, sx1302.PatchSX1261), nil, "missing", false},
+		"one file of several": {
+			image(sx1302.AGCSX1250), []string{"arb_fw.var for boards with SX1250 radios, or agc"}, "", false,
+		},
+		"all files": {image(sx1302.AGCSX1250, sx1302.ARB, sx1302.PatchSX1261), nil, "missing", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

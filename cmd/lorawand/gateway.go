@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/radio"
 )
@@ -49,24 +50,24 @@ func gatewayRow(g *admin.Gateway) string {
 	}
 	return strings.Join([]string{
 		g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack,
-		clock(g), dutyCycle(g.SubBands),
+		clock(g.HostClock), dutyCycle(g.SubBands),
 	}, "\t")
 }
 
 // clock shows what keeps the calendar of a gateway right, and how well.
-func clock(g *admin.Gateway) string {
+func clock(c *bridge.HostClock) string {
 	switch {
-	case g.Clock == "":
+	case c == nil:
 		return "its own"
-	case g.ClockError > 0:
-		d := time.Duration(g.ClockError * float64(time.Second))
-		return fmt.Sprintf("%s, within %v", g.Clock, max(d.Round(time.Millisecond), time.Millisecond))
-	case g.Clock == radio.TimeRTC.String():
+	case c.MaxError > 0:
+		d := time.Duration(c.MaxError * float64(time.Second))
+		return fmt.Sprintf("%s, within %v", c.Source, max(d.Round(time.Millisecond), time.Millisecond))
+	case c.Source == radio.TimeRTC.String():
 		return "rtc, unchecked"
-	case g.Clock == radio.TimeNone.String():
+	case c.Source == radio.TimeNone.String():
 		return "not set"
 	}
-	return g.Clock
+	return c.Source
 }
 
 // age returns a time in s as text, or "never".

@@ -18,22 +18,9 @@ import (
 // works again when the board is back, as another tty.
 func TestUnplugged(t *testing.T) {
 	s := newChipSite(t, `device = "usb"`)
-	plan, err := region.Lookup("EU_863_870_TTN")
-	if err != nil {
-		t.Fatal(err)
-	}
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
-	s.must("", "device", "create", "dev", "--application", "app1", "--dev-eui", "0000000000000001", "--dev-addr", "00000001",
-		"--nwk-s-key", strings.Repeat("01", 16), "--app-s-key", strings.Repeat("02", 16))
 	w := air.New(7)
-	nwk, app := frame.Key([]byte(strings.Repeat("\x01", 16))), frame.Key([]byte(strings.Repeat("\x02", 16)))
-	v, err := w.Device(air.DeviceOptions{
-		Name: "dev", Plan: plan, DataRate: 5, RSSI: -9740, SNR: 325, DevAddr: radio.DevAddr{3: 1},
-		Keys: frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := unpluggedDevice(t, s, w)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
@@ -44,14 +31,19 @@ func TestUnplugged(t *testing.T) {
 	r := s.startOn(u.open, nil)
 	told := func(what string) {
 		t.Helper()
-		eventually(t, 30*time.Second, "gateway list says "+what, func() bool { return strings.Contains(s.must("", "gateway", "list"), what) })
+		eventually(
+			t, 30*time.Second, "gateway list says "+what,
+			func() bool { return strings.Contains(s.must("", "gateway", "list"), what) },
+		)
 	}
 	told("eui-0016c001f1234567")
 	told("connected")
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	heard := func() {
 		t.Helper()
-		if _, err := v.Send(frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
+		if _, err := v.Send(
+			frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}},
+		); err != nil {
 			t.Fatal(err)
 		}
 		if m := next(t, ups); !strings.Contains(string(m.payload), `"gateway_id":"eui-0016c001f1234567"`) {
@@ -65,11 +57,34 @@ func TestUnplugged(t *testing.T) {
 	told("does not work: ")
 	told("no USB bridge of a concentrator is plugged in")
 	u.plug(t, 3)
-	eventually(t, 30*time.Second, "it works again", func() bool { return !strings.Contains(s.must("", "gateway", "list"), "does not work") })
+	eventually(
+		t, 30*time.Second, "it works again",
+		func() bool { return !strings.Contains(s.must("", "gateway", "list"), "does not work") },
+	)
 	told("connected")
 	heard()
 	r.stop()
 	if n := u.bridge.Lines(); len(n) < 10 || n[len(n)-1].Pin != 8 {
 		t.Errorf("at the end the lines were not set: %v", n)
 	}
+}
+
+// unpluggedDevice registers a device and puts it on the air.
+func unpluggedDevice(t *testing.T, s *site, w *air.Air) *air.Device {
+	t.Helper()
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.must("", "device", "create", "dev", "--application", "app1", "--dev-eui", "0000000000000001",
+		"--dev-addr", "00000001", "--nwk-s-key", strings.Repeat("01", 16), "--app-s-key", strings.Repeat("02", 16))
+	nwk, app := frame.Key([]byte(strings.Repeat("\x01", 16))), frame.Key([]byte(strings.Repeat("\x02", 16)))
+	v, err := w.Device(air.DeviceOptions{
+		Name: "dev", Plan: plan, DataRate: 5, RSSI: -9740, SNR: 325, DevAddr: radio.DevAddr{3: 1},
+		Keys: frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }

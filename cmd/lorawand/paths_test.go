@@ -80,7 +80,8 @@ func plugIn(t *testing.T, open opener, c *config.Concentrator) (*usbHost, *seria
 	}
 	t.Cleanup(func() { _ = h.Close() })
 	u := &usbHost{Host: h, bridge: serialtest.New(behind(real)), real: real, ports: &serial.Ports{
-		Roots: serial.Roots{Dev: h.Dev, Sys: h.Sys}, Lock: board.Linux{}.Lock, Options: serial.Options{Within: 10 * time.Second},
+		Roots: serial.Roots{Dev: h.Dev, Sys: h.Sys}, Lock: board.Linux{}.Lock,
+		Options: serial.Options{Within: 10 * time.Second},
 	}}
 	return u, u.plug(t, 0)
 }

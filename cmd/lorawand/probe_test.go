@@ -37,14 +37,19 @@ func TestProbeUSB(t *testing.T) {
 			fails   string
 		}{
 			"text": {plugged, false, []string{
-				"SX1302, version 0x10, EUI 0016C001F1234567, on " + one + "\n", "SX1303, version 0x10, EUI 0016C001F1234568, on " + two + "\n",
+				"SX1302, version 0x10, EUI 0016C001F1234567, on " + one + "\n",
+				"SX1303, version 0x10, EUI 0016C001F1234568, on " + two + "\n",
 			}, ""},
-			"JSON":        {plugged[:1], true, []string{`"device":"` + one + `"`, `"model":"SX1302"`}, ""},
-			"only others": {plugged[2:], false, nil, "is it the USB bridge of a concentrator? If so, unplug it and plug it in again (Zigbee stick: /dev/ttyACM7"},
+			"JSON": {plugged[:1], true, []string{`"device":"` + one + `"`, `"model":"SX1302"`}, ""},
+			"only others": {
+				plugged[2:], false, nil,
+				"is it the USB bridge of a concentrator? If so, unplug it and plug it in again (Zigbee stick: /dev/ttyACM7",
+			},
 		} {
 			var out bytes.Buffer
 			err := probeUSB(t.Context(), host, tt.plugged, &out, tt.asJSON)
-			if (err != nil) != (tt.fails != "") || err != nil && (!strings.Contains(err.Error(), tt.fails) || !errors.Is(err, serial.ErrNoAnswer)) {
+			says := err == nil || strings.Contains(err.Error(), tt.fails) && errors.Is(err, serial.ErrNoAnswer)
+			if (err != nil) != (tt.fails != "") || !says {
 				t.Errorf("%s: %v, want %q", name, err, tt.fails)
 			}
 			for _, want := range tt.want {

@@ -74,7 +74,8 @@ func newWorld(t *testing.T, planID string) *world {
 	}
 	w := &world{
 		T: t, air: air.New(1), plan: plan, devices: session.NewRegistry(0), gateways: gateway.NewRegistry(),
-		path: overSPI, drivers: map[radio.EUI64]concentrator.Driver{}, clock: bridge.NewClock(func(time.Time) radio.TimeQuality {
+		path: overSPI, drivers: map[radio.EUI64]concentrator.Driver{},
+		clock: bridge.NewClock(func(time.Time) radio.TimeQuality {
 			return radio.TimeNTP
 		}),
 	}

@@ -147,6 +147,20 @@ func TestOldBridge(t *testing.T) {
 	}
 }
 
+// addr is a byte of the chip that nothing else uses.
+const addr = 0x5300
+
+func writeByte(v byte) []byte { return []byte{0, 0x80 | addr>>8, addr & 0xFF, v} }
+
+func readByte(t *testing.T, b *serial.Bridge) byte {
+	t.Helper()
+	back := make([]byte, 5)
+	if err := b.Tx([]byte{0, addr >> 8, addr & 0xFF, 0, 0}, back); err != nil {
+		t.Fatal(err)
+	}
+	return back[4]
+}
+
 // TestQueue: what is queued goes out at once and in its order, before whatever has an
 // answer, cut where a request is full; what is discarded never does.
 func TestQueue(t *testing.T) {
@@ -156,16 +170,8 @@ func TestQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const addr = 0x5300 // a buffer
-	write := func(v byte) []byte { return []byte{0, 0x80 | addr>>8, addr & 0xFF, v} }
-	read := func() byte {
-		t.Helper()
-		back := make([]byte, 5)
-		if err := b.Tx([]byte{0, addr >> 8, addr & 0xFF, 0, 0}, back); err != nil {
-			t.Fatal(err)
-		}
-		return back[4]
-	}
+	read := func() byte { t.Helper(); return readByte(t, b) }
+	write := writeByte
 	for _, tt := range []struct {
 		name string
 		do   func() error
@@ -191,24 +197,8 @@ func TestQueue(t *testing.T) {
 			b.Discard()
 			return errors.Join(err, b.Flush())
 		}, 0, 7},
-		{"more than 255", func() error {
-			b.Queue()
-			for i := range 600 {
-				if err := b.Modify(addr, 0xFF, byte(i)); err != nil {
-					return err
-				}
-			}
-			return b.Flush()
-		}, 3, 599 & 0xFF},
-		{"more than 4096 bytes", func() error {
-			b.Queue()
-			for range 3 {
-				if err := b.Tx(append(write(9), make([]byte, 2000)...), nil); err != nil {
-					return err
-				}
-			}
-			return b.Flush()
-		}, 2, 9},
+		{"more than 255", func() error { return queueMany(b) }, 3, 599 & 0xFF},
+		{"more than 4096 bytes", func() error { return queueLong(b) }, 2, 9},
 	} {
 		before := requests
 		if err := tt.do(); err != nil {
@@ -221,6 +211,26 @@ func TestQueue(t *testing.T) {
 			t.Errorf("%s: then 0x%02x, want 0x%02x", tt.name, got, tt.now)
 		}
 	}
+}
+
+func queueMany(b *serial.Bridge) error {
+	b.Queue()
+	for i := range 600 {
+		if err := b.Modify(addr, 0xFF, byte(i)); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
+func queueLong(b *serial.Bridge) error {
+	b.Queue()
+	for range 3 {
+		if err := b.Tx(append(writeByte(9), make([]byte, 2000)...), nil); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
 }
 
 // TestTemperature reads that of the board.
