@@ -49,9 +49,10 @@ type Options struct {
 	DevAddrs      []radio.DevAddrPrefix
 	Serves        bool                        // devices will be heard: counters are reserved for their first downlinks
 	Ledgers       map[radio.EUI64]state.Spent // State.Ledgers
-	Tombstones    *session.Tombstones         // State.Tombstones
-	Clock         *Clock                      // default a new one
-	Logger        *slog.Logger                // default slog.Default()
+	Hours         map[radio.EUI64][]state.AirtimeHour
+	Tombstones    *session.Tombstones // State.Tombstones
+	Clock         *Clock              // default a new one
+	Logger        *slog.Logger        // default slog.Default()
 
 	Version string // is told in the statuses; "": none are published
 
@@ -110,7 +111,7 @@ func New(o Options) (*Bridge, error) {
 	machine, err := core.New(core.Options{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
 		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
-		Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Hours: o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err

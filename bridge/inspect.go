@@ -72,6 +72,35 @@ func (b *Bridge) Gateways(ctx context.Context) ([]GatewayState, error) {
 	return out, err
 }
 
+// GatewayAirtime is what is known of what a gateway has sent.
+type GatewayAirtime struct {
+	GatewayState
+	core.Airtime
+}
+
+// Airtime calls f for what each gateway has sent, or only the one with an id, until f
+// returns an error, which it returns.
+func (b *Bridge) Airtime(ctx context.Context, id string, f func(*GatewayAirtime) error) error {
+	states, err := b.Gateways(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range states {
+		out := &GatewayAirtime{GatewayState: states[i]}
+		if id != "" && out.ID != id {
+			continue
+		}
+		err := b.inspect(ctx, func(c *core.Core) { out.Airtime = c.Airtime(&out.Gateway, b.clock.Now()) })
+		if err != nil {
+			return err
+		}
+		if err := f(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // devicesAtOnce is how many devices are copied between two inputs.
 const devicesAtOnce = 32
 

@@ -21,6 +21,7 @@ type Application struct {
 	ID string
 	// Up and Down are the formatters for devices without formatters of their own.
 	Up, Down Formatter
+	Webhook  Webhook
 }
 
 // MarshalApplication returns an application as the bytes that the store keeps.

@@ -19,25 +19,31 @@ type Message struct {
 	Device  session.ID
 	At      radio.HostTime
 	Payload []byte // JSON; must not be changed
+
+	seq uint64
 }
 
 // Messages returns the remembered messages of a kind (v3.Up and the like), oldest
 // first: those of a device, or with its Device "" of all devices of the application.
 func (l *Log) Messages(of session.ID, suffix string) []Message {
+	out := l.copied(of, suffix)
+	slices.SortFunc(out, func(a, b Message) int { return cmp.Compare(a.seq, b.seq) })
+	return out
+}
+
+// copied returns the messages of each device, one device after the other: whoever
+// publishes must not wait for the rest.
+func (l *Log) copied(of session.ID, suffix string) (out []Message) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var found []*record
 	for _, d := range l.selected(of) {
-		for _, r := range slices.Concat(d.uplinks, d.others) {
-			if r.suffix == suffix {
-				found = append(found, r)
+		for _, list := range [...][]*record{d.uplinks, d.others} {
+			for _, r := range list {
+				if r.suffix == suffix {
+					out = append(out, Message{Device: d.id, At: r.at, Payload: r.payload, seq: r.seq})
+				}
 			}
 		}
-	}
-	slices.SortFunc(found, func(a, b *record) int { return cmp.Compare(a.seq, b.seq) })
-	out := make([]Message, len(found))
-	for i, r := range found {
-		out[i] = Message{Device: r.owner.id, At: r.at, Payload: r.payload}
 	}
 	return out
 }

@@ -149,6 +149,8 @@ var operations = map[string]operation{
 	"backup":       {with((*Admin).backup), owner, long},
 	"restore":      {with((*Admin).restore), owner, long},
 
+	"gateway.airtime": {with((*Admin).airtime), owner, long}, // names devices of all applications
+
 	"device.put":      {with((*Admin).putDevices), writesDevices, long},
 	"device.set":      {with((*Admin).setDevice), writesDevices, briefly},
 	"device.get":      {with((*Admin).getDevice), readsDevices, briefly},

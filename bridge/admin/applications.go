@@ -21,6 +21,25 @@ type Application struct {
 	APIKeys int    `json:"api_keys"`
 	// Formatters are for devices that have none of their own.
 	Formatters DefaultFormatters `json:"default_formatters,omitzero"`
+	Webhook    *Webhook          `json:"webhook,omitempty"`
+}
+
+// Webhook is what is told of a webhook: its secrets are not.
+type Webhook struct {
+	URL         string   `json:"url"`
+	Headers     []string `json:"headers,omitempty"` // their names
+	DownlinkURL string   `json:"downlink_url,omitempty"`
+}
+
+func webhookOf(w *access.Webhook) *Webhook {
+	if w.URL == "" {
+		return nil
+	}
+	out := &Webhook{URL: w.URL, DownlinkURL: w.DownlinkURL}
+	for header := range w.EachHeader {
+		out.Headers = append(out.Headers, header[0])
+	}
+	return out
 }
 
 // DefaultFormatters are formatters as The Things Stack names them.
@@ -57,6 +76,7 @@ func (a *Admin) applications(ctx context.Context) (map[string]*Application, erro
 	}
 	for _, set := range a.o.Applications.All() {
 		named(set.ID).Formatters = DefaultFormatters{set.Up.Kind, set.Up.Parameter, set.Down.Kind, set.Down.Parameter}
+		named(set.ID).Webhook = webhookOf(&set.Webhook)
 	}
 	return all, nil
 }
@@ -116,6 +136,7 @@ type SetApplicationArgs struct {
 	ID            string            `json:"application_id"`
 	UpFormatter   *access.Formatter `json:"up_formatter,omitempty"`
 	DownFormatter *access.Formatter `json:"down_formatter,omitempty"`
+	Webhook       *access.Webhook   `json:"webhook,omitempty"` // with an empty URL it goes
 }
 
 // setApplication changes what is set for an application. It answers with a SetNote
@@ -126,6 +147,11 @@ func (a *Admin) setApplication(ctx context.Context, args SetApplicationArgs, r r
 			continue
 		}
 		if err := enddevice.CheckFormatter(f.Kind, f.Parameter); err != nil {
+			return err
+		}
+	}
+	if args.Webhook != nil {
+		if err := args.Webhook.Check(); err != nil {
 			return err
 		}
 	}
@@ -148,6 +174,9 @@ func (a *Admin) setApplication(ctx context.Context, args SetApplicationArgs, r r
 	}
 	if args.DownFormatter != nil {
 		app.Down = *args.DownFormatter
+	}
+	if args.Webhook != nil {
+		app.Webhook = *args.Webhook
 	}
 	record, err := state.ApplicationRecord(app)
 	if err != nil {

@@ -44,7 +44,7 @@ func TestApplicationOperations(t *testing.T) {
 		{name: "a formatter that is not served", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_GRPC_SERVICE"}}`, err: "asks a server outside"},
 		{name: "an unknown one", op: "application.set", args: `{"application_id":"app1","down_formatter":{"formatter":"x"}}`, err: `"x"`},
 		{name: "a long script", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_JAVASCRIPT","formatter_parameter":"` + long + `"}}`, err: "40961 bytes"},
-		{name: "unknown arguments", op: "application.set", args: `{"application_id":"app1","webhook":"x"}`, err: "unknown field"},
+		{name: "unknown arguments", op: "application.set", args: `{"application_id":"app1","colour":"x"}`, err: "unknown field"},
 		{name: "what was refused has changed nothing", op: "application.get", args: `{"application_id":"app1"}`, parts: 1, with: []string{`"up_formatter_parameter":"x","down_formatter":"FORMATTER_CAYENNELPP"`}},
 		{name: "its devices have it", op: "formatter.list", args: `{"application_id":"app1"}`, parts: 1, with: []string{`"up":{"formatter":"FORMATTER_JAVASCRIPT","default":true,"bytes":1}`, `"down":{"formatter":"FORMATTER_CAYENNELPP","default":true}`}},
 		{name: "and those of others not", op: "formatter.list", args: `{}`, parts: 3, with: []string{`"device_id":"dev2","up":{"formatter":"FORMATTER_NONE","default":true}`}},

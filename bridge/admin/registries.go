@@ -14,7 +14,6 @@ import (
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/bridge/v3/enddevice"
-	"lorawand/radio/frame"
 )
 
 // RegistryArgs are the arguments of "registry.get", "registry.keys" and
@@ -30,18 +29,6 @@ type RegistryPutArgs struct {
 	Create bool            `json:"create,omitempty"` // it must not exist yet; all of Device is taken
 	Body   json.RawMessage `json:"device"`
 	Paths  []string        `json:"paths,omitempty"` // of the fields that are changed
-}
-
-// TakenError says that another device joins with the same EUIs. Device is zero where
-// it is one of another application, which nobody is told about.
-type TakenError struct {
-	Device          session.ID
-	DevEUI, JoinEUI string
-}
-
-// Error implements error.
-func (e *TakenError) Error() string {
-	return fmt.Sprintf("a device with JoinEUI %s and DevEUI %s is registered already", e.JoinEUI, e.DevEUI)
 }
 
 // getRegistry answers with a device without its keys.
@@ -62,11 +49,8 @@ func (a *Admin) tellRegistry(ctx context.Context, args RegistryArgs, f enddevice
 	case tree == nil || !draft.Has(args.Registry):
 		return fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
 	}
-	if draft != nil && !f.Keys {
-		delete(tree, "root_keys")
-		if s, ok := tree["session"].(map[string]any); ok {
-			delete(s, "keys")
-		}
+	if !f.Keys {
+		registry.WithoutKeys(tree)
 	}
 	return r(tree)
 }
@@ -111,10 +95,10 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err != nil {
 		return err
 	}
-	put, err := a.complete(args.id(), tree)
+	d, err := registry.Device(args.Application, a.o.Plan, tree)
 	switch {
 	case err == nil:
-		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err == nil {
+		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{{Device: d, Replace: true}}, nil, false); err == nil {
 			a.drafts.Remove(args.id())
 		}
 	case draft != nil && (errors.Is(err, session.ErrInvalid) || errors.Is(err, enddevice.ErrMissing)):
@@ -132,7 +116,9 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 }
 
 // changed returns what a device is to be; with a draft where it is not registered.
-func (a *Admin) changed(ctx context.Context, args *RegistryPutArgs, body registry.Tree) (registry.Tree, *registry.Draft, error) {
+func (a *Admin) changed(
+	ctx context.Context, args *RegistryPutArgs, body registry.Tree,
+) (registry.Tree, *registry.Draft, error) {
 	// What is wished for a session is told with it (mac_state.desired_parameters).
 	ofSession := func(path string) bool { return path == "mac_state" || strings.HasPrefix(path, "mac_state.") }
 	form := enddevice.Form{Keys: true, Session: slices.ContainsFunc(args.Paths, ofSession)}
@@ -159,51 +145,26 @@ func (a *Admin) changed(ctx context.Context, args *RegistryPutArgs, body registr
 	return tree, draft, a.checkEUIs(ctx, args.id(), tree)
 }
 
-// checkEUIs brings the EUIs into one form, and returns a TakenError where another device
-// has them.
+// checkEUIs returns a registry.TakenError where another device has the EUIs.
 func (a *Admin) checkEUIs(ctx context.Context, id session.ID, tree registry.Tree) error {
-	ids, _ := tree["ids"].(map[string]any)
-	e := TakenError{}
-	for name, into := range map[string]*string{"dev_eui": &e.DevEUI, "join_eui": &e.JoinEUI} {
-		if text, ok := ids[name].(string); ok {
-			*into = strings.ToUpper(text)
-			ids[name] = *into
-		}
-	}
-	if e.DevEUI == "" || e.JoinEUI == "" {
+	join, dev := registry.EUIs(tree)
+	if dev == "" || join == "" {
 		return nil
 	}
-	other, found, err := a.o.Bridge.Joins(ctx, e.JoinEUI, e.DevEUI)
+	other, found, err := a.o.Bridge.Joins(ctx, join, dev)
 	if err != nil {
 		return err
 	}
 	if !found || other == id {
-		if other, found = a.drafts.ByEUIs(e.JoinEUI, e.DevEUI, time.Now()); !found || other == id {
+		if other, found = a.drafts.ByEUIs(join, dev, time.Now()); !found || other == id {
 			return nil
 		}
 	}
+	taken := &registry.TakenError{JoinEUI: join, DevEUI: dev}
 	if other.Application == id.Application {
-		e.Device = other
+		taken.Device = other
 	}
-	return &e
-}
-
-// complete reads a device. What a device that joins has of sessions stays as it is.
-func (a *Admin) complete(id session.ID, tree registry.Tree) (state.DevicePut, error) {
-	raw, err := json.Marshal(tree)
-	if err != nil {
-		return state.DevicePut{}, err
-	}
-	o := enddevice.Options{Application: id.Application, Plan: a.o.Plan, AssumePlanDefaults: true}
-	entries, err := enddevice.Parse(raw, o)
-	if err != nil {
-		return state.DevicePut{}, err
-	}
-	d := entries[0].Device
-	if d.SupportsJoin && d.RootKeys != (frame.RootKeys{}) && tree["session"] == nil {
-		d.Session, d.Pending = nil, nil
-	}
-	return state.DevicePut{Device: d, Replace: true}, nil
+	return taken
 }
 
 // deleteRegistry deletes a device, or what a registry other than the identity server

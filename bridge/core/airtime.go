@@ -2,33 +2,45 @@ package core
 
 import (
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/schedule"
 	"lorawand/bridge/state"
 	"lorawand/radio"
 )
 
-// spent returns the airtime that a gateway has spent in the last hour.
-func (c *Core) spent(eui radio.EUI64) state.Spent { return c.schedule.Spent(eui, c.now.Host) }
-
-// raiseMarks raises the marks of a gateway in the store if it has spent more.
-func (c *Core) raiseMarks(g *gateway.Gateway) {
-	if !g.EnforceDutyCycle {
-		return
-	}
-	if r, ok := c.marks.Raise(g.EUI, c.spent(g.EUI)); ok {
+// airtimePlanned has the store know what a gateway is to send, before it does.
+func (c *Core) airtimePlanned(g *gateway.Gateway, end radio.HostTime) {
+	if r, ok := c.airtime.Planned(g.EUI, g.EnforceDutyCycle, c.now.Host, end); ok {
 		c.do(Commit{Records: []state.Record{r}})
 	}
 }
 
-// lowerMarks lowers the marks that are too high, when it is time.
-func (c *Core) lowerMarks() {
-	for _, r := range c.marks.Lower(c.now.Host, c.spent) {
+// airtimeLags stores what the store is to know of the past.
+func (c *Core) airtimeLags(records []state.Record) {
+	for _, r := range records {
 		c.do(Commit{Records: []state.Record{r}, Lag: true})
 	}
 }
 
-// settleMarks stores exactly the airtime that is spent.
-func (c *Core) settleMarks() {
-	for _, r := range c.marks.Settle(c.spent) {
-		c.do(Commit{Records: []state.Record{r}, Lag: true})
+// Airtime is what is known of what a gateway has sent.
+type Airtime struct {
+	Sent  []schedule.Sent     // in the last hour
+	Hours []state.AirtimeHour // those before, oldest first
+}
+
+// Airtime returns what a gateway has sent. It is called as the methods of view.go.
+func (c *Core) Airtime(g *gateway.Gateway, now Now) Airtime {
+	return Airtime{c.schedule.Sent(g, now.Host), c.airtime.Hours(g.EUI, now.Host, now.at)}
+}
+
+// why says what a transmission is for.
+func (t *transmission) why(w int) schedule.Why {
+	x := t.opportunity
+	why := schedule.Why{Device: x.device.Key(), Window: x.windows[w].Name, What: schedule.Network}
+	switch {
+	case x.join != nil:
+		why.What = schedule.JoinAccept
+	case t.down.Item != nil:
+		why.What = schedule.Item
 	}
+	return why
 }

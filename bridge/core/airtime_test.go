@@ -33,7 +33,7 @@ func TestLedgerLeads(t *testing.T) {
 		actual += 60 * time.Millisecond
 		s.c.effects = nil
 		s.c.now = s.now
-		s.c.raiseMarks(g)
+		s.c.airtimePlanned(g, s.now.Host)
 		for _, e := range s.c.effects {
 			k := e.(Commit)
 			eui, spent, err := spentIn(k.Records[0])
@@ -51,7 +51,7 @@ func TestLedgerLeads(t *testing.T) {
 		t.Errorf("%d writes for 100 short downlinks", writes)
 	}
 	s.c.effects = nil
-	s.c.settleMarks()
+	s.c.airtimeLags(s.c.airtime.Settle(s.now.Host, s.c.calendar))
 	if _, exact, _ := spentIn(s.c.effects[0].(Commit).Records[0]); exact[sub] != actual {
 		t.Errorf("a clean stop leaves %v, spent are %v", exact[sub], actual)
 	}
@@ -144,7 +144,7 @@ func (s *stand) spend(eui radio.EUI64, airtime time.Duration) {
 		s.Fatalf("%+v", v)
 	}
 	s.c.effects, s.c.now = nil, s.now
-	s.c.raiseMarks(s.gateway(eui))
+	s.c.airtimePlanned(s.gateway(eui), s.now.Host)
 	for _, e := range s.c.effects {
 		k := e.(Commit)
 		s.commits = append(s.commits, k)

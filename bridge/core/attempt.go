@@ -46,8 +46,12 @@ const (
 // own.
 func (c *Core) plan(t *transmission, w, i int) {
 	e := t.opportunity.emission(w, i, len(t.phy), t.priority)
+	e.Why = t.why(w)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
-	c.raiseMarks(e.Gateway)
+	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
+	if d := t.opportunity.device; d.ClassC {
+		c.listener(d).Sent(e.HostStart.Add(e.Airtime), t.down.Item != nil && t.down.Item.Confirmed)
+	}
 	c.lastID++
 	t.attempts = append(t.attempts, attempt{id: c.lastID, window: w, path: i, slot: slot})
 	c.attempts[c.lastID] = t
@@ -101,16 +105,21 @@ func (c *Core) acked(a radio.TxAck) {
 func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 	x, a := t.opportunity, t.last()
 	c.stats.Refused[a.window][min(why, radio.TxNoPath)]++
-	c.schedule.Release(a.slot)
+	if why != radio.TxNoAck { // else it may have been sent
+		c.schedule.Release(a.slot)
+	}
 	delete(c.attempts, a.id)
 	a.state, a.result = refused, why
 	reason := schedule.Refused
-	if why == radio.TxNoPath {
+	if why == radio.TxNoPath || why == radio.TxNoAck {
 		reason = schedule.NoPath
 	}
 	x.record.Refuse(reason, why, fault)
 	if why == radio.TxPower && c.lowerPower(t) {
 		return
+	}
+	if x.always {
+		c.aimAgain(t)
 	}
 	again := x.each(c.now.Host, a.window, func(w, i int) bool {
 		if slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.window == w && a.path == i }) {
@@ -172,7 +181,7 @@ func (c *Core) losePaths(g *gateway.Gateway, before radio.ConcentratorTime, gone
 		}
 		for _, t := range slices.Clone(c.inFlight[d]) {
 			t.opportunity.losePaths(g, before)
-			if a := t.last(); a.slot.Gateway == g && gone(a) {
+			if a := t.last(); a.state != refused && a.slot.Gateway == g && gone(a) {
 				c.refused(t, radio.TxNoPath, "")
 			}
 		}

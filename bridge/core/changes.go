@@ -10,9 +10,8 @@ import (
 // somebody is told is committed earlier, with a Ticket.
 func (c *Core) commitChanges() {
 	for d := c.opts.Devices.NextChanged(); d != nil; d = c.opts.Devices.NextChanged() {
-		if p := c.provisioningOf(d); p != nil {
-			d.TakeChange()
-			p.late[d] = true
+		if c.provisions.Holds(d) {
+			c.provisions.Late(d)
 			continue
 		}
 		records, lag, err := c.takeRecords(d)
@@ -29,7 +28,7 @@ func (c *Core) commitChanges() {
 // takeRecords returns the records of what has changed of a device, and takes that
 // for stored. lag says that a crash may lose it.
 func (c *Core) takeRecords(d *session.Device) (records []state.Record, lag bool, err error) {
-	c.outdate(d)
+	c.provisions.Outdate(d)
 	return state.TakeChange(d)
 }
 
@@ -43,5 +42,9 @@ func (Starting) input() {}
 func (c *Core) starting() {
 	if records, done := state.ReserveFirst(c.opts.Devices.All()); len(records) > 0 {
 		c.commit(done, records...)
+	}
+	for _, d := range c.opts.Devices.All() {
+		c.awaitAck(d, c.now.Host)
+		c.wake(d)
 	}
 }

@@ -120,7 +120,7 @@ func (k *keeps) after(s *stand, in Input, effects []Effect) {
 			continue
 		}
 		// It is stored when it is applied, or cannot be; or the place is not stored yet.
-		if s.c.provisioningOf(d) != nil || is.record == unmarshalled || d.Moved() {
+		if s.c.provisions.Holds(d) || is.record == unmarshalled || d.Moved() {
 			delete(k.whole, id)
 			continue
 		}
@@ -246,7 +246,16 @@ var changeInputs = []struct {
 	{"the owner", func(s *stand) string {
 		next := s.devices["dev1"].Clone()
 		other(s.T, reflect.ValueOf(next).Elem())
-		next.ID = dev("dev1")
+		next.ID, next.Multicast = dev("dev1"), false // a group does not join
+		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: next, Replace: true}}})
+		if n := len(s.answers); n == 0 || s.answers[n-1].Err != nil {
+			s.Fatalf("answers %+v", s.answers)
+		}
+		return "dev1"
+	}},
+	{"the owner, who makes it a group", func(s *stand) string {
+		next := s.devices["dev1"].Clone()
+		next.Multicast, next.ClassC = true, true
 		s.step(Provisioned{Ticket: 99, Put: []state.DevicePut{{Device: next, Replace: true}}})
 		if n := len(s.answers); n == 0 || s.answers[n-1].Err != nil {
 			s.Fatalf("answers %+v", s.answers)

@@ -15,8 +15,10 @@ import (
 	"io"
 	"time"
 
+	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/provision"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -133,7 +135,8 @@ type Options struct {
 	// NotBefore is the time before which no calendar is believed.
 	NotBefore time.Time
 
-	Ledgers map[radio.EUI64]state.Spent // what gateways had spent before the start
+	Ledgers map[radio.EUI64]state.Spent         // what gateways had spent before the start
+	Hours   map[radio.EUI64][]state.AirtimeHour // in which they had sent
 
 	Tombstones *session.Tombstones // nil: there are none
 
@@ -170,8 +173,11 @@ type Core struct {
 	lastTicket    uint64
 	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
 	agenda        schedule.Agenda[duty]
-	marks         *state.AirtimeMarks
-	provisions    []*provisioning // the first is at hand, the others wait
+	airtime       *state.Airtime
+	listeners     map[*session.Device]*classc.Listener // of devices of Class C
+	woken         []*session.Device                    // for which offer is to look, in this step
+	calendar      func(radio.HostTime) time.Time       // Now.at, in this step: made once, as each step needs it
+	provisions    provision.Queue
 }
 
 // New returns a Core.
@@ -195,12 +201,11 @@ func New(o Options) (*Core, error) {
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
-		pendingPushes: map[*session.Device]session.Load{}, marks: state.NewAirtimeMarks(o.Ledgers),
+		pendingPushes: map[*session.Device]session.Load{}, listeners: map[*session.Device]*classc.Listener{},
 		stats: event.Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
-	for eui, spent := range o.Ledgers {
-		c.schedule.Restore(eui, spent)
-	}
+	c.calendar = func(t radio.HostTime) time.Time { return c.now.at(t) }
+	c.airtime, c.provisions = state.NewAirtime(c.schedule, o.Ledgers, o.Hours), c.provisioner()
 	return c, nil
 }
 
@@ -218,7 +223,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	case Pushed:
 		c.pushed(in)
 	case Provisioned:
-		c.provisioned(in)
+		c.provisions.Add(in.Ticket, in.Put, in.Remove, in.Trial)
 	case Reconfigured:
 		c.reconfigured(in)
 	case Located:
@@ -231,7 +236,7 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		}
 	case TimerFired:
 		c.armed = 0
-		c.continueProvision()
+		c.provisions.Continue()
 	case Starting:
 		c.starting()
 	case Stopping:
@@ -272,12 +277,10 @@ func (c *Core) stopping() {
 			c.publish(r)
 		}
 	}
-	for len(c.provisions) > 0 && c.provisions[0].state == applying {
-		c.continueProvision()
-	}
-	c.settleMarks()
+	c.provisions.Finish()
+	c.airtimeLags(c.airtime.Settle(c.now.Host, c.calendar))
 	for _, d := range c.opts.Devices.All() {
-		if records := state.SettledRecords(d); len(records) > 0 && c.provisioningOf(d) == nil {
+		if records := state.SettledRecords(d); len(records) > 0 && !c.provisions.Holds(d) {
 			c.do(Commit{Records: records, Lag: true})
 		}
 	}

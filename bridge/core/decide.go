@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
@@ -19,7 +20,7 @@ func (c *Core) hold(x *opportunity) {
 	usable := func(p gateway.Path) bool { return !p.Lost && (x.slot == nil || p.Gateway == x.slot.Gateway) }
 	c.schedule.Release(x.slot)
 	x.slot = nil
-	if x.isOver() {
+	if x.isOver() || x.always {
 		return
 	}
 	if size, priority, ok := c.smallest(x); ok {
@@ -60,7 +61,7 @@ func (c *Core) smallest(x *opportunity) (size int, p radio.Priority, ok bool) {
 	}
 	d := mac.Downlink{Owed: x.uplink.answers}
 	if d.Owed.IsZero() {
-		if d.Item = c.eligible(x.device); d.Item == nil {
+		if d.Item = c.eligible(x); d.Item == nil {
 			return 0, 0, false
 		}
 	}
@@ -94,10 +95,17 @@ func (c *Core) decide(x *opportunity) {
 	if x.record == nil {
 		x.record = c.newDecision(x)
 	}
+	if x.always {
+		c.aim(x, &options[0])
+	}
 	for i := range options {
 		if c.trySend(x, &options[i]) {
 			return
 		}
+	}
+	if x.always {
+		c.later(x, &options[0])
+		return
 	}
 	if x.window+1 < len(x.windows) && x.ready == nil {
 		c.nextWindow(x)
@@ -130,6 +138,9 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 	if x.ready != nil {
 		return []payloadOption{{size: len(x.ready), priority: radio.PriorityHighest}}
 	}
+	if t := x.first; t != nil {
+		return []payloadOption{{t.down, len(t.phy), t.priority}}
+	}
 	q := &x.device.Queue
 	maxMACPayload := 0
 	for i := range x.windows {
@@ -143,8 +154,8 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 		c.tooLong(x, q.Take(), maxMACPayload)
 	}
 	add := func(d mac.Downlink) { out = append(out, payloadOption{d, d.Size(), d.Priority()}) }
-	if it := c.eligible(x.device); it != nil && !x.uplink.answers.Alone() {
-		add(mac.Downlink{Owed: x.uplink.answers, Item: it, Pending: q.Len() > 1})
+	if it := c.eligible(x); it != nil && !x.uplink.answers.Alone() {
+		add(mac.Downlink{Owed: x.uplink.answers, Item: it, Pending: q.Len() > 1 && !x.always})
 	}
 	if !x.uplink.answers.IsZero() {
 		add(mac.Downlink{Owed: x.uplink.answers, Pending: q.Len() > 0})
@@ -153,10 +164,12 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 }
 
 // eligible returns the item that is next, or nil. It has to wait until the result
-// of the one before is known, and a confirmed one until that is acknowledged.
-func (c *Core) eligible(d *session.Device) *session.Item {
+// of the one before is known, and a confirmed one until that is acknowledged. One that
+// names gateways or a time is not for the windows after an uplink.
+func (c *Core) eligible(x *opportunity) *session.Item {
+	d := x.device
 	it := d.Queue.Head()
-	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil {
+	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil || it.ClassBC != nil && !x.always {
 		return nil
 	}
 	if slices.ContainsFunc(c.inFlight[d], (*transmission).hasItem) {
@@ -170,6 +183,9 @@ func (c *Core) eligible(d *session.Device) *session.Item {
 // takes the payload in RX1, it is tried in RX2.
 func (c *Core) trySend(x *opportunity, o *payloadOption) bool {
 	return x.each(c.now.Host, x.window, func(w, i int) bool {
+		if x.always && x.begin(w, i) > c.now.Host.Add(classc.Soon) {
+			return false
+		}
 		v := c.weigh(x, w, i, o.size, o.priority, o.down.Item != nil)
 		return v.OK() && c.send(x, o, w, i)
 	})
@@ -209,11 +225,16 @@ func (c *Core) reportUnsent(x *opportunity, ids []string) {
 
 // reserve has frame counters reserved in the store before they run out.
 func (c *Core) reserve(d *session.Device, s *session.Session) {
-	if s == nil || c.provisioningOf(d) != nil {
+	if s == nil || c.provisions.Holds(d) {
 		return
 	}
 	if m, due := s.Reserve(d.Version); due {
-		c.outdate(d)
-		c.commit(func(err error) { s.Reserved(m, err == nil) }, state.CountersRecord(d, s.Marks()))
+		c.provisions.Outdate(d)
+		c.commit(func(err error) {
+			s.Reserved(m, err == nil)
+			if x := c.opportunities[d]; err == nil && x != nil && x.always {
+				c.decideLater(x, c.now.Host) // it may have waited for that
+			}
+		}, state.CountersRecord(d, s.Marks()))
 	}
 }

@@ -98,7 +98,7 @@ func (c *Core) counterReset(g *gateway.Gateway, since radio.ConcentratorTime) {
 	if since == 0 {
 		since = endOfTime
 	}
-	g.HeardSince = 0
+	g.HeardSince, g.HasClock = 0, false
 	c.schedule.Forget(g, since)
 	c.losePaths(g, since, func(a *attempt) bool { return a.slot.Start < since && a.slot.HostStart > c.now.Host })
 }

@@ -62,6 +62,7 @@ func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, 
 	if len(records) > 0 {
 		c.do(Commit{Records: records})
 	}
+	c.wake(d)
 	events := map[string]event.Kind{v3.DownAck: event.DownlinkAcked, v3.DownNack: event.DownlinkNacked}
 	c.report(event.Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})
 }

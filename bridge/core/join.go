@@ -79,7 +79,7 @@ func (c *Core) mayJoin(
 	if len(c.onStored) >= maxUnstored {
 		return nil, event.JoinNotStored, errUnstored
 	}
-	if c.provisioningOf(d) != nil {
+	if c.provisions.Holds(d) {
 		return nil, event.JoinNotStored, errChanging
 	}
 	return plan, "", nil

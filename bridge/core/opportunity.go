@@ -17,8 +17,8 @@ import (
 )
 
 // opportunity is a chance to be heard by a device: the windows in which it listens,
-// and the paths to it. An uplink makes one. A device has at most one that is not
-// over.
+// and the paths to it. An uplink makes one; an item for a device that listens at all
+// times makes one (classc.go). A device has at most one that is not over.
 //
 //	a join-request             any other
 //	     |                         |
@@ -55,6 +55,11 @@ type opportunity struct {
 	record   *event.Decision
 
 	reception *reception // that brings more paths; nil: there is none
+
+	always bool           // the device listens at all times: no uplink has made it, and its one window has no begin
+	at     radio.HostTime // when the item is to be sent; 0: as soon as can be
+	group  int            // of a multicast frame: the place of the group of gateways
+	first  *transmission  // the same frame by an earlier group; nil: there is none
 }
 
 type opportunityState uint8
@@ -97,6 +102,7 @@ func (c *Core) cancel(x *opportunity) {
 	x.slot = nil
 	c.close(x, missed)
 	x.leave()
+	c.wake(x.device)
 }
 
 // close ends an opportunity.
@@ -104,6 +110,9 @@ func (c *Core) close(x *opportunity, as opportunityState) {
 	x.state = as
 	if c.opportunities[x.device] == x {
 		delete(c.opportunities, x.device)
+	}
+	if x.device.ClassC && !x.always && x.join == nil {
+		c.listener(x.device).Heard(x.paths)
 	}
 }
 

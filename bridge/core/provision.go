@@ -1,10 +1,9 @@
 package core
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 
+	"lorawand/bridge/provision"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 )
@@ -21,19 +20,22 @@ type Provisioned struct {
 
 func (Provisioned) input() {}
 
-// errTwice is the reason for refusing a device that is named twice in one change.
-var errTwice = errors.New("stands there twice")
+// provisioner returns what carries out Provisioned.
+func (c *Core) provisioner() provision.Queue {
+	return provision.Queue{Owner: provision.Owner{
+		Past:   c.past,
+		Store:  c.commit,
+		Tell:   func(records ...state.Record) { c.do(Commit{Records: records}) },
+		Answer: func(ticket uint64, err error) { c.do(Answer{Ticket: ticket, Err: err}) },
+		Queued: c.queueRecords,
+		Ended:  c.cancelAll,
+		Served: c.wake,
+	}}
+}
 
-// provisioned begins a Provisioned, or refuses it if too many wait.
-func (c *Core) provisioned(p Provisioned) {
-	if len(c.provisions) >= maxUnstored {
-		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: devices: %w", errUnstored)})
-		return
-	}
-	c.provisions = append(c.provisions, newProvisioning(p, c.opts.Devices))
-	if len(c.provisions) == 1 {
-		c.continueProvision()
-	}
+// past is what devices have used.
+func (c *Core) past() provision.Past {
+	return provision.Past{Devices: c.opts.Devices, Tombstones: c.opts.Tombstones}
 }
 
 // queueRecords returns the records that delete all items of a device.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/provision"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 )
@@ -57,7 +58,7 @@ func (s *stand) provision(p Provisioned, between func(step int)) error {
 	s.answers = nil
 	s.step(p)
 	for step := 0; len(s.answers) == 0; step++ {
-		waits := s.c.provisions[0].state == storing
+		waits := s.c.provisions.Storing()
 		if !waits && (s.arm == 0 || s.arm > s.now.Host) {
 			s.Fatal("no step follows at once")
 		}
@@ -91,7 +92,7 @@ func TestProvisionInSteps(t *testing.T) {
 	seen()
 	if err := s.provision(p, func(int) {
 		steps++
-		if n := seen(); n > provisionStep {
+		if n := seen(); n > provision.Step {
 			t.Errorf("%d devices changed in a step", n)
 		}
 		if n := s.renamed(); n != 0 && n != 2*manyDevices {
@@ -101,7 +102,7 @@ func TestProvisionInSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := len(p.Put) + len(p.Remove)
-	if want := 2*(all/provisionStep) - 2; steps < want {
+	if want := 2*(all/provision.Step) - 2; steps < want {
 		t.Errorf("%d steps for %d devices", steps, all)
 	}
 	if n := s.renamed(); n != 2*manyDevices || s.c.opts.Devices.Device(dev("dev1")) != nil ||

@@ -17,7 +17,7 @@ func (c *Core) pushed(p Pushed) {
 	items := make([]*session.Item, len(p.Items))
 	for i := range p.Items {
 		it := p.Items[i]
-		it.PushedAt = c.now.at(c.now.Host)
+		it.PushedAt, it.Arrived = c.now.at(c.now.Host), c.now.Host
 		it.CorrelationIDs = v3.JoinIDs(it.CorrelationIDs, c.correlationID(v3.ApplicationDownlink))
 		items[i] = &it
 	}
@@ -131,6 +131,7 @@ func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, er
 	if x := c.opportunities[d]; x != nil {
 		c.hold(x)
 	}
+	c.wake(d)
 }
 
 // replace empties the queue. An item that is under way is sent all the same, but it is

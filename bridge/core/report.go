@@ -38,6 +38,6 @@ func (c *Core) reportDecision(kind event.Kind, d *event.Decision, ids []string) 
 func (c *Core) newDecision(x *opportunity) *event.Decision {
 	return &event.Decision{
 		Device: x.device.ID, Uplink: x.start, UplinkAt: c.now.at(x.start), FCntUp: x.uplink.fCnt,
-		Join: x.join != nil, Chosen: -1, Blocked: x.blocked,
+		Join: x.join != nil, Always: x.always, Chosen: -1, Blocked: x.blocked,
 	}
 }

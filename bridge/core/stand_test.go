@@ -129,7 +129,7 @@ func newStand(t *testing.T) *stand {
 			Session: &session.Session{
 				DevAddr: radio.DevAddr{1, 2, 3, byte(i)},
 				Keys:    testKeys(byte(i)),
-			}, ClassC: name == "unserved",
+			}, ClassB: name == "unserved",
 		})
 	}
 	return s

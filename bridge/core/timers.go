@@ -1,12 +1,18 @@
 package core
 
-import "lorawand/radio"
+import (
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
 
 // duty is what is to be done at a time.
 type duty struct {
 	kind        dutyKind
 	opportunity *opportunity // with toDecide
-	attempt     uint64       // id, with the others
+	attempt     uint64       // id, with toHandOver and toConfirm; with toNack FCntDown
+
+	transmission *transmission   // with toRepeat
+	device       *session.Device // with toNack
 }
 
 type dutyKind uint8
@@ -15,6 +21,8 @@ const (
 	toDecide   dutyKind = iota // on the next window of an opportunity
 	toHandOver                 // an attempt, to a gateway without a queue of its own
 	toConfirm                  // that an attempt took place
+	toRepeat                   // a transmission whose gateways were silent
+	toNack                     // a downlink that a device of Class C has not acknowledged
 )
 
 // settle does what the time has come for, and arms the timer for what is next.
@@ -29,10 +37,12 @@ func (c *Core) settle() {
 	for len(c.remembered) > 0 && c.remembered[0].expires <= c.now.Host {
 		c.evictOldest()
 	}
+	c.offerAll()
 	for at, d, ok := c.agenda.Due(c.now.Host); ok; at, d, ok = c.agenda.Due(c.now.Host) {
 		c.carryOut(at, d)
+		c.offerAll()
 	}
-	c.lowerMarks()
+	c.airtimeLags(c.airtime.Due(c.now.Host, c.calendar))
 	next := c.nextTime()
 	if next != 0 && (c.armed == 0 || next < c.armed) {
 		c.armed, c.arm.At = next, next
@@ -42,10 +52,17 @@ func (c *Core) settle() {
 
 // carryOut does what is on the agenda, if it is still wanted.
 func (c *Core) carryOut(at radio.HostTime, d duty) {
-	if d.kind == toDecide {
+	switch d.kind {
+	case toDecide:
 		if x := d.opportunity; !x.isOver() && x.decideAt == at {
 			c.decide(x)
 		}
+		return
+	case toRepeat:
+		c.repeat(d.transmission)
+		return
+	case toNack:
+		c.unacknowledged(d.device, uint32(d.attempt))
 		return
 	}
 	t := c.attempts[d.attempt]
@@ -53,6 +70,8 @@ func (c *Core) carryOut(at radio.HostTime, d duty) {
 	case t == nil: // it is over
 	case d.kind == toHandOver:
 		c.handOver(t)
+	case t.opportunity.always && t.last().slot.Gateway.Answers:
+		c.refused(t, radio.TxNoAck, "it does not answer")
 	default:
 		c.sent(t)
 	}
@@ -66,10 +85,10 @@ func (c *Core) nextTime() radio.HostTime {
 			next, ok = at, true
 		}
 	}
-	if at := c.marks.NextLower(); at != 0 {
+	if at := c.airtime.Next(); at != 0 {
 		sooner(at)
 	}
-	if c.provisioningNow() {
+	if c.provisions.Waits() {
 		sooner(c.now.Host)
 	}
 	if len(c.waiting) > 0 {

@@ -38,6 +38,8 @@ type transmission struct {
 	attempts []attempt  // the last one is at hand
 	one      [1]attempt // room for attempts: nearly always there is one
 	lowered  int        // attempts that asked for a lower power
+
+	until radio.HostTime // to a device that listens at all times: until when silent gateways are tried again
 }
 
 type transmissionState uint8
@@ -62,7 +64,9 @@ func (c *Core) send(x *opportunity, o *payloadOption, w, i int) bool {
 	t := &transmission{opportunity: x, down: o.down, item: o.down.Item, priority: o.priority, phy: x.ready}
 	t.attempts = t.one[:0]
 	id := c.correlationID(v3.Transmission)
-	if x.ready == nil {
+	if x.first != nil {
+		t.phy, t.fCnt = x.first.phy, x.first.fCnt
+	} else if x.ready == nil {
 		var ok bool
 		if t.phy, t.fCnt, ok = o.down.Build(x.device, x.session, x.uplink.fCnt, x.circumstances()); !ok {
 			x.record.Last().Verdict.Reason = schedule.NoCounter
@@ -71,10 +75,13 @@ func (c *Core) send(x *opportunity, o *payloadOption, w, i int) bool {
 		c.reserve(x.device, x.session)
 		c.asked(x, &o.down)
 	}
-	if t.hasItem() {
+	if t.hasItem() && x.first == nil {
 		x.device.Queue.Take()
 	}
 	t.ids = x.correlationIDs(t.item, id)
+	if x.always {
+		t.until = c.listener(x.device).Deadline(t.item)
+	}
 	x.record.Choose(event.Content(&o.down, x.join != nil), len(t.phy), t.fCnt)
 	c.close(x, used)
 	c.inFlight[x.device] = append(c.inFlight[x.device], t)
@@ -87,6 +94,7 @@ func (c *Core) finish(t *transmission, as transmissionState) {
 	delete(c.attempts, t.last().id)
 	c.detach(t)
 	t.state = as
+	c.wake(t.opportunity.device)
 }
 
 // detach takes a transmission from its device. What its gateway answers is still
@@ -108,7 +116,7 @@ func (c *Core) detach(t *transmission) {
 // back. One that a gateway has is sent all the same.
 func (c *Core) cancelTransmission(t *transmission) {
 	a := t.last()
-	if a.state == planned {
+	if a.state == planned || a.state == refused {
 		a.state = released
 		c.schedule.Release(a.slot)
 		c.finish(t, cancelled)
@@ -137,6 +145,9 @@ func (c *Core) sent(t *transmission) {
 	if x.join != nil {
 		c.joined(t)
 	}
+	if it != nil {
+		c.nextGroup(x, it, t)
+	}
 	if it == nil {
 		return
 	}
@@ -146,13 +157,14 @@ func (c *Core) sent(t *transmission) {
 		SessionKeyID: x.session.KeyID, Priority: t.priority,
 	})
 	switch {
-	case !t.hasItem(): // its record is deleted
+	case !t.hasItem() || x.first != nil: // its record is deleted
 	case it.Confirmed:
 		x.device.Queue.Await(it, t.fCnt)
 		// Without a record the store has the item as one to be sent.
 		if records, err := state.ItemRecords(x.device, it); err == nil {
 			c.do(Commit{Records: records})
 		}
+		c.awaitAck(x.device, max(c.now.Host, a.slot.HostStart.Add(a.slot.Airtime)))
 	default:
 		c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	}
@@ -163,12 +175,20 @@ func (c *Core) sent(t *transmission) {
 // to the head of the queue.
 func (c *Core) failed(t *transmission) {
 	x, it, result := t.opportunity, t.item, t.last().result
+	silent := result == radio.TxNoPath || result == radio.TxNoAck
+	if x.always && silent && it != nil && c.repeatLater(t) {
+		return
+	}
 	c.finish(t, failed)
 	c.reportUnsent(x, t.ids)
 	if it == nil {
 		return
 	}
-	if result == radio.TxNoPath {
+	err := v3.TransmissionFailed(result)
+	switch {
+	case silent && x.always:
+		err = v3.InvalidFixedPaths()
+	case silent:
 		x.device.Queue.PutBack(it)
 		return
 	}
@@ -176,9 +196,10 @@ func (c *Core) failed(t *transmission) {
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
 		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority,
-		Err: c.names.Error(v3.TransmissionFailed(result)),
+		Err: c.names.Error(err),
 	})
 	c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	c.nextGroup(x, it, t)
 }
 
 // overtaken ends what is under way when an uplink comes: the device listens after
@@ -189,7 +210,7 @@ func (c *Core) overtaken(d *session.Device) {
 	}
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		switch a := t.last(); {
-		case a.state == planned:
+		case a.state == planned || a.state == refused:
 			c.cancelTransmission(t)
 		case a.slot.HostStart <= c.now.Host:
 			c.sent(t)
@@ -206,6 +227,9 @@ func (c *Core) cancelAll(d *session.Device) {
 	}
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		c.cancelTransmission(t)
+	}
+	if c.opts.Devices.Device(d.ID) != d {
+		delete(c.listeners, d)
 	}
 	for _, r := range c.remembered {
 		if r.match.Device == d {

@@ -23,6 +23,9 @@ func (c *Core) heard(up radio.Uplink) {
 	if g.HeardSince == 0 && !session.SourceOf(&up).Foreign {
 		g.HeardSince = c.now.Host
 	}
+	if !session.SourceOf(&up).Foreign {
+		g.Clock, g.HasClock = gateway.Moment{Counter: up.Time, Host: up.Ended}, true
+	}
 	if up.GatewayTime.Before(c.opts.NotBefore) {
 		up.GatewayTime = time.Time{} // a gateway whose clock was never set
 	}
@@ -96,7 +99,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		// begun must not be lost.
 		was := *dev
 		c.opts.Devices.TakeUp(dev)
-		if buried := c.buried(&was, dev); len(buried) > 0 {
+		if buried := c.past().Bury(&was, dev); len(buried) > 0 {
 			c.do(Commit{Records: buried})
 		}
 	}

@@ -19,6 +19,7 @@ type Decision struct {
 	UplinkAt time.Time      // Uplink as calendar time; the zero time where the calendar is not known
 	FCntUp   uint32
 	Join     bool
+	Always   bool // no uplink: the device listens at all times
 
 	Content  string // as text: "acknowledgement, 4 bytes on f_port 15"
 	Size     int    // PHYPayload, bytes
@@ -84,9 +85,12 @@ func (d *Decision) Refuse(why schedule.Reason, answer radio.TxResult, fault stri
 // Text returns the decision as plain text.
 func (d *Decision) Text() string {
 	var b strings.Builder
-	if d.Join {
+	switch {
+	case d.Always:
+		fmt.Fprintf(&b, "Class C, from %s on", clockText(d.UplinkAt, d.Uplink))
+	case d.Join:
 		fmt.Fprintf(&b, "join-request heard %s", clockText(d.UplinkAt, d.Uplink))
-	} else {
+	default:
 		fmt.Fprintf(&b, "uplink f_cnt %d heard %s", d.FCntUp, clockText(d.UplinkAt, d.Uplink))
 	}
 	if d.Content != "" {
@@ -112,7 +116,11 @@ func (d *Decision) Text() string {
 func (o *Option) text() string {
 	var b strings.Builder
 	airtime := o.Airtime.Round(time.Millisecond)
-	fmt.Fprintf(&b, "%s %v %v at +%v: %v of air", o.Window, o.Frequency, o.DataRate, o.Delay, airtime)
+	when := fmt.Sprintf(" at +%v", o.Delay)
+	if o.Window == "RXC" {
+		when = ""
+	}
+	fmt.Fprintf(&b, "%s %v %v%s: %v of air", o.Window, o.Frequency, o.DataRate, when, airtime)
 	if s := o.Verdict.SubBand; s.High != 0 && s.DutyCycle < 1000 {
 		used := float64(o.Verdict.Used) / float64(time.Hour) * 100
 		share := float64(s.DutyCycle) / 10

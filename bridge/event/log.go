@@ -96,8 +96,7 @@ func (l *Log) Write(e *Event) {
 		l.datagrams.add(entry, maxNoise)
 	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
 		l.scripts.add(entry, maxNoise)
-	case e.Kind == ClientRefused || e.Kind == APIRefused || e.Kind == PublishRefused || e.Kind == SubscribeRefused ||
-		e.Kind == PacketRefused:
+	case e.isOfClient():
 		l.clients.add(entry, maxNoise)
 	case e.isNoise():
 		l.noise.add(entry, maxNoise)
@@ -117,6 +116,15 @@ func (l *Log) Write(e *Event) {
 	if l.log.Enabled(context.Background(), level) {
 		l.log.LogAttrs(context.Background(), level, string(e.Kind), e.attrs()...)
 	}
+}
+
+// isOfClient reports whether an event tells what a client is refused.
+func (e *Event) isOfClient() bool {
+	switch e.Kind {
+	case ClientRefused, PublishRefused, SubscribeRefused, PacketRefused, APIRefused:
+		return true
+	}
+	return false
 }
 
 // isNoise reports whether a stranger on the air can cause the event.

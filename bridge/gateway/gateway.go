@@ -39,6 +39,8 @@ type Gateway struct {
 	Answers    bool           // it has answered a downlink since the start
 	LastUplink radio.HostTime // 0: none since the start
 	HeardSince radio.HostTime // arrival of the first uplink since its counter started; 0: none
+	Clock      Moment         // of the last uplink: what its counter shows, and when
+	HasClock   bool           // Clock is known: an uplink has come since its counter started
 	LastAck    radio.HostTime // time of the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 

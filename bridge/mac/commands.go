@@ -54,7 +54,7 @@ var fromDevice = [256]kind{
 	cidPingSlotChannel: {known: true, size: 1},
 	cidBeaconTiming:    {known: true, size: 0},
 	cidBeaconFreq:      {known: true, size: 1},
-	cidDeviceMode:      {known: true, size: 1},
+	cidDeviceMode:      {known: true, size: 1, handle: deviceModeInd},
 }
 
 // command is one MAC command of a device.

@@ -21,6 +21,7 @@ type Owed struct {
 	ACK    bool // of a confirmed uplink
 	Any    bool // some downlink, whatever it holds (ADRACKReq, sticky answers)
 	answer [numAnswers]bool
+	mode   byte                // with DeviceModeConf
 	begun  bool                // the device has gone back to what it was made with; while Uplink reads
 	sticky uint32              // sticky answers that the device has sent, by identifier; only while Uplink reads them
 	asked  *[]macstate.Command // what the network asks; nil: nothing
@@ -37,6 +38,7 @@ const (
 	rekey
 	linkCheck
 	deviceTime
+	deviceMode
 	numAnswers
 )
 
@@ -104,10 +106,13 @@ func (o *Owed) Trim(windows [2]Window) {
 	}
 }
 
-var answerNames = [numAnswers]string{reset: "ResetConf", rekey: "RekeyConf", linkCheck: "LinkCheckAns", deviceTime: "DeviceTimeAns"}
+var answerNames = [numAnswers]string{
+	reset: "ResetConf", rekey: "RekeyConf", linkCheck: "LinkCheckAns", deviceTime: "DeviceTimeAns",
+	deviceMode: "DeviceModeConf",
+}
 
 // answerSizes are those of answers with their identifier, in bytes.
-var answerSizes = [numAnswers]int{reset: 2, rekey: 2, linkCheck: 3, deviceTime: 6}
+var answerSizes = [numAnswers]int{reset: 2, rekey: 2, linkCheck: 3, deviceTime: 6, deviceMode: 2}
 
 // Answers returns the MAC commands that are owed, and those that are asked, in
 // words.
@@ -198,6 +203,9 @@ func (o Owed) appendAnswers(dst []byte, c Circumstances) []byte {
 	}
 	if o.answer[deviceTime] {
 		dst = appendDeviceTimeAns(dst, c.Time)
+	}
+	if o.answer[deviceMode] {
+		dst = appendDeviceModeConf(dst, o.mode)
 	}
 	for _, r := range o.Requests() {
 		dst = r.Append(dst)

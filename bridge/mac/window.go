@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"errors"
 	"time"
 
 	"lorawand/radio"
@@ -9,7 +10,7 @@ import (
 
 // Window is a receive window that a device opens after an uplink.
 type Window struct {
-	Name          string        // "RX1" or "RX2"
+	Name          string        // "RX1", "RX2" or "RXC"
 	Delay         time.Duration // from the end of the uplink
 	Frequency     radio.Frequency
 	DataRate      radio.DataRate
@@ -33,19 +34,34 @@ func (r Receive) After(plan *region.Plan, f radio.Frequency, rate radio.DataRate
 		rx1.Frequency = other
 	}
 	for i, w := range [2]region.Window{rx1, r.RX2} {
-		rate, err := plan.DataRate(w.DataRate)
-		if err != nil {
+		delay := r.Delay + time.Duration(i)*plan.Delays().Between
+		if out[i], err = window(plan, [...]string{"RX1", "RX2"}[i], delay, w); err != nil {
 			return out, err
-		}
-		maxMACPayload, err := plan.DownlinkMaxMACPayload(w.DataRate)
-		if err != nil {
-			return out, err
-		}
-		out[i] = Window{
-			Name: [...]string{"RX1", "RX2"}[i], Delay: r.Delay + time.Duration(i)*plan.Delays().Between,
-			Frequency: w.Frequency, DataRate: rate, MaxMACPayload: maxMACPayload,
 		}
 	}
 	out[0].Err = noRX1
 	return out, nil
+}
+
+// window is a receive window with what a plan says of its data rate.
+func window(plan *region.Plan, name string, delay time.Duration, w region.Window) (Window, error) {
+	rate, err := plan.DataRate(w.DataRate)
+	if err != nil {
+		return Window{}, err
+	}
+	maxMACPayload, err := plan.DownlinkMaxMACPayload(w.DataRate)
+	if err != nil {
+		return Window{}, err
+	}
+	return Window{Name: name, Delay: delay, Frequency: w.Frequency, DataRate: rate, MaxMACPayload: maxMACPayload}, nil
+}
+
+var errNoUplink = errors.New("no uplink has opened it")
+
+// Always returns what a device that listens at all times listens on: there is no RX1, and
+// in place of RX2 what has its parameters.
+func (r Receive) Always(plan *region.Plan) (out [2]Window, err error) {
+	out[0].Err = errNoUplink
+	out[1], err = window(plan, "RXC", 0, r.RX2)
+	return out, err
 }

@@ -28,8 +28,12 @@ func allowance(s region.SubBand, p radio.Priority) time.Duration {
 
 // span is a transmission in the ledger.
 type span struct {
-	start radio.HostTime
-	end   radio.HostTime
+	start     radio.HostTime
+	end       radio.HostTime
+	counter   radio.ConcentratorTime // at its start
+	frequency radio.Frequency        // 0: it was sent before the start
+	priority  radio.Priority
+	why       Why
 }
 
 // ledger holds the past and planned transmissions of a gateway in order of time.
@@ -37,7 +41,7 @@ type span struct {
 type ledger map[radio.Frequency][]*span
 
 func (l ledger) spend(band radio.Frequency, start radio.HostTime, airtime time.Duration) *span {
-	s := &span{start, start.Add(airtime)}
+	s := &span{start: start, end: start.Add(airtime)}
 	spans := l[band]
 	i := len(spans)
 	for i > 0 && spans[i-1].start > start {

@@ -26,6 +26,7 @@ type Emission struct {
 	Frequency radio.Frequency
 	Priority  radio.Priority
 	Fallback  bool // RX2: while it is only held, it gives way to an RX1 of the same priority
+	Why       Why  // is kept with what was sent
 }
 
 func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) }
@@ -90,6 +91,7 @@ type Slot struct {
 type timeline struct {
 	slots  []*Slot // by Start
 	ledger ledger
+	hours  hours
 }
 
 // Scheduler plans the transmissions of all gateways. It belongs to one goroutine.
@@ -141,6 +143,21 @@ func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 	return v
 }
 
+// Free returns an emission moved to the first time from its own on at which nothing
+// stands in its way. It has to be checked all the same.
+func (s *Scheduler) Free(now radio.HostTime, e Emission) Emission {
+	t := s.timeline(e.Gateway.EUI)
+	t.prune(now)
+	for _, o := range t.slots { // by their begin: what was passed cannot stand in the way again
+		if overlaps(&o.Emission, &e) && !o.givesWay(&e) {
+			later := o.end().Add(gap) - e.Start
+			e.Start += later
+			e.HostStart = e.HostStart.Add(time.Duration(later) * time.Microsecond)
+		}
+	}
+	return e
+}
+
 // Hold reserves a slot for an emission that may still change. The slot blocks
 // emissions of the same or a lower priority, and spends no duty cycle. Slots that
 // give way to it are displaced. The Slot is nil unless the Verdict is OK.
@@ -165,6 +182,7 @@ func (s *Scheduler) Commit(now radio.HostTime, e Emission) (*Slot, Verdict) {
 	t.displace(&e)
 	slot := t.add(&Slot{Emission: e, band: v.SubBand.Low})
 	slot.spent = t.ledger.spend(slot.band, e.HostStart, e.Airtime)
+	slot.spent.counter, slot.spent.frequency, slot.spent.priority, slot.spent.why = e.Start, e.Frequency, e.Priority, e.Why
 	return slot, v
 }
 
@@ -266,5 +284,6 @@ func (t *timeline) prune(now radio.HostTime) {
 	if len(t.slots) > 0 && past(t.slots[0]) {
 		t.slots = slices.DeleteFunc(t.slots, past)
 	}
+	t.hours.count(t.ledger, now)
 	t.ledger.prune(now)
 }

@@ -277,6 +277,9 @@ func (d *Device) Check() error {
 	if err := CheckID(d.ID.Device); err != nil {
 		return fmt.Errorf("device id: %w", err)
 	}
+	if err := d.checkMulticast(); err != nil {
+		return err
+	}
 	if d.SupportsJoin {
 		return d.checkOTAA()
 	}
@@ -323,10 +326,6 @@ func (d *Device) Unserved() error {
 		return fmt.Errorf("%w: lorawan_version %.40q", ErrUnserved, d.VersionName)
 	case d.ClassB:
 		return fmt.Errorf("%w: class B", ErrUnserved)
-	case d.ClassC:
-		return fmt.Errorf("%w: class C", ErrUnserved)
-	case d.Multicast:
-		return fmt.Errorf("%w: multicast", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)

@@ -20,6 +20,8 @@ type Item struct {
 	// ("as:downlink:…"), sorted.
 	CorrelationIDs []string
 	PushedAt       time.Time // zero: the calendar was not known
+	// Arrived is when the item came, by the host's clock; 0: before the start.
+	Arrived radio.HostTime `json:"-"`
 
 	// Retry is how often a confirmed item is sent. MaxAttempts 0: the
 	// application did not say. Attempt counts as The Things Stack does: from 1,

@@ -153,7 +153,11 @@ func (t *trial) try(candidates []candidate, plausible bool, own *Budget) (m Matc
 		if !t.affordable(plausible, own) {
 			return Match{}, false, fmt.Errorf("%w: DevAddr %v", ErrBudget, t.data.DevAddr)
 		}
-		if err := c.device.Unserved(); err != nil {
+		err := c.device.Unserved()
+		if c.device.Multicast {
+			err = errGroup
+		}
+		if err != nil {
 			t.unserved = fmt.Errorf("%v: %w", c.device.ID, err)
 			continue
 		}

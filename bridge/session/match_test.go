@@ -182,7 +182,7 @@ func TestMatchRestartOnASharedDevAddr(t *testing.T) {
 func TestMatchUnserved(t *testing.T) {
 	for name, change := range map[string]func(*Device){
 		"version": func(d *Device) { d.Version, d.VersionName = VersionUnknown, "MAC_V2_0" },
-		"class C": func(d *Device) { d.ClassC = true },
+		"group":   func(d *Device) { d.ClassC, d.Multicast = true, true },
 		"class B": func(d *Device) { d.ClassB = true },
 		"plan":    func(d *Device) { d.Plan = "ISM_2400_3CH_DRAFT2" },
 	} {

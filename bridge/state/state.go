@@ -26,6 +26,7 @@ const (
 	KindMQTTSession = "mqtt-session" // key: application/client id; a persistent session
 	KindMQTTMessage = "mqtt-message" // key: application/client id/number; a message that waits for the client
 	KindLedger      = "ledger"       // key: EUI of a gateway; its airtime of the last hour
+	KindAirtime     = "airtime"      // key: EUI of a gateway/place in a ring; its airtime of an hour, for the record
 
 	KindApplication = "application" // key: its id; its settings
 	KindCodec       = "codec"       // key: brand/codec; scripts of a device maker
@@ -55,6 +56,7 @@ type State struct {
 	Devices *session.Registry
 	Keys    *access.Registry
 	Ledgers map[radio.EUI64]Spent
+	Hours   map[radio.EUI64][]AirtimeHour // oldest first
 
 	Tombstones *session.Tombstones
 
@@ -76,6 +78,9 @@ func Load(s records, wrongMICs int, tenant string) (State, error) {
 		return State{}, err
 	}
 	if st.Ledgers, err = loadLedgers(s); err != nil {
+		return State{}, err
+	}
+	if st.Hours, err = loadHours(s); err != nil {
 		return State{}, err
 	}
 	if st.Tombstones, err = loadTombstones(s, nil); err != nil {

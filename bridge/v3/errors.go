@@ -3,6 +3,7 @@ package v3
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"lorawand/bridge/jsontext"
 	"lorawand/bridge/session"
@@ -56,7 +57,7 @@ const (
 	codeUnavailable        = 14
 )
 
-// message returns the message with its attributes.
+// message returns the text with its attributes.
 func (e *Error) message() string {
 	msg := e.MessageFormat
 	for _, a := range e.Attributes {
@@ -65,7 +66,7 @@ func (e *Error) message() string {
 	return msg
 }
 
-// Error returns the message in one line, with its attributes and the name.
+// Error returns the text in one line, with its attributes and the name.
 func (e *Error) Error() string {
 	msg := e.message()
 	if e.Cause != nil {
@@ -167,6 +168,23 @@ func InvalidAbsoluteTime() *Error {
 // InvalidFixedPaths says that none of the requested gateways can send.
 func InvalidFixedPaths() *Error {
 	return newError(networkServer, "fixed_paths", codeInvalidArgument, "invalid fixed paths set in application downlink")
+}
+
+// NoFreeSlot says that an item for a device of Class C could not be sent in time.
+func NoFreeSlot(within time.Duration, reason string) *Error {
+	return newError(ours, "no_free_slot", codeUnavailable, "no free slot within {within}: {reason}",
+		attribute("reason", reason), attribute("within", within.String()))
+}
+
+// NoDownlinkPath says that nobody has said by which gateways a group is to be sent to.
+func NoDownlinkPath() *Error {
+	return newError(networkServer, "no_downlink_path", codeNotFound, "no downlink path available")
+}
+
+// ConfirmedMulticast says that a group cannot acknowledge.
+func ConfirmedMulticast() *Error {
+	return newError(networkServer, "confirmed_multicast_downlink", codeInvalidArgument,
+		"confirmed downlink queued for multicast device")
 }
 
 // TransmissionFailed says that the gateway has refused the frame.

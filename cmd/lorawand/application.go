@@ -88,20 +88,21 @@ func printApplication(w io.Writer, a *admin.Application) error {
 	f := &a.Formatters
 	up, down := defaultFormatter(f.Up, f.UpParameter), defaultFormatter(f.Down, f.DownParameter)
 	_, err := fmt.Fprintf(w, "application:    %s\ndevices:        %d\nAPI keys:       %d\nup formatter:   %s\n"+
-		"down formatter: %s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down)
+		"down formatter: %s\nwebhook:        %s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down, webhookText(a.Webhook))
 	return err
 }
 
 func newApplicationSet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "set APPLICATION", Short: "Set the default payload formatters of an application",
-		Long: "Set the payload formatters of devices that have none of their own. Settings without a flag stay as\n" +
-			"they are. An application exists from its first API key or device on.",
+		Use: "set APPLICATION", Short: "Set the default payload formatters and the webhook of an application",
+		Long: "Set the payload formatters of devices that have none of their own, and where messages are posted to.\n" +
+			"Settings without a flag stay as they are. An application exists from its first API key or device on.",
 		Example: "lorawand application set app1 --up-formatter decoder.js --down-formatter none\n" +
 			"lorawand application set app1 --up-formatter repository",
 		Args: oneApplication,
 	}
 	addFormatterFlags(cmd, false)
+	hook := addWebhookFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -111,10 +112,17 @@ func newApplicationSet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if up == nil && down == nil {
+		webhook, err := hook()
+		if err != nil {
+			return err
+		}
+		if up == nil && down == nil && webhook == nil {
 			return usage(errors.New("nothing to set"))
 		}
-		args := admin.SetApplicationArgs{ID: names[0], UpFormatter: ofApplication(up), DownFormatter: ofApplication(down)}
+		args := admin.SetApplicationArgs{
+			ID: names[0], UpFormatter: ofApplication(up), DownFormatter: ofApplication(down),
+			Webhook: webhook,
+		}
 		return operate(cmd.Context(), c, "application.set", args, tellNote(cmd))
 	}
 	return cmd

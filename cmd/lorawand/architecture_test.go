@@ -68,15 +68,21 @@ var arrows = map[string]string{
 	"bridge/chirpstack":      "radio bridge/gateway",
 	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
+	"bridge/webhook":         "bridge/access bridge/v3",
 	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
-		"bridge/gateway bridge/event bridge/state",
+		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc",
+	"bridge/audit":          "radio",
+	"bridge/classc":         "radio bridge/session bridge/gateway",
+	"bridge/provision":      "bridge/session bridge/state",
 	"bridge":                "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
-	"bridge/admin/registry": "bridge/session",
+	"bridge/admin/airtime":  "radio bridge bridge/schedule",
+	"bridge/admin/registry": "radio/frame bridge/session bridge/v3/enddevice",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/registry " +
 		"bridge/broker bridge/event bridge/session bridge/state bridge/v3",
-	"bridge/admin": "radio/ bridge bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
+	"bridge/admin": "radio/ bridge bridge/admin/airtime " +
+		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"cmd/lorawand":        "*",
@@ -101,8 +107,8 @@ var knows = map[string][]string{
 	"github.com/dop251/goja":            {"bridge/formatter"},
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
-	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/broker"},
-	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/broker", "bridge/webhook"},
+	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",
@@ -116,7 +122,8 @@ var knows = map[string][]string{
 // goroutine and take no lock.
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
-	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true,
+	"bridge/classc": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {

@@ -40,10 +40,14 @@ type benchDaemon struct {
 // after their uplinks.
 func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 	b.Helper()
-	d := &benchDaemon{site: newSite(b, "enforce_duty_cycle = false"), devices: devices, fPort: 15, payload: make([]byte, 20), keys: testKeys(b)}
+	d := &benchDaemon{
+		site: newSite(b, "enforce_duty_cycle = false"), devices: devices, fPort: 15,
+		payload: make([]byte, 20), keys: testKeys(b),
+	}
 	var list strings.Builder
 	for i := range devices {
-		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay) // what it is asked first is no uplink's cost
+		// what it is asked first is no uplink's cost
+		text := settledDevice(fmt.Sprintf("dev%d", i), benchAddr(i).String(), rx1Delay)
 		fmt.Fprintln(&list, strings.Replace(text, "0102030405060708", fmt.Sprintf("01020304%08X", i), 1))
 	}
 	d.must(list.String(), "device", "import", "-", "--application", "app1")
@@ -122,7 +126,8 @@ func (d *benchDaemon) start(b testing.TB, env []string, files []*os.File, line .
 func (d *benchDaemon) uplink(b testing.TB, device int, fCnt uint32) radio.Uplink {
 	b.Helper()
 	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: d.fPort, FRMPayload: d.payload,
+		MType: frame.UnconfirmedUp, ADR: true, DevAddr: benchAddr(device), HasFPort: true, FPort: d.fPort,
+		FRMPayload: d.payload,
 	}, fCnt, d.keys)
 	if err != nil {
 		b.Fatal(err)
@@ -144,7 +149,10 @@ func (d *benchDaemon) datagrams(b testing.TB, count int) [][]byte {
 		up := d.uplink(b, d.next%d.devices, uint32(d.next/d.devices))
 		up.Time = firstCounter
 		body := gwmp.AppendPush(nil, []radio.Uplink{up}, nil)
-		out[i] = gwmp.Packet{Version: gwmp.Version2, Token: uint16(i), Type: gwmp.PushData, EUI: testEUI, Body: body}.Append(nil)
+		out[i] = gwmp.Packet{
+			Version: gwmp.Version2, Token: uint16(i), Type: gwmp.PushData, EUI: testEUI,
+			Body: body,
+		}.Append(nil)
 		d.next++
 	}
 	return out

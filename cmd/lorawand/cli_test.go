@@ -106,6 +106,7 @@ var usages = []struct {
 	{"formatter test app1/dev1 --strict", 2, "--strict: only for cayennelpp"},
 	{"gateway", 0, "list"},
 	{"gateway list x", 2, `"x"`},
+	{"gateway airtime x y", 2, `"y"`},
 	{"status x", 2, `"x"`},
 	{"status --endurance much", 2, `--endurance: "much" is no size`},
 	{"status --endurance 0GB", 2, "--endurance"},
@@ -170,7 +171,7 @@ func TestBadConfiguration(t *testing.T) {
 // All devices of all files are imported, or none.
 func TestImport(t *testing.T) {
 	s := newSite(t, "")
-	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_c":true,"session"`, 1)
+	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_b":true,"session"`, 1)
 	good := s.write("good.json", one+"\n"+two+"\n")
 	bad := s.write("bad.json", "\n"+deviceJSON("dev3", "01000003")+"\n"+deviceJSON("dev4", "zz")+"\n"+
 		deviceJSON("Dev 5", "01000005"))
@@ -191,7 +192,7 @@ func TestImport(t *testing.T) {
 	}
 	status, out, errOut = s.cli("", "device", "import", good, "--application", "app1")
 	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut,
-		good+": line 2: dev2: not served by this version: class C") {
+		good+": line 2: dev2: not served by this version: class B") {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
 	status, _, errOut = s.cli(one, "device", "import", "-", "--application", "app1")

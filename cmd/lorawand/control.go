@@ -69,7 +69,7 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	defer s.Close()
 	silent := slog.New(slog.DiscardHandler)
 	b, err := newBridge(c, bridge.Options{
-		Devices: st.Devices, Ledgers: st.Ledgers, Tombstones: st.Tombstones,
+		Devices: st.Devices, Ledgers: st.Ledgers, Hours: st.Hours, Tombstones: st.Tombstones,
 		Gateways: gateway.NewRegistry(), Store: s, Outbox: nobody{}, Logger: silent,
 	})
 	if err != nil {

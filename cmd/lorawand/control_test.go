@@ -177,6 +177,22 @@ func checkOneGateway(t *testing.T, s *site) {
 	if strings.Contains(out, "never") || strings.Contains(out, "unconfirmed") {
 		t.Errorf("gateway list:\n%s", out)
 	}
+	out = s.must("", "gateway", "airtime", "--proof", "eui-a1c0ffee00000001")
+	for _, want := range []string{
+		"868.0–868.6 MHz  36 s", "RX1", "HIGHEST", "network", "1 emission checked: none meets another",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("gateway airtime: %q is not in\n%s", want, out)
+		}
+	}
+	if out := s.must("", "gateway", "airtime", "--json"); !strings.Contains(out, `"allowed_s":36`) ||
+		strings.Contains(out, "emission") {
+		t.Errorf("gateway airtime --json: %s", out)
+	}
+	if status, _, errOut := s.cli("", "gateway", "airtime", "gw9"); status != 1 ||
+		!strings.Contains(errOut, "no such gateway") {
+		t.Errorf("exit status %d\n%s", status, errOut)
+	}
 	var g struct {
 		EUI       string
 		Confirmed bool

@@ -24,6 +24,7 @@ import (
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 	"lorawand/bridge/v3"
+	"lorawand/bridge/webhook"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/udp"
@@ -41,6 +42,7 @@ type daemon struct {
 	control *admin.Server
 	http    *admin.HTTP // nil: off
 	api     *api.API    // nil: off
+	hooks   *webhook.Sender
 	udp     *udp.Driver // nil: off
 	boards  boards
 	certs   *certificates // nil: no TLS
@@ -81,6 +83,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return d, err
 	}
 	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
+	d.hooks = webhook.New(webhook.Options{Hook: d.webhook, Version: version, Logger: log})
 	clock := bridge.NewClock(nil)
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
 		return d, err
@@ -107,8 +110,8 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		}
 	}
 	if d.bridge, err = newBridge(c, bridge.Options{
-		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Tombstones: d.state.Tombstones, Gateways: gateways,
-		Store: d.store, Outbox: d.broker,
+		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones,
+		Gateways: gateways, Store: d.store, Outbox: d,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version,
 	}); err != nil {
@@ -194,6 +197,18 @@ func (d *daemon) openDoors(c config.Config) error {
 	}
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
+}
+
+// Publish takes what is published, for the broker and for webhooks.
+func (d *daemon) Publish(m v3.Message) {
+	d.broker.Publish(m)
+	d.hooks.Publish(m)
+}
+
+// webhook returns that of an application.
+func (d *daemon) webhook(application string) access.Webhook {
+	a, _ := d.state.Applications.Application(application)
+	return a.Webhook
 }
 
 // openAPI opens the HTTP API, if the configuration has one.

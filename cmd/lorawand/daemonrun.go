@@ -38,6 +38,7 @@ func (d *daemon) run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	stopBroker := stage(ctx, fail, d.broker.Run)
+	stopHooks := stage(ctx, fail, d.hooks.Run)
 	stopFormatters := stage(ctx, fail, d.formatters.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	stopControl := stage(ctx, fail, d.control.Run)
@@ -60,7 +61,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	d.log.Info("lorawand stops")
-	stops = append(stops, stopBridge, stopFormatters, stopBroker)
+	stops = append(stops, stopBridge, stopFormatters, stopHooks, stopBroker)
 	if replace != nil {
 		defer d.store.Close()
 		for _, stop := range stops {

@@ -92,8 +92,8 @@ func activityLines(s *shownActivity, line func(name, value string)) {
 		if u.FPort > 0 {
 			port = fmt.Sprintf("port %d", u.FPort)
 		}
-		line("last seen", fmt.Sprintf("%s, f_cnt %d, %s, %s, %v, on air %s", age(&u.Age, " ago"), u.FCnt, port, u.DataRate,
-			u.Frequency, u.Airtime))
+		line("last seen", fmt.Sprintf("%s, f_cnt %d, %s, %s, %v, on air %s",
+			age(&u.Age, " ago"), u.FCnt, port, u.DataRate, u.Frequency, u.Airtime))
 		line("payload", payloadText(u.FRMPayload, u.Text))
 		line("decoded", string(u.Decoded))
 		line("warning", strings.Join(u.Warnings, "; "))

@@ -57,6 +57,7 @@ var switches = []struct{ flag, field, usage string }{
 		"resets-f-cnt", "resets_f_cnt",
 		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
 	},
+	{"multicast", "multicast", "ABP, of Class C: a group, whose downlinks name their gateways"},
 	{
 		"test-port", "test_port",
 		"FPort 224 goes both ways: the device is tested by its maker, with the test protocol (TS009)",

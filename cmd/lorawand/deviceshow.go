@@ -30,6 +30,7 @@ type shownDevice struct {
 	Description   string  `json:"description"`
 	ClassB        bool    `json:"supports_class_b"`
 	ClassC        bool    `json:"supports_class_c"`
+	Multicast     bool    `json:"multicast"`
 	Version       string  `json:"lorawan_version"`
 	Plan          string  `json:"frequency_plan_id"`
 	Joins         bool    `json:"supports_join"`
@@ -57,6 +58,8 @@ func (d *shownDevice) activation() string {
 
 func (d *shownDevice) class() string {
 	switch {
+	case d.Multicast:
+		return "multicast"
 	case d.ClassB:
 		return "B"
 	case d.ClassC:

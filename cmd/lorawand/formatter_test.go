@@ -22,7 +22,10 @@ func TestMain(m *testing.M) {
 func TestDownlinkListDecodes(t *testing.T) {
 	both(t, func(t *testing.T, s *site) {
 		s.must(formatted(t, map[string]string{"down_formatter": "FORMATTER_JAVASCRIPT", "down_formatter_parameter": `
-			function decodeDownlink(i) { if (i.bytes[0] > 1) throw new Error("no"); return {data: {on: i.bytes[0] === 1, port: i.fPort}, warnings: ["w"]}; }`}),
+			function decodeDownlink(i) {
+				if (i.bytes[0] > 1) throw new Error("no");
+				return {data: {on: i.bytes[0] === 1, port: i.fPort}, warnings: ["w"]};
+			}`}),
 			"device", "import", "-", "--application", "app1")
 		for _, hex := range []string{"01", "02", "00"} {
 			s.must("", "downlink", "push", "app1", "dev1", "--f-port", "7", "--hex", hex)

@@ -14,7 +14,7 @@ import (
 )
 
 func newGateway() *cobra.Command {
-	return group("gateway", "Look at the gateways", newGatewayList())
+	return group("gateway", "Look at the gateways", newGatewayList(), newGatewayAirtime())
 }
 
 func newGatewayList() *cobra.Command {

@@ -51,7 +51,7 @@ func TestDeviceLife(t *testing.T) {
 		if strings.Count(list, "\n") != 5 {
 			t.Errorf("list:\n%s", list)
 		}
-		contains(t, "list", list, "70B3D57ED0000001", "1.0.4 A ABP", "US_902_928_FSB_2", "1.0.3 C OTAA", "01ABCDF0", "Third")
+		contains(t, "list", list, "70B3D57ED0000001", "1.0.4 A ABP", "US_902_928_FSB_2", "1.0.3 B OTAA", "01ABCDF0", "Third")
 		if list := s.must("", "device", "list", "--application", "app2", "--json"); strings.Count(list, "\n") != 2 ||
 			strings.Contains(list, key) || strings.Contains(list, testApp) {
 			t.Errorf("list --json:\n%s", list)
@@ -103,8 +103,8 @@ func createDevices(t *testing.T, s *site, key string) {
 		"--app-s-key", testApp, "--version", "1.0.4", "--rx1-delay", "2")
 	if status, _, errOut := s.cli("", "device", "create", "dev3", "--application", "app2", "--dev-eui",
 		"70B3D57ED0000003", "--join-eui", "70B3D57ED0000000", "--app-key", key,
-		"--plan", "US_902_928_FSB_2", "--class", "c", "--name", "Third"); status != 0 ||
-		!strings.Contains(errOut, "dev3: not served by this version: class C") {
+		"--plan", "US_902_928_FSB_2", "--class", "b", "--name", "Third"); status != 0 ||
+		!strings.Contains(errOut, "dev3: not served by this version: class B") {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 	s.must("", "device", "create", "dev4", "--application", "app2", "--version", "1.1", "--dev-addr", "01ABCDF0",

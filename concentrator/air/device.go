@@ -55,13 +55,20 @@ type DeviceOptions struct {
 	RX1DROffset uint8
 	RX2         region.Window // default that of the band
 
+	// ClassC has the device listen with the settings of RX2 whenever it does nothing
+	// else, once it has a session.
+	ClassC bool
+	// Shut is how long a device of Class C hears nothing after each frame that it has
+	// taken: LoRaMac-node writes its state to flash then.
+	Shut time.Duration
+
 	// Run calls these functions. They may be nil.
 	Heard  func(Heard)  // the device has accepted a frame
 	Missed func(Missed) // a frame was meant for the device, but it did not accept it
 	Silent func(Sent)   // both windows have passed without a frame
 }
 
-// Device is an end device of LoRaWAN 1.0.x, Class A. Any goroutine may call its
+// Device is an end device of LoRaWAN 1.0.x, Class A or C. Any goroutine may call its
 // methods.
 type Device struct {
 	opts  DeviceOptions
@@ -84,6 +91,8 @@ type Device struct {
 	joinNonce int64              // the last one, -1: none
 	request   *frame.JoinRequest // the unanswered join-request; nil: none
 	last      *uplink            // the last uplink, whose windows may still be open
+	always    *reception         // in Class C, that has begun and has not ended; nil: none
+	shut      time.Time          // in Class C: until then it hears nothing
 }
 
 // Session is the session of a device after its activation.

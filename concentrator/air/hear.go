@@ -15,7 +15,7 @@ import (
 type Heard struct {
 	Transmission
 	Device string
-	Window int           // 1 or 2
+	Window int           // 1 or 2; 3: at any other time, in Class C
 	Margin time.Duration // from the opening of the window to the start, by the gateway's counter in whole µs
 
 	JoinAccept *frame.JoinAccept // of a join-accept, else nil
@@ -53,7 +53,7 @@ func (a *Air) begin(t *transmission) {
 		p := &reception{device: v, uplink: v.at(t.Begin), ends: t.End}
 		p.Device = v.opts.Name
 		if p.Window, p.Margin, p.Reason = v.judge(t); p.Reason == "" {
-			p.uplink.receiving = p
+			p.listen(p)
 		}
 		t.receptions = append(t.receptions, p)
 	}
@@ -101,7 +101,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 	h := Heard{Device: p.Device, Window: p.Window, Margin: p.Margin}
 	silent := false
 	if p.Reason == "" {
-		u.receiving = nil
+		p.listen(nil)
 		switch {
 		case p.lost:
 			p.Reason = "lost on the air"
@@ -109,15 +109,20 @@ func (p *reception) end(t *transmission) (tell []func()) {
 			p.Reason = "cut off: the gateway was restarted"
 		case t.cut:
 			p.Reason = "cut off: the gateway has stopped sending"
-		case u.brokenOff(t.End):
+		case p.Window == windowC && v.sendsWithin(t.Begin, t.End) || p.Window != windowC && u.brokenOff(t.End):
 			p.Reason = "broken off: the device has sent again"
 		default:
 			p.Reason = v.read(t, &h)
 		}
 		if p.Reason == "" {
-			u.taken = p.Window
+			v.shut = t.End.Add(v.opts.Shut)
 		}
-		silent = u.passed && u.silent()
+		if p.Window != windowC {
+			if p.Reason == "" {
+				u.taken = p.Window
+			}
+			silent = u.passed && u.silent()
+		}
 	}
 	if p.Reason == "" {
 		if v.opts.Heard != nil {

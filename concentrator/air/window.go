@@ -165,6 +165,14 @@ func within(margin time.Duration) bool { return margin.Abs() <= Tolerance }
 // device does. The caller holds the lock.
 func (v *Device) judge(t *transmission) (n int, margin time.Duration, reason string) {
 	u := v.at(t.Begin)
+	if v.listens() {
+		if u == nil {
+			return windowC, 0, v.unheardAlways(t)
+		}
+		if n, margin = u.nearest(t); n != 1 || !within(margin) {
+			return windowC, 0, v.unheardAlways(t)
+		}
+	}
 	if u == nil {
 		return 0, 0, "no window was opened: the device has not sent yet"
 	}

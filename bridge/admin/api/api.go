@@ -25,7 +25,7 @@ const (
 	maxHeader     = 16 << 10
 	maxBody       = 64 << 10         // bytes
 	maxBigBody    = 1 << 20          // bytes; one such request at a time
-	timeout       = 15 * time.Second // for a request, and again for its answer
+	timeout       = 15 * time.Second // Options.Timeout
 	idleTimeout   = 10 * time.Second
 )
 
@@ -47,6 +47,9 @@ func Listen(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Timeout == 0 {
+		o.Timeout = timeout
+	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
@@ -58,7 +61,7 @@ func Listen(o Options) (*API, error) {
 		a.listener = tls.NewListener(a.listener, withoutClients(o.TLS))
 	}
 	a.server = &http.Server{
-		Handler: http.HandlerFunc(a.serve), ReadHeaderTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout,
+		Handler: http.HandlerFunc(a.serve), ReadHeaderTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		// One request at a time on a connection: their number is the limit of all.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},

@@ -54,6 +54,12 @@ type stand struct {
 
 func newStand(t *testing.T) *stand {
 	t.Helper()
+	return newStandWith(t, time.Minute)
+}
+
+// newStandWith is newStand with the time that requests may take.
+func newStandWith(t *testing.T, timeout time.Duration) *stand {
+	t.Helper()
 	st, err := store.Open("", store.Options{FS: storetest.NewDisk(nil)})
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +95,7 @@ func newStand(t *testing.T) *stand {
 		t.Fatal(err)
 	}
 	if s.api, err = Listen(Options{
-		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000",
+		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000", Timeout: timeout,
 		MQTT: func() (string, string) { return ":1883", "127.0.0.1:8883" },
 	}); err != nil {
 		t.Fatal(err)

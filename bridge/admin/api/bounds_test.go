@@ -263,7 +263,11 @@ func TestEvents(t *testing.T) {
 	}
 	s.uplink("harness", 1)
 	s.uplink("app1", 2)
-	if l := next(); !strings.Contains(l, `{"result":{"name":"as.up.data.forward"`) || !strings.Contains(l, `"f_port":2`) || !strings.Contains(l, "of-app1") {
+	l := next()
+	for l == "\n" {
+		l = next()
+	}
+	if !strings.Contains(l, `{"result":{"name":"as.up.data.forward"`) || !strings.Contains(l, `"f_port":2`) || !strings.Contains(l, "of-app1") {
 		t.Errorf("%s", l)
 	}
 	if err := s.Push(context.Background(), session.ID{Application: "app1", Device: "dev1"}, false, []byte(`{"downlinks":[{"f_port":1,"frm_payload":"AQ=="}]}`)); err != nil {
@@ -286,6 +290,32 @@ func TestEvents(t *testing.T) {
 	rest, err := io.ReadAll(lines)
 	if err != nil || strings.Contains(string(rest), "harness") {
 		t.Errorf("after the key: %s, %v", rest, err)
+	}
+}
+
+// A stream outlives the time that a request may take, and shows that it lives.
+func TestEventsOutlive(t *testing.T) {
+	s := newStandWith(t, 2*time.Second)
+	for end := time.Now().Add(time.Minute); ; {
+		req, err := http.NewRequest("POST", "http://"+s.api.Addr().String()+prefix+"/events",
+			strings.NewReader(`{"identifiers":[{"application_ids":{"application_id":"app1"}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+s.keys["app"])
+		r, err := http.DefaultClient.Do(req)
+		if err != nil { // a machine that is busy has let the time for the request pass
+			if time.Now().After(end) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		defer r.Body.Close()
+		beats := make([]byte, 3)
+		if _, err := io.ReadFull(r.Body, beats); err != nil || string(beats) != "\n\n\n" {
+			t.Errorf("%q, %v", beats, err)
+		}
+		return
 	}
 }
 

@@ -270,30 +270,46 @@ func (c *call) listDevices() error {
 	if order != "" && order != "device_id" && order != "-device_id" {
 		return plain(codeInvalidArgument, "order: only by device_id or -device_id")
 	}
-	total := 0
-	var devices []registry.Tree
-	err = c.do("device.list", admin.ListArgs{Application: c.params["a"]}, func(raw json.RawMessage) error {
-		total++
-		// All of the ids are needed only where the last come first.
-		if n := total - 1; order != "-device_id" && (n < (page-1)*limit || n >= page*limit) {
-			return nil
-		}
-		tree, err := registry.Parse(raw)
-		devices = append(devices, registry.Select(tree, paths))
+	counts, err := c.api.o.Bridge.Applications(c.r.Context())
+	if err != nil {
 		return err
-	})
+	}
+	total := counts[c.params["a"]]
+	from, to := min((page-1)*limit, total), min(page*limit, total)
+	if order == "-device_id" {
+		from, to = total-to, total-from
+	}
+	devices, err := c.devices(paths, from, to)
 	if err != nil {
 		return err
 	}
 	if order == "-device_id" {
 		slices.Reverse(devices)
-		devices = devices[min((page-1)*limit, total):min(page*limit, total)]
 	}
 	c.w.Header().Set("X-Total-Count", strconv.Itoa(total))
 	if len(devices) == 0 {
 		return c.nothing()
 	}
 	return c.answer(map[string]any{"end_devices": devices})
+}
+
+// devices returns the devices from one place to another in the order of their ids, with
+// the fields of the mask.
+func (c *call) devices(paths []string, from, to int) (out []json.RawMessage, err error) {
+	n := -1
+	err = c.do("device.list", admin.ListArgs{Application: c.params["a"]}, func(raw json.RawMessage) error {
+		if n++; n < from || n >= to {
+			return nil
+		}
+		tree, err := registry.Parse(raw)
+		if err != nil {
+			return err
+		}
+		selected, err := json.Marshal(registry.Select(tree, paths))
+		out = append(out, selected)
+		return err
+	})
+	return out, err
 }
 
 // pageOf reads the limit and the number of a page, from 1.

@@ -37,8 +37,9 @@ const (
 // statuses are those of HTTP for the codes, as the gateway of gRPC has them
 // (grpc-gateway/runtime/errors.go); 500 is for all others.
 var statuses = map[int]int{
-	codeInvalidArgument: 400, codeFailedPrecondition: 400, codeUnauthenticated: 401, codePermissionDenied: 403, codeNotFound: 404,
-	codeAlreadyExists: 409, codeAborted: 409, codeResourceExhausted: 429, codeUnimplemented: 501, codeUnavailable: 503, codeDeadlineExceeded: 504,
+	codeInvalidArgument: 400, codeFailedPrecondition: 400, codeUnauthenticated: 401, codePermissionDenied: 403,
+	codeNotFound: 404, codeAlreadyExists: 409, codeAborted: 409, codeResourceExhausted: 429, codeUnimplemented: 501,
+	codeUnavailable: 503, codeDeadlineExceeded: 504,
 }
 
 // plainError is an error without details.
@@ -86,7 +87,7 @@ func (c *call) explain(err error) error {
 	var (
 		e     *v3.Error
 		p     *plainError
-		taken *admin.TakenError
+		taken *registry.TakenError
 	)
 	switch {
 	case errors.As(err, &e):
@@ -160,7 +161,8 @@ func unsupportedAuthorization() error {
 
 func invalidAuthorization() error {
 	return &v3.Error{
-		Namespace: "pkg/identityserver", Name: "invalid_authorization", MessageFormat: "invalid authorization", Code: codeUnauthenticated,
+		Namespace: "pkg/identityserver", Name: "invalid_authorization", Code: codeUnauthenticated,
+		MessageFormat: "invalid authorization",
 	}
 }
 
@@ -174,8 +176,8 @@ func keyNotFound(id string) error {
 	return &v3.Error{
 		Namespace: "pkg/identityserver", Name: "api_key_not_found", MessageFormat: "API key not found", Code: codeUnauthenticated,
 		Cause: &v3.Error{
-			Namespace: "pkg/identityserver/store", Name: "api_key_not_found", MessageFormat: "api key with id `{api_key_id}` not found",
-			Attributes: []v3.Attribute{attribute("api_key_id", id)}, Code: codeNotFound,
+			Namespace: "pkg/identityserver/store", Name: "api_key_not_found", Code: codeNotFound,
+			MessageFormat: "api key with id `{api_key_id}` not found", Attributes: []v3.Attribute{attribute("api_key_id", id)},
 		},
 	}
 }
@@ -205,7 +207,7 @@ func (c *call) noDevice() error {
 }
 
 // eUIsTaken names the other device where it is one of the same application.
-func eUIsTaken(taken *admin.TakenError) error {
+func eUIsTaken(taken *registry.TakenError) error {
 	e := &v3.Error{
 		Namespace: "pkg/identityserver", Name: "end_device_euis_taken", Code: codeAlreadyExists,
 		MessageFormat: "an end device with JoinEUI `{join_eui}` and DevEUI `{dev_eui}` is already registered",
@@ -214,7 +216,8 @@ func eUIsTaken(taken *admin.TakenError) error {
 	if taken.Device != (session.ID{}) {
 		e.MessageFormat += " as `{device_id}` in application `{application_id}`"
 		e.Attributes = []v3.Attribute{
-			attribute("application_id", taken.Device.Application), e.Attributes[0], attribute("device_id", taken.Device.Device), e.Attributes[1],
+			attribute("application_id", taken.Device.Application), e.Attributes[0],
+			attribute("device_id", taken.Device.Device), e.Attributes[1],
 		}
 	}
 	return e

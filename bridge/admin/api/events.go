@@ -119,14 +119,19 @@ func (c *call) events() error {
 	defer cancel()
 	defer context.AfterFunc(c.api.stop, cancel)()
 	out := c.lines()
-	beat := time.NewTicker(timeout)
+	_ = out.ctl.SetReadDeadline(time.Time{}) // that of the request, which has come
+	beat := time.NewTicker(c.api.o.Timeout)
 	defer beat.Stop()
 	items, stop, err := c.api.o.Bridge.Activity().Follow(ids)
 	if err != nil {
 		return plain(codeResourceExhausted, err.Error())
 	}
 	defer stop()
-	for err := out.flush(); err == nil; err = out.flush() {
+	for {
+		out.patience(c.api.o.Timeout)
+		if out.ctl.Flush() != nil {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -140,7 +145,6 @@ func (c *call) events() error {
 			return nil
 		}
 	}
-	return nil
 }
 
 func (c *call) tell(out *lines, i *activity.Item) error {

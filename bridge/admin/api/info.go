@@ -19,7 +19,8 @@ func (c *call) netID() error { return c.answer(map[string]string{"net_id": c.api
 // linkStats says that no application server is linked: it is a part of this program.
 func (c *call) linkStats() error {
 	return &v3.Error{
-		Namespace: "pkg/applicationserver", Name: "linking_not_implemented", MessageFormat: "linking is not implemented", Code: codeUnimplemented,
+		Namespace: "pkg/applicationserver", Name: "linking_not_implemented", Code: codeUnimplemented,
+		MessageFormat: "linking is not implemented",
 	}
 }
 
@@ -29,8 +30,18 @@ var baseFrequencies = []struct {
 	band string
 	mhz  int
 }{
-	{"EU_433", 433}, {"EU_", 868}, {"IN_", 868}, {"RU_", 868}, {"US_", 915}, {"AU_", 915}, {"AS_", 915}, {"KR_", 915}, {"MA_", 868},
-	{"CN_470", 470}, {"CN_", 779}, {"ISM_2400", 2450},
+	{"EU_433", 433},
+	{"EU_", 868},
+	{"IN_", 868},
+	{"RU_", 868},
+	{"US_", 915},
+	{"AU_", 915},
+	{"AS_", 915},
+	{"KR_", 915},
+	{"MA_", 868},
+	{"CN_470", 470},
+	{"CN_", 779},
+	{"ISM_2400", 2450},
 }
 
 func baseFrequency(band string) int {
@@ -109,7 +120,8 @@ func (c *call) gatewayStats() error {
 	case err != nil:
 		return err
 	case found == nil:
-		return noGateway("pkg/identityserver/store", "gateway_not_found", "gateway with id `{gateway_id}` not found", "gateway_id", c.params["g"])
+		return noGateway("pkg/identityserver/store", "gateway_not_found", "gateway with id `{gateway_id}` not found",
+			"gateway_id", c.params["g"])
 	case !found.Connected:
 		return noGateway("pkg/gatewayserver", "not_connected", "gateway `{gateway_uid}` not connected", "gateway_uid", c.params["g"])
 	}

@@ -24,5 +24,6 @@ type Options struct {
 	Used     func(keyID string, day access.Day)  // is told when a key is used on another day; nil: nobody is
 	MQTT     func() (address, tlsAddress string) // of the broker, to tell clients; "": off
 	NetID    string
-	Logger   *slog.Logger // default slog.Default()
+	Timeout  time.Duration // for a request, and again for its answer; default 15 s
+	Logger   *slog.Logger  // default slog.Default()
 }

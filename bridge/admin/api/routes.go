@@ -36,6 +36,8 @@ var routes = []route{
 
 	{"POST", "/as/applications/{a}/devices/{d}/down/push", "downlink.push", (*call).push},
 	{"POST", "/as/applications/{a}/devices/{d}/down/replace", "downlink.push", (*call).replace},
+	{"POST", "/as/applications/{a}/webhooks/{w}/devices/{d}/down/push", "downlink.push", (*call).push},
+	{"POST", "/as/applications/{a}/webhooks/{w}/devices/{d}/down/replace", "downlink.push", (*call).replace},
 	{"GET", "/as/applications/{a}/devices/{d}/down", "downlink.list", (*call).downlinks},
 	{"POST", "/as/applications/{a}/devices/{d}/up/simulate", "uplink.simulate", (*call).simulate},
 

@@ -17,6 +17,10 @@ import (
 	"lorawand/bridge/v3"
 )
 
+// storageTimeouts are how many times longer than others the answer with stored messages
+// may take: there can be 2.5 MB.
+const storageTimeouts = 4
+
 // selection is which of the stored messages a client wants.
 type selection struct {
 	last          time.Duration // 0: any age
@@ -98,6 +102,7 @@ func (c *call) storage() error {
 		found = found[:min(s.limit, len(found))]
 	}
 	out := c.lines()
+	out.patience(storageTimeouts * c.api.o.Timeout)
 	for _, m := range found {
 		if err := out.write(s.cut(m)); err != nil {
 			return nil // the client is gone
@@ -147,10 +152,9 @@ func (s *selection) cut(m json.RawMessage) json.RawMessage {
 
 // lines writes an answer of several parts.
 type lines struct {
-	c     *call
-	ctl   *http.ResponseController
-	begin bool
-	end   string
+	c   *call
+	ctl *http.ResponseController
+	end string
 }
 
 // lines begins the answer. The form is that of the gateway of gRPC: an object with
@@ -165,8 +169,6 @@ func (c *call) lines() *lines {
 }
 
 func (l *lines) write(part json.RawMessage) error {
-	// A client that takes nothing must not hold its place.
-	_ = l.ctl.SetWriteDeadline(time.Now().Add(timeout))
 	var b bytes.Buffer
 	b.WriteString(`{"result":`)
 	b.Write(part)
@@ -175,8 +177,6 @@ func (l *lines) write(part json.RawMessage) error {
 	return err
 }
 
-// flush sends what was written, and the headers.
-func (l *lines) flush() error {
-	_ = l.ctl.SetWriteDeadline(time.Now().Add(timeout))
-	return l.ctl.Flush()
-}
+// patience is how long a client may take for what follows: one that takes nothing must
+// not hold its place.
+func (l *lines) patience(d time.Duration) { _ = l.ctl.SetWriteDeadline(time.Now().Add(d)) }

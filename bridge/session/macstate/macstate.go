@@ -87,6 +87,7 @@ type State struct {
 	Decision   *Decision `json:",omitempty"` // the last one of ADR; nil: none
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
 	RejoinTold bool      `json:",omitempty"`
+	ClassC     bool      `json:",omitempty"` // the device has said that it is in Class C
 }
 
 // clone returns a copy to be changed. A nil State is an empty one.

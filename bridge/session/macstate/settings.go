@@ -20,6 +20,8 @@ type Settings struct {
 	StatusCount *uint32        `json:",omitempty"`
 	StatusTime  *time.Duration `json:",omitempty"`
 
+	ClassCTimeout *time.Duration `json:",omitempty"` // to acknowledge a downlink in Class C; default 5 min
+
 	ADR ADR `json:",omitzero"`
 }
 

@@ -20,6 +20,7 @@ type macSettingsJSON struct {
 	ADRAckDelay  enum[ackDelayNames]  `json:"desired_adr_ack_delay_exponent,omitempty"`
 	StatusCount  number               `json:"status_count_periodicity,omitzero"`
 	StatusTime   span                 `json:"status_time_periodicity,omitzero"`
+	ClassCTime   span                 `json:"class_c_timeout,omitzero"`
 	ADR          *adrJSON             `json:"adr,omitempty"`
 	UseADR       wrappedBool          `json:"use_adr,omitzero"`
 	ADRMargin    *float64             `json:"adr_margin,omitempty"` // dB
@@ -93,6 +94,9 @@ func (j *macSettingsJSON) settings(r *reader) macstate.Settings {
 	if j.StatusTime.set {
 		s.StatusTime = &j.StatusTime.v
 	}
+	if j.ClassCTime.set {
+		s.ClassCTimeout = &j.ClassCTime.v
+	}
 	s.ADR = j.adr(r)
 	return s
 }
@@ -153,6 +157,9 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 	}
 	if m.StatusTime != nil {
 		j.StatusTime = span{*m.StatusTime, true}
+	}
+	if m.ClassCTimeout != nil {
+		j.ClassCTime = span{*m.ClassCTimeout, true}
 	}
 	switch a := &m.ADR; {
 	case a.Disabled:

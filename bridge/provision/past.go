@@ -1,14 +1,21 @@
-package core
+package provision
 
 import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 )
 
-// buried returns the tombstones of what a device was and is no more; is is nil
+// Past is what devices have used, and must not use again: that of those that are
+// registered, and the tombstones of those that are no more.
+type Past struct {
+	Devices    *session.Registry
+	Tombstones *session.Tombstones
+}
+
+// Bury returns the tombstones of what a device was and is no more; is is nil
 // if it was deleted.
-func (c *Core) buried(was, is *session.Device) []state.Record {
-	t := c.opts.Tombstones
+func (p Past) Bury(was, is *session.Device) []state.Record {
+	t := p.Tombstones
 	var out []state.Record
 	for _, s := range []*session.Session{was.Session, was.Pending} {
 		if is == nil || s != is.Session && s != is.Pending {
@@ -25,16 +32,16 @@ func (c *Core) buried(was, is *session.Device) []state.Record {
 // the same keys, by whichever device. What it has in common with old, which it
 // takes the place of and which may be nil, has gone on already. It reports
 // whether that has changed the device.
-func (c *Core) revive(d, old *session.Device) (changed bool) {
+func (p Past) revive(d, old *session.Device) (changed bool) {
 	for _, s := range []*session.Session{d.Session, d.Pending} {
 		if s == nil || old != nil && (s == old.Session || s == old.Pending) {
 			continue
 		}
-		changed = c.opts.Devices.Continue(s, d.Version) || changed
-		changed = c.opts.Tombstones.Revive(s, d.Version) || changed
+		changed = p.Devices.Continue(s, d.Version) || changed
+		changed = p.Tombstones.Revive(s, d.Version) || changed
 	}
 	if d.SupportsJoin && (old == nil || old.DevEUI != d.DevEUI) {
-		changed = c.opts.Tombstones.ReviveNonces(d) || changed
+		changed = p.Tombstones.ReviveNonces(d) || changed
 	}
 	return changed
 }

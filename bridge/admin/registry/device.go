@@ -1,0 +1,59 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio/frame"
+)
+
+// Device reads a device. What a device that joins has of sessions is not in the tree,
+// unless a client has told it.
+func Device(application, plan string, tree Tree) (*session.Device, error) {
+	raw, err := json.Marshal(tree)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := enddevice.Parse(raw, enddevice.Options{Application: application, Plan: plan, AssumePlanDefaults: true})
+	if err != nil {
+		return nil, err
+	}
+	d := entries[0].Device
+	if d.SupportsJoin && d.RootKeys != (frame.RootKeys{}) && tree["session"] == nil {
+		d.Session, d.Pending = nil, nil
+	}
+	return d, nil
+}
+
+// EUIs brings the EUIs of a device into one form, and returns them; "" is none.
+func EUIs(tree Tree) (joinEUI, devEUI string) {
+	ids := object(tree, "ids")
+	for name, into := range map[string]*string{"dev_eui": &devEUI, "join_eui": &joinEUI} {
+		if text, ok := ids[name].(string); ok {
+			*into = strings.ToUpper(text)
+			ids[name] = *into
+		}
+	}
+	return joinEUI, devEUI
+}
+
+// WithoutKeys removes the keys of a device.
+func WithoutKeys(tree Tree) {
+	delete(tree, "root_keys")
+	delete(object(tree, "session"), "keys")
+}
+
+// TakenError says that another device joins with the same EUIs. Device is zero where
+// it is one of another application, which nobody is told about.
+type TakenError struct {
+	Device          session.ID
+	DevEUI, JoinEUI string
+}
+
+// Error implements error.
+func (e *TakenError) Error() string {
+	return fmt.Sprintf("a device with JoinEUI %s and DevEUI %s is registered already", e.JoinEUI, e.DevEUI)
+}

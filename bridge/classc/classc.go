@@ -1,0 +1,144 @@
+// Package classc has what is to be known to send to a device that listens at all times:
+// by which gateways it can be reached, from when on it hears, how long an item may wait
+// for a free slot, and which moment of a gateway's counter is meant.
+package classc
+
+import (
+	"slices"
+	"time"
+
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+const (
+	// Within is how long an item waits for a free slot, or for a gateway; then it has
+	// failed.
+	Within = 30 * time.Second
+	// Again is how long after a slot that could not be had, or a gateway that was
+	// silent, the next try comes.
+	Again = time.Second
+	// Soon is how far ahead of its slot a frame is handed over at the most: the queue of a
+	// gateway takes 32 frames (JIT_QUEUE_MAX of sx1302_hal 2.1.0).
+	Soon = 2 * time.Second
+
+	// between is how long after the end of a frame the device hears the next one: it has
+	// to read the frame from its radio, to check it, and to listen again.
+	between = 100 * time.Millisecond
+	// answers is how long a device may take to acknowledge a confirmed frame, during
+	// which it is not sent to: it cannot hear while it sends.
+	answers = 2 * time.Second
+	// drift is by how much the clocks of a gateway and of this host may differ, in parts
+	// of a million: 2 for the gateway's TCXO, and what a quartz of a computer may have.
+	drift = 50
+	// maxDrift bounds what is allowed for drift.
+	maxDrift = 5 * time.Second
+)
+
+// Listener is what is known of a device that listens at all times.
+type Listener struct {
+	heard []gateway.Path // by which its last uplink was heard
+	since radio.HostTime // from when on its first item waits; 0: none does
+	deaf  radio.HostTime // until when it hears nothing
+}
+
+// Heard notes by which paths an uplink of the device was heard.
+func (l *Listener) Heard(paths []gateway.Path) {
+	l.heard = append(l.heard[:0], paths...)
+	gateway.SortPaths(l.heard)
+}
+
+// Sent notes that the device gets a frame, which ends at a time.
+func (l *Listener) Sent(end radio.HostTime, confirmed bool) {
+	pause := between
+	if confirmed {
+		pause = answers
+	}
+	l.deaf = max(l.deaf, end.Add(pause))
+}
+
+// Hears returns from when on the device hears.
+func (l *Listener) Hears(now radio.HostTime) radio.HostTime { return max(now, l.deaf) }
+
+// Waits notes that an item waits, or that none does.
+func (l *Listener) Waits(now radio.HostTime, waits bool) {
+	switch {
+	case !waits:
+		l.since = 0
+	case l.since == 0:
+		l.since = now
+	}
+}
+
+// Deadline returns when an item that could not be sent has failed: Within after it came,
+// or after the device got the one before it.
+func (l *Listener) Deadline(it *session.Item) radio.HostTime {
+	return max(l.since, it.Arrived, l.deaf).Add(Within)
+}
+
+// Paths returns the gateways by which an item is tried, best first: those that it names,
+// else those that have heard the device and are connected, else all that are. Of a
+// multicast frame only the gateways of a group are, by its place in Groups; else group is
+// below 0. known is false if the item names only gateways that do not exist.
+func (l *Listener) Paths(r *gateway.Registry, it *session.Item, group int) (paths []gateway.Path, known bool) {
+	if it.ClassBC != nil && len(it.ClassBC.Gateways) > 0 {
+		for i := range it.ClassBC.Gateways {
+			named := &it.ClassBC.Gateways[i]
+			if group >= 0 && named.Group != Groups(it)[group] {
+				continue
+			}
+			if g := find(r, named); g != nil {
+				paths = append(paths, gateway.Path{Gateway: g, Antenna: uint8(named.Antenna)})
+			}
+		}
+		return paths, len(paths) > 0
+	}
+	for _, p := range l.heard {
+		if r.Gateway(p.Gateway.EUI) == p.Gateway && p.Gateway.Online {
+			p.Lost = false
+			paths = append(paths, p)
+		}
+	}
+	if len(paths) > 0 {
+		return paths, true
+	}
+	for _, g := range r.All() {
+		if g.Online {
+			paths = append(paths, gateway.Path{Gateway: g})
+		}
+	}
+	return paths, true
+}
+
+// Groups returns the group indexes of the gateways that an item names: one gateway of
+// each group is to send a multicast frame.
+func Groups(it *session.Item) (out []uint32) {
+	for i := range it.ClassBC.Gateways {
+		if g := it.ClassBC.Gateways[i].Group; !slices.Contains(out, g) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// find returns the gateway that an item names, by its id or else by its EUI.
+func find(r *gateway.Registry, named *session.GatewayAntenna) *gateway.Gateway {
+	all := r.All()
+	i := slices.IndexFunc(all, func(g *gateway.Gateway) bool { return g.ID == named.GatewayID })
+	if i < 0 {
+		return r.Gateway(named.EUI)
+	}
+	return all[i]
+}
+
+// Ahead returns how long before its begin a frame is handed to a gateway. The moment by
+// which its counter is known may be long ago, and the clocks differ.
+func Ahead(g *gateway.Gateway, now radio.HostTime) time.Duration {
+	return g.Lead() + min(max(now.Sub(g.Clock.Host), 0)/1_000_000*drift, maxDrift)
+}
+
+// At returns a moment of a gateway's counter.
+func At(g *gateway.Gateway, t radio.HostTime) gateway.Moment {
+	return gateway.Moment{Counter: g.Clock.CounterAt(t), Host: t}
+}

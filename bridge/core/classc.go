@@ -1,0 +1,229 @@
+package core
+
+import (
+	"lorawand/bridge/classc"
+	"lorawand/bridge/event"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
+	"lorawand/bridge/schedule"
+	"lorawand/bridge/session"
+	"lorawand/bridge/state"
+	"lorawand/bridge/v3"
+	"lorawand/radio"
+)
+
+// Opportunities without an uplink: a device that listens at all times can be sent to
+// whenever nothing else is under way for it. Its windows after an uplink go first: while
+// they are open they take what waits.
+
+// listener returns what is known of a device of Class C.
+func (c *Core) listener(d *session.Device) *classc.Listener {
+	l := c.listeners[d]
+	if l == nil {
+		l = new(classc.Listener)
+		c.listeners[d] = l
+	}
+	return l
+}
+
+// wake has offer look at a device when this input is dealt with.
+func (c *Core) wake(d *session.Device) {
+	if d.ClassC {
+		c.woken = append(c.woken, d)
+	}
+}
+
+// offerAll offers what waits for devices that were woken.
+func (c *Core) offerAll() {
+	for i := 0; i < len(c.woken); i++ {
+		c.offer(c.woken[i])
+	}
+	c.woken = c.woken[:0]
+}
+
+// offer makes an opportunity if an item waits for a device that listens at all times.
+func (c *Core) offer(d *session.Device) {
+	if !d.Listens() || c.opportunities[d] != nil || c.opts.Devices.Device(d.ID) != d {
+		return
+	}
+	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true}
+	l, it := c.listener(d), c.eligible(x)
+	if l.Waits(c.now.Host, it != nil); it == nil {
+		return
+	}
+	plan, err := d.PlanIn(d.Session)
+	if err != nil {
+		return // not reached: a device without a plan is not served
+	}
+	if x.windows, err = mac.Windows(d, d.Session, plan).Always(plan); err != nil {
+		c.report(event.Event{Kind: event.WindowsUnknown, Device: d.ID, Err: err})
+		return
+	}
+	c.opportunities[d] = x
+	c.reserve(d, d.Session)
+	at := c.now.Host
+	if it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() {
+		x.at = c.now.Host.Add(it.ClassBC.AbsoluteTime.Sub(c.now.at(c.now.Host)))
+		at = x.at.Add(-classc.Soon)
+	}
+	c.decideLater(x, at)
+}
+
+// decideLater sets the decision point of an opportunity.
+func (c *Core) decideLater(x *opportunity, at radio.HostTime) {
+	x.decideAt = max(at, c.now.Host)
+	c.agenda.Add(x.decideAt, duty{kind: toDecide, opportunity: x})
+}
+
+// aim looks for the paths by which a payload can be sent, and the next free slot of each.
+func (c *Core) aim(x *opportunity, o *payloadOption) {
+	x.paths, _ = c.pathsTo(x, o.down.Item)
+	c.aimPaths(x, o.size, o.priority)
+}
+
+// pathsTo returns the paths by which an item is tried: see classc.Listener.
+func (c *Core) pathsTo(x *opportunity, it *session.Item) ([]gateway.Path, bool) {
+	group := x.group
+	if !x.device.Multicast {
+		group = -1
+	}
+	return c.listener(x.device).Paths(c.opts.Gateways, it, group)
+}
+
+// nextGroup has the next group of gateways send a multicast frame, if there is one. first
+// is the same frame by an earlier group; nil: it was sent by none.
+func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) bool {
+	if !x.device.Multicast || x.group+1 >= len(classc.Groups(it)) || c.opportunities[x.device] != nil {
+		return false
+	}
+	next := &opportunity{
+		device: x.device, session: x.session, start: c.now.Host, windows: x.windows, window: 1, always: true, at: x.at,
+		group: x.group + 1, first: first,
+	}
+	c.opportunities[x.device] = next
+	c.decideLater(next, x.at.Add(-classc.Soon))
+	return true
+}
+
+// aimPaths looks for the next free slot of each path. Paths whose gateway has not shown
+// its counter yet are lost for now.
+func (c *Core) aimPaths(x *opportunity, size int, p radio.Priority) {
+	hears := c.listener(x.device).Hears(c.now.Host)
+	for i := range x.paths {
+		path := &x.paths[i]
+		g := path.Gateway
+		if path.Lost = !g.HasClock; path.Lost {
+			continue
+		}
+		if x.at != 0 {
+			path.Start = classc.At(g, x.at)
+			continue
+		}
+		path.Start = classc.At(g, max(hears, c.now.Host.Add(classc.Ahead(g, c.now.Host))))
+		e := c.schedule.Free(c.now.Host, x.emission(1, i, size, p))
+		path.Start.Counter, path.Start.Host = e.Start, e.HostStart
+	}
+}
+
+// aimAgain looks for new slots of the paths of a transmission.
+func (c *Core) aimAgain(t *transmission) { c.aimPaths(t.opportunity, len(t.phy), t.priority) }
+
+// later waits for a slot that is not near yet, which it holds, or for the next try. When
+// an item has waited for too long it has failed.
+func (c *Core) later(x *opportunity, o *payloadOption) {
+	it := o.down.Item
+	deadline, next := c.listener(x.device).Deadline(it), c.now.Host.Add(classc.Again)
+	if x.at != 0 {
+		deadline = x.at
+	}
+	for i := range x.paths {
+		begin := x.begin(1, i)
+		if x.paths[i].Lost || begin <= c.now.Host.Add(classc.Soon) || begin > deadline {
+			continue
+		}
+		if x.slot, _ = c.schedule.Hold(c.now.Host, x.emission(1, i, o.size, o.priority)); x.slot != nil {
+			next = min(next, begin.Add(-classc.Soon))
+			break
+		}
+	}
+	_, known := c.pathsTo(x, it)
+	if c.now.Host >= deadline || !known {
+		c.expire(x, it)
+		return
+	}
+	c.decideLater(x, min(next, deadline))
+}
+
+// expire fails an item for which there was no free slot in time.
+func (c *Core) expire(x *opportunity, it *session.Item) {
+	why := v3.InvalidFixedPaths()
+	if len(x.record.Options) > 0 {
+		switch last := x.record.Last().Verdict.Reason; {
+		case x.at != 0 && last == schedule.TooLate:
+			why = v3.DownlinkExpired()
+		case last != schedule.Offline:
+			why = v3.NoFreeSlot(classc.Within, last.String())
+		}
+	}
+	ids := x.correlationIDs(it)
+	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
+	c.publishDownlink(v3.DownFailed, &v3.Downlink{
+		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
+		SessionKeyID: x.session.KeyID, Transmission: true, Err: c.names.Error(why),
+	})
+	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: why})
+	c.reportUnsent(x, ids)
+	c.cancel(x)
+	if !c.nextGroup(x, it, x.first) && x.first == nil {
+		x.device.Queue.Take()
+		c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	}
+}
+
+// repeatLater has a transmission whose gateways were silent sent once more: the same
+// bytes, so that a device that has heard it drops them. It reports whether there is time.
+func (c *Core) repeatLater(t *transmission) bool {
+	if c.now.Host >= t.until {
+		return false
+	}
+	c.agenda.Add(c.now.Host.Add(classc.Again), duty{kind: toRepeat, transmission: t})
+	return true
+}
+
+// repeat sends a transmission once more, by whichever gateway can.
+func (c *Core) repeat(t *transmission) {
+	x := t.opportunity
+	if t.state != underWay || t.last().state != refused {
+		return
+	}
+	if t.hasItem() {
+		x.paths, _ = c.pathsTo(x, t.item)
+	}
+	c.aimAgain(t)
+	if !x.each(c.now.Host, 1, func(w, i int) bool {
+		v := c.weigh(x, w, i, len(t.phy), t.priority, t.hasItem())
+		if v.OK() {
+			c.plan(t, w, i)
+		}
+		return v.OK()
+	}) {
+		c.failed(t)
+	}
+}
+
+// awaitAck sets the time at which a downlink that waits for its acknowledgement counts as
+// not acknowledged, in Class C: its device may never send anything.
+func (c *Core) awaitAck(d *session.Device, sent radio.HostTime) {
+	if it := d.Queue.Awaiting(); it != nil && d.ClassC {
+		c.agenda.Add(sent.Add(d.ClassCTimeout()), duty{kind: toNack, device: d, attempt: uint64(it.SentFCnt)})
+	}
+}
+
+// unacknowledged has a downlink count as not acknowledged.
+func (c *Core) unacknowledged(d *session.Device, fCnt uint32) {
+	it := d.Queue.Awaiting()
+	if it == nil || it.SentFCnt != fCnt || !d.Listens() || c.opts.Devices.Device(d.ID) != d {
+		return
+	}
+	c.settleConfirmed(d, d.Session, false, nil)
+}
