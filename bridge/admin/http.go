@@ -10,8 +10,9 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
+
+	"lorawand/bridge/admin/conns"
 )
 
 // Limits of the HTTP server.
@@ -40,7 +41,7 @@ func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
 		MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	s.SetKeepAlivesEnabled(false) // idle clients would take all of the few connections
-	return &HTTP{listener: &fewConns{l, make(chan struct{}, maxHTTPConns)}, server: s, log: a.log}, nil
+	return &HTTP{listener: conns.Waiting(l, maxHTTPConns), server: s, log: a.log}, nil
 }
 
 // Addr returns the address that it listens on.
@@ -58,35 +59,6 @@ func (h *HTTP) Run(ctx context.Context) error {
 		return fmt.Errorf("http: %w", err)
 	}
 	return nil
-}
-
-// fewConns is a listener that has a limited number of connections open.
-type fewConns struct {
-	net.Listener
-	slots chan struct{}
-}
-
-// Accept implements net.Listener.
-func (l *fewConns) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.slots <- struct{}{}
-	return &countedConn{Conn: c, slots: l.slots}, nil
-}
-
-// countedConn frees its slot once.
-type countedConn struct {
-	net.Conn
-	slots chan struct{}
-	once  sync.Once
-}
-
-// Close implements net.Conn.
-func (c *countedConn) Close() error {
-	c.once.Do(func() { <-c.slots })
-	return c.Conn.Close()
 }
 
 func (a *Admin) handler() http.Handler {

@@ -78,10 +78,12 @@ var arrows = map[string]string{
 	"bridge/provision":      "bridge/session bridge/state",
 	"bridge":                "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime":  "radio bridge bridge/schedule",
+	"bridge/admin/conns":    "",
 	"bridge/admin/registry": "radio/frame bridge/session bridge/v3/enddevice",
-	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/registry " +
+	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
+		"bridge/admin/registry " +
 		"bridge/broker bridge/event bridge/session bridge/state bridge/v3",
-	"bridge/admin": "radio/ bridge bridge/admin/airtime " +
+	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns " +
 		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
@@ -108,7 +110,7 @@ var knows = map[string][]string{
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/broker", "bridge/webhook"},
-	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",

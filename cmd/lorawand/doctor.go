@@ -32,9 +32,9 @@ type finding struct {
 func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Look for what is wrong with the concentrators, and say how to mend it", Args: noArgs,
-		Long: "Look for what is wrong with the concentrators of the configuration, and say how to mend it.\n" +
-			"The chips are reset and started, unless the daemon works with them. The exit status is 1 if\n" +
-			"something is wrong.",
+		Long: "Look for what is wrong with the concentrators of the configuration, and say how to mend it. The chips are " +
+			"reset and\n" +
+			"started, unless the daemon works with them. The exit status is 1 if something is wrong.",
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -128,8 +128,8 @@ func (d *doctor) examine(ctx context.Context, c *config.Config) []finding {
 		d.board(ctx, g)
 	}
 	if d.gateway = ""; n == 0 {
-		d.say("configuration", true, `if there is one, add [[gateway]] with driver = "sx1302" and its [gateway.sx1302]`,
-			"no gateway has a concentrator on board")
+		d.say("configuration", true, "if there is a concentrator on board, add [[gateway]] with driver = \"sx1302\" "+
+			"and a [gateway.sx1302] with its board", "no gateway has a concentrator on board")
 	}
 	return d.found
 }
@@ -159,10 +159,8 @@ func (d *doctor) host() {
 	case boot != "":
 		d.say("SPI", true, fmt.Sprintf("for a board on SPI write dtparam=spi=on into %s and reboot", boot), "no /dev/spidev*")
 	default:
-		d.say(
-			"SPI", true, "for a board on SPI switch its port on in the device tree of this host, and load the module spidev",
-			"no /dev/spidev*",
-		)
+		d.say("SPI", true, "for a board on SPI switch its port on in the device tree of this host, "+
+			"and load the module spidev", "no /dev/spidev*")
 	}
 	var usb []string
 	for _, p := range d.plugged() {

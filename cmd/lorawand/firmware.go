@@ -117,7 +117,8 @@ func absentPrograms(dir string) string {
 			now, older)
 	}
 	if patch := absent(sx1302.PatchSX1261); patch != "" {
-		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea need; no packet forwarder has it\n", dir,
+		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea need; it is not in packet forwarders\n",
+			dir,
 			patch)
 	}
 	return out

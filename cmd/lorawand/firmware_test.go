@@ -72,23 +72,25 @@ func TestReadImport(t *testing.T) {
 	}
 }
 
+// images returns images of programs, of which only the size and the check bits are right.
+func images(programs ...sx1302.Program) (out []sx1302.Image) {
+	for _, p := range programs {
+		data := make([]byte, sx1302.ImageSize) // words of 0 have good check bits
+		if p == sx1302.PatchSX1261 {
+			data = data[:sx1302.PatchSize]
+		}
+		out = append(out, sx1302.Image{Program: p, Data: data})
+	}
+	return out
+}
+
 // TestSaveImages: what is of no use is named, and what is missing then.
 func TestSaveImages(t *testing.T) {
 	const (
 		noPatch = "sx1261_pram.var, which only plans of Japan and Korea need"
-		none    = "missing in %s: agc_fw_sx1250.var and arb_fw.var for boards with SX1250 radios, " +
-			"or agc_fw_sx1257.var and arb_fw.var and cal_fw.var for"
+		none    = "missing in %s: agc_fw_sx1250.var and arb_fw.var for boards with SX1250 radios, or agc_fw_sx1257.var and " +
+			"arb_fw.var and cal_fw.var for"
 	)
-	image := func(programs ...sx1302.Program) (out []sx1302.Image) {
-		for _, p := range programs {
-			data := make([]byte, sx1302.ImageSize) // words of 0 have good check bits
-			if p == sx1302.PatchSX1261 {
-				data = data[:sx1302.PatchSize]
-			}
-			out = append(out, sx1302.Image{Program: p, Data: data})
-		}
-		return out
-	}
 	for name, tt := range map[string]struct {
 		images []sx1302.Image
 		says   []string
@@ -96,23 +98,26 @@ func TestSaveImages(t *testing.T) {
 		fails  bool
 	}{
 		"a forwarder of 2.0.0 to 2.1.0": {
-			image(sx1302.AGCSX1250, sx1302.AGCSX125x, sx1302.ARB, sx1302.CalibrationSX125x),
+			images(sx1302.AGCSX1250, sx1302.AGCSX125x, sx1302.ARB, sx1302.CalibrationSX125x),
 			[]string{"fwd: agc_fw_sx1250.var\n", "fwd: cal_fw.var\n", noPatch},
 			"SX1250 radios", false,
 		},
 		"a forwarder of version 1": {
-			image(sx1302.OldAGCSX1250, sx1302.OldAGCSX125x, sx1302.OldARB, sx1302.CalibrationSX125x),
+			images(sx1302.OldAGCSX1250, sx1302.OldAGCSX125x, sx1302.OldARB, sx1302.CalibrationSX125x),
 			[]string{
 				"fwd: arb_fw.var of sx1302_hal 1: not taken, it is too old\n", "fwd: cal_fw.var\n",
 				"agc_fw_sx1250.var and arb_fw.var for boards with SX1250 radios, or agc_fw_sx1257.var and arb_fw.var for those",
 			},
 			"", false,
 		},
-		"nothing but version 1": {image(sx1302.OldARB), []string{"too old\n", none}, "", true},
+		"nothing but version 1": {images(sx1302.OldARB), []string{"too old\n", none}, "", true},
 		"one file of several": {
-			image(sx1302.AGCSX1250), []string{"arb_fw.var for boards with SX1250 radios, or agc"}, "", false,
+			images(sx1302.AGCSX1250),
+			[]string{"arb_fw.var for boards with SX1250 radios, or agc"},
+			"",
+			false,
 		},
-		"all files": {image(sx1302.AGCSX1250, sx1302.ARB, sx1302.PatchSX1261), nil, "missing", false},
+		"all files": {images(sx1302.AGCSX1250, sx1302.ARB, sx1302.PatchSX1261), nil, "missing", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -111,10 +111,8 @@ func TestOnboard(t *testing.T) {
 		return heard.joined == len(devices)
 	})
 	for _, v := range devices {
-		if _, err := v.Send(frame.Data{
-			MType: frame.ConfirmedUp, FPort: 1, HasFPort: true,
-			FRMPayload: []byte{1},
-		}); err != nil {
+		up := frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}
+		if _, err := v.Send(up); err != nil {
 			t.Error(err)
 		}
 	}

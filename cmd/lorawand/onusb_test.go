@@ -14,11 +14,21 @@ import (
 	"lorawand/radio/region"
 )
 
+// listed waits until the list of gateways says something.
+func (s *site) listed(t *testing.T, what string) {
+	t.Helper()
+	eventually(t, 30*time.Second, "gateway list says "+what, func() bool {
+		return strings.Contains(s.must("", "gateway", "list"), what)
+	})
+}
+
 // TestUnplugged: a gateway whose board is unplugged is told to be down, with the reason, and
 // works again when the board is back, as another tty.
 func TestUnplugged(t *testing.T) {
 	s := newChipSite(t, `device = "usb"`)
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
+	s.must("", "device", "create", "dev", "--application", "app1", "--dev-eui", "0000000000000001",
+		"--dev-addr", "00000001", "--nwk-s-key", strings.Repeat("01", 16), "--app-s-key", strings.Repeat("02", 16))
 	w := air.New(7)
 	v := unpluggedDevice(t, s, w)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -29,21 +39,14 @@ func TestUnplugged(t *testing.T) {
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI}}
 	u, board := plugIn(t, sim.open, s.concentrator())
 	r := s.startOn(u.open, nil)
-	told := func(what string) {
-		t.Helper()
-		eventually(
-			t, 30*time.Second, "gateway list says "+what,
-			func() bool { return strings.Contains(s.must("", "gateway", "list"), what) },
-		)
-	}
+	told := func(what string) { s.listed(t, what) }
 	told("eui-0016c001f1234567")
 	told("connected")
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	heard := func() {
 		t.Helper()
-		if _, err := v.Send(
-			frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}},
-		); err != nil {
+		up := frame.Data{MType: frame.UnconfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}
+		if _, err := v.Send(up); err != nil {
 			t.Fatal(err)
 		}
 		if m := next(t, ups); !strings.Contains(string(m.payload), `"gateway_id":"eui-0016c001f1234567"`) {
@@ -57,10 +60,9 @@ func TestUnplugged(t *testing.T) {
 	told("does not work: ")
 	told("no USB bridge of a concentrator is plugged in")
 	u.plug(t, 3)
-	eventually(
-		t, 30*time.Second, "it works again",
-		func() bool { return !strings.Contains(s.must("", "gateway", "list"), "does not work") },
-	)
+	eventually(t, 30*time.Second, "it works again", func() bool {
+		return !strings.Contains(s.must("", "gateway", "list"), "does not work")
+	})
 	told("connected")
 	heard()
 	r.stop()

@@ -20,8 +20,9 @@ func newConcentratorProbe() *cobra.Command {
 	var f boardFlags
 	cmd := &cobra.Command{
 		Use: "probe", Short: "Reset the concentrator and read its version and EUI", Args: noArgs,
-		Long: "Reset the concentrator and read its version and EUI. Without a board, here or in the\n" +
-			"configuration, it does so with every USB board that is plugged in.",
+		Long: "Reset the concentrator and read its version and EUI. Without a board, here or in the configuration, it does " +
+			"so with\n" +
+			"every USB board that is plugged in.",
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -37,8 +37,8 @@ func TestProbeUSB(t *testing.T) {
 			fails   string
 		}{
 			"text": {plugged, false, []string{
-				"SX1302, version 0x10, EUI 0016C001F1234567, on " + one + "\n",
-				"SX1303, version 0x10, EUI 0016C001F1234568, on " + two + "\n",
+				"SX1302, version 0x10, EUI 0016C001F1234567, on " + one + "\n", "SX1303, version 0x10, EUI 0016C001F1234568, on " +
+					two + "\n",
 			}, ""},
 			"JSON": {plugged[:1], true, []string{`"device":"` + one + `"`, `"model":"SX1302"`}, ""},
 			"only others": {
@@ -48,8 +48,8 @@ func TestProbeUSB(t *testing.T) {
 		} {
 			var out bytes.Buffer
 			err := probeUSB(t.Context(), host, tt.plugged, &out, tt.asJSON)
-			says := err == nil || strings.Contains(err.Error(), tt.fails) && errors.Is(err, serial.ErrNoAnswer)
-			if (err != nil) != (tt.fails != "") || !says {
+			if (err != nil) != (tt.fails != "") || err != nil && (!strings.Contains(err.Error(), tt.fails) ||
+				!errors.Is(err, serial.ErrNoAnswer)) {
 				t.Errorf("%s: %v, want %q", name, err, tt.fails)
 			}
 			for _, want := range tt.want {

@@ -110,7 +110,9 @@ func gatewayOf(g *bridge.GatewayAirtime) *Gateway {
 	used := map[radio.Frequency]time.Duration{}
 	for _, u := range g.Usage {
 		used[u.SubBand.Low] = u.Used
-		worst[u.SubBand.Low] = worst[u.SubBand.Low] // at least zero
+		if _, sent := worst[u.SubBand.Low]; !sent {
+			worst[u.SubBand.Low] = BandInHour{} // it is listed all the same
+		}
 	}
 	for _, low := range schedule.Bands(worst) {
 		sub, err := g.Plan.SubBand(low)

@@ -10,11 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"sync"
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin/conns"
 )
 
 // Limits of the API.
@@ -56,7 +55,7 @@ func Listen(o Options) (*API, error) {
 	}
 	a := &API{o: o, log: o.Logger, big: make(chan struct{}, 1), streams: make(chan struct{}, maxStreams)}
 	a.stop, a.stopped = context.WithCancel(context.Background())
-	a.listener = &fewConns{Listener: l, open: map[netip.Addr]int{}}
+	a.listener = conns.Few(l, maxConns, maxPerAddress)
 	if o.TLS != nil {
 		a.listener = tls.NewListener(a.listener, withoutClients(o.TLS))
 	}
@@ -105,70 +104,4 @@ func (a *API) Run(ctx context.Context) error {
 		return fmt.Errorf("api: %w", err)
 	}
 	return nil
-}
-
-// fewConns is a listener with a limited number of open connections, all and of each
-// address. It closes what is too much.
-type fewConns struct {
-	net.Listener
-
-	mu   sync.Mutex
-	open map[netip.Addr]int
-	all  int
-}
-
-// Accept implements net.Listener.
-func (l *fewConns) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		addr := addressOf(c.RemoteAddr().String())
-		if l.take(addr) {
-			return &countedConn{Conn: c, free: sync.OnceFunc(func() { l.give(addr) })}, nil
-		}
-		_ = c.Close()
-	}
-}
-
-func (l *fewConns) take(addr netip.Addr) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all >= maxConns || l.open[addr] >= maxPerAddress {
-		return false
-	}
-	l.all++
-	l.open[addr]++
-	return true
-}
-
-func (l *fewConns) give(addr netip.Addr) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all--
-	if l.open[addr]--; l.open[addr] == 0 {
-		delete(l.open, addr)
-	}
-}
-
-// countedConn frees its place once.
-type countedConn struct {
-	net.Conn
-	free func()
-}
-
-// Close implements net.Conn.
-func (c *countedConn) Close() error {
-	c.free()
-	return c.Conn.Close()
-}
-
-// addressOf returns the IP address of "address:port".
-func addressOf(text string) netip.Addr {
-	a, err := netip.ParseAddrPort(text)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Addr().Unmap().WithZone("")
 }

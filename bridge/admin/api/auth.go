@@ -10,6 +10,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/conns"
 	"lorawand/bridge/event"
 	"lorawand/bridge/v3"
 )
@@ -129,7 +130,7 @@ func (c *call) holdBack(err error) {
 	if !errors.As(err, &e) || e.Code != codeUnauthenticated && e.Code != codeInvalidArgument {
 		return
 	}
-	wait := time.NewTimer(c.api.backoff.Failed(addressOf(c.r.RemoteAddr), time.Now()))
+	wait := time.NewTimer(c.api.backoff.Failed(conns.AddressOf(c.r.RemoteAddr), time.Now()))
 	defer wait.Stop()
 	select {
 	case <-wait.C:

@@ -4,18 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 
 	"lorawand/concentrator/sx1302/board"
 )
-
-// boardKey is a key of [gateway.sx1302] that overrides what the table says of a board.
-type boardKey struct {
-	key, given string
-	field      *string
-	form       *regexp.Regexp
-	example    string
-}
 
 // overrideUSB is override for a board behind a USB bridge, which has the lines, the SX1261
 // and the sensor: those can only be left out.

@@ -1,0 +1,99 @@
+// Package conns limits how many connections a listener has open.
+package conns
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// Waiting returns a listener with at most n connections open. More wait in the kernel.
+func Waiting(l net.Listener, n int) net.Listener {
+	return &waiting{l, make(chan struct{}, n)}
+}
+
+type waiting struct {
+	net.Listener
+	slots chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *waiting) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.slots <- struct{}{}
+	return &counted{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+// Few returns a listener with at most all connections open, and perAddress of each IP
+// address. It closes more at once.
+func Few(l net.Listener, all, perAddress int) net.Listener {
+	return &few{Listener: l, max: all, perAddress: perAddress, open: map[netip.Addr]int{}}
+}
+
+type few struct {
+	net.Listener
+	max, perAddress int
+
+	mu   sync.Mutex
+	open map[netip.Addr]int
+	all  int
+}
+
+// Accept implements net.Listener.
+func (l *few) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		addr := AddressOf(c.RemoteAddr().String())
+		if l.take(addr) {
+			return &counted{Conn: c, free: sync.OnceFunc(func() { l.give(addr) })}, nil
+		}
+		_ = c.Close()
+	}
+}
+
+func (l *few) take(addr netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all >= l.max || l.open[addr] >= l.perAddress {
+		return false
+	}
+	l.all++
+	l.open[addr]++
+	return true
+}
+
+func (l *few) give(addr netip.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all--
+	if l.open[addr]--; l.open[addr] == 0 {
+		delete(l.open, addr)
+	}
+}
+
+// counted is a connection that frees its place once.
+type counted struct {
+	net.Conn
+	free func()
+}
+
+// Close implements net.Conn.
+func (c *counted) Close() error {
+	c.free()
+	return c.Conn.Close()
+}
+
+// AddressOf returns the IP address of "address:port"; the zero Addr if there is none.
+func AddressOf(text string) netip.Addr {
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap().WithZone("")
+}
