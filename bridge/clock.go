@@ -62,16 +62,6 @@ func (c *Clock) Calendar() time.Time {
 	return time.Time{}
 }
 
-// HostClock is what keeps the calendar of this host right, and how well.
-type HostClock struct {
-	Source   string  `json:"clock"`                   // gnss, ntp, rtc (nothing) or none (not set)
-	MaxError float64 `json:"clock_error_s,omitempty"` // how far it is off at most, s; 0 is not known
-}
-
-func (c *Clock) host() *HostClock {
-	return &HostClock{Source: c.Now().Wall.Quality.String(), MaxError: c.MaxError().Seconds()}
-}
-
 // qualityEvery is how often the kernel is asked, in s.
 const qualityEvery = 8
 

@@ -31,6 +31,9 @@ func (b *Bridge) inspect(ctx context.Context, f func(*core.Core)) error {
 // Now returns both times of the host.
 func (b *Bridge) Now() core.Now { return b.clock.Now() }
 
+// ClockError returns how far the calendar is off at most; 0 is not known.
+func (b *Bridge) ClockError() time.Duration { return b.clock.MaxError() }
+
 // Stats returns the counts so far. The error says that the core does not
 // answer.
 func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
@@ -53,7 +56,6 @@ type GatewayState struct {
 	Lead  time.Duration // how long before its begin a downlink is handed over
 	Trip  time.Duration // 90th percentile of the round trips; 0: none is known
 	Usage []schedule.Usage
-	Clock *HostClock // nil: it is on another host
 }
 
 // Gateways returns the state of every gateway, sorted by id.
@@ -62,11 +64,7 @@ func (b *Bridge) Gateways(ctx context.Context) ([]GatewayState, error) {
 	err := b.inspect(ctx, func(c *core.Core) {
 		now := b.clock.Host()
 		for _, g := range c.Gateways().All() {
-			s := GatewayState{Gateway: *g, Lead: g.Lead(), Trip: g.RoundTrip(), Usage: c.Usage(g, now)}
-			if g.Local {
-				s.Clock = b.clock.host()
-			}
-			out = append(out, s)
+			out = append(out, GatewayState{Gateway: *g, Lead: g.Lead(), Trip: g.RoundTrip(), Usage: c.Usage(g, now)})
 		}
 	})
 	return out, err

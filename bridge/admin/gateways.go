@@ -24,11 +24,16 @@ type Gateway struct {
 	LastTxAck  *float64    `json:"last_tx_ack_s,omitempty"`
 	// Confirmed says that the gateway answers downlinks. If a gateway never does,
 	// nobody knows whether it has sent them.
-	Confirmed bool           `json:"confirmed"`
-	RoundTrip float64        `json:"round_trip_s,omitempty"` // 90th percentile
-	Lead      float64        `json:"lead_s"`                 // how early downlinks are handed over
-	SubBands  []SubBandUsage `json:"sub_bands"`              // those that something was sent in
-	*bridge.HostClock
+	Confirmed bool    `json:"confirmed"`
+	RoundTrip float64 `json:"round_trip_s,omitempty"` // 90th percentile
+	Lead      float64 `json:"lead_s"`                 // how early downlinks are handed over
+	// Clock is what keeps the calendar of a gateway on this host right: gnss, ntp, rtc
+	// (nothing) or none (not set); that of others is not known. ClockError is how far it is
+	// off at most.
+	Clock      string  `json:"clock,omitempty"`
+	ClockError float64 `json:"clock_error_s,omitempty"`
+
+	SubBands []SubBandUsage `json:"sub_bands"` // those that something was sent in
 }
 
 // SubBandUsage is the duty cycle of the last hour.
@@ -45,9 +50,13 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 	if err != nil {
 		return err
 	}
-	links, now := a.o.Links(), a.o.Bridge.Now().Host
+	present := a.o.Bridge.Now()
+	links, now, calendar := a.o.Links(), present.Host, present.Wall
 	for i := range states {
 		g := gatewayOf(&states[i], now)
+		if states[i].Local {
+			g.Clock, g.ClockError = calendar.Quality.String(), a.o.Bridge.ClockError().Seconds()
+		}
 		if l, ok := links[g.EUI]; ok {
 			g.LastPull = ago(now, l.Pulled)
 		}
@@ -61,7 +70,7 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 func gatewayOf(s *bridge.GatewayState, now radio.HostTime) Gateway {
 	g := Gateway{
 		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since),
-		Address: s.Address, Fault: s.Fault, HostClock: s.Clock,
+		Address: s.Address, Fault: s.Fault,
 		LastUplink: ago(now, s.LastUplink), LastTxAck: ago(now, s.LastAck), Confirmed: s.Answers,
 		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), SubBands: []SubBandUsage{},
 	}

@@ -135,30 +135,27 @@ func TestDoctor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) { tt.check(t, root, &c) })
+			synctest.Test(t, func(t *testing.T) {
+				d := &doctor{root: root, open: tt.open, plugged: func() []serial.Device { return tt.usb }, wait: sleep}
+				d.faults = func(context.Context) (map[string]string, error) { return tt.running, nil }
+				var out bytes.Buffer
+				ok := true
+				for _, f := range d.examine(t.Context(), &c) {
+					ok = ok && f.OK
+					if err := f.print(&out, false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if ok != tt.ok {
+					t.Errorf("all is well: %t", ok)
+				}
+				for _, says := range tt.says {
+					if !strings.Contains(out.String(), says) {
+						t.Errorf("no %q in\n%s", says, out.String())
+					}
+				}
+			})
 		})
-	}
-}
-
-func (tt *doctorCase) check(t *testing.T, root string, c *config.Config) {
-	t.Helper()
-	d := &doctor{root: root, open: tt.open, plugged: func() []serial.Device { return tt.usb }, wait: sleep}
-	d.faults = func(context.Context) (map[string]string, error) { return tt.running, nil }
-	var out bytes.Buffer
-	ok := true
-	for _, f := range d.examine(t.Context(), c) {
-		ok = ok && f.OK
-		if err := f.print(&out, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if ok != tt.ok {
-		t.Errorf("all is well: %t", ok)
-	}
-	for _, says := range tt.says {
-		if !strings.Contains(out.String(), says) {
-			t.Errorf("no %q in\n%s", says, out.String())
-		}
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lorawand/bridge"
 	"lorawand/bridge/admin"
 	"lorawand/radio"
 )
@@ -50,24 +49,24 @@ func gatewayRow(g *admin.Gateway) string {
 	}
 	return strings.Join([]string{
 		g.ID, g.Plan, state, age(g.LastUplink, " ago"), age(g.LastPull, " ago"), ack,
-		clock(g.HostClock), dutyCycle(g.SubBands),
+		clock(g), dutyCycle(g.SubBands),
 	}, "\t")
 }
 
 // clock shows what keeps the calendar of a gateway right, and how well.
-func clock(c *bridge.HostClock) string {
+func clock(g *admin.Gateway) string {
 	switch {
-	case c == nil:
+	case g.Clock == "":
 		return "its own"
-	case c.MaxError > 0:
-		d := time.Duration(c.MaxError * float64(time.Second))
-		return fmt.Sprintf("%s, within %v", c.Source, max(d.Round(time.Millisecond), time.Millisecond))
-	case c.Source == radio.TimeRTC.String():
+	case g.ClockError > 0:
+		d := time.Duration(g.ClockError * float64(time.Second))
+		return fmt.Sprintf("%s, within %v", g.Clock, max(d.Round(time.Millisecond), time.Millisecond))
+	case g.Clock == radio.TimeRTC.String():
 		return "rtc, unchecked"
-	case c.Source == radio.TimeNone.String():
+	case g.Clock == radio.TimeNone.String():
 		return "not set"
 	}
-	return c.Source
+	return g.Clock
 }
 
 // age returns a time in s as text, or "never".

@@ -3,22 +3,22 @@ package main
 import (
 	"testing"
 
-	"lorawand/bridge"
+	"lorawand/bridge/admin"
 )
 
 // TestGatewayClock shows what keeps the calendar of a gateway right.
 func TestGatewayClock(t *testing.T) {
-	for want, g := range map[string]*bridge.HostClock{
-		"its own":             nil,
-		"ntp, within 13ms":    {Source: "ntp", MaxError: 0.0125},
-		"ntp, within 1ms":     {Source: "ntp", MaxError: 0.000_001},
-		"ntp":                 {Source: "ntp"},
-		"rtc, unchecked":      {Source: "rtc"},
-		"not set":             {Source: "none"},
-		"gnss, within 1ms":    {Source: "gnss", MaxError: 0.000_001},
-		"ntp, within 15.999s": {Source: "ntp", MaxError: 15.999},
+	for want, g := range map[string]admin.Gateway{
+		"its own":             {},
+		"ntp, within 13ms":    {Clock: "ntp", ClockError: 0.0125},
+		"ntp, within 1ms":     {Clock: "ntp", ClockError: 0.000_001},
+		"ntp":                 {Clock: "ntp"},
+		"rtc, unchecked":      {Clock: "rtc"},
+		"not set":             {Clock: "none"},
+		"gnss, within 1ms":    {Clock: "gnss", ClockError: 0.000_001},
+		"ntp, within 15.999s": {Clock: "ntp", ClockError: 15.999},
 	} {
-		if got := clock(g); got != want {
+		if got := clock(&g); got != want {
 			t.Errorf("%+v: %q, want %q", g, got, want)
 		}
 	}

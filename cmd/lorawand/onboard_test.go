@@ -98,7 +98,8 @@ func TestOnboard(t *testing.T) {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
 	})
-	contains(t, "the clock", s.must("", "gateway", "list", "--json"), `"clock":"`+r.d.bridge.Now().Wall.Quality.String())
+	quality := r.d.bridge.Now().Wall.Quality.String()
+	contains(t, "the clock", s.must("", "gateway", "list", "--json"), fmt.Sprintf(`"clock":%q`, quality))
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	for _, v := range devices { // at the same time: one is answered in RX2
 		if _, err := v.Join(); err != nil {

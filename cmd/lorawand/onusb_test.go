@@ -26,11 +26,22 @@ func (s *site) listed(t *testing.T, what string) {
 // works again when the board is back, as another tty.
 func TestUnplugged(t *testing.T) {
 	s := newChipSite(t, `device = "usb"`)
+	plan, err := region.Lookup("EU_863_870_TTN")
+	if err != nil {
+		t.Fatal(err)
+	}
 	key := strings.TrimSpace(s.must("", "api-key", "create", "--application", "app1"))
 	s.must("", "device", "create", "dev", "--application", "app1", "--dev-eui", "0000000000000001",
 		"--dev-addr", "00000001", "--nwk-s-key", strings.Repeat("01", 16), "--app-s-key", strings.Repeat("02", 16))
 	w := air.New(7)
-	v := unpluggedDevice(t, s, w)
+	nwk, app := frame.Key([]byte(strings.Repeat("\x01", 16))), frame.Key([]byte(strings.Repeat("\x02", 16)))
+	v, err := w.Device(air.DeviceOptions{
+		Name: "dev", Plan: plan, DataRate: 5, RSSI: -9740, SNR: 325, DevAddr: radio.DevAddr{3: 1},
+		Keys: frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
@@ -69,24 +80,4 @@ func TestUnplugged(t *testing.T) {
 	if n := u.bridge.Lines(); len(n) < 10 || n[len(n)-1].Pin != 8 {
 		t.Errorf("at the end the lines were not set: %v", n)
 	}
-}
-
-// unpluggedDevice registers a device and puts it on the air.
-func unpluggedDevice(t *testing.T, s *site, w *air.Air) *air.Device {
-	t.Helper()
-	plan, err := region.Lookup("EU_863_870_TTN")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.must("", "device", "create", "dev", "--application", "app1", "--dev-eui", "0000000000000001",
-		"--dev-addr", "00000001", "--nwk-s-key", strings.Repeat("01", 16), "--app-s-key", strings.Repeat("02", 16))
-	nwk, app := frame.Key([]byte(strings.Repeat("\x01", 16))), frame.Key([]byte(strings.Repeat("\x02", 16)))
-	v, err := w.Device(air.DeviceOptions{
-		Name: "dev", Plan: plan, DataRate: 5, RSSI: -9740, SNR: 325, DevAddr: radio.DevAddr{3: 1},
-		Keys: frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }

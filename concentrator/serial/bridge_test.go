@@ -220,26 +220,6 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-func queueMany(b *serial.Bridge) error {
-	b.Queue()
-	for i := range 600 {
-		if err := b.Modify(addr, 0xFF, byte(i)); err != nil {
-			return err
-		}
-	}
-	return b.Flush()
-}
-
-func queueLong(b *serial.Bridge) error {
-	b.Queue()
-	for range 3 {
-		if err := b.Tx(append(writeByte(9), make([]byte, 2000)...), nil); err != nil {
-			return err
-		}
-	}
-	return b.Flush()
-}
-
 // TestTemperature reads that of the board.
 func TestTemperature(t *testing.T) {
 	for says, want := range map[uint16]int32{3150: 31*256 + 128, 0: 0, 0xFFFF - 999: -10 * 256, 12_500: 125 * 256} {

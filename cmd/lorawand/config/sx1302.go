@@ -297,6 +297,14 @@ func wanted(p *region.Plan) []board.Wanted {
 	return out
 }
 
+// boardKey is a key of [gateway.sx1302] that overrides what the table says of a board.
+type boardKey struct {
+	key, given string
+	field      *string
+	form       *regexp.Regexp
+	example    string
+}
+
 // override applies the keys that are not about the radios.
 func (s *SX1302) override(b *board.Board) error {
 	keys := []boardKey{
