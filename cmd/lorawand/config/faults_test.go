@@ -61,6 +61,22 @@ var badTexts = []struct{ text, want string }{
 		`gateway[0].sx1302.reset: "header:17": the USB bridge of the board has it; leave the key out`,
 	},
 	{chip("board = \"rak7267\"\ndevice = \"ttyACM0\""), `gateway[0].sx1302.device: "ttyACM0", must be as `},
+	{
+		chip("board = \"rak7267\"\ndevice = \"/dev/spidev0.0\""),
+		`gateway[0].sx1302.device: "/dev/spidev0.0": rak7267 is behind a USB bridge; leave the key out`,
+	},
+	{
+		chip("board = \"pg1302\"\ndevice = \"/dev/ttyACM0\""),
+		`gateway[0].sx1302.device: "/dev/ttyACM0": pg1302 is not made with a USB bridge`,
+	},
+	{
+		chip("board = \"rak2287\"\ndevice = \"/dev/ttyACM0/../x\""),
+		`gateway[0].sx1302.device: "/dev/ttyACM0/../x", must be as "/dev/spidev0.0", or "usb"`,
+	},
+	{
+		chip("board = \"rak2287\"\ndevice = \"usb\"\ntemperature = \"/dev/i2c-1\""),
+		`gateway[0].sx1302.temperature: "/dev/i2c-1": the USB bridge`,
+	},
 	{chip("board = \"rak2287\"\ndevice = \"spi\""), `gateway[0].sx1302.device: "spi", must be as "/dev/spidev0.0"`},
 	{chip("board = \"rak2287\"\nreset = \"17\""), `gateway[0].sx1302.reset: "17", must be as "gpiochip0:17"`},
 	{chip("board = \"rak2287\"\nreset = \"exec:5\""), `gateway[0].sx1302.reset: "exec:5", must be as`},
