@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -86,7 +87,13 @@ func TestRefusedPacketsAreToldSeldom(t *testing.T) {
 	s.login("dev").bytes(0x80, 2, 0, 1)
 	own := func() bool { return slices.Contains(f.all(), "3 malformed_packet 127.0.0.1 app1 dev") }
 	s.eventually("the client is told of", own)
-	if n := len(f.all()) - 1; n < 1 || n > 1+int(time.Since(began)/time.Second) {
+	n := 0 // of that reason: where connections end late, there can be too many of them too
+	for _, told := range f.all() {
+		if strings.Contains(told, "no_connect") {
+			n++
+		}
+	}
+	if n < 1 || n > 1+int(time.Since(began)/time.Second) {
 		t.Errorf("strangers are told of %d times in %v", n, time.Since(began))
 	}
 }
