@@ -171,6 +171,7 @@ func TestDutyCycleProof(t *testing.T) {
 	}
 	for _, rules := range regions {
 		t.Run(rules.plan, func(t *testing.T) {
+			t.Parallel()
 			w := newTraffic(t, rules)
 			// Not a minute more: what was sent in the first hour is to be kept.
 			for w.now.Host < radio.HostTime(days)*radio.HostTime(24*time.Hour)-radio.HostTime(40*time.Minute) {
