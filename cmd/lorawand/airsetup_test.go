@@ -59,6 +59,7 @@ func TestAirSetUp(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			for _, h := range heard {
 				for _, c := range h.Commands {
 					asked += hex.EncodeToString(append([]byte{c.CID}, c.Payload...))

@@ -20,7 +20,8 @@ import (
 // A that talk.
 type pushed struct {
 	*world
-	rnd    *rand.Rand
+	rnd    *rand.Rand           // of the test
+	onAir  *rand.Rand           // of the devices: they run in another goroutine
 	pushed map[string]time.Time // by payload
 	heard  map[string]time.Time // when its transmission began
 	twice  int
@@ -30,8 +31,9 @@ type pushed struct {
 
 func newPushes(w *world) *pushed {
 	p := &pushed{
-		world: w, rnd: rand.New(rand.NewPCG(1, 2)), pushed: map[string]time.Time{}, heard: map[string]time.Time{},
-		ends: map[string][]string{},
+		world: w, rnd: rand.New(rand.NewPCG(1, 2)), onAir: rand.New(rand.NewPCG(3, 4)), pushed: map[string]time.Time{},
+		heard: map[string]time.Time{},
+		ends:  map[string][]string{},
 	}
 	w.message = func(m v3.Message) {
 		var v struct {
@@ -103,19 +105,19 @@ func (p *pushed) classA(i int) *air.Device {
 	var send func()
 	send = func() {
 		d := frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte("up")}
-		if p.rnd.IntN(4) == 0 {
+		if p.onAir.IntN(4) == 0 {
 			d.MType = frame.ConfirmedUp
 		}
 		if _, err := v.Send(d); err != nil {
 			p.wrong = append(p.wrong, err.Error())
 		}
-		p.air.At(time.Now().Add(5*time.Minute+time.Duration(p.rnd.Int64N(int64(10*time.Minute)))), send)
+		p.air.At(time.Now().Add(5*time.Minute+time.Duration(p.onAir.Int64N(int64(10*time.Minute)))), send)
 	}
 	v = p.otaa(i, air.DeviceOptions{
 		DataRate: uint8(3 + i%3), RSSI: -8000, SNR: 700,
 		Heard: func(h air.Heard) {
 			if h.JoinAccept != nil {
-				p.air.At(time.Now().Add(time.Duration(p.rnd.Int64N(int64(10*time.Minute)))), send)
+				p.air.At(time.Now().Add(time.Duration(p.onAir.Int64N(int64(10*time.Minute)))), send)
 			}
 		},
 		Missed: func(m air.Missed) { p.wrong = append(p.wrong, m.Device+": "+m.Reason) },

@@ -3,6 +3,7 @@ package air
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"lorawand/radio"
@@ -76,6 +77,7 @@ func TestAlways(t *testing.T) {
 					}
 				}
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				missed := ""
 				for _, m := range b.missed {
 					missed += m.Reason
