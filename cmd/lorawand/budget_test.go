@@ -31,7 +31,7 @@ const (
 	// Source: golang/go #81505.
 	budgetZeroed = 2_000_000
 
-	budgetIdle    = 12_000_000             // bytes of RSS, 100 devices, no child for JavaScript
+	budgetIdle    = 13_000_000             // bytes of RSS, 100 devices, no child for JavaScript
 	budgetClients = 17_000_000             // bytes of RSS, and 50 MQTT clients
 	budgetDevices = 18_000_000             // bytes of RSS, 1000 devices
 	budgetStart   = 150 * time.Millisecond // to the first CONNACK
