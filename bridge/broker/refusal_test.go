@@ -70,6 +70,7 @@ func TestRefusals(t *testing.T) {
 			r.want(packets.Puback)
 		}
 	}
+	wrong := s.key1[:len(s.key1)-8] + "AAAAAAAA" // fewer can be those of the key
 	tests := []struct {
 		name string
 		do   func()
@@ -77,7 +78,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"unknown application", login("app9", s.key1), "0 unknown_application 127.0.0.1 app9 dev "},
 		{"unknown tenant", login("app1@tti", s.key1), "0 unknown_tenant 127.0.0.1 app1 dev "},
-		{"wrong key", login("app1@ttn", s.key1[:len(s.key1)-2]+"AA"), "0 wrong_key 127.0.0.1 app1 dev "},
+		{"wrong key", login("app1@ttn", wrong), "0 wrong_key 127.0.0.1 app1 dev "},
 		{"no key", login("app1", "secret"), "0 no_api_key 127.0.0.1 app1 dev "},
 		{"key of another application", login("app2", s.key1), "0 key_of_another_application 127.0.0.1 app2 dev "},
 		{"expired", login("app1", expired), "0 expired 127.0.0.1 app1 dev "},
