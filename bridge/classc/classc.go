@@ -114,6 +114,9 @@ func (l *Listener) Paths(r *gateway.Registry, it *session.Item, group int) (path
 // Groups returns the group indexes of the gateways that an item names: one gateway of
 // each group is to send a multicast frame.
 func Groups(it *session.Item) (out []uint32) {
+	if it.ClassBC == nil {
+		return nil
+	}
 	for i := range it.ClassBC.Gateways {
 		if g := it.ClassBC.Gateways[i].Group; !slices.Contains(out, g) {
 			out = append(out, g)

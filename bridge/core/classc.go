@@ -43,8 +43,14 @@ func (c *Core) offerAll() {
 
 // offer makes an opportunity if an item waits for a device that listens at all times.
 func (c *Core) offer(d *session.Device) {
-	if !d.Listens() || c.opportunities[d] != nil || c.opts.Devices.Device(d.ID) != d {
+	if !d.Listens() || c.opts.Devices.Device(d.ID) != d {
 		return
+	}
+	if x := c.opportunities[d]; x != nil {
+		if !x.outdated() {
+			return
+		}
+		c.cancel(x)
 	}
 	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true}
 	l, it := c.listener(d), c.eligible(x)
@@ -59,6 +65,7 @@ func (c *Core) offer(d *session.Device) {
 		c.report(event.Event{Kind: event.WindowsUnknown, Device: d.ID, Err: err})
 		return
 	}
+	x.item = it
 	c.opportunities[d] = x
 	c.reserve(d, d.Session)
 	at := c.now.Host
@@ -67,6 +74,12 @@ func (c *Core) offer(d *session.Device) {
 		at = x.at.Add(-classc.Soon)
 	}
 	c.decideLater(x, at)
+}
+
+// outdated reports whether another item has taken the place of the one that the
+// opportunity was made for, which says by which gateways and when it is to be sent.
+func (x *opportunity) outdated() bool {
+	return x.always && x.first == nil && x.item != x.device.Queue.Head()
 }
 
 // decideLater sets the decision point of an opportunity.
@@ -98,7 +111,7 @@ func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) 
 	}
 	next := &opportunity{
 		device: x.device, session: x.session, start: c.now.Host, windows: x.windows, window: 1, always: true, at: x.at,
-		group: x.group + 1, first: first,
+		item: it, group: x.group + 1, first: first,
 	}
 	c.opportunities[x.device] = next
 	c.decideLater(next, x.at.Add(-classc.Soon))

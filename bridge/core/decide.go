@@ -88,6 +88,10 @@ func (c *Core) decide(x *opportunity) {
 	c.schedule.Release(x.slot)
 	x.slot = nil
 	options := c.payloadOptions(x)
+	if x.outdated() {
+		c.cancel(x)
+		return
+	}
 	if len(options) == 0 {
 		c.nextWindow(x)
 		return

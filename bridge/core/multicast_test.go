@@ -47,7 +47,11 @@ func TestMulticast(t *testing.T) {
 		{"no gateways", item("x"), true, nil, "down/failed no_downlink_path"},
 		{"confirmed", item("x", via(one("gw-a", 0)), confirm), true, nil, "down/failed confirmed_multicast_downlink"},
 		{"unknown", item("x", via(one("none", 0))), true, nil, "down/queued, down/failed fixed_paths"},
-		{"one", item("x", via(one("gw-a", 0))), true, []string{"gw-a +153 ms" + groupRX2 + "#1 15:x"}, "down/queued, down/sent"},
+		{
+			"one", item("x", via(one("gw-a", 0))), true,
+			[]string{"gw-a +153 ms" + groupRX2 + "#1 15:x"},
+			"down/queued, down/sent",
+		},
 		{
 			"two of a group", item("x", via(one("gw-a", 0), one("gw-b", 0))), true,
 			[]string{"gw-a +153 ms" + groupRX2 + "#1 15:x"},
@@ -91,4 +95,46 @@ func TestMulticastUplink(t *testing.T) {
 	s.wait(10 * time.Second)
 	s.said("")
 	s.begins(0)
+}
+
+// An item that takes the place of one whose chance is waited for is sent as it says, and
+// not as the one before was to be.
+func TestReplacedWhileWaiting(t *testing.T) {
+	gateway := func(id string, group uint32) session.GatewayAntenna {
+		return session.GatewayAntenna{GatewayID: id, Group: group}
+	}
+	for name, tt := range map[string]struct {
+		before session.Item
+		in     time.Duration // when it is to be sent; 0: as soon as can be
+		after  []session.Item
+		sent   []string
+	}{
+		"by fewer groups, in the second one": {
+			item("x", via(gateway("none", 1), gateway("gw-b", 2))), 0,
+			[]session.Item{item("y", via(gateway("gw-a", 0)))},
+			[]string{"gw-a +153 ms" + groupRX2 + "#1 15:y"},
+		},
+		"before its time": {
+			item("x", via(gateway("gw-a", 0))), time.Hour,
+			[]session.Item{item("y", via(gateway("gw-a", 0)))},
+			[]string{"gw-a +153 ms" + groupRX2 + "#1 15:y"},
+		},
+		"by nothing, before its time": {item("x", via(gateway("gw-a", 0))), time.Minute, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := group(t)
+			if tt.in != 0 {
+				tt.before.ClassBC.AbsoluteTime = s.now.Wall.Time.Add(tt.in)
+			}
+			s.push("group", tt.before)
+			s.serve(5 * time.Second)
+			at := s.now.Host
+			s.replace("group", tt.after...)
+			s.serve(2 * time.Minute)
+			s.begins(at, tt.sent...)
+			if d := s.devices["group"]; d.Queue.Len() != 0 || len(s.c.opportunities)+len(s.c.inFlight) != 0 {
+				t.Error("something is left")
+			}
+		})
+	}
 }

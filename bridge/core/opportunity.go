@@ -57,6 +57,7 @@ type opportunity struct {
 	reception *reception // that brings more paths; nil: there is none
 
 	always bool           // the device listens at all times: no uplink has made it, and its one window has no begin
+	item   *session.Item  // that it was made for
 	at     radio.HostTime // when the item is to be sent; 0: as soon as can be
 	group  int            // of a multicast frame: the place of the group of gateways
 	first  *transmission  // the same frame by an earlier group; nil: there is none
