@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/eclipse/paho.golang/packets"
 	paho5 "github.com/eclipse/paho.golang/paho"
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -99,7 +100,7 @@ func waited(token paho.Token) error {
 
 func (c *houseClient) connect5(o houseOptions) error {
 	c.v5 = paho5.NewClient(paho5.ClientConfig{
-		Conn: c.tap, ClientID: o.id,
+		Conn: packets.NewThreadSafeConn(c.tap), ClientID: o.id, // its PINGREQ must not come into another packet
 		OnClientError:      func(error) { c.lost.Store(true) },
 		OnServerDisconnect: func(*paho5.Disconnect) { c.lost.Store(true) },
 	})
