@@ -15,9 +15,9 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// requestCases are each command of the network, and a device that is asked for it and
-// nothing else.
-var requestCases = []struct {
+// requestCase is a command of the network, and a device that is asked for it and nothing
+// else.
+type requestCase struct {
 	name    string
 	plan    string
 	first   session.Version // that has the command
@@ -26,7 +26,9 @@ var requestCases = []struct {
 	answer  []byte // as the device accepts
 	refusal []byte // nil: the device cannot refuse
 	took    func(*session.Session) bool
-}{
+}
+
+var requestCases = []requestCase{
 	{
 		"DutyCycle", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.MaxDutyCycle = ptr(uint8(10)) },
 		"040a",
@@ -147,71 +149,77 @@ func (e *endDevice) quietFor(uplinks int) {
 	}
 }
 
+// accepted has the device answer that it does what it is asked.
+func (tt requestCase) accepted(t *testing.T, e *endDevice) {
+	if got := hexOf(e.uplink()); got != tt.request {
+		t.Fatalf("asked %s, want %s", got, tt.request)
+	}
+	e.answers = tt.answer
+	e.quietFor(30)
+	if !tt.took(e.d.Session) {
+		t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
+	}
+}
+
+func (tt requestCase) refused(t *testing.T, e *endDevice) {
+	if tt.refusal == nil {
+		return
+	}
+	before := *e.d.Session.Parameters
+	e.uplink()
+	e.answers = tt.refusal
+	e.quietFor(100)
+	if after := *e.d.Session.Parameters; !reflect.DeepEqual(before, after) || len(e.d.Session.MAC.Refused) == 0 {
+		t.Errorf("%+v, was %+v, refused %v", after, before, e.d.Session.MAC.Refused)
+	}
+}
+
+func (requestCase) neverAnswered(t *testing.T, e *endDevice) {
+	var after []uint32
+	for range 100 {
+		if len(e.uplink()) > 0 {
+			after = append(after, e.fCnt)
+		}
+	}
+	if got := fmt.Sprint(after); got != "[1 2 4 8 16 32]" {
+		t.Errorf("asked after uplinks %s", got)
+	}
+}
+
+func (tt requestCase) answerLost(t *testing.T, e *endDevice) {
+	e.uplink()
+	e.fCnt++ // the uplink with the answer
+	tt.accepted(t, e)
+}
+
+func (tt requestCase) notAsked(t *testing.T, e *endDevice) {
+	params, state := e.d.Session.Parameters, e.d.Session.MAC
+	e.answers = tt.answer
+	e.uplink()
+	if m := e.d.Session.MAC; e.d.Session.Parameters != params || m != nil && state != nil && m.Status != state.Status {
+		t.Errorf("%+v, %+v", e.d.Session.Parameters, m)
+	}
+}
+
 // Each request, with each version that has it: accepted, refused, never answered, the
 // answer lost, and an answer that nobody has asked for.
 func TestRequests(t *testing.T) {
 	for _, tt := range requestCases {
 		for version := tt.first; version <= session.V1_1; version++ {
-			device := func(t *testing.T) *endDevice { return settledDevice(t, tt.plan, version, tt.want) }
-			name := fmt.Sprintf("%s, %v, ", tt.name, version)
-			t.Run(name+"accepted", func(t *testing.T) {
-				e := device(t)
-				if got := hexOf(e.uplink()); got != tt.request {
-					t.Fatalf("asked %s, want %s", got, tt.request)
-				}
-				e.answers = tt.answer
-				e.quietFor(30)
-				if !tt.took(e.d.Session) {
-					t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
-				}
-			})
-			t.Run(name+"refused", func(t *testing.T) {
-				if tt.refusal == nil {
-					return
-				}
-				e := device(t)
-				before := *e.d.Session.Parameters
-				e.uplink()
-				e.answers = tt.refusal
-				e.quietFor(100)
-				if after := *e.d.Session.Parameters; !reflect.DeepEqual(before, after) || len(e.d.Session.MAC.Refused) == 0 {
-					t.Errorf("%+v, was %+v, refused %v", after, before, e.d.Session.MAC.Refused)
-				}
-			})
-			t.Run(name+"never answered", func(t *testing.T) {
-				e := device(t)
-				var after []uint32
-				for range 100 {
-					if len(e.uplink()) > 0 {
-						after = append(after, e.fCnt)
-					}
-				}
-				if got := fmt.Sprint(after); got != "[1 2 4 8 16 32]" {
-					t.Errorf("asked after uplinks %s", got)
-				}
-			})
-			t.Run(name+"answer lost", func(t *testing.T) {
-				e := device(t)
-				e.uplink()
-				e.fCnt++ // the uplink with the answer
-				if got := hexOf(e.uplink()); got != tt.request {
-					t.Fatalf("asked %s, want %s", got, tt.request)
-				}
-				e.answers = tt.answer
-				e.quietFor(30)
-				if !tt.took(e.d.Session) {
-					t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
-				}
-			})
-			t.Run(name+"nobody has asked", func(t *testing.T) {
-				e := device(t)
-				params, state := e.d.Session.Parameters, e.d.Session.MAC
-				e.answers = tt.answer
-				e.uplink()
-				if m := e.d.Session.MAC; e.d.Session.Parameters != params || m != nil && state != nil && m.Status != state.Status {
-					t.Errorf("%+v, %+v", e.d.Session.Parameters, m)
-				}
-			})
+			for _, course := range []struct {
+				name string
+				run  func(*testing.T, *endDevice)
+			}{
+				{"accepted", tt.accepted},
+				{"refused", tt.refused},
+				{"never answered", tt.neverAnswered},
+				{"answer lost", tt.answerLost},
+				{"not asked", tt.notAsked},
+			} {
+				t.Run(fmt.Sprintf("%s, %v, %s", tt.name, version, course.name), func(t *testing.T) {
+					course.run(t, settledDevice(t, tt.plan, version, tt.want))
+				})
+			}
 		}
 	}
 }
