@@ -43,7 +43,25 @@ func TestExport(t *testing.T) {
 		t.Errorf("%d devices:\n%s", len(entries), got)
 	}
 
-	d := entries[0].Device
+	checkExported(t, entries[0].Device)
+	abp := entries[1].Device
+	if abp.SupportsJoin || abp.Session.Heard || abp.Session.DevAddr.String() != "00ABCDE1" || abp.Session.Parameters.RX1Delay != 1 || abp.Session.Parameters.RX2DataRate != 0 {
+		t.Errorf("dev-abp %+v", abp.Session)
+	}
+	if v11 := entries[2].Device; v11.Version != session.V1_1 || v11.RootKeys.NwkKey.IsZero() || v11.Session != nil {
+		t.Errorf("dev11 %+v", v11)
+	}
+	if lmn := entries[5].Device; lmn.Version != session.V1_0_4 || lmn.LastDevNonce != 100 || lmn.LastJoinNonce != 3 || lmn.Session.FCntUp != 5 {
+		t.Errorf("dev-lmn %+v", lmn)
+	}
+	if cay := entries[6].Device; !cay.Settings.ResetsFCnt || cay.Formatters.Up != "FORMATTER_CAYENNELPP" {
+		t.Errorf("dev-cay %+v", cay.Settings)
+	}
+}
+
+// checkExported checks dev1 of the export: an OTAA device with a session.
+func checkExported(t *testing.T, d *session.Device) {
+	t.Helper()
 	if d.Version != session.V1_0_3 || d.Plan != "EU_863_870_TTN" || !d.SupportsJoin || d.DevEUI.String() != "70B3D57ED0000001" || !d.HasJoinEUI {
 		t.Errorf("dev1 %+v", d)
 	}
@@ -66,20 +84,6 @@ func TestExport(t *testing.T) {
 	}
 	if c := p.Channels[3]; c != (session.Channel{UplinkFrequency: 867_100_000, DownlinkFrequency: 867_100_000, MaxDataRate: 5, Enabled: true}) {
 		t.Errorf("dev1 channel 3 %+v", c)
-	}
-
-	abp := entries[1].Device
-	if abp.SupportsJoin || abp.Session.Heard || abp.Session.DevAddr.String() != "00ABCDE1" || abp.Session.Parameters.RX1Delay != 1 || abp.Session.Parameters.RX2DataRate != 0 {
-		t.Errorf("dev-abp %+v", abp.Session)
-	}
-	if v11 := entries[2].Device; v11.Version != session.V1_1 || v11.RootKeys.NwkKey.IsZero() || v11.Session != nil {
-		t.Errorf("dev11 %+v", v11)
-	}
-	if lmn := entries[5].Device; lmn.Version != session.V1_0_4 || lmn.LastDevNonce != 100 || lmn.LastJoinNonce != 3 || lmn.Session.FCntUp != 5 {
-		t.Errorf("dev-lmn %+v", lmn)
-	}
-	if cay := entries[6].Device; !cay.Settings.ResetsFCnt || cay.Formatters.Up != "FORMATTER_CAYENNELPP" {
-		t.Errorf("dev-cay %+v", cay.Settings)
 	}
 }
 
