@@ -61,7 +61,8 @@ func TestPahoMQTT3(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	c.Disconnect(100)
-	wrong := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://" + s.addr).SetUsername("app1").SetPassword("wrong").SetConnectRetry(false))
+	wrong := paho3.NewClient(paho3.NewClientOptions().AddBroker("tcp://" + s.addr).
+		SetUsername("app1").SetPassword("wrong").SetConnectRetry(false))
 	if token := wrong.Connect(); !token.WaitTimeout(patience) || token.Error() == nil {
 		t.Error("a wrong password is taken")
 	}
@@ -158,7 +159,9 @@ func TestPahoMQTT5(t *testing.T) {
 		}
 		c.expect(ctx, 0, 200, qos)
 	}
-	if _, err := c.Publish(ctx, &paho5.Publish{Topic: "v3/app1/devices/dev1/down/replace", QoS: 1, Payload: []byte("{}")}); err != nil {
+	if _, err := c.Publish(ctx, &paho5.Publish{
+		Topic: "v3/app1/devices/dev1/down/replace", QoS: 1, Payload: []byte("{}"),
+	}); err != nil {
 		t.Error(err)
 	}
 	if p := <-s.pushes; !p.Replace {

@@ -87,7 +87,8 @@ func TestDisconnectLeavesNothing(t *testing.T) {
 		}
 		n := s.Disconnect(func(l access.Login) bool { return l.KeyID == id })
 		if clients := s.Stats().Clients; clients != 0 || s.session("app1/kept") != nil {
-			t.Fatalf("round %d: %d ended; %d clients and the session %v are left", round, n, clients, s.session("app1/kept") != nil)
+			t.Fatalf("round %d: %d ended; %d clients and the session %v are left", round, n, clients,
+				s.session("app1/kept") != nil)
 		}
 	}
 }

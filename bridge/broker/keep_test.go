@@ -152,9 +152,11 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				in := &inbound{raw: r}
 				for i := 1; i < 7; i++ {
 					pk, again := in.next(), i == 1
-					if string(pk.Payload) != fmt.Sprint(i) || pk.TopicName != upTopic || pk.FixedHeader.Qos != qos || pk.FixedHeader.Dup != again ||
+					if string(pk.Payload) != fmt.Sprint(i) || pk.TopicName != upTopic || pk.FixedHeader.Qos != qos ||
+						pk.FixedHeader.Dup != again ||
 						again && pk.PacketID != second.PacketID || !again && pk.PacketID < aheadOfIDs {
-						t.Errorf("message %d: %s %q, packet id %d, again %v", i, pk.TopicName, pk.Payload, pk.PacketID, pk.FixedHeader.Dup)
+						t.Errorf("message %d: %s %q, packet id %d, again %v", i, pk.TopicName, pk.Payload, pk.PacketID,
+							pk.FixedHeader.Dup)
 					}
 				}
 				if qos == 2 && (len(in.released) == 0 || in.released[0] != first.PacketID) {
@@ -164,7 +166,11 @@ func TestSessionsOutliveRestart(t *testing.T) {
 				if pk := in.next(); string(pk.Payload) != "7" {
 					t.Errorf("got %q, want 7", pk.Payload)
 				}
-				after.eventually("what is acknowledged is forgotten", func() bool { after.look(); n, _ := cut.has(sessions.KindMessage); return n == 0 || qos == 2 && n <= 1 })
+				after.eventually("what is acknowledged is forgotten", func() bool {
+					after.look()
+					n, _ := cut.has(sessions.KindMessage)
+					return n == 0 || qos == 2 && n <= 1
+				})
 			})
 		}
 	}
@@ -230,7 +236,10 @@ func TestKeepingWritesLittle(t *testing.T) {
 	s := d.keeping(t, nil, Limits{})
 	r, _ := s.again(4, "dev", s.key1)
 	r.subscribe(1, "#")
-	s.eventually("the subscription is there", func() bool { x, _, _ := s.session("app1/dev").snapshot(); return len(x.Subscriptions) == 1 })
+	s.eventually("the subscription is there", func() bool {
+		x, _, _ := s.session("app1/dev").snapshot()
+		return len(x.Subscriptions) == 1
+	})
 	if _, err := s.keepNow(); !errors.Is(err, d.err) {
 		t.Errorf("on a full disk: %v", err)
 	}

@@ -110,13 +110,26 @@ func TestRefusals(t *testing.T) {
 		{"key of another application", b.login("app2", b.key1), "0 key_of_another_application 127.0.0.1 app2 dev "},
 		{"expired", b.login("app1", expired), "0 expired 127.0.0.1 app1 dev "},
 		{"revoked", b.login("app1", revoked), "0 revoked 127.0.0.1 app1 dev "},
-		{"a long user name", b.login(strings.Repeat("x", 4000), "secret"), "0 unknown_application 127.0.0.1 " + strings.Repeat("x", 40) + " dev "},
+		{"a long user name", b.login(strings.Repeat("x", 4000), "secret"), "0 unknown_application 127.0.0.1 " +
+			strings.Repeat("x", 40) + " dev "},
 		{"publish, no right", b.publish(b.readOnly, pushTopic), "1 no_right 127.0.0.1 app1 dev " + pushTopic},
-		{"publish to another application", b.publish(b.key1, "v3/app2/devices/d/down/push"), "1 no_topic_of_a_push 127.0.0.1 app1 dev v3/app2/devices/d/down/push"},
-		{"subscribe to another application", b.subscribe(b.key1, "v3/app2/#"), "2 not_of_the_application 127.0.0.1 app1 dev v3/app2/#"},
+		{
+			"publish to another application", b.publish(b.key1, "v3/app2/devices/d/down/push"),
+			"1 no_topic_of_a_push 127.0.0.1 app1 dev v3/app2/devices/d/down/push",
+		},
+		{
+			"subscribe to another application", b.subscribe(b.key1, "v3/app2/#"),
+			"2 not_of_the_application 127.0.0.1 app1 dev v3/app2/#",
+		},
 		{"subscribe, no right", b.subscribe(b.writeOnly, "#"), "2 no_right 127.0.0.1 app1 dev #"},
-		{"too long a filter", b.subscribe(b.key1, "v3"+strings.Repeat("/", 30)), "2 filter_too_long 127.0.0.1 app1 dev v3" + strings.Repeat("/", 30)},
-		{"too many", b.subscribe(b.key1, "v3/app1/a", "v3/app1/b", "v3/app1/c"), "2 too_many_subscriptions 127.0.0.1 app1 dev v3/app1/c"},
+		{
+			"too long a filter", b.subscribe(b.key1, "v3"+strings.Repeat("/", 30)),
+			"2 filter_too_long 127.0.0.1 app1 dev v3" + strings.Repeat("/", 30),
+		},
+		{
+			"too many", b.subscribe(b.key1, "v3/app1/a", "v3/app1/b", "v3/app1/c"),
+			"2 too_many_subscriptions 127.0.0.1 app1 dev v3/app1/c",
+		},
 		{"a good push", b.publish(b.key1, pushTopic), ""},
 		{"a good subscription", b.subscribe(b.key1, "#"), ""},
 	} {

@@ -81,10 +81,14 @@ var pushRefusals = []struct {
 			"dev1 failed xxxxxxxxxxxxxxxx: application_downlink_too_long 243 242",
 		},
 	},
-	{"expired", "dev1", nil, []session.Item{item("a", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: past} })}, nil, []string{"dev1 failed a: downlink_expired"}},
+	{"expired", "dev1", nil, []session.Item{item("a", func(it *session.Item) {
+		it.ClassBC = &session.ClassBC{AbsoluteTime: past}
+	})}, nil, []string{"dev1 failed a: downlink_expired"}},
 	{
 		"class B and C", "dev1", nil,
-		[]session.Item{item("a", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: past.Add(2 * time.Hour)} })},
+		[]session.Item{item("a", func(it *session.Item) {
+			it.ClassBC = &session.ClassBC{AbsoluteTime: past.Add(2 * time.Hour)}
+		})},
 		nil,
 		[]string{"dev1 failed a: not_served class_b_c is for devices of Class C, and this one is not registered for it"},
 	},

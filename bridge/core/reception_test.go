@@ -71,7 +71,8 @@ var lateCopies = []struct {
 		want: []string{lateOne},
 	},
 	{
-		name: "4.8 s, better, with too little lead", rx1: 5, late: 4800 * ms, signal: -60, slow: true, want: []string{lateOne},
+		name: "4.8 s, better, with too little lead", rx1: 5, late: 4800 * ms, signal: -60, slow: true,
+		want: []string{lateOne},
 	},
 	{name: "when RX1 is decided", rx1: 5, late: 4900 * ms, signal: -60, want: []string{lateOne}},
 	{

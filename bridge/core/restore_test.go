@@ -148,13 +148,18 @@ var restoreCases = map[string]struct {
 	skipped int
 	damaged bool
 }{
-	"nothing was done":      {nil, (*watched).folder, 0, false},
-	"a downlink":            {func(w *watched, _ *store.Backup) { w.talk(abp("abp1", 1).Session) }, (*watched).folder, 0, false},
-	"a join":                {func(w *watched, _ *store.Backup) { w.join("new1") }, (*watched).folder, 0, false},
-	"restored once before":  {restoreAndUse, (*watched).folder, 0, false},
-	"restored twice before": {func(w *watched, b *store.Backup) { restoreAndUse(w, b); restoreAndUse(w, b) }, (*watched).folder, 0, false},
-	"9000 downlinks":        {func(w *watched, _ *store.Backup) { w.many("abp1", 9000) }, (*watched).folder, 0, false},
-	"20000 downlinks":       {func(w *watched, _ *store.Backup) { w.many("abp1", 20_000) }, (*watched).folder, 0, false},
+	"nothing was done": {nil, (*watched).folder, 0, false},
+	"a downlink": {func(w *watched, _ *store.Backup) {
+		w.talk(abp("abp1", 1).Session)
+	}, (*watched).folder, 0, false},
+	"a join":               {func(w *watched, _ *store.Backup) { w.join("new1") }, (*watched).folder, 0, false},
+	"restored once before": {restoreAndUse, (*watched).folder, 0, false},
+	"restored twice before": {func(w *watched, b *store.Backup) {
+		restoreAndUse(w, b)
+		restoreAndUse(w, b)
+	}, (*watched).folder, 0, false},
+	"9000 downlinks":  {func(w *watched, _ *store.Backup) { w.many("abp1", 9000) }, (*watched).folder, 0, false},
+	"20000 downlinks": {func(w *watched, _ *store.Backup) { w.many("abp1", 20_000) }, (*watched).folder, 0, false},
 	"other keys": {
 		func(w *watched, _ *store.Backup) { w.many("abp1", 9000); w.put(otherKeys(), true) }, (*watched).folder, 0,
 		false,

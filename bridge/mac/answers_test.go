@@ -108,7 +108,10 @@ func neverHeard(t *testing.T, e *endDevice, send, want []byte) {
 // RejoinParamSetupAns without the bit of the time: the device keeps to the count alone.
 func TestRejoinParamSetupInPart(t *testing.T) {
 	e := settledDevice(t, "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
-		d.Session.MAC = &macstate.State{Masked: true, Wish: &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}}
+		d.Session.MAC = &macstate.State{Masked: true, Wish: &macstate.Wish{
+			RejoinTime:  ptr(uint8(5)),
+			RejoinCount: ptr(uint8(6)),
+		}}
 	})
 	e.uplink()
 	e.answers = []byte{15, 0}

@@ -28,7 +28,10 @@ func abp(name string, n byte, version Version, last int64) *Device {
 
 func uplink(t testing.TB, d *Device, fCnt uint32, text ...string) *frame.Data {
 	t.Helper()
-	f := frame.Data{MType: frame.UnconfirmedUp, DevAddr: d.Session.DevAddr, HasFPort: true, FPort: 1, FRMPayload: []byte(strings.Join(append(text, "x"), ""))}
+	f := frame.Data{
+		MType: frame.UnconfirmedUp, DevAddr: d.Session.DevAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte(strings.Join(append(text, "x"), "")),
+	}
 	phy, err := frame.BuildUplink(f, fCnt, d.Session.Keys)
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +229,8 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("the same id: %v, want ErrExists", err)
 	}
 	join := &Device{
-		ID: ID{"app1", "otaa"}, Version: V1_0_3, SupportsJoin: true, DevEUI: radio.EUI64{1}, HasJoinEUI: true, RootKeys: frame.RootKeys{AppKey: frame.Key{1}},
+		ID: ID{"app1", "otaa"}, Version: V1_0_3, SupportsJoin: true, DevEUI: radio.EUI64{1}, HasJoinEUI: true,
+		RootKeys: frame.RootKeys{AppKey: frame.Key{1}},
 	}
 	if err := r.Add(join); err != nil {
 		t.Fatal(err)
@@ -398,7 +402,8 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v comes back as %v", v, got)
 		}
 	}
-	if ParseVersion("1.0.0") != V1_0_0 || ParseVersion("1.1.0") != V1_1 || ParseVersion("1.2") != VersionUnknown || ParseVersion("") != VersionUnknown {
+	if ParseVersion("1.0.0") != V1_0_0 || ParseVersion("1.1.0") != V1_1 || ParseVersion("1.2") != VersionUnknown ||
+		ParseVersion("") != VersionUnknown {
 		t.Error("ParseVersion")
 	}
 }

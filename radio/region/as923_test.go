@@ -80,14 +80,16 @@ func TestAS923RX1(t *testing.T) {
 				w, err := p.RX1(f, uint8(dr), uint8(offset))
 				switch {
 				case free != limited && !errors.Is(err, ErrDataRate):
-					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate, as the device's dwell time is unknown", id, dr, offset, w, err)
+					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate, as the device's dwell time is unknown", id, dr,
+						offset, w, err)
 				case free == limited && (err != nil || w != Window{f, free}):
 					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want DR%d", id, dr, offset, w, err, free)
 				}
 				if w, err := p.Told(DwellLimits{}).RX1(f, uint8(dr), uint8(offset)); err != nil || w != (Window{f, free}) {
 					t.Errorf("%s: RX1 of DR%d offset %d without limit is %+v, %v; want DR%d", id, dr, offset, w, err, free)
 				}
-				if w, err := p.Told(DwellLimits{Downlink: true}).RX1(f, uint8(dr), uint8(offset)); err != nil || w != (Window{f, limited}) {
+				if w, err := p.Told(DwellLimits{Downlink: true}).RX1(f, uint8(dr), uint8(offset)); err != nil ||
+					w != (Window{f, limited}) {
 					t.Errorf("%s: RX1 of DR%d offset %d with limit is %+v, %v; want DR%d", id, dr, offset, w, err, limited)
 				}
 			}
@@ -155,7 +157,8 @@ var as923Plans = []struct {
 func TestAS923Plans(t *testing.T) {
 	for _, tt := range as923Plans {
 		p := lookup(t, tt.id)
-		if got := p.Channels(); len(got) != tt.channels || got[0] != (Channel{Frequency: tt.rx2, MaxDR: 5}) || got[1] != (Channel{Frequency: tt.rx2 + 200_000, MaxDR: 5}) {
+		if got := p.Channels(); len(got) != tt.channels || got[0] != (Channel{Frequency: tt.rx2, MaxDR: 5}) ||
+			got[1] != (Channel{Frequency: tt.rx2 + 200_000, MaxDR: 5}) {
 			t.Errorf("%s: channels are %+v; want %d, from RX2's frequency on", tt.id, got, tt.channels)
 		}
 		if l := p.CFList(); !slices.Equal(l.Frequencies, tt.cfList) || l.Masks != nil {
@@ -172,7 +175,8 @@ func TestAS923Plans(t *testing.T) {
 			longest = 400 * time.Millisecond
 		}
 		if p.DwellLimits() != tt.dwell || p.DwellTime() != longest || !p.TxParamSetup() {
-			t.Errorf("%s: limits %+v, downlinks %v, TxParamSetup %t; want %+v", tt.id, p.DwellLimits(), p.DwellTime(), p.TxParamSetup(), tt.dwell)
+			t.Errorf("%s: limits %+v, downlinks %v, TxParamSetup %t; want %+v", tt.id, p.DwellLimits(), p.DwellTime(),
+				p.TxParamSetup(), tt.dwell)
 		}
 	}
 }

@@ -103,7 +103,15 @@ func TestFixedUplinkChannel(t *testing.T) {
 		for _, no := range []struct {
 			f  radio.Frequency
 			dr uint8
-		}{{tt.f, tt.dr}, {tt.f + 700_000, 0}, {tt.f + 700_000, tt.dr + 1}, {tt.f - 200_000, 0}, {tt.f + 1, 0}, {923_300_000 + 1, 0}, {0, 0}} {
+		}{
+			{tt.f, tt.dr},
+			{tt.f + 700_000, 0},
+			{tt.f + 700_000, tt.dr + 1},
+			{tt.f - 200_000, 0},
+			{tt.f + 1, 0},
+			{923_300_000 + 1, 0},
+			{0, 0},
+		} {
 			if n, err := p.UplinkChannel(no.f, no.dr); !errors.Is(err, ErrFrequency) {
 				t.Errorf("%s: %v DR%d is channel %d, %v; want ErrFrequency", tt.id, no.f, no.dr, n, err)
 			}
@@ -322,7 +330,8 @@ func TestFixedDwell(t *testing.T) {
 	for _, tt := range tests {
 		p := lookup(t, tt.id)
 		if p.DwellLimits() != tt.want || p.TxParamSetup() != tt.setup || p.DwellTime() != 0 {
-			t.Errorf("%s: limits %+v, TxParamSetup %t, downlinks %v; want %+v, %t, none", tt.id, p.DwellLimits(), p.TxParamSetup(), p.DwellTime(), tt.want, tt.setup)
+			t.Errorf("%s: limits %+v, TxParamSetup %t, downlinks %v; want %+v, %t, none", tt.id, p.DwellLimits(),
+				p.TxParamSetup(), p.DwellTime(), tt.want, tt.setup)
 		}
 	}
 	us, au := lookup(t, "US_902_928_FSB_2"), lookup(t, "AU_915_928_FSB_2")
