@@ -40,18 +40,19 @@ func (a *Admin) CallAs(
 	if err != nil {
 		return fmt.Errorf("admin: %s: %w", op, err)
 	}
-	if err := permit(who, op, raw); err != nil {
+	if err := a.permit(who, op, raw); err != nil {
 		return err
 	}
 	return a.Call(ctx, op, json.RawMessage(raw), each)
 }
 
 // permit returns why who may not carry out an operation, or nil.
-func permit(who access.Login, op string, args json.RawMessage) error {
-	need, ok := RightOf(op)
+func (a *Admin) permit(who access.Login, op string, args json.RawMessage) error {
+	found, ok := a.find(op)
 	if !ok {
 		return fmt.Errorf("%w: %.40q", ErrOperation, op)
 	}
+	need := found.right
 	if !who.Rights.Has(need.Rights) {
 		return fmt.Errorf("%w: %s needs %s", ErrRights, op, need.Rights)
 	}

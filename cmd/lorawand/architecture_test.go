@@ -80,10 +80,11 @@ var arrows = map[string]string{
 	"bridge/admin/airtime":  "radio bridge bridge/schedule",
 	"bridge/admin/conns":    "",
 	"bridge/admin/registry": "radio/frame bridge/session bridge/v3/enddevice",
+	"bridge/admin/metrics":  "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
 		"bridge/admin/registry " +
 		"bridge/broker bridge/event bridge/session bridge/state bridge/v3",
-	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns " +
+	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/metrics " +
 		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
