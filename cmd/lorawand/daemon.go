@@ -195,6 +195,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	if err = d.openAPI(c, a); err != nil {
 		return err
 	}
+	d.mountPage(a)
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
 }

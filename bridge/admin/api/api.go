@@ -39,7 +39,12 @@ type API struct {
 	streams  chan struct{}
 	stop     context.Context // ends when Run does
 	stopped  context.CancelFunc
+	page     http.Handler // of what is no route; nil: nothing
 }
+
+// Mount has a web page answer what is not below the prefix of the API. It is called
+// before Run.
+func (a *API) Mount(page http.Handler) { a.page = page }
 
 // Listen opens the socket. Run does the work.
 func Listen(o Options) (*API, error) {

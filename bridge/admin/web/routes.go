@@ -1,0 +1,49 @@
+//go:build !small
+
+package web
+
+import "net/http"
+
+// route is an entry of the table. A name that ends in "/" is followed by a parameter.
+type route struct {
+	method string
+	name   string
+	open   bool // also for who has not logged in
+	handle func(c *call, param string) error
+}
+
+// routes is the table of all.
+var routes []route
+
+func init() { // the handlers refer to the table by find
+	routes = []route{
+		{http.MethodGet, "session", true, (*call).tellSession},
+		{http.MethodPost, "login", true, (*call).login},
+		{http.MethodPost, "logout", false, (*call).logout},
+	}
+}
+
+// find returns the route of a request, and its parameter.
+func find(method, name string) (*route, string, error) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	known := false
+	for i := range routes {
+		r := &routes[i]
+		param := ""
+		if n := len(r.name); r.name[n-1] == '/' && len(name) > n && name[:n] == r.name {
+			param = name[n:]
+		} else if r.name != name {
+			continue
+		}
+		if r.method == method {
+			return r, param, nil
+		}
+		known = true
+	}
+	if known {
+		return nil, "", errMethod
+	}
+	return nil, "", errNotFound
+}
