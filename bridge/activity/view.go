@@ -103,6 +103,7 @@ type Uplink struct {
 	Frequency  radio.Frequency `json:"frequency,omitempty"` // Hz
 	Airtime    string          `json:"consumed_airtime,omitempty"`
 	Gateways   []Heard         `json:"gateways"` // the best first
+	Normalized json.RawMessage `json:"-"`        // normalized_payload
 	// LossRate is the share of the last 20 frames that did not come, as their counters say.
 	LossRate float64 `json:"packet_error_rate"`
 }
@@ -175,6 +176,7 @@ type message struct {
 		FRMPayload []byte          `json:"frm_payload"`
 		Decoded    json.RawMessage `json:"decoded_payload"`
 		Warnings   []string        `json:"decoded_payload_warnings"`
+		Normalized json.RawMessage `json:"normalized_payload"`
 		Metadata   []struct {
 			Gateway struct {
 				ID string `json:"gateway_id"`
@@ -201,6 +203,16 @@ type message struct {
 	} `json:"uplink_message"`
 }
 
+// UplinksLastHour returns how many uplinks were published in the hour before now.
+func (l *Log) UplinksLastHour(now radio.HostTime) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hour.Count(now)
+}
+
+// Read reads an "up" that this program has published; nil: it cannot be read.
+func (m *Message) Read(now radio.HostTime) *Uplink { return uplinkOf(m.Payload, age(now, m.At)) }
+
 // uplinkOf reads an "up", which this program has written itself.
 func uplinkOf(payload []byte, seconds float64) *Uplink {
 	var m message
@@ -210,7 +222,8 @@ func uplinkOf(payload []byte, seconds float64) *Uplink {
 	u := &Uplink{
 		Age: seconds, ReceivedAt: m.Up.ReceivedAt, FCnt: m.Up.FCnt, FPort: m.Up.FPort, Confirmed: m.Up.Confirmed,
 		FRMPayload: m.Up.FRMPayload, Text: readable(m.Up.FRMPayload), Decoded: m.Up.Decoded, Warnings: m.Up.Warnings,
-		Frequency: m.Up.Settings.Frequency, Airtime: m.Up.Airtime, LossRate: m.Up.LossRate, Gateways: []Heard{},
+		Normalized: m.Up.Normalized,
+		Frequency:  m.Up.Settings.Frequency, Airtime: m.Up.Airtime, LossRate: m.Up.LossRate, Gateways: []Heard{},
 	}
 	for _, r := range m.Up.Metadata {
 		u.Gateways = append(u.Gateways, Heard{r.Gateway.ID, r.RSSI, r.SNR})
