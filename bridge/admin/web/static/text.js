@@ -15,8 +15,12 @@ export function num(v, digits = 0) {
   return rest ? `${grouped}.${rest}` : grouped;
 }
 
-/** As many digits as a value has, and at most 3. */
-export const digitsOf = (v) => Math.min(3, (String(v).split('.')[1] ?? '').length);
+/** As many digits as a value has, and at most 4 that say something. */
+export function digitsOf(v) {
+  const size = Math.abs(v);
+  const most = size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3;
+  return Math.min(most, (String(v).split('.')[1] ?? '').length);
+}
 
 export const plural = (n, one, many = `${one}s`) => `${num(n)} ${n === 1 ? one : many}`;
 

@@ -3,7 +3,7 @@ import {html, nothing, icon, field, fault, select} from '../ui.js';
 import {S, redraw, say} from '../state.js';
 import {cleanHex, isHex} from '../text.js';
 import {op} from '../api.js';
-import {plansFor} from './plans.js';
+import {planOptions} from './plans.js';
 
 // TR005 "LoRaWAN Device Identification QR Codes", section 3.
 const QR = /^LW:D0:([0-9A-F]{16}):([0-9A-F]{16}):[0-9A-F]{8}(:.*)?$/i;
@@ -149,7 +149,7 @@ function source() {
 
 function extra() {
   const v = form.v;
-  const plans = [['', 'the default of this gateway'], ...plansFor()];
+  const plans = [['', 'the default of this gateway'], ...planOptions()];
   return html`<details>
     <summary>More: version, plan, class</summary>
     <div class="g2">

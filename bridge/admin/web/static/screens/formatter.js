@@ -126,7 +126,7 @@ async function save(app, id) {
 
 /** Tries what is written on the frames at hand and on bytes of one's own. */
 async function run(d, frames) {
-  const own = edit.pick === 'own';
+  const own = picked(frames) === 'own';
   const inputs = own ? [{port: edit.port, payload: cleanHex(edit.own)}] : frames;
   if (own && !isHex(inputs[0].payload)) {
     edit.error = 'Pairs of the digits 0 to 9 and A to F are needed.';
@@ -192,6 +192,9 @@ function editCard(d, frames) {
   </section>`;
 }
 
+/** Which frame is tried: without one there are only bytes of one's own. */
+const picked = (frames) => (frames.length ? edit.pick : 'own');
+
 const shownResult = () => edit.results?.[edit.pick === 'own' ? 0 : edit.pick];
 
 function good(r) {
@@ -234,7 +237,7 @@ function picker(d, frames) {
     if (edit.pick === 'own') edit.results = null;
     redraw();
   };
-  return field('With', select([...options, ['own', 'bytes of my own']], edit.pick, choose, {name: 'frame'}));
+  return field('With', select([...options, ['own', 'bytes of my own']], picked(frames), choose, {name: 'frame'}));
 }
 
 function ownBytes() {
@@ -253,8 +256,7 @@ function testCard(d, frames) {
       <h2>Test</h2>
       <p class="muted">It can be tried when the application has a device.</p>
     </section>`;
-  if (!frames.length) edit.pick = 'own';
-  const u = frames[edit.pick];
+  const u = frames[picked(frames)];
   const r = shownResult();
   return html`<section class="card">
     <h2>Test</h2>

@@ -17,8 +17,7 @@ import {
 } from '../ui.js';
 import {S, redraw} from '../state.js';
 import {cleanHex, isHex, num, plural, safe} from '../text.js';
-import {extra} from '../api.js';
-import {planPicker} from './plans.js';
+import {loadPlans, planPicker} from './plans.js';
 
 const HOUR = 3600; // s
 
@@ -142,12 +141,6 @@ export function gatewayLines(id, plan) {
   return `[[gateway]]\neui = "${id.toLowerCase()}"\n${plan ? `frequency_plan = "${plan}"\n` : ''}`;
 }
 
-export function loadPlans() {
-  const answer = extra('plans');
-  S.plans = (answer?.plans ?? []).map((p) => ({...p, band: p.band_id, countries: p.country_codes ?? []}));
-  return answer?.plan;
-}
-
 export const reloadCommands = () =>
   html`<p>Then have lorawand read it again; nothing stops meanwhile:</p>
     ${block('/etc/init.d/lorawand reload        # OpenWrt\nsystemctl reload lorawand          # systemd', 'Command')}`;
@@ -158,6 +151,10 @@ export function addGateway({query}) {
     Object.assign(form, {key: query.toString(), eui: cleanHex(query.get('eui') ?? '')});
   const known = S.gateways.find((g) => g.eui.toUpperCase() === form.eui);
   const good = isHex(form.eui, 16);
+  const choose = (plan, country) => {
+    Object.assign(form, {plan, country});
+    redraw();
+  };
   const typed = (e) => {
     form.eui = cleanHex(e.target.value);
     redraw();
@@ -178,10 +175,7 @@ export function addGateway({query}) {
         />
         <span class="hint">gateway_ID in its packet forwarder.</span>
       </label>
-      ${planPicker(form, (plan, country) => {
-        Object.assign(form, {plan, country});
-        redraw();
-      })}
+      ${planPicker(form, choose)}
       <h3>Put these lines into the configuration</h3>
       ${
         good

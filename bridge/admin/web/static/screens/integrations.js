@@ -85,8 +85,13 @@ const CLIENTS = [
     label: 'Application',
     cell: (c) => html`${safe(c.user)}<span class="sub">${c.key ? `key "${safe(c.key)}"` : nothing}</span>`,
   },
-  {label: 'State', cell: (c) => (c.connected ? state('ok', 'connected') : state('idle', 'away'))},
-  {label: 'Waiting', num: true, cell: (c) => num(c.waiting)},
+  {
+    label: 'State',
+    cell: (c) =>
+      html`${c.connected ? state('ok', 'connected') : state('idle', 'away')}<span class="sub"
+          >since ${when(c.since)}</span
+        >`,
+  },
   {
     label: 'Lost',
     num: true,
@@ -95,7 +100,6 @@ const CLIENTS = [
         ? html`<span title="It reads too slowly: the oldest went.">${state('warn', num(c.dropped))}</span>`
         : '0',
   },
-  {label: 'Since', num: true, cell: (c) => when(c.since)},
 ];
 
 const FAILED = [

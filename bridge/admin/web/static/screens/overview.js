@@ -20,7 +20,7 @@ export function value(v) {
 
 /** The last values of a device in a row of a table; brief is without their names. */
 export function lastValues(d, brief) {
-  if (d.state === 'refused') return html`<span class="muted">${safe(d.stateText)}</span>`;
+  if (d.state === 'refused') return html`<span class="muted">${safe(brief ? d.join?.reason : d.stateText)}</span>`;
   if (!d.last) return html`<span class="muted">Nothing heard yet</span>`;
   const all = valuesOf(d.last).filter((v) => !/^battery/.test(v.key));
   if (!all.length) return undecoded(d, brief);

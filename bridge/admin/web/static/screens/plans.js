@@ -2,6 +2,7 @@
 import {html, emptyBox} from '../ui.js';
 import {S, redraw} from '../state.js';
 import {safe} from '../text.js';
+import {extra} from '../api.js';
 
 const names = new Intl.DisplayNames(['en'], {type: 'region', fallback: 'code'});
 
@@ -14,8 +15,18 @@ export function countryName(country) {
   }
 }
 
-/** All plans for a select, those of The Things Network first. */
-export const plansFor = () => S.plans.map((p) => [p.id, `${p.id} (${p.region})`]);
+/** Fetches the plans into S, and answers the default one of this daemon; undefined until it is there. */
+export function loadPlans() {
+  const answer = extra('plans');
+  if (answer?.plans) S.plans = answer.plans.map((p) => ({...p, band: p.band_id, countries: p.country_codes ?? []}));
+  return answer?.plan;
+}
+
+/** All plans for a select. */
+export function planOptions() {
+  loadPlans();
+  return S.plans.map((p) => [p.id, `${p.id} (${p.region})`]);
+}
 
 const search = {text: ''};
 

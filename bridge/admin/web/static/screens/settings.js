@@ -3,7 +3,7 @@ import {html, nothing, icon, ask, fault, field, saveFile, select} from '../ui.js
 import {redraw, say} from '../state.js';
 import {cleanHex, isHex, plural, safe} from '../text.js';
 import {op, refresh} from '../api.js';
-import {plansFor} from './plans.js';
+import {planOptions} from './plans.js';
 
 const forms = new Map();
 
@@ -115,7 +115,7 @@ function settingsForm(d) {
       ${field('DevEUI', input(d, 'dev_eui', d.devEUI))} ${field('JoinEUI', input(d, 'join_eui', d.joinEUI))}
     </div>
     ${d.activation === 'OTAA' ? appKey(d) : nothing}
-    ${field('Frequency plan', select(plansFor(), f.fields.frequency_plan_id ?? d.plan, set(d, 'frequency_plan_id')))}
+    ${field('Frequency plan', select(planOptions(), f.fields.frequency_plan_id ?? d.plan, set(d, 'frequency_plan_id')))}
     <p class="small muted">
       LoRaWAN ${safe(d.version)}, Class ${safe(d.cls)}, ${safe(d.activation)}.
       <a href="#/formatters/${encodeURIComponent(d.app)}/${encodeURIComponent(d.id)}">Payload formatter</a>

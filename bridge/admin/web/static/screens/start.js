@@ -2,9 +2,9 @@
 import {html, nothing, icon, block, emptyBox, eui, facts, field, fault, name, repeat, waiting, when} from '../ui.js';
 import {S, redraw} from '../state.js';
 import {num, plural, safe} from '../text.js';
-import {forwarderSettings, gatewayLines, loadPlans, openUDP, reloadCommands} from './gateways.js';
+import {forwarderSettings, gatewayLines, openUDP, reloadCommands} from './gateways.js';
 import {keyFacts, keyPanel, makeKey} from './integrations.js';
-import {planPicker} from './plans.js';
+import {loadPlans, planPicker} from './plans.js';
 
 const run = {step: 1, plan: '', country: '', form: {app: 'app1', name: 'Node-RED', rights: ''}, made: null, error: ''};
 
