@@ -32,7 +32,21 @@ func (d *daemon) mountPage(a *admin.Admin) {
 	}
 	page := web.New(web.Options{
 		Admin: a, Bridge: d.bridge, Keys: d.state.Keys, Passwords: web.NewPasswords(a, d.store), Calendar: d.calendar,
-		Used:   func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		Used:     func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		Resolver: d.resolver, Formatters: d.formatters, Free: func() (int64, bool) { return freeFor(d.config.Store.Path) },
+		About: web.About{
+			Plan: d.config.Network.DefaultFrequencyPlan, Store: d.config.Store.Path, CommitInterval: d.config.Store.CommitInterval.D(),
+			Addresses: web.Addresses{
+				MQTT: first(d.config.MQTT.Listen), MQTTTLS: first(d.config.MQTT.TLSListen), UDP: d.config.UDP.Listen,
+				API: d.config.HTTP.APIListen,
+			},
+		},
+		Log: func() (lines []web.LogLine) {
+			for _, l := range tailOf(d.log) {
+				lines = append(lines, web.LogLine(l))
+			}
+			return lines
+		},
 		Logger: d.log,
 	})
 	if d.api != nil {
@@ -41,6 +55,15 @@ func (d *daemon) mountPage(a *admin.Admin) {
 	if d.http != nil {
 		d.http.Mount(page)
 	}
+}
+
+// freeFor returns the space that a folder has left.
+func freeFor(folder string) (int64, bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(folder, &st); err != nil {
+		return 0, false
+	}
+	return int64(st.Bavail) * int64(st.Bsize), true
 }
 
 func newWeb() *cobra.Command {

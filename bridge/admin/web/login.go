@@ -26,14 +26,14 @@ var errOff = &fault{
 }
 
 // session returns the session of a request; nil: it has none.
-func (s *Site) session(r *http.Request) *session {
+func (s *Site) session(r *http.Request) *browser {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
 		return nil
 	}
 	found := s.sessions.find(cookie.Value, time.Now())
 	if found != nil && !s.stillMay(found) {
-		s.sessions.end(func(o *session) bool { return o == found })
+		s.sessions.end(func(o *browser) bool { return o == found })
 		return nil
 	}
 	return found
@@ -41,7 +41,7 @@ func (s *Site) session(r *http.Request) *session {
 
 // stillMay reports whether the API key of a session is still there: a browser must not
 // outlive it.
-func (s *Site) stillMay(o *session) bool {
+func (s *Site) stillMay(o *browser) bool {
 	if o.byPassword() {
 		return true
 	}
@@ -182,10 +182,13 @@ func (c *call) showsKey(text string) (who access.Login, good bool, err error) {
 	return who, true, nil
 }
 
+// wrongPagePassword is the word of its event.
+const wrongPagePassword = "wrong_page_password"
+
 // report makes an event of a wrong password.
 func (c *call) report() {
 	now := c.site.o.Bridge.Now()
-	e := event.Event{Kind: event.APIRefused, Host: now.Host, Address: c.r.RemoteAddr, Word: "wrong_page_password"}
+	e := event.Event{Kind: event.APIRefused, Host: now.Host, Address: c.r.RemoteAddr, Word: wrongPagePassword}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
 	}
@@ -207,7 +210,7 @@ func (c *call) logout(string) error {
 			return refused(http.StatusBadRequest, err.Error())
 		}
 	}
-	c.site.sessions.end(func(o *session) bool { return args.All || o == c.session })
+	c.site.sessions.end(func(o *browser) bool { return args.All || o == c.session })
 	http.SetCookie(c.w, c.cookie("", -1))
 	return c.answer(struct{}{})
 }

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/codec"
+	"lorawand/bridge/formatter"
 )
 
 // Options configures a Site.
@@ -15,7 +18,49 @@ type Options struct {
 	Bridge    *bridge.Bridge
 	Keys      *access.Registry
 	Passwords *Passwords
-	Calendar  func() time.Time                   // zero: not known
-	Used      func(keyID string, day access.Day) // is told when a key is used on another day; nil: nobody is
-	Logger    *slog.Logger                       // default slog.Default()
+	// Resolver and Formatters try payload formatters.
+	Resolver   *codec.Resolver
+	Formatters *formatter.Pool
+	Calendar   func() time.Time                   // zero: not known
+	Used       func(keyID string, day access.Day) // is told when a key is used on another day; nil: nobody is
+	About      About
+	Free       func() (bytes int64, ok bool)   // space for the store; nil: not known
+	Problems   func(context.Context) []Problem // what is wrong, and what to do; nil: nothing is
+	Log        func() []LogLine                // the last lines, oldest first; nil: none are kept
+	Logger     *slog.Logger                    // default slog.Default()
+}
+
+// About is what the configuration says of the daemon.
+type About struct {
+	Plan           string // of devices that name none
+	Store          string // its folder
+	CommitInterval time.Duration
+	Addresses      Addresses
+}
+
+// Addresses are those that it listens on; "" is off.
+type Addresses struct {
+	MQTT    string `json:"mqtt"`
+	MQTTTLS string `json:"mqttTLS"`
+	UDP     string `json:"udp"`
+	API     string `json:"api"`
+}
+
+// Problem is something that is wrong, with its way out.
+type Problem struct {
+	Code    string `json:"code"`
+	Tone    string `json:"tone"` // bad, warn or info
+	Title   string `json:"title"`
+	Detail  string `json:"detail"`
+	Todo    string `json:"todo"`
+	Command string `json:"command,omitempty"`
+	Link    string `json:"link,omitempty"` // an address of the page
+	Act     string `json:"act,omitempty"`  // what the link is called
+}
+
+// LogLine is a line of the log.
+type LogLine struct {
+	At    time.Time
+	Level string
+	Text  string
 }

@@ -18,8 +18,8 @@ const (
 	tokenSize   = 32 // bytes
 )
 
-// session is a browser that has logged in.
-type session struct {
+// browser is one that has logged in.
+type browser struct {
 	id      [sha256.Size]byte // of its token
 	key     access.Login      // of an API key; zero: with the password
 	address string
@@ -30,13 +30,13 @@ type session struct {
 }
 
 // byPassword reports whether the browser has shown the password, and not a key.
-func (s *session) byPassword() bool { return s.key.KeyID == "" }
+func (s *browser) byPassword() bool { return s.key.KeyID == "" }
 
 // sessions are those that have not ended. The one that was used least lately goes when
 // there are too many.
 type sessions struct {
 	mu  sync.Mutex
-	all []*session
+	all []*browser
 }
 
 // begin makes a session and returns its token.
@@ -48,17 +48,17 @@ func (s *sessions) begin(key access.Login, address string, now time.Time) (token
 	defer s.mu.Unlock()
 	s.expire(now)
 	if len(s.all) >= maxSessions {
-		oldest := slices.MinFunc(s.all, func(a, b *session) int { return a.used.Compare(b.used) })
-		s.drop(func(o *session) bool { return o == oldest })
+		oldest := slices.MinFunc(s.all, func(a, b *browser) int { return a.used.Compare(b.used) })
+		s.drop(func(o *browser) bool { return o == oldest })
 	}
-	s.all = append(s.all, &session{
+	s.all = append(s.all, &browser{
 		id: sha256.Sum256([]byte(token)), key: key, address: address, since: now, used: now, ended: make(chan struct{}),
 	})
 	return token
 }
 
 // find returns the session of a token and notes that it is used; nil: there is none.
-func (s *sessions) find(token string, now time.Time) *session {
+func (s *sessions) find(token string, now time.Time) *browser {
 	if len(token) > 2*tokenSize {
 		return nil
 	}
@@ -76,7 +76,7 @@ func (s *sessions) find(token string, now time.Time) *session {
 }
 
 // end ends the sessions that match.
-func (s *sessions) end(match func(*session) bool) {
+func (s *sessions) end(match func(*browser) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(match)
@@ -84,11 +84,11 @@ func (s *sessions) end(match func(*session) bool) {
 
 // expire ends those that were not used for long. The lock is held.
 func (s *sessions) expire(now time.Time) {
-	s.drop(func(o *session) bool { return o.streams == 0 && now.Sub(o.used) > maxIdle })
+	s.drop(func(o *browser) bool { return o.streams == 0 && now.Sub(o.used) > maxIdle })
 }
 
-func (s *sessions) drop(match func(*session) bool) {
-	s.all = slices.DeleteFunc(s.all, func(o *session) bool {
+func (s *sessions) drop(match func(*browser) bool) {
+	s.all = slices.DeleteFunc(s.all, func(o *browser) bool {
 		if !match(o) {
 			return false
 		}
@@ -105,7 +105,7 @@ func (s *sessions) len() int {
 }
 
 // openStream counts one more stream of a session, unless it has most already.
-func (s *sessions) openStream(o *session, most int) bool {
+func (s *sessions) openStream(o *browser, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o.streams >= most {
@@ -115,7 +115,7 @@ func (s *sessions) openStream(o *session, most int) bool {
 	return true
 }
 
-func (s *sessions) closeStream(o *session, now time.Time) {
+func (s *sessions) closeStream(o *browser, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.streams--

@@ -85,6 +85,7 @@ func newStand(t *testing.T) *stand {
 	}
 	s.site = New(Options{
 		Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Passwords: NewPasswords(s.admin, st), Calendar: clock.Calendar, Logger: log,
+		Resolver: resolver, Formatters: pool, About: About{Plan: "EU_863_870_TTN", Store: "/var/lib/lorawand"},
 	})
 	door, err := api.Listen(api.Options{
 		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000",
@@ -97,6 +98,7 @@ func newStand(t *testing.T) *stand {
 	s.base = "http://" + door.Addr().String()
 	t.Cleanup(s.client.CloseIdleConnections)
 	s.run(s.Bridge.Run)
+	s.run(pool.Run)
 	s.run(door.Run)
 	return s
 }

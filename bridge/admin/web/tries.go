@@ -11,10 +11,10 @@ import (
 // addresses as it likes, a /64 is one.
 type tries struct {
 	mu  sync.Mutex
-	all map[netip.Prefix]*tried
+	all map[netip.Prefix]*attempts
 }
 
-type tried struct {
+type attempts struct {
 	wrong int
 	busy  bool      // one is being looked at
 	until time.Time // no other is before that
@@ -44,7 +44,7 @@ func (t *tries) begin(a netip.Addr, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
-		t.all = map[netip.Prefix]*tried{}
+		t.all = map[netip.Prefix]*attempts{}
 	}
 	p := place(a)
 	one := t.all[p]
@@ -52,7 +52,7 @@ func (t *tries) begin(a netip.Addr, now time.Time) time.Duration {
 		if len(t.all) >= mostAddresses {
 			t.forget(now)
 		}
-		one = &tried{}
+		one = &attempts{}
 		t.all[p] = one
 	}
 	switch {

@@ -40,6 +40,8 @@ type Site struct {
 	tries    tries
 	hashing  chan struct{} // full while passwords are compared: that takes memory
 	big      chan struct{} // full while a long body is at work
+	hub      hub
+	streams  counter
 }
 
 // New returns a Site. Its sessions end when the password changes.
@@ -48,7 +50,9 @@ func New(o Options) *Site {
 		o.Logger = slog.Default()
 	}
 	s := &Site{o: o, log: o.Logger, files: newFiles(), hashing: make(chan struct{}, 1), big: make(chan struct{}, 1)}
-	o.Passwords.changed = func() { s.sessions.end(func(*session) bool { return true }) }
+	s.hub = hub{events: o.Bridge.Events(), activity: o.Bridge.Activity()}
+	s.addOperations()
+	o.Passwords.changed = func() { s.sessions.end(func(*browser) bool { return true }) }
 	return s
 }
 
@@ -86,7 +90,7 @@ type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	ctl     *http.ResponseController
-	session *session // nil: has not logged in
+	session *browser // nil: has not logged in
 }
 
 // fault is an answer that says no.
