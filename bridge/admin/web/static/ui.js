@@ -213,6 +213,9 @@ export function table({label, cols, rows, key, row, sorted, onSort, cls = ''}) {
 export const field = (label, control, hint = nothing) =>
   html`<label class="field"><span class="fl">${label}</span>${control}<span class="hint">${hint}</span></label>`;
 
+/** Keepers of passwords and screen readers want to know whose password it is. */
+export const userName = html`<input type="text" name="username" value="lorawand" autocomplete="username" hidden />`;
+
 export const fault = (text, id) =>
   text ? html`<span class="err" id=${id ?? nothing}>${icon('bad')}${safe(text)}</span>` : nothing;
 

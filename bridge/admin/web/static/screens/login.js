@@ -1,5 +1,5 @@
 // Log in, and the phone's menu of what is left.
-import {html, nothing, icon, code, field} from '../ui.js';
+import {html, nothing, icon, code, field, userName} from '../ui.js';
 import {S, redraw} from '../state.js';
 import {safe} from '../text.js';
 import {post, session} from '../api.js';
@@ -62,7 +62,7 @@ export function login() {
   return html`<form class="card form login" @submit=${submit}>
     <h1 tabindex="-1">${icon('logo')}lorawand</h1>
     <p class="muted">on ${safe(S.host || location.host)}</p>
-    ${refused()}
+    ${refused()} ${userName}
     ${field(
       'Password of this page, or an API key with all rights',
       html`<input

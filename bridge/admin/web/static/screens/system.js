@@ -1,5 +1,5 @@
 // The daemon itself.
-import {html, nothing, icon, ask, block, facts, fault, field, problems, saveFile, state, unit} from '../ui.js';
+import {html, nothing, icon, ask, block, facts, fault, field, problems, saveFile, state, unit, userName} from '../ui.js';
 import {S, redraw, say} from '../state.js';
 import {exactText, plural, safe, span} from '../text.js';
 import {extra, forgetExtra, op, post} from '../api.js';
@@ -129,6 +129,7 @@ async function changePassword(e) {
 
 function passwordForm() {
   return html`<form class="form" @submit=${changePassword}>
+    ${userName}
     ${field('Password of now', html`<input type="password" name="old" autocomplete="current-password" required />`)}
     ${field(
       'New password',
