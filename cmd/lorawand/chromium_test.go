@@ -58,7 +58,7 @@ func newChromium(t *testing.T) *chromium {
 	home := t.TempDir()
 	cmd := exec.Command(path, "--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu",
 		"--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-		"--disable-extensions", "--user-data-dir="+filepath.Join(home, "profile"), "about:blank")
+		"--disable-extensions", "--hide-scrollbars", "--user-data-dir="+filepath.Join(home, "profile"), "about:blank")
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	theirs, ours, err := os.Pipe()

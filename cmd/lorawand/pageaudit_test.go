@@ -24,6 +24,10 @@ const auditScript = `
 	if (all('h1').length !== 1) out.push(all('h1').length + ' h1');
 	if (all('#app [style]').length) out.push('style attributes');
 	if (all('#app img, #app script, #app iframe, #app b b').length) out.push('markup from outside');
+	for (const e of all('.card, .tile, .values li, .problem, .er, td')) {
+		const inner = e.scrollWidth - e.clientWidth;
+		if (e.checkVisibility() && e.clientWidth && inner > 2) out.push(inner + ' px too wide inside: ' + e.outerHTML.slice(0, 100));
+	}
 	const ids = all('[id]').map((e) => e.id);
 	const twice = ids.filter((x, i) => ids.indexOf(x) !== i);
 	if (twice.length) out.push('ids twice: ' + twice);

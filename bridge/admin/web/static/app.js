@@ -85,8 +85,9 @@ function connection() {
 function link(on, [id, label]) {
   const n = id === 'overview' ? S.problems.length : 0;
   const rest = id === 'more' && !TABS.some(([t]) => t === on);
+  const count = n ? html`<span class="count" aria-label=${plural(n, 'problem')}>${n}</span>` : nothing;
   return html`<a href="#/${id}" aria-current=${on === id || rest ? 'page' : nothing}>
-    ${icon(id)}<span>${label}</span>${n ? html`<span class="count" aria-label=${plural(n, 'problem')}>${n}</span>` : nothing}
+    ${icon(id)}<span>${label}</span>${count}
   </a>`;
 }
 

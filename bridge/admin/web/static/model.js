@@ -1,17 +1,6 @@
 // From what the daemon answers to what the screens show.
 
-const TIMES = new Set([
-  'at',
-  'first',
-  'last',
-  'since',
-  'lastUplink',
-  'lastPull',
-  'lastAck',
-  'joined',
-  'used',
-  'expires',
-]);
+const TIMES = new Set(['at', 'first', 'last', 'since', 'lastUplink', 'lastPull', 'lastAck', 'used', 'expires']);
 const FOREIGN = new Set(['raw', 'decoded', 'normalized']); // what devices and other programs have written
 
 /**

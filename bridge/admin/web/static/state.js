@@ -66,5 +66,8 @@ export function say(text) {
 /** The question that the dialog asks, see ask in ui.js. */
 export const dialog = {content: null};
 
+/** Without a calendar something is missing; one that nothing keeps right is worth a look only. */
+export const clockTone = (clock) => ({none: 'warn', rtc: 'idle'})[clock] ?? 'ok';
+
 export const gatewayName = (id) => S.gateways.find((g) => g.id === id)?.name || id;
 export const deviceOf = (e) => S.devices.find((d) => d.app === e.app && d.id === e.dev);

@@ -4,7 +4,7 @@ import {html, svg, nothing} from './lib/lit-html.js';
 import {repeat} from './lib/directives/repeat.js';
 import {icon} from './icons.js';
 import {dialog, redraw, say} from './state.js';
-import {agoText, exactText, num, safe, timeText} from './text.js';
+import {exactText, num, safe, timeText} from './text.js';
 export {html, svg, nothing, repeat, icon};
 
 export const name = (text) => html`<bdi>${safe(text)}</bdi>`;
@@ -245,7 +245,13 @@ export function devHref(d, tab) {
   return `#/device/${parts.join('/')}`;
 }
 
-export const deviceHref = (app, dev) => devHref({app, dev});
+export function addDeviceHref({devEUI, joinEUI}) {
+  return `#/add?dev_eui=${encodeURIComponent(devEUI)}&join_eui=${encodeURIComponent(joinEUI)}`;
+}
+
+export const addGatewayHref = (eui) => `#/add-gateway?eui=${encodeURIComponent(eui)}`;
+
+export const formatterHref = (d) => `#/formatters/${encodeURIComponent(d.app)}/${encodeURIComponent(d.id)}`;
 
 /** Asks before something is done that cannot be undone. done is called on yes. */
 export function ask(content) {
@@ -297,5 +303,3 @@ export function saveFile(fileName, text, type = 'application/json') {
   a.click();
   setTimeout(() => URL.revokeObjectURL(a.href), 10e3);
 }
-
-export const agoOr = (at, text) => (at == null ? text : agoText(at));

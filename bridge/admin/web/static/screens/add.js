@@ -179,7 +179,7 @@ export function addDevice({query}) {
       ${source()}
       <div class="g2">
         ${field('Application', input('app', {list: 'apps'}), 'The user name of its MQTT clients.')}
-        ${field('Device id', input('id', {placeholder: 'barn-temp-3'}), 'The name in the MQTT topic; it cannot be changed later.')}
+        ${field('Device id', input('id', {placeholder: 'barn-temp-3'}), 'In the MQTT topics; it stays as it is.')}
       </div>
       <datalist id="apps">${S.apps.map((a) => html`<option value=${a}></option>`)}</datalist>
       <div class="g2">

@@ -1,5 +1,5 @@
 // One device: what it says, how well it is heard, what is sent to it, what it was told.
-import {html, nothing, icon, when, deviceState, name, devHref, emptyBox, eui, copyButton} from '../ui.js';
+import {html, nothing, when, deviceState, name, devHref, emptyBox, eui, copyButton} from '../ui.js';
 import {S, gatewayName} from '../state.js';
 import {plural, safe, span} from '../text.js';
 import {detail} from '../api.js';

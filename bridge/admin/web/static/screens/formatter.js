@@ -244,11 +244,22 @@ function ownBytes() {
   const set = (k) => (e) => {
     edit[k] = k === 'port' ? Number(e.target.value) : e.target.value;
   };
+  const port = html`<input
+    type="number"
+    name="own-port"
+    min="1"
+    max="223"
+    .value=${String(edit.port)}
+    @change=${set('port')}
+  />`;
   return html`<div class="g2 wide1">
     ${field('Bytes, hexadecimal', html`<input class="mono" name="own" .value=${edit.own} @change=${set('own')} />`)}
-    ${field('Port', html`<input type="number" name="own-port" min="1" max="223" .value=${String(edit.port)} @change=${set('port')} />`)}
+    ${field('Port', port)}
   </div>`;
 }
+
+const heard = (u) =>
+  html`<p class="small muted">Heard ${when(u.at)}, ${plural(u.payload.length / 2, 'byte')}: ${hex(u.payload)}</p>`;
 
 function testCard(d, frames) {
   if (!d)
@@ -260,8 +271,7 @@ function testCard(d, frames) {
   const r = shownResult();
   return html`<section class="card">
     <h2>Test</h2>
-    ${picker(d, frames)}
-    ${u ? html`<p class="small muted">Heard ${when(u.at)}, ${plural(u.payload.length / 2, 'byte')}: ${hex(u.payload)}</p>` : ownBytes()}
+    ${picker(d, frames)} ${u ? heard(u) : ownBytes()}
     ${edit.error ? html`<p class="err box">${safe(edit.error)}</p>` : nothing}
     ${r ? (r.ok ? good(r) : failed(r)) : html`<p class="muted">Press Test to see what comes of it.</p>`} ${summary()}
   </section>`;

@@ -7,6 +7,7 @@ import {
   when,
   name,
   devHref,
+  formatterHref,
   eui,
   block,
   bars,
@@ -73,8 +74,7 @@ function tiles(values, frames) {
 function undecoded(d) {
   return html`<p class="hintbox">
     ${icon('info')}The payload is not decoded.
-    <a href="#/formatters/${encodeURIComponent(d.app)}/${encodeURIComponent(d.id)}">Add a formatter</a>; its last frames
-    are there to try it on.
+    <a href=${formatterHref(d)}>Add a formatter</a>; its last frames are there to try it on.
   </p>`;
 }
 
@@ -156,13 +156,14 @@ function gap(g) {
 function frameCells(u) {
   const values = valuesOf(u).slice(0, 3);
   const others = u.heard.length - 1;
+  const decoded = values.length
+    ? html`<span class="vals">${values.map(value)}</span>`
+    : html`<span class="muted">not decoded</span>`;
   return html`<td role="cell" data-l="Heard" class="c-when">${when(u.at)}</td>
     <td role="cell" data-l="f_cnt" class="num">${num(u.fcnt)}</td>
     <td role="cell" data-l="Port" class="num">${u.port ?? '–'}</td>
     <td role="cell" data-l="Payload" class="c-hex">${hex(u.payload || '–')}</td>
-    <td role="cell" data-l="Decoded" class="c-dec">
-      ${values.length ? html`<span class="vals">${values.map(value)}</span>` : html`<span class="muted">not decoded</span>`}
-    </td>
+    <td role="cell" data-l="Decoded" class="c-dec">${decoded}</td>
     <td role="cell" data-l="RSSI" class="num">${unit(u.rssi, 'dBm')}</td>
     <td role="cell" data-l="SNR" class="num">${unit(u.snr, 'dB', 1)}</td>
     <td role="cell" data-l="Rate" class="num">${u.sf ? `SF${u.sf}` : 'FSK'}</td>

@@ -94,7 +94,7 @@ function unknown(g) {
       Sends from ${safe(g.address)}, first ${when(g.first)}, last ${when(g.last)}; ${plural(g.frames, 'frame')} refused.
     </p>
     <p class="acts">
-      <a class="btn" href="#/add-gateway?eui=${encodeURIComponent(g.eui)}">${icon('plus')}Add it</a>
+      <a class="btn" href=${addGatewayHref(g.eui)}>${icon('plus')}Add it</a>
       <span class="small muted">Leave it if it is a neighbour's.</span>
     </p>
   </div>`;
@@ -143,7 +143,7 @@ export function gatewayLines(id, plan) {
 
 export const reloadCommands = () =>
   html`<p>Then have lorawand read it again; nothing stops meanwhile:</p>
-    ${block('/etc/init.d/lorawand reload        # OpenWrt\nsystemctl reload lorawand          # systemd', 'Command')}`;
+    ${block('/etc/init.d/lorawand reload # OpenWrt\nsystemctl reload lorawand   # systemd', 'Command')}`;
 
 export function addGateway({query}) {
   const std = loadPlans();
@@ -161,7 +161,11 @@ export function addGateway({query}) {
   };
   return html`<div class="head"><h1 tabindex="-1">Add a gateway</h1></div>
     <section class="card form">
-      ${query.get('eui') ? html`<p class="hintbox">${icon('info')}The EUI is the one that was seen on the LAN.</p>` : nothing}
+      ${
+        query.get('eui')
+          ? html`<p class="hintbox">${icon('info')}The EUI is the one that was seen on the LAN.</p>`
+          : nothing
+      }
       <label class="field">
         <span class="fl">EUI</span>
         <input

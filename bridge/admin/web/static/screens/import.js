@@ -84,8 +84,12 @@ export function importDevices() {
         CSV. Nothing is changed before you have seen what would happen.
       </p>
       <div class="g2">
-        ${field('File', html`<input type="file" name="file" accept=".json,.csv,.txt,application/json,text/csv" @change=${chosen} />`)}
-        ${field('Application', html`<input name="app" .value=${view.app} autocomplete="off" @change=${app} />`, 'For devices whose file names none.')}
+        ${field('File', html`<input type="file" name="file" accept=".json,.csv,.txt" @change=${chosen} />`)}
+        ${field(
+          'Application',
+          html`<input name="app" .value=${view.app} autocomplete="off" @change=${app} />`,
+          'For devices whose file names none.',
+        )}
       </div>
       ${view.error ? html`<p class="err box">${safe(view.error)}</p>` : nothing}
     </section>

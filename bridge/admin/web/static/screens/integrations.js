@@ -173,7 +173,10 @@ function keyForm() {
   return html`<form class="card form" @submit=${submit}>
     <h2>Make a key</h2>
     <p class="small muted">One for each program, so that you can revoke it alone.</p>
-    ${field('For', html`<input name="key-name" maxlength="60" placeholder="Node-RED" autocomplete="off" @change=${set('name')} />`)}
+    ${field(
+      'For',
+      html`<input name="key-name" maxlength="60" placeholder="Node-RED" autocomplete="off" @change=${set('name')} />`,
+    )}
     ${field(
       'Application',
       html`<input
@@ -191,6 +194,7 @@ function keyForm() {
   </form>`;
 }
 
+const failedKey = (f) => `${f.address} ${f.user} ${f.client} ${f.why}`;
 const keyOf = (c) => `${c.user}/${c.id}`;
 
 function tables() {
@@ -213,7 +217,7 @@ function tables() {
       S.failed.length
         ? html`<section class="card flush">
             <div class="ch pad"><h2>Failed logins</h2></div>
-            ${table({label: 'Failed logins', rows: S.failed, key: (f) => `${f.address} ${f.user}`, cls: 'failed', cols: FAILED})}
+            ${table({label: 'Failed logins', rows: S.failed, key: failedKey, cls: 'failed', cols: FAILED})}
           </section>`
         : nothing
     }

@@ -1,5 +1,21 @@
 // Everything that is heard and decided, newest first.
-import {html, nothing, icon, when, name, bars, block, emptyBox, repeat, chip, devHref, hex, unit} from '../ui.js';
+import {
+  html,
+  nothing,
+  icon,
+  addDeviceHref,
+  addGatewayHref,
+  when,
+  name,
+  bars,
+  block,
+  emptyBox,
+  repeat,
+  chip,
+  devHref,
+  hex,
+  unit,
+} from '../ui.js';
 import {S, deviceOf, gatewayName, pause, redraw} from '../state.js';
 import {agoText, num, plural, safe} from '../text.js';
 import {valuesOf} from '../values.js';
@@ -49,9 +65,7 @@ export function eventLine(e) {
 
 function addLink(e) {
   const [href, label] =
-    e.add === 'device'
-      ? [`#/add?dev_eui=${encodeURIComponent(e.devEUI)}&join_eui=${encodeURIComponent(e.joinEUI)}`, 'Add device']
-      : [`#/add-gateway?eui=${encodeURIComponent(e.gwEUI)}`, 'Add gateway'];
+    e.add === 'device' ? [addDeviceHref(e), 'Add device'] : [addGatewayHref(e.gwEUI), 'Add gateway'];
   return html`<a class="btn" href=${href}>${icon('plus')}${label}</a>`;
 }
 

@@ -1,7 +1,7 @@
 // Is everything alive? If not, what, and what to do.
-import {html, svg, nothing, icon, table, when, deviceState, name, problems, state, devHref, eui, unit} from '../ui.js';
-import {bars, emptyBox, repeat, none} from '../ui.js';
-import {S, gatewayName} from '../state.js';
+import {html, svg, nothing, icon, table, when, deviceState, name, problems, state, devHref, eui} from '../ui.js';
+import {addDeviceHref, addGatewayHref, bars, emptyBox, formatterHref, none, repeat, unit} from '../ui.js';
+import {S, clockTone, gatewayName} from '../state.js';
 import {agoText, digitsOf, num, plural, safe} from '../text.js';
 import {valuesOf} from '../values.js';
 import {eventLine, fold} from './live.js';
@@ -13,7 +13,7 @@ export const lastSeen = (d) => d.last?.at ?? d.join?.at;
 export const byState = (a, b) => ORDER[a.state] - ORDER[b.state] || (lastSeen(b) ?? 0) - (lastSeen(a) ?? 0);
 
 export function value(v) {
-  if (typeof v.value !== 'number') return html`<span class="q">${safe(v.value)}</span>`;
+  if (typeof v.value !== 'number') return html`<span class="q text" title=${safe(v.value)}>${safe(v.value)}</span>`;
   const digits = digitsOf(v.value);
   return v.unit ? unit(v.value, v.unit, digits) : html`<span class="q">${num(v.value, digits)}</span>`;
 }
@@ -34,7 +34,7 @@ export function lastValues(d, brief) {
 function undecoded(d, brief) {
   const bytes = html`<code class="hexv cut">${safe(d.last.payload) || 'no payload'}</code>`;
   return html`${brief && d.last.payload ? nothing : bytes}
-  ${d.last.payload ? html`<a class="small nw" href="#/formatters/${encodeURIComponent(d.app)}/${encodeURIComponent(d.id)}">Add a formatter</a>` : nothing}`;
+  ${d.last.payload ? html`<a class="small nw" href=${formatterHref(d)}>Add a formatter</a>` : nothing}`;
 }
 
 function moreValues(d, n, brief) {
@@ -114,13 +114,10 @@ function storeTile() {
     <span class="tl">Store and clock</span><span class="tn word">${word}</span>
     <span class="td">
       ${st.storeError ? state('bad', safe(st.storeError)) : state('ok', 'The store is written')}
-      ${state(st.clock === 'none' ? 'warn' : 'ok', `Clock: ${st.clockText}`)}
+      ${state(clockTone(st.clock), `Clock: ${st.clockText}`)}
     </span>
   </a>`;
 }
-
-const addDeviceHref = (s) => `#/add?dev_eui=${encodeURIComponent(s.devEUI)}&join_eui=${encodeURIComponent(s.joinEUI)}`;
-const addGatewayHref = (g) => `#/add-gateway?eui=${encodeURIComponent(g.eui)}`;
 
 function stranger(s) {
   const where = s.gateway
@@ -144,7 +141,7 @@ function unknownGateway(g) {
         at ${safe(g.address)}, last ${when(g.last)}, ${plural(g.frames, 'frame')} refused</span
       ></span
     >
-    <a class="btn" href=${addGatewayHref(g)}>${icon('plus')}Add gateway</a>
+    <a class="btn" href=${addGatewayHref(g.eui)}>${icon('plus')}Add gateway</a>
   </li>`;
 }
 
@@ -181,7 +178,7 @@ const COLS = [
 export const noDevice = () =>
   emptyBox(
     'No device yet',
-    'Add one with what stands on its sticker, or switch it on: its join-request appears under "Wants in" and fills the form.',
+    'Add one with what stands on its sticker, or switch it on: its join-request then stands under "Wants in".',
     html`<p class="acts">
       <a class="btn primary" href="#/add">${icon('plus')}Add a device</a>
       <a class="btn" href="#/import">Import from The Things Stack</a>
@@ -226,7 +223,7 @@ function justNow() {
   </section>`;
 }
 
-/** On a phone the first problem is shown and the others are one row to open, so that the devices are not pushed away. */
+/** On a phone the first problem is shown; the others are one row to open, so that the devices stay in sight. */
 function allProblems() {
   const [first, ...rest] = S.problems;
   if (!first) return S.devices.length ? html`<p class="allgood">${icon('check')}No problems.</p>` : nothing;

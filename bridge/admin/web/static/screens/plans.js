@@ -1,5 +1,5 @@
 // Frequency plans, and the countries that they are for.
-import {html, emptyBox} from '../ui.js';
+import {html, nothing, emptyBox} from '../ui.js';
 import {S, redraw} from '../state.js';
 import {safe} from '../text.js';
 import {extra} from '../api.js';
@@ -91,5 +91,5 @@ export function planPicker(chosen, choose) {
           </ul>`
         : emptyBox('No plan fits', 'Try the name of a neighbouring country, or a frequency such as 868.')
     }
-    ${found.length > ROWS ? html`<p class="small muted">${found.length - ROWS} more: write what you look for.</p>` : ''}`;
+    ${found.length > ROWS ? html`<p class="small muted">${found.length - ROWS} more: write a word.</p>` : nothing}`;
 }

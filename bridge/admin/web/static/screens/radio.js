@@ -9,10 +9,7 @@ function session(d) {
     <h2>Session</h2>
     ${facts([
       ['DevAddr', html`<span class="mono">${safe(d.devAddr)}</span>`],
-      [
-        'Began',
-        html`${when(d.joined, 'not known')}, ${d.activation === 'OTAA' ? 'by a join (OTAA)' : safe(d.activation)}`,
-      ],
+      ['Activation', d.activation === 'OTAA' ? 'by a join (OTAA)' : safe(d.activation)],
       ['f_cnt up', num(d.fcntUp ?? 0)],
       ['f_cnt down', num(d.fcntDown ?? 0)],
       ['Heard', html`${num(d.heardCount)} frames, ${num(d.lost)} lost <span class="muted">(since the start)</span>`],

@@ -1,5 +1,5 @@
 // The settings of a device, and what is done with it as a whole.
-import {html, nothing, icon, ask, fault, field, saveFile, select} from '../ui.js';
+import {html, nothing, icon, ask, fault, field, formatterHref, saveFile, select} from '../ui.js';
 import {redraw, say} from '../state.js';
 import {cleanHex, isHex, plural, safe} from '../text.js';
 import {op, refresh} from '../api.js';
@@ -118,7 +118,7 @@ function settingsForm(d) {
     ${field('Frequency plan', select(planOptions(), f.fields.frequency_plan_id ?? d.plan, set(d, 'frequency_plan_id')))}
     <p class="small muted">
       LoRaWAN ${safe(d.version)}, Class ${safe(d.cls)}, ${safe(d.activation)}.
-      <a href="#/formatters/${encodeURIComponent(d.app)}/${encodeURIComponent(d.id)}">Payload formatter</a>
+      <a href=${formatterHref(d)}>Payload formatter</a>
     </p>
     ${fault(f.err.all)}
     <p class="acts"><button class="btn primary" ?disabled=${!Object.keys(f.fields).length}>Save</button></p>

@@ -1,5 +1,19 @@
 // First run: plan, gateway, key, first device. What is done already is seen by the state of the daemon.
-import {html, nothing, icon, block, emptyBox, eui, facts, field, fault, name, repeat, waiting, when} from '../ui.js';
+import {
+  html,
+  nothing,
+  icon,
+  addDeviceHref,
+  block,
+  emptyBox,
+  eui,
+  field,
+  fault,
+  name,
+  repeat,
+  waiting,
+  when,
+} from '../ui.js';
 import {S, redraw} from '../state.js';
 import {num, plural, safe} from '../text.js';
 import {forwarderSettings, gatewayLines, openUDP, reloadCommands} from './gateways.js';
@@ -94,7 +108,16 @@ function keyForm() {
         />`,
         'A name for a group of devices. Also the MQTT user name.',
       )}
-      ${field('Key for', html`<input name="key-name" .value=${run.form.name} maxlength="60" autocomplete="off" @change=${set('name')} />`)}
+      ${field(
+        'Key for',
+        html`<input
+          name="key-name"
+          .value=${run.form.name}
+          maxlength="60"
+          autocomplete="off"
+          @change=${set('name')}
+        />`,
+      )}
     </div>
     ${fault(run.error)}
     <p class="acts">
@@ -119,12 +142,7 @@ function wants(s) {
     <div class="ph">${icon('info')}<b>A device wants in:</b> ${eui(s.devEUI)}</div>
     <p>${plural(s.tries, 'join-request')}, the last ${when(s.last)}${near}. Compare the DevEUI with the sticker.</p>
     <p class="acts">
-      <a
-        class="btn primary"
-        href="#/add?dev_eui=${encodeURIComponent(s.devEUI)}&join_eui=${encodeURIComponent(s.joinEUI)}"
-      >
-        ${icon('plus')}It is mine: add it
-      </a>
+      <a class="btn primary" href=${addDeviceHref(s)}> ${icon('plus')}It is mine: add it </a>
     </p>
   </div>`;
 }

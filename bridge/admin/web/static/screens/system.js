@@ -1,6 +1,20 @@
 // The daemon itself.
-import {html, nothing, icon, ask, block, facts, fault, field, problems, saveFile, state, unit, userName} from '../ui.js';
-import {S, redraw, say} from '../state.js';
+import {
+  html,
+  nothing,
+  icon,
+  ask,
+  block,
+  facts,
+  fault,
+  field,
+  problems,
+  saveFile,
+  state,
+  unit,
+  userName,
+} from '../ui.js';
+import {S, clockTone, redraw, say} from '../state.js';
 import {exactText, plural, safe, span} from '../text.js';
 import {extra, forgetExtra, op, post} from '../api.js';
 
@@ -12,8 +26,8 @@ function report() {
   const on = S.gateways.filter((g) => g.connected).length;
   return [
     `lorawand ${s.version} (${s.commit}) ${s.target}, ${s.go}`,
-    `uptime ${span(Date.now() - S.startedAt)}, clock ${s.clock}, store ${s.storeError ? 'cannot be written' : 'good'}`,
-    `${plural(S.devices.length, 'device')}, ${on}/${S.gateways.length} gateways, ${plural(S.clients.length, 'MQTT client')}`,
+    `uptime ${span(Date.now() - S.startedAt)}, clock ${s.clock}, store ${s.storeError ? 'not written' : 'good'}`,
+    `${S.devices.length} devices, ${on}/${S.gateways.length} gateways, ${S.clients.length} MQTT clients`,
     `problems: ${S.problems.map((p) => p.code).join(', ') || 'none'}`,
   ].join('\n');
 }
@@ -26,7 +40,7 @@ function machine() {
       ['Version', html`${safe(s.version)} <span class="muted">${s.commit ? `(${safe(s.commit)})` : nothing}</span>`],
       ['Machine', safe(s.target)],
       ['Running for', span(Date.now() - S.startedAt)],
-      ['Clock', state(s.clock === 'none' ? 'warn' : 'ok', safe(s.clockText))],
+      ['Clock', state(clockTone(s.clock), safe(s.clockText))],
       s.rssMB && ['Memory', html`${unit(s.rssMB, 'MB', 1)} <span class="muted">of the daemon</span>`],
     ])}
   </section>`;
