@@ -85,18 +85,18 @@ func (c *call) checkOld(args map[string]json.RawMessage) error {
 	}
 	wrong := &fault{status: http.StatusForbidden, text: "The old password is not right."}
 	address := c.address()
-	if wait := c.site.tries.begin(address, time.Now()); wait > 0 {
+	if wait := c.site.tries.Begin(address, time.Now()); wait > 0 {
 		return &fault{status: http.StatusTooManyRequests, text: "Wait before the next try.", wait: wait}
 	}
 	select {
 	case c.site.hashing <- struct{}{}:
 		defer func() { <-c.site.hashing }()
 	default:
-		c.site.tries.end(address, false, false, time.Now())
+		c.site.tries.End(address, false, false, time.Now())
 		return &fault{status: http.StatusServiceUnavailable, text: "Others log in just now; try again."}
 	}
 	good, err := password.Matches(hash, old)
-	wrong.wait = c.site.tries.end(address, good, err == nil, time.Now())
+	wrong.wait = c.site.tries.End(address, good, err == nil, time.Now())
 	if !good {
 		return wrong
 	}

@@ -473,7 +473,7 @@ const (
 func (c *call) logTail(string) error {
 	m := c.moment()
 	all := [][3]any{}
-	if c.site.o.Log != nil && c.session.byPassword() { // it names devices of all applications
+	if c.site.o.Log != nil && c.session.ByPassword() { // it names devices of all applications
 		lines := c.site.o.Log()
 		for _, l := range lines[max(0, len(lines)-maxLines):] {
 			text := []rune(strings.ToValidUTF8(l.Text, "\ufffd"))

@@ -56,15 +56,15 @@ func pointer(v int64) *int64 { return &v }
 func (c *call) moment() moment { return momentOf(c.site.o.Bridge.Now()) }
 
 // scope returns the application that the session is of; "": all.
-func (c *call) scope() string { return c.session.key.Application }
+func (c *call) scope() string { return c.session.Key.Application }
 
 // do carries out an operation as who has logged in, and calls each for every part of its
 // answer. What is of an application is of that of the API key.
 func (c *call) do(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {
-	if c.session.byPassword() {
+	if c.session.ByPassword() {
 		return c.site.o.Admin.Call(ctx, op, args, each)
 	}
-	return c.site.o.Admin.CallAs(ctx, c.session.key, op, args, each)
+	return c.site.o.Admin.CallAs(ctx, c.session.Key, op, args, each)
 }
 
 // collect returns the parts of the answer of an operation.

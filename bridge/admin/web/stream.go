@@ -65,10 +65,10 @@ func (c *call) events(string) error {
 		return errStreams
 	}
 	defer c.site.streams.Add(-1)
-	if !c.site.sessions.openStream(c.session, perSession) {
+	if !c.site.sessions.OpenStream(c.session, perSession) {
 		return errStreams
 	}
-	defer func() { c.site.sessions.closeStream(c.session, time.Now()) }()
+	defer func() { c.site.sessions.CloseStream(c.session, time.Now()) }()
 	h := &c.site.hub
 	release, err := h.hold()
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *stream) follow(news <-chan struct{}) {
 		select {
 		case <-s.r.Context().Done():
 			return
-		case <-s.session.ended:
+		case <-s.session.Ended:
 			_ = s.write([]byte("event: end\ndata: {}\n\n"))
 			return
 		case <-beat.C:
@@ -179,7 +179,7 @@ func (s *stream) send(e *entry, again bool) error {
 
 // write sends bytes at once. Who does not take them in time is cut off.
 func (s *stream) write(b []byte) error {
-	if err := s.ctl.SetWriteDeadline(time.Now().Add(writePatience)); err != nil {
+	if err := s.ctl.SetWriteDeadline(time.Now().Add(s.site.slow)); err != nil {
 		return err
 	}
 	if _, err := s.w.Write(b); err != nil {
