@@ -32,7 +32,12 @@ ENGINE    = -modfile=$(OUT)/engine/go.mod
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
+# Pictures of all screens of the web page, in two widths.
+pictures: $(OUT)/engine/go.mod
+	mkdir -p $(OUT)/page
+	LORAWAND_PICTURES=$(CURDIR)/$(OUT)/page $(GO) test -run '^TestPage$$' -count 1 ./cmd/lorawand
+
+.PHONY: build run test pictures mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
 build: $(OUT)/engine/go.mod
 	CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand

@@ -1,7 +1,6 @@
 // Icons: 16 px, drawn with the text's colour. Always beside words, so hidden from screen readers.
 import {svg, html} from './lib/lit-html.js';
-const line = (d) =>
-  svg`<path d=${d} fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round" stroke-linejoin="round"/>`;
+const line = (d) => svg`<path d=${d} class="drawn" />`;
 const fill = (d) => svg`<path d=${d} fill="currentColor"/>`;
 const paths = {
   logo: svg`<rect width="16" height="16" rx="3" class="logo"/><circle cx="8" cy="10.5" r="1.8" fill="#fff"/>
@@ -9,9 +8,12 @@ const paths = {
   // States have different shapes, not only colours.
   ok: fill('M8 2.5a5.5 5.5 0 1 1 0 11a5.5 5.5 0 0 1 0-11z'),
   warn: svg`<path d="M8 1.8 15 14H1z" fill="currentColor"/><path d="M8 6.3v3.4M8 11.7v.2" stroke="var(--surface)" stroke-width="1.6" stroke-linecap="round"/>`,
-  bad: svg`<rect x="2" y="2" width="12" height="12" rx="2" fill="currentColor"/><path d="m5.3 5.3 5.4 5.4m0-5.4-5.4 5.4" stroke="var(--surface)" stroke-width="1.7" stroke-linecap="round"/>`,
-  idle: svg`<circle cx="8" cy="8" r="4.8" fill="none" stroke="currentColor" stroke-width="1.8" stroke-dasharray="2.4 2.1"/>`,
-  silent: svg`<circle cx="8" cy="8" r="4.9" fill="none" stroke="currentColor" stroke-width="1.8"/><path d="M8 5.2V8l2 1.4" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/>`,
+  bad: svg`<rect x="2" y="2" width="12" height="12" rx="2" fill="currentColor"/>
+    <path d="m5.3 5.3 5.4 5.4m0-5.4-5.4 5.4" stroke="var(--surface)" stroke-width="1.7" stroke-linecap="round"/>`,
+  idle: svg`<circle cx="8" cy="8" r="4.8" fill="none" stroke="currentColor" stroke-width="1.8"
+    stroke-dasharray="2.4 2.1"/>`,
+  silent: svg`<circle cx="8" cy="8" r="4.9" fill="none" stroke="currentColor" stroke-width="1.8"/>
+    <path d="M8 5.2V8l2 1.4" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/>`,
   info: fill('M8 3.2 12.8 8 8 12.8 3.2 8z'),
   overview: line('M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5H9zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5H9z'),
   live: line('M1.5 8.5h3l2-5 3 9 2-4h3'),

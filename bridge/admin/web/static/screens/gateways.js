@@ -4,6 +4,7 @@ import {
   nothing,
   icon,
   block,
+  addGatewayHref,
   emptyBox,
   eui,
   facts,
