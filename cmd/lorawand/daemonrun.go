@@ -49,6 +49,9 @@ func (d *daemon) run(ctx context.Context) error {
 	if d.api != nil {
 		stops = append(stops, stage(ctx, fail, d.api.Run))
 	}
+	if d.closePage != nil {
+		stops = append(stops, d.closePage)
+	}
 	if d.udp != nil {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
 	}

@@ -17,7 +17,8 @@ func TestLogTail(t *testing.T) {
 		log, flush := newLogger(config.Log{Level: "info", Format: format}, &level, io.Discard)
 		log.Debug("not logged")
 		log.With("part", "core").WithGroup("g").Warn("first", "a", 1, "b", "two words")
-		if lines := tailOf(log); len(lines) != 1 || lines[0].Level != "WARN" || lines[0].Text != `first part=core a=1 b="two words"` {
+		want := `first part=core a=1 b="two words"`
+		if lines := tailOf(log); len(lines) != 1 || lines[0].Level != "WARN" || lines[0].Text != want {
 			t.Errorf("%s: %+v", format, lines)
 		}
 		for i := range 2 * tailLines {

@@ -33,14 +33,8 @@ func (d *daemon) mountPage(a *admin.Admin) {
 	page := web.New(web.Options{
 		Admin: a, Bridge: d.bridge, Keys: d.state.Keys, Passwords: web.NewPasswords(a, d.store), Calendar: d.calendar,
 		Used:     func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
-		Resolver: d.resolver, Formatters: d.formatters, Free: func() (int64, bool) { return freeFor(d.config.Store.Path) },
-		About: web.About{
-			Plan: d.config.Network.DefaultFrequencyPlan, Store: d.config.Store.Path, CommitInterval: d.config.Store.CommitInterval.D(),
-			Addresses: web.Addresses{
-				MQTT: first(d.config.MQTT.Listen), MQTTTLS: first(d.config.MQTT.TLSListen), UDP: d.config.UDP.Listen,
-				API: d.config.HTTP.APIListen,
-			},
-		},
+		Resolver: d.resolver, Formatters: d.formatters, About: aboutPage(&d.config),
+		Free: func() (int64, bool) { return freeFor(d.config.Store.Path) },
 		Log: func() (lines []web.LogLine) {
 			for _, l := range tailOf(d.log) {
 				lines = append(lines, web.LogLine(l))
@@ -49,11 +43,22 @@ func (d *daemon) mountPage(a *admin.Admin) {
 		},
 		Logger: d.log,
 	})
+	d.closePage = page.Close
 	if d.api != nil {
 		d.api.Mount(page)
 	}
 	if d.http != nil {
 		d.http.Mount(page)
+	}
+}
+
+// aboutPage returns what the page shows of the configuration.
+func aboutPage(c *config.Config) web.About {
+	return web.About{
+		Plan: c.Network.DefaultFrequencyPlan, Store: c.Store.Path, CommitInterval: c.Store.CommitInterval.D(),
+		Addresses: web.Addresses{
+			MQTT: first(c.MQTT.Listen), MQTTTLS: first(c.MQTT.TLSListen), UDP: c.UDP.Listen, API: c.HTTP.APIListen,
+		},
 	}
 }
 

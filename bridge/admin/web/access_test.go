@@ -121,6 +121,7 @@ func TestPasswords(t *testing.T) {
 		}
 	}
 	s.login(secret)
+	s.op(SetPassword, `{"password":"`+secret+`"}`)
 	again := NewPasswords(s.admin, s.site.o.Passwords.store)
 	if again.stored() == "" || again.stored() != s.site.o.Passwords.stored() {
 		t.Errorf("read again: %q", again.stored())

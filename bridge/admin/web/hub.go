@@ -91,7 +91,7 @@ type hub struct {
 	holders int // who keep it at work
 	idle    *time.Timer
 	stop    chan struct{}
-	stopped sync.WaitGroup
+	stopped chan struct{} // closed when the work has ended
 }
 
 // hold keeps the hub at work until release is called, and for a while after that. The
@@ -128,10 +128,29 @@ func (h *hub) rest(run string) {
 		h.mu.Unlock()
 		return
 	}
+	h.end()
+}
+
+// end ends the work, whoever holds it, and waits. The lock is held, and freed.
+func (h *hub) end() {
 	close(h.stop)
+	stopped := h.stopped
 	h.run, h.main.entries, h.noise.entries, h.idle = "", nil, nil, nil
 	h.mu.Unlock()
-	h.stopped.Wait()
+	<-stopped
+}
+
+// close ends the work when the daemon stops.
+func (h *hub) close() {
+	h.mu.Lock()
+	if h.run == "" {
+		h.mu.Unlock()
+		return
+	}
+	if h.idle != nil {
+		h.idle.Stop()
+	}
+	h.end()
 }
 
 // start begins with what is remembered elsewhere. The lock is held.
@@ -164,13 +183,14 @@ func (h *hub) start() error {
 		e.n = h.last
 		h.main.add(e)
 	}
-	stop := make(chan struct{})
-	h.stop = stop
-	h.stopped.Go(func() {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	h.stop, h.stopped = stop, stopped
+	go func() {
+		defer close(stopped)
 		defer part()
 		defer unfollow()
 		h.work(stop, news, items)
-	})
+	}()
 	return nil
 }
 

@@ -67,6 +67,13 @@ func New(o Options) *Site {
 	return s
 }
 
+// Close ends all sessions, and what works for them. It is called after the servers have
+// ended.
+func (s *Site) Close() {
+	s.sessions.End(func(*door.Browser) bool { return true })
+	s.hub.close()
+}
+
 // ServeHTTP implements http.Handler.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
