@@ -21,7 +21,7 @@ import (
 	"lorawand/radio/region"
 )
 
-const pagePassword = "a password of the page"
+const pageSecret = "a password of the page"
 
 // picturesEnv names a folder for pictures of all screens.
 const picturesEnv = "LORAWAND_PICTURES"
@@ -72,7 +72,7 @@ func newPageTest(t *testing.T) *pageTest {
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}}
 	p.daemon = p.site.startOn(sim.open, nil)
-	p.site.must(pagePassword+"\n", "web", "password")
+	p.site.must(pageSecret+"\n", "web", "password")
 	p.gate = newGate(t, p.daemon.d.api.Addr().String())
 	return p
 }
@@ -84,7 +84,7 @@ func TestPage(t *testing.T) {
 	p.size(1280, 800)
 	p.open("")
 	p.logIn("not the password", "That is not the password")
-	p.logIn(pagePassword, "Where does the gateway stand?")
+	p.logIn(pageSecret, "Where does the gateway stand?")
 	key := p.firstRun()
 	p.addDevice()
 	p.decode()

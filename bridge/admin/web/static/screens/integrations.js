@@ -12,6 +12,7 @@ import {
   field,
   hex,
   name,
+  none,
   select,
   state,
   table,
@@ -78,8 +79,7 @@ const CLIENTS = [
   {
     label: 'Client',
     cls: 'c-main',
-    cell: (c) =>
-      html`<b class="brk">${name(c.id)}</b><span class="sub">${safe(c.address)}, MQTT ${safe(c.proto)}</span>`,
+    cell: (c) => html`<b class="brk">${name(c.id)}</b><span class="sub">${safe(c.address)}, ${safe(c.proto)}</span>`,
   },
   {
     label: 'Application',
@@ -104,7 +104,7 @@ const CLIENTS = [
 
 const FAILED = [
   {label: 'From', cell: (f) => html`<span class="mono">${safe(f.address)}</span>`},
-  {label: 'User', cell: (f) => name(f.user)},
+  {label: 'User', cell: (f) => (f.user ? name(f.user) : none)},
   {
     label: 'Why, and what to do',
     cls: 'c-why',

@@ -25,7 +25,7 @@ function report() {
   const s = S.status;
   const on = S.gateways.filter((g) => g.connected).length;
   return [
-    `lorawand ${s.version} (${s.commit}) ${s.target}, ${s.go}`,
+    `lorawand ${s.version}${s.commit ? ` (${s.commit})` : ''} ${s.target}, ${s.go}`,
     `uptime ${span(Date.now() - S.startedAt)}, clock ${s.clock}, store ${s.storeError ? 'not written' : 'good'}`,
     `${S.devices.length} devices, ${on}/${S.gateways.length} gateways, ${S.clients.length} MQTT clients`,
     `problems: ${S.problems.map((p) => p.code).join(', ') || 'none'}`,
@@ -206,7 +206,7 @@ function log() {
         <button type="button" class="btn quiet" @click=${again}>Fetch anew</button></span
       >
     </div>
-    <div class="log" tabindex="0" role="log" aria-label="Log">${lines.map(line)}</div>
+    <div class="log" tabindex="0" role="log" aria-label="Log">${lines.length ? lines.map(line) : 'Nothing yet.'}</div>
   </section>`;
 }
 
