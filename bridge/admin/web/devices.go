@@ -97,7 +97,6 @@ type device struct {
 	FCntUp    uint32         `json:"fcntUp"`
 	FCntDown  uint32         `json:"fcntDown"`
 	Joined    bool           `json:"joined"` // it has a session
-	Queued    int            `json:"queued"`
 	Join      *join          `json:"join"`
 	Uplinks   []*uplink      `json:"uplinks"` // newest first
 
@@ -150,12 +149,12 @@ func (c *call) refusals() map[session.ID]int {
 // deviceOf returns a device with its last uplink.
 func (c *call) deviceOf(d *session.Device, m moment, tries int) *device {
 	log, now := c.site.o.Bridge.Activity(), radio.HostTime(time.Duration(m.Now)*time.Millisecond)
-	habit, summary := log.Habit(d.ID), log.Summary(d.ID, now)
+	habit, last := log.Habit(d.ID), log.LastJoin(d.ID, now)
 	out := &device{
 		Application: d.ID.Application, ID: d.ID.Device, Name: d.Name, Model: modelOf(d), Class: classOf(d), Version: d.VersionName,
 		Plan: d.Plan, Activation: activationOf(d), Formatter: c.formatterOf(d),
-		State: habit.StateOf(summary, d.Session != nil, now), Heard: habit.Heard > 0, Every: habit.Interval.Milliseconds(),
-		Margin: habit.Margin, Lost: habit.Lost, Count: habit.Heard, Joined: d.Session != nil, Queued: d.Queue.Len(), Uplinks: []*uplink{},
+		State: habit.StateOf(last, d.Session != nil, now), Heard: habit.Heard > 0, Every: habit.Interval.Milliseconds(),
+		Margin: habit.Margin, Lost: habit.Lost, Count: habit.Heard, Joined: d.Session != nil, Uplinks: []*uplink{},
 	}
 	if !d.DevEUI.IsZero() {
 		out.DevEUI = d.DevEUI.String()
@@ -166,8 +165,8 @@ func (c *call) deviceOf(d *session.Device, m moment, tries int) *device {
 	if s := d.Session; s != nil {
 		out.DevAddr, out.FCntUp, out.FCntDown = s.DevAddr.String(), s.FCntUp, max(s.NFCntDown, s.AFCntDown)
 	}
-	if summary != nil && summary.Join != nil {
-		out.Join = joinOf(summary.Join, m, tries)
+	if last != nil {
+		out.Join = joinOf(last, m, tries)
 	}
 	if messages := log.Messages(d.ID, v3.Up); len(messages) > 0 {
 		if u := uplinkOf(&messages[len(messages)-1]); u != nil {
@@ -272,7 +271,6 @@ func (c *call) device(string) error {
 	if out.Device.Queue, err = c.queue(id, d); err != nil {
 		return err
 	}
-	out.Device.Queued = len(out.Device.Queue)
 	out.Device.Outcomes = c.outcomes(id, out.Device.Queue)
 	view, err := c.site.o.Bridge.MAC(c.r.Context(), id)
 	if err != nil {

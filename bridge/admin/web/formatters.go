@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"sync"
 	"time"
 
 	"lorawand/bridge/access"
@@ -190,7 +191,7 @@ func formatterFor(c *codec.Choice, t formatter.Task) (formatter.Formatter, error
 }
 
 // linePattern is where an error names the line of the script.
-var linePattern = regexp.MustCompile(`(?i)(?:\bline |:)(\d+)(?::\d+)?\b`)
+var linePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(?:\bline |:)(\d+)(?::\d+)?\b`) })
 
 func triedOf(r formatter.Result) tried {
 	out := tried{
@@ -202,7 +203,7 @@ func triedOf(r formatter.Result) tried {
 	}
 	if r.Fail != nil {
 		out.Error, out.Warnings = r.Fail.Error(), []string{}
-		if m := linePattern.FindStringSubmatch(out.Error); m != nil {
+		if m := linePattern().FindStringSubmatch(out.Error); m != nil {
 			out.Line, _ = strconv.Atoi(m[1])
 		}
 	}

@@ -23,7 +23,7 @@ import (
 const (
 	ringSize   = 300 // entries that a stream can catch up with
 	noiseSize  = 32  // neighbours' frames, the same
-	liveEvents = 200 // of the answer of live
+	liveEvents = 120 // of the answer of live
 	lingering  = 2 * time.Minute
 )
 

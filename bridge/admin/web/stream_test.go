@@ -212,25 +212,35 @@ func TestSlowReader(t *testing.T) {
 	_ = c.(*net.TCPConn).SetReadBuffer(1024)
 	fmt.Fprintf(c, "GET /api/page/events HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: %s=%s\r\n\r\n", cookieName, w.token)
 	w.until("it follows", func() bool { return w.site.streams.Load() == 1 })
-	good := w.follow("")
+	good, seen := w.follow(""), make(chan struct{})
 	go func() { // takes all that comes, which may be the news that some are missing
+		defer close(seen)
 		for {
-			if _, err := good.next(); err != nil {
+			if m, err := good.next(); err != nil || m.data["word"] == "Acknowledged" {
 				return
 			}
 		}
 	}()
-	for i := range 3 * ringSize {
-		w.Events().Write(&event.Event{Kind: event.DownlinkSent, Host: w.Now().Host, Device: w.dev, FCnt: uint32(i), Hint: strings.Repeat("x", 4000)})
-		if i%50 == 49 {
-			w.until("the hub has taken them", func() bool {
-				w.site.hub.mu.Lock()
-				defer w.site.hub.mu.Unlock()
-				return w.site.hub.last >= uint64(i)
-			})
+	tell := func(kind event.Kind) {
+		w.Events().Write(&event.Event{Kind: kind, Host: w.Now().Host, Device: w.dev, Hint: strings.Repeat("x", 8000)})
+		time.Sleep(time.Millisecond / 4)
+	}
+	for end := time.Now().Add(30 * time.Second); w.site.streams.Load() > 1; tell(event.DownlinkSent) {
+		if time.Now().After(end) {
+			t.Fatal("it is not cut off")
 		}
 	}
-	w.until("it is cut off", func() bool { return w.site.streams.Load() == 1 })
+	for waiting := true; waiting; {
+		select {
+		case <-seen:
+			waiting = false
+		default:
+			tell(event.DownlinkAcked)
+		}
+	}
+	if w.site.streams.Load() != 1 {
+		t.Error("the one that reads is cut off too")
+	}
 	w.site.hub.mu.Lock()
 	n := len(w.site.hub.main.entries)
 	w.site.hub.mu.Unlock()
