@@ -297,6 +297,20 @@ func (c *chromium) fill(selector, text string) {
 		e.dispatchEvent(new Event('change', {bubbles: true}));`, quoted(selector), quoted(text)), nil)
 }
 
+// press has a key pressed, as a keyboard does. text is what it writes.
+func (c *chromium) press(key, text string) {
+	c.Helper()
+	codes := map[string]int{"Tab": 9, "Enter": 13, "Escape": 27}
+	params := map[string]any{"type": "rawKeyDown", "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
+	if text != "" {
+		params["type"], params["text"] = "keyDown", text
+	}
+	c.call("Input.dispatchKeyEvent", params, nil)
+	c.call("Input.dispatchKeyEvent", map[string]any{
+		"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": codes[key],
+	}, nil)
+}
+
 // size gives the page a width, and a height in pixels.
 func (c *chromium) size(width, height int) {
 	c.Helper()

@@ -128,7 +128,8 @@ export const forgetExtra = (path) => extras.delete(path);
 // The stream.
 let source = null;
 let timer = 0;
-let lastID = 0;
+let lastID = '';
+let neighbours = false;
 
 export function stop() {
   clearTimeout(timer);
@@ -154,7 +155,7 @@ export async function connect() {
 }
 
 function follow() {
-  source = new EventSource(`${BASE}events?since=${encodeURIComponent(lastID)}`);
+  source = new EventSource(`${BASE}events?since=${encodeURIComponent(lastID)}${neighbours ? '&neighbours=1' : ''}`);
   source.onopen = () => {
     Object.assign(S.conn, {state: 'live', tries: 0});
     redraw();
@@ -162,11 +163,20 @@ function follow() {
   source.onmessage = (m) => {
     lastID = m.lastEventId || lastID;
     const e = JSON.parse(m.data);
+    if (e.id !== m.lastEventId) e.id = `neighbour-${e.id}`; // is not numbered as the others are
     arrived(event(local(e, Date.now() - e.now)));
   };
   source.addEventListener('reset', () => connect());
   source.addEventListener('end', () => session().then((s) => (s.in ? connect() : ended()), lost));
   source.onerror = lost; // EventSource's own tries know no back-off
+}
+
+/** Frames of neighbours are sent only where somebody looks at them. */
+export function showNeighbours(on) {
+  neighbours = on;
+  if (!source) return;
+  source.close();
+  follow();
 }
 
 function ended() {

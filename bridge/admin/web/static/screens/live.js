@@ -19,6 +19,7 @@ import {
 import {S, deviceOf, gatewayName, pause, redraw} from '../state.js';
 import {agoText, num, plural, safe} from '../text.js';
 import {valuesOf} from '../values.js';
+import {showNeighbours} from '../api.js';
 import {marginOf} from '../model.js';
 import {value} from './overview.js';
 
@@ -181,11 +182,13 @@ function fits(e) {
 
 function flip(kind) {
   view.on[view.on.has(kind) ? 'delete' : 'add'](kind);
+  if (kind === 'drop') showNeighbours(view.on.has(kind));
   redraw();
 }
 
 function showAll() {
   Object.assign(view, {text: '', bad: false, on: new Set(KINDS.map((k) => k[0]))});
+  showNeighbours(true);
   redraw();
 }
 
