@@ -231,9 +231,20 @@ func (c *call) strangers(string) error {
 // makers are owners of blocks of EUIs whose devices are often met.
 // Source: the IEEE's public listings (MA-L and, with 9 digits, MA-S).
 var makers = []struct{ begin, name string }{
-	{"70B3D57ED", "The Things Network (own and many makers' devices)"}, {"A84041", "Dragino"}, {"24E124", "Milesight"},
-	{"2CF7F1", "Seeed"}, {"A81758", "Elsys"}, {"0018B2", "Adeunis"}, {"647FDA", "Tektelic"}, {"00137A", "Netvox"}, {"AC1F09", "RAKwireless"},
-	{"008000", "MultiTech"}, {"E8E1E1", "Browan"}, {"0025CA", "Laird"}, {"7076FF", "Kerlink"}, {"0004A3", "Microchip"},
+	{"70B3D57ED", "The Things Network (own and many makers' devices)"},
+	{"A84041", "Dragino"},
+	{"24E124", "Milesight"},
+	{"2CF7F1", "Seeed"},
+	{"A81758", "Elsys"},
+	{"0018B2", "Adeunis"},
+	{"647FDA", "Tektelic"},
+	{"00137A", "Netvox"},
+	{"AC1F09", "RAKwireless"},
+	{"008000", "MultiTech"},
+	{"E8E1E1", "Browan"},
+	{"0025CA", "Laird"},
+	{"7076FF", "Kerlink"},
+	{"0004A3", "Microchip"},
 	{"0080E1", "STMicroelectronics"},
 }
 
