@@ -141,13 +141,14 @@ const (
 	Never   State = "never"
 )
 
-// StateOf decides it by the last join too; nil: there was none. Refused is a device whose last was, and that was not heard
-// since; silent one that was not heard for longer than usual. Of one with a session that
-// was not heard since the start nobody knows before silentAfter.
-func (h *Habit) StateOf(last *Join, hasSession bool, now radio.HostTime) State {
+// StateOf decides it, by the last join too: refused is a device whose last join was, and
+// that was not heard since; silent one that was not heard for longer than usual. Of one
+// with a session that was not heard since the start nobody knows before silentAfter.
+func (h *Habit) StateOf(s *Summary, hasSession bool, now radio.HostTime) State {
 	since := now.Sub(h.Last)
 	joined := false
-	if last != nil {
+	if s != nil && s.Join != nil {
+		last := s.Join
 		at := now.Sub(0) - time.Duration(last.Age*float64(time.Second))
 		if !last.Accepted && (h.Heard == 0 || at > time.Duration(h.Last)) {
 			return Refused

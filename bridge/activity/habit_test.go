@@ -100,7 +100,7 @@ func TestStateOf(t *testing.T) {
 			do(l)
 		}
 		h, now := l.Habit(dev), radio.HostTime(tt.now)*hour
-		if got := h.StateOf(l.LastJoin(dev, now), tt.session, now); got != tt.want {
+		if got := h.StateOf(&Summary{Join: l.LastJoin(dev, now)}, tt.session, now); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}

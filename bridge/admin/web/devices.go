@@ -153,7 +153,7 @@ func (c *call) deviceOf(d *session.Device, m moment, tries int) *device {
 	out := &device{
 		Application: d.ID.Application, ID: d.ID.Device, Name: d.Name, Model: modelOf(d), Class: classOf(d), Version: d.VersionName,
 		Plan: d.Plan, Activation: activationOf(d), Formatter: c.formatterOf(d),
-		State: habit.StateOf(last, d.Session != nil, now), Heard: habit.Heard > 0, Every: habit.Interval.Milliseconds(),
+		State: habit.StateOf(&activity.Summary{Join: last}, d.Session != nil, now), Heard: habit.Heard > 0, Every: habit.Interval.Milliseconds(),
 		Margin: habit.Margin, Lost: habit.Lost, Count: habit.Heard, Joined: d.Session != nil, Uplinks: []*uplink{},
 	}
 	if !d.DevEUI.IsZero() {

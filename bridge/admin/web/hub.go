@@ -76,32 +76,39 @@ func (r *ring) after(n uint64) []entry {
 	return slices.Clone(r.entries[i:])
 }
 
-// hub remembers what happens while somebody looks at the page, for all streams. It works
-// from the first question until some time after the last; then it holds nothing.
+// hub has what happens while somebody looks at the page, for all streams. It works from
+// the first question until some time after the last; then it holds nothing.
 type hub struct {
 	events   *event.Log
 	activity *activity.Log
 
 	mu      sync.Mutex
-	run     string // names what is remembered; "": it does not work
-	last    uint64 // number of the newest entry
-	main    ring
-	noise   ring // neighbours' frames
-	wake    map[chan struct{}]struct{}
-	holders int // who keep it at work
+	work    *work // nil: nobody looks
+	holders int   // who keep it at work
 	idle    *time.Timer
-	stop    chan struct{}
-	stopped chan struct{} // closed when the work has ended
 }
 
-// hold keeps the hub at work until release is called, and for a while after that. The
-// error says that too many follow the events.
-func (h *hub) hold() (release func(), err error) {
+// work remembers what happens.
+type work struct {
+	run     string // names what is remembered
+	stop    chan struct{}
+	stopped chan struct{} // closed when it has ended
+
+	mu    sync.Mutex
+	last  uint64 // number of the newest entry
+	main  ring
+	noise ring // neighbours' frames
+	wake  map[chan struct{}]struct{}
+}
+
+// hold returns the work, and keeps it until release is called and for a while after that.
+// The error says that too many follow the events.
+func (h *hub) hold() (w *work, release func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.run == "" {
-		if err := h.start(); err != nil {
-			return nil, err
+	if h.work == nil {
+		if h.work, err = h.start(); err != nil {
+			return nil, nil, err
 		}
 	}
 	h.holders++
@@ -109,65 +116,63 @@ func (h *hub) hold() (release func(), err error) {
 		h.idle.Stop()
 		h.idle = nil
 	}
-	return sync.OnceFunc(h.release), nil
+	return h.work, sync.OnceFunc(h.release), nil
 }
 
 func (h *hub) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.holders--; h.holders == 0 && h.run != "" {
-		run := h.run
-		h.idle = time.AfterFunc(lingering, func() { h.rest(run) })
+	if h.holders--; h.holders == 0 && h.work != nil {
+		w := h.work
+		h.idle = time.AfterFunc(lingering, func() { h.rest(w) })
 	}
 }
 
 // rest ends the work if nobody has come meanwhile.
-func (h *hub) rest(run string) {
+func (h *hub) rest(w *work) {
 	h.mu.Lock()
-	if h.run != run || h.holders > 0 {
-		h.mu.Unlock()
-		return
+	defer h.mu.Unlock()
+	if h.work == w && h.holders == 0 {
+		h.end()
 	}
-	h.end()
 }
 
-// end ends the work, whoever holds it, and waits. The lock is held, and freed.
+// end ends the work, and waits. The lock is held.
 func (h *hub) end() {
-	close(h.stop)
-	stopped := h.stopped
-	h.run, h.main.entries, h.noise.entries, h.idle = "", nil, nil, nil
-	h.mu.Unlock()
-	<-stopped
+	close(h.work.stop)
+	<-h.work.stopped
+	h.work, h.idle = nil, nil
 }
 
-// close ends the work when the daemon stops.
+// close ends the work when the daemon stops, whoever holds it.
 func (h *hub) close() {
 	h.mu.Lock()
-	if h.run == "" {
-		h.mu.Unlock()
-		return
-	}
+	defer h.mu.Unlock()
 	if h.idle != nil {
 		h.idle.Stop()
 	}
-	h.end()
+	if h.work != nil {
+		h.end()
+	}
 }
 
-// start begins with what is remembered elsewhere. The lock is held.
-func (h *hub) start() error {
+// start begins with what is remembered elsewhere.
+func (h *hub) start() (*work, error) {
 	before, news, part, err := h.events.Watch()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	uplinks, items, unfollow, err := h.activity.Uplinks()
 	if err != nil {
 		part()
-		return err
+		return nil, err
 	}
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
-	h.run, h.last, h.wake = hex.EncodeToString(id[:]), 0, map[chan struct{}]struct{}{}
-	h.main, h.noise = ring{size: ringSize}, ring{size: noiseSize}
+	w := &work{
+		run: hex.EncodeToString(id[:]), stop: make(chan struct{}), stopped: make(chan struct{}), wake: map[chan struct{}]struct{}{},
+		main: ring{size: ringSize}, noise: ring{size: noiseSize},
+	}
 	var all []entry
 	for i := range before {
 		if !isNeighbours(&before[i]) {
@@ -179,53 +184,46 @@ func (h *hub) start() error {
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return int(min(max(a.at().Sub(b.at()), -1), 1)) })
 	for _, e := range all[max(0, len(all)-ringSize):] {
-		h.last++
-		e.n = h.last
-		h.main.add(e)
+		w.last++
+		e.n = w.last
+		w.main.add(e)
 	}
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	h.stop, h.stopped = stop, stopped
 	go func() {
-		defer close(stopped)
+		defer close(w.stopped)
 		defer part()
 		defer unfollow()
-		h.work(stop, news, items)
+		w.follow(news, items)
 	}()
-	return nil
+	return w, nil
 }
 
-// work takes what happens until stop is closed.
-func (h *hub) work(stop <-chan struct{}, news <-chan event.Event, items <-chan activity.Item) {
+// follow takes what happens until stop is closed.
+func (w *work) follow(news <-chan event.Event, items <-chan activity.Item) {
 	for {
 		select {
-		case <-stop:
+		case <-w.stop:
 			return
 		case e := <-news:
-			h.take(stop, entry{event: &e})
+			w.take(entry{event: &e})
 		case i := <-items:
 			if i.Event == nil && i.Message.Suffix == v3.Up {
-				h.take(stop, entry{message: activity.Message{Device: i.Device, At: i.At, Payload: i.Message.Payload}})
+				w.take(entry{message: activity.Message{Device: i.Device, At: i.At, Payload: i.Message.Payload}})
 			}
 		}
 	}
 }
 
-func (h *hub) take(stop <-chan struct{}, e entry) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	select {
-	case <-stop: // meanwhile
-		return
-	default:
-	}
-	h.last++
-	e.n = h.last
+func (w *work) take(e entry) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.last++
+	e.n = w.last
 	if e.event != nil && isNeighbours(e.event) {
-		h.noise.add(e)
+		w.noise.add(e)
 	} else {
-		h.main.add(e)
+		w.main.add(e)
 	}
-	for ch := range h.wake {
+	for ch := range w.wake {
 		select {
 		case ch <- struct{}{}:
 		default:
@@ -233,44 +231,64 @@ func (h *hub) take(stop <-chan struct{}, e entry) {
 	}
 }
 
-// listen returns a channel that tells of news.
-func (h *hub) listen() (news <-chan struct{}, end func()) {
+// listen returns a channel that tells of news, and the number of the newest entry.
+func (w *work) listen() (news <-chan struct{}, last uint64, end func()) {
 	ch := make(chan struct{}, 1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.wake[ch] = struct{}{}
-	return ch, func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.wake, ch)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wake[ch] = struct{}{}
+	return ch, w.last, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.wake, ch)
 	}
 }
 
-// id names an entry.
-func (h *hub) id(n uint64) string { return fmt.Sprintf("%s-%d", h.run, n) }
+// recent returns the last entries, oldest first, and the id of the newest.
+func (w *work) recent() ([]entry, string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.main.after(0), w.id(w.last)
+}
 
-// position returns the number of an id, and whether what came after it is still there.
-func (h *hub) position(id string) (n uint64, known bool) {
+// after returns the entries behind two numbers, and the number of the newest. Not whole:
+// some are forgotten.
+func (w *work) after(main, noise uint64) (entries, neighbours []entry, last uint64, whole bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.main.after(main), w.noise.after(noise), w.last, w.has(main)
+}
+
+// has reports whether what came after an entry is still there. The lock is held.
+func (w *work) has(n uint64) bool {
+	return n <= w.last && (len(w.main.entries) < w.main.size || n+1 >= w.main.entries[0].n)
+}
+
+// position returns the number of an id, and whether what came after it is still there; if
+// not, the number of the newest entry.
+func (w *work) position(id string) (n uint64, known bool) {
 	run, text, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseUint(text, 10, 64)
-	if run != h.run || err != nil || n > h.last {
-		return h.last, false
-	}
-	if len(h.main.entries) == h.main.size && n+1 < h.main.entries[0].n {
-		return h.last, false
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if run != w.run || err != nil || !w.has(n) {
+		return w.last, false
 	}
 	return n, true
 }
 
+// id names an entry.
+func (w *work) id(n uint64) string { return fmt.Sprintf("%s-%d", w.run, n) }
+
 // show returns an entry as the page shows it.
-func (h *hub) show(e *entry) shown {
+func (w *work) show(e *entry) shown {
 	var out shown
 	if e.event != nil {
 		out = shownEvent(e.event)
 	} else {
 		out = shownUplink(&e.message)
 	}
-	out.ID = h.id(e.n)
+	out.ID = w.id(e.n)
 	return out
 }
 

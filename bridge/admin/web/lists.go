@@ -4,6 +4,7 @@ package web
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net"
@@ -23,6 +24,9 @@ import (
 // endurance is how much the flash of a small gateway takes before it wears out: 100 000
 // times its 8 MB of NOR, as the command status has it.
 const endurance = 800e9 // bytes
+
+// listProblems is the operation that answers with what is wrong, where there is one.
+const listProblems = "problems.list"
 
 // tooEarly is how long the daemon must run before its writing allows an estimate.
 const tooEarly = 10 * time.Minute
@@ -87,15 +91,17 @@ func (c *call) status(string) error {
 			out.FreeMB = &mb
 		}
 	}
-	problems := []Problem{}
-	if f := c.site.o.Problems; f != nil {
-		problems = append(problems, f(c.r.Context())...)
+	problems := []json.RawMessage{}
+	if _, has := c.site.o.Admin.Needs(listProblems); has {
+		if problems, err = collect[json.RawMessage](c, listProblems, struct{}{}); err != nil {
+			return err
+		}
 	}
 	return c.answer(struct {
 		moment
-		Status       statusAnswer `json:"status"`
-		Problems     []Problem    `json:"problems"`
-		Applications []string     `json:"apps"`
+		Status       statusAnswer      `json:"status"`
+		Problems     []json.RawMessage `json:"problems"`
+		Applications []string          `json:"apps"`
 	}{m, out, problems, apps})
 }
 
@@ -225,9 +231,20 @@ func (c *call) strangers(string) error {
 // makers are owners of blocks of EUIs whose devices are often met.
 // Source: the IEEE's public listings (MA-L and, with 9 digits, MA-S).
 var makers = []struct{ begin, name string }{
-	{"70B3D57ED", "The Things Network (own and many makers' devices)"}, {"A84041", "Dragino"}, {"24E124", "Milesight"},
-	{"2CF7F1", "Seeed"}, {"A81758", "Elsys"}, {"0018B2", "Adeunis"}, {"647FDA", "Tektelic"}, {"00137A", "Netvox"}, {"AC1F09", "RAKwireless"},
-	{"008000", "MultiTech"}, {"E8E1E1", "Browan"}, {"0025CA", "Laird"}, {"7076FF", "Kerlink"}, {"0004A3", "Microchip"},
+	{"70B3D57ED", "The Things Network (own and many makers' devices)"},
+	{"A84041", "Dragino"},
+	{"24E124", "Milesight"},
+	{"2CF7F1", "Seeed"},
+	{"A81758", "Elsys"},
+	{"0018B2", "Adeunis"},
+	{"647FDA", "Tektelic"},
+	{"00137A", "Netvox"},
+	{"AC1F09", "RAKwireless"},
+	{"008000", "MultiTech"},
+	{"E8E1E1", "Browan"},
+	{"0025CA", "Laird"},
+	{"7076FF", "Kerlink"},
+	{"0004A3", "Microchip"},
 	{"0080E1", "STMicroelectronics"},
 }
 

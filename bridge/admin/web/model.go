@@ -50,8 +50,6 @@ func (m *moment) at(t time.Time) *int64 {
 	return &at
 }
 
-func pointer(v int64) *int64 { return &v }
-
 // moment returns now.
 func (c *call) moment() moment { return momentOf(c.site.o.Bridge.Now()) }
 

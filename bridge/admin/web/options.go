@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -24,10 +23,9 @@ type Options struct {
 	Calendar   func() time.Time                   // zero: not known
 	Used       func(keyID string, day access.Day) // is told when a key is used on another day; nil: nobody is
 	About      About
-	Free       func() (bytes int64, ok bool)   // space for the store; nil: not known
-	Problems   func(context.Context) []Problem // what is wrong, and what to do; nil: nothing is
-	Log        func() []LogLine                // the last lines, oldest first; nil: none are kept
-	Logger     *slog.Logger                    // default slog.Default()
+	Free       func() (bytes int64, ok bool) // space for the store; nil: not known
+	Log        func() []LogLine              // the last lines, oldest first; nil: none are kept
+	Logger     *slog.Logger                  // default slog.Default()
 }
 
 // About is what the configuration says of the daemon.
@@ -44,18 +42,6 @@ type Addresses struct {
 	MQTTTLS string `json:"mqttTLS"`
 	UDP     string `json:"udp"`
 	API     string `json:"api"`
-}
-
-// Problem is something that is wrong, with its way out.
-type Problem struct {
-	Code    string `json:"code"`
-	Tone    string `json:"tone"` // bad, warn or info
-	Title   string `json:"title"`
-	Detail  string `json:"detail"`
-	Todo    string `json:"todo"`
-	Command string `json:"command,omitempty"`
-	Link    string `json:"link,omitempty"` // an address of the page
-	Act     string `json:"act,omitempty"`  // what the link is called
 }
 
 // LogLine is a line of the log.

@@ -77,6 +77,7 @@ func TestAnswers(t *testing.T) {
 		{"session", "in", true},
 		{"status", "status.uplinksHour", 2.0},
 		{"status", "status.devices", 3.0},
+		{"status", "problems.0.code", "store_full"},
 		{"status", "status.clock", "ntp"},
 		{"status", "apps.1", "shop"},
 		{"devices", "devices.0.state", "alive"},

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"lorawand/bridge"
+	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/api"
 	"lorawand/bridge/codec"
@@ -86,6 +87,12 @@ func newStand(t *testing.T) *stand {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	s.admin.Add("problems.list", admin.Operation{
+		Run: func(_ context.Context, _ json.RawMessage, reply func(any) error) error {
+			return reply(map[string]string{"code": "store_full", "title": "The store is full"})
+		},
+		Right: admin.Right{Rights: access.All}, Limit: time.Minute,
+	})
 	s.site = New(Options{
 		Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Passwords: NewPasswords(s.admin, st), Calendar: clock.Calendar, Logger: log,
 		Resolver: resolver, Formatters: pool, About: About{Plan: "EU_863_870_TTN", Store: "/var/lib/lorawand"},

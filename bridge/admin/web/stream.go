@@ -24,19 +24,16 @@ var errStreams = refused(http.StatusTooManyRequests, "Too many pages follow the 
 
 // live answers with the last events, newest first, and the id from which a stream goes on.
 func (c *call) live(string) error {
-	h := &c.site.hub
-	release, err := h.hold()
+	w, release, err := c.site.hub.hold()
 	if err != nil {
 		return errStreams
 	}
 	defer release()
-	h.mu.Lock()
-	entries, id := h.main.after(0), h.id(h.last)
-	h.mu.Unlock()
+	entries, id := w.recent()
 	events := []shown{}
 	for _, e := range slices.Backward(entries) {
 		if len(events) < liveEvents && e.isOf(c.scope()) {
-			events = append(events, h.show(&e))
+			events = append(events, w.show(&e))
 		}
 	}
 	return c.answer(struct {
@@ -49,7 +46,7 @@ func (c *call) live(string) error {
 // stream is one browser that follows what happens.
 type stream struct {
 	*call
-	hub        *hub
+	work       *work
 	at         uint64 // number of the last entry that was sent
 	noiseAt    uint64
 	neighbours bool
@@ -69,23 +66,20 @@ func (c *call) events(string) error {
 		return errStreams
 	}
 	defer func() { c.site.sessions.CloseStream(c.session, time.Now()) }()
-	h := &c.site.hub
-	release, err := h.hold()
+	w, release, err := c.site.hub.hold()
 	if err != nil {
 		return errStreams
 	}
 	defer release()
 	query := c.r.URL.Query()
-	s := &stream{call: c, hub: h, neighbours: query.Get("neighbours") == "1"}
-	news, end := h.listen()
+	s := &stream{call: c, work: w, neighbours: query.Get("neighbours") == "1"}
+	news, last, end := w.listen()
 	defer end()
-	h.mu.Lock()
 	known := true
-	s.at, s.noiseAt = h.last, h.last
+	s.at, s.noiseAt = last, last
 	if since := cmp.Or(c.r.Header.Get("Last-Event-ID"), query.Get("since")); since != "" {
-		s.at, known = h.position(since)
+		s.at, known = w.position(since)
 	}
-	h.mu.Unlock()
 	_ = c.ctl.SetReadDeadline(time.Time{}) // the request has come; its end is when the client goes
 	c.w.Header().Set("Content-Type", "text/event-stream")
 	c.w.Header().Set("X-Accel-Buffering", "no")
@@ -129,15 +123,10 @@ func (s *stream) follow(news <-chan struct{}) {
 // catchUp sends what was not sent yet. A client for which entries were forgotten before
 // it took them is told to fetch anew.
 func (s *stream) catchUp() error {
-	s.hub.mu.Lock()
-	_, whole := s.hub.position(s.hub.id(s.at))
-	entries := s.hub.main.after(s.at)
-	var noise []entry
-	if s.neighbours {
-		noise = s.hub.noise.after(s.noiseAt)
+	entries, noise, last, whole := s.work.after(s.at, s.noiseAt)
+	if !s.neighbours {
+		noise = nil
 	}
-	last := s.hub.last
-	s.hub.mu.Unlock()
 	if !whole {
 		s.at, s.noiseAt = last, last
 		return s.write([]byte("event: reset\ndata: {}\n\n"))
@@ -165,13 +154,13 @@ func (s *stream) send(e *entry, again bool) error {
 	data, err := encode(struct {
 		moment
 		shown
-	}{s.moment(), s.hub.show(e)})
+	}{s.moment(), s.work.show(e)})
 	if err != nil {
 		return err
 	}
 	var b bytes.Buffer
 	if again {
-		fmt.Fprintf(&b, "id: %s\n", s.hub.id(e.n))
+		fmt.Fprintf(&b, "id: %s\n", s.work.id(e.n))
 	}
 	fmt.Fprintf(&b, "data: %s\n\n", bytes.TrimRight(data, "\n"))
 	return s.write(b.Bytes())

@@ -241,11 +241,13 @@ func TestSlowReader(t *testing.T) {
 	if w.site.streams.Load() != 1 {
 		t.Error("the one that reads is cut off too")
 	}
-	w.site.hub.mu.Lock()
-	n := len(w.site.hub.main.entries)
-	w.site.hub.mu.Unlock()
-	if n > ringSize {
-		t.Errorf("%d entries are remembered, at most %d", n, ringSize)
+	work, release, err := w.site.hub.hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if entries, _ := work.recent(); len(entries) > ringSize {
+		t.Errorf("%d entries are remembered, at most %d", len(entries), ringSize)
 	}
 }
 
@@ -257,41 +259,48 @@ func TestHubRests(t *testing.T) {
 		h := &hub{events: events, activity: acts}
 		events.Write(&event.Event{Kind: event.DownlinkSent, Host: 5})
 		acts.Message(v3.Message{Application: "a", Device: "d", Suffix: v3.Up, Payload: []byte(`{"uplink_message":{}}`)}, 3)
-		release, err := h.hold()
+		work, release, err := h.hold()
 		if err != nil {
 			t.Fatal(err)
 		}
-		run := h.run
-		if len(h.main.entries) != 2 || h.main.entries[0].event != nil || h.main.entries[1].event == nil {
-			t.Errorf("%+v", h.main.entries)
+		entries, id := work.recent()
+		if len(entries) != 2 || entries[0].event != nil || entries[1].event == nil {
+			t.Errorf("%+v", entries)
 		}
 		release()
 		time.Sleep(lingering - time.Second)
-		again, err := h.hold()
-		if err != nil || h.run != run {
+		again, release, err := h.hold()
+		if err != nil || again != work {
 			t.Errorf("it has begun anew: %v", err)
 		}
 		time.Sleep(10 * lingering)
 		events.Write(&event.Event{Kind: event.DownlinkSent, Host: 6})
 		synctest.Wait()
-		if n, known := h.position(h.id(2)); n != 2 || !known || len(h.main.after(2)) != 1 {
+		if n, known := work.position(id); n != 2 || !known {
 			t.Errorf("%d %v", n, known)
 		}
-		again()
+		if entries, _, last, whole := work.after(2, 0); len(entries) != 1 || last != 3 || !whole {
+			t.Errorf("%v %d %v", entries, last, whole)
+		}
+		release()
 		time.Sleep(lingering + time.Second)
 		synctest.Wait() // its goroutine has ended, else the bubble never does
-		if h.run != "" || h.main.entries != nil {
-			t.Errorf("it remembers %d entries of %q", len(h.main.entries), h.run)
+		if h.work != nil {
+			t.Error("it works on")
 		}
 		for range 20 { // no follower is left behind
-			release, err := h.hold()
+			_, release, err := h.hold()
 			if err != nil {
 				t.Fatal(err)
 			}
 			release()
 			time.Sleep(lingering + time.Second)
 		}
-		synctest.Wait()
+		if _, _, err := h.hold(); err != nil {
+			t.Fatal(err)
+		}
+		h.close() // whoever holds it
+		h.close()
 	})
 }
 
