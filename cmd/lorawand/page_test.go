@@ -154,8 +154,8 @@ func (p *pageTest) firstRun() string {
 	p.click("Make a key")
 	p.waitText("it is shown only this once")
 	var key string
-	p.eval(`return [...document.querySelectorAll('.facts code')].map((e) => e.textContent).find((t) => t.startsWith('NNSXS.'))`,
-		&key)
+	p.eval(`const texts = [...document.querySelectorAll('.facts code')].map((e) => e.textContent);
+		return texts.find((text) => text.startsWith('NNSXS.'));`, &key)
 	p.click("Python")
 	p.waitText("paho.mqtt.client")
 	p.click("I have copied it")
@@ -178,7 +178,8 @@ func (p *pageTest) addDevice() {
 	p.hears("its join-accept", p.join, func(h air.Heard) bool { return h.JoinAccept != nil })
 	p.waitText("Joined")
 	p.uplink(1, hostileText)
-	p.wait("its frame", "document.querySelector('.ev .fc') && document.querySelector('.ev .who').textContent === 'barn-temp-1'")
+	p.wait("its frame", `[...document.querySelectorAll('.ev')].some((e) =>
+		e.querySelector('.fc') && e.querySelector('.who').textContent === 'barn-temp-1')`)
 }
 
 // join has the device send a join-request, as soon as it can.
@@ -256,7 +257,9 @@ func (p *pageTest) downlink() {
 		p.wait("the queue", "document.querySelector('.queue')?.textContent.includes('BEEF')")
 		p.uplink(1, hostileText)
 	}
-	p.hears("the downlink", push, func(h air.Heard) bool { return h.Data != nil && string(h.Data.FRMPayload) == "\xBE\xEF" })
+	p.hears("the downlink", push, func(h air.Heard) bool {
+		return h.Data != nil && string(h.Data.FRMPayload) == "\xBE\xEF"
+	})
 	p.wait("what became of it", "document.querySelector('.outcomes')?.textContent.includes('BEEF')")
 }
 

@@ -26,7 +26,8 @@ const auditScript = `
 	if (all('#app img, #app script, #app iframe, #app b b').length) out.push('markup from outside');
 	for (const e of all('.card, .tile, .values li, .problem, .er, td')) {
 		const inner = e.scrollWidth - e.clientWidth;
-		if (e.checkVisibility() && e.clientWidth && inner > 2) out.push(inner + ' px too wide inside: ' + e.outerHTML.slice(0, 100));
+		if (!e.checkVisibility() || !e.clientWidth || inner <= 2) continue;
+		out.push(inner + ' px too wide inside: ' + e.outerHTML.slice(0, 100));
 	}
 	const ids = all('[id]').map((e) => e.id);
 	const twice = ids.filter((x, i) => ids.indexOf(x) !== i);
@@ -36,7 +37,9 @@ const auditScript = `
 		if (e.checkVisibility() && !named(e)) out.push('no name: ' + e.outerHTML.slice(0, 100));
 	}
 	const small = (e) => innerWidth < 500 && e.matches('.btn, .chip, .tabs a') && e.getBoundingClientRect().height < 28;
-	for (const e of all('button, a[href]')) if (e.checkVisibility() && small(e)) out.push('small: ' + e.outerHTML.slice(0, 100));
+	for (const e of all('button, a[href]')) {
+		if (e.checkVisibility() && small(e)) out.push('small: ' + e.outerHTML.slice(0, 100));
+	}
 	return out;`
 
 // screens are the addresses of all screens.

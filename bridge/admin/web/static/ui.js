@@ -138,7 +138,7 @@ export const problem = (p) =>
       p.command || p.link
         ? html`<p class="acts">
             ${p.command ? code(p.command, 'Copy the command') : nothing}
-            ${p.link ? html`<a class="btn" href=${p.link}>${p.act}</a>` : nothing}
+            ${p.link?.startsWith('#/') ? html`<a class="btn" href=${p.link}>${safe(p.act)}</a>` : nothing}
           </p>`
         : nothing
     }
