@@ -83,7 +83,7 @@ function connection() {
 }
 
 function link(on, [id, label]) {
-  const n = id === 'overview' ? S.problems.length : 0;
+  const n = id === 'overview' ? S.problems.filter((p) => p.tone !== 'info').length : 0;
   const rest = id === 'more' && !TABS.some(([t]) => t === on);
   const count = n ? html`<span class="count" aria-label=${plural(n, 'problem')}>${n}</span>` : nothing;
   return html`<a href="#/${id}" aria-current=${on === id || rest ? 'page' : nothing}>

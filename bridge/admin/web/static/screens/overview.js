@@ -228,7 +228,7 @@ function allProblems() {
   const [first, ...rest] = S.problems;
   if (!first) return S.devices.length ? html`<p class="allgood">${icon('check')}No problems.</p>` : nothing;
   if (rest.length < 2 || !matchMedia('(max-width: 700px)').matches) return problems(S.problems);
-  const tone = rest.some((p) => p.tone === 'bad') ? 'bad' : 'warn';
+  const tone = ['bad', 'warn', 'info'].find((t) => rest.some((p) => p.tone === t));
   return html`${problems([first])}
     <details class="others problem ${tone}">
       <summary>
