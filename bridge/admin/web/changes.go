@@ -51,6 +51,9 @@ func (c *call) operate(op string) error {
 	if need, ok := c.site.o.Admin.Needs(op); ok && need.Application && c.scope() != "" && args["application_id"] == nil {
 		args["application_id"], _ = json.Marshal(c.scope())
 	}
+	if op == "device.export" {
+		c.site.log.Info("a browser has asked for keys of devices", "address", c.address(), "key_id", c.session.Key.KeyID)
+	}
 	c.patience(longTimeout)
 	parts := []json.RawMessage{}
 	err = c.do(c.r.Context(), op, args, func(raw json.RawMessage) error {
