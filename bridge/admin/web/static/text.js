@@ -24,11 +24,6 @@ export function digitsOf(v) {
 
 export const plural = (n, one, many = `${one}s`) => `${num(n)} ${n === 1 ? one : many}`;
 
-export function bytesText(n) {
-  if (n < 1e4) return `${num(n)} bytes`;
-  return n < 1e6 ? `${num(n / 1e3)} kB` : `${num(n / 1e6, 1)} MB`;
-}
-
 /** How long ago, by the daemon's uptime, so that no calendar has to be right. */
 export function agoText(at) {
   const s = (Date.now() - at) / 1e3;
@@ -72,13 +67,6 @@ export const cleanHex = (text) => text.replace(/^0x|[\s:,-]/gi, '').toUpperCase(
 
 export const isHex = (text, digits) =>
   /^[0-9A-F]*$/i.test(text) && (digits ? text.length === digits : !(text.length % 2));
-
-export function toHex(base64) {
-  return [...atob(base64 ?? '')]
-    .map((c) => c.charCodeAt(0).toString(16).padStart(2, '0'))
-    .join('')
-    .toUpperCase();
-}
 
 export function toBase64(hex) {
   return btoa((hex.match(/../g) ?? []).map((x) => String.fromCharCode(parseInt(x, 16))).join(''));

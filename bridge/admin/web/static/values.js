@@ -40,7 +40,7 @@ export function valuesOf(uplink) {
 }
 
 /** "air.relativeHumidity" is read as "relative humidity". */
-export function labelOf(key) {
+function labelOf(key) {
   const last = key
     .split('.')
     .slice(-2)

@@ -16,7 +16,7 @@ const VERSIONS = [
 
 const form = {from: '', key: null, v: {}, err: {}, busy: false};
 
-export function parseQR(text) {
+function parseQR(text) {
   const m = QR.exec(text.trim());
   return m && {joinEUI: m[1].toUpperCase(), devEUI: m[2].toUpperCase()};
 }

@@ -101,7 +101,7 @@ function unknown(g) {
   </div>`;
 }
 
-export function forwarderCard() {
+function forwarderCard() {
   const loopback = /^(127\.|localhost|\[::1\])/.test(S.status.addresses?.udp ?? '');
   return html`<section class="card">
     <h2>For the packet forwarder</h2>

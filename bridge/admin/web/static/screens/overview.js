@@ -146,7 +146,7 @@ function unknownGateway(g) {
 }
 
 /** What was heard but is not known here. */
-export function wantsIn() {
+function wantsIn() {
   if (!S.strangers.length && !S.unknownGateways.length) return nothing;
   return html`<section class="card" id="wants-in">
     <h2>Wants in</h2>

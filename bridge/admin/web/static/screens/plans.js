@@ -7,7 +7,7 @@ import {extra} from '../api.js';
 const names = new Intl.DisplayNames(['en'], {type: 'region', fallback: 'code'});
 
 /** "Germany" for "de"; what is no code of a country stays as it is. */
-export function countryName(country) {
+function countryName(country) {
   try {
     return names.of(country.toUpperCase());
   } catch {
