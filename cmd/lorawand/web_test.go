@@ -4,7 +4,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"strings"
 	"testing"
@@ -17,34 +22,50 @@ import (
 
 const pagePassword = "correct horse battery"
 
-// pageLogin logs in to the web page and returns the status of the answer.
-func pageLogin(t *testing.T, base, password string) int {
+// pagePost sends a change as the web page does, and returns the answer.
+func pagePost(t *testing.T, c *http.Client, url, body string) (status int, text string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/api/page/login",
-		strings.NewReader(`{"password":"`+password+`"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Lorawand", "1")
-	r, err := (&http.Client{Timeout: time.Minute}).Do(req)
+	r, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = r.Body.Close()
-	return r.StatusCode
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, string(b)
+}
+
+// pageLogin logs in to the web page and returns the status of the answer.
+func pageLogin(t *testing.T, base, password string) int {
+	t.Helper()
+	status, _ := pagePost(t, &http.Client{Timeout: time.Minute}, base+"/api/page/login", `{"password":"`+password+`"}`)
+	return status
+}
+
+// withPage has a site serve the page at these addresses.
+func (s *site) withPage(listen, api string) {
+	s.Helper()
+	conf, err := os.ReadFile(s.conf)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"",
+		fmt.Sprintf("[http]\nlisten = %q\napi_listen = %q", listen, api), 1))
 }
 
 // The page is served by both listeners, and off until its password is set; that is kept
 // over a restart, and set without a daemon too.
 func TestWebPassword(t *testing.T) {
 	s := newSite(t, "")
-	conf, err := os.ReadFile(s.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.write("lorawand.toml", strings.Replace(string(conf), "[http]\nlisten = \"\"",
-		"[http]\nlisten = \"127.0.0.1:0\"\napi_listen = \"127.0.0.1:0\"", 1))
+	s.withPage("127.0.0.1:0", "127.0.0.1:0")
 	r := s.start()
 	bases := []string{"http://" + r.d.http.Addr().String(), "http://" + r.d.api.Addr().String()}
 	for _, base := range bases {
@@ -73,6 +94,48 @@ func TestWebPassword(t *testing.T) {
 	s.must("", "web", "password", "--off")
 	if status := pageLogin(t, base, "another password"); status != http.StatusForbidden {
 		t.Errorf("switched off: %d", status)
+	}
+}
+
+// A backup is taken and restored by the page: the answer comes before the daemon begins
+// anew, with another session and the same password.
+func TestWebRestore(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	_ = free.Close()
+	s := newSite(t, "")
+	s.withPage("", address)
+	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
+	s.must(pagePassword, "web", "password")
+	stop := s.serving()
+	defer stop()
+	s.until("1, 0 joins", "status")
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, base := &http.Client{Timeout: time.Minute, Jar: jar}, "http://"+address+"/api/page/"
+	if status, text := pagePost(t, c, base+"login", `{"password":"`+pagePassword+`"}`); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	status, backup := pagePost(t, c, base+"backup", "{}")
+	if status != http.StatusOK || !strings.Contains(backup, "app1/dev1") {
+		t.Fatalf("%d %s", status, backup)
+	}
+	s.must("", "device", "delete", "dev1", "--application", "app1")
+	body := `{"text":"` + base64.StdEncoding.EncodeToString([]byte(backup)) + `"}`
+	if status, text := pagePost(t, c, base+"op/restore", body); status != http.StatusOK || !strings.Contains(text, `"devices":1`) {
+		t.Errorf("%d %s", status, text)
+	}
+	s.until("1, 0 joins", "status")
+	if status, text := pagePost(t, c, base+"backup", "{}"); status != http.StatusUnauthorized {
+		t.Errorf("the session goes on: %d %s", status, text)
+	}
+	if status := pageLogin(t, "http://"+address, pagePassword); status != http.StatusOK {
+		t.Errorf("the password of the backup: %d", status)
 	}
 }
 

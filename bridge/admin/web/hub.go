@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -86,7 +87,10 @@ type hub struct {
 	work    *work // nil: nobody looks
 	holders int   // who keep it at work
 	idle    *time.Timer
+	closed  bool
 }
+
+var errClosed = errors.New("the daemon stops")
 
 // work remembers what happens.
 type work struct {
@@ -106,6 +110,9 @@ type work struct {
 func (h *hub) hold() (w *work, release func(), err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.closed {
+		return nil, nil, errClosed
+	}
 	if h.work == nil {
 		if h.work, err = h.start(); err != nil {
 			return nil, nil, err
@@ -144,10 +151,11 @@ func (h *hub) end() {
 	h.work, h.idle = nil, nil
 }
 
-// close ends the work when the daemon stops, whoever holds it.
+// close ends the work when the daemon stops, whoever holds it; it does not begin again.
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.closed = true
 	if h.idle != nil {
 		h.idle.Stop()
 	}

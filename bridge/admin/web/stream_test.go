@@ -5,6 +5,7 @@ package web
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -301,6 +302,9 @@ func TestHubRests(t *testing.T) {
 		}
 		h.close() // whoever holds it
 		h.close()
+		if _, _, err := h.hold(); !errors.Is(err, errClosed) {
+			t.Errorf("it begins anew: %v", err)
+		}
 	})
 }
 

@@ -27,9 +27,9 @@ const prefix = "/api/page/"
 
 // Limits of requests.
 const (
-	maxBody      = 64 << 10 // bytes
-	maxBigBody   = 16 << 20 // bytes: of an import and of a backup; one such request at a time
-	maxLoginBody = 4 << 10  // bytes
+	maxBody      = 128 << 10 // bytes; a script has up to 40 KiB
+	maxBigBody   = 16 << 20  // bytes: of an import and of a backup; one such request at a time
+	maxLoginBody = 4 << 10   // bytes
 	timeout      = 15 * time.Second
 	longTimeout  = 2 * time.Minute // for a long body to come, and for an answer that takes long
 )
@@ -67,8 +67,8 @@ func New(o Options) *Site {
 	return s
 }
 
-// Close ends all sessions, and what works for them. It is called after the servers have
-// ended.
+// Close ends all sessions, their streams, and what works for them. It is called before
+// the servers end: they wait for streams.
 func (s *Site) Close() {
 	s.sessions.End(func(*door.Browser) bool { return true })
 	s.hub.close()
