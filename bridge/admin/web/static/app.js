@@ -43,6 +43,7 @@ const NAV = [
   ['system', 'System'],
 ];
 const TABS = [...NAV.slice(0, 4), ['more', 'More']]; // on a phone
+const WRITES = new Set(['add', 'import', 'device', 'formatters', 'integrations', 'start']);
 const PARENT = {device: 'devices', add: 'devices', import: 'devices', 'add-gateway': 'gateways'};
 
 let route = {screen: 'overview', args: [], query: new URLSearchParams()};
@@ -73,6 +74,16 @@ function banner() {
       again ${wait > 0 ? `in ${wait} s` : 'now'}.
     </span>
     <button type="button" class="btn" @click=${connect}>Try now</button>
+  </div>`;
+}
+
+/** Where something is written, it is said first that it cannot be kept. */
+function unkept() {
+  if (!S.status.storeError || !WRITES.has(route.screen)) return nothing;
+  return html`<div class="banner" role="status">
+    ${icon('bad')}<span
+      ><b>The store cannot be written.</b> What you change here cannot be kept: ${safe(S.status.storeError)}</span
+    >
   </div>`;
 }
 
@@ -140,7 +151,7 @@ function shell() {
   const on = PARENT[route.screen] ?? route.screen;
   return html`<a class="skip" href="#main" @click=${skip}>Skip to content</a>
     ${top()}${side(on)}
-    <main id="main">${banner()}${S.loaded ? screen(route) : waits()}</main>
+    <main id="main">${banner()}${unkept()}${S.loaded ? screen(route) : waits()}</main>
     <nav class="tabs" aria-label="Screens">${TABS.map((item) => link(on, item))}</nav>
     ${dialogView()}${toast}`;
 }
