@@ -64,9 +64,14 @@ function preview({rows, new: added, replaced, there, refused}) {
       <label class="check"
         ><input type="checkbox" .checked=${view.update} @change=${replace} /> Replace devices that are there</label
       >
-      <button type="button" class="btn primary" ?disabled=${view.busy || !good} @click=${take}>
+      <button type="button" class="btn primary" ?disabled=${view.busy || !good || refused} @click=${take}>
         Import ${plural(good, 'device')}
       </button>
+      ${
+        refused
+          ? html`<span class="small muted">All or none: take what is refused out of the file first.</span>`
+          : nothing
+      }
     </p>
   </section>`;
 }
