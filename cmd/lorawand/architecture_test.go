@@ -73,12 +73,14 @@ var arrows = map[string]string{
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc",
-	"bridge/audit":          "radio",
-	"bridge/classc":         "radio bridge/session bridge/gateway",
-	"bridge/provision":      "bridge/session bridge/state",
-	"bridge":                "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
-	"bridge/admin/airtime":  "radio bridge bridge/schedule",
-	"bridge/admin/conns":    "",
+	"bridge/audit":         "radio",
+	"bridge/classc":        "radio bridge/session bridge/gateway",
+	"bridge/provision":     "bridge/session bridge/state",
+	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge/admin/airtime": "radio bridge bridge/schedule",
+	"bridge/admin/conns":   "",
+	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
+		"bridge/event bridge/session bridge/store",
 	"bridge/admin/registry": "radio/frame bridge/session bridge/v3/enddevice",
 	"bridge/admin/metrics":  "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
