@@ -47,6 +47,9 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 	d, err := newDaemon(c, log)
+	if err != nil {
+		err = portError(err, &c)
+	}
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w; lorawand status tells whether a daemon runs already", err)
 	}

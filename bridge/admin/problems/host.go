@@ -36,9 +36,9 @@ func (s *Snapshot) store() (out []Problem) {
 			Command: "lorawand device list", Link: "#/system", Act: "Show the system",
 		})
 	}
-	if st.InMemory {
+	if st.InMemory { // the owner has allowed it, else the daemon would not run
 		out = append(out, Problem{
-			Code: "store_in_memory", Tone: Warn, Title: "The store is in memory",
+			Code: "store_in_memory", Tone: Info, Title: "The store is in memory",
 			Detail: st.Path + " is lost when this host restarts: all devices, keys and frame counters.",
 			Todo:   "Set [store] path to a folder on flash and ephemeral = false, then restore a backup.",
 			Link:   "#/system", Act: "Show the system", Command: "lorawand backup FILE",
