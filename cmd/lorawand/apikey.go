@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
@@ -100,10 +99,8 @@ func parseExpiry(s string) (time.Time, error) {
 // terminal, a script reads the key there, and standard error may be a log: then it
 // returns a placeholder.
 func shownKey(stdout io.Writer, key string) string {
-	if f, ok := stdout.(*os.File); ok {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
-			return key
-		}
+	if isTerminal(stdout) {
+		return key
 	}
 	return "KEY"
 }

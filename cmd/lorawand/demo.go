@@ -144,7 +144,7 @@ func demoConfig(dir, radio string, out io.Writer) (config.Config, error) {
 	c.Store.Path, c.Store.Ephemeral = filepath.Join(dir, "store"), true
 	c.Control.Socket = filepath.Join(dir, "control.sock")
 	c.Log.Level, c.HTTP.Listen = "warn", ""
-	c.Network.RX1Delay = config.Duration(demoRX1Delay)
+	c.Network.RX1Delay = config.For(demoRX1Delay)
 	c.UDP.Listen = ""
 	if radio == radioUDP {
 		addr, err := freeAddr("UDP", 1700, out, func(a string) (io.Closer, error) { return net.ListenPacket("udp", a) })

@@ -154,13 +154,13 @@ func orDash(s string) string {
 
 func newDeviceGet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get DEVICE --application A",
+		Use:   "get APPLICATION/DEVICE",
 		Short: "Show an end device",
 		Long: "Show an end device without its keys, and what it did last; device export writes the keys too.\n" +
 			"The daemon remembers what devices did since it started, of each at most 50 uplinks and 50 events.",
 		Args: oneDevice,
 	}
-	application := applicationFlag(cmd, applicationRequired)
+	application := applicationFlag(cmd, applicationOfDevice)
 	history := cmd.Flags().Bool("history", false, "show its last uplinks and events too")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
@@ -168,10 +168,11 @@ func newDeviceGet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := checkApplication(*application); err != nil {
+		id, err := deviceNamed(*application, names[0])
+		if err != nil {
 			return err
 		}
-		args := admin.DeviceArgs{Application: *application, Device: names[0]}
+		args := admin.DeviceArgs(id)
 		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{
 			Application: args.Application, Device: args.Device,
 			History: *history,
@@ -249,13 +250,13 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *sh
 func newDeviceExport() *cobra.Command {
 	var args admin.ExportArgs
 	cmd := &cobra.Command{
-		Use:   "export [DEVICE…] [--application A]",
+		Use:   "export [APPLICATION/DEVICE…] [--application A]",
 		Short: "Write end devices with their keys in the form of The Things Stack",
 		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all\n" +
 			"applications, of one, or those that you name. OTAA devices are written without their sessions,\n" +
 			"unless --session hands the sessions over. Then the frame counters of downlinks skip ahead; delete\n" +
 			"the devices here afterwards.",
-		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
+		Args: cobra.ArbitraryArgs,
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
 	cmd.Flags().BoolVar(&args.Session, "session", false,
@@ -265,12 +266,14 @@ func newDeviceExport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if args.Application != "" || len(ids) > 0 {
+		if args.Application != "" && len(ids) == 0 {
 			if err := checkApplication(args.Application); err != nil {
 				return err
 			}
 		}
-		args.Devices = ids
+		if args.Application, args.Devices, err = devicesOfOne(args.Application, ids); err != nil {
+			return err
+		}
 		return operate(cmd.Context(), c, "device.export", args, printJSON(cmd.OutOrStdout()))
 	}
 	return cmd
@@ -278,21 +281,31 @@ func newDeviceExport() *cobra.Command {
 
 func newDeviceDelete() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "delete DEVICE… --application A",
+		Use:   "delete APPLICATION/DEVICE…",
 		Short: "Delete end devices with their sessions and queues",
 		Long:  "Delete end devices with their sessions and queues. If one of them does not exist, none is deleted.",
 		Args:  someDevices,
 	}
-	application := applicationFlag(cmd, applicationRequired)
+	application := applicationFlag(cmd, applicationOfDevice)
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		if err := checkApplication(*application); err != nil {
+		var args admin.DeleteArgs
+		if args.Application, args.Devices, err = devicesOfOne(*application, ids); err != nil {
 			return err
 		}
-		return operate(cmd.Context(), c, "device.delete", admin.DeleteArgs{Application: *application, Devices: ids}, noParts)
+		what := fmt.Sprintf("%s of %s: %s", plural(len(ids), "device"), args.Application, strings.Join(args.Devices, ", "))
+		if err := confirm(cmd, *yes, "Delete "+what+", with sessions and queues?"); err != nil {
+			return err
+		}
+		if err := operate(cmd.Context(), c, "device.delete", args, noParts); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s.\n", what)
+		return err
 	}
 	return cmd
 }

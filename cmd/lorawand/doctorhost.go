@@ -58,6 +58,9 @@ func (d *doctor) configuration(path string, c *config.Config) {
 	} else {
 		d.say("configuration", true, "", "%s is good, %s", path, plural(len(c.Gateways), "gateway"))
 	}
+	for _, line := range config.Unknown(os.Environ()) {
+		d.say("environment", true, "correct or remove it", "%s", line)
+	}
 }
 
 // withoutDaemon is what can be seen while no daemon runs.

@@ -61,7 +61,9 @@ func (d *door) port() string { return d.address[strings.LastIndexByte(d.address,
 
 // taken returns the port with who holds it.
 func (d *door) taken(root string) problems.Port {
-	return problems.Port{Network: d.network, Address: d.address, Setting: d.setting, Holder: holder(root, d.network, d.port())}
+	return problems.Port{
+		Network: d.network, Address: d.address, Setting: d.setting, Holder: holder(root, d.network, d.port()),
+	}
 }
 
 // portError says who holds a port that the daemon did not get, and what to do.

@@ -79,7 +79,7 @@ func TestHolder(t *testing.T) {
 		}
 	}
 	const head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-	write("net/udp", head+" 1: 00000000:06A4 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 41 2 0 0\n")
+	write("net/udp", head+" 1: 00000000:06A4 00000000:0000 07 0:0 00:0 0     0        0 41 2 0 0\n")
 	write("net/udp6", head+"a broken line\n")
 	write("net/tcp6", head+" 0: 00000000000000000000000000000000:075B 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0 0 42 1\n"+
 		" 1: 00000000000000000000000000000000:22B8 00000000000000000000000000000000:9999 01 0:0 0:0 0 0 0 42 1\n")
@@ -128,7 +128,10 @@ func TestDoctorSoftware(t *testing.T) {
 			"no permission", "", nil, fs.ErrPermission,
 			"WRONG daemon: you may not use its control socket /run/lorawand/control.sock; call it as root\n",
 		},
-		{"a daemon that does not answer", "", nil, errors.New("too slow"), "WRONG daemon: too slow; look into its log: journalctl -u lorawand\n"},
+		{
+			"a daemon that does not answer", "", nil, errors.New("too slow"),
+			"WRONG daemon: too slow; look into its log: journalctl -u lorawand\n",
+		},
 		{
 			"an address of another host", "[mqtt]\nlisten = [\"192.0.2.1:1883\"]\n", nil, admin.ErrNotRunning,
 			"take an address of this host, or none for all of them\n",
