@@ -130,9 +130,12 @@ func tellConnection(w io.Writer, c config.Config, application, key string) {
 func newAPIKeyList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List API keys", Args: noArgs}
 	application := applicationFlag(cmd, "only of this application `id`")
-	asJSON := jsonFlag(cmd)
+	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		l := listing[admin.Key]{operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME"}
+		l := listing[admin.Key]{
+			operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME",
+			spare: []string{"EXPIRES"}, wide: *wide,
+		}
 		l.row = func(w io.Writer, k admin.Key) error {
 			expires := "never"
 			if !k.Expires.IsZero() {

@@ -115,7 +115,7 @@ var knows = map[string][]string{
 	"github.com/dop251/goja":            {"bridge/formatter"},
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
-	"net/http": {"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/broker", "bridge/webhook"},
+	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/broker", "bridge/webhook"},
 	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {

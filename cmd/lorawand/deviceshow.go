@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -68,6 +67,12 @@ func (d *shownDevice) class() string {
 	return "A"
 }
 
+// spareOfDevices are the columns that a narrow terminal is without, the first first: the
+// rest says which device is alive, and how well it is heard.
+var spareOfDevices = []string{
+	"LORAWAN", "PLAN", "DEV_ADDR", "POWER", "FORMATTERS", "DEV_EUI", "F_CNT_UP", "LOST", "DATA_RATE", "NAME",
+}
+
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
@@ -77,7 +82,7 @@ func newDeviceList() *cobra.Command {
 			"since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
-	asJSON := jsonFlag(cmd)
+	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -99,7 +104,7 @@ func newDeviceList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		w := &table{spare: spareOfDevices}
 		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\t"+
 			"DATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
@@ -123,7 +128,7 @@ func newDeviceList() *cobra.Command {
 		for _, line := range warnings {
 			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", plainLine(line))
 		}
-		return w.Flush()
+		return w.print(cmd.OutOrStdout(), *wide)
 	}
 	return cmd
 }

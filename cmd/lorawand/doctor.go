@@ -72,7 +72,7 @@ func (f *finding) print(w io.Writer, asJSON bool) error {
 	}
 	mark, fix := "ok   ", ""
 	if !f.OK {
-		mark = "WRONG"
+		mark = alarm(w, "WRONG")
 	}
 	if f.Fix != "" {
 		fix = "; " + f.Fix

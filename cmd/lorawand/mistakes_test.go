@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -158,5 +159,28 @@ func TestNoAccess(t *testing.T) {
 	}
 	if got := socketFix(path + ".none"); got != "call it as root" {
 		t.Errorf("%q", got)
+	}
+}
+
+// The Makefile says which Go it needs where there is none, or an old one.
+func TestOldGo(t *testing.T) {
+	for _, tt := range []struct{ script, want string }{
+		{"echo go version go1.19.8 linux/amd64", "is needed, and GO is 1.19.8: see https://go.dev/dl\n"},
+		{"exit 1", "is needed, and GO is older and cannot fetch it: see https://go.dev/dl\n"},
+		{"", "is needed, and there is no GO: see https://go.dev/dl\n"},
+		{"echo go version go1.999.1 linux/mips", ""},
+	} {
+		name := filepath.Join(t.TempDir(), "go")
+		if tt.script != "" {
+			if err := os.WriteFile(name, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "make", "--no-print-directory", "-C", "../..", "go", "GO="+name)
+		out, err := cmd.CombinedOutput()
+		want := strings.Replace(tt.want, "GO", name, 1)
+		if (err == nil) != (want == "") || !strings.Contains(string(out), want) {
+			t.Errorf("%q: %v, no %q in\n%s", tt.script, err, want, out)
+		}
 	}
 }

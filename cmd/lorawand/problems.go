@@ -61,11 +61,15 @@ func askProblems(ctx context.Context, c config.Config) ([]problems.Problem, erro
 func printProblems(w io.Writer, found []problems.Problem) error {
 	marks := map[string]string{problems.Bad: "WRONG", problems.Warn: "LOOK ", problems.Info: "note "}
 	for _, p := range found {
-		text := fmt.Sprintf("%s %s\n      %s\n      To do: %s\n", marks[p.Tone], p.Title, p.Detail, p.Todo)
+		mark := marks[p.Tone]
+		if p.Tone == problems.Bad {
+			mark = alarm(w, mark)
+		}
+		text := fmt.Sprintf(" %s\n      %s\n      To do: %s\n", p.Title, p.Detail, p.Todo)
 		if p.Command != "" {
 			text += "      $ " + p.Command + "\n"
 		}
-		if _, err := io.WriteString(w, plainLines(text)); err != nil {
+		if _, err := io.WriteString(w, mark+plainLines(text)); err != nil {
 			return err
 		}
 	}
