@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"lorawand/bridge/activity"
 	"lorawand/bridge/event"
+	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
 
@@ -18,10 +20,15 @@ type EventsArgs struct {
 	Device      string `json:"device,omitempty"`         // an id, application/id, or a DevEUI; "": all
 	Gateway     string `json:"gateway,omitempty"`        // an id; "": all
 	Text        bool   `json:"text,omitempty"`           // lines for people
+	Uplinks     bool   `json:"uplinks,omitempty"`        // what devices send, too
+	Terse       bool   `json:"terse,omitempty"`          // without what is repeated
 }
 
 // matches reports whether the arguments select an event.
 func (a *EventsArgs) matches(e *event.Event) bool {
+	if a.Terse && e.Kind == event.UplinkRepeated {
+		return false
+	}
 	if a.Application != "" && a.Application != e.Device.Application {
 		return false
 	}
@@ -40,28 +47,40 @@ var errStops = errors.New("the daemon stops")
 
 // events answers with the remembered events, oldest first, as JSON or as texts.
 func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
-	tell := func(e event.Event) error {
-		switch {
-		case !args.matches(&e):
-			return nil
-		case args.Text:
-			return r(e.Text())
-		}
-		return r(e)
+	t := teller{args: &args, reply: r}
+	events, news, stop, err := a.o.Bridge.Events().Watch()
+	if err != nil {
+		return err
 	}
-	log := a.o.Bridge.Events()
-	if args.Follow {
-		if err := log.FollowAll(ctx, tell); err != nil {
+	defer stop()
+	var uplinks []activity.Message
+	var items <-chan activity.Item // nil: nothing comes
+	if args.Uplinks {
+		var stop func()
+		if uplinks, items, stop, err = a.o.Bridge.Activity().Uplinks(); err != nil {
 			return err
 		}
-		return errStops
+		defer stop()
 	}
-	for _, e := range log.Recent(nil) {
-		if err := tell(e); err != nil {
+	if err := t.all(events, uplinks); err != nil || !args.Follow {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return errStops
+		case e := <-news:
+			err = t.event(e)
+		case i := <-items:
+			if i.Event == nil && i.Message.Suffix == v3.Up {
+				err = t.uplink(&activity.Message{Device: i.Device, At: i.At, Payload: i.Message.Payload})
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // WhyArgs are the arguments of "why".
