@@ -8,46 +8,20 @@ import (
 	"strings"
 
 	"lorawand/bridge/activity"
+	"lorawand/bridge/admin/eventlines"
 	"lorawand/bridge/event"
 	"lorawand/bridge/v3"
-	"lorawand/radio"
 )
 
 // EventsArgs are the arguments of "events".
-type EventsArgs struct {
-	Application string `json:"application_id,omitempty"` // only of its devices; "": all
-	Follow      bool   `json:"follow,omitempty"`         // go on with new ones
-	Device      string `json:"device,omitempty"`         // an id, application/id, or a DevEUI; "": all
-	Gateway     string `json:"gateway,omitempty"`        // an id; "": all
-	Text        bool   `json:"text,omitempty"`           // lines for people
-	Uplinks     bool   `json:"uplinks,omitempty"`        // what devices send, too
-	Terse       bool   `json:"terse,omitempty"`          // without what is repeated
-}
-
-// matches reports whether the arguments select an event.
-func (a *EventsArgs) matches(e *event.Event) bool {
-	if a.Terse && e.Kind == event.UplinkRepeated {
-		return false
-	}
-	if a.Application != "" && a.Application != e.Device.Application {
-		return false
-	}
-	if a.Gateway != "" && e.Gateway != a.Gateway {
-		return false
-	}
-	if a.Device == "" || a.Device == e.Device.Device || a.Device == e.Device.String() {
-		return true
-	}
-	var eui radio.EUI64
-	return e.HasEUIs && eui.UnmarshalText([]byte(a.Device)) == nil && eui == e.DevEUI
-}
+type EventsArgs = eventlines.Args
 
 // errStops ends the following of events when the daemon stops.
 var errStops = errors.New("the daemon stops")
 
 // events answers with the remembered events, oldest first, as JSON or as texts.
 func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
-	t := teller{args: &args, reply: r}
+	t := eventlines.Teller{Args: &args, Reply: r}
 	events, news, stop, err := a.o.Bridge.Events().Watch()
 	if err != nil {
 		return err
@@ -62,7 +36,7 @@ func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
 		}
 		defer stop()
 	}
-	if err := t.all(events, uplinks); err != nil || !args.Follow {
+	if err := t.All(events, uplinks); err != nil || !args.Follow {
 		return err
 	}
 	for {
@@ -71,10 +45,10 @@ func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
 		case <-ctx.Done():
 			return errStops
 		case e := <-news:
-			err = t.event(e)
+			err = t.Event(e)
 		case i := <-items:
 			if i.Event == nil && i.Message.Suffix == v3.Up {
-				err = t.uplink(&activity.Message{Device: i.Device, At: i.At, Payload: i.Message.Payload})
+				err = t.Uplink(&activity.Message{Device: i.Device, At: i.At, Payload: i.Message.Payload})
 			}
 		}
 		if err != nil {

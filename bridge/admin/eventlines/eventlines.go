@@ -1,4 +1,6 @@
-package admin
+// Package eventlines puts the answer of the operation "events" into lines: which events and
+// uplinks are asked for, in which order they are told, and how an uplink reads.
+package eventlines
 
 import (
 	"bytes"
@@ -14,6 +16,35 @@ import (
 	"lorawand/radio"
 )
 
+// Args are the arguments of "events".
+type Args struct {
+	Application string `json:"application_id,omitempty"` // only of its devices; "": all
+	Follow      bool   `json:"follow,omitempty"`         // go on with new ones
+	Device      string `json:"device,omitempty"`         // an id, application/id, or a DevEUI; "": all
+	Gateway     string `json:"gateway,omitempty"`        // an id; "": all
+	Text        bool   `json:"text,omitempty"`           // lines for people
+	Uplinks     bool   `json:"uplinks,omitempty"`        // what devices send, too
+	Terse       bool   `json:"terse,omitempty"`          // without what is repeated
+}
+
+// Matches reports whether the arguments select an event.
+func (a *Args) Matches(e *event.Event) bool {
+	if a.Terse && e.Kind == event.UplinkRepeated {
+		return false
+	}
+	if a.Application != "" && a.Application != e.Device.Application {
+		return false
+	}
+	if a.Gateway != "" && e.Gateway != a.Gateway {
+		return false
+	}
+	if a.Device == "" || a.Device == e.Device.Device || a.Device == e.Device.String() {
+		return true
+	}
+	var eui radio.EUI64
+	return e.HasEUIs && eui.UnmarshalText([]byte(a.Device)) == nil && eui == e.DevEUI
+}
+
 // UplinkEvent is what "events" tells of an uplink.
 type UplinkEvent struct {
 	Time        *time.Time `json:"time,omitempty"`
@@ -24,62 +55,62 @@ type UplinkEvent struct {
 	activity.Uplink
 }
 
-// teller answers with events and uplinks, one at a time.
-type teller struct {
-	args  *EventsArgs
-	reply reply
+// Teller answers with events and uplinks.
+type Teller struct {
+	Args  *Args
+	Reply func(v any) error
 }
 
-// event tells an event.
-func (t *teller) event(e event.Event) error {
+// Event tells an event.
+func (t *Teller) Event(e event.Event) error {
 	switch {
-	case !t.args.matches(&e):
+	case !t.Args.Matches(&e):
 		return nil
-	case t.args.Text:
-		return t.reply(e.Text())
+	case t.Args.Text:
+		return t.Reply(e.Text())
 	}
-	return t.reply(e)
+	return t.Reply(e)
 }
 
-// all tells what is remembered in the order in which it happened.
-func (t *teller) all(events []event.Event, uplinks []activity.Message) error {
+// All tells what is remembered in the order in which it happened.
+func (t *Teller) All(events []event.Event, uplinks []activity.Message) error {
 	slices.SortFunc(uplinks, func(a, b activity.Message) int { return cmp.Compare(a.At, b.At) })
 	for _, e := range events {
 		for len(uplinks) > 0 && uplinks[0].At < e.Host {
-			if err := t.uplink(&uplinks[0]); err != nil {
+			if err := t.Uplink(&uplinks[0]); err != nil {
 				return err
 			}
 			uplinks = uplinks[1:]
 		}
-		if err := t.event(e); err != nil {
+		if err := t.Event(e); err != nil {
 			return err
 		}
 	}
 	for i := range uplinks {
-		if err := t.uplink(&uplinks[i]); err != nil {
+		if err := t.Uplink(&uplinks[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// uplink tells an uplink.
-func (t *teller) uplink(m *activity.Message) error {
+// Uplink tells an uplink.
+func (t *Teller) Uplink(m *activity.Message) error {
 	u := m.Read(m.At)
-	if u == nil || !t.args.matchesUplink(m, u) {
+	if u == nil || !t.Args.matchesUplink(m, u) {
 		return nil
 	}
-	if t.args.Text {
-		return t.reply(uplinkText(m, u))
+	if t.Args.Text {
+		return t.Reply(uplinkText(m, u))
 	}
-	return t.reply(UplinkEvent{
+	return t.Reply(UplinkEvent{
 		Time: u.ReceivedAt, Uptime: time.Duration(m.At).Seconds(), Kind: "uplink", Application: m.Device.Application,
 		Device: m.Device.Device, Uplink: *u,
 	})
 }
 
 // matchesUplink reports whether the arguments select an uplink.
-func (a *EventsArgs) matchesUplink(m *activity.Message, u *activity.Uplink) bool {
+func (a *Args) matchesUplink(m *activity.Message, u *activity.Uplink) bool {
 	if a.Application != "" && a.Application != m.Device.Application {
 		return false
 	}
