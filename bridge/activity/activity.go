@@ -59,6 +59,9 @@ type device struct {
 	events  []*record
 	join    *record // in Log.latest
 	count   uint64  // uplinks since the start
+
+	habit   *Habit    // nil: nobody has asked
+	habitOf [2]uint64 // seq of the first and the last uplink that it is of
 }
 
 // record is a message or an event. It stands in a queue of Log and in its device.

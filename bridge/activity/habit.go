@@ -34,9 +34,32 @@ const (
 	maxLostGap      = 1 << 14 // MAX_FCNT_GAP: a larger one is another beginning
 )
 
-// Habit returns what the remembered uplinks of a device say of it.
-func (l *Log) Habit(id session.ID) (h Habit) {
-	messages := l.Messages(id, v3.Up)
+// Habit returns what the remembered uplinks of a device say of it. It reads them only if
+// there are others than when it was asked last.
+func (l *Log) Habit(id session.ID) Habit {
+	l.mu.Lock()
+	d := l.devices[id]
+	if d == nil || len(d.uplinks) == 0 {
+		l.mu.Unlock()
+		return Habit{}
+	}
+	of := [2]uint64{d.uplinks[0].seq, d.uplinks[len(d.uplinks)-1].seq}
+	if known := d.habit; known != nil && d.habitOf == of {
+		l.mu.Unlock()
+		return *known
+	}
+	l.mu.Unlock()
+	h := habitOf(l.Messages(id, v3.Up))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.devices[id] == d {
+		d.habit, d.habitOf = &h, of // of that is newer than of, it is read once more
+	}
+	return h
+}
+
+// habitOf reads uplinks, oldest first.
+func habitOf(messages []Message) (h Habit) {
 	if len(messages) == 0 {
 		return h
 	}
@@ -118,18 +141,19 @@ const (
 	Never   State = "never"
 )
 
-// StateOf decides it: refused is a device whose last join was, and that was not heard
-// since; silent one that was not heard for longer than usual. Of one with a session that
-// was not heard since the start nobody knows before silentAfter.
+// StateOf decides it, by the last join too: refused is a device whose last join was, and
+// that was not heard since; silent one that was not heard for longer than usual. Of one
+// with a session that was not heard since the start nobody knows before silentAfter.
 func (h *Habit) StateOf(s *Summary, hasSession bool, now radio.HostTime) State {
 	since := now.Sub(h.Last)
 	joined := false
 	if s != nil && s.Join != nil {
-		refusedAt := now.Sub(0) - time.Duration(s.Join.Age*float64(time.Second))
-		if !s.Join.Accepted && (h.Heard == 0 || refusedAt > time.Duration(h.Last)) {
+		last := s.Join
+		at := now.Sub(0) - time.Duration(last.Age*float64(time.Second))
+		if !last.Accepted && (h.Heard == 0 || at > time.Duration(h.Last)) {
 			return Refused
 		}
-		joined = s.Join.Accepted
+		joined = last.Accepted
 	}
 	limit := silentAfter
 	if h.Interval > 0 {

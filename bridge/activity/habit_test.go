@@ -100,9 +100,28 @@ func TestStateOf(t *testing.T) {
 			do(l)
 		}
 		h, now := l.Habit(dev), radio.HostTime(tt.now)*hour
-		if got := h.StateOf(l.Summary(dev, now), tt.session, now); got != tt.want {
+		if got := h.StateOf(&Summary{Join: l.LastJoin(dev, now)}, tt.session, now); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
+	}
+}
+
+// What a habit was read from is not read again, until there is more.
+func TestHabitKept(t *testing.T) {
+	l := New(0)
+	dev := id("app1", "dev1")
+	for i := range perDevice + 5 {
+		l.Message(up(dev, i, ""), radio.HostTime(i)*second)
+		if h := l.Habit(dev); h.Last != radio.HostTime(i)*second || h.Heard != min(i+1, perDevice) {
+			t.Fatalf("after %d: %+v", i, h)
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { l.Habit(dev) }); n > 0 {
+		t.Errorf("it is read again: %v allocations", n)
+	}
+	l.Forget(dev)
+	if h := l.Habit(dev); h != (Habit{}) {
+		t.Errorf("of a device that is gone: %+v", h)
 	}
 }
 

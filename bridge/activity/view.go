@@ -152,6 +152,16 @@ func (l *Log) Summary(id session.ID, now radio.HostTime) *Summary {
 	return s
 }
 
+// LastJoin returns the last try of a device to join; nil: none is remembered.
+func (l *Log) LastJoin(id session.ID, now radio.HostTime) *Join {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d := l.devices[id]; d != nil && d.join != nil {
+		return joinOf(d.join.event, now)
+	}
+	return nil
+}
+
 func joinOf(e *event.Event, now radio.HostTime) *Join {
 	j := &Join{Age: age(now, e.Host), Accepted: e.Kind == event.JoinAccepted, Reason: e.Word, Hint: e.Hint, Gateway: e.Gateway}
 	if !e.At.IsZero() {

@@ -58,12 +58,29 @@ func (h *HTTP) Close() error { return h.listener.Close() }
 // Run serves until ctx ends.
 func (h *HTTP) Run(ctx context.Context) error {
 	h.log.Info("serving metrics and health", "address", h.Addr().String())
-	stop := context.AfterFunc(ctx, func() { _ = h.server.Close() })
-	defer stop()
-	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		Shut(h.server)
+	})
+	err := h.server.Serve(h.listener)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http: %w", err)
 	}
 	return nil
+}
+
+// Shut ends a server: answers that are on their way may come to their end, as those of
+// the control socket may.
+func Shut(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close()
+	}
 }
 
 func (a *Admin) handler() *http.ServeMux {

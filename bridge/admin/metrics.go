@@ -65,11 +65,11 @@ func (a *Admin) processMetrics(e *metrics.Exposition) {
 		"How far the calendar can be trusted: 0 not at all, 1 real-time clock, 2 NTP, 3 GNSS.",
 		float64(now.Wall.Quality))
 	e.Gauge("lorawand_goroutines", "Goroutines that exist.", float64(runtime.NumGoroutine()))
-	e.Gauge("lorawand_resident_memory_bytes", "Memory of the process that is in RAM.", float64(residentMemory()))
+	e.Gauge("lorawand_resident_memory_bytes", "Memory of the process that is in RAM.", float64(ResidentMemory()))
 }
 
-// residentMemory returns the RSS of this process in bytes; 0: not known.
-func residentMemory() int64 {
+// ResidentMemory returns the RSS of this process in bytes; 0: not known.
+func ResidentMemory() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0

@@ -31,6 +31,12 @@ func RightOf(op string) (Right, bool) {
 	return o.right, ok
 }
 
+// Needs is RightOf for the operations of Add too.
+func (a *Admin) Needs(op string) (Right, bool) {
+	o, ok := a.find(op)
+	return o.right, ok
+}
+
 // CallAs is Call for who has logged in with an API key. It returns ErrRights or
 // ErrApplication before anything is done.
 func (a *Admin) CallAs(

@@ -22,8 +22,12 @@ func TestHour(t *testing.T) {
 		after time.Duration
 		want  int
 	}{
-		{119 * time.Minute, 120}, {120 * time.Minute, 118}, {150 * time.Minute, 58}, {178 * time.Minute, 2},
-		{179 * time.Minute, 0}, {1000 * time.Hour, 0},
+		{119 * time.Minute, 120},
+		{120 * time.Minute, 118},
+		{150 * time.Minute, 58},
+		{178 * time.Minute, 2},
+		{179 * time.Minute, 0},
+		{1000 * time.Hour, 0},
 	} {
 		if n := h.Count(at(tt.after)); n != tt.want {
 			t.Errorf("after %v: %d, want %d", tt.after, n, tt.want)

@@ -25,7 +25,8 @@ func TestStrangers(t *testing.T) {
 	if len(gateways) != 1 || gateways[0].Tries != 3 || gateways[0].First != 1 || gateways[0].Event.Host != 3 {
 		t.Errorf("gateways %+v", gateways)
 	}
-	if len(devices) != 2 || devices[0].Tries != 3 || devices[0].First != 1 || devices[1].Event.DevEUI != (radio.EUI64{2, 1}) {
+	if len(devices) != 2 || devices[0].Tries != 3 || devices[0].First != 1 ||
+		devices[1].Event.DevEUI != (radio.EUI64{2, 1}) {
 		t.Errorf("devices %+v", devices)
 	}
 	for i := range 2 * maxUnknown {
@@ -35,11 +36,12 @@ func TestStrangers(t *testing.T) {
 	}
 	for i := range maxUnknown {
 		l.Write(&Event{
-			Kind: JoinRefused, Word: string(JoinUnknownDevEUI), HasEUIs: true, DevEUI: radio.EUI64{1, 1}, JoinEUI: radio.EUI64{byte(i), 2},
-			Host: 999,
+			Kind: JoinRefused, Word: string(JoinUnknownDevEUI), HasEUIs: true, DevEUI: radio.EUI64{1, 1},
+			JoinEUI: radio.EUI64{byte(i), 2}, Host: 999,
 		})
 	}
-	if _, devices = l.Strangers(); len(devices) != maxUnknown || devices[maxUnknown-1].Event.JoinEUI != (radio.EUI64{maxUnknown - 1, 2}) {
+	_, devices = l.Strangers()
+	if len(devices) != maxUnknown || devices[maxUnknown-1].Event.JoinEUI != (radio.EUI64{maxUnknown - 1, 2}) {
 		t.Errorf("%d devices, at most %d", len(devices), maxUnknown)
 	}
 	if n := l.DroppedLastHour(8); n != 1 {

@@ -49,6 +49,8 @@ type daemon struct {
 	boards   boards
 	certs    *certificates // nil: no TLS
 
+	closePage func() // nil: there is none
+
 	resolver   *codec.Resolver
 	formatters *formatter.Pool
 

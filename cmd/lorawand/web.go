@@ -32,15 +32,43 @@ func (d *daemon) mountPage(a *admin.Admin) {
 	}
 	page := web.New(web.Options{
 		Admin: a, Bridge: d.bridge, Keys: d.state.Keys, Passwords: web.NewPasswords(a, d.store), Calendar: d.calendar,
-		Used:   func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		Used:     func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
+		Resolver: d.resolver, Formatters: d.formatters, About: aboutPage(&d.config),
+		Free: func() (int64, bool) { return freeFor(d.config.Store.Path) },
+		Log: func() (lines []web.LogLine) {
+			for _, l := range tailOf(d.log) {
+				lines = append(lines, web.LogLine(l))
+			}
+			return lines
+		},
 		Logger: d.log,
 	})
+	d.closePage = page.Close
 	if d.api != nil {
 		d.api.Mount(page)
 	}
 	if d.http != nil {
 		d.http.Mount(page)
 	}
+}
+
+// aboutPage returns what the page shows of the configuration.
+func aboutPage(c *config.Config) web.About {
+	return web.About{
+		Plan: c.Network.DefaultFrequencyPlan, Store: c.Store.Path, CommitInterval: c.Store.CommitInterval.D(),
+		Addresses: web.Addresses{
+			MQTT: first(c.MQTT.Listen), MQTTTLS: first(c.MQTT.TLSListen), UDP: c.UDP.Listen, API: c.HTTP.APIListen,
+		},
+	}
+}
+
+// freeFor returns the space that a folder has left.
+func freeFor(folder string) (int64, bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(folder, &st); err != nil {
+		return 0, false
+	}
+	return int64(st.Bavail) * int64(st.Bsize), true
 }
 
 func newWeb() *cobra.Command {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
 )
 
@@ -103,9 +104,17 @@ func (a *API) Close() error { return a.listener.Close() }
 func (a *API) Run(ctx context.Context) error {
 	a.log.Info("serving the HTTP API", "address", a.Addr().String(), "tls", a.o.TLS != nil)
 	defer a.stopped()
-	stop := context.AfterFunc(ctx, func() { a.stopped(); _ = a.server.Close() })
-	defer stop()
-	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		a.stopped()
+		admin.Shut(a.server)
+	})
+	err := a.server.Serve(a.listener)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("api: %w", err)
 	}
 	return nil

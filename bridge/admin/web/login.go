@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin/web/door"
 	"lorawand/bridge/admin/web/password"
 	"lorawand/bridge/event"
 )
@@ -26,14 +27,14 @@ var errOff = &fault{
 }
 
 // session returns the session of a request; nil: it has none.
-func (s *Site) session(r *http.Request) *session {
+func (s *Site) session(r *http.Request) *door.Browser {
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
 		return nil
 	}
-	found := s.sessions.find(cookie.Value, time.Now())
+	found := s.sessions.Find(cookie.Value, time.Now())
 	if found != nil && !s.stillMay(found) {
-		s.sessions.end(func(o *session) bool { return o == found })
+		s.sessions.End(func(o *door.Browser) bool { return o == found })
 		return nil
 	}
 	return found
@@ -41,11 +42,11 @@ func (s *Site) session(r *http.Request) *session {
 
 // stillMay reports whether the API key of a session is still there: a browser must not
 // outlive it.
-func (s *Site) stillMay(o *session) bool {
-	if o.byPassword() {
+func (s *Site) stillMay(o *door.Browser) bool {
+	if o.ByPassword() {
 		return true
 	}
-	key, ok := s.o.Keys.Key(o.key.KeyID)
+	key, ok := s.o.Keys.Key(o.Key.KeyID)
 	return ok && key.Rights.Has(access.All) && !key.Expired(s.o.Calendar())
 }
 
@@ -81,8 +82,8 @@ func (c *call) tellSession(string) error {
 	out := sessionAnswer{Off: c.site.isOff(), TLS: c.r.TLS != nil}
 	out.Host, _ = os.Hostname()
 	if s := c.session; s != nil {
-		out.In, out.Application, out.Address = true, s.key.Application, s.address
-		out.Since, out.Sessions = time.Since(s.since).Round(time.Second).Seconds(), c.site.sessions.len()
+		out.In, out.Application, out.Address = true, s.Key.Application, s.Address
+		out.Since, out.Sessions = time.Since(s.Since).Round(time.Second).Seconds(), c.site.sessions.Len()
 	}
 	return c.answer(out)
 }
@@ -104,12 +105,12 @@ func (c *call) login(string) error {
 		return errOff
 	}
 	address := c.address()
-	if wait := c.site.tries.begin(address, time.Now()); wait > 0 {
+	if wait := c.site.tries.Begin(address, time.Now()); wait > 0 {
 		return &fault{status: http.StatusTooManyRequests, text: "Wait before the next try.", wait: wait}
 	}
 	token, err := c.begin(args.Password)
 	good := token != ""
-	wait := c.site.tries.end(address, good, err == nil, time.Now())
+	wait := c.site.tries.End(address, good, err == nil, time.Now())
 	switch {
 	case err != nil:
 		return err
@@ -126,7 +127,7 @@ func (c *call) login(string) error {
 func (c *call) begin(text string) (token string, err error) {
 	site := c.site
 	begin := func(who access.Login) {
-		token = site.sessions.begin(who, c.address().String(), time.Now())
+		token = site.sessions.Begin(who, c.address().String(), time.Now())
 		site.log.Info("a browser has logged in to the web page", "address", c.address(), "key_id", who.KeyID)
 	}
 	if who, good, err := c.showsKey(text); good || err != nil {
@@ -182,10 +183,13 @@ func (c *call) showsKey(text string) (who access.Login, good bool, err error) {
 	return who, true, nil
 }
 
+// wrongPagePassword is the word of its event.
+const wrongPagePassword = "wrong_page_password"
+
 // report makes an event of a wrong password.
 func (c *call) report() {
 	now := c.site.o.Bridge.Now()
-	e := event.Event{Kind: event.APIRefused, Host: now.Host, Address: c.r.RemoteAddr, Word: "wrong_page_password"}
+	e := event.Event{Kind: event.APIRefused, Host: now.Host, Address: c.r.RemoteAddr, Word: wrongPagePassword}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
 	}
@@ -207,7 +211,7 @@ func (c *call) logout(string) error {
 			return refused(http.StatusBadRequest, err.Error())
 		}
 	}
-	c.site.sessions.end(func(o *session) bool { return args.All || o == c.session })
+	c.site.sessions.End(func(o *door.Browser) bool { return args.All || o == c.session })
 	http.SetCookie(c.w, c.cookie("", -1))
 	return c.answer(struct{}{})
 }

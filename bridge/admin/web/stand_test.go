@@ -5,6 +5,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -14,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/scrypt"
+
 	"lorawand/bridge"
+	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/api"
 	"lorawand/bridge/codec"
@@ -83,8 +87,15 @@ func newStand(t *testing.T) *stand {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	s.admin.Add("problems.list", admin.Operation{
+		Run: func(_ context.Context, _ json.RawMessage, reply func(any) error) error {
+			return reply(map[string]string{"code": "store_full", "title": "The store is full"})
+		},
+		Right: admin.Right{Rights: access.All}, Limit: time.Minute,
+	})
 	s.site = New(Options{
 		Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Passwords: NewPasswords(s.admin, st), Calendar: clock.Calendar, Logger: log,
+		Resolver: resolver, Formatters: pool, About: About{Plan: "EU_863_870_TTN", Store: "/var/lib/lorawand"},
 	})
 	door, err := api.Listen(api.Options{
 		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000",
@@ -93,19 +104,27 @@ func newStand(t *testing.T) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.site.Close)
 	door.Mount(s.site)
 	s.base = "http://" + door.Addr().String()
 	t.Cleanup(s.client.CloseIdleConnections)
 	s.run(s.Bridge.Run)
+	s.run(pool.Run)
 	s.run(door.Run)
 	return s
 }
 
-// newPage returns a stand whose page has a password.
+// newPage returns a stand whose page has a password, which is cheap to compare.
 func newPage(t *testing.T) *stand {
 	t.Helper()
 	s := newStand(t)
-	s.op(SetPassword, `{"password":"`+secret+`"}`)
+	salt := []byte("salt of this test")
+	key, err := scrypt.Key([]byte(secret), salt, 16, 1, 1, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc := base64.RawStdEncoding.EncodeToString
+	s.site.o.Passwords.hash = "scrypt$16$1$1$" + enc(salt) + "$" + enc(key)
 	return s
 }
 

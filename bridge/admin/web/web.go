@@ -4,9 +4,11 @@ package web
 
 import (
 	"bytes"
+	"embed"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -17,6 +19,7 @@ import (
 
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
+	"lorawand/bridge/admin/web/door"
 )
 
 // prefix is that of the answers for the page.
@@ -24,9 +27,9 @@ const prefix = "/api/page/"
 
 // Limits of requests.
 const (
-	maxBody      = 64 << 10 // bytes
-	maxBigBody   = 16 << 20 // bytes: of an import and of a backup; one such request at a time
-	maxLoginBody = 4 << 10  // bytes
+	maxBody      = 128 << 10 // bytes; a script has up to 40 KiB
+	maxBigBody   = 16 << 20  // bytes: of an import and of a backup; one such request at a time
+	maxLoginBody = 4 << 10   // bytes
 	timeout      = 15 * time.Second
 	longTimeout  = 2 * time.Minute // for a long body to come, and for an answer that takes long
 )
@@ -35,21 +38,40 @@ const (
 type Site struct {
 	o        Options
 	log      *slog.Logger
-	files    *files
-	sessions sessions
-	tries    tries
+	files    *door.Files
+	sessions door.Sessions
+	tries    door.Tries
 	hashing  chan struct{} // full while passwords are compared: that takes memory
 	big      chan struct{} // full while a long body is at work
+	hub      hub
+	streams  counter
+	slow     time.Duration // how long a client may take for what a stream sends
 }
+
+//go:embed static
+var static embed.FS
 
 // New returns a Site. Its sessions end when the password changes.
 func New(o Options) *Site {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	s := &Site{o: o, log: o.Logger, files: newFiles(), hashing: make(chan struct{}, 1), big: make(chan struct{}, 1)}
-	o.Passwords.changed = func() { s.sessions.end(func(*session) bool { return true }) }
+	root, err := fs.Sub(static, "static")
+	if err != nil {
+		panic(err) // static is no valid name
+	}
+	s := &Site{o: o, log: o.Logger, files: door.NewFiles(root), hashing: make(chan struct{}, 1), big: make(chan struct{}, 1), slow: writePatience}
+	s.hub = hub{events: o.Bridge.Events(), activity: o.Bridge.Activity()}
+	s.addOperations()
+	o.Passwords.changed = func() { s.sessions.End(func(*door.Browser) bool { return true }) }
 	return s
+}
+
+// Close ends all sessions, their streams, and what works for them. It is called before
+// the servers end: they wait for streams.
+func (s *Site) Close() {
+	s.sessions.End(func(*door.Browser) bool { return true })
+	s.hub.close()
 }
 
 // ServeHTTP implements http.Handler.
@@ -63,13 +85,13 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	name, asked := strings.CutPrefix(r.URL.Path, prefix)
-	if !isLocal(r) {
+	if !door.IsLocal(r) {
 		http.Error(w, "This name is not one of a local network. Use the address of the gateway, or TLS (lorawand tls init).",
 			http.StatusMisdirectedRequest)
 		return
 	}
 	if !asked {
-		s.files.serve(w, r)
+		s.files.ServeHTTP(w, r)
 		return
 	}
 	h.Set("Content-Type", "application/json")
@@ -86,7 +108,7 @@ type call struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	ctl     *http.ResponseController
-	session *session // nil: has not logged in
+	session *door.Browser // nil: has not logged in
 }
 
 // fault is an answer that says no.
@@ -120,7 +142,7 @@ func (c *call) serve(name string) error {
 	if err != nil {
 		return err
 	}
-	if !isOwn(c.r) {
+	if !door.IsOwn(c.r) {
 		return errForeign
 	}
 	if route.method == http.MethodPost {

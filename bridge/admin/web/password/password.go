@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"unicode/utf8"
 
@@ -47,6 +48,7 @@ func Hash(text string) (string, error) {
 	}
 	salt := make([]byte, salting)
 	_, _ = rand.Read(salt) // never fails
+	defer debug.FreeOSMemory()
 	key, err := scrypt.Key([]byte(text), salt, costN, costR, costP, keySize)
 	if err != nil {
 		return "", err
@@ -74,6 +76,7 @@ func Matches(hash, text string) (bool, error) {
 	if n > costN || r > costR || p > costP || len(text) > longest {
 		return false, ErrHash
 	}
+	defer debug.FreeOSMemory() // 4 MiB that would stay for minutes
 	key, err := scrypt.Key([]byte(text), salt, n, r, p, keySize)
 	if err != nil {
 		return false, ErrHash

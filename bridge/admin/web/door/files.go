@@ -1,12 +1,11 @@
 //go:build !small
 
-package web
+package door
 
 import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"io/fs"
 	"mime"
@@ -17,12 +16,9 @@ import (
 	"sync"
 )
 
-//go:embed static
-var static embed.FS
-
-// files serves the files of the page. Each is compressed when somebody first asks for
+// Files serves the files of the page. Each is compressed when somebody first asks for
 // it, and kept so.
-type files struct {
+type Files struct {
 	root fs.FS
 
 	mu   sync.Mutex
@@ -37,13 +33,8 @@ type file struct {
 	small []byte // gzip
 }
 
-func newFiles() *files {
-	root, err := fs.Sub(static, "static")
-	if err != nil {
-		panic(err) // static is no valid name
-	}
-	return &files{root: root, kept: map[string]*file{}}
-}
+// NewFiles returns the files below a root.
+func NewFiles(root fs.FS) *Files { return &Files{root: root, kept: map[string]*file{}} }
 
 // kinds are those that the system's list may know under other names.
 var kinds = map[string]string{
@@ -53,7 +44,7 @@ var kinds = map[string]string{
 }
 
 // find returns a file by its name; nil: there is none.
-func (f *files) find(name string) *file {
+func (f *Files) find(name string) *file {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if kept := f.kept[name]; kept != nil {
@@ -80,8 +71,8 @@ func (f *files) find(name string) *file {
 	return out
 }
 
-// serve answers a request for a file.
-func (f *files) serve(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers a request for a file.
+func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.Set("Allow", "GET, HEAD")

@@ -1,6 +1,6 @@
 //go:build !small
 
-package web
+package door
 
 import (
 	"net"
@@ -17,11 +17,11 @@ var localEndings = []string{
 	".local", ".lan", ".home", ".home.arpa", ".internal", ".intranet", ".localdomain", ".localhost", ".fritz.box",
 }
 
-// isLocal reports whether the Host of a request names a machine on the network of the
+// IsLocal reports whether the Host of a request names a machine on the network of the
 // owner: an address, a name without a dot, one of localEndings, or the name of this
 // machine. A page of a stranger whose name is made to point here (DNS rebinding) sends
 // its own. Over TLS the browser has compared the name with the certificate.
-func isLocal(r *http.Request) bool {
+func IsLocal(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
@@ -53,10 +53,10 @@ func hostOf(s string) string {
 	return strings.Trim(s, "[]")
 }
 
-// isOwn reports whether a request comes from the page itself and not from that of
+// IsOwn reports whether a request comes from the page itself and not from that of
 // another site. A browser that sends no Origin says so with Sec-Fetch-Site, or is so old
 // that the cookie and the own header must do.
-func isOwn(r *http.Request) bool {
+func IsOwn(r *http.Request) bool {
 	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return false
 	}

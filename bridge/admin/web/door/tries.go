@@ -1,4 +1,7 @@
-package web
+// Package door says who may come in to the web page: which requests are the page's own,
+// which browsers have logged in, and who has to wait before another try. It also hands
+// out the files of the page, which are for everybody.
+package door
 
 import (
 	"net/netip"
@@ -6,15 +9,15 @@ import (
 	"time"
 )
 
-// tries makes who guesses passwords wait: after the third wrong one of an address 1 s,
+// Tries makes who guesses passwords wait: after the third wrong one of an address 1 s,
 // then 2, 4 … 60 s before the next is looked at. Of IPv6, which gives a host as many
-// addresses as it likes, a /64 is one.
-type tries struct {
+// addresses as it likes, a /64 is one. The zero value is ready.
+type Tries struct {
 	mu  sync.Mutex
-	all map[netip.Prefix]*tried
+	all map[netip.Prefix]*attempts
 }
 
-type tried struct {
+type attempts struct {
 	wrong int
 	busy  bool      // one is being looked at
 	until time.Time // no other is before that
@@ -38,13 +41,13 @@ func place(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// begin returns how long an address must wait before its next try; 0: it may try now,
-// and the caller calls end.
-func (t *tries) begin(a netip.Addr, now time.Time) time.Duration {
+// Begin returns how long an address must wait before its next try; 0: it may try now,
+// and the caller calls End.
+func (t *Tries) Begin(a netip.Addr, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.all == nil {
-		t.all = map[netip.Prefix]*tried{}
+		t.all = map[netip.Prefix]*attempts{}
 	}
 	p := place(a)
 	one := t.all[p]
@@ -52,7 +55,7 @@ func (t *tries) begin(a netip.Addr, now time.Time) time.Duration {
 		if len(t.all) >= mostAddresses {
 			t.forget(now)
 		}
-		one = &tried{}
+		one = &attempts{}
 		t.all[p] = one
 	}
 	switch {
@@ -67,8 +70,8 @@ func (t *tries) begin(a netip.Addr, now time.Time) time.Duration {
 	return 0
 }
 
-// end says what came of a try. It returns how long the next must wait.
-func (t *tries) end(a netip.Addr, good, looked bool, now time.Time) time.Duration {
+// End says what came of a try. It returns how long the next must wait.
+func (t *Tries) End(a netip.Addr, good, looked bool, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := place(a)
@@ -94,7 +97,7 @@ func (t *tries) end(a netip.Addr, good, looked bool, now time.Time) time.Duratio
 
 // forget makes room for one more address: those go that have not tried for long, else
 // the one that has tried least lately.
-func (t *tries) forget(now time.Time) {
+func (t *Tries) forget(now time.Time) {
 	var oldest netip.Prefix
 	at := now.Add(time.Hour)
 	for p, one := range t.all {
@@ -107,4 +110,11 @@ func (t *tries) forget(now time.Time) {
 	if len(t.all) >= mostAddresses {
 		delete(t.all, oldest)
 	}
+}
+
+// Len returns how many addresses are remembered.
+func (t *Tries) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.all)
 }
