@@ -67,6 +67,8 @@ func newRestore() *cobra.Command {
 				return err
 			}
 		}
+		done := progress(cmd, "Restoring")
+		defer done()
 		return restore(cmd.Context(), c, in, cmd.OutOrStdout())
 	}
 	return cmd
