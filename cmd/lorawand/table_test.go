@@ -21,8 +21,13 @@ func TestFit(t *testing.T) {
 		width int
 		left  []string
 	}{
-		{0, nil}, {200, nil}, {72, nil}, {71, []string{"DEV_EUI"}}, {54, []string{"DEV_EUI"}},
-		{53, []string{"DEV_EUI", "NAME"}}, {20, []string{"DEV_EUI", "NAME"}},
+		{0, nil},
+		{200, nil},
+		{72, nil},
+		{71, []string{"DEV_EUI"}},
+		{54, []string{"DEV_EUI"}},
+		{53, []string{"DEV_EUI", "NAME"}},
+		{20, []string{"DEV_EUI", "NAME"}},
 	} {
 		rows, left := fit(table(), spare, tt.width)
 		if !slices.Equal(left, tt.left) || tt.width > 0 && total(rows) > tt.width {

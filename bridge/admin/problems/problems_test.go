@@ -72,27 +72,35 @@ var cases = []struct {
 	{name: "nothing"},
 	{name: "first run", is: []func(*Snapshot){func(s *Snapshot) { *s = Snapshot{UDP: ":1700", MQTT: []string{":1883"}, Store: s.Store} }}},
 	{
-		"store cannot be written, and is full", []func(*Snapshot){func(s *Snapshot) { s.Store.Error, s.Store.Free = "no space left on device", 0 }},
+		"store cannot be written, and is full",
+		[]func(*Snapshot){func(s *Snapshot) { s.Store.Error, s.Store.Free = "no space left on device", 0 }},
 		[]string{"store_unwritable"},
 		[]string{"bad The store cannot be written", "no space left on device", "$ df -h /var/lib/lorawand"},
 	},
 	{
-		"little space", []func(*Snapshot){func(s *Snapshot) { s.Store.Free = 300 << 10 }}, []string{"store_full"},
+		"little space",
+		[]func(*Snapshot){func(s *Snapshot) { s.Store.Free = 300 << 10 }},
+		[]string{"store_full"},
 		[]string{"300 kB are free in /var/lib/lorawand; the store needs up to 1.0 MB"},
 	},
 	{"space for a large store", []func(*Snapshot){func(s *Snapshot) { s.Store.Free, s.Store.Need = 2<<20, 3<<20 }}, []string{"store_full"}, nil},
 	{"space is not known", []func(*Snapshot){func(s *Snapshot) { s.Store.Free = -1 }}, nil, nil},
 	{
-		"store in memory", []func(*Snapshot){func(s *Snapshot) { s.Store.InMemory = true }}, []string{"store_in_memory"},
+		"store in memory",
+		[]func(*Snapshot){func(s *Snapshot) { s.Store.InMemory = true }},
+		[]string{"store_in_memory"},
 		[]string{"is lost when this host restarts"},
 	},
 	{"store was damaged", []func(*Snapshot){func(s *Snapshot) { s.Store.Damage = []string{"journal-00000007: CRC"} }}, []string{"store_damaged"}, nil},
 	{
-		"clock", []func(*Snapshot){func(s *Snapshot) { s.NoClock = true; s.Keys[0].Used = false }}, []string{"clock_unset"},
+		"clock",
+		[]func(*Snapshot){func(s *Snapshot) { s.NoClock = true; s.Keys[0].Used = false }},
+		[]string{"clock_unset"},
 		[]string{"$ date -s"},
 	},
 	{
-		"port taken hides gateways and devices", []func(*Snapshot){lost, port, devices(1, activity.Silent)},
+		"port taken hides gateways and devices",
+		[]func(*Snapshot){lost, port, devices(1, activity.Silent)},
 		[]string{"port_taken"},
 		[]string{
 			"Port 1700 is taken", "chirpstack-gateway-bridge (pid 731) holds UDP 0.0.0.0:1700",
@@ -100,7 +108,8 @@ var cases = []struct {
 		},
 	},
 	{
-		"another port, holder not known", []func(*Snapshot){func(s *Snapshot) { s.Ports = []Port{{"tcp", ":1883", "[mqtt] listen", ""}} }},
+		"another port, holder not known",
+		[]func(*Snapshot){func(s *Snapshot) { s.Ports = []Port{{"tcp", ":1883", "[mqtt] listen", ""}} }},
 		[]string{"port_taken"},
 		[]string{"Another program holds TCP :1883.", "Stop the program that holds it, or set [mqtt] listen to another port."},
 	},
@@ -114,11 +123,14 @@ var cases = []struct {
 	{"two of them", []func(*Snapshot){gateways(2, func(g *Gateway) { g.Changed = true })}, []string{"gateway_offline", "gateway_offline"}, nil},
 	{"just started", []func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.Uptime = startUp - 1 }}, nil, nil},
 	{
-		"forwarder not seen", []func(*Snapshot){gateways(1, func(*Gateway) {})}, []string{"gateway_never"},
+		"forwarder not seen",
+		[]func(*Snapshot){gateways(1, func(*Gateway) {})},
+		[]string{"gateway_never"},
 		[]string{"No packet forwarder with the EUI 0242020000247801", "serv_port_up"},
 	},
 	{
-		"forwarder not seen, by loopback", []func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.UDP = "127.0.0.1:1700" }},
+		"forwarder not seen, by loopback",
+		[]func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.UDP = "127.0.0.1:1700" }},
 		[]string{"gateway_never"},
 		[]string{`set [udp] listen = ":1700" too: now it is "127.0.0.1:1700"`},
 	},
@@ -127,13 +139,17 @@ var cases = []struct {
 	{"board has a fault", []func(*Snapshot){gateways(1, func(g *Gateway) { g.Fault = "no SX1302 answers" })}, []string{"gateway_fault"}, []string{"no SX1302 answers."}},
 	{"no gateway", []func(*Snapshot){gateways(0, nil)}, []string{"gateway_none"}, nil},
 	{
-		"unknown gateway", []func(*Snapshot){strangers(1, time.Minute)}, []string{"gateway_unknown"},
+		"unknown gateway",
+		[]func(*Snapshot){strangers(1, time.Minute)},
+		[]string{"gateway_unknown"},
 		[]string{`[[gateway]] with eui = "AC1F09FFFE0A1B20"`, "192.168.1.77", "#/add-gateway?eui=AC1F09FFFE0A1B20"},
 	},
 	{"unknown gateway, long ago", []func(*Snapshot){strangers(1, recent+1)}, nil, nil},
 	{"many unknown gateways", []func(*Snapshot){strangers(6, 0)}, []string{"gateway_unknown"}, []string{"6 unknown gateways"}},
 	{
-		"a mistyped EUI is one problem", []func(*Snapshot){gateways(1, func(*Gateway) {}), strangers(1, 0)}, []string{"gateway_unknown"},
+		"a mistyped EUI is one problem",
+		[]func(*Snapshot){gateways(1, func(*Gateway) {}), strangers(1, 0)},
+		[]string{"gateway_unknown"},
 		[]string{"If it is gw1, write this EUI into the configuration: there it has 0242020000247801."},
 	},
 	{
@@ -144,11 +160,14 @@ var cases = []struct {
 	},
 	{"another plan of the band", []func(*Snapshot){func(s *Snapshot) { s.Devices[0].Plan = "EU_863_870" }}, nil, nil},
 	{
-		"silent", []func(*Snapshot){devices(1, activity.Silent)}, []string{"device_silent"},
+		"silent",
+		[]func(*Snapshot){devices(1, activity.Silent)},
+		[]string{"device_silent"},
 		[]string{"It was last heard 9 h ago; it usually sends every 20 min.", "#/device/app1/dev1", "$ lorawand device get app1/dev1"},
 	},
 	{
-		"not heard since the start", []func(*Snapshot){devices(1, activity.Silent), func(s *Snapshot) { s.Devices[0].Heard, s.Devices[0].Interval = false, 0 }},
+		"not heard since the start",
+		[]func(*Snapshot){devices(1, activity.Silent), func(s *Snapshot) { s.Devices[0].Heard, s.Devices[0].Interval = false, 0 }},
 		[]string{"device_silent"},
 		[]string{"It was not heard since the start, 10 days ago."},
 	},
@@ -157,18 +176,23 @@ var cases = []struct {
 	{"six are silent", []func(*Snapshot){devices(6, activity.Silent)}, []string{"device_silent"}, []string{"6 devices are silent", "app1/dev5 and 1 more"}},
 	{"never joined", []func(*Snapshot){devices(3, activity.Never)}, nil, nil},
 	{
-		"refused", []func(*Snapshot){devices(1, activity.Refused)}, []string{"device_refused"},
+		"refused",
+		[]func(*Snapshot){devices(1, activity.Refused)},
+		[]string{"device_refused"},
 		[]string{"Device app1/dev1 is refused: wrong AppKey", "came 3 min ago", "Compare the AppKeys.", "#/device/app1/dev1/settings"},
 	},
 	{"six are refused", []func(*Snapshot){devices(6, activity.Refused)}, []string{"device_refused"}, []string{"6 devices are refused"}},
 	{
-		"refused because the store is full", []func(*Snapshot){devices(1, activity.Refused), func(s *Snapshot) {
+		"refused because the store is full",
+		[]func(*Snapshot){devices(1, activity.Refused), func(s *Snapshot) {
 			s.Devices[0].Refusal, s.Store.Error = "not_stored", "no space left on device"
 		}},
-		[]string{"store_unwritable"}, nil,
+		[]string{"store_unwritable"},
+		nil,
 	},
 	{
-		"codec missing", []func(*Snapshot){devices(2, activity.Alive), func(s *Snapshot) {
+		"codec missing",
+		[]func(*Snapshot){devices(2, activity.Alive), func(s *Snapshot) {
 			s.Devices[0].Formatter = []string{"codec of milesight-iot/ws301 is not imported"}
 			s.Devices[1].Formatter = s.Devices[0].Formatter
 		}},
@@ -181,7 +205,8 @@ var cases = []struct {
 		}
 	}}, slices.Repeat([]string{"formatter_missing"}, 6), []string{"3 other payload formatters"}},
 	{
-		"MQTT on loopback", []func(*Snapshot){func(s *Snapshot) { s.MQTT = []string{"127.0.0.1:1883", "[::1]:1883"} }},
+		"MQTT on loopback",
+		[]func(*Snapshot){func(s *Snapshot) { s.MQTT = []string{"127.0.0.1:1883", "[::1]:1883"} }},
 		[]string{"mqtt_loopback"},
 		[]string{"127.0.0.1:1883, [::1]:1883 only"},
 	},

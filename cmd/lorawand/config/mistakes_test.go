@@ -10,17 +10,27 @@ import (
 // Common mistakes, each with the exact line that tells of it.
 func TestMistakes(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
-		{"a number for a duration", "[store]\ncommit_interval = 15\n",
-			`FILE: line 2, column 19: store.commit_interval: 15 has no unit: write "15s" if it is in seconds`},
-		{"a broken number", "[network]\nrx1_delay = 1.5\n",
-			`FILE: line 2, column 13: network.rx1_delay: 1.5 has no unit: write "1.5s" if it is in seconds`},
-		{"a number in quotes", "[store]\ncommit_interval = \"15\"\n",
-			`FILE: line 2, column 19: store.commit_interval: 15 has no unit: write "15s" if it is in seconds`},
-		{"a word for a duration", "[store]\ncommit_interval = \"often\"\n",
-			`FILE: line 2, column 19: store.commit_interval: not a duration such as "15s": "often"`},
-		{"a plan's short name", "[network]\ndefault_frequency_plan = \"EU868\"\n",
+		{
+			"a number for a duration", "[store]\ncommit_interval = 15\n",
+			`FILE: line 2, column 19: store.commit_interval: 15 has no unit: write "15s" if it is in seconds`,
+		},
+		{
+			"a broken number", "[network]\nrx1_delay = 1.5\n",
+			`FILE: line 2, column 13: network.rx1_delay: 1.5 has no unit: write "1.5s" if it is in seconds`,
+		},
+		{
+			"a number in quotes", "[store]\ncommit_interval = \"15\"\n",
+			`FILE: line 2, column 19: store.commit_interval: 15 has no unit: write "15s" if it is in seconds`,
+		},
+		{
+			"a word for a duration", "[store]\ncommit_interval = \"often\"\n",
+			`FILE: line 2, column 19: store.commit_interval: not a duration such as "15s": "often"`,
+		},
+		{
+			"a plan's short name", "[network]\ndefault_frequency_plan = \"EU868\"\n",
 			`FILE: network.default_frequency_plan: "EU868" is no frequency plan of this version; the nearest are ` +
-				`EU_863_870_TTN, EU_863_870, EU_863_870_ROAMING_DRAFT, RU_864_870_TTN`},
+				`EU_863_870_TTN, EU_863_870, EU_863_870_ROAMING_DRAFT, RU_864_870_TTN`,
+		},
 		{"none", "[store]\ncommit_interval = \"0s\"\n", ""},
 		{"nothing needs no unit", "[store]\ncommit_interval = 0\n", ""},
 	} {
