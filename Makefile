@@ -32,10 +32,19 @@ ENGINE    = -modfile=$(OUT)/engine/go.mod
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test pictures mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
+.PHONY: go build run test pictures mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
-build: $(OUT)/engine/go.mod
+build: $(OUT)/engine/go.mod | go
 	CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
+
+# Older Go says nothing that helps. From 1.21 on it fetches the version of go.mod itself,
+# where it may: then it tells its version here.
+go:
+	@need=$$(sed -n 's/^go //p' go.mod); have=$$($(GO) version 2>/dev/null | sed -n 's/^go version go\([0-9.]*\).*/\1/p'); \
+	if [ -z "$$have" ] && ! command -v $(GO) >/dev/null; then \
+		echo "Go $$need or newer is needed, and there is no $(GO): see https://go.dev/dl" >&2; exit 1; fi; \
+	if [ "$$(printf '%s\n' "$$need" "$$have" | sort -V | head -n 1)" != "$$need" ]; then \
+		echo "Go $$need or newer is needed, and $(GO) is $${have:-older and cannot fetch it}: see https://go.dev/dl" >&2; exit 1; fi
 
 run: build
 	$(OUT)/lorawand demo
@@ -91,7 +100,7 @@ cross-%: $(OUT)/engine/go.mod
 
 COLLATE   = bridge/formatter/collate/collate.go
 
-$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile
+$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile | go
 	rm -rf $(OUT)/engine
 	mkdir -p $(OUT)/engine
 	$(GO) mod download $(GOJA)

@@ -87,11 +87,11 @@ func (d *Decision) Text() string {
 	var b strings.Builder
 	switch {
 	case d.Always:
-		fmt.Fprintf(&b, "Class C, from %s on", clockText(d.UplinkAt, d.Uplink))
+		fmt.Fprintf(&b, "Class C, from %s on", ClockText(d.UplinkAt, d.Uplink))
 	case d.Join:
-		fmt.Fprintf(&b, "join-request heard %s", clockText(d.UplinkAt, d.Uplink))
+		fmt.Fprintf(&b, "join-request heard %s", ClockText(d.UplinkAt, d.Uplink))
 	default:
-		fmt.Fprintf(&b, "uplink f_cnt %d heard %s", d.FCntUp, clockText(d.UplinkAt, d.Uplink))
+		fmt.Fprintf(&b, "uplink f_cnt %d heard %s", d.FCntUp, ClockText(d.UplinkAt, d.Uplink))
 	}
 	if d.Content != "" {
 		fmt.Fprintf(&b, "; %s", d.Content)
@@ -177,9 +177,9 @@ func (o *Option) against() string {
 	return v.Reason.String()
 }
 
-// clockText returns the time of day or, where the calendar is not known, the time
+// ClockText returns the time of day or, where the calendar is not known, the time
 // since the start.
-func clockText(t time.Time, host radio.HostTime) string {
+func ClockText(t time.Time, host radio.HostTime) string {
 	if t.IsZero() {
 		return fmt.Sprintf("%.3f s after the start", time.Duration(host).Seconds())
 	}
