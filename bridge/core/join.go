@@ -7,12 +7,11 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
-	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
 // joining is the part of an opportunity that only joins have.
@@ -28,61 +27,41 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 		c.heardAgain(g, r, up)
 		return
 	}
-	req, err := frame.ParseJoinRequest(up.PHYPayload)
+	req, err := joins.Parse(up.PHYPayload)
 	if err != nil {
 		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
 		return
 	}
-	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
-	plan, why, err := c.mayJoin(d, known, req, session.SourceOf(up))
-	if why == event.JoinUsedNonce {
-		c.rememberJoin(d, nil, up)
+	no := req.Check(c.opts.Devices, session.SourceOf(up), c.now.Host)
+	if no == nil {
+		no = c.busyFor(req.Device)
+	} else if no.Why == event.JoinUsedNonce {
+		c.rememberJoin(req.Device, nil, up)
 	}
-	if why != "" {
-		c.refuseJoin(g, d, req, why, err)
+	if no != nil {
+		c.refuseJoin(g, req, no.Why, no.Err)
 		return
 	}
-	windows, err := mac.Windows(d, nil, plan).After(plan, up.Frequency, up.DataRate)
+	d := req.Device
+	windows, err := mac.Windows(d, nil, req.Plan).After(req.Plan, up.Frequency, up.DataRate)
 	if err != nil {
-		c.refuseJoin(g, d, req, event.JoinUnserved, err)
+		c.refuseJoin(g, req, event.JoinUnserved, err)
 		return
 	}
 	x := &opportunity{device: d, start: up.Received, windows: windows, uplink: answered{rate: up.DataRate}}
-	c.join(g, x, plan, req, up)
+	c.join(g, x, req, up)
 }
 
-// mayJoin returns why a join-request is refused, or "" and the plan of the device.
-func (c *Core) mayJoin(
-	d *session.Device, known bool, req *frame.JoinRequest, from session.Source,
-) (*region.Plan, event.JoinRefusal, error) {
+// busyFor refuses a join of a device while the store does not keep up, or its owner changes
+// the device.
+func (c *Core) busyFor(d *session.Device) *joins.Refusal {
 	switch {
-	case d == nil && known:
-		return nil, event.JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
-	case d == nil:
-		return nil, event.JoinUnknownDevEUI, errors.New("no device with this DevEUI")
-	case d.Unserved() != nil:
-		return nil, event.JoinUnserved, d.Unserved()
-	case !c.opts.Devices.AllowMIC(from, c.now.Host):
-		return nil, event.JoinBudget, session.ErrBudget
+	case len(c.onStored) >= maxUnstored:
+		return &joins.Refusal{Why: event.JoinNotStored, Err: errUnstored}
+	case c.provisions.Holds(d):
+		return &joins.Refusal{Why: event.JoinNotStored, Err: errChanging}
 	}
-	switch err := mac.CheckJoin(d, req); {
-	case errors.Is(err, mac.ErrJoinMIC):
-		c.opts.Devices.WrongMIC(from)
-		return nil, event.JoinWrongKey, err
-	case err != nil:
-		return nil, event.JoinUsedNonce, err
-	}
-	plan, err := d.FrequencyPlan()
-	if err != nil {
-		return nil, event.JoinUnserved, err
-	}
-	if len(c.onStored) >= maxUnstored {
-		return nil, event.JoinNotStored, errUnstored
-	}
-	if c.provisions.Holds(d) {
-		return nil, event.JoinNotStored, errChanging
-	}
-	return plan, "", nil
+	return nil
 }
 
 var errChanging = errors.New("its owner is changing the device at this moment")
@@ -90,19 +69,11 @@ var errChanging = errors.New("its owner is changing the device at this moment")
 // longJoinAccept is the size of a join-accept with a CFList, in bytes.
 const longJoinAccept = 33
 
-// refuseJoin reports that a join-request is not answered. d is nil where the device is
-// not known.
-func (c *Core) refuseJoin(
-	g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error,
-) {
+// refuseJoin reports that a join-request is not answered.
+func (c *Core) refuseJoin(g *gateway.Gateway, req *joins.Request, why event.JoinRefusal, err error) {
 	c.countRefusal(why)
-	e := event.Event{
-		Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
-		Err: err, Hint: event.HintJoin(why, d),
-	}
-	if d != nil {
-		e.Device = d.ID
-	}
+	e := req.Event(event.JoinRefused)
+	e.Word, e.Gateway, e.Err, e.Hint = string(why), g.ID, err, event.HintJoin(why, req.Device)
 	c.report(e)
 }
 
@@ -113,22 +84,22 @@ func (c *Core) countRefusal(why event.JoinRefusal) {
 
 // join makes the session and holds a place for the join-accept. If there is no place,
 // nothing of the device changes, and no nonce is used.
-func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
+func (c *Core) join(g *gateway.Gateway, x *opportunity, req *joins.Request, up *radio.Uplink) {
 	addr, ok := c.opts.Devices.NewDevAddr(c.opts.Entropy, c.opts.DevAddrs)
 	if !ok {
-		c.refuseJoin(g, x.device, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
+		c.refuseJoin(g, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
 		return
 	}
 	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
-	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
+	j, err := mac.Join(x.device, &req.JoinRequest, req.Plan, mac.JoinParameters{
 		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second),
 		KeyID: c.names.SessionKeyID(c.now.Wall.Time), NoCFList: noCFList,
 	})
 	if err != nil {
-		c.refuseJoin(g, x.device, req, event.JoinUnserved, err)
+		c.refuseJoin(g, req, event.JoinUnserved, err)
 		return
 	}
-	list := plan.CFList()
+	list := req.Plan.CFList()
 	x.ready = j.JoinAccept
 	x.join = &joining{
 		session: j.Session, gateway: g.ID, noChannels: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
@@ -180,11 +151,11 @@ func (c *Core) joinUnsent(x *opportunity) {
 }
 
 // joinStored goes on with a join when its nonces are in the store, or cannot be.
-func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinRequest, m session.Marks, err error) {
+func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *joins.Request, m session.Marks, err error) {
 	x.join.session.Reserved(m, err == nil)
 	if err != nil {
 		c.cancel(x)
-		c.refuseJoin(g, x.device, req, event.JoinNotStored, err)
+		c.refuseJoin(g, req, event.JoinNotStored, err)
 		return
 	}
 	if c.opts.Devices.Device(x.device.ID) != x.device {

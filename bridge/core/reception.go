@@ -7,6 +7,7 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
@@ -227,8 +228,9 @@ func (r *reception) hasMIC(mic [4]byte) bool { return r.key[len(r.key)-len(mic):
 func (c *Core) sentAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if r.joins != nil {
 		c.rememberJoin(r.joins, nil, up)
-		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
-			c.refuseJoin(g, r.joins, req, event.JoinUsedNonce, mac.ErrDevNonce)
+		if req, err := joins.Parse(up.PHYPayload); err == nil {
+			req.Device = r.joins
+			c.refuseJoin(g, req, event.JoinUsedNonce, mac.ErrDevNonce)
 		}
 		return
 	}

@@ -72,9 +72,10 @@ var arrows = map[string]string{
 	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
-		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc",
+		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc bridge/joins",
 	"bridge/audit":          "radio",
 	"bridge/classc":         "radio bridge/session bridge/gateway",
+	"bridge/joins":          "radio/ bridge/event bridge/mac bridge/session",
 	"bridge/provision":      "bridge/session bridge/state",
 	"bridge":                "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime":  "radio bridge bridge/schedule",
@@ -125,7 +126,7 @@ var knows = map[string][]string{
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true,
-	"bridge/classc": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+	"bridge/classc": true, "bridge/joins": true, "bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {
