@@ -145,3 +145,33 @@ func Ahead(g *gateway.Gateway, now radio.HostTime) time.Duration {
 func At(g *gateway.Gateway, t radio.HostTime) gateway.Moment {
 	return gateway.Moment{Counter: g.Clock.CounterAt(t), Host: t}
 }
+
+// Place says where the time of an item lies while windows after an uplink are to come.
+type Place uint8
+
+// Places.
+const (
+	Elsewhere Place = iota // the item has no time, or comes behind the windows
+	Beside                 // the device hears it at its time
+	InRX1                  // the device does not, as it opens RX1: that takes it
+)
+
+// inRX1 is how long a device listens in RX1 for a preamble, at the most: 8 symbols of SF12.
+const inRX1 = 270 * time.Millisecond
+
+// PlaceOf returns the Place of an item that is on the air from at on for airtime, where RX1
+// opens at rx1. Where an answer is due the windows have a frame with a later counter than
+// that of an item before them, and an earlier one than that of an item behind.
+func PlaceOf(at radio.HostTime, airtime time.Duration, rx1 radio.HostTime, due bool) Place {
+	switch {
+	case at == 0:
+		return Elsewhere
+	case at.Add(airtime+between) <= rx1:
+		return Beside
+	case at < rx1.Add(inRX1):
+		return InRX1
+	case due:
+		return Elsewhere
+	}
+	return Beside
+}

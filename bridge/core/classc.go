@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
@@ -46,13 +48,15 @@ func (c *Core) offer(d *session.Device) {
 	if !d.Listens() || c.opts.Devices.Device(d.ID) != d {
 		return
 	}
-	if x := c.opportunities[d]; x != nil {
-		if !x.outdated() {
-			return
-		}
-		c.cancel(x)
+	open := c.opportunities[d]
+	if open != nil && open.outdated() {
+		c.cancel(open)
+		open = c.opportunities[d]
 	}
-	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true}
+	if open != nil && !c.stepsAside(open) {
+		return
+	}
+	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true, beside: open}
 	l, it := c.listener(d), c.eligible(x)
 	if l.Waits(c.now.Host, it != nil); it == nil {
 		return
@@ -69,12 +73,34 @@ func (c *Core) offer(d *session.Device) {
 	c.opportunities[d] = x
 	c.reserve(d, d.Session)
 	at := c.now.Host
-	if it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() {
-		x.at = c.now.Host.Add(it.ClassBC.AbsoluteTime.Sub(c.now.at(c.now.Host)))
+	if x.at = c.timeOf(it); x.at != 0 {
 		at = x.at.Add(-classc.Soon)
 	}
 	c.decideLater(x, at)
 }
+
+// timeOf returns when an item is to be sent, or 0.
+func (c *Core) timeOf(it *session.Item) radio.HostTime {
+	if it.ClassBC == nil || it.ClassBC.AbsoluteTime.IsZero() {
+		return 0
+	}
+	return c.now.Host.Add(it.ClassBC.AbsoluteTime.Sub(c.now.at(c.now.Host)))
+}
+
+// times returns how the time of the item that is next lies to the windows after an uplink.
+func (c *Core) times(x *opportunity) classc.Place {
+	it := x.device.Queue.Head()
+	if x.always || x.join != nil || it == nil || !x.device.Listens() {
+		return classc.Elsewhere
+	}
+	d := mac.Downlink{Item: it}
+	rx1 := x.start.Add(x.windows[0].Delay)
+	return classc.PlaceOf(c.timeOf(it), x.windows[1].Airtime(d.Size()), rx1, !x.uplink.answers.IsZero())
+}
+
+// stepsAside reports whether windows after an uplink let an item go out at its time: they
+// are for what comes later, or for nothing.
+func (c *Core) stepsAside(x *opportunity) bool { return c.times(x) == classc.Beside }
 
 // outdated reports whether another item has taken the place of the one that the
 // opportunity was made for, which says by which gateways and when it is to be sent.
@@ -178,13 +204,7 @@ func (c *Core) expire(x *opportunity, it *session.Item) {
 			why = v3.NoFreeSlot(classc.Within, last.String())
 		}
 	}
-	ids := x.correlationIDs(it)
-	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
-	c.publishDownlink(v3.DownFailed, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
-		SessionKeyID: x.session.KeyID, Transmission: true, Err: c.names.Error(why),
-	})
-	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: why})
+	ids := c.failUnsent(x, it, &v3.Downlink{Transmission: true, Err: c.names.Error(why)}, why)
 	c.reportUnsent(x, ids)
 	c.cancel(x)
 	if !c.nextGroup(x, it, x.first) && x.first == nil {
@@ -203,10 +223,51 @@ func (c *Core) repeatLater(t *transmission) bool {
 	return true
 }
 
+// keepsForRepeat keeps a transmission that a silent gateway may have sent: in another frame
+// the device would take its item for a new one. The windows after an uplink go first.
+func (c *Core) keepsForRepeat(t *transmission) bool {
+	a := t.last()
+	silent := slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.result == radio.TxNoAck })
+	switch {
+	case !t.opportunity.always || !t.hasItem() || t.item.Confirmed || t.opportunity.at != 0:
+		return false
+	case a.state == handed:
+		return a.slot.Gateway.Answers // else nothing tells that it was not sent
+	case !silent || c.now.Host >= t.until:
+		return false
+	case a.state == planned:
+		c.schedule.Release(a.slot)
+		delete(c.attempts, a.id)
+		a.state, a.result = refused, radio.TxNoAck
+		return c.repeatLater(t)
+	}
+	return true
+}
+
+// dropRepeats cancels what waits to be sent once more if windows after an uplink have an
+// answer: its counter is above, and the device does not take a lower one any more.
+func (c *Core) dropRepeats(x *opportunity) {
+	if x.uplink.answers.IsZero() {
+		return
+	}
+	for _, t := range slices.Clone(c.inFlight[x.device]) {
+		if t.opportunity.always && t.last().state == refused {
+			c.cancelTransmission(t)
+		}
+	}
+}
+
 // repeat sends a transmission once more, by whichever gateway can.
 func (c *Core) repeat(t *transmission) {
 	x := t.opportunity
 	if t.state != underWay || t.last().state != refused {
+		return
+	}
+	if next, _ := x.session.NextFCntDown(x.device.Version, true); x.first == nil && next != t.fCnt+1 {
+		c.cancelTransmission(t) // the device has got a later counter meanwhile
+		return
+	}
+	if c.opportunities[x.device] != nil && c.repeatLater(t) {
 		return
 	}
 	if t.hasItem() {

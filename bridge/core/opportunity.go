@@ -4,10 +4,10 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"time"
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
@@ -41,7 +41,7 @@ type opportunity struct {
 	ids     []string         // correlation ids of what has made it
 	start   radio.HostTime   // from which the delays of the windows count
 	uplink  answered         // zero where no uplink has made it
-	join    *joining         // nil: no join-request has made it
+	join    *joins.Offer     // nil: no join-request has made it
 	ready   []byte           // PHYPayload that is to be sent; nil: it is made at the decision point
 
 	paths   []gateway.Path  // best first
@@ -61,6 +61,7 @@ type opportunity struct {
 	at     radio.HostTime // when the item is to be sent; 0: as soon as can be
 	group  int            // of a multicast frame: the place of the group of gateways
 	first  *transmission  // the same frame by an earlier group; nil: there is none
+	beside *opportunity   // windows after an uplink that are still to come, and take over again; nil: none
 }
 
 type opportunityState uint8
@@ -106,11 +107,21 @@ func (c *Core) cancel(x *opportunity) {
 	c.wake(x.device)
 }
 
+// cancelOpportunities ends what a device could be heard in.
+func (c *Core) cancelOpportunities(d *session.Device) {
+	for x := c.opportunities[d]; x != nil; x = c.opportunities[d] {
+		c.cancel(x)
+	}
+}
+
 // close ends an opportunity.
 func (c *Core) close(x *opportunity, as opportunityState) {
 	x.state = as
 	if c.opportunities[x.device] == x {
 		delete(c.opportunities, x.device)
+		if x.beside != nil && !x.beside.isOver() {
+			c.opportunities[x.device] = x.beside
+		}
 	}
 	if x.device.ClassC && !x.always && x.join == nil {
 		c.listener(x.device).Heard(x.paths)
@@ -188,15 +199,9 @@ func (x *opportunity) begin(w, i int) radio.HostTime {
 // emission is the emission of size bytes in window w by path i.
 func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emission {
 	win, path, begin := &x.windows[w], &x.paths[i], x.begin(w, i)
-	airtime, err := radio.TimeOnAir(radio.Packet{
-		DataRate: win.DataRate, Size: size, NoCRC: win.DataRate.Modulation == radio.LoRa,
-	})
-	if err != nil {
-		airtime = time.Minute // of a data rate that is in no table: nothing can take it
-	}
 	return schedule.Emission{
 		Gateway: path.Gateway, Start: path.Start.CounterAt(begin), HostStart: begin,
-		Airtime: airtime, Frequency: win.Frequency, Priority: p, Fallback: w > 0,
+		Airtime: win.Airtime(size), Frequency: win.Frequency, Priority: p, Fallback: w > 0,
 	}
 }
 

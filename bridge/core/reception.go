@@ -228,9 +228,9 @@ func (r *reception) hasMIC(mic [4]byte) bool { return r.key[len(r.key)-len(mic):
 func (c *Core) sentAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if r.joins != nil {
 		c.rememberJoin(r.joins, nil, up)
-		if req, err := joins.Parse(up.PHYPayload); err == nil {
+		if req, err := joins.Parse(up.PHYPayload, g.ID); err == nil {
 			req.Device = r.joins
-			c.refuseJoin(g, req, event.JoinUsedNonce, mac.ErrDevNonce)
+			c.refuseJoin(req, event.JoinUsedNonce, mac.ErrDevNonce)
 		}
 		return
 	}

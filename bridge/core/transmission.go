@@ -138,7 +138,7 @@ func (c *Core) sent(t *transmission) {
 	a.state = accepted
 	c.finish(t, sent)
 	c.noteSent(t)
-	c.stats.Sent[a.window]++
+	c.stats.Sent[x.counted(a.window)]++
 	c.report(event.Event{
 		Kind: event.DownlinkSent, Gateway: a.slot.Gateway.ID, Device: x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids,
 	})
@@ -205,11 +205,10 @@ func (c *Core) failed(t *transmission) {
 // overtaken ends what is under way when an uplink comes: the device listens after
 // its last one only.
 func (c *Core) overtaken(d *session.Device) {
-	if x := c.opportunities[d]; x != nil {
-		c.cancel(x)
-	}
+	c.cancelOpportunities(d)
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		switch a := t.last(); {
+		case c.keepsForRepeat(t):
 		case a.state == planned || a.state == refused:
 			c.cancelTransmission(t)
 		case a.slot.HostStart <= c.now.Host:
@@ -222,9 +221,7 @@ func (c *Core) overtaken(d *session.Device) {
 
 // cancelAll cancels what is under way in a session that has ended.
 func (c *Core) cancelAll(d *session.Device) {
-	if x := c.opportunities[d]; x != nil {
-		c.cancel(x)
-	}
+	c.cancelOpportunities(d)
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		c.cancelTransmission(t)
 	}

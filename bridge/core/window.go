@@ -1,14 +1,10 @@
 package core
 
-import "errors"
+import (
+	"errors"
 
-// firstOpen is the first window that can be used.
-func (x *opportunity) firstOpen() int {
-	if x.windows[0].Err != nil {
-		return 1
-	}
-	return 0
-}
+	"lorawand/bridge/event"
+)
 
 // fits reports whether window w can carry a PHYPayload of size bytes.
 func (x *opportunity) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].MaxMACPayload }
@@ -23,4 +19,12 @@ func (x *opportunity) closeWindows() {
 	for i := range x.windows {
 		x.windows[i].Err = errOvertaken
 	}
+}
+
+// counted returns the place in event.Windows by which window w is counted.
+func (x *opportunity) counted(w int) int {
+	if x.always {
+		return event.RXC
+	}
+	return w
 }

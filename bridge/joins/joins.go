@@ -1,5 +1,5 @@
-// Package joins decides which join-requests are answered: it looks for their device, checks
-// them, and says why one is refused.
+// Package joins decides which join-requests are answered, and with what: it looks for their
+// device, checks them, makes the session that is offered, and says what became of them.
 package joins
 
 import (
@@ -16,6 +16,7 @@ import (
 // Request is a join-request that was heard.
 type Request struct {
 	frame.JoinRequest
+	Gateway string // that has heard it first
 
 	// What Check finds.
 	Device *session.Device // nil: it is not known
@@ -29,12 +30,12 @@ type Refusal struct {
 }
 
 // Parse reads a join-request. It returns frame.ErrFrame for other bytes.
-func Parse(phy []byte) (*Request, error) {
+func Parse(phy []byte, gateway string) (*Request, error) {
 	join, err := frame.ParseJoinRequest(phy)
 	if err != nil {
 		return nil, err
 	}
-	return &Request{JoinRequest: *join}, nil
+	return &Request{JoinRequest: *join, Gateway: gateway}, nil
 }
 
 // Check looks for the device of a request that came from a source, and checks the request.
@@ -72,8 +73,23 @@ func (r *Request) plan() *Refusal {
 	return nil
 }
 
-// Event is the report that a request is refused, or of what else becomes of it.
-func (r *Request) Event(kind event.Kind) event.Event {
+// Windows returns the receive windows after the request, which came with an uplink.
+func (r *Request) Windows(up *radio.Uplink) ([2]mac.Window, *Refusal) {
+	windows, err := mac.Windows(r.Device, nil, r.Plan).After(r.Plan, up.Frequency, up.DataRate)
+	if err != nil {
+		return windows, &Refusal{event.JoinUnserved, err}
+	}
+	return windows, nil
+}
+
+// Refused is the report that a request is not answered.
+func (r *Request) Refused(why event.JoinRefusal, err error) event.Event {
+	e := r.event(event.JoinRefused)
+	e.Word, e.Gateway, e.Err, e.Hint = string(why), r.Gateway, err, event.HintJoin(why, r.Device)
+	return e
+}
+
+func (r *Request) event(kind event.Kind) event.Event {
 	e := event.Event{Kind: kind, DevEUI: r.DevEUI, JoinEUI: r.JoinEUI, HasEUIs: true}
 	if r.Device != nil {
 		e.Device = r.Device.ID

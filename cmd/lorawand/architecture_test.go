@@ -66,7 +66,7 @@ var arrows = map[string]string{
 	"bridge/broker/pace":     "",
 	"bridge/broker/sessions": "",
 	"bridge/chirpstack":      "radio bridge/gateway",
-	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
+	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway",
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
 	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
@@ -75,7 +75,7 @@ var arrows = map[string]string{
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc bridge/joins",
 	"bridge/audit":          "radio",
 	"bridge/classc":         "radio bridge/session bridge/gateway",
-	"bridge/joins":          "radio/ bridge/event bridge/mac bridge/session",
+	"bridge/joins":          "radio/ bridge/event bridge/mac bridge/session bridge/v3",
 	"bridge/provision":      "bridge/session bridge/state",
 	"bridge":                "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime":  "radio bridge bridge/schedule",
