@@ -260,7 +260,7 @@ func TestDrops(t *testing.T) {
 	s.hear(gwA, append([]byte{0x00}, make([]byte, 21)...))
 	s.event(event.UplinkDropped, event.DropMalformed)
 	s.hear(gwA, append([]byte{0xc0}, make([]byte, 22)...))
-	s.event(event.UplinkDropped, event.DropRejoin)
+	s.event(event.UplinkDropped, event.DropMalformed)
 	s.hear(gwA, append([]byte{0x60}, make([]byte, 22)...))
 	s.event(event.UplinkDropped, event.DropNotForUs)
 	s.hear(gwA, append([]byte{0xe0}, make([]byte, 22)...))

@@ -13,7 +13,7 @@ import (
 	"lorawand/radio"
 )
 
-// joinRequest takes a join-request: a copy of one that is known, or a new one.
+// joinRequest takes a join-request or rejoin-request: a copy of one that is known, or a new one.
 func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 	if r := c.receptionOf(up.PHYPayload); r != nil {
 		c.heardAgain(g, r, up)
@@ -27,7 +27,7 @@ func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 	no := req.Check(c.opts.Devices, session.SourceOf(up), c.now.Host)
 	if no == nil {
 		no = c.busyFor(req.Device)
-	} else if no.Why == event.JoinUsedNonce {
+	} else if no.Known() {
 		c.rememberJoin(req.Device, nil, up)
 	}
 	if no == nil {
@@ -96,8 +96,11 @@ func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
 		return nil
 	}
 	x.state = unstored
+	if req.Session != nil && req.Session == x.device.Pending {
+		c.takeUp(x.device, x.ids) // the device is in the session that it was offered before
+	}
 	offer.Use(c.opts.Devices)
-	m, _ := offer.Session.Reserve(x.device.Version)
+	m, _ := offer.Joined.Session.Reserve(x.device.Version)
 	c.rememberJoin(x.device, x, up)
 	records, _, err := c.takeRecords(x.device)
 	if err != nil {
@@ -128,7 +131,7 @@ func (c *Core) joinUnsent(x *opportunity) {
 
 // joinStored goes on with a join when its nonces are in the store, or cannot be.
 func (c *Core) joinStored(x *opportunity, m session.Marks, err error) {
-	x.join.Session.Reserved(m, err == nil)
+	x.join.Joined.Session.Reserved(m, err == nil)
 	if err != nil {
 		c.cancel(x)
 		c.refuseJoin(x.join.Request, event.JoinNotStored, err)

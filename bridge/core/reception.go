@@ -229,8 +229,8 @@ func (c *Core) sentAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if r.joins != nil {
 		c.rememberJoin(r.joins, nil, up)
 		if req, err := joins.Parse(up.PHYPayload, g.ID); err == nil {
-			req.Device = r.joins
-			c.refuseJoin(req, event.JoinUsedNonce, mac.ErrDevNonce)
+			no := req.Again(r.joins)
+			c.refuseJoin(req, no.Why, no.Err)
 		}
 		return
 	}

@@ -38,10 +38,8 @@ func (c *Core) heard(up radio.Uplink) {
 		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
 	case m == frame.UnconfirmedUp || m == frame.ConfirmedUp:
 		c.dataUplink(g, &up)
-	case m == frame.TypeJoinRequest:
+	case m == frame.TypeJoinRequest || m == frame.TypeRejoinRequest:
 		c.joinRequest(g, &up)
-	case m == frame.TypeRejoinRequest:
-		c.drop(event.DropRejoin, event.Event{Gateway: g.ID})
 	default:
 		c.drop(event.DropNotForUs, event.Event{Gateway: g.ID})
 	}
@@ -92,16 +90,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	c.overtaken(dev)
 	p.ids = c.uplinkIDs(up)
 	if m.Session == dev.Pending {
-		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
-			c.settleConfirmed(dev, dev.Session, false, p.ids)
-		}
-		// A device of LoRaWAN 1.1 sends no more RekeyInd after RekeyConf: that it has
-		// begun must not be lost.
-		was := *dev
-		c.opts.Devices.TakeUp(dev)
-		if buried := c.past().Bury(&was, dev); len(buried) > 0 {
-			c.do(Commit{Records: buried})
-		}
+		c.takeUp(dev, p.ids)
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
@@ -121,6 +110,19 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		c.publish(r)
 	} else {
 		c.waiting = append(c.waiting, r)
+	}
+}
+
+// takeUp puts the session that was offered to a device into use. A device of LoRaWAN 1.1 sends
+// no more RekeyInd after RekeyConf: that it has begun must not be lost.
+func (c *Core) takeUp(dev *session.Device, ids []string) {
+	if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
+		c.settleConfirmed(dev, dev.Session, false, ids)
+	}
+	was := *dev
+	c.opts.Devices.TakeUp(dev)
+	if buried := c.past().Bury(&was, dev); len(buried) > 0 {
+		c.do(Commit{Records: buried})
 	}
 }
 

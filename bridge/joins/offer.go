@@ -8,6 +8,7 @@ import (
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
+	"lorawand/radio/frame"
 )
 
 // Offer is the session that is offered to the device of a request.
@@ -31,13 +32,13 @@ func (r *Request) Offer(windows [2]mac.Window, p mac.JoinParameters) (*Offer, *R
 	if first.Err != nil {
 		first = &windows[1]
 	}
-	p.NoCFList = longJoinAccept-phyOverhead > first.MaxMACPayload
+	p.NoCFList, p.Session = longJoinAccept-phyOverhead > first.MaxMACPayload, r.Session
 	j, err := mac.Join(r.Device, &r.JoinRequest, r.Plan, p)
 	if err != nil {
 		return nil, &Refusal{event.JoinUnserved, err}
 	}
 	o := &Offer{Request: r, Joined: j}
-	if list := r.Plan.CFList(); p.NoCFList && len(list.Frequencies)+len(list.Masks) > 0 {
+	if list := r.Plan.CFList(); p.NoCFList && r.Type != frame.Rejoin2 && len(list.Frequencies)+len(list.Masks) > 0 {
 		o.without = first
 	}
 	return o, nil
@@ -45,23 +46,30 @@ func (r *Request) Offer(windows [2]mac.Window, p mac.JoinParameters) (*Offer, *R
 
 // Use has the device of a Registry use the nonces of the request, and gives it the session.
 func (o *Offer) Use(devices *session.Registry) {
-	o.Joined.Use(o.Device, o.DevNonce)
-	devices.Offer(o.Device, o.Session)
+	switch o.Type {
+	case frame.Join:
+		o.Joined.Use(o.Device, o.DevNonce)
+	case frame.Rejoin1:
+		o.Device.UseRejoin(nil, o.JoinNonce, o.DevNonce)
+	default:
+		o.Device.UseRejoin(o.Request.Session, o.JoinNonce, o.DevNonce)
+	}
+	devices.Offer(o.Device, o.Joined.Session)
 }
 
 // Message is the payload of the message that the device has joined.
 func (o *Offer) Message(e *v3.Encoder, ids []string, now, heard time.Time) []byte {
 	device := v3.IDs(o.Device)
-	device.DevAddr, device.HasDevAddr = o.Session.DevAddr, true
+	device.DevAddr, device.HasDevAddr = o.Joined.Session.DevAddr, true
 	return e.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
-		DeviceIDs: device, CorrelationIDs: ids, SessionKeyID: o.Session.KeyID, ReceivedAt: now, FrameReceivedAt: heard,
+		DeviceIDs: device, CorrelationIDs: ids, SessionKeyID: o.Joined.Session.KeyID, ReceivedAt: now, FrameReceivedAt: heard,
 	})
 }
 
 // Accepted are the reports that a gateway has taken the join-accept.
 func (o *Offer) Accepted(gateway string, ids []string) []event.Event {
 	e := o.event(event.JoinAccepted)
-	e.Gateway, e.CorrelationIDs, e.DevAddr, e.HasDevAddr = gateway, ids, o.Session.DevAddr, true
+	e.Gateway, e.CorrelationIDs, e.DevAddr, e.HasDevAddr = gateway, ids, o.Joined.Session.DevAddr, true
 	if o.without == nil {
 		return []event.Event{e}
 	}

@@ -10,11 +10,11 @@ func (s *Session) InClassC() bool { return s.MAC != nil && s.MAC.ClassC }
 
 // Listens reports whether the device listens at all times, with the parameters of RX2:
 // in Class C, with LoRaWAN 1.0.x from its first uplink after a join on, with 1.1 when it
-// has said so. While a join waits for its first uplink nobody knows in which session the
-// device is.
+// has said so. While a join waits for its first uplink, in one of the two sessions, nobody
+// knows in which the device is.
 func (d *Device) Listens() bool {
 	switch {
-	case !d.ClassC || d.Session == nil || d.Pending != nil:
+	case !d.ClassC || d.Session == nil || d.Pending != nil && !d.Pending.passedOver:
 		return false
 	case d.Multicast:
 		return true

@@ -88,6 +88,8 @@ type State struct {
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
 	RejoinTold bool      `json:",omitempty"`
 	ClassC     bool      `json:",omitempty"` // the device has said that it is in Class C
+
+	NextRJCount0 uint32 `json:",omitempty"` // the smallest that a rejoin-request of type 0 or 2 may have
 }
 
 // clone returns a copy to be changed. A nil State is an empty one.
