@@ -3,12 +3,14 @@ package core
 import (
 	"fmt"
 	"math/rand"
+	"strings"
 	"testing"
 	"time"
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/bridge/state"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -376,5 +378,52 @@ func TestRejoinNeverLosesADevice(t *testing.T) {
 			}
 			r.uplink()
 		})
+	}
+}
+
+// The owner can have a device rejoin: it is asked until it has, and then no more.
+func TestForceRejoin(t *testing.T) {
+	r := newRejoiner(t)
+	d := r.device()
+	force := func(id session.ID, typ uint8) error {
+		next := d.Clone()
+		next.ID = id
+		next.Session, next.Pending = nil, nil
+		n := len(r.answers)
+		r.step(Provisioned{Ticket: uint64(n + 1), Put: []state.DevicePut{{Device: next, Must: true, ForceRejoin: &typ}}})
+		r.wait(time.Second)
+		return r.answers[n].Err
+	}
+	if err := force(d.ID, 2); err != nil {
+		t.Fatal(err)
+	}
+	asked := func(want string) {
+		t.Helper()
+		r.read = len(r.sent)
+		r.uplink()
+		var got []string
+		for ; r.read < len(r.sent); r.read++ {
+			_, text, _ := strings.Cut(r.sent[r.read].text, "fopts ")
+			got = append(got, text)
+		}
+		if text := strings.Join(got, ", "); text != want {
+			t.Errorf("asked %q, want %q", text, want)
+		}
+	}
+	asked("0e 25 02")
+	asked("0e 25 02")
+	asked("") // ever more seldom
+	r.rejoin(frame.Rejoin2)
+	asked("0e 25 02") // the join-accept was lost
+	r.takes(r.rejoin(frame.Rejoin2))
+	asked("0b 01")
+	asked("")
+	asked("")
+	if err := force(d.ID, 1); err == nil {
+		t.Error("type 1 cannot be asked for")
+	}
+	d.Version = session.V1_0_4
+	if err := force(d.ID, 0); err == nil {
+		t.Error("a device of 1.0.4 is asked for a rejoin-request")
 	}
 }

@@ -43,6 +43,7 @@ func (a *asking) all() {
 	wantDlChannels(a)
 	wantADRParamSetup(a)
 	wantRejoinParamSetup(a)
+	wantForceRejoin(a)
 	wantDevStatus(a)
 }
 

@@ -8,6 +8,7 @@ func (s *State) Rekeyed() *State {
 	}
 	n := s.clone()
 	n.Asked, n.Decision, n.LinkAt, n.LinkTries, n.Sticky, n.NextRJCount0 = nil, nil, 0, 0, 0, 0
+	n.Wish = s.rejoined()
 	if n.Status != nil {
 		status := *n.Status
 		status.FCntUp = 0
@@ -22,5 +23,24 @@ func (s *State) Restarted() *State {
 	if s == nil || s.Wish == nil {
 		return nil
 	}
-	return &State{Wish: s.Wish}
+	return &State{Wish: s.rejoined()}
+}
+
+// rejoined returns the Wish without the rejoin-request, which has come.
+func (s *State) rejoined() *Wish {
+	if s.Wish == nil || s.Wish.ForceRejoin == nil {
+		return s.Wish
+	}
+	w := *s.Wish
+	w.ForceRejoin = nil
+	return &w
+}
+
+// Force returns the State with the wish that the device sends a rejoin-request of a type.
+func (s *State) Force(rejoinType uint8) *State {
+	return s.With(func(n *State) {
+		w := n.Wish.Over(Wish{})
+		w.ForceRejoin = &rejoinType
+		n.Wish = &w
+	})
 }

@@ -27,6 +27,7 @@ type Wish struct {
 	ADRAckDelay   *uint8           `json:",omitempty"` // as in Settings
 	RejoinTime    *uint8           `json:",omitempty"` // a rejoin-request each 2^(n+10) s, n 0 to 15
 	RejoinCount   *uint8           `json:",omitempty"` // and each 2^(n+4) frames, n 0 to 15
+	ForceRejoin   *uint8           `json:",omitempty"` // a rejoin-request of this type now: 0 or 2
 	Channels      []Channel        `json:",omitempty"` // by their numbers
 }
 
@@ -48,6 +49,7 @@ func (w *Wish) Over(under Wish) Wish {
 	or(&out.ADRAckDelay, under.ADRAckDelay)
 	or(&out.RejoinTime, under.RejoinTime)
 	or(&out.RejoinCount, under.RejoinCount)
+	or(&out.ForceRejoin, under.ForceRejoin)
 	if len(out.Channels) == 0 {
 		out.Channels = under.Channels
 	}
