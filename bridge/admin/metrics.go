@@ -170,7 +170,7 @@ func coreMetrics(e *exposition, s *bridge.Stats) {
 }
 
 func downlinkMetrics(e *exposition, s *bridge.Stats) {
-	e.family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window; rxc is Class C.")
+	e.family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window; rxc is Class C, ping Class B.")
 	for i, window := range event.Windows {
 		e.sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
 	}

@@ -36,11 +36,12 @@ const (
 	maxDrift = 5 * time.Second
 )
 
-// Listener is what is known of a device that listens at all times.
+// Listener is what is known of a device that listens without having sent.
 type Listener struct {
 	heard []gateway.Path // by which its last uplink was heard
 	since radio.HostTime // from when on its first item waits; 0: none does
 	deaf  radio.HostTime // until when it hears nothing
+	after radio.HostTime // a ping slot that was passed over; the next one is later
 }
 
 // Heard notes by which paths an uplink of the device was heard.
@@ -60,6 +61,12 @@ func (l *Listener) Sent(end radio.HostTime, confirmed bool) {
 
 // Hears returns from when on the device hears.
 func (l *Listener) Hears(now radio.HostTime) radio.HostTime { return max(now, l.deaf) }
+
+// Passed notes that a ping slot could not be had.
+func (l *Listener) Passed(slot radio.HostTime) { l.after = slot.Add(time.Millisecond) }
+
+// NotBefore is Hears for a device with ping slots.
+func (l *Listener) NotBefore(now radio.HostTime) radio.HostTime { return max(l.Hears(now), l.after) }
 
 // Waits notes that an item waits, or that none does.
 func (l *Listener) Waits(now radio.HostTime, waits bool) {

@@ -49,7 +49,7 @@ func (c *Core) plan(t *transmission, w, i int) {
 	e.Why = t.why(w)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
 	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
-	if d := t.opportunity.device; d.ClassC {
+	if d := t.opportunity.device; isQuiet(d) {
 		c.listener(d).Sent(e.HostStart.Add(e.Airtime), t.down.Item != nil && t.down.Item.Confirmed)
 	}
 	c.lastID++
@@ -72,7 +72,7 @@ func (c *Core) handOver(t *transmission) {
 	x.record.HandOver(e.HostStart.Sub(c.now.Host))
 	c.do(Transmit{radio.Downlink{
 		ID: a.id, Gateway: path.Gateway.EUI, Antenna: path.Antenna, PHYPayload: t.phy,
-		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start,
+		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start, GPS: x.gps,
 	}})
 	c.reportDecision(event.DownlinkScheduled, x.record, t.ids)
 	answered := e.HostStart.Add(e.Airtime + answerGrace + path.Gateway.RoundTrip())

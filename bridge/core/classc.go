@@ -3,22 +3,26 @@ package core
 import (
 	"slices"
 
+	"lorawand/bridge/classb"
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
-	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
+	"lorawand/radio/region"
 )
 
-// Opportunities without an uplink: a device that listens at all times can be sent to
-// whenever nothing else is under way for it. Its windows after an uplink go first: while
-// they are open they take what waits.
+// Opportunities without an uplink: a device that listens at all times, or in ping slots, can
+// be sent to whenever nothing else is under way for it. Its windows after an uplink go first:
+// while they are open they take what waits.
 
-// listener returns what is known of a device of Class C.
+// isQuiet reports whether a device can listen without having sent: it is of Class B or C.
+func isQuiet(d *session.Device) bool { return d.ClassC || d.ClassB }
+
+// listener returns what is known of a device of Class B or C.
 func (c *Core) listener(d *session.Device) *classc.Listener {
 	l := c.listeners[d]
 	if l == nil {
@@ -30,7 +34,7 @@ func (c *Core) listener(d *session.Device) *classc.Listener {
 
 // wake has offer look at a device when this input is dealt with.
 func (c *Core) wake(d *session.Device) {
-	if d.ClassC {
+	if isQuiet(d) {
 		c.woken = append(c.woken, d)
 	}
 }
@@ -43,9 +47,9 @@ func (c *Core) offerAll() {
 	c.woken = c.woken[:0]
 }
 
-// offer makes an opportunity if an item waits for a device that listens at all times.
+// offer makes an opportunity if an item waits for a device that listens without having sent.
 func (c *Core) offer(d *session.Device) {
-	if !d.Listens() || c.opts.Devices.Device(d.ID) != d {
+	if !classb.Listens(d) || c.opts.Devices.Device(d.ID) != d {
 		return
 	}
 	open := c.opportunities[d]
@@ -65,18 +69,59 @@ func (c *Core) offer(d *session.Device) {
 	if err != nil {
 		return // not reached: a device without a plan is not served
 	}
-	if x.windows, err = mac.Windows(d, d.Session, plan).Always(plan); err != nil {
+	x.item = it
+	at := c.now.Host
+	if x.ping = !d.Listens(); x.ping {
+		at, err = c.toPingSlot(x, plan)
+	} else {
+		x.windows, err = mac.Windows(d, d.Session, plan).Always(plan)
+		if x.at = c.timeOf(it); x.at != 0 {
+			at = x.at.Add(-classc.Soon)
+		}
+	}
+	if err != nil {
 		c.report(event.Event{Kind: event.WindowsUnknown, Device: d.ID, Err: err})
 		return
 	}
-	x.item = it
 	c.opportunities[d] = x
 	c.reserve(d, d.Session)
-	at := c.now.Host
-	if x.at = c.timeOf(it); x.at != 0 {
-		at = x.at.Add(-classc.Soon)
-	}
 	c.decideLater(x, at)
+}
+
+// toPingSlot sets the next ping slot in which an item can be sent, and returns the decision
+// point. Without a gateway that knows GPS time there is none, and the next look is later.
+func (c *Core) toPingSlot(x *opportunity, plan *region.Plan) (at radio.HostTime, err error) {
+	paths, _ := c.pathsTo(x, x.item)
+	from := max(c.listener(x.device).NotBefore(c.now.Host), c.timeOf(x.item))
+	slot, ok, err := classb.Next(x.device, plan, paths, c.now.Host, from)
+	if x.windows = slot.Windows; ok {
+		x.at, x.gps = slot.Host, slot.GPS
+		return x.at.Add(-classc.Soon), nil
+	}
+	if err == nil {
+		x.windows, err = mac.PingSlot(x.device, x.session, plan, 0)
+	}
+	return c.now.Host.Add(classc.Again), err
+}
+
+// nextPingSlot goes on with the ping slot behind one that could not be had, for as long as the
+// item may wait.
+func (c *Core) nextPingSlot(x *opportunity, it *session.Item) {
+	l := c.listener(x.device)
+	if x.at > c.now.Host.Add(classc.Soon) {
+		c.decideLater(x, x.at.Add(-classc.Soon))
+		return
+	}
+	deadline := l.Deadline(it)
+	if x.gps != 0 {
+		deadline = max(deadline, c.timeOf(it)).Add(classb.Patience(x.device))
+	}
+	if _, known := c.pathsTo(x, it); c.now.Host >= deadline || !known {
+		c.expire(x, it)
+		return
+	}
+	l.Passed(x.at)
+	c.cancel(x)
 }
 
 // timeOf returns when an item is to be sent, or 0.
@@ -154,6 +199,12 @@ func (c *Core) aimPaths(x *opportunity, size int, p radio.Priority) {
 		if path.Lost = !g.HasClock; path.Lost {
 			continue
 		}
+		if x.ping {
+			var known bool
+			path.Start, known = g.AtGPS(x.gps)
+			path.Lost = !known || x.gps == 0
+			continue
+		}
 		if x.at != 0 {
 			path.Start = classc.At(g, x.at)
 			continue
@@ -171,6 +222,10 @@ func (c *Core) aimAgain(t *transmission) { c.aimPaths(t.opportunity, len(t.phy),
 // an item has waited for too long it has failed.
 func (c *Core) later(x *opportunity, o *payloadOption) {
 	it := o.down.Item
+	if x.ping {
+		c.nextPingSlot(x, it)
+		return
+	}
 	deadline, next := c.listener(x.device).Deadline(it), c.now.Host.Add(classc.Again)
 	if x.at != 0 {
 		deadline = x.at
@@ -195,14 +250,9 @@ func (c *Core) later(x *opportunity, o *payloadOption) {
 
 // expire fails an item for which there was no free slot in time.
 func (c *Core) expire(x *opportunity, it *session.Item) {
-	why := v3.InvalidFixedPaths()
-	if len(x.record.Options) > 0 {
-		switch last := x.record.Last().Verdict.Reason; {
-		case x.at != 0 && last == schedule.TooLate:
-			why = v3.DownlinkExpired()
-		case last != schedule.Offline:
-			why = v3.NoFreeSlot(classc.Within, last.String())
-		}
+	why := classc.Failure(x.record, x.at != 0 && !x.ping)
+	if x.ping && x.gps == 0 {
+		why = v3.NoGPSTime()
 	}
 	ids := c.failUnsent(x, it, &v3.Downlink{Transmission: true, Err: c.names.Error(why)}, why)
 	c.reportUnsent(x, ids)
@@ -286,17 +336,17 @@ func (c *Core) repeat(t *transmission) {
 }
 
 // awaitAck sets the time at which a downlink that waits for its acknowledgement counts as
-// not acknowledged, in Class C: its device may never send anything.
+// not acknowledged, in Class B and C: its device may never send anything.
 func (c *Core) awaitAck(d *session.Device, sent radio.HostTime) {
-	if it := d.Queue.Awaiting(); it != nil && d.ClassC {
-		c.agenda.Add(sent.Add(d.ClassCTimeout()), duty{kind: toNack, device: d, attempt: uint64(it.SentFCnt)})
+	if it := d.Queue.Awaiting(); it != nil && isQuiet(d) {
+		c.agenda.Add(sent.Add(classb.Timeout(d)), duty{kind: toNack, device: d, attempt: uint64(it.SentFCnt)})
 	}
 }
 
 // unacknowledged has a downlink count as not acknowledged.
 func (c *Core) unacknowledged(d *session.Device, fCnt uint32) {
 	it := d.Queue.Awaiting()
-	if it == nil || it.SentFCnt != fCnt || !d.Listens() || c.opts.Devices.Device(d.ID) != d {
+	if it == nil || it.SentFCnt != fCnt || !classb.Listens(d) || c.opts.Devices.Device(d.ID) != d {
 		return
 	}
 	c.settleConfirmed(d, d.Session, false, nil)

@@ -3,7 +3,6 @@ package core
 import (
 	"errors"
 	"math"
-	"slices"
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
@@ -59,6 +58,8 @@ type opportunity struct {
 	always bool           // the device listens at all times: no uplink has made it, and its one window has no begin
 	item   *session.Item  // that it was made for
 	at     radio.HostTime // when the item is to be sent; 0: as soon as can be
+	ping   bool           // the window is a ping slot, of Class B
+	gps    radio.GPSTime  // its begin; 0: no gateway knows GPS time
 	group  int            // of a multicast frame: the place of the group of gateways
 	first  *transmission  // the same frame by an earlier group; nil: there is none
 	beside *opportunity   // windows after an uplink that are still to come, and take over again; nil: none
@@ -123,7 +124,7 @@ func (c *Core) close(x *opportunity, as opportunityState) {
 			c.opportunities[x.device] = x.beside
 		}
 	}
-	if x.device.ClassC && !x.always && x.join == nil {
+	if isQuiet(x.device) && !x.always && x.join == nil {
 		c.listener(x.device).Heard(x.paths)
 	}
 }
@@ -207,16 +208,9 @@ func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emissi
 
 // circumstances are what answers to MAC commands tell.
 func (x *opportunity) circumstances() mac.Circumstances {
-	best := x.paths[0].SNR
-	var gateways []*gateway.Gateway
-	for i := range x.paths {
-		best = max(best, x.paths[i].SNR)
-		if !slices.Contains(gateways, x.paths[i].Gateway) {
-			gateways = append(gateways, x.paths[i].Gateway)
-		}
-	}
+	best, gateways := gateway.Heard(x.paths)
 	return mac.Circumstances{
-		Margin: mac.Margin(x.uplink.rate, best), Gateways: uint8(min(len(gateways), 255)), Time: x.uplink.end,
+		Margin: mac.Margin(x.uplink.rate, best), Gateways: uint8(min(gateways, 255)), Time: x.uplink.end,
 	}
 }
 
@@ -227,4 +221,30 @@ func (x *opportunity) correlationIDs(it *session.Item, more ...string) []string 
 		ids = v3.JoinIDs(ids, it.CorrelationIDs...)
 	}
 	return ids
+}
+
+// fits reports whether window w can carry a PHYPayload of size bytes.
+func (x *opportunity) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].MaxMACPayload }
+
+// phyOverhead is what a PHYPayload has beyond the MACPayload: MHDR and MIC.
+const phyOverhead = 5
+
+var errOvertaken = errors.New("the device has sent a later uplink")
+
+// closeWindows closes all windows: the device does not listen in them any more.
+func (x *opportunity) closeWindows() {
+	for i := range x.windows {
+		x.windows[i].Err = errOvertaken
+	}
+}
+
+// counted returns the place in event.Windows by which window w is counted.
+func (x *opportunity) counted(w int) int {
+	switch {
+	case x.ping:
+		return event.Ping
+	case x.always:
+		return event.RXC
+	}
+	return w
 }

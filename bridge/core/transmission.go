@@ -152,10 +152,7 @@ func (c *Core) sent(t *transmission) {
 		return
 	}
 	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
-	c.publishDownlink(v3.DownSent, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
-		SessionKeyID: x.session.KeyID, Priority: t.priority,
-	})
+	c.publishDownlink(v3.DownSent, t.message(ids, it))
 	switch {
 	case !t.hasItem() || x.first != nil: // its record is deleted
 	case it.Confirmed:
@@ -167,6 +164,15 @@ func (c *Core) sent(t *transmission) {
 		c.awaitAck(x.device, max(c.now.Host, a.slot.HostStart.Add(a.slot.Airtime)))
 	default:
 		c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	}
+}
+
+// message is what is told of a transmission with an item.
+func (t *transmission) message(ids []string, it *session.Item) *v3.Downlink {
+	x := t.opportunity
+	return &v3.Downlink{
+		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
+		SessionKeyID: x.session.KeyID, Priority: t.priority,
 	}
 }
 
@@ -193,11 +199,9 @@ func (c *Core) failed(t *transmission) {
 		return
 	}
 	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
-	c.publishDownlink(v3.DownFailed, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
-		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority,
-		Err: c.names.Error(err),
-	})
+	m := t.message(ids, it)
+	m.Transmission, m.Err = true, c.names.Error(err)
+	c.publishDownlink(v3.DownFailed, m)
 	c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	c.nextGroup(x, it, t)
 }

@@ -24,7 +24,7 @@ func (c *Core) heard(up radio.Uplink) {
 		g.HeardSince = c.now.Host
 	}
 	if !session.SourceOf(&up).Foreign {
-		g.Clock, g.HasClock = gateway.Moment{Counter: up.Time, Host: up.Ended}, true
+		g.Clock, g.HasClock, g.GPS = gateway.Moment{Counter: up.Time, Host: up.Ended}, true, up.GPS
 	}
 	if up.GatewayTime.Before(c.opts.NotBefore) {
 		up.GatewayTime = time.Time{} // a gateway whose clock was never set
@@ -106,7 +106,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	r.gathering, c.spare = p, nil
 	p.copies = append(p.one[:0], *up)
 	r.deadline = c.now.Host.Add(c.opts.Deduplication)
-	if p.expected = c.expected(h, up.Gateway); len(p.expected) == 0 {
+	if p.expected = c.opts.Gateways.Others(up.Gateway, h.Likely); len(p.expected) == 0 {
 		c.publish(r)
 	} else {
 		c.waiting = append(c.waiting, r)

@@ -2,12 +2,15 @@ package event
 
 import "lorawand/radio"
 
-// Windows are those that downlinks are counted by: RX1, RX2, and what a device of Class C
-// listens in at all times.
-var Windows = [...]string{"rx1", "rx2", "rxc"}
+// Windows are those that downlinks are counted by: RX1, RX2, what a device of Class C listens
+// in at all times, and the ping slots of Class B.
+var Windows = [...]string{"rx1", "rx2", "rxc", "ping"}
 
-// RXC is the last of Windows.
-const RXC = 2
+// Places in Windows.
+const (
+	RXC  = 2
+	Ping = 3
+)
 
 // Stats counts what has happened since the start.
 type Stats struct {

@@ -44,6 +44,8 @@ func (a *asking) all() {
 	wantADRParamSetup(a)
 	wantRejoinParamSetup(a)
 	wantForceRejoin(a)
+	wantPingSlotChannel(a)
+	wantBeaconFreq(a)
 	wantDevStatus(a)
 }
 

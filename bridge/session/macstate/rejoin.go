@@ -8,7 +8,7 @@ func (s *State) Rekeyed() *State {
 	}
 	n := s.clone()
 	n.Asked, n.Decision, n.LinkAt, n.LinkTries, n.Sticky, n.NextRJCount0 = nil, nil, 0, 0, 0, 0
-	n.Wish = s.rejoined()
+	n.ClassB, n.Wish = false, s.rejoined()
 	if n.Status != nil {
 		status := *n.Status
 		status.FCntUp = 0
