@@ -14,9 +14,9 @@ import (
 )
 
 // InUse reports whether a device is in Class B: its last uplink says so, and it has told how
-// often it has ping slots. While a join waits nobody knows in which session it is.
+// often it has ping slots. While it joins nobody knows in which session it is.
 func InUse(d *session.Device) bool {
-	if !d.ClassB || d.Multicast || d.Session == nil || d.Pending != nil || d.Session.MAC == nil {
+	if !d.ClassB || d.Multicast || d.Session == nil || d.Joining() || d.Session.MAC == nil {
 		return false
 	}
 	return d.Session.MAC.ClassB && d.Session.MAC.Pings().Known

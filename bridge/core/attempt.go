@@ -119,7 +119,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 		return
 	}
 	if x.always {
-		if c.opportunities[x.device] != nil && x.at == 0 && t.state == underWay && c.repeatLater(t) {
+		if c.opportunities[x.device] != nil && x.at == 0 && t.hasItem() && t.state == underWay && c.repeatLater(t) {
 			return // the windows after an uplink go first
 		}
 		c.aimAgain(t)

@@ -118,7 +118,9 @@ func (c *Core) cancelTransmission(t *transmission) {
 	a := t.last()
 	if a.state == planned || a.state == refused {
 		a.state = released
-		c.schedule.Release(a.slot)
+		if a.result != radio.TxNoAck { // else it may have been sent
+			c.schedule.Release(a.slot)
+		}
 		c.finish(t, cancelled)
 		if t.hasItem() {
 			t.opportunity.device.Queue.PutBack(t.item)

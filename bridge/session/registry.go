@@ -74,8 +74,7 @@ func (r *Registry) ByEUI(joinEUI, devEUI radio.EUI64) (d *Device, known bool) {
 	return r.byEUI[euis{joinEUI, devEUI}], len(r.byDev[devEUI]) > 0
 }
 
-// ByDevEUI returns the devices that join with this DevEUI, each with another JoinEUI. The
-// caller must not change the slice.
+// ByDevEUI returns the devices that join with this DevEUI. The caller must not change the slice.
 func (r *Registry) ByDevEUI(devEUI radio.EUI64) []*Device { return r.byDev[devEUI] }
 
 // InUse reports whether a session has the address.
