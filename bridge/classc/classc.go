@@ -169,16 +169,35 @@ const inRX1 = 270 * time.Millisecond
 // PlaceOf returns the Place of an item that is on the air from at on for airtime, where RX1
 // opens at rx1. Where an answer is due the windows have a frame with a later counter than
 // that of an item before them, and an earlier one than that of an item behind.
-func PlaceOf(at radio.HostTime, airtime time.Duration, rx1 radio.HostTime, due bool) Place {
+//
+// RX1 takes no item that names gateways, if one of the paths to the device is not by these.
+func PlaceOf(
+	it *session.Item, paths []gateway.Path, at radio.HostTime, airtime time.Duration, rx1 radio.HostTime, due bool,
+) Place {
 	switch {
 	case at == 0:
 		return Elsewhere
 	case at.Add(airtime+between) <= rx1:
 		return Beside
 	case at < rx1.Add(inRX1):
+		if !names(it, paths) {
+			return Beside
+		}
 		return InRX1
 	case due:
 		return Elsewhere
 	}
 	return Beside
+}
+
+// names reports whether an item names the gateways of all paths, or none.
+func names(it *session.Item, paths []gateway.Path) bool {
+	if len(it.ClassBC.Gateways) == 0 {
+		return true
+	}
+	return !slices.ContainsFunc(paths, func(p gateway.Path) bool {
+		return !slices.ContainsFunc(it.ClassBC.Gateways, func(n session.GatewayAntenna) bool {
+			return n.GatewayID == p.Gateway.ID || n.GatewayID == "" && n.EUI == p.Gateway.EUI
+		})
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/session"
 	"lorawand/radio"
 )
 
@@ -30,9 +32,36 @@ func TestPlaceOf(t *testing.T) {
 		{"behind a frame that is due", 10.27, true, airtime, Elsewhere},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := PlaceOf(second(tt.at), tt.airtime, second(10), tt.due); got != tt.want {
+			it := &session.Item{ClassBC: &session.ClassBC{}}
+			if got := PlaceOf(it, nil, second(tt.at), tt.airtime, second(10), tt.due); got != tt.want {
 				t.Errorf("place %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// RX1 is for an item that names gateways only where no other one could be taken.
+func TestPlaceOfNamedGateways(t *testing.T) {
+	a, b := &gateway.Gateway{ID: "a", EUI: radio.EUI64{1}}, &gateway.Gateway{ID: "b", EUI: radio.EUI64{2}}
+	for _, tt := range []struct {
+		name  string
+		named []session.GatewayAntenna
+		paths []gateway.Path
+		want  Place
+	}{
+		{"none named", nil, []gateway.Path{{Gateway: a}, {Gateway: b}}, InRX1},
+		{"the one", []session.GatewayAntenna{{GatewayID: "a"}}, []gateway.Path{{Gateway: a}}, InRX1},
+		{"by its EUI", []session.GatewayAntenna{{EUI: radio.EUI64{1}}}, []gateway.Path{{Gateway: a}}, InRX1},
+		{
+			"both", []session.GatewayAntenna{{GatewayID: "a"}, {GatewayID: "b"}},
+			[]gateway.Path{{Gateway: a}, {Gateway: b}}, InRX1,
+		},
+		{"one of two", []session.GatewayAntenna{{GatewayID: "a"}}, []gateway.Path{{Gateway: a}, {Gateway: b}}, Beside},
+		{"another", []session.GatewayAntenna{{GatewayID: "b"}}, []gateway.Path{{Gateway: a}}, Beside},
+	} {
+		it := &session.Item{ClassBC: &session.ClassBC{Gateways: tt.named}}
+		if got := PlaceOf(it, tt.paths, 10, time.Second, 10, false); got != tt.want {
+			t.Errorf("%s: place %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }

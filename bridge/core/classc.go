@@ -139,8 +139,8 @@ func (c *Core) times(x *opportunity) classc.Place {
 		return classc.Elsewhere
 	}
 	d := mac.Downlink{Item: it}
-	rx1 := x.start.Add(x.windows[0].Delay)
-	return classc.PlaceOf(c.timeOf(it), x.windows[1].Airtime(d.Size()), rx1, !x.uplink.answers.IsZero())
+	rx1, airtime := x.start.Add(x.windows[0].Delay), x.windows[1].Airtime(d.Size())
+	return classc.PlaceOf(it, x.paths, c.timeOf(it), airtime, rx1, !x.uplink.answers.IsZero())
 }
 
 // stepsAside reports whether windows after an uplink let an item go out at its time: they

@@ -9,37 +9,50 @@ import (
 	"lorawand/radio/frame"
 )
 
+// namesA has an item name gateway A.
+func namesA(it *session.Item) { it.ClassBC.Gateways = []session.GatewayAntenna{{GatewayID: "gw-a"}} }
+
+const inRX1 = " 868.3 MHz SF7BW125 "
+
+var absoluteInWindows = []struct {
+	name   string
+	uplink frame.Data
+	after  time.Duration // from the uplink to the item's time
+	change func(*session.Item)
+	want   []string
+}{
+	{"long before RX1", payload("u"), 2 * time.Second, nil, []string{"gw-a +2000 ms" + rxc + "#1 15:x"}},
+	{
+		"so, and an answer is due", confirmed("u"), 2 * time.Second, nil,
+		[]string{"gw-a +2000 ms" + rxc + "#1 15:x", "gw-a +5000 ms" + inRX1 + "#2 ack"},
+	},
+	{"into RX1", payload("u"), 4950 * ms, nil, []string{"gw-a +5000 ms" + inRX1 + "#1 15:x"}},
+	{"at RX1", payload("u"), 5 * time.Second, nil, []string{"gw-a +5000 ms" + inRX1 + "#1 15:x"}},
+	{
+		"at RX1, and an answer is due", confirmed("u"), 5 * time.Second, nil,
+		[]string{"gw-a +5000 ms" + inRX1 + "#1 ack 15:x"},
+	},
+	{"between RX1 and RX2", payload("u"), 5500 * ms, nil, []string{"gw-a +5500 ms" + rxc + "#1 15:x"}},
+	{
+		"so, and an answer is due", confirmed("u"), 5500 * ms, nil,
+		[]string{"gw-a +5000 ms" + inRX1 + "#1 ack pending", "gw-a +5500 ms" + rxc + "#2 15:x"},
+	},
+	{"at RX2", payload("u"), 6 * time.Second, nil, []string{"gw-a +6000 ms" + rxc + "#1 15:x"}},
+	{
+		"behind the windows", confirmed("u"), 7 * time.Second, nil,
+		[]string{"gw-a +5000 ms" + inRX1 + "#1 ack pending", "gw-a +7000 ms" + rxc + "#2 15:x"},
+	},
+	{"by a gateway that it names", payload("u"), 5500 * ms, namesA, []string{"gw-a +5500 ms" + rxc + "#1 15:x"}},
+	{
+		"at RX1 by a gateway that it names", payload("u"), 5 * time.Second, namesA,
+		[]string{"gw-a +5000 ms" + inRX1 + "#1 15:x"},
+	},
+}
+
 // An item with a time that falls into the windows after an uplink is sent at that time
 // where the device hears it then; where it does not, in the window that is in the way.
 func TestClassCAbsoluteInWindows(t *testing.T) {
-	gwANamed := func(it *session.Item) {
-		it.ClassBC.Gateways = []session.GatewayAntenna{{GatewayID: "gw-a"}}
-	}
-	const rx1 = " 868.3 MHz SF7BW125 "
-	for _, tt := range []struct {
-		name   string
-		uplink frame.Data
-		after  time.Duration // from the uplink to the item's time
-		change func(*session.Item)
-		want   []string
-	}{
-		{"long before RX1", payload("u"), 2 * time.Second, nil, []string{"gw-a +2000 ms" + rxc + "#1 15:x"}},
-		{"so, and an answer is due", confirmed("u"), 2 * time.Second, nil,
-			[]string{"gw-a +2000 ms" + rxc + "#1 15:x", "gw-a +5000 ms" + rx1 + "#2 ack"}},
-		{"into RX1", payload("u"), 4950 * ms, nil, []string{"gw-a +5000 ms" + rx1 + "#1 15:x"}},
-		{"at RX1", payload("u"), 5 * time.Second, nil, []string{"gw-a +5000 ms" + rx1 + "#1 15:x"}},
-		{"at RX1, and an answer is due", confirmed("u"), 5 * time.Second, nil,
-			[]string{"gw-a +5000 ms" + rx1 + "#1 ack 15:x"}},
-		{"between RX1 and RX2", payload("u"), 5500 * ms, nil, []string{"gw-a +5500 ms" + rxc + "#1 15:x"}},
-		{"so, and an answer is due", confirmed("u"), 5500 * ms, nil,
-			[]string{"gw-a +5000 ms" + rx1 + "#1 ack pending", "gw-a +5500 ms" + rxc + "#2 15:x"}},
-		{"at RX2", payload("u"), 6 * time.Second, nil, []string{"gw-a +6000 ms" + rxc + "#1 15:x"}},
-		{"behind the windows", confirmed("u"), 7 * time.Second, nil,
-			[]string{"gw-a +5000 ms" + rx1 + "#1 ack pending", "gw-a +7000 ms" + rxc + "#2 15:x"}},
-		{"by a gateway that it names", payload("u"), 5500 * ms, gwANamed, []string{"gw-a +5500 ms" + rxc + "#1 15:x"}},
-		{"at RX1 by a gateway that it names", payload("u"), 5 * time.Second, gwANamed,
-			[]string{"gw-a +5000 ms" + rx1 + "#1 15:x"}},
-	} {
+	for _, tt := range absoluteInWindows {
 		for _, pushed := range []string{"before the uplink", "behind it"} {
 			t.Run(tt.name+", pushed "+pushed, func(t *testing.T) {
 				s := classC(t)
