@@ -53,8 +53,10 @@ func TestPlaceOfNamedGateways(t *testing.T) {
 		{"the one", []session.GatewayAntenna{{GatewayID: "a"}}, []gateway.Path{{Gateway: a}}, InRX1},
 		{"by its EUI", []session.GatewayAntenna{{EUI: radio.EUI64{1}}}, []gateway.Path{{Gateway: a}}, InRX1},
 		{
-			"both", []session.GatewayAntenna{{GatewayID: "a"}, {GatewayID: "b"}},
-			[]gateway.Path{{Gateway: a}, {Gateway: b}}, InRX1,
+			"both",
+			[]session.GatewayAntenna{{GatewayID: "a"}, {GatewayID: "b"}},
+			[]gateway.Path{{Gateway: a}, {Gateway: b}},
+			InRX1,
 		},
 		{"one of two", []session.GatewayAntenna{{GatewayID: "a"}}, []gateway.Path{{Gateway: a}, {Gateway: b}}, Beside},
 		{"another", []session.GatewayAntenna{{GatewayID: "b"}}, []gateway.Path{{Gateway: a}}, Beside},
