@@ -57,8 +57,8 @@ func (c *Core) offer(d *session.Device) {
 		c.cancel(open)
 		open = c.opportunities[d]
 	}
-	if open != nil && !c.stepsAside(open) {
-		return
+	if open != nil && c.times(open) != classc.Beside {
+		return // its windows take the item, or go first
 	}
 	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true, beside: open}
 	l, it := c.listener(d), c.eligible(x)
@@ -142,10 +142,6 @@ func (c *Core) times(x *opportunity) classc.Place {
 	rx1, airtime := x.start.Add(x.windows[0].Delay), x.windows[1].Airtime(d.Size())
 	return classc.PlaceOf(it, x.paths, c.timeOf(it), airtime, rx1, !x.uplink.answers.IsZero())
 }
-
-// stepsAside reports whether windows after an uplink let an item go out at its time: they
-// are for what comes later, or for nothing.
-func (c *Core) stepsAside(x *opportunity) bool { return c.times(x) == classc.Beside }
 
 // outdated reports whether another item has taken the place of the one that the
 // opportunity was made for, which says by which gateways and when it is to be sent.
