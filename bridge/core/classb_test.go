@@ -84,7 +84,9 @@ func TestClassBBegins(t *testing.T) {
 	}{
 		{"in Class B", func(*stand, *session.Device) {}, true},
 		{"the last uplink has not the bit", func(s *stand, _ *session.Device) { s.heardB(2, false, s.withGPS) }, false},
-		{"no PingSlotInfoReq", func(_ *stand, d *session.Device) { d.Session.MAC = d.Session.MAC.WithPing(macstate.Ping{}) }, false},
+		{"no PingSlotInfoReq", func(_ *stand, d *session.Device) {
+			d.Session.MAC = d.Session.MAC.WithPing(macstate.Ping{})
+		}, false},
 		{"its owner knows nothing of it", func(_ *stand, d *session.Device) { d.ClassB = false }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

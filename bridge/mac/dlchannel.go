@@ -24,7 +24,8 @@ func wantDlChannels(a *asking) {
 		switch {
 		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:
 			now = has[n].DownlinkFrequency
-		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel, newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
+		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel,
+			newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
 			continue
 		}
 		if w.Enabled && w.DownlinkFrequency != 0 && w.DownlinkFrequency != now {

@@ -31,7 +31,8 @@ func TestRejoinCounts(t *testing.T) {
 		}
 		again := &Device{DevEUI: d.DevEUI, Version: V1_1, SupportsJoin: true}
 		to.Unite(from)
-		if !to.ReviveNonces(again) || again.NextRJCount1 != 5 || !slices.Equal(again.UsedDevNonces, used) || again.DevNoncesForgotten {
+		if !to.ReviveNonces(again) || again.NextRJCount1 != 5 || !slices.Equal(again.UsedDevNonces, used) ||
+			again.DevNoncesForgotten {
 			t.Errorf("with %d DevNonces: %+v", len(used), again.Nonces())
 		}
 	}
@@ -50,7 +51,8 @@ func TestTombstoneWithoutRJCount(t *testing.T) {
 	if err := n.Load(noncesKey(radio.EUI64{1}), b); err != nil {
 		t.Fatal(err)
 	}
-	if got, ok := n.nonces(radio.EUI64{1}); !ok || got.LastDevNonce != 1 || got.LastJoinNonce != 2 || got.NextRJCount1 != 0 {
+	got, ok := n.nonces(radio.EUI64{1})
+	if !ok || got.LastDevNonce != 1 || got.LastJoinNonce != 2 || got.NextRJCount1 != 0 {
 		t.Errorf("%+v, %v", got, ok)
 	}
 }
@@ -61,7 +63,8 @@ func TestByDevEUI(t *testing.T) {
 	named := func(name string, join byte) *Device {
 		return &Device{
 			ID: ID{"app1", name}, Version: V1_1, Plan: "EU_863_870_TTN", SupportsJoin: true, HasJoinEUI: true,
-			DevEUI: radio.EUI64{1}, JoinEUI: radio.EUI64{join}, RootKeys: frame.RootKeys{AppKey: frame.Key{1}, NwkKey: frame.Key{2}},
+			DevEUI: radio.EUI64{1}, JoinEUI: radio.EUI64{join},
+			RootKeys: frame.RootKeys{AppKey: frame.Key{1}, NwkKey: frame.Key{2}},
 		}
 	}
 	one, two := named("one", 1), named("two", 2)
