@@ -185,7 +185,8 @@ bench:
 
 # Each parser of outside bytes in turn.
 FUZZ = FuzzUplinkToken,./radio FuzzParseData,./radio/frame FuzzAgainstLibrary,./radio/frame \
-       FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp \
+       FuzzJoinRequest,./radio/frame FuzzJoinAccept,./radio/frame FuzzRejoinRequest,./radio/frame \
+       FuzzRequest,./bridge/joins FuzzDatagram,./radio/gwmp FuzzPush,./radio/gwmp \
        FuzzFilter,./bridge/v3 FuzzDownlinks,./bridge/v3 FuzzParse,./bridge/v3/enddevice FuzzUplink,./bridge/mac \
        FuzzAnswers,./bridge/mac FuzzForceRejoin,./bridge/mac \
        FuzzJournal,./bridge/store FuzzSnapshot,./bridge/store FuzzBackup,./bridge/store FuzzRequest,./bridge/admin \

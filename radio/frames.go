@@ -92,6 +92,9 @@ type Downlink struct {
 
 	Immediate bool             // send at once, and ignore Time
 	Time      ConcentratorTime // start of the frame
+	// GPS is the start of the frame by GPS time, in whole ms; 0: it goes by Time. A gateway that
+	// cannot send by GPS time goes by Time too, which is then as good as its clock.
+	GPS GPSTime
 
 	// Uplink sends as end devices do, with a CRC and plain polarity, so that end
 	// devices do not hear it. Downlinks have neither.

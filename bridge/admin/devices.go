@@ -114,6 +114,7 @@ type SetArgs struct {
 	Fields          map[string]string `json:"fields,omitempty"` // by the names of enddevice.SetFields
 	ResetFCnt       bool              `json:"reset_f_cnt,omitempty"`
 	ResetJoinNonces bool              `json:"reset_join_nonces,omitempty"`
+	ForceRejoin     *uint8            `json:"force_rejoin,omitempty"` // type
 
 	UpFormatter   *enddevice.FormatterChange `json:"up_formatter,omitempty"`
 	DownFormatter *enddevice.FormatterChange `json:"down_formatter,omitempty"`
@@ -168,6 +169,7 @@ func (a *Admin) setDevice(ctx context.Context, args SetArgs, r reply) error {
 		return fmt.Errorf("%v: %w", d.ID, err)
 	}
 	put := state.DevicePut{Device: d, Must: true, ForgetFCntUp: args.ResetFCnt, ForgetDevNonces: args.ResetJoinNonces}
+	put.ForceRejoin = args.ForceRejoin
 	if err := a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err != nil {
 		return err
 	}

@@ -36,11 +36,12 @@ const (
 	maxDrift = 5 * time.Second
 )
 
-// Listener is what is known of a device that listens at all times.
+// Listener is what is known of a device that listens without having sent.
 type Listener struct {
 	heard []gateway.Path // by which its last uplink was heard
 	since radio.HostTime // from when on its first item waits; 0: none does
 	deaf  radio.HostTime // until when it hears nothing
+	after radio.HostTime // a ping slot that was passed over; the next one is later
 }
 
 // Heard notes by which paths an uplink of the device was heard.
@@ -60,6 +61,12 @@ func (l *Listener) Sent(end radio.HostTime, confirmed bool) {
 
 // Hears returns from when on the device hears.
 func (l *Listener) Hears(now radio.HostTime) radio.HostTime { return max(now, l.deaf) }
+
+// Passed notes that a ping slot could not be had.
+func (l *Listener) Passed(slot radio.HostTime) { l.after = slot.Add(time.Millisecond) }
+
+// NotBefore is Hears for a device with ping slots.
+func (l *Listener) NotBefore(now radio.HostTime) radio.HostTime { return max(l.Hears(now), l.after) }
 
 // Waits notes that an item waits, or that none does.
 func (l *Listener) Waits(now radio.HostTime, waits bool) {
@@ -144,4 +151,53 @@ func Ahead(g *gateway.Gateway, now radio.HostTime) time.Duration {
 // At returns a moment of a gateway's counter.
 func At(g *gateway.Gateway, t radio.HostTime) gateway.Moment {
 	return gateway.Moment{Counter: g.Clock.CounterAt(t), Host: t}
+}
+
+// Place says where the time of an item lies while windows after an uplink are to come.
+type Place uint8
+
+// Places.
+const (
+	Elsewhere Place = iota // the item has no time, or comes behind the windows
+	Beside                 // the device hears it at its time
+	InRX1                  // the device does not, as it opens RX1: that takes it
+)
+
+// inRX1 is how long a device listens in RX1 for a preamble, at the most: 8 symbols of SF12.
+const inRX1 = 270 * time.Millisecond
+
+// PlaceOf returns the Place of an item that is on the air from at on for airtime, where RX1
+// opens at rx1. Where an answer is due the windows have a frame with a later counter than
+// that of an item before them, and an earlier one than that of an item behind.
+//
+// RX1 takes no item that names gateways, if one of the paths to the device is not by these.
+func PlaceOf(
+	it *session.Item, paths []gateway.Path, at radio.HostTime, airtime time.Duration, rx1 radio.HostTime, due bool,
+) Place {
+	switch {
+	case at == 0:
+		return Elsewhere
+	case at.Add(airtime+between) <= rx1:
+		return Beside
+	case at < rx1.Add(inRX1):
+		if !names(it, paths) {
+			return Beside
+		}
+		return InRX1
+	case due:
+		return Elsewhere
+	}
+	return Beside
+}
+
+// names reports whether an item names the gateways of all paths, or none.
+func names(it *session.Item, paths []gateway.Path) bool {
+	if len(it.ClassBC.Gateways) == 0 {
+		return true
+	}
+	return !slices.ContainsFunc(paths, func(p gateway.Path) bool {
+		return !slices.ContainsFunc(it.ClassBC.Gateways, func(n session.GatewayAntenna) bool {
+			return n.GatewayID == p.Gateway.ID || n.GatewayID == "" && n.EUI == p.Gateway.EUI
+		})
+	})
 }

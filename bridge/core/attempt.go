@@ -49,7 +49,7 @@ func (c *Core) plan(t *transmission, w, i int) {
 	e.Why = t.why(w)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
 	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
-	if d := t.opportunity.device; d.ClassC {
+	if d := t.opportunity.device; isQuiet(d) {
 		c.listener(d).Sent(e.HostStart.Add(e.Airtime), t.down.Item != nil && t.down.Item.Confirmed)
 	}
 	c.lastID++
@@ -72,7 +72,7 @@ func (c *Core) handOver(t *transmission) {
 	x.record.HandOver(e.HostStart.Sub(c.now.Host))
 	c.do(Transmit{radio.Downlink{
 		ID: a.id, Gateway: path.Gateway.EUI, Antenna: path.Antenna, PHYPayload: t.phy,
-		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start,
+		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start, GPS: x.gps,
 	}})
 	c.reportDecision(event.DownlinkScheduled, x.record, t.ids)
 	answered := e.HostStart.Add(e.Airtime + answerGrace + path.Gateway.RoundTrip())
@@ -104,7 +104,7 @@ func (c *Core) acked(a radio.TxAck) {
 // there was no path; "" where that is not known.
 func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 	x, a := t.opportunity, t.last()
-	c.stats.Refused[a.window][min(why, radio.TxNoPath)]++
+	c.stats.Refused[x.counted(a.window)][min(why, radio.TxNoPath)]++
 	if why != radio.TxNoAck { // else it may have been sent
 		c.schedule.Release(a.slot)
 	}
@@ -119,6 +119,9 @@ func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 		return
 	}
 	if x.always {
+		if c.opportunities[x.device] != nil && x.at == 0 && t.hasItem() && t.state == underWay && c.repeatLater(t) {
+			return // the windows after an uplink go first
+		}
 		c.aimAgain(t)
 	}
 	again := x.each(c.now.Host, a.window, func(w, i int) bool {
@@ -172,7 +175,7 @@ func (c *Core) lowerPower(t *transmission) bool {
 // nothing with it.
 func (c *Core) losePaths(g *gateway.Gateway, before radio.ConcentratorTime, gone func(*attempt) bool) {
 	for _, d := range c.busy() {
-		if x := c.opportunities[d]; x != nil {
+		for x := c.opportunities[d]; x != nil; x = x.beside {
 			if x.slot != nil && x.slot.Gateway == g {
 				c.schedule.Release(x.slot)
 			}

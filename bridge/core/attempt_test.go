@@ -31,7 +31,7 @@ func TestRefused(t *testing.T) {
 			if text := e.Decision.Text(); strings.Count(text, "refused it: "+r.String()) != 2 {
 				t.Error(text)
 			}
-			if st := s.c.Stats(); st.Sent != [2]uint64{} || st.Refused[0][r] != 1 || st.Refused[1][r] != 1 || st.Unsent != 1 ||
+			if st := s.c.Stats(); st.Sent != [4]uint64{} || st.Refused[0][r] != 1 || st.Refused[1][r] != 1 || st.Unsent != 1 ||
 				st.InFlight != 0 {
 				t.Errorf("counts %+v", st)
 			}

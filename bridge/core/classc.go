@@ -1,22 +1,28 @@
 package core
 
 import (
+	"slices"
+
+	"lorawand/bridge/classb"
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
-	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
+	"lorawand/radio/region"
 )
 
-// Opportunities without an uplink: a device that listens at all times can be sent to
-// whenever nothing else is under way for it. Its windows after an uplink go first: while
-// they are open they take what waits.
+// Opportunities without an uplink: a device that listens at all times, or in ping slots, can
+// be sent to whenever nothing else is under way for it. Its windows after an uplink go first:
+// while they are open they take what waits.
 
-// listener returns what is known of a device of Class C.
+// isQuiet reports whether a device can listen without having sent: it is of Class B or C.
+func isQuiet(d *session.Device) bool { return d.ClassC || d.ClassB }
+
+// listener returns what is known of a device of Class B or C.
 func (c *Core) listener(d *session.Device) *classc.Listener {
 	l := c.listeners[d]
 	if l == nil {
@@ -28,7 +34,7 @@ func (c *Core) listener(d *session.Device) *classc.Listener {
 
 // wake has offer look at a device when this input is dealt with.
 func (c *Core) wake(d *session.Device) {
-	if d.ClassC {
+	if isQuiet(d) {
 		c.woken = append(c.woken, d)
 	}
 }
@@ -41,18 +47,20 @@ func (c *Core) offerAll() {
 	c.woken = c.woken[:0]
 }
 
-// offer makes an opportunity if an item waits for a device that listens at all times.
+// offer makes an opportunity if an item waits for a device that listens without having sent.
 func (c *Core) offer(d *session.Device) {
-	if !d.Listens() || c.opts.Devices.Device(d.ID) != d {
+	if !classb.Listens(d) || c.opts.Devices.Device(d.ID) != d {
 		return
 	}
-	if x := c.opportunities[d]; x != nil {
-		if !x.outdated() {
-			return
-		}
-		c.cancel(x)
+	open := c.opportunities[d]
+	if open != nil && open.outdated() {
+		c.cancel(open)
+		open = c.opportunities[d]
 	}
-	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true}
+	if open != nil && c.times(open) != classc.Beside {
+		return // its windows take the item, or go first
+	}
+	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true, beside: open}
 	l, it := c.listener(d), c.eligible(x)
 	if l.Waits(c.now.Host, it != nil); it == nil {
 		return
@@ -61,19 +69,78 @@ func (c *Core) offer(d *session.Device) {
 	if err != nil {
 		return // not reached: a device without a plan is not served
 	}
-	if x.windows, err = mac.Windows(d, d.Session, plan).Always(plan); err != nil {
+	x.item = it
+	at := c.now.Host
+	if x.ping = !d.Listens(); x.ping {
+		at, err = c.toPingSlot(x, plan)
+	} else {
+		x.windows, err = mac.Windows(d, d.Session, plan).Always(plan)
+		if x.at = c.timeOf(it); x.at != 0 {
+			at = x.at.Add(-classc.Soon)
+		}
+	}
+	if err != nil {
 		c.report(event.Event{Kind: event.WindowsUnknown, Device: d.ID, Err: err})
 		return
 	}
-	x.item = it
 	c.opportunities[d] = x
 	c.reserve(d, d.Session)
-	at := c.now.Host
-	if it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() {
-		x.at = c.now.Host.Add(it.ClassBC.AbsoluteTime.Sub(c.now.at(c.now.Host)))
-		at = x.at.Add(-classc.Soon)
-	}
 	c.decideLater(x, at)
+}
+
+// toPingSlot sets the next ping slot in which an item can be sent, and returns the decision
+// point. Without a gateway that knows GPS time there is none, and the next look is later.
+func (c *Core) toPingSlot(x *opportunity, plan *region.Plan) (at radio.HostTime, err error) {
+	paths, _ := c.pathsTo(x, x.item)
+	from := max(c.listener(x.device).NotBefore(c.now.Host), c.timeOf(x.item))
+	slot, ok, err := classb.Next(x.device, plan, paths, c.now.Host, from)
+	if x.windows = slot.Windows; ok {
+		x.at, x.gps = slot.Host, slot.GPS
+		return x.at.Add(-classc.Soon), nil
+	}
+	if err == nil {
+		x.windows, err = mac.PingSlot(x.device, x.session, plan, 0)
+	}
+	return c.now.Host.Add(classc.Again), err
+}
+
+// nextPingSlot goes on with the ping slot behind one that could not be had, for as long as the
+// item may wait.
+func (c *Core) nextPingSlot(x *opportunity, it *session.Item) {
+	l := c.listener(x.device)
+	if x.at > c.now.Host.Add(classc.Soon) {
+		c.decideLater(x, x.at.Add(-classc.Soon))
+		return
+	}
+	deadline := l.Deadline(it)
+	if x.gps != 0 {
+		deadline = max(deadline, c.timeOf(it)).Add(classb.Patience(x.device))
+	}
+	if _, known := c.pathsTo(x, it); c.now.Host >= deadline || !known {
+		c.expire(x, it)
+		return
+	}
+	l.Passed(x.at)
+	c.cancel(x)
+}
+
+// timeOf returns when an item is to be sent, or 0.
+func (c *Core) timeOf(it *session.Item) radio.HostTime {
+	if it.ClassBC == nil || it.ClassBC.AbsoluteTime.IsZero() {
+		return 0
+	}
+	return c.now.Host.Add(it.ClassBC.AbsoluteTime.Sub(c.now.at(c.now.Host)))
+}
+
+// times returns how the time of the item that is next lies to the windows after an uplink.
+func (c *Core) times(x *opportunity) classc.Place {
+	it := x.device.Queue.Head()
+	if x.always || x.join != nil || it == nil || !x.device.Listens() {
+		return classc.Elsewhere
+	}
+	d := mac.Downlink{Item: it}
+	rx1, airtime := x.start.Add(x.windows[0].Delay), x.windows[1].Airtime(d.Size())
+	return classc.PlaceOf(it, x.paths, c.timeOf(it), airtime, rx1, !x.uplink.answers.IsZero())
 }
 
 // outdated reports whether another item has taken the place of the one that the
@@ -128,6 +195,12 @@ func (c *Core) aimPaths(x *opportunity, size int, p radio.Priority) {
 		if path.Lost = !g.HasClock; path.Lost {
 			continue
 		}
+		if x.ping {
+			var known bool
+			path.Start, known = g.AtGPS(x.gps)
+			path.Lost = !known || x.gps == 0
+			continue
+		}
 		if x.at != 0 {
 			path.Start = classc.At(g, x.at)
 			continue
@@ -145,6 +218,10 @@ func (c *Core) aimAgain(t *transmission) { c.aimPaths(t.opportunity, len(t.phy),
 // an item has waited for too long it has failed.
 func (c *Core) later(x *opportunity, o *payloadOption) {
 	it := o.down.Item
+	if x.ping {
+		c.nextPingSlot(x, it)
+		return
+	}
 	deadline, next := c.listener(x.device).Deadline(it), c.now.Host.Add(classc.Again)
 	if x.at != 0 {
 		deadline = x.at
@@ -169,22 +246,11 @@ func (c *Core) later(x *opportunity, o *payloadOption) {
 
 // expire fails an item for which there was no free slot in time.
 func (c *Core) expire(x *opportunity, it *session.Item) {
-	why := v3.InvalidFixedPaths()
-	if len(x.record.Options) > 0 {
-		switch last := x.record.Last().Verdict.Reason; {
-		case x.at != 0 && last == schedule.TooLate:
-			why = v3.DownlinkExpired()
-		case last != schedule.Offline:
-			why = v3.NoFreeSlot(classc.Within, last.String())
-		}
+	why := classc.Failure(x.record, x.at != 0 && !x.ping)
+	if x.ping && x.gps == 0 {
+		why = v3.NoGPSTime()
 	}
-	ids := x.correlationIDs(it)
-	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
-	c.publishDownlink(v3.DownFailed, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
-		SessionKeyID: x.session.KeyID, Transmission: true, Err: c.names.Error(why),
-	})
-	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: why})
+	ids := c.failUnsent(x, it, &v3.Downlink{Transmission: true, Err: c.names.Error(why)}, why)
 	c.reportUnsent(x, ids)
 	c.cancel(x)
 	if !c.nextGroup(x, it, x.first) && x.first == nil {
@@ -203,10 +269,51 @@ func (c *Core) repeatLater(t *transmission) bool {
 	return true
 }
 
+// keepsForRepeat keeps a transmission that a silent gateway may have sent: in another frame
+// the device would take its item for a new one. The windows after an uplink go first.
+func (c *Core) keepsForRepeat(t *transmission) bool {
+	a := t.last()
+	silent := slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.result == radio.TxNoAck })
+	switch {
+	case !t.opportunity.always || !t.hasItem() || t.item.Confirmed || t.opportunity.at != 0:
+		return false
+	case a.state == handed:
+		return a.slot.Gateway.Answers // else nothing tells that it was not sent
+	case !silent || c.now.Host >= t.until:
+		return false
+	case a.state == planned:
+		c.schedule.Release(a.slot)
+		delete(c.attempts, a.id)
+		a.state, a.result = refused, radio.TxNoAck
+		return c.repeatLater(t)
+	}
+	return true
+}
+
+// dropRepeats cancels what waits to be sent once more if windows after an uplink have an
+// answer: its counter is above, and the device does not take a lower one any more.
+func (c *Core) dropRepeats(x *opportunity) {
+	if x.uplink.answers.IsZero() {
+		return
+	}
+	for _, t := range slices.Clone(c.inFlight[x.device]) {
+		if t.opportunity.always && t.last().state == refused {
+			c.cancelTransmission(t)
+		}
+	}
+}
+
 // repeat sends a transmission once more, by whichever gateway can.
 func (c *Core) repeat(t *transmission) {
 	x := t.opportunity
 	if t.state != underWay || t.last().state != refused {
+		return
+	}
+	if next, _ := x.session.NextFCntDown(x.device.Version, true); x.first == nil && next != t.fCnt+1 {
+		c.cancelTransmission(t) // the device has got a later counter meanwhile
+		return
+	}
+	if c.opportunities[x.device] != nil && c.repeatLater(t) {
 		return
 	}
 	if t.hasItem() {
@@ -225,17 +332,17 @@ func (c *Core) repeat(t *transmission) {
 }
 
 // awaitAck sets the time at which a downlink that waits for its acknowledgement counts as
-// not acknowledged, in Class C: its device may never send anything.
+// not acknowledged, in Class B and C: its device may never send anything.
 func (c *Core) awaitAck(d *session.Device, sent radio.HostTime) {
-	if it := d.Queue.Awaiting(); it != nil && d.ClassC {
-		c.agenda.Add(sent.Add(d.ClassCTimeout()), duty{kind: toNack, device: d, attempt: uint64(it.SentFCnt)})
+	if it := d.Queue.Awaiting(); it != nil && isQuiet(d) {
+		c.agenda.Add(sent.Add(classb.Timeout(d)), duty{kind: toNack, device: d, attempt: uint64(it.SentFCnt)})
 	}
 }
 
 // unacknowledged has a downlink count as not acknowledged.
 func (c *Core) unacknowledged(d *session.Device, fCnt uint32) {
 	it := d.Queue.Awaiting()
-	if it == nil || it.SentFCnt != fCnt || !d.Listens() || c.opts.Devices.Device(d.ID) != d {
+	if it == nil || it.SentFCnt != fCnt || !classb.Listens(d) || c.opts.Devices.Device(d.ID) != d {
 		return
 	}
 	c.settleConfirmed(d, d.Session, false, nil)

@@ -88,6 +88,9 @@ func TestClassCQuiet(t *testing.T) {
 	s.serve(2 * time.Second)
 	s.begins(at, "gw-a +153 ms"+rxc+"#1 15:one", "gw-a +417 ms"+rxc+"#2 15:two", "gw-a +682 ms"+rxc+"#3 15:three")
 	s.said("down/queued, down/queued, down/queued, down/sent, down/sent, down/sent")
+	if got := s.c.Stats().Sent; got != [4]uint64{2: 3} {
+		t.Errorf("sent in RX1, RX2, RXC: %v", got)
+	}
 }
 
 // Windows that are open take what waits, and nothing meets them.

@@ -19,6 +19,7 @@ import (
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/provision"
+	"lorawand/bridge/pushes"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -171,7 +172,7 @@ type Core struct {
 	lastID        uint64
 	onStored      map[uint64]func(error) // by ticket: what is called when the store has answered; see maxUnstored
 	lastTicket    uint64
-	pendingPushes map[*session.Device]session.Load // pushes that wait for the store
+	pendingPushes pushes.Pending
 	agenda        schedule.Agenda[duty]
 	airtime       *state.Airtime
 	listeners     map[*session.Device]*classc.Listener // of devices of Class C
@@ -201,7 +202,7 @@ func New(o Options) (*Core, error) {
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
 		opportunities: map[*session.Device]*opportunity{}, inFlight: map[*session.Device][]*transmission{},
 		attempts: map[uint64]*transmission{}, onStored: map[uint64]func(error){},
-		pendingPushes: map[*session.Device]session.Load{}, listeners: map[*session.Device]*classc.Listener{},
+		pendingPushes: pushes.Pending{}, listeners: map[*session.Device]*classc.Listener{},
 		stats: event.Stats{Events: map[event.Kind]uint64{}, Refusals: map[event.JoinRefusal]uint64{}},
 	}
 	c.calendar = func(t radio.HostTime) time.Time { return c.now.at(t) }

@@ -87,6 +87,7 @@ func (c *Core) decide(x *opportunity) {
 	}
 	c.schedule.Release(x.slot)
 	x.slot = nil
+	c.dropRepeats(x)
 	options := c.payloadOptions(x)
 	if x.outdated() {
 		c.cancel(x)
@@ -169,11 +170,14 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 
 // eligible returns the item that is next, or nil. It has to wait until the result
 // of the one before is known, and a confirmed one until that is acknowledged. One that
-// names gateways or a time is not for the windows after an uplink.
+// names gateways or a time is not for the windows after an uplink, unless RX1 is in its way.
 func (c *Core) eligible(x *opportunity) *session.Item {
 	d := x.device
 	it := d.Queue.Head()
-	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil || it.ClassBC != nil && !x.always {
+	if it == nil || it.Confirmed && d.Queue.Awaiting() != nil {
+		return nil
+	}
+	if it.ClassBC != nil && !x.always && c.times(x) != classc.InRX1 {
 		return nil
 	}
 	if slices.ContainsFunc(c.inFlight[d], (*transmission).hasItem) {

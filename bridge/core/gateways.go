@@ -17,15 +17,8 @@ func (c *Core) gateway(eui radio.EUI64) *gateway.Gateway {
 
 // gatewayChanged takes a change in what is known of a gateway.
 func (c *Core) gatewayChanged(e radio.GatewayEvent) {
-	if e.Kind == radio.GatewayRefused {
-		c.report(event.Event{
-			Kind: event.GatewayRefused, Gateway: gateway.DefaultID(e.Gateway), GatewayEUI: e.Gateway, Address: e.Address,
-			Err: errors.New(e.Fault), Hint: event.HintRefusedGateway(e.Gateway),
-		})
-		return
-	}
-	if e.Kind == radio.GatewayDropped {
-		c.gatewayDropped(&e)
+	if e.Kind == radio.GatewayRefused || e.Kind == radio.GatewayDropped {
+		c.report(event.OfGateway(&e, c.opts.Gateways.Gateway(e.Gateway)))
 		return
 	}
 	if c.opts.Gateways.IsRemoved(e.Gateway) {
@@ -61,20 +54,6 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	if e.Address != "" {
 		g.Address = e.Address
 	}
-}
-
-// gatewayDropped reports why the datagrams of a gateway, known or not, are dropped.
-func (c *Core) gatewayDropped(e *radio.GatewayEvent) {
-	out := event.Event{
-		Kind: event.GatewayDropped, Word: e.Cause, Address: e.Address,
-		Err: errors.New(e.Fault), Hint: event.HintDropped(e.Cause),
-	}
-	if g := c.opts.Gateways.Gateway(e.Gateway); g != nil {
-		out.Gateway = g.ID
-	} else if !e.Gateway.IsZero() {
-		out.Gateway, out.GatewayEUI = gateway.DefaultID(e.Gateway), e.Gateway
-	}
-	c.report(out)
 }
 
 // online notes that a gateway is connected, or is not any more.

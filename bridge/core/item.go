@@ -11,15 +11,21 @@ import (
 
 // tooLong fails an item that no window of an opportunity can carry.
 func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
-	ids := x.correlationIDs(it)
-	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
-	c.publishDownlink(v3.DownFailed, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
-		SessionKeyID: x.session.KeyID,
-		Err:          c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
-	})
+	why := v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)
+	c.failUnsent(x, it, &v3.Downlink{Err: c.names.Error(why)}, errTooLong)
 	c.do(Commit{Records: state.DeleteItems(x.device, it)})
-	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
+}
+
+// failUnsent publishes that an item has failed that was never sent; m has the reason. It
+// returns the correlation ids.
+func (c *Core) failUnsent(x *opportunity, it *session.Item, m *v3.Downlink, err error) []string {
+	ids := x.correlationIDs(it)
+	m.DeviceIDs, m.CorrelationIDs, m.ItemCorrelationIDs = v3.IDs(x.device), ids, it.CorrelationIDs
+	m.Item, m.SessionKeyID = it, x.session.KeyID
+	m.FCnt, _ = x.session.NextFCntDown(x.device.Version, true) // which it would have had
+	c.publishDownlink(v3.DownFailed, m)
+	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: err})
+	return ids
 }
 
 // emptyMACPayload is the size of FHDR without FOpts, and of FPort, in bytes.

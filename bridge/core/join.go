@@ -2,108 +2,60 @@ package core
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
-	"lorawand/radio/frame"
-	"lorawand/radio/region"
 )
 
-// joining is the part of an opportunity that only joins have.
-type joining struct {
-	session    *session.Session // that the device gets
-	gateway    string           // that has heard the request first
-	noChannels bool             // the plan has channels for a CFList, and the window has no room for it
-}
-
-// joinRequest takes a join-request: a copy of one that is known, or a new one.
+// joinRequest takes a join-request or rejoin-request: a copy of one that is known, or a new one.
 func (c *Core) joinRequest(g *gateway.Gateway, up *radio.Uplink) {
 	if r := c.receptionOf(up.PHYPayload); r != nil {
 		c.heardAgain(g, r, up)
 		return
 	}
-	req, err := frame.ParseJoinRequest(up.PHYPayload)
+	req, err := joins.Parse(up.PHYPayload, g.ID)
 	if err != nil {
 		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
 		return
 	}
-	d, known := c.opts.Devices.ByEUI(req.JoinEUI, req.DevEUI)
-	plan, why, err := c.mayJoin(d, known, req, session.SourceOf(up))
-	if why == event.JoinUsedNonce {
-		c.rememberJoin(d, nil, up)
+	no := req.Check(c.opts.Devices, session.SourceOf(up), c.now.Host)
+	if no == nil {
+		no = c.busyFor(req.Device)
+	} else if no.Known() {
+		c.rememberJoin(req.Device, nil, up)
 	}
-	if why != "" {
-		c.refuseJoin(g, d, req, why, err)
-		return
+	if no == nil {
+		no = c.join(req, up)
 	}
-	windows, err := mac.Windows(d, nil, plan).After(plan, up.Frequency, up.DataRate)
-	if err != nil {
-		c.refuseJoin(g, d, req, event.JoinUnserved, err)
-		return
+	if no != nil {
+		c.refuseJoin(req, no.Why, no.Err)
 	}
-	x := &opportunity{device: d, start: up.Received, windows: windows, uplink: answered{rate: up.DataRate}}
-	c.join(g, x, plan, req, up)
 }
 
-// mayJoin returns why a join-request is refused, or "" and the plan of the device.
-func (c *Core) mayJoin(
-	d *session.Device, known bool, req *frame.JoinRequest, from session.Source,
-) (*region.Plan, event.JoinRefusal, error) {
+// busyFor refuses a join of a device while the store does not keep up, or its owner changes
+// the device.
+func (c *Core) busyFor(d *session.Device) *joins.Refusal {
 	switch {
-	case d == nil && known:
-		return nil, event.JoinUnknownJoinEUI, errors.New("no device with this JoinEUI and DevEUI")
-	case d == nil:
-		return nil, event.JoinUnknownDevEUI, errors.New("no device with this DevEUI")
-	case d.Unserved() != nil:
-		return nil, event.JoinUnserved, d.Unserved()
-	case !c.opts.Devices.AllowMIC(from, c.now.Host):
-		return nil, event.JoinBudget, session.ErrBudget
+	case len(c.onStored) >= maxUnstored:
+		return &joins.Refusal{Why: event.JoinNotStored, Err: errUnstored}
+	case c.provisions.Holds(d):
+		return &joins.Refusal{Why: event.JoinNotStored, Err: errChanging}
 	}
-	switch err := mac.CheckJoin(d, req); {
-	case errors.Is(err, mac.ErrJoinMIC):
-		c.opts.Devices.WrongMIC(from)
-		return nil, event.JoinWrongKey, err
-	case err != nil:
-		return nil, event.JoinUsedNonce, err
-	}
-	plan, err := d.FrequencyPlan()
-	if err != nil {
-		return nil, event.JoinUnserved, err
-	}
-	if len(c.onStored) >= maxUnstored {
-		return nil, event.JoinNotStored, errUnstored
-	}
-	if c.provisions.Holds(d) {
-		return nil, event.JoinNotStored, errChanging
-	}
-	return plan, "", nil
+	return nil
 }
 
 var errChanging = errors.New("its owner is changing the device at this moment")
 
-// longJoinAccept is the size of a join-accept with a CFList, in bytes.
-const longJoinAccept = 33
-
-// refuseJoin reports that a join-request is not answered. d is nil where the device is
-// not known.
-func (c *Core) refuseJoin(
-	g *gateway.Gateway, d *session.Device, req *frame.JoinRequest, why event.JoinRefusal, err error,
-) {
+// refuseJoin reports that a join-request is not answered.
+func (c *Core) refuseJoin(req *joins.Request, why event.JoinRefusal, err error) {
 	c.countRefusal(why)
-	e := event.Event{
-		Kind: event.JoinRefused, Word: string(why), Gateway: g.ID, DevEUI: req.DevEUI, JoinEUI: req.JoinEUI, HasEUIs: true,
-		Err: err, Hint: event.HintJoin(why, d),
-	}
-	if d != nil {
-		e.Device = d.ID
-	}
-	c.report(e)
+	c.report(req.Refused(why, err))
 }
 
 func (c *Core) countRefusal(why event.JoinRefusal) {
@@ -113,26 +65,24 @@ func (c *Core) countRefusal(why event.JoinRefusal) {
 
 // join makes the session and holds a place for the join-accept. If there is no place,
 // nothing of the device changes, and no nonce is used.
-func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *frame.JoinRequest, up *radio.Uplink) {
+func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
+	windows, no := req.Windows(up)
+	if no != nil {
+		return no
+	}
 	addr, ok := c.opts.Devices.NewDevAddr(c.opts.Entropy, c.opts.DevAddrs)
 	if !ok {
-		c.refuseJoin(g, x.device, req, event.JoinNoAddress, errors.New("no DevAddr is free"))
-		return
+		return &joins.Refusal{Why: event.JoinNoAddress, Err: errors.New("no DevAddr is free")}
 	}
-	noCFList := !x.fits(x.firstOpen(), longJoinAccept)
-	j, err := mac.Join(x.device, req, plan, mac.JoinParameters{
+	offer, no := req.Offer(windows, mac.JoinParameters{
 		NetID: c.opts.Encoder.NetID, DevAddr: addr, RX1Delay: uint8(c.opts.RX1Delay / time.Second),
-		KeyID: c.names.SessionKeyID(c.now.Wall.Time), NoCFList: noCFList,
+		KeyID: c.names.SessionKeyID(c.now.Wall.Time),
 	})
-	if err != nil {
-		c.refuseJoin(g, x.device, req, event.JoinUnserved, err)
-		return
+	if no != nil {
+		return no
 	}
-	list := plan.CFList()
-	x.ready = j.JoinAccept
-	x.join = &joining{
-		session: j.Session, gateway: g.ID, noChannels: noCFList && len(list.Frequencies)+len(list.Masks) > 0,
-	}
+	x := &opportunity{device: req.Device, start: up.Received, windows: windows, uplink: answered{rate: up.DataRate}}
+	x.ready, x.join = offer.JoinAccept, offer
 	x.ids = c.uplinkIDs(up)
 	c.overtaken(x.device)
 	c.open(x, up)
@@ -143,19 +93,22 @@ func (c *Core) join(g *gateway.Gateway, x *opportunity, plan *region.Plan, req *
 			return false
 		})
 		c.unsent(x)
-		return
+		return nil
 	}
 	x.state = unstored
-	j.Use(x.device, req.DevNonce)
-	c.opts.Devices.Offer(x.device, j.Session)
-	m, _ := j.Session.Reserve(x.device.Version)
+	if req.Session != nil && req.Session == x.device.Pending {
+		c.takeUp(x.device, x.ids) // the device is in the session that it was offered before
+	}
+	offer.Use(c.opts.Devices)
+	m, _ := offer.Joined.Session.Reserve(x.device.Version)
 	c.rememberJoin(x.device, x, up)
 	records, _, err := c.takeRecords(x.device)
 	if err != nil {
-		c.joinStored(g, x, req, m, err)
-		return
+		c.joinStored(x, m, err)
+	} else {
+		c.commit(func(err error) { c.joinStored(x, m, err) }, records...)
 	}
-	c.commit(func(err error) { c.joinStored(g, x, req, m, err) }, records...)
+	return nil
 }
 
 // rememberJoin remembers a join-request whose MIC is right, so that its copies are
@@ -171,20 +124,17 @@ func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink)
 // joinUnsent reports that no gateway could send a join-accept.
 func (c *Core) joinUnsent(x *opportunity) {
 	c.countRefusal(event.JoinNoWindow)
-	d := x.device
-	c.report(event.Event{
-		Kind: event.JoinRefused, Word: string(event.JoinNoWindow), Gateway: x.join.gateway,
-		Device: d.ID, DevEUI: d.DevEUI, JoinEUI: d.JoinEUI, HasEUIs: true,
-		Hint: event.HintJoin(event.JoinNoWindow, d), Decision: x.record, CorrelationIDs: x.ids,
-	})
+	e := x.join.Refused(event.JoinNoWindow, nil)
+	e.Decision, e.CorrelationIDs = x.record, x.ids
+	c.report(e)
 }
 
 // joinStored goes on with a join when its nonces are in the store, or cannot be.
-func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinRequest, m session.Marks, err error) {
-	x.join.session.Reserved(m, err == nil)
+func (c *Core) joinStored(x *opportunity, m session.Marks, err error) {
+	x.join.Joined.Session.Reserved(m, err == nil)
 	if err != nil {
 		c.cancel(x)
-		c.refuseJoin(g, x.device, req, event.JoinNotStored, err)
+		c.refuseJoin(x.join.Request, event.JoinNotStored, err)
 		return
 	}
 	if c.opts.Devices.Device(x.device.ID) != x.device {
@@ -205,25 +155,9 @@ func (c *Core) joinStored(g *gateway.Gateway, x *opportunity, req *frame.JoinReq
 func (c *Core) joined(t *transmission) {
 	x := t.opportunity
 	c.stats.Joins++
-	ids := v3.IDs(x.device)
-	ids.DevAddr, ids.HasDevAddr = x.join.session.DevAddr, true
-	payload := c.opts.Encoder.AppendJoin(make([]byte, 0, 512), &v3.JoinAccept{
-		DeviceIDs: ids, CorrelationIDs: x.ids, SessionKeyID: x.join.session.KeyID,
-		ReceivedAt: c.now.at(c.now.Host), FrameReceivedAt: c.now.at(x.start),
-	})
+	payload := x.join.Message(&c.opts.Encoder, x.ids, c.now.at(c.now.Host), c.now.at(x.start))
 	c.publishMessage(x.device.ID, v3.Join, payload, v3.Undecoded{})
-	c.report(event.Event{
-		Kind: event.JoinAccepted, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID,
-		DevAddr: x.join.session.DevAddr, HasDevAddr: true, DevEUI: x.device.DevEUI, JoinEUI: x.device.JoinEUI,
-		HasEUIs: true, CorrelationIDs: t.ids,
-	})
-	if x.join.noChannels {
-		w := &x.windows[x.firstOpen()]
-		c.report(event.Event{
-			Kind: event.JoinWithoutChannels, Gateway: t.last().slot.Gateway.ID, Device: x.device.ID, CorrelationIDs: t.ids,
-			Err: fmt.Errorf("with the plan's channels it has %d bytes, and %v carries %d within the dwell time",
-				longJoinAccept, w.DataRate, w.MaxMACPayload+phyOverhead),
-			Hint: event.HintNoChannels,
-		})
+	for _, e := range x.join.Accepted(t.last().slot.Gateway.ID, t.ids) {
+		c.report(e)
 	}
 }

@@ -227,7 +227,7 @@ func TestJoinRefused(t *testing.T) {
 		{"unknown DevEUI", func(_ *stand, d *session.Device) { d.DevEUI[7]++ }, 1, event.JoinUnknownDevEUI, true},
 		{"unknown JoinEUI", func(_ *stand, d *session.Device) { d.JoinEUI[7]++ }, 1, event.JoinUnknownJoinEUI, true},
 		{"wrong key", func(_ *stand, d *session.Device) { d.RootKeys.AppKey[0]++ }, 1, event.JoinWrongKey, true},
-		{"not served", func(s *stand, _ *session.Device) { s.devices["dev3"].ClassB = true }, 1, event.JoinUnserved, false},
+		{"not served", func(s *stand, _ *session.Device) { s.devices["dev3"].Plan = "none" }, 1, event.JoinUnserved, false},
 		{
 			"used nonce", func(s *stand, _ *session.Device) { s.devices["dev3"].UsedDevNonces = []uint16{5, 6} }, 5,
 			event.JoinUsedNonce, true,

@@ -3,11 +3,10 @@ package core
 import (
 	"errors"
 	"math"
-	"slices"
-	"time"
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
@@ -41,7 +40,7 @@ type opportunity struct {
 	ids     []string         // correlation ids of what has made it
 	start   radio.HostTime   // from which the delays of the windows count
 	uplink  answered         // zero where no uplink has made it
-	join    *joining         // nil: no join-request has made it
+	join    *joins.Offer     // nil: no join-request has made it
 	ready   []byte           // PHYPayload that is to be sent; nil: it is made at the decision point
 
 	paths   []gateway.Path  // best first
@@ -59,8 +58,11 @@ type opportunity struct {
 	always bool           // the device listens at all times: no uplink has made it, and its one window has no begin
 	item   *session.Item  // that it was made for
 	at     radio.HostTime // when the item is to be sent; 0: as soon as can be
+	ping   bool           // the window is a ping slot, of Class B
+	gps    radio.GPSTime  // its begin; 0: no gateway knows GPS time
 	group  int            // of a multicast frame: the place of the group of gateways
 	first  *transmission  // the same frame by an earlier group; nil: there is none
+	beside *opportunity   // windows after an uplink that are still to come, and take over again; nil: none
 }
 
 type opportunityState uint8
@@ -106,13 +108,23 @@ func (c *Core) cancel(x *opportunity) {
 	c.wake(x.device)
 }
 
+// cancelOpportunities ends what a device could be heard in.
+func (c *Core) cancelOpportunities(d *session.Device) {
+	for x := c.opportunities[d]; x != nil; x = c.opportunities[d] {
+		c.cancel(x)
+	}
+}
+
 // close ends an opportunity.
 func (c *Core) close(x *opportunity, as opportunityState) {
 	x.state = as
 	if c.opportunities[x.device] == x {
 		delete(c.opportunities, x.device)
+		if x.beside != nil && !x.beside.isOver() {
+			c.opportunities[x.device] = x.beside
+		}
 	}
-	if x.device.ClassC && !x.always && x.join == nil {
+	if isQuiet(x.device) && !x.always && x.join == nil {
 		c.listener(x.device).Heard(x.paths)
 	}
 }
@@ -188,30 +200,17 @@ func (x *opportunity) begin(w, i int) radio.HostTime {
 // emission is the emission of size bytes in window w by path i.
 func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emission {
 	win, path, begin := &x.windows[w], &x.paths[i], x.begin(w, i)
-	airtime, err := radio.TimeOnAir(radio.Packet{
-		DataRate: win.DataRate, Size: size, NoCRC: win.DataRate.Modulation == radio.LoRa,
-	})
-	if err != nil {
-		airtime = time.Minute // of a data rate that is in no table: nothing can take it
-	}
 	return schedule.Emission{
 		Gateway: path.Gateway, Start: path.Start.CounterAt(begin), HostStart: begin,
-		Airtime: airtime, Frequency: win.Frequency, Priority: p, Fallback: w > 0,
+		Airtime: win.Airtime(size), Frequency: win.Frequency, Priority: p, Fallback: w > 0,
 	}
 }
 
 // circumstances are what answers to MAC commands tell.
 func (x *opportunity) circumstances() mac.Circumstances {
-	best := x.paths[0].SNR
-	var gateways []*gateway.Gateway
-	for i := range x.paths {
-		best = max(best, x.paths[i].SNR)
-		if !slices.Contains(gateways, x.paths[i].Gateway) {
-			gateways = append(gateways, x.paths[i].Gateway)
-		}
-	}
+	best, gateways := gateway.Heard(x.paths)
 	return mac.Circumstances{
-		Margin: mac.Margin(x.uplink.rate, best), Gateways: uint8(min(len(gateways), 255)), Time: x.uplink.end,
+		Margin: mac.Margin(x.uplink.rate, best), Gateways: uint8(min(gateways, 255)), Time: x.uplink.end,
 	}
 }
 
@@ -222,4 +221,30 @@ func (x *opportunity) correlationIDs(it *session.Item, more ...string) []string 
 		ids = v3.JoinIDs(ids, it.CorrelationIDs...)
 	}
 	return ids
+}
+
+// fits reports whether window w can carry a PHYPayload of size bytes.
+func (x *opportunity) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].MaxMACPayload }
+
+// phyOverhead is what a PHYPayload has beyond the MACPayload: MHDR and MIC.
+const phyOverhead = 5
+
+var errOvertaken = errors.New("the device has sent a later uplink")
+
+// closeWindows closes all windows: the device does not listen in them any more.
+func (x *opportunity) closeWindows() {
+	for i := range x.windows {
+		x.windows[i].Err = errOvertaken
+	}
+}
+
+// counted returns the place in event.Windows by which window w is counted.
+func (x *opportunity) counted(w int) int {
+	switch {
+	case x.ping:
+		return event.Ping
+	case x.always:
+		return event.RXC
+	}
+	return w
 }

@@ -256,7 +256,7 @@ func TestConflictInBothWindows(t *testing.T) {
 	s := newStand(t)
 	s.answering(gwA)
 	s.online(gwA)
-	s.devices["unserved"].ClassB = false
+	s.devices["unserved"].Plan = "EU_863_870_TTN"
 	for i, name := range []string{"dev1", "dev2", "unserved"} {
 		s.late(name)
 		s.push(name, item(name, prio(radio.PriorityHigh-radio.Priority(i))))

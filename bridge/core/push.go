@@ -23,7 +23,7 @@ func (c *Core) pushed(p Pushed) {
 	}
 	refusal := p.Err
 	if refusal == nil {
-		refusal = c.refusal(d, p, items)
+		refusal = c.pendingPushes.Refusal(c.opts.Devices, p.Device, items, p.Replace, c.now.at(c.now.Host))
 	}
 	if refusal != nil {
 		c.refusePush(p.Device, d, items, c.names.Error(refusal))
@@ -50,30 +50,8 @@ func (c *Core) pushed(p Pushed) {
 		c.do(Answer{Ticket: p.Ticket, Err: fmt.Errorf("bridge: push for %v: %w", p.Device, errUnstored)})
 		return
 	}
-	c.pendingPushes[d] = c.pendingPushes[d].Plus(session.LoadOf(items))
+	c.pendingPushes.Add(d, items)
 	c.commit(func(err error) { c.pushStored(p, d, items, err) }, records...)
-}
-
-// refusal says why a push cannot be taken, or returns nil. Pushes that are on their
-// way to the store count as queued.
-func (c *Core) refusal(d *session.Device, p Pushed, items []*session.Item) *v3.Error {
-	if err := v3.CheckItems(p.Device, d, items, c.now.at(c.now.Host)); err != nil || len(items) == 0 {
-		return err
-	}
-	device := session.LoadOf(items).Plus(c.pendingPushes[d])
-	all := device.Bytes + c.opts.Devices.QueueBytes()
-	for other, pending := range c.pendingPushes {
-		if other != d {
-			all += pending.Bytes
-		}
-	}
-	queue := d.Queue.Fill()
-	if p.Replace {
-		all -= queue.Bytes
-	} else {
-		device = device.Plus(queue)
-	}
-	return v3.CheckRoom(device, all)
 }
 
 // refusePush publishes a down/failed for each item of a push. If no item could be read,
@@ -101,9 +79,7 @@ func (c *Core) refusePush(id session.ID, d *session.Device, items []*session.Ite
 
 // pushStored carries out a push that is stored.
 func (c *Core) pushStored(p Pushed, d *session.Device, items []*session.Item, err error) {
-	if c.pendingPushes[d] = c.pendingPushes[d].Minus(session.LoadOf(items)); c.pendingPushes[d].Items == 0 {
-		delete(c.pendingPushes, d)
-	}
+	c.pendingPushes.Done(d, items)
 	if err == nil && c.opts.Devices.Device(p.Device) != d {
 		err = errors.New("the device was removed meanwhile")
 		c.do(Commit{Records: state.DeleteItems(d, items...)})

@@ -38,7 +38,7 @@ var pushRefusals = []struct {
 		"not served", "unserved", nil,
 		[]session.Item{item("a")},
 		nil,
-		[]string{"unserved failed a: not_served not served by this version: class B"},
+		[]string{"unserved failed a: not_served not served by this version: frequency plan \"none\""},
 	},
 	{
 		"never joined", "dev1", func(s *stand) { s.devices["dev1"].Session = nil },
@@ -90,7 +90,8 @@ var pushRefusals = []struct {
 			it.ClassBC = &session.ClassBC{AbsoluteTime: past.Add(2 * time.Hour)}
 		})},
 		nil,
-		[]string{"dev1 failed a: not_served class_b_c is for devices of Class C, and this one is not registered for it"},
+		[]string{"dev1 failed a: not_served class_b_c is for devices of Class B or C, " +
+			"and this one is not registered for either"},
 	},
 }
 

@@ -7,9 +7,9 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
-	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -227,8 +227,9 @@ func (r *reception) hasMIC(mic [4]byte) bool { return r.key[len(r.key)-len(mic):
 func (c *Core) sentAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if r.joins != nil {
 		c.rememberJoin(r.joins, nil, up)
-		if req, err := frame.ParseJoinRequest(up.PHYPayload); err == nil {
-			c.refuseJoin(g, r.joins, req, event.JoinUsedNonce, mac.ErrDevNonce)
+		if req, err := joins.Parse(up.PHYPayload, g.ID); err == nil {
+			no := req.Again(r.joins)
+			c.refuseJoin(req, no.Why, no.Err)
 		}
 		return
 	}
@@ -269,19 +270,4 @@ func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up 
 	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(m.Device, m.Session))
 	r.match, r.again = *m, true
 	c.openWindows(r, d, c.uplinkIDs(up), up)
-}
-
-// expected returns the other gateways on line that have heard the device lately. If
-// the device is new, it returns all of them.
-func (c *Core) expected(h *macstate.History, first radio.EUI64) (out []radio.EUI64) {
-	if c.opts.Gateways.Online() < 2 {
-		return nil
-	}
-	c.opts.Gateways.EachOnline(func(g *gateway.Gateway) bool {
-		if _, heard := h.Path(g.EUI); g.EUI != first && (heard || h.New()) {
-			out = append(out, g.EUI)
-		}
-		return true
-	})
-	return out
 }

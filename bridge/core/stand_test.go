@@ -125,11 +125,11 @@ func newStand(t *testing.T) *stand {
 	for i, name := range []string{"dev1", "dev2", "unserved"} {
 		s.add(&session.Device{
 			ID: session.ID{Application: "app1", Device: name}, DevEUI: radio.EUI64{byte(i + 1)}, Version: session.V1_0_3,
-			Plan: "EU_863_870_TTN",
+			Plan: map[bool]string{true: "none", false: "EU_863_870_TTN"}[name == "unserved"],
 			Session: &session.Session{
 				DevAddr: radio.DevAddr{1, 2, 3, byte(i)},
 				Keys:    testKeys(byte(i)),
-			}, ClassB: name == "unserved",
+			},
 		})
 	}
 	return s

@@ -118,7 +118,9 @@ func (c *Core) cancelTransmission(t *transmission) {
 	a := t.last()
 	if a.state == planned || a.state == refused {
 		a.state = released
-		c.schedule.Release(a.slot)
+		if a.result != radio.TxNoAck { // else it may have been sent
+			c.schedule.Release(a.slot)
+		}
 		c.finish(t, cancelled)
 		if t.hasItem() {
 			t.opportunity.device.Queue.PutBack(t.item)
@@ -138,7 +140,7 @@ func (c *Core) sent(t *transmission) {
 	a.state = accepted
 	c.finish(t, sent)
 	c.noteSent(t)
-	c.stats.Sent[a.window]++
+	c.stats.Sent[x.counted(a.window)]++
 	c.report(event.Event{
 		Kind: event.DownlinkSent, Gateway: a.slot.Gateway.ID, Device: x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids,
 	})
@@ -152,10 +154,7 @@ func (c *Core) sent(t *transmission) {
 		return
 	}
 	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
-	c.publishDownlink(v3.DownSent, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
-		SessionKeyID: x.session.KeyID, Priority: t.priority,
-	})
+	c.publishDownlink(v3.DownSent, t.message(ids, it))
 	switch {
 	case !t.hasItem() || x.first != nil: // its record is deleted
 	case it.Confirmed:
@@ -167,6 +166,15 @@ func (c *Core) sent(t *transmission) {
 		c.awaitAck(x.device, max(c.now.Host, a.slot.HostStart.Add(a.slot.Airtime)))
 	default:
 		c.do(Commit{Records: state.DeleteItems(x.device, it)})
+	}
+}
+
+// message is what is told of a transmission with an item.
+func (t *transmission) message(ids []string, it *session.Item) *v3.Downlink {
+	x := t.opportunity
+	return &v3.Downlink{
+		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
+		SessionKeyID: x.session.KeyID, Priority: t.priority,
 	}
 }
 
@@ -193,11 +201,9 @@ func (c *Core) failed(t *transmission) {
 		return
 	}
 	ids := v3.JoinIDs(t.ids, c.correlationID(v3.GatewayTxAck))
-	c.publishDownlink(v3.DownFailed, &v3.Downlink{
-		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: ids, Item: it, FCnt: t.fCnt,
-		SessionKeyID: x.session.KeyID, Transmission: true, Priority: t.priority,
-		Err: c.names.Error(err),
-	})
+	m := t.message(ids, it)
+	m.Transmission, m.Err = true, c.names.Error(err)
+	c.publishDownlink(v3.DownFailed, m)
 	c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	c.nextGroup(x, it, t)
 }
@@ -205,11 +211,10 @@ func (c *Core) failed(t *transmission) {
 // overtaken ends what is under way when an uplink comes: the device listens after
 // its last one only.
 func (c *Core) overtaken(d *session.Device) {
-	if x := c.opportunities[d]; x != nil {
-		c.cancel(x)
-	}
+	c.cancelOpportunities(d)
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		switch a := t.last(); {
+		case c.keepsForRepeat(t):
 		case a.state == planned || a.state == refused:
 			c.cancelTransmission(t)
 		case a.slot.HostStart <= c.now.Host:
@@ -222,9 +227,7 @@ func (c *Core) overtaken(d *session.Device) {
 
 // cancelAll cancels what is under way in a session that has ended.
 func (c *Core) cancelAll(d *session.Device) {
-	if x := c.opportunities[d]; x != nil {
-		c.cancel(x)
-	}
+	c.cancelOpportunities(d)
 	for _, t := range slices.Clone(c.inFlight[d]) {
 		c.cancelTransmission(t)
 	}

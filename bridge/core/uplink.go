@@ -24,7 +24,7 @@ func (c *Core) heard(up radio.Uplink) {
 		g.HeardSince = c.now.Host
 	}
 	if !session.SourceOf(&up).Foreign {
-		g.Clock, g.HasClock = gateway.Moment{Counter: up.Time, Host: up.Ended}, true
+		g.Clock, g.HasClock, g.GPS = gateway.Moment{Counter: up.Time, Host: up.Ended}, true, up.GPS
 	}
 	if up.GatewayTime.Before(c.opts.NotBefore) {
 		up.GatewayTime = time.Time{} // a gateway whose clock was never set
@@ -38,10 +38,8 @@ func (c *Core) heard(up radio.Uplink) {
 		c.drop(event.DropMalformed, event.Event{Gateway: g.ID, Err: err})
 	case m == frame.UnconfirmedUp || m == frame.ConfirmedUp:
 		c.dataUplink(g, &up)
-	case m == frame.TypeJoinRequest:
+	case m == frame.TypeJoinRequest || m == frame.TypeRejoinRequest:
 		c.joinRequest(g, &up)
-	case m == frame.TypeRejoinRequest:
-		c.drop(event.DropRejoin, event.Event{Gateway: g.ID})
 	default:
 		c.drop(event.DropNotForUs, event.Event{Gateway: g.ID})
 	}
@@ -92,16 +90,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	c.overtaken(dev)
 	p.ids = c.uplinkIDs(up)
 	if m.Session == dev.Pending {
-		if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
-			c.settleConfirmed(dev, dev.Session, false, p.ids)
-		}
-		// A device of LoRaWAN 1.1 sends no more RekeyInd after RekeyConf: that it has
-		// begun must not be lost.
-		was := *dev
-		c.opts.Devices.TakeUp(dev)
-		if buried := c.past().Bury(&was, dev); len(buried) > 0 {
-			c.do(Commit{Records: buried})
-		}
+		c.takeUp(dev, p.ids)
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
@@ -117,10 +106,23 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	r.gathering, c.spare = p, nil
 	p.copies = append(p.one[:0], *up)
 	r.deadline = c.now.Host.Add(c.opts.Deduplication)
-	if p.expected = c.expected(h, up.Gateway); len(p.expected) == 0 {
+	if p.expected = c.opts.Gateways.Others(up.Gateway, h.Likely); len(p.expected) == 0 {
 		c.publish(r)
 	} else {
 		c.waiting = append(c.waiting, r)
+	}
+}
+
+// takeUp puts the session that was offered to a device into use. A device of LoRaWAN 1.1 sends
+// no more RekeyInd after RekeyConf: that it has begun must not be lost.
+func (c *Core) takeUp(dev *session.Device, ids []string) {
+	if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
+		c.settleConfirmed(dev, dev.Session, false, ids)
+	}
+	was := *dev
+	c.opts.Devices.TakeUp(dev)
+	if buried := c.past().Bury(&was, dev); len(buried) > 0 {
+		c.do(Commit{Records: buried})
 	}
 }
 
@@ -158,4 +160,33 @@ func (c *Core) gpsTime(up *radio.Uplink) radio.GPSTime {
 		return up.GPS
 	}
 	return radio.GPSTimeOf(c.now.at(up.Ended))
+}
+
+// macContext is what decides what an uplink, which may have answers, makes us owe and ask.
+func (c *Core) macContext(r *reception, up *radio.Uplink, answers bool) mac.UplinkContext {
+	m := &r.match
+	ctx := mac.UplinkContext{
+		Device: m.Device, Session: m.Session, FCnt: m.FCnt, Rate: up.DataRate, At: c.now.at(up.Ended),
+		Begun: m.Reset, RX1Delay: uint8(c.opts.RX1Delay / time.Second),
+	}
+	ctx.Plan, _ = m.Device.PlanIn(m.Session) // nil: not reached, a device without a plan is not served
+	if answers {
+		ctx.Told = func(request string, accepted bool) {
+			kind := map[bool]event.Kind{true: event.MACAccepted, false: event.MACRefused}[accepted]
+			c.report(event.Event{Kind: kind, Device: m.Device.ID, FCnt: m.FCnt, Err: errors.New(request)})
+		}
+	}
+	return ctx
+}
+
+// asked reports each command that a frame asks its device for.
+func (c *Core) asked(x *opportunity, d *mac.Downlink) {
+	for _, r := range d.Owed.Requests() {
+		c.report(event.Event{Kind: event.MACAsked, Device: x.device.ID, FCnt: x.uplink.fCnt, Err: errors.New(mac.Words(r))})
+	}
+}
+
+// delayed notes that RX1 opens with another delay, which the frame itself has told.
+func (r *reception) delayed(rx1 time.Duration) {
+	r.closed, r.expires, r.rx1 = r.closed.Add(rx1-r.rx1), r.expires.Add(rx1-r.rx1), rx1
 }

@@ -1,8 +1,10 @@
 package core
 
 import (
+	"maps"
 	"time"
 
+	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/schedule"
@@ -43,4 +45,14 @@ func (c *Core) Downlinks(id session.ID) (out session.Downlinks, ok bool) {
 		}
 	}
 	return d.Queue.Copy(sending), true
+}
+
+// Stats returns the counts so far.
+func (c *Core) Stats() event.Stats {
+	s := c.stats
+	s.Pending, s.InFlight, s.Unstored = len(c.remembered), len(c.attempts), len(c.onStored)
+	s.Downlinks = c.opts.Devices.Waiting()
+	s.WrongMICs = c.opts.Devices.WrongMICs()
+	s.Events, s.Refusals = maps.Clone(s.Events), maps.Clone(s.Refusals)
+	return s
 }

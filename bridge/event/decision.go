@@ -86,6 +86,8 @@ func (d *Decision) Refuse(why schedule.Reason, answer radio.TxResult, fault stri
 func (d *Decision) Text() string {
 	var b strings.Builder
 	switch {
+	case d.Always && len(d.Options) > 0 && d.Last().Window == "PING":
+		fmt.Fprintf(&b, "Class B, from %s on", ClockText(d.UplinkAt, d.Uplink))
 	case d.Always:
 		fmt.Fprintf(&b, "Class C, from %s on", ClockText(d.UplinkAt, d.Uplink))
 	case d.Join:
@@ -117,7 +119,7 @@ func (o *Option) Text() string {
 	var b strings.Builder
 	airtime := o.Airtime.Round(time.Millisecond)
 	when := fmt.Sprintf(" at +%v", o.Delay)
-	if o.Window == "RXC" {
+	if o.Window == "RXC" || o.Window == "PING" {
 		when = ""
 	}
 	fmt.Fprintf(&b, "%s %v %v%s: %v of air", o.Window, o.Frequency, o.DataRate, when, airtime)

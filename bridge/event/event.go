@@ -64,7 +64,6 @@ type DropReason uint8
 const (
 	DropMalformed DropReason = iota // not a LoRaWAN frame
 	DropNotForUs                    // a downlink of another network, or a proprietary frame
-	DropRejoin
 	DropRekey
 	DropDevAddr // no device has this DevAddr; most likely it is a neighbour's
 	DropMIC
@@ -78,7 +77,7 @@ const (
 )
 
 var dropNames = [...]string{
-	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRejoin: "rejoin", DropRekey: "rekey",
+	DropMalformed: "malformed", DropNotForUs: "not_for_us", DropRekey: "rekey",
 	DropDevAddr: "dev_addr", DropMIC: "mic",
 	DropReplay: "replay", DropGap: "gap", DropUnserved: "unserved", DropBudget: "budget", DropTestPort: "test_port",
 	DropReusedFCnt: "reused_f_cnt",
@@ -107,7 +106,6 @@ func (r DropReason) Err() error { return dropTexts[r] }
 
 var dropTexts = map[DropReason]error{
 	DropNotForUs: errors.New("not an uplink of LoRaWAN"),
-	DropRejoin:   errors.New("rejoin-requests are not served by this version"),
 	DropRekey:    errors.New("the first frame of a session of LoRaWAN 1.1 holds no RekeyInd"),
 	DropTestPort: errors.New("FPort 224 is for the test protocol, not for applications"),
 }
@@ -160,7 +158,7 @@ func (e *Event) level() slog.Level {
 		switch e.Reason {
 		case DropUnserved, DropBudget, DropReusedFCnt:
 			return slog.LevelWarn
-		case DropReplay, DropGap, DropMIC, DropRejoin, DropRekey, DropTestPort:
+		case DropReplay, DropGap, DropMIC, DropRekey, DropTestPort:
 			return slog.LevelInfo
 		}
 	}

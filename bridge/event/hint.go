@@ -52,6 +52,9 @@ var joinHints = map[JoinRefusal]string{
 	JoinBudget:    "too many frames with a wrong MIC come by this gateway; the device will try again",
 	JoinNoWindow:  "no gateway could send the join-accept in time; the device will try again",
 	JoinNotStored: "the store cannot be written; the device will try again",
+	JoinUsedRJCount: "somebody replays a rejoin-request, or the device has lost its count in a reset; " +
+		"then let it forget that with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
+	JoinOtherSession: "the device goes on in a session that is not known here: have it join again",
 }
 
 // HintJoin is the hint about a join-request that is not answered. d is nil for an

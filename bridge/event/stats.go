@@ -2,6 +2,16 @@ package event
 
 import "lorawand/radio"
 
+// Windows are those that downlinks are counted by: RX1, RX2, what a device of Class C listens
+// in at all times, and the ping slots of Class B.
+var Windows = [...]string{"rx1", "rx2", "rxc", "ping"}
+
+// Places in Windows.
+const (
+	RXC  = 2
+	Ping = 3
+)
+
 // Stats counts what has happened since the start.
 type Stats struct {
 	Uplinks   uint64 // receptions, of all kinds
@@ -17,11 +27,11 @@ type Stats struct {
 	Refusals     map[JoinRefusal]uint64 // the same by their reason
 	Pending      int                    // frames that wait for other gateways, or are remembered for their copies
 
-	Sent      [2]uint64                     // downlinks that went out in RX1 and in RX2
-	Refused   [2][radio.TxNoPath + 1]uint64 // of those for RX1 and for RX2, by the gateway's answer
-	Events    map[Kind]uint64               // that were reported, by kind
-	Unsent    uint64                        // times that no window could be used, or every path was refused
-	Downlinks int                           // items that wait in queues
-	InFlight  int                           // downlinks that are planned or with a gateway
-	Unstored  int                           // joins, pushes and changes that wait for the store
+	Sent      [len(Windows)]uint64                     // downlinks that went out, by their place in Windows
+	Refused   [len(Windows)][radio.TxNoPath + 1]uint64 // of these, by the gateway's answer
+	Events    map[Kind]uint64                          // that were reported, by kind
+	Unsent    uint64                                   // times that no window could be used, or every path was refused
+	Downlinks int                                      // items that wait in queues
+	InFlight  int                                      // downlinks that are planned or with a gateway
+	Unstored  int                                      // joins, pushes and changes that wait for the store
 }

@@ -41,6 +41,7 @@ type Gateway struct {
 	HeardSince radio.HostTime // arrival of the first uplink since its counter started; 0: none
 	Clock      Moment         // of the last uplink: what its counter shows, and when
 	HasClock   bool           // Clock is known: an uplink has come since its counter started
+	GPS        radio.GPSTime  // at Clock; 0: the gateway does not know it
 	LastAck    radio.HostTime // time of the last answer to a downlink; 0: none since the start
 	Status     radio.Status
 
@@ -169,4 +170,19 @@ func (r *Registry) SetOnline(g *Gateway, online bool, at radio.HostTime) bool {
 		r.online--
 	}
 	return true
+}
+
+// Others returns the gateways on line that are likely to have heard what a first one has
+// heard.
+func (r *Registry) Others(first radio.EUI64, likely func(radio.EUI64) bool) (out []radio.EUI64) {
+	if r.online < 2 {
+		return nil
+	}
+	r.EachOnline(func(g *Gateway) bool {
+		if g.EUI != first && likely(g.EUI) {
+			out = append(out, g.EUI)
+		}
+		return true
+	})
+	return out
 }

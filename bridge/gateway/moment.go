@@ -1,6 +1,10 @@
 package gateway
 
-import "lorawand/radio"
+import (
+	"time"
+
+	"lorawand/radio"
+)
 
 // Moment is one moment on two clocks: on the concentrator counter of a gateway, by
 // which the gateway sends, and on the clock of the host, by which the host waits.
@@ -14,6 +18,16 @@ import "lorawand/radio"
 type Moment struct {
 	Counter radio.ConcentratorTime
 	Host    radio.HostTime
+}
+
+// AtGPS returns the moment of a GPS time, by the gateway's last uplink. ok is false where the
+// gateway has not told GPS time with it.
+func (g *Gateway) AtGPS(t radio.GPSTime) (m Moment, ok bool) {
+	if !g.HasClock || g.GPS == 0 {
+		return m, false
+	}
+	later := time.Duration(t - g.GPS)
+	return Moment{g.Clock.Counter.Add(later), g.Clock.Host.Add(later)}, true
 }
 
 // CounterAt returns the value of the counter at a time of the host.

@@ -39,3 +39,16 @@ func AppendPaths(dst []Path, g *Gateway, up *radio.Uplink) []Path {
 func SortPaths(paths []Path) {
 	slices.SortStableFunc(paths, func(a, b Path) int { return cmp.Compare(b.Signal, a.Signal) })
 }
+
+// Heard returns the best SNR of paths, of which there is one at least, and how many gateways
+// they are of.
+func Heard(paths []Path) (best radio.Decibel, gateways int) {
+	best = paths[0].SNR
+	for i := range paths {
+		best = max(best, paths[i].SNR)
+		if !slices.ContainsFunc(paths[:i], func(p Path) bool { return p.Gateway == paths[i].Gateway }) {
+			gateways++
+		}
+	}
+	return best, gateways
+}

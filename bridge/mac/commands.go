@@ -50,10 +50,10 @@ var fromDevice = [256]kind{
 	cidADRParamSetup:   {known: true, size: 0, handle: adrParamSetupAns},
 	cidDeviceTime:      {known: true, size: 0, handle: deviceTimeReq},
 	cidRejoinParam:     {known: true, size: 1, handle: rejoinParamSetupAns},
-	cidPingSlotInfo:    {known: true, size: 1},
-	cidPingSlotChannel: {known: true, size: 1},
-	cidBeaconTiming:    {known: true, size: 0},
-	cidBeaconFreq:      {known: true, size: 1},
+	cidPingSlotInfo:    {known: true, size: 1, handle: pingSlotInfoReq},
+	cidPingSlotChannel: {known: true, size: 1, handle: pingSlotChannelAns},
+	cidBeaconTiming:    {known: true, size: 0}, // deprecated; The Things Stack does not answer it either
+	cidBeaconFreq:      {known: true, size: 1, handle: beaconFreqAns},
 	cidDeviceMode:      {known: true, size: 1, handle: deviceModeInd},
 }
 

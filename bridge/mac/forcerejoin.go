@@ -3,6 +3,7 @@ package mac
 import (
 	"fmt"
 
+	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 )
 
@@ -32,6 +33,29 @@ func ParseForceRejoin(b []byte) (f ForceRejoin, ok bool) {
 		f.Type = 0
 	}
 	return f, f.Type == 0 || f.Type == 2
+}
+
+// rejoinRetries is how often a device sends a rejoin-request more, each some 32 s later, if
+// nobody answers.
+const rejoinRetries = 2
+
+// wantForceRejoin asks for a rejoin-request, at the data rate that is heard, until one has
+// come. It stays the same until then, so that the device is asked ever more seldom.
+func wantForceRejoin(a *asking) {
+	typ := a.wish.ForceRejoin
+	if a.Device.Version < session.V1_1 || !a.Device.SupportsJoin || typ == nil {
+		return
+	}
+	if m := a.Session.MAC; m != nil {
+		for i := range m.Asked {
+			c := m.Asked[i].Command
+			if f, ok := ParseForceRejoin(c.Bytes()); c.CID == cidForceRejoin && ok && f.Type == *typ {
+				a.wanted = append(a.wanted, c)
+				return
+			}
+		}
+	}
+	a.wanted = append(a.wanted, ForceRejoin{Type: *typ, Retries: rejoinRetries, DataRate: a.dataRate}.Command())
 }
 
 func forceRejoinWords(b []byte) string {

@@ -28,9 +28,12 @@ type JoinParameters struct {
 	RX1Delay uint8  // s, 1 to 15
 	KeyID    []byte // names the session
 	NoCFList bool   // its window has no room for a list of channels
+
+	// Session is the one that a rejoin-request was sent in; nil: none is known.
+	Session *session.Session
 }
 
-// Joined is what comes of a join-request.
+// Joined is what comes of a join-request or rejoin-request.
 type Joined struct {
 	Session    *session.Session
 	JoinNonce  uint32
@@ -66,8 +69,9 @@ func checkDevNonce(d *session.Device, nonce uint16) error {
 	return nil
 }
 
-// Join makes the session and the join-accept for a join-request that was
-// checked. It changes nothing in the device; Use does.
+// Join makes the session and the join-accept for a request that was checked. It changes
+// nothing in the device; Use does. A rejoin-request of type 2 changes keys, DevAddr and
+// frame counters: the join-accept tells the radio parameters that the device has.
 func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinParameters) (Joined, error) {
 	nonce := d.LastJoinNonce + 1
 	if d.LastJoinNonce == 0 {
@@ -76,12 +80,15 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 	if nonce > lastJoinNonce {
 		return Joined{}, ErrJoinNonce
 	}
-	params := d.JoinedParameters(plan, p.RX1Delay)
+	params, keeps := d.JoinedParameters(plan, p.RX1Delay), r.Type == frame.Rejoin2
+	if keeps {
+		params = Current(d, p.Session, plan)
+	}
 	a := frame.JoinAccept{
 		JoinNonce: nonce, NetID: p.NetID, DevAddr: p.DevAddr, OptNeg: d.Version >= session.V1_1,
 		RX1DROffset: params.RX1DROffset, RX2DataRate: params.RX2DataRate, RXDelay: params.RX1Delay,
 	}
-	if !p.NoCFList {
+	if !p.NoCFList && !keeps {
 		a.CFList = cfList(plan)
 	}
 	keys, err := frame.DeriveSessionKeys(a, d.RootKeys, r)
@@ -93,8 +100,15 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 		return Joined{}, fmt.Errorf("mac: join of %v: %w", d.ID, err)
 	}
 	s := &session.Session{DevAddr: p.DevAddr, Keys: keys, KeyID: p.KeyID, Parameters: &params}
+	switch {
+	case keeps:
+		s.MAC = p.Session.MAC.Rekeyed()
+		return Joined{Session: s, JoinNonce: nonce, JoinAccept: phy}, nil
+	case p.Session != nil:
+		s.MAC = p.Session.MAC.Restarted()
+	}
 	if p.NoCFList {
-		s.MAC = &macstate.State{NoCFList: true}
+		s.MAC = s.MAC.With(func(m *macstate.State) { m.NoCFList = true })
 	}
 	return Joined{Session: s, JoinNonce: nonce, JoinAccept: phy}, nil
 }

@@ -37,6 +37,7 @@ const (
 	reset answer = iota
 	rekey
 	linkCheck
+	pingSlotInfo
 	deviceTime
 	deviceMode
 	numAnswers
@@ -108,11 +109,11 @@ func (o *Owed) Trim(windows [2]Window) {
 
 var answerNames = [numAnswers]string{
 	reset: "ResetConf", rekey: "RekeyConf", linkCheck: "LinkCheckAns", deviceTime: "DeviceTimeAns",
-	deviceMode: "DeviceModeConf",
+	deviceMode: "DeviceModeConf", pingSlotInfo: "PingSlotInfoAns",
 }
 
 // answerSizes are those of answers with their identifier, in bytes.
-var answerSizes = [numAnswers]int{reset: 2, rekey: 2, linkCheck: 3, deviceTime: 6, deviceMode: 2}
+var answerSizes = [numAnswers]int{reset: 2, rekey: 2, linkCheck: 3, pingSlotInfo: 1, deviceTime: 6, deviceMode: 2}
 
 // Answers returns the MAC commands that are owed, and those that are asked, in
 // words.
@@ -162,6 +163,7 @@ type UplinkContext struct {
 // in plain.
 func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 	o := Owed{ACK: d.Confirmed(), Any: d.ADRACKReq}
+	ctx.classB(d.ClassB)
 	if len(commands) > 0 {
 		ctx.contradicts = contradicts(commands)
 		o = o.after(commands, ctx)
@@ -200,6 +202,9 @@ func (o Owed) appendAnswers(dst []byte, c Circumstances) []byte {
 	}
 	if o.answer[linkCheck] {
 		dst = appendLinkCheckAns(dst, c.Margin, c.Gateways)
+	}
+	if o.answer[pingSlotInfo] {
+		dst = appendPingSlotInfoAns(dst)
 	}
 	if o.answer[deviceTime] {
 		dst = appendDeviceTimeAns(dst, c.Time)

@@ -43,6 +43,9 @@ func (a *asking) all() {
 	wantDlChannels(a)
 	wantADRParamSetup(a)
 	wantRejoinParamSetup(a)
+	wantForceRejoin(a)
+	wantPingSlotChannel(a)
+	wantBeaconFreq(a)
 	wantDevStatus(a)
 }
 

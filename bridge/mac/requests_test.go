@@ -108,6 +108,17 @@ var requestCases = []requestCase{
 	}, "0f56", []byte{15, 1}, nil, func(s *session.Session) bool {
 		return s.MAC.RejoinTold && *s.Parameters.RejoinTimePeriod == 5
 	}},
+	{"PingSlotChannel", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+		d.ClassB, d.Settings.MAC.PingDataRate = true, ptr(uint8(2))
+		d.Settings.MAC.PingFrequency = ptr(radio.Frequency(868_500_000))
+	}, "11c8858402", []byte{0x11, 3}, []byte{0x11, 2}, func(s *session.Session) bool {
+		return s.MAC.Ping.Frequency == 868_500_000 && *s.MAC.Ping.DataRate == 2
+	}},
+	{"BeaconFreq", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+		d.ClassB, d.Settings.MAC.Beacon = true, ptr(radio.Frequency(868_300_000))
+	}, "13f87d84", []byte{0x13, 1}, []byte{0x13, 0}, func(s *session.Session) bool {
+		return s.MAC.Ping.Beacon == 868_300_000
+	}},
 	{"LinkADR", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.ADR = macstate.ADR{Static: &macstate.Static{DataRate: 3, Power: 2, NbTrans: 2}}
 	}, "0332ff0002", []byte{3, 7}, []byte{3, 5}, func(s *session.Session) bool {

@@ -18,6 +18,17 @@ type Window struct {
 	Err           error // why it cannot be used; nil: it can
 }
 
+// Airtime returns how long a PHYPayload of size bytes is on the air in the window.
+func (w *Window) Airtime(size int) time.Duration {
+	airtime, err := radio.TimeOnAir(radio.Packet{
+		DataRate: w.DataRate, Size: size, NoCRC: w.DataRate.Modulation == radio.LoRa,
+	})
+	if err != nil {
+		return time.Minute // of a data rate that is in no table: nothing can take it
+	}
+	return airtime
+}
+
 // After returns the windows that a device opens after an uplink on a frequency
 // with a data rate: RX1 and RX2. Where both sides do not agree on an RX1 there is
 // still RX2, and the Err of RX1 says why.

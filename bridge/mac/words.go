@@ -39,6 +39,15 @@ var requests = map[cid]struct {
 		return fmt.Sprintf(" each %d s or %d uplinks", int64(1)<<(b[0]>>4+10), 1<<(b[0]&0x0f+4))
 	}},
 	cidForceRejoin: {"ForceRejoinReq", 2, forceRejoinWords},
+	cidPingSlotChannel: {"PingSlotChannelReq", 4, func(b []byte) string {
+		return fmt.Sprintf(" %v DR%d", readFrequency(b), b[3]&0x0f)
+	}},
+	cidBeaconFreq: {"BeaconFreqReq", 3, func(b []byte) string {
+		if f := readFrequency(b); f != 0 {
+			return fmt.Sprintf(" %v", f)
+		}
+		return " of the band"
+	}},
 }
 
 // Words says what a command of the network asks: "RXTimingSetupReq 5 s".

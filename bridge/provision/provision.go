@@ -116,6 +116,9 @@ func (p *Change) may(i int) error {
 		return fmt.Errorf("%v: %w", id, state.ErrRegistered)
 	}
 	next, _ := p.successor(put)
+	if err := put.MayRejoin(next); err != nil {
+		return err
+	}
 	return p.plan.Put(next)
 }
 

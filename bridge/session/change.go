@@ -98,6 +98,18 @@ func (d *Device) UseNonces(joinNonce uint32, devNonce uint16) {
 	d.UsedDevNonces = append(used[max(len(used)+1-MaxDevNonces, 0):len(used):len(used)], devNonce)
 }
 
+// UseRejoin notes that the JoinNonce of the answer to a rejoin-request is used, and its
+// RJcount: with types 0 and 2 that of a session, with type 1 that of the device, and in is nil.
+func (d *Device) UseRejoin(in *Session, joinNonce uint32, count uint16) {
+	d.LastJoinNonce = joinNonce
+	d.changed(RecordChanged)
+	if in == nil {
+		d.NextRJCount1 = max(d.NextRJCount1, uint32(count)+1)
+		return
+	}
+	in.SetMAC(in.MAC.With(func(m *macstate.State) { m.NextRJCount0 = max(m.NextRJCount0, uint32(count)+1) }))
+}
+
 // Confirmed notes the counter of a confirmed downlink.
 func (s *Session) Confirmed(v Version, fCnt uint32) {
 	if v < V1_1 {

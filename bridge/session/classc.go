@@ -10,11 +10,10 @@ func (s *Session) InClassC() bool { return s.MAC != nil && s.MAC.ClassC }
 
 // Listens reports whether the device listens at all times, with the parameters of RX2:
 // in Class C, with LoRaWAN 1.0.x from its first uplink after a join on, with 1.1 when it
-// has said so. While a join waits for its first uplink nobody knows in which session the
-// device is.
+// has said so. While it joins nobody knows in which session it is.
 func (d *Device) Listens() bool {
 	switch {
-	case !d.ClassC || d.Session == nil || d.Pending != nil:
+	case !d.ClassC || d.Session == nil || d.Joining():
 		return false
 	case d.Multicast:
 		return true
@@ -23,6 +22,9 @@ func (d *Device) Listens() bool {
 	}
 	return !d.SupportsJoin || d.Session.Heard
 }
+
+// Joining reports whether a session was offered to the device, and it has sent in none since.
+func (d *Device) Joining() bool { return d.Pending != nil && !d.Pending.passedOver }
 
 // defaultClassCTimeout is how long a device of Class C has to acknowledge a downlink if
 // its owner has not said: as in The Things Stack.

@@ -118,6 +118,7 @@ type Device struct {
 	UsedDevNonces []uint16 // the last ones; before 1.0.4
 	LastDevNonce  uint16   // from 1.0.4 on
 	LastJoinNonce uint32   // 24 bits
+	NextRJCount1  uint32   `json:",omitempty"` // the smallest that a rejoin-request of type 1 may have
 
 	// DevNoncesForgotten says that the device may begin with DevNonce 0, which
 	// LastDevNonce cannot say where a JoinNonce was used.
@@ -210,8 +211,9 @@ type Session struct {
 	ConfFCntDown uint32
 	confFCnt     uint16 // that the last uplink has acknowledged
 
-	device *Device // of a Registry; nil: it is in none
-	cipher *frame.Cipher
+	passedOver bool    // the device was offered this session, and goes on in the one before
+	device     *Device // of a Registry; nil: it is in none
+	cipher     *frame.Cipher
 
 	MAC *macstate.State `json:",omitempty"` // nil: nothing was asked of the device; SetMAC replaces it
 
@@ -324,8 +326,8 @@ func (d *Device) Unserved() error {
 	switch {
 	case d.Version == VersionUnknown:
 		return fmt.Errorf("%w: lorawan_version %.40q", ErrUnserved, d.VersionName)
-	case d.ClassB:
-		return fmt.Errorf("%w: class B", ErrUnserved)
+	case d.ClassB && d.Multicast && !d.ClassC:
+		return fmt.Errorf("%w: a multicast group of class B", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)

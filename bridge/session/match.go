@@ -316,6 +316,9 @@ func (m *Match) Accept(d *frame.Data) {
 	s := m.Session
 	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
 	s.last = lastFrame{d.MIC, true}
+	if p := m.Device.Pending; p != nil && p != s {
+		p.passedOver = true
+	}
 	s.changed(CountersChanged)
 	if m.Reset {
 		s.SetParameters(nil) // those that it was made with

@@ -202,10 +202,10 @@ func TestMatchRestartOnASharedDevAddr(t *testing.T) {
 
 func TestMatchUnserved(t *testing.T) {
 	for name, change := range map[string]func(*Device){
-		"version": func(d *Device) { d.Version, d.VersionName = VersionUnknown, "MAC_V2_0" },
-		"group":   func(d *Device) { d.ClassC, d.Multicast = true, true },
-		"class B": func(d *Device) { d.ClassB = true },
-		"plan":    func(d *Device) { d.Plan = "ISM_2400_3CH_DRAFT2" },
+		"version":            func(d *Device) { d.Version, d.VersionName = VersionUnknown, "MAC_V2_0" },
+		"group":              func(d *Device) { d.ClassC, d.Multicast = true, true },
+		"a group of class B": func(d *Device) { d.ClassB, d.Multicast = true, true },
+		"plan":               func(d *Device) { d.Plan = "ISM_2400_3CH_DRAFT2" },
 	} {
 		d := abp("dev1", 1, V1_0_3, 5)
 		change(d)

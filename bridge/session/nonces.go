@@ -12,18 +12,19 @@ type Nonces struct {
 	LastDevNonce       uint16
 	LastJoinNonce      uint32
 	DevNoncesForgotten bool
+	NextRJCount1       uint32
 }
 
 // Nonces returns the nonces that were used.
 func (d *Device) Nonces() Nonces {
-	return Nonces{d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten}
+	return Nonces{d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten, d.NextRJCount1}
 }
 
 // of returns a device with nothing but these nonces.
 func (n Nonces) of(e radio.EUI64) *Device {
 	return &Device{
 		DevEUI: e, UsedDevNonces: n.UsedDevNonces, LastDevNonce: n.LastDevNonce, LastJoinNonce: n.LastJoinNonce,
-		DevNoncesForgotten: n.DevNoncesForgotten,
+		DevNoncesForgotten: n.DevNoncesForgotten, NextRJCount1: n.NextRJCount1,
 	}
 }
 
@@ -37,6 +38,7 @@ func (d *Device) setNonces(before Nonces) {
 	own := d.Nonces()
 	d.LastJoinNonce = max(own.LastJoinNonce, before.LastJoinNonce)
 	d.LastDevNonce = max(own.LastDevNonce, before.LastDevNonce)
+	d.NextRJCount1 = max(own.NextRJCount1, before.NextRJCount1)
 	switch {
 	case d.LastDevNonce > 0:
 		d.DevNoncesForgotten = false

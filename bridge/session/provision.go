@@ -100,9 +100,9 @@ func (s *Session) ForgetFCntUp() {
 }
 
 // ForgetDevNonces lets the device begin its DevNonces anew. Join-requests that
-// it has sent before can then be replayed. JoinNonces go on.
+// it has sent before can then be replayed. So with RJcount1. JoinNonces go on.
 func (d *Device) ForgetDevNonces() {
-	d.UsedDevNonces, d.LastDevNonce, d.DevNoncesForgotten = nil, 0, true
+	d.UsedDevNonces, d.LastDevNonce, d.NextRJCount1, d.DevNoncesForgotten = nil, 0, 0, true
 	d.changed(RecordChanged)
 }
 

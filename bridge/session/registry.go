@@ -27,7 +27,7 @@ type Registry struct {
 	devices map[ID]*Device
 	byAddr  map[radio.DevAddr]*addrGroup
 	byEUI   map[euis]*Device
-	byDev   map[radio.EUI64]int // devices that join, by DevEUI alone
+	byDev   map[radio.EUI64][]*Device // devices that join, by DevEUI alone
 	budget  Budget
 	sources map[Source]*Budget
 	scratch []candidate
@@ -58,7 +58,7 @@ type euis struct{ join, dev radio.EUI64 }
 func NewRegistry(wrongMICs int) *Registry {
 	return &Registry{
 		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{},
-		byDev:  map[radio.EUI64]int{},
+		byDev:  map[radio.EUI64][]*Device{},
 		budget: NewBudget(wrongMICs), sources: map[Source]*Budget{},
 	}
 }
@@ -72,8 +72,11 @@ func (r *Registry) Device(id ID) *Device { return r.devices[id] }
 // ByEUI returns the device that joins with these EUIs, or nil. known says that
 // a device with the DevEUI is there, if only with another JoinEUI.
 func (r *Registry) ByEUI(joinEUI, devEUI radio.EUI64) (d *Device, known bool) {
-	return r.byEUI[euis{joinEUI, devEUI}], r.byDev[devEUI] > 0
+	return r.byEUI[euis{joinEUI, devEUI}], len(r.byDev[devEUI]) > 0
 }
+
+// ByDevEUI returns the devices that join with this DevEUI. The caller must not change the slice.
+func (r *Registry) ByDevEUI(devEUI radio.EUI64) []*Device { return r.byDev[devEUI] }
 
 // InUse reports whether a session has the address.
 func (r *Registry) InUse(addr radio.DevAddr) bool { return r.byAddr[addr] != nil }
@@ -143,7 +146,7 @@ func (r *Registry) Add(d *Device) error {
 	d.Queue.countIn(&r.queued)
 	if d.SupportsJoin {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
-		r.byDev[d.DevEUI]++
+		r.byDev[d.DevEUI] = append(r.byDev[d.DevEUI], d)
 	}
 	r.index(d, d.Session)
 	r.index(d, d.Pending)
@@ -169,7 +172,8 @@ func (r *Registry) Remove(id ID) bool {
 	d.Queue.countIn(nil)
 	if d.SupportsJoin {
 		delete(r.byEUI, euis{d.JoinEUI, d.DevEUI})
-		if r.byDev[d.DevEUI]--; r.byDev[d.DevEUI] == 0 {
+		same := slices.DeleteFunc(r.byDev[d.DevEUI], func(o *Device) bool { return o == d })
+		if r.byDev[d.DevEUI] = same; len(same) == 0 {
 			delete(r.byDev, d.DevEUI)
 		}
 	}

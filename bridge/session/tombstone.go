@@ -70,11 +70,13 @@ type Tombstone struct {
 }
 
 // The layout: version, remains, flags, number, and what lost* say; numbers are in
-// little-endian.
+// little-endian. Flag 1 stands for what a bool of the remains says.
 const (
 	tombstoneVersion = 1
 	tombstoneHead    = 1 + 1 + 1 + 8
 	nonceSize        = 2
+	rjCountSize      = 4 // of RJcount1, last and with its flag
+	flagRJCount      = 2
 	lostNoncesSize   = tombstoneHead + 2 + 4
 	lostSessionSize  = tombstoneHead + 4 + 5*4 + 4*hashSize
 	hashSize         = 8
@@ -193,6 +195,10 @@ func (t *Tombstones) AddNonces(d *Device) []Tombstone {
 	for _, u := range n.UsedDevNonces {
 		b = binary.LittleEndian.AppendUint16(b, u)
 	}
+	if n.NextRJCount1 > 0 {
+		b[2] |= flagRJCount
+		b = binary.LittleEndian.AppendUint32(b, n.NextRJCount1)
+	}
 	return t.add(noncesKey(d.DevEUI), b)
 }
 
@@ -216,7 +222,7 @@ func (t *Tombstones) Load(key string, b []byte) error {
 	}
 	nonces := len(b) - lostNoncesSize // bytes of them
 	switch of := remains(b[1]); {
-	case of == ofNonces && nonces >= 0 && nonces%nonceSize == 0 && nonces <= MaxDevNonces*nonceSize:
+	case of == ofNonces && nonces >= 0 && nonces%nonceSize == 0 && nonces <= MaxDevNonces*nonceSize+rjCountSize:
 	case (of == ofSession || of == ofJoinedSession) && len(b) == lostSessionSize:
 	default:
 		return fmt.Errorf("%w: of sort %d, %d bytes", ErrTombstone, of, len(b))
@@ -312,7 +318,10 @@ func (t *Tombstones) nonces(e radio.EUI64) (n Nonces, ok bool) {
 	if len(b) < lostNoncesSize {
 		return n, false
 	}
-	n.DevNoncesForgotten = b[2] != 0
+	n.DevNoncesForgotten = b[2]&1 != 0
+	if end := len(b) - rjCountSize; b[2]&flagRJCount != 0 && end >= lostNoncesSize {
+		n.NextRJCount1, b = binary.LittleEndian.Uint32(b[end:]), b[:end]
+	}
 	n.LastDevNonce = binary.LittleEndian.Uint16(b[tombstoneHead:])
 	n.LastJoinNonce = binary.LittleEndian.Uint32(b[tombstoneHead+2:])
 	for b = b[lostNoncesSize:]; len(b) > 0; b = b[nonceSize:] {

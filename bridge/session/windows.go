@@ -47,6 +47,7 @@ func (d *Device) Wish(s *Session) macstate.Wish {
 		RX1Delay: desired.RX1Delay, RX1DROffset: desired.RX1DROffset, RX2DataRate: desired.RX2DataRate,
 		RX2Frequency: set.RX2Frequency, MaxDutyCycle: set.MaxDutyCycle, MaxEIRP: set.MaxEIRP,
 		ADRAckLimit: set.ADRAckLimit, ADRAckDelay: set.ADRAckDelay,
+		PingFrequency: set.PingFrequency, PingDataRate: set.PingDataRate, Beacon: set.Beacon,
 	}
 	if s.MAC == nil {
 		return w

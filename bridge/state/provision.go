@@ -22,12 +22,15 @@ type DevicePut struct {
 	ForgetFCntUp    bool // see session.Session.ForgetFCntUp
 	ForgetDevNonces bool // see session.Device.ForgetDevNonces
 
+	// ForceRejoin asks the device for a rejoin-request of this type, 0 or 2; nil: it does not.
+	ForceRejoin *uint8
+
 	// Record is the record of a new device. The caller makes it in advance, to
 	// spare the time of the core. If it is empty, the core makes it.
 	Record store.Record
 }
 
-// Forget makes a device forget what the owner has asked for. It is called only when
+// Forget makes a device forget what the owner has asked for, or rejoin. It is called only when
 // the device is registered.
 func (p *DevicePut) Forget(d *session.Device) {
 	if p.ForgetFCntUp && d.Session != nil {
@@ -36,7 +39,21 @@ func (p *DevicePut) Forget(d *session.Device) {
 	if p.ForgetDevNonces {
 		d.ForgetDevNonces()
 	}
+	if p.ForceRejoin != nil && d.Session != nil {
+		d.Session.SetMAC(d.Session.MAC.Force(*p.ForceRejoin))
+	}
 }
+
+// MayRejoin returns why a device, as it is to be, cannot be asked for a rejoin-request.
+func (p *DevicePut) MayRejoin(d *session.Device) error {
+	n := p.ForceRejoin
+	if n == nil || (*n == 0 || *n == 2) && d.Version >= session.V1_1 && d.SupportsJoin && d.Session != nil {
+		return nil
+	}
+	return fmt.Errorf("%v: %w", d.ID, errNoRejoin)
+}
+
+var errNoRejoin = errors.New("only a device that has joined with LoRaWAN 1.1 sends rejoin-requests, of type 0 or 2")
 
 // ErrNoDevice is the reason for refusing a change of a device that does not exist.
 var ErrNoDevice = errors.New("no such device")

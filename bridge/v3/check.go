@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	errClassBC    = errors.New("class_b_c is for devices of Class C, and this one is not registered for it")
+	errClassBC    = errors.New("class_b_c is for devices of Class B or C, and this one is not registered for either")
 	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this " +
 		"version")
 )
@@ -40,7 +40,7 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 			return Invalid(fmt.Sprintf("downlinks[%d].f_port", i), fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && it.ClassBC.AbsoluteTime.Before(now):
 			return DownlinkExpired()
-		case it.ClassBC != nil && !d.ClassC:
+		case it.ClassBC != nil && !d.ClassB && !d.ClassC:
 			return NotServed(errClassBC)
 		case it.ClassBC != nil && !it.ClassBC.AbsoluteTime.IsZero() && now.IsZero():
 			return InvalidAbsoluteTime() // nobody here knows when that is

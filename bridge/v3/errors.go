@@ -176,6 +176,13 @@ func NoFreeSlot(within time.Duration, reason string) *Error {
 		attribute("reason", reason), attribute("within", within.String()))
 }
 
+// NoGPSTime says that an item for a device of Class B could not be sent: its ping slots go by
+// GPS time.
+func NoGPSTime() *Error {
+	return newError(ours, "no_gps_time", codeUnavailable,
+		"no gateway that can reach the device has GPS time, by which its ping slots are reckoned")
+}
+
 // NoDownlinkPath says that nobody has said by which gateways a group is to be sent to.
 func NoDownlinkPath() *Error {
 	return newError(networkServer, "no_downlink_path", codeNotFound, "no downlink path available")

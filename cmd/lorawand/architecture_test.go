@@ -66,15 +66,19 @@ var arrows = map[string]string{
 	"bridge/broker/pace":     "",
 	"bridge/broker/sessions": "",
 	"bridge/chirpstack":      "radio bridge/gateway",
-	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session",
+	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway",
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
 	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
-		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc",
+		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
+		"bridge/joins bridge/pushes",
 	"bridge/audit":         "radio",
-	"bridge/classc":        "radio bridge/session bridge/gateway",
+	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc",
+	"bridge/classc":        "radio bridge/session bridge/gateway bridge/event bridge/schedule bridge/v3",
+	"bridge/pushes":        "bridge/session bridge/v3",
+	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
 	"bridge/provision":     "bridge/session bridge/state",
 	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime": "radio bridge bridge/schedule",
@@ -139,7 +143,8 @@ var knows = map[string][]string{
 var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true,
-	"bridge/classc": true, "bridge/v3": true, "bridge/v3/enddevice": true,
+	"bridge/classb": true, "bridge/classc": true, "bridge/joins": true, "bridge/pushes": true,
+	"bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {

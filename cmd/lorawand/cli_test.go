@@ -171,7 +171,7 @@ func TestBadConfiguration(t *testing.T) {
 // All devices of all files are imported, or none.
 func TestImport(t *testing.T) {
 	s := newSite(t, "")
-	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), `"session"`, `"supports_class_b":true,"session"`, 1)
+	one, two := deviceJSON("dev1", "01000001"), strings.Replace(deviceJSON("dev2", "01000002"), "MAC_V1_0_3", "MAC_V9", 1)
 	good := s.write("good.json", one+"\n"+two+"\n")
 	bad := s.write("bad.json", "\n"+deviceJSON("dev3", "01000003")+"\n"+deviceJSON("dev4", "zz")+"\n"+
 		deviceJSON("Dev 5", "01000005"))
@@ -192,7 +192,7 @@ func TestImport(t *testing.T) {
 	}
 	status, out, errOut = s.cli("", "device", "import", good, "--application", "app1")
 	if status != 0 || out != "Imported 2 devices into app1.\n" || !strings.Contains(errOut,
-		good+": line 2: dev2: not served by this version: class B") {
+		good+": line 2: dev2: not served by this version: lorawan_version") {
 		t.Errorf("exit status %d\n%s%s", status, out, errOut)
 	}
 	status, _, errOut = s.cli(one, "device", "import", "-", "--application", "app1")

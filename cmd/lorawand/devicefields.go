@@ -253,6 +253,8 @@ func newDeviceSet() *cobra.Command {
 		"accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
 	cmd.Flags().BoolVar(&args.ResetJoinNonces, "reset-join-nonces", false,
 		"accept used DevNonces again; until the device joins, old join-requests can be replayed")
+	rejoin := cmd.Flags().Uint8("force-rejoin", 0,
+		"ask a device of LoRaWAN 1.1 for new session keys: 0 sets its radio parameters back too, 2 does not")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -268,8 +270,11 @@ func newDeviceSet() *cobra.Command {
 		if args.UpFormatter, args.DownFormatter, err = formatterChanges(cmd, true); err != nil {
 			return err
 		}
+		if cmd.Flags().Changed("force-rejoin") {
+			args.ForceRejoin = rejoin
+		}
 		if len(args.Fields) == 0 && !args.ResetFCnt && !args.ResetJoinNonces && args.UpFormatter == nil &&
-			args.DownFormatter == nil {
+			args.DownFormatter == nil && args.ForceRejoin == nil {
 			return usage(errors.New("nothing to set"))
 		}
 		args.Application, args.Device = id.Application, id.Device

@@ -127,8 +127,11 @@ func (w *world) otaa(i int, o air.DeviceOptions) *air.Device {
 		DevEUI:       radio.EUI64{1, 2, 3, 4, 5, 6, byte(i >> 8), byte(i)}, JoinEUI: radio.EUI64{7}, HasJoinEUI: true,
 		RootKeys: frame.RootKeys{AppKey: frame.Key{1, byte(i >> 8), byte(i)}},
 	}
-	if o.Version >= air.V1_0_4 {
+	switch o.Version {
+	case air.V1_0_4:
 		d.Version = session.V1_0_4
+	case air.V1_1:
+		d.Version, d.RootKeys.NwkKey = session.V1_1, frame.Key{2, byte(i >> 8), byte(i)}
 	}
 	if err := w.devices.Add(d); err != nil {
 		w.Fatal(err)

@@ -24,7 +24,8 @@
 // devices that send at the same time on one channel at one data rate may both be
 // heard, and a gateway hears while it sends. A frame for another device does not
 // keep a device's receiver busy. Devices have no duty cycle. They show MAC commands
-// other than LinkCheckAns and DeviceTimeAns, but do not obey them.
+// other than LinkCheckAns and DeviceTimeAns, but do not obey them; one of LoRaWAN 1.1
+// sends RekeyInd until RekeyConf.
 package air
 
 import (

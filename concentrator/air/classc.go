@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"lorawand/radio/frame"
 )
 
 // windowC is the time in which a device of Class C listens beside RX1. It begins
@@ -16,7 +18,9 @@ const inRX1 = 30 * time.Millisecond
 
 // listens reports whether the device listens at all times. While it joins it has only the
 // windows of that.
-func (v *Device) listens() bool { return v.opts.ClassC && v.active && v.request == nil }
+func (v *Device) listens() bool {
+	return v.opts.ClassC && v.active && (v.request == nil || v.request.Type != frame.Join)
+}
 
 // listen notes what the device receives; nil: nothing any more.
 func (p *reception) listen(to *reception) {

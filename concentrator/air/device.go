@@ -20,10 +20,11 @@ var ErrDevice = errors.New("no such device, or it cannot do that")
 // Version is the LoRaWAN version that a device implements.
 type Version uint8
 
-// Versions differ in the nonces of joins, and in MAX_FCNT_GAP.
+// Versions differ in the nonces of joins, in MAX_FCNT_GAP, and see v11.go.
 const (
 	V1_0_3 Version = iota // and earlier ones: DevNonces are random
 	V1_0_4                // DevNonces and JoinNonces count up
+	V1_1                  // as 1.0.4, with four session keys and rejoin-requests
 )
 
 // maxFCntGap is how many downlinks in a row a device may miss. Later versions
@@ -48,7 +49,7 @@ type DeviceOptions struct {
 	JoinEUI  radio.EUI64 // OTAA
 	DevEUI   radio.EUI64
 	RootKeys frame.RootKeys // with an AppKey the device joins, and DevAddr and Keys are ignored
-	DevNonce uint16         // the next one, with V1_0_4
+	DevNonce uint16         // the next one, from V1_0_4 on
 
 	// The settings of an ABP device. A join-accept changes them.
 	RX1Delay    time.Duration // whole seconds; default that of the band
@@ -68,7 +69,7 @@ type DeviceOptions struct {
 	Silent func(Sent)   // both windows have passed without a frame
 }
 
-// Device is an end device of LoRaWAN 1.0.x, Class A or C. Any goroutine may call its
+// Device is an end device of LoRaWAN 1.0.x or 1.1, Class A or C. Any goroutine may call its
 // methods.
 type Device struct {
 	opts  DeviceOptions
@@ -81,15 +82,23 @@ type Device struct {
 	channels  []region.Channel
 	active    bool // it has a session
 	session   Session
-	lastDown  int64 // FCntDown, -1: none
+	lastDown  int64  // FCntDown, -1: none; with V1_1 NFCntDown
+	lastApp   int64  // with V1_1 AFCntDown, -1: none
+	confDown  uint16 // FCntDown of the last confirmed downlink
+	confUp    uint16 // FCntUp of the last confirmed uplink
 	rx1Delay  time.Duration
 	rx1Offset uint8
 	rx2       region.Window
 	owesACK   bool
 
-	devNonce  uint32             // the next one, with V1_0_4
+	devNonce  uint32             // the next one, from V1_0_4 on
 	joinNonce int64              // the last one, -1: none
-	request   *frame.JoinRequest // the unanswered join-request; nil: none
+	request   *frame.JoinRequest // the unanswered join-request or rejoin-request; nil: none
+	rjCount0  uint32             // the next one
+	rjCount1  uint32             // the next one
+	rekeying  bool               // RekeyInd was not answered yet
+	netID     radio.NetID        // of the join-accept
+	made      *frame.Cipher      // of the session; nil: not yet
 	last      *uplink            // the last uplink, whose windows may still be open
 	always    *reception         // in Class C, that has begun and has not ended; nil: none
 	shut      time.Time          // in Class C: until then it hears nothing
@@ -115,7 +124,7 @@ func (a *Air) Device(o DeviceOptions) (*Device, error) {
 		o.RX2 = o.Plan.BandRX2()
 	}
 	v := &Device{
-		opts: o, air: a, channels: o.Plan.Channels(), lastDown: int64(o.FCntDown) - 1,
+		opts: o, air: a, channels: o.Plan.Channels(), lastDown: int64(o.FCntDown) - 1, lastApp: -1,
 		rx1Delay: o.RX1Delay, rx1Offset: o.RX1DROffset, rx2: o.RX2, devNonce: uint32(o.DevNonce), joinNonce: -1,
 	}
 	if err := v.setDataRate(o.DataRate); err != nil {
@@ -190,9 +199,10 @@ func (v *Device) setDataRate(index uint8) error {
 // Sent is a frame that a device has sent.
 type Sent struct {
 	PHYPayload []byte
-	FCnt       uint32 // of a data frame
-	Join       bool   // it is a join-request
-	DevNonce   uint16 // of the join-request
+	FCnt       uint32         // of a data frame
+	Join       bool           // it is a join-request
+	DevNonce   uint16         // of the join-request
+	Rejoin     frame.JoinType // it is a rejoin-request; frame.Join: it is not
 	Frequency  radio.Frequency
 	DataRate   radio.DataRate
 	Airtime    time.Duration
@@ -234,12 +244,16 @@ func (v *Device) join(nonce uint16) (Sent, error) {
 		return Sent{}, fmt.Errorf("air: %s: %w: no AppKey to join with", v.opts.Name, ErrDevice)
 	}
 	req := frame.JoinRequest{JoinEUI: v.opts.JoinEUI, DevEUI: v.opts.DevEUI, DevNonce: nonce}
-	phy, err := frame.BuildJoinRequest(req, v.opts.RootKeys.AppKey)
+	phy, err := frame.BuildJoinRequest(req, v.joinKey())
 	if err != nil {
 		return Sent{}, fmt.Errorf("air: %s: %w", v.opts.Name, err)
 	}
 	s := Sent{PHYPayload: phy, Join: true, DevNonce: nonce}
-	if err := v.put(&s); err != nil {
+	channel, err := v.channel(true)
+	if err != nil {
+		return Sent{}, err
+	}
+	if err := v.put(&s, channel); err != nil {
 		return Sent{}, err
 	}
 	v.devNonce = max(v.devNonce, uint32(nonce)+1)
@@ -267,13 +281,22 @@ func (v *Device) Send(d frame.Data) (Sent, error) {
 	}
 	d.DevAddr = v.session.DevAddr
 	d.ACK = d.ACK || v.owesACK
-	phy, err := frame.BuildUplink(d, v.session.FCntUp, v.session.Keys)
+	v.rekeys(&d)
+	channel, err := v.channel(false)
+	if err != nil {
+		return Sent{}, err
+	}
+	phy, err := v.cipher().BuildUplink(d, v.session.FCntUp, v.context(&d, channel.Frequency))
 	if err != nil {
 		return Sent{}, fmt.Errorf("air: %s: %w", v.opts.Name, err)
 	}
 	s := Sent{PHYPayload: phy, FCnt: v.session.FCntUp}
-	if err := v.put(&s); err != nil {
+	if err := v.put(&s, channel); err != nil {
 		return Sent{}, err
+	}
+	v.goesOn()
+	if d.Confirmed() {
+		v.confUp = uint16(v.session.FCntUp)
 	}
 	v.session.FCntUp++
 	v.owesACK = false
@@ -285,7 +308,14 @@ func (v *Device) Send(d frame.Data) (Sent, error) {
 func (v *Device) Resend(s Sent) (Sent, error) {
 	v.air.mu.Lock()
 	defer v.air.mu.Unlock()
-	if err := v.put(&s); err != nil {
+	channel, err := v.channel(s.Join || s.Rejoin == frame.Rejoin1)
+	if err != nil {
+		return Sent{}, err
+	}
+	if v.is11() && !s.Join && s.Rejoin == frame.Join { // the MIC covers the channel
+		channel.Frequency = s.Frequency
+	}
+	if err := v.put(&s, channel); err != nil {
 		return Sent{}, err
 	}
 	return s, nil
@@ -297,8 +327,8 @@ const (
 	micSize  = 4
 )
 
-// put sends a frame and completes s. The caller holds the lock.
-func (v *Device) put(s *Sent) error {
+// put sends a frame on a channel, and completes s. The caller holds the lock.
+func (v *Device) put(s *Sent, channel region.Channel) error {
 	longest, err := v.opts.Plan.MaxMACPayload(v.dataRate)
 	if err != nil {
 		return fmt.Errorf("air: %s: %w: %w", v.opts.Name, ErrDevice, err)
@@ -306,10 +336,6 @@ func (v *Device) put(s *Sent) error {
 	if size := len(s.PHYPayload) - mhdrSize - micSize; size > longest {
 		return fmt.Errorf("air: %s: %w: MACPayload of %d bytes, at most %d at data rate %d", v.opts.Name, ErrDevice, size,
 			longest, v.dataRate)
-	}
-	channel, err := v.channel(s.Join)
-	if err != nil {
-		return err
 	}
 	s.Frequency = channel.Frequency
 	if s.DataRate, err = v.opts.Plan.DataRate(v.dataRate); err != nil {

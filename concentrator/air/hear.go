@@ -152,42 +152,43 @@ func (v *Device) read(t *transmission, h *Heard) (reason string) {
 	if reason != "" {
 		return reason
 	}
-	v.lastDown = int64(fCnt)
-	v.owesACK = v.owesACK || d.Confirmed()
-	key := v.session.Keys.AppSKey
-	if d.FPort == 0 {
-		key = v.session.Keys.NwkSEncKey
+	*v.lastOf(d) = int64(fCnt)
+	if d.Confirmed() {
+		v.owesACK, v.confDown = true, uint16(fCnt)
 	}
-	d.FRMPayload = d.Decrypt(key, fCnt)
+	c := v.cipher()
+	d.FOpts = c.AppendFOpts(nil, d, fCnt)
+	d.FRMPayload = c.AppendFRMPayload(nil, d, fCnt)
 	h.Data, h.FCnt = d, fCnt
 	commands := d.FOpts
 	if d.HasFPort && d.FPort == 0 {
 		commands = d.FRMPayload
 	}
 	h.Answers = parseAnswers(commands)
+	v.rekeyed(&h.Answers)
 	return ""
 }
 
 // counter returns the full frame counter of a downlink if the MIC fits the device's
 // session. known says that it fits; reason is why the frame is not accepted.
 func (v *Device) counter(d *frame.Data) (fCnt uint32, known bool, reason string) {
-	key := v.session.Keys.SNwkSIntKey
-	if v.lastDown < math.MaxUint32 {
-		next, ok := frame.NextFCnt(uint32(v.lastDown+1), d.FCnt)
-		if ok && d.CheckDownlinkMIC(key, next) {
-			if gap := int64(next) - v.lastDown; gap > maxFCntGap && v.opts.Version < V1_0_4 {
-				return next, true, fmt.Sprintf("FCntDown %d is %d above %d, at most %d", next, gap, v.lastDown, maxFCntGap)
+	c, last, ctx := v.cipher(), *v.lastOf(d), frame.Context{ConfFCnt: v.confUp}
+	if last < math.MaxUint32 {
+		next, ok := frame.NextFCnt(uint32(last+1), d.FCnt)
+		if ok && c.CheckDownlinkMIC(d, next, ctx) {
+			if gap := int64(next) - last; gap > maxFCntGap && v.opts.Version < V1_0_4 {
+				return next, true, fmt.Sprintf("FCntDown %d is %d above %d, at most %d", next, gap, last, maxFCntGap)
 			}
 			return next, true, ""
 		}
 	}
 	const turn = 1 << 16
-	before := v.lastDown&^(turn-1) | int64(d.FCnt)
-	if before > v.lastDown {
+	before := last&^(turn-1) | int64(d.FCnt)
+	if before > last {
 		before -= turn
 	}
-	if v.lastDown >= 0 && before >= 0 && d.CheckDownlinkMIC(key, uint32(before)) {
-		return uint32(before), true, fmt.Sprintf("FCntDown %d not above %d", before, v.lastDown)
+	if last >= 0 && before >= 0 && c.CheckDownlinkMIC(d, uint32(before), ctx) {
+		return uint32(before), true, fmt.Sprintf("FCntDown %d not above %d", before, last)
 	}
 	return 0, false, "wrong MIC"
 }
@@ -213,17 +214,10 @@ func (v *Device) readJoinAccept(phy []byte, h *Heard) (reason string) {
 	if err != nil {
 		return err.Error()
 	}
-	if v.active {
-		v.air.forget(v, v.session.DevAddr)
+	if v.request.Type != frame.Rejoin2 {
+		v.channels = channels
 	}
-	v.active, v.session, v.lastDown, v.owesACK = true, Session{DevAddr: accept.DevAddr, Keys: keys}, -1, false
-	v.air.byAddr[accept.DevAddr] = append(v.air.byAddr[accept.DevAddr], v)
-	v.air.joined(v)
-	v.request, v.joinNonce = nil, int64(accept.JoinNonce)
-	v.rx1Delay = time.Duration(max(accept.RXDelay, 1)) * time.Second
-	v.rx1Offset = accept.RX1DROffset
-	v.rx2 = region.Window{Frequency: v.opts.Plan.BandRX2().Frequency, DataRate: accept.RX2DataRate}
-	v.channels = channels
+	v.begins(accept, keys)
 	h.JoinAccept = accept
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/frame"
 	"lorawand/radio/region"
 )
 
@@ -32,12 +33,15 @@ type uplink struct {
 }
 
 // windows returns the receive windows after an uplink. A join-request is answered
-// with the settings of the band. The caller holds the lock.
+// with the settings of the band, a rejoin-request as late. The caller holds the lock.
 func (v *Device) windows(s *Sent) (rx1, rx2 Window, err error) {
 	p := v.opts.Plan
 	delay, offset, second := v.rx1Delay, v.rx1Offset, v.rx2
 	if s.Join {
 		delay, offset, second = p.Delays().JoinAccept1, 0, p.BandRX2()
+	}
+	if s.Rejoin != frame.Join {
+		delay = p.Delays().JoinAccept1
 	}
 	first, err := p.RX1(s.Frequency, v.dataRate, offset)
 	if err != nil {

@@ -374,6 +374,19 @@ func TestForwarder(t *testing.T) {
 		t.Errorf("ack %+v", a)
 	}
 	b.sink.mu.Unlock()
+	byGPS := radio.Downlink{
+		ID: 10, Gateway: euiA, PHYPayload: []byte("down"), Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000),
+		GPS: radio.GPSTime(time.Second),
+	}
+	if err := b.d.Transmit(byGPS); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("TX_ACK", func() bool { _, n := b.sink.count(); return n == 2 })
+	b.sink.mu.Lock()
+	if a := b.sink.acks[1]; a.Result != radio.TxGPSUnlocked || a.ID != 10 {
+		t.Errorf("ack %+v of a forwarder without GPS", a)
+	}
+	b.sink.mu.Unlock()
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)

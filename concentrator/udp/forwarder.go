@@ -168,7 +168,10 @@ func (f *Forwarder) datagram(b []byte) {
 	}
 	d.Gateway = f.opts.EUI
 	result := radio.TxFreq
-	if f.opts.Transmit != nil {
+	switch {
+	case d.GPS != 0:
+		result = radio.TxGPSUnlocked // it has no receiver
+	case f.opts.Transmit != nil:
 		result = f.opts.Transmit(d)
 	}
 	f.mu.Lock()

@@ -29,6 +29,7 @@ const (
 //
 // Source: LoRaWAN 1.0.3, 6.2.4, and 1.1, 6.2.2.
 type JoinRequest struct {
+	Type     JoinType // Join, or that of the rejoin-request that it stands for: see RejoinRequest.Request
 	JoinEUI  radio.EUI64
 	DevEUI   radio.EUI64
 	DevNonce uint16
@@ -124,8 +125,9 @@ func (a *JoinAccept) check() error {
 
 // BuildJoinAccept makes the PHYPayload that answers req, as the join server does.
 // With OptNeg the MIC is made with JSIntKey and covers the request, and NwkKey
-// encrypts; without it AppKey does both. A device of LoRaWAN 1.1 that is to fall
-// back to 1.0.x uses its NwkKey as AppKey: the caller sets it so.
+// encrypts, or JSEncKey where req is a rejoin-request; without it AppKey does both. A
+// device of LoRaWAN 1.1 that is to fall back to 1.0.x uses its NwkKey as AppKey: the caller
+// sets it so.
 //
 // It returns ErrFrame for an impossible join-accept, and ErrKey if a root key is
 // missing.
@@ -138,16 +140,19 @@ func BuildJoinAccept(a JoinAccept, root RootKeys, req *JoinRequest) ([]byte, err
 	if err := root.check(a.OptNeg); err != nil {
 		return nil, err
 	}
+	if err := req.checkAnswer(&a); err != nil {
+		return nil, err
+	}
 	p := lorawan.PHYPayload{
 		MHDR:       lorawan.MHDR{MType: lorawan.JoinAccept, Major: lorawan.LoRaWANR1},
 		MACPayload: a.payload(),
 	}
 	micKey, encKey := root.AppKey, root.AppKey
 	if a.OptNeg {
-		micKey, encKey = jsIntKey(root.NwkKey, req.DevEUI), root.NwkKey
+		micKey, encKey = JSIntKey(root.NwkKey, req.DevEUI), req.encryptedWith(root.NwkKey)
 	}
-	err := p.SetDownlinkJoinMIC(lorawan.JoinRequestType, lorawan.EUI64(req.JoinEUI), lorawan.DevNonce(req.DevNonce),
-		lorawan.AES128Key(micKey))
+	err := p.SetDownlinkJoinMIC(lorawan.JoinType(req.Type.number()), lorawan.EUI64(req.JoinEUI),
+		lorawan.DevNonce(req.DevNonce), lorawan.AES128Key(micKey))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFrame, err)
 	}
@@ -159,6 +164,23 @@ func BuildJoinAccept(a JoinAccept, root RootKeys, req *JoinRequest) ([]byte, err
 		return nil, fmt.Errorf("%w: %w", ErrFrame, err)
 	}
 	return out, nil
+}
+
+// encryptedWith returns the key that encrypts the answer to the request, in LoRaWAN 1.1.
+func (r *JoinRequest) encryptedWith(nwkKey Key) Key {
+	if r.Type == Join {
+		return nwkKey
+	}
+	return jsEncKey(nwkKey, r.DevEUI)
+}
+
+// checkAnswer returns ErrFrame for a join-accept of LoRaWAN 1.0.x that answers a
+// rejoin-request: these came with 1.1.
+func (r *JoinRequest) checkAnswer(a *JoinAccept) error {
+	if r.Type != Join && !a.OptNeg {
+		return fmt.Errorf("%w: a join-accept of LoRaWAN 1.0.x for a %v", ErrFrame, r.Type)
+	}
+	return nil
 }
 
 // payload returns the library's form of the fields. The CFList stays as bytes,
@@ -202,7 +224,7 @@ func ParseJoinAccept(phy []byte, root RootKeys, req *JoinRequest) (*JoinAccept, 
 	for _, v := range []struct {
 		key    Key
 		optNeg bool
-	}{{root.NwkKey, true}, {root.AppKey, false}} {
+	}{{req.encryptedWith(root.NwkKey), true}, {root.AppKey, false}} {
 		a := decryptJoinAccept(phy[1:], v.key)
 		if a.OptNeg != v.optNeg {
 			continue

@@ -89,11 +89,12 @@ const (
 	deriveAppSKey     = 0x02
 	deriveSNwkSIntKey = 0x03
 	deriveNwkSEncKey  = 0x04
+	deriveJSEncKey    = 0x05
 	deriveJSIntKey    = 0x06
 )
 
 // DeriveSessionKeys returns the keys of the session that begins with the
-// join-accept a in answer to req. With OptNeg they are the four keys of LoRaWAN
+// join-accept a in answer to req, which may stand for a rejoin-request. With OptNeg they are the four keys of LoRaWAN
 // 1.1, without it the two keys of 1.0.x, both derived from AppKey.
 //
 // It returns ErrFrame for an impossible join-accept, and ErrKey if a root key is
@@ -103,6 +104,9 @@ func DeriveSessionKeys(a JoinAccept, root RootKeys, req *JoinRequest) (SessionKe
 		return SessionKeys{}, err
 	}
 	if err := root.check(a.OptNeg); err != nil {
+		return SessionKeys{}, err
+	}
+	if err := req.checkAnswer(&a); err != nil {
 		return SessionKeys{}, err
 	}
 	var b [aes.BlockSize]byte
@@ -126,11 +130,17 @@ func DeriveSessionKeys(a JoinAccept, root RootKeys, req *JoinRequest) (SessionKe
 	}, nil
 }
 
-// jsIntKey returns the key for the MIC of a LoRaWAN 1.1 join-accept.
-func jsIntKey(nwkKey Key, devEUI radio.EUI64) Key {
+// JSIntKey returns the key for the MIC of a LoRaWAN 1.1 join-accept, and of a
+// rejoin-request of type 1.
+func JSIntKey(nwkKey Key, devEUI radio.EUI64) Key { return ofDevEUI(nwkKey, deriveJSIntKey, devEUI) }
+
+// jsEncKey returns the key that encrypts the answer to a rejoin-request.
+func jsEncKey(nwkKey Key, devEUI radio.EUI64) Key { return ofDevEUI(nwkKey, deriveJSEncKey, devEUI) }
+
+func ofDevEUI(nwkKey Key, first byte, devEUI radio.EUI64) Key {
 	var b [aes.BlockSize]byte
 	copyReversed(b[1:], devEUI[:])
-	return derive(nwkKey, deriveJSIntKey, b)
+	return derive(nwkKey, first, b)
 }
 
 // derive encrypts a block that begins with first.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	"lorawand/radio"
 )
@@ -15,13 +16,16 @@ import (
 // fskDeviation is the frequency deviation of LoRaWAN's FSK in Hz (RP002-1.0.4, 2.4.2).
 const fskDeviation = 25_000
 
-// AppendTx appends the body of a PULL_RESP. Forwarders accept only whole dBm, so
+// AppendTx appends the body of a PULL_RESP; with GPS it says tmms and no tmst. Forwarders accept only whole dBm, so
 // the power is rounded down. RF chain 0 is the one that sends.
 func AppendTx(dst []byte, d *radio.Downlink) []byte {
 	dst = append(dst, `{"txpk":{`...)
-	if d.Immediate {
+	switch {
+	case d.Immediate:
 		dst = append(dst, `"imme":true`...)
-	} else {
+	case d.GPS != 0:
+		dst = appendInt(dst, `"imme":false,"tmms":`, int64(d.GPS)/int64(time.Millisecond))
+	default:
 		dst = appendInt(dst, `"imme":false,"tmst":`, int64(d.Time.Counter()))
 	}
 	dst = d.Frequency.AppendMHz(append(dst, `,"freq":`...))
@@ -73,6 +77,7 @@ type txpkJSON struct {
 	TXPK *struct {
 		Imme bool    `json:"imme"`
 		Tmst *uint32 `json:"tmst"`
+		Tmms *uint64 `json:"tmms"` // ms of GPS time
 		Freq fixed6  `json:"freq"`
 		Ant  uint8   `json:"ant"`
 		Powe fixed2  `json:"powe"`
@@ -151,7 +156,7 @@ func dataRate(modu string, d datr, codr string) (radio.DataRate, radio.CodingRat
 var errNumber = errors.New("not a number, or out of range")
 
 // ParseTx reads the body of a PULL_RESP, as a forwarder does. Time is the 32-bit
-// counter. Uplink is true for a frame with plain polarity or a CRC, because end
+// counter; GPS is there only without one. Uplink is true for a frame with plain polarity or a CRC, because end
 // devices hear neither. It returns ErrPacket for a frame that no forwarder can
 // send.
 func ParseTx(body []byte) (radio.Downlink, error) {
@@ -163,8 +168,11 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	if p == nil {
 		return radio.Downlink{}, fmt.Errorf("%w: no txpk", ErrPacket)
 	}
-	if p.Tmst == nil && !p.Imme {
-		return radio.Downlink{}, fmt.Errorf("%w: txpk with neither imme nor tmst", ErrPacket)
+	if p.Tmst == nil && p.Tmms == nil && !p.Imme {
+		return radio.Downlink{}, fmt.Errorf("%w: txpk with none of imme, tmst and tmms", ErrPacket)
+	}
+	if p.Tmms != nil && *p.Tmms > math.MaxInt64/uint64(time.Millisecond) {
+		return radio.Downlink{}, fmt.Errorf("%w: txpk with tmms of %d ms", ErrPacket, *p.Tmms)
 	}
 	if p.Freq <= 0 || p.Freq > math.MaxUint32 {
 		return radio.Downlink{}, fmt.Errorf("%w: txpk with freq of %d Hz", ErrPacket, int64(p.Freq))
@@ -184,8 +192,11 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 		Antenna: p.Ant, PHYPayload: phy, Frequency: radio.Frequency(p.Freq), DataRate: dr, CodingRate: cr,
 		Power: decibel(int64(p.Powe)), Immediate: p.Imme, Uplink: !p.IPol || !p.NCRC,
 	}
-	if p.Tmst != nil {
+	switch {
+	case p.Tmst != nil:
 		d.Time = radio.ConcentratorTime(*p.Tmst)
+	case p.Tmms != nil && !p.Imme:
+		d.GPS = radio.GPSTime(*p.Tmms) * radio.GPSTime(time.Millisecond)
 	}
 	return d, nil
 }

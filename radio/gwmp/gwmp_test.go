@@ -231,6 +231,13 @@ func TestTxRoundTrip(t *testing.T) {
 			},
 			`{"txpk":{"imme":false,"tmst":5,"freq":868.8,"rfch":0,"powe":14,"modu":"FSK","datr":50000,"fdev":25000,"size":1,"data":"AQ=="}}`,
 		},
+		"by GPS time": { // as The Things Stack 3.32.1 sends into a ping slot
+			radio.Downlink{
+				PHYPayload: []byte{1, 2}, Frequency: 869_525_000, DataRate: radio.LoRaDataRate(9, 125_000),
+				CodingRate: radio.CodingRate45, Power: 2700, GPS: radio.GPSTime(1_479_919_234_360 * time.Millisecond),
+			},
+			`{"txpk":{"imme":false,"tmms":1479919234360,"freq":869.525,"rfch":0,"powe":27,"modu":"LORA","datr":"SF9BW125","codr":"4/5","ipol":true,"size":2,"ncrc":true,"data":"AQI="}}`,
+		},
 		"at once": {
 			radio.Downlink{
 				PHYPayload: []byte{1}, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
@@ -276,15 +283,32 @@ func TestParseTxRefuses(t *testing.T) {
 	}
 	for name, body := range map[string]string{
 		"nothing": "", "no txpk": `{}`, "not JSON": `{`,
-		"no time": strings.Replace(good, `"tmst":5,`, ``, 1),
-		"freq":    strings.Replace(good, `868.1`, `0`, 1),
-		"datr":    strings.Replace(good, `SF9BW125`, `SF9`, 1),
-		"codr":    strings.Replace(good, `4/5`, `5/4`, 1),
-		"no data": strings.Replace(good, `AQI=`, ``, 1),
-		"base64":  strings.Replace(good, `AQI=`, `!`, 1),
+		"no time":        strings.Replace(good, `"tmst":5,`, ``, 1),
+		"tmms":           strings.Replace(good, `"tmst":5,`, `"tmms":9223372036855,`, 1),
+		"tmms, negative": strings.Replace(good, `"tmst":5,`, `"tmms":-1,`, 1),
+		"freq":           strings.Replace(good, `868.1`, `0`, 1),
+		"datr":           strings.Replace(good, `SF9BW125`, `SF9`, 1),
+		"codr":           strings.Replace(good, `4/5`, `5/4`, 1),
+		"no data":        strings.Replace(good, `AQI=`, ``, 1),
+		"base64":         strings.Replace(good, `AQI=`, `!`, 1),
 	} {
 		if d, err := ParseTx([]byte(body)); !errors.Is(err, ErrPacket) {
 			t.Errorf("%s: %+v, %v; want ErrPacket", name, d, err)
+		}
+	}
+}
+
+// A counter, or at once, goes before GPS time, as in the forwarders.
+func TestParseTxTimes(t *testing.T) {
+	const rest = `"freq":868.1,"powe":14,"modu":"LORA","datr":"SF9BW125","codr":"4/5","ipol":true,"data":"AQI="}}`
+	for times, want := range map[string]radio.Downlink{
+		`"tmst":5,"tmms":7,`:    {Time: 5},
+		`"imme":true,"tmms":7,`: {Immediate: true},
+		`"tmms":7,`:             {GPS: radio.GPSTime(7 * time.Millisecond)},
+	} {
+		d, err := ParseTx([]byte(`{"txpk":{` + times + rest))
+		if err != nil || d.Time != want.Time || d.GPS != want.GPS || d.Immediate != want.Immediate {
+			t.Errorf("%s: %+v, %v", times, d, err)
 		}
 	}
 }

@@ -49,14 +49,14 @@ func Core(e *Exposition, s *bridge.Stats) {
 }
 
 func downlinkMetrics(e *Exposition, s *bridge.Stats) {
-	windows := [...]string{"rx1", "rx2"}
-	e.Family("lorawand_downlinks_sent_total", "counter", "Downlinks that went out, by receive window.")
-	for i, window := range windows {
+	e.Family("lorawand_downlinks_sent_total", "counter",
+		"Downlinks that went out, by receive window; rxc is Class C, ping Class B.")
+	for i, window := range event.Windows {
 		e.Sample("lorawand_downlinks_sent_total", float64(s.Sent[i]), "window", window)
 	}
 	const refused = "lorawand_downlinks_refused_total"
 	e.Family(refused, "counter", "Downlinks that a gateway has refused, by receive window and its answer.")
-	for i, window := range windows {
+	for i, window := range event.Windows {
 		for r := radio.TxTooLate; r <= radio.TxNoPath; r++ {
 			if r != radio.TxNoAck { // no refusal
 				e.Sample(refused, float64(s.Refused[i][r]), "window", window, "reason", strings.ToLower(r.String()))

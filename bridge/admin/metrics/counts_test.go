@@ -32,6 +32,12 @@ func TestCoreMetrics(t *testing.T) {
 		},
 		{`lorawand_downlinks_sent_total{window="rx1"}`, func(s *bridge.Stats) { s.Sent[0] = 9 }},
 		{`lorawand_downlinks_sent_total{window="rx2"}`, func(s *bridge.Stats) { s.Sent[1] = 9 }},
+		{`lorawand_downlinks_sent_total{window="rxc"}`, func(s *bridge.Stats) { s.Sent[2] = 9 }},
+		{`lorawand_downlinks_sent_total{window="ping"}`, func(s *bridge.Stats) { s.Sent[3] = 9 }},
+		{
+			`lorawand_downlinks_refused_total{window="rxc",reason="no_path"}`,
+			func(s *bridge.Stats) { s.Refused[2][radio.TxNoPath] = 9 },
+		},
 		{
 			`lorawand_downlinks_refused_total{window="rx1",reason="too_late"}`,
 			func(s *bridge.Stats) { s.Refused[0][radio.TxTooLate] = 9 },

@@ -154,3 +154,10 @@ func (h *History) Lost() (lost, of uint32) {
 	of = h.fCnts[len(h.fCnts)-1] - h.fCnts[0] + 1
 	return of - uint32(len(h.fCnts)), of
 }
+
+// Likely reports whether a gateway is likely to hear the device: it has done so lately, or
+// nobody knows, as the device is new.
+func (h *History) Likely(gateway radio.EUI64) bool {
+	_, heard := h.Path(gateway)
+	return heard || h.New()
+}

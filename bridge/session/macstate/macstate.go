@@ -10,6 +10,8 @@ package macstate
 import (
 	"slices"
 	"time"
+
+	"lorawand/radio"
 )
 
 const (
@@ -88,7 +90,32 @@ type State struct {
 	Rejoin     uint8     `json:",omitempty"` // the RejoinParamSetupReq that the device has taken
 	RejoinTold bool      `json:",omitempty"`
 	ClassC     bool      `json:",omitempty"` // the device has said that it is in Class C
+	ClassB     bool      `json:",omitempty"` // the device's last uplink says that it is in Class B
+	Ping       *Ping     `json:",omitempty"` // nil: the device has not said when it has ping slots
+
+	NextRJCount0 uint32 `json:",omitempty"` // the smallest that a rejoin-request of type 0 or 2 may have
 }
+
+// Ping is what a device has told of its ping slots, and has been told. What it points to never
+// changes.
+type Ping struct {
+	Periodicity uint8           `json:",omitempty"` // a ping slot each 2^n s, n 0 to 7
+	Known       bool            `json:",omitempty"` // Periodicity was told
+	Frequency   radio.Frequency `json:",omitempty"` // 0: that of the band
+	DataRate    *uint8          `json:",omitempty"` // index; nil: that of the band
+	Beacon      radio.Frequency `json:",omitempty"` // 0: that of the band
+}
+
+// Pings returns what is known of the ping slots.
+func (s *State) Pings() Ping {
+	if s == nil || s.Ping == nil {
+		return Ping{}
+	}
+	return *s.Ping
+}
+
+// WithPing returns a copy with other ping slots.
+func (s *State) WithPing(p Ping) *State { return s.With(func(n *State) { n.Ping = &p }) }
 
 // clone returns a copy to be changed. A nil State is an empty one.
 func (s *State) clone() *State {

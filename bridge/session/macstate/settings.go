@@ -21,6 +21,11 @@ type Settings struct {
 	StatusTime  *time.Duration `json:",omitempty"`
 
 	ClassCTimeout *time.Duration `json:",omitempty"` // to acknowledge a downlink in Class C; default 5 min
+	ClassBTimeout *time.Duration `json:",omitempty"` // the same in Class B; default 10 min
+
+	PingFrequency *radio.Frequency `json:",omitempty"` // of ping slots; 0: that of the band
+	PingDataRate  *uint8           `json:",omitempty"` // index, of ping slots
+	Beacon        *radio.Frequency `json:",omitempty"` // 0: that of the band
 
 	ADR ADR `json:",omitzero"`
 }

@@ -27,6 +27,10 @@ type Wish struct {
 	ADRAckDelay   *uint8           `json:",omitempty"` // as in Settings
 	RejoinTime    *uint8           `json:",omitempty"` // a rejoin-request each 2^(n+10) s, n 0 to 15
 	RejoinCount   *uint8           `json:",omitempty"` // and each 2^(n+4) frames, n 0 to 15
+	PingFrequency *radio.Frequency `json:",omitempty"` // of ping slots; 0: that of the band
+	PingDataRate  *uint8           `json:",omitempty"` // index, of ping slots
+	Beacon        *radio.Frequency `json:",omitempty"` // 0: that of the band
+	ForceRejoin   *uint8           `json:",omitempty"` // a rejoin-request of this type now: 0 or 2
 	Channels      []Channel        `json:",omitempty"` // by their numbers
 }
 
@@ -48,6 +52,10 @@ func (w *Wish) Over(under Wish) Wish {
 	or(&out.ADRAckDelay, under.ADRAckDelay)
 	or(&out.RejoinTime, under.RejoinTime)
 	or(&out.RejoinCount, under.RejoinCount)
+	or(&out.PingFrequency, under.PingFrequency)
+	or(&out.PingDataRate, under.PingDataRate)
+	or(&out.Beacon, under.Beacon)
+	or(&out.ForceRejoin, under.ForceRejoin)
 	if len(out.Channels) == 0 {
 		out.Channels = under.Channels
 	}

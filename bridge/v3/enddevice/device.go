@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
 
@@ -36,6 +37,8 @@ type deviceJSON struct {
 	UsedDevNonces []number        `json:"used_dev_nonces,omitempty"`
 	LastDevNonce  number          `json:"last_dev_nonce,omitzero"`
 	LastJoinNonce number          `json:"last_join_nonce,omitzero"`
+	LastRJCount0  number          `json:"last_rj_count_0,omitzero"` // of the session
+	LastRJCount1  number          `json:"last_rj_count_1,omitzero"`
 	Formatters    *formattersJSON `json:"formatters,omitempty"`
 	Multicast     yes             `json:"multicast,omitempty"`
 	SkipCrypto    wrappedBool     `json:"skip_payload_crypto_override,omitzero"`
@@ -259,6 +262,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 			d.Session.Parameters = m.Current.parameters(&r)
 			d.Session.MAC = m.state(&r, &j.statusJSON)
 		}
+		j.rejoins(&r, d.Session)
 	}
 	if r.err != nil {
 		return nil, nil, r.err
@@ -326,6 +330,17 @@ func (j *deviceJSON) nonces(r *reader, d *session.Device) {
 	}
 	d.LastDevNonce = uint16(r.number("last_dev_nonce", j.LastDevNonce, math.MaxUint16))
 	d.LastJoinNonce = uint32(r.number("last_join_nonce", j.LastJoinNonce, 1<<24-1))
+	if n := j.LastRJCount1; n.set {
+		d.NextRJCount1 = uint32(r.number("last_rj_count_1", n, math.MaxUint16)) + 1
+	}
+}
+
+// rejoins reads what rejoin-requests in the session have used.
+func (j *deviceJSON) rejoins(r *reader, s *session.Session) {
+	if n := j.LastRJCount0; n.set {
+		next := uint32(r.number("last_rj_count_0", n, math.MaxUint16)) + 1
+		s.MAC = s.MAC.With(func(m *macstate.State) { m.NextRJCount0 = next })
+	}
 }
 
 func (j *settingsJSON) settings(r *reader) session.Settings {

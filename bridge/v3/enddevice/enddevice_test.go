@@ -175,7 +175,8 @@ func TestLenient(t *testing.T) {
 
 func TestUnservedIsKept(t *testing.T) {
 	for _, text := range []string{
-		change("MAC_V1_0_3", "MAC_V9"), change("EU_863_870", "ISM_2400_3CH_DRAFT2"), change(`"session"`, `"supports_class_b":true,"session"`),
+		change("MAC_V1_0_3", "MAC_V9"), change("EU_863_870", "ISM_2400_3CH_DRAFT2"),
+		change(`"session"`, `"supports_class_b":true,"multicast":true,"session"`),
 	} {
 		entries, err := Parse([]byte(text), opts)
 		if err != nil || len(entries) != 1 || len(entries[0].Warnings) != 1 ||

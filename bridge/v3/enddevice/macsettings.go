@@ -21,6 +21,10 @@ type macSettingsJSON struct {
 	StatusCount  number               `json:"status_count_periodicity,omitzero"`
 	StatusTime   span                 `json:"status_time_periodicity,omitzero"`
 	ClassCTime   span                 `json:"class_c_timeout,omitzero"`
+	ClassBTime   span                 `json:"class_b_timeout,omitzero"`
+	PingSlot     bigNumber            `json:"desired_ping_slot_frequency,omitzero"`
+	PingSlotRate number               `json:"desired_ping_slot_data_rate_index,omitzero"`
+	Beacon       bigNumber            `json:"desired_beacon_frequency,omitzero"`
 	ADR          *adrJSON             `json:"adr,omitempty"`
 	UseADR       wrappedBool          `json:"use_adr,omitzero"`
 	ADRMargin    *float64             `json:"adr_margin,omitempty"` // dB
@@ -97,6 +101,18 @@ func (j *macSettingsJSON) settings(r *reader) macstate.Settings {
 	if j.ClassCTime.set {
 		s.ClassCTimeout = &j.ClassCTime.v
 	}
+	if j.ClassBTime.set {
+		s.ClassBTimeout = &j.ClassBTime.v
+	}
+	if j.PingSlot.set {
+		f := r.frequency(in+"desired_ping_slot_frequency", j.PingSlot)
+		s.PingFrequency = &f
+	}
+	s.PingDataRate = r.small(in+"desired_ping_slot_data_rate_index", j.PingSlotRate, 15)
+	if j.Beacon.set {
+		f := r.frequency(in+"desired_beacon_frequency", j.Beacon)
+		s.Beacon = &f
+	}
 	s.ADR = j.adr(r)
 	return s
 }
@@ -144,7 +160,16 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 	m := &s.MAC
 	j := macSettingsJSON{
 		MaxDutyCycle: wordOf[dutyCycleNames](m.MaxDutyCycle), ADRAckLimit: wordOf[ackLimitNames](m.ADRAckLimit),
-		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay),
+		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay), PingSlotRate: optional(m.PingDataRate),
+	}
+	if m.ClassBTimeout != nil {
+		j.ClassBTime = span{*m.ClassBTimeout, true}
+	}
+	if m.PingFrequency != nil {
+		j.PingSlot = bigNumber{number{uint64(*m.PingFrequency), true}}
+	}
+	if m.Beacon != nil {
+		j.Beacon = bigNumber{number{uint64(*m.Beacon), true}}
 	}
 	if m.RX2Frequency != nil {
 		j.DesiredRX2 = bigNumber{number{uint64(*m.RX2Frequency), true}}

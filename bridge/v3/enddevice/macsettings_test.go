@@ -33,6 +33,8 @@ func TestMACSettings(t *testing.T) {
 		{"no status", `{"status_count_periodicity":0,"status_time_periodicity":"0s"}`, ``},
 		{"wishes", `{"desired_rx2_frequency":"869525000","desired_max_duty_cycle":"DUTY_CYCLE_1024","desired_max_eirp":10,` +
 			`"desired_adr_ack_limit_exponent":"ADR_ACK_LIMIT_128","desired_adr_ack_delay_exponent":"ADR_ACK_DELAY_64"}`, ``},
+		{"Class B", `{"class_b_timeout":"60s","desired_ping_slot_frequency":"868500000",` +
+			`"desired_ping_slot_data_rate_index":2,"desired_beacon_frequency":"0"}`, ``},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var j settingsJSON

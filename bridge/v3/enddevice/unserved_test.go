@@ -20,7 +20,7 @@ func TestUnserved(t *testing.T) {
 			t.Errorf("%s: %q, want %q in it", plan, got, want)
 		}
 	}
-	d := &session.Device{Version: session.V1_0_3, Plan: "EU_863_870", ClassB: true}
+	d := &session.Device{Version: session.V1_0_3, Plan: "EU_863_870", ClassB: true, Multicast: true}
 	if Unserved(d) != d.Unserved().Error() {
 		t.Errorf("%q", Unserved(d))
 	}

@@ -36,7 +36,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		LoRaWANVersion: enum[macVersionNames](versionName(d)), PHYVersion: enum[phyVersionNames](d.PHYVersionName()),
 		SupportsJoin: supportsJoin(d), ResetsJoin: yes(d.Settings.ResetsJoinNonce), MACSettings: settingsOf(&d.Settings),
 		statusJSON:   statusOf(d.Session),
-		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce),
+		LastDevNonce: some(d.LastDevNonce), LastJoinNonce: some(d.LastJoinNonce), LastRJCount1: lastOf(d.NextRJCount1),
 		Multicast: yes(d.Multicast), SkipCrypto: wrappedBool{d.SkipCrypto, d.SkipCrypto},
 		Formatters: formattersOf(&d.Formatters),
 	}
@@ -65,11 +65,22 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		j.IDs.DevAddr = s.DevAddr.String()
 		j.Session = sessionOf(s, f)
 		j.MACState = macStateOf(d, s)
+		if s.MAC != nil {
+			j.LastRJCount0 = lastOf(s.MAC.NextRJCount0)
+		}
 		if f.Keys {
 			j.MACState = withLastSent(j.MACState, d)
 		}
 	}
 	return j
+}
+
+// lastOf returns the number before the next one, if there was one.
+func lastOf(next uint32) number {
+	if next == 0 {
+		return number{}
+	}
+	return number{uint64(next) - 1, true}
 }
 
 // supportsJoin is written where it is true, as The Things Stack does, and where the

@@ -1,0 +1,80 @@
+// Package classb has what is to be known to send to a device of Class B: whether it is in it,
+// and when and where it listens.
+package classb
+
+import (
+	"time"
+
+	"lorawand/bridge/classc"
+	"lorawand/bridge/gateway"
+	"lorawand/bridge/mac"
+	"lorawand/bridge/session"
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
+
+// InUse reports whether a device is in Class B: its last uplink says so, and it has told how
+// often it has ping slots. While it joins nobody knows in which session it is.
+func InUse(d *session.Device) bool {
+	if !d.ClassB || d.Multicast || d.Session == nil || d.Joining() || d.Session.MAC == nil {
+		return false
+	}
+	return d.Session.MAC.ClassB && d.Session.MAC.Pings().Known
+}
+
+// Listens reports whether a device listens without having sent: in Class B or C.
+func Listens(d *session.Device) bool { return d.Listens() || InUse(d) }
+
+const (
+	// periods is for how many ping slots an item waits for one that is free, beyond the time
+	// that any item waits.
+	periods = 2
+	// defaultTimeout is how long a device of Class B has to acknowledge a downlink if its owner
+	// has not said: as in The Things Stack.
+	defaultTimeout = 10 * time.Minute
+)
+
+// Patience is how much longer an item waits for a ping slot than for another one.
+func Patience(d *session.Device) time.Duration {
+	every := time.Second << min(d.Session.MAC.Pings().Periodicity, MaxPeriodicity)
+	return periods * every
+}
+
+// Timeout is how long a device that listens without having sent has to acknowledge a downlink.
+func Timeout(d *session.Device) time.Duration {
+	switch t := d.Settings.MAC.ClassBTimeout; {
+	case d.Listens():
+		return d.ClassCTimeout()
+	case t != nil:
+		return *t
+	}
+	return defaultTimeout
+}
+
+// Slot is a ping slot of a device.
+type Slot struct {
+	GPS     radio.GPSTime
+	Host    radio.HostTime
+	Windows [2]mac.Window
+}
+
+// Next returns the first ping slot of a device that does not begin before a time of the host,
+// and that a gateway can be in time for. ok is false while no gateway of the paths that is
+// connected knows GPS time.
+func Next(
+	d *session.Device, p *region.Plan, paths []gateway.Path, now, from radio.HostTime,
+) (s Slot, ok bool, err error) {
+	for i := range paths {
+		g := paths[i].Gateway
+		if !g.HasClock || g.GPS == 0 || !g.Online {
+			continue
+		}
+		begin := max(from, now.Add(classc.Ahead(g, now)))
+		s.GPS = NextSlot(g.GPS+radio.GPSTime(begin.Sub(g.Clock.Host)), d.Session.DevAddr, d.Session.MAC.Pings().Periodicity)
+		m, _ := g.AtGPS(s.GPS)
+		s.Host = m.Host
+		s.Windows, err = mac.PingSlot(d, d.Session, p, BeaconBefore(s.GPS))
+		return s, err == nil, err
+	}
+	return s, false, nil
+}

@@ -1,0 +1,210 @@
+package core
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"lorawand/bridge/classb"
+	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
+	"lorawand/radio"
+)
+
+// gps is the GPS time of the stand's clock.
+func (s *stand) gps() radio.GPSTime { return radio.GPSTimeOf(s.now.Wall.Time) }
+
+// withGPS has the gateway tell GPS time.
+func (s *stand) withGPS(up *radio.Uplink) { up.GPS = s.gps() }
+
+// classB is a stand whose dev1 is in Class B with a ping slot each 2 s, as a gateway with GPS
+// time has heard.
+func classB(t *testing.T) *stand {
+	t.Helper()
+	s := newStand(t)
+	d := s.late("dev1")
+	d.ClassB = true
+	d.Session.MAC = d.Session.MAC.WithPing(macstate.Ping{Periodicity: 1, Known: true})
+	s.online(gwA)
+	s.answering(gwA)
+	s.heardB(1, true, s.withGPS)
+	s.wait(time.Minute)
+	return s
+}
+
+// heardB has gateway A hear an uplink of dev1, with the bit of Class B or without.
+func (s *stand) heardB(fCnt uint32, bit bool, change ...func(*radio.Uplink)) {
+	s.Helper()
+	f := payload("up")
+	f.ClassB = bit
+	s.hear(gwA, s.phy("dev1", fCnt, f), change...)
+}
+
+// inSlots checks that each downlink since the last call begins in a ping slot of dev1, also by
+// the counter of its gateway, and says what they hold.
+func (s *stand) inSlots(want ...string) {
+	s.Helper()
+	var got []string
+	addr := s.devices["dev1"].Session.DevAddr
+	for ; s.read < len(s.sent); s.read++ {
+		h := &s.sent[s.read]
+		if slot := classb.NextSlot(h.GPS, addr, 1); slot != h.GPS || h.GPS == 0 {
+			s.Errorf("%s begins at %v of GPS time, the next slot is at %v", h.text, h.GPS, slot)
+		}
+		begin := s.now.Host.Add(time.Duration(h.GPS - s.gps()))
+		if by := radio.HostTime(h.Time * 1000).Sub(begin).Abs(); by > time.Millisecond {
+			s.Errorf("%s begins %v off its slot by the counter", h.text, by)
+		}
+		got = append(got, fmt.Sprintf("%v %v %s", h.Frequency, h.DataRate, h.text[len(h.text)-len("#1 15:x"):]))
+	}
+	s.compare("sent", got, want)
+}
+
+const pingSlot = "869.525 MHz SF9BW125 "
+
+// What is pushed goes out in the next ping slots, one item each.
+func TestClassB(t *testing.T) {
+	s := classB(t)
+	s.told = len(s.ups)
+	s.push("dev1", item("x"), item("y"))
+	s.serve(6 * time.Second)
+	s.inSlots(pingSlot+"#1 15:x", pingSlot+"#2 15:y")
+	s.said("down/queued, down/queued, down/sent, down/sent")
+	if got := s.c.Stats().Sent; got != [4]uint64{3: 2} {
+		t.Errorf("sent in RX1, RX2, RXC, ping slots: %v", got)
+	}
+}
+
+// When a device is sent to in ping slots, and when in the windows of its next uplink only.
+func TestClassBBegins(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*stand, *session.Device)
+		slots  bool
+	}{
+		{"in Class B", func(*stand, *session.Device) {}, true},
+		{"the last uplink has not the bit", func(s *stand, _ *session.Device) { s.heardB(2, false, s.withGPS) }, false},
+		{"no PingSlotInfoReq", func(_ *stand, d *session.Device) {
+			d.Session.MAC = d.Session.MAC.WithPing(macstate.Ping{})
+		}, false},
+		{"its owner knows nothing of it", func(_ *stand, d *session.Device) { d.ClassB = false }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classB(t)
+			tt.change(s, s.devices["dev1"])
+			s.keeps.seldom = true
+			s.wait(10 * time.Second)
+			s.read = len(s.sent)
+			s.push("dev1", item("x"))
+			s.serve(40 * time.Second)
+			if tt.slots {
+				s.inSlots(pingSlot + "#1 15:x")
+				return
+			}
+			s.inSlots()
+			at := s.now.Host
+			s.heardB(3, false)
+			s.serve(10 * time.Second)
+			s.begins(at, "gw-a +5000 ms 868.3 MHz SF7BW125 #1 15:x")
+		})
+	}
+}
+
+// Windows after an uplink take what waits; behind them it goes into ping slots again.
+func TestClassBWindows(t *testing.T) {
+	s := classB(t)
+	at := s.now.Host
+	s.heardB(2, true, s.withGPS)
+	s.push("dev1", item("x"), item("y"))
+	s.serve(11 * time.Second)
+	slot := s.sent[1:]
+	s.sent = s.sent[:1]
+	s.begins(at, "gw-a +5000 ms 868.3 MHz SF7BW125 #1 pending 15:x")
+	s.sent = append(s.sent, slot...)
+	s.inSlots(pingSlot + "#2 15:y")
+}
+
+// Without GPS time there is no ping slot: the item fails with that reason, unless a gateway
+// gets to know it in time.
+func TestClassBWithoutTime(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(*stand)
+		sent int
+		said string
+	}{
+		{"never", func(s *stand) { s.wait(25 * time.Second) }, 0, "down/queued, down/failed no_gps_time"},
+		{"in time", func(s *stand) {
+			s.wait(10 * time.Second)
+			s.hear(gwA, s.phy("dev2", 1, payload("v")), s.withGPS)
+		}, 1, "down/queued, up, down/sent"},
+		{"by another gateway, named by nobody", func(s *stand) {
+			s.online(gwB)
+			s.answering(gwB)
+			s.hear(gwB, s.phy("dev2", 1, payload("v")), s.withGPS)
+		}, 0, "down/queued, up, down/failed no_gps_time"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classB(t)
+			s.hear(gwA, s.phy("dev2", 0, payload("u"))) // GPS time is lost
+			s.wait(10 * time.Second)
+			s.told, s.read = len(s.ups), len(s.sent)
+			s.push("dev1", item("x"))
+			s.wait(time.Second)
+			tt.do(s)
+			s.serve(40 * time.Second)
+			if n := len(s.sent) - s.read; n != tt.sent {
+				t.Errorf("sent %d times, want %d", n, tt.sent)
+			}
+			s.said(tt.said)
+		})
+	}
+}
+
+// A slot that another frame has is left to it; the next one takes the item. Without any it has
+// failed with the reason.
+func TestClassBBusy(t *testing.T) {
+	s := classB(t)
+	s.gateway(gwA).EnforceDutyCycle = true
+	s.spend(gwA, 0)
+	s.c.schedule.Restore(gwA, map[radio.Frequency]time.Duration{869_400_000: 360 * time.Second})
+	s.told = len(s.ups)
+	s.push("dev1", item("x"))
+	s.serve(33 * time.Second)
+	s.said("down/queued")
+	s.serve(10 * time.Second)
+	s.said("down/failed no_free_slot")
+}
+
+// An item with a time of its own goes into the first ping slot from then on.
+func TestClassBAbsolute(t *testing.T) {
+	s := classB(t)
+	then := s.gps() + radio.GPSTime(50*time.Second)
+	s.push("dev1", item("x", func(it *session.Item) {
+		it.ClassBC = &session.ClassBC{AbsoluteTime: s.now.Wall.Time.Add(50 * time.Second)}
+	}))
+	s.serve(60 * time.Second)
+	if n := len(s.sent); n != 1 || s.sent[0].GPS != classb.NextSlot(then, s.devices["dev1"].Session.DevAddr, 1) {
+		t.Fatalf("%d sent: %+v", n, s.sent)
+	}
+	s.inSlots(pingSlot + "#1 15:x")
+}
+
+// What is not acknowledged in time is sent again.
+func TestClassBConfirmed(t *testing.T) {
+	s := classB(t)
+	timeout := 30 * time.Second
+	s.devices["dev1"].Settings.MAC.ClassBTimeout = &timeout
+	s.devices["dev1"].Changed()
+	s.told = len(s.ups)
+	s.push("dev1", item("x", confirm, func(it *session.Item) { it.MaxAttempts = 2 }))
+	s.serve(20 * time.Second)
+	s.said("down/queued, down/sent")
+	s.serve(20 * time.Second)
+	s.said("down/nack, down/sent")
+	f := acked("ack")
+	f.ClassB = true
+	s.hear(gwA, s.phy("dev1", 2, f), s.withGPS)
+	s.serve(time.Second)
+	s.said("down/ack, up")
+}

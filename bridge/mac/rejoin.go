@@ -1,0 +1,62 @@
+package mac
+
+import (
+	"errors"
+	"fmt"
+
+	"lorawand/bridge/session"
+	"lorawand/radio/frame"
+	"lorawand/radio/region"
+)
+
+// Reasons for refusing a rejoin-request.
+var (
+	ErrRejoinMIC   = errors.New("wrong MIC: the device has a session that is not known here, or another NwkKey")
+	ErrRejoinCount = errors.New("this RJcount was used before")
+)
+
+// CheckRejoin returns the session that a rejoin-request of a device of LoRaWAN 1.1 was sent in:
+// with types 0 and 2 the one whose key has made its MIC, in use or offered; with type 1, which
+// may come from a device that has lost its own, the one in use, or nil. It returns ErrRejoinMIC,
+// or ErrRejoinCount with the session, for a request that must not be answered.
+//
+// A request of type 1 does not tell in which session its device is: a session that was offered
+// to it, and in which it was never heard, is given up for the next one.
+//
+// Source: LoRaWAN 1.1, 6.2.4.
+func CheckRejoin(d *session.Device, r *frame.RejoinRequest) (*session.Session, error) {
+	if r.Type == frame.Rejoin1 {
+		nwkKey := d.RootKeys.NwkKey
+		if nwkKey.IsZero() || !r.CheckMIC(frame.JSIntKey(nwkKey, d.DevEUI)) {
+			return nil, ErrRejoinMIC
+		}
+		return d.Session, checkRJCount(r, d.NextRJCount1)
+	}
+	for _, s := range [...]*session.Session{d.Session, d.Pending} {
+		if s == nil || s.Keys.SNwkSIntKey.IsZero() || !r.CheckMIC(s.Keys.SNwkSIntKey) {
+			continue
+		}
+		least := uint32(0)
+		if s.MAC != nil {
+			least = s.MAC.NextRJCount0
+		}
+		return s, checkRJCount(r, least)
+	}
+	return nil, ErrRejoinMIC
+}
+
+func checkRJCount(r *frame.RejoinRequest, least uint32) error {
+	if uint32(r.Count) < least {
+		return fmt.Errorf("%w: %d is not above %d", ErrRejoinCount, r.Count, least-1)
+	}
+	return nil
+}
+
+// JoinWindows returns the receive windows after a join-request, and after a rejoin-request in
+// a session: those of the session, as late as those of a join (LoRaWAN 1.1, 6.2.4). s is nil
+// after a join-request, and where the session is not known.
+func JoinWindows(d *session.Device, s *session.Session, p *region.Plan) Receive {
+	r := Windows(d, s, p)
+	r.Delay = p.Delays().JoinAccept1
+	return r
+}
