@@ -10,14 +10,16 @@ package macstate
 import (
 	"slices"
 	"time"
+
+	"lorawand/radio"
 )
 
 const (
 	// MaxTries is how often a request is sent at the most.
 	MaxTries = 6
-	// maxAsked bounds the requests, and the refusals, that are remembered: 16
+	// MaxAsked bounds the requests, and the refusals, that are remembered: 16
 	// channels with their downlink frequencies, and the other commands.
-	maxAsked = 48
+	MaxAsked = 48
 	// maxPayload is the longest payload of a request: NewChannelReq has 5 bytes.
 	maxPayload = 5
 )
@@ -67,10 +69,13 @@ type Status struct {
 
 // State is what a session knows of what was asked of its device.
 type State struct {
-	Asked      []Request `json:",omitempty"` // not answered yet, in the order in which they stand in frames
-	Refused    []Command `json:",omitempty"` // that the device has refused
-	NoRates    uint16    `json:",omitempty"` // data rates that the device has refused, by bit
-	NoPowers   uint16    `json:",omitempty"` // powers that the device has refused, by bit
+	Asked    []Request `json:",omitempty"` // not answered yet, in the order in which they stand in frames
+	Refused  []Command `json:",omitempty"` // that the device has refused
+	NoRates  uint16    `json:",omitempty"` // data rates that the device has refused, by bit
+	NoPowers uint16    `json:",omitempty"` // powers that the device has refused, by bit
+	// Frequencies that the device has refused, for uplinks or for RX1.
+	NoFrequencies []radio.Frequency `json:",omitempty"`
+
 	NoMask     *Command  `json:",omitempty"` // the LinkADRReq whose channels the device has refused last
 	LinkTries  uint8     `json:",omitempty"` // LinkADRReqs in vain of late: not answered, not obeyed, or undone
 	LinkAt     uint32    `json:",omitempty"` // FCntUp of the uplink in whose windows the last one was
@@ -97,6 +102,7 @@ func (s *State) clone() *State {
 	}
 	c := *s
 	c.Asked, c.Refused = slices.Clone(s.Asked), slices.Clone(s.Refused)
+	c.NoFrequencies = slices.Clone(s.NoFrequencies)
 	return &c
 }
 
@@ -129,6 +135,15 @@ func (s *State) Due(wanted []Command, fCntUp uint32) []Command {
 // HasRefused reports whether the device has refused a command.
 func (s *State) HasRefused(c Command) bool { return s != nil && slices.Contains(s.Refused, c) }
 
+// Resting reports whether a command was sent as often as it is, and not answered.
+func (s *State) Resting(c Command) bool {
+	if s == nil {
+		return false
+	}
+	i := s.find(c)
+	return i >= 0 && s.Asked[i].Rests()
+}
+
 func (s *State) find(c Command) int {
 	return slices.IndexFunc(s.Asked, func(r Request) bool { return r.Command == c })
 }
@@ -143,7 +158,7 @@ func (s *State) Sent(commands []Command, fCntUp uint32, replaces func(next, old 
 			tries = n.Asked[i].Tries + 1
 		}
 		n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c || replaces(c, r.Command) })
-		if len(n.Asked) >= maxAsked {
+		if len(n.Asked) >= MaxAsked {
 			n.Asked = slices.Delete(n.Asked, 0, 1)
 		}
 		n.Asked = append(n.Asked, Request{Command: c, Tries: tries, FCntUp: fCntUp})
@@ -180,7 +195,7 @@ func (s *State) Answered(c Command, accepted bool) *State {
 	n.Heard = true
 	n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c })
 	if !accepted && !slices.Contains(n.Refused, c) {
-		if len(n.Refused) >= maxAsked {
+		if len(n.Refused) >= MaxAsked {
 			n.Refused = slices.Delete(n.Refused, 0, 1)
 		}
 		n.Refused = append(n.Refused, c)
@@ -212,6 +227,28 @@ func (s *State) RefuseLink(c Command, mask, rate, power bool) {
 	if mask && !rate && !power {
 		s.NoMask = &c
 	}
+}
+
+// RefuseFrequency notes a frequency that the device has refused. 0 is none: it takes a
+// channel away.
+func (s *State) RefuseFrequency(f radio.Frequency) {
+	if f == 0 || slices.Contains(s.NoFrequencies, f) {
+		return
+	}
+	if len(s.NoFrequencies) >= MaxAsked {
+		s.NoFrequencies = slices.Delete(s.NoFrequencies, 0, 1)
+	}
+	s.NoFrequencies = append(s.NoFrequencies, f)
+}
+
+// FrequencyRefused reports whether the device has refused a frequency.
+func (s *State) FrequencyRefused(f radio.Frequency) bool {
+	return s != nil && slices.Contains(s.NoFrequencies, f)
+}
+
+// Refuses reports whether the device has refused anything.
+func (s *State) Refuses() bool {
+	return len(s.Refused) > 0 || len(s.NoFrequencies) > 0 || s.NoRates != 0 || s.NoPowers != 0
 }
 
 // MaskRefused reports whether a LinkADRReq has the channels that were refused last.
