@@ -260,7 +260,8 @@ func (s *State) MaskRefused(c Command) bool {
 	return c.Payload[1] == no[1] && c.Payload[2] == no[2] && c.Payload[3]>>4 == no[3]>>4
 }
 
-// Begun returns the State of a device that has begun anew with what it was made with.
+// Begun returns the State of a device that has begun anew with what it was made with. The
+// Wish was for what the device has left behind, and is gone.
 func (s *State) Begun() *State {
 	if s == nil || s.Heard || len(s.Asked) == 0 && s.Starts == 0 {
 		return nil

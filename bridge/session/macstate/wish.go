@@ -13,7 +13,7 @@ type Channel struct {
 
 // Wish is what the owner wants of a device in the session at hand, and goes before the
 // settings and the plan (mac_state.desired_parameters of The Things Stack). nil and none
-// leave it to these.
+// leave it to these. It ends with the session, or when the device begins anew.
 type Wish struct {
 	RX1Delay      *uint8           `json:",omitempty"` // s
 	RX1DROffset   *uint8           `json:",omitempty"`
