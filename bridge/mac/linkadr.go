@@ -292,6 +292,9 @@ func (ctx *UplinkContext) linked(m *macstate.State, asked *macstate.Command) {
 	}
 	p := Current(ctx.Device, ctx.Session, ctx.Plan)
 	was := link{p.ADRDataRate, p.ADRTXPower, max(p.ADRNbTrans, 1)}
+	if d := m.Decision; !m.LinkADR && d != nil { // else it is not known
+		was.dataRate = d.From
+	}
 	count(m, was, is)
 	m.LinkADR, m.Masked = true, m.Masked || ctx.Plan.FixedChannels()
 	p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = is.dataRate, is.power, is.nbTrans
@@ -305,10 +308,15 @@ func (ctx *UplinkContext) linked(m *macstate.State, asked *macstate.Command) {
 // count notes what a device was told that has another link now than it was known to have.
 func count(m *macstate.State, was, is link) {
 	if is.dataRate != was.dataRate {
-		m.Lowered, m.Swings = false, 0
+		m.Raised, m.Lowered, m.Swings = 0, false, 0
 		return
 	}
-	m.Lowered = m.Lowered || is.nbTrans < was.nbTrans
+	switch {
+	case is.nbTrans < was.nbTrans:
+		m.Lowered = true
+	case is.nbTrans > was.nbTrans && (m.Lowered || m.Raised == 0):
+		m.Raised, m.Lowered = min(m.Raised+1, maxRaised), false
+	}
 	if is.power != was.power {
 		m.Swings = min(m.Swings+1, maxSwings)
 	}

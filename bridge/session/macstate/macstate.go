@@ -80,7 +80,8 @@ type State struct {
 	LinkTries  uint8     `json:",omitempty"` // LinkADRReqs in vain of late: not answered, not obeyed, or undone
 	LinkAt     uint32    `json:",omitempty"` // FCntUp of the uplink in whose windows the last one was
 	NoCFList   bool      `json:",omitempty"` // the device has not, or no more, the channels of a join-accept
-	Lowered    bool      `json:",omitempty"` // NbTrans was lowered again, at this data rate
+	Raised     uint8     `json:",omitempty"` // how often NbTrans was raised after it was low, at this data rate
+	Lowered    bool      `json:",omitempty"` // NbTrans was lowered since
 	Swings     uint8     `json:",omitempty"` // how often the power was changed, at this data rate
 	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
 	Sticky     uint8     `json:",omitempty"` // downlinks for an answer that the device repeats until it hears one
