@@ -1,31 +1,27 @@
 package core
 
 import (
-	"errors"
-
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 )
 
-// tooLong fails an item that no window of an opportunity can carry.
-func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
+// unsendable fails an item that no window of an opportunity can carry, or that was
+// encrypted for another session.
+func (c *Core) unsendable(x *opportunity, it *session.Item, why *v3.Error) {
 	ids := x.correlationIDs(it)
 	fCnt, _ := x.session.NextFCntDown(x.device.Version, true) // which it would have had
 	c.publishDownlink(v3.DownFailed, &v3.Downlink{
 		DeviceIDs: v3.IDs(x.device), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it, FCnt: fCnt,
-		SessionKeyID: x.session.KeyID,
-		Err:          c.names.Error(v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)),
+		SessionKeyID: x.session.KeyID, Err: c.names.Error(why),
 	})
 	c.do(Commit{Records: state.DeleteItems(x.device, it)})
-	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: errTooLong})
+	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: why})
 }
 
 // emptyMACPayload is the size of FHDR without FOpts, and of FPort, in bytes.
 const emptyMACPayload = 8
-
-var errTooLong = errors.New("longer than the data rates of both windows allow")
 
 // settleConfirmed settles the confirmed item that waits for an acknowledgement: the
 // next uplink acknowledges it, or does not.
