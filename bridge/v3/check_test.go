@@ -7,6 +7,10 @@ import (
 	"lorawand/bridge/session"
 )
 
+func encryptedItem(key []byte, fCnt uint32, decoded []byte) *session.Item {
+	return &session.Item{FPort: 1, FRMPayload: make([]byte, 4), SessionKeyID: key, FCnt: fCnt, Decoded: decoded}
+}
+
 func TestCheckItems(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	ready := func() *session.Device {
@@ -26,13 +30,6 @@ func TestCheckItems(t *testing.T) {
 	encrypting.SkipCrypto, encrypting.Session.KeyID = true, []byte{1, 2}
 	joining := ready()
 	joining.SkipCrypto, joining.Session, joining.Pending = true, nil, encrypting.Session
-	encrypted := func(key []byte, fCnt uint32, decoded string) *session.Item {
-		it := item(4)
-		if it.SessionKeyID, it.FCnt = key, fCnt; decoded != "" {
-			it.Decoded = []byte(decoded)
-		}
-		return it
-	}
 	tests := []struct {
 		name string
 		d    *session.Device
@@ -47,12 +44,12 @@ func TestCheckItems(t *testing.T) {
 		{"the test port", ready(), port(224), now, Invalid("", "").Name},
 		{"the test port of a device under test", tested, port(224), now, ""},
 		{"no device", nil, item(1), now, DeviceNotFound(session.ID{}).Name},
-		{"encrypted", encrypting, encrypted([]byte{1, 2}, 7, ""), now, ""},
-		{"encrypted, for a session that begins", joining, encrypted([]byte{1, 2}, 7, ""), now, ""},
-		{"encrypted, without a counter", encrypting, encrypted([]byte{1, 2}, 0, ""), now, Invalid("", "").Name},
-		{"encrypted, without a session", encrypting, encrypted(nil, 7, ""), now, Invalid("", "").Name},
-		{"encrypted for another session", encrypting, encrypted([]byte{1, 3}, 7, ""), now, Invalid("", "").Name},
-		{"to be encoded", encrypting, encrypted([]byte{1, 2}, 7, "{}"), now, Invalid("", "").Name},
+		{"encrypted", encrypting, encryptedItem([]byte{1, 2}, 7, nil), now, ""},
+		{"encrypted, for a session that begins", joining, encryptedItem([]byte{1, 2}, 7, nil), now, ""},
+		{"encrypted, without a counter", encrypting, encryptedItem([]byte{1, 2}, 0, nil), now, Invalid("", "").Name},
+		{"encrypted, without a session", encrypting, encryptedItem(nil, 7, nil), now, Invalid("", "").Name},
+		{"encrypted for another session", encrypting, encryptedItem([]byte{1, 3}, 7, nil), now, Invalid("", "").Name},
+		{"to be encoded", encrypting, encryptedItem([]byte{1, 2}, 7, []byte("{}")), now, Invalid("", "").Name},
 		{"no session", without, item(1), now, NoDeviceSession().Name},
 		{"expired", ready(), at(now.Add(-time.Second)), now, DownlinkExpired().Name},
 		{"at a time", ready(), at(now.Add(time.Second)), now, NotServed(errClassBC).Name},
