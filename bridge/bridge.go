@@ -118,7 +118,8 @@ func New(o Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
-		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger, ask: make(chan func(*core.Core)), serves: o.Serves,
+		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger,
+		ask: make(chan func(*core.Core)), serves: o.Serves,
 	}
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
 	b.decoder = b.newDecoder(o)

@@ -129,7 +129,9 @@ func (h *home) uplink(g radio.EUI64, device string, fCnt uint32) radio.Uplink {
 }
 
 // running starts a Bridge at a new home.
-func running(t *testing.T, st *storetest.Commits, commit time.Duration, log *slog.Logger) (*Bridge, *home, *fakeOutbox, func()) {
+func running(t *testing.T, st *storetest.Commits, commit time.Duration, log *slog.Logger) (*Bridge, *home, *fakeOutbox,
+	func(),
+) {
 	t.Helper()
 	h := newHome(t)
 	out := &fakeOutbox{}

@@ -17,12 +17,32 @@ func TestSynchronised(t *testing.T) {
 		want  bool
 		off   time.Duration
 	}{
-		"by NTP":                     {unix.TIME_OK, unix.Timex{Status: unix.STA_PLL, Maxerror: 12_500}, true, 12_500 * time.Microsecond},
-		"just corrected":             {unix.TIME_OK, unix.Timex{Status: unix.STA_PLL}, true, time.Microsecond},
-		"before a leap second":       {unix.TIME_INS, unix.Timex{Status: unix.STA_INS, Maxerror: 900}, true, 900 * time.Microsecond},
-		"never":                      {unix.TIME_ERROR, unix.Timex{Status: unix.STA_UNSYNC, Maxerror: 16_000_000}, false, 16 * time.Second},
-		"no longer":                  {unix.TIME_OK, unix.Timex{Status: unix.STA_PLL | unix.STA_UNSYNC}, false, time.Microsecond},
-		"an error, whatever else is": {unix.TIME_ERROR, unix.Timex{Status: unix.STA_PLL, Maxerror: 1}, false, time.Microsecond},
+		"by NTP": {
+			unix.TIME_OK,
+			unix.Timex{Status: unix.STA_PLL, Maxerror: 12_500},
+			true,
+			12_500 * time.Microsecond,
+		},
+		"just corrected": {unix.TIME_OK, unix.Timex{Status: unix.STA_PLL}, true, time.Microsecond},
+		"before a leap second": {
+			unix.TIME_INS,
+			unix.Timex{Status: unix.STA_INS, Maxerror: 900},
+			true,
+			900 * time.Microsecond,
+		},
+		"never": {unix.TIME_ERROR, unix.Timex{Status: unix.STA_UNSYNC, Maxerror: 16_000_000}, false, 16 * time.Second},
+		"no longer": {
+			unix.TIME_OK,
+			unix.Timex{Status: unix.STA_PLL | unix.STA_UNSYNC},
+			false,
+			time.Microsecond,
+		},
+		"an error, whatever else is": {
+			unix.TIME_ERROR,
+			unix.Timex{Status: unix.STA_PLL, Maxerror: 1},
+			false,
+			time.Microsecond,
+		},
 	} {
 		if got := synchronised(tt.state, &tt.tx); got != tt.want || maxError(&tt.tx) != tt.off {
 			t.Errorf("%s: %t, off by %v", name, got, maxError(&tt.tx))

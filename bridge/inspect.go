@@ -158,7 +158,9 @@ func (b *Bridge) MAC(ctx context.Context, id session.ID) (v mac.View, err error)
 
 // each calls f, outside of the core's goroutine, with what take has made of each device
 // there.
-func each[T any](ctx context.Context, b *Bridge, application string, take func(*core.Core, *session.Device) T, f func(T) error) error {
+func each[T any](ctx context.Context, b *Bridge, application string, take func(*core.Core, *session.Device) T,
+	f func(T) error,
+) error {
 	var ids []session.ID
 	err := b.inspect(ctx, func(c *core.Core) { ids = c.Devices().IDs(application) })
 	if err != nil {

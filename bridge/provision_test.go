@@ -37,8 +37,28 @@ func TestBridgeProvision(t *testing.T) {
 		t.Fatal(err)
 	}
 	put[0].Device.Name = "still mine"
+	listProvisioned(t, b)
+	pushProvisioned(t, b)
+	if err := b.Provision(ctx, nil, []session.ID{dev("many-01")}, false); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	st2, err := state.Load(st, 0, "ttn")
+	if err != nil || st2.Devices.Len() != 99 || st2.Devices.Device(dev("many-00")).Queue.Len() != 2 {
+		t.Errorf("after a restart: %d devices, %v", st2.Devices.Len(), err)
+	}
+}
+
+// listProvisioned lists the devices: what a caller does to a device that it was given
+// changes nothing.
+func listProvisioned(t *testing.T, b *Bridge) {
+	t.Helper()
+	ctx := t.Context()
 	var names []string
-	err = b.Devices(ctx, "app1", func(d *session.Device) error {
+	err := b.Devices(ctx, "app1", func(d *session.Device) error {
 		names = append(names, d.ID.Device)
 		d.Session.FCntUp = 7
 		return nil
@@ -56,6 +76,12 @@ func TestBridgeProvision(t *testing.T) {
 	if _, err := b.Device(ctx, dev("nobody")); !errors.Is(err, state.ErrNoDevice) {
 		t.Errorf("%v", err)
 	}
+}
+
+// pushProvisioned pushes downlinks to a device that is there, and to one that is not.
+func pushProvisioned(t *testing.T, b *Bridge) {
+	t.Helper()
+	ctx := t.Context()
 	ids, err := b.TryPush(ctx, dev("many-00"), false, []byte(`{"downlinks":[{"f_port":1,"frm_payload":"AQ==","correlation_ids":["mine"]},{"f_port":2,"frm_payload":"Ag=="}]}`))
 	if err != nil || len(ids) != 2 || !slices.Contains(ids[0], "mine") {
 		t.Errorf("%v, %v", ids, err)
@@ -73,16 +99,5 @@ func TestBridgeProvision(t *testing.T) {
 	}
 	if _, err := b.Downlinks(ctx, dev("nobody")); !errors.Is(err, state.ErrNoDevice) {
 		t.Errorf("%v", err)
-	}
-	if err := b.Provision(ctx, nil, []session.ID{dev("many-01")}, false); err != nil {
-		t.Error(err)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	st2, err := state.Load(st, 0, "ttn")
-	if err != nil || st2.Devices.Len() != 99 || st2.Devices.Device(dev("many-00")).Queue.Len() != 2 {
-		t.Errorf("after a restart: %d devices, %v", st2.Devices.Len(), err)
 	}
 }

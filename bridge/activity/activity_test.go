@@ -46,14 +46,18 @@ func TestSummary(t *testing.T) {
 	}
 	u := s.Uplink
 	if u.Age != 3 || u.FCnt != 5 || u.FPort != 7 || u.Text != "hi" || string(u.FRMPayload) != "hi" || string(u.Decoded) != `{"t":21.5}` ||
-		u.RSSI != -60 || u.SNR != 9.25 || u.DataRate != "SF7BW125" || u.Frequency != 868_100_000 || u.Airtime != "0.046336s" ||
-		len(u.Gateways) != 2 || u.Gateways[0].Gateway != "near" || u.ReceivedAt.Format(time.RFC3339Nano) != "2026-11-29T01:02:03.25Z" {
+		u.RSSI != -60 || u.SNR != 9.25 || u.DataRate != "SF7BW125" || u.Frequency != 868_100_000 ||
+		u.Airtime != "0.046336s" ||
+		len(u.Gateways) != 2 || u.Gateways[0].Gateway != "near" ||
+		u.ReceivedAt.Format(time.RFC3339Nano) != "2026-11-29T01:02:03.25Z" {
 		t.Errorf("%+v", u)
 	}
 	l.Event(&event.Event{
-		Kind: event.JoinRefused, Device: dev, Host: 16 * second, Word: "wrong_key", Err: errors.New("wrong MIC"), Hint: "see the key", Gateway: "near",
+		Kind: event.JoinRefused, Device: dev, Host: 16 * second, Word: "wrong_key", Err: errors.New("wrong MIC"),
+		Hint: "see the key", Gateway: "near",
 	})
-	if j := l.Summary(dev, 18*second).Join; j == nil || j.Accepted || j.Age != 2 || j.Reason != "wrong_key" || j.Error != "wrong MIC" ||
+	if j := l.Summary(dev, 18*second).Join; j == nil || j.Accepted || j.Age != 2 || j.Reason != "wrong_key" ||
+		j.Error != "wrong MIC" ||
 		j.Hint != "see the key" || j.Gateway != "near" {
 		t.Errorf("%+v", j)
 	}
@@ -97,7 +101,10 @@ func TestMessages(t *testing.T) {
 	if m := l.Messages(id("app1", ""), v3.Join); len(m) != 0 {
 		t.Errorf("%d join messages", len(m))
 	}
-	for of, want := range map[session.ID]int{foreign: 1, id("app2", ""): 1, id("app3", ""): 0, {}: 0, id("app2", "dev2"): 0} {
+	for of, want := range map[session.ID]int{
+		foreign: 1, id("app2", ""): 1, id("app3", ""): 0, {}: 0,
+		id("app2", "dev2"): 0,
+	} {
 		if m := l.Messages(of, v3.Up); len(m) != want {
 			t.Errorf("%v has %d messages, want %d", of, len(m), want)
 		}
@@ -151,7 +158,8 @@ func TestOldestGoes(t *testing.T) {
 	for i := range 1000 { // more devices than there is room for
 		l.Message(up(id("app2", fmt.Sprintf("dev%03d", i)), 1000, ""), 0)
 	}
-	if l.size > l.limit || len(l.devices) > 20 || l.Summary(id("app2", "dev999"), 0) == nil || l.Summary(id("app1", "dev00"), 0) != nil {
+	if l.size > l.limit || len(l.devices) > 20 || l.Summary(id("app2", "dev999"), 0) == nil ||
+		l.Summary(id("app1", "dev00"), 0) != nil {
 		t.Errorf("%d bytes of %d for %d devices", l.size, l.limit, len(l.devices))
 	}
 }
@@ -171,7 +179,10 @@ func TestMemory(t *testing.T) {
 		for i := range 1000 {
 			dev := id("app1", fmt.Sprintf("device-%04d", i))
 			l.Message(up(dev, n, strings.Repeat(" ", 200)), 0)
-			l.Event(&event.Event{Kind: event.JoinRefused, Device: dev, Word: "wrong_key", Err: fmt.Errorf("wrong MIC of device %d", i)})
+			l.Event(&event.Event{
+				Kind: event.JoinRefused, Device: dev, Word: "wrong_key",
+				Err: fmt.Errorf("wrong MIC of device %d", i),
+			})
 		}
 	}
 	if used := int64(heap()) - int64(before); used > most {

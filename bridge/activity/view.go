@@ -152,7 +152,10 @@ func (l *Log) Summary(id session.ID, now radio.HostTime) *Summary {
 }
 
 func joinOf(e *event.Event, now radio.HostTime) *Join {
-	j := &Join{Age: age(now, e.Host), Accepted: e.Kind == event.JoinAccepted, Reason: e.Word, Hint: e.Hint, Gateway: e.Gateway}
+	j := &Join{
+		Age: age(now, e.Host), Accepted: e.Kind == event.JoinAccepted, Reason: e.Word, Hint: e.Hint,
+		Gateway: e.Gateway,
+	}
 	if !e.At.IsZero() {
 		j.At = &e.At
 	}
@@ -215,7 +218,9 @@ func uplinkOf(payload []byte, seconds float64) *Uplink {
 	for _, r := range m.Up.Metadata {
 		u.Gateways = append(u.Gateways, Heard{r.Gateway.ID, r.RSSI, r.SNR})
 	}
-	slices.SortStableFunc(u.Gateways, func(a, b Heard) int { return cmp.Or(cmp.Compare(b.RSSI, a.RSSI), cmp.Compare(b.SNR, a.SNR)) })
+	slices.SortStableFunc(u.Gateways, func(a, b Heard) int {
+		return cmp.Or(cmp.Compare(b.RSSI, a.RSSI), cmp.Compare(b.SNR, a.SNR))
+	})
 	if len(u.Gateways) > 0 {
 		u.RSSI, u.SNR = u.Gateways[0].RSSI, u.Gateways[0].SNR
 	}

@@ -11,6 +11,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,43 +62,35 @@ func DefaultLimits() Limits {
 	return Limits{
 		Clients: 100, Unauthenticated: 32, PerAddress: 8, ConnectTimeout: 10 * time.Second,
 		PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: 500 * time.Millisecond,
-		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, KeptTotal: 1 << 20, SessionExpiry: 24 * time.Hour,
-		PushTimeout: 2 * time.Second, outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
+		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, KeptTotal: 1 << 20,
+		SessionExpiry: 24 * time.Hour, PushTimeout: 2 * time.Second,
+		outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
 	}
 }
 
 // withDefaults fills in what is zero.
 func (l Limits) withDefaults() Limits {
 	d := DefaultLimits()
-	for _, f := range []struct{ v, d *int }{
-		{&l.Clients, &d.Clients},
-		{&l.Unauthenticated, &d.Unauthenticated},
-		{&l.PerAddress, &d.PerAddress},
-		{&l.PacketSize, &d.PacketSize},
-		{&l.Inflight, &d.Inflight},
-		{&l.ReceiveMaximum, &d.ReceiveMaximum},
-		{&l.WritesPending, &d.WritesPending},
-		{&l.Subscriptions, &d.Subscriptions},
-		{&l.OfflineMessages, &d.OfflineMessages},
-		{&l.OfflineBytes, &d.OfflineBytes},
-		{&l.OfflineTotal, &d.OfflineTotal},
-		{&l.KeptTotal, &d.KeptTotal},
-		{&l.outboxSize, &d.outboxSize},
-		{&l.clientIDLength, &d.clientIDLength},
-		{&l.sendBuffer, &d.sendBuffer},
-		{&l.inboundQoS2Limit, &d.inboundQoS2Limit},
-	} {
-		if *f.v == 0 {
-			*f.v = *f.d
-		}
-	}
-	for _, f := range []struct{ v, d *time.Duration }{
-		{&l.ConnectTimeout, &d.ConnectTimeout}, {&l.WriteDeadline, &d.WriteDeadline}, {&l.SessionExpiry, &d.SessionExpiry}, {&l.PushTimeout, &d.PushTimeout},
-	} {
-		if *f.v == 0 {
-			*f.v = *f.d
-		}
-	}
+	l.Clients = cmp.Or(l.Clients, d.Clients)
+	l.Unauthenticated = cmp.Or(l.Unauthenticated, d.Unauthenticated)
+	l.PerAddress = cmp.Or(l.PerAddress, d.PerAddress)
+	l.PacketSize = cmp.Or(l.PacketSize, d.PacketSize)
+	l.Inflight = cmp.Or(l.Inflight, d.Inflight)
+	l.ReceiveMaximum = cmp.Or(l.ReceiveMaximum, d.ReceiveMaximum)
+	l.WritesPending = cmp.Or(l.WritesPending, d.WritesPending)
+	l.Subscriptions = cmp.Or(l.Subscriptions, d.Subscriptions)
+	l.OfflineMessages = cmp.Or(l.OfflineMessages, d.OfflineMessages)
+	l.OfflineBytes = cmp.Or(l.OfflineBytes, d.OfflineBytes)
+	l.OfflineTotal = cmp.Or(l.OfflineTotal, d.OfflineTotal)
+	l.KeptTotal = cmp.Or(l.KeptTotal, d.KeptTotal)
+	l.outboxSize = cmp.Or(l.outboxSize, d.outboxSize)
+	l.clientIDLength = cmp.Or(l.clientIDLength, d.clientIDLength)
+	l.sendBuffer = cmp.Or(l.sendBuffer, d.sendBuffer)
+	l.inboundQoS2Limit = cmp.Or(l.inboundQoS2Limit, d.inboundQoS2Limit)
+	l.ConnectTimeout = cmp.Or(l.ConnectTimeout, d.ConnectTimeout)
+	l.WriteDeadline = cmp.Or(l.WriteDeadline, d.WriteDeadline)
+	l.SessionExpiry = cmp.Or(l.SessionExpiry, d.SessionExpiry)
+	l.PushTimeout = cmp.Or(l.PushTimeout, d.PushTimeout)
 	return l
 }
 

@@ -66,7 +66,8 @@ func TestLogin(t *testing.T) {
 	if n := s.Stats().BadLogins; n != 21 {
 		t.Errorf("%d bad logins counted, want 21", n)
 	}
-	if log := s.logged.String(); strings.Contains(log, s.key1) || strings.Contains(log, "NNSXS") && !strings.Contains(log, "user=NNSXS") {
+	if log := s.logged.String(); strings.Contains(log, s.key1) ||
+		strings.Contains(log, "NNSXS") && !strings.Contains(log, "user=NNSXS") {
 		t.Errorf("a key stands in the log:\n%s", log)
 	}
 }
@@ -103,7 +104,8 @@ func TestProtocolLevels(t *testing.T) {
 func TestSubscriptions(t *testing.T) {
 	s := start(t, Limits{})
 	granted := map[string]byte{ // requested QoS
-		"#": 0, "v3/#": 1, "v3/+/devices/+/up": 2, "v3/app1/#": 0, "v3/app1/devices/+/+": 1, "v3/app1/devices/dev1/#": 2, upTopic: 0, "$share/g/#": 1,
+		"#": 0, "v3/#": 1, "v3/+/devices/+/up": 2, "v3/app1/#": 0, "v3/app1/devices/+/+": 1, "v3/app1/devices/dev1/#": 2,
+		upTopic: 0, "$share/g/#": 1,
 	}
 	for filter, qos := range granted {
 		r := s.login("")
@@ -124,7 +126,8 @@ func TestSubscriptions(t *testing.T) {
 		r.Close()
 	}
 	r := s.login("")
-	r.send(subscribePacket(7, 1, "+/#", "v3/app2/#", "v3/app1/devices/+/join", "$SYS/#", "v3", "/v3/app1/#", "v3/app1@ttn/#", "foo"))
+	r.send(subscribePacket(7, 1, "+/#", "v3/app2/#", "v3/app1/devices/+/join", "$SYS/#", "v3", "/v3/app1/#",
+		"v3/app1@ttn/#", "foo"))
 	ack := r.want(packets.Suback)
 	if got := fmt.Sprintf("%x", ack.ReasonCodes); ack.PacketID != 7 || got != "8080018080808080" {
 		t.Errorf("SUBACK %s", got)
@@ -145,16 +148,28 @@ func TestSubscriptions(t *testing.T) {
 func TestUnsubscribe(t *testing.T) {
 	s := start(t, Limits{})
 	r := s.login("")
-	for _, filters := range [][2]string{{"#", "#"}, {"#", "v3/#"}, {"#", "v3/app1/#"}, {"v3/+/devices/+/up", "v3/app1/devices/+/up"}, {"$share/g/#", "$share/g/v3/+/#"}} {
+	for _, filters := range [][2]string{
+		{"#", "#"},
+		{"#", "v3/#"},
+		{"#", "v3/app1/#"},
+		{"v3/+/devices/+/up", "v3/app1/devices/+/up"},
+		{"$share/g/#", "$share/g/v3/+/#"},
+	} {
 		r.subscribe(0, filters[0])
 		s.up("one")
 		r.gets(upTopic, "one", 0)
-		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 3, Filters: packets.Subscriptions{{Filter: filters[1]}}})
+		r.send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 3,
+			Filters: packets.Subscriptions{{Filter: filters[1]}},
+		})
 		r.want(packets.Unsuback)
 		s.up("two")
 		r.silent("after unsubscribing from " + filters[1])
 	}
-	r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 4, Filters: packets.Subscriptions{{Filter: "v3/app2/#"}}})
+	r.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Unsubscribe}, PacketID: 4,
+		Filters: packets.Subscriptions{{Filter: "v3/app2/#"}},
+	})
 	r.want(packets.Unsuback)
 }
 
@@ -173,7 +188,8 @@ func TestTenantForm(t *testing.T) {
 	plain.send(publishPacket(1, 1, "v3/app1@ttn/devices/dev1/down/push", "c"))
 	plain.want(packets.Puback)
 	a, b := <-s.pushes, <-s.pushes
-	if a.Device != "dev1" || a.Replace || string(a.Payload) != "a" || a.Login.Application != "app1" || !b.Replace || len(s.pushes) != 0 {
+	if a.Device != "dev1" || a.Replace || string(a.Payload) != "a" || a.Login.Application != "app1" || !b.Replace ||
+		len(s.pushes) != 0 {
 		t.Errorf("pushes %+v %+v and %d more", a, b, len(s.pushes))
 	}
 }
@@ -287,7 +303,10 @@ func TestClientPublishes(t *testing.T) {
 	all := s.login("all").subscribe(2, "#")
 	for _, version := range []byte{4, 5} {
 		r := s.loginAs(version, "", "app1", s.key1).subscribe(0, "#")
-		for i, topic := range []string{upTopic, "v3/app1/devices/dev1/down/push", "v3/app2/devices/dev1/down/push", "foo", "$SYS/x", "$share/x", "$x", "v3/app1/devices/dev1/down/push/x"} {
+		for i, topic := range []string{
+			upTopic, "v3/app1/devices/dev1/down/push", "v3/app2/devices/dev1/down/push", "foo",
+			"$SYS/x", "$share/x", "$x", "v3/app1/devices/dev1/down/push/x",
+		} {
 			id := uint16(i + 1)
 			r.send(publishPacket(0, 0, topic, "0"))
 			r.send(publishPacket(id, 1, topic, "1"))
@@ -415,7 +434,8 @@ func TestPersistentSession(t *testing.T) {
 	r = s.resume("keeper", true)
 	again := r.gets(upTopic, "0", 1)
 	if !again.FixedHeader.Dup || again.PacketID != first.PacketID {
-		t.Errorf("the first message comes back with DUP %v and id %d, want id %d", again.FixedHeader.Dup, again.PacketID, first.PacketID)
+		t.Errorf("the first message comes back with DUP %v and id %d, want id %d", again.FixedHeader.Dup, again.PacketID,
+			first.PacketID)
 	}
 	r.send(ackFor(again))
 	for i := 1; i <= 200; i++ {
@@ -495,7 +515,8 @@ func TestSessionExpiry(t *testing.T) {
 	s.eventually("queued", func() bool { return s.kept.Load() > 0 })
 	s.expire(time.Now().Add(61 * time.Minute))
 	if st := s.Stats(); st.Sessions != 0 || s.kept.Load() != 0 || s.server.Clients.Len() != 0 {
-		t.Errorf("after an hour: %d sessions, %d bytes, %d clients of the library", st.Sessions, s.kept.Load(), s.server.Clients.Len())
+		t.Errorf("after an hour: %d sessions, %d bytes, %d clients of the library", st.Sessions, s.kept.Load(),
+			s.server.Clients.Len())
 	}
 	s.resume("keeper", false)
 
@@ -507,10 +528,14 @@ func TestSessionExpiry(t *testing.T) {
 	pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 7200, true
 	five.send(pk)
 	ack := five.want(packets.Connack)
-	if !ack.Properties.SessionExpiryIntervalFlag || ack.Properties.SessionExpiryInterval != 3600 || ack.Properties.MaximumPacketSize != 64<<10 || ack.Properties.ReceiveMaximum != 32 {
+	if !ack.Properties.SessionExpiryIntervalFlag || ack.Properties.SessionExpiryInterval != 3600 ||
+		ack.Properties.MaximumPacketSize != 64<<10 || ack.Properties.ReceiveMaximum != 32 {
 		t.Errorf("CONNACK properties %+v", ack.Properties)
 	}
-	five.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, Properties: packets.Properties{SessionExpiryInterval: 60, SessionExpiryIntervalFlag: true}})
+	five.send(packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
+		Properties:  packets.Properties{SessionExpiryInterval: 60, SessionExpiryIntervalFlag: true},
+	})
 	s.eventually("five is away", func() bool { away, _ := s.abandoned(); return len(away) == 1 })
 	s.expire(time.Now().Add(30 * time.Second))
 	if s.session("app1/five") == nil {
@@ -597,7 +622,8 @@ func TestLimitsOfConnections(t *testing.T) {
 func TestLimitOfSubscriptions(t *testing.T) {
 	s := start(t, Limits{Subscriptions: 4})
 	r := s.login("")
-	r.send(subscribePacket(1, 0, "#", "v3/#", "v3/app1/devices/a/up", "v3/app1/devices/b/up", "v3/app1/devices/c/up", "v3/app1/devices/d/up", "v3/app1/devices/a/up"))
+	r.send(subscribePacket(1, 0, "#", "v3/#", "v3/app1/devices/a/up", "v3/app1/devices/b/up", "v3/app1/devices/c/up",
+		"v3/app1/devices/d/up", "v3/app1/devices/a/up"))
 	if got := fmt.Sprintf("%x", r.want(packets.Suback).ReasonCodes); got != "00000000008000" {
 		t.Errorf("SUBACK %s", got) // "#" and "v3/#" are one
 	}
@@ -769,7 +795,10 @@ func TestHooksProvided(t *testing.T) {
 	if n != len(provided) {
 		t.Errorf("%d hooks provided, %d listed", n, len(provided))
 	}
-	for _, must := range []byte{mqtt.OnACLCheck, mqtt.OnConnectAuthenticate, mqtt.OnPacketRead, mqtt.OnPublish, mqtt.OnSubscribe, mqtt.OnUnsubscribe} {
+	for _, must := range []byte{
+		mqtt.OnACLCheck, mqtt.OnConnectAuthenticate, mqtt.OnPacketRead, mqtt.OnPublish,
+		mqtt.OnSubscribe, mqtt.OnUnsubscribe,
+	} {
 		if !h.Provides(must) {
 			t.Errorf("hook %d is missing", must)
 		}
@@ -784,7 +813,8 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("a broker without keys")
 	}
 	s := start(t, Limits{})
-	if _, err := New(Options{Listen: []string{"127.0.0.1:0", s.addr}, Keys: access.NewRegistry("ttn")}); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := New(Options{Listen: []string{"127.0.0.1:0", s.addr}, Keys: access.NewRegistry("ttn")}); err == nil ||
+		!strings.Contains(err.Error(), "in use") {
 		t.Errorf("an address that is taken: %v", err)
 	}
 }

@@ -10,6 +10,15 @@ import (
 	"lorawand/bridge/access"
 )
 
+// until receives packets, and returns the first one of a type.
+func (r *raw) until(kind byte) (packets.Packet, error) {
+	for {
+		if pk, err := r.receive(patience); err != nil || pk.FixedHeader.Type == kind {
+			return pk, err
+		}
+	}
+}
+
 // Who revokes a key ends what lives by it, and nothing else.
 func TestDisconnect(t *testing.T) {
 	s := start(t, Limits{WriteDeadline: 100 * time.Millisecond})
@@ -36,18 +45,10 @@ func TestDisconnect(t *testing.T) {
 	if err := three.closed(patience); err != nil {
 		t.Errorf("MQTT 3: %v", err)
 	}
-	for {
-		pk, err := five.receive(patience)
-		if err != nil {
-			t.Errorf("MQTT 5 is not told: %v", err)
-			break
-		}
-		if pk.FixedHeader.Type == packets.Disconnect {
-			if pk.ReasonCode != packets.ErrNotAuthorized.Code {
-				t.Errorf("DISCONNECT 0x%x", pk.ReasonCode)
-			}
-			break
-		}
+	if pk, err := five.until(packets.Disconnect); err != nil {
+		t.Errorf("the client with MQTT 5 gets no DISCONNECT: %v", err)
+	} else if pk.ReasonCode != packets.ErrNotAuthorized.Code {
+		t.Errorf("DISCONNECT 0x%x", pk.ReasonCode)
 	}
 	for _, gone := range []string{"app1/kept", "app1/three", "app1/five", "app1/stuck"} {
 		if s.session(gone) != nil {
@@ -59,14 +60,8 @@ func TestDisconnect(t *testing.T) {
 	}
 	for _, r := range []*raw{reader, other} {
 		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
-		for {
-			pk, err := r.receive(patience)
-			if err != nil {
-				t.Fatalf("a client with another key: %v", err)
-			}
-			if pk.FixedHeader.Type == packets.Pingresp {
-				break
-			}
+		if _, err := r.until(packets.Pingresp); err != nil {
+			t.Fatalf("a client with another key: %v", err)
 		}
 	}
 	r := dialRaw(t, s.addr)
@@ -92,7 +87,8 @@ func TestDisconnectLeavesNothing(t *testing.T) {
 		}
 		n := s.Disconnect(func(l access.Login) bool { return l.KeyID == id })
 		if clients := s.Stats().Clients; clients != 0 || s.session("app1/kept") != nil {
-			t.Fatalf("round %d: %d ended; %d clients and the session %v are left", round, n, clients, s.session("app1/kept") != nil)
+			t.Fatalf("round %d: %d ended; %d clients and the session %v are left", round, n, clients,
+				s.session("app1/kept") != nil)
 		}
 	}
 }

@@ -98,7 +98,10 @@ func TestFairOfflineBytes(t *testing.T) {
 	s.away(good)
 	for i := range 100 {
 		for n := range 4 {
-			s.Publish(v3.Message{Application: "app1", Device: fmt.Sprint("dev", n), Suffix: v3.Up, Payload: bytes.Repeat([]byte{'x'}, 900)})
+			s.Publish(v3.Message{
+				Application: "app1", Device: fmt.Sprint("dev", n), Suffix: v3.Up,
+				Payload: bytes.Repeat([]byte{'x'}, 900),
+			})
 		}
 		if i%10 == 0 {
 			s.upOf("app2", fmt.Sprint(i))
@@ -226,7 +229,9 @@ func TestGate(t *testing.T) {
 	const loopback, lan = "127.0.0.1", "192.0.2."
 	tests := []struct {
 		name string
-		come string // one letter each: l of this host, a to f from addresses of the LAN; upper case: it has spoken; "!" behind it: its login was refused
+		// one letter each: l of this host, a to f from addresses of the LAN; upper case: it has spoken;
+		// "!" behind it: its login was refused
+		come string
 		want string // who waits at the end
 	}{
 		{"room for all", "labc", "labc"},

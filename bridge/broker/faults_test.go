@@ -60,7 +60,10 @@ func TestFaultsAreGone(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			s := start(t, Limits{ConnectTimeout: 2 * time.Second})
-			err := f.show(&subject{T: t, addr: s.addr, user: "app1", key: s.key1, publish: s.up, stop: s.stopNow, patience: patience})
+			err := f.show(&subject{
+				T: t, addr: s.addr, user: "app1", key: s.key1, publish: s.up, stop: s.stopNow,
+				patience: patience,
+			})
 			if err != nil {
 				t.Errorf("%v\nlog:\n%s", err, s.logged)
 			}
@@ -300,7 +303,8 @@ func faultRefused(s *subject) error {
 		r.send(publishPacket(1, 1, "refused", "x"))
 		ack, err := r.receive(s.patience)
 		if err != nil || ack.FixedHeader.Type != packets.Puback || ack.ReasonCode != 0 {
-			return fmt.Errorf("MQTT %d: answered with %s 0x%x, %v", version, packets.PacketNames[ack.FixedHeader.Type], ack.ReasonCode, err)
+			return fmt.Errorf("MQTT %d: answered with %s 0x%x, %v", version, packets.PacketNames[ack.FixedHeader.Type],
+				ack.ReasonCode, err)
 		}
 	}
 	return nil
@@ -428,7 +432,9 @@ func faultDollar(s *subject) error {
 }
 
 func faultEmptyID(s *subject) error {
-	if _, ack := s.client(4, func(pk *packets.Packet) { persistent("")(pk) }); ack.ReasonCode != packets.Err3ClientIdentifierNotValid.Code {
+	if _, ack := s.client(4, func(pk *packets.Packet) {
+		persistent("")(pk)
+	}); ack.ReasonCode != packets.Err3ClientIdentifierNotValid.Code {
 		return fmt.Errorf("CONNACK 0x%x", ack.ReasonCode)
 	}
 	return nil

@@ -106,7 +106,8 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	}
 	// A will is taken and has no effect, as with The Things Stack. The library
 	// would publish it past every check.
-	k.WillFlag, k.WillRetain, k.WillQos, k.WillTopic, k.WillPayload, k.WillProperties = false, false, 0, "", nil, packets.Properties{}
+	k.WillFlag, k.WillRetain, k.WillQos = false, false, 0
+	k.WillTopic, k.WillPayload, k.WillProperties = "", nil, packets.Properties{}
 	k.PasswordFlag = len(k.Password) > 0
 	k.Keepalive = min(k.Keepalive, maxKeepalive)
 	if len(k.ClientIdentifier) > h.b.limits.clientIDLength {
@@ -204,7 +205,8 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 func (b *Broker) full(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOthers, "")
 	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
-		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
+		slog.String("application", c.login.Application), slog.String("address", c.addr.String()),
+		slog.Int("limit", b.limits.Clients))
 	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
 	if c.version == 5 {
 		refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrServerBusy.Code, 0}
@@ -217,15 +219,18 @@ func (b *Broker) full(c *conn) {
 // many of them.
 func (b *Broker) gaveWay(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOpen, "")
-	b.lines.Say(b.log, slog.LevelInfo, "too many connections that have not logged in: the one with the least prospects has to go",
-		slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Unauthenticated), slog.Int("limit_per_address", b.limits.PerAddress))
+	b.lines.Say(b.log, slog.LevelInfo,
+		"too many connections that have not logged in: the one with the least prospects has to go",
+		slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Unauthenticated),
+		slog.Int("limit_per_address", b.limits.PerAddress))
 }
 
 // displace ends the connection of a client of the application that has the most.
 func (b *Broker) displace(c *conn) {
 	b.refuses(c, LoginRefused, tooManyOthers, "")
 	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
-		slog.String("application", c.login.Application), slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Clients))
+		slog.String("application", c.login.Application), slog.String("address", c.addr.String()),
+		slog.Int("limit", b.limits.Clients))
 	if cl := c.client.Load(); cl != nil && c.version == 5 {
 		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
 	}
@@ -238,7 +243,8 @@ func (b *Broker) refuse(c *conn, user, why string) {
 	c.failed.Store(true)
 	delay := b.backoff.Failed(c.source, time.Now())
 	b.refuses(c, LoginRefused, why, "")
-	b.lines.Say(b.log, slog.LevelInfo, "login refused", slog.String("address", c.addr.String()), slog.String("user", clip(user)),
+	b.lines.Say(b.log, slog.LevelInfo, "login refused",
+		slog.String("address", c.addr.String()), slog.String("user", clip(user)),
 		slog.String("reason", why), slog.Duration("held_back", delay))
 	if delay == 0 {
 		return
@@ -409,7 +415,8 @@ func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, er
 	}()
 	err := h.b.opts.Push(ctx, Push{Login: c.login, Device: device, Replace: suffix == v3.DownReplace, Payload: pk.Payload})
 	if err != nil {
-		h.b.log.Warn("a push could not be stored; its client is disconnected", "application", c.login.Application, "device_id", clip(device), "error", err)
+		h.b.log.Warn("a push could not be stored; its client is disconnected", "application", c.login.Application,
+			"device_id", clip(device), "error", err)
 		cl.Stop(err)
 	}
 	return pk, packets.CodeSuccessIgnore

@@ -101,7 +101,9 @@ func (s *session) revive(m *sessions.Message) {
 		return
 	}
 	i := item{
-		msg: &message{Message: v3.Message{Application: s.application, Device: m.Device, Suffix: m.Suffix, Payload: m.Payload}},
+		msg: &message{Message: v3.Message{
+			Application: s.application, Device: m.Device, Suffix: m.Suffix, Payload: m.Payload,
+		}},
 		via: s.through(via{m.UID, m.Share, m.IDs}), qos: m.QoS, seq: m.Seq,
 	}
 	s.holds(&i)
@@ -176,8 +178,8 @@ func (b *Broker) persistent() (out []sessions.Kept) {
 			for i := range waiting {
 				w := &waiting[i]
 				k.Waiting = append(k.Waiting, sessions.Message{
-					Session: s.id, Seq: w.seq, Device: w.msg.Device, Suffix: w.msg.Suffix, UID: w.uid, Share: w.share, QoS: w.qos, IDs: w.ids,
-					PacketID: w.id, Released: w.released, Payload: w.msg.Payload,
+					Session: s.id, Seq: w.seq, Device: w.msg.Device, Suffix: w.msg.Suffix, UID: w.uid, Share: w.share, QoS: w.qos,
+					IDs: w.ids, PacketID: w.id, Released: w.released, Payload: w.msg.Payload,
 				})
 			}
 			out = append(out, k)
@@ -217,7 +219,9 @@ func (s *session) snapshot() (x sessions.Session, waiting []sent, ok bool) {
 	}
 	waiting = make([]sent, 0, len(s.inflight)+s.queue.Len())
 	for _, sub := range s.subs {
-		x.Subscriptions = append(x.Subscriptions, sessions.Subscription{Filter: sub.Filter, QoS: sub.Qos, Identifier: sub.Identifier})
+		x.Subscriptions = append(x.Subscriptions, sessions.Subscription{
+			Filter: sub.Filter, QoS: sub.Qos, Identifier: sub.Identifier,
+		})
 	}
 	for _, f := range s.inflight {
 		if !f.msg.IsStatus() {

@@ -207,7 +207,8 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	defer func() {
 		if r := recover(); r != nil {
 			l.b.panics.Add(1)
-			l.b.log.Error("internal fault while serving an MQTT client, which is disconnected", "fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
+			l.b.log.Error("internal fault while serving an MQTT client, which is disconnected",
+				"fault", r, "address", c.addr.String(), "stack", string(debug.Stack()))
 		}
 	}()
 	err := l.admit(c)

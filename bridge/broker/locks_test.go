@@ -215,13 +215,19 @@ func TestSharedSubscriptionWhileMembersEnd(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				s.dispatch(&message{Message: v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte(fmt.Sprint(i))}})
+				s.dispatch(&message{Message: v3.Message{
+					Application: "app1", Device: "dev1", Suffix: v3.Up,
+					Payload: []byte(fmt.Sprint(i)),
+				}})
 			}
 		}
 	})
 	for i := range 50 {
 		r, _ := s.again(4, fmt.Sprint("member", i%3), s.key1)
-		r.subscribe(1, "$share/g/#")
+		r.send(subscribePacket(1, 1, "$share/g/#"))
+		if _, err := r.until(packets.Suback); err != nil { // a message may come before it
+			t.Fatal(err)
+		}
 		_ = r.Close()
 		_ = s.login(fmt.Sprint("member", i%3)).Close() // begins anew: the session ends
 	}

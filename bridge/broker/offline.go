@@ -102,6 +102,7 @@ func (s *session) dropped() {
 	s.drops++
 	if now := time.Now(); now.Sub(s.warned) > time.Minute {
 		s.warned = now
-		s.b.log.Warn("an MQTT client is too slow or was away for too long: its oldest messages are dropped", "client", s.id, "dropped_total", s.b.clientDropped.Load())
+		s.b.log.Warn("an MQTT client is too slow or was away for too long: its oldest messages are dropped",
+			"client", s.id, "dropped_total", s.b.clientDropped.Load())
 	}
 }

@@ -45,40 +45,66 @@ func TestRefusedPackets(t *testing.T) {
 		{"5, doubled property", [][]byte{connect(5, "\x11\x00\x00\x00\x05\x11\x00\x00\x00\x05")}, "2003008200"},
 		{"5, authentication method", [][]byte{connect(5, "\x15"+text("x"))}, "2003008c00"},
 		{"5, wrong name", [][]byte{framed(0x10, connectBody("mqtt", 5, 0xc2, "", ""))}, "2003008400"},
-		{"5, CONNECT's length not as short as it can be", [][]byte{append([]byte{0x10, connect(5, "")[1] | 0x80, 0}, connect(5, "")[2:]...)}, "2003008100"},
-		{"3.1.1, wrong name", [][]byte{framed(0x10, connectBody("mqtt", 4, 0xc2, "", text("id")+text("app1")+text(s.key1)))}, ""},
-		{"3.1.1, no client id but a session", [][]byte{framed(0x10, connectBody("MQTT", 4, 0xc0, "", text("")+text("app1")+text(s.key1)))}, "20020002"},
+		{
+			"5, CONNECT's length not as short as it can be",
+			[][]byte{append([]byte{0x10, connect(5, "")[1] | 0x80, 0}, connect(5, "")[2:]...)},
+			"2003008100",
+		},
+		{
+			"3.1.1, wrong name",
+			[][]byte{framed(0x10, connectBody("mqtt", 4, 0xc2, "", text("id")+text("app1")+text(s.key1)))},
+			"",
+		},
+		{
+			"3.1.1, no client id but a session",
+			[][]byte{framed(0x10, connectBody("MQTT", 4, 0xc0, "", text("")+text("app1")+text(s.key1)))},
+			"20020002",
+		},
 		{"a ping before the CONNECT", [][]byte{{0xc0, 0}}, ""},
 		{"5, ping with a body", [][]byte{connect(5, ""), {0xc0, 1, 0}}, "e0028100"},
 		{"5, second CONNECT", [][]byte{connect(5, ""), connect(5, "")}, "e0028200"},
 		{"5, too long a packet", [][]byte{connect(5, ""), {0x30, 0xff, 0xff, 0x7f}}, "e0029500"},
-		{"5, length not as short as it can be", [][]byte{connect(5, ""), {0x30, 0x86, 0x00, 0, 1, 'a', 0, 'x', 'y'}}, "e0028100"},
+		{
+			"5, length not as short as it can be",
+			[][]byte{connect(5, ""), {0x30, 0x86, 0x00, 0, 1, 'a', 0, 'x', 'y'}},
+			"e0028100",
+		},
 		{"5, length of five bytes", [][]byte{connect(5, ""), {0x30, 0xff, 0xff, 0xff, 0xff, 0x01}}, "e0028100"},
-		{"5, response topic with a wildcard", [][]byte{connect(5, ""), framed(0x30, text("a")+props("\x08"+text("#")))}, "e0028100"},
+		{
+			"5, response topic with a wildcard",
+			[][]byte{connect(5, ""), framed(0x30, text("a")+props("\x08"+text("#")))},
+			"e0028100",
+		},
 		{"3.1.1, ping with a body", [][]byte{connect(4, ""), {0xc0, 1, 0}}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := dialRaw(t, s.addr)
-			for i, p := range tt.send {
-				r.bytes(p...)
-				if i == 0 && len(tt.send) > 1 {
-					r.version = p[8]
-					if ack := r.want(packets.Connack); ack.ReasonCode != 0 {
-						t.Fatalf("CONNACK 0x%02x", ack.ReasonCode)
-					}
-				}
-			}
-			_ = r.SetReadDeadline(time.Now().Add(patience))
-			var got bytes.Buffer
-			if _, err := got.ReadFrom(r.r); err != nil {
-				t.Errorf("the connection stays open: %v", err)
-			}
-			if hex.EncodeToString(got.Bytes()) != tt.want {
-				t.Errorf("got %x, want %s", got.Bytes(), tt.want)
+			if got := dialRaw(t, s.addr).lastWords(tt.send); hex.EncodeToString(got) != tt.want {
+				t.Errorf("got %x, want %s", got, tt.want)
 			}
 		})
 	}
+}
+
+// lastWords sends packets, and returns what the broker sends before it closes the
+// connection. Where there are several, the first one is a good CONNECT.
+func (r *raw) lastWords(send [][]byte) []byte {
+	r.Helper()
+	for i, p := range send {
+		r.bytes(p...)
+		if i == 0 && len(send) > 1 {
+			r.version = p[8]
+			if ack := r.want(packets.Connack); ack.ReasonCode != 0 {
+				r.Fatalf("CONNACK 0x%02x", ack.ReasonCode)
+			}
+		}
+	}
+	_ = r.SetReadDeadline(time.Now().Add(patience))
+	var got bytes.Buffer
+	if _, err := got.ReadFrom(r.r); err != nil {
+		r.Errorf("the connection stays open: %v", err)
+	}
+	return got.Bytes()
 }
 
 // A good packet that comes in pieces, or with others in one, is read all the same.

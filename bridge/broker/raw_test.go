@@ -187,7 +187,10 @@ func subscribePacket(id uint16, qos byte, filters ...string) packets.Packet {
 }
 
 func publishPacket(id uint16, qos byte, topic, payload string) packets.Packet {
-	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos}, PacketID: id, TopicName: topic, Payload: []byte(payload)}
+	return packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos}, PacketID: id,
+		TopicName: topic, Payload: []byte(payload),
+	}
 }
 
 // lockedBuffer is a log that may be read while it is written.
@@ -350,7 +353,8 @@ func (r *raw) gets(topic, payload string, qos byte) packets.Packet {
 	r.Helper()
 	pk := r.want(packets.Publish)
 	if pk.TopicName != topic || string(pk.Payload) != payload || pk.FixedHeader.Qos != qos || pk.FixedHeader.Retain {
-		r.Fatalf("got %s %q with QoS %d, want %s %q with QoS %d", pk.TopicName, pk.Payload, pk.FixedHeader.Qos, topic, payload, qos)
+		r.Fatalf("got %s %q with QoS %d, want %s %q with QoS %d", pk.TopicName, pk.Payload, pk.FixedHeader.Qos, topic,
+			payload, qos)
 	}
 	return pk
 }

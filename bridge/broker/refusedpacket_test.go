@@ -52,12 +52,18 @@ func TestRefusedPacketsAreTold(t *testing.T) {
 		{"a length of 256 MiB", stranger(0x10, 0xff, 0xff, 0xff, 0x7f), "3 packet_too_large 127.0.0.1  "},
 		{"a will without a will flag", stranger(connect(4, 0x20, 0, 0, 0, 0)...), "3 malformed_packet 127.0.0.1  "},
 		{"level 6", stranger(connect(6, 2, 0, 0, 0, 0)...), "3 unsupported_protocol_version 127.0.0.1  "},
-		{"an authentication method", stranger(connect(5, 2, 0, 0, 4, 0x15, 0, 1, 'x', 0, 1, 'x')...), "3 bad_authentication_method 127.0.0.1  "},
+		{
+			"an authentication method", stranger(connect(5, 2, 0, 0, 4, 0x15, 0, 1, 'x', 0, 1, 'x')...),
+			"3 bad_authentication_method 127.0.0.1  ",
+		},
 		{"after the login", client(4, 0x80, 2, 0, 1), "3 malformed_packet 127.0.0.1 app1 dev"},
 		{"after the login, MQTT 5", client(5, 0x82, 3, 0, 1, 0), "3 protocol_error 127.0.0.1 app1 dev"},
 		{"a topic with a wildcard", client(5, 0x30, 4, 0, 1, '#', 0), "3 topic_name_invalid 127.0.0.1 app1 dev"},
 		{"a second CONNECT", client(4, connect(4, 2, 0, 0, 0, 1, 'x')...), "3 protocol_error 127.0.0.1 app1 dev"},
-		{"too many connections", func(s *bench) { dialRaw(s.T, s.addr); dialRaw(s.T, s.addr) }, "0 too_many_connections 127.0.0.1  "},
+		{"too many connections", func(s *bench) {
+			dialRaw(s.T, s.addr)
+			dialRaw(s.T, s.addr)
+		}, "0 too_many_connections 127.0.0.1  "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var f refusals

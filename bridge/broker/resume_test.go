@@ -109,7 +109,12 @@ func TestRefusedFilters(t *testing.T) {
 		{"32000 levels", []string{"v3/app1" + strings.Repeat("/", 32_000), "v3/app1/#"}, "\x80\x01", "\x8f\x01"},
 		{"257 bytes", []string{"v3/app1/" + strings.Repeat("x", 249)}, "\x80", "\x8f"},
 		{"a shared one with 17 levels", []string{"$share/g" + strings.Repeat("/+", 15)}, "\x80", "\x8f"},
-		{"too many", []string{"v3/app1/a", "v3/app1/b", "v3/app1/c", "v3/app1/d", "v3/app1/a"}, "\x01\x01\x01\x80\x01", "\x01\x01\x01\x97\x01"},
+		{
+			"too many",
+			[]string{"v3/app1/a", "v3/app1/b", "v3/app1/c", "v3/app1/d", "v3/app1/a"},
+			"\x01\x01\x01\x80\x01",
+			"\x01\x01\x01\x97\x01",
+		},
 	}
 	for _, tt := range tests {
 		for version, want := range map[byte]string{4: tt.v3, 5: tt.v5} {

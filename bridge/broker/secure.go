@@ -105,7 +105,10 @@ func (l *listener) upgrade(nc net.Conn) (net.Conn, error) {
 		http.Error(w, problem, status)
 		return nil, fmt.Errorf("WebSocket handshake: %s", problem)
 	}
-	u := websocket.Upgrader{Subprotocols: webSocketProtocols, ReadBufferSize: readAhead, WriteBufferSize: readAhead, CheckOrigin: l.isFriend}
+	u := websocket.Upgrader{
+		Subprotocols: webSocketProtocols, CheckOrigin: l.isFriend,
+		ReadBufferSize: readAhead, WriteBufferSize: readAhead,
+	}
 	ws, err := u.Upgrade(w, request, nil)
 	if err != nil {
 		return nil, fmt.Errorf("WebSocket handshake: %w", err)
@@ -119,7 +122,9 @@ func (l *listener) refusesUpgrade(r *http.Request) (problem string, status int) 
 	switch {
 	case r.URL.Path != webSocketPath:
 		return "MQTT is at " + webSocketPath, http.StatusNotFound
-	case !slices.ContainsFunc(websocket.Subprotocols(r), func(p string) bool { return slices.Contains(webSocketProtocols, p) }):
+	case !slices.ContainsFunc(websocket.Subprotocols(r), func(p string) bool {
+		return slices.Contains(webSocketProtocols, p)
+	}):
 		return "the subprotocol mqtt is not offered", http.StatusBadRequest
 	}
 	return "", 0
@@ -133,7 +138,9 @@ func (l *listener) isFriend(r *http.Request) bool {
 		return true
 	}
 	_, host, _ := strings.Cut(origin, "://")
-	return strings.EqualFold(host, r.Host) || slices.ContainsFunc(l.b.opts.Origins, func(o string) bool { return strings.EqualFold(o, origin) })
+	return strings.EqualFold(host, r.Host) || slices.ContainsFunc(l.b.opts.Origins, func(o string) bool {
+		return strings.EqualFold(o, origin)
+	})
 }
 
 // upgrading is the answer to a request, as net/http would have it.
@@ -177,7 +184,8 @@ func (w *webSocket) Read(p []byte) (int, error) {
 		if w.message == nil {
 			kind, r, err := w.ws.NextReader()
 			switch {
-			case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway, websocket.CloseNoStatusReceived):
+			case websocket.IsCloseError(err, websocket.CloseNormalClosure, websocket.CloseGoingAway,
+				websocket.CloseNoStatusReceived):
 				return 0, io.EOF
 			case err != nil:
 				return 0, err

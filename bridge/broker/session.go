@@ -116,7 +116,7 @@ func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
 		_ = b.server.DisconnectClient(old, packets.ErrSessionTakenOver)
 		select {
 		case <-connOf(old).over:
-		case <-time.After(b.limits.PushTimeout + 2*b.limits.WriteDeadline + time.Second): // the longest that it can be held up
+		case <-time.After(b.limits.PushTimeout + 2*b.limits.WriteDeadline + time.Second): // it cannot be held up longer
 			b.log.Warn("an MQTT connection does not end: its client cannot connect again", "client", cl.ID)
 			cl.Stop(packets.ErrServerBusy)
 			return
@@ -149,7 +149,8 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leave()
-	s.owner, s.login, s.persistent, s.expiry, s.window, s.version = cl, c.login, c.persistent, c.expiry, c.window, c.version
+	s.owner, s.login, s.version = cl, c.login, c.version
+	s.persistent, s.expiry, s.window = c.persistent, c.expiry, c.window
 	return true
 }
 
@@ -232,7 +233,8 @@ func (b *Broker) makeRoom() {
 	oldest := slices.MinFunc(away, func(x, y *session) int {
 		return cmp.Or(cmp.Compare(counts[y.application], counts[x.application]), x.away.Compare(y.away))
 	})
-	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
+	b.lines.Say(b.log, slog.LevelWarn,
+		"too many MQTT sessions: of the application with most of them, that of the client which is away longest is removed",
 		slog.String("client", oldest.id))
 	b.end(oldest)
 }

@@ -17,7 +17,10 @@ func acme() ([]*Model, []*Codec) {
 		Brand: "acme", ID: "one", Files: map[string]string{"one.js": "uplink 1", "down.js": "downlink 1"},
 		UplinkDecoder: "one.js", DownlinkEncoder: "down.js",
 	}
-	two := &Codec{Brand: "acme", ID: "two", Files: map[string]string{"two.js": "both 2"}, UplinkDecoder: "two.js", DownlinkEncoder: "two.js", DownlinkDecoder: "two.js"}
+	two := &Codec{
+		Brand: "acme", ID: "two", Files: map[string]string{"two.js": "both 2"}, UplinkDecoder: "two.js",
+		DownlinkEncoder: "two.js", DownlinkDecoder: "two.js",
+	}
 	sensor := &Model{Brand: "acme", ID: "sensor", Versions: []Version{
 		{Firmware: "1.0", Hardware: []string{"a"}, Codecs: map[string]string{"EU_863_870": "acme/one", "US_902_928": "acme/two"}},
 		{Firmware: "2.0", Hardware: []string{"a", "b"}, Codecs: map[string]string{"EU_863_870": "acme/two"}},
@@ -56,11 +59,20 @@ func TestFind(t *testing.T) {
 		{"without firmware: the band is of one", "sensor", "", "", "US_902_928", "acme/two"},
 		{"without band: there is one", "sensor", "2.0", "", "", "acme/two"},
 		{"model alone: all have one", "meter", "", "", "", "acme/one"},
-		{"model alone: there are several", "sensor", "", "", "", "has several, for other versions or bands (acme/one, acme/two)"},
+		{
+			"model alone: there are several", "sensor", "", "", "",
+			"has several, for other versions or bands (acme/one, acme/two)",
+		},
 		{"without band: there are several", "sensor", "1.0", "", "", "has several"},
-		{"unknown firmware", "sensor", "9", "", "EU_863_870", `firmware version "9" and hardware version "" of acme/sensor are not known; there are 1.0, 2.0, 3.0`},
+		{
+			"unknown firmware", "sensor", "9", "", "EU_863_870",
+			`firmware version "9" and hardware version "" of acme/sensor are not known; there are 1.0, 2.0, 3.0`,
+		},
 		{"unknown hardware", "meter", "1.1", "x", "", `firmware version "1.1"`},
-		{"unknown band", "sensor", "1.0", "", "KR_920_923", `none for the band "KR_920_923"; there are EU_863_870, US_902_928`},
+		{
+			"unknown band", "sensor", "1.0", "", "KR_920_923",
+			`none for the band "KR_920_923"; there are EU_863_870, US_902_928`,
+		},
 		{"a version without codecs", "sensor", "3.0", "", "EU_863_870", "has published none"},
 		{"a model without versions", "bare", "", "", "", "are not known"},
 		{"unknown model", "other", "1.0", "", "EU_863_870", "acme/other is not imported; lorawand codec import reads it"},
@@ -79,7 +91,8 @@ func TestFind(t *testing.T) {
 		t.Errorf("without a brand: %v", err)
 	}
 	l.Remove(nil, []string{"acme/two"})
-	if _, err := l.Find(session.VersionIDs{Brand: "acme", Model: "sensor", Firmware: "2.0"}); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "acme/two") {
+	_, err := l.Find(session.VersionIDs{Brand: "acme", Model: "sensor", Firmware: "2.0"})
+	if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), "acme/two") {
 		t.Errorf("its codec is gone: %v", err)
 	}
 }
@@ -97,7 +110,10 @@ func TestScripts(t *testing.T) {
 		{only, "decoder", "decoder", "decoder"},
 		{&Codec{}, "", "", ""},
 	} {
-		got := []string{tt.c.Script(formatter.DecodeUplink), tt.c.Script(formatter.EncodeDownlink), tt.c.Script(formatter.DecodeDownlink)}
+		got := []string{
+			tt.c.Script(formatter.DecodeUplink), tt.c.Script(formatter.EncodeDownlink),
+			tt.c.Script(formatter.DecodeDownlink),
+		}
 		if !reflect.DeepEqual(got, []string{tt.uplink, tt.encode, tt.decode}) {
 			t.Errorf("%d: %q", i, got)
 		}
@@ -167,7 +183,10 @@ func TestLibraryLimits(t *testing.T) {
 		var c []*Codec
 		for i := range codecs {
 			id := fmt.Sprintf("x%d", i)
-			c = append(c, &Codec{Brand: "acme", ID: id, Files: map[string]string{"a.js": strings.Repeat("x", size)}, UplinkDecoder: "a.js"})
+			c = append(c, &Codec{
+				Brand: "acme", ID: id, Files: map[string]string{"a.js": strings.Repeat("x", size)},
+				UplinkDecoder: "a.js",
+			})
 			m = append(m, &Model{Brand: "acme", ID: id, Versions: []Version{{Codecs: map[string]string{"EU_433": "acme/" + id}}}})
 		}
 		return m, c
@@ -196,7 +215,8 @@ func TestLibraryLimits(t *testing.T) {
 		t.Errorf("beside the others: %v", err)
 	}
 	models, codecs := acme()
-	if err := NewLibrary().Fits(models, codecs[:1]); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "acme/two is missing") {
+	if err := NewLibrary().Fits(models, codecs[:1]); !errors.Is(err, ErrInvalid) ||
+		!strings.Contains(err.Error(), "acme/two is missing") {
 		t.Errorf("without a codec: %v", err)
 	}
 	if err := NewLibrary().Fits(nil, []*Codec{{}}); !errors.Is(err, ErrInvalid) {
@@ -233,7 +253,8 @@ func TestOf(t *testing.T) {
 	}
 	models, codecs := l.Of("acme/sensor")
 	l.Remove(models, codecs)
-	if l.Codec("acme/two") != nil || l.Codec("acme/one") == nil || len(l.Models()) != 2 || l.Models()[0].Key() != "acme/bare" {
+	if l.Codec("acme/two") != nil || l.Codec("acme/one") == nil || len(l.Models()) != 2 ||
+		l.Models()[0].Key() != "acme/bare" {
 		t.Errorf("left are %v", l.Models())
 	}
 }

@@ -10,57 +10,88 @@ import (
 	"lorawand/bridge/session"
 )
 
+var sensor = session.VersionIDs{Brand: "acme", Model: "sensor", Firmware: "1.0", Band: "EU_863_870"}
+
+// own are formatters that a device has of its own.
+func own(up, upParam, down string) session.Formatters {
+	return session.Formatters{Set: true, Up: up, UpParameter: upParam, Down: down}
+}
+
+var resolverCases = []struct {
+	name, app        string
+	own              session.Formatters
+	ids              session.VersionIDs
+	up, down         formatter.Kind
+	upWarn, downWarn string
+}{
+	{name: "nothing at all", app: "app1"},
+	{name: "the application's", app: "scripts", up: formatter.JavaScript, down: formatter.CayenneLPP},
+	{name: "an empty message switches both off", app: "scripts", own: own("", "", "")},
+	{name: "NONE switches both off", app: "scripts", own: own(None, "", "")},
+	{
+		name: "its own, and the other direction has none", app: "scripts", own: own(CayenneLPP, "", ""),
+		up: formatter.CayenneLPP,
+	},
+	{
+		name: "both its own", app: "app1", own: own(JavaScript, "x", CayenneLPP), up: formatter.JavaScript,
+		down: formatter.CayenneLPP,
+	},
+	{
+		name: "the maker's", app: "app1", own: own(Repository, "", Repository), ids: sensor, up: formatter.JavaScript,
+		down: formatter.JavaScript,
+	},
+	{
+		name: "the maker's, for the application", app: "makers", ids: sensor, up: formatter.JavaScript,
+		down: formatter.JavaScript,
+	},
+	{name: "a model alone is no formatter", app: "app1", ids: sensor},
+	{
+		name: "the maker's, without a model", app: "makers", upWarn: "does not tell its brand and model",
+		downWarn: "does not tell its brand",
+	},
+	{
+		name: "the maker's, not imported", app: "app1", own: own(Repository, "", None),
+		ids:    session.VersionIDs{Brand: "other", Model: "x"},
+		upWarn: "payload formatter: no codec: that of other/x is not imported",
+	},
+	{name: "a server", app: "app1", own: own(None, "", GRPCService), downWarn: "FORMATTER_GRPC_SERVICE is not served"},
+	{name: "one of another time", app: "app1", own: own("FORMATTER_LUA", "", ""), upWarn: `"FORMATTER_LUA" is not known`},
+	{
+		name: "a script that is too long", app: "app1", own: own(JavaScript, strings.Repeat("x", formatter.MaxScript+1), ""),
+		upWarn: "40961 bytes",
+	},
+	{
+		name: "the maker's, as long as it may be", app: "app1", own: own(Repository, "", ""), up: formatter.JavaScript,
+		ids: session.VersionIDs{Brand: "acme", Model: "long"},
+	},
+	{name: "an empty script", app: "app1", own: own(JavaScript, "", ""), up: formatter.JavaScript},
+}
+
 // Which formatter a device has, by its own, its application's and its model's.
 func TestResolver(t *testing.T) {
 	apps := access.NewApplications()
-	apps.Put(access.Application{ID: "scripts", Up: access.Formatter{Kind: JavaScript, Parameter: "app"}, Down: access.Formatter{Kind: CayenneLPP}})
-	apps.Put(access.Application{ID: "makers", Up: access.Formatter{Kind: Repository}, Down: access.Formatter{Kind: Repository}})
+	apps.Put(access.Application{
+		ID: "scripts", Up: access.Formatter{Kind: JavaScript, Parameter: "app"},
+		Down: access.Formatter{Kind: CayenneLPP},
+	})
+	apps.Put(access.Application{
+		ID: "makers", Up: access.Formatter{Kind: Repository},
+		Down: access.Formatter{Kind: Repository},
+	})
 	l := library(t)
 	r := NewResolver(apps, l)
 	long := strings.Repeat("x", formatter.MaxCodec)
 	l.Put([]*Model{{Brand: "acme", ID: "long", Versions: []Version{{Codecs: map[string]string{"EU_863_870": "acme/long"}}}}},
 		[]*Codec{{Brand: "acme", ID: "long", Files: map[string]string{"long.js": long}, UplinkDecoder: "long.js"}})
-	sensor := session.VersionIDs{Brand: "acme", Model: "sensor", Firmware: "1.0", Band: "EU_863_870"}
-	own := func(up, upParam, down string) session.Formatters {
-		return session.Formatters{Set: true, Up: up, UpParameter: upParam, Down: down}
-	}
-	for _, tt := range []struct {
-		name, app        string
-		own              session.Formatters
-		ids              session.VersionIDs
-		up, down         formatter.Kind
-		upWarn, downWarn string
-	}{
-		{name: "nothing at all", app: "app1"},
-		{name: "the application's", app: "scripts", up: formatter.JavaScript, down: formatter.CayenneLPP},
-		{name: "an empty message switches both off", app: "scripts", own: own("", "", "")},
-		{name: "NONE switches both off", app: "scripts", own: own(None, "", "")},
-		{name: "its own, and the other direction has none", app: "scripts", own: own(CayenneLPP, "", ""), up: formatter.CayenneLPP},
-		{name: "both its own", app: "app1", own: own(JavaScript, "x", CayenneLPP), up: formatter.JavaScript, down: formatter.CayenneLPP},
-		{name: "the maker's", app: "app1", own: own(Repository, "", Repository), ids: sensor, up: formatter.JavaScript, down: formatter.JavaScript},
-		{name: "the maker's, for the application", app: "makers", ids: sensor, up: formatter.JavaScript, down: formatter.JavaScript},
-		{name: "a model alone is no formatter", app: "app1", ids: sensor},
-		{name: "the maker's, without a model", app: "makers", upWarn: "does not tell its brand and model", downWarn: "does not tell its brand"},
-		{
-			name: "the maker's, not imported", app: "app1", own: own(Repository, "", None),
-			ids: session.VersionIDs{Brand: "other", Model: "x"}, upWarn: "payload formatter: no codec: that of other/x is not imported",
-		},
-		{name: "a server", app: "app1", own: own(None, "", GRPCService), downWarn: "FORMATTER_GRPC_SERVICE is not served"},
-		{name: "one of another time", app: "app1", own: own("FORMATTER_LUA", "", ""), upWarn: `"FORMATTER_LUA" is not known`},
-		{name: "a script that is too long", app: "app1", own: own(JavaScript, strings.Repeat("x", formatter.MaxScript+1), ""), upWarn: "40961 bytes"},
-		{
-			name: "the maker's, as long as it may be", app: "app1", own: own(Repository, "", ""), up: formatter.JavaScript,
-			ids: session.VersionIDs{Brand: "acme", Model: "long"},
-		},
-		{name: "an empty script", app: "app1", own: own(JavaScript, "", ""), up: formatter.JavaScript},
-	} {
+	for _, tt := range resolverCases {
 		d := &session.Device{ID: session.ID{Application: tt.app, Device: "dev1"}, Formatters: tt.own, VersionIDs: tt.ids}
 		up, upWarn := r.Uplink(d)
 		down, downWarn := r.Downlink(d)
 		if up.Kind() != tt.up || down.Kind() != tt.down {
 			t.Errorf("%s: %v and %v, want %v and %v", tt.name, up.Kind(), down.Kind(), tt.up, tt.down)
 		}
-		if !strings.Contains(upWarn, tt.upWarn) || (upWarn == "") != (tt.upWarn == "") || !strings.Contains(downWarn, tt.downWarn) || (downWarn == "") != (tt.downWarn == "") {
+		if !strings.Contains(upWarn, tt.upWarn) || (upWarn == "") != (tt.upWarn == "") ||
+			!strings.Contains(downWarn, tt.downWarn) || (downWarn == "") != (tt.downWarn == "") {
 			t.Errorf("%s: warnings %q and %q", tt.name, upWarn, downWarn)
 		}
 	}
@@ -79,7 +110,10 @@ func TestResolverRemembers(t *testing.T) {
 	if kind() != formatter.None {
 		t.Error("nothing is set")
 	}
-	apps.Put(access.Application{ID: "app1", Up: access.Formatter{Kind: JavaScript, Parameter: strings.Repeat("x", 30_000)}})
+	apps.Put(access.Application{ID: "app1", Up: access.Formatter{
+		Kind:      JavaScript,
+		Parameter: strings.Repeat("x", 30_000),
+	}})
 	if kind() != formatter.JavaScript {
 		t.Error("the application has changed")
 	}
@@ -117,14 +151,21 @@ func TestResolverRemembers(t *testing.T) {
 	if len(r.answer) != 0 {
 		t.Error("it is remembered")
 	}
+}
+
+func TestResolverIsBounded(t *testing.T) {
+	apps := access.NewApplications()
+	r := NewResolver(apps, library(t))
+	d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}}
 	for i := range maxScripts + 10 {
 		apps.Put(access.Application{ID: "app1", Up: access.Formatter{Kind: JavaScript, Parameter: strings.Repeat("x", i)}})
-		if kind() != formatter.JavaScript || len(r.scripts) > maxScripts {
+		if f, _ := r.Uplink(d); f.Kind() != formatter.JavaScript || len(r.scripts) > maxScripts {
 			t.Fatalf("%d scripts", len(r.scripts))
 		}
 	}
 	for i := range maxAnswers + 10 {
-		r.Uplink(&session.Device{ID: session.ID{Application: "app1", Device: strings.Repeat("x", i%36) + string(rune('a'+i%26)) + string(rune(i))}})
+		r.Uplink(&session.Device{ID: session.ID{Application: "app1", Device: strings.Repeat("x", i%36) +
+			string(rune('a'+i%26)) + string(rune(i))}})
 	}
 	if len(r.answer) > maxAnswers {
 		t.Errorf("%d answers", len(r.answer))
@@ -137,7 +178,10 @@ func TestResolverTogether(t *testing.T) {
 	r := NewResolver(apps, l)
 	var wg sync.WaitGroup
 	for range 4 {
-		d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}, VersionIDs: session.VersionIDs{Brand: "acme", Model: "meter"}}
+		d := &session.Device{
+			ID:         session.ID{Application: "app1", Device: "dev1"},
+			VersionIDs: session.VersionIDs{Brand: "acme", Model: "meter"},
+		}
 		wg.Go(func() {
 			for range 200 {
 				if f, w := r.Uplink(d); f.Kind() == formatter.None && w != "" && !strings.Contains(w, "meter") {

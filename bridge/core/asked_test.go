@@ -34,7 +34,8 @@ func (s *stand) asked(d *sentDown, dev *session.Device) (commands string, port i
 func (s *stand) abp(version session.Version) *session.Device {
 	s.asks = true
 	s.add(&session.Device{
-		ID: session.ID{Application: "app1", Device: "asked"}, DevEUI: radio.EUI64{0x77}, Version: version, Plan: "EU_863_870_TTN",
+		ID: session.ID{Application: "app1", Device: "asked"}, DevEUI: radio.EUI64{0x77}, Version: version,
+		Plan:    "EU_863_870_TTN",
 		Session: &session.Session{DevAddr: radio.DevAddr{7, 7, 7, 7}, Keys: testKeys(7)},
 	})
 	return s.devices["asked"]
@@ -63,7 +64,8 @@ func (s *stand) uplinkWith(d *session.Device, fCnt uint32, commands string) (ask
 }
 
 // What a personalised device of EU868 is asked, as The Things Stack asks it.
-const abpSetUp = "0503d2ad84" + "0703184f8450" + "0704e8568450" + "0705b85e8450" + "070688668450" + "0707586e8450" + "0805" + "06"
+const abpSetUp = "0503d2ad84" + "0703184f8450" + "0704e8568450" + "0705b85e8450" + "070688668450" + "0707586e8450" +
+	"0805" + "06"
 
 // A personalised device gets its set-up once, answers, and then no downlink that
 // nobody has asked for follows.

@@ -221,39 +221,42 @@ func TestGatewayIsGone(t *testing.T) {
 			s.downs("gw-a " + rx1 + ", 150ms ahead: #1 15:one")
 		})
 	}
-	t.Run("counter reset while it waits to be sent", func(t *testing.T) {
-		s := oneDown(t)
-		s.gatewayEvent(gwA, radio.GatewayCounterReset)
-		s.tells()
-		s.onDisk("dev1", "one")
-		s.ackOf(&s.sent[0], radio.TxOK) // who knows
-		s.wait(10 * time.Second)
-		s.hear(gwA, s.phy("dev1", 1, payload("y")))
-		s.wait(10 * time.Second)
-		s.downs("gw-a "+rx1+", 150ms ahead: #1 15:one", "gw-a "+rx1+", 150ms ahead: #2 15:one")
-		s.tells("dev1 up 1", "dev1 sent one #2")
-	})
-	t.Run("counter reset before it is handed over", func(t *testing.T) {
-		s := newStand(t)
-		s.late("dev1")
-		s.late("dev2")
-		s.online(gwA)
-		s.push("dev2", item("two"))
-		s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
-		s.hear(gwA, s.phy("dev2", 0, payload("y")))
-		s.wait(4300 * ms) // dev2's is planned for RX2
-		s.gatewayEvent(gwA, radio.GatewayCounterReset)
-		s.wait(10 * time.Second)
-		s.downs("gw-a " + rx1 + ", 800ms ahead: #1 ack")
-		s.onDisk("dev2", "two")
-	})
-	t.Run("counter reset while it is on the air", func(t *testing.T) {
-		s := oneDown(t)
-		s.wait(160 * ms)
-		s.gatewayEvent(gwA, radio.GatewayCounterReset)
-		s.wait(10 * time.Second)
-		s.tells("dev1 sent one #1")
-	})
+}
+
+func TestCounterResetWhileDownlinkWaits(t *testing.T) {
+	s := oneDown(t)
+	s.gatewayEvent(gwA, radio.GatewayCounterReset)
+	s.tells()
+	s.onDisk("dev1", "one")
+	s.ackOf(&s.sent[0], radio.TxOK) // who knows
+	s.wait(10 * time.Second)
+	s.hear(gwA, s.phy("dev1", 1, payload("y")))
+	s.wait(10 * time.Second)
+	s.downs("gw-a "+rx1+", 150ms ahead: #1 15:one", "gw-a "+rx1+", 150ms ahead: #2 15:one")
+	s.tells("dev1 up 1", "dev1 sent one #2")
+}
+
+func TestCounterResetBeforeHandover(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.late("dev2")
+	s.online(gwA)
+	s.push("dev2", item("two"))
+	s.hear(gwA, s.phy("dev1", 0, confirmed("x")))
+	s.hear(gwA, s.phy("dev2", 0, payload("y")))
+	s.wait(4300 * ms) // dev2's is planned for RX2
+	s.gatewayEvent(gwA, radio.GatewayCounterReset)
+	s.wait(10 * time.Second)
+	s.downs("gw-a " + rx1 + ", 800ms ahead: #1 ack")
+	s.onDisk("dev2", "two")
+}
+
+func TestCounterResetOnTheAir(t *testing.T) {
+	s := oneDown(t)
+	s.wait(160 * ms)
+	s.gatewayEvent(gwA, radio.GatewayCounterReset)
+	s.wait(10 * time.Second)
+	s.tells("dev1 sent one #1")
 }
 
 // An uplink that no gateway can answer: an owner hears of it.

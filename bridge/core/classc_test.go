@@ -184,7 +184,9 @@ func TestClassCGateways(t *testing.T) {
 			s.answering(gwB)
 			s.hear(gwB, s.phy("dev2", 1, payload("x")))
 		}, 5 * time.Second, 1, "down/queued, up, down/sent"},
-		{"refused", item("x"), func(s *stand) { s.ack(radio.TxTooLate) }, time.Second, 1, "down/queued, down/failed transmission"},
+		{"refused", item("x"), func(s *stand) {
+			s.ack(radio.TxTooLate)
+		}, time.Second, 1, "down/queued, down/failed transmission"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := classC(t)
@@ -294,7 +296,9 @@ func TestClassCAbsolute(t *testing.T) {
 	s.said("down/queued, down/queued, down/sent, down/sent, down/failed downlink_expired, down/queued, " +
 		"down/failed downlink_expired")
 	s.now.Wall = radio.WallTime{}
-	s.push("dev1", item("when", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: time.Unix(1<<31, 0)} }))
+	s.push("dev1", item("when", func(it *session.Item) {
+		it.ClassBC = &session.ClassBC{AbsoluteTime: time.Unix(1<<31, 0)}
+	}))
 	s.said("down/failed absolute_time")
 }
 
@@ -305,7 +309,8 @@ func TestClassCLeavesRoom(t *testing.T) {
 	s.gateway(gwA).EnforceDutyCycle = true
 	begin := s.now.Host
 	for range 150 { // as much as fits in three quarters of an hour
-		s.push("group", item(strings.Repeat("x", 51), prio(radio.PriorityHigh), via(session.GatewayAntenna{GatewayID: "gw-a"})))
+		s.push("group", item(strings.Repeat("x", 51), prio(radio.PriorityHigh),
+			via(session.GatewayAntenna{GatewayID: "gw-a"})))
 		s.serve(18 * time.Second)
 	}
 	used := time.Duration(0)

@@ -48,7 +48,8 @@ func (s *stand) image(d *session.Device) image {
 	}
 	for _, in := range []*session.Session{c.Session, c.Pending} {
 		if in != nil {
-			in.Heard, in.FCntUp, in.NFCntDown, in.AFCntDown, in.NStored, in.AStored, in.NUnsent, in.AUnsent = false, 0, 0, 0, 0, 0, 0, 0
+			in.Heard, in.FCntUp, in.NFCntDown, in.AFCntDown = false, 0, 0, 0
+			in.NStored, in.AStored, in.NUnsent, in.AUnsent = 0, 0, 0, 0
 		}
 	}
 	b, err := session.MarshalDevice(c)

@@ -58,7 +58,8 @@ func TestTestPort(t *testing.T) {
 	d.Settings.TestPort = true
 	s.push("dev1", session.Item{FPort: session.TestPort, FRMPayload: []byte{1, 2}})
 	s.push("dev2", session.Item{FPort: session.TestPort, FRMPayload: []byte{1, 2}})
-	if a := s.answers; len(a) != 2 || a[0].Err != nil || a[1].Err == nil || !strings.Contains(a[1].Err.Error(), "inside range [1, 223]") {
+	if a := s.answers; len(a) != 2 || a[0].Err != nil || a[1].Err == nil ||
+		!strings.Contains(a[1].Err.Error(), "inside range [1, 223]") {
 		t.Fatalf("answers %+v", a)
 	}
 	s.ups = nil

@@ -91,37 +91,38 @@ func newTraffic(t *testing.T, rules regionRules) *traffic {
 	return w
 }
 
+// heardBySome has one gateway hear a frame, or both.
+func (w *traffic) heardBySome(phy []byte) {
+	channels := w.plan.Channels()
+	frequency := channels[w.rnd.IntN(min(len(channels), 8))].Frequency
+	rate := w.rules.rates[w.rnd.IntN(len(w.rules.rates))]
+	same := func(u *radio.Uplink) { u.Frequency, u.DataRate = frequency, rate }
+	first, second := gwA, gwB
+	if w.rnd.IntN(2) == 0 {
+		first, second = second, first
+	}
+	w.hear(first, phy, same, at(radio.Decibel(-9000+w.rnd.IntN(6000))))
+	if w.rnd.IntN(2) == 0 {
+		w.hear(second, phy, same, at(radio.Decibel(-9000+w.rnd.IntN(6000))))
+	}
+}
+
 // happen does one thing.
 func (w *traffic) happen() {
-	channels := w.plan.Channels()
-	onAir := func(up *radio.Uplink) {
-		up.Frequency = channels[w.rnd.IntN(min(len(channels), 8))].Frequency
-		up.DataRate = w.rules.rates[w.rnd.IntN(len(w.rules.rates))]
-	}
-	hears := func(phy []byte) {
-		up := radio.Uplink{}
-		onAir(&up)
-		same := func(u *radio.Uplink) { u.Frequency, u.DataRate = up.Frequency, up.DataRate }
-		first, second := gwA, gwB
-		if w.rnd.IntN(2) == 0 {
-			first, second = second, first
-		}
-		w.hear(first, phy, same, at(radio.Decibel(-9000+w.rnd.IntN(6000))))
-		if w.rnd.IntN(2) == 0 {
-			w.hear(second, phy, same, at(radio.Decibel(-9000+w.rnd.IntN(6000))))
-		}
-	}
 	device := []string{"dev1", "dev2"}[w.rnd.IntN(2)]
 	switch w.rnd.IntN(12) {
 	case 10:
 		w.push("lamp", item(strings.Repeat("l", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7)))))
 	case 11:
 		w.push("group", item(strings.Repeat("g", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7))), via(
-			session.GatewayAntenna{GatewayID: "gw-a", Group: 1}, session.GatewayAntenna{GatewayID: "gw-b", Group: uint32(1 + w.rnd.IntN(2))},
+			session.GatewayAntenna{GatewayID: "gw-a", Group: 1}, session.GatewayAntenna{
+				GatewayID: "gw-b",
+				Group:     uint32(1 + w.rnd.IntN(2)),
+			},
 		)))
 	case 0:
 		w.nonce++
-		hears(w.joinRequest(w.devices["joins"], w.nonce))
+		w.heardBySome(w.joinRequest(w.devices["joins"], w.nonce))
 	case 1, 2, 3:
 		var items []session.Item
 		for range 1 + w.rnd.IntN(4) {
@@ -139,7 +140,7 @@ func (w *traffic) happen() {
 			f = confirmed("up")
 		}
 		f.ADRACKReq = w.rnd.IntN(8) == 0
-		hears(w.phy(device, w.fCnt[device], f))
+		w.heardBySome(w.phy(device, w.fCnt[device], f))
 	}
 	for ; w.acked < len(w.sent); w.acked++ {
 		h := &w.sent[w.acked]

@@ -12,7 +12,9 @@ import (
 // encrypted is an item that the application has encrypted with a frame counter.
 func encrypted(s *session.Session, v session.Version, id string, fCnt uint32, plain string) session.Item {
 	it := item(id)
-	f := frame.Data{MType: frame.UnconfirmedDown, DevAddr: s.DevAddr, HasFPort: true, FPort: it.FPort, FRMPayload: []byte(plain)}
+	f := frame.Data{
+		MType: frame.UnconfirmedDown, DevAddr: s.DevAddr, HasFPort: true, FPort: it.FPort, FRMPayload: []byte(plain),
+	}
 	it.FRMPayload, it.FCnt = s.Cipher(v).AppendFRMPayload(nil, &f, fCnt), fCnt
 	return it
 }
@@ -40,7 +42,8 @@ func TestEncryptedItem(t *testing.T) {
 		}
 		if f.HasFPort {
 			found++
-			if got := string(d.Session.Cipher(d.Version).AppendFRMPayload(nil, f, uint32(f.FCnt))); got != "hello" || f.FCnt == 9 {
+			cipher := d.Session.Cipher(d.Version)
+			if got := string(cipher.AppendFRMPayload(nil, f, uint32(f.FCnt))); got != "hello" || f.FCnt == 9 {
 				t.Errorf("the device hears %q with FCntDown %d", got, f.FCnt)
 			}
 		}

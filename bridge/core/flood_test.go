@@ -27,7 +27,9 @@ func bounded(t *testing.T, wrongMICs int) *stand {
 
 // forged has frames like one come through some gateways, at a rate for each and
 // with wrong MICs, and calls each once a second.
-func (s *stand) forged(like []byte, perSecond, seconds int, gateways []radio.EUI64, change func(*radio.Uplink), each func(second int)) {
+func (s *stand) forged(like []byte, perSecond, seconds int, gateways []radio.EUI64, change func(*radio.Uplink),
+	each func(second int),
+) {
 	s.Helper()
 	rnd := rand.New(rand.NewSource(1))
 	for i := range seconds * perSecond {
@@ -77,7 +79,8 @@ func TestForgedFrames(t *testing.T) {
 				next++
 			})
 			s.wait(10 * time.Second)
-			if st := s.c.Stats(); st.Published != seconds || st.Dropped[event.DropMIC]+st.Dropped[event.DropBudget] != uint64(seconds*tt.rate*len(tt.gateways)) {
+			if st := s.c.Stats(); st.Published != seconds || st.Dropped[event.DropMIC]+
+				st.Dropped[event.DropBudget] != uint64(seconds*tt.rate*len(tt.gateways)) {
 				t.Errorf("%d of %d published, dropped %v", st.Published, seconds, st.Dropped)
 			}
 		})

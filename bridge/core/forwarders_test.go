@@ -258,10 +258,11 @@ func TestGatewayDropped(t *testing.T) {
 			Address: "192.0.2.9:40000", At: s.now.Host,
 		}})
 	}
+	const dropped = "what a gateway sends is dropped or cannot be answered (second_address)  "
 	want := []string{
-		"what a gateway sends is dropped or cannot be answered (second_address)  gateway gw-a  at 192.0.2.9:40000  it comes from elsewhere;  two packet",
-		"what a gateway sends is dropped or cannot be answered (second_address)  gateway eui-ff00000000000000  at 192.0.2.9:40000  it comes from elsewhere;",
-		"what a gateway sends is dropped or cannot be answered (second_address)  at 192.0.2.9:40000  it comes from elsewhere;",
+		dropped + "gateway gw-a  at 192.0.2.9:40000  it comes from elsewhere;  two packet",
+		dropped + "gateway eui-ff00000000000000  at 192.0.2.9:40000  it comes from elsewhere;",
+		dropped + "at 192.0.2.9:40000  it comes from elsewhere;",
 	}
 	if len(s.events) != len(want) {
 		t.Fatalf("%d events", len(s.events))

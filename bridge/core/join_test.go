@@ -108,52 +108,67 @@ func TestJoin(t *testing.T) {
 			s.tells() // the gateway may refuse it yet
 			first := s.accepted(d, 7)
 			s.ack(radio.TxOK)
-			s.tells("dev3 join")
-			if m := s.message(len(s.ups) - 1); m.IDs.DevAddr != first.DevAddr.String() || len(m.Join.SessionKeyID) != 16 ||
-				m.ReceivedAt == "" || len(m.CorrelationIDs) != 4 {
-				t.Errorf("%s", s.ups[len(s.ups)-1].Payload)
-			}
-			s.event(event.JoinAccepted, 0)
+			s.toldOfJoin(first)
 			if d.Session != nil || d.Pending == nil {
 				t.Fatal("the session is in use before the device has used it")
 			}
 			s.push("dev3", item("one")) // is taken while the join is pending
 			s.wait(10 * time.Second)
-			f := confirmed("x")
-			if v >= session.V1_1 {
-				f.FOpts = []byte{0x0b, 1} // RekeyInd
-			}
+			f, conf := firstUplink(v)
 			s.hear(gwA, s.up(d, first, 0, f))
 			s.wait(10 * time.Second)
-			conf := ""
-			if v >= session.V1_1 {
-				conf = "fopts 0b 01 "
-			}
 			s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack " + conf + "15:one")
 			s.tells("dev3 queued one", "dev3 up 0", "dev3 sent one #1")
-
-			// It joins again: the session in use goes on until the first uplink
-			// in the new one.
-			s.push("dev3", item("two"))
-			s.told = len(s.ups)
-			second := s.joined(d, 8)
-			if second.DevAddr == first.DevAddr {
-				t.Fatal("the DevAddr was in use")
-			}
-			s.tells("dev3 join")
-			s.read = len(s.sent)
-			s.hear(gwA, s.up(d, first, 1, payload("old")))
-			s.wait(10 * time.Second)
-			s.downs("gw-a " + rx1 + ", 150ms ahead: #2 15:two")
-			s.push("dev3", item("three"))
-			s.hear(gwA, s.up(d, second, 0, f))
-			s.wait(10 * time.Second)
-			s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack " + conf + "15:three")
-			s.hear(gwA, s.up(d, first, 2, payload("dead")))
-			s.event(event.UplinkDropped, event.DropDevAddr)
-			s.tells("dev3 up 1", "dev3 sent two #2", "dev3 queued three", "dev3 up 0", "dev3 sent three #1")
+			s.joinsAgain(d, first)
 		})
 	}
+}
+
+// toldOfJoin checks the message and the event of the join that led to a session.
+func (s *stand) toldOfJoin(in *session.Session) {
+	s.Helper()
+	s.tells("dev3 join")
+	if m := s.message(len(s.ups) - 1); m.IDs.DevAddr != in.DevAddr.String() || len(m.Join.SessionKeyID) != 16 ||
+		m.ReceivedAt == "" || len(m.CorrelationIDs) != 4 {
+		s.Errorf("%s", s.ups[len(s.ups)-1].Payload)
+	}
+	s.event(event.JoinAccepted, 0)
+}
+
+// firstUplink returns the first uplink in a session, and the MAC answer to it as text: a
+// device of LoRaWAN 1.1 sends RekeyInd.
+func firstUplink(v session.Version) (f frame.Data, answer string) {
+	f = confirmed("x")
+	if v < session.V1_1 {
+		return f, ""
+	}
+	f.FOpts = []byte{0x0b, 1} // RekeyInd
+	return f, "fopts 0b 01 "
+}
+
+// joinsAgain has dev3 join once more: its session goes on until the first uplink in the new
+// one.
+func (s *stand) joinsAgain(d *session.Device, first *session.Session) {
+	s.Helper()
+	s.push("dev3", item("two"))
+	s.told = len(s.ups)
+	second := s.joined(d, 8)
+	if second.DevAddr == first.DevAddr {
+		s.Fatal("the DevAddr was in use")
+	}
+	s.tells("dev3 join")
+	s.read = len(s.sent)
+	s.hear(gwA, s.up(d, first, 1, payload("old")))
+	s.wait(10 * time.Second)
+	s.downs("gw-a " + rx1 + ", 150ms ahead: #2 15:two")
+	s.push("dev3", item("three"))
+	f, conf := firstUplink(d.Version)
+	s.hear(gwA, s.up(d, second, 0, f))
+	s.wait(10 * time.Second)
+	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack " + conf + "15:three")
+	s.hear(gwA, s.up(d, first, 2, payload("dead")))
+	s.event(event.UplinkDropped, event.DropDevAddr)
+	s.tells("dev3 up 1", "dev3 sent two #2", "dev3 queued three", "dev3 up 0", "dev3 sent three #1")
 }
 
 // The accept goes in RX2 of the band at +6 s if it cannot go in RX1.

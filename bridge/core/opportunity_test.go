@@ -14,45 +14,51 @@ import (
 
 const ms = time.Millisecond
 
+var acknowledgements = []struct {
+	name   string
+	change func(*stand)
+	up     []func(*radio.Uplink)
+	want   string
+}{
+	{"ABP", nil, nil, "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
+	{"of a join", func(s *stand) { s.late("dev1") }, nil, "gw-a +5s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
+	{
+		"RX1 data rate offset", func(s *stand) { d := s.late("dev1"); d.Session.Parameters.RX1DROffset = 2; settle(d) }, nil,
+		"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 800ms ahead: #1 ack",
+	},
+	{
+		"mac_settings.rx1_delay", func(s *stand) {
+			n := uint8(3)
+			d := s.devices["dev1"]
+			d.Settings.RX1Delay = &n
+			settle(d)
+		}, nil,
+		"gw-a +3s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack",
+	},
+	{
+		"antenna gain", func(s *stand) { s.gateway(gwA).AntennaGain = 250 }, nil,
+		"gw-a +1s 868.3 MHz SF7BW125 11.5 dBm, 800ms ahead: #1 ack",
+	},
+	{
+		"another channel and data rate", nil,
+		[]func(*radio.Uplink){with(10), func(up *radio.Uplink) { up.Frequency = 867_100_000 }},
+		"gw-a +1s 867.1 MHz SF10BW125 14 dBm, 800ms ahead: #1 ack",
+	},
+	{
+		"the gateway answers", func(s *stand) { s.answering(gwA) }, nil,
+		"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack",
+	},
+	{
+		"the gateway answers over a network", func(s *stand) { s.gateway(gwA).Answered(80 * ms) }, nil,
+		"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 340ms ahead: #1 ack",
+	},
+	{"late", nil, []func(*radio.Uplink){delayed(400 * ms)}, "gw-a +2s 869.525 MHz SF12BW125 27 dBm, 800ms ahead: #1 ack"},
+}
+
 // A confirmed uplink is acknowledged in RX1, on its own frequency and data
 // rate, 1 s after its end with ABP, with what the sub-band allows.
 func TestAcknowledgement(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*stand)
-		up     []func(*radio.Uplink)
-		want   string
-	}{
-		{"ABP", nil, nil, "gw-a +1s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
-		{"of a join", func(s *stand) { s.late("dev1") }, nil, "gw-a +5s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack"},
-		{
-			"RX1 data rate offset", func(s *stand) { d := s.late("dev1"); d.Session.Parameters.RX1DROffset = 2; settle(d) }, nil,
-			"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 800ms ahead: #1 ack",
-		},
-		{
-			"mac_settings.rx1_delay", func(s *stand) { n := uint8(3); d := s.devices["dev1"]; d.Settings.RX1Delay = &n; settle(d) }, nil,
-			"gw-a +3s 868.3 MHz SF7BW125 14 dBm, 800ms ahead: #1 ack",
-		},
-		{
-			"antenna gain", func(s *stand) { s.gateway(gwA).AntennaGain = 250 }, nil,
-			"gw-a +1s 868.3 MHz SF7BW125 11.5 dBm, 800ms ahead: #1 ack",
-		},
-		{
-			"another channel and data rate", nil,
-			[]func(*radio.Uplink){with(10), func(up *radio.Uplink) { up.Frequency = 867_100_000 }},
-			"gw-a +1s 867.1 MHz SF10BW125 14 dBm, 800ms ahead: #1 ack",
-		},
-		{
-			"the gateway answers", func(s *stand) { s.answering(gwA) }, nil,
-			"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack",
-		},
-		{
-			"the gateway answers over a network", func(s *stand) { s.gateway(gwA).Answered(80 * ms) }, nil,
-			"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 340ms ahead: #1 ack",
-		},
-		{"late", nil, []func(*radio.Uplink){delayed(400 * ms)}, "gw-a +2s 869.525 MHz SF12BW125 27 dBm, 800ms ahead: #1 ack"},
-	}
-	for _, tt := range tests {
+	for _, tt := range acknowledgements {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStand(t)
 			if tt.change != nil {
@@ -284,68 +290,79 @@ func TestConflictInBothWindows(t *testing.T) {
 	s.downs("gw-a +5s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 15:unserved")
 }
 
+// The longest FRMPayload in RX1 at SF12 and in RX2 at SF9, in bytes.
+const dr0, dr3 = 51, 115
+
+// long is an item of n bytes.
+func long(n int) session.Item { return item(strings.Repeat("l", n)) }
+
+var sizeCases = []struct {
+	name string
+	sf   uint8 // of the uplink
+	push []session.Item
+	d    frame.Data
+	want []string
+	told []string
+}{
+	{
+		"fits RX1", 12,
+		[]session.Item{long(dr0)},
+		payload("x"),
+		[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:llllllllllllllll"},
+		[]string{"dev1 up 0", "dev1 sent llllllllllllllll #1"},
+	},
+	{
+		"too long for RX1", 12,
+		[]session.Item{long(dr0 + 1)},
+		payload("x"),
+		[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 15:llllllllllllllll"},
+		[]string{
+			"dev1 up 0",
+			"dev1 sent llllllllllllllll #1",
+		},
+	},
+	{
+		"too long for RX1, with an acknowledgement", 12,
+		[]session.Item{long(dr0 + 1)},
+		confirmed("x"),
+		[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 ack 15:llllllllllllllll"},
+		[]string{"dev1 up 0", "dev1 sent llllllllllllllll #1"},
+	},
+	{
+		"too long for both", 12,
+		[]session.Item{long(dr3 + 1), long(dr3 + 2), item("next")},
+		payload("x"),
+		[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:next"},
+		[]string{
+			"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115",
+			"dev1 failed llllllllllllllll: application_downlink_too_long 117 115", "dev1 sent next #1",
+		},
+	},
+	{
+		"too long for both, nothing else", 12,
+		[]session.Item{long(dr3 + 1)},
+		payload("x"), nil,
+		[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
+	},
+	{
+		"too long for both, something owed", 12,
+		[]session.Item{long(dr3 + 1)},
+		confirmed("x"),
+		[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 ack"},
+		[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
+	},
+	{
+		"MAC answers take the room", 9,
+		[]session.Item{long(dr3)},
+		frame.Data{FOpts: []byte{2}},
+		[]string{"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 150ms ahead: #1 pending fopts 02 15 01"},
+		[]string{"dev1 up 0"},
+	},
+}
+
 // What a window's data rate cannot carry goes in the other one, or fails.
 func TestSizes(t *testing.T) {
-	const dr0, dr3 = 51, 115 // FRMPayload
-	long := func(n int) session.Item { return item(strings.Repeat("l", n)) }
-	tests := []struct {
-		name string
-		sf   uint8 // of the uplink
-		push []session.Item
-		d    frame.Data
-		want []string
-		told []string
-	}{
-		{"fits RX1", 12, []session.Item{long(dr0)}, payload("x"), []string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:llllllllllllllll"}, []string{"dev1 up 0", "dev1 sent llllllllllllllll #1"}},
-		{
-			"too long for RX1", 12,
-			[]session.Item{long(dr0 + 1)},
-			payload("x"),
-			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 15:llllllllllllllll"},
-			[]string{
-				"dev1 up 0",
-				"dev1 sent llllllllllllllll #1",
-			},
-		},
-		{
-			"too long for RX1, with an acknowledgement", 12,
-			[]session.Item{long(dr0 + 1)},
-			confirmed("x"),
-			[]string{"gw-a +6s 869.525 MHz SF9BW125 27 dBm, 1.15s ahead: #1 ack 15:llllllllllllllll"},
-			[]string{"dev1 up 0", "dev1 sent llllllllllllllll #1"},
-		},
-		{
-			"too long for both", 12,
-			[]session.Item{long(dr3 + 1), long(dr3 + 2), item("next")},
-			payload("x"),
-			[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 15:next"},
-			[]string{
-				"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115",
-				"dev1 failed llllllllllllllll: application_downlink_too_long 117 115", "dev1 sent next #1",
-			},
-		},
-		{
-			"too long for both, nothing else", 12,
-			[]session.Item{long(dr3 + 1)},
-			payload("x"), nil,
-			[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
-		},
-		{
-			"too long for both, something owed", 12,
-			[]session.Item{long(dr3 + 1)},
-			confirmed("x"),
-			[]string{"gw-a +5s 868.3 MHz SF12BW125 14 dBm, 150ms ahead: #1 ack"},
-			[]string{"dev1 up 0", "dev1 failed llllllllllllllll: application_downlink_too_long 116 115"},
-		},
-		{
-			"MAC answers take the room", 9,
-			[]session.Item{long(dr3)},
-			frame.Data{FOpts: []byte{2}},
-			[]string{"gw-a +5s 868.3 MHz SF9BW125 14 dBm, 150ms ahead: #1 pending fopts 02 15 01"},
-			[]string{"dev1 up 0"},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range sizeCases {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStand(t)
 			s.late("dev1")

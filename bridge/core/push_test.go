@@ -16,81 +16,88 @@ import (
 
 var errDisk = errors.New("disk full")
 
+// past is an hour before the clock of a new stand.
+var past = time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
+
+var pushRefusals = []struct {
+	name   string
+	device string
+	change func(*stand)
+	items  []session.Item
+	err    *v3.Error
+	told   []string
+}{
+	{
+		"unknown device", "dev9", nil,
+		[]session.Item{item("a"), item("b")},
+		nil,
+		[]string{"dev9 failed a: device_not_found app1.dev9", "dev9 failed b: device_not_found app1.dev9"},
+	},
+	{"malformed id", "Dev 1", nil, []session.Item{item("a")}, nil, nil},
+	{
+		"not served", "unserved", nil,
+		[]session.Item{item("a")},
+		nil,
+		[]string{"unserved failed a: not_served not served by this version: class B"},
+	},
+	{
+		"never joined", "dev1", func(s *stand) { s.devices["dev1"].Session = nil },
+		[]session.Item{item("a")},
+		nil,
+		[]string{"dev1 failed a: no_device_session"},
+	},
+	{"no port", "dev1", nil, []session.Item{item("a")}, v3.NoFPort(), []string{"dev1 failed a: no_f_port"}},
+	{"not JSON", "dev1", nil, nil, v3.NotDecoded("why"), []string{"dev1 failed : decode_downlinks why"}},
+	{
+		"too many retries", "dev1", nil,
+		[]session.Item{item("a")},
+		v3.TooManyRetries(),
+		[]string{"dev1 failed a: downlink_max_retries_invalid 32"},
+	},
+	{
+		"no frm_payload", "dev1", nil,
+		[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
+		v3.FormatterNotConfigured("FORMATTER_NONE"),
+		[]string{"dev1 failed : formatter_not_configured FORMATTER_NONE"},
+	},
+	{
+		"encoded to nothing", "dev1", nil,
+		[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
+		nil,
+		[]string{"dev1 queued "},
+	},
+	{
+		"the longest", "dev1", nil,
+		[]session.Item{item(strings.Repeat("x", 242))},
+		nil,
+		[]string{"dev1 queued xxxxxxxxxxxxxxxx"},
+	},
+	{
+		"too long for the band", "dev1", nil,
+		[]session.Item{item("a"), item(strings.Repeat("x", 243))},
+		nil,
+		[]string{
+			"dev1 failed a: application_downlink_too_long 243 242",
+			"dev1 failed xxxxxxxxxxxxxxxx: application_downlink_too_long 243 242",
+		},
+	},
+	{"expired", "dev1", nil, []session.Item{item("a", func(it *session.Item) {
+		it.ClassBC = &session.ClassBC{AbsoluteTime: past}
+	})}, nil, []string{"dev1 failed a: downlink_expired"}},
+	{
+		"class B and C", "dev1", nil,
+		[]session.Item{item("a", func(it *session.Item) {
+			it.ClassBC = &session.ClassBC{AbsoluteTime: past.Add(2 * time.Hour)}
+		})},
+		nil,
+		[]string{"dev1 failed a: not_served class_b_c is for devices of Class C, and this one is not registered for it"},
+	},
+}
+
 // Every reason for not taking a push is told in the form of v3, and its client
 // gets the PUBACK; one bad item fails them all, and nothing changes.
 func TestPushRefused(t *testing.T) {
-	past := time.Date(2026, 11, 24, 11, 0, 0, 0, time.UTC)
-	tests := []struct {
-		name   string
-		device string
-		change func(*stand)
-		items  []session.Item
-		err    *v3.Error
-		told   []string
-	}{
-		{
-			"unknown device", "dev9", nil,
-			[]session.Item{item("a"), item("b")},
-			nil,
-			[]string{"dev9 failed a: device_not_found app1.dev9", "dev9 failed b: device_not_found app1.dev9"},
-		},
-		{"malformed id", "Dev 1", nil, []session.Item{item("a")}, nil, nil},
-		{
-			"not served", "unserved", nil,
-			[]session.Item{item("a")},
-			nil,
-			[]string{"unserved failed a: not_served not served by this version: class B"},
-		},
-		{
-			"never joined", "dev1", func(s *stand) { s.devices["dev1"].Session = nil },
-			[]session.Item{item("a")},
-			nil,
-			[]string{"dev1 failed a: no_device_session"},
-		},
-		{"no port", "dev1", nil, []session.Item{item("a")}, v3.NoFPort(), []string{"dev1 failed a: no_f_port"}},
-		{"not JSON", "dev1", nil, nil, v3.NotDecoded("why"), []string{"dev1 failed : decode_downlinks why"}},
-		{
-			"too many retries", "dev1", nil,
-			[]session.Item{item("a")},
-			v3.TooManyRetries(),
-			[]string{"dev1 failed a: downlink_max_retries_invalid 32"},
-		},
-		{
-			"no frm_payload", "dev1", nil,
-			[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
-			v3.FormatterNotConfigured("FORMATTER_NONE"),
-			[]string{"dev1 failed : formatter_not_configured FORMATTER_NONE"},
-		},
-		{
-			"encoded to nothing", "dev1", nil,
-			[]session.Item{item("", func(it *session.Item) { it.Decoded = []byte("{}") })},
-			nil,
-			[]string{"dev1 queued "},
-		},
-		{
-			"the longest", "dev1", nil,
-			[]session.Item{item(strings.Repeat("x", 242))},
-			nil,
-			[]string{"dev1 queued xxxxxxxxxxxxxxxx"},
-		},
-		{
-			"too long for the band", "dev1", nil,
-			[]session.Item{item("a"), item(strings.Repeat("x", 243))},
-			nil,
-			[]string{
-				"dev1 failed a: application_downlink_too_long 243 242",
-				"dev1 failed xxxxxxxxxxxxxxxx: application_downlink_too_long 243 242",
-			},
-		},
-		{"expired", "dev1", nil, []session.Item{item("a", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: past} })}, nil, []string{"dev1 failed a: downlink_expired"}},
-		{
-			"class B and C", "dev1", nil,
-			[]session.Item{item("a", func(it *session.Item) { it.ClassBC = &session.ClassBC{AbsoluteTime: past.Add(2 * time.Hour)} })},
-			nil,
-			[]string{"dev1 failed a: not_served class_b_c is for devices of Class C, and this one is not registered for it"},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range pushRefusals {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStand(t)
 			if tt.change != nil {
@@ -318,80 +325,82 @@ func TestPushesAreBounded(t *testing.T) {
 
 // A replace while an item waits, holds a place, is on its way, or waits for its
 // acknowledgement.
-func TestReplace(t *testing.T) {
-	t.Run("waiting", func(t *testing.T) {
-		s := newStand(t)
-		s.push("dev1", item("one"), item("two"))
-		s.replace("dev1", item("three"), item("four"))
-		s.tells("dev1 queued one", "dev1 queued two", "dev1 queued three", "dev1 queued four")
-		s.onDisk("dev1", "three", "four")
-	})
-	t.Run("holding a place", func(t *testing.T) {
-		s := newStand(t)
-		s.late("dev1")
-		s.late("dev2")
-		s.answering(gwA)
-		s.online(gwA)
-		s.push("dev1", item("one", prio(radio.PriorityHigh)))
-		s.hear(gwA, s.phy("dev2", 0, payload("y")))
-		s.wait(10 * ms)
-		s.hear(gwA, s.phy("dev1", 0, payload("x")))
-		s.replace("dev1") // gives RX1 back
-		s.push("dev2", item("two"))
-		s.wait(10 * time.Second)
-		s.downs("gw-a " + rx1 + ", 150ms ahead: #1 15:two")
-	})
-	t.Run("on its way", func(t *testing.T) {
-		for _, r := range []radio.TxResult{radio.TxOK, radio.TxNoPath, radio.TxTooLate} {
-			s := oneDown(t, confirm)
-			s.replace("dev1", item("two"))
-			s.onDisk("dev1", "two")
-			s.ack(r)
-			told := []string{"dev1 queued two"}
-			if r == radio.TxOK {
-				told = append(told, "dev1 sent one #1")
-			} else {
-				s.ack(r) // RX2
-			}
-			s.tells(told...)
-			s.onDisk("dev1", "two")
-			s.read = len(s.sent)
-			s.wait(10 * time.Second)
-			s.hear(gwA, s.phy("dev1", 1, payload("no")))
-			s.wait(10 * time.Second)
-			s.tells("dev1 up 1", "dev1 sent two #2")
-			s.downs("gw-a " + rx1 + ", 150ms ahead: #2 15:two")
-			s.onDisk("dev1")
-		}
-	})
-	t.Run("while the store is slow", func(t *testing.T) {
-		s := newStand(t)
-		s.late("dev1")
-		s.answering(gwA)
-		s.online(gwA)
-		s.push("dev1", item("one", confirm))
-		s.hear(gwA, s.phy("dev1", 0, payload("x")))
-		s.wait(time.Second)
-		s.slow = true
-		s.replace("dev1")
-		s.wait(4 * time.Second)
-		s.ack(radio.TxOK) // it is sent while it is still there
-		s.stored()
-		s.onDisk("dev1")
-		if s.devices["dev1"].Queue.Awaiting() != nil {
-			t.Error("it is waited for")
-		}
-	})
-	t.Run("waiting for its acknowledgement", func(t *testing.T) {
+func TestReplaceWaiting(t *testing.T) {
+	s := newStand(t)
+	s.push("dev1", item("one"), item("two"))
+	s.replace("dev1", item("three"), item("four"))
+	s.tells("dev1 queued one", "dev1 queued two", "dev1 queued three", "dev1 queued four")
+	s.onDisk("dev1", "three", "four")
+}
+
+func TestReplaceHoldingAPlace(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.late("dev2")
+	s.answering(gwA)
+	s.online(gwA)
+	s.push("dev1", item("one", prio(radio.PriorityHigh)))
+	s.hear(gwA, s.phy("dev2", 0, payload("y")))
+	s.wait(10 * ms)
+	s.hear(gwA, s.phy("dev1", 0, payload("x")))
+	s.replace("dev1") // gives RX1 back
+	s.push("dev2", item("two"))
+	s.wait(10 * time.Second)
+	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 15:two")
+}
+
+func TestReplaceOnItsWay(t *testing.T) {
+	for _, r := range []radio.TxResult{radio.TxOK, radio.TxNoPath, radio.TxTooLate} {
 		s := oneDown(t, confirm)
-		s.ack(radio.TxOK)
-		s.replace("dev1")
+		s.replace("dev1", item("two"))
+		s.onDisk("dev1", "two")
+		s.ack(r)
+		told := []string{"dev1 queued two"}
+		if r == radio.TxOK {
+			told = append(told, "dev1 sent one #1")
+		} else {
+			s.ack(r) // RX2
+		}
+		s.tells(told...)
+		s.onDisk("dev1", "two")
+		s.read = len(s.sent)
+		s.wait(10 * time.Second)
+		s.hear(gwA, s.phy("dev1", 1, payload("no")))
+		s.wait(10 * time.Second)
+		s.tells("dev1 up 1", "dev1 sent two #2")
+		s.downs("gw-a " + rx1 + ", 150ms ahead: #2 15:two")
 		s.onDisk("dev1")
-		s.wait(10 * time.Second)
-		s.hear(gwA, s.phy("dev1", 1, acked("yes")))
-		s.wait(10 * time.Second)
-		s.tells("dev1 sent one #1", "dev1 up 1")
-	})
+	}
+}
+
+func TestReplaceWhileTheStoreIsSlow(t *testing.T) {
+	s := newStand(t)
+	s.late("dev1")
+	s.answering(gwA)
+	s.online(gwA)
+	s.push("dev1", item("one", confirm))
+	s.hear(gwA, s.phy("dev1", 0, payload("x")))
+	s.wait(time.Second)
+	s.slow = true
+	s.replace("dev1")
+	s.wait(4 * time.Second)
+	s.ack(radio.TxOK) // it is sent while it is still there
+	s.stored()
+	s.onDisk("dev1")
+	if s.devices["dev1"].Queue.Awaiting() != nil {
+		t.Error("it is waited for")
+	}
+}
+
+func TestReplaceAwaitingItsAcknowledgement(t *testing.T) {
+	s := oneDown(t, confirm)
+	s.ack(radio.TxOK)
+	s.replace("dev1")
+	s.onDisk("dev1")
+	s.wait(10 * time.Second)
+	s.hear(gwA, s.phy("dev1", 1, acked("yes")))
+	s.wait(10 * time.Second)
+	s.tells("dev1 sent one #1", "dev1 up 1")
 }
 
 // A device that is removed while its push is stored.

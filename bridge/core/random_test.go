@@ -215,9 +215,12 @@ func TestEachItemEndsOnce(t *testing.T) {
 	if st := c.Stats(); st.Repeated > w.again {
 		t.Errorf("%d repetitions, and only %d frames were sent once more", st.Repeated, w.again)
 	}
-	if len(c.opportunities)+len(c.inFlight)+len(c.attempts)+len(c.onStored)+len(c.pendingPushes)+c.agenda.Len()+len(c.receptions)+len(c.waiting) != 0 {
-		t.Errorf("left over: %d opportunities, %d in flight, %d attempts, %d unstored, %d pending, %d on the agenda, %d receptions, %d waiting",
-			len(c.opportunities), len(c.inFlight), len(c.attempts), len(c.onStored), len(c.pendingPushes), c.agenda.Len(), len(c.receptions), len(c.waiting))
+	if len(c.opportunities)+len(c.inFlight)+len(c.attempts)+len(c.onStored)+len(c.pendingPushes)+c.agenda.Len()+
+		len(c.receptions)+len(c.waiting) != 0 {
+		t.Errorf("left over: %d opportunities, %d in flight, %d attempts, %d unstored, %d pending, %d on the agenda, %d "+
+			"receptions, %d waiting",
+			len(c.opportunities), len(c.inFlight), len(c.attempts), len(c.onStored), len(c.pendingPushes), c.agenda.Len(),
+			len(c.receptions), len(c.waiting))
 	}
 }
 

@@ -37,81 +37,85 @@ func gps(late time.Duration) func(*radio.Uplink) {
 	}
 }
 
+// lateOne is the downlink by the first gateway, at its usual time.
+const lateOne = "gw-a " + rx1 + ", 150ms ahead: #1 ack pending 15:one"
+
+var lateCopies = []struct {
+	name   string
+	rx1    uint8 // s
+	late   time.Duration
+	signal radio.Decibel // of the second gateway; the first one has -100 dBm
+	change []func(*radio.Uplink)
+	refuse bool // the first gateway refuses what it gets
+	want   []string
+	drop   bool // with an event
+	slow   bool // the second gateway has no queue of its own
+}{
+	{name: "0.3 s, worse", rx1: 5, late: 300 * ms, signal: -110, want: []string{lateOne}},
+	{
+		name: "0.3 s, better", rx1: 5, late: 300 * ms, signal: -90,
+		want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
+	},
+	{name: "1.6 s, worse", rx1: 5, late: 1600 * ms, signal: -110, want: []string{lateOne}},
+	{
+		name: "1.6 s, better", rx1: 5, late: 1600 * ms, signal: -60,
+		want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
+	},
+	{name: "4.8 s, worse", rx1: 5, late: 4800 * ms, signal: -101, want: []string{lateOne}},
+	{
+		name: "4.8 s, better", rx1: 5, late: 4800 * ms, signal: -60,
+		want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
+	},
+	{
+		name: "4.8 s, its clock is not known", rx1: 5, late: 4800 * ms, signal: -110, change: []func(*radio.Uplink){blind},
+		want: []string{lateOne},
+	},
+	{
+		name: "4.8 s, better, with too little lead", rx1: 5, late: 4800 * ms, signal: -60, slow: true,
+		want: []string{lateOne},
+	},
+	{name: "when RX1 is decided", rx1: 5, late: 4900 * ms, signal: -60, want: []string{lateOne}},
+	{
+		name: "when RX1 is decided, and refused", rx1: 5, late: 4900 * ms, signal: -110, refuse: true,
+		want: []string{lateOne, "gw-b " + rx1 + ", 100ms ahead: #1 ack pending 15:one"},
+	},
+	{
+		name: "when RX1 is past, and was refused", rx1: 5, late: 5100 * ms, signal: -110, refuse: true,
+		want: []string{
+			lateOne, "gw-a " + rx2 + ", 900ms ahead: #1 ack pending 15:one",
+			"gw-b " + rx2 + ", 900ms ahead: #1 ack pending 15:one",
+		},
+	},
+	{name: "in RX2", rx1: 5, late: 5990 * ms, signal: -60, want: []string{lateOne}},
+	{
+		name: "its clock is not known, in RX2", rx1: 5, late: 6 * time.Second, signal: -60,
+		change: []func(*radio.Uplink){blind}, want: []string{lateOne},
+	},
+	{name: "when both windows are over", rx1: 5, late: 8 * time.Second, signal: -60, want: []string{lateOne}},
+	{
+		name: "when both windows are over, by GPS", rx1: 5, late: 8 * time.Second, signal: -60,
+		change: []func(*radio.Uplink){blind, gps(8 * time.Second)}, want: []string{lateOne},
+	},
+	{name: "15.9 s", rx1: 5, late: 15900 * ms, signal: -60, want: []string{lateOne}},
+	{name: "a minute", rx1: 5, late: time.Minute, signal: -60, want: []string{lateOne}, drop: true},
+	{
+		name: "RX1 after 1 s", rx1: 1, late: 1600 * ms, signal: -60,
+		want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
+	},
+	{
+		name: "RX1 after 1 s, late", rx1: 1, late: 4900 * ms, signal: -60,
+		want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
+	},
+	{
+		name: "RX1 after 15 s", rx1: 15, late: 12 * time.Second, signal: -60,
+		want: []string{"gw-b +15s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
+	},
+}
+
 // A copy by a second gateway is one more way for the windows that the first one
 // has opened, however late it comes, and never opens windows of its own.
 func TestLateCopy(t *testing.T) {
-	const one, rx2b = "gw-a " + rx1 + ", 150ms ahead: #1 ack pending 15:one", "gw-b " + rx2
-	tests := []struct {
-		name   string
-		rx1    uint8 // s
-		late   time.Duration
-		signal radio.Decibel // of the second gateway; the first one has -100 dBm
-		change []func(*radio.Uplink)
-		refuse bool // the first gateway refuses what it gets
-		want   []string
-		drop   bool // with an event
-		slow   bool // the second gateway has no queue of its own
-	}{
-		{name: "0.3 s, worse", rx1: 5, late: 300 * ms, signal: -110, want: []string{one}},
-		{
-			name: "0.3 s, better", rx1: 5, late: 300 * ms, signal: -90,
-			want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
-		},
-		{name: "1.6 s, worse", rx1: 5, late: 1600 * ms, signal: -110, want: []string{one}},
-		{
-			name: "1.6 s, better", rx1: 5, late: 1600 * ms, signal: -60,
-			want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
-		},
-		{name: "4.8 s, worse", rx1: 5, late: 4800 * ms, signal: -101, want: []string{one}},
-		{
-			name: "4.8 s, better", rx1: 5, late: 4800 * ms, signal: -60,
-			want: []string{"gw-b " + rx1 + ", 150ms ahead: #1 ack pending 15:one"},
-		},
-		{
-			name: "4.8 s, its clock is not known", rx1: 5, late: 4800 * ms, signal: -110, change: []func(*radio.Uplink){blind},
-			want: []string{one},
-		},
-		{
-			name: "4.8 s, better, with too little lead", rx1: 5, late: 4800 * ms, signal: -60, slow: true, want: []string{one},
-		},
-		{name: "when RX1 is decided", rx1: 5, late: 4900 * ms, signal: -60, want: []string{one}},
-		{
-			name: "when RX1 is decided, and refused", rx1: 5, late: 4900 * ms, signal: -110, refuse: true,
-			want: []string{one, "gw-b " + rx1 + ", 100ms ahead: #1 ack pending 15:one"},
-		},
-		{
-			name: "when RX1 is past, and was refused", rx1: 5, late: 5100 * ms, signal: -110, refuse: true,
-			want: []string{
-				one, "gw-a " + rx2 + ", 900ms ahead: #1 ack pending 15:one",
-				rx2b + ", 900ms ahead: #1 ack pending 15:one",
-			},
-		},
-		{name: "in RX2", rx1: 5, late: 5990 * ms, signal: -60, want: []string{one}},
-		{
-			name: "its clock is not known, in RX2", rx1: 5, late: 6 * time.Second, signal: -60,
-			change: []func(*radio.Uplink){blind}, want: []string{one},
-		},
-		{name: "when both windows are over", rx1: 5, late: 8 * time.Second, signal: -60, want: []string{one}},
-		{
-			name: "when both windows are over, by GPS", rx1: 5, late: 8 * time.Second, signal: -60,
-			change: []func(*radio.Uplink){blind, gps(8 * time.Second)}, want: []string{one},
-		},
-		{name: "15.9 s", rx1: 5, late: 15900 * ms, signal: -60, want: []string{one}},
-		{name: "a minute", rx1: 5, late: time.Minute, signal: -60, want: []string{one}, drop: true},
-		{
-			name: "RX1 after 1 s", rx1: 1, late: 1600 * ms, signal: -60,
-			want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
-		},
-		{
-			name: "RX1 after 1 s, late", rx1: 1, late: 4900 * ms, signal: -60,
-			want: []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
-		},
-		{
-			name: "RX1 after 15 s", rx1: 15, late: 12 * time.Second, signal: -60,
-			want: []string{"gw-b +15s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #1 ack pending 15:one"},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range lateCopies {
 		t.Run(tt.name, func(t *testing.T) {
 			s := twoGateways(t)
 			s.devices["dev1"].Session.Parameters.RX1Delay = tt.rx1
@@ -223,63 +227,68 @@ func TestStrangersCopy(t *testing.T) {
 	}
 }
 
+// heardAgain is a frame that a gateway hears after it was sent first.
+type heardAgain struct {
+	after  time.Duration
+	by     radio.EUI64
+	signal radio.Decibel
+	change []func(*radio.Uplink)
+}
+
+const firstAck = "gw-a " + rx1 + ", 150ms ahead: #1 ack"
+
+func ackBy(gw, n string) string { return "gw-" + gw + " " + rx1 + ", 150ms ahead: #" + n + " ack" }
+
+var sentAgain = []struct {
+	name   string
+	heard  []heardAgain
+	want   []string
+	repeat uint64
+}{
+	{"by the same gateway", []heardAgain{{7 * time.Second, gwA, -100, nil}}, []string{firstAck, ackBy("a", "2")}, 1},
+	{"by another gateway", []heardAgain{{7 * time.Second, gwB, -100, nil}}, []string{firstAck, ackBy("b", "2")}, 1},
+	{"by another gateway, whose network is slow", []heardAgain{{
+		8 * time.Second, gwB, -100,
+		[]func(*radio.Uplink){delayed(time.Second)},
+	}}, []string{firstAck, ackBy("b", "2")}, 1},
+	{"by both", []heardAgain{{7 * time.Second, gwA, -100, nil}, {
+		7300 * ms, gwB, -60,
+		[]func(*radio.Uplink){delayed(300 * ms)},
+	}}, []string{firstAck, ackBy("b", "2")}, 1},
+	{"by both, the other one first", []heardAgain{
+		{7 * time.Second, gwB, -100, nil},
+		{7300 * ms, gwA, -60, []func(*radio.Uplink){delayed(300 * ms)}},
+	}, []string{firstAck, ackBy("a", "2")}, 1},
+	{"three times", []heardAgain{
+		{7 * time.Second, gwB, -100, nil},
+		{14 * time.Second, gwA, -100, nil},
+		{21 * time.Second, gwA, -100, nil},
+	}, []string{firstAck, ackBy("b", "2"), ackBy("a", "3"), ackBy("a", "4")}, 3},
+	{"in doubt while a window is open", []heardAgain{{5500 * ms, gwB, -60, nil}}, []string{firstAck}, 0},
+	{
+		"and the first copy comes after it",
+		[]heardAgain{{7 * time.Second, gwA, -100, nil}, {
+			8 * time.Second, gwB, -60,
+			[]func(*radio.Uplink){delayed(8 * time.Second)},
+		}},
+		[]string{firstAck, ackBy("a", "2")},
+		1,
+	},
+	{
+		"and the first one of the same gateway comes after it",
+		[]heardAgain{{7 * time.Second, gwB, -100, nil}, {
+			8 * time.Second, gwB, -60,
+			[]func(*radio.Uplink){delayed(8 * time.Second)},
+		}},
+		[]string{firstAck, ackBy("b", "2")},
+		1,
+	},
+}
+
 // A frame that the device sends once more is told from a late copy: by the
 // counter of a gateway that has heard both, else by when it ended.
 func TestSentAgain(t *testing.T) {
-	type heard struct {
-		after  time.Duration // the frame was sent first
-		by     radio.EUI64
-		signal radio.Decibel
-		change []func(*radio.Uplink)
-	}
-	const first = "gw-a " + rx1 + ", 150ms ahead: #1 ack"
-	answer := func(gw, n string) string { return "gw-" + gw + " " + rx1 + ", 150ms ahead: #" + n + " ack" }
-	tests := []struct {
-		name   string
-		heard  []heard
-		want   []string
-		repeat uint64
-	}{
-		{"by the same gateway", []heard{{7 * time.Second, gwA, -100, nil}}, []string{first, answer("a", "2")}, 1},
-		{"by another gateway", []heard{{7 * time.Second, gwB, -100, nil}}, []string{first, answer("b", "2")}, 1},
-		{"by another gateway, whose network is slow", []heard{{
-			8 * time.Second, gwB, -100,
-			[]func(*radio.Uplink){delayed(time.Second)},
-		}}, []string{first, answer("b", "2")}, 1},
-		{"by both", []heard{{7 * time.Second, gwA, -100, nil}, {
-			7300 * ms, gwB, -60,
-			[]func(*radio.Uplink){delayed(300 * ms)},
-		}}, []string{first, answer("b", "2")}, 1},
-		{"by both, the other one first", []heard{
-			{7 * time.Second, gwB, -100, nil},
-			{7300 * ms, gwA, -60, []func(*radio.Uplink){delayed(300 * ms)}},
-		}, []string{first, answer("a", "2")}, 1},
-		{"three times", []heard{
-			{7 * time.Second, gwB, -100, nil},
-			{14 * time.Second, gwA, -100, nil},
-			{21 * time.Second, gwA, -100, nil},
-		}, []string{first, answer("b", "2"), answer("a", "3"), answer("a", "4")}, 3},
-		{"in doubt while a window is open", []heard{{5500 * ms, gwB, -60, nil}}, []string{first}, 0},
-		{
-			"and the first copy comes after it",
-			[]heard{{7 * time.Second, gwA, -100, nil}, {
-				8 * time.Second, gwB, -60,
-				[]func(*radio.Uplink){delayed(8 * time.Second)},
-			}},
-			[]string{first, answer("a", "2")},
-			1,
-		},
-		{
-			"and the first one of the same gateway comes after it",
-			[]heard{{7 * time.Second, gwB, -100, nil}, {
-				8 * time.Second, gwB, -60,
-				[]func(*radio.Uplink){delayed(8 * time.Second)},
-			}},
-			[]string{first, answer("b", "2")},
-			1,
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range sentAgain {
 		t.Run(tt.name, func(t *testing.T) {
 			s := twoGateways(t)
 			phy := s.phy("dev1", 0, confirmed("x"))
@@ -301,61 +310,66 @@ func TestSentAgain(t *testing.T) {
 			s.wants(`dev1/up f_cnt 0 port 15 "x" gw-a`)
 		})
 	}
-	t.Run("by a gateway that has just come", func(t *testing.T) {
-		s := twoGateways(t)
-		s.answering(gwC)
-		s.online(gwC)
-		phy := s.phy("dev1", 0, confirmed("x"))
-		s.hear(gwA, phy)
-		s.wait(8 * time.Second)
-		s.hear(gwC, phy)
-		s.wait(20 * time.Second)
-		s.downs(first)
-	})
+}
+
+func TestSentAgainToANewGateway(t *testing.T) {
+	s := twoGateways(t)
+	s.answering(gwC)
+	s.online(gwC)
+	phy := s.phy("dev1", 0, confirmed("x"))
+	s.hear(gwA, phy)
+	s.wait(8 * time.Second)
+	s.hear(gwC, phy)
+	s.wait(20 * time.Second)
+	s.downs(firstAck)
+}
+
+func sameFrame(s *stand) []byte { return s.phy("dev1", 7, confirmed("x")) }
+
+func otherFrame(s *stand) []byte { return s.phy("dev1", 7, confirmed("y")) }
+
+var answeredAgain = []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #2 ack 15:one"}
+
+var sameFCnts = []struct {
+	name   string
+	change func(*stand)
+	after  time.Duration
+	phy    func(*stand) []byte
+	want   []string
+	kind   event.Kind
+	reason event.DropReason
+}{
+	{"the same frame, soon", nil, 3 * time.Second, sameFrame, answeredAgain, event.UplinkRepeated, 0},
+	{"the same frame, 11.9 s", nil, 11900 * ms, sameFrame, answeredAgain, event.UplinkRepeated, 0},
+	{"the same frame, 12.1 s", nil, 12100 * ms, sameFrame, nil, event.UplinkDropped, event.DropReplay},
+	{"the same frame, a minute", nil, time.Minute, sameFrame, nil, event.UplinkDropped, event.DropReplay},
+	{"the same frame, a day", nil, 24 * time.Hour, sameFrame, nil, event.UplinkDropped, event.DropReplay},
+	{
+		"the same frame, 15 s, where RX1 is after 5 s", func(s *stand) { s.late("dev1") }, 15 * time.Second, sameFrame,
+		[]string{"gw-a " + rx1 + ", 150ms ahead: #2 ack 15:one"},
+		event.UplinkRepeated, 0,
+	},
+	{
+		"the same frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true }, time.Minute,
+		sameFrame, nil, event.UplinkDropped, event.DropReplay,
+	},
+	{"another frame, soon", nil, 3 * time.Second, otherFrame, nil, event.UplinkDropped, event.DropReusedFCnt},
+	{
+		"another frame of a device that joins", func(s *stand) { s.devices["dev1"].SupportsJoin = true }, 3 * time.Second,
+		otherFrame, nil, event.UplinkDropped, event.DropReusedFCnt,
+	},
+	{"another frame, a minute", nil, time.Minute, otherFrame, nil, event.UplinkDropped, event.DropReusedFCnt},
+	{
+		"another frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true },
+		3 * time.Second, otherFrame, nil, event.UplinkDropped, event.DropReusedFCnt,
+	},
 }
 
 // A frame with the counter of the last one is a repetition only if it is the
 // same frame, soon: else it opens no windows, spends nothing and is not told,
 // but to the owner.
 func TestSameFCnt(t *testing.T) {
-	same := func(s *stand) []byte { return s.phy("dev1", 7, confirmed("x")) }
-	other := func(s *stand) []byte { return s.phy("dev1", 7, confirmed("y")) }
-	again := []string{"gw-a +1s 868.3 MHz SF7BW125 14 dBm, 150ms ahead: #2 ack 15:one"}
-	tests := []struct {
-		name   string
-		change func(*stand)
-		after  time.Duration
-		phy    func(*stand) []byte
-		want   []string
-		kind   event.Kind
-		reason event.DropReason
-	}{
-		{"the same frame, soon", nil, 3 * time.Second, same, again, event.UplinkRepeated, 0},
-		{"the same frame, 11.9 s", nil, 11900 * ms, same, again, event.UplinkRepeated, 0},
-		{"the same frame, 12.1 s", nil, 12100 * ms, same, nil, event.UplinkDropped, event.DropReplay},
-		{"the same frame, a minute", nil, time.Minute, same, nil, event.UplinkDropped, event.DropReplay},
-		{"the same frame, a day", nil, 24 * time.Hour, same, nil, event.UplinkDropped, event.DropReplay},
-		{
-			"the same frame, 15 s, where RX1 is after 5 s", func(s *stand) { s.late("dev1") }, 15 * time.Second, same,
-			[]string{"gw-a " + rx1 + ", 150ms ahead: #2 ack 15:one"},
-			event.UplinkRepeated, 0,
-		},
-		{
-			"the same frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true }, time.Minute,
-			same, nil, event.UplinkDropped, event.DropReplay,
-		},
-		{"another frame, soon", nil, 3 * time.Second, other, nil, event.UplinkDropped, event.DropReusedFCnt},
-		{
-			"another frame of a device that joins", func(s *stand) { s.devices["dev1"].SupportsJoin = true }, 3 * time.Second,
-			other, nil, event.UplinkDropped, event.DropReusedFCnt,
-		},
-		{"another frame, a minute", nil, time.Minute, other, nil, event.UplinkDropped, event.DropReusedFCnt},
-		{
-			"another frame, counters of 16 bits", func(s *stand) { s.devices["dev1"].Settings.Counter16 = true },
-			3 * time.Second, other, nil, event.UplinkDropped, event.DropReusedFCnt,
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range sameFCnts {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStand(t)
 			s.answering(gwA)
@@ -363,7 +377,7 @@ func TestSameFCnt(t *testing.T) {
 			if tt.change != nil {
 				tt.change(s)
 			}
-			s.hear(gwA, same(s))
+			s.hear(gwA, sameFrame(s))
 			s.wait(tt.after)
 			s.push("dev1", item("one"))
 			s.read, s.told = 1, len(s.ups)

@@ -66,7 +66,8 @@ func TestJoinAcceptByVersion(t *testing.T) {
 // longer, or of another data rate, than it would have with or without them.
 func TestDwellOfDevice(t *testing.T) {
 	no, yes := false, true
-	const rx1, rx2 = "gw-a +1s 923.2 MHz SF%dBW125 13.85 dBm, 150ms ahead: #1 15:", "gw-a +2s 923.2 MHz SF10BW125 13.85 dBm, 1.15s ahead: #1 15:"
+	const rx1, rx2 = "gw-a +1s 923.2 MHz SF%dBW125 13.85 dBm, 150ms ahead: #1 15:",
+		"gw-a +2s 923.2 MHz SF10BW125 13.85 dBm, 1.15s ahead: #1 15:"
 	for _, tt := range []struct {
 		name       string
 		plan       string

@@ -193,51 +193,52 @@ func TestCrashesAfterDownlinks(t *testing.T) {
 	}
 }
 
+var counterRestarts = []struct {
+	name   string
+	change func(*session.Device)
+	fCnts  []uint32 // of uplinks with other bytes each
+	up     string   // f_cnt of those that are published
+	window string   // of the last one
+}{
+	{"goes on", nil, []uint32{7, 8}, "7 8", rx1},
+	{"begins at 0", nil, []uint32{7, 0}, "7 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
+	{
+		"begins at 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true },
+		[]uint32{7, 0},
+		"7 0",
+		"+1s 868.3 MHz SF7BW125 14 dBm",
+	},
+	{
+		"with a factory setting", func(d *session.Device) { d.Settings.RX1Delay = new(uint8(2)) },
+		[]uint32{7, 0},
+		"7 0",
+		"+2s 868.3 MHz SF7BW125 14 dBm",
+	},
+	{"begins at 1 once more", nil, []uint32{1, 1, 1}, "1 1 1", "+1s 868.3 MHz SF7BW125 14 dBm"},
+	{
+		"always 0", nil,
+		[]uint32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+		"0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm",
+	},
+	{
+		"always 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true },
+		[]uint32{0, 0, 0},
+		"0 0 0",
+		"+1s 868.3 MHz SF7BW125 14 dBm",
+	},
+	{
+		"always 0 with LoRaWAN 1.1", func(d *session.Device) { d.Version = session.V1_1 },
+		[]uint32{0, 0, 0},
+		"0 0 0",
+		"+1s 868.3 MHz SF7BW125 14 dBm",
+	},
+	{"may not begin anew", func(d *session.Device) { d.Settings.ResetsFCnt = false }, []uint32{7, 0}, "7", ""},
+}
+
 // A personalised device that may begin its counter anew is back at what it was
 // made with, when it does so.
 func TestCounterBeginsAnew(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*session.Device)
-		fCnts  []uint32 // of uplinks with other bytes each
-		up     string   // f_cnt of those that are published
-		window string   // of the last one
-	}{
-		{"goes on", nil, []uint32{7, 8}, "7 8", rx1},
-		{"begins at 0", nil, []uint32{7, 0}, "7 0", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{
-			"begins at 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true },
-			[]uint32{7, 0},
-			"7 0",
-			"+1s 868.3 MHz SF7BW125 14 dBm",
-		},
-		{
-			"with a factory setting", func(d *session.Device) { d.Settings.RX1Delay = new(uint8(2)) },
-			[]uint32{7, 0},
-			"7 0",
-			"+2s 868.3 MHz SF7BW125 14 dBm",
-		},
-		{"begins at 1 once more", nil, []uint32{1, 1, 1}, "1 1 1", "+1s 868.3 MHz SF7BW125 14 dBm"},
-		{
-			"always 0", nil,
-			[]uint32{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
-			"0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0", "+1s 868.3 MHz SF7BW125 14 dBm",
-		},
-		{
-			"always 0 with 16 bits", func(d *session.Device) { d.Settings.Counter16 = true },
-			[]uint32{0, 0, 0},
-			"0 0 0",
-			"+1s 868.3 MHz SF7BW125 14 dBm",
-		},
-		{
-			"always 0 with LoRaWAN 1.1", func(d *session.Device) { d.Version = session.V1_1 },
-			[]uint32{0, 0, 0},
-			"0 0 0",
-			"+1s 868.3 MHz SF7BW125 14 dBm",
-		},
-		{"may not begin anew", func(d *session.Device) { d.Settings.ResetsFCnt = false }, []uint32{7, 0}, "7", ""},
-	}
-	for _, tt := range tests {
+	for _, tt := range counterRestarts {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStand(t)
 			s.answering(gwA)

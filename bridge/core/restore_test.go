@@ -128,55 +128,71 @@ func damage(t *testing.T, dir string, from, to float64) {
 	}
 }
 
+// talkAndJoin has both devices use the network: the one with keys of its own talks, the
+// other one joins.
+func talkAndJoin(w *watched, _ *store.Backup) { w.talk(abp("abp1", 1).Session); w.join("new1") }
+
+// restoreAndUse restores the backup, and has both devices use the network.
+func restoreAndUse(w *watched, b *store.Backup) { w.restoreInto(w.folder(), b); talkAndJoin(w, b) }
+
+// otherKeys is abp1 with keys that it does not have.
+func otherKeys() *session.Device {
+	d := abp("abp1", 1)
+	d.Session.Keys = testKeys(77)
+	return d
+}
+
+var restoreCases = map[string]struct {
+	since   func(*watched, *store.Backup) // the backup
+	folder  func(*watched) string
+	skipped int
+	damaged bool
+}{
+	"nothing was done": {nil, (*watched).folder, 0, false},
+	"a downlink": {func(w *watched, _ *store.Backup) {
+		w.talk(abp("abp1", 1).Session)
+	}, (*watched).folder, 0, false},
+	"a join":               {func(w *watched, _ *store.Backup) { w.join("new1") }, (*watched).folder, 0, false},
+	"restored once before": {restoreAndUse, (*watched).folder, 0, false},
+	"restored twice before": {func(w *watched, b *store.Backup) {
+		restoreAndUse(w, b)
+		restoreAndUse(w, b)
+	}, (*watched).folder, 0, false},
+	"9000 downlinks":  {func(w *watched, _ *store.Backup) { w.many("abp1", 9000) }, (*watched).folder, 0, false},
+	"20000 downlinks": {func(w *watched, _ *store.Backup) { w.many("abp1", 20_000) }, (*watched).folder, 0, false},
+	"other keys": {
+		func(w *watched, _ *store.Backup) { w.many("abp1", 9000); w.put(otherKeys(), true) }, (*watched).folder, 0,
+		false,
+	},
+	"deleted": {func(w *watched, _ *store.Backup) {
+		w.many("abp1", 9000)
+		w.delete("abp1")
+		w.delete("new1")
+	}, (*watched).folder, 0, false},
+	"deleted, another store": {
+		func(w *watched, _ *store.Backup) { w.delete("abp1"); w.delete("new1") },
+		func(w *watched) string { return w.TempDir() }, 2, false,
+	},
+	"an empty folder": {
+		talkAndJoin,
+		func(w *watched) string { return w.TempDir() }, 2, false,
+	},
+	"lost commits": {
+		talkAndJoin,
+		func(w *watched) string { dir := w.folder(); damage(w.T, dir, 0.5, 0.6); return dir }, 2, true,
+	},
+	"unreadable": {
+		talkAndJoin,
+		func(w *watched) string { dir := w.folder(); damage(w.T, dir, 0, 0.6); return dir }, 2, true,
+	},
+}
+
 // Whatever was done since a backup, and whatever is left of the store, what is
 // restored uses nothing twice.
 func TestRestoreUsesNothingTwice(t *testing.T) {
 	abp1, new1 := abp("abp1", 1), otaa("new1", 1)
 	right := abp1.Session
-	other := abp("abp1", 1)
-	other.Session.Keys = testKeys(77)
-	whole := func(w *watched) string { return w.folder() }
-	twice := func(w *watched, b *store.Backup) { w.restoreInto(w.folder(), b); w.talk(right); w.join("new1") }
-	for name, tt := range map[string]struct {
-		since   func(*watched, *store.Backup) // the backup
-		folder  func(*watched) string
-		skipped int
-		damaged bool
-	}{
-		"nothing was done":      {nil, whole, 0, false},
-		"a downlink":            {func(w *watched, _ *store.Backup) { w.talk(right) }, whole, 0, false},
-		"a join":                {func(w *watched, _ *store.Backup) { w.join("new1") }, whole, 0, false},
-		"restored once before":  {twice, whole, 0, false},
-		"restored twice before": {func(w *watched, b *store.Backup) { twice(w, b); twice(w, b) }, whole, 0, false},
-		"9000 downlinks":        {func(w *watched, _ *store.Backup) { w.many("abp1", 9000) }, whole, 0, false},
-		"20000 downlinks":       {func(w *watched, _ *store.Backup) { w.many("abp1", 20_000) }, whole, 0, false},
-		"other keys": {
-			func(w *watched, _ *store.Backup) { w.many("abp1", 9000); w.put(other, true) }, whole, 0,
-			false,
-		},
-		"deleted": {func(w *watched, _ *store.Backup) {
-			w.many("abp1",
-				9000)
-			w.delete("abp1")
-			w.delete("new1")
-		}, whole, 0, false},
-		"deleted, another store": {
-			func(w *watched, _ *store.Backup) { w.delete("abp1"); w.delete("new1") },
-			func(w *watched) string { return w.TempDir() }, 2, false,
-		},
-		"an empty folder": {
-			func(w *watched, _ *store.Backup) { w.talk(right); w.join("new1") },
-			func(w *watched) string { return w.TempDir() }, 2, false,
-		},
-		"lost commits": {
-			func(w *watched, _ *store.Backup) { w.talk(right); w.join("new1") },
-			func(w *watched) string { dir := w.folder(); damage(t, dir, 0.5, 0.6); return dir }, 2, true,
-		},
-		"unreadable": {
-			func(w *watched, _ *store.Backup) { w.talk(right); w.join("new1") },
-			func(w *watched) string { dir := w.folder(); damage(t, dir, 0, 0.6); return dir }, 2, true,
-		},
-	} {
+	for name, tt := range restoreCases {
 		for _, clean := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, clean %v", name, clean), func(t *testing.T) {
 				w := newWatched(t)

@@ -187,7 +187,10 @@ func settle(d *session.Device) *session.Device {
 		return d
 	}
 	has := mac.Current(d, d.Session, p)
-	d.Settings.Desired = session.Desired{RX1Delay: &has.RX1Delay, RX1DROffset: &has.RX1DROffset, RX2DataRate: &has.RX2DataRate}
+	d.Settings.Desired = session.Desired{
+		RX1Delay: &has.RX1Delay, RX1DROffset: &has.RX1DROffset,
+		RX2DataRate: &has.RX2DataRate,
+	}
 	m.RX2Frequency = &has.RX2Frequency
 	d.Session.MAC = &macstate.State{Masked: p.FixedChannels()}
 	low, _ := p.ADRDataRates()

@@ -158,69 +158,81 @@ func (w *watched) again() {
 	w.step(GatewayChanged{radio.GatewayEvent{Gateway: gwA, Kind: radio.GatewayConnected, At: w.now.Host, Local: true}})
 }
 
+// typed is a personalised device as its owner types it, or imports it from
+// an old file.
+func typed(name string, change ...func(*session.Session)) *session.Device {
+	d := abp(name, 1)
+	for _, f := range change {
+		f(d.Session)
+	}
+	return d
+}
+
+// Mistakes in what an owner types.
+func allKeys(s *session.Session) { s.Keys = testKeys(77) }
+
+func appSKey(s *session.Session) { s.Keys.AppSKey = frame.Key{77} }
+
+func nwkSKey(s *session.Session) {
+	s.Keys.FNwkSIntKey, s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = frame.Key{77}, frame.Key{77}, frame.Key{77}
+}
+
+func devAddr(s *session.Session) { s.DevAddr = radio.DevAddr{1, 9, 9, 77} }
+
+func older(s *session.Session) { s.Heard, s.FCntUp, s.NFCntDown, s.AFCntDown = true, 1, 1, 1 }
+
+// corrects returns a mistake in a device, and its correction.
+func corrects(mistake func(*session.Session)) func(*watched) {
+	return func(w *watched) { w.put(typed("abp1", mistake), true); w.put(typed("abp1"), true) }
+}
+
+// reprovisionings are what an owner may do to a device between its frames.
+var reprovisionings = map[string]func(*watched){
+	"keys mistyped and corrected":      corrects(allKeys),
+	"app_s_key mistyped and corrected": corrects(appSKey),
+	"nwk_s_key mistyped and corrected": corrects(nwkSKey),
+	"dev_addr mistyped and corrected":  corrects(devAddr),
+	"mistyped app_s_key in use": func(w *watched) {
+		wrong := typed("abp1", appSKey)
+		w.put(wrong, true)
+		w.talk(wrong.Session)
+		w.put(typed("abp1"), true)
+	},
+	"deleted and created":  func(w *watched) { w.delete("abp1"); w.put(typed("abp1"), false) },
+	"deleted and imported": func(w *watched) { w.delete("abp1"); w.put(typed("abp1", older), false) },
+	"deleted and created by another name": func(w *watched) {
+		name, other := w.names("abp1", "abp2")
+		w.delete(name)
+		w.put(typed(other), false)
+	},
+	"deleted and created twice": func(w *watched) {
+		for range 2 {
+			w.delete("abp1")
+			w.put(typed("abp1"), false)
+		}
+	},
+	"updated from an old file": func(w *watched) { w.put(typed("abp1", older), true) },
+	"joins for a while": func(w *watched) {
+		d := otaa("abp1", 1)
+		d.DevEUI = abp("abp1", 1).DevEUI
+		w.put(d, true)
+		w.delete("abp1")
+		w.put(typed("abp1"), false)
+	},
+	"a change that was not stored": func(w *watched) {
+		w.broken = errDisk
+		if w.change(Provisioned{Put: []state.DevicePut{{Device: typed("abp1", allKeys), Replace: true}}}) == nil {
+			w.Error("a change is answered that was not stored")
+		}
+		w.broken = nil
+	},
+}
+
 // Nothing begins anew under the same keys, whatever the owner does meanwhile,
 // and whether the host is started again in between or not.
 func TestNothingBeginsAnew(t *testing.T) {
-	// typed is a personalised device as its owner types it, or imports it from
-	// an old file.
-	typed := func(name string, change ...func(*session.Session)) *session.Device {
-		d := abp(name, 1)
-		for _, f := range change {
-			f(d.Session)
-		}
-		return d
-	}
-	allKeys := func(s *session.Session) { s.Keys = testKeys(77) }
-	appSKey := func(s *session.Session) { s.Keys.AppSKey = frame.Key{77} }
-	nwkSKey := func(s *session.Session) {
-		s.Keys.FNwkSIntKey, s.Keys.SNwkSIntKey, s.Keys.NwkSEncKey = frame.Key{77}, frame.Key{77}, frame.Key{77}
-	}
-	devAddr := func(s *session.Session) { s.DevAddr = radio.DevAddr{1, 9, 9, 77} }
-	older := func(s *session.Session) { s.Heard, s.FCntUp, s.NFCntDown, s.AFCntDown = true, 1, 1, 1 }
 	right := typed("abp1").Session
-	sets := func(f func(*session.Session)) func(*watched) {
-		return func(w *watched) { w.put(typed("abp1", f), true); w.put(typed("abp1"), true) }
-	}
-	for name, between := range map[string]func(*watched){
-		"keys mistyped and corrected":      sets(allKeys),
-		"app_s_key mistyped and corrected": sets(appSKey),
-		"nwk_s_key mistyped and corrected": sets(nwkSKey),
-		"dev_addr mistyped and corrected":  sets(devAddr),
-		"mistyped app_s_key in use": func(w *watched) {
-			wrong := typed("abp1", appSKey)
-			w.put(wrong, true)
-			w.talk(wrong.Session)
-			w.put(typed("abp1"), true)
-		},
-		"deleted and created":  func(w *watched) { w.delete("abp1"); w.put(typed("abp1"), false) },
-		"deleted and imported": func(w *watched) { w.delete("abp1"); w.put(typed("abp1", older), false) },
-		"deleted and created by another name": func(w *watched) {
-			name, other := w.names("abp1", "abp2")
-			w.delete(name)
-			w.put(typed(other), false)
-		},
-		"deleted and created twice": func(w *watched) {
-			for range 2 {
-				w.delete("abp1")
-				w.put(typed("abp1"), false)
-			}
-		},
-		"updated from an old file": func(w *watched) { w.put(typed("abp1", older), true) },
-		"joins for a while": func(w *watched) {
-			d := otaa("abp1", 1)
-			d.DevEUI = abp("abp1", 1).DevEUI
-			w.put(d, true)
-			w.delete("abp1")
-			w.put(typed("abp1"), false)
-		},
-		"a change that was not stored": func(w *watched) {
-			w.broken = errDisk
-			if w.change(Provisioned{Put: []state.DevicePut{{Device: typed("abp1", allKeys), Replace: true}}}) == nil {
-				w.Error("a change is answered that was not stored")
-			}
-			w.broken = nil
-		},
-	} {
+	for name, between := range reprovisionings {
 		for _, restarts := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, restarts %v", name, restarts), func(t *testing.T) {
 				w := newWatched(t)
@@ -353,73 +365,79 @@ func TestTombstonesAreBounded(t *testing.T) {
 	}
 }
 
+// nowhere is a location that JSON cannot have, so that no record of a device with it can
+// be made.
+var nowhere = map[string]session.Location{"user": {Latitude: math.NaN()}}
+
 // What cannot be written as a record is refused: nobody is told that it is
 // stored, and nothing is sent that rests on it.
-func TestRecordCannotBeMade(t *testing.T) {
-	nowhere := map[string]session.Location{"user": {Latitude: math.NaN()}}
-	t.Run("join", func(t *testing.T) {
-		s := newStand(t)
-		s.answering(gwA)
-		s.online(gwA)
-		d := s.otaa("dev3", session.V1_0_4)
-		d.Locations = nowhere
-		s.hear(gwA, s.joinRequest(d, 1))
-		if e := s.event(event.JoinRefused, 0); e.Word != string(event.JoinNotStored) {
-			t.Errorf("%+v", e)
-		}
-		s.wait(10 * time.Second)
-		s.downs()
-		d.Locations = nil
-		s.joined(d, 2)
-	})
-	t.Run("take up", func(t *testing.T) {
-		s := newStand(t)
-		s.answering(gwA)
-		s.online(gwA)
-		d := s.otaa("dev3", session.V1_0_4)
-		in := s.joined(d, 1)
-		d.Locations = nowhere
-		s.hear(gwA, s.up(d, in, 0, payload("x")))
-		s.restart(s.disk.firm)
-		if d := s.devices["dev3"]; d.Session == nil || d.Session.DevAddr != in.DevAddr {
-			t.Errorf("after a power cut the session is %+v", d.Session)
-		}
-	})
-	t.Run("push", func(t *testing.T) {
-		s := newStand(t)
-		s.now.Wall.Time = time.Date(10_001, 1, 1, 0, 0, 0, 0, time.UTC) // which JSON does not have
-		s.push("dev1", item("one"))
-		if s.devices["dev1"].Queue.Len() != 0 || len(s.answers) != 1 || s.answers[0].Err == nil {
-			t.Errorf("%d items, answers %+v", s.devices["dev1"].Queue.Len(), s.answers)
-		}
-		s.tells()
-		s.onDisk("dev1")
-	})
-	t.Run("set", func(t *testing.T) {
-		r := newRegistry(t)
-		next := r.devices["dev1"].Clone()
-		next.Name, next.Locations = "new", nowhere
-		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err == nil {
-			t.Error("a change is answered that cannot be stored")
-		}
-		if got := r.device("dev1").Name; got != "" {
-			t.Errorf("the device is named %q", got)
-		}
-	})
-	t.Run("create", func(t *testing.T) {
-		r := newRegistry(t)
-		d := abp("abp1", 1)
-		d.Locations = nowhere
-		if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err == nil || r.device("abp1") != nil {
-			t.Errorf("%v, the device is %v", err, r.device("abp1"))
-		}
-	})
-	t.Run("nothing at all", func(t *testing.T) {
-		s := newStand(t)
-		var got error
-		s.c.commit(func(err error) { got = err })
-		if got == nil {
-			t.Error("the core does not say that nothing is stored")
-		}
-	})
+func TestJoinThatCannotBeRecorded(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	d := s.otaa("dev3", session.V1_0_4)
+	d.Locations = nowhere
+	s.hear(gwA, s.joinRequest(d, 1))
+	if e := s.event(event.JoinRefused, 0); e.Word != string(event.JoinNotStored) {
+		t.Errorf("%+v", e)
+	}
+	s.wait(10 * time.Second)
+	s.downs()
+	d.Locations = nil
+	s.joined(d, 2)
+}
+
+func TestTakeUpThatCannotBeRecorded(t *testing.T) {
+	s := newStand(t)
+	s.answering(gwA)
+	s.online(gwA)
+	d := s.otaa("dev3", session.V1_0_4)
+	in := s.joined(d, 1)
+	d.Locations = nowhere
+	s.hear(gwA, s.up(d, in, 0, payload("x")))
+	s.restart(s.disk.firm)
+	if d := s.devices["dev3"]; d.Session == nil || d.Session.DevAddr != in.DevAddr {
+		t.Errorf("after a power cut the session is %+v", d.Session)
+	}
+}
+
+func TestPushThatCannotBeRecorded(t *testing.T) {
+	s := newStand(t)
+	s.now.Wall.Time = time.Date(10_001, 1, 1, 0, 0, 0, 0, time.UTC) // which JSON does not have
+	s.push("dev1", item("one"))
+	if s.devices["dev1"].Queue.Len() != 0 || len(s.answers) != 1 || s.answers[0].Err == nil {
+		t.Errorf("%d items, answers %+v", s.devices["dev1"].Queue.Len(), s.answers)
+	}
+	s.tells()
+	s.onDisk("dev1")
+}
+
+func TestSetThatCannotBeRecorded(t *testing.T) {
+	r := newRegistry(t)
+	next := r.devices["dev1"].Clone()
+	next.Name, next.Locations = "new", nowhere
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: next, Replace: true}}}); err == nil {
+		t.Error("a change is answered that cannot be stored")
+	}
+	if got := r.device("dev1").Name; got != "" {
+		t.Errorf("the device is named %q", got)
+	}
+}
+
+func TestCreateThatCannotBeRecorded(t *testing.T) {
+	r := newRegistry(t)
+	d := abp("abp1", 1)
+	d.Locations = nowhere
+	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: d}}}); err == nil || r.device("abp1") != nil {
+		t.Errorf("%v, the device is %v", err, r.device("abp1"))
+	}
+}
+
+func TestCommitOfNothing(t *testing.T) {
+	s := newStand(t)
+	var got error
+	s.c.commit(func(err error) { got = err })
+	if got == nil {
+		t.Error("the core does not say that nothing is stored")
+	}
 }

@@ -69,7 +69,10 @@ func (s *stand) device(name string, f session.Formatters) session.ID {
 
 // up publishes an uplink as the core does.
 func (s *stand) up(id session.ID, fCnt uint32, payload ...byte) {
-	u := v3.Uplink{DeviceIDs: v3.DeviceIDs{ID: id}, FPort: 7, FCnt: fCnt, FRMPayload: payload, Locations: s.devices[id].Locations}
+	u := v3.Uplink{
+		DeviceIDs: v3.DeviceIDs{ID: id}, FPort: 7, FCnt: fCnt, FRMPayload: payload,
+		Locations: s.devices[id].Locations,
+	}
 	u.Settings = v3.Settings{Uplink: upOf(payload)}
 	text := s.encoder.AppendUplink(nil, &u)
 	s.Publish(v3.Message{Application: id.Application, Device: id.Device, Suffix: v3.Up, Payload: text}, v3.Undecoded{
@@ -79,7 +82,8 @@ func (s *stand) up(id session.ID, fCnt uint32, payload ...byte) {
 
 // other publishes a message without a payload.
 func (s *stand) other(id session.ID, suffix, text string) {
-	s.Publish(v3.Message{Application: id.Application, Device: id.Device, Suffix: suffix, Payload: []byte(text)}, v3.Undecoded{})
+	s.Publish(v3.Message{Application: id.Application, Device: id.Device, Suffix: suffix, Payload: []byte(text)},
+		v3.Undecoded{})
 }
 
 // wait returns the messages when there are n.
@@ -124,7 +128,9 @@ func parse(t testing.TB, m v3.Message) (out message) {
 }
 
 func TestDecodedUplinks(t *testing.T) {
-	const echo = `function decodeUplink(i) { return {data: {n: i.bytes.length, port: i.fPort, at: +i.recvTime}, warnings: i.bytes[0] ? ["w"] : []}; }`
+	const echo = `function decodeUplink(i) {
+		return {data: {n: i.bytes.length, port: i.fPort, at: +i.recvTime}, warnings: i.bytes[0] ? ["w"] : []};
+	}`
 	s, n := newStand(t, formatter.Options{}), 0
 	for _, tt := range []struct {
 		name     string
@@ -139,11 +145,27 @@ func TestDecodedUplinks(t *testing.T) {
 		{"an empty payload", javaScript(echo), nil, `{"at":1800000000000,"n":0,"port":7}`, ""},
 		{"CayenneLPP", session.Formatters{Set: true, Up: codec.CayenneLPP}, []byte{3, 0x67, 1, 0x10}, `{"temperature_3":27.2}`, ""},
 		{"CayenneLPP, cut", session.Formatters{Set: true, Up: codec.CayenneLPP}, []byte{3, 0x67, 1, 0x10, 4}, `{"temperature_3":27.2}`, "cut short"},
-		{"a script that throws", javaScript(`function decodeUplink() { throw new Error("broken"); }`), []byte{1}, "", "broken"},
+		{
+			"a script that throws", javaScript(`function decodeUplink() { throw new Error("broken"); }`),
+			[]byte{1},
+			"",
+			"broken",
+		},
 		{"errors", javaScript(`function decodeUplink() { return {errors: ["a", "b"]}; }`), []byte{1}, "", "a, b"},
 		{"the repository", session.Formatters{Set: true, Up: codec.Repository}, []byte{1}, "", "payload formatter: "},
-		{"a service", session.Formatters{Set: true, Up: "FORMATTER_GRPC_SERVICE"}, []byte{1}, "", "FORMATTER_GRPC_SERVICE is not served"},
-		{"a script that is too long", javaScript(strings.Repeat("x", formatter.MaxScript+1)), []byte{1}, "", "more than 40960"},
+		{
+			"a service",
+			session.Formatters{Set: true, Up: "FORMATTER_GRPC_SERVICE"},
+			[]byte{1},
+			"",
+			"FORMATTER_GRPC_SERVICE is not served",
+		},
+		{
+			"a script that is too long", javaScript(strings.Repeat("x", formatter.MaxScript+1)),
+			[]byte{1},
+			"",
+			"more than 40960",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s.up(s.device("dev1", tt.f), 1, tt.payload...)
@@ -182,7 +204,8 @@ func TestSkipCrypto(t *testing.T) {
 // What a script says, and why it fails, is told to the owner.
 func TestReports(t *testing.T) {
 	s := newStand(t, formatter.Options{})
-	s.up(s.device("dev1", javaScript(`function decodeUplink() { console.log("one"); console.log("two"); throw "no"; }`)), 1, 1)
+	s.up(s.device("dev1", javaScript(`function decodeUplink() { console.log("one"); console.log("two"); throw "no"; }`)),
+		1, 1)
 	s.wait(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +219,11 @@ func TestReports(t *testing.T) {
 // others do not wait.
 func TestOrder(t *testing.T) {
 	s := newStand(t, formatter.Options{})
-	slow := s.device("slow", javaScript(`function decodeUplink(i) { var x = 0; for (var k = 0; k < 1000; k++) x += k; return {data: {x: i.bytes[0]}}; }`))
+	slow := s.device("slow", javaScript(`function decodeUplink(i) {
+		var x = 0;
+		for (var k = 0; k < 1000; k++) x += k;
+		return {data: {x: i.bytes[0]}};
+	}`))
 	plain := s.device("plain", session.Formatters{})
 	var want []string
 	for i := range 10 {
@@ -248,7 +275,8 @@ func TestSlowStart(t *testing.T) {
 			continue
 		}
 		u := parse(t, m).Up
-		if u.FCnt != uint32(i/2) || u.Decoded != nil || !slices.Equal(u.Warnings, []string{"payload formatter was not ready in time"}) {
+		if u.FCnt != uint32(i/2) || u.Decoded != nil || !slices.Equal(u.Warnings,
+			[]string{"payload formatter was not ready in time"}) {
 			t.Errorf("message %d is uplink %d: %s, %q", i, u.FCnt, u.Decoded, u.Warnings)
 		}
 	}
@@ -386,7 +414,12 @@ func TestEncode(t *testing.T) {
 		{"errors", `{"fail":true}`, js, 3, "ee (output_errors)"},
 		{"endless", `{"loop":true}`, js, 3, "script timeout: context deadline exceeded (context_deadline_exceeded) (script_timeout)"},
 		{"CayenneLPP", `{"value_2":50.5}`, formatter.NewCayenneLPP(false), 3, "3 0213BA []"},
-		{"no formatter", `{}`, formatter.Formatter{}, 3, "formatter `FORMATTER_NONE` is not configured (formatter_not_configured)"},
+		{
+			"no formatter", `{}`,
+			formatter.Formatter{},
+			3,
+			"formatter `FORMATTER_NONE` is not configured (formatter_not_configured)",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			items := []session.Item{{FPort: tt.port, Decoded: []byte(tt.data)}, {FPort: 4, FRMPayload: []byte{5}}}
@@ -443,5 +476,8 @@ func TestLocations(t *testing.T) {
 
 // upOf is a frame as far as a message shows it.
 func upOf(payload []byte) *radio.Uplink {
-	return &radio.Uplink{PHYPayload: payload, DataRate: radio.LoRaDataRate(7, 125_000), Receptions: make([]radio.Reception, 1)}
+	return &radio.Uplink{
+		PHYPayload: payload, DataRate: radio.LoRaDataRate(7, 125_000),
+		Receptions: make([]radio.Reception, 1),
+	}
 }

@@ -25,7 +25,9 @@ func errNone(warning string) *v3.Error {
 // Encode gives the items of a push that have decoded_payload only their frm_payload
 // and f_port. It returns why the push is to be refused, or nil. It waits for the
 // formatter until ctx ends.
-func (d *Decoder) Encode(ctx context.Context, id session.ID, items []session.Item, f formatter.Formatter, warning string) *v3.Error {
+func (d *Decoder) Encode(ctx context.Context, id session.ID, items []session.Item, f formatter.Formatter,
+	warning string,
+) *v3.Error {
 	for i := range items {
 		it := &items[i]
 		if !NeedsEncoding(it) {

@@ -53,8 +53,9 @@ func locationOf(members map[string]any) (l session.Location, ok bool) {
 			continue
 		}
 		return session.Location{
-			Latitude: latitude, Longitude: longitude, Altitude: metres(members["altitude"]), Accuracy: metres(members["accuracy"]),
-			Source: "SOURCE_GPS",
+			Latitude: latitude, Longitude: longitude, Altitude: metres(members["altitude"]),
+			Accuracy: metres(members["accuracy"]),
+			Source:   "SOURCE_GPS",
 		}, true
 	}
 	return l, false

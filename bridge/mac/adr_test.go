@@ -46,7 +46,10 @@ func newEndDevice(t testing.TB, planID string, version session.Version, start li
 	never, at := uint32(0), uint8(1)
 	d := &session.Device{
 		ID: session.ID{Application: "app1", Device: "dev1"}, Version: version, Plan: planID, SupportsJoin: true,
-		Session: &session.Session{Parameters: &session.Parameters{RX1Delay: 1, RX2DataRate: p.RX2().DataRate, RX2Frequency: p.RX2().Frequency}},
+		Session: &session.Session{Parameters: &session.Parameters{
+			RX1Delay: 1, RX2DataRate: p.RX2().DataRate,
+			RX2Frequency: p.RX2().Frequency,
+		}},
 	}
 	d.Settings.Desired.RX1Delay, d.Settings.MAC.StatusCount, d.Settings.MAC.StatusTime = &at, &never, new(time.Duration)
 	e := &endDevice{TB: t, d: d, link: start}
@@ -86,7 +89,10 @@ func (e *endDevice) uplink() []macstate.Command {
 	if err != nil {
 		e.Fatal(err)
 	}
-	ctx := UplinkContext{Device: e.d, Session: e.d.Session, Plan: plan, FCnt: e.fCnt, Rate: rate, RX1Delay: 5, Begun: e.begun}
+	ctx := UplinkContext{
+		Device: e.d, Session: e.d.Session, Plan: plan, FCnt: e.fCnt, Rate: rate, RX1Delay: 5,
+		Begun: e.begun,
+	}
 	o := Uplink(&f, e.answers, ctx)
 	e.answers = nil
 	if !o.IsZero() {
@@ -168,7 +174,12 @@ func TestADRAsMeasured(t *testing.T) {
 		{"-10 dB, every 2nd lost", every(2, -1000), macstate.ADR{}, false, 40, "[0300ff0003]"},
 		{"no ADR bit", snrAt(1000), macstate.ADR{}, true, 42, "[]"},
 		{"disabled", snrAt(1000), macstate.ADR{Disabled: true}, false, 42, "[]"},
-		{"static", snrAt(1000), macstate.ADR{Static: &macstate.Static{DataRate: 3, Power: 2, NbTrans: 2}}, false, 42, "[0332ff0002]"},
+		{
+			"static", snrAt(1000),
+			macstate.ADR{Static: &macstate.Static{DataRate: 3, Power: 2, NbTrans: 2}},
+			false, 42,
+			"[0332ff0002]",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEndDevice(t, "EU_863_870_TTN", session.V1_0_3, link{0, 0, 1})
@@ -195,7 +206,10 @@ func TestADRConverges(t *testing.T) {
 	if shortened() {
 		devices = 30
 	}
-	for _, plan := range []string{"EU_863_870_TTN", "US_902_928_FSB_2", "AU_915_928_FSB_2", "AS_923", "KR_920_923_TTN", "IN_865_867"} {
+	for _, plan := range []string{
+		"EU_863_870_TTN", "US_902_928_FSB_2", "AU_915_928_FSB_2", "AS_923", "KR_920_923_TTN",
+		"IN_865_867",
+	} {
 		p, err := region.Lookup(plan)
 		if err != nil {
 			t.Fatal(err)
@@ -205,7 +219,8 @@ func TestADRConverges(t *testing.T) {
 			start := link{low + uint8(r.Intn(int(high-low)+1)), uint8(r.Intn(int(p.MaxTXPower()) + 1)), 1 + uint8(r.Intn(3))}
 			full, lossEvery := radio.Decibel(r.Intn(5000)-2500), []uint32{0, 2, 3, 4, 5, 10, 20}[r.Intn(7)]
 			e := newEndDevice(t, plan, session.V1_0_4, start)
-			e.d.Session.Parameters.ADRDataRate, e.d.Session.Parameters.ADRTXPower, e.d.Session.Parameters.ADRNbTrans = start.dataRate, start.power, start.nbTrans
+			current := e.d.Session.Parameters
+			current.ADRDataRate, current.ADRTXPower, current.ADRNbTrans = start.dataRate, start.power, start.nbTrans
 			e.d.Session.MAC = &macstate.State{LinkADR: true, Masked: true}
 			air := snrAt(full)
 			e.heard = func(e *endDevice) (radio.Decibel, bool) {

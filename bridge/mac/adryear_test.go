@@ -149,7 +149,10 @@ func yearRates(t testing.TB, p *region.Plan) (rates [6]yearRate) {
 			d    *time.Duration
 			size int
 		}{{&r.uplink, 13 + yearPayload}, {&r.answer, 15 + yearPayload}, {&r.downlink, 17}} {
-			if *at.d, err = radio.TimeOnAir(radio.Packet{DataRate: dr, Size: at.size, CodingRate: radio.CodingRate45}); err != nil {
+			if *at.d, err = radio.TimeOnAir(radio.Packet{
+				DataRate: dr, Size: at.size,
+				CodingRate: radio.CodingRate45,
+			}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -221,7 +224,8 @@ func (y *yearSum) upPerByte() time.Duration {
 }
 
 func (y *yearSum) String() string {
-	return fmt.Sprintf("%v a byte (%v of uplinks), %.1f %% of %d delivered, %v up, %v down in %d downlinks, %d LinkADRReq, data rates %v",
+	return fmt.Sprintf("%v a byte (%v of uplinks), %.1f %% of %d delivered, %v up, %v down in %d downlinks, %d "+
+		"LinkADRReq, data rates %v",
 		y.perByte(), y.upPerByte(), 100*y.share(), y.sent,
 		y.up.Round(time.Second), y.down.Round(time.Second), y.downlinks, y.requests, y.byRate)
 }

@@ -20,7 +20,9 @@ func TestWishEndsWithTheSession(t *testing.T) {
 		{"the counter is forgotten by its owner", func(e *endDevice) { e.d.Session.ForgetFCntUp(); e.fCnt = 0 }, ""},
 		{"the counter begins anew", func(e *endDevice) { e.begun, e.fCnt = true, 0 }, "040a"},
 		{"ResetInd", func(e *endDevice) { e.answers = []byte{cidReset, 1} }, "040a"},
-		{"a join", func(e *endDevice) { e.d.Session, e.fCnt = &session.Session{Parameters: e.d.Session.Parameters}, 0 }, "040a"},
+		{"a join", func(e *endDevice) {
+			e.d.Session, e.fCnt = &session.Session{Parameters: e.d.Session.Parameters}, 0
+		}, "040a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := newEndDevice(t, "EU_863_870_TTN", session.V1_1, link{3, 0, 1})

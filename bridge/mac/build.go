@@ -8,7 +8,9 @@ import (
 // Build returns the PHYPayload of a downlink with the next frame counter of its
 // session, which is used up. fCntUp is that of the uplink that it acknowledges. ok
 // is false while no counter is reserved; then nothing has changed.
-func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32, c Circumstances) (phy []byte, fCnt uint32, ok bool) {
+func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32, c Circumstances) (
+	phy []byte, fCnt uint32, ok bool,
+) {
 	fCnt, ok = s.NextFCntDown(dev.Version, d.Item != nil)
 	if !ok {
 		return nil, 0, false

@@ -33,13 +33,17 @@ var wishes = []struct {
 	asked   string // in all
 	use     string // in the end
 }{
-	{"as they are", func(has []session.Channel) []session.Channel { return has }, nil, "", " 0:868.1 1:868.3 2:868.5 3:867.1 4:867.3 5:867.5 6:867.7 7:867.9"},
+	{
+		"as they are", func(has []session.Channel) []session.Channel { return has }, nil, "",
+		" 0:868.1 1:868.3 2:868.5 3:867.1 4:867.3 5:867.5 6:867.7 7:867.9",
+	},
 	{
 		"fewer", func(has []session.Channel) []session.Channel { return has[:6] }, nil,
 		"070600000000" + "070700000000", " 0:868.1 1:868.3 2:868.5 3:867.1 4:867.3 5:867.5",
 	},
 	{
-		"one without frequency", func(has []session.Channel) []session.Channel { has[4] = session.Channel{}; return has }, nil,
+		"one without frequency",
+		func(has []session.Channel) []session.Channel { has[4] = session.Channel{}; return has }, nil,
 		"070400000000", " 0:868.1 1:868.3 2:868.5 3:867.1 5:867.5 6:867.7 7:867.9",
 	},
 	{
@@ -127,7 +131,8 @@ func TestChannelWishTakenBack(t *testing.T) {
 	for range 5 {
 		e.uplink()
 	}
-	if got, want := hexOf(e.asked), "070700000000"+"03306e0001"+"0707586e8450"+"0330ff0001"; got != want || channelWords(e) != all {
+	want := "070700000000" + "03306e0001" + "0707586e8450" + "0330ff0001"
+	if got := hexOf(e.asked); got != want || channelWords(e) != all {
 		t.Errorf("asked %s, want %s; uses%s", got, want, channelWords(e))
 	}
 }
@@ -161,15 +166,22 @@ func TestFactoryChannels(t *testing.T) {
 		asked  string
 	}{
 		{
-			"those of the plan", []radio.Frequency{868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000},
+			"those of the plan",
+			[]radio.Frequency{
+				868_100_000, 868_300_000, 868_500_000, 867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000,
+			},
 			" 0:868.1 1:868.3 2:868.5 3:867.1 4:867.3 5:867.5 6:867.7 7:867.9", "",
 		},
 		{
-			"some, in another order, and not all of the band's own", []radio.Frequency{867_100_000, 868_500_000, 867_900_000, 867_700_000, 867_500_000, 867_300_000, 868_100_000},
+			"some, in another order, and not all of the band's own",
+			[]radio.Frequency{
+				867_100_000, 868_500_000, 867_900_000, 867_700_000, 867_500_000, 867_300_000, 868_100_000,
+			},
 			" 0:868.1 1:(868.3) 2:868.5 3:867.1 4:867.9 5:867.7 6:867.5 7:867.3", "0330ff0001",
 		},
 		{
-			"one that the plan has not", []radio.Frequency{868_100_000, 868_300_000, 868_500_000, 869_100_000},
+			"one that the plan has not",
+			[]radio.Frequency{868_100_000, 868_300_000, 868_500_000, 869_100_000},
 			" 0:868.1 1:868.3 2:868.5 3:869.1",
 			"0704184f8450" + "0705e8568450" + "0706b85e8450" + "070788668450" + "0708586e8450" + "0330f70101",
 		},
@@ -187,8 +199,8 @@ func TestFactoryChannels(t *testing.T) {
 				t.Errorf("asked %s, want %s", got, tt.asked)
 			}
 			for _, c := range e.plan.Channels() {
-				if uses := func(h session.Channel) bool { return h.Enabled && h.UplinkFrequency == c.Frequency }; c.MinDR < c.MaxDR &&
-					!slices.ContainsFunc(channels(e.d, e.d.Session, e.plan, nil), uses) {
+				uses := func(h session.Channel) bool { return h.Enabled && h.UplinkFrequency == c.Frequency }
+				if c.MinDR < c.MaxDR && !slices.ContainsFunc(channels(e.d, e.d.Session, e.plan, nil), uses) {
 					t.Errorf("does not use %v", c.Frequency)
 				}
 			}

@@ -74,7 +74,10 @@ func TestCommandSizes(t *testing.T) {
 
 // Where the commands of an uplink stand, and that they are read in plain.
 func TestCommandsOfUplink(t *testing.T) {
-	keys := frame.SessionKeys{FNwkSIntKey: frame.Key{1}, SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1}, AppSKey: frame.Key{2}}
+	keys := frame.SessionKeys{
+		FNwkSIntKey: frame.Key{1}, SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1},
+		AppSKey: frame.Key{2},
+	}
 	const fCnt = 0x1_0005
 	for _, tt := range []struct {
 		name string
@@ -83,7 +86,11 @@ func TestCommandsOfUplink(t *testing.T) {
 	}{
 		{"none", frame.Data{}, nil},
 		{"in FOpts", frame.Data{FOpts: []byte{2, 0x0d}}, []byte{2, 0x0d}},
-		{"in FOpts, with a payload", frame.Data{FOpts: []byte{2}, HasFPort: true, FPort: 1, FRMPayload: []byte{0x0d}}, []byte{2}},
+		{
+			"in FOpts, with a payload",
+			frame.Data{FOpts: []byte{2}, HasFPort: true, FPort: 1, FRMPayload: []byte{0x0d}},
+			[]byte{2},
+		},
 		{"on FPort 0", frame.Data{HasFPort: true, FRMPayload: []byte{2, 6, 200, 10}}, []byte{2, 6, 200, 10}},
 		{"FPort 0 without a payload", frame.Data{HasFPort: true}, nil},
 		{"the payload of FPort 1 is none", frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte{2}}, nil},
@@ -125,18 +132,30 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"none", []byte{3, 7}, session.V1_0_3, false, nil, nil},
 		{"one", []byte{2}, session.V1_0_3, false, []string{"LinkCheckAns"}, []byte{2, 7, 2}},
-		{"in another order than asked", []byte{0x0d, 2}, session.V1_0_3, false, []string{"LinkCheckAns", "DeviceTimeAns"}, []byte{2, 7, 2, 0x0d, 1, 0, 0, 0, 0}},
+		{
+			"in another order than asked",
+			[]byte{0x0d, 2},
+			session.V1_0_3, false,
+			[]string{"LinkCheckAns", "DeviceTimeAns"},
+			[]byte{2, 7, 2, 0x0d, 1, 0, 0, 0, 0},
+		},
 		{"1.1", []byte{2, 0x0b, 1}, session.V1_1, false, []string{"RekeyConf", "LinkCheckAns"}, []byte{0x0b, 1, 2, 7, 2}},
 		{"1.1, ABP", []byte{2, 0x01, 1}, session.V1_1, true, []string{"ResetConf", "LinkCheckAns"}, []byte{0x01, 1, 2, 7, 2}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := otaa(tt.version)
 			d.SupportsJoin = !tt.abp
-			o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, tt.commands, UplinkContext{Device: d, Session: &session.Session{}, TimeKnown: true})
+			o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, tt.commands, UplinkContext{
+				Device:  d,
+				Session: &session.Session{}, TimeKnown: true,
+			})
 			if got := o.Answers(); !slices.Equal(got, tt.names) {
 				t.Errorf("%v, want %v", got, tt.names)
 			}
-			if got := o.appendAnswers(nil, Circumstances{Margin: 7, Gateways: 2, Time: radio.GPSTime(time.Second)}); !bytes.Equal(got, tt.frame) {
+			if got := o.appendAnswers(nil, Circumstances{
+				Margin: 7, Gateways: 2,
+				Time: radio.GPSTime(time.Second),
+			}); !bytes.Equal(got, tt.frame) {
 				t.Errorf("% x, want % x", got, tt.frame)
 			}
 		})
@@ -209,7 +228,8 @@ func TestDownlinkSizes(t *testing.T) {
 				t.Fatalf("%v, %+v: %d bytes, %v; Size says %d", owed.Answers(), item, len(phy), err, d.Size())
 			}
 			back, err := frame.ParseData(phy)
-			if err != nil || back.FPending != d.Pending || back.HasFPort != (item != nil) || item != nil && back.FPort != item.FPort {
+			if err != nil || back.FPending != d.Pending || back.HasFPort != (item != nil) ||
+				item != nil && back.FPort != item.FPort {
 				t.Fatalf("%+v, %v", back, err)
 			}
 		}

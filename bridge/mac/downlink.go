@@ -47,7 +47,10 @@ func (d *Downlink) Priority() radio.Priority {
 
 // Frame returns the data frame, without address and counter.
 func (d *Downlink) Frame(c Circumstances) frame.Data {
-	f := frame.Data{MType: frame.UnconfirmedDown, ACK: d.Owed.ACK, FPending: d.Pending, FOpts: d.Owed.appendAnswers(nil, c)}
+	f := frame.Data{
+		MType: frame.UnconfirmedDown, ACK: d.Owed.ACK, FPending: d.Pending,
+		FOpts: d.Owed.appendAnswers(nil, c),
+	}
 	if d.Owed.Alone() {
 		f.HasFPort, f.FRMPayload, f.FOpts = true, f.FOpts, nil
 	}

@@ -15,8 +15,16 @@ func TestForceRejoin(t *testing.T) {
 		words string
 	}{
 		{ForceRejoin{}, "0e0000", "ForceRejoinReq type 0 at DR0, 0 more each 32 s"},
-		{ForceRejoin{Period: 1, Retries: 2, Type: 2, DataRate: 5}, "0e250a", "ForceRejoinReq type 2 at DR5, 2 more each 64 s"},
-		{ForceRejoin{Period: 7, Retries: 7, Type: 2, DataRate: 15}, "0e2f3f", "ForceRejoinReq type 2 at DR15, 7 more each 4096 s"},
+		{
+			ForceRejoin{Period: 1, Retries: 2, Type: 2, DataRate: 5},
+			"0e250a",
+			"ForceRejoinReq type 2 at DR5, 2 more each 64 s",
+		},
+		{
+			ForceRejoin{Period: 7, Retries: 7, Type: 2, DataRate: 15},
+			"0e2f3f",
+			"ForceRejoinReq type 2 at DR15, 7 more each 4096 s",
+		},
 	} {
 		c := tt.f.Command()
 		if got := fmt.Sprintf("%x", c.Append(nil)); got != tt.hex || Words(c) != tt.words {

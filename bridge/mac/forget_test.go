@@ -7,51 +7,62 @@ import (
 	"lorawand/bridge/session"
 )
 
+// nonceStep is what happens to a device between its joins.
+type nonceStep = func(*testing.T, *session.Device) *session.Device
+
+func forget(_ *testing.T, d *session.Device) *session.Device { d.ForgetDevNonces(); return d }
+
+func skip(_ *testing.T, d *session.Device) *session.Device { d.SkipAhead(); return d }
+
+// kept returns the device as the next start finds it.
+func kept(t *testing.T, d *session.Device) *session.Device {
+	t.Helper()
+	b, err := session.MarshalDevice(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err = session.UnmarshalDevice(b); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// set registers the device anew, as it is.
+func set(_ *testing.T, d *session.Device) *session.Device {
+	next := d.Clone()
+	next.Succeed(d)
+	return next
+}
+
+// update imports the device from a file without nonces.
+func update(_ *testing.T, d *session.Device) *session.Device {
+	next := d.Clone()
+	next.UsedDevNonces, next.LastDevNonce, next.LastJoinNonce, next.DevNoncesForgotten = nil, 0, 0, false
+	next.Succeed(d)
+	return next
+}
+
 // A device that may forget its DevNonces may begin with 0, whatever its version
 // and whatever it has used before; each DevNonce is good once again.
 func TestForgottenDevNonces(t *testing.T) {
-	forget := func(d *session.Device) *session.Device { d.ForgetDevNonces(); return d }
-	kept := func(d *session.Device) *session.Device { // what a start finds
-		b, err := session.MarshalDevice(d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d, err = session.UnmarshalDevice(b); err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	set := func(d *session.Device) *session.Device { // registered anew, as it is
-		next := d.Clone()
-		next.Succeed(d)
-		return next
-	}
-	update := func(d *session.Device) *session.Device { // imported, of a file without nonces
-		next := d.Clone()
-		next.UsedDevNonces, next.LastDevNonce, next.LastJoinNonce, next.DevNoncesForgotten = nil, 0, 0, false
-		next.Succeed(d)
-		return next
-	}
-	skip := func(d *session.Device) *session.Device { d.SkipAhead(); return d }
-	type step = func(*session.Device) *session.Device
 	for _, tt := range []struct {
 		name  string
 		joins []uint16 // before
-		steps []step
+		steps []nonceStep
 		again bool // DevNonce 0 was not used, or may be used again
 	}{
 		{"never joined", nil, nil, true},
-		{"never joined, then restored", nil, []step{skip, kept}, true},
+		{"never joined, then restored", nil, []nonceStep{skip, kept}, true},
 		{"joined with 0", []uint16{0}, nil, false},
-		{"joined with 0, then restored", []uint16{0}, []step{skip}, false},
-		{"forgotten", []uint16{0, 1, 7}, []step{forget}, true},
-		{"forgotten, kept", []uint16{0, 1, 7}, []step{forget, kept}, true},
-		{"forgotten before a join", nil, []step{forget}, true},
-		{"forgotten, set, kept", []uint16{0, 7}, []step{forget, set, kept}, true},
-		{"forgotten, updated", []uint16{0, 7}, []step{forget, update}, true},
-		{"forgotten, restored", []uint16{0, 7}, []step{forget, skip, kept}, true},
-		{"set", []uint16{0}, []step{set}, false},
-		{"updated", []uint16{0}, []step{update}, false},
+		{"joined with 0, then restored", []uint16{0}, []nonceStep{skip}, false},
+		{"forgotten", []uint16{0, 1, 7}, []nonceStep{forget}, true},
+		{"forgotten, kept", []uint16{0, 1, 7}, []nonceStep{forget, kept}, true},
+		{"forgotten before a join", nil, []nonceStep{forget}, true},
+		{"forgotten, set, kept", []uint16{0, 7}, []nonceStep{forget, set, kept}, true},
+		{"forgotten, updated", []uint16{0, 7}, []nonceStep{forget, update}, true},
+		{"forgotten, restored", []uint16{0, 7}, []nonceStep{forget, skip, kept}, true},
+		{"set", []uint16{0}, []nonceStep{set}, false},
+		{"updated", []uint16{0}, []nonceStep{update}, false},
 	} {
 		for v := session.V1_0_0; v <= session.V1_1; v++ {
 			t.Run(tt.name+", LoRaWAN "+v.String(), func(t *testing.T) {
@@ -60,7 +71,7 @@ func TestForgottenDevNonces(t *testing.T) {
 					join(t, d, n, nil)
 				}
 				for _, f := range tt.steps {
-					d = f(d)
+					d = f(t, d)
 				}
 				var want error
 				if !tt.again {

@@ -21,38 +21,90 @@ func plan(t testing.TB, id string) *region.Plan {
 	return p
 }
 
+// An uplink to a network that knows the time, and to one that does not.
+var (
+	timeKnown   = UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true}
+	timeUnknown = UplinkContext{Device: otaa(session.V1_0_3)}
+)
+
+var uplinkCases = []struct {
+	name      string
+	d         frame.Data
+	commands  []byte
+	ctx       UplinkContext
+	want      Owed
+	answers   []byte
+	emptyOwed bool
+}{
+	{"nothing", frame.Data{MType: frame.UnconfirmedUp}, nil, timeKnown, Owed{}, nil, true},
+	{"confirmed", frame.Data{MType: frame.ConfirmedUp}, nil, timeKnown, Owed{ACK: true}, nil, false},
+	{"ADRACKReq", frame.Data{MType: frame.UnconfirmedUp, ADRACKReq: true}, nil, timeKnown, Owed{Any: true}, nil, false},
+	{
+		"LinkCheckReq",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x02},
+		timeKnown,
+		Owed{answer: [numAnswers]bool{linkCheck: true}},
+		[]byte{2, 20, 3},
+		false,
+	},
+	{
+		"twice is once",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x02, 0x02},
+		timeKnown,
+		Owed{answer: [numAnswers]bool{linkCheck: true}},
+		[]byte{2, 20, 3},
+		false,
+	},
+	{
+		"DeviceTimeReq",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x0d},
+		timeKnown,
+		Owed{answer: [numAnswers]bool{deviceTime: true}},
+		[]byte{0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80},
+		false,
+	},
+	{
+		"DeviceTimeReq, and nobody knows the time",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x0d},
+		timeUnknown,
+		Owed{},
+		nil, true,
+	},
+	{
+		"answers of others in between",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x03, 0x07, 0x06, 200, 10, 0x0d, 0x08, 0x02},
+		timeKnown,
+		Owed{answer: [numAnswers]bool{linkCheck: true, deviceTime: true}},
+		[]byte{2, 20, 3, 0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80},
+		false,
+	},
+	{
+		"a command that is not known ends them",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x7f, 0x02},
+		timeKnown,
+		Owed{},
+		nil, true,
+	},
+	{
+		"one that is cut off too",
+		frame.Data{MType: frame.UnconfirmedUp},
+		[]byte{0x02, 0x06, 1},
+		timeKnown,
+		Owed{answer: [numAnswers]bool{linkCheck: true}},
+		[]byte{2, 20, 3},
+		false,
+	},
+}
+
 func TestUplink(t *testing.T) {
-	known, unknown := UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true}, UplinkContext{Device: otaa(session.V1_0_3)}
-	tests := []struct {
-		name      string
-		d         frame.Data
-		commands  []byte
-		ctx       UplinkContext
-		want      Owed
-		answers   []byte
-		emptyOwed bool
-	}{
-		{"nothing", frame.Data{MType: frame.UnconfirmedUp}, nil, known, Owed{}, nil, true},
-		{"confirmed", frame.Data{MType: frame.ConfirmedUp}, nil, known, Owed{ACK: true}, nil, false},
-		{"ADRACKReq", frame.Data{MType: frame.UnconfirmedUp, ADRACKReq: true}, nil, known, Owed{Any: true}, nil, false},
-		{"LinkCheckReq", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x02}, known, Owed{answer: [numAnswers]bool{linkCheck: true}}, []byte{2, 20, 3}, false},
-		{"twice is once", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x02, 0x02}, known, Owed{answer: [numAnswers]bool{linkCheck: true}}, []byte{2, 20, 3}, false},
-		{"DeviceTimeReq", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x0d}, known, Owed{answer: [numAnswers]bool{deviceTime: true}}, []byte{0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80}, false},
-		{"DeviceTimeReq, and nobody knows the time", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x0d}, unknown, Owed{}, nil, true},
-		{
-			"answers of others in between",
-			frame.Data{MType: frame.UnconfirmedUp},
-			[]byte{0x03, 0x07, 0x06, 200, 10, 0x0d, 0x08, 0x02},
-			known,
-			Owed{answer: [numAnswers]bool{linkCheck: true, deviceTime: true}},
-			[]byte{2, 20, 3, 0x0d, 0x15, 0xcd, 0x5b, 0x07, 0x80},
-			false,
-		},
-		{"a command that is not known ends them", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x7f, 0x02}, known, Owed{}, nil, true},
-		{"one that is cut off too", frame.Data{MType: frame.UnconfirmedUp}, []byte{0x02, 0x06, 1}, known, Owed{answer: [numAnswers]bool{linkCheck: true}}, []byte{2, 20, 3}, false},
-	}
 	c := Circumstances{Margin: 20, Gateways: 3, Time: radio.GPSTime(123456789*time.Second + 500*time.Millisecond)}
-	for _, tt := range tests {
+	for _, tt := range uplinkCases {
 		t.Run(tt.name, func(t *testing.T) {
 			got := Uplink(&tt.d, tt.commands, tt.ctx)
 			if got != tt.want || got.IsZero() != tt.emptyOwed {
@@ -69,7 +121,10 @@ func FuzzUplink(f *testing.F) {
 	f.Add([]byte{0x02, 0x0d})
 	f.Add([]byte{0x03, 0x07, 0x06, 200})
 	f.Fuzz(func(t *testing.T, commands []byte) {
-		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{Device: otaa(session.V1_0_3), TimeKnown: true})
+		o := Uplink(&frame.Data{MType: frame.UnconfirmedUp}, commands, UplinkContext{
+			Device:    otaa(session.V1_0_3),
+			TimeKnown: true,
+		})
 		if n := len(o.appendAnswers(nil, Circumstances{})); n > 15 {
 			t.Errorf("%d bytes of answers do not fit FOpts", n)
 		}
@@ -154,7 +209,12 @@ func TestDownlink(t *testing.T) {
 	}{
 		{"acknowledgement", Downlink{Owed: Owed{ACK: true}}, 12, radio.PriorityHighest},
 		{"item", Downlink{Item: it}, 17, radio.PriorityHigh},
-		{"low item", Downlink{Item: &session.Item{FPort: 1, FRMPayload: []byte{1}, Priority: radio.PriorityLow}}, 14, radio.PriorityLow},
+		{
+			"low item",
+			Downlink{Item: &session.Item{FPort: 1, FRMPayload: []byte{1}, Priority: radio.PriorityLow}},
+			14,
+			radio.PriorityLow,
+		},
 		{"both", Downlink{Owed: owed, Item: it, Pending: true}, 20, radio.PriorityHighest},
 	}
 	for _, tt := range tests {
@@ -195,24 +255,43 @@ func request(t *testing.T, d *session.Device, nonce uint16, key frame.Key) *fram
 	return r
 }
 
+// nonceTry is a join with a DevNonce, which is taken or not.
+type nonceTry struct {
+	nonce uint16
+	ok    bool
+}
+
+var devNonceCases = []struct {
+	name    string
+	version session.Version
+	resets  bool
+	tries   []nonceTry
+}{
+	{"1.0.2", session.V1_0_2, false, []nonceTry{
+		{7, true},
+		{7, false},
+		{3, true},
+		{7, false},
+		{3, false},
+		{0, true},
+		{0, false},
+	}},
+	{"1.0.3", session.V1_0_3, false, []nonceTry{{65535, true}, {1, true}, {65535, false}}},
+	{"1.0.4", session.V1_0_4, false, []nonceTry{
+		{0, true},
+		{0, false},
+		{1, true},
+		{5, true},
+		{5, false},
+		{4, false},
+		{6, true},
+	}},
+	{"1.0.4 that resets", session.V1_0_4, true, []nonceTry{{5, true}, {5, true}, {1, true}}},
+	{"1.1", session.V1_1, false, []nonceTry{{3, true}, {3, false}, {4, true}}},
+}
+
 func TestDevNonce(t *testing.T) {
-	type try struct {
-		nonce uint16
-		ok    bool
-	}
-	tests := []struct {
-		name    string
-		version session.Version
-		resets  bool
-		tries   []try
-	}{
-		{"1.0.2", session.V1_0_2, false, []try{{7, true}, {7, false}, {3, true}, {7, false}, {3, false}, {0, true}, {0, false}}},
-		{"1.0.3", session.V1_0_3, false, []try{{65535, true}, {1, true}, {65535, false}}},
-		{"1.0.4", session.V1_0_4, false, []try{{0, true}, {0, false}, {1, true}, {5, true}, {5, false}, {4, false}, {6, true}}},
-		{"1.0.4 that resets", session.V1_0_4, true, []try{{5, true}, {5, true}, {1, true}}},
-		{"1.1", session.V1_1, false, []try{{3, true}, {3, false}, {4, true}}},
-	}
-	for _, tt := range tests {
+	for _, tt := range devNonceCases {
 		t.Run(tt.name, func(t *testing.T) {
 			d := otaa(tt.version)
 			d.Settings.ResetsJoinNonce = tt.resets
@@ -237,6 +316,9 @@ func TestDevNonce(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestJoinMIC(t *testing.T) {
 	d := otaa(session.V1_0_3)
 	if err := CheckJoin(d, request(t, d, 1, frame.Key{9})); !errors.Is(err, ErrJoinMIC) {
 		t.Errorf("wrong key: %v", err)
@@ -249,7 +331,8 @@ func TestDevNoncesAreBounded(t *testing.T) {
 		j := Joined{JoinNonce: uint32(n)}
 		j.Use(d, n)
 	}
-	if len(d.UsedDevNonces) != session.MaxDevNonces || checkDevNonce(d, 999) == nil || checkDevNonce(d, 1000-session.MaxDevNonces) == nil {
+	if len(d.UsedDevNonces) != session.MaxDevNonces || checkDevNonce(d, 999) == nil ||
+		checkDevNonce(d, 1000-session.MaxDevNonces) == nil {
 		t.Errorf("%d remembered, the last %v", len(d.UsedDevNonces), d.UsedDevNonces[len(d.UsedDevNonces)-1])
 	}
 }
@@ -268,7 +351,8 @@ func TestJoin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.JoinNonce != 65536 || a.DevAddr != p.DevAddr || a.NetID != p.NetID || a.RXDelay != 5 || a.RX2DataRate != 3 || a.OptNeg != (v == session.V1_1) {
+			if a.JoinNonce != 65536 || a.DevAddr != p.DevAddr || a.NetID != p.NetID || a.RXDelay != 5 || a.RX2DataRate != 3 ||
+				a.OptNeg != (v == session.V1_1) {
 				t.Errorf("join-accept %+v", a)
 			}
 			if f, _, err := frame.ParseCFList(a.CFList); err != nil || len(f) != 5 || f[0] != 867_100_000 {

@@ -15,9 +15,9 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// requestCases are each command of the network, and a device that is asked for it and
-// nothing else.
-var requestCases = []struct {
+// requestCase is a command of the network, and a device that is asked for it and nothing
+// else.
+type requestCase struct {
 	name    string
 	plan    string
 	first   session.Version // that has the command
@@ -26,15 +26,21 @@ var requestCases = []struct {
 	answer  []byte // as the device accepts
 	refusal []byte // nil: the device cannot refuse
 	took    func(*session.Session) bool
-}{
+}
+
+var requestCases = []requestCase{
 	{
-		"DutyCycle", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.MaxDutyCycle = ptr(uint8(10)) },
+		"DutyCycle", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+			d.Settings.MAC.MaxDutyCycle = ptr(uint8(10))
+		},
 		"040a",
 		[]byte{4},
 		nil, func(s *session.Session) bool { return *s.Parameters.MaxDutyCycle == 10 },
 	},
 	{
-		"RXParamSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.Desired.RX1DROffset = ptr(uint8(1)) },
+		"RXParamSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+			d.Settings.Desired.RX1DROffset = ptr(uint8(1))
+		},
 		"0513d2ad84",
 		[]byte{5, 7},
 		[]byte{5, 3},
@@ -42,9 +48,13 @@ var requestCases = []struct {
 	},
 	{"RXParamSetup, frequency", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.RX2Frequency = ptr(radio.Frequency(868_500_000))
-	}, "0503c88584", []byte{5, 7}, []byte{5, 6}, func(s *session.Session) bool { return s.Parameters.RX2Frequency == 868_500_000 }},
+	}, "0503c88584", []byte{5, 7}, []byte{5, 6}, func(s *session.Session) bool {
+		return s.Parameters.RX2Frequency == 868_500_000
+	}},
 	{
-		"DevStatus", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.MAC.StatusCount = ptr(uint32(1000)) },
+		"DevStatus", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+			d.Settings.MAC.StatusCount = ptr(uint32(1000))
+		},
 		"06",
 		[]byte{6, 200, 0x3f},
 		nil, func(s *session.Session) bool { return s.MAC.Status.Battery == 200 && s.MAC.Status.Margin == -1 },
@@ -57,7 +67,9 @@ var requestCases = []struct {
 		func(s *session.Session) bool { return s.Parameters.Channels[7].UplinkFrequency == 867_900_000 },
 	},
 	{
-		"RXTimingSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) { d.Settings.Desired.RX1Delay = ptr(uint8(5)) },
+		"RXTimingSetup", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
+			d.Settings.Desired.RX1Delay = ptr(uint8(5))
+		},
 		"0805",
 		[]byte{8},
 		nil, func(s *session.Session) bool { return s.Parameters.RX1Delay == 5 },
@@ -70,9 +82,13 @@ var requestCases = []struct {
 	},
 	{"DlChannel", "EU_863_870_TTN", session.V1_0_2, func(d *session.Device) {
 		wishChannels(d, func(c []session.Channel) { c[3].DownlinkFrequency = 868_800_000 })
-	}, "0a03809184", []byte{10, 3}, []byte{10, 2}, func(s *session.Session) bool { return s.Parameters.Channels[3].DownlinkFrequency == 868_800_000 }},
+	}, "0a03809184", []byte{10, 3}, []byte{10, 2}, func(s *session.Session) bool {
+		return s.Parameters.Channels[3].DownlinkFrequency == 868_800_000
+	}},
 	{
-		"ADRParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) { d.Settings.MAC.ADRAckLimit = ptr(uint8(7)) },
+		"ADRParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
+			d.Settings.MAC.ADRAckLimit = ptr(uint8(7))
+		},
 		"0c75",
 		[]byte{12},
 		nil, func(s *session.Session) bool {
@@ -81,18 +97,26 @@ var requestCases = []struct {
 	},
 	{"NewChannel, wished", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		wishChannels(d, func(c []session.Channel) { c[4].UplinkFrequency, c[4].DownlinkFrequency = 867_700_000, 867_700_000 })
-	}, "070488668450", []byte{7, 3}, []byte{7, 0}, func(s *session.Session) bool { return s.Parameters.Channels[4].UplinkFrequency == 867_700_000 }},
+	}, "070488668450", []byte{7, 3}, []byte{7, 0}, func(s *session.Session) bool {
+		return s.Parameters.Channels[4].UplinkFrequency == 867_700_000
+	}},
 	{"DutyCycle, wished", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.MaxDutyCycle, d.Session.MAC.Wish = ptr(uint8(10)), &macstate.Wish{MaxDutyCycle: ptr(uint8(6))}
 	}, "0406", []byte{4}, nil, func(s *session.Session) bool { return *s.Parameters.MaxDutyCycle == 6 }},
 	{"RejoinParamSetup", "EU_863_870_TTN", session.V1_1, func(d *session.Device) {
 		d.Session.MAC.Wish = &macstate.Wish{RejoinTime: ptr(uint8(5)), RejoinCount: ptr(uint8(6))}
-	}, "0f56", []byte{15, 1}, nil, func(s *session.Session) bool { return s.MAC.RejoinTold && *s.Parameters.RejoinTimePeriod == 5 }},
+	}, "0f56", []byte{15, 1}, nil, func(s *session.Session) bool {
+		return s.MAC.RejoinTold && *s.Parameters.RejoinTimePeriod == 5
+	}},
 	{"LinkADR", "EU_863_870_TTN", session.V1_0_0, func(d *session.Device) {
 		d.Settings.MAC.ADR = macstate.ADR{Static: &macstate.Static{DataRate: 3, Power: 2, NbTrans: 2}}
-	}, "0332ff0002", []byte{3, 7}, []byte{3, 5}, func(s *session.Session) bool { return s.Parameters.ADRNbTrans == 2 && s.Parameters.ADRTXPower == 2 }},
+	}, "0332ff0002", []byte{3, 7}, []byte{3, 5}, func(s *session.Session) bool {
+		return s.Parameters.ADRNbTrans == 2 && s.Parameters.ADRTXPower == 2
+	}},
 	{
-		"LinkADR, masks", "US_902_928_FSB_2", session.V1_0_2, func(d *session.Device) { d.Session.MAC = &macstate.State{NoCFList: true} },
+		"LinkADR, masks", "US_902_928_FSB_2", session.V1_0_2, func(d *session.Device) {
+			d.Session.MAC = &macstate.State{NoCFList: true}
+		},
 		"0330020071033000ff01",
 		[]byte{3, 7, 3, 7},
 		[]byte{3, 6, 3, 6},
@@ -147,71 +171,77 @@ func (e *endDevice) quietFor(uplinks int) {
 	}
 }
 
+// accepted has the device answer that it does what it is asked.
+func (tt requestCase) accepted(t *testing.T, e *endDevice) {
+	if got := hexOf(e.uplink()); got != tt.request {
+		t.Fatalf("asked %s, want %s", got, tt.request)
+	}
+	e.answers = tt.answer
+	e.quietFor(30)
+	if !tt.took(e.d.Session) {
+		t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
+	}
+}
+
+func (tt requestCase) refused(t *testing.T, e *endDevice) {
+	if tt.refusal == nil {
+		return
+	}
+	before := *e.d.Session.Parameters
+	e.uplink()
+	e.answers = tt.refusal
+	e.quietFor(100)
+	if after := *e.d.Session.Parameters; !reflect.DeepEqual(before, after) || len(e.d.Session.MAC.Refused) == 0 {
+		t.Errorf("%+v, was %+v, refused %v", after, before, e.d.Session.MAC.Refused)
+	}
+}
+
+func (requestCase) neverAnswered(t *testing.T, e *endDevice) {
+	var after []uint32
+	for range 100 {
+		if len(e.uplink()) > 0 {
+			after = append(after, e.fCnt)
+		}
+	}
+	if got := fmt.Sprint(after); got != "[1 2 4 8 16 32]" {
+		t.Errorf("asked after uplinks %s", got)
+	}
+}
+
+func (tt requestCase) answerLost(t *testing.T, e *endDevice) {
+	e.uplink()
+	e.fCnt++ // the uplink with the answer
+	tt.accepted(t, e)
+}
+
+func (tt requestCase) notAsked(t *testing.T, e *endDevice) {
+	params, state := e.d.Session.Parameters, e.d.Session.MAC
+	e.answers = tt.answer
+	e.uplink()
+	if m := e.d.Session.MAC; e.d.Session.Parameters != params || m != nil && state != nil && m.Status != state.Status {
+		t.Errorf("%+v, %+v", e.d.Session.Parameters, m)
+	}
+}
+
 // Each request, with each version that has it: accepted, refused, never answered, the
 // answer lost, and an answer that nobody has asked for.
 func TestRequests(t *testing.T) {
 	for _, tt := range requestCases {
 		for version := tt.first; version <= session.V1_1; version++ {
-			device := func(t *testing.T) *endDevice { return settledDevice(t, tt.plan, version, tt.want) }
-			name := fmt.Sprintf("%s, %v, ", tt.name, version)
-			t.Run(name+"accepted", func(t *testing.T) {
-				e := device(t)
-				if got := hexOf(e.uplink()); got != tt.request {
-					t.Fatalf("asked %s, want %s", got, tt.request)
-				}
-				e.answers = tt.answer
-				e.quietFor(30)
-				if !tt.took(e.d.Session) {
-					t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
-				}
-			})
-			t.Run(name+"refused", func(t *testing.T) {
-				if tt.refusal == nil {
-					return
-				}
-				e := device(t)
-				before := *e.d.Session.Parameters
-				e.uplink()
-				e.answers = tt.refusal
-				e.quietFor(100)
-				if after := *e.d.Session.Parameters; !reflect.DeepEqual(before, after) || len(e.d.Session.MAC.Refused) == 0 {
-					t.Errorf("%+v, was %+v, refused %v", after, before, e.d.Session.MAC.Refused)
-				}
-			})
-			t.Run(name+"never answered", func(t *testing.T) {
-				e := device(t)
-				var after []uint32
-				for range 100 {
-					if len(e.uplink()) > 0 {
-						after = append(after, e.fCnt)
-					}
-				}
-				if got := fmt.Sprint(after); got != "[1 2 4 8 16 32]" {
-					t.Errorf("asked after uplinks %s", got)
-				}
-			})
-			t.Run(name+"answer lost", func(t *testing.T) {
-				e := device(t)
-				e.uplink()
-				e.fCnt++ // the uplink with the answer
-				if got := hexOf(e.uplink()); got != tt.request {
-					t.Fatalf("asked %s, want %s", got, tt.request)
-				}
-				e.answers = tt.answer
-				e.quietFor(30)
-				if !tt.took(e.d.Session) {
-					t.Errorf("%+v, %+v", e.d.Session.Parameters, e.d.Session.MAC)
-				}
-			})
-			t.Run(name+"nobody has asked", func(t *testing.T) {
-				e := device(t)
-				params, state := e.d.Session.Parameters, e.d.Session.MAC
-				e.answers = tt.answer
-				e.uplink()
-				if m := e.d.Session.MAC; e.d.Session.Parameters != params || m != nil && state != nil && m.Status != state.Status {
-					t.Errorf("%+v, %+v", e.d.Session.Parameters, m)
-				}
-			})
+			for _, course := range []struct {
+				name string
+				run  func(*testing.T, *endDevice)
+			}{
+				{"accepted", tt.accepted},
+				{"refused", tt.refused},
+				{"never answered", tt.neverAnswered},
+				{"answer lost", tt.answerLost},
+				{"not asked", tt.notAsked},
+			} {
+				t.Run(fmt.Sprintf("%s, %v, %s", tt.name, version, course.name), func(t *testing.T) {
+					course.run(t, settledDevice(t, tt.plan, version, tt.want))
+				})
+			}
 		}
 	}
 }
@@ -219,7 +249,9 @@ func TestRequests(t *testing.T) {
 // What a device accepts in part, cuts off or contradicts changes nothing.
 func TestBadLinkADRAns(t *testing.T) {
 	for _, answers := range [][]byte{{3}, {3, 7, 3, 0}, {3, 0, 3, 7}, {0x7f, 3, 7}} {
-		e := settledDevice(t, "US_902_928_FSB_2", session.V1_0_3, func(d *session.Device) { d.Session.MAC = &macstate.State{NoCFList: true} })
+		e := settledDevice(t, "US_902_928_FSB_2", session.V1_0_3, func(d *session.Device) {
+			d.Session.MAC = &macstate.State{NoCFList: true}
+		})
 		e.uplink()
 		e.answers = answers
 		e.uplink()
@@ -231,10 +263,15 @@ func TestBadLinkADRAns(t *testing.T) {
 
 // A sticky answer gets a downlink, if only an empty one, until the device stops.
 func TestStickyAnswer(t *testing.T) {
-	e := settledDevice(t, "EU_863_870_TTN", session.V1_0_3, func(d *session.Device) { d.Settings.Desired.RX1Delay = ptr(uint8(5)) })
+	e := settledDevice(t, "EU_863_870_TTN", session.V1_0_3, func(d *session.Device) {
+		d.Settings.Desired.RX1Delay = ptr(uint8(5))
+	})
 	ctx := func() UplinkContext {
 		e.fCnt++
-		return UplinkContext{Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: e.fCnt, Rate: radio.LoRaDataRate(9, 125_000)}
+		return UplinkContext{
+			Device: e.d, Session: e.d.Session, Plan: e.plan, FCnt: e.fCnt,
+			Rate: radio.LoRaDataRate(9, 125_000),
+		}
 	}
 	if o := Uplink(dataUp(), []byte{8}, ctx()); !o.Any || len(o.Requests()) > 0 {
 		t.Errorf("%+v, want a downlink, so that the device stops and can be asked", o)

@@ -27,7 +27,8 @@ func wantRXParamSetup(a *asking) {
 // rxParamSetupAns: bits 0 to 2 say that the channel, the data rate of RX2 and the
 // offset are accepted.
 func rxParamSetupAns(o *Owed, status []byte, ctx UplinkContext) {
-	ctx.sticky(o, cidRXParamSetup, ctx.answered(cidRXParamSetup, status[0]&7 == 7, func(p *session.Parameters, asked []byte) {
-		p.RX1DROffset, p.RX2DataRate, p.RX2Frequency = asked[0]>>4&7, asked[0]&0x0f, readFrequency(asked[1:])
-	}))
+	ctx.sticky(o, cidRXParamSetup, ctx.answered(cidRXParamSetup, status[0]&7 == 7,
+		func(p *session.Parameters, asked []byte) {
+			p.RX1DROffset, p.RX2DataRate, p.RX2Frequency = asked[0]>>4&7, asked[0]&0x0f, readFrequency(asked[1:])
+		}))
 }

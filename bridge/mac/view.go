@@ -124,7 +124,8 @@ func currentWords(d *session.Device, s *session.Session, p *region.Plan, now *se
 }
 
 func pendingWords(r *macstate.Request) string {
-	text := fmt.Sprintf("%s, sent %d of %d times, the last after uplink %d", Words(r.Command), r.Tries, macstate.MaxTries, r.FCntUp)
+	text := fmt.Sprintf("%s, sent %d of %d times, the last after uplink %d", Words(r.Command), r.Tries, macstate.MaxTries,
+		r.FCntUp)
 	if r.Rests() {
 		text += "; not asked again until something else is wanted"
 	}
@@ -151,7 +152,8 @@ func adrWords(d *session.Device, s *session.Session, p *region.Plan) string {
 	if r, err := p.DataRate(x.From); err == nil {
 		floor, _ = Floor(r)
 	}
-	text := fmt.Sprintf("after uplink %d: SNR %v dB at %s, %d uplinks, needs %v + %v dB", x.FCntUp, x.SNR, rateWords(p, x.From), x.Heard, floor, x.Margin)
+	text := fmt.Sprintf("after uplink %d: SNR %v dB at %s, %d uplinks, needs %v + %v dB", x.FCntUp, x.SNR,
+		rateWords(p, x.From), x.Heard, floor, x.Margin)
 	if x.Lost > 0 {
 		text += fmt.Sprintf(", %d of %d lost", x.Lost, x.Of)
 	}

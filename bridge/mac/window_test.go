@@ -9,51 +9,52 @@ import (
 	"lorawand/radio/region"
 )
 
+// receiveWindow is a window as the tests compare it.
+type receiveWindow struct {
+	delay         time.Duration
+	frequency     radio.Frequency
+	rate          radio.DataRate
+	maxMACPayload int
+}
+
 func TestReceiveAfter(t *testing.T) {
 	sf := func(sf uint8) radio.DataRate { return radio.LoRaDataRate(sf, 125_000) }
 	rx2 := region.Window{Frequency: 869_525_000, DataRate: 0}
 	us2, sf12 := region.Window{Frequency: 923_300_000, DataRate: 8}, radio.LoRaDataRate(12, 500_000)
-	type window struct {
-		delay         time.Duration
-		frequency     radio.Frequency
-		rate          radio.DataRate
-		maxMACPayload int
-	}
-	tests := []struct {
+	for _, tt := range []struct {
 		name     string
 		plan     string
 		receive  Receive
 		f        radio.Frequency
 		rate     radio.DataRate
-		rx1, rx2 window
+		rx1, rx2 receiveWindow
 		noRX1    error
 	}{
 		{
 			"RX1 is like the uplink", "EU_863_870",
 			Receive{Delay: time.Second, RX2: rx2},
 			868_100_000, sf(7),
-			window{time.Second, 868_100_000, sf(7), 250},
-			window{2 * time.Second, 869_525_000, sf(12), 59},
+			receiveWindow{time.Second, 868_100_000, sf(7), 250},
+			receiveWindow{2 * time.Second, 869_525_000, sf(12), 59},
 			nil,
 		},
 		{
 			"with an offset", "EU_863_870",
 			Receive{Delay: 5 * time.Second, RX1DROffset: 2, RX2: rx2},
 			868_300_000, sf(7),
-			window{5 * time.Second, 868_300_000, sf(9), 123},
-			window{6 * time.Second, 869_525_000, sf(12), 59},
+			receiveWindow{5 * time.Second, 868_300_000, sf(9), 123},
+			receiveWindow{6 * time.Second, 869_525_000, sf(12), 59},
 			nil,
 		},
 		{
 			"no channel for RX1", "US_902_928_FSB_2",
 			Receive{Delay: time.Second, RX2: us2},
 			868_100_000, sf(7),
-			window{time.Second, 923_300_000, sf12, 61},
-			window{2 * time.Second, 923_300_000, sf12, 61},
+			receiveWindow{time.Second, 923_300_000, sf12, 61},
+			receiveWindow{2 * time.Second, 923_300_000, sf12, 61},
 			region.ErrFrequency,
 		},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			plan, err := region.Lookup(tt.plan)
 			if err != nil {
@@ -63,8 +64,8 @@ func TestReceiveAfter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, want := range []window{tt.rx1, tt.rx2} {
-				if w := got[i]; (window{w.Delay, w.Frequency, w.DataRate, w.MaxMACPayload}) != want {
+			for i, want := range []receiveWindow{tt.rx1, tt.rx2} {
+				if w := got[i]; (receiveWindow{w.Delay, w.Frequency, w.DataRate, w.MaxMACPayload}) != want {
 					t.Errorf("RX%d: %+v, want %+v", i+1, w, want)
 				}
 			}

@@ -13,7 +13,8 @@ var requests = map[cid]struct {
 	words func(b []byte) string
 }{
 	cidLinkADR: {"LinkADRReq", 4, func(b []byte) string {
-		return fmt.Sprintf(" DR%d, power index %d, NbTrans %d, channels %02x%02x, ChMaskCntl %d", b[0]>>4, b[0]&0x0f, b[3]&0x0f, b[2], b[1], b[3]>>4&7)
+		return fmt.Sprintf(" DR%d, power index %d, NbTrans %d, channels %02x%02x, ChMaskCntl %d", b[0]>>4, b[0]&0x0f,
+			b[3]&0x0f, b[2], b[1], b[3]>>4&7)
 	}},
 	cidDutyCycle: {"DutyCycleReq", 1, func(b []byte) string { return fmt.Sprintf(" 1/%d of the time", 1<<(b[0]&0x0f)) }},
 	cidRXParamSetup: {"RXParamSetupReq", 4, func(b []byte) string {
@@ -28,8 +29,12 @@ var requests = map[cid]struct {
 		words := map[byte]string{0: "not limited", 1: "400 ms"}
 		return fmt.Sprintf(" %v dBm, uplinks %s, downlinks %s", maxEIRPs[b[0]&0x0f], words[b[0]>>4&1], words[b[0]>>5&1])
 	}},
-	cidDlChannel:     {"DlChannelReq", 4, func(b []byte) string { return fmt.Sprintf(" %d: %v", b[0], readFrequency(b[1:])) }},
-	cidADRParamSetup: {"ADRParamSetupReq", 1, func(b []byte) string { return fmt.Sprintf(" limit %d, delay %d", 1<<(b[0]>>4), 1<<(b[0]&0x0f)) }},
+	cidDlChannel: {"DlChannelReq", 4, func(b []byte) string {
+		return fmt.Sprintf(" %d: %v", b[0], readFrequency(b[1:]))
+	}},
+	cidADRParamSetup: {"ADRParamSetupReq", 1, func(b []byte) string {
+		return fmt.Sprintf(" limit %d, delay %d", 1<<(b[0]>>4), 1<<(b[0]&0x0f))
+	}},
 	cidRejoinParam: {"RejoinParamSetupReq", 1, func(b []byte) string {
 		return fmt.Sprintf(" each %d s or %d uplinks", int64(1)<<(b[0]>>4+10), 1<<(b[0]&0x0f+4))
 	}},

@@ -8,13 +8,11 @@ import (
 	"lorawand/radio/frame"
 )
 
-// Budget bounds what wrong MICs may cost. Anybody can send frames with the
-// DevAddr of a device; each costs a computation of its MIC, and with several
-// devices on one DevAddr more than one.
+// Budget bounds what wrong MICs may cost. Anybody can send frames with the DevAddr of a device;
+// each costs a computation of its MIC, and with several devices on one DevAddr more than one.
 //
-// It is a token bucket: rate tokens come in each second, up to one second's
-// worth, and each wrong MIC takes what it cost. Right MICs are free. A token is
-// the MIC of a short frame.
+// It is a token bucket: rate tokens come in each second, up to one second's worth, and each wrong
+// MIC takes what it cost. Right MICs are free. A token is the MIC of a short frame.
 type Budget struct {
 	rate int64 // tokens a second; 0 is no bound
 	debt int64 // ns until the bucket is full again
@@ -80,8 +78,7 @@ func SourceOf(up *radio.Uplink) Source {
 // all begin anew; the budget of the whole stays as it is.
 const maxSources = 1024
 
-// source returns the budget of a source: half of the whole, so that one alone
-// cannot use it up.
+// source returns the budget of a source: half of the whole, so that one alone cannot use it up.
 func (r *Registry) source(s Source) *Budget {
 	b := r.sources[s]
 	if b == nil {

@@ -136,7 +136,11 @@ func TestFlood(t *testing.T) {
 		{"300/s, 256 devices with equal counters, on a PC", pc, 256, 300, air, true, true},
 		{"10000/s by a stranger who says he is the gateway", router, 1, 10_000, []Source{strangers(1)}, true, false},
 		{"10000/s by another gateway", router, 1, 10_000, []Source{gw(2)}, true, false},
-		{"10000/s by strangers for all gateways", router, 16, 10_000, []Source{strangers(1), strangers(2), strangers(3)}, true, false},
+		{
+			"10000/s by strangers for all gateways", router, 16, 10_000,
+			[]Source{strangers(1), strangers(2), strangers(3)},
+			true, false,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -65,9 +65,8 @@ func (m *candidate) channel(plan *region.Plan, f radio.Frequency, dr uint8) int 
 	return slices.Index(m.device.Settings.Frequencies, f)
 }
 
-// confFCnt is the counter of the confirmed downlink that an acknowledgement is
-// of. A frame that comes once more says what it has said before, whatever was
-// sent since.
+// confFCnt is the counter of the confirmed downlink that an acknowledgement is of. A frame that
+// comes once more says what it has said before, whatever was sent since.
 func (m *candidate) confFCnt() uint16 {
 	if m.verdict == repeated {
 		return m.session.confFCnt

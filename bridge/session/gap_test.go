@@ -18,7 +18,10 @@ type life struct {
 }
 
 func newLife(t *testing.T, v Version) *life {
-	d := &Device{ID: ID{"app1", "dev1"}, Version: v, Plan: "EU_863_870", Session: &Session{DevAddr: radio.DevAddr{1, 2, 3, 4}}}
+	d := &Device{
+		ID: ID{"app1", "dev1"}, Version: v, Plan: "EU_863_870",
+		Session: &Session{DevAddr: radio.DevAddr{1, 2, 3, 4}},
+	}
 	return &life{T: t, d: d, used: map[uint32]bool{}}
 }
 
@@ -126,12 +129,28 @@ func TestSkipsStayInTheGap(t *testing.T) {
 
 // A skip goes as far as it can: above what can have been used since.
 func TestSkippable(t *testing.T) {
-	for _, tt := range []struct{ unsent, want uint32 }{{0, 8192}, {8192, 4096}, {12288, 2048}, {16381, 1}, {16382, 0}, {16383, 0}, {16384, 8192}, {1 << 31, 8192}} {
+	for _, tt := range []struct{ unsent, want uint32 }{
+		{0, 8192},
+		{8192, 4096},
+		{12288, 2048},
+		{16381, 1},
+		{16382, 0},
+		{16383, 0},
+		{16384, 8192},
+		{1 << 31, 8192},
+	} {
 		if got := skippable(tt.unsent); got != tt.want {
 			t.Errorf("%d unsent: skips %d, want %d", tt.unsent, got, tt.want)
 		}
 	}
-	for _, tt := range []struct{ unsent, want uint32 }{{0, 64}, {8192, 64}, {8320, 63}, {12288, 32}, {16383, 1}, {16384, 64}} {
+	for _, tt := range []struct{ unsent, want uint32 }{
+		{0, 64},
+		{8192, 64},
+		{8320, 63},
+		{12288, 32},
+		{16383, 1},
+		{16384, 64},
+	} {
 		if got := block(tt.unsent); got != tt.want {
 			t.Errorf("%d unsent: reserves %d, want %d", tt.unsent, got, tt.want)
 		}
@@ -148,8 +167,14 @@ func TestCounterBytes(t *testing.T) {
 	}{
 		{"version 1", v1, Session{}, "70000 257 258 {257 258}"},
 		{"version 2", v2, Session{}, "70000 257 258 {3 4}"},
-		{"version 2 behind the device's record", v2, Session{NFCntDown: 300, AFCntDown: 301, NStored: 300, AStored: 301, NUnsent: 7}, "70000 300 301 {293 301}"},
-		{"version 1 behind the device's record", v1, Session{NFCntDown: 300, AFCntDown: 301, NStored: 320, AStored: 320, NUnsent: 7}, "70000 320 320 {293 301}"},
+		{"version 2 behind the device's record", v2, Session{
+			NFCntDown: 300, AFCntDown: 301, NStored: 300, AStored: 301,
+			NUnsent: 7,
+		}, "70000 300 301 {293 301}"},
+		{"version 1 behind the device's record", v1, Session{
+			NFCntDown: 300, AFCntDown: 301, NStored: 320, AStored: 320,
+			NUnsent: 7,
+		}, "70000 320 320 {293 301}"},
 	} {
 		b, err := hex.DecodeString(tt.hex)
 		if err != nil {

@@ -11,7 +11,7 @@ type Item struct {
 	Seq        uint64 // orders the items of a device, and names this one in the store
 	FPort      uint8  // 1 to 223
 	FRMPayload []byte // plain
-	Decoded    []byte `json:"-"` // decoded_payload as the application gave it, JSON with its keys sorted, until it is queued; nil: none
+	Decoded    []byte `json:"-"` // decoded_payload, JSON with its keys sorted, until it is queued; nil: none
 	// DecodedWarnings are those of the formatter that has made FRMPayload of Decoded.
 	DecodedWarnings []string `json:"-"`
 	Confirmed       bool

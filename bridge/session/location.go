@@ -11,8 +11,7 @@ import (
 // A tracker would wear the flash otherwise: its next uplink tells anew where it is.
 const storeLocation = 6 * time.Hour
 
-// Locate notes where a service has found the device. Who has the Locations from
-// before keeps them.
+// Locate notes where a service has found the device. Who has the Locations from before keeps them.
 func (d *Device) Locate(service string, l Location, now radio.HostTime) {
 	if old, known := d.Locations[service]; known && old == l {
 		return

@@ -178,7 +178,8 @@ func (t *trial) try(candidates []candidate, plausible bool, own *Budget) (m Matc
 }
 
 func (c *candidate) match(d *frame.Data) (Match, error) {
-	m := Match{Device: c.device, Session: c.session, FCnt: c.fCnt, Repeated: c.verdict == repeated, Reset: c.verdict == restarted}
+	m := Match{Device: c.device, Session: c.session, FCnt: c.fCnt}
+	m.Repeated, m.Reset = c.verdict == repeated, c.verdict == restarted
 	last := c.session.FCntUp
 	switch c.verdict {
 	case gap:

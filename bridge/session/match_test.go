@@ -28,7 +28,10 @@ func abp(name string, n byte, version Version, last int64) *Device {
 
 func uplink(t testing.TB, d *Device, fCnt uint32, text ...string) *frame.Data {
 	t.Helper()
-	f := frame.Data{MType: frame.UnconfirmedUp, DevAddr: d.Session.DevAddr, HasFPort: true, FPort: 1, FRMPayload: []byte(strings.Join(append(text, "x"), ""))}
+	f := frame.Data{
+		MType: frame.UnconfirmedUp, DevAddr: d.Session.DevAddr, HasFPort: true, FPort: 1,
+		FRMPayload: []byte(strings.Join(append(text, "x"), "")),
+	}
 	phy, err := frame.BuildUplink(f, fCnt, d.Session.Keys)
 	if err != nil {
 		t.Fatal(err)
@@ -51,54 +54,63 @@ func registry(t testing.TB, devices ...*Device) *Registry {
 	return r
 }
 
+// counterCase is a frame of a device that was heard before, and what Match says of it.
+type counterCase struct {
+	name     string
+	version  Version
+	settings Settings
+	last     int64
+	sent     uint32 // as the device counts: all 32 bits are in its MIC
+	err      error
+	repeated bool
+	reset    bool
+}
+
+var (
+	wide         = Settings{}
+	narrow       = Settings{Counter16: true}
+	resets       = Settings{ResetsFCnt: true}
+	narrowResets = Settings{ResetsFCnt: true, Counter16: true}
+)
+
+var counterCases = []counterCase{
+	{"first", V1_0_3, wide, -1, 0, nil, false, false},
+	{"first, far on", V1_0_2, wide, -1, 40000, nil, false, false},
+	{"next", V1_0_3, wide, 0, 1, nil, false, false},
+	{"same, after a restart", V1_0_3, wide, 7, 7, ErrReplay, true, false},
+	{"same, zero", V1_0_3, wide, 0, 0, ErrReplay, true, false},
+	{"lower", V1_0_3, wide, 7, 6, ErrReplay, false, false},
+	{"lower, before the roll-over", V1_0_3, wide, 65541, 65530, ErrReplay, false, false},
+	{"much lower, 1.0.4", V1_0_4, wide, 40000, 3, ErrReplay, false, false},
+	{"gap, at the limit", V1_0_2, wide, 5, 5 + 16384, nil, false, false},
+	{"gap, beyond", V1_0_3, wide, 5, 6 + 16384, ErrGap, false, false},
+	{"gap, 1.0.4 has none", V1_0_4, wide, 5, 60000, nil, false, false},
+	{"roll-over", V1_0_3, wide, 65535, 65536, nil, false, false},
+	{"roll-over with loss", V1_0_3, wide, 65530, 65540, nil, false, false},
+	{"roll-over, 1.0.4, far", V1_0_4, wide, 10, 65536 + 9, nil, false, false},
+	{"second roll-over", V1_0_3, wide, 131071, 131072, nil, false, false},
+	{"lost a whole round", V1_0_4, wide, 10, 65536 + 11, ErrMIC, false, false},
+	{"the last there is", V1_0_4, wide, 1<<32 - 2, 1<<32 - 1, nil, false, false},
+	{"used up", V1_0_4, wide, 1<<32 - 1, 0, ErrMIC, false, false},
+	{"used up, same", V1_0_4, wide, 1<<32 - 1, 1<<32 - 1, ErrReplay, true, false},
+	{"16 bits", V1_0_2, narrow, 5, 6, nil, false, false},
+	{"16 bits, roll-over", V1_0_2, narrow, 65535, 0, nil, false, false},
+	{"16 bits, roll-over with loss", V1_0_2, narrow, 65000, 3, nil, false, false},
+	{"16 bits, same", V1_0_2, narrow, 65535, 65535, ErrReplay, true, false},
+	{"16 bits, lower", V1_0_2, narrow, 500, 499, ErrReplay, false, false},
+	{"16 bits, too far", V1_0_2, narrow, 500, 500 + 16385, ErrReplay, false, false},
+	{"began anew, not allowed", V1_0_3, wide, 500, 0, ErrReplay, false, false},
+	{"began anew", V1_0_3, resets, 500, 0, nil, false, true},
+	{"began anew after a roll-over", V1_0_3, resets, 70000, 2, nil, false, true},
+	{"began anew, not said", V1_0_3, wide, 70000, 2, ErrMIC, false, false},
+	{"began anew, too far", V1_0_3, resets, 70000, 16385, ErrReplay, false, false},
+	{"resets, but same, after a restart", V1_0_3, resets, 500, 500, nil, false, true},
+	{"resets, but next", V1_0_3, resets, 500, 501, nil, false, false},
+	{"resets with 16 bits", V1_0_2, narrowResets, 500, 0, nil, false, true},
+}
+
 func TestMatchCounters(t *testing.T) {
-	wide, narrow := Settings{}, Settings{Counter16: true}
-	resets := Settings{ResetsFCnt: true}
-	tests := []struct {
-		name     string
-		version  Version
-		settings Settings
-		last     int64
-		sent     uint32 // as the device counts: all 32 bits are in its MIC
-		err      error
-		repeated bool
-		reset    bool
-	}{
-		{"first", V1_0_3, wide, -1, 0, nil, false, false},
-		{"first, far on", V1_0_2, wide, -1, 40000, nil, false, false},
-		{"next", V1_0_3, wide, 0, 1, nil, false, false},
-		{"same, after a restart", V1_0_3, wide, 7, 7, ErrReplay, true, false},
-		{"same, zero", V1_0_3, wide, 0, 0, ErrReplay, true, false},
-		{"lower", V1_0_3, wide, 7, 6, ErrReplay, false, false},
-		{"lower, before the roll-over", V1_0_3, wide, 65541, 65530, ErrReplay, false, false},
-		{"much lower, 1.0.4", V1_0_4, wide, 40000, 3, ErrReplay, false, false},
-		{"gap, at the limit", V1_0_2, wide, 5, 5 + 16384, nil, false, false},
-		{"gap, beyond", V1_0_3, wide, 5, 6 + 16384, ErrGap, false, false},
-		{"gap, 1.0.4 has none", V1_0_4, wide, 5, 60000, nil, false, false},
-		{"roll-over", V1_0_3, wide, 65535, 65536, nil, false, false},
-		{"roll-over with loss", V1_0_3, wide, 65530, 65540, nil, false, false},
-		{"roll-over, 1.0.4, far", V1_0_4, wide, 10, 65536 + 9, nil, false, false},
-		{"second roll-over", V1_0_3, wide, 131071, 131072, nil, false, false},
-		{"lost a whole round", V1_0_4, wide, 10, 65536 + 11, ErrMIC, false, false},
-		{"the last there is", V1_0_4, wide, 1<<32 - 2, 1<<32 - 1, nil, false, false},
-		{"used up", V1_0_4, wide, 1<<32 - 1, 0, ErrMIC, false, false},
-		{"used up, same", V1_0_4, wide, 1<<32 - 1, 1<<32 - 1, ErrReplay, true, false},
-		{"16 bits", V1_0_2, narrow, 5, 6, nil, false, false},
-		{"16 bits, roll-over", V1_0_2, narrow, 65535, 0, nil, false, false},
-		{"16 bits, roll-over with loss", V1_0_2, narrow, 65000, 3, nil, false, false},
-		{"16 bits, same", V1_0_2, narrow, 65535, 65535, ErrReplay, true, false},
-		{"16 bits, lower", V1_0_2, narrow, 500, 499, ErrReplay, false, false},
-		{"16 bits, too far", V1_0_2, narrow, 500, 500 + 16385, ErrReplay, false, false},
-		{"began anew, not allowed", V1_0_3, wide, 500, 0, ErrReplay, false, false},
-		{"began anew", V1_0_3, resets, 500, 0, nil, false, true},
-		{"began anew after a roll-over", V1_0_3, resets, 70000, 2, nil, false, true},
-		{"began anew, not said", V1_0_3, wide, 70000, 2, ErrMIC, false, false},
-		{"began anew, too far", V1_0_3, resets, 70000, 16385, ErrReplay, false, false},
-		{"resets, but same, after a restart", V1_0_3, resets, 500, 500, nil, false, true},
-		{"resets, but next", V1_0_3, resets, 500, 501, nil, false, false},
-		{"resets with 16 bits", V1_0_2, Settings{ResetsFCnt: true, Counter16: true}, 500, 0, nil, false, true},
-	}
-	for _, tt := range tests {
+	for _, tt := range counterCases {
 		t.Run(tt.name, func(t *testing.T) {
 			d := abp("dev1", 1, tt.version, tt.last)
 			d.Settings = tt.settings
@@ -122,20 +134,29 @@ func TestMatchCounters(t *testing.T) {
 				return
 			}
 			m.Accept(uplink(t, d, tt.sent))
-			if !d.Session.Heard || d.Session.FCntUp != tt.sent {
-				t.Errorf("session is at %v %d", d.Session.Heard, d.Session.FCntUp)
-			}
-			if m, err = r.Match(uplink(t, d, tt.sent), Reception{}, 0); err != nil || !m.Repeated {
-				t.Errorf("the same frame once more: %+v, %v", m, err)
-			}
-			var other error = ErrReused
-			if d.Settings.ResetsFCnt {
-				other = nil // a new beginning
-			}
-			if m, err = r.Match(uplink(t, d, tt.sent, "y"), Reception{}, 0); !errors.Is(err, other) || m.Device != d || m.Reset != (other == nil) {
-				t.Errorf("another frame with this counter: %+v, %v; want %v", m, err, other)
-			}
+			checkAccepted(t, r, d, tt.sent)
 		})
+	}
+}
+
+// checkAccepted checks a device after its frame with the counter sent was accepted: the same
+// frame is a repetition, and another one with this counter is refused or a new beginning.
+func checkAccepted(t *testing.T, r *Registry, d *Device, sent uint32) {
+	t.Helper()
+	if !d.Session.Heard || d.Session.FCntUp != sent {
+		t.Errorf("session is at %v %d", d.Session.Heard, d.Session.FCntUp)
+	}
+	m, err := r.Match(uplink(t, d, sent), Reception{}, 0)
+	if err != nil || !m.Repeated {
+		t.Errorf("the same frame once more: %+v, %v", m, err)
+	}
+	var want error = ErrReused
+	if d.Settings.ResetsFCnt {
+		want = nil // a new beginning
+	}
+	m, err = r.Match(uplink(t, d, sent, "y"), Reception{}, 0)
+	if !errors.Is(err, want) || m.Device != d || m.Reset != (want == nil) {
+		t.Errorf("another frame with this counter: %+v, %v; want %v", m, err, want)
 	}
 }
 
@@ -208,7 +229,8 @@ func TestRegistry(t *testing.T) {
 		t.Errorf("the same id: %v, want ErrExists", err)
 	}
 	join := &Device{
-		ID: ID{"app1", "otaa"}, Version: V1_0_3, SupportsJoin: true, DevEUI: radio.EUI64{1}, HasJoinEUI: true, RootKeys: frame.RootKeys{AppKey: frame.Key{1}},
+		ID: ID{"app1", "otaa"}, Version: V1_0_3, SupportsJoin: true, DevEUI: radio.EUI64{1}, HasJoinEUI: true,
+		RootKeys: frame.RootKeys{AppKey: frame.Key{1}},
 	}
 	if err := r.Add(join); err != nil {
 		t.Fatal(err)
@@ -380,7 +402,8 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v comes back as %v", v, got)
 		}
 	}
-	if ParseVersion("1.0.0") != V1_0_0 || ParseVersion("1.1.0") != V1_1 || ParseVersion("1.2") != VersionUnknown || ParseVersion("") != VersionUnknown {
+	if ParseVersion("1.0.0") != V1_0_0 || ParseVersion("1.1.0") != V1_1 || ParseVersion("1.2") != VersionUnknown ||
+		ParseVersion("") != VersionUnknown {
 		t.Error("ParseVersion")
 	}
 }

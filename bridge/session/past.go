@@ -14,8 +14,7 @@ type Past struct {
 	nonces   map[radio.EUI64]Nonces
 }
 
-// NewPast returns what was used of devices, of their sessions, and of what they
-// have left.
+// NewPast returns what was used of devices, of their sessions, and of what they have left.
 func NewPast(devices []*Device, t *Tombstones) *Past {
 	p := &Past{sessions: map[radio.DevAddr][]lostSession{}, nonces: map[radio.EUI64]Nonces{}}
 	for key := range t.all {
@@ -42,11 +41,10 @@ func NewPast(devices []*Device, t *Tombstones) *Past {
 	return p
 }
 
-// GoOn has a device of an older state, such as that of a backup, go on behind
-// what was used since. What the past does not tell of skips ahead, as SkipAhead
-// says; it does not where it knows less than the device: then it is the past of
-// another one. whole says that the past is known to its end. GoOn reports
-// whether nothing had to skip.
+// GoOn has a device of an older state, such as that of a backup, go on behind what was used since.
+// What the past does not tell of skips ahead, as SkipAhead says; it does not where it knows less
+// than the device: then it is the past of another one. whole says that the past is known to its
+// end. GoOn reports whether nothing had to skip.
 func (p *Past) GoOn(d *Device, whole bool) (known bool) {
 	known = whole
 	if d.SupportsJoin {
@@ -96,8 +94,7 @@ func (p *Past) noncesOf(d *Device) (known bool) {
 	return n.LastJoinNonce >= own.LastJoinNonce && n.LastDevNonce >= own.LastDevNonce
 }
 
-// Unite takes the tombstones of others. Where both have one, that of more use
-// counts.
+// Unite takes the tombstones of others. Where both have one, that of more use counts.
 func (t *Tombstones) Unite(o *Tombstones) {
 	keys := make([]string, 0, len(o.all))
 	for key := range o.all {

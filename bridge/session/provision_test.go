@@ -14,39 +14,64 @@ import (
 // otaa is a device that joins, at a time when it has both sessions.
 func otaa() *Device {
 	keys := func(n byte) frame.SessionKeys {
-		return frame.SessionKeys{FNwkSIntKey: frame.Key{n}, SNwkSIntKey: frame.Key{n}, NwkSEncKey: frame.Key{n}, AppSKey: frame.Key{n}}
+		return frame.SessionKeys{
+			FNwkSIntKey: frame.Key{n}, SNwkSIntKey: frame.Key{n}, NwkSEncKey: frame.Key{n},
+			AppSKey: frame.Key{n},
+		}
 	}
 	return &Device{
-		ID: ID{"app1", "dev1"}, DevEUI: radio.EUI64{1}, HasJoinEUI: true, SupportsJoin: true, Version: V1_0_3, Plan: "EU_863_870",
-		RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, UsedDevNonces: []uint16{1, 2, 3}, LastJoinNonce: 70_000, LastDevNonce: 5,
-		Session: &Session{DevAddr: radio.DevAddr{1}, Keys: keys(1), Heard: true, FCntUp: 10, NFCntDown: 20, AFCntDown: 20, NStored: 64, AStored: 64, KeyID: []byte{1}},
+		ID: ID{"app1", "dev1"}, DevEUI: radio.EUI64{1}, HasJoinEUI: true, SupportsJoin: true, Version: V1_0_3,
+		Plan:     "EU_863_870",
+		RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, UsedDevNonces: []uint16{1, 2, 3}, LastJoinNonce: 70_000,
+		LastDevNonce: 5,
+		Session: &Session{
+			DevAddr: radio.DevAddr{1}, Keys: keys(1), Heard: true, FCntUp: 10, NFCntDown: 20,
+			AFCntDown: 20, NStored: 64, AStored: 64, KeyID: []byte{1},
+		},
 		Pending: &Session{DevAddr: radio.DevAddr{2}, Keys: keys(2)},
 	}
 }
 
+var successors = []struct {
+	name   string
+	change func(next *Device)
+	want   string // session, pending
+	nonces string
+}{
+	{"the same", func(*Device) {}, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
+	{"older counters", func(d *Device) {
+		d.Session.FCntUp, d.Session.NFCntDown, d.Session.AFCntDown = 1, 2, 2
+	}, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
+	{"newer counters", func(d *Device) {
+		d.Session.FCntUp, d.Session.NFCntDown, d.Session.AFCntDown = 11, 22, 22
+	}, "01000000 11 22, 02000000", "[1 2 3] 70000 5"},
+	{"not heard yet", func(d *Device) {
+		d.Session.Heard, d.Session.FCntUp = false, 0
+	}, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
+	{"no session", func(d *Device) { d.Session, d.Pending = nil, nil }, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
+	{"what was offered", func(d *Device) { d.Session = d.Pending }, "02000000 0 0, none", "[1 2 3] 70000 5"},
+	{"another session", func(d *Device) {
+		d.Session = &Session{DevAddr: radio.DevAddr{9}, FCntUp: 3}
+		d.Pending = nil
+	}, "09000000 3 0, none", "[1 2 3] 70000 5"},
+	{"other keys", func(d *Device) {
+		d.Session.Keys.AppSKey = frame.Key{9}
+		d.Pending = nil
+	}, "01000000 10 20, none", "[1 2 3] 70000 5"},
+	{"another device", func(d *Device) {
+		d.DevEUI, d.Session, d.Pending = radio.EUI64{2}, nil, nil
+		d.UsedDevNonces, d.LastJoinNonce, d.LastDevNonce = nil, 0, 0
+	}, "none, none", "[] 0 0"},
+	{"LoRaWAN 1.1 now", func(d *Device) {
+		d.Version, d.Session, d.Pending = V1_1, nil, nil
+	}, "none, none", "[1 2 3] 70000 5"},
+	{"nonces", func(d *Device) {
+		d.UsedDevNonces, d.LastJoinNonce, d.LastDevNonce = []uint16{3, 4}, 80_000, 4
+	}, "01000000 10 20, 02000000", "[1 2 3 4] 80000 5"},
+}
+
 func TestSucceed(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(next *Device)
-		want   string // session, pending
-		nonces string
-	}{
-		{"the same", func(*Device) {}, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
-		{"older counters", func(d *Device) { d.Session.FCntUp, d.Session.NFCntDown, d.Session.AFCntDown = 1, 2, 2 }, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
-		{"newer counters", func(d *Device) { d.Session.FCntUp, d.Session.NFCntDown, d.Session.AFCntDown = 11, 22, 22 }, "01000000 11 22, 02000000", "[1 2 3] 70000 5"},
-		{"not heard yet", func(d *Device) { d.Session.Heard, d.Session.FCntUp = false, 0 }, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
-		{"no session", func(d *Device) { d.Session, d.Pending = nil, nil }, "01000000 10 20, 02000000", "[1 2 3] 70000 5"},
-		{"what was offered", func(d *Device) { d.Session = d.Pending }, "02000000 0 0, none", "[1 2 3] 70000 5"},
-		{"another session", func(d *Device) { d.Session = &Session{DevAddr: radio.DevAddr{9}, FCntUp: 3}; d.Pending = nil }, "09000000 3 0, none", "[1 2 3] 70000 5"},
-		{"other keys", func(d *Device) { d.Session.Keys.AppSKey = frame.Key{9}; d.Pending = nil }, "01000000 10 20, none", "[1 2 3] 70000 5"},
-		{"another device", func(d *Device) {
-			d.DevEUI, d.Session, d.Pending = radio.EUI64{2}, nil, nil
-			d.UsedDevNonces, d.LastJoinNonce, d.LastDevNonce = nil, 0, 0
-		}, "none, none", "[] 0 0"},
-		{"LoRaWAN 1.1 now", func(d *Device) { d.Version, d.Session, d.Pending = V1_1, nil, nil }, "none, none", "[1 2 3] 70000 5"},
-		{"nonces", func(d *Device) { d.UsedDevNonces, d.LastJoinNonce, d.LastDevNonce = []uint16{3, 4}, 80_000, 4 }, "01000000 10 20, 02000000", "[1 2 3 4] 80000 5"},
-	}
-	for _, tt := range tests {
+	for _, tt := range successors {
 		t.Run(tt.name, func(t *testing.T) {
 			old := otaa()
 			old.Queue.Add(&Item{Seq: 7})
@@ -105,7 +130,8 @@ func TestSucceedNonces(t *testing.T) {
 		next.UsedDevNonces = append(next.UsedDevNonces, n+10)
 	}
 	next.Succeed(old)
-	if n := len(next.UsedDevNonces); n != MaxDevNonces || next.UsedDevNonces[n-1] != MaxDevNonces+9 || slices.Contains(next.UsedDevNonces, 9) {
+	if n := len(next.UsedDevNonces); n != MaxDevNonces || next.UsedDevNonces[n-1] != MaxDevNonces+9 ||
+		slices.Contains(next.UsedDevNonces, 9) {
 		t.Errorf("%d: %v", n, next.UsedDevNonces)
 	}
 }
@@ -120,7 +146,8 @@ func TestClone(t *testing.T) {
 	d.Session.KeyID[0] = 7
 	d.UsedDevNonces[0] = 7
 	d.Pending.FCntUp = 7
-	if c.Session.FCntUp != 10 || c.Session.Parameters.RX1Delay != 0 || c.Session.Parameters.Channels[0].MaxDataRate != 5 || c.Session.KeyID[0] != 1 || c.UsedDevNonces[0] != 1 || c.Pending.FCntUp != 0 {
+	if c.Session.FCntUp != 10 || c.Session.Parameters.RX1Delay != 0 || c.Session.Parameters.Channels[0].MaxDataRate != 5 ||
+		c.Session.KeyID[0] != 1 || c.UsedDevNonces[0] != 1 || c.Pending.FCntUp != 0 {
 		t.Errorf("%+v %+v", c, c.Session)
 	}
 	if (&Device{}).Clone().Session != nil {
@@ -132,11 +159,13 @@ func TestReplace(t *testing.T) {
 	d, other := otaa(), abp("dev2", 2, V1_0_3, 5)
 	r := registry(t, d, other)
 	next := *otaa()
-	next.DevEUI, next.Session, next.Pending = radio.EUI64{7}, &Session{DevAddr: radio.DevAddr{7}, Keys: d.Session.Keys}, nil
+	next.DevEUI, next.Session, next.Pending = radio.EUI64{7}, &Session{DevAddr: radio.DevAddr{7}, Keys: d.Session.Keys},
+		nil
 	if err := r.Replace(d, &next); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := r.ByEUI(radio.EUI64{}, radio.EUI64{7}); got != d || r.Device(d.ID) != d || !r.InUse(radio.DevAddr{7}) || r.InUse(radio.DevAddr{1}) || r.InUse(radio.DevAddr{2}) {
+	if got, _ := r.ByEUI(radio.EUI64{}, radio.EUI64{7}); got != d || r.Device(d.ID) != d || !r.InUse(radio.DevAddr{7}) ||
+		r.InUse(radio.DevAddr{1}) || r.InUse(radio.DevAddr{2}) {
 		t.Error("the registry does not know the device by what it is now")
 	}
 	bad := *d
@@ -179,7 +208,8 @@ func TestSkipAhead(t *testing.T) {
 		}
 	}
 	if d.Session.FCntUp != 10 || d.LastJoinNonce != 74_096 || d.LastDevNonce != 5 || len(d.UsedDevNonces) != 3 {
-		t.Errorf("FCntUp %d, JoinNonce %d, DevNonces %d %v", d.Session.FCntUp, d.LastJoinNonce, d.LastDevNonce, d.UsedDevNonces)
+		t.Errorf("FCntUp %d, JoinNonce %d, DevNonces %d %v", d.Session.FCntUp, d.LastJoinNonce, d.LastDevNonce,
+			d.UsedDevNonces)
 	}
 	// What seems never to have joined may have.
 	fresh := otaa()
@@ -191,7 +221,8 @@ func TestSkipAhead(t *testing.T) {
 	last := otaa()
 	last.Session.NFCntDown, last.Session.AFCntDown, last.LastJoinNonce = 1<<32-2, 1<<32-2, 1<<24-2
 	last.SkipAhead()
-	if _, ok := last.Session.NextFCntDown(V1_0_3, false); ok || last.Session.NFCntDown != 1<<32-1 || last.LastJoinNonce != 1<<24-1 {
+	if _, ok := last.Session.NextFCntDown(V1_0_3, false); ok || last.Session.NFCntDown != 1<<32-1 ||
+		last.LastJoinNonce != 1<<24-1 {
 		t.Errorf("%d, JoinNonce %d", last.Session.NFCntDown, last.LastJoinNonce)
 	}
 }

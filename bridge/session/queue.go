@@ -39,10 +39,9 @@ func (it *Item) Size() int {
 // gatewayOverhead is what a GatewayAntenna takes without its id, in bytes.
 const gatewayOverhead = 64
 
-// Queue is what applications have asked to send to a device: first in, first
-// out. An item is in one of three places: it waits, or it was handed to a
-// gateway whose answer is not known (then whoever has taken it holds it), or it
-// is confirmed, was sent, and waits for its acknowledgement.
+// Queue is what applications have asked to send to a device: first in, first out. An item is in one
+// of three places: it waits, or it was handed to a gateway whose answer is not known (then whoever
+// has taken it holds it), or it is confirmed, was sent, and waits for its acknowledgement.
 //
 // The zero value is an empty queue.
 type Queue struct {
@@ -77,8 +76,7 @@ func (q *Queue) countIn(total *int) {
 // Len returns how many items wait to be sent.
 func (q *Queue) Len() int { return len(q.items) }
 
-// Items returns the items that wait, first the next. The caller must not change
-// the slice.
+// Items returns the items that wait, first the next. The caller must not change the slice.
 func (q *Queue) Items() []*Item { return q.items }
 
 // Head returns the item that is next, or nil.
@@ -89,8 +87,7 @@ func (q *Queue) Head() *Item {
 	return q.items[0]
 }
 
-// Awaiting returns the item that was sent and waits for its acknowledgement, or
-// nil.
+// Awaiting returns the item that was sent and waits for its acknowledgement, or nil.
 func (q *Queue) Awaiting() *Item { return q.awaiting }
 
 // NextSeq returns a number for a new item, above all before it.
@@ -121,8 +118,7 @@ func (q *Queue) PutBack(it *Item) {
 	q.grow(it.Size())
 }
 
-// Await notes that a confirmed item was sent with a frame counter. The next
-// new uplink decides.
+// Await notes that a confirmed item was sent with a frame counter. The next new uplink decides.
 func (q *Queue) Await(it *Item, fCnt uint32) {
 	if q.awaiting != nil {
 		q.grow(-q.awaiting.Size())

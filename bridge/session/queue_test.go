@@ -88,8 +88,10 @@ func TestNacked(t *testing.T) {
 func TestItemBytes(t *testing.T) {
 	want := &Item{
 		Seq: 7, FPort: 15, FRMPayload: []byte{0xbe, 0xef}, Confirmed: true, Priority: radio.PriorityNormal,
-		CorrelationIDs: []string{"as:downlink:X", "mine"}, PushedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), MaxAttempts: 3, Attempt: 1, SentFCnt: 4,
-		ClassBC: &ClassBC{Gateways: []GatewayAntenna{{GatewayID: "gw", EUI: radio.EUI64{1}}}}, SessionKeyID: []byte{1}, FCnt: 3,
+		CorrelationIDs: []string{"as:downlink:X", "mine"}, PushedAt: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+		MaxAttempts: 3, Attempt: 1, SentFCnt: 4,
+		ClassBC: &ClassBC{Gateways: []GatewayAntenna{{GatewayID: "gw", EUI: radio.EUI64{1}}}}, SessionKeyID: []byte{1},
+		FCnt: 3,
 	}
 	b, err := MarshalItem(want)
 	if err != nil {

@@ -57,7 +57,8 @@ type euis struct{ join, dev radio.EUI64 }
 // MICs a second; 0 is no bound.
 func NewRegistry(wrongMICs int) *Registry {
 	return &Registry{
-		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{}, byDev: map[radio.EUI64]int{},
+		devices: map[ID]*Device{}, byAddr: map[radio.DevAddr]*addrGroup{}, byEUI: map[euis]*Device{},
+		byDev:  map[radio.EUI64]int{},
 		budget: NewBudget(wrongMICs), sources: map[Source]*Budget{},
 	}
 }

@@ -19,7 +19,10 @@ type Plan struct {
 
 // Plan returns the Registry as it is.
 func (r *Registry) Plan() *Plan {
-	return &Plan{registry: r, devices: map[ID]*Device{}, byEUI: map[euis]*Device{}, byAddr: map[radio.DevAddr]int{}, onSameAddr: map[radio.DevAddr][]*Device{}}
+	return &Plan{
+		registry: r, devices: map[ID]*Device{}, byEUI: map[euis]*Device{},
+		byAddr: map[radio.DevAddr]int{}, onSameAddr: map[radio.DevAddr][]*Device{},
+	}
 }
 
 // Put takes a device in, in the place of the one with its ID if there is one. It

@@ -52,12 +52,14 @@ func TestTombstoneBytes(t *testing.T) {
 		v      Version
 		want   string
 	}{
-		"the same":           {func(*Session) {}, V1_0_3, "true 10 20 20 {20 20}"},
-		"another address":    {func(s *Session) { s.DevAddr[3]++ }, V1_0_3, "false 0 0 0 {0 0}"},
-		"other keys":         {func(s *Session) { s.Keys = frame.SessionKeys{} }, V1_0_3, "false 0 0 0 {0 0}"},
-		"another app_s_key":  {func(s *Session) { s.Keys.AppSKey[0]++ }, V1_1, "true 10 20 20 {20 20}"},
-		"the app_s_key only": {func(s *Session) { s.Keys = frame.SessionKeys{AppSKey: s.Keys.AppSKey} }, V1_1, "false 0 20 20 {20 20}"},
-		"more was used":      {func(s *Session) { s.NFCntDown, s.AFCntDown = 30, 30 }, V1_1, "true 10 30 30 {30 30}"},
+		"the same":          {func(*Session) {}, V1_0_3, "true 10 20 20 {20 20}"},
+		"another address":   {func(s *Session) { s.DevAddr[3]++ }, V1_0_3, "false 0 0 0 {0 0}"},
+		"other keys":        {func(s *Session) { s.Keys = frame.SessionKeys{} }, V1_0_3, "false 0 0 0 {0 0}"},
+		"another app_s_key": {func(s *Session) { s.Keys.AppSKey[0]++ }, V1_1, "true 10 20 20 {20 20}"},
+		"the app_s_key only": {func(s *Session) {
+			s.Keys = frame.SessionKeys{AppSKey: s.Keys.AppSKey}
+		}, V1_1, "false 0 20 20 {20 20}"},
+		"more was used": {func(s *Session) { s.NFCntDown, s.AFCntDown = 30, 30 }, V1_1, "true 10 30 30 {30 30}"},
 	} {
 		s := &Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 		tt.change(s)

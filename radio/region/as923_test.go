@@ -80,14 +80,16 @@ func TestAS923RX1(t *testing.T) {
 				w, err := p.RX1(f, uint8(dr), uint8(offset))
 				switch {
 				case free != limited && !errors.Is(err, ErrDataRate):
-					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate, as the device's dwell time is unknown", id, dr, offset, w, err)
+					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate, as the device's dwell time is unknown", id, dr,
+						offset, w, err)
 				case free == limited && (err != nil || w != Window{f, free}):
 					t.Errorf("%s: RX1 of DR%d offset %d is %+v, %v; want DR%d", id, dr, offset, w, err, free)
 				}
 				if w, err := p.Told(DwellLimits{}).RX1(f, uint8(dr), uint8(offset)); err != nil || w != (Window{f, free}) {
 					t.Errorf("%s: RX1 of DR%d offset %d without limit is %+v, %v; want DR%d", id, dr, offset, w, err, free)
 				}
-				if w, err := p.Told(DwellLimits{Downlink: true}).RX1(f, uint8(dr), uint8(offset)); err != nil || w != (Window{f, limited}) {
+				if w, err := p.Told(DwellLimits{Downlink: true}).RX1(f, uint8(dr), uint8(offset)); err != nil ||
+					w != (Window{f, limited}) {
 					t.Errorf("%s: RX1 of DR%d offset %d with limit is %+v, %v; want DR%d", id, dr, offset, w, err, limited)
 				}
 			}
@@ -100,59 +102,63 @@ func TestAS923RX1(t *testing.T) {
 	}
 }
 
+// limited is a plan with dwell time limits on both ways.
+var limited = DwellLimits{Uplink: true, Downlink: true}
+
+var as923Plans = []struct {
+	id       string
+	channels int
+	cfList   []radio.Frequency
+	rx2      radio.Frequency
+	duty     int // at RX2
+	eirp     radio.Decibel
+	dwell    DwellLimits
+}{
+	{"AS_923", 2, nil, 923_200_000, 10, 1600, limited},
+	{"AS_923_DT", 2, nil, 923_200_000, 10, 1600, limited},
+	{"AS_923_NDT", 2, nil, 923_200_000, 10, 1600, DwellLimits{}},
+	{"AS_923_2", 2, nil, 921_400_000, 10, 1600, limited},
+	{"AS_923_3", 2, nil, 916_600_000, 10, 1600, limited},
+	{"AS_923_4", 2, nil, 917_300_000, 10, 1600, limited},
+	{"AS_923_4_NDT", 2, nil, 917_300_000, 10, 1600, DwellLimits{}},
+	{
+		"AS_920_923", 10,
+		[]radio.Frequency{922_200_000, 922_400_000, 922_600_000, 922_800_000, 923_000_000},
+		923_200_000, 1000, 1600, limited,
+	},
+	{
+		"AS_923_925", 10,
+		[]radio.Frequency{923_600_000, 923_800_000, 924_000_000, 924_200_000, 924_400_000},
+		923_200_000, 1000, 1600, limited,
+	},
+	{
+		"AS_920_923_TTN_AU", 10,
+		[]radio.Frequency{922_200_000, 922_400_000, 922_600_000, 922_800_000, 923_000_000},
+		923_200_000, 1000, 3000,
+		DwellLimits{},
+	},
+	{
+		"SG_920_923_TTN", 10,
+		[]radio.Frequency{922_200_000, 922_400_000, 922_600_000, 922_800_000, 923_000_000},
+		923_200_000, 100, 1600,
+		DwellLimits{},
+	},
+	{
+		"IL_917_920_TTN_2", 8,
+		[]radio.Frequency{917_700_000, 917_900_000, 918_100_000, 918_300_000, 918_500_000},
+		917_300_000, 10, 1600,
+		DwellLimits{},
+	},
+}
+
 // AS923 groups 2 to 4 lie 1.8, 6.6 and 5.9 MHz below group 1: RP002-1.0.4,
 // 2.10.2. Dwell time and sub-bands: github.com/TheThingsNetwork/
 // lorawan-frequency-plans and The Things Stack, pkg/band.
 func TestAS923Plans(t *testing.T) {
-	limited := DwellLimits{Uplink: true, Downlink: true}
-	tests := []struct {
-		id       string
-		channels int
-		cfList   []radio.Frequency
-		rx2      radio.Frequency
-		duty     int // at RX2
-		eirp     radio.Decibel
-		dwell    DwellLimits
-	}{
-		{"AS_923", 2, nil, 923_200_000, 10, 1600, limited},
-		{"AS_923_DT", 2, nil, 923_200_000, 10, 1600, limited},
-		{"AS_923_NDT", 2, nil, 923_200_000, 10, 1600, DwellLimits{}},
-		{"AS_923_2", 2, nil, 921_400_000, 10, 1600, limited},
-		{"AS_923_3", 2, nil, 916_600_000, 10, 1600, limited},
-		{"AS_923_4", 2, nil, 917_300_000, 10, 1600, limited},
-		{"AS_923_4_NDT", 2, nil, 917_300_000, 10, 1600, DwellLimits{}},
-		{
-			"AS_920_923", 10,
-			[]radio.Frequency{922_200_000, 922_400_000, 922_600_000, 922_800_000, 923_000_000},
-			923_200_000, 1000, 1600, limited,
-		},
-		{
-			"AS_923_925", 10,
-			[]radio.Frequency{923_600_000, 923_800_000, 924_000_000, 924_200_000, 924_400_000},
-			923_200_000, 1000, 1600, limited,
-		},
-		{
-			"AS_920_923_TTN_AU", 10,
-			[]radio.Frequency{922_200_000, 922_400_000, 922_600_000, 922_800_000, 923_000_000},
-			923_200_000, 1000, 3000,
-			DwellLimits{},
-		},
-		{
-			"SG_920_923_TTN", 10,
-			[]radio.Frequency{922_200_000, 922_400_000, 922_600_000, 922_800_000, 923_000_000},
-			923_200_000, 100, 1600,
-			DwellLimits{},
-		},
-		{
-			"IL_917_920_TTN_2", 8,
-			[]radio.Frequency{917_700_000, 917_900_000, 918_100_000, 918_300_000, 918_500_000},
-			917_300_000, 10, 1600,
-			DwellLimits{},
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range as923Plans {
 		p := lookup(t, tt.id)
-		if got := p.Channels(); len(got) != tt.channels || got[0] != (Channel{Frequency: tt.rx2, MaxDR: 5}) || got[1] != (Channel{Frequency: tt.rx2 + 200_000, MaxDR: 5}) {
+		if got := p.Channels(); len(got) != tt.channels || got[0] != (Channel{Frequency: tt.rx2, MaxDR: 5}) ||
+			got[1] != (Channel{Frequency: tt.rx2 + 200_000, MaxDR: 5}) {
 			t.Errorf("%s: channels are %+v; want %d, from RX2's frequency on", tt.id, got, tt.channels)
 		}
 		if l := p.CFList(); !slices.Equal(l.Frequencies, tt.cfList) || l.Masks != nil {
@@ -169,7 +175,8 @@ func TestAS923Plans(t *testing.T) {
 			longest = 400 * time.Millisecond
 		}
 		if p.DwellLimits() != tt.dwell || p.DwellTime() != longest || !p.TxParamSetup() {
-			t.Errorf("%s: limits %+v, downlinks %v, TxParamSetup %t; want %+v", tt.id, p.DwellLimits(), p.DwellTime(), p.TxParamSetup(), tt.dwell)
+			t.Errorf("%s: limits %+v, downlinks %v, TxParamSetup %t; want %+v", tt.id, p.DwellLimits(), p.DwellTime(),
+				p.TxParamSetup(), tt.dwell)
 		}
 	}
 }

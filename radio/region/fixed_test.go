@@ -103,7 +103,15 @@ func TestFixedUplinkChannel(t *testing.T) {
 		for _, no := range []struct {
 			f  radio.Frequency
 			dr uint8
-		}{{tt.f, tt.dr}, {tt.f + 700_000, 0}, {tt.f + 700_000, tt.dr + 1}, {tt.f - 200_000, 0}, {tt.f + 1, 0}, {923_300_000 + 1, 0}, {0, 0}} {
+		}{
+			{tt.f, tt.dr},
+			{tt.f + 700_000, 0},
+			{tt.f + 700_000, tt.dr + 1},
+			{tt.f - 200_000, 0},
+			{tt.f + 1, 0},
+			{923_300_000 + 1, 0},
+			{0, 0},
+		} {
 			if n, err := p.UplinkChannel(no.f, no.dr); !errors.Is(err, ErrFrequency) {
 				t.Errorf("%s: %v DR%d is channel %d, %v; want ErrFrequency", tt.id, no.f, no.dr, n, err)
 			}
@@ -158,33 +166,10 @@ func TestFixedDataRates(t *testing.T) {
 	for _, tt := range tests {
 		p := lookup(t, tt.id)
 		for _, r := range tt.up {
-			size := r.free
-			if p.DwellLimits().Uplink {
-				size = r.slow
-			}
-			if n, err := p.MaxMACPayload(r.dr); err != nil || n != size {
-				t.Errorf("%s: DR%d carries %d bytes up, %v; want %d", tt.id, r.dr, n, err, size)
-			}
-			if n, err := p.DownlinkMaxMACPayload(r.dr); !errors.Is(err, ErrDataRate) {
-				t.Errorf("%s: DR%d carries %d bytes down, %v; want ErrDataRate", tt.id, r.dr, n, err)
-			}
-			if dr, err := p.UplinkDataRate(r.rate); err != nil || dr != r.dr {
-				t.Errorf("%s: %v is DR%d, %v; want DR%d", tt.id, r.rate, dr, err, r.dr)
-			}
+			checkUplinkRate(t, p, r)
 		}
 		for _, r := range downlinkRates {
-			if n, err := p.DownlinkMaxMACPayload(r.dr); err != nil || n != r.free {
-				t.Errorf("%s: DR%d carries %d bytes down, %v; want %d", tt.id, r.dr, n, err, r.free)
-			}
-			if n, err := p.MaxMACPayload(r.dr); !errors.Is(err, ErrDataRate) {
-				t.Errorf("%s: DR%d carries %d bytes up, %v; want ErrDataRate", tt.id, r.dr, n, err)
-			}
-			if r.rate.SpreadingFactor == 8 {
-				continue // SF8BW500 is an uplink's too
-			}
-			if dr, err := p.UplinkDataRate(r.rate); !errors.Is(err, ErrDataRate) {
-				t.Errorf("%s: %v is DR%d, %v; want ErrDataRate", tt.id, r.rate, dr, err)
-			}
+			checkDownlinkRate(t, p, r)
 		}
 		for _, r := range slices.Concat(tt.up, downlinkRates) {
 			if rate, err := p.DataRate(r.dr); err != nil || rate != r.rate {
@@ -199,6 +184,41 @@ func TestFixedDataRates(t *testing.T) {
 		if n := p.MaxDownlinkPayload(); n != 242 {
 			t.Errorf("%s: downlinks carry %d bytes, want 242", tt.id, n)
 		}
+	}
+}
+
+// checkUplinkRate checks a data rate that uplinks have, and downlinks have not.
+func checkUplinkRate(t *testing.T, p *Plan, r fixedRate) {
+	t.Helper()
+	size := r.free
+	if p.DwellLimits().Uplink {
+		size = r.slow
+	}
+	if n, err := p.MaxMACPayload(r.dr); err != nil || n != size {
+		t.Errorf("%s: DR%d carries %d bytes up, %v; want %d", p.ID(), r.dr, n, err, size)
+	}
+	if n, err := p.DownlinkMaxMACPayload(r.dr); !errors.Is(err, ErrDataRate) {
+		t.Errorf("%s: DR%d carries %d bytes down, %v; want ErrDataRate", p.ID(), r.dr, n, err)
+	}
+	if dr, err := p.UplinkDataRate(r.rate); err != nil || dr != r.dr {
+		t.Errorf("%s: %v is DR%d, %v; want DR%d", p.ID(), r.rate, dr, err, r.dr)
+	}
+}
+
+// checkDownlinkRate checks a data rate that downlinks have, and uplinks have not.
+func checkDownlinkRate(t *testing.T, p *Plan, r fixedRate) {
+	t.Helper()
+	if n, err := p.DownlinkMaxMACPayload(r.dr); err != nil || n != r.free {
+		t.Errorf("%s: DR%d carries %d bytes down, %v; want %d", p.ID(), r.dr, n, err, r.free)
+	}
+	if n, err := p.MaxMACPayload(r.dr); !errors.Is(err, ErrDataRate) {
+		t.Errorf("%s: DR%d carries %d bytes up, %v; want ErrDataRate", p.ID(), r.dr, n, err)
+	}
+	if r.rate.SpreadingFactor == 8 {
+		return // uplinks have SF8BW500 too
+	}
+	if dr, err := p.UplinkDataRate(r.rate); !errors.Is(err, ErrDataRate) {
+		t.Errorf("%s: %v is DR%d, %v; want ErrDataRate", p.ID(), r.rate, dr, err)
 	}
 }
 
@@ -310,7 +330,8 @@ func TestFixedDwell(t *testing.T) {
 	for _, tt := range tests {
 		p := lookup(t, tt.id)
 		if p.DwellLimits() != tt.want || p.TxParamSetup() != tt.setup || p.DwellTime() != 0 {
-			t.Errorf("%s: limits %+v, TxParamSetup %t, downlinks %v; want %+v, %t, none", tt.id, p.DwellLimits(), p.TxParamSetup(), p.DwellTime(), tt.want, tt.setup)
+			t.Errorf("%s: limits %+v, TxParamSetup %t, downlinks %v; want %+v, %t, none", tt.id, p.DwellLimits(),
+				p.TxParamSetup(), p.DwellTime(), tt.want, tt.setup)
 		}
 	}
 	us, au := lookup(t, "US_902_928_FSB_2"), lookup(t, "AU_915_928_FSB_2")

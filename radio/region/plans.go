@@ -110,7 +110,8 @@ var (
 	as923SubBands = []SubBand{{Low: 923_100_000, High: 924_700_000, DutyCycle: 1000, MaxEIRP: 1600}}
 	ttnAUSubBands = []SubBand{{Low: 915_000_000, High: 928_000_000, DutyCycle: 1000, MaxEIRP: 3000}}
 	sg920SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 100, MaxEIRP: 1600}}
-	jp922SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 1000, MaxEIRP: 2700}} // land mobile stations
+	// land mobile stations
+	jp922SubBands = []SubBand{{Low: 921_900_000, High: 923_500_000, DutyCycle: 1000, MaxEIRP: 2700}}
 	jp920SubBands = []SubBand{{Low: 920_500_000, High: 923_500_000, DutyCycle: 1000, MaxEIRP: 1600}}
 	jp921SubBands = []SubBand{{Low: 920_500_000, High: 922_100_000, DutyCycle: 1000, MaxEIRP: 1600}}
 	jp921Mobile   = []SubBand{{Low: 920_500_000, High: 922_100_000, DutyCycle: 1000, MaxEIRP: 2700}}
@@ -183,11 +184,26 @@ var planTable = []planData{
 	{id: "AS_920_923_TTN_AU", band: "AS_923", channels: as920Channels, subBands: ttnAUSubBands},
 	{id: "AS_923_925", band: "AS_923", channels: as923Channels, subBands: as923SubBands, dwell: dwellBoth},
 	{id: "AS_923_925_TTN_AU", band: "AS_923", channels: as923Channels, subBands: ttnAUSubBands},
-	{id: "AS_920_923_LBT", band: "AS_923", channels: as920Channels, subBands: as920SubBands, dwell: dwellBoth, lbt: lbtShort},
-	{id: "AS_923_925_LBT", band: "AS_923", channels: as923Channels, subBands: as923SubBands, dwell: dwellBoth, lbt: lbtShort},
-	{id: "AS_920_923_TTN_JP_1", band: "AS_923", channels: jp920Channels1, subBands: as920SubBands, dwell: dwellBoth, lbt: lbtJapan},
-	{id: "AS_920_923_TTN_JP_1_LAND_MOBILE", band: "AS_923", channels: jp920Channels1, subBands: jp922SubBands, dwell: dwellBoth, lbt: lbtJapan},
-	{id: "AS_920_923_TTN_JP_2", band: "AS_923", channels: jp920Channels2, subBands: jp920SubBands, dwell: dwellBoth, lbt: lbtJapan},
+	{
+		id: "AS_920_923_LBT", band: "AS_923", channels: as920Channels, subBands: as920SubBands, dwell: dwellBoth,
+		lbt: lbtShort,
+	},
+	{
+		id: "AS_923_925_LBT", band: "AS_923", channels: as923Channels, subBands: as923SubBands, dwell: dwellBoth,
+		lbt: lbtShort,
+	},
+	{
+		id: "AS_920_923_TTN_JP_1", band: "AS_923", channels: jp920Channels1, subBands: as920SubBands, dwell: dwellBoth,
+		lbt: lbtJapan,
+	},
+	{
+		id: "AS_920_923_TTN_JP_1_LAND_MOBILE", band: "AS_923", channels: jp920Channels1, subBands: jp922SubBands,
+		dwell: dwellBoth, lbt: lbtJapan,
+	},
+	{
+		id: "AS_920_923_TTN_JP_2", band: "AS_923", channels: jp920Channels2, subBands: jp920SubBands, dwell: dwellBoth,
+		lbt: lbtJapan,
+	},
 	{
 		id: "AS_920_923_TTN_JP_3", band: "AS_923", channels: jp920Channels3, subBands: jp921SubBands, dwell: dwellBoth,
 		lbt: lbtJapan,

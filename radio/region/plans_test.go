@@ -300,6 +300,9 @@ func TestOtherPlans(t *testing.T) {
 			t.Errorf("%s: RX1 of FSK is %+v, %v; want DR7", tt.id, w, err)
 		}
 	}
+}
+
+func TestNoRX1DataRate(t *testing.T) {
 	for _, no := range [][2]uint8{{6, 0}, {7, 1}, {5, 6}} {
 		if w, err := lookup(t, "IN_865_867").RX1(865_062_500, no[0], no[1]); !errors.Is(err, ErrDataRate) {
 			t.Errorf("IN865: RX1 of DR%d offset %d is %+v, %v; want ErrDataRate", no[0], no[1], w, err)

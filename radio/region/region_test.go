@@ -89,7 +89,11 @@ func TestEU868DataRates(t *testing.T) {
 			t.Errorf("size of DR%d down: %v, want ErrDataRate", dr, err)
 		}
 	}
-	for _, dr := range []radio.DataRate{{}, radio.LoRaDataRate(7, 500_000), radio.LoRaDataRate(6, 125_000), radio.FSKDataRate(1)} {
+	for _, dr := range []radio.DataRate{
+		{},
+		radio.LoRaDataRate(7, 500_000), radio.LoRaDataRate(6, 125_000),
+		radio.FSKDataRate(1),
+	} {
 		if _, err := p.UplinkDataRate(dr); !errors.Is(err, ErrDataRate) {
 			t.Errorf("%v: %v, want ErrDataRate", dr, err)
 		}

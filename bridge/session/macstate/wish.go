@@ -27,7 +27,7 @@ type Wish struct {
 	ADRAckDelay   *uint8           `json:",omitempty"` // as in Settings
 	RejoinTime    *uint8           `json:",omitempty"` // a rejoin-request each 2^(n+10) s, n 0 to 15
 	RejoinCount   *uint8           `json:",omitempty"` // and each 2^(n+4) frames, n 0 to 15
-	Channels      []Channel        `json:",omitempty"` // by their numbers; those left out, or without frequency, are taken away
+	Channels      []Channel        `json:",omitempty"` // by number; one left out, or without frequency, is taken away
 }
 
 // Over returns w, and of under what w does not name.

@@ -229,7 +229,8 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
 		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
 		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
-		Name:       j.Name, Description: j.Description, Attributes: j.Attributes, VersionIDs: session.VersionIDs(j.VersionIDs),
+		Name:       j.Name, Description: j.Description, Attributes: j.Attributes,
+		VersionIDs: session.VersionIDs(j.VersionIDs),
 		Formatters: j.Formatters.formatters(&r),
 	}
 	o.defaults(d)
@@ -395,12 +396,14 @@ func (j *parametersJSON) parameters(r *reader) *session.Parameters {
 	const in = "mac_state.current_parameters."
 	small := func(name string, n number, limit uint64) uint8 { return uint8(r.number(in+name, n, limit)) }
 	p := &session.Parameters{
-		MaxEIRP:     radio.Decibel(math.Round(min(max(j.MaxEIRP, 0), 40) * 100)),
-		ADRDataRate: small("adr_data_rate_index", j.ADRDataRate, 15), ADRTXPower: small("adr_tx_power_index", j.ADRTXPower, 15),
+		MaxEIRP:        radio.Decibel(math.Round(min(max(j.MaxEIRP, 0), 40) * 100)),
+		ADRDataRate:    small("adr_data_rate_index", j.ADRDataRate, 15),
+		ADRTXPower:     small("adr_tx_power_index", j.ADRTXPower, 15),
 		ADRNbTrans:     small("adr_nb_trans", j.ADRNbTrans, 15),
 		ADRAckLimitExp: j.ADRAckLimitExp.exponent(), ADRAckDelayExp: j.ADRAckDelayExp.exponent(),
 		RX1Delay: small("rx1_delay", j.RX1Delay, 15), RX1DROffset: small("rx1_data_rate_offset", j.RX1DROffset, 7),
-		RX2DataRate: small("rx2_data_rate_index", j.RX2DataRate, 15), RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
+		RX2DataRate:  small("rx2_data_rate_index", j.RX2DataRate, 15),
+		RX2Frequency: r.frequency(in+"rx2_frequency", j.RX2Frequency),
 		MaxDutyCycle: j.MaxDutyCycle.exponent(), RejoinTimePeriod: j.RejoinTimePeriod.exponent(),
 		UplinkDwell: j.UplinkDwell.optional(), DownlinkDwell: j.DownlinkDwell.optional(),
 	}

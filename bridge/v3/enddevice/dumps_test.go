@@ -53,7 +53,8 @@ func TestEnumerations(t *testing.T) {
 		return strings.NewReplacer(`"MAC_V1_0_3"`, `{"value":5}`, `"PHY_V1_0_3_REV_A"`, `{"value":"PHY_V1_0_3_REV_A"}`, `"DUTY_CYCLE_64"`, `{"value":6}`,
 			`"ADR_ACK_LIMIT_64"`, `{"value":"ADR_ACK_LIMIT_64"}`, `"ADR_ACK_DELAY_32"`, `{"value":5}`, `"rx1_delay":5`, `"rx1_delay":{"value":"RX_DELAY_5"}`).Replace(value)
 	}
-	numbers := strings.NewReplacer(`"MAC_V1_0_3"`, "5", `"PHY_V1_0_3_REV_A"`, "7", `"FORMATTER_CAYENNELPP"`, "4", `"FORMATTER_JAVASCRIPT"`, "3", `"SOURCE_REGISTRY"`, "3",
+	numbers := strings.NewReplacer(`"MAC_V1_0_3"`, "5", `"PHY_V1_0_3_REV_A"`, "7", `"FORMATTER_CAYENNELPP"`, "4",
+		`"FORMATTER_JAVASCRIPT"`, "3", `"SOURCE_REGISTRY"`, "3",
 		`"DUTY_CYCLE_64"`, "6", `"REJOIN_TIME_5"`, "5", `"ADR_ACK_LIMIT_64"`, "6", `"ADR_ACK_DELAY_32"`, "5").Replace(names)
 	text := func(rest string) string { return change(`"lorawan_version":"MAC_V1_0_3"`, rest) }
 	want := ""
@@ -113,7 +114,8 @@ func TestNeverJoined(t *testing.T) {
 				t.Errorf("%s: %v", tt.name, err)
 				continue
 			}
-			if d := entries[0].Device; !d.SupportsJoin || d.Session != nil || strings.Contains(fmt.Sprint(entries[0].Warnings), lost) != (tt.note != "") {
+			if d := entries[0].Device; !d.SupportsJoin || d.Session != nil || strings.Contains(fmt.Sprint(entries[0].Warnings),
+				lost) != (tt.note != "") {
 				t.Errorf("%s: %+v, %q", tt.name, d, entries[0].Warnings)
 			}
 		}
@@ -149,7 +151,8 @@ func TestRootKeys(t *testing.T) {
 			continue
 		}
 		d := entries[0].Device
-		if noted := strings.Contains(fmt.Sprint(entries[0].Warnings), "nwk_key is taken as app_key"); d.RootKeys.AppKey[0] != tt.want || noted != tt.note {
+		if noted := strings.Contains(fmt.Sprint(entries[0].Warnings),
+			"nwk_key is taken as app_key"); d.RootKeys.AppKey[0] != tt.want || noted != tt.note {
 			t.Errorf("%s with %s: %v, %q", tt.version, tt.keys, d.RootKeys, entries[0].Warnings)
 		}
 		if _, err := again(d); err != nil {

@@ -32,7 +32,8 @@ func TestExport(t *testing.T) {
 	}
 	got := strings.Join(names, "\n")
 	for _, want := range []string{
-		"app1/dev1 line 1 []", "app1/dev-abp line", "app1/dev11 line 523 []", "app1/dev-c line 550 []", "app1/dev-us line 575 []",
+		"app1/dev1 line 1 []", "app1/dev-abp line", "app1/dev11 line 523 []", "app1/dev-c line 550 []",
+		"app1/dev-us line 575 []",
 		"app1/dev-lmn line", "app1/dev-cay line",
 	} {
 		if !strings.Contains(got, want) {
@@ -43,15 +44,38 @@ func TestExport(t *testing.T) {
 		t.Errorf("%d devices:\n%s", len(entries), got)
 	}
 
-	d := entries[0].Device
-	if d.Version != session.V1_0_3 || d.Plan != "EU_863_870_TTN" || !d.SupportsJoin || d.DevEUI.String() != "70B3D57ED0000001" || !d.HasJoinEUI {
+	checkExported(t, entries[0].Device)
+	abp := entries[1].Device
+	if abp.SupportsJoin || abp.Session.Heard || abp.Session.DevAddr.String() != "00ABCDE1" ||
+		abp.Session.Parameters.RX1Delay != 1 || abp.Session.Parameters.RX2DataRate != 0 {
+		t.Errorf("dev-abp %+v", abp.Session)
+	}
+	if v11 := entries[2].Device; v11.Version != session.V1_1 || v11.RootKeys.NwkKey.IsZero() || v11.Session != nil {
+		t.Errorf("dev11 %+v", v11)
+	}
+	if lmn := entries[5].Device; lmn.Version != session.V1_0_4 || lmn.LastDevNonce != 100 || lmn.LastJoinNonce != 3 ||
+		lmn.Session.FCntUp != 5 {
+		t.Errorf("dev-lmn %+v", lmn)
+	}
+	if cay := entries[6].Device; !cay.Settings.ResetsFCnt || cay.Formatters.Up != "FORMATTER_CAYENNELPP" {
+		t.Errorf("dev-cay %+v", cay.Settings)
+	}
+}
+
+// checkExported checks dev1 of the export: an OTAA device with a session.
+func checkExported(t *testing.T, d *session.Device) {
+	t.Helper()
+	if d.Version != session.V1_0_3 || d.Plan != "EU_863_870_TTN" || !d.SupportsJoin ||
+		d.DevEUI.String() != "70B3D57ED0000001" || !d.HasJoinEUI {
 		t.Errorf("dev1 %+v", d)
 	}
-	if len(d.UsedDevNonces) != 1 || d.UsedDevNonces[0] != 38351 || d.LastJoinNonce != 1 || !strings.Contains(d.Formatters.UpParameter, "decodeUplink") {
+	if len(d.UsedDevNonces) != 1 || d.UsedDevNonces[0] != 38351 || d.LastJoinNonce != 1 ||
+		!strings.Contains(d.Formatters.UpParameter, "decodeUplink") {
 		t.Errorf("dev1 nonces %v %d", d.UsedDevNonces, d.LastJoinNonce)
 	}
 	s := d.Session
-	if s.DevAddr.String() != "011165D5" || !s.Heard || s.FCntUp != 2 || s.NFCntDown != 2 || s.AFCntDown != 2 || len(s.KeyID) != 16 {
+	if s.DevAddr.String() != "011165D5" || !s.Heard || s.FCntUp != 2 || s.NFCntDown != 2 || s.AFCntDown != 2 ||
+		len(s.KeyID) != 16 {
 		t.Errorf("dev1 session %+v", s)
 	}
 	if text, _ := s.Keys.AppSKey.MarshalText(); string(text) != "96144C94CADF16E4DDA6FA19F8E7600D" {
@@ -61,25 +85,15 @@ func TestExport(t *testing.T) {
 		t.Errorf("app_key %s", text)
 	}
 	p := s.Parameters
-	if p == nil || p.RX1Delay != 5 || p.RX2DataRate != 3 || p.RX2Frequency != 869_525_000 || len(p.Channels) != 8 || p.MaxEIRP != 1600 || p.ADRDataRate != 5 {
+	if p == nil || p.RX1Delay != 5 || p.RX2DataRate != 3 || p.RX2Frequency != 869_525_000 || len(p.Channels) != 8 ||
+		p.MaxEIRP != 1600 || p.ADRDataRate != 5 {
 		t.Fatalf("dev1 parameters %+v", p)
 	}
-	if c := p.Channels[3]; c != (session.Channel{UplinkFrequency: 867_100_000, DownlinkFrequency: 867_100_000, MaxDataRate: 5, Enabled: true}) {
+	if c := p.Channels[3]; c != (session.Channel{
+		UplinkFrequency: 867_100_000, DownlinkFrequency: 867_100_000,
+		MaxDataRate: 5, Enabled: true,
+	}) {
 		t.Errorf("dev1 channel 3 %+v", c)
-	}
-
-	abp := entries[1].Device
-	if abp.SupportsJoin || abp.Session.Heard || abp.Session.DevAddr.String() != "00ABCDE1" || abp.Session.Parameters.RX1Delay != 1 || abp.Session.Parameters.RX2DataRate != 0 {
-		t.Errorf("dev-abp %+v", abp.Session)
-	}
-	if v11 := entries[2].Device; v11.Version != session.V1_1 || v11.RootKeys.NwkKey.IsZero() || v11.Session != nil {
-		t.Errorf("dev11 %+v", v11)
-	}
-	if lmn := entries[5].Device; lmn.Version != session.V1_0_4 || lmn.LastDevNonce != 100 || lmn.LastJoinNonce != 3 || lmn.Session.FCntUp != 5 {
-		t.Errorf("dev-lmn %+v", lmn)
-	}
-	if cay := entries[6].Device; !cay.Settings.ResetsFCnt || cay.Formatters.Up != "FORMATTER_CAYENNELPP" {
-		t.Errorf("dev-cay %+v", cay.Settings)
 	}
 }
 
@@ -110,7 +124,8 @@ func TestForms(t *testing.T) {
 			}
 		}
 	}
-	entries, err := Parse([]byte("\n\n"+abp+"\n"+two+"\n\n[\n"+change("dev1", "dev3")+",\n\n"+change("dev1", "dev4")+"\n]"), opts)
+	entries, err := Parse([]byte("\n\n"+abp+"\n"+two+"\n\n[\n"+change("dev1", "dev3")+",\n\n"+change("dev1", "dev4")+
+		"\n]"), opts)
 	if err != nil || fmt.Sprint(entries[0].Line, entries[1].Line, entries[2].Line, entries[3].Line) != "3 4 7 9" {
 		t.Errorf("lines %+v, %v", entries, err)
 	}
@@ -132,7 +147,8 @@ func TestLenient(t *testing.T) {
 			continue
 		}
 		s := entries[0].Device.Settings
-		if *s.RX1Delay != 5 || *s.RX1DROffset != 1 || *s.RX2DataRate != 3 || *s.RX2Frequency != 869_525_000 || len(s.Frequencies) != 2 || s.Counter16 != (name == "with16") {
+		if *s.RX1Delay != 5 || *s.RX1DROffset != 1 || *s.RX2DataRate != 3 || *s.RX2Frequency != 869_525_000 ||
+			len(s.Frequencies) != 2 || s.Counter16 != (name == "with16") {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
@@ -141,7 +157,8 @@ func TestLenient(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := entries[0].Device
-	if d.Settings.RX2DataRate == nil || *d.Settings.RX2DataRate != 0 || d.Settings.RX1Delay != nil || !d.Settings.ResetsFCnt {
+	if d.Settings.RX2DataRate == nil || *d.Settings.RX2DataRate != 0 || d.Settings.RX1Delay != nil ||
+		!d.Settings.ResetsFCnt {
 		t.Errorf("settings %+v", d.Settings)
 	}
 	if !d.Session.Heard || d.Session.FCntUp != 0 {
@@ -161,7 +178,8 @@ func TestUnservedIsKept(t *testing.T) {
 		change("MAC_V1_0_3", "MAC_V9"), change("EU_863_870", "ISM_2400_3CH_DRAFT2"), change(`"session"`, `"supports_class_b":true,"session"`),
 	} {
 		entries, err := Parse([]byte(text), opts)
-		if err != nil || len(entries) != 1 || len(entries[0].Warnings) != 1 || !errors.Is(entries[0].Device.Unserved(), session.ErrUnserved) {
+		if err != nil || len(entries) != 1 || len(entries[0].Warnings) != 1 ||
+			!errors.Is(entries[0].Device.Unserved(), session.ErrUnserved) {
 			t.Errorf("%s: %+v, %v", text, entries, err)
 		}
 	}
@@ -211,10 +229,12 @@ func TestFaults(t *testing.T) {
 	// All faults at once, and then nothing is taken.
 	text := abp + "\n" + change("01ABCDEF", "x") + "\n" + change("dev1", "X") + "\n" + abp
 	_, err := Parse([]byte(text), opts)
-	if err == nil || !strings.Contains(err.Error(), "line 2: dev1") || !strings.Contains(err.Error(), "line 3: X") || strings.Contains(err.Error(), "line 4") {
+	if err == nil || !strings.Contains(err.Error(), "line 2: dev1") || !strings.Contains(err.Error(), "line 3: X") ||
+		strings.Contains(err.Error(), "line 4") {
 		t.Errorf("faults: %v", err)
 	}
-	if _, err = Parse([]byte(strings.Repeat(change("dev1", "X")+"\n", 1000)), opts); err == nil || strings.Count(err.Error(), "\n") > maxFaults || !strings.Contains(err.Error(), "and 950 faults more") {
+	if _, err = Parse([]byte(strings.Repeat(change("dev1", "X")+"\n", 1000)), opts); err == nil ||
+		strings.Count(err.Error(), "\n") > maxFaults || !strings.Contains(err.Error(), "and 950 faults more") {
 		t.Errorf("a thousand faults: %v", err)
 	}
 }
@@ -225,7 +245,8 @@ func hasZeroAddress(b []byte) bool {
 	if err != nil {
 		return false
 	}
-	digits := strings.NewReplacer("-", "", ":", "", ".", "", "_", "").Replace(strings.Join(strings.Fields(string(text)), ""))
+	digits := strings.NewReplacer("-", "", ":", "", ".", "", "_", "").Replace(strings.Join(strings.Fields(string(text)),
+		""))
 	return strings.Contains(digits, "00000000") || strings.Contains(digits, `\u`)
 }
 

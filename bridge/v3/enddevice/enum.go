@@ -108,12 +108,15 @@ func (phyVersionNames) name(n uint64) string {
 }
 
 func (formatterNames) name(n uint64) string {
-	return at(n, "FORMATTER_NONE", "FORMATTER_REPOSITORY", "FORMATTER_GRPC_SERVICE", "FORMATTER_JAVASCRIPT", "FORMATTER_CAYENNELPP")
+	return at(n, "FORMATTER_NONE", "FORMATTER_REPOSITORY", "FORMATTER_GRPC_SERVICE", "FORMATTER_JAVASCRIPT",
+		"FORMATTER_CAYENNELPP")
 }
 
 func (sourceNames) name(n uint64) string {
-	return at(n, "SOURCE_UNKNOWN", "SOURCE_GPS", "", "SOURCE_REGISTRY", "SOURCE_IP_GEOLOCATION", "SOURCE_WIFI_RSSI_GEOLOCATION",
-		"SOURCE_BT_RSSI_GEOLOCATION", "SOURCE_LORA_RSSI_GEOLOCATION", "SOURCE_LORA_TDOA_GEOLOCATION", "SOURCE_COMBINED_GEOLOCATION")
+	return at(n, "SOURCE_UNKNOWN", "SOURCE_GPS", "", "SOURCE_REGISTRY", "SOURCE_IP_GEOLOCATION",
+		"SOURCE_WIFI_RSSI_GEOLOCATION", "SOURCE_BT_RSSI_GEOLOCATION", "SOURCE_LORA_RSSI_GEOLOCATION",
+		"SOURCE_LORA_TDOA_GEOLOCATION",
+		"SOURCE_COMBINED_GEOLOCATION")
 }
 
 func (dutyCycleNames) name(n uint64) string { return power("DUTY_CYCLE_", n) }
@@ -123,7 +126,8 @@ func (ackDelayNames) name(n uint64) string  { return power("ADR_ACK_DELAY_", n) 
 // name names the commands that the network asks with; of the others it is not told which.
 func (cidNames) name(n uint64) string {
 	name := at(n, "", "", "", "CID_LINK_ADR", "CID_DUTY_CYCLE", "CID_RX_PARAM_SETUP", "CID_DEV_STATUS", "CID_NEW_CHANNEL",
-		"CID_RX_TIMING_SETUP", "CID_TX_PARAM_SETUP", "CID_DL_CHANNEL", "", "CID_ADR_PARAM_SETUP", "", "", "CID_REJOIN_PARAM_SETUP")
+		"CID_RX_TIMING_SETUP", "CID_TX_PARAM_SETUP", "CID_DL_CHANNEL", "", "CID_ADR_PARAM_SETUP", "", "",
+		"CID_REJOIN_PARAM_SETUP")
 	if name == "" {
 		return "CID_OTHER"
 	}

@@ -59,7 +59,8 @@ func TestFormatters(t *testing.T) {
 				t.Fatalf("from the store: %+v, %v", d, err)
 			}
 			text, err := Append(nil, d, Form{})
-			if err != nil || strings.Contains(string(text), `"formatters"`) != (tt.written != "") || !strings.Contains(string(text), tt.written) {
+			if err != nil || strings.Contains(string(text), `"formatters"`) != (tt.written != "") ||
+				!strings.Contains(string(text), tt.written) {
 				t.Errorf("%s, %v", text, err)
 			}
 		})
@@ -107,7 +108,8 @@ func TestFormattersOfOlderRecords(t *testing.T) {
 // them back; both hold for both directions.
 func TestChangeFormatters(t *testing.T) {
 	type change = FormatterChange
-	js, lpp, none := &change{Name: "FORMATTER_JAVASCRIPT", Parameter: "x"}, &change{Name: "FORMATTER_CAYENNELPP"}, &change{Name: "FORMATTER_NONE"}
+	js, lpp, none := &change{Name: "FORMATTER_JAVASCRIPT", Parameter: "x"}, &change{Name: "FORMATTER_CAYENNELPP"},
+		&change{Name: "FORMATTER_NONE"}
 	byDefault := &change{Default: true}
 	both := session.Formatters{Set: true, Up: "FORMATTER_JAVASCRIPT", UpParameter: "x", Down: "FORMATTER_CAYENNELPP"}
 	for _, tt := range []struct {
@@ -118,22 +120,41 @@ func TestChangeFormatters(t *testing.T) {
 		refused  string
 	}{
 		{"nothing asked", both, nil, nil, both, ""},
-		{"up", session.Formatters{}, js, nil, session.Formatters{Set: true, Up: "FORMATTER_JAVASCRIPT", UpParameter: "x"}, ""},
+		{
+			"up",
+			session.Formatters{},
+			js, nil,
+			session.Formatters{Set: true, Up: "FORMATTER_JAVASCRIPT", UpParameter: "x"},
+			"",
+		},
 		{"down beside up", session.Formatters{Set: true, Up: "FORMATTER_JAVASCRIPT", UpParameter: "x"}, nil, lpp, both, ""},
-		{"a script goes with its formatter", both, none, nil, session.Formatters{Set: true, Up: "FORMATTER_NONE", Down: "FORMATTER_CAYENNELPP"}, ""},
-		{"none is one of its own", session.Formatters{}, none, none, session.Formatters{Set: true, Up: "FORMATTER_NONE", Down: "FORMATTER_NONE"}, ""},
+		{"a script goes with its formatter", both, none, nil, session.Formatters{
+			Set: true, Up: "FORMATTER_NONE",
+			Down: "FORMATTER_CAYENNELPP",
+		}, ""},
+		{"none is one of its own", session.Formatters{}, none, none, session.Formatters{
+			Set: true, Up: "FORMATTER_NONE",
+			Down: "FORMATTER_NONE",
+		}, ""},
 		{"default again", both, byDefault, byDefault, session.Formatters{}, ""},
-		{"default again, the other is none", session.Formatters{Set: true, Up: "FORMATTER_CAYENNELPP", Down: "FORMATTER_NONE"}, byDefault, nil, session.Formatters{}, ""},
+		{"default again, the other is none", session.Formatters{
+			Set: true, Up: "FORMATTER_CAYENNELPP",
+			Down: "FORMATTER_NONE",
+		}, byDefault, nil, session.Formatters{}, ""},
 		{"default as before", session.Formatters{}, nil, byDefault, session.Formatters{}, ""},
 		{"default would lose the other", both, nil, byDefault, both, "both directions"},
 		{"half a default", session.Formatters{}, js, byDefault, session.Formatters{}, "both directions"},
 		{"a server", both, &change{Name: "FORMATTER_GRPC_SERVICE"}, none, both, "FORMATTER_GRPC_SERVICE"},
 		{"the second is wrong", both, none, &change{Name: "x"}, both, `"x"`},
-		{"a long script", both, &change{Name: "FORMATTER_JAVASCRIPT", Parameter: strings.Repeat("x", formatter.MaxScript+1)}, nil, both, "40961 bytes"},
+		{
+			"a long script", both, &change{Name: "FORMATTER_JAVASCRIPT", Parameter: strings.Repeat("x", formatter.MaxScript+1)},
+			nil, both, "40961 bytes",
+		},
 	} {
 		got := tt.is
 		err := ChangeFormatters(&got, tt.up, tt.down)
-		if got != tt.want || (err != nil) != (tt.refused != "") || err != nil && (!errors.Is(err, ErrFormatter) || !strings.Contains(err.Error(), tt.refused)) {
+		if got != tt.want || (err != nil) != (tt.refused != "") || err != nil && (!errors.Is(err, ErrFormatter) ||
+			!strings.Contains(err.Error(), tt.refused)) {
 			t.Errorf("%s: %+v, %v", tt.name, got, err)
 		}
 	}

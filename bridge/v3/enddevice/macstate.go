@@ -126,7 +126,8 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON) *macstate.Wish
 	if wished(j.ADRAckDelayExp != was.ADRAckDelayExp, p.ADRAckDelayExp != nil) {
 		w.ADRAckDelay = p.ADRAckDelayExp
 	}
-	if wished(j.RejoinTimePeriod != was.RejoinTimePeriod || j.RejoinCount != was.RejoinCount, p.RejoinTimePeriod != nil || j.RejoinCount != "") {
+	if wished(j.RejoinTimePeriod != was.RejoinTimePeriod || j.RejoinCount != was.RejoinCount,
+		p.RejoinTimePeriod != nil || j.RejoinCount != "") {
 		w.RejoinTime, w.RejoinCount = zeroOr(p.RejoinTimePeriod), zeroOr(j.RejoinCount.exponent())
 	}
 	if wished(len(p.Channels) <= maxWishedChannels && !slices.Equal(j.Channels, was.Channels), len(p.Channels) > 0) {
@@ -197,7 +198,8 @@ func wishOf(w *macstate.Wish) *parametersJSON {
 	}
 	j := &parametersJSON{
 		RX1Delay: optional(w.RX1Delay), RX1DROffset: optional(w.RX1DROffset), RX2DataRate: optional(w.RX2DataRate),
-		MaxDutyCycle: wordOf[dutyCycleNames](w.MaxDutyCycle), UplinkDwell: boolOf(w.UplinkDwell), DownlinkDwell: boolOf(w.DownlinkDwell),
+		MaxDutyCycle: wordOf[dutyCycleNames](w.MaxDutyCycle), UplinkDwell: boolOf(w.UplinkDwell),
+		DownlinkDwell:  boolOf(w.DownlinkDwell),
 		ADRAckLimitExp: wordOf[ackLimitNames](w.ADRAckLimit), ADRAckDelayExp: wordOf[ackDelayNames](w.ADRAckDelay),
 		RejoinTimePeriod: wordOf[rejoinNames](w.RejoinTime), RejoinCount: wordOf[rejoinCounts](w.RejoinCount),
 	}

@@ -82,7 +82,8 @@ func TestPendingRequests(t *testing.T) {
 			}
 			r := d.Session.MAC.Asked[0]
 			if got := fmt.Sprintf("%x", r.Command.Append(nil)); got != tt.asked || r.Tries != 1 || r.FCntUp != d.Session.FCntUp {
-				t.Errorf("%s, %d tries, after uplink %d; want %s, once, after uplink %d", got, r.Tries, r.FCntUp, tt.asked, d.Session.FCntUp)
+				t.Errorf("%s, %d tries, after uplink %d; want %s, once, after uplink %d",
+					got, r.Tries, r.FCntUp, tt.asked, d.Session.FCntUp)
 			}
 			if got := string(exported(t, d)["pending_requests"]); got != "["+tt.request+"]" {
 				t.Errorf("written %s, want [%s]", got, tt.request)

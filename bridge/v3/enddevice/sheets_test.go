@@ -31,7 +31,8 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"2 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 	{
-		"headers with blanks", "Device EUI;Join EUI;Application Key;Device Name\n1122334455667788;70B3D57ED0000000;" + ones + ";Küche\n",
+		"headers with blanks", "Device EUI;Join EUI;Application Key;Device Name\n1122334455667788;70B3D57ED0000000;" + ones +
+			";Küche\n",
 		"2 eui-1122334455667788 " + euis + " 11 Küche", "",
 	},
 	{
@@ -39,7 +40,8 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"2 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 	{
-		"separators in cells", "dev_eui,join_eui,app_key\n11-22-33-44-55-66-77-88,70:B3:D5:7E:D0:00:00:00," + strings.Repeat("11 ", 16) + "\n",
+		"separators in cells", "dev_eui,join_eui,app_key\n11-22-33-44-55-66-77-88,70:B3:D5:7E:D0:00:00:00," +
+			strings.Repeat("11 ", 16) + "\n",
 		"2 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 	{
@@ -51,11 +53,13 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"2 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 	{
-		"blank cells", "id , dev_eui , join_eui , app_key\n\u00a0dev1 , 1122 3344\u00a05566 7788 ,\t70B3D57ED0000000 , " + ones + " \n",
+		"blank cells", "id , dev_eui , join_eui , app_key\n\u00a0dev1 , 1122 3344\u00a05566 7788 ,\t70B3D57ED0000000 , " +
+			ones + " \n",
 		"2 dev1 " + euis + " 11 ", "",
 	},
 	{
-		"empty rows", "id;dev_eui;join_eui;app_key\n;;;\ndev1;1122334455667788;70B3D57ED0000000;" + ones + "\n;;;\n;\n\n ; ; ; ; ; \n",
+		"empty rows", "id;dev_eui;join_eui;app_key\n;;;\ndev1;1122334455667788;70B3D57ED0000000;" + ones +
+			"\n;;;\n;\n\n ; ; ; ; ; \n",
 		"3 dev1 " + euis + " 11 ", "",
 	},
 	{
@@ -71,7 +75,8 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"3 dev1 " + euis + " 11 ", "",
 	},
 	{
-		"sep=, with a mark", "\ufeff\"SEP=,\"\nid,dev_eui,join_eui,app_key,name\ndev1,1122334455667788,70B3D57ED0000000," + ones + ",a;b\n",
+		"sep=, with a mark", "\ufeff\"SEP=,\"\nid,dev_eui,join_eui,app_key,name\ndev1,1122334455667788,70B3D57ED0000000," +
+			ones + ",a;b\n",
 		"3 dev1 " + euis + " 11 a;b", "",
 	},
 	{
@@ -79,11 +84,13 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"3 dev1 " + euis + " 11 ", "",
 	},
 	{
-		"tabs, with an empty cell", "id\tname\tdev_eui\tjoin_eui\tapp_key\ndev1\t\t1122334455667788\t70B3D57ED0000000\t" + ones + "\n",
+		"tabs, with an empty cell", "id\tname\tdev_eui\tjoin_eui\tapp_key\ndev1\t\t1122334455667788\t70B3D57ED0000000\t" +
+			ones + "\n",
 		"2 dev1 " + euis + " 11 ", "",
 	},
 	{
-		"a comma in a header", "\"id, short\";dev_eui;join_eui;app_key\n\"x\";1122334455667788;70B3D57ED0000000;" + ones + "\n",
+		"a comma in a header", "\"id, short\";dev_eui;join_eui;app_key\n\"x\";1122334455667788;70B3D57ED0000000;" + ones +
+			"\n",
 		"2 eui-1122334455667788 " + euis + " 11 ", `"id, short"`,
 	},
 	{
@@ -91,15 +98,18 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"2 eui-1122334455667788 " + euis + " 11 Küche € –", "",
 	},
 	{
-		"UTF-16", utf16Text("\xff\xfe", binary.LittleEndian, "dev_eui\tjoin_eui\tapp_key\tname\r\n1122334455667788\t70B3D57ED0000000\t"+ones+"\tKüche 😀\r\n"),
+		"UTF-16", utf16Text("\xff\xfe", binary.LittleEndian,
+			"dev_eui\tjoin_eui\tapp_key\tname\r\n1122334455667788\t70B3D57ED0000000\t"+ones+"\tKüche 😀\r\n"),
 		"2 eui-1122334455667788 " + euis + " 11 Küche 😀", "",
 	},
 	{
-		"UTF-16, big-endian", utf16Text("\xfe\xff", binary.BigEndian, "sep=;\ndev_eui;join_eui;app_key\n1122334455667788;70B3D57ED0000000;"+ones+"\n"),
+		"UTF-16, big-endian", utf16Text("\xfe\xff", binary.BigEndian,
+			"sep=;\ndev_eui;join_eui;app_key\n1122334455667788;70B3D57ED0000000;"+ones+"\n"),
 		"3 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 	{
-		"UTF-16 without a mark", utf16Text("", binary.LittleEndian, "dev_eui;join_eui;app_key\n1122334455667788;70B3D57ED0000000;"+ones+"\n"),
+		"UTF-16 without a mark", utf16Text("", binary.LittleEndian,
+			"dev_eui;join_eui;app_key\n1122334455667788;70B3D57ED0000000;"+ones+"\n"),
 		"2 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 	{
@@ -107,15 +117,19 @@ var oddTables = []struct{ name, text, want, warning string }{
 		"1 dev1 " + euis + " 11 Küche", "",
 	},
 	{
-		"unknown columns", "SN,DevEUI,AppEUI,AppKey,Batch No.,PIN\n17,1122334455667788,70B3D57ED0000000," + ones + ",B7,1234\n",
-		"2 eui-1122334455667788 " + euis + " 11 ", `passed over: "SN", "Batch No.", "PIN"; the known ones are listed by: device import --help`,
+		"unknown columns", "SN,DevEUI,AppEUI,AppKey,Batch No.,PIN\n17,1122334455667788,70B3D57ED0000000," + ones +
+			",B7,1234\n",
+		"2 eui-1122334455667788 " + euis + " 11 ",
+		`passed over: "SN", "Batch No.", "PIN"; the known ones are listed by: device import --help`,
 	},
 	{
-		"many unknown columns", strings.Repeat("x,", 30) + "DevEUI,AppEUI,AppKey\n" + strings.Repeat(",", 30) + "1122334455667788,70B3D57ED0000000," + ones + "\n",
+		"many unknown columns", strings.Repeat("x,", 30) + "DevEUI,AppEUI,AppKey\n" + strings.Repeat(",", 30) +
+			"1122334455667788,70B3D57ED0000000," + ones + "\n",
 		"2 eui-1122334455667788 " + euis + " 11 ", " and 10 more",
 	},
 	{
-		"versions of makers", "DevEUI,AppEUI,AppKey,MAC Version,Frequency Plan\n1122334455667788,70B3D57ED0000000," + ones + ",LoRaWAN 1.0.3,EU_863_870\n",
+		"versions of makers", "DevEUI,AppEUI,AppKey,MAC Version,Frequency Plan\n1122334455667788,70B3D57ED0000000," + ones +
+			",LoRaWAN 1.0.3,EU_863_870\n",
 		"2 eui-1122334455667788 " + euis + " 11 ", "",
 	},
 }
@@ -130,7 +144,8 @@ func TestOddTables(t *testing.T) {
 			var got []string
 			for _, e := range f.Entries {
 				d := e.Device
-				got = append(got, fmt.Sprintf("%d %s %v %v %02x %s", e.Line, d.ID.Device, d.DevEUI, d.JoinEUI, d.RootKeys.AppKey[0], d.Name))
+				got = append(got, fmt.Sprintf("%d %s %v %v %02x %s", e.Line, d.ID.Device, d.DevEUI, d.JoinEUI, d.RootKeys.AppKey[0],
+					d.Name))
 				if d.Version.String() != "1.0.3" {
 					t.Errorf("LoRaWAN %v", d.Version)
 				}
@@ -138,7 +153,8 @@ func TestOddTables(t *testing.T) {
 			if text := strings.Join(got, "\n"); text != tt.want {
 				t.Errorf("%s, want %s", text, tt.want)
 			}
-			if warnings := strings.Join(f.Warnings, "\n"); (tt.warning == "") != (warnings == "") || !strings.Contains(warnings, tt.warning) {
+			if warnings := strings.Join(f.Warnings, "\n"); (tt.warning == "") != (warnings == "") ||
+				!strings.Contains(warnings, tt.warning) {
 				t.Errorf("warnings %q, want %q", warnings, tt.warning)
 			}
 		})
@@ -149,21 +165,39 @@ func TestOddTables(t *testing.T) {
 func TestTablesRefused(t *testing.T) {
 	const head = "id;dev_eui;join_eui;lorawan_version;app_key\n"
 	for _, tt := range []struct{ name, text, want string }{
-		{"a workbook", "PK\x03\x04\x14\x00\x06\x00", "line 1: no end devices: a workbook or an archive; export the devices as CSV"},
+		{
+			"a workbook", "PK\x03\x04\x14\x00\x06\x00",
+			"line 1: no end devices: a workbook or an archive; export the devices as CSV",
+		},
 		{"an old workbook", "\xd0\xcf\x11\xe0\xa1\xb1", "a workbook or an archive"},
 		{"bytes", head + "dev1;\x00\n", "line 2: no end devices: not a text"},
 		{"half of UTF-16", "\xff\xfei", "not CSV with a header"},
 		{"nothing of UTF-16", "\xff\xfe", "the file is empty"},
 		{"a separator alone", "sep=;\n", "line 2: no end devices"},
 		{"a separator that is none", "sep=x\nidxdev_eui\n", "line 1: no end devices"},
-		{"no known column", "\"sep=;\"\nserial;batch\n1;2\n", "line 2: no end devices: not JSON, and not CSV with a header of known columns"},
-		{"a rounded EUI", head + "dev1;1,12233E+15;0000000000000000;1.0.3;" + ones + "\n", "line 2: dev1: dev_eui: a spreadsheet has made a number of it"},
-		{"too many cells", head + "dev1;1122334455667788;0000000000000000;1.0.3;" + ones + ";x\n", "line 2: wrong number of fields"},
+		{
+			"no known column", "\"sep=;\"\nserial;batch\n1;2\n",
+			"line 2: no end devices: not JSON, and not CSV with a header of known columns",
+		},
+		{
+			"a rounded EUI", head + "dev1;1,12233E+15;0000000000000000;1.0.3;" + ones + "\n",
+			"line 2: dev1: dev_eui: a spreadsheet has made a number of it",
+		},
+		{
+			"too many cells", head + "dev1;1122334455667788;0000000000000000;1.0.3;" + ones + ";x\n",
+			"line 2: wrong number of fields",
+		},
 		{"too few cells", head + ";;;;\ndev1;1122334455667788\n", "line 3: wrong number of fields"},
 		{"a fault below sep=", "sep=;\n" + head + "dev1;11;0000000000000000;1.0.3;" + ones + "\n", "line 3: dev1: dev_eui"},
 		{"a quote below sep=", "sep=;\n" + head + "dev1;\"11;0000000000000000;1.0.3;" + ones + "\n", "line 3: "},
-		{"a session without address", "id;lorawan_version;app_s_key;nwk_s_key\ndev1;1.0.3;" + ones + ";" + twos + "\n", "line 2: dev1: dev_addr: missing"},
-		{"no version", "dev_eui;join_eui;app_key\n1122334455667788;0000000000000000;" + ones + "\n", "lorawan_version: missing; --version names"},
+		{
+			"a session without address", "id;lorawan_version;app_s_key;nwk_s_key\ndev1;1.0.3;" + ones + ";" + twos + "\n",
+			"line 2: dev1: dev_addr: missing",
+		},
+		{
+			"no version", "dev_eui;join_eui;app_key\n1122334455667788;0000000000000000;" + ones + "\n",
+			"lorawan_version: missing; --version names",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f, err := Read([]byte(tt.text), opts)
@@ -178,7 +212,8 @@ func TestTablesRefused(t *testing.T) {
 func TestColumns(t *testing.T) {
 	listed := strings.Join(Columns(), "\n")
 	for _, c := range columns {
-		if !strings.Contains(listed, c.name) || columnName(c.name) != c.name || columnName(strings.ToUpper(strings.ReplaceAll(c.name, "_", " "))) != c.name {
+		if !strings.Contains(listed, c.name) || columnName(c.name) != c.name ||
+			columnName(strings.ToUpper(strings.ReplaceAll(c.name, "_", " "))) != c.name {
 			t.Errorf("%s is called %q", c.name, columnName(c.name))
 		}
 	}

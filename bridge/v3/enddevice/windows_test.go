@@ -48,7 +48,10 @@ func TestWindowsOfImport(t *testing.T) {
 		{name: "OTAA, RX1 delay", otaa: true, settings: `"rx1_delay":1`, want: "1s +0 DR0 869525000"},
 		{name: "OTAA, RX1 delay, assumed", otaa: true, assume: true, settings: `"rx1_delay":1`, want: "1s +0 DR3 869525000"},
 		{name: "OTAA, settings", otaa: true, settings: allSettings, want: "3s +1 DR2 868500000"},
-		{name: "OTAA, settings, assumed", otaa: true, assume: true, settings: allSettings + "," + wishes, want: "3s +1 DR2 868500000"},
+		{
+			name: "OTAA, settings, assumed", otaa: true, assume: true, settings: allSettings + "," + wishes,
+			want: "3s +1 DR2 868500000",
+		},
 		{name: "OTAA, RX2 frequency, assumed", otaa: true, assume: true, settings: `"rx2_frequency":"868500000"`, want: "5s +0 DR3 868500000"},
 		{name: "OTAA, current", otaa: true, settings: allSettings, state: allCurrent, want: "4s +2 DR1 868700000"},
 	} {
@@ -85,28 +88,37 @@ func TestWindowsOfImport(t *testing.T) {
 	}
 }
 
+var givenFields = map[string]string{"rx1_delay": "3", "rx1_data_rate_offset": "DATA_RATE_OFFSET_1", "rx2_data_rate_index": "2", "rx2_frequency": "868500000"}
+
+// told are the parameters that the network told the device.
+var told = &session.Parameters{RX1Delay: 4, RX1DROffset: 2, RX2DataRate: 1, RX2Frequency: 868_700_000, ADRNbTrans: 2}
+
+var windowFields = []struct {
+	name       string
+	otaa       bool
+	parameters *session.Parameters
+	settings   session.Settings
+	fields     map[string]string
+	want, join string
+}{
+	{"ABP", false, nil, session.Settings{}, givenFields, "3s +1 DR2 868500000", ""},
+	{"ABP that was told others", false, told, session.Settings{}, givenFields, "3s +1 DR2 868500000", ""},
+	{"ABP that was told others, one field", false, told, session.Settings{RX1DROffset: new(uint8(1))}, map[string]string{"rx1_delay": "1"}, "1s +2 DR1 868700000", ""},
+	{"ABP, said again", false, told, session.Settings{RX1Delay: new(uint8(1))}, map[string]string{"rx1_delay": "1"}, "1s +2 DR1 868700000", ""},
+	{"OTAA in its session", true, told, session.Settings{}, givenFields, "4s +2 DR1 868700000", "3s +1 DR2 868500000"},
+	{
+		"OTAA, said before", true, told,
+		session.Settings{RX1Delay: new(uint8(1))},
+		givenFields, "4s +2 DR1 868700000",
+		"3s +1 DR2 868500000",
+	},
+	{"another field", true, told, session.Settings{RX1Delay: new(uint8(1))}, map[string]string{"name": "x"}, "4s +2 DR1 868700000", "5s +0 DR3 869525000"},
+}
+
 // A table can say the same of a device, and what is said of one that has a
 // session is what it goes by, or what its next join tells it.
 func TestWindowsOfFields(t *testing.T) {
-	fields := map[string]string{"rx1_delay": "3", "rx1_data_rate_offset": "DATA_RATE_OFFSET_1", "rx2_data_rate_index": "2", "rx2_frequency": "868500000"}
-	known := &session.Parameters{RX1Delay: 4, RX1DROffset: 2, RX2DataRate: 1, RX2Frequency: 868_700_000, ADRNbTrans: 2}
-	one := uint8(1)
-	for _, tt := range []struct {
-		name       string
-		otaa       bool
-		parameters *session.Parameters
-		settings   session.Settings
-		fields     map[string]string
-		want, join string
-	}{
-		{"ABP", false, nil, session.Settings{}, fields, "3s +1 DR2 868500000", ""},
-		{"ABP that was told others", false, known, session.Settings{}, fields, "3s +1 DR2 868500000", ""},
-		{"ABP that was told others, one field", false, known, session.Settings{RX1DROffset: &one}, map[string]string{"rx1_delay": "1"}, "1s +2 DR1 868700000", ""},
-		{"ABP, said again", false, known, session.Settings{RX1Delay: &one}, map[string]string{"rx1_delay": "1"}, "1s +2 DR1 868700000", ""},
-		{"OTAA in its session", true, known, session.Settings{}, fields, "4s +2 DR1 868700000", "3s +1 DR2 868500000"},
-		{"OTAA, said before", true, known, session.Settings{RX1Delay: &one}, fields, "4s +2 DR1 868700000", "3s +1 DR2 868500000"},
-		{"another field", true, known, session.Settings{RX1Delay: &one}, map[string]string{"name": "x"}, "4s +2 DR1 868700000", "5s +0 DR3 869525000"},
-	} {
+	for _, tt := range windowFields {
 		t.Run(tt.name, func(t *testing.T) {
 			entries, err := Parse([]byte(otaaSession), Options{Application: "app1", AssumePlanDefaults: true})
 			if err != nil {
@@ -123,8 +135,8 @@ func TestWindowsOfFields(t *testing.T) {
 			if p := d.Session.Parameters; p != nil && p.ADRNbTrans != 2 {
 				t.Errorf("the rest is lost: %+v", p)
 			}
-			if known.RX1Delay != 4 || known.RX1DROffset != 2 || known.RX2Frequency != 868_700_000 {
-				t.Errorf("the parameters of before are another's: %+v", known)
+			if told.RX1Delay != 4 || told.RX1DROffset != 2 || told.RX2Frequency != 868_700_000 {
+				t.Errorf("the parameters of before are another's: %+v", told)
 			}
 			if next, err := again(d); err != nil || windows(t, next) != tt.want {
 				t.Errorf("after export and import: %v", err)
@@ -218,7 +230,8 @@ func TestRegionalParameters(t *testing.T) {
 				return fmt.Sprint(*v)
 			}
 			s, p := d.Settings, d.Session.Parameters
-			got := fmt.Sprint(d.RegionalParameters(), " ", word(s.UplinkDwell), " ", word(s.DownlinkDwell), " ", word(p.UplinkDwell), " ", word(p.DownlinkDwell))
+			got := fmt.Sprint(d.RegionalParameters(), " ", word(s.UplinkDwell), " ", word(s.DownlinkDwell), " ",
+				word(p.UplinkDwell), " ", word(p.DownlinkDwell))
 			if got != tt.want {
 				t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 			}

@@ -116,7 +116,8 @@ func settingsOf(s *session.Settings) settingsJSON {
 		ResetsFCnt:      wrappedBool{s.ResetsFCnt, s.ResetsFCnt}, Supports32BitCnt: wrappedBool{!s.Counter16, s.Counter16},
 		RX1Delay: optional(s.RX1Delay), RX1DROffset: optional(s.RX1DROffset), RX2DataRate: optional(s.RX2DataRate),
 		UplinkDwell: boolOf(s.UplinkDwell), DownlinkDwell: boolOf(s.DownlinkDwell),
-		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset), DesiredRX2DataRate: optional(s.Desired.RX2DataRate),
+		DesiredRX1Delay: optional(s.Desired.RX1Delay), DesiredRX1DROffset: optional(s.Desired.RX1DROffset),
+		DesiredRX2DataRate: optional(s.Desired.RX2DataRate),
 	}
 	if s.RX2Frequency != nil {
 		j.RX2Frequency = bigNumber{number{uint64(*s.RX2Frequency), true}}
@@ -131,13 +132,14 @@ func settingsOf(s *session.Settings) settingsJSON {
 func sessionOf(s *session.Session, f Form) *sessionJSON {
 	m := s.Marks()
 	j := &sessionJSON{
-		DevAddr: s.DevAddr.String(), LastFCntUp: some(s.FCntUp), LastNFCntDown: some(max(s.NFCntDown, m.N)), LastAFCntDown: some(max(s.AFCntDown, m.A)),
+		DevAddr: s.DevAddr.String(), LastFCntUp: some(s.FCntUp), LastNFCntDown: some(max(s.NFCntDown, m.N)),
+		LastAFCntDown:    some(max(s.AFCntDown, m.A)),
 		LastConfFCntDown: some(s.ConfFCntDown),
 	}
 	if f.Keys {
 		j.Keys = sessionKeysJSON{
-			SessionKeyID: base64.StdEncoding.EncodeToString(s.KeyID), FNwkSIntKey: keyOf(s.Keys.FNwkSIntKey), SNwkSIntKey: keyOf(s.Keys.SNwkSIntKey),
-			NwkSEncKey: keyOf(s.Keys.NwkSEncKey), AppSKey: keyOf(s.Keys.AppSKey),
+			SessionKeyID: base64.StdEncoding.EncodeToString(s.KeyID), FNwkSIntKey: keyOf(s.Keys.FNwkSIntKey),
+			SNwkSIntKey: keyOf(s.Keys.SNwkSIntKey), NwkSEncKey: keyOf(s.Keys.NwkSEncKey), AppSKey: keyOf(s.Keys.AppSKey),
 		}
 	}
 	return j
@@ -175,7 +177,8 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 
 func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
 	j := &parametersJSON{
-		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower), ADRNbTrans: some(p.ADRNbTrans),
+		MaxEIRP: float64(p.MaxEIRP) / 100, ADRDataRate: some(p.ADRDataRate), ADRTXPower: some(p.ADRTXPower),
+		ADRNbTrans:     some(p.ADRNbTrans),
 		ADRAckLimitExp: wordOf[ackLimitNames](p.ADRAckLimitExp), ADRAckDelayExp: wordOf[ackDelayNames](p.ADRAckDelayExp),
 		RX1Delay: some(p.RX1Delay), RX1DROffset: some(p.RX1DROffset),
 		RX2DataRate: some(p.RX2DataRate), RX2Frequency: frequency(p.RX2Frequency),
@@ -203,7 +206,8 @@ func planChannels(d *session.Device) (out []session.Channel) {
 	for _, c := range plan.Channels() {
 		if c.MinDR == 0 {
 			out = append(out, session.Channel{
-				UplinkFrequency: c.Frequency, DownlinkFrequency: c.Frequency, MinDataRate: c.MinDR, MaxDataRate: c.MaxDR, Enabled: true,
+				UplinkFrequency: c.Frequency, DownlinkFrequency: c.Frequency, MinDataRate: c.MinDR, MaxDataRate: c.MaxDR,
+				Enabled: true,
 			})
 		}
 	}

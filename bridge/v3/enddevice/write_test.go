@@ -140,7 +140,8 @@ func TestWriteJoined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Session.Parameters.Channels) != 8 || got.Session.Parameters.Channels[3].UplinkFrequency != 867_100_000 || got.PHYVersion != "PHY_V1_0_3_REV_A" {
+	if len(got.Session.Parameters.Channels) != 8 || got.Session.Parameters.Channels[3].UplinkFrequency != 867_100_000 ||
+		got.PHYVersion != "PHY_V1_0_3_REV_A" {
 		t.Errorf("%+v", got.Session.Parameters)
 	}
 	// The first uplink, which has counter 0, is known to have been heard.
@@ -148,7 +149,8 @@ func TestWriteJoined(t *testing.T) {
 	if got, err = again(d); err != nil || !got.Session.Heard {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := Parse([]byte(otaaSession), opts); err == nil || !strings.Contains(err.Error(), "line 1: dev1: session without mac_state") || !strings.Contains(err.Error(), "--assume-plan-defaults") {
+	if _, err := Parse([]byte(otaaSession), opts); err == nil || !strings.Contains(err.Error(),
+		"line 1: dev1: session without mac_state") || !strings.Contains(err.Error(), "--assume-plan-defaults") {
 		t.Errorf("without mac_state: %v", err)
 	}
 	w := strings.Replace(otaaSession, `"supports_join"`, `"mac_settings":{"desired_rx1_delay":2,"desired_rx1_data_rate_offset":1,"desired_rx2_data_rate_index":0},"supports_join"`, 1)
@@ -165,7 +167,8 @@ const otaaSession = `{"ids":{"device_id":"dev1","dev_eui":"0102030405060708","jo
 	`"supports_join":true,"root_keys":{"app_key":{"key":"33333333333333333333333333333333"}},` +
 	`"session":{"dev_addr":"01ABCDEF","keys":{"f_nwk_s_int_key":{"key":"11111111111111111111111111111111"},"app_s_key":{"key":"22222222222222222222222222222222"}},"last_f_cnt_up":7}}`
 
-const ttsCSV = `id;dev_eui;join_eui;name;frequency_plan_id;lorawan_version;lorawan_phy_version;brand_id;app_key;rx1_delay;supports_32_bit_f_cnt;supports_class_c;vendor_id
+const ttsCSV = "id;dev_eui;join_eui;name;frequency_plan_id;lorawan_version;lorawan_phy_version;brand_id;app_key;" +
+	"rx1_delay;supports_32_bit_f_cnt;supports_class_c;vendor_id" + `
 dev-1;1111111111111111;70B3D57ED0000000;"Kitchen; left ""A""";EU_863_870_TTN;MAC_V1_0_4;RP002_V1_0_3;acme;11111111111111111111111111111111;RX_DELAY_5;false;false;7
 dev-2;2222222222222222;70b3d57ed0000000;;;1.0.3;;;22222222222222222222222222222222;;;TRUE;
 ;3333333333333333;70B3D57ED0000000;"two
@@ -181,12 +184,15 @@ func TestCSV(t *testing.T) {
 		t.Fatalf("%+v", entries)
 	}
 	one, two, three := entries[0].Device, entries[1].Device, entries[2].Device
-	if one.ID != (session.ID{Application: "app1", Device: "dev-1"}) || one.DevEUI.String() != "1111111111111111" || one.JoinEUI.String() != "70B3D57ED0000000" || !one.HasJoinEUI ||
-		one.Name != `Kitchen; left "A"` || one.Plan != "EU_863_870_TTN" || one.Version != session.V1_0_4 || one.VersionIDs.Brand != "acme" || !one.SupportsJoin ||
+	if one.ID != (session.ID{Application: "app1", Device: "dev-1"}) || one.DevEUI.String() != "1111111111111111" ||
+		one.JoinEUI.String() != "70B3D57ED0000000" || !one.HasJoinEUI ||
+		one.Name != `Kitchen; left "A"` || one.Plan != "EU_863_870_TTN" || one.Version != session.V1_0_4 ||
+		one.VersionIDs.Brand != "acme" || !one.SupportsJoin ||
 		one.Settings.RX1Delay != nil || *one.Settings.Desired.RX1Delay != 5 || !one.Settings.Counter16 || one.ClassC {
 		t.Errorf("%+v", one)
 	}
-	if two.Version != session.V1_0_3 || two.Plan != opts.Plan || !two.ClassC || two.Settings.Counter16 || len(entries[1].Warnings) != 0 {
+	if two.Version != session.V1_0_3 || two.Plan != opts.Plan || !two.ClassC || two.Settings.Counter16 ||
+		len(entries[1].Warnings) != 0 {
 		t.Errorf("%+v %v", two, entries[1].Warnings)
 	}
 	if three.ID.Device != "eui-3333333333333333" || three.Name != "two\nlines" || *three.Settings.Desired.RX1Delay != 1 {
@@ -196,24 +202,30 @@ func TestCSV(t *testing.T) {
 
 // The other separator, ABP, LoRaWAN 1.1, and what spreadsheets add.
 func TestPlainCSV(t *testing.T) {
-	text := "\ufeffDevice_ID, Dev_EUI ,app_eui,lorawan_version,dev_addr,nwk_s_key,app_s_key,s_nwk_s_int_key,nwk_s_enc_key,last_f_cnt_up,last_n_f_cnt_down,last_a_f_cnt_down,resets_f_cnt,colour\r\n" +
+	text := "\ufeffDevice_ID, Dev_EUI " +
+		",app_eui,lorawan_version,dev_addr,nwk_s_key,app_s_key,s_nwk_s_int_key,nwk_s_enc_key," +
+		"last_f_cnt_up,last_n_f_cnt_down,last_a_f_cnt_down,resets_f_cnt,colour\r\n" +
 		"abp-1,,,1.0.3,01ABCDEF," + strings.Repeat("1", 32) + "," + strings.Repeat("2", 32) + ",,,12,5,9,true,red\r\n" +
-		"abp-2,,,1.1.0,01ABCDF0," + strings.Repeat("1", 32) + "," + strings.Repeat("2", 32) + "," + strings.Repeat("3", 32) + "," + strings.Repeat("4", 32) + ",,5,9,,\r\n"
+		"abp-2,,,1.1.0,01ABCDF0," + strings.Repeat("1", 32) + "," + strings.Repeat("2", 32) + "," + strings.Repeat("3", 32) +
+		"," + strings.Repeat("4", 32) + ",,5,9,,\r\n"
 	entries, err := Parse([]byte(text), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := entries[0].Device.Session
-	if s.DevAddr.String() != "01ABCDEF" || !s.Heard || s.FCntUp != 12 || s.NFCntDown != 9 || s.AFCntDown != 9 || s.Keys.NwkSEncKey != s.Keys.FNwkSIntKey || !entries[0].Device.Settings.ResetsFCnt {
+	if s.DevAddr.String() != "01ABCDEF" || !s.Heard || s.FCntUp != 12 || s.NFCntDown != 9 || s.AFCntDown != 9 ||
+		s.Keys.NwkSEncKey != s.Keys.FNwkSIntKey || !entries[0].Device.Settings.ResetsFCnt {
 		t.Errorf("1.0: %+v", s)
 	}
 	s = entries[1].Device.Session
-	if s.Heard || s.NFCntDown != 5 || s.AFCntDown != 9 || s.Keys.NwkSEncKey == s.Keys.FNwkSIntKey || s.Keys.SNwkSIntKey == s.Keys.FNwkSIntKey {
+	if s.Heard || s.NFCntDown != 5 || s.AFCntDown != 9 || s.Keys.NwkSEncKey == s.Keys.FNwkSIntKey ||
+		s.Keys.SNwkSIntKey == s.Keys.FNwkSIntKey {
 		t.Errorf("1.1: %+v", s)
 	}
 	o := opts
 	o.Version = "1.0.4"
-	entries, err = Parse([]byte("dev_eui,join_eui,app_key\n1111111111111111,0000000000000000,"+strings.Repeat("1", 32)+"\n"), o)
+	entries, err = Parse([]byte("dev_eui,join_eui,app_key\n1111111111111111,0000000000000000,"+strings.Repeat("1", 32)+
+		"\n"), o)
 	if err != nil || entries[0].Device.Version != session.V1_0_4 || !entries[0].Device.HasJoinEUI {
 		t.Errorf("the shortest: %+v, %v", entries, err)
 	}
@@ -229,17 +241,23 @@ func TestCSVFaults(t *testing.T) {
 		"quote":           {head + "dev1;\"111;0000000000000000;1.0.3;" + key + "\n", "line 2: "},
 		"EUI":             {head + "dev1;11;0000000000000000;1.0.3;" + key + "\n", "line 2: dev1: dev_eui: malformed identifier"},
 		"key":             {head + "dev1;1111111111111111;0000000000000000;1.0.3;" + key + "1\n", "line 2: dev1: app_key: a key has 32"},
-		"no key":          {head + "dev1;1111111111111111;0000000000000000;1.0.3;\n", "line 2: dev1: not a usable device: neither joins nor has a session"},
-		"no join_eui":     {head + "dev1;1111111111111111;;1.0.3;" + key + "\n", "without a join_eui"},
-		"no version":      {head + "dev1;1111111111111111;0000000000000000;;" + key + "\n", "dev1: lorawan_version: missing"},
-		"no id":           {head + ";;0000000000000000;1.0.3;" + key + "\n", "line 2: without id and dev_eui"},
-		"id":              {head + "Dev 1;1111111111111111;0000000000000000;1.0.3;" + key + "\n", "line 2: Dev 1: device id"},
-		"Latin letters":   {head + "dev1;\xff;0000000000000000;1.0.3;" + key + "\n", "line 2: dev1: dev_eui: malformed identifier"},
-		"delay":           {"id;rx1_delay\ndev1;16\n", "rx1_delay: \"16\", must be 1 to 15"},
-		"boolean":         {"id;supports_class_c\ndev1;maybe\n", "supports_class_c: \"maybe\", must be true or false"},
-		"counter":         {"id;last_f_cnt_up\ndev1;4294967296\n", "last_f_cnt_up: \"4294967296\", must be 0 to"},
-		"session":         {"id;dev_eui;join_eui;lorawan_version;app_key;dev_addr;app_s_key;f_nwk_s_int_key\ndev1;1111111111111111;0000000000000000;1.0.3;" + key + ";01ABCDEF;" + key + ";" + key + "\n", "session without mac_state"},
-		"all":             {head + "a;;;;\n\ndev1;11;;;\ndev2;;;1.0.3;\n", "line 4: dev1"},
+		"no key": {
+			head + "dev1;1111111111111111;0000000000000000;1.0.3;\n",
+			"line 2: dev1: not a usable device: neither joins nor has a session",
+		},
+		"no join_eui": {head + "dev1;1111111111111111;;1.0.3;" + key + "\n", "without a join_eui"},
+		"no version":  {head + "dev1;1111111111111111;0000000000000000;;" + key + "\n", "dev1: lorawan_version: missing"},
+		"no id":       {head + ";;0000000000000000;1.0.3;" + key + "\n", "line 2: without id and dev_eui"},
+		"id":          {head + "Dev 1;1111111111111111;0000000000000000;1.0.3;" + key + "\n", "line 2: Dev 1: device id"},
+		"Latin letters": {
+			head + "dev1;\xff;0000000000000000;1.0.3;" + key + "\n",
+			"line 2: dev1: dev_eui: malformed identifier",
+		},
+		"delay":   {"id;rx1_delay\ndev1;16\n", "rx1_delay: \"16\", must be 1 to 15"},
+		"boolean": {"id;supports_class_c\ndev1;maybe\n", "supports_class_c: \"maybe\", must be true or false"},
+		"counter": {"id;last_f_cnt_up\ndev1;4294967296\n", "last_f_cnt_up: \"4294967296\", must be 0 to"},
+		"session": {"id;dev_eui;join_eui;lorawan_version;app_key;dev_addr;app_s_key;f_nwk_s_int_key\ndev1;1111111111111111;0000000000000000;1.0.3;" + key + ";01ABCDEF;" + key + ";" + key + "\n", "session without mac_state"},
+		"all":     {head + "a;;;;\n\ndev1;11;;;\ndev2;;;1.0.3;\n", "line 4: dev1"},
 	} {
 		entries, err := Parse([]byte(tt.text), opts)
 		if err == nil || len(entries) > 0 || !strings.Contains(err.Error(), tt.want) {
@@ -255,7 +273,8 @@ func TestSetFields(t *testing.T) {
 	d := &session.Device{ID: session.ID{Application: "app1", Device: "dev1"}}
 	fields := map[string]string{"dev_eui": "1111111111111111", "join_eui": "0000000000000000", "app_key": strings.Repeat("1", 32)}
 	o := Options{Plan: "EU_863_870", Version: "1.0.3"}
-	if _, err := SetFields(d, fields, o); err != nil || !d.SupportsJoin || d.Version != session.V1_0_3 || d.Plan != "EU_863_870" {
+	if _, err := SetFields(d, fields, o); err != nil || !d.SupportsJoin || d.Version != session.V1_0_3 ||
+		d.Plan != "EU_863_870" {
 		t.Errorf("%+v, %v", d, err)
 	}
 	if _, err := SetFields(d, map[string]string{"name": ""}, o); err != nil || d.Name != "" {
