@@ -97,7 +97,7 @@ func (d *Decision) Text() string {
 		fmt.Fprintf(&b, "; %s", d.Content)
 	}
 	for i := range d.Options {
-		fmt.Fprintf(&b, "; %s", d.Options[i].text())
+		fmt.Fprintf(&b, "; %s", d.Options[i].Text())
 		if i == d.Chosen {
 			fmt.Fprintf(&b, "; chosen; handed to gateway %s %.2f s ahead", d.Options[i].Gateway, d.Lead.Seconds())
 		}
@@ -111,9 +111,9 @@ func (d *Decision) Text() string {
 	return b.String()
 }
 
-// text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
+// Text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
-func (o *Option) text() string {
+func (o *Option) Text() string {
 	var b strings.Builder
 	airtime := o.Airtime.Round(time.Millisecond)
 	when := fmt.Sprintf(" at +%v", o.Delay)

@@ -84,6 +84,7 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	if err != nil {
 		return err
 	}
+	addPage(a, s)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	stop := stage(ctx, fail, b.Run)

@@ -47,6 +47,8 @@ type daemon struct {
 	boards  boards
 	certs   *certificates // nil: no TLS
 
+	closePage func() // nil: there is none
+
 	resolver   *codec.Resolver
 	formatters *formatter.Pool
 
@@ -195,6 +197,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	if err = d.openAPI(c, a); err != nil {
 		return err
 	}
+	d.mountPage(a)
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
 }

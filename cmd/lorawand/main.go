@@ -83,7 +83,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.AddCommand(newRun(), newDemo(), newConfig(), newApplication(), newDevice(), newAPIKey(), newDownlink(),
 		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(),
-		newDoctor(), newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
+		newDoctor(), newFirmware(), newTLS(), newWeb(), newFormatter(), newCodec(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}
