@@ -11,6 +11,7 @@ import (
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
+	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
 
@@ -152,11 +153,14 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 		maxMACPayload = max(maxMACPayload, x.windows[i].MaxMACPayload)
 	}
 	for it := q.Head(); it != nil; it = q.Head() {
-		alone := mac.Downlink{Item: it}
-		if alone.MACPayloadSize() <= maxMACPayload {
+		why := v3.CheckEncrypted(x.device, x.session, it, 0)
+		if alone := (mac.Downlink{Item: it}); why == nil && alone.MACPayloadSize() > maxMACPayload {
+			why = v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)
+		}
+		if why == nil {
 			break
 		}
-		c.tooLong(x, q.Take(), maxMACPayload)
+		c.unsendable(x, q.Take(), why)
 	}
 	add := func(d mac.Downlink) { out = append(out, payloadOption{d, d.Size(), d.Priority()}) }
 	if it := c.eligible(x); it != nil && !x.uplink.answers.Alone() {

@@ -1,18 +1,16 @@
 package core
 
 import (
-	"errors"
-
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 )
 
-// tooLong fails an item that no window of an opportunity can carry.
-func (c *Core) tooLong(x *opportunity, it *session.Item, maxMACPayload int) {
-	why := v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)
-	c.failUnsent(x, it, &v3.Downlink{Err: c.names.Error(why)}, errTooLong)
+// unsendable fails an item that no window of an opportunity can carry, or that was
+// encrypted for another session.
+func (c *Core) unsendable(x *opportunity, it *session.Item, why *v3.Error) {
+	c.failUnsent(x, it, &v3.Downlink{Err: c.names.Error(why)}, why)
 	c.do(Commit{Records: state.DeleteItems(x.device, it)})
 }
 
@@ -30,8 +28,6 @@ func (c *Core) failUnsent(x *opportunity, it *session.Item, m *v3.Downlink, err 
 
 // emptyMACPayload is the size of FHDR without FOpts, and of FPort, in bytes.
 const emptyMACPayload = 8
-
-var errTooLong = errors.New("longer than the data rates of both windows allow")
 
 // settleConfirmed settles the confirmed item that waits for an acknowledgement: the
 // next uplink acknowledges it, or does not.

@@ -25,17 +25,25 @@ const (
 	adrSwing   radio.Decibel = 150
 	maxSwings                = 4 // that count
 
-	lossAfter  = 10 // uplinks from which on losses count
-	lessAfter  = 15 // frames from which on they are sent less often
 	maxNbTrans = 3
 
-	// Losses, in %: with fewer, frames are sent less often; fewer are borne; at more,
-	// frames are sent as often as possible. What has been in use for more than 20 uplinks,
-	// or was found to be needless before, is changed by no less than lossGrave, by one
-	// at a time: a frame that is sent twice costs as much as two.
-	lossFew       = 5
-	lossTolerated = 10
+	// Losses, in %, over the first uplinks with a number of transmissions, from lossAfter
+	// uplinks and lossLeast lost frames on: fewer are chance. From then on chance must not
+	// change the number any more: it is raised, by one, when lossExcess hundredths of a frame
+	// more were lost than is bearable, and lowered when none was lost for long. A frame that
+	// is sent twice costs as much as two: The Things Stack bears 10 %.
+	lossAfter     = 10
+	lossLeast     = 3
+	lossTolerated = 20
 	lossGrave     = 30
+	lossExcess    = 1500
+
+	// Frames that are heard in a row until they are sent less often: what a device came with
+	// is soon found to be needless, what was needed is not. Each time that this was wrong,
+	// at one data rate, it takes four times as many.
+	lessAfter = 15
+	lessAgain = 60
+	maxRaised = 4 // that count
 )
 
 // adapt returns what ADR has decided. ok is false where the device is to stay as it is,
@@ -202,21 +210,32 @@ func (a *asking) nbTrans(n uint8, heard *macstate.Link) uint8 {
 	if set.MaxNbTrans != nil {
 		high = min(*set.MaxNbTrans, 15)
 	}
-	m := a.Session.MAC
-	settled := heard.Since > adrUplinks || m != nil && m.Lowered
+	raised := uint8(0)
+	if m := a.Session.MAC; m != nil {
+		raised = m.Raised
+	}
+	settled := heard.Since > adrUplinks && heard.Of-heard.Lost >= adrUplinks || raised > 0 && n == 1
 	switch lost := heard.Lost * 100; {
-	case heard.Of-heard.Lost < lossAfter:
-	case lost < heard.Of*lossFew:
-		if heard.Since >= lessAfter {
-			n = min(n, 1+n/3)
-		}
-	case settled && lost >= heard.Of*lossGrave:
+	case n > 1 && heard.Run >= lessRun(raised, settled):
+		n--
+	case settled && heard.Excess < lossExcess:
+	case settled:
 		n = max(n, min(n+1, maxNbTrans))
-	case settled || lost < heard.Of*lossTolerated:
+	case heard.Of-heard.Lost < lossAfter || heard.Lost < lossLeast || lost < heard.Of*lossTolerated:
 	case lost < heard.Of*lossGrave:
 		n = max(n, min(2+n/2, maxNbTrans))
 	default:
 		n = max(n, maxNbTrans)
 	}
 	return max(min(n, high), low)
+}
+
+// lessRun is how many frames in a row are to be heard until the number of transmissions is
+// lowered: few where it is the device's own and no frame was lost yet, and the more the more
+// often it was raised again, at this data rate.
+func lessRun(raised uint8, settled bool) uint32 {
+	if raised == 0 && !settled {
+		return lessAfter
+	}
+	return lessAgain << (2 * (max(raised, 1) - 1))
 }

@@ -230,11 +230,7 @@ func TestADRConverges(t *testing.T) {
 			for range 300 {
 				e.uplink()
 			}
-			within := 40
-			if lossEvery == 10 { // just what is borne: one more or less decides
-				within = 80
-			}
-			if n := len(e.changes); n > 0 && e.changes[n-1] > within {
+			if n := len(e.changes); n > 0 && e.changes[n-1] > 40 {
 				t.Errorf("%s from %+v at %v dB, loss %d: changed after uplinks %v", plan, start, full, lossEvery, e.changes)
 			}
 			checkMargin(t, e, start, full)

@@ -226,19 +226,19 @@ func (y *yearSum) upPerByte() time.Duration {
 func (y *yearSum) String() string {
 	return fmt.Sprintf("%v a byte (%v of uplinks), %.1f %% of %d delivered, %v up, %v down in %d downlinks, %d "+
 		"LinkADRReq, data rates %v",
-		y.perByte(), y.upPerByte(), 100*float64(y.delivered)/float64(max(y.sent, 1)), y.sent,
+		y.perByte(), y.upPerByte(), 100*y.share(), y.sent,
 		y.up.Round(time.Second), y.down.Round(time.Second), y.downlinks, y.requests, y.byRate)
 }
 
 // year runs a year of devices with servers of a kind.
-func year(t testing.TB, devices, uplinks int, server func(testing.TB) adrServer) (sum yearSum) {
+func year(t testing.TB, seed int64, devices, uplinks int, server func(testing.TB) adrServer) (sum yearSum) {
 	p, err := region.Lookup(yearPlan)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rates := yearRates(t, p)
 	for n := range devices {
-		d := &yearDevice{link: link{nbTrans: 1}, site: newSite(int64(n)), server: server(t)}
+		d := &yearDevice{link: link{nbTrans: 1}, site: newSite(seed + int64(n)), server: server(t)}
 		var own yearSum
 		for fCnt := range uplinks {
 			d.site.hour(fCnt)
@@ -284,21 +284,34 @@ func shortened() bool {
 	return testing.Short() || underRace || strings.HasPrefix(runtime.GOARCH, "mips") || runtime.GOARCH == "arm"
 }
 
-// In a year of a hundred devices, near and far, before one gateway or several, with
-// shadows and fading, disturbed and moved, a byte costs no more airtime than with The
-// Things Stack's algorithm.
+// In a year of devices, near and far, before one gateway or several, with shadows and
+// fading, disturbed and moved, a byte costs no more airtime than with The Things Stack's
+// algorithm, and as many bytes arrive, but for one in a hundred. The constants were chosen
+// with devices of other seeds. Uplinks alone cost as much, within what the choice of devices
+// makes of so few: of 600 devices, 1.6 % less.
 func TestADRYear(t *testing.T) {
-	devices, uplinks := yearDevices, yearUplinks
+	devices, uplinks, seeds := 30, yearUplinks, []int64{40000, 41000, 42000, 43000, 44000}
 	if shortened() {
-		devices, uplinks = 12, 1000
+		devices, uplinks, seeds = 12, 1500, seeds[:2]
 	}
-	ours, theirs := year(t, devices, uplinks, newOurServer), year(t, devices, uplinks, newTheirServer)
+	var ours, theirs yearSum
+	for _, seed := range seeds {
+		o, s := year(t, seed, devices, uplinks, newOurServer), year(t, seed, devices, uplinks, newTheirServer)
+		ours.add(&o)
+		theirs.add(&s)
+	}
 	t.Logf("lorawand: %v", &ours)
 	t.Logf("The Things Stack: %v", &theirs)
-	if ours.perByte() > theirs.perByte() || ours.upPerByte() > theirs.upPerByte() {
+	if ours.perByte() > theirs.perByte() || ours.upPerByte() > theirs.upPerByte()*103/100 {
 		t.Error("a byte costs more airtime than with The Things Stack's algorithm")
 	}
 	if ours.downlinks > theirs.downlinks {
 		t.Error("there are more downlinks than with The Things Stack's algorithm")
 	}
+	if !shortened() && ours.share() < theirs.share()-0.01 { // the first weeks alone say less
+		t.Error("fewer frames are delivered than with The Things Stack's algorithm")
+	}
 }
+
+// share is that of the frames which were delivered.
+func (y *yearSum) share() float64 { return float64(y.delivered) / float64(max(y.sent, 1)) }

@@ -17,6 +17,11 @@ func (d *Downlink) Build(dev *session.Device, s *session.Session, fCntUp uint32,
 	}
 	f := d.Frame(c)
 	f.DevAddr = s.DevAddr
+	if d.Item != nil && dev.SkipCrypto {
+		// The application has encrypted it with a counter that may be gone by now, or that
+		// others have taken: it is encrypted anew with the one that it is sent with.
+		f.FRMPayload = s.Cipher(dev.Version).AppendFRMPayload(nil, &f, d.Item.FCnt)
+	}
 	phy, err := s.Cipher(dev.Version).BuildDownlink(f, fCnt, frame.Context{ConfFCnt: uint16(fCntUp)})
 	if err != nil {
 		return nil, 0, false

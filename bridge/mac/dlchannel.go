@@ -20,16 +20,18 @@ func wantDlChannels(a *asking) {
 	has := channels(a.Device, a.Session, a.Plan, room[:0])
 	for n := range min(len(wish), maxChannels) {
 		w := told(wish[n])
+		req := newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)
 		now := w.UplinkFrequency
 		switch {
-		case n < len(has) && has[n].Enabled && has[n].UplinkFrequency == w.UplinkFrequency:
+		case n < len(has) && has[n].UplinkFrequency == w.UplinkFrequency:
 			now = has[n].DownlinkFrequency
-		case a.Session.MAC.HasRefused(macstate.New(cidNewChannel,
-			newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)):
+		case a.Session.MAC.FrequencyRefused(w.UplinkFrequency),
+			a.Session.MAC.HasRefused(macstate.New(cidNewChannel, req...)):
 			continue
 		}
-		if w.Enabled && w.DownlinkFrequency != 0 && w.DownlinkFrequency != now {
-			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), w.DownlinkFrequency)...)
+		f := w.DownlinkFrequency
+		if w.Enabled && f != 0 && f != now && !a.Session.MAC.FrequencyRefused(f) {
+			a.want(cidDlChannel, appendFrequency(append(make([]byte, 0, 4), byte(n)), f)...)
 		}
 	}
 }
@@ -37,6 +39,7 @@ func wantDlChannels(a *asking) {
 // dlChannelAns: bits 0 and 1 say that the frequency is accepted and the channel
 // exists.
 func dlChannelAns(o *Owed, status []byte, ctx UplinkContext) {
+	ctx.refuseFrequency(cidDlChannel, status[0]&1 == 1)
 	ctx.sticky(o, cidDlChannel, ctx.answered(cidDlChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
 		has := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil))
 		if n := int(asked[0]); n < len(has) {

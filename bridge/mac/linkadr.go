@@ -6,6 +6,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/radio"
 	"lorawand/radio/region"
 )
 
@@ -20,28 +21,31 @@ func (a *asking) wantMask(l link, cntl uint8, mask uint16) {
 	a.want(cidLinkADR, l.dataRate<<4|l.power&0x0f, byte(mask), byte(mask>>8), cntl<<4|l.nbTrans&0x0f)
 }
 
-// wantLinkADR asks for the plan's channels where these are told by masks, and for
-// what ADR has decided.
+// wantLinkADR asks for the channels that the device is to use, with or without ADR, where
+// it uses others, and for what ADR has decided.
 func wantLinkADR(a *asking) {
-	lacks := a.Plan.FixedChannels() && !a.masked()
+	fixed := a.Plan.FixedChannels()
+	lacks, mask := fixed && !a.masked(), uint16(0)
+	if !fixed {
+		mask, lacks = a.mask()
+	}
 	if !lacks && !a.adapts() {
 		return
 	}
-	if open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32); len(open) > 0 && a.waits(open) {
+	open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32)
+	if len(open) > 0 && (fixed || maskOf(&open[0]) == mask) && a.waits(open) {
 		a.wanted = append(a.wanted, open...)
 		return
 	}
 	before := len(a.wanted)
 	switch l, adapt := a.adapt(); {
-	case lacks:
+	case !lacks && !adapt:
+	case fixed && lacks:
 		a.wantMasks(l, a.Plan.StartMask())
-	case !adapt:
-	case a.Plan.FixedChannels():
+	case fixed:
 		a.wantMasks(l, a.Plan.PlanMask())
-	default:
-		if mask := a.mask(); mask != 0 { // a device refuses to be without channels
-			a.wantMask(l, 0, mask)
-		}
+	case mask != 0: // a device refuses to be without channels
+		a.wantMask(l, 0, mask)
 	}
 	if n := len(a.wanted); n > before && a.Session.MAC.MaskRefused(a.wanted[n-1]) {
 		a.wanted = a.wanted[:before]
@@ -102,9 +106,29 @@ func (a *asking) revert() {
 	if a.FCnt-s.MAC.LinkAt < maxLinkWait { // no device gives up as soon
 		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.LinkTries = min(m.LinkTries+1, maxLinkTries) }))
 	}
-	if low, _ := a.Plan.ADRDataRates(); a.Plan.FixedChannels() && a.dataRate <= low {
+	low, _ := a.Plan.ADRDataRates()
+	switch {
+	case a.dataRate > low:
+	case !a.Plan.FixedChannels():
+		a.revertChannels()
+	default:
 		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Masked, m.NoCFList = false, true }))
 	}
+}
+
+// revertChannels notes that the device uses the band's own channels again.
+func (a *asking) revertChannels() {
+	own := len(a.Plan.DefaultChannels())
+	off := func(c session.Channel) bool { return !c.Enabled }
+	if has := a.now.Channels; len(has) < own || !slices.ContainsFunc(has[:own], off) {
+		return
+	}
+	a.now.Channels = slices.Clone(a.now.Channels)
+	for n := range own {
+		a.now.Channels[n].Enabled = true
+	}
+	p := a.now
+	a.Session.SetParameters(&p)
 }
 
 // waits reports whether the last request still stands: the device has sent with the
@@ -121,24 +145,74 @@ func (a *asking) waits(open []macstate.Command) bool {
 	return asked >= a.Device.History.From() || asked == a.FCnt || open[0].Payload[0]>>4 == a.dataRate
 }
 
-// mask returns the channels that the device has, by number: those of the plan, or those
-// that the owner wishes.
-func (a *asking) mask() (mask uint16) {
+// mask returns which channels the device is to use, by number, of those that it has and
+// those that it is told of in the same frame. lacks reports whether it uses others now.
+func (a *asking) mask() (mask uint16, lacks bool) {
 	var room [maxChannels]session.Channel
-	for i, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
-		if wish := a.wish.Channels; len(wish) > 0 {
-			if i < min(len(wish), maskSize) && c.Enabled && wish[i].Enabled {
-				mask |= 1 << i
-			}
+	for n, c := range channels(a.Device, a.Session, a.Plan, room[:0]) {
+		if n >= maskSize || c.UplinkFrequency == 0 {
 			continue
 		}
-		for _, p := range a.Plan.Channels() {
-			if i < maskSize && c.Enabled && c.UplinkFrequency == p.Frequency && p.MinDR < p.MaxDR {
-				mask |= 1 << i
-			}
+		on := a.uses(n, c.UplinkFrequency)
+		if on {
+			mask |= 1 << n
+		}
+		lacks = lacks || on != c.Enabled && !a.told(n, 0)
+	}
+	for _, c := range a.wanted {
+		n, f := c.Payload[0], readFrequency(c.Payload[1:])
+		if c.CID == cidNewChannel && n < maskSize && f != 0 && a.told(int(n), f) {
+			mask |= 1 << n
 		}
 	}
-	return mask
+	return mask, lacks
+}
+
+// uses reports whether the device is to use a channel that it has: by the owner's wish,
+// else by the plan.
+func (a *asking) uses(n int, f radio.Frequency) bool {
+	if wish := a.wish.Channels; len(wish) > 0 {
+		return n < len(wish) && wish[n].Enabled && wish[n].UplinkFrequency != 0
+	}
+	for _, c := range a.Plan.Channels() {
+		if c.Frequency == f && c.MinDR < c.MaxDR {
+			return true
+		}
+	}
+	return false
+}
+
+// told reports whether a NewChannelReq for a channel goes with the frame, or will again:
+// neither refused nor at rest.
+func (a *asking) told(n int, f radio.Frequency) bool {
+	m := a.Session.MAC
+	for _, c := range a.wanted {
+		is := c.CID == cidNewChannel && int(c.Payload[0]) == n && readFrequency(c.Payload[1:]) == f
+		if is && !m.HasRefused(c) && !m.Resting(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// maskOf returns the channels that a LinkADRReq names.
+func maskOf(c *macstate.Command) uint16 { return uint16(c.Payload[1]) | uint16(c.Payload[2])<<8 }
+
+// maskChannels notes in p which channels are in use after a LinkADRReq, where channels are
+// told one by one.
+func (ctx *UplinkContext) maskChannels(p *session.Parameters, c *macstate.Command) {
+	if ctx.Plan.FixedChannels() || c.Payload[3]>>4&7 != 0 {
+		return
+	}
+	has, changed := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil)), false
+	for n := range has[:min(len(has), maskSize)] {
+		if on := maskOf(c)>>n&1 == 1; has[n].UplinkFrequency != 0 && has[n].Enabled != on {
+			has[n].Enabled, changed = on, true
+		}
+	}
+	if changed {
+		p.Channels = has
+	}
 }
 
 // masked reports whether the device uses the plan's channels alone: a join-accept
@@ -190,7 +264,7 @@ func linkADRAns(_ *Owed, status []byte, ctx UplinkContext) {
 		m = m.Answered(c, ok)
 	}
 	if ok {
-		ctx.linked(m, linkOf(asked))
+		ctx.linked(m, asked)
 	} else {
 		m.LinkTries -= min(m.LinkTries, 1) // what is refused is not asked again
 		m.RefuseLink(*asked, status[0]&1 == 0, status[0]&2 == 0, status[0]&4 == 0)
@@ -209,7 +283,8 @@ func linkOf(c *macstate.Command) link {
 
 // linked notes in m, and in the session, that a device has another link now. The data
 // rate is that of the answer: some devices accept one, and keep to their own.
-func (ctx *UplinkContext) linked(m *macstate.State, is link) {
+func (ctx *UplinkContext) linked(m *macstate.State, asked *macstate.Command) {
+	is := linkOf(asked)
 	if dr, err := ctx.Plan.UplinkDataRate(ctx.Rate); err == nil && dr != is.dataRate {
 		is.dataRate = dr
 	} else {
@@ -217,9 +292,13 @@ func (ctx *UplinkContext) linked(m *macstate.State, is link) {
 	}
 	p := Current(ctx.Device, ctx.Session, ctx.Plan)
 	was := link{p.ADRDataRate, p.ADRTXPower, max(p.ADRNbTrans, 1)}
+	if d := m.Decision; !m.LinkADR && d != nil { // else it is not known
+		was.dataRate = d.From
+	}
 	count(m, was, is)
 	m.LinkADR, m.Masked = true, m.Masked || ctx.Plan.FixedChannels()
 	p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = is.dataRate, is.power, is.nbTrans
+	ctx.maskChannels(&p, asked)
 	ctx.Session.SetParameters(&p)
 	before, _ := ctx.Plan.TXPower(was.power)
 	after, _ := ctx.Plan.TXPower(is.power)
@@ -229,10 +308,15 @@ func (ctx *UplinkContext) linked(m *macstate.State, is link) {
 // count notes what a device was told that has another link now than it was known to have.
 func count(m *macstate.State, was, is link) {
 	if is.dataRate != was.dataRate {
-		m.Lowered, m.Swings = false, 0
+		m.Raised, m.Lowered, m.Swings = 0, false, 0
 		return
 	}
-	m.Lowered = m.Lowered || is.nbTrans < was.nbTrans
+	switch {
+	case is.nbTrans < was.nbTrans:
+		m.Lowered = true
+	case is.nbTrans > was.nbTrans && (m.Lowered || m.Raised == 0):
+		m.Raised, m.Lowered = min(m.Raised+1, maxRaised), false
+	}
 	if is.power != was.power {
 		m.Swings = min(m.Swings+1, maxSwings)
 	}

@@ -91,13 +91,11 @@ var linkADRCases = []struct {
 		func(e *endDevice) string {
 			e.d.Session.Parameters.Channels = []session.Channel{channelOn(868_950_000, 0, 5)}
 			e.refuses = func(macstate.Command) (byte, bool) { return 0, true }
-			e.goOn(1)
-			for _, c := range e.asked {
-				if c.CID == cidLinkADR {
-					e.Errorf("asked %x", c.Append(nil))
-				}
+			if e.goOn(1); hexOf(e.asked[len(e.asked)-1:]) != "0352f80001" {
+				e.Errorf("asked %s, want those that it is told of in the same frame", hexOf(e.asked))
 			}
-			return ""
+			e.refuses = func(c macstate.Command) (byte, bool) { return 6, c.CID == cidLinkADR }
+			return e.goOn(30) // refused, as all channels are
 		}, "",
 	},
 	{

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
@@ -19,11 +20,7 @@ func channels(d *session.Device, s *session.Session, p *region.Plan, room []sess
 		return s.Parameters.Channels
 	}
 	if !d.SupportsJoin && len(d.Settings.Frequencies) > 0 {
-		low, high := rates(p)
-		for _, f := range d.Settings.Frequencies[:min(len(d.Settings.Frequencies), maxChannels)] {
-			room = append(room, channelOn(f, low, high))
-		}
-		return room
+		return made(d.Settings.Frequencies, p, room)
 	}
 	for _, c := range p.DefaultChannels() {
 		room = append(room, channelOn(c.Frequency, c.MinDR, c.MaxDR))
@@ -31,6 +28,24 @@ func channels(d *session.Device, s *session.Session, p *region.Plan, room []sess
 	if d.SupportsJoin && (s.MAC == nil || !s.MAC.NoCFList) {
 		low, high := rates(p)
 		for _, f := range p.CFList().Frequencies {
+			room = append(room, channelOn(f, low, high))
+		}
+	}
+	return room
+}
+
+// made returns the channels of a device that was made with some: the band's own come
+// first, whatever the order in which they are told, and are off where they are not told.
+func made(frequencies []radio.Frequency, p *region.Plan, room []session.Channel) []session.Channel {
+	for _, c := range p.DefaultChannels() {
+		own := channelOn(c.Frequency, c.MinDR, c.MaxDR)
+		own.Enabled = slices.Contains(frequencies, c.Frequency)
+		room = append(room, own)
+	}
+	low, high := rates(p)
+	for _, f := range frequencies {
+		at := func(c session.Channel) bool { return c.UplinkFrequency == f }
+		if len(room) < maxChannels && !slices.ContainsFunc(room, at) {
 			room = append(room, channelOn(f, low, high))
 		}
 	}
@@ -57,29 +72,50 @@ func wantNewChannels(a *asking) {
 	}
 	var room [maxChannels]session.Channel
 	has := channels(a.Device, a.Session, a.Plan, room[:0])
-	next := len(a.Plan.DefaultChannels())
-	if wish := a.wish.Channels; len(wish) > 0 {
-		for n := next; n < min(len(wish), maxChannels); n++ {
-			c := told(wish[n])
-			if c.Enabled && c.UplinkFrequency != 0 && (n >= len(has) || !sameUplink(c, has[n])) {
-				a.want(cidNewChannel, newChannelReq(n, c.UplinkFrequency, c.MinDataRate, c.MaxDataRate)...)
-			}
-		}
+	free := len(a.Plan.DefaultChannels())
+	if len(a.wish.Channels) > 0 {
+		a.wantWished(has, free)
 		return
 	}
 	for i, c := range a.Plan.Channels() {
-		at := func(h session.Channel) bool { return h.Enabled && h.UplinkFrequency == c.Frequency }
-		if i < next || c.MinDR == c.MaxDR || slices.ContainsFunc(has, at) {
+		at := func(h session.Channel) bool { return h.UplinkFrequency == c.Frequency }
+		if i < len(a.Plan.DefaultChannels()) || c.MinDR == c.MaxDR || slices.ContainsFunc(has, at) ||
+			a.Session.MAC.FrequencyRefused(c.Frequency) {
 			continue
 		}
-		n := i
-		for n < len(has) && has[n].Enabled && n < maxChannels {
+		n := max(i, free)
+		for n < len(has) && has[n].UplinkFrequency != 0 {
 			n++
 		}
 		if n >= maxChannels {
 			return
 		}
 		a.want(cidNewChannel, newChannelReq(n, c.Frequency, c.MinDR, c.MaxDR)...)
+		free = n + 1
+	}
+}
+
+// wantWished asks for the channels from number next on, of which no device has to have
+// any, as the owner wishes them: those that are not wished are taken away, which frequency
+// 0 says. What is wished and not to be used is told by the channel mask alone.
+func (a *asking) wantWished(has []session.Channel, next int) {
+	wish := a.wish.Channels
+	for n := next; n < min(max(len(wish), len(has)), maxChannels); n++ {
+		var w, is session.Channel
+		if n < len(wish) {
+			w = told(wish[n])
+		}
+		if n < len(has) {
+			is = has[n]
+		}
+		switch {
+		case w.UplinkFrequency == 0:
+			if is.UplinkFrequency != 0 {
+				a.want(cidNewChannel, newChannelReq(n, 0, 0, 0)...)
+			}
+		case w.Enabled && !sameUplink(w, is) && !a.Session.MAC.FrequencyRefused(w.UplinkFrequency):
+			a.want(cidNewChannel, newChannelReq(n, w.UplinkFrequency, w.MinDataRate, w.MaxDataRate)...)
+		}
 	}
 }
 
@@ -95,25 +131,41 @@ func newChannelReq(n int, f radio.Frequency, low, high uint8) []byte {
 	return append(appendFrequency(append(make([]byte, 0, 5), byte(n)), f), high<<4|low&0x0f)
 }
 
-// sameUplink reports whether a channel is as it is wished, but for its downlinks.
+// refuseFrequency notes the frequency of the oldest request that is open, where the device
+// has refused it: it is not asked for as another channel either.
+func (ctx *UplinkContext) refuseFrequency(id cid, accepted bool) {
+	if open := ctx.open(id); len(open) > 0 && !accepted {
+		ctx.Session.SetMAC(ctx.Session.MAC.With(func(m *macstate.State) {
+			m.RefuseFrequency(readFrequency(open[0].Payload[1:]))
+		}))
+	}
+}
+
+// sameUplink reports whether a channel is as it is wished, but for its downlinks and for
+// whether it is in use.
 func sameUplink(wish, has session.Channel) bool {
-	return has.Enabled && has.UplinkFrequency == wish.UplinkFrequency &&
+	return has.UplinkFrequency == wish.UplinkFrequency &&
 		has.MinDataRate == wish.MinDataRate && has.MaxDataRate == wish.MaxDataRate
 }
 
 // newChannelAns: bits 0 and 1 say that the frequency and the data rates are
 // accepted.
 func newChannelAns(_ *Owed, status []byte, ctx UplinkContext) {
+	ctx.refuseFrequency(cidNewChannel, status[0]&1 == 1)
 	ctx.answered(cidNewChannel, status[0]&3 == 3, func(p *session.Parameters, asked []byte) {
 		has := slices.Clone(channels(ctx.Device, ctx.Session, ctx.Plan, nil))
 		n, f := int(asked[0]), readFrequency(asked[1:])
 		for len(has) <= n && n < maxChannels {
 			has = append(has, session.Channel{})
 		}
-		if n < len(has) {
-			has[n] = session.Channel{
-				UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: asked[4] & 0x0f, MaxDataRate: asked[4] >> 4, Enabled: true,
-			}
+		switch {
+		case n < len(has) && f == 0:
+			has[n] = session.Channel{}
+		case n < len(has):
+			has[n] = channelOn(f, asked[4]&0x0f, asked[4]>>4)
+		}
+		for n := len(has); n > 0 && has[n-1] == (session.Channel{}); n-- {
+			has = has[:n-1]
 		}
 		p.Channels = has
 	})

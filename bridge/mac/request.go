@@ -176,7 +176,10 @@ func (ctx *UplinkContext) notSticky(o *Owed) {
 }
 
 // Forget notes that a personalised device has begun anew with what it was made
-// with: what was asked before does not hold any more.
+// with: what was asked before does not hold any more. That is also so of what was wished
+// for the session alone (mac_state.desired_parameters): as with The Things Stack, which
+// makes the MAC state anew, and as with a join. What is to hold longer belongs into the
+// device's settings (mac_settings.desired_…), which stay.
 func Forget(s *session.Session) {
 	s.SetParameters(nil)
 	if s.MAC != nil {

@@ -1,6 +1,7 @@
 package v3
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -8,11 +9,7 @@ import (
 	"lorawand/bridge/session"
 )
 
-var (
-	errClassBC    = errors.New("class_b_c is for devices of Class B or C, and this one is not registered for either")
-	errSkipCrypto = errors.New("skip_payload_crypto: payloads that the application has encrypted are not sent by this " +
-		"version")
-)
+var errClassBC = errors.New("class_b_c is for devices of Class B or C, and this one is not registered for either")
 
 // CheckItems returns why the items of a push are refused, or nil. One bad item
 // refuses the whole push. d is the device with the id, or nil if there is none; now
@@ -25,8 +22,6 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		return nil
 	case d.Unserved() != nil:
 		return NotServed(d.Unserved())
-	case d.SkipCrypto:
-		return NotServed(errSkipCrypto)
 	case d.Session == nil && d.Pending == nil:
 		return NoDeviceSession()
 	}
@@ -35,6 +30,9 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		return NotServed(err)
 	}
 	for i, it := range items {
+		if err := CheckEncrypted(d, d.Session, it, i); err != nil && CheckEncrypted(d, d.Pending, it, i) != nil {
+			return err
+		}
 		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
 		case it.FPort > MaxFPort && !d.Settings.TestPort:
 			return Invalid(fmt.Sprintf("downlinks[%d].f_port", i), fmt.Sprintf("value must be inside range [1, %d]", MaxFPort))
@@ -51,6 +49,26 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		case len(it.FRMPayload) > maxFRMPayload:
 			return ApplicationDownlinkTooLong(len(it.FRMPayload), maxFRMPayload)
 		}
+	}
+	return nil
+}
+
+// CheckEncrypted returns why item i of a push cannot be sent in a session, where the
+// application encrypts payloads itself (skip_payload_crypto): it has to say with which keys
+// and with which frame counter it has done so. It returns nil for other devices.
+func CheckEncrypted(d *session.Device, s *session.Session, it *session.Item, i int) *Error {
+	field := func(name string) string { return fmt.Sprintf("downlinks[%d].%s", i, name) }
+	switch {
+	case !d.SkipCrypto:
+		return nil
+	case s == nil:
+		return NoDeviceSession()
+	case it.Decoded != nil:
+		return Invalid(field("decoded_payload"), "the application encrypts: frm_payload is needed")
+	case !bytes.Equal(it.SessionKeyID, s.KeyID):
+		return Invalid(field("session_key_id"), "value must be that of the session with whose AppSKey it is encrypted")
+	case it.FCnt == 0:
+		return Invalid(field("f_cnt"), "value must be the counter that frm_payload is encrypted with")
 	}
 	return nil
 }

@@ -7,6 +7,10 @@ import (
 	"lorawand/bridge/session"
 )
 
+func encryptedItem(key []byte, fCnt uint32, decoded []byte) *session.Item {
+	return &session.Item{FPort: 1, FRMPayload: make([]byte, 4), SessionKeyID: key, FCnt: fCnt, Decoded: decoded}
+}
+
 func TestCheckItems(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	ready := func() *session.Device {
@@ -23,7 +27,9 @@ func TestCheckItems(t *testing.T) {
 	tested, port := ready(), func(n uint8) *session.Item { it := item(1); it.FPort = n; return it }
 	tested.Settings.TestPort = true
 	encrypting := ready()
-	encrypting.SkipCrypto = true
+	encrypting.SkipCrypto, encrypting.Session.KeyID = true, []byte{1, 2}
+	joining := ready()
+	joining.SkipCrypto, joining.Session, joining.Pending = true, nil, encrypting.Session
 	tests := []struct {
 		name string
 		d    *session.Device
@@ -38,7 +44,12 @@ func TestCheckItems(t *testing.T) {
 		{"the test port", ready(), port(224), now, Invalid("", "").Name},
 		{"the test port of a device under test", tested, port(224), now, ""},
 		{"no device", nil, item(1), now, DeviceNotFound(session.ID{}).Name},
-		{"its application encrypts", encrypting, item(1), now, NotServed(errSkipCrypto).Name},
+		{"encrypted", encrypting, encryptedItem([]byte{1, 2}, 7, nil), now, ""},
+		{"encrypted, for a session that begins", joining, encryptedItem([]byte{1, 2}, 7, nil), now, ""},
+		{"encrypted, without a counter", encrypting, encryptedItem([]byte{1, 2}, 0, nil), now, Invalid("", "").Name},
+		{"encrypted, without a session", encrypting, encryptedItem(nil, 7, nil), now, Invalid("", "").Name},
+		{"encrypted for another session", encrypting, encryptedItem([]byte{1, 3}, 7, nil), now, Invalid("", "").Name},
+		{"to be encoded", encrypting, encryptedItem([]byte{1, 2}, 7, []byte("{}")), now, Invalid("", "").Name},
 		{"no session", without, item(1), now, NoDeviceSession().Name},
 		{"expired", ready(), at(now.Add(-time.Second)), now, DownlinkExpired().Name},
 		{"at a time", ready(), at(now.Add(time.Second)), now, NotServed(errClassBC).Name},
@@ -47,7 +58,7 @@ func TestCheckItems(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := ""
-			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{item(1), tt.it},
+			if err := CheckItems(session.ID{Application: "app1", Device: "dev1"}, tt.d, []*session.Item{tt.it},
 				tt.now); err != nil {
 				got = err.Name
 			}

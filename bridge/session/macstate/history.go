@@ -24,6 +24,8 @@ type History struct {
 	snrs    []radio.Decibel // best SNR of the uplinks at this data rate, as with the power now in use
 	from    uint32          // see From
 	stayed  int             // uplinks at this data rate, at most historyLength+1
+	run     uint32          // see Link.Run
+	excess  int32           // see Link.Excess
 
 	ADR bool // the last uplink lets the network set data rate and power
 }
@@ -41,6 +43,10 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.uplinks++
 	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
 		h.rate, h.fCnts, h.snrs, h.stayed = rate, h.fCnts[:0], h.snrs[:0], 0
+		h.run, h.excess = 0, 0
+	}
+	if n := len(h.fCnts); n > 0 {
+		h.count(fCnt - h.fCnts[n-1] - 1)
 	}
 	h.stayed = min(h.stayed+1, historyLength+1)
 	if len(h.fCnts) == historyLength {
@@ -56,6 +62,25 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	}
 }
 
+// A lost frame adds 100 to the excess, and every frame takes bearable off: with fewer lost,
+// in %, the excess stays near 0, whatever chance does; with more it grows. So it tells one
+// from the other by as many frames as that takes (cumulative sum; E. S. Page, 1954).
+const (
+	bearable  = 25
+	maxExcess = 100_000
+	maxGap    = 3 // frames in a row that count as lost: more is an outage, and no matter of the radio
+)
+
+// count notes that a frame was heard, and how many were lost before.
+func (h *History) count(lost uint32) {
+	h.run++
+	if lost > 0 {
+		h.run = 1
+	}
+	lost = min(lost, maxGap)
+	h.excess = min(max(h.excess+100*int32(lost)-bearable*int32(lost+1), 0), maxExcess)
+}
+
 // lowestSNR is that of an uplink of which nothing is known.
 const lowestSNR radio.Decibel = -10_000
 
@@ -68,7 +93,7 @@ func (h *History) Adapted(weaker radio.Decibel, nbTrans bool) {
 	}
 	if n := len(h.fCnts); nbTrans && n > 0 {
 		h.fCnts = append(h.fCnts[:0], h.fCnts[n-1])
-		h.from = h.fCnts[0]
+		h.from, h.run, h.excess = h.fCnts[0], 0, 0
 	}
 }
 
@@ -80,6 +105,8 @@ type Link struct {
 	Of      uint32        // how many, by the frame counter
 	Settled bool          // more uplinks were heard at this data rate than are looked at
 	Since   uint32        // frames with the data rate and the number of transmissions that are in use
+	Run     uint32        // of these, heard since the last one that was lost
+	Excess  int32         // of these, lost beyond what is bearable: 100 is one
 }
 
 // Link returns how the device is heard at its data rate. Heard is 0 where nothing is
@@ -93,6 +120,7 @@ func (h *History) Link() Link {
 	return Link{
 		Best: slices.Max(h.snrs), Heard: len(h.snrs), Lost: of - uint32(len(h.fCnts)), Of: of,
 		Settled: h.stayed > historyLength, Since: last - h.from + 1,
+		Run: h.run, Excess: h.excess,
 	}
 }
 
@@ -104,7 +132,9 @@ func (h *History) Rate() radio.DataRate { return h.rate }
 func (h *History) From() uint32 { return h.from }
 
 // Joined notes that frame counters begin anew.
-func (h *History) Joined() { h.fCnts, h.snrs, h.stayed = h.fCnts[:0], h.snrs[:0], 0 }
+func (h *History) Joined() {
+	h.fCnts, h.snrs, h.stayed, h.run, h.excess = h.fCnts[:0], h.snrs[:0], 0, 0, 0
+}
 
 // HeardBy notes that a gateway has heard the last frame, by at least one antenna.
 // Gateways that have not heard the device lately are forgotten.

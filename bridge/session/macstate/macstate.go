@@ -17,9 +17,9 @@ import (
 const (
 	// MaxTries is how often a request is sent at the most.
 	MaxTries = 6
-	// maxAsked bounds the requests, and the refusals, that are remembered: 16
+	// MaxAsked bounds the requests, and the refusals, that are remembered: 16
 	// channels with their downlink frequencies, and the other commands.
-	maxAsked = 48
+	MaxAsked = 48
 	// maxPayload is the longest payload of a request: NewChannelReq has 5 bytes.
 	maxPayload = 5
 )
@@ -69,15 +69,19 @@ type Status struct {
 
 // State is what a session knows of what was asked of its device.
 type State struct {
-	Asked      []Request `json:",omitempty"` // not answered yet, in the order in which they stand in frames
-	Refused    []Command `json:",omitempty"` // that the device has refused
-	NoRates    uint16    `json:",omitempty"` // data rates that the device has refused, by bit
-	NoPowers   uint16    `json:",omitempty"` // powers that the device has refused, by bit
+	Asked    []Request `json:",omitempty"` // not answered yet, in the order in which they stand in frames
+	Refused  []Command `json:",omitempty"` // that the device has refused
+	NoRates  uint16    `json:",omitempty"` // data rates that the device has refused, by bit
+	NoPowers uint16    `json:",omitempty"` // powers that the device has refused, by bit
+	// Frequencies that the device has refused, for uplinks or for RX1.
+	NoFrequencies []radio.Frequency `json:",omitempty"`
+
 	NoMask     *Command  `json:",omitempty"` // the LinkADRReq whose channels the device has refused last
 	LinkTries  uint8     `json:",omitempty"` // LinkADRReqs in vain of late: not answered, not obeyed, or undone
 	LinkAt     uint32    `json:",omitempty"` // FCntUp of the uplink in whose windows the last one was
 	NoCFList   bool      `json:",omitempty"` // the device has not, or no more, the channels of a join-accept
-	Lowered    bool      `json:",omitempty"` // NbTrans was lowered again, at this data rate
+	Raised     uint8     `json:",omitempty"` // how often NbTrans was raised after it was low, at this data rate
+	Lowered    bool      `json:",omitempty"` // NbTrans was lowered since
 	Swings     uint8     `json:",omitempty"` // how often the power was changed, at this data rate
 	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
 	Sticky     uint8     `json:",omitempty"` // downlinks for an answer that the device repeats until it hears one
@@ -124,6 +128,7 @@ func (s *State) clone() *State {
 	}
 	c := *s
 	c.Asked, c.Refused = slices.Clone(s.Asked), slices.Clone(s.Refused)
+	c.NoFrequencies = slices.Clone(s.NoFrequencies)
 	return &c
 }
 
@@ -156,6 +161,15 @@ func (s *State) Due(wanted []Command, fCntUp uint32) []Command {
 // HasRefused reports whether the device has refused a command.
 func (s *State) HasRefused(c Command) bool { return s != nil && slices.Contains(s.Refused, c) }
 
+// Resting reports whether a command was sent as often as it is, and not answered.
+func (s *State) Resting(c Command) bool {
+	if s == nil {
+		return false
+	}
+	i := s.find(c)
+	return i >= 0 && s.Asked[i].Rests()
+}
+
 func (s *State) find(c Command) int {
 	return slices.IndexFunc(s.Asked, func(r Request) bool { return r.Command == c })
 }
@@ -170,7 +184,7 @@ func (s *State) Sent(commands []Command, fCntUp uint32, replaces func(next, old 
 			tries = n.Asked[i].Tries + 1
 		}
 		n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c || replaces(c, r.Command) })
-		if len(n.Asked) >= maxAsked {
+		if len(n.Asked) >= MaxAsked {
 			n.Asked = slices.Delete(n.Asked, 0, 1)
 		}
 		n.Asked = append(n.Asked, Request{Command: c, Tries: tries, FCntUp: fCntUp})
@@ -207,7 +221,7 @@ func (s *State) Answered(c Command, accepted bool) *State {
 	n.Heard = true
 	n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c })
 	if !accepted && !slices.Contains(n.Refused, c) {
-		if len(n.Refused) >= maxAsked {
+		if len(n.Refused) >= MaxAsked {
 			n.Refused = slices.Delete(n.Refused, 0, 1)
 		}
 		n.Refused = append(n.Refused, c)
@@ -241,6 +255,28 @@ func (s *State) RefuseLink(c Command, mask, rate, power bool) {
 	}
 }
 
+// RefuseFrequency notes a frequency that the device has refused. 0 is none: it takes a
+// channel away.
+func (s *State) RefuseFrequency(f radio.Frequency) {
+	if f == 0 || slices.Contains(s.NoFrequencies, f) {
+		return
+	}
+	if len(s.NoFrequencies) >= MaxAsked {
+		s.NoFrequencies = slices.Delete(s.NoFrequencies, 0, 1)
+	}
+	s.NoFrequencies = append(s.NoFrequencies, f)
+}
+
+// FrequencyRefused reports whether the device has refused a frequency.
+func (s *State) FrequencyRefused(f radio.Frequency) bool {
+	return s != nil && slices.Contains(s.NoFrequencies, f)
+}
+
+// Refuses reports whether the device has refused anything.
+func (s *State) Refuses() bool {
+	return len(s.Refused) > 0 || len(s.NoFrequencies) > 0 || s.NoRates != 0 || s.NoPowers != 0
+}
+
 // MaskRefused reports whether a LinkADRReq has the channels that were refused last.
 func (s *State) MaskRefused(c Command) bool {
 	if s == nil || s.NoMask == nil {
@@ -250,7 +286,8 @@ func (s *State) MaskRefused(c Command) bool {
 	return c.Payload[1] == no[1] && c.Payload[2] == no[2] && c.Payload[3]>>4 == no[3]>>4
 }
 
-// Begun returns the State of a device that has begun anew with what it was made with.
+// Begun returns the State of a device that has begun anew with what it was made with. The
+// Wish was for what the device has left behind, and is gone.
 func (s *State) Begun() *State {
 	if s == nil || s.Heard || len(s.Asked) == 0 && s.Starts == 0 {
 		return nil

@@ -13,7 +13,7 @@ type Channel struct {
 
 // Wish is what the owner wants of a device in the session at hand, and goes before the
 // settings and the plan (mac_state.desired_parameters of The Things Stack). nil and none
-// leave it to these.
+// leave it to these. It ends with the session, or when the device begins anew.
 type Wish struct {
 	RX1Delay      *uint8           `json:",omitempty"` // s
 	RX1DROffset   *uint8           `json:",omitempty"`
@@ -31,7 +31,7 @@ type Wish struct {
 	PingDataRate  *uint8           `json:",omitempty"` // index, of ping slots
 	Beacon        *radio.Frequency `json:",omitempty"` // 0: that of the band
 	ForceRejoin   *uint8           `json:",omitempty"` // a rejoin-request of this type now: 0 or 2
-	Channels      []Channel        `json:",omitempty"` // by their numbers
+	Channels      []Channel        `json:",omitempty"` // by number; one left out, or without frequency, is taken away
 }
 
 // Over returns w, and of under what w does not name.

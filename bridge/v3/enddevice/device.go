@@ -125,9 +125,9 @@ type macStateJSON struct {
 
 	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
 
-	LastStatus     number   `json:"last_dev_status_f_cnt_up,omitzero"`
-	RejectedRates  []number `json:"rejected_adr_data_rate_indexes,omitempty"`
-	RejectedPowers []number `json:"rejected_adr_tx_power_indexes,omitempty"`
+	LastStatus number        `json:"last_dev_status_f_cnt_up,omitzero"`
+	Pending    []requestJSON `json:"pending_requests,omitempty"`
+	rejectedJSON
 }
 
 // recentUplink is one of the uplinks that The Things Stack has heard in the
@@ -260,7 +260,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
-			d.Session.MAC = m.state(&r, &j.statusJSON)
+			d.Session.MAC = m.state(&r, &j.statusJSON, d.Session.FCntUp)
 		}
 		j.rejoins(&r, d.Session)
 	}

@@ -92,6 +92,8 @@ type (
 	rejoinCounts    struct{}
 	ackLimitNames   struct{}
 	ackDelayNames   struct{}
+	cidNames        struct{}
+	eirpNames       struct{}
 )
 
 func (macVersionNames) name(n uint64) string {
@@ -120,6 +122,23 @@ func (sourceNames) name(n uint64) string {
 func (dutyCycleNames) name(n uint64) string { return power("DUTY_CYCLE_", n) }
 func (ackLimitNames) name(n uint64) string  { return power("ADR_ACK_LIMIT_", n) }
 func (ackDelayNames) name(n uint64) string  { return power("ADR_ACK_DELAY_", n) }
+
+// name names the commands that the network asks with; of the others it is not told which.
+func (cidNames) name(n uint64) string {
+	name := at(n, "", "", "", "CID_LINK_ADR", "CID_DUTY_CYCLE", "CID_RX_PARAM_SETUP", "CID_DEV_STATUS", "CID_NEW_CHANNEL",
+		"CID_RX_TIMING_SETUP", "CID_TX_PARAM_SETUP", "CID_DL_CHANNEL", "", "CID_ADR_PARAM_SETUP", "", "",
+		"CID_REJOIN_PARAM_SETUP")
+	if name == "" {
+		return "CID_OTHER"
+	}
+	return name
+}
+
+func (eirpNames) name(n uint64) string {
+	return at(n, "DEVICE_EIRP_8", "DEVICE_EIRP_10", "DEVICE_EIRP_12", "DEVICE_EIRP_13", "DEVICE_EIRP_14", "DEVICE_EIRP_16",
+		"DEVICE_EIRP_18", "DEVICE_EIRP_20", "DEVICE_EIRP_21", "DEVICE_EIRP_24", "DEVICE_EIRP_26", "DEVICE_EIRP_27",
+		"DEVICE_EIRP_29", "DEVICE_EIRP_30", "DEVICE_EIRP_33", "DEVICE_EIRP_36")
+}
 
 func (rejoinCounts) name(n uint64) string { return power("REJOIN_COUNT_", n+4) }
 func (rejoinNames) name(n uint64) string {

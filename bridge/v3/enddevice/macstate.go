@@ -11,15 +11,18 @@ import (
 )
 
 // state reads what the network has asked of a device in its session, and what the
-// device has told. nil: nothing.
-func (m *macStateJSON) state(r *reader, status *statusJSON) *macstate.State {
+// device has told. fCntUp is that of the last uplink. nil: nothing.
+func (m *macStateJSON) state(r *reader, status *statusJSON, fCntUp uint32) *macstate.State {
 	s := macstate.State{
-		Wish:     m.Desired.wish(r, m.Current),
-		Status:   status.status(uint32(r.number("mac_state.last_dev_status_f_cnt_up", m.LastStatus, math.MaxUint32))),
-		NoRates:  r.bits("mac_state.rejected_adr_data_rate_indexes", m.RejectedRates),
-		NoPowers: r.bits("mac_state.rejected_adr_tx_power_indexes", m.RejectedPowers),
+		Wish: m.Desired.wish(r, m.Current), Asked: m.asked(r, fCntUp),
+		Status: status.status(uint32(r.number("mac_state.last_dev_status_f_cnt_up", m.LastStatus, math.MaxUint32))),
 	}
-	if s.Wish == nil && s.Status == nil && s.NoRates == 0 && s.NoPowers == 0 {
+	wish := m.Desired
+	if wish == nil {
+		wish = &parametersJSON{}
+	}
+	m.rejectedJSON.read(r, &s, wish.Channels)
+	if s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
 		return nil
 	}
 	return &s
@@ -30,7 +33,7 @@ func (m *macStateJSON) tell(s *macstate.State) {
 	if s == nil {
 		return
 	}
-	m.RejectedRates, m.RejectedPowers = numbersOf(s.NoRates), numbersOf(s.NoPowers)
+	m.rejectedJSON, m.Pending = rejectedOf(s), pendingOf(s)
 	if s.Status != nil {
 		m.LastStatus = some(s.Status.FCntUp)
 	}
