@@ -57,6 +57,7 @@ var arrows = map[string]string{
 	"bridge/decode":                  "radio bridge/session bridge/v3 bridge/event bridge/formatter",
 	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
+	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
 		"bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
 	"bridge/broker/outbox":   "bridge/v3",
