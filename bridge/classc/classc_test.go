@@ -128,12 +128,13 @@ func TestPathsOfRemovedGateways(t *testing.T) {
 func TestHeardKeepsItsPaths(t *testing.T) {
 	r := house(t, "")
 	heard := heardBy(r, map[string]radio.Decibel{"gw-b": -9000, "gw-c": -6000})
+	for i := range heard {
+		heard[i].Lost = true
+	}
 	var l Listener
 	l.Heard(heard)
 	clear(heard)
 	paths, _ := l.Paths(r, &session.Item{}, -1)
-	paths[0].Lost = true
-	paths, _ = l.Paths(r, &session.Item{}, -1)
 	if pathNames(paths) != "gw-c/0 gw-b/0" || paths[0].Lost {
 		t.Errorf("paths %q, the first lost: %v", pathNames(paths), paths[0].Lost)
 	}

@@ -266,6 +266,24 @@ func TestOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// A change is checked against the devices as they are when its turn comes.
+func TestCheckedInItsTurn(t *testing.T) {
+	joins := func(name string) *session.Device {
+		d := abp(name, 1)
+		d.SupportsJoin, d.HasJoinEUI, d.DevEUI, d.Session = true, true, radio.EUI64{7}, nil
+		d.RootKeys = frame.RootKeys{AppKey: frame.Key{3}}
+		return d
+	}
+	o := newOwner(t)
+	o.q.Add(1, []state.DevicePut{put(joins("dev1"))}, nil, false)
+	o.q.Add(2, []state.DevicePut{put(joins("dev2"))}, nil, false) // the same DevEUI
+	o.run()
+	o.answer(nil)
+	if len(o.answers) != 2 || !strings.Contains(o.answers[1], session.ErrExists.Error()) || o.past.Devices.Len() != 1 {
+		t.Errorf("answered %q, %d devices", o.answers, o.past.Devices.Len())
+	}
+}
+
 // What a device uses while its change is checked is in the records that are stored.
 func TestOutdate(t *testing.T) {
 	d := abp("dev1", 1)
