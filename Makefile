@@ -32,10 +32,19 @@ ENGINE    = -modfile=$(OUT)/engine/go.mod
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: build run test mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
+.PHONY: go build run test pictures mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
-build: $(OUT)/engine/go.mod
+build: $(OUT)/engine/go.mod | go
 	CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
+
+# Older Go says nothing that helps. From 1.21 on it fetches the version of go.mod itself,
+# where it may: then it tells its version here.
+go:
+	@need=$$(sed -n 's/^go //p' go.mod); have=$$($(GO) version 2>/dev/null | sed -n 's/^go version go\([0-9.]*\).*/\1/p'); \
+	if [ -z "$$have" ] && ! command -v $(GO) >/dev/null; then \
+		echo "Go $$need or newer is needed, and there is no $(GO): see https://go.dev/dl" >&2; exit 1; fi; \
+	if [ "$$(printf '%s\n' "$$need" "$$have" | sort -V | head -n 1)" != "$$need" ]; then \
+		echo "Go $$need or newer is needed, and $(GO) is $${have:-older and cannot fetch it}: see https://go.dev/dl" >&2; exit 1; fi
 
 run: build
 	$(OUT)/lorawand demo
@@ -45,6 +54,11 @@ run: build
 test: $(OUT)/engine/go.mod
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
+
+# Pictures of all screens of the web page, in two widths.
+pictures: $(OUT)/engine/go.mod
+	mkdir -p $(OUT)/page
+	LORAWAND_PICTURES=$(CURDIR)/$(OUT)/page $(GO) test -run '^TestPage$$' -count 1 ./cmd/lorawand
 
 # Single mistakes in the chip's driver, each of which the recordings must find.
 mistakes:
@@ -86,7 +100,7 @@ cross-%: $(OUT)/engine/go.mod
 
 COLLATE   = bridge/formatter/collate/collate.go
 
-$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile
+$(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile | go
 	rm -rf $(OUT)/engine
 	mkdir -p $(OUT)/engine
 	$(GO) mod download $(GOJA)

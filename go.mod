@@ -15,6 +15,7 @@ require (
 	github.com/warthog618/go-gpiocdev v0.9.1
 	go.bug.st/serial v1.8.0
 	go.yaml.in/yaml/v3 v3.0.6
+	golang.org/x/crypto v0.42.0
 	golang.org/x/sys v0.43.0
 	golang.org/x/text v0.29.0
 	periph.io/x/conn/v3 v3.7.2

@@ -8,8 +8,11 @@ type Day int32
 // dayLength is in s.
 const dayLength = 24 * 60 * 60
 
+// Time returns when the day begins.
+func (d Day) Time() time.Time { return time.Unix(int64(d)*dayLength, 0).UTC() }
+
 // String returns the day as in "2027-01-31".
-func (d Day) String() string { return time.Unix(int64(d)*dayLength, 0).UTC().Format(time.DateOnly) }
+func (d Day) String() string { return d.Time().Format(time.DateOnly) }
 
 // Use records that a key is used now. It reports whether the last recorded use was
 // on another day. now is the zero time where the calendar is not known: then

@@ -48,6 +48,7 @@ type Log struct {
 	latest  queue  // the last uplink and the last join of each device
 
 	followers []*follower
+	hour      event.Hour // uplinks
 }
 
 // device is what is remembered of a device. Its records are oldest first.
@@ -58,6 +59,9 @@ type device struct {
 	events  []*record
 	join    *record // in Log.latest
 	count   uint64  // uplinks since the start
+
+	habit   *Habit    // nil: nobody has asked
+	habitOf [2]uint64 // seq of the first and the last uplink that it is of
 }
 
 // record is a message or an event. It stands in a queue of Log and in its device.
@@ -97,11 +101,12 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.device(session.ID{Application: m.Application, Device: m.Device})
-	l.tell(Item{Device: d.id, Message: m})
+	l.tell(Item{Device: d.id, Message: m, At: at})
 	if m.Suffix != v3.Up || bytes.HasSuffix(m.Payload, simulated) {
 		l.add(d, &d.others, r, &l.older)
 	} else {
 		d.count++
+		l.hour.Add(at)
 		if n := len(d.uplinks); n > 0 {
 			d.uplinks[n-1].moveTo(&l.older)
 		}
@@ -120,7 +125,7 @@ func (l *Log) Event(e *event.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	d := l.device(e.Device)
-	l.tell(Item{Device: d.id, Event: &own})
+	l.tell(Item{Device: d.id, Event: &own, At: own.Host})
 	if n := len(d.events); n > 0 && repeats(&own, d.events[n-1].event) {
 		l.drop(d.events[n-1])
 		d.events = d.events[:n-1]

@@ -103,6 +103,7 @@ type Uplink struct {
 	Frequency  radio.Frequency `json:"frequency,omitempty"` // Hz
 	Airtime    string          `json:"consumed_airtime,omitempty"`
 	Gateways   []Heard         `json:"gateways"` // the best first
+	Normalized json.RawMessage `json:"-"`        // normalized_payload
 	// LossRate is the share of the last 20 frames that did not come, as their counters say.
 	LossRate float64 `json:"packet_error_rate"`
 }
@@ -151,6 +152,16 @@ func (l *Log) Summary(id session.ID, now radio.HostTime) *Summary {
 	return s
 }
 
+// LastJoin returns the last try of a device to join; nil: none is remembered.
+func (l *Log) LastJoin(id session.ID, now radio.HostTime) *Join {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d := l.devices[id]; d != nil && d.join != nil {
+		return joinOf(d.join.event, now)
+	}
+	return nil
+}
+
 func joinOf(e *event.Event, now radio.HostTime) *Join {
 	j := &Join{
 		Age: age(now, e.Host), Accepted: e.Kind == event.JoinAccepted, Reason: e.Word, Hint: e.Hint,
@@ -178,6 +189,7 @@ type message struct {
 		FRMPayload []byte          `json:"frm_payload"`
 		Decoded    json.RawMessage `json:"decoded_payload"`
 		Warnings   []string        `json:"decoded_payload_warnings"`
+		Normalized json.RawMessage `json:"normalized_payload"`
 		Metadata   []struct {
 			Gateway struct {
 				ID string `json:"gateway_id"`
@@ -204,6 +216,16 @@ type message struct {
 	} `json:"uplink_message"`
 }
 
+// UplinksLastHour returns how many uplinks were published in the hour before now.
+func (l *Log) UplinksLastHour(now radio.HostTime) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hour.Count(now)
+}
+
+// Read reads an "up" that this program has published; nil: it cannot be read.
+func (m *Message) Read(now radio.HostTime) *Uplink { return uplinkOf(m.Payload, age(now, m.At)) }
+
 // uplinkOf reads an "up", which this program has written itself.
 func uplinkOf(payload []byte, seconds float64) *Uplink {
 	var m message
@@ -213,7 +235,8 @@ func uplinkOf(payload []byte, seconds float64) *Uplink {
 	u := &Uplink{
 		Age: seconds, ReceivedAt: m.Up.ReceivedAt, FCnt: m.Up.FCnt, FPort: m.Up.FPort, Confirmed: m.Up.Confirmed,
 		FRMPayload: m.Up.FRMPayload, Text: readable(m.Up.FRMPayload), Decoded: m.Up.Decoded, Warnings: m.Up.Warnings,
-		Frequency: m.Up.Settings.Frequency, Airtime: m.Up.Airtime, LossRate: m.Up.LossRate, Gateways: []Heard{},
+		Normalized: m.Up.Normalized,
+		Frequency:  m.Up.Settings.Frequency, Airtime: m.Up.Airtime, LossRate: m.Up.LossRate, Gateways: []Heard{},
 	}
 	for _, r := range m.Up.Metadata {
 		u.Gateways = append(u.Gateways, Heard{r.Gateway.ID, r.RSSI, r.SNR})

@@ -75,6 +75,7 @@ type Admin struct {
 	o   Options
 	log *slog.Logger
 
+	added        map[string]operation // by Add
 	drafts       registry.Drafts
 	provisioning chan struct{} // full while something is changed: one after the other
 }
@@ -140,7 +141,7 @@ var (
 	owner          = Right{access.All, false}
 )
 
-// operations is the table of all operations.
+// operations is the table of all operations but those that Add has added.
 var operations = map[string]operation{
 	"events":       {with((*Admin).events), readsTraffic, 0},
 	"why":          {with((*Admin).why), readsTraffic, briefly},
@@ -193,6 +194,42 @@ var operations = map[string]operation{
 // ErrOperation is the reason for refusing a request whose operation does not exist.
 var ErrOperation = errors.New("no such operation")
 
+// Operation is one that another package adds to the table.
+type Operation struct {
+	Run   func(ctx context.Context, args json.RawMessage, reply func(v any) error) error
+	Right Right
+	Limit time.Duration // how long it may take; 0: until the caller disconnects
+}
+
+// Decoding decodes the arguments for f, and refuses members that their type does not
+// have.
+func Decoding[A any](
+	f func(context.Context, A, func(v any) error) error,
+) func(context.Context, json.RawMessage, func(v any) error) error {
+	run := with(func(_ *Admin, ctx context.Context, args A, r reply) error { return f(ctx, args, r) })
+	return func(ctx context.Context, args json.RawMessage, r func(v any) error) error {
+		return run(ctx, nil, args, r)
+	}
+}
+
+// Add adds an operation to the table, before anything is asked.
+func (a *Admin) Add(name string, o Operation) {
+	if a.added == nil {
+		a.added = map[string]operation{}
+	}
+	run := func(ctx context.Context, _ *Admin, args json.RawMessage, r reply) error { return o.Run(ctx, args, r) }
+	a.added[name] = operation{run, o.Right, o.Limit}
+}
+
+// find returns an operation of the table.
+func (a *Admin) find(name string) (operation, bool) {
+	if op, ok := a.added[name]; ok {
+		return op, true
+	}
+	op, ok := operations[name]
+	return op, ok
+}
+
 // runner carries out an operation with arguments that are not decoded yet.
 type runner func(ctx context.Context, a *Admin, args json.RawMessage, r reply) error
 
@@ -227,7 +264,7 @@ func (a *Admin) Call(ctx context.Context, op string, args any, each func(json.Ra
 }
 
 func (a *Admin) do(ctx context.Context, name string, args json.RawMessage, r reply) error {
-	op, ok := operations[name]
+	op, ok := a.find(name)
 	if !ok {
 		return fmt.Errorf("%w: %.40q", ErrOperation, name)
 	}

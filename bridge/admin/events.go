@@ -7,61 +7,54 @@ import (
 	"slices"
 	"strings"
 
+	"lorawand/bridge/activity"
+	"lorawand/bridge/admin/eventlines"
 	"lorawand/bridge/event"
-	"lorawand/radio"
+	"lorawand/bridge/v3"
 )
 
 // EventsArgs are the arguments of "events".
-type EventsArgs struct {
-	Application string `json:"application_id,omitempty"` // only of its devices; "": all
-	Follow      bool   `json:"follow,omitempty"`         // go on with new ones
-	Device      string `json:"device,omitempty"`         // an id, application/id, or a DevEUI; "": all
-	Gateway     string `json:"gateway,omitempty"`        // an id; "": all
-	Text        bool   `json:"text,omitempty"`           // lines for people
-}
-
-// matches reports whether the arguments select an event.
-func (a *EventsArgs) matches(e *event.Event) bool {
-	if a.Application != "" && a.Application != e.Device.Application {
-		return false
-	}
-	if a.Gateway != "" && e.Gateway != a.Gateway {
-		return false
-	}
-	if a.Device == "" || a.Device == e.Device.Device || a.Device == e.Device.String() {
-		return true
-	}
-	var eui radio.EUI64
-	return e.HasEUIs && eui.UnmarshalText([]byte(a.Device)) == nil && eui == e.DevEUI
-}
+type EventsArgs = eventlines.Args
 
 // errStops ends the following of events when the daemon stops.
 var errStops = errors.New("the daemon stops")
 
 // events answers with the remembered events, oldest first, as JSON or as texts.
 func (a *Admin) events(ctx context.Context, args EventsArgs, r reply) error {
-	tell := func(e event.Event) error {
-		switch {
-		case !args.matches(&e):
-			return nil
-		case args.Text:
-			return r(e.Text())
-		}
-		return r(e)
+	t := eventlines.Teller{Args: &args, Reply: r}
+	events, news, stop, err := a.o.Bridge.Events().Watch()
+	if err != nil {
+		return err
 	}
-	log := a.o.Bridge.Events()
-	if args.Follow {
-		if err := log.FollowAll(ctx, tell); err != nil {
+	defer stop()
+	var uplinks []activity.Message
+	var items <-chan activity.Item // nil: nothing comes
+	if args.Uplinks {
+		var stop func()
+		if uplinks, items, stop, err = a.o.Bridge.Activity().Uplinks(); err != nil {
 			return err
 		}
-		return errStops
+		defer stop()
 	}
-	for _, e := range log.Recent(nil) {
-		if err := tell(e); err != nil {
+	if err := t.All(events, uplinks); err != nil || !args.Follow {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return errStops
+		case e := <-news:
+			err = t.Event(e)
+		case i := <-items:
+			if i.Event == nil && i.Message.Suffix == v3.Up {
+				err = t.Uplink(&activity.Message{Device: i.Device, At: i.At, Payload: i.Message.Payload})
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // WhyArgs are the arguments of "why".

@@ -25,6 +25,7 @@ const (
 // HTTP serves /metrics, /healthz and /readyz to everybody who can reach it. The
 // answers have no secrets in them, and a request changes nothing.
 type HTTP struct {
+	mux      *http.ServeMux
 	listener net.Listener
 	server   *http.Server
 	log      *slog.Logger
@@ -36,13 +37,17 @@ func ListenHTTP(a *Admin, addr string) (*HTTP, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: http: %w", err)
 	}
+	mux := a.handler()
 	s := &http.Server{
-		Handler: a.handler(), ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
+		Handler: mux, ReadTimeout: httpTimeout, ReadHeaderTimeout: httpTimeout, WriteTimeout: httpTimeout,
 		MaxHeaderBytes: maxHTTPHeader, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
 	s.SetKeepAlivesEnabled(false) // idle clients would take all of the few connections
-	return &HTTP{listener: conns.Waiting(l, maxHTTPConns), server: s, log: a.log}, nil
+	return &HTTP{mux: mux, listener: conns.Waiting(l, maxHTTPConns), server: s, log: a.log}, nil
 }
+
+// Mount has a web page answer all other addresses. It is called before Run.
+func (h *HTTP) Mount(page http.Handler) { h.mux.Handle("/", page) }
 
 // Addr returns the address that it listens on.
 func (h *HTTP) Addr() net.Addr { return h.listener.Addr() }
@@ -53,15 +58,32 @@ func (h *HTTP) Close() error { return h.listener.Close() }
 // Run serves until ctx ends.
 func (h *HTTP) Run(ctx context.Context) error {
 	h.log.Info("serving metrics and health", "address", h.Addr().String())
-	stop := context.AfterFunc(ctx, func() { _ = h.server.Close() })
-	defer stop()
-	if err := h.server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		Shut(h.server)
+	})
+	err := h.server.Serve(h.listener)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("http: %w", err)
 	}
 	return nil
 }
 
-func (a *Admin) handler() http.Handler {
+// Shut ends a server: answers that are on their way may come to their end, as those of
+// the control socket may.
+func Shut(s *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		_ = s.Close()
+	}
+}
+
+func (a *Admin) handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
 		tell(w, a.pulse(r.Context()), "good\n")

@@ -15,6 +15,9 @@ func ListenHTTP(*Admin, string) (*HTTP, error) {
 	return nil, errors.New("admin: the small build has no HTTP")
 }
 
+// Mount does nothing.
+func (*HTTP) Mount(any) {}
+
 // Run does nothing.
 func (*HTTP) Run(context.Context) error { return nil }
 

@@ -101,7 +101,7 @@ func TestMetrics(t *testing.T) {
 	h.admin.o.Drivers = func() []Driver {
 		return []Driver{{
 			Name:    "udp",
-			Metrics: []Metric{{"gwmp_datagrams_total", "Datagrams.", 7, false}, {"gwmp_delay_seconds", "Delay.", 0.25, true}},
+			Metrics: []Metric{{Name: "gwmp_datagrams_total", Help: "Datagrams.", Value: 7}, {Name: "gwmp_delay_seconds", Help: "Delay.", Value: 0.25, Gauge: true}},
 		}}
 	}
 	if err := h.store.Commit(store.Record{Kind: "x", Key: "y", Data: []byte("z")}); err != nil {

@@ -200,13 +200,13 @@ func TestMatches(t *testing.T) {
 		{EventsArgs{Gateway: "gw1", Device: "dev1"}, true},
 		{EventsArgs{Gateway: "gw2", Device: "dev1"}, false},
 	} {
-		if got := tt.args.matches(&e); got != tt.want {
+		if got := tt.args.Matches(&e); got != tt.want {
 			t.Errorf("%+v: %v", tt.args, got)
 		}
 	}
 	e.HasEUIs = false // the zero EUI of an event without one is nobody's
 	e.DevEUI = radio.EUI64{}
-	if (&EventsArgs{Device: "0000000000000000"}).matches(&e) {
+	if (&EventsArgs{Device: "0000000000000000"}).Matches(&e) {
 		t.Error("an event without EUIs is that of a DevEUI")
 	}
 }

@@ -31,6 +31,12 @@ func RightOf(op string) (Right, bool) {
 	return o.right, ok
 }
 
+// Needs is RightOf for the operations of Add too.
+func (a *Admin) Needs(op string) (Right, bool) {
+	o, ok := a.find(op)
+	return o.right, ok
+}
+
 // CallAs is Call for who has logged in with an API key. It returns ErrRights or
 // ErrApplication before anything is done.
 func (a *Admin) CallAs(
@@ -40,18 +46,19 @@ func (a *Admin) CallAs(
 	if err != nil {
 		return fmt.Errorf("admin: %s: %w", op, err)
 	}
-	if err := permit(who, op, raw); err != nil {
+	if err := a.permit(who, op, raw); err != nil {
 		return err
 	}
 	return a.Call(ctx, op, json.RawMessage(raw), each)
 }
 
 // permit returns why who may not carry out an operation, or nil.
-func permit(who access.Login, op string, args json.RawMessage) error {
-	need, ok := RightOf(op)
+func (a *Admin) permit(who access.Login, op string, args json.RawMessage) error {
+	found, ok := a.find(op)
 	if !ok {
 		return fmt.Errorf("%w: %.40q", ErrOperation, op)
 	}
+	need := found.right
 	if !who.Rights.Has(need.Rights) {
 		return fmt.Errorf("%w: %s needs %s", ErrRights, op, need.Rights)
 	}

@@ -94,7 +94,7 @@ func TestEventsOfAnApplication(t *testing.T) {
 		{"of a device of another", event.Event{Device: session.ID{Application: "app2", Device: "dev1"}}, false},
 		{"of a gateway", event.Event{Gateway: "gw1"}, false},
 	} {
-		if got := args.matches(&tt.e); got != tt.want {
+		if got := args.Matches(&tt.e); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}

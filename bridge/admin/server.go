@@ -179,7 +179,7 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 		p.end(err)
 		return
 	}
-	if operations[req.Op].limit == 0 {
+	if op, _ := s.admin.find(req.Op); op.limit == 0 {
 		// It has no time limit: it ends when the client disconnects.
 		watch.Go(func() {
 			_ = c.SetReadDeadline(time.Time{})

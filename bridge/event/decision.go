@@ -87,17 +87,17 @@ func (d *Decision) Text() string {
 	var b strings.Builder
 	switch {
 	case d.Always:
-		fmt.Fprintf(&b, "Class C, from %s on", clockText(d.UplinkAt, d.Uplink))
+		fmt.Fprintf(&b, "Class C, from %s on", ClockText(d.UplinkAt, d.Uplink))
 	case d.Join:
-		fmt.Fprintf(&b, "join-request heard %s", clockText(d.UplinkAt, d.Uplink))
+		fmt.Fprintf(&b, "join-request heard %s", ClockText(d.UplinkAt, d.Uplink))
 	default:
-		fmt.Fprintf(&b, "uplink f_cnt %d heard %s", d.FCntUp, clockText(d.UplinkAt, d.Uplink))
+		fmt.Fprintf(&b, "uplink f_cnt %d heard %s", d.FCntUp, ClockText(d.UplinkAt, d.Uplink))
 	}
 	if d.Content != "" {
 		fmt.Fprintf(&b, "; %s", d.Content)
 	}
 	for i := range d.Options {
-		fmt.Fprintf(&b, "; %s", d.Options[i].text())
+		fmt.Fprintf(&b, "; %s", d.Options[i].Text())
 		if i == d.Chosen {
 			fmt.Fprintf(&b, "; chosen; handed to gateway %s %.2f s ahead", d.Options[i].Gateway, d.Lead.Seconds())
 		}
@@ -111,9 +111,9 @@ func (d *Decision) Text() string {
 	return b.String()
 }
 
-// text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
+// Text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
-func (o *Option) text() string {
+func (o *Option) Text() string {
 	var b strings.Builder
 	airtime := o.Airtime.Round(time.Millisecond)
 	when := fmt.Sprintf(" at +%v", o.Delay)
@@ -177,9 +177,9 @@ func (o *Option) against() string {
 	return v.Reason.String()
 }
 
-// clockText returns the time of day or, where the calendar is not known, the time
+// ClockText returns the time of day or, where the calendar is not known, the time
 // since the start.
-func clockText(t time.Time, host radio.HostTime) string {
+func ClockText(t time.Time, host radio.HostTime) string {
 	if t.IsZero() {
 		return fmt.Sprintf("%.3f s after the start", time.Duration(host).Seconds())
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lorawand/bridge/session"
+	"lorawand/radio"
 )
 
 // Log writes events to the log, sends them to followers, and remembers the last
@@ -26,15 +27,17 @@ type Log struct {
 	datagrams eventRing // from gateways, dropped
 	scripts   eventRing // of payload formatters
 	clients   eventRing // refusals of MQTT clients
-	unknown   strangers
+	unknown   strangers // gateways
 	followers map[chan Event]struct{}
 	seq       uint64
+
+	unknownDevices strangers
+	dropped        Hour // frames
 }
 
 const (
 	maxDecisions   = 1024 // events
 	maxNoise       = 256  // events
-	maxUnknown     = 128  // gateways
 	maxFollowers   = 16
 	followerBuffer = 256 // events
 )
@@ -60,21 +63,6 @@ func (r *eventRing) add(e rememberedEvent, size int) {
 	r.first = (r.first + 1) % size
 }
 
-// strangers holds the last event of each refused gateway, the latest at the end.
-type strangers []rememberedEvent
-
-// add adds an event. It reports whether the gateway is new.
-func (s *strangers) add(e rememberedEvent) bool {
-	n := len(*s)
-	*s = slices.DeleteFunc(*s, func(old rememberedEvent) bool { return old.event.GatewayEUI == e.event.GatewayEUI })
-	added := len(*s) == n
-	if len(*s) >= maxUnknown {
-		*s = slices.Delete(*s, 0, 1)
-	}
-	*s = append(*s, e)
-	return added
-}
-
 // NewLog returns a Log that has no events.
 func NewLog(log *slog.Logger) *Log {
 	return &Log{log: log, said: map[eventKey]time.Time{}, followers: map[chan Event]struct{}{}}
@@ -84,14 +72,20 @@ func NewLog(log *slog.Logger) *Log {
 func (l *Log) Write(e *Event) {
 	l.mu.Lock()
 	l.seq++
+	if e.Kind == UplinkDropped {
+		l.dropped.Add(e.Host)
+	}
 	entry, level := rememberedEvent{l.seq, *e}, e.level()
 	switch {
 	case e.Kind == GatewayRefused:
-		if !l.unknown.add(entry) {
+		if !l.unknown.add(entry, sameGateway) {
 			level = slog.LevelDebug // an unknown gateway sends for days
 		}
 	case e.Kind == JoinRefused:
 		l.refusals.add(entry, maxNoise)
+		if e.isOfStranger() {
+			l.unknownDevices.add(entry, sameDevice)
+		}
 	case e.Kind == GatewayDropped:
 		l.datagrams.add(entry, maxNoise)
 	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
@@ -144,8 +138,11 @@ func (l *Log) Recent(match func(*Event) bool) []Event {
 func (l *Log) recent(match func(*Event) bool) []Event {
 	all := slices.Concat(
 		l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events,
-		l.scripts.events, l.clients.events, l.unknown,
+		l.scripts.events, l.clients.events,
 	)
+	for _, s := range l.unknown {
+		all = append(all, rememberedEvent{s.seq, s.Event})
+	}
 	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
 	for i := range all {
@@ -187,6 +184,21 @@ func (l *Log) FollowAll(ctx context.Context, f func(Event) error) error {
 		}
 	}
 	return follow(ctx, ch, f)
+}
+
+// Watch returns the remembered events, oldest first, and what brings those from now on;
+// of what is not read in time some are missing. The caller calls stop in the end. It
+// returns an error if there are too many followers.
+func (l *Log) Watch() (before []Event, news <-chan Event, stop func(), err error) {
+	before, ch, err := l.join()
+	return before, ch, func() { l.part(ch) }, err
+}
+
+// DroppedLastHour returns how many frames were dropped in the hour before now.
+func (l *Log) DroppedLastHour(now radio.HostTime) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.dropped.Count(now)
 }
 
 // join adds a follower. It returns the events remembered before the follower's

@@ -19,7 +19,7 @@ var errFollowers = errors.New("bridge: too many clients follow the events alread
 // Text returns the event as one line.
 func (e *Event) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s", clockText(e.At, e.Host), e.Kind)
+	fmt.Fprintf(&b, "%s  %s", ClockText(e.At, e.Host), e.Kind)
 	if e.Kind == UplinkDropped {
 		fmt.Fprintf(&b, " (%v)", e.Reason)
 	} else if e.Word != "" {
@@ -97,13 +97,13 @@ func Why(events []Event) string {
 		add()
 		switch e.Kind {
 		case DownlinkQueued:
-			parts = append(parts, "pushed "+clockText(e.At, e.Host))
+			parts = append(parts, "pushed "+ClockText(e.At, e.Host))
 		case DownlinkSent:
 			parts = append(parts, "sent")
 		case DownlinkAcked:
-			parts = append(parts, "acknowledged by the device "+clockText(e.At, e.Host))
+			parts = append(parts, "acknowledged by the device "+ClockText(e.At, e.Host))
 		case DownlinkNacked:
-			parts = append(parts, "not acknowledged by the device "+clockText(e.At, e.Host))
+			parts = append(parts, "not acknowledged by the device "+ClockText(e.At, e.Host))
 		case DownlinkFailed:
 			parts = append(parts, "failed: "+errText(e.Err))
 		case JoinAccepted:

@@ -35,6 +35,8 @@ const (
 	// KindTombstone holds the used counters of devices and sessions that no longer
 	// exist. Key: the names that session.Tombstones gives them.
 	KindTombstone = "tombstone"
+
+	KindPage = "page" // key: password; what is stored of the password of the web page
 )
 
 // recordVersion is the version of all records except those of devices. The version

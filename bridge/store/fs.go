@@ -136,6 +136,21 @@ func makeFolder(dir string) error {
 	return nil
 }
 
+// Room is what the file system of a folder has.
+type Room struct {
+	Free     int64 // bytes
+	InMemory bool  // a restart empties it
+}
+
+// RoomOf returns that of a folder.
+func RoomOf(dir string) (Room, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return Room{}, err
+	}
+	return Room{int64(st.Bavail) * int64(st.Bsize), errors.Is(checkFileSystem(dir), ErrEphemeral)}, nil
+}
+
 // checkFileSystem returns ErrEphemeral for a folder in memory, which a restart
 // empties.
 func checkFileSystem(dir string) error {

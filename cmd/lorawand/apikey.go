@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
@@ -100,10 +99,8 @@ func parseExpiry(s string) (time.Time, error) {
 // terminal, a script reads the key there, and standard error may be a log: then it
 // returns a placeholder.
 func shownKey(stdout io.Writer, key string) string {
-	if f, ok := stdout.(*os.File); ok {
-		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
-			return key
-		}
+	if isTerminal(stdout) {
+		return key
 	}
 	return "KEY"
 }
@@ -133,9 +130,12 @@ func tellConnection(w io.Writer, c config.Config, application, key string) {
 func newAPIKeyList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "List API keys", Args: noArgs}
 	application := applicationFlag(cmd, "only of this application `id`")
-	asJSON := jsonFlag(cmd)
+	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		l := listing[admin.Key]{operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME"}
+		l := listing[admin.Key]{
+			operation: "key.list", header: "APPLICATION\tID\tRIGHTS\tEXPIRES\tLAST USE\tNAME",
+			spare: []string{"EXPIRES"}, wide: *wide,
+		}
 		l.row = func(w io.Writer, k admin.Key) error {
 			expires := "never"
 			if !k.Expires.IsZero() {

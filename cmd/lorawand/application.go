@@ -9,6 +9,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
 )
 
@@ -58,7 +59,10 @@ func oneApplication(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usage(fmt.Errorf("%s needs one application id", cmd.CommandPath()))
 	}
-	return checkDevices(args) // device ids have the same form
+	if err := session.CheckID(args[0]); err != nil {
+		return usage(err)
+	}
+	return nil
 }
 
 func newApplicationGet() *cobra.Command {
@@ -153,12 +157,20 @@ func newApplicationDelete() *cobra.Command {
 		Args: oneApplication,
 	}
 	cmd.Flags().BoolVar(&args.All, "all", false, "delete its devices and API keys too")
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
 		args.ID = names[0]
+		question := "Delete the application " + args.ID + "?"
+		if args.All {
+			question = "Delete the application " + args.ID + " with all its devices and API keys?"
+		}
+		if err := confirm(cmd, *yes, question); err != nil {
+			return err
+		}
 		return operate(cmd.Context(), c, "application.delete", args, func(d admin.DeletedApplication) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s with %s and %s; connections and sessions that have "+
 				"ended: %d.\n", args.ID, plural(d.Devices, "device"), plural(d.APIKeys, "API key"), d.Disconnected)

@@ -74,17 +74,27 @@ var arrows = map[string]string{
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classc",
-	"bridge/audit":          "radio",
-	"bridge/classc":         "radio bridge/session bridge/gateway",
-	"bridge/provision":      "bridge/session bridge/state",
-	"bridge":                "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
-	"bridge/admin/airtime":  "radio bridge bridge/schedule",
-	"bridge/admin/conns":    "",
-	"bridge/admin/registry": "radio/frame bridge/session bridge/v3/enddevice",
+	"bridge/audit":         "radio",
+	"bridge/classc":        "radio bridge/session bridge/gateway",
+	"bridge/provision":     "bridge/session bridge/state",
+	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge/admin/airtime": "radio bridge bridge/schedule",
+	"bridge/admin/conns":   "",
+	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
+		"bridge/event bridge/session bridge/store",
+	"bridge/admin/eventlines": "radio bridge/activity bridge/event",
+	"bridge/admin/registry":   "radio/frame bridge/session bridge/v3/enddevice",
+	"bridge/admin/metrics":    "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
 		"bridge/admin/registry " +
 		"bridge/broker bridge/event bridge/session bridge/state bridge/v3",
-	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns " +
+	"bridge/admin/web/password": "",
+	"bridge/admin/web/door":     "bridge/access",
+	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
+		"bridge/admin/web/door bridge/admin/web/password bridge/codec bridge/core bridge/event bridge/formatter " +
+		"bridge/mac bridge/session bridge/state bridge/store bridge/v3 bridge/v3/enddevice",
+	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/eventlines " +
+		"bridge/admin/metrics " +
 		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
@@ -110,13 +120,17 @@ var knows = map[string][]string{
 	"github.com/dop251/goja":            {"bridge/formatter"},
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
-	"net/http":                          {"bridge/admin", "bridge/admin/api", "bridge/broker", "bridge/webhook"},
-	"net":                               {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
-	"os":                                {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "cmd/lorawand", "cmd/lorawand/config"},
+	"net/http": {
+		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker",
+		"bridge/webhook",
+	},
+	"net": {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",
 		"concentrator/sx1302/board", "cmd/lorawand",
 	},
+	"golang.org/x/crypto":             {"bridge/admin/web/password"},
 	"github.com/pelletier/go-toml/v2": {"cmd/lorawand/config"},
 	"github.com/spf13/cobra":          {"cmd/lorawand"},
 }

@@ -40,30 +40,38 @@ func newBackup() *cobra.Command {
 }
 
 func newRestore() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Replace the whole state with a backup (- is standard input)",
 		Long: "Replace the whole state with a backup (- is standard input). The old state stays in the folder, in\n" +
 			"files that end in .old. Frame counters and nonces continue from the old state. Devices that the old\n" +
 			"state does not have, or all devices if it is damaged, skip ahead with FCntDown and JoinNonces, so\n" +
 			"that no number is used twice.",
 		Args: oneFile,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd)
+	}
+	yes := yesFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		in := cmd.InOrStdin()
+		if args[0] != "-" {
+			f, err := os.Open(args[0])
 			if err != nil {
 				return err
 			}
-			in := cmd.InOrStdin()
-			if args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				in = f
+			defer f.Close()
+			in = f
+			question := fmt.Sprintf("Replace all devices, keys and applications in %s by those of %s?", c.Store.Path, args[0])
+			if err := confirm(cmd, *yes, question); err != nil {
+				return err
 			}
-			return restore(cmd.Context(), c, in, cmd.OutOrStdout())
-		},
+		}
+		done := progress(cmd, "Restoring")
+		defer done()
+		return restore(cmd.Context(), c, in, cmd.OutOrStdout())
 	}
+	return cmd
 }
 
 func oneFile(cmd *cobra.Command, args []string) error {

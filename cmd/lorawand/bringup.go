@@ -202,7 +202,7 @@ func (o *transmitFlags) transmission() (sx1302.Transmission, error) {
 	if t.DataRate, err = parseDataRate(o.dataRate); err != nil {
 		return t, err
 	}
-	if t.Payload, err = hex.DecodeString(o.payload); err != nil || len(t.Payload) == 0 || len(t.Payload) > 255 {
+	if t.Payload, err = parseHex(o.payload); err != nil || len(t.Payload) == 0 || len(t.Payload) > 255 {
 		return t, fmt.Errorf("--payload: must be 1 to 255 bytes in hexadecimal")
 	}
 	return t, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,9 @@ func newConfig() *cobra.Command {
 			c, err := loadConfig(cmd)
 			if err != nil {
 				return err
+			}
+			for _, line := range config.Unknown(os.Environ()) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "lorawand:", plainLine(line))
 			}
 			for _, line := range unserved(&c) {
 				fmt.Fprintln(cmd.ErrOrStderr(), "lorawand: not served by this version:", line)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"unicode"
@@ -30,7 +31,12 @@ type caller interface {
 // ask asks the running daemon for an operation, and calls each for every part of
 // the answer.
 func ask[T any](ctx context.Context, c config.Config, op string, args any, each func(T) error) error {
-	return call(ctx, admin.Client{Path: c.Control.Socket}, op, args, each)
+	err := call(ctx, admin.Client{Path: c.Control.Socket}, op, args, each)
+	if errors.Is(err, fs.ErrPermission) {
+		path := c.Control.Socket
+		return fmt.Errorf("the control socket %s: %w; %s", path, fs.ErrPermission, socketFix(path))
+	}
+	return err
 }
 
 // operate is ask for an operation that also works without a daemon: if none runs,
@@ -63,6 +69,9 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w, and no daemon answers on the control socket %s", err, c.Control.Socket)
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; call it as root or as the user of the daemon", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -84,6 +93,7 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	if err != nil {
 		return err
 	}
+	addPage(a, s)
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	stop := stage(ctx, fail, b.Run)
@@ -116,6 +126,15 @@ func plainLine(s string) string {
 		}
 		return unicode.ReplacementChar
 	}, s)
+}
+
+// plainLines is plainLine for a text of several lines.
+func plainLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = plainLine(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // jsonFlag adds --json.

@@ -15,6 +15,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/api"
+	"lorawand/bridge/admin/problems"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
@@ -34,18 +35,21 @@ import (
 
 // daemon has all running parts and connects them.
 type daemon struct {
-	log     *slog.Logger
-	store   *store.Store
-	state   state.State
-	bridge  *bridge.Bridge
-	broker  *broker.Broker
-	control *admin.Server
-	http    *admin.HTTP // nil: off
-	api     *api.API    // nil: off
-	hooks   *webhook.Sender
-	udp     *udp.Driver // nil: off
-	boards  boards
-	certs   *certificates // nil: no TLS
+	log      *slog.Logger
+	store    *store.Store
+	state    state.State
+	bridge   *bridge.Bridge
+	broker   *broker.Broker
+	control  *admin.Server
+	http     *admin.HTTP // nil: off
+	api      *api.API    // nil: off
+	hooks    *webhook.Sender
+	problems *problems.Source // tells what is wrong
+	udp      *udp.Driver      // nil: off
+	boards   boards
+	certs    *certificates // nil: no TLS
+
+	closePage func() // nil: there is none
 
 	resolver   *codec.Resolver
 	formatters *formatter.Pool
@@ -187,6 +191,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	if err != nil {
 		return err
 	}
+	d.addProblems(&c, a)
 	if c.HTTP.Listen != "" {
 		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {
 			return err
@@ -195,6 +200,7 @@ func (d *daemon) openDoors(c config.Config) error {
 	if err = d.openAPI(c, a); err != nil {
 		return err
 	}
+	d.mountPage(a)
 	d.control, err = admin.Listen(a, c.Control.Socket)
 	return err
 }

@@ -41,14 +41,8 @@ func (d *daemon) run(ctx context.Context) error {
 	stopHooks := stage(ctx, fail, d.hooks.Run)
 	stopFormatters := stage(ctx, fail, d.formatters.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
-	stopControl := stage(ctx, fail, d.control.Run)
+	doors := d.startDoors(ctx, fail)
 	var stops []func()
-	if d.http != nil {
-		stops = append(stops, stage(ctx, fail, d.http.Run))
-	}
-	if d.api != nil {
-		stops = append(stops, stage(ctx, fail, d.api.Run))
-	}
 	if d.udp != nil {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
 	}
@@ -68,16 +62,33 @@ func (d *daemon) run(ctx context.Context) error {
 			stop()
 		}
 		replace.done <- d.store.Restore(merging(replace.backup, replace.did))
-		stopControl()
+		for _, stop := range doors { // the answer is on its way through one of them
+			stop()
+		}
 		return errAnew
 	}
-	if err := d.stop(append([]func(){stopControl}, stops...)); err != nil {
+	if err := d.stop(append(doors, stops...)); err != nil {
 		return err
 	}
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
+}
+
+// startDoors begins to serve commands, HTTP and the web page. It returns what ends that.
+func (d *daemon) startDoors(ctx context.Context, fail context.CancelCauseFunc) (stops []func()) {
+	stops = append(stops, stage(ctx, fail, d.control.Run))
+	if d.closePage != nil {
+		stops = append(stops, d.closePage)
+	}
+	if d.http != nil {
+		stops = append(stops, stage(ctx, fail, d.http.Run))
+	}
+	if d.api != nil {
+		stops = append(stops, stage(ctx, fail, d.api.Run))
+	}
+	return stops
 }
 
 // wait returns when the daemon is to stop: with a backup to restore, or with nil.

@@ -42,6 +42,7 @@ type demoOptions struct {
 	devices  int
 	speed    float64
 	radio    string
+	json     bool
 }
 
 func newDemo() *cobra.Command {
@@ -66,6 +67,7 @@ func newDemo() *cobra.Command {
 	f.Float64Var(&o.speed, "speed", 1, "uplinks of a device: this many `times` as fast as one in 5 s, 0.01 to 100")
 	f.StringVar(&o.radio, "radio", radioUDP,
 		"`radio` to simulate: udp, a packet forwarder, or sx1302, a concentrator on board")
+	f.BoolVar(&o.json, "json", false, "print the whole JSON of each message, not one line")
 	return cmd
 }
 
@@ -94,6 +96,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 	out := &lockedWriter{w: stdout}
 	show, err := demo.New(demo.Options{
 		Devices: o.devices, Interval: max(time.Duration(float64(demoInterval)/o.speed), time.Millisecond), Out: out,
+		JSON: o.json,
 	})
 	if err != nil {
 		return err
@@ -144,7 +147,7 @@ func demoConfig(dir, radio string, out io.Writer) (config.Config, error) {
 	c.Store.Path, c.Store.Ephemeral = filepath.Join(dir, "store"), true
 	c.Control.Socket = filepath.Join(dir, "control.sock")
 	c.Log.Level, c.HTTP.Listen = "warn", ""
-	c.Network.RX1Delay = config.Duration(demoRX1Delay)
+	c.Network.RX1Delay = config.For(demoRX1Delay)
 	c.UDP.Listen = ""
 	if radio == radioUDP {
 		addr, err := freeAddr("UDP", 1700, out, func(a string) (io.Closer, error) { return net.ListenPacket("udp", a) })

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func applicationFlag(cmd *cobra.Command, usage string) *string {
 	return cmd.Flags().String("application", "", usage)
 }
 
-const applicationRequired = "`id` of the application (required)"
+const applicationOfDevice = "`id` of the application of a DEVICE without one"
 
 // checkApplication returns a usage error for an invalid application id.
 func checkApplication(id string) error {
@@ -35,27 +36,57 @@ func checkApplication(id string) error {
 	return nil
 }
 
-// oneDevice accepts the id of a device as the only argument.
+// deviceNamed reads APPLICATION/DEVICE, or the id of a device of the given application.
+func deviceNamed(application, name string) (session.ID, error) {
+	app, device, both := strings.Cut(name, "/")
+	if !both {
+		app, device = application, name
+	}
+	id := session.ID{Application: app, Device: device}
+	if err := session.CheckID(device); err != nil {
+		return id, usage(err)
+	}
+	switch {
+	case both && application != "" && application != app:
+		return id, usage(fmt.Errorf("%s is not a device of --application %s", name, application))
+	case both:
+		if err := session.CheckID(app); err != nil {
+			return id, usage(err)
+		}
+	case application == "":
+		return id, usage(fmt.Errorf("--application: missing; or write APPLICATION/%s", device))
+	}
+	return id, checkApplication(app)
+}
+
+// devicesOfOne reads the names of devices of one application.
+func devicesOfOne(application string, names []string) (app string, ids []string, err error) {
+	app = application
+	for _, name := range names {
+		id, err := deviceNamed(application, name)
+		if err != nil {
+			return "", nil, err
+		}
+		if len(ids) > 0 && id.Application != app {
+			return "", nil, usage(fmt.Errorf("%s and %v: all devices must be of one application", names[0], id))
+		}
+		app, ids = id.Application, append(ids, id.Device)
+	}
+	return app, ids, nil
+}
+
+// oneDevice accepts the name of a device as the only argument.
 func oneDevice(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 {
 		return usage(fmt.Errorf("%s needs one device id", cmd.CommandPath()))
 	}
-	return checkDevices(args)
+	return nil
 }
 
-// someDevices accepts at least one device id.
+// someDevices accepts at least one.
 func someDevices(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usage(errors.New("no device id"))
-	}
-	return checkDevices(args)
-}
-
-func checkDevices(ids []string) error {
-	for _, id := range ids {
-		if err := session.CheckID(id); err != nil {
-			return usage(err)
-		}
 	}
 	return nil
 }

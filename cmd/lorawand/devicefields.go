@@ -137,37 +137,36 @@ func served(field, value string) error {
 				"or The Things Stack's name", value)
 		}
 	case "frequency_plan_id":
-		if _, err := region.Lookup(value); err != nil {
-			return err
-		}
+		return config.CheckPlan(value)
 	}
 	return nil
 }
 
 func newDeviceCreate() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "create DEVICE --application A --dev-eui … --join-eui … --app-key …",
+		Use:   "create APPLICATION/DEVICE --dev-eui … --join-eui … --app-key …",
 		Short: "Create an end device from what its sticker says",
 		Long: "Create an end device. An OTAA device needs --dev-eui, --join-eui and --app-key, and with LoRaWAN 1.1\n" +
 			"--nwk-key; an ABP device needs --dev-addr, --nwk-s-key and --app-s-key, or all four keys of LoRaWAN\n" +
 			"1.1.",
 		Args: oneDevice,
 	}
-	application := applicationFlag(cmd, applicationRequired)
+	application := applicationFlag(cmd, applicationOfDevice)
 	addFieldFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		if err := checkApplication(*application); err != nil {
+		id, err := deviceNamed(*application, args[0])
+		if err != nil {
 			return err
 		}
 		set, err := fields(cmd)
 		if err != nil {
 			return err
 		}
-		d := &session.Device{ID: session.ID{Application: *application, Device: args[0]}}
+		d := &session.Device{ID: id}
 		o := enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}
 		notes, err := enddevice.SetFields(d, set, o)
 		if err != nil {
@@ -184,7 +183,7 @@ func newDeviceCreate() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		more, err := createDevice(cmd, c, *application, raw)
+		more, err := createDevice(cmd, c, id.Application, raw)
 		if err != nil {
 			return err
 		}
@@ -192,7 +191,7 @@ func newDeviceCreate() *cobra.Command {
 		if w := enddevice.Unserved(d); w != "" {
 			notes = append(notes, w)
 		}
-		tellNotes(cmd, args[0], notes)
+		tellNotes(cmd, id.Device, notes)
 		tellPlan(cmd, c, d)
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created %v: LoRaWAN %v, %s.\n", d.ID, d.Version, d.Plan)
 		return err
@@ -239,7 +238,7 @@ func tellPlan(cmd *cobra.Command, c config.Config, d *session.Device) {
 func newDeviceSet() *cobra.Command {
 	args := admin.SetArgs{}
 	cmd := &cobra.Command{
-		Use:   "set DEVICE --application A",
+		Use:   "set APPLICATION/DEVICE",
 		Short: "Change the registration of an end device",
 		Long: "Change the registration of an end device; fields without a flag stay as they are. The session goes\n" +
 			"on, unless a changed key or address makes it another device or session. Receive window settings\n" +
@@ -248,7 +247,7 @@ func newDeviceSet() *cobra.Command {
 			"A device with a payload formatter of its own, for either direction, uses none of its application.",
 		Args: oneDevice,
 	}
-	application := applicationFlag(cmd, applicationRequired)
+	application := applicationFlag(cmd, applicationOfDevice)
 	addFieldFlags(cmd)
 	cmd.Flags().BoolVar(&args.ResetFCnt, "reset-fcnt", false,
 		"accept uplinks from frame counter 0 on; until the device sends, old frames can be replayed")
@@ -259,7 +258,8 @@ func newDeviceSet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := checkApplication(*application); err != nil {
+		id, err := deviceNamed(*application, names[0])
+		if err != nil {
 			return err
 		}
 		if args.Fields, err = fields(cmd); err != nil {
@@ -272,13 +272,12 @@ func newDeviceSet() *cobra.Command {
 			args.DownFormatter == nil {
 			return usage(errors.New("nothing to set"))
 		}
-		args.Application, args.Device = *application, names[0]
+		args.Application, args.Device = id.Application, id.Device
 		if plan, set := args.Fields["frequency_plan_id"]; set {
-			d := &session.Device{ID: session.ID{Application: *application, Device: names[0]}, Plan: plan}
-			tellPlan(cmd, c, d)
+			tellPlan(cmd, c, &session.Device{ID: id, Plan: plan})
 		}
 		return operate(cmd.Context(), c, "device.set", args, func(n admin.SetNote) error {
-			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", names[0], n.Note)
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s: %s\n", id.Device, n.Note)
 			return err
 		})
 	}

@@ -73,6 +73,8 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	if o.plan == "" {
 		o.plan = c.Network.DefaultFrequencyPlan
 	}
+	done := progress(cmd, "Importing devices")
+	defer done()
 	entries, notes, err := readDevices(cmd.InOrStdin(), o, files)
 	if err != nil {
 		return err
@@ -80,6 +82,7 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	if err := putDevices(cmd, c, o, entries); err != nil {
 		return err
 	}
+	done()
 	for _, n := range notes {
 		fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", n)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -68,6 +67,12 @@ func (d *shownDevice) class() string {
 	return "A"
 }
 
+// spareOfDevices are the columns that a narrow terminal is without, the first first: the
+// rest says which device is alive, and how well it is heard.
+var spareOfDevices = []string{
+	"LORAWAN", "PLAN", "DEV_ADDR", "POWER", "FORMATTERS", "DEV_EUI", "F_CNT_UP", "LOST", "DATA_RATE", "NAME",
+}
+
 func newDeviceList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List end devices", Args: noArgs,
@@ -77,7 +82,7 @@ func newDeviceList() *cobra.Command {
 			"since the start, POWER is what the device has last accepted.",
 	}
 	application := applicationFlag(cmd, "only of this application `id`")
-	asJSON := jsonFlag(cmd)
+	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -99,7 +104,7 @@ func newDeviceList() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		w := &table{spare: spareOfDevices}
 		fmt.Fprintln(w, "APPLICATION\tDEVICE\tDEV_EUI\tLORAWAN\tPLAN\tDEV_ADDR\tF_CNT_UP\tLAST_SEEN\tRSSI/SNR\t"+
 			"DATA_RATE\tPOWER\tLOST\tFORMATTERS\tNAME")
 		err = operate(cmd.Context(), c, "device.list", args, func(d shownDevice) error {
@@ -123,7 +128,7 @@ func newDeviceList() *cobra.Command {
 		for _, line := range warnings {
 			fmt.Fprintf(cmd.ErrOrStderr(), "lorawand: %s\n", plainLine(line))
 		}
-		return w.Flush()
+		return w.print(cmd.OutOrStdout(), *wide)
 	}
 	return cmd
 }
@@ -154,13 +159,13 @@ func orDash(s string) string {
 
 func newDeviceGet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "get DEVICE --application A",
+		Use:   "get APPLICATION/DEVICE",
 		Short: "Show an end device",
 		Long: "Show an end device without its keys, and what it did last; device export writes the keys too.\n" +
 			"The daemon remembers what devices did since it started, of each at most 50 uplinks and 50 events.",
 		Args: oneDevice,
 	}
-	application := applicationFlag(cmd, applicationRequired)
+	application := applicationFlag(cmd, applicationOfDevice)
 	history := cmd.Flags().Bool("history", false, "show its last uplinks and events too")
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
@@ -168,10 +173,11 @@ func newDeviceGet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := checkApplication(*application); err != nil {
+		id, err := deviceNamed(*application, names[0])
+		if err != nil {
 			return err
 		}
-		args := admin.DeviceArgs{Application: *application, Device: names[0]}
+		args := admin.DeviceArgs(id)
 		did, err := activityOf(cmd.Context(), c, admin.ActivityArgs{
 			Application: args.Application, Device: args.Device,
 			History: *history,
@@ -249,13 +255,13 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *sh
 func newDeviceExport() *cobra.Command {
 	var args admin.ExportArgs
 	cmd := &cobra.Command{
-		Use:   "export [DEVICE…] [--application A]",
+		Use:   "export [APPLICATION/DEVICE…] [--application A]",
 		Short: "Write end devices with their keys in the form of The Things Stack",
 		Long: "Write end devices with their keys as JSON of The Things Stack, one object a line: those of all\n" +
 			"applications, of one, or those that you name. OTAA devices are written without their sessions,\n" +
 			"unless --session hands the sessions over. Then the frame counters of downlinks skip ahead; delete\n" +
 			"the devices here afterwards.",
-		Args: func(_ *cobra.Command, ids []string) error { return checkDevices(ids) },
+		Args: cobra.ArbitraryArgs,
 	}
 	cmd.Flags().StringVar(&args.Application, "application", "", "only of this application `id`")
 	cmd.Flags().BoolVar(&args.Session, "session", false,
@@ -265,12 +271,14 @@ func newDeviceExport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if args.Application != "" || len(ids) > 0 {
+		if args.Application != "" && len(ids) == 0 {
 			if err := checkApplication(args.Application); err != nil {
 				return err
 			}
 		}
-		args.Devices = ids
+		if args.Application, args.Devices, err = devicesOfOne(args.Application, ids); err != nil {
+			return err
+		}
 		return operate(cmd.Context(), c, "device.export", args, printJSON(cmd.OutOrStdout()))
 	}
 	return cmd
@@ -278,21 +286,31 @@ func newDeviceExport() *cobra.Command {
 
 func newDeviceDelete() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "delete DEVICE… --application A",
+		Use:   "delete APPLICATION/DEVICE…",
 		Short: "Delete end devices with their sessions and queues",
 		Long:  "Delete end devices with their sessions and queues. If one of them does not exist, none is deleted.",
 		Args:  someDevices,
 	}
-	application := applicationFlag(cmd, applicationRequired)
+	application := applicationFlag(cmd, applicationOfDevice)
+	yes := yesFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, ids []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		if err := checkApplication(*application); err != nil {
+		var args admin.DeleteArgs
+		if args.Application, args.Devices, err = devicesOfOne(*application, ids); err != nil {
 			return err
 		}
-		return operate(cmd.Context(), c, "device.delete", admin.DeleteArgs{Application: *application, Devices: ids}, noParts)
+		what := fmt.Sprintf("%s of %s: %s", plural(len(ids), "device"), args.Application, strings.Join(args.Devices, ", "))
+		if err := confirm(cmd, *yes, "Delete "+what+", with sessions and queues?"); err != nil {
+			return err
+		}
+		if err := operate(cmd.Context(), c, "device.delete", args, noParts); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Deleted %s.\n", what)
+		return err
 	}
 	return cmd
 }

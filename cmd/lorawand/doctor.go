@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/problems"
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/serial"
 	"lorawand/concentrator/sx1302"
@@ -31,10 +32,11 @@ type finding struct {
 
 func newDoctor() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "doctor", Short: "Look for what is wrong with the concentrators, and say how to mend it", Args: noArgs,
-		Long: "Look for what is wrong with the concentrators of the configuration, and say how to mend it. The chips are " +
-			"reset and\n" +
-			"started, unless the daemon works with them. The exit status is 1 if something is wrong.",
+		Use: "doctor", Short: "Look for what is wrong, and say how to mend it", Args: noArgs,
+		Long: "Look for what is wrong, and say how to mend it. The running daemon gives its list of problems, the one\n" +
+			"of the web page. Without a daemon the ports and who holds them, the permissions and the space of the\n" +
+			"store are looked at. The chips of concentrators are reset and started, unless the daemon works with\n" +
+			"them. The exit status is 1 if something is wrong.",
 	}
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -43,6 +45,10 @@ func newDoctor() *cobra.Command {
 			return err
 		}
 		d := &doctor{open: newOpener(), plugged: serial.Roots{}.List, wait: sleep}
+		d.problems = func(ctx context.Context) ([]problems.Problem, error) { return askProblems(ctx, c) }
+		path, _ := config.Find(cmd.Flag("config").Value.String())
+		d.configuration(path, &c)
+		d.software(cmd.Context(), &c)
 		d.faults = func(ctx context.Context) (map[string]string, error) { return gatewayFaults(ctx, c) }
 		for _, f := range d.examine(cmd.Context(), &c) {
 			if err := f.print(cmd.OutOrStdout(), *asJSON); err != nil {
@@ -66,7 +72,7 @@ func (f *finding) print(w io.Writer, asJSON bool) error {
 	}
 	mark, fix := "ok   ", ""
 	if !f.OK {
-		mark = "WRONG"
+		mark = alarm(w, "WRONG")
 	}
 	if f.Fix != "" {
 		fix = "; " + f.Fix
@@ -95,9 +101,11 @@ type doctor struct {
 	open    opener
 	plugged func() []serial.Device
 	faults  func(context.Context) (map[string]string, error)
-	wait    func(context.Context, time.Duration) bool
-	found   []finding
-	gateway string // that is examined
+	// problems are those of the running daemon, or admin.ErrNotRunning.
+	problems func(context.Context) ([]problems.Problem, error)
+	wait     func(context.Context, time.Duration) bool
+	found    []finding
+	gateway  string // that is examined
 }
 
 func (d *doctor) say(check string, ok bool, fix, format string, args ...any) {
@@ -107,10 +115,10 @@ func (d *doctor) say(check string, ok bool, fix, format string, args ...any) {
 // examine looks at everything.
 func (d *doctor) examine(ctx context.Context, c *config.Config) []finding {
 	running, err := d.faults(ctx)
-	if err != nil {
-		d.say("daemon", false, "look into its log", "%v", err)
-	}
 	d.host()
+	if err != nil {
+		return d.found // whether the daemon works with the boards is not known; the software half has said why
+	}
 	n := 0
 	for i := range c.Gateways {
 		g := &c.Gateways[i]

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,12 +71,12 @@ func (f *itemFlags) body() (json.RawMessage, error) {
 	case f.payload != "" && f.hex != "":
 		return nil, usage(errors.New("give --frm-payload or --hex, not both"))
 	case f.hex != "":
-		if it.FRMPayload, err = hex.DecodeString(f.hex); err != nil {
+		if it.FRMPayload, err = parseHex(f.hex); err != nil {
 			return nil, usage(fmt.Errorf("--hex: %w", err))
 		}
 	case f.payload != "":
 		if it.FRMPayload, err = base64.StdEncoding.DecodeString(f.payload); err != nil {
-			return nil, usage(fmt.Errorf("--frm-payload: %w", err))
+			return nil, usage(fmt.Errorf("--frm-payload: %.40q is not base64; --hex takes hexadecimal digits", f.payload))
 		}
 	default:
 		return nil, usage(errors.New("no payload: --frm-payload or --hex"))
@@ -85,19 +84,25 @@ func (f *itemFlags) body() (json.RawMessage, error) {
 	return json.Marshal(pushJSON{[]itemJSON{it}})
 }
 
-// appAndDevice accepts an application, a device, and up to more arguments.
-func appAndDevice(more int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < 2 || len(args) > 2+more {
-			return usage(fmt.Errorf("%s needs an application and a device id", cmd.CommandPath()))
-		}
-		for _, id := range args[:2] {
-			if err := session.CheckID(id); err != nil {
-				return usage(err)
-			}
-		}
-		return nil
+// target reads APPLICATION/DEVICE, or APPLICATION DEVICE, or DEVICE with --application, and
+// up to more arguments, which it returns.
+func target(cmd *cobra.Command, application string, args []string, more int) (admin.DeviceArgs, []string, error) {
+	n := 2
+	if application != "" || len(args) > 0 && strings.Contains(args[0], "/") {
+		n = 1
 	}
+	if len(args) < n || len(args) > n+more {
+		return admin.DeviceArgs{}, nil, usage(fmt.Errorf("%s needs an application and a device id: APPLICATION/DEVICE",
+			cmd.CommandPath()))
+	}
+	if n == 2 {
+		if err := session.CheckID(args[0]); err != nil {
+			return admin.DeviceArgs{}, nil, usage(err)
+		}
+		application = args[0]
+	}
+	id, err := deviceNamed(application, args[n-1])
+	return admin.DeviceArgs(id), args[n:], err
 }
 
 func newDownlinkPush() *cobra.Command {
@@ -111,22 +116,26 @@ func newDownlinkReplace() *cobra.Command {
 func pushCommand(verb, short string, replace bool) *cobra.Command {
 	var flags itemFlags
 	cmd := &cobra.Command{
-		Use:   verb + " APPLICATION DEVICE [FILE]",
+		Use:   verb + " APPLICATION/DEVICE [FILE]",
 		Short: short,
 		Long: short + ", as a publish to down/" + verb + " does: one downlink from flags, or those in FILE,\n" +
 			"{\"downlinks\":[…]}; - is standard input. It prints a correlation id for each, which lorawand why takes.",
-		Args: appAndDevice(1),
+		Args: cobra.ArbitraryArgs,
 	}
 	flags.add(cmd)
+	application := applicationFlag(cmd, applicationOfDevice)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		push := admin.PushArgs{DeviceArgs: admin.DeviceArgs{Application: args[0], Device: args[1]}, Replace: replace}
-		if len(args) == 3 {
-			push.Body, err = readPush(cmd, args[2])
+		push := admin.PushArgs{Replace: replace}
+		if push.DeviceArgs, args, err = target(cmd, *application, args, 1); err != nil {
+			return err
+		}
+		if len(args) == 1 {
+			push.Body, err = readPush(cmd, args[0])
 		} else {
 			push.Body, err = flags.body()
 		}
@@ -172,9 +181,10 @@ func ownID(ids []string) string {
 
 func newDownlinkList() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list APPLICATION DEVICE", Short: "Show the downlink queue of a device",
-		Args: appAndDevice(0),
+		Use: "list APPLICATION/DEVICE", Short: "Show the downlink queue of a device",
+		Args: cobra.ArbitraryArgs,
 	}
+	application := applicationFlag(cmd, applicationOfDevice)
 	asJSON := jsonFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := loadConfig(cmd)
@@ -182,7 +192,10 @@ func newDownlinkList() *cobra.Command {
 			return err
 		}
 		out := cmd.OutOrStdout()
-		what := admin.DeviceArgs{Application: args[0], Device: args[1]}
+		what, _, err := target(cmd, *application, args, 0)
+		if err != nil {
+			return err
+		}
 		if *asJSON {
 			return operate(cmd.Context(), c, "downlink.list", what, printJSON(out))
 		}
@@ -213,15 +226,37 @@ func newDownlinkList() *cobra.Command {
 }
 
 func newDownlinkClear() *cobra.Command {
-	return &cobra.Command{
-		Use: "clear APPLICATION DEVICE", Short: "Empty the downlink queue of a device", Args: appAndDevice(0),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := loadConfig(cmd)
-			if err != nil {
+	cmd := &cobra.Command{
+		Use: "clear APPLICATION/DEVICE", Short: "Empty the downlink queue of a device", Args: cobra.ArbitraryArgs,
+	}
+	application, yes := applicationFlag(cmd, applicationOfDevice), yesFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := loadConfig(cmd)
+		if err != nil {
+			return err
+		}
+		of, _, err := target(cmd, *application, args, 0)
+		if err != nil {
+			return err
+		}
+		n := 0
+		count := func(struct{}) error { n++; return nil }
+		if err := operate(cmd.Context(), c, "downlink.list", of, count); err != nil {
+			return err
+		}
+		what := fmt.Sprintf("%s/%s: %s", of.Application, of.Device, plural(n, "downlink"))
+		if n > 0 {
+			if err := confirm(cmd, *yes, "Empty the queue of "+what+"?"); err != nil {
 				return err
 			}
-			push := admin.PushArgs{DeviceArgs: admin.DeviceArgs{Application: args[0], Device: args[1]}, Replace: true, Body: json.RawMessage(`{"downlinks":[]}`)}
-			return operate(cmd.Context(), c, "downlink.push", push, func(admin.Pushed) error { return nil })
-		},
+		}
+		push := admin.PushArgs{DeviceArgs: of, Replace: true, Body: json.RawMessage(`{"downlinks":[]}`)}
+		err = operate(cmd.Context(), c, "downlink.push", push, func(admin.Pushed) error { return nil })
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Emptied the queue of %s.\n", what)
+		return err
 	}
+	return cmd
 }

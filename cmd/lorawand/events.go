@@ -12,16 +12,18 @@ func newEvents() *cobra.Command {
 	var args admin.EventsArgs
 	cmd := &cobra.Command{
 		Use:   "events",
-		Short: "Show what the daemon has decided, and why",
-		Long: "Show the decisions of the running daemon, one line each: joins refused and frames dropped, each with\n" +
-			"the reason; windows chosen; results of downlinks; gateways that connect and disconnect; packet\n" +
-			"forwarders whose EUI is not configured; refusals of MQTT clients. The daemon remembers the last\n" +
-			"events since its start.",
+		Short: "Show what the devices send, what the daemon has decided, and why",
+		Long: "Show uplinks and the decisions of the running daemon, one line each: joins refused and frames\n" +
+			"dropped, each with the reason; windows chosen; results of downlinks; gateways that connect and\n" +
+			"disconnect; packet forwarders whose EUI is not configured; refusals of MQTT clients; failures of\n" +
+			"payload formatters. -v also shows frames that are repeated. The daemon remembers the last events\n" +
+			"since its start.",
 		Args: noArgs,
 	}
 	asJSON := jsonFlag(cmd)
 	f := cmd.Flags()
 	f.BoolVarP(&args.Follow, "follow", "f", false, "print new events as they come, until Ctrl-C")
+	verbose := f.BoolP("verbose", "v", false, "also show frames that are repeated")
 	f.StringVar(&args.Device, "device", "", "only events of this `device`: an id, application/id, or a DevEUI")
 	f.StringVar(&args.Gateway, "gateway", "", "only events of this gateway `id`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -30,6 +32,7 @@ func newEvents() *cobra.Command {
 			return err
 		}
 		out := cmd.OutOrStdout()
+		args.Uplinks, args.Terse = true, !*verbose
 		if *asJSON {
 			err = ask(cmd.Context(), c, "events", args, printJSON(out))
 		} else {

@@ -19,4 +19,4 @@ func simulatedOn(a *air.Air) opener {
 	return (&simulation{air: a, chip: sx1302test.Options{EUI: demo.Gateway}}).open
 }
 
-func init() { features = append(features, "http", "tls", "websocket") }
+func init() { features = append(features, "http", "web", "tls", "websocket") }

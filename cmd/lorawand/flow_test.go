@@ -259,7 +259,7 @@ func TestDemoSX1302(t *testing.T) { testDemo(t, radioSX1302, "11s", `"rssi":-50.
 
 func testDemo(t *testing.T, radio, duration, level string) {
 	var out, errOut bytes.Buffer
-	args := []string{"demo", "--radio", radio, "--duration", duration, "--speed", "4", "--devices", "4"}
+	args := []string{"demo", "--radio", radio, "--duration", duration, "--speed", "4", "--devices", "4", "--json"}
 	status := run(context.Background(), args, strings.NewReader(""), &lockedWriter{w: &out}, &lockedWriter{w: &errOut})
 	// The chip counts in 1/32 µs, and rounds.
 	text := strings.NewReplacer(", 1µs from", ", 0s from", ", -1µs from", ", 0s from").Replace(out.String())

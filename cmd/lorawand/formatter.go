@@ -122,7 +122,7 @@ func (f *formatterFlags) tryDevice(cmd *cobra.Command, id session.ID, r formatte
 func (f *formatterFlags) request() (formatter.Request, error) {
 	r := formatter.Request{Task: formatter.DecodeUplink, FPort: f.port, Received: time.Now(), Measure: true}
 	var err error
-	if r.Bytes, err = hex.DecodeString(strings.ReplaceAll(f.hex, " ", "")); err != nil {
+	if r.Bytes, err = parseHex(f.hex); err != nil {
 		return r, usage(fmt.Errorf("--hex: %w", err))
 	}
 	switch {

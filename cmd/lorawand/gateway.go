@@ -18,10 +18,11 @@ func newGateway() *cobra.Command {
 
 func newGatewayList() *cobra.Command {
 	cmd := &cobra.Command{Use: "list", Short: "Show which gateways are connected, and their duty cycle", Args: noArgs}
-	asJSON := jsonFlag(cmd)
+	asJSON, wide := jsonFlag(cmd), addWide(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		l := listing[admin.Gateway]{
-			operation: "gateway.list", live: true,
+			operation: "gateway.list", live: true, wide: *wide,
+			spare:  []string{"CLOCK", "LAST TX_ACK", "PLAN", "LAST PULL_DATA"},
 			header: "ID\tPLAN\tSTATE\tLAST FRAME\tLAST PULL_DATA\tLAST TX_ACK\tCLOCK\tDUTY CYCLE, LAST HOUR",
 		}
 		l.row = func(w io.Writer, g admin.Gateway) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 )
@@ -15,6 +14,8 @@ type listing[T any] struct {
 	live      bool   // only a running daemon can answer
 	header    string // columns, separated by tabs
 	row       func(w io.Writer, part T) error
+	spare     []string // columns that a narrow terminal may be without, the first first
+	wide      bool
 }
 
 func (l *listing[T]) print(cmd *cobra.Command, args any, asJSON bool) error {
@@ -28,7 +29,7 @@ func (l *listing[T]) print(cmd *cobra.Command, args any, asJSON bool) error {
 		}
 		return operate(cmd.Context(), c, l.operation, args, printJSON(cmd.OutOrStdout()))
 	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	w := &table{spare: l.spare}
 	fmt.Fprintln(w, l.header)
 	row := func(part T) error { return l.row(w, part) }
 	if l.live {
@@ -39,5 +40,5 @@ func (l *listing[T]) print(cmd *cobra.Command, args any, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	return w.Flush()
+	return w.print(cmd.OutOrStdout(), l.wide)
 }

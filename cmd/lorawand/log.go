@@ -22,9 +22,9 @@ func newLogger(c config.Log, level *slog.LevelVar, w io.Writer) (*slog.Logger, f
 	opts := &slog.HandlerOptions{Level: level, ReplaceAttr: dropTime}
 	lines := newLineWriter(w)
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(lines, opts)), lines.close
+		return slog.New(remembering(slog.NewJSONHandler(lines, opts))), lines.close
 	}
-	return slog.New(slog.NewTextHandler(lines, opts)), lines.close
+	return slog.New(remembering(slog.NewTextHandler(lines, opts))), lines.close
 }
 
 // dropTime removes the time for the journal, which adds its own.

@@ -15,7 +15,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,11 +45,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
-	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+	for _, line := range explained(cmd, err) {
 		fmt.Fprintln(stderr, "lorawand:", plainLine(line))
 	}
 	if errors.Is(err, errUsage) || errors.Is(err, config.ErrConfig) {
@@ -58,11 +57,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	return exitFailed
 }
-
-// errUsage is the error of an invalid command line.
-var errUsage = errors.New("see lorawand help")
-
-func usage(err error) error { return fmt.Errorf("%w; %w", err, errUsage) }
 
 // extra are the commands that build tags add.
 var extra []func() *cobra.Command
@@ -75,15 +69,22 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	number := root.Flags().Bool("version", false, "print version, commit, target and features")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !*number {
+			return cmd.Help()
+		}
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), buildText(thisBuild()))
+		return err
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringP("config", "c", "", "configuration `file` (default "+config.DefaultPath+
 		", or $LORAWAND_CONFIG)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(), newDemo(), newConfig(), newApplication(), newDevice(), newAPIKey(), newDownlink(),
 		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(),
-		newDoctor(), newFirmware(), newTLS(), newFormatter(), newCodec(), newVersion())
+		newDoctor(), newFirmware(), newTLS(), newWeb(), newFormatter(), newCodec(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}
@@ -101,7 +102,7 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage(fmt.Errorf("%s knows no %q", cmd.CommandPath(), args[0]))
+		return unknownCommand(cmd, args[0])
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -31,11 +32,25 @@ func newRun() *cobra.Command {
 			var level slog.LevelVar
 			log, flush := newLogger(c.Log, &level, cmd.ErrOrStderr())
 			defer flush()
+			tellOfConfiguration(cmd, log)
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)
 			return serve(cmd.Context(), c, log, func(d *daemon) { d.level, d.source, d.reloads = &level, source, hangup })
 		},
+	}
+}
+
+// tellOfConfiguration warns where the defaults hold because there is no file, and of
+// environment variables that set nothing.
+func tellOfConfiguration(cmd *cobra.Command, log *slog.Logger) {
+	path, _ := config.Find(cmd.Flag("config").Value.String())
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		log.Warn("there is no configuration: the defaults hold, without a gateway", "file", path,
+			"hint", "lorawand config default > "+path)
+	}
+	for _, line := range config.Unknown(os.Environ()) {
+		log.Warn("an environment variable sets nothing", "variable", line)
 	}
 }
 
@@ -47,6 +62,9 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 	d, err := newDaemon(c, log)
+	if err != nil {
+		err = portError(err, &c)
+	}
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w; lorawand status tells whether a daemon runs already", err)
 	}

@@ -14,10 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/problems"
 )
 
 func newStatus() *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show the state of the running daemon", Args: noArgs}
+	cmd := &cobra.Command{Use: "status", Short: "Show the state of the running daemon, and what is wrong", Args: noArgs}
 	asJSON := jsonFlag(cmd)
 	endurance := cmd.Flags().String("endurance", "800GB",
 		"`bytes` that can be written to the flash before it wears out: 800GB for 8 MB of NOR flash")
@@ -30,13 +31,18 @@ func newStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes)})
-			})
+		found, err := askProblems(cmd.Context(), c)
+		if err != nil {
+			return err
 		}
 		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
-			return printStatus(cmd.OutOrStdout(), &s, bytes)
+			if *asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes), found})
+			}
+			if err := printStatus(cmd.OutOrStdout(), &s, bytes); err != nil {
+				return err
+			}
+			return printProblems(cmd.OutOrStdout(), found)
 		})
 	}
 	return cmd
@@ -46,6 +52,7 @@ func newStatus() *cobra.Command {
 type statusJSON struct {
 	admin.Status
 	wear
+	Problems []problems.Problem `json:"problems"` // the worst first
 }
 
 func printStatus(w io.Writer, s *admin.Status, endurance int64) error {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
 )
 
@@ -39,7 +40,12 @@ type API struct {
 	streams  chan struct{}
 	stop     context.Context // ends when Run does
 	stopped  context.CancelFunc
+	page     http.Handler // of what is no route; nil: nothing
 }
+
+// Mount has a web page answer what is not below the prefix of the API. It is called
+// before Run.
+func (a *API) Mount(page http.Handler) { a.page = page }
 
 // Listen opens the socket. Run does the work.
 func Listen(o Options) (*API, error) {
@@ -98,9 +104,17 @@ func (a *API) Close() error { return a.listener.Close() }
 func (a *API) Run(ctx context.Context) error {
 	a.log.Info("serving the HTTP API", "address", a.Addr().String(), "tls", a.o.TLS != nil)
 	defer a.stopped()
-	stop := context.AfterFunc(ctx, func() { a.stopped(); _ = a.server.Close() })
-	defer stop()
-	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		a.stopped()
+		admin.Shut(a.server)
+	})
+	err := a.server.Serve(a.listener)
+	if !stop() {
+		<-ended
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("api: %w", err)
 	}
 	return nil

@@ -13,6 +13,9 @@ type API struct{}
 // Listen returns an error.
 func Listen(Options) (*API, error) { return nil, errors.New("api: the small build has no HTTP") }
 
+// Mount does nothing.
+func (*API) Mount(any) {}
+
 // Run does nothing.
 func (*API) Run(context.Context) error { return nil }
 

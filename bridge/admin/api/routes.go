@@ -116,6 +116,10 @@ func match(pattern, path string) (map[string]string, bool) {
 
 // serve answers a request.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	if a.page != nil && !strings.HasPrefix(r.URL.Path, prefix+"/") {
+		a.page.ServeHTTP(w, r)
+		return
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")

@@ -201,9 +201,17 @@ func durationRange(f *faults, key string, v Duration, low, high time.Duration) {
 }
 
 func plan(f *faults, key, id string) {
-	if _, err := region.Lookup(id); err != nil {
-		f.add(key, "%.40q is no frequency plan of this version; %s", id, nearPlans(id))
+	if err := CheckPlan(id); err != nil {
+		f.add(key, "%v", err)
 	}
+}
+
+// CheckPlan returns an error for an unknown frequency plan, with those that may be meant.
+func CheckPlan(id string) error {
+	if _, err := region.Lookup(id); err != nil {
+		return fmt.Errorf("%.40q is no frequency plan of this version; %s", id, nearPlans(id))
+	}
+	return nil
 }
 
 // nearPlans names the plans that may be meant or, if there is none, how the names

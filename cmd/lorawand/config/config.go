@@ -8,15 +8,21 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // DefaultPath is the path of the file unless a flag or $LORAWAND_CONFIG names
 // another.
 const DefaultPath = "/etc/lorawand/lorawand.toml"
+
+// pathVariable names the variable with another path.
+const pathVariable = "LORAWAND_CONFIG"
 
 // ErrConfig is the reason for refusing a configuration. The error unwraps to one
 // error for each fault.
@@ -171,54 +177,69 @@ type GNSS struct {
 	Device string `toml:"device"`
 }
 
-// Duration is a time.Duration written as "15s".
-type Duration time.Duration
+// Duration is a time.Duration written as "15s". It is no number, so that a number in the
+// file is refused: nobody means ns by commit_interval = 15.
+type Duration struct{ d time.Duration }
+
+// For returns a Duration.
+func For(d time.Duration) Duration { return Duration{d} }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	if err != nil {
+		if _, number := strconv.ParseFloat(string(text), 64); number == nil {
+			return unitError(text)
+		}
 		return fmt.Errorf("not a duration such as \"15s\": %.40q", text)
 	}
-	*d = Duration(v)
+	d.d = v
 	return nil
+}
+
+// unitError is a number in the place of a duration.
+type unitError string
+
+// Error implements error.
+func (e unitError) Error() string {
+	return fmt.Sprintf("%.40s has no unit: write \"%.40ss\" if it is in seconds", string(e), string(e))
 }
 
 // MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // String returns the duration as in the file.
-func (d Duration) String() string { return time.Duration(d).String() }
+func (d Duration) String() string { return d.d.String() }
 
 // D returns the duration.
-func (d Duration) D() time.Duration { return time.Duration(d) }
+func (d Duration) D() time.Duration { return d.d }
 
 // Default returns the configuration of an empty file.
 func Default() Config {
 	return Config{
-		Store:   Store{Path: "/var/lib/lorawand", CommitInterval: Duration(15 * time.Second)},
+		Store:   Store{Path: "/var/lib/lorawand", CommitInterval: For(15 * time.Second)},
 		Control: Control{Socket: "/run/lorawand/control.sock"},
 		Log:     Log{Level: "info", Format: "text"},
 		Network: Network{
-			NetID: "000000", DeduplicationWindow: Duration(200 * time.Millisecond),
-			RX1Delay: Duration(5 * time.Second), DefaultFrequencyPlan: "EU_863_870_TTN",
+			NetID: "000000", DeduplicationWindow: For(200 * time.Millisecond),
+			RX1Delay: For(5 * time.Second), DefaultFrequencyPlan: "EU_863_870_TTN",
 		},
 		MQTT: MQTT{
 			Listen: []string{":1883"}, TLSListen: []string{}, WebSocketListen: []string{}, WebSocketOrigins: []string{},
 			Tenant: "ttn", LegacyFields: true,
 			Limits: Limits{
-				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: Duration(10 * time.Second),
+				Clients: 100, Unauthenticated: 32, UnauthenticatedPerAddress: 8, ConnectTimeout: For(10 * time.Second),
 				PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: writesPending,
-				WriteDeadline: Duration(500 * time.Millisecond),
+				WriteDeadline: For(500 * time.Millisecond),
 				Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineBytesTotal: 4 << 20,
-				KeptBytesTotal: 1 << 20, SessionExpiry: Duration(24 * time.Hour),
+				KeptBytesTotal: 1 << 20, SessionExpiry: For(24 * time.Hour),
 			},
 		},
 		HTTP: HTTP{Listen: httpListen},
 		UDP:  UDP{Listen: "127.0.0.1:1700"},
 		Formatter: Formatter{
-			JavaScript: true, Deadline: Duration(100 * time.Millisecond),
-			Wait: Duration(250 * time.Millisecond),
+			JavaScript: true, Deadline: For(100 * time.Millisecond),
+			Wait: For(250 * time.Millisecond),
 		},
 	}
 }
@@ -229,7 +250,7 @@ func Find(given string) (path string, must bool) {
 	if given != "" {
 		return given, true
 	}
-	if env := os.Getenv("LORAWAND_CONFIG"); env != "" {
+	if env := os.Getenv(pathVariable); env != "" {
 		return env, true
 	}
 	return DefaultPath, false
@@ -284,7 +305,7 @@ func Parse(b []byte) (Config, error) { return parse(b, nil) }
 func parse(b []byte, environ []string) (Config, error) {
 	c := Default()
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&c); err != nil {
-		return Config{}, tomlFaults(err)
+		return Config{}, tomlFaults(b, err)
 	}
 	if err := c.override(environ); err != nil {
 		return Config{}, err
@@ -320,7 +341,7 @@ func (c *Config) fill() {
 }
 
 // tomlFaults returns the faults of the text, with their places.
-func tomlFaults(err error) error {
+func tomlFaults(text []byte, err error) error {
 	var strict *toml.StrictMissingError
 	if errors.As(err, &strict) {
 		var fs faults
@@ -337,9 +358,44 @@ func tomlFaults(err error) error {
 		if k := keyText(dec.Key()); k != "" {
 			where += ": " + k
 		}
-		return faults{fmt.Errorf("%s: %w", where, err)}.err()
+		return faults{fmt.Errorf("%s: %s", where, strings.TrimPrefix(err.Error(), "toml: "))}.err()
+	}
+	var number unitError
+	if errors.As(err, &number) {
+		return faults{fmt.Errorf("%s%s", placeOf(text, string(number)), number.Error())}.err()
 	}
 	return faults{err}.err()
+}
+
+// placeOf returns where a number stands in the place of a duration: the library tells the
+// places of texts only.
+func placeOf(text []byte, number string) string {
+	var c Config
+	keys := c.keys()
+	var p unstable.Parser
+	p.Reset(text)
+	table := ""
+	for p.NextExpression() {
+		e, key := p.Expression(), ""
+		for parts := e.Key(); parts.Next(); {
+			key += "." + string(parts.Node().Data)
+		}
+		if e.Kind != unstable.KeyValue {
+			table = key + "."
+			continue
+		}
+		v := e.Value()
+		if v.Kind != unstable.Integer && v.Kind != unstable.Float || string(v.Data) != number {
+			continue
+		}
+		path := strings.TrimPrefix(table+strings.TrimPrefix(key, "."), ".")
+		if to, known := keys[path]; known && to.Type() != reflect.TypeFor[Duration]() {
+			continue
+		}
+		at := p.Shape(v.Raw).Start
+		return fmt.Sprintf("line %d, column %d: %s: ", at.Line, at.Column, path)
+	}
+	return ""
 }
 
 func keyText(k toml.Key) string {

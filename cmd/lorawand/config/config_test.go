@@ -141,7 +141,7 @@ func TestEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Store.CommitInterval != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 ||
+	if c.Store.CommitInterval.D() != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 ||
 		c.UDP.Listen != "" || !c.MQTT.ZeroFields {
 		t.Errorf("%+v", c)
 	}

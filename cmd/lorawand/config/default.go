@@ -58,7 +58,7 @@ session_expiry = "24h"
 
 [http]
 listen = ` + httpListenText + `            # /metrics /healthz /readyz
-api_listen = ""                       # the v3 HTTP API, for the LAN
+api_listen = ""                       # the web page and the v3 HTTP API, for the LAN
 
 [udp]
 listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -37,11 +38,35 @@ func (c *Config) override(environ []string) error {
 				f.add("$"+name, "%v", err)
 			}
 		case ofTable(name):
-			f.add("$"+name, "unknown key")
+			f.add("$"+name, "unknown key%s", didYouMean(Nearest(name, slices.Sorted(maps.Keys(variables))), "$"))
 		}
 	}
 	c.overrideGateways(ofGateways, &f)
 	return f.err()
+}
+
+// Unknown returns a line for each variable that begins like ours and sets no key: most
+// likely a mistake. It is no fault, because others may choose such names, as container
+// engines do for a service called lorawand.
+func Unknown(environ []string) (lines []string) {
+	var c Config
+	known := map[string]bool{pathVariable: true}
+	for key := range c.keys() {
+		known[variable(key)] = true
+	}
+	for _, v := range slices.Sorted(slices.Values(environ)) {
+		name, text, _ := strings.Cut(v, "=")
+		_, ofGateway := parseGatewayVariable(name, text)
+		if known[name] || ofGateway || ofTable(name) || !strings.HasPrefix(name, envPrefix) {
+			continue
+		}
+		line := "$" + name + ": no such key, it is ignored"
+		if near := Nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
+			line += "; did you mean $" + near + "?"
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // blame adds the variable's name to each fault of a key that a variable has set.
@@ -76,7 +101,7 @@ func (c *Config) keys() map[string]reflect.Value {
 		for i := range table.NumField() {
 			name := prefix + table.Type().Field(i).Tag.Get("toml")
 			switch v := table.Field(i); {
-			case v.Kind() == reflect.Struct:
+			case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[Duration]():
 				collect(name+".", v)
 			case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // gateways
 			default:

@@ -23,7 +23,7 @@ func TestOverride(t *testing.T) {
 	}
 	want := Default()
 	want.MQTT.Listen, want.MQTT.Limits.Clients = []string{"127.0.0.1:1", "127.0.0.1:2"}, 7
-	want.Store.CommitInterval, want.Store.Ephemeral = 0, true
+	want.Store.CommitInterval, want.Store.Ephemeral = For(0), true
 	want.Network.DefaultFrequencyPlan, want.UDP.Listen, want.Log.Level = "US_902_928_FSB_2", "", "warn"
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v\nwant\n%+v", c, want)
@@ -44,7 +44,7 @@ func TestOverrideFaults(t *testing.T) {
 	}
 	want := []string{
 		"$LORAWAND_GATEWAY_ID: unknown key", `$LORAWAND_MQTT_LIMITS_CLIENTS: "many", must be a whole number`,
-		"$LORAWAND_MQTT_LISTN: unknown key",
+		"$LORAWAND_MQTT_LISTN: unknown key; did you mean $LORAWAND_MQTT_LISTEN?",
 		`$LORAWAND_STORE_COMMIT_INTERVAL: not a duration such as "15s": "soon"`, `$LORAWAND_STORE_EPHEMERAL: "maybe", must be true or false`,
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, want) {
@@ -92,7 +92,7 @@ func TestOverrideGateways(t *testing.T) {
 			Driver: "sx1302", FrequencyPlan: "US_902_928_FSB_2", EnforceDutyCycle: &no, AntennaGain: &none, SX1302: &SX1302{
 				Board: "rak2287", Firmware: DefaultFirmware, ClockSource: &source, TxGains: []string{"12:1:4", "14:1:6"},
 				RSSIOffset: &offset,
-				Silence:    Duration(5 * time.Minute),
+				Silence:    For(5 * time.Minute),
 			},
 		},
 	}
@@ -196,7 +196,7 @@ func TestOverrideGatewayKeys(t *testing.T) {
 			if of.Kind() == reflect.Pointer {
 				of = of.Elem()
 			}
-			if of.Kind() == reflect.Struct {
+			if of.Kind() == reflect.Struct && of != reflect.TypeFor[Duration]() {
 				all(name+"_", of)
 				continue
 			}
@@ -204,7 +204,7 @@ func TestOverrideGatewayKeys(t *testing.T) {
 			var g Gateway
 			v, known := fieldOf(reflect.ValueOf(&g).Elem(), name)
 			text := map[reflect.Kind]string{
-				reflect.Bool: "true", reflect.Int64: "1s", reflect.Float64: "1.5",
+				reflect.Bool: "true", reflect.Struct: "1s", reflect.Float64: "1.5",
 				reflect.Int32: "1", reflect.Uint8: "1",
 			}[of.Kind()]
 			if !known || setKey(v, text) != nil || reflect.DeepEqual(g, Gateway{}) && text != "" {
@@ -223,7 +223,7 @@ func TestOverrideKeys(t *testing.T) {
 	var c Config
 	keys := c.keys()
 	for name, v := range keys {
-		text := map[reflect.Kind]string{reflect.Bool: "true", reflect.Int: "1", reflect.Int64: "1s"}[v.Kind()]
+		text := map[reflect.Kind]string{reflect.Bool: "true", reflect.Int: "1", reflect.Struct: "1s"}[v.Kind()]
 		if err := setKey(v, text); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -232,3 +232,19 @@ func TestAtTheBroker(t *testing.T) {
 		t.Errorf("foreign filter: %v", err)
 	}
 }
+
+// A message is one line with what people look for.
+func TestBrief(t *testing.T) {
+	for payload, want := range map[string]string{
+		`{"uplink_message":{"f_port":15,"f_cnt":7,"frm_payload":"vu8=","rx_metadata":[{"rssi":-50.5,"snr":9.5}]}}`: "  f_cnt 7  f_port 15  BEEF  RSSI -50.5 SNR 9.5",
+		`{"uplink_message":{"f_port":15,"frm_payload":"vu8="}}`:                                                    "  f_cnt 0  f_port 15  BEEF",
+		`{"downlink_queued":{"f_port":15,"frm_payload":"vu8="}}`:                                                   "  f_cnt 0  f_port 15  BEEF",
+		`{"downlink_sent":{"f_port":15,"f_cnt":3,"frm_payload":"vu8="}}`:                                           "  f_cnt 3  f_port 15  BEEF",
+		`{"end_device_ids":{"dev_addr":"01ABCDEF"},"join_accept":{}}`:                                              "  DevAddr 01ABCDEF",
+		`{"service_data":{}}`: "", `none`: "",
+	} {
+		if got := brief([]byte(payload)); got != want {
+			t.Errorf("%s: %q, want %q", payload, got, want)
+		}
+	}
+}

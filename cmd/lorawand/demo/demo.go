@@ -5,8 +5,10 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -53,6 +55,7 @@ type Options struct {
 	Devices  int
 	Interval time.Duration // between two uplinks of a device
 	Out      io.Writer     // several goroutines write whole lines to it
+	JSON     bool          // print the whole of each message
 }
 
 // Show is a demonstration.
@@ -238,13 +241,61 @@ const push = `{"downlinks":[{"f_port":15,"frm_payload":"vu8=","priority":"NORMAL
 // a downlink, which is sent in a receive window of that uplink.
 func (s *Show) message(topic string, payload []byte) {
 	s.arrived.Add(1)
-	fmt.Fprintf(s.opts.Out, "%s %s\n%s\n", time.Now().Format("15:04:05.000"), topic, payload)
+	now := time.Now().Format("15:04:05.000")
+	if s.opts.JSON {
+		fmt.Fprintf(s.opts.Out, "%s %s\n%s\n", now, topic, payload)
+	} else {
+		fmt.Fprintf(s.opts.Out, "%s %s%s\n", now, topic, brief(payload))
+	}
 	if strings.HasSuffix(topic, "/up") && bytes.Contains(payload, []byte(`"f_port":15,`)) {
 		select {
 		case s.answers <- strings.TrimSuffix(topic, "/up") + "/down/push":
 		default: // the application is busy
 		}
 	}
+}
+
+// brief returns what people look for in a message; nothing where there is nothing of it.
+func brief(payload []byte) string {
+	type downlink struct {
+		FPort   int    `json:"f_port"`
+		FCnt    int    `json:"f_cnt"`
+		Payload []byte `json:"frm_payload"`
+	}
+	var m struct {
+		Up *struct {
+			downlink
+			Metadata []struct {
+				RSSI float64 `json:"rssi"`
+				SNR  float64 `json:"snr"`
+			} `json:"rx_metadata"`
+		} `json:"uplink_message"`
+		Queued *downlink `json:"downlink_queued"`
+		Sent   *downlink `json:"downlink_sent"`
+		Ack    *downlink `json:"downlink_ack"`
+		Join   *struct{} `json:"join_accept"`
+		IDs    struct {
+			DevAddr string `json:"dev_addr"`
+		} `json:"end_device_ids"`
+	}
+	if json.Unmarshal(payload, &m) != nil {
+		return ""
+	}
+	text := func(d *downlink) string {
+		return fmt.Sprintf("  f_cnt %d  f_port %d  %X", d.FCnt, d.FPort, d.Payload)
+	}
+	switch {
+	case m.Up != nil && len(m.Up.Metadata) > 0:
+		return text(&m.Up.downlink) + fmt.Sprintf("  RSSI %v SNR %v", m.Up.Metadata[0].RSSI, m.Up.Metadata[0].SNR)
+	case m.Up != nil:
+		return text(&m.Up.downlink)
+	case m.Join != nil:
+		return "  DevAddr " + m.IDs.DevAddr
+	}
+	if d := cmp.Or(m.Queued, m.Sent, m.Ack); d != nil {
+		return text(d)
+	}
+	return ""
 }
 
 // answer is the application: it pushes downlinks.

@@ -1,0 +1,124 @@
+package door
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+	"sync"
+	"time"
+
+	"lorawand/bridge/access"
+)
+
+// Limits of sessions.
+const (
+	maxSessions = 16
+	maxIdle     = 24 * time.Hour
+	tokenSize   = 32 // bytes
+)
+
+// Browser is one that has logged in.
+type Browser struct {
+	id      [sha256.Size]byte // of its token
+	Key     access.Login      // of an API key; zero: with the password
+	Address string
+	Since   time.Time
+	used    time.Time
+	streams int
+	Ended   chan struct{} // closed when it ends
+}
+
+// ByPassword reports whether the browser has shown the password, and not a key.
+func (s *Browser) ByPassword() bool { return s.Key.KeyID == "" }
+
+// Sessions are those that have not ended. The one that was used least lately goes when
+// there are too many.
+type Sessions struct {
+	mu  sync.Mutex
+	all []*Browser
+}
+
+// Begin makes a session and returns its token.
+func (s *Sessions) Begin(key access.Login, address string, now time.Time) (token string) {
+	b := make([]byte, tokenSize)
+	_, _ = rand.Read(b) // never fails
+	token = base64.RawURLEncoding.EncodeToString(b)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	if len(s.all) >= maxSessions {
+		oldest := slices.MinFunc(s.all, func(a, b *Browser) int { return a.used.Compare(b.used) })
+		s.drop(func(o *Browser) bool { return o == oldest })
+	}
+	s.all = append(s.all, &Browser{
+		id: sha256.Sum256([]byte(token)), Key: key, Address: address, Since: now, used: now, Ended: make(chan struct{}),
+	})
+	return token
+}
+
+// Find returns the session of a token and notes that it is used; nil: there is none.
+func (s *Sessions) Find(token string, now time.Time) *Browser {
+	if len(token) > 2*tokenSize {
+		return nil
+	}
+	id := sha256.Sum256([]byte(token))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+	for _, o := range s.all {
+		if o.id == id {
+			o.used = now
+			return o
+		}
+	}
+	return nil
+}
+
+// End ends the sessions that match.
+func (s *Sessions) End(match func(*Browser) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(match)
+}
+
+// expire ends those that were not used for long. The lock is held.
+func (s *Sessions) expire(now time.Time) {
+	s.drop(func(o *Browser) bool { return o.streams == 0 && now.Sub(o.used) > maxIdle })
+}
+
+func (s *Sessions) drop(match func(*Browser) bool) {
+	s.all = slices.DeleteFunc(s.all, func(o *Browser) bool {
+		if !match(o) {
+			return false
+		}
+		close(o.Ended)
+		return true
+	})
+}
+
+// Len returns how many there are.
+func (s *Sessions) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.all)
+}
+
+// OpenStream counts one more stream of a session, unless it has most already.
+func (s *Sessions) OpenStream(o *Browser, most int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o.streams >= most {
+		return false
+	}
+	o.streams++
+	return true
+}
+
+// CloseStream counts one less.
+func (s *Sessions) CloseStream(o *Browser, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.streams--
+	o.used = now
+}

@@ -1,0 +1,97 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"lorawand/bridge/access"
+	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/web/password"
+	"lorawand/bridge/state"
+	"lorawand/bridge/store"
+)
+
+// SetPassword is the operation that sets the password of the page.
+const SetPassword = "page.password"
+
+const (
+	passwordKey     = "password" // of the record
+	passwordVersion = 1
+	hashTime        = 30 * time.Second // for the operation, on the slowest machine under load
+)
+
+// Passwords holds what is stored of the password of the page.
+type Passwords struct {
+	store   *store.Store
+	changed func() // is called when there is another one; nil: nobody is
+
+	mu   sync.Mutex
+	hash string
+}
+
+// NewPasswords reads what is stored, and adds the operation SetPassword to the table of
+// an Admin.
+func NewPasswords(a *admin.Admin, s *store.Store) *Passwords {
+	p := &Passwords{store: s}
+	for _, r := range s.Records(state.KindPage) {
+		if r.Key == passwordKey && r.Version == passwordVersion {
+			p.hash = string(r.Data)
+		}
+	}
+	a.Add(SetPassword, admin.Operation{
+		Run: admin.Decoding(p.set), Right: admin.Right{Rights: access.All}, Limit: hashTime,
+	})
+	return p
+}
+
+// PasswordArgs are the arguments of "page.password".
+type PasswordArgs struct {
+	Password string `json:"password,omitempty"`
+	Off      bool   `json:"off,omitempty"` // there is to be none
+}
+
+var errBoth = errors.New("either a password, or none")
+
+// set stores another password. All sessions end.
+func (p *Passwords) set(_ context.Context, args PasswordArgs, _ func(any) error) error {
+	if args.Off && args.Password != "" {
+		return errBoth
+	}
+	hash := ""
+	record := store.Record{Kind: state.KindPage, Key: passwordKey}
+	if !args.Off {
+		var err error
+		if hash, err = password.Hash(args.Password); err != nil {
+			return err
+		}
+		record.Version, record.Data = passwordVersion, []byte(hash)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.store.Commit(record); err != nil {
+		return err
+	}
+	p.hash = hash
+	if p.changed != nil {
+		p.changed()
+	}
+	return nil
+}
+
+// stored returns what is stored of the password; "" is none.
+func (p *Passwords) stored() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hash
+}
+
+// whileStill calls f unless another password was stored meanwhile.
+func (p *Passwords) whileStill(hash string, f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.hash == hash {
+		f()
+	}
+}
