@@ -16,6 +16,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/pace"
+	"lorawand/bridge/broker/packettest"
 	"lorawand/bridge/v3"
 )
 
@@ -332,7 +333,8 @@ func TestGuessersDoNotLockOut(t *testing.T) {
 				if err != nil {
 					continue
 				}
-				_, _ = c.Write(framed(0x10, connectBody("MQTT", 4, 0xc2, "", text("x")+text("app1")+text("NNSXS.WRONG"))))
+				_, _ = c.Write(framed(0x10, packettest.ConnectBody("MQTT", 4, 0xc2, "",
+					packettest.Text("x")+packettest.Text("app1")+packettest.Text("NNSXS.WRONG"))))
 				guessers.Go(func() { // who waits for the answer
 					defer c.Close()
 					_ = c.SetReadDeadline(time.Now().Add(time.Second))

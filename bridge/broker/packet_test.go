@@ -8,23 +8,9 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/broker/packettest"
 )
-
-// text writes a UTF-8 string as MQTT does, or whatever else s holds.
-func text(s string) string { return string(binary.BigEndian.AppendUint16(nil, uint16(len(s)))) + s }
-
-// props writes properties with their length.
-func props(p string) string { return string(binary.AppendUvarint(nil, uint64(len(p)))) + p }
-
-// connectBody is a CONNECT from the protocol name on. with are the properties of
-// MQTT 5, behind is what follows the flags and the keep-alive.
-func connectBody(name string, level, flags byte, with, behind string) string {
-	b := text(name) + string([]byte{level, flags, 0, 60})
-	if level == 5 {
-		b += props(with)
-	}
-	return b + behind
-}
 
 // framed puts a fixed header before a body.
 func framed(first byte, body string) []byte {
@@ -35,7 +21,8 @@ func framed(first byte, body string) []byte {
 func TestRefusedPackets(t *testing.T) {
 	s := start(t, Limits{})
 	connect := func(level byte, with string) []byte {
-		return framed(0x10, connectBody("MQTT", level, 0xc2, with, text("id")+text("app1")+text(s.key1)))
+		return framed(0x10, packettest.ConnectBody("MQTT", level, 0xc2, with,
+			packettest.Text("id")+packettest.Text("app1")+packettest.Text(s.key1)))
 	}
 	tests := []struct {
 		name string
@@ -43,8 +30,8 @@ func TestRefusedPackets(t *testing.T) {
 		want string // what comes after a good CONNACK, in hexadecimal
 	}{
 		{"5, doubled property", [][]byte{connect(5, "\x11\x00\x00\x00\x05\x11\x00\x00\x00\x05")}, "2003008200"},
-		{"5, authentication method", [][]byte{connect(5, "\x15"+text("x"))}, "2003008c00"},
-		{"5, wrong name", [][]byte{framed(0x10, connectBody("mqtt", 5, 0xc2, "", ""))}, "2003008400"},
+		{"5, authentication method", [][]byte{connect(5, "\x15"+packettest.Text("x"))}, "2003008c00"},
+		{"5, wrong name", [][]byte{framed(0x10, packettest.ConnectBody("mqtt", 5, 0xc2, "", ""))}, "2003008400"},
 		{
 			"5, CONNECT's length not as short as it can be",
 			[][]byte{append([]byte{0x10, connect(5, "")[1] | 0x80, 0}, connect(5, "")[2:]...)},
@@ -52,12 +39,14 @@ func TestRefusedPackets(t *testing.T) {
 		},
 		{
 			"3.1.1, wrong name",
-			[][]byte{framed(0x10, connectBody("mqtt", 4, 0xc2, "", text("id")+text("app1")+text(s.key1)))},
+			[][]byte{framed(0x10, packettest.ConnectBody("mqtt", 4, 0xc2, "", packettest.Text("id")+packettest.Text("app1")+
+				packettest.Text(s.key1)))},
 			"",
 		},
 		{
 			"3.1.1, no client id but a session",
-			[][]byte{framed(0x10, connectBody("MQTT", 4, 0xc0, "", text("")+text("app1")+text(s.key1)))},
+			[][]byte{framed(0x10, packettest.ConnectBody("MQTT", 4, 0xc0, "", packettest.Text("")+packettest.Text("app1")+
+				packettest.Text(s.key1)))},
 			"20020002",
 		},
 		{"a ping before the CONNECT", [][]byte{{0xc0, 0}}, ""},
@@ -72,7 +61,7 @@ func TestRefusedPackets(t *testing.T) {
 		{"5, length of five bytes", [][]byte{connect(5, ""), {0x30, 0xff, 0xff, 0xff, 0xff, 0x01}}, "e0028100"},
 		{
 			"5, response topic with a wildcard",
-			[][]byte{connect(5, ""), framed(0x30, text("a")+props("\x08"+text("#")))},
+			[][]byte{connect(5, ""), framed(0x30, packettest.Text("a")+packettest.Props("\x08"+packettest.Text("#")))},
 			"e0028100",
 		},
 		{"3.1.1, ping with a body", [][]byte{connect(4, ""), {0xc0, 1, 0}}, ""},

@@ -83,7 +83,10 @@ func BenchmarkStart(b *testing.B) {
 }
 
 func BenchmarkCayenneLPP(b *testing.B) {
-	r := Request{Formatter: NewCayenneLPP(false), Task: DecodeUplink, Bytes: []byte{3, 0x67, 1, 0x10, 1, 0x88, 6, 0x76, 0x5f, 0xf2, 0x96, 0x0a, 0, 3, 0xe8}}
+	r := Request{Formatter: NewCayenneLPP(false), Task: DecodeUplink, Bytes: []byte{
+		3, 0x67, 1, 0x10, 1, 0x88, 6, 0x76,
+		0x5f, 0xf2, 0x96, 0x0a, 0, 3, 0xe8,
+	}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if res, _ := direct(r); res.Fail != nil {

@@ -37,7 +37,9 @@ var errDeadline = errors.New("deadline")
 // being members of the global object (const decodeUplink = …).
 var entries = sync.OnceValue(func() map[string]*goja.Program {
 	all := map[string]*goja.Program{}
-	for _, name := range []string{"decodeUplink", "normalizeUplink", "Decoder", "Decode", "encodeDownlink", "Encoder", "decodeDownlink"} {
+	for _, name := range []string{
+		"decodeUplink", "normalizeUplink", "Decoder", "Decode", "encodeDownlink", "Encoder", "decodeDownlink",
+	} {
 		all[name] = goja.MustCompile("", fmt.Sprintf("typeof %s === 'function' ? %s : undefined", name, name), false)
 	}
 	return all

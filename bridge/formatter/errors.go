@@ -113,7 +113,10 @@ func scripting(name, message string) *Error {
 func scriptTimeout() *Error {
 	return &Error{
 		Namespace: inScripting, Name: "script_timeout", Code: codeDeadlineExceeded, MessageFormat: "script timeout",
-		Cause: &Error{Namespace: "pkg/errors", Name: "context_deadline_exceeded", Code: codeDeadlineExceeded, MessageFormat: "context deadline exceeded"},
+		Cause: &Error{
+			Namespace: "pkg/errors", Name: "context_deadline_exceeded", Code: codeDeadlineExceeded,
+			MessageFormat: "context deadline exceeded",
+		},
 	}
 }
 

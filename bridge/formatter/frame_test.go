@@ -29,8 +29,9 @@ func TestFramesThereAndBack(t *testing.T) {
 	for _, a := range []*answer{
 		{number: 1, unknown: true},
 		{number: 2, used: 5, result: Result{
-			Data: []byte("{}"), Warnings: []string{"", "ü"}, Normalized: [][]byte{[]byte("{}")}, NormalizedWarnings: []string{"n"},
-			Bytes: []byte{1}, FPort: 9, Log: []string{"l"}, Fail: scriptTimeout(), Cost: Cost{CPU: 3, Allocated: 4},
+			Data: []byte("{}"), Warnings: []string{"", "ü"}, Normalized: [][]byte{[]byte("{}")},
+			NormalizedWarnings: []string{"n"},
+			Bytes:              []byte{1}, FPort: 9, Log: []string{"l"}, Fail: scriptTimeout(), Cost: Cost{CPU: 3, Allocated: 4},
 		}},
 		{number: 3, result: Result{Fail: output(runtimeError("x"))}},
 	} {
@@ -44,9 +45,15 @@ func TestFramesThereAndBack(t *testing.T) {
 // Neither end of the pipe comes to harm by what it hears, nor does it keep
 // more than a frame may have.
 func FuzzFrames(f *testing.F) {
-	c := &call{number: 7, source: "function decodeUplink(i) { return { data: { a: i.bytes } }; }", hasSource: true, task: DecodeUplink, bytes: []byte{1}, limit: 20 * time.Millisecond}
+	c := &call{
+		number: 7, source: "function decodeUplink(i) { return { data: { a: i.bytes } }; }", hasSource: true,
+		task: DecodeUplink, bytes: []byte{1}, limit: 20 * time.Millisecond,
+	}
 	f.Add([]byte(c.append(newFrame(nil))[4:]))
-	f.Add([]byte((&answer{number: 1, result: Result{Fail: scriptTimeout(), Log: []string{"x"}}}).append(newFrame(nil))[4:]))
+	f.Add([]byte((&answer{number: 1, result: Result{
+		Fail: scriptTimeout(),
+		Log:  []string{"x"},
+	}}).append(newFrame(nil))[4:]))
 	f.Add([]byte(hello{speed: time.Second, used: time.Second}.append(newFrame(nil))[4:]))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = parseHello(b)

@@ -22,29 +22,59 @@ var hostile = []struct {
 }{
 	{"endless loop", "while (true) {}", "script_timeout"},
 	{"endless loop while it is read", "}; while (true) {} {", "script_timeout"},
-	{"endless loop that catches", "for (;;) { try { while (true) {} } catch (e) {} finally { while (true) {} } }", "script_timeout"},
+	{
+		"endless loop that catches", "for (;;) { try { while (true) {} } catch (e) {} finally { while (true) {} } }",
+		"script_timeout",
+	},
 	{"endless recursion", "function f(n) { return f(n + 1); } return { data: f(0) };", "script script_timeout"},
 	{"endless recursion that catches", "function f() { try { f(); } finally { f(); } } f();", "script script_timeout"},
 	{"recursion in native functions", "function f() { [1].forEach(f); } f();", "script script_timeout"},
 	{"recursion in a comparator", "function f() { [2, 1].sort(f); return 0; } f();", "script script_timeout"},
-	{"recursion in toString", "var o = { toString: function () { return '' + o; } }; return '' + o;", "script script_timeout"},
-	{"recursion in JSON", "var o = { toJSON: function () { return JSON.stringify(o); } }; JSON.stringify(o);", "script script_timeout"},
-	{"chain of proxies", "var p = {}; for (var i = 0; i < 100000; i++) p = new Proxy(p, {}); return { data: { a: p.x } };", "script script_timeout script_memory formatter_child"},
-	{"deep JSON", "return { data: JSON.parse('['.repeat(1e6) + ']'.repeat(1e6)) };", "script script_timeout script_memory output formatter_child"},
+	{
+		"recursion in toString", "var o = { toString: function () { return '' + o; } }; return '' + o;",
+		"script script_timeout",
+	},
+	{
+		"recursion in JSON", "var o = { toJSON: function () { return JSON.stringify(o); } }; JSON.stringify(o);",
+		"script script_timeout",
+	},
+	{
+		"chain of proxies", "var p = {}; for (var i = 0; i < 100000; i++) p = new Proxy(p, {}); return { data: { a: p.x } };",
+		"script script_timeout script_memory formatter_child",
+	},
+	{
+		"deep JSON", "return { data: JSON.parse('['.repeat(1e6) + ']'.repeat(1e6)) };",
+		"script script_timeout script_memory output formatter_child",
+	},
 	{"array that grows", "var a = []; while (true) a.push(new Array(100).fill(7));", "script_timeout script_memory"},
 	{"objects that grow", "var o = {}; for (var i = 0; ; i++) o['k' + i] = { i: i };", "script_timeout script_memory"},
 	{"string that doubles", "var s = 'x'; while (true) s += s;", "script script_timeout script_memory formatter_child"},
-	{"string that is repeated", "return { data: { s: 'x'.repeat(1e8) } };", "script_memory script_timeout script output formatter_child"},
-	{"string that is filled", "return { data: { s: 'x'.padEnd(5e8, 'ab') } };", "script_memory script_timeout script output formatter_child"},
+	{
+		"string that is repeated", "return { data: { s: 'x'.repeat(1e8) } };",
+		"script_memory script_timeout script output formatter_child",
+	},
+	{
+		"string that is filled", "return { data: { s: 'x'.padEnd(5e8, 'ab') } };",
+		"script_memory script_timeout script output formatter_child",
+	},
 	{"huge array", "return { data: { n: new Array(5e7).fill(1).length } };", "script_memory script_timeout"},
 	{"huge sparse array", "return { data: { a: new Array(4e9) } };", "output"},
-	{"huge typed array", "return { data: { n: new Float64Array(1e8).fill(1).length } };", "script_memory script script_timeout formatter_child"},
+	{
+		"huge typed array", "return { data: { n: new Float64Array(1e8).fill(1).length } };",
+		"script_memory script script_timeout formatter_child",
+	},
 	{"huge sort", "var a = []; for (var i = 0; i < 3e6; i++) a.push(-i); a.sort();", "script_timeout script_memory"},
 	{"bad comparator", "var a = []; for (var i = 0; i < 500; i++) a.push(i); a.sort(function () { return Math.random() - 0.5; }); return { data: { n: a.length } };", `{"n":500}`},
-	{"comparator that changes its array", "var a = [3, 2, 1]; a.sort(function () { a.length = 0; a.push(9); return 1; }); return { data: {} };", "{} script"},
+	{
+		"comparator that changes its array",
+		"var a = [3, 2, 1]; a.sort(function () { a.length = 0; a.push(9); return 1; }); return { data: {} };", "{} script",
+	},
 	{"comparator without end", "[3, 2, 1].sort(function () { for (;;); });", "script_timeout"},
 	{"regular expression", "return { data: { m: /^(a+)+$/.test('a'.repeat(40) + 'b') } };", `{"m":false} script_timeout`},
-	{"regular expression with a back-reference", `return { data: { m: /(a+)+\1$/.test('a'.repeat(40) + 'b') } };`, "script_timeout"},
+	{
+		"regular expression with a back-reference", `return { data: { m: /(a+)+\1$/.test('a'.repeat(40) + 'b') } };`,
+		"script_timeout",
+	},
 	{"huge big integer", "var b = BigInt(2); for (;;) b = b * b;", "script_timeout script_memory script"},
 	{"getter without end", "return { get data() { for (;;); } };", "script_timeout"},
 	{"getter in a list without end", "return { data: { a: [1, { get b() { for (;;); } }] } };", "script_timeout"},
@@ -53,13 +83,22 @@ var hostile = []struct {
 	{"list in itself", "var a = []; a[0] = a; return { data: { a: a } };", "output"},
 	{"warnings that go on", "return { data: {}, warnings: { length: 1e9 } };", "output"},
 	{"many warnings", "return { data: {}, warnings: new Array(1e4).fill('w') };", "{}"},
-	{"many members", "var o = {}; for (var i = 0; i < 20000; i++) o['k' + i] = i; return { data: o };", "output script_timeout"},
-	{"keys of a proxy without end", "return { data: new Proxy({}, { ownKeys: function () { for (;;); } }) };", "script_timeout"},
+	{
+		"many members", "var o = {}; for (var i = 0; i < 20000; i++) o['k' + i] = i; return { data: o };",
+		"output script_timeout",
+	},
+	{
+		"keys of a proxy without end", "return { data: new Proxy({}, { ownKeys: function () { for (;;); } }) };",
+		"script_timeout",
+	},
 	{"proxy that answers anything", "return { data: new Proxy({}, { get: function () { return 1; } }) };", "{}"},
 	{"result that is a proxy", "return new Proxy({}, { get: function (t, k) { return k === 'data' ? { a: 1 } : undefined; } });", `{"a":1}`},
 	{"proxy of an array", "return { data: { a: new Proxy([], { get: function (t, k) { return k === 'length' ? 1e9 : 1; } }) } };", `{"a":{}} output`},
 	{"revoked proxy", "var r = Proxy.revocable({}, {}); r.revoke(); return { data: { p: r.proxy } };", "script"},
-	{"promise without end", "function f() { return Promise.resolve().then(f); } f(); return { data: { a: 1 } };", "script_timeout script_memory"},
+	{
+		"promise without end", "function f() { return Promise.resolve().then(f); } f(); return { data: { a: 1 } };",
+		"script_timeout script_memory",
+	},
 	{"promise that nobody keeps", "return new Promise(function () {});", "{}"},
 	{"throws undefined", "throw undefined;", "script"},
 	{"throws null", "throw null;", "script"},
@@ -70,16 +109,19 @@ var hostile = []struct {
 	{"function without end", "new Function('while (true) {}')();", "script_timeout"},
 	{"source map", "eval('//# sourceMappingURL=/etc/passwd'); return { data: {} };", "{}"},
 	{"log without end", "for (;;) console.log('x'.repeat(1000));", "script_timeout"},
-	{"other hands for all", "Object.prototype.get = Array.prototype.map = JSON.parse = Date = String = undefined; Object.prototype.data = 5; " +
+	{"other hands for all", "Object.prototype.get = Array.prototype.map = JSON.parse = Date = String = undefined; " +
+		"Object.prototype.data = 5; " +
 		"Array.prototype.push = function () { for (;;); }; Object.defineProperty(Object.prototype, 'warnings', { get: function () { return ['evil']; } }); return { data: { a: 1 } };", `{"a":1}`},
-	{"other global object", "globalThis.decodeUplink = undefined; globalThis.console = 5; Object.freeze(globalThis); return { data: {} };", "{}"},
+	{"other global object", "globalThis.decodeUplink = undefined; globalThis.console = 5; Object.freeze(globalThis); " +
+		"return { data: {} };", "{}"},
 }
 
 // After any script, the next one of another device is decoded as ever; the
 // daemon's own memory stays as it was.
 func TestHostileScripts(t *testing.T) {
 	p := newPool(t, Options{})
-	good := javaScript(t, "function decodeUplink(i) { var a = []; a.push(i.bytes[0]); return { data: { a: a.map(function (x) { return x + 1; }), t: String(1) } }; }")
+	good := javaScript(t, "function decodeUplink(i) { var a = []; a.push(i.bytes[0]); return { data: { a: "+
+		"a.map(function (x) { return x + 1; }), t: String(1) } }; }")
 	ask := func(f Formatter) Result {
 		return p.Do(within(t, 2*time.Minute), Request{Formatter: f, Task: DecodeUplink, FPort: 1, Bytes: []byte{1}})
 	}
@@ -140,10 +182,16 @@ func ownMemory(t *testing.T) int64 {
 // What one script leaves behind, the next does not find, be it the same.
 func TestNothingIsLeftBehind(t *testing.T) {
 	p := newPool(t, Options{})
-	f := javaScript(t, `var seen = Object.prototype.seen; Object.prototype.seen = true; Array.prototype.map = function () { return ["evil"]; };
+	f := javaScript(t, `var seen = Object.prototype.seen; Object.prototype.seen = true;
+		Array.prototype.map = function () { return ["evil"]; };
 		globalThis.left = (globalThis.left || 0) + 1; JSON.parse = null; Math.max = function () { return 666; };
 		function decodeUplink(i) { return { data: { seen: seen, left: left, max: Math.max(1, 2) } }; }`)
-	other := javaScript(t, `function decodeUplink(i) { return { data: { seen: ({}).seen, left: typeof left, max: Math.max(1, 2), map: [1].map(function (x) { return x; }), json: JSON.parse("[1]") } }; }`)
+	other := javaScript(t, `function decodeUplink(i) {
+		return { data: {
+			seen: ({}).seen, left: typeof left, max: Math.max(1, 2), map: [1].map(function (x) { return x; }),
+			json: JSON.parse("[1]"),
+		} };
+	}`)
 	for range 3 {
 		for want, f := range map[string]Formatter{
 			`{"left":1,"max":666,"seen":null}`:                              f,

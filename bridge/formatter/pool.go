@@ -154,7 +154,8 @@ func (p *Pool) Stats() Stats {
 	s := &p.stats
 	return Stats{
 		Calls: s.calls.Load(), Failed: s.failed.Load(), Late: s.late.Load(), Starts: s.starts.Load(), Kills: s.kills.Load(),
-		CPU: time.Duration(s.cpu.Load()), Wall: time.Duration(s.wall.Load()), Deadline: time.Duration(p.deadline.Load()), Waiting: waiting, PID: int(s.pid.Load()),
+		CPU: time.Duration(s.cpu.Load()), Wall: time.Duration(s.wall.Load()), Deadline: time.Duration(p.deadline.Load()),
+		Waiting: waiting, PID: int(s.pid.Load()),
 	}
 }
 

@@ -55,7 +55,8 @@ func TestChildComesAndGoes(t *testing.T) {
 		}
 	}
 	ask("after it went")
-	if s := p.Stats(); s.Starts != 2 || s.Kills != 0 || s.Calls != 3 || s.Failed != 0 || s.CPU <= 0 || s.Wall <= 0 || s.Waiting != 0 {
+	if s := p.Stats(); s.Starts != 2 || s.Kills != 0 || s.Calls != 3 || s.Failed != 0 || s.CPU <= 0 || s.Wall <= 0 ||
+		s.Waiting != 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -68,7 +69,8 @@ func TestChildIsKilled(t *testing.T) {
 	if err := syscall.Kill(childOf(t, p), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if res := p.Do(within(t, 2*time.Minute), r); res.Fail == nil || !strings.Contains(res.Fail.Error(), "ended: signal: killed") {
+	if res := p.Do(within(t, 2*time.Minute), r); res.Fail == nil || !strings.Contains(res.Fail.Error(),
+		"ended: signal: killed") {
 		t.Errorf("%+v", res)
 	}
 	if res := p.Do(within(t, 2*time.Minute), r); string(res.Data) != `{"n":1}` {
@@ -80,16 +82,20 @@ func TestChildIsKilled(t *testing.T) {
 // further starts.
 func TestChildDoesNotStart(t *testing.T) {
 	for name, command := range map[string][]string{
-		"no program":     {"/nonexistent"},
-		"ends at once":   {"/bin/true"},
-		"says nonsense":  {"/bin/echo", "HTTP/1.1 400 Bad Request"},
-		"other protocol": {"/bin/sh", "-c", `printf '\000\000\000\020\000\000\000\000\000\000\000\177\000\000\000\000\000\000\000\001'; cat`},
+		"no program":    {"/nonexistent"},
+		"ends at once":  {"/bin/true"},
+		"says nonsense": {"/bin/echo", "HTTP/1.1 400 Bad Request"},
+		"other protocol": {
+			"/bin/sh", "-c",
+			`printf '\000\000\000\020\000\000\000\000\000\000\000\177\000\000\000\000\000\000\000\001'; cat`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPool(t, Options{Command: command})
 			r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink}
 			for range 3 {
-				if res := p.Do(within(t, 2*time.Minute), r); res.Fail == nil || res.Fail.Name != "formatter_start" || len(res.Warnings) != 1 {
+				if res := p.Do(within(t, 2*time.Minute), r); res.Fail == nil || res.Fail.Name != "formatter_start" ||
+					len(res.Warnings) != 1 {
 					t.Errorf("%+v", res)
 				}
 			}
@@ -107,7 +113,8 @@ func TestPoolRefuses(t *testing.T) {
 	if err := off.Submit(r, nil); !errors.Is(err, ErrNoJavaScript) {
 		t.Errorf("switched off: %v", err)
 	}
-	if res := off.Do(context.Background(), r); res.Fail == nil || res.Warnings[0] != "JavaScript formatters are switched off" {
+	if res := off.Do(context.Background(), r); res.Fail == nil ||
+		res.Warnings[0] != "JavaScript formatters are switched off" {
 		t.Errorf("switched off: %+v", res)
 	}
 	for _, f := range []Formatter{{}, NewCayenneLPP(false)} {
@@ -241,7 +248,8 @@ func TestConsole(t *testing.T) {
 	p := newPool(t, Options{})
 	res := p.Do(within(t, 2*time.Minute), Request{Task: DecodeUplink, Formatter: javaScript(t, `
 		function decodeUplink(i) {
-			console.log("a", 1, null, undefined, true, [1, { x: "y" }], new Date(0), new Error("e"), Symbol("s"), NaN, { n: NaN });
+			console.log("a", 1, null, undefined, true, [1, { x: "y" }], new Date(0), new Error("e"), Symbol("s"),
+				NaN, { n: NaN });
 			console.info("i"); console.warn("w"); console.error("e"); console.debug("d"); console.log();
 			console.log("x".repeat(1000));
 			for (var n = 0; n < 100; n++) console.log(n);
@@ -342,7 +350,10 @@ func TestLongCodec(t *testing.T) {
 			}
 		}
 	}
-	endless := Request{Formatter: codec("function decodeUplink(i) { for (;;); }\n", sizes[len(sizes)-1]), Task: DecodeUplink}
+	endless := Request{
+		Formatter: codec("function decodeUplink(i) { for (;;); }\n", sizes[len(sizes)-1]),
+		Task:      DecodeUplink,
+	}
 	for range 2 {
 		if res := p.Do(within(t, 2*time.Minute), endless); !res.Fail.isTimeout() {
 			t.Errorf("endless: %+v", res)
@@ -427,7 +438,8 @@ func TestConfined(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	want := "open: refused\nsocket: refused\nfork: refused\nkill: refused\nexec: refused\nsetrlimit: refused\npipe: refused\ncompute: done\n"
+	want := "open: refused\nsocket: refused\nfork: refused\nkill: refused\nexec: refused\nsetrlimit: refused\npipe: " +
+		"refused\ncompute: done\n"
 	if string(out) != want {
 		t.Errorf("a confined process can do this:\n%s", out)
 	}
@@ -445,7 +457,10 @@ func TestConfined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Max open files 0 0", fmt.Sprintf("Max cpu time %d %d", childCPU, childCPU), "Max file size 0 0", "Max core file size 0 0"} {
+	for _, want := range []string{
+		"Max open files 0 0", fmt.Sprintf("Max cpu time %d %d", childCPU, childCPU),
+		"Max file size 0 0", "Max core file size 0 0",
+	} {
 		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
 			t.Errorf("no %q in\n%s", want, limits)
 		}

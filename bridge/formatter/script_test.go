@@ -117,7 +117,8 @@ func TestWarmUp(t *testing.T) {
 	}
 	for _, c := range warmCalls() {
 		r := execute(c, p)
-		if r.Fail != nil || len(r.NormalizedWarnings) > 0 || c.task == DecodeUplink && (len(r.Normalized) != 1 || len(r.Log) != 1) ||
+		if r.Fail != nil || len(r.NormalizedWarnings) > 0 || c.task == DecodeUplink && (len(r.Normalized) != 1 ||
+			len(r.Log) != 1) ||
 			c.task == EncodeDownlink && string(r.Bytes) != "\x01\x02" {
 			t.Errorf("task %d: %+v", c.task, r)
 		}

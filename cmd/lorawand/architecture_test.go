@@ -57,6 +57,7 @@ var arrows = map[string]string{
 	"bridge/decode":                  "radio bridge/session bridge/v3 bridge/event bridge/formatter",
 	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
+	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
 		"bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
 	"bridge/broker/outbox":   "bridge/v3",
@@ -354,8 +355,8 @@ func TestLengths(t *testing.T) {
 // "concentrator/" stands for concentrator and the rooms below it.
 const shortLines = "concentrator/ radio radio/frame radio/gwmp radio/region " +
 	"bridge bridge/access bridge/activity bridge/broker bridge/classc bridge/codec bridge/core bridge/decode " +
-	"bridge/event bridge/gateway bridge/mac bridge/provision bridge/schedule bridge/session bridge/state " +
-	"bridge/store bridge/v3 bridge/v3/enddevice " +
+	"bridge/event bridge/formatter bridge/gateway bridge/mac bridge/provision bridge/schedule bridge/session " +
+	"bridge/state bridge/store bridge/v3 bridge/v3/enddevice " +
 	"cmd/lorawand cmd/lorawand/config cmd/lorawand/demo"
 
 // isShort reports whether a room is one of shortLines.

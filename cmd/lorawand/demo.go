@@ -225,15 +225,8 @@ func provisionDemo(c config.Config, devices []*session.Device) (key string, err 
 	return key, nil
 }
 
-// sleep waits for d. It returns false if ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
+// sleep waits for a time. It returns false if its context ends before.
+var sleep = demo.Sleep
 
 // lockedWriter lets several goroutines write whole lines.
 type lockedWriter struct {

@@ -1,78 +1,76 @@
 package packet
 
 import (
-	"encoding/binary"
 	"testing"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/broker/packettest"
 )
-
-// text writes a UTF-8 string as MQTT does, or whatever else s holds.
-func text(s string) string { return string(binary.BigEndian.AppendUint16(nil, uint16(len(s)))) + s }
-
-// props writes properties with their length.
-func props(p string) string { return string(binary.AppendUvarint(nil, uint64(len(p)))) + p }
-
-// connectBody is a CONNECT from the protocol name on. with are the properties of
-// MQTT 5, behind is what follows the flags and the keep-alive.
-func connectBody(name string, level, flags byte, with, behind string) string {
-	b := text(name) + string([]byte{level, flags, 0, 60})
-	if level == 5 {
-		b += props(with)
-	}
-	return b + behind
-}
 
 func TestCheckConnect(t *testing.T) {
 	const login = 0xc2 // user name, password, clean
-	user := text("id") + text("app1") + text("key")
-	v5 := func(with string) string { return connectBody("MQTT", 5, login, with, user) }
+	user := packettest.Text("id") + packettest.Text("app1") + packettest.Text("key")
+	v5 := func(with string) string { return packettest.ConnectBody("MQTT", 5, login, with, user) }
 	will := func(level byte, with, topic string) string {
-		b := text("id")
+		b := packettest.Text("id")
 		if level == 5 {
-			b += props(with)
+			b += packettest.Props(with)
 		}
-		return connectBody("MQTT", level, login|connectWill, "", b+text(topic)+text("x")+text("app1")+text("key"))
+		return packettest.ConnectBody("MQTT", level, login|connectWill, "", b+packettest.Text(topic)+packettest.Text("x")+
+			packettest.Text("app1")+packettest.Text("key"))
 	}
 	tests := []struct {
 		name string
 		body string
 		want Refusal
 	}{
-		{"3.1", connectBody("MQIsdp", 3, login, "", user), Accepted},
-		{"3.1.1", connectBody("MQTT", 4, login, "", user), Accepted},
+		{"3.1", packettest.ConnectBody("MQIsdp", 3, login, "", user), Accepted},
+		{"3.1.1", packettest.ConnectBody("MQTT", 4, login, "", user), Accepted},
 		{"5", v5(""), Accepted},
-		{"level 0x84, a bridge", connectBody("MQTT", 0x84, login, "", user), Accepted}, // and answered with "not supported"
-		{"level 6", connectBody("MQTT", 6, login, "", "anything"), Accepted},
-		{"3.1 with the name of 3.1.1", connectBody("MQTT", 3, login, "", user), WrongVersion},
-		{"3.1.1 named hj", connectBody("hj", 4, login, "", user), WrongVersion},
-		{"3.1.1 named mqtt", connectBody("mqtt", 4, login, "", user), WrongVersion},
-		{"3.1.1 named not in UTF-8", connectBody("M\xff", 4, login, "", user), Malformed},
-		{"5 named mqtt", connectBody("mqtt", 5, login, "", user), WrongVersion},
-		{"5 without a name", connectBody("", 5, login, "", user), WrongVersion},
-		{"3.1.1, reserved flag", connectBody("MQTT", 4, login|connectReserved, "", user), Malformed},
-		{"5, reserved flag", connectBody("MQTT", 5, login|connectReserved, "", user), Malformed},
-		{"3.1.1, will QoS without will", connectBody("MQTT", 4, login|connectWillQoS1, "", user), Malformed},
-		{"3.1.1, will retain without will", connectBody("MQTT", 4, login|connectWillRetain, "", user), Malformed},
-		{"5, will retain without will", connectBody("MQTT", 5, login|connectWillRetain, "", user), Malformed},
-		{"5, will QoS 3", connectBody("MQTT", 5, login|connectWill|connectWillQoS, "", text("id")+props("")+text("t")+text("x")+text("app1")+text("key")), Malformed},
-		{"3.1.1, password without user name", connectBody("MQTT", 4, connectPassword, "", text("id")+text("key")), Malformed},
-		{"5, password without user name", connectBody("MQTT", 5, connectPassword, "", text("id")+text("key")), Accepted},
-		{"3.1.1, bytes behind", connectBody("MQTT", 4, login, "", user+"x"), Malformed},
-		{"5, bytes behind", connectBody("MQTT", 5, login, "", user+"x"), Malformed},
-		{"3.1.1, cut short", connectBody("MQTT", 4, login, "", text("id")+text("app1")), Malformed},
+		// and answered with "not supported"
+		{"level 0x84, a bridge", packettest.ConnectBody("MQTT", 0x84, login, "", user), Accepted},
+		{"level 6", packettest.ConnectBody("MQTT", 6, login, "", "anything"), Accepted},
+		{"3.1 with the name of 3.1.1", packettest.ConnectBody("MQTT", 3, login, "", user), WrongVersion},
+		{"3.1.1 named hj", packettest.ConnectBody("hj", 4, login, "", user), WrongVersion},
+		{"3.1.1 named mqtt", packettest.ConnectBody("mqtt", 4, login, "", user), WrongVersion},
+		{"3.1.1 named not in UTF-8", packettest.ConnectBody("M\xff", 4, login, "", user), Malformed},
+		{"5 named mqtt", packettest.ConnectBody("mqtt", 5, login, "", user), WrongVersion},
+		{"5 without a name", packettest.ConnectBody("", 5, login, "", user), WrongVersion},
+		{"3.1.1, reserved flag", packettest.ConnectBody("MQTT", 4, login|connectReserved, "", user), Malformed},
+		{"5, reserved flag", packettest.ConnectBody("MQTT", 5, login|connectReserved, "", user), Malformed},
+		{"3.1.1, will QoS without will", packettest.ConnectBody("MQTT", 4, login|connectWillQoS1, "", user), Malformed},
+		{"3.1.1, will retain without will", packettest.ConnectBody("MQTT", 4, login|connectWillRetain, "", user), Malformed},
+		{"5, will retain without will", packettest.ConnectBody("MQTT", 5, login|connectWillRetain, "", user), Malformed},
+		{"5, will QoS 3", packettest.ConnectBody("MQTT", 5, login|connectWill|connectWillQoS, "",
+			packettest.Text("id")+packettest.Props("")+packettest.Text("t")+packettest.Text("x")+packettest.Text("app1")+
+				packettest.Text("key")), Malformed},
+		{"3.1.1, password without user name", packettest.ConnectBody("MQTT", 4, connectPassword, "",
+			packettest.Text("id")+packettest.Text("key")), Malformed},
+		{"5, password without user name", packettest.ConnectBody("MQTT", 5, connectPassword, "",
+			packettest.Text("id")+packettest.Text("key")), Accepted},
+		{"3.1.1, bytes behind", packettest.ConnectBody("MQTT", 4, login, "", user+"x"), Malformed},
+		{"5, bytes behind", packettest.ConnectBody("MQTT", 5, login, "", user+"x"), Malformed},
+		{
+			"3.1.1, cut short", packettest.ConnectBody("MQTT", 4, login, "", packettest.Text("id")+packettest.Text("app1")),
+			Malformed,
+		},
 		{"nothing", "", Malformed},
-		{"client id with NUL", connectBody("MQTT", 4, login, "", text("i\x00d")+text("app1")+text("key")), Malformed},
-		{"client id with a surrogate", connectBody("MQTT", 4, login, "", text("\xed\xa0\x80")+text("app1")+text("key")), Malformed},
-		{"client id in an overlong form", connectBody("MQTT", 5, login, "", text("\xc0\xaf")+text("app1")+text("key")), Malformed},
-		{"user name not in UTF-8", connectBody("MQTT", 5, login, "", text("id")+text("\xff")+text("key")), Malformed},
+		{"client id with NUL", packettest.ConnectBody("MQTT", 4, login, "", packettest.Text("i\x00d")+packettest.Text("app1")+
+			packettest.Text("key")), Malformed},
+		{"client id with a surrogate", packettest.ConnectBody("MQTT", 4, login, "",
+			packettest.Text("\xed\xa0\x80")+packettest.Text("app1")+packettest.Text("key")), Malformed},
+		{"client id in an overlong form", packettest.ConnectBody("MQTT", 5, login, "",
+			packettest.Text("\xc0\xaf")+packettest.Text("app1")+packettest.Text("key")), Malformed},
+		{"user name not in UTF-8", packettest.ConnectBody("MQTT", 5, login, "",
+			packettest.Text("id")+packettest.Text("\xff")+packettest.Text("key")), Malformed},
 		{"3.1.1, will", will(4, "", "a/b"), Accepted},
 		{"3.1.1, will on a wildcard", will(4, "", "a/+"), Malformed},
 		{"3.1.1, will without topic", will(4, "", ""), Malformed},
-		{"5, will", will(5, "\x01\x01\x18\x00\x00\x00\x05\x08"+text("r"), "a/b"), Accepted},
+		{"5, will", will(5, "\x01\x01\x18\x00\x00\x00\x05\x08"+packettest.Text("r"), "a/b"), Accepted},
 		{"5, will with payload format 2", will(5, "\x01\x02", "a/b"), ProtocolError},
 		{"5, will with a topic alias", will(5, "\x23\x00\x01", "a/b"), Malformed},
-		{"5, will with a wildcard for a response topic", will(5, "\x08"+text("r/#"), "a/b"), Malformed},
+		{"5, will with a wildcard for a response topic", will(5, "\x08"+packettest.Text("r/#"), "a/b"), Malformed},
 		{"session expiry", v5("\x11\x00\x00\x00\x05"), Accepted},
 		{"session expiry 0", v5("\x11\x00\x00\x00\x00"), Accepted},
 		{"session expiry twice", v5("\x11\x00\x00\x00\x05\x11\x00\x00\x00\x05"), ProtocolError},
@@ -85,16 +83,20 @@ func TestCheckConnect(t *testing.T) {
 		{"request problem information 2", v5("\x17\x02"), ProtocolError},
 		{"request problem information twice", v5("\x17\x01\x17\x01"), ProtocolError},
 		{"request response information 2", v5("\x19\x02"), ProtocolError},
-		{"user property twice", v5("\x26" + text("a") + text("b") + "\x26" + text("a") + text("b")), Accepted},
-		{"user property not in UTF-8", v5("\x26" + text("a") + text("\xff")), Malformed},
-		{"authentication method", v5("\x15" + text("SCRAM-SHA-1")), BadAuthMethod},
-		{"authentication method twice", v5("\x15" + text("a") + "\x15" + text("b")), ProtocolError},
-		{"authentication data without method", v5("\x16" + text("a")), ProtocolError},
+		{"user property twice", v5("\x26" + packettest.Text("a") + packettest.Text("b") + "\x26" + packettest.Text("a") +
+			packettest.Text("b")), Accepted},
+		{"user property not in UTF-8", v5("\x26" + packettest.Text("a") + packettest.Text("\xff")), Malformed},
+		{"authentication method", v5("\x15" + packettest.Text("SCRAM-SHA-1")), BadAuthMethod},
+		{"authentication method twice", v5("\x15" + packettest.Text("a") + "\x15" + packettest.Text("b")), ProtocolError},
+		{"authentication data without method", v5("\x16" + packettest.Text("a")), ProtocolError},
 		{"subscription identifier", v5("\x0b\x01"), Malformed},
 		{"a property that does not exist", v5("\x7f"), Malformed},
 		{"a property of servers", v5("\x24\x01"), Malformed},
-		{"properties longer than the packet", text("MQTT") + "\x05\xc2\x00\x3c\x7f" + user, Malformed},
-		{"length of the properties not as short as it can be", text("MQTT") + "\x05\xc2\x00\x3c\x80\x00" + user, Malformed},
+		{"properties longer than the packet", packettest.Text("MQTT") + "\x05\xc2\x00\x3c\x7f" + user, Malformed},
+		{
+			"length of the properties not as short as it can be", packettest.Text("MQTT") + "\x05\xc2\x00\x3c\x80\x00" + user,
+			Malformed,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,29 +119,39 @@ func TestCheckPacket(t *testing.T) {
 		body  string
 		want  Refusal
 	}{
-		{"publish", 4, 0x30, text("a/b") + "x", Accepted},
-		{"publish, QoS 1", 4, 0x32, text("a/b") + id + "x", Accepted},
-		{"publish, no payload", 5, 0x30, text("a/b") + props(""), Accepted},
-		{"publish, QoS 3", 4, 0x36, text("a/b") + id, Malformed},
-		{"publish, QoS 0 again", 5, 0x38, text("a/b") + props(""), Malformed},
-		{"publish, packet id 0", 5, 0x32, text("a/b") + "\x00\x00" + props(""), ProtocolError},
-		{"publish, no packet id", 4, 0x32, text("a/b"), Malformed},
-		{"publish, no topic", 4, 0x30, text(""), Malformed},
-		{"publish, wildcard", 5, 0x30, text("a/+/b") + props(""), TopicNameInvalid},
-		{"publish, NUL", 4, 0x30, text("a\x00"), Malformed},
+		{"publish", 4, 0x30, packettest.Text("a/b") + "x", Accepted},
+		{"publish, QoS 1", 4, 0x32, packettest.Text("a/b") + id + "x", Accepted},
+		{"publish, no payload", 5, 0x30, packettest.Text("a/b") + packettest.Props(""), Accepted},
+		{"publish, QoS 3", 4, 0x36, packettest.Text("a/b") + id, Malformed},
+		{"publish, QoS 0 again", 5, 0x38, packettest.Text("a/b") + packettest.Props(""), Malformed},
+		{"publish, packet id 0", 5, 0x32, packettest.Text("a/b") + "\x00\x00" + packettest.Props(""), ProtocolError},
+		{"publish, no packet id", 4, 0x32, packettest.Text("a/b"), Malformed},
+		{"publish, no topic", 4, 0x30, packettest.Text(""), Malformed},
+		{"publish, wildcard", 5, 0x30, packettest.Text("a/+/b") + packettest.Props(""), TopicNameInvalid},
+		{"publish, NUL", 4, 0x30, packettest.Text("a\x00"), Malformed},
 		{"publish, topic longer than the packet", 4, 0x30, "\x00\x09a", Malformed},
 		{"publish, nothing", 4, 0x30, "", Malformed},
-		{"publish, payload format 1", 5, 0x30, text("a") + props("\x01\x01"), Accepted},
-		{"publish, payload format 2", 5, 0x30, text("a") + props("\x01\x02"), ProtocolError},
-		{"publish, payload format twice", 5, 0x30, text("a") + props("\x01\x01\x01\x01"), ProtocolError},
-		{"publish, message expiry twice", 5, 0x30, text("a") + props("\x02\x00\x00\x00\x01\x02\x00\x00\x00\x01"), ProtocolError},
-		{"publish, response topic", 5, 0x30, text("a") + props("\x08"+text("r/s")), Accepted},
-		{"publish, response topic with a wildcard", 5, 0x30, text("a") + props("\x08"+text("r/#")), Malformed},
-		{"publish, response topic not in UTF-8", 5, 0x30, text("a") + props("\x08"+text("\xff")), Malformed},
-		{"publish, topic alias 0", 5, 0x30, text("a") + props("\x23\x00\x00"), ProtocolError},
-		{"publish, topic alias", 5, 0x30, text("") + props("\x23\x00\x01"), Accepted}, // and answered with "topic alias invalid"
-		{"publish, subscription identifier", 5, 0x30, text("a") + props("\x0b\x01"), Malformed},
-		{"publish, session expiry", 5, 0x30, text("a") + props("\x11\x00\x00\x00\x01"), Malformed},
+		{"publish, payload format 1", 5, 0x30, packettest.Text("a") + packettest.Props("\x01\x01"), Accepted},
+		{"publish, payload format 2", 5, 0x30, packettest.Text("a") + packettest.Props("\x01\x02"), ProtocolError},
+		{
+			"publish, payload format twice", 5, 0x30, packettest.Text("a") + packettest.Props("\x01\x01\x01\x01"),
+			ProtocolError,
+		},
+		{"publish, message expiry twice", 5, 0x30, packettest.Text("a") +
+			packettest.Props("\x02\x00\x00\x00\x01\x02\x00\x00\x00\x01"), ProtocolError},
+		{
+			"publish, response topic", 5, 0x30, packettest.Text("a") + packettest.Props("\x08"+packettest.Text("r/s")),
+			Accepted,
+		},
+		{"publish, response topic with a wildcard", 5, 0x30, packettest.Text("a") +
+			packettest.Props("\x08"+packettest.Text("r/#")), Malformed},
+		{"publish, response topic not in UTF-8", 5, 0x30, packettest.Text("a") +
+			packettest.Props("\x08"+packettest.Text("\xff")), Malformed},
+		{"publish, topic alias 0", 5, 0x30, packettest.Text("a") + packettest.Props("\x23\x00\x00"), ProtocolError},
+		// and answered with "topic alias invalid"
+		{"publish, topic alias", 5, 0x30, packettest.Text("") + packettest.Props("\x23\x00\x01"), Accepted},
+		{"publish, subscription identifier", 5, 0x30, packettest.Text("a") + packettest.Props("\x0b\x01"), Malformed},
+		{"publish, session expiry", 5, 0x30, packettest.Text("a") + packettest.Props("\x11\x00\x00\x00\x01"), Malformed},
 
 		{"puback", 4, 0x40, id, Accepted},
 		{"puback, flags", 4, 0x41, id, Malformed},
@@ -148,9 +160,9 @@ func TestCheckPacket(t *testing.T) {
 		{"puback of 3.1.1 with a reason", 4, 0x40, id + "\x00", Malformed},
 		{"puback with a reason", 5, 0x40, id + "\x10", Accepted},
 		{"puback with a reason of others", 5, 0x40, id + "\xff", ProtocolError},
-		{"puback with properties", 5, 0x40, id + "\x00" + props("\x1f"+text("why")), Accepted},
-		{"puback with a property that does not exist", 5, 0x40, id + "\x00" + props("\x7f"), Malformed},
-		{"puback, bytes behind", 5, 0x40, id + "\x00" + props("") + "x", Malformed},
+		{"puback with properties", 5, 0x40, id + "\x00" + packettest.Props("\x1f"+packettest.Text("why")), Accepted},
+		{"puback with a property that does not exist", 5, 0x40, id + "\x00" + packettest.Props("\x7f"), Malformed},
+		{"puback, bytes behind", 5, 0x40, id + "\x00" + packettest.Props("") + "x", Malformed},
 		{"pubrec, flags", 5, 0x52, id, Malformed},
 		{"pubrel", 4, 0x62, id, Accepted},
 		{"pubrel, flags", 4, 0x60, id, Malformed},
@@ -158,33 +170,48 @@ func TestCheckPacket(t *testing.T) {
 		{"pubcomp, not found", 5, 0x70, id + "\x92", Accepted},
 		{"pubcomp, flags", 4, 0x72, id, Malformed},
 
-		{"subscribe", 4, 0x82, id + text("#") + "\x02", Accepted},
-		{"subscribe, flags", 4, 0x80, id + text("#") + "\x00", Malformed},
-		{"subscribe, packet id 0", 5, 0x82, "\x00\x00" + props("") + text("#") + "\x00", ProtocolError},
-		{"subscribe, no filter", 5, 0x82, id + props(""), ProtocolError},
-		{"subscribe, empty filter", 5, 0x82, id + props("") + text("") + "\x00", Malformed},
-		{"subscribe, # not at the end", 4, 0x82, id + text("v3/#/x") + "\x00", Malformed},
-		{"subscribe, + not alone", 4, 0x82, id + text("v3/app1/+x") + "\x00", Malformed},
-		{"subscribe, no options", 5, 0x82, id + props("") + text("#"), Malformed},
-		{"subscribe, reserved bits of 3.1.1", 4, 0x82, id + text("#") + "\x04", Malformed},
-		{"subscribe, QoS 3", 5, 0x82, id + props("") + text("#") + "\x03", Malformed},
-		{"subscribe, reserved bit 7", 5, 0x82, id + props("") + text("#") + "\x80", Malformed},
-		{"subscribe, reserved bit 6", 5, 0x82, id + props("") + text("#") + "\x40", Malformed},
-		{"subscribe, retain handling 2", 5, 0x82, id + props("") + text("#") + "\x20", Accepted},
-		{"subscribe, retain handling 3", 5, 0x82, id + props("") + text("#") + "\x30", ProtocolError},
-		{"subscribe, no local", 5, 0x82, id + props("") + text("#") + "\x04", Accepted},
-		{"subscribe, no local on a shared one", 5, 0x82, id + props("") + text("$share/g/#") + "\x04", ProtocolError},
-		{"subscribe, group without a name", 5, 0x82, id + props("") + text("$share//#") + "\x00", Malformed},
-		{"subscribe, group with a wildcard", 5, 0x82, id + props("") + text("$share/+/#") + "\x00", Malformed},
-		{"subscribe, subscription identifier", 5, 0x82, id + props("\x0b\xff\xff\xff\x7f") + text("#") + "\x00", Accepted},
-		{"subscribe, subscription identifier 0", 5, 0x82, id + props("\x0b\x00") + text("#") + "\x00", ProtocolError},
-		{"subscribe, subscription identifier of 5 bytes", 5, 0x82, id + props("\x0b\xff\xff\xff\xff\x01") + text("#") + "\x00", Malformed},
-		{"subscribe, subscription identifier twice", 5, 0x82, id + props("\x0b\x01\x0b\x02") + text("#") + "\x00", ProtocolError},
-		{"unsubscribe", 5, 0xa2, id + props("") + text("#"), Accepted},
-		{"unsubscribe, flags", 4, 0xa0, id + text("#"), Malformed},
-		{"unsubscribe, packet id 0", 4, 0xa2, "\x00\x00" + text("#"), ProtocolError},
+		{"subscribe", 4, 0x82, id + packettest.Text("#") + "\x02", Accepted},
+		{"subscribe, flags", 4, 0x80, id + packettest.Text("#") + "\x00", Malformed},
+		{"subscribe, packet id 0", 5, 0x82, "\x00\x00" + packettest.Props("") + packettest.Text("#") + "\x00", ProtocolError},
+		{"subscribe, no filter", 5, 0x82, id + packettest.Props(""), ProtocolError},
+		{"subscribe, empty filter", 5, 0x82, id + packettest.Props("") + packettest.Text("") + "\x00", Malformed},
+		{"subscribe, # not at the end", 4, 0x82, id + packettest.Text("v3/#/x") + "\x00", Malformed},
+		{"subscribe, + not alone", 4, 0x82, id + packettest.Text("v3/app1/+x") + "\x00", Malformed},
+		{"subscribe, no options", 5, 0x82, id + packettest.Props("") + packettest.Text("#"), Malformed},
+		{"subscribe, reserved bits of 3.1.1", 4, 0x82, id + packettest.Text("#") + "\x04", Malformed},
+		{"subscribe, QoS 3", 5, 0x82, id + packettest.Props("") + packettest.Text("#") + "\x03", Malformed},
+		{"subscribe, reserved bit 7", 5, 0x82, id + packettest.Props("") + packettest.Text("#") + "\x80", Malformed},
+		{"subscribe, reserved bit 6", 5, 0x82, id + packettest.Props("") + packettest.Text("#") + "\x40", Malformed},
+		{"subscribe, retain handling 2", 5, 0x82, id + packettest.Props("") + packettest.Text("#") + "\x20", Accepted},
+		{"subscribe, retain handling 3", 5, 0x82, id + packettest.Props("") + packettest.Text("#") + "\x30", ProtocolError},
+		{"subscribe, no local", 5, 0x82, id + packettest.Props("") + packettest.Text("#") + "\x04", Accepted},
+		{
+			"subscribe, no local on a shared one", 5, 0x82, id + packettest.Props("") + packettest.Text("$share/g/#") + "\x04",
+			ProtocolError,
+		},
+		{
+			"subscribe, group without a name", 5, 0x82, id + packettest.Props("") + packettest.Text("$share//#") + "\x00",
+			Malformed,
+		},
+		{
+			"subscribe, group with a wildcard", 5, 0x82, id + packettest.Props("") + packettest.Text("$share/+/#") + "\x00",
+			Malformed,
+		},
+		{"subscribe, subscription identifier", 5, 0x82, id + packettest.Props("\x0b\xff\xff\xff\x7f") + packettest.Text("#") +
+			"\x00", Accepted},
+		{
+			"subscribe, subscription identifier 0", 5, 0x82, id + packettest.Props("\x0b\x00") + packettest.Text("#") + "\x00",
+			ProtocolError,
+		},
+		{"subscribe, subscription identifier of 5 bytes", 5, 0x82, id + packettest.Props("\x0b\xff\xff\xff\xff\x01") +
+			packettest.Text("#") + "\x00", Malformed},
+		{"subscribe, subscription identifier twice", 5, 0x82, id + packettest.Props("\x0b\x01\x0b\x02") +
+			packettest.Text("#") + "\x00", ProtocolError},
+		{"unsubscribe", 5, 0xa2, id + packettest.Props("") + packettest.Text("#"), Accepted},
+		{"unsubscribe, flags", 4, 0xa0, id + packettest.Text("#"), Malformed},
+		{"unsubscribe, packet id 0", 4, 0xa2, "\x00\x00" + packettest.Text("#"), ProtocolError},
 		{"unsubscribe, no filter", 4, 0xa2, id, ProtocolError},
-		{"unsubscribe, # not at the end", 4, 0xa2, id + text("a/#/b"), Malformed},
+		{"unsubscribe, # not at the end", 4, 0xa2, id + packettest.Text("a/#/b"), Malformed},
 
 		{"ping", 4, 0xc0, "", Accepted},
 		{"ping, flags", 4, 0xc1, "", Malformed},
@@ -193,13 +220,13 @@ func TestCheckPacket(t *testing.T) {
 		{"disconnect, flags", 5, 0xe1, "", Malformed},
 		{"disconnect of 3.1.1 with a body", 4, 0xe0, "\x00", Malformed},
 		{"disconnect with will", 5, 0xe0, "\x04", Accepted},
-		{"disconnect with a session expiry", 5, 0xe0, "\x00" + props("\x11\x00\x00\x00\x05"), Accepted},
+		{"disconnect with a session expiry", 5, 0xe0, "\x00" + packettest.Props("\x11\x00\x00\x00\x05"), Accepted},
 		{"disconnect with a reason of servers", 5, 0xe0, "\x8b", ProtocolError},
-		{"authentication", 5, 0xf0, "\x18" + props("\x15"+text("a")), ProtocolError},
+		{"authentication", 5, 0xf0, "\x18" + packettest.Props("\x15"+packettest.Text("a")), ProtocolError},
 		{"type 15 of 3.1.1", 4, 0xf0, "", ProtocolError},
 		{"type 0", 5, 0x00, "", ProtocolError},
 		{"connack from a client", 4, 0x20, "\x00\x00", ProtocolError},
-		{"suback from a client", 5, 0x90, id + props("") + "\x00", ProtocolError},
+		{"suback from a client", 5, 0x90, id + packettest.Props("") + "\x00", ProtocolError},
 		{"pingresp from a client", 4, 0xd0, "", ProtocolError},
 	}
 	for _, tt := range tests {
@@ -214,10 +241,12 @@ func TestCheckPacket(t *testing.T) {
 // FuzzPacket: whatever is sent, a check ends, and what it lets pass does not make
 // the library panic.
 func FuzzPacket(f *testing.F) {
-	f.Add(byte(5), byte(0x30), []byte(text("a")+props("\x01\x01")+"x"))
-	f.Add(byte(5), byte(0x82), []byte("\x00\x07"+props("\x0b\x01")+text("#")+"\x00"))
+	f.Add(byte(5), byte(0x30), []byte(packettest.Text("a")+packettest.Props("\x01\x01")+"x"))
+	f.Add(byte(5), byte(0x82), []byte("\x00\x07"+packettest.Props("\x0b\x01")+packettest.Text("#")+"\x00"))
 	f.Add(byte(4), byte(0x62), []byte("\x00\x07"))
-	f.Add(byte(0), byte(0x10), []byte(connectBody("MQTT", 5, 0xc6, "\x11\x00\x00\x00\x05", text("id")+props("")+text("t")+text("x")+text("app1")+text("key"))))
+	f.Add(byte(0), byte(0x10), []byte(packettest.ConnectBody("MQTT", 5, 0xc6, "\x11\x00\x00\x00\x05",
+		packettest.Text("id")+packettest.Props("")+packettest.Text("t")+packettest.Text("x")+packettest.Text("app1")+
+			packettest.Text("key"))))
 	f.Fuzz(func(t *testing.T, level, first byte, rest []byte) {
 		var r Refusal
 		if first>>4 == packets.Connect {

@@ -199,7 +199,7 @@ func (s *Show) Run(ctx context.Context, d Daemon, key string) error {
 // false if ctx ends before.
 func online(ctx context.Context, d Daemon) bool {
 	for !d.Online(ctx) {
-		if !sleep(ctx, poll) {
+		if !Sleep(ctx, poll) {
 			return false
 		}
 	}
@@ -315,7 +315,7 @@ func (s *Show) answer(ctx context.Context) error {
 // live is the life of a device: it joins and sends. Every third uplink is confirmed
 // and on f_port 15; the application answers it.
 func (s *Show) live(ctx context.Context, i int, v *device) error {
-	if !sleep(ctx, s.opts.Interval*time.Duration(i)/time.Duration(len(s.devices))) {
+	if !Sleep(ctx, s.opts.Interval*time.Duration(i)/time.Duration(len(s.devices))) {
 		return nil
 	}
 	for joined := false; !joined; {
@@ -339,14 +339,14 @@ func (s *Show) live(ctx context.Context, i int, v *device) error {
 			return err
 		}
 		s.sent.Add(1)
-		if !sleep(ctx, s.opts.Interval) {
+		if !Sleep(ctx, s.opts.Interval) {
 			return nil
 		}
 	}
 }
 
-// sleep waits for d. It returns false if ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits for d. It returns false if ctx ends before.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
