@@ -32,7 +32,7 @@ ENGINE    = -modfile=$(OUT)/engine/go.mod
 comma     = ,
 FUZZTIME ?= 5m
 
-.PHONY: go build run test mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
+.PHONY: go build run test pictures mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
 
 build: $(OUT)/engine/go.mod | go
 	CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand ./cmd/lorawand
@@ -54,6 +54,11 @@ run: build
 test: $(OUT)/engine/go.mod
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then set -x; $(GO) test -race -p 1 ./...; else set -x; $(GO) test -p 1 ./...; fi
+
+# Pictures of all screens of the web page, in two widths.
+pictures: $(OUT)/engine/go.mod
+	mkdir -p $(OUT)/page
+	LORAWAND_PICTURES=$(CURDIR)/$(OUT)/page $(GO) test -run '^TestPage$$' -count 1 ./cmd/lorawand
 
 # Single mistakes in the chip's driver, each of which the recordings must find.
 mistakes:

@@ -16,8 +16,9 @@ type About struct {
 }
 
 const (
-	inEurope = "al ad ao at bh be ba bw bg cg hr cy cz dk ee sz fi fr gr hu is ie it lv ls li lt lu mg mw mt mu md me " +
-		"mz na nl mk ph pl pt ro ru sa rs sc sk si za es se ch tz tr ae gb va zm zw"
+	// de and no are missing in the source below; their rules are those of ERC/REC 70-03 too.
+	inEurope = "al ad ao at bh be ba bw bg cg hr cy cz de dk ee sz fi fr gr hu is ie it lv ls li lt lu mg mw mt mu md " +
+		"me mz na nl no mk ph pl pt ro ru sa rs sc sk si za es se ch tz tr ae gb va zm zw"
 	inNorthAmerica  = "ca cr ec gy mx pa pr us"
 	inAustralia     = "ar au bo br ca cl co do nz py pe sr uy"
 	inSouthEastAsia = "bn kh hk id la tw th vn"
