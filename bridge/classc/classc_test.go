@@ -75,8 +75,12 @@ func TestPaths(t *testing.T) {
 		{"named, against what was heard", "", near, []session.GatewayAntenna{byID("gw-a", 2, 0)}, -1, "gw-a/2", true},
 		{"named, and off", "a", near, []session.GatewayAntenna{byID("gw-a", 0, 0)}, -1, "gw-a/0", true},
 		{"named by its EUI", "", nil, []session.GatewayAntenna{byEUI(2)}, -1, "gw-b/0", true},
-		{"in the order of the names", "", nil, []session.GatewayAntenna{byEUI(3), byID("gw-a", 0, 0)}, -1, "gw-c/0 gw-a/0",
-			true},
+		{
+			"in the order of the names", "", nil,
+			[]session.GatewayAntenna{byEUI(3), byID("gw-a", 0, 0)},
+			-1, "gw-c/0 gw-a/0",
+			true,
+		},
 		{"an unknown one among them", "", nil, []session.GatewayAntenna{byID("gw-x", 0, 0), byEUI(1)}, -1, "gw-a/0", true},
 		{"only unknown ones", "", near, []session.GatewayAntenna{byID("gw-x", 0, 0), byEUI(9)}, -1, "", false},
 		{
