@@ -20,10 +20,10 @@ import (
 
 // The budget of a gateway: "make budget" fails where a number is passed.
 const (
-	budgetBinary       = 22_000_000 // bytes, everything; JavaScript is 7 MB of it
+	budgetBinary       = 22_200_000 // bytes, everything; JavaScript is 7 MB of it, the web page 0.4 MB
 	budgetPackage      = 7_000_000  // bytes, .ipk for MIPS, where flash is small
-	budgetLarger       = 7_700_000  // bytes, .ipk for other targets
-	budgetSmall        = 10_900_000 // bytes, the small build
+	budgetLarger       = 7_600_000  // bytes, .ipk for other targets
+	budgetSmall        = 11_200_000 // bytes, the small build
 	budgetSmallPackage = 3_700_000  // bytes, .ipk of that
 	// budgetZeroed is what a binary for a board with 32 MB may have the kernel
 	// map beyond its file. Go 1.26 has an array of 32 MiB in its cryptography,
