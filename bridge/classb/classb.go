@@ -25,6 +25,9 @@ func InUse(d *session.Device) bool {
 // Listens reports whether a device listens without having sent: in Class B or C.
 func Listens(d *session.Device) bool { return d.Listens() || InUse(d) }
 
+// ListensIn is Listens for a session that the device was in.
+func ListensIn(d *session.Device, s *session.Session) bool { return s == d.Session && Listens(d) }
+
 const (
 	// periods is for how many ping slots an item waits for one that is free, beyond the time
 	// that any item waits.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/classb"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/schedule"
@@ -119,6 +120,10 @@ func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 		return
 	}
 	if x.always {
+		if !classb.ListensIn(x.device, x.session) {
+			c.cancelTransmission(t)
+			return
+		}
 		if c.opportunities[x.device] != nil && x.at == 0 && t.hasItem() && t.state == underWay && c.repeatLater(t) {
 			return // the windows after an uplink go first
 		}

@@ -309,8 +309,9 @@ func (c *Core) repeat(t *transmission) {
 	if t.state != underWay || t.last().state != refused {
 		return
 	}
-	if next, _ := x.session.NextFCntDown(x.device.Version, true); x.first == nil && next != t.fCnt+1 {
-		c.cancelTransmission(t) // the device has got a later counter meanwhile
+	next, _ := x.session.NextFCntDown(x.device.Version, true)
+	if !classb.ListensIn(x.device, x.session) || x.first == nil && next != t.fCnt+1 {
+		c.cancelTransmission(t) // the device has got a later counter meanwhile, or another session
 		return
 	}
 	if c.opportunities[x.device] != nil && c.repeatLater(t) {

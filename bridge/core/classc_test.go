@@ -10,6 +10,7 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
+	"lorawand/radio/frame"
 )
 
 // classC is a stand whose dev1 listens at all times, with windows as a join-accept asks
@@ -238,6 +239,54 @@ func TestClassCSilentGateway(t *testing.T) {
 	}
 	s.ack(radio.TxOK)
 	s.said("down/queued, down/sent")
+}
+
+// A frame of a session that has ended, or that nobody knows to hold, is not sent once more: its
+// item goes out in the session that the device is in then.
+func TestClassCSilentGatewaySessionEnds(t *testing.T) {
+	silent := func(s *stand, _ []byte) { s.wait(1500 * ms) }
+	var up radio.HostTime
+	takesUp := func(s *stand, phy []byte) {
+		up, s.read = s.now.Host, len(s.sent)
+		s.hear(gwA, phy)
+	}
+	refused := func(s *stand, _ []byte) { s.ackOf(&s.sent[0], radio.TxTooLate) }
+	inRX1 := []string{"gw-a +5000 ms 868.3 MHz SF7BW125 #1 15:x"}
+	for _, tt := range []struct {
+		name string
+		do   []func(s *stand, phy []byte) // phy: the first frame in the session that a join has offered
+		sent []string
+		said string
+	}{
+		{"silent, then taken up", []func(*stand, []byte){silent, takesUp}, inRX1, "up, down/sent"},
+		{"taken up, then refused", []func(*stand, []byte){takesUp, refused}, inRX1, "up, down/sent"},
+		{"taken up, then silent", []func(*stand, []byte){takesUp, silent}, inRX1, "up, down/sent"},
+		{"offered, then silent", []func(*stand, []byte){silent}, nil, ""},
+		{"offered, then refused", []func(*stand, []byte){refused}, nil, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classC(t)
+			d := s.devices["dev1"]
+			next := &session.Session{
+				DevAddr: radio.DevAddr{1, 2, 9, 9}, Keys: testKeys(9), Parameters: d.Session.Parameters, MAC: d.Session.MAC,
+			}
+			marks, _ := next.Reserve(d.Version)
+			next.Reserved(marks, true)
+			s.push("dev1", item("x"))
+			s.wait(20 * ms)
+			s.c.opts.Devices.Offer(d, next)
+			s.told, s.read = len(s.ups), len(s.sent)
+			for _, do := range tt.do {
+				do(s, s.phyIn(next, d.Version, 0, payload("n"), frame.Context{}))
+			}
+			s.serve(20 * time.Second)
+			s.begins(up, tt.sent...)
+			s.said(tt.said)
+			if waits := d.Queue.Len() == 1; waits != (tt.sent == nil) {
+				t.Errorf("the item waits: %v", waits)
+			}
+		})
+	}
 }
 
 // What is not acknowledged in time is sent again as often as it may be.
