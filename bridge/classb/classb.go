@@ -45,13 +45,14 @@ func Patience(d *session.Device) time.Duration {
 
 // Timeout is how long a device that listens without having sent has to acknowledge a downlink.
 func Timeout(d *session.Device) time.Duration {
+	timeout := defaultTimeout
 	switch t := d.Settings.MAC.ClassBTimeout; {
 	case d.Listens():
-		return d.ClassCTimeout()
+		timeout = d.ClassCTimeout()
 	case t != nil:
-		return *t
+		timeout = *t
 	}
-	return defaultTimeout
+	return min(timeout, classc.Far) // an owner may have said more than can be added to a time
 }
 
 // Slot is a ping slot of a device.

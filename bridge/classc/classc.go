@@ -153,6 +153,21 @@ func At(g *gateway.Gateway, t radio.HostTime) gateway.Moment {
 	return gateway.Moment{Counter: g.Clock.CounterAt(t), Host: t}
 }
 
+// Far is farther away than any time that something is planned for. It can be added to any time.
+const Far = 100 * 365 * 24 * time.Hour
+
+// Time returns when an item is to be sent, or 0. wall is the calendar at now: where it is not
+// known, that is far ahead.
+func Time(it *session.Item, now radio.HostTime, wall radio.WallTime) radio.HostTime {
+	switch {
+	case it.ClassBC == nil || it.ClassBC.AbsoluteTime.IsZero():
+		return 0
+	case !wall.Known():
+		return now.Add(Far)
+	}
+	return now.Add(min(max(it.ClassBC.AbsoluteTime.Sub(wall.Time), -Far), Far)) // Sub returns ±292 years at the most
+}
+
 // Place says where the time of an item lies while windows after an uplink are to come.
 type Place uint8
 

@@ -67,3 +67,32 @@ func TestPlaceOfNamedGateways(t *testing.T) {
 		}
 	}
 }
+
+// When an item is to be sent, by any calendar.
+func TestTime(t *testing.T) {
+	const now = radio.HostTime(time.Minute)
+	noon := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		at      time.Time
+		quality radio.TimeQuality
+		want    radio.HostTime
+	}{
+		{"at no time of its own", time.Time{}, radio.TimeNTP, 0},
+		{"in 10 s", noon.Add(10 * time.Second), radio.TimeNTP, now.Add(10 * time.Second)},
+		{"passed", noon.Add(-10 * time.Second), radio.TimeRTC, now.Add(-10 * time.Second)},
+		{"the last day", time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), radio.TimeNTP, now.Add(Far)},
+		{"the first day", time.Date(1, 1, 2, 0, 0, 0, 0, time.UTC), radio.TimeNTP, now.Add(-Far)},
+		{"without a calendar", noon.Add(10 * time.Second), radio.TimeNone, now.Add(Far)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			it := &session.Item{ClassBC: &session.ClassBC{AbsoluteTime: tt.at}}
+			if got := Time(it, now, radio.WallTime{Time: noon, Quality: tt.quality}); got != tt.want {
+				t.Errorf("at %d, want %d", got, tt.want)
+			}
+		})
+	}
+	if got := Time(&session.Item{}, now, radio.WallTime{}); got != 0 {
+		t.Errorf("without class_b_c: at %d", got)
+	}
+}

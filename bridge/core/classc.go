@@ -70,12 +70,16 @@ func (c *Core) offer(d *session.Device) {
 		return // not reached: a device without a plan is not served
 	}
 	x.item = it
-	at := c.now.Host
-	if x.ping = !d.Listens(); x.ping {
+	at, then := c.now.Host, c.timeOf(it)
+	x.waits, x.ping = then > at.Add(classc.Soon+classc.Again), !d.Listens()
+	switch {
+	case x.waits:
+		at = at.Add(classc.Again) // the calendar may be set meanwhile
+	case x.ping:
 		at, err = c.toPingSlot(x, plan)
-	} else {
+	default:
 		x.windows, err = mac.Windows(d, d.Session, plan).Always(plan)
-		if x.at = c.timeOf(it); x.at != 0 {
+		if x.at = then; x.at != 0 {
 			at = x.at.Add(-classc.Soon)
 		}
 	}
@@ -126,10 +130,7 @@ func (c *Core) nextPingSlot(x *opportunity, it *session.Item) {
 
 // timeOf returns when an item is to be sent, or 0.
 func (c *Core) timeOf(it *session.Item) radio.HostTime {
-	if it.ClassBC == nil || it.ClassBC.AbsoluteTime.IsZero() {
-		return 0
-	}
-	return c.now.Host.Add(it.ClassBC.AbsoluteTime.Sub(c.now.at(c.now.Host)))
+	return classc.Time(it, c.now.Host, c.now.Wall)
 }
 
 // times returns how the time of the item that is next lies to the windows after an uplink.

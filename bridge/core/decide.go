@@ -86,6 +86,10 @@ func (c *Core) decide(x *opportunity) {
 		x.state = overdue
 		return
 	}
+	if x.waits {
+		c.cancel(x)
+		return
+	}
 	c.schedule.Release(x.slot)
 	x.slot = nil
 	c.dropRepeats(x)

@@ -58,6 +58,7 @@ type opportunity struct {
 	always bool           // the device listens at all times: no uplink has made it, and its one window has no begin
 	item   *session.Item  // that it was made for
 	at     radio.HostTime // when the item is to be sent; 0: as soon as can be
+	waits  bool           // its time is not near yet: at the decision point another one is made
 	ping   bool           // the window is a ping slot, of Class B
 	gps    radio.GPSTime  // its begin; 0: no gateway knows GPS time
 	group  int            // of a multicast frame: the place of the group of gateways
