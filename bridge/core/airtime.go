@@ -31,16 +31,3 @@ type Airtime struct {
 func (c *Core) Airtime(g *gateway.Gateway, now Now) Airtime {
 	return Airtime{c.schedule.Sent(g, now.Host), c.airtime.Hours(g.EUI, now.Host, now.at)}
 }
-
-// why says what a transmission is for.
-func (t *transmission) why(w int) schedule.Why {
-	x := t.opportunity
-	why := schedule.Why{Device: x.device.Key(), Window: x.windows[w].Name, What: schedule.Network}
-	switch {
-	case x.join != nil:
-		why.What = schedule.JoinAccept
-	case t.down.Item != nil:
-		why.What = schedule.Item
-	}
-	return why
-}

@@ -46,11 +46,12 @@ const (
 // when its time has come: at once, but to a gateway that may have no queue of its
 // own.
 func (c *Core) plan(t *transmission, w, i int) {
-	e := t.opportunity.emission(w, i, len(t.phy), t.priority)
-	e.Why = t.why(w)
+	x := t.opportunity
+	e := x.emission(w, i, len(t.phy), t.priority)
+	e.Why = schedule.For(x.device.Key(), x.windows[w].Name, x.join != nil, t.down.Item != nil)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
 	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
-	if d := t.opportunity.device; isQuiet(d) {
+	if d := x.device; isQuiet(d) {
 		c.listener(d).Sent(e.HostStart.Add(e.Airtime), t.down.Item != nil && t.down.Item.Confirmed)
 	}
 	c.lastID++
@@ -105,7 +106,7 @@ func (c *Core) acked(a radio.TxAck) {
 // there was no path; "" where that is not known.
 func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 	x, a := t.opportunity, t.last()
-	c.stats.Refused[x.counted(a.window)][min(why, radio.TxNoPath)]++
+	c.stats.Refused[event.WindowOf(x.windows[a.window].Name)][min(why, radio.TxNoPath)]++
 	if why != radio.TxNoAck { // else it may have been sent
 		c.schedule.Release(a.slot)
 	}

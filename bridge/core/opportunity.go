@@ -238,14 +238,3 @@ func (x *opportunity) closeWindows() {
 		x.windows[i].Err = errOvertaken
 	}
 }
-
-// counted returns the place in event.Windows by which window w is counted.
-func (x *opportunity) counted(w int) int {
-	switch {
-	case x.ping:
-		return event.Ping
-	case x.always:
-		return event.RXC
-	}
-	return w
-}

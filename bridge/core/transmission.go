@@ -140,7 +140,7 @@ func (c *Core) sent(t *transmission) {
 	a.state = accepted
 	c.finish(t, sent)
 	c.noteSent(t)
-	c.stats.Sent[x.counted(a.window)]++
+	c.stats.Sent[event.WindowOf(x.windows[a.window].Name)]++
 	c.report(event.Event{
 		Kind: event.DownlinkSent, Gateway: a.slot.Gateway.ID, Device: x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids,
 	})

@@ -1,16 +1,20 @@
 package event
 
-import "lorawand/radio"
+import (
+	"slices"
+	"strings"
+
+	"lorawand/radio"
+)
 
 // Windows are those that downlinks are counted by: RX1, RX2, what a device of Class C listens
 // in at all times, and the ping slots of Class B.
 var Windows = [...]string{"rx1", "rx2", "rxc", "ping"}
 
-// Places in Windows.
-const (
-	RXC  = 2
-	Ping = 3
-)
+// WindowOf returns the place in Windows of one that a mac.Window names.
+func WindowOf(name string) int {
+	return max(slices.IndexFunc(Windows[:], func(w string) bool { return strings.EqualFold(w, name) }), 0)
+}
 
 // Stats counts what has happened since the start.
 type Stats struct {

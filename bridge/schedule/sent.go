@@ -16,6 +16,18 @@ type Why struct {
 	What   What
 }
 
+// For returns what a frame in a window of a device is for.
+func For(device, window string, join, item bool) Why {
+	why := Why{Device: device, Window: window, What: Network}
+	switch {
+	case join:
+		why.What = JoinAccept
+	case item:
+		why.What = Item
+	}
+	return why
+}
+
 // What is the sort of a frame.
 type What uint8
 
