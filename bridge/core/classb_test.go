@@ -208,3 +208,49 @@ func TestClassBConfirmed(t *testing.T) {
 	s.serve(time.Second)
 	s.said("down/ack, up")
 }
+
+// A gateway that always answers and is silent: the same bytes once more, in later ping slots; when
+// the item has waited for too long it has failed.
+func TestClassBSilentGateway(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		every  uint8         // periodicity
+		silent time.Duration // from the push on
+		then   time.Duration // in which gateways answer
+		least  int           // times that it is sent
+		most   int
+		said   string
+	}{
+		{"one TX_ACK is lost", 1, 3 * time.Second, 10 * time.Second, 2, 2, "down/queued, down/sent"},
+		{"for 20 s", 1, 20 * time.Second, 10 * time.Second, 6, 11, "down/queued, down/sent"},
+		{"for ever", 1, 50 * time.Second, time.Second, 10, 18, "down/queued, down/failed fixed_paths"},
+		{"one TX_ACK is lost, a slot each 32 s", 5, 40 * time.Second, 50 * time.Second, 2, 3, "down/queued, down/sent"},
+		{"for ever, a slot each 32 s", 5, 150 * time.Second, time.Second, 2, 4, "down/queued, down/failed fixed_paths"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classB(t)
+			d := s.devices["dev1"]
+			d.Session.MAC = d.Session.MAC.WithPing(macstate.Ping{Periodicity: tt.every, Known: true})
+			s.told = len(s.ups)
+			s.push("dev1", item("x"))
+			s.wait(tt.silent)
+			for i := range s.sent {
+				s.sent[i].over = true // no answer to it comes any more
+			}
+			s.serve(tt.then)
+			s.said(tt.said)
+			if n := len(s.sent); n < tt.least || n > tt.most {
+				t.Errorf("sent %d times, want from %d to %d", n, tt.least, tt.most)
+			}
+			for i := range s.sent {
+				h := &s.sent[i]
+				if string(h.PHYPayload) != string(s.sent[0].PHYPayload) {
+					t.Errorf("other bytes: %s", h.text)
+				}
+				if i > 0 && h.GPS <= s.sent[i-1].GPS || h.GPS != classb.NextSlot(h.GPS, d.Session.DevAddr, tt.every) {
+					t.Errorf("at %v of GPS time, the one before at %v", h.GPS, s.sent[max(i-1, 0)].GPS)
+				}
+			}
+		})
+	}
+}

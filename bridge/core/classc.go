@@ -12,7 +12,6 @@ import (
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
-	"lorawand/radio/region"
 )
 
 // Opportunities without an uplink: a device that listens at all times, or in ping slots, can
@@ -76,7 +75,7 @@ func (c *Core) offer(d *session.Device) {
 	case x.waits:
 		at = at.Add(classc.Again) // the calendar may be set meanwhile
 	case x.ping:
-		at, err = c.toPingSlot(x, plan)
+		at, err = c.toPingSlot(x)
 	default:
 		x.windows, err = mac.Windows(d, d.Session, plan).Always(plan)
 		if x.at = then; x.at != 0 {
@@ -94,7 +93,11 @@ func (c *Core) offer(d *session.Device) {
 
 // toPingSlot sets the next ping slot in which an item can be sent, and returns the decision
 // point. Without a gateway that knows GPS time there is none, and the next look is later.
-func (c *Core) toPingSlot(x *opportunity, plan *region.Plan) (at radio.HostTime, err error) {
+func (c *Core) toPingSlot(x *opportunity) (at radio.HostTime, err error) {
+	plan, err := x.device.PlanIn(x.session)
+	if err != nil {
+		return c.now.Host.Add(classc.Again), err // not reached: see offer
+	}
 	paths, _ := c.pathsTo(x, x.item)
 	from := max(c.listener(x.device).NotBefore(c.now.Host), c.timeOf(x.item))
 	slot, ok, err := classb.Next(x.device, plan, paths, c.now.Host, from)
@@ -116,16 +119,21 @@ func (c *Core) nextPingSlot(x *opportunity, it *session.Item) {
 		c.decideLater(x, x.at.Add(-classc.Soon))
 		return
 	}
-	deadline := l.Deadline(it)
-	if x.gps != 0 {
-		deadline = max(deadline, c.timeOf(it)).Add(classb.Patience(x.device))
-	}
-	if _, known := c.pathsTo(x, it); c.now.Host >= deadline || !known {
+	if _, known := c.pathsTo(x, it); c.now.Host >= c.deadline(x, it) || !known {
 		c.expire(x, it)
 		return
 	}
 	l.Passed(x.at)
 	c.cancel(x)
+}
+
+// deadline returns until when it is tried to send an item.
+func (c *Core) deadline(x *opportunity, it *session.Item) radio.HostTime {
+	at := c.listener(x.device).Deadline(it)
+	if x.gps != 0 {
+		at = max(at, c.timeOf(it)).Add(classb.Patience(x.device))
+	}
+	return at
 }
 
 // timeOf returns when an item is to be sent, or 0.
@@ -263,10 +271,14 @@ func (c *Core) expire(x *opportunity, it *session.Item) {
 // repeatLater has a transmission whose gateways were silent sent once more: the same
 // bytes, so that a device that has heard it drops them. It reports whether there is time.
 func (c *Core) repeatLater(t *transmission) bool {
+	return c.repeatAt(t, c.now.Host.Add(classc.Again))
+}
+
+func (c *Core) repeatAt(t *transmission, at radio.HostTime) bool {
 	if c.now.Host >= t.until {
 		return false
 	}
-	c.agenda.Add(c.now.Host.Add(classc.Again), duty{kind: toRepeat, transmission: t})
+	c.agenda.Add(at, duty{kind: toRepeat, transmission: t})
 	return true
 }
 
@@ -320,6 +332,11 @@ func (c *Core) repeat(t *transmission) {
 	}
 	if t.hasItem() {
 		x.paths, _ = c.pathsTo(x, t.item)
+	}
+	if x.ping && x.at <= c.now.Host { // that slot has passed
+		if at, _ := c.toPingSlot(x); at > c.now.Host && c.repeatAt(t, at) {
+			return
+		}
 	}
 	c.aimAgain(t)
 	if !x.each(c.now.Host, 1, func(w, i int) bool {

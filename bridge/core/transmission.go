@@ -80,7 +80,7 @@ func (c *Core) send(x *opportunity, o *payloadOption, w, i int) bool {
 	}
 	t.ids = x.correlationIDs(t.item, id)
 	if x.always {
-		t.until = c.listener(x.device).Deadline(t.item)
+		t.until = c.deadline(x, t.item)
 	}
 	x.record.Choose(event.Content(&o.down, x.join != nil), len(t.phy), t.fCnt)
 	c.close(x, used)
