@@ -47,7 +47,7 @@ func Patience(d *session.Device) time.Duration {
 func Timeout(d *session.Device) time.Duration {
 	timeout := defaultTimeout
 	switch t := d.Settings.MAC.ClassBTimeout; {
-	case d.Listens():
+	case d.Listens() || d.ClassC && !InUse(d):
 		timeout = d.ClassCTimeout()
 	case t != nil:
 		timeout = *t

@@ -27,9 +27,13 @@ func TestTimeout(t *testing.T) {
 		{"Class C, nothing said", true, &minute, nil, 5 * time.Minute, 5 * time.Minute},
 		{"Class C, a minute", true, nil, &minute, minute, minute},
 		{"Class C, the longest", true, nil, &longest, 365 * 24 * time.Hour, longest},
+		{"Class C, which joins", true, &minute, nil, 5 * time.Minute, 5 * time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := &session.Device{ClassB: true, ClassC: tt.classC, Session: &session.Session{}}
+			if tt.name == "Class C, which joins" {
+				d.Pending = &session.Session{}
+			}
 			d.Settings.MAC.ClassBTimeout, d.Settings.MAC.ClassCTimeout = tt.b, tt.c
 			got := Timeout(d)
 			if got < tt.least || got > tt.most || now.Add(got) < now {

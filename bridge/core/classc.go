@@ -361,7 +361,11 @@ func (c *Core) awaitAck(d *session.Device, sent radio.HostTime) {
 // unacknowledged has a downlink count as not acknowledged.
 func (c *Core) unacknowledged(d *session.Device, fCnt uint32) {
 	it := d.Queue.Awaiting()
-	if it == nil || it.SentFCnt != fCnt || !classb.Listens(d) || c.opts.Devices.Device(d.ID) != d {
+	if it == nil || it.SentFCnt != fCnt || c.opts.Devices.Device(d.ID) != d {
+		return
+	}
+	if !classb.Listens(d) {
+		c.awaitAck(d, c.now.Host.Add(classc.Again)) // it may listen again
 		return
 	}
 	c.settleConfirmed(d, d.Session, false, nil)

@@ -314,6 +314,59 @@ func TestClassCConfirmed(t *testing.T) {
 	s.said("down/queued, down/sent, down/ack, up")
 }
 
+// A device that did not hear its join-accept is sent to as soon as it goes on in the session that
+// it has, also after a restart.
+func TestClassCJoinAcceptIsLost(t *testing.T) {
+	for name, restart := range map[string]func(*stand){
+		"goes on": func(*stand) {},
+		"stopped": func(s *stand) {
+			s.step(Stopping{})
+			s.restart(s.disk.soft)
+		},
+		"crashed": func(s *stand) { s.restart(s.disk.firm) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := classC(t)
+			d := s.devices["dev1"]
+			d.Changed()
+			s.c.opts.Devices.Offer(d, &session.Session{DevAddr: radio.DevAddr{1, 2, 9, 9}, Keys: testKeys(9)})
+			s.push("dev1", item("x"))
+			s.serve(20 * time.Second)
+			s.heardC(2)
+			s.replace("dev1")
+			s.serve(20 * time.Second)
+			restart(s)
+			s.step(Starting{})
+			s.online(gwA)
+			s.answering(gwA)
+			s.hear(gwA, s.phy("dev2", 1, payload("v")))
+			s.told = len(s.ups)
+			s.push("dev1", item("y"))
+			s.serve(20 * time.Second)
+			s.said("down/queued, down/sent")
+			if s.devices["dev1"].Pending == nil {
+				t.Error("the device can not take up the session that it was offered")
+			}
+		})
+	}
+}
+
+// The time for an acknowledgement runs on while nobody knows in which session a device is.
+func TestClassCConfirmedAndOffered(t *testing.T) {
+	s := classC(t)
+	d := s.devices["dev1"]
+	d.Settings.MAC.ClassCTimeout = new(time.Duration)
+	s.told = len(s.ups)
+	s.push("dev1", item("c", confirm, func(it *session.Item) { it.MaxAttempts = 1 }))
+	s.serve(100 * ms)
+	s.c.opts.Devices.Offer(d, &session.Session{DevAddr: radio.DevAddr{1, 2, 9, 9}, Keys: testKeys(9)})
+	s.serve(20 * time.Second)
+	s.said("down/queued, down/sent")
+	d.Pending.PassedOver = true
+	s.serve(10 * time.Second)
+	s.said("down/failed max_retries_reached, down/nack")
+}
+
 // The duty cycle holds, and an item that finds no room in 30 s has failed with the reason.
 func TestClassCDutyCycle(t *testing.T) {
 	s := classC(t)

@@ -24,7 +24,7 @@ func (d *Device) Listens() bool {
 }
 
 // Joining reports whether a session was offered to the device, and it has sent in none since.
-func (d *Device) Joining() bool { return d.Pending != nil && !d.Pending.passedOver }
+func (d *Device) Joining() bool { return d.Pending != nil && !d.Pending.PassedOver }
 
 // defaultClassCTimeout is how long a device of Class C has to acknowledge a downlink if
 // its owner has not said: as in The Things Stack.

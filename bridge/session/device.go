@@ -211,7 +211,7 @@ type Session struct {
 	ConfFCntDown uint32
 	confFCnt     uint16 // that the last uplink has acknowledged
 
-	passedOver bool    // the device was offered this session, and goes on in the one before
+	PassedOver bool    `json:",omitempty"` // the device was offered this session, and goes on in the one before
 	device     *Device // of a Registry; nil: it is in none
 	cipher     *frame.Cipher
 

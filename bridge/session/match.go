@@ -316,8 +316,9 @@ func (m *Match) Accept(d *frame.Data) {
 	s := m.Session
 	s.Heard, s.FCntUp, s.repeats, s.confFCnt = true, m.FCnt, 0, m.confFCnt
 	s.last = lastFrame{d.MIC, true}
-	if p := m.Device.Pending; p != nil && p != s {
-		p.passedOver = true
+	if p := m.Device.Pending; p != nil && p != s && !p.PassedOver {
+		p.PassedOver = true
+		p.changed(RecordChanged)
 	}
 	s.changed(CountersChanged)
 	if m.Reset {
