@@ -82,3 +82,46 @@ func TestAbsoluteTimes(t *testing.T) {
 		}
 	}
 }
+
+// An item whose time has passed while its device did not listen has failed with the next uplink,
+// and what is behind it goes out.
+func TestAbsoluteTimePassesUnheard(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		device string
+		wait   time.Duration // from the push to the uplink
+		known  radio.TimeQuality
+		said   string
+	}{
+		{
+			"Class B, the last uplink has not the bit", "dev1", 2 * time.Minute, radio.TimeNTP,
+			"up, down/failed downlink_expired, down/sent",
+		},
+		{
+			"Class C of 1.1, which has said nothing", "dev4", 2 * time.Minute, radio.TimeNTP,
+			"up, down/failed downlink_expired, down/sent",
+		},
+		{"its time is to come", "dev1", 30 * time.Second, radio.TimeNTP, "up"},
+		{"without a calendar", "dev1", 2 * time.Minute, radio.TimeNone, "up"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classB(t)
+			s.heardB(2, false, s.withGPS)
+			s.add(&session.Device{
+				ID: session.ID{Application: "app1", Device: "dev4"}, DevEUI: radio.EUI64{4}, Version: session.V1_1,
+				Plan: "EU_863_870_TTN", ClassC: true,
+				Session: &session.Session{DevAddr: radio.DevAddr{4}, Keys: testKeys(4)},
+			})
+			s.late("dev4")
+			s.step(Starting{})
+			s.wait(10 * time.Second)
+			s.push(tt.device, item("x", atTime(s.now.Wall.Time.Add(time.Minute))), item("y"))
+			s.told, s.now.Wall.Quality = len(s.ups), tt.known
+			s.serve(tt.wait)
+			s.said("")
+			s.hear(gwA, s.phy(tt.device, 3, payload("up")))
+			s.serve(10 * time.Second)
+			s.said(tt.said)
+		})
+	}
+}

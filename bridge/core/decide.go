@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/classb"
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
@@ -160,6 +161,9 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 		why := v3.CheckEncrypted(x.device, x.session, it, 0)
 		if alone := (mac.Downlink{Item: it}); why == nil && alone.MACPayloadSize() > maxMACPayload {
 			why = v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)
+		}
+		if at := c.timeOf(it); why == nil && at != 0 && at < c.now.Host && !classb.Listens(x.device) {
+			why = v3.DownlinkExpired()
 		}
 		if why == nil {
 			break
