@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"strings"
 	"testing"
 
 	"lorawand/bridge/session"
@@ -78,6 +79,29 @@ func TestPingSlotWindow(t *testing.T) {
 	w, err = PingSlot(d, d.Session, plan, 0)
 	if err != nil || w[1].Frequency != 925_100_000 || w[1].DataRate != radio.LoRaDataRate(10, 500_000) {
 		t.Errorf("%+v, %v", w, err)
+	}
+}
+
+// Where channels take turns a device of the band listens on one of them now and then only: to
+// stay on it, it has to be asked.
+func TestPingSlotChannelOfMany(t *testing.T) {
+	for _, tt := range []struct {
+		plan      string
+		frequency radio.Frequency
+		want      string
+	}{
+		{"US_902_928_FSB_2", 923_300_000, "11 68e28c 08"},
+		{"US_902_928_FSB_2", 923_900_000, "11 d8f98c 08"},
+		{"AU_915_928_FSB_2", 923_300_000, "11 68e28c 08"},
+		{"CN_470_510_FSB_11", 508_300_000, "11 788f4d 02"},
+		{"US_902_928_FSB_2", 0, ""},
+	} {
+		e := settledDevice(t, tt.plan, session.V1_0_4, func(d *session.Device) {
+			d.ClassB, d.Settings.MAC.PingFrequency = true, &tt.frequency
+		})
+		if got := hexOf(e.uplink()); got != strings.ReplaceAll(tt.want, " ", "") {
+			t.Errorf("%s, %v: asked %s, want %s", tt.plan, tt.frequency, got, tt.want)
+		}
 	}
 }
 

@@ -28,7 +28,10 @@ func wantPingSlotChannel(a *asking) {
 	if w.PingDataRate != nil {
 		dataRate = *w.PingDataRate & 0x0f
 	}
-	same := frequency == now.Frequency || now.Frequency == 0 && frequency == band.Frequency
+	// Where channels take turns another DevAddr has another one, and the device does not stay on it.
+	other, err := a.Plan.PingSlot(a.Device.RegionalParameters(), radio.DevAddr{3: 1}, 0)
+	stays := err == nil && other.Frequency == band.Frequency
+	same := frequency == now.Frequency || now.Frequency == 0 && stays && frequency == band.Frequency
 	if same && dataRate == rate {
 		return
 	}
