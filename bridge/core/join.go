@@ -70,7 +70,7 @@ func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
 	if no != nil {
 		return no
 	}
-	addr, ok := c.opts.Devices.NewDevAddr(c.opts.Entropy, c.opts.DevAddrs)
+	addr, ok := joins.NewDevAddr(c.opts.Devices, c.opts.Entropy, c.opts.DevAddrs)
 	if !ok {
 		return &joins.Refusal{Why: event.JoinNoAddress, Err: errors.New("no DevAddr is free")}
 	}
