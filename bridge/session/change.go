@@ -107,7 +107,7 @@ func (d *Device) UseRejoin(in *Session, joinNonce uint32, count uint16) {
 		d.NextRJCount1 = max(d.NextRJCount1, uint32(count)+1)
 		return
 	}
-	in.SetMAC(in.MAC.With(func(m *macstate.State) { m.NextRJCount0 = max(m.NextRJCount0, uint32(count)+1) }))
+	in.SetMAC(in.MAC.WithRJCount0(uint32(count) + 1))
 }
 
 // Confirmed notes the counter of a confirmed downlink.

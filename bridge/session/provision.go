@@ -89,6 +89,7 @@ func (s *Session) goOn(from *Session) {
 	if from.MAC != nil && from.MAC.Wish != nil {
 		s.MAC = s.MAC.With(func(m *macstate.State) { m.Wish = from.MAC.Wish })
 	}
+	s.MAC = s.MAC.WithRJCount0(from.MAC.RJCount0())
 	s.changed(RecordChanged)
 }
 

@@ -42,6 +42,54 @@ func TestRejoinCounts(t *testing.T) {
 	}
 }
 
+// So with those of a session: when its owner registers the device anew, when it was deleted, and
+// when it comes back from a backup.
+func TestRejoinCountOfSession(t *testing.T) {
+	with := func(count uint32) *Device {
+		d := abp("dev1", 1, V1_1, 3)
+		if count > 0 {
+			d.Session.MAC = &macstate.State{NextRJCount0: count}
+		}
+		return d
+	}
+	deleted := func(t *testing.T, older *Tombstones, d *Device) *Tombstones {
+		from, to := NewTombstones(), NewTombstones()
+		from.Unite(older)
+		for _, b := range from.AddSession(d, d.Session) {
+			if err := to.Load(b.Key, b.Data); err != nil {
+				t.Fatal(err)
+			}
+		}
+		to.Unite(from)
+		return to
+	}
+	for name, goOn := range map[string]func(t *testing.T, old, next *Device){
+		"registered anew": func(_ *testing.T, old, next *Device) { next.Succeed(old) },
+		"deleted": func(t *testing.T, old, next *Device) {
+			deleted(t, NewTombstones(), old).Revive(next.Session, V1_1)
+		},
+		"deleted twice": func(t *testing.T, old, next *Device) {
+			deleted(t, deleted(t, NewTombstones(), old), with(0)).Revive(next.Session, V1_1)
+		},
+		"restored": func(_ *testing.T, old, next *Device) {
+			NewPast([]*Device{old}, NewTombstones()).GoOn(next, true)
+		},
+		"twins": func(t *testing.T, old, next *Device) { registry(t, old).Continue(next.Session, V1_1) },
+	} {
+		for _, counts := range [][3]uint32{{8, 0, 8}, {8, 3, 8}, {3, 8, 8}, {0, 8, 8}, {1 << 16, 5, 1 << 16}, {0, 0, 0}} {
+			old, next := with(counts[0]), with(counts[1])
+			goOn(t, old, next)
+			got := uint32(0)
+			if m := next.Session.MAC; m != nil {
+				got = m.NextRJCount0
+			}
+			if got != counts[2] {
+				t.Errorf("%s: %d and %d, goes on with %d", name, counts[0], counts[1], got)
+			}
+		}
+	}
+}
+
 // A tombstone whose flag promises what it does not have is read as far as it goes.
 func TestTombstoneWithoutRJCount(t *testing.T) {
 	n := NewTombstones()
@@ -111,5 +159,25 @@ func TestListensAfterALostJoinAccept(t *testing.T) {
 	r.TakeUp(d)
 	if d.Listens() {
 		t.Error("in its new session it listens before it has said so")
+	}
+}
+
+// However many DevNonces were used, a device that comes back from a backup goes on behind them:
+// what is kept of some is as long as what is kept of a session.
+func TestPastOfManyDevNonces(t *testing.T) {
+	for n := range MaxDevNonces {
+		for _, next := range []uint32{0, 5} {
+			d := otaa()
+			d.NextRJCount1, d.UsedDevNonces = next, make([]uint16, n)
+			d.LastJoinNonce = FirstJoinNonce + 9
+			left := NewTombstones()
+			left.AddNonces(d)
+			again := otaa()
+			again.Session, again.Pending, again.UsedDevNonces = nil, nil, nil
+			again.LastJoinNonce = FirstJoinNonce
+			if !NewPast(nil, left).GoOn(again, true) || again.LastJoinNonce != d.LastJoinNonce {
+				t.Errorf("behind %d DevNonces and RJcount1 %d: JoinNonce %d", n, next, again.LastJoinNonce)
+			}
+		}
 	}
 }

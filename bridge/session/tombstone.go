@@ -75,7 +75,7 @@ const (
 	tombstoneVersion = 1
 	tombstoneHead    = 1 + 1 + 1 + 8
 	nonceSize        = 2
-	rjCountSize      = 4 // of RJcount1, last and with its flag
+	rjCountSize      = 4 // of RJcount1, last and with its flag; of RJcount0, last if there is one
 	flagRJCount      = 2
 	lostNoncesSize   = tombstoneHead + 2 + 4
 	lostSessionSize  = tombstoneHead + 4 + 5*4 + 4*hashSize
@@ -92,6 +92,8 @@ type lostSession struct {
 	fCntUp     uint32
 	used, sent Marks
 	keys       [4][hashSize]byte // hashes, in the order of keysOf
+
+	nextRJCount0 uint32
 }
 
 func keysOf(k *frame.SessionKeys) [4]frame.Key {
@@ -117,6 +119,7 @@ func (s *Session) hashes() (h [4][hashSize]byte) {
 func (s *Session) lost() lostSession {
 	return lostSession{
 		addr: s.DevAddr, heard: s.Heard, fCntUp: s.FCntUp, used: s.Settled(), sent: s.LastSent(), keys: s.hashes(),
+		nextRJCount0: s.MAC.RJCount0(),
 	}
 }
 
@@ -140,6 +143,7 @@ func (s *Session) after(l *lostSession, own [4][hashSize]byte, v Version) bool {
 	s.NFCntDown, s.AFCntDown = max(s.NFCntDown, used.N), max(s.AFCntDown, used.A)
 	s.NStored, s.AStored = max(s.NStored, s.NFCntDown), max(s.AStored, s.AFCntDown)
 	s.SetLastSent(Marks{max(sent.N, l.sent.N), max(sent.A, l.sent.A)})
+	s.MAC = s.MAC.WithRJCount0(l.nextRJCount0)
 	return true
 }
 
@@ -165,6 +169,7 @@ func (t *Tombstones) AddSession(d *Device, s *Session) []Tombstone {
 func (t *Tombstones) addLost(key string, of remains, l lostSession) []Tombstone {
 	if before, ok := t.session(key); ok {
 		l.used = Marks{max(l.used.N, before.used.N), max(l.used.A, before.used.A)}
+		l.nextRJCount0 = max(l.nextRJCount0, before.nextRJCount0)
 	}
 	b := t.head(of, l.heard)
 	b = append(b, l.addr[:]...)
@@ -173,6 +178,9 @@ func (t *Tombstones) addLost(key string, of remains, l lostSession) []Tombstone 
 	}
 	for i := range l.keys {
 		b = append(b, l.keys[i][:]...)
+	}
+	if l.nextRJCount0 > 0 {
+		b = binary.LittleEndian.AppendUint32(b, l.nextRJCount0)
 	}
 	return t.add(key, b)
 }
@@ -223,13 +231,19 @@ func (t *Tombstones) Load(key string, b []byte) error {
 	nonces := len(b) - lostNoncesSize // bytes of them
 	switch of := remains(b[1]); {
 	case of == ofNonces && nonces >= 0 && nonces%nonceSize == 0 && nonces <= MaxDevNonces*nonceSize+rjCountSize:
-	case (of == ofSession || of == ofJoinedSession) && len(b) == lostSessionSize:
+	case isLostSession(b):
 	default:
 		return fmt.Errorf("%w: of sort %d, %d bytes", ErrTombstone, of, len(b))
 	}
 	t.last = max(t.last, number(b))
 	t.put(key, b)
 	return nil
+}
+
+// isLostSession reports whether a tombstone is one of a session: some of nonces are as long.
+func isLostSession(b []byte) bool {
+	size := len(b) == lostSessionSize || len(b) == lostSessionSize+rjCountSize
+	return size && (remains(b[1]) == ofSession || remains(b[1]) == ofJoinedSession)
 }
 
 func number(b []byte) uint64 { return binary.LittleEndian.Uint64(b[3:]) }
@@ -298,8 +312,11 @@ func (t *Tombstones) remove(key string) {
 // session reads a tombstone.
 func (t *Tombstones) session(key string) (l lostSession, ok bool) {
 	b := t.all[key]
-	if len(b) != lostSessionSize {
+	if !isLostSession(b) {
 		return l, false
+	}
+	if rest := b[lostSessionSize:]; len(rest) > 0 {
+		l.nextRJCount0 = binary.LittleEndian.Uint32(rest)
 	}
 	l.heard = b[2] != 0
 	b = b[tombstoneHead:]

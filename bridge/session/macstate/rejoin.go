@@ -1,5 +1,21 @@
 package macstate
 
+// RJCount0 returns the smallest RJcount0 that a rejoin-request may have.
+func (s *State) RJCount0() uint32 {
+	if s == nil {
+		return 0
+	}
+	return s.NextRJCount0
+}
+
+// WithRJCount0 returns the State where RJcount0 below next was used too.
+func (s *State) WithRJCount0(next uint32) *State {
+	if next <= s.RJCount0() {
+		return s
+	}
+	return s.With(func(n *State) { n.NextRJCount0 = next })
+}
+
 // Rekeyed returns the State of a device in the session that a rejoin-request of type 2 gives
 // it: its radio parameters stay, its frame counters begin anew.
 func (s *State) Rekeyed() *State {
