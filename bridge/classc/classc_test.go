@@ -78,22 +78,19 @@ func TestPaths(t *testing.T) {
 		{
 			"in the order of the names", "", nil,
 			[]session.GatewayAntenna{byEUI(3), byID("gw-a", 0, 0)},
-			-1, "gw-c/0 gw-a/0",
-			true,
+			-1, "gw-c/0 gw-a/0", true,
 		},
 		{"an unknown one among them", "", nil, []session.GatewayAntenna{byID("gw-x", 0, 0), byEUI(1)}, -1, "gw-a/0", true},
 		{"only unknown ones", "", near, []session.GatewayAntenna{byID("gw-x", 0, 0), byEUI(9)}, -1, "", false},
 		{
 			"the first group", "", nil,
 			[]session.GatewayAntenna{byID("gw-a", 0, 7), byID("gw-b", 0, 4), byID("gw-c", 0, 7)},
-			0,
-			"gw-a/0 gw-c/0", true,
+			0, "gw-a/0 gw-c/0", true,
 		},
 		{
 			"the second group", "", nil,
 			[]session.GatewayAntenna{byID("gw-a", 0, 7), byID("gw-b", 0, 4), byID("gw-c", 0, 7)},
-			1,
-			"gw-b/0", true,
+			1, "gw-b/0", true,
 		},
 		{"a group of unknown ones", "", nil, []session.GatewayAntenna{byID("gw-a", 0, 0), byID("gw-x", 0, 1)}, 1, "", false},
 	} {

@@ -67,6 +67,7 @@ func TestMistakenUsage(t *testing.T) {
 
 // Variables that set nothing are named, and a missing file says how to get one.
 func TestMistakenConfiguration(t *testing.T) {
+	unsetVariables(t)
 	t.Setenv("LORAWAND_STOR_PATH", "/x")
 	s := newSite(t, "")
 	const line = "$LORAWAND_STOR_PATH: no such key, it is ignored; did you mean $LORAWAND_STORE_PATH?"
@@ -81,6 +82,20 @@ func TestMistakenConfiguration(t *testing.T) {
 		"lorawand config default prints one to begin with\n"
 	if status, _, errOut := s.cli("", "status"); status != 2 || errOut != want {
 		t.Errorf("no file: %d, %s", status, errOut)
+	}
+}
+
+// unsetVariables takes what starts with LORAWAND_ out of the environment, for the
+// time of a test: those who run it set some.
+func unsetVariables(t *testing.T) {
+	t.Helper()
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "LORAWAND_") {
+			t.Setenv(name, "") // is put back at the end
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
