@@ -75,8 +75,10 @@ var ErrNotRemembered = errors.New("no event about it is remembered; the daemon k
 func (a *Admin) why(_ context.Context, args WhyArgs, r reply) error {
 	id := strings.TrimSpace(args.CorrelationID)
 	events := a.o.Bridge.Events().About(id)
-	of := func(e event.Event) bool { return e.Device.Application == args.Application }
-	if id == "" || len(events) == 0 || args.Application != "" && !slices.ContainsFunc(events, of) {
+	if args.Application != "" { // applications choose their correlation ids: two may have one
+		events = slices.DeleteFunc(events, func(e event.Event) bool { return e.Device.Application != args.Application })
+	}
+	if id == "" || len(events) == 0 {
 		return fmt.Errorf("%.100q: %w", id, ErrNotRemembered)
 	}
 	return r(Why{event.Why(events), events})

@@ -1,10 +1,14 @@
 package admin
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"lorawand/bridge/event"
+	"lorawand/bridge/session"
 )
 
 // Members of another kind are refused by the operations on applications, codecs, formatters,
@@ -88,5 +92,29 @@ func TestNobodysNames(t *testing.T) {
 	}
 	if after := h.state(); after != before {
 		t.Errorf("the state is now %s", after)
+	}
+}
+
+// Applications choose their correlation ids, and two may choose one: each is told of its
+// own events only.
+func TestWhyOfOneApplication(t *testing.T) {
+	h := newHouse(t)
+	for _, application := range []string{"app1", "app2"} {
+		h.admin.o.Bridge.Events().Write(&event.Event{
+			Kind: event.DownlinkQueued, Device: session.ID{Application: application, Device: "dev1"}, CorrelationIDs: []string{"job-1"},
+		})
+	}
+	for application, want := range map[string]int{"": 2, "app1": 1, "app2": 1} {
+		parts, err := h.call("why", WhyArgs{Application: application, CorrelationID: "job-1"})
+		if err != nil || len(parts) != 1 {
+			t.Fatalf("%q: %v, %v", application, parts, err)
+		}
+		var got Why
+		if err := json.Unmarshal([]byte(parts[0]), &got); err != nil || len(got.Events) != want {
+			t.Errorf("%q: %d events, want %d (%v)", application, len(got.Events), want, err)
+		}
+	}
+	if _, err := h.call("why", WhyArgs{Application: "app3", CorrelationID: "job-1"}); err == nil {
+		t.Error("app3 is told of others")
 	}
 }

@@ -23,6 +23,7 @@ type Right struct {
 var (
 	ErrRights      = errors.New("the API key lacks a right")
 	ErrApplication = errors.New("the API key is one of another application")
+	ErrHost        = fmt.Errorf("%w: this takes the password of the page", ErrApplication)
 )
 
 // RightOf returns what an operation needs, and false if it does not exist.

@@ -77,7 +77,7 @@ func (c *call) refuseWith(err error, parts []json.RawMessage) error {
 }
 
 // checkOld takes "old" out of the arguments and compares it with the password, where
-// there is one: who finds a browser that is logged in does not take the page over.
+// there is one: who finds a browser that is logged in does not change it.
 func (c *call) checkOld(args map[string]json.RawMessage) error {
 	var old string
 	_ = json.Unmarshal(args["old"], &old) // what is no text does not match
@@ -187,6 +187,9 @@ func (c *call) importDevices(string) error {
 	}
 	if err := session.CheckID(args.Application); err != nil {
 		return refused(http.StatusBadRequest, "application: "+err.Error())
+	}
+	if s := c.scope(); s != "" && s != args.Application {
+		return admin.ErrApplication
 	}
 	c.patience(longTimeout)
 	if args.Plan == "" {

@@ -100,6 +100,10 @@ func TestTryFormatter(t *testing.T) {
 		{"none", `{"application_id":"farm","formatter":{"formatter":"FORMATTER_NONE"},"frames":[` + frame + `]}`, "parts.0", 400, nil},
 		{"an unknown one", `{"application_id":"farm","formatter":{"formatter":"X"},"frames":[` + frame + `]}`, "parts.0", 400, nil},
 		{"an unknown device", `{"application_id":"farm","device_id":"dev9",` + lpp + `}`, "parts.0", 400, nil},
+		{
+			"longer than a frame", `{"application_id":"farm",` + lpp + `,"frames":[{"f_port":1,"frm_payload":"` +
+				strings.Repeat("AAAA", 86) + `"}]}`, "parts.0", 400, nil,
+		},
 		{"too many", `{"application_id":"farm",` + lpp + `,"frames":[` + strings.Repeat(frame+",", maxTried) + frame + `]}`, "parts.0", 400, nil},
 	} {
 		status, out := w.do("op/"+tryFormatter, tt.args)

@@ -23,8 +23,10 @@ import (
 // tryFormatter is the operation that tries a payload formatter before it is set.
 const tryFormatter = "formatter.try"
 
-// maxTried is how many frames are tried at once.
-const maxTried = 20
+const (
+	maxTried   = 20  // frames at once
+	maxPayload = 255 // bytes of FRMPayload: that of PHYPayload is a byte
+)
 
 // chosen is a formatter as the page shows it.
 type chosen struct {
@@ -136,6 +138,7 @@ type tried struct {
 
 var (
 	errNoTry   = errors.New("nothing runs payload formatters here")
+	errPayload = fmt.Errorf("a payload has at most %d bytes, and decoded_payload %d", maxPayload, maxBody)
 	errTooMany = fmt.Errorf("too many frames at once: at most %d", maxTried)
 )
 
@@ -157,6 +160,9 @@ func (s *Site) try(ctx context.Context, args tryArgs, reply func(any) error) err
 	d.Formatters = session.Formatters{Set: true, Up: args.Formatter.Kind, UpParameter: args.Formatter.Parameter}
 	choice, _ := s.o.Resolver.Choose(d)
 	run := func(r formatter.Request) error {
+		if len(r.Bytes) > maxPayload || len(r.Data) > maxBody {
+			return errPayload
+		}
 		f, err := formatterFor(&choice, r.Task)
 		if err != nil {
 			return err

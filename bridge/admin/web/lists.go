@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/web/door"
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/radio"
@@ -92,7 +92,7 @@ func (c *call) status(string) error {
 		}
 	}
 	problems := []json.RawMessage{}
-	if _, has := c.site.o.Admin.Needs(listProblems); has {
+	if _, has := c.site.o.Admin.Needs(listProblems); has && c.session.May(listProblems) {
 		if problems, err = collect[json.RawMessage](c, listProblems, struct{}{}); err != nil {
 			return err
 		}
@@ -159,14 +159,6 @@ func (c *call) gateways(string) error {
 		Gateways []gatewayAnswer  `json:"gateways"`
 		Unknown  []unknownGateway `json:"unknownGateways"`
 	}{m, all, c.unknownGateways()})
-}
-
-// hostPart returns "192.168.1.7" of "192.168.1.7:1700".
-func hostPart(address string) string {
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		return host
-	}
-	return address
 }
 
 // keyAnswer is an API key as the page shows it.
@@ -295,7 +287,7 @@ func (c *call) failedLogins(apps []string) []*failedLogin {
 			continue
 		}
 		why, todo := refusalWords(e.Word, apps)
-		one := failedLogin{User: e.Client.Application, Address: hostPart(e.Address), Client: e.Client.ID, Last: ms(e.Host), Why: why, Todo: todo}
+		one := failedLogin{User: e.Client.Application, Address: door.HostOf(e.Address), Client: e.Client.ID, Last: ms(e.Host), Why: why, Todo: todo}
 		i := slices.IndexFunc(out, func(o *failedLogin) bool {
 			return o.User == one.User && o.Address == one.Address && o.Why == one.Why
 		})

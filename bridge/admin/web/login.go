@@ -211,7 +211,7 @@ func (c *call) logout(string) error {
 			return refused(http.StatusBadRequest, err.Error())
 		}
 	}
-	c.site.sessions.End(func(o *door.Browser) bool { return args.All || o == c.session })
+	c.site.sessions.End(func(o *door.Browser) bool { return o == c.session || args.All && c.session.MayEnd(o) })
 	http.SetCookie(c.w, c.cookie("", -1))
 	return c.answer(struct{}{})
 }

@@ -9,6 +9,7 @@ import (
 	"math"
 	"time"
 
+	"lorawand/bridge/admin"
 	"lorawand/bridge/core"
 	"lorawand/radio"
 )
@@ -61,6 +62,9 @@ func (c *call) scope() string { return c.session.Key.Application }
 func (c *call) do(ctx context.Context, op string, args any, each func(json.RawMessage) error) error {
 	if c.session.ByPassword() {
 		return c.site.o.Admin.Call(ctx, op, args, each)
+	}
+	if !c.session.May(op) {
+		return admin.ErrHost
 	}
 	return c.site.o.Admin.CallAs(ctx, c.session.Key, op, args, each)
 }

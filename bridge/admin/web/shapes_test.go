@@ -208,3 +208,38 @@ func TestKeyScope(t *testing.T) {
 		}
 	}
 }
+
+// Who has logged in with an API key, even one with all rights, reaches into no other
+// application: not by what concerns the host, and not by the answer of an import.
+func TestKeyIsNotTheHost(t *testing.T) {
+	w := newWorld(t)
+	owner := w.token
+	farm, _ := w.key("farm", "all")
+	_, text := w.key("shop", "all")
+	w.token = w.login(text)
+	file := jsonText(otaa("dev1", 1))
+	for path, body := range map[string]string{
+		"backup":           `{}`,
+		"op/restore":       `{"text":""}`,
+		"op/key.revoke":    `{"id":"` + farm + `"}`,
+		"op/page.password": `{"password":"another password"}`,
+		"import":           `{"application_id":"farm","dry_run":true,"text":` + file + `}`,
+	} {
+		if status, out := w.do(path, body); status != http.StatusForbidden {
+			t.Errorf("%s: %d %v", path, status, out)
+		}
+	}
+	if status, out := w.do("import", `{"dry_run":true,"text":`+file+`}`); status != http.StatusOK {
+		t.Errorf("its own: %d %v", status, out)
+	}
+	if status, out := w.do("logout", `{"all":true}`); status != http.StatusOK {
+		t.Errorf("%d %v", status, out)
+	}
+	w.token = owner
+	w.read("status") // goes on
+}
+
+func jsonText(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}

@@ -5,6 +5,8 @@ package web
 import (
 	"slices"
 	"strings"
+
+	"lorawand/bridge/admin/web/door"
 )
 
 // unknownGateway has sent, and is not served.
@@ -21,7 +23,7 @@ func (c *call) unknownGateways() []unknownGateway {
 	out := []unknownGateway{}
 	for _, g := range slices.Backward(gateways) {
 		out = append(out, unknownGateway{
-			g.Event.GatewayEUI.String(), hostPart(g.Event.Address), ms(g.First), ms(g.Event.Host), g.Tries,
+			g.Event.GatewayEUI.String(), door.HostOf(g.Event.Address), ms(g.First), ms(g.Event.Host), g.Tries,
 		})
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lorawand/bridge/admin/web/door"
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 )
@@ -89,11 +90,11 @@ func shownEvent(e *event.Event) shown {
 		out.DevEUI, out.JoinEUI = e.DevEUI.String(), e.JoinEUI.String()
 	}
 	if out.Kind == "mqtt" {
-		out.From, out.Application = hostPart(e.Address), e.Client.Application
+		out.From, out.Application = door.HostOf(e.Address), e.Client.Application
 	}
 	switch {
 	case e.Kind == event.GatewayRefused:
-		out.Add, out.GatewayEUI, out.From, out.Todo = "gateway", e.GatewayEUI.String(), hostPart(e.Address), ""
+		out.Add, out.GatewayEUI, out.From, out.Todo = "gateway", e.GatewayEUI.String(), door.HostOf(e.Address), ""
 	case e.Kind == event.JoinRefused && e.Device == (session.ID{}):
 		out.Tone = "warn"
 		if e.Word == string(event.JoinUnknownDevEUI) {
@@ -113,7 +114,7 @@ func eventText(e *event.Event) string {
 	case event.UplinkDropped:
 		return droppedText(e, why)
 	case event.GatewayRefused:
-		return fmt.Sprintf("A gateway at %s is not known here. Is it yours?", hostPart(e.Address))
+		return fmt.Sprintf("A gateway at %s is not known here. Is it yours?", door.HostOf(e.Address))
 	case event.GatewayDropped:
 		return strings.TrimSpace(sentence(strings.ReplaceAll(e.Word, "_", " ")) + " " + why)
 	case event.ClientRefused, event.APIRefused:

@@ -25,7 +25,7 @@ func IsLocal(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
-	host := strings.ToLower(hostOf(r.Host))
+	host := strings.ToLower(HostOf(r.Host))
 	if host == "" {
 		return false
 	}
@@ -45,8 +45,8 @@ func IsLocal(r *http.Request) bool {
 	return err == nil && host == strings.ToLower(own)
 }
 
-// hostOf returns "host" of "host:port" or of "host".
-func hostOf(s string) string {
+// HostOf returns "host" of "host:port" or of "host".
+func HostOf(s string) string {
 	if host, _, err := net.SplitHostPort(s); err == nil {
 		return host
 	}

@@ -32,6 +32,17 @@ type Browser struct {
 // ByPassword reports whether the browser has shown the password, and not a key.
 func (s *Browser) ByPassword() bool { return s.Key.KeyID == "" }
 
+// MayEnd reports whether it may end the session of another browser: with an API key,
+// those of that key.
+func (s *Browser) MayEnd(o *Browser) bool { return s.ByPassword() || o.Key.KeyID == s.Key.KeyID }
+
+// ofHost are operations that reach into all applications.
+var ofHost = []string{"backup", "restore", "key.revoke", "page.password", "problems.list"}
+
+// May reports whether it may ask for an operation at all: with an API key, which is one
+// of an application, for none that reaches into others.
+func (s *Browser) May(op string) bool { return s.ByPassword() || !slices.Contains(ofHost, op) }
+
 // Sessions are those that have not ended. The one that was used least lately goes when
 // there are too many.
 type Sessions struct {

@@ -73,8 +73,11 @@ func Matches(hash, text string) (bool, error) {
 		return false, ErrHash
 	}
 	// A restored backup may come from anywhere: its cost must not be more than ours can be.
-	if n > costN || r > costR || p > costP || len(text) > longest {
+	if n < 2 || r < 1 || p < 1 || n > costN || r > costR || p > costP {
 		return false, ErrHash
+	}
+	if len(text) > longest {
+		return false, nil
 	}
 	defer debug.FreeOSMemory() // 4 MiB that would stay for minutes
 	key, err := scrypt.Key([]byte(text), salt, n, r, p, keySize)
