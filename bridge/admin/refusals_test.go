@@ -105,16 +105,15 @@ func TestWhyOfOneApplication(t *testing.T) {
 		})
 	}
 	for application, want := range map[string]int{"": 2, "app1": 1, "app2": 1} {
-		parts, err := h.call("why", WhyArgs{Application: application, CorrelationID: "job-1"})
-		if err != nil || len(parts) != 1 {
-			t.Fatalf("%q: %v, %v", application, parts, err)
-		}
 		var got Why
-		if err := json.Unmarshal([]byte(parts[0]), &got); err != nil || len(got.Events) != want {
+		err := h.admin.Call(t.Context(), "why", WhyArgs{Application: application, CorrelationID: "job-1"},
+			func(raw json.RawMessage) error { return json.Unmarshal(raw, &got) })
+		if err != nil || len(got.Events) != want {
 			t.Errorf("%q: %d events, want %d (%v)", application, len(got.Events), want, err)
 		}
 	}
-	if _, err := h.call("why", WhyArgs{Application: "app3", CorrelationID: "job-1"}); err == nil {
+	args := WhyArgs{Application: "app3", CorrelationID: "job-1"}
+	if err := h.admin.Call(t.Context(), "why", args, func(json.RawMessage) error { return nil }); err == nil {
 		t.Error("app3 is told of others")
 	}
 }
