@@ -76,8 +76,7 @@ func (c *call) refuseWith(err error, parts []json.RawMessage) error {
 	return c.answer(map[string]any{"error": err.Error(), "parts": parts})
 }
 
-// checkOld takes "old" out of the arguments and compares it with the password, where
-// there is one: who finds a browser that is logged in does not change it.
+// checkOld takes "old" out of the arguments: where there is a password, it has to be that.
 func (c *call) checkOld(args map[string]json.RawMessage) error {
 	var old string
 	_ = json.Unmarshal(args["old"], &old) // what is no text does not match
@@ -163,9 +162,8 @@ type importAnswer struct {
 	Done     bool         `json:"done"` // something was imported
 }
 
-// importDevices reads a file and registers its devices, or says what would happen. What
-// is there already stays as it is unless update is set; if anything is refused, nothing is
-// imported.
+// importDevices registers the devices of a file, or says what would happen. What is there
+// stays unless update is set; if anything is refused, nothing is imported.
 func (c *call) importDevices(string) error {
 	body, release, err := c.body(maxBigBody)
 	defer release()
