@@ -185,7 +185,7 @@ $(TOOLS)/nfpm:
 
 # What the daemon costs, as one table; it fails where a limit is passed. Debian:
 # qemu-user-static. Each package has benchmarks of its own: go test -bench .
-bench:
+bench: $(OUT)/engine/go.mod
 	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$' -benchtime 1x ./cmd/lorawand
 
 # Each parser of outside bytes in turn.

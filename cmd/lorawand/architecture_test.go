@@ -59,7 +59,8 @@ var arrows = map[string]string{
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
 	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
-		"bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
+		"bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
+	"bridge/broker/linger":   "",
 	"bridge/broker/outbox":   "bridge/v3",
 	"bridge/broker/status":   "bridge/v3 bridge/access",
 	"bridge/broker/packet":   "bridge/v3",
@@ -128,7 +129,7 @@ var knows = map[string][]string{
 		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker",
 		"bridge/webhook",
 	},
-	"net": {"concentrator/udp", "bridge/broker", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",
