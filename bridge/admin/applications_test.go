@@ -55,7 +55,7 @@ func TestApplicationOperations(t *testing.T) {
 		{name: "without its device", op: "device.delete", args: `{"application_id":"app1","devices":["dev1"]}`},
 		{name: "keys hold it too", op: "application.delete", args: `{"application_id":"app1"}`, err: "0 devices and 2 API keys"},
 	})
-	for _, k := range h.keys.Keys("app1") {
+	for _, k := range h.State.Keys.Keys("app1") {
 		h.steps([]step{{name: "revoke", op: "key.revoke", args: `{"id":"` + k.ID + `"}`, parts: 1}})
 	}
 	h.steps([]step{
@@ -63,8 +63,8 @@ func TestApplicationOperations(t *testing.T) {
 		{name: "an empty one", op: "application.delete", args: `{"application_id":"app1"}`, parts: 1},
 		{name: "none is left", op: "application.list", args: `{}`},
 	})
-	if h.keys.Len() != 0 {
-		t.Errorf("%d keys are left", h.keys.Len())
+	if h.State.Keys.Len() != 0 {
+		t.Errorf("%d keys are left", h.State.Keys.Len())
 	}
 }
 
@@ -104,7 +104,7 @@ func TestCodecOperations(t *testing.T) {
 		{name: "many lack one: one note", op: "application.set", args: `{"application_id":"app1","down_formatter":{"formatter":"FORMATTER_REPOSITORY"}}`, parts: 1, with: []string{"app1/dev1", "(and of 1 devices more)"}},
 	})
 	for _, kind := range []string{state.KindCodec, state.KindModel} {
-		if r := h.store.Records(kind); len(r) != 0 {
+		if r := h.Store.Records(kind); len(r) != 0 {
 			t.Errorf("the store still has %d records of kind %s", len(r), kind)
 		}
 	}
@@ -142,7 +142,7 @@ func TestApplicationsOnAFullDisk(t *testing.T) {
 		{name: "a key", op: "key.create", args: `{"application_id":"app1"}`, parts: 1},
 		{name: "a codec", op: "codec.put", args: acme},
 	})
-	h.disk.Fail(func(string, string) error { return syscall.ENOSPC })
+	h.Disk.Fail(func(string, string) error { return syscall.ENOSPC })
 	h.steps([]step{
 		{name: "set", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`, err: "no space left"},
 		{name: "delete", op: "application.delete", args: `{"application_id":"app1","all":true}`, err: "no space left"},
@@ -151,6 +151,6 @@ func TestApplicationsOnAFullDisk(t *testing.T) {
 		{name: "nothing is set", op: "application.list", args: `{}`, parts: 1, with: []string{`{"application_id":"app1","devices":0,"api_keys":1}`}},
 		{name: "one codec", op: "codec.list", args: `{}`, parts: 1, with: []string{"sensor"}},
 	})
-	h.disk.Fail(nil)
+	h.Disk.Fail(nil)
 	h.steps([]step{{name: "set now", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`}})
 }

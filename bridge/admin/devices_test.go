@@ -32,9 +32,9 @@ func TestRefusedChanges(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 	}
-	stats, err := h.bridge.Stats(context.Background())
-	if err != nil || stats.Devices != 0 || h.keys.Len() != 0 {
-		t.Errorf("%d devices and %d keys, %v", stats.Devices, h.keys.Len(), err)
+	stats, err := h.Stats(context.Background())
+	if err != nil || stats.Devices != 0 || h.State.Keys.Len() != 0 {
+		t.Errorf("%d devices and %d keys, %v", stats.Devices, h.State.Keys.Len(), err)
 	}
 	if parts, err := h.call("device.put", json.RawMessage(`{"application_id":"app1","devices":[`+goodDevice+`]}`)); err != nil || len(parts) != 1 {
 		t.Errorf("%v, %v", parts, err)

@@ -103,7 +103,7 @@ func TestEventsOfAnApplication(t *testing.T) {
 // A decision about a device of another application is not told.
 func TestWhyOfAnApplication(t *testing.T) {
 	h := newHouse(t)
-	h.bridge.Events().Write(&event.Event{
+	h.Events().Write(&event.Event{
 		Kind: event.DownlinkQueued, Device: session.ID{Application: "app1", Device: "dev1"}, CorrelationIDs: []string{"as:downlink:X"},
 	})
 	h.steps([]step{

@@ -97,6 +97,8 @@ var arrows = map[string]string{
 	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
 		"bridge/admin/web/door bridge/admin/web/password bridge/codec bridge/core bridge/event bridge/formatter " +
 		"bridge/mac bridge/session bridge/state bridge/store bridge/v3 bridge/v3/enddevice",
+	"bridge/admin/admintest": "radio radio/frame radio/region bridge bridge/codec bridge/formatter bridge/gateway " +
+		"bridge/state bridge/store bridge/store/storetest bridge/v3",
 	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/eventlines " +
 		"bridge/admin/metrics " +
 		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +

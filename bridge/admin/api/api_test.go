@@ -4,52 +4,27 @@ package api
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"lorawand/bridge"
 	"lorawand/bridge/admin"
-	"lorawand/bridge/codec"
-	"lorawand/bridge/formatter"
-	"lorawand/bridge/gateway"
-	"lorawand/bridge/state"
-	"lorawand/bridge/store"
-	"lorawand/bridge/store/storetest"
-	"lorawand/bridge/v3"
-	"lorawand/radio"
-	"lorawand/radio/region"
+	"lorawand/bridge/admin/admintest"
 )
 
-// outbox keeps what is published.
-type outbox struct {
-	mu   sync.Mutex
-	sent []v3.Message
-}
-
-func (o *outbox) Publish(m v3.Message) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.sent = append(o.sent, m)
-}
-
-// stand is an API in front of a store in memory, with two applications whose devices
-// have the same ids.
+// stand is an API in front of a house with two applications whose devices have the same
+// ids.
 type stand struct {
 	*testing.T
+	*admintest.House
 	api   *API
 	admin *admin.Admin
-	out   *outbox
 	keys  map[string]string // app, read-only, foreign …
-	*bridge.Bridge
 }
 
 func newStand(t *testing.T) *stand {
@@ -60,74 +35,30 @@ func newStand(t *testing.T) *stand {
 // newStandWith is newStand with the time that requests may take.
 func newStandWith(t *testing.T, timeout time.Duration) *stand {
 	t.Helper()
-	st, err := store.Open("", store.Options{FS: storetest.NewDisk(nil)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	loaded, err := state.Load(st, 0, "ttn")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := region.Lookup("EU_863_870_TTN")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gateways := gateway.NewRegistry()
-	if err := gateways.Add(&gateway.Gateway{ID: "gw1", EUI: radio.EUI64{1}, Plan: plan}); err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	s := &stand{T: t, out: &outbox{}, keys: map[string]string{}}
-	resolver := codec.NewResolver(loaded.Applications, loaded.Codecs)
-	pool := formatter.New(formatter.Options{NoJavaScript: true, Logger: log})
-	clock := bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP })
-	if s.Bridge, err = bridge.New(bridge.Options{
-		Devices: loaded.Devices, Gateways: gateways, Store: st, Outbox: s.out, DefaultPlan: plan, Logger: log, Pool: pool,
-		Formatters: resolver, Clock: clock, Tombstones: loaded.Tombstones,
-	}); err != nil {
-		t.Fatal(err)
-	}
+	s := &stand{T: t, House: admintest.New(t), keys: map[string]string{}}
+	var err error
 	if s.admin, err = admin.New(admin.Options{
-		Bridge: s.Bridge, Keys: loaded.Keys, Store: st, Logger: log, Applications: loaded.Applications, Codecs: loaded.Codecs,
-		Resolver: resolver, Plan: "EU_863_870_TTN",
+		Bridge: s.Bridge, Store: s.Store, Keys: s.State.Keys, Applications: s.State.Applications,
+		Codecs: s.State.Codecs, Resolver: s.Resolver, Plan: admintest.Plan, Logger: s.Logger,
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if s.api, err = Listen(Options{
-		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000", Timeout: timeout,
+		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: s.State.Keys, Calendar: s.Clock.Calendar,
+		Logger: s.Logger, NetID: "000000", Timeout: timeout,
 		MQTT: func() (string, string) { return ":1883", "127.0.0.1:8883" },
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.run(s.Bridge.Run)
-	s.run(s.api.Run)
+	admintest.Run(t, s.api.Run)
 	s.provision()
 	return s
-}
-
-func (s *stand) run(f func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := f(ctx); err != nil {
-			s.Error(err)
-		}
-	})
-	s.Cleanup(func() { cancel(); wg.Wait() })
 }
 
 // op carries out an operation as the owner.
 func (s *stand) op(name, args string) (parts []string) {
 	s.Helper()
-	err := s.admin.Call(context.Background(), name, json.RawMessage(args), func(raw json.RawMessage) error {
-		parts = append(parts, string(raw))
-		return nil
-	})
-	if err != nil {
-		s.Fatalf("%s %s: %v", name, args, err)
-	}
-	return parts
+	return admintest.Op(s.T, s.admin, name, args)
 }
 
 // device is an ABP device that decodes CayenneLPP.
