@@ -83,7 +83,10 @@ func (h *house) raw(text string) string {
 func TestDoors(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
-	h.GatewayEvent(radio.GatewayEvent{Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1, Address: "127.0.0.1:1"})
+	h.GatewayEvent(radio.GatewayEvent{
+		Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1,
+		Address: "127.0.0.1:1",
+	})
 	var gw []string
 	for end := time.Now().Add(3 * time.Second); len(gw) == 0 || !strings.Contains(gw[0], `"connected":true`); {
 		if time.Now().After(end) {
@@ -98,7 +101,8 @@ func TestDoors(t *testing.T) {
 	if err := json.Unmarshal([]byte(gw[0]), &g); err != nil {
 		t.Fatal(err)
 	}
-	if g.ID != "gw1" || g.EUI != admintest.GatewayEUI || g.Plan != "EU_863_870_TTN" || g.Address != "127.0.0.1:1" || g.LastPull == nil || g.LastUplink != nil || g.LastTxAck != nil || g.Confirmed || g.Lead != 0.8 {
+	if g.ID != "gw1" || g.EUI != admintest.GatewayEUI || g.Plan != "EU_863_870_TTN" || g.Address != "127.0.0.1:1" ||
+		g.LastPull == nil || g.LastUplink != nil || g.LastTxAck != nil || g.Confirmed || g.Lead != 0.8 {
 		t.Errorf("%+v", g)
 	}
 	status, err := h.call("status", struct{}{})
@@ -106,7 +110,8 @@ func TestDoors(t *testing.T) {
 		t.Fatalf("%v, %v", status, err)
 	}
 	var s Status
-	if err := json.Unmarshal([]byte(status[0]), &s); err != nil || s.Version != "1" || s.Gateways != 1 || s.GatewaysConnected != 1 || s.PID != os.Getpid() {
+	if err := json.Unmarshal([]byte(status[0]), &s); err != nil || s.Version != "1" || s.Gateways != 1 ||
+		s.GatewaysConnected != 1 || s.PID != os.Getpid() {
 		t.Errorf("%+v, %v", s, err)
 	}
 	// The same without a socket.
@@ -116,10 +121,12 @@ func TestDoors(t *testing.T) {
 		return nil
 	})
 	over, err2 := h.call("events", EventsArgs{Text: true})
-	if err != nil || err2 != nil || len(direct) != 1 || !strings.Contains(direct[0], "gateway connected") || fmt.Sprint(direct) != fmt.Sprint(over) {
+	if err != nil || err2 != nil || len(direct) != 1 || !strings.Contains(direct[0], "gateway connected") ||
+		fmt.Sprint(direct) != fmt.Sprint(over) {
 		t.Errorf("%v, %v; %v, %v", direct, err, over, err2)
 	}
-	if _, err := h.call("why", WhyArgs{CorrelationID: "as:downlink:X"}); err == nil || !strings.Contains(err.Error(), ErrNotRemembered.Error()) {
+	if _, err := h.call("why", WhyArgs{CorrelationID: "as:downlink:X"}); err == nil ||
+		!strings.Contains(err.Error(), ErrNotRemembered.Error()) {
 		t.Errorf("why: %v", err)
 	}
 }
@@ -133,7 +140,10 @@ func TestEventsMatch(t *testing.T) {
 		join[9+i] = stranger[7-i]
 	}
 	h.GatewayEvent(radio.GatewayEvent{Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1})
-	h.Uplink(radio.Uplink{Gateway: admintest.GatewayEUI, PHYPayload: join, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), Receptions: []radio.Reception{{}}})
+	h.Uplink(radio.Uplink{
+		Gateway: admintest.GatewayEUI, PHYPayload: join, Frequency: 868_100_000,
+		DataRate: radio.LoRaDataRate(7, 125_000), Receptions: []radio.Reception{{}},
+	})
 	h.Uplink(radio.Uplink{Gateway: radio.EUI64{2}, PHYPayload: []byte{1}, Receptions: []radio.Reception{{}}})
 	for end := time.Now().Add(3 * time.Second); len(h.Events().Recent(nil)) < 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -297,7 +307,8 @@ func TestSocketFile(t *testing.T) {
 	if err != nil || info.Mode() != fs.ModeSocket|0o660 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if _, err := Listen(h.admin, h.path); !errors.Is(err, ErrSocket) || !strings.Contains(err.Error(), "another daemon answers") {
+	if _, err := Listen(h.admin, h.path); !errors.Is(err, ErrSocket) ||
+		!strings.Contains(err.Error(), "another daemon answers") {
 		t.Errorf("a second one: %v", err)
 	}
 	stop()
@@ -338,7 +349,8 @@ func TestFault(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	h.admin.o.Links = func() map[radio.EUI64]Link { panic("oops") }
-	if _, err := h.call("gateway.list", nil); err == nil || !strings.Contains(err.Error(), "internal fault of the daemon") {
+	if _, err := h.call("gateway.list", nil); err == nil ||
+		!strings.Contains(err.Error(), "internal fault of the daemon") {
 		t.Errorf("%v", err)
 	}
 	if _, err := h.call("status", nil); err != nil {

@@ -52,12 +52,14 @@ func TestManyFaults(t *testing.T) {
 		devices[i] = json.RawMessage(`{}`)
 	}
 	var faults []PutPart
-	err := h.admin.Call(context.Background(), "device.put", PutArgs{Application: "app1", Devices: devices}, func(raw json.RawMessage) error {
-		var f PutPart
-		defer func() { faults = append(faults, f) }()
-		return json.Unmarshal(raw, &f)
-	})
-	if err == nil || len(faults) != maxFaults+1 || faults[maxFaults].Error != "and 10 faults more" || faults[7].Index != 7 {
+	err := h.admin.Call(context.Background(), "device.put", PutArgs{Application: "app1", Devices: devices},
+		func(raw json.RawMessage) error {
+			var f PutPart
+			defer func() { faults = append(faults, f) }()
+			return json.Unmarshal(raw, &f)
+		})
+	if err == nil || len(faults) != maxFaults+1 || faults[maxFaults].Error != "and 10 faults more" ||
+		faults[7].Index != 7 {
 		t.Errorf("%v, %+v", err, faults)
 	}
 }

@@ -101,8 +101,11 @@ func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	h.admin.o.Drivers = func() []Driver {
 		return []Driver{{
-			Name:    "udp",
-			Metrics: []Metric{{Name: "gwmp_datagrams_total", Help: "Datagrams.", Value: 7}, {Name: "gwmp_delay_seconds", Help: "Delay.", Value: 0.25, Gauge: true}},
+			Name: "udp",
+			Metrics: []Metric{
+				{Name: "gwmp_datagrams_total", Help: "Datagrams.", Value: 7},
+				{Name: "gwmp_delay_seconds", Help: "Delay.", Value: 0.25, Gauge: true},
+			},
 		}}
 	}
 	if err := h.Store.Commit(store.Record{Kind: "x", Key: "y", Data: []byte("z")}); err != nil {

@@ -40,7 +40,8 @@ func TestChangesWait(t *testing.T) {
 		t.Errorf("%v, %d keys", err, h.State.Keys.Len())
 	}
 	unlock()
-	if err := call("key.create", CreateKeyArgs{Application: "app1"}, 10*time.Second); err != nil || h.State.Keys.Len() != 1 {
+	if err := call("key.create", CreateKeyArgs{Application: "app1"}, 10*time.Second); err != nil ||
+		h.State.Keys.Len() != 1 {
 		t.Errorf("afterwards: %v, %d keys", err, h.State.Keys.Len())
 	}
 }

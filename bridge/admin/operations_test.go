@@ -78,7 +78,10 @@ func TestDeviceOperations(t *testing.T) {
 		{name: "again", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1, with: []string{`"registered":true`, `"index":0`}, err: "nothing was changed"},
 		{name: "again, to replace", op: "device.put", args: `{"application_id":"app1","update":true,"devices":[` + goodDevice + `]}`},
 		{name: "the DevEUI of another", op: "device.put", args: `{"application_id":"app2","devices":[` + strings.Replace(joining, "dev2", "dev9", 1) + `]}`, parts: 1, err: "nothing was changed"},
-		{name: "all", op: "device.list", args: `{}`, parts: 2, with: []string{`"dev1"`, `"dev2"`}, without: []string{appKey, nwkSKey}},
+		{
+			name: "all", op: "device.list", args: `{}`, parts: 2, with: []string{`"dev1"`, `"dev2"`},
+			without: []string{appKey, nwkSKey},
+		},
 		{name: "of an application", op: "device.list", args: `{"application_id":"app2"}`},
 		{name: "one, without keys", op: "device.get", args: `{"application_id":"app1","device_id":"dev1"}`, parts: 1, with: []string{`"01000001"`}, without: []string{nwkSKey}},
 		{name: "one that is not there", op: "device.get", args: `{"application_id":"app2","device_id":"dev1"}`, err: "no such device"},
@@ -279,7 +282,10 @@ func TestEveryChangeWaits(t *testing.T) {
 			t.Errorf("%s: %v", op.op, err)
 		}
 	}
-	for _, op := range []string{"device.list", "key.list", "status", "gateway.list", "application.list", "codec.list", "formatter.list"} { // these only look
+	looks := []string{
+		"device.list", "key.list", "status", "gateway.list", "application.list", "codec.list", "formatter.list",
+	}
+	for _, op := range looks {
 		if _, err := h.ask(op, `{}`); err != nil {
 			t.Errorf("%s: %v", op, err)
 		}

@@ -56,12 +56,18 @@ func newWorld(t *testing.T) *world {
 	w := &world{stand: s, dev: session.ID{Application: "farm", Device: "dev1"}, addr: radio.DevAddr{1, 0, 0, 1}}
 	s.put("farm", abp("dev1", "01000001", 1), otaa("dev2", 2))
 	s.put("shop", abp("dev1", "01000002", 3))
-	s.GatewayEvent(radio.GatewayEvent{Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1, Address: "192.168.1.20:40000"})
+	s.GatewayEvent(radio.GatewayEvent{
+		Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1,
+		Address: "192.168.1.20:40000",
+	})
 	s.hear(w.addr, w.dev, 1, "\x03\x67\x01\x10")
 	s.hear(w.addr, w.dev, 3, "\x03\x67\x01\x11")
 	now := s.Now().Host
 	for range 2 {
-		s.Events().Write(&event.Event{Kind: event.GatewayRefused, Host: now, GatewayEUI: radio.EUI64{0xac, 0x1f}, Address: "192.168.1.77:1700"})
+		s.Events().Write(&event.Event{
+			Kind: event.GatewayRefused, Host: now, GatewayEUI: radio.EUI64{0xac, 0x1f},
+			Address: "192.168.1.77:1700",
+		})
 		s.Events().Write(&event.Event{
 			Kind: event.JoinRefused, Host: now, Word: string(event.JoinUnknownDevEUI), HasEUIs: true,
 			DevEUI: radio.EUI64{0xa8, 0x40, 0x41, 1}, JoinEUI: radio.EUI64{7}, Gateway: "gw1",

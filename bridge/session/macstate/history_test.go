@@ -16,8 +16,16 @@ func TestHistoryPath(t *testing.T) {
 		want   Path
 	}{
 		{"one antenna", [][]radio.Reception{{reception(-8000, 700)}}, Path{Signal: -8000, SNR: 700}},
-		{"the best of two antennas", [][]radio.Reception{{reception(-9000, 100), reception(-8000, 700)}}, Path{Signal: -8000, SNR: 700}},
-		{"the last frame", [][]radio.Reception{{reception(-8000, 700)}, {reception(-9500, -300)}}, Path{Signal: -9500, SNR: -300}},
+		{
+			"the best of two antennas",
+			[][]radio.Reception{{reception(-9000, 100), reception(-8000, 700)}},
+			Path{Signal: -8000, SNR: 700},
+		},
+		{
+			"the last frame",
+			[][]radio.Reception{{reception(-8000, 700)}, {reception(-9500, -300)}},
+			Path{Signal: -9500, SNR: -300},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
