@@ -33,7 +33,10 @@ func TestRegistryOperations(t *testing.T) {
 		{name: "begun", op: "registry.put", args: inRegistry("steps", "is", `,"create":true,"device":`+eui), parts: 1, with: []string{"in steps"}},
 		{name: "begun twice", op: "registry.put", args: inRegistry("steps", "is", `,"create":true,"device":`+eui), err: "exists already"},
 		{name: "its EUIs by another", op: "registry.put", args: inRegistry("others", "is", `,"create":true,"device":`+eui), err: "70B3D57ED0000009"},
-		{name: "there in one", op: "registry.get", args: inRegistry("steps", "is", ""), parts: 1, with: []string{"in steps", "70B3D57ED0000009"}},
+		{
+			name: "there in one", op: "registry.get", args: inRegistry("steps", "is", ""), parts: 1,
+			with: []string{"in steps", "70B3D57ED0000009"},
+		},
 		{name: "not in another", op: "registry.get", args: inRegistry("steps", "js", ""), err: "no such device"},
 		{name: "no device yet", op: "device.get", args: `{"application_id":"app1","device_id":"steps"}`, err: "no such device"},
 		{name: "its keys", op: "registry.put", args: inRegistry("steps", "js", `,"paths":["root_keys.app_key.key"],"device":`+key), parts: 1},
@@ -42,13 +45,19 @@ func TestRegistryOperations(t *testing.T) {
 			`,"paths":["supports_join","lorawan_version","frequency_plan_id"],"device":{"supports_join":true,`+
 				`"lorawan_version":"MAC_V1_0_3","frequency_plan_id":"EU_863_870_TTN","name":"not named"}`), parts: 1},
 		{name: "a device now", op: "device.get", args: `{"application_id":"app1","device_id":"steps"}`, parts: 1, with: []string{"in steps"}, without: []string{"not named", appKey}},
-		{name: "without its keys", op: "registry.get", args: inRegistry("steps", "js", ""), parts: 1, without: []string{appKey}},
+		{
+			name: "without its keys", op: "registry.get", args: inRegistry("steps", "js", ""), parts: 1,
+			without: []string{appKey},
+		},
 		{name: "with its keys", op: "registry.keys", args: inRegistry("steps", "js", ""), parts: 1, with: []string{appKey}},
 		{name: "its name goes", op: "registry.put", args: inRegistry("steps", "is", `,"paths":["name"],"device":{}`), parts: 1, without: []string{"in steps"}},
 		{name: "gone from one", op: "registry.delete", args: inRegistry("steps", "ns", "")},
 		{name: "gone from one already", op: "registry.delete", args: inRegistry("steps", "ns", ""), err: "no such device"},
 		{name: "no device any more", op: "device.get", args: `{"application_id":"app1","device_id":"steps"}`, err: "no such device"},
-		{name: "with its keys still", op: "registry.keys", args: inRegistry("steps", "js", ""), parts: 1, with: []string{appKey}},
+		{
+			name: "with its keys still", op: "registry.keys", args: inRegistry("steps", "js", ""), parts: 1,
+			with: []string{appKey},
+		},
 		{name: "gone", op: "registry.delete", args: inRegistry("steps", "is", "")},
 		{name: "from all", op: "registry.keys", args: inRegistry("steps", "js", ""), err: "no such device"},
 	})
@@ -129,7 +138,11 @@ func TestAdd(t *testing.T) {
 		Application string `json:"application_id"`
 	}
 	h.admin.Add("page.greet", Operation{
-		Run:   Decoding(func(_ context.Context, a args, reply func(any) error) error { return reply("hello " + a.Application) }),
+		Run: Decoding(func(_ context.Context, a args,
+			reply func(any) error,
+		) error {
+			return reply("hello " + a.Application)
+		}),
 		Right: Right{access.TrafficRead, true}, Limit: time.Minute,
 	})
 	h.admin.Add("page.wait", Operation{

@@ -38,59 +38,64 @@ func (s *stand) direct(key, method, target string, change func(*http.Request)) *
 	return w
 }
 
+// faults are what can go wrong, and the answers.
+var faults = []struct {
+	name   string
+	err    error
+	path   string // of the route
+	method string
+	status int
+	with   string
+}{
+	{"an error of The Things Stack", v3.QueueFull(), "/x", "POST", 429, "downlink_queue_capacity"},
+	{"inside another", fmt.Errorf("around: %w", v3.QueueFull()), "/x", "POST", 429, `"code":8`},
+	{
+		"no device, at the identity server", state.ErrNoDevice, "/applications/{a}/devices/{d}", "GET", 404,
+		"end_device_not_found",
+	},
+	{
+		"no device, at the join server", state.ErrNoDevice, "/js/applications/{a}/devices/{d}", "GET", 404,
+		"pkg/joinserver",
+	},
+	{
+		"no device, read at the network server", state.ErrNoDevice, "/ns/applications/{a}/devices/{d}", "GET", 404,
+		"entity not found",
+	},
+	{
+		"no device, at the network server", state.ErrNoDevice, "/ns/applications/{a}/devices/{d}", "PUT", 404,
+		"pkg/networkserver",
+	},
+	{
+		"no device, at the application server", state.ErrNoDevice, "/as/applications/{a}/devices/{d}", "PUT", 404,
+		"app1.dev1",
+	},
+	{"a key of another application", admin.ErrApplication, "/x", "POST", 403, "no_application_rights"},
+	{"a key without the right", admin.ErrRights, "/x", "POST", 403, "insufficient_application_rights"},
+	{"the id is taken", registry.ErrTaken, "/x", "POST", 409, "id_taken"},
+	{"the device is there", state.ErrRegistered, "/x", "POST", 409, "id_taken"},
+	{"the session is another's", session.ErrTwin, "/x", "POST", 409, session.ErrTwin.Error()},
+	{
+		"the EUIs are", &registry.TakenError{
+			JoinEUI: "J", DevEUI: "D",
+			Device: session.ID{Application: "app1", Device: "dev1"},
+		}, "/x", "POST", 409,
+		"as `{device_id}` in application",
+	},
+	{
+		"the EUIs are in another application", &registry.TakenError{JoinEUI: "J", DevEUI: "D"}, "/x", "POST", 409,
+		"already registered\"",
+	},
+	{"too many drafts", registry.ErrTooMany, "/x", "POST", 429, ""},
+	{"too many devices", session.ErrFull, "/x", "POST", 429, ""},
+	{"out of time", context.DeadlineExceeded, "/x", "POST", 504, ""},
+	{"stopped", context.Canceled, "/x", "POST", 503, ""},
+	{"nothing that is known, of a change", errors.New("oops"), "/x", "POST", 400, `{"code":3,"message":"oops"}`},
+	{"nothing that is known, of a question", errors.New("oops"), "/x", "GET", 500, `{"code":2,"message":"oops"}`},
+}
+
 // What went wrong becomes the status and the name that The Things Stack has for it.
 func TestErrors(t *testing.T) {
-	dev := session.ID{Application: "app1", Device: "dev1"}
-	for _, tt := range []struct {
-		name   string
-		err    error
-		path   string // of the route
-		method string
-		status int
-		with   string
-	}{
-		{"an error of The Things Stack", v3.QueueFull(), "/x", "POST", 429, "downlink_queue_capacity"},
-		{"inside another", fmt.Errorf("around: %w", v3.QueueFull()), "/x", "POST", 429, `"code":8`},
-		{
-			"no device, at the identity server", state.ErrNoDevice, "/applications/{a}/devices/{d}", "GET", 404,
-			"end_device_not_found",
-		},
-		{
-			"no device, at the join server", state.ErrNoDevice, "/js/applications/{a}/devices/{d}", "GET", 404,
-			"pkg/joinserver",
-		},
-		{
-			"no device, read at the network server", state.ErrNoDevice, "/ns/applications/{a}/devices/{d}", "GET", 404,
-			"entity not found",
-		},
-		{
-			"no device, at the network server", state.ErrNoDevice, "/ns/applications/{a}/devices/{d}", "PUT", 404,
-			"pkg/networkserver",
-		},
-		{
-			"no device, at the application server", state.ErrNoDevice, "/as/applications/{a}/devices/{d}", "PUT", 404,
-			"app1.dev1",
-		},
-		{"a key of another application", admin.ErrApplication, "/x", "POST", 403, "no_application_rights"},
-		{"a key without the right", admin.ErrRights, "/x", "POST", 403, "insufficient_application_rights"},
-		{"the id is taken", registry.ErrTaken, "/x", "POST", 409, "id_taken"},
-		{"the device is there", state.ErrRegistered, "/x", "POST", 409, "id_taken"},
-		{"the session is another's", session.ErrTwin, "/x", "POST", 409, session.ErrTwin.Error()},
-		{
-			"the EUIs are", &registry.TakenError{JoinEUI: "J", DevEUI: "D", Device: dev}, "/x", "POST", 409,
-			"as `{device_id}` in application",
-		},
-		{
-			"the EUIs are in another application", &registry.TakenError{JoinEUI: "J", DevEUI: "D"}, "/x", "POST", 409,
-			"already registered\"",
-		},
-		{"too many drafts", registry.ErrTooMany, "/x", "POST", 429, ""},
-		{"too many devices", session.ErrFull, "/x", "POST", 429, ""},
-		{"out of time", context.DeadlineExceeded, "/x", "POST", 504, ""},
-		{"stopped", context.Canceled, "/x", "POST", 503, ""},
-		{"nothing that is known, of a change", errors.New("oops"), "/x", "POST", 400, `{"code":3,"message":"oops"}`},
-		{"nothing that is known, of a question", errors.New("oops"), "/x", "GET", 500, `{"code":2,"message":"oops"}`},
-	} {
+	for _, tt := range faults {
 		w := httptest.NewRecorder()
 		c := &call{
 			w: w, r: httptest.NewRequest(tt.method, "/", nil), route: &route{path: tt.path},
