@@ -111,7 +111,7 @@ cross-%: $(OUT)/engine/go.mod
 	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build $(if $(filter small%,$*),,$(ENGINE)) $(GCFLAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
 	ls -l $(OUT)/lorawand-$$1 | awk '{ printf "%-28s %9d bytes\n", $$NF, $$5 }'
 
-COLLATE   = bridge/formatter/collate/collate.go
+COLLATE   = $(addprefix bridge/formatter/collate/,collate.go scripts.go)
 
 $(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile | go
 	rm -rf $(OUT)/engine
