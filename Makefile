@@ -30,6 +30,14 @@ GOJA      = github.com/dop251/goja
 MOCHI     = github.com/mochi-mqtt/server/v2
 ENGINE    = -modfile=$(OUT)/engine/go.mod
 comma     = ,
+# What runs rarely and is compiled without inlining in what is shipped: 0.75 MB less on
+# MIPS. Not here: what an uplink, a downlink or a script goes through.
+RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/csv mime/... net/textproto net/url \
+            vendor/... regexp/... text/template/... github.com/spf13/... github.com/pelletier/... go.yaml.in/... \
+            github.com/brocaar/lorawan/band github.com/dlclark/regexp2/v2/syntax github.com/gorilla/... \
+            go.bug.st/... github.com/warthog618/... periph.io/... lorawand/cmd/... lorawand/bridge/admin/... \
+            lorawand/bridge/codec/... lorawand/bridge/v3/enddevice lorawand/concentrator/sx1302/board
+GCFLAGS   = $(foreach p,$(RARE),-gcflags=$(p)=-l)
 FUZZTIME ?= 5m
 
 .PHONY: go build run test pictures mistakes soak test-mips test-mipsle test-armv5 lint cross small manual dist smoke budget costs bench fuzz clean
@@ -103,10 +111,10 @@ cross: $(addprefix cross-,$(TARGETS))
 
 cross-%: $(OUT)/engine/go.mod
 	@set -- $(subst $(comma), ,$*); \
-	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build $(if $(filter small%,$*),,$(ENGINE)) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
+	env $$3 $$4 GOOS=linux GOARCH=$$2 CGO_ENABLED=0 $(GO) build $(if $(filter small%,$*),,$(ENGINE)) $(GCFLAGS) -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(OUT)/lorawand-$$1 ./cmd/lorawand && \
 	ls -l $(OUT)/lorawand-$$1 | awk '{ printf "%-28s %9d bytes\n", $$NF, $$5 }'
 
-COLLATE   = bridge/formatter/collate/collate.go
+COLLATE   = $(addprefix bridge/formatter/collate/,collate.go scripts.go)
 
 $(OUT)/engine/go.mod: go.mod go.sum packaging/engine/profile.go.in $(COLLATE) Makefile | go
 	rm -rf $(OUT)/engine
@@ -162,7 +170,7 @@ budget: dist
 
 # What each dependency costs, as the table in packaging/README.md.
 costs: $(OUT)/engine/go.mod
-	@GOOS=linux GOARCH=mipsle GOMIPS=softfloat GOFIPS140=v1.0.0 CGO_ENABLED=0 $(GO) build $(ENGINE) -trimpath -buildvcs=false -o $(OUT)/lorawand-symbols ./cmd/lorawand
+	@GOOS=linux GOARCH=mipsle GOMIPS=softfloat GOFIPS140=v1.0.0 CGO_ENABLED=0 $(GO) build $(ENGINE) $(GCFLAGS) -trimpath -buildvcs=false -o $(OUT)/lorawand-symbols ./cmd/lorawand
 	@packaging/costs $(OUT)/lorawand-symbols
 
 # Man pages, and completions for bash, zsh and fish.
