@@ -38,7 +38,7 @@ var arrows = map[string]string{
 	"concentrator/gnss":              "radio",
 	"concentrator/virtual":           "radio concentrator concentrator/air",
 	"bridge/session":                 "radio/ bridge/session/macstate",
-	"bridge/session/macstate":        "radio",
+	"bridge/session/macstate":        "radio radio/region",
 	"bridge/access":                  "",
 	"bridge/gateway":                 "radio radio/region",
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",

@@ -2,15 +2,6 @@ package macstate
 
 import "lorawand/radio"
 
-// Channel is one of a device's channels.
-type Channel struct {
-	UplinkFrequency   radio.Frequency
-	DownlinkFrequency radio.Frequency
-	MinDataRate       uint8
-	MaxDataRate       uint8
-	Enabled           bool
-}
-
 // Wish is what the owner wants of a device in the session at hand, and goes before the
 // settings and the plan (mac_state.desired_parameters of The Things Stack). nil and none
 // leave it to these. It ends with the session, or when the device begins anew.
