@@ -53,3 +53,34 @@ func UsualRates(p *region.Plan) (low, high uint8) {
 	}
 	return 0, 5
 }
+
+// MaskOf returns the channels of a band that lays them down whose frequency is in use.
+func MaskOf(p *region.Plan, uses func(radio.Frequency) bool) (mask region.ChannelMask) {
+	for n, own := range p.DefaultChannels() {
+		if uses(own.Frequency) {
+			mask.Set(n)
+		}
+	}
+	return mask
+}
+
+// UsedOf returns those of a list that are in use.
+func UsedOf(channels []Channel, p *region.Plan) region.ChannelMask {
+	return MaskOf(p, func(f radio.Frequency) bool {
+		return slices.ContainsFunc(channels, func(c Channel) bool { return c.Enabled && c.UplinkFrequency == f })
+	})
+}
+
+// FixedChannels returns all channels that a band lays down, of which those of a mask are in
+// use.
+func FixedChannels(mask region.ChannelMask, p *region.Plan) (channels []Channel) {
+	for n, own := range p.DefaultChannels() {
+		c := ChannelOn(own.Frequency, own.MinDR, own.MaxDR)
+		if w, err := p.RX1(own.Frequency, own.MinDR, 0); err == nil {
+			c.DownlinkFrequency = w.Frequency
+		}
+		c.Enabled = mask.Has(n)
+		channels = append(channels, c)
+	}
+	return channels
+}
