@@ -45,7 +45,9 @@ var arrows = map[string]string{
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/session/macstate bridge/gateway",
+	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
+		"bridge/v3/enddevice/charset",
+	"bridge/v3/enddevice/charset":    "",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
