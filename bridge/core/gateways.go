@@ -37,10 +37,8 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:
-		g.Fault = ""
 		c.online(g, true, e)
 	case radio.GatewayFailed:
-		g.Fault = e.Fault
 		c.report(event.Event{Kind: event.GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
 	case radio.GatewayDisconnected:
 		c.online(g, false, e)
@@ -48,12 +46,8 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
 		g.ForgetPowers()
 		c.counterReset(g, e.Since)
-	case radio.GatewayStatus:
-		g.Status = e.Status
 	}
-	if e.Address != "" {
-		g.Address = e.Address
-	}
+	g.Told(&e)
 }
 
 // online notes that a gateway is connected, or is not any more.

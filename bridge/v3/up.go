@@ -212,8 +212,12 @@ func (w *writer) reception(r *Reception) {
 	}
 	if l := r.Gateway.Location; l != nil {
 		w.open("location", '{')
+		source := "SOURCE_REGISTRY"
+		if l.GPS {
+			source = "SOURCE_GPS"
+		}
 		w.locationFields(session.Location{
-			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Source: "SOURCE_REGISTRY",
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Source: source,
 		})
 		w.close('}')
 	}

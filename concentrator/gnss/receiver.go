@@ -293,7 +293,9 @@ const (
 
 // placeIs takes a place that was told.
 func (r *Receiver) placeIs(p place) {
-	is := radio.Place{Latitude: float64(p.latitude) / 1e7, Longitude: float64(p.longitude) / 1e7, Altitude: int32(p.altitude / 10)}
+	is := radio.Place{
+		Latitude: float64(p.latitude) / 1e7, Longitude: float64(p.longitude) / 1e7, Altitude: int32(p.altitude / 10),
+	}
 	near := func(a, b float64) bool { return a-b < samePlace/1e7 && b-a < samePlace/1e7 }
 	if was := r.placed; was != nil && near(was.Latitude, is.Latitude) && near(was.Longitude, is.Longitude) &&
 		max(was.Altitude-is.Altitude, is.Altitude-was.Altitude) < sameAltitude {

@@ -47,6 +47,7 @@ var regions = map[string]string{
 type Concentrator struct {
 	Board board.Board
 	Chip  sx1302.Config
+	GNSS  string // the line of the receiver; "": there is none
 }
 
 // keyError is a fault of a key in [gateway.sx1302].
@@ -87,6 +88,9 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	} else if err := s.takeGlobalConf(&c, plan); err != nil {
 		return c, err
 	}
+	if err := s.findGNSS(&c); err != nil {
+		return c, err
+	}
 	if s.FineTime != "" {
 		if c.Chip.FineTimestamps, err = sx1302.ParseFineTimestamps(s.FineTime); err != nil {
 			return c, &keyError{"sx1302.fine_timestamps", err}
@@ -105,12 +109,36 @@ func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	if err != nil {
 		return ofGlobalConf(err)
 	}
-	c.Chip = g.Config
+	c.Chip, c.GNSS = g.Config, g.GNSS
 	if err := errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate()); err != nil {
 		return ofGlobalConf(err)
 	}
 	if c.Chip.LBT.Enabled {
 		c.Board.SX1261 = cmp.Or(c.Board.SX1261, g.SX1261)
+	}
+	return nil
+}
+
+// gnssForm matches a device.
+var gnssForm = regexp.MustCompile(`^/dev/[\w./:-]+$`)
+
+// findGNSS finds the satellite receiver. The key goes before the global_conf.json.
+func (s *SX1302) findGNSS(c *Concentrator) error {
+	if s.GNSS == nil {
+		return nil
+	}
+	switch device := s.GNSS.Device; {
+	case device == None:
+		c.GNSS = ""
+	case device != "" && !gnssForm.MatchString(device):
+		return &keyError{"sx1302.gnss.device", fmt.Errorf("%.60q, must be as \"/dev/ttyAMA0\" or \"none\"", device)}
+	case device != "":
+		c.GNSS = device
+	case c.GNSS == "":
+		return &keyError{"sx1302.gnss.device", errors.New("missing; such as \"/dev/ttyAMA0\"")}
+	}
+	if s.GNSS.Beacon && c.GNSS == "" {
+		return &keyError{"sx1302.gnss.beacon", errors.New("needs the device of a receiver: a beacon goes by GPS time")}
 	}
 	return nil
 }
