@@ -44,10 +44,13 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
 		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
-		g.ForgetPowers()
 		c.counterReset(g, e.Since)
 	}
 	g.Told(&e)
+	if d, end, ok := c.beacons.Next(c.schedule, g, c.now.Host, c.opts.Encoder.NetID); ok {
+		c.airtimePlanned(g, end)
+		c.do(Transmit{d})
+	}
 }
 
 // online notes that a gateway is connected, or is not any more.

@@ -9,6 +9,8 @@ func (g *Gateway) Told(e *radio.GatewayEvent) {
 		g.Fault = ""
 	case radio.GatewayFailed:
 		g.Fault = e.Fault
+	case radio.GatewayCounterReset:
+		g.ForgetPowers()
 	case radio.GatewayStatus:
 		g.Status = e.Status
 	case radio.GatewayClock:

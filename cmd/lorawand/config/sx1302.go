@@ -119,30 +119,6 @@ func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	return nil
 }
 
-// gnssForm matches a device.
-var gnssForm = regexp.MustCompile(`^/dev/[\w./:-]+$`)
-
-// findGNSS finds the satellite receiver. The key goes before the global_conf.json.
-func (s *SX1302) findGNSS(c *Concentrator) error {
-	if s.GNSS == nil {
-		return nil
-	}
-	switch device := s.GNSS.Device; {
-	case device == None:
-		c.GNSS = ""
-	case device != "" && !gnssForm.MatchString(device):
-		return &keyError{"sx1302.gnss.device", fmt.Errorf("%.60q, must be as \"/dev/ttyAMA0\" or \"none\"", device)}
-	case device != "":
-		c.GNSS = device
-	case c.GNSS == "":
-		return &keyError{"sx1302.gnss.device", errors.New("missing; such as \"/dev/ttyAMA0\"")}
-	}
-	if s.GNSS.Beacon && c.GNSS == "" {
-		return &keyError{"sx1302.gnss.beacon", errors.New("needs the device of a receiver: a beacon goes by GPS time")}
-	}
-	return nil
-}
-
 // ofGlobalConf marks each error as a fault of that file, or of the key that it
 // names.
 func ofGlobalConf(err error) error {
@@ -509,20 +485,4 @@ func leastAllowed(p *region.Plan) (least radio.Decibel, at radio.Frequency, ok b
 		}
 	}
 	return least, at, ok
-}
-
-// each returns the joined errors one by one.
-func each(err error) []error {
-	if err == nil {
-		return nil
-	}
-	joined, several := err.(interface{ Unwrap() []error })
-	if !several {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, each(e)...)
-	}
-	return out
 }

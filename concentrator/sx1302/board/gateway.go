@@ -186,6 +186,7 @@ func (g *Gateway) newDriver(h *Hardware) (*sx1302.Driver, error) {
 	}
 	return sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: g.eui, Until: g.until, Now: o.Now, Logger: o.Logger, Temperature: h.Temperature,
-		Silence: o.Silence, GNSS: o.GNSS, Timer: h.Timer, PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
+		Silence: o.Silence, GNSS: o.GNSS, Timer: h.Timer,
+		PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
 	})
 }
