@@ -21,8 +21,9 @@ import (
 // skyLine is the line to a GNSS receiver in fake time. 100 ms behind each whole second that says
 // which one it was, but in a gap.
 type skyLine struct {
-	text []byte
-	gap  func(time.Time) bool
+	text  []byte
+	gap   func(time.Time) bool
+	blind bool // it has no fix
 }
 
 func (*skyLine) Write(b []byte) (int, error) { return len(b), nil }
@@ -35,6 +36,10 @@ func (l *skyLine) Read(b []byte) (int, error) {
 		now := time.Now().UTC().Truncate(time.Second)
 		if l.gap(now) {
 			return 0, nil
+		}
+		if l.blind {
+			l.text = []byte(nmea("GNRMC,,V,,,,,,,,,,N"))
+			return l.Read(b)
 		}
 		l.text = []byte(nmea("GNRMC,"+now.Format("150405.00")+",A,5222.386,N,00453.550,E,0.1,,"+now.Format("020106")+",,,A") +
 			nmea("GNGGA,"+now.Format("150405.00")+",5222.386,N,00453.550,E,1,09,0.9,12.4,M,46.0,M,,"))

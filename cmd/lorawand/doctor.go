@@ -44,7 +44,7 @@ func newDoctor() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &doctor{open: newOpener(), plugged: serial.Roots{}.List, wait: sleep}
+		d := &doctor{open: newOpener(), plugged: serial.Roots{}.List, line: openLine, wait: sleep}
 		d.problems = func(ctx context.Context) ([]problems.Problem, error) { return askProblems(ctx, c) }
 		path, _ := config.Find(cmd.Flag("config").Value.String())
 		d.configuration(path, &c)
@@ -100,6 +100,7 @@ type doctor struct {
 	root    string // of the files of the host; "" is /
 	open    opener
 	plugged func() []serial.Device
+	line    func(device string, baud int) (io.ReadWriteCloser, error) // to a satellite receiver
 	faults  func(context.Context) (map[string]string, error)
 	// problems are those of the running daemon, or admin.ErrNotRunning.
 	problems func(context.Context) ([]problems.Problem, error)
@@ -210,6 +211,7 @@ func (d *doctor) board(ctx context.Context, g *config.Gateway) {
 		d.say("configuration", false, "lorawand config check", "%v", err)
 		return
 	}
+	d.receiver(ctx, c.GNSS)
 	b := &workbench{keys: conf, Concentrator: c, plan: g.FrequencyPlan, way: d.open}
 	h, err := b.open()
 	if err != nil {

@@ -20,8 +20,17 @@ import (
 func newReceiver(device string, now func() radio.HostTime, log *slog.Logger) *gnss.Receiver {
 	return gnss.New(gnss.Options{
 		Device: device, Now: now, NotBefore: bridge.NotBefore, Logger: log,
-		Open: func(baud int) (io.ReadWriteCloser, error) { return serial.OpenLine(device, baud, board.Linux{}.Lock) },
+		Open: func(baud int) (io.ReadWriteCloser, error) { return openLine(device, baud) },
 	})
+}
+
+// openLine opens a serial line of this host.
+func openLine(device string, baud int) (io.ReadWriteCloser, error) {
+	l, err := serial.OpenLine(device, baud, board.Linux{}.Lock)
+	if err != nil {
+		return nil, err // and no Line that is nil
+	}
+	return l, nil
 }
 
 // Run drives the chip, and reads what its satellite receiver says.
