@@ -4,13 +4,16 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"lorawand/bridge"
 	"lorawand/bridge/classb"
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/bridge/v3"
 	"lorawand/concentrator/air"
 	"lorawand/concentrator/gnss"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -23,7 +26,8 @@ import (
 type skyLine struct {
 	text  []byte
 	gap   func(time.Time) bool
-	blind bool // it has no fix
+	blind bool          // it has no fix
+	ahead time.Duration // of the calendar of the host
 }
 
 func (*skyLine) Write(b []byte) (int, error) { return len(b), nil }
@@ -37,6 +41,7 @@ func (l *skyLine) Read(b []byte) (int, error) {
 		if l.gap(now) {
 			return 0, nil
 		}
+		now = now.Add(l.ahead)
 		if l.blind {
 			l.text = []byte(nmea("GNRMC,,V,,,,,,,,,,N"))
 			return l.Read(b)
@@ -90,7 +95,7 @@ func TestAirBeacon(t *testing.T) {
 		w, model := newSkyWorld(t, path, func(time.Time) bool { return false })
 		v := w.listener()
 		w.run()
-		const length = 20 * time.Minute
+		const length = 10 * time.Minute
 		begun, items := time.Now(), 0
 		time.Sleep(10 * time.Second)
 		for time.Since(begun) < length {
@@ -163,15 +168,63 @@ func checkBeaconFrames(t *testing.T, model *sx1302test.Chip) {
 	}
 }
 
+// Where nothing else keeps the calendar, an item goes out at the time that satellites have, and
+// messages say which it is. The host's own calendar is years behind.
+func TestAirAbsoluteTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ahead = 27 * 365 * 24 * time.Hour
+		w := newWorld(t, "EU_863_870_TTN")
+		w.gnss = gnss.New(gnss.Options{
+			Device: "memory", Now: w.clock.Host, Logger: slog.New(slog.DiscardHandler),
+			Open: func(int) (io.ReadWriteCloser, error) {
+				return &skyLine{gap: func(time.Time) bool { return false }, ahead: ahead}, nil
+			},
+		})
+		w.clock = bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNone })
+		w.clock.Follow(w.gnss.Calendar)
+		w.chipOn(radio.EUI64{0xC}, sx1302test.Options{}, 0)
+		var up string
+		w.message = func(m v3.Message) {
+			if m.Suffix == v3.Up {
+				up = string(m.Payload)
+			}
+		}
+		v := w.listener()
+		w.devices.Device(deviceID("abp")).ClassB = false
+		w.devices.Device(deviceID("abp")).ClassC = true
+		w.run()
+		time.Sleep(10 * time.Second)
+		if _, err := v.Send(frame.Data{FPort: 1, HasFPort: true, FRMPayload: []byte{1}}); err != nil {
+			t.Fatal(err)
+		}
+		heard := time.Now().Add(ahead).UTC()
+		time.Sleep(20 * time.Second)
+		at := time.Now().Add(ahead + 15*time.Second).UTC()
+		w.push("abp", false, `{"downlinks":[{"f_port":15,"frm_payload":"AQ==","class_b_c":{"absolute_time":"`+
+			at.Format(time.RFC3339Nano)+`"}}]}`)
+		time.Sleep(20 * time.Second)
+		w.stop()
+		last := w.sent[len(w.sent)-1]
+		if off := last.Begin.Add(ahead).Sub(at); off.Abs() > time.Millisecond || len(w.sent) != 2 {
+			t.Errorf("%d sent, the item %v behind its time", len(w.sent), off)
+		}
+		for _, want := range []string{`"gps_time":"`, `"received_at":"`, `"time":"`} {
+			if want += heard.Format("2006-01-02T15:04:"); !strings.Contains(up, want) {
+				t.Errorf("no %s in %s", want, up)
+			}
+		}
+	})
+}
+
 // Without the time there is no beacon: it ends 30 s after the receiver has lost it, and begins again
 // with the time.
 func TestAirBeaconLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		from, to := begun.Add(5*time.Minute), begun.Add(15*time.Minute)
+		from, to := begun.Add(3*time.Minute), begun.Add(9*time.Minute)
 		w, _ := newSkyWorld(t, overSPI, func(now time.Time) bool { return now.After(from) && now.Before(to) })
 		w.run()
-		time.Sleep(20 * time.Minute)
+		time.Sleep(13 * time.Minute)
 		w.stop()
 		var got []int
 		for _, tx := range w.sent {
@@ -180,7 +233,7 @@ func TestAirBeaconLost(t *testing.T) {
 			}
 			got = append(got, int(tx.Begin.Sub(begun)/time.Minute))
 		}
-		if len(got) < 3 || got[0] > 3 || got[len(got)-1] < 15 {
+		if len(got) < 3 || got[0] > 3 || got[len(got)-1] < 9 {
 			t.Errorf("beacons in minutes %v", got)
 		}
 	})
