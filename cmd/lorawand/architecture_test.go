@@ -77,8 +77,9 @@ var arrows = map[string]string{
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes",
+		"bridge/joins bridge/pushes bridge/beacon",
 	"bridge/audit":         "radio",
+	"bridge/beacon":        "radio/ bridge/gateway bridge/schedule",
 	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc",
 	"bridge/classc":        "radio bridge/session bridge/gateway bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3",
