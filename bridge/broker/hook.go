@@ -110,7 +110,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	k.WillTopic, k.WillPayload, k.WillProperties = "", nil, packets.Properties{}
 	k.PasswordFlag = len(k.Password) > 0
 	k.Keepalive = min(k.Keepalive, maxKeepalive)
-	if len(k.ClientIdentifier) > h.b.limits.clientIDLength {
+	if len(k.ClientIdentifier) > clientIDLength {
 		refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
 		if c.version == 5 {
 			refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrClientIdentifierNotValid.Code, 0}
@@ -317,6 +317,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	have := cl.State.Subscriptions.GetAll()
 	c.suback, c.renewed = make([]byte, len(pk.Filters)), make([]bool, len(pk.Filters))
+	n := h.b.counted(c.login, have)
 	if !c.login.Rights.Has(access.TrafficRead) && !c.login.Rights.Has(access.GatewaysRead) { // nothing will come
 		h.b.refuses(c, SubscribeRefused, noRight, pk.Filters[0].Filter)
 	}
@@ -333,13 +334,16 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 			c.suback[i] = packets.ErrNotAuthorized.Code
 			h.b.refuses(c, SubscribeRefused, notOwn, asked)
 		case renewed:
-		case len(have) >= h.b.limits.Subscriptions:
+		case h.b.announced(c.login, f):
+			have[f] = packets.Subscription{}
+		case n >= h.b.limits.Subscriptions:
 			c.suback[i] = packets.ErrQuotaExceeded.Code
 			h.b.refuses(c, SubscribeRefused, tooMany, asked)
 			h.b.lines.Say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
 				slog.String("client", cl.ID), slog.String("filter", clip(asked)), slog.Int("limit", h.b.limits.Subscriptions))
 		default:
 			have[f] = packets.Subscription{}
+			n++
 		}
 		if c.suback[i] != 0 {
 			f = refusedFilter
@@ -383,7 +387,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 		return true
 	}
 	if v3.IsStatusFilter(filter) {
-		return status.Allowed(c.login)
+		return status.Allowed(filter, c.login)
 	}
 	_, inner, _ := v3.Shared(filter)
 	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {
@@ -400,6 +404,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 // be stored ends the connection, so that the client knows.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
+	if h.b.isBirth(c, &pk) {
+		return pk, packets.CodeSuccessIgnore
+	}
 	device, suffix, ok := h.b.checkPush(c, pk.TopicName)
 	if !ok || h.b.opts.Push == nil {
 		return pk, packets.CodeSuccessIgnore
