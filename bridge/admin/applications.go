@@ -29,6 +29,7 @@ type Application struct {
 // Webhook is what is told of a webhook: its secrets are not.
 type Webhook struct {
 	URL         string   `json:"url"`
+	Paths       []string `json:"paths,omitempty"`   // "uplink_message=/up"
 	Headers     []string `json:"headers,omitempty"` // their names
 	DownlinkURL string   `json:"downlink_url,omitempty"`
 }
@@ -38,6 +39,9 @@ func webhookOf(w *access.Webhook) *Webhook {
 		return nil
 	}
 	out := &Webhook{URL: w.URL, DownlinkURL: w.DownlinkURL}
+	for p := range w.EachPath {
+		out.Paths = append(out.Paths, p[0]+"="+p[1])
+	}
 	for header := range w.EachHeader {
 		out.Headers = append(out.Headers, header[0])
 	}
