@@ -67,8 +67,12 @@ func TestHomeAssistant(t *testing.T) {
 	home = r.watch("app1", key, "homeassistant/#")
 	is("a restart", home, base)
 	s.must("", "device", "delete", "app1/dev1", "--yes")
-	if m := next(t, home); len(m.payload) != 0 || m.topic != "homeassistant/device/lorawand_app1_dev1/config" {
-		t.Errorf("%s: %s", m.topic, m.payload)
+	m := next(t, home)
+	for len(m.payload) > 0 { // what is retained may have come once more when it was told at the start
+		m = next(t, home)
+	}
+	if m.topic != "homeassistant/device/lorawand_app1_dev1/config" {
+		t.Errorf("%s", m.topic)
 	}
 	none(t, r.watch("app1", key, "homeassistant/#"), "a device that is gone")
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")

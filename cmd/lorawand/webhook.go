@@ -16,7 +16,8 @@ func addWebhookFlags(cmd *cobra.Command) func() (*access.Webhook, error) {
 	var w access.Webhook
 	var headers, paths []string
 	flags := cmd.Flags()
-	flags.StringVar(&w.URL, "webhook", "", "post the messages to this `URL`, as in https://host/{appID}/{devID}; \"\" ends that")
+	flags.StringVar(&w.URL, "webhook", "",
+		"post the messages to this `URL`, as in https://host/{appID}/{devID}; \"\" ends that")
 	flags.StringArrayVar(&paths, "webhook-path", nil,
 		"post these messages only, each to its path: `uplink_message=/up{/devEUI}`; can be repeated")
 	flags.StringArrayVar(&headers, "webhook-header", nil, "send this `\"Name: value\"` with each message; can be repeated")
