@@ -75,6 +75,10 @@ type Options struct {
 	// Refused is told what clients are refused. It must not block. nil: nobody is.
 	Refused func(Refused)
 
+	// LoggedIn is told of a client that has logged in, of one with the same id seldom. It
+	// must not block. nil: nobody is.
+	LoggedIn func(l access.Login, client, address string)
+
 	// Used is told of a key that is in use on another day than before, where the
 	// calendar is known. It must not block. nil: nobody is.
 	Used func(keyID string, day access.Day)
@@ -116,6 +120,7 @@ type Broker struct {
 	backoff access.Backoff
 	lines   pace.Lines  // of the log, that strangers can cause
 	often   pace.ByName // what is told of refusals
+	logins  pace.Seldom
 
 	handshakes pace.Handshakes
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart

@@ -96,7 +96,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 		pk.Connect.ProtocolName = []byte("MQTT")
 	default:
 		h.b.refuses(c, PacketRefused, packet.WrongVersion.Word(), "")
-		_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code})
+		_, _ = c.Conn.Write(packet.RefusedConnack(3, packets.Err3UnsupportedProtocolVersion))
 		return pk, packets.ErrRejectPacket
 	}
 	c.version = pk.ProtocolVersion
@@ -111,16 +111,12 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	k.PasswordFlag = len(k.Password) > 0
 	k.Keepalive = min(k.Keepalive, maxKeepalive)
 	if len(k.ClientIdentifier) > clientIDLength {
-		refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
-		if c.version == 5 {
-			refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrClientIdentifierNotValid.Code, 0}
-		}
-		_, _ = c.Conn.Write(refusal)
+		_, _ = c.Conn.Write(packet.RefusedConnack(c.version, packets.Err3ClientIdentifierNotValid))
 		return pk, packets.ErrRejectPacket
 	}
 	if k.ClientIdentifier == "" && pk.ProtocolVersion < 5 {
 		if !k.Clean { // MQTT 3.1.1, 3.1.3.1
-			_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code})
+			_, _ = c.Conn.Write(packet.RefusedConnack(c.version, packets.Err3ClientIdentifierNotValid))
 			return pk, packets.ErrRejectPacket
 		}
 		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
@@ -198,6 +194,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return false
 	}
 	h.b.use(login.KeyID)
+	if h.b.opts.LoggedIn != nil && h.b.logins.Take(cl.ID, time.Now()) {
+		h.b.opts.LoggedIn(login, clip(c.id), c.addr.String())
+	}
 	return true
 }
 
@@ -207,11 +206,7 @@ func (b *Broker) full(c *conn) {
 	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()),
 		slog.Int("limit", b.limits.Clients))
-	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
-	if c.version == 5 {
-		refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrServerBusy.Code, 0}
-	}
-	_, _ = c.Write(refusal)
+	_, _ = c.Write(packet.RefusedConnack(c.version, packets.Err3ServerUnavailable))
 	c.answered = true
 }
 

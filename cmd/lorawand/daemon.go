@@ -277,6 +277,19 @@ func (d *daemon) refused(r broker.Refused) {
 	d.bridge.Events().Write(&e)
 }
 
+// loggedIn makes an event of the login of an MQTT client.
+func (d *daemon) loggedIn(l access.Login, client, address string) {
+	now := d.bridge.Now()
+	e := event.Event{
+		Kind: event.ClientLoggedIn, Host: now.Host, Address: address,
+		Client: event.Client{ID: client, Application: l.Application},
+	}
+	if now.Wall.Known() {
+		e.At = now.Wall.Time
+	}
+	d.bridge.Events().Write(&e)
+}
+
 // devAddrPrefixes returns the prefixes of the configuration, which was checked, or
 // the block of the NetID.
 func devAddrPrefixes(n *config.Network, id radio.NetID) ([]radio.DevAddrPrefix, error) {
@@ -348,7 +361,7 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal,
 			SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: d.push, Refused: d.refused, Discovery: d.home, Keep: keeping(&c, d.store, log),
+		Push: d.push, Refused: d.refused, LoggedIn: d.loggedIn, Discovery: d.home, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }
