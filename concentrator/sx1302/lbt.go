@@ -247,6 +247,13 @@ func (c *Chip) LBTResult(ctx context.Context, chain int) (LBTResult, error) {
 	return LBTFree, c.endScan(ctx)
 }
 
+// listensFor reports whether the SX1261 scans for a packet of a chain.
+func (c *Chip) listensFor(chain int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lbt.state == lbtScans && c.lbt.chain == chain
+}
+
 // AwaitLBT waits for the result of LBT for the last packet of a chain, which comes
 // at the packet's time. It returns ErrChannelBusy if the packet was not sent. It
 // aborts the packet if there is no result within half a second.
@@ -311,6 +318,10 @@ func (c *Chip) clearResult(ctx context.Context) error {
 // pause before each, which kernels with coarse timers lengthen, and the scan.
 const lbtArming = 30 * time.Millisecond
 
+// lbtTurns is the least time between the starts of packets of different radios, which
+// share the SX1261: a poll shows that the first has started, and the second is armed.
+const lbtTurns = lbtArming + 20*time.Millisecond
+
 // jitOptions returns the options of the queue.
 func (c *Config) jitOptions() concentrator.JITOptions {
 	if !c.LBT.Enabled {
@@ -319,6 +330,7 @@ func (c *Config) jitOptions() concentrator.JITOptions {
 	return concentrator.JITOptions{
 		Lead: 40*time.Millisecond + lbtArming, MinLead: 15*time.Millisecond + lbtArming,
 		MinArm: 3*time.Millisecond + lbtArming, Gap: 8*time.Millisecond + lbtArming,
+		Turns: lbtTurns,
 	}
 }
 

@@ -308,6 +308,9 @@ var _ concentrator.Transmitter = (*session)(nil)
 
 // Busy implements concentrator.Transmitter.
 func (s *session) Busy(chain int) (bool, error) {
+	if s.driver.chip.listensFor(1 - chain) {
+		return false, concentrator.ErrOtherTurn
+	}
 	state, err := s.driver.chip.TxStatus(chain)
 	return state != TxFree, err
 }
