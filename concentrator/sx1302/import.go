@@ -230,7 +230,7 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 	if c.sx125x() {
 		need = map[Program]*[]byte{AGCSX125x: &f.AGC, ARB: &f.ARB, CalibrationSX125x: &f.Calibration}
 	}
-	if c.LBT.Enabled {
+	if c.usesSX1261() {
 		need[PatchSX1261] = &f.SX1261
 	}
 	for p := AGCSX1250; p <= PatchSX1261; p++ {
@@ -240,6 +240,9 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 		}
 		path := filepath.Join(dir, p.FileName())
 		data, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) && p == PatchSX1261 && !c.LBT.Enabled {
+			continue // the gateway works without it, only spectral scans do not
+		}
 		if errors.Is(err, os.ErrNotExist) {
 			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand "+
 				"firmware import FILE", ErrNoFirmware, path, p)

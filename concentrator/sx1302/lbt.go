@@ -2,7 +2,6 @@ package sx1302
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -187,26 +186,18 @@ const (
 // startScan makes the SX1261 scan a channel, and waits until the first scan is
 // complete. Scanning goes on until endScan.
 func (c *Chip) startScan(ctx context.Context, ch *LBTChannel, chain int) error {
-	bandwidth, count := byte(0x0A), scanCountLong
+	bandwidth, count := byte(fskBandwidth125), scanCountLong
 	if ch.Bandwidth == 250_000 {
-		bandwidth = 0x09
+		bandwidth = fskBandwidth250
 	}
 	if ch.Scan == scanShort {
 		count = scanCountShort
 	}
-	c.lbt = lbt{lbtScans, chain}
-	err := c.tell(
-		ctx,
-		writeRegister(reg61Frontend, 0),
-		[]byte{op61SetFS},
-		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(ch.Frequency)),
-		writeRegister(reg61Frontend, 0x14),
-		[]byte{op61SetPacketType, 0},
-		[]byte{op61SetModulation, 0x00, 0x14, 0x00, 0x00, bandwidth, 0x02, 0xE9, 0x0F},
-		[]byte{op61SetPacketParams, 0x00, 0x20, 0x05, 0x20, 0x00, 0x01, 0xFF, 0x00, 0x00},
-		[]byte{opSetRx, 0xFF, 0xFF, 0xFF},
+	c.lbt, c.spectrum = lbt{lbtScans, chain}, nil
+	err := c.tell(ctx, append(
+		listenOn(ch.Frequency, bandwidth),
 		[]byte{op61Scan, 11, byte(count >> 8), byte(count), c.config.LBT.threshold(), 1},
-	)
+	)...)
 	if err != nil {
 		return err
 	}
@@ -218,7 +209,7 @@ func (c *Chip) endScan(ctx context.Context) error {
 	if c.lbt.state == lbtScans {
 		c.lbt.state = lbtStale
 	}
-	return c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
+	return c.restSX1261(ctx)
 }
 
 // LBTResult returns whether the last packet of a chain is sent. Send starts a scan;

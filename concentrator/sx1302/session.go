@@ -28,6 +28,7 @@ type session struct {
 	recent    []radio.Uplink // the last delivered frames: a ghost may come with the next reading
 	armed     [Chains]armed
 	stuck     error // error of a transmitter that could not be freed
+	survey    survey
 }
 
 // begin takes the first reading of the counter, from which all times are counted.
@@ -67,6 +68,7 @@ func (s *session) loop(ctx context.Context) error {
 				return err
 			}
 			s.answerArmed()
+			s.surveyOn()
 		}
 		if s.clock.doubts == 0 && d.jit.Len() > 0 {
 			d.jit.Poll(s.present(), s, s.done)
@@ -94,6 +96,7 @@ func (s *session) pause() time.Duration {
 
 // take adds a downlink to the queue, or answers why it is refused.
 func (s *session) take(dl radio.Downlink) {
+	s.endScan()
 	t := s.driver.toSend(&dl)
 	if err := s.driver.chip.validate(&t); err != nil {
 		s.driver.log.Warn("downlink refused", "gateway", s.eui, "error", err)
