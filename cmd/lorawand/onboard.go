@@ -45,7 +45,7 @@ func newOnboard(
 	o.Gateway = board.NewGateway(board.GatewayOptions{
 		Board: &o.chip.Board, Chip: o.chip.Chip, EUI: o.named, Until: until, Now: now, Logger: log,
 		Open:    func() (*board.Hardware, error) { return open(&o.conf, &o.chip) },
-		Silence: o.conf.Silence.D(),
+		Silence: o.conf.Silence.D(), Noise: o.conf.NoiseFloor.D(),
 	})
 	o.SetPowerReserve(o.planned)
 	return o, nil

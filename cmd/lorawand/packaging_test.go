@@ -186,7 +186,8 @@ func TestOpenWrtOptions(t *testing.T) {
 	special := map[string]string{ // lists, and what is no text
 		"tx_gains": "list tx_gains 12:1:4\nlist tx_gains 14:1:6", "clock_source": "option clock_source 1", "single_input": "option single_input 1",
 		"rssi_offset": "option rssi_offset -210.5", "enforce_duty_cycle": "option enforce_duty_cycle 0", "antenna_gain": "option antenna_gain 2.5",
-		"location": "option latitude 52.5\noption longitude 4.5\noption altitude 12", "silence": "option silence 1h", "gnss": "option gnss_device /dev/ttyS1",
+		"location": "option latitude 52.5\noption longitude 4.5\noption altitude 12", "silence": "option silence 1h",
+		"noise_floor": "option noise_floor 1h", "gnss": "option gnss_device /dev/ttyS1",
 		"sx1302": "",
 	}
 	uci := "config gateway\n"

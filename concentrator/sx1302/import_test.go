@@ -143,6 +143,12 @@ func TestFirmwareFiles(t *testing.T) {
 	if err != nil || f.validate(&Config{}) != nil || synthetic(f.ARB) != ARB {
 		t.Errorf("LoadFirmware: %v", err)
 	}
+	if f, err = LoadFirmware(dir, Config{Spectrum: true}); err != nil || f.SX1261 != nil {
+		t.Errorf("LoadFirmware for scans without the patch: %v", err)
+	}
+	if _, err = LoadFirmware(dir, Config{Spectrum: true, LBT: LBT{Enabled: true}}); !errors.Is(err, ErrNoFirmware) {
+		t.Errorf("LoadFirmware for LBT without the patch: %v", err)
+	}
 	with1257 := Config{Radios: [Chains]Radio{{Type: SX1257}}}
 	if _, err := LoadFirmware(dir, with1257); !errors.Is(err, ErrNoFirmware) ||
 		!strings.Contains(err.Error(), "agc_fw_sx1257.var") {
