@@ -29,6 +29,7 @@ type session struct {
 	armed     [Chains]armed
 	stuck     error // error of a transmitter that could not be freed
 	survey    survey
+	sky       sky
 }
 
 // begin takes the first reading of the counter, from which all times are counted.
@@ -214,6 +215,7 @@ func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now
 		return nil, now, errStepped
 	}
 	s.clock.take(counterReading{counter: r.counter, extended: extended, notBefore: asked, notAfter: now})
+	s.watchSky(r)
 	return packets, now, nil
 }
 
@@ -291,6 +293,10 @@ func (s *session) uplink(p *Packet) radio.Uplink {
 		Channel: p.Channel, RSSI: decibel(p.RSSI), SNR: p.SNR, HasSignalRSSI: p.HasSignalRSSI,
 		FrequencyOffset: p.FrequencyError, HasFineTimestamp: p.HasFineTimestamp, FineTimestamp: p.FineTimestamp,
 		Token: radio.UplinkToken{Gateway: s.eui, Time: at, Host: last.notAfter},
+	}
+	if g := s.driver.opts.GNSS; g != nil {
+		up.GPS = g.GPS(at)
+		r.Token.GPS = up.GPS
 	}
 	if p.HasSignalRSSI {
 		r.SignalRSSI = decibel(p.SignalRSSI)

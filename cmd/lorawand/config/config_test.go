@@ -133,7 +133,8 @@ tx_gains = ["12:0:15", "14:0:16"]
 silence = "1h"
 noise_floor = "15m"
 [gateway.sx1302.gnss]
-device = "d"
+device = "/dev/ttyAMA0"
+beacon = true
 `
 
 // Every key that users rely on is accepted.

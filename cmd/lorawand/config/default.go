@@ -101,6 +101,8 @@ wait = "250ms"                        # for others and for the child process to 
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
 # silence = "0s"                      # restart the chip if it hears nothing for so long; "0s": never
 # noise_floor = "0s"                  # measure it on each channel so often, with the SX1261, as a metric; "0s": never
-# [gateway.sx1302.gnss]               # to come
-# device = "/dev/ttyAMA0"
+# [gateway.sx1302.gnss]
+# device = "/dev/ttyAMA0"             # of a receiver whose pulse the board has; default: gps_tty_path of global_conf;
+#                                     # "none"
+# beacon = false                      # true: send the beacon of Class B each 128 s
 `

@@ -26,6 +26,7 @@ type GatewayOptions struct {
 	Logger  *slog.Logger              // required
 	Silence time.Duration             // see sx1302.DriverOptions
 	Noise   time.Duration             // NoiseEvery of sx1302.DriverOptions
+	GNSS    sx1302.GNSS               // likewise
 }
 
 // Gateway runs a gateway with a concentrator: it opens the board and runs the
@@ -196,7 +197,7 @@ func (g *Gateway) newDriver(h *Hardware) (*sx1302.Driver, error) {
 	}
 	return sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: g.eui, Until: g.until, Now: o.Now, Logger: o.Logger, Temperature: h.Temperature,
-		Silence: o.Silence, NoiseEvery: o.Noise, Timer: h.Timer,
+		Silence: o.Silence, NoiseEvery: o.Noise, GNSS: o.GNSS, Timer: h.Timer,
 		PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
 	})
 }
