@@ -290,6 +290,26 @@ func TestSurveyGivesWay(t *testing.T) {
 	}
 }
 
+// TestSurveyBeside: a downlink that waits for long, as a beacon does, holds no survey up.
+func TestSurveyBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newSurvey(t, spectrumConfig(), time.Hour)
+		at := b.model.Counter() + 30_000_000
+		d := b.down(1, 0)
+		d.Time = radio.ConcentratorTime(at)
+		b.transmit(d)
+		time.Sleep(20 * time.Second)
+		if n := b.driver.Noise(); len(n) != 8 {
+			t.Errorf("before it: %v", n)
+		}
+		time.Sleep(12 * time.Second)
+		b.stop()
+		if e := b.model.Emissions(); b.result(1) != radio.TxOK || len(e) != 1 || e[0].Begin != at {
+			t.Errorf("answered %v, sent %+v, want at %d", b.result(1), e, at)
+		}
+	})
+}
+
 // TestSurveyFails: an SX1261 that falls silent costs the gateway nothing.
 func TestSurveyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -111,9 +111,13 @@ func (s *session) surveyOn() {
 	}
 }
 
-// quiet reports whether the board does not send, nor will soon.
+// quiet reports whether the board does not send, nor will before a scan is over.
 func (s *session) quiet() bool {
-	if s.driver.jit.Len() > 0 || s.clock.doubts > 0 || s.busErrors > 0 {
+	if s.clock.doubts > 0 || s.busErrors > 0 {
+		return false
+	}
+	now := s.present()
+	if at, ok := s.driver.jit.Next(now); ok && at.Sub(now) <= scanWithin+surveyPause {
 		return false
 	}
 	for chain := range s.armed {
