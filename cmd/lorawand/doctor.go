@@ -47,7 +47,9 @@ func newDoctor() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &doctor{open: newOpener(), plugged: serial.Roots{}.List, line: openLine, wait: sleep}
+		d := &doctor{
+			open: newOpener(), plugged: serial.Roots{}.List, line: openLine, wait: sleep, nice: niceBehind,
+		}
 		d.problems = func(ctx context.Context) ([]problems.Problem, error) { return askProblems(ctx, c) }
 		path, _ := config.Find(cmd.Flag("config").Value.String())
 		d.configuration(path, &c)
@@ -119,6 +121,7 @@ type doctor struct {
 	// problems are those of the running daemon, or admin.ErrNotRunning.
 	problems func(context.Context) ([]problems.Problem, error)
 	wait     func(context.Context, time.Duration) bool
+	nice     func(socket string) (int, error) // of the daemon that listens there
 	found    []finding
 	gateway  string // that is examined
 }
