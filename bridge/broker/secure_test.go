@@ -183,7 +183,7 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 }
 
-// What is no WebSocket client of MQTT gets an answer of HTTP, or none.
+// A client that does not speak MQTT over WebSocket gets an answer of HTTP, or none.
 func TestWebSocketRefuses(t *testing.T) {
 	s := startSecure(t, func(o *Options) { o.Origins = []string{"https://flows.example"} })
 	tests := []struct {

@@ -447,7 +447,7 @@ func TestProvisionDuringGoingOver(t *testing.T) {
 	}
 }
 
-// What cannot be stored did not happen.
+// A change that cannot be stored changes nothing.
 func TestProvisionUnstored(t *testing.T) {
 	r := newRegistry(t)
 	d1, d2 := r.devices["dev1"], r.devices["dev2"]

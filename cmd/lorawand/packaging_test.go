@@ -15,8 +15,7 @@ import (
 	"lorawand/concentrator/sx1302/board"
 )
 
-// What an owner has made outlives an upgrade of OpenWrt: configuration, store and
-// firmware.
+// Configuration, store and firmware outlive an upgrade of OpenWrt.
 func TestKeepOnOpenWrt(t *testing.T) {
 	text, err := os.ReadFile("../../packaging/openwrt/keep")
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"lorawand/bridge/session"
 )
 
-// What an owner wishes for a session, of a device with a session of its own and of one
-// that has joined, is asked of the device, is read again, and leaves the session as it is.
+// The parameters that an owner wants for a session (of a personalised device, and of one
+// that has joined) are asked of the device and read again; the session stays as it is.
 func TestDesiredParameters(t *testing.T) {
 	s := newStand(t)
 	key := `{"key":"` + strings.Repeat("0F", 16) + `"}`
