@@ -28,6 +28,11 @@ func well() *Snapshot {
 // lost is well with a gateway that has gone.
 func lost(s *Snapshot) { s.Gateways[0].Online, s.Gateways[0].Since = false, 87*time.Minute }
 
+// unlocated is well with a satellite receiver that does not tell the time.
+func unlocated(s *Snapshot) {
+	s.Gateways[0].GNSS = GNSS{"the receiver has no fix", "put its antenna where it sees the sky"}
+}
+
 // devices replaces the devices by so many in a state.
 func devices(n int, state activity.State) func(*Snapshot) {
 	return func(s *Snapshot) {
@@ -182,6 +187,11 @@ var cases = []struct {
 		[]string{"no SX1302 answers."},
 	},
 	{"no gateway", []func(*Snapshot){gateways(0, nil)}, []string{"gateway_none"}, nil},
+	{"GNSS without a fix", []func(*Snapshot){unlocated}, []string{"gateway_gnss"}, []string{
+		"warn Gateway gw1 has no GPS time", "The receiver has no fix. Without it", "Put its antenna where it sees the sky.",
+	}},
+	{"GNSS, just started", []func(*Snapshot){unlocated, func(s *Snapshot) { s.Uptime = firstFix - 1 }}, nil, nil},
+	{"GNSS of a gateway that is off line", []func(*Snapshot){unlocated, lost}, []string{"gateway_offline"}, nil},
 	{
 		"unknown gateway",
 		[]func(*Snapshot){strangers(1, time.Minute)},
