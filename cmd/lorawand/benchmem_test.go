@@ -35,9 +35,10 @@ func (d *benchDaemon) startIdle(b *testing.B, binary string) (resident func() in
 func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		binary := newBenchDaemon(b, 1, 1).build(b)
-		few, many := startIdle(b, binary, 100), startIdle(b, binary, 1000)
+		few, many, decoding := startIdle(b, binary, 100), startIdle(b, binary, 1000), startDecoding(b, binary, 100)
 		b.ReportMetric(float64(few())/1e6, "MB-with-100-devices")
 		b.ReportMetric(float64(many())/1e6, "MB-with-1000-devices")
+		b.ReportMetric(float64(decoding())/1e6, "MB-with-100-devices-and-child")
 		b.ReportMetric(0, "ns/op")
 	}
 }
