@@ -59,14 +59,16 @@ run: build
 
 # With the race detector where it can be had: it needs cgo and a C compiler. One
 # package at a time: some tests hold a real clock to tens of milliseconds. Those
-# that read no clock run beside them, with what they leave of the processor.
+# that read no clock run beside them, with what they leave of the processor, and so
+# do the whole flows in fake time.
 CLOCKLESS = ./bridge/core ./bridge/session/... ./bridge/mac ./bridge/store/... ./bridge/schedule ./bridge/v3/... \
             ./bridge/state ./radio/...
+FLOW      = '^Test(Air|ChipDay)'
 test: $(OUT)/engine/go.mod
 	@race=; if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then race=-race; fi; others=$$($(GO) list ./... | grep -vxF "$$($(GO) list $(CLOCKLESS))"); set -x; \
-	nice -n 19 $(GO) test $$race -p 1 $(CLOCKLESS) & clockless=$$!; \
-	$(GO) test $$race -p 1 $$others; rest=$$?; wait $$clockless && exit $$rest
+	{ nice -n 19 $(GO) test $$race -p 1 $(CLOCKLESS) && nice -n 19 $(GO) test $$race -run $(FLOW) ./cmd/lorawand; } & clockless=$$!; \
+	$(GO) test $$race -p 1 -skip $(FLOW) $$others; rest=$$?; wait $$clockless && exit $$rest
 
 # Pictures of all screens of the web page, in two widths.
 pictures: $(OUT)/engine/go.mod
@@ -83,13 +85,14 @@ soak: $(OUT)/engine/go.mod
 	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
-# the unit tests, and beside them whole flows in fake time (not with FLOWS=no).
+# the unit tests, the longest first, and beside them whole flows in fake time (not
+# with FLOWS=no).
 test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(ENGINE) -exec 'qemu-mips-static -cpu 24Kc'
 test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(ENGINE) -exec 'qemu-mipsel-static -cpu 24Kc'
 test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
 test-mips test-mipsle test-armv5: $(OUT)/engine/go.mod
-	@set -x; test "$(FLOWS)" = no || $(EMULATED) -run '^Test(Air|ChipDay)' ./cmd/lorawand & flows=$$!; \
-	$(EMULATED) ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
+	@set -x; test "$(FLOWS)" = no || $(EMULATED) -run $(FLOW) ./cmd/lorawand & flows=$$!; \
+	$(EMULATED) ./bridge/core ./bridge/formatter ./concentrator/sx1302 ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
@@ -193,7 +196,7 @@ $(TOOLS)/nfpm:
 
 # What the daemon costs, as one table; it fails where a limit is passed. Debian:
 # qemu-user-static. Each package has benchmarks of its own: go test -bench .
-bench:
+bench: $(OUT)/engine/go.mod
 	$(GO) test -run '^$$' -bench '^BenchmarkCosts$$' -benchtime 1x ./cmd/lorawand
 
 # Each parser of outside bytes in turn.

@@ -78,7 +78,10 @@ func TestLettersAsTheLibrary(t *testing.T) {
 // Other texts have an order all the same: of two, one comes first or they are alike.
 func TestOrder(t *testing.T) {
 	c := New(nil)
-	texts := []string{"", "a", "A", "ä", "z", "я", "Я", "δ", "日本", "日", "§", "€", "½", "\x00", "\xff", "\u200b", "а\u0301", "😀", "9", "٣"}
+	texts := []string{
+		"", "a", "A", "ä", "z", "я", "Я", "δ", "日本", "日", "§", "€", "½", "\x00", "\xff", "\u200b", "а\u0301",
+		"😀", "9", "٣",
+	}
 	for _, a := range texts {
 		for _, b := range texts {
 			if c.CompareString(a, b) != -c.CompareString(b, a) {
