@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"debug/elf"
-	"errors"
 	"fmt"
 	"io"
-	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +14,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // emulation is a target on which instructions are counted.
@@ -110,9 +106,10 @@ func (e *emulation) instructions(b *testing.B) int64 {
 	defer r.Close()
 	c := &instructionCounter{size: map[string]int64{}}
 	go c.read(r)
+	undo := onOneCPU(b, emulatorCPU)
 	d.start(b, e.settings(), []*os.File{w}, e.counted(binary)...)
+	undo()
 	_ = w.Close()
-	onOneCPU(b, d.cmd.Process.Pid)
 	client, f := newQuietClient(b, d.mqtt, d.key), newQuietForwarder(b, d.udp)
 	d.paced(b, client, f, group) // what is done once only
 	time.Sleep(windowsPast)
@@ -155,35 +152,9 @@ func (d *benchDaemon) paced(b *testing.B, c *quietClient, f *quietForwarder, cou
 	}
 }
 
-// onOneCPU has all threads of a process run on one processor, as on a MIPS: what they
-// execute to get at locks and at work depends on which of them run at the same time.
-func onOneCPU(b *testing.B, pid int) {
-	b.Helper()
-	var all, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		b.Fatal(err)
-	}
-	last := 0
-	for i := range len(all) * bits.UintSize {
-		if all.IsSet(i) {
-			last = i
-		}
-	}
-	one.Set(last)
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, t := range threads {
-		id, err := strconv.Atoi(t.Name())
-		if err == nil {
-			err = unix.SchedSetaffinity(id, &one)
-		}
-		if err != nil && !errors.Is(err, unix.ESRCH) { // it has ended meanwhile
-			b.Fatal(err)
-		}
-	}
-}
+// emulatorCPU is the one CPU of an emulated program, as on a MIPS: what its threads execute
+// to get at locks and at work depends on which of them run at the same time.
+const emulatorCPU = 1
 
 // counted returns a command line under an emulator whose log goes to the first extra
 // file.
@@ -229,11 +200,13 @@ func (e *emulation) lap(b *testing.B, binary string, args ...string) int64 {
 	cmd.ExtraFiles = []*os.File{w}
 	c := &instructionCounter{size: map[string]int64{}}
 	c.begin, c.end = functionAddress(b, binary, "testing.(*B).ResetTimer"), functionAddress(b, binary, "testing.(*B).StopTimer")
-	if err := cmd.Start(); err != nil {
+	undo := onOneCPU(b, emulatorCPU)
+	err = cmd.Start()
+	undo()
+	if err != nil {
 		b.Fatal(err)
 	}
 	_ = w.Close()
-	onOneCPU(b, cmd.Process.Pid)
 	c.read(r)
 	if err := cmd.Wait(); err != nil {
 		b.Fatal(err)
