@@ -199,7 +199,8 @@ func (e *emulation) lap(b *testing.B, binary string, args ...string) int64 {
 	cmd.Env = append(os.Environ(), e.settings()...)
 	cmd.ExtraFiles = []*os.File{w}
 	c := &instructionCounter{size: map[string]int64{}}
-	c.begin, c.end = functionAddress(b, binary, "testing.(*B).ResetTimer"), functionAddress(b, binary, "testing.(*B).StopTimer")
+	c.begin = functionAddress(b, binary, "testing.(*B).ResetTimer")
+	c.end = functionAddress(b, binary, "testing.(*B).StopTimer")
 	undo := onOneCPU(b, emulatorCPU)
 	err = cmd.Start()
 	undo()
