@@ -60,8 +60,15 @@ type Options struct {
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
 	Links func() map[radio.EUI64]Link
+	// GNSS tells what keeps the satellite receivers of gateways on this host from telling the
+	// time; "": nothing. nil: there are none.
+	GNSS func() map[radio.EUI64]string
 	// Drivers tells of those that run. nil: there are none.
 	Drivers func() []Driver
+
+	// Changed is told of an application whose settings have changed. It must not block.
+	// nil: nobody is.
+	Changed func(application string)
 
 	// Load says whether this version can go on with what a backup holds, and
 	// Restore stops all work, puts the backup in the place of the state, and
@@ -94,8 +101,14 @@ func New(o Options) (*Admin, error) {
 	if o.Links == nil {
 		o.Links = func() map[radio.EUI64]Link { return nil }
 	}
+	if o.GNSS == nil {
+		o.GNSS = func() map[radio.EUI64]string { return nil }
+	}
 	if o.Drivers == nil {
 		o.Drivers = func() []Driver { return nil }
+	}
+	if o.Changed == nil {
+		o.Changed = func(string) {}
 	}
 	return &Admin{o: o, log: o.Logger, provisioning: make(chan struct{}, 1)}, nil
 }

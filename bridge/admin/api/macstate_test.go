@@ -45,7 +45,8 @@ func TestDesiredParameters(t *testing.T) {
 			if err != nil || after.Session == nil || !after.Session.IsSame(before.Session) || after.Session.MAC == nil {
 				t.Fatalf("%+v, %v", after, err)
 			}
-			if w := after.Session.MAC.Wish; w == nil || w.RX1Delay == nil || *w.RX1Delay != 4 || w.RX1DROffset != nil || w.RX2DataRate != nil {
+			if w := after.Session.MAC.Wish; w == nil || w.RX1Delay == nil || *w.RX1Delay != 4 || w.RX1DROffset != nil ||
+				w.RX2DataRate != nil {
 				t.Errorf("wished %+v", w)
 			}
 			v, err := s.MAC(context.Background(), id)

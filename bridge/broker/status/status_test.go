@@ -21,7 +21,8 @@ func TestRetained(t *testing.T) {
 	if got := r.Matching("lorawand/#"); len(got) != maxRetained {
 		t.Errorf("%d statuses", len(got))
 	}
-	if got := r.Matching("lorawand/gateways/gw-5/status"); len(got) != 1 || string(got[0].Payload) != string(last.Payload) {
+	if got := r.Matching("lorawand/gateways/gw-5/status"); len(got) != 1 ||
+		string(got[0].Payload) != string(last.Payload) {
 		t.Errorf("%+v", got)
 	}
 	if got := r.Matching("#"); got != nil {
@@ -42,6 +43,9 @@ func TestFilter(t *testing.T) {
 		{"#", access.All, "v3/app1/#"},
 		{"$share/g/lorawand/status", access.All, ""},
 		{"+/status", access.All, ""},
+		{"homeassistant/+/+/config", access.Default, "homeassistant/+/+/config"},
+		{"homeassistant/status", access.GatewaysRead, ""},
+		{"homeassistant", access.All, ""},
 	} {
 		got, ok := Filter(tt.asked, access.Login{Application: "app1", Rights: tt.rights})
 		if ok != (tt.want != "") || ok && got != tt.want {
