@@ -74,10 +74,11 @@ var arrows = map[string]string{
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes",
+		"bridge/joins bridge/pushes bridge/hearing",
 	"bridge/audit":         "radio",
-	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc",
-	"bridge/classc":        "radio bridge/session bridge/gateway bridge/event bridge/schedule bridge/v3",
+	"bridge/hearing":       "radio bridge/session",
+	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc bridge/v3",
+	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
 	"bridge/provision":     "bridge/session bridge/state",
