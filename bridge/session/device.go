@@ -212,6 +212,7 @@ type Session struct {
 	confFCnt     uint16 // that the last uplink has acknowledged
 
 	PassedOver bool    `json:",omitempty"` // the device was offered this session, and goes on in the one before
+	Anew       bool    `json:",omitempty"` // it was asked for without the counters of the session before
 	device     *Device // of a Registry; nil: it is in none
 	cipher     *frame.Cipher
 
