@@ -45,7 +45,9 @@ var arrows = map[string]string{
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/session/macstate bridge/gateway",
+	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
+		"bridge/v3/enddevice/sheet",
+	"bridge/v3/enddevice/sheet":       "",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
@@ -75,9 +77,10 @@ var arrows = map[string]string{
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
 		"bridge/joins bridge/pushes bridge/hearing",
-	"bridge/audit":         "radio",
-	"bridge/hearing":       "radio bridge/session",
-	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc bridge/v3",
+	"bridge/audit":   "radio",
+	"bridge/hearing": "radio bridge/session",
+	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
+		"bridge/classc bridge/v3",
 	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",

@@ -23,11 +23,28 @@ type Settings struct {
 	ClassCTimeout *time.Duration `json:",omitempty"` // to acknowledge a downlink in Class C; default 5 min
 	ClassBTimeout *time.Duration `json:",omitempty"` // the same in Class B; default 10 min
 
+	Ping          Ping             `json:",omitzero"`  // of a device that has not told, or was not told, anything else
 	PingFrequency *radio.Frequency `json:",omitempty"` // of ping slots; 0: that of the band
 	PingDataRate  *uint8           `json:",omitempty"` // index, of ping slots
 	Beacon        *radio.Frequency `json:",omitempty"` // 0: that of the band
 
 	ADR ADR `json:",omitzero"`
+}
+
+// Pings returns what is known of the ping slots of a device in a State: what it has told, and
+// has been told, else what its owner has.
+func (s *Settings) Pings(now *State) Ping {
+	told := now.Pings()
+	if !told.Known {
+		told.Periodicity, told.Known = s.Ping.Periodicity, s.Ping.Known
+	}
+	if told.Frequency == 0 && told.DataRate == nil {
+		told.Frequency, told.DataRate = s.Ping.Frequency, s.Ping.DataRate
+	}
+	if told.Beacon == 0 {
+		told.Beacon = s.Ping.Beacon
+	}
+	return told
 }
 
 // ADR says how data rate and power are set. The zero value is The Things Stack's

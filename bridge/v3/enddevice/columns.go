@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio"
 )
 
@@ -186,32 +187,12 @@ func text(field func(*session.Device) *string) column {
 // hex reads an identifier or a key as people and spreadsheets write them: with
 // separators, a prefix 0x, or marks that make a cell a text.
 func hex(field func(*session.Device) encoding.TextUnmarshaler) column {
-	return func(d *session.Device, s string) error { return readHex(s, field(d)) }
+	return func(d *session.Device, s string) error { return sheet.Hex(s, field(d)) }
 }
-
-func readHex(s string, into encoding.TextUnmarshaler) error {
-	s = strings.TrimPrefix(strings.Trim(s, `'"= `), "0x")
-	s = strings.TrimPrefix(s, "0X")
-	if strings.Contains(s, "E+") && strings.Trim(s, "0123456789.,E+") == "" {
-		return errRounded
-	}
-	digits := strings.Map(func(r rune) rune {
-		if r == '-' || r == ':' || r == '.' || r == '_' || unicode.IsSpace(r) {
-			return -1
-		}
-		return r
-	}, s)
-	return into.UnmarshalText([]byte(digits))
-}
-
-// errRounded is the reason for what was an identifier of digits alone until a
-// spreadsheet took it for a number.
-var errRounded = errors.New("a spreadsheet has made a number of it and lost digits: " +
-	"format the column as text, and fill it in again")
 
 func joinEUI(d *session.Device, s string) error {
 	d.HasJoinEUI = true
-	return readHex(s, &d.JoinEUI)
+	return sheet.Hex(s, &d.JoinEUI)
 }
 
 func lorawanVersion(d *session.Device, s string) error {
@@ -222,7 +203,7 @@ func lorawanVersion(d *session.Device, s string) error {
 func rootKey(field func(*session.Device) encoding.TextUnmarshaler) column {
 	return func(d *session.Device, s string) error {
 		d.SupportsJoin = true
-		return readHex(s, field(d))
+		return sheet.Hex(s, field(d))
 	}
 }
 
@@ -317,7 +298,7 @@ func boolean(set func(*session.Device, bool)) column {
 }
 
 func inSession(field func(*session.Session) encoding.TextUnmarshaler) column {
-	return func(d *session.Device, s string) error { return readHex(s, field(sessionOfDevice(d))) }
+	return func(d *session.Device, s string) error { return sheet.Hex(s, field(sessionOfDevice(d))) }
 }
 
 // sessionOfDevice returns the session of a device, which it gets if it has none.

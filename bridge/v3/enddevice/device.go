@@ -121,6 +121,8 @@ type macStateJSON struct {
 	Current        *parametersJSON       `json:"current_parameters,omitempty"`
 	Desired        *parametersJSON       `json:"desired_parameters,omitempty"`
 	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"` // only written
+	Class          enum[classNames]      `json:"device_class,omitempty"`
+	PingEvery      enum[pingNames]       `json:"ping_slot_periodicity,omitempty"`
 	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
 
 	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
@@ -155,6 +157,8 @@ type parametersJSON struct {
 	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
 	DownlinkDwell    wrappedBool          `json:"downlink_dwell_time,omitzero"`
 	ADRAckDelayExp   enum[ackDelayNames]  `json:"adr_ack_delay_exponent,omitempty"`
+	PingRate         number               `json:"ping_slot_data_rate_index_value,omitzero"`
+	pingJSON
 }
 
 type channelJSON struct {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio/region"
 )
 
@@ -75,7 +76,7 @@ func Read(b []byte, o Options) (File, error) {
 	if len(b) > MaxFileSize {
 		return File{}, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
 	}
-	b, err := plainText(b)
+	b, err := sheet.Text(b, ErrFile)
 	if err != nil {
 		return File{}, err
 	}

@@ -22,7 +22,8 @@ func (m *macStateJSON) state(r *reader, status *statusJSON, fCntUp uint32) *macs
 		wish = &parametersJSON{}
 	}
 	m.rejectedJSON.read(r, &s, wish.Channels)
-	if s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
+	m.classes(r, &s)
+	if s.Wish == nil && s.Status == nil && s.Asked == nil && s.Ping == nil && !s.ClassB && !s.ClassC && !s.Refuses() {
 		return nil
 	}
 	return &s
@@ -133,7 +134,7 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON) *macstate.Wish
 	if wished(len(p.Channels) <= maxWishedChannels && !slices.Equal(j.Channels, was.Channels), len(p.Channels) > 0) {
 		w.Channels = p.Channels
 	}
-	if !any {
+	if !j.wishPing(r, was, &w) && !any {
 		return nil
 	}
 	return &w
@@ -188,6 +189,9 @@ func desiredOf(d *session.Device, s *session.Session) *parametersJSON {
 	}
 	j := parametersOf(d, &p)
 	j.RejoinCount = wordOf[rejoinCounts](w.RejoinCount)
+	now := s.MAC.Pings()
+	j.pingJSON, j.PingRate = pingOf(now), optional(now.DataRate)
+	j.tellWish(&w)
 	return j
 }
 
@@ -209,6 +213,7 @@ func wishOf(w *macstate.Wish) *parametersJSON {
 	if w.MaxEIRP != nil {
 		j.MaxEIRP = float64(*w.MaxEIRP) / 100
 	}
+	j.tellWish(w)
 	for _, c := range w.Channels {
 		j.Channels = append(j.Channels, channelOf(c))
 	}

@@ -1,4 +1,5 @@
-package enddevice
+// Package sheet reads texts, however a spreadsheet has written them.
+package sheet
 
 import (
 	"bytes"
@@ -8,13 +9,14 @@ import (
 	"unicode/utf8"
 )
 
-// plainText returns a file's text as UTF-8 without byte order mark. Spreadsheets
-// also write UTF-16, with a mark or without, and Windows-1252.
-func plainText(b []byte) ([]byte, error) {
+// Text returns a file's text as UTF-8 without byte order mark. Spreadsheets
+// also write UTF-16, with a mark or without, and Windows-1252. For a file that is none the
+// error wraps why.
+func Text(b []byte, why error) ([]byte, error) {
 	const hint = "export the devices as CSV, in UTF-8"
 	switch {
 	case bytes.HasPrefix(b, []byte("PK\x03\x04")), bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")):
-		return nil, fmt.Errorf("line 1: %w: a workbook or an archive; %s", ErrFile, hint)
+		return nil, fmt.Errorf("line 1: %w: a workbook or an archive; %s", why, hint)
 	case bytes.HasPrefix(b, []byte("\ufeff")):
 		b = b[len("\ufeff"):]
 	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):
@@ -27,7 +29,7 @@ func plainText(b []byte) ([]byte, error) {
 		b = fromUTF16(b, binary.BigEndian)
 	}
 	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return nil, fmt.Errorf("line %d: %w: not a text; %s", 1+bytes.Count(b[:i], []byte("\n")), ErrFile, hint)
+		return nil, fmt.Errorf("line %d: %w: not a text; %s", 1+bytes.Count(b[:i], []byte("\n")), why, hint)
 	}
 	if utf8.Valid(b) {
 		return b, nil
