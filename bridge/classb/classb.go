@@ -18,12 +18,13 @@ import (
 func Pings(d *session.Device) macstate.Ping { return d.Settings.MAC.Pings(d.Session.MAC) }
 
 // InUse reports whether a device is in Class B: its last uplink says so, and it has told how
-// often it has ping slots. While it joins nobody knows in which session it is.
+// often it has ping slots. While it joins nobody knows in which session it is. A multicast group
+// sends nothing: its owner has said both.
 func InUse(d *session.Device) bool {
-	if !d.ClassB || d.Multicast || d.Session == nil || d.Joining() || d.Session.MAC == nil {
+	if !d.ClassB || d.Session == nil || d.Joining() || !Pings(d).Known {
 		return false
 	}
-	return d.Session.MAC.ClassB && Pings(d).Known
+	return d.Multicast || d.Session.MAC != nil && d.Session.MAC.ClassB
 }
 
 // Listens reports whether a device listens without having sent: in Class B or C.

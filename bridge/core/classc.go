@@ -152,7 +152,12 @@ func (c *Core) nextPingSlot(x *opportunity, it *session.Item) {
 		return
 	}
 	l.Passed(x.at)
-	c.cancel(x)
+	if x.group == 0 {
+		c.cancel(x)
+		return
+	}
+	at, _ := c.toPingSlot(x) // other groups of gateways have had the frame
+	c.decideLater(x, at)
 }
 
 // deadline returns until when it is tried to send an item.
@@ -215,10 +220,14 @@ func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) 
 	}
 	next := &opportunity{
 		device: x.device, session: x.session, start: c.now.Host, windows: x.windows, window: 1, always: true, at: x.at,
-		item: it, group: x.group + 1, first: first,
+		item: it, group: x.group + 1, first: first, ping: x.ping,
 	}
 	c.opportunities[x.device] = next
-	c.decideLater(next, x.at.Add(-classc.Soon))
+	at := x.at.Add(-classc.Soon)
+	if x.ping { // the same slot is that of the group before
+		at, _ = c.toPingSlot(next)
+	}
+	c.decideLater(next, at)
 	return true
 }
 
@@ -284,7 +293,7 @@ func (c *Core) later(x *opportunity, o *payloadOption) {
 // expire fails an item for which there was no free slot in time.
 func (c *Core) expire(x *opportunity, it *session.Item) {
 	why := classc.Failure(x.record, x.at != 0 && !x.ping)
-	if x.ping && x.gps == 0 {
+	if _, known := c.pathsTo(x, it); known && x.ping && x.gps == 0 {
 		why = v3.NoGPSTime()
 	}
 	ids := c.failUnsent(x, it, &v3.Downlink{Transmission: true, Err: c.names.Error(why)}, why)

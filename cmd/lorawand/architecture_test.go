@@ -47,7 +47,7 @@ var arrows = map[string]string{
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
 		"bridge/v3/enddevice/sheet",
-	"bridge/v3/enddevice/sheet":       "",
+	"bridge/v3/enddevice/sheet":      "",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",

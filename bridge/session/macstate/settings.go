@@ -1,6 +1,10 @@
 package macstate
 
 import (
+	"fmt"
+	"math/bits"
+	"strconv"
+	"strings"
 	"time"
 
 	"lorawand/radio"
@@ -46,6 +50,18 @@ func (s *Settings) Pings(now *State) Ping {
 	}
 	return told
 }
+
+// ParsePing reads how often there are ping slots, in s: "2", "2s" or "PING_EVERY_2S".
+func ParsePing(s string) (periodicity uint8, err error) {
+	s = strings.TrimPrefix(strings.ToUpper(s), "PING_EVERY_")
+	every, err := strconv.ParseUint(strings.TrimSuffix(s, "S"), 10, 8)
+	if err != nil || every > 1<<maxPeriodicity || bits.OnesCount64(every) != 1 {
+		return 0, fmt.Errorf("%.20q, must be 1, 2, 4 and so on to 128, in seconds", s)
+	}
+	return uint8(bits.TrailingZeros64(every)), nil
+}
+
+const maxPeriodicity = 7 // 3 bits in PingSlotInfoReq
 
 // ADR says how data rate and power are set. The zero value is The Things Stack's
 // default: dynamic with a margin of 15 dB.

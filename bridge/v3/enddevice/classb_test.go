@@ -18,7 +18,8 @@ func quiet(change func(*session.Device)) *session.Device {
 	k := frame.Key{1}
 	d := &session.Device{
 		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: radio.EUI64{1}, HasJoinEUI: true,
-		Version: session.V1_1, VersionName: "MAC_V1_1", Plan: "EU_863_870_TTN", SupportsJoin: true, ClassB: true, ClassC: true,
+		Version: session.V1_1, VersionName: "MAC_V1_1", Plan: "EU_863_870_TTN",
+		SupportsJoin: true, ClassB: true, ClassC: true,
 		RootKeys: frame.RootKeys{AppKey: k, NwkKey: k},
 		Session: &session.Session{
 			FCntUp: 9, Heard: true,
@@ -51,6 +52,26 @@ func classesOf(d *session.Device) string {
 		panic(err)
 	}
 	return string(text)
+}
+
+// handedOver writes a device and reads it again. It returns the mac_state that was written too.
+func handedOver(t *testing.T, d *session.Device) (back *session.Device, state string) {
+	t.Helper()
+	text, err := Append(nil, d, Form{Keys: true, Session: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var j struct {
+		State json.RawMessage `json:"mac_state"`
+	}
+	if err := json.Unmarshal(text, &j); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := Parse(text, Options{Application: "app1"})
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return entries[0].Device, string(j.State)
 }
 
 // What a device of Class B or C has told, and was told, comes back as it was written, and stands
@@ -97,26 +118,13 @@ func TestClassesComeBack(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := quiet(tt.change)
-			text, err := Append(nil, d, Form{Keys: true, Session: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var j struct {
-				State json.RawMessage `json:"mac_state"`
-			}
-			if err := json.Unmarshal(text, &j); err != nil {
-				t.Fatal(err)
-			}
+			back, state := handedOver(t, d)
 			for _, want := range tt.has {
-				if !strings.Contains(string(j.State), want) {
-					t.Errorf("mac_state %s has not %s", j.State, want)
+				if !strings.Contains(state, want) {
+					t.Errorf("mac_state %s has not %s", state, want)
 				}
 			}
-			entries, err := Parse(text, Options{Application: "app1"})
-			if err != nil {
-				t.Fatalf("%s: %v", text, err)
-			}
-			was, is := classesOf(d), classesOf(entries[0].Device)
+			was, is := classesOf(d), classesOf(back)
 			if is != was {
 				t.Errorf("came back as %s, want %s", is, was)
 			}
@@ -150,5 +158,22 @@ func TestClassBOfTheThingsStack(t *testing.T) {
 	m := entries[0].Device.Session.MAC
 	if m == nil || !m.ClassB || m.Wish != nil || m.Ping == nil || !reflect.DeepEqual(*m.Ping, want) {
 		t.Errorf("%+v, want %+v", m, want)
+	}
+}
+
+// The owner says it in seconds, or as The Things Stack does.
+func TestPingSlotPeriodicityField(t *testing.T) {
+	for said, want := range map[string]uint8{"1": 0, "2s": 1, "PING_EVERY_32S": 5, "128": 7} {
+		var d session.Device
+		err := ParseFields(&d, map[string]string{"ping_slot_periodicity": said})
+		if err != nil || d.Settings.MAC.Ping != (macstate.Ping{Periodicity: want, Known: true}) {
+			t.Errorf("%q: %+v, %v", said, d.Settings.MAC.Ping, err)
+		}
+	}
+	for _, said := range []string{"0", "3", "256", "often", "PING_EVERY_S", "-1"} {
+		var d session.Device
+		if err := ParseFields(&d, map[string]string{"ping_slot_periodicity": said}); err == nil || d.Settings.MAC.Ping.Known {
+			t.Errorf("%q is taken: %+v", said, d.Settings.MAC.Ping)
+		}
 	}
 }

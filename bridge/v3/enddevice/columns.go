@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio"
 )
@@ -55,6 +56,11 @@ var columns = []struct {
 	{"resets_join_nonces", boolean(func(d *session.Device, v bool) { d.Settings.ResetsJoinNonce = v })},
 	{"supports_class_b", boolean(func(d *session.Device, v bool) { d.ClassB = v })},
 	{"supports_class_c", boolean(func(d *session.Device, v bool) { d.ClassC = v })},
+	{"ping_slot_periodicity", func(d *session.Device, s string) (err error) {
+		d.Settings.MAC.Ping.Periodicity, err = macstate.ParsePing(s)
+		d.Settings.MAC.Ping.Known = err == nil
+		return err
+	}},
 	{"brand_id", text(func(d *session.Device) *string { return &d.VersionIDs.Brand })},
 	{"model_id", text(func(d *session.Device) *string { return &d.VersionIDs.Model })},
 	{"hardware_version", text(func(d *session.Device) *string { return &d.VersionIDs.Hardware })},
