@@ -143,10 +143,7 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	if int(d.Antenna) >= len(q.chains) {
 		return radio.TxNoPath
 	}
-	air, err := radio.TimeOnAir(radio.Packet{
-		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
-		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
-	})
+	air, err := radio.TimeOnAir(d.Packet())
 	if err != nil {
 		return radio.TxUnknownError
 	}

@@ -26,6 +26,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/outbox"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/sessions"
@@ -161,6 +162,7 @@ type Broker struct {
 	often   pace.ByName // what is told of refusals
 
 	handshakes pace.Handshakes
+	farewells  linger.Places
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
 	// life is held while sessions begin and end; mu guards the maps, and is

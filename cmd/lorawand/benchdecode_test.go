@@ -104,11 +104,11 @@ func (d *benchDaemon) childCPU(b testing.TB) time.Duration { return processCPU(b
 
 // startDecoding is startIdle with formatters: the memory is that of the daemon and of
 // its child.
-func startDecoding(b *testing.B, binary string, devices int) (resident func() int64) {
+func startDecoding(b *testing.B, binary string, devices int) *idle {
 	b.Helper()
-	d := newDecodingDaemon(b, devices)
-	idle := d.startIdle(b, binary)
-	return func() int64 { return idle() + processStatus(b, d.child(b), "VmRSS:") }
+	i := newDecodingDaemon(b, devices).startIdle(b, binary)
+	i.scripts = true
+	return i
 }
 
 // BenchmarkDecode tells what a decoded uplink costs beyond another one.

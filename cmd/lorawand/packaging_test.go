@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -181,37 +182,62 @@ func uciToml(t *testing.T, uci string) string {
 	return string(out)
 }
 
-// Every key of a gateway and of its chip is an option on OpenWrt.
+// Every key of the configuration is an option on OpenWrt.
 func TestOpenWrtOptions(t *testing.T) {
-	special := map[string]string{ // lists, and what is no text
-		"tx_gains": "list tx_gains 12:1:4\nlist tx_gains 14:1:6", "clock_source": "option clock_source 1", "single_input": "option single_input 1",
-		"rssi_offset": "option rssi_offset -210.5", "enforce_duty_cycle": "option enforce_duty_cycle 0", "antenna_gain": "option antenna_gain 2.5",
-		"location": "option latitude 52.5\noption longitude 4.5\noption altitude 12", "silence": "option silence 1h", "gnss": "option gnss_device /dev/ttyS1",
-		"sx1302": "",
-	}
-	uci := "config gateway\n"
-	for _, table := range []reflect.Type{reflect.TypeFor[config.Gateway](), reflect.TypeFor[config.SX1302]()} {
-		for i := range table.NumField() {
-			key := table.Field(i).Tag.Get("toml")
-			line, ok := special[key]
-			if !ok {
-				line = "option " + key + " x"
-			}
-			uci += line + "\n"
+	var uci strings.Builder
+	for table := range reflect.TypeFor[config.Config]().Fields() {
+		switch key := table.Tag.Get("toml"); key {
+		case "gateway":
+			fmt.Fprintf(&uci, "config gateway\n%s", uciOptions(table.Type.Elem()))
+		default:
+			fmt.Fprintf(&uci, "config %s %s\n%s", key, key, uciOptions(table.Type))
 		}
 	}
-	text := uciToml(t, uci)
+	fmt.Fprintf(&uci, "config limits limits\n%s", uciOptions(reflect.TypeFor[config.Limits]()))
+	text := uciToml(t, uci.String())
 	var c config.Config
 	if err := toml.Unmarshal([]byte(text), &c); err != nil || len(c.Gateways) != 1 || c.Gateways[0].SX1302 == nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	for _, table := range []reflect.Value{reflect.ValueOf(c.Gateways[0]), reflect.ValueOf(*c.Gateways[0].SX1302)} {
-		for i := range table.NumField() {
-			if table.Field(i).IsZero() {
-				t.Errorf("%s is no option: %s", table.Type().Field(i).Tag.Get("toml"), text)
+	tables := []reflect.Value{reflect.ValueOf(c), reflect.ValueOf(c.MQTT.Limits), reflect.ValueOf(c.Gateways[0]), reflect.ValueOf(*c.Gateways[0].SX1302)}
+	for _, table := range reflect.ValueOf(c).Fields() {
+		if table.Kind() == reflect.Struct {
+			tables = append(tables, table)
+		}
+	}
+	for _, table := range tables {
+		for field, value := range table.Fields() {
+			if value.IsZero() {
+				t.Errorf("%s of %s is no option:\n%s", field.Tag.Get("toml"), table.Type(), text)
 			}
 		}
 	}
+}
+
+// uciOptions sets every key of a table of the configuration, also those of the tables
+// that a gateway has within.
+func uciOptions(table reflect.Type) string {
+	var out string
+	for field := range table.Fields() {
+		key := field.Tag.Get("toml")
+		switch of := field.Type; {
+		case key == "location":
+			out += "option latitude 52.5\noption longitude 4.5\noption altitude 12\n"
+		case key == "gnss":
+			out += "option gnss_device /dev/ttyS1\n"
+		case key == "sx1302":
+			out += uciOptions(of.Elem())
+		case of == reflect.TypeFor[config.Duration]():
+			out += "option " + key + " 1h\n"
+		case of.Kind() == reflect.Slice:
+			out += "list " + key + " 12:1:4\nlist " + key + " 14:1:6\n"
+		case of.Kind() == reflect.String:
+			out += "option " + key + " x\n"
+		case of.Kind() != reflect.Struct: // a number or a boolean, perhaps behind a pointer
+			out += "option " + key + " 1\n"
+		}
+	}
+	return out
 }
 
 func TestOpenWrtChip(t *testing.T) {

@@ -36,6 +36,9 @@ type DriverOptions struct {
 	// Timer makes the timer of the loop; nil: a timer of package time.
 	Timer func() (Timer, error)
 
+	// GNSS tells the time at a value of the counter; nil: nothing does.
+	GNSS GNSS
+
 	// Silence is the time without any frame after which the chip is restarted; 0:
 	// never.
 	Silence time.Duration
@@ -278,6 +281,9 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	}
 	d.beginMeasuring(ctx)
 	d.clock.Reset()
+	if d.opts.GNSS != nil {
+		d.opts.GNSS.Restart()
+	}
 	s := &session{driver: d, sink: sink}
 	if err := s.begin(); err != nil {
 		return err
@@ -373,6 +379,10 @@ func transmission(dl *radio.Downlink) Transmission {
 	}
 	if dl.DataRate.Modulation == radio.LoRa && dl.DataRate.SpreadingFactor <= 6 {
 		t.Preamble = 12
+	}
+	if dl.Beacon {
+		t.Preamble, t.NoCRC, t.ImplicitHeader, t.InvertPolarity = uint16(dl.Packet().Preamble), true, true, false
+		t.Trigger = TriggerPPS
 	}
 	return t
 }

@@ -28,6 +28,7 @@ type session struct {
 	recent    []radio.Uplink // the last delivered frames: a ghost may come with the next reading
 	armed     [Chains]armed
 	stuck     error // error of a transmitter that could not be freed
+	sky       sky
 }
 
 // begin takes the first reading of the counter, from which all times are counted.
@@ -211,6 +212,7 @@ func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now
 		return nil, now, errStepped
 	}
 	s.clock.take(counterReading{counter: r.counter, extended: extended, notBefore: asked, notAfter: now})
+	s.watchSky(r)
 	return packets, now, nil
 }
 
@@ -288,6 +290,10 @@ func (s *session) uplink(p *Packet) radio.Uplink {
 		Channel: p.Channel, RSSI: decibel(p.RSSI), SNR: p.SNR, HasSignalRSSI: p.HasSignalRSSI,
 		FrequencyOffset: p.FrequencyError, HasFineTimestamp: p.HasFineTimestamp, FineTimestamp: p.FineTimestamp,
 		Token: radio.UplinkToken{Gateway: s.eui, Time: at, Host: last.notAfter},
+	}
+	if g := s.driver.opts.GNSS; g != nil {
+		up.GPS = g.GPS(at)
+		r.Token.GPS = up.GPS
 	}
 	if p.HasSignalRSSI {
 		r.SignalRSSI = decibel(p.SignalRSSI)

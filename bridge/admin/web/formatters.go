@@ -98,7 +98,8 @@ func (c *call) formatters(string) error {
 	}
 	all := []deviceFormatter{}
 	for _, p := range parts {
-		all = append(all, deviceFormatter{p.Application, p.Device, p.Up.Kind, p.Up.Default, p.Up.Codec, p.Up.Bytes, p.Up.Warning})
+		up := &p.Up
+		all = append(all, deviceFormatter{p.Application, p.Device, up.Kind, up.Default, up.Codec, up.Bytes, up.Warning})
 	}
 	return c.answer(struct {
 		moment
@@ -197,12 +198,14 @@ func formatterFor(c *codec.Choice, t formatter.Task) (formatter.Formatter, error
 }
 
 // linePattern is where an error names the line of the script.
-var linePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(?:\bline |:)(\d+)(?::\d+)?\b`) })
+var linePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:\bline |:)(\d+)(?::\d+)?\b`)
+})
 
 func triedOf(r formatter.Result) tried {
 	out := tried{
-		OK: r.Fail == nil, Data: r.Data, Warnings: append([]string{}, r.Warnings...), Log: r.Log, FPort: r.FPort, Payload: r.Bytes,
-		MS: round(r.Cost.Wall.Seconds()*1e3, 1), KB: r.Cost.Allocated >> 10,
+		OK: r.Fail == nil, Data: r.Data, Warnings: append([]string{}, r.Warnings...), Log: r.Log, FPort: r.FPort,
+		Payload: r.Bytes, MS: round(r.Cost.Wall.Seconds()*1e3, 1), KB: r.Cost.Allocated >> 10,
 	}
 	for _, n := range r.Normalized {
 		out.Normalized = append(out.Normalized, n)

@@ -148,7 +148,7 @@ func (c *call) begin(text string) (token string, err error) {
 	case <-c.r.Context().Done():
 		return "", errIncomplete
 	case <-patience.C:
-		return "", &fault{status: http.StatusServiceUnavailable, text: "Others log in just now; try again.", wait: time.Second}
+		return "", &fault{http.StatusServiceUnavailable, "Others log in just now; try again.", time.Second, false}
 	}
 	good, err := password.Matches(hash, text)
 	if good {

@@ -60,7 +60,10 @@ func New(o Options) *Site {
 	if err != nil {
 		panic(err) // static is no valid name
 	}
-	s := &Site{o: o, log: o.Logger, files: door.NewFiles(root), hashing: make(chan struct{}, 1), big: make(chan struct{}, 1), slow: writePatience}
+	s := &Site{
+		o: o, log: o.Logger, files: door.NewFiles(root), slow: writePatience,
+		hashing: make(chan struct{}, 1), big: make(chan struct{}, 1),
+	}
 	s.hub = hub{events: o.Bridge.Events(), activity: o.Bridge.Activity()}
 	s.addOperations()
 	o.Passwords.changed = func() { s.sessions.End(func(*door.Browser) bool { return true }) }
@@ -127,13 +130,14 @@ func refused(status int, text string) error { return &fault{status: status, text
 var (
 	errNoSession  = refused(http.StatusUnauthorized, "Log in first.")
 	errNotFound   = refused(http.StatusNotFound, "There is no such address.")
-	errMethod     = refused(http.StatusMethodNotAllowed, "This address is asked in another way: changes are POST, the rest is GET.")
 	errForeign    = refused(http.StatusForbidden, "The request does not come from this page.")
 	errHeader     = refused(http.StatusForbidden, "The request lacks the header X-Lorawand: 1.")
 	errType       = refused(http.StatusUnsupportedMediaType, "The request must be application/json.")
 	errTooLarge   = refused(http.StatusRequestEntityTooLarge, "The request is too large.")
 	errBusy       = refused(http.StatusServiceUnavailable, "Another large request is at work; try again.")
 	errIncomplete = refused(http.StatusBadRequest, "The request did not come as a whole.")
+	errMethod     = refused(http.StatusMethodNotAllowed,
+		"This address is asked in another way: changes are POST, the rest is GET.")
 )
 
 // serve answers the request for a name of the table.

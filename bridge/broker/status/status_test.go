@@ -21,7 +21,8 @@ func TestRetained(t *testing.T) {
 	if got := r.Matching("lorawand/#"); len(got) != maxRetained {
 		t.Errorf("%d statuses", len(got))
 	}
-	if got := r.Matching("lorawand/gateways/gw-5/status"); len(got) != 1 || string(got[0].Payload) != string(last.Payload) {
+	if got := r.Matching("lorawand/gateways/gw-5/status"); len(got) != 1 ||
+		string(got[0].Payload) != string(last.Payload) {
 		t.Errorf("%+v", got)
 	}
 	if got := r.Matching("#"); got != nil {

@@ -9,6 +9,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio"
 )
 
@@ -232,7 +233,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	var r reader
 	d := &session.Device{
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
-		VersionName: string(j.LoRaWANVersion), Version: version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
+		VersionName: string(j.LoRaWANVersion), Version: sheet.Version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
 		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
 		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
 		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
@@ -264,7 +265,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
-			d.Session.MAC = m.state(&r, &j.statusJSON, d.Session.FCntUp)
+			d.Session.MAC = m.state(&r, &j.statusJSON, d)
 		}
 		j.rejoins(&r, d.Session)
 	}

@@ -176,6 +176,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 	}
 	m.tell(s.MAC)
 	m.tellClasses(d, s)
+	m.tellMasks(d, s.MAC)
 	if s.Heard && s.FCntUp == 0 {
 		// Else the first uplink would be taken once more.
 		var u recentUplink

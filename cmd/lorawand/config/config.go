@@ -175,6 +175,7 @@ type SX1302 struct {
 // GNSS is the [gateway.sx1302.gnss] table.
 type GNSS struct {
 	Device string `toml:"device"`
+	Beacon bool   `toml:"beacon"`
 }
 
 // Duration is a time.Duration written as "15s". It is no number, so that a number in the

@@ -132,7 +132,8 @@ rssi_offset = -210.5
 tx_gains = ["12:0:15", "14:0:16"]
 silence = "1h"
 [gateway.sx1302.gnss]
-device = "d"
+device = "/dev/ttyAMA0"
+beacon = true
 `
 
 // Every key that users rely on is accepted.

@@ -100,6 +100,8 @@ wait = "250ms"                        # for others and for the child process to 
 # rssi_offset = -215.4                # dB
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
 # silence = "0s"                      # restart the chip if it hears nothing for so long; "0s": never
-# [gateway.sx1302.gnss]               # to come
-# device = "/dev/ttyAMA0"
+# [gateway.sx1302.gnss]
+# device = "/dev/ttyAMA0"             # of a receiver whose pulse the board has; default: gps_tty_path of global_conf;
+#                                     # "none"
+# beacon = false                      # true: send the beacon of Class B each 128 s
 `

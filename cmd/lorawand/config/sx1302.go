@@ -47,6 +47,7 @@ var regions = map[string]string{
 type Concentrator struct {
 	Board board.Board
 	Chip  sx1302.Config
+	GNSS  string // the line of the receiver; "": there is none
 }
 
 // keyError is a fault of a key in [gateway.sx1302].
@@ -87,6 +88,9 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	} else if err := s.takeGlobalConf(&c, plan); err != nil {
 		return c, err
 	}
+	if err := s.findGNSS(&c); err != nil {
+		return c, err
+	}
 	if s.FineTime != "" {
 		if c.Chip.FineTimestamps, err = sx1302.ParseFineTimestamps(s.FineTime); err != nil {
 			return c, &keyError{"sx1302.fine_timestamps", err}
@@ -105,7 +109,7 @@ func (s *SX1302) takeGlobalConf(c *Concentrator, p *region.Plan) error {
 	if err != nil {
 		return ofGlobalConf(err)
 	}
-	c.Chip = g.Config
+	c.Chip, c.GNSS = g.Config, g.GNSS
 	if err := errors.Join(s.overrideRadios(&c.Chip.Radios, &c.Chip.ClockSource), c.Chip.Validate()); err != nil {
 		return ofGlobalConf(err)
 	}
@@ -481,20 +485,4 @@ func leastAllowed(p *region.Plan) (least radio.Decibel, at radio.Frequency, ok b
 		}
 	}
 	return least, at, ok
-}
-
-// each returns the joined errors one by one.
-func each(err error) []error {
-	if err == nil {
-		return nil
-	}
-	joined, several := err.(interface{ Unwrap() []error })
-	if !several {
-		return []error{err}
-	}
-	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, each(e)...)
-	}
-	return out
 }

@@ -25,6 +25,7 @@ type GatewayOptions struct {
 	Now     func() radio.HostTime     // the host's clock; required
 	Logger  *slog.Logger              // required
 	Silence time.Duration             // see sx1302.DriverOptions
+	GNSS    sx1302.GNSS               // likewise
 }
 
 // Gateway runs a gateway with a concentrator: it opens the board and runs the
@@ -185,6 +186,7 @@ func (g *Gateway) newDriver(h *Hardware) (*sx1302.Driver, error) {
 	}
 	return sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: g.eui, Until: g.until, Now: o.Now, Logger: o.Logger, Temperature: h.Temperature,
-		Silence: o.Silence, Timer: h.Timer, PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
+		Silence: o.Silence, GNSS: o.GNSS, Timer: h.Timer,
+		PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
 	})
 }

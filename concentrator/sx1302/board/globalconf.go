@@ -17,6 +17,7 @@ type GlobalConf struct {
 	sx1302.Config
 	Device      string        // of the SPI port or the tty (com_path)
 	SX1261      string        // device of the radio that scans for LBT
+	GNSS        string        // line of the satellite receiver (gps_tty_path); "": none
 	AntennaGain radio.Decibel // dBi
 	Heard       []HeardChannel
 }
@@ -68,6 +69,9 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	g := GlobalConf{
 		Device:      s.at("com_path").text(),
 		AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain)),
+	}
+	if tty := root.at("gateway_conf").at("gps_tty_path").text(); strings.HasPrefix(tty, "/dev/") {
+		g.GNSS = tty // else it is none, as "" or "N/A" say
 	}
 	c := &g.Config
 	c.ClockSource = uint8(s.at("clksrc").whole(0, 0, sx1302.Chains-1))

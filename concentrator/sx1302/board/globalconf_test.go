@@ -78,6 +78,14 @@ var globalConfDefaults = []struct {
 	holds          func(c *GlobalConf) bool
 }{
 	{
+		"GNSS", `"gateway_conf": {`, `"gateway_conf": {"gps_tty_path": "/dev/ttyAMA0", `,
+		func(c *GlobalConf) bool { return c.GNSS == "/dev/ttyAMA0" },
+	},
+	{
+		"no GNSS", `"gateway_conf": {`, `"gateway_conf": {"gps_tty_path": "", `,
+		func(c *GlobalConf) bool { return c.GNSS == "" },
+	},
+	{
 		"exponent", `"freq": 867500000`, `"freq": 8.675e8`,
 		func(c *GlobalConf) bool { return c.Radios[0].Frequency == 867_500_000 },
 	},

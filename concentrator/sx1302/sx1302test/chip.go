@@ -30,6 +30,10 @@ type Options struct {
 	// time, so that testing/synctest reaches it.
 	Now func() time.Duration
 
+	// Pulses returns the last pulse per second until a time since power-up, and the next one; a
+	// negative time is none. nil: they come with each whole second, but at 0.
+	Pulses func(now time.Duration) (last, next time.Duration)
+
 	// MaxTxSize is the longest transfer that the port reports; 0: it reports none.
 	MaxTxSize int
 

@@ -1,3 +1,5 @@
+// Package sheet has the columns of a table of devices, and reads their cells, however a
+// spreadsheet has written them.
 package sheet
 
 import (
