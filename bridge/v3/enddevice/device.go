@@ -233,8 +233,9 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	var r reader
 	d := &session.Device{
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
-		VersionName: string(j.LoRaWANVersion), Version: sheet.Version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
-		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
+		VersionName: string(j.LoRaWANVersion), Version: sheet.Version(string(j.LoRaWANVersion)),
+		PHYVersion: string(j.PHYVersion),
+		Plan:       j.FrequencyPlanID, SupportsJoin: j.joins(&r),
 		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
 		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
 		Name:       j.Name, Description: j.Description, Attributes: j.Attributes,
