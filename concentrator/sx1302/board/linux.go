@@ -74,7 +74,11 @@ func (Linux) SPI(device string) (Port, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", device, err), port.Close())
 	}
-	return spiPort{c, port}, nil
+	quick, err := newQuickPort(spiPort{c, port}, device)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", device, err), port.Close())
+	}
+	return quick, nil
 }
 
 // spidevBufsiz is the file in which spidev tells its longest transfer;
