@@ -44,13 +44,9 @@ type spiTransfer struct {
 	wordDelay, none uint8
 }
 
-// newQuickPort opens the device of a port once more.
-func newQuickPort(p Port, device string) (Port, error) {
-	f, err := os.OpenFile(device, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &quickPort{Port: p, file: f, fd: f.Fd(), ioctl: rawIoctl}, nil
+// newQuickPort returns a port whose device was opened once more.
+func newQuickPort(p Port, f *os.File) *quickPort {
+	return &quickPort{Port: p, file: f, fd: f.Fd(), ioctl: rawIoctl}
 }
 
 // Close implements Port.
