@@ -61,11 +61,13 @@ var arrows = map[string]string{
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
 	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
-		"bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
+		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
+		"bridge/broker/status",
+	"bridge/broker/limits":   "",
 	"bridge/broker/linger":   "",
 	"bridge/broker/outbox":   "bridge/v3",
 	"bridge/broker/status":   "bridge/v3 bridge/access",
-	"bridge/broker/packet":   "bridge/v3",
+	"bridge/broker/packet":   "bridge/v3 bridge/broker/limits",
 	"bridge/broker/fifo":     "",
 	"bridge/broker/pace":     "",
 	"bridge/broker/sessions": "",
@@ -73,6 +75,7 @@ var arrows = map[string]string{
 	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway",
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
+	"bridge/homeassistant":   "bridge/session bridge/v3",
 	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +

@@ -33,11 +33,14 @@ func newFirmwareImport() *cobra.Command {
 			if err := makeFolder(dir); err != nil {
 				return err
 			}
+			done := progress(cmd, "Reading firmware")
+			defer done()
 			for _, path := range args {
 				if err := importFirmware(cmd, dir, path); err != nil {
 					return fmt.Errorf("%s: %w", path, err)
 				}
 			}
+			done()
 			fmt.Fprint(cmd.OutOrStdout(), absentPrograms(dir))
 			return nil
 		},
