@@ -177,7 +177,8 @@ var examinations = map[string]struct {
 	},
 	"an SX1261 that works": {
 		strings.Replace(onBoard, "board =", "noise_floor = \"1h\"\nsx1261 = \"/dev/spidev0.1\"\nboard =", 1),
-		model(sx1302test.Fault{}), nil, "", nil, true, []string{"ok    gate SX1261: it can measure the noise floor"},
+		model(sx1302test.Fault{}), nil, "", nil, true,
+		[]string{"ok    gate SX1261: it can measure the noise floor"},
 	},
 	"not in the group": {
 		onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrPermission)), nil, "", nil,
