@@ -328,8 +328,9 @@ func (r *rejoiner) replayed(phy []byte) {
 	}
 }
 
-// Whatever is lost, replayed or cut off: no JoinNonce comes twice, no session has the keys of
-// another, no request is answered twice, and what the device sends in its session is taken.
+// Whatever frames are lost, replayed or cut off: no JoinNonce comes twice, no session has
+// the keys of another, no request is answered twice, and the frames of the device's session
+// are taken.
 func TestRejoinNeverLosesADevice(t *testing.T) {
 	for seed := range int64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

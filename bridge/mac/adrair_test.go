@@ -71,10 +71,10 @@ func strayDevice(t *testing.T, r *rand.Rand, plan string, version session.Versio
 // those whose NbTrans chance has changed.
 type rests struct{ devices, moved, nbMoved int }
 
-// Whatever a device has been through, its data rate, power and NbTrans come to rest within
-// 40 uplinks that are heard, once conditions stay. Only where the SNR is noisy, and just
-// about enough, one in a hundred devices is moved later; what was lost by chance at the
-// beginning is found out later with one in twelve.
+// Once conditions stay, the data rate, power and NbTrans of any device come to rest within
+// 40 uplinks that are heard. ADR moves one in a hundred devices later if the SNR is noisy
+// and just about enough. With one in twelve it finds out later that frames were lost by
+// chance at the beginning.
 func TestADRComesToRest(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	var all rests
@@ -97,10 +97,9 @@ func TestADRComesToRest(t *testing.T) {
 	}
 }
 
-// Whatever share of the transmissions is lost, NbTrans has come to rest after 40 uplinks
-// that are heard, but where chance had decided: that is found out once, or a few times
-// within hundreds of uplinks at a share that is just about bearable, and it never goes to
-// and fro.
+// For any share of lost transmissions, NbTrans has come to rest after 40 uplinks that are
+// heard. If chance has decided, ADR finds that out once, or a few times within hundreds of
+// uplinks if the share is just about bearable. NbTrans never goes to and fro.
 func TestNbTransRests(t *testing.T) {
 	devices := 150
 	if shortened() {

@@ -62,7 +62,8 @@ var arrows = map[string]string{
 	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
 		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
-		"bridge/broker/status",
+		"bridge/broker/status bridge/broker/ws",
+	"bridge/broker/ws":       "bridge/broker/pace",
 	"bridge/broker/limits":   "",
 	"bridge/broker/linger":   "",
 	"bridge/broker/outbox":   "bridge/v3",
@@ -123,7 +124,7 @@ var knows = map[string][]string{
 	"github.com/brocaar/lorawan":      {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band": {"radio/region"},
 	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet"},
-	"github.com/gorilla/websocket":    {"bridge/broker"},
+	"github.com/gorilla/websocket":    {"bridge/broker/ws"},
 	"periph.io/x/conn/v3": {
 		"concentrator/sx1302", "concentrator/sx1302/board",
 		"concentrator/sx1302/sx1302test", "concentrator/serial", "concentrator/serial/serialtest",
@@ -136,10 +137,10 @@ var knows = map[string][]string{
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http": {
-		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker",
+		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/webhook",
 	},
-	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",

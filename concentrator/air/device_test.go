@@ -182,7 +182,7 @@ func TestSharedDevAddr(t *testing.T) {
 	})
 }
 
-// What ABP devices were made with.
+// The factory settings of ABP devices.
 func TestFactorySettings(t *testing.T) {
 	onAir(t, func(b *bench) {
 		v := b.device(DeviceOptions{

@@ -196,7 +196,7 @@ func (r *reader) key(field string, k *keyJSON, into interface{ UnmarshalText([]b
 		return
 	}
 	if k.Key == "" && k.Encrypted != "" {
-		r.fail(field, fmt.Errorf("wrapped with a key encryption key, which is not told; it is needed in plain"))
+		r.fail(field, fmt.Errorf("the key is wrapped with a key encryption key; give it unwrapped"))
 		return
 	}
 	r.text(field+".key", k.Key, into)

@@ -9,7 +9,7 @@ import (
 	"lorawand/bridge/session/macstate"
 )
 
-// What mac_settings say is read, and written again in the words of The Things Stack.
+// mac_settings are read, and written again in the words of The Things Stack.
 func TestMACSettings(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing", `{}`, `{}`},

@@ -161,7 +161,7 @@ func TestOddTables(t *testing.T) {
 	}
 }
 
-// What cannot be read says where, and the way out.
+// The fault of a bad table says where it is, and what to do.
 func TestTablesRefused(t *testing.T) {
 	const head = "id;dev_eui;join_eui;lorawan_version;app_key\n"
 	for _, tt := range []struct{ name, text, want string }{

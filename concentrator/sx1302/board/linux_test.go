@@ -129,7 +129,7 @@ func TestReadBufsiz(t *testing.T) {
 	}
 }
 
-// What is not there is told by its name, and what is no device by its form.
+// A missing device is named in the error, and so is a file that is no device.
 func TestLinuxDevices(t *testing.T) {
 	second := func(_ any, err error) error { return err }
 	for _, tt := range []struct {
