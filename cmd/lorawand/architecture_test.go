@@ -96,8 +96,10 @@ var arrows = map[string]string{
 		"bridge/broker bridge/event bridge/session bridge/state bridge/v3",
 	"bridge/admin/web/password": "",
 	"bridge/admin/web/door":     "bridge/access",
+	"bridge/admin/web/trial": "bridge bridge/access bridge/admin bridge/codec bridge/formatter " +
+		"bridge/session",
 	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
-		"bridge/admin/web/door bridge/admin/web/password bridge/codec bridge/core bridge/event bridge/formatter " +
+		"bridge/admin/web/door bridge/admin/web/password bridge/admin/web/trial bridge/codec bridge/core bridge/event bridge/formatter " +
 		"bridge/mac bridge/session bridge/state bridge/store bridge/v3 bridge/v3/enddevice",
 	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/eventlines " +
 		"bridge/admin/metrics " +
