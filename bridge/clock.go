@@ -18,7 +18,8 @@ var NotBefore = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 type Clock struct {
 	start   time.Time
 	quality func(time.Time) radio.TimeQuality
-	kernel  bool         // quality asks it
+	kernel  bool // quality asks it
+	gnss    func(radio.HostTime) (time.Time, bool)
 	cached  atomic.Int64 // quality, and below it the HostTime in s when it was asked for
 }
 
@@ -31,9 +32,24 @@ func NewClock(quality func(time.Time) radio.TimeQuality) *Clock {
 	return &Clock{start: time.Now(), quality: quality}
 }
 
+// Follow has the clock go by satellites: gnss returns the calendar at a time of the host while it
+// knows that. Follow is called before anybody asks for the time.
+func (c *Clock) Follow(gnss func(radio.HostTime) (time.Time, bool)) { c.gnss = gnss }
+
+// bySatellites returns the calendar at a time of the host, if satellites tell it.
+func (c *Clock) bySatellites(t radio.HostTime) (time.Time, bool) {
+	if c.gnss == nil {
+		return time.Time{}, false
+	}
+	return c.gnss(t)
+}
+
 // MaxError returns how far the calendar is off at most, by the account that the kernel
 // keeps of what synchronises it; 0 is not known.
 func (c *Clock) MaxError() time.Duration {
+	if _, ok := c.bySatellites(c.Host()); ok {
+		return gnssError
+	}
 	if !c.kernel {
 		return 0
 	}
@@ -45,13 +61,21 @@ func (c *Clock) MaxError() time.Duration {
 	return maxError(&tx)
 }
 
+// gnssError is how well the calendar is known by satellites: as well as the host knows when the
+// counter of its concentrator had a value.
+const gnssError = 2 * time.Millisecond
+
 // Host returns the monotonic time since the clock began.
 func (c *Clock) Host() radio.HostTime { return radio.HostTime(time.Since(c.start)) }
 
 // Now returns both times.
 func (c *Clock) Now() core.Now {
 	t := time.Now()
-	return core.Now{Host: radio.HostTime(t.Sub(c.start)), Wall: radio.WallTime{Time: t.UTC(), Quality: c.qualityAt(t)}}
+	host := radio.HostTime(t.Sub(c.start))
+	if calendar, ok := c.bySatellites(host); ok {
+		return core.Now{Host: host, Wall: radio.WallTime{Time: calendar, Quality: radio.TimeGNSS}}
+	}
+	return core.Now{Host: host, Wall: radio.WallTime{Time: t.UTC(), Quality: c.qualityAt(t)}}
 }
 
 // Calendar returns the calendar time, or the zero time where it is not known.

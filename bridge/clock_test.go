@@ -9,6 +9,24 @@ import (
 	"lorawand/radio"
 )
 
+// A clock goes by satellites while they tell the time, whatever the host's calendar shows.
+func TestFollow(t *testing.T) {
+	c := NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNone })
+	known, at := false, time.Date(2027, 1, 31, 17, 25, 0, 0, time.UTC)
+	c.Follow(func(radio.HostTime) (time.Time, bool) { return at, known })
+	if w := c.Now().Wall; w.Known() || c.MaxError() != 0 || !c.Calendar().IsZero() {
+		t.Errorf("before: %+v", w)
+	}
+	known = true
+	if w := c.Now().Wall; w.Quality != radio.TimeGNSS || w.Time != at || c.Calendar() != at || c.MaxError() <= 0 {
+		t.Errorf("by satellites: %+v", w)
+	}
+	known = false
+	if w := c.Now().Wall; w.Known() {
+		t.Errorf("behind: %+v", w)
+	}
+}
+
 // TestSynchronised: what the kernel says of its clock, and how far it holds it to be off.
 func TestSynchronised(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -99,6 +99,25 @@ type Downlink struct {
 	// Uplink sends as end devices do, with a CRC and plain polarity, so that end
 	// devices do not hear it. Downlinks have neither.
 	Uplink bool
+
+	// Beacon sends as a beacon of Class B: without header and CRC, with plain polarity and a longer
+	// preamble, at the pulse of the gateway's GNSS receiver that comes at Time.
+	Beacon bool
+}
+
+// beaconPreamble is the preamble of a beacon in symbols (LoRaWAN L2 1.0.4, 13.1).
+const beaconPreamble = 10
+
+// Packet returns what the time on air depends on.
+func (d *Downlink) Packet() Packet {
+	p := Packet{
+		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
+		NoCRC: d.DataRate.Modulation == LoRa && !d.Uplink,
+	}
+	if d.Beacon {
+		p.NoCRC, p.ImplicitHeader, p.Preamble = true, true, beaconPreamble
+	}
+	return p
 }
 
 // TxResult is the result of a Downlink, in the words of the Semtech protocol.
@@ -173,6 +192,7 @@ const (
 	// its frames are dropped or cannot be answered: see Fault; repeated from time to time
 	GatewayDropped
 	GatewayRefused // it is not accepted: see Fault; repeated from time to time
+	GatewayClock   // what its counter shows: see Counter, GPS and Place; repeated each second
 )
 
 // String returns the kind as a word.
@@ -194,6 +214,8 @@ func (k GatewayEventKind) String() string {
 		return "dropped"
 	case GatewayRefused:
 		return "refused"
+	case GatewayClock:
+		return "clock"
 	}
 	return "unknown"
 }
@@ -214,6 +236,10 @@ type GatewayEvent struct {
 	// Since is, with GatewayCounterReset, the first time of the new counter: plans
 	// before it are void. 0: all plans are.
 	Since ConcentratorTime
+	// with GatewayClock
+	Counter ConcentratorTime // at At
+	GPS     GPSTime          // at At; 0: not known, or not any more
+	Place   *Place           // by GNSS; nil: not known
 }
 
 // Status is the status that a gateway reports. A counter that it does not report is

@@ -31,7 +31,8 @@ type DeviceActivity struct {
 func (a *Admin) deviceActivity(ctx context.Context, args ActivityArgs, r reply) error {
 	tell := func(d *session.Device) error {
 		log := a.o.Bridge.Activity()
-		out := DeviceActivity{Application: d.ID.Application, Device: d.ID.Device, Summary: log.Summary(d.ID, a.o.Bridge.Now().Host)}
+		summary := log.Summary(d.ID, a.o.Bridge.Now().Host)
+		out := DeviceActivity{Application: d.ID.Application, Device: d.ID.Device, Summary: summary}
 		if args.History && args.Device != "" {
 			for _, m := range log.Messages(d.ID, v3.Up) {
 				out.RecentUplinks = append(out.RecentUplinks, m.Payload)

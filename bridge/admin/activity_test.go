@@ -5,28 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"lorawand/bridge/admin/admintest"
 	"lorawand/radio"
-	"lorawand/radio/frame"
 )
 
 // hear lets the gateway hear an uplink of goodDevice.
 func (h *house) hear(fCnt uint32, payload string) {
 	h.Helper()
-	var nwk, app frame.Key
-	for i := range nwk {
-		nwk[i], app[i] = 0x11, 0x22
-	}
-	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, DevAddr: radio.DevAddr{1, 0, 0, 1}, HasFPort: true, FPort: 7, FRMPayload: []byte(payload),
-	}, fCnt, frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app})
-	if err != nil {
-		h.Fatal(err)
-	}
-	h.bridge.Uplink(radio.Uplink{
-		Gateway: gatewayEUI, PHYPayload: phy, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
-		CodingRate: radio.CodingRate45, Time: radio.ConcentratorTime(1_000_000 * (fCnt + 1)), Received: h.bridge.Now().Host,
-		Receptions: []radio.Reception{{RSSI: -8000, SNR: 700}},
-	})
+	h.Hear(h.T, radio.DevAddr{1, 0, 0, 1}, fCnt, payload)
 }
 
 // A device that has done nothing is not told of; one that has is, with its uplinks and
@@ -39,10 +25,10 @@ func TestDeviceActivity(t *testing.T) {
 		{name: "none has sent", op: "device.activity", args: `{}`},
 		{name: "this one neither", op: "device.activity", args: `{"application_id":"app1","device_id":"dev1"}`},
 	})
-	h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: gatewayEUI, Kind: radio.GatewayConnected, At: 1})
+	h.GatewayEvent(radio.GatewayEvent{Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1})
 	h.hear(1, "one")
 	h.hear(2, "two")
-	h.waitFor("both uplinks are published", func() bool {
+	admintest.WaitFor(h.T, "both uplinks are published", func() bool {
 		parts, err := h.ask("device.activity", `{"application_id":"app1","device_id":"dev1","history":true}`)
 		return err == nil && strings.Count(strings.Join(parts, ""), `"uplink_message"`) == 2
 	})

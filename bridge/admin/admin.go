@@ -60,6 +60,9 @@ type Options struct {
 	// Links tells of the gateways that are reached through a packet forwarder.
 	// nil: there are none.
 	Links func() map[radio.EUI64]Link
+	// GNSS tells what keeps the satellite receivers of gateways on this host from telling the
+	// time; "": nothing. nil: there are none.
+	GNSS func() map[radio.EUI64]string
 	// Drivers tells of those that run. nil: there are none.
 	Drivers func() []Driver
 
@@ -97,6 +100,9 @@ func New(o Options) (*Admin, error) {
 	}
 	if o.Links == nil {
 		o.Links = func() map[radio.EUI64]Link { return nil }
+	}
+	if o.GNSS == nil {
+		o.GNSS = func() map[radio.EUI64]string { return nil }
 	}
 	if o.Drivers == nil {
 		o.Drivers = func() []Driver { return nil }

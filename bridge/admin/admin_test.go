@@ -8,97 +8,40 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"lorawand/bridge"
-	"lorawand/bridge/access"
-	"lorawand/bridge/codec"
-	"lorawand/bridge/gateway"
-	"lorawand/bridge/state"
-	"lorawand/bridge/store"
-	"lorawand/bridge/store/storetest"
-	"lorawand/bridge/v3"
+	"lorawand/bridge/admin/admintest"
 	"lorawand/radio"
-	"lorawand/radio/region"
 )
 
-// desert is an outbox that nobody reads.
-type desert struct{}
-
-func (desert) Publish(v3.Message) {}
-
-var gatewayEUI = radio.EUI64{0xA1, 0xC0, 0xFF, 0xEE, 0, 0, 0, 1}
-
-// house is an Admin with a bridge that runs.
+// house is an Admin on a bridge that runs.
 type house struct {
 	*testing.T
-	admin  *Admin
-	bridge *bridge.Bridge
-	keys   *access.Registry
-	store  *store.Store
-	disk   *storetest.Disk
-	path   string // of the control socket
-
-	stopBridge func()
+	*admintest.House
+	admin *Admin
+	path  string // of the control socket
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	disk := storetest.NewDisk(nil)
-	st, err := store.Open("", store.Options{FS: disk})
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := state.Load(st, 0, "ttn")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := region.Lookup("EU_863_870_TTN")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gateways := gateway.NewRegistry()
-	if err := gateways.Add(&gateway.Gateway{ID: "gw1", EUI: gatewayEUI, Plan: plan, EnforceDutyCycle: true}); err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	b, err := bridge.New(bridge.Options{Devices: state.Devices, Gateways: gateways, Store: st, Outbox: desert{}, DefaultPlan: plan, Logger: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := New(Options{
-		Bridge: b, Keys: state.Keys, Store: st, Build: Build{Version: "1"}, Logger: log, Applications: state.Applications,
-		Codecs: state.Codecs, Resolver: codec.NewResolver(state.Applications, state.Codecs),
-		Links: func() map[radio.EUI64]Link { return map[radio.EUI64]Link{gatewayEUI: {Pulled: 1, Version: 2}} },
+	h := &house{T: t, House: admintest.New(t), path: filepath.Join(t.TempDir(), "run", "control.sock")}
+	var err error
+	h.admin, err = New(Options{
+		Bridge: h.Bridge, Store: h.Store, Keys: h.State.Keys, Applications: h.State.Applications,
+		Codecs: h.State.Codecs, Resolver: h.Resolver, Build: Build{Version: "1"}, Logger: h.Logger,
+		Links: func() map[radio.EUI64]Link {
+			return map[radio.EUI64]Link{admintest.GatewayEUI: {Pulled: 1, Version: 2}}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{T: t, admin: a, bridge: b, keys: state.Keys, store: st, disk: disk, path: filepath.Join(t.TempDir(), "run", "control.sock")}
-	h.stopBridge = h.run(b.Run)
-	t.Cleanup(func() { _ = st.Close() })
 	return h
-}
-
-// run starts a part and waits for it at the end of the test.
-func (h *house) run(f func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := f(ctx); err != nil {
-			h.Error(err)
-		}
-	})
-	stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
-	h.Cleanup(stop)
-	return stop
 }
 
 func (h *house) listen() (stop func()) {
@@ -108,7 +51,7 @@ func (h *house) listen() (stop func()) {
 		h.Fatal(err)
 	}
 	s.patience, s.most = 3*time.Second, 1<<20
-	return h.run(s.Run)
+	return admintest.Run(h.T, s.Run)
 }
 
 // call returns the parts of an answer.
@@ -140,7 +83,10 @@ func (h *house) raw(text string) string {
 func TestDoors(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
-	h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: gatewayEUI, Kind: radio.GatewayConnected, At: 1, Address: "127.0.0.1:1"})
+	h.GatewayEvent(radio.GatewayEvent{
+		Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1,
+		Address: "127.0.0.1:1",
+	})
 	var gw []string
 	for end := time.Now().Add(3 * time.Second); len(gw) == 0 || !strings.Contains(gw[0], `"connected":true`); {
 		if time.Now().After(end) {
@@ -155,7 +101,8 @@ func TestDoors(t *testing.T) {
 	if err := json.Unmarshal([]byte(gw[0]), &g); err != nil {
 		t.Fatal(err)
 	}
-	if g.ID != "gw1" || g.EUI != gatewayEUI || g.Plan != "EU_863_870_TTN" || g.Address != "127.0.0.1:1" || g.LastPull == nil || g.LastUplink != nil || g.LastTxAck != nil || g.Confirmed || g.Lead != 0.8 {
+	if g.ID != "gw1" || g.EUI != admintest.GatewayEUI || g.Plan != "EU_863_870_TTN" || g.Address != "127.0.0.1:1" ||
+		g.LastPull == nil || g.LastUplink != nil || g.LastTxAck != nil || g.Confirmed || g.Lead != 0.8 {
 		t.Errorf("%+v", g)
 	}
 	status, err := h.call("status", struct{}{})
@@ -163,7 +110,8 @@ func TestDoors(t *testing.T) {
 		t.Fatalf("%v, %v", status, err)
 	}
 	var s Status
-	if err := json.Unmarshal([]byte(status[0]), &s); err != nil || s.Version != "1" || s.Gateways != 1 || s.GatewaysConnected != 1 || s.PID != os.Getpid() {
+	if err := json.Unmarshal([]byte(status[0]), &s); err != nil || s.Version != "1" || s.Gateways != 1 ||
+		s.GatewaysConnected != 1 || s.PID != os.Getpid() {
 		t.Errorf("%+v, %v", s, err)
 	}
 	// The same without a socket.
@@ -173,10 +121,12 @@ func TestDoors(t *testing.T) {
 		return nil
 	})
 	over, err2 := h.call("events", EventsArgs{Text: true})
-	if err != nil || err2 != nil || len(direct) != 1 || !strings.Contains(direct[0], "gateway connected") || fmt.Sprint(direct) != fmt.Sprint(over) {
+	if err != nil || err2 != nil || len(direct) != 1 || !strings.Contains(direct[0], "gateway connected") ||
+		fmt.Sprint(direct) != fmt.Sprint(over) {
 		t.Errorf("%v, %v; %v, %v", direct, err, over, err2)
 	}
-	if _, err := h.call("why", WhyArgs{CorrelationID: "as:downlink:X"}); err == nil || !strings.Contains(err.Error(), ErrNotRemembered.Error()) {
+	if _, err := h.call("why", WhyArgs{CorrelationID: "as:downlink:X"}); err == nil ||
+		!strings.Contains(err.Error(), ErrNotRemembered.Error()) {
 		t.Errorf("why: %v", err)
 	}
 }
@@ -189,10 +139,13 @@ func TestEventsMatch(t *testing.T) {
 	for i := range 8 {
 		join[9+i] = stranger[7-i]
 	}
-	h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: gatewayEUI, Kind: radio.GatewayConnected, At: 1})
-	h.bridge.Uplink(radio.Uplink{Gateway: gatewayEUI, PHYPayload: join, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000), Receptions: []radio.Reception{{}}})
-	h.bridge.Uplink(radio.Uplink{Gateway: radio.EUI64{2}, PHYPayload: []byte{1}, Receptions: []radio.Reception{{}}})
-	for end := time.Now().Add(3 * time.Second); len(h.bridge.Events().Recent(nil)) < 3; time.Sleep(time.Millisecond) {
+	h.GatewayEvent(radio.GatewayEvent{Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1})
+	h.Uplink(radio.Uplink{
+		Gateway: admintest.GatewayEUI, PHYPayload: join, Frequency: 868_100_000,
+		DataRate: radio.LoRaDataRate(7, 125_000), Receptions: []radio.Reception{{}},
+	})
+	h.Uplink(radio.Uplink{Gateway: radio.EUI64{2}, PHYPayload: []byte{1}, Receptions: []radio.Reception{{}}})
+	for end := time.Now().Add(3 * time.Second); len(h.Events().Recent(nil)) < 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no events")
 		}
@@ -222,7 +175,7 @@ func TestFollow(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	connect := func(n byte) {
-		h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{n}, Kind: radio.GatewayConnected, At: 1})
+		h.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{n}, Kind: radio.GatewayConnected, At: 1})
 	}
 	connect(1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -274,7 +227,7 @@ func TestFollowerDoesNotRead(t *testing.T) {
 	fmt.Fprintln(stuck, `{"version":1,"op":"events","args":{"follow":true}}`)
 	begin := time.Now()
 	for i := range 20_000 {
-		h.bridge.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{1}, Kind: radio.GatewayCounterReset, At: radio.HostTime(i)})
+		h.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{1}, Kind: radio.GatewayCounterReset, At: radio.HostTime(i)})
 	}
 	if _, err := h.call("status", nil); err != nil {
 		t.Errorf("beside a stuck client: %v", err)
@@ -354,7 +307,8 @@ func TestSocketFile(t *testing.T) {
 	if err != nil || info.Mode() != fs.ModeSocket|0o660 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if _, err := Listen(h.admin, h.path); !errors.Is(err, ErrSocket) || !strings.Contains(err.Error(), "another daemon answers") {
+	if _, err := Listen(h.admin, h.path); !errors.Is(err, ErrSocket) ||
+		!strings.Contains(err.Error(), "another daemon answers") {
 		t.Errorf("a second one: %v", err)
 	}
 	stop()
@@ -395,7 +349,8 @@ func TestFault(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	h.admin.o.Links = func() map[radio.EUI64]Link { panic("oops") }
-	if _, err := h.call("gateway.list", nil); err == nil || !strings.Contains(err.Error(), "internal fault of the daemon") {
+	if _, err := h.call("gateway.list", nil); err == nil ||
+		!strings.Contains(err.Error(), "internal fault of the daemon") {
 		t.Errorf("%v", err)
 	}
 	if _, err := h.call("status", nil); err != nil {

@@ -34,9 +34,15 @@ func TestApplicationOperations(t *testing.T) {
 		{name: "its first key", op: "key.create", args: `{"application_id":"app1"}`, parts: 1, with: isNew},
 		{name: "its second key", op: "key.create", args: `{"application_id":"app1"}`, parts: 1, without: old},
 		{name: "its first device", op: "device.put", args: put("app1", device("dev1", 1, ""))},
-		{name: "the first device of another", op: "device.put", args: put("app2", device("dev2", 2, ""), device("dev3", 3, "")), parts: 1, with: isNew},
+		{
+			name: "the first device of another", op: "device.put",
+			args: put("app2", device("dev2", 2, ""), device("dev3", 3, "")), parts: 1, with: isNew,
+		},
 		{name: "the first key of that", op: "key.create", args: `{"application_id":"app2"}`, parts: 1, without: old},
-		{name: "a fault brings none into being", op: "device.put", args: put("app3", device("dev1", 1, "")), parts: 1, without: old, err: "nothing was changed"},
+		{
+			name: "a fault brings none into being", op: "device.put", args: put("app3", device("dev1", 1, "")), parts: 1,
+			without: old, err: "nothing was changed",
+		},
 		{name: "both", op: "application.list", args: `{}`, parts: 2, with: []string{`{"application_id":"app1","devices":1,"api_keys":2}`, `{"application_id":"app2","devices":2,"api_keys":1}`}},
 		{name: "what it formats with", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_JAVASCRIPT","formatter_parameter":"x"}}`},
 		{name: "one direction leaves the other", op: "application.set", args: `{"application_id":"app1","down_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`},
@@ -55,7 +61,7 @@ func TestApplicationOperations(t *testing.T) {
 		{name: "without its device", op: "device.delete", args: `{"application_id":"app1","devices":["dev1"]}`},
 		{name: "keys hold it too", op: "application.delete", args: `{"application_id":"app1"}`, err: "0 devices and 2 API keys"},
 	})
-	for _, k := range h.keys.Keys("app1") {
+	for _, k := range h.State.Keys.Keys("app1") {
 		h.steps([]step{{name: "revoke", op: "key.revoke", args: `{"id":"` + k.ID + `"}`, parts: 1}})
 	}
 	h.steps([]step{
@@ -63,8 +69,8 @@ func TestApplicationOperations(t *testing.T) {
 		{name: "an empty one", op: "application.delete", args: `{"application_id":"app1"}`, parts: 1},
 		{name: "none is left", op: "application.list", args: `{}`},
 	})
-	if h.keys.Len() != 0 {
-		t.Errorf("%d keys are left", h.keys.Len())
+	if h.State.Keys.Len() != 0 {
+		t.Errorf("%d keys are left", h.State.Keys.Len())
 	}
 }
 
@@ -86,7 +92,10 @@ func TestCodecOperations(t *testing.T) {
 		{name: "setting something says so too", op: "device.set", args: `{"application_id":"app1","device_id":"dev1","fields":{"name":"x"}}`, parts: 1, with: missing},
 		{name: "a model without its codec", op: "codec.put", args: `{"models":[{"brand_id":"acme","model_id":"sensor","versions":[{"codecs":{"EU_433":"acme/none"}}]}]}`, err: "acme/none is missing"},
 		{name: "an invalid codec", op: "codec.put", args: `{"codecs":[{"brand_id":"../x","codec_id":"one","files":{"one.js":"script"},"uplink_decoder":"one.js"}]}`, err: codec.ErrInvalid.Error()},
-		{name: "a long script", op: "codec.put", args: strings.Replace(acme, `"script"`, `"`+long+`"`, 1), err: "more than 393216"},
+		{
+			name: "a long script", op: "codec.put", args: strings.Replace(acme, `"script"`, `"`+long+`"`, 1),
+			err: "more than 393216",
+		},
 		{name: "null", op: "codec.put", args: `{"models":[null]}`, err: "null"},
 		{name: "nothing", op: "codec.put", args: `{}`},
 		{name: "nothing was taken", op: "codec.list", args: `{}`},
@@ -95,8 +104,14 @@ func TestCodecOperations(t *testing.T) {
 		{name: "it is there", op: "codec.list", args: `{}`, parts: 1, with: []string{`"brand_id":"acme","model_id":"sensor"`, `"codecs":1,"bytes":6,"devices":2`}},
 		{name: "the devices have it", op: "formatter.list", args: `{}`, parts: 2, with: []string{`"up":{"formatter":"FORMATTER_REPOSITORY","codec":"acme/one","bytes":6}`}, without: []string{"warning"}},
 		{name: "one of another version", op: "device.set", args: `{"application_id":"app1","device_id":"dev2","fields":{"firmware_version":"9"}}`, parts: 1, with: []string{`firmware version \"9\"`}},
-		{name: "another import tells of it", op: "codec.put", args: acme, parts: 1, with: []string{"app1/dev2: payload formatter: no codec"}},
-		{name: "another codec for the model", op: "codec.put", args: strings.NewReplacer("acme/one", "acme/two", `"one"`, `"two"`).Replace(acme), parts: 1},
+		{
+			name: "another import tells of it", op: "codec.put", args: acme, parts: 1,
+			with: []string{"app1/dev2: payload formatter: no codec"},
+		},
+		{
+			name: "another codec for the model", op: "codec.put",
+			args: strings.NewReplacer("acme/one", "acme/two", `"one"`, `"two"`).Replace(acme), parts: 1,
+		},
 		{name: "unknown", op: "codec.delete", args: `{"name":"acm"}`, err: ErrNoModel.Error()},
 		{name: "gone with its brand", op: "codec.delete", args: `{"name":"acme"}`, parts: 1, with: []string{`{"models":1,"codecs":1}`}},
 		{name: "none is left", op: "codec.list", args: `{}`},
@@ -104,7 +119,7 @@ func TestCodecOperations(t *testing.T) {
 		{name: "many lack one: one note", op: "application.set", args: `{"application_id":"app1","down_formatter":{"formatter":"FORMATTER_REPOSITORY"}}`, parts: 1, with: []string{"app1/dev1", "(and of 1 devices more)"}},
 	})
 	for _, kind := range []string{state.KindCodec, state.KindModel} {
-		if r := h.store.Records(kind); len(r) != 0 {
+		if r := h.Store.Records(kind); len(r) != 0 {
 			t.Errorf("the store still has %d records of kind %s", len(r), kind)
 		}
 	}
@@ -142,7 +157,7 @@ func TestApplicationsOnAFullDisk(t *testing.T) {
 		{name: "a key", op: "key.create", args: `{"application_id":"app1"}`, parts: 1},
 		{name: "a codec", op: "codec.put", args: acme},
 	})
-	h.disk.Fail(func(string, string) error { return syscall.ENOSPC })
+	h.Disk.Fail(func(string, string) error { return syscall.ENOSPC })
 	h.steps([]step{
 		{name: "set", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`, err: "no space left"},
 		{name: "delete", op: "application.delete", args: `{"application_id":"app1","all":true}`, err: "no space left"},
@@ -151,6 +166,6 @@ func TestApplicationsOnAFullDisk(t *testing.T) {
 		{name: "nothing is set", op: "application.list", args: `{}`, parts: 1, with: []string{`{"application_id":"app1","devices":0,"api_keys":1}`}},
 		{name: "one codec", op: "codec.list", args: `{}`, parts: 1, with: []string{"sensor"}},
 	})
-	h.disk.Fail(nil)
+	h.Disk.Fail(nil)
 	h.steps([]step{{name: "set now", op: "application.set", args: `{"application_id":"app1","up_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`}})
 }

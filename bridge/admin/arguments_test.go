@@ -193,7 +193,7 @@ func TestCallerBreaksOff(t *testing.T) {
 // Questions for a core that does not turn end when the caller wants them to.
 func TestCoreStands(t *testing.T) {
 	h := newHouse(t)
-	h.stopBridge()
+	h.StopBridge()
 	for _, tt := range []struct{ op, args string }{
 		{"status", `{}`},
 		{"gateway.list", `{}`},

@@ -35,7 +35,7 @@ func TestBackup(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
 	big := bytes.Repeat([]byte{0x5a}, 2*backupPart)
-	if err := h.store.Commit(store.Record{Kind: "x", Key: "big", Data: big}); err != nil {
+	if err := h.Store.Commit(store.Record{Kind: "x", Key: "big", Data: big}); err != nil {
 		t.Fatal(err)
 	}
 	h.steps([]step{{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1}})

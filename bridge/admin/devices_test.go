@@ -32,9 +32,9 @@ func TestRefusedChanges(t *testing.T) {
 			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
 		}
 	}
-	stats, err := h.bridge.Stats(context.Background())
-	if err != nil || stats.Devices != 0 || h.keys.Len() != 0 {
-		t.Errorf("%d devices and %d keys, %v", stats.Devices, h.keys.Len(), err)
+	stats, err := h.Stats(context.Background())
+	if err != nil || stats.Devices != 0 || h.State.Keys.Len() != 0 {
+		t.Errorf("%d devices and %d keys, %v", stats.Devices, h.State.Keys.Len(), err)
 	}
 	if parts, err := h.call("device.put", json.RawMessage(`{"application_id":"app1","devices":[`+goodDevice+`]}`)); err != nil || len(parts) != 1 {
 		t.Errorf("%v, %v", parts, err)
@@ -52,12 +52,14 @@ func TestManyFaults(t *testing.T) {
 		devices[i] = json.RawMessage(`{}`)
 	}
 	var faults []PutPart
-	err := h.admin.Call(context.Background(), "device.put", PutArgs{Application: "app1", Devices: devices}, func(raw json.RawMessage) error {
-		var f PutPart
-		defer func() { faults = append(faults, f) }()
-		return json.Unmarshal(raw, &f)
-	})
-	if err == nil || len(faults) != maxFaults+1 || faults[maxFaults].Error != "and 10 faults more" || faults[7].Index != 7 {
+	err := h.admin.Call(context.Background(), "device.put", PutArgs{Application: "app1", Devices: devices},
+		func(raw json.RawMessage) error {
+			var f PutPart
+			defer func() { faults = append(faults, f) }()
+			return json.Unmarshal(raw, &f)
+		})
+	if err == nil || len(faults) != maxFaults+1 || faults[maxFaults].Error != "and 10 faults more" ||
+		faults[7].Index != 7 {
 		t.Errorf("%v, %+v", err, faults)
 	}
 }

@@ -32,6 +32,10 @@ type Gateway struct {
 	// off at most.
 	Clock      string  `json:"clock,omitempty"`
 	ClockError float64 `json:"clock_error_s,omitempty"`
+	// GPS says that the gateway tells GPS time, by which Class B works, and GNSS what keeps a
+	// satellite receiver on this host from telling it.
+	GPS  bool   `json:"gps_time,omitempty"`
+	GNSS string `json:"gnss_fault,omitempty"`
 
 	SubBands []SubBandUsage `json:"sub_bands"` // those that something was sent in
 }
@@ -51,12 +55,13 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 		return err
 	}
 	present := a.o.Bridge.Now()
-	links, now, calendar := a.o.Links(), present.Host, present.Wall
+	links, receivers, now, calendar := a.o.Links(), a.o.GNSS(), present.Host, present.Wall
 	for i := range states {
 		g := gatewayOf(&states[i], now)
 		if states[i].Local {
 			g.Clock, g.ClockError = calendar.Quality.String(), a.o.Bridge.ClockError().Seconds()
 		}
+		g.GNSS = receivers[g.EUI]
 		if l, ok := links[g.EUI]; ok {
 			g.LastPull = ago(now, l.Pulled)
 		}
@@ -72,7 +77,7 @@ func gatewayOf(s *bridge.GatewayState, now radio.HostTime) Gateway {
 		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since),
 		Address: s.Address, Fault: s.Fault,
 		LastUplink: ago(now, s.LastUplink), LastTxAck: ago(now, s.LastAck), Confirmed: s.Answers,
-		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), SubBands: []SubBandUsage{},
+		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), GPS: s.HasClock && s.GPS != 0, SubBands: []SubBandUsage{},
 	}
 	for _, u := range s.Usage {
 		g.SubBands = append(g.SubBands, SubBandUsage{

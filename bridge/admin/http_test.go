@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lorawand/bridge/admin/admintest"
 	"lorawand/bridge/store"
 )
 
@@ -40,7 +41,7 @@ func (h *house) http() *HTTP {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.run(s.Run)
+	admintest.Run(h.T, s.Run)
 	return s
 }
 
@@ -68,15 +69,15 @@ func TestHealth(t *testing.T) {
 	wants(t, s, "/readyz", 200, "core: good\n", "store: good\n", "driver radio: good\n", "gateways: 1, 0 connected\n")
 	record := store.Record{Kind: "x", Key: "y", Data: []byte("z")}
 	for _, fault := range []error{unix.ENOSPC, unix.EROFS, unix.EIO} {
-		h.disk.Fail(func(string, string) error { return fault })
-		if err := h.store.Commit(record); !errors.Is(err, fault) {
+		h.Disk.Fail(func(string, string) error { return fault })
+		if err := h.Store.Commit(record); !errors.Is(err, fault) {
 			t.Fatalf("%v", err)
 		}
 		wants(t, s, "/readyz", 503, ": "+fault.Error(), "not ready\n")
 		wants(t, s, "/metrics", 200, "lorawand_store_writable 0\n")
 		wants(t, s, "/healthz", 200)
-		h.disk.Fail(nil)
-		if err := h.store.Commit(record); err != nil {
+		h.Disk.Fail(nil)
+		if err := h.Store.Commit(record); err != nil {
 			t.Fatal(err)
 		}
 		wants(t, s, "/readyz", 200, "store: good\n")
@@ -88,7 +89,7 @@ func TestHealth(t *testing.T) {
 // A core that does not turn is not healthy.
 func TestNoPulse(t *testing.T) {
 	h := newHouse(t)
-	h.stopBridge()
+	h.StopBridge()
 	s := h.http()
 	wants(t, s, "/healthz", 503, "does not answer")
 	wants(t, s, "/readyz", 503, "core: bridge: the core does not answer")
@@ -100,11 +101,14 @@ func TestMetrics(t *testing.T) {
 	h := newHouse(t)
 	h.admin.o.Drivers = func() []Driver {
 		return []Driver{{
-			Name:    "udp",
-			Metrics: []Metric{{Name: "gwmp_datagrams_total", Help: "Datagrams.", Value: 7}, {Name: "gwmp_delay_seconds", Help: "Delay.", Value: 0.25, Gauge: true}},
+			Name: "udp",
+			Metrics: []Metric{
+				{Name: "gwmp_datagrams_total", Help: "Datagrams.", Value: 7},
+				{Name: "gwmp_delay_seconds", Help: "Delay.", Value: 0.25, Gauge: true},
+			},
 		}}
 	}
-	if err := h.store.Commit(store.Record{Kind: "x", Key: "y", Data: []byte("z")}); err != nil {
+	if err := h.Store.Commit(store.Record{Kind: "x", Key: "y", Data: []byte("z")}); err != nil {
 		t.Fatal(err)
 	}
 	s := h.http()

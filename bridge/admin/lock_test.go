@@ -36,11 +36,12 @@ func TestChangesWait(t *testing.T) {
 			t.Errorf("%s: %v", c.op, err)
 		}
 	}
-	if err := call("key.list", ListArgs{}, 10*time.Second); err != nil || h.keys.Len() != 0 {
-		t.Errorf("%v, %d keys", err, h.keys.Len())
+	if err := call("key.list", ListArgs{}, 10*time.Second); err != nil || h.State.Keys.Len() != 0 {
+		t.Errorf("%v, %d keys", err, h.State.Keys.Len())
 	}
 	unlock()
-	if err := call("key.create", CreateKeyArgs{Application: "app1"}, 10*time.Second); err != nil || h.keys.Len() != 1 {
-		t.Errorf("afterwards: %v, %d keys", err, h.keys.Len())
+	if err := call("key.create", CreateKeyArgs{Application: "app1"}, 10*time.Second); err != nil ||
+		h.State.Keys.Len() != 1 {
+		t.Errorf("afterwards: %v, %d keys", err, h.State.Keys.Len())
 	}
 }

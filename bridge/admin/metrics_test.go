@@ -59,7 +59,7 @@ func TestStoreFault(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	broken := errors.New("the disk is broken")
-	h.disk.Fail(func(string, string) error { return broken })
+	h.Disk.Fail(func(string, string) error { return broken })
 	if _, err := h.ask("key.create", `{"application_id":"app1"}`); err == nil {
 		t.Fatal("a key is stored on a broken disk")
 	}

@@ -11,6 +11,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"lorawand/bridge/admin/admintest"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/v3"
 )
@@ -19,25 +20,15 @@ import (
 func (h *house) withBroker() (addr string) {
 	h.Helper()
 	b, err := broker.New(broker.Options{
-		Listen: []string{"127.0.0.1:0"}, Keys: h.keys, Logger: slog.New(slog.DiscardHandler),
+		Listen: []string{"127.0.0.1:0"}, Keys: h.State.Keys, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		h.Fatal(err)
 	}
 	h.admin.o.Broker = b
-	h.run(b.Run)
-	h.waitFor("the broker serves", b.Serving)
+	admintest.Run(h.T, b.Run)
+	admintest.WaitFor(h.T, "the broker serves", b.Serving)
 	return b.Addrs()[0].String()
-}
-
-// waitFor waits until something is true.
-func (h *house) waitFor(what string, is func() bool) {
-	h.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			h.Fatalf("in 20 s: not %s", what)
-		}
-	}
 }
 
 // newKey creates an API key and returns its id and its text.
@@ -135,9 +126,9 @@ func TestMQTTClients(t *testing.T) {
 	}
 
 	kept.Disconnect(100)
-	h.waitFor("the client is away", func() bool { return !h.mqttList(`{"application_id":"app1"}`)[0].Connected })
+	admintest.WaitFor(h.T, "the client is away", func() bool { return !h.mqttList(`{"application_id":"app1"}`)[0].Connected })
 	h.admin.o.Broker.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("{}")})
-	h.waitFor("a message waits", func() bool { return h.mqttList(`{"application_id":"app1"}`)[0].Queue == 1 })
+	admintest.WaitFor(h.T, "a message waits", func() bool { return h.mqttList(`{"application_id":"app1"}`)[0].Queue == 1 })
 }
 
 // A revoked key ends its connections and sessions, here one and two, and no others.
@@ -149,7 +140,7 @@ func TestRevokeDisconnects(t *testing.T) {
 	gone := h.connect(addr, "gone", "app1", key, false)
 	h.connect(addr, "away", "app1", key, false).Disconnect(100)
 	stays := h.connect(addr, "stays", "app1", other, true)
-	h.waitFor("one is away", func() bool {
+	admintest.WaitFor(h.T, "one is away", func() bool {
 		away := 0
 		for _, c := range h.mqttList(`{}`) {
 			if !c.Connected {
@@ -161,7 +152,7 @@ func TestRevokeDisconnects(t *testing.T) {
 	h.steps([]step{{
 		name: "revoke", op: "key.revoke", args: `{"id":"` + id + `"}`, parts: 1, with: []string{`"disconnected":3`},
 	}})
-	h.waitFor("the client is disconnected", func() bool { return !gone.IsConnectionOpen() })
+	admintest.WaitFor(h.T, "the client is disconnected", func() bool { return !gone.IsConnectionOpen() })
 	if list := h.mqttList(`{}`); len(list) != 1 || list[0].ID != "stays" || !stays.IsConnectionOpen() {
 		t.Errorf("left: %+v", list)
 	}
@@ -202,7 +193,7 @@ func TestBrokerNumbers(t *testing.T) {
 	if token := bad.Connect(); !token.WaitTimeout(20*time.Second) || token.Error() == nil {
 		t.Error("a wrong key lets a client in")
 	}
-	h.waitFor("the message is counted", func() bool { return h.admin.o.Broker.Stats().Delivered == 1 })
+	admintest.WaitFor(h.T, "the message is counted", func() bool { return h.admin.o.Broker.Stats().Delivered == 1 })
 	text := "\n" + h.metrics()
 	for _, want := range []string{
 		"lorawand_mqtt_clients 2", "lorawand_mqtt_sessions 2", "lorawand_mqtt_published_total 1",

@@ -10,6 +10,7 @@ import (
 
 	"lorawand/bridge"
 	"lorawand/bridge/access"
+	"lorawand/bridge/admin/admintest"
 	"lorawand/bridge/event"
 	"lorawand/bridge/schedule"
 	"lorawand/radio"
@@ -31,13 +32,7 @@ type step struct {
 
 // ask carries out an operation without a socket.
 func (h *house) ask(op, args string) (parts []string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	err = h.admin.Call(ctx, op, json.RawMessage(args), func(raw json.RawMessage) error {
-		parts = append(parts, string(raw))
-		return nil
-	})
-	return parts, err
+	return admintest.Ask(h.admin, op, args)
 }
 
 // steps carries out one operation after the other: each sees what those before it
@@ -83,7 +78,10 @@ func TestDeviceOperations(t *testing.T) {
 		{name: "again", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1, with: []string{`"registered":true`, `"index":0`}, err: "nothing was changed"},
 		{name: "again, to replace", op: "device.put", args: `{"application_id":"app1","update":true,"devices":[` + goodDevice + `]}`},
 		{name: "the DevEUI of another", op: "device.put", args: `{"application_id":"app2","devices":[` + strings.Replace(joining, "dev2", "dev9", 1) + `]}`, parts: 1, err: "nothing was changed"},
-		{name: "all", op: "device.list", args: `{}`, parts: 2, with: []string{`"dev1"`, `"dev2"`}, without: []string{appKey, nwkSKey}},
+		{
+			name: "all", op: "device.list", args: `{}`, parts: 2, with: []string{`"dev1"`, `"dev2"`},
+			without: []string{appKey, nwkSKey},
+		},
 		{name: "of an application", op: "device.list", args: `{"application_id":"app2"}`},
 		{name: "one, without keys", op: "device.get", args: `{"application_id":"app1","device_id":"dev1"}`, parts: 1, with: []string{`"01000001"`}, without: []string{nwkSKey}},
 		{name: "one that is not there", op: "device.get", args: `{"application_id":"app2","device_id":"dev1"}`, err: "no such device"},
@@ -121,7 +119,7 @@ func TestKeyOperations(t *testing.T) {
 		{name: "revoke again", op: "key.revoke", args: `{"id":"` + imported[6:45] + `"}`, err: ErrNoKey.Error()},
 		{name: "one is left", op: "key.list", args: `{}`, parts: 1},
 	})
-	if _, err := h.keys.Login("app2", imported, time.Time{}); err == nil {
+	if _, err := h.State.Keys.Login("app2", imported, time.Time{}); err == nil {
 		t.Error("a revoked key logs in")
 	}
 }
@@ -138,16 +136,16 @@ func TestKeysOnABrokenDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("the disk is broken")
-	h.disk.Fail(func(string, string) error { return broken })
+	h.Disk.Fail(func(string, string) error { return broken })
 	h.steps([]step{
 		{name: "create", op: "key.create", args: `{"application_id":"app1"}`, err: broken.Error()},
 		{name: "revoke", op: "key.revoke", args: `{"id":"` + k.ID + `"}`, err: broken.Error()},
 		{name: "the key is there", op: "key.list", args: `{}`, parts: 1},
 	})
-	if h.keys.Len() != 1 {
-		t.Errorf("%d keys", h.keys.Len())
+	if h.State.Keys.Len() != 1 {
+		t.Errorf("%d keys", h.State.Keys.Len())
 	}
-	if _, err := h.keys.Login("app1", k.Text, time.Time{}); err != nil {
+	if _, err := h.State.Keys.Login("app1", k.Text, time.Time{}); err != nil {
 		t.Errorf("a key that could not be revoked: %v", err)
 	}
 }
@@ -245,7 +243,7 @@ func TestGatewayOf(t *testing.T) {
 		{SubBand: region.SubBand{Low: 868_000_000, High: 868_600_000, DutyCycle: 10}, Used: 18 * time.Second},
 		{SubBand: region.SubBand{Low: 1, High: 2, DutyCycle: 1000}, Used: time.Hour},
 	}}
-	state.ID, state.EUI, state.Plan, state.Fault = "gw1", gatewayEUI, plan, "no chip"
+	state.ID, state.EUI, state.Plan, state.Fault = "gw1", admintest.GatewayEUI, plan, "no chip"
 	state.Trip, state.Lead = 40*time.Millisecond, 320*time.Millisecond
 	b, err := json.Marshal(gatewayOf(&state, radio.HostTime(time.Hour)))
 	if err != nil {
@@ -284,7 +282,10 @@ func TestEveryChangeWaits(t *testing.T) {
 			t.Errorf("%s: %v", op.op, err)
 		}
 	}
-	for _, op := range []string{"device.list", "key.list", "status", "gateway.list", "application.list", "codec.list", "formatter.list"} { // these only look
+	looks := []string{
+		"device.list", "key.list", "status", "gateway.list", "application.list", "codec.list", "formatter.list",
+	}
+	for _, op := range looks {
 		if _, err := h.ask(op, `{}`); err != nil {
 			t.Errorf("%s: %v", op, err)
 		}

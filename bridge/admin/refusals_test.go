@@ -101,7 +101,8 @@ func TestWhyOfOneApplication(t *testing.T) {
 	h := newHouse(t)
 	for _, application := range []string{"app1", "app2"} {
 		h.admin.o.Bridge.Events().Write(&event.Event{
-			Kind: event.DownlinkQueued, Device: session.ID{Application: application, Device: "dev1"}, CorrelationIDs: []string{"job-1"},
+			Kind: event.DownlinkQueued, Device: session.ID{Application: application, Device: "dev1"},
+			CorrelationIDs: []string{"job-1"},
 		})
 	}
 	for application, want := range map[string]int{"": 2, "app1": 1, "app2": 1} {

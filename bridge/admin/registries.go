@@ -57,7 +57,9 @@ func (a *Admin) tellRegistry(ctx context.Context, args RegistryArgs, f enddevice
 
 // registered returns a device that is registered or, with its draft, one that is under
 // way; nil where there is none.
-func (a *Admin) registered(ctx context.Context, id session.ID, f enddevice.Form) (registry.Tree, *registry.Draft, error) {
+func (a *Admin) registered(
+	ctx context.Context, id session.ID, f enddevice.Form,
+) (registry.Tree, *registry.Draft, error) {
 	d, err := a.o.Bridge.Device(ctx, id)
 	if errors.Is(err, state.ErrNoDevice) {
 		if draft := a.drafts.Draft(id, time.Now()); draft != nil {
@@ -233,7 +235,8 @@ func (a *Admin) messages(_ context.Context, args MessagesArgs, r reply) error {
 		return errors.New("no application")
 	}
 	now := a.o.Bridge.Now().Host
-	for _, m := range a.o.Bridge.Activity().Messages(session.ID{Application: args.Application, Device: args.Device}, args.Kind) {
+	id := session.ID{Application: args.Application, Device: args.Device}
+	for _, m := range a.o.Bridge.Activity().Messages(id, args.Kind) {
 		if err := r(Message{Age: max(now.Sub(m.At), 0).Seconds(), Payload: m.Payload}); err != nil {
 			return err
 		}

@@ -73,10 +73,11 @@ func TestCallAs(t *testing.T) {
 	})
 	var parts []string
 	who := access.Login{Application: "app2", Rights: access.DevicesRead}
-	err := h.admin.CallAs(context.Background(), who, "device.list", ListArgs{Application: "app2"}, func(raw json.RawMessage) error {
-		parts = append(parts, string(raw))
-		return nil
-	})
+	err := h.admin.CallAs(context.Background(), who, "device.list", ListArgs{Application: "app2"},
+		func(raw json.RawMessage) error {
+			parts = append(parts, string(raw))
+			return nil
+		})
 	if err != nil || len(parts) != 1 || !strings.Contains(parts[0], "dev2") {
 		t.Errorf("%q, %v", parts, err)
 	}
@@ -103,8 +104,9 @@ func TestEventsOfAnApplication(t *testing.T) {
 // A decision about a device of another application is not told.
 func TestWhyOfAnApplication(t *testing.T) {
 	h := newHouse(t)
-	h.bridge.Events().Write(&event.Event{
-		Kind: event.DownlinkQueued, Device: session.ID{Application: "app1", Device: "dev1"}, CorrelationIDs: []string{"as:downlink:X"},
+	h.Events().Write(&event.Event{
+		Kind: event.DownlinkQueued, Device: session.ID{Application: "app1", Device: "dev1"},
+		CorrelationIDs: []string{"as:downlink:X"},
 	})
 	h.steps([]step{
 		{name: "its own", op: "why", args: `{"application_id":"app1","correlation_id":"as:downlink:X"}`, parts: 1},

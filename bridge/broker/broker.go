@@ -26,6 +26,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/limits"
+	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/outbox"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/packet"
@@ -123,6 +124,7 @@ type Broker struct {
 	logins  pace.Seldom
 
 	handshakes pace.Handshakes
+	farewells  linger.Places
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
 	// life is held while sessions begin and end; mu guards the maps, and is
@@ -163,8 +165,9 @@ func New(o Options) (*Broker, error) {
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
-		left: make(chan leftover, 2*l.Clients),
-		stop: make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
+		left:     make(chan leftover, 2*l.Clients),
+		statuses: status.Retained{Discovery: o.Discovery},
+		stop:     make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	b.outbox = outbox.New(outboxSize)
 	b.server = mqtt.New(&mqtt.Options{

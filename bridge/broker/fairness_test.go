@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/pace"
 	"lorawand/bridge/broker/packettest"
 	"lorawand/bridge/v3"
@@ -253,7 +254,7 @@ func TestGate(t *testing.T) {
 			names := map[*conn]byte{}
 			for i := 0; i < len(tt.come); i++ {
 				letter := tt.come[i]
-				c := &conn{raw: nopConn{}, done: make(chan struct{})}
+				c := &conn{raw: &linger.Conn{Conn: nopConn{}}, done: make(chan struct{})}
 				lower := letter | 0x20
 				c.addr = netip.MustParseAddr(loopback)
 				if lower != 'l' {

@@ -17,14 +17,15 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/pace"
 )
 
 // conn is a client's connection. It has a deadline of its own for each write,
 // so that a client that does not read is cut off.
 type conn struct {
-	net.Conn           // with TLS and WebSocket, once their handshakes are done
-	raw       net.Conn // below these
+	net.Conn               // with TLS and WebSocket, once their handshakes are done
+	raw       *linger.Conn // below these
 	b         *Broker
 	door      door
 	addr      netip.Addr
@@ -66,8 +67,8 @@ type conn struct {
 const readAhead = 1 << 10
 
 func (b *Broker) newConn(nc net.Conn, d door) *conn {
-	c := &conn{raw: nc, b: b, door: d, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
-	c.take(nc)
+	c := &conn{raw: &linger.Conn{Conn: nc}, b: b, door: d, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c.take(c.raw)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")
 		c.source = pace.SourceOf(c.addr)
@@ -84,8 +85,11 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
-	if err != nil {
+	switch {
+	case err != nil:
 		_ = c.Close() // half a packet may be out: nothing sensible can follow
+	case len(p) > 0 && p[0]>>4 == packets.Disconnect:
+		c.raw.LastWord()
 	}
 	return n, err
 }
@@ -131,11 +135,7 @@ func (c *conn) isOver() bool {
 // door is what is spoken below MQTT.
 type door uint8
 
-const (
-	doorTCP door = iota
-	doorTLS
-	doorWebSocket
-)
+const doorTCP, doorTLS, doorWebSocket door = 0, 1, 2
 
 // String returns "tcp", "tls" or "websocket".
 func (d door) String() string { return [...]string{"tcp", "tls", "websocket"}[d] }
@@ -199,6 +199,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 // serve runs one connection to its end. The library's decoder can be made to
 // panic from outside; that costs the connection and nothing else.
 func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
+	defer l.b.farewells.Drain(c.raw)
 	defer close(c.gone)
 	defer l.b.gate.leave(c)
 	defer c.Close()

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"io"
+	"net"
 	"slices"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -14,6 +15,11 @@ import (
 // MQTT allows: see package packet. It belongs to the connection's goroutine.
 func (c *conn) Read(p []byte) (int, error) {
 	if len(c.unread) == 0 {
+		select {
+		case <-c.done: // what was sent before is not for us any more
+			return 0, net.ErrClosed
+		default:
+		}
 		if err := c.readPacket(); err != nil {
 			return 0, c.refused(err)
 		}

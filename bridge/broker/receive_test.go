@@ -19,6 +19,11 @@ func TestTooManyPublishesOnTheirWay(t *testing.T) {
 	for i := range 100 {
 		r.send(publishPacket(uint16(1000+i), 2, "x", "x"))
 	}
+	for i := range 100 { // it has not read the reason yet, and its connection is not reset
+		if _, err := r.Write([]byte{packets.Pubrel<<4 | 2, 2, 0, byte(i + 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if pk := r.want(packets.Disconnect); pk.ReasonCode != packets.ErrReceiveMaximum.Code {
 		t.Errorf("DISCONNECT 0x%02x", pk.ReasonCode)
 	}

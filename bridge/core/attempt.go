@@ -91,6 +91,7 @@ func (c *Core) acked(a radio.TxAck) {
 		g.Answered(a.RoundTrip)
 		g.LastAck = a.At
 	}
+	c.beacons.Acked(c.schedule, a)
 	t := c.attempts[a.ID]
 	switch {
 	case t == nil: // over long ago

@@ -15,6 +15,7 @@ import (
 	"io"
 	"time"
 
+	"lorawand/bridge/beacon"
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
@@ -179,6 +180,7 @@ type Core struct {
 	woken         []*session.Device                    // for which offer is to look, in this step
 	calendar      func(radio.HostTime) time.Time       // Now.at, in this step: made once, as each step needs it
 	provisions    provision.Queue
+	beacons       beacon.Sender
 }
 
 // New returns a Core.

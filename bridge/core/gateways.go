@@ -37,22 +37,19 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 	g := c.gateway(e.Gateway)
 	switch e.Kind {
 	case radio.GatewayConnected:
-		g.Fault = ""
 		c.online(g, true, e)
 	case radio.GatewayFailed:
-		g.Fault = e.Fault
 		c.report(event.Event{Kind: event.GatewayFailed, Gateway: g.ID, Address: e.Address, Err: errors.New(e.Fault)})
 	case radio.GatewayDisconnected:
 		c.online(g, false, e)
 	case radio.GatewayCounterReset:
 		c.report(event.Event{Kind: event.GatewayCounterReset, Gateway: g.ID})
-		g.ForgetPowers()
 		c.counterReset(g, e.Since)
-	case radio.GatewayStatus:
-		g.Status = e.Status
 	}
-	if e.Address != "" {
-		g.Address = e.Address
+	g.Told(&e)
+	if d, end, ok := c.beacons.Next(c.schedule, g, c.now.Host, c.opts.Encoder.NetID); ok {
+		c.airtimePlanned(g, end)
+		c.do(Transmit{d})
 	}
 }
 

@@ -477,27 +477,3 @@ func TestProvisionUnstored(t *testing.T) {
 	r.uplink(d2, 7, false)
 	r.wants(`dev1/up f_cnt 7 port 15 "x" gw-a`, `dev2/up f_cnt 7 port 15 "x" gw-a`)
 }
-
-func TestProvisionForget(t *testing.T) {
-	r := newRegistry(t)
-	d := r.devices["dev1"]
-	r.uplink(d, 50, false)
-	joins := otaa("new1", 1)
-	joins.UsedDevNonces, joins.LastJoinNonce = []uint16{1, 2, 3}, 70_000
-	if err := r.change(Provisioned{Put: []state.DevicePut{{Device: joins}}}); err != nil {
-		t.Fatal(err)
-	}
-	err := r.change(Provisioned{Put: []state.DevicePut{
-		{Device: d.Clone(), Must: true, ForgetFCntUp: true},
-		{Device: r.device("new1").Clone(), Must: true, ForgetDevNonces: true},
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ups = nil
-	r.uplink(d, 0, false)
-	r.wants(`dev1/up f_cnt 0 port 15 "x" gw-a`)
-	if s := r.stored(dev("new1")); len(s.UsedDevNonces) != 0 || s.LastJoinNonce != 70_000 {
-		t.Errorf("nonces %v, join nonce %d", s.UsedDevNonces, s.LastJoinNonce)
-	}
-}

@@ -74,7 +74,8 @@ func New(o Options) *Decoder { return &Decoder{o: o, lines: map[session.ID]*line
 func (d *Decoder) Publish(m v3.Message, u v3.Undecoded) {
 	id := session.ID{Application: m.Application, Device: m.Device}
 	var device *session.Device
-	if u.FPort > 0 { // else there is no payload of an application
+	// Without FPort there is no payload of an application, but in a push that is refused.
+	if u.FPort > 0 || m.Suffix == v3.DownFailed && len(u.FRMPayload) > 0 {
 		device = d.o.Device(id)
 	}
 	f, warning := d.formatter(&m, device)

@@ -113,7 +113,7 @@ func (d *Decision) Text() string {
 	return b.String()
 }
 
-// Text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5 s: 46 ms of air,
+// Text returns an option as text: "RX1 868.1 MHz SF7BW125 at +5s: 46ms of air,
 // sub-band 868.0–868.6 MHz at 0.31 of 1 %".
 func (o *Option) Text() string {
 	var b strings.Builder
@@ -126,7 +126,7 @@ func (o *Option) Text() string {
 	if s := o.Verdict.SubBand; s.High != 0 && s.DutyCycle < 1000 {
 		used := float64(o.Verdict.Used) / float64(time.Hour) * 100
 		share := float64(s.DutyCycle) / 10
-		fmt.Fprintf(&b, ", sub-band %s–%s at %.2f of %v %%", s.Low.AppendMHz(nil), s.High.AppendMHz(nil), used, share)
+		fmt.Fprintf(&b, ", sub-band %s–%s MHz at %.2f of %v %%", s.Low.AppendMHz(nil), s.High.AppendMHz(nil), used, share)
 		if o.Priority < radio.PriorityHighest {
 			fmt.Fprintf(&b, " (priority %v may use %.2f)", o.Priority, float64(o.Verdict.Allowed)/float64(time.Hour)*100)
 		}

@@ -28,6 +28,7 @@ type Gateway struct {
 	AntennaGain      radio.Decibel // dBi
 	EnforceDutyCycle bool
 	Location         *Location // nil: not known
+	Beacons          bool      // it sends beacons of Class B while it knows GPS time
 	Configured       bool      // its owner has configured it; otherwise its driver serves unconfigured gateways
 
 	Online     bool
@@ -54,6 +55,7 @@ type Location struct {
 	Latitude  float64 // degrees, positive to the north
 	Longitude float64 // degrees, positive to the east
 	Altitude  int32   // m
+	GPS       bool    // its receiver has told it; otherwise its owner has
 }
 
 // DefaultID returns the id of a gateway that its owner has not named.
@@ -152,7 +154,11 @@ func (r *Registry) Configure(g, as *Gateway) error {
 		}
 	}
 	g.ID, g.Plan, g.AntennaGain, g.EnforceDutyCycle = as.ID, as.Plan, as.AntennaGain, as.EnforceDutyCycle
-	g.Location, g.Configured = as.Location, true
+	g.Configured = true
+	if as.Location != nil || g.Location != nil && !g.Location.GPS {
+		g.Location = as.Location
+	}
+	g.Beacons = as.Beacons
 	g.ForgetPowers()
 	return nil
 }

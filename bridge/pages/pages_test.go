@@ -27,7 +27,8 @@ func TestConstant(t *testing.T) {
 	if got := constant(maps, program); !slices.Equal(got, want) {
 		t.Errorf("%x, not %x", got, want)
 	}
-	if got := constant(strings.ReplaceAll(maps, program, program+" (deleted)"), program+" (deleted)"); !slices.Equal(got, want) {
+	deleted := strings.ReplaceAll(maps, program, program+" (deleted)")
+	if got := constant(deleted, program+" (deleted)"); !slices.Equal(got, want) {
 		t.Errorf("replaced meanwhile: %x, not %x", got, want)
 	}
 }
@@ -38,7 +39,11 @@ func TestStatic(t *testing.T) {
 		want      bool
 	}{{"0", "exe", true}, {"1", "exe", false}, {"0", "pie", false}, {"", "exe", false}, {"0", "", false}} {
 		var settings []debug.BuildSetting
-		for _, s := range []debug.BuildSetting{{Key: "-trimpath", Value: "true"}, {Key: "CGO_ENABLED", Value: tt.cgo}, {Key: "-buildmode", Value: tt.mode}} {
+		for _, s := range []debug.BuildSetting{
+			{Key: "-trimpath", Value: "true"},
+			{Key: "CGO_ENABLED", Value: tt.cgo},
+			{Key: "-buildmode", Value: tt.mode},
+		} {
 			if s.Value != "" {
 				settings = append(settings, s)
 			}

@@ -48,9 +48,6 @@ func New(put []state.DevicePut, remove []session.ID, past Past) *Change {
 	}
 }
 
-// Restart has a Change that waited, and was not checked, see what has changed since.
-func (p *Change) Restart() { p.plan = p.past.Devices.Plan() }
-
 // Len returns how many devices change.
 func (p *Change) Len() int { return len(p.Put) + len(p.Remove) }
 

@@ -125,9 +125,7 @@ func (q *Queue) Finish() {
 func (q *Queue) done(err error) {
 	q.Answer(q.changes[0].ticket, err)
 	q.changes[0] = nil
-	if q.changes = q.changes[1:]; len(q.changes) > 0 {
-		q.changes[0].Restart()
-	}
+	q.changes = q.changes[1:]
 }
 
 // Outdate notes that a device is not any more what it was when it was checked.

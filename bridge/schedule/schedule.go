@@ -27,6 +27,7 @@ type Emission struct {
 	Priority  radio.Priority
 	Fallback  bool // RX2: while it is only held, it gives way to an RX1 of the same priority
 	Why       Why  // is kept with what was sent
+	Beacon    bool // of Class B: its time is kept free for it
 }
 
 func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) }
@@ -135,7 +136,7 @@ func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 		v.Reason, v.Limit = DwellTime, dwell
 	case v.Lead < e.Gateway.Latest():
 		v.Reason = TooLate
-	case t.conflicts(&e):
+	case t.conflicts(&e), e.meetsBeacon() > 0:
 		v.Reason = Conflict
 	case v.Allowed > 0 && e.Gateway.EnforceDutyCycle && v.Used+e.Airtime > v.Allowed:
 		v.Reason = DutyCycle
@@ -148,14 +149,33 @@ func (s *Scheduler) Check(now radio.HostTime, e Emission) Verdict {
 func (s *Scheduler) Free(now radio.HostTime, e Emission) Emission {
 	t := s.timeline(e.Gateway.EUI)
 	t.prune(now)
-	for _, o := range t.slots { // by their begin: what was passed cannot stand in the way again
-		if overlaps(&o.Emission, &e) && !o.givesWay(&e) {
-			later := o.end().Add(gap) - e.Start
-			e.Start += later
-			e.HostStart = e.HostStart.Add(time.Duration(later) * time.Microsecond)
-		}
+	t.pass(&e)
+	if wait := e.meetsBeacon(); wait > 0 {
+		e.later(wait)
+		t.pass(&e)
 	}
 	return e
+}
+
+// pass moves an emission behind the slots that stand in its way.
+func (t *timeline) pass(e *Emission) {
+	for _, o := range t.slots { // by their begin: what was passed cannot stand in the way again
+		if overlaps(&o.Emission, e) && !o.givesWay(e) {
+			e.later(o.end().Add(gap).Sub(e.Start))
+		}
+	}
+}
+
+func (e *Emission) later(d time.Duration) {
+	e.Start, e.HostStart = e.Start.Add(d), e.HostStart.Add(d)
+}
+
+// meetsBeacon returns how much later an emission can begin because of a beacon; 0: it meets none.
+func (e *Emission) meetsBeacon() time.Duration {
+	if e.Beacon {
+		return 0
+	}
+	return e.Gateway.BeaconWait(e.Start, e.Airtime+gap)
 }
 
 // Hold reserves a slot for an emission that may still change. The slot blocks

@@ -213,7 +213,7 @@ func (w *writer) reception(r *Reception) {
 	if l := r.Gateway.Location; l != nil {
 		w.open("location", '{')
 		w.locationFields(session.Location{
-			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Source: "SOURCE_REGISTRY",
+			Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude, Source: sourceOf(l),
 		})
 		w.close('}')
 	}
@@ -230,6 +230,14 @@ func (w *writer) reception(r *Reception) {
 		w.time("gps_time", up.GPS.UTC())
 	}
 	w.time("received_at", r.ReceivedAt)
+}
+
+// sourceOf returns who has told the place of a gateway.
+func sourceOf(l *gateway.Location) string {
+	if l.GPS {
+		return "SOURCE_GPS"
+	}
+	return "SOURCE_REGISTRY"
 }
 
 // gatewayTime returns the time of the end of the frame by the gateway. GPS time is

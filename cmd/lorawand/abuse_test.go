@@ -117,12 +117,12 @@ func newAbused(t *testing.T) *abused {
 	a.must(list.String(), "device", "import", "-", "--application", "app2")
 	a.key2 = strings.TrimSpace(a.must("", "api-key", "create", "--application", "app2"))
 	// A gateway has few cores; each costs memory.
-	a.start(t, []string{"GOMAXPROCS=2"}, nil, a.build(t, shipped(t)...))
+	a.start(t, []string{"GOMAXPROCS=2"}, nil, a.build(t))
 	return a
 }
 
-// shipped returns the settings that build the daemon as it is shipped, if "make test"
-// has made the copies of libraries for that; else it takes 0.4 MB more. The daemon is
+// shipped returns the settings that build the daemon as it is shipped, if make
+// has made the copies of libraries for that; else it takes 1 MB more. The daemon is
 // built without the race detector in any case, which would take some ten times as much;
 // and where it is emulated its memory is that of the emulator, so this is for programs
 // of the machine's own kind.

@@ -47,10 +47,13 @@ func (w *world) chipOn(eui radio.EUI64, o sx1302test.Options, poll time.Duration
 	if err != nil {
 		w.Fatal(err)
 	}
-	d, err := sx1302.NewDriver(sx1302.DriverOptions{
-		Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll,
-		Logger: slog.New(slog.DiscardHandler),
-	})
+	options := sx1302.DriverOptions{
+		Chip: chip, EUI: eui, Now: w.clock.Host, Poll: poll, Logger: slog.New(slog.DiscardHandler),
+	}
+	if w.gnss != nil {
+		options.GNSS = w.gnss
+	}
+	d, err := sx1302.NewDriver(options)
 	if err != nil {
 		w.Fatal(err)
 	}

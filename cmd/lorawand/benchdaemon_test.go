@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,13 +58,14 @@ func newBenchDaemon(b testing.TB, devices, rx1Delay int) *benchDaemon {
 
 func benchAddr(i int) radio.DevAddr { return radio.DevAddr{0x01, 0, byte(i >> 8), byte(i)} }
 
-// build compiles the daemon for a target: amd64, or GOARCH with its settings.
+// build compiles the daemon for a target, as it is shipped: amd64, or GOARCH with its
+// settings.
 func (d *benchDaemon) build(b testing.TB, env ...string) (binary string) {
 	b.Helper()
 	binary = filepath.Join(d.dir, "lorawand")
 	args := []string{"build", "-trimpath", "-o", binary, "."}
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	cmd.Env = slices.Concat(os.Environ(), []string{"CGO_ENABLED=0"}, shipped(b), env)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}

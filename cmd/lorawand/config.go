@@ -67,9 +67,6 @@ func unserved(c *config.Config) (out []string) {
 		if g.Driver == "virtual" {
 			out = append(out, fmt.Sprintf("gateway[%d].driver = %q", i, g.Driver))
 		}
-		if g.SX1302 != nil && g.SX1302.GNSS != nil {
-			out = append(out, fmt.Sprintf("gateway[%d].sx1302.gnss, which comes later", i))
-		}
 	}
 	return out
 }

@@ -92,6 +92,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	d.hooks = webhook.New(webhook.Options{Hook: d.webhook, Version: version, Logger: log})
 	d.home = homeassistant.New(d.homeOptions())
 	clock := bridge.NewClock(nil)
+	clock.Follow(d.satellites)
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
 		return d, err
 	}
@@ -187,7 +188,7 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 func (d *daemon) openDoors(c config.Config) error {
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
-		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, Logger: d.log,
+		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, GNSS: d.faultyReceivers, Logger: d.log,
 		Applications: d.state.Applications, Codecs: d.state.Codecs, Resolver: d.resolver, Formatters: d.formatters,
 		Changed: d.home.Changed,
 		Load:    func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
@@ -389,6 +390,7 @@ func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EU
 		if l := c.Location; l != nil {
 			g.Location = &gateway.Location{Latitude: l.Latitude, Longitude: l.Longitude, Altitude: l.Altitude}
 		}
+		g.Beacons = c.SX1302 != nil && c.SX1302.GNSS != nil && c.SX1302.GNSS.Beacon
 		list = append(list, g)
 		if c.Driver == "udp" {
 			euis = append(euis, g.EUI)

@@ -47,7 +47,9 @@ func newDoctor() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := &doctor{open: newOpener(), plugged: serial.Roots{}.List, wait: sleep}
+		d := &doctor{
+			open: newOpener(), plugged: serial.Roots{}.List, line: openLine, wait: sleep, nice: niceBehind,
+		}
 		d.problems = func(ctx context.Context) ([]problems.Problem, error) { return askProblems(ctx, c) }
 		path, _ := config.Find(cmd.Flag("config").Value.String())
 		d.configuration(path, &c)
@@ -114,10 +116,12 @@ type doctor struct {
 	root    string // of the files of the host; "" is /
 	open    opener
 	plugged func() []serial.Device
+	line    func(device string, baud int) (io.ReadWriteCloser, error) // to a satellite receiver
 	faults  func(context.Context) (map[string]string, error)
 	// problems are those of the running daemon, or admin.ErrNotRunning.
 	problems func(context.Context) ([]problems.Problem, error)
 	wait     func(context.Context, time.Duration) bool
+	nice     func(socket string) (int, error) // of the daemon that listens there
 	found    []finding
 	gateway  string // that is examined
 }
@@ -231,6 +235,7 @@ func (d *doctor) board(ctx context.Context, g *config.Gateway) {
 		d.say("configuration", false, "lorawand config check", "%v", err)
 		return
 	}
+	d.receiver(ctx, c.GNSS)
 	b := &workbench{keys: conf, Concentrator: c, plan: g.FrequencyPlan, way: d.open}
 	h, err := b.open()
 	if err != nil {
@@ -260,7 +265,7 @@ func (d *doctor) board(ctx context.Context, g *config.Gateway) {
 		return
 	}
 	d.say("start", true, "", "radios and programs have started")
-	d.runs(ctx, chip, h)
+	d.runs(ctx, chip, h, c.GNSS != "")
 	d.outcome("stop", chip.Stop(ctx), "")
 }
 
@@ -293,7 +298,7 @@ func (d *doctor) fix(err error) string {
 const between = 2500 * time.Millisecond
 
 // runs looks at the chip at work: sensor, counter, pulses.
-func (d *doctor) runs(ctx context.Context, chip *sx1302.Chip, h *board.Hardware) {
+func (d *doctor) runs(ctx context.Context, chip *sx1302.Chip, h *board.Hardware, gnss bool) {
 	if h.Temperature == nil {
 		d.say("temperature", true, "", "the board has no sensor: 25 °C is taken, and the RSSI may be off by 2 dB")
 	} else if t, err := h.Temperature(); err != nil {
@@ -316,6 +321,11 @@ func (d *doctor) runs(ctx context.Context, chip *sx1302.Chip, h *board.Hardware)
 		d.say("counter", false, "check the supply: the radio that gives the clock does not run", "the counter stands still")
 	default:
 		d.say("counter", true, "", "the counter runs")
+	}
+	if pulse == pulseLater && gnss {
+		d.say("pulse", false, "give the receiver's antenna a view of the sky; then look whether the board connects its PPS "+
+			"to the SX1302", "no pulse each second")
+		return
 	}
 	if pulse == pulseLater {
 		d.say("pulse", true, "fine timestamps and Class B need a GNSS receiver with a fix", "no pulse each second")

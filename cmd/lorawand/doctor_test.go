@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
@@ -41,6 +43,25 @@ func noFirmware(s *config.SX1302, c *config.Concentrator) (*board.Hardware, erro
 
 const onBoard = "[[gateway]]\nid = \"gate\"\ndriver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n"
 
+func withGNSS(device string) string {
+	return onBoard + "[gateway.sx1302.gnss]\ndevice = \"" + device + "\"\n"
+}
+
+func noPulses(time.Duration) (last, next time.Duration) { return -1, -1 }
+
+// skies are lines to satellite receivers, by their device.
+func skies(device string, _ int) (io.ReadWriteCloser, error) {
+	switch device {
+	case "/dev/silent":
+		return &skyLine{gap: func(time.Time) bool { return true }}, nil
+	case "/dev/blind":
+		return &skyLine{gap: func(time.Time) bool { return false }, blind: true}, nil
+	case "/dev/good":
+		return &skyLine{gap: func(time.Time) bool { return false }}, nil
+	}
+	return nil, fmt.Errorf("open %s: %w", device, os.ErrNotExist)
+}
+
 var examinations = map[string]struct {
 	conf    string
 	open    opener
@@ -70,6 +91,34 @@ var examinations = map[string]struct {
 	"SPI of a Raspberry Pi is on": {
 		onBoard, model(sx1302test.Fault{}), nil, "dtparam=spi=on\n", nil, true,
 		[]string{"switch its port on in the device tree"},
+	},
+	"no satellite receiver on its line": {
+		withGNSS("/dev/none"), model(sx1302test.Fault{}), nil, "", nil, false,
+		[]string{
+			"WRONG gate GNSS: the GNSS receiver cannot be used: open /dev/none: file does not", "; look whether /dev/none is",
+		},
+	},
+	"a satellite receiver that says nothing": {
+		withGNSS("/dev/silent"), model(sx1302test.Fault{}), nil, "", nil, false,
+		[]string{"WRONG gate GNSS: the GNSS receiver on /dev/silent says nothing; look at its supply"},
+	},
+	"a satellite receiver without a fix": {
+		withGNSS("/dev/blind"), model(sx1302test.Fault{}), nil, "", nil, false,
+		[]string{"WRONG gate GNSS: the GNSS receiver on /dev/blind has no fix; put its antenna where"},
+	},
+	"a satellite receiver without a pulse": {
+		withGNSS("/dev/good"), func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+			sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI, Pulses: noPulses}}
+			return sim.open(s, c)
+		}, nil, "", nil, false,
+		[]string{
+			"ok    gate GNSS: the receiver on /dev/good has a fix, with 9 satellites",
+			"WRONG gate pulse: no pulse each second; give",
+		},
+	},
+	"a satellite receiver that works": {
+		withGNSS("/dev/good"), model(sx1302test.Fault{}), nil, "", nil, true,
+		[]string{"ok    gate GNSS: the receiver on /dev/good has a fix", "ok    gate pulse: a pulse each second is seen"},
 	},
 	"not in the group": {
 		onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrPermission)), nil, "", nil,
@@ -137,7 +186,7 @@ func TestDoctor(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				d := &doctor{root: root, open: tt.open, plugged: func() []serial.Device { return tt.usb }, wait: sleep}
+				d := &doctor{root: root, open: tt.open, plugged: func() []serial.Device { return tt.usb }, line: skies, wait: sleep}
 				d.faults = func(context.Context) (map[string]string, error) { return tt.running, nil }
 				var out bytes.Buffer
 				ok := true

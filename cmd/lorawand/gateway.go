@@ -56,7 +56,16 @@ func gatewayRow(g *admin.Gateway) string {
 
 // clock shows what keeps the calendar of a gateway right, and how well.
 func clock(g *admin.Gateway) string {
+	if g.GNSS != "" {
+		return hostClock(g) + "; " + g.GNSS
+	}
+	return hostClock(g)
+}
+
+func hostClock(g *admin.Gateway) string {
 	switch {
+	case g.Clock == "" && g.GPS:
+		return "its own, with GPS time"
 	case g.Clock == "":
 		return "its own"
 	case g.ClockError > 0:

@@ -9,14 +9,16 @@ import (
 // TestGatewayClock shows what keeps the calendar of a gateway right.
 func TestGatewayClock(t *testing.T) {
 	for want, g := range map[string]admin.Gateway{
-		"its own":             {},
-		"ntp, within 13ms":    {Clock: "ntp", ClockError: 0.0125},
-		"ntp, within 1ms":     {Clock: "ntp", ClockError: 0.000_001},
-		"ntp":                 {Clock: "ntp"},
-		"rtc, unchecked":      {Clock: "rtc"},
-		"not set":             {Clock: "none"},
-		"gnss, within 1ms":    {Clock: "gnss", ClockError: 0.000_001},
-		"ntp, within 15.999s": {Clock: "ntp", ClockError: 15.999},
+		"its own":                 {},
+		"its own, with GPS time":  {GPS: true},
+		"ntp, within 3ms; no fix": {Clock: "ntp", ClockError: 0.003, GNSS: "no fix"},
+		"ntp, within 13ms":        {Clock: "ntp", ClockError: 0.0125},
+		"ntp, within 1ms":         {Clock: "ntp", ClockError: 0.000_001},
+		"ntp":                     {Clock: "ntp"},
+		"rtc, unchecked":          {Clock: "rtc"},
+		"not set":                 {Clock: "none"},
+		"gnss, within 1ms":        {Clock: "gnss", ClockError: 0.000_001},
+		"ntp, within 15.999s":     {Clock: "ntp", ClockError: 15.999},
 	} {
 		if got := clock(&g); got != want {
 			t.Errorf("%+v: %q, want %q", g, got, want)

@@ -7,6 +7,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator"
+	"lorawand/concentrator/gnss"
 	"lorawand/concentrator/sx1302/board"
 	"lorawand/radio"
 )
@@ -20,6 +21,7 @@ type onboard struct {
 	planned radio.Decibel // its power reserve after the next exchange
 	stop    func()        // ends Run and waits for its end
 	now     func() radio.HostTime
+	gnss    *gnss.Receiver // nil: there is none
 }
 
 // standIn returns the stand-in for the unknown EUI of concentrator i.
@@ -42,11 +44,16 @@ func newOnboard(
 	if o.chip, err = o.conf.Concentrator(g.FrequencyPlan); err != nil {
 		return nil, fmt.Errorf("%w: gateway %s: %w", config.ErrConfig, g.ID, err)
 	}
-	o.Gateway = board.NewGateway(board.GatewayOptions{
+	options := board.GatewayOptions{
 		Board: &o.chip.Board, Chip: o.chip.Chip, EUI: o.named, Until: until, Now: now, Logger: log,
 		Open:    func() (*board.Hardware, error) { return open(&o.conf, &o.chip) },
-		Silence: o.conf.Silence.D(),
-	})
+		Silence: o.conf.Silence.D(), Noise: o.conf.NoiseFloor.D(),
+	}
+	if o.chip.GNSS != "" {
+		o.gnss = newReceiver(o.chip.GNSS, now, log)
+		options.GNSS = o.gnss
+	}
+	o.Gateway = board.NewGateway(options)
 	o.SetPowerReserve(o.planned)
 	return o, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/serial/serialtest"
 	"lorawand/concentrator/sx1302"
 	"lorawand/concentrator/sx1302/board"
 	"lorawand/concentrator/sx1302/sx1302test"
@@ -77,7 +78,8 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 // way of the radio, an application hears them with their level, and what is
 // answered begins within a microsecond of RX1 and RX2.
 func TestOnboard(t *testing.T) {
-	s := newChipSite(t, "")
+	sky := newSky(t)
+	s := newChipSite(t, "[gateway.sx1302.gnss]\ndevice = \""+sky.line.Device+"\"")
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {
 		t.Fatal(err)
@@ -92,14 +94,12 @@ func TestOnboard(t *testing.T) {
 	defer cancel()
 	wg.Go(func() { _ = w.Run(ctx) })
 	// the counter wraps 2 s after the start
-	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}}
+	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}, made: sky.over}
 	r := s.startOn(sim.open, nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")
 	})
-	quality := r.d.bridge.Now().Wall.Quality.String()
-	contains(t, "the clock", s.must("", "gateway", "list", "--json"), fmt.Sprintf(`"clock":%q`, quality))
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	for _, v := range devices { // at the same time: one is answered in RX2
 		if _, err := v.Join(); err != nil {
@@ -111,6 +111,8 @@ func TestOnboard(t *testing.T) {
 		defer heard.mu.Unlock()
 		return heard.joined == len(devices)
 	})
+	out := s.must("", "gateway", "list", "--json")
+	contains(t, "the clock", out, `"clock":"gnss","clock_error_s":0.002,"gps_time":true`)
 	for _, v := range devices {
 		up := frame.Data{MType: frame.ConfirmedUp, FPort: 1, HasFPort: true, FRMPayload: []byte{1}}
 		if _, err := v.Send(up); err != nil {
@@ -119,7 +121,7 @@ func TestOnboard(t *testing.T) {
 	}
 	for range devices {
 		m := next(t, ups)
-		for _, want := range []string{`"rssi":-97.4,`, `"snr":3.25,`, `"eui":"0016C001F1234567"`} {
+		for _, want := range []string{`"rssi":-97.4,`, `"snr":3.25,`, `"eui":"0016C001F1234567"`, skyPlace, skyTime} {
 			if !strings.Contains(string(m.payload), want) {
 				t.Errorf("no %s in %s", want, m.payload)
 			}
@@ -134,6 +136,72 @@ func TestOnboard(t *testing.T) {
 		t.Errorf("%d joined, %d acknowledged, windows %v, wrong: %v\n%s", heard.joined, heard.acked, heard.windows,
 			heard.wrong, r.logged())
 	}
+}
+
+// What messages say of the time and the place of sky.
+const (
+	skyTime  = `"gps_time":"2027-01-31T17:2`
+	skyPlace = `"location":{"latitude":52.3731,"longitude":4.8925,"altitude":12,"source":"SOURCE_GPS"}`
+)
+
+// sky is a GNSS receiver on a pty, whose pulses a model of the chip has: with each whole second of
+// that. Its time is not that of the host.
+type sky struct {
+	line  *serialtest.PTY
+	begun chan time.Time // when the model got power
+}
+
+func newSky(t *testing.T) *sky {
+	t.Helper()
+	line, err := serialtest.OpenPTY()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sky{line, make(chan time.Time, 1)}
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { s.tell(done) })
+	t.Cleanup(func() { close(done); wg.Wait(); line.Close() })
+	return s
+}
+
+// over is called with the model of the chip when that gets power.
+func (s *sky) over(*sx1302test.Chip) {
+	select {
+	case s.begun <- time.Now():
+	default: // opened again, without another reset of the receiver
+	}
+}
+
+// tell says each second, 100 ms behind the pulse, which time it is.
+func (s *sky) tell(done <-chan struct{}) {
+	var power time.Time
+	select {
+	case power = <-s.begun:
+	case <-done:
+		return
+	}
+	at := time.Date(2027, 1, 31, 17, 25, 0, 0, time.UTC)
+	for n := time.Duration(1); ; n++ {
+		select {
+		case <-time.After(time.Until(power.Add(n*time.Second + 100*time.Millisecond))):
+		case <-done:
+			return
+		}
+		now := at.Add(n * time.Second)
+		text := nmea("GNRMC,"+now.Format("150405.00")+",A,5222.386,N,00453.550,E,0.1,,"+now.Format("020106")+",,,A") +
+			nmea("GNGGA,"+now.Format("150405.00")+",5222.386,N,00453.550,E,1,09,0.9,12.4,M,46.0,M,,")
+		_, _ = s.line.Write([]byte(text)) // what nobody reads is lost
+	}
+}
+
+// nmea returns a sentence with its checksum.
+func nmea(body string) string {
+	var sum byte
+	for i := range len(body) {
+		sum ^= body[i]
+	}
+	return fmt.Sprintf("$%s*%02X\r\n", body, sum)
 }
 
 // joiningDevices registers two OTAA devices and puts them on the air.

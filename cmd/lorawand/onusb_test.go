@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -53,6 +54,8 @@ func TestUnplugged(t *testing.T) {
 	told := func(what string) { s.listed(t, what) }
 	told("eui-0016c001f1234567")
 	told("connected")
+	quality := r.d.bridge.Now().Wall.Quality.String()
+	contains(t, "the clock", s.must("", "gateway", "list", "--json"), fmt.Sprintf(`"clock":%q`, quality))
 	ups := r.watch("app1", key, "v3/+/devices/+/up")
 	heard := func() {
 		t.Helper()

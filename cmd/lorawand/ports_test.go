@@ -144,7 +144,7 @@ func TestDoctorSoftware(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := &doctor{root: t.TempDir()}
+			d := &doctor{root: t.TempDir(), nice: niceBehind}
 			d.problems = func(context.Context) ([]problems.Problem, error) { return tt.found, tt.err }
 			d.software(t.Context(), &c)
 			var out strings.Builder

@@ -17,6 +17,7 @@ import (
 	"lorawand/bridge/v3"
 	"lorawand/concentrator"
 	"lorawand/concentrator/air"
+	"lorawand/concentrator/gnss"
 	"lorawand/concentrator/virtual"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -37,6 +38,7 @@ type world struct {
 	rx1Delay time.Duration       // told to devices that join; 0: the usual one
 	message  func(v3.Message)    // what comes over MQTT; called by the bridge, so it must not push itself
 	path     func(opener) opener // to the chips of chipOn
+	gnss     *gnss.Receiver      // that the chips of chipOn have; nil: none
 	stop     func()
 	wg       sync.WaitGroup
 
@@ -174,6 +176,9 @@ func (w *world) run() {
 			return nil
 		})
 	})
+	if w.gnss != nil {
+		part(w.gnss.Run)
+	}
 	for _, d := range w.drivers {
 		part(func(ctx context.Context) error { return d.Run(ctx, b) })
 	}

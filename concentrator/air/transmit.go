@@ -120,10 +120,7 @@ func timeOnAir(d *radio.Downlink) (time.Duration, error) {
 	if len(d.PHYPayload) == 0 {
 		return 0, errEmpty
 	}
-	return radio.TimeOnAir(radio.Packet{
-		DataRate: d.DataRate, CodingRate: d.CodingRate, Size: len(d.PHYPayload),
-		NoCRC: d.DataRate.Modulation == radio.LoRa && !d.Uplink,
-	})
+	return radio.TimeOnAir(d.Packet())
 }
 
 // transmission makes a transmission of a downlink at a counter value. The caller

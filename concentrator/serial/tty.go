@@ -22,9 +22,12 @@ type tty struct {
 	done chan error
 }
 
-// openTTY opens a tty in raw mode, with its lines for a modem as the kernel sets them.
-func openTTY(device string) (*tty, error) {
-	p, err := serial.Open(device, &serial.Mode{BaudRate: 115200}) // any rate will do
+// openTTY opens the tty of a bridge, for which any speed will do.
+func openTTY(device string) (*tty, error) { return openAt(device, 115200) }
+
+// openAt opens a tty in raw mode, with its lines for a modem as the kernel sets them.
+func openAt(device string, baud int) (*tty, error) {
+	p, err := serial.Open(device, &serial.Mode{BaudRate: baud})
 	if err != nil {
 		return nil, openError(device, err)
 	}

@@ -36,9 +36,16 @@ type DriverOptions struct {
 	// Timer makes the timer of the loop; nil: a timer of package time.
 	Timer func() (Timer, error)
 
+	// GNSS tells the time at a value of the counter; nil: nothing does.
+	GNSS GNSS
+
 	// Silence is the time without any frame after which the chip is restarted; 0:
 	// never.
 	Silence time.Duration
+
+	// NoiseEvery is how often the noise floor of each channel is measured, for which the
+	// chip needs Config.LBT or Config.Spectrum; 0: never.
+	NoiseEvery time.Duration
 }
 
 // Figures of the loop.
@@ -90,6 +97,7 @@ type Driver struct {
 	running bool
 	eui     radio.EUI64
 	stats   DriverStats
+	noise   []Noise // by frequency
 }
 
 var _ concentrator.Driver = (*Driver)(nil)
@@ -278,6 +286,9 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	}
 	d.beginMeasuring(ctx)
 	d.clock.Reset()
+	if d.opts.GNSS != nil {
+		d.opts.GNSS.Restart()
+	}
 	s := &session{driver: d, sink: sink}
 	if err := s.begin(); err != nil {
 		return err
@@ -294,6 +305,7 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	eui := d.eui
 	d.mu.Unlock()
 	s.eui = eui
+	s.beginSurvey(d.opts.Now())
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
 	if id.Short {
 		d.log.Warn("the SPI port spoils long transfers, short ones are used", "gateway", eui, "bytes", shortTransfer)
@@ -373,6 +385,10 @@ func transmission(dl *radio.Downlink) Transmission {
 	}
 	if dl.DataRate.Modulation == radio.LoRa && dl.DataRate.SpreadingFactor <= 6 {
 		t.Preamble = 12
+	}
+	if dl.Beacon {
+		t.Preamble, t.NoCRC, t.ImplicitHeader, t.InvertPolarity = uint16(dl.Packet().Preamble), true, true, false
+		t.Trigger = TriggerPPS
 	}
 	return t
 }

@@ -28,6 +28,8 @@ type session struct {
 	recent    []radio.Uplink // the last delivered frames: a ghost may come with the next reading
 	armed     [Chains]armed
 	stuck     error // error of a transmitter that could not be freed
+	survey    survey
+	sky       sky
 }
 
 // begin takes the first reading of the counter, from which all times are counted.
@@ -67,6 +69,7 @@ func (s *session) loop(ctx context.Context) error {
 				return err
 			}
 			s.answerArmed()
+			s.surveyOn()
 		}
 		if s.clock.doubts == 0 && d.jit.Len() > 0 {
 			d.jit.Poll(s.present(), s, s.done)
@@ -94,6 +97,7 @@ func (s *session) pause() time.Duration {
 
 // take adds a downlink to the queue, or answers why it is refused.
 func (s *session) take(dl radio.Downlink) {
+	s.endScan()
 	t := s.driver.toSend(&dl)
 	if err := s.driver.chip.validate(&t); err != nil {
 		s.driver.log.Warn("downlink refused", "gateway", s.eui, "error", err)
@@ -211,6 +215,7 @@ func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now
 		return nil, now, errStepped
 	}
 	s.clock.take(counterReading{counter: r.counter, extended: extended, notBefore: asked, notAfter: now})
+	s.watchSky(r)
 	return packets, now, nil
 }
 
@@ -289,6 +294,10 @@ func (s *session) uplink(p *Packet) radio.Uplink {
 		FrequencyOffset: p.FrequencyError, HasFineTimestamp: p.HasFineTimestamp, FineTimestamp: p.FineTimestamp,
 		Token: radio.UplinkToken{Gateway: s.eui, Time: at, Host: last.notAfter},
 	}
+	if g := s.driver.opts.GNSS; g != nil {
+		up.GPS = g.GPS(at)
+		r.Token.GPS = up.GPS
+	}
 	if p.HasSignalRSSI {
 		r.SignalRSSI = decibel(p.SignalRSSI)
 	}
@@ -308,6 +317,9 @@ var _ concentrator.Transmitter = (*session)(nil)
 
 // Busy implements concentrator.Transmitter.
 func (s *session) Busy(chain int) (bool, error) {
+	if s.driver.chip.listensFor(1 - chain) {
+		return false, concentrator.ErrOtherTurn
+	}
 	state, err := s.driver.chip.TxStatus(chain)
 	return state != TxFree, err
 }

@@ -39,6 +39,31 @@ var pingSlotsOf = map[string]pingSlots{
 	"MA_869_870_DRAFT": {first: 869_525_000, dataRate: 3},
 }
 
+// Beacon is where and how a beacon of Class B is sent.
+type Beacon struct {
+	Window
+	Before, Behind int // length of the reserved parts of the frame
+}
+
+// reserved are the lengths of the reserved parts of a beacon from SF8 to SF12.
+//
+// Source: LoRaWAN L2 1.0.4, 13.1 and 13.3.
+var reserved = [...][2]int{{1, 3}, {2, 0}, {3, 1}, {4, 2}, {5, 3}}
+
+// Beacon returns how the beacon of a time is sent, or ErrFrequency where the band has none. It has
+// the data rate of ping slots, and takes turns as those do of a device with DevAddr 0.
+func (p *Plan) Beacon(t radio.GPSTime) (b Beacon, err error) {
+	if b.Window, err = p.PingSlot(VersionUnknown, radio.DevAddr{}, t); err != nil {
+		return b, err
+	}
+	dr, err := p.DataRate(b.DataRate)
+	if i := int(dr.SpreadingFactor) - 8; err == nil && i >= 0 && i < len(reserved) {
+		b.Before, b.Behind = reserved[i][0], reserved[i][1]
+		return b, nil
+	}
+	return b, fmt.Errorf("%w: a beacon in %s", ErrFrequency, p.band.id)
+}
+
 // beaconPeriod is the time from one beacon to the next (LoRaWAN L2 1.0.4, 12).
 const beaconPeriod = 128 * time.Second
 

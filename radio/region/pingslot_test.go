@@ -67,3 +67,18 @@ func TestPingSlotTurns(t *testing.T) {
 		t.Errorf("a band without ping slots: %v", err)
 	}
 }
+
+// The beacon of each band has the length of its data rate, as LoRaMac-node has it, and the same
+// length within each plan.
+func TestBeacon(t *testing.T) {
+	lengths := map[string]int{
+		"AS_923": 17, "AS_923_2": 17, "AS_923_3": 17, "AS_923_4": 17, "AU_915_928": 23, "CN_470_510": 19, "EU_433": 17,
+		"EU_863_870": 17, "IN_865_867": 19, "KR_920_923": 17, "RU_864_870": 17, "US_902_928": 23, "MA_869_870_DRAFT": 17,
+	}
+	for _, p := range All() {
+		b, err := p.Beacon(0)
+		if want, ok := lengths[p.BandID()]; ok != (err == nil) || ok && b.Before+4+2+7+b.Behind+2 != want {
+			t.Errorf("%s: %+v, %v; want %d bytes", p.ID(), b, err, want)
+		}
+	}
+}

@@ -50,7 +50,8 @@ func checkPaths(paths []string) ([]string, error) {
 	var bad []string
 	for _, p := range paths {
 		first, _, _ := strings.Cut(p, ".")
-		if !slices.Contains(fields, first) || strings.Contains(p, "..") || strings.HasSuffix(p, ".") || strings.Count(p, ".") > 8 {
+		if !slices.Contains(fields, first) || strings.Contains(p, "..") || strings.HasSuffix(p, ".") ||
+			strings.Count(p, ".") > 8 {
 			bad = append(bad, p)
 		}
 	}

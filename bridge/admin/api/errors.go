@@ -109,7 +109,10 @@ func (c *call) explain(err error) error {
 		return &v3.Error{
 			Namespace: "pkg/util/store", Name: "id_taken", Code: codeAlreadyExists,
 			MessageFormat: "ID already taken, choose a different one and try again",
-			Cause:         &v3.Error{Namespace: "pkg/util/store", Name: "already_exists", MessageFormat: "already exists", Code: codeAlreadyExists},
+			Cause: &v3.Error{
+				Namespace: "pkg/util/store", Name: "already_exists", MessageFormat: "already exists",
+				Code: codeAlreadyExists,
+			},
 		}
 	case errors.Is(err, session.ErrExists), errors.Is(err, session.ErrTwin):
 		return plain(codeAlreadyExists, err.Error())
@@ -174,7 +177,8 @@ func keyExpired() error {
 
 func keyNotFound(id string) error {
 	return &v3.Error{
-		Namespace: "pkg/identityserver", Name: "api_key_not_found", MessageFormat: "API key not found", Code: codeUnauthenticated,
+		Namespace: "pkg/identityserver", Name: "api_key_not_found", MessageFormat: "API key not found",
+		Code: codeUnauthenticated,
 		Cause: &v3.Error{
 			Namespace: "pkg/identityserver/store", Name: "api_key_not_found", Code: codeNotFound,
 			MessageFormat: "api key with id `{api_key_id}` not found", Attributes: []v3.Attribute{attribute("api_key_id", id)},

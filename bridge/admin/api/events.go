@@ -68,11 +68,18 @@ func (c *call) wanted() ([]session.ID, error) {
 // eventNames are those of The Things Stack for what happens here too; other events have
 // their own kind behind "lorawand.".
 var eventNames = map[event.Kind]string{
-	event.UplinkDropped: "ns.up.data.drop", event.UplinkRepeated: "ns.up.data.drop", event.JoinAccepted: "js.join.accept",
-	event.JoinRefused: "js.join.reject", event.DownlinkQueued: "as.down.data.receive", event.DownlinkSent: "ns.down.transmission.success",
-	event.DownlinkScheduled: "ns.down.data.schedule.success", event.DownlinkUnsent: "ns.down.data.schedule.fail",
-	event.DownlinkAcked: "as.down.data.ack", event.DownlinkNacked: "as.down.data.nack", event.DownlinkFailed: "as.down.data.fail",
-	event.FormatterFailed: "as.up.data.decode.fail",
+	event.UplinkDropped:     "ns.up.data.drop",
+	event.UplinkRepeated:    "ns.up.data.drop",
+	event.JoinAccepted:      "js.join.accept",
+	event.JoinRefused:       "js.join.reject",
+	event.DownlinkQueued:    "as.down.data.receive",
+	event.DownlinkSent:      "ns.down.transmission.success",
+	event.DownlinkScheduled: "ns.down.data.schedule.success",
+	event.DownlinkUnsent:    "ns.down.data.schedule.fail",
+	event.DownlinkAcked:     "as.down.data.ack",
+	event.DownlinkNacked:    "as.down.data.nack",
+	event.DownlinkFailed:    "as.down.data.fail",
+	event.FormatterFailed:   "as.up.data.decode.fail",
 }
 
 // eventJSON is an event as The Things Stack tells it.

@@ -123,14 +123,16 @@ func (c *call) gatewayStats() error {
 		return noGateway("pkg/identityserver/store", "gateway_not_found", "gateway with id `{gateway_id}` not found",
 			"gateway_id", c.params["g"])
 	case !found.Connected:
-		return noGateway("pkg/gatewayserver", "not_connected", "gateway `{gateway_uid}` not connected", "gateway_uid", c.params["g"])
+		return noGateway("pkg/gatewayserver", "not_connected", "gateway `{gateway_uid}` not connected",
+			"gateway_uid", c.params["g"])
 	}
 	return c.answer(statsOf(found, c.api.o.Calendar()))
 }
 
 func noGateway(namespace, name, message, attr, id string) error {
 	return &v3.Error{
-		Namespace: namespace, Name: name, MessageFormat: message, Code: codeNotFound, Attributes: []v3.Attribute{attribute(attr, id)},
+		Namespace: namespace, Name: name, MessageFormat: message, Code: codeNotFound,
+		Attributes: []v3.Attribute{attribute(attr, id)},
 	}
 }
 
@@ -163,7 +165,8 @@ func statsOf(g *admin.Gateway, now time.Time) map[string]any {
 // noPlan says that there is no frequency plan of this name.
 func noPlan(id string) error {
 	return &v3.Error{
-		Namespace: "pkg/frequencyplans", Name: "not_found", MessageFormat: "frequency plan `{id}` not found", Code: codeNotFound,
+		Namespace: "pkg/frequencyplans", Name: "not_found", MessageFormat: "frequency plan `{id}` not found",
+		Code:       codeNotFound,
 		Attributes: []v3.Attribute{attribute("id", id)},
 	}
 }

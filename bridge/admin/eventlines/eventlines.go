@@ -121,8 +121,11 @@ func (a *Args) matchesUplink(m *activity.Message, u *activity.Uplink) bool {
 		return true
 	}
 	var eui radio.EUI64
-	return eui.UnmarshalText([]byte(a.Device)) == nil &&
-		bytes.Contains(m.Payload, []byte(`"dev_eui":"`+eui.String()+`"`))
+	if eui.UnmarshalText([]byte(a.Device)) != nil {
+		return false
+	}
+	ids, _, _ := bytes.Cut(m.Payload, []byte(`"uplink_message"`)) // behind it a decoded payload may have the same member
+	return bytes.Contains(ids, []byte(`"dev_eui":"`+eui.String()+`"`))
 }
 
 // uplinkText returns an uplink as a line, as event.Event.Text does.

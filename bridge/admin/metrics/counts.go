@@ -104,11 +104,13 @@ func Formatters(e *Exposition, s formatter.Stats) {
 	e.Counter("lorawand_formatter_late_total", "Of these, those that had waited for too long.", uint64(s.Late))
 	e.Counter("lorawand_formatter_starts_total", "Child processes that were started for scripts.", uint64(s.Starts))
 	e.Counter("lorawand_formatter_kills_total", "Child processes that a script has made useless.", uint64(s.Kills))
-	e.Family("lorawand_formatter_cpu_seconds_total", "counter", "Processor time of scripts, of payloads that have an answer.")
+	e.Family("lorawand_formatter_cpu_seconds_total", "counter",
+		"Processor time of scripts, of payloads that have an answer.")
 	e.Sample("lorawand_formatter_cpu_seconds_total", s.CPU.Seconds())
 	e.Family("lorawand_formatter_seconds_total", "counter", "Time from the call of a script to its answer.")
 	e.Sample("lorawand_formatter_seconds_total", s.Wall.Seconds())
-	e.Gauge("lorawand_formatter_deadline_seconds", "Processor time that a script may take on this machine.", s.Deadline.Seconds())
+	e.Gauge("lorawand_formatter_deadline_seconds", "Processor time that a script may take on this machine.",
+		s.Deadline.Seconds())
 	e.Gauge("lorawand_formatter_waiting", "Payloads that wait for a script.", float64(s.Waiting))
 	running := 0.0
 	if s.PID != 0 {

@@ -11,54 +11,56 @@ import (
 	"lorawand/radio"
 )
 
+// coreLines are the lines that a number of the core changes.
+var coreLines = []struct {
+	line   string // without its value
+	change func(*bridge.Stats)
+}{
+	{"lorawand_uplink_receptions_total", func(s *bridge.Stats) { s.Uplinks = 9 }},
+	{"lorawand_uplinks_published_total", func(s *bridge.Stats) { s.Published = 9 }},
+	{"lorawand_uplink_copies_total", func(s *bridge.Stats) { s.Copies = 9 }},
+	{"lorawand_uplink_ghosts_total", func(s *bridge.Stats) { s.Ghosts = 9 }},
+	{"lorawand_uplink_repetitions_total", func(s *bridge.Stats) { s.Repeated = 9 }},
+	{"lorawand_wrong_mics_total", func(s *bridge.Stats) { s.WrongMICs = 9 }},
+	{`lorawand_uplinks_dropped_total{reason="malformed"}`, func(s *bridge.Stats) { s.Dropped[0] = 9 }},
+	{`lorawand_uplinks_dropped_total{reason="reused_f_cnt"}`, func(s *bridge.Stats) { s.Dropped[len(s.Dropped)-1] = 9 }},
+	{`lorawand_joins_total{result="accepted"}`, func(s *bridge.Stats) { s.Joins = 9 }},
+	{
+		`lorawand_joins_total{result="not_stored"}`,
+		func(s *bridge.Stats) { s.Refusals = map[event.JoinRefusal]uint64{event.JoinNotStored: 9} },
+	},
+	{`lorawand_downlinks_sent_total{window="rx1"}`, func(s *bridge.Stats) { s.Sent[0] = 9 }},
+	{`lorawand_downlinks_sent_total{window="rx2"}`, func(s *bridge.Stats) { s.Sent[1] = 9 }},
+	{`lorawand_downlinks_sent_total{window="rxc"}`, func(s *bridge.Stats) { s.Sent[2] = 9 }},
+	{`lorawand_downlinks_sent_total{window="ping"}`, func(s *bridge.Stats) { s.Sent[3] = 9 }},
+	{
+		`lorawand_downlinks_refused_total{window="rxc",reason="no_path"}`,
+		func(s *bridge.Stats) { s.Refused[2][radio.TxNoPath] = 9 },
+	},
+	{
+		`lorawand_downlinks_refused_total{window="rx1",reason="too_late"}`,
+		func(s *bridge.Stats) { s.Refused[0][radio.TxTooLate] = 9 },
+	},
+	{
+		`lorawand_downlinks_refused_total{window="rx2",reason="no_path"}`,
+		func(s *bridge.Stats) { s.Refused[1][radio.TxNoPath] = 9 },
+	},
+	{"", func(s *bridge.Stats) { s.Refused[0][radio.TxNoAck] = 9 }}, // no refusal
+	{"", func(s *bridge.Stats) { s.Refused[0][radio.TxOK] = 9 }},
+	{"lorawand_downlinks_unsent_total", func(s *bridge.Stats) { s.Unsent = 9 }},
+	{"lorawand_downlinks_in_flight", func(s *bridge.Stats) { s.InFlight = 9 }},
+	{"lorawand_store_waiting", func(s *bridge.Stats) { s.Unstored = 9 }},
+	{"lorawand_downlinks_waiting", func(s *bridge.Stats) { s.Downlinks = 9 }},
+	{"lorawand_inbox_length", func(s *bridge.Stats) { s.Inbox = 9 }},
+	{"lorawand_inbox_dropped_total", func(s *bridge.Stats) { s.InboxDropped = 9 }},
+	{"lorawand_devices", func(s *bridge.Stats) { s.Devices = 9 }},
+	{"lorawand_gateways", func(s *bridge.Stats) { s.Gateways = 9 }},
+	{"lorawand_gateways_connected", func(s *bridge.Stats) { s.Online = 9 }},
+}
+
 // Each number of the core stands in its own line, and no other line moves.
 func TestCoreMetrics(t *testing.T) {
-	tests := []struct {
-		line   string // without its value
-		change func(*bridge.Stats)
-	}{
-		{"lorawand_uplink_receptions_total", func(s *bridge.Stats) { s.Uplinks = 9 }},
-		{"lorawand_uplinks_published_total", func(s *bridge.Stats) { s.Published = 9 }},
-		{"lorawand_uplink_copies_total", func(s *bridge.Stats) { s.Copies = 9 }},
-		{"lorawand_uplink_ghosts_total", func(s *bridge.Stats) { s.Ghosts = 9 }},
-		{"lorawand_uplink_repetitions_total", func(s *bridge.Stats) { s.Repeated = 9 }},
-		{"lorawand_wrong_mics_total", func(s *bridge.Stats) { s.WrongMICs = 9 }},
-		{`lorawand_uplinks_dropped_total{reason="malformed"}`, func(s *bridge.Stats) { s.Dropped[0] = 9 }},
-		{`lorawand_uplinks_dropped_total{reason="reused_f_cnt"}`, func(s *bridge.Stats) { s.Dropped[len(s.Dropped)-1] = 9 }},
-		{`lorawand_joins_total{result="accepted"}`, func(s *bridge.Stats) { s.Joins = 9 }},
-		{
-			`lorawand_joins_total{result="not_stored"}`,
-			func(s *bridge.Stats) { s.Refusals = map[event.JoinRefusal]uint64{event.JoinNotStored: 9} },
-		},
-		{`lorawand_downlinks_sent_total{window="rx1"}`, func(s *bridge.Stats) { s.Sent[0] = 9 }},
-		{`lorawand_downlinks_sent_total{window="rx2"}`, func(s *bridge.Stats) { s.Sent[1] = 9 }},
-		{`lorawand_downlinks_sent_total{window="rxc"}`, func(s *bridge.Stats) { s.Sent[2] = 9 }},
-		{`lorawand_downlinks_sent_total{window="ping"}`, func(s *bridge.Stats) { s.Sent[3] = 9 }},
-		{
-			`lorawand_downlinks_refused_total{window="rxc",reason="no_path"}`,
-			func(s *bridge.Stats) { s.Refused[2][radio.TxNoPath] = 9 },
-		},
-		{
-			`lorawand_downlinks_refused_total{window="rx1",reason="too_late"}`,
-			func(s *bridge.Stats) { s.Refused[0][radio.TxTooLate] = 9 },
-		},
-		{
-			`lorawand_downlinks_refused_total{window="rx2",reason="no_path"}`,
-			func(s *bridge.Stats) { s.Refused[1][radio.TxNoPath] = 9 },
-		},
-		{"", func(s *bridge.Stats) { s.Refused[0][radio.TxNoAck] = 9 }}, // no refusal
-		{"", func(s *bridge.Stats) { s.Refused[0][radio.TxOK] = 9 }},
-		{"lorawand_downlinks_unsent_total", func(s *bridge.Stats) { s.Unsent = 9 }},
-		{"lorawand_downlinks_in_flight", func(s *bridge.Stats) { s.InFlight = 9 }},
-		{"lorawand_store_waiting", func(s *bridge.Stats) { s.Unstored = 9 }},
-		{"lorawand_downlinks_waiting", func(s *bridge.Stats) { s.Downlinks = 9 }},
-		{"lorawand_inbox_length", func(s *bridge.Stats) { s.Inbox = 9 }},
-		{"lorawand_inbox_dropped_total", func(s *bridge.Stats) { s.InboxDropped = 9 }},
-		{"lorawand_devices", func(s *bridge.Stats) { s.Devices = 9 }},
-		{"lorawand_gateways", func(s *bridge.Stats) { s.Gateways = 9 }},
-		{"lorawand_gateways_connected", func(s *bridge.Stats) { s.Online = 9 }},
-	}
-	for _, tt := range tests {
+	for _, tt := range coreLines {
 		t.Run(tt.line, func(t *testing.T) {
 			var s bridge.Stats
 			tt.change(&s)

@@ -59,7 +59,8 @@ func sorted[V any](m map[string]V) []string {
 // refusals are what a reason for refusing a join adds to a title.
 var refusals = map[event.JoinRefusal]string{
 	event.JoinUnknownJoinEUI: ": unknown JoinEUI", event.JoinWrongKey: ": wrong AppKey",
-	event.JoinUsedNonce: ": used DevNonce", event.JoinBudget: ": too many wrong frames", event.JoinUnserved: ": not served",
+	event.JoinUsedNonce: ": used DevNonce", event.JoinBudget: ": too many wrong frames",
+	event.JoinUnserved: ": not served",
 	event.JoinNoWindow: ": no gateway could answer", event.JoinNoAddress: ": no DevAddr is left",
 	event.JoinNotStored: ": not stored",
 }
@@ -78,7 +79,8 @@ func (s *Snapshot) refused(unserved map[string]bool) (out []Problem) {
 		all = append(all, d.name())
 		hint := cmp.Or(d.Hint, "compare its keys and EUIs with those that are stored")
 		out = append(out, Problem{
-			Code: "device_refused", Tone: Warn, Title: "Device " + d.name() + " is refused" + refusals[event.JoinRefusal(d.Refusal)],
+			Code: "device_refused", Tone: Warn,
+			Title: "Device " + d.name() + " is refused" + refusals[event.JoinRefusal(d.Refusal)],
 			Detail: fmt.Sprintf("Its last join-request came %s ago. Until it has joined nothing of it is received.",
 				lasting(d.RefusalAge)),
 			Todo:    sentence(hint),

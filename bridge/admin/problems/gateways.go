@@ -1,6 +1,9 @@
 package problems
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // gateways returns what is wrong with the gateways, and whether one is connected.
 func (s *Snapshot) gateways() (out []Problem, connected bool) {
@@ -23,6 +26,7 @@ func (s *Snapshot) gateways() (out []Problem, connected bool) {
 			never = append(never, g)
 		}
 	}
+	out = append(out, s.receivers()...)
 	out = append(out, s.gone(gone)...)
 	unknown := s.unknown(never)
 	if len(unknown) < len(never) || len(unknown) == 0 {
@@ -38,6 +42,27 @@ func (s *Snapshot) gateways() (out []Problem, connected bool) {
 		})
 	}
 	return out, connected
+}
+
+// firstFix is how long after the start a satellite receiver may be without the time: it may have
+// to hear the whole almanac, which takes 12.5 min.
+const firstFix = 15 * time.Minute
+
+// receivers returns the satellite receivers that do not tell the time. Without its chip a gateway
+// cannot see their pulse.
+func (s *Snapshot) receivers() (out []Problem) {
+	for i := range s.Gateways {
+		g := &s.Gateways[i]
+		if g.GNSS.Says == "" || !g.Online || s.Uptime < firstFix {
+			continue
+		}
+		out = append(out, Problem{
+			Code: "gateway_gnss", Tone: Warn, Title: "Gateway " + g.ID + " has no GPS time",
+			Detail: sentence(g.GNSS.Says) + " Without it there is no Class B, and no gps_time in messages.",
+			Todo:   sentence(g.GNSS.Todo), Command: "lorawand gateway list", Link: "#/gateways", Act: "Show the gateway",
+		})
+	}
+	return out
 }
 
 // gone returns the gateways that were connected.

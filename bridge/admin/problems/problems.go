@@ -64,7 +64,11 @@ type Gateway struct {
 	Changed bool          // Online has changed since the start
 	Since   time.Duration // with Changed: how long ago
 	Fault   string        // why it does not work
+	GNSS    GNSS          // its satellite receiver on this host
 }
+
+// GNSS is what keeps a satellite receiver from telling the time, and what to do; "": nothing.
+type GNSS struct{ Says, Todo string }
 
 // Stranger is a gateway that nobody has configured.
 type Stranger struct {

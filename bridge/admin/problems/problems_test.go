@@ -16,15 +16,22 @@ const day = 24 * time.Hour
 func well() *Snapshot {
 	return &Snapshot{
 		Uptime: 10 * day, UDP: ":1700", MQTT: []string{":1883"},
-		Gateways: []Gateway{{ID: "gw1", EUI: "0242020000247803", Band: "EU_863_870", Online: true, Changed: true, Since: 9 * day}},
-		Devices:  []Device{{ID: "dev1", Application: "app1", Plan: "EU_863_870_TTN", Band: "EU_863_870", State: "alive"}},
-		Keys:     []Key{{ID: "K1", Name: "node-red", Application: "app1", Used: true, Idle: day}},
-		Store:    Store{Path: "/var/lib/lorawand", Free: 100 << 20, Need: 1 << 20},
+		Gateways: []Gateway{
+			{ID: "gw1", EUI: "0242020000247803", Band: "EU_863_870", Online: true, Changed: true, Since: 9 * day},
+		},
+		Devices: []Device{{ID: "dev1", Application: "app1", Plan: "EU_863_870_TTN", Band: "EU_863_870", State: "alive"}},
+		Keys:    []Key{{ID: "K1", Name: "node-red", Application: "app1", Used: true, Idle: day}},
+		Store:   Store{Path: "/var/lib/lorawand", Free: 100 << 20, Need: 1 << 20},
 	}
 }
 
 // lost is well with a gateway that has gone.
 func lost(s *Snapshot) { s.Gateways[0].Online, s.Gateways[0].Since = false, 87*time.Minute }
+
+// unlocated is well with a satellite receiver that does not tell the time.
+func unlocated(s *Snapshot) {
+	s.Gateways[0].GNSS = GNSS{"the receiver has no fix", "put its antenna where it sees the sky"}
+}
 
 // devices replaces the devices by so many in a state.
 func devices(n int, state activity.State) func(*Snapshot) {
@@ -70,7 +77,9 @@ var cases = []struct {
 	says []string
 }{
 	{name: "nothing"},
-	{name: "first run", is: []func(*Snapshot){func(s *Snapshot) { *s = Snapshot{UDP: ":1700", MQTT: []string{":1883"}, Store: s.Store} }}},
+	{name: "first run", is: []func(*Snapshot){func(s *Snapshot) {
+		*s = Snapshot{UDP: ":1700", MQTT: []string{":1883"}, Store: s.Store}
+	}}},
 	{
 		"store cannot be written, and is full",
 		[]func(*Snapshot){func(s *Snapshot) { s.Store.Error, s.Store.Free = "no space left on device", 0 }},
@@ -83,7 +92,12 @@ var cases = []struct {
 		[]string{"store_full"},
 		[]string{"300 kB are free in /var/lib/lorawand; the store needs up to 1.0 MB"},
 	},
-	{"space for a large store", []func(*Snapshot){func(s *Snapshot) { s.Store.Free, s.Store.Need = 2<<20, 3<<20 }}, []string{"store_full"}, nil},
+	{
+		"space for a large store",
+		[]func(*Snapshot){func(s *Snapshot) { s.Store.Free, s.Store.Need = 2<<20, 3<<20 }},
+		[]string{"store_full"},
+		nil,
+	},
 	{"space is not known", []func(*Snapshot){func(s *Snapshot) { s.Store.Free = -1 }}, nil, nil},
 	{
 		"store in memory",
@@ -91,7 +105,12 @@ var cases = []struct {
 		[]string{"store_in_memory"},
 		[]string{"is lost when this host restarts"},
 	},
-	{"store was damaged", []func(*Snapshot){func(s *Snapshot) { s.Store.Damage = []string{"journal-00000007: CRC"} }}, []string{"store_damaged"}, nil},
+	{
+		"store was damaged",
+		[]func(*Snapshot){func(s *Snapshot) { s.Store.Damage = []string{"journal-00000007: CRC"} }},
+		[]string{"store_damaged"},
+		nil,
+	},
 	{
 		"clock",
 		[]func(*Snapshot){func(s *Snapshot) { s.NoClock = true; s.Keys[0].Used = false }},
@@ -119,9 +138,24 @@ var cases = []struct {
 		[]string{"gateway_offline"},
 		[]string{"Gateway gw1 is off line", "Nothing has come for 87 min"},
 	},
-	{"many gateways off line", []func(*Snapshot){gateways(6, func(g *Gateway) { g.Changed = true })}, []string{"gateway_offline"}, []string{"6 gateways are off line", "gw5 and 1 more"}},
-	{"two of them", []func(*Snapshot){gateways(2, func(g *Gateway) { g.Changed = true })}, []string{"gateway_offline", "gateway_offline"}, nil},
-	{"just started", []func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.Uptime = startUp - 1 }}, nil, nil},
+	{
+		"many gateways off line",
+		[]func(*Snapshot){gateways(6, func(g *Gateway) { g.Changed = true })},
+		[]string{"gateway_offline"},
+		[]string{"6 gateways are off line", "gw5 and 1 more"},
+	},
+	{
+		"two of them",
+		[]func(*Snapshot){gateways(2, func(g *Gateway) { g.Changed = true })},
+		[]string{"gateway_offline", "gateway_offline"},
+		nil,
+	},
+	{
+		"just started",
+		[]func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.Uptime = startUp - 1 }},
+		nil,
+		nil,
+	},
 	{
 		"forwarder not seen",
 		[]func(*Snapshot){gateways(1, func(*Gateway) {})},
@@ -134,10 +168,30 @@ var cases = []struct {
 		[]string{"gateway_never"},
 		[]string{`set [udp] listen = ":1700" too: now it is "127.0.0.1:1700"`},
 	},
-	{"UDP is off", []func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.UDP = "" }}, []string{"gateway_never"}, []string{`Set [udp] listen`}},
-	{"board has not started", []func(*Snapshot){gateways(1, func(g *Gateway) { g.OnBoard = true })}, []string{"gateway_never"}, []string{"$ lorawand doctor"}},
-	{"board has a fault", []func(*Snapshot){gateways(1, func(g *Gateway) { g.Fault = "no SX1302 answers" })}, []string{"gateway_fault"}, []string{"no SX1302 answers."}},
+	{
+		"UDP is off",
+		[]func(*Snapshot){gateways(1, func(*Gateway) {}), func(s *Snapshot) { s.UDP = "" }},
+		[]string{"gateway_never"},
+		[]string{`Set [udp] listen`},
+	},
+	{
+		"board has not started",
+		[]func(*Snapshot){gateways(1, func(g *Gateway) { g.OnBoard = true })},
+		[]string{"gateway_never"},
+		[]string{"$ lorawand doctor"},
+	},
+	{
+		"board has a fault",
+		[]func(*Snapshot){gateways(1, func(g *Gateway) { g.Fault = "no SX1302 answers" })},
+		[]string{"gateway_fault"},
+		[]string{"no SX1302 answers."},
+	},
 	{"no gateway", []func(*Snapshot){gateways(0, nil)}, []string{"gateway_none"}, nil},
+	{"GNSS without a fix", []func(*Snapshot){unlocated}, []string{"gateway_gnss"}, []string{
+		"warn Gateway gw1 has no GPS time", "The receiver has no fix. Without it", "Put its antenna where it sees the sky.",
+	}},
+	{"GNSS, just started", []func(*Snapshot){unlocated, func(s *Snapshot) { s.Uptime = firstFix - 1 }}, nil, nil},
+	{"GNSS of a gateway that is off line", []func(*Snapshot){unlocated, lost}, []string{"gateway_offline"}, nil},
 	{
 		"unknown gateway",
 		[]func(*Snapshot){strangers(1, time.Minute)},
@@ -145,7 +199,12 @@ var cases = []struct {
 		[]string{`[[gateway]] with eui = "AC1F09FFFE0A1B20"`, "192.168.1.77", "#/add-gateway?eui=AC1F09FFFE0A1B20"},
 	},
 	{"unknown gateway, long ago", []func(*Snapshot){strangers(1, recent+1)}, nil, nil},
-	{"many unknown gateways", []func(*Snapshot){strangers(6, 0)}, []string{"gateway_unknown"}, []string{"6 unknown gateways"}},
+	{
+		"many unknown gateways",
+		[]func(*Snapshot){strangers(6, 0)},
+		[]string{"gateway_unknown"},
+		[]string{"6 unknown gateways"},
+	},
 	{
 		"a mistyped EUI is one problem",
 		[]func(*Snapshot){gateways(1, func(*Gateway) {}), strangers(1, 0)},
@@ -154,7 +213,10 @@ var cases = []struct {
 	},
 	{
 		"plan without a gateway hides its silent devices",
-		[]func(*Snapshot){devices(2, activity.Silent), func(s *Snapshot) { s.Devices[1].Plan, s.Devices[1].Band = "US_902_928_FSB_2", "US_902_928" }},
+		[]func(*Snapshot){
+			devices(2, activity.Silent),
+			func(s *Snapshot) { s.Devices[1].Plan, s.Devices[1].Band = "US_902_928_FSB_2", "US_902_928" },
+		},
 		[]string{"plan_unserved", "device_silent"},
 		[]string{"No gateway listens to the plan US_902_928_FSB_2", "app1/dev2 has", "Device app1/dev1 is silent"},
 	},
@@ -163,25 +225,49 @@ var cases = []struct {
 		"silent",
 		[]func(*Snapshot){devices(1, activity.Silent)},
 		[]string{"device_silent"},
-		[]string{"It was last heard 9 h ago; it usually sends every 20 min.", "#/device/app1/dev1", "$ lorawand device get app1/dev1"},
+		[]string{
+			"It was last heard 9 h ago; it usually sends every 20 min.", "#/device/app1/dev1",
+			"$ lorawand device get app1/dev1",
+		},
 	},
 	{
 		"not heard since the start",
-		[]func(*Snapshot){devices(1, activity.Silent), func(s *Snapshot) { s.Devices[0].Heard, s.Devices[0].Interval = false, 0 }},
+		[]func(*Snapshot){
+			devices(1, activity.Silent),
+			func(s *Snapshot) { s.Devices[0].Heard, s.Devices[0].Interval = false, 0 },
+		},
 		[]string{"device_silent"},
 		[]string{"It was not heard since the start, 10 days ago."},
 	},
-	{"the gateway has just come back", []func(*Snapshot){devices(1, activity.Silent), func(s *Snapshot) { s.Gateways[0].Since = 19 * time.Minute }}, nil, nil},
+	{
+		"the gateway has just come back",
+		[]func(*Snapshot){devices(1, activity.Silent), func(s *Snapshot) { s.Gateways[0].Since = 19 * time.Minute }},
+		nil,
+		nil,
+	},
 	{"five are silent", []func(*Snapshot){devices(5, activity.Silent)}, slices.Repeat([]string{"device_silent"}, 5), nil},
-	{"six are silent", []func(*Snapshot){devices(6, activity.Silent)}, []string{"device_silent"}, []string{"6 devices are silent", "app1/dev5 and 1 more"}},
+	{
+		"six are silent",
+		[]func(*Snapshot){devices(6, activity.Silent)},
+		[]string{"device_silent"},
+		[]string{"6 devices are silent", "app1/dev5 and 1 more"},
+	},
 	{"never joined", []func(*Snapshot){devices(3, activity.Never)}, nil, nil},
 	{
 		"refused",
 		[]func(*Snapshot){devices(1, activity.Refused)},
 		[]string{"device_refused"},
-		[]string{"Device app1/dev1 is refused: wrong AppKey", "came 3 min ago", "Compare the AppKeys.", "#/device/app1/dev1/settings"},
+		[]string{
+			"Device app1/dev1 is refused: wrong AppKey", "came 3 min ago", "Compare the AppKeys.",
+			"#/device/app1/dev1/settings",
+		},
 	},
-	{"six are refused", []func(*Snapshot){devices(6, activity.Refused)}, []string{"device_refused"}, []string{"6 devices are refused"}},
+	{
+		"six are refused",
+		[]func(*Snapshot){devices(6, activity.Refused)},
+		[]string{"device_refused"},
+		[]string{"6 devices are refused"},
+	},
 	{
 		"refused because the store is full",
 		[]func(*Snapshot){devices(1, activity.Refused), func(s *Snapshot) {
@@ -210,12 +296,36 @@ var cases = []struct {
 		[]string{"mqtt_loopback"},
 		[]string{"127.0.0.1:1883, [::1]:1883 only"},
 	},
-	{"MQTT on loopback, in use", []func(*Snapshot){func(s *Snapshot) { s.MQTT, s.Clients = []string{"localhost:1883"}, 1 }}, nil, nil},
-	{"MQTT on the LAN too", []func(*Snapshot){func(s *Snapshot) { s.MQTT = []string{"127.0.0.1:1883", ":8883"} }}, nil, nil},
+	{
+		"MQTT on loopback, in use",
+		[]func(*Snapshot){func(s *Snapshot) { s.MQTT, s.Clients = []string{"localhost:1883"}, 1 }},
+		nil,
+		nil,
+	},
+	{
+		"MQTT on the LAN too",
+		[]func(*Snapshot){func(s *Snapshot) { s.MQTT = []string{"127.0.0.1:1883", ":8883"} }},
+		nil,
+		nil,
+	},
 	{"MQTT is off", []func(*Snapshot){func(s *Snapshot) { s.MQTT = nil }}, nil, nil},
-	{"unused key", []func(*Snapshot){func(s *Snapshot) { s.Keys[0].Used = false }}, []string{"key_unused"}, []string{"node-red of app1: "}},
-	{"unused key on the first day", []func(*Snapshot){func(s *Snapshot) { s.Keys[0].Used, s.Uptime = false, newKey-1 }}, nil, nil},
-	{"key that is not used any more", []func(*Snapshot){func(s *Snapshot) { s.Keys[0].Idle, s.Keys[0].Name = idleKey, "" }}, []string{"key_unused"}, []string{"K1 of app1"}},
+	{
+		"unused key",
+		[]func(*Snapshot){func(s *Snapshot) { s.Keys[0].Used = false }},
+		[]string{"key_unused"},
+		[]string{"node-red of app1: "},
+	},
+	{
+		"unused key on the first day",
+		[]func(*Snapshot){func(s *Snapshot) { s.Keys[0].Used, s.Uptime = false, newKey-1 }},
+		nil, nil,
+	},
+	{
+		"key that is not used any more",
+		[]func(*Snapshot){func(s *Snapshot) { s.Keys[0].Idle, s.Keys[0].Name = idleKey, "" }},
+		[]string{"key_unused"},
+		[]string{"K1 of app1"},
+	},
 }
 
 func TestList(t *testing.T) {

@@ -29,6 +29,8 @@ type Source struct {
 	MQTT []string
 	// OnBoard reports whether the concentrator of a gateway is on this host; nil: none is.
 	OnBoard func(radio.EUI64) bool
+	// GNSS tells of the satellite receivers of gateways on this host; nil: there are none.
+	GNSS func() map[radio.EUI64]GNSS
 }
 
 // List returns what is wrong now.
@@ -53,11 +55,16 @@ func (s *Source) snapshot(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	receivers := map[radio.EUI64]GNSS{}
+	if s.GNSS != nil {
+		receivers = s.GNSS()
+	}
 	for i := range gateways {
 		g := &gateways[i]
 		out.Gateways = append(out.Gateways, Gateway{
 			ID: g.ID, EUI: g.EUI.String(), Band: g.Plan.BandID(), Address: g.Address, Online: g.Online,
 			OnBoard: s.OnBoard != nil && s.OnBoard(g.EUI), Changed: g.Since != 0, Since: now.Host.Sub(g.Since), Fault: g.Fault,
+			GNSS: receivers[g.EUI],
 		})
 	}
 	refused, _ := s.Bridge.Events().Strangers()

@@ -115,7 +115,8 @@ var Registries = map[string][]string{
 	"is": nil, // all of the device
 	"js": {"root_keys", "resets_join_nonces", "used_dev_nonces", "last_dev_nonce", "last_join_nonce"},
 	"ns": {
-		"lorawan_version", "lorawan_phy_version", "frequency_plan_id", "supports_join", "supports_class_b", "supports_class_c", "multicast",
+		"lorawan_version", "lorawan_phy_version", "frequency_plan_id", "supports_join", "supports_class_b",
+		"supports_class_c", "multicast",
 		"mac_settings", "mac_state", "session",
 	},
 	"as": {"formatters", "session.keys.app_s_key", "skip_payload_crypto_override"},

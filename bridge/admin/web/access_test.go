@@ -16,19 +16,26 @@ import (
 func TestFiles(t *testing.T) {
 	s := newStand(t)
 	r := s.get("", "/robots.txt")
-	if r.status != http.StatusOK || !strings.HasPrefix(r.body, "User-agent") || r.header.Get("Content-Type") != "text/plain; charset=utf-8" {
+	if r.status != http.StatusOK || !strings.HasPrefix(r.body, "User-agent") ||
+		r.header.Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Errorf("%+v", r)
 	}
 	for name, want := range map[string]string{
-		"Content-Security-Policy": "default-src 'self'", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-		"Cache-Control": "no-cache", "Vary": "Accept-Encoding", "X-Frame-Options": "DENY",
+		"Content-Security-Policy": "default-src 'self'",
+		"X-Content-Type-Options":  "nosniff",
+		"Referrer-Policy":         "no-referrer",
+		"Cache-Control":           "no-cache",
+		"Vary":                    "Accept-Encoding",
+		"X-Frame-Options":         "DENY",
 	} {
 		if got := r.header.Get(name); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
 	}
 	tag := r.header.Get("ETag")
-	if r := s.ask(ask{method: "GET", path: "/robots.txt", change: func(r *http.Request) { r.Header.Set("If-None-Match", tag) }}); r.status != http.StatusNotModified || r.body != "" {
+	known := func(r *http.Request) { r.Header.Set("If-None-Match", tag) }
+	r = s.ask(ask{method: "GET", path: "/robots.txt", change: known})
+	if r.status != http.StatusNotModified || r.body != "" {
 		t.Errorf("%q again: %+v", tag, r)
 	}
 	for _, tt := range []struct {
@@ -89,7 +96,10 @@ func TestSession(t *testing.T) {
 		t.Fatalf("%d, %q", r.status, cookie)
 	}
 	first, second, third := tokenOf(r), s.login(secret), s.login(secret)
-	for token, want := range map[string]bool{"": false, first: true, second: true, first[1:]: false, strings.Repeat("x", 5000): false} {
+	for token, want := range map[string]bool{
+		"": false, first: true, second: true, first[1:]: false,
+		strings.Repeat("x", 5000): false,
+	} {
 		if in(token) != want {
 			t.Errorf("%q: %v", token, !want)
 		}
@@ -143,6 +153,8 @@ func TestAccess(t *testing.T) {
 			}
 		}
 	}
+	const form = "application/x-www-form-urlencoded"
+	otherScheme := "https" + strings.TrimPrefix(s.base, "http")
 	host := func(name string) func(*http.Request) { return func(r *http.Request) { r.Host = name } }
 	for _, tt := range []struct {
 		name   string
@@ -154,12 +166,12 @@ func TestAccess(t *testing.T) {
 		{"a foreign Origin", ask{method: "POST", path: "logout", change: set("Origin", "http://evil.example")}, 403},
 		{"Origin of another port", ask{method: "POST", path: "logout", change: set("Origin", "http://127.0.0.1:1")}, 403},
 		{"Origin null", ask{method: "POST", path: "logout", change: set("Origin", "null")}, 403},
-		{"Origin of another scheme", ask{method: "POST", path: "logout", change: set("Origin", "https"+strings.TrimPrefix(s.base, "http"))}, 403},
-		{"cross-site by fetch metadata", ask{method: "POST", path: "logout", change: set("Sec-Fetch-Site", "cross-site")}, 403},
+		{"Origin of another scheme", ask{method: "POST", path: "logout", change: set("Origin", otherScheme)}, 403},
+		{"cross-site by metadata", ask{method: "POST", path: "logout", change: set("Sec-Fetch-Site", "cross-site")}, 403},
 		{"a foreign page reads", ask{method: "GET", path: "session", change: set("Sec-Fetch-Site", "cross-site")}, 403},
 		{"same site, other origin", ask{method: "GET", path: "session", change: set("Sec-Fetch-Site", "same-site")}, 403},
 		{"no header", ask{method: "POST", path: "logout", change: set("X-Lorawand", "")}, 403},
-		{"a form", ask{method: "POST", path: "logout", change: set("Content-Type", "application/x-www-form-urlencoded")}, 415},
+		{"a form", ask{method: "POST", path: "logout", change: set("Content-Type", form)}, 415},
 		{"plain text", ask{method: "POST", path: "logout", change: set("Content-Type", "text/plain")}, 415},
 		{"no type", ask{method: "POST", path: "logout", change: set("Content-Type", "")}, 415},
 		{"a name that was made to point here", ask{method: "POST", path: "logout", change: host("evil.example")}, 421},

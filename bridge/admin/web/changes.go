@@ -20,8 +20,8 @@ import (
 
 // doors are the operations that the page may ask for by their names.
 var doors = []string{
-	"device.put", "device.set", "device.delete", "device.export", "device.mac", "downlink.push", "why", "key.create", "key.revoke",
-	"application.set", "application.delete", trial.Operation, SetPassword, "report",
+	"device.put", "device.set", "device.delete", "device.export", "device.mac", "downlink.push", "why",
+	"key.create", "key.revoke", "application.set", "application.delete", trial.Operation, SetPassword, "report",
 }
 
 // confirmed are the operations for which the secret of the login has to be shown once
@@ -222,7 +222,8 @@ func (c *call) importDevices(string) error {
 	if args.Plan == "" {
 		args.Plan = c.site.o.About.Plan
 	}
-	file, err := enddevice.Read(text, enddevice.Options{Application: args.Application, Plan: args.Plan, Version: args.Version})
+	options := enddevice.Options{Application: args.Application, Plan: args.Plan, Version: args.Version}
+	file, err := enddevice.Read(text, options)
 	out := importAnswer{Rows: []*importRow{}, Warnings: append([]string{}, file.Warnings...)}
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -279,7 +280,10 @@ func (a *importAnswer) count() {
 // rowOf says what is known of a device of the file before it is tried.
 func (c *call) rowOf(e *enddevice.Entry, args *importArgs) *importRow {
 	d := e.Device
-	row := &importRow{Application: args.Application, ID: d.ID.Device, Line: e.Line, Result: "new", Tone: "ok", Text: "joins when it is switched on"}
+	row := &importRow{
+		Application: args.Application, ID: d.ID.Device, Line: e.Line, Result: "new", Tone: "ok",
+		Text: "joins when it is switched on",
+	}
 	if !d.DevEUI.IsZero() {
 		row.DevEUI = d.DevEUI.String()
 	}

@@ -78,7 +78,8 @@ func TestKeys(t *testing.T) {
 		t.Fatalf("%v", out)
 	}
 	keys := w.read("keys")
-	if at(keys, "keys.0.id") != id || at(keys, "keys.0.name") != "Node-RED" || at(keys, "keys.0.rights") != "read and write" {
+	if at(keys, "keys.0.id") != id || at(keys, "keys.0.name") != "Node-RED" ||
+		at(keys, "keys.0.rights") != "read and write" {
 		t.Errorf("%v", keys)
 	}
 	if status, out := w.do("op/key.revoke", fmt.Sprintf(`{"id":%q}`, id)); status != 200 || at(w.read("keys"), "keys.0") != nil {
@@ -202,11 +203,13 @@ func utf16le(s string) []byte {
 func TestBackup(t *testing.T) {
 	w := newWorld(t)
 	r := w.post(w.token, "/api/page/backup", `{"password":"`+secret+`"}`)
-	if r.status != 200 || !strings.Contains(r.header.Get("Content-Disposition"), "attachment") || !strings.Contains(r.body, "farm/dev1") ||
+	if r.status != 200 || !strings.Contains(r.header.Get("Content-Disposition"), "attachment") ||
+		!strings.Contains(r.body, "farm/dev1") ||
 		!strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
 		t.Errorf("%d %v %.200s", r.status, r.header, r.body)
 	}
-	if again := w.restore(secret, r.body); again.status != 400 || !strings.Contains(again.body, "nothing can be restored") {
+	again := w.restore(secret, r.body)
+	if again.status != 400 || !strings.Contains(again.body, "nothing can be restored") {
 		t.Errorf("a daemon that restores nothing: %+v", again)
 	}
 	if status, _ := w.do("op/restore", `{"text":""}`); status != http.StatusNotFound {
@@ -323,7 +326,10 @@ func TestOutcomes(t *testing.T) {
 			`{"downlink_queued":{"f_port":5,"frm_payload":"AQI=","confirmed":true,"correlation_ids":["mine","as:downlink:` + n + `"]}}`)}, now)
 	}
 	tell := func(kind event.Kind, n string) {
-		log.Event(&event.Event{Kind: kind, Host: now, Device: w.dev, CorrelationIDs: []string{"as:downlink:" + n}, FCnt: 7, Err: fmt.Errorf("why not")})
+		log.Event(&event.Event{
+			Kind: kind, Host: now, Device: w.dev, CorrelationIDs: []string{"as:downlink:" + n}, FCnt: 7,
+			Err: fmt.Errorf("why not"),
+		})
 	}
 	ends := map[string]event.Kind{"A": event.DownlinkAcked, "B": event.DownlinkNacked, "C": event.DownlinkFailed, "D": event.DownlinkSent, "E": event.DownlinkQueued}
 	for _, n := range []string{"A", "B", "C", "D", "E"} {
@@ -337,7 +343,8 @@ func TestOutcomes(t *testing.T) {
 	out := w.read("device?application_id=farm&device_id=dev1")
 	for i, want := range []string{"waiting", "sent", "failed", "nack", "ack"} { // newest first
 		o := at(out, fmt.Sprintf("device.outcomes.%d", i))
-		if at(o, "result") != want || at(o, "payload") != "0102" || at(o, "port") != 5.0 || at(o, "steps.0.0") != "pushed" || at(o, "said") == "" {
+		if at(o, "result") != want || at(o, "payload") != "0102" || at(o, "port") != 5.0 || at(o, "steps.0.0") != "pushed" ||
+			at(o, "said") == "" {
 			t.Errorf("%d: %v, want %s", i, o, want)
 		}
 	}

@@ -53,9 +53,9 @@ func uplinkOf(m *activity.Message) *uplink {
 	airtime, _ := time.ParseDuration(u.Airtime)
 	out := &uplink{
 		ID: fmt.Sprintf("%s/%d/%d", m.Device, ms(m.At), u.FCnt), At: ms(m.At), FCnt: u.FCnt, FPort: u.FPort,
-		Payload: fmt.Sprintf("%X", u.FRMPayload), Text: u.Text, Decoded: u.Decoded, Normalized: single(u.Normalized), Warnings: u.Warnings,
-		RSSI: u.RSSI, SNR: u.SNR, SF: u.SpreadingFactor(), Rate: u.DataRate, Frequency: float64(u.Frequency) / 1e6,
-		Airtime: round(airtime.Seconds()*1e3, 1), Confirmed: u.Confirmed, Heard: []heard{},
+		Payload: fmt.Sprintf("%X", u.FRMPayload), Text: u.Text, Decoded: u.Decoded, Normalized: single(u.Normalized),
+		Warnings: u.Warnings, RSSI: u.RSSI, SNR: u.SNR, SF: u.SpreadingFactor(), Rate: u.DataRate, Heard: []heard{},
+		Frequency: float64(u.Frequency) / 1e6, Airtime: round(airtime.Seconds()*1e3, 1), Confirmed: u.Confirmed,
 	}
 	for _, g := range u.Gateways {
 		out.Heard = append(out.Heard, heard(g))
@@ -151,10 +151,11 @@ func (c *call) deviceOf(d *session.Device, m moment, tries int) *device {
 	log, now := c.site.o.Bridge.Activity(), radio.HostTime(time.Duration(m.Now)*time.Millisecond)
 	habit, last := log.Habit(d.ID), log.LastJoin(d.ID, now)
 	out := &device{
-		Application: d.ID.Application, ID: d.ID.Device, Name: d.Name, Model: modelOf(d), Class: classOf(d), Version: d.VersionName,
-		Plan: d.Plan, Activation: activationOf(d), Formatter: c.formatterOf(d),
-		State: habit.StateOf(&activity.Summary{Join: last}, d.Session != nil, now), Heard: habit.Heard > 0, Every: habit.Interval.Milliseconds(),
-		Margin: habit.Margin, Lost: habit.Lost, Count: habit.Heard, Joined: d.Session != nil, Uplinks: []*uplink{},
+		Application: d.ID.Application, ID: d.ID.Device, Name: d.Name, Model: modelOf(d), Class: classOf(d),
+		Version: d.VersionName, Plan: d.Plan, Activation: activationOf(d), Formatter: c.formatterOf(d),
+		State: habit.StateOf(&activity.Summary{Join: last}, d.Session != nil, now), Heard: habit.Heard > 0,
+		Every: habit.Interval.Milliseconds(), Margin: habit.Margin, Lost: habit.Lost, Count: habit.Heard,
+		Joined: d.Session != nil, Uplinks: []*uplink{},
 	}
 	if !d.DevEUI.IsZero() {
 		out.DevEUI = d.DevEUI.String()
@@ -179,8 +180,8 @@ func (c *call) deviceOf(d *session.Device, m moment, tries int) *device {
 
 func joinOf(j *activity.Join, m moment, tries int) *join {
 	out := &join{
-		At: *m.since(&j.Age), OK: j.Accepted, Reason: strings.ReplaceAll(j.Reason, "_", " "), Text: sentence(j.Error), Hint: sentence(j.Hint),
-		Tries: tries, Gateway: j.Gateway,
+		At: *m.since(&j.Age), OK: j.Accepted, Reason: strings.ReplaceAll(j.Reason, "_", " "),
+		Text: sentence(j.Error), Hint: sentence(j.Hint), Tries: tries, Gateway: j.Gateway,
 	}
 	if j.Reason == string(event.JoinWrongKey) {
 		out.Reason, out.Text = "wrong AppKey", "The AppKey of the device is not the one that is stored here."

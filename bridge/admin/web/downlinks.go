@@ -54,7 +54,8 @@ type queued struct {
 
 // queue returns what waits for a device, first the next.
 func (c *call) queue(id session.ID, d *session.Device) ([]queued, error) {
-	parts, err := collect[admin.Downlink](c, "downlink.list", admin.DeviceArgs{Application: id.Application, Device: id.Device})
+	args := admin.DeviceArgs{Application: id.Application, Device: id.Device}
+	parts, err := collect[admin.Downlink](c, "downlink.list", args)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +72,9 @@ func (c *call) queue(id session.ID, d *session.Device) ([]queued, error) {
 			return nil, err
 		}
 		q := queued{
-			ID: it.id(), FPort: it.FPort, Payload: fmt.Sprintf("%X", it.Payload), Bytes: len(it.Payload), Text: string(it.Decoded),
-			Confirmed: it.Confirmed, Priority: it.Priority, State: strings.ReplaceAll(p.State, "_", " "), Why: whyWaits(p.State, i, d),
+			ID: it.id(), FPort: it.FPort, Payload: fmt.Sprintf("%X", it.Payload), Bytes: len(it.Payload),
+			Text: string(it.Decoded), Confirmed: it.Confirmed, Priority: it.Priority,
+			State: strings.ReplaceAll(p.State, "_", " "), Why: whyWaits(p.State, i, d),
 		}
 		if at, ok := pushed[q.ID]; ok {
 			q.At = &at
@@ -143,12 +145,13 @@ func (c *call) outcomes(id session.ID, waiting []queued) []*outcome {
 		}
 		it := &message.Queued
 		own := it.id()
-		if own == "" || all[own] != nil || slices.ContainsFunc(waiting, func(q queued) bool { return q.ID == own && q.State != "awaiting ack" }) {
+		waits := func(q queued) bool { return q.ID == own && q.State != "awaiting ack" }
+		if own == "" || all[own] != nil || slices.ContainsFunc(waiting, waits) {
 			continue
 		}
 		all[own] = &outcome{
-			ID: own, At: ms(m.At), FPort: it.FPort, Payload: fmt.Sprintf("%X", it.Payload), Text: string(it.Decoded), Confirmed: it.Confirmed,
-			Steps: [][4]any{},
+			ID: own, At: ms(m.At), FPort: it.FPort, Payload: fmt.Sprintf("%X", it.Payload), Text: string(it.Decoded),
+			Confirmed: it.Confirmed, Steps: [][4]any{},
 		}
 		all[own].end("waiting", "idle", "Not sent yet")
 		order = append(order, all[own])

@@ -80,7 +80,8 @@ func (c *call) formatters(string) error {
 	}
 	all := []deviceFormatter{}
 	for _, p := range parts {
-		all = append(all, deviceFormatter{p.Application, p.Device, p.Up.Kind, p.Up.Default, p.Up.Codec, p.Up.Bytes, p.Up.Warning})
+		up := &p.Up
+		all = append(all, deviceFormatter{p.Application, p.Device, up.Kind, up.Default, up.Codec, up.Bytes, up.Warning})
 	}
 	return c.answer(struct {
 		moment

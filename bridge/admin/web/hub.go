@@ -179,8 +179,8 @@ func (h *hub) start() (*work, error) {
 	var id [4]byte
 	_, _ = rand.Read(id[:]) // never fails
 	w := &work{
-		run: hex.EncodeToString(id[:]), stop: make(chan struct{}), stopped: make(chan struct{}), wake: map[chan struct{}]struct{}{},
-		main: ring{size: ringSize}, noise: ring{size: noiseSize},
+		run: hex.EncodeToString(id[:]), stop: make(chan struct{}), stopped: make(chan struct{}),
+		wake: map[chan struct{}]struct{}{}, main: ring{size: ringSize}, noise: ring{size: noiseSize},
 	}
 	var all []entry
 	for i := range before {

@@ -187,7 +187,8 @@ func (c *call) keys(string) error {
 	all := []keyAnswer{}
 	for _, k := range parts {
 		out := keyAnswer{
-			ID: k.ID, Name: k.Name, Application: k.Application, Rights: rightWords(k.Rights), RightNames: k.Rights, Expires: m.at(k.Expires),
+			ID: k.ID, Name: k.Name, Application: k.Application, Rights: rightWords(k.Rights), RightNames: k.Rights,
+			Expires: m.at(k.Expires),
 		}
 		if day, err := time.Parse(time.DateOnly, k.LastUse); err == nil {
 			out.Used = m.at(day)
@@ -287,7 +288,10 @@ func (c *call) failedLogins(apps []string) []*failedLogin {
 			continue
 		}
 		why, todo := refusalWords(e.Word, apps)
-		one := failedLogin{User: e.Client.Application, Address: door.HostOf(e.Address), Client: e.Client.ID, Last: ms(e.Host), Why: why, Todo: todo}
+		one := failedLogin{
+			User: e.Client.Application, Address: door.HostOf(e.Address), Client: e.Client.ID, Last: ms(e.Host),
+			Why: why, Todo: todo,
+		}
 		i := slices.IndexFunc(out, func(o *failedLogin) bool {
 			return o.User == one.User && o.Address == one.Address && o.Why == one.Why
 		})

@@ -156,7 +156,7 @@ func (c *call) matches(hash, text string) (good bool, err error) {
 	defer cancel()
 	release, err := c.site.o.Passwords.turn(ctx)
 	if err != nil {
-		return false, &fault{status: http.StatusServiceUnavailable, text: "Others log in just now; try again.", wait: time.Second}
+		return false, &fault{http.StatusServiceUnavailable, "Others log in just now; try again.", time.Second, false}
 	}
 	defer release()
 	return password.Matches(hash, text)

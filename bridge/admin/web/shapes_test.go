@@ -18,14 +18,15 @@ func TestShapes(t *testing.T) {
 	w.key("farm", "traffic-read,traffic-down-write")
 	w.op("downlink.push", `{"application_id":"farm","device_id":"dev1","body":{"downlinks":[{"f_port":5,"frm_payload":"AQI=","confirmed":true}]}}`)
 	uplink := "id at fcnt port payload decoded rssi snr sf rate freq airtime confirmed heard"
-	device := "app id name model cls version plan activation devEUI joinEUI devAddr formatter state stateText heard every margin lost " +
-		"heardCount fcntUp fcntDown joined join uplinks"
+	device := "app id name model cls version plan activation devEUI joinEUI devAddr formatter state stateText heard " +
+		"every margin lost heardCount fcntUp fcntDown joined join uplinks"
 	for _, tt := range []struct{ path, at, members string }{
 		{"session", "", "in off tls host address sessions"},
 		{"status", "", "now wall status problems apps"},
 		{
-			"status", "status", "version commit target go features clock clockText store storeError flashWritten flashYears freeMB rssMB " +
-				"uplinksHour droppedHour commit_interval devices keys gateways gatewaysConnected clients host addresses",
+			"status", "status", "version commit target go features clock clockText store storeError flashWritten " +
+				"flashYears freeMB rssMB uplinksHour droppedHour commit_interval devices keys gateways gatewaysConnected " +
+				"clients host addresses",
 		},
 		{"status", "status.addresses", "mqtt mqttTLS udp api"},
 		{"devices", "devices.0", device},
@@ -33,10 +34,14 @@ func TestShapes(t *testing.T) {
 		{"devices", "devices.0.uplinks.0.heard.0", "gateway rssi snr"},
 		{"device?application_id=farm&device_id=dev1", "device", device + " queue mac"},
 		{"device?application_id=farm&device_id=dev1", "device.uplinks.1", uplink},
-		{"device?application_id=farm&device_id=dev1", "device.queue.0", "id at port payload bytes text confirmed priority state why"},
+		{
+			"device?application_id=farm&device_id=dev1", "device.queue.0",
+			"id at port payload bytes text confirmed priority state why",
+		},
 		{"device?application_id=farm&device_id=dev1", "device.mac.0", "name wanted current state"},
 		{
-			"gateways", "gateways.0", "id name eui driver address plan connected since lastUplink lastPull lastAck answers rtt lead bands",
+			"gateways", "gateways.0", "id name eui driver address plan connected since lastUplink lastPull lastAck answers " +
+				"rtt lead bands",
 		},
 		{"gateways", "unknownGateways.0", "eui address first last frames"},
 		{"strangers", "strangers.0", "devEUI joinEUI maker tries first last rssi snr gateway"},
@@ -148,7 +153,10 @@ func TestNoKeys(t *testing.T) {
 		}
 		path := "/api/page/" + r.name + "?application_id=farm&device_id=dev1"
 		body := w.get(w.token, path).body
-		for _, secret := range []string{strings.Repeat("33", 8), strings.Repeat("11", 8), strings.Repeat("22", 8), text, text[len(text)-20:]} {
+		for _, secret := range []string{
+			strings.Repeat("33", 8), strings.Repeat("11", 8), strings.Repeat("22", 8), text,
+			text[len(text)-20:],
+		} {
 			if strings.Contains(body, secret) {
 				t.Errorf("%s has %s", r.name, secret)
 			}
@@ -191,7 +199,10 @@ func TestKeyScope(t *testing.T) {
 	if names := at(w.read("status"), "apps"); fmt.Sprint(names) != "[shop]" {
 		t.Errorf("applications %v", names)
 	}
-	for _, path := range []string{"device?application_id=farm&device_id=dev1", "formatter?application_id=farm&device_id=dev1"} {
+	for _, path := range []string{
+		"device?application_id=farm&device_id=dev1",
+		"formatter?application_id=farm&device_id=dev1",
+	} {
 		if r := w.get(w.token, "/api/page/"+path); r.status != http.StatusForbidden {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
 		}

@@ -8,82 +8,39 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/scrypt"
 
-	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
+	"lorawand/bridge/admin/admintest"
 	"lorawand/bridge/admin/api"
-	"lorawand/bridge/codec"
-	"lorawand/bridge/formatter"
-	"lorawand/bridge/gateway"
-	"lorawand/bridge/state"
-	"lorawand/bridge/store"
-	"lorawand/bridge/store/storetest"
-	"lorawand/bridge/v3"
-	"lorawand/radio"
-	"lorawand/radio/region"
 )
 
 const secret = "correct horse battery"
 
-// nobody is an outbox without clients.
-type nobody struct{}
-
-func (nobody) Publish(v3.Message) {}
-
-// stand is the page behind the real listener of the API, in front of a store in memory.
+// stand is the page behind the real listener of the API, in front of a house.
 type stand struct {
 	*testing.T
+	*admintest.House
 	site   *Site
 	admin  *admin.Admin
 	base   string // http://address
 	client *http.Client
-	keys   map[string]string // by name
-	*bridge.Bridge
 }
 
 // newStand returns one without password and keys.
 func newStand(t *testing.T) *stand {
 	t.Helper()
-	st, err := store.Open("", store.Options{FS: storetest.NewDisk(nil)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	loaded, err := state.Load(st, 0, "ttn")
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := region.Lookup("EU_863_870_TTN")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gateways := gateway.NewRegistry()
-	if err := gateways.Add(&gateway.Gateway{ID: "gw1", EUI: radio.EUI64{1}, Plan: plan}); err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	s := &stand{T: t, keys: map[string]string{}, client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}}
-	resolver := codec.NewResolver(loaded.Applications, loaded.Codecs)
-	pool := formatter.New(formatter.Options{NoJavaScript: true, Logger: log})
-	clock := bridge.NewClock(func(time.Time) radio.TimeQuality { return radio.TimeNTP })
-	if s.Bridge, err = bridge.New(bridge.Options{
-		Devices: loaded.Devices, Gateways: gateways, Store: st, Outbox: nobody{}, DefaultPlan: plan, Logger: log, Pool: pool,
-		Formatters: resolver, Clock: clock, Tombstones: loaded.Tombstones,
-	}); err != nil {
-		t.Fatal(err)
-	}
+	s := &stand{T: t, House: admintest.New(t), client: &http.Client{Timeout: time.Minute, Transport: &http.Transport{}}}
+	var err error
 	if s.admin, err = admin.New(admin.Options{
-		Bridge: s.Bridge, Keys: loaded.Keys, Store: st, Logger: log, Applications: loaded.Applications, Codecs: loaded.Codecs,
-		Resolver: resolver, Plan: "EU_863_870_TTN", Formatters: pool,
+		Bridge: s.Bridge, Store: s.Store, Keys: s.State.Keys, Applications: s.State.Applications,
+		Codecs: s.State.Codecs, Resolver: s.Resolver, Plan: admintest.Plan, Logger: s.Logger, Formatters: s.Pool,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -94,12 +51,13 @@ func newStand(t *testing.T) *stand {
 		Right: admin.Right{Rights: access.All}, Limit: time.Minute,
 	})
 	s.site = New(Options{
-		Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Passwords: NewPasswords(s.admin, st), Calendar: clock.Calendar, Logger: log,
-		Resolver: resolver, Formatters: pool, About: About{Plan: "EU_863_870_TTN", Store: "/var/lib/lorawand"},
+		Admin: s.admin, Bridge: s.Bridge, Keys: s.State.Keys, Passwords: NewPasswords(s.admin, s.Store),
+		Calendar: s.Clock.Calendar, Logger: s.Logger, Resolver: s.Resolver, Formatters: s.Pool,
+		About: About{Plan: admintest.Plan, Store: "/var/lib/lorawand"},
 	})
 	door, err := api.Listen(api.Options{
-		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: loaded.Keys, Calendar: clock.Calendar, Logger: log, NetID: "000000",
-		MQTT: func() (string, string) { return ":1883", "127.0.0.1:8883" },
+		Listen: "127.0.0.1:0", Admin: s.admin, Bridge: s.Bridge, Keys: s.State.Keys, Calendar: s.Clock.Calendar,
+		Logger: s.Logger, NetID: "000000", MQTT: func() (string, string) { return ":1883", "127.0.0.1:8883" },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +66,7 @@ func newStand(t *testing.T) *stand {
 	door.Mount(s.site)
 	s.base = "http://" + door.Addr().String()
 	t.Cleanup(s.client.CloseIdleConnections)
-	s.run(s.Bridge.Run)
-	s.run(pool.Run)
-	s.run(door.Run)
+	admintest.Run(t, door.Run)
 	return s
 }
 
@@ -128,28 +84,10 @@ func newPage(t *testing.T) *stand {
 	return s
 }
 
-func (s *stand) run(f func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := f(ctx); err != nil {
-			s.Error(err)
-		}
-	})
-	s.Cleanup(func() { cancel(); wg.Wait() })
-}
-
 // op carries out an operation as the owner.
 func (s *stand) op(name, args string) (parts []string) {
 	s.Helper()
-	err := s.admin.Call(context.Background(), name, json.RawMessage(args), func(raw json.RawMessage) error {
-		parts = append(parts, string(raw))
-		return nil
-	})
-	if err != nil {
-		s.Fatalf("%s %s: %v", name, args, err)
-	}
-	return parts
+	return admintest.Op(s.T, s.admin, name, args)
 }
 
 // key makes an API key.

@@ -4,9 +4,9 @@ package web
 
 import (
 	"slices"
-	"strings"
 
 	"lorawand/bridge/admin/web/door"
+	"lorawand/bridge/admin/web/maker"
 )
 
 // unknownGateway has sent, and is not served.
@@ -49,10 +49,10 @@ func (c *call) strangers(string) error {
 	all := []stranger{}
 	for _, s := range slices.Backward(devices) {
 		out := stranger{
-			DevEUI: s.Event.DevEUI.String(), JoinEUI: s.Event.JoinEUI.String(), Tries: s.Tries, First: ms(s.First), Last: ms(s.Event.Host),
-			Gateway: s.Event.Gateway,
+			DevEUI: s.Event.DevEUI.String(), JoinEUI: s.Event.JoinEUI.String(), Tries: s.Tries,
+			First: ms(s.First), Last: ms(s.Event.Host), Gateway: s.Event.Gateway,
 		}
-		out.Maker = makerOf(out.DevEUI)
+		out.Maker = maker.Of(out.DevEUI)
 		_, known, err := c.site.o.Bridge.Joins(c.r.Context(), out.JoinEUI, out.DevEUI)
 		if err != nil {
 			return err
@@ -66,33 +66,4 @@ func (c *call) strangers(string) error {
 		Strangers []stranger       `json:"strangers"`
 		Unknown   []unknownGateway `json:"unknownGateways"`
 	}{c.moment(), all, c.unknownGateways()})
-}
-
-// makers are owners of blocks of EUIs whose devices are often met.
-// Source: the IEEE's public listings (MA-L and, with 9 digits, MA-S).
-var makers = []struct{ begin, name string }{
-	{"70B3D57ED", "The Things Network (own and many makers' devices)"},
-	{"A84041", "Dragino"},
-	{"24E124", "Milesight"},
-	{"2CF7F1", "Seeed"},
-	{"A81758", "Elsys"},
-	{"0018B2", "Adeunis"},
-	{"647FDA", "Tektelic"},
-	{"00137A", "Netvox"},
-	{"AC1F09", "RAKwireless"},
-	{"008000", "MultiTech"},
-	{"E8E1E1", "Browan"},
-	{"0025CA", "Laird"},
-	{"7076FF", "Kerlink"},
-	{"0004A3", "Microchip"},
-	{"0080E1", "STMicroelectronics"},
-}
-
-func makerOf(devEUI string) string {
-	for _, m := range makers {
-		if strings.HasPrefix(devEUI, m.begin) {
-			return m.name
-		}
-	}
-	return ""
 }

@@ -120,7 +120,8 @@ func TestStream(t *testing.T) {
 	w.happen(event.DownlinkQueued, w.dev)
 	f := w.follow("?since=" + live["id"].(string))
 	m := f.wants("Queued")
-	if m.id == "" || m.id == first || m.data["id"] != m.id || m.data["now"] == nil || m.data["dev"] != "dev1" || m.data["app"] != "farm" {
+	if m.id == "" || m.id == first || m.data["id"] != m.id || m.data["now"] == nil || m.data["dev"] != "dev1" ||
+		m.data["app"] != "farm" {
 		t.Errorf("%+v", m)
 	}
 	w.hear(w.addr, w.dev, 4, "\x03\x67\x01\x12")
@@ -138,7 +139,10 @@ func TestStream(t *testing.T) {
 		t.Errorf("after %s comes %+v, %v", m.id, next, err)
 	}
 	f.wants("Acknowledged")
-	again := w.open(ask{method: "GET", path: "/api/page/events?since=0-0", cookie: w.token, change: func(r *http.Request) { r.Header.Set("Last-Event-ID", m.id) }})
+	again := w.open(ask{
+		method: "GET", path: "/api/page/events?since=0-0", cookie: w.token,
+		change: func(r *http.Request) { r.Header.Set("Last-Event-ID", m.id) },
+	})
 	defer again.Body.Close()
 	f = &feed{T: t, r: again, lines: bufio.NewReader(again.Body)}
 	f.wants("Sent")
@@ -156,7 +160,10 @@ func TestNeighbours(t *testing.T) {
 	w := newWorld(t)
 	plain, curious := w.follow(""), w.follow("?neighbours=1")
 	for range 2 {
-		w.Events().Write(&event.Event{Kind: event.UplinkDropped, Reason: event.DropDevAddr, Host: w.Now().Host, DevAddr: radio.DevAddr{0x26, 1}})
+		w.Events().Write(&event.Event{
+			Kind: event.UplinkDropped, Reason: event.DropDevAddr, Host: w.Now().Host,
+			DevAddr: radio.DevAddr{0x26, 1},
+		})
 	}
 	m := curious.wants("Neighbour")
 	if m.id != "" || m.data["kind"] != "drop" {

@@ -129,13 +129,14 @@ func refused(status int, text string) error { return &fault{status: status, text
 var (
 	errNoSession  = refused(http.StatusUnauthorized, "Log in first.")
 	errNotFound   = refused(http.StatusNotFound, "There is no such address.")
-	errMethod     = refused(http.StatusMethodNotAllowed, "This address is asked in another way: changes are POST, the rest is GET.")
 	errForeign    = refused(http.StatusForbidden, "The request does not come from this page.")
 	errHeader     = refused(http.StatusForbidden, "The request lacks the header X-Lorawand: 1.")
 	errTooLarge   = refused(http.StatusRequestEntityTooLarge, "The request is too large.")
 	errBusy       = refused(http.StatusServiceUnavailable, "Another large request is at work; try again.")
 	errTrials     = refused(http.StatusTooManyRequests, "Wait until the formatters that are tried have ended.")
 	errIncomplete = refused(http.StatusBadRequest, "The request did not come as a whole.")
+	errMethod     = refused(http.StatusMethodNotAllowed,
+		"This address is asked in another way: changes are POST, the rest is GET.")
 )
 
 // serve answers the request for a name of the table.

@@ -21,7 +21,10 @@ func TestWords(t *testing.T) {
 	for kind := range kindWords {
 		for _, e := range []event.Event{
 			{Kind: kind},
-			{Kind: kind, Err: errors.New("why not"), Hint: "do something", Device: session.ID{Application: "a", Device: "d"}, HasEUIs: true},
+			{
+				Kind: kind, Err: errors.New("why not"), Hint: "do something", Device: session.ID{Application: "a", Device: "d"},
+				HasEUIs: true,
+			},
 			{Kind: kind, Decision: &event.Decision{Chosen: -1}, Word: "a_word", Address: "x", Client: event.Client{ID: "<i>"}},
 		} {
 			s := shownEvent(&e)
@@ -33,7 +36,8 @@ func TestWords(t *testing.T) {
 			}
 		}
 	}
-	if s := shownEvent(&event.Event{Kind: "something new"}); s.Kind != "gw" || s.Word != "Something new." || s.Tone != "info" {
+	if s := shownEvent(&event.Event{Kind: "something new"}); s.Kind != "gw" || s.Word != "Something new." ||
+		s.Tone != "info" {
 		t.Errorf("%+v", s)
 	}
 }

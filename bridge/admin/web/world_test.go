@@ -8,13 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
+	"lorawand/bridge/admin/admintest"
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
-	"lorawand/radio/frame"
 )
 
 // abp is an ABP device that decodes CayenneLPP, in the form of The Things Stack.
@@ -40,32 +39,14 @@ func (s *stand) put(application string, devices ...string) {
 // hear lets the gateway hear an uplink of an abp device, and waits until it is published.
 func (s *stand) hear(addr radio.DevAddr, of session.ID, fCnt uint32, payload string) {
 	s.Helper()
-	var nwk, app frame.Key
-	for i := range nwk {
-		nwk[i], app[i] = 0x11, 0x22
-	}
-	phy, err := frame.BuildUplink(frame.Data{
-		MType: frame.UnconfirmedUp, DevAddr: addr, HasFPort: true, FPort: 7, FRMPayload: []byte(payload),
-	}, fCnt, frame.SessionKeys{FNwkSIntKey: nwk, SNwkSIntKey: nwk, NwkSEncKey: nwk, AppSKey: app})
-	if err != nil {
-		s.Fatal(err)
-	}
 	n := len(s.Activity().Messages(of, v3.Up))
-	s.Uplink(radio.Uplink{
-		Gateway: radio.EUI64{1}, PHYPayload: phy, Frequency: 868_100_000, DataRate: radio.LoRaDataRate(7, 125_000),
-		CodingRate: radio.CodingRate45, Time: radio.ConcentratorTime(1_000_000 * (int64(fCnt) + 1)), Received: s.Now().Host,
-		Receptions: []radio.Reception{{RSSI: -8000, SNR: 700}},
-	})
+	s.Hear(s.T, addr, fCnt, payload)
 	s.until("the uplink is published", func() bool { return len(s.Activity().Messages(of, v3.Up)) > n })
 }
 
-func (s *stand) until(what string, f func() bool) {
+func (s *stand) until(what string, is func() bool) {
 	s.Helper()
-	for end := time.Now().Add(time.Minute); !f(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			s.Fatalf("never: %s", what)
-		}
-	}
+	admintest.WaitFor(s.T, what, is)
 }
 
 // world is a page that has something to show: devices of two applications, of which
@@ -75,12 +56,18 @@ func newWorld(t *testing.T) *world {
 	w := &world{stand: s, dev: session.ID{Application: "farm", Device: "dev1"}, addr: radio.DevAddr{1, 0, 0, 1}}
 	s.put("farm", abp("dev1", "01000001", 1), otaa("dev2", 2))
 	s.put("shop", abp("dev1", "01000002", 3))
-	s.GatewayEvent(radio.GatewayEvent{Gateway: radio.EUI64{1}, Kind: radio.GatewayConnected, At: 1, Address: "192.168.1.20:40000"})
+	s.GatewayEvent(radio.GatewayEvent{
+		Gateway: admintest.GatewayEUI, Kind: radio.GatewayConnected, At: 1,
+		Address: "192.168.1.20:40000",
+	})
 	s.hear(w.addr, w.dev, 1, "\x03\x67\x01\x10")
 	s.hear(w.addr, w.dev, 3, "\x03\x67\x01\x11")
 	now := s.Now().Host
 	for range 2 {
-		s.Events().Write(&event.Event{Kind: event.GatewayRefused, Host: now, GatewayEUI: radio.EUI64{0xac, 0x1f}, Address: "192.168.1.77:1700"})
+		s.Events().Write(&event.Event{
+			Kind: event.GatewayRefused, Host: now, GatewayEUI: radio.EUI64{0xac, 0x1f},
+			Address: "192.168.1.77:1700",
+		})
 		s.Events().Write(&event.Event{
 			Kind: event.JoinRefused, Host: now, Word: string(event.JoinUnknownDevEUI), HasEUIs: true,
 			DevEUI: radio.EUI64{0xa8, 0x40, 0x41, 1}, JoinEUI: radio.EUI64{7}, Gateway: "gw1",

@@ -55,7 +55,8 @@ func TestHandshakes(t *testing.T) {
 
 func TestSourceOf(t *testing.T) {
 	for addr, want := range map[string]string{
-		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::", "2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
+		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::",
+		"2001:db8:1:3::1": "2001:db8:1:3::", "::1": "::",
 	} {
 		if got := SourceOf(netip.MustParseAddr(addr)); got.String() != want {
 			t.Errorf("%s counts as %v, want %s", addr, got, want)

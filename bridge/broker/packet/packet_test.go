@@ -8,23 +8,34 @@ import (
 	"lorawand/bridge/broker/packettest"
 )
 
-func TestCheckConnect(t *testing.T) {
-	const login = 0xc2 // user name, password, clean
-	user := packettest.Text("id") + packettest.Text("app1") + packettest.Text("key")
-	v5 := func(with string) string { return packettest.ConnectBody("MQTT", 5, login, with, user) }
-	will := func(level byte, with, topic string) string {
-		b := packettest.Text("id")
-		if level == 5 {
-			b += packettest.Props(with)
-		}
-		return packettest.ConnectBody("MQTT", level, login|connectWill, "", b+packettest.Text(topic)+packettest.Text("x")+
-			packettest.Text("app1")+packettest.Text("key"))
+const login = 0xc2 // user name, password, clean
+
+// user is what a client with a login says behind the properties.
+var user = packettest.Text("id") + packettest.Text("app1") + packettest.Text("key")
+
+// v5 is a CONNECT of MQTT 5 with properties.
+func v5(with string) string { return packettest.ConnectBody("MQTT", 5, login, with, user) }
+
+// connectCase is a CONNECT and what becomes of it.
+type connectCase struct {
+	name string
+	body string
+	want Refusal
+}
+
+func checkConnects(t *testing.T, tests []connectCase) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, got := CheckConnect(0x10, []byte(tt.body)); got != tt.want {
+				t.Errorf("got 0x%02x, want 0x%02x", byte(got), byte(tt.want))
+			}
+		})
 	}
-	tests := []struct {
-		name string
-		body string
-		want Refusal
-	}{
+}
+
+func TestCheckConnect(t *testing.T) {
+	checkConnects(t, []connectCase{
 		{"3.1", packettest.ConnectBody("MQIsdp", 3, login, "", user), Accepted},
 		{"3.1.1", packettest.ConnectBody("MQTT", 4, login, "", user), Accepted},
 		{"5", v5(""), Accepted},
@@ -56,6 +67,22 @@ func TestCheckConnect(t *testing.T) {
 			Malformed,
 		},
 		{"nothing", "", Malformed},
+	})
+	if _, got := CheckConnect(0x11, []byte(v5(""))); got != Malformed {
+		t.Errorf("flags of the first byte: got 0x%02x", byte(got))
+	}
+}
+
+func TestCheckConnectTexts(t *testing.T) {
+	will := func(level byte, with, topic string) string {
+		b := packettest.Text("id")
+		if level == 5 {
+			b += packettest.Props(with)
+		}
+		return packettest.ConnectBody("MQTT", level, login|connectWill, "", b+packettest.Text(topic)+packettest.Text("x")+
+			packettest.Text("app1")+packettest.Text("key"))
+	}
+	checkConnects(t, []connectCase{
 		{"client id with NUL", packettest.ConnectBody("MQTT", 4, login, "", packettest.Text("i\x00d")+packettest.Text("app1")+
 			packettest.Text("key")), Malformed},
 		{"client id with a surrogate", packettest.ConnectBody("MQTT", 4, login, "",
@@ -71,6 +98,11 @@ func TestCheckConnect(t *testing.T) {
 		{"5, will with payload format 2", will(5, "\x01\x02", "a/b"), ProtocolError},
 		{"5, will with a topic alias", will(5, "\x23\x00\x01", "a/b"), Malformed},
 		{"5, will with a wildcard for a response topic", will(5, "\x08"+packettest.Text("r/#"), "a/b"), Malformed},
+	})
+}
+
+func TestCheckConnectProperties(t *testing.T) {
+	checkConnects(t, []connectCase{
 		{"session expiry", v5("\x11\x00\x00\x00\x05"), Accepted},
 		{"session expiry 0", v5("\x11\x00\x00\x00\x00"), Accepted},
 		{"session expiry twice", v5("\x11\x00\x00\x00\x05\x11\x00\x00\x00\x05"), ProtocolError},
@@ -97,28 +129,34 @@ func TestCheckConnect(t *testing.T) {
 			"length of the properties not as short as it can be", packettest.Text("MQTT") + "\x05\xc2\x00\x3c\x80\x00" + user,
 			Malformed,
 		},
-	}
+	})
+}
+
+// id is a packet identifier.
+const id = "\x00\x07"
+
+// packetCase is a packet and what becomes of it.
+type packetCase struct {
+	name  string
+	level byte
+	first byte
+	body  string
+	want  Refusal
+}
+
+func checkPackets(t *testing.T, tests []packetCase) {
+	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, got := CheckConnect(0x10, []byte(tt.body)); got != tt.want {
+			if got := Check(tt.level, tt.first, []byte(tt.body)); got != tt.want {
 				t.Errorf("got 0x%02x, want 0x%02x", byte(got), byte(tt.want))
 			}
 		})
 	}
-	if _, got := CheckConnect(0x11, []byte(v5(""))); got != Malformed {
-		t.Errorf("flags of the first byte: got 0x%02x", byte(got))
-	}
 }
 
-func TestCheckPacket(t *testing.T) {
-	const id = "\x00\x07"
-	tests := []struct {
-		name  string
-		level byte
-		first byte
-		body  string
-		want  Refusal
-	}{
+func TestCheckPublish(t *testing.T) {
+	checkPackets(t, []packetCase{
 		{"publish", 4, 0x30, packettest.Text("a/b") + "x", Accepted},
 		{"publish, QoS 1", 4, 0x32, packettest.Text("a/b") + id + "x", Accepted},
 		{"publish, no payload", 5, 0x30, packettest.Text("a/b") + packettest.Props(""), Accepted},
@@ -152,7 +190,11 @@ func TestCheckPacket(t *testing.T) {
 		{"publish, topic alias", 5, 0x30, packettest.Text("") + packettest.Props("\x23\x00\x01"), Accepted},
 		{"publish, subscription identifier", 5, 0x30, packettest.Text("a") + packettest.Props("\x0b\x01"), Malformed},
 		{"publish, session expiry", 5, 0x30, packettest.Text("a") + packettest.Props("\x11\x00\x00\x00\x01"), Malformed},
+	})
+}
 
+func TestCheckAcknowledgement(t *testing.T) {
+	checkPackets(t, []packetCase{
 		{"puback", 4, 0x40, id, Accepted},
 		{"puback, flags", 4, 0x41, id, Malformed},
 		{"puback, a byte", 4, 0x40, "\x00", Malformed},
@@ -169,7 +211,11 @@ func TestCheckPacket(t *testing.T) {
 		{"pubrel, packet id 0", 4, 0x62, "\x00\x00", ProtocolError},
 		{"pubcomp, not found", 5, 0x70, id + "\x92", Accepted},
 		{"pubcomp, flags", 4, 0x72, id, Malformed},
+	})
+}
 
+func TestCheckSubscribe(t *testing.T) {
+	checkPackets(t, []packetCase{
 		{"subscribe", 4, 0x82, id + packettest.Text("#") + "\x02", Accepted},
 		{"subscribe, flags", 4, 0x80, id + packettest.Text("#") + "\x00", Malformed},
 		{"subscribe, packet id 0", 5, 0x82, "\x00\x00" + packettest.Props("") + packettest.Text("#") + "\x00", ProtocolError},
@@ -207,12 +253,21 @@ func TestCheckPacket(t *testing.T) {
 			packettest.Text("#") + "\x00", Malformed},
 		{"subscribe, subscription identifier twice", 5, 0x82, id + packettest.Props("\x0b\x01\x0b\x02") +
 			packettest.Text("#") + "\x00", ProtocolError},
+	})
+}
+
+func TestCheckUnsubscribe(t *testing.T) {
+	checkPackets(t, []packetCase{
 		{"unsubscribe", 5, 0xa2, id + packettest.Props("") + packettest.Text("#"), Accepted},
 		{"unsubscribe, flags", 4, 0xa0, id + packettest.Text("#"), Malformed},
 		{"unsubscribe, packet id 0", 4, 0xa2, "\x00\x00" + packettest.Text("#"), ProtocolError},
 		{"unsubscribe, no filter", 4, 0xa2, id, ProtocolError},
 		{"unsubscribe, # not at the end", 4, 0xa2, id + packettest.Text("a/#/b"), Malformed},
+	})
+}
 
+func TestCheckOthers(t *testing.T) {
+	checkPackets(t, []packetCase{
 		{"ping", 4, 0xc0, "", Accepted},
 		{"ping, flags", 4, 0xc1, "", Malformed},
 		{"ping with a body", 5, 0xc0, "x", Malformed},
@@ -228,14 +283,7 @@ func TestCheckPacket(t *testing.T) {
 		{"connack from a client", 4, 0x20, "\x00\x00", ProtocolError},
 		{"suback from a client", 5, 0x90, id + packettest.Props("") + "\x00", ProtocolError},
 		{"pingresp from a client", 4, 0xd0, "", ProtocolError},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := Check(tt.level, tt.first, []byte(tt.body)); got != tt.want {
-				t.Errorf("got 0x%02x, want 0x%02x", byte(got), byte(tt.want))
-			}
-		})
-	}
+	})
 }
 
 // FuzzPacket: whatever is sent, a check ends, and what it lets pass does not make

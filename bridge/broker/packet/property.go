@@ -36,28 +36,31 @@ func types(ts ...byte) (bits uint16) {
 	return bits
 }
 
-var inMessage = types(packets.Publish, will)
+var (
+	inMessage = types(packets.Publish, will)
+	inAnswer  = types(packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp, packets.Disconnect)
+)
 
 // properties are those that a client may send, by their identifiers.
 var properties = [...]property{
-	0x01: {form: formByte, in: inMessage, most: 1, zero: true},                                                             // payload format indicator
-	0x02: {form: formUint32, in: inMessage, zero: true},                                                                    // message expiry interval
-	0x03: {form: formText, in: inMessage},                                                                                  // content type
-	0x08: {form: formTopic, in: inMessage},                                                                                 // response topic
-	0x09: {form: formBinary, in: inMessage},                                                                                // correlation data
-	0x0b: {form: formVarint, in: types(packets.Subscribe)},                                                                 // subscription identifier
-	0x11: {form: formUint32, in: types(packets.Connect, packets.Disconnect), zero: true},                                   // session expiry interval
-	0x15: {form: formText, in: types(packets.Connect)},                                                                     // authentication method
-	0x16: {form: formBinary, in: types(packets.Connect)},                                                                   // authentication data
-	0x17: {form: formByte, in: types(packets.Connect), most: 1, zero: true},                                                // request problem information
-	0x18: {form: formUint32, in: types(will), zero: true},                                                                  // will delay interval
-	0x19: {form: formByte, in: types(packets.Connect), most: 1, zero: true},                                                // request response information
-	0x1f: {form: formText, in: types(packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp, packets.Disconnect)}, // reason string
-	0x21: {form: formUint16, in: types(packets.Connect)},                                                                   // receive maximum
-	0x22: {form: formUint16, in: types(packets.Connect), zero: true},                                                       // topic alias maximum
-	0x23: {form: formUint16, in: types(packets.Publish)},                                                                   // topic alias
-	0x26: {form: formPair, in: 0xffff, many: true},                                                                         // user property
-	0x27: {form: formUint32, in: types(packets.Connect)},                                                                   // maximum packet size
+	0x01: {form: formByte, in: inMessage, most: 1, zero: true},                           // payload format indicator
+	0x02: {form: formUint32, in: inMessage, zero: true},                                  // message expiry interval
+	0x03: {form: formText, in: inMessage},                                                // content type
+	0x08: {form: formTopic, in: inMessage},                                               // response topic
+	0x09: {form: formBinary, in: inMessage},                                              // correlation data
+	0x0b: {form: formVarint, in: types(packets.Subscribe)},                               // subscription identifier
+	0x11: {form: formUint32, in: types(packets.Connect, packets.Disconnect), zero: true}, // session expiry interval
+	0x15: {form: formText, in: types(packets.Connect)},                                   // authentication method
+	0x16: {form: formBinary, in: types(packets.Connect)},                                 // authentication data
+	0x17: {form: formByte, in: types(packets.Connect), most: 1, zero: true},              // request problem information
+	0x18: {form: formUint32, in: types(will), zero: true},                                // will delay interval
+	0x19: {form: formByte, in: types(packets.Connect), most: 1, zero: true},              // request response information
+	0x1f: {form: formText, in: inAnswer},                                                 // reason string
+	0x21: {form: formUint16, in: types(packets.Connect)},                                 // receive maximum
+	0x22: {form: formUint16, in: types(packets.Connect), zero: true},                     // topic alias maximum
+	0x23: {form: formUint16, in: types(packets.Publish)},                                 // topic alias
+	0x26: {form: formPair, in: 0xffff, many: true},                                       // user property
+	0x27: {form: formUint32, in: types(packets.Connect)},                                 // maximum packet size
 }
 
 const (

@@ -30,7 +30,7 @@ func TestKeeper(t *testing.T) {
 		name string
 		now  []Kept
 		room Limits
-		want string // the records: s for a session, the number of a message; - before it: deleted
+		want string // the records in short
 	}{
 		{"nothing", nil, all, ""},
 		{"a session", kept(), all, "s"},
@@ -39,8 +39,16 @@ func TestKeeper(t *testing.T) {
 		{"the same two", kept(message(1, 0), message(2, 0)), all, ""},
 		{"one is on its way", kept(message(1, 7), message(2, 0)), all, "1"},
 		{"one is acknowledged", kept(message(2, 0)), all, "-1"},
-		{"too little room", kept(message(2, 0), message(3, 0), message(4, 0)), Limits{2 * size.size(), 1 << 20, 1 << 20}, "-2 3 4"},
-		{"too little room for all", kept(message(3, 0), message(4, 0)), Limits{1 << 20, session + size.size(), 1 << 20}, "-3"},
+		{
+			"too little room", kept(message(2, 0), message(3, 0), message(4, 0)),
+			Limits{2 * size.size(), 1 << 20, 1 << 20},
+			"-2 3 4",
+		},
+		{
+			"too little room for all", kept(message(3, 0), message(4, 0)),
+			Limits{1 << 20, session + size.size(), 1 << 20},
+			"-3",
+		},
 		{"no room for the session", kept(message(4, 0)), Limits{1 << 20, session - 1, 1 << 20}, "-4 -s"},
 		{"room again", kept(message(4, 0)), all, "4 s"},
 		{"little may be written", kept(message(5, 0), message(6, 0)), Limits{1 << 20, 1 << 20, 1}, "-4"},
@@ -53,22 +61,28 @@ func TestKeeper(t *testing.T) {
 			t.Errorf("%s: %d records when it is asked again, %d before", tt.name, len(again), len(records))
 		}
 		done()
-		var got []string
-		for _, r := range records {
-			text := "s"
-			if r.Kind == KindMessage {
-				text = strings.TrimLeft(r.Key[len(s.ID)+1:], "0")
-			}
-			if r.Data == nil {
-				text = "-" + text
-			}
-			got = append(got, text)
-		}
-		slices.Sort(got)
-		if strings.Join(got, " ") != tt.want {
-			t.Errorf("%s: records %v, want %s", tt.name, got, tt.want)
+		if got := inShort(records); got != tt.want {
+			t.Errorf("%s: records %s, want %s", tt.name, got, tt.want)
 		}
 	}
+}
+
+// inShort names records: s for a session, the number of a message; with - before it, if
+// the record is deleted.
+func inShort(records []Record) string {
+	var all []string
+	for _, r := range records {
+		text := "s"
+		if r.Kind == KindMessage {
+			text = strings.TrimLeft(r.Key[strings.LastIndexByte(r.Key, '/')+1:], "0")
+		}
+		if r.Data == nil {
+			text = "-" + text
+		}
+		all = append(all, text)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
 }
 
 // What was written is found again, in its order, whatever the order of the records.

@@ -21,7 +21,8 @@ func TestRecords(t *testing.T) {
 	}
 	for _, payload := range []string{"", "{}", "a\nb\n"} {
 		m := Message{
-			Session: "app1/flow/1", Seq: 1 << 40, Device: "dev1", Suffix: "up", UID: "app1@ttn", Share: "g/#", QoS: 2, IDs: []int{7},
+			Session: "app1/flow/1", Seq: 1 << 40, Device: "dev1", Suffix: "up", UID: "app1@ttn", Share: "g/#", QoS: 2,
+			IDs:      []int{7},
 			PacketID: 65535, Released: true, Payload: []byte(payload),
 		}
 		r, err := m.Record()

@@ -10,7 +10,8 @@ import (
 func FuzzRead(f *testing.F) {
 	all := files(nil)
 	f.Add(string(all["acme/sensor.yaml"].Data), string(all["acme/sensor-codec.yaml"].Data))
-	f.Add(string(all["acme/meter.yaml"].Data), uplink+"{input: {fPort: 2, bytes: [0]}, output: {data: {a: &x [1], b: *x}}}\n")
+	f.Add(string(all["acme/meter.yaml"].Data),
+		uplink+"{input: {fPort: 2, bytes: [0]}, output: {data: {a: &x [1], b: *x}}}\n")
 	f.Add(bomb()+"firmwareVersions: *a8\n", bomb()+"uplinkDecoder: *a8\n")
 	f.Add("firmwareVersions: &a [*a]", "uplinkDecoder: {fileName: ../x}")
 	f.Add("<<: *x\n? [a]\n: !!binary x\n", "!!float x: .nan")

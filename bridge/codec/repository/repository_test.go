@@ -35,7 +35,8 @@ firmwareVersions:
 `,
 		"acme/meter.yaml":          "firmwareVersions:\n- version: v1\n  profiles:\n    EU_863_870: {codec: meter-codec}\n",
 		"acme/sensor-profile.yaml": "macVersion: 1.0.3\n",
-		"acme/sensor-codec.yaml":   "uplinkDecoder: {fileName: sensor.js}\ndownlinkEncoder: {fileName: src/down.js}\ndownlinkDecoder: {fileName: sensor.js}\n",
+		"acme/sensor-codec.yaml": "uplinkDecoder: {fileName: sensor.js}\ndownlinkEncoder: {fileName: src/down.js}\n" +
+			"downlinkDecoder: {fileName: sensor.js}\n",
 		"acme/meter-codec.yaml":    "uplinkDecoder:\n  fileName: meter.js\n",
 		"acme/sensor.js":           "sensor",
 		"acme/src/down.js":         "down",
@@ -84,7 +85,10 @@ func TestRead(t *testing.T) {
 				parts[i] = ""
 			}
 		}
-		c, err := l.Find(session.VersionIDs{Brand: parts[0], Model: parts[1], Firmware: parts[2], Hardware: parts[3], Band: parts[4]})
+		c, err := l.Find(session.VersionIDs{
+			Brand: parts[0], Model: parts[1], Firmware: parts[2], Hardware: parts[3],
+			Band: parts[4],
+		})
 		if err != nil {
 			if tt.up != "" {
 				t.Errorf("%s: %v", f, err)
@@ -127,43 +131,16 @@ func bomb() string {
 }
 
 // What cannot be read leaves its model out, says in which file, and costs little.
-func TestBadFiles(t *testing.T) {
-	const codecFile, model = "acme/meter-codec.yaml", "acme/meter.yaml"
-	long := strings.Repeat("x", formatter.MaxCodec+1)
-	for _, tt := range []struct {
-		name, file, text string
-		want             string
-	}{
-		{"no model", model, "", "acme/meter.yaml: file does not exist"},
-		{"not YAML", model, "a: [", "acme/meter.yaml: cannot be used: yaml"},
-		{"binary", model, "\x00\x01\xff", "acme/meter.yaml: cannot be used"},
-		{"a list", model, "[1, 2]", "cannot be used: yaml"},
-		{"text for firmware", model, "firmwareVersions: yes\n", "cannot be used: yaml"},
-		{"a map for a version", model, "firmwareVersions: [{version: {a: 1}}]\n", "cannot be used: yaml"},
-		{"empty", model, "# nothing\n", "it names no codec"},
-		{"no codec", model, "firmwareVersions: [{version: 1, profiles: {EU433: {id: x}}}]\n", "it names no codec"},
-		{"a file that is too long", model, "a: " + strings.Repeat("x", maxYAML) + "\n", "more than 1048576 bytes"},
-		{"deep nesting", model, "a: " + strings.Repeat("[", 20_000) + "\n", "cannot be used"},
-		{"a bomb for firmware", model, bomb() + "firmwareVersions: *a8\n", "cannot be used"},
-		{"a bomb for hardware versions", model, bomb() + "firmwareVersions: [{version: 1, hardwareVersions: *a8}]\n", "cannot be used"},
-		{"an alias of itself", model, "firmwareVersions: &a [*a]\n", "cannot be used"},
-		{"many versions", model, "firmwareVersions: [" + strings.Repeat("{version: 1, profiles: {EU433: {codec: meter-codec}}},", 100) + "]", "100 firmware versions"},
-		{"a strange region", model, "firmwareVersions: [{version: 1, profiles: {'EU 868': {codec: meter-codec}}}]\n", `band "EU _868"`},
-		{"a codec elsewhere", model, "firmwareVersions: [{version: 1, profiles: {EU433: {codec: ../module/module-codec}}}]\n", "not a name of a file"},
-		{"a vendor elsewhere", model, "firmwareVersions: [{version: 1, profiles: {EU433: {vendorID: ../.., codec: none}}}]\n", "not a name of a file"},
-		{"a codec that is not there", model, "firmwareVersions: [{version: 1, profiles: {EU433: {codec: none}}}]\n", "acme/none.yaml: file does not exist"},
-		{"a codec that is not YAML", codecFile, "uplinkDecoder: [", "acme/meter-codec.yaml: cannot be used"},
-		{"a codec without scripts", codecFile, "uplinkDecoder: {}\n", "0 scripts"},
-		{"a script that is not there", codecFile, "uplinkDecoder: {fileName: none.js}\n", "acme/none.js: file does not exist"},
-		{"a script outside", codecFile, "uplinkDecoder: {fileName: ../module/module.js}\n", "not a file of this folder"},
-		{"a script of the system", codecFile, "uplinkDecoder: {fileName: /etc/passwd}\n", "not a file of this folder"},
-		{"a script with dots", codecFile, "uplinkDecoder: {fileName: src/../../module/module.js}\n", "not a file of this folder"},
-		{"the folder for a script", codecFile, "uplinkDecoder: {fileName: .}\n", "not a file of this folder"},
-		{"a folder for a script", codecFile, "uplinkDecoder: {fileName: src}\n", "acme/src: cannot be used: not a file"},
-		{"a script that is too long", "acme/meter.js", long, "acme/meter.js: cannot be used: more than 393216 bytes"},
-		{"a script name for terminals", codecFile, `uplinkDecoder: {fileName: "a\x1b[2J.js"}` + "\n", "file does not exist"},
-		{"a bomb for a script", codecFile, bomb() + "uplinkDecoder: {fileName: *a8}\n", "cannot be used"},
-	} {
+// badFile is a file of acme that cannot be used, and what is said of it.
+type badFile struct {
+	name, file, text string
+	want             string
+}
+
+// checkBadFiles finds that a bad file costs its own model and no other.
+func checkBadFiles(t *testing.T, tests []badFile) {
+	t.Helper()
+	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := Read(files(map[string]string{tt.file: tt.text}), []Name{{"acme", "meter"}, {"noindex", "thing"}}, nil)
 			if err != nil || len(s.Models) != 1 || len(s.Faults) != 1 || s.Faults[0].Name.Model != "meter" {
@@ -175,12 +152,80 @@ func TestBadFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBadModels(t *testing.T) {
+	const model = "acme/meter.yaml"
+	checkBadFiles(t, []badFile{
+		{"no model", model, "", "acme/meter.yaml: file does not exist"},
+		{"not YAML", model, "a: [", "acme/meter.yaml: cannot be used: yaml"},
+		{"binary", model, "\x00\x01\xff", "acme/meter.yaml: cannot be used"},
+		{"a list", model, "[1, 2]", "cannot be used: yaml"},
+		{"text for firmware", model, "firmwareVersions: yes\n", "cannot be used: yaml"},
+		{"a map for a version", model, "firmwareVersions: [{version: {a: 1}}]\n", "cannot be used: yaml"},
+		{"empty", model, "# nothing\n", "it names no codec"},
+		{"no codec", model, "firmwareVersions: [{version: 1, profiles: {EU433: {id: x}}}]\n", "it names no codec"},
+		{"a file that is too long", model, "a: " + strings.Repeat("x", maxYAML) + "\n", "more than 1048576 bytes"},
+		{"deep nesting", model, "a: " + strings.Repeat("[", 20_000) + "\n", "cannot be used"},
+		{"a bomb for firmware", model, bomb() + "firmwareVersions: *a8\n", "cannot be used"},
+		{
+			"a bomb for hardware versions", model, bomb() + "firmwareVersions: [{version: 1, hardwareVersions: *a8}]\n",
+			"cannot be used",
+		},
+		{"an alias of itself", model, "firmwareVersions: &a [*a]\n", "cannot be used"},
+		{"many versions", model, "firmwareVersions: [" +
+			strings.Repeat("{version: 1, profiles: {EU433: {codec: meter-codec}}},", 100) + "]", "100 firmware versions"},
+		{
+			"a strange region", model, "firmwareVersions: [{version: 1, profiles: {'EU 868': {codec: meter-codec}}}]\n",
+			`band "EU _868"`,
+		},
+		{
+			"a codec elsewhere", model, "firmwareVersions: [{version: 1, profiles: {EU433: {codec: ../module/module-codec}}}]\n",
+			"not a name of a file",
+		},
+		{
+			"a vendor elsewhere", model, "firmwareVersions: [{version: 1, profiles: {EU433: {vendorID: ../.., codec: none}}}]\n",
+			"not a name of a file",
+		},
+		{
+			"a codec that is not there", model, "firmwareVersions: [{version: 1, profiles: {EU433: {codec: none}}}]\n",
+			"acme/none.yaml: file does not exist",
+		},
+	})
+}
+
+func TestBadCodecs(t *testing.T) {
+	const codecFile = "acme/meter-codec.yaml"
+	long := strings.Repeat("x", formatter.MaxCodec+1)
+	checkBadFiles(t, []badFile{
+		{"a codec that is not YAML", codecFile, "uplinkDecoder: [", "acme/meter-codec.yaml: cannot be used"},
+		{"a codec without scripts", codecFile, "uplinkDecoder: {}\n", "0 scripts"},
+		{
+			"a script that is not there", codecFile, "uplinkDecoder: {fileName: none.js}\n",
+			"acme/none.js: file does not exist",
+		},
+		{"a script outside", codecFile, "uplinkDecoder: {fileName: ../module/module.js}\n", "not a file of this folder"},
+		{"a script of the system", codecFile, "uplinkDecoder: {fileName: /etc/passwd}\n", "not a file of this folder"},
+		{
+			"a script with dots", codecFile, "uplinkDecoder: {fileName: src/../../module/module.js}\n",
+			"not a file of this folder",
+		},
+		{"the folder for a script", codecFile, "uplinkDecoder: {fileName: .}\n", "not a file of this folder"},
+		{"a folder for a script", codecFile, "uplinkDecoder: {fileName: src}\n", "acme/src: cannot be used: not a file"},
+		{"a script that is too long", "acme/meter.js", long, "acme/meter.js: cannot be used: more than 393216 bytes"},
+		{"a script name for terminals", codecFile, `uplinkDecoder: {fileName: "a\x1b[2J.js"}` + "\n", "file does not exist"},
+		{"a bomb for a script", codecFile, bomb() + "uplinkDecoder: {fileName: *a8}\n", "cannot be used"},
+	})
+}
+
+func TestBadIndexes(t *testing.T) {
 	for name, index := range map[string]string{"not YAML": "[", "a bomb": bomb() + "endDevices: *a8", "text": "endDevices: x"} {
 		if s, err := Read(files(map[string]string{"acme/index.yaml": index}), []Name{{Brand: "acme"}}, nil); err == nil {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-	s, err := Read(files(map[string]string{"acme/index.yaml": "endDevices: [../noindex/thing, '', /etc/passwd]"}), []Name{{Brand: "acme"}}, nil)
+	s, err := Read(files(map[string]string{"acme/index.yaml": "endDevices: [../noindex/thing, '', /etc/passwd]"}),
+		[]Name{{Brand: "acme"}}, nil)
 	if err != nil || len(s.Models) != 0 || len(s.Faults) != 3 {
 		t.Errorf("an index that leads outside: %+v, %v", s, err)
 	}
@@ -221,7 +266,8 @@ func TestLinks(t *testing.T) {
 			if err := replace(path); err != nil {
 				t.Fatal(err)
 			}
-			if s, err := Read(root(t, dir), []Name{{"acme", "meter"}}, nil); err != nil || len(s.Faults) != 1 || len(s.Codecs) != 0 {
+			if s, err := Read(root(t, dir), []Name{{"acme", "meter"}}, nil); err != nil || len(s.Faults) != 1 ||
+				len(s.Codecs) != 0 {
 				t.Errorf("%s for %s: %+v, %v", name, file, s, err)
 			}
 			if err := os.Remove(path); err != nil {
@@ -239,7 +285,8 @@ func TestLinks(t *testing.T) {
 	if err := os.Symlink("real.js", filepath.Join(dir, "acme/meter.js")); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Read(root(t, dir), []Name{{"acme", "meter"}}, nil); err != nil || len(s.Codecs) != 1 || s.Codecs[0].Files["meter.js"] != "meter" {
+	if s, err := Read(root(t, dir), []Name{{"acme", "meter"}}, nil); err != nil || len(s.Codecs) != 1 ||
+		s.Codecs[0].Files["meter.js"] != "meter" {
 		t.Errorf("a link within: %+v, %v", s, err)
 	}
 }

@@ -173,7 +173,8 @@ func Encode(object []byte) ([]byte, error) {
 		}
 	}
 	slices.SortFunc(items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.channel, b.channel), cmp.Compare(a.name, b.name), cmp.Compare(string(a.value), string(b.value)))
+		return cmp.Or(cmp.Compare(a.channel, b.channel), cmp.Compare(a.name, b.name),
+			cmp.Compare(string(a.value), string(b.value)))
 	})
 	var b []byte
 	for _, it := range items {

@@ -4,9 +4,10 @@
 // for OpenWrt.
 //
 // Latin texts are in the order of the root of CLDR, as there: first by their letters
-// and other characters, then by accents, then lower case before upper case. The letters
-// of other scripts are in the order of Unicode's numbers, which for the letters of one
-// script is nearly the same.
+// and other characters, then by accents, then lower case before upper case. So are Greek
+// and Cyrillic letters. The letters of other scripts are in the order of Unicode's
+// numbers, which is the same for Chinese and Korean, and nearly the same for those of
+// one other script.
 package collate
 
 import (
@@ -52,6 +53,7 @@ const end = -1
 func next(s string, weight func(rune) (int, bool)) (int, string) {
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
+		r, n = composed(r, n, s)
 		s = s[n:]
 		if w, ok := weight(r); ok {
 			return w, s
@@ -82,7 +84,17 @@ func primary(r rune) (int, bool) {
 	case !unicode.IsLetter(r) && !unicode.IsDigit(r):
 		return beforeASCII + int(r), true
 	}
-	return ofLetters + int(unicode.ToLower(r)), true
+	r = unicode.ToLower(r)
+	if base, ok := variant(r); ok {
+		r = base
+	}
+	for _, script := range []string{greek, cyrillic} {
+		if i := strings.IndexRune(script, r); i >= 0 {
+			first, _ := utf8.DecodeRuneInString(script)
+			return ofLetters + int(first) + i/2, true // two bytes each
+		}
+	}
+	return ofLetters + int(r), true
 }
 
 // accents are the marks of Latin letters, in their order.
@@ -90,7 +102,10 @@ const accents = "\u0301\u0300\u0306\u0302\u030c\u030a\u0308\u030b\u0303\u0307\u0
 
 // secondary is an accent, or that there is none before the next letter.
 func secondary(r rune) (int, bool) {
-	if !unicode.Is(unicode.Mn, r) {
+	switch {
+	case r == 'ґ' || r == 'Ґ':
+		return len(accents) + 'ґ', true
+	case !unicode.Is(unicode.Mn, r):
 		_, ok := primary(r)
 		return 0, ok
 	}
@@ -100,11 +115,18 @@ func secondary(r rune) (int, bool) {
 	return len(accents) + int(r), true
 }
 
-// tertiary is lower or upper case.
+// tertiary is lower or upper case, and which form of a letter.
 func tertiary(r rune) (int, bool) {
+	if r == 'ς' {
+		return 4, true
+	}
+	w := 0
 	if unicode.IsUpper(r) {
-		return 1, true
+		w = 2
+	}
+	if _, ok := variant(unicode.ToLower(r)); ok || r == 'ϴ' {
+		w++
 	}
 	_, ok := primary(r)
-	return 0, ok
+	return w, ok
 }

@@ -4,13 +4,14 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unicode"
 
 	library "golang.org/x/text/collate"
 	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
 )
 
-// Texts of ASCII, and Latin ones with accents, are in the order of the library with all
+// Texts of ASCII, and Latin, Greek and Cyrillic ones with accents, are in the order of the library with all
 // tables.
 func TestAsTheLibrary(t *testing.T) {
 	all := library.New(language.Und)
@@ -19,7 +20,10 @@ func TestAsTheLibrary(t *testing.T) {
 	for r := rune(' '); r < 0x7f; r++ {
 		ascii.WriteRune(r)
 	}
-	for _, alphabet := range []string{ascii.String(), "abcABC", "aAbB éÉèêëàáâäãåÅñÑçõöÖüúùÿčšžőűąęţ0129-_."} {
+	for _, alphabet := range []string{
+		ascii.String(), "abcABC", "aAbB éÉèêëàáâäãåÅñÑçõöÖüúùÿčšžőűąęţ0129-_.",
+		"aB1- αάΑβΒςσΣοόΟ", "aB1- аАбеёЁжзийЙїґѓўЎьэяЯ",
+	} {
 		letters := []rune(alphabet)
 		text := func() string {
 			out := make([]rune, rnd.IntN(6))
@@ -43,10 +47,41 @@ func TestAsTheLibrary(t *testing.T) {
 	}
 }
 
+// excepted reports whether a character is newer than the library's tables, or is no
+// letter when it is decomposed.
+func excepted(r rune) bool { return r == 'Ϳ' || r == 'ʹ' }
+
+// Letters of scripts whose order is that of the library: each beside each other.
+func TestLettersAsTheLibrary(t *testing.T) {
+	all := library.New(language.Und)
+	for name, r := range map[string][2]rune{
+		"Greek": {'Ͱ', 'Ͼ'}, "Cyrillic": {'Ѐ', 'ԧ'}, "Chinese": {'一', '一' + 200}, "Korean": {'가', '가' + 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var letters []string
+			for l := r[0]; l <= r[1]; l++ {
+				if d := norm.NFD.String(string(l)); unicode.IsLetter(l) && !excepted(l) {
+					letters = append(letters, d)
+				}
+			}
+			for _, a := range letters {
+				for _, b := range letters {
+					if got, want := (&Collator{}).CompareString(a, b), all.CompareString(a, b); got != want {
+						t.Fatalf("%s, %s: %d, not %d", a, b, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
 // Other texts have an order all the same: of two, one comes first or they are alike.
 func TestOrder(t *testing.T) {
 	c := New(nil)
-	texts := []string{"", "a", "A", "ä", "z", "я", "Я", "δ", "日本", "日", "§", "€", "½", "\x00", "\xff", "\u200b", "а\u0301", "😀", "9", "٣"}
+	texts := []string{
+		"", "a", "A", "ä", "z", "я", "Я", "δ", "日本", "日", "§", "€", "½", "\x00", "\xff", "\u200b", "а\u0301",
+		"😀", "9", "٣",
+	}
 	for _, a := range texts {
 		for _, b := range texts {
 			if c.CompareString(a, b) != -c.CompareString(b, a) {

@@ -16,8 +16,16 @@ func TestHistoryPath(t *testing.T) {
 		want   Path
 	}{
 		{"one antenna", [][]radio.Reception{{reception(-8000, 700)}}, Path{Signal: -8000, SNR: 700}},
-		{"the best of two antennas", [][]radio.Reception{{reception(-9000, 100), reception(-8000, 700)}}, Path{Signal: -8000, SNR: 700}},
-		{"the last frame", [][]radio.Reception{{reception(-8000, 700)}, {reception(-9500, -300)}}, Path{Signal: -9500, SNR: -300}},
+		{
+			"the best of two antennas",
+			[][]radio.Reception{{reception(-9000, 100), reception(-8000, 700)}},
+			Path{Signal: -8000, SNR: 700},
+		},
+		{
+			"the last frame",
+			[][]radio.Reception{{reception(-8000, 700)}, {reception(-9500, -300)}},
+			Path{Signal: -9500, SNR: -300},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,5 +73,120 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if _, ok := h.Path(radio.EUI64{1, 0}); ok {
 		t.Error("the first gateway still is")
+	}
+}
+
+// up notes frames with counters at SF7.
+func (h *History) up(fCnts ...uint32) {
+	for _, f := range fCnts {
+		h.Uplink(f, radio.LoRaDataRate(7, 125_000))
+		h.HeardBy(&radio.Uplink{Gateway: radio.EUI64{1}, Receptions: []radio.Reception{{SNR: 500}}})
+	}
+}
+
+// Lost frames are counted by the frame counter, at one data rate and since the counter began.
+func TestLost(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		heard    func(*History)
+		lost, of uint32
+		run      uint32
+		excess   int32
+	}{
+		{name: "nothing", heard: func(*History) {}},
+		{name: "one frame", heard: func(h *History) { h.up(7) }},
+		{"none lost", func(h *History) { h.up(7, 8, 9) }, 0, 3, 2, 0},
+		{"one of three", func(h *History) { h.up(7, 9) }, 1, 3, 1, 50},
+		{"an outage counts as three, for the radio", func(h *History) { h.up(7, 1000) }, 992, 994, 1, 200},
+		{"heard well since", func(h *History) { h.up(7, 9, 10, 11) }, 1, 5, 3, 0},
+		{"another data rate", func(h *History) { h.up(7, 9); h.Uplink(10, radio.LoRaDataRate(8, 125_000)) }, 0, 0, 0, 0},
+		{"the counter has begun anew", func(h *History) { h.up(7, 9, 0) }, 0, 0, 0, 0},
+		{"the same counter again", func(h *History) { h.up(7, 9, 9) }, 0, 0, 0, 0},
+		{"a join", func(h *History) { h.up(7, 9); h.Joined(); h.up(0, 1) }, 0, 2, 1, 0},
+		{"the last counters of 32 bits", func(h *History) { h.up(0xffff_fffd, 0xffff_ffff) }, 1, 3, 1, 50},
+	} {
+		var h History
+		tt.heard(&h)
+		lost, of := h.Lost()
+		if l := h.Link(); lost != tt.lost || of != tt.of || l.Run != tt.run || l.Excess != tt.excess {
+			t.Errorf("%s: %d of %d lost, %+v", tt.name, lost, of, l)
+		}
+	}
+}
+
+// Twenty uplinks are looked at, however many were heard, and the excess has an end.
+func TestLinkLooksBack(t *testing.T) {
+	var h History
+	for f := range uint32(historyLength) {
+		h.up(f)
+	}
+	if l := h.Link(); l.Settled || l.Heard != historyLength || l.Since != historyLength {
+		t.Errorf("%+v", l)
+	}
+	h.up(20, 24)
+	if l := h.Link(); !l.Settled || l.Heard != historyLength || l.Lost != 3 || l.Of != 23 || l.Since != 25 {
+		t.Errorf("%+v", l)
+	}
+	for f := uint32(100); f < 100_000; f += 100 {
+		h.up(f)
+	}
+	if l := h.Link(); l.Excess != maxExcess || l.Best != 500 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// After a change of power the SNR of before counts as what it would be now; after one of
+// NbTrans, what was lost before does not count.
+func TestAdapted(t *testing.T) {
+	heard := func(h *History, fCnt uint32, snr radio.Decibel) {
+		h.Uplink(fCnt, radio.LoRaDataRate(7, 125_000))
+		h.HeardBy(&radio.Uplink{Receptions: []radio.Reception{{SNR: snr}}})
+	}
+	for _, tt := range []struct {
+		name    string
+		weaker  radio.Decibel
+		nbTrans bool
+		best    radio.Decibel
+		lost    uint32
+	}{
+		{"nothing has changed", 0, false, 900, 2},
+		{"weaker by 6 dB", 600, false, 400, 2},
+		{"stronger by 2 dB", -200, false, 1100, 2},
+		{"NbTrans", 0, true, 900, 0},
+	} {
+		var h History
+		heard(&h, 1, 900)
+		heard(&h, 4, 400)
+		h.Adapted(tt.weaker, tt.nbTrans)
+		if lost, _ := h.Lost(); h.Link().Best != tt.best || lost != tt.lost {
+			t.Errorf("%s: %+v, %d lost", tt.name, h.Link(), lost)
+		}
+		if want := map[bool]uint32{true: 4, false: 1}[tt.nbTrans]; h.From() != want {
+			t.Errorf("%s: in use from %d on, want %d", tt.name, h.From(), want)
+		}
+	}
+	var nothing History
+	nothing.Adapted(600, true)
+	if nothing.Link() != (Link{}) {
+		t.Errorf("of nothing: %+v", nothing.Link())
+	}
+}
+
+// A gateway is likely to hear a device that it has heard among the last 20 uplinks, and
+// one that nobody knows.
+func TestLikely(t *testing.T) {
+	var h History
+	if !h.Likely(radio.EUI64{1}) || !h.New() {
+		t.Error("a new device is heard by nobody")
+	}
+	h.up(0, 1)
+	if !h.Likely(radio.EUI64{1}) || h.Likely(radio.EUI64{2}) || h.New() {
+		t.Error("the gateway that hears it does not, or another does")
+	}
+	for f := range uint32(historyLength) {
+		h.Uplink(2+f, radio.DataRate{})
+	}
+	if h.Likely(radio.EUI64{1}) {
+		t.Error("a gateway that has not heard 20 uplinks is likely to hear the next one")
 	}
 }

@@ -240,3 +240,19 @@ func address(f *faults, key, v string, mayBeOff bool) {
 		f.add(key, "%.60q, must be host:port or :port", v)
 	}
 }
+
+// each returns the joined errors one by one.
+func each(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, several := err.(interface{ Unwrap() []error })
+	if !several {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, each(e)...)
+	}
+	return out
+}

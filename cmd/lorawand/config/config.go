@@ -169,12 +169,14 @@ type SX1302 struct {
 	RSSIOffset  *float64 `toml:"rssi_offset"`
 	TxGains     []string `toml:"tx_gains"`
 	Silence     Duration `toml:"silence"`
+	NoiseFloor  Duration `toml:"noise_floor"`
 	GNSS        *GNSS    `toml:"gnss"`
 }
 
 // GNSS is the [gateway.sx1302.gnss] table.
 type GNSS struct {
 	Device string `toml:"device"`
+	Beacon bool   `toml:"beacon"`
 }
 
 // Duration is a time.Duration written as "15s". It is no number, so that a number in the

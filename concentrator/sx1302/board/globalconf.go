@@ -17,6 +17,7 @@ type GlobalConf struct {
 	sx1302.Config
 	Device      string        // of the SPI port or the tty (com_path)
 	SX1261      string        // device of the radio that scans for LBT
+	GNSS        string        // line of the satellite receiver (gps_tty_path); "": none
 	AntennaGain radio.Decibel // dBi
 	Heard       []HeardChannel
 }
@@ -68,6 +69,9 @@ func ParseGlobalConf(name string, text []byte) (GlobalConf, error) {
 	g := GlobalConf{
 		Device:      s.at("com_path").text(),
 		AntennaGain: hundredths(s.at("antenna_gain").number(0, -maxAntennaGain, maxAntennaGain)),
+	}
+	if tty := root.at("gateway_conf").at("gps_tty_path").text(); strings.HasPrefix(tty, "/dev/") {
+		g.GNSS = tty // else it is none, as "" or "N/A" say
 	}
 	c := &g.Config
 	c.ClockSource = uint8(s.at("clksrc").whole(0, 0, sx1302.Chains-1))
@@ -193,14 +197,15 @@ func (v *confValue) fineTimestamps() sx1302.FineTimestamps {
 
 // lbt reads the settings for LBT with the SX1261.
 func (v *confValue) lbt() sx1302.LBT {
-	if v.missing || !v.object() || !v.at("lbt").enabled() {
+	if v.missing || !v.object() {
 		return sx1302.LBT{}
 	}
+	l := sx1302.LBT{RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset))}
 	b, before := v.at("lbt"), len(v.file.faults)
-	l := sx1302.LBT{
-		Enabled: true, Target: hundredths(b.at("rssi_target").number(0, -maxRSSIOffset, maxRSSIOffset)),
-		RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset)),
+	if !b.enabled() {
+		return l
 	}
+	l.Enabled, l.Target = true, hundredths(b.at("rssi_target").number(0, -maxRSSIOffset, maxRSSIOffset))
 	for _, ch := range b.at("channels").list() {
 		const longest = 1 << 31
 		c := sx1302.LBTChannel{

@@ -78,6 +78,14 @@ var globalConfDefaults = []struct {
 	holds          func(c *GlobalConf) bool
 }{
 	{
+		"GNSS", `"gateway_conf": {`, `"gateway_conf": {"gps_tty_path": "/dev/ttyAMA0", `,
+		func(c *GlobalConf) bool { return c.GNSS == "/dev/ttyAMA0" },
+	},
+	{
+		"no GNSS", `"gateway_conf": {`, `"gateway_conf": {"gps_tty_path": "", `,
+		func(c *GlobalConf) bool { return c.GNSS == "" },
+	},
+	{
 		"exponent", `"freq": 867500000`, `"freq": 8.675e8`,
 		func(c *GlobalConf) bool { return c.Radios[0].Frequency == 867_500_000 },
 	},
@@ -156,6 +164,17 @@ var globalConfDefaults = []struct {
 	{"comment", "{\n    \"SX130x_conf\"", "/* of\n * two lines */ {\n    \"SX130x_conf\"", func(c *GlobalConf) bool {
 		return c.Heard[0].Place == "g.json:36: chan_multiSF_0"
 	}},
+}
+
+// TestSX1261Offset: the offset of the SX1261 holds for scans too, without LBT.
+func TestSX1261Offset(t *testing.T) {
+	for key, listens := range map[string]bool{`"lbt": {`: true, `"none": {`: false} {
+		text := strings.Replace(globalConfFile(t), `"lbt": {`, key, 1)
+		if c, err := ParseGlobalConf("g.json", []byte(text)); err != nil || c.Config.LBT.RSSIOffset != 2_00 ||
+			c.Config.LBT.Enabled != listens {
+			t.Errorf("%+v, %v, want LBT %t", c.Config.LBT, err, listens)
+		}
+	}
 }
 
 // TestGlobalConfDefaults: what sx1302_hal's packet forwarder takes for what a file

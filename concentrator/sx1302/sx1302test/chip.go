@@ -30,6 +30,10 @@ type Options struct {
 	// time, so that testing/synctest reaches it.
 	Now func() time.Duration
 
+	// Pulses returns the last pulse per second until a time since power-up, and the next one; a
+	// negative time is none. nil: they come with each whole second, but at 0.
+	Pulses func(now time.Duration) (last, next time.Duration)
+
 	// MaxTxSize is the longest transfer that the port reports; 0: it reports none.
 	MaxTxSize int
 
@@ -55,6 +59,10 @@ type Options struct {
 	// Taken, if it is not nil, reports whether the channel of a packet is in use at
 	// its time, for a board with an SX1261.
 	Taken func(e *Emission) bool
+
+	// Noise returns how the measurements of a spectral scan at a frequency in Hz are shared
+	// out among the levels 0, -4, … -124 dBm and less, as weights; nil: a quiet channel.
+	Noise func(frequency uint32) [SpectrumLevels]uint16
 
 	// Calibrate returns the measurements for the calibration program; nil: those in
 	// the recordings.

@@ -30,8 +30,7 @@ func ticksOf(d time.Duration) int64 {
 }
 
 // latchCounters takes the counters as a transfer shows them: the counter at the
-// last pulse, then the running counter. A pulse comes with each whole second since
-// power-up.
+// last pulse, then the running counter.
 func (c *Chip) latchCounters() {
 	now := c.now()
 	running, pulse := uint32(c.ticksAt(now)), uint32(0)
@@ -41,11 +40,20 @@ func (c *Chip) latchCounters() {
 	if c.fault.Torn && c.readings%tornEvery == 0 {
 		running ^= 1 << 24
 	}
-	if second := now / time.Second; c.mem[regPPSEnable]&1 != 0 && second > 0 {
-		pulse = c.opts.Tick + uint32(int64(second)*ticksPerSecond+c.shift)
+	if last, _ := c.pulses(now); c.mem[regPPSEnable]&1 != 0 && last > 0 {
+		pulse = uint32(c.ticksAt(last))
 	}
 	binary.BigEndian.PutUint32(c.latched[:], pulse)
 	binary.BigEndian.PutUint32(c.latched[4:], running)
+}
+
+// pulses returns the pulses beside a time.
+func (c *Chip) pulses(now time.Duration) (last, next time.Duration) {
+	if c.opts.Pulses != nil {
+		return c.opts.Pulses(now)
+	}
+	last = now.Truncate(time.Second)
+	return last, last + time.Second
 }
 
 // Counter returns the running counter in µs, without wraps.

@@ -172,8 +172,8 @@ func (c *Chip) emit(e *Emission) (cut func()) {
 	cut, err := c.antenna.Emit(radio.Downlink{
 		PHYPayload: payload, DataRate: p.DataRate, CodingRate: p.CodingRate,
 		Time:      radio.ConcentratorTime(e.Begin - c.shift/ticksPerMicrosecond),
-		Frequency: e.frequency(), Power: c.onAir.Power(e.Block[txPower]), Uplink: !e.fsk() &&
-			e.Block[txChirp]&chirpInvert == 0,
+		Frequency: e.frequency(), Power: c.onAir.Power(e.Block[txPower]), Beacon: p.ImplicitHeader,
+		Uplink: !e.fsk() && !p.ImplicitHeader && e.Block[txChirp]&chirpInvert == 0,
 	})
 	if err != nil {
 		return nil // no receiver would take this for a frame

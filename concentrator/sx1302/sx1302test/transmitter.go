@@ -72,6 +72,9 @@ func (c *Chip) advance() {
 	}
 }
 
+// never is the time of a pulse that does not come.
+const never = 1000 * time.Hour
+
 // counterRound is the number of ticks after which the counter repeats.
 const counterRound = 1 << 32
 
@@ -103,7 +106,9 @@ func (c *Chip) trigger(chain int, old, now byte) {
 		e.Begin, e.Exact = (ticks+wait)/ticksPerMicrosecond, uint8((ticks+wait)%ticksPerMicrosecond)
 		at += time.Duration(wait * 1000 / ticksPerMicrosecond)
 	case rising&byte(TriggerPPS) != 0:
-		at = at.Truncate(time.Second) + time.Second
+		if _, at = c.pulses(at); at < 0 {
+			at = never
+		}
 		e.Begin = (int64(c.opts.Tick) + ticksOf(at) + c.shift) / ticksPerMicrosecond
 	default:
 		e.Begin = c.ticks() / ticksPerMicrosecond

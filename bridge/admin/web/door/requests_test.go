@@ -27,7 +27,8 @@ func TestCompressed(t *testing.T) {
 		r.Header.Set("Accept-Encoding", accepts)
 		w := httptest.NewRecorder()
 		f.ServeHTTP(w, r)
-		if (w.Body.Len() == 2000) != (accepts != "gzip") || (w.Header().Get("Content-Encoding") == "gzip") != (accepts == "gzip") {
+		if (w.Body.Len() == 2000) != (accepts != "gzip") ||
+			(w.Header().Get("Content-Encoding") == "gzip") != (accepts == "gzip") {
 			t.Errorf("%q: %d bytes, %v", accepts, w.Body.Len(), w.Header())
 		}
 	}

@@ -51,7 +51,8 @@ func TestUnreadable(t *testing.T) {
 		"nothing": "", "another kind": strings.Replace(good, "scrypt", "md5", 1), "a part less": good[:strings.LastIndex(good, "$")],
 		"a part more": good + "$x", "no number": strings.Replace(good, "4096", "many", 1),
 		"more memory": strings.Replace(good, "4096", "1048576", 1), "more time": strings.Replace(good, "$2$", "$200$", 1),
-		"no power of two": strings.Replace(good, "4096", "4095", 1), "no memory": strings.Replace(good, "$8$", "$0$", 1), "no time": strings.Replace(good, "$2$", "$0$", 1),
+		"no power of two": strings.Replace(good, "4096", "4095", 1), "no memory": strings.Replace(good, "$8$", "$0$", 1),
+		"no time":           strings.Replace(good, "$2$", "$0$", 1),
 		"negative":          strings.Replace(good, "4096", "-1", 1),
 		"a key that is cut": good[:len(good)-3], "no salt": strings.Replace(good, "$2$", "$2$!", 1),
 	} {

@@ -272,6 +272,7 @@ export const secret = (why) =>
     ask({
       title: 'Your password once more',
       text: html`<p>${why}</p>
+        ${userName}
         ${field(
           'Password, or the API key of the login',
           html`<input type="password" id=${id} autocomplete="current-password" />`,

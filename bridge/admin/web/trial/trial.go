@@ -179,12 +179,14 @@ func formatterFor(c *codec.Choice, t formatter.Task) (formatter.Formatter, error
 }
 
 // linePattern is where an error names the line of the script.
-var linePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(?:\bline |:)(\d+)(?::\d+)?\b`) })
+var linePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:\bline |:)(\d+)(?::\d+)?\b`)
+})
 
 func triedOf(r formatter.Result) tried {
 	out := tried{
-		OK: r.Fail == nil, Data: r.Data, Warnings: append([]string{}, r.Warnings...), Log: r.Log, FPort: r.FPort, Payload: r.Bytes,
-		MS: math.Round(r.Cost.Wall.Seconds()*1e4) / 10, KB: r.Cost.Allocated >> 10,
+		OK: r.Fail == nil, Data: r.Data, Warnings: append([]string{}, r.Warnings...), Log: r.Log, FPort: r.FPort,
+		Payload: r.Bytes, MS: math.Round(r.Cost.Wall.Seconds()*1e4) / 10, KB: r.Cost.Allocated >> 10,
 	}
 	for _, n := range r.Normalized {
 		out.Normalized = append(out.Normalized, n)

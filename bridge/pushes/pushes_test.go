@@ -1,0 +1,169 @@
+package pushes
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+	"lorawand/radio/frame"
+)
+
+// devices registers personalised devices dev1, dev2 … of app1.
+func devices(t *testing.T, count int) *session.Registry {
+	t.Helper()
+	all := session.NewRegistry(0)
+	for n := 1; n <= count; n++ {
+		key := frame.Key{byte(n)}
+		d := &session.Device{
+			ID: dev(n), DevEUI: radio.EUI64{byte(n)}, Version: session.V1_0_3, Plan: "EU_863_870_TTN",
+			Session: &session.Session{DevAddr: radio.DevAddr{byte(n)}, Keys: frame.SessionKeys{
+				FNwkSIntKey: key, SNwkSIntKey: key, NwkSEncKey: key, AppSKey: key,
+			}},
+		}
+		if err := all.Add(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func dev(n int) session.ID { return session.ID{Application: "app1", Device: fmt.Sprintf("dev%d", n)} }
+
+// items are so many; the first is as large as it must be to make them so many bytes.
+func items(count, bytes int) []*session.Item {
+	var all []*session.Item
+	for range count {
+		all = append(all, &session.Item{FPort: 1, FRMPayload: []byte{1}})
+	}
+	if more := bytes - session.LoadOf(all).Bytes; more > 0 {
+		all[0].CorrelationIDs = []string{strings.Repeat("x", more)}
+	}
+	return all
+}
+
+// A push has the room that the queue, other pushes on their way and other devices leave.
+func TestRoom(t *testing.T) {
+	const most, mostBytes = session.MaxQueue, session.MaxQueueBytes
+	for _, tt := range []struct {
+		name    string
+		queued  []*session.Item // of dev1
+		pending []*session.Item // of dev1, on their way to the store
+		push    []*session.Item
+		replace bool
+		want    string // "": it is taken
+	}{
+		{name: "one", push: items(1, 0)},
+		{name: "nothing, into a full queue", queued: items(most, 0)},
+		{name: "as many as there may be", push: items(most, 0)},
+		{name: "one too many", push: items(most+1, 0), want: "downlink_queue_capacity"},
+		{name: "the last place", queued: items(most-1, 0), push: items(1, 0)},
+		{name: "no place is left", queued: items(most, 0), push: items(1, 0), want: "downlink_queue_capacity"},
+		{
+			name: "what is on its way has the last place", pending: items(most, 0), push: items(1, 0),
+			want: "downlink_queue_capacity",
+		},
+		{
+			name: "both together", queued: items(most/2, 0), pending: items(most/2, 0), push: items(1, 0),
+			want: "downlink_queue_capacity",
+		},
+		{name: "instead of a full queue", queued: items(most, 0), push: items(most, 0), replace: true},
+		{
+			name: "instead of a queue, beside what is on its way", queued: items(most, 0), pending: items(1, 0),
+			push: items(most, 0), replace: true, want: "downlink_queue_capacity",
+		},
+		{name: "as long as a queue may be", push: items(1, mostBytes)},
+		{name: "one byte too long", push: items(1, mostBytes+1), want: "downlink_queue_size"},
+		{
+			name: "too long with the queue", queued: items(1, mostBytes/2), push: items(1, mostBytes/2+1),
+			want: "downlink_queue_size",
+		},
+		{
+			name: "too long with what is on its way", pending: items(1, mostBytes/2), push: items(1, mostBytes/2+1),
+			want: "downlink_queue_size",
+		},
+		{name: "long, instead of a long queue", queued: items(1, mostBytes), push: items(1, mostBytes), replace: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			all, p := devices(t, 1), Pending{}
+			d := all.Device(dev(1))
+			for _, it := range tt.queued {
+				d.Queue.Add(it)
+			}
+			p.Add(d, tt.pending)
+			check(t, p, all, tt.push, tt.replace, tt.want)
+			p.Done(d, tt.pending)
+			if len(p) != 0 {
+				t.Errorf("%d devices wait when nothing is on its way", len(p))
+			}
+		})
+	}
+}
+
+// check finds whether a push to dev1 is refused, and with which name.
+func check(t *testing.T, p Pending, all *session.Registry, push []*session.Item, replace bool, want string) {
+	t.Helper()
+	switch err := p.Refusal(all, dev(1), push, replace, time.Time{}); {
+	case err == nil && want != "":
+		t.Errorf("it is taken, not refused with %s", want)
+	case err != nil && err.Name != want:
+		t.Errorf("%s, want %q", err.Name, want)
+	}
+}
+
+// All queues together have a limit, which counts what is on its way for any device.
+func TestRoomOfAll(t *testing.T) {
+	const full = session.MaxQueuesBytes / session.MaxQueueBytes
+	all, p := devices(t, full+2), Pending{}
+	for n := 2; n <= full+1; n++ { // the half of them is stored, the others are on their way
+		its := items(1, session.MaxQueueBytes)
+		if d := all.Device(dev(n)); n%2 == 0 {
+			d.Queue.Add(its[0])
+		} else {
+			p.Add(d, its)
+		}
+	}
+	check(t, p, all, items(1, 0), false, "downlink_queues_size")
+	check(t, p, all, items(1, 0), true, "downlink_queues_size") // dev1 has nothing to replace
+	last := all.Device(dev(3))
+	p.Done(last, items(1, session.MaxQueueBytes))
+	check(t, p, all, items(1, session.MaxQueueBytes), false, "")
+	check(t, p, all, items(1, session.MaxQueueBytes+1), false, "downlink_queue_size")
+}
+
+// Pushes of one device end in any order, and each gives back its own room.
+func TestPending(t *testing.T) {
+	all, p := devices(t, 2), Pending{}
+	d, other := all.Device(dev(1)), all.Device(dev(2))
+	first, second := items(2, 1000), items(3, 5000)
+	p.Add(d, first)
+	p.Add(d, second)
+	p.Add(other, first)
+	if got, want := p[d], (session.Load{Items: 5, Bytes: 6000}); got != want {
+		t.Errorf("%+v waits, want %+v", got, want)
+	}
+	p.Done(d, first)
+	if got, want := p[d], (session.Load{Items: 3, Bytes: 5000}); got != want {
+		t.Errorf("%+v waits after the first is stored, want %+v", got, want)
+	}
+	p.Done(d, second)
+	if _, waits := p[d]; waits || p[other].Items != 2 {
+		t.Errorf("what waits at last: %+v", p)
+	}
+}
+
+// What is wrong with the items or the device is said before the room is looked at.
+func TestRefusalOfItems(t *testing.T) {
+	all := devices(t, 1)
+	p := Pending{}
+	p.Add(all.Device(dev(1)), items(session.MaxQueue, 0))
+	long := []*session.Item{{FPort: 1, FRMPayload: make([]byte, 243)}}
+	check(t, p, all, long, false, "application_downlink_too_long")
+	all.Device(dev(1)).Session = nil
+	check(t, p, all, items(1, 0), false, "no_device_session")
+	all.Remove(dev(1))
+	check(t, p, all, items(1, 0), false, "device_not_found")
+	check(t, p, all, nil, true, "device_not_found") // to clear the queue of nobody
+}
