@@ -106,8 +106,11 @@ var arrows = map[string]string{
 	"bridge/admin/web/maker":    "",
 	"bridge/admin/web/password": "",
 	"bridge/admin/web/door":     "bridge/access",
+	"bridge/admin/web/trial": "bridge bridge/access bridge/admin bridge/codec bridge/formatter " +
+		"bridge/session",
 	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
-		"bridge/admin/web/door bridge/admin/web/maker bridge/admin/web/password bridge/codec bridge/core " +
+		"bridge/admin/web/door bridge/admin/web/maker bridge/admin/web/password bridge/admin/web/trial " +
+		"bridge/codec bridge/core " +
 		"bridge/event bridge/formatter " +
 		"bridge/mac bridge/session bridge/state bridge/store bridge/v3 bridge/v3/enddevice",
 	"bridge/admin/admintest": "radio radio/frame radio/region bridge bridge/codec bridge/formatter bridge/gateway " +
