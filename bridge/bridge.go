@@ -56,6 +56,10 @@ type Options struct {
 
 	Version string // is told in the statuses; "": none are published
 
+	// Provisioned is told of an application whose devices have changed: some were
+	// added, set or removed. It must not block. nil: nobody is.
+	Provisioned func(application string)
+
 	Formatters decode.Formatters // default: no device has any
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
@@ -84,6 +88,8 @@ type Bridge struct {
 	decoder    *decode.Decoder
 	encoder    v3.Encoder
 	version    string
+
+	provisioned func(application string)
 }
 
 // Stats are counts of the core and of its inbox.
@@ -119,7 +125,7 @@ func New(o Options) (*Bridge, error) {
 	b := &Bridge{
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger,
-		ask: make(chan func(*core.Core)), serves: o.Serves,
+		ask: make(chan func(*core.Core)), serves: o.Serves, provisioned: o.Provisioned,
 	}
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
 	b.decoder = b.newDecoder(o)

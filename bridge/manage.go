@@ -40,8 +40,26 @@ func (b *Bridge) Provision(ctx context.Context, put []state.DevicePut, remove []
 	}
 	if a.Err == nil && !trial {
 		b.activity.Forget(remove...)
+		b.tellProvisioned(devices, remove)
 	}
 	return a.Err
+}
+
+// tellProvisioned tells of the applications whose devices have changed.
+func (b *Bridge) tellProvisioned(put []*session.Device, removed []session.ID) {
+	if b.provisioned == nil {
+		return
+	}
+	told := map[string]bool{}
+	for _, d := range put {
+		told[d.ID.Application] = true
+	}
+	for _, id := range removed {
+		told[id.Application] = true
+	}
+	for application := range told {
+		b.provisioned(application)
+	}
 }
 
 // Lag has records stored with the next commit. A crash may lose them.

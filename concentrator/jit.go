@@ -11,10 +11,14 @@ import (
 // ErrTooLate is the error of a Transmitter for a packet that begins too soon.
 var ErrTooLate = errors.New("too late")
 
+// ErrOtherTurn is the error of a Transmitter whose other chain has its turn.
+var ErrOtherTurn = errors.New("the other chain has its turn")
+
 // Transmitter arms packets to be sent at their time. It has no queue: each chain
 // holds at most one packet.
 type Transmitter interface {
-	// Busy reports whether a chain waits to send, or sends.
+	// Busy reports whether a chain waits to send, or sends. After an error, such as
+	// ErrOtherTurn, it is asked again.
 	Busy(chain int) (bool, error)
 	// Arm programs a packet with a time. ErrTooLate says that the packet will not
 	// be sent.
@@ -31,6 +35,11 @@ type JITOptions struct {
 	MaxAhead time.Duration // a packet added more than that before its start is too early; default 2 min
 	Gap      time.Duration // pause between two packets of a chain, in which the second is armed; default 8 ms
 	Size     int           // packets of a chain; default 32
+
+	// Turns is the least time between the starts of two packets of different chains, for
+	// chains that share what arms them and so take turns: the radio that listens before
+	// talk. 0: they share nothing.
+	Turns time.Duration
 }
 
 // JITStats counts events since NewJIT.
@@ -114,6 +123,8 @@ func NewJIT(o JITOptions) *JIT {
 //	minArm     3 ms   p, at most lead/2   less is too late to begin to arm it
 //	gap        8 ms   p + 5 ms            from the end of a packet to the begin of the next one of its chain,
 //	                                      which is armed in between
+//	turns     if set   p + 20 ms          from the start of a packet to that of one of the other chain, which is armed
+//	                                      when a poll has shown that the first has started
 func (q *JIT) Pace(took time.Duration) { q.pace = max(took, q.pace*3/4) }
 
 // maxLead is the time that is left when downlinks for the gateway's own chip are
@@ -134,6 +145,14 @@ func (q *JIT) gap() time.Duration {
 	return max(q.opts.Gap, min(q.pace+5*time.Millisecond, maxLead))
 }
 
+// turns returns the least time between the starts of packets of different chains.
+func (q *JIT) turns() time.Duration {
+	if q.opts.Turns == 0 {
+		return 0
+	}
+	return max(q.opts.Turns, min(q.pace+20*time.Millisecond, maxLead))
+}
+
 // Stats returns the counts so far.
 func (q *JIT) Stats() JITStats { return q.stats }
 
@@ -152,7 +171,7 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 		return radio.TxCollisionPacket
 	}
 	if d.Immediate {
-		d.Time, d.Immediate = c.firstFree(now.Add(q.minLead()), air, q.gap()), false
+		d.Time, d.Immediate = q.firstFree(int(d.Antenna), now.Add(q.minLead()), air), false
 	}
 	switch ahead := d.Time.Sub(now); {
 	case ahead < q.minLead():
@@ -161,7 +180,7 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 		return radio.TxTooEarly
 	}
 	p := jitPacket{downlink: d, end: d.Time.Add(air + time.Microsecond - 1)}
-	if _, taken := c.conflict(p.begin(), p.end, q.gap()); taken {
+	if _, taken := q.conflict(int(d.Antenna), p.begin(), p.end); taken {
 		return radio.TxCollisionPacket
 	}
 	i, _ := slices.BinarySearchFunc(c.queue, p.begin(), func(e jitPacket, t radio.ConcentratorTime) int {
@@ -169,6 +188,29 @@ func (q *JIT) Add(d radio.Downlink, now radio.ConcentratorTime) radio.TxResult {
 	})
 	c.queue = slices.Insert(c.queue, i, p)
 	return radio.TxOK
+}
+
+// conflict returns until when a packet of a chain is in the way of one with the given
+// times.
+func (q *JIT) conflict(chain int, begin, end radio.ConcentratorTime) (radio.ConcentratorTime, bool) {
+	if until, taken := q.chains[chain].conflict(begin, end, q.gap()); taken {
+		return until.Add(q.gap()), true
+	}
+	turns := q.turns()
+	if turns == 0 {
+		return 0, false
+	}
+	other := &q.chains[1-chain]
+	near := func(p *jitPacket) bool { return p.end != 0 && begin.Sub(p.begin()).Abs() < turns }
+	if near(&other.onAir) {
+		return other.onAir.begin().Add(turns), true
+	}
+	for i := range other.queue {
+		if near(&other.queue[i]) {
+			return other.queue[i].begin().Add(turns), true
+		}
+	}
+	return 0, false
 }
 
 // conflict returns the end of a packet that is too close to the given times. The
@@ -186,14 +228,14 @@ func (c *jitChain) conflict(begin, end radio.ConcentratorTime, gap time.Duration
 	return 0, false
 }
 
-// firstFree returns the first time from t on at which a packet fits.
-func (c *jitChain) firstFree(t radio.ConcentratorTime, air, gap time.Duration) radio.ConcentratorTime {
-	for range len(c.queue) + 1 {
-		end, taken := c.conflict(t, t.Add(air+time.Microsecond-1), gap)
+// firstFree returns the first time from t on at which a packet of a chain fits.
+func (q *JIT) firstFree(chain int, t radio.ConcentratorTime, air time.Duration) radio.ConcentratorTime {
+	for range q.Len() + len(q.chains) {
+		until, taken := q.conflict(chain, t, t.Add(air+time.Microsecond-1))
 		if !taken {
 			break
 		}
-		t = end.Add(gap)
+		t = until
 	}
 	return t
 }

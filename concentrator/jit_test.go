@@ -166,6 +166,53 @@ func TestJITImmediate(t *testing.T) {
 	}
 }
 
+// TestJITTurns: packets of chains that share what arms them start so far apart that both
+// can be armed, whichever comes first.
+func TestJITTurns(t *testing.T) {
+	at := func(id uint64, ms int64, chain uint8) radio.Downlink {
+		d := packet(id, testNow+radio.ConcentratorTime(ms*1000))
+		d.Antenna = chain
+		return d
+	}
+	for name, tt := range map[string]struct {
+		turns, ms int64
+		want      radio.TxResult
+	}{
+		"nothing shared":   {0, 1000, radio.TxOK},
+		"same time":        {50, 1000, radio.TxCollisionPacket},
+		"too close before": {50, 951, radio.TxCollisionPacket},
+		"just before":      {50, 950, radio.TxOK},
+		"too close after":  {50, 1049, radio.TxCollisionPacket},
+		"just after":       {50, 1050, radio.TxOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := NewJIT(JITOptions{Turns: time.Duration(tt.turns) * time.Millisecond})
+			if r := q.Add(at(1, 1000, 0), testNow); r != radio.TxOK {
+				t.Fatal(r)
+			}
+			if r := q.Add(at(2, tt.ms, 1), testNow); r != tt.want {
+				t.Errorf("Add = %v, want %v", r, tt.want)
+			}
+		})
+	}
+	q, x := NewJIT(JITOptions{Turns: 50 * time.Millisecond}), &testTransmitter{now: testNow}
+	q.Add(at(1, 100, 0), testNow)
+	soon := at(2, 0, 1)
+	soon.Immediate = true
+	run(q, x, 65*time.Millisecond)
+	if len(x.armed) != 1 {
+		t.Fatalf("%d armed", len(x.armed))
+	}
+	soon.Time = 0
+	if r := q.Add(soon, x.now); r != radio.TxOK {
+		t.Fatal(r)
+	}
+	run(q, x, time.Second)
+	if len(x.armed) != 2 || x.armed[1].Time != testNow+150_000 {
+		t.Errorf("%+v, want the second 50 ms after the first, which was armed already", x.armed)
+	}
+}
+
 func TestJITStuck(t *testing.T) {
 	q := NewJIT(JITOptions{})
 	x := &testTransmitter{now: testNow, until: [2]radio.ConcentratorTime{1 << 62, 1 << 62}}

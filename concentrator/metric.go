@@ -8,19 +8,23 @@ type Metric struct {
 	Help  string // one sentence
 	Value float64
 	Gauge bool // it rises and falls; otherwise it only rises, and its name ends in "_total"
+
+	// Labels are pairs of a name and a value. Metrics of one name follow each other.
+	Labels []string
 }
 
-// CheckMetrics tests that each metric has a unique name in the form of the
+// CheckMetrics tests that each metric has a unique name and labels in the form of the
 // exposition format, and that the metrics in want have their values.
 func CheckMetrics(t Tester, got []Metric, want map[string]float64) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, m := range got {
-		if !isMetricName(m.Name) || seen[m.Name] || strings.HasSuffix(m.Name, "_total") == m.Gauge ||
+		sample := strings.Join(append([]string{m.Name}, m.Labels...), " ")
+		if !isMetricName(m.Name) || seen[sample] || len(m.Labels)%2 != 0 || strings.HasSuffix(m.Name, "_total") == m.Gauge ||
 			!strings.HasSuffix(m.Help, ".") {
 			t.Errorf("%+v", m)
 		}
-		seen[m.Name] = true
+		seen[m.Name], seen[sample] = true, true
 		if v, ok := want[m.Name]; ok && v != m.Value {
 			t.Errorf("%s is %v, want %v", m.Name, m.Value, v)
 		}

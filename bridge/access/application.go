@@ -22,6 +22,8 @@ type Application struct {
 	// Up and Down are the formatters for devices without formatters of their own.
 	Up, Down Formatter
 	Webhook  Webhook
+	// HomeAssistant says that Home Assistant is told of the devices.
+	HomeAssistant bool `json:",omitempty"`
 }
 
 // MarshalApplication returns an application as the bytes that the store keeps.

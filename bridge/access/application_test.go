@@ -13,7 +13,10 @@ func TestApplications(t *testing.T) {
 	for _, a := range []Application{
 		{ID: "app2"},
 		{ID: "app1", Up: Formatter{"FORMATTER_JAVASCRIPT", "x"}},
-		{ID: "app1", Up: Formatter{"FORMATTER_JAVASCRIPT", "y"}, Down: Formatter{Kind: "FORMATTER_CAYENNELPP"}},
+		{
+			ID: "app1", Up: Formatter{"FORMATTER_JAVASCRIPT", "y"}, Down: Formatter{Kind: "FORMATTER_CAYENNELPP"},
+			HomeAssistant: true,
+		},
 	} {
 		b, err := MarshalApplication(a)
 		if err != nil {

@@ -66,6 +66,10 @@ type Options struct {
 	// Drivers tells of those that run. nil: there are none.
 	Drivers func() []Driver
 
+	// Changed is told of an application whose settings have changed. It must not block.
+	// nil: nobody is.
+	Changed func(application string)
+
 	// Load says whether this version can go on with what a backup holds, and
 	// Restore stops all work, puts the backup in the place of the state, and
 	// begins anew once the answer is out. nil: nothing can be restored.
@@ -102,6 +106,9 @@ func New(o Options) (*Admin, error) {
 	}
 	if o.Drivers == nil {
 		o.Drivers = func() []Driver { return nil }
+	}
+	if o.Changed == nil {
+		o.Changed = func(string) {}
 	}
 	return &Admin{o: o, log: o.Logger, provisioning: make(chan struct{}, 1)}, nil
 }

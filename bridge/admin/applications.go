@@ -22,11 +22,14 @@ type Application struct {
 	// Formatters are for devices that have none of their own.
 	Formatters DefaultFormatters `json:"default_formatters,omitzero"`
 	Webhook    *Webhook          `json:"webhook,omitempty"`
+	// HomeAssistant says whether Home Assistant is told of the devices.
+	HomeAssistant bool `json:"home_assistant,omitempty"`
 }
 
 // Webhook is what is told of a webhook: its secrets are not.
 type Webhook struct {
 	URL         string   `json:"url"`
+	Paths       []string `json:"paths,omitempty"`   // "uplink_message=/up"
 	Headers     []string `json:"headers,omitempty"` // their names
 	DownlinkURL string   `json:"downlink_url,omitempty"`
 }
@@ -36,6 +39,9 @@ func webhookOf(w *access.Webhook) *Webhook {
 		return nil
 	}
 	out := &Webhook{URL: w.URL, DownlinkURL: w.DownlinkURL}
+	for p := range w.EachPath {
+		out.Paths = append(out.Paths, p[0]+"="+p[1])
+	}
 	for header := range w.EachHeader {
 		out.Headers = append(out.Headers, header[0])
 	}
@@ -77,6 +83,7 @@ func (a *Admin) applications(ctx context.Context) (map[string]*Application, erro
 	for _, set := range a.o.Applications.All() {
 		named(set.ID).Formatters = DefaultFormatters{set.Up.Kind, set.Up.Parameter, set.Down.Kind, set.Down.Parameter}
 		named(set.ID).Webhook = webhookOf(&set.Webhook)
+		named(set.ID).HomeAssistant = set.HomeAssistant
 	}
 	return all, nil
 }
@@ -137,6 +144,23 @@ type SetApplicationArgs struct {
 	UpFormatter   *access.Formatter `json:"up_formatter,omitempty"`
 	DownFormatter *access.Formatter `json:"down_formatter,omitempty"`
 	Webhook       *access.Webhook   `json:"webhook,omitempty"` // with an empty URL it goes
+	HomeAssistant *bool             `json:"home_assistant,omitempty"`
+}
+
+// change puts what is given into the settings of an application.
+func (args *SetApplicationArgs) change(app *access.Application) {
+	if args.UpFormatter != nil {
+		app.Up = *args.UpFormatter
+	}
+	if args.DownFormatter != nil {
+		app.Down = *args.DownFormatter
+	}
+	if args.Webhook != nil {
+		app.Webhook = *args.Webhook
+	}
+	if args.HomeAssistant != nil {
+		app.HomeAssistant = *args.HomeAssistant
+	}
 }
 
 // setApplication changes what is set for an application. It answers with a SetNote
@@ -169,15 +193,7 @@ func (a *Admin) setApplication(ctx context.Context, args SetApplicationArgs, r r
 	}
 	app, _ := a.o.Applications.Application(args.ID)
 	app.ID = args.ID
-	if args.UpFormatter != nil {
-		app.Up = *args.UpFormatter
-	}
-	if args.DownFormatter != nil {
-		app.Down = *args.DownFormatter
-	}
-	if args.Webhook != nil {
-		app.Webhook = *args.Webhook
-	}
+	args.change(&app)
 	record, err := state.ApplicationRecord(app)
 	if err != nil {
 		return err
@@ -186,6 +202,7 @@ func (a *Admin) setApplication(ctx context.Context, args SetApplicationArgs, r r
 		return err
 	}
 	a.o.Applications.Put(app)
+	a.o.Changed(app.ID)
 	a.log.Info("application changed", "application_id", app.ID,
 		"up_formatter", app.Up.Kind, "down_formatter", app.Down.Kind)
 	return a.tellFormatters(ctx, app.ID, r)
@@ -242,6 +259,7 @@ func (a *Admin) deleteApplication(ctx context.Context, args DeleteApplicationArg
 		did.Disconnected += a.revoked(k)
 	}
 	a.o.Applications.Remove(app.ID)
+	a.o.Changed(app.ID)
 	a.log.Info("application deleted", "application_id", app.ID, "devices", did.Devices, "api_keys", did.APIKeys)
 	return r(did)
 }

@@ -25,7 +25,7 @@ func TestNew(t *testing.T) {
 		{"applications", func(o *Options) { o.Applications = nil }, "no applications"},
 		{"codecs", func(o *Options) { o.Codecs = nil }, "no codecs"},
 		{"resolver", func(o *Options) { o.Resolver = nil }, "no resolver"},
-		{"the rest", func(o *Options) { o.Logger, o.Links, o.Drivers = nil, nil, nil }, ""},
+		{"the rest", func(o *Options) { o.Logger, o.Links, o.Drivers, o.Changed = nil, nil, nil, nil }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := h.admin.o

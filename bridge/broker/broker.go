@@ -11,7 +11,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,74 +25,29 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/limits"
 	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/outbox"
 	"lorawand/bridge/broker/pace"
+	"lorawand/bridge/broker/packet"
 	"lorawand/bridge/broker/sessions"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
 // Limits bound what clients can make the broker hold. Zero takes the default.
-type Limits struct {
-	Clients          int           // connected at a time; default 100
-	Unauthenticated  int           // connections that have not logged in; default 32
-	PerAddress       int           // of these from one address; default 8
-	ConnectTimeout   time.Duration // until CONNECT has come; default 10 s
-	PacketSize       int           // bytes; default 64 KiB
-	Inflight         int           // messages on their way to one client; default 64
-	ReceiveMaximum   int           // messages on their way from one client; default 32
-	WritesPending    int           // messages that wait for one client; default 1024
-	WriteDeadline    time.Duration // for one write to a client; default 500 ms
-	Subscriptions    int           // of one client; default 64
-	OfflineMessages  int           // kept for one client that is away; default 1000
-	OfflineBytes     int           // kept for one client that is away; default 256 KiB
-	OfflineTotal     int           // kept for all clients, away or slow, bytes; default 4 MiB
-	KeptTotal        int           // with Options.Keep: of it and of sessions over a restart, bytes; default 1 MiB
-	SessionExpiry    time.Duration // how long a session is kept; default 24 h
-	PushTimeout      time.Duration // for a client's push to be stored; default 2 s
-	outboxSize       int           // messages between the core and the broker
-	clientIDLength   int           // bytes
-	sendBuffer       int           // bytes of the kernel's, for each client
-	inboundQoS2Limit int           // unfinished QoS 2 publishes of an MQTT 3 client
-}
+type Limits = limits.Limits
 
 // DefaultLimits are the limits for a gateway with 64 MB of memory.
-func DefaultLimits() Limits {
-	return Limits{
-		Clients: 100, Unauthenticated: 32, PerAddress: 8, ConnectTimeout: 10 * time.Second,
-		PacketSize: 64 << 10, Inflight: 64, ReceiveMaximum: 32, WritesPending: 1024, WriteDeadline: 500 * time.Millisecond,
-		Subscriptions: 64, OfflineMessages: 1000, OfflineBytes: 256 << 10, OfflineTotal: 4 << 20, KeptTotal: 1 << 20,
-		SessionExpiry: 24 * time.Hour, PushTimeout: 2 * time.Second,
-		outboxSize: 1024, clientIDLength: 256, sendBuffer: 64 << 10, inboundQoS2Limit: 1024,
-	}
-}
+func DefaultLimits() Limits { return limits.Default() }
 
-// withDefaults fills in what is zero.
-func (l Limits) withDefaults() Limits {
-	d := DefaultLimits()
-	l.Clients = cmp.Or(l.Clients, d.Clients)
-	l.Unauthenticated = cmp.Or(l.Unauthenticated, d.Unauthenticated)
-	l.PerAddress = cmp.Or(l.PerAddress, d.PerAddress)
-	l.PacketSize = cmp.Or(l.PacketSize, d.PacketSize)
-	l.Inflight = cmp.Or(l.Inflight, d.Inflight)
-	l.ReceiveMaximum = cmp.Or(l.ReceiveMaximum, d.ReceiveMaximum)
-	l.WritesPending = cmp.Or(l.WritesPending, d.WritesPending)
-	l.Subscriptions = cmp.Or(l.Subscriptions, d.Subscriptions)
-	l.OfflineMessages = cmp.Or(l.OfflineMessages, d.OfflineMessages)
-	l.OfflineBytes = cmp.Or(l.OfflineBytes, d.OfflineBytes)
-	l.OfflineTotal = cmp.Or(l.OfflineTotal, d.OfflineTotal)
-	l.KeptTotal = cmp.Or(l.KeptTotal, d.KeptTotal)
-	l.outboxSize = cmp.Or(l.outboxSize, d.outboxSize)
-	l.clientIDLength = cmp.Or(l.clientIDLength, d.clientIDLength)
-	l.sendBuffer = cmp.Or(l.sendBuffer, d.sendBuffer)
-	l.inboundQoS2Limit = cmp.Or(l.inboundQoS2Limit, d.inboundQoS2Limit)
-	l.ConnectTimeout = cmp.Or(l.ConnectTimeout, d.ConnectTimeout)
-	l.WriteDeadline = cmp.Or(l.WriteDeadline, d.WriteDeadline)
-	l.SessionExpiry = cmp.Or(l.SessionExpiry, d.SessionExpiry)
-	l.PushTimeout = cmp.Or(l.PushTimeout, d.PushTimeout)
-	return l
-}
+// Limits that nobody sets.
+const (
+	outboxSize       = 1024     // messages between the core and the broker
+	clientIDLength   = 256      // bytes
+	sendBuffer       = 64 << 10 // bytes of the kernel's, for each client
+	inboundQoS2Limit = 1024     // unfinished QoS 2 publishes of an MQTT 3 client
+)
 
 // Push is a client's publish to down/push or down/replace.
 type Push struct {
@@ -122,9 +76,16 @@ type Options struct {
 	// Refused is told what clients are refused. It must not block. nil: nobody is.
 	Refused func(Refused)
 
+	// LoggedIn is told of a client that has logged in, of one with the same id seldom. It
+	// must not block. nil: nobody is.
+	LoggedIn func(l access.Login, client, address string)
+
 	// Used is told of a key that is in use on another day than before, where the
 	// calendar is known. It must not block. nil: nobody is.
 	Used func(keyID string, day access.Day)
+
+	// Discovery has what Home Assistant is told. nil: nothing.
+	Discovery Discovery
 
 	// Keep has persistent sessions outlive a restart. nil: they do not.
 	Keep *Keeping
@@ -160,6 +121,7 @@ type Broker struct {
 	backoff access.Backoff
 	lines   pace.Lines  // of the log, that strangers can cause
 	often   pace.ByName // what is told of refusals
+	logins  pace.Seldom
 
 	handshakes pace.Handshakes
 	farewells  linger.Places
@@ -198,7 +160,7 @@ func New(o Options) (*Broker, error) {
 	if o.Calendar == nil {
 		o.Calendar = func() time.Time { return time.Time{} }
 	}
-	l := o.Limits.withDefaults()
+	l := o.Limits.WithDefaults()
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
@@ -206,13 +168,13 @@ func New(o Options) (*Broker, error) {
 		left: make(chan leftover, 2*l.Clients),
 		stop: make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
-	b.outbox = outbox.New(l.outboxSize)
+	b.outbox = outbox.New(outboxSize)
 	b.server = mqtt.New(&mqtt.Options{
 		// Its log lines hold whole packets, passwords among them.
 		Logger: slog.New(slog.DiscardHandler),
 		// Each refresh stops the world to read the memory's statistics.
 		SysTopicResendInterval: int64(math.MaxInt32),
-		Capabilities:           capabilities(l),
+		Capabilities:           packet.Capabilities(l),
 		// What it reads has a place in memory already, see conn.Read; it writes little.
 		ClientNetReadBufferSize: 64, ClientNetWriteBufferSize: 64,
 	})
@@ -255,23 +217,6 @@ func (b *Broker) listen() error {
 		}
 	}
 	return nil
-}
-
-// capabilities turn off what the library bounds badly; see session.go for what
-// does it instead. Expiry by the calendar is off: a gateway boots in 1970, and
-// when its clock is set every message and session would be 56 years old.
-func capabilities(l Limits) *mqtt.Capabilities {
-	c := mqtt.NewDefaultServerCapabilities()
-	c.MaximumClients = math.MaxInt64 // see gate
-	c.MaximumPacketSize = uint32(l.PacketSize)
-	c.MaximumClientWritesPending = 1
-	c.MaximumInflight = math.MaxUint16
-	c.ReceiveMaximum = uint16(l.ReceiveMaximum)
-	c.TopicAliasMaximum = 0
-	c.MaximumMessageExpiryInterval = 0
-	c.MaximumSessionExpiryInterval = math.MaxUint32
-	c.Compatibilities.NoInheritedPropertiesOnAck = true
-	return c
 }
 
 // Close frees the sockets of a broker that was never run.

@@ -96,7 +96,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 		pk.Connect.ProtocolName = []byte("MQTT")
 	default:
 		h.b.refuses(c, PacketRefused, packet.WrongVersion.Word(), "")
-		_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3UnsupportedProtocolVersion.Code})
+		_, _ = c.Conn.Write(packet.RefusedConnack(3, packets.Err3UnsupportedProtocolVersion))
 		return pk, packets.ErrRejectPacket
 	}
 	c.version = pk.ProtocolVersion
@@ -110,17 +110,13 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 	k.WillTopic, k.WillPayload, k.WillProperties = "", nil, packets.Properties{}
 	k.PasswordFlag = len(k.Password) > 0
 	k.Keepalive = min(k.Keepalive, maxKeepalive)
-	if len(k.ClientIdentifier) > h.b.limits.clientIDLength {
-		refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code}
-		if c.version == 5 {
-			refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrClientIdentifierNotValid.Code, 0}
-		}
-		_, _ = c.Conn.Write(refusal)
+	if len(k.ClientIdentifier) > clientIDLength {
+		_, _ = c.Conn.Write(packet.RefusedConnack(c.version, packets.Err3ClientIdentifierNotValid))
 		return pk, packets.ErrRejectPacket
 	}
 	if k.ClientIdentifier == "" && pk.ProtocolVersion < 5 {
 		if !k.Clean { // MQTT 3.1.1, 3.1.3.1
-			_, _ = c.Conn.Write([]byte{packets.Connack << 4, 2, 0, packets.Err3ClientIdentifierNotValid.Code})
+			_, _ = c.Conn.Write(packet.RefusedConnack(c.version, packets.Err3ClientIdentifierNotValid))
 			return pk, packets.ErrRejectPacket
 		}
 		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
@@ -198,6 +194,9 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return false
 	}
 	h.b.use(login.KeyID)
+	if h.b.opts.LoggedIn != nil && h.b.logins.Take(cl.ID, time.Now()) {
+		h.b.opts.LoggedIn(login, clip(c.id), c.addr.String())
+	}
 	return true
 }
 
@@ -207,11 +206,7 @@ func (b *Broker) full(c *conn) {
 	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: a login is refused",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()),
 		slog.Int("limit", b.limits.Clients))
-	refusal := []byte{packets.Connack << 4, 2, 0, packets.Err3ServerUnavailable.Code}
-	if c.version == 5 {
-		refusal = []byte{packets.Connack << 4, 3, 0, packets.ErrServerBusy.Code, 0}
-	}
-	_, _ = c.Write(refusal)
+	_, _ = c.Write(packet.RefusedConnack(c.version, packets.Err3ServerUnavailable))
 	c.answered = true
 }
 
@@ -317,6 +312,7 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
 	have := cl.State.Subscriptions.GetAll()
 	c.suback, c.renewed = make([]byte, len(pk.Filters)), make([]bool, len(pk.Filters))
+	n := h.b.counted(c.login, have)
 	if !c.login.Rights.Has(access.TrafficRead) && !c.login.Rights.Has(access.GatewaysRead) { // nothing will come
 		h.b.refuses(c, SubscribeRefused, noRight, pk.Filters[0].Filter)
 	}
@@ -333,13 +329,16 @@ func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 			c.suback[i] = packets.ErrNotAuthorized.Code
 			h.b.refuses(c, SubscribeRefused, notOwn, asked)
 		case renewed:
-		case len(have) >= h.b.limits.Subscriptions:
+		case h.b.announced(c.login, f):
+			have[f] = packets.Subscription{}
+		case n >= h.b.limits.Subscriptions:
 			c.suback[i] = packets.ErrQuotaExceeded.Code
 			h.b.refuses(c, SubscribeRefused, tooMany, asked)
 			h.b.lines.Say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
 				slog.String("client", cl.ID), slog.String("filter", clip(asked)), slog.Int("limit", h.b.limits.Subscriptions))
 		default:
 			have[f] = packets.Subscription{}
+			n++
 		}
 		if c.suback[i] != 0 {
 			f = refusedFilter
@@ -383,7 +382,7 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 		return true
 	}
 	if v3.IsStatusFilter(filter) {
-		return status.Allowed(c.login)
+		return status.Allowed(filter, c.login)
 	}
 	_, inner, _ := v3.Shared(filter)
 	for _, uid := range []string{c.login.Application, v3.UID(c.login.Application, c.login.Tenant)} {
@@ -400,6 +399,9 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 // be stored ends the connection, so that the client knows.
 func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
 	c := connOf(cl)
+	if h.b.isBirth(c, &pk) {
+		return pk, packets.CodeSuccessIgnore
+	}
 	device, suffix, ok := h.b.checkPush(c, pk.TopicName)
 	if !ok || h.b.opts.Push == nil {
 		return pk, packets.CodeSuccessIgnore

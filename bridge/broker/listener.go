@@ -189,7 +189,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 			l.b.gaveWay(victim)
 		}
 		if tcp, ok := nc.(*net.TCPConn); ok {
-			_ = tcp.SetWriteBuffer(l.b.limits.sendBuffer)
+			_ = tcp.SetWriteBuffer(sendBuffer)
 		}
 		_ = c.SetReadDeadline(time.Now().Add(l.b.limits.ConnectTimeout))
 		go l.serve(c, establish)

@@ -124,7 +124,7 @@ func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
 	}
 	if connOf(cl).version < 5 {
 		// MQTT 3 has no receive maximum, so clients do not heed it.
-		cl.State.Inflight.ResetReceiveQuota(int32(b.limits.inboundQoS2Limit))
+		cl.State.Inflight.ResetReceiveQuota(int32(inboundQoS2Limit))
 	}
 }
 

@@ -4,37 +4,98 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"lorawand/bridge/access"
 	"lorawand/bridge/broker/status"
 	"lorawand/bridge/v3"
 )
 
-// dispatchStatus retains a status and puts it into the queues of its subscribers.
+// Discovery has what Home Assistant is told of the devices of each application. Its
+// methods may be called from any goroutine, and do not block.
+type Discovery interface {
+	// Retained returns the messages of an application.
+	Retained(application string) []v3.Message
+	// Announces reports whether a filter is the topic of the values of a device: Home
+	// Assistant subscribes to that of each.
+	Announces(application, filter string) bool
+	// Online is told that the Home Assistant of an application has come up.
+	Online(application string)
+}
+
+// dispatchStatus puts a message that is retained into the queues of its subscribers.
 func (b *Broker) dispatchStatus(m *message) {
-	b.statuses.Put(m.Message)
+	if m.Application == "" {
+		b.statuses.Put(m.Message)
+	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, s := range b.sessions {
-		s.enqueueStatus(m, "", false)
+		if m.Application == "" || m.Application == s.application {
+			s.enqueueStatus(m, "", false)
+		}
 	}
 }
 
-// sendRetained gives a client the statuses of what it has just subscribed to.
+// retained returns what is retained for a client that subscribes to a filter.
+func (b *Broker) retained(filter string, l access.Login) (out []v3.Message) {
+	if !v3.IsDiscovery(filter) {
+		return b.statuses.Matching(filter)
+	}
+	if b.opts.Discovery == nil {
+		return nil
+	}
+	for _, m := range b.opts.Discovery.Retained(l.Application) {
+		if v3.Matches(filter, m.Suffix) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// announced reports whether a filter is one that Home Assistant was told to subscribe to.
+// Such ones do not count: there is one for each device.
+func (b *Broker) announced(l access.Login, filter string) bool {
+	return b.opts.Discovery != nil && b.opts.Discovery.Announces(l.Application, filter)
+}
+
+// counted returns how many of a client's subscriptions count.
+func (b *Broker) counted(l access.Login, have map[string]packets.Subscription) (n int) {
+	for f := range have {
+		if !b.announced(l, f) {
+			n++
+		}
+	}
+	return n
+}
+
+// isBirth takes the message by which Home Assistant says that it has come up.
+func (b *Broker) isBirth(c *conn, pk *packets.Packet) bool {
+	if pk.TopicName != v3.HomeAssistantStatus || !c.login.Rights.Has(access.TrafficRead) {
+		return false
+	}
+	if b.opts.Discovery != nil && string(pk.Payload) == "online" {
+		b.opts.Discovery.Online(c.login.Application)
+	}
+	return true
+}
+
+// sendRetained gives a client what is retained of what it has just subscribed to.
 func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	s, renewed := b.sessions[cl.ID], connOf(cl).renewed
+	c := connOf(cl)
+	s, renewed := b.sessions[cl.ID], c.renewed
 	for k, sub := range pk.Filters {
 		// MQTT 5.0, 3.8.3.1: 1 is only for a new subscription, 2 never.
 		if s == nil || sub.RetainHandling == 2 || sub.RetainHandling == 1 && renewed[k] {
 			continue
 		}
-		for _, m := range b.statuses.Matching(sub.Filter) {
+		for _, m := range b.retained(sub.Filter, c.login) {
 			s.enqueueStatus(&message{Message: m}, sub.Filter, true)
 		}
 	}
 }
 
-// enqueueStatus puts a status into the queue of a session that has a subscription for
+// enqueueStatus puts a message that is retained into the queue of a session that has a subscription for
 // it; with only, if that is the one. The Broker's mu is held for reading.
 func (s *session) enqueueStatus(m *message, only string, retained bool) {
 	i, v, ok := item{msg: m, retained: retained}, via{}, false
@@ -43,7 +104,7 @@ func (s *session) enqueueStatus(m *message, only string, retained bool) {
 		if only != "" && sub.Filter != only || !v3.IsStatusFilter(sub.Filter) || !v3.Matches(sub.Filter, m.Suffix) {
 			continue
 		}
-		if i.qos, ok = max(i.qos, sub.Qos), status.Allowed(s.login); sub.Identifier > 0 {
+		if i.qos, ok = max(i.qos, sub.Qos), status.Allowed(m.Suffix, s.login); sub.Identifier > 0 {
 			v.ids = append(v.ids, sub.Identifier)
 		}
 	}

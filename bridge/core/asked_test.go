@@ -9,8 +9,10 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
+	"lorawand/radio/region"
 )
 
 // asked returns the MAC commands of a downlink in hex, and its FPort; -1: none.
@@ -42,7 +44,9 @@ func (s *stand) abp(version session.Version) *session.Device {
 }
 
 // up sends an uplink with MAC commands, and returns what it was asked in answer.
-func (s *stand) uplinkWith(d *session.Device, fCnt uint32, commands string) (asked string, port int) {
+func (s *stand) uplinkWith(d *session.Device, fCnt uint32, commands string, how ...func(*radio.Uplink)) (
+	asked string, port int,
+) {
 	s.Helper()
 	opts, err := hex.DecodeString(commands)
 	if err != nil {
@@ -55,7 +59,7 @@ func (s *stand) uplinkWith(d *session.Device, fCnt uint32, commands string) (ask
 	if err != nil {
 		s.Fatal(err)
 	}
-	s.hear(gwA, phy)
+	s.hear(gwA, phy, how...)
 	s.wait(8 * time.Second)
 	if len(s.sent) == before {
 		return "", -1
@@ -151,6 +155,41 @@ func TestAskedSurvivesPowerCut(t *testing.T) {
 	want := strings.Replace(strings.Replace(abpSetUp, "0503d2ad84", "", 1), "0703184f8450", "", 1)
 	if got, _ := s.uplinkWith(d, 4, ""); got != want {
 		t.Errorf("asked %s, want %s", got, want)
+	}
+}
+
+// Which of the 72 channels an owner wishes, and which of them the device has taken, survives
+// a power cut before the answer, and one after it.
+func TestMaskWishSurvivesPowerCut(t *testing.T) {
+	s := newStand(t)
+	d := s.abp(session.V1_0_4)
+	s.onPlan("US_902_928_FSB_2", d)
+	us := on(903_900_000)
+	never, none := time.Duration(0), uint32(0)
+	d.Settings.MAC.StatusCount, d.Settings.MAC.StatusTime = &none, &never
+	d.Session.Parameters = &session.Parameters{RX1Delay: 5, RX2DataRate: 8, RX2Frequency: 923_300_000}
+	wish := region.ChannelMask{0x0f00, 0, 0, 0, 0x0002}
+	d.Session.SetMAC(&macstate.State{Wish: &macstate.Wish{Mask: &wish}})
+	if got, _ := s.uplinkWith(d, 0, "", us); got != "0330020071"+"0330000f01" {
+		t.Errorf("asked %s", got)
+	}
+	cut := func() {
+		s.restart(s.disk.firm)
+		s.online(gwA)
+		s.answering(gwA)
+		d = s.devices["asked"]
+		s.onPlan("US_902_928_FSB_2", d)
+	}
+	cut()
+	s.uplinkWith(d, 1, "0307"+"0307", us)
+	cut()
+	if m := d.Session.MAC; m == nil || m.Wish == nil || *m.Wish.Mask != wish || m.Mask == nil || *m.Mask != wish {
+		t.Errorf("%+v", m)
+	}
+	for fCnt := range uint32(30) {
+		if got, _ := s.uplinkWith(d, 2+fCnt, "", us); got != "" {
+			t.Errorf("uplink %d: asked %s", 2+fCnt, got)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ const (
 	SubscribeRefused    Kind = "MQTT subscription refused"
 	APIRefused          Kind = "API client refused"
 	PacketRefused       Kind = "MQTT packet refused"
+	ClientLoggedIn      Kind = "MQTT client has logged in"
+	PageLoggedIn        Kind = "browser has logged in to the web page"
 	GatewayPower        Kind = "gateway does not send with a power"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
@@ -130,7 +132,7 @@ type Event struct {
 	HasEUIs    bool
 	FCnt       uint32
 	Word       string // the reason as one word, with JoinRefused, GatewayDropped and refusals of MQTT clients
-	Client     Client // with refusals of MQTT clients
+	Client     Client // with refusals of MQTT clients, and their logins
 	Err        error
 	Hint       string // what the owner can do about it
 
@@ -138,7 +140,8 @@ type Event struct {
 	Decision       *Decision // with DownlinkScheduled, DownlinkUnsent and some JoinRefused
 }
 
-// Client is an MQTT client whose login, publish or subscription is refused.
+// Client is an MQTT client that has logged in, or whose login, publish or subscription is
+// refused.
 type Client struct {
 	ID          string
 	Application string // as the client says, if it has not logged in

@@ -27,6 +27,7 @@ type Log struct {
 	datagrams eventRing // from gateways, dropped
 	scripts   eventRing // of payload formatters
 	clients   eventRing // refusals of MQTT clients
+	logins    eventRing // of clients and browsers
 	unknown   strangers // gateways
 	followers map[chan Event]struct{}
 	seq       uint64
@@ -90,6 +91,8 @@ func (l *Log) Write(e *Event) {
 		l.datagrams.add(entry, maxNoise)
 	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
 		l.scripts.add(entry, maxNoise)
+	case e.Kind == ClientLoggedIn || e.Kind == PageLoggedIn:
+		l.logins.add(entry, maxNoise)
 	case e.isOfClient():
 		l.clients.add(entry, maxNoise)
 	case e.isNoise():
@@ -138,7 +141,7 @@ func (l *Log) Recent(match func(*Event) bool) []Event {
 func (l *Log) recent(match func(*Event) bool) []Event {
 	all := slices.Concat(
 		l.decisions.events, l.noise.events, l.refusals.events, l.datagrams.events,
-		l.scripts.events, l.clients.events,
+		l.scripts.events, l.clients.events, l.logins.events,
 	)
 	for _, s := range l.unknown {
 		all = append(all, rememberedEvent{s.seq, s.Event})

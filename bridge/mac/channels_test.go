@@ -58,14 +58,14 @@ var wishes = []struct {
 	},
 	{
 		"one that it has not, disabled", func(has []session.Channel) []session.Channel {
-			c := channelOn(868_800_000, 0, 5)
+			c := macstate.ChannelOn(868_800_000, 0, 5)
 			c.Enabled = false
 			return append(has, c)
 		}, nil, "", " 0:868.1 1:868.3 2:868.5 3:867.1 4:867.3 5:867.5 6:867.7 7:867.9",
 	},
 	{
 		"another one, one taken away, one disabled", func(has []session.Channel) []session.Channel {
-			has[3], has[4].Enabled = channelOn(868_800_000, 0, 5), false
+			has[3], has[4].Enabled = macstate.ChannelOn(868_800_000, 0, 5), false
 			return has[:7]
 		}, nil, "070380918450" + "070700000000" + "03306f0001", " 0:868.1 1:868.3 2:868.5 3:868.8 4:(867.3) 5:867.5 6:867.7",
 	},
@@ -84,8 +84,8 @@ var wishes = []struct {
 	},
 	{
 		"a frequency that it refuses, on two channels", func(has []session.Channel) []session.Channel {
-			has[3] = channelOn(869_100_000, 0, 5)
-			return append(has, channelOn(869_100_000, 0, 5))
+			has[3] = macstate.ChannelOn(869_100_000, 0, 5)
+			return append(has, macstate.ChannelOn(869_100_000, 0, 5))
 		},
 		func(c macstate.Command) (byte, bool) { return 2, c.CID == cidNewChannel },
 		"0703389d8450" + "0708389d8450", " 0:868.1 1:868.3 2:868.5 3:867.1 4:867.3 5:867.5 6:867.7 7:867.9",

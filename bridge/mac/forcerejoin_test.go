@@ -55,7 +55,7 @@ func TestForceRejoinAsked(t *testing.T) {
 	var s *macstate.State
 	var after []uint32
 	for fCnt := range uint32(100) {
-		if due := s.Due([]macstate.Command{c}, fCnt); len(due) > 0 {
+		if due := s.Due([]macstate.Command{c}, fCnt, cidLinkADR); len(due) > 0 {
 			after, s = append(after, fCnt), s.Sent(due, fCnt, replaces)
 		}
 	}

@@ -90,9 +90,9 @@ var hostile = []struct {
 			d.Settings.Desired.RX1Delay, d.Settings.Desired.RX1DROffset = ptr(uint8(16)), ptr(uint8(9))
 			d.Settings.Desired.RX2DataRate, d.Settings.MAC.MaxDutyCycle = ptr(uint8(18)), ptr(uint8(26))
 			d.Settings.MAC.RX2Frequency = ptr(radio.Frequency(868_500_050))
-			w := channelOn(868_300_001, 0, 5)
+			w := macstate.ChannelOn(868_300_001, 0, 5)
 			w.DownlinkFrequency = 868_800_001
-			other := channelOn(867_100_050, 16, 21)
+			other := macstate.ChannelOn(867_100_050, 16, 21)
 			d.Session.MAC = &macstate.State{Wish: &macstate.Wish{Channels: []session.Channel{{}, w, {}, other}}}
 		},
 		func(e *endDevice, _ int) { e.noADR = true }, 1, 6,

@@ -7,7 +7,6 @@ import (
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
-	"lorawand/radio/region"
 )
 
 // LinkADRReq has data rate and power, a mask of 16 channels, which 16 these are or
@@ -24,27 +23,22 @@ func (a *asking) wantMask(l link, cntl uint8, mask uint16) {
 // wantLinkADR asks for the channels that the device is to use, with or without ADR, where
 // it uses others, and for what ADR has decided.
 func wantLinkADR(a *asking) {
-	fixed := a.Plan.FixedChannels()
-	lacks, mask := fixed && !a.masked(), uint16(0)
-	if !fixed {
-		mask, lacks = a.mask()
+	if a.Plan.FixedChannels() {
+		a.wantBlock()
+		return
 	}
+	mask, lacks := a.mask()
 	if !lacks && !a.adapts() {
 		return
 	}
 	open := a.Session.MAC.Open(cidLinkADR, math.MaxUint32)
-	if len(open) > 0 && (fixed || maskOf(&open[0]) == mask) && a.waits(open) {
+	if len(open) > 0 && maskOf(&open[0]) == mask && a.waits(open) {
 		a.wanted = append(a.wanted, open...)
 		return
 	}
 	before := len(a.wanted)
-	switch l, adapt := a.adapt(); {
-	case !lacks && !adapt:
-	case fixed && lacks:
-		a.wantMasks(l, a.Plan.StartMask())
-	case fixed:
-		a.wantMasks(l, a.Plan.PlanMask())
-	case mask != 0: // a device refuses to be without channels
+	// A device refuses to be without channels.
+	if l, adapt := a.adapt(); (lacks || adapt) && mask != 0 {
 		a.wantMask(l, 0, mask)
 	}
 	if n := len(a.wanted); n > before && a.Session.MAC.MaskRefused(a.wanted[n-1]) {
@@ -112,7 +106,7 @@ func (a *asking) revert() {
 	case !a.Plan.FixedChannels():
 		a.revertChannels()
 	default:
-		s.SetMAC(s.MAC.With(func(m *macstate.State) { m.Masked, m.NoCFList = false, true }))
+		a.revertBlock()
 	}
 }
 
@@ -215,22 +209,6 @@ func (ctx *UplinkContext) maskChannels(p *session.Parameters, c *macstate.Comman
 	}
 }
 
-// masked reports whether the device uses the plan's channels alone: a join-accept
-// or LinkADRReq has told it.
-func (a *asking) masked() bool {
-	m := a.Session.MAC
-	told := a.Device.SupportsJoin && len(a.Plan.CFList().Masks) > 0 && (m == nil || !m.NoCFList)
-	return told || m != nil && m.Masked
-}
-
-// wantMasks asks for the plan's channels of a band whose channels are all laid down,
-// in as few requests as that takes from the channels that the device has.
-func (a *asking) wantMasks(l link, has region.ChannelMask) {
-	for _, m := range a.Plan.LinkMasks(has, a.Plan.PlanMask()) {
-		a.wantMask(l, m.Cntl, m.Mask)
-	}
-}
-
 // contradicts reports whether an uplink has answers to LinkADRReq that are not
 // alike: the requests of a block are taken together or not at all (LoRaWAN L2 1.0.4,
 // 5.2).
@@ -269,6 +247,7 @@ func linkADRAns(_ *Owed, status []byte, ctx UplinkContext) {
 		m.LinkTries -= min(m.LinkTries, 1) // what is refused is not asked again
 		m.RefuseLink(*asked, status[0]&1 == 0, status[0]&2 == 0, status[0]&4 == 0)
 	}
+	ctx.answeredBlock(m, open, status[0]&7)
 	s.SetMAC(m)
 	for _, c := range open {
 		ctx.tell(c, ok)
@@ -296,7 +275,7 @@ func (ctx *UplinkContext) linked(m *macstate.State, asked *macstate.Command) {
 		was.dataRate = d.From
 	}
 	count(m, was, is)
-	m.LinkADR, m.Masked = true, m.Masked || ctx.Plan.FixedChannels()
+	m.LinkADR = true
 	p.ADRDataRate, p.ADRTXPower, p.ADRNbTrans = is.dataRate, is.power, is.nbTrans
 	ctx.maskChannels(&p, asked)
 	ctx.Session.SetParameters(&p)

@@ -89,7 +89,7 @@ var linkADRCases = []struct {
 		link{0, 0, 1},
 		macstate.ADR{},
 		func(e *endDevice) string {
-			e.d.Session.Parameters.Channels = []session.Channel{channelOn(868_950_000, 0, 5)}
+			e.d.Session.Parameters.Channels = []session.Channel{macstate.ChannelOn(868_950_000, 0, 5)}
 			e.refuses = func(macstate.Command) (byte, bool) { return 0, true }
 			if e.goOn(1); hexOf(e.asked[len(e.asked)-1:]) != "0352f80001" {
 				e.Errorf("asked %s, want those that it is told of in the same frame", hexOf(e.asked))

@@ -9,9 +9,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// maxChannels is how many channels a device has in bands where they are told
-// (RP002-1.0.4: 16 in most bands).
-const maxChannels = 16
+const maxChannels = macstate.MaxChannels
 
 // channels returns the channels that a device is known to have, by number. The
 // caller must not change them; room is for those that stand nowhere.
@@ -20,48 +18,18 @@ func channels(d *session.Device, s *session.Session, p *region.Plan, room []sess
 		return s.Parameters.Channels
 	}
 	if !d.SupportsJoin && len(d.Settings.Frequencies) > 0 {
-		return made(d.Settings.Frequencies, p, room)
+		return macstate.FactoryChannels(d.Settings.Frequencies, p, room)
 	}
 	for _, c := range p.DefaultChannels() {
-		room = append(room, channelOn(c.Frequency, c.MinDR, c.MaxDR))
+		room = append(room, macstate.ChannelOn(c.Frequency, c.MinDR, c.MaxDR))
 	}
 	if d.SupportsJoin && (s.MAC == nil || !s.MAC.NoCFList) {
-		low, high := rates(p)
+		low, high := macstate.UsualRates(p)
 		for _, f := range p.CFList().Frequencies {
-			room = append(room, channelOn(f, low, high))
+			room = append(room, macstate.ChannelOn(f, low, high))
 		}
 	}
 	return room
-}
-
-// made returns the channels of a device that was made with some: the band's own come
-// first, whatever the order in which they are told, and are off where they are not told.
-func made(frequencies []radio.Frequency, p *region.Plan, room []session.Channel) []session.Channel {
-	for _, c := range p.DefaultChannels() {
-		own := channelOn(c.Frequency, c.MinDR, c.MaxDR)
-		own.Enabled = slices.Contains(frequencies, c.Frequency)
-		room = append(room, own)
-	}
-	low, high := rates(p)
-	for _, f := range frequencies {
-		at := func(c session.Channel) bool { return c.UplinkFrequency == f }
-		if len(room) < maxChannels && !slices.ContainsFunc(room, at) {
-			room = append(room, channelOn(f, low, high))
-		}
-	}
-	return room
-}
-
-func channelOn(f radio.Frequency, low, high uint8) session.Channel {
-	return session.Channel{UplinkFrequency: f, DownlinkFrequency: f, MinDataRate: low, MaxDataRate: high, Enabled: true}
-}
-
-// rates returns the data rates of the band's own channels.
-func rates(p *region.Plan) (low, high uint8) {
-	if c := p.DefaultChannels(); len(c) > 0 {
-		return c[0].MinDR, c[0].MaxDR
-	}
-	return 0, 5
 }
 
 // wantNewChannels asks for the channels that the owner wishes, else for those of the
@@ -162,7 +130,7 @@ func newChannelAns(_ *Owed, status []byte, ctx UplinkContext) {
 		case n < len(has) && f == 0:
 			has[n] = session.Channel{}
 		case n < len(has):
-			has[n] = channelOn(f, asked[4]&0x0f, asked[4]>>4)
+			has[n] = macstate.ChannelOn(f, asked[4]&0x0f, asked[4]>>4)
 		}
 		for n := len(has); n > 0 && has[n-1] == (session.Channel{}); n-- {
 			has = has[:n-1]

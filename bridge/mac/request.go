@@ -78,7 +78,7 @@ func (ctx *UplinkContext) due(o *Owed, d *frame.Data) ([]macstate.Command, *macs
 			ctx.soothe(o)
 		}
 	}
-	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt), a.decision
+	return ctx.Session.MAC.Due(a.wanted, ctx.FCnt, cidLinkADR), a.decision
 }
 
 // Current returns the parameters that a device is known to use.
@@ -102,8 +102,6 @@ func replaces(next, old macstate.Command) bool {
 		return false
 	case next.CID == cidNewChannel, next.CID == cidDlChannel:
 		return next.Payload[0] == old.Payload[0]
-	case next.CID == cidLinkADR: // one for each part of the channel mask
-		return next.Payload[3]>>4 == old.Payload[3]>>4
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package mac
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,7 +108,8 @@ func currentWords(d *session.Device, s *session.Session, p *region.Plan, now *se
 		out = append(out, fmt.Sprintf("duty cycle 1/%d", 1<<(*n&0x0f)))
 	}
 	if p.FixedChannels() {
-		return out
+		used, _ := usedMask(d, s, p)
+		return append(out, "channels "+maskWords(used, p))
 	}
 	var list []string
 	for i, c := range channels(d, s, p, nil) {
@@ -121,6 +123,24 @@ func currentWords(d *session.Device, s *session.Session, p *region.Plan, now *se
 		list = append(list, text)
 	}
 	return append(out, "channels "+strings.Join(list, ", ")+" MHz")
+}
+
+// maskWords names channels by number: "8 to 15, 65".
+func maskWords(m region.ChannelMask, p *region.Plan) string {
+	var list []string
+	for n, all := 0, p.MaxChannels(); n < all; n++ {
+		first := n
+		for n < all && m.Has(n) {
+			n++
+		}
+		switch {
+		case n > first+1:
+			list = append(list, fmt.Sprintf("%d to %d", first, n-1))
+		case n > first:
+			list = append(list, strconv.Itoa(first))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 func pendingWords(r *macstate.Request) string {

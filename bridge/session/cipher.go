@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 	"lorawand/radio/region"
@@ -59,10 +60,12 @@ func (m *candidate) channel(plan *region.Plan, f radio.Frequency, dr uint8) int 
 			return ch.UplinkFrequency == f && ch.MinDataRate <= dr && dr <= ch.MaxDataRate
 		})
 	}
-	if m.device.SupportsJoin || plan.FixedChannels() {
+	if m.device.SupportsJoin || plan.FixedChannels() || len(m.device.Settings.Frequencies) == 0 {
 		return -1
 	}
-	return slices.Index(m.device.Settings.Frequencies, f)
+	var room [macstate.MaxChannels]Channel
+	has := macstate.FactoryChannels(m.device.Settings.Frequencies, plan, room[:0])
+	return slices.IndexFunc(has, func(ch Channel) bool { return ch.UplinkFrequency == f })
 }
 
 // confFCnt is the counter of the confirmed downlink that an acknowledgement is of. A frame that

@@ -16,7 +16,20 @@ var (
 		{UplinkFrequency: 868_300_000, MaxDataRate: 5},
 	}}
 	madeWith = []radio.Frequency{867_100_000}
+
+	// Longer than the band's own three, which stand last and backwards.
+	anotherOrder = []radio.Frequency{
+		867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000, 869_100_000, 868_500_000, 868_300_000, 868_100_000,
+	}
 )
+
+// tooMany are 20 channels from 867.5 MHz on, each 100 kHz, of which three are the band's own.
+func tooMany() (list []radio.Frequency) {
+	for n := range radio.Frequency(20) {
+		list = append(list, 867_500_000+n*100_000)
+	}
+	return list
+}
 
 var match11Cases = []struct {
 	name   string
@@ -41,12 +54,24 @@ var match11Cases = []struct {
 	{"a channel that an import has told", frame.Context{TxDR: 5}, false, func(d *Device) {
 		d.Session.Parameters = imported
 	}, Reception{DataRate: sf7, Frequency: 867_100_000}, nil},
-	{"a channel that it was made with", frame.Context{TxDR: 5}, false, func(d *Device) {
+	{"a channel that it was made with, behind the band's own", frame.Context{TxDR: 5, TxCh: 3}, false, func(d *Device) {
 		d.Settings.Frequencies = madeWith
 	}, Reception{DataRate: sf7, Frequency: 867_100_000}, nil},
+	{"not by its place in the list", frame.Context{TxDR: 5, TxCh: 0}, false, func(d *Device) {
+		d.Settings.Frequencies = madeWith
+	}, Reception{DataRate: sf7, Frequency: 867_100_000}, ErrMIC},
 	{"not one that it was made with", frame.Context{TxDR: 5, TxCh: 1}, false, func(d *Device) {
 		d.Settings.Frequencies = madeWith
 	}, onChannel1, nil},
+	{"made with the band's own in another order", frame.Context{TxDR: 5, TxCh: 1}, false, func(d *Device) {
+		d.Settings.Frequencies = anotherOrder
+	}, onChannel1, nil},
+	{"the last of those that it was made with in another order", frame.Context{TxDR: 5, TxCh: 8}, false, func(d *Device) {
+		d.Settings.Frequencies = anotherOrder
+	}, Reception{DataRate: sf7, Frequency: 869_100_000}, nil},
+	{"made with more than a device can have", frame.Context{TxDR: 5, TxCh: 15}, false, func(d *Device) {
+		d.Settings.Frequencies = tooMany()
+	}, Reception{DataRate: sf7, Frequency: 867_500_000 + 15*100_000}, nil},
 	{"one that it was told of since", frame.Context{TxDR: 5, TxCh: 1}, false, func(d *Device) {
 		d.Settings.Frequencies, d.Session.Parameters = []radio.Frequency{868_300_000}, imported
 	}, onChannel1, nil},

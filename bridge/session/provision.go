@@ -89,6 +89,9 @@ func (s *Session) goOn(from *Session) {
 	if from.MAC != nil && from.MAC.Wish != nil {
 		s.MAC = s.MAC.With(func(m *macstate.State) { m.Wish = from.MAC.Wish })
 	}
+	if from.Parameters != nil && from.MAC != nil && from.MAC.Mask != nil { // the channels that it uses
+		s.MAC = s.MAC.With(func(m *macstate.State) { m.Masked, m.Mask = true, from.MAC.Mask })
+	}
 	s.MAC = s.MAC.WithRJCount0(from.MAC.RJCount0())
 	s.changed(RecordChanged)
 }

@@ -7,17 +7,28 @@ import (
 	"lorawand/radio"
 )
 
-// Topics of statuses. A status belongs to no application, and its message is
-// retained.
+// Topics outside of v3/. Their messages are retained. A status belongs to no
+// application; what Home Assistant is told of devices does.
 const (
 	statusPrefix = "lorawand/"
 	statusTopic  = statusPrefix + "status"
+
+	// DiscoveryPrefix begins the topics of Home Assistant's discovery.
+	DiscoveryPrefix = "homeassistant/"
+	// HomeAssistantStatus is where Home Assistant says that it has come up.
+	HomeAssistantStatus = DiscoveryPrefix + "status"
 )
 
-// IsStatusFilter reports whether a topic filter names statuses.
-func IsStatusFilter(filter string) bool { return strings.HasPrefix(filter, statusPrefix) }
+// IsDiscovery reports whether a topic, or a topic filter, is of Home Assistant's discovery.
+func IsDiscovery(topic string) bool { return strings.HasPrefix(topic, DiscoveryPrefix) }
 
-// IsStatus reports whether a message is a status.
+// IsStatusFilter reports whether a topic filter names what is retained: statuses or
+// Home Assistant's discovery.
+func IsStatusFilter(filter string) bool {
+	return strings.HasPrefix(filter, statusPrefix) || IsDiscovery(filter)
+}
+
+// IsStatus reports whether a message is one that is retained.
 func (m *Message) IsStatus() bool { return IsStatusFilter(m.Suffix) }
 
 // Status returns the message that says whether lorawand is running. at is the zero

@@ -25,11 +25,11 @@ const (
 	DownReplace = "down/replace" // from clients
 )
 
-// Message is a message about a device, or a status.
+// Message is a message about a device, or one that is retained.
 type Message struct {
 	Application string // "" for a status, as Device is
-	Device      string
-	Suffix      string // Up and the like; for a status the whole topic
+	Device      string // "" for what Home Assistant is told
+	Suffix      string // Up and the like; of what is retained the whole topic
 	Payload     []byte // JSON; it must not change after the message was handed over
 }
 

@@ -70,7 +70,7 @@ func New(o Options) *Sender {
 
 // Publish takes a message, if its application has a webhook. It never blocks.
 func (s *Sender) Publish(m Message) {
-	if m.IsStatus() || s.o.Hook(m.Application).URL == "" {
+	if m.IsStatus() || !s.wants(&m) {
 		return
 	}
 	s.mu.Lock()
@@ -95,6 +95,13 @@ func (s *Sender) Publish(m Message) {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// wants reports whether a message is to be posted.
+func (s *Sender) wants(m *Message) bool {
+	hook := s.o.Hook(m.Application)
+	_, ok := hook.Path(kinds[m.Suffix])
+	return ok && hook.URL != ""
 }
 
 // removeFirst removes the oldest message. mu is held.
@@ -215,7 +222,11 @@ var errRefused = errors.New("refused")
 
 // deliver posts a message.
 func (s *Sender) deliver(ctx context.Context, hook *access.Webhook, m *Message) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.URL, bytes.NewReader(m.Payload))
+	address, err := addressOf(hook, m)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(m.Payload))
 	if err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}

@@ -92,21 +92,27 @@ func printApplication(w io.Writer, a *admin.Application) error {
 	f := &a.Formatters
 	up, down := defaultFormatter(f.Up, f.UpParameter), defaultFormatter(f.Down, f.DownParameter)
 	_, err := fmt.Fprintf(w, "application:    %s\ndevices:        %d\nAPI keys:       %d\nup formatter:   %s\n"+
-		"down formatter: %s\nwebhook:        %s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down, webhookText(a.Webhook))
+		"down formatter: %s\nwebhook:        %s\nHome Assistant: %s\n", plainLine(a.ID), a.Devices, a.APIKeys, up, down,
+		webhookText(a.Webhook), map[bool]string{true: "is told of the devices", false: "none"}[a.HomeAssistant])
 	return err
 }
 
 func newApplicationSet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "set APPLICATION", Short: "Set the default payload formatters and the webhook of an application",
-		Long: "Set the payload formatters of devices that have none of their own, and where messages are posted to.\n" +
+		Use: "set APPLICATION", Short: "Set the default payload formatters, webhook and discovery of an application",
+		Long: "Set the payload formatters of devices that have none of their own, where messages are posted to, and\n" +
+			"whether Home Assistant is told of the devices (MQTT discovery, to keys of the application that may read).\n" +
 			"Settings without a flag stay as they are. An application exists from its first API key or device on.",
 		Example: "lorawand application set app1 --up-formatter decoder.js --down-formatter none\n" +
-			"lorawand application set app1 --up-formatter repository",
+			"lorawand application set app1 --up-formatter repository\n" +
+			"lorawand application set app1 --home-assistant",
 		Args: oneApplication,
 	}
 	addFormatterFlags(cmd, false)
 	hook := addWebhookFlags(cmd)
+	var home bool
+	cmd.Flags().BoolVar(&home, "home-assistant", false,
+		"tell Home Assistant of the devices and their values; --home-assistant=false ends that")
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
@@ -120,12 +126,19 @@ func newApplicationSet() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if up == nil && down == nil && webhook == nil {
+		if home && !hasHTTP {
+			return errors.New("the small build has no discovery for Home Assistant")
+		}
+		told := cmd.Flags().Changed("home-assistant")
+		if up == nil && down == nil && webhook == nil && !told {
 			return usage(errors.New("nothing to set"))
 		}
 		args := admin.SetApplicationArgs{
 			ID: names[0], UpFormatter: ofApplication(up), DownFormatter: ofApplication(down),
 			Webhook: webhook,
+		}
+		if told {
+			args.HomeAssistant = &home
 		}
 		return operate(cmd.Context(), c, "application.set", args, tellNote(cmd))
 	}

@@ -38,14 +38,16 @@ var arrows = map[string]string{
 	"concentrator/gnss":              "radio",
 	"concentrator/virtual":           "radio concentrator concentrator/air",
 	"bridge/session":                 "radio/ bridge/session/macstate",
-	"bridge/session/macstate":        "radio",
+	"bridge/session/macstate":        "radio radio/region",
 	"bridge/access":                  "",
 	"bridge/gateway":                 "radio radio/region",
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
 	"bridge/schedule":                "radio/ bridge/gateway",
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
-	"bridge/v3/enddevice":            "radio radio/region bridge/session bridge/session/macstate bridge/gateway",
+	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
+		"bridge/v3/enddevice/charset",
+	"bridge/v3/enddevice/charset":    "",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
@@ -59,11 +61,13 @@ var arrows = map[string]string{
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
 	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
-		"bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions bridge/broker/status",
+		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
+		"bridge/broker/status",
+	"bridge/broker/limits":   "",
 	"bridge/broker/linger":   "",
 	"bridge/broker/outbox":   "bridge/v3",
 	"bridge/broker/status":   "bridge/v3 bridge/access",
-	"bridge/broker/packet":   "bridge/v3",
+	"bridge/broker/packet":   "bridge/v3 bridge/broker/limits",
 	"bridge/broker/fifo":     "",
 	"bridge/broker/pace":     "",
 	"bridge/broker/sessions": "",
@@ -71,6 +75,7 @@ var arrows = map[string]string{
 	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway",
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
+	"bridge/homeassistant":   "bridge/session bridge/v3",
 	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +

@@ -48,6 +48,16 @@ func (b *boards) stats() sx1302.DriverStats {
 	return l.past
 }
 
+// noise returns the noise floor of each channel of the boards that measure it.
+func (b *boards) noise() (out []concentrator.Metric) {
+	for _, o := range b.all() {
+		for _, n := range o.Noise() {
+			out = append(out, n.Metric(o.EUI()))
+		}
+	}
+	return out
+}
+
 // stop stops all boards.
 func (b *boards) stop() {
 	for _, o := range b.all() {

@@ -174,7 +174,7 @@ func (b *workbench) start(ctx context.Context) (*sx1302.Chip, *board.Hardware, e
 func newConcentrator() *cobra.Command {
 	return group("concentrator", "Work with the concentrator on board while the daemon does not",
 		newConcentratorProbe(), newConcentratorReset(), newConcentratorListen(), newConcentratorTransmit(),
-		newConcentratorScript())
+		newConcentratorScan(), newConcentratorScript())
 }
 
 func newConcentratorReset() *cobra.Command {

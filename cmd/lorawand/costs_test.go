@@ -28,6 +28,7 @@ func BenchmarkCosts(b *testing.B) {
 		costs := costsAtRest(b, binary)
 		costs = append(costs, costsAtWork(b, binary)...)
 		costs = append(costs, costsOfDecoding(b, binary)...)
+		costs = append(costs, costsBesideHog(b)...)
 		costs = append(costs, costsOfLatency(b)...)
 		fmt.Print(costTable(costs))
 		for i := range costs {

@@ -21,6 +21,7 @@ import (
 	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/homeassistant"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
@@ -44,6 +45,7 @@ type daemon struct {
 	http     *admin.HTTP // nil: off
 	api      *api.API    // nil: off
 	hooks    *webhook.Sender
+	home     *homeassistant.Announcer
 	problems *problems.Source // tells what is wrong
 	udp      *udp.Driver      // nil: off
 	boards   boards
@@ -88,6 +90,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
 	d.hooks = webhook.New(webhook.Options{Hook: d.webhook, Version: version, Logger: log})
+	d.home = homeassistant.New(d.homeOptions())
 	clock := bridge.NewClock(nil)
 	clock.Follow(d.satellites)
 	if d.certs, err = newCertificates(&c.MQTT, clock.Calendar, log); err != nil {
@@ -118,7 +121,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones,
 		Gateways: gateways, Store: d.store, Outbox: d,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
-		Pool: d.formatters, Formatters: d.resolver, Version: version,
+		Pool: d.formatters, Formatters: d.resolver, Version: version, Provisioned: d.home.Changed,
 	}); err != nil {
 		return d, err
 	}
@@ -187,12 +190,14 @@ func (d *daemon) openDoors(c config.Config) error {
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, GNSS: d.faultyReceivers, Logger: d.log,
 		Applications: d.state.Applications, Codecs: d.state.Codecs, Resolver: d.resolver, Formatters: d.formatters,
-		Load: func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
+		Changed: d.home.Changed,
+		Load:    func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,
 	})
 	if err != nil {
 		return err
 	}
 	d.addProblems(&c, a)
+	d.addReport(a)
 	if c.HTTP.Listen != "" {
 		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {
 			return err
@@ -206,10 +211,11 @@ func (d *daemon) openDoors(c config.Config) error {
 	return err
 }
 
-// Publish takes what is published, for the broker and for webhooks.
+// Publish takes what is published, for the broker, for webhooks and for Home Assistant.
 func (d *daemon) Publish(m v3.Message) {
 	d.broker.Publish(m)
 	d.hooks.Publish(m)
+	d.home.Publish(m)
 }
 
 // webhook returns that of an application.
@@ -265,6 +271,19 @@ func (d *daemon) refused(r broker.Refused) {
 			ID: r.Client, Application: r.Application,
 			Topic: r.Topic,
 		},
+	}
+	if now.Wall.Known() {
+		e.At = now.Wall.Time
+	}
+	d.bridge.Events().Write(&e)
+}
+
+// loggedIn makes an event of the login of an MQTT client.
+func (d *daemon) loggedIn(l access.Login, client, address string) {
+	now := d.bridge.Now()
+	e := event.Event{
+		Kind: event.ClientLoggedIn, Host: now.Host, Address: address,
+		Client: event.Client{ID: client, Application: l.Application},
 	}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
@@ -343,7 +362,7 @@ func newBroker(c config.Config, st state.State, clock *bridge.Clock, certs *cert
 			OfflineBytes: l.OfflineBytes, OfflineTotal: l.OfflineBytesTotal, KeptTotal: l.KeptBytesTotal,
 			SessionExpiry: l.SessionExpiry.D(),
 		},
-		Push: d.push, Refused: d.refused, Keep: keeping(&c, d.store, log),
+		Push: d.push, Refused: d.refused, LoggedIn: d.loggedIn, Discovery: d.home, Keep: keeping(&c, d.store, log),
 		Used: func(keyID string, day access.Day) { d.bridge.Lag(state.KeyUseRecord(keyID, day)) },
 	})
 }

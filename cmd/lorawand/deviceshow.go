@@ -212,11 +212,14 @@ func newDeviceGet() *cobra.Command {
 	return cmd
 }
 
+// valueColumn is where the values of a device begin.
+const valueColumn = 13
+
 func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *shownActivity, v mac.View) error {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(&b, "%-12s %s\n", name+":", plainLine(value))
+			fmt.Fprintf(&b, "%-*s%s\n", valueColumn, name+":", plainLine(value))
 		}
 	}
 	line("application", d.IDs.Applications.ID)
@@ -246,10 +249,10 @@ func printDevice(w io.Writer, d *shownDevice, f *admin.DeviceFormatters, did *sh
 	}
 	activityLines(did, line)
 	macLines(v, line)
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	if err := historyLines(&b, did); err != nil {
 		return err
 	}
-	return historyLines(w, did)
+	return foldTo(w, b.String(), valueColumn)
 }
 
 func newDeviceExport() *cobra.Command {

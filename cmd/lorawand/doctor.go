@@ -25,7 +25,8 @@ import (
 type finding struct {
 	Gateway string `json:"gateway,omitempty"`
 	Check   string `json:"check"`
-	OK      bool   `json:"ok"`
+	OK      bool   `json:"ok"`    // nothing is wrong
+	State   string `json:"state"` // ok, info or wrong
 	Says    string `json:"says"`
 	Fix     string `json:"fix,omitempty"`
 }
@@ -39,22 +40,30 @@ func newDoctor() *cobra.Command {
 			"them. The exit status is 1 if something is wrong.",
 	}
 	asJSON := jsonFlag(cmd)
+	report := cmd.Flags().String("report", "",
+		"write all that a bug report needs to this `file`, without keys; - is standard output")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd)
 		if err != nil {
 			return err
 		}
-		d := &doctor{open: newOpener(), plugged: serial.Roots{}.List, line: openLine, wait: sleep}
+		d := &doctor{
+			open: newOpener(), plugged: serial.Roots{}.List, line: openLine, wait: sleep, nice: niceBehind,
+		}
 		d.problems = func(ctx context.Context) ([]problems.Problem, error) { return askProblems(ctx, c) }
 		path, _ := config.Find(cmd.Flag("config").Value.String())
 		d.configuration(path, &c)
 		d.software(cmd.Context(), &c)
 		d.faults = func(ctx context.Context) (map[string]string, error) { return gatewayFaults(ctx, c) }
-		for _, f := range d.examine(cmd.Context(), &c) {
+		found := d.examine(cmd.Context(), &c)
+		if *report != "" {
+			return writeReport(cmd, c, *report, found)
+		}
+		for _, f := range found {
 			if err := f.print(cmd.OutOrStdout(), *asJSON); err != nil {
 				return err
 			}
-			if !f.OK {
+			if f.State == wrong {
 				err = errUnwell
 			}
 		}
@@ -63,6 +72,13 @@ func newDoctor() *cobra.Command {
 	return cmd
 }
 
+// States of a finding.
+const (
+	well  = "ok"
+	info  = "info" // nothing is wrong; it may be as it is to be
+	wrong = "wrong"
+)
+
 // errUnwell is the reason for the exit status.
 var errUnwell = errors.New("something is wrong, see above")
 
@@ -70,9 +86,9 @@ func (f *finding) print(w io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(f)
 	}
-	mark, fix := "ok   ", ""
-	if !f.OK {
-		mark = alarm(w, "WRONG")
+	mark, fix := map[string]string{well: "ok   ", info: "info ", wrong: "WRONG"}[f.State], ""
+	if f.State == wrong {
+		mark = alarm(w, mark)
 	}
 	if f.Fix != "" {
 		fix = "; " + f.Fix
@@ -105,12 +121,20 @@ type doctor struct {
 	// problems are those of the running daemon, or admin.ErrNotRunning.
 	problems func(context.Context) ([]problems.Problem, error)
 	wait     func(context.Context, time.Duration) bool
+	nice     func(socket string) (int, error) // of the daemon that listens there
 	found    []finding
 	gateway  string // that is examined
 }
 
+// say notes a finding. What is good and has a way to another state is information only.
 func (d *doctor) say(check string, ok bool, fix, format string, args ...any) {
-	d.found = append(d.found, finding{d.gateway, check, ok, fmt.Sprintf(format, args...), fix})
+	state := wrong
+	if ok {
+		if state = well; fix != "" {
+			state = info
+		}
+	}
+	d.found = append(d.found, finding{d.gateway, check, ok, state, fmt.Sprintf(format, args...), fix})
 }
 
 // examine looks at everything.

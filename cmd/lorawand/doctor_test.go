@@ -76,8 +76,9 @@ var examinations = map[string]struct {
 		"ok    gate counter: the counter runs", "ok    gate temperature: 0.0 °C",
 	}},
 	"nothing is attached": {"", nil, nil, "", nil, true, []string{
-		"SPI: no /dev/spidev*; for a board on SPI switch its port on", "USB: no USB bridge; for a board on USB plug it in",
-		"configuration: no gateway has a concentrator on board; if there is",
+		"info  SPI: no /dev/spidev*; for a board on SPI switch its port on",
+		"info  USB: no USB bridge; for a board on USB plug it in",
+		"info  configuration: no gateway has a concentrator on board; if there is",
 	}},
 	"SPI of a Raspberry Pi is off": {
 		onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrNotExist)), nil,

@@ -28,6 +28,7 @@ func (d *doctor) software(ctx context.Context, c *config.Config) {
 	switch {
 	case err == nil:
 		d.say("daemon", true, "", "it runs, and answers on %s", c.Control.Socket)
+		d.priority(c.Control.Socket)
 	case errors.Is(err, fs.ErrPermission):
 		d.say("daemon", false, socketFix(c.Control.Socket), "you may not use its control socket %s", c.Control.Socket)
 		return

@@ -16,7 +16,7 @@ func (d *daemon) driverStates() (out []admin.Driver) {
 	}
 	if len(out) > 0 {
 		sum := d.boards.stats()
-		out[0].Metrics = metrics(sum.Metrics())
+		out[0].Metrics = metrics(append(sum.Metrics(), d.boards.noise()...))
 	}
 	if d.udp != nil {
 		sum := d.udp.Stats()

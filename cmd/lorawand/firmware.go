@@ -24,7 +24,8 @@ func newFirmwareImport() *cobra.Command {
 		Use: "import FILE…", Short: "Import firmware images from .var files, raw images or a packet forwarder",
 		Long: "Import firmware images from the .var files of https://github.com/Lora-net/sx1302_hal\n" +
 			"(libloragw/src), from images of 8192 bytes, or from the program of a packet forwarder for the\n" +
-			"SX1302.",
+			"SX1302, of any architecture: those of sx1302_hal 2.0.0 to 2.1.0 have all programs, with the patch\n" +
+			"of the SX1261.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage(fmt.Errorf("no file given"))
@@ -32,11 +33,14 @@ func newFirmwareImport() *cobra.Command {
 			if err := makeFolder(dir); err != nil {
 				return err
 			}
+			done := progress(cmd, "Reading firmware")
+			defer done()
 			for _, path := range args {
 				if err := importFirmware(cmd, dir, path); err != nil {
 					return fmt.Errorf("%s: %w", path, err)
 				}
 			}
+			done()
 			fmt.Fprint(cmd.OutOrStdout(), absentPrograms(dir))
 			return nil
 		},
@@ -117,9 +121,8 @@ func absentPrograms(dir string) string {
 			now, older)
 	}
 	if patch := absent(sx1302.PatchSX1261); patch != "" {
-		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea need; it is not in packet forwarders\n",
-			dir,
-			patch)
+		out += fmt.Sprintf("missing in %s: %s, which only plans of Japan and Korea, and scans need; "+
+			"packet forwarders of sx1302_hal 2.0.0 to 2.1.0 have it\n", dir, patch)
 	}
 	return out
 }

@@ -74,7 +74,7 @@ func TestMistakenConfiguration(t *testing.T) {
 	if status, out, errOut := s.cli("", "config", "check"); status != 0 || errOut != "lorawand: "+line+"\n" {
 		t.Errorf("config check: %d, %s%s", status, out, errOut)
 	}
-	if _, out, _ := s.cli("", "doctor"); !strings.Contains(out, "ok    environment: "+line+"; correct or remove it\n") {
+	if _, out, _ := s.cli("", "doctor"); !strings.Contains(out, "info  environment: "+line+"; correct or remove it\n") {
 		t.Errorf("doctor: %s", out)
 	}
 	s.conf = filepath.Join(s.dir, "none.toml")

@@ -47,7 +47,7 @@ func newOnboard(
 	options := board.GatewayOptions{
 		Board: &o.chip.Board, Chip: o.chip.Chip, EUI: o.named, Until: until, Now: now, Logger: log,
 		Open:    func() (*board.Hardware, error) { return open(&o.conf, &o.chip) },
-		Silence: o.conf.Silence.D(),
+		Silence: o.conf.Silence.D(), Noise: o.conf.NoiseFloor.D(),
 	}
 	if o.chip.GNSS != "" {
 		o.gnss = newReceiver(o.chip.GNSS, now, log)

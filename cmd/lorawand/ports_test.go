@@ -125,7 +125,7 @@ func TestDoctorSoftware(t *testing.T) {
 				"Look whether it has power. (lorawand device get app1/dev1)\n",
 		},
 		{"none", "", nil, nil, "ok    problems: none\n"},
-		{"no daemon", "", nil, admin.ErrNotRunning, "ok    daemon: none runs; systemctl start lorawand\n"},
+		{"no daemon", "", nil, admin.ErrNotRunning, "info  daemon: none runs; systemctl start lorawand\n"},
 		{
 			"no permission", "", nil, fs.ErrPermission,
 			"WRONG daemon: you may not use its control socket /run/lorawand/control.sock; call it as root\n",
@@ -144,7 +144,7 @@ func TestDoctorSoftware(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := &doctor{root: t.TempDir()}
+			d := &doctor{root: t.TempDir(), nice: niceBehind}
 			d.problems = func(context.Context) ([]problems.Problem, error) { return tt.found, tt.err }
 			d.software(t.Context(), &c)
 			var out strings.Builder

@@ -33,6 +33,7 @@ func newRun() *cobra.Command {
 			log, flush := newLogger(c.Log, &level, cmd.ErrOrStderr())
 			defer flush()
 			tellOfConfiguration(cmd, log)
+			prefer(&c)
 			hangup := make(chan os.Signal, 1)
 			signal.Notify(hangup, syscall.SIGHUP)
 			defer signal.Stop(hangup)

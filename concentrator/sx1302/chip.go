@@ -63,8 +63,8 @@ type Options struct {
 	// AnyVersion accepts chips that report another version than 0x10.
 	AnyVersion bool
 
-	// SX1261 is the connection to the radio that scans for LBT: mode 0, 8 bits,
-	// 2 MHz. Only Config.LBT needs it.
+	// SX1261 is the connection to the radio that scans: mode 0, 8 bits, 2 MHz. Only
+	// Config.LBT and Config.Spectrum need it.
 	SX1261 spi.Conn
 
 	// Sleep waits for d, or until ctx ends, and then returns the error of ctx. The
@@ -88,8 +88,10 @@ type Chip struct {
 	receiver receiver
 	offsets  [Chains][]dcOffset // of the transmitter, for each gain; SX1255 and SX1257
 
-	sx1261 port // of the radio that scans for LBT
-	lbt    lbt
+	sx1261        port // of the radio that scans
+	lbt           lbt
+	spectrum      *spectrumScan // nil: none was begun
+	spectrumFault error         // why there can be none
 }
 
 // New prepares a chip behind an SPI connection: mode 0, 8 bits, 2 MHz. It does

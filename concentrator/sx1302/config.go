@@ -170,7 +170,13 @@ type Config struct {
 	FineTimestamps   FineTimestamps
 
 	LBT LBT
+
+	// Spectrum sets the SX1261 up for spectral scans, with and without LBT.
+	Spectrum bool
 }
+
+// usesSX1261 reports whether the SX1261 of the board is set up.
+func (c *Config) usesSX1261() bool { return c.LBT.Enabled || c.Spectrum }
 
 // withDefaults replaces zero values by defaults.
 func (c Config) withDefaults() Config {

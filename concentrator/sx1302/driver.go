@@ -42,6 +42,10 @@ type DriverOptions struct {
 	// Silence is the time without any frame after which the chip is restarted; 0:
 	// never.
 	Silence time.Duration
+
+	// NoiseEvery is how often the noise floor of each channel is measured, for which the
+	// chip needs Config.LBT or Config.Spectrum; 0: never.
+	NoiseEvery time.Duration
 }
 
 // Figures of the loop.
@@ -93,6 +97,7 @@ type Driver struct {
 	running bool
 	eui     radio.EUI64
 	stats   DriverStats
+	noise   []Noise // by frequency
 }
 
 var _ concentrator.Driver = (*Driver)(nil)
@@ -300,6 +305,7 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	eui := d.eui
 	d.mu.Unlock()
 	s.eui = eui
+	s.beginSurvey(d.opts.Now())
 	d.log.Info("concentrator started", "gateway", eui, "model", id.Model.String(), "version", id.Version)
 	if id.Short {
 		d.log.Warn("the SPI port spoils long transfers, short ones are used", "gateway", eui, "bytes", shortTransfer)

@@ -48,14 +48,14 @@ const (
 func (p Program) Old() bool { return p >= OldAGCSX1250 }
 
 // programs has, for each program, its file in sx1302_hal and the SHA-256 of its
-// 8192 bytes. The hashes are the same in sx1302_hal 2.0.0 to 2.1.0 and all forks that
-// were compared. No hash of the patch is known; the radio reports its version.
+// 8192 bytes, or of the big-endian words of the patch. The hashes are the same in
+// sx1302_hal 2.0.0 to 2.1.0 and all forks that were compared.
 var programs = map[Program]struct{ file, sum string }{
 	AGCSX1250:         {"agc_fw_sx1250.var", "8f612e878b946b8c7cc59a5fc27ad33bb18ab92ad6e291d873f5d6bb7daae0d4"},
 	AGCSX125x:         {"agc_fw_sx1257.var", "28d05612240627fb9e61ec43eba661e96d24805e1ce62b2d800c8461d400ae66"},
 	ARB:               {"arb_fw.var", "a6f542395e29cd258917f5948d1067ab18e3cf08ce5ee250e2caa08539f80fd0"},
 	CalibrationSX125x: {"cal_fw.var", "48b381021068a760d53e6366094f51e35084097f272c801ba8b47e7226d68d44"},
-	PatchSX1261:       {"sx1261_pram.var", ""},
+	PatchSX1261:       {"sx1261_pram.var", "2f1a728415a38298d07b77ebb1b54c9b9cdfe21fd830bf842d79d73f23b99074"},
 	OldAGCSX1250: {
 		"agc_fw_sx1250.var of sx1302_hal 1", "68dbe0dfa09693754d9b51d85224e0a17a8bcd6e3cbe30222672deabdd63a4f3",
 	},

@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"log/slog"
+	"os"
+	"syscall"
 	"testing"
 	"time"
+
+	"periph.io/x/conn/v3/spi"
 
 	"lorawand/concentrator/sx1302/sx1302test"
 	"lorawand/radio"
@@ -20,6 +24,7 @@ type quietConn struct {
 	now   time.Duration // since begin
 	left  int
 	stop  func()
+	call  func() // what a message takes, besides; nil: nothing
 }
 
 // hostTime is the clock of the driver.
@@ -46,20 +51,36 @@ func (c *quietConn) Tx(w, r []byte) error {
 	return nil
 }
 
+// TxPackets implements spi.Conn.
+func (c *quietConn) TxPackets(p []spi.Packet) error {
+	if c.call != nil {
+		c.call()
+	}
+	for i := range p {
+		if err := c.Tx(p[i].W, p[i].R); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // MaxTxSize implements conn.Limits.
 func (*quietConn) MaxTxSize() int { return 0 }
 
-// newIdle returns what polls a quiet chip so many times.
-func newIdle(t testing.TB, polls int, timer func() (Timer, error)) (run func() error) {
+// newIdle returns what polls a quiet chip so many times, with a call for each message.
+func newIdle(t testing.TB, polls int, timer func() (Timer, error), call func()) (run func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	conn := &quietConn{begin: time.Now(), left: polls, stop: cancel}
+	conn := &quietConn{begin: time.Now(), left: polls, stop: cancel, call: call}
 	chip, err := New(conn, testConfig(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	chip.started = true
+	chip.tryTogether(chipVersion)
+	if chip.started = true; !chip.batches {
+		t.Fatal("a poll is more than one message")
+	}
 	d, err := NewDriver(DriverOptions{
 		Chip: chip, EUI: testEUI, Now: conn.hostTime, Timer: timer, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -76,7 +97,7 @@ func TestIdle(t *testing.T) {
 	const polls = 20
 	for name, timer := range map[string]func() (Timer, error){"kernel": NewKernelTimer, "runtime": nil} {
 		t.Run(name, func(t *testing.T) {
-			run := newIdle(t, polls, timer)
+			run := newIdle(t, polls, timer, nil)
 			began := time.Now()
 			if err := run(); err != nil {
 				t.Fatal(err)
@@ -89,13 +110,25 @@ func TestIdle(t *testing.T) {
 }
 
 // BenchmarkIdle polls a quiet chip every 10 ms: an operation is one poll, with
-// all that the driver and the runtime do between two, but no transfer.
+// all that the driver and the runtime do between two, but no transfer; with call, the poll
+// is a call of the system as the SPI port makes it, to a device that refuses it.
 // packaging/README.md has what it costs a MIPS processor, and how that was
 // counted.
 func BenchmarkIdle(b *testing.B) {
-	for name, timer := range map[string]func() (Timer, error){"kernel": NewKernelTimer, "runtime": nil} {
-		b.Run(name, func(b *testing.B) {
-			run := newIdle(b, b.N, timer)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer null.Close()
+	fd := null.Fd()
+	ioctl := func() { _, _, _ = syscall.Syscall(syscall.SYS_IOCTL, fd, 0, 0) }
+	for _, bb := range []struct {
+		name  string
+		timer func() (Timer, error)
+		call  func()
+	}{{"kernel", NewKernelTimer, nil}, {"runtime", nil, nil}, {"call", NewKernelTimer, ioctl}} {
+		b.Run(bb.name, func(b *testing.B) {
+			run := newIdle(b, b.N, bb.timer, bb.call)
 			b.ReportAllocs()
 			b.ResetTimer()
 			if err := run(); err != nil {

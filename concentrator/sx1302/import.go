@@ -28,29 +28,37 @@ const maxHashes = 1 << 15
 
 // FindImages returns the firmware images in a file: the text of a .var file of
 // sx1302_hal, an image of 8192 bytes, or a binary that contains images, as every
-// packet forwarder for the SX1302 does. It returns only images that Semtech has
-// published, or ErrImage if there is none. The patch of the SX1261 is found only in
-// its .var file, because it has neither check bits nor a known hash.
-func FindImages(file []byte) ([]Image, error) { return findImages(file, Identify) }
+// packet forwarder for the SX1302 does, of any architecture. It returns only images that
+// Semtech has published, or ErrImage if there is none.
+func FindImages(file []byte) ([]Image, error) { return published.find(file) }
 
-func findImages(file []byte, identify func([]byte) Program) ([]Image, error) {
+// published are the programs of sx1302_hal.
+var published = catalogue{Identify, 126_300}
+
+// catalogue is what is known of the programs to find.
+type catalogue struct {
+	identify func([]byte) Program
+	patchSum uint32 // of the bytes of the SX1261's patch
+}
+
+func (k *catalogue) find(file []byte) ([]Image, error) {
 	if len(file) > MaxImportSize {
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", ErrImage, len(file), MaxImportSize)
 	}
-	if data, err := parseVar(file); err == nil && len(data) == PatchSize {
-		return []Image{{PatchSX1261, data}}, nil
-	} else if err == nil {
+	if data, err := parseVar(file); err == nil {
 		file = data
 	} else if !errors.Is(err, errNoArray) {
 		return nil, err
 	}
-	if len(file) != ImageSize {
-		return scanImages(file, identify)
+	if len(file) != ImageSize && len(file) != PatchSize {
+		return k.scan(file)
 	}
-	if err := CheckImage(file); err != nil {
-		return nil, err
+	if len(file) == ImageSize {
+		if err := CheckImage(file); err != nil {
+			return nil, err
+		}
 	}
-	p := identify(file)
+	p := k.identify(file)
 	if p == UnknownProgram {
 		return nil, fmt.Errorf("%w: well-formed, but none that is published with sx1302_hal", ErrImage)
 	}
@@ -110,35 +118,34 @@ func arrayBytes(values []uint32, widest int) (data []byte, err error) {
 	return data, err
 }
 
-// scanImages looks for images anywhere in a binary: for 4096 words in a row with
-// valid check bits, and then for a known hash.
-func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
+// scan looks for images anywhere in a binary: for 4096 words in a row with valid check
+// bits, or as many bytes as the patch of the SX1261 with its sum, and then for a known hash.
+func (k *catalogue) scan(file []byte) ([]Image, error) {
+	var words wordScan
+	var sum uint32 // of the last PatchSize bytes
 	var found []Image
-	hashes := 0
-	// For words at even and at odd offsets, up to here:
-	var good [2]int    // words with good check bits
-	var nonZero [2]int // words since the last one that was not 0
-	for at := 0; at+2 <= len(file); at++ {
-		w := uint16(file[at]) | uint16(file[at+1])<<8
-		parity := at & 1
-		good[parity]++
-		nonZero[parity]++
-		if !checkWord(w) {
-			good[parity] = 0
+	hashes, images := 0, 0
+	for at := range file {
+		sum += uint32(file[at])
+		if at >= PatchSize {
+			sum -= uint32(file[at-PatchSize])
 		}
-		if w != 0 {
-			nonZero[parity] = 0
+		var candidate []byte
+		if at+1 < len(file) && words.add(file[at:]) {
+			candidate = file[at+2-ImageSize : at+2]
+			images++
+		} else if at+1 >= PatchSize && sum == k.patchSum {
+			candidate = file[at+1-PatchSize : at+1]
 		}
-		if good[parity] < ImageSize/2 || nonZero[parity] >= ImageSize/2 {
+		if candidate == nil {
 			continue
 		}
 		if hashes++; hashes > maxHashes {
 			break
 		}
-		begin := at + 2 - ImageSize
-		if p := identify(file[begin : begin+ImageSize]); p != UnknownProgram {
-			found = append(found, Image{p, bytes.Clone(file[begin : begin+ImageSize])})
-			good[parity] = 0
+		if im, ok := k.image(candidate); ok {
+			found = append(found, im)
+			words.restart(at)
 		}
 	}
 	switch {
@@ -146,9 +153,52 @@ func scanImages(file []byte, identify func([]byte) Program) ([]Image, error) {
 		return found, nil
 	case hashes > maxHashes:
 		return nil, fmt.Errorf("%w: too much looks like one, but is none", ErrImage)
+	case images > 0:
+		return nil, fmt.Errorf("%w: there is one in %d bytes, but none that is published with sx1302_hal", ErrImage,
+			len(file))
 	}
 	return nil, fmt.Errorf("%w: none in %d bytes", ErrImage, len(file))
 }
+
+// image returns the image that a part of a binary is. The words of the patch are there as
+// its processor stores them.
+func (k *catalogue) image(part []byte) (Image, bool) {
+	data := bytes.Clone(part)
+	p := k.identify(data)
+	if p == UnknownProgram && len(data) == PatchSize {
+		for i := 0; i < len(data); i += 4 {
+			binary.BigEndian.PutUint32(data[i:], binary.LittleEndian.Uint32(data[i:]))
+		}
+		p = k.identify(data)
+	}
+	return Image{p, data}, p != UnknownProgram
+}
+
+// wordScan looks for images by the check bits of their words, which begin at even or at
+// odd offsets.
+type wordScan struct {
+	at      int
+	good    [2]int // words with good check bits up to here
+	nonZero [2]int // words since the last one that was not 0
+}
+
+// add takes the word at the next offset. It reports whether an image may end with it.
+func (s *wordScan) add(b []byte) bool {
+	w, parity := binary.LittleEndian.Uint16(b), s.at&1
+	s.at++
+	s.good[parity]++
+	s.nonZero[parity]++
+	if !checkWord(w) {
+		s.good[parity] = 0
+	}
+	if w != 0 {
+		s.nonZero[parity] = 0
+	}
+	return s.good[parity] >= ImageSize/2 && s.nonZero[parity] < ImageSize/2
+}
+
+// restart forgets the words at such offsets: they are those of an image.
+func (s *wordScan) restart(at int) { s.good[at&1] = 0 }
 
 // FileName returns the name of the file of an imported program.
 func (p Program) FileName() string {
@@ -230,7 +280,7 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 	if c.sx125x() {
 		need = map[Program]*[]byte{AGCSX125x: &f.AGC, ARB: &f.ARB, CalibrationSX125x: &f.Calibration}
 	}
-	if c.LBT.Enabled {
+	if c.usesSX1261() {
 		need[PatchSX1261] = &f.SX1261
 	}
 	for p := AGCSX1250; p <= PatchSX1261; p++ {
@@ -240,6 +290,9 @@ func LoadFirmware(dir string, c Config) (Firmware, error) {
 		}
 		path := filepath.Join(dir, p.FileName())
 		data, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) && p == PatchSX1261 && !c.LBT.Enabled {
+			continue // the gateway works without it, only spectral scans do not
+		}
 		if errors.Is(err, os.ErrNotExist) {
 			return f, fmt.Errorf("%w: %s; it is %s of https://github.com/Lora-net/sx1302_hal, libloragw/src: lorawand "+
 				"firmware import FILE", ErrNoFirmware, path, p)

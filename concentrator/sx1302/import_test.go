@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -25,7 +26,48 @@ func synthetic(image []byte) Program {
 			return p
 		}
 	}
+	if bytes.Equal(image, sx1302test.Patch()) {
+		return PatchSX1261
+	}
 	return UnknownProgram
+}
+
+// modelled are the programs of sx1302test.
+func modelled() *catalogue {
+	k := catalogue{identify: synthetic}
+	for _, b := range sx1302test.Patch() {
+		k.patchSum += uint32(b)
+	}
+	return &k
+}
+
+// varPatch is the patch as sx1302_hal publishes it.
+func varPatch(patch []byte) []byte {
+	var b bytes.Buffer
+	b.WriteString("const uint32_t pram[] =\n{\n")
+	for i := 0; i < len(patch); i += 4 {
+		fmt.Fprintf(&b, "0x%x,\n", binary.BigEndian.Uint32(patch[i:]))
+	}
+	b.WriteString("};\n")
+	return b.Bytes()
+}
+
+// littleEndian is the patch as such processors store it.
+func littleEndian(patch []byte) []byte {
+	b := slices.Clone(patch)
+	for i := 0; i < len(b); i += 4 {
+		slices.Reverse(b[i : i+4])
+	}
+	return b
+}
+
+// within has parts at places of a file that looks like nothing.
+func within(n int, at map[int][]byte) []byte {
+	b := executable(n, false, nil)
+	for i, part := range at {
+		copy(b[i:], part)
+	}
+	return b
 }
 
 // varFile is an image as sx1302_hal publishes it.
@@ -59,18 +101,53 @@ func executable(n int, zeros bool, at map[int]sx1302test.Program) []byte {
 	return b
 }
 
+// imageFile is a file to import, with what is in it.
+type imageFile struct {
+	name string
+	file []byte
+	want []Program
+	says string
+}
+
+// patchFiles are files with the patch of the SX1261.
+func patchFiles() []imageFile {
+	agc, patch := sx1302test.Image(sx1302test.AGCSX1250), sx1302test.Patch()
+	otherPatch := slices.Clone(patch)
+	otherPatch[1000]++
+	return []imageFile{
+		{name: "patch", file: patch, want: []Program{PatchSX1261}},
+		{name: "patch as text", file: varPatch(patch), want: []Program{PatchSX1261}},
+		{name: "another patch as text", file: varPatch(otherPatch), says: "none that is published"},
+		{
+			name: "all in a program for ARM", file: within(1<<16, map[int][]byte{
+				0x1000: littleEndian(patch), 0x3000: agc, 0x5000: sx1302test.Image(sx1302test.ARB),
+			}),
+			want: []Program{PatchSX1261, AGCSX1250, ARB},
+		},
+		{
+			name: "all in a program for a MIPS", file: within(1<<16, map[int][]byte{0x1000: agc, 0x3004: patch}),
+			want: []Program{AGCSX1250, PatchSX1261},
+		},
+		{
+			name: "patch at the end, right after an image", file: within(1<<14, map[int][]byte{
+				1<<14 - PatchSize: littleEndian(patch), 1<<14 - PatchSize - ImageSize: agc,
+			}),
+			want: []Program{AGCSX1250, PatchSX1261},
+		},
+		{
+			name: "another patch with the same sum",
+			file: within(1<<14, map[int][]byte{100: slices.Concat(patch[4:], patch[:4])}), says: "none in 16384 bytes",
+		},
+	}
+}
+
 func TestFindImages(t *testing.T) {
 	agc := sx1302test.Image(sx1302test.AGCSX1250)
 	wellFormed := slices.Repeat([]byte{0x01, 0x40}, ImageSize/2)
 	spoilt := slices.Clone(agc)
 	spoilt[4000] ^= 0x10
 	two := map[int]sx1302test.Program{0x1234: sx1302test.ARB, 0x9000: sx1302test.AGCSX1250}
-	tests := []struct {
-		name string
-		file []byte
-		want []Program
-		says string
-	}{
+	tests := []imageFile{
 		{name: "raw", file: agc, want: []Program{AGCSX1250}},
 		{name: "text", file: varFile(agc), want: []Program{AGCSX1250}},
 		{name: "binary", file: executable(1<<17, false, two), want: []Program{ARB, AGCSX1250}},
@@ -81,6 +158,10 @@ func TestFindImages(t *testing.T) {
 			name: "odd places", file: executable(1<<17, false,
 				map[int]sx1302test.Program{0x1235: sx1302test.ARB, 0x900A: sx1302test.AGCSX1250, 0xC003: sx1302test.Calibration}),
 			want: []Program{ARB, AGCSX1250, CalibrationSX125x},
+		},
+		{
+			name: "one that is not published", file: within(1<<16, map[int][]byte{0x1000: wellFormed}),
+			says: "there is one in 65536 bytes, but none that is published",
 		},
 		{
 			name: "before many that are none", file: slices.Concat(agc, slices.Repeat(wellFormed, 20)),
@@ -96,9 +177,9 @@ func TestFindImages(t *testing.T) {
 		{name: "empty", says: "none in 0 bytes"},
 		{name: "zeros", file: make([]byte, 1<<20), says: "none in"},
 	}
-	for _, tt := range tests {
+	for _, tt := range append(tests, patchFiles()...) {
 		t.Run(tt.name, func(t *testing.T) {
-			found, err := findImages(tt.file, synthetic)
+			found, err := modelled().find(tt.file)
 			if tt.says != "" {
 				if !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("FindImages: %v, want %q", err, tt.says)
@@ -142,6 +223,12 @@ func TestFirmwareFiles(t *testing.T) {
 	f, err := LoadFirmware(dir, Config{})
 	if err != nil || f.validate(&Config{}) != nil || synthetic(f.ARB) != ARB {
 		t.Errorf("LoadFirmware: %v", err)
+	}
+	if f, err = LoadFirmware(dir, Config{Spectrum: true}); err != nil || f.SX1261 != nil {
+		t.Errorf("LoadFirmware for scans without the patch: %v", err)
+	}
+	if _, err = LoadFirmware(dir, Config{Spectrum: true, LBT: LBT{Enabled: true}}); !errors.Is(err, ErrNoFirmware) {
+		t.Errorf("LoadFirmware for LBT without the patch: %v", err)
 	}
 	with1257 := Config{Radios: [Chains]Radio{{Type: SX1257}}}
 	if _, err := LoadFirmware(dir, with1257); !errors.Is(err, ErrNoFirmware) ||
@@ -197,8 +284,9 @@ func FuzzFindImages(f *testing.F) {
 	f.Add(varFile(agc))
 	f.Add([]byte("a[] = { 0x1, 0x22 }"))
 	f.Add(make([]byte, ImageSize+3))
+	f.Add(littleEndian(sx1302test.Patch()))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		found, err := findImages(file, synthetic)
+		found, err := modelled().find(file)
 		if err == nil && len(found) == 0 {
 			t.Error("nothing and no error")
 		}

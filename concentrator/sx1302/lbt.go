@@ -2,7 +2,6 @@ package sx1302
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -187,26 +186,18 @@ const (
 // startScan makes the SX1261 scan a channel, and waits until the first scan is
 // complete. Scanning goes on until endScan.
 func (c *Chip) startScan(ctx context.Context, ch *LBTChannel, chain int) error {
-	bandwidth, count := byte(0x0A), scanCountLong
+	bandwidth, count := byte(fskBandwidth125), scanCountLong
 	if ch.Bandwidth == 250_000 {
-		bandwidth = 0x09
+		bandwidth = fskBandwidth250
 	}
 	if ch.Scan == scanShort {
 		count = scanCountShort
 	}
-	c.lbt = lbt{lbtScans, chain}
-	err := c.tell(
-		ctx,
-		writeRegister(reg61Frontend, 0),
-		[]byte{op61SetFS},
-		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(ch.Frequency)),
-		writeRegister(reg61Frontend, 0x14),
-		[]byte{op61SetPacketType, 0},
-		[]byte{op61SetModulation, 0x00, 0x14, 0x00, 0x00, bandwidth, 0x02, 0xE9, 0x0F},
-		[]byte{op61SetPacketParams, 0x00, 0x20, 0x05, 0x20, 0x00, 0x01, 0xFF, 0x00, 0x00},
-		[]byte{opSetRx, 0xFF, 0xFF, 0xFF},
+	c.lbt, c.spectrum = lbt{lbtScans, chain}, nil
+	err := c.tell(ctx, append(
+		listenOn(ch.Frequency, bandwidth),
 		[]byte{op61Scan, 11, byte(count >> 8), byte(count), c.config.LBT.threshold(), 1},
-	)
+	)...)
 	if err != nil {
 		return err
 	}
@@ -218,7 +209,7 @@ func (c *Chip) endScan(ctx context.Context) error {
 	if c.lbt.state == lbtScans {
 		c.lbt.state = lbtStale
 	}
-	return c.tell(ctx, writeRegister(reg61Frontend, 0), []byte{op61SetFS})
+	return c.restSX1261(ctx)
 }
 
 // LBTResult returns whether the last packet of a chain is sent. Send starts a scan;
@@ -245,6 +236,13 @@ func (c *Chip) LBTResult(ctx context.Context, chain int) (LBTResult, error) {
 		return LBTBusy, c.endScan(ctx)
 	}
 	return LBTFree, c.endScan(ctx)
+}
+
+// listensFor reports whether the SX1261 scans for a packet of a chain.
+func (c *Chip) listensFor(chain int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lbt.state == lbtScans && c.lbt.chain == chain
 }
 
 // AwaitLBT waits for the result of LBT for the last packet of a chain, which comes
@@ -311,6 +309,10 @@ func (c *Chip) clearResult(ctx context.Context) error {
 // pause before each, which kernels with coarse timers lengthen, and the scan.
 const lbtArming = 30 * time.Millisecond
 
+// lbtTurns is the least time between the starts of packets of different radios, which
+// share the SX1261: a poll shows that the first has started, and the second is armed.
+const lbtTurns = lbtArming + 20*time.Millisecond
+
 // jitOptions returns the options of the queue.
 func (c *Config) jitOptions() concentrator.JITOptions {
 	if !c.LBT.Enabled {
@@ -319,6 +321,7 @@ func (c *Config) jitOptions() concentrator.JITOptions {
 	return concentrator.JITOptions{
 		Lead: 40*time.Millisecond + lbtArming, MinLead: 15*time.Millisecond + lbtArming,
 		MinArm: 3*time.Millisecond + lbtArming, Gap: 8*time.Millisecond + lbtArming,
+		Turns: lbtTurns,
 	}
 }
 

@@ -214,9 +214,14 @@ func TestLBTResults(t *testing.T) {
 // newLBTBench is newBench with a chip that listens before it talks.
 func newLBTBench(t *testing.T, o sx1302test.Options) *bench {
 	t.Helper()
+	return newLBTBenchOf(t, lbtConfig(), o)
+}
+
+func newLBTBenchOf(t *testing.T, c Config, o sx1302test.Options) *bench {
+	t.Helper()
 	b := &bench{t: t, sink: &testSink{acks: map[uint64][]radio.TxResult{}}, begin: time.Now(), done: make(chan error, 1)}
 	var chip *Chip
-	b.model, chip = newLBTChip(t, o, nil)
+	b.model, chip = newLBTChipOf(t, c, o, nil)
 	var err error
 	b.driver, err = NewDriver(DriverOptions{
 		Chip: chip, EUI: testEUI, Now: func() radio.HostTime { return radio.HostTime(time.Since(b.begin)) },
@@ -319,6 +324,47 @@ func (b *lbtTalk) check(t *testing.T, want radio.TxResult, at int64) {
 	if at != 0 && (last.Begin != at || last.Exact != 0 || last.Cut != (want != radio.TxOK)) {
 		t.Errorf("packet %d went out at %d and %d/32 µs, cut %t, want %d", b.id, last.Begin, last.Exact, last.Cut, at)
 	}
+}
+
+// TestLBTTurns: two radios share one SX1261. A packet of the second is armed when the
+// first has started; one that is too close is refused at once, so that RX2 is left.
+func TestLBTTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := lbtConfig()
+		c.Radios[1].Transmit, c.Radios[1].Gains = true, c.Radios[0].Gains
+		b := newLBTBenchOf(t, c, sx1302test.Options{EUI: testEUI})
+		defer b.stop()
+		now := b.model.Counter()
+		send := func(id uint64, ahead time.Duration, chain uint8) {
+			d := b.down(id, 0)
+			d.Time, d.Antenna, d.Frequency = radio.ConcentratorTime(now+ahead.Microseconds()), chain, 868_500_000
+			b.transmit(d)
+		}
+		send(1, 160*time.Millisecond, 1)
+		send(2, 220*time.Millisecond, 0)
+		send(3, 270*time.Millisecond, 1)
+		send(4, 250*time.Millisecond, 0)
+		time.Sleep(time.Second)
+		for id, want := range map[uint64]radio.TxResult{
+			1: radio.TxOK, 2: radio.TxOK, 3: radio.TxOK, 4: radio.TxCollisionPacket,
+		} {
+			if got := b.result(id); got != want {
+				t.Errorf("packet %d: %v, want %v", id, got, want)
+			}
+		}
+		e := b.model.Emissions()
+		if len(e) != 3 {
+			t.Fatalf("%d packets on the air", len(e))
+		}
+		for i, ahead := range []int64{160_000, 220_000, 270_000} {
+			if e[i].Begin != now+ahead || e[i].Cut {
+				t.Errorf("packet %d began at %d, cut %t, want %d", i+1, e[i].Begin-now, e[i].Cut, ahead)
+			}
+		}
+		if s := b.driver.Stats(); s.JIT.Stuck+s.JIT.Failed+s.JIT.TooLate+s.Missed > 0 {
+			t.Errorf("%+v", s)
+		}
+	})
 }
 
 // TestLBTResultThatStays: an AGC that does not clear what it has said of a packet

@@ -1,6 +1,20 @@
 package sx1302
 
-import "lorawand/concentrator"
+import (
+	"strconv"
+
+	"lorawand/concentrator"
+	"lorawand/radio"
+)
+
+// Metric returns the noise floor as a metric of a gateway.
+func (n *Noise) Metric(gateway radio.EUI64) concentrator.Metric {
+	return concentrator.Metric{
+		Name: "concentrator_noise_floor_dbm", Help: "Power that half of the last measurements of a channel were not above.",
+		Value: float64(n.Floor) / 100, Gauge: true,
+		Labels: []string{"gateway", gateway.String(), "frequency", strconv.FormatUint(uint64(n.Frequency), 10)},
+	}
+}
 
 // Metrics returns the counts as metrics.
 func (s *DriverStats) Metrics() []concentrator.Metric {

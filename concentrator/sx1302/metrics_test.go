@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,17 @@ func TestMetrics(t *testing.T) {
 	}
 	if early := (DriverStats{}).Plus(s); early != s {
 		t.Errorf("%+v, want %+v", early, s)
+	}
+}
+
+// TestNoiseMetric: each channel of a gateway has a metric.
+func TestNoiseMetric(t *testing.T) {
+	a, b := Noise{868_100_000, -112_00}, Noise{868_300_000, -96_50}
+	got := []concentrator.Metric{a.Metric(testEUI), b.Metric(testEUI)}
+	concentrator.CheckMetrics(t, got, map[string]float64{})
+	if want := []string{"gateway", "0016C001F1234567", "frequency", "868300000"}; got[1].Value != -96.5 ||
+		!got[1].Gauge || !slices.Equal(got[1].Labels, want) {
+		t.Errorf("%+v", got[1])
 	}
 }
 

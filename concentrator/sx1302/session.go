@@ -28,6 +28,7 @@ type session struct {
 	recent    []radio.Uplink // the last delivered frames: a ghost may come with the next reading
 	armed     [Chains]armed
 	stuck     error // error of a transmitter that could not be freed
+	survey    survey
 	sky       sky
 }
 
@@ -68,6 +69,7 @@ func (s *session) loop(ctx context.Context) error {
 				return err
 			}
 			s.answerArmed()
+			s.surveyOn()
 		}
 		if s.clock.doubts == 0 && d.jit.Len() > 0 {
 			d.jit.Poll(s.present(), s, s.done)
@@ -95,6 +97,7 @@ func (s *session) pause() time.Duration {
 
 // take adds a downlink to the queue, or answers why it is refused.
 func (s *session) take(dl radio.Downlink) {
+	s.endScan()
 	t := s.driver.toSend(&dl)
 	if err := s.driver.chip.validate(&t); err != nil {
 		s.driver.log.Warn("downlink refused", "gateway", s.eui, "error", err)
@@ -314,6 +317,9 @@ var _ concentrator.Transmitter = (*session)(nil)
 
 // Busy implements concentrator.Transmitter.
 func (s *session) Busy(chain int) (bool, error) {
+	if s.driver.chip.listensFor(1 - chain) {
+		return false, concentrator.ErrOtherTurn
+	}
 	state, err := s.driver.chip.TxStatus(chain)
 	return state != TxFree, err
 }

@@ -2,6 +2,7 @@ package sx1302
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -33,8 +34,28 @@ const (
 	sx1261StatusMask = 0x7E
 )
 
-// maxSX1261Frame is the longest frame to the SX1261, bytes.
-const maxSX1261Frame = 4 + sx1261VersionLen
+// maxSX1261Frame is the longest frame to the SX1261, bytes: a read of the counts of a scan.
+const maxSX1261Frame = 4 + 2*SpectrumLevels
+
+// Bandwidths of its FSK receiver, with which it listens: 234 and 467 kHz.
+const (
+	fskBandwidth125 = 0x0A
+	fskBandwidth250 = 0x09
+)
+
+// listenOn returns the commands that make it receive on a frequency.
+func listenOn(f radio.Frequency, bandwidth byte) [][]byte {
+	return [][]byte{
+		writeRegister(reg61Frontend, 0),
+		{op61SetFS},
+		binary.BigEndian.AppendUint32([]byte{opSetFrequency}, frequencyWord(f)),
+		writeRegister(reg61Frontend, 0x14),
+		{op61SetPacketType, 0},
+		{op61SetModulation, 0x00, 0x14, 0x00, 0x00, bandwidth, 0x02, 0xE9, 0x0F},
+		{op61SetPacketParams, 0x00, 0x20, 0x05, 0x20, 0x00, 0x01, 0xFF, 0x00, 0x00},
+		{opSetRx, 0xFF, 0xFF, 0xFF},
+	}
+}
 
 // tell sends commands to the SX1261. The host cannot read its BUSY line, so there
 // is a pause before each command.
@@ -64,12 +85,26 @@ func (c *Chip) askSX1261(ctx context.Context, n int, command ...byte) ([]byte, e
 	return answer, nil
 }
 
-// startSX1261 prepares the radio that scans for LBT: it patches its program,
-// calibrates it and sets it up.
+// startSX1261 prepares the radio that scans. Without LBT the gateway works without it
+// too; then SpectrumFault says why it cannot scan.
 func (c *Chip) startSX1261(ctx context.Context) error {
-	if !c.config.LBT.Enabled {
-		return nil
+	c.spectrum, c.spectrumFault = nil, nil
+	switch {
+	case c.config.LBT.Enabled:
+		return c.setUpSX1261(ctx)
+	case !c.config.Spectrum:
+	case c.sx1261.conn == nil:
+		c.spectrumFault = ErrNoSX1261
+	case len(c.firmware.SX1261) != PatchSize:
+		c.spectrumFault = fmt.Errorf("%w: %s", ErrNoFirmware, PatchSX1261)
+	default:
+		c.spectrumFault = c.setUpSX1261(ctx)
 	}
+	return ctx.Err()
+}
+
+// setUpSX1261 patches the program of the SX1261, calibrates it and sets it up.
+func (c *Chip) setUpSX1261(ctx context.Context) error {
 	if err := c.patchSX1261(ctx); err != nil {
 		return err
 	}

@@ -70,6 +70,9 @@ func (c *call) scope() (kind, id string) {
 // authenticate finds out who the client is. Without an Authorization it is nobody.
 func (c *call) authenticate() error {
 	header := c.r.Header.Get("Authorization")
+	if token := c.r.URL.Query().Get("access_token"); header == "" && token != "" && c.route.isSource() {
+		header = "Bearer " + token
+	}
 	if header == "" {
 		return nil
 	}
@@ -101,6 +104,10 @@ func (c *call) authenticate() error {
 	}
 	return invalidAuthorization()
 }
+
+// isSource reports whether a browser asks for the route by an EventSource, which can send
+// no header of its own: there the key may stand in the query (RFC 6750, 2.3).
+func (r *route) isSource() bool { return r.method == http.MethodGet && r.path == "/events" }
 
 // keyID is the part of an API key that is no secret.
 func keyID(key string) string {

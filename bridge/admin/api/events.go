@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"time"
 
 	"lorawand/bridge/activity"
@@ -116,6 +117,34 @@ func (c *call) events() error {
 	if err != nil {
 		return err
 	}
+	return c.stream(ids, c.lines)
+}
+
+// source is events for the EventSource of a browser: by GET, each as a message of its
+// own. Devices are named by device_id in the query; without any it is all of the
+// application.
+func (c *call) source() error {
+	var ids []session.ID
+	for _, device := range c.r.URL.Query()["device_id"] {
+		ids = append(ids, session.ID{Application: c.who.Application, Device: device})
+	}
+	switch {
+	case len(ids) > maxIdentifiers:
+		return plain(codeInvalidArgument, "device_id: at most 100 devices")
+	case ids == nil:
+		ids = []session.ID{{Application: c.who.Application}}
+	}
+	return c.stream(ids, c.messages)
+}
+
+// messages begins an answer that an EventSource reads (HTML, 9.2).
+func (c *call) messages() *lines {
+	c.w.Header().Set("Content-Type", "text/event-stream")
+	return &lines{c: c, ctl: http.NewResponseController(c.w), begin: "data: ", behind: "\n\n"}
+}
+
+// stream sends what happens to devices, until the client goes.
+func (c *call) stream(ids []session.ID, begin func() *lines) error {
 	select {
 	case c.api.streams <- struct{}{}:
 		defer func() { <-c.api.streams }()
@@ -125,7 +154,7 @@ func (c *call) events() error {
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
 	defer context.AfterFunc(c.api.stop, cancel)()
-	out := c.lines()
+	out := begin()
 	_ = out.ctl.SetReadDeadline(time.Time{}) // that of the request, which has come
 	beat := time.NewTicker(c.api.o.Timeout)
 	defer beat.Stop()

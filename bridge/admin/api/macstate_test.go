@@ -4,10 +4,13 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
+	"lorawand/radio/region"
 )
 
 // What an owner wishes for a session, of a device with a session of its own and of one
@@ -53,4 +56,35 @@ func TestDesiredParameters(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The channels to use of a band that lays all down are wished by a list of all 72, as The
+// Things Stack has it, and are asked by a block of LinkADRReqs.
+func TestDesiredChannels(t *testing.T) {
+	s := newStand(t)
+	key := `{"key":"` + strings.Repeat("0F", 16) + `"}`
+	s.wants("devices", "POST", "/applications/app1/devices", `{"end_device":{"ids":{"device_id":"us915","dev_eui":"A1B2C3D4E5F60703",`+
+		`"join_eui":"0000000000000001"},"lorawan_version":"MAC_V1_0_4","frequency_plan_id":"US_902_928_FSB_2",`+
+		`"session":{"dev_addr":"01AABB03","keys":{"f_nwk_s_int_key":`+key+`,"s_nwk_s_int_key":`+key+`,"nwk_s_enc_key":`+key+
+		`,"app_s_key":`+key+`}}}}`, 200)
+	plan, err := region.Lookup("US_902_928_FSB_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wish := region.ChannelMask{0x0f00, 0, 0, 0, 0x0002}
+	var list []string
+	for _, c := range macstate.FixedChannels(wish, plan) {
+		list = append(list, fmt.Sprintf(`{"uplink_frequency":"%d","downlink_frequency":"%d","min_data_rate_index":%d,`+
+			`"max_data_rate_index":%d,"enable_uplink":%t}`, c.UplinkFrequency, c.DownlinkFrequency, c.MinDataRate, c.MaxDataRate, c.Enabled))
+	}
+	const path = "/ns/applications/app1/devices/us915"
+	s.wants("devices", "PUT", path, `{"end_device":{"mac_state":{"desired_parameters":{"channels":[`+strings.Join(list, ",")+
+		`]}}},"field_mask":{"paths":["mac_state.desired_parameters.channels"]}}`, 200)
+	v, err := s.MAC(context.Background(), session.ID{Application: "app1", Device: "us915"})
+	asked := strings.Join(v.Wanted, "; ")
+	if err != nil || !strings.Contains(asked, "channels 0002, ChMaskCntl 7; ") || !strings.Contains(asked, "channels 0f00, ChMaskCntl 0") {
+		t.Errorf("asked %s, %v", asked, err)
+	}
+	s.wants("devices", "GET", path+"?field_mask=mac_state.desired_parameters", "", 200,
+		`{"downlink_frequency":"923300000","enable_uplink":true,"max_data_rate_index":3,"uplink_frequency":"903900000"}`)
 }

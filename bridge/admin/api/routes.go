@@ -62,6 +62,7 @@ var routes = []route{
 
 	{"GET", "/gs/gateways/{g}/connection/stats", "gateway.list", (*call).gatewayStats},
 	{"POST", "/events", "events", (*call).events},
+	{"GET", "/events", "events", (*call).source},
 }
 
 // anyRight is for what every key of the application may know.

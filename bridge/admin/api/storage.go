@@ -152,17 +152,17 @@ func (s *selection) cut(m json.RawMessage) json.RawMessage {
 
 // lines writes an answer of several parts.
 type lines struct {
-	c   *call
-	ctl *http.ResponseController
-	end string
+	c             *call
+	ctl           *http.ResponseController
+	begin, behind string // of each part
 }
 
 // lines begins the answer. The form is that of the gateway of gRPC: an object with
 // result a line, with an empty line behind it for those who ask for an event stream.
 func (c *call) lines() *lines {
-	l := &lines{c: c, ctl: http.NewResponseController(c.w), end: "\n"}
+	l := &lines{c: c, ctl: http.NewResponseController(c.w), begin: `{"result":`, behind: "}\n"}
 	if strings.Contains(c.r.Header.Get("Accept"), "text/event-stream") {
-		l.end = "\n\n"
+		l.behind = "}\n\n"
 		c.w.Header().Set("Content-Type", "text/event-stream")
 	}
 	return l
@@ -170,9 +170,9 @@ func (c *call) lines() *lines {
 
 func (l *lines) write(part json.RawMessage) error {
 	var b bytes.Buffer
-	b.WriteString(`{"result":`)
+	b.WriteString(l.begin)
 	b.Write(part)
-	b.WriteString("}" + l.end)
+	b.WriteString(l.behind)
 	_, err := l.c.w.Write(b.Bytes())
 	return err
 }

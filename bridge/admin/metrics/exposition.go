@@ -9,12 +9,18 @@ type Metric struct {
 	Help  string
 	Value float64
 	Gauge bool // it rises and falls; else it only rises
+
+	// Labels are pairs of a name and a value. Metrics of one name follow each other.
+	Labels []string
 }
 
 const metricPrefix = "lorawand_"
 
 // Exposition is text in the format of Prometheus, version 0.0.4.
-type Exposition struct{ b []byte }
+type Exposition struct {
+	b    []byte
+	last string // name of the last family of a driver
+}
 
 // Bytes returns the text.
 func (e *Exposition) Bytes() []byte { return e.b }
@@ -57,6 +63,9 @@ func (e *Exposition) Metric(m Metric) {
 	if m.Gauge {
 		kind = "gauge"
 	}
-	e.Family(metricPrefix+m.Name, kind, m.Help)
-	e.Sample(metricPrefix+m.Name, m.Value)
+	if e.last != m.Name {
+		e.Family(metricPrefix+m.Name, kind, m.Help)
+	}
+	e.last = m.Name
+	e.Sample(metricPrefix+m.Name, m.Value, m.Labels...)
 }

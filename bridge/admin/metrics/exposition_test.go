@@ -30,12 +30,19 @@ func TestExposition(t *testing.T) {
 		},
 		{"empty label", func(e *Exposition) { e.Sample("n", 1, "a", "") }, "n{a=\"\"} 1\n"},
 		{
-			"counter of a driver", func(e *Exposition) { e.Metric(Metric{"x_total", "X.", 3, false}) },
+			"counter of a driver", func(e *Exposition) { e.Metric(Metric{"x_total", "X.", 3, false, nil}) },
 			"# HELP lorawand_x_total X.\n# TYPE lorawand_x_total counter\nlorawand_x_total 3\n",
 		},
 		{
-			"gauge of a driver", func(e *Exposition) { e.Metric(Metric{"x", "X.", 3, true}) },
+			"gauge of a driver", func(e *Exposition) { e.Metric(Metric{"x", "X.", 3, true, nil}) },
 			"# HELP lorawand_x X.\n# TYPE lorawand_x gauge\nlorawand_x 3\n",
+		},
+		{
+			"labels of a driver", func(e *Exposition) {
+				e.Metric(Metric{"x", "X.", 3, true, []string{"a", "1"}})
+				e.Metric(Metric{"x", "X.", 4, true, []string{"a", "2"}})
+			},
+			"# HELP lorawand_x X.\n# TYPE lorawand_x gauge\nlorawand_x{a=\"1\"} 3\nlorawand_x{a=\"2\"} 4\n",
 		},
 	}
 	for _, tt := range tests {

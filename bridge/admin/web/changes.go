@@ -22,7 +22,7 @@ import (
 // doors are the operations that the page may ask for by their names.
 var doors = []string{
 	"device.put", "device.set", "device.delete", "device.export", "device.mac", "downlink.push", "why",
-	"key.create", "key.revoke", "application.set", "application.delete", tryFormatter, SetPassword, "restore",
+	"key.create", "key.revoke", "application.set", "application.delete", tryFormatter, SetPassword, "restore", "report",
 }
 
 // operate carries out an operation, with the arguments in the body.

@@ -1,4 +1,5 @@
-// Package status has the statuses that the broker retains, and says who may see them.
+// Package status has the statuses that the broker retains, and says who may see what is
+// retained.
 package status
 
 import (
@@ -12,15 +13,21 @@ import (
 // ones are taken.
 const maxRetained = 1024
 
-// Allowed reports whether a key may see statuses: whatever its application, and by
-// their names only.
-func Allowed(l access.Login) bool { return l.Rights.Has(access.GatewaysRead) }
+// Allowed reports whether a key may see what a topic, or a filter, names of what is
+// retained, and by such names only: statuses whatever its application, and what Home
+// Assistant is told of the devices of its own.
+func Allowed(topic string, l access.Login) bool {
+	if v3.IsDiscovery(topic) {
+		return l.Rights.Has(access.TrafficRead)
+	}
+	return l.Rights.Has(access.GatewaysRead)
+}
 
 // Filter rewrites the topic filter of a client, as v3.Filter does. One that names
-// statuses stays as it is.
+// what is retained stays as it is.
 func Filter(asked string, l access.Login) (rewritten string, ok bool) {
 	if v3.IsStatusFilter(asked) && !v3.IsLong(asked) {
-		return asked, Allowed(l)
+		return asked, Allowed(asked, l)
 	}
 	return v3.Filter(asked, l.Application, l.Tenant)
 }

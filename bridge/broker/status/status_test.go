@@ -43,6 +43,9 @@ func TestFilter(t *testing.T) {
 		{"#", access.All, "v3/app1/#"},
 		{"$share/g/lorawand/status", access.All, ""},
 		{"+/status", access.All, ""},
+		{"homeassistant/+/+/config", access.Default, "homeassistant/+/+/config"},
+		{"homeassistant/status", access.GatewaysRead, ""},
+		{"homeassistant", access.All, ""},
 	} {
 		got, ok := Filter(tt.asked, access.Login{Application: "app1", Rights: tt.rights})
 		if ok != (tt.want != "") || ok && got != tt.want {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/region"
 )
 
 const (
@@ -83,7 +84,7 @@ type State struct {
 	Raised     uint8     `json:",omitempty"` // how often NbTrans was raised after it was low, at this data rate
 	Lowered    bool      `json:",omitempty"` // NbTrans was lowered since
 	Swings     uint8     `json:",omitempty"` // how often the power was changed, at this data rate
-	Masked     bool      `json:",omitempty"` // the device has taken the plan's channel mask
+	Masked     bool      `json:",omitempty"` // the device has taken a channel mask: Mask, else the plan's
 	Sticky     uint8     `json:",omitempty"` // downlinks for an answer that the device repeats until it hears one
 	Heard      bool      `json:",omitempty"` // the device has answered something
 	Starts     uint16    `json:",omitempty"` // how often the device has begun anew without having answered
@@ -96,6 +97,11 @@ type State struct {
 	ClassC     bool      `json:",omitempty"` // the device has said that it is in Class C
 	ClassB     bool      `json:",omitempty"` // the device's last uplink says that it is in Class B
 	Ping       *Ping     `json:",omitempty"` // nil: the device has not said when it has ping slots
+
+	// Of a band whose channels are laid down: those that the device was told to use, and has
+	// taken, and those that it has refused last. nil: none.
+	Mask       *region.ChannelMask `json:",omitempty"`
+	NoChannels *region.ChannelMask `json:",omitempty"`
 
 	NextRJCount0 uint32 `json:",omitempty"` // the smallest that a rejoin-request of type 0 or 2 may have
 }
@@ -140,22 +146,28 @@ func (s *State) With(change func(*State)) *State {
 }
 
 // Due returns which of the commands that are wanted are to be sent after an uplink:
-// those that the device has not refused, and whose time has come. It uses the room
-// of wanted.
-func (s *State) Due(wanted []Command, fCntUp uint32) []Command {
+// those that the device has not refused, and whose time has come. Those with the identifier
+// block are sent together or not at all: of a channel mask in parts, none says enough by
+// itself. It uses the room of wanted.
+func (s *State) Due(wanted []Command, fCntUp uint32, block byte) []Command {
 	if s == nil {
 		return wanted
 	}
+	is := func(c Command) bool { return c.CID == block && s.isDue(c, fCntUp) }
+	blockDue := slices.ContainsFunc(wanted, is)
 	due := wanted[:0]
 	for _, c := range wanted {
-		if slices.Contains(s.Refused, c) {
-			continue
-		}
-		if i := s.find(c); i < 0 || s.Asked[i].due(fCntUp) {
+		if c.CID == block && blockDue || c.CID != block && s.isDue(c, fCntUp) {
 			due = append(due, c)
 		}
 	}
 	return due
+}
+
+// isDue reports whether a command is to be sent after an uplink.
+func (s *State) isDue(c Command, fCntUp uint32) bool {
+	i := s.find(c)
+	return !slices.Contains(s.Refused, c) && (i < 0 || s.Asked[i].due(fCntUp))
 }
 
 // HasRefused reports whether the device has refused a command.
@@ -183,7 +195,9 @@ func (s *State) Sent(commands []Command, fCntUp uint32, replaces func(next, old 
 		if i := n.find(c); i >= 0 {
 			tries = n.Asked[i].Tries + 1
 		}
-		n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool { return r.Command == c || replaces(c, r.Command) })
+		n.Asked = slices.DeleteFunc(n.Asked, func(r Request) bool {
+			return r.Command == c || replaces(c, r.Command) && !slices.Contains(commands, r.Command)
+		})
 		if len(n.Asked) >= MaxAsked {
 			n.Asked = slices.Delete(n.Asked, 0, 1)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lorawand/radio"
+	"lorawand/radio/region"
 )
 
 func TestStoredExponent(t *testing.T) {
@@ -61,7 +62,7 @@ func TestPatience(t *testing.T) {
 	var s *State
 	var asked []uint32
 	for fCnt := uint32(100); fCnt < 300; fCnt++ {
-		if due := s.Due([]Command{c}, fCnt); len(due) == 1 {
+		if due := s.Due([]Command{c}, fCnt, 3); len(due) == 1 {
 			asked = append(asked, fCnt-100)
 			s = s.Sent(due, fCnt, func(Command, Command) bool { return false })
 		}
@@ -75,7 +76,7 @@ func TestPatience(t *testing.T) {
 	if awake := s.Wake(7); awake != s {
 		t.Error("another command has woken something")
 	}
-	if awake := s.Wake(6); awake == s || len(awake.Due([]Command{c}, 300)) != 1 || !s.Resting(c) {
+	if awake := s.Wake(6); awake == s || len(awake.Due([]Command{c}, 300, 3)) != 1 || !s.Resting(c) {
 		t.Error("it does not wake, or the old state has changed")
 	}
 }
@@ -86,11 +87,11 @@ func TestPatienceAfterReset(t *testing.T) {
 	c := New(6)
 	s := (*State)(nil).Sent([]Command{c}, 1000, func(Command, Command) bool { return false })
 	for _, fCnt := range []uint32{0, 999, 1000} {
-		if due := s.Due([]Command{c}, fCnt); len(due) != 0 {
+		if due := s.Due([]Command{c}, fCnt, 3); len(due) != 0 {
 			t.Errorf("due at %d", fCnt)
 		}
 	}
-	if due := s.Due([]Command{c}, math.MaxUint32); len(due) != 1 {
+	if due := s.Due([]Command{c}, math.MaxUint32, 3); len(due) != 1 {
 		t.Error("not due at the last counter")
 	}
 }
@@ -118,8 +119,19 @@ func TestAnswers(t *testing.T) {
 	if !no.HasRefused(link(2)) || no.HasRefused(link(1)) || !no.Heard || len(no.Asked) != 1 || !no.Refuses() {
 		t.Errorf("refused: %+v", no)
 	}
-	if due := no.Due([]Command{link(2), link(1)}, 100); !slices.Equal(due, []Command{link(1)}) {
-		t.Errorf("due %v", due)
+	for name, tt := range map[string]struct {
+		wanted []Command
+		block  byte
+		due    []Command
+	}{
+		"refused, and not":      {[]Command{link(2), link(1), New(6)}, 0, []Command{link(1), New(6)}},
+		"a block of both":       {[]Command{link(2), link(1), New(6)}, 3, []Command{link(2), link(1), New(6)}},
+		"a block that rests":    {[]Command{link(2), New(6)}, 3, []Command{New(6)}},
+		"nothing but a refused": {[]Command{link(2)}, 3, []Command{}},
+	} {
+		if due := no.Due(tt.wanted, 100, tt.block); !slices.Equal(due, tt.due) {
+			t.Errorf("%s: due %v", name, due)
+		}
 	}
 	if len(s.Asked) != 2 || s.Heard || s.HasRefused(link(2)) {
 		t.Errorf("the state of before has changed: %+v", s)
@@ -262,6 +274,8 @@ func TestWishOver(t *testing.T) {
 				f.Set(reflect.ValueOf(pointer(radio.Frequency(n))))
 			case *radio.Decibel:
 				f.Set(reflect.ValueOf(pointer(radio.Decibel(n))))
+			case *region.ChannelMask:
+				f.Set(reflect.ValueOf(&region.ChannelMask{uint16(n)}))
 			case []Channel:
 				f.Set(reflect.ValueOf([]Channel{{MinDataRate: uint8(n)}}))
 			default:

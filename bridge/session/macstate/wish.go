@@ -1,15 +1,9 @@
 package macstate
 
-import "lorawand/radio"
-
-// Channel is one of a device's channels.
-type Channel struct {
-	UplinkFrequency   radio.Frequency
-	DownlinkFrequency radio.Frequency
-	MinDataRate       uint8
-	MaxDataRate       uint8
-	Enabled           bool
-}
+import (
+	"lorawand/radio"
+	"lorawand/radio/region"
+)
 
 // Wish is what the owner wants of a device in the session at hand, and goes before the
 // settings and the plan (mac_state.desired_parameters of The Things Stack). nil and none
@@ -32,6 +26,9 @@ type Wish struct {
 	Beacon        *radio.Frequency `json:",omitempty"` // 0: that of the band
 	ForceRejoin   *uint8           `json:",omitempty"` // a rejoin-request of this type now: 0 or 2
 	Channels      []Channel        `json:",omitempty"` // by number; one left out, or without frequency, is taken away
+
+	// The channels to use, of a band that lays all down.
+	Mask *region.ChannelMask `json:",omitempty"`
 }
 
 // Over returns w, and of under what w does not name.
@@ -56,6 +53,7 @@ func (w *Wish) Over(under Wish) Wish {
 	or(&out.PingDataRate, under.PingDataRate)
 	or(&out.Beacon, under.Beacon)
 	or(&out.ForceRejoin, under.ForceRejoin)
+	or(&out.Mask, under.Mask)
 	if len(out.Channels) == 0 {
 		out.Channels = under.Channels
 	}

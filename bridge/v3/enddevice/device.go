@@ -260,7 +260,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
-			d.Session.MAC = m.state(&r, &j.statusJSON, d.Session.FCntUp)
+			d.Session.MAC = m.state(&r, &j.statusJSON, d)
 		}
 		j.rejoins(&r, d.Session)
 	}

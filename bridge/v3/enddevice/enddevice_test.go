@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice/charset"
 	"lorawand/radio"
 )
 
@@ -242,7 +243,7 @@ func TestFaults(t *testing.T) {
 
 // hasZeroAddress reports whether a file may name the address 00000000.
 func hasZeroAddress(b []byte) bool {
-	text, err := plainText(b)
+	text, err := charset.UTF8(b)
 	if err != nil {
 		return false
 	}

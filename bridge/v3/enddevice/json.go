@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice/charset"
 	"lorawand/radio/region"
 )
 
@@ -75,9 +76,10 @@ func Read(b []byte, o Options) (File, error) {
 	if len(b) > MaxFileSize {
 		return File{}, fmt.Errorf("%w: %d bytes, at most %d", ErrFile, len(b), MaxFileSize)
 	}
-	b, err := plainText(b)
-	if err != nil {
-		return File{}, err
+	b, err := charset.UTF8(b)
+	var no *charset.Error
+	if errors.As(err, &no) {
+		return File{}, fmt.Errorf("line %d: %w: %s; export the devices as CSV, in UTF-8", no.Line, ErrFile, no.What)
 	}
 	var out File
 	var faults []error

@@ -11,10 +11,10 @@ import (
 )
 
 // state reads what the network has asked of a device in its session, and what the
-// device has told. fCntUp is that of the last uplink. nil: nothing.
-func (m *macStateJSON) state(r *reader, status *statusJSON, fCntUp uint32) *macstate.State {
+// device has told. nil: nothing.
+func (m *macStateJSON) state(r *reader, status *statusJSON, d *session.Device) *macstate.State {
 	s := macstate.State{
-		Wish: m.Desired.wish(r, m.Current), Asked: m.asked(r, fCntUp),
+		Wish: m.Desired.wish(r, m.Current), Asked: m.asked(r, d.Session.FCntUp),
 		Status: status.status(uint32(r.number("mac_state.last_dev_status_f_cnt_up", m.LastStatus, math.MaxUint32))),
 	}
 	wish := m.Desired
@@ -22,7 +22,8 @@ func (m *macStateJSON) state(r *reader, status *statusJSON, fCntUp uint32) *macs
 		wish = &parametersJSON{}
 	}
 	m.rejectedJSON.read(r, &s, wish.Channels)
-	if s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
+	m.masks(&s, d)
+	if !s.Masked && s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
 		return nil
 	}
 	return &s

@@ -174,6 +174,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		m.Desired = wishOf(s.MAC.Wish)
 	}
 	m.tell(s.MAC)
+	m.tellMasks(d, s.MAC)
 	if s.Heard && s.FCntUp == 0 {
 		// Else the first uplink would be taken once more.
 		var u recentUplink

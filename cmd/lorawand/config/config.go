@@ -169,6 +169,7 @@ type SX1302 struct {
 	RSSIOffset  *float64 `toml:"rssi_offset"`
 	TxGains     []string `toml:"tx_gains"`
 	Silence     Duration `toml:"silence"`
+	NoiseFloor  Duration `toml:"noise_floor"`
 	GNSS        *GNSS    `toml:"gnss"`
 }
 

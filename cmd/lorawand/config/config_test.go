@@ -131,6 +131,7 @@ fine_timestamps = "high_capacity"
 rssi_offset = -210.5
 tx_gains = ["12:0:15", "14:0:16"]
 silence = "1h"
+noise_floor = "15m"
 [gateway.sx1302.gnss]
 device = "/dev/ttyAMA0"
 beacon = true

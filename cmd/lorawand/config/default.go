@@ -89,7 +89,7 @@ wait = "250ms"                        # for others and for the child process to 
 # reset = "gpiochip0:17"              # or by the chip's label, as "pinctrl-rp1:17"; "none"; or
 #                                     # "exec:/path/reset.sh", which cannot use /sys/class/gpio under systemd
 # power = "none"                      # GPIO line that switches the board on
-# sx1261 = "/dev/spidev0.1"           # radio that listens before talking, for plans that ask for it (Japan, Korea)
+# sx1261 = "/dev/spidev0.1"           # radio that scans, and listens before talking (Japan, Korea)
 # sx1261_reset = "none"
 # temperature = "none"                # I2C bus of an STTS751 sensor, such as "/dev/i2c-1"
 # firmware = "/usr/lib/lorawand/firmware"
@@ -100,6 +100,7 @@ wait = "250ms"                        # for others and for the child process to 
 # rssi_offset = -215.4                # dB
 # tx_gains = ["12:1:4", "14:1:6"]     # dBm, external amplifier, index of the power
 # silence = "0s"                      # restart the chip if it hears nothing for so long; "0s": never
+# noise_floor = "0s"                  # measure it on each channel so often, with the SX1261, as a metric; "0s": never
 # [gateway.sx1302.gnss]
 # device = "/dev/ttyAMA0"             # of a receiver whose pulse the board has; default: gps_tty_path of global_conf;
 #                                     # "none"

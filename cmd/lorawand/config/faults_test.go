@@ -109,6 +109,14 @@ var badTexts = []struct{ text, want string }{
 		`gateway[0].sx1302.gnss.beacon: needs the device of a receiver: a beacon goes by GPS time`,
 	},
 	{chip("board = \"rak2287\"\nsilence = \"1s\""), `gateway[0].sx1302.silence: 1s, must be 0s or 1m0s to 720h0m0s`},
+	{
+		chip("board = \"rak2287\"\nsx1261 = \"/dev/spidev0.1\"\nnoise_floor = \"30s\""),
+		`gateway[0].sx1302.noise_floor: 30s, must be 0s or 1m0s to 24h0m0s`,
+	},
+	{
+		chip("board = \"rak2287\"\nnoise_floor = \"15m\""),
+		`gateway[0].sx1302.sx1261: missing: noise floor and scans need the SX1261`,
+	},
 	{chip("board = \"rak2287\"\ntx_gains = [\"14\"]"), `gateway[0].sx1302.tx_gains: gain "14" has 1 parts`},
 	{chip("board = \"rak2287\"\ntx_gains = [\"14:0:23\"]"), `power index 23 is above 22`},
 	{

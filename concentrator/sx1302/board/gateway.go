@@ -25,6 +25,7 @@ type GatewayOptions struct {
 	Now     func() radio.HostTime     // the host's clock; required
 	Logger  *slog.Logger              // required
 	Silence time.Duration             // see sx1302.DriverOptions
+	Noise   time.Duration             // NoiseEvery of sx1302.DriverOptions
 	GNSS    sx1302.GNSS               // likewise
 }
 
@@ -101,6 +102,16 @@ func (g *Gateway) Stats() sx1302.DriverStats {
 		return g.past
 	}
 	return g.past.Plus(g.driver.Stats())
+}
+
+// Noise returns the noise floors that were measured since the board was opened.
+func (g *Gateway) Noise() []sx1302.Noise {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.driver == nil {
+		return nil
+	}
+	return g.driver.Noise()
 }
 
 // Fault returns why the concentrator cannot be used, or nil.
@@ -186,7 +197,7 @@ func (g *Gateway) newDriver(h *Hardware) (*sx1302.Driver, error) {
 	}
 	return sx1302.NewDriver(sx1302.DriverOptions{
 		Chip: chip, EUI: g.eui, Until: g.until, Now: o.Now, Logger: o.Logger, Temperature: h.Temperature,
-		Silence: o.Silence, GNSS: o.GNSS, Timer: h.Timer,
+		Silence: o.Silence, NoiseEvery: o.Noise, GNSS: o.GNSS, Timer: h.Timer,
 		PowerReserve: func() radio.Decibel { return radio.Decibel(g.reserve.Load()) },
 	})
 }

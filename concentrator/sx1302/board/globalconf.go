@@ -197,14 +197,15 @@ func (v *confValue) fineTimestamps() sx1302.FineTimestamps {
 
 // lbt reads the settings for LBT with the SX1261.
 func (v *confValue) lbt() sx1302.LBT {
-	if v.missing || !v.object() || !v.at("lbt").enabled() {
+	if v.missing || !v.object() {
 		return sx1302.LBT{}
 	}
+	l := sx1302.LBT{RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset))}
 	b, before := v.at("lbt"), len(v.file.faults)
-	l := sx1302.LBT{
-		Enabled: true, Target: hundredths(b.at("rssi_target").number(0, -maxRSSIOffset, maxRSSIOffset)),
-		RSSIOffset: hundredths(v.at("rssi_offset").number(0, -maxRSSIOffset, maxRSSIOffset)),
+	if !b.enabled() {
+		return l
 	}
+	l.Enabled, l.Target = true, hundredths(b.at("rssi_target").number(0, -maxRSSIOffset, maxRSSIOffset))
 	for _, ch := range b.at("channels").list() {
 		const longest = 1 << 31
 		c := sx1302.LBTChannel{

@@ -166,6 +166,17 @@ var globalConfDefaults = []struct {
 	}},
 }
 
+// TestSX1261Offset: the offset of the SX1261 holds for scans too, without LBT.
+func TestSX1261Offset(t *testing.T) {
+	for key, listens := range map[string]bool{`"lbt": {`: true, `"none": {`: false} {
+		text := strings.Replace(globalConfFile(t), `"lbt": {`, key, 1)
+		if c, err := ParseGlobalConf("g.json", []byte(text)); err != nil || c.Config.LBT.RSSIOffset != 2_00 ||
+			c.Config.LBT.Enabled != listens {
+			t.Errorf("%+v, %v, want LBT %t", c.Config.LBT, err, listens)
+		}
+	}
+}
+
 // TestGlobalConfDefaults: what sx1302_hal's packet forwarder takes for what a file
 // does not say, and numbers in all forms that JSON allows.
 func TestGlobalConfDefaults(t *testing.T) {

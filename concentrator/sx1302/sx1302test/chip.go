@@ -60,6 +60,10 @@ type Options struct {
 	// its time, for a board with an SX1261.
 	Taken func(e *Emission) bool
 
+	// Noise returns how the measurements of a spectral scan at a frequency in Hz are shared
+	// out among the levels 0, -4, … -124 dBm and less, as weights; nil: a quiet channel.
+	Noise func(frequency uint32) [SpectrumLevels]uint16
+
 	// Calibrate returns the measurements for the calibration program; nil: those in
 	// the recordings.
 	Calibrate func(CalibrationRun) CalibrationResult

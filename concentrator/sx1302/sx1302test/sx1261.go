@@ -8,7 +8,7 @@ import (
 	"periph.io/x/conn/v3/spi"
 )
 
-// SX1261 is the radio that scans for LBT. It implements spi.Conn on a chip select
+// SX1261 is the radio that scans. It implements spi.Conn on a chip select
 // of its own.
 type SX1261 struct {
 	chip *Chip
@@ -21,7 +21,9 @@ type SX1261 struct {
 	patch     map[uint16]uint32
 	patched   bool
 	frequency uint32
-	scanning  bool
+	scanning  bool // for LBT
+	spectrum  spectrum
+	scans     int // spectral
 }
 
 var _ spi.Conn = (*SX1261)(nil)
@@ -137,6 +139,7 @@ func (x *SX1261) command(w, r []byte) {
 		x.write(w)
 	case 0x80:
 		x.mode, x.scanning = sx1261StandbyRC, false
+		x.abort()
 	case 0x82:
 		x.mode = sx1261Rx
 	case 0x86:
@@ -145,8 +148,11 @@ func (x *SX1261) command(w, r []byte) {
 		}
 	case 0x9A:
 		x.scanning = x.mode == sx1261Rx && x.patched && len(w) >= 6
+	case 0x9B:
+		x.scan(w)
 	case 0xC1:
 		x.mode, x.scanning = sx1261FS, false
+		x.abort()
 	case 0xD9:
 		x.patched = x.complete()
 	}
@@ -154,14 +160,21 @@ func (x *SX1261) command(w, r []byte) {
 }
 
 func (x *SX1261) read(w, r []byte) {
-	if len(w) < 4 || binary.BigEndian.Uint16(w[1:]) != sx1261Version {
+	if len(w) < 4 {
 		return
 	}
-	version := "SX1261 V2D 2D02"
-	if x.patched {
-		version = "SX1261 V2D 2D06"
+	switch binary.BigEndian.Uint16(w[1:]) {
+	case sx1261Version:
+		version := "SX1261 V2D 2D02"
+		if x.patched {
+			version = "SX1261 V2D 2D06"
+		}
+		copy(r[4:], version)
+	case sx1261ScanStatus:
+		copy(r[4:], []byte{x.scanStatus()})
+	case sx1261ScanResults:
+		copy(r[4:], x.scanResults())
 	}
-	copy(r[4:], version)
 }
 
 func (x *SX1261) write(w []byte) {
@@ -175,6 +188,9 @@ func (x *SX1261) write(w []byte) {
 		x.unlocked = w[3] == 0x10
 	case sx1261Frontend:
 		x.scanning = x.scanning && w[3] != 0
+		if w[3] == 0 {
+			x.abort()
+		}
 	}
 }
 

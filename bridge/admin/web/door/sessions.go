@@ -37,7 +37,7 @@ func (s *Browser) ByPassword() bool { return s.Key.KeyID == "" }
 func (s *Browser) MayEnd(o *Browser) bool { return s.ByPassword() || o.Key.KeyID == s.Key.KeyID }
 
 // ofHost are operations that reach into all applications.
-var ofHost = []string{"backup", "restore", "key.revoke", "page.password", "problems.list"}
+var ofHost = []string{"backup", "restore", "key.revoke", "page.password", "problems.list", "report"}
 
 // May reports whether it may ask for an operation at all: with an API key, which is one
 // of an application, for none that reaches into others.

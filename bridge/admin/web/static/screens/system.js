@@ -18,7 +18,14 @@ import {S, clockTone, redraw, say} from '../state.js';
 import {exactText, plural, safe, span} from '../text.js';
 import {extra, forgetExtra, op, post} from '../api.js';
 
-const view = {password: false, error: '', file: null};
+const view = {password: false, error: '', file: null, report: ''};
+
+async function wholeReport() {
+  const {parts, error} = await op('report', {});
+  if (error) return say(error);
+  view.report = parts.map((p) => `== ${p.title} ==\n${p.text}`).join('\n');
+  redraw();
+}
 
 /** No keys, names, EUIs or payloads are in it. */
 function report() {
@@ -218,8 +225,14 @@ export function system() {
     <section class="card">
       <h2>For a bug report</h2>
       <p class="small muted">
-        Copy this, and say what you did, what you expected and what came. It has no keys, names or EUIs.
+        Copy this, and say what you did, what you expected and what came.
+        ${
+          view.report
+            ? 'It has no keys; EUIs are cut short.'
+            : html`It has no keys, names or EUIs.
+                <button type="button" class="btn quiet" @click=${wholeReport}>Add events and log</button>`
+        }
       </p>
-      ${block(report(), 'Bug report')}
+      ${block(view.report || report(), 'Bug report')}
     </section>`;
 }

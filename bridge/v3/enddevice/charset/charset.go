@@ -1,4 +1,5 @@
-package enddevice
+// Package charset reads texts of spreadsheets, which are in UTF-8, UTF-16 or Windows-1252.
+package charset
 
 import (
 	"bytes"
@@ -8,13 +9,21 @@ import (
 	"unicode/utf8"
 )
 
-// plainText returns a file's text as UTF-8 without byte order mark. Spreadsheets
+// Error says why a file is no text, and in which line.
+type Error struct {
+	Line int
+	What string
+}
+
+// Error implements error.
+func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.What) }
+
+// UTF8 returns a file's text as UTF-8 without byte order mark. Spreadsheets
 // also write UTF-16, with a mark or without, and Windows-1252.
-func plainText(b []byte) ([]byte, error) {
-	const hint = "export the devices as CSV, in UTF-8"
+func UTF8(b []byte) ([]byte, error) {
 	switch {
 	case bytes.HasPrefix(b, []byte("PK\x03\x04")), bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")):
-		return nil, fmt.Errorf("line 1: %w: a workbook or an archive; %s", ErrFile, hint)
+		return nil, &Error{1, "a workbook or an archive"}
 	case bytes.HasPrefix(b, []byte("\ufeff")):
 		b = b[len("\ufeff"):]
 	case bytes.HasPrefix(b, []byte{0xff, 0xfe}):
@@ -27,7 +36,7 @@ func plainText(b []byte) ([]byte, error) {
 		b = fromUTF16(b, binary.BigEndian)
 	}
 	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return nil, fmt.Errorf("line %d: %w: not a text; %s", 1+bytes.Count(b[:i], []byte("\n")), ErrFile, hint)
+		return nil, &Error{1 + bytes.Count(b[:i], []byte("\n")), "not a text"}
 	}
 	if utf8.Valid(b) {
 		return b, nil

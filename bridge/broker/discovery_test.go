@@ -1,0 +1,136 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/v3"
+)
+
+// discovery has a device of each application.
+type discovery struct{ online chan string }
+
+func configTopic(app string) string { return "homeassistant/device/lorawand_" + app + "_dev1/config" }
+
+func configOf(app, payload string) v3.Message {
+	return v3.Message{Application: app, Suffix: configTopic(app), Payload: []byte(payload)}
+}
+
+func (d discovery) Retained(app string) []v3.Message { return []v3.Message{configOf(app, "of "+app)} }
+
+// Announces takes devices whose ids begin with "home".
+func (d discovery) Announces(app, filter string) bool {
+	return strings.HasPrefix(filter, "v3/"+app+"/devices/home") && strings.HasSuffix(filter, "/up")
+}
+
+func (d discovery) Online(app string) { d.online <- app }
+
+func startDiscovery(t *testing.T, l Limits) (*bench, discovery) {
+	d := discovery{make(chan string, 100)}
+	return startWith(t, func(o *Options) { o.Discovery, o.Limits = d, l }), d
+}
+
+// What Home Assistant is told reaches the keys of the application that may read, by its
+// topics only.
+func TestDiscoveryIsolation(t *testing.T) {
+	s, _ := startDiscovery(t, Limits{})
+	for _, tt := range []struct {
+		name, app, key, filter string
+		code                   byte // 0: granted
+		retained               bool
+	}{
+		{"all", "app1", s.key1, "homeassistant/#", 0, true},
+		{"as Home Assistant does", "app1", s.key1, "homeassistant/+/+/config", 0, true},
+		{"without a match", "app1", s.key1, "homeassistant/+/+/+/config", 0, false},
+		{"with the tenant", "app1@ttn", s.key1, "homeassistant/#", 0, true},
+		{"a key that may only read", "app1", s.readOnly, "homeassistant/#", 0, true},
+		{"a key that may not read", "app1", s.writeOnly, "homeassistant/#", 0x80, false},
+		{"the topic of another application", "app2", s.key2, configTopic("app1"), 0, false},
+		{"everything", "app1", s.key1, "#", 0, false},
+		{"shared", "app1", s.key1, "$share/g/homeassistant/#", 0x80, false},
+		{"with a wildcard before", "app1", s.key1, "+/#", 0x80, false},
+		{"a level too few", "app1", s.key1, "homeassistant", 0x80, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := s.loginAs(4, "", tt.app, tt.key)
+			r.T = t
+			r.send(subscribePacket(9, 0, tt.filter))
+			if code := r.want(packets.Suback).ReasonCodes[0]; code != tt.code {
+				t.Fatalf("answered with 0x%02x", code)
+			}
+			app, _, _ := strings.Cut(tt.app, "@")
+			if tt.retained {
+				pk := r.want(packets.Publish)
+				if pk.TopicName != configTopic(app) || string(pk.Payload) != "of "+app || !pk.FixedHeader.Retain {
+					t.Errorf("%s %q", pk.TopicName, pk.Payload)
+				}
+			}
+			other := map[string]string{"app1": "app2", "app2": "app1"}[app]
+			s.Publish(configOf(other, "foreign"))
+			s.Publish(configOf(app, "news"))
+			if tt.retained {
+				r.gets(configTopic(app), "news", 0)
+			}
+			s.dispatched()
+			r.silent("what is not for this key")
+		})
+	}
+}
+
+// Home Assistant says that it has come up: who may read is believed, for his own
+// application, and nobody else gets to know.
+func TestBirth(t *testing.T) {
+	s, d := startDiscovery(t, Limits{})
+	watcher := s.loginAs(4, "watcher", "app2", s.key2).subscribe(0, "homeassistant/#")
+	watcher.want(packets.Publish) // what is retained
+	for _, tt := range []struct {
+		app, key, topic, payload string
+		want                     string
+	}{
+		{"app1", s.key1, "homeassistant/status", "online", "app1"},
+		{"app1@ttn", s.key1, "homeassistant/status", "online", "app1"},
+		{"app2", s.key2, "homeassistant/status", "online", "app2"},
+		{"app1", s.key1, "homeassistant/status", "offline", ""},
+		{"app1", s.writeOnly, "homeassistant/status", "online", ""},
+		{"app1", s.key1, "homeassistant/x", "online", ""},
+		{"app1", s.key1, configTopic("app2"), "x", ""},
+	} {
+		r := s.loginAs(4, "", tt.app, tt.key)
+		r.send(packets.Packet{
+			FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: true}, PacketID: 7,
+			TopicName: tt.topic, Payload: []byte(tt.payload),
+		})
+		r.want(packets.Puback)
+		got := ""
+		select {
+		case got = <-d.online:
+		default:
+		}
+		if got != tt.want {
+			t.Errorf("%s %s by %s: %q, want %q", tt.topic, tt.payload, tt.app, got, tt.want)
+		}
+	}
+	s.dispatched()
+	watcher.silent("what others have published")
+}
+
+// Home Assistant subscribes to the topic of each device that it is told of: these do not
+// count, others do.
+func TestDiscoverySubscriptions(t *testing.T) {
+	s, _ := startDiscovery(t, Limits{Subscriptions: 4})
+	r := s.login("home")
+	var filters []string
+	for i := range 20 {
+		filters = append(filters, fmt.Sprintf("v3/app1/devices/home%d/up", i))
+	}
+	r.subscribe(0, filters...)
+	r.subscribe(0, "v3/app1/devices/a/up", "v3/app1/devices/b/up", "v3/app1/devices/c/up", "v3/app1/devices/d/up")
+	r.subscribe(0, filters...)
+	r.send(subscribePacket(9, 0, "v3/app1/devices/e/up"))
+	if code := r.want(packets.Suback).ReasonCodes[0]; code != 0x80 {
+		t.Errorf("one too many is answered with 0x%02x", code)
+	}
+}

@@ -1,0 +1,255 @@
+//go:build !small
+
+package homeassistant
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lorawand/bridge/session"
+)
+
+var dev1 = Device{ID: session.ID{Application: "app1", Device: "dev-1"}, DevEUI: "70B3D57ED0000001"}
+
+func upOf(members string) []byte {
+	return []byte(`{"end_device_ids":{"device_id":"dev-1"},"received_at":"2027-01-31T10:00:00.123456789Z",` +
+		`"uplink_message":{"f_port":1,` + members + `"rx_metadata":[{"rssi":-80,"snr":9.5}]}}`)
+}
+
+// allowed are the units that Home Assistant accepts with a device class of a sensor; ""
+// is none. Source: home-assistant/core, components/sensor/const.py, DEVICE_CLASS_UNITS.
+var allowed = map[string][]string{
+	"temperature": {"°C", "°F", "K"}, "humidity": {"%"}, "moisture": {"%"}, "battery": {"%"},
+	"voltage":              {"V", "mV", "µV", "kV", "MV"},
+	"atmospheric_pressure": {"mbar", "cbar", "bar", "Pa", "hPa", "kPa", "inHg", "psi", "mmHg"},
+	"carbon_dioxide":       {"ppm"}, "carbon_monoxide": {"ppm"}, "illuminance": {"lx"}, "pm1": {"µg/m³"},
+	"pm25": {"µg/m³"}, "pm10": {"µg/m³"}, "wind_speed": {"m/s", "km/h", "ft/s", "mph", "kn", "Beaufort"},
+	"conductivity": {"S/cm", "mS/cm", "µS/cm"}, "ph": {""}, "distance": {"mm", "cm", "m", "km"},
+	"precipitation": {"cm", "mm", "in"}, "energy": {"J", "kJ", "Wh", "kWh", "MWh"}, "power": {"W", "kW"},
+	"current": {"A", "mA"}, "water": {"m³", "L"}, "signal_strength": {"dB", "dBm"}, "timestamp": {""},
+}
+
+// binary are device classes of binary sensors. Source: home-assistant/core,
+// components/binary_sensor/__init__.py.
+var binary = []string{
+	"", "battery", "door", "motion", "moisture", "occupancy", "opening", "smoke", "tamper", "vibration", "window",
+}
+
+// totals are the device classes that may have the state class total_increasing only.
+var totals = []string{"energy", "water"}
+
+// read reads a message as strictly as Home Assistant: with the members that the schema of
+// a device has, and no others.
+func read(t *testing.T, topic string, payload []byte) (c config) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(string(payload)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		t.Fatalf("%v: %s", err, payload)
+	}
+	if !regexp.MustCompile(`^homeassistant/device/[a-zA-Z0-9_-]+/config$`).MatchString(topic) {
+		t.Errorf("topic %s", topic)
+	}
+	if c.Device.IDs == "" || c.Device.Name == "" || c.Origin.Name == "" || strings.ContainsAny(c.StateTopic, "+#") {
+		t.Errorf("%s", payload)
+	}
+	ids := map[string]bool{}
+	for key, part := range c.Components {
+		if key == "" || part.ID == "" || ids[part.ID] || part.Template == "" || part.Expire <= 0 || part.Name == "" {
+			t.Errorf("%s: %+v", key, part)
+		}
+		ids[part.ID] = true
+		if fault := faultOf(part); fault != "" {
+			t.Errorf("%s: %s: %+v", key, fault, part)
+		}
+	}
+	return c
+}
+
+// faultOf returns why Home Assistant refuses a component.
+func faultOf(c component) string {
+	if c.Category != "" && c.Category != "diagnostic" && c.Category != "config" {
+		return "category"
+	}
+	switch c.Platform {
+	case "binary_sensor":
+		if !slices.Contains(binary, c.Class) || c.Unit != "" || c.State != "" {
+			return "binary sensor"
+		}
+	case "sensor":
+		units, known := allowed[c.Class]
+		if c.Class != "" && (!known || !slices.Contains(units, c.Unit)) {
+			return "unit of the class"
+		}
+		if !slices.Contains([]string{"", "measurement", "total_increasing"}, c.State) ||
+			(slices.Contains(totals, c.Class) != (c.State == "total_increasing")) {
+			return "state class"
+		}
+		if c.Class == "timestamp" && c.State != "" {
+			return "a time that is measured"
+		}
+	default:
+		return "platform"
+	}
+	return ""
+}
+
+// Every class that a value may get is one that Home Assistant takes.
+func TestClasses(t *testing.T) {
+	all := slices.Concat(slices.Collect(maps.Values(normalizedClasses)), slices.Collect(maps.Values(numberClasses)))
+	for _, guess := range guesses {
+		for _, n := range []float64{-1, 0, 3.6, 20, 85, 101, 500, 1013, 3600, 101_325} {
+			all = append(all, guess(n))
+		}
+	}
+	for _, c := range all {
+		v := value{path: []string{"x"}, kind: number, class: c}
+		if fault := faultOf(v.component()); fault != "" {
+			t.Errorf("%+v: %s", c, fault)
+		}
+	}
+	for name, c := range booleanClasses {
+		v := value{path: []string{"x"}, kind: boolean, class: c}
+		if fault := faultOf(v.component()); fault != "" {
+			t.Errorf("%s: %s", name, fault)
+		}
+	}
+	if faultOf(component{Platform: "sensor", Class: "temperature", Unit: "%"}) == "" {
+		t.Error("the check cannot fail")
+	}
+}
+
+// What makers call their values, and what Home Assistant is told of them.
+func TestNames(t *testing.T) {
+	for _, tt := range []struct {
+		members string
+		want    string // key: class unit, by the key; the diagnostics are left out
+	}{
+		{`"decoded_payload":{"temperature":21.5,"humidity":40,"co2":600},`,
+			"co2: carbon_dioxide ppm, humidity: humidity %, temperature: temperature °C"},
+		{`"decoded_payload":{"TempC_SHT":"21.50","Hum_SHT":45.1,"BatV":3.05},`,
+			"BatV: voltage V, Hum_SHT: humidity %, TempC_SHT: temperature °C"},
+		{`"decoded_payload":{"temperature_1":1,"relative_humidity_2":2,"barometric_pressure_3":1013.2,"analog_in_4":5},`,
+			"analog_in_4:  , barometric_pressure_3: atmospheric_pressure hPa, relative_humidity_2: humidity %, " +
+				"temperature_1: temperature °C"},
+		{`"decoded_payload":{"battery":3.6},`, "battery: voltage V"},
+		{`"decoded_payload":{"battery":97},`, "battery: battery %"},
+		{`"decoded_payload":{"battery_mv":3600,"voltage":3600},`, "battery_mv: voltage mV, voltage: voltage mV"},
+		{`"decoded_payload":{"pressure":4.2},`, "pressure:  "},
+		{`"decoded_payload":{"pressure":101.3},`, "pressure: atmospheric_pressure kPa"},
+		{`"decoded_payload":{"soil_moisture":12,"water_temperature":4},`,
+			"soil_moisture: moisture %, water_temperature: temperature °C"},
+		{`"decoded_payload":{"pm1_0":1,"pm2_5":2,"pm10":3},`, "pm10: pm10 µg/m³, pm1_0: pm1 µg/m³, pm2_5: pm25 µg/m³"},
+		{`"decoded_payload":{"temp_status":3,"counter":9},`, "counter:  , temp_status:  "},
+		{`"decoded_payload":{"temperature":{"value":20,"unit":"C"}},`,
+			"temperature_unit_4589bdad:  , temperature_value_b9636484: temperature °C"},
+		{`"decoded_payload":{"door":true,"leak":false,"alarm":true},`, "alarm:  , door: door , leak: moisture "},
+		{`"decoded_payload":{"rssi":-70,"snr":"NaN","überschrift":"x"},`, "_berschrift_2c670438:  , rssi_b1ed40ae:  , snr_ca33d942:  "},
+		{`"decoded_payload":{"temperature":"Infinity","humidity":"0x1p3","pressure":"1e3"},`,
+			"humidity:  , pressure:  , temperature:  "},
+		{`"decoded_payload":{"a":null,"list":[1,2],"":3},`, ""},
+		{`"normalized_payload":[{"air":{"temperature":20},"time":"2027-01-31T10:00:00Z"},{"soil":{"pH":7}}],`,
+			"normalized_0_air_temperature: temperature °C, normalized_1_soil_pH: ph "},
+		{`"decoded_payload":{"temp":20},"normalized_payload":[{"air":{"temperature":20,"co2":500}}],`,
+			"normalized_0_air_co2: carbon_dioxide ppm, temp: temperature °C"},
+		{``, ""},
+	} {
+		m := messageOf(&dev1, valuesOf(upOf(tt.members)), time.Hour, "1.2.3")
+		c := read(t, m.Suffix, m.Payload)
+		var got []string
+		for _, key := range slices.Sorted(maps.Keys(c.Components)) {
+			if _, own := diagnostics[key]; !own {
+				got = append(got, fmt.Sprintf("%s: %s %s", key, c.Components[key].Class, c.Components[key].Unit))
+			}
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s\ngot  %s\nwant %s", tt.members, strings.Join(got, ", "), tt.want)
+		}
+	}
+}
+
+// Names in payloads come from devices: they stay texts in templates, whatever they are.
+func TestTemplates(t *testing.T) {
+	hostile := []string{
+		"'", `\`, "{{ 1 }}", "{% set x = 1 %}", "#}", "a\nb", "\x00", "äöü", "𝄞", `') }}{{ states('x`, "items", "a b",
+		strings.Repeat("x", maxName+1), " ",
+	}
+	decoded := map[string]any{}
+	for i, name := range hostile {
+		decoded[name] = i
+	}
+	members, err := json.Marshal(decoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := valuesOf(upOf(`"decoded_payload":` + string(members) + ","))
+	if len(values) != len(hostile)-1 {
+		t.Errorf("%d values", len(values))
+	}
+	m := messageOf(&dev1, values, time.Hour, "1.2.3")
+	c := read(t, m.Suffix, m.Payload)
+	plain := regexp.MustCompile(`^\{% set v = \(value_json\.uplink_message\.get\('decoded_payload'\) \| default\(\{\}, true\)\)` +
+		`\.get\('([a-zA-Z0-9_. -]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*'\) %\}\{\{ '' if v is none else v \}\}$`)
+	for key, part := range c.Components {
+		if _, own := diagnostics[key]; !own && !plain.MatchString(part.Template) {
+			t.Errorf("%q", part.Template)
+		}
+	}
+	if len(c.Components) != len(values)+len(diagnostics) {
+		t.Errorf("%d components of %d values", len(c.Components), len(values))
+	}
+}
+
+// The templates, as Home Assistant gets them.
+func TestTemplateForms(t *testing.T) {
+	for _, tt := range []struct {
+		v    value
+		want string
+	}{
+		{value{path: []string{"a"}},
+			"{% set v = (value_json.uplink_message.get('decoded_payload') | default({}, true)).get('a') %}" +
+				"{{ '' if v is none else v }}"},
+		{value{path: []string{"a", "b c"}, kind: boolean},
+			"{% set v = ((value_json.uplink_message.get('decoded_payload') | default({}, true)).get('a') | default({}, true))" +
+				".get('b c') %}{{ '' if v is none else 'ON' if v else 'OFF' }}"},
+		{value{normalized: true, index: 1, path: []string{"air", "co2"}, kind: text},
+			"{% set v = ((value_json.uplink_message.get('normalized_payload', [])[1] | default({}, true)).get('air') | " +
+				"default({}, true)).get('co2') %}{{ this.state if v is none else (v | string)[:255] }}"},
+	} {
+		if got := tt.v.component().Template; got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+}
+
+// A message is bounded, whatever a payload holds.
+func TestMessageBounds(t *testing.T) {
+	decoded := map[string]any{}
+	for i := range 1000 {
+		decoded[fmt.Sprintf("%s%d", strings.Repeat("\x01", maxName-4), i)] = map[string]any{"b": map[string]any{"c": i}}
+	}
+	deep := any(1)
+	for range 9 {
+		deep = map[string]any{"a": deep}
+	}
+	decoded["deep"] = deep
+	members, err := json.Marshal(decoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := valuesOf(upOf(`"decoded_payload":` + string(members) + ","))
+	m := messageOf(&dev1, values, time.Hour, "1.2.3")
+	if len(values) != maxValues || len(m.Payload) > 64<<10 {
+		t.Errorf("%d values, %d bytes", len(values), len(m.Payload))
+	}
+	read(t, m.Suffix, m.Payload)
+	if got := valuesOf([]byte(`{"uplink_message":[1]}`)); got != nil {
+		t.Errorf("%v", got)
+	}
+}

@@ -1,0 +1,116 @@
+//go:build !small
+
+package homeassistant
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kind is how Home Assistant is to take a value.
+type kind uint8
+
+const (
+	number  kind = iota
+	boolean      // a binary sensor
+	text
+)
+
+// value is one that was found in a message.
+type value struct {
+	normalized bool
+	index      int      // of the measurement, in normalized_payload
+	path       []string // names of members, from decoded_payload or the measurement on
+	kind       kind
+	class      class
+}
+
+// same reports whether two values stand at the same place.
+func (v *value) same(w *value) bool {
+	return v.normalized == w.normalized && v.index == w.index && slices.Equal(v.path, w.path)
+}
+
+// up is what is read of an "up" message.
+type up struct {
+	Message struct {
+		Decoded    map[string]any   `json:"decoded_payload"`
+		Normalized []map[string]any `json:"normalized_payload"`
+	} `json:"uplink_message"`
+}
+
+// valuesOf returns the values in an "up" message. Of those in normalized_payload it
+// leaves out what decoded_payload tells too.
+func valuesOf(payload []byte) []value {
+	var m up
+	if json.Unmarshal(payload, &m) != nil {
+		return nil
+	}
+	var f finder
+	f.walk(nil, m.Message.Decoded)
+	decoded := f.found
+	for i, measurement := range m.Message.Normalized {
+		n := finder{normalized: true, index: i}
+		n.walk(nil, measurement)
+		for _, v := range n.found {
+			if !slices.ContainsFunc(decoded, func(d value) bool { return d.class != class{} && d.class == v.class }) {
+				f.found = append(f.found, v)
+			}
+		}
+	}
+	return f.found[:min(len(f.found), maxValues)]
+}
+
+// finder collects values, in the order of the names.
+type finder struct {
+	normalized bool
+	index      int
+	found      []value
+}
+
+func (f *finder) walk(path []string, at any) {
+	if len(f.found) >= maxValues {
+		return
+	}
+	switch at := at.(type) {
+	case map[string]any:
+		if len(path) == maxDepth {
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(at)) {
+			if name != "" && len(name) <= maxName {
+				f.walk(append(slices.Clip(path), name), at[name])
+			}
+		}
+	case float64:
+		f.add(path, number, at)
+	case bool:
+		f.add(path, boolean, 0)
+	case string:
+		// Many formatters of makers write numbers as texts, such as "21.50".
+		n, err := strconv.ParseFloat(at, 64)
+		if err == nil && strings.Trim(at, "+-.0123456789") == "" {
+			f.add(path, number, n)
+		} else {
+			f.add(path, text, 0)
+		}
+	}
+}
+
+func (f *finder) add(path []string, k kind, n float64) {
+	if f.normalized && len(path) == 1 && path[0] == "time" {
+		return // when the measurement was made
+	}
+	v := value{normalized: f.normalized, index: f.index, path: path, kind: k}
+	switch {
+	case f.normalized:
+		v.class = normalizedClasses[strings.Join(path, ".")]
+	case k == number:
+		v.class = numberClass(path, n)
+	case k == boolean:
+		v.class = booleanClasses[strings.Join(significant(leaf(path)), "")]
+	}
+	f.found = append(f.found, v)
+}
