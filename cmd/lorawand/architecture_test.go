@@ -46,8 +46,9 @@ var arrows = map[string]string{
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
-		"bridge/v3/enddevice/charset",
+		"bridge/v3/enddevice/charset bridge/v3/enddevice/sheet",
 	"bridge/v3/enddevice/charset":    "",
+	"bridge/v3/enddevice/sheet":      "radio bridge/session bridge/session/macstate",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
@@ -81,11 +82,13 @@ var arrows = map[string]string{
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes bridge/beacon",
-	"bridge/audit":         "radio",
-	"bridge/beacon":        "radio/ bridge/gateway bridge/schedule",
-	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc",
-	"bridge/classc":        "radio bridge/session bridge/gateway bridge/event bridge/schedule bridge/v3",
+		"bridge/joins bridge/pushes bridge/beacon bridge/hearing",
+	"bridge/audit":   "radio",
+	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
+	"bridge/hearing": "radio bridge/session",
+	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
+		"bridge/classc bridge/v3",
+	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
 	"bridge/provision":     "bridge/session bridge/state",
@@ -103,8 +106,11 @@ var arrows = map[string]string{
 	"bridge/admin/web/maker":    "",
 	"bridge/admin/web/password": "",
 	"bridge/admin/web/door":     "bridge/access",
+	"bridge/admin/web/trial": "bridge bridge/access bridge/admin bridge/codec bridge/formatter " +
+		"bridge/session",
 	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
-		"bridge/admin/web/door bridge/admin/web/maker bridge/admin/web/password bridge/codec bridge/core " +
+		"bridge/admin/web/door bridge/admin/web/maker bridge/admin/web/password bridge/admin/web/trial " +
+		"bridge/codec bridge/core " +
 		"bridge/event bridge/formatter " +
 		"bridge/mac bridge/session bridge/state bridge/store bridge/v3 bridge/v3/enddevice",
 	"bridge/admin/admintest": "radio radio/frame radio/region bridge bridge/codec bridge/formatter bridge/gateway " +

@@ -74,7 +74,7 @@ func TestDownlinkContent(t *testing.T) {
 	})
 }
 
-func mustParse(t *testing.T, phy []byte) *frame.Data {
+func mustParse(t testing.TB, phy []byte) *frame.Data {
 	t.Helper()
 	d, err := frame.ParseData(phy)
 	if err != nil {

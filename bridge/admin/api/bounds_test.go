@@ -389,7 +389,7 @@ func TestIsolation(t *testing.T) {
 	}
 	fill := strings.NewReplacer("{a}", "app1", "{d}", "dev1", "{g}", "gw1", "{t}", "uplink_message")
 	for _, r := range routes {
-		if r.method != "GET" || r.op == "" {
+		if r.method != "GET" || r.op == "" || r.isSource() { // which has no end, and a test of its own
 			continue
 		}
 		query := "?field_mask=name,session,formatters,ids"

@@ -231,7 +231,6 @@ func TestKeyIsNotTheHost(t *testing.T) {
 	file := jsonText(otaa("dev1", 1))
 	for path, body := range map[string]string{
 		"backup":           `{}`,
-		"op/restore":       `{"text":""}`,
 		"op/key.revoke":    `{"id":"` + farm + `"}`,
 		"op/page.password": `{"password":"another password"}`,
 		"import":           `{"application_id":"farm","dry_run":true,"text":` + file + `}`,
@@ -239,6 +238,9 @@ func TestKeyIsNotTheHost(t *testing.T) {
 		if status, out := w.do(path, body); status != http.StatusForbidden {
 			t.Errorf("%s: %d %v", path, status, out)
 		}
+	}
+	if r := w.restore(text, ""); r.status != http.StatusForbidden {
+		t.Errorf("restore: %+v", r)
 	}
 	if status, out := w.do("import", `{"dry_run":true,"text":`+file+`}`); status != http.StatusOK {
 		t.Errorf("its own: %d %v", status, out)

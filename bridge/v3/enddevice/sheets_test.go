@@ -207,22 +207,3 @@ func TestTablesRefused(t *testing.T) {
 		})
 	}
 }
-
-// Every column has one name, which Columns lists and a table may use.
-func TestColumns(t *testing.T) {
-	listed := strings.Join(Columns(), "\n")
-	for _, c := range columns {
-		if !strings.Contains(listed, c.name) || columnName(c.name) != c.name ||
-			columnName(strings.ToUpper(strings.ReplaceAll(c.name, "_", " "))) != c.name {
-			t.Errorf("%s is called %q", c.name, columnName(c.name))
-		}
-	}
-	for other, name := range otherNames {
-		if columnName(other) != name || !strings.Contains(listed, other) {
-			t.Errorf("%s is taken for %q, want %s", other, columnName(other), name)
-		}
-	}
-	if len(columnsByLetters) != len(columns)+len(otherNames) {
-		t.Error("two columns have one name")
-	}
-}

@@ -147,6 +147,9 @@ func TestLinuxDevices(t *testing.T) {
 			t.Errorf("%v, want %q", tt.err, tt.says)
 		}
 	}
+	if err := second(Linux{}.SPI("/dev/spidev250.0")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v does not tell that there is none", err)
+	}
 }
 
 // TestServiceOf names the service that has to be stopped.
