@@ -82,7 +82,8 @@ func TestDesiredChannels(t *testing.T) {
 		`]}}},"field_mask":{"paths":["mac_state.desired_parameters.channels"]}}`, 200)
 	v, err := s.MAC(context.Background(), session.ID{Application: "app1", Device: "us915"})
 	asked := strings.Join(v.Wanted, "; ")
-	if err != nil || !strings.Contains(asked, "channels 0002, ChMaskCntl 7; ") || !strings.Contains(asked, "channels 0f00, ChMaskCntl 0") {
+	if err != nil || !strings.Contains(asked, "channels 0002, ChMaskCntl 7; ") ||
+		!strings.Contains(asked, "channels 0f00, ChMaskCntl 0") {
 		t.Errorf("asked %s, %v", asked, err)
 	}
 	s.wants("devices", "GET", path+"?field_mask=mac_state.desired_parameters", "", 200,
