@@ -1,6 +1,7 @@
 package mac
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand"
 	"reflect"
@@ -79,6 +80,12 @@ var requestCases = []requestCase{
 		"091d",
 		[]byte{9},
 		nil, func(s *session.Session) bool { return *s.Parameters.UplinkDwell && s.Parameters.MaxEIRP == 3000 },
+	},
+	{
+		"TxParamSetup, AS923", "AS_923", session.V1_0_2, func(d *session.Device) { d.Session.Parameters.MaxEIRP = 0 },
+		"0935",
+		[]byte{9},
+		nil, func(s *session.Session) bool { return *s.Parameters.DownlinkDwell && s.Parameters.MaxEIRP == 1600 },
 	},
 	{"DlChannel", "EU_863_870_TTN", session.V1_0_2, func(d *session.Device) {
 		wishChannels(d, func(c []session.Channel) { c[3].DownlinkFrequency = 868_800_000 })
@@ -239,21 +246,40 @@ func (tt requestCase) notAsked(t *testing.T, e *endDevice) {
 func TestRequests(t *testing.T) {
 	for _, tt := range requestCases {
 		for version := tt.first; version <= session.V1_1; version++ {
-			for _, course := range []struct {
-				name string
-				run  func(*testing.T, *endDevice)
-			}{
-				{"accepted", tt.accepted},
-				{"refused", tt.refused},
-				{"never answered", tt.neverAnswered},
-				{"answer lost", tt.answerLost},
-				{"not asked", tt.notAsked},
-			} {
-				t.Run(fmt.Sprintf("%s, %v, %s", tt.name, version, course.name), func(t *testing.T) {
-					course.run(t, settledDevice(t, tt.plan, version, tt.want))
-				})
-			}
+			tt.run(t, version)
 		}
+	}
+	for version := session.V1_0_0; version <= session.V1_0_1; version++ {
+		oneByOne.run(t, version)
+	}
+}
+
+// oneByOne is the channel mask of a device of before 1.0.2, which obeys each LinkADRReq by
+// itself: none may leave it without a channel.
+var oneByOne = requestCase{
+	name: "LinkADR, masks one by one", plan: "US_902_928_FSB_2",
+	want:    func(d *session.Device) { d.Session.MAC = &macstate.State{NoCFList: true} },
+	request: "033000ff01" + "0330020041" + "0330000011" + "0330000021" + "0330000031",
+	answer:  bytes.Repeat([]byte{3, 7}, 5),
+	refusal: bytes.Repeat([]byte{3, 6}, 5),
+	took:    func(s *session.Session) bool { return s.MAC.Masked },
+}
+
+// run has devices of a version take each course.
+func (tt requestCase) run(t *testing.T, version session.Version) {
+	for _, course := range []struct {
+		name string
+		run  func(*testing.T, *endDevice)
+	}{
+		{"accepted", tt.accepted},
+		{"refused", tt.refused},
+		{"never answered", tt.neverAnswered},
+		{"answer lost", tt.answerLost},
+		{"not asked", tt.notAsked},
+	} {
+		t.Run(fmt.Sprintf("%s, %v, %s", tt.name, version, course.name), func(t *testing.T) {
+			course.run(t, settledDevice(t, tt.plan, version, tt.want))
+		})
 	}
 }
 
