@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 
+	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 )
 
@@ -42,19 +44,24 @@ var errNoRestore = errors.New("nothing can be restored here")
 // restore answers with a bridge.Restored when the backup is in the store. Then the
 // daemon starts anew, and this socket with it.
 func (a *Admin) restore(ctx context.Context, p BackupPart, r reply) error {
-	if a.o.Restore == nil {
-		return errNoRestore
-	}
-	b, err := store.ReadBackup(bytes.NewReader(p.Text))
-	if err != nil {
-		return err
-	}
-	if err := a.o.Load(b); err != nil {
-		return err
-	}
-	did, err := a.o.Restore(ctx, b)
+	did, err := a.RestoreFrom(ctx, bytes.NewReader(p.Text))
 	if err != nil {
 		return err
 	}
 	return r(did)
+}
+
+// RestoreFrom is the operation "restore" for who has the backup as a stream.
+func (a *Admin) RestoreFrom(ctx context.Context, text io.Reader) (state.Restored, error) {
+	if a.o.Restore == nil {
+		return state.Restored{}, errNoRestore
+	}
+	b, err := store.ReadBackup(text)
+	if err != nil {
+		return state.Restored{}, err
+	}
+	if err := a.o.Load(b); err != nil {
+		return state.Restored{}, err
+	}
+	return a.o.Restore(ctx, b)
 }

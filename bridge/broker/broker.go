@@ -165,8 +165,9 @@ func New(o Options) (*Broker, error) {
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
 		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
-		left: make(chan leftover, 2*l.Clients),
-		stop: make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
+		left:     make(chan leftover, 2*l.Clients),
+		statuses: status.Retained{Discovery: o.Discovery},
+		stop:     make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
 	}
 	b.outbox = outbox.New(outboxSize)
 	b.server = mqtt.New(&mqtt.Options{

@@ -9,17 +9,8 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// Discovery has what Home Assistant is told of the devices of each application. Its
-// methods may be called from any goroutine, and do not block.
-type Discovery interface {
-	// Retained returns the messages of an application.
-	Retained(application string) []v3.Message
-	// Announces reports whether a filter is the topic of the values of a device: Home
-	// Assistant subscribes to that of each.
-	Announces(application, filter string) bool
-	// Online is told that the Home Assistant of an application has come up.
-	Online(application string)
-}
+// Discovery has what Home Assistant is told.
+type Discovery = status.Discovery
 
 // dispatchStatus puts a message that is retained into the queues of its subscribers.
 func (b *Broker) dispatchStatus(m *message) {
@@ -33,22 +24,6 @@ func (b *Broker) dispatchStatus(m *message) {
 			s.enqueueStatus(m, "", false)
 		}
 	}
-}
-
-// retained returns what is retained for a client that subscribes to a filter.
-func (b *Broker) retained(filter string, l access.Login) (out []v3.Message) {
-	if !v3.IsDiscovery(filter) {
-		return b.statuses.Matching(filter)
-	}
-	if b.opts.Discovery == nil {
-		return nil
-	}
-	for _, m := range b.opts.Discovery.Retained(l.Application) {
-		if v3.Matches(filter, m.Suffix) {
-			out = append(out, m)
-		}
-	}
-	return out
 }
 
 // announced reports whether a filter is one that Home Assistant was told to subscribe to.
@@ -82,14 +57,13 @@ func (b *Broker) isBirth(c *conn, pk *packets.Packet) bool {
 func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	c := connOf(cl)
-	s, renewed := b.sessions[cl.ID], c.renewed
+	s, renewed := b.sessions[cl.ID], connOf(cl).renewed
 	for k, sub := range pk.Filters {
 		// MQTT 5.0, 3.8.3.1: 1 is only for a new subscription, 2 never.
 		if s == nil || sub.RetainHandling == 2 || sub.RetainHandling == 1 && renewed[k] {
 			continue
 		}
-		for _, m := range b.retained(sub.Filter, c.login) {
+		for _, m := range b.statuses.Matching(sub.Filter, s.application) {
 			s.enqueueStatus(&message{Message: m}, sub.Filter, true)
 		}
 	}

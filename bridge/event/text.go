@@ -41,7 +41,8 @@ func (e *Event) Text() string {
 		fmt.Fprintf(&b, "  gateway %s", e.Gateway)
 	}
 	e.Client.appendText(&b)
-	if e.Kind == GatewayRefused || (e.Kind == GatewayDropped || e.Kind == PageLoggedIn || e.Client != (Client{})) && e.Address != "" {
+	told := e.Kind == GatewayDropped || e.Kind == PageLoggedIn || e.Client != (Client{})
+	if e.Kind == GatewayRefused || told && e.Address != "" {
 		fmt.Fprintf(&b, "  at %s", e.Address)
 	}
 	for _, part := range []string{errText(e.Err), e.Hint} {

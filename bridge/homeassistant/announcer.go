@@ -27,7 +27,8 @@ const (
 // steps are how long after its last uplink a device is unavailable, in steps: Home
 // Assistant is told again only when it is another one.
 var steps = [...]time.Duration{
-	15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, unknownStep, 3 * 24 * time.Hour, 7 * 24 * time.Hour,
+	15 * time.Minute, time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, unknownStep, 3 * 24 * time.Hour,
+	7 * 24 * time.Hour,
 }
 
 const (

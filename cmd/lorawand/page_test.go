@@ -152,6 +152,8 @@ func (p *pageTest) firstRun() string {
 	p.waitText("is connected, plan EU_863_870_TTN")
 	p.click("Go on")
 	p.click("Make a key")
+	p.fill("dialog[open] #secret", pageSecret)
+	p.eval("document.querySelector('dialog .primary').click()", nil)
 	p.waitText("it is shown only this once")
 	var key string
 	p.eval(`const texts = [...document.querySelectorAll('.facts code')].map((e) => e.textContent);

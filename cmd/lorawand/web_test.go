@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -30,6 +29,11 @@ func pagePost(t *testing.T, c *http.Client, url, body string) (status int, text 
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	return pageSend(t, c, req)
+}
+
+func pageSend(t *testing.T, c *http.Client, req *http.Request) (status int, text string) {
+	t.Helper()
 	req.Header.Set("X-Lorawand", "1")
 	r, err := c.Do(req)
 	if err != nil {
@@ -41,6 +45,18 @@ func pagePost(t *testing.T, c *http.Client, url, body string) (status int, text 
 		t.Fatal(err)
 	}
 	return r.StatusCode, string(b)
+}
+
+// pageRestore has the page restore a backup.
+func pageRestore(t *testing.T, c *http.Client, url, backup string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(backup))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("X-Lorawand-Password", pagePassword)
+	return pageSend(t, c, req)
 }
 
 // pageLogin logs in to the web page and returns the status of the answer.
@@ -121,13 +137,12 @@ func TestWebRestore(t *testing.T) {
 	if status, text := pagePost(t, c, base+"login", `{"password":"`+pagePassword+`"}`); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
-	status, backup := pagePost(t, c, base+"backup", "{}")
+	status, backup := pagePost(t, c, base+"backup", `{"password":"`+pagePassword+`"}`)
 	if status != http.StatusOK || !strings.Contains(backup, "app1/dev1") {
 		t.Fatalf("%d %s", status, backup)
 	}
 	s.must("", "device", "delete", "dev1", "--application", "app1")
-	body := `{"text":"` + base64.StdEncoding.EncodeToString([]byte(backup)) + `"}`
-	if status, text := pagePost(t, c, base+"op/restore", body); status != http.StatusOK || !strings.Contains(text, `"devices":1`) {
+	if status, text := pageRestore(t, c, base+"restore", backup); status != http.StatusOK || !strings.Contains(text, `"devices":1`) {
 		t.Errorf("%d %s", status, text)
 	}
 	s.until("1, 0 joins", "status")

@@ -122,7 +122,7 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// What is stored is read again, and a password that is no good changes nothing.
+// A stored password is read again, and a bad one changes nothing.
 func TestPasswords(t *testing.T) {
 	s := newPage(t)
 	for _, args := range []string{`{"password":"short"}`, `{}`, `{"password":"long enough","off":true}`, `{"pass":"x"}`} {
@@ -240,7 +240,7 @@ func TestGuessing(t *testing.T) {
 // Another login that is looked at is waited for, not joined.
 func TestParallelLogins(t *testing.T) {
 	s := newPage(t)
-	s.site.hashing <- struct{}{}
+	s.site.o.Passwords.hashing <- struct{}{}
 	done := make(chan reply)
 	go func() { done <- s.tryLogin(secret) }()
 	for { // until it is at the password
@@ -254,7 +254,7 @@ func TestParallelLogins(t *testing.T) {
 		t.Fatalf("it did not wait: %+v", r)
 	default:
 	}
-	<-s.site.hashing
+	<-s.site.o.Passwords.hashing
 	if r := <-done; r.status != http.StatusOK {
 		t.Errorf("%+v", r)
 	}

@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
-	"time"
 
-	"lorawand/bridge/access"
 	"lorawand/bridge/admin"
-	"lorawand/bridge/admin/web/password"
+	"lorawand/bridge/admin/web/trial"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice"
 )
@@ -22,8 +21,12 @@ import (
 // doors are the operations that the page may ask for by their names.
 var doors = []string{
 	"device.put", "device.set", "device.delete", "device.export", "device.mac", "downlink.push", "why",
-	"key.create", "key.revoke", "application.set", "application.delete", tryFormatter, SetPassword, "restore", "report",
+	"key.create", "key.revoke", "application.set", "application.delete", trial.Operation, SetPassword, "report",
 }
+
+// confirmed are the operations for which the secret of the login has to be shown once
+// more, and the member of the arguments that has it.
+var confirmed = map[string]string{SetPassword: "old", "key.create": "password"}
 
 // operate carries out an operation, with the arguments in the body.
 func (c *call) operate(op string) error {
@@ -31,7 +34,7 @@ func (c *call) operate(op string) error {
 		return errNotFound
 	}
 	most := int64(maxBody)
-	if op == "restore" || op == "device.put" || op == tryFormatter {
+	if op == "device.put" || op == trial.Operation {
 		most = maxBigBody
 	}
 	body, release, err := c.body(most)
@@ -43,10 +46,17 @@ func (c *call) operate(op string) error {
 	if err := json.Unmarshal(body, &args); err != nil || args == nil {
 		return refused(http.StatusBadRequest, "The request must be an object of JSON.")
 	}
-	if op == SetPassword {
-		if err := c.checkOld(args); err != nil {
+	if name, ok := confirmed[op]; ok {
+		if err := c.confirm(secretOf(args, name)); err != nil {
 			return err
 		}
+	}
+	if op == trial.Operation {
+		end, ok := c.site.trials.Begin(c.session)
+		if !ok {
+			return errTrials
+		}
+		defer end()
 	}
 	if need, ok := c.site.o.Admin.Needs(op); ok && need.Application && c.scope() != "" && args["application_id"] == nil {
 		args["application_id"], _ = json.Marshal(c.scope())
@@ -76,41 +86,60 @@ func (c *call) refuseWith(err error, parts []json.RawMessage) error {
 	return c.answer(map[string]any{"error": err.Error(), "parts": parts})
 }
 
-// checkOld takes "old" out of the arguments: where there is a password, it has to be that.
-func (c *call) checkOld(args map[string]json.RawMessage) error {
-	var old string
-	_ = json.Unmarshal(args["old"], &old) // what is no text does not match
-	delete(args, "old")
-	hash := c.site.o.Passwords.stored()
-	if hash == "" {
-		return nil
+// secretOf takes a secret out of the arguments; "" is none.
+func secretOf(args map[string]json.RawMessage, name string) (text string) {
+	_ = json.Unmarshal(args[name], &text) // what is no text does not match
+	delete(args, name)
+	return text
+}
+
+// maxPassword is of the header that has the password for a restore, in bytes.
+const maxPassword = 1 << 10
+
+// restore takes the file of a backup, as it comes: it is larger than all else, and must
+// not be in memory several times. The password is in a header, escaped as in a URL.
+func (c *call) restore(string) error {
+	header := c.r.Header.Get("X-Lorawand-Password")
+	text, err := url.PathUnescape(header)
+	if err != nil || len(header) > maxPassword {
+		return refused(http.StatusBadRequest, "The header X-Lorawand-Password cannot be read.")
 	}
-	wrong := &fault{status: http.StatusForbidden, text: "The old password is not right."}
-	address := c.address()
-	if wait := c.site.tries.Begin(address, time.Now()); wait > 0 {
-		return &fault{status: http.StatusTooManyRequests, text: "Wait before the next try.", wait: wait}
+	if !c.session.May("restore") {
+		return admin.ErrHost
+	}
+	if err := c.confirm(text); err != nil {
+		return err
 	}
 	select {
-	case c.site.hashing <- struct{}{}:
-		defer func() { <-c.site.hashing }()
+	case c.site.big <- struct{}{}:
+		defer func() { <-c.site.big }()
 	default:
-		c.site.tries.End(address, false, false, time.Now())
-		return &fault{status: http.StatusServiceUnavailable, text: "Others log in just now; try again."}
+		return errBusy
 	}
-	good, err := password.Matches(hash, old)
-	wrong.wait = c.site.tries.End(address, good, err == nil, time.Now())
-	if !good {
-		return wrong
+	c.patience(longTimeout)
+	did, err := c.site.o.Admin.RestoreFrom(c.r.Context(), http.MaxBytesReader(c.w, c.r.Body, maxBigBody))
+	if err != nil {
+		return refused(http.StatusBadRequest, err.Error())
 	}
-	return nil
+	return c.answer(did)
 }
 
 // backup answers with the text of a backup.
 func (c *call) backup(string) error {
+	body, release, err := c.body(maxLoginBody)
+	defer release()
+	if err != nil {
+		return err
+	}
+	var args map[string]json.RawMessage
+	_ = json.Unmarshal(body, &args) // what is no object has no password
+	if err := c.confirm(secretOf(args, "password")); err != nil {
+		return err
+	}
 	c.patience(longTimeout)
 	h := c.w.Header()
 	begun := false
-	err := c.do(c.r.Context(), "backup", struct{}{}, func(raw json.RawMessage) error {
+	err = c.do(c.r.Context(), "backup", struct{}{}, func(raw json.RawMessage) error {
 		var p admin.BackupPart
 		if err := json.Unmarshal(raw, &p); err != nil {
 			return err
@@ -307,11 +336,4 @@ func (c *call) put(args admin.PutArgs, rows []*importRow) error {
 		return nil // the rows say why
 	}
 	return err
-}
-
-// addOperations adds those of the page to the table.
-func (s *Site) addOperations() {
-	s.o.Admin.Add(tryFormatter, admin.Operation{
-		Run: admin.Decoding(s.try), Right: admin.Right{Rights: access.DevicesRead, Application: true}, Limit: longTimeout,
-	})
 }

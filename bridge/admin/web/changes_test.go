@@ -7,15 +7,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"lorawand/bridge/admin/web/door"
+	"lorawand/bridge/admin/web/trial"
 	"lorawand/bridge/event"
 	"lorawand/bridge/v3"
 )
 
-// What the page changes goes through the operations, and their errors come back.
+// The page changes things by operations, and gets their errors.
 func TestOperate(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct {
@@ -69,7 +72,7 @@ func TestOperate(t *testing.T) {
 // A key is shown once; when it is revoked, it is gone.
 func TestKeys(t *testing.T) {
 	w := newWorld(t)
-	_, out := w.do("op/key.create", `{"application_id":"farm","name":"Node-RED"}`)
+	_, out := w.do("op/key.create", `{"application_id":"farm","name":"Node-RED","password":"`+secret+`"}`)
 	id, text := at(out, "parts.0.id"), at(out, "parts.0.key")
 	if text == nil || !strings.HasPrefix(text.(string), "NNSXS.") {
 		t.Fatalf("%v", out)
@@ -105,9 +108,9 @@ func TestTryFormatter(t *testing.T) {
 			"longer than a frame", `{"application_id":"farm",` + lpp + `,"frames":[{"f_port":1,"frm_payload":"` +
 				strings.Repeat("AAAA", 86) + `"}]}`, "parts.0", 400, nil,
 		},
-		{"too many", `{"application_id":"farm",` + lpp + `,"frames":[` + strings.Repeat(frame+",", maxTried) + frame + `]}`, "parts.0", 400, nil},
+		{"too many", `{"application_id":"farm",` + lpp + `,"frames":[` + strings.Repeat(frame+",", trial.MaxTried) + frame + `]}`, "parts.0", 400, nil},
 	} {
-		status, out := w.do("op/"+tryFormatter, tt.args)
+		status, out := w.do("op/"+trial.Operation, tt.args)
 		if status != tt.status || at(out, tt.at) != tt.want {
 			t.Errorf("%s: %d %v", tt.name, status, out)
 		}
@@ -199,15 +202,97 @@ func utf16le(s string) []byte {
 // A backup comes as a file; one that cannot be restored is refused.
 func TestBackup(t *testing.T) {
 	w := newWorld(t)
-	r := w.post(w.token, "/api/page/backup", "{}")
+	r := w.post(w.token, "/api/page/backup", `{"password":"`+secret+`"}`)
 	if r.status != 200 || !strings.Contains(r.header.Get("Content-Disposition"), "attachment") ||
 		!strings.Contains(r.body, "farm/dev1") ||
 		!strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
 		t.Errorf("%d %v %.200s", r.status, r.header, r.body)
 	}
-	text := base64.StdEncoding.EncodeToString([]byte(r.body))
-	if status, out := w.do("op/restore", `{"text":"`+text+`"}`); status != 400 || at(out, "error") == nil {
-		t.Errorf("a daemon that restores nothing: %d %v", status, out)
+	again := w.restore(secret, r.body)
+	if again.status != 400 || !strings.Contains(again.body, "nothing can be restored") {
+		t.Errorf("a daemon that restores nothing: %+v", again)
+	}
+	if status, _ := w.do("op/restore", `{"text":""}`); status != http.StatusNotFound {
+		t.Errorf("by the other way: %d", status)
+	}
+}
+
+// restore sends the file of a backup, with a password.
+func (w *world) restore(password, file string) reply {
+	w.Helper()
+	return w.ask(ask{
+		method: "POST", path: "/api/page/restore", body: file, cookie: w.token, change: func(r *http.Request) {
+			r.Header.Set("Content-Type", "application/octet-stream")
+			r.Header.Set("X-Lorawand-Password", url.PathEscape(password))
+		},
+	})
+}
+
+// What gives keys away, or takes everything away, asks for the secret of the login once
+// more; who guesses it waits as at the login.
+func TestConfirm(t *testing.T) {
+	w := newWorld(t)
+	owner := w.token
+	_, key := w.key("farm", "all")
+	_, other := w.key("farm", "all")
+	for _, who := range []struct {
+		name, token, right string
+		wrong              []string
+	}{
+		{"by password", owner, secret, []string{"", "x", key}},
+		{"by key", w.login(key), key, []string{"", "x", secret, other}},
+	} {
+		w.token = who.token
+		create := func(password string) reply {
+			return w.post(w.token, "/api/page/op/key.create", `{"application_id":"farm","password":`+jsonText(password)+`}`)
+		}
+		backup := func(password string) reply {
+			return w.post(w.token, "/api/page/backup", `{"password":`+jsonText(password)+`}`)
+		}
+		restore := func(password string) reply { return w.restore(password, "x") }
+		for _, wrong := range who.wrong {
+			for what, f := range map[string]func(string) reply{"a key": create, "a backup": backup, "a restore": restore} {
+				if r := f(wrong); r.status != http.StatusForbidden {
+					t.Errorf("%s: %s with %.20q: %d %.200s", who.name, what, wrong, r.status, r.body)
+				}
+				w.site.tries = door.Tries{} // the wait between them is tested elsewhere
+			}
+		}
+		if r := create(who.right); r.status != http.StatusOK {
+			t.Errorf("%s: a key: %d %s", who.name, r.status, r.body)
+		}
+	}
+	w.token = owner
+	for range 4 {
+		w.restore("x", "x")
+	}
+	if r := w.restore(secret, "x"); r.status != http.StatusTooManyRequests {
+		t.Errorf("who guesses: %+v", r)
+	}
+}
+
+// How many formatters are tried at a time is bounded, for each browser.
+func TestTrialsAtOnce(t *testing.T) {
+	w := newWorld(t)
+	session := w.site.sessions.Find(w.token, time.Now())
+	var ends []func()
+	for {
+		end, ok := w.site.trials.Begin(session)
+		if !ok {
+			break
+		}
+		ends = append(ends, end)
+	}
+	try := func() int {
+		return w.post(w.token, "/api/page/op/"+trial.Operation, `{"application_id":"farm","formatter":{"formatter":`+
+			`"FORMATTER_CAYENNELPP"},"frames":[]}`).status
+	}
+	if status := try(); status != http.StatusTooManyRequests || len(ends) == 0 {
+		t.Errorf("%d, after %d trials", status, len(ends))
+	}
+	ends[0]()
+	if status := try(); status != http.StatusOK {
+		t.Errorf("when one has ended: %d", status)
 	}
 }
 
@@ -232,7 +317,7 @@ func TestChangePassword(t *testing.T) {
 	w.login("another password")
 }
 
-// What became of a downlink is told step by step.
+// The page tells each step of a downlink.
 func TestOutcomes(t *testing.T) {
 	w := newWorld(t)
 	log, now := w.Activity(), w.Now().Host

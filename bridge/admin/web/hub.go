@@ -42,7 +42,8 @@ func (e *entry) at() radio.HostTime {
 	return e.message.At
 }
 
-// isOf reports whether an entry may be seen by who sees an application; "" sees all.
+// isOf reports whether an entry may be seen by who sees an application; "" sees all. What
+// is of no application, such as a gateway or a stranger, is the owner's.
 func (e *entry) isOf(application string) bool {
 	if application == "" {
 		return true
@@ -54,7 +55,7 @@ func (e *entry) isOf(application string) bool {
 			of = e.event.Client.Application
 		}
 	}
-	return of == "" || of == application
+	return of == application
 }
 
 // ring holds the last entries.

@@ -3,6 +3,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -128,6 +129,7 @@ func (c *call) begin(text string) (token string, err error) {
 	site := c.site
 	begin := func(who access.Login) {
 		token = site.sessions.Begin(who, c.address().String(), time.Now())
+		c.tell(event.PageLoggedIn, "")
 		site.log.Info("a browser has logged in to the web page", "address", c.address(), "key_id", who.KeyID)
 	}
 	if who, good, err := c.showsKey(text); good || err != nil {
@@ -140,17 +142,7 @@ func (c *call) begin(text string) (token string, err error) {
 	if hash == "" || text == "" {
 		return "", nil
 	}
-	patience := time.NewTimer(hashPatience)
-	defer patience.Stop()
-	select {
-	case site.hashing <- struct{}{}:
-		defer func() { <-site.hashing }()
-	case <-c.r.Context().Done():
-		return "", errIncomplete
-	case <-patience.C:
-		return "", &fault{http.StatusServiceUnavailable, "Others log in just now; try again.", time.Second, false}
-	}
-	good, err := password.Matches(hash, text)
+	good, err := c.matches(hash, text)
 	if good {
 		// No session begins with a password that another has replaced meanwhile.
 		site.o.Passwords.whileStill(hash, func() { begin(access.Login{}) })
@@ -158,10 +150,52 @@ func (c *call) begin(text string) (token string, err error) {
 	return token, err
 }
 
+// matches compares a password with what is stored, when no other one is looked at.
+func (c *call) matches(hash, text string) (good bool, err error) {
+	ctx, cancel := context.WithTimeout(c.r.Context(), hashPatience)
+	defer cancel()
+	release, err := c.site.o.Passwords.turn(ctx)
+	if err != nil {
+		return false, &fault{http.StatusServiceUnavailable, "Others log in just now; try again.", time.Second, false}
+	}
+	defer release()
+	return password.Matches(hash, text)
+}
+
+// confirm looks at the secret that the browser has logged in with, once more: a browser
+// that its owner has left alone must not give keys away.
+func (c *call) confirm(text string) error {
+	hash := c.site.o.Passwords.stored()
+	if c.session.ByPassword() && hash == "" {
+		return nil
+	}
+	address := c.address()
+	if wait := c.site.tries.Begin(address, time.Now()); wait > 0 {
+		return &fault{status: http.StatusTooManyRequests, text: "Wait before the next try.", wait: wait}
+	}
+	var good bool
+	var err error
+	if c.session.ByPassword() {
+		good, err = c.matches(hash, text)
+	} else {
+		who, wrong := c.site.o.Keys.Authenticate(strings.TrimSpace(text), c.site.o.Calendar())
+		good = wrong == nil && who.KeyID == c.session.Key.KeyID
+	}
+	wait := c.site.tries.End(address, good, err == nil, time.Now())
+	switch {
+	case err != nil:
+		return err
+	case !good:
+		c.report()
+		return &fault{status: http.StatusForbidden, text: "That is not the password.", wait: wait}
+	}
+	return nil
+}
+
 // cookie returns that of a token; a negative age takes it away.
 func (c *call) cookie(token string, age int) *http.Cookie {
 	return &http.Cookie{
-		Name: cookieName, Value: token, Path: "/", MaxAge: age,
+		Name: cookieName, Value: token, Path: prefix, MaxAge: age,
 		HttpOnly: true, Secure: c.r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	}
 }
@@ -187,9 +221,12 @@ func (c *call) showsKey(text string) (who access.Login, good bool, err error) {
 const wrongPagePassword = "wrong_page_password"
 
 // report makes an event of a wrong password.
-func (c *call) report() {
+func (c *call) report() { c.tell(event.APIRefused, wrongPagePassword) }
+
+// tell makes an event of a login.
+func (c *call) tell(kind event.Kind, word string) {
 	now := c.site.o.Bridge.Now()
-	e := event.Event{Kind: event.APIRefused, Host: now.Host, Address: c.r.RemoteAddr, Word: wrongPagePassword}
+	e := event.Event{Kind: kind, Host: now.Host, Address: c.r.RemoteAddr, Word: word}
 	if now.Wall.Known() {
 		e.At = now.Wall.Time
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -26,6 +27,8 @@ const (
 type Passwords struct {
 	store   *store.Store
 	changed func() // is called when there is another one; nil: nobody is
+	// hashing is full while a password is hashed or compared: that takes memory.
+	hashing chan struct{}
 
 	mu   sync.Mutex
 	hash string
@@ -34,7 +37,7 @@ type Passwords struct {
 // NewPasswords reads what is stored, and adds the operation SetPassword to the table of
 // an Admin.
 func NewPasswords(a *admin.Admin, s *store.Store) *Passwords {
-	p := &Passwords{store: s}
+	p := &Passwords{store: s, hashing: make(chan struct{}, 1)}
 	for _, r := range s.Records(state.KindPage) {
 		if r.Key == passwordKey && r.Version == passwordVersion {
 			p.hash = string(r.Data)
@@ -55,15 +58,20 @@ type PasswordArgs struct {
 var errBoth = errors.New("either a password, or none")
 
 // set stores another password. All sessions end.
-func (p *Passwords) set(_ context.Context, args PasswordArgs, _ func(any) error) error {
+func (p *Passwords) set(ctx context.Context, args PasswordArgs, _ func(any) error) error {
 	if args.Off && args.Password != "" {
 		return errBoth
 	}
 	hash := ""
 	record := store.Record{Kind: state.KindPage, Key: passwordKey}
 	if !args.Off {
-		var err error
-		if hash, err = password.Hash(args.Password); err != nil {
+		release, err := p.turn(ctx)
+		if err != nil {
+			return err
+		}
+		hash, err = password.Hash(args.Password)
+		release()
+		if err != nil {
 			return err
 		}
 		record.Version, record.Data = passwordVersion, []byte(hash)
@@ -78,6 +86,16 @@ func (p *Passwords) set(_ context.Context, args PasswordArgs, _ func(any) error)
 		p.changed()
 	}
 	return nil
+}
+
+// turn waits until no other password is hashed or compared. The caller calls release.
+func (p *Passwords) turn(ctx context.Context) (release func(), err error) {
+	select {
+	case p.hashing <- struct{}{}:
+		return func() { <-p.hashing }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("others log in just now: %w", ctx.Err())
+	}
 }
 
 // stored returns what is stored of the password; "" is none.

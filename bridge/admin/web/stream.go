@@ -108,6 +108,7 @@ func (s *stream) follow(news <-chan struct{}) {
 			_ = s.write([]byte("event: end\ndata: {}\n\n"))
 			return
 		case <-beat.C:
+			s.site.sessions.Expire(time.Now()) // this one among them, which is seen next
 			if !s.site.stillMay(s.session) {
 				_ = s.write([]byte("event: end\ndata: {}\n\n"))
 				return

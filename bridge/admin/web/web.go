@@ -4,6 +4,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"lorawand/bridge/admin"
 	"lorawand/bridge/admin/conns"
 	"lorawand/bridge/admin/web/door"
+	"lorawand/bridge/admin/web/trial"
 )
 
 // prefix is that of the answers for the page.
@@ -41,10 +43,10 @@ type Site struct {
 	files    *door.Files
 	sessions door.Sessions
 	tries    door.Tries
-	hashing  chan struct{} // full while passwords are compared: that takes memory
 	big      chan struct{} // full while a long body is at work
 	hub      hub
 	streams  counter
+	trials   *trial.Trials
 	slow     time.Duration // how long a client may take for what a stream sends
 }
 
@@ -60,12 +62,9 @@ func New(o Options) *Site {
 	if err != nil {
 		panic(err) // static is no valid name
 	}
-	s := &Site{
-		o: o, log: o.Logger, files: door.NewFiles(root), slow: writePatience,
-		hashing: make(chan struct{}, 1), big: make(chan struct{}, 1),
-	}
+	s := &Site{o: o, log: o.Logger, files: door.NewFiles(root), big: make(chan struct{}, 1), slow: writePatience}
 	s.hub = hub{events: o.Bridge.Events(), activity: o.Bridge.Activity()}
-	s.addOperations()
+	s.trials = trial.New(o.Admin, trial.Options{Bridge: o.Bridge, Resolver: o.Resolver, Formatters: o.Formatters})
 	o.Passwords.changed = func() { s.sessions.End(func(*door.Browser) bool { return true }) }
 	return s
 }
@@ -132,9 +131,9 @@ var (
 	errNotFound   = refused(http.StatusNotFound, "There is no such address.")
 	errForeign    = refused(http.StatusForbidden, "The request does not come from this page.")
 	errHeader     = refused(http.StatusForbidden, "The request lacks the header X-Lorawand: 1.")
-	errType       = refused(http.StatusUnsupportedMediaType, "The request must be application/json.")
 	errTooLarge   = refused(http.StatusRequestEntityTooLarge, "The request is too large.")
 	errBusy       = refused(http.StatusServiceUnavailable, "Another large request is at work; try again.")
+	errTrials     = refused(http.StatusTooManyRequests, "Wait until the formatters that are tried have ended.")
 	errIncomplete = refused(http.StatusBadRequest, "The request did not come as a whole.")
 	errMethod     = refused(http.StatusMethodNotAllowed,
 		"This address is asked in another way: changes are POST, the rest is GET.")
@@ -149,16 +148,17 @@ func (c *call) serve(name string) error {
 	if !door.IsOwn(c.r) {
 		return errForeign
 	}
-	if route.method == http.MethodPost {
-		if c.r.Header.Get("X-Lorawand") != "1" {
-			return errHeader
-		}
-		if kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-			return errType
-		}
+	if route.method == http.MethodPost && c.r.Header.Get("X-Lorawand") != "1" {
+		return errHeader
 	}
 	if c.session = c.site.session(c.r); c.session == nil && !route.open {
 		return errNoSession
+	}
+	if route.method == http.MethodPost {
+		want := cmp.Or(route.takes, "application/json")
+		if kind, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type")); err != nil || kind != want {
+			return refused(http.StatusUnsupportedMediaType, "The request must be "+want+".")
+		}
 	}
 	c.patience(timeout)
 	return route.handle(c, params)

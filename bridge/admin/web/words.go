@@ -49,6 +49,8 @@ var kindWords = map[event.Kind]struct{ kind, word, tone string }{
 	event.SubscribeRefused:    {"mqtt", "Subscription refused", "warn"},
 	event.PacketRefused:       {"mqtt", "Packet refused", "warn"},
 	event.APIRefused:          {"mqtt", "Login failed", "warn"},
+	event.ClientLoggedIn:      {"mqtt", "Logged in", "ok"},
+	event.PageLoggedIn:        {"mqtt", "Logged in", "ok"},
 	event.WindowsUnknown:      {"down", "Cannot be answered", "warn"},
 	event.RX1Unknown:          {"down", "No RX1", "warn"},
 	event.JoinAccepted:        {"join", "Joined", "ok"},
@@ -120,6 +122,10 @@ func eventText(e *event.Event) string {
 	case event.ClientRefused, event.APIRefused:
 		reason, _ := refusalWords(e.Word, nil)
 		return strings.TrimSpace("User " + e.Client.Application + ": " + reason)
+	case event.ClientLoggedIn:
+		return fmt.Sprintf("Client %s of user %s.", e.Client.ID, e.Client.Application)
+	case event.PageLoggedIn:
+		return "A browser has logged in to this page."
 	case event.PublishRefused, event.SubscribeRefused, event.PacketRefused:
 		return fmt.Sprintf("Client %s, %s: %s", e.Client.ID, e.Client.Topic, strings.ReplaceAll(e.Word, "_", " "))
 	case event.JoinAccepted:

@@ -32,8 +32,23 @@ func Filter(asked string, l access.Login) (rewritten string, ok bool) {
 	return v3.Filter(asked, l.Application, l.Tenant)
 }
 
-// Retained are the last statuses. It may be used by several goroutines.
+// Discovery has what Home Assistant is told of the devices of each application. Its
+// methods may be called from any goroutine, and do not block.
+type Discovery interface {
+	// Retained returns the messages of an application.
+	Retained(application string) []v3.Message
+	// Announces reports whether a filter is the topic of the values of a device: Home
+	// Assistant subscribes to that of each.
+	Announces(application, filter string) bool
+	// Online is told that the Home Assistant of an application has come up.
+	Online(application string)
+}
+
+// Retained are the last statuses, and what Home Assistant is told. It may be used by
+// several goroutines.
 type Retained struct {
+	Discovery Discovery // nil: nothing
+
 	mu      sync.Mutex
 	byTopic map[string]v3.Message
 }
@@ -50,12 +65,28 @@ func (r *Retained) Put(m v3.Message) {
 	}
 }
 
-// Matching returns the statuses that a filter names.
-func (r *Retained) Matching(filter string) (out []v3.Message) {
+// Matching returns what is retained and named by a filter: the statuses, or what Home
+// Assistant is told of an application.
+func (r *Retained) Matching(filter, application string) (out []v3.Message) {
+	if v3.IsDiscovery(filter) {
+		return r.discovery(filter, application)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for topic, m := range r.byTopic {
 		if v3.IsStatusFilter(filter) && v3.Matches(filter, topic) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (r *Retained) discovery(filter, application string) (out []v3.Message) {
+	if r.Discovery == nil {
+		return nil
+	}
+	for _, m := range r.Discovery.Retained(application) {
+		if v3.Matches(filter, m.Suffix) {
 			out = append(out, m)
 		}
 	}

@@ -18,14 +18,14 @@ func TestRetained(t *testing.T) {
 	}
 	last := v3.GatewayStatus("gw-5", radio.EUI64{}, false, time.Time{})
 	r.Put(last)
-	if got := r.Matching("lorawand/#"); len(got) != maxRetained {
+	if got := r.Matching("lorawand/#", "app1"); len(got) != maxRetained {
 		t.Errorf("%d statuses", len(got))
 	}
-	if got := r.Matching("lorawand/gateways/gw-5/status"); len(got) != 1 ||
+	if got := r.Matching("lorawand/gateways/gw-5/status", "app1"); len(got) != 1 ||
 		string(got[0].Payload) != string(last.Payload) {
 		t.Errorf("%+v", got)
 	}
-	if got := r.Matching("#"); got != nil {
+	if got := r.Matching("#", "app1"); got != nil {
 		t.Errorf("%d statuses for who has not asked by name", len(got))
 	}
 }

@@ -15,7 +15,8 @@ import (
 const (
 	maxSessions = 16
 	maxIdle     = 24 * time.Hour
-	tokenSize   = 32 // bytes
+	maxAge      = 30 * 24 * time.Hour // however much it is used
+	tokenSize   = 32                  // bytes
 )
 
 // Browser is one that has logged in.
@@ -93,9 +94,18 @@ func (s *Sessions) End(match func(*Browser) bool) {
 	s.drop(match)
 }
 
-// expire ends those that were not used for long. The lock is held.
+// Expire ends those that were not used for long, and those that have begun long ago.
+func (s *Sessions) Expire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire(now)
+}
+
+// expire is Expire for who holds the lock.
 func (s *Sessions) expire(now time.Time) {
-	s.drop(func(o *Browser) bool { return o.streams == 0 && now.Sub(o.used) > maxIdle })
+	s.drop(func(o *Browser) bool {
+		return o.streams == 0 && now.Sub(o.used) > maxIdle || now.Sub(o.Since) > maxAge
+	})
 }
 
 func (s *Sessions) drop(match func(*Browser) bool) {

@@ -31,21 +31,43 @@ func TestSessions(t *testing.T) {
 	if all.OpenStream(one, 4) {
 		t.Error("one stream too many")
 	}
-	if all.Find(last, now.Add(1000*time.Hour)) == nil || all.Len() != 1 {
+	if all.Find(last, now.Add(500*time.Hour)) == nil || all.Len() != 1 {
 		t.Error("it ends while a stream is open, or others do not")
 	}
 	for range 4 {
-		all.CloseStream(one, now.Add(1000*time.Hour))
+		all.CloseStream(one, now.Add(500*time.Hour))
 	}
-	if all.Find(last, now.Add(1000*time.Hour+maxIdle)) == nil {
+	if all.Find(last, now.Add(500*time.Hour+maxIdle)) == nil {
 		t.Error("it ends too early")
 	}
-	if all.Find(last, now.Add(1001*time.Hour+2*maxIdle)) != nil || all.Len() != 0 {
+	if all.Find(last, now.Add(501*time.Hour+2*maxIdle)) != nil || all.Len() != 0 {
 		t.Error("it does not end")
 	}
 	select {
 	case <-one.Ended:
 	default:
 		t.Error("nobody is told that it has ended")
+	}
+}
+
+// A session ends after 30 days, however much it is used.
+func TestSessionAge(t *testing.T) {
+	var all Sessions
+	begin := time.Unix(1000, 0)
+	token := all.Begin(access.Login{}, "a", begin)
+	for now := begin; now.Sub(begin) <= maxAge; now = now.Add(time.Hour) {
+		if all.Find(token, now) == nil {
+			t.Fatalf("it ends after %v", now.Sub(begin))
+		}
+	}
+	one := all.Find(token, begin.Add(maxAge))
+	if !all.OpenStream(one, 1) {
+		t.Fatal("no stream")
+	}
+	all.Expire(begin.Add(maxAge + 1))
+	select {
+	case <-one.Ended:
+	default:
+		t.Error("it does not end while a stream is open")
 	}
 }

@@ -17,12 +17,13 @@ export function onLoggedOut(f) {
 }
 
 /** A request. Answers {error} where the daemon says no, and throws where it cannot be reached. */
-async function request(path, body) {
+async function request(path, body, headers) {
   const init = {headers: {'X-Lorawand': '1'}, cache: 'no-store', signal: AbortSignal.timeout(body ? 130e3 : 20e3)};
   if (body !== undefined) {
     init.method = 'POST';
-    init.headers['Content-Type'] = 'application/json';
-    init.body = JSON.stringify(body);
+    const file = body instanceof Blob;
+    Object.assign(init.headers, {'Content-Type': file ? 'application/octet-stream' : 'application/json'}, headers);
+    init.body = file ? body : JSON.stringify(body);
   }
   const r = await fetch(BASE + path, init);
   const answer = r.headers.get('Content-Type')?.startsWith('application/json')
@@ -45,9 +46,9 @@ async function get(path) {
 }
 
 /** Changes something. Answers {parts} or {error}; it never throws. */
-export async function post(path, body) {
+export async function post(path, body, headers) {
   try {
-    return await request(path, body);
+    return await request(path, body, headers);
   } catch {
     return {error: 'The gateway does not answer. Nothing is known of what became of this.'};
   }

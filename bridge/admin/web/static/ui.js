@@ -260,10 +260,36 @@ export function ask(content) {
   requestAnimationFrame(() => requestAnimationFrame(() => document.getElementById('dialog')?.showModal()));
 }
 
+/** Asks for the password of the login once more; '' from who thinks better of it. */
+export const secret = (why) =>
+  new Promise((resolve) => {
+    const id = 'secret';
+    const take = () => {
+      const input = document.getElementById(id);
+      resolve(input.value);
+      input.value = '';
+    };
+    ask({
+      title: 'Your password once more',
+      text: html`<p>${why}</p>
+        ${userName}
+        ${field(
+          'Password, or the API key of the login',
+          html`<input type="password" id=${id} autocomplete="current-password" />`,
+        )}`,
+      yes: 'Go on',
+      done: take,
+      gone: () => resolve(''),
+    });
+  });
+
+const cancel = (e) => e.target.closest('dialog').close('no');
+
 function closed(e) {
   const {returnValue} = e.target;
   e.target.returnValue = '';
   if (returnValue === 'yes') dialog.content?.done();
+  else dialog.content?.gone?.();
 }
 
 /** A native dialog: focus is kept in it, Esc closes it. */
@@ -276,7 +302,7 @@ export function dialogView() {
           ? html`<h2 id="dialog-title">${c.title}</h2>
               <div>${c.text}</div>
               <p class="acts end">
-                <button class="btn" value="no">Cancel</button>
+                <button type="button" class="btn" @click=${cancel}>Cancel</button>
                 <button class="btn ${c.danger ? 'danger' : 'primary'}" value="yes">${c.yes}</button>
               </p>`
           : nothing

@@ -13,6 +13,7 @@ import {
   hex,
   name,
   none,
+  secret,
   select,
   state,
   table,
@@ -33,7 +34,9 @@ const view = {tab: 'node-red', made: null, error: '', form: {name: '', app: '', 
 
 /** Makes a key and answers {app, key}, or {error}. */
 export async function makeKey({app, name: title, rights}) {
-  const {parts, error} = await op('key.create', {application_id: app, name: title, rights});
+  const password = await secret('An API key lets a program in.');
+  if (!password) return {error: 'No key was made.'};
+  const {parts, error} = await op('key.create', {application_id: app, name: title, rights, password});
   return error ? {error} : {app, key: parts[0].key};
 }
 

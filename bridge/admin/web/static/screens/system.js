@@ -10,6 +10,7 @@ import {
   field,
   problems,
   saveFile,
+  secret,
   state,
   unit,
   userName,
@@ -78,17 +79,18 @@ function store() {
 }
 
 async function backup() {
-  const {text, error} = await post('backup', {});
+  const password = await secret('A backup has all keys in it.');
+  if (!password) return;
+  const {text, error} = await post('backup', {password});
   if (error) return say(error);
   saveFile('lorawand-backup.txt', text, 'text/plain');
   say('Backup saved.');
 }
 
 async function restore() {
-  const bytes = new Uint8Array(await view.file.arrayBuffer());
-  let text = '';
-  for (const b of bytes) text += String.fromCharCode(b);
-  const {error} = await op('restore', {text: btoa(text)});
+  const password = await secret('A restore replaces everything here.');
+  if (!password) return;
+  const {error} = await post('restore', view.file, {'X-Lorawand-Password': encodeURIComponent(password)});
   say(error ?? 'Restored. The daemon starts anew; log in again.');
 }
 
