@@ -194,8 +194,10 @@ func TestTemplates(t *testing.T) {
 	}
 	m := messageOf(&dev1, values, time.Hour, "1.2.3")
 	c := read(t, m.Suffix, m.Payload)
-	plain := regexp.MustCompile(`^\{% set v = \(value_json\.uplink_message\.get\('decoded_payload'\) \| ` +
-		`default\(\{\}, true\)\)\.get\('([a-zA-Z0-9_. -]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*'\) %\}\{\{ '' if v is none else v \}\}$`)
+	const member = `value_json\.uplink_message\.get\('decoded_payload'\) \| default\(\{\}, true\)`
+	const name = `([a-zA-Z0-9_. -]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*`
+	plain := regexp.MustCompile(`^\{% set v = \(` + member + `\)\.get\('` + name +
+		`'\) %\}\{\{ '' if v is none else v \}\}$`)
 	for key, part := range c.Components {
 		if _, own := diagnostics[key]; !own && !plain.MatchString(part.Template) {
 			t.Errorf("%q", part.Template)
