@@ -164,7 +164,7 @@ func TestOldestGoes(t *testing.T) {
 	}
 }
 
-// What it takes for itself to cost is no less than what it costs.
+// The log needs no more memory than it counts.
 func TestMemory(t *testing.T) {
 	const most = 3 << 20
 	heap := func() uint64 {

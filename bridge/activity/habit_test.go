@@ -106,7 +106,7 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-// What a habit was read from is not read again, until there is more.
+// A habit is kept until there are more messages to read it from.
 func TestHabitKept(t *testing.T) {
 	l := New(0)
 	dev := id("app1", "dev1")

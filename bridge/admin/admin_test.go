@@ -170,7 +170,7 @@ func TestEventsMatch(t *testing.T) {
 	}
 }
 
-// Who follows gets what was and what comes, and leaves his place when he goes.
+// A follower gets the remembered events and the new ones, and frees his place when he goes.
 func TestFollow(t *testing.T) {
 	h := newHouse(t)
 	h.listen()
@@ -215,7 +215,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// Who follows and does not read holds nobody up.
+// A follower that does not read holds up neither the core nor the end.
 func TestFollowerDoesNotRead(t *testing.T) {
 	h := newHouse(t)
 	stopServer := h.listen()

@@ -150,7 +150,7 @@ func TestFormatterOperations(t *testing.T) {
 	})
 }
 
-// What the store does not take is not done, and is not done later.
+// A change that the store does not take is not made, also not later.
 func TestApplicationsOnAFullDisk(t *testing.T) {
 	h := newHouse(t)
 	h.steps([]step{

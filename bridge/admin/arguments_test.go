@@ -101,7 +101,7 @@ func TestMembersOfAnotherKind(t *testing.T) {
 	}
 }
 
-// Nobody's device, application or key is said to be so, and nothing comes of it.
+// An unknown device, application or key is refused by its name, and nothing changes.
 func TestUnknownNames(t *testing.T) {
 	h := newHouse(t)
 	h.steps([]step{{name: "a device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1}})

@@ -57,8 +57,8 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// What a restore ends in, and that only a backup that can be read and used gets
-// as far as the store.
+// A restore ends as its case says, and only a backup that can be read and used reaches the
+// store.
 func TestRestoreOperation(t *testing.T) {
 	h := newHouse(t)
 	h.listen()

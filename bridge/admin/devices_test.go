@@ -10,7 +10,7 @@ import (
 const goodDevice = `{"ids":{"device_id":"dev1"},"lorawan_version":"MAC_V1_0_3","frequency_plan_id":"EU_863_870_TTN","session":{"dev_addr":"01000001",` +
 	`"keys":{"f_nwk_s_int_key":{"key":"11111111111111111111111111111111"},"app_s_key":{"key":"22222222222222222222222222222222"}}}}`
 
-// What is refused changes nothing, whoever sends it.
+// A change that is refused changes nothing, at either door.
 func TestRefusedChanges(t *testing.T) {
 	h := newHouse(t)
 	h.listen()

@@ -50,7 +50,7 @@ func TestEventsWithUplinks(t *testing.T) {
 	}
 }
 
-// Who follows gets the uplinks that come.
+// A follower gets the new uplinks.
 func TestFollowUplinks(t *testing.T) {
 	h := newHouse(t)
 	h.steps([]step{{name: "device", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1}})

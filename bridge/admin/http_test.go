@@ -153,7 +153,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// What is no question gets no answer, and nobody keeps the others out.
+// A request that is no question gets no answer, and no client keeps the others out.
 func TestHTTPLimits(t *testing.T) {
 	h := newHouse(t)
 	s := h.http()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Who waits for another change waits no longer than he wants to, and nothing of
-// his is changed. What only looks does not wait.
+// A change waits for another one no longer than its caller wants, and then changes nothing.
+// Questions do not wait.
 func TestChangesWait(t *testing.T) {
 	h := newHouse(t)
 	unlock, err := h.admin.lock(context.Background())

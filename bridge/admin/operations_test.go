@@ -232,8 +232,7 @@ func TestAgo(t *testing.T) {
 	}
 }
 
-// What a gateway is told to be: shares of the hour, and no number where there is
-// none.
+// The answer about a gateway has shares of the hour, and no member for an unknown number.
 func TestGatewayOf(t *testing.T) {
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {

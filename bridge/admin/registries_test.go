@@ -63,7 +63,8 @@ func TestRegistryOperations(t *testing.T) {
 	})
 }
 
-// What was published of an application is told as it was, and what was made up is among it.
+// The messages of an application are told as they were published; made-up ones are among
+// them.
 func TestMessages(t *testing.T) {
 	h := newHouse(t)
 	up := `,"body":{"uplink_message":{"f_port":5,"frm_payload":"AQ==","rx_metadata":[{"gateway_ids":{"gateway_id":"gw1"}}],` +
@@ -99,7 +100,7 @@ func TestAirtimeOperation(t *testing.T) {
 	})
 }
 
-// What a webhook sends is told without its secrets.
+// A webhook is told without its secrets.
 func TestWebhookOperation(t *testing.T) {
 	downlinkKey := "NNSXS." + strings.Repeat("A", 39) + "." + strings.Repeat("B", 52)
 	hook := `{"application_id":"app1","webhook":{"url":"http://127.0.0.1:8080/up","headers":"X-Token: s3cret",` +
@@ -119,7 +120,7 @@ func TestWebhookOperation(t *testing.T) {
 	})
 }
 
-// What is asked of devices is told of one, of an application's and of all.
+// The MAC state is told of one device, of those of an application, and of all.
 func TestMACOperation(t *testing.T) {
 	newHouse(t).steps([]step{
 		{name: "none", op: "device.mac", args: `{}`},

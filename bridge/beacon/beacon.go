@@ -89,7 +89,7 @@ func downlink(g *gateway.Gateway, at radio.GPSTime, net radio.NetID) (d radio.Do
 // Acked takes the answer of a gateway. A beacon that was not sent has not used its airtime.
 func (s *Sender) Acked(plan *schedule.Scheduler, a radio.TxAck) {
 	b := s.gateway[a.Gateway]
-	if a.ID&idBit == 0 || b == nil || b.id != a.ID || b.slot == nil || a.Result == radio.TxOK || a.Result == radio.TxNoAck {
+	if b == nil || b.id != a.ID || b.slot == nil || a.Result == radio.TxOK || a.Result == radio.TxNoAck {
 		return
 	}
 	plan.Release(b.slot)

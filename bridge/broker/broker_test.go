@@ -228,8 +228,8 @@ func TestTenantOfFilter(t *testing.T) {
 	}
 }
 
-// Who logs in with the tenant and who does without can share a subscription, and
-// what a member has not acknowledged when its session ends goes to another.
+// Clients that log in with the tenant and without it can share a subscription. When the
+// session of a member ends, the messages that it has not acknowledged go to another one.
 func TestSharedSubscriptionEnds(t *testing.T) {
 	s := start(t, Limits{})
 	first := s.loginAs(4, "first", "app1@ttn", s.key1).subscribe(1, "$share/g/#")
@@ -295,7 +295,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// What clients publish is acknowledged and goes to no subscriber.
+// A client's publishes are acknowledged, and reach no subscriber.
 func TestClientPublishes(t *testing.T) {
 	s := start(t, Limits{})
 	all := s.login("all").subscribe(2, "#")

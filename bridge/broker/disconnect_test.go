@@ -19,7 +19,7 @@ func (r *raw) until(kind byte) (packets.Packet, error) {
 	}
 }
 
-// Who revokes a key ends what lives by it, and nothing else.
+// Revoking a key ends its connections and sessions, and no others.
 func TestDisconnect(t *testing.T) {
 	s := start(t, Limits{WriteDeadline: 100 * time.Millisecond})
 	s.away(s.resume("kept", false).subscribe(1, "#"))

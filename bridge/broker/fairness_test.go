@@ -170,8 +170,8 @@ func (s *bench) recount() error {
 	return nil
 }
 
-// What waits for clients that are connected and do not read, or do not acknowledge,
-// is bounded for all of them together; who reads gets all.
+// The messages that wait for clients that do not read or do not acknowledge are bounded for
+// all of them together; a client that reads gets all.
 func TestFairSlowClients(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -225,8 +225,9 @@ func TestFairSlowClients(t *testing.T) {
 	}
 }
 
-// Whoever waits before the login gives way: first who guesses keys, then who has
-// not sent a whole packet, then the oldest; and never one of this host to one from elsewhere.
+// Before the login, a connection gives way to a new one: first one whose key was wrong,
+// then one that has not sent a whole packet, then the oldest; and never one of this host to
+// one from elsewhere.
 func TestGate(t *testing.T) {
 	const loopback, lan = "127.0.0.1", "192.0.2."
 	tests := []struct {
@@ -282,7 +283,7 @@ func TestGate(t *testing.T) {
 	}
 }
 
-// Who begins a packet and does not end it has no better place than who says nothing.
+// A connection that has begun a packet gives way as early as a silent one.
 func TestHalfOpenGivesWay(t *testing.T) {
 	for name, begin := range map[string][]byte{"nothing": nil, "a byte": {0x10}, "half a CONNECT": {0x10, 20, 0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2}} {
 		t.Run(name, func(t *testing.T) {

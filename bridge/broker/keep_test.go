@@ -176,8 +176,8 @@ func TestSessionsOutliveRestart(t *testing.T) {
 	}
 }
 
-// What must not come back does not, and is deleted: sessions of keys that are gone,
-// sessions that have ended, and more than the limits allow.
+// Sessions of keys that are gone, sessions that have ended, and sessions beyond the limits
+// do not come back after a restart, and are deleted.
 func TestSessionsThatDoNotOutliveRestart(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -67,7 +67,8 @@ type conn struct {
 const readAhead = 1 << 10
 
 func (b *Broker) newConn(nc net.Conn, d door) *conn {
-	c := &conn{raw: &linger.Conn{Conn: nc}, b: b, door: d, done: make(chan struct{}), over: make(chan struct{}), gone: make(chan struct{})}
+	c := &conn{raw: &linger.Conn{Conn: nc}, b: b, door: d}
+	c.done, c.over, c.gone = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	c.take(c.raw)
 	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
 		c.addr = ap.Addr().Unmap().WithZone("")

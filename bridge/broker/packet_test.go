@@ -17,7 +17,7 @@ func framed(first byte, body string) []byte {
 	return append(binary.AppendUvarint([]byte{first}, uint64(len(body))), body...)
 }
 
-// What a client is answered on the wire before its connection ends.
+// A client gets the bytes of its case before its connection ends.
 func TestRefusedPackets(t *testing.T) {
 	s := start(t, Limits{})
 	connect := func(level byte, with string) []byte {

@@ -91,7 +91,8 @@ func (b *refusing) publish(key, topic string) func() {
 	}
 }
 
-// Whatever a client is refused is told with the reason, and what it says of itself.
+// Each refusal is told to the owner, with the reason and with what the client says of
+// itself.
 func TestRefusals(t *testing.T) {
 	b := newRefusing(t)
 	expired, _ := b.key(time.Date(2029, 1, 1, 0, 0, 0, 0, time.UTC))

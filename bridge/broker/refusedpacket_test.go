@@ -77,8 +77,8 @@ func TestRefusedPacketsAreTold(t *testing.T) {
 	}
 }
 
-// Who sends malformed packets without end is told of now and then, and hides nobody
-// else.
+// A client that sends malformed packets without end is reported now and then, and hides no
+// other.
 func TestRefusedPacketsAreToldSeldom(t *testing.T) {
 	var f refusals
 	s := startWith(t, func(o *Options) { o.Refused = f.add })

@@ -59,8 +59,8 @@ func TestQoS2AfterReconnect(t *testing.T) {
 	}
 }
 
-// Who comes back to a session gets what waits there if he may read it, and if it
-// has not expired, whether or not somebody has looked for expired ones since.
+// A client that comes back to its session gets the messages that it may read and that have
+// not expired, also if nothing has looked for expired ones since.
 func TestResume(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -24,6 +24,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/ws"
 )
 
 // certificate makes a certificate for 127.0.0.1, signed by itself.
@@ -88,11 +89,11 @@ func over(t *testing.T, c net.Conn, version byte) *raw {
 // dialWS connects a WebSocket client.
 func (s *secured) dialWS(scheme string, header http.Header, protocols ...string) (net.Conn, *http.Response, error) {
 	d := websocket.Dialer{Subprotocols: protocols, TLSClientConfig: s.client, HandshakeTimeout: 2 * time.Second}
-	ws, answer, err := d.Dial(scheme+"://"+s.ws+"/mqtt", header)
+	c, answer, err := d.Dial(scheme+"://"+s.ws+"/mqtt", header)
 	if err != nil {
 		return nil, answer, err
 	}
-	return &webSocket{Conn: ws.NetConn(), ws: ws}, answer, nil
+	return ws.Over(c), answer, nil
 }
 
 // Over each door a client logs in, subscribes, gets a message, and pushes a long one.
@@ -183,7 +184,7 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 }
 
-// What is no WebSocket client of MQTT gets an answer of HTTP, or none.
+// A client that does not speak MQTT over WebSocket gets an answer of HTTP, or none.
 func TestWebSocketRefuses(t *testing.T) {
 	s := startSecure(t, func(o *Options) { o.Origins = []string{"https://flows.example"} })
 	tests := []struct {

@@ -11,7 +11,7 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// What is put together here is what the library would send.
+// appendPublish makes the bytes that the library would send.
 func TestAppendPublish(t *testing.T) {
 	for _, version := range []byte{4, 5} {
 		for _, size := range []int{0, 1, 90, 91, 92, 127, 128, 1000, 16300, 16384, 70000} {

@@ -9,17 +9,22 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/region"
 )
 
+// Pings returns what is known of the ping slots of a device that has a session.
+func Pings(d *session.Device) macstate.Ping { return d.Settings.MAC.Pings(d.Session.MAC) }
+
 // InUse reports whether a device is in Class B: its last uplink says so, and it has told how
-// often it has ping slots. While it joins nobody knows in which session it is.
+// often it has ping slots. While it joins nobody knows in which session it is. A multicast group
+// sends nothing: its owner has said both.
 func InUse(d *session.Device) bool {
-	if !d.ClassB || d.Multicast || d.Session == nil || d.Joining() || d.Session.MAC == nil {
+	if !d.ClassB || d.Session == nil || d.Joining() || !Pings(d).Known {
 		return false
 	}
-	return d.Session.MAC.ClassB && d.Session.MAC.Pings().Known
+	return d.Multicast || d.Session.MAC != nil && d.Session.MAC.ClassB
 }
 
 // Listens reports whether a device listens without having sent: in Class B or C.
@@ -39,7 +44,7 @@ const (
 
 // Patience is how much longer an item waits for a ping slot than for another one.
 func Patience(d *session.Device) time.Duration {
-	every := time.Second << min(d.Session.MAC.Pings().Periodicity, MaxPeriodicity)
+	every := time.Second << min(Pings(d).Periodicity, MaxPeriodicity)
 	return periods * every
 }
 
@@ -74,7 +79,7 @@ func Next(
 			continue
 		}
 		begin := max(from, now.Add(classc.Ahead(g, now)))
-		s.GPS = NextSlot(g.GPS+radio.GPSTime(begin.Sub(g.Clock.Host)), d.Session.DevAddr, d.Session.MAC.Pings().Periodicity)
+		s.GPS = NextSlot(g.GPS+radio.GPSTime(begin.Sub(g.Clock.Host)), d.Session.DevAddr, Pings(d).Periodicity)
 		m, _ := g.AtGPS(s.GPS)
 		s.Host = m.Host
 		s.Windows, err = mac.PingSlot(d, d.Session, p, BeaconBefore(s.GPS))

@@ -42,6 +42,7 @@ type Listener struct {
 	since radio.HostTime // from when on its first item waits; 0: none does
 	deaf  radio.HostTime // until when it hears nothing
 	after radio.HostTime // a ping slot that was passed over; the next one is later
+	looks radio.HostTime // when it is looked next whether it listens
 }
 
 // Heard notes by which paths an uplink of the device was heard.
@@ -76,6 +77,16 @@ func (l *Listener) Waits(now radio.HostTime, waits bool) {
 	case l.since == 0:
 		l.since = now
 	}
+}
+
+// LooksAt notes that it is to be looked at a time whether the device listens. It returns false
+// where that is done before.
+func (l *Listener) LooksAt(now, at radio.HostTime) bool {
+	if l.looks > now && l.looks <= at {
+		return false
+	}
+	l.looks = at
+	return true
 }
 
 // Deadline returns when an item that could not be sent has failed: Within after it came,

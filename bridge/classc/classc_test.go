@@ -124,8 +124,8 @@ func TestPathsOfRemovedGateways(t *testing.T) {
 	}
 }
 
-// What Heard is given may change later: the device keeps its paths. A path that was lost
-// once is tried again for the next item.
+// The caller may change the paths that it gave to Heard: the device keeps its own. A path
+// that was lost once is tried again for the next item.
 func TestHeardKeepsItsPaths(t *testing.T) {
 	r := house(t, "")
 	heard := heardBy(r, map[string]radio.Decibel{"gw-b": -9000, "gw-c": -6000})

@@ -9,7 +9,7 @@ import (
 	"lorawand/radio"
 )
 
-// Where the time of an item lies to RX1, which opens 10 s after the start.
+// PlaceOf compares the time of an item with RX1, which opens 10 s after the start.
 func TestPlaceOf(t *testing.T) {
 	const airtime = 200 * time.Millisecond
 	second := func(s float64) radio.HostTime { return radio.HostTime(s * float64(time.Second)) }

@@ -120,7 +120,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// What the store keeps is what was put, and what cannot be used is refused.
+// The store keeps a codec as it was put, and a codec that cannot be used is refused.
 func TestStored(t *testing.T) {
 	models, codecs := acme()
 	for _, m := range models {

@@ -101,7 +101,8 @@ func TestResolver(t *testing.T) {
 	}
 }
 
-// What changes is seen with the next question, and what does not is not made anew.
+// The resolver sees a change at the next question, and makes nothing anew that has not
+// changed.
 func TestResolverRemembers(t *testing.T) {
 	apps, l := access.NewApplications(), library(t)
 	r := NewResolver(apps, l)

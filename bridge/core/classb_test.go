@@ -254,3 +254,24 @@ func TestClassBSilentGateway(t *testing.T) {
 		})
 	}
 }
+
+// What a device has told of its ping slots outlives a crash: an item goes out in them though the
+// device says nothing more.
+func TestClassBOutlivesACrash(t *testing.T) {
+	s := classB(t)
+	f := payload("up")
+	f.ClassB, f.FOpts = true, []byte{0x10, 0x03} // PingSlotInfoReq: every 8 s
+	s.hear(gwA, s.phy("dev1", 2, f), s.withGPS)
+	s.wait(20 * time.Second)
+	s.restart(s.disk.firm)
+	s.step(Starting{})
+	s.online(gwA)
+	s.answering(gwA)
+	s.hear(gwA, s.phy("dev2", 1, payload("v")), s.withGPS)
+	s.push("dev1", item("x"))
+	s.serve(20 * time.Second)
+	addr := s.devices["dev1"].Session.DevAddr
+	if n := len(s.sent) - s.read; n != 1 || s.sent[s.read].GPS != classb.NextSlot(s.sent[s.read].GPS, addr, 3) {
+		t.Errorf("%d downlinks: %+v", n, s.sent[s.read:])
+	}
+}

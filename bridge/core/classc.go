@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 
 	"lorawand/bridge/classb"
@@ -33,7 +34,7 @@ func (c *Core) listener(d *session.Device) *classc.Listener {
 
 // wake has offer look at a device when this input is dealt with.
 func (c *Core) wake(d *session.Device) {
-	if isQuiet(d) {
+	if it := d.Queue.Head(); isQuiet(d) || it != nil && it.ClassBC != nil {
 		c.woken = append(c.woken, d)
 	}
 }
@@ -48,7 +49,11 @@ func (c *Core) offerAll() {
 
 // offer makes an opportunity if an item waits for a device that listens without having sent.
 func (c *Core) offer(d *session.Device) {
-	if !classb.Listens(d) || c.opts.Devices.Device(d.ID) != d {
+	if c.opts.Devices.Device(d.ID) != d {
+		return
+	}
+	if !classb.Listens(d) {
+		c.awaitListening(d)
 		return
 	}
 	open := c.opportunities[d]
@@ -84,11 +89,34 @@ func (c *Core) offer(d *session.Device) {
 	}
 	if err != nil {
 		c.report(event.Event{Kind: event.WindowsUnknown, Device: d.ID, Err: err})
+		c.unsendable(x, d.Queue.Take(), v3.NotServed(err))
+		c.wake(d)
 		return
 	}
 	c.opportunities[d] = x
 	c.reserve(d, d.Session)
 	c.decideLater(x, at)
+}
+
+// awaitListening fails items that are not for Class A if their device has not listened in time.
+func (c *Core) awaitListening(d *session.Device) {
+	l, x := c.listener(d), &opportunity{device: d, session: cmp.Or(d.Session, d.Pending)}
+	for {
+		until, why := classb.Awaits(d, l, c.now.Host, c.timeOf)
+		if until > c.now.Host {
+			if l.LooksAt(c.now.Host, until) {
+				c.agenda.Add(until, duty{kind: toOffer, device: d})
+			}
+			return
+		}
+		if why == nil {
+			return
+		}
+		c.unsendable(x, d.Queue.Take(), why)
+		if open := c.opportunities[d]; open != nil {
+			c.hold(open)
+		}
+	}
 }
 
 // toPingSlot sets the next ping slot in which an item can be sent, and returns the decision
@@ -124,7 +152,12 @@ func (c *Core) nextPingSlot(x *opportunity, it *session.Item) {
 		return
 	}
 	l.Passed(x.at)
-	c.cancel(x)
+	if x.group == 0 {
+		c.cancel(x)
+		return
+	}
+	at, _ := c.toPingSlot(x) // other groups of gateways have had the frame
+	c.decideLater(x, at)
 }
 
 // deadline returns until when it is tried to send an item.
@@ -187,10 +220,14 @@ func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) 
 	}
 	next := &opportunity{
 		device: x.device, session: x.session, start: c.now.Host, windows: x.windows, window: 1, always: true, at: x.at,
-		item: it, group: x.group + 1, first: first,
+		item: it, group: x.group + 1, first: first, ping: x.ping,
 	}
 	c.opportunities[x.device] = next
-	c.decideLater(next, x.at.Add(-classc.Soon))
+	at := x.at.Add(-classc.Soon)
+	if x.ping { // the same slot is that of the group before
+		at, _ = c.toPingSlot(next)
+	}
+	c.decideLater(next, at)
 	return true
 }
 
@@ -256,7 +293,7 @@ func (c *Core) later(x *opportunity, o *payloadOption) {
 // expire fails an item for which there was no free slot in time.
 func (c *Core) expire(x *opportunity, it *session.Item) {
 	why := classc.Failure(x.record, x.at != 0 && !x.ping)
-	if x.ping && x.gps == 0 {
+	if _, known := c.pathsTo(x, it); known && x.ping && x.gps == 0 {
 		why = v3.NoGPSTime()
 	}
 	ids := c.failUnsent(x, it, &v3.Downlink{Transmission: true, Err: c.names.Error(why)}, why)
@@ -288,7 +325,7 @@ func (c *Core) keepsForRepeat(t *transmission) bool {
 	a := t.last()
 	silent := slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.result == radio.TxNoAck })
 	switch {
-	case !t.opportunity.always || !t.hasItem() || t.item.Confirmed || t.opportunity.at != 0:
+	case !t.opportunity.always || !t.hasItem() || t.item.Confirmed || t.opportunity.at != 0 && !t.opportunity.ping:
 		return false
 	case a.state == handed:
 		return a.slot.Gateway.Answers // else nothing tells that it was not sent

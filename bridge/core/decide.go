@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"lorawand/bridge/classb"
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
@@ -12,7 +11,6 @@ import (
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
-	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
 
@@ -158,13 +156,7 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 		maxMACPayload = max(maxMACPayload, x.windows[i].MaxMACPayload)
 	}
 	for it := q.Head(); it != nil; it = q.Head() {
-		why := v3.CheckEncrypted(x.device, x.session, it, 0)
-		if alone := (mac.Downlink{Item: it}); why == nil && alone.MACPayloadSize() > maxMACPayload {
-			why = v3.ApplicationDownlinkTooLong(len(it.FRMPayload), maxMACPayload-emptyMACPayload)
-		}
-		if at := c.timeOf(it); why == nil && at != 0 && at < c.now.Host && !classb.Listens(x.device) {
-			why = v3.DownlinkExpired()
-		}
+		why := classc.Unsendable(x.device, x.session, it, maxMACPayload)
 		if why == nil {
 			break
 		}

@@ -10,6 +10,7 @@ import (
 
 	"lorawand/bridge/audit"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/bridge/state"
 	"lorawand/radio"
 	"lorawand/radio/region"
@@ -75,6 +76,15 @@ func newTraffic(t *testing.T, rules regionRules) *traffic {
 			Session: &session.Session{DevAddr: radio.DevAddr{9, 9, 9, byte(i)}, Keys: testKeys(byte(9 + i))}, Plan: rules.plan,
 		})
 	}
+	for i, name := range []string{"meter", "lights"} { // of Class B
+		d := &session.Device{
+			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3, ClassB: true, Multicast: name == "lights",
+			Session: &session.Session{DevAddr: radio.DevAddr{8, 8, 8, byte(i)}, Keys: testKeys(byte(7 + i))}, Plan: rules.plan,
+		}
+		w.add(d)
+		d.Settings.MAC.Ping = macstate.Ping{Periodicity: 1, Known: true}
+		d.Session.SetMAC(d.Session.MAC.With(func(m *macstate.State) { m.ClassB = true }))
+	}
 	for _, d := range w.devices {
 		w.onPlan(rules.plan, d)
 		records, err := state.DeviceRecords(d)
@@ -96,7 +106,7 @@ func (w *traffic) heardBySome(phy []byte) {
 	channels := w.plan.Channels()
 	frequency := channels[w.rnd.IntN(min(len(channels), 8))].Frequency
 	rate := w.rules.rates[w.rnd.IntN(len(w.rules.rates))]
-	same := func(u *radio.Uplink) { u.Frequency, u.DataRate = frequency, rate }
+	same := func(u *radio.Uplink) { u.Frequency, u.DataRate, u.GPS = frequency, rate, w.gps() }
 	first, second := gwA, gwB
 	if w.rnd.IntN(2) == 0 {
 		first, second = second, first
@@ -110,11 +120,13 @@ func (w *traffic) heardBySome(phy []byte) {
 // happen does one thing.
 func (w *traffic) happen() {
 	device := []string{"dev1", "dev2"}[w.rnd.IntN(2)]
-	switch w.rnd.IntN(12) {
-	case 10:
-		w.push("lamp", item(strings.Repeat("l", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7)))))
-	case 11:
-		w.push("group", item(strings.Repeat("g", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7))), via(
+	switch w.rnd.IntN(14) {
+	case 10, 12:
+		quiet := map[bool]string{true: "lamp", false: "meter"}[w.rnd.IntN(2) == 0]
+		w.push(quiet, item(strings.Repeat("l", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7)))))
+	case 11, 13:
+		group := map[bool]string{true: "group", false: "lights"}[w.rnd.IntN(2) == 0]
+		w.push(group, item(strings.Repeat("g", 1+w.rnd.IntN(30)), prio(radio.Priority(w.rnd.IntN(7))), via(
 			session.GatewayAntenna{GatewayID: "gw-a", Group: 1}, session.GatewayAntenna{
 				GatewayID: "gw-b",
 				Group:     uint32(1 + w.rnd.IntN(2)),
@@ -163,7 +175,7 @@ func (w *traffic) emissions(g radio.EUI64) (out []audit.Emission) {
 	return out
 }
 
-// Whatever devices and applications do in a week: no rolling hour of a gateway has more
+// Whatever devices of Classes A, B and C, groups and applications do in a week: no rolling hour of a gateway has more
 // than its duty cycle, no two of its transmissions meet, and none is too long.
 func TestDutyCycleProof(t *testing.T) {
 	days := 7
@@ -190,6 +202,10 @@ func TestDutyCycleProof(t *testing.T) {
 			w.wait(time.Minute)
 			for _, g := range []radio.EUI64{gwA, gwB} {
 				w.prove(g)
+			}
+			_, err := w.plan.PingSlot(region.VersionUnknown, radio.DevAddr{}, 0)
+			if sent := w.c.Stats().Sent; sent[2] < 50 || err == nil && sent[3] < 50 {
+				t.Errorf("sent in RX1, RX2, RXC, ping slots: %v: that tests little", sent)
 			}
 		})
 	}

@@ -26,9 +26,6 @@ func (c *Core) failUnsent(x *opportunity, it *session.Item, m *v3.Downlink, err 
 	return ids
 }
 
-// emptyMACPayload is the size of FHDR without FOpts, and of FPort, in bytes.
-const emptyMACPayload = 8
-
 // settleConfirmed settles the confirmed item that waits for an acknowledgement: the
 // next uplink acknowledges it, or does not.
 func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {

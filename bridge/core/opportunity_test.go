@@ -138,7 +138,7 @@ func TestAnswerRides(t *testing.T) {
 	s.onDisk("dev1")
 }
 
-// What is pushed between the decision points of RX1 and RX2 goes in RX2.
+// A push between the decision points of RX1 and RX2 goes out in RX2.
 func TestPushBetweenTheWindows(t *testing.T) {
 	s := newStand(t)
 	s.late("dev1")
@@ -360,7 +360,7 @@ var sizeCases = []struct {
 	},
 }
 
-// What a window's data rate cannot carry goes in the other one, or fails.
+// An item that is too long for the data rate of one window goes out in the other, or fails.
 func TestSizes(t *testing.T) {
 	for _, tt := range sizeCases {
 		t.Run(tt.name, func(t *testing.T) {

@@ -206,7 +206,7 @@ func TestProvisionFaults(t *testing.T) {
 		"1 app1/new2: not a usable device: a session without app_s_key",
 		"2 app1/new3: exists already: app1/new1 has the same join_eui and dev_eui",
 		"3 app1/dev1: exists already",
-		"4 app1/new1: stands there twice",
+		"4 app1/new1: is named twice",
 		"5 app1/none: no such device",
 		"7 app1/nobody: no such device",
 	}
@@ -447,7 +447,7 @@ func TestProvisionDuringGoingOver(t *testing.T) {
 	}
 }
 
-// What cannot be stored did not happen.
+// A change that cannot be stored changes nothing.
 func TestProvisionUnstored(t *testing.T) {
 	r := newRegistry(t)
 	d1, d2 := r.devices["dev1"], r.devices["dev2"]

@@ -151,8 +151,8 @@ func errorsHave(err error, text string) bool {
 	return err != nil && text != "" && (errors.Is(err, state.ErrNoDevice) || errors.Is(err, errDisk))
 }
 
-// What devices do while they are changed is not lost, wherever the power fails:
-// the stand looks at each downlink and each step.
+// The counters that devices use while they are changed are not lost, wherever the power
+// fails: the stand checks each downlink and each step.
 func TestProvisionInStepsServes(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		t.Run(fmt.Sprintf("slow store %v", slow), func(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"lorawand/bridge/session"
 )
 
-// Where a payload places its device is in later messages. It is stored with what may
-// lag, and after a clean stop as it was last.
+// The position that a payload gives is in later messages. The store may lag with it, and
+// has the last one after a clean stop.
 func TestLocated(t *testing.T) {
 	s := newStand(t)
 	s.online(gwA)

@@ -166,8 +166,8 @@ func TestPushIsStored(t *testing.T) {
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 pending 15:one")
 }
 
-// What cannot be stored is not in the queue, nor in the store when that works
-// again; what a replace was to remove is still there.
+// A push that cannot be stored is not in the queue, nor in the store when that works again;
+// the items that a replace was to remove are still there.
 func TestPushIsNotStored(t *testing.T) {
 	s := newStand(t)
 	s.push("dev1", item("one"), item("two"))
@@ -282,7 +282,7 @@ func TestQueueBytes(t *testing.T) {
 	}
 }
 
-// What was encoded is told, and not kept beside the payload itself.
+// decoded_payload is in down/queued, and is not kept beside the payload.
 func TestDecodedIsNotKept(t *testing.T) {
 	s := newStand(t)
 	long := []byte(`{"x":"` + strings.Repeat("y", 60_000) + `"}`)

@@ -174,7 +174,7 @@ func (w *weather) settleDown() {
 	w.wait(time.Minute)
 }
 
-// Whatever happens, each item comes to one end, and its client is told.
+// In any course of events each item comes to one end, and its client is told.
 func TestEachItemEndsOnce(t *testing.T) {
 	w := newWeather(t, 1)
 	for range 3000 {
@@ -248,8 +248,8 @@ func TestEqualEffects(t *testing.T) {
 	}
 }
 
-// Whatever happens in between, and however often the power fails: no counter
-// comes twice (see watch), and no item that its client was told of is lost.
+// However often the power fails, in any course of events: no counter comes twice (see
+// watch), and no item that its client was told of is lost.
 func TestPowerFails(t *testing.T) {
 	w := newWeather(t, 3)
 	w.crashes = true

@@ -7,6 +7,7 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/gateway"
+	"lorawand/bridge/hearing"
 	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
@@ -14,22 +15,9 @@ import (
 	"lorawand/radio/frame"
 )
 
-const (
-	// maxReceptions bounds the frames that are remembered: the radio brings at most
-	// 300 a second, and each is remembered for 12 to 26 s.
-	maxReceptions = 8192
-	// repeatWithin is how long after RX1 of a frame a device may send it again.
-	// Source: The Things Stack v3.32.1, pkg/networkserver: maximum
-	// retransmission delay.
-	repeatWithin = 11 * time.Second
-	// betweenWindows is the time from RX1 to RX2, in all regions.
-	betweenWindows = time.Second
-	// windowMargin is how long after its begin RX2 counts as open: the host only
-	// estimates the clock of a gateway.
-	windowMargin = 500 * time.Millisecond
-	// ghostWindow is how far apart one concentrator can report one frame twice.
-	ghostWindow = 20 // µs
-)
+// maxReceptions bounds the frames that are remembered: the radio brings at most
+// 300 a second, and each is remembered for 12 to 26 s.
+const maxReceptions = 8192
 
 // reception is a frame as it was sent once, with all of its copies. It is
 // remembered for as long as the device may send the frame again. That is longer
@@ -41,24 +29,10 @@ type reception struct {
 	match       session.Match   // zero with a join-request
 	joins       *session.Device // whose join-request it is; nil: it is data
 	again       bool            // it was sent before
-	hearings    []hearing       // by source
-	opportunity *opportunity    // to answer it; nil: there is none, or more paths are of no use to it
-	gathering   *gathering      // nil: it is published, or is not to be
-	deadline    radio.HostTime  // for gateways that have not reported yet
-
-	rx1     time.Duration  // delay of RX1
-	ended   radio.HostTime // the earliest that any gateway reports: the delay of the others is not known in full
-	gps     radio.GPSTime  // the same; 0 where it is not known
-	closed  radio.HostTime // when the last window is over
-	expires radio.HostTime // when the device cannot send it again any more
-
-	one [1]hearing // room for hearings: nearly always there is one
-}
-
-// hearing is when a source heard a frame.
-type hearing struct {
-	source session.Source
-	at     radio.ConcentratorTime
+	heard       hearing.Frame
+	opportunity *opportunity   // to answer it; nil: there is none, or more paths are of no use to it
+	gathering   *gathering     // nil: it is published, or is not to be
+	deadline    radio.HostTime // for gateways that have not reported yet
 }
 
 // gathering is what a frame is published with.
@@ -86,29 +60,11 @@ func (c *Core) release(p *gathering) {
 	c.spare = p
 }
 
-// addHearing notes that a source has heard the frame. The time of a foreign source
-// is not believed.
-func (r *reception) addHearing(up *radio.Uplink) {
-	if r.hearings == nil {
-		r.hearings = r.one[:0]
-	}
-	from := session.SourceOf(up)
-	r.hearings = append(r.hearings, hearing{from, up.Time})
-	if from.Foreign {
-		return
-	}
-	r.ended = min(r.ended, up.Ended)
-	r.closed = r.ended.Add(r.rx1 + betweenWindows + windowMargin)
-	if r.gps == 0 {
-		r.gps = up.GPS
-	}
-}
-
 // receptionOf returns the reception of a frame that is remembered, or nil. If the
 // session of the frame has ended meanwhile, it does not count.
 func (c *Core) receptionOf(phy []byte) *reception {
 	r := c.receptions[string(phy)]
-	if r == nil || c.now.Host >= r.expires {
+	if r == nil || c.now.Host >= r.heard.Expires() {
 		return nil
 	}
 	if m := &r.match; m.Device != nil && !c.opts.Devices.Uses(m.Device, m.Session) {
@@ -133,9 +89,8 @@ func (c *Core) remember(key string, up *radio.Uplink, rx1 time.Duration) *recept
 	if len(c.remembered) >= maxReceptions {
 		c.evictOldest()
 	}
-	r := &reception{key: key, rx1: rx1, ended: up.Received, expires: up.Received.Add(rx1 + repeatWithin)}
-	r.closed = r.ended.Add(rx1 + betweenWindows + windowMargin)
-	r.addHearing(up)
+	r := &reception{key: key}
+	r.heard.Begin(up, rx1)
 	c.receptions[key] = r
 	c.remembered = append(c.remembered, r)
 	return r
@@ -156,52 +111,26 @@ func (c *Core) evictOldest() {
 // heardAgain takes the bytes of a frame that is known already: a ghost, a copy
 // through another gateway, or a repetition by the device.
 func (c *Core) heardAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
-	from := session.SourceOf(up)
-	i := slices.IndexFunc(r.hearings, func(h hearing) bool { return h.source == from })
-	if i < 0 {
-		if from.Foreign || c.isCopy(g, r, up) {
-			c.takeCopy(g, r, up)
-		} else {
-			c.sentAgain(g, r, up)
-		}
-		return
-	}
-	switch d := up.Time - r.hearings[i].at; {
-	case d >= -ghostWindow && d <= ghostWindow:
+	switch r.heard.Kind(up, c.now.Host, g.HeardSince) {
+	case hearing.Ghost:
 		c.stats.Ghosts++
-	case d < 0 || from.Foreign: // one that was sent before, and comes late; or the word of a stranger
+	case hearing.Copy:
+		c.takeCopy(g, r, up)
+	case hearing.Late:
 		c.stats.Copies++
 	default:
 		c.sentAgain(g, r, up)
 	}
 }
 
-// clockSettles is how long the estimate of a gateway's clock may be wrong after its
-// first frame: a network may have delayed that frame, by at most this time
-// (radio.Clock).
-const clockSettles = 10 * time.Second
-
-// isCopy reports whether a frame from a new source is a copy of r, and was not sent
-// again since: a device waits for RX1 before it sends a frame again.
-//
-// Two gateways are compared by their GPS times, or by what the host knows of their
-// clocks. In doubt it is a copy: one answer too few costs less than two gateways that
-// send different answers.
-func (c *Core) isCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) bool {
-	if d := time.Duration(up.GPS - r.gps); up.GPS != 0 && r.gps != 0 && d.Abs() < r.rx1 {
-		return true
-	}
-	return up.Ended < r.ended.Add(r.rx1) || c.now.Host < r.closed || c.now.Host < g.HeardSince.Add(clockSettles)
-}
-
 // takeCopy takes a copy of a frame. While a window of the frame is ahead, the copy
 // adds paths by which it can be answered.
 func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	c.stats.Copies++
-	if r.again && up.Ended.Add(r.rx1) < r.ended {
+	if r.again && r.heard.Before(up) {
 		return // of what was sent before
 	}
-	r.addHearing(up)
+	r.heard.Add(up)
 	if x := r.opportunity; x != nil {
 		x.addPath(g, up)
 		c.hold(x)

@@ -153,7 +153,7 @@ func TestLateCopy(t *testing.T) {
 	}
 }
 
-// What RX1 was decided on without it can still be used for RX2.
+// A copy that comes after the decision for RX1 can still be used for RX2.
 func TestLateCopyForRX2(t *testing.T) {
 	for _, late := range []time.Duration{4900 * ms, 5500 * ms, 5800 * ms} {
 		s := twoGateways(t)

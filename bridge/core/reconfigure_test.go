@@ -77,8 +77,8 @@ func TestGatewayRemoved(t *testing.T) {
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 ack 15:one")
 }
 
-// What a gateway has got is sent, though the gateway goes or gets another plan:
-// it must not be sent once more with another frame counter.
+// A downlink that a gateway has got counts as sent, also if the gateway goes or gets
+// another plan: it must not be sent once more with another frame counter.
 func TestGatewayRemovedWhileSending(t *testing.T) {
 	s := oneDown(t)
 	all := s.configured(gwA, gwB, gwC)

@@ -38,8 +38,8 @@ func TestAckOfAnotherSession(t *testing.T) {
 	s.downs("gw-a " + rx1 + ", 150ms ahead: #1 confirmed 15:one")
 }
 
-// What is planned for the windows of an uplink does not go out when the device
-// has sent a join-request since.
+// A downlink that is planned for the windows of an uplink does not go out if the device has
+// sent a join-request since.
 func TestJoinOvertakes(t *testing.T) {
 	s := newStand(t)
 	s.online(gwA)

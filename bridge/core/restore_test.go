@@ -187,8 +187,8 @@ var restoreCases = map[string]struct {
 	},
 }
 
-// Whatever was done since a backup, and whatever is left of the store, what is
-// restored uses nothing twice.
+// A restored state uses no counter and no nonce twice, after any use since the backup and
+// with any rest of the store.
 func TestRestoreUsesNothingTwice(t *testing.T) {
 	abp1, new1 := abp("abp1", 1), otaa("new1", 1)
 	right := abp1.Session
@@ -243,7 +243,7 @@ func TestRestoreIntoAnOlderStore(t *testing.T) {
 	w.talk(in)
 }
 
-// What a backup and a store have of devices that are no more is united.
+// A restore unites the tombstones of the backup and of the store.
 func TestRestoreUnitesTombstones(t *testing.T) {
 	w := newWatched(t)
 	for n := range byte(4) {

@@ -12,7 +12,7 @@ type duty struct {
 	attempt     uint64       // id, with toHandOver and toConfirm; with toNack FCntDown
 
 	transmission *transmission   // with toRepeat
-	device       *session.Device // with toNack
+	device       *session.Device // with toNack and toOffer
 }
 
 type dutyKind uint8
@@ -23,6 +23,7 @@ const (
 	toConfirm                  // that an attempt took place
 	toRepeat                   // a transmission whose gateways were silent
 	toNack                     // a downlink that a device of Class C has not acknowledged
+	toOffer                    // look whether a device that items wait for listens
 )
 
 // settle does what the time has come for, and arms the timer for what is next.
@@ -34,7 +35,7 @@ func (c *Core) settle() {
 		c.waiting[0] = nil
 		c.waiting = c.waiting[1:]
 	}
-	for len(c.remembered) > 0 && c.remembered[0].expires <= c.now.Host {
+	for len(c.remembered) > 0 && c.remembered[0].heard.Expires() <= c.now.Host {
 		c.evictOldest()
 	}
 	c.offerAll()
@@ -63,6 +64,9 @@ func (c *Core) carryOut(at radio.HostTime, d duty) {
 		return
 	case toNack:
 		c.unacknowledged(d.device, uint32(d.attempt))
+		return
+	case toOffer:
+		c.offer(d.device)
 		return
 	}
 	t := c.attempts[d.attempt]
@@ -95,7 +99,7 @@ func (c *Core) nextTime() radio.HostTime {
 		sooner(c.waiting[0].deadline)
 	}
 	if len(c.remembered) > 0 {
-		sooner(c.remembered[0].expires)
+		sooner(c.remembered[0].heard.Expires())
 	}
 	if !ok {
 		return 0

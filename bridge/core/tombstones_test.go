@@ -369,8 +369,8 @@ func TestTombstonesAreBounded(t *testing.T) {
 // be made.
 var nowhere = map[string]session.Location{"user": {Latitude: math.NaN()}}
 
-// What cannot be written as a record is refused: nobody is told that it is
-// stored, and nothing is sent that rests on it.
+// A join that cannot be written as a record is refused: nobody is told that it is stored,
+// and no join-accept is sent.
 func TestJoinThatCannotBeRecorded(t *testing.T) {
 	s := newStand(t)
 	s.answering(gwA)

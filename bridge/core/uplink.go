@@ -146,7 +146,7 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 		return
 	}
 	answers.Trim(windows)
-	r.delayed(windows[0].Delay)
+	r.heard.Delay(windows[0].Delay)
 	x := &opportunity{device: dev, session: s, ids: ids, start: up.Received, windows: windows, reception: r}
 	x.uplink = answered{fCnt: r.match.FCnt, rate: up.DataRate, end: end, answers: answers}
 	r.opportunity = x
@@ -184,9 +184,4 @@ func (c *Core) asked(x *opportunity, d *mac.Downlink) {
 	for _, r := range d.Owed.Requests() {
 		c.report(event.Event{Kind: event.MACAsked, Device: x.device.ID, FCnt: x.uplink.fCnt, Err: errors.New(mac.Words(r))})
 	}
-}
-
-// delayed notes that RX1 opens with another delay, which the frame itself has told.
-func (r *reception) delayed(rx1 time.Duration) {
-	r.closed, r.expires, r.rx1 = r.closed.Add(rx1-r.rx1), r.expires.Add(rx1-r.rx1), rx1
 }

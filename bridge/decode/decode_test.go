@@ -190,7 +190,7 @@ func TestJavaScriptOff(t *testing.T) {
 	}
 }
 
-// What only the application can decrypt is not decoded.
+// A payload that only the application can decrypt is not decoded.
 func TestSkipCrypto(t *testing.T) {
 	s := newStand(t, formatter.Options{})
 	id := s.device("dev1", session.Formatters{Set: true, Up: codec.CayenneLPP})
@@ -201,7 +201,7 @@ func TestSkipCrypto(t *testing.T) {
 	}
 }
 
-// What a script says, and why it fails, is told to the owner.
+// The owner is told a script's log lines and why it has failed.
 func TestReports(t *testing.T) {
 	s := newStand(t, formatter.Options{})
 	s.up(s.device("dev1", javaScript(`function decodeUplink() { console.log("one"); console.log("two"); throw "no"; }`)),

@@ -11,8 +11,8 @@ import (
 	"lorawand/radio"
 )
 
-// What a driver says of a gateway becomes a report that names it, whether it is served or
-// not, or nobody.
+// A driver's report becomes an event that names the gateway: a served one, a stranger, or
+// none.
 func TestOfGateway(t *testing.T) {
 	known := &gateway.Gateway{ID: "gw1", EUI: eui}
 	for _, tt := range []struct {
@@ -51,8 +51,8 @@ func TestOfGateway(t *testing.T) {
 	}
 }
 
-// Who follows gets the events from then on, or those before too, until he has enough or the
-// context ends; then his place is free.
+// Follow tells the events from then on, FollowAll also those before, until the callback
+// returns an error or the context ends; then the place is free.
 func TestFollow(t *testing.T) {
 	l := NewLog(slog.New(slog.DiscardHandler))
 	l.Write(&Event{Kind: DownlinkSent, FCnt: 1})

@@ -11,8 +11,9 @@ import (
 const (
 	HintTwoGatewaysOneEUI = "two gateways have one EUI: take one of them out of the configuration"
 	HintLowerPower        = "the next lower power is tried from now on"
-	HintNoLowerPower      = "it refuses all lower ones too: compare antenna_gain with the forwarder's table of powers"
-	HintRX1Unknown        = "the device and the gateway must have one frequency plan, with one sub-band; " +
+	HintNoLowerPower      = "the gateway refuses all lower powers too: " +
+		"compare antenna_gain with the forwarder's table of powers"
+	HintRX1Unknown = "the device and the gateway must have one frequency plan, with one sub-band; " +
 		"until then RX2 is used alone"
 	HintNoChannels = "the device has the channels of its band until it is told of more; " +
 		"a join at a higher data rate has room for them"
@@ -48,12 +49,13 @@ var joinHints = map[JoinRefusal]string{
 	JoinUnknownJoinEUI: "a device with this DevEUI has another JoinEUI: set the one that it sends",
 	JoinWrongKey:       "the device's AppKey is not the one that is stored: compare them, also for the order of the bytes",
 	JoinUsedNonce: "the device repeats DevNonces: it has lost them in a reset, or somebody replays; " +
-		"if it was reset, let it forget them with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
+		"if it was reset, forget the used ones with: " +
+		"lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
 	JoinBudget:    "too many frames with a wrong MIC come by this gateway; the device will try again",
 	JoinNoWindow:  "no gateway could send the join-accept in time; the device will try again",
 	JoinNotStored: "the store cannot be written; the device will try again",
 	JoinUsedRJCount: "somebody replays a rejoin-request, or the device has lost its count in a reset; " +
-		"then let it forget that with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
+		"if it was reset, forget the count with: lorawand device set DEVICE --application APPLICATION --reset-join-nonces",
 	JoinOtherSession: "the device goes on in a session that is not known here: have it join again",
 }
 

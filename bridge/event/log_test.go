@@ -15,7 +15,7 @@ import (
 	"lorawand/radio"
 )
 
-// Whoever sends forged join-requests or frames cannot wash a decision away.
+// Forged join-requests and frames cannot push out a decision.
 func TestStrangersDoNotWashDecisionsAway(t *testing.T) {
 	l := NewLog(slog.New(slog.DiscardHandler))
 	dev := session.ID{Application: "app1", Device: "dev1"}

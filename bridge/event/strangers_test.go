@@ -49,7 +49,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// Who watches misses nothing between what is remembered and what comes.
+// Watch misses no event between the remembered ones and the new ones.
 func TestWatch(t *testing.T) {
 	l := NewLog(slog.New(slog.DiscardHandler))
 	l.Write(&Event{Kind: DownlinkSent, FCnt: 1})

@@ -179,7 +179,8 @@ func ownMemory(t *testing.T) int64 {
 	return statusField(b, "RssAnon")
 }
 
-// What one script leaves behind, the next does not find, be it the same.
+// The next run of a script, even of the same one, finds nothing that the last run has left
+// behind.
 func TestNothingIsLeftBehind(t *testing.T) {
 	p := newPool(t, Options{})
 	f := javaScript(t, `var seen = Object.prototype.seen; Object.prototype.seen = true;

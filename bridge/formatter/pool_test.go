@@ -184,8 +184,8 @@ func TestLateRequests(t *testing.T) {
 	}
 }
 
-// What waited before it came here counts, and a request whose caller has gone is not
-// begun.
+// The time that a request has waited before counts, and a request whose caller has gone is
+// not begun.
 func TestWaitsBefore(t *testing.T) {
 	p := newPool(t, Options{Wait: time.Minute})
 	r := Request{Formatter: javaScript(t, echo), Task: DecodeUplink, Since: time.Now().Add(-10 * time.Minute)}
@@ -266,7 +266,7 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// What a child may take it reserves; it does not have it in memory.
+// A child reserves the memory that it may take, and has little of it in use.
 func TestChildIsSmall(t *testing.T) {
 	if raceDetector || formattertest.Command(t) != nil {
 		t.Skip("with a race detector or an emulator there is more to a process than its memory")

@@ -139,7 +139,7 @@ func TestFunctionAtDeadline(t *testing.T) {
 	}
 }
 
-// What the start of a child takes is not held against its first script.
+// The time that a child needs to start does not count for its first script.
 func TestStartIsNotCounted(t *testing.T) {
 	o := Options{Command: formattertest.Command(t)}
 	o.setDefaults()

@@ -7,7 +7,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// What a gateway refuses is asked for no more, and each next lower power once.
+// A power that a gateway refuses is not asked for again; each next lower one is tried once.
 func TestPower(t *testing.T) {
 	g := &Gateway{}
 	for _, d := range []radio.Decibel{2685, 1400, 0, -250, 9000} {

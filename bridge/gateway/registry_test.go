@@ -149,7 +149,7 @@ func TestIdentifyKinds(t *testing.T) {
 	}
 }
 
-// Whatever comes and goes, the number of those on line is right.
+// The number of gateways on line is right after any of them comes or goes.
 func TestOnlineCount(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	r := NewRegistry()

@@ -1,6 +1,8 @@
 package mac
 
 import (
+	"math"
+
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 )
@@ -9,9 +11,9 @@ import (
 // hundredths of a dB.
 //
 // Source of the algorithm: The Things Stack 3.32.1, pkg/networkserver/mac/adr.go. Other
-// than there nothing swings. What fading does to a device that stays where it is must
-// not change anything once 20 uplinks have told what to do: then it takes more for a
-// change, and the more the more often something was changed.
+// than there nothing swings. What chance and fading do to a device that stays where it is must
+// not change anything once 40 uplinks have told what to do: then the device rests, until its
+// SNR or its losses are others than those that were decided by (macstate.History).
 const (
 	adrMargin  radio.Decibel = 1500
 	adrUplinks               = 20  // from which on the best SNR can be trusted
@@ -21,6 +23,7 @@ const (
 	// The power is raised for a lack of more than adrSlack, and lowered for so much more
 	// than is needed, and so much more again for each change that there was.
 	adrRise    radio.Decibel = 50
+	adrFading  radio.Decibel = 110 // % of what the best is above the mean
 	adrSettled radio.Decibel = 300
 	adrSwing   radio.Decibel = 150
 	maxSwings                = 4 // that count
@@ -34,7 +37,7 @@ const (
 	// is sent twice costs as much as two: The Things Stack bears 10 %.
 	lossAfter     = 10
 	lossLeast     = 3
-	lossTolerated = 20
+	lossTolerated = 8
 	lossGrave     = 30
 	lossExcess    = 1500
 
@@ -146,6 +149,10 @@ func (a *asking) dynamic(now link) (link, bool) {
 	low, high, strongest, weakest := a.bounds()
 	l := now
 	l.power = min(max(l.power, strongest), weakest)
+	if top := a.Device.Settings.MAC.ADR.MaxDataRate; a.rests(&heard) && l == now && (top == nil || now.dataRate <= high) {
+		l.nbTrans = a.fewer(now.nbTrans, &heard)
+		return l, l != now && !a.refused(link{l.dataRate, l.power, 1})
+	}
 	left, rise := heard.Best-need-slack, slack
 	if heard.Settled {
 		rise = adrRise
@@ -154,10 +161,11 @@ func (a *asking) dynamic(now link) (link, bool) {
 		need, _ = a.floor(high)
 		l.dataRate, left = high, heard.Best-need-slack
 	}
+	fading := a.fading(&heard)
 	for dr := int(high); dr > int(now.dataRate) && dr >= int(low); dr-- {
 		full := heard.Best + a.below(now.power) - a.below(strongest)
 		next, known := a.floor(uint8(dr))
-		if known && full-next >= rise && !a.refused(link{uint8(dr), strongest, 1}) {
+		if known && full+fading-next >= rise && !a.refused(link{uint8(dr), strongest, 1}) {
 			l.dataRate, l.power, left = uint8(dr), strongest, full-next-slack
 			break
 		}
@@ -165,6 +173,21 @@ func (a *asking) dynamic(now link) (link, bool) {
 	l.power = a.power(l, left, slack, heard.Settled && l.dataRate == now.dataRate, weakest, strongest)
 	l.nbTrans = a.nbTrans(now.nbTrans, &heard)
 	return l, l != now && !a.refused(link{l.dataRate, l.power, 1})
+}
+
+// rests reports whether the device is as ADR has decided: what was asked last is answered.
+func (a *asking) rests(heard *macstate.Link) bool {
+	return heard.Resting && !a.woken && len(a.Session.MAC.Open(cidLinkADR, math.MaxUint32)) == 0
+}
+
+// fading returns how much better than the best of the uplinks so far the best of many more
+// will be, by how much they differ: with a data rate that is raised for the best of a whole
+// year a frame costs the least. It is a part of the margin at the most.
+func (a *asking) fading(heard *macstate.Link) radio.Decibel {
+	if heard.Known < adrUplinks {
+		return 0
+	}
+	return min((heard.Best-heard.Mean)*adrFading/100, max(a.margin(), 0)*2/3)
 }
 
 // below returns how far below the greatest power an index is.
@@ -202,14 +225,7 @@ func (a *asking) power(l link, left, slack radio.Decibel, settled bool, weakest,
 
 // nbTrans returns how often each frame is to be sent, by how many were lost.
 func (a *asking) nbTrans(n uint8, heard *macstate.Link) uint8 {
-	set := &a.Device.Settings.MAC.ADR
-	low, high := uint8(1), uint8(maxNbTrans)
-	if set.MinNbTrans != nil {
-		low = min(max(*set.MinNbTrans, 1), 15)
-	}
-	if set.MaxNbTrans != nil {
-		high = min(*set.MaxNbTrans, 15)
-	}
+	low, high := a.transmissions()
 	raised := uint8(0)
 	if m := a.Session.MAC; m != nil {
 		raised = m.Raised
@@ -227,6 +243,28 @@ func (a *asking) nbTrans(n uint8, heard *macstate.Link) uint8 {
 	default:
 		n = max(n, maxNbTrans)
 	}
+	return max(min(n, high), low)
+}
+
+// transmissions are the bounds of NbTrans.
+func (a *asking) transmissions() (low, high uint8) {
+	set := &a.Device.Settings.MAC.ADR
+	low, high = 1, maxNbTrans
+	if set.MinNbTrans != nil {
+		low = min(max(*set.MinNbTrans, 1), 15)
+	}
+	if set.MaxNbTrans != nil {
+		high = min(*set.MaxNbTrans, 15)
+	}
+	return low, high
+}
+
+// fewer returns how often each frame is to be sent by a device that rests.
+func (a *asking) fewer(n uint8, heard *macstate.Link) uint8 {
+	if heard.Spare {
+		n--
+	}
+	low, high := a.transmissions()
 	return max(min(n, high), low)
 }
 

@@ -153,7 +153,7 @@ func snrAt(full radio.Decibel) func(*endDevice) (radio.Decibel, bool) {
 	}
 }
 
-// What ADR makes of a device that starts at DR0, as it was measured of The Things Stack.
+// ADR changes a device that starts at DR0 as The Things Stack was measured to do.
 func TestADRAsMeasured(t *testing.T) {
 	every := func(n uint32, snr radio.Decibel) func(*endDevice) (radio.Decibel, bool) {
 		return func(e *endDevice) (radio.Decibel, bool) { return snr, (e.fCnt+1)%n != 0 }

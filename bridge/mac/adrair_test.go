@@ -67,14 +67,14 @@ func strayDevice(t *testing.T, r *rand.Rand, plan string, version session.Versio
 	return e
 }
 
-// rests counts the devices that came to rest, those that noise has moved after that, and
-// those whose NbTrans chance has changed.
+// rests counts the devices that came to rest, those that were moved after that, and those
+// whose NbTrans was raised.
 type rests struct{ devices, moved, nbMoved int }
 
 // Whatever a device has been through, its data rate, power and NbTrans come to rest within
-// 40 uplinks that are heard, once conditions stay. Only where the SNR is noisy, and just
-// about enough, one in a hundred devices is moved later; what was lost by chance at the
-// beginning is found out later with one in twelve.
+// 40 uplinks that are heard, once conditions stay. One in a hundred devices is moved later,
+// where what it has been through was not told from what is; losses that have ceased are found
+// out one transmission after the other.
 func TestADRComesToRest(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	var all rests
@@ -91,48 +91,9 @@ func TestADRComesToRest(t *testing.T) {
 			})
 		}
 	}
-	t.Logf("%d of %d devices were moved by noise, NbTrans of %d by chance", all.moved, all.devices, all.nbMoved)
-	if all.moved*100 > all.devices || all.nbMoved*12 > all.devices {
-		t.Error("more than one in a hundred, or in twelve")
-	}
-}
-
-// Whatever share of the transmissions is lost, NbTrans has come to rest after 40 uplinks
-// that are heard, but where chance had decided: that is found out once, or a few times
-// within hundreds of uplinks at a share that is just about bearable, and it never goes to
-// and fro.
-func TestNbTransRests(t *testing.T) {
-	devices := 150
-	if shortened() {
-		devices = 20
-	}
-	for _, tt := range []struct {
-		lost float64
-		late int // devices at the most, in %
-	}{{0, 0}, {0.02, 5}, {0.05, 10}, {0.1, 35}, {0.15, 60}, {0.2, 75}, {0.3, 65}, {0.4, 40}, {0.5, 10}, {0.6, 5}} {
-		late, lost := 0, tt.lost
-		for seed := range int64(devices) {
-			e := newEndDevice(t, yearPlan, session.V1_0_4, link{5, 0, 1 + uint8(seed%3)})
-			e.d.Session.Parameters.ADRNbTrans = e.nbTrans
-			e.heard = (&air{r: rand.New(rand.NewSource(seed)), full: -500, lost: lost}).heard
-			var changes []int
-			for range 500 {
-				was := e.nbTrans
-				if e.uplink(); e.nbTrans != was && e.count > 40 {
-					changes = append(changes, e.count)
-				}
-			}
-			if len(changes) > 4 {
-				t.Errorf("%.0f %% lost, seed %d: NbTrans changed after uplinks %v", 100*lost, seed, changes)
-			}
-			if len(changes) > 0 {
-				late++
-			}
-		}
-		t.Logf("%.0f %% lost: %d of %d devices later", 100*lost, late, devices)
-		if !shortened() && late > devices*tt.late/100 {
-			t.Errorf("%.0f %% lost: %d of %d devices were changed later", 100*lost, late, devices)
-		}
+	t.Logf("%d of %d devices were moved later, NbTrans of %d raised", all.moved, all.devices, all.nbMoved)
+	if all.moved*100 > all.devices || all.nbMoved*100 > all.devices {
+		t.Error("more than one in a hundred")
 	}
 }
 
@@ -154,14 +115,12 @@ func (rs *rests) check(t *testing.T, r *rand.Rand, e *endDevice) {
 			start = e.link
 		case e.count <= rest:
 		case e.dataRate != last.dataRate || e.power != last.power:
-			if moved = true; a.noise == 0 {
-				t.Errorf("%v: from %+v, %+v became %+v after %d uplinks", a, start, last, e.link, e.count)
-			}
-		case e.nbTrans != last.nbTrans && e.count > rest+2*lessAgain: // it comes down by one at a time
+			moved = true
+		case e.nbTrans > last.nbTrans && e.count > rest+2*lessAgain: // it comes down by one at a time
 			nbChanges++
 		}
 	}
-	if nbChanges > 0 && a.lost == 0 && !moved || nbChanges > 3 && !moved {
+	if nbChanges > 0 && a.lost == 0 && !moved {
 		t.Errorf("%v: from %+v to %+v, NbTrans has changed %d times", a, start, e.link, nbChanges)
 	}
 	if rs.devices++; nbChanges > 0 {

@@ -285,10 +285,8 @@ func shortened() bool {
 }
 
 // In a year of devices, near and far, before one gateway or several, with shadows and
-// fading, disturbed and moved, a byte costs no more airtime than with The Things Stack's
-// algorithm, and as many bytes arrive, but for one in a hundred. The constants were chosen
-// with devices of other seeds. Uplinks alone cost as much, within what the choice of devices
-// makes of so few: of 600 devices, 1.6 % less.
+// fading, disturbed and moved, a byte costs less airtime than with The Things Stack's
+// algorithm, and more bytes arrive. The constants were chosen with devices of other seeds.
 func TestADRYear(t *testing.T) {
 	devices, uplinks, seeds := 30, yearUplinks, []int64{40000, 41000, 42000, 43000, 44000}
 	if shortened() {
@@ -302,13 +300,13 @@ func TestADRYear(t *testing.T) {
 	}
 	t.Logf("lorawand: %v", &ours)
 	t.Logf("The Things Stack: %v", &theirs)
-	if ours.perByte() > theirs.perByte() || ours.upPerByte() > theirs.upPerByte()*103/100 {
+	if ours.perByte() > theirs.perByte() || ours.upPerByte() > theirs.upPerByte() {
 		t.Error("a byte costs more airtime than with The Things Stack's algorithm")
 	}
 	if ours.downlinks > theirs.downlinks {
 		t.Error("there are more downlinks than with The Things Stack's algorithm")
 	}
-	if !shortened() && ours.share() < theirs.share()-0.01 { // the first weeks alone say less
+	if !shortened() && ours.share() < theirs.share() { // the first weeks alone say less
 		t.Error("fewer frames are delivered than with The Things Stack's algorithm")
 	}
 }

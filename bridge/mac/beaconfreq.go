@@ -6,7 +6,7 @@ import "lorawand/bridge/session"
 // is that of the band (LoRaWAN L2 1.0.4, 14.2).
 func wantBeaconFreq(a *asking) {
 	w := a.wish.Beacon
-	if !a.Device.ClassB || w == nil || tellable(*w) == a.Session.MAC.Pings().Beacon {
+	if !a.Device.ClassB || w == nil || tellable(*w) == a.Device.Settings.MAC.Pings(a.Session.MAC).Beacon {
 		return
 	}
 	var b [3]byte

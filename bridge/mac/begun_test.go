@@ -7,9 +7,9 @@ import (
 	"lorawand/bridge/session/macstate"
 )
 
-// What was wished for a session ends where a device begins anew or joins, as with The
-// Things Stack; what is in the device's settings is asked again. A session whose counter of
-// uplinks alone is forgotten goes on with its wishes.
+// The wishes for a session end when the device begins anew or joins, as with The Things
+// Stack; its settings are asked again. A session that forgets its counter of uplinks alone
+// keeps its wishes.
 func TestWishEndsWithTheSession(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

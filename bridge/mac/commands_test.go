@@ -72,7 +72,7 @@ func TestCommandSizes(t *testing.T) {
 	}
 }
 
-// Where the commands of an uplink stand, and that they are read in plain.
+// The commands of an uplink are found in FOpts and in FRMPayload, and are read decrypted.
 func TestCommandsOfUplink(t *testing.T) {
 	keys := frame.SessionKeys{
 		FNwkSIntKey: frame.Key{1}, SNwkSIntKey: frame.Key{1}, NwkSEncKey: frame.Key{1},
@@ -208,8 +208,7 @@ func TestMarginFloors(t *testing.T) {
 	}
 }
 
-// Whatever a downlink holds, Size is that of the frame, and its answers have room
-// in FOpts.
+// Size is the size of the frame for any content, and the answers have room in FOpts.
 func TestDownlinkSizes(t *testing.T) {
 	keys := frame.SessionKeys{AppSKey: frame.Key{1}}
 	for bits := range 1 << numAnswers {
@@ -236,7 +235,7 @@ func TestDownlinkSizes(t *testing.T) {
 	}
 }
 
-// What the network owes goes first, whatever its item; no item goes before it.
+// The answers that the network owes go first; no item goes before them.
 func TestPriorities(t *testing.T) {
 	for p := radio.PriorityLowest; p <= radio.PriorityHighest; p++ {
 		it := &session.Item{FPort: 1, Priority: p}

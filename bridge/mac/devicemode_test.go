@@ -8,7 +8,7 @@ import (
 	"lorawand/radio/frame"
 )
 
-// What a device says of its class, and what it is answered.
+// DeviceModeInd tells the class of a device, and is answered.
 func TestDeviceModeInd(t *testing.T) {
 	for _, tt := range []struct {
 		name     string

@@ -203,7 +203,7 @@ func TestFrameSentSeveralTimes(t *testing.T) {
 	}
 }
 
-// What stands in a store, of whatever length, is answered without a panic.
+// A stored request of any length is answered without a panic.
 func TestStoredRequestsOfAnyLength(t *testing.T) {
 	for size := range uint8(7) {
 		e := newEndDevice(t, "US_902_928_FSB_2", session.V1_1, link{nbTrans: 1})

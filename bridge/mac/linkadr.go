@@ -82,6 +82,7 @@ const maxLinkTries = 10
 func (a *asking) wake() {
 	m := a.Session.MAC
 	if awake := m.Wake(cidLinkADR); a.ackReq && awake != m {
+		a.woken = true
 		a.Session.SetMAC(awake)
 	}
 }
@@ -281,7 +282,7 @@ func (ctx *UplinkContext) linked(m *macstate.State, asked *macstate.Command) {
 	ctx.Session.SetParameters(&p)
 	before, _ := ctx.Plan.TXPower(was.power)
 	after, _ := ctx.Plan.TXPower(is.power)
-	ctx.Device.History.Adapted(after-before, is.nbTrans != was.nbTrans)
+	ctx.Device.History.Adapted(after-before, is.nbTrans != was.nbTrans || after < before)
 }
 
 // count notes what a device was told that has another link now than it was known to have.

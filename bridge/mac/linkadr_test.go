@@ -121,7 +121,7 @@ func TestLinkADR(t *testing.T) {
 	}
 }
 
-// Where there is no room for all LinkADRReqs of a block, none of them is sent.
+// If there is no room for all LinkADRReqs of a block, none of them is sent.
 func TestTrimKeepsBlocks(t *testing.T) {
 	c := func(cid cid, n int) macstate.Command { return macstate.New(cid, make([]byte, n)...) }
 	for _, tt := range []struct {

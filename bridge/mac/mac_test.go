@@ -390,7 +390,7 @@ func TestJoinNonces(t *testing.T) {
 	}
 }
 
-// What the owner wishes goes into the join-accept, and the session knows it.
+// The parameters that the owner wants go into the join-accept, and the session knows them.
 func TestDesired(t *testing.T) {
 	d := otaa(session.V1_0_3)
 	delay, offset, dr := uint8(1), uint8(2), uint8(0)
@@ -409,7 +409,7 @@ func TestDesired(t *testing.T) {
 	}
 }
 
-// What only LoRaWAN 1.1 has.
+// RekeyInd and ResetInd are commands of LoRaWAN 1.1.
 func TestRekeyAndReset(t *testing.T) {
 	used := session.Parameters{RX1Delay: 5}
 	tests := []struct {

@@ -11,7 +11,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// What a device of Class B says of its ping slots and of its class, and what it is answered.
+// A device of Class B tells its ping slots and its class, and is answered.
 func TestPingSlotInfo(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -82,8 +82,8 @@ func TestPingSlotWindow(t *testing.T) {
 	}
 }
 
-// Where channels take turns a device of the band listens on one of them now and then only: to
-// stay on it, it has to be asked.
+// In bands whose ping channels take turns, a device listens on each of them now and then.
+// The network has to ask it to stay on one.
 func TestPingSlotChannelOfMany(t *testing.T) {
 	for _, tt := range []struct {
 		plan      string
@@ -105,7 +105,7 @@ func TestPingSlotChannelOfMany(t *testing.T) {
 	}
 }
 
-// What is already so is not asked for.
+// The network does not ask for a channel that the device uses already.
 func TestPingSlotChannelAsIs(t *testing.T) {
 	for name, want := range map[string]func(*session.Device){
 		"that of the band": func(d *session.Device) {

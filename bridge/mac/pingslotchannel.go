@@ -17,7 +17,7 @@ func wantPingSlotChannel(a *asking) {
 	if err != nil {
 		return
 	}
-	now := a.Session.MAC.Pings()
+	now := a.Device.Settings.MAC.Pings(a.Session.MAC)
 	frequency, dataRate, rate := now.Frequency, band.DataRate, band.DataRate
 	if now.DataRate != nil {
 		dataRate, rate = *now.DataRate, *now.DataRate
@@ -61,7 +61,7 @@ func PingSlot(
 	if err != nil {
 		return out, err
 	}
-	told := s.MAC.Pings()
+	told := d.Settings.MAC.Pings(s.MAC)
 	if told.Frequency != 0 {
 		w.Frequency = told.Frequency
 	}

@@ -20,6 +20,11 @@ var (
 // may come from a device that has lost its own, the one in use, or nil. It returns ErrRejoinMIC,
 // or ErrRejoinCount with the session, for a request that must not be answered.
 //
+// RJcount0 does not tell whether a request was sent before the device has asked for another session
+// with a join-request, or with type 1. While that is offered, and the device was heard in neither, a
+// request in the session before is not answered: whoever has kept it from being heard, and sends it
+// now, would take from the device the session that it may be in.
+//
 // A request of type 1 does not tell in which session its device is: a session that was offered
 // to it, and in which it was never heard, is given up for the next one.
 //
@@ -40,10 +45,16 @@ func CheckRejoin(d *session.Device, r *frame.RejoinRequest) (*session.Session, e
 		if s.MAC != nil {
 			least = s.MAC.NextRJCount0
 		}
-		return s, checkRJCount(r, least)
+		if err := checkRJCount(r, least); err != nil || s != d.Session || !d.Joining() || !d.Pending.Anew {
+			return s, err
+		}
+		return s, errAskedSince
 	}
 	return nil, ErrRejoinMIC
 }
+
+var errAskedSince = fmt.Errorf("%w, or the device has asked for another session since, and was not heard yet",
+	ErrRejoinCount)
 
 func checkRJCount(r *frame.RejoinRequest, least uint32) error {
 	if uint32(r.Count) < least {

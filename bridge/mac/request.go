@@ -19,6 +19,7 @@ type asking struct {
 	dataRate uint8 // index, of the uplink
 	adr      bool  // the device lets the network set the data rate
 	ackReq   bool  // the device asks for a downlink, because it has heard none for long
+	woken    bool  // a LinkADRReq that was at rest is to be asked once more
 	wanted   []macstate.Command
 	decision *macstate.Decision // of ADR, which wanted has; nil: none, or not a new one
 }

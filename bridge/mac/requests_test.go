@@ -257,7 +257,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// What a device accepts in part, cuts off or contradicts changes nothing.
+// An answer that accepts in part, is cut off or contradicts itself changes nothing.
 func TestBadLinkADRAns(t *testing.T) {
 	for _, answers := range [][]byte{{3}, {3, 7, 3, 0}, {3, 0, 3, 7}, {0x7f, 3, 7}} {
 		e := settledDevice(t, "US_902_928_FSB_2", session.V1_0_3, func(d *session.Device) {
@@ -301,7 +301,8 @@ func TestStickyAnswer(t *testing.T) {
 	}
 }
 
-// What comes from the air changes nothing that was not asked, and never panics.
+// Answers from the air change nothing that was not asked for, and never make the reader
+// panic.
 func FuzzAnswers(f *testing.F) {
 	for _, tt := range requestCases {
 		f.Add(tt.answer, int64(1))

@@ -71,8 +71,7 @@ var showCases = []struct {
 	}, 0, []string{"status: battery 50 %, margin -3 dB, with uplink 7, 2026-11-28 16:00:00 UTC"}},
 }
 
-// What people are shown says what a device uses, is asked and has refused, and why ADR
-// has decided.
+// A View says what a device uses, is asked for and has refused, and why ADR has decided.
 func TestShow(t *testing.T) {
 	for _, tt := range showCases {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,7 +38,7 @@ type stagedMarks struct {
 const perDevice = 2
 
 // errTwice is the reason for refusing a device that is named twice in one change.
-var errTwice = errors.New("stands there twice")
+var errTwice = errors.New("is named twice")
 
 // New returns a Change, none of which is checked.
 func New(put []state.DevicePut, remove []session.ID, past Past) *Change {

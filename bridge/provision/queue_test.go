@@ -284,7 +284,8 @@ func TestCheckedInItsTurn(t *testing.T) {
 	}
 }
 
-// What a device uses while its change is checked is in the records that are stored.
+// The counters that a device uses while its change is checked are in the records that are
+// stored.
 func TestOutdate(t *testing.T) {
 	d := abp("dev1", 1)
 	o := newOwner(t, d)
@@ -311,7 +312,8 @@ func TestOutdate(t *testing.T) {
 	}
 }
 
-// What a device uses while its change is stored waits for that, whether it succeeds or not.
+// The record of counters that a device uses while its change is stored waits for that
+// commit, which may succeed or fail.
 func TestLate(t *testing.T) {
 	for _, err := range []error{nil, errDisk} {
 		d := abp("dev1", 1)

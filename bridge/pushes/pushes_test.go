@@ -154,7 +154,7 @@ func TestPending(t *testing.T) {
 	}
 }
 
-// What is wrong with the items or the device is said before the room is looked at.
+// Faults of the items or the device are told before the room is checked.
 func TestRefusalOfItems(t *testing.T) {
 	all := devices(t, 1)
 	p := Pending{}

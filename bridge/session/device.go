@@ -212,6 +212,7 @@ type Session struct {
 	confFCnt     uint16 // that the last uplink has acknowledged
 
 	PassedOver bool    `json:",omitempty"` // the device was offered this session, and goes on in the one before
+	Anew       bool    `json:",omitempty"` // it was asked for without the counters of the session before
 	device     *Device // of a Registry; nil: it is in none
 	cipher     *frame.Cipher
 
@@ -326,8 +327,8 @@ func (d *Device) Unserved() error {
 	switch {
 	case d.Version == VersionUnknown:
 		return fmt.Errorf("%w: lorawan_version %.40q", ErrUnserved, d.VersionName)
-	case d.ClassB && d.Multicast && !d.ClassC:
-		return fmt.Errorf("%w: a multicast group of class B", ErrUnserved)
+	case d.ClassB && d.Multicast && !d.ClassC && !d.Settings.MAC.Ping.Known:
+		return fmt.Errorf("%w: a multicast group of class B without mac_settings.ping_slot_periodicity", ErrUnserved)
 	}
 	if _, err := d.FrequencyPlan(); err != nil {
 		return fmt.Errorf("%w: frequency plan %.40q", ErrUnserved, d.Plan)

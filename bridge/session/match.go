@@ -17,7 +17,7 @@ var (
 	ErrReplay  = errors.New("frame counter not above the last one: a replay, or the device has begun anew")
 	ErrReused  = errors.New("another frame with the frame counter of the last one")
 	ErrGap     = errors.New("frame counter too far above the last one")
-	ErrBudget  = errors.New("too many wrong MICs, not looked at")
+	ErrBudget  = errors.New("not checked: too many wrong MICs have come")
 )
 
 // maxFCntGap is MAX_FCNT_GAP (LoRaWAN 1.0.3, 2.1; gone with 1.0.4).

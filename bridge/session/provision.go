@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 
 	"lorawand/bridge/session/macstate"
@@ -48,6 +49,9 @@ func (s *Session) IsSame(o *Session) bool {
 // same one, or none and the device is still the one that joined.
 func (d *Device) Succeed(old *Device) {
 	d.History, d.Queue = old.History, old.Queue
+	if !reflect.DeepEqual(d.Settings.MAC.ADR, old.Settings.MAC.ADR) {
+		d.History.DecideAnew()
+	}
 	d.followSettings(old)
 	d.Queue.total = nil // until it is added
 	sameKeys := (d.Version < V1_1) == (old.Version < V1_1)

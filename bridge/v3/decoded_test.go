@@ -57,7 +57,7 @@ func undecoded(t *testing.T, up []byte) (text []byte, p Places, d *Decoded) {
 	return text, p, d
 }
 
-// What is made of an uplink and its formatter's results is as recorded.
+// The message of an uplink with its formatter's results is as recorded.
 func TestDecodedAsTheThingsStack(t *testing.T) {
 	var text []byte
 	var p Places

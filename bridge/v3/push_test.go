@@ -200,7 +200,7 @@ var badPushes = []struct {
 	{"then the payloads", `{"downlinks":[{"frm_payload":"YQ=="},{"f_port":1}]}`, NoPayload(), "no payload"},
 }
 
-// What is refused, and the fault that is told.
+// Each bad push is refused with the fault of its case.
 func TestParseDownlinksRefuses(t *testing.T) {
 	for _, tt := range badPushes {
 		t.Run(tt.name, func(t *testing.T) {
@@ -212,8 +212,8 @@ func TestParseDownlinksRefuses(t *testing.T) {
 	}
 }
 
-// What could be read of a push that is refused is returned, for the failures
-// to show.
+// The readable part of a push that is refused is returned, so that the failures can show
+// it.
 func TestParseDownlinksKeepsWhatItRead(t *testing.T) {
 	a, b := session.Item{FPort: 1, FRMPayload: []byte("a")}, session.Item{
 		FPort: 2, FRMPayload: []byte("b"),

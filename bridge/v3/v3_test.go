@@ -144,7 +144,7 @@ func TestUplinkZeros(t *testing.T) {
 	}
 }
 
-// What the gateway has not told is absent even where zeros are wanted.
+// Fields that the gateway has not told are absent, even if zeros are wanted.
 func TestUplinkUnknownFields(t *testing.T) {
 	u := example(t)
 	up := u.Settings.Uplink
@@ -379,7 +379,7 @@ func TestParsePush(t *testing.T) {
 	}
 }
 
-// Whatever a client asks for, it never leaves its own application.
+// No filter of a client leaves its own application.
 func FuzzFilter(f *testing.F) {
 	for _, s := range []string{
 		"#", "v3/#", "v3/+/devices/+/up", "$share/g/#", "v3/app1@ttn/+/x", "+/#", "v3/app2/#",

@@ -21,10 +21,14 @@ func TestAddress(t *testing.T) {
 	const url, path = "http://127.0.0.1:18980/tmpl{/appID,devID}", "up{/joinEUI,devEUI,devAddr,applicationID}{?deviceID}"
 	withoutAddr := strings.Replace(idsOfMessage, `,"dev_addr":"00247A74"`, "", 1)
 	for _, tt := range []struct{ name, url, path, payload, want string }{
-		{"all", url, path, idsOfMessage,
-			"http://127.0.0.1:18980/tmpl/app1/dev1/up/70B3D57ED0BBB65B/A26076849032A1DB/00247A74/app1?deviceID=dev1"},
-		{"without a DevAddr", url, path, withoutAddr,
-			"http://127.0.0.1:18980/tmpl/app1/dev1/up/70B3D57ED0BBB65B/A26076849032A1DB//app1?deviceID=dev1"},
+		{
+			"all", url, path, idsOfMessage,
+			"http://127.0.0.1:18980/tmpl/app1/dev1/up/70B3D57ED0BBB65B/A26076849032A1DB/00247A74/app1?deviceID=dev1",
+		},
+		{
+			"without a DevAddr", url, path, withoutAddr,
+			"http://127.0.0.1:18980/tmpl/app1/dev1/up/70B3D57ED0BBB65B/A26076849032A1DB//app1?deviceID=dev1",
+		},
 		{"a plain path", "http://h/w-all", "/uplink_message", idsOfMessage, "http://h/w-all/uplink_message"},
 		{"slashes on both sides", "http://h/w/", "//m", idsOfMessage, "http://h/w/m"},
 		{"no path", "http://h/w?x=1", "", idsOfMessage, "http://h/w?x=1"},
@@ -33,8 +37,10 @@ func TestAddress(t *testing.T) {
 		{"a query in the URL and a path", "http://h/w?x=1", "m", idsOfMessage, "http://h/w/m"},
 		{"one name", "http://h/{devID}/{appEUI}", "", idsOfMessage, "http://h/dev1/70B3D57ED0BBB65B"},
 		{"several in one", "http://h/{devID,appID}", "", idsOfMessage, "http://h/dev1,app1"},
-		{"labels and parameters", "http://h/x{.devID,appID}{;devAddr,devEUI}", "", withoutAddr,
-			"http://h/x.dev1.app1;devAddr;devEUI=A26076849032A1DB"},
+		{
+			"labels and parameters", "http://h/x{.devID,appID}{;devAddr,devEUI}", "", withoutAddr,
+			"http://h/x.dev1.app1;devAddr;devEUI=A26076849032A1DB",
+		},
 		{"a continued query", "http://h/x?a=1{&devAddr,devID}", "", withoutAddr, "http://h/x?a=1&devAddr=&devID=dev1"},
 		{"a payload that cannot be read", "http://h/{devEUI}/{devID}", "", "x", "http://h//dev1"},
 	} {

@@ -168,8 +168,8 @@ func TestHostIsDown(t *testing.T) {
 	}
 }
 
-// What waits is bounded: messages and bytes of an application, bytes of all,
-// applications. It goes with its webhook.
+// The messages that wait are bounded: messages and bytes of an application, bytes of all,
+// applications. They go with their webhook.
 func TestBounds(t *testing.T) {
 	s, h := newSender(t) // nobody delivers
 	big := make([]byte, 100<<10)

@@ -22,7 +22,7 @@ import (
 // abusePacketsEnv asks for more packets than a usual test run sends, see TestAbuse.
 const abusePacketsEnv = "LORAWAND_ABUSE_PACKETS"
 
-// What has to hold while somebody abuses the broker.
+// These limits hold while clients abuse the broker.
 const (
 	abuseMemory  = 32 << 20     // bytes of RSS, at most, ever
 	starvedExtra = 100 * 40_000 // more bytes where the collector of garbage has to wait for a processor as all others

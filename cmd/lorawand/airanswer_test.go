@@ -14,7 +14,7 @@ import (
 	"lorawand/radio/frame"
 )
 
-// What TestAnswersRideAlong counts on real sockets, in fake time.
+// This counts in fake time what TestAnswersRideAlong counts on real sockets.
 func TestAirAnswersRideAlong(t *testing.T) {
 	tests := []struct {
 		rx1Delay, wait time.Duration

@@ -10,7 +10,7 @@ import (
 	"lorawand/radio/frame"
 )
 
-// What follows checks the log of the air, and knows nothing of how it came about.
+// The rest of this file checks the log of the air, and knows nothing of how it was made.
 
 // checkOverlaps finds transmissions of one gateway at the same time.
 func checkOverlaps(t testing.TB, sent []air.Transmission) {

@@ -121,7 +121,7 @@ func rodeAlong(events []event.Event) (both int, faults []string) {
 	return both, faults
 }
 
-// What the records must not tell.
+// rodeAlong finds each answer that could have gone with the acknowledgement and did not.
 func TestRodeAlong(t *testing.T) {
 	dev := session.ID{Application: "app1", Device: "dev1"}
 	queued := event.Event{Kind: event.DownlinkQueued, Device: dev}

@@ -142,7 +142,8 @@ func TestListsFit(t *testing.T) {
 		"firmware 2.0.0-rc1, EU_863_870: brand-with-a-name/c")
 }
 
-// What is set is there after the daemon has ended in any way, and in a backup.
+// The settings of applications are there after the daemon has ended in any way, and in a
+// backup.
 func TestApplicationsLast(t *testing.T) {
 	s := newSite(t, "")
 	r := s.start()

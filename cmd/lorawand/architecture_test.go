@@ -46,8 +46,9 @@ var arrows = map[string]string{
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
-		"bridge/v3/enddevice/charset",
+		"bridge/v3/enddevice/charset bridge/v3/enddevice/sheet",
 	"bridge/v3/enddevice/charset":    "",
+	"bridge/v3/enddevice/sheet":      "radio bridge/session bridge/session/macstate",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
@@ -62,7 +63,8 @@ var arrows = map[string]string{
 	"bridge/broker/packettest":       "",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
 		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
-		"bridge/broker/status",
+		"bridge/broker/status bridge/broker/ws",
+	"bridge/broker/ws":       "bridge/broker/pace",
 	"bridge/broker/limits":   "",
 	"bridge/broker/linger":   "",
 	"bridge/broker/outbox":   "bridge/v3",
@@ -80,11 +82,13 @@ var arrows = map[string]string{
 		"bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
 		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes bridge/beacon",
-	"bridge/audit":         "radio",
-	"bridge/beacon":        "radio/ bridge/gateway bridge/schedule",
-	"bridge/classb":        "radio/ bridge/session bridge/gateway bridge/mac bridge/classc",
-	"bridge/classc":        "radio bridge/session bridge/gateway bridge/event bridge/schedule bridge/v3",
+		"bridge/joins bridge/pushes bridge/beacon bridge/hearing",
+	"bridge/audit":   "radio",
+	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
+	"bridge/hearing": "radio bridge/session",
+	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
+		"bridge/classc bridge/v3",
+	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
 	"bridge/provision":     "bridge/session bridge/state",
@@ -126,7 +130,7 @@ var knows = map[string][]string{
 	"github.com/brocaar/lorawan":      {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band": {"radio/region"},
 	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet"},
-	"github.com/gorilla/websocket":    {"bridge/broker"},
+	"github.com/gorilla/websocket":    {"bridge/broker/ws"},
 	"periph.io/x/conn/v3": {
 		"concentrator/sx1302", "concentrator/sx1302/board",
 		"concentrator/sx1302/sx1302test", "concentrator/serial", "concentrator/serial/serialtest",
@@ -139,10 +143,10 @@ var knows = map[string][]string{
 	"go.yaml.in/yaml/v3":                {"bridge/codec/repository"},
 	"github.com/brocaar/chirpstack-api": {"bridge/chirpstack"},
 	"net/http": {
-		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker",
+		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/webhook",
 	},
-	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",

@@ -126,7 +126,7 @@ func TestBackup(t *testing.T) {
 	}
 }
 
-// Where the store does not know a device it skips ahead, and that is said.
+// A restored device that the store does not know skips ahead, and the command says so.
 func TestRestoreSkipsAhead(t *testing.T) {
 	s := newSite(t, "")
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")

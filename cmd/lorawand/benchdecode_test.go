@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -17,6 +18,8 @@ type decodingCosts struct {
 	added         time.Duration // latency from the datagram to the message, medians
 	p99           time.Duration // of decoded uplinks
 	rate          float64       // decoded uplinks a second, at full speed
+	allocated     int64         // bytes that the child allocates for an uplink
+	peak          int64         // bytes of resident memory that the child has had at most
 }
 
 // newDecodingDaemon makes a site whose devices have a formatter of 200 lines, as
@@ -53,6 +56,9 @@ func measureDecoding(b *testing.B, binary string, uplinks int) (c decodingCosts)
 		c.rate, cpu[i] = d.measureFull(b, client, f, uplinks)
 		if i == 1 {
 			c.child = (d.childCPU(b) - child) / time.Duration(uplinks)
+		}
+		if i == 1 {
+			c.allocated, c.peak = d.childMemory(b)
 		}
 		if events := d.must("", "events"); strings.Contains(events, "payload formatter failed") {
 			b.Fatalf("not all were decoded:\n%s", events)
@@ -100,6 +106,19 @@ func (d *benchDaemon) child(b testing.TB) int {
 	return 0
 }
 
+// childMemory returns what the child allocates for an uplink, and its most resident
+// memory, in bytes.
+func (d *benchDaemon) childMemory(b testing.TB) (allocated, peak int64) {
+	b.Helper()
+	var r resultJSON
+	text := d.must("", "formatter", "test", "app1/dev0", "--port", strconv.Itoa(int(d.fPort)), "--hex",
+		hex.EncodeToString(d.payload), "--json")
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		b.Fatal(err)
+	}
+	return r.Allocated, r.RSS
+}
+
 func (d *benchDaemon) childCPU(b testing.TB) time.Duration { return processCPU(b, d.child(b)) }
 
 // startDecoding is startIdle with formatters: the memory is that of the daemon and of
@@ -121,6 +140,8 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportMetric(micros(d.added), "added-p50-us")
 		b.ReportMetric(micros(d.p99), "p99-us")
 		b.ReportMetric(d.rate, "uplinks/s")
+		b.ReportMetric(float64(d.allocated), "child-B/uplink")
+		b.ReportMetric(float64(d.peak)/1e6, "child-MB")
 		b.ReportMetric(0, "ns/op")
 	}
 }

@@ -198,7 +198,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("exit status %d\n%s", status, errOut)
 	}
 	if status, _, errOut = s.cli(one+one, "device", "import", "-", "--application", "app2"); status != 1 ||
-		!strings.Contains(errOut, "-: line 1: app2/dev1: stands there twice") {
+		!strings.Contains(errOut, "-: line 1: app2/dev1: is named twice") {
 		t.Errorf("twice in one file: exit status %d\n%s", status, errOut)
 	}
 	s.must(strings.Replace(one, `"dev_addr"`, `"last_f_cnt_up":7,"dev_addr"`, 1), "device", "import", "-", "--application", "app1", "--update")

@@ -65,8 +65,7 @@ func TestCodecImport(t *testing.T) {
 	})
 }
 
-// What a maker says of his codec is compared with what it does, and nothing is
-// imported.
+// The maker's examples are compared with what the codec does, and nothing is imported.
 func TestCodecCheck(t *testing.T) {
 	s := newSite(t, "")
 	good := repositoryCopy(t, nil)
@@ -118,7 +117,7 @@ func TestCodecCheck(t *testing.T) {
 	}
 }
 
-// What cannot be imported is told, and costs nothing.
+// A codec that cannot be imported is named, and changes nothing.
 func TestCodecImportRefused(t *testing.T) {
 	s := newSite(t, "")
 	dir := repositoryCopy(t, nil)

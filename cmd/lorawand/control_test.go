@@ -43,7 +43,7 @@ func (s *site) until(want string, args ...string) string {
 	}
 }
 
-// What looks into the daemon says clearly that none runs.
+// Commands that ask the daemon say clearly that none runs.
 func TestNoDaemon(t *testing.T) {
 	s := newSite(t, "")
 	for _, args := range []string{"events", "events -f", "why as:downlink:X", "gateway list", "status", "status --json"} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +18,27 @@ type cost struct {
 
 const unlimited = -1
 
-func (c *cost) passed() bool { return c.limit == unlimited || c.value <= c.limit }
+// overLimit returns a line for each row that is over its limit.
+func overLimit(costs []cost) (faults []string) {
+	for _, c := range costs {
+		if c.limit != unlimited && c.value > c.limit {
+			faults = append(faults, fmt.Sprintf("%s: %.4g %s, at most %.4g", c.what, c.value, c.unit, c.limit))
+		}
+	}
+	return faults
+}
+
+// The table must be able to fail.
+func TestOverLimit(t *testing.T) {
+	costs := []cost{{"a", 1, "MB", 2}, {"b", 2, "MB", 2}, {"c", 9, "MB", unlimited}, {"lost", 0, "", 0}}
+	if faults := overLimit(costs); faults != nil {
+		t.Error(faults)
+	}
+	costs[1].value, costs[3].value = 2.5, 1
+	if faults := overLimit(costs); !slices.Equal(faults, []string{"b: 2.5 MB, at most 2", "lost: 1 , at most 0"}) {
+		t.Errorf("%q", faults)
+	}
+}
 
 // BenchmarkCosts measures what the daemon costs, prints it as a table, and fails
 // if a limit is passed. What another load on the machine would disturb comes
@@ -31,10 +52,8 @@ func BenchmarkCosts(b *testing.B) {
 		costs = append(costs, costsBesideHog(b)...)
 		costs = append(costs, costsOfLatency(b)...)
 		fmt.Print(costTable(costs))
-		for i := range costs {
-			if c := &costs[i]; !c.passed() {
-				b.Errorf("%s: %.4g %s, at most %.4g", c.what, c.value, c.unit, c.limit)
-			}
+		for _, fault := range overLimit(costs) {
+			b.Error(fault)
 		}
 		b.ReportMetric(0, "ns/op")
 	}
@@ -108,6 +127,8 @@ func costsOfDecoding(b *testing.B, binary string) []cost {
 		{"latency that decoding adds, median", micros(d.added), "µs", 1000},
 		{"latency of decoded uplinks, 99th percentile", micros(d.p99), "µs", unlimited},
 		{"decoded uplinks a second at full speed", d.rate, "", unlimited},
+		{"memory that the child allocates for an uplink", float64(d.allocated) / 1000, "kB", unlimited},
+		{"most resident memory of the child", float64(d.peak) / (1 << 20), "MB", 48},
 	}
 }
 

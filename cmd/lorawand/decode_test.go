@@ -234,8 +234,8 @@ func watchLateness(t *testing.T) func() time.Duration {
 	return func() time.Duration { cancel(); return time.Duration(total.Load()) }
 }
 
-// Whatever a script does, and be its child stopped, the uplink of its device is out
-// within 250 ms and the deadline, as far as the machine lets this process run.
+// With any script, and even with a stopped child, the uplink of a device is out within 250
+// ms and the deadline, as far as the machine lets this process run.
 func TestUplinksGoOutInTime(t *testing.T) {
 	d := newDecoding(t, looping, "[formatter]\nwait = \"250ms\"\n")
 	ready := func() {
@@ -278,7 +278,7 @@ func TestFormattersOff(t *testing.T) {
 	}
 }
 
-// What a script says is among the events, which a terminal shows in words.
+// The log lines of a script are among the events, which a terminal shows in words.
 func TestFormatterEvents(t *testing.T) {
 	d := newDecoding(t, map[string]string{
 		"up_formatter": "FORMATTER_JAVASCRIPT", "up_formatter_parameter": `function decodeUplink(i) { console.log("n", i.bytes.length); throw new Error("broken"); }`,
@@ -299,8 +299,8 @@ func TestFormatterEvents(t *testing.T) {
 	}
 }
 
-// What an application makes up is told as such, decoded like an uplink, and changes
-// nothing of the device.
+// A made-up uplink is marked as such, decoded like an uplink, and does not change the
+// device.
 func TestSimulated(t *testing.T) {
 	d := newDecoding(t, map[string]string{"up_formatter": "FORMATTER_CAYENNELPP"}, "")
 	id := session.ID{Application: "app1", Device: "dev1"}

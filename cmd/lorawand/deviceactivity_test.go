@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What a device did last is shown for people and as JSON; of one that did nothing, and
-// where no daemon runs, that it is not known.
+// The last activity of a device is shown for people and as JSON. It is not known of a
+// device that did nothing, and if no daemon runs.
 func TestDeviceActivity(t *testing.T) {
 	s := newSite(t, "")
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")

@@ -44,6 +44,10 @@ var fieldFlags = []struct{ flag, field, usage string }{
 	{"rx1-data-rate-offset", "rx1_data_rate_offset", "RX1 data rate `offset`, 0 to 7"},
 	{"rx2-data-rate", "rx2_data_rate_index", "data rate `index` of RX2"},
 	{"rx2-frequency", "rx2_frequency", "frequency of RX2 in `Hz` that the device was made with"},
+	{
+		"ping-slot-periodicity", "ping_slot_periodicity",
+		"Class B: `seconds` from one ping slot to the next: 1, 2, 4 and so on to 128",
+	},
 	{"brand", "brand_id", "`id` of its maker in the device repository, for its codec"},
 	{"model", "model_id", "`id` of its model in the device repository"},
 	{"firmware-version", "firmware_version", "`version` of its firmware, as the device repository has it"},
@@ -57,7 +61,7 @@ var switches = []struct{ flag, field, usage string }{
 		"resets-f-cnt", "resets_f_cnt",
 		"ABP: the device begins its frame counter anew when it restarts; frames that it has sent can then be replayed",
 	},
-	{"multicast", "multicast", "ABP, of Class C: a group, whose downlinks name their gateways"},
+	{"multicast", "multicast", "ABP, of Class B or C: a group, whose downlinks name their gateways"},
 	{
 		"test-port", "test_port",
 		"FPort 224 goes both ways: the device is tested by its maker, with the test protocol (TS009)",

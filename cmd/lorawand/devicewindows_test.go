@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What is set of receive windows holds at once or is said to come later, and what
-// is exported then says one thing.
+// Settings of receive windows hold at once, or the command says that they come later; an
+// export agrees with that.
 func TestSetWindows(t *testing.T) {
 	both(t, func(t *testing.T, s *site) {
 		keys := `"keys":{"f_nwk_s_int_key":{"key":"` + testNwk + `"},"app_s_key":{"key":"` + testApp + `"}}`

@@ -122,8 +122,11 @@ type doctor struct {
 	problems func(context.Context) ([]problems.Problem, error)
 	wait     func(context.Context, time.Duration) bool
 	nice     func(socket string) (int, error) // of the daemon that listens there
-	found    []finding
-	gateway  string // that is examined
+
+	offHeader func(line string) string // nil: that of this host
+
+	found   []finding
+	gateway string // that is examined
 }
 
 // say notes a finding. What is good and has a way to another state is information only.
@@ -236,10 +239,13 @@ func (d *doctor) board(ctx context.Context, g *config.Gateway) {
 		return
 	}
 	d.receiver(ctx, c.GNSS)
+	d.lines(&c.Board)
 	b := &workbench{keys: conf, Concentrator: c, plan: g.FrequencyPlan, way: d.open}
 	h, err := b.open()
 	if err != nil {
 		d.say("board", false, d.fix(err), "%v", err)
+		_, err := sx1302.LoadFirmware(conf.Firmware, c.Chip)
+		d.outcome("firmware", err, "all programs of the chip are there")
 		return
 	}
 	defer h.Close()
@@ -266,6 +272,9 @@ func (d *doctor) board(ctx context.Context, g *config.Gateway) {
 	}
 	d.say("start", true, "", "radios and programs have started")
 	d.runs(ctx, chip, h, c.GNSS != "")
+	if c.Chip.Spectrum {
+		d.outcome("SX1261", chip.SpectrumFault(), "it can measure the noise floor")
+	}
 	d.outcome("stop", chip.Stop(ctx), "")
 }
 
@@ -283,11 +292,14 @@ func (d *doctor) fix(err error) string {
 	boot := d.bootConfig()
 	switch {
 	case errors.Is(err, os.ErrPermission):
-		return "add the user to the groups spi, gpio, i2c and dialout"
+		return permissionFix(err)
 	case errors.Is(err, serial.ErrNoBridge):
 		return "plug the board in; lsusb shows it as 0483:5740"
 	case errors.Is(err, os.ErrNotExist) && boot != "":
 		return fmt.Sprintf("write dtparam=spi=on into %s and reboot", boot)
+	case errors.Is(err, os.ErrNotExist):
+		return "attach the board; for one on SPI switch the port on in the device tree of this host, and load the " +
+			"module spidev"
 	case errors.Is(err, sx1302.ErrNoChip):
 		return "seat the board anew; try another reset line (concentrator reset shows which one is used)"
 	}

@@ -41,6 +41,39 @@ func noFirmware(s *config.SX1302, c *config.Concentrator) (*board.Hardware, erro
 	return h, err
 }
 
+// deafRadio is a board whose radio A answers nothing.
+func deafRadio(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+	sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI, Fail: func(w []byte) error {
+		if w[0] == 1 {
+			return errors.New("no answer")
+		}
+		return nil
+	}}}
+	return sim.open(s, c)
+}
+
+// TestPermissionFix: how a user gets at a device depends on whether a group has it.
+func TestPermissionFix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spidev0.0")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := fmt.Errorf("%w; check", &os.PathError{Op: "open", Path: path, Err: os.ErrPermission})
+	if got := permissionFix(err); !strings.Contains(got, "no group may use "+path+": install the udev rules") {
+		t.Error(got)
+	}
+	of := "add the user to the group of " + path + ": usermod -aG "
+	if os.Chmod(path, 0o660) != nil || os.Chown(path, -1, 65534) != nil {
+		of = "/" // only root may give a file away; the group is that of the user
+	}
+	if got := permissionFix(err); !strings.Contains(got, of) {
+		t.Error(got)
+	}
+	if got := permissionFix(os.ErrPermission); got != "add the user to the groups spi, gpio, i2c and dialout" {
+		t.Error(got)
+	}
+}
+
 const onBoard = "[[gateway]]\nid = \"gate\"\ndriver = \"sx1302\"\n[gateway.sx1302]\nboard = \"rak2287\"\n"
 
 func withGNSS(device string) string {
@@ -120,6 +153,33 @@ var examinations = map[string]struct {
 		withGNSS("/dev/good"), model(sx1302test.Fault{}), nil, "", nil, true,
 		[]string{"ok    gate GNSS: the receiver on /dev/good has a fix", "ok    gate pulse: a pulse each second is seen"},
 	},
+	"no port and no firmware": {
+		strings.Replace(onBoard, "board =", "firmware = \"/none\"\nboard =", 1), newOpener(), nil, "", nil, false,
+		[]string{
+			"WRONG gate board: open /dev/spidev0.0: no such file", "; attach the board; for one on SPI switch the port on",
+			"WRONG gate firmware: ", "agc_fw_sx1250.var of https://github.com/Lora-net/sx1302_hal",
+		},
+	},
+	"lines of another chip": {
+		strings.Replace(onBoard, "board =", "reset = \"gpiochip0:17\"\nboard =", 1), model(sx1302test.Fault{}), nil, "", nil,
+		true,
+		[]string{`GPIO: reset = "gpiochip0:17" is no line of this host's 40-pin header; if it is one of the header, write ` +
+			`reset = "header:17"`},
+	},
+	"a radio that does not reach standby": {
+		onBoard, deafRadio, nil, "", nil, false,
+		[]string{"WRONG gate start: ", "radio A"},
+	},
+	"an SX1261 that does not answer": {
+		strings.Replace(onBoard, "board =", "noise_floor = \"1h\"\nsx1261 = \"/dev/spidev0.1\"\nboard =", 1),
+		model(sx1302test.Fault{DeadSX1261: true}), nil, "", nil, false,
+		[]string{"WRONG gate SX1261: ", "check its device node, its reset line"},
+	},
+	"an SX1261 that works": {
+		strings.Replace(onBoard, "board =", "noise_floor = \"1h\"\nsx1261 = \"/dev/spidev0.1\"\nboard =", 1),
+		model(sx1302test.Fault{}), nil, "", nil, true,
+		[]string{"ok    gate SX1261: it can measure the noise floor"},
+	},
 	"not in the group": {
 		onBoard, fails(fmt.Errorf("open /dev/spidev0.0: %w", os.ErrPermission)), nil, "", nil,
 		false,
@@ -186,7 +246,13 @@ func TestDoctor(t *testing.T) {
 				t.Fatal(err)
 			}
 			synctest.Test(t, func(t *testing.T) {
-				d := &doctor{root: root, open: tt.open, plugged: func() []serial.Device { return tt.usb }, line: skies, wait: sleep}
+				offHeader := func(line string) string {
+					return map[string]string{"gpiochip0:17": "header:17"}[line]
+				}
+				d := &doctor{
+					offHeader: offHeader, root: root, open: tt.open, plugged: func() []serial.Device { return tt.usb },
+					line: skies, wait: sleep,
+				}
 				d.faults = func(context.Context) (map[string]string, error) { return tt.running, nil }
 				var out bytes.Buffer
 				ok := true

@@ -13,7 +13,7 @@ import (
 	"lorawand/concentrator/sx1302"
 )
 
-// What root imports with a umask of its own can be read by the daemon.
+// The daemon can read firmware that root has imported with a umask of its own.
 func TestMakeFolder(t *testing.T) {
 	old := syscall.Umask(0o077)
 	defer syscall.Umask(old)

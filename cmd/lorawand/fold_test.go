@@ -13,8 +13,10 @@ func TestFolded(t *testing.T) {
 		{"at a space", "a:  bbbb cccc dddd eeee\nx\n", "a:  bbbb cccc dddd\n    eeee\nx\n"},
 		{"exactly", "a:  bbbb cccc ddd ee\n", "a:  bbbb cccc ddd ee\n"},
 		{"several times", "a:  bbbbbbbbbb cccccccccc dddddddddd\n", "a:  bbbbbbbbbb\n    cccccccccc\n    dddddddddd\n"},
-		{"a long word", "a:  " + strings.Repeat("ä", 34) + "\n",
-			"a:  " + strings.Repeat("ä", 16) + "\n    " + strings.Repeat("ä", 16) + "\n    ää\n"},
+		{
+			"a long word", "a:  " + strings.Repeat("ä", 34) + "\n",
+			"a:  " + strings.Repeat("ä", 16) + "\n    " + strings.Repeat("ä", 16) + "\n    ää\n",
+		},
 		{"spaces only", strings.Repeat(" ", 50) + "\n", "\n    \n"},
 	} {
 		got := folded(tt.text, 20, 4)

@@ -429,7 +429,7 @@ func TestImportMany(t *testing.T) {
 	during(s.must("", "device", "export", "--application", "app1"), "app1")
 }
 
-// Who only looks writes nothing: flash wears out.
+// Commands that only look write nothing: flash wears out.
 func TestLookingWritesNothing(t *testing.T) {
 	s := newSite(t, "")
 	s.must("", "device", "create", "dev1", "--application", "app1", "--dev-addr", "01ABCDEF", "--nwk-s-key", testNwk,

@@ -134,7 +134,7 @@ func TestNamesOfDevices(t *testing.T) {
 	}
 }
 
-// Who sits at the terminal is asked.
+// A user at the terminal is asked.
 func TestAskYes(t *testing.T) {
 	for answer, want := range map[string]error{
 		"yes\n": nil, "y\n": nil, "YES\n": nil, "yes": nil, "no\n": errDeclined, "\n": errDeclined, "": errDeclined,
@@ -151,7 +151,7 @@ func TestAskYes(t *testing.T) {
 	}
 }
 
-// What cannot be reached says how to get there.
+// The error of a socket that cannot be reached says how to get access.
 func TestNoAccess(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Log("root may write to each socket: only the text is tested")

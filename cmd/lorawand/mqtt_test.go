@@ -104,8 +104,7 @@ func TestClientRow(t *testing.T) {
 	}
 }
 
-// What a client is refused stands among the events, with the reason, for people and
-// for programs.
+// Refusals of clients are among the events, with the reason, for people and for programs.
 func TestRefusedClientsInEvents(t *testing.T) {
 	s := newSite(t, "")
 	d := s.start()

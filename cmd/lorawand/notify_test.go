@@ -119,7 +119,7 @@ func TestNotifier(t *testing.T) {
 	}
 }
 
-// Nobody has to listen.
+// The notifier works without a listener.
 func TestNotifierAlone(t *testing.T) {
 	m := newManager(t, 0)
 	_ = m.conn.Close()

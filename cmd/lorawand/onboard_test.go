@@ -78,6 +78,15 @@ func eventually(t testing.TB, within time.Duration, what string, ok func() bool)
 // way of the radio, an application hears them with their level, and what is
 // answered begins within a microsecond of RX1 and RX2.
 func TestOnboard(t *testing.T) {
+	for name, path := range chipPaths {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits for receive windows
+			joinOnboard(t, path)
+		})
+	}
+}
+
+func joinOnboard(t *testing.T, path func(opener) opener) {
 	sky := newSky(t)
 	s := newChipSite(t, "[gateway.sx1302.gnss]\ndevice = \""+sky.line.Device+"\"")
 	plan, err := region.Lookup("EU_863_870_TTN")
@@ -95,7 +104,7 @@ func TestOnboard(t *testing.T) {
 	wg.Go(func() { _ = w.Run(ctx) })
 	// the counter wraps 2 s after the start
 	sim := &simulation{air: w, chip: sx1302test.Options{EUI: chipEUI, Tick: 1<<32 - 64_000_000}, made: sky.over}
-	r := s.startOn(sim.open, nil)
+	r := s.startOn(path(sim.open), nil)
 	eventually(t, 10*time.Second, "the gateway connects", func() bool {
 		out := s.must("", "gateway", "list")
 		return strings.Contains(out, "eui-0016c001f1234567") && strings.Contains(out, "connected")

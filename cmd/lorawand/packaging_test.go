@@ -16,8 +16,7 @@ import (
 	"lorawand/concentrator/sx1302/board"
 )
 
-// What an owner has made outlives an upgrade of OpenWrt: configuration, store and
-// firmware.
+// Configuration, store and firmware outlive an upgrade of OpenWrt.
 func TestKeepOnOpenWrt(t *testing.T) {
 	text, err := os.ReadFile("../../packaging/openwrt/keep")
 	if err != nil {
@@ -199,7 +198,10 @@ func TestOpenWrtOptions(t *testing.T) {
 	if err := toml.Unmarshal([]byte(text), &c); err != nil || len(c.Gateways) != 1 || c.Gateways[0].SX1302 == nil {
 		t.Fatalf("%v: %s", err, text)
 	}
-	tables := []reflect.Value{reflect.ValueOf(c), reflect.ValueOf(c.MQTT.Limits), reflect.ValueOf(c.Gateways[0]), reflect.ValueOf(*c.Gateways[0].SX1302)}
+	tables := []reflect.Value{
+		reflect.ValueOf(c), reflect.ValueOf(c.MQTT.Limits), reflect.ValueOf(c.Gateways[0]),
+		reflect.ValueOf(*c.Gateways[0].SX1302),
+	}
 	for _, table := range reflect.ValueOf(c).Fields() {
 		if table.Kind() == reflect.Struct {
 			tables = append(tables, table)

@@ -104,7 +104,7 @@ func TestHolder(t *testing.T) {
 	}
 }
 
-// What doctor says of the host and of a daemon.
+// doctor reports on the host and on a daemon.
 func TestDoctorSoftware(t *testing.T) {
 	silent := problems.Problem{
 		Code: "device_silent", Tone: problems.Warn, Title: "Device app1/dev1 is silent", Detail: "It was last heard 9 h ago.",

@@ -120,7 +120,7 @@ func TestDoctorPriority(t *testing.T) {
 		"as a service": {-10, nil, "ok    priority: the daemon runs at nice -10\n"},
 		"higher":       {-20, nil, "ok    priority: the daemon runs at nice -20\n"},
 		"by hand": {
-			0, nil, "ok    priority: the daemon runs at nice 0: other programs may make downlinks late; " +
+			0, nil, "info  priority: the daemon runs at nice 0: other programs may make downlinks late; " +
 				"start it as its service does, or with: nice -n -10\n",
 		},
 		"not to be known": {0, errors.New("no"), ""},

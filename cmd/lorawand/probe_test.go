@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"lorawand/cmd/lorawand/config"
 	"lorawand/concentrator/serial"
 	"lorawand/concentrator/serial/serialtest"
 	"lorawand/concentrator/sx1302/board"
@@ -62,4 +64,51 @@ func TestProbeUSB(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestProbeUSBBoards: every board of the table that is made with a bridge is found behind
+// one, by its name too; the others say that they are not.
+func TestProbeUSBBoards(t *testing.T) {
+	bridged := 0
+	for _, name := range namesOf(t) {
+		b := &workbench{keys: config.SX1302{Board: name, Device: board.AnyUSB}}
+		var err error
+		if b.Concentrator, err = b.keys.Probed(); err != nil {
+			if !strings.Contains(err.Error(), name+" is not made with a USB bridge") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		bridged++
+		synctest.Test(t, func(t *testing.T) {
+			model := sx1302test.New(sx1302test.Options{EUI: chipEUI})
+			far := serialtest.New(serialtest.Board{SX1302: model, Reset: model.Reset})
+			b.way = openOn(board.Linux{OpenUSB: func(string) (board.USB, error) {
+				return serial.New(far.Memory(), serial.Options{Name: "/dev/serial/by-id/usb-ST_1-if00"})
+			}})
+			var out bytes.Buffer
+			const want = "SX1302, version 0x10, EUI 0016C001F1234567, on /dev/serial/by-id/usb-ST_1-if00\n"
+			if err := b.probe(t.Context(), &out, false); err != nil || out.String() != want || model.Resets() == 0 {
+				t.Errorf("%s: %v, %q, want %q", name, err, out.String(), want)
+			}
+		})
+	}
+	if bridged != 14 {
+		t.Errorf("%d boards of the table are made with a bridge, want 14", bridged)
+	}
+}
+
+// namesOf returns the names of the table of boards.
+func namesOf(t *testing.T) (names []string) {
+	t.Helper()
+	all, err := board.Boards()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		if !slices.Contains(names, all[i].Name) {
+			names = append(names, all[i].Name)
+		}
+	}
+	return names
 }

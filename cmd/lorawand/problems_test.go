@@ -24,7 +24,7 @@ func (s *site) codes() (out []string) {
 	return out
 }
 
-// What a daemon with real sockets, store and gateway says is wrong.
+// A daemon with real sockets, store and gateway says what is wrong.
 func TestProblems(t *testing.T) {
 	s := newSite(t, "")
 	s.must("", "device", "create", "dev1", "--application", "app1", "--dev-eui", "70B3D57ED0000002", "--join-eui",

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// What takes longer than a second is told, and leaves nothing behind.
+// Work that takes longer than a second shows its progress, and leaves nothing behind on the
+// terminal.
 func TestProgress(t *testing.T) {
 	for lasts, want := range map[time.Duration]string{
 		900 * time.Millisecond:  "",

@@ -71,14 +71,14 @@ func (p *pushed) classC(i int) *air.Device {
 		if answered {
 			return
 		}
-		d := frame.Data{MType: frame.ConfirmedUp, HasFPort: true, FPort: 1, FRMPayload: []byte("up")}
+		d := frame.Data{HasFPort: true, FPort: 1, FRMPayload: []byte("up")}
 		if _, err := v.Send(d); err != nil {
 			p.wrong = append(p.wrong, err.Error())
 		}
 		p.air.At(time.Now().Add(20*time.Second), send)
 	}
 	v = p.otaa(i, air.DeviceOptions{
-		DataRate: 5, RSSI: -8000, SNR: 700, ClassC: true, Shut: 60 * time.Millisecond,
+		DataRate: 5, RSSI: -8000, SNR: 700, ClassC: true, Confirms: true, Shut: 60 * time.Millisecond,
 		Heard: func(h air.Heard) {
 			if h.JoinAccept != nil {
 				p.air.At(time.Now().Add(time.Second), send)

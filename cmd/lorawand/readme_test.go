@@ -28,7 +28,8 @@ func anchors(text string) map[string]bool {
 	return out
 }
 
-// What the READMEs point to is there, and the first one is short enough to be read.
+// The files that the READMEs point to exist, and the first README is short enough to be
+// read.
 func TestReadmes(t *testing.T) {
 	const root, most = "../..", 900 // words
 	links := 0

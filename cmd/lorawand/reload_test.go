@@ -131,7 +131,7 @@ func checkReplaced(
 	}
 }
 
-// What is in force stays so with another state, whatever stands in the file.
+// The settings in force stay in force after a restore, whatever stands in the file.
 func TestReloadThenRestore(t *testing.T) {
 	s := newSite(t, "")
 	source := func() (config.Config, error) { return config.Load(s.conf, true) }

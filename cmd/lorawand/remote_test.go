@@ -9,6 +9,7 @@ import (
 	"lorawand/concentrator"
 	"lorawand/concentrator/air"
 	"lorawand/radio"
+	"lorawand/radio/gwmp"
 )
 
 // remoteOptions configures a remote.
@@ -21,6 +22,14 @@ type remoteOptions struct {
 	Seed     uint64
 	Refuse   func(radio.Downlink) radio.TxResult // before anything else; TxOK: not
 	Mute     func() bool                         // no TX_ACK
+}
+
+// overWire is a downlink as a PULL_RESP tells it: by the counter, or by GPS time. It returns false
+// where that cannot be read.
+func overWire(d radio.Downlink) (radio.Downlink, bool) {
+	told, err := gwmp.ParseTx(gwmp.AppendTx(nil, &d))
+	told.ID, told.Gateway = d.ID, d.Gateway
+	return told, err == nil
 }
 
 // remote is a gateway on the far side of a network that is slow both ways, as a
@@ -73,6 +82,7 @@ func (g *remote) hear(up radio.Uplink) {
 		defer g.mu.Unlock()
 		t, stepped := g.clock.Observe(up.Time.Counter(), now)
 		ended, _ := g.clock.HostTime(t, now)
+		up.GPS -= up.GPS % radio.GPSTime(time.Millisecond) // tmms
 		up.Gateway, up.Time, up.Received, up.Ended = g.o.Receiver.EUI, t, now, min(ended, now)
 		for i := range up.Receptions {
 			up.Receptions[i].Token = radio.UplinkToken{Gateway: up.Gateway, Time: t, Host: now}
@@ -107,6 +117,10 @@ func (g *remote) Transmit(d radio.Downlink) error {
 	there, back := g.o.Down+g.delay(), g.o.Up+g.delay()
 	g.mu.Unlock()
 	asked := g.o.Now()
+	d, ok := overWire(d)
+	if !ok {
+		return concentrator.ErrGateway
+	}
 	time.AfterFunc(there, func() {
 		r := radio.TxOK
 		if g.o.Refuse != nil {

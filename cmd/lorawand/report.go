@@ -44,8 +44,11 @@ func (d *daemon) addReport(a *admin.Admin) {
 			title string
 			write func(context.Context, *admin.Admin, io.Writer) error
 		}{
-			{"status", d.reportStatus}, {"problems", d.reportProblems}, {"gateways", reportGateways},
-			{"last events", reportLastEvents}, {"log", d.reportLog},
+			{"status", d.reportStatus},
+			{"problems", d.reportProblems},
+			{"gateways", reportGateways},
+			{"last events", reportLastEvents},
+			{"log", d.reportLog},
 		} {
 			var b strings.Builder
 			if err := section.write(ctx, a, &b); err != nil {

@@ -26,7 +26,7 @@ import (
 	"lorawand/radio/region"
 )
 
-// What is to be tried is said in the environment.
+// The environment says what is to be tried.
 const (
 	// smokeEnv is how lorawand is called: a path, or with what goes before it, as
 	// "qemu-mips-static -cpu 24Kc .build/lorawand-mips" or "chroot /root lorawand".

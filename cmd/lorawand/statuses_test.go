@@ -8,8 +8,9 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// Who may read gateways sees whether they are connected: what is so when he asks, and
-// every change, the end of the daemon too. Nobody gets that without asking for it by name.
+// A client that may read gateways sees whether they are connected: the state when it
+// subscribes, and every change, also the end of the daemon. No client gets that without
+// subscribing to it by name.
 func TestStatuses(t *testing.T) {
 	s := newSite(t, "")
 	s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")

@@ -8,8 +8,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// What comes from outside, in names and in the topics of whoever has an API key,
-// does nothing to the owner's terminal and is one line.
+// Texts from outside (names, topics of any client with an API key) do nothing to the
+// owner's terminal, and are one line.
 func TestTerminal(t *testing.T) {
 	s := newSite(t, "")
 	r := s.start()

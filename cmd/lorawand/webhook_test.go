@@ -49,8 +49,12 @@ func TestWebhook(t *testing.T) {
 	s.must("", "application", "set", "app1", "--webhook", "")
 	contains(t, "the application", s.must("", "application", "get", "app1"), "webhook:        none\n")
 	for _, args := range [][]string{
-		{"--webhook", "ftp://x"}, {"--webhook-header", "X: y"}, {"--webhook", "http://x", "--webhook-header", "X Y: z"}, {},
-		{"--webhook-path", "join_accept=/x"}, {"--webhook", "http://x/{nosuch}"},
+		{"--webhook", "ftp://x"},
+		{"--webhook-header", "X: y"},
+		{"--webhook", "http://x", "--webhook-header", "X Y: z"},
+		{},
+		{"--webhook-path", "join_accept=/x"},
+		{"--webhook", "http://x/{nosuch}"},
 		{"--webhook", "http://x", "--webhook-path", "x"},
 	} {
 		if status, _, stderr := s.cli("", append([]string{"application", "set", "app1"}, args...)...); status != 2 {

@@ -1,7 +1,7 @@
 // Package air simulates end devices on a shared air. They send as Class A devices
-// of LoRaWAN do, and hear only in their receive windows. A Receiver receives and
-// transmits for one gateway and has a counter of its own. The package serves the
-// demonstration and tests of the whole flow.
+// of LoRaWAN do, and hear only in their receive windows; those of Class B and C hear beside
+// them too. A Receiver receives and transmits for one gateway and has a counter of its own. The
+// package serves the demonstration and tests of the whole flow.
 //
 // A device opens RX1 and RX2 after each uplink. It hears a transmission that begins
 // within Tolerance of the opening of a window (measured by the counter of the

@@ -22,9 +22,12 @@ func (v *Device) listens() bool {
 	return v.opts.ClassC && v.active && (v.request == nil || v.request.Type != frame.Join)
 }
 
+// beside reports whether it is received beside the windows after an uplink.
+func (p *reception) beside() bool { return p.Window == windowC || p.Window == windowB }
+
 // listen notes what the device receives; nil: nothing any more.
 func (p *reception) listen(to *reception) {
-	if p.Window == windowC {
+	if p.beside() {
 		p.device.always = to
 	} else {
 		p.uplink.receiving = to
@@ -48,7 +51,11 @@ func (v *Device) unheardAlways(t *transmission) string {
 	if err != nil {
 		return err.Error()
 	}
-	var why []string
+	return strings.Join(append(v.busy(t), v.unheard(&uplink{Sent: Sent{RX2: w}}, 2, t)...), "; ")
+}
+
+// busy says what the device does when a transmission begins beside its windows.
+func (v *Device) busy(t *transmission) (why []string) {
 	if v.always != nil {
 		why = append(why, "another frame was being received")
 	}
@@ -64,9 +71,8 @@ func (v *Device) unheardAlways(t *transmission) string {
 			why = append(why, "RX1 opened meanwhile")
 		}
 		if u.receiving != nil {
-			why = append(why, "RX1 was receiving")
+			why = append(why, "a window was receiving")
 		}
 	}
-	open := &uplink{Sent: Sent{RX2: w}}
-	return strings.Join(append(why, v.unheard(open, 2, t)...), "; ")
+	return why
 }

@@ -91,3 +91,34 @@ func TestAlways(t *testing.T) {
 		})
 	}
 }
+
+// A device of Class C that confirms, as LoRaMac-node does after a join: its frames are confirmed
+// until the first downlink, which it does not hear while its state is written to flash.
+func TestConfirmsUntilADownlink(t *testing.T) {
+	onAir(t, func(b *bench) {
+		v := b.always()
+		v.opts.Confirms, v.confirms = true, true
+		for range 2 {
+			if s, _ := b.sends(v, frame.Data{HasFPort: true, FPort: 1}); !mustParse(t, s.PHYPayload).Confirmed() {
+				t.Error("an unconfirmed frame before the first downlink")
+			}
+		}
+		s, up := b.sends(v, frame.Data{HasFPort: true, FPort: 1})
+		v.shut = s.End.Add(10 * time.Second)
+		b.later(up, s, 9*time.Second, 1)
+		time.Sleep(20 * time.Second)
+		if len(b.missed) != 1 || !strings.Contains(b.missed[0].Reason, "before the receiver was open again") {
+			t.Errorf("missed %+v", b.missed)
+		}
+		b.missed = nil
+		s, up = b.sends(v, frame.Data{HasFPort: true, FPort: 1})
+		if !mustParse(t, s.PHYPayload).Confirmed() {
+			t.Error("an unconfirmed frame though no downlink was heard")
+		}
+		b.later(up, s, 5*time.Second, 2)
+		b.wants("RX3 0", "")
+		if s, _ := b.sends(v, frame.Data{HasFPort: true, FPort: 1}); mustParse(t, s.PHYPayload).Confirmed() {
+			t.Error("a confirmed frame after the first downlink")
+		}
+	})
+}

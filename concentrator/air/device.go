@@ -59,6 +59,13 @@ type DeviceOptions struct {
 	// ClassC has the device listen with the settings of RX2 whenever it does nothing
 	// else, once it has a session.
 	ClassC bool
+	// Confirms has a device send confirmed frames after a join until a downlink has come, as
+	// LoRaMac-node does in Class C.
+	Confirms bool
+	// ClassB has the device listen in ping slots, one each 2^Periodicity s, once the network has
+	// answered that it knows; that of a personalised device knows. The device has GPS time.
+	ClassB      bool
+	Periodicity uint8 // 0 to 7
 	// Shut is how long a device of Class C hears nothing after each frame that it has
 	// taken: LoRaMac-node writes its state to flash then.
 	Shut time.Duration
@@ -69,7 +76,7 @@ type DeviceOptions struct {
 	Silent func(Sent)   // both windows have passed without a frame
 }
 
-// Device is an end device of LoRaWAN 1.0.x or 1.1, Class A or C. Any goroutine may call its
+// Device is an end device of LoRaWAN 1.0.x or 1.1, Class A, B or C. Any goroutine may call its
 // methods.
 type Device struct {
 	opts  DeviceOptions
@@ -100,7 +107,9 @@ type Device struct {
 	netID     radio.NetID        // of the join-accept
 	made      *frame.Cipher      // of the session; nil: not yet
 	last      *uplink            // the last uplink, whose windows may still be open
-	always    *reception         // in Class C, that has begun and has not ended; nil: none
+	pinging   bool               // in Class B: it has ping slots
+	confirms  bool               // no downlink has come since the join
+	always    *reception         // in Class B and C, that has begun and has not ended; nil: none
 	shut      time.Time          // in Class C: until then it hears nothing
 }
 
@@ -136,6 +145,7 @@ func (a *Air) Device(o DeviceOptions) (*Device, error) {
 	if v.joins() {
 		v.channels = defaultChannels(o.Plan)
 	} else {
+		v.pinging = o.ClassB
 		v.active, v.session = true, Session{DevAddr: o.DevAddr, Keys: o.Keys, FCntUp: o.FCntUp}
 	}
 	a.mu.Lock()
@@ -279,9 +289,13 @@ func (v *Device) Send(d frame.Data) (Sent, error) {
 	if d.MType == 0 {
 		d.MType = frame.UnconfirmedUp
 	}
+	if v.confirms {
+		d.MType = frame.ConfirmedUp
+	}
 	d.DevAddr = v.session.DevAddr
 	d.ACK = d.ACK || v.owesACK
 	v.rekeys(&d)
+	v.asksForPings(&d)
 	channel, err := v.channel(false)
 	if err != nil {
 		return Sent{}, err

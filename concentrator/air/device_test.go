@@ -74,7 +74,7 @@ func TestDownlinkContent(t *testing.T) {
 	})
 }
 
-func mustParse(t *testing.T, phy []byte) *frame.Data {
+func mustParse(t testing.TB, phy []byte) *frame.Data {
 	t.Helper()
 	d, err := frame.ParseData(phy)
 	if err != nil {
@@ -182,7 +182,7 @@ func TestSharedDevAddr(t *testing.T) {
 	})
 }
 
-// What ABP devices were made with.
+// The factory settings of ABP devices.
 func TestFactorySettings(t *testing.T) {
 	onAir(t, func(b *bench) {
 		v := b.device(DeviceOptions{

@@ -15,7 +15,7 @@ import (
 type Heard struct {
 	Transmission
 	Device string
-	Window int           // 1 or 2; 3: at any other time, in Class C
+	Window int           // 1 or 2; 3: at any other time, in Class C; 4: a ping slot, in Class B
 	Margin time.Duration // from the opening of the window to the start, by the gateway's counter in whole µs
 
 	JoinAccept *frame.JoinAccept // of a join-accept, else nil
@@ -109,7 +109,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 			p.Reason = "cut off: the gateway was restarted"
 		case t.cut:
 			p.Reason = "cut off: the gateway has stopped sending"
-		case p.Window == windowC && v.sendsWithin(t.Begin, t.End) || p.Window != windowC && u.brokenOff(t.End):
+		case p.beside() && v.sendsWithin(t.Begin, t.End) || !p.beside() && u.brokenOff(t.End):
 			p.Reason = "broken off: the device has sent again"
 		default:
 			p.Reason = v.read(t, &h)
@@ -117,7 +117,7 @@ func (p *reception) end(t *transmission) (tell []func()) {
 		if p.Reason == "" {
 			v.shut = t.End.Add(v.opts.Shut)
 		}
-		if p.Window != windowC {
+		if !p.beside() {
 			if p.Reason == "" {
 				u.taken = p.Window
 			}
@@ -166,6 +166,8 @@ func (v *Device) read(t *transmission, h *Heard) (reason string) {
 	}
 	h.Answers = parseAnswers(commands)
 	v.rekeyed(&h.Answers)
+	v.pings(&h.Answers)
+	v.confirms = false
 	return ""
 }
 

@@ -20,6 +20,10 @@ type ReceiverOptions struct {
 	Plan        *region.Plan
 	AntennaGain radio.Decibel // dBi
 
+	// GPS: the gateway knows GPS time. It tells the ends of uplinks by it, and transmits by it what
+	// has no counter time.
+	GPS bool
+
 	// Run calls these functions. They may be nil.
 	Hear   func(radio.Uplink)                         // for each frame; Time is the 32-bit counter
 	Loss   func(dev string) bool                      // reports whether an uplink is lost on the air
@@ -117,12 +121,16 @@ func (r *Receiver) hear(v *Device, u *uplink) {
 	if r.opts.Signal != nil {
 		rssi, snr = r.opts.Signal(name)
 	}
-	r.opts.Hear(radio.Uplink{
+	up := radio.Uplink{
 		Gateway: r.opts.EUI, PHYPayload: slices.Clone(u.PHYPayload),
 		Frequency: u.Frequency, DataRate: u.DataRate, CodingRate: codingRate(u.DataRate),
 		Time:       radio.ConcentratorTime(r.Counter(u.End).Counter()),
 		Receptions: []radio.Reception{{Channel: uint8(channel), RSSI: rssi, SNR: snr}},
-	})
+	}
+	if r.opts.GPS {
+		up.GPS = radio.GPSTimeOf(u.End)
+	}
+	r.opts.Hear(up)
 }
 
 // channel returns the IF channel that hears an uplink, if there is one. A gateway

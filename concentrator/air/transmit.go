@@ -53,7 +53,8 @@ type transmission struct {
 // sent at its time.
 //
 // Only the low 32 bits of Time count, so it may be the counter or the extended
-// time. An immediate frame goes into the first gap that begins at least 80 ms
+// time; a frame with GPS and without Time begins then, or gets TxGPSUnlocked where the gateway does
+// not know GPS time. An immediate frame goes into the first gap that begins at least 80 ms
 // ahead.
 //
 // The reference forwarder answers TOO_EARLY for a time in the past, because it
@@ -76,6 +77,12 @@ func (r *Receiver) Transmit(d radio.Downlink) radio.TxResult {
 	}
 	now := time.Now()
 	counter := r.counter(now)
+	if d.GPS != 0 && d.Time == 0 {
+		if !r.opts.GPS {
+			return radio.TxGPSUnlocked
+		}
+		d.Time = counter.Add(time.Duration(d.GPS - radio.GPSTimeOf(now)))
+	}
 	t := r.transmission(&d, onAir, counter)
 	r.queue = slices.DeleteFunc(r.queue, func(q *transmission) bool { return q.Counter+q.airtime < counter })
 	if d.Immediate {

@@ -128,6 +128,7 @@ func (v *Device) begins(a *frame.JoinAccept, keys frame.SessionKeys) {
 	v.active, v.made, v.session = true, nil, Session{DevAddr: a.DevAddr, Keys: keys}
 	v.lastDown, v.lastApp, v.owesACK = -1, -1, false
 	v.rjCount0, v.rekeying, v.netID = 0, v.is11(), a.NetID
+	v.confirms, v.pinging = v.opts.Confirms, false
 	v.air.byAddr[a.DevAddr] = append(v.air.byAddr[a.DevAddr], v)
 	v.air.joined(v)
 	keeps := v.request.Type == frame.Rejoin2

@@ -169,6 +169,9 @@ func within(margin time.Duration) bool { return margin.Abs() <= Tolerance }
 // device does. The caller holds the lock.
 func (v *Device) judge(t *transmission) (n int, margin time.Duration, reason string) {
 	u := v.at(t.Begin)
+	if in, margin, reason := v.inPingSlot(t); in {
+		return windowB, margin, reason
+	}
 	if v.listens() {
 		if u == nil {
 			return windowC, 0, v.unheardAlways(t)

@@ -217,8 +217,8 @@ func TestDriftAndReset(t *testing.T) {
 	}
 }
 
-// What a device hears is decided by the times at which things happen, not by
-// when a busy machine lets Run see to them.
+// A device hears a frame by the times at which things happen, not by the time at which a
+// busy machine runs Run.
 func TestRunBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bench{TB: t, a: New(1)}

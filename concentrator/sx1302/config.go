@@ -250,7 +250,7 @@ func (r *Radio) Validate(fullDuplex bool) (key string, err error) {
 	case r.Frequency < MinFrequency || r.Frequency > MaxFrequency:
 		return "freq", fmt.Errorf("centre %s is not within 100 to 1000 MHz", r.Frequency)
 	case r.Type == SX1255 && r.Frequency > maxSX1255Frequency:
-		return "freq", fmt.Errorf("centre %s is above 510 MHz, where the SX1255 ends", r.Frequency)
+		return "freq", fmt.Errorf("centre %s is above 510 MHz, the limit of the SX1255", r.Frequency)
 	case r.Type == SX1250 && fullDuplex:
 		return "type", errors.New("the SX1250 cannot work in full duplex")
 	case r.Type != SX1250 && r.SingleInput:

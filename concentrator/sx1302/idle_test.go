@@ -110,8 +110,9 @@ func TestIdle(t *testing.T) {
 }
 
 // BenchmarkIdle polls a quiet chip every 10 ms: an operation is one poll, with
-// all that the driver and the runtime do between two, but no transfer; with call, the poll
-// is a call of the system as the SPI port makes it, to a device that refuses it.
+// all that the driver and the runtime do between two, but no transfer. With raw the poll is
+// a call of the system as the SPI port makes it, to a device that refuses it; with call the
+// scheduler is told of that.
 // packaging/README.md has what it costs a MIPS processor, and how that was
 // counted.
 func BenchmarkIdle(b *testing.B) {
@@ -121,12 +122,15 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	defer null.Close()
 	fd := null.Fd()
-	ioctl := func() { _, _, _ = syscall.Syscall(syscall.SYS_IOCTL, fd, 0, 0) }
+	told := func() { _, _, _ = syscall.Syscall(syscall.SYS_IOCTL, fd, 0, 0) }
+	raw := func() { _, _, _ = syscall.RawSyscall(syscall.SYS_IOCTL, fd, 0, 0) }
 	for _, bb := range []struct {
 		name  string
 		timer func() (Timer, error)
 		call  func()
-	}{{"kernel", NewKernelTimer, nil}, {"runtime", nil, nil}, {"call", NewKernelTimer, ioctl}} {
+	}{
+		{"kernel", NewKernelTimer, nil}, {"runtime", nil, nil}, {"call", NewKernelTimer, told}, {"raw", NewKernelTimer, raw},
+	} {
 		b.Run(bb.name, func(b *testing.B) {
 			run := newIdle(b, b.N, bb.timer, bb.call)
 			b.ReportAllocs()

@@ -129,7 +129,7 @@ func (l *LBT) threshold() byte { return byte(-(l.Target + l.RSSIOffset) / 50) }
 // is none, or if the packet is too long for it.
 func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 	if t.Carrier {
-		return nil, fmt.Errorf("%w: LBT lets no carrier go", ErrTransmission)
+		return nil, fmt.Errorf("%w: a carrier cannot be sent with LBT", ErrTransmission)
 	}
 	bandwidth := t.DataRate.Bandwidth
 	if t.DataRate.Modulation == radio.FSK {

@@ -145,7 +145,7 @@ func TestLBTRefuses(t *testing.T) {
 		"frequency": {func(x *Transmission) { x.Frequency += 10_001 }, "no channel of LBT"},
 		"bandwidth": {func(x *Transmission) { x.DataRate.Bandwidth = 250_000 }, "no channel of LBT"},
 		"too long":  {func(x *Transmission) { x.DataRate.SpreadingFactor = 11 }, "on the air is more than 398.5ms"},
-		"carrier":   {func(x *Transmission) { x.Carrier = true }, "LBT lets no carrier go"},
+		"carrier":   {func(x *Transmission) { x.Carrier = true }, "a carrier cannot be sent with LBT"},
 		"FSK on 250 kHz": {func(x *Transmission) {
 			x.DataRate, x.Deviation, x.Frequency = radio.FSKDataRate(50_000), 25_000, 868_300_000
 		}, "no channel of LBT"},

@@ -121,7 +121,7 @@ func TestAcceptUnknown(t *testing.T) {
 	}
 }
 
-// What is malformed or not meant for us changes nothing.
+// A datagram that is malformed or not meant for us changes nothing.
 func TestHostileDatagrams(t *testing.T) {
 	b := start(t, Options{})
 	p := b.peer("")

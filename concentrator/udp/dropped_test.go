@@ -13,8 +13,8 @@ import (
 	"lorawand/radio/gwmp"
 )
 
-// Whatever is dropped, or cannot be answered, is told with its cause, once in a
-// while: of each gateway and each cause, so that none hides another.
+// Datagrams that are dropped or cannot be answered are reported with their cause, once in a
+// while for each gateway and each cause, so that none hides another.
 func TestDropped(t *testing.T) {
 	var now atomic.Int64
 	now.Store(int64(time.Hour))
@@ -128,7 +128,7 @@ func (b *bench) laterByToldAgain(now *atomic.Int64) {
 	now.Add(int64(toldAgain))
 }
 
-// What was not handed over says why.
+// A downlink that was not handed over fails with the reason.
 func TestTransmitSaysWhy(t *testing.T) {
 	var now atomic.Int64
 	now.Store(int64(time.Hour))

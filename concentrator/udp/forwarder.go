@@ -27,6 +27,7 @@ type ForwarderOptions struct {
 	// with TX_FREQ.
 	Transmit func(radio.Downlink) radio.TxResult
 	NoAck    bool // send no TX_ACK
+	GPS      bool // the gateway knows GPS time: Transmit gets downlinks with GPS in place of Time
 
 	// Delay returns how long the network takes for a datagram, up to the server or
 	// down from it. nil: no time.
@@ -169,7 +170,7 @@ func (f *Forwarder) datagram(b []byte) {
 	d.Gateway = f.opts.EUI
 	result := radio.TxFreq
 	switch {
-	case d.GPS != 0:
+	case d.GPS != 0 && !f.opts.GPS:
 		result = radio.TxGPSUnlocked // it has no receiver
 	case f.opts.Transmit != nil:
 		result = f.opts.Transmit(d)

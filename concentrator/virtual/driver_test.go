@@ -251,7 +251,7 @@ var answersTests = []struct {
 	{"refusal lost", Options{AckLoss: 1, Refuse: refuse(radio.TxPower)}, nil, radio.TxNoAck, 3 * time.Second, 0},
 }
 
-// What the driver answers, and when, in each of its moods.
+// The driver answers in each of its moods, at its time.
 func TestAnswers(t *testing.T) {
 	for _, tt := range answersTests {
 		t.Run(tt.name, func(t *testing.T) {

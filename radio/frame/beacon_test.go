@@ -27,11 +27,13 @@ func TestBeacon(t *testing.T) {
 			2, 0, "0000 000002CC A27E 03 130060 0C0B0A E55D",
 		},
 		{
-			"north pole", Beacon{Time: at, Place: &radio.Place{Latitude: 90, Longitude: 180}},
+			"north pole",
+			Beacon{Time: at, Place: &radio.Place{Latitude: 90, Longitude: 180}},
 			2, 0, "0000 000002CC A27E 00 FFFF7F FFFF7F 6FDB",
 		},
 		{
-			"south and west", Beacon{Time: at, Place: &radio.Place{Latitude: -90, Longitude: -180}},
+			"south and west",
+			Beacon{Time: at, Place: &radio.Place{Latitude: -90, Longitude: -180}},
 			2, 0, "0000 000002CC A27E 00 000080 000080 B04C",
 		},
 	} {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What follows is the arithmetic of the specifications, written once more in
-// the plainest way, as a second opinion on what the package and its library do.
+// This file has the arithmetic of the specifications, written once more in the plainest
+// way, as a second opinion on the package and its library.
 
 func specAES(k Key, block []byte) []byte {
 	c, err := aes.NewCipher(k[:])

@@ -264,7 +264,7 @@ func TestTxRoundTrip(t *testing.T) {
 	}
 }
 
-// What has one of the marks of an uplink is no proper downlink.
+// A txpk with one of the members of an uplink is no proper downlink.
 func TestParseTxUplink(t *testing.T) {
 	const head = `{"txpk":{"imme":true,"freq":868.1,"modu":"LORA","datr":"SF9BW125","codr":"4/5","data":"AQI="`
 	for rest, want := range map[string]bool{

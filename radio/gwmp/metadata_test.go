@@ -188,8 +188,8 @@ var oddMetadata = []struct {
 	{`"rssi":-1,"rssi":null`, lose(radio.FieldRSSI), 0},
 }
 
-// What stands in metadata costs no frame: the field alone is lost, and what is
-// not known is not told as 0.
+// Odd metadata costs no frame: only the field is lost, and an unknown value is not told as
+// 0.
 func TestParsePushOddMetadata(t *testing.T) {
 	for _, tt := range oddMetadata {
 		t.Run(tt.odd, func(t *testing.T) {

@@ -99,7 +99,7 @@ func (r *pushReader) push() {
 }
 
 // errShape is the reason for refusing JSON that is not built as the protocol says.
-var errShape = errors.New("JSON of another shape")
+var errShape = errors.New("JSON of another structure")
 
 // rxpks reads the frames. A faulty frame does not affect the others.
 func (r *pushReader) rxpks() {

@@ -6,9 +6,9 @@ import (
 	"lorawand/radio/region"
 )
 
-// What answers an uplink on 868.1 MHz with data rate 5, in the plan of The Things
-// Stack for Europe: RX1 on the same channel, RX2 on 869.525 MHz, and how much of
-// each hour the gateway may send there.
+// These are the windows after an uplink on 868.1 MHz with data rate 5, in the plan of The
+// Things Stack for Europe: RX1 on the same channel, RX2 on 869.525 MHz, and the share of
+// each hour that the gateway may send there.
 func ExampleLookup() {
 	plan, err := region.Lookup("EU_863_870_TTN")
 	if err != nil {

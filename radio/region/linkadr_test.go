@@ -43,7 +43,8 @@ func maskOf(t *testing.T, p *Plan, text string) (m ChannelMask) {
 	return m
 }
 
-// What The Things Stack sends, but where it leaves channels as they must not be.
+// The masks are those of The Things Stack, except where its masks would leave wrong
+// channels.
 func TestLinkMasks(t *testing.T) {
 	for _, tt := range []struct {
 		plan            string
@@ -93,9 +94,9 @@ func TestLinkMasks(t *testing.T) {
 	}
 }
 
-// Whatever a device uses, the masks bring it to what is wanted; ChMaskCntl 5 may
-// change the channels of 500 kHz or not, and a device that obeys each mask by
-// itself is never without a channel.
+// The masks bring a device from any channels to the wanted ones. ChMaskCntl 5 may change
+// the channels of 500 kHz or not. A device that obeys each mask by itself is never without
+// a channel.
 func TestLinkMasksReachWhatIsWanted(t *testing.T) {
 	seen := map[string]bool{}
 	forAll(t, func(t *testing.T, plan *Plan) {
@@ -153,7 +154,7 @@ func reach(t *testing.T, v Version, p *Plan, current, wanted ChannelMask) {
 	}
 }
 
-// What devices make of a ChMaskCntl: RP002-1.0.4, 2.5.5 and 2.4.5.
+// Devices read a ChMaskCntl as RP002-1.0.4, 2.5.5 and 2.4.5 say.
 func TestApplyLinkMask(t *testing.T) {
 	us, eu := lookup(t, "US_902_928_FSB_2"), lookup(t, "EU_863_870_TTN")
 	start := maskOf(t, us, "1")

@@ -6,7 +6,7 @@ import (
 	"lorawand/radio"
 )
 
-// What gateways tell is nearly a channel's frequency.
+// Gateways tell frequencies that differ a little from a channel's.
 func TestNearestChannel(t *testing.T) {
 	tests := []struct {
 		name string

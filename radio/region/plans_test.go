@@ -133,7 +133,7 @@ func TestPlanJoinAcceptFits(t *testing.T) {
 	})
 }
 
-// What the sizes allow lasts no longer than 400 ms where dwell time is limited.
+// The longest frame of each data rate lasts no longer than 400 ms if dwell time is limited.
 func TestPlanDwellTime(t *testing.T) {
 	forAll(t, func(t *testing.T, p *Plan) {
 		check := func(direction string, dr uint8, size int, err error, noCRC bool) {
@@ -163,8 +163,8 @@ func TestPlanDwellTime(t *testing.T) {
 	})
 }
 
-// What a device makes of the CFList of a join-accept are channels that the
-// plan's gateways hear: the encoding is that of brocaar/lorawan.
+// A device makes channels of the CFList of a join-accept that the plan's gateways hear: the
+// encoding is that of brocaar/lorawan.
 func TestPlanCFListRoundTrip(t *testing.T) {
 	forAll(t, func(t *testing.T, p *Plan) {
 		l := p.CFList()

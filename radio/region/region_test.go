@@ -100,7 +100,7 @@ func TestEU868DataRates(t *testing.T) {
 	}
 }
 
-// What joins and pushes of The Things Stack go by.
+// These are the values that The Things Stack uses for joins and pushes.
 func TestEU868CFListAndMaxDownlinkPayload(t *testing.T) {
 	p := lookup(t, "EU_863_870")
 	want := []radio.Frequency{867_100_000, 867_300_000, 867_500_000, 867_700_000, 867_900_000}

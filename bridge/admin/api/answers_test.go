@@ -93,7 +93,7 @@ var faults = []struct {
 	{"nothing that is known, of a question", errors.New("oops"), "/x", "GET", 500, `{"code":2,"message":"oops"}`},
 }
 
-// What went wrong becomes the status and the name that The Things Stack has for it.
+// Each error becomes the status and the name that The Things Stack has for it.
 func TestErrors(t *testing.T) {
 	for _, tt := range faults {
 		w := httptest.NewRecorder()
@@ -140,7 +140,7 @@ func TestExpiredKey(t *testing.T) {
 	}
 }
 
-// What a client has shown decides, in each form.
+// The answer depends on the Authorization, in each of its forms.
 func TestAuthorization(t *testing.T) {
 	s := newStand(t)
 	good := s.keys["app"]

@@ -195,8 +195,8 @@ var differences = []struct {
 	{404, "GET /as/webhooks/app1 webhooks list", "webhooks are set by lorawand application set"},
 }
 
-// What The Things Stack was asked gets the same status and, where it says more than
-// times and random ids, the same answer.
+// Each recorded call of The Things Stack gets the same status and, but for times and random
+// ids, the same answer.
 func TestAsTheThingsStack(t *testing.T) {
 	s := newStand(t)
 	b, err := os.ReadFile("testdata/tts-http.jsonl")

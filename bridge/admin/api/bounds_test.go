@@ -26,7 +26,7 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// What a client can make large is refused, and the next client is served.
+// Requests that are too large are refused, and the next client is served.
 func TestBounds(t *testing.T) {
 	s := newStand(t)
 	push := "/as/applications/app1/devices/dev1/down/push"
@@ -208,7 +208,8 @@ func (s *stand) uplink(app string, n int) {
 	}
 }
 
-// What an application has stored comes back as it was asked for, and no other's.
+// The stored messages of an application come back as its query selects them, without those
+// of others.
 func TestStorage(t *testing.T) {
 	s := newStand(t)
 	for i := 1; i <= 3; i++ {
@@ -258,8 +259,8 @@ func TestStorage(t *testing.T) {
 	s.wants("app", "GET", "/as/applications/app1/packages/storage/nothing", "", 400)
 }
 
-// Who follows the events of an application gets its messages and events and no other's,
-// until the key is revoked.
+// A client that follows the events of an application gets its messages and events, and no
+// others, until the key is revoked.
 func TestEvents(t *testing.T) {
 	s := newStand(t)
 	r := s.ask("app", "POST", "/events", strings.NewReader(`{"identifiers":[{"application_ids":{"application_id":"app1"}}]}`))

@@ -13,8 +13,8 @@ import (
 	"lorawand/radio/region"
 )
 
-// What an owner wishes for a session, of a device with a session of its own and of one
-// that has joined, is asked of the device, is read again, and leaves the session as it is.
+// The parameters that an owner wants for a session (of a personalised device, and of one
+// that has joined) are asked of the device and read again; the session stays as it is.
 func TestDesiredParameters(t *testing.T) {
 	s := newStand(t)
 	key := `{"key":"` + strings.Repeat("0F", 16) + `"}`
@@ -82,7 +82,8 @@ func TestDesiredChannels(t *testing.T) {
 		`]}}},"field_mask":{"paths":["mac_state.desired_parameters.channels"]}}`, 200)
 	v, err := s.MAC(context.Background(), session.ID{Application: "app1", Device: "us915"})
 	asked := strings.Join(v.Wanted, "; ")
-	if err != nil || !strings.Contains(asked, "channels 0002, ChMaskCntl 7; ") || !strings.Contains(asked, "channels 0f00, ChMaskCntl 0") {
+	if err != nil || !strings.Contains(asked, "channels 0002, ChMaskCntl 7; ") ||
+		!strings.Contains(asked, "channels 0f00, ChMaskCntl 0") {
 		t.Errorf("asked %s, %v", asked, err)
 	}
 	s.wants("devices", "GET", path+"?field_mask=mac_state.desired_parameters", "", 200,

@@ -51,8 +51,7 @@ func tell(t *testing.T, args Args, f func(*Teller) error) (got []string) {
 	return got
 }
 
-// What repeats itself is not told to who wants it terse; the other members select as
-// written.
+// Terse leaves out repeated uplinks; each other member selects by its name.
 func TestMatches(t *testing.T) {
 	joins := event.Event{HasEUIs: true, DevEUI: radio.EUI64{0x70, 0xb3, 0xd5, 0x7e, 0xd0, 7: 1}}
 	for _, tt := range []struct {
@@ -147,7 +146,7 @@ func TestAll(t *testing.T) {
 	}
 }
 
-// Who does not take an answer any more is told nothing more, wherever that is.
+// Once the caller takes no more parts, the answer ends, at any place.
 func TestAllEnds(t *testing.T) {
 	gone := errors.New("the client has gone")
 	events := []event.Event{{Kind: event.DownlinkSent, Host: 2 * second}, {Kind: event.DownlinkSent, Host: 4 * second}}

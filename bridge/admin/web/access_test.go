@@ -122,7 +122,7 @@ func TestSession(t *testing.T) {
 	}
 }
 
-// What is stored is read again, and a password that is no good changes nothing.
+// A stored password is read again, and a bad one changes nothing.
 func TestPasswords(t *testing.T) {
 	s := newPage(t)
 	for _, args := range []string{`{"password":"short"}`, `{}`, `{"password":"long enough","off":true}`, `{"pass":"x"}`} {

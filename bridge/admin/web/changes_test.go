@@ -18,7 +18,7 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// What the page changes goes through the operations, and their errors come back.
+// The page changes things by operations, and gets their errors.
 func TestOperate(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct {
@@ -317,7 +317,7 @@ func TestChangePassword(t *testing.T) {
 	w.login("another password")
 }
 
-// What became of a downlink is told step by step.
+// The page tells each step of a downlink.
 func TestOutcomes(t *testing.T) {
 	w := newWorld(t)
 	log, now := w.Activity(), w.Now().Host

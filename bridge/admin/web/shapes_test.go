@@ -72,7 +72,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// What the answers say is so.
+// The answers hold the facts of the world.
 func TestAnswers(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct {
@@ -128,7 +128,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// Who is known is no stranger any more.
+// A device that is registered is no stranger any more.
 func TestNoStranger(t *testing.T) {
 	w := newWorld(t)
 	s := w.read("strangers")
@@ -220,8 +220,8 @@ func TestKeyScope(t *testing.T) {
 	}
 }
 
-// Who has logged in with an API key, even one with all rights, reaches into no other
-// application: not by what concerns the host, and not by the answer of an import.
+// A session with an API key, even one with all rights, reaches into no other application:
+// neither by operations on the host, nor by the answer of an import.
 func TestKeyIsNotTheHost(t *testing.T) {
 	w := newWorld(t)
 	owner := w.token

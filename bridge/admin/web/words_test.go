@@ -14,7 +14,7 @@ import (
 	"lorawand/radio"
 )
 
-// Whatever happens has a kind, a word and a tone that the page knows, and can be sent.
+// Each event has a kind, a word and a tone that the page knows, and can be sent.
 func TestWords(t *testing.T) {
 	kinds := []string{"up", "join", "down", "gw", "mqtt", "drop"}
 	tones := []string{"ok", "info", "idle", "warn", "bad"}

@@ -51,7 +51,7 @@ func TestAllStops(t *testing.T) {
 	}
 }
 
-// What was popped is not held, and an empty queue gives its room back.
+// A queue does not hold what was popped, and an empty one gives its room back.
 func TestRoom(t *testing.T) {
 	var q Queue[*int]
 	for i := range 1000 {

@@ -15,8 +15,13 @@ func TestSeldom(t *testing.T) {
 		name  string
 		want  bool
 	}{
-		{0, "a", true}, {time.Second, "a", false}, {time.Second, "b", true}, {57 * time.Second, "a", false},
-		{time.Second, "a", true}, {time.Second, "b", false}, {time.Second, "b", true},
+		{0, "a", true},
+		{time.Second, "a", false},
+		{time.Second, "b", true},
+		{57 * time.Second, "a", false},
+		{time.Second, "a", true},
+		{time.Second, "b", false},
+		{time.Second, "b", true},
 	} {
 		now = now.Add(tt.after)
 		if got := s.Take(tt.name, now); got != tt.want {

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Whatever the files hold, reading them ends soon, with codecs that can be used or
-// with faults.
+// Reading any files ends soon, with codecs that can be used or with faults.
 func FuzzRead(f *testing.F) {
 	all := files(nil)
 	f.Add(string(all["acme/sensor.yaml"].Data), string(all["acme/sensor-codec.yaml"].Data))

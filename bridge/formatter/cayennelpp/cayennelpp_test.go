@@ -7,7 +7,7 @@ import (
 	"lorawand/bridge/jsontext"
 )
 
-// What is encoded with the name of a type decodes to the same.
+// A value that is encoded with the name of a type decodes to the same value.
 func TestThereAndBack(t *testing.T) {
 	for _, k := range kinds {
 		payload := []byte{5, k.code}
@@ -41,7 +41,7 @@ func TestKindsAreSorted(t *testing.T) {
 	}
 }
 
-// What came before a cut item is kept, and the error says where it is.
+// The items before a cut one are kept, and the error says where the cut is.
 func TestCut(t *testing.T) {
 	whole := []byte{3, 0x67, 1, 0x10, 5, 0x71, 4, 0xd2, 0xfb, 0x2e, 0, 0}
 	for n := range whole {

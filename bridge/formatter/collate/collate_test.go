@@ -2,6 +2,7 @@ package collate
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -33,7 +34,7 @@ func TestAsTheLibrary(t *testing.T) {
 			return norm.NFD.String(string(out))
 		}
 		wrong := 0
-		for range 20_000 {
+		for range 10_000 {
 			a, b := text(), text()
 			if same := text(); rnd.IntN(3) == 0 {
 				a, b = same+a, same+b
@@ -51,7 +52,7 @@ func TestAsTheLibrary(t *testing.T) {
 // letter when it is decomposed.
 func excepted(r rune) bool { return r == 'Ϳ' || r == 'ʹ' }
 
-// Letters of scripts whose order is that of the library: each beside each other.
+// Letters of scripts with an order as that of the library.
 func TestLettersAsTheLibrary(t *testing.T) {
 	all := library.New(language.Und)
 	for name, r := range map[string][2]rune{
@@ -64,11 +65,11 @@ func TestLettersAsTheLibrary(t *testing.T) {
 					letters = append(letters, d)
 				}
 			}
-			for _, a := range letters {
-				for _, b := range letters {
-					if got, want := (&Collator{}).CompareString(a, b), all.CompareString(a, b); got != want {
-						t.Fatalf("%s, %s: %d, not %d", a, b, got, want)
-					}
+			slices.SortFunc(letters, all.CompareString)
+			for i, b := range letters[1:] { // neighbours, as both orders are transitive
+				a := letters[i]
+				if got, want := (&Collator{}).CompareString(a, b), all.CompareString(a, b); got != want {
+					t.Errorf("%s, %s: %d, not %d", a, b, got, want)
 				}
 			}
 		})

@@ -34,7 +34,8 @@ func variant(r rune) (base rune, ok bool) {
 
 // compositions are Cyrillic letters that are letters of their own, behind the parts
 // that they are decomposed to. Others, as ё, are letters with accents.
-const compositions = "а\u0306ӑа\u0308ӓә\u0308ӛг\u0301ѓе\u0306ӗж\u0308ӝз\u0308ӟи\u0308ӥи\u0306йі\u0308їк\u0301ќо\u0308ӧө\u0308ӫ" +
+const compositions = "а\u0306ӑа\u0308ӓә\u0308ӛг\u0301ѓе\u0306ӗж\u0308ӝз\u0308ӟ" +
+	"и\u0308ӥи\u0306йі\u0308їк\u0301ќо\u0308ӧө\u0308ӫ" +
 	"у\u0308ӱу\u030bӳу\u0306ўч\u0308ӵы\u0308ӹэ\u0308ӭѵ\u030fѷ"
 
 // composed returns the letter at the beginning of s, and its bytes; r and n are the

@@ -26,6 +26,7 @@ type History struct {
 	stayed  int             // uplinks at this data rate, at most historyLength+1
 	run     uint32          // see Link.Run
 	excess  int32           // see Link.Excess
+	calm    calm            // what tells whether conditions have changed
 
 	ADR bool // the last uplink lets the network set data rate and power
 }
@@ -41,14 +42,17 @@ type Path struct {
 // Uplink notes a new frame.
 func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 	h.uplinks++
+	h.watch()
 	if rate != h.rate || len(h.fCnts) > 0 && fCnt <= h.fCnts[len(h.fCnts)-1] {
 		h.rate, h.fCnts, h.snrs, h.stayed = rate, h.fCnts[:0], h.snrs[:0], 0
 		h.run, h.excess = 0, 0
+		h.calm.adapted()
 	}
 	if n := len(h.fCnts); n > 0 {
 		h.count(fCnt - h.fCnts[n-1] - 1)
 	}
 	h.stayed = min(h.stayed+1, historyLength+1)
+	h.calm.heard = min(h.calm.heard+1, settling+obeying+1)
 	if len(h.fCnts) == historyLength {
 		h.fCnts = slices.Delete(h.fCnts, 0, 1)
 	}
@@ -66,7 +70,7 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 // in %, the excess stays near 0, whatever chance does; with more it grows. So it tells one
 // from the other by as many frames as that takes (cumulative sum; E. S. Page, 1954).
 const (
-	bearable  = 25
+	bearable  = 12
 	maxExcess = 100_000
 	maxGap    = 3 // frames in a row that count as lost: more is an outage, and no matter of the radio
 )
@@ -79,21 +83,26 @@ func (h *History) count(lost uint32) {
 	}
 	lost = min(lost, maxGap)
 	h.excess = min(max(h.excess+100*int32(lost)-bearable*int32(lost+1), 0), maxExcess)
+	if h.calm.count(int32(lost)) {
+		h.calm = calm{}
+	}
 }
 
 // lowestSNR is that of an uplink of which nothing is known.
 const lowestSNR radio.Decibel = -10_000
 
 // Adapted notes that the last uplink, with which the device says so, was sent with
-// another power, which is heard the weaker by an amount, and whether each frame is sent
-// another number of times: what was lost before says nothing any more.
-func (h *History) Adapted(weaker radio.Decibel, nbTrans bool) {
+// another power, which is heard the weaker by an amount. anew: each frame is sent another
+// number of times, or with more power, and what was lost before says nothing any more.
+func (h *History) Adapted(weaker radio.Decibel, anew bool) {
 	for i := range len(h.snrs) - 1 {
 		h.snrs[i] -= weaker
 	}
-	if n := len(h.fCnts); nbTrans && n > 0 {
+	h.calm.weakened(weaker)
+	if n := len(h.fCnts); anew && n > 0 {
 		h.fCnts = append(h.fCnts[:0], h.fCnts[n-1])
 		h.from, h.run, h.excess = h.fCnts[0], 0, 0
+		h.calm.adapted()
 	}
 }
 
@@ -107,6 +116,10 @@ type Link struct {
 	Since   uint32        // frames with the data rate and the number of transmissions that are in use
 	Run     uint32        // of these, heard since the last one that was lost
 	Excess  int32         // of these, lost beyond what is bearable: 100 is one
+	Mean    radio.Decibel // SNR of Known uplinks
+	Known   int           // at this data rate, with this number of transmissions, until the device rests
+	Resting bool          // what was decided stands, as long as conditions stay
+	Spare   bool          // so few frames are lost, and for so long, that fewer transmissions may do
 }
 
 // Link returns how the device is heard at its data rate. Heard is 0 where nothing is
@@ -121,8 +134,12 @@ func (h *History) Link() Link {
 		Best: slices.Max(h.snrs), Heard: len(h.snrs), Lost: of - uint32(len(h.fCnts)), Of: of,
 		Settled: h.stayed > historyLength, Since: last - h.from + 1,
 		Run: h.run, Excess: h.excess,
+		Mean: h.calm.mean, Known: int(h.calm.snrs), Resting: h.calm.resting(), Spare: h.calm.spare >= spareFrames,
 	}
 }
+
+// DecideAnew has ADR decide as of a device that it has just met: its owner wants something else.
+func (h *History) DecideAnew() { h.calm = calm{} }
 
 // Rate returns the data rate of the last uplink.
 func (h *History) Rate() radio.DataRate { return h.rate }
@@ -133,7 +150,7 @@ func (h *History) From() uint32 { return h.from }
 
 // Joined notes that frame counters begin anew.
 func (h *History) Joined() {
-	h.fCnts, h.snrs, h.stayed, h.run, h.excess = h.fCnts[:0], h.snrs[:0], 0, 0, 0
+	h.fCnts, h.snrs, h.stayed, h.run, h.excess, h.calm = h.fCnts[:0], h.snrs[:0], 0, 0, 0, calm{}
 }
 
 // HeardBy notes that a gateway has heard the last frame, by at least one antenna.

@@ -10,6 +10,7 @@ import (
 
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/v3/enddevice/sheet"
 )
 
 // errForm is the reason for a file that is of neither form.
@@ -42,9 +43,9 @@ func openTable(b []byte) (*table, error) {
 	}
 	known := 0
 	for _, cell := range row {
-		name := columnName(cell)
+		name := sheet.Name(cell)
 		switch {
-		case lookup(name) != nil:
+		case name != "":
 			known++
 		case strings.TrimSpace(cell) != "":
 			t.unknown = append(t.unknown, strings.Clone(strings.TrimSpace(cell)))
@@ -167,10 +168,10 @@ func (t *table) device(row []string, o Options, note func(format string, args ..
 		if name == "" || cell == "" {
 			continue
 		}
-		if err := lookup(name)(d, strings.Clone(cell)); err != nil {
-			return d, fmt.Errorf("%s: %w", name, err)
+		if err := sheet.Set(d, name, strings.Clone(cell)); err != nil {
+			return d, err
 		}
-		addressed = addressed || name == devAddrColumn
+		addressed = addressed || name == sheet.DevAddr
 	}
 	if d.ID.Device == "" && !d.DevEUI.IsZero() {
 		d.ID.Device = gateway.DefaultID(d.DevEUI) // the form is the same for devices
@@ -179,7 +180,7 @@ func (t *table) device(row []string, o Options, note func(format string, args ..
 	case d.ID.Device == "":
 		return d, errors.New("without id and dev_eui")
 	case d.Session != nil && !addressed:
-		return d, fmt.Errorf("%s: %w", devAddrColumn, ErrMissing)
+		return d, fmt.Errorf("%s: %w", sheet.DevAddr, ErrMissing)
 	}
 	use(d, session.Settings{})
 	o.defaults(d)

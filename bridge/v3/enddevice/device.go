@@ -9,6 +9,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio"
 )
 
@@ -121,6 +122,8 @@ type macStateJSON struct {
 	Current        *parametersJSON       `json:"current_parameters,omitempty"`
 	Desired        *parametersJSON       `json:"desired_parameters,omitempty"`
 	LoRaWANVersion enum[macVersionNames] `json:"lorawan_version,omitempty"` // only written
+	Class          enum[classNames]      `json:"device_class,omitempty"`
+	PingEvery      enum[pingNames]       `json:"ping_slot_periodicity,omitempty"`
 	RecentUplinks  []recentUplink        `json:"recent_uplinks,omitempty"`
 
 	RecentDownlinks []recentDownlink `json:"recent_downlinks,omitempty"`
@@ -155,6 +158,8 @@ type parametersJSON struct {
 	UplinkDwell      wrappedBool          `json:"uplink_dwell_time,omitzero"`
 	DownlinkDwell    wrappedBool          `json:"downlink_dwell_time,omitzero"`
 	ADRAckDelayExp   enum[ackDelayNames]  `json:"adr_ack_delay_exponent,omitempty"`
+	PingRate         number               `json:"ping_slot_data_rate_index_value,omitzero"`
+	pingJSON
 }
 
 type channelJSON struct {
@@ -196,7 +201,7 @@ func (r *reader) key(field string, k *keyJSON, into interface{ UnmarshalText([]b
 		return
 	}
 	if k.Key == "" && k.Encrypted != "" {
-		r.fail(field, fmt.Errorf("wrapped with a key encryption key, which is not told; it is needed in plain"))
+		r.fail(field, fmt.Errorf("the key is wrapped with a key encryption key; give it unwrapped"))
 		return
 	}
 	r.text(field+".key", k.Key, into)
@@ -228,8 +233,9 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 	var r reader
 	d := &session.Device{
 		ID:          session.ID{Application: o.Application, Device: j.IDs.DeviceID},
-		VersionName: string(j.LoRaWANVersion), Version: version(string(j.LoRaWANVersion)), PHYVersion: string(j.PHYVersion),
-		Plan: j.FrequencyPlanID, SupportsJoin: j.joins(&r),
+		VersionName: string(j.LoRaWANVersion), Version: sheet.Version(string(j.LoRaWANVersion)),
+		PHYVersion: string(j.PHYVersion),
+		Plan:       j.FrequencyPlanID, SupportsJoin: j.joins(&r),
 		ClassB: bool(j.SupportsClassB), ClassC: bool(j.SupportsClassC), Multicast: bool(j.Multicast),
 		SkipCrypto: j.SkipCrypto.v || bool(j.SkipCryptoOld),
 		Name:       j.Name, Description: j.Description, Attributes: j.Attributes,

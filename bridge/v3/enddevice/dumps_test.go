@@ -94,7 +94,7 @@ func TestEnumerations(t *testing.T) {
 	}
 }
 
-// What registries have of a device that has not joined yet is no session.
+// The session fields of a device that has not joined yet are no session.
 func TestNeverJoined(t *testing.T) {
 	const lost = "its session has no keys and is left out"
 	for _, tt := range []struct{ name, rest, note string }{

@@ -94,6 +94,8 @@ type (
 	ackDelayNames   struct{}
 	cidNames        struct{}
 	eirpNames       struct{}
+	pingNames       struct{}
+	classNames      struct{}
 )
 
 func (macVersionNames) name(n uint64) string {
@@ -138,6 +140,15 @@ func (eirpNames) name(n uint64) string {
 	return at(n, "DEVICE_EIRP_8", "DEVICE_EIRP_10", "DEVICE_EIRP_12", "DEVICE_EIRP_13", "DEVICE_EIRP_14", "DEVICE_EIRP_16",
 		"DEVICE_EIRP_18", "DEVICE_EIRP_20", "DEVICE_EIRP_21", "DEVICE_EIRP_24", "DEVICE_EIRP_26", "DEVICE_EIRP_27",
 		"DEVICE_EIRP_29", "DEVICE_EIRP_30", "DEVICE_EIRP_33", "DEVICE_EIRP_36")
+}
+
+func (classNames) name(n uint64) string { return at(n, "CLASS_A", "CLASS_B", "CLASS_C") }
+
+func (pingNames) name(n uint64) string {
+	if n > 7 { // 3 bits in PingSlotInfoReq
+		return ""
+	}
+	return "PING_EVERY_" + strconv.FormatUint(1<<n, 10) + "S"
 }
 
 func (rejoinCounts) name(n uint64) string { return power("REJOIN_COUNT_", n+4) }

@@ -115,13 +115,3 @@ func joinedParameters(d *session.Device) *session.Parameters {
 var ErrMissing = errors.New("missing")
 
 var errNoVersion = fmt.Errorf("%w; --version names that of devices that have none", ErrMissing)
-
-// version reads "MAC_V1_0_3" as well as "1.0.3", and "V1.0.3" and "LoRaWAN 1.0.3"
-// as makers of devices write it.
-func version(s string) session.Version {
-	s = strings.ToUpper(s)
-	for _, prefix := range []string{"LORAWAN", "MAC_", " ", "V"} {
-		s = strings.TrimPrefix(s, prefix)
-	}
-	return session.ParseVersion(strings.ReplaceAll(s, "_", "."))
-}

@@ -104,7 +104,8 @@ func useDefaults(f *session.Formatters, up, down *FormatterChange) error {
 		return c == nil && name != "" && name != "FORMATTER_NONE" || c != nil && !c.Default
 	}
 	if keeps(up, f.Up) || keeps(down, f.Down) {
-		return fmt.Errorf("%w: the application's hold for both directions or for none; set both to default", ErrFormatter)
+		return fmt.Errorf("%w: a device has the formatters of its application for both directions or for none; "+
+			"set both to default", ErrFormatter)
 	}
 	*f = session.Formatters{}
 	return nil

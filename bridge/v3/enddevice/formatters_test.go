@@ -89,7 +89,7 @@ func TestFormattersRefused(t *testing.T) {
 	}
 }
 
-// What an earlier version has stored does not say whether the formatters hold.
+// A record of an earlier version does not say whether the formatters are the device's own.
 func TestFormattersOfOlderRecords(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{"Formatters":{"Up":"","UpParameter":"","Down":"","DownParameter":""}}`:                 false,

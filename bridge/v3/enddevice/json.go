@@ -17,6 +17,7 @@ import (
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice/charset"
+	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio/region"
 )
 
@@ -40,7 +41,7 @@ func (o *Options) defaults(d *session.Device) {
 		d.Plan = o.Plan
 	}
 	if d.VersionName == "" {
-		d.Version, d.VersionName = version(o.Version), o.Version
+		d.Version, d.VersionName = sheet.Version(o.Version), o.Version
 	}
 }
 

@@ -44,7 +44,7 @@ func TestHandOvers(t *testing.T) {
 	}
 }
 
-// What The Things Stack says of its last downlinks counts.
+// The last downlinks in a device of The Things Stack count for its FCntDown.
 func TestLastSent(t *testing.T) {
 	for _, tt := range []struct {
 		name, version, state string

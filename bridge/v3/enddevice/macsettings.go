@@ -22,12 +22,15 @@ type macSettingsJSON struct {
 	StatusTime   span                 `json:"status_time_periodicity,omitzero"`
 	ClassCTime   span                 `json:"class_c_timeout,omitzero"`
 	ClassBTime   span                 `json:"class_b_timeout,omitzero"`
-	PingSlot     bigNumber            `json:"desired_ping_slot_frequency,omitzero"`
-	PingSlotRate number               `json:"desired_ping_slot_data_rate_index,omitzero"`
-	Beacon       bigNumber            `json:"desired_beacon_frequency,omitzero"`
-	ADR          *adrJSON             `json:"adr,omitempty"`
-	UseADR       wrappedBool          `json:"use_adr,omitzero"`
-	ADRMargin    *float64             `json:"adr_margin,omitempty"` // dB
+	PingEvery    enum[pingNames]      `json:"ping_slot_periodicity,omitempty"`
+	PingRate     number               `json:"ping_slot_data_rate_index,omitzero"`
+	pingJSON
+	PingSlot     bigNumber   `json:"desired_ping_slot_frequency,omitzero"`
+	PingSlotRate number      `json:"desired_ping_slot_data_rate_index,omitzero"`
+	Beacon       bigNumber   `json:"desired_beacon_frequency,omitzero"`
+	ADR          *adrJSON    `json:"adr,omitempty"`
+	UseADR       wrappedBool `json:"use_adr,omitzero"`
+	ADRMargin    *float64    `json:"adr_margin,omitempty"` // dB
 }
 
 // adrJSON says how data rate and power are set; one of its members is there.
@@ -83,6 +86,8 @@ func (j *macSettingsJSON) settings(r *reader) macstate.Settings {
 	s := macstate.Settings{
 		MaxDutyCycle: j.MaxDutyCycle.exponent(), ADRAckLimit: j.ADRAckLimit.exponent(), ADRAckDelay: j.ADRAckDelay.exponent(),
 	}
+	s.Ping = j.ping(r, in, j.PingRate)
+	every(&s.Ping, j.PingEvery)
 	if j.DesiredRX2.set {
 		f := r.frequency(in+"desired_rx2_frequency", j.DesiredRX2)
 		s.RX2Frequency = &f
@@ -161,6 +166,7 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 	j := macSettingsJSON{
 		MaxDutyCycle: wordOf[dutyCycleNames](m.MaxDutyCycle), ADRAckLimit: wordOf[ackLimitNames](m.ADRAckLimit),
 		ADRAckDelay: wordOf[ackDelayNames](m.ADRAckDelay), PingSlotRate: optional(m.PingDataRate),
+		PingEvery: everyOf(m.Ping), PingRate: optional(m.Ping.DataRate), pingJSON: pingOf(m.Ping),
 	}
 	if m.ClassBTimeout != nil {
 		j.ClassBTime = span{*m.ClassBTimeout, true}

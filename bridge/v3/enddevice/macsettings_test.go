@@ -9,7 +9,7 @@ import (
 	"lorawand/bridge/session/macstate"
 )
 
-// What mac_settings say is read, and written again in the words of The Things Stack.
+// mac_settings are read, and written again in the words of The Things Stack.
 func TestMACSettings(t *testing.T) {
 	for _, tt := range []struct{ name, in, want string }{
 		{"nothing", `{}`, `{}`},
@@ -35,6 +35,10 @@ func TestMACSettings(t *testing.T) {
 			`"desired_adr_ack_limit_exponent":"ADR_ACK_LIMIT_128","desired_adr_ack_delay_exponent":"ADR_ACK_DELAY_64"}`, ``},
 		{"Class B", `{"class_b_timeout":"60s","desired_ping_slot_frequency":"868500000",` +
 			`"desired_ping_slot_data_rate_index":2,"desired_beacon_frequency":"0"}`, ``},
+		{"of ping slots", `{"ping_slot_periodicity":"PING_EVERY_2S","ping_slot_data_rate_index":0,` +
+			`"ping_slot_frequency":"868300000","beacon_frequency":"868400000"}`, ``},
+		{"wrapped, by numbers", `{"ping_slot_periodicity":{"value":7},"ping_slot_data_rate_index":{"value":"DATA_RATE_3"}}`,
+			`{"ping_slot_periodicity":"PING_EVERY_128S","ping_slot_data_rate_index":3}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var j settingsJSON

@@ -22,8 +22,10 @@ func (m *macStateJSON) state(r *reader, status *statusJSON, d *session.Device) *
 		wish = &parametersJSON{}
 	}
 	m.rejectedJSON.read(r, &s, wish.Channels)
+	m.classes(r, &s)
 	m.masks(&s, d)
-	if !s.Masked && s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
+	told := s.Masked || s.Ping != nil || s.ClassB || s.ClassC
+	if !told && s.Wish == nil && s.Status == nil && s.Asked == nil && !s.Refuses() {
 		return nil
 	}
 	return &s
@@ -134,7 +136,7 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON) *macstate.Wish
 	if wished(len(p.Channels) <= maxWishedChannels && !slices.Equal(j.Channels, was.Channels), len(p.Channels) > 0) {
 		w.Channels = p.Channels
 	}
-	if !any {
+	if !j.wishPing(r, was, &w) && !any {
 		return nil
 	}
 	return &w
@@ -189,6 +191,9 @@ func desiredOf(d *session.Device, s *session.Session) *parametersJSON {
 	}
 	j := parametersOf(d, &p)
 	j.RejoinCount = wordOf[rejoinCounts](w.RejoinCount)
+	now := s.MAC.Pings()
+	j.pingJSON, j.PingRate = pingOf(now), optional(now.DataRate)
+	j.tellWish(&w)
 	return j
 }
 
@@ -210,6 +215,7 @@ func wishOf(w *macstate.Wish) *parametersJSON {
 	if w.MaxEIRP != nil {
 		j.MaxEIRP = float64(*w.MaxEIRP) / 100
 	}
+	j.tellWish(w)
 	for _, c := range w.Channels {
 		j.Channels = append(j.Channels, channelOf(c))
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What desired_parameters say beyond the current ones is wished, and nothing else.
+// desired_parameters that differ from the current ones become the wish, and no others.
 func TestWish(t *testing.T) {
 	const (
 		current = `"rx1_delay":1,"rx2_data_rate_index":3,"rx2_frequency":"869525000","max_eirp":16,"adr_nb_trans":1`
@@ -66,7 +66,8 @@ func TestWish(t *testing.T) {
 	}
 }
 
-// What was wished, refused and told of a device is exported, and is the same after an import.
+// The wishes, refusals and statuses of a device are exported, and are the same after an
+// import.
 func TestMACStateIsHandedOver(t *testing.T) {
 	text := change(`"session"`, `"mac_state":{"current_parameters":{"rx1_delay":1,"rx2_frequency":"869525000"},"desired_parameters":`+
 		`{"rx1_delay":4,"rejoin_time_periodicity":"REJOIN_TIME_5","rejoin_count_periodicity":"REJOIN_COUNT_1024"},`+

@@ -10,7 +10,7 @@ import (
 	"lorawand/radio/frame"
 )
 
-// What rejoin-requests have used goes along with a session, also that 0 was used.
+// The counts that rejoin-requests have used go along with a session, also a used 0.
 func TestRejoinCounts(t *testing.T) {
 	for _, next := range []uint32{0, 1, 7, 1 << 16} {
 		k := frame.Key{1}

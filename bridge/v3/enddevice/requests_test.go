@@ -125,7 +125,7 @@ func TestPendingRequestsAreTheLast(t *testing.T) {
 	}
 }
 
-// What a device has refused of channels is written and read as The Things Stack does, by
+// The channels that a device has refused are written and read as The Things Stack does, by
 // frequency and data rates.
 func TestRejectedChannels(t *testing.T) {
 	const rejected = `"rejected_frequencies":["867100000","868800000"],` +

@@ -161,7 +161,7 @@ func TestOddTables(t *testing.T) {
 	}
 }
 
-// What cannot be read says where, and the way out.
+// The fault of a bad table says where it is, and what to do.
 func TestTablesRefused(t *testing.T) {
 	const head = "id;dev_eui;join_eui;lorawan_version;app_key\n"
 	for _, tt := range []struct{ name, text, want string }{
@@ -205,24 +205,5 @@ func TestTablesRefused(t *testing.T) {
 				t.Errorf("%+v, %v; want %s", f, err, tt.want)
 			}
 		})
-	}
-}
-
-// Every column has one name, which Columns lists and a table may use.
-func TestColumns(t *testing.T) {
-	listed := strings.Join(Columns(), "\n")
-	for _, c := range columns {
-		if !strings.Contains(listed, c.name) || columnName(c.name) != c.name ||
-			columnName(strings.ToUpper(strings.ReplaceAll(c.name, "_", " "))) != c.name {
-			t.Errorf("%s is called %q", c.name, columnName(c.name))
-		}
-	}
-	for other, name := range otherNames {
-		if columnName(other) != name || !strings.Contains(listed, other) {
-			t.Errorf("%s is taken for %q, want %s", other, columnName(other), name)
-		}
-	}
-	if len(columnsByLetters) != len(columns)+len(otherNames) {
-		t.Error("two columns have one name")
 	}
 }

@@ -7,8 +7,7 @@ import (
 	"lorawand/bridge/session"
 )
 
-// Whoever registers a device with a plan that is not known is told which may be
-// meant.
+// The fault of an unknown frequency plan names the plan that may be meant.
 func TestUnserved(t *testing.T) {
 	for plan, want := range map[string]string{
 		"EU_863_870_TTN":      "",

@@ -26,8 +26,8 @@ const (
 	wishes      = `"desired_rx1_delay":7,"desired_rx1_data_rate_offset":4,"desired_rx2_data_rate_index":4`
 )
 
-// What is told of receive windows is used: current parameters, else settings,
-// else the band's. A device that is written and read goes on by the same.
+// An imported device has the receive windows of its current parameters, else of its
+// settings, else of the band. A device that is written and read has the same ones.
 func TestWindowsOfImport(t *testing.T) {
 	for _, tt := range []struct {
 		name                   string

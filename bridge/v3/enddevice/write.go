@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 )
 
 // Form is what is written of a device.
@@ -162,7 +163,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 	switch {
 	case s.Parameters != nil:
 		m.Current = parametersOf(d, s.Parameters)
-	case d.SupportsJoin:
+	case d.SupportsJoin || s.MAC.Pings() != macstate.Ping{}:
 		p := factoryParameters(d)
 		m.Current = parametersOf(d, &p)
 	}
@@ -174,6 +175,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		m.Desired = wishOf(s.MAC.Wish)
 	}
 	m.tell(s.MAC)
+	m.tellClasses(d, s)
 	m.tellMasks(d, s.MAC)
 	if s.Heard && s.FCntUp == 0 {
 		// Else the first uplink would be taken once more.

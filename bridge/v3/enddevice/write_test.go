@@ -29,7 +29,7 @@ func again(d *session.Device) (*session.Device, error) {
 	return entries[0].Device, nil
 }
 
-// What The Things Stack has exported is the same after it was written and read.
+// A device that The Things Stack has exported is the same after it was written and read.
 func TestWriteExport(t *testing.T) {
 	b, err := os.ReadFile("testdata/tts-export.json")
 	if err != nil {

@@ -302,8 +302,7 @@ func TestProbed(t *testing.T) {
 	}
 }
 
-// What a global_conf.json says of fine timestamps and of the antenna counts, unless
-// the key is given.
+// fine_timestamp and antenna_gain of a global_conf.json count, unless the key is given.
 func TestGlobalConfKeys(t *testing.T) {
 	file, err := os.ReadFile(semtechFile)
 	if err != nil {
@@ -351,9 +350,9 @@ func TestGlobalConfKeys(t *testing.T) {
 	}
 }
 
-// What a board sends at the least may be more than is allowed: the limit is 16.15 dBm
-// EIRP on most of 868 MHz, 12.15 dBm on 433 MHz, and the lowest gain of the rak2287
-// is 12 dBm there and -6 dBm here.
+// The least power of a board may be more than is allowed: the limit is 16.15 dBm EIRP on
+// most of 868 MHz and 12.15 dBm on 433 MHz; the lowest gain of the rak2287 is 12 dBm on 868
+// MHz and -6 dBm on 433 MHz.
 func TestLeastPower(t *testing.T) {
 	of := func(plan string, antenna float64, keys string) string {
 		return fmt.Sprintf("[[gateway]]\ndriver = \"sx1302\"\nfrequency_plan = %q\nantenna_gain = "+

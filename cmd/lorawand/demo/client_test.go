@@ -62,7 +62,7 @@ func TestWatchPings(t *testing.T) {
 	})
 }
 
-// What a broker says is taken, or ends the watching with a reason.
+// A packet of the broker is taken, or ends the watching with a reason.
 func TestReceived(t *testing.T) {
 	long := strings.Repeat("t", 300)
 	for _, tt := range []struct {

@@ -90,6 +90,23 @@ func parsePin(name string, list func() []gpioChip) (chip string, offset int, err
 	return "", 0, err
 }
 
+// OffHeader returns how a line of a Raspberry Pi's 40-pin header is named on any model, if
+// the name of a line has the number of another chip, as after a change to a Pi 5; else "".
+func OffHeader(name string) string { return offHeader(name, gpioChips()) }
+
+func offHeader(name string, chips []gpioChip) string {
+	chip, line, _ := strings.Cut(strings.TrimPrefix(name, "/dev/"), ":")
+	if _, err := strconv.Atoi(strings.TrimPrefix(chip, "gpiochip")); err != nil {
+		return ""
+	}
+	for _, c := range chips {
+		if slices.Contains(headerLabels, c.label) && filepath.Base(c.name) != chip {
+			return headerChip + ":" + line
+		}
+	}
+	return ""
+}
+
 // OpenLine opens a line as an output with this level. Its name is the device of the
 // chip and the number of the line: "gpiochip0:17". In place of the device there may
 // be the label of the chip, or "header" for the chip with the lines of a Raspberry

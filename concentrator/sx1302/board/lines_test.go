@@ -94,6 +94,32 @@ func TestResetSteps(t *testing.T) {
 	}
 }
 
+// TestOffHeader: a number that is not the one of the header's chip is found on hosts that
+// have a header.
+func TestOffHeader(t *testing.T) {
+	early := []gpioChip{{"gpiochip0", "gpio-brcmstb@107d508500"}, {"gpiochip4", "pinctrl-rp1"}}
+	mt7628 := []gpioChip{{"gpiochip0", "10000600.gpio-0"}}
+	for _, tt := range []struct {
+		name  string
+		chips []gpioChip
+		want  string
+	}{
+		{"gpiochip0:17", early, "header:17"},
+		{"/dev/gpiochip0:17", early, "header:17"},
+		{"gpiochip4:17", early, ""},
+		{"header:17", early, ""},
+		{"pinctrl-rp1:17", early, ""},
+		{"exec:/etc/reset.sh", early, ""},
+		{"", early, ""},
+		{"gpiochip0:17", mt7628, ""},
+		{"gpiochip0:17", nil, ""},
+	} {
+		if got := offHeader(tt.name, tt.chips); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestLineError(t *testing.T) {
 	exported := []string{"/sys/class/gpio/gpio529", "/sys/class/gpio/gpio530"}
 	for name, tt := range map[string]struct {

@@ -66,15 +66,19 @@ func (Linux) SPI(device string) (Port, error) {
 	if err != nil {
 		return nil, err
 	}
+	f, err := os.OpenFile(device, os.O_RDWR, 0) // the library drops the kind of its error
+	if err != nil {
+		return nil, fmt.Errorf("%w; check that SPI is switched on and that you may use it", err)
+	}
 	port, err := sysfs.NewSPI(bus, chip)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w; check that SPI is switched on and that you may use it", device, err)
+		return nil, errors.Join(fmt.Errorf("open %s: %w", device, err), f.Close())
 	}
 	c, err := port.Connect(spiSpeed, spi.Mode0, 8)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", device, err), port.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", device, err), port.Close(), f.Close())
 	}
-	return spiPort{c, port}, nil
+	return newQuickPort(spiPort{c, port}, f), nil
 }
 
 // spidevBufsiz is the file in which spidev tells its longest transfer;

@@ -129,7 +129,7 @@ func TestReadBufsiz(t *testing.T) {
 	}
 }
 
-// What is not there is told by its name, and what is no device by its form.
+// A missing device is named in the error, and so is a file that is no device.
 func TestLinuxDevices(t *testing.T) {
 	second := func(_ any, err error) error { return err }
 	for _, tt := range []struct {
@@ -146,6 +146,9 @@ func TestLinuxDevices(t *testing.T) {
 		if tt.err == nil || !strings.Contains(tt.err.Error(), tt.says) {
 			t.Errorf("%v, want %q", tt.err, tt.says)
 		}
+	}
+	if err := second(Linux{}.SPI("/dev/spidev250.0")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v does not tell that there is none", err)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Who guesses waits; others do not, and the wait has an end.
+// A guesser waits, others do not, and the wait has an end.
 func TestTries(t *testing.T) {
 	var all Tries
 	guesser, other := netip.MustParseAddr("192.168.1.66"), netip.MustParseAddr("192.168.1.10")

@@ -35,7 +35,7 @@ const (
 var (
 	ErrShort = fmt.Errorf("the password is too short: at least %d characters", shortest)
 	ErrLong  = fmt.Errorf("the password is too long: at most %d bytes", longest)
-	ErrHash  = errors.New("what is stored of the password cannot be read")
+	ErrHash  = errors.New("the stored hash of the password cannot be read")
 )
 
 // Hash returns what is stored of a password: "scrypt", its cost, the salt and the key.

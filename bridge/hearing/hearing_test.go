@@ -1,0 +1,75 @@
+package hearing
+
+import (
+	"testing"
+	"time"
+
+	"lorawand/radio"
+)
+
+// by is a copy of a frame: by a gateway, that reports it at a time of the host and of its counter.
+func by(gateway byte, at time.Duration, counter radio.ConcentratorTime) *radio.Uplink {
+	gw := radio.EUI64{gateway}
+	when := radio.HostTime(time.Hour).Add(at)
+	return &radio.Uplink{
+		Gateway: gw, Time: counter, Received: when, Ended: when,
+		Receptions: []radio.Reception{{Token: radio.UplinkToken{Gateway: gw, Time: counter}}},
+	}
+}
+
+// What bytes are that come again, of a frame that gateway 1 has heard with its counter at 1 000 µs
+// and whose RX1 opens after 5 s.
+func TestKind(t *testing.T) {
+	gps := func(up *radio.Uplink, t time.Duration) *radio.Uplink {
+		up.GPS = radio.GPSTime(time.Hour + t)
+		return up
+	}
+	foreign := func(up *radio.Uplink) *radio.Uplink {
+		up.Receptions[0].NoDownlink = true
+		return up
+	}
+	long := radio.HostTime(time.Minute) // since when the gateway is heard
+	for _, tt := range []struct {
+		name  string
+		up    *radio.Uplink
+		since radio.HostTime
+		want  Kind
+	}{
+		{"the same moment", by(1, 0, 1000), long, Ghost},
+		{"the same moment as another channel has it", by(1, 0, 980), long, Ghost},
+		{"21 µs later", by(1, 0, 1021), long, Again},
+		{"what was sent before, and comes late", by(1, time.Second, 10), long, Late},
+		{"another gateway", by(2, 100*time.Millisecond, 7), long, Copy},
+		{"another gateway while windows are open", by(2, 5500*time.Millisecond, 7), long, Copy},
+		{"another gateway behind the windows", by(2, 7*time.Second, 7), long, Again},
+		{"the same, by one whose clock is not known yet", by(2, 7*time.Second, 7), radio.HostTime(time.Hour), Copy},
+		{"the same, by GPS time at the same moment", gps(by(2, 7*time.Second, 7), 0), long, Copy},
+		{"a stranger at any time", foreign(by(3, 9*time.Second, 7)), long, Copy},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var f Frame
+			f.Begin(gps(by(1, 0, 1000), 0), 5*time.Second)
+			if got := f.Kind(tt.up, tt.up.Received, tt.since); got != tt.want {
+				t.Errorf("kind %d, want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// The word of a stranger does not move the windows; the earliest report of the others does, and so
+// does the frame itself.
+func TestWhen(t *testing.T) {
+	var f Frame
+	f.Begin(by(1, time.Second, 1000), time.Second)
+	if got := f.Expires().Sub(radio.HostTime(time.Hour)); got != 13*time.Second {
+		t.Errorf("expires after %v", got)
+	}
+	f.Add(by(2, 0, 5))
+	if f.Before(by(1, -time.Second, 1)) || !f.Before(by(1, -time.Second-1, 1)) {
+		t.Error("the earliest report does not count")
+	}
+	f.Delay(5 * time.Second)
+	if got := f.Expires().Sub(radio.HostTime(time.Hour)); got != 17*time.Second {
+		t.Errorf("expires after %v with a later RX1", got)
+	}
+}

@@ -1,0 +1,152 @@
+package mac
+
+import (
+	"fmt"
+	"math"
+	"math/rand"
+	"testing"
+
+	"lorawand/bridge/session"
+	"lorawand/radio"
+)
+
+// fadings are what a frame gains or loses by its ways to the gateway, in dB.
+var fadings = []struct {
+	name  string
+	later int // devices in a thousand that may be moved after 40 uplinks
+	gain  func(r *rand.Rand) float64
+}{
+	{"none", 0, func(*rand.Rand) float64 { return 0 }},
+	{"Rice, 0.8 of the power comes straight", 0, func(r *rand.Rand) float64 {
+		x, y := math.Sqrt(0.8)+math.Sqrt(0.1)*r.NormFloat64(), math.Sqrt(0.1)*r.NormFloat64()
+		return 10 * math.Log10(x*x+y*y+1e-9)
+	}},
+	{"Rayleigh", 10, func(r *rand.Rand) float64 { return 10 * math.Log10(r.ExpFloat64()+1e-9) }},
+	{"shadows of 3 dB", 10, func(r *rand.Rand) float64 { return 3 * r.NormFloat64() }},
+}
+
+// place is where a device stands.
+type place struct {
+	r    *rand.Rand
+	full float64 // SNR at full power without fading, hundredths of a dB
+	lost float64 // share of the transmissions that others disturb
+	gain func(*rand.Rand) float64
+}
+
+// heard returns the best SNR of the transmissions of a frame that are heard.
+func (p *place) heard(e *endDevice) (best radio.Decibel, ok bool) {
+	below, _ := e.plan.TXPower(e.power)
+	rate, err := e.plan.DataRate(e.dataRate)
+	if err != nil {
+		e.Fatal(err)
+	}
+	floor, _ := Floor(rate)
+	best = lowestSNR
+	for range e.nbTrans {
+		snr := min(radio.Decibel(p.full+100*p.gain(p.r))-below, maxSNR)
+		if p.r.Float64() >= p.lost && snr >= floor {
+			best, ok = max(best, snr), true
+		}
+	}
+	return best, ok
+}
+
+// newRestDevice is a device with any data rate and number of transmissions, in any place.
+func newRestDevice(t *testing.T, seed int64, lost float64, gain func(*rand.Rand) float64) (*endDevice, *place) {
+	r := rand.New(rand.NewSource(seed*100 + int64(lost*100)))
+	e := newEndDevice(t, yearPlan, session.V1_0_4, link{uint8(r.Intn(6)), 0, 1 + uint8(r.Intn(3))})
+	e.d.Session.Parameters.ADRNbTrans = e.nbTrans
+	p := &place{r: r, full: -1500 + 4000*r.Float64(), lost: lost, gain: gain}
+	e.heard = p.heard
+	return e, p
+}
+
+// changedAfter sends so many uplinks that are heard, and returns the first with which the
+// device has changed, of those after a number; 0: none.
+func (e *endDevice) changedAfter(number, uplinks int) (first int) {
+	for sent := 0; e.count < uplinks && sent < 20*uplinks; sent++ {
+		was := e.link
+		if e.uplink(); e.link != was && e.count > number && first == 0 {
+			first = e.count
+		}
+	}
+	return first
+}
+
+// Whatever share of the transmissions is lost, and however the SNR fades, data rate, power and
+// NbTrans are decided within 40 uplinks that are heard, and then nothing changes in 500 more.
+func TestADRRests(t *testing.T) {
+	devices := 15
+	if shortened() {
+		devices = 3
+	}
+	for _, fading := range fadings {
+		all, moved := 0, ""
+		for _, lost := range []float64{0, .02, .05, .1, .15, .2, .25, .3, .35, .4, .5, .6} {
+			for seed := range int64(devices) {
+				e, _ := newRestDevice(t, seed, lost, fading.gain)
+				all++
+				if n := e.changedAfter(40, 540); n > 0 {
+					moved += fmt.Sprintf(" %.0f%%/%d:%d", 100*lost, seed, n)
+					fading.later -= 1000 / max(devices*12, 1)
+				}
+			}
+		}
+		t.Logf("%s: %d devices, changed later (loss/seed:uplink):%s", fading.name, all, moved)
+		if fading.later < 0 {
+			t.Errorf("%s: too many were changed later:%s", fading.name, moved)
+		}
+	}
+}
+
+// A device that rests is decided about again once conditions have changed: within as many
+// uplinks that are heard.
+func TestADRNoticesChanges(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		within int // uplinks that are heard
+		before float64
+		start  uint8   // data rate
+		full   float64 // SNR at full power
+		change func(*place)
+		done   func(e *endDevice, was link) bool
+	}{
+		{
+			"5 % lost, then 40 %", 100, 0.05, 5, 1300,
+			func(p *place) { p.lost = 0.4 }, func(e *endDevice, _ link) bool { return e.nbTrans > 1 },
+		},
+		{
+			"10 dB weaker", 30, 0, 5, 1300,
+			func(p *place) { p.full -= 1000 }, func(e *endDevice, was link) bool { return e.power < was.power },
+		},
+		{
+			"10 dB stronger", 60, 0, 0, -300,
+			func(p *place) { p.full += 1000 }, func(e *endDevice, was link) bool {
+				return e.dataRate > was.dataRate || e.power > was.power
+			},
+		},
+		{
+			"40 % lost, then none", 1000, 0.4, 5, 1300,
+			func(p *place) { p.lost = 0 }, func(e *endDevice, was link) bool { return e.nbTrans < max(was.nbTrans, 2) },
+		},
+	} {
+		slowest := 0
+		for _, fading := range fadings {
+			for seed := range int64(15) {
+				e, p := newRestDevice(t, seed, tt.before, fading.gain)
+				e.link, p.full = link{tt.start, 0, 1}, tt.full
+				e.d.Session.Parameters.ADRNbTrans = 1
+				e.changedAfter(40, 200)
+				was, from := e.link, e.count
+				tt.change(p)
+				for sent := 0; !tt.done(e, was) && e.count-from <= tt.within && sent < 5000; sent++ {
+					e.uplink()
+				}
+				if slowest = max(slowest, e.count-from); !tt.done(e, was) {
+					t.Errorf("%s, %s, seed %d: %+v after %d uplinks, was %+v", tt.name, fading.name, seed, e.link, e.count-from, was)
+				}
+			}
+		}
+		t.Logf("%s: noticed within %d uplinks", tt.name, slowest)
+	}
+}

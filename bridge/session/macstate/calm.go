@@ -1,0 +1,112 @@
+package macstate
+
+import (
+	"slices"
+
+	"lorawand/radio"
+)
+
+// ADR decides by the first uplinks, as many as settling. Then the device rests: what chance and
+// fading do must not change anything. ADR decides again when conditions have changed, which
+// cumulative sums tell (E. S. Page, 1954): each uplink adds how far it is from what it is
+// compared with, less what is borne; the sum stays near 0 while conditions stay, and grows by
+// each uplink once they do not.
+//
+// How much is borne, and how long, was chosen in simulations of fading (Rayleigh, Rice, and a
+// normal distribution of 3 dB), so that one in a thousand devices is taken for changed within
+// 500 uplinks.
+const (
+	settling = 40 // uplinks that are heard
+	obeying  = 4  // more, with which a device may obey what was decided last
+
+	// SNR: against the mean of the uplinks that ADR has decided by, 20 of them at least, of which
+	// snrKept count that were sent with another data rate or number of transmissions.
+	snrKept                 = 5
+	snrBorne  radio.Decibel = 250
+	snrChange radio.Decibel = 6000
+
+	// Loss, in %: against the share of the frames with this number of transmissions, of
+	// lossMean at the most. lossBorne more than that is chance; lossMost never is.
+	lossBorne  = 15
+	lossMost   = 50
+	lossChange = 1500 // hundredths of a frame
+	lossMean   = 128
+
+	// A frame that is heard adds 1 to what there is to spare, and one that is lost takes
+	// spareLost off: so it grows only where less than 4 % are lost.
+	spareFrames = 600
+	spareLost   = 25
+)
+
+// calm is what conditions are compared with.
+type calm struct {
+	heard int // uplinks since ADR has begun to decide, settling+obeying+1 at the most
+
+	snrs             int32 // uplinks in mean
+	mean             radio.Decibel
+	spread           radio.Decibel // mean distance from the mean
+	weaker, stronger radio.Decibel // sums
+	steadier         radio.Decibel // sum of how much less than spread the SNR differs from the mean
+	in               int           // uplinks since all sums were 0
+
+	of, lost int32 // frames with this number of transmissions
+	more     int32 // sum of losses, in hundredths of a frame
+	spare    int32
+}
+
+func (c *calm) resting() bool { return c.heard > settling }
+
+// weakened notes another power.
+func (c *calm) weakened(weaker radio.Decibel) { c.mean -= weaker }
+
+// adapted notes another data rate, or number of transmissions: nothing is known of it yet. A
+// device that rests is to be decided about anew, unless it obeys what was decided last.
+func (c *calm) adapted() {
+	if c.heard > settling+obeying {
+		*c = calm{}
+	}
+	c.of, c.lost, c.more, c.spare = 0, 0, 0, 0
+	c.snrs = min(c.snrs, snrKept)
+}
+
+// watch compares the SNR of the last uplink, once all gateways have told of it.
+func (h *History) watch() {
+	c, n := &h.calm, len(h.snrs)
+	if n == 0 || h.snrs[n-1] == lowestSNR {
+		return
+	}
+	off := h.snrs[n-1] - c.mean
+	far := max(off, -off)
+	if !c.resting() || c.snrs < historyLength {
+		c.snrs++
+		c.mean += off / radio.Decibel(c.snrs)
+		c.spread += (far - c.spread) / radio.Decibel(c.snrs)
+	}
+	if !c.resting() {
+		return
+	}
+	c.weaker, c.stronger = max(c.weaker-off-snrBorne, 0), max(c.stronger+off-snrBorne, 0)
+	c.steadier = max(c.steadier+c.spread-far-snrBorne, 0)
+	c.in++
+	if c.weaker+c.stronger+c.steadier == 0 {
+		c.in = 0
+	}
+	if max(c.weaker, c.stronger, c.steadier) > snrChange {
+		keep := min(max(c.in, 1), n)
+		h.snrs = slices.Delete(h.snrs, 0, n-keep)
+		h.stayed = keep
+		h.calm = calm{}
+	}
+}
+
+// count notes a frame that was heard, and how many were lost before. It reports whether more
+// are lost than were.
+func (c *calm) count(lost int32) bool {
+	c.spare = max(c.spare+1-spareLost*lost, 0)
+	if c.of < lossMean {
+		c.of, c.lost = c.of+lost+1, c.lost+lost
+	}
+	borne := min(max(bearable, 100*c.lost/c.of+lossBorne), lossMost)
+	c.more = max(c.more+100*lost-borne*(lost+1), 0)
+	return c.resting() && c.more > lossChange
+}
