@@ -124,6 +124,9 @@ export function extra(path) {
   return extras.get(path);
 }
 
+/** Whether the login may do what reaches into all applications: with the password it may, with a key not. */
+export const owner = () => !extra('session')?.application_id;
+
 export const forgetExtra = (path) => extras.delete(path);
 
 // The stream.

@@ -21,7 +21,7 @@ import {
 } from '../ui.js';
 import {S, redraw, say} from '../state.js';
 import {num, plural, safe} from '../text.js';
-import {op} from '../api.js';
+import {op, owner} from '../api.js';
 import {mqttHost, mqttPort, snippets} from './snippets.js';
 
 const RIGHTS = [
@@ -147,14 +147,16 @@ const KEYS = [
     hide: true,
     num: true,
     cell: (k) =>
-      html`<button
-        type="button"
-        class="btn quiet danger"
-        aria-label="Revoke ${safe(k.name || k.id)}"
-        @click=${() => revoke(k)}
-      >
-        Revoke
-      </button>`,
+      owner()
+        ? html`<button
+            type="button"
+            class="btn quiet danger"
+            aria-label="Revoke ${safe(k.name || k.id)}"
+            @click=${() => revoke(k)}
+          >
+            Revoke
+          </button>`
+        : nothing,
   },
 ];
 

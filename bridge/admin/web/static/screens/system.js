@@ -17,7 +17,7 @@ import {
 } from '../ui.js';
 import {S, clockTone, redraw, say} from '../state.js';
 import {exactText, plural, safe, span} from '../text.js';
-import {extra, forgetExtra, op, post} from '../api.js';
+import {extra, forgetExtra, op, owner, post} from '../api.js';
 
 const view = {password: false, error: '', file: null, report: ''};
 
@@ -120,6 +120,7 @@ function row(title, text, button) {
 }
 
 function keeping() {
+  if (!owner()) return nothing;
   return html`<section class="card">
     <h2>Backup</h2>
     <ul class="rows">
@@ -182,9 +183,11 @@ function page() {
       ${row(
         'Password',
         sessions,
-        html`<button type="button" class="btn" aria-expanded=${view.password ? 'true' : 'false'} @click=${open}>
-          Change
-        </button>`,
+        owner()
+          ? html`<button type="button" class="btn" aria-expanded=${view.password ? 'true' : 'false'} @click=${open}>
+              Change
+            </button>`
+          : nothing,
       )}
       ${view.password ? html`<li>${passwordForm()}</li>` : nothing}
       ${row(
@@ -232,7 +235,11 @@ export function system() {
           view.report
             ? 'It has no keys; EUIs are cut short.'
             : html`It has no keys, names or EUIs.
-                <button type="button" class="btn quiet" @click=${wholeReport}>Add events and log</button>`
+                ${
+                  owner()
+                    ? html`<button type="button" class="btn quiet" @click=${wholeReport}>Add events and log</button>`
+                    : nothing
+                }`
         }
       </p>
       ${block(view.report || report(), 'Bug report')}
