@@ -72,13 +72,15 @@ func newTraffic(t *testing.T, rules regionRules) *traffic {
 	w.otaa("joins", session.V1_0_3)
 	for i, name := range []string{"lamp", "group"} { // of Class C
 		w.add(&session.Device{
-			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3, ClassC: true, Multicast: name == "group",
+			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3,
+			ClassC: true, Multicast: name == "group",
 			Session: &session.Session{DevAddr: radio.DevAddr{9, 9, 9, byte(i)}, Keys: testKeys(byte(9 + i))}, Plan: rules.plan,
 		})
 	}
 	for i, name := range []string{"meter", "lights"} { // of Class B
 		d := &session.Device{
-			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3, ClassB: true, Multicast: name == "lights",
+			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3,
+			ClassB: true, Multicast: name == "lights",
 			Session: &session.Session{DevAddr: radio.DevAddr{8, 8, 8, byte(i)}, Keys: testKeys(byte(7 + i))}, Plan: rules.plan,
 		}
 		w.add(d)
