@@ -125,57 +125,60 @@ func TestClasses(t *testing.T) {
 	}
 }
 
+// named are members of an uplink_message, and what their values are called.
+var named = []struct {
+	members string
+	want    string // key: class unit, by the key; the diagnostics are left out
+}{
+	{
+		`"decoded_payload":{"temperature":21.5,"humidity":40,"co2":600},`,
+		"co2: carbon_dioxide ppm, humidity: humidity %, temperature: temperature °C",
+	},
+	{
+		`"decoded_payload":{"TempC_SHT":"21.50","Hum_SHT":45.1,"BatV":3.05},`,
+		"BatV: voltage V, Hum_SHT: humidity %, TempC_SHT: temperature °C",
+	},
+	{
+		`"decoded_payload":{"temperature_1":1,"relative_humidity_2":2,"barometric_pressure_3":1013.2,"analog_in_4":5},`,
+		"analog_in_4:  , barometric_pressure_3: atmospheric_pressure hPa, relative_humidity_2: humidity %, " +
+			"temperature_1: temperature °C",
+	},
+	{`"decoded_payload":{"battery":3.6},`, "battery: voltage V"},
+	{`"decoded_payload":{"battery":97},`, "battery: battery %"},
+	{`"decoded_payload":{"battery_mv":3600,"voltage":3600},`, "battery_mv: voltage mV, voltage: voltage mV"},
+	{`"decoded_payload":{"pressure":4.2},`, "pressure:  "},
+	{`"decoded_payload":{"pressure":101.3},`, "pressure: atmospheric_pressure kPa"},
+	{
+		`"decoded_payload":{"soil_moisture":12,"water_temperature":4},`,
+		"soil_moisture: moisture %, water_temperature: temperature °C",
+	},
+	{`"decoded_payload":{"pm1_0":1,"pm2_5":2,"pm10":3},`, "pm10: pm10 µg/m³, pm1_0: pm1 µg/m³, pm2_5: pm25 µg/m³"},
+	{`"decoded_payload":{"temp_status":3,"counter":9},`, "counter:  , temp_status:  "},
+	{
+		`"decoded_payload":{"temperature":{"value":20,"unit":"C"}},`,
+		"temperature_unit_4589bdad:  , temperature_value_b9636484: temperature °C",
+	},
+	{`"decoded_payload":{"door":true,"leak":false,"alarm":true},`, "alarm:  , door: door , leak: moisture "},
+	{`"decoded_payload":{"rssi":-70,"snr":"NaN","überschrift":"x"},`, "_berschrift_2c670438:  , rssi_b1ed40ae:  , snr_ca33d942:  "},
+	{
+		`"decoded_payload":{"temperature":"Infinity","humidity":"0x1p3","pressure":"1e3"},`,
+		"humidity:  , pressure:  , temperature:  ",
+	},
+	{`"decoded_payload":{"a":null,"list":[1,2],"":3},`, ""},
+	{
+		`"normalized_payload":[{"air":{"temperature":20},"time":"2027-01-31T10:00:00Z"},{"soil":{"pH":7}}],`,
+		"normalized_0_air_temperature: temperature °C, normalized_1_soil_pH: ph ",
+	},
+	{
+		`"decoded_payload":{"temp":20},"normalized_payload":[{"air":{"temperature":20,"co2":500}}],`,
+		"normalized_0_air_co2: carbon_dioxide ppm, temp: temperature °C",
+	},
+	{``, ""},
+}
+
 // What makers call their values, and what Home Assistant is told of them.
 func TestNames(t *testing.T) {
-	for _, tt := range []struct {
-		members string
-		want    string // key: class unit, by the key; the diagnostics are left out
-	}{
-		{
-			`"decoded_payload":{"temperature":21.5,"humidity":40,"co2":600},`,
-			"co2: carbon_dioxide ppm, humidity: humidity %, temperature: temperature °C",
-		},
-		{
-			`"decoded_payload":{"TempC_SHT":"21.50","Hum_SHT":45.1,"BatV":3.05},`,
-			"BatV: voltage V, Hum_SHT: humidity %, TempC_SHT: temperature °C",
-		},
-		{
-			`"decoded_payload":{"temperature_1":1,"relative_humidity_2":2,"barometric_pressure_3":1013.2,"analog_in_4":5},`,
-			"analog_in_4:  , barometric_pressure_3: atmospheric_pressure hPa, relative_humidity_2: humidity %, " +
-				"temperature_1: temperature °C",
-		},
-		{`"decoded_payload":{"battery":3.6},`, "battery: voltage V"},
-		{`"decoded_payload":{"battery":97},`, "battery: battery %"},
-		{`"decoded_payload":{"battery_mv":3600,"voltage":3600},`, "battery_mv: voltage mV, voltage: voltage mV"},
-		{`"decoded_payload":{"pressure":4.2},`, "pressure:  "},
-		{`"decoded_payload":{"pressure":101.3},`, "pressure: atmospheric_pressure kPa"},
-		{
-			`"decoded_payload":{"soil_moisture":12,"water_temperature":4},`,
-			"soil_moisture: moisture %, water_temperature: temperature °C",
-		},
-		{`"decoded_payload":{"pm1_0":1,"pm2_5":2,"pm10":3},`, "pm10: pm10 µg/m³, pm1_0: pm1 µg/m³, pm2_5: pm25 µg/m³"},
-		{`"decoded_payload":{"temp_status":3,"counter":9},`, "counter:  , temp_status:  "},
-		{
-			`"decoded_payload":{"temperature":{"value":20,"unit":"C"}},`,
-			"temperature_unit_4589bdad:  , temperature_value_b9636484: temperature °C",
-		},
-		{`"decoded_payload":{"door":true,"leak":false,"alarm":true},`, "alarm:  , door: door , leak: moisture "},
-		{`"decoded_payload":{"rssi":-70,"snr":"NaN","überschrift":"x"},`, "_berschrift_2c670438:  , rssi_b1ed40ae:  , snr_ca33d942:  "},
-		{
-			`"decoded_payload":{"temperature":"Infinity","humidity":"0x1p3","pressure":"1e3"},`,
-			"humidity:  , pressure:  , temperature:  ",
-		},
-		{`"decoded_payload":{"a":null,"list":[1,2],"":3},`, ""},
-		{
-			`"normalized_payload":[{"air":{"temperature":20},"time":"2027-01-31T10:00:00Z"},{"soil":{"pH":7}}],`,
-			"normalized_0_air_temperature: temperature °C, normalized_1_soil_pH: ph ",
-		},
-		{
-			`"decoded_payload":{"temp":20},"normalized_payload":[{"air":{"temperature":20,"co2":500}}],`,
-			"normalized_0_air_co2: carbon_dioxide ppm, temp: temperature °C",
-		},
-		{``, ""},
-	} {
+	for _, tt := range named {
 		m := messageOf(&dev1, valuesOf(upOf(tt.members)), time.Hour, "1.2.3")
 		c := read(t, m.Suffix, m.Payload)
 		var got []string
@@ -210,10 +213,9 @@ func TestTemplates(t *testing.T) {
 	}
 	m := messageOf(&dev1, values, time.Hour, "1.2.3")
 	c := read(t, m.Suffix, m.Payload)
-	const member = `value_json\.uplink_message\.get\('decoded_payload'\) \| default\(\{\}, true\)`
-	const name = `([a-zA-Z0-9_. -]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*`
-	plain := regexp.MustCompile(`^\{% set v = \(` + member + `\)\.get\('` + name +
-		`'\) %\}\{\{ '' if v is none else v \}\}$`)
+	plain := regexp.MustCompile(`^\{% set v = \(value_json\.uplink_message\.get\('decoded_payload'\) ` +
+		`\| default\(\{\}, true\)\)` +
+		`\.get\('([a-zA-Z0-9_. -]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*'\) %\}\{\{ '' if v is none else v \}\}$`)
 	for key, part := range c.Components {
 		if _, own := diagnostics[key]; !own && !plain.MatchString(part.Template) {
 			t.Errorf("%q", part.Template)
