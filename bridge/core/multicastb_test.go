@@ -46,15 +46,18 @@ func TestMulticastClassB(t *testing.T) {
 		{"one", item("x", via(one("gw-a", 0))), []string{"gw-a"}, "down/queued, down/sent"},
 		{"two of a group", item("x", via(one("gw-a", 3), one("gw-b", 3))), []string{"gw-a"}, "down/queued, down/sent"},
 		{
-			"two groups", item("x", via(one("gw-a", 1), one("gw-b", 2))), []string{"gw-a", "gw-b"},
+			"two groups", item("x", via(one("gw-a", 1), one("gw-b", 2))),
+			[]string{"gw-a", "gw-b"},
 			"down/queued, down/sent, down/sent",
 		},
 		{
-			"two groups, one of nobody", item("x", via(one("none", 1), one("gw-b", 2))), []string{"gw-b"},
+			"two groups, one of nobody", item("x", via(one("none", 1), one("gw-b", 2))),
+			[]string{"gw-b"},
 			"down/queued, down/failed fixed_paths, down/sent",
 		},
 		{
-			"two groups, one without GPS time", item("x", via(one("gw-b", 1), one("gw-c", 2))), []string{"gw-b"},
+			"two groups, one without GPS time", item("x", via(one("gw-b", 1), one("gw-c", 2))),
+			[]string{"gw-b"},
 			"down/queued, down/sent, down/failed no_gps_time",
 		},
 	} {

@@ -37,8 +37,10 @@ func TestMACSettings(t *testing.T) {
 			`"desired_ping_slot_data_rate_index":2,"desired_beacon_frequency":"0"}`, ``},
 		{"of ping slots", `{"ping_slot_periodicity":"PING_EVERY_2S","ping_slot_data_rate_index":0,` +
 			`"ping_slot_frequency":"868300000","beacon_frequency":"868400000"}`, ``},
-		{"wrapped, by numbers", `{"ping_slot_periodicity":{"value":7},"ping_slot_data_rate_index":{"value":"DATA_RATE_3"}}`,
-			`{"ping_slot_periodicity":"PING_EVERY_128S","ping_slot_data_rate_index":3}`},
+		{
+			"wrapped, by numbers", `{"ping_slot_periodicity":{"value":7},"ping_slot_data_rate_index":{"value":"DATA_RATE_3"}}`,
+			`{"ping_slot_periodicity":"PING_EVERY_128S","ping_slot_data_rate_index":3}`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var j settingsJSON
