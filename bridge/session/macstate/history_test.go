@@ -96,14 +96,14 @@ func TestLost(t *testing.T) {
 		{name: "nothing", heard: func(*History) {}},
 		{name: "one frame", heard: func(h *History) { h.up(7) }},
 		{"none lost", func(h *History) { h.up(7, 8, 9) }, 0, 3, 2, 0},
-		{"one of three", func(h *History) { h.up(7, 9) }, 1, 3, 1, 50},
-		{"an outage counts as three, for the radio", func(h *History) { h.up(7, 1000) }, 992, 994, 1, 200},
-		{"heard well since", func(h *History) { h.up(7, 9, 10, 11) }, 1, 5, 3, 0},
+		{"one of three", func(h *History) { h.up(7, 9) }, 1, 3, 1, 100 - 2*bearable},
+		{"an outage counts as three, for the radio", func(h *History) { h.up(7, 1000) }, 992, 994, 1, 300 - 4*bearable},
+		{"heard well since", func(h *History) { h.up(7, 9, 10, 11) }, 1, 5, 3, 100 - 4*bearable},
 		{"another data rate", func(h *History) { h.up(7, 9); h.Uplink(10, radio.LoRaDataRate(8, 125_000)) }, 0, 0, 0, 0},
 		{"the counter has begun anew", func(h *History) { h.up(7, 9, 0) }, 0, 0, 0, 0},
 		{"the same counter again", func(h *History) { h.up(7, 9, 9) }, 0, 0, 0, 0},
 		{"a join", func(h *History) { h.up(7, 9); h.Joined(); h.up(0, 1) }, 0, 2, 1, 0},
-		{"the last counters of 32 bits", func(h *History) { h.up(0xffff_fffd, 0xffff_ffff) }, 1, 3, 1, 50},
+		{"the last counters of 32 bits", func(h *History) { h.up(0xffff_fffd, 0xffff_ffff) }, 1, 3, 1, 100 - 2*bearable},
 	} {
 		var h History
 		tt.heard(&h)
