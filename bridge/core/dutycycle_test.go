@@ -78,8 +78,9 @@ func newTraffic(t *testing.T, rules regionRules) *traffic {
 	}
 	for i, name := range []string{"meter", "lights"} { // of Class B
 		d := &session.Device{
-			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3, ClassB: true, Multicast: name == "lights",
-			Session: &session.Session{DevAddr: radio.DevAddr{8, 8, 8, byte(i)}, Keys: testKeys(byte(7 + i))}, Plan: rules.plan,
+			ID: session.ID{Application: "app1", Device: name}, Version: session.V1_0_3, Plan: rules.plan,
+			ClassB: true, Multicast: name == "lights",
+			Session: &session.Session{DevAddr: radio.DevAddr{8, 8, 8, byte(i)}, Keys: testKeys(byte(7 + i))},
 		}
 		w.add(d)
 		d.Settings.MAC.Ping = macstate.Ping{Periodicity: 1, Known: true}
