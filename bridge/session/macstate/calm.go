@@ -13,7 +13,7 @@ import (
 // each uplink once they do not.
 //
 // How much is borne, and how long, was chosen in simulations of fading (Rayleigh, Rice, and a
-// normal distribution of 3 dB), so that one in a thousand devices is taken for changed within
+// normal distribution of 3 dB), so that of 100 devices at most one is taken for changed within
 // 500 uplinks.
 const (
 	settling = 40 // uplinks that are heard
