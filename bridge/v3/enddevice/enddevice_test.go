@@ -202,6 +202,7 @@ func TestFaults(t *testing.T) {
 		"no root keys":   {`{"ids":{"device_id":"dev1","dev_eui":"0102030405060708","join_eui":"0102030405060708"},"lorawan_version":"MAC_V1_0_3","supports_join":true}`, "without root keys"},
 		"type":           {change(`"dev1"`, `7`), "ids.device_id: not a number"},
 		"rx1_delay":      {change(`"session"`, `"mac_settings":{"rx1_delay":16},"session"`), "mac_settings.rx1_delay: 16, at most 15"},
+		"power":          {change(`"session"`, `"mac_settings":{"desired_max_eirp":"DEVICE_EIRP_9"},"session"`), "mac_settings.desired_max_eirp: "},
 		"number":         {change(`"session"`, `"mac_settings":{"rx1_delay":"soon"},"session"`), "not a number"},
 		"negative":       {change(`"keys"`, `"last_f_cnt_up":-1,"keys"`), "not a number"},
 		"counter":        {change(`"keys"`, `"last_f_cnt_up":4294967296,"keys"`), "session.last_f_cnt_up"},

@@ -2,8 +2,10 @@ package enddevice
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"lorawand/bridge/session"
@@ -15,7 +17,7 @@ import (
 type macSettingsJSON struct {
 	DesiredRX2   bigNumber            `json:"desired_rx2_frequency,omitzero"`
 	MaxDutyCycle enum[dutyCycleNames] `json:"desired_max_duty_cycle,omitempty"`
-	MaxEIRP      number               `json:"desired_max_eirp,omitzero"` // dBm
+	MaxEIRP      enum[eirpNames]      `json:"desired_max_eirp,omitempty"`
 	ADRAckLimit  enum[ackLimitNames]  `json:"desired_adr_ack_limit_exponent,omitempty"`
 	ADRAckDelay  enum[ackDelayNames]  `json:"desired_adr_ack_delay_exponent,omitempty"`
 	StatusCount  number               `json:"status_count_periodicity,omitzero"`
@@ -92,8 +94,11 @@ func (j *macSettingsJSON) settings(r *reader) macstate.Settings {
 		f := r.frequency(in+"desired_rx2_frequency", j.DesiredRX2)
 		s.RX2Frequency = &f
 	}
-	if j.MaxEIRP.set {
-		p := radio.Decibel(r.number(in+"desired_max_eirp", j.MaxEIRP, 36)) * 100
+	if j.MaxEIRP != "" {
+		p, ok := eirpOf(j.MaxEIRP)
+		if !ok {
+			r.fail(in+"desired_max_eirp", fmt.Errorf("%.40q, not one from DEVICE_EIRP_8 to DEVICE_EIRP_36", string(j.MaxEIRP)))
+		}
 		s.MaxEIRP = &p
 	}
 	if j.StatusCount.set {
@@ -181,7 +186,7 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 		j.DesiredRX2 = bigNumber{number{uint64(*m.RX2Frequency), true}}
 	}
 	if m.MaxEIRP != nil {
-		j.MaxEIRP = number{uint64(max(*m.MaxEIRP, 0) / 100), true}
+		j.MaxEIRP = eirpWord(*m.MaxEIRP)
 	}
 	if m.StatusCount != nil {
 		j.StatusCount = number{uint64(*m.StatusCount), true}
@@ -210,4 +215,23 @@ func macSettingsOf(s *session.Settings) macSettingsJSON {
 		j.ADR = &adrJSON{Dynamic: d}
 	}
 	return j
+}
+
+// eirpOf returns the power that a word names. The words of TxParamSetupReq end with it, in dBm.
+func eirpOf(word enum[eirpNames]) (power radio.Decibel, ok bool) {
+	_, text, _ := strings.Cut(string(word), "DEVICE_EIRP_")
+	n, err := strconv.ParseUint(text, 10, 8)
+	return radio.Decibel(n) * 100, err == nil && word.exponent() != nil
+}
+
+// eirpWord names the highest power of TxParamSetupReq that is not above another one, or the lowest.
+func eirpWord(power radio.Decibel) (word enum[eirpNames]) {
+	for n := range uint8(maxExponent + 1) {
+		next := wordOf[eirpNames](&n)
+		if p, _ := eirpOf(next); p > power && word != "" {
+			break
+		}
+		word = next
+	}
+	return word
 }

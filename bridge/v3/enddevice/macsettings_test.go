@@ -31,8 +31,10 @@ func TestMACSettings(t *testing.T) {
 			`{"status_count_periodicity":3,"status_time_periodicity":"90s"}`,
 		},
 		{"no status", `{"status_count_periodicity":0,"status_time_periodicity":"0s"}`, ``},
-		{"wishes", `{"desired_rx2_frequency":"869525000","desired_max_duty_cycle":"DUTY_CYCLE_1024","desired_max_eirp":10,` +
+		{"wishes", `{"desired_rx2_frequency":"869525000","desired_max_duty_cycle":"DUTY_CYCLE_1024","desired_max_eirp":"DEVICE_EIRP_10",` +
 			`"desired_adr_ack_limit_exponent":"ADR_ACK_LIMIT_128","desired_adr_ack_delay_exponent":"ADR_ACK_DELAY_64"}`, ``},
+		{"power by its number", `{"desired_max_eirp":5}`, `{"desired_max_eirp":"DEVICE_EIRP_16"}`},
+		{"highest power", `{"desired_max_eirp":"DEVICE_EIRP_36"}`, ``},
 		{"Class B", `{"class_b_timeout":"60s","desired_ping_slot_frequency":"868500000",` +
 			`"desired_ping_slot_data_rate_index":2,"desired_beacon_frequency":"0"}`, ``},
 		{"of ping slots", `{"ping_slot_periodicity":"PING_EVERY_2S","ping_slot_data_rate_index":0,` +
