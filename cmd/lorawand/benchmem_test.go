@@ -60,12 +60,14 @@ func BenchmarkIdle(b *testing.B) {
 	for b.Loop() {
 		binary := newBenchDaemon(b, 1, 1).build(b)
 		few, many, decoding := startIdle(b, binary, 100), startIdle(b, binary, 1000), startDecoding(b, binary, 100)
-		for _, i := range []*idle{few, many, decoding} {
+		page := startPage(b, binary, 100)
+		for _, i := range []*idle{few, many, decoding, page} {
 			i.sendAgain(b)
 		}
 		b.ReportMetric(float64(few.resident(b))/1e6, "MB-with-100-devices")
 		b.ReportMetric(float64(many.resident(b))/1e6, "MB-with-1000-devices")
 		b.ReportMetric(float64(decoding.resident(b))/1e6, "MB-decoding")
+		b.ReportMetric(float64(page.resident(b))/1e6, "MB-page-open")
 		b.ReportMetric(0, "ns/op")
 	}
 }

@@ -64,9 +64,10 @@ func BenchmarkCosts(b *testing.B) {
 func costsAtRest(b *testing.B, binary string) []cost {
 	b.Helper()
 	few, many, decoding := startIdle(b, binary, 100), startIdle(b, binary, 1000), startDecoding(b, binary, 100)
+	page := startPage(b, binary, 100)
 	// One after the other: they are slow enough. The daemons rest meanwhile.
 	mips := mipsle.instructions(b)
-	for _, i := range []*idle{few, many, decoding} {
+	for _, i := range []*idle{few, many, decoding, page} {
 		i.sendAgain(b)
 	}
 	arm, poll := armv7.instructions(b), mipsle.poll(b)
@@ -84,6 +85,7 @@ func costsAtRest(b *testing.B, binary string) []cost {
 		{"memory of a device, after an uplink", float64(used) / 1000, "kB", unlimited},
 		{"resident memory, 100 devices, after a minute of rest", float64(few.resident(b)) / (1 << 20), "MB", 16},
 		{"the same, all decoded, with the child for scripts", float64(decoding.resident(b)) / (1 << 20), "MB", 32},
+		{"resident memory, 100 devices, with the web page open", float64(page.resident(b)) / (1 << 20), "MB", 20},
 		{"resident memory, 1000 devices, after a minute of rest", float64(many.resident(b)) / (1 << 20), "MB", 24},
 	}
 }
