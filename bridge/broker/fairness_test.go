@@ -345,8 +345,14 @@ func TestGuessersDoNotLockOut(t *testing.T) {
 			}
 		})
 	}
-	s.eventually("the guessers are held back", func() bool { return s.Stats().BadLogins > 300 })
+	s.eventually("the guessers are held back", func() bool { return s.Stats().BadLogins > 700 })
 	for i := range 20 {
+		s.gate.mu.Lock()
+		held := len(s.gate.conns)
+		s.gate.mu.Unlock()
+		if held > 2*s.limits.Unauthenticated { // those that had to go end at once
+			t.Errorf("%d connections are held", held)
+		}
 		begin := time.Now()
 		s.login(fmt.Sprint("good", i)).Close()
 		if took := time.Since(begin); took > 4*time.Second { // a guess is held back for 5 s

@@ -41,7 +41,7 @@ func (g *gate) enter(c *conn) (victim *conn, ok bool) {
 	if victim = g.inTheWay(c); victim != nil {
 		g.refused++
 		g.waiting = slices.DeleteFunc(g.waiting, func(o *conn) bool { return o == victim })
-		victim.raw.Cut()
+		victim.cut()
 	}
 	g.conns[c] = struct{}{}
 	g.waiting = append(g.waiting, c)
@@ -137,7 +137,7 @@ func (g *gate) close() {
 	defer g.mu.Unlock()
 	g.closed = true
 	for c := range g.conns {
-		c.raw.Cut()
+		_ = c.Close()
 	}
 }
 

@@ -123,6 +123,12 @@ func (c *conn) Close() error {
 	return c.raw.Close()
 }
 
+// cut closes the connection at once, and ends what waits for its end.
+func (c *conn) cut() {
+	_ = c.Close()
+	c.raw.Cut()
+}
+
 // isOver reports whether the library has done with the connection.
 func (c *conn) isOver() bool {
 	select {

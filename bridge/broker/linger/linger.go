@@ -22,7 +22,7 @@ const (
 // Conn is a connection that may end with a last word.
 type Conn struct {
 	net.Conn
-	told atomic.Bool
+	told, closed atomic.Bool
 }
 
 // LastWord says that what has been written is the last that the peer gets.
@@ -34,6 +34,9 @@ func (c *Conn) Close() error {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || !c.told.Load() {
 		return c.Conn.Close()
+	}
+	if c.closed.Swap(true) { // Drain may be at work
+		return nil
 	}
 	_ = c.SetReadDeadline(time.Unix(1, 0))
 	return half.CloseWrite()

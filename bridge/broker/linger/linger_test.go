@@ -112,6 +112,24 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
+// Who closes a connection once more does not take the last word away.
+func TestCloseTwice(t *testing.T) {
+	server, client := pair(t)
+	server.LastWord()
+	_ = server.Close()
+	drained := make(chan struct{})
+	go func() { defer close(drained); new(Places).Drain(server) }()
+	for range 5 {
+		_ = server.Close()
+		time.Sleep(10 * time.Millisecond)
+		if _, err := client.Write(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = client.Close()
+	<-drained
+}
+
 func TestNoPlace(t *testing.T) {
 	server, client := pair(t)
 	server.LastWord()
