@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Lengths of secrets, in hexadecimal digits or characters.
 const (
@@ -14,7 +17,9 @@ const (
 // passwords. EUIs are cut short.
 func masked(text string) string {
 	var b strings.Builder
+	pairs := regexp.MustCompile(`([0-9a-fA-F]{2}[:-]){7,}[0-9a-fA-F]{2}`) // as EUIs and keys are printed at times
 	for line := range strings.Lines(text) {
+		line = pairs.ReplaceAllStringFunc(line, func(s string) string { return maskRun(strings.NewReplacer(":", "", "-", "").Replace(s)) })
 		b.WriteString(maskRuns(maskLogins(maskSetting(line))))
 	}
 	return b.String()
@@ -82,6 +87,15 @@ func isOfRun(c byte) bool {
 }
 
 func maskRun(run string) string {
+	if words := strings.Split(run, "."); len(words) > 1 && !strings.Contains(run, "NNSXS.") { // as at the end of a sentence
+		for i := range words {
+			words[i] = maskRun(words[i])
+		}
+		return strings.Join(words, ".")
+	}
+	if prefix := strings.ToLower(run[:min(2, len(run))]); prefix == "0x" {
+		return run[:2] + maskRun(run[2:])
+	}
 	digits := strings.Trim(run, "0123456789abcdefABCDEF") == ""
 	switch {
 	case strings.Contains(run, "NNSXS."):

@@ -26,7 +26,7 @@ var doors = []string{
 
 // confirmed are the operations for which the secret of the login has to be shown once
 // more, and the member of the arguments that has it.
-var confirmed = map[string]string{SetPassword: "old", "key.create": "password"}
+var confirmed = map[string]string{SetPassword: "old", "key.create": "password", "device.export": "password"}
 
 // operate carries out an operation, with the arguments in the body.
 func (c *call) operate(op string) error {

@@ -36,7 +36,7 @@ func TestOperate(t *testing.T) {
 			"a formatter", "device.set", `{"application_id":"farm","device_id":"dev3","up_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`,
 			200, "parts.0.note", nil,
 		},
-		{"export", "device.export", `{"application_id":"farm","devices":["dev3"]}`, 200, "parts.0.name", "Barn"},
+		{"export", "device.export", `{"application_id":"farm","devices":["dev3"],"password":"`+secret+`"}`, 200, "parts.0.name", "Barn"},
 		{"deleted", "device.delete", `{"application_id":"farm","devices":["dev3"]}`, 200, "parts", []any{}},
 		{"not there", "device.delete", `{"application_id":"farm","devices":["dev3"]}`, 400, "parts", []any{}},
 		{
@@ -250,8 +250,13 @@ func TestConfirm(t *testing.T) {
 			return w.post(w.token, "/api/page/backup", `{"password":`+jsonText(password)+`}`)
 		}
 		restore := func(password string) reply { return w.restore(password, "x") }
+		export := func(password string) reply {
+			return w.post(w.token, "/api/page/op/device.export", `{"application_id":"farm","password":`+jsonText(password)+`}`)
+		}
 		for _, wrong := range who.wrong {
-			for what, f := range map[string]func(string) reply{"a key": create, "a backup": backup, "a restore": restore} {
+			for what, f := range map[string]func(string) reply{
+				"a key": create, "a backup": backup, "a restore": restore, "an export": export,
+			} {
 				if r := f(wrong); r.status != http.StatusForbidden {
 					t.Errorf("%s: %s with %.20q: %d %.200s", who.name, what, wrong, r.status, r.body)
 				}
@@ -260,6 +265,9 @@ func TestConfirm(t *testing.T) {
 		}
 		if r := create(who.right); r.status != http.StatusOK {
 			t.Errorf("%s: a key: %d %s", who.name, r.status, r.body)
+		}
+		if r := export(who.right); r.status != http.StatusOK {
+			t.Errorf("%s: an export: %d %s", who.name, r.status, r.body)
 		}
 	}
 	w.token = owner

@@ -15,7 +15,7 @@ import {
   none,
   unit,
 } from '../ui.js';
-import {saveFile, ask, STATES} from '../ui.js';
+import {saveFile, secret, STATES} from '../ui.js';
 import {S, redraw, say} from '../state.js';
 import {num, plural, safe, span} from '../text.js';
 import {valuesOf} from '../values.js';
@@ -155,19 +155,13 @@ function list() {
 }
 
 async function exportAll() {
-  const {parts, error} = await op('device.export', {});
+  const password = await secret('The file has all keys of all devices: keep it as safe as a password.');
+  if (!password) return;
+  const {parts, error} = await op('device.export', {password});
   if (error) return say(error);
   saveFile('devices.json', parts.map((d) => `${JSON.stringify(d)}\n`).join(''));
   say(`${plural(parts.length, 'device')} exported.`);
 }
-
-const askExport = () =>
-  ask({
-    title: 'Export all devices?',
-    text: html`<p>The file is The Things Stack's JSON <b>with all keys</b>: keep it as safe as a password.</p>`,
-    yes: 'Export',
-    done: exportAll,
-  });
 
 export function devices() {
   const any = S.devices.length > 0;
@@ -175,7 +169,7 @@ export function devices() {
       <h1 tabindex="-1">Devices</h1>
       <div class="acts">
         <a class="btn" href="#/import">Import</a>
-        ${any ? html`<button type="button" class="btn" @click=${askExport}>Export</button>` : nothing}
+        ${any ? html`<button type="button" class="btn" @click=${exportAll}>Export</button>` : nothing}
         <a class="btn primary" href="#/add">${icon('plus')}Add device</a>
       </div>
     </div>

@@ -1,5 +1,5 @@
 // The settings of a device, and what is done with it as a whole.
-import {html, nothing, icon, ask, fault, field, formatterHref, saveFile, select} from '../ui.js';
+import {html, nothing, icon, ask, fault, field, formatterHref, saveFile, secret, select} from '../ui.js';
 import {redraw, say} from '../state.js';
 import {cleanHex, isHex, plural, safe} from '../text.js';
 import {op, refresh} from '../api.js';
@@ -63,8 +63,14 @@ function input(d, k, was, placeholder = '') {
     />${fault(f.err[k])}`;
 }
 
+/** Exports a device with its keys, which takes the password. */
+async function withKeys(d) {
+  const password = await secret('The device\u2019s keys come with it.');
+  return password ? op('device.export', {application_id: d.app, devices: [d.id], password}) : {error: 'Not exported.'};
+}
+
 async function showKey(d) {
-  const {parts, error} = await op('device.export', {application_id: d.app, devices: [d.id]});
+  const {parts, error} = await withKeys(d);
   const f = formOf(d);
   f.shown = error ?? parts[0]?.root_keys?.app_key?.key ?? 'none';
   redraw();
@@ -126,7 +132,7 @@ function settingsForm(d) {
 }
 
 async function exportDevice(d) {
-  const {parts, error} = await op('device.export', {application_id: d.app, devices: [d.id]});
+  const {parts, error} = await withKeys(d);
   if (error) return say(error);
   saveFile(`${d.id}.json`, `${JSON.stringify(parts[0])}\n`);
   say(`${d.id} exported, with its keys.`);
