@@ -137,7 +137,7 @@ func TestEncodedDownlink(t *testing.T) {
 	for _, tt := range []struct{ push, suffix, want string }{
 		{`{"f_port":3,"frm_payload":"Bw=="}`, "down/queued", `"f_port":3,"frm_payload":"Bw==","decoded_payload":{"back":7,"port":3},"decoded_payload_warnings":["dw"],"corr`},
 		{`{"f_port":3,"frm_payload":"Bw==","decoded_payload":{"v":5}}`, "down/queued", `"f_port":3,"frm_payload":"Bw==","decoded_payload":{"v":5},"corr`},
-		{`{"frm_payload":"AQ=="}`, "down/failed", `"downlink":{"frm_payload":"AQ==","correlation_ids":`},
+		{`{"frm_payload":"AQ=="}`, "down/failed", `"downlink":{"frm_payload":"AQ==","decoded_payload":{"back":1,"port":0},"decoded_payload_warnings":["dw"],"corr`},
 		{`{"f_port":3,"decoded_payload":{"fail":true}}`, "down/failed", `"downlink":{"f_port":3,"decoded_payload":{"fail":true},"correlation_ids":`},
 		{`{"f_port":3,"decoded_payload":{"fail":true}}`, "down/failed", `"error":{"namespace":"pkg/scripting/javascript","name":"script","message_format":"{message}","attributes":{"message":"Error: not so`},
 	} {

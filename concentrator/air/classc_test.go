@@ -107,6 +107,7 @@ func TestConfirmsUntilADownlink(t *testing.T) {
 		v.shut = s.End.Add(10 * time.Second)
 		b.later(up, s, 9*time.Second, 1)
 		time.Sleep(20 * time.Second)
+		synctest.Wait()
 		if len(b.missed) != 1 || !strings.Contains(b.missed[0].Reason, "before the receiver was open again") {
 			t.Errorf("missed %+v", b.missed)
 		}
