@@ -50,17 +50,32 @@ func TestAnswersOfADaemon(t *testing.T) {
 		parts        string
 	}{
 		{name: "none", answer: `{"end":true}` + "\n"},
-		{name: "two", answer: `{"data":1}` + "\n" + `{"data":{"a":2}}` + "\n" + `{"end":true}` + "\n", parts: `1 {"a":2}`},
+		{
+			name: "two", answer: `{"data":1}` + "\n" + `{"data":{"a":2}}` + "\n" + `{"end":true}` + "\n",
+			parts: `1 {"a":2}`,
+		},
 		{name: "more behind the end", answer: `{"end":true}` + "\n" + `{"data":1}` + "\n"},
-		{name: "an error behind a part", answer: `{"data":1}` + "\n" + `{"error":"no\nway"}` + "\n", want: "no\nway", parts: "1"},
+		{
+			name: "an error behind a part", answer: `{"data":1}` + "\n" + `{"error":"no\nway"}` + "\n", want: "no\nway",
+			parts: "1",
+		},
 		{name: "both", answer: `{"data":1,"error":"no"}` + "\n", want: "no"},
-		{name: "a part that is not taken", answer: `{"data":1}` + "\n" + `{"data":2}` + "\n", each: refused, want: "not this one", is: refused, parts: "1"},
+		{
+			name: "a part that is not taken", answer: `{"data":1}` + "\n" + `{"data":2}` + "\n", each: refused,
+			want: "not this one", is: refused, parts: "1",
+		},
 		{name: "nothing", answer: "", want: "has ended the connection", is: io.ErrUnexpectedEOF},
-		{name: "no end", answer: `{"data":1}` + "\n", want: "has ended the connection", is: io.ErrUnexpectedEOF, parts: "1"},
+		{
+			name: "no end", answer: `{"data":1}` + "\n", want: "has ended the connection", is: io.ErrUnexpectedEOF,
+			parts: "1",
+		},
 		{name: "half a line", answer: `{"end":true}`, want: "has ended the connection", is: io.ErrUnexpectedEOF},
 		{name: "not JSON", answer: "HTTP/1.1 400 Bad Request\n", want: "cannot read the answer"},
 		{name: "a list", answer: "[]\n", want: "cannot read the answer"},
-		{name: "a long part", answer: `{"data":"` + strings.Repeat("x", 1<<20) + `"}` + "\n" + `{"end":true}` + "\n", parts: `"` + strings.Repeat("x", 1<<20) + `"`},
+		{
+			name: "a long part", answer: `{"data":"` + strings.Repeat("x", 1<<20) + `"}` + "\n" + `{"end":true}` + "\n",
+			parts: `"` + strings.Repeat("x", 1<<20) + `"`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var parts []string
@@ -111,7 +126,8 @@ func TestNoDaemon(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("a call that has ended before: %v", err)
 	}
-	if err := (Client{file}).Call(t.Context(), "status", make(chan int), nil); err == nil || !strings.HasPrefix(err.Error(), "admin: status: ") {
+	err = Client{file}.Call(t.Context(), "status", make(chan int), nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "admin: status: ") {
 		t.Errorf("arguments that are no JSON: %v", err)
 	}
 }
@@ -193,7 +209,8 @@ func TestPiecesOfARequest(t *testing.T) {
 		_ = c.CloseWrite()
 		b, _ := io.ReadAll(c)
 		_ = c.Close()
-		if got := string(b); !strings.Contains(got, tt.want) || strings.Count(got, `"end"`)+strings.Count(got, `"error"`) != 1 {
+		ends := strings.Count(string(b), `"end"`) + strings.Count(string(b), `"error"`)
+		if got := string(b); !strings.Contains(got, tt.want) || ends != 1 {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}

@@ -112,7 +112,10 @@ func TestRestoreRefused(t *testing.T) {
 		{name: "without a record", args: joined(lines[:1], lines[2:]), want: "backup"},
 		{name: "a record twice", args: joined(lines[:2], lines[1:]), want: "backup"},
 		{name: "twice", args: joined(lines, lines), want: "backup"},
-		{name: "a byte is another", args: restoring(bytes.Replace(backup, []byte("dev1"), []byte("dev2"), 1)), want: "backup"},
+		{
+			name: "a byte is another", args: restoring(bytes.Replace(backup, []byte("dev1"), []byte("dev2"), 1)),
+			want: "backup",
+		},
 		{name: "the disk is full", args: restoring(backup), want: "no space left", disk: syscall.ENOSPC},
 		{name: "the disk is broken", args: restoring(backup), want: "input/output error", disk: syscall.EIO},
 	} {

@@ -130,7 +130,10 @@ func TestWithoutTheCore(t *testing.T) {
 			{name: "no codec", op: "codec.delete", args: `{"name":"acme"}`, err: ErrNoModel.Error()},
 			{name: "no restore", op: "restore", args: `{"text":"AA=="}`, err: errNoRestore.Error()},
 			{name: "a backup", op: "backup", args: `{}`, parts: 1},
-			{name: "a fault of a device", op: "device.put", args: put("app1", `{}`), parts: 1, err: ErrNothingChanged.Error()},
+			{
+				name: "a fault of a device", op: "device.put", args: put("app1", `{}`), parts: 1,
+				err: ErrNothingChanged.Error(),
+			},
 		})
 		if d := time.Since(begin); d != 0 {
 			t.Errorf("after %v", d)
