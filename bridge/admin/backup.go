@@ -6,12 +6,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"lorawand/bridge/state"
 	"lorawand/bridge/store"
 )
 
-// backupPart is the size of a part of the answer, in bytes of the backup.
+// backupPart is the size of a part of the answer at most, in bytes of the backup.
 const backupPart = 32 << 10
 
 // BackupPart is a piece of a backup's text.
@@ -33,8 +34,10 @@ type replyWriter reply
 
 // Write implements io.Writer.
 func (w replyWriter) Write(b []byte) (int, error) {
-	if err := w(BackupPart{b}); err != nil {
-		return 0, err
+	for part := range slices.Chunk(b, backupPart) {
+		if err := w(BackupPart{part}); err != nil {
+			return 0, err
+		}
 	}
 	return len(b), nil
 }

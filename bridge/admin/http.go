@@ -86,7 +86,8 @@ func Shut(s *http.Server) {
 func (a *Admin) handler() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		tell(w, a.pulse(r.Context()), "good\n")
+		text, err := a.pulse(r.Context())
+		tell(w, err, text)
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		text, err := a.ready(r.Context())
@@ -112,12 +113,14 @@ func tell(w http.ResponseWriter, err error, text string) {
 	_, _ = w.Write([]byte(text))
 }
 
-// pulse returns an error if the core does not answer.
-func (a *Admin) pulse(ctx context.Context) error {
+// pulse returns "good", or an error if the core does not answer.
+func (a *Admin) pulse(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
-	_, err := a.o.Bridge.Stats(ctx)
-	return err
+	if _, err := a.o.Bridge.Stats(ctx); err != nil {
+		return "", err
+	}
+	return "good\n", nil
 }
 
 // errNotReady is the last line of a text that has the reasons.
@@ -135,11 +138,11 @@ func (a *Admin) ready(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pulseTimeout)
 	defer cancel()
-	stats, err := a.o.Bridge.Stats(ctx)
-	line("core", err, "good")
+	stats, unanswered := a.o.Bridge.Stats(ctx)
+	line("core", unanswered, "good")
 	line("store", a.storeError(), "good")
 	if a.o.Broker != nil && len(a.o.Broker.Addrs()) > 0 {
-		err = nil
+		var err error
 		if !a.o.Broker.Serving() {
 			err = errors.New("the broker does not serve")
 		}
@@ -148,6 +151,8 @@ func (a *Admin) ready(ctx context.Context) (string, error) {
 	for _, d := range a.o.Drivers() {
 		line("driver "+d.Name, d.Err, "good")
 	}
-	line("gateways", nil, fmt.Sprintf("%d, %d connected", stats.Gateways, stats.Online))
+	if unanswered == nil {
+		line("gateways", nil, fmt.Sprintf("%d, %d connected", stats.Gateways, stats.Online))
+	}
 	return b.String(), failed
 }

@@ -8,9 +8,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,14 +88,28 @@ func TestHealth(t *testing.T) {
 	wants(t, s, "/readyz", 503, "driver radio: no chip\n")
 }
 
-// A core that does not turn is not healthy.
+// A core that does not turn is not healthy, and nothing good is told of it.
 func TestNoPulse(t *testing.T) {
-	h := newHouse(t)
-	h.StopBridge()
-	s := h.http()
-	wants(t, s, "/healthz", 503, "does not answer")
-	wants(t, s, "/readyz", 503, "core: bridge: the core does not answer")
-	wants(t, s, "/metrics", 503)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.StopBridge()
+		const silent = "bridge: the core does not answer: context deadline exceeded\n"
+		pages := h.admin.handler()
+		for path, want := range map[string]string{
+			"/healthz": silent,
+			"/readyz":  "core: " + silent + "store: good\nnot ready\n",
+			"/metrics": silent,
+		} {
+			begin, answer := time.Now(), httptest.NewRecorder()
+			pages.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+			if got := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || got != want {
+				t.Errorf("%s: status %d\n%swant\n%s", path, answer.Code, got, want)
+			}
+			if d := time.Since(begin); d != pulseTimeout {
+				t.Errorf("%s: after %v, want %v", path, d, pulseTimeout)
+			}
+		}
+	})
 }
 
 // Every line is of the text format: a name, labels, a number.

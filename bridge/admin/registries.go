@@ -42,6 +42,9 @@ func (a *Admin) getRegistryKeys(ctx context.Context, args RegistryArgs, r reply)
 }
 
 func (a *Admin) tellRegistry(ctx context.Context, args RegistryArgs, f enddevice.Form, r reply) error {
+	if err := registry.Check(args.Registry, nil); err != nil {
+		return err
+	}
 	tree, draft, err := a.registered(ctx, args.id(), f)
 	switch {
 	case err != nil:
@@ -84,6 +87,9 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err := checkID(args.id()); err != nil {
 		return err
 	}
+	if err := registry.Check(args.Registry, args.Paths); err != nil {
+		return err
+	}
 	body, err := registry.Parse(args.Body)
 	if err != nil {
 		return err
@@ -114,10 +120,11 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err != nil {
 		return err
 	}
-	return r(tree)
+	return r(registry.Told(tree, body, args.Paths))
 }
 
-// changed returns what a device is to be; with a draft where it is not registered.
+// changed returns what a device is to be; with a draft where it is not registered. The
+// paths of a creation are those of all that it tells.
 func (a *Admin) changed(
 	ctx context.Context, args *RegistryPutArgs, body registry.Tree,
 ) (registry.Tree, *registry.Draft, error) {
@@ -139,11 +146,10 @@ func (a *Admin) changed(
 			"device_id": args.Device, "application_ids": registry.Tree{"application_id": args.Application},
 		}}
 	}
-	paths := args.Paths
 	if args.Create {
-		paths = registry.All(body)
+		args.Paths = registry.All(body)
 	}
-	registry.Merge(tree, body, paths)
+	registry.Merge(tree, body, args.Paths)
 	return tree, draft, a.checkEUIs(ctx, args.id(), tree)
 }
 
@@ -172,6 +178,9 @@ func (a *Admin) checkEUIs(ctx context.Context, id session.ID, tree registry.Tree
 // deleteRegistry deletes a device, or what a registry other than the identity server
 // has of it: then the rest is kept as a draft, and the device is not served any more.
 func (a *Admin) deleteRegistry(ctx context.Context, args RegistryArgs, _ reply) error {
+	if err := registry.Check(args.Registry, nil); err != nil {
+		return err
+	}
 	unlock, err := a.lock(ctx)
 	if err != nil {
 		return err

@@ -63,19 +63,21 @@ func TestRegistryOperations(t *testing.T) {
 	})
 }
 
+// madeUp ends the arguments of an uplink that nobody has sent.
+const madeUp = `,"body":{"uplink_message":{"f_port":5,"frm_payload":"AQ==","rx_metadata":[{"gateway_ids":{"gateway_id":"gw1"}}],` +
+	`"settings":{"data_rate":{"lora":{"spreading_factor":7}},"frequency":"868100000"}}}}`
+
 // The messages of an application are told as they were published; made-up ones are among
 // them.
 func TestMessages(t *testing.T) {
 	h := newHouse(t)
-	up := `,"body":{"uplink_message":{"f_port":5,"frm_payload":"AQ==","rx_metadata":[{"gateway_ids":{"gateway_id":"gw1"}}],` +
-		`"settings":{"data_rate":{"lora":{"spreading_factor":7}},"frequency":"868100000"}}}}`
 	h.steps([]step{
 		{name: "devices", op: "device.put", args: `{"application_id":"app1","devices":[` + goodDevice + `]}`, parts: 1},
 		{name: "none yet", op: "message.list", args: `{"application_id":"app1","kind":"up"}`},
 		{name: "of no application", op: "message.list", args: `{"kind":"up"}`, err: "no application"},
-		{name: "made up", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"dev1"` + up},
-		{name: "made up of nobody", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"dev9"` + up, err: "not found"},
-		{name: "made up of no id", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"../x"` + up, err: "not found"},
+		{name: "made up", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"dev1"` + madeUp},
+		{name: "made up of nobody", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"dev9"` + madeUp, err: "not found"},
+		{name: "made up of no id", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"../x"` + madeUp, err: "not found"},
 		{name: "made up of nothing", op: "uplink.simulate", args: `{"application_id":"app1","device_id":"dev1","body":{}}`, err: "`up`"},
 		{name: "one", op: "message.list", args: `{"application_id":"app1","kind":"up"}`, parts: 1, with: []string{`"f_port":5`, `"simulated":true`, `"age_s":`}},
 		{name: "of the device", op: "message.list", args: `{"application_id":"app1","device_id":"dev1","kind":"up"}`, parts: 1},

@@ -3,6 +3,7 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -248,7 +249,7 @@ func readBackup(r io.Reader) ([]Record, error) {
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(nil, maxBackupLine)
 	for lines.Scan() {
-		if err := b.line(lines.Bytes()); err != nil {
+		if err := cmp.Or(lines.Err(), b.line(lines.Bytes())); err != nil { // a line that breaks off is the last
 			return nil, fmt.Errorf("%w: line %d: %w", ErrBackup, b.lines, err)
 		}
 	}

@@ -40,10 +40,32 @@ func EUIs(tree Tree) (joinEUI, devEUI string) {
 	return joinEUI, devEUI
 }
 
-// WithoutKeys removes the keys of a device.
+// WithoutKeys removes the keys of a device, of its sessions and of what waits to be one.
 func WithoutKeys(tree Tree) {
-	delete(tree, "root_keys")
-	delete(object(tree, "session"), "keys")
+	for name, v := range tree {
+		inner, ok := v.(map[string]any)
+		switch {
+		case !ok: // an attribute may have any name
+		case name == "keys" || name == "root_keys":
+			delete(tree, name)
+		default:
+			WithoutKeys(inner)
+		}
+	}
+}
+
+// Told returns what is told to somebody who has changed a device by the paths: it without
+// keys, but those that he has told himself.
+func Told(tree, from Tree, paths []string) Tree {
+	out := clone(tree)
+	WithoutKeys(out)
+	for _, p := range paths {
+		path := strings.Split(p, ".")
+		if v := lookup(from, path); v != nil && path[0] != "ids" {
+			set(out, path, v)
+		}
+	}
+	return out
 }
 
 // TakenError says that another device joins with the same EUIs. Device is zero where

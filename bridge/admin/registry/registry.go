@@ -122,6 +122,29 @@ var Registries = map[string][]string{
 	"as": {"formatters", "session.keys.app_s_key", "skip_payload_crypto_override"},
 }
 
+// Limits of the paths of a change.
+const (
+	maxPaths = 128
+	maxDepth = 10 // names in a path
+)
+
+// Check returns an error for a registry that does not exist, or for paths that no device
+// has.
+func Check(registry string, paths []string) error {
+	if _, ok := Registries[registry]; !ok {
+		return fmt.Errorf("registry: %.20q, must be is, js, ns or as", registry)
+	}
+	if len(paths) > maxPaths {
+		return fmt.Errorf("paths: %d, at most %d", len(paths), maxPaths)
+	}
+	for _, p := range paths {
+		if p == "" || strings.Contains("."+p+".", "..") || strings.Count(p, ".") >= maxDepth {
+			return fmt.Errorf("paths: %.80q is none", p)
+		}
+	}
+	return nil
+}
+
 // Draft is a device that cannot be registered yet.
 type Draft struct {
 	Tree  Tree

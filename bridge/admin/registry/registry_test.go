@@ -98,3 +98,28 @@ func TestDrafts(t *testing.T) {
 		t.Errorf("%d drafts, %v", len(d.byID), err)
 	}
 }
+
+// Of keys only those are told that the change has told; the device keeps all.
+func TestTold(t *testing.T) {
+	const was = `{"attributes":{"keys":"blue"},"ids":{"device_id":"dev1"},"mac_state":{"queued_join_accept":{"keys":{"a":"1"}},` +
+		`"x":1},"pending_session":{"keys":{"a":"1"}},"root_keys":{"app_key":{"key":"1"}},"session":{"dev_addr":"2","keys":{"a":"1"}}}`
+	const bare = `{"attributes":{"keys":"blue"},"ids":{"device_id":"dev1"},"mac_state":{"queued_join_accept":{},"x":1},` +
+		`"pending_session":{},`
+	for _, tt := range []struct{ name, from, paths, want string }{
+		{"nothing", `{}`, "name", bare + `"session":{"dev_addr":"2"}}`},
+		{"its root keys", `{"root_keys":{"app_key":{"key":"1"}}}`, "root_keys", bare + `"root_keys":{"app_key":{"key":"1"}},"session":{"dev_addr":"2"}}`},
+		{"one of them", `{"root_keys":{"app_key":{"key":"1"}}}`, "root_keys.app_key.key", bare + `"root_keys":{"app_key":{"key":"1"}},"session":{"dev_addr":"2"}}`},
+		{"told, and not named", `{"root_keys":{"app_key":{"key":"1"}}}`, "name", bare + `"session":{"dev_addr":"2"}}`},
+		{"named, and not told", `{}`, "root_keys,session.keys", bare + `"session":{"dev_addr":"2"}}`},
+		{"a session", `{"session":{"dev_addr":"2","keys":{"a":"1"}}}`, "session", bare + `"session":{"dev_addr":"2","keys":{"a":"1"}}}`},
+		{"another id", `{"ids":{"device_id":"dev2"}}`, "ids", bare + `"session":{"dev_addr":"2"}}`},
+	} {
+		device := tree(t, was)
+		if got := text(t, Told(device, tree(t, tt.from), strings.Split(tt.paths, ","))); got != tt.want {
+			t.Errorf("%s:\n%s, want\n%s", tt.name, got, tt.want)
+		}
+		if got := text(t, device); got != was {
+			t.Errorf("%s: the device is now %s", tt.name, got)
+		}
+	}
+}
