@@ -91,8 +91,8 @@ test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(EN
 test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(ENGINE) -exec 'qemu-mipsel-static -cpu 24Kc'
 test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
 test-mips test-mipsle test-armv5: $(OUT)/engine/go.mod
-	@set -x; test "$(FLOWS)" = no || $(EMULATED) -run $(FLOW) ./cmd/lorawand & flows=$$!; \
-	$(EMULATED) ./bridge/core ./bridge/formatter ./concentrator/sx1302 ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
+	@set -x; test "$(FLOWS)" = no || $(EMULATED) -timeout 20m -run $(FLOW) ./cmd/lorawand & flows=$$!; \
+	$(EMULATED) -timeout 20m ./bridge/core ./bridge/formatter ./concentrator/sx1302 ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
 
 lint: $(TOOLS)/staticcheck $(TOOLS)/gofumpt
 	$(GO) vet ./...
