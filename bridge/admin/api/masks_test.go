@@ -31,7 +31,8 @@ func (s *stand) joining(id, eui string) {
 func TestKeysAreNotRead(t *testing.T) {
 	s := newStand(t)
 	s.joining("dev2", "0200000000000001") // not complete
-	pending := `{"end_device":{"pending_session":{"keys":{"x":{"key":"` + nwkKey + `"}}},"mac_state":{"queued_join_accept":` +
+	pending := `{"end_device":{"pending_session":{"keys":{"x":{"key":"` + nwkKey + `"}}},"mac_state":` +
+		`{"queued_join_accept":` +
 		`{"keys":{"x":{"key":"` + nwkKey + `"}}}}},"field_mask":{"paths":["pending_session","mac_state"]}}`
 	s.wants("devices", "PUT", "/ns/applications/app1/devices/dev2", pending, 200, nwkKey) // what it has told itself
 	for _, device := range []string{"dev1", "dev2"} {
@@ -57,7 +58,8 @@ func TestKeysAreNotRead(t *testing.T) {
 			}
 		}
 	}
-	s.wants("devices", "GET", "/applications/app1/devices?field_mask=session,root_keys,pending_session", "", 200, keyless...)
+	const list = "/applications/app1/devices?field_mask=session,root_keys,pending_session"
+	s.wants("devices", "GET", list, "", 200, keyless...)
 	s.wants("app", "GET", "/js/applications/app1/devices/dev2?field_mask=root_keys", "", 200, rootKey)
 	s.wants("app", "GET", "/ns/applications/app1/devices/dev1?field_mask=session", "", 200, strings.ToUpper(nwkKey))
 }
@@ -174,7 +176,8 @@ func TestHostilePaths(t *testing.T) {
 		{"DELETE", "/js/applications/app1/devices/dev9", 404},
 		{"DELETE", "/applications/harness/devices/dev1", 403},
 	} {
-		if status, text := s.get("app", tt.method, tt.path, `{"downlinks":[{"f_port":1,"frm_payload":"AA=="}]}`); status != tt.status {
+		status, text := s.get("app", tt.method, tt.path, `{"downlinks":[{"f_port":1,"frm_payload":"AA=="}]}`)
+		if status != tt.status {
 			t.Errorf("%s %.80s: %d, want %d: %.300s", tt.method, tt.path, status, tt.status, text)
 		}
 	}
