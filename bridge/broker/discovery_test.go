@@ -23,7 +23,9 @@ func (d discovery) Retained(app string) []v3.Message { return []v3.Message{confi
 
 // Announces takes devices whose ids begin with "home".
 func (d discovery) Announces(app, filter string) bool {
-	return strings.HasPrefix(filter, "v3/"+app+"/devices/home") && strings.HasSuffix(filter, "/up")
+	device, ok := strings.CutPrefix(filter, "v3/"+app+"/devices/home")
+	device, up := strings.CutSuffix(device, "/up")
+	return ok && up && !strings.Contains(device, "/")
 }
 
 func (d discovery) Online(app string) { d.online <- app }

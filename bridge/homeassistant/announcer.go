@@ -119,14 +119,19 @@ func (a *Announcer) Retained(application string) (out []v3.Message) {
 	return out
 }
 
-// Announces reports whether a topic filter is the state topic of a device that is told of.
+// Announces reports whether a topic filter is the state topic of a device that is told of:
+// v3/{application}/devices/{device}/up, with or without a tenant, and nothing else.
 func (a *Announcer) Announces(application, filter string) bool {
-	rest, up := strings.CutSuffix(filter, "/"+v3.Up)
-	rest, v3topic := strings.CutPrefix(rest, "v3/")
-	_, id, found := strings.Cut(rest, "/devices/")
+	levels := strings.SplitN(filter, "/", 6)
+	if len(levels) != 5 || levels[0] != "v3" || levels[2] != "devices" || levels[4] != v3.Up {
+		return false
+	}
+	if uid, _, _ := strings.Cut(levels[1], "@"); uid != application {
+		return false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return up && v3topic && found && a.known[session.ID{Application: application, Device: id}] != nil
+	return a.known[session.ID{Application: application, Device: levels[3]}] != nil
 }
 
 // Run works until ctx ends.
