@@ -109,12 +109,12 @@ func (a *Announcer) ring() {
 // Retained returns the messages of an application.
 func (a *Announcer) Retained(application string) (out []v3.Message) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	for id, d := range a.known {
 		if id.Application == application {
 			out = append(out, d.message)
 		}
 	}
+	a.mu.Unlock()
 	slices.SortFunc(out, func(x, y v3.Message) int { return strings.Compare(x.Suffix, y.Suffix) })
 	return out
 }
@@ -151,7 +151,11 @@ func (a *Announcer) Run(ctx context.Context) error {
 		a.read(ctx)
 		all := a.take(&a.online)
 		for application := range all {
-			a.send(ctx, a.Retained(application))
+			again := a.Retained(application)
+			for i := range again {
+				again[i].Again = true
+			}
+			a.send(ctx, again)
 		}
 		if len(all) > 0 {
 			pause(ctx, onlinePace)
