@@ -134,6 +134,7 @@ type Broker struct {
 	sessions map[string]*session
 	byApp    map[string]*applicationSessions
 	statuses status.Retained
+	sharing  sharing
 
 	seq    atomic.Uint64  // of the last message for a client
 	kept   atomic.Int64   // bytes that are kept for clients

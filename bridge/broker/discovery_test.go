@@ -1,8 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -11,7 +14,11 @@ import (
 )
 
 // discovery has a device of each application.
-type discovery struct{ online chan string }
+type discovery struct {
+	online  chan string
+	looks   *atomic.Int32 // at what is retained
+	payload *atomic.Value // "": "of " and the application
+}
 
 func configTopic(app string) string { return "homeassistant/device/lorawand_" + app + "_dev1/config" }
 
@@ -19,17 +26,23 @@ func configOf(app, payload string) v3.Message {
 	return v3.Message{Application: app, Suffix: configTopic(app), Payload: []byte(payload)}
 }
 
-func (d discovery) Retained(app string) []v3.Message { return []v3.Message{configOf(app, "of "+app)} }
+func (d discovery) Retained(app string) []v3.Message {
+	d.looks.Add(1)
+	payload, _ := d.payload.Load().(string)
+	return []v3.Message{configOf(app, cmp.Or(payload, "of "+app))}
+}
 
 // Announces takes devices whose ids begin with "home".
 func (d discovery) Announces(app, filter string) bool {
-	return strings.HasPrefix(filter, "v3/"+app+"/devices/home") && strings.HasSuffix(filter, "/up")
+	device, ok := strings.CutPrefix(filter, "v3/"+app+"/devices/home")
+	device, up := strings.CutSuffix(device, "/up")
+	return ok && up && !strings.Contains(device, "/")
 }
 
 func (d discovery) Online(app string) { d.online <- app }
 
 func startDiscovery(t *testing.T, l Limits) (*bench, discovery) {
-	d := discovery{make(chan string, 100)}
+	d := discovery{make(chan string, 100), new(atomic.Int32), new(atomic.Value)}
 	return startWith(t, func(o *Options) { o.Discovery, o.Limits = d, l }), d
 }
 
@@ -139,5 +152,84 @@ func TestDiscoverySubscriptions(t *testing.T) {
 	r.send(subscribePacket(9, 0, "v3/app1/devices/e/up"))
 	if code := r.want(packets.Suback).ReasonCodes[0]; code != 0x80 {
 		t.Errorf("one too many is answered with 0x%02x", code)
+	}
+}
+
+// However often one packet asks for what is retained, it is looked up once and each message
+// comes once.
+func TestRetainedOnce(t *testing.T) {
+	s, d := startDiscovery(t, Limits{})
+	many := func(filter string) []string { return slices.Repeat([]string{filter}, 500) }
+	for _, tt := range []struct {
+		name    string
+		filters []string
+		look    int
+	}{
+		{"the same filter", many("homeassistant/#"), 1},
+		{"several filters", []string{"homeassistant/#", "homeassistant/+/+/config", configTopic("app1")}, 1},
+		{"no such filter", many("v3/app1/#"), 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := s.login("")
+			r.T = t
+			before := d.looks.Load()
+			r.send(subscribePacket(9, 1, tt.filters...))
+			for range 1 + tt.look {
+				if _, err := r.receive(patience); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.silent("the same once more")
+			if n := d.looks.Load() - before; int(n) != tt.look {
+				t.Errorf("looked up %d times", n)
+			}
+		})
+	}
+}
+
+// What is retained counts once, whatever number of clients of the application it waits for.
+func TestRetainedIsShared(t *testing.T) {
+	s, d := startDiscovery(t, Limits{})
+	d.payload.Store(strings.Repeat("x", 10_000))
+	for i := range 5 {
+		r := s.persistent("app1", s.key1, fmt.Sprint("c", i))
+		r.subscribe(1, "homeassistant/#")
+	}
+	s.eventually("all is on its way", func() bool {
+		n := 0
+		for i := range 5 {
+			queued, inflight := s.waiting(fmt.Sprint("app1/c", i))
+			n += queued + inflight
+		}
+		return n == 5
+	})
+	if n := s.kept.Load(); n < 10_000 || n > 15_000 {
+		t.Errorf("%d bytes are kept", n)
+	}
+	s.Publish(configOf("app1", d.payload.Load().(string)))
+	s.dispatched()
+	if n := s.kept.Load(); n < 10_000 || n > 15_000 {
+		t.Errorf("%d bytes are kept when it was published once more", n)
+	}
+	s.recounted()
+}
+
+// What is sent again reaches who is there, and does not wait for who is away.
+func TestSentAgain(t *testing.T) {
+	s, _ := startDiscovery(t, Limits{})
+	away := s.resume("away", false)
+	away.subscribe(1, "homeassistant/+/lorawand_app1_new/config")
+	s.away(away)
+	there := s.login("there")
+	there.subscribe(0, "homeassistant/+/lorawand_app1_new/config")
+	m := v3.Message{Application: "app1", Suffix: "homeassistant/device/lorawand_app1_new/config", Payload: []byte("x")}
+	for i, again := range []bool{true, false, true} {
+		m.Again = again
+		s.Publish(m)
+		there.gets(m.Suffix, "x", 0)
+		s.dispatched()
+		if n, _ := s.waiting("app1/away"); n != min(i, 1) {
+			t.Errorf("%d messages wait after %d", n, i+1)
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // dispatch puts a message into the queues of its subscribers.
 func (b *Broker) dispatch(m *message) {
 	if m.IsStatus() {
-		b.dispatchStatus(m)
+		b.dispatchStatus(&m.Message)
 		return
 	}
 	topic := m.Topic(m.Application)

@@ -112,20 +112,20 @@ func filtersOf(n int) (out []string) {
 }
 
 func hostiles() []hostile {
-	tiny := make([]string, 15_000) // of four bytes each, so that they fill a packet
-	for i := range tiny {
-		tiny[i] = string(rune('a' + i%26))
+	full := make([]string, 1024) // which are as many as may be, and fill a packet
+	for i := range full {
+		full[i] = strings.Repeat(string(rune('a'+i%26)), 50)
 	}
 	long := filtersOf(64)
 	return []hostile{
 		{"a SUBSCRIBE full of filters that are refused", func(s *bench) func() {
-			return s.login("dev").answered(subscribePacket(1, 1, tiny...), packets.Suback)
+			return s.login("dev").answered(subscribePacket(1, 1, full...), packets.Suback)
 		}},
 		{"the longest filters", func(s *bench) func() {
 			return s.login("dev").answered(subscribePacket(1, 1, long...), packets.Suback)
 		}},
 		{"an UNSUBSCRIBE full of filters", func(s *bench) func() {
-			return s.login("dev").answered(unsubscribePacket(tiny...), packets.Unsuback)
+			return s.login("dev").answered(unsubscribePacket(full...), packets.Unsuback)
 		}},
 		{"UNSUBSCRIBE of the longest filters", func(s *bench) func() {
 			return s.login("dev").subscribe(1, long...).answered(unsubscribePacket(long...), packets.Unsuback)

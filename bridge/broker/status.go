@@ -1,6 +1,11 @@
 package broker
 
 import (
+	"bytes"
+	"maps"
+	"slices"
+	"sync"
+
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -13,16 +18,20 @@ import (
 type Discovery = status.Discovery
 
 // dispatchStatus puts a message that is retained into the queues of its subscribers.
-func (b *Broker) dispatchStatus(m *message) {
+func (b *Broker) dispatchStatus(m *v3.Message) {
 	if m.Application == "" {
-		b.statuses.Put(m.Message)
+		b.statuses.Put(*m)
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	for _, s := range b.sessions {
-		if m.Application == "" || m.Application == s.application {
-			s.enqueueStatus(m, "", false)
+	if m.Application != "" {
+		for s := range b.sessionsOf(m.Application) {
+			s.enqueueStatus(m)
 		}
+		return
+	}
+	for _, s := range b.sessions {
+		s.enqueueStatus(m)
 	}
 }
 
@@ -53,40 +62,106 @@ func (b *Broker) isBirth(c *conn, pk *packets.Packet) bool {
 	return true
 }
 
-// sendRetained gives a client what is retained of what it has just subscribed to.
+// sendRetained gives a client what is retained of what it has just subscribed to: each
+// message once, however many filters name it.
 func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	s, renewed := b.sessions[cl.ID], connOf(cl).renewed
+	s, renewed, asked := b.session(cl.ID), connOf(cl).renewed, map[string]bool{}
 	for k, sub := range pk.Filters {
 		// MQTT 5.0, 3.8.3.1: 1 is only for a new subscription, 2 never.
-		if s == nil || sub.RetainHandling == 2 || sub.RetainHandling == 1 && renewed[k] {
+		if v3.IsStatusFilter(sub.Filter) && (sub.RetainHandling == 0 || sub.RetainHandling == 1 && !renewed[k]) {
+			asked[sub.Filter] = true
+		}
+	}
+	if len(asked) == 0 || s == nil {
+		return
+	}
+	subs := s.statusSubs(asked)
+	for _, m := range b.statuses.All(s.application, slices.Collect(maps.Keys(asked))) {
+		i, ok := s.statusItem(&m, subs)
+		if !ok {
 			continue
 		}
-		for _, m := range b.statuses.Matching(sub.Filter, s.application) {
-			s.enqueueStatus(&message{Message: m}, sub.Filter, true)
+		i.retained = true
+		b.mu.RLock()
+		if b.sessions[cl.ID] == s {
+			s.enqueue(i)
 		}
+		b.mu.RUnlock()
 	}
 }
 
-// enqueueStatus puts a message that is retained into the queue of a session that has a subscription for
-// it; with only, if that is the one. The Broker's mu is held for reading.
-func (s *session) enqueueStatus(m *message, only string, retained bool) {
-	i, v, ok := item{msg: m, retained: retained}, via{}, false
+// statusSubs returns the subscriptions of a session to what is retained: those among some
+// filters, or all for nil.
+func (s *session) statusSubs(asked map[string]bool) (out []packets.Subscription) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, sub := range s.subs {
-		if only != "" && sub.Filter != only || !v3.IsStatusFilter(sub.Filter) || !v3.Matches(sub.Filter, m.Suffix) {
+		if v3.IsStatusFilter(sub.Filter) && (asked == nil || asked[sub.Filter]) {
+			out = append(out, sub)
+		}
+	}
+	return out
+}
+
+// enqueueStatus puts a message that is retained into the queue of a session that has a
+// subscription for it. One that is sent again is not for clients that are away: they have
+// it, or wait for it already. The Broker's mu is held for reading.
+func (s *session) enqueueStatus(m *v3.Message) {
+	s.mu.Lock()
+	away := s.client == nil
+	s.mu.Unlock()
+	if away && m.Again {
+		return
+	}
+	if i, ok := s.statusItem(m, s.statusSubs(nil)); ok {
+		s.enqueue(i)
+	}
+}
+
+// statusItem returns what a session is to get of a message that is retained for some of
+// its subscriptions; ok is false if it is nothing.
+func (s *session) statusItem(m *v3.Message, subs []packets.Subscription) (i item, ok bool) {
+	var v via
+	for _, sub := range subs {
+		if !v3.Matches(sub.Filter, m.Suffix) {
 			continue
 		}
-		if i.qos, ok = max(i.qos, sub.Qos), status.Allowed(m.Suffix, s.login); sub.Identifier > 0 {
+		ok, i.qos = true, max(i.qos, sub.Qos)
+		if sub.Identifier > 0 {
 			v.ids = append(v.ids, sub.Identifier)
 		}
 	}
-	if ok {
-		i.via = s.through(v)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !ok || !status.Allowed(m.Suffix, s.login) {
+		return i, false
 	}
-	s.mu.Unlock()
-	if ok {
-		s.enqueue(i)
+	i.msg, i.via = s.b.sharing.of(m, s.application), s.through(v)
+	return i, true
+}
+
+// sharing has the messages that are retained as the clients of an application share them:
+// what waits for several of these counts once.
+type sharing struct {
+	mu     sync.Mutex
+	shared map[[2]string]*message // by application and topic
+	sweep  int                    // with that many, those go that nobody waits for
+}
+
+func (r *sharing) of(m *v3.Message, application string) *message {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := [2]string{application, m.Suffix}
+	if old := r.shared[name]; old != nil && bytes.Equal(old.Payload, m.Payload) {
+		return old
 	}
+	if r.shared == nil {
+		r.shared = map[[2]string]*message{}
+	}
+	if len(r.shared) >= r.sweep {
+		maps.DeleteFunc(r.shared, func(_ [2]string, m *message) bool { return m.holders.Load() == 0 })
+		r.sweep = 2*len(r.shared) + 64
+	}
+	r.shared[name] = &message{Message: *m}
+	return r.shared[name]
 }

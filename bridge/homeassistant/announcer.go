@@ -109,24 +109,29 @@ func (a *Announcer) ring() {
 // Retained returns the messages of an application.
 func (a *Announcer) Retained(application string) (out []v3.Message) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	for id, d := range a.known {
 		if id.Application == application {
 			out = append(out, d.message)
 		}
 	}
+	a.mu.Unlock()
 	slices.SortFunc(out, func(x, y v3.Message) int { return strings.Compare(x.Suffix, y.Suffix) })
 	return out
 }
 
-// Announces reports whether a topic filter is the state topic of a device that is told of.
+// Announces reports whether a topic filter is the state topic of a device that is told of:
+// v3/{application}/devices/{device}/up, with or without a tenant, and nothing else.
 func (a *Announcer) Announces(application, filter string) bool {
-	rest, up := strings.CutSuffix(filter, "/"+v3.Up)
-	rest, v3topic := strings.CutPrefix(rest, "v3/")
-	_, id, found := strings.Cut(rest, "/devices/")
+	levels := strings.SplitN(filter, "/", 6)
+	if len(levels) != 5 || levels[0] != "v3" || levels[2] != "devices" || levels[4] != v3.Up {
+		return false
+	}
+	if uid, _, _ := strings.Cut(levels[1], "@"); uid != application {
+		return false
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return up && v3topic && found && a.known[session.ID{Application: application, Device: id}] != nil
+	return a.known[session.ID{Application: application, Device: levels[3]}] != nil
 }
 
 // Run works until ctx ends.
@@ -146,7 +151,11 @@ func (a *Announcer) Run(ctx context.Context) error {
 		a.read(ctx)
 		all := a.take(&a.online)
 		for application := range all {
-			a.send(ctx, a.Retained(application))
+			again := a.Retained(application)
+			for i := range again {
+				again[i].Again = true
+			}
+			a.send(ctx, again)
 		}
 		if len(all) > 0 {
 			pause(ctx, onlinePace)

@@ -174,6 +174,14 @@ func TestRetained(t *testing.T) {
 			{"app1", "v3/app1/devices/dev1/join", false},
 			{"app1", "homeassistant/device/dev1/up", false},
 			{"app1", "#", false},
+			{"app1", "v3/app1/x/y/devices/dev1/up", false},
+			{"app1", "v3/app1/devices/x/devices/dev1/up", false},
+			{"app1", "v3/x/app1/devices/dev1/up", false},
+			{"app1", "v3/+/devices/dev1/up", false},
+			{"app1", "v3/app2/devices/dev1/up", false},
+			{"app1", "v3//devices/dev1/up", false},
+			{"app1", "v3/app1/devices/dev1/x/up", false},
+			{"app1", "$share/g/v3/app1/devices/dev1/up", false},
 		} {
 			if got := h.Announces(tt.app, tt.filter); got != tt.want {
 				t.Errorf("%s: %s: %v", tt.app, tt.filter, got)

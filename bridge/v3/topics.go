@@ -31,6 +31,7 @@ type Message struct {
 	Device      string // "" for what Home Assistant is told
 	Suffix      string // Up and the like; of what is retained the whole topic
 	Payload     []byte // JSON; it must not change after the message was handed over
+	Again       bool   // it was published before, and is only for those who are there
 }
 
 // Topic returns the topic of the message for a client that uses the application uid

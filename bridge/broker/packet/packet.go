@@ -209,6 +209,10 @@ const (
 	optionReserved       = 0xc0
 )
 
+// maxFilters of one packet. No client may have nearly as many, and some work is done for
+// each before it is refused.
+const maxFilters = 1024
+
 // filters reads the body of a SUBSCRIBE or UNSUBSCRIBE (MQTT 5.0, 3.8 and 3.10).
 func (r *body) filters(typ byte) {
 	r.check(r.uint16() != 0, ProtocolError)
@@ -216,7 +220,8 @@ func (r *body) filters(typ byte) {
 		r.properties(typ)
 	}
 	r.check(len(r.rest) > 0, ProtocolError)
-	for len(r.rest) > 0 && r.refusal == Accepted {
+	for n := 0; len(r.rest) > 0 && r.refusal == Accepted; n++ {
+		r.check(n < maxFilters, TooLarge)
 		filter := string(r.text())
 		r.check(v3.ValidFilter(filter), Malformed)
 		if typ == packets.Unsubscribe {

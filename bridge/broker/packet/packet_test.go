@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -253,6 +254,14 @@ func TestCheckSubscribe(t *testing.T) {
 			packettest.Text("#") + "\x00", Malformed},
 		{"subscribe, subscription identifier twice", 5, 0x82, id + packettest.Props("\x0b\x01\x0b\x02") +
 			packettest.Text("#") + "\x00", ProtocolError},
+		{
+			"subscribe, as many filters as may be", 4, 0x82, id + strings.Repeat(packettest.Text("#")+"\x00", maxFilters),
+			Accepted,
+		},
+		{
+			"subscribe, a filter too many", 5, 0x82,
+			id + packettest.Props("") + strings.Repeat(packettest.Text("#")+"\x00", maxFilters+1), TooLarge,
+		},
 	})
 }
 
@@ -263,6 +272,13 @@ func TestCheckUnsubscribe(t *testing.T) {
 		{"unsubscribe, packet id 0", 4, 0xa2, "\x00\x00" + packettest.Text("#"), ProtocolError},
 		{"unsubscribe, no filter", 4, 0xa2, id, ProtocolError},
 		{"unsubscribe, # not at the end", 4, 0xa2, id + packettest.Text("a/#/b"), Malformed},
+		{
+			"unsubscribe, as many filters as may be", 5, 0xa2,
+			id + packettest.Props("") + strings.Repeat(packettest.Text("#"), maxFilters), Accepted,
+		},
+		{
+			"unsubscribe, a filter too many", 4, 0xa2, id + strings.Repeat(packettest.Text("#"), maxFilters+1), TooLarge,
+		},
 	})
 }
 

@@ -3,6 +3,7 @@
 package status
 
 import (
+	"slices"
 	"sync"
 
 	"lorawand/bridge/access"
@@ -65,30 +66,20 @@ func (r *Retained) Put(m v3.Message) {
 	}
 }
 
-// Matching returns what is retained and named by a filter: the statuses, or what Home
-// Assistant is told of an application.
-func (r *Retained) Matching(filter, application string) (out []v3.Message) {
-	if v3.IsDiscovery(filter) {
-		return r.discovery(filter, application)
+// All returns what is retained for an application of the kinds that some filters name:
+// the statuses, and what Home Assistant is told.
+func (r *Retained) All(application string, filters []string) (out []v3.Message) {
+	if r.Discovery != nil && slices.ContainsFunc(filters, v3.IsDiscovery) {
+		out = r.Discovery.Retained(application)
+	}
+	isStatus := func(f string) bool { return v3.IsStatusFilter(f) && !v3.IsDiscovery(f) }
+	if !slices.ContainsFunc(filters, isStatus) {
+		return out
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for topic, m := range r.byTopic {
-		if v3.IsStatusFilter(filter) && v3.Matches(filter, topic) {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func (r *Retained) discovery(filter, application string) (out []v3.Message) {
-	if r.Discovery == nil {
-		return nil
-	}
-	for _, m := range r.Discovery.Retained(application) {
-		if v3.Matches(filter, m.Suffix) {
-			out = append(out, m)
-		}
+	for _, m := range r.byTopic {
+		out = append(out, m)
 	}
 	return out
 }

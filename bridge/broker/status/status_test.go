@@ -18,14 +18,15 @@ func TestRetained(t *testing.T) {
 	}
 	last := v3.GatewayStatus("gw-5", radio.EUI64{}, false, time.Time{})
 	r.Put(last)
-	if got := r.Matching("lorawand/#", "app1"); len(got) != maxRetained {
+	if got := r.All("app1", []string{"lorawand/#"}); len(got) != maxRetained {
 		t.Errorf("%d statuses", len(got))
 	}
-	if got := r.Matching("lorawand/gateways/gw-5/status", "app1"); len(got) != 1 ||
-		string(got[0].Payload) != string(last.Payload) {
-		t.Errorf("%+v", got)
+	for _, m := range r.All("app1", []string{"#", "lorawand/x", "lorawand/y"}) {
+		if m.Suffix == last.Suffix && string(m.Payload) != string(last.Payload) {
+			t.Errorf("%s", m.Payload)
+		}
 	}
-	if got := r.Matching("#", "app1"); got != nil {
+	if got := r.All("app1", []string{"#", "homeassistant/#"}); got != nil {
 		t.Errorf("%d statuses for who has not asked by name", len(got))
 	}
 }
