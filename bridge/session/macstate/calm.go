@@ -33,9 +33,10 @@ const (
 	lossMean   = 128
 
 	// A frame that is heard adds 1 to what there is to spare, and one that is lost takes
-	// spareLost off: so it grows only where less than 4 % are lost.
+	// spareLost off: so it grows only where less than 1 % are lost. Then one of two transmissions
+	// loses less than 10 %, and two of three less than 5 %.
 	spareFrames = 600
-	spareLost   = 25
+	spareLost   = 100
 )
 
 // calm is what conditions are compared with.
