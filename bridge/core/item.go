@@ -19,8 +19,11 @@ func (c *Core) unsendable(x *opportunity, it *session.Item, why *v3.Error) {
 func (c *Core) failUnsent(x *opportunity, it *session.Item, m *v3.Downlink, err error) []string {
 	ids := x.correlationIDs(it)
 	m.DeviceIDs, m.CorrelationIDs, m.ItemCorrelationIDs = v3.IDs(x.device), ids, it.CorrelationIDs
-	m.Item, m.SessionKeyID = it, x.session.KeyID
-	m.FCnt, _ = x.session.NextFCntDown(x.device.Version, true) // which it would have had
+	m.Item = it
+	if s := x.session; s != nil { // its owner may have made it another device, which has to join
+		m.SessionKeyID = s.KeyID
+		m.FCnt, _ = s.NextFCntDown(x.device.Version, true) // which it would have had
+	}
 	c.publishDownlink(v3.DownFailed, m)
 	c.report(event.Event{Kind: event.DownlinkFailed, Device: x.device.ID, CorrelationIDs: ids, Err: err})
 	return ids

@@ -1,12 +1,15 @@
 package core
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/session/macstate"
+	"lorawand/bridge/state"
 	"lorawand/radio"
+	"lorawand/radio/frame"
 )
 
 // classC11 is a stand whose dev1 is of LoRaWAN 1.1 and has not said that it is in Class C.
@@ -116,6 +119,71 @@ func TestItemsForClassBAndCFromARestartOn(t *testing.T) {
 			}
 			s.onDisk("dev1")
 		})
+	}
+}
+
+// What waits for a device stays when its owner makes it another one, which has no session until it
+// joins: items with class_b_c fail in their time all the same, and from a restart on.
+func TestItemsForClassBAndCWithoutASession(t *testing.T) {
+	otherEUI := func(d *session.Device) { d.DevEUI[7]++ }
+	corrected := func(d *session.Device) { d.Version, d.RootKeys.NwkKey = session.V1_1, d.RootKeys.AppKey }
+	classA := func(d *session.Device) { d.DevEUI[7]++; d.ClassB, d.ClassC = false, false }
+	for _, tt := range []struct {
+		name   string
+		timed  bool // the item has a time, in a minute
+		change func(*session.Device)
+		in     time.Duration // from the change
+		said   string
+	}{
+		{"another DevEUI, with a time", true, otherEUI, 61 * time.Second, "down/failed downlink_expired"},
+		{"another version, with a time", true, corrected, 61 * time.Second, "down/failed downlink_expired"},
+		{"another DevEUI, its time is to come", true, otherEUI, 50 * time.Second, ""},
+		{"another DevEUI, without a time", false, otherEUI, time.Hour, ""},
+		{"another DevEUI, and of Class A", false, classA, 31 * time.Second, "down/failed no_free_slot"},
+	} {
+		for _, again := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart %v", tt.name, again), func(t *testing.T) {
+				s := newStand(t)
+				d := &session.Device{
+					ID: session.ID{Application: "app1", Device: "joins"}, DevEUI: radio.EUI64{0xd}, HasJoinEUI: true,
+					Version: session.V1_0_3, Plan: "EU_863_870_TTN", SupportsJoin: true, ClassC: true,
+					RootKeys: frame.RootKeys{AppKey: frame.Key{3}},
+					Session:  &session.Session{DevAddr: radio.DevAddr{9}, Keys: testKeys(9), KeyID: []byte{1}},
+				}
+				s.add(d)
+				how := via(session.GatewayAntenna{GatewayID: "gw-a"})
+				if tt.timed {
+					how = atTime(s.now.Wall.Time.Add(time.Minute))
+				}
+				s.push("joins", item("x", how))
+				next := d.Clone()
+				next.Session = nil
+				tt.change(next)
+				s.becomes(next)
+				if again {
+					s.restart(s.disk.firm)
+					s.step(Starting{})
+				}
+				s.told = len(s.ups)
+				s.serve(tt.in)
+				s.said(tt.said)
+				if n := s.devices["joins"].Queue.Len(); (n == 0) != (tt.said != "") {
+					t.Errorf("%d items wait", n)
+				}
+			})
+		}
+	}
+}
+
+// becomes has the owner make a device another one, which keeps what waits and has no session.
+func (s *stand) becomes(next *session.Device) {
+	s.Helper()
+	put := Provisioned{Ticket: 7, Put: []state.DevicePut{{Device: next, Replace: true}}}
+	if err := s.provision(put, func(int) {}); err != nil {
+		s.Fatal(err)
+	}
+	if d := s.c.opts.Devices.Device(next.ID); d.Session != nil || d.Queue.Len() != 1 {
+		s.Fatalf("session %+v, %d items", d.Session, d.Queue.Len())
 	}
 }
 

@@ -58,7 +58,7 @@ func (a *asking) adapt() (l link, ok bool) {
 	}
 	if s := a.Device.Settings.MAC.ADR.Static; s != nil {
 		m := a.Session.MAC
-		want := link{s.DataRate & 0x0f, s.Power & 0x0f, max(s.NbTrans&0x0f, 1)}
+		want := link{a.within(s.DataRate & 0x0f), s.Power & 0x0f, max(s.NbTrans&0x0f, 1)}
 		if ok = (want != now || m == nil || !m.LinkADR) && !a.refused(want); ok {
 			a.decide(now, want)
 		}
@@ -126,7 +126,7 @@ func (a *asking) bounds() (low, high, strongest, weakest uint8) {
 	}
 	larger := func(a, b uint8) uint8 { return max(a, b) }
 	smaller := func(a, b uint8) uint8 { return min(a, b) }
-	low, high = limit(set.MinDataRate, low, larger), limit(set.MaxDataRate, high, smaller)
+	low, high = a.within(limit(set.MinDataRate, low, larger)), a.within(limit(set.MaxDataRate, high, smaller))
 	strongest, weakest = limit(set.MinPower, 0, larger), limit(set.MaxPower, weakest, smaller)
 	for m := a.Session.MAC; m != nil && m.NoPowers>>strongest&1 == 1 && strongest < weakest; {
 		strongest++
@@ -171,13 +171,21 @@ func (a *asking) dynamic(now link) (link, bool) {
 		}
 	}
 	l.power = a.power(l, left, slack, heard.Settled && l.dataRate == now.dataRate, weakest, strongest)
-	l.nbTrans = a.nbTrans(now.nbTrans, &heard)
-	return l, l != now && !a.refused(link{l.dataRate, l.power, 1})
+	l.nbTrans, l.dataRate = a.nbTrans(now.nbTrans, &heard), a.within(l.dataRate)
+	change := l != now && !a.refused(link{l.dataRate, l.power, 1})
+	a.Device.History.Decided(a.FCnt, change)
+	return l, change
 }
 
-// rests reports whether the device is as ADR has decided: what was asked last is answered.
+// rests reports whether the device is as ADR has decided: what was decided last is asked, and
+// answered.
 func (a *asking) rests(heard *macstate.Link) bool {
-	return heard.Resting && !a.woken && len(a.Session.MAC.Open(cidLinkADR, math.MaxUint32)) == 0
+	asked := uint32(0)
+	if m := a.Session.MAC; m != nil {
+		asked = m.LinkAt
+	}
+	return heard.Resting && heard.Want <= asked && !a.woken &&
+		len(a.Session.MAC.Open(cidLinkADR, math.MaxUint32)) == 0
 }
 
 // fading returns how much better than the best of the uplinks so far the best of many more

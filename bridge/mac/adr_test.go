@@ -25,6 +25,8 @@ type endDevice struct {
 	heard   func(*endDevice) (snr radio.Decibel, ok bool)
 	refuses func(macstate.Command) (status byte, refuses bool)
 	mute    bool
+	busy    bool               // nothing can be sent to it
+	strange bool               // no gateway that hears it can answer
 	asked   []macstate.Command // so far
 	changes []int              // uplinks that were heard before LinkADRReq has changed something
 	count   int                // uplinks that were heard
@@ -80,7 +82,8 @@ func (e *endDevice) uplink() []macstate.Command {
 		e.Fatal(err)
 	}
 	e.d.History.Uplink(e.fCnt, rate)
-	e.d.History.HeardBy(&radio.Uplink{Gateway: radio.EUI64{1}, Receptions: []radio.Reception{{SNR: snr}}})
+	by := []radio.Reception{{SNR: snr, NoDownlink: e.strange}}
+	e.d.History.HeardBy(&radio.Uplink{Gateway: radio.EUI64{1}, Receptions: by})
 	if e.begun {
 		Forget(e.d.Session)
 	}
@@ -99,7 +102,7 @@ func (e *endDevice) uplink() []macstate.Command {
 		e.downlinks++
 	}
 	due := o.Requests()
-	if len(due) == 0 {
+	if len(due) == 0 || e.busy {
 		return nil
 	}
 	e.requests++

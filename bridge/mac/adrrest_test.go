@@ -126,7 +126,7 @@ func TestADRNoticesChanges(t *testing.T) {
 			},
 		},
 		{
-			"40 % lost, then none", 1000, 0.4, 5, 1300,
+			"40 % lost, then none", 4000, 0.4, 5, 1300,
 			func(p *place) { p.lost = 0 }, func(e *endDevice, was link) bool { return e.nbTrans < max(was.nbTrans, 2) },
 		},
 	} {
@@ -148,5 +148,30 @@ func TestADRNoticesChanges(t *testing.T) {
 			}
 		}
 		t.Logf("%s: noticed within %d uplinks", tt.name, slowest)
+	}
+}
+
+// A frame is sent less often where few are lost, of those that are sent as often as before: not
+// where one of two transmissions is needed.
+func TestADRKeepsWhatIsNeeded(t *testing.T) {
+	const devices, settled, later = 15, 600, 4000
+	for _, lost := range []float64{0.12, 0.15, 0.2, 0.25} {
+		sum, gone := 0, 0
+		for seed := range int64(devices) {
+			e, p := newRestDevice(t, seed, 0.4, fadings[0].gain)
+			e.link, p.full = link{5, 0, 1}, 1300
+			e.d.Session.Parameters.ADRNbTrans = 1
+			e.changedAfter(40, settled)
+			p.lost = lost
+			e.changedAfter(40, settled+later)
+			before, from := e.fCnt, e.count
+			e.changedAfter(40, settled+2*later)
+			sum, gone = sum+int(e.fCnt-before), gone+int(e.fCnt-before)-(e.count-from)
+		}
+		share := 100 * float64(gone) / float64(sum)
+		t.Logf("%.0f %% of the transmissions lost: %.1f %% of the frames", 100*lost, share)
+		if share > lossTolerated {
+			t.Errorf("%.0f %% of the transmissions lost: %.1f %% of the frames", 100*lost, share)
+		}
 	}
 }

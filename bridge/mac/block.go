@@ -65,22 +65,26 @@ func (a *asking) wantBlock() {
 		a.wanted = append(a.wanted, open...)
 		return
 	}
+	a.block = want
 	l, adapt := a.adapt()
 	if has == want && !adapt {
 		return
 	}
-	l.dataRate = rateWithin(a.Plan, want, l.dataRate)
+	l.dataRate = a.within(l.dataRate)
 	for _, part := range a.Plan.LinkMasks(has, want) {
 		a.wantMask(l, part.Cntl, part.Mask)
 	}
 }
 
-// rateWithin returns the data rate that is next to one, of those that the channels of a mask
-// have: the channels of 500 kHz have others.
-func rateWithin(p *region.Plan, mask region.ChannelMask, dataRate uint8) uint8 {
+// within returns the data rate that is next to one, of those that the channels have which the
+// device is to use: the channels of 500 kHz have others.
+func (a *asking) within(dataRate uint8) uint8 {
+	if !a.Plan.FixedChannels() {
+		return dataRate
+	}
 	nearest, least := dataRate, math.MaxInt
-	for n, c := range p.DefaultChannels() {
-		if !mask.Has(n) {
+	for n, c := range a.Plan.DefaultChannels() {
+		if !a.block.Has(n) {
 			continue
 		}
 		dr := min(max(dataRate, c.MinDR), c.MaxDR)

@@ -173,7 +173,12 @@ func Uplink(d *frame.Data, commands []byte, ctx UplinkContext) Owed {
 		return o
 	}
 	ctx.notSticky(&o)
-	ctx.Device.History.ADR = d.ADR
+	if h := &ctx.Device.History; d.ADR != h.ADR {
+		h.ADR = d.ADR
+		if !h.New() {
+			h.DecideAnew() // nothing was decided without
+		}
+	}
 	if due, decision := ctx.due(&o, d); len(due) > 0 {
 		asked := due
 		o.asked, o.decision = &asked, decision

@@ -16,10 +16,11 @@ type asking struct {
 	UplinkContext
 	now      session.Parameters
 	wish     macstate.Wish
-	dataRate uint8 // index, of the uplink
-	adr      bool  // the device lets the network set the data rate
-	ackReq   bool  // the device asks for a downlink, because it has heard none for long
-	woken    bool  // a LinkADRReq that was at rest is to be asked once more
+	dataRate uint8              // index, of the uplink
+	adr      bool               // the device lets the network set the data rate
+	ackReq   bool               // the device asks for a downlink, because it has heard none for long
+	block    region.ChannelMask // channels that the device is to use, in bands that lay all down
+	woken    bool               // a LinkADRReq that was at rest is to be asked once more
 	wanted   []macstate.Command
 	decision *macstate.Decision // of ADR, which wanted has; nil: none, or not a new one
 }

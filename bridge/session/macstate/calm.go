@@ -33,14 +33,17 @@ const (
 	lossMean   = 128
 
 	// A frame that is heard adds 1 to what there is to spare, and one that is lost takes
-	// spareLost off: so it grows only where less than 4 % are lost.
+	// spareLost off: so it grows only where less than 1 % are lost. Then one of two transmissions
+	// loses less than 10 %, and two of three less than 5 %.
 	spareFrames = 600
-	spareLost   = 25
+	spareLost   = 100
 )
 
 // calm is what conditions are compared with.
 type calm struct {
-	heard int // uplinks since ADR has begun to decide, settling+obeying+1 at the most
+	heard   int    // uplinks with a known SNR before the last one, since ADR has begun to decide; see watch
+	decided bool   // ADR has decided by them
+	want    uint32 // see Link.Want
 
 	snrs             int32 // uplinks in mean
 	mean             radio.Decibel
@@ -54,7 +57,7 @@ type calm struct {
 	spare    int32
 }
 
-func (c *calm) resting() bool { return c.heard > settling }
+func (c *calm) resting() bool { return c.heard >= settling }
 
 // weakened notes another power.
 func (c *calm) weakened(weaker radio.Decibel) { c.mean -= weaker }
@@ -75,14 +78,16 @@ func (h *History) watch() {
 	if n == 0 || h.snrs[n-1] == lowestSNR {
 		return
 	}
+	was := c.resting()
+	c.heard = min(c.heard+1, settling+obeying+1)
 	off := h.snrs[n-1] - c.mean
 	far := max(off, -off)
-	if !c.resting() || c.snrs < historyLength {
+	if !was || c.snrs < historyLength {
 		c.snrs++
 		c.mean += off / radio.Decibel(c.snrs)
 		c.spread += (far - c.spread) / radio.Decibel(c.snrs)
 	}
-	if !c.resting() {
+	if !was {
 		return
 	}
 	c.weaker, c.stronger = max(c.weaker-off-snrBorne, 0), max(c.stronger+off-snrBorne, 0)

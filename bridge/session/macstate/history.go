@@ -52,7 +52,6 @@ func (h *History) Uplink(fCnt uint32, rate radio.DataRate) {
 		h.count(fCnt - h.fCnts[n-1] - 1)
 	}
 	h.stayed = min(h.stayed+1, historyLength+1)
-	h.calm.heard = min(h.calm.heard+1, settling+obeying+1)
 	if len(h.fCnts) == historyLength {
 		h.fCnts = slices.Delete(h.fCnts, 0, 1)
 	}
@@ -119,6 +118,7 @@ type Link struct {
 	Mean    radio.Decibel // SNR of Known uplinks
 	Known   int           // at this data rate, with this number of transmissions, until the device rests
 	Resting bool          // what was decided stands, as long as conditions stay
+	Want    uint32        // FCntUp of the last decision, where that was for a change; else 0
 	Spare   bool          // so few frames are lost, and for so long, that fewer transmissions may do
 }
 
@@ -134,12 +134,21 @@ func (h *History) Link() Link {
 		Best: slices.Max(h.snrs), Heard: len(h.snrs), Lost: of - uint32(len(h.fCnts)), Of: of,
 		Settled: h.stayed > historyLength, Since: last - h.from + 1,
 		Run: h.run, Excess: h.excess,
-		Mean: h.calm.mean, Known: int(h.calm.snrs), Resting: h.calm.resting(), Spare: h.calm.spare >= spareFrames,
+		Mean: h.calm.mean, Known: int(h.calm.snrs), Resting: h.calm.resting() && h.calm.decided,
+		Want: h.calm.want, Spare: h.calm.spare >= spareFrames,
 	}
 }
 
 // DecideAnew has ADR decide as of a device that it has just met: its owner wants something else.
 func (h *History) DecideAnew() { h.calm = calm{} }
+
+// Decided notes that ADR has decided after an uplink, and whether anything is to change.
+func (h *History) Decided(fCntUp uint32, change bool) {
+	h.calm.decided, h.calm.want = true, 0
+	if change {
+		h.calm.want = fCntUp
+	}
+}
 
 // Rate returns the data rate of the last uplink.
 func (h *History) Rate() radio.DataRate { return h.rate }

@@ -266,7 +266,9 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 		if m := j.MACState; m != nil && r.err == nil {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
-			d.Session.MAC = m.state(&r, &j.statusJSON, d)
+			if r.err == nil {
+				d.Session.MAC = m.state(&r, &j.statusJSON, d)
+			}
 		}
 		j.rejoins(&r, d.Session)
 	}

@@ -200,6 +200,8 @@ func TestFaults(t *testing.T) {
 		"no version":     {change(`"lorawan_version":"MAC_V1_0_3",`, ``), "lorawan_version: missing"},
 		"no session":     {`{"ids":{"device_id":"dev1"},"lorawan_version":"MAC_V1_0_3"}`, "neither joins nor has a session"},
 		"no root keys":   {`{"ids":{"device_id":"dev1","dev_eui":"0102030405060708","join_eui":"0102030405060708"},"lorawan_version":"MAC_V1_0_3","supports_join":true}`, "without root keys"},
+		"channels":       {manyChannels("current"), "dev1: mac_state.current_parameters.channels: 97, at most 96"},
+		"channels asked": {manyChannels("desired"), "channels: 97, at most 96"},
 		"type":           {change(`"dev1"`, `7`), "ids.device_id: not a number"},
 		"rx1_delay":      {change(`"session"`, `"mac_settings":{"rx1_delay":16},"session"`), "mac_settings.rx1_delay: 16, at most 15"},
 		"power":          {change(`"session"`, `"mac_settings":{"desired_max_eirp":"DEVICE_EIRP_9"},"session"`), "mac_settings.desired_max_eirp: "},
@@ -253,7 +255,16 @@ func hasZeroAddress(b []byte) bool {
 	return strings.Contains(digits, "00000000") || strings.Contains(digits, `\u`)
 }
 
+// manyChannels is a device that has, or is to have, more channels than any band lays down.
+func manyChannels(parameters string) string {
+	channel := `{"uplink_frequency":"902300000","enable_uplink":true}`
+	return strings.NewReplacer("EU_863_870", "US_902_928_FSB_2", `"session"`,
+		`"mac_state":{"`+parameters+`_parameters":{"channels":[`+channel+strings.Repeat(","+channel, 96)+`]}},"session"`).Replace(abp)
+}
+
 func FuzzParse(f *testing.F) {
+	f.Add([]byte(manyChannels("current")))
+	f.Add([]byte(manyChannels("desired")))
 	f.Add([]byte(abp))
 	f.Add([]byte("[" + abp + "," + change("dev1", "dev2") + "]\n" + abp))
 	f.Add([]byte(change(`"session"`, `"mac_settings":{"rx1_delay":{"value":"RX_DELAY_5"},"rx2_frequency":"1"},"mac_state":{"current_parameters":{"channels":[{"uplink_frequency":"868100000"}]}},"session"`)))

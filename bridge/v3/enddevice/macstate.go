@@ -14,7 +14,7 @@ import (
 // device has told. nil: nothing.
 func (m *macStateJSON) state(r *reader, status *statusJSON, d *session.Device) *macstate.State {
 	s := macstate.State{
-		Wish: m.Desired.wish(r, m.Current), Asked: m.asked(r, d.Session.FCntUp),
+		Wish: m.Desired.wish(r, m.Current, planChannels(d)), Asked: m.asked(r, d.Session.FCntUp),
 		Status: status.status(uint32(r.number("mac_state.last_dev_status_f_cnt_up", m.LastStatus, math.MaxUint32))),
 	}
 	wish := m.Desired
@@ -81,7 +81,8 @@ func (j *statusJSON) status(fCntUp uint32) *macstate.Status {
 // wish reads what the owner, or another server, wants of the device beyond what it uses.
 // Data rate, power and number of transmissions are ADR's, and are left to it. The Things
 // Stack leaves out what is 0: where a delay and a frequency are told, all is.
-func (j *parametersJSON) wish(r *reader, current *parametersJSON) *macstate.Wish {
+// Channels of the plan, own, are no wish: it may change.
+func (j *parametersJSON) wish(r *reader, current *parametersJSON, own []session.Channel) *macstate.Wish {
 	if j == nil {
 		return nil
 	}
@@ -133,7 +134,8 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON) *macstate.Wish
 		p.RejoinTimePeriod != nil || j.RejoinCount != "") {
 		w.RejoinTime, w.RejoinCount = zeroOr(p.RejoinTimePeriod), zeroOr(j.RejoinCount.exponent())
 	}
-	if wished(len(p.Channels) <= maxWishedChannels && !slices.Equal(j.Channels, was.Channels), len(p.Channels) > 0) {
+	if wished(len(p.Channels) <= maxWishedChannels && !slices.Equal(j.Channels, was.Channels), len(p.Channels) > 0) &&
+		!slices.Equal(p.Channels, own) {
 		w.Channels = p.Channels
 	}
 	if !j.wishPing(r, was, &w) && !any {
@@ -160,6 +162,7 @@ func desiredOf(d *session.Device, s *session.Session) *parametersJSON {
 	if s.Parameters != nil {
 		p = *s.Parameters
 	}
+	p = *known(d, p)
 	if plan, err := d.PlanIn(s); err == nil {
 		rx2 := plan.RX2()
 		p.RX2DataRate, p.RX2Frequency = rx2.DataRate, rx2.Frequency

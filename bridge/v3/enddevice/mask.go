@@ -20,8 +20,13 @@ func (m *macStateJSON) masks(s *macstate.State, d *session.Device) {
 	if is != nil {
 		s.Masked, s.Mask, d.Session.Parameters.Channels = true, is, nil
 	}
-	if w := s.Wish.Over(macstate.Wish{}); want != nil && (is == nil || *want != *is || *want != plan.PlanMask()) {
-		w.Mask, w.Channels, s.Wish = want, nil, &w
+	if want == nil || is != nil && *want == *is && *want == plan.PlanMask() {
+		return
+	}
+	w := s.Wish.Over(macstate.Wish{})
+	w.Mask, w.Channels, s.Wish = want, nil, &w
+	if *want == plan.PlanMask() { // no wish, but that another one is no more: the plan may change
+		w.Mask = nil
 	}
 }
 

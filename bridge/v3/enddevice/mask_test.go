@@ -39,6 +39,8 @@ func maskOf(t *testing.T, text string) (m region.ChannelMask) {
 const (
 	block2 = "ff00 0 0 0 2"
 	block3 = "0 ff 0 0 4"
+
+	allOf72 = "ffff ffff ffff ffff ff"
 )
 
 var maskCases = []struct {
@@ -51,7 +53,9 @@ var maskCases = []struct {
 	{"those of the plan", "US_902_928_FSB_2", block2, block2, block2, ""},
 	{"others wished", "US_902_928_FSB_2", block2, block3, block2, block3},
 	{"others wished and in use", "US_902_928_FSB_2", block3, block3, block3, block3},
-	{"those of the plan wished, others in use", "US_902_928_FSB_2", block3, block2, block3, block2},
+	{"those of the plan wished, others in use", "US_902_928_FSB_2", block3, block2, block3, ""},
+	{"those of the plan wished, all in use", "US_902_928_FSB_2", allOf72, block2, allOf72, ""},
+	{"those of the plan wished, and nothing known", "US_902_928_FSB_2", "", block2, "", ""},
 	{"wished, and nothing known", "AU_915_928_FSB_2", "", block3, "", block3},
 	{"of 96", "CN_470_510_FSB_11", "0 0 0 0 0 ff", "ff 0 0 0 0 0", "0 0 0 0 0 ff", "ff"},
 	{"no channel is no wish", "US_902_928_FSB_2", block2, "0", block2, ""},

@@ -162,10 +162,9 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 	m := &macStateJSON{LoRaWANVersion: enum[macVersionNames](versionName(d))}
 	switch {
 	case s.Parameters != nil:
-		m.Current = parametersOf(d, s.Parameters)
+		m.Current = parametersOf(d, known(d, *s.Parameters))
 	case d.SupportsJoin || s.MAC.Pings() != macstate.Ping{}:
-		p := factoryParameters(d)
-		m.Current = parametersOf(d, &p)
+		m.Current = parametersOf(d, known(d, factoryParameters(d)))
 	}
 	m.Desired = m.Current
 	switch {
@@ -187,6 +186,31 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 		return nil
 	}
 	return m
+}
+
+// known adds to what a device was told the channels that it was made with, where it does not join
+// and was told none.
+func known(d *session.Device, p session.Parameters) *session.Parameters {
+	if len(p.Channels) == 0 && !d.SupportsJoin {
+		p.Channels = madeWith(d)
+	}
+	return &p
+}
+
+// madeWith are the channels of a device that has joined nothing: it returns nil for the plans whose
+// channels are fixed.
+func madeWith(d *session.Device) []session.Channel {
+	plan, err := d.FrequencyPlan()
+	if err != nil || plan.FixedChannels() {
+		return nil
+	}
+	made := d.Settings.Frequencies
+	if len(made) == 0 {
+		for _, c := range plan.DefaultChannels() {
+			made = append(made, c.Frequency)
+		}
+	}
+	return macstate.FactoryChannels(made, plan, nil)
 }
 
 func parametersOf(d *session.Device, p *session.Parameters) *parametersJSON {
