@@ -48,7 +48,23 @@ var times = []struct {
 		}
 		s.lost("within")
 		s.seconds(1)
-		s.knows("behind, where it still fits")
+		s.lost("behind, after one")
+		s.seconds(1)
+		s.knows("behind, after two")
+	}},
+	{"an hour's gap, and a wrong time that fits 10 ppm of that", someday, func(s *sky) {
+		s.seconds(10)
+		for range 3600 {
+			s.pass()
+		}
+		s.count += 20_000
+		s.seconds(1)
+		s.lost("after one")
+		s.count -= 20_000
+		s.seconds(1)
+		s.lost("after one that does not fit")
+		s.seconds(3)
+		s.knows("after those that do")
 	}},
 	{"pulses without sentences", someday, func(s *sky) {
 		s.seconds(10)
