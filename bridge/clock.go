@@ -114,6 +114,12 @@ func systemQuality(t time.Time) radio.TimeQuality {
 	return radio.TimeRTC
 }
 
+// Synchronised returns the calendar of the host, and whether something keeps that right.
+func Synchronised() (time.Time, bool) {
+	t := time.Now()
+	return t, systemQuality(t) == radio.TimeNTP
+}
+
 // synchronised reports whether something keeps the kernel's clock right.
 func synchronised(state int, tx *unix.Timex) bool {
 	return state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0

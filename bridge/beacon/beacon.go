@@ -29,7 +29,17 @@ type beacon struct {
 	at   radio.GPSTime
 	id   uint64
 	slot *schedule.Slot // nil: it had no place
+	told told           // of those before
 }
+
+// told is the last refusal that was told.
+type told struct {
+	result radio.TxResult // TxOK: none since a beacon was sent
+	at     radio.HostTime
+}
+
+// tellEvery is how often it is told that beacons are refused, for the same reason.
+const tellEvery = time.Hour
 
 // Next returns the beacon that a gateway is to be given now, and when that is over. It is called
 // each second. ok is false where it is none.
@@ -41,6 +51,9 @@ func (s *Sender) Next(
 		return d, 0, false
 	}
 	b := &beacon{at: at}
+	if last := s.gateway[g.EUI]; last != nil {
+		b.told = last.told
+	}
 	if s.gateway == nil {
 		s.gateway = map[radio.EUI64]*beacon{}
 	}
@@ -86,13 +99,23 @@ func downlink(g *gateway.Gateway, at radio.GPSTime, net radio.NetID) (d radio.Do
 	}, true
 }
 
-// Acked takes the answer of a gateway. A beacon that was not sent has not used its airtime.
-func (s *Sender) Acked(plan *schedule.Scheduler, a radio.TxAck) {
+// Acked takes the answer of a gateway. A beacon that was not sent has not used its airtime. refused
+// reports whether people are to be told that the gateway refuses its beacons: once an hour, and at
+// once with another reason.
+func (s *Sender) Acked(plan *schedule.Scheduler, a radio.TxAck) (refused bool) {
 	b := s.gateway[a.Gateway]
-	if a.ID&idBit == 0 || b == nil || b.id != a.ID || b.slot == nil || a.Result == radio.TxOK ||
-		a.Result == radio.TxNoAck {
-		return
+	if a.ID&idBit == 0 || b == nil || b.id != a.ID || b.slot == nil || a.Result == radio.TxNoAck {
+		return false
+	}
+	if a.Result == radio.TxOK {
+		b.told.result = radio.TxOK
+		return false
 	}
 	plan.Release(b.slot)
 	b.slot = nil
+	if a.Result == b.told.result && a.At.Sub(b.told.at) < tellEvery {
+		return false
+	}
+	b.told = told{a.Result, a.At}
+	return true
 }

@@ -172,3 +172,47 @@ func TestAcked(t *testing.T) {
 		}
 	}
 }
+
+// It is told when beacons are refused: once an hour, for another reason at once, and again after one
+// that was sent.
+func TestRefusedTold(t *testing.T) {
+	r := newRig(t, "EU_863_870_TTN", -2*time.Second)
+	for i, tt := range []struct {
+		result radio.TxResult
+		told   bool
+	}{
+		{radio.TxOK, false},
+		{radio.TxFreq, true},
+		{radio.TxFreq, false},
+		{radio.TxNoAck, false},
+		{radio.TxFreq, false},
+		{radio.TxPower, true},
+		{radio.TxFreq, true},
+		{radio.TxOK, false},
+		{radio.TxFreq, true},
+	} {
+		d, ok := r.next()
+		if !ok {
+			t.Fatalf("beacon %d is not planned", i)
+		}
+		if got := r.Acked(r.plan, r.ack(d, tt.result)); got != tt.told {
+			t.Errorf("beacon %d, %v: told: %v", i, tt.result, got)
+		}
+		r.pass(period)
+	}
+	times := 0
+	for range 3 * int(time.Hour/period) {
+		d, _ := r.next()
+		if r.Acked(r.plan, r.ack(d, radio.TxFreq)) {
+			times++
+		}
+		r.pass(period)
+	}
+	if times != 2 && times != 3 {
+		t.Errorf("told %d times in three hours", times)
+	}
+}
+
+func (r *rig) ack(d radio.Downlink, result radio.TxResult) radio.TxAck {
+	return radio.TxAck{Gateway: r.g.EUI, ID: d.ID, Result: result, At: r.g.Clock.Host}
+}

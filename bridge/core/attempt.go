@@ -1,6 +1,7 @@
 package core
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -91,7 +92,11 @@ func (c *Core) acked(a radio.TxAck) {
 		g.Answered(a.RoundTrip)
 		g.LastAck = a.At
 	}
-	c.beacons.Acked(c.schedule, a)
+	if g := c.opts.Gateways.Gateway(a.Gateway); c.beacons.Acked(c.schedule, a) && g != nil {
+		c.report(event.Event{
+			Kind: event.BeaconRefused, Gateway: g.ID, Err: errors.New(a.Result.String()), Hint: event.HintBeaconRefused,
+		})
+	}
 	t := c.attempts[a.ID]
 	switch {
 	case t == nil: // over long ago

@@ -124,6 +124,33 @@ func TestClassBWindows(t *testing.T) {
 	s.inSlots(pingSlot + "#2 15:y")
 }
 
+// A gateway that sends beacons answers in RX1 also within the time that is kept for ping slots behind
+// a beacon, but not over the beacon: then it answers in RX2.
+func TestAnswersAroundBeacon(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		behind time.Duration // from the begin of a beacon to that of RX1
+		begins string
+	}{
+		{"with a beacon", 0, "gw-a +6000 ms 869.525 MHz SF9BW125 #1 15:x"},
+		{"before one", -200 * time.Millisecond, "gw-a +5000 ms 868.3 MHz SF7BW125 #1 15:x"},
+		{"behind one", 200 * time.Millisecond, "gw-a +5000 ms 868.3 MHz SF7BW125 #1 15:x"},
+		{"long behind one", 2 * time.Second, "gw-a +5000 ms 868.3 MHz SF7BW125 #1 15:x"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classB(t)
+			s.gateway(gwA).Beacons = true
+			const period = 128 * time.Second
+			s.wait(period - (time.Duration(s.gps())+5*time.Second-tt.behind)%period)
+			at := s.now.Host
+			s.heardB(2, false, s.withGPS)
+			s.push("dev1", item("x"))
+			s.serve(10 * time.Second)
+			s.begins(at, tt.begins)
+		})
+	}
+}
+
 // Without GPS time there is no ping slot: the item fails with that reason, unless a gateway
 // gets to know it in time.
 func TestClassBWithoutTime(t *testing.T) {

@@ -203,7 +203,7 @@ func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emissi
 	win, path, begin := &x.windows[w], &x.paths[i], x.begin(w, i)
 	return schedule.Emission{
 		Gateway: path.Gateway, Start: path.Start.CounterAt(begin), HostStart: begin,
-		Airtime: win.Airtime(size), Frequency: win.Frequency, Priority: p, Fallback: w > 0,
+		Airtime: win.Airtime(size), Frequency: win.Frequency, Priority: p, Fallback: w > 0, Answer: !x.always,
 	}
 }
 

@@ -37,6 +37,7 @@ const (
 	ClientLoggedIn      Kind = "MQTT client has logged in"
 	PageLoggedIn        Kind = "browser has logged in to the web page"
 	GatewayPower        Kind = "gateway does not send with a power"
+	BeaconRefused       Kind = "gateway does not send its beacon"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
 	JoinAccepted        Kind = "join accepted"
@@ -155,7 +156,7 @@ func (e *Event) level() slog.Level {
 	case MACRefused, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
-		DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:
+		BeaconRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

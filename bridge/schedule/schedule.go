@@ -28,6 +28,7 @@ type Emission struct {
 	Fallback  bool // RX2: while it is only held, it gives way to an RX1 of the same priority
 	Why       Why  // is kept with what was sent
 	Beacon    bool // of Class B: its time is kept free for it
+	Answer    bool // in a window after an uplink: the time behind a beacon is not kept free of it
 }
 
 func (e *Emission) end() radio.ConcentratorTime { return e.Start.Add(e.Airtime) }
@@ -175,7 +176,7 @@ func (e *Emission) meetsBeacon() time.Duration {
 	if e.Beacon {
 		return 0
 	}
-	return e.Gateway.BeaconWait(e.Start, e.Airtime+gap)
+	return e.Gateway.BeaconWait(e.Start, e.Airtime, gap, e.Answer)
 }
 
 // Hold reserves a slot for an emission that may still change. The slot blocks

@@ -19,7 +19,7 @@ import (
 // newReceiver returns the satellite receiver on a line of this host.
 func newReceiver(device string, now func() radio.HostTime, log *slog.Logger) *gnss.Receiver {
 	return gnss.New(gnss.Options{
-		Device: device, Now: now, NotBefore: bridge.NotBefore, Logger: log,
+		Device: device, Now: now, NotBefore: bridge.NotBefore, Calendar: bridge.Synchronised, Logger: log,
 		Open: func(baud int) (io.ReadWriteCloser, error) { return openLine(device, baud) },
 	})
 }

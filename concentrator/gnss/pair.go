@@ -23,6 +23,9 @@ const (
 
 // reference relates the counter of a concentrator to GPS time, by the last pulse that fitted:
 //
+// A pair that comes more than lostAfter behind the last good one is a first one again: after an hour
+// 36 ms would be within maxSlope.
+//
 //	none --(a pair)--> doubted --(a pair that fits)--> sure
 //	        ▲                                       │ ▲  │
 //	        └──────(the third in a row does not)────┘ └──┘ (a pair that fits)
@@ -36,10 +39,15 @@ type reference struct {
 	bad     int            // pairs in a row that did not fit
 }
 
+// begin takes a first pair, which is in doubt. How fast the counter is stays known.
+func (r *reference) begin(counter radio.ConcentratorTime, gps radio.GPSTime, host radio.HostTime) {
+	*r = reference{known: true, counter: counter, gps: gps, host: host, rate: r.rate}
+}
+
 // pair takes the counter's value at a pulse, and the time of that.
 func (r *reference) pair(counter radio.ConcentratorTime, gps radio.GPSTime, host radio.HostTime) {
-	if !r.known {
-		*r = reference{known: true, counter: counter, gps: gps, host: host, rate: r.rate}
+	if !r.known || counter.Sub(r.counter).Abs() > lostAfter {
+		r.begin(counter, gps, host)
 		return
 	}
 	passed := time.Duration(gps - r.gps)
@@ -49,7 +57,7 @@ func (r *reference) pair(counter radio.ConcentratorTime, gps radio.GPSTime, host
 	off := counter.Sub(r.counter) - passed
 	if passed <= 0 || off.Abs() > passed/1_000_000*maxSlope+resolution {
 		if r.bad++; r.bad >= maxBad {
-			*r = reference{known: true, counter: counter, gps: gps, host: host, rate: r.rate}
+			r.begin(counter, gps, host)
 		}
 		return
 	}

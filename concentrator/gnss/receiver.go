@@ -23,7 +23,10 @@ type Options struct {
 	// NotBefore is a time that is past: receivers tell a week out of 1024, and old ones take the
 	// wrong 1024. The zero time leaves what they tell.
 	NotBefore time.Time
-	Logger    *slog.Logger // default slog.Default()
+	// Calendar returns the time by something else that is right within half a second, and whether
+	// there is such. nil: there is not.
+	Calendar func() (time.Time, bool)
+	Logger   *slog.Logger // default slog.Default()
 }
 
 // Receiver is a satellite receiver on a serial line. Run reads the line; the driver of the chip
@@ -34,16 +37,18 @@ type Receiver struct {
 	mu      sync.Mutex // guards the fields below
 	scanner scanner
 	ref     reference
-	pulse   pulse
+	pulses  [2]pulse // the last one, and the one before
 	marked  mark
-	told    mark // by a NAV-TIMEGPS
+	last    radio.HostTime // when something has come
+	burst   radio.HostTime // when it began to come, behind a silence
+	told    mark           // by a NAV-TIMEGPS
 	leap    int64
 	hasLeap bool
 	state   State
 	placed  *radio.Place // immutable
 }
 
-// pulse is the last one that the chip has seen.
+// pulse is one that the chip has seen.
 type pulse struct {
 	counter radio.ConcentratorTime
 	host    radio.HostTime
@@ -67,6 +72,11 @@ func New(o Options) *Receiver {
 const (
 	// tryFor is how long a speed is tried: a receiver says something each second.
 	tryFor = 3 * time.Second
+	// deafAfter is how long after the last thing that could be read other speeds are tried: a
+	// receiver that was switched off has lost its settings.
+	deafAfter = 30 * time.Second
+	// silence ends what a receiver says of a second.
+	silence = 50 * time.Millisecond
 	// minRetry and maxRetry are between two attempts to open the line.
 	minRetry = time.Second
 	maxRetry = time.Minute
@@ -117,7 +127,7 @@ func (r *Receiver) fail(err error) {
 }
 
 // work reads the line at a speed until ctx ends, it is gone, or nothing can be read at that
-// speed. It reports whether anything could be.
+// speed, or not any more. It reports whether anything could be.
 func (r *Receiver) work(ctx context.Context, baud int) (understood bool, err error) {
 	line, err := r.opts.Open(baud)
 	if err != nil {
@@ -127,19 +137,21 @@ func (r *Receiver) work(ctx context.Context, baud int) (understood bool, err err
 	if _, err := line.Write(slices.Clone(askForTime)); err != nil {
 		return false, fmt.Errorf("%s: %w", r.opts.Device, err)
 	}
-	begun := r.opts.Now()
+	heard, patience := r.opts.Now(), tryFor
 	b := make([]byte, 256)
 	for ctx.Err() == nil {
 		n, err := line.Read(b)
-		if r.take(b[:n]) && !understood {
-			understood = true
-			r.opts.Logger.Info("the GNSS receiver is heard", "device", r.opts.Device, "baud", baud)
+		if r.take(b[:n]) {
+			if !understood {
+				r.opts.Logger.Info("the GNSS receiver is heard", "device", r.opts.Device, "baud", baud)
+			}
+			understood, heard, patience = true, r.opts.Now(), deafAfter
 		}
 		switch {
 		case err != nil:
 			return understood, fmt.Errorf("%s: %w", r.opts.Device, err)
-		case !understood && r.opts.Now().Sub(begun) > tryFor:
-			return false, fmt.Errorf("%s: %w", r.opts.Device, errSilent)
+		case r.opts.Now().Sub(heard) > patience:
+			return understood, fmt.Errorf("%s: %w", r.opts.Device, errSilent)
 		}
 	}
 	return understood, nil
@@ -150,6 +162,12 @@ func (r *Receiver) take(b []byte) (understood bool) {
 	now := r.opts.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(b) > 0 {
+		if now.Sub(r.last) >= silence {
+			r.burst = now
+		}
+		r.last = now
+	}
 	for _, x := range b {
 		switch kind, text := r.scanner.take(x); kind {
 		case sentence:
@@ -221,7 +239,11 @@ func (r *Receiver) timeIs(gps radio.GPSTime, now radio.HostTime) {
 		}
 	}
 	r.state.Time = now
-	r.marked = mark{radio.GPSTime(whole), now}
+	if now.Sub(r.burst) >= time.Second {
+		r.state.Endless = now // it may be of any second
+		return
+	}
+	r.marked = mark{radio.GPSTime(whole), r.burst}
 	r.match()
 }
 
@@ -229,31 +251,85 @@ func (r *Receiver) timeIs(gps radio.GPSTime, now radio.HostTime) {
 func (r *Receiver) Restart() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pulse, r.ref = pulse{}, reference{rate: r.ref.rate}
+	r.pulses, r.ref = [2]pulse{}, reference{rate: r.ref.rate}
 }
 
 // Pulse takes the counter's value at a pulse, and when that was by the host's clock.
 func (r *Receiver) Pulse(counter radio.ConcentratorTime, host radio.HostTime) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pulse = pulse{counter, host, true}
+	r.pulses = [2]pulse{{counter, host, true}, r.pulses[0]}
 	r.state.Pulse = host
 	r.match()
 }
 
-// match pairs the last pulse with the time that was told within the second behind it. Whichever
-// of the two is known first waits for the other.
+// match pairs a pulse with the time of which the receiver began to tell within the second behind it.
+// Whichever of the two is known first waits for the other. What it says of a second may take so long
+// that the next pulse has come.
 func (r *Receiver) match() {
-	behind := r.marked.host.Sub(r.pulse.host)
-	if r.marked.gps == 0 || !r.pulse.seen || behind < 0 || behind >= time.Second {
+	if r.marked.gps == 0 {
 		return
 	}
+	for _, p := range r.pulses {
+		if behind := r.marked.host.Sub(p.host); p.seen && behind >= 0 && behind < time.Second {
+			r.pair(p)
+			r.marked = mark{}
+			return
+		}
+	}
+}
+
+// pair takes a pulse whose time was told. Until GPS time is known, another calendar may say that the
+// receiver tells of another pulse.
+func (r *Receiver) pair(p pulse) {
+	if !r.ref.sure {
+		was := r.state.Off
+		if r.state.Off = r.offCalendar(p.host); r.state.Off != 0 {
+			if was == 0 {
+				r.opts.Logger.Warn("the time of the GNSS receiver is not used: it is off the clock of this host, which is "+
+					"synchronised", "device", r.opts.Device, "by", r.state.Off)
+			}
+			return
+		}
+	}
 	was := r.ref.sure
-	r.ref.pair(r.pulse.counter, r.marked.gps, r.pulse.host)
-	r.marked = mark{}
+	r.ref.pair(p.counter, r.marked.gps, p.host)
 	if r.ref.sure && !was {
 		r.opts.Logger.Info("GPS time is known", "device", r.opts.Device, "time", r.ref.gps.UTC())
 	}
+}
+
+// A receiver that tells of another pulse than the last one is off by a second. By how much more
+// it is off is no fault of that kind: then the calendar may be wrong.
+const (
+	leastOff = 500 * time.Millisecond
+	mostOff  = 1500 * time.Millisecond
+)
+
+// offCalendar returns by how much the time that was told is off the calendar, if that is a second, or 0.
+// host is that of the pulse.
+func (r *Receiver) offCalendar(host radio.HostTime) time.Duration {
+	if r.opts.Calendar == nil {
+		return 0
+	}
+	now, ok := r.opts.Calendar()
+	if !ok {
+		return 0
+	}
+	at := now.Add(-r.opts.Now().Sub(host))
+	off := r.utc(r.marked.gps).Sub(at).Round(time.Millisecond)
+	if off.Abs() < leastOff || off.Abs() > mostOff {
+		return 0
+	}
+	return off
+}
+
+// utc returns the calendar time of a GPS time.
+func (r *Receiver) utc(gps radio.GPSTime) time.Time {
+	if !r.hasLeap {
+		return gps.UTC()
+	}
+	return time.Unix(0, int64(gps)).Add((gpsEpoch - time.Duration(r.leap)) * time.Second).UTC()
 }
 
 // GPS returns the GPS time at a value of the counter, or 0 where it is not known.
@@ -271,10 +347,7 @@ func (r *Receiver) Calendar(t radio.HostTime) (time.Time, bool) {
 	if gps == 0 {
 		return time.Time{}, false
 	}
-	if !r.hasLeap {
-		return gps.UTC(), true
-	}
-	return time.Unix(0, int64(gps)).Add((gpsEpoch - time.Duration(r.leap)) * time.Second).UTC(), true
+	return r.utc(gps), true
 }
 
 // Place returns where the receiver is, or nil. It stays the same for as long as the receiver does

@@ -48,7 +48,23 @@ var times = []struct {
 		}
 		s.lost("within")
 		s.seconds(1)
-		s.knows("behind, where it still fits")
+		s.lost("behind, after one")
+		s.seconds(1)
+		s.knows("behind, after two")
+	}},
+	{"an hour's gap, and a wrong time that fits 10 ppm of that", someday, func(s *sky) {
+		s.seconds(10)
+		for range 3600 {
+			s.pass()
+		}
+		s.count += 20_000
+		s.seconds(1)
+		s.lost("after one")
+		s.count -= 20_000
+		s.seconds(1)
+		s.lost("after one that does not fit")
+		s.seconds(3)
+		s.knows("after those that do")
 	}},
 	{"pulses without sentences", someday, func(s *sky) {
 		s.seconds(10)
@@ -232,6 +248,97 @@ func TestGarbage(t *testing.T) {
 			}
 			s.seconds(1)
 			s.knows("")
+		})
+	}
+}
+
+// What a slow receiver says of a second ends behind the next pulse, or with it. The time is that of the
+// pulse before it began.
+func TestSlowLine(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		begins, lasts time.Duration // behind the pulse, from then on
+		knows         bool
+	}{
+		{"at once", 10 * time.Millisecond, 20 * time.Millisecond, true},
+		{"within the second", 300 * time.Millisecond, 600 * time.Millisecond, true},
+		{"beyond the second", 300 * time.Millisecond, 900 * time.Millisecond, true},
+		{"until just before it says the next", 700 * time.Millisecond, 940 * time.Millisecond, true},
+		{"without a pause", 200 * time.Millisecond, 990 * time.Millisecond, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSky(t, someday)
+			const step = 10 * time.Millisecond
+			var text string
+			var from, told int
+			for n := range 6 * int(time.Second/step) {
+				now := time.Duration(n) * step
+				if now%time.Second == 0 {
+					s.pass()
+					s.Pulse(s.count, s.now)
+				}
+				at := s.now
+				s.now = s.now.Add(now % time.Second)
+				if now%time.Second == tt.begins%time.Second {
+					text, from, told = line("GPGSV,4,1,13,02,72,095,38")+line(gga)+rmc(s.gps.UTC()), n, 0
+				}
+				if text != "" {
+					part := min(len(text), len(text)*(n-from)/int(tt.lasts/step))
+					s.take([]byte(text[told:part]))
+					told = part
+				}
+				s.now = at
+			}
+			if tt.knows {
+				s.knows("")
+				return
+			}
+			s.lost("")
+			state := s.State()
+			if says, _ := state.Fault("/dev/tty", s.now); !strings.Contains(says, "without a pause") {
+				t.Errorf("it says %q", says)
+			}
+		})
+	}
+}
+
+// A receiver that tells a time of another pulse than the last one is found out by a calendar that
+// is right, for as long as the time is not sure.
+func TestOffCalendar(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		off   time.Duration // of the calendar
+		right bool
+		knows bool
+	}{
+		{"right", 0, true, true},
+		{"nearly right", 400 * time.Millisecond, true, true},
+		{"a second late", -time.Second, true, false},
+		{"a second early", time.Second, true, false},
+		{"nobody knows whether it is right", time.Second, false, true},
+		{"an hour off", time.Hour, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSky(t, someday)
+			off := tt.off
+			s.opts.Calendar = func() (time.Time, bool) {
+				return s.gps.UTC().Add(200*time.Millisecond + off), tt.right
+			}
+			s.seconds(4)
+			if tt.knows {
+				off = time.Second
+				s.seconds(4)
+				s.knows("once it is sure")
+				return
+			}
+			s.lost("")
+			state := s.State()
+			if says, todo := state.Fault("/dev/tty", s.now); !strings.Contains(says, "1s off") || todo == "" {
+				t.Errorf("it says %q, to do: %q", says, todo)
+			}
+			off = 0
+			s.seconds(2)
+			s.knows("when it fits")
 		})
 	}
 }

@@ -15,6 +15,8 @@ type State struct {
 	Fix        radio.HostTime // the last place
 	Time       radio.HostTime // the last time that it has told
 	Pulse      radio.HostTime // the last pulse that the chip has seen
+	Endless    radio.HostTime // the last time that it has told without a pause before
+	Off        time.Duration  // of the time that it has told to another calendar; 0: it fits
 	Satellites int            // with Fix
 	Sure       bool           // GPS time is known
 }
@@ -51,6 +53,16 @@ func (s *State) Fault(device string, now radio.HostTime) (says, todo string) {
 	case !of(s.Pulse):
 		return "the chip sees no pulse of the GNSS receiver, so that its counter has no GPS time",
 			"look whether the board connects the receiver's PPS to the SX1302"
+	}
+	switch {
+	case s.Off != 0:
+		return fmt.Sprintf("the time of the GNSS receiver on %s is %v off the clock of this host, which is synchronised",
+				device, s.Off),
+			"look whether the receiver tells the time within a second of its pulse: a higher speed, and no more messages " +
+				"than RMC and GGA, help"
+	case of(s.Endless):
+		return "the GNSS receiver on " + device + " speaks without a pause, so that the pulse it means is not known",
+			"set it to a higher speed, or to no more messages than RMC and GGA"
 	}
 	return "GPS time is not known yet", "wait some seconds: two pulses must fit what the receiver tells"
 }

@@ -138,38 +138,48 @@ func TestGPSTold(t *testing.T) {
 	})
 }
 
+// pulsedBench is a bench that was started, whose pulses end at a time, and the value of the counter at
+// its begin.
+func pulsedBench(t *testing.T, ends time.Duration) (b *bench, base int64) {
+	t.Helper()
+	b = makeBench(t, nil)
+	b.model = sx1302test.New(sx1302test.Options{
+		EUI: testEUI, Pulses: func(now time.Duration) (last, next time.Duration) {
+			last = min(now, ends).Truncate(time.Second)
+			if next = last + time.Second; next > ends {
+				next = -1
+			}
+			return last, next
+		},
+	})
+	chip, err := New(b.model, testConfig(), Options{Firmware: testFirmware()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.driver.chip = chip
+	b.started(func() {})
+	time.Sleep(10*time.Second + 300*time.Millisecond)
+	return b, b.model.Counter() - time.Since(b.begin).Microseconds()
+}
+
+// send has the driver send 17 bytes with SF9, which take 152.576 ms as a beacon, and 164.864 ms else.
+func (b *bench) send(id uint64, at int64, beacon bool) {
+	b.t.Helper()
+	if err := b.driver.Transmit(radio.Downlink{
+		ID: id, Gateway: testEUI, PHYPayload: make([]byte, 17), Frequency: 868_500_000,
+		DataRate: radio.LoRaDataRate(9, 125_000), Power: 1400, Beacon: beacon, Time: radio.ConcentratorTime(at),
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // A beacon leaves with the pulse of its time, in the form of one. Where the pulse does not come it
 // is given up.
 func TestBeacon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ends := 30 * time.Second
-		b := makeBench(t, nil)
-		b.model = sx1302test.New(sx1302test.Options{
-			EUI: testEUI, Pulses: func(now time.Duration) (last, next time.Duration) {
-				last = min(now, ends).Truncate(time.Second)
-				if next = last + time.Second; next > ends {
-					next = -1
-				}
-				return last, next
-			},
-		})
-		chip, err := New(b.model, testConfig(), Options{Firmware: testFirmware()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.driver.chip = chip
-		b.started(func() {})
-		time.Sleep(10*time.Second + 300*time.Millisecond)
-		base := b.model.Counter() - time.Since(b.begin).Microseconds()
-		for i, at := range []time.Duration{20 * time.Second, 40 * time.Second} {
-			if err := b.driver.Transmit(radio.Downlink{
-				ID: uint64(i + 1), Gateway: testEUI, PHYPayload: make([]byte, 17), Frequency: 868_500_000,
-				DataRate: radio.LoRaDataRate(9, 125_000), Power: 1400, Beacon: true,
-				Time: radio.ConcentratorTime(base + at.Microseconds()),
-			}); err != nil {
-				t.Fatal(err)
-			}
-		}
+		b, base := pulsedBench(t, 30*time.Second)
+		b.send(1, base+20_000_000, true)
+		b.send(2, base+40_000_000, true)
 		time.Sleep(time.Minute)
 		b.stop()
 		sent := b.model.Emissions()
@@ -180,6 +190,32 @@ func TestBeacon(t *testing.T) {
 		_, acks, _ := b.sink.seen()
 		if acks[1][0] != radio.TxOK || acks[2][0] != radio.TxUnknownError {
 			t.Errorf("answers %v", acks)
+		}
+	})
+}
+
+// A frame that ends as soon before a beacon, or begins as soon behind one, as is planned leaves at its
+// time, and so does the beacon.
+func TestAroundBeacon(t *testing.T) {
+	const gap = 43_000 // of bridge/schedule, µs
+	synctest.Test(t, func(t *testing.T) {
+		b, base := pulsedBench(t, time.Hour)
+		at := []int64{20_000_000 - gap - 164_864, 20_000_000, 20_000_000 + 1500 + 152_576 + gap}
+		for i := range at {
+			at[i] += base
+			b.send(uint64(i+1), at[i], i == 1)
+		}
+		time.Sleep(time.Minute)
+		b.stop()
+		_, acks, _ := b.sink.seen()
+		sent := b.model.Emissions()
+		if len(sent) != len(at) {
+			t.Fatalf("sent %+v, answers %v", sent, acks)
+		}
+		for i := range sent {
+			if off := sent[i].Begin - at[i]; off < -1 || off > 1 || sent[i].Cut || acks[uint64(i+1)][0] != radio.TxOK {
+				t.Errorf("frame %d is %d µs off its time, cut: %v, answers %v", i, off, sent[i].Cut, acks)
+			}
 		}
 	})
 }

@@ -45,15 +45,22 @@ type Beacon struct {
 	Before, Behind int // length of the reserved parts of the frame
 }
 
+// Size returns the length of the frame. Source: LoRaWAN L2 1.0.4, 13.1: Time, CRC, GwSpecific, CRC.
+func (b *Beacon) Size() int { return b.Before + 4 + 2 + 7 + b.Behind + 2 }
+
 // reserved are the lengths of the reserved parts of a beacon from SF8 to SF12.
 //
 // Source: LoRaWAN L2 1.0.4, 13.1 and 13.3.
 var reserved = [...][2]int{{1, 3}, {2, 0}, {3, 1}, {4, 2}, {5, 3}}
 
-// Beacon returns how the beacon of a time is sent, or ErrFrequency where the band has none. It has
+// Beacon returns how the beacon of a time is sent, or ErrFrequency where the band has none, or the
+// plan has it in no sub-band. It has
 // the data rate of ping slots, and takes turns as those do of a device with DevAddr 0.
 func (p *Plan) Beacon(t radio.GPSTime) (b Beacon, err error) {
 	if b.Window, err = p.PingSlot(VersionUnknown, radio.DevAddr{}, t); err != nil {
+		return b, err
+	}
+	if _, err = p.SubBand(b.Frequency); err != nil {
 		return b, err
 	}
 	dr, err := p.DataRate(b.DataRate)

@@ -44,6 +44,7 @@ var kindWords = map[event.Kind]struct{ kind, word, tone string }{
 	event.GatewayRefused:      {"gw", "Gateway refused", "warn"},
 	event.GatewayDropped:      {"gw", "Not taken", "warn"},
 	event.GatewayPower:        {"gw", "Power", "warn"},
+	event.BeaconRefused:       {"gw", "Beacon", "warn"},
 	event.ClientRefused:       {"mqtt", "Login failed", "warn"},
 	event.PublishRefused:      {"mqtt", "Publish refused", "warn"},
 	event.SubscribeRefused:    {"mqtt", "Subscription refused", "warn"},

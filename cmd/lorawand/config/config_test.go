@@ -159,8 +159,11 @@ func chip(keys string) string {
 }
 
 // inKorea is chip with a plan that asks for listening before talking.
-func inKorea(keys string) string {
-	return strings.Replace(chip(keys), "\n[", "\nfrequency_plan = \"KR_920_923_TTN\"\n[", 1)
+func inKorea(keys string) string { return inPlan("KR_920_923_TTN", keys) }
+
+// inPlan is chip with a plan.
+func inPlan(plan, keys string) string {
+	return strings.Replace(chip(keys), "\n[", "\nfrequency_plan = \""+plan+"\"\n[", 1)
 }
 
 // The boards and the plans go together, and both radios are tuned to the plan.

@@ -108,6 +108,10 @@ var badTexts = []struct{ text, want string }{
 		chip("board = \"rak2287\"\n[gateway.sx1302.gnss]\ndevice = \"none\"\nbeacon = true"),
 		`gateway[0].sx1302.gnss.beacon: needs the device of a receiver: a beacon goes by GPS time`,
 	},
+	{
+		inPlan("UZ_923_1", "board = \"wm1302\"\n[gateway.sx1302.gnss]\ndevice = \"/dev/ttyAMA0\"\nbeacon = true"),
+		`gateway[0].sx1302.gnss.beacon: the plan has no beacons: no such frequency in the frequency plan: 923.4 MHz`,
+	},
 	{chip("board = \"rak2287\"\nsilence = \"1s\""), `gateway[0].sx1302.silence: 1s, must be 0s or 1m0s to 720h0m0s`},
 	{
 		chip("board = \"rak2287\"\nsx1261 = \"/dev/spidev0.1\"\nnoise_floor = \"30s\""),

@@ -88,7 +88,7 @@ func (s *SX1302) Concentrator(planID string) (Concentrator, error) {
 	} else if err := s.takeGlobalConf(&c, plan); err != nil {
 		return c, err
 	}
-	if err := s.findGNSS(&c); err != nil {
+	if err := s.findGNSS(&c, plan); err != nil {
 		return c, err
 	}
 	if s.FineTime != "" {
