@@ -73,11 +73,13 @@ func TestADRWithinTheChannels(t *testing.T) {
 		{"a static data rate above all", "fsb2", func(d *session.Device) { static(d, 5) }, link{3, 0, 1}, link{4, 0, 1}},
 		{
 			"a static data rate of other channels", "wide2", func(d *session.Device) { static(d, 2) },
-			link{4, 0, 1}, link{4, 0, 1},
+			link{4, 0, 1},
+			link{4, 0, 1},
 		},
 		{
 			"a limit below the channels", "wide2", func(d *session.Device) { d.Settings.MAC.ADR.MaxDataRate = new(uint8(2)) },
-			link{4, 0, 1}, link{4, 0, 1},
+			link{4, 0, 1},
+			link{4, 0, 1},
 		},
 		{"no limit", "wide2", func(*session.Device) {}, link{4, 0, 1}, link{4, 0, 1}},
 	} {

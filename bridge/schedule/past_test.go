@@ -108,7 +108,8 @@ func TestFree(t *testing.T) {
 		{"between two", []slot{{950 * ms, 100 * ms, low, false}, {1236 * ms, 100 * ms, low, false}}, 1093 * ms},
 		{
 			"past both, planned the other way round",
-			[]slot{{1200 * ms, 100 * ms, low, false}, {950 * ms, 100 * ms, low, false}}, 1343 * ms,
+			[]slot{{1200 * ms, 100 * ms, low, false}, {950 * ms, 100 * ms, low, false}},
+			1343 * ms,
 		},
 	} {
 		s, g := New(), testGateway(t, "EU_863_870")

@@ -36,7 +36,7 @@ func TestOperate(t *testing.T) {
 			"a formatter", "device.set", `{"application_id":"farm","device_id":"dev3","up_formatter":{"formatter":"FORMATTER_CAYENNELPP"}}`,
 			200, "parts.0.note", nil,
 		},
-		{"export", "device.export", `{"application_id":"farm","devices":["dev3"],"password":"`+secret+`"}`, 200, "parts.0.name", "Barn"},
+		{"export", "device.export", `{"application_id":"farm","devices":["dev3"],"password":"` + secret + `"}`, 200, "parts.0.name", "Barn"},
 		{"deleted", "device.delete", `{"application_id":"farm","devices":["dev3"]}`, 200, "parts", []any{}},
 		{"not there", "device.delete", `{"application_id":"farm","devices":["dev3"]}`, 400, "parts", []any{}},
 		{
