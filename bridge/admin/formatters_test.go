@@ -69,10 +69,7 @@ func TestTriedFormatters(t *testing.T) {
 		{name: "no payload", device: cayenne, task: `"task":1,"f_port":1`, with: []string{"CAYENNELPP"}},
 		{name: "nothing to encode", device: cayenne, task: `"task":2`, with: []string{`"Fail":`}},
 		{name: "a list to encode", device: cayenne, task: `"task":2,"decoded_payload":[1]`, with: []string{`"Fail":`}},
-		{
-			name: "none for downlinks", device: upOnly, task: `"task":2,"decoded_payload":{"value_2":1}`,
-			err: ErrNoFormatter.Error(),
-		},
+		{name: "none for downlinks", device: upOnly, task: `"task":2,"decoded_payload":{}`, err: ErrNoFormatter.Error()},
 		{
 			name: "none to decode downlinks", device: upOnly, task: `"task":3,"frm_payload":"AhO6"`,
 			err: ErrNoFormatter.Error(),

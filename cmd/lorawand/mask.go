@@ -18,8 +18,9 @@ const (
 func masked(text string) string {
 	var b strings.Builder
 	pairs := regexp.MustCompile(`([0-9a-fA-F]{2}[:-]){7,}[0-9a-fA-F]{2}`) // as EUIs and keys are printed at times
+	plain := strings.NewReplacer(":", "", "-", "")
 	for line := range strings.Lines(text) {
-		line = pairs.ReplaceAllStringFunc(line, func(s string) string { return maskRun(strings.NewReplacer(":", "", "-", "").Replace(s)) })
+		line = pairs.ReplaceAllStringFunc(line, func(s string) string { return maskRun(plain.Replace(s)) })
 		b.WriteString(maskRuns(maskLogins(maskSetting(line))))
 	}
 	return b.String()
@@ -87,7 +88,8 @@ func isOfRun(c byte) bool {
 }
 
 func maskRun(run string) string {
-	if words := strings.Split(run, "."); len(words) > 1 && !strings.Contains(run, "NNSXS.") { // as at the end of a sentence
+	// A full stop can be the end of a sentence.
+	if words := strings.Split(run, "."); len(words) > 1 && !strings.Contains(run, "NNSXS.") {
 		for i := range words {
 			words[i] = maskRun(words[i])
 		}

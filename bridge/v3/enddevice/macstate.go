@@ -1,6 +1,7 @@
 package enddevice
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -86,10 +87,7 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON, own []session.
 	if j == nil {
 		return nil
 	}
-	was := &parametersJSON{}
-	if current != nil {
-		was = current
-	}
+	was := cmp.Or(current, &parametersJSON{})
 	p := j.parameters(r)
 	if r.err != nil {
 		return nil
@@ -97,8 +95,9 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON, own []session.
 	whole := j.RX1Delay.set && j.RX2Frequency.set
 	w, any := macstate.Wish{}, false
 	wished := func(differs, told bool) bool {
-		any = any || differs && (told || whole)
-		return differs && (told || whole)
+		differs = differs && (told || whole)
+		any = any || differs
+		return differs
 	}
 	if wished(j.RX1Delay.v != was.RX1Delay.v, j.RX1Delay.set) {
 		w.RX1Delay = &p.RX1Delay
