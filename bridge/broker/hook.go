@@ -194,7 +194,7 @@ func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 		return false
 	}
 	h.b.use(login.KeyID)
-	if h.b.opts.LoggedIn != nil && h.b.logins.Take(cl.ID, time.Now()) {
+	if h.b.opts.LoggedIn != nil && h.b.logins.Take(login.Application, c.id, time.Now()) {
 		h.b.opts.LoggedIn(login, clip(c.id), c.addr.String())
 	}
 	return true

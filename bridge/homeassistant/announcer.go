@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -19,9 +20,13 @@ import (
 const (
 	maxWaiting = 64 // uplinks that wait to be read; a later one brings the same values
 	remembered = 5  // uplinks that are read of a device that is told of the first time
+	outdated   = 16 // uplinks without a value after which it may give way to another
 	burst      = 16 // messages at a time: others wait for the broker too
 	burstPause = 20 * time.Millisecond
 	onlinePace = time.Second // between two times that all is sent again
+	// comparePace is between two times that the devices of an application are compared with
+	// what is known: that costs a pass over all of them.
+	comparePace = time.Second
 )
 
 // steps are how long after its last uplink a device is unavailable, in steps: Home
@@ -44,30 +49,35 @@ type Announcer struct {
 	log  *slog.Logger
 	wake chan struct{}
 
+	compared map[string]time.Time // when the applications were last
+
 	mu      sync.Mutex
 	known   map[session.ID]*device
-	size    int             // bytes of all messages
-	changed map[string]bool // applications whose devices are to be compared with what is known
-	online  map[string]bool // applications that all is to be sent of again
-	waiting []v3.Message    // uplinks
-	full    bool            // it was said that there is too much
-}
-
-// device is one that is told of.
-type device struct {
-	Device
-	values  []value
-	expire  time.Duration
-	uplinks int // read since the start
-	message v3.Message
+	early   map[session.ID]bool // devices at the start, until their application is compared
+	used    map[string]int      // bytes that the devices of each application count for
+	share   int                 // bytes that those of one application may
+	changed map[string]bool     // applications whose devices are to be compared with what is known
+	online  map[string]bool     // applications that all is to be sent of again
+	waiting []v3.Message        // uplinks
+	full    map[string]bool     // applications of which it was said that there is too much
 }
 
 // New returns an Announcer. Run does the work.
 func New(o Options) *Announcer {
-	return &Announcer{
-		o: o, log: cmp.Or(o.Logger, slog.Default()), wake: make(chan struct{}, 1), known: map[session.ID]*device{},
-		changed: map[string]bool{}, online: map[string]bool{},
+	a := &Announcer{
+		o: o, log: cmp.Or(o.Logger, slog.Default()), wake: make(chan struct{}, 1), compared: map[string]time.Time{},
+		known: map[session.ID]*device{}, early: map[session.ID]bool{}, used: map[string]int{},
+		changed: map[string]bool{}, online: map[string]bool{}, full: map[string]bool{},
 	}
+	applications := o.Applications()
+	a.share = maxBytes / max(1, len(applications))
+	n := map[string]int{}
+	for _, id := range o.Early {
+		if n[id.Application]++; n[id.Application] <= a.share/perDevice && slices.Contains(applications, id.Application) {
+			a.early[id] = true
+		}
+	}
+	return a
 }
 
 // Publish takes a message that is published. It never blocks.
@@ -131,7 +141,8 @@ func (a *Announcer) Announces(application, filter string) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.known[session.ID{Application: application, Device: levels[3]}] != nil
+	id := session.ID{Application: application, Device: levels[3]}
+	return a.known[id] != nil || a.early[id]
 }
 
 // Run works until ctx ends.
@@ -139,18 +150,25 @@ func (a *Announcer) Run(ctx context.Context) error {
 	for _, application := range a.o.Applications() {
 		a.Changed(application)
 	}
+	t := time.NewTimer(0)
+	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-a.wake:
+		case <-t.C:
 		}
-		for application := range a.take(&a.changed) {
+		now, later := a.due(time.Now())
+		for _, application := range now {
 			a.compare(ctx, application)
+		}
+		if later {
+			t.Reset(comparePace)
 		}
 		a.read(ctx)
 		all := a.take(&a.online)
-		for application := range all {
+		for _, application := range slices.Sorted(maps.Keys(all)) {
 			again := a.Retained(application)
 			for i := range again {
 				again[i].Again = true
@@ -161,6 +179,24 @@ func (a *Announcer) Run(ctx context.Context) error {
 			pause(ctx, onlinePace)
 		}
 	}
+}
+
+// due returns the applications whose devices are to be compared now. later says that
+// there are others, which were compared just before.
+func (a *Announcer) due(at time.Time) (now []string, later bool) {
+	maps.DeleteFunc(a.compared, func(_ string, last time.Time) bool { return at.Sub(last) >= comparePace })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, application := range slices.Sorted(maps.Keys(a.changed)) {
+		if _, before := a.compared[application]; before {
+			later = true
+			continue
+		}
+		now = append(now, application)
+		delete(a.changed, application)
+		a.compared[application] = at
+	}
+	return now, later
 }
 
 // take empties a set.
@@ -198,7 +234,8 @@ func (a *Announcer) send(ctx context.Context, messages []v3.Message) {
 // and what goes.
 func (a *Announcer) compare(ctx context.Context, application string) {
 	var devices []Device
-	if slices.Contains(a.o.Applications(), application) {
+	applications := a.o.Applications()
+	if slices.Contains(applications, application) {
 		err := a.o.Devices(ctx, application, func(d Device) error {
 			devices = append(devices, d)
 			return nil
@@ -207,13 +244,75 @@ func (a *Announcer) compare(ctx context.Context, application string) {
 			return // the core stops
 		}
 	}
-	news := a.remove(application, devices)
-	for _, d := range devices {
-		if m, isNew := a.put(d); isNew {
-			news = append(news, m)
+	a.divide(applications, application)
+	told, reserved := a.fit(application, devices)
+	news := a.remove(application, told)
+	for _, d := range told {
+		messages, cameNew := a.put(d, reserved)
+		if news = append(news, messages...); cameNew {
+			reserved -= perDevice
 		}
 	}
+	a.mu.Lock()
+	maps.DeleteFunc(a.early, func(id session.ID, _ bool) bool { return id.Application == application })
+	a.mu.Unlock()
 	a.send(ctx, news)
+}
+
+// divide gives each application an equal share. When that is another than before, the
+// others than the one which is compared are to be compared too.
+func (a *Announcer) divide(applications []string, compared string) {
+	share := maxBytes / max(1, len(applications))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if share == a.share {
+		return
+	}
+	a.share = share
+	for _, other := range applications {
+		if other != compared {
+			a.changed[other] = true
+		}
+	}
+	a.ring()
+}
+
+// fit returns those devices of an application that there is room for, the known ones
+// first, and the bytes that the new ones of them take at least.
+func (a *Announcer) fit(application string, devices []Device) (told []Device, reserved int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var known, others []Device
+	for _, d := range devices {
+		if a.known[d.ID] != nil {
+			known = append(known, d)
+		} else {
+			others = append(others, d)
+		}
+	}
+	size := 0
+	for i, d := range slices.Concat(known, others) {
+		before := a.known[d.ID]
+		if size += max(perDevice, before.cost()); size > a.share {
+			a.warn(d.ID)
+			return told, reserved
+		}
+		if told = append(told, d); i >= len(known) {
+			reserved += perDevice
+		}
+	}
+	delete(a.full, application)
+	return told, reserved
+}
+
+// warn says, once for an application, that there is too much. The lock is held.
+func (a *Announcer) warn(id session.ID) {
+	if a.full[id.Application] {
+		return
+	}
+	a.full[id.Application] = true
+	a.log.Warn("there are too many devices or values: Home Assistant is not told of more of them",
+		"limit", a.share/perDevice, "limit_bytes", a.share, "application", id.Application, "device_id", id.Device)
 }
 
 // remove forgets the devices of an application that are not there any more. It returns
@@ -227,70 +326,62 @@ func (a *Announcer) remove(application string, left []Device) (news []v3.Message
 	defer a.mu.Unlock()
 	for id, d := range a.known {
 		if id.Application == application && !there[id] {
-			a.size -= len(d.message.Payload)
+			a.used[application] -= d.cost()
 			delete(a.known, id)
 			news = append(news, removal(id))
-			a.full = false
 		}
+	}
+	if a.used[application] == 0 {
+		delete(a.used, application)
 	}
 	return news
 }
 
-// put makes a device known. It returns its message where that is another than before.
-func (a *Announcer) put(d Device) (m v3.Message, isNew bool) {
+// put makes a device known. It returns what is to be sent, and whether the device was not
+// known. Of what the application may have, so many bytes
+// are for devices that are put yet, this one among them if it is new.
+func (a *Announcer) put(d Device, reserved int) (news []v3.Message, cameNew bool) {
 	a.mu.Lock()
-	before := a.known[d.ID]
+	before, room := a.known[d.ID], a.share-a.used[d.ID.Application]-reserved
 	a.mu.Unlock()
 	next := device{Device: d, expire: unknownStep}
-	if before != nil {
-		next.values, next.expire, next.uplinks = before.values, before.expire, before.uplinks
-	} else {
+	switch {
+	case before == nil:
+		next.expire = stepOf(a.o.Interval(d.ID), unknownStep)
+		next.message = next.written(a.o.Version)
 		past := a.o.Uplinks(d.ID)
 		for _, payload := range past[max(0, len(past)-remembered):] {
-			next.learn(payload)
+			if _, all := next.learn(payload, perDevice+max(0, room)); !all {
+				break
+			}
+			next.message = next.written(a.o.Version)
 		}
-		next.expire = stepOf(a.o.Interval(d.ID), unknownStep)
+	case before.DevEUI == d.DevEUI && before.Decoder == d.Decoder:
+		next.values, next.expire, next.uplinks = before.values, before.expire, before.uplinks
+	default: // other values are to come
 	}
-	return a.store(&next)
+	return a.store(&next), before == nil
 }
 
-// learn takes what an uplink has of values that are not known yet.
-func (d *device) learn(payload []byte) (news bool) {
-	for _, v := range valuesOf(payload) {
-		if len(d.values) >= maxValues {
-			break
-		}
-		if !slices.ContainsFunc(d.values, func(old value) bool { return old.same(&v) }) {
-			d.values = append(slices.Clip(d.values), v)
-			news = true
-		}
-	}
-	return news
-}
-
-// store puts a device into what is known, if there is room. It returns its message where
-// that is another than before.
-func (a *Announcer) store(d *device) (m v3.Message, isNew bool) {
-	d.message = messageOf(&d.Device, d.values, d.expire, a.o.Version)
+// store puts a device into what is known. It returns what is to be sent if that is not
+// what it was before: values that are not there any more have to be taken away first.
+func (a *Announcer) store(d *device) (news []v3.Message) {
+	d.message = d.written(a.o.Version)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	before, size := a.known[d.ID], a.size+len(d.message.Payload)
-	switch {
-	case before != nil:
-		size -= len(before.message.Payload)
-	case len(a.known) >= maxDevices:
-		size = maxBytes + 1
+	before := a.known[d.ID]
+	a.used[d.ID.Application] += d.cost() - before.cost()
+	a.known[d.ID] = d
+	if before == nil {
+		return append(news, d.message)
 	}
-	if size > maxBytes {
-		if !a.full {
-			a.full = true
-			a.log.Warn("there are too many devices or values: Home Assistant is not told of more of them",
-				"limit", maxDevices, "limit_bytes", maxBytes, "device_id", d.ID)
-		}
-		return m, false
+	if bytes.Equal(before.message.Payload, d.message.Payload) {
+		return nil
 	}
-	a.known[d.ID], a.size = d, size
-	return d.message, before == nil || !bytes.Equal(before.message.Payload, d.message.Payload)
+	if gone := before.gone(d); len(gone) > 0 {
+		news = append(news, without(gone, &d.Device, d.values, d.expire, a.o.Version))
+	}
+	return append(news, d.message)
 }
 
 // read looks for new values in the uplinks that wait.
@@ -301,28 +392,38 @@ func (a *Announcer) read(ctx context.Context) {
 	a.mu.Unlock()
 	var news []v3.Message
 	for i := range waiting {
-		m := &waiting[i]
-		a.mu.Lock()
-		known := a.known[session.ID{Application: m.Application, Device: m.Device}]
-		a.mu.Unlock()
-		if known == nil {
-			continue
-		}
-		next := *known
-		other := next.learn(m.Payload)
-		next.uplinks++
-		// How often it sends is looked up when it was heard 4, 8, 16, … times: that reads much.
-		if n := next.uplinks; n > 2 && n&(n-1) == 0 {
-			next.expire = stepOf(a.o.Interval(next.ID), next.expire)
-			other = other || next.expire != known.expire
-		}
-		if !other {
-			known.uplinks = next.uplinks
-		} else if message, isNew := a.store(&next); isNew {
-			news = append(news, message)
-		}
+		news = append(news, a.readOne(&waiting[i])...)
 	}
 	a.send(ctx, news)
+}
+
+// readOne looks for new values in an uplink. It returns what is to be sent.
+func (a *Announcer) readOne(m *v3.Message) (news []v3.Message) {
+	a.mu.Lock()
+	known := a.known[session.ID{Application: m.Application, Device: m.Device}]
+	limit := max(perDevice, known.cost()+a.share-a.used[m.Application])
+	a.mu.Unlock()
+	if known == nil {
+		return nil
+	}
+	next := *known
+	next.uplinks++
+	other, all := next.learn(m.Payload, limit)
+	if !all {
+		a.mu.Lock()
+		a.warn(next.ID)
+		a.mu.Unlock()
+	}
+	// How often it sends is looked up when it was heard 4, 8, 16, … times: that reads much.
+	if n := next.uplinks; n > 2 && n&(n-1) == 0 {
+		next.expire = stepOf(a.o.Interval(next.ID), next.expire)
+		other = other || next.expire != known.expire
+	}
+	if !other {
+		known.uplinks, known.values = next.uplinks, next.values
+		return nil
+	}
+	return a.store(&next)
 }
 
 // stepOf returns the step for a device that sends so often. One that is not known leaves

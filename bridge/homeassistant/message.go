@@ -39,16 +39,17 @@ type origin struct {
 	Version string `json:"sw,omitempty"`
 }
 
+// component is a value. One with a platform alone takes a value away.
 type component struct {
 	Platform string `json:"p"`
-	Name     string `json:"name"`
-	ID       string `json:"uniq_id"`
-	Template string `json:"val_tpl"`
+	Name     string `json:"name,omitempty"`
+	ID       string `json:"uniq_id,omitempty"`
+	Template string `json:"val_tpl,omitempty"`
 	Class    string `json:"dev_cla,omitempty"`
 	Unit     string `json:"unit_of_meas,omitempty"`
 	State    string `json:"stat_cla,omitempty"`
 	// Expire is how many seconds after the last uplink the value is unavailable.
-	Expire   int64  `json:"exp_aft"`
+	Expire   int64  `json:"exp_aft,omitempty"`
 	Category string `json:"ent_cat,omitempty"`
 }
 
@@ -65,6 +66,11 @@ func removal(id session.ID) v3.Message {
 
 // messageOf returns the message of a device.
 func messageOf(d *Device, values []value, expire time.Duration, version string) v3.Message {
+	return without(nil, d, values, expire, version)
+}
+
+// without is messageOf with values that are taken away.
+func without(gone []value, d *Device, values []value, expire time.Duration, version string) v3.Message {
 	name := nameOf(d.ID)
 	topic := v3.Message{Application: d.ID.Application, Device: d.ID.Device, Suffix: v3.Up}
 	c := config{
@@ -80,6 +86,9 @@ func messageOf(d *Device, values []value, expire time.Duration, version string) 
 	for i := range values {
 		c.add(name, values[i].key(), values[i].component(), expire)
 	}
+	for i := range gone {
+		c.Components[gone[i].key()] = component{Platform: gone[i].component().Platform}
+	}
 	payload, _ := json.Marshal(&c) // there is nothing that cannot be written
 	return v3.Message{Application: d.ID.Application, Suffix: topicOf(d.ID), Payload: payload}
 }
@@ -87,6 +96,14 @@ func messageOf(d *Device, values []value, expire time.Duration, version string) 
 func (c *config) add(device, key string, part component, expire time.Duration) {
 	part.ID, part.Expire = device+"_"+key, int64(expire/time.Second)
 	c.Components[key] = part
+}
+
+// sizeOf returns how many bytes a value adds to the message of a device, at most.
+func sizeOf(device string, v *value) int {
+	key, c := v.key(), v.component()
+	c.ID, c.Expire = device+"_"+key, int64(steps[len(steps)-1]/time.Second)
+	b, _ := json.Marshal(&c)
+	return len(b) + len(key) + len(`"":,`)
 }
 
 // diagnostics are told of every device. A member that is zero is not in a message. The

@@ -11,11 +11,12 @@ import (
 
 // Limits of what is told. A message has at most about 300 bytes for each value.
 const (
-	maxDevices = 500     // of all applications
-	maxBytes   = 2 << 20 // of all messages
-	maxValues  = 32      // of a device
-	maxDepth   = 4       // of a value in its payload
-	maxName    = 48      // bytes of the name of a member
+	maxDevices = 500                   // of all applications
+	maxBytes   = 2 << 20               // of all messages; each application has an equal share
+	perDevice  = maxBytes / maxDevices // that a device counts for at least
+	maxValues  = 32                    // of a device
+	maxDepth   = 4                     // of a value in its payload
+	maxName    = 48                    // bytes of the name of a member
 )
 
 // Device is what Home Assistant is told of a device besides its values.
@@ -26,11 +27,15 @@ type Device struct {
 	Model    string
 	Firmware string
 	DevEUI   string
+	Decoder  uint64 // is another one when its values are decoded otherwise
 }
 
 // Options configures an Announcer. Every function is needed; none may call the Announcer.
 type Options struct {
 	Applications func() []string // that Home Assistant is to be told of
+	// Early are the devices at the start, in their order: clients may come before Devices
+	// can be asked.
+	Early []session.ID
 	// Devices calls each for the devices of an application.
 	Devices func(ctx context.Context, application string, each func(Device) error) error
 	// Uplinks returns the "up" messages of a device that are remembered, oldest first.

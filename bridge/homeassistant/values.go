@@ -26,6 +26,7 @@ type value struct {
 	path       []string // names of members, from decoded_payload or the measurement on
 	kind       kind
 	class      class
+	seen       int // the number of the uplink that had it last
 }
 
 // same reports whether two values stand at the same place.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"lorawand/bridge/homeassistant"
@@ -11,7 +13,14 @@ import (
 
 // homeOptions says where what Home Assistant is told comes from, and by whom it is told.
 func (d *daemon) homeOptions() homeassistant.Options {
+	var early []session.ID // nobody else has the devices yet
+	for _, a := range d.state.Applications.All() {
+		if a.HomeAssistant {
+			early = append(early, d.state.Devices.IDs(a.ID)...)
+		}
+	}
 	return homeassistant.Options{
+		Early: early,
 		Applications: func() (out []string) {
 			for _, a := range d.state.Applications.All() {
 				if a.HomeAssistant {
@@ -22,7 +31,7 @@ func (d *daemon) homeOptions() homeassistant.Options {
 		},
 		Devices: func(ctx context.Context, application string, each func(homeassistant.Device) error) error {
 			return d.bridge.Devices(ctx, application, func(dev *session.Device) error {
-				return each(homeDevice(dev))
+				return each(d.homeDevice(dev))
 			})
 		},
 		Uplinks: func(id session.ID) (out [][]byte) {
@@ -38,12 +47,22 @@ func (d *daemon) homeOptions() homeassistant.Options {
 }
 
 // homeDevice returns what Home Assistant is told of a device.
-func homeDevice(d *session.Device) homeassistant.Device {
+func (d *daemon) homeDevice(dev *session.Device) homeassistant.Device {
 	out := homeassistant.Device{
-		ID: d.ID, Name: d.Name, Maker: d.VersionIDs.Brand, Model: d.VersionIDs.Model, Firmware: d.VersionIDs.Firmware,
+		ID: dev.ID, Name: dev.Name, Maker: dev.VersionIDs.Brand, Model: dev.VersionIDs.Model,
+		Firmware: dev.VersionIDs.Firmware,
 	}
-	if !d.DevEUI.IsZero() {
-		out.DevEUI = d.DevEUI.String()
+	if !dev.DevEUI.IsZero() {
+		out.DevEUI = dev.DevEUI.String()
 	}
+	h := fnv.New64a()
+	if dev.Formatters.Set {
+		fmt.Fprint(h, dev.Formatters.Up, dev.Formatters.UpParameter)
+	} else {
+		a, _ := d.state.Applications.Application(dev.ID.Application)
+		fmt.Fprint(h, a.Up)
+	}
+	fmt.Fprint(h, dev.VersionIDs)
+	out.Decoder = h.Sum64()
 	return out
 }

@@ -21,7 +21,7 @@ import (
 const (
 	maxConns      = 32 // at a time; more are closed
 	maxPerAddress = 16
-	maxStreams    = 8 // of events
+	maxStreams    = 8 // of events; of one application at most half of them
 	maxHeader     = 16 << 10
 	maxBody       = 64 << 10         // bytes
 	maxBigBody    = 1 << 20          // bytes; one such request at a time
@@ -37,7 +37,7 @@ type API struct {
 	server   *http.Server
 	backoff  access.Backoff
 	big      chan struct{} // full while a long body is at work
-	streams  chan struct{}
+	streams  streams
 	stop     context.Context // ends when Run does
 	stopped  context.CancelFunc
 	page     http.Handler // of what is no route; nil: nothing
@@ -59,7 +59,7 @@ func Listen(o Options) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	a := &API{o: o, log: o.Logger, big: make(chan struct{}, 1), streams: make(chan struct{}, maxStreams)}
+	a := &API{o: o, log: o.Logger, big: make(chan struct{}, 1)}
 	a.stop, a.stopped = context.WithCancel(context.Background())
 	a.listener = conns.Few(l, maxConns, maxPerAddress)
 	if o.TLS != nil {

@@ -295,15 +295,44 @@ func TestEvents(t *testing.T) {
 		s.wants("app", "POST", "/events", `{"identifiers":[{"application_ids":{"application_id":"app1"}},`+foreign+`]}`, 403)
 	}
 	s.wants("app", "POST", "/events", `{}`, 400)
-	for range maxStreams - 1 {
+	for range maxStreams/2 - 1 {
 		s.ask("read-only", "POST", "/events", strings.NewReader(`{"identifiers":[{"device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"}}}]}`))
 	}
 	s.wants("app", "POST", "/events", `{"identifiers":[{"application_ids":{"application_id":"app1"}}]}`, 429)
+	if r := s.ask("foreign", "POST", "/events", strings.NewReader(`{"identifiers":[{"application_ids":{"application_id":"harness"}}]}`)); r.StatusCode != 200 {
+		t.Errorf("another application: status %d", r.StatusCode)
+	}
 	s.op("key.revoke", `{"id":"`+keyID(s.keys["app"])+`"}`)
 	s.uplink("app1", 3)
 	rest, err := io.ReadAll(lines)
 	if err != nil || strings.Contains(string(rest), "harness") {
 		t.Errorf("after the key: %s, %v", rest, err)
+	}
+}
+
+// Of the event streams one application has at most half, so that others find room.
+func TestStreamsOfOneApplication(t *testing.T) {
+	var s streams
+	for _, tt := range []struct {
+		app  string
+		want int // of twice as many as there may be
+	}{{"app1", maxStreams / 2}, {"app2", maxStreams / 2}, {"app3", 0}} {
+		n := 0
+		for range 2 * maxStreams {
+			if s.begin(tt.app) {
+				n++
+			}
+		}
+		if n != tt.want {
+			t.Errorf("%s has %d", tt.app, n)
+		}
+	}
+	for range maxStreams / 2 {
+		s.end("app1")
+		s.end("app2")
+	}
+	if s.all != 0 || len(s.count) != 0 || !s.begin("app3") {
+		t.Errorf("%d are left, %v", s.all, s.count)
 	}
 }
 

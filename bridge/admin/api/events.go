@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
 
 	"lorawand/bridge/activity"
@@ -143,14 +144,43 @@ func (c *call) messages() *lines {
 	return &lines{c: c, ctl: http.NewResponseController(c.w), begin: "data: ", behind: "\n\n"}
 }
 
+// streams counts those who follow the events.
+type streams struct {
+	mu    sync.Mutex
+	all   int
+	count map[string]int // of each application
+}
+
+// begin reports whether one more of an application may.
+func (s *streams) begin(application string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all >= maxStreams || s.count[application] >= maxStreams/2 {
+		return false
+	}
+	if s.count == nil {
+		s.count = map[string]int{}
+	}
+	s.all++
+	s.count[application]++
+	return true
+}
+
+func (s *streams) end(application string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.count[application]--; s.count[application] == 0 {
+		delete(s.count, application)
+	}
+}
+
 // stream sends what happens to devices, until the client goes.
 func (c *call) stream(ids []session.ID, begin func() *lines) error {
-	select {
-	case c.api.streams <- struct{}{}:
-		defer func() { <-c.api.streams }()
-	default:
+	if !c.api.streams.begin(c.who.Application) {
 		return plain(codeResourceExhausted, "too many clients follow the events already")
 	}
+	defer c.api.streams.end(c.who.Application)
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
 	defer context.AfterFunc(c.api.stop, cancel)()

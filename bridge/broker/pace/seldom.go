@@ -7,34 +7,54 @@ import (
 
 const (
 	seldom   = time.Minute
-	maxNames = 256 // that are remembered
+	maxNames = 256 // of an application that are remembered
 )
 
-// Seldom lets a thing of one name happen once a minute. It forgets names when there are
-// too many. The zero value is ready.
+// Seldom lets a thing of one name of an application happen once a minute. Of a name beyond
+// the limit of its application nothing happens; other applications have their own limit.
+// The zero value is ready.
 type Seldom struct {
-	mu   sync.Mutex
-	last map[string]time.Time
+	mu    sync.Mutex
+	last  map[string]map[string]time.Time // by application and name
+	swept time.Time
 }
 
 // Take reports whether it is time for the thing of a name.
-func (s *Seldom) Take(name string, now time.Time) bool {
+func (s *Seldom) Take(application, name string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if last, ok := s.last[name]; ok && now.Sub(last) < seldom {
+	if last, ok := s.last[application][name]; ok && now.Sub(last) < seldom {
 		return false
 	}
-	for old, at := range s.last {
-		if now.Sub(at) >= seldom {
-			delete(s.last, old)
+	if now.Sub(s.swept) >= seldom { // applications that are gone
+		s.swept = now
+		for application := range s.last {
+			s.forget(application, now)
 		}
 	}
-	if len(s.last) >= maxNames {
+	s.forget(application, now)
+	if len(s.last[application]) >= maxNames {
 		return false
 	}
 	if s.last == nil {
-		s.last = map[string]time.Time{}
+		s.last = map[string]map[string]time.Time{}
 	}
-	s.last[name] = now
+	if s.last[application] == nil {
+		s.last[application] = map[string]time.Time{}
+	}
+	s.last[application][name] = now
 	return true
+}
+
+// forget forgets the names of an application that have waited long enough.
+func (s *Seldom) forget(application string, now time.Time) {
+	names := s.last[application]
+	for name, at := range names {
+		if now.Sub(at) >= seldom {
+			delete(names, name)
+		}
+	}
+	if len(names) == 0 {
+		delete(s.last, application)
+	}
 }

@@ -24,20 +24,22 @@ func TestSeldom(t *testing.T) {
 		{time.Second, "b", true},
 	} {
 		now = now.Add(tt.after)
-		if got := s.Take(tt.name, now); got != tt.want {
+		if got := s.Take("app1", tt.name, now); got != tt.want {
 			t.Errorf("%s at %v: %v", tt.name, now.Unix(), got)
 		}
 	}
-	taken := 0
-	for i := range 3 * maxNames {
-		if s.Take(fmt.Sprint(i), now) {
-			taken++
+	for _, app := range []string{"app2", "app3"} {
+		taken := 0
+		for i := range 3 * maxNames {
+			if s.Take(app, fmt.Sprint(i), now) {
+				taken++
+			}
+		}
+		if taken != maxNames || len(s.last[app]) != maxNames {
+			t.Errorf("%d names of %s", taken, app)
 		}
 	}
-	if taken != maxNames-2 || len(s.last) != maxNames {
-		t.Errorf("%d names", taken)
-	}
-	if !s.Take("c", now.Add(seldom)) || len(s.last) != 1 {
-		t.Errorf("%d names are remembered", len(s.last))
+	if !s.Take("app2", "a", now.Add(seldom)) || len(s.last) != 1 || len(s.last["app2"]) != 1 {
+		t.Errorf("%d names of %d applications are remembered", len(s.last["app2"]), len(s.last))
 	}
 }
