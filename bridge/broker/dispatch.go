@@ -164,6 +164,9 @@ func (s *session) put(i item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	size := i.size()
+	if s.over {
+		return
+	}
 	if s.client == nil {
 		if i.qos == 0 && s.owner == nil {
 			return

@@ -395,3 +395,26 @@ func TestKeyExpires(t *testing.T) {
 type nopConn struct{ net.Conn }
 
 func (nopConn) Close() error { return nil }
+
+// What comes for a session just when it is forgotten is not counted as kept.
+func TestForgottenSessionKeepsNothing(t *testing.T) {
+	s := start(t, Limits{})
+	r := s.persistent("app1", s.key1, "away")
+	r.subscribe(1, "#")
+	s.away(r)
+	s.upOf("app1", "x")
+	s.dispatched()
+	s.mu.Lock()
+	var one *session
+	for _, one = range s.sessions {
+	}
+	s.mu.Unlock()
+	m := &message{Message: v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("late")}}
+	s.life.Lock()
+	s.drop(one)
+	s.life.Unlock()
+	one.enqueue(item{msg: m, via: &via{uid: "app1"}, qos: 1})
+	if n := s.kept.Load(); n != 0 {
+		t.Errorf("%d bytes are kept for nobody", n)
+	}
+}

@@ -47,6 +47,7 @@ type session struct {
 	lastID     uint16
 	drops      uint64    // messages that are lost
 	warned     time.Time // when drops were logged last
+	over       bool      // it was forgotten; who still knows it puts nothing into it
 }
 
 // item is a message that waits for a client. There can be tens of thousands.
@@ -287,6 +288,7 @@ func (s *session) clear() (left []item) {
 		}
 	}
 	s.owner, s.client, s.queue, s.queued, s.inflight, s.subs = nil, nil, fifo.Queue[item]{}, 0, nil, nil
+	s.over = true
 	return left
 }
 
