@@ -67,7 +67,7 @@ FLOW      = '^Test(Air|ChipDay)'
 test: $(OUT)/engine/go.mod
 	@race=; if [ "$$($(GO) env CGO_ENABLED)" = 1 ] && [ "$$($(GO) env GOARCH)" = amd64 ] && command -v "$$($(GO) env CC)" >/dev/null; \
 	then race=-race; fi; others=$$($(GO) list ./... | grep -vxF "$$($(GO) list $(CLOCKLESS))"); set -x; \
-	{ nice -n 19 $(GO) test $$race -p 1 $(CLOCKLESS) && nice -n 19 $(GO) test $$race -run $(FLOW) ./cmd/lorawand; } & clockless=$$!; \
+	{ nice -n 19 $(GO) test $$race -p 1 -timeout 20m $(CLOCKLESS) && nice -n 19 $(GO) test $$race -timeout 20m -run $(FLOW) ./cmd/lorawand; } & clockless=$$!; \
 	$(GO) test $$race -p 1 -skip $(FLOW) $$others; rest=$$?; wait $$clockless && exit $$rest
 
 # Pictures of all screens of the web page, in two widths.
