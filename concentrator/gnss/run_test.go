@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,26 +57,26 @@ func TestSpeeds(t *testing.T) {
 					}
 					return tt.later
 				}
-				asked := 0
+				var asked atomic.Int64
 				r := New(Options{
 					Device: "/dev/tty", Logger: slog.New(slog.DiscardHandler),
 					Now: func() radio.HostTime { return radio.HostTime(time.Since(begun)) + 1 },
 					Open: func(baud int) (io.ReadWriteCloser, error) {
-						return &tty{baud, speed, func(baud int) { asked = baud }}, nil
+						return &tty{baud, speed, func(baud int) { asked.Store(int64(baud)) }}, nil
 					},
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
 				go func() { done <- r.Run(ctx) }()
 				time.Sleep(59 * time.Second)
-				if s := r.State(); asked != tt.first || s.Err != nil || r.opts.Now().Sub(s.Heard) > 2*time.Second {
-					t.Errorf("within the first minute: asked at %d baud, %+v", asked, s)
+				if s := r.State(); int(asked.Load()) != tt.first || s.Err != nil || r.opts.Now().Sub(s.Heard) > 2*time.Second {
+					t.Errorf("within the first minute: asked at %d baud, %+v", asked.Load(), s)
 				}
 				time.Sleep(2 * time.Minute)
 				s := r.State()
 				switch recent := r.opts.Now().Sub(s.Heard) <= 2*time.Second; {
-				case recent != tt.heard, tt.heard && asked != tt.later, !tt.heard && !errors.Is(s.Err, errSilent):
-					t.Errorf("later: asked at %d baud, %+v", asked, s)
+				case recent != tt.heard, tt.heard && int(asked.Load()) != tt.later, !tt.heard && !errors.Is(s.Err, errSilent):
+					t.Errorf("later: asked at %d baud, %+v", asked.Load(), s)
 				}
 				cancel()
 				if err := <-done; err != nil {
