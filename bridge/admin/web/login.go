@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -111,13 +112,8 @@ func (c *call) login(string) error {
 	}
 	token, err := c.begin(args.Password)
 	good := token != ""
-	wait := c.site.tries.End(address, good, err == nil, time.Now())
-	switch {
-	case err != nil:
+	if err := c.judge(address, good, err, http.StatusUnauthorized); err != nil {
 		return err
-	case !good:
-		c.report()
-		return &fault{status: http.StatusUnauthorized, text: "That is not the password.", wait: wait}
 	}
 	http.SetCookie(c.w, c.cookie(token, 0))
 	return c.answer(struct{}{})
@@ -181,15 +177,18 @@ func (c *call) confirm(text string) error {
 		who, wrong := c.site.o.Keys.Authenticate(strings.TrimSpace(text), c.site.o.Calendar())
 		good = wrong == nil && who.KeyID == c.session.Key.KeyID
 	}
+	return c.judge(address, good, err, http.StatusForbidden)
+}
+
+// judge ends a try: it refuses a secret that is not good with a status and the time to wait.
+// err says that the secret could not be looked at.
+func (c *call) judge(address netip.Addr, good bool, err error, status int) error {
 	wait := c.site.tries.End(address, good, err == nil, time.Now())
-	switch {
-	case err != nil:
-		return err
-	case !good:
+	if err == nil && !good {
 		c.report()
-		return &fault{status: http.StatusForbidden, text: "That is not the password.", wait: wait}
+		return &fault{status: status, text: "That is not the password.", wait: wait}
 	}
-	return nil
+	return err
 }
 
 // cookie returns that of a token; a negative age takes it away.
