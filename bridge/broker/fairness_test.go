@@ -404,11 +404,7 @@ func TestForgottenSessionKeepsNothing(t *testing.T) {
 	s.away(r)
 	s.upOf("app1", "x")
 	s.dispatched()
-	s.mu.Lock()
-	var one *session
-	for _, one = range s.sessions {
-	}
-	s.mu.Unlock()
+	one := s.session("away")
 	m := &message{Message: v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("late")}}
 	s.life.Lock()
 	s.drop(one)
