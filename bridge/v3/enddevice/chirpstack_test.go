@@ -69,8 +69,10 @@ func answersWith(pairs ...string) string {
 var chirpStackFiles = []struct{ name, text, want string }{
 	{"all answers", allAnswers, answered + answeredAt},
 	{"in another order", answerProfile + answerAt + answerDevice + answerKeys, answered + answeredAt},
-	{"in an array", "[" + answerDevice + "," + answerKeys + "," + answerAt + "," + answerProfile + "]",
-		answered + answeredAt},
+	{
+		"in an array", "[" + answerDevice + "," + answerKeys + "," + answerAt + "," + answerProfile + "]",
+		answered + answeredAt,
+	},
 	{"in one object", strings.NewReplacer("}\n{", ",").Replace(answersWith(`,"createdAt":null,"updatedAt":null}`, "}",
 		`"createdAt":"2026-11-01T10:00:00Z","updatedAt":"2026-11-01T10:00:00Z",`, "")), answered + answeredAt},
 	{"names with underscores", answersWith("devEui", "dev_eui", "nwkKey", "nwk_key",
@@ -82,19 +84,27 @@ var chirpStackFiles = []struct{ name, text, want string }{
 	{"version 3", answersOf3, strings.Replace(answered, "70B3D57ED0000000", "0A0B0C0D0E0F0001", 1) + answeredAt},
 	{"no session yet", answerDevice + answerKeys + answerProfile + `{"deviceActivation":null,"joinServerContext":null}`, answered},
 	{"a session of zeros", answersWith("01abcdef", "00000000"), answered},
-	{"only the first frame", answersWith(`"fCntUp":8`, `"fCntUp":1`, `"nFCntDown":4,"aFCntDown":4`, `"nFCntDown":0,"aFCntDown":0`),
-		answered + strings.Replace(strings.Replace(answeredAt, "up 7", "up 0", 1), "down 3 3", "down 0 0", 1)},
+	{
+		"only the first frame", answersWith(`"fCntUp":8`, `"fCntUp":1`, `"nFCntDown":4,"aFCntDown":4`, `"nFCntDown":0,"aFCntDown":0`),
+		answered + strings.Replace(strings.Replace(answeredAt, "up 7", "up 0", 1), "down 3 3", "down 0 0", 1),
+	},
 	{"no frame", answersWith(`"fCntUp":8`, `"fCntUp":0`), answered + strings.Replace(answeredAt, "up 7 true", "up 0 false", 1)},
 	{"a longer RX1 delay", answersWith(`"rx1Delay":0`, `"rx1Delay":3`), answered + strings.Replace(answeredAt, "1s", "3s", 1)},
-	{"LoRaWAN 1.1", answersWith("LORAWAN_1_0_3", "LORAWAN_1_1_0", `"regParamsRevision":"A"`, `"regParamsRevision":"B"`,
-		`"appKey":"00000000000000000000000000000000"`, `"appKey":"44444444444444444444444444444444"`, `"nFCntDown":4,"aFCntDown":4`, `"nFCntDown":4,"aFCntDown":9`),
+	{
+		"LoRaWAN 1.1", answersWith("LORAWAN_1_0_3", "LORAWAN_1_1_0", `"regParamsRevision":"A"`, `"regParamsRevision":"B"`,
+			`"appKey":"00000000000000000000000000000000"`, `"appKey":"44444444444444444444444444444444"`, `"nFCntDown":4,"aFCntDown":4`, `"nFCntDown":4,"aFCntDown":9`),
 		strings.NewReplacer("1.0.3", "1.1", "V1_0_3_REV_A", "V1_1_REV_B", "app 33 nwk 00", "app 44 nwk 33").
-			Replace(answered) + strings.Replace(answeredAt, "down 3 3", "down 3 8", 1)},
-	{"LoRaWAN 1.0.4", answersWith("LORAWAN_1_0_3", "LORAWAN_1_0_4", `"regParamsRevision":"A"`, `"regParamsRevision":"RP002_1_0_3"`),
-		strings.NewReplacer("1.0.3", "1.0.4", "PHY_V1_0_3_REV_A", "RP002_V1_0_3").Replace(answered) + answeredAt},
-	{"US915", answersWith(`"EU868"`, `"US915"`, `"regionConfigId":""`, `"regionConfigId":"us915_1"`),
+			Replace(answered) + strings.Replace(answeredAt, "down 3 3", "down 3 8", 1),
+	},
+	{
+		"LoRaWAN 1.0.4", answersWith("LORAWAN_1_0_3", "LORAWAN_1_0_4", `"regParamsRevision":"A"`, `"regParamsRevision":"RP002_1_0_3"`),
+		strings.NewReplacer("1.0.3", "1.0.4", "PHY_V1_0_3_REV_A", "RP002_V1_0_3").Replace(answered) + answeredAt,
+	},
+	{
+		"US915", answersWith(`"EU868"`, `"US915"`, `"regionConfigId":""`, `"regionConfigId":"us915_1"`),
 		strings.Replace(answered, "EU_863_870", "US_902_928_FSB_2", 1) +
-			strings.Replace(answeredAt, "DR0 869525000", "DR8 923300000", 1)},
+			strings.Replace(answeredAt, "DR0 869525000", "DR8 923300000", 1),
+	},
 	{"ABP", answersWith(`"supportsOtaa":true`, `"supportsOtaa":false`, `"abpRx1Delay":0,"abpRx1DrOffset":0,"abpRx2Dr":0,"abpRx2Freq":0`,
 		`"abpRx1Delay":2,"abpRx1DrOffset":1,"abpRx2Dr":3,"abpRx2Freq":868500000`), "eui-0102030405060708 1.0.3 PHY_V1_0_3_REV_A EU_863_870 join false" +
 		strings.Replace(answeredAt, "1s +0 DR0 869525000", "2s +1 DR3 868500000", 1)},
