@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -88,14 +87,13 @@ const answerGrace = 200 * time.Millisecond
 
 // acked takes a gateway's answer.
 func (c *Core) acked(a radio.TxAck) {
-	if g := c.opts.Gateways.Gateway(a.Gateway); g != nil && a.Result != radio.TxNoAck && a.Result != radio.TxNoPath {
-		g.Answered(a.RoundTrip)
-		g.LastAck = a.At
-	}
-	if g := c.opts.Gateways.Gateway(a.Gateway); c.beacons.Acked(c.schedule, a) && g != nil {
-		c.report(event.Event{
-			Kind: event.BeaconRefused, Gateway: g.ID, Err: errors.New(a.Result.String()), Hint: event.HintBeaconRefused,
-		})
+	why := c.beacons.Acked(c.schedule, a)
+	if g := c.opts.Gateways.Gateway(a.Gateway); g != nil {
+		if a.Result != radio.TxNoAck && a.Result != radio.TxNoPath {
+			g.Answered(a.RoundTrip)
+			g.LastAck = a.At
+		}
+		c.beaconRefused(g, why)
 	}
 	t := c.attempts[a.ID]
 	switch {
