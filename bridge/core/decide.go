@@ -207,8 +207,11 @@ func (c *Core) trySend(x *opportunity, o *payloadOption) bool {
 func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem bool) schedule.Verdict {
 	e := x.emission(w, i, size, p)
 	v := c.schedule.Check(c.now.Host, e)
-	if !x.fits(w, size) {
+	switch {
+	case !x.fits(w, size):
 		v.Reason = schedule.Size
+	case v.OK() && c.overtakes(x, w, i, withItem):
+		v.Reason = schedule.Conflict
 	}
 	win := &x.windows[w]
 	x.record.Consider(event.Option{
@@ -216,6 +219,23 @@ func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem 
 		Airtime: e.Airtime, Priority: p, WithItem: withItem, Verdict: v,
 	})
 	return v
+}
+
+// overtakes reports whether an answer in window w would be on the air before an item that a gateway
+// has got already: the device would take that for a replay, as its counter is lower. With LoRaWAN
+// 1.1 frames with an item have a counter of their own.
+func (c *Core) overtakes(x *opportunity, w, i int, withItem bool) bool {
+	l := c.listeners[x.device]
+	if l == nil || x.always || x.join != nil || x.device.Version >= session.V1_1 && !withItem {
+		return false
+	}
+	end := l.Ends()
+	for _, t := range c.inFlight[x.device] {
+		if a := t.last(); t.opportunity.always && a.state == handed {
+			end = max(end, a.slot.HostStart.Add(a.slot.Airtime))
+		}
+	}
+	return x.begin(w, i) < end
 }
 
 // unsent gives up: nothing could be sent in any window.

@@ -138,6 +138,10 @@ func (c *Core) cancelTransmission(t *transmission) {
 func (c *Core) sent(t *transmission) {
 	a, x, it := t.last(), t.opportunity, t.down.Item
 	a.state = accepted
+	end := a.slot.HostStart.Add(a.slot.Airtime)
+	if x.always && isQuiet(x.device) {
+		c.listener(x.device).Taken(end)
+	}
 	c.finish(t, sent)
 	c.noteSent(t)
 	c.stats.Sent[event.WindowOf(x.windows[a.window].Name)]++
@@ -163,7 +167,7 @@ func (c *Core) sent(t *transmission) {
 		if records, err := state.ItemRecords(x.device, it); err == nil {
 			c.do(Commit{Records: records})
 		}
-		c.awaitAck(x.device, max(c.now.Host, a.slot.HostStart.Add(a.slot.Airtime)))
+		c.awaitAck(x.device, max(c.now.Host, end))
 	default:
 		c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	}
