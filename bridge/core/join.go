@@ -96,8 +96,8 @@ func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
 		return nil
 	}
 	x.state = unstored
-	if req.Session != nil && req.Session == x.device.Pending {
-		c.takeUp(x.device, x.ids) // the device is in the session that it was offered before
+	if s := req.Session; s != nil && s != x.device.Session {
+		c.takeUp(x.device, s, x.ids) // the device is in a session that it was offered before
 	}
 	offer.Use(c.opts.Devices)
 	m, _ := offer.Joined.Session.Reserve(x.device.Version)
