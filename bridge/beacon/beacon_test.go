@@ -263,7 +263,8 @@ func TestRefusedTold(t *testing.T) {
 		if !ok {
 			t.Fatalf("beacon %d is not planned", i)
 		}
-		if err := r.Acked(r.plan, r.ack(d, tt.result)); (err != nil) != tt.told || tt.told && err.Error() != tt.result.String() {
+		err := r.Acked(r.plan, r.ack(d, tt.result))
+		if (err != nil) != tt.told || tt.told && err.Error() != tt.result.String() {
 			t.Errorf("beacon %d, %v: told: %v", i, tt.result, err)
 		}
 		r.pass(period)

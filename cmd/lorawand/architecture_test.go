@@ -79,10 +79,10 @@ var arrows = map[string]string{
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
 	"bridge/homeassistant":   "bridge/session bridge/v3",
-	"bridge/state": "radio radio/frame bridge/session bridge/session/tombstone bridge/gateway bridge/access bridge/schedule " +
-		"bridge/store bridge/codec",
-	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac bridge/schedule bridge/v3 " +
-		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
+	"bridge/state": "radio radio/frame bridge/session bridge/session/tombstone bridge/gateway bridge/access " +
+		"bridge/schedule bridge/store bridge/codec",
+	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac " +
+		"bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
 		"bridge/joins bridge/pushes bridge/beacon bridge/hearing",
 	"bridge/audit":   "radio",
 	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",

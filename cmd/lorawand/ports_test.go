@@ -126,7 +126,9 @@ func TestDoctorSoftware(t *testing.T) {
 		},
 		{
 			"information of the daemon", "",
-			[]problems.Problem{{Code: "store_in_memory", Tone: problems.Info, Title: "The store is in memory", Detail: "It is lost."}},
+			[]problems.Problem{{
+				Code: "store_in_memory", Tone: problems.Info, Title: "The store is in memory", Detail: "It is lost.",
+			}},
 			nil, "info  store_in_memory: The store is in memory: It is lost\n",
 		},
 		{"none", "", nil, nil, "ok    problems: none\n"},

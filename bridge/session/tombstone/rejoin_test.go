@@ -19,8 +19,8 @@ func otaa() *session.Device {
 		}
 	}
 	return &session.Device{
-		ID: session.ID{Application: "app1", Device: "dev1"}, DevEUI: radio.EUI64{1}, HasJoinEUI: true, SupportsJoin: true, Version: session.V1_0_3,
-		Plan:     "EU_863_870",
+		ID:     session.ID{Application: "app1", Device: "dev1"},
+		DevEUI: radio.EUI64{1}, HasJoinEUI: true, SupportsJoin: true, Version: session.V1_0_3, Plan: "EU_863_870",
 		RootKeys: frame.RootKeys{AppKey: frame.Key{1}}, UsedDevNonces: []uint16{1, 2, 3}, LastJoinNonce: 70_000,
 		LastDevNonce: 5,
 		Session: &session.Session{

@@ -60,7 +60,9 @@ func TestTombstoneBytes(t *testing.T) {
 		"the app_s_key only": {func(s *session.Session) {
 			s.Keys = frame.SessionKeys{AppSKey: s.Keys.AppSKey}
 		}, session.V1_1, "false 0 20 20 {20 20}"},
-		"more was used": {func(s *session.Session) { s.NFCntDown, s.AFCntDown = 30, 30 }, session.V1_1, "true 10 30 30 {30 30}"},
+		"more was used": {func(s *session.Session) {
+			s.NFCntDown, s.AFCntDown = 30, 30
+		}, session.V1_1, "true 10 30 30 {30 30}"},
 	} {
 		s := &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 		tt.change(s)
