@@ -22,6 +22,10 @@ type keeps struct {
 	seldom bool // look at every 32nd step only: nobody but steps changes devices
 }
 
+// lookEvery says at which steps devices are compared: at all, but under emulation,
+// where that would take most of the time.
+var lookEvery = map[bool]int{false: 1, true: 8}[emulated]
+
 // hand notes what the store was given.
 func (s *stand) hand(records []store.Record) {
 	for _, r := range records {
@@ -78,6 +82,10 @@ func (s *stand) found(has map[recordID]store.Record, id session.ID) image {
 func (k *keeps) before(s *stand) {
 	s.Helper()
 	if k.seldom && k.steps > 0 {
+		return
+	}
+	if k.steps%lookEvery != 0 && !k.seldom {
+		clear(k.whole)
 		return
 	}
 	whole := map[session.ID]image{}
