@@ -48,7 +48,7 @@ const (
 func (c *Core) plan(t *transmission, w, i int) {
 	x := t.opportunity
 	e := x.emission(w, i, len(t.phy), t.priority)
-	e.Why = schedule.For(x.device.Key(), x.windows[w].Name, x.join != nil, t.down.Item != nil)
+	e.Why = schedule.For(x.device.Key(), x.Windows[w].Name, x.join != nil, t.down.Item != nil)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
 	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
 	if d := x.device; isQuiet(d) {
@@ -68,7 +68,7 @@ func (c *Core) plan(t *transmission, w, i int) {
 // handOver gives the frame to the gateway's driver.
 func (c *Core) handOver(t *transmission) {
 	x, a := t.opportunity, t.last()
-	path, win := &x.paths[a.path], &x.windows[a.window]
+	path, win := &x.Paths[a.path], &x.Windows[a.window]
 	e := x.emission(a.window, a.path, len(t.phy), t.priority)
 	a.state, a.power = handed, path.Gateway.MaxPower(win.Frequency)
 	x.record.HandOver(e.HostStart.Sub(c.now.Host))
@@ -110,7 +110,7 @@ func (c *Core) acked(a radio.TxAck) {
 // there was no path; "" where that is not known.
 func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 	x, a := t.opportunity, t.last()
-	c.stats.Refused[event.WindowOf(x.windows[a.window].Name)][min(why, radio.TxNoPath)]++
+	c.stats.Refused[event.WindowOf(x.Windows[a.window].Name)][min(why, radio.TxNoPath)]++
 	if why != radio.TxNoAck { // else it may have been sent
 		c.schedule.Release(a.slot)
 	}
@@ -134,7 +134,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 		}
 		c.aimAgain(t)
 	}
-	again := x.each(c.now.Host, a.window, func(w, i int) bool {
+	again := x.Each(c.now.Host, a.window, func(w, i int) bool {
 		if slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.window == w && a.path == i }) {
 			return false
 		}
@@ -157,7 +157,7 @@ const maxLowered = 4
 // gateway refuses this one. It reports whether there is still time.
 func (c *Core) lowerPower(t *transmission) bool {
 	x, a := t.opportunity, t.last()
-	path := &x.paths[a.path]
+	path := &x.Paths[a.path]
 	g := path.Gateway
 	if !g.RefusesPower(a.power) {
 		return false

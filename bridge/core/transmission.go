@@ -144,7 +144,7 @@ func (c *Core) sent(t *transmission) {
 	}
 	c.finish(t, sent)
 	c.noteSent(t)
-	c.stats.Sent[event.WindowOf(x.windows[a.window].Name)]++
+	c.stats.Sent[event.WindowOf(x.Windows[a.window].Name)]++
 	c.report(event.Event{
 		Kind: event.DownlinkSent, Gateway: a.slot.Gateway.ID, Device: x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids,
 	})
@@ -224,7 +224,7 @@ func (c *Core) overtaken(d *session.Device) {
 		case a.slot.HostStart <= c.now.Host:
 			c.sent(t)
 		default: // the gateway has it; if it is refused, no other attempt would be heard
-			t.opportunity.closeWindows()
+			t.opportunity.Close()
 		}
 	}
 }

@@ -147,7 +147,8 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 	}
 	answers.Trim(windows)
 	r.heard.Delay(windows[0].Delay)
-	x := &opportunity{device: dev, session: s, ids: ids, start: up.Received, windows: windows, reception: r}
+	x := &opportunity{device: dev, session: s, ids: ids, reception: r}
+	x.Start, x.Windows = up.Received, windows
 	x.uplink = answered{fCnt: r.match.FCnt, rate: up.DataRate, end: end, answers: answers}
 	r.opportunity = x
 	c.open(x, up)

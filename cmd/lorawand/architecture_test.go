@@ -83,10 +83,11 @@ var arrows = map[string]string{
 		"bridge/schedule bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac " +
 		"bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes bridge/beacon bridge/hearing",
+		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/reach",
 	"bridge/audit":   "radio",
 	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
 	"bridge/hearing": "radio bridge/session",
+	"bridge/reach":   "radio bridge/gateway bridge/mac bridge/schedule",
 	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
 		"bridge/classc bridge/v3",
 	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
@@ -164,7 +165,7 @@ var pure = map[string]bool{
 	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/session/tombstone": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true,
 	"bridge/classb": true, "bridge/classc": true, "bridge/joins": true, "bridge/pushes": true,
-	"bridge/beacon": true, "bridge/hearing": true,
+	"bridge/beacon": true, "bridge/hearing": true, "bridge/reach": true,
 	"bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
