@@ -404,7 +404,11 @@ func TestForgottenSessionKeepsNothing(t *testing.T) {
 	s.away(r)
 	s.upOf("app1", "x")
 	s.dispatched()
-	one := s.session("away")
+	s.mu.Lock()
+	var one *session
+	for one = range s.sessionsOf("app1") {
+	}
+	s.mu.Unlock()
 	m := &message{Message: v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("late")}}
 	s.life.Lock()
 	s.drop(one)
