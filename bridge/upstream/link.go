@@ -1,0 +1,168 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"lorawand/bridge/upstream/client"
+)
+
+// Times of connecting.
+const (
+	dialTimeout  = 30 * time.Second
+	firstPause   = time.Second // before the second try
+	longestPause = 30 * time.Second
+	steady       = time.Minute     // a connection that has lasted for so long begins with firstPause again
+	farewell     = 1 * time.Second // how long the end waits for PUBACKs that are due
+)
+
+// link keeps a connection until ctx ends.
+func (u *Upstream) link(ctx context.Context) {
+	version, pause := u.o.Client.Version, firstPause
+	if version == 0 {
+		version = client.V5
+	}
+	for first := true; ctx.Err() == nil; {
+		began := time.Now()
+		err := u.connected(ctx, version)
+		if ctx.Err() != nil {
+			return
+		}
+		u.down(err)
+		if u.o.Client.Version == 0 && (errors.Is(err, client.ErrVersion) || errors.Is(err, client.ErrNoAnswer)) {
+			version = client.V5 + client.V311 - version
+			if first { // the other one at once, but not both again and again
+				first = false
+				continue
+			}
+		}
+		first = true
+		if time.Since(began) >= steady {
+			pause = firstPause
+		}
+		// Many gateways lose the same broker at the same time.
+		if !sleep(ctx, pause*3/4+rand.N(pause/2)) {
+			return
+		}
+		pause = min(2*pause, longestPause)
+	}
+}
+
+func sleep(ctx context.Context, pause time.Duration) bool {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// connected connects, and works until the connection or ctx ends.
+func (u *Upstream) connected(ctx context.Context, version byte) error {
+	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	nc, err := u.o.Dial(dialing)
+	if err != nil {
+		return err
+	}
+	o := u.o.Client
+	o.Version = version
+	c, err := client.Connect(ctx, nc, o)
+	if err != nil {
+		return err
+	}
+	u.up(version)
+	return u.serve(ctx, c)
+}
+
+// serve runs the lanes over a connection. At the end of ctx it waits a moment for the
+// PUBACKs of what is on its way: else it would be sent again after the next start.
+func (u *Upstream) serve(ctx context.Context, c *client.Conn) error {
+	lanes, stopLanes := context.WithCancel(ctx)
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var sending, watching sync.WaitGroup
+	for _, lane := range []func(context.Context, *client.Conn) error{u.sendLive, u.sendBackfill} {
+		sending.Go(func() {
+			if err := lane(lanes, c); err != nil && lanes.Err() == nil {
+				c.Close()
+			}
+		})
+	}
+	watching.Go(func() {
+		select {
+		case <-running.Done():
+		case <-ctx.Done():
+			sending.Wait()
+			for end := time.Now().Add(farewell); c.Flying() > 0 && time.Now().Before(end); {
+				if !sleep(running, 5*time.Millisecond) {
+					break
+				}
+			}
+			stop()
+		}
+	})
+	err := c.Run(running)
+	stopLanes()
+	stop()
+	sending.Wait()
+	watching.Wait()
+	u.moveCursor()
+	u.mu.Lock()
+	u.queue.requeue()
+	u.mu.Unlock()
+	return err
+}
+
+// up notes that there is a connection.
+func (u *Upstream) up(version byte) {
+	u.mu.Lock()
+	u.status.Connected, u.status.Version, u.status.Since = true, version, time.Now()
+	u.status.Error, u.status.Unheard = "", nil
+	u.mu.Unlock()
+	u.log.Info("connected to the other broker", "mqtt", versionText(version))
+	if u.o.Changed != nil {
+		u.o.Changed(true, "")
+	}
+}
+
+func versionText(version byte) string {
+	if version == client.V311 {
+		return "3.1.1"
+	}
+	return "5"
+}
+
+// down notes why there is none. The same reason again is told once.
+func (u *Upstream) down(err error) {
+	why := "the connection has ended"
+	if err != nil {
+		why = err.Error()
+	}
+	u.mu.Lock()
+	was, before := u.status.Connected, u.status.Error
+	u.status.Connected, u.status.Version, u.status.Error = false, 0, why
+	if was {
+		u.status.Since = time.Now()
+	}
+	u.mu.Unlock()
+	if !was && before == why {
+		return
+	}
+	u.log.Warn("the other broker cannot be reached", "error", why)
+	if u.o.Changed != nil {
+		u.o.Changed(false, why)
+	}
+}
+
+// unheard notes a filter that the other broker refuses.
+func (u *Upstream) unheard(filter string) {
+	u.mu.Lock()
+	u.status.Unheard = append(u.status.Unheard, filter)
+	u.mu.Unlock()
+	u.log.Warn("the other broker refuses a subscription: no downlinks come from there", "filter", filter)
+}
