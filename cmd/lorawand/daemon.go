@@ -36,16 +36,19 @@ import (
 
 // daemon has all running parts and connects them.
 type daemon struct {
-	log      *slog.Logger
-	store    *store.Store
-	state    state.State
-	bridge   *bridge.Bridge
-	broker   *broker.Broker
-	control  *admin.Server
-	http     *admin.HTTP // nil: off
-	api      *api.API    // nil: off
-	hooks    *webhook.Sender
-	home     *homeassistant.Announcer
+	log     *slog.Logger
+	store   *store.Store
+	state   state.State
+	bridge  *bridge.Bridge
+	broker  *broker.Broker
+	control *admin.Server
+	http    *admin.HTTP // nil: off
+	api     *api.API    // nil: off
+	hooks   *webhook.Sender
+	home    *homeassistant.Announcer
+
+	upstreams *upstreams
+
 	problems *problems.Source // tells what is wrong
 	udp      *udp.Driver      // nil: off
 	boards   boards
@@ -123,6 +126,9 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version, Provisioned: d.home.Changed,
 	}); err != nil {
+		return d, err
+	}
+	if d.upstreams, err = newUpstreams(&c, d); err != nil {
 		return d, err
 	}
 	if err = d.listenUDP(c, euis, clock); err != nil {
@@ -211,11 +217,13 @@ func (d *daemon) openDoors(c config.Config) error {
 	return err
 }
 
-// Publish takes what is published, for the broker, for webhooks and for Home Assistant.
+// Publish takes what is published, for the broker, for webhooks, for Home Assistant and
+// for brokers upstream.
 func (d *daemon) Publish(m v3.Message) {
 	d.broker.Publish(m)
 	d.hooks.Publish(m)
 	d.home.Publish(m)
+	d.upstreams.publish(m)
 }
 
 // webhook returns that of an application.
