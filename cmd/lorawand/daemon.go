@@ -203,6 +203,7 @@ func (d *daemon) openDoors(c config.Config) error {
 		return err
 	}
 	d.addProblems(&c, a)
+	d.addUpstreams(a)
 	d.addReport(a)
 	if c.HTTP.Listen != "" {
 		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {

@@ -209,7 +209,8 @@ func (u *upstreams) problems() (out []problems.Upstream) {
 		s := one.Status()
 		out = append(out, problems.Upstream{
 			Name: s.Name, Connected: s.Connected, Since: time.Since(s.Since), Error: s.Error, Unheard: s.Unheard,
-			Waiting: s.Journal.Messages + int64(s.Waiting), Lost: s.Journal.Lost + int64(s.Lost), Fault: s.Fault,
+			Sent: s.Live + s.Backfilled, Waiting: s.Journal.Messages + int64(s.Waiting), Lost: s.Journal.Lost + int64(s.Lost),
+			Refused: s.Refused, Fault: s.Fault,
 		})
 	}
 	return out

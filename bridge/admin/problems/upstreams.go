@@ -8,14 +8,16 @@ import (
 
 // Upstream is a broker that messages are handed on to.
 type Upstream struct {
-	Name      string
-	Connected bool
-	Since     time.Duration // how long it is so
-	Error     string        // why it is not connected
-	Unheard   []string      // topic filters that it refuses
-	Waiting   int64         // messages in the journal and in memory
-	Lost      int64         // messages since the start
-	Fault     string        // why the journal cannot be written
+	Name      string        `json:"name"`
+	Connected bool          `json:"connected"`
+	Since     time.Duration `json:"since_ns"`                 // how long it is so
+	Error     string        `json:"error,omitempty"`          // why it is not connected
+	Unheard   []string      `json:"refused_topics,omitempty"` // topic filters that it does not let us subscribe to
+	Sent      uint64        `json:"sent"`                     // messages that it has acknowledged since the start
+	Waiting   int64         `json:"waiting"`                  // messages in the journal and in memory
+	Lost      int64         `json:"lost"`                     // messages since the start
+	Refused   uint64        `json:"refused"`                  // messages that it will never take
+	Fault     string        `json:"journal_error,omitempty"`  // why the journal cannot be written
 }
 
 // dialing is how long a broker may be unreachable before that is a problem.
