@@ -21,25 +21,17 @@ const (
 
 // link keeps a connection until ctx ends.
 func (u *Upstream) link(ctx context.Context) {
-	version, pause := u.o.Client.Version, firstPause
-	if version == 0 {
-		version = client.V5
-	}
-	for first := true; ctx.Err() == nil; {
+	v, pause := newVersions(u.o.Client.Version), firstPause
+	for ctx.Err() == nil {
 		began := time.Now()
-		err := u.connected(ctx, version)
+		loggedIn, err := u.connected(ctx, v.next)
 		if ctx.Err() != nil {
 			return
 		}
 		u.down(err)
-		if u.o.Client.Version == 0 && (errors.Is(err, client.ErrVersion) || errors.Is(err, client.ErrNoAnswer)) {
-			version = client.V5 + client.V311 - version
-			if first { // the other one at once, but not both again and again
-				first = false
-				continue
-			}
+		if v.after(loggedIn, err) {
+			continue
 		}
-		first = true
 		if time.Since(began) >= steady {
 			pause = firstPause
 		}
@@ -49,6 +41,40 @@ func (u *Upstream) link(ctx context.Context) {
 		}
 		pause = min(2*pause, longestPause)
 	}
+}
+
+// versions decides which version of MQTT is tried next.
+type versions struct {
+	next    byte
+	fixed   bool
+	said    bool // the other broker has said that it does not speak the other version
+	hasFive bool // it has spoken MQTT 5
+}
+
+func newVersions(configured byte) *versions {
+	if configured != 0 {
+		return &versions{next: configured, fixed: true}
+	}
+	return &versions{next: client.V5}
+}
+
+// after takes how a connection has ended. at once says that the other version is to be
+// tried without a pause.
+func (v *versions) after(loggedIn bool, err error) (atOnce bool) {
+	v.hasFive = v.hasFive || loggedIn && v.next == client.V5
+	switch {
+	case v.fixed:
+	case errors.Is(err, client.ErrVersion):
+		atOnce = !v.said // but not both again and again
+		v.next, v.said = client.V5+client.V311-v.next, true
+	case v.next == client.V5 && !v.hasFive && errors.Is(err, client.ErrClosed):
+		// An older one may end the connection, and so may a bad network: MQTT 5 is tried
+		// again later.
+		v.next, atOnce = client.V311, true
+	case v.next == client.V311 && !v.said:
+		v.next = client.V5
+	}
+	return atOnce
 }
 
 func sleep(ctx context.Context, pause time.Duration) bool {
@@ -63,21 +89,21 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 }
 
 // connected connects, and works until the connection or ctx ends.
-func (u *Upstream) connected(ctx context.Context, version byte) error {
+func (u *Upstream) connected(ctx context.Context, version byte) (loggedIn bool, err error) {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	nc, err := u.o.Dial(dialing)
 	if err != nil {
-		return err
+		return false, err
 	}
 	o := u.o.Client
 	o.Version = version
 	c, err := client.Connect(ctx, nc, o)
 	if err != nil {
-		return err
+		return false, err
 	}
 	u.up(version)
-	return u.serve(ctx, c)
+	return true, u.serve(ctx, c)
 }
 
 // serve runs the lanes over a connection. At the end of ctx it waits a moment for the

@@ -130,10 +130,12 @@ func (u *Upstream) Publish(m v3.Message) {
 	u.mu.Lock()
 	full := u.queue.add(m, time.Now())
 	u.status.Lost += uint64(u.queue.shorten())
-	at := !u.status.Connected && u.o.Commit == 0
+	store := full || !u.status.Connected && u.o.Commit == 0
+	// A journal that cannot be written is tried again by the clock only.
+	store = store && u.status.Fault == ""
 	u.mu.Unlock()
 	ring(u.live)
-	if full || at {
+	if store {
 		ring(u.commit)
 	}
 }

@@ -66,8 +66,8 @@ func TestTwoDays(t *testing.T) {
 		time.Sleep(time.Second)
 		s.far.cut(true)
 		const outage = 2 * 24 * time.Hour
-		for range outage / time.Minute {
-			time.Sleep(time.Minute)
+		for range outage / (2 * time.Minute) {
+			time.Sleep(2 * time.Minute)
 			s.up()
 		}
 		missed := s.sent
@@ -408,4 +408,46 @@ func TestTooLong(t *testing.T) {
 		}
 		s.stop()
 	})
+}
+
+// Which version of MQTT is tried next: 5 as long as nothing speaks against it.
+func TestVersions(t *testing.T) {
+	type try struct {
+		with     byte
+		loggedIn bool
+		err      error
+		atOnce   bool
+	}
+	other := errors.New("no route to host")
+	for _, tt := range []struct {
+		name       string
+		configured byte
+		tries      []try
+	}{
+		{"5", 0, []try{{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false}}},
+		{"says that it has 3.1.1", 0, []try{
+			{5, false, client.ErrVersion, true}, {4, true, other, false}, {4, false, client.ErrClosed, false}, {4, true, other, false},
+		}},
+		{"ends the connection", 0, []try{
+			{5, false, client.ErrClosed, true}, {4, true, other, false}, {5, false, client.ErrClosed, true}, {4, true, other, false},
+		}},
+		{"bad network", 0, []try{
+			{5, false, client.ErrSilent, false}, {5, false, client.ErrClosed, true}, {4, false, client.ErrClosed, false},
+			{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false},
+		}},
+		{"neither", 0, []try{
+			{5, false, client.ErrVersion, true}, {4, false, client.ErrVersion, false}, {5, false, client.ErrVersion, false},
+		}},
+		{"configured", 4, []try{{4, false, client.ErrVersion, false}, {4, false, client.ErrClosed, false}, {4, true, other, false}}},
+	} {
+		v := newVersions(tt.configured)
+		for i, try := range tt.tries {
+			if v.next != try.with {
+				t.Fatalf("%s: try %d with %d, want %d", tt.name, i, v.next, try.with)
+			}
+			if got := v.after(try.loggedIn, try.err); got != try.atOnce {
+				t.Errorf("%s: try %d, the next at once: %v", tt.name, i, got)
+			}
+		}
+	}
 }

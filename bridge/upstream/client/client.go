@@ -35,12 +35,12 @@ const (
 
 // Reasons for the end of a connection, or for a message that was not taken.
 var (
-	ErrVersion  = errors.New("the server does not speak this version of MQTT")
-	ErrNoAnswer = errors.New("the server ends the connection without an answer")
-	ErrLogin    = errors.New("the server refuses the login")
-	ErrRefused  = errors.New("the server refuses the message")
-	ErrSilent   = errors.New("the server is silent")
-	errQoS      = errors.New("the server takes no message with QoS 1")
+	ErrVersion = errors.New("the server does not speak this version of MQTT")
+	ErrClosed  = errors.New("the server ends the connection without an answer")
+	ErrLogin   = errors.New("the server refuses the login")
+	ErrRefused = errors.New("the server refuses the message")
+	ErrSilent  = errors.New("the server is silent")
+	errQoS     = errors.New("the server takes no message with QoS 1")
 )
 
 // Property is a user property.
@@ -95,7 +95,7 @@ type Conn struct {
 	inbox     chan Received
 	r         *reader
 
-	writing sync.Mutex // guards what is written to nc, so that IDs rise on the wire
+	writing chan struct{} // has one element while something is written to nc, so that IDs rise on the wire
 
 	mu      sync.Mutex
 	flying  map[uint16]*flight
@@ -118,7 +118,7 @@ func Connect(ctx context.Context, nc net.Conn, o Options) (*Conn, error) {
 	defer stop()
 	c := &Conn{
 		o: o, nc: nc, r: newReader(nc, o.Version), keepAlive: o.KeepAlive, retain: true, heard: time.Now(),
-		inbox: make(chan Received, received), flying: map[uint16]*flight{},
+		inbox: make(chan Received, received), flying: map[uint16]*flight{}, writing: make(chan struct{}, 1),
 	}
 	window, err := c.login()
 	if err != nil {
@@ -142,10 +142,12 @@ func (c *Conn) login() (window int, err error) {
 	switch {
 	case errors.Is(err, ErrVersion):
 		return 0, err
+	case isTimeout(err):
+		return 0, ErrSilent
 	case err != nil:
-		return 0, fmt.Errorf("%w: %w", ErrNoAnswer, err)
+		return 0, fmt.Errorf("%w: %w", ErrClosed, err)
 	case ack.FixedHeader.Type != packets.Connack:
-		return 0, fmt.Errorf("%w: packet %d instead of CONNACK", ErrNoAnswer, ack.FixedHeader.Type)
+		return 0, fmt.Errorf("packet %d instead of CONNACK", ack.FixedHeader.Type)
 	case ack.ReasonCode != 0:
 		return 0, loginError(c.o.Version, ack)
 	}
@@ -166,8 +168,10 @@ func (c *Conn) login() (window int, err error) {
 	return window, nil
 }
 
-// Version returns that of the connection.
-func (c *Conn) Version() byte { return c.o.Version }
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
 
 // Run reads until the connection or ctx ends, and says why it has ended. At the end of
 // ctx it takes leave, so that the server does not publish the will.
@@ -255,8 +259,8 @@ func (c *Conn) Publish(ctx context.Context, m *Message) error {
 		FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: 1, Retain: m.Retain},
 		Properties:  packets.Properties{User: m.User},
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
 	p.PacketID = c.use(&flight{m, time.Now()})
 	data, err := encode(p)
 	if err == nil && c.largest > 0 && uint64(len(data)) > uint64(c.largest) {
@@ -327,12 +331,12 @@ func (c *Conn) write(p *packets.Packet) error {
 	if err != nil {
 		return err
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
+	c.writing <- struct{}{}
+	defer func() { <-c.writing }()
 	return c.send(data)
 }
 
-// send writes a packet. writing is held.
+// send writes a packet. writing has an element.
 func (c *Conn) send(data []byte) error {
 	if err := c.nc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err

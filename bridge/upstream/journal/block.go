@@ -34,12 +34,25 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encodeBlock returns a block as in a file.
-func encodeBlock(b block, messages [][]byte) ([]byte, error) {
+// encoder writes blocks. It has a compressor of 1.2 MB, once there are messages to write.
+type encoder struct{ z *flate.Writer }
+
+// compressor returns one that writes to out. Messages of the same devices are much alike:
+// some ten of them take a tenth.
+func (e *encoder) compressor(out *bytes.Buffer) (w *flate.Writer, err error) {
+	if e.z == nil {
+		e.z, err = flate.NewWriter(out, flate.BestSpeed)
+		return e.z, err
+	}
+	e.z.Reset(out)
+	return e.z, nil
+}
+
+// block returns a block as in a file.
+func (e *encoder) block(b block, messages [][]byte) ([]byte, error) {
 	out := bytes.NewBuffer(make([]byte, headerLength, headerLength+512))
 	if b.count > 0 {
-		// Messages of the same devices are much alike: some ten of them take a tenth.
-		w, err := flate.NewWriter(out, flate.BestSpeed)
+		w, err := e.compressor(out)
 		if err != nil {
 			return nil, err
 		}

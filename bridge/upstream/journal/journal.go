@@ -68,6 +68,7 @@ type Journal struct {
 	broken int64
 
 	reading reader
+	encoder encoder
 }
 
 // segment is a file.
@@ -205,7 +206,7 @@ func (j *Journal) Append(messages [][]byte, now time.Time) (stored int, err erro
 		}
 		b := block{first: j.next, count: n, at: unix(now)}
 		var data []byte
-		if data, err = encodeBlock(b, batch[:n]); err == nil {
+		if data, err = j.encoder.block(b, batch[:n]); err == nil {
 			err = j.write(b, data)
 		}
 		if err == nil {
@@ -377,6 +378,7 @@ func (j *Journal) clean() {
 	}
 	if len(j.list) == 1 && j.left == 0 && j.remove() {
 		j.syncFolder()
+		j.encoder, j.reading = encoder{}, reader{at: j.reading.at} // an outage is over: their memory is not needed
 	}
 }
 
@@ -394,7 +396,7 @@ func (j *Journal) StoreCursor() error {
 		return nil
 	}
 	b := block{first: j.cursor}
-	data, err := encodeBlock(b, nil)
+	data, err := j.encoder.block(b, nil)
 	if err == nil {
 		err = j.write(b, data)
 	}

@@ -355,11 +355,12 @@ const uplink = `{"end_device_ids":{"device_id":"dev%d","application_ids":{"appli
 
 // Bytes from a disk never make a block that was not written.
 func FuzzBlock(f *testing.F) {
-	whole, err := encodeBlock(block{first: 7, at: day.Unix(), count: 2}, [][]byte{[]byte("one"), []byte("two")})
+	var e encoder
+	whole, err := e.block(block{first: 7, at: day.Unix(), count: 2}, [][]byte{[]byte("one"), []byte("two")})
 	if err != nil {
 		f.Fatal(err)
 	}
-	cursor, _ := encodeBlock(block{first: 9}, nil)
+	cursor, _ := e.block(block{first: 9}, nil)
 	f.Add(whole)
 	f.Add(slices.Concat(cursor, whole))
 	f.Add(whole[:len(whole)-1])
