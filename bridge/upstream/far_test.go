@@ -283,8 +283,8 @@ func upPayload(n int) []byte {
 	if n > 0 {
 		counter = fmt.Sprintf(`"f_cnt":%d,`, n)
 	}
-	return []byte(`{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},"dev_addr":"00BB0001"},` +
-		`"correlation_ids":["as:up:01"],"uplink_message":{"session_key_id":"AYfg8g==","f_port":1,` + counter +
+	return []byte(`{"end_device_ids":{"device_id":"dev1","application_ids":{"application_id":"app1"},` +
+		`"dev_addr":"00BB0001"},"correlation_ids":["as:up:01"],"uplink_message":{"session_key_id":"AYfg8g==","f_port":1,` + counter +
 		`"frm_payload":"AQ==","decoded_payload":{"f_cnt":7},"rx_metadata":[]}}`)
 }
 
@@ -319,7 +319,8 @@ func (s *stand) expectAll() {
 
 func (s *stand) expectEmpty() {
 	s.Helper()
-	if st := s.Status(); st.Waiting != 0 || st.Journal.Messages != 0 || len(s.disk.Files()) != 0 || st.Lost+st.Refused != 0 {
+	st := s.Status()
+	if st.Waiting != 0 || st.Journal.Messages != 0 || len(s.disk.Files()) != 0 || st.Lost+st.Refused != 0 {
 		s.Errorf("left: %+v, %d files", st, len(s.disk.Files()))
 	}
 }

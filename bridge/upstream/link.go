@@ -15,8 +15,9 @@ const (
 	dialTimeout  = 30 * time.Second
 	firstPause   = time.Second // before the second try
 	longestPause = 30 * time.Second
-	steady       = time.Minute     // a connection that has lasted for so long begins with firstPause again
-	farewell     = 1 * time.Second // how long the end waits for PUBACKs that are due
+	tellAgain    = 10 * time.Minute // of another reason why there is no connection
+	steady       = time.Minute      // a connection that has lasted for so long begins with firstPause again
+	farewell     = 1 * time.Second  // how long the end waits for PUBACKs that are due
 )
 
 // link keeps a connection until ctx ends.
@@ -163,7 +164,8 @@ func versionText(version byte) string {
 	return "5"
 }
 
-// down notes why there is none. The same reason again is told once.
+// down notes why there is none. That is told when the connection has ended, and another
+// reason seldom: each try of a long outage may have one.
 func (u *Upstream) down(err error) {
 	why := "the connection has ended"
 	if err != nil {
@@ -176,7 +178,9 @@ func (u *Upstream) down(err error) {
 		u.status.Since = time.Now()
 	}
 	u.mu.Unlock()
-	if !was && before == why {
+	if now := time.Now(); was || before == "" || before != why && now.Sub(u.told) >= tellAgain {
+		u.told = now
+	} else {
 		return
 	}
 	u.log.Warn("the other broker cannot be reached", "error", why)

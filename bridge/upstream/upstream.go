@@ -88,6 +88,7 @@ type Upstream struct {
 
 	acks  acks
 	heard repeats
+	told  time.Time // when it was told why there is no connection; for link only
 }
 
 // window is how many messages may be on their way. The backfill lane takes at most half.

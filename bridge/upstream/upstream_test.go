@@ -40,8 +40,8 @@ func TestLive(t *testing.T) {
 				if a.topic != "site1/v3/app1/devices/dev1/up" || !strings.Contains(a.payload, id) || a.retain {
 					t.Fatalf("message %d: %+v", n, a)
 				}
-				user := fmt.Sprint(a.user)
-				if want := fmt.Sprintf("map[lorawand-frame:AYfg8g==:%d lorawand-lane:live]", n); version == client.V5 && user != want {
+				want := fmt.Sprintf("map[lorawand-frame:AYfg8g==:%d lorawand-lane:live]", n)
+				if user := fmt.Sprint(a.user); version == client.V5 && user != want {
 					t.Fatalf("message %d: %s", n, user)
 				}
 			}
@@ -403,7 +403,8 @@ func TestTooLong(t *testing.T) {
 		time.Sleep(time.Hour)
 		got := s.counts()
 		first := slices.Index(got, 1)
-		if kept := s.sent - first; kept < 180 || kept > 24*60-180 || slices.Contains(got[first:], 0) || slices.Max(got) > 1 {
+		if kept := s.sent - first; kept < 180 || kept > 24*60-180 || slices.Contains(got[first:], 0) ||
+			slices.Max(got) > 1 {
 			t.Errorf("%d of the newest have arrived", s.sent-first)
 		}
 		s.stop()
@@ -426,10 +427,12 @@ func TestVersions(t *testing.T) {
 	}{
 		{"5", 0, []try{{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false}}},
 		{"says that it has 3.1.1", 0, []try{
-			{5, false, client.ErrVersion, true}, {4, true, other, false}, {4, false, client.ErrClosed, false}, {4, true, other, false},
+			{5, false, client.ErrVersion, true}, {4, true, other, false}, {4, false, client.ErrClosed, false},
+			{4, true, other, false},
 		}},
 		{"ends the connection", 0, []try{
-			{5, false, client.ErrClosed, true}, {4, true, other, false}, {5, false, client.ErrClosed, true}, {4, true, other, false},
+			{5, false, client.ErrClosed, true}, {4, true, other, false}, {5, false, client.ErrClosed, true},
+			{4, true, other, false},
 		}},
 		{"bad network", 0, []try{
 			{5, false, client.ErrSilent, false}, {5, false, client.ErrClosed, true}, {4, false, client.ErrClosed, false},
@@ -438,7 +441,9 @@ func TestVersions(t *testing.T) {
 		{"neither", 0, []try{
 			{5, false, client.ErrVersion, true}, {4, false, client.ErrVersion, false}, {5, false, client.ErrVersion, false},
 		}},
-		{"configured", 4, []try{{4, false, client.ErrVersion, false}, {4, false, client.ErrClosed, false}, {4, true, other, false}}},
+		{"configured", 4, []try{
+			{4, false, client.ErrVersion, false}, {4, false, client.ErrClosed, false}, {4, true, other, false},
+		}},
 	} {
 		v := newVersions(tt.configured)
 		for i, try := range tt.tries {

@@ -128,9 +128,6 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}); err != nil {
 		return d, err
 	}
-	if d.upstreams, err = newUpstreams(&c, d); err != nil {
-		return d, err
-	}
 	if err = d.listenUDP(c, euis, clock); err != nil {
 		return d, err
 	}
@@ -190,8 +187,11 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	return bridge.New(o)
 }
 
-// openDoors opens the control socket and the HTTP server.
-func (d *daemon) openDoors(c config.Config) error {
+// openDoors opens the control socket, the HTTP server, and the ways to brokers upstream.
+func (d *daemon) openDoors(c config.Config) (err error) {
+	if d.upstreams, err = newUpstreams(&c, d); err != nil {
+		return err
+	}
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, GNSS: d.faultyReceivers, Logger: d.log,

@@ -25,7 +25,8 @@ func TestUpstreamLoop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.write("lorawand.toml", strings.Replace(string(text), `listen = ["127.0.0.1:0"]`, fmt.Sprintf("listen = [%q]", addrs[i]), 1))
+		listen := fmt.Sprintf("listen = [%q]", addrs[i])
+		s.write("lorawand.toml", strings.Replace(string(text), `listen = ["127.0.0.1:0"]`, listen, 1))
 	}
 	var daemons [2]*running
 	for i, s := range sites {

@@ -330,8 +330,8 @@ func TestWear(t *testing.T) {
 		for k := range id {
 			id[k] = byte(r.Uint32())
 		}
-		list = append(list, fmt.Appendf(nil, uplink, i%10, i%10, id[:16], id[16:32], i, base64.StdEncoding.EncodeToString(id[:20]),
-			base64.StdEncoding.EncodeToString(id[20:]), i*1000003, i*1000003))
+		payload, token := base64.StdEncoding.EncodeToString(id[:20]), base64.StdEncoding.EncodeToString(id[20:])
+		list = append(list, fmt.Appendf(nil, uplink, i%10, i%10, id[:16], id[16:32], i, payload, token, i*1000003, i*1000003))
 	}
 	if _, err := b.Journal.Append(list, day); err != nil {
 		t.Fatal(err)

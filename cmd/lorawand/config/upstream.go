@@ -155,7 +155,7 @@ func (u *Upstream) check(f *faults, at string) {
 			f.add(fmt.Sprintf("%s.applications[%d]", at, i), "%v", err)
 		}
 	}
-	if u.Name != "" && (strings.ContainsAny(u.Name, "/\x00") || strings.HasPrefix(u.Name, ".") || len(u.Name) > maxPrefix) {
+	if strings.ContainsAny(u.Name, "/\x00") || strings.HasPrefix(u.Name, ".") || len(u.Name) > maxPrefix {
 		f.add(at+".name", "%.40q cannot be the name of a folder", u.Name)
 	}
 	for key, topic := range map[string]string{"prefix": u.Prefix, "notification_topic": u.NotifyTopic} {

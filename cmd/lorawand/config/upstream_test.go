@@ -29,8 +29,8 @@ func TestUpstream(t *testing.T) {
 	}
 	u = c.Upstreams[1]
 	host, port, secure = u.Address()
-	if host != "2001:db8::1" || port != "2883" || secure || u.Name != "b" || *u.Downlinks || u.Journal.Bytes() != 512<<10 ||
-		u.ClientID != "x" || u.JournalAge.D() != 24*time.Hour {
+	if host != "2001:db8::1" || port != "2883" || secure || u.Name != "b" || *u.Downlinks ||
+		u.Journal.Bytes() != 512<<10 || u.ClientID != "x" || u.JournalAge.D() != 24*time.Hour {
 		t.Errorf("%+v", u)
 	}
 	d := Default()
@@ -51,13 +51,16 @@ func TestUpstreamFaults(t *testing.T) {
 		{upstream("mqtt://b.example/topic", ""), `has something behind the host`},
 		{upstream("mqtt://localhost:1883", ""), `is the broker of this lorawand itself`},
 		{upstream("mqtt://127.0.0.1", ""), `is the broker of this lorawand itself`},
-		{upstream(good, "") + upstream("mqtt://b.example:1884", ""), `upstream[1].name: "b.example" is also the name of upstream[0]`},
+		{
+			upstream(good, "") + upstream("mqtt://b.example:1884", ""),
+			`upstream[1].name: "b.example" is also the name of upstream[0]`,
+		},
 		{upstream(good, "name = \"../x\""), `upstream[0].name: "../x" cannot be the name of a folder`},
 		{upstream(good, "prefix = \"site/#/\""), `upstream[0].prefix: "site/#/", must have no +, #`},
 		{upstream(good, "prefix = \"$SYS/\""), `upstream[0].prefix`},
 		{upstream(good, "notification_topic = \"a/+\""), `upstream[0].notification_topic`},
 		{upstream(good, "journal = \"8 GB or so\""), `not a size such as "8MiB": "8 GB or so"`},
-		{upstream(good, "journal = 8"), `line 4`},
+		{upstream(good, "journal = 8"), `not a size such as "8MiB": "8"`},
 		{upstream(good, "journal = \"1KiB\""), `upstream[0].journal: 1024 bytes, must be 262144 to 4294967296`},
 		{upstream(good, "journal_age = \"1m\""), `upstream[0].journal_age: 1m0s, must be 1h0m0s to`},
 		{upstream(good, "backfill_rate = -1"), `upstream[0].backfill_rate: -1, must be 1 to 1000 messages a second`},
