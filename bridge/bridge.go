@@ -21,6 +21,7 @@ import (
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -50,9 +51,9 @@ type Options struct {
 	Serves        bool                        // devices will be heard: counters are reserved for their first downlinks
 	Ledgers       map[radio.EUI64]state.Spent // State.Ledgers
 	Hours         map[radio.EUI64][]state.AirtimeHour
-	Tombstones    *session.Tombstones // State.Tombstones
-	Clock         *Clock              // default a new one
-	Logger        *slog.Logger        // default slog.Default()
+	Tombstones    *tombstone.Set // State.Tombstones
+	Clock         *Clock         // default a new one
+	Logger        *slog.Logger   // default slog.Default()
 
 	Version string // is told in the statuses; "": none are published
 

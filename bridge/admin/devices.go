@@ -208,7 +208,7 @@ func changeFields(d *session.Device, fields map[string]string) (notes []string, 
 		return nil, ErrSessionFields
 	case d.SupportsJoin && d.RootKeys != (frame.RootKeys{}):
 		// What it has is up to session.Device.Succeed: it may join meanwhile.
-		d.Session, d.Pending = nil, nil
+		d.Session, d.Pending, d.Earlier = nil, nil, nil
 	case d.Session != nil && !same:
 		d.Session = &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 	}

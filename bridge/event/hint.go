@@ -14,7 +14,8 @@ const (
 	HintNoLowerPower      = "the gateway refuses all lower powers too: " +
 		"compare antenna_gain with the forwarder's table of powers"
 	HintBeaconRefused = "devices of Class B lose the time after two hours without a beacon: TX_FREQ says that the " +
-		"board cannot send on its channel, or has no channel of sx1261_conf for it; COLLISION and TOO_LATE pass"
+		"board cannot send on its channel, or has no channel of sx1261_conf for it; duty_cycle, that other downlinks have " +
+		"used up the hour of its sub-band; COLLISION, TOO_LATE, conflict and too_late pass"
 	HintRX1Unknown = "the device and the gateway must have one frequency plan, with one sub-band; " +
 		"until then RX2 is used alone"
 	HintNoChannels = "the device has the channels of its band until it is told of more; " +

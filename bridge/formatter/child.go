@@ -43,7 +43,7 @@ const (
 // serve answers calls. Its only error is a pipe that is broken, or one that
 // does not lead to a daemon.
 func serve(in io.Reader, out io.Writer, speed time.Duration) error {
-	c := &child{programs: programs{left: maxPrograms}}
+	c := &child{programs: programs{left: maxPrograms}, next: newRun()}
 	in = bufio.NewReader(in)
 	if err := writeFrame(out, hello{speed, cpuTime()}.append(newFrame(nil))); err != nil {
 		return err
@@ -65,6 +65,7 @@ func serve(in io.Reader, out io.Writer, speed time.Duration) error {
 		if err := writeFrame(out, write); err != nil {
 			return err
 		}
+		c.next = newRun()
 		if cap(read) > keepBuffer {
 			read = nil
 		}
@@ -77,8 +78,12 @@ func serve(in io.Reader, out io.Writer, speed time.Duration) error {
 // keepBuffer is the largest buffer that is kept for the next frame.
 const keepBuffer = 64 << 10
 
-// child is the state of a child: the scripts that it has read.
-type child struct{ programs programs }
+// child is the state of a child: the scripts that it has read, and a world for the
+// next call, which is made while nobody waits.
+type child struct {
+	programs programs
+	next     *run
+}
 
 func (c *child) answer(call *call) *answer {
 	runtime.LockOSThread()
@@ -101,7 +106,7 @@ func (c *child) answer(call *call) *answer {
 	if p.err != nil {
 		a.result = failed(call.task, p.err)
 	} else {
-		a.result = execute(call, p.code)
+		a.result = c.next.execute(call, p.code)
 	}
 	a.used = cpuTime()
 	a.result.Cost.CPU = threadTime() - before
@@ -182,7 +187,7 @@ func warmUp() {
 		return // shown by its test
 	}
 	for _, c := range warmCalls() {
-		execute(c, p)
+		newRun().execute(c, p)
 	}
 }
 

@@ -68,11 +68,33 @@ type run struct {
 	res  Result
 }
 
-// execute runs a script until it returns or until its CPU time is over.
-func execute(c *call, p *goja.Program) Result {
-	r := &run{vm: goja.New(), call: c}
+// newRun makes the world of one call.
+func newRun() *run {
+	r := &run{vm: goja.New()}
 	r.vm.SetMaxCallStackSize(maxCalls)
 	r.vm.SetParserOptions(parser.WithDisableSourceMaps)
+	for _, name := range foreign {
+		_ = r.vm.GlobalObject().Delete(name)
+	}
+	r.console()
+	_, _ = r.vm.RunProgram(usual())
+	return r
+}
+
+// usual reads what most scripts use of the language, which the engine makes when it
+// is first read in a world. It changes nothing that a script can see.
+var usual = sync.OnceValue(func() *goja.Program {
+	return goja.MustCompile("", `[
+  Math.round, Math.floor, Math.pow, Math.abs, Object.keys, JSON.stringify, String.fromCharCode, Number.prototype,
+  "".slice, "".charCodeAt, "".toString, (0).toFixed, (0).toString, [].push, [].map, [].slice, [].join, [].length,
+  /x/.test, /x/.exec, new Date(0).toISOString, parseInt, parseFloat, isNaN, (function () {}).call
+]; undefined`, false)
+})
+
+// execute runs a script in a world that is new until it returns or until its CPU time
+// is over.
+func (r *run) execute(c *call, p *goja.Program) Result {
+	r.call = c
 	w := watch(r.vm, c.limit)
 	defer w.stop()
 	if err := r.protect(func() *Error { return r.do(p) }); err != nil {
@@ -130,10 +152,6 @@ func (r *run) protect(f func() *Error) (err *Error) {
 // input makes the object that the function is given, before the script can
 // change what objects are.
 func (r *run) input() (*goja.Object, *Error) {
-	for _, name := range foreign {
-		_ = r.vm.GlobalObject().Delete(name)
-	}
-	r.console()
 	in := r.vm.NewObject()
 	set := func(name string, v any) { _ = in.Set(name, v) }
 	if r.call.task == EncodeDownlink {

@@ -116,12 +116,41 @@ func TestWarmUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range warmCalls() {
-		r := execute(c, p)
+		r := newRun().execute(c, p)
 		if r.Fail != nil || len(r.NormalizedWarnings) > 0 || c.task == DecodeUplink && (len(r.Normalized) != 1 ||
 			len(r.Log) != 1) ||
 			c.task == EncodeDownlink && string(r.Bytes) != "\x01\x02" {
 			t.Errorf("task %d: %+v", c.task, r)
 		}
+	}
+}
+
+// What is read ahead for a script shows in nothing that it can look at.
+func TestNewRunLooksUntouched(t *testing.T) {
+	const look = `var all = {};
+for (const name of Object.getOwnPropertyNames(globalThis).concat("Function.prototype", "Date.prototype", "RegExp.prototype",
+    "String.prototype", "Number.prototype", "Array.prototype", "Object.prototype")) {
+  const v = name.split(".").reduce((o, k) => o[k], globalThis);
+  const flags = k => { const d = Object.getOwnPropertyDescriptor(v, k);
+    return k + typeof d.value + d.writable + d.enumerable + d.configurable; };
+  if (v === Object(v)) all[name] = Object.getOwnPropertyNames(v).map(flags);
+}
+delete all.all; delete all.globalThis; delete all.console;
+JSON.stringify(all)`
+	read, fresh := newRun(), goja.New()
+	for _, name := range foreign {
+		_ = fresh.GlobalObject().Delete(name)
+	}
+	got, err := read.vm.RunString(look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := fresh.RunString(look)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != want.String() || len(want.String()) < 10_000 {
+		t.Errorf("%s\n%s", got, want)
 	}
 }
 
