@@ -196,8 +196,9 @@ func TestUpstreamMosquitto(t *testing.T) {
 			s.must(deviceJSON("dev1", testAddr.String()), "device", "import", "-", "--application", "app1")
 			r := s.start()
 			testUpstream(t, r, far, h, tt.version == "mqttv50")
-			contains(t, "events", s.must("", "events"), "connected to the broker upstream  ",
-				"broker upstream cannot be reached  at 127.0.0.1:"+h.port())
+			contains(t, "events", s.must("", "events"), "connected to the broker upstream (far)",
+				"broker upstream cannot be reached (far)  the connection has ended")
+			contains(t, "status", s.must("", "status"), "upstream:  far connected; ", " messages handed on, 0 wait\n")
 		})
 	}
 }
