@@ -103,10 +103,15 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err != nil {
 		return err
 	}
-	d, err := registry.Device(args.Application, a.o.Plan, tree)
+	put := state.DevicePut{Replace: true}
+	if draft == nil {
+		put.Device, put.OwnCounters, err = registry.Change(args.Application, a.o.Plan, tree, args.Paths)
+	} else {
+		put.Device, err = registry.Device(args.Application, a.o.Plan, tree)
+	}
 	switch {
 	case err == nil:
-		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{{Device: d, Replace: true}}, nil, false); err == nil {
+		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err == nil {
 			a.drafts.Remove(args.id())
 		}
 	case draft != nil && (errors.Is(err, session.ErrInvalid) || errors.Is(err, enddevice.ErrMissing)):
