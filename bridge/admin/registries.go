@@ -73,6 +73,8 @@ func (a *Admin) registered(
 	if err != nil {
 		return nil, nil, err
 	}
+	// A device whose root keys are elsewhere is nothing without its session.
+	f.Session = f.Session || f.Keys && d.RootKeys.AppKey.IsZero() && d.RootKeys.NwkKey.IsZero()
 	raw, err := enddevice.Append(nil, d, f)
 	if err != nil {
 		return nil, nil, err
@@ -103,10 +105,11 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err != nil {
 		return err
 	}
-	d, err := registry.Device(args.Application, a.o.Plan, tree)
+	put := state.DevicePut{Replace: true}
+	put.Device, put.OwnCounters, err = registry.Change(args.Application, a.o.Plan, tree, args.Paths, draft)
 	switch {
 	case err == nil:
-		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{{Device: d, Replace: true}}, nil, false); err == nil {
+		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err == nil {
 			a.drafts.Remove(args.id())
 		}
 	case draft != nil && (errors.Is(err, session.ErrInvalid) || errors.Is(err, enddevice.ErrMissing)):

@@ -127,6 +127,7 @@ func (p *Change) successor(put *state.DevicePut) (next *session.Device, revived 
 	var old *session.Device
 	if d := p.past.Devices.Device(next.ID); d != nil {
 		old = d.Clone()
+		put.Level(next, old)
 		next.Succeed(old)
 	}
 	revived = p.past.revive(next, old)
@@ -212,6 +213,7 @@ func (p *Change) Apply(i int, late bool, queued func(*session.Device) []state.Re
 		_ = r.Add(d) // it was checked
 	} else {
 		was, next := *d, *p.Put[i].Device
+		p.Put[i].Level(&next, d)
 		next.Succeed(d)
 		p.past.revive(&next, d)
 		_ = r.Replace(d, &next) // it was checked

@@ -19,6 +19,9 @@ type DevicePut struct {
 	Replace bool
 	// Must is Replace for a device that has to exist.
 	Must bool
+	// OwnCounters says that the counters of downlinks of Device's session are what this home
+	// has told of the session that it has: with reserved counters as used, see Level.
+	OwnCounters bool
 
 	ForgetFCntUp    bool // see session.Session.ForgetFCntUp
 	ForgetDevNonces bool // see session.Device.ForgetDevNonces
@@ -42,6 +45,22 @@ func (p *DevicePut) Forget(d *session.Device) {
 	}
 	if p.ForceRejoin != nil && d.Session != nil {
 		d.Session.SetMAC(d.Session.MAC.Force(*p.ForceRejoin))
+	}
+}
+
+// Level takes what is told of downlinks for no news, where it is of this home's own session: else
+// each change of a device would pass over counters that were reserved and not used. next is what
+// is to succeed old. In another session the counters stay: they are above all that were used.
+func (p *DevicePut) Level(next, old *session.Device) {
+	if !p.OwnCounters || next.Session == nil {
+		return
+	}
+	for _, s := range []*session.Session{old.Session, old.Pending} {
+		if next.Session.IsSame(s) {
+			next.Session.NFCntDown, next.Session.AFCntDown = s.NFCntDown, s.AFCntDown
+			next.Session.SetLastSent(s.LastSent())
+			return
+		}
 	}
 }
 
