@@ -50,11 +50,9 @@ func (s *stand) image(d *session.Device) image {
 	if c.Session != nil {
 		img.heard, img.fCntUp = c.Session.Heard, c.Session.FCntUp
 	}
-	for _, in := range []*session.Session{c.Session, c.Pending} {
-		if in != nil {
-			in.Heard, in.FCntUp, in.NFCntDown, in.AFCntDown = false, 0, 0, 0
-			in.NStored, in.AStored, in.NUnsent, in.AUnsent = 0, 0, 0, 0
-		}
+	for _, in := range c.Sessions() {
+		in.Heard, in.FCntUp, in.NFCntDown, in.AFCntDown = false, 0, 0, 0
+		in.NStored, in.AStored, in.NUnsent, in.AUnsent = 0, 0, 0, 0
 	}
 	b, err := session.MarshalDevice(c)
 	if err != nil {

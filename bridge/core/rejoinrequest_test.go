@@ -356,7 +356,7 @@ func TestRejoinNeverLosesADevice(t *testing.T) {
 				case 2, 3, 4:
 					typ := rejoins[rnd.Intn(len(rejoins))]
 					if typ == frame.Rejoin1 && r.fCnt == 0 {
-						r.uplink() // a type 1 does not tell in which session the device is
+						r.uplink() // a type 1 does not tell in which session the device is, and only one offer before it stays
 					}
 					if d := r.device(); d.Joining() && d.Pending.Anew && r.in.DevAddr == d.Session.DevAddr {
 						r.uplink() // its count does not tell that it is newer than the type 1

@@ -39,6 +39,7 @@ var arrows = map[string]string{
 	"concentrator/virtual":           "radio concentrator concentrator/air",
 	"bridge/session":                 "radio/ bridge/session/macstate",
 	"bridge/session/macstate":        "radio radio/region",
+	"bridge/session/tombstone":       "radio bridge/session",
 	"bridge/access":                  "",
 	"bridge/gateway":                 "radio radio/region",
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
@@ -46,8 +47,11 @@ var arrows = map[string]string{
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
-		"bridge/v3/enddevice/charset bridge/v3/enddevice/sheet",
+		"bridge/v3/enddevice/charset bridge/v3/enddevice/chirpstack bridge/v3/enddevice/objects " +
+		"bridge/v3/enddevice/sheet",
 	"bridge/v3/enddevice/charset":    "",
+	"bridge/v3/enddevice/chirpstack": "",
+	"bridge/v3/enddevice/objects":    "",
 	"bridge/v3/enddevice/sheet":      "radio bridge/session bridge/session/macstate",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
@@ -61,6 +65,9 @@ var arrows = map[string]string{
 	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
 	"bridge/broker/packettest":       "",
+	"bridge/upstream":                "bridge/v3 bridge/store bridge/upstream/client bridge/upstream/journal",
+	"bridge/upstream/client":         "",
+	"bridge/upstream/journal":        "bridge/store",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
 		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
 		"bridge/broker/status bridge/broker/ws",
@@ -78,21 +85,22 @@ var arrows = map[string]string{
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
 	"bridge/homeassistant":   "bridge/session bridge/v3",
-	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
-		"bridge/store bridge/codec",
-	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
-		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes bridge/beacon bridge/hearing",
+	"bridge/state": "radio radio/frame bridge/session bridge/session/tombstone bridge/gateway bridge/access " +
+		"bridge/schedule bridge/store bridge/codec",
+	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac " +
+		"bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
+		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/reach",
 	"bridge/audit":   "radio",
 	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
 	"bridge/hearing": "radio bridge/session",
+	"bridge/reach":   "radio bridge/gateway bridge/mac bridge/schedule",
 	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
 		"bridge/classc bridge/v3",
 	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
-	"bridge/provision":     "bridge/session bridge/state",
-	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge/provision":     "bridge/session bridge/session/tombstone bridge/state",
+	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/session/tombstone bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime": "radio bridge bridge/schedule",
 	"bridge/admin/conns":   "",
 	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
@@ -129,7 +137,7 @@ var arrows = map[string]string{
 var knows = map[string][]string{
 	"github.com/brocaar/lorawan":      {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band": {"radio/region"},
-	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet"},
+	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet", "bridge/upstream/client"},
 	"github.com/gorilla/websocket":    {"bridge/broker/ws"},
 	"periph.io/x/conn/v3": {
 		"concentrator/sx1302", "concentrator/sx1302/board",
@@ -146,7 +154,7 @@ var knows = map[string][]string{
 		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/webhook",
 	},
-	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/upstream", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",
@@ -160,9 +168,10 @@ var knows = map[string][]string{
 // pure packages get the time and random numbers from their callers, start no
 // goroutine and take no lock.
 var pure = map[string]bool{
-	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
+	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/session/tombstone": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true,
 	"bridge/classb": true, "bridge/classc": true, "bridge/joins": true, "bridge/pushes": true,
+	"bridge/beacon": true, "bridge/hearing": true, "bridge/reach": true,
 	"bridge/v3": true, "bridge/v3/enddevice": true,
 }
 

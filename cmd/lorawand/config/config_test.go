@@ -36,7 +36,7 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	// The examples behind # are good too.
 	text := regexp.MustCompile(`(?m)^# (\[|[a-z_0-9]+ = )`).ReplaceAllString(DefaultFile, "$1")
 	c, err = Parse([]byte(text))
-	if err != nil || len(c.Gateways) != 2 {
+	if err != nil || len(c.Gateways) != 2 || len(c.Upstreams) != 1 {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	g := c.Gateways[0]
@@ -430,6 +430,9 @@ func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
 	}
 	check(p.RX2())
 	check(p.BandRX2())
+	if b, err := p.Beacon(0); err == nil {
+		check(b.Window)
+	}
 	for _, ch := range p.Channels() {
 		for dr := ch.MinDR; dr <= ch.MaxDR; dr++ {
 			for offset := range uint8(8) {
