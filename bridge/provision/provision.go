@@ -97,7 +97,7 @@ func (p *Change) may(i int) error {
 	d := p.past.Devices.Device(id)
 	if i >= len(p.Put) {
 		if d == nil {
-			return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+			return state.NoDevice(id)
 		}
 		p.plan.Remove(id)
 		return nil
@@ -108,7 +108,7 @@ func (p *Change) may(i int) error {
 	}
 	switch {
 	case d == nil && put.Must:
-		return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+		return state.NoDevice(id)
 	case d != nil && !put.Replace && !put.Must:
 		return fmt.Errorf("%v: %w", id, state.ErrRegistered)
 	}

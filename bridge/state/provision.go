@@ -78,6 +78,13 @@ var errNoRejoin = errors.New("only a device that has joined with LoRaWAN 1.1 sen
 // ErrNoDevice is the reason for refusing a change of a device that does not exist.
 var ErrNoDevice = errors.New("no such device")
 
+// NoDevice is ErrNoDevice of a device. Who asks may have named it at any length; an id that
+// one can have is told in full.
+func NoDevice(id session.ID) error {
+	const longest = 2*session.MaxIDLength + len("/")
+	return fmt.Errorf("%.*v: %w", longest, id, ErrNoDevice)
+}
+
 // ErrRegistered is session.ErrExists for a device that is itself registered: the
 // owner has to ask for a replacement.
 var ErrRegistered = fmt.Errorf("%w", session.ErrExists)
