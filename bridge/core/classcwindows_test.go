@@ -167,12 +167,14 @@ func TestClassCIsNotOvertaken(t *testing.T) {
 	}{
 		{
 			"RX2 comes behind it", 300 * ms, confirmed("u"),
-			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + rxc + "#2 ack"}, 0,
+			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + rxc + "#2 ack"},
+			0,
 		},
 		{"no window comes behind it", 0, confirmed("u"), []string{"gw-a +1900 ms" + rxc + "#1 15:x"}, 1},
 		{
 			"RX1 comes behind it", 1300 * ms, confirmed("u"),
-			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + inRX1 + "#2 ack"}, 0,
+			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + inRX1 + "#2 ack"},
+			0,
 		},
 		{"no answer is due", 300 * ms, payload("u"), []string{"gw-a +1900 ms" + rxc + "#1 15:x"}, 0},
 	} {
