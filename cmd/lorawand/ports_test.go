@@ -126,10 +126,9 @@ func TestDoctorSoftware(t *testing.T) {
 		},
 		{
 			"information of the daemon", "",
-			[]problems.Problem{{
-				Code: "store_in_memory", Tone: problems.Info, Title: "The store is in memory", Detail: "It is lost.",
-			}},
-			nil, "info  store_in_memory: The store is in memory: It is lost\n",
+			[]problems.Problem{{Code: "store_in_memory", Tone: problems.Info, Title: "It is in memory", Detail: "Lost."}},
+			nil,
+			"info  store_in_memory: It is in memory: Lost\n",
 		},
 		{"none", "", nil, nil, "ok    problems: none\n"},
 		{"no daemon", "", nil, admin.ErrNotRunning, "info  daemon: none runs; systemctl start lorawand\n"},
