@@ -43,6 +43,8 @@ type Snapshot struct {
 	MQTT     []string // addresses of the broker
 	Clients  int      // MQTT clients that are connected
 	Store    Store
+
+	Upstreams []Upstream
 }
 
 // Port is one that another program holds.
@@ -144,6 +146,7 @@ func List(s *Snapshot) (out []Problem) {
 		out = append(out, s.refused(unserved)...)
 		out = append(out, s.silent(unserved)...)
 	}
+	out = append(out, s.upstreams()...)
 	out = append(out, s.formatters()...)
 	out = append(out, s.listening()...)
 	return append(out, s.keys()...)

@@ -31,6 +31,8 @@ type Source struct {
 	OnBoard func(radio.EUI64) bool
 	// GNSS tells of the satellite receivers of gateways on this host; nil: there are none.
 	GNSS func() map[radio.EUI64]GNSS
+	// Upstreams tells of the brokers that messages are handed on to; nil: there are none.
+	Upstreams func() []Upstream
 }
 
 // List returns what is wrong now.
@@ -47,6 +49,9 @@ func (s *Source) snapshot(ctx context.Context) (*Snapshot, error) {
 	out := &Snapshot{
 		Uptime: time.Duration(now.Host), NoClock: !now.Wall.Known(), UDP: s.UDP, MQTT: s.MQTT,
 		Store: s.storeState(),
+	}
+	if s.Upstreams != nil {
+		out.Upstreams = s.Upstreams()
 	}
 	if s.Broker != nil {
 		out.Clients = s.Broker.Stats().Clients

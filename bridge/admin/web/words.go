@@ -52,6 +52,8 @@ var kindWords = map[event.Kind]struct{ kind, word, tone string }{
 	event.APIRefused:          {"mqtt", "Login failed", "warn"},
 	event.ClientLoggedIn:      {"mqtt", "Logged in", "ok"},
 	event.PageLoggedIn:        {"mqtt", "Logged in", "ok"},
+	event.UpstreamConnected:   {"mqtt", "Upstream connected", "ok"},
+	event.UpstreamLost:        {"mqtt", "Upstream lost", "bad"},
 	event.WindowsUnknown:      {"down", "Cannot be answered", "warn"},
 	event.RX1Unknown:          {"down", "No RX1", "warn"},
 	event.JoinAccepted:        {"join", "Joined", "ok"},

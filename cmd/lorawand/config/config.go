@@ -30,15 +30,16 @@ var ErrConfig = errors.New("unusable configuration")
 
 // Config is the whole configuration.
 type Config struct {
-	Store     Store     `toml:"store"`
-	Control   Control   `toml:"control"`
-	Log       Log       `toml:"log"`
-	Network   Network   `toml:"network"`
-	MQTT      MQTT      `toml:"mqtt"`
-	HTTP      HTTP      `toml:"http"`
-	UDP       UDP       `toml:"udp"`
-	Formatter Formatter `toml:"formatter"`
-	Gateways  []Gateway `toml:"gateway"`
+	Store     Store      `toml:"store"`
+	Control   Control    `toml:"control"`
+	Log       Log        `toml:"log"`
+	Network   Network    `toml:"network"`
+	MQTT      MQTT       `toml:"mqtt"`
+	HTTP      HTTP       `toml:"http"`
+	UDP       UDP        `toml:"udp"`
+	Formatter Formatter  `toml:"formatter"`
+	Upstreams []Upstream `toml:"upstream"`
+	Gateways  []Gateway  `toml:"gateway"`
 }
 
 // Store is the [store] table.
@@ -321,6 +322,7 @@ func parse(b []byte, environ []string) (Config, error) {
 
 // fill sets the defaults that depend on other keys.
 func (c *Config) fill() {
+	c.fillUpstreams()
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		if g.Driver == "" {

@@ -122,6 +122,9 @@ func (c *Config) Restart(next *Config) (keys []string) {
 			keys = append(keys, name)
 		}
 	}
+	if !reflect.DeepEqual(c.Upstreams, next.Upstreams) {
+		keys = append(keys, "upstream")
+	}
 	slices.Sort(keys)
 	return keys
 }
