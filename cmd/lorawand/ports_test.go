@@ -104,12 +104,13 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+var silentDevice = problems.Problem{
+	Code: "device_silent", Tone: problems.Warn, Title: "Device app1/dev1 is silent", Detail: "It was last heard 9 h ago.",
+	Todo: "Look whether it has power.", Command: "lorawand device get app1/dev1",
+}
+
 // doctor reports on the host and on a daemon.
 func TestDoctorSoftware(t *testing.T) {
-	silent := problems.Problem{
-		Code: "device_silent", Tone: problems.Warn, Title: "Device app1/dev1 is silent", Detail: "It was last heard 9 h ago.",
-		Todo: "Look whether it has power.", Command: "lorawand device get app1/dev1",
-	}
 	for _, tt := range []struct {
 		name  string
 		conf  string
@@ -118,7 +119,9 @@ func TestDoctorSoftware(t *testing.T) {
 		want  string
 	}{
 		{
-			"a problem of the daemon", "", []problems.Problem{silent}, nil,
+			"a problem of the daemon", "",
+			[]problems.Problem{silentDevice},
+			nil,
 			"WRONG device_silent: Device app1/dev1 is silent: It was last heard 9 h ago; " +
 				"Look whether it has power. (lorawand device get app1/dev1)\n",
 		},
