@@ -6,6 +6,7 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
@@ -154,35 +155,55 @@ func TestClassCSilentThenUplink(t *testing.T) {
 	})
 }
 
+var notOvertaken = []struct {
+	name    string
+	version session.Version
+	after   time.Duration // from the push to the uplink; the item is for 1.9 s behind the push
+	uplink  frame.Data
+	want    []string
+	unsent  int
+}{
+	{
+		"RX2 comes behind it", session.V1_0_3, 300 * ms, confirmed("u"),
+		[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + rxc + "#2 ack"},
+		0,
+	},
+	{
+		"no window comes behind it", session.V1_0_3, 0, confirmed("u"),
+		[]string{"gw-a +1900 ms" + rxc + "#1 15:x"},
+		1,
+	},
+	{
+		"RX1 comes behind it", session.V1_0_3, 1300 * ms, confirmed("u"),
+		[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + inRX1 + "#2 ack"},
+		0,
+	},
+	{
+		"no answer is due", session.V1_0_3, 300 * ms, payload("u"),
+		[]string{"gw-a +1900 ms" + rxc + "#1 15:x"},
+		0,
+	},
+	{
+		"the answer has another counter", session.V1_1, 300 * ms, confirmed("u"),
+		[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +1300 ms" + inRX1 + "#1 ack"},
+		0,
+	},
+}
+
 // A gateway has a frame two seconds ahead. An answer in a window before it would have a later
 // counter, and the device would not take the frame any more: the answer takes a later window, or
 // none.
 func TestClassCIsNotOvertaken(t *testing.T) {
-	for _, tt := range []struct {
-		name   string
-		after  time.Duration // from the push to the uplink; the item is for 1.9 s behind the push
-		uplink frame.Data
-		want   []string
-		unsent int
-	}{
-		{
-			"RX2 comes behind it", 300 * ms, confirmed("u"),
-			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + rxc + "#2 ack"}, 0,
-		},
-		{"no window comes behind it", 0, confirmed("u"), []string{"gw-a +1900 ms" + rxc + "#1 15:x"}, 1},
-		{
-			"RX1 comes behind it", 1300 * ms, confirmed("u"),
-			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + inRX1 + "#2 ack"}, 0,
-		},
-		{"no answer is due", 300 * ms, payload("u"), []string{"gw-a +1900 ms" + rxc + "#1 15:x"}, 0},
-	} {
+	for _, tt := range notOvertaken {
 		t.Run(tt.name, func(t *testing.T) {
-			s := classC(t)
-			d := s.devices["dev1"]
-			p := *d.Session.Parameters
-			p.RX1Delay = 1
-			d.Session.SetParameters(&p)
-			settle(d)
+			s := newStand(t)
+			d := s.late("dev1")
+			d.ClassC, d.Version, d.Session.Parameters.RX1Delay = true, tt.version, 1
+			settle(d).Session.SetMAC(d.Session.MAC.With(func(m *macstate.State) { m.ClassC = true }))
+			s.online(gwA)
+			s.answering(gwA)
+			s.heardC(1)
+			s.wait(time.Minute)
 			at := s.now.Host
 			s.push("dev1", item("x", func(it *session.Item) {
 				it.ClassBC = &session.ClassBC{AbsoluteTime: s.now.Wall.Time.Add(1900 * ms)}

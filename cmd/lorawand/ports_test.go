@@ -104,12 +104,13 @@ func TestHolder(t *testing.T) {
 	}
 }
 
+var silentDevice = problems.Problem{
+	Code: "device_silent", Tone: problems.Warn, Title: "Device app1/dev1 is silent", Detail: "It was last heard 9 h ago.",
+	Todo: "Look whether it has power.", Command: "lorawand device get app1/dev1",
+}
+
 // doctor reports on the host and on a daemon.
 func TestDoctorSoftware(t *testing.T) {
-	silent := problems.Problem{
-		Code: "device_silent", Tone: problems.Warn, Title: "Device app1/dev1 is silent", Detail: "It was last heard 9 h ago.",
-		Todo: "Look whether it has power.", Command: "lorawand device get app1/dev1",
-	}
 	for _, tt := range []struct {
 		name  string
 		conf  string
@@ -118,16 +119,14 @@ func TestDoctorSoftware(t *testing.T) {
 		want  string
 	}{
 		{
-			"a problem of the daemon", "", []problems.Problem{silent}, nil,
+			"a problem of the daemon", "", []problems.Problem{silentDevice}, nil,
 			"WRONG device_silent: Device app1/dev1 is silent. It was last heard 9 h ago. " +
 				"Look whether it has power (lorawand device get app1/dev1).\n",
 		},
 		{
 			"information of the daemon", "",
-			[]problems.Problem{{
-				Code: "store_in_memory", Tone: problems.Info, Title: "The store is in memory", Detail: "It is lost.",
-			}},
-			nil, "info  store_in_memory: The store is in memory. It is lost.\n",
+			[]problems.Problem{{Code: "store_in_memory", Tone: problems.Info, Title: "It is in memory", Detail: "Lost."}},
+			nil, "info  store_in_memory: It is in memory. Lost.\n",
 		},
 		{"none", "", nil, nil, "ok    problems: none\n"},
 		{"no daemon", "", nil, admin.ErrNotRunning, "info  daemon: none runs; systemctl start lorawand\n"},

@@ -28,12 +28,15 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/applications/app1/devices/", "", nil, false},
 		{
 			"DELETE", "/as/applications/app1/devices/dev1", "/as/applications/{a}/devices/{d}",
-			map[string]string{"a": "app1", "d": "dev1"}, true,
+			map[string]string{"a": "app1", "d": "dev1"},
+			true,
 		},
 		{"PATCH", "/as/applications/app1/devices/dev1", "", nil, true},
 		{
 			"POST", "/as/applications/a/webhooks/w/devices/d/down/push",
-			"/as/applications/{a}/webhooks/{w}/devices/{d}/down/push", map[string]string{"a": "a", "w": "w", "d": "d"}, true,
+			"/as/applications/{a}/webhooks/{w}/devices/{d}/down/push",
+			map[string]string{"a": "a", "w": "w", "d": "d"},
+			true,
 		},
 		{"GET", "/gs/gateways/{g}/connection/stats", "/gs/gateways/{g}/connection/stats", map[string]string{"g": "{g}"}, true},
 		{"GET", "/nothing", "", nil, false},
