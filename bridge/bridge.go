@@ -89,6 +89,7 @@ type Bridge struct {
 	decoder    *decode.Decoder
 	encoder    v3.Encoder
 	version    string
+	faults     faults
 
 	provisioned func(application string)
 }
@@ -98,6 +99,7 @@ type Stats struct {
 	event.Stats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
+	Faults       uint64 // panics of this program, each at one input
 	Wear         state.Wear
 	Devices      int // registered now
 	Gateways     int // known now
@@ -128,6 +130,7 @@ func New(o Options) (*Bridge, error) {
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger,
 		ask: make(chan func(*core.Core)), serves: o.Serves, provisioned: o.Provisioned,
 	}
+	b.faults.log, b.faults.clock = o.Logger, o.Clock
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
 	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
@@ -256,8 +259,22 @@ func ended(committed <-chan struct{}) error {
 
 func (b *Bridge) step(in core.Input) {
 	now := b.clock.Now()
-	for _, e := range b.core.Step(now, in) {
-		switch e := e.(type) {
+	for effects := b.stepped(now, in); len(effects) > 0; {
+		effects = b.carryOut(now, in, effects)
+	}
+}
+
+// carryOut has effects carried out. It returns those behind one that has failed.
+func (b *Bridge) carryOut(now core.Now, in core.Input, effects []core.Effect) (rest []core.Effect) {
+	i := 0
+	defer func() {
+		if fault := recover(); fault != nil {
+			b.faults.caught(in, fault)
+			rest = effects[i+1:]
+		}
+	}()
+	for ; i < len(effects); i++ {
+		switch e := effects[i].(type) {
 		case core.Publish:
 			b.decoder.Publish(e.Message, e.Undecoded)
 		case core.Commit:
@@ -273,6 +290,7 @@ func (b *Bridge) step(in core.Input) {
 			b.tellGateway(&e.Event)
 		}
 	}
+	return nil
 }
 
 // tell writes an event down.

@@ -295,7 +295,7 @@ func (a *Admin) exportDevices(ctx context.Context, args ExportArgs, r reply) err
 		if args.Session {
 			d.SkipAhead()
 		}
-		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session}, r)
+		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session, HandOver: args.Session}, r)
 	}
 	if len(args.Devices) == 0 {
 		return a.o.Bridge.Devices(ctx, args.Application, tell)

@@ -251,6 +251,19 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	return c.effects
 }
 
+// Resume goes on behind a panic in a Step that its caller has caught. It returns what the step had
+// decided before, and what is left to be done; what the step was about is lost. The slice is
+// valid until the next Step.
+func (c *Core) Resume() []Effect {
+	c.woken, c.armed = c.woken[:0], 0
+	c.provisions.Abandon(errFault)
+	c.settle()
+	c.commitChanges()
+	return c.effects
+}
+
+var errFault = errors.New("internal fault of the daemon; see its log")
+
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 
 // commit hands records to the store, and calls then when they are stored, or cannot be.

@@ -32,6 +32,8 @@ var droppedHints = map[string]string{
 		"another address is taken when the old one has sent no PULL_DATA for 30 s",
 	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
 	"too_many":     "a larger net.core.rmem_max lets more wait",
+	"wrong_counter": "tmst must be the concentrator's counter in microseconds, as in Semtech's protocol: " +
+		"the forwarder needs another setting, or another version",
 }
 
 // HintDropped is the hint about a GatewayDropped with this cause.

@@ -47,8 +47,11 @@ var arrows = map[string]string{
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
-		"bridge/v3/enddevice/charset bridge/v3/enddevice/sheet",
+		"bridge/v3/enddevice/charset bridge/v3/enddevice/chirpstack bridge/v3/enddevice/objects " +
+		"bridge/v3/enddevice/sheet",
 	"bridge/v3/enddevice/charset":    "",
+	"bridge/v3/enddevice/chirpstack": "",
+	"bridge/v3/enddevice/objects":    "",
 	"bridge/v3/enddevice/sheet":      "radio bridge/session bridge/session/macstate",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
