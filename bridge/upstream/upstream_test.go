@@ -212,7 +212,7 @@ func TestRestart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStand(t)
 				s.far.off = off
-				s.far.delay = 200 * time.Millisecond
+				s.far.delay = 50 * time.Millisecond
 				for range 20 {
 					s.start()
 					for range 30 {
