@@ -458,3 +458,35 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+// A network that takes nothing and a disk that hangs do not hold up the end.
+func TestStopInTime(t *testing.T) {
+	for _, hang := range []string{"network", "disk"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStand(t)
+			s.start()
+			s.wait(time.Second)
+			release := make(chan struct{})
+			if hang == "network" {
+				s.far.set(func() { s.far.delay = time.Hour })
+			} else {
+				s.disk.Fail(func(string, string) error { <-release; return nil })
+				s.far.cut(true)
+			}
+			for range 40 {
+				s.up()
+			}
+			s.wait(20 * time.Second)
+			began := time.Now()
+			s.stop()
+			if took := time.Since(began) - time.Second; took > 4*time.Second {
+				t.Errorf("%s: it takes %v", hang, took)
+			}
+			close(release)
+			s.wait(2 * time.Hour)
+			if st := s.Status(); st.Waiting != 0 || st.Journal.Messages+int64(st.Live) < 40 {
+				t.Errorf("%s: %+v", hang, st)
+			}
+		})
+	}
+}
