@@ -429,16 +429,24 @@ func TestVersions(t *testing.T) {
 	}{
 		{"5", 0, []try{{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false}}},
 		{"says that it has 3.1.1", 0, []try{
-			{5, false, client.ErrVersion, true}, {4, true, other, false}, {4, false, client.ErrClosed, false},
+			{5, false, client.ErrVersion, true},
+			{4, true, other, false},
+			{4, false, client.ErrClosed, false},
 			{4, true, other, false},
 		}},
 		{"ends the connection", 0, []try{
-			{5, false, client.ErrClosed, true}, {4, true, other, false}, {5, false, client.ErrClosed, true},
+			{5, false, client.ErrClosed, true},
+			{4, true, other, false},
+			{5, false, client.ErrClosed, true},
 			{4, true, other, false},
 		}},
 		{"bad network", 0, []try{
-			{5, false, client.ErrSilent, false}, {5, false, client.ErrClosed, true}, {4, false, client.ErrClosed, false},
-			{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false},
+			{5, false, client.ErrSilent, false},
+			{5, false, client.ErrClosed, true},
+			{4, false, client.ErrClosed, false},
+			{5, true, other, false},
+			{5, false, client.ErrClosed, false},
+			{5, true, other, false},
 		}},
 		{"neither", 0, []try{
 			{5, false, client.ErrVersion, true}, {4, false, client.ErrVersion, false}, {5, false, client.ErrVersion, false},
