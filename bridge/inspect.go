@@ -121,7 +121,7 @@ func (b *Bridge) Device(ctx context.Context, id session.ID) (*session.Device, er
 		}
 	})
 	if err == nil && out == nil {
-		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+		err = state.NoDevice(id)
 	}
 	return out, err
 }
@@ -161,7 +161,7 @@ func (b *Bridge) MAC(ctx context.Context, id session.ID) (v mac.View, err error)
 		}
 	})
 	if err == nil && !known {
-		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+		err = state.NoDevice(id)
 	}
 	return v, err
 }
@@ -221,7 +221,7 @@ func (b *Bridge) Downlinks(ctx context.Context, id session.ID) (session.Downlink
 	found := false
 	err := b.inspect(ctx, func(c *core.Core) { out, found = c.Downlinks(id) })
 	if err == nil && !found {
-		err = fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+		err = state.NoDevice(id)
 	}
 	return out, err
 }

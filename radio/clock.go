@@ -42,6 +42,11 @@ func (t HostTime) Add(d time.Duration) HostTime { return t + HostTime(d) }
 // Sub returns t-u.
 func (t HostTime) Sub(u HostTime) time.Duration { return time.Duration(t - u) }
 
+// Seconds returns a duration in s for JSON, to the µs. It is the number nearest to it, which
+// is written with no more digits than it has: time.Duration.Seconds adds two fractions and
+// makes 1.2349999999999999 of 1235 ms.
+func Seconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e6 }
+
 // TimeQuality says how far the calendar can be trusted.
 type TimeQuality uint8
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -297,5 +299,22 @@ func TestGPSTime(t *testing.T) {
 	}
 	if got := GPSTimeOf(time.Unix(0, 0)); got != 0 {
 		t.Errorf("1970 is GPS time %d, want none", got)
+	}
+}
+
+// Seconds have the digits that they were measured with, however long ago.
+func TestSeconds(t *testing.T) {
+	for _, base := range []time.Duration{0, time.Second, 65 * time.Second, 400 * 24 * time.Hour, -2 * time.Second} {
+		for ms := range time.Duration(1000) {
+			d := base + ms*time.Millisecond
+			text := strconv.FormatFloat(Seconds(d), 'f', -1, 64)
+			back, err := time.ParseDuration(text + "s")
+			if _, digits, _ := strings.Cut(text, "."); err != nil || back != d || len(digits) > 3 {
+				t.Fatalf("%v is written as %s", d, text)
+			}
+		}
+	}
+	if got := Seconds(41_216*time.Microsecond + 7); got != 0.041216 {
+		t.Errorf("41.216 ms are %v s", got)
 	}
 }

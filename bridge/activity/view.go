@@ -178,7 +178,7 @@ func joinOf(e *event.Event, now radio.HostTime) *Join {
 
 // age is rounded to ms.
 func age(now, t radio.HostTime) float64 {
-	return max(now.Sub(t), 0).Round(time.Millisecond).Seconds()
+	return radio.Seconds(max(now.Sub(t), 0).Round(time.Millisecond))
 }
 
 // message is what is read of an "up".

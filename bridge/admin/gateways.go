@@ -59,7 +59,7 @@ func (a *Admin) gateways(ctx context.Context, _ struct{}, r reply) error {
 	for i := range states {
 		g := gatewayOf(&states[i], now)
 		if states[i].Local {
-			g.Clock, g.ClockError = calendar.Quality.String(), a.o.Bridge.ClockError().Seconds()
+			g.Clock, g.ClockError = calendar.Quality.String(), radio.Seconds(a.o.Bridge.ClockError())
 		}
 		g.GNSS = receivers[g.EUI]
 		if l, ok := links[g.EUI]; ok {
@@ -77,7 +77,8 @@ func gatewayOf(s *bridge.GatewayState, now radio.HostTime) Gateway {
 		ID: s.ID, EUI: s.EUI, Plan: s.Plan.ID(), Connected: s.Online, Since: ago(now, s.Since),
 		Address: s.Address, Fault: s.Fault,
 		LastUplink: ago(now, s.LastUplink), LastTxAck: ago(now, s.LastAck), Confirmed: s.Answers,
-		RoundTrip: s.Trip.Seconds(), Lead: s.Lead.Seconds(), GPS: s.HasClock && s.GPS != 0, SubBands: []SubBandUsage{},
+		RoundTrip: radio.Seconds(s.Trip), Lead: radio.Seconds(s.Lead), GPS: s.HasClock && s.GPS != 0,
+		SubBands: []SubBandUsage{},
 	}
 	for _, u := range s.Usage {
 		g.SubBands = append(g.SubBands, SubBandUsage{
@@ -93,6 +94,6 @@ func ago(now, t radio.HostTime) *float64 {
 	if t == 0 {
 		return nil
 	}
-	s := max(now.Sub(t), 0).Round(time.Millisecond).Seconds()
+	s := radio.Seconds(max(now.Sub(t), 0).Round(time.Millisecond))
 	return &s
 }

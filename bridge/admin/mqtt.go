@@ -3,6 +3,8 @@ package admin
 import (
 	"context"
 	"time"
+
+	"lorawand/radio"
 )
 
 // MQTTClient is what "mqtt.list" tells of an MQTT client that is connected, or whose
@@ -33,8 +35,8 @@ func (a *Admin) mqttClients(_ context.Context, args ListArgs, r reply) error {
 		k, _ := a.o.Keys.Key(c.Login.KeyID)
 		err := r(MQTTClient{
 			ID: c.ID, Application: c.Login.Application, KeyID: c.Login.KeyID, KeyName: k.Name, Connected: c.Connected,
-			Since: c.Since.Round(time.Millisecond).Seconds(), Address: c.Address, Over: c.Over, Version: versions[c.Version],
-			Queue: c.Queue, Dropped: c.Dropped,
+			Since: radio.Seconds(c.Since.Round(time.Millisecond)), Address: c.Address, Over: c.Over,
+			Version: versions[c.Version], Queue: c.Queue, Dropped: c.Dropped,
 		})
 		if err != nil {
 			return err

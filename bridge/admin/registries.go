@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/bridge/v3/enddevice"
+	"lorawand/radio"
 )
 
 // RegistryArgs are the arguments of "registry.get", "registry.keys" and
@@ -50,7 +50,7 @@ func (a *Admin) tellRegistry(ctx context.Context, args RegistryArgs, f enddevice
 	case err != nil:
 		return err
 	case tree == nil || !draft.Has(args.Registry):
-		return fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
+		return state.NoDevice(args.id())
 	}
 	if !f.Keys {
 		registry.WithoutKeys(tree)
@@ -73,6 +73,8 @@ func (a *Admin) registered(
 	if err != nil {
 		return nil, nil, err
 	}
+	// A device whose root keys are elsewhere is nothing without its session.
+	f.Session = f.Session || f.Keys && d.RootKeys.AppKey.IsZero() && d.RootKeys.NwkKey.IsZero()
 	raw, err := enddevice.Append(nil, d, f)
 	if err != nil {
 		return nil, nil, err
@@ -103,10 +105,11 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err != nil {
 		return err
 	}
-	d, err := registry.Device(args.Application, a.o.Plan, tree)
+	put := state.DevicePut{Replace: true}
+	put.Device, put.OwnCounters, err = registry.Change(args.Application, a.o.Plan, tree, args.Paths, draft)
 	switch {
 	case err == nil:
-		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{{Device: d, Replace: true}}, nil, false); err == nil {
+		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err == nil {
 			a.drafts.Remove(args.id())
 		}
 	case draft != nil && (errors.Is(err, session.ErrInvalid) || errors.Is(err, enddevice.ErrMissing)):
@@ -139,7 +142,7 @@ func (a *Admin) changed(
 	case args.Create && tree != nil && draft.Has("is"):
 		return nil, nil, registry.ErrTaken
 	case tree == nil && args.Registry == "is" && !args.Create:
-		return nil, nil, fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
+		return nil, nil, state.NoDevice(args.id())
 	case tree == nil:
 		draft = &registry.Draft{In: map[string]bool{}}
 		tree = registry.Tree{"ids": registry.Tree{
@@ -191,7 +194,7 @@ func (a *Admin) deleteRegistry(ctx context.Context, args RegistryArgs, _ reply) 
 	case err != nil:
 		return err
 	case tree == nil || !draft.Has(args.Registry):
-		return fmt.Errorf("%v: %w", args.id(), state.ErrNoDevice)
+		return state.NoDevice(args.id())
 	case draft == nil:
 		if err := a.remove(ctx, []session.ID{args.id()}); err != nil {
 			return err
@@ -246,7 +249,7 @@ func (a *Admin) messages(_ context.Context, args MessagesArgs, r reply) error {
 	now := a.o.Bridge.Now().Host
 	id := session.ID{Application: args.Application, Device: args.Device}
 	for _, m := range a.o.Bridge.Activity().Messages(id, args.Kind) {
-		if err := r(Message{Age: max(now.Sub(m.At), 0).Seconds(), Payload: m.Payload}); err != nil {
+		if err := r(Message{Age: radio.Seconds(max(now.Sub(m.At), 0)), Payload: m.Payload}); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"lorawand/bridge/event"
+	"lorawand/radio"
 )
 
 // Status is the answer of "status".
@@ -45,7 +46,7 @@ func (a *Admin) status(ctx context.Context, _ struct{}, r reply) error {
 	now := a.o.Bridge.Now()
 	s := Status{
 		Build: a.o.Build, PID: os.Getpid(), Clock: now.Wall.Quality.String(),
-		Uptime:  time.Duration(now.Host).Round(time.Millisecond).Seconds(),
+		Uptime:  radio.Seconds(time.Duration(now.Host).Round(time.Millisecond)),
 		Devices: core.Devices, APIKeys: a.o.Keys.Len(), Gateways: core.Gateways, GatewaysConnected: core.Online,
 		Uplinks: core.Uplinks, Published: core.Published, Dropped: dropped(&core.Stats),
 		Joins: core.Joins, JoinsRefused: core.JoinsRefused,

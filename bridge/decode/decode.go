@@ -227,7 +227,7 @@ func (d *Decoder) tell(id session.ID, j *job, res formatter.Result) {
 	if res.Fail != nil {
 		d.report(event.FormatterFailed, id, res.Fail)
 	}
-	if l, ok := j.location(res); ok && j.locations[fromPayload] != l {
+	if l, ok := j.location(res); ok && j.moved(l) {
 		d.o.Located(id, fromPayload, l)
 	}
 }
@@ -277,7 +277,7 @@ func (d *Decoder) messages(j *job, res formatter.Result) []v3.Message {
 	for _, measurement := range made.Normalized {
 		more(v3.Normalized, e.AppendNormalized(nil, text, places, &made, measurement))
 	}
-	if located {
+	if located && j.moved(at) {
 		more(v3.Solved, e.AppendLocationSolved(nil, text, places, fromPayload, at))
 	}
 	return out
@@ -293,6 +293,10 @@ func (j *job) location(res formatter.Result) (session.Location, bool) {
 	}
 	return locationIn(res.Data)
 }
+
+// moved reports whether a place is not the one that was known when the message came: who has
+// been told of it is not told again, as with The Things Stack.
+func (j *job) moved(to session.Location) bool { return j.locations[fromPayload] != to }
 
 // Drain waits until nothing waits any more, at most for so long; then the rest goes
 // out as it is.

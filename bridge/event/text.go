@@ -173,7 +173,7 @@ type optionJSON struct {
 // MarshalJSON implements json.Marshaler.
 func (e Event) MarshalJSON() ([]byte, error) {
 	j := eventJSON{
-		Time: timePointer(e.At), Uptime: time.Duration(e.Host).Seconds(), Kind: e.Kind.Word(), Reason: e.Word,
+		Time: timePointer(e.At), Uptime: radio.Seconds(time.Duration(e.Host)), Kind: e.Kind.Word(), Reason: e.Word,
 		Client: e.Client.ID, Topic: e.Client.Topic,
 		Application: cmp.Or(e.Device.Application, e.Client.Application), Device: e.Device.Device,
 		Gateway: e.Gateway, Address: e.Address, FCnt: e.FCnt,
@@ -207,7 +207,7 @@ func timePointer(t time.Time) *time.Time {
 func (d *Decision) json() *decisionJSON {
 	j := &decisionJSON{
 		UplinkFCnt: d.FCntUp, UplinkTime: timePointer(d.UplinkAt), Join: d.Join, Content: d.Content, Size: d.Size,
-		FCntDown: d.FCntDown, Options: []optionJSON{}, Blocked: d.Blocked, Lead: d.Lead.Seconds(),
+		FCntDown: d.FCntDown, Options: []optionJSON{}, Blocked: d.Blocked, Lead: radio.Seconds(d.Lead),
 	}
 	if d.Chosen >= 0 {
 		j.Chosen = &d.Chosen
@@ -217,10 +217,10 @@ func (d *Decision) json() *decisionJSON {
 		v := &o.Verdict
 		out := optionJSON{
 			Window: o.Window, Gateway: o.Gateway, Frequency: o.Frequency, DataRate: o.DataRate.String(),
-			Delay: o.Delay.Seconds(), Airtime: o.Airtime.Seconds(), Priority: o.Priority.String(), WithItem: o.WithItem,
-			Reason: v.Reason.String(), Lead: v.Lead.Seconds(),
+			Delay: radio.Seconds(o.Delay), Airtime: radio.Seconds(o.Airtime), Priority: o.Priority.String(),
+			WithItem: o.WithItem, Reason: v.Reason.String(), Lead: radio.Seconds(v.Lead),
 			SubBand: [2]uint32{uint32(v.SubBand.Low), uint32(v.SubBand.High)}, DutyCycle: float64(v.SubBand.DutyCycle) / 1000,
-			Used: v.Used.Seconds(), Allowed: v.Allowed.Seconds(), Fault: o.Fault,
+			Used: radio.Seconds(v.Used), Allowed: radio.Seconds(v.Allowed), Fault: o.Fault,
 		}
 		if v.Reason == schedule.Refused {
 			out.Answer = o.Answer.String()

@@ -97,7 +97,7 @@ func (p *Change) may(i int) error {
 	d := p.past.Devices.Device(id)
 	if i >= len(p.Put) {
 		if d == nil {
-			return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+			return state.NoDevice(id)
 		}
 		p.plan.Remove(id)
 		return nil
@@ -108,7 +108,7 @@ func (p *Change) may(i int) error {
 	}
 	switch {
 	case d == nil && put.Must:
-		return fmt.Errorf("%v: %w", id, state.ErrNoDevice)
+		return state.NoDevice(id)
 	case d != nil && !put.Replace && !put.Must:
 		return fmt.Errorf("%v: %w", id, state.ErrRegistered)
 	}
@@ -127,6 +127,7 @@ func (p *Change) successor(put *state.DevicePut) (next *session.Device, revived 
 	var old *session.Device
 	if d := p.past.Devices.Device(next.ID); d != nil {
 		old = d.Clone()
+		put.Level(next, old)
 		next.Succeed(old)
 	}
 	revived = p.past.revive(next, old)
@@ -212,6 +213,7 @@ func (p *Change) Apply(i int, late bool, queued func(*session.Device) []state.Re
 		_ = r.Add(d) // it was checked
 	} else {
 		was, next := *d, *p.Put[i].Device
+		p.Put[i].Level(&next, d)
 		next.Succeed(d)
 		p.past.revive(&next, d)
 		_ = r.Replace(d, &next) // it was checked

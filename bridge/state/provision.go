@@ -19,6 +19,9 @@ type DevicePut struct {
 	Replace bool
 	// Must is Replace for a device that has to exist.
 	Must bool
+	// OwnCounters says that the counters of downlinks of Device's session are what this home
+	// has told of the session that it has: with reserved counters as used, see Level.
+	OwnCounters bool
 
 	ForgetFCntUp    bool // see session.Session.ForgetFCntUp
 	ForgetDevNonces bool // see session.Device.ForgetDevNonces
@@ -45,6 +48,22 @@ func (p *DevicePut) Forget(d *session.Device) {
 	}
 }
 
+// Level takes what is told of downlinks for no news, where it is of this home's own session: else
+// each change of a device would pass over counters that were reserved and not used. next is what
+// is to succeed old. In another session the counters stay: they are above all that were used.
+func (p *DevicePut) Level(next, old *session.Device) {
+	if !p.OwnCounters || next.Session == nil {
+		return
+	}
+	for _, s := range []*session.Session{old.Session, old.Pending} {
+		if next.Session.IsSame(s) {
+			next.Session.NFCntDown, next.Session.AFCntDown = s.NFCntDown, s.AFCntDown
+			next.Session.SetLastSent(s.LastSent())
+			return
+		}
+	}
+}
+
 // MayRejoin returns why a device, as it is to be, cannot be asked for a rejoin-request.
 func (p *DevicePut) MayRejoin(d *session.Device) error {
 	n := p.ForceRejoin
@@ -58,6 +77,13 @@ var errNoRejoin = errors.New("only a device that has joined with LoRaWAN 1.1 sen
 
 // ErrNoDevice is the reason for refusing a change of a device that does not exist.
 var ErrNoDevice = errors.New("no such device")
+
+// NoDevice is ErrNoDevice of a device. Who asks may have named it at any length; an id that
+// one can have is told in full.
+func NoDevice(id session.ID) error {
+	const longest = 2*session.MaxIDLength + len("/")
+	return fmt.Errorf("%.*v: %w", longest, id, ErrNoDevice)
+}
 
 // ErrRegistered is session.ErrExists for a device that is itself registered: the
 // owner has to ask for a replacement.

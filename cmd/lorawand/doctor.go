@@ -90,7 +90,10 @@ func (f *finding) print(w io.Writer, asJSON bool) error {
 	if f.State == wrong {
 		mark = alarm(w, mark)
 	}
-	if f.Fix != "" {
+	switch {
+	case f.Fix != "" && strings.HasSuffix(f.Says, "."): // whole sentences
+		fix = " " + f.Fix
+	case f.Fix != "":
 		fix = "; " + f.Fix
 	}
 	at := f.Check

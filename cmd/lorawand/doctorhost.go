@@ -43,13 +43,13 @@ func (d *doctor) software(ctx context.Context, c *config.Config) {
 		p := &found[i]
 		fix := p.Todo
 		if p.Command != "" {
-			fix += " (" + p.Command + ")"
+			fix = strings.TrimSuffix(fix, ".") + " (" + p.Command + ")."
 		}
 		state := wrong
 		if p.Tone == problems.Info {
 			state = info
 		}
-		d.note(p.Code, state, fix, "%s: %s", p.Title, strings.TrimSuffix(p.Detail, "."))
+		d.note(p.Code, state, fix, "%s. %s", p.Title, p.Detail)
 	}
 	if len(found) == 0 {
 		d.say("problems", true, "", "none")

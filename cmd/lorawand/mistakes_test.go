@@ -65,6 +65,31 @@ func TestMistakenUsage(t *testing.T) {
 	}
 }
 
+// A flag by the name that files, other command lines and makers of devices have for it is
+// known for what it is.
+func TestFlagsOfOthers(t *testing.T) {
+	s := newSite(t, "")
+	for unknown, flag := range map[string]string{
+		"frequency-plan": "plan", "frequency-plan-id": "plan", "frequency_plan_id": "plan",
+		"lorawan-version": "version", "mac-version": "version", "lorawan-phy-version": "phy-version",
+		"app-eui": "join-eui", "AppEUI": "join-eui", "device-eui": "dev-eui", "ids.dev-eui": "dev-eui",
+		"root-keys.app-key.key": "app-key", "application-key": "app-key", "session.dev-addr": "dev-addr",
+		"session.keys.app-s-key.key": "app-s-key", "network-session-key": "nwk-s-key",
+		"mac-settings.rx1-delay.value": "rx1-delay", "mac-settings.resets-f-cnt": "resets-f-cnt",
+		"device-name": "name", "descripton": "description",
+		"weather": "",
+	} {
+		status, _, errOut := s.cli("", "device", "create", "app1/dev1", "--"+unknown, "x")
+		want := "lorawand: unknown flag: --" + unknown
+		if flag != "" {
+			want += "; did you mean --" + flag + "?"
+		}
+		if want += "; see lorawand device create --help\n"; status != 2 || errOut != want {
+			t.Errorf("exit status %d\n%swant\n%s", status, errOut, want)
+		}
+	}
+}
+
 // Variables that set nothing are named, and a missing file says how to get one.
 func TestMistakenConfiguration(t *testing.T) {
 	unsetVariables(t)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"lorawand/bridge/admin"
+	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/cmd/lorawand/config"
 )
 
@@ -63,10 +65,33 @@ func flagError(cmd *cobra.Command, err error) error {
 			all = append(all, f.Name)
 		}
 	})
-	if near := config.Nearest(name, all); near != "" {
+	if near := cmp.Or(fieldFlag(name, all), partFlag(name, all), config.Nearest(name, all)); near != "" {
 		return usage(fmt.Errorf("%w; did you mean --%s?", err, near))
 	}
 	return usage(err)
+}
+
+// fieldFlag returns the flag for the field of a device that files call so, or "".
+func fieldFlag(name string, all []string) string {
+	field := sheet.Name(name)
+	for _, f := range fieldFlags {
+		if f.field == field && slices.Contains(all, f.flag) {
+			return f.flag
+		}
+	}
+	return ""
+}
+
+// partFlag returns the longest flag whose words stand in a name one after the other, as in
+// those of The Things Stack's command line: --root-keys.app-key.key is --app-key. "" is none.
+func partFlag(name string, all []string) (longest string) {
+	name = "-" + strings.NewReplacer(".", "-", "_", "-").Replace(strings.ToLower(name)) + "-"
+	for _, flag := range all {
+		if len(flag) > len(longest) && strings.Contains(name, "-"+flag+"-") {
+			longest = flag
+		}
+	}
+	return longest
 }
 
 func wrongValue(cmd *cobra.Command, value, flag, why string) string {

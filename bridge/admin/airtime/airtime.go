@@ -96,7 +96,7 @@ func Parts(g *bridge.GatewayAirtime, proof bool, now radio.HostTime, f func(any)
 
 func gatewayOf(g *bridge.GatewayAirtime) *Gateway {
 	out := &Gateway{
-		ID: g.ID, Plan: g.Plan.ID(), Enforced: g.EnforceDutyCycle, Dwell: g.Plan.DwellTime().Seconds(),
+		ID: g.ID, Plan: g.Plan.ID(), Enforced: g.EnforceDutyCycle, Dwell: radio.Seconds(g.Plan.DwellTime()),
 		SubBands: []Band{},
 	}
 	worst := map[radio.Frequency]BandInHour{}
@@ -120,8 +120,8 @@ func gatewayOf(g *bridge.GatewayAirtime) *Gateway {
 			continue // of the plan that the gateway had before
 		}
 		out.SubBands = append(out.SubBands, Band{
-			Low: sub.Low, High: sub.High, Allowed: (time.Hour / 1000 * time.Duration(sub.DutyCycle)).Seconds(),
-			Used: used[low].Seconds(), Worst: worst[low].Worst, Ended: worst[low].Ended,
+			Low: sub.Low, High: sub.High, Allowed: radio.Seconds(time.Hour / 1000 * time.Duration(sub.DutyCycle)),
+			Used: radio.Seconds(used[low]), Worst: worst[low].Worst, Ended: worst[low].Ended,
 		})
 	}
 	return out
@@ -136,7 +136,7 @@ func hourOf(began time.Time, bands []schedule.BandHour) *Hour {
 	}
 	for i := range bands {
 		b := &bands[i]
-		in := BandInHour{Low: b.Low, Emissions: b.Emissions, Airtime: b.Airtime.Seconds(), Worst: b.Worst.Seconds()}
+		in := BandInHour{Low: b.Low, Emissions: b.Emissions, Airtime: radio.Seconds(b.Airtime), Worst: radio.Seconds(b.Worst)}
 		if out.Began != nil {
 			at := began.Add(time.Duration(b.WorstAt) % time.Hour).Truncate(time.Second)
 			in.Ended = &at
@@ -149,7 +149,7 @@ func hourOf(began time.Time, bands []schedule.BandHour) *Hour {
 func emissionOf(s *schedule.Sent, now radio.HostTime) *Emission {
 	out := &Emission{
 		Start: time.Duration(s.Start).Microseconds(), Counter: int64(s.Counter), Airtime: s.Airtime.Microseconds(),
-		Age: now.Sub(s.Start).Round(time.Millisecond).Seconds(), SubBand: s.SubBand, Frequency: s.Frequency,
+		Age: radio.Seconds(now.Sub(s.Start).Round(time.Millisecond)), SubBand: s.SubBand, Frequency: s.Frequency,
 		Device: s.Why.Device, Window: s.Why.Window, What: s.Why.What.String(),
 	}
 	if s.Frequency != 0 {

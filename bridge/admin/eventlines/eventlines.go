@@ -104,7 +104,7 @@ func (t *Teller) Uplink(m *activity.Message) error {
 		return t.Reply(uplinkText(m, u))
 	}
 	return t.Reply(UplinkEvent{
-		Time: u.ReceivedAt, Uptime: time.Duration(m.At).Seconds(), Kind: "uplink", Application: m.Device.Application,
+		Time: u.ReceivedAt, Uptime: radio.Seconds(time.Duration(m.At)), Kind: "uplink", Application: m.Device.Application,
 		Device: m.Device.Device, Uplink: *u,
 	})
 }

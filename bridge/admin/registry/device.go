@@ -3,6 +3,8 @@ package registry
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"lorawand/bridge/session"
@@ -26,6 +28,34 @@ func Device(application, plan string, tree Tree) (*session.Device, error) {
 		d.Session, d.Pending, d.Earlier = nil, nil, nil
 	}
 	return d, nil
+}
+
+// Change reads what a device is to be. told are the paths that a client has changed. Of a device
+// that is registered, and is no draft, what it and the network have told each other in the session
+// goes on as it is where none of it is told: the tree has it in the words of the plan before.
+// ownCounters says that the counters of downlinks are this home's own, see state.DevicePut.
+func Change(
+	application, plan string, tree Tree, told []string, draft *Draft,
+) (d *session.Device, ownCounters bool, err error) {
+	if draft != nil {
+		d, err = Device(application, plan, tree)
+		return d, false, err
+	}
+	tells := func(names ...string) bool {
+		return slices.ContainsFunc(told, func(path string) bool {
+			return slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(path+".", name) })
+		})
+	}
+	untold := !tells("mac_state.", "session.")
+	if untold {
+		tree = maps.Clone(tree)
+		delete(tree, "mac_state")
+	}
+	if d, err = Device(application, plan, tree); err == nil && untold && d.Session != nil {
+		d.Session.Parameters = nil // not those that a join would give: session.Device.Succeed keeps them
+	}
+	whole := slices.Contains(told, "session") || slices.Contains(told, "mac_state")
+	return d, !whole && !tells("session.last_", "mac_state.recent_downlinks."), err
 }
 
 // EUIs brings the EUIs of a device into one form, and returns them; "" is none.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lorawand/bridge/admin/web/password"
 )
 
 // Files are for everybody, compressed, with a tag, and with the headers that keep the
@@ -138,6 +140,54 @@ func TestPasswords(t *testing.T) {
 	}
 	if strings.Contains(again.stored(), secret) {
 		t.Error("the password is stored as it is")
+	}
+}
+
+// Of passwords that are set at one time one is in force: the one that is stored. Logins with
+// an earlier one that were looked at meanwhile have no session.
+func TestPasswordsAtOnce(t *testing.T) {
+	s := newPage(t)
+	passwords := []string{secret, "the first of three", "the second of three", "the third of three"}
+	var work sync.WaitGroup
+	logins := make([]reply, len(passwords))
+	for i, p := range passwords {
+		work.Go(func() { logins[i] = s.tryLogin(secret) })
+		if p == secret {
+			continue
+		}
+		work.Go(func() {
+			if err := s.admin.Call(t.Context(), SetPassword, jsonRaw(`{"password":"`+p+`"}`), nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	work.Wait()
+	for i, r := range logins {
+		if r.status != http.StatusOK {
+			continue
+		}
+		if got := s.get(tokenOf(r), "/api/page/session"); strings.Contains(got.body, `"in":true`) {
+			t.Errorf("session %d has outlived its password", i)
+		}
+	}
+	if again := NewPasswords(s.admin, s.site.o.Passwords.store); again.stored() != s.site.o.Passwords.stored() {
+		t.Error("another one is stored than the one in force")
+	}
+	in := 0
+	for _, p := range passwords {
+		good, err := password.Matches(s.site.o.Passwords.stored(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if good {
+			in++
+		}
+		if good && p == secret {
+			t.Error("the old one is in force")
+		}
+	}
+	if in != 1 {
+		t.Errorf("%d passwords are in force", in)
 	}
 }
 

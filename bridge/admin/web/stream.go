@@ -10,12 +10,12 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"lorawand/bridge/admin/web/door"
 )
 
 // Limits of streams.
 const (
-	perSession    = 4 // streams
-	maxStreams    = 8 // of all sessions
 	beatEvery     = 20 * time.Second
 	writePatience = 10 * time.Second // for a client to take what was sent
 )
@@ -47,6 +47,7 @@ func (c *call) live(string) error {
 type stream struct {
 	*call
 	work       *work
+	place      *door.Stream
 	at         uint64 // number of the last entry that was sent
 	noiseAt    uint64
 	neighbours bool
@@ -57,22 +58,20 @@ func (c *call) events(string) error {
 	if c.r.Method == http.MethodHead {
 		return errMethod
 	}
-	if c.site.streams.Add(1) > maxStreams {
-		c.site.streams.Add(-1)
+	place := c.site.sessions.OpenStream(c.session)
+	if place == nil {
 		return errStreams
 	}
+	c.site.streams.Add(1)
 	defer c.site.streams.Add(-1)
-	if !c.site.sessions.OpenStream(c.session, perSession) {
-		return errStreams
-	}
-	defer func() { c.site.sessions.CloseStream(c.session, time.Now()) }()
+	defer func() { c.site.sessions.CloseStream(place, time.Now()) }()
 	w, release, err := c.site.hub.hold()
 	if err != nil {
 		return errStreams
 	}
 	defer release()
 	query := c.r.URL.Query()
-	s := &stream{call: c, work: w, neighbours: query.Get("neighbours") == "1"}
+	s := &stream{call: c, work: w, place: place, neighbours: query.Get("neighbours") == "1"}
 	news, last, end := w.listen()
 	defer end()
 	known := true
@@ -106,6 +105,8 @@ func (s *stream) follow(news <-chan struct{}) {
 			return
 		case <-s.session.Ended:
 			_ = s.write([]byte("event: end\ndata: {}\n\n"))
+			return
+		case <-s.place.Gone: // another session has its turn
 			return
 		case <-beat.C:
 			s.site.sessions.Expire(time.Now()) // this one among them, which is seen next

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lorawand/bridge/activity"
+	"lorawand/bridge/admin/web/door"
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
@@ -178,25 +179,35 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// A session has few streams, all sessions have not many; they end with their session.
+// A session has few streams, and makes room for others when all are open; they end with
+// their session.
 func TestStreamLimits(t *testing.T) {
 	w := newWorld(t)
 	var feeds []*feed
-	for range perSession {
+	for range door.PerSession {
 		feeds = append(feeds, w.follow(""))
 	}
 	if r := w.get(w.token, "/api/page/events"); r.status != http.StatusTooManyRequests {
 		t.Errorf("one more: %d %s", r.status, r.body)
 	}
-	second := w.login(secret)
 	first := w.token
-	for w.token = second; len(feeds) < maxStreams; {
-		feeds = append(feeds, w.follow(""))
+	for w.token = w.login(secret); len(feeds) < door.MaxStreams; w.token = w.login(secret) {
+		for range door.PerSession {
+			feeds = append(feeds, w.follow(""))
+		}
 	}
-	third := w.login(secret)
-	if r := w.get(third, "/api/page/events"); r.status != http.StatusTooManyRequests {
-		t.Errorf("one more of another session: %d %s", r.status, r.body)
+	more := w.follow("")
+	for { // the oldest stream of all ends, without the end of its session
+		if m, err := feeds[0].next(); err != nil {
+			break
+		} else if m.event == "end" {
+			t.Error("the session that makes room is told that it has ended")
+		}
 	}
+	if r := w.get(first, "/api/page/events"); r.status != http.StatusTooManyRequests {
+		t.Errorf("it takes its place back: %d %s", r.status, r.body)
+	}
+	feeds = append(feeds[1:], more)
 	w.post(first, "/api/page/logout", "{}")
 	w.op(SetPassword, `{"password":"another password"}`)
 	for _, f := range feeds {

@@ -2,6 +2,7 @@ package enddevice
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"lorawand/bridge/session"
@@ -49,5 +50,58 @@ func TestChannelsOfThePersonalised(t *testing.T) {
 				t.Errorf("wished %+v", w.Wish.Channels)
 			}
 		})
+	}
+}
+
+// The channels that are wished are still wished after an export and an import, whether the device
+// has taken them or not: else it would be told those of the plan. Those of the plan are no wish.
+func TestWishedChannelsAreHandedOver(t *testing.T) {
+	on := func(list ...radio.Frequency) (out []session.Channel) {
+		for _, f := range list {
+			out = append(out, macstate.ChannelOn(f, 0, 5))
+		}
+		return out
+	}
+	three := on(868_100_000, 868_300_000, 868_500_000)
+	four := on(868_100_000, 868_300_000, 868_500_000, 867_900_000)
+	moved := on(868_100_000, 868_300_000, 868_500_000)
+	moved[1].DownlinkFrequency = 869_000_000
+	slower := on(868_100_000, 868_300_000, 868_500_000, 867_100_000)
+	slower[3].MaxDataRate = 3
+	own := planChannels(quiet(personalised))
+	more := append(planChannels(quiet(personalised)), on(869_000_000)...)
+	for _, tt := range []struct {
+		name            string
+		has, wish, want []session.Channel
+	}{
+		{"taken", three, three, three},
+		{"taken, and more than the band's", four, four, four},
+		{"taken, with RX1 on another frequency", moved, moved, moved},
+		{"taken, with other data rates", slower, slower, slower},
+		{"taken, and more than the plan's", more, more, more},
+		{"not taken", own, four, four},
+		{"not told what it has", nil, four, four},
+		{"those of the plan, taken", own, own, nil},
+		{"none, and it has others", three, nil, nil},
+		{"none, and it has more than the plan's", more, nil, nil},
+	} {
+		for _, change := range []func(*session.Device){func(*session.Device) {}, personalised} {
+			d := quiet(change)
+			d.Session.Parameters = &session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000, Channels: tt.has}
+			if tt.wish != nil {
+				d.Session.MAC = &macstate.State{Wish: &macstate.Wish{Channels: tt.wish}}
+			}
+			back, err := again(d)
+			if err != nil {
+				t.Fatalf("%s: %v", tt.name, err)
+			}
+			var got []session.Channel
+			if m := back.Session.MAC; m != nil && m.Wish != nil {
+				got = m.Wish.Channels
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("%s, joins %v: wished %v, want %v", tt.name, d.SupportsJoin, got, tt.want)
+			}
+		}
 	}
 }

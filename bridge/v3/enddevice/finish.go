@@ -31,7 +31,10 @@ func finish(d *session.Device, o Options, note func(format string, args ...any))
 			return err
 		}
 	}
-	return d.Check()
+	if err := d.Check(); err != nil {
+		return err
+	}
+	return checkBounds(d)
 }
 
 // unheeded returns the settings that a device has for nothing: it joins before it

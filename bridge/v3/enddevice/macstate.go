@@ -82,7 +82,8 @@ func (j *statusJSON) status(fCntUp uint32) *macstate.Status {
 // wish reads what the owner, or another server, wants of the device beyond what it uses.
 // Data rate, power and number of transmissions are ADR's, and are left to it. The Things
 // Stack leaves out what is 0: where a delay and a frequency are told, all is.
-// Channels of the plan, own, are no wish: it may change.
+// Channels of the plan, own, are no wish: it may change. Others are one even where the device has
+// them already: without it, it would be told those of the plan.
 func (j *parametersJSON) wish(r *reader, current *parametersJSON, own []session.Channel) *macstate.Wish {
 	if j == nil {
 		return nil
@@ -133,8 +134,9 @@ func (j *parametersJSON) wish(r *reader, current *parametersJSON, own []session.
 		p.RejoinTimePeriod != nil || j.RejoinCount != "") {
 		w.RejoinTime, w.RejoinCount = zeroOr(p.RejoinTimePeriod), zeroOr(j.RejoinCount.exponent())
 	}
-	if wished(len(p.Channels) <= maxWishedChannels && !slices.Equal(j.Channels, was.Channels), len(p.Channels) > 0) &&
-		!slices.Equal(p.Channels, own) {
+	others := !slices.Equal(p.Channels, own)
+	differ := !slices.Equal(j.Channels, was.Channels) || len(own) > 0 && len(p.Channels) > 0 && others
+	if wished(len(p.Channels) <= maxWishedChannels && differ, len(p.Channels) > 0) && others {
 		w.Channels = p.Channels
 	}
 	if !j.wishPing(r, was, &w) && !any {
@@ -165,7 +167,7 @@ func desiredOf(d *session.Device, s *session.Session) *parametersJSON {
 	if plan, err := d.PlanIn(s); err == nil {
 		rx2 := plan.RX2()
 		p.RX2DataRate, p.RX2Frequency = rx2.DataRate, rx2.Frequency
-		if !plan.FixedChannels() && len(p.Channels) > 0 && len(p.Channels) < len(planChannels(d)) {
+		if !plan.FixedChannels() {
 			p.Channels = nil // those of the plan
 		}
 	}

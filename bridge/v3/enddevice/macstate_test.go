@@ -4,15 +4,23 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"lorawand/bridge/session"
 )
 
 // desired_parameters that differ from the current ones become the wish, and no others.
 func TestWish(t *testing.T) {
 	const (
-		current = `"rx1_delay":1,"rx2_data_rate_index":3,"rx2_frequency":"869525000","max_eirp":16,"adr_nb_trans":1`
-		eight   = `"channels":[{"uplink_frequency":"868100000","downlink_frequency":"868100000","max_data_rate_index":5,"enable_uplink":true}]`
-		moved   = `"channels":[{"uplink_frequency":"868100000","downlink_frequency":"868800000","max_data_rate_index":5,"enable_uplink":true}]`
+		current   = `"rx1_delay":1,"rx2_data_rate_index":3,"rx2_frequency":"869525000","max_eirp":16,"adr_nb_trans":1`
+		one       = `"channels":[{"uplink_frequency":"868100000","downlink_frequency":"868100000","max_data_rate_index":5,"enable_uplink":true}]`
+		wishOfOne = `{"Channels":[{"UplinkFrequency":868100000,"DownlinkFrequency":868100000,"MinDataRate":0,"MaxDataRate":5,"Enabled":true}]}`
+		moved     = `"channels":[{"uplink_frequency":"868100000","downlink_frequency":"868800000","max_data_rate_index":5,"enable_uplink":true}]`
 	)
+	list, err := json.Marshal(parametersOf(quiet(personalised), &session.Parameters{}).Channels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eight := `"channels":` + string(list)
 	for _, tt := range []struct{ name, current, desired, want string }{
 		{"none", current, ``, `null`},
 		{"the same", current, current, `null`},
@@ -33,9 +41,11 @@ func TestWish(t *testing.T) {
 			"power and dwell time", current, `"max_eirp":10,"uplink_dwell_time":{"value":true},"downlink_dwell_time":false`,
 			`{"MaxEIRP":1000,"UplinkDwell":true,"DownlinkDwell":false}`,
 		},
-		{"channels that it has", current + "," + eight, eight, `null`},
+		{"channels that it has, which are not the plan's", current + "," + one, one, wishOfOne},
+		{"channels of the plan that it has", current + "," + eight, eight, `null`},
+		{"channels of the plan, and it has others", current + "," + one, eight, `{}`},
 		{
-			"a downlink frequency", current + "," + eight, moved,
+			"a downlink frequency", current + "," + one, moved,
 			`{"Channels":[{"UplinkFrequency":868100000,"DownlinkFrequency":868800000,"MinDataRate":0,"MaxDataRate":5,"Enabled":true}]}`,
 		},
 	} {

@@ -47,8 +47,9 @@ func (s *Browser) May(op string) bool { return s.ByPassword() || !slices.Contain
 // Sessions are those that have not ended. The one that was used least lately goes when
 // there are too many.
 type Sessions struct {
-	mu  sync.Mutex
-	all []*Browser
+	mu      sync.Mutex
+	all     []*Browser
+	streams []*Stream // that are open, the oldest first
 }
 
 // Begin makes a session and returns its token.
@@ -123,23 +124,4 @@ func (s *Sessions) Len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.all)
-}
-
-// OpenStream counts one more stream of a session, unless it has most already.
-func (s *Sessions) OpenStream(o *Browser, most int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if o.streams >= most {
-		return false
-	}
-	o.streams++
-	return true
-}
-
-// CloseStream counts one less.
-func (s *Sessions) CloseStream(o *Browser, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o.streams--
-	o.used = now
 }

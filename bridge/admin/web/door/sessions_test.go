@@ -23,19 +23,22 @@ func TestSessions(t *testing.T) {
 	}
 	last := all.Begin(access.Login{}, "c", now.Add(time.Hour))
 	one := all.Find(last, now.Add(2*time.Hour))
-	for range 4 {
-		if !all.OpenStream(one, 4) {
+	var streams []*Stream
+	for range PerSession {
+		s := all.OpenStream(one)
+		if s == nil {
 			t.Fatal("no stream")
 		}
+		streams = append(streams, s)
 	}
-	if all.OpenStream(one, 4) {
+	if all.OpenStream(one) != nil {
 		t.Error("one stream too many")
 	}
 	if all.Find(last, now.Add(500*time.Hour)) == nil || all.Len() != 1 {
 		t.Error("it ends while a stream is open, or others do not")
 	}
-	for range 4 {
-		all.CloseStream(one, now.Add(500*time.Hour))
+	for _, s := range streams {
+		all.CloseStream(s, now.Add(500*time.Hour))
 	}
 	if all.Find(last, now.Add(500*time.Hour+maxIdle)) == nil {
 		t.Error("it ends too early")
@@ -61,7 +64,7 @@ func TestSessionAge(t *testing.T) {
 		}
 	}
 	one := all.Find(token, begin.Add(maxAge))
-	if !all.OpenStream(one, 1) {
+	if all.OpenStream(one) == nil {
 		t.Fatal("no stream")
 	}
 	all.Expire(begin.Add(maxAge + 1))
@@ -69,5 +72,55 @@ func TestSessionAge(t *testing.T) {
 	case <-one.Ended:
 	default:
 		t.Error("it does not end while a stream is open")
+	}
+}
+
+// However many streams a few sessions have opened, another session gets one, and never at
+// the cost of one that has as few.
+func TestStreamsAreShared(t *testing.T) {
+	var all Sessions
+	now := time.Unix(1000, 0)
+	var browsers []*Browser
+	for range MaxStreams {
+		browsers = append(browsers, all.Find(all.Begin(access.Login{}, "a", now), now))
+	}
+	var open []*Stream
+	for _, b := range browsers[:MaxStreams/PerSession] {
+		for range PerSession {
+			open = append(open, all.OpenStream(b))
+		}
+	}
+	for i, b := range browsers[MaxStreams/PerSession:] {
+		s := all.OpenStream(b)
+		if s == nil {
+			t.Fatalf("session %d gets none", i)
+		}
+		open = append(open, s)
+	}
+	left := map[*Browser]int{}
+	for _, s := range open {
+		select {
+		case <-s.Gone:
+		default:
+			left[s.of]++
+		}
+	}
+	for i, b := range browsers {
+		if left[b] != 1 || b.streams != 1 {
+			t.Errorf("session %d has %d streams, %d are counted", i, left[b], b.streams)
+		}
+		if all.OpenStream(b) != nil {
+			t.Errorf("session %d takes a second one from another", i)
+		}
+	}
+	if all.OpenStream(all.Find(all.Begin(access.Login{}, "a", now), now)) != nil {
+		t.Error("there are more than all")
+	}
+	for _, s := range open {
+		all.CloseStream(s, now)
+		all.CloseStream(s, now) // nothing is counted twice
+	}
+	if len(all.streams) != 0 || browsers[0].streams != 0 || all.OpenStream(browsers[0]) == nil {
+		t.Errorf("%d streams are left", len(all.streams))
 	}
 }

@@ -256,11 +256,10 @@ func (p *parts) joinEUI(o Options, note func(string, ...any)) string {
 
 // describe takes over what people have written of a device.
 func (p *parts) describe(out tree, note func(string, ...any)) {
-	out.set("name", p.device.text("name"))
-	out.set("description", p.device.text("description"))
-	var tags map[string]string
-	if json.Unmarshal(p.device["tags"], &tags) == nil && len(tags) > 0 {
-		out["attributes"] = tags
+	out.set("name", cut("name", p.device.text("name"), maxName, note))
+	out.set("description", cut("description", p.device.text("description"), maxDescription, note))
+	if a := attributes(p.device["tags"], note); a != nil {
+		out["attributes"] = a
 	}
 	var variables map[string]string
 	if json.Unmarshal(p.device["variables"], &variables) == nil && len(variables) > 0 {
