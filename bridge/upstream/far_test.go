@@ -12,6 +12,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -267,8 +268,14 @@ func (s *stand) start() {
 	s.stop = func() {
 		cancel()
 		<-ended
-		time.Sleep(time.Second) // for the goroutines of the other broker
+		s.wait(time.Second) // for the goroutines of the other broker
 	}
+}
+
+// wait waits until so much later nothing is left to do.
+func (s *stand) wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // up publishes the next uplink.

@@ -73,7 +73,7 @@ func (u *Upstream) sendBackfill(ctx context.Context, c *client.Conn) error {
 		switch {
 		case !u.mayBackfill():
 		case !p.allows(time.Now()):
-			wait = p.next.Sub(time.Now())
+			wait = time.Until(p.next)
 		default:
 			more, err := u.backfillOne(ctx, c)
 			if err != nil {

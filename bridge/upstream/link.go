@@ -124,11 +124,10 @@ func (u *Upstream) serve(ctx context.Context, c *client.Conn) error {
 		select {
 		case <-running.Done():
 		case <-ctx.Done():
+			timer := time.AfterFunc(farewell, c.Close) // also if the network takes nothing
+			defer timer.Stop()
 			sending.Wait()
-			for end := time.Now().Add(farewell); c.Flying() > 0 && time.Now().Before(end); {
-				if !sleep(running, 5*time.Millisecond) {
-					break
-				}
+			for c.Flying() > 0 && sleep(running, 5*time.Millisecond) {
 			}
 			stop()
 		}

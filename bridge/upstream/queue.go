@@ -6,7 +6,8 @@ import (
 	"lorawand/bridge/v3"
 )
 
-// Bounds of what waits in memory. From half of either on it is written to the journal.
+// Bounds of what waits in memory, besides what is being written to the journal. From half
+// of either on it is written to the journal.
 const (
 	maxItems = 512
 	maxBytes = 512 << 10
@@ -39,6 +40,8 @@ type item struct {
 type queue struct {
 	items []*item
 	bytes int
+
+	storingItems, storingBytes int // of them
 }
 
 func (it *item) size() int { return len(it.m.Payload) + 128 }
@@ -51,7 +54,9 @@ func (q *queue) add(m v3.Message, now time.Time) (full bool) {
 	return q.full()
 }
 
-func (q *queue) full() bool { return len(q.items) > maxItems/2 || q.bytes > maxBytes/2 }
+func (q *queue) full() bool {
+	return len(q.items)-q.storingItems > maxItems/2 || q.bytes-q.storingBytes > maxBytes/2
+}
 
 // next returns the oldest message that waits, which counts as sent from now on; nil:
 // there is none.
@@ -104,6 +109,8 @@ func (q *queue) storing(all, down bool, before time.Time) (out []*item) {
 		if all || it.state == queued && (urgent || it.since.Before(before)) {
 			it.state = storing
 			out = append(out, it)
+			q.storingItems++
+			q.storingBytes += it.size()
 		}
 	}
 	return out
@@ -111,6 +118,7 @@ func (q *queue) storing(all, down bool, before time.Time) (out []*item) {
 
 // stored says that the first n of these are in the journal, and the others are not.
 func (q *queue) stored(items []*item, n int) {
+	q.storingItems, q.storingBytes = 0, 0
 	for i, it := range items {
 		if i < n {
 			q.remove(it)
@@ -123,7 +131,7 @@ func (q *queue) stored(items []*item, n int) {
 // shorten removes the oldest messages that wait until the others are within the bounds,
 // and returns how many that were.
 func (q *queue) shorten() (lost int) {
-	for i := 0; i < len(q.items) && (len(q.items) > maxItems || q.bytes > maxBytes); {
+	for i := 0; i < len(q.items) && (len(q.items)-q.storingItems > maxItems || q.bytes-q.storingBytes > maxBytes); {
 		if it := q.items[i]; it.state == queued {
 			q.remove(it)
 			lost++

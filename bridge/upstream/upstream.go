@@ -161,13 +161,14 @@ func (u *Upstream) Status() Status {
 const lastCommit = 2 * time.Second
 
 // Run works until ctx ends. Then it writes what is not acknowledged to the journal; but
-// for a disk that hangs it waits no longer than lastCommit, and leaves a goroutine
-// behind.
+// for a disk that hangs it waits no longer than lastCommit, and leaves goroutines behind.
 func (u *Upstream) Run(ctx context.Context) error {
-	var wg sync.WaitGroup
 	stored := make(chan struct{})
 	linked := make(chan struct{})
-	wg.Go(func() { defer close(linked); u.link(ctx) })
+	go func() {
+		defer close(linked)
+		u.link(ctx)
+	}()
 	go func() {
 		defer close(stored)
 		u.keep(ctx)
@@ -177,8 +178,8 @@ func (u *Upstream) Run(ctx context.Context) error {
 			u.log.Error("the journal is not complete", "error", err)
 		}
 	}()
-	wg.Wait()
-	patience := time.NewTimer(lastCommit)
+	<-ctx.Done()
+	patience := time.NewTimer(farewell + lastCommit)
 	defer patience.Stop()
 	select {
 	case <-stored:

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,14 +24,14 @@ func TestLive(t *testing.T) {
 			s := newStand(t)
 			s.far.only = version
 			s.start()
-			time.Sleep(2 * time.Second)
+			s.wait(2 * time.Second)
 			for range 100 {
 				s.up()
 			}
 			s.Publish(v3.Message{Application: "app2", Device: "dev1", Suffix: v3.Up, Payload: []byte(`{}`)})
 			s.Publish(v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte(`{}`), Again: true})
 			s.Publish(v3.Message{Suffix: "lorawand/status", Payload: []byte(`{}`)})
-			time.Sleep(time.Second)
+			s.wait(time.Second)
 			got := s.far.arrivals()
 			if len(got) != 101 || got[0].topic != "site1/lorawand/status" || got[0].payload != "on" || !got[0].retain {
 				t.Fatalf("%d messages, first %+v", len(got), got[0])
@@ -61,13 +62,13 @@ func TestTwoDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		s.start()
-		time.Sleep(time.Second)
+		s.wait(time.Second)
 		s.up()
-		time.Sleep(time.Second)
+		s.wait(time.Second)
 		s.far.cut(true)
 		const outage = 2 * 24 * time.Hour
 		for range outage / (2 * time.Minute) {
-			time.Sleep(2 * time.Minute)
+			s.wait(2 * time.Minute)
 			s.up()
 		}
 		missed := s.sent
@@ -81,10 +82,10 @@ func TestTwoDays(t *testing.T) {
 		s.far.cut(false)
 		back := time.Now()
 		for range 12 {
-			time.Sleep(time.Minute)
+			s.wait(time.Minute)
 			s.up()
 		}
-		time.Sleep(time.Minute)
+		s.wait(time.Minute)
 		s.expectAll()
 		s.checkLanes(missed, back)
 		s.stop()
@@ -145,14 +146,14 @@ func TestNetworkFaults(t *testing.T) {
 			name: "flapping", again: true, setup: func(f *far) { f.delay = 20 * time.Millisecond },
 			fault: func(s *stand, r *rand.Rand) {
 				s.far.cut(r.IntN(2) == 0)
-				time.Sleep(rand.N(20 * time.Second))
+				s.wait(rand.N(20 * time.Second))
 				s.far.cut(false)
 			},
 		},
 		{
 			name: "half-open", again: true, fault: func(s *stand, r *rand.Rand) {
 				s.far.set(func() { s.far.hung = true })
-				time.Sleep(time.Duration(r.IntN(200)) * time.Second)
+				s.wait(time.Duration(r.IntN(200)) * time.Second)
 				s.far.cut(false)
 				s.far.set(func() { s.far.hung = false })
 			},
@@ -169,13 +170,13 @@ func TestNetworkFaults(t *testing.T) {
 				for range 40 {
 					for range 25 {
 						s.up()
-						time.Sleep(time.Duration(r.IntN(900)) * time.Millisecond)
+						s.wait(time.Duration(r.IntN(900)) * time.Millisecond)
 					}
 					if tt.fault != nil {
 						tt.fault(s, r)
 					}
 				}
-				time.Sleep(20 * time.Minute)
+				s.wait(20 * time.Minute)
 				if tt.again {
 					s.expectEmpty()
 					s.expectOnceOrBefore(40 * 16)
@@ -211,18 +212,18 @@ func TestRestart(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newStand(t)
 				s.far.off = off
-				s.far.delay = 200 * time.Millisecond
+				s.far.delay = 50 * time.Millisecond
 				for range 20 {
 					s.start()
 					for range 30 {
 						s.up()
-						time.Sleep(100 * time.Millisecond)
+						s.wait(100 * time.Millisecond)
 					}
 					s.stop()
 				}
 				s.far.cut(false)
 				s.start()
-				time.Sleep(10 * time.Minute)
+				s.wait(10 * time.Minute)
 				s.expectAll()
 				s.stop()
 			})
@@ -238,7 +239,7 @@ func TestPowerCut(t *testing.T) {
 		s.start()
 		for range 100 {
 			s.up()
-			time.Sleep(time.Second)
+			s.wait(time.Second)
 		}
 		never := func() bool { return false }
 		after := s.disk.After(s.disk.Ops(), storetest.Cut{Name: never, Data: never})
@@ -246,7 +247,7 @@ func TestPowerCut(t *testing.T) {
 		s.disk = after
 		s.far.cut(false)
 		s.start()
-		time.Sleep(time.Minute)
+		s.wait(time.Minute)
 		got := s.counts()
 		if missing := slices.Index(got, 0); missing < 85 || slices.Max(got) > 1 {
 			t.Errorf("the first that is missing is %d of 100", missing)
@@ -264,19 +265,19 @@ func TestUnwritable(t *testing.T) {
 		s.disk.SetReadOnly(true)
 		for range 5000 {
 			s.up()
-			time.Sleep(100 * time.Millisecond)
+			s.wait(100 * time.Millisecond)
 		}
 		st := s.Status()
 		if st.Waiting > maxItems || st.Lost+uint64(st.Waiting) != 5000 || st.Fault == "" {
 			t.Errorf("%+v", st)
 		}
 		s.disk.SetReadOnly(false)
-		time.Sleep(time.Minute)
+		s.wait(time.Minute)
 		if st := s.Status(); st.Waiting != 0 || st.Fault != "" {
 			t.Errorf("%+v", st)
 		}
 		s.far.cut(false)
-		time.Sleep(10 * time.Minute)
+		s.wait(10 * time.Minute)
 		lost := 0
 		for n, times := range s.counts() {
 			if times == 0 {
@@ -300,7 +301,7 @@ func TestDownlinks(t *testing.T) {
 		push := client.Received{Topic: "site1/v3/app1/devices/dev1/down/push", Payload: []byte(`{"downlinks":[]}`), ID: 7}
 		s.far.down = []client.Received{push}
 		s.start()
-		time.Sleep(time.Second)
+		s.wait(time.Second)
 		if want := []string{`app1/dev1 false {"downlinks":[]}`}; !slices.Equal(s.pushes, want) || s.far.down != nil {
 			t.Fatalf("%q", s.pushes)
 		}
@@ -315,7 +316,7 @@ func TestDownlinks(t *testing.T) {
 		for _, m := range []client.Received{again, next, foreign} {
 			s.far.set(func() { s.far.down = []client.Received{m} })
 			s.far.cut(false)
-			time.Sleep(time.Minute)
+			s.wait(time.Minute)
 			if s.far.down != nil {
 				t.Errorf("%+v is not acknowledged", m)
 			}
@@ -331,21 +332,22 @@ func TestDownlinks(t *testing.T) {
 func TestDownlinkNotStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		works, tried := false, 0
+		var works atomic.Bool
+		var tried atomic.Int64
 		s.o.Push = pushing(func() error {
-			if tried++; !works {
+			if tried.Add(1); !works.Load() {
 				return errors.New("the disk is full")
 			}
 			return nil
 		})
 		s.far.down = []client.Received{{Topic: "site1/v3/app1/devices/dev1/down/push", ID: 3}}
 		s.start()
-		time.Sleep(10 * time.Second)
-		if tried < 2 || s.far.down == nil {
-			t.Errorf("tried %d times", tried)
+		s.wait(10 * time.Second)
+		if tried.Load() < 2 || s.far.down == nil {
+			t.Errorf("tried %d times", tried.Load())
 		}
-		works = true
-		time.Sleep(time.Minute)
+		works.Store(true)
+		s.wait(time.Minute)
 		if s.far.down != nil {
 			t.Error("it is not acknowledged")
 		}
@@ -365,17 +367,17 @@ func TestRefused(t *testing.T) {
 			s.o.Client.Birth = nil
 			s.far.code = tt.code
 			s.start()
-			time.Sleep(time.Second)
+			s.wait(time.Second)
 			for range 3 {
 				s.up()
 			}
-			time.Sleep(10 * time.Minute)
+			s.wait(10 * time.Minute)
 			st := s.Status()
 			if st.Refused != tt.refused || st.Journal.Messages+int64(st.Waiting) != int64(3-tt.refused) {
 				t.Errorf("reason 0x%02x: %+v", tt.code, st)
 			}
 			s.far.set(func() { s.far.code = 0; s.far.got = nil })
-			time.Sleep(5 * time.Minute)
+			s.wait(5 * time.Minute)
 			if got := len(s.far.arrivals()); got != int(3-tt.refused) {
 				t.Errorf("reason 0x%02x: %d arrive later", tt.code, got)
 			}
@@ -393,14 +395,14 @@ func TestTooLong(t *testing.T) {
 		s.start()
 		for range 24 * 60 {
 			s.up()
-			time.Sleep(time.Minute)
+			s.wait(time.Minute)
 		}
 		st := s.Status()
 		if st.Journal.Lost == 0 || st.Journal.Messages+st.Journal.Lost+int64(st.Waiting) != int64(s.sent) {
 			t.Errorf("%+v", st)
 		}
 		s.far.cut(false)
-		time.Sleep(time.Hour)
+		s.wait(time.Hour)
 		got := s.counts()
 		first := slices.Index(got, 1)
 		if kept := s.sent - first; kept < 180 || kept > 24*60-180 || slices.Contains(got[first:], 0) ||
@@ -427,16 +429,24 @@ func TestVersions(t *testing.T) {
 	}{
 		{"5", 0, []try{{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false}}},
 		{"says that it has 3.1.1", 0, []try{
-			{5, false, client.ErrVersion, true}, {4, true, other, false}, {4, false, client.ErrClosed, false},
+			{5, false, client.ErrVersion, true},
+			{4, true, other, false},
+			{4, false, client.ErrClosed, false},
 			{4, true, other, false},
 		}},
 		{"ends the connection", 0, []try{
-			{5, false, client.ErrClosed, true}, {4, true, other, false}, {5, false, client.ErrClosed, true},
+			{5, false, client.ErrClosed, true},
+			{4, true, other, false},
+			{5, false, client.ErrClosed, true},
 			{4, true, other, false},
 		}},
 		{"bad network", 0, []try{
-			{5, false, client.ErrSilent, false}, {5, false, client.ErrClosed, true}, {4, false, client.ErrClosed, false},
-			{5, true, other, false}, {5, false, client.ErrClosed, false}, {5, true, other, false},
+			{5, false, client.ErrSilent, false},
+			{5, false, client.ErrClosed, true},
+			{4, false, client.ErrClosed, false},
+			{5, true, other, false},
+			{5, false, client.ErrClosed, false},
+			{5, true, other, false},
 		}},
 		{"neither", 0, []try{
 			{5, false, client.ErrVersion, true}, {4, false, client.ErrVersion, false}, {5, false, client.ErrVersion, false},
@@ -454,5 +464,37 @@ func TestVersions(t *testing.T) {
 				t.Errorf("%s: try %d, the next at once: %v", tt.name, i, got)
 			}
 		}
+	}
+}
+
+// A network that takes nothing and a disk that hangs do not hold up the end.
+func TestStopInTime(t *testing.T) {
+	for _, hang := range []string{"network", "disk"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newStand(t)
+			s.start()
+			s.wait(time.Second)
+			release := make(chan struct{})
+			if hang == "network" {
+				s.far.set(func() { s.far.delay = time.Hour })
+			} else {
+				s.disk.Fail(func(string, string) error { <-release; return nil })
+				s.far.cut(true)
+			}
+			for range 40 {
+				s.up()
+			}
+			s.wait(20 * time.Second)
+			began := time.Now()
+			s.stop()
+			if took := time.Since(began) - time.Second; took > 4*time.Second {
+				t.Errorf("%s: it takes %v", hang, took)
+			}
+			close(release)
+			s.wait(2 * time.Hour)
+			if st := s.Status(); st.Waiting != 0 || st.Journal.Messages+int64(st.Live) < 40 {
+				t.Errorf("%s: %+v", hang, st)
+			}
+		})
 	}
 }

@@ -29,8 +29,9 @@ const (
 const (
 	writeTimeout  = 10 * time.Second // of a packet
 	answerTimeout = 30 * time.Second // for CONNACK, SUBACK and PUBACK
-	maxPacket     = 256 << 10        // bytes of a packet from the server
-	received      = 32               // downlinks that wait to be handled
+	leaveTimeout  = 500 * time.Millisecond
+	maxPacket     = 256 << 10 // bytes of a packet from the server
+	received      = 32        // downlinks that wait to be handled
 )
 
 // Reasons for the end of a connection, or for a message that was not taken.
@@ -194,7 +195,7 @@ func (c *Conn) Run(asked context.Context) error {
 			if asked.Err() == nil {
 				return context.Cause(ctx)
 			}
-			_ = c.leave()
+			c.leave()
 			return nil
 		case <-t.C:
 			if err := c.check(); err != nil {
@@ -320,8 +321,12 @@ func (c *Conn) subscribe() error {
 	return c.write(p)
 }
 
-func (c *Conn) leave() error {
-	return c.write(&packets.Packet{
+// leave says that the connection ends as it should. It does not wait for a network that
+// takes nothing.
+func (c *Conn) leave() {
+	timer := time.AfterFunc(leaveTimeout, c.Close)
+	defer timer.Stop()
+	_ = c.write(&packets.Packet{
 		ProtocolVersion: c.o.Version, FixedHeader: packets.FixedHeader{Type: packets.Disconnect},
 	})
 }

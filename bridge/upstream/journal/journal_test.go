@@ -337,8 +337,10 @@ func TestWear(t *testing.T) {
 		t.Fatal(err)
 	}
 	const page = 4096
-	if each := (b.Stats().Bytes + page - 1) / page * page / 15; each > 300 {
-		t.Errorf("%d bytes for an uplink in whole pages, %d in all", each, b.Stats().Bytes)
+	each := (b.Stats().Bytes + page - 1) / page * page / 15
+	t.Logf("%d bytes for an uplink in whole pages, %d in all for 15", each, b.Stats().Bytes)
+	if each > 300 {
+		t.Error("the budget is 300 bytes")
 	}
 }
 

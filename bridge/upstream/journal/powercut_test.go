@@ -60,13 +60,13 @@ func TestPowerCut(t *testing.T) {
 	for seed := range uint64(2) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		b := start(t, Options{Bytes: 512 << 10, Logger: slog.New(slog.DiscardHandler)})
-		promises := trace(b, r, 80)
+		promises := trace(b, r, 50)
 		at := 0
 		for n, after := range b.disk.Cuts() {
 			for at+1 < len(promises) && promises[at+1].ops <= n {
 				at++
 			}
-			for range 3 {
+			for range 2 {
 				some := func() bool { return r.IntN(2) == 0 }
 				d := &bench{T: t, o: b.o, disk: after(storetest.Cut{Name: some, Data: some, Rubbish: byte(r.IntN(2) * 0xff)})}
 				d.open()
