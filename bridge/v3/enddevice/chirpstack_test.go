@@ -1,3 +1,5 @@
+//go:build !small
+
 package enddevice
 
 import (
@@ -223,4 +225,23 @@ func TestMigrated(t *testing.T) {
 			t.Errorf("%s:\n%s, want\n%s; asked for its status each %v", tt.name, got, want+tt.windows, d.Settings.MAC.StatusTime)
 		}
 	}
+}
+
+func FuzzChirpStack(f *testing.F) {
+	f.Add([]byte(allAnswers))
+	f.Add([]byte(answersOf3))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		entries, err := Parse(b, opts)
+		if err != nil {
+			return
+		}
+		for _, e := range entries {
+			if err := e.Device.Check(); err != nil {
+				t.Fatalf("%q: %v", b, err)
+			}
+			if _, err := again(e.Device); err != nil {
+				t.Fatalf("%q: %v", b, err)
+			}
+		}
+	})
 }

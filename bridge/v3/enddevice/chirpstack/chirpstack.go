@@ -1,3 +1,5 @@
+//go:build !small
+
 // Package chirpstack reads what ChirpStack tells of devices, versions 3 and 4, and writes it in
 // the form of The Things Stack.
 //
