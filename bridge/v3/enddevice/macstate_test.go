@@ -16,11 +16,7 @@ func TestWish(t *testing.T) {
 		wishOfOne = `{"Channels":[{"UplinkFrequency":868100000,"DownlinkFrequency":868100000,"MinDataRate":0,"MaxDataRate":5,"Enabled":true}]}`
 		moved     = `"channels":[{"uplink_frequency":"868100000","downlink_frequency":"868800000","max_data_rate_index":5,"enable_uplink":true}]`
 	)
-	list, err := json.Marshal(parametersOf(quiet(personalised), &session.Parameters{}).Channels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eight := `"channels":` + string(list)
+	eight := `"channels":` + channelsOfThePlan(t)
 	for _, tt := range []struct{ name, current, desired, want string }{
 		{"none", current, ``, `null`},
 		{"the same", current, current, `null`},
@@ -50,30 +46,47 @@ func TestWish(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			state := `{}`
-			if tt.current != "" {
-				state = `{"current_parameters":{` + tt.current + `}}`
-			}
-			if tt.desired != "" {
-				state = strings.Replace(state[:len(state)-1]+`,"desired_parameters":{`+tt.desired+`}}`, "{,", "{", 1)
-			}
-			entries, err := Parse([]byte(change(`"session"`, `"mac_state":`+state+`,"session"`)), opts)
-			if err != nil || len(entries) != 1 {
-				t.Fatal(err)
-			}
-			got := "null"
-			if m := entries[0].Device.Session.MAC; m != nil {
-				b, err := json.Marshal(m.Wish)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got = string(b)
-			}
+			got := wishIn(t, tt.current, tt.desired)
 			if got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
 	}
+}
+
+// wishIn returns what is wished after the import of a device with such parameters.
+func wishIn(t *testing.T, current, desired string) string {
+	t.Helper()
+	state := `{}`
+	if current != "" {
+		state = `{"current_parameters":{` + current + `}}`
+	}
+	if desired != "" {
+		state = strings.Replace(state[:len(state)-1]+`,"desired_parameters":{`+desired+`}}`, "{,", "{", 1)
+	}
+	entries, err := Parse([]byte(change(`"session"`, `"mac_state":`+state+`,"session"`)), opts)
+	if err != nil || len(entries) != 1 {
+		t.Fatal(err)
+	}
+	got := "null"
+	if m := entries[0].Device.Session.MAC; m != nil {
+		b, err := json.Marshal(m.Wish)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = string(b)
+	}
+	return got
+}
+
+// channelsOfThePlan writes those of the plan that the tests' devices have.
+func channelsOfThePlan(t *testing.T) string {
+	t.Helper()
+	b, err := json.Marshal(parametersOf(quiet(personalised), &session.Parameters{}).Channels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // The wishes, refusals and statuses of a device are exported, and are the same after an
