@@ -97,6 +97,9 @@ func (c *Core) acked(a radio.TxAck) {
 			Kind: event.BeaconRefused, Gateway: g.ID, Err: errors.New(a.Result.String()), Hint: event.HintBeaconRefused,
 		})
 	}
+	if r, ok := c.foreign.Acked(c.schedule, a); ok {
+		c.do(Replied(r))
+	}
 	t := c.attempts[a.ID]
 	switch {
 	case t == nil: // over long ago
