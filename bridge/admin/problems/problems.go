@@ -43,6 +43,15 @@ type Snapshot struct {
 	MQTT     []string // addresses of the broker
 	Clients  int      // MQTT clients that are connected
 	Store    Store
+	Servers  []Server // that frames are handed to
+}
+
+// Server is another network server that frames are handed to.
+type Server struct {
+	Address            string
+	Gateways, Answered int           // gateways that are connected, and those that it answers
+	Silence            time.Duration // the longest of those that it does not answer
+	Fault              string        // why
 }
 
 // Port is one that another program holds.
@@ -144,6 +153,7 @@ func List(s *Snapshot) (out []Problem) {
 		out = append(out, s.refused(unserved)...)
 		out = append(out, s.silent(unserved)...)
 	}
+	out = append(out, s.servers()...)
 	out = append(out, s.formatters()...)
 	out = append(out, s.listening()...)
 	return append(out, s.keys()...)

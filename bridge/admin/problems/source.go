@@ -31,6 +31,8 @@ type Source struct {
 	OnBoard func(radio.EUI64) bool
 	// GNSS tells of the satellite receivers of gateways on this host; nil: there are none.
 	GNSS func() map[radio.EUI64]GNSS
+	// Servers tells of the other network servers that frames are handed to; nil: there are none.
+	Servers func() []Server
 }
 
 // List returns what is wrong now.
@@ -54,6 +56,9 @@ func (s *Source) snapshot(ctx context.Context) (*Snapshot, error) {
 	gateways, err := s.Bridge.Gateways(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if s.Servers != nil {
+		out.Servers = s.Servers()
 	}
 	receivers := map[radio.EUI64]GNSS{}
 	if s.GNSS != nil {
