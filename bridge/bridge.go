@@ -22,6 +22,7 @@ import (
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -51,9 +52,9 @@ type Options struct {
 	Serves        bool                        // devices will be heard: counters are reserved for their first downlinks
 	Ledgers       map[radio.EUI64]state.Spent // State.Ledgers
 	Hours         map[radio.EUI64][]state.AirtimeHour
-	Tombstones    *session.Tombstones // State.Tombstones
-	Clock         *Clock              // default a new one
-	Logger        *slog.Logger        // default slog.Default()
+	Tombstones    *tombstone.Set // State.Tombstones
+	Clock         *Clock         // default a new one
+	Logger        *slog.Logger   // default slog.Default()
 
 	Version string // is told in the statuses; "": none are published
 
@@ -91,6 +92,7 @@ type Bridge struct {
 	decoder    *decode.Decoder
 	encoder    v3.Encoder
 	version    string
+	faults     faults
 
 	provisioned func(application string)
 	others      others
@@ -101,6 +103,7 @@ type Stats struct {
 	event.Stats
 	InboxDropped uint64 // frames that found the inbox full: the oldest went
 	Inbox        int    // inputs that wait
+	Faults       uint64 // panics of this program, each at one input
 	Wear         state.Wear
 	Devices      int // registered now
 	Gateways     int // known now
@@ -133,6 +136,7 @@ func New(o Options) (*Bridge, error) {
 		ask: make(chan func(*core.Core)), serves: o.Serves, provisioned: o.Provisioned,
 		others: others{to: o.Forwarder, connected: map[radio.EUI64]bool{}},
 	}
+	b.faults.log, b.faults.clock = o.Logger, o.Clock
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
 	b.decoder = b.newDecoder(o)
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
@@ -261,8 +265,22 @@ func ended(committed <-chan struct{}) error {
 
 func (b *Bridge) step(in core.Input) {
 	now := b.clock.Now()
-	for _, e := range b.core.Step(now, in) {
-		switch e := e.(type) {
+	for effects := b.stepped(now, in); len(effects) > 0; {
+		effects = b.carryOut(now, in, effects)
+	}
+}
+
+// carryOut has effects carried out. It returns those behind one that has failed.
+func (b *Bridge) carryOut(now core.Now, in core.Input, effects []core.Effect) (rest []core.Effect) {
+	i := 0
+	defer func() {
+		if fault := recover(); fault != nil {
+			b.faults.caught(in, fault)
+			rest = effects[i+1:]
+		}
+	}()
+	for ; i < len(effects); i++ {
+		switch e := effects[i].(type) {
 		case core.Publish:
 			b.decoder.Publish(e.Message, e.Undecoded)
 		case core.Commit:
@@ -283,6 +301,7 @@ func (b *Bridge) step(in core.Input) {
 			b.replied(foreign.Result(e), now)
 		}
 	}
+	return nil
 }
 
 // tell writes an event down.

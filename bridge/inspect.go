@@ -18,11 +18,21 @@ import (
 // inspect runs f in the goroutine of the core, between two inputs. f reads,
 // changes nothing, and must not wait for anybody.
 func (b *Bridge) inspect(ctx context.Context, f func(*core.Core)) error {
-	done := make(chan struct{})
+	done := make(chan error, 1)
+	look := func(c *core.Core) {
+		err := errFault
+		defer func() {
+			if fault := recover(); fault != nil {
+				b.faults.caught(nil, fault)
+			}
+			done <- err
+		}()
+		f(c)
+		err = nil
+	}
 	select {
-	case b.ask <- func(c *core.Core) { f(c); close(done) }:
-		<-done
-		return nil
+	case b.ask <- look:
+		return <-done
 	case <-ctx.Done():
 		return fmt.Errorf("bridge: the core does not answer: %w", ctx.Err())
 	}
@@ -42,7 +52,7 @@ func (b *Bridge) Stats(ctx context.Context) (Stats, error) {
 		s.Stats, s.Devices = c.Stats(), c.Devices().Len()
 		s.Gateways, s.Online = len(c.Gateways().All()), c.Gateways().Online()
 	})
-	s.InboxDropped, s.Inbox = b.inbox.drops(), b.inbox.len()
+	s.InboxDropped, s.Inbox, s.Faults = b.inbox.drops(), b.inbox.len(), b.faults.count.Load()
 	s.Wear = b.committer.Wear()
 	return s, err
 }

@@ -208,7 +208,7 @@ func changeFields(d *session.Device, fields map[string]string) (notes []string, 
 		return nil, ErrSessionFields
 	case d.SupportsJoin && d.RootKeys != (frame.RootKeys{}):
 		// What it has is up to session.Device.Succeed: it may join meanwhile.
-		d.Session, d.Pending = nil, nil
+		d.Session, d.Pending, d.Earlier = nil, nil, nil
 	case d.Session != nil && !same:
 		d.Session = &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 	}
@@ -295,7 +295,7 @@ func (a *Admin) exportDevices(ctx context.Context, args ExportArgs, r reply) err
 		if args.Session {
 			d.SkipAhead()
 		}
-		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session}, r)
+		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session, HandOver: args.Session}, r)
 	}
 	if len(args.Devices) == 0 {
 		return a.o.Bridge.Devices(ctx, args.Application, tell)

@@ -45,9 +45,12 @@ func (r *rig) pass(d time.Duration) radio.HostTime {
 	return c.Host
 }
 
-func (r *rig) next() (radio.Downlink, bool) {
-	d, _, ok := r.Next(r.plan, r.g, r.g.Clock.Host, net)
-	return d, ok
+func (r *rig) next() (d radio.Downlink, ok bool) {
+	b, _ := r.Next(r.plan, r.g, r.g.Clock.Host, net)
+	if b == nil {
+		return d, false
+	}
+	return b.Downlink, true
 }
 
 // A beacon is planned once, 3 s before its time, and is in the ledger.
@@ -123,22 +126,13 @@ func TestContent(t *testing.T) {
 // Why no beacon is sent.
 func TestNone(t *testing.T) {
 	for name, change := range map[string]func(*rig){
-		"not asked for":   func(r *rig) { r.g.Beacons = false },
-		"no GPS time":     func(r *rig) { r.g.GPS = 0 },
-		"off line":        func(r *rig) { r.g.Online = false },
-		"too early":       func(r *rig) { r.pass(-10 * time.Second) },
-		"already planned": func(r *rig) { r.next() },
-		"another frame is on the air": func(r *rig) {
-			r.g.GPS = 0 // not known when that was planned
-			r.plan.Commit(now, schedule.Emission{
-				Gateway: r.g, Start: 8_990_000, HostStart: now.Add(1990 * time.Millisecond), Airtime: 100 * time.Millisecond,
-				Frequency: 868_100_000, Priority: radio.PriorityNormal,
-			})
-			r.g.GPS = radio.GPSTime(time.Duration(0x01000000)*period - 2*time.Second)
-		},
-		"the hour is used up": func(r *rig) {
-			r.plan.Restore(r.g.EUI, map[radio.Frequency]time.Duration{r.band(): 6 * time.Minute})
-		},
+		"not asked for":               func(r *rig) { r.g.Beacons = false },
+		"no GPS time":                 func(r *rig) { r.g.GPS = 0 },
+		"off line":                    func(r *rig) { r.g.Online = false },
+		"too early":                   func(r *rig) { r.pass(-10 * time.Second) },
+		"already planned":             func(r *rig) { r.next() },
+		"another frame is on the air": func(r *rig) { r.occupy(2 * time.Second) },
+		"the hour is used up":         (*rig).useUp,
 	} {
 		r := newRig(t, "EU_863_870_TTN", -2*time.Second)
 		change(r)
@@ -148,9 +142,83 @@ func TestNone(t *testing.T) {
 	}
 }
 
-func (r *rig) band() radio.Frequency {
+// occupy has a frame planned where the next beacon is to begin, so long from now: GPS time was not
+// known then.
+func (r *rig) occupy(ahead time.Duration) *schedule.Slot {
+	c, gps := &r.g.Clock, r.g.GPS
+	r.g.GPS = 0
+	slot, _ := r.plan.Commit(c.Host, schedule.Emission{
+		Gateway: r.g, Start: c.Counter.Add(ahead - 10*time.Millisecond), HostStart: c.Host.Add(ahead - 10*time.Millisecond),
+		Airtime: 100 * time.Millisecond, Frequency: 868_100_000, Priority: radio.PriorityNormal,
+	})
+	r.g.GPS = gps
+	return slot
+}
+
+// useUp uses up the airtime of the hour.
+func (r *rig) useUp() {
 	sub, _ := r.g.Plan.SubBand(869_525_000)
-	return sub.Low
+	r.plan.Restore(r.g.EUI, map[radio.Frequency]time.Duration{sub.Low: 6 * time.Minute})
+}
+
+// A beacon that has no place yet is planned as soon as it has one.
+func TestPlaceComesFree(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		ahead time.Duration // when the place comes free
+		want  bool
+	}{
+		{"at once", 3 * time.Second, true},
+		{"a second later", 2 * time.Second, true},
+		{"just in time", time.Second, true},
+		{"never", 0, false},
+	} {
+		r := newRig(t, "EU_863_870_TTN", -3*time.Second)
+		slot, sent, told := r.occupy(3*time.Second), 0, 0
+		for left := 3 * time.Second; left > 0; left -= time.Second {
+			if left == tt.ahead {
+				r.plan.Release(slot)
+			}
+			b, err := r.Next(r.plan, r.g, r.g.Clock.Host, net)
+			if b != nil {
+				sent++
+			}
+			if err != nil {
+				told++
+			}
+			r.pass(time.Second)
+		}
+		if got := sent == 1 && told == 0; got != tt.want || sent+told != 1 {
+			t.Errorf("%s: %d beacons, told %d times", tt.name, sent, told)
+		}
+	}
+}
+
+// It is told that beacons have no place, and why: once an hour.
+func TestNoPlaceTold(t *testing.T) {
+	for want, change := range map[string]func(*rig){
+		"there is no place for it: conflict":   func(r *rig) { r.occupy(2 * time.Second) },
+		"there is no place for it: duty_cycle": func(r *rig) { r.useUp() },
+	} {
+		r, told := newRig(t, "EU_863_870_TTN", -2*time.Second), 0
+		for range 10 {
+			change(r)
+			for range 2 {
+				_, err := r.Next(r.plan, r.g, r.g.Clock.Host, net)
+				if err != nil && err.Error() != want {
+					t.Errorf("told %q, want %q", err, want)
+				}
+				if err != nil {
+					told++
+				}
+				r.pass(time.Second)
+			}
+			r.pass(period - 2*time.Second)
+		}
+		if told != 1 {
+			t.Errorf("%s: told %d times in %v", want, told, 10*period)
+		}
+	}
 }
 
 // A beacon that the gateway has refused has used no airtime.
@@ -163,9 +231,9 @@ func TestAcked(t *testing.T) {
 		if !ok {
 			t.Fatal("no beacon")
 		}
-		r.Acked(r.plan, radio.TxAck{Gateway: r.g.EUI, ID: 7, Result: radio.TxNoPath}) // of another frame
+		_ = r.Acked(r.plan, radio.TxAck{Gateway: r.g.EUI, ID: 7, Result: radio.TxNoPath}) // of another frame
 		for range 2 {
-			r.Acked(r.plan, radio.TxAck{Gateway: r.g.EUI, ID: d.ID, Result: result})
+			_ = r.Acked(r.plan, radio.TxAck{Gateway: r.g.EUI, ID: d.ID, Result: result})
 		}
 		if got := len(r.plan.Sent(r.g, now)); got != want {
 			t.Errorf("%v: %d in the ledger, want %d", result, got, want)
@@ -195,15 +263,16 @@ func TestRefusedTold(t *testing.T) {
 		if !ok {
 			t.Fatalf("beacon %d is not planned", i)
 		}
-		if got := r.Acked(r.plan, r.ack(d, tt.result)); got != tt.told {
-			t.Errorf("beacon %d, %v: told: %v", i, tt.result, got)
+		err := r.Acked(r.plan, r.ack(d, tt.result))
+		if (err != nil) != tt.told || tt.told && err.Error() != tt.result.String() {
+			t.Errorf("beacon %d, %v: told: %v", i, tt.result, err)
 		}
 		r.pass(period)
 	}
 	times := 0
 	for range 3 * int(time.Hour/period) {
 		d, _ := r.next()
-		if r.Acked(r.plan, r.ack(d, radio.TxFreq)) {
+		if r.Acked(r.plan, r.ack(d, radio.TxFreq)) != nil {
 			times++
 		}
 		r.pass(period)

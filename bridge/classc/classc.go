@@ -41,6 +41,7 @@ type Listener struct {
 	heard []gateway.Path // by which its last uplink was heard
 	since radio.HostTime // from when on its first item waits; 0: none does
 	deaf  radio.HostTime // until when it hears nothing
+	ends  radio.HostTime // the end of the last frame without an uplink that a gateway has taken
 	after radio.HostTime // a ping slot that was passed over; the next one is later
 	looks radio.HostTime // when it is looked next whether it listens
 }
@@ -59,6 +60,12 @@ func (l *Listener) Sent(end radio.HostTime, confirmed bool) {
 	}
 	l.deaf = max(l.deaf, end.Add(pause))
 }
+
+// Taken notes that a gateway has taken a frame without an uplink, which ends at a time.
+func (l *Listener) Taken(end radio.HostTime) { l.ends = end }
+
+// Ends returns when the last of those ends, or 0.
+func (l *Listener) Ends() radio.HostTime { return l.ends }
 
 // Hears returns from when on the device hears.
 func (l *Listener) Hears(now radio.HostTime) radio.HostTime { return max(now, l.deaf) }

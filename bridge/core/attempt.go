@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,7 +48,7 @@ const (
 func (c *Core) plan(t *transmission, w, i int) {
 	x := t.opportunity
 	e := x.emission(w, i, len(t.phy), t.priority)
-	e.Why = schedule.For(x.device.Key(), x.windows[w].Name, x.join != nil, t.down.Item != nil)
+	e.Why = schedule.For(x.device.Key(), x.Windows[w].Name, x.join != nil, t.down.Item != nil)
 	slot, _ := c.schedule.Commit(c.now.Host, e)
 	c.airtimePlanned(e.Gateway, e.HostStart.Add(e.Airtime))
 	if d := x.device; isQuiet(d) {
@@ -69,7 +68,7 @@ func (c *Core) plan(t *transmission, w, i int) {
 // handOver gives the frame to the gateway's driver.
 func (c *Core) handOver(t *transmission) {
 	x, a := t.opportunity, t.last()
-	path, win := &x.paths[a.path], &x.windows[a.window]
+	path, win := &x.Paths[a.path], &x.Windows[a.window]
 	e := x.emission(a.window, a.path, len(t.phy), t.priority)
 	a.state, a.power = handed, path.Gateway.MaxPower(win.Frequency)
 	x.record.HandOver(e.HostStart.Sub(c.now.Host))
@@ -88,14 +87,13 @@ const answerGrace = 200 * time.Millisecond
 
 // acked takes a gateway's answer.
 func (c *Core) acked(a radio.TxAck) {
-	if g := c.opts.Gateways.Gateway(a.Gateway); g != nil && a.Result != radio.TxNoAck && a.Result != radio.TxNoPath {
-		g.Answered(a.RoundTrip)
-		g.LastAck = a.At
-	}
-	if g := c.opts.Gateways.Gateway(a.Gateway); c.beacons.Acked(c.schedule, a) && g != nil {
-		c.report(event.Event{
-			Kind: event.BeaconRefused, Gateway: g.ID, Err: errors.New(a.Result.String()), Hint: event.HintBeaconRefused,
-		})
+	why := c.beacons.Acked(c.schedule, a)
+	if g := c.opts.Gateways.Gateway(a.Gateway); g != nil {
+		if a.Result != radio.TxNoAck && a.Result != radio.TxNoPath {
+			g.Answered(a.RoundTrip)
+			g.LastAck = a.At
+		}
+		c.beaconRefused(g, why)
 	}
 	if r, ok := c.foreign.Acked(c.schedule, a); ok {
 		c.do(Replied(r))
@@ -115,7 +113,7 @@ func (c *Core) acked(a radio.TxAck) {
 // there was no path; "" where that is not known.
 func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 	x, a := t.opportunity, t.last()
-	c.stats.Refused[event.WindowOf(x.windows[a.window].Name)][min(why, radio.TxNoPath)]++
+	c.stats.Refused[event.WindowOf(x.Windows[a.window].Name)][min(why, radio.TxNoPath)]++
 	if why != radio.TxNoAck { // else it may have been sent
 		c.schedule.Release(a.slot)
 	}
@@ -139,7 +137,7 @@ func (c *Core) refused(t *transmission, why radio.TxResult, fault string) {
 		}
 		c.aimAgain(t)
 	}
-	again := x.each(c.now.Host, a.window, func(w, i int) bool {
+	again := x.Each(c.now.Host, a.window, func(w, i int) bool {
 		if slices.ContainsFunc(t.attempts, func(a attempt) bool { return a.window == w && a.path == i }) {
 			return false
 		}
@@ -162,7 +160,7 @@ const maxLowered = 4
 // gateway refuses this one. It reports whether there is still time.
 func (c *Core) lowerPower(t *transmission) bool {
 	x, a := t.opportunity, t.last()
-	path := &x.paths[a.path]
+	path := &x.Paths[a.path]
 	g := path.Gateway
 	if !g.RefusesPower(a.power) {
 		return false

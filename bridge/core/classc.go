@@ -64,7 +64,8 @@ func (c *Core) offer(d *session.Device) {
 	if open != nil && c.times(open) != classc.Beside {
 		return // its windows take the item, or go first
 	}
-	x := &opportunity{device: d, session: d.Session, start: c.now.Host, window: 1, always: true, beside: open}
+	x := &opportunity{device: d, session: d.Session, window: 1, always: true, beside: open}
+	x.Start = c.now.Host
 	l, it := c.listener(d), c.eligible(x)
 	if l.Waits(c.now.Host, it != nil); it == nil {
 		return
@@ -82,7 +83,7 @@ func (c *Core) offer(d *session.Device) {
 	case x.ping:
 		at, err = c.toPingSlot(x)
 	default:
-		x.windows, err = mac.Windows(d, d.Session, plan).Always(plan)
+		x.Windows, err = mac.Windows(d, d.Session, plan).Always(plan)
 		if x.at = then; x.at != 0 {
 			at = x.at.Add(-classc.Soon)
 		}
@@ -129,12 +130,12 @@ func (c *Core) toPingSlot(x *opportunity) (at radio.HostTime, err error) {
 	paths, _ := c.pathsTo(x, x.item)
 	from := max(c.listener(x.device).NotBefore(c.now.Host), c.timeOf(x.item))
 	slot, ok, err := classb.Next(x.device, plan, paths, c.now.Host, from)
-	if x.windows = slot.Windows; ok {
+	if x.Windows = slot.Windows; ok {
 		x.at, x.gps = slot.Host, slot.GPS
 		return x.at.Add(-classc.Soon), nil
 	}
 	if err == nil {
-		x.windows, err = mac.PingSlot(x.device, x.session, plan, 0)
+		x.Windows, err = mac.PingSlot(x.device, x.session, plan, 0)
 	}
 	return c.now.Host.Add(classc.Again), err
 }
@@ -181,8 +182,8 @@ func (c *Core) times(x *opportunity) classc.Place {
 		return classc.Elsewhere
 	}
 	d := mac.Downlink{Item: it}
-	rx1, airtime := x.start.Add(x.windows[0].Delay), x.windows[1].Airtime(d.Size())
-	return classc.PlaceOf(it, x.paths, c.timeOf(it), airtime, rx1, !x.uplink.answers.IsZero())
+	rx1, airtime := x.Start.Add(x.Windows[0].Delay), x.Windows[1].Airtime(d.Size())
+	return classc.PlaceOf(it, x.Paths, c.timeOf(it), airtime, rx1, !x.uplink.answers.IsZero())
 }
 
 // outdated reports whether another item has taken the place of the one that the
@@ -199,7 +200,7 @@ func (c *Core) decideLater(x *opportunity, at radio.HostTime) {
 
 // aim looks for the paths by which a payload can be sent, and the next free slot of each.
 func (c *Core) aim(x *opportunity, o *payloadOption) {
-	x.paths, _ = c.pathsTo(x, o.down.Item)
+	x.Paths, _ = c.pathsTo(x, o.down.Item)
 	c.aimPaths(x, o.size, o.priority)
 }
 
@@ -219,9 +220,10 @@ func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) 
 		return false
 	}
 	next := &opportunity{
-		device: x.device, session: x.session, start: c.now.Host, windows: x.windows, window: 1, always: true, at: x.at,
-		item: it, group: x.group + 1, first: first, ping: x.ping,
+		device: x.device, session: x.session, window: 1, always: true, at: x.at, item: it, group: x.group + 1, first: first,
+		ping: x.ping,
 	}
+	next.Start, next.Windows = c.now.Host, x.Windows
 	c.opportunities[x.device] = next
 	at := x.at.Add(-classc.Soon)
 	if x.ping { // the same slot is that of the group before
@@ -235,8 +237,8 @@ func (c *Core) nextGroup(x *opportunity, it *session.Item, first *transmission) 
 // its counter yet are lost for now.
 func (c *Core) aimPaths(x *opportunity, size int, p radio.Priority) {
 	hears := c.listener(x.device).Hears(c.now.Host)
-	for i := range x.paths {
-		path := &x.paths[i]
+	for i := range x.Paths {
+		path := &x.Paths[i]
 		g := path.Gateway
 		if path.Lost = !g.HasClock; path.Lost {
 			continue
@@ -272,9 +274,9 @@ func (c *Core) later(x *opportunity, o *payloadOption) {
 	if x.at != 0 {
 		deadline = x.at
 	}
-	for i := range x.paths {
-		begin := x.begin(1, i)
-		if x.paths[i].Lost || begin <= c.now.Host.Add(classc.Soon) || begin > deadline {
+	for i := range x.Paths {
+		begin := x.Begin(1, i)
+		if x.Paths[i].Lost || begin <= c.now.Host.Add(classc.Soon) || begin > deadline {
 			continue
 		}
 		if x.slot, _ = c.schedule.Hold(c.now.Host, x.emission(1, i, o.size, o.priority)); x.slot != nil {
@@ -368,7 +370,7 @@ func (c *Core) repeat(t *transmission) {
 		return
 	}
 	if t.hasItem() {
-		x.paths, _ = c.pathsTo(x, t.item)
+		x.Paths, _ = c.pathsTo(x, t.item)
 	}
 	if x.ping && x.at <= c.now.Host { // that slot has passed
 		if at, _ := c.toPingSlot(x); at > c.now.Host && c.repeatAt(t, at) {
@@ -376,7 +378,7 @@ func (c *Core) repeat(t *transmission) {
 		}
 	}
 	c.aimAgain(t)
-	if !x.each(c.now.Host, 1, func(w, i int) bool {
+	if !x.Each(c.now.Host, 1, func(w, i int) bool {
 		v := c.weigh(x, w, i, len(t.phy), t.priority, t.hasItem())
 		if v.OK() {
 			c.plan(t, w, i)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"lorawand/bridge/event"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -151,4 +152,53 @@ func TestClassCSilentThenUplink(t *testing.T) {
 		s.serve(20 * time.Second)
 		s.begins(at, "gw-a +5000 ms 868.3 MHz SF7BW125 #2 ack 15:x")
 	})
+}
+
+// A gateway has a frame two seconds ahead. An answer in a window before it would have a later
+// counter, and the device would not take the frame any more: the answer takes a later window, or
+// none.
+func TestClassCIsNotOvertaken(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		after  time.Duration // from the push to the uplink; the item is for 1.9 s behind the push
+		uplink frame.Data
+		want   []string
+		unsent int
+	}{
+		{
+			"RX2 comes behind it", 300 * ms, confirmed("u"),
+			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + rxc + "#2 ack"}, 0,
+		},
+		{"no window comes behind it", 0, confirmed("u"), []string{"gw-a +1900 ms" + rxc + "#1 15:x"}, 1},
+		{
+			"RX1 comes behind it", 1300 * ms, confirmed("u"),
+			[]string{"gw-a +1900 ms" + rxc + "#1 15:x", "gw-a +2300 ms" + inRX1 + "#2 ack"}, 0,
+		},
+		{"no answer is due", 300 * ms, payload("u"), []string{"gw-a +1900 ms" + rxc + "#1 15:x"}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := classC(t)
+			d := s.devices["dev1"]
+			p := *d.Session.Parameters
+			p.RX1Delay = 1
+			d.Session.SetParameters(&p)
+			settle(d)
+			at := s.now.Host
+			s.push("dev1", item("x", func(it *session.Item) {
+				it.ClassBC = &session.ClassBC{AbsoluteTime: s.now.Wall.Time.Add(1900 * ms)}
+			}))
+			s.wait(tt.after)
+			if len(s.sent) != 1 {
+				t.Fatalf("%d frames were handed over", len(s.sent))
+			}
+			s.told, s.events = len(s.ups), nil
+			s.hear(gwA, s.phy("dev1", 2, tt.uplink))
+			s.serve(10 * time.Second)
+			s.begins(at, tt.want...)
+			s.said("up, down/sent")
+			if got := s.count(event.DownlinkUnsent); got != tt.unsent {
+				t.Errorf("told %d times that nothing was sent, want %d", got, tt.unsent)
+			}
+		})
+	}
 }

@@ -22,6 +22,10 @@ type keeps struct {
 	seldom bool // look at every 32nd step only: nobody but steps changes devices
 }
 
+// lookEvery says at which steps devices are compared: at all, but under emulation,
+// where that would take most of the time.
+var lookEvery = map[bool]int{false: 1, true: 8}[emulated]
+
 // hand notes what the store was given.
 func (s *stand) hand(records []store.Record) {
 	for _, r := range records {
@@ -46,11 +50,9 @@ func (s *stand) image(d *session.Device) image {
 	if c.Session != nil {
 		img.heard, img.fCntUp = c.Session.Heard, c.Session.FCntUp
 	}
-	for _, in := range []*session.Session{c.Session, c.Pending} {
-		if in != nil {
-			in.Heard, in.FCntUp, in.NFCntDown, in.AFCntDown = false, 0, 0, 0
-			in.NStored, in.AStored, in.NUnsent, in.AUnsent = 0, 0, 0, 0
-		}
+	for _, in := range c.Sessions() {
+		in.Heard, in.FCntUp, in.NFCntDown, in.AFCntDown = false, 0, 0, 0
+		in.NStored, in.AStored, in.NUnsent, in.AUnsent = 0, 0, 0, 0
 	}
 	b, err := session.MarshalDevice(c)
 	if err != nil {
@@ -80,6 +82,10 @@ func (s *stand) found(has map[recordID]store.Record, id session.ID) image {
 func (k *keeps) before(s *stand) {
 	s.Helper()
 	if k.seldom && k.steps > 0 {
+		return
+	}
+	if k.steps%lookEvery != 0 && !k.seldom {
+		clear(k.whole)
 		return
 	}
 	whole := map[session.ID]image{}

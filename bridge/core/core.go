@@ -24,6 +24,7 @@ import (
 	"lorawand/bridge/pushes"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -141,8 +142,8 @@ type Options struct {
 	Ledgers map[radio.EUI64]state.Spent         // what gateways had spent before the start
 	Hours   map[radio.EUI64][]state.AirtimeHour // in which they had sent
 
-	Tombstones *session.Tombstones // nil: there are none
-	Forwards   bool                // there are other networks: each frame gets a Forward
+	Tombstones *tombstone.Set // nil: there are none
+	Forwards   bool           // there are other networks: each frame gets a Forward
 
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
@@ -201,7 +202,7 @@ func New(o Options) (*Core, error) {
 		o.DevAddrs = []radio.DevAddrPrefix{radio.NetID{}.DevAddrPrefix()}
 	}
 	if o.Tombstones == nil {
-		o.Tombstones = session.NewTombstones()
+		o.Tombstones = tombstone.New()
 	}
 	c := &Core{
 		opts: o, names: v3.Names{Entropy: o.Entropy}, receptions: map[string]*reception{}, schedule: schedule.New(),
@@ -254,6 +255,19 @@ func (c *Core) Step(now Now, in Input) []Effect {
 	c.commitChanges()
 	return c.effects
 }
+
+// Resume goes on behind a panic in a Step that its caller has caught. It returns what the step had
+// decided before, and what is left to be done; what the step was about is lost. The slice is
+// valid until the next Step.
+func (c *Core) Resume() []Effect {
+	c.woken, c.armed = c.woken[:0], 0
+	c.provisions.Abandon(errFault)
+	c.settle()
+	c.commitChanges()
+	return c.effects
+}
+
+var errFault = errors.New("internal fault of the daemon; see its log")
 
 func (c *Core) do(e Effect) { c.effects = append(c.effects, e) }
 

@@ -27,8 +27,8 @@ func (c *Core) hold(x *opportunity) {
 		c.reserve(x.device, x.session)
 		x.slot = c.firstSlot(x, size, priority)
 	}
-	at := x.start.Add(x.windows[x.window].Delay) // without a path: to report that nothing could be sent
-	if i := slices.IndexFunc(x.paths, usable); i >= 0 {
+	at := x.Start.Add(x.Windows[x.window].Delay) // without a path: to report that nothing could be sent
+	if i := slices.IndexFunc(x.Paths, usable); i >= 0 {
 		at = c.decisionPoint(x, i)
 	}
 	if at != x.decideAt {
@@ -44,11 +44,11 @@ const readyLead = 2 * time.Second
 
 // decisionPoint is when the next window must be decided on if path i is taken.
 func (c *Core) decisionPoint(x *opportunity, i int) radio.HostTime {
-	g := x.paths[i].Gateway
-	at := x.begin(x.window, i).Add(-g.Lead())
+	g := x.Paths[i].Gateway
+	at := x.Begin(x.window, i).Add(-g.Lead())
 	if x.ready != nil && g.Answers {
 		// Nothing can ride along, so it need not wait for the last moment.
-		at = min(at, max(x.start.Add(c.opts.Deduplication), x.begin(0, i).Add(-readyLead)))
+		at = min(at, max(x.Start.Add(c.opts.Deduplication), x.Begin(0, i).Add(-readyLead)))
 	}
 	return at
 }
@@ -70,8 +70,8 @@ func (c *Core) smallest(x *opportunity) (size int, p radio.Priority, ok bool) {
 
 // firstSlot holds the first place that can be had, or returns nil.
 func (c *Core) firstSlot(x *opportunity, size int, p radio.Priority) (slot *schedule.Slot) {
-	x.each(c.now.Host, x.window, func(w, i int) bool {
-		if x.fits(w, size) {
+	x.Each(c.now.Host, x.window, func(w, i int) bool {
+		if x.Fits(w, size) {
 			slot, _ = c.schedule.Hold(c.now.Host, x.emission(w, i, size, p))
 		}
 		return slot != nil
@@ -116,7 +116,7 @@ func (c *Core) decide(x *opportunity) {
 		c.later(x, &options[0])
 		return
 	}
-	if x.window+1 < len(x.windows) && x.ready == nil {
+	if x.window+1 < len(x.Windows) && x.ready == nil {
 		c.nextWindow(x)
 		return
 	}
@@ -125,7 +125,7 @@ func (c *Core) decide(x *opportunity) {
 
 // nextWindow moves on to the next window, or gives up after the last.
 func (c *Core) nextWindow(x *opportunity) {
-	if x.window++; x.window >= len(x.windows) {
+	if x.window++; x.window >= len(x.Windows) {
 		c.cancel(x)
 		return
 	}
@@ -151,10 +151,7 @@ func (c *Core) payloadOptions(x *opportunity) (out []payloadOption) {
 		return []payloadOption{{t.down, len(t.phy), t.priority}}
 	}
 	q := &x.device.Queue
-	maxMACPayload := 0
-	for i := range x.windows {
-		maxMACPayload = max(maxMACPayload, x.windows[i].MaxMACPayload)
-	}
+	maxMACPayload := x.MaxMACPayload()
 	for it := q.Head(); it != nil; it = q.Head() {
 		why := classc.Unsendable(x.device, x.session, it, maxMACPayload)
 		if why == nil {
@@ -194,8 +191,8 @@ func (c *Core) eligible(x *opportunity) *session.Item {
 // It reports whether there is one. each goes on from RX1 into RX2: where no path
 // takes the payload in RX1, it is tried in RX2.
 func (c *Core) trySend(x *opportunity, o *payloadOption) bool {
-	return x.each(c.now.Host, x.window, func(w, i int) bool {
-		if x.always && x.begin(w, i) > c.now.Host.Add(classc.Soon) {
+	return x.Each(c.now.Host, x.window, func(w, i int) bool {
+		if x.always && x.Begin(w, i) > c.now.Host.Add(classc.Soon) {
 			return false
 		}
 		v := c.weigh(x, w, i, o.size, o.priority, o.down.Item != nil)
@@ -207,10 +204,13 @@ func (c *Core) trySend(x *opportunity, o *payloadOption) bool {
 func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem bool) schedule.Verdict {
 	e := x.emission(w, i, size, p)
 	v := c.schedule.Check(c.now.Host, e)
-	if !x.fits(w, size) {
+	switch {
+	case !x.Fits(w, size):
 		v.Reason = schedule.Size
+	case v.OK() && c.overtakes(x, w, i, withItem):
+		v.Reason = schedule.Conflict
 	}
-	win := &x.windows[w]
+	win := &x.Windows[w]
 	x.record.Consider(event.Option{
 		Window: win.Name, Gateway: e.Gateway.ID, Frequency: win.Frequency, DataRate: win.DataRate, Delay: win.Delay,
 		Airtime: e.Airtime, Priority: p, WithItem: withItem, Verdict: v,
@@ -218,9 +218,26 @@ func (c *Core) weigh(x *opportunity, w, i, size int, p radio.Priority, withItem 
 	return v
 }
 
+// overtakes reports whether an answer in window w would be on the air before an item that a gateway
+// has got already: the device would take that for a replay, as its counter is lower. With LoRaWAN
+// 1.1 frames with an item have a counter of their own.
+func (c *Core) overtakes(x *opportunity, w, i int, withItem bool) bool {
+	l := c.listeners[x.device]
+	if l == nil || x.always || x.join != nil || x.device.Version >= session.V1_1 && !withItem {
+		return false
+	}
+	end := l.Ends()
+	for _, t := range c.inFlight[x.device] {
+		if a := t.last(); t.opportunity.always && a.state == handed {
+			end = max(end, a.slot.HostStart.Add(a.slot.Airtime))
+		}
+	}
+	return x.Begin(w, i) < end
+}
+
 // unsent gives up: nothing could be sent in any window.
 func (c *Core) unsent(x *opportunity) {
-	x.record.Blocked = x.blocked
+	x.record.Blocked = x.Blocked
 	c.reportUnsent(x, x.correlationIDs(x.device.Queue.Head()))
 	c.cancel(x)
 }

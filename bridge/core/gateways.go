@@ -47,9 +47,18 @@ func (c *Core) gatewayChanged(e radio.GatewayEvent) {
 		c.counterReset(g, e.Since)
 	}
 	g.Told(&e)
-	if d, end, ok := c.beacons.Next(c.schedule, g, c.now.Host, c.opts.Encoder.NetID); ok {
-		c.airtimePlanned(g, end)
-		c.do(Transmit{d})
+	b, err := c.beacons.Next(c.schedule, g, c.now.Host, c.opts.Encoder.NetID)
+	c.beaconRefused(g, err)
+	if b != nil {
+		c.airtimePlanned(g, b.End)
+		c.do(Transmit{b.Downlink})
+	}
+}
+
+// beaconRefused reports why a gateway sends no beacon, if there is something to be told.
+func (c *Core) beaconRefused(g *gateway.Gateway, why error) {
+	if why != nil {
+		c.report(event.Event{Kind: event.BeaconRefused, Gateway: g.ID, Err: why, Hint: event.HintBeaconRefused})
 	}
 }
 

@@ -81,14 +81,15 @@ func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
 	if no != nil {
 		return no
 	}
-	x := &opportunity{device: req.Device, start: up.Received, windows: windows, uplink: answered{rate: up.DataRate}}
+	x := &opportunity{device: req.Device, uplink: answered{rate: up.DataRate}}
+	x.Start, x.Windows = up.Received, windows
 	x.ready, x.join = offer.JoinAccept, offer
 	x.ids = c.uplinkIDs(up)
 	c.overtaken(x.device)
 	c.open(x, up)
 	if x.slot == nil {
 		x.record = c.newDecision(x)
-		x.each(c.now.Host, x.window, func(w, i int) bool {
+		x.Each(c.now.Host, x.window, func(w, i int) bool {
 			c.weigh(x, w, i, len(x.ready), radio.PriorityHighest, false)
 			return false
 		})
@@ -96,8 +97,8 @@ func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
 		return nil
 	}
 	x.state = unstored
-	if req.Session != nil && req.Session == x.device.Pending {
-		c.takeUp(x.device, x.ids) // the device is in the session that it was offered before
+	if s := req.Session; s != nil && s != x.device.Session {
+		c.takeUp(x.device, s, x.ids) // the device is in a session that it was offered before
 	}
 	offer.Use(c.opts.Devices)
 	m, _ := offer.Joined.Session.Reserve(x.device.Version)
@@ -155,7 +156,7 @@ func (c *Core) joinStored(x *opportunity, m session.Marks, err error) {
 func (c *Core) joined(t *transmission) {
 	x := t.opportunity
 	c.stats.Joins++
-	payload := x.join.Message(&c.opts.Encoder, x.ids, c.now.at(c.now.Host), c.now.at(x.start))
+	payload := x.join.Message(&c.opts.Encoder, x.ids, c.now.at(c.now.Host), c.now.at(x.Start))
 	c.publishMessage(x.device.ID, v3.Join, payload, v3.Undecoded{})
 	for _, e := range x.join.Accepted(t.last().slot.Gateway.ID, t.ids) {
 		c.report(e)

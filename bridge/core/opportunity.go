@@ -8,6 +8,7 @@ import (
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/joins"
 	"lorawand/bridge/mac"
+	"lorawand/bridge/reach"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
@@ -38,15 +39,11 @@ type opportunity struct {
 	device  *session.Device
 	session *session.Session // nil: the frame is not in a session
 	ids     []string         // correlation ids of what has made it
-	start   radio.HostTime   // from which the delays of the windows count
 	uplink  answered         // zero where no uplink has made it
 	join    *joins.Offer     // nil: no join-request has made it
 	ready   []byte           // PHYPayload that is to be sent; nil: it is made at the decision point
 
-	paths   []gateway.Path  // best first
-	one     [1]gateway.Path // room for paths: nearly always there is one
-	windows [2]mac.Window
-	blocked []string // gateways that have heard it too and cannot answer, with the reason
+	reach.Chances
 
 	window   int            // that is decided on next
 	decideAt radio.HostTime // its decision point
@@ -91,7 +88,7 @@ func (x *opportunity) isOver() bool { return x.state == used || x.state == misse
 func (c *Core) open(x *opportunity, up *radio.Uplink) {
 	c.opportunities[x.device] = x
 	x.addPath(c.gateway(up.Gateway), up)
-	if err := x.windows[0].Err; errors.Is(err, region.ErrFrequency) {
+	if err := x.Windows[0].Err; errors.Is(err, region.ErrFrequency) {
 		c.report(event.Event{
 			Kind: event.RX1Unknown, Gateway: c.gateway(up.Gateway).ID, Device: x.device.ID, FCnt: x.uplink.fCnt,
 			CorrelationIDs: x.ids, Err: err, Hint: event.HintRX1Unknown,
@@ -126,7 +123,7 @@ func (c *Core) close(x *opportunity, as opportunityState) {
 		}
 	}
 	if isQuiet(x.device) && !x.always && x.join == nil {
-		c.listener(x.device).Heard(x.paths)
+		c.listener(x.device).Heard(x.Paths)
 	}
 }
 
@@ -137,79 +134,31 @@ func (x *opportunity) leave() {
 	}
 }
 
-// addPath notes that a gateway has heard the uplink, unless it cannot answer. Once
-// a frame was sent, paths stay in the order in which they come: attempts know them
-// by their place.
-func (x *opportunity) addPath(g *gateway.Gateway, up *radio.Uplink) {
-	if up.NoPath != "" && len(x.blocked) < maxBlocked {
-		x.blocked = append(x.blocked, "gateway "+g.ID+" cannot answer: "+up.NoPath)
-	}
-	if x.paths == nil {
-		x.paths = x.one[:0]
-	}
-	x.paths = gateway.AppendPaths(x.paths, g, up)
-	if !x.isOver() {
-		gateway.SortPaths(x.paths)
-	}
-}
-
-// maxBlocked bounds the reasons that are remembered.
-const maxBlocked = 64
-
 // endOfTime is later than any time of a counter.
 const endOfTime = radio.ConcentratorTime(math.MaxInt64)
+
+// addPath notes that a gateway has heard the uplink.
+func (x *opportunity) addPath(g *gateway.Gateway, up *radio.Uplink) { x.Add(g, up, !x.isOver()) }
 
 // losePaths notes that what is known of a gateway's counter before a time does not
 // hold any more.
 func (x *opportunity) losePaths(g *gateway.Gateway, before radio.ConcentratorTime) {
-	for i := range x.paths {
-		p := &x.paths[i]
-		p.Lost = p.Lost || p.Gateway == g && p.Start.Counter < before
-	}
+	x.Lose(g, before)
 	if x.slot != nil && x.slot.Gateway == g && x.slot.Start < before {
 		x.slot = nil
 	}
 }
 
-// each calls f for every window and path from window first on, best first, until
-// it returns true. So RX2 is used where f takes none of the paths in RX1.
-func (x *opportunity) each(now radio.HostTime, first int, f func(w, i int) bool) bool {
-	for w := first; w < len(x.windows); w++ {
-		for _, hurried := range [...]bool{false, true} {
-			for i := range x.paths {
-				if x.windows[w].Err == nil && !x.paths[i].Lost && x.hurried(now, w, i) == hurried && f(w, i) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// hurried reports whether less than half of its lead is left to a gateway: its copy
-// has come late. Another gateway is surer although its signal is weaker: it has
-// heard the device too.
-func (x *opportunity) hurried(now radio.HostTime, w, i int) bool {
-	return x.begin(w, i).Sub(now) < x.paths[i].Gateway.Lead()/2
-}
-
-// begin is when window w opens, by what is known of path i.
-func (x *opportunity) begin(w, i int) radio.HostTime {
-	return x.paths[i].Start.Host.Add(x.windows[w].Delay)
-}
-
 // emission is the emission of size bytes in window w by path i.
 func (x *opportunity) emission(w, i, size int, p radio.Priority) schedule.Emission {
-	win, path, begin := &x.windows[w], &x.paths[i], x.begin(w, i)
-	return schedule.Emission{
-		Gateway: path.Gateway, Start: path.Start.CounterAt(begin), HostStart: begin,
-		Airtime: win.Airtime(size), Frequency: win.Frequency, Priority: p, Fallback: w > 0, Answer: !x.always,
-	}
+	e := x.Emission(w, i, size, p)
+	e.Answer = !x.always
+	return e
 }
 
 // circumstances are what answers to MAC commands tell.
 func (x *opportunity) circumstances() mac.Circumstances {
-	best, gateways := gateway.Heard(x.paths)
+	best, gateways := gateway.Heard(x.Paths)
 	return mac.Circumstances{
 		Margin: mac.Margin(x.uplink.rate, best), Gateways: uint8(min(gateways, 255)), Time: x.uplink.end,
 	}
@@ -222,19 +171,4 @@ func (x *opportunity) correlationIDs(it *session.Item, more ...string) []string 
 		ids = v3.JoinIDs(ids, it.CorrelationIDs...)
 	}
 	return ids
-}
-
-// fits reports whether window w can carry a PHYPayload of size bytes.
-func (x *opportunity) fits(w, size int) bool { return size-phyOverhead <= x.windows[w].MaxMACPayload }
-
-// phyOverhead is what a PHYPayload has beyond the MACPayload: MHDR and MIC.
-const phyOverhead = 5
-
-var errOvertaken = errors.New("the device has sent a later uplink")
-
-// closeWindows closes all windows: the device does not listen in them any more.
-func (x *opportunity) closeWindows() {
-	for i := range x.windows {
-		x.windows[i].Err = errOvertaken
-	}
 }

@@ -307,7 +307,7 @@ func TestDecodedIsNotKept(t *testing.T) {
 func TestPushesAreBounded(t *testing.T) {
 	s := newStand(t)
 	s.push("dev1", item("one"))
-	s.slow = true
+	s.slow, s.keeps.seldom = true, true
 	for range 10 * maxUnstored {
 		s.replace("dev1")
 	}

@@ -177,7 +177,7 @@ func (w *weather) settleDown() {
 // In any course of events each item comes to one end, and its client is told.
 func TestEachItemEndsOnce(t *testing.T) {
 	w := newWeather(t, 1)
-	for range 3000 {
+	for range fewer(3000) {
 		w.happen()
 		if t.Failed() {
 			t.FailNow()
@@ -238,7 +238,7 @@ func TestEqualEffects(t *testing.T) {
 			}
 			fmt.Fprintf(sum, "%T %v\n", e, e)
 		}
-		for range 500 {
+		for range fewer(500) {
 			w.happen()
 		}
 		return sum.Sum64()
@@ -253,7 +253,7 @@ func TestEqualEffects(t *testing.T) {
 func TestPowerFails(t *testing.T) {
 	w := newWeather(t, 3)
 	w.crashes = true
-	for i := range 2000 {
+	for i := range fewer(2000) {
 		w.happen()
 		if i%20 == 19 {
 			w.powerCut()

@@ -332,7 +332,7 @@ func (r *rejoiner) replayed(phy []byte) {
 // the keys of another, no request is answered twice, and the frames of the device's session
 // are taken.
 func TestRejoinNeverLosesADevice(t *testing.T) {
-	for seed := range int64(3) {
+	for seed := range int64(fewer(3)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewSource(seed))
 			r := newRejoiner(t)
@@ -356,7 +356,7 @@ func TestRejoinNeverLosesADevice(t *testing.T) {
 				case 2, 3, 4:
 					typ := rejoins[rnd.Intn(len(rejoins))]
 					if typ == frame.Rejoin1 && r.fCnt == 0 {
-						r.uplink() // a type 1 does not tell in which session the device is
+						r.uplink() // a type 1 does not tell in which session the device is, and only one offer before it stays
 					}
 					if d := r.device(); d.Joining() && d.Pending.Anew && r.in.DevAddr == d.Session.DevAddr {
 						r.uplink() // its count does not tell that it is newer than the type 1

@@ -37,7 +37,7 @@ func (c *Core) reportDecision(kind event.Kind, d *event.Decision, ids []string) 
 // newDecision returns an empty record of how an opportunity is used.
 func (c *Core) newDecision(x *opportunity) *event.Decision {
 	return &event.Decision{
-		Device: x.device.ID, Uplink: x.start, UplinkAt: c.now.at(x.start), FCntUp: x.uplink.fCnt,
-		Join: x.join != nil, Always: x.always, Chosen: -1, Blocked: x.blocked,
+		Device: x.device.ID, Uplink: x.Start, UplinkAt: c.now.at(x.Start), FCntUp: x.uplink.fCnt,
+		Join: x.join != nil, Always: x.always, Chosen: -1, Blocked: x.Blocked,
 	}
 }

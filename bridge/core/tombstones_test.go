@@ -8,6 +8,7 @@ import (
 
 	"lorawand/bridge/event"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -327,7 +328,7 @@ func TestReplacedSessionComesBack(t *testing.T) {
 // the last ones are kept.
 func TestTombstonesAreBounded(t *testing.T) {
 	r := newRegistry(t)
-	const n = session.MaxTombstones + 500
+	const n = tombstone.Max + 500
 	device := func(i int) *session.Device {
 		d := abp(fmt.Sprintf("many%d", i), 1)
 		d.DevEUI = radio.EUI64{8, byte(i >> 8), byte(i)}
@@ -350,8 +351,8 @@ func TestTombstonesAreBounded(t *testing.T) {
 			stored++
 		}
 	}
-	if stored != 3*session.MaxTombstones {
-		t.Errorf("the store has %d tombstones, want %d", stored, 3*session.MaxTombstones)
+	if stored != 3*tombstone.Max {
+		t.Errorf("the store has %d tombstones, want %d", stored, 3*tombstone.Max)
 	}
 	for i, want := range map[int]uint32{0: 0, 1: 0, 2*n - 1: 100, 2*n - 2: 100, 1001: 100} {
 		d := device(i)

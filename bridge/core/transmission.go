@@ -138,9 +138,13 @@ func (c *Core) cancelTransmission(t *transmission) {
 func (c *Core) sent(t *transmission) {
 	a, x, it := t.last(), t.opportunity, t.down.Item
 	a.state = accepted
+	end := a.slot.HostStart.Add(a.slot.Airtime)
+	if x.always && isQuiet(x.device) {
+		c.listener(x.device).Taken(end)
+	}
 	c.finish(t, sent)
 	c.noteSent(t)
-	c.stats.Sent[event.WindowOf(x.windows[a.window].Name)]++
+	c.stats.Sent[event.WindowOf(x.Windows[a.window].Name)]++
 	c.report(event.Event{
 		Kind: event.DownlinkSent, Gateway: a.slot.Gateway.ID, Device: x.device.ID, FCnt: t.fCnt, CorrelationIDs: t.ids,
 	})
@@ -163,7 +167,7 @@ func (c *Core) sent(t *transmission) {
 		if records, err := state.ItemRecords(x.device, it); err == nil {
 			c.do(Commit{Records: records})
 		}
-		c.awaitAck(x.device, max(c.now.Host, a.slot.HostStart.Add(a.slot.Airtime)))
+		c.awaitAck(x.device, max(c.now.Host, end))
 	default:
 		c.do(Commit{Records: state.DeleteItems(x.device, it)})
 	}
@@ -220,7 +224,7 @@ func (c *Core) overtaken(d *session.Device) {
 		case a.slot.HostStart <= c.now.Host:
 			c.sent(t)
 		default: // the gateway has it; if it is refused, no other attempt would be heard
-			t.opportunity.closeWindows()
+			t.opportunity.Close()
 		}
 	}
 }

@@ -93,8 +93,8 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	dev := m.Device
 	c.overtaken(dev)
 	p.ids = c.uplinkIDs(up)
-	if m.Session == dev.Pending {
-		c.takeUp(dev, p.ids)
+	if m.Session != dev.Session {
+		c.takeUp(dev, m.Session, p.ids)
 	}
 	h := &dev.History
 	h.Uplink(m.FCnt, up.DataRate)
@@ -117,14 +117,14 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 	}
 }
 
-// takeUp puts the session that was offered to a device into use. A device of LoRaWAN 1.1 sends
+// takeUp puts a session that was offered to a device into use. A device of LoRaWAN 1.1 sends
 // no more RekeyInd after RekeyConf: that it has begun must not be lost.
-func (c *Core) takeUp(dev *session.Device, ids []string) {
+func (c *Core) takeUp(dev *session.Device, s *session.Session, ids []string) {
 	if dev.Session != nil { // no frame of the new one acknowledges what was sent in it
 		c.settleConfirmed(dev, dev.Session, false, ids)
 	}
 	was := *dev
-	c.opts.Devices.TakeUp(dev)
+	c.opts.Devices.TakeUp(dev, s)
 	if buried := c.past().Bury(&was, dev); len(buried) > 0 {
 		c.do(Commit{Records: buried})
 	}
@@ -151,7 +151,8 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 	}
 	answers.Trim(windows)
 	r.heard.Delay(windows[0].Delay)
-	x := &opportunity{device: dev, session: s, ids: ids, start: up.Received, windows: windows, reception: r}
+	x := &opportunity{device: dev, session: s, ids: ids, reception: r}
+	x.Start, x.Windows = up.Received, windows
 	x.uplink = answered{fCnt: r.match.FCnt, rate: up.DataRate, end: end, answers: answers}
 	r.opportunity = x
 	c.open(x, up)

@@ -14,7 +14,8 @@ const (
 	HintNoLowerPower      = "the gateway refuses all lower powers too: " +
 		"compare antenna_gain with the forwarder's table of powers"
 	HintBeaconRefused = "devices of Class B lose the time after two hours without a beacon: TX_FREQ says that the " +
-		"board cannot send on its channel, or has no channel of sx1261_conf for it; COLLISION and TOO_LATE pass"
+		"board cannot send on its channel, or has no channel of sx1261_conf for it; duty_cycle, that other downlinks have " +
+		"used up the hour of its sub-band; COLLISION, TOO_LATE, conflict and too_late pass"
 	HintRX1Unknown = "the device and the gateway must have one frequency plan, with one sub-band; " +
 		"until then RX2 is used alone"
 	HintNoChannels = "the device has the channels of its band until it is told of more; " +
@@ -31,6 +32,8 @@ var droppedHints = map[string]string{
 		"another address is taken when the old one has sent no PULL_DATA for 30 s",
 	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
 	"too_many":     "a larger net.core.rmem_max lets more wait",
+	"wrong_counter": "tmst must be the concentrator's counter in microseconds, as in Semtech's protocol: " +
+		"the forwarder needs another setting, or another version",
 }
 
 // HintDropped is the hint about a GatewayDropped with this cause.

@@ -100,7 +100,7 @@ func Join(d *session.Device, r *frame.JoinRequest, plan *region.Plan, p JoinPara
 		return Joined{}, fmt.Errorf("mac: join of %v: %w", d.ID, err)
 	}
 	s := &session.Session{DevAddr: p.DevAddr, Keys: keys, KeyID: p.KeyID, Parameters: &params}
-	s.Anew = r.Type == frame.Join || r.Type == frame.Rejoin1
+	s.Anew, s.Rejoin1 = r.Type == frame.Join || r.Type == frame.Rejoin1, r.Type == frame.Rejoin1
 	switch {
 	case keeps:
 		s.MAC = p.Session.MAC.Rekeyed()

@@ -25,8 +25,8 @@ var (
 // request in the session before is not answered: whoever has kept it from being heard, and sends it
 // now, would take from the device the session that it may be in.
 //
-// A request of type 1 does not tell in which session its device is: a session that was offered
-// to it, and in which it was never heard, is given up for the next one.
+// A request of type 1 does not tell in which session its device is, nor whether it was sent before
+// a join-request that was answered since: see session.Registry.Offer.
 //
 // Source: LoRaWAN 1.1, 6.2.4.
 func CheckRejoin(d *session.Device, r *frame.RejoinRequest) (*session.Session, error) {
@@ -37,8 +37,8 @@ func CheckRejoin(d *session.Device, r *frame.RejoinRequest) (*session.Session, e
 		}
 		return d.Session, checkRJCount(r, d.NextRJCount1)
 	}
-	for _, s := range [...]*session.Session{d.Session, d.Pending} {
-		if s == nil || s.Keys.SNwkSIntKey.IsZero() || !r.CheckMIC(s.Keys.SNwkSIntKey) {
+	for _, s := range d.Sessions() {
+		if s.Keys.SNwkSIntKey.IsZero() || !r.CheckMIC(s.Keys.SNwkSIntKey) {
 			continue
 		}
 		least := uint32(0)

@@ -32,7 +32,7 @@ func hasRekeyInd(commands []byte) bool {
 // Begins reports whether a frame may be taken in its session: that of a join
 // with LoRaWAN 1.1 begins with RekeyInd (LoRaWAN 1.1, 5.8).
 func Begins(m *session.Match, d *frame.Data) bool {
-	if m.Session != m.Device.Pending || m.Device.Version < session.V1_1 {
+	if m.Session == m.Device.Session || m.Device.Version < session.V1_1 {
 		return true
 	}
 	return hasRekeyInd(Commands(d, m.FCnt, m.Session.Cipher(m.Device.Version)))

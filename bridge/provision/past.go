@@ -1,7 +1,10 @@
 package provision
 
 import (
+	"slices"
+
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
 )
 
@@ -9,7 +12,7 @@ import (
 // registered, and the tombstones of those that are no more.
 type Past struct {
 	Devices    *session.Registry
-	Tombstones *session.Tombstones
+	Tombstones *tombstone.Set
 }
 
 // Bury returns the tombstones of what a device was and is no more; is is nil
@@ -17,8 +20,8 @@ type Past struct {
 func (p Past) Bury(was, is *session.Device) []state.Record {
 	t := p.Tombstones
 	var out []state.Record
-	for _, s := range []*session.Session{was.Session, was.Pending} {
-		if is == nil || s != is.Session && s != is.Pending {
+	for _, s := range was.Sessions() {
+		if !slices.Contains(is.Sessions(), s) {
 			out = append(out, state.TombstoneRecords(t.AddSession(was, s)...)...)
 		}
 	}
@@ -33,8 +36,8 @@ func (p Past) Bury(was, is *session.Device) []state.Record {
 // takes the place of and which may be nil, has gone on already. It reports
 // whether that has changed the device.
 func (p Past) revive(d, old *session.Device) (changed bool) {
-	for _, s := range []*session.Session{d.Session, d.Pending} {
-		if s == nil || old != nil && (s == old.Session || s == old.Pending) {
+	for _, s := range d.Sessions() {
+		if slices.Contains(old.Sessions(), s) {
 			continue
 		}
 		changed = p.Devices.Continue(s, d.Version) || changed

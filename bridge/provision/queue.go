@@ -44,6 +44,7 @@ type Owner struct {
 type Queue struct {
 	Owner
 	changes []*pending // the first is at hand, the others wait
+	within  bool       // Continue is at work
 }
 
 // pending is a Change on its way.
@@ -86,7 +87,28 @@ func (q *Queue) Continue() {
 	if len(q.changes) == 0 {
 		return
 	}
-	p := q.changes[0]
+	q.within = true
+	q.goOn(q.changes[0])
+	q.within = false
+}
+
+// Abandon is for a Continue that has not returned because this program has failed. Of a change that
+// is not stored nothing is done; of one that is, all but the device at which it failed.
+func (q *Queue) Abandon(err error) {
+	if !q.within || len(q.changes) == 0 {
+		return
+	}
+	q.within = false
+	switch p := q.changes[0]; p.phase {
+	case checking:
+		q.done(err)
+	case applying:
+		p.next++
+	}
+}
+
+// goOn deals with the next devices of a change.
+func (q *Queue) goOn(p *pending) {
 	for n := 0; n < Step && p.phase != storing && p.next < p.Len(); n++ {
 		if p.phase == checking {
 			p.Check(p.next)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/state"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -31,7 +32,7 @@ type owner struct {
 
 func newOwner(t *testing.T, devices ...*session.Device) *owner {
 	t.Helper()
-	o := &owner{T: t, past: Past{session.NewRegistry(0), session.NewTombstones()}}
+	o := &owner{T: t, past: Past{session.NewRegistry(0), tombstone.New()}}
 	for _, d := range devices {
 		if err := o.past.Devices.Add(d); err != nil {
 			t.Fatal(err)

@@ -222,9 +222,9 @@ func (s *Session) resume() {
 	s.SetLastSent(sent)
 }
 
-// skipAhead goes on with counters that nobody has used, although more may have
+// SkipAhead goes on with counters that nobody has used, although more may have
 // been used than are known.
-func (s *Session) skipAhead() {
+func (s *Session) SkipAhead() {
 	if s == nil {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"lorawand/bridge/session/macstate"
 	"lorawand/radio"
@@ -114,6 +115,8 @@ type Device struct {
 	Settings Settings
 	Session  *Session // nil: none
 	Pending  *Session // offered by a join, until the device sends in it; nil: none
+	// Earlier was offered before Pending: see Registry.Offer. nil: none was, or it has gone.
+	Earlier *Session `json:",omitempty"`
 
 	UsedDevNonces []uint16 // the last ones; before 1.0.4
 	LastDevNonce  uint16   // from 1.0.4 on
@@ -150,6 +153,15 @@ func (d *Device) Key() string {
 		d.key = d.ID.String()
 	}
 	return d.key
+}
+
+// Sessions returns the sessions that a device, which may be nil, has: that in use, and those offered.
+func (d *Device) Sessions() []*Session {
+	if d == nil {
+		return nil
+	}
+	all := [...]*Session{d.Session, d.Pending, d.Earlier}
+	return slices.DeleteFunc(all[:], func(s *Session) bool { return s == nil })
 }
 
 // Settings are what the owner asks of the MAC layer. nil is the default.
@@ -213,6 +225,7 @@ type Session struct {
 
 	PassedOver bool    `json:",omitempty"` // the device was offered this session, and goes on in the one before
 	Anew       bool    `json:",omitempty"` // it was asked for without the counters of the session before
+	Rejoin1    bool    `json:",omitempty"` // the same, with a rejoin-request of type 1
 	device     *Device // of a Registry; nil: it is in none
 	cipher     *frame.Cipher
 
@@ -345,11 +358,9 @@ func UnmarshalDevice(b []byte) (*Device, error) {
 	if err := json.Unmarshal(b, d); err != nil {
 		return nil, fmt.Errorf("session: device in the store: %w", err)
 	}
-	for _, s := range []*Session{d.Session, d.Pending} {
-		if s != nil {
-			s.recorded = Marks{s.NStored, s.AStored}
-			s.resume()
-		}
+	for _, s := range d.Sessions() {
+		s.recorded = Marks{s.NStored, s.AStored}
+		s.resume()
 	}
 	d.Formatters.Set = d.Formatters.Set || d.Formatters.Up != "" || d.Formatters.Down != "" // older records do not say
 	return d, nil

@@ -20,21 +20,21 @@ func (d *Device) Nonces() Nonces {
 	return Nonces{d.UsedDevNonces, d.LastDevNonce, d.LastJoinNonce, d.DevNoncesForgotten, d.NextRJCount1}
 }
 
-// of returns a device with nothing but these nonces.
-func (n Nonces) of(e radio.EUI64) *Device {
+// Of returns a device with nothing but these nonces.
+func (n Nonces) Of(e radio.EUI64) *Device {
 	return &Device{
 		DevEUI: e, UsedDevNonces: n.UsedDevNonces, LastDevNonce: n.LastDevNonce, LastJoinNonce: n.LastJoinNonce,
 		DevNoncesForgotten: n.DevNoncesForgotten, NextRJCount1: n.NextRJCount1,
 	}
 }
 
-// used reports whether a join is known.
-func (n Nonces) used() bool {
+// Used reports whether a join is known.
+func (n Nonces) Used() bool {
 	return len(n.UsedDevNonces) > 0 || n.LastDevNonce > 0 || n.LastJoinNonce > 0
 }
 
-// setNonces adds to what was used: nonces that were remain so.
-func (d *Device) setNonces(before Nonces) {
+// AddNonces adds to what was used: nonces that were remain so.
+func (d *Device) AddNonces(before Nonces) {
 	own := d.Nonces()
 	d.LastJoinNonce = max(own.LastJoinNonce, before.LastJoinNonce)
 	d.LastDevNonce = max(own.LastDevNonce, before.LastDevNonce)
@@ -42,7 +42,7 @@ func (d *Device) setNonces(before Nonces) {
 	switch {
 	case d.LastDevNonce > 0:
 		d.DevNoncesForgotten = false
-	case before.used():
+	case before.Used():
 		// A newer join, of which only the JoinNonce is told, had DevNonce 0.
 		newer := own.LastJoinNonce > before.LastJoinNonce && !own.DevNoncesForgotten
 		d.DevNoncesForgotten = before.DevNoncesForgotten && !newer

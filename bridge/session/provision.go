@@ -17,7 +17,7 @@ const MaxDevNonces = 128
 func (d *Device) Clone() *Device {
 	c := *d
 	c.registry, c.change = nil, Unchanged
-	c.Session, c.Pending = d.Session.clone(), d.Pending.clone()
+	c.Session, c.Pending, c.Earlier = d.Session.clone(), d.Pending.clone(), d.Earlier.clone()
 	c.UsedDevNonces = slices.Clone(d.UsedDevNonces)
 	c.History, c.Queue = macstate.History{}, Queue{}
 	return &c
@@ -58,18 +58,22 @@ func (d *Device) Succeed(old *Device) {
 	if !sameKeys && old.Session != nil {
 		old.Session.cipher = nil
 	}
+	offered := old.Pending
+	if d.Session.IsSame(old.Earlier) {
+		offered = old.Earlier
+	}
 	switch {
 	case d.Session.IsSame(old.Session):
 		old.Session.goOn(d.Session)
-		d.Session, d.Pending = old.Session, old.Pending
-	case d.Session.IsSame(old.Pending):
-		old.Pending.goOn(d.Session)
-		d.Session, d.Pending = old.Pending, nil
+		d.Session, d.Pending, d.Earlier = old.Session, old.Pending, old.Earlier
+	case d.Session.IsSame(offered):
+		offered.goOn(d.Session)
+		d.Session, d.Pending, d.Earlier = offered, nil, nil
 	case d.Session == nil && d.SupportsJoin && d.DevEUI == old.DevEUI && sameKeys:
-		d.Session, d.Pending = old.Session, old.Pending
+		d.Session, d.Pending, d.Earlier = old.Session, old.Pending, old.Earlier
 	}
 	if d.DevEUI == old.DevEUI {
-		d.setNonces(old.Nonces())
+		d.AddNonces(old.Nonces())
 	}
 }
 
@@ -120,15 +124,17 @@ func (d *Device) ForgetDevNonces() {
 // the device. A join-request of that time can be replayed, which brings about
 // an offer that the device does not take up.
 func (d *Device) SkipAhead() {
-	d.Session.skipAhead()
-	d.Pending.skipAhead()
+	for _, s := range d.Sessions() {
+		s.SkipAhead()
+	}
 	if d.SupportsJoin {
-		d.skipNonces()
+		d.SkipNonces()
 	}
 }
 
-func (d *Device) skipNonces() {
-	d.DevNoncesForgotten = d.DevNoncesForgotten || !d.Nonces().used()
+// SkipNonces is SkipAhead for the nonces alone.
+func (d *Device) SkipNonces() {
+	d.DevNoncesForgotten = d.DevNoncesForgotten || !d.Nonces().Used()
 	last := max(d.LastJoinNonce, FirstJoinNonce-1)
 	d.LastJoinNonce = min(last+skippedJoinNonces, 1<<24-1)
 }

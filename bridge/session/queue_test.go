@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,24 +107,56 @@ func TestItemBytes(t *testing.T) {
 	}
 }
 
+// Of the sessions that a device was offered the last one stays, and one before: that which was asked
+// for in another way, if there is one.
 func TestOffer(t *testing.T) {
-	d := abp("dev1", 1, V1_0_3, 10)
-	r := registry(t, d)
-	old, offered, better := d.Session, &Session{DevAddr: radio.DevAddr{2}}, &Session{DevAddr: radio.DevAddr{3}}
-	r.Offer(d, offered)
-	r.Offer(d, better)
-	if !r.Uses(d, old) || r.Uses(d, offered) || !r.Uses(d, better) {
-		t.Error("sessions that are in use, or are not")
-	}
-	if r.InUse(offered.DevAddr) || !r.InUse(better.DevAddr) || !r.InUse(old.DevAddr) || d.Session != old {
-		t.Fatal("an offer ends the session in use, or stays after another one")
-	}
-	r.TakeUp(d)
-	if r.InUse(old.DevAddr) || d.Session != better || d.Pending != nil {
-		t.Error("the old session lives on")
-	}
-	r.Remove(d.ID)
-	if r.InUse(better.DevAddr) || r.Uses(d, better) {
-		t.Error("the session lives on without its device")
+	ways := map[byte]Session{'j': {Anew: true}, '1': {Anew: true, Rejoin1: true}, '0': {}}
+	for _, tt := range []struct {
+		asked  string // how, in this order: with join-requests, or rejoin-requests of type 0 and 1
+		stay   []int  // the places of those that stay
+		takes  int    // that the device takes up
+		behind []int  // what stays then
+	}{
+		{"j", []int{0}, 0, []int{0}},
+		{"jj", []int{0, 1}, 1, []int{1}},
+		{"jj", []int{0, 1}, 0, []int{0, 1}}, // the later one stays
+		{"jjj", []int{1, 2}, 2, []int{2}},
+		{"j11", []int{0, 2}, 0, []int{0, 2}},
+		{"j1111", []int{0, 4}, 4, []int{4}},
+		{"1j", []int{0, 1}, 1, []int{1}},
+		{"j01", []int{1, 2}, 1, []int{1, 2}},
+		{"1jj", []int{0, 2}, 2, []int{2}},
+	} {
+		t.Run(fmt.Sprintf("%s, takes %d", tt.asked, tt.takes), func(t *testing.T) {
+			d := abp("dev1", 1, V1_0_3, 10)
+			r := registry(t, d)
+			old := d.Session
+			var offers []*Session
+			check := func(when string, want ...int) {
+				t.Helper()
+				for i, s := range offers {
+					if is := slices.Contains(want, i); r.Uses(d, s) != is || r.InUse(s.DevAddr) != is {
+						t.Errorf("%s: offer %d stays: %v, want %v", when, i, !is, is)
+					}
+				}
+			}
+			for i, way := range tt.asked {
+				s := ways[byte(way)]
+				s.DevAddr = radio.DevAddr{2, byte(i)}
+				offers = append(offers, &s)
+				r.Offer(d, &s)
+			}
+			check("offered", tt.stay...)
+			if d.Session != old || !r.Uses(d, old) || d.Pending != offers[len(offers)-1] {
+				t.Error("an offer ends the session in use, or is not the one that is pending")
+			}
+			r.TakeUp(d, offers[tt.takes])
+			check("taken up", tt.behind...)
+			if r.InUse(old.DevAddr) || d.Session != offers[tt.takes] {
+				t.Error("the old session lives on")
+			}
+			r.Remove(d.ID)
+			check("removed")
+		})
 	}
 }

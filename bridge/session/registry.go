@@ -84,7 +84,7 @@ func (r *Registry) InUse(addr radio.DevAddr) bool { return r.byAddr[addr] != nil
 // Uses reports whether a device is in the Registry and has the session, in use
 // or offered.
 func (r *Registry) Uses(d *Device, s *Session) bool {
-	return r.devices[d.ID] == d && (d.Session == s || d.Pending == s)
+	return r.devices[d.ID] == d && (d.Session == s || d.Pending == s || d.Earlier == s)
 }
 
 // All returns the devices, sorted by application and id.
@@ -133,10 +133,7 @@ func (r *Registry) Add(d *Device) error {
 	if other := r.byEUI[euis{d.JoinEUI, d.DevEUI}]; other != nil && d.SupportsJoin {
 		return sameEUIs(d, other)
 	}
-	for _, s := range []*Session{d.Session, d.Pending} {
-		if s == nil {
-			continue
-		}
+	for _, s := range d.Sessions() {
 		if g := r.byAddr[s.DevAddr]; g != nil && len(g.members) >= MaxPerDevAddr {
 			return fullAddr(d, s.DevAddr)
 		}
@@ -148,8 +145,9 @@ func (r *Registry) Add(d *Device) error {
 		r.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
 		r.byDev[d.DevEUI] = append(r.byDev[d.DevEUI], d)
 	}
-	r.index(d, d.Session)
-	r.index(d, d.Pending)
+	for _, s := range d.Sessions() {
+		r.index(d, s)
+	}
 	return nil
 }
 
@@ -177,25 +175,42 @@ func (r *Registry) Remove(id ID) bool {
 			delete(r.byDev, d.DevEUI)
 		}
 	}
-	r.unindex(d.Session)
-	r.unindex(d.Pending)
+	for _, s := range d.Sessions() {
+		r.unindex(s)
+	}
 	return true
 }
 
 // Offer gives a device of the Registry the session of a join. It comes into use
-// with the first uplink in it; until then the one before stays in use. An
-// earlier offer that was not taken up is gone.
+// with the first uplink in it; until then the one before stays in use.
+//
+// One earlier offer stays too: the device may be in that. Somebody may have kept its request for
+// this offer from being heard until now; or the answer to this one is lost. It is the one that was
+// asked for in another way, if there is one: each way has a counter of its own, so that of the
+// requests of one way only the last can have come late.
 func (r *Registry) Offer(d *Device, s *Session) {
+	if d.Earlier == nil || d.Pending != nil && (d.Earlier.askedAs(s) || !d.Pending.askedAs(s)) {
+		r.unindex(d.Earlier)
+		d.Earlier, d.Pending = d.Pending, nil
+	}
 	r.unindex(d.Pending)
 	d.Pending = s
 	r.index(d, s)
 	d.changed(RecordChanged)
 }
 
-// TakeUp puts a device's offered session into use and ends the one before.
-func (r *Registry) TakeUp(d *Device) {
+// askedAs reports whether two sessions were asked for in one way.
+func (s *Session) askedAs(o *Session) bool { return s.Anew == o.Anew && s.Rejoin1 == o.Rejoin1 }
+
+// TakeUp puts a session that was offered to a device into use and ends the one before. A later
+// offer stays.
+func (r *Registry) TakeUp(d *Device, s *Session) {
 	r.unindex(d.Session)
-	d.Session, d.Pending = d.Pending, nil
+	if s == d.Pending {
+		r.unindex(d.Earlier)
+		d.Pending = nil
+	}
+	d.Session, d.Earlier = s, nil
 	d.History.Joined()
 	d.changed(RecordChanged)
 }
@@ -214,9 +229,6 @@ func (r *Registry) WrongMIC(from Source) { r.pay(from, joinTokens) }
 func (r *Registry) WrongMICs() uint64 { return r.wrongMICs }
 
 func (r *Registry) index(d *Device, s *Session) {
-	if s == nil {
-		return
-	}
 	g := r.byAddr[s.DevAddr]
 	if g == nil {
 		g = new(addrGroup)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 
 	"lorawand/radio"
 )
@@ -39,8 +40,8 @@ func (p *Plan) Put(d *Device) error {
 		return err
 	}
 	p.count(old, -1)
-	for _, s := range []*Session{d.Session, d.Pending} {
-		if s != nil && p.onAddr(s.DevAddr) >= MaxPerDevAddr {
+	for _, s := range d.Sessions() {
+		if p.onAddr(s.DevAddr) >= MaxPerDevAddr {
 			p.count(old, 1)
 			return fullAddr(d, s.DevAddr)
 		}
@@ -48,10 +49,8 @@ func (p *Plan) Put(d *Device) error {
 	p.free(old)
 	p.count(d, 1)
 	p.devices[d.ID] = d
-	for _, s := range []*Session{d.Session, d.Pending} {
-		if s != nil {
-			p.onSameAddr[s.DevAddr] = append(p.onSameAddr[s.DevAddr], d)
-		}
+	for _, s := range d.Sessions() {
+		p.onSameAddr[s.DevAddr] = append(p.onSameAddr[s.DevAddr], d)
 	}
 	if d.SupportsJoin {
 		p.byEUI[euis{d.JoinEUI, d.DevEUI}] = d
@@ -64,7 +63,7 @@ func (p *Plan) Put(d *Device) error {
 // device has already, as old, may stay.
 func (p *Plan) checkTwin(d, old *Device) error {
 	s := d.Session
-	if s == nil || old != nil && (s.IsSame(old.Session) || s.IsSame(old.Pending)) {
+	if s == nil || slices.ContainsFunc(old.Sessions(), s.IsSame) {
 		return nil
 	}
 	if g := p.registry.byAddr[s.DevAddr]; g != nil {
@@ -75,17 +74,17 @@ func (p *Plan) checkTwin(d, old *Device) error {
 		}
 	}
 	for _, other := range p.onSameAddr[s.DevAddr] {
-		if p.devices[other.ID] == other && other.ID != d.ID && (s.isTwin(other.Session) || s.isTwin(other.Pending)) {
+		if p.devices[other.ID] == other && other.ID != d.ID && slices.ContainsFunc(other.Sessions(), s.isTwin) {
 			return twins(d, other)
 		}
 	}
 	return nil
 }
 
-// isTwin reports whether two sessions, of which o may be nil, have one address and
-// one key for the MIC of uplinks.
+// isTwin reports whether two sessions have one address and one key for the MIC of
+// uplinks.
 func (s *Session) isTwin(o *Session) bool {
-	return o != nil && s.DevAddr == o.DevAddr &&
+	return s.DevAddr == o.DevAddr &&
 		s.Keys.FNwkSIntKey == o.Keys.FNwkSIntKey && s.Keys.SNwkSIntKey == o.Keys.SNwkSIntKey
 }
 
@@ -126,13 +125,8 @@ func (p *Plan) free(d *Device) {
 
 // count adds n to what is on the addresses of a device.
 func (p *Plan) count(d *Device, n int) {
-	if d == nil {
-		return
-	}
-	for _, s := range []*Session{d.Session, d.Pending} {
-		if s != nil {
-			p.byAddr[s.DevAddr] += n
-		}
+	for _, s := range d.Sessions() {
+		p.byAddr[s.DevAddr] += n
 	}
 }
 

@@ -9,102 +9,6 @@ import (
 	"lorawand/radio/frame"
 )
 
-// What rejoin-requests have used never goes back, also when the device was deleted, unless its
-// owner has it forgotten.
-func TestRejoinCounts(t *testing.T) {
-	d := &Device{DevEUI: radio.EUI64{1}, Version: V1_1, SupportsJoin: true, Session: &Session{}}
-	d.UseRejoin(nil, 65537, 4)
-	d.UseRejoin(nil, 65538, 2)
-	d.UseRejoin(d.Session, 65539, 7)
-	d.UseRejoin(d.Session, 65540, 1<<16-1)
-	d.UseRejoin(d.Session, 65541, 0)
-	if d.NextRJCount1 != 5 || d.Session.MAC.NextRJCount0 != 1<<16 || d.LastJoinNonce != 65541 {
-		t.Errorf("RJcount1 %d, RJcount0 %d, JoinNonce %d", d.NextRJCount1, d.Session.MAC.NextRJCount0, d.LastJoinNonce)
-	}
-	for _, used := range [][]uint16{nil, {1, 2, 3}, make([]uint16, MaxDevNonces)} {
-		d.UsedDevNonces = used
-		from, to := NewTombstones(), NewTombstones()
-		for _, b := range from.AddNonces(d) {
-			if err := to.Load(b.Key, b.Data); err != nil {
-				t.Fatal(err)
-			}
-		}
-		again := &Device{DevEUI: d.DevEUI, Version: V1_1, SupportsJoin: true}
-		to.Unite(from)
-		if !to.ReviveNonces(again) || again.NextRJCount1 != 5 || !slices.Equal(again.UsedDevNonces, used) ||
-			again.DevNoncesForgotten {
-			t.Errorf("with %d DevNonces: %+v", len(used), again.Nonces())
-		}
-	}
-	d.ForgetDevNonces()
-	if d.NextRJCount1 != 0 {
-		t.Error("RJcount1 is not forgotten")
-	}
-}
-
-// So with those of a session: when its owner registers the device anew, when it was deleted, and
-// when it comes back from a backup.
-func TestRejoinCountOfSession(t *testing.T) {
-	with := func(count uint32) *Device {
-		d := abp("dev1", 1, V1_1, 3)
-		if count > 0 {
-			d.Session.MAC = &macstate.State{NextRJCount0: count}
-		}
-		return d
-	}
-	deleted := func(t *testing.T, older *Tombstones, d *Device) *Tombstones {
-		from, to := NewTombstones(), NewTombstones()
-		from.Unite(older)
-		for _, b := range from.AddSession(d, d.Session) {
-			if err := to.Load(b.Key, b.Data); err != nil {
-				t.Fatal(err)
-			}
-		}
-		to.Unite(from)
-		return to
-	}
-	for name, goOn := range map[string]func(t *testing.T, old, next *Device){
-		"registered anew": func(_ *testing.T, old, next *Device) { next.Succeed(old) },
-		"deleted": func(t *testing.T, old, next *Device) {
-			deleted(t, NewTombstones(), old).Revive(next.Session, V1_1)
-		},
-		"deleted twice": func(t *testing.T, old, next *Device) {
-			deleted(t, deleted(t, NewTombstones(), old), with(0)).Revive(next.Session, V1_1)
-		},
-		"restored": func(_ *testing.T, old, next *Device) {
-			NewPast([]*Device{old}, NewTombstones()).GoOn(next, true)
-		},
-		"twins": func(t *testing.T, old, next *Device) { registry(t, old).Continue(next.Session, V1_1) },
-	} {
-		for _, counts := range [][3]uint32{{8, 0, 8}, {8, 3, 8}, {3, 8, 8}, {0, 8, 8}, {1 << 16, 5, 1 << 16}, {0, 0, 0}} {
-			old, next := with(counts[0]), with(counts[1])
-			goOn(t, old, next)
-			got := uint32(0)
-			if m := next.Session.MAC; m != nil {
-				got = m.NextRJCount0
-			}
-			if got != counts[2] {
-				t.Errorf("%s: %d and %d, goes on with %d", name, counts[0], counts[1], got)
-			}
-		}
-	}
-}
-
-// A tombstone whose flag promises what it does not have is read as far as it goes.
-func TestTombstoneWithoutRJCount(t *testing.T) {
-	n := NewTombstones()
-	b := n.head(ofNonces, false)
-	b[2] |= flagRJCount
-	b = append(b, 1, 0, 2, 0, 0, 0) // LastDevNonce 1, LastJoinNonce 2
-	if err := n.Load(noncesKey(radio.EUI64{1}), b); err != nil {
-		t.Fatal(err)
-	}
-	got, ok := n.nonces(radio.EUI64{1})
-	if !ok || got.LastDevNonce != 1 || got.LastJoinNonce != 2 || got.NextRJCount1 != 0 {
-		t.Errorf("%+v, %v", got, ok)
-	}
-}
-
 // Devices with one DevEUI are found by it, each as long as it is there.
 func TestByDevEUI(t *testing.T) {
 	r := registry(t)
@@ -156,28 +60,8 @@ func TestListensAfterALostJoinAccept(t *testing.T) {
 	}
 	m := Match{Device: d, Session: d.Pending}
 	m.Accept(&frame.Data{})
-	r.TakeUp(d)
+	r.TakeUp(d, d.Pending)
 	if d.Listens() {
 		t.Error("in its new session it listens before it has said so")
-	}
-}
-
-// However many DevNonces were used, a device that comes back from a backup goes on behind them:
-// what is kept of some is as long as what is kept of a session.
-func TestPastOfManyDevNonces(t *testing.T) {
-	for n := range MaxDevNonces {
-		for _, next := range []uint32{0, 5} {
-			d := otaa()
-			d.NextRJCount1, d.UsedDevNonces = next, make([]uint16, n)
-			d.LastJoinNonce = FirstJoinNonce + 9
-			left := NewTombstones()
-			left.AddNonces(d)
-			again := otaa()
-			again.Session, again.Pending, again.UsedDevNonces = nil, nil, nil
-			again.LastJoinNonce = FirstJoinNonce
-			if !NewPast(nil, left).GoOn(again, true) || again.LastJoinNonce != d.LastJoinNonce {
-				t.Errorf("behind %d DevNonces and RJcount1 %d: JoinNonce %d", n, next, again.LastJoinNonce)
-			}
-		}
 	}
 }

@@ -79,7 +79,7 @@ func (d *Device) followSettings(old *Device) {
 	if d.Session == nil || d.Session.Parameters != nil {
 		return
 	}
-	for _, s := range []*Session{old.Session, old.Pending} {
+	for _, s := range old.Sessions() {
 		if d.Session.IsSame(s) && s.Parameters != nil {
 			p := *s.Parameters
 			d.Settings.changed(&old.Settings).Apply(&p)

@@ -3,6 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lorawand/bridge/session"
@@ -92,23 +93,19 @@ func (f ProvisionFaults) Unwrap() []error {
 // Leaves reports whether a change from one device to the other ends a session or
 // device that needs a tombstone.
 func Leaves(was, is *session.Device) bool {
-	for _, s := range []*session.Session{was.Session, was.Pending} {
-		if s != nil && s != is.Session && s != is.Pending {
-			return true
-		}
-	}
-	return was.DevEUI != is.DevEUI
+	have := is.Sessions()
+	gone := func(s *session.Session) bool { return !slices.Contains(have, s) }
+	return slices.ContainsFunc(was.Sessions(), gone) || was.DevEUI != is.DevEUI
 }
 
 // Sharing returns next with the sessions of d in place of their copies.
 func Sharing(next, d *session.Device) *session.Device {
 	shared := *next
-	for _, s := range []**session.Session{&shared.Session, &shared.Pending} {
-		switch {
-		case (*s).IsSame(d.Session):
-			*s = d.Session
-		case (*s).IsSame(d.Pending):
-			*s = d.Pending
+	for _, s := range []**session.Session{&shared.Session, &shared.Pending, &shared.Earlier} {
+		for _, own := range d.Sessions() {
+			if (*s).IsSame(own) {
+				*s = own
+			}
 		}
 	}
 	return &shared

@@ -56,11 +56,11 @@ func SettledRecords(d *session.Device) []store.Record {
 		changed = true
 		return s.WithMarks(s.Settled())
 	}
-	settled.Session, settled.Pending = settle(d.Session), settle(d.Pending)
+	settled.Session, settled.Pending, settled.Earlier = settle(d.Session), settle(d.Pending), settle(d.Earlier)
 	if !changed {
 		return nil
 	}
-	if !d.Moved() && settled.Pending == d.Pending && d.Session.Lowers() {
+	if !d.Moved() && settled.Pending == d.Pending && settled.Earlier == d.Earlier && d.Session.Lowers() {
 		return []store.Record{CountersRecord(d, d.Session.Settled())}
 	}
 	records, err := DeviceRecords(&settled)
@@ -74,7 +74,7 @@ func SettledRecords(d *session.Device) []store.Record {
 // include those that are still on their way to the store.
 func DeviceRecord(d *session.Device) (store.Record, error) {
 	marked := *d
-	for _, s := range []**session.Session{&marked.Session, &marked.Pending} {
+	for _, s := range []**session.Session{&marked.Session, &marked.Pending, &marked.Earlier} {
 		if *s != nil {
 			m := (*s).Marks()
 			(*s).Recorded(m)

@@ -2,6 +2,7 @@ package state
 
 import (
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/store"
 	"lorawand/radio"
 	"lorawand/radio/frame"
@@ -36,7 +37,7 @@ func Merge(b *store.Backup, old *store.Found) ([]store.Record, Restored, error) 
 	were, _ := loadDevices(old, passOver)
 	left, _ := loadTombstones(old, passOver)
 
-	past := session.NewPast(were, left)
+	past := tombstone.NewPast(were, left)
 	result := Restored{Devices: len(devices), Damaged: !whole}
 	for _, d := range devices {
 		if !past.GoOn(d, whole) {
@@ -66,7 +67,7 @@ func Merge(b *store.Backup, old *store.Found) ([]store.Record, Restored, error) 
 }
 
 // addLost adds tombstones for devices and sessions that were there and are gone.
-func addLost(t *session.Tombstones, were, are []*session.Device) {
+func addLost(t *tombstone.Set, were, are []*session.Device) {
 	type keys struct {
 		addr radio.DevAddr
 		keys frame.SessionKeys
@@ -74,15 +75,13 @@ func addLost(t *session.Tombstones, were, are []*session.Device) {
 	sessions, euis := map[keys]bool{}, map[radio.EUI64]bool{}
 	for _, d := range are {
 		euis[d.DevEUI] = euis[d.DevEUI] || d.SupportsJoin
-		for _, s := range []*session.Session{d.Session, d.Pending} {
-			if s != nil {
-				sessions[keys{s.DevAddr, s.Keys}] = true
-			}
+		for _, s := range d.Sessions() {
+			sessions[keys{s.DevAddr, s.Keys}] = true
 		}
 	}
 	for _, d := range were {
-		for _, s := range []*session.Session{d.Session, d.Pending} {
-			if s != nil && !sessions[keys{s.DevAddr, s.Keys}] {
+		for _, s := range d.Sessions() {
+			if !sessions[keys{s.DevAddr, s.Keys}] {
 				t.AddSession(d, s)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/store"
 	"lorawand/radio"
 )
@@ -33,7 +34,7 @@ const (
 	KindModel       = "model"       // key: brand/model; the codec of each version of the model
 
 	// KindTombstone holds the used counters of devices and sessions that no longer
-	// exist. Key: the names that session.Tombstones gives them.
+	// exist. Key: the names that tombstone.Set gives them.
 	KindTombstone = "tombstone"
 
 	KindPage = "page" // key: password; what is stored of the password of the web page
@@ -60,7 +61,7 @@ type State struct {
 	Ledgers map[radio.EUI64]Spent
 	Hours   map[radio.EUI64][]AirtimeHour // oldest first
 
-	Tombstones *session.Tombstones
+	Tombstones *tombstone.Set
 
 	Applications *access.Applications
 	Codecs       *codec.Library

@@ -3,14 +3,14 @@ package state
 import (
 	"fmt"
 
-	"lorawand/bridge/session"
+	"lorawand/bridge/session/tombstone"
 	"lorawand/bridge/store"
 )
 
 // loadTombstones reads the tombstones. passOver gets the fault of each bad
 // tombstone, and loading goes on; if passOver is nil, the first fault ends it.
-func loadTombstones(s records, passOver func(error)) (*session.Tombstones, error) {
-	t := session.NewTombstones()
+func loadTombstones(s records, passOver func(error)) (*tombstone.Set, error) {
+	t := tombstone.New()
 	for _, r := range s.Records(KindTombstone) {
 		err := t.Load(r.Key, r.Data)
 		if err == nil && r.Version != recordVersion {
@@ -29,7 +29,7 @@ func loadTombstones(s records, passOver func(error)) (*session.Tombstones, error
 }
 
 // TombstoneRecords returns the records of tombstones.
-func TombstoneRecords(ts ...session.Tombstone) []store.Record {
+func TombstoneRecords(ts ...tombstone.Entry) []store.Record {
 	var out []store.Record
 	for _, t := range ts {
 		out = append(out, store.Record{Kind: KindTombstone, Key: t.Key, Version: recordVersion, Data: t.Data})

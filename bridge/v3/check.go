@@ -2,6 +2,7 @@ package v3
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -30,7 +31,7 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		return NotServed(err)
 	}
 	for i, it := range items {
-		if err := CheckEncrypted(d, d.Session, it, i); err != nil && CheckEncrypted(d, d.Pending, it, i) != nil {
+		if err := checkEncrypted(d, it, i); err != nil {
 			return err
 		}
 		switch maxFRMPayload := plan.MaxDownlinkPayload(); {
@@ -51,6 +52,18 @@ func CheckItems(id session.ID, d *session.Device, items []*session.Item, now tim
 		}
 	}
 	return nil
+}
+
+// checkEncrypted is CheckEncrypted for a session of the device, whichever it is.
+func checkEncrypted(d *session.Device, it *session.Item, i int) (why *Error) {
+	for _, s := range d.Sessions() {
+		err := CheckEncrypted(d, s, it, i)
+		if err == nil {
+			return nil
+		}
+		why = cmp.Or(why, err)
+	}
+	return why
 }
 
 // CheckEncrypted returns why item i of a push cannot be sent in a session, where the

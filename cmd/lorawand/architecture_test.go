@@ -39,6 +39,7 @@ var arrows = map[string]string{
 	"concentrator/virtual":           "radio concentrator concentrator/air",
 	"bridge/session":                 "radio/ bridge/session/macstate",
 	"bridge/session/macstate":        "radio radio/region",
+	"bridge/session/tombstone":       "radio bridge/session",
 	"bridge/access":                  "",
 	"bridge/gateway":                 "radio radio/region",
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
@@ -46,8 +47,11 @@ var arrows = map[string]string{
 	"bridge/jsontext":                "",
 	"bridge/v3":                      "radio bridge/jsontext bridge/session bridge/gateway",
 	"bridge/v3/enddevice": "radio radio/region bridge/session bridge/session/macstate bridge/gateway " +
-		"bridge/v3/enddevice/charset bridge/v3/enddevice/sheet",
+		"bridge/v3/enddevice/charset bridge/v3/enddevice/chirpstack bridge/v3/enddevice/objects " +
+		"bridge/v3/enddevice/sheet",
 	"bridge/v3/enddevice/charset":    "",
+	"bridge/v3/enddevice/chirpstack": "",
+	"bridge/v3/enddevice/objects":    "",
 	"bridge/v3/enddevice/sheet":      "radio bridge/session bridge/session/macstate",
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
@@ -78,23 +82,24 @@ var arrows = map[string]string{
 	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
 	"bridge/webhook":         "bridge/access bridge/v3",
 	"bridge/homeassistant":   "bridge/session bridge/v3",
-	"bridge/state": "radio radio/frame bridge/session bridge/gateway bridge/access bridge/schedule " +
-		"bridge/store bridge/codec",
-	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/mac bridge/schedule bridge/v3 " +
-		"bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/foreign",
+	"bridge/state": "radio radio/frame bridge/session bridge/session/tombstone bridge/gateway bridge/access " +
+		"bridge/schedule bridge/store bridge/codec",
+	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac " +
+		"bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
+		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/reach bridge/foreign",
 	"bridge/audit":   "radio",
 	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
 	"bridge/hearing": "radio bridge/session",
 	"bridge/foreign": "radio radio/frame bridge/event bridge/gateway bridge/schedule bridge/session",
 	"bridge/forward": "radio radio/frame radio/gwmp bridge/foreign",
+	"bridge/reach":   "radio bridge/gateway bridge/mac bridge/schedule",
 	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
 		"bridge/classc bridge/v3",
 	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
 	"bridge/pushes":        "bridge/session bridge/v3 bridge/event bridge/state",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
-	"bridge/provision":     "bridge/session bridge/state",
-	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/foreign bridge/state bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge/provision":     "bridge/session bridge/session/tombstone bridge/state",
+	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/foreign bridge/state bridge/session bridge/session/tombstone bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime": "radio bridge bridge/schedule",
 	"bridge/admin/conns":   "",
 	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
@@ -162,11 +167,11 @@ var knows = map[string][]string{
 // pure packages get the time and random numbers from their callers, start no
 // goroutine and take no lock.
 var pure = map[string]bool{
-	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/gateway": true,
+	"radio": true, "radio/region": true, "radio/frame": true, "radio/gwmp": true, "bridge/session": true, "bridge/session/macstate": true, "bridge/session/tombstone": true, "bridge/gateway": true,
 	"bridge/mac": true, "bridge/schedule": true, "bridge/core": true, "bridge/provision": true, "bridge/audit": true,
 	"bridge/classb": true, "bridge/classc": true, "bridge/joins": true, "bridge/pushes": true,
-	"bridge/foreign": true,
-	"bridge/v3":      true, "bridge/v3/enddevice": true,
+	"bridge/beacon": true, "bridge/hearing": true, "bridge/reach": true,
+	"bridge/v3": true, "bridge/v3/enddevice": true,
 }
 
 type listedPackage struct {

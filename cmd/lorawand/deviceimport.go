@@ -21,6 +21,7 @@ type importOptions struct {
 	application string
 	plan        string
 	version     string
+	joinEUI     string
 	dryRun      bool
 	update      bool
 	assume      bool
@@ -30,12 +31,14 @@ func newDeviceImport() *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import FILE… --application A",
-		Short: "Import end devices from The Things Stack's JSON or CSV",
+		Short: "Import end devices from The Things Stack's JSON or CSV, or from ChirpStack",
 		Long: "Import end devices in the forms of The Things Stack: JSON objects one after the other, in an array\n" +
 			"or in its API's end_device and end_devices, and tables: CSV with \";\", \",\" or tabs, as makers of\n" +
 			"devices and spreadsheets write them, in UTF-8, UTF-16 or Windows-1252; - is standard input. Sessions\n" +
 			"come with them and go on. All devices of all files are imported or, if there is a fault anywhere,\n" +
 			"none.\n\n" +
+			"From ChirpStack, put the answers of its API into a file, in any order: GET /api/devices/DEV_EUI, its\n" +
+			"/keys and /activation, and /api/device-profiles/ID, or those of gRPC as JSON.\n\n" +
 			"The first row of a table names its columns. Capitals, blanks, dashes and underscores make no\n" +
 			"difference there: DevEUI is dev_eui. EUIs and keys may have separators and 0x. Unknown columns are\n" +
 			"ignored.\n" +
@@ -59,6 +62,7 @@ func newDeviceImport() *cobra.Command {
 	f.StringVar(&o.plan, "plan", "",
 		"frequency plan `id` of devices that name none (default network.default_frequency_plan)")
 	f.StringVar(&o.version, "version", "", "LoRaWAN `version` of devices that name none, such as 1.0.3")
+	f.StringVar(&o.joinEUI, "join-eui", "", "JoinEUI of devices of ChirpStack that has not told it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "check the files and import nothing")
 	f.BoolVar(&o.update, "update", false, "replace devices that exist already")
 	f.BoolVar(&o.assume, "assume-plan-defaults", false,
@@ -181,7 +185,7 @@ func readDevices(stdin io.Reader, o importOptions, files []string) (all []fileEn
 			continue
 		}
 		f, err := enddevice.Read(b, enddevice.Options{
-			Application: o.application, Plan: o.plan, Version: o.version, AssumePlanDefaults: o.assume,
+			Application: o.application, Plan: o.plan, Version: o.version, JoinEUI: o.joinEUI, AssumePlanDefaults: o.assume,
 		})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {

@@ -36,7 +36,7 @@ func TestSetWindows(t *testing.T) {
 		}
 		otaa := s.must("", "device", "export", "otaa", "--application", "app1", "--session")
 		contains(t, "OTAA", otaa, `"desired_rx1_delay":1,"desired_rx1_data_rate_offset":2,"desired_rx2_data_rate_index":4`,
-			`"current_parameters":{"rx1_delay":5,"rx2_data_rate_index":3,"rx2_frequency":"869525000"`)
+			`"current_parameters":{"max_eirp":16,"adr_nb_trans":1,"rx1_delay":5,"rx2_data_rate_index":3,"rx2_frequency":"869525000"`)
 
 		// What was exported is the same once it was imported.
 		s.must("", "device", "delete", "abp", "--application", "app1")

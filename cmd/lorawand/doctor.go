@@ -137,7 +137,16 @@ func (d *doctor) say(check string, ok bool, fix, format string, args ...any) {
 			state = info
 		}
 	}
-	d.found = append(d.found, finding{d.gateway, check, ok, state, fmt.Sprintf(format, args...), fix})
+	d.note(check, state, fix, format, args...)
+}
+
+// inform notes a finding that is neither good nor wrong.
+func (d *doctor) inform(check, fix, format string, args ...any) {
+	d.note(check, info, fix, format, args...)
+}
+
+func (d *doctor) note(check, state, fix, format string, args ...any) {
+	d.found = append(d.found, finding{d.gateway, check, state != wrong, state, fmt.Sprintf(format, args...), fix})
 }
 
 // examine looks at everything.
@@ -179,7 +188,7 @@ func (d *doctor) told(running map[string]string, g *config.Gateway) {
 	case fault != "":
 		d.say("daemon", false, "mend that, or stop the daemon and call doctor again for more", "%s", fault)
 	default:
-		d.say("daemon", true, "", "the daemon works with it; stop the daemon to have its board examined")
+		d.say("daemon", true, "stop the daemon to have its board examined", "the daemon works with it")
 	}
 }
 
@@ -312,9 +321,9 @@ const between = 2500 * time.Millisecond
 // runs looks at the chip at work: sensor, counter, pulses.
 func (d *doctor) runs(ctx context.Context, chip *sx1302.Chip, h *board.Hardware, gnss bool) {
 	if h.Temperature == nil {
-		d.say("temperature", true, "", "the board has no sensor: 25 °C is taken, and the RSSI may be off by 2 dB")
+		d.inform("temperature", "", "the board has no sensor: 25 °C is taken, and the RSSI may be off by 2 dB")
 	} else if t, err := h.Temperature(); err != nil {
-		d.say("temperature", true, "", "%v: 25 °C is taken, and the RSSI may be off by 2 dB", err)
+		d.inform("temperature", "", "%v: 25 °C is taken, and the RSSI may be off by 2 dB", err)
 	} else {
 		d.say("temperature", true, "", "%.1f °C", float64(t)/256)
 	}

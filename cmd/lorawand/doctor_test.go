@@ -41,6 +41,15 @@ func noFirmware(s *config.SX1302, c *config.Concentrator) (*board.Hardware, erro
 	return h, err
 }
 
+// sensorless has a board whose sensor answers nothing, or that has none.
+func sensorless(sensor func() (int32, error)) opener {
+	return func(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
+		h, err := model(sx1302test.Fault{})(s, c)
+		h.Temperature = sensor
+		return h, err
+	}
+}
+
 // deafRadio is a board whose radio A answers nothing.
 func deafRadio(s *config.SX1302, c *config.Concentrator) (*board.Hardware, error) {
 	sim := &simulation{air: air.New(1), chip: sx1302test.Options{EUI: chipEUI, Fail: func(w []byte) error {
@@ -108,6 +117,14 @@ var examinations = map[string]struct {
 		"ok    gate bus: SX1302 0016C001F1234567, version 0x10", "ok    gate start: ",
 		"ok    gate counter: the counter runs", "ok    gate temperature: 0.0 °C",
 	}},
+	"a sensor that does not answer": {
+		onBoard, sensorless(func() (int32, error) { return 0, errors.New("no answer") }), nil, "", nil, true,
+		[]string{"info  gate temperature: no answer: 25 °C is taken"},
+	},
+	"no sensor": {
+		onBoard, sensorless(nil), nil, "", nil, true,
+		[]string{"info  gate temperature: the board has no sensor: 25 °C is taken"},
+	},
 	"nothing is attached": {"", nil, nil, "", nil, true, []string{
 		"info  SPI: no /dev/spidev*; for a board on SPI switch its port on",
 		"info  USB: no USB bridge; for a board on USB plug it in",
@@ -219,7 +236,7 @@ var examinations = map[string]struct {
 		{Path: "/dev/serial/by-id/a"},
 		{Path: "/dev/ttyACM1"},
 	}, true, []string{"USB: /dev/serial/by-id/a, /dev/ttyACM1"}},
-	"the daemon works with it": {onBoard, nil, map[string]string{"gate": ""}, "", nil, true, []string{"ok    gate daemon: the daemon works with it"}},
+	"the daemon works with it": {onBoard, nil, map[string]string{"gate": ""}, "", nil, true, []string{"info  gate daemon: the daemon works with it; stop the daemon to"}},
 	"the daemon has a fault":   {onBoard, nil, map[string]string{"gate": "no SX1302"}, "", nil, false, []string{"WRONG gate daemon: no SX1302"}},
 	"the daemon has other ones": {
 		onBoard, nil,

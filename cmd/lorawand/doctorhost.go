@@ -45,7 +45,11 @@ func (d *doctor) software(ctx context.Context, c *config.Config) {
 		if p.Command != "" {
 			fix += " (" + p.Command + ")"
 		}
-		d.say(p.Code, p.Tone == problems.Info, fix, "%s: %s", p.Title, strings.TrimSuffix(p.Detail, "."))
+		state := wrong
+		if p.Tone == problems.Info {
+			state = info
+		}
+		d.note(p.Code, state, fix, "%s: %s", p.Title, strings.TrimSuffix(p.Detail, "."))
 	}
 	if len(found) == 0 {
 		d.say("problems", true, "", "none")

@@ -124,6 +124,13 @@ func TestDoctorSoftware(t *testing.T) {
 			"WRONG device_silent: Device app1/dev1 is silent: It was last heard 9 h ago; " +
 				"Look whether it has power. (lorawand device get app1/dev1)\n",
 		},
+		{
+			"information of the daemon", "",
+			[]problems.Problem{{
+				Code: "store_in_memory", Tone: problems.Info, Title: "The store is in memory", Detail: "It is lost.",
+			}},
+			nil, "info  store_in_memory: The store is in memory: It is lost\n",
+		},
 		{"none", "", nil, nil, "ok    problems: none\n"},
 		{"no daemon", "", nil, admin.ErrNotRunning, "info  daemon: none runs; systemctl start lorawand\n"},
 		{

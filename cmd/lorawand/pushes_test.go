@@ -215,7 +215,7 @@ func TestAirPushes(t *testing.T) {
 // The same through a model of the chip.
 func TestAirPushesChip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const items = 1000
+		items := 1000 / emulatedShare
 		p := newPushes(newWorld(t, "EU_863_870_TTN"))
 		p.chipOn(radio.EUI64{0xC}, sx1302test.Options{}, 0)
 		p.gateways.Gateway(radio.EUI64{0xC}).EnforceDutyCycle = true

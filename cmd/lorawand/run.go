@@ -62,6 +62,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
+	defer limitMemory("/")()
 	d, err := newDaemon(c, log)
 	if err != nil {
 		err = portError(err, &c)

@@ -150,6 +150,16 @@ func (l *LBT) channel(t *Transmission) (*LBTChannel, error) {
 	return nil, fmt.Errorf("%w: %w: %s with %d Hz", ErrTransmission, errNoChannel, t.Frequency, bandwidth)
 }
 
+// Carries returns why a downlink can never be sent with LBT, or nil.
+func (l *LBT) Carries(d *radio.Downlink) error {
+	if !l.Enabled {
+		return nil
+	}
+	t := transmission(d)
+	_, err := l.channel(&t)
+	return err
+}
+
 // packet returns the properties that the time on air depends on.
 func (t *Transmission) packet() radio.Packet {
 	return radio.Packet{

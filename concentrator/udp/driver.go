@@ -351,7 +351,11 @@ func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now ra
 	}
 	if why := g.noPath(now, d.opts.Offline); why != "" && !foreign && len(push.Uplinks) > 0 &&
 		now.Sub(g.since) > pullGrace {
-		events = append(events, d.dropped(g.eui, from, now, noPullData, why)...)
+		c := noPullData
+		if why == g.speed.wrong() {
+			c = wrongCounter
+		}
+		events = append(events, d.dropped(g.eui, from, now, c, why)...)
 	}
 	ups, reset := g.uplinks(push.Uplinks, from, now, foreign, &d.stats)
 	since := g.clock.Since()

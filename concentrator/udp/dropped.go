@@ -21,12 +21,13 @@ const (
 	secondAddress               // it comes from another IP than the one that the gateway is pinned to
 	noPullData                  // frames come, but no PULL_DATA
 	tooMany                     // more datagrams came than could be read
+	wrongCounter                // its counter does not count µs, so it cannot be answered
 	numCauses
 )
 
 var causeWords = [...]string{
 	unknownGateway: "unknown_gateway", malformed: "malformed", faulty: "faulty", secondAddress: "second_address",
-	noPullData: "no_pull_data", tooMany: "too_many",
+	noPullData: "no_pull_data", tooMany: "too_many", wrongCounter: "wrong_counter",
 }
 
 // toldAgain is the shortest time between two reports of one cause.
@@ -113,5 +114,5 @@ func (g *gateway) noPath(now radio.HostTime, timeout time.Duration) string {
 	case silent > timeout:
 		return fmt.Sprintf("its last PULL_DATA was %v ago", silent.Round(time.Second))
 	}
-	return ""
+	return g.speed.wrong()
 }

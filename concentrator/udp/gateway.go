@@ -14,8 +14,9 @@ import (
 type gateway struct {
 	eui      radio.EUI64
 	clock    radio.Clock
-	accepted bool // served because of AcceptUnknown
-	odd      bool // unreadable fields were already logged
+	speed    speed // of the counter
+	accepted bool  // served because of AcceptUnknown
+	odd      bool  // unreadable fields were already logged
 
 	online bool
 	since  radio.HostTime // when online last changed
@@ -103,7 +104,8 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 
 // uplinks removes duplicates and ghosts from frames, and adds times and tokens.
 // reset says that the gateway's counter has started again. Frames from a foreign
-// address do not adjust the clock and cannot be answered.
+// address do not adjust the clock and cannot be answered; nor can those of a gateway
+// whose counter is none.
 func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.HostTime, foreign bool,
 	stats *Stats,
 ) (out []radio.Uplink, reset bool) {
@@ -125,6 +127,8 @@ func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.Hos
 		} else {
 			t, stepped := g.clock.Observe(counter, now)
 			up.Time, reset = t, reset || stepped
+			g.speed.look(counter, now)
+			noPath = g.speed.wrong()
 		}
 		up.Gateway, up.Received, up.Ended, up.NoPath = g.eui, now, now, noPath
 		if t, err := g.clock.HostTime(up.Time, now); err == nil {
@@ -132,7 +136,7 @@ func (g *gateway) uplinks(ups []radio.Uplink, from netip.AddrPort, now radio.Hos
 		}
 		for i := range up.Receptions {
 			r := &up.Receptions[i]
-			r.NoDownlink = r.NoDownlink || foreign
+			r.NoDownlink = r.NoDownlink || noPath != ""
 			r.Token = radio.UplinkToken{Gateway: g.eui, Antenna: r.Antenna, Time: up.Time, Host: now, GPS: up.GPS}
 		}
 		out = append(out, up)

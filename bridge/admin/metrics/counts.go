@@ -43,6 +43,7 @@ func Core(e *Exposition, s *bridge.Stats) {
 	e.Gauge("lorawand_downlinks_waiting", "Items in the downlink queues of all devices.", float64(s.Downlinks))
 	e.Gauge("lorawand_inbox_length", "Inputs that wait for the core.", float64(s.Inbox))
 	e.Counter("lorawand_inbox_dropped_total", "Frames that found the inbox full.", s.InboxDropped)
+	e.Counter("lorawand_core_faults_total", "Faults of ours, each at one input of the core, which was lost.", s.Faults)
 	e.Gauge("lorawand_devices", "Devices that are registered.", float64(s.Devices))
 	e.Gauge("lorawand_gateways", "Gateways that are known.", float64(s.Gateways))
 	e.Gauge("lorawand_gateways_connected", "Gateways that are connected.", float64(s.Online))

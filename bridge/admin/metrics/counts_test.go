@@ -53,6 +53,7 @@ var coreLines = []struct {
 	{"lorawand_downlinks_waiting", func(s *bridge.Stats) { s.Downlinks = 9 }},
 	{"lorawand_inbox_length", func(s *bridge.Stats) { s.Inbox = 9 }},
 	{"lorawand_inbox_dropped_total", func(s *bridge.Stats) { s.InboxDropped = 9 }},
+	{"lorawand_core_faults_total", func(s *bridge.Stats) { s.Faults = 9 }},
 	{"lorawand_devices", func(s *bridge.Stats) { s.Devices = 9 }},
 	{"lorawand_gateways", func(s *bridge.Stats) { s.Gateways = 9 }},
 	{"lorawand_gateways_connected", func(s *bridge.Stats) { s.Online = 9 }},

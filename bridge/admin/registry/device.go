@@ -23,7 +23,7 @@ func Device(application, plan string, tree Tree) (*session.Device, error) {
 	}
 	d := entries[0].Device
 	if d.SupportsJoin && d.RootKeys != (frame.RootKeys{}) && tree["session"] == nil {
-		d.Session, d.Pending = nil, nil
+		d.Session, d.Pending, d.Earlier = nil, nil, nil
 	}
 	return d, nil
 }

@@ -137,8 +137,12 @@ type macStateJSON struct {
 // session.
 type recentUplink struct {
 	Payload struct {
+		MHDR struct {
+			MType string `json:"m_type,omitempty"` // only written
+		} `json:"m_hdr,omitzero"`
 		MACPayload json.RawMessage `json:"mac_payload,omitempty"`
 	} `json:"payload"`
+	Settings json.RawMessage `json:"settings,omitempty"` // only written
 }
 
 type parametersJSON struct {
@@ -306,8 +310,8 @@ func (j *deviceJSON) neverJoined(r *reader, d *session.Device) bool {
 func (k *keyJSON) none() bool { return k == nil || k.Encrypted == "" && strings.Trim(k.Key, "0") == "" }
 
 // joins reports whether the device joins. Where supports_join is not told, a
-// device with root keys does, as in a table; so does one with the nonces or the
-// session of a join, and one that has a JoinEUI and no session. supports_join
+// device with root keys does, as in a table; so does one with the nonces of joins,
+// and one that has a JoinEUI, if it has the named session of a join or none. supports_join
 // false says otherwise.
 func (j *deviceJSON) joins(r *reader) bool {
 	if j.SupportsJoin.set {
@@ -320,7 +324,7 @@ func (j *deviceJSON) joins(r *reader) bool {
 		reason = "root keys"
 	case len(j.UsedDevNonces) > 0 || j.LastDevNonce.v > 0 || j.LastJoinNonce.v > 0:
 		reason = "nonces of joins"
-	case s != nil && s.Keys.SessionKeyID != "":
+	case s != nil && s.Keys.SessionKeyID != "" && j.IDs.JoinEUI != "":
 		reason = "the session of a join"
 	case (s == nil || s.DevAddr == "") && j.IDs.JoinEUI != "":
 		reason = "a join_eui and no session"

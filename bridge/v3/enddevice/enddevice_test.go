@@ -270,6 +270,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(change(`"session"`, `"mac_settings":{"rx1_delay":{"value":"RX_DELAY_5"},"rx2_frequency":"1"},"mac_state":{"current_parameters":{"channels":[{"uplink_frequency":"868100000"}]}},"session"`)))
 	f.Add([]byte(`{"ids":{"device_id":"dev1","dev_eui":"0102030405060708","join_eui":"0102030405060708"},"lorawan_version":"MAC_V1_1","supports_join":true,"root_keys":{"app_key":{"key":"11111111111111111111111111111111"},"nwk_key":{"key":"11111111111111111111111111111111"}},"locations":{"user":{"latitude":1e3}},"used_dev_nonces":[1,"2"]}`))
 	f.Add([]byte(ttsCSV))
+	f.Add([]byte(allAnswers))
+	f.Add([]byte(answersOf3))
 	for _, tt := range oddTables {
 		f.Add([]byte(tt.text))
 	}

@@ -1,6 +1,7 @@
 // Package enddevice reads and writes end devices in the forms of The Things
 // Stack: JSON objects of its API, one after the other, in an array or wrapped into
-// "end_device" or "end_devices", and tables, CSV.
+// "end_device" or "end_devices", and tables, CSV. It reads what ChirpStack answers
+// about devices too.
 //
 // What The Things Stack leaves open is read as leniently as it reads: numbers
 // may be strings, enumerations names or numbers, wrapped values objects with a
@@ -12,23 +13,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3/enddevice/charset"
+	"lorawand/bridge/v3/enddevice/chirpstack"
+	"lorawand/bridge/v3/enddevice/objects"
 	"lorawand/bridge/v3/enddevice/sheet"
 	"lorawand/radio/region"
 )
 
 // ErrFile is the reason for a file that holds no end devices.
-var ErrFile = errors.New("no end devices")
+var ErrFile = objects.ErrFile
 
 // Options of a file.
 type Options struct {
 	Application string // the devices go here, whatever the file says
 	Plan        string // frequency plan of devices that name none
 	Version     string // of LoRaWAN, of devices that name none
+	JoinEUI     string // of devices that join and of which ChirpStack does not tell it
 
 	// AssumePlanDefaults takes the session of a device that joins even without
 	// MAC state: it is taken to be as after a join with the plan's defaults.
@@ -99,12 +102,17 @@ func Read(b []byte, o Options) (File, error) {
 	switch start := bytes.TrimSpace(b); {
 	case len(start) == 0:
 	case start[0] == '{' || start[0] == '[':
-		err = eachObject(b, func(raw json.RawMessage, line int) error {
-			return unwrap(raw, line, func(raw json.RawMessage, line int) {
+		var answers chirpstack.Reader
+		err = objects.Each(b, func(raw json.RawMessage, line int) error {
+			if answers.Add(raw, line) {
+				return nil
+			}
+			return objects.Unwrap(raw, line, func(raw json.RawMessage, line int) {
 				d, notes, err := parse(raw, o)
 				add(d, notes, line, err)
 			})
 		})
+		addAnswers(&answers, o, add)
 	default:
 		out.Warnings, err = eachRow(b, o, func(d *session.Device, notes []string, line int, err error) {
 			if err != nil && d != nil && d.ID.Device != "" {
@@ -128,65 +136,6 @@ func Read(b []byte, o Options) (File, error) {
 	return out, nil
 }
 
-// eachObject calls f for each object of a stream, or of an array in it, with
-// the line on which it begins, until f returns an error.
-func eachObject(b []byte, f func(raw json.RawMessage, line int) error) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	lines := lineCounter{text: b}
-	inArray := false
-	for {
-		if inArray && !dec.More() {
-			if _, err := dec.Token(); err != nil { // the closing bracket
-				return fmt.Errorf("line %d: %w: %w", lines.at(dec.InputOffset()), ErrFile, err)
-			}
-			inArray = false
-			continue
-		}
-		start := skipSpace(b, dec.InputOffset(), inArray)
-		if !inArray && start < int64(len(b)) && b[start] == '[' {
-			if _, err := dec.Token(); err != nil {
-				return fmt.Errorf("line %d: %w: %w", lines.at(start), ErrFile, err)
-			}
-			inArray = true
-			continue
-		}
-		var raw json.RawMessage
-		err := dec.Decode(&raw)
-		if errors.Is(err, io.EOF) && !inArray {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("line %d: %w: not JSON: %w", lines.at(start), ErrFile, err)
-		}
-		if err := f(raw, lines.at(start)); err != nil {
-			return err
-		}
-	}
-}
-
-// skipSpace returns where the next value begins: behind white space, and in an
-// array behind the comma too.
-func skipSpace(b []byte, at int64, inArray bool) int64 {
-	for at < int64(len(b)) && (strings.IndexByte(" \t\r\n", b[at]) >= 0 || inArray && b[at] == ',') {
-		at++
-	}
-	return at
-}
-
-// lineCounter turns offsets, which only grow, into line numbers.
-type lineCounter struct {
-	text []byte
-	done int64
-	line int
-}
-
-func (l *lineCounter) at(offset int64) int {
-	offset = min(max(offset, l.done), int64(len(l.text)))
-	l.line += bytes.Count(l.text[l.done:offset], []byte{'\n'})
-	l.done = offset
-	return l.line + 1
-}
-
 func parse(raw json.RawMessage, o Options) (*session.Device, []string, error) {
 	var j deviceJSON
 	if err := json.Unmarshal(raw, &j); err != nil {
@@ -197,6 +146,24 @@ func parse(raw json.RawMessage, o Options) (*session.Device, []string, error) {
 		return nil, nil, fmt.Errorf("%s%w", named(raw), err)
 	}
 	return d, notes, nil
+}
+
+// addAnswers adds the devices of which ChirpStack has told. An RX1 delay that it gives a
+// device with a join is one of the session.
+func addAnswers(
+	answers *chirpstack.Reader, o Options, add func(d *session.Device, notes []string, line int, err error),
+) {
+	for _, a := range answers.Devices(chirpstack.Options{Plan: o.Plan, JoinEUI: o.JoinEUI}) {
+		if a.Err != nil {
+			add(nil, nil, a.Line, fmt.Errorf("%.60s: %w", a.Name, a.Err))
+			continue
+		}
+		d, notes, err := parse(a.JSON, o)
+		if err == nil && d.SupportsJoin {
+			d.Settings.RX1Delay = nil
+		}
+		add(d, append(a.Notes, notes...), a.Line, err)
+	}
 }
 
 // Unserved says why the frames of a device are not taken, and which frequency plans

@@ -105,7 +105,10 @@ func (j *macSettingsJSON) settings(r *reader) macstate.Settings {
 		n := uint32(r.number(in+"status_count_periodicity", j.StatusCount, math.MaxUint32))
 		s.StatusCount = &n
 	}
-	if j.StatusTime.set {
+	switch v := j.StatusTime.v; {
+	case v > 0 && v < time.Second:
+		r.note("mac_settings.status_time_periodicity is %v, and left out: ttn-lw-migrate writes such times", v)
+	case j.StatusTime.set:
 		s.StatusTime = &j.StatusTime.v
 	}
 	if j.ClassCTime.set {

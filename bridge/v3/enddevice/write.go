@@ -14,6 +14,9 @@ import (
 type Form struct {
 	Keys    bool // root keys and session keys
 	Session bool // the session of a device that joins; that of another is always written
+
+	// HandOver writes a session as The Things Stack's importer takes it: see handOver.
+	HandOver bool
 }
 
 // Append appends a device as The Things Stack writes it, on one line. What it
@@ -71,6 +74,9 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 		}
 		if f.Keys {
 			j.MACState = withLastSent(j.MACState, d)
+		}
+		if f.HandOver {
+			j.handOver(d)
 		}
 	}
 	return j
@@ -178,9 +184,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 	m.tellMasks(d, s.MAC)
 	if s.Heard && s.FCntUp == 0 {
 		// Else the first uplink would be taken once more.
-		var u recentUplink
-		u.Payload.MACPayload = json.RawMessage(`{"f_hdr":{"dev_addr":"` + s.DevAddr.String() + `"}}`)
-		m.RecentUplinks = []recentUplink{u}
+		m.RecentUplinks = []recentUplink{firstUplink(d, s)}
 	}
 	if m.Current == nil && m.RecentUplinks == nil && s.MAC == nil {
 		return nil

@@ -433,6 +433,9 @@ func checkListens(t *testing.T, p *region.Plan, c *sx1302.Config) {
 	}
 	check(p.RX2())
 	check(p.BandRX2())
+	if b, err := p.Beacon(0); err == nil {
+		check(b.Window)
+	}
 	for _, ch := range p.Channels() {
 		for dr := ch.MinDR; dr <= ch.MaxDR; dr++ {
 			for offset := range uint8(8) {

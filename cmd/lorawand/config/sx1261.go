@@ -12,7 +12,7 @@ import (
 )
 
 // listening returns how a plan makes the gateway listen before talk: on all its
-// channels and those of RX2.
+// channels, those of RX2, and that of beacons and ping slots.
 func listening(p *region.Plan) sx1302.LBT {
 	l, ok := p.LBT()
 	if !ok {
@@ -32,6 +32,9 @@ func listening(p *region.Plan) sx1302.LBT {
 	}
 	add(p.RX2().Frequency)
 	add(p.BandRX2().Frequency)
+	if b, err := p.Beacon(0); err == nil { // no plan that asks for listening has several that take turns
+		add(b.Frequency)
+	}
 	return out
 }
 

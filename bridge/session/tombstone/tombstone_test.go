@@ -1,4 +1,4 @@
-package session
+package tombstone
 
 import (
 	"encoding/hex"
@@ -7,17 +7,18 @@ import (
 	"strings"
 	"testing"
 
+	"lorawand/bridge/session"
 	"lorawand/radio"
 	"lorawand/radio/frame"
 )
 
 // buried is a device that was deleted, and what a store keeps of it.
-func buried(t *testing.T) (*Device, []Tombstone) {
+func buried(t *testing.T) (*session.Device, []Entry) {
 	t.Helper()
 	d := otaa()
 	d.SupportsJoin, d.Pending = false, nil
 	d.Session.Keys.AppSKey = frame.Key{0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7}
-	n := NewTombstones()
+	n := New()
 	out := append(n.AddSession(d, d.Session), n.AddNonces(d)...)
 	if len(out) != 2 {
 		t.Fatalf("%d tombstones", len(out))
@@ -33,14 +34,14 @@ func TestTombstoneBytes(t *testing.T) {
 	if got := ts[1].Key + " " + hex.EncodeToString(ts[1].Data); got != golden {
 		t.Errorf("nonces are %s, want %s", got, golden)
 	}
-	const session = "0102010100000000000000" + "01000000" + "0a000000" + "1400000014000000" + "1400000014000000"
-	if got := hex.EncodeToString(ts[0].Data); !strings.HasPrefix(got, session) || len(ts[0].Data) != lostSessionSize {
-		t.Errorf("a session is %s, want %s…", got, session)
+	const ofSession = "0102010100000000000000" + "01000000" + "0a000000" + "1400000014000000" + "1400000014000000"
+	if got := hex.EncodeToString(ts[0].Data); !strings.HasPrefix(got, ofSession) || len(ts[0].Data) != lostSessionSize {
+		t.Errorf("a session is %s, want %s…", got, ofSession)
 	}
 	if strings.Contains(string(ts[0].Data), string(d.Session.Keys.AppSKey[:8])) {
 		t.Error("a tombstone tells a key")
 	}
-	n := NewTombstones()
+	n := New()
 	for _, b := range ts {
 		if err := n.Load(b.Key, b.Data); err != nil {
 			t.Fatal(err)
@@ -48,20 +49,22 @@ func TestTombstoneBytes(t *testing.T) {
 	}
 	n.Settle()
 	for name, tt := range map[string]struct {
-		change func(s *Session)
-		v      Version
+		change func(s *session.Session)
+		v      session.Version
 		want   string
 	}{
-		"the same":          {func(*Session) {}, V1_0_3, "true 10 20 20 {20 20}"},
-		"another address":   {func(s *Session) { s.DevAddr[3]++ }, V1_0_3, "false 0 0 0 {0 0}"},
-		"other keys":        {func(s *Session) { s.Keys = frame.SessionKeys{} }, V1_0_3, "false 0 0 0 {0 0}"},
-		"another app_s_key": {func(s *Session) { s.Keys.AppSKey[0]++ }, V1_1, "true 10 20 20 {20 20}"},
-		"the app_s_key only": {func(s *Session) {
+		"the same":          {func(*session.Session) {}, session.V1_0_3, "true 10 20 20 {20 20}"},
+		"another address":   {func(s *session.Session) { s.DevAddr[3]++ }, session.V1_0_3, "false 0 0 0 {0 0}"},
+		"other keys":        {func(s *session.Session) { s.Keys = frame.SessionKeys{} }, session.V1_0_3, "false 0 0 0 {0 0}"},
+		"another app_s_key": {func(s *session.Session) { s.Keys.AppSKey[0]++ }, session.V1_1, "true 10 20 20 {20 20}"},
+		"the app_s_key only": {func(s *session.Session) {
 			s.Keys = frame.SessionKeys{AppSKey: s.Keys.AppSKey}
-		}, V1_1, "false 0 20 20 {20 20}"},
-		"more was used": {func(s *Session) { s.NFCntDown, s.AFCntDown = 30, 30 }, V1_1, "true 10 30 30 {30 30}"},
+		}, session.V1_1, "false 0 20 20 {20 20}"},
+		"more was used": {func(s *session.Session) {
+			s.NFCntDown, s.AFCntDown = 30, 30
+		}, session.V1_1, "true 10 30 30 {30 30}"},
 	} {
-		s := &Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
+		s := &session.Session{DevAddr: d.Session.DevAddr, Keys: d.Session.Keys}
 		tt.change(s)
 		n.Revive(s, tt.v)
 		if got := fmt.Sprint(s.Heard, s.FCntUp, s.NFCntDown, s.AFCntDown, s.LastSent()); got != tt.want {
@@ -71,7 +74,7 @@ func TestTombstoneBytes(t *testing.T) {
 			t.Errorf("%s: no counter could ever be used again", name)
 		}
 	}
-	again := &Device{DevEUI: d.DevEUI}
+	again := &session.Device{DevEUI: d.DevEUI}
 	if !n.ReviveNonces(again) || fmt.Sprint(again.Nonces()) != fmt.Sprint(d.Nonces()) {
 		t.Errorf("nonces %+v, want %+v", again.Nonces(), d.Nonces())
 	}
@@ -84,7 +87,7 @@ func TestTombstoneRefused(t *testing.T) {
 			"nothing": nil, "cut off": whole.Data[:len(whole.Data)-1], "too long": append(whole.Data[:len(whole.Data):len(whole.Data)], 0),
 			"another version": append([]byte{2}, whole.Data[1:]...), "another sort": append([]byte{1, 9}, whole.Data[2:]...),
 		} {
-			if err := NewTombstones().Load(whole.Key, b); !errors.Is(err, ErrTombstone) {
+			if err := New().Load(whole.Key, b); !errors.Is(err, ErrEntry) {
 				t.Errorf("%s, %s: %v", whole.Key, name, err)
 			}
 		}
@@ -93,9 +96,9 @@ func TestTombstoneRefused(t *testing.T) {
 
 // A session that goes and comes without end does not make them grow.
 func TestTombstonesWrittenAnew(t *testing.T) {
-	n := NewTombstones()
-	d := &Device{Session: &Session{DevAddr: radio.DevAddr{1}, NFCntDown: 1}}
-	for range 10 * MaxTombstones {
+	n := New()
+	d := &session.Device{Session: &session.Session{DevAddr: radio.DevAddr{1}, NFCntDown: 1}}
+	for range 10 * Max {
 		if out := n.AddSession(d, d.Session); len(out) != 1 || out[0].Data == nil {
 			t.Fatalf("%v", out)
 		}
@@ -108,16 +111,16 @@ func TestTombstonesWrittenAnew(t *testing.T) {
 // Devices with one DevEUI and other JoinEUIs share a tombstone: JoinNonces go on
 // behind those of all of them, in whichever order they are deleted.
 func TestTombstoneOfOneDevEUI(t *testing.T) {
-	const high, low = FirstJoinNonce + 100, FirstJoinNonce + 4
+	const high, low = session.FirstJoinNonce + 100, session.FirstJoinNonce + 4
 	for _, order := range [][]uint32{{high, low}, {low, high}} {
-		n := NewTombstones()
-		var last []Tombstone
+		n := New()
+		var last []Entry
 		for i, joinNonce := range order {
 			d := otaa()
 			d.JoinEUI, d.LastJoinNonce = radio.EUI64{byte(i)}, joinNonce
 			last = n.AddNonces(d)
 		}
-		stored := NewTombstones()
+		stored := New()
 		if err := stored.Load(last[0].Key, last[0].Data); err != nil {
 			t.Fatal(err)
 		}

@@ -1,39 +1,38 @@
-package session
+package tombstone
 
 import (
 	"cmp"
 	"slices"
 
+	"lorawand/bridge/session"
 	"lorawand/radio"
 )
 
 // Past is what was used of nonces and counters, by devices that there are and
 // by those that are no more. It has no bound but theirs.
 type Past struct {
-	sessions map[radio.DevAddr][]lostSession
-	nonces   map[radio.EUI64]Nonces
+	sessions map[radio.DevAddr][]session.Lost
+	nonces   map[radio.EUI64]session.Nonces
 }
 
 // NewPast returns what was used of devices, of their sessions, and of what they have left.
-func NewPast(devices []*Device, t *Tombstones) *Past {
-	p := &Past{sessions: map[radio.DevAddr][]lostSession{}, nonces: map[radio.EUI64]Nonces{}}
+func NewPast(devices []*session.Device, t *Set) *Past {
+	p := &Past{sessions: map[radio.DevAddr][]session.Lost{}, nonces: map[radio.EUI64]session.Nonces{}}
 	for key := range t.all {
 		if l, ok := t.session(key); ok {
-			p.sessions[l.addr] = append(p.sessions[l.addr], l)
+			p.sessions[l.Addr] = append(p.sessions[l.Addr], l)
 		} else if n, e, ok := t.noncesOf(key); ok {
 			p.nonces[e] = n
 		}
 	}
 	for _, d := range devices {
-		for _, s := range []*Session{d.Session, d.Pending} {
-			if s != nil {
-				p.sessions[s.DevAddr] = append(p.sessions[s.DevAddr], s.lost())
-			}
+		for _, s := range d.Sessions() {
+			p.sessions[s.DevAddr] = append(p.sessions[s.DevAddr], s.Lost())
 		}
 		if d.SupportsJoin {
-			both := d.Nonces().of(d.DevEUI)
+			both := d.Nonces().Of(d.DevEUI)
 			if before, ok := p.nonces[d.DevEUI]; ok {
-				both.setNonces(before)
+				both.AddNonces(before)
 			}
 			p.nonces[d.DevEUI] = both.Nonces()
 		}
@@ -45,57 +44,69 @@ func NewPast(devices []*Device, t *Tombstones) *Past {
 // What the past does not tell of skips ahead, as SkipAhead says; it does not where it knows less
 // than the device: then it is the past of another one. whole says that the past is known to its
 // end. GoOn reports whether nothing had to skip.
-func (p *Past) GoOn(d *Device, whole bool) (known bool) {
+func (p *Past) GoOn(d *session.Device, whole bool) (known bool) {
 	known = whole
 	if d.SupportsJoin {
 		joined := d.LastJoinNonce
 		if !(p.noncesOf(d) && whole) {
-			d.skipNonces()
+			d.SkipNonces()
 			known = false
-		} else if d.Pending != nil && d.LastJoinNonce > joined && !p.session(d.Pending, d.Version) {
-			d.Pending = nil // the device has joined again, and never sent in it
+		} else if d.LastJoinNonce > joined { // the device has joined again
+			p.dropOffers(d)
 		}
 	}
-	for _, s := range []*Session{d.Session, d.Pending} {
-		if s != nil && !(p.session(s, d.Version) && whole) {
-			s.skipAhead()
+	for _, s := range d.Sessions() {
+		if !(p.session(s, d.Version) && whole) {
+			s.SkipAhead()
 			known = false
 		}
 	}
 	return known
+}
+
+// dropOffers takes from a device the sessions that it was offered, and never sent in.
+func (p *Past) dropOffers(d *session.Device) {
+	for _, s := range [...]**session.Session{&d.Pending, &d.Earlier} {
+		if *s != nil && !p.session(*s, d.Version) {
+			*s = nil
+		}
+	}
+	if d.Pending == nil {
+		d.Pending, d.Earlier = d.Earlier, nil
+	}
 }
 
 // session has a session go on, and reports whether its past is known.
-func (p *Past) session(s *Session, v Version) (known bool) {
-	own, was := s.hashes(), s.lost()
+func (p *Past) session(s *session.Session, v session.Version) (known bool) {
+	own, was := s.Hashes(), s.Lost()
 	for i := range p.sessions[s.DevAddr] {
 		l := &p.sessions[s.DevAddr][i]
-		s.after(l, own, v)
-		known = known || l.keys == own && l.follows(&was)
+		s.GoOnBehind(l, own, v)
+		known = known || l.Keys == own && follows(l, &was)
 	}
 	return known
 }
 
-// follows reports whether a state of a session can be of a later time. Marks
+// follows reports whether a state of a session can be of a later time. session.Marks
 // say nothing: a clean stop lowers them to what was used.
-func (l *lostSession) follows(was *lostSession) bool {
-	heard := !was.heard || l.heard && l.fCntUp >= was.fCntUp
-	return heard && l.sent.N >= was.sent.N && l.sent.A >= was.sent.A
+func follows(l, was *session.Lost) bool {
+	heard := !was.Heard || l.Heard && l.FCntUp >= was.FCntUp
+	return heard && l.Sent.N >= was.Sent.N && l.Sent.A >= was.Sent.A
 }
 
 // noncesOf has a device go on, and reports whether its past is known.
-func (p *Past) noncesOf(d *Device) (known bool) {
+func (p *Past) noncesOf(d *session.Device) (known bool) {
 	n, ok := p.nonces[d.DevEUI]
 	if !ok {
 		return false
 	}
 	own := d.Nonces()
-	d.setNonces(n)
+	d.AddNonces(n)
 	return n.LastJoinNonce >= own.LastJoinNonce && n.LastDevNonce >= own.LastDevNonce
 }
 
 // Unite takes the tombstones of others. Where both have one, that of more use counts.
-func (t *Tombstones) Unite(o *Tombstones) {
+func (t *Set) Unite(o *Set) {
 	keys := make([]string, 0, len(o.all))
 	for key := range o.all {
 		keys = append(keys, key)
@@ -103,27 +114,27 @@ func (t *Tombstones) Unite(o *Tombstones) {
 	slices.SortFunc(keys, func(a, b string) int { return cmp.Compare(number(o.all[a]), number(o.all[b])) })
 	for _, key := range keys {
 		if n, e, ok := o.noncesOf(key); ok {
-			d := n.of(e)
+			d := n.Of(e)
 			if before, ok := t.nonces(e); ok {
-				d.setNonces(before)
+				d.AddNonces(before)
 			}
 			t.AddNonces(d)
 			continue
 		}
 		l, _ := o.session(key)
 		if before, ok := t.session(key); ok {
-			l.heard, l.fCntUp = l.heard || before.heard, max(l.fCntUp, before.fCntUp)
-			l.sent = Marks{max(l.sent.N, before.sent.N), max(l.sent.A, before.sent.A)}
+			l.Heard, l.FCntUp = l.Heard || before.Heard, max(l.FCntUp, before.FCntUp)
+			l.Sent = session.Marks{N: max(l.Sent.N, before.Sent.N), A: max(l.Sent.A, before.Sent.A)}
 		}
 		t.addLost(key, remains(o.all[key][1]), l)
 	}
 }
 
 // All returns what a store is to keep, in no order.
-func (t *Tombstones) All() []Tombstone {
-	out := make([]Tombstone, 0, len(t.all))
+func (t *Set) All() []Entry {
+	out := make([]Entry, 0, len(t.all))
 	for key, b := range t.all {
-		out = append(out, Tombstone{key, b})
+		out = append(out, Entry{key, b})
 	}
 	return out
 }
