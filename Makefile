@@ -36,7 +36,8 @@ RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/c
             vendor/... regexp/... text/template/... github.com/spf13/... github.com/pelletier/... go.yaml.in/... \
             github.com/brocaar/lorawan/band github.com/dlclark/regexp2/v2/syntax github.com/gorilla/... \
             go.bug.st/... github.com/warthog618/... periph.io/... lorawand/cmd/... lorawand/bridge/admin/... \
-            lorawand/bridge/codec/... lorawand/bridge/v3/enddevice lorawand/concentrator/sx1302/board
+            lorawand/bridge/codec/... lorawand/bridge/v3/enddevice lorawand/bridge/upstream/... \
+            lorawand/concentrator/sx1302/board
 GCFLAGS   = $(foreach p,$(RARE),-gcflags=$(p)=-l)
 FUZZTIME ?= 5m
 

@@ -36,6 +36,8 @@ const (
 	PacketRefused       Kind = "MQTT packet refused"
 	ClientLoggedIn      Kind = "MQTT client has logged in"
 	PageLoggedIn        Kind = "browser has logged in to the web page"
+	UpstreamConnected   Kind = "connected to the broker upstream"
+	UpstreamLost        Kind = "broker upstream cannot be reached"
 	GatewayPower        Kind = "gateway does not send with a power"
 	BeaconRefused       Kind = "gateway does not send its beacon"
 	ServerAnswers       Kind = "other network server answers"

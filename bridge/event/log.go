@@ -91,7 +91,7 @@ func (l *Log) Write(e *Event) {
 		l.datagrams.add(entry, maxNoise)
 	case e.Kind == FormatterFailed || e.Kind == FormatterLog:
 		l.scripts.add(entry, maxNoise)
-	case e.Kind == ClientLoggedIn || e.Kind == PageLoggedIn:
+	case e.Kind == ClientLoggedIn || e.Kind == PageLoggedIn || e.Kind == UpstreamConnected || e.Kind == UpstreamLost:
 		l.logins.add(entry, maxNoise)
 	case e.isOfClient():
 		l.clients.add(entry, maxNoise)

@@ -136,6 +136,14 @@ func makeFolder(dir string) error {
 	return nil
 }
 
+// Folder returns a folder of the operating system, which it makes if there is none.
+func Folder(dir string) (FS, error) {
+	if err := makeFolder(dir); err != nil {
+		return nil, err
+	}
+	return osFS{dir}, nil
+}
+
 // Room is what the file system of a folder has.
 type Room struct {
 	Free     int64 // bytes

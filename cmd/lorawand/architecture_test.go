@@ -65,6 +65,9 @@ var arrows = map[string]string{
 	"bridge/codec":                   "bridge/session bridge/access bridge/formatter",
 	"bridge/codec/repository":        "bridge/codec bridge/formatter",
 	"bridge/broker/packettest":       "",
+	"bridge/upstream":                "bridge/v3 bridge/store bridge/upstream/client bridge/upstream/journal",
+	"bridge/upstream/client":         "",
+	"bridge/upstream/journal":        "bridge/store",
 	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
 		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
 		"bridge/broker/status bridge/broker/ws",
@@ -136,7 +139,7 @@ var arrows = map[string]string{
 var knows = map[string][]string{
 	"github.com/brocaar/lorawan":      {"radio/frame", "radio/region"},
 	"github.com/brocaar/lorawan/band": {"radio/region"},
-	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet"},
+	"github.com/mochi-mqtt/server/v2": {"bridge/broker", "bridge/broker/packet", "bridge/upstream/client"},
 	"github.com/gorilla/websocket":    {"bridge/broker/ws"},
 	"periph.io/x/conn/v3": {
 		"concentrator/sx1302", "concentrator/sx1302/board",
@@ -153,7 +156,7 @@ var knows = map[string][]string{
 		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/webhook",
 	},
-	"net": {"concentrator/udp", "bridge/forward", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "bridge/forward", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/upstream", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",

@@ -62,6 +62,9 @@ func unserved(c *config.Config) (out []string) {
 	if c.HTTP.APIListen != "" && !hasHTTP {
 		out = append(out, "http.api_listen")
 	}
+	if len(c.Upstreams) > 0 && !hasTLS {
+		out = append(out, "upstream")
+	}
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		if g.Driver == "virtual" {

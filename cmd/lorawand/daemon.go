@@ -37,16 +37,19 @@ import (
 
 // daemon has all running parts and connects them.
 type daemon struct {
-	log      *slog.Logger
-	store    *store.Store
-	state    state.State
-	bridge   *bridge.Bridge
-	broker   *broker.Broker
-	control  *admin.Server
-	http     *admin.HTTP // nil: off
-	api      *api.API    // nil: off
-	hooks    *webhook.Sender
-	home     *homeassistant.Announcer
+	log     *slog.Logger
+	store   *store.Store
+	state   state.State
+	bridge  *bridge.Bridge
+	broker  *broker.Broker
+	control *admin.Server
+	http    *admin.HTTP // nil: off
+	api     *api.API    // nil: off
+	hooks   *webhook.Sender
+	home    *homeassistant.Announcer
+
+	upstreams *upstreams
+
 	problems *problems.Source // tells what is wrong
 	udp      *udp.Driver      // nil: off
 
@@ -190,8 +193,11 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	return bridge.New(o)
 }
 
-// openDoors opens the control socket and the HTTP server.
-func (d *daemon) openDoors(c config.Config) error {
+// openDoors opens the control socket, the HTTP server, and the ways to brokers upstream.
+func (d *daemon) openDoors(c config.Config) (err error) {
+	if d.upstreams, err = newUpstreams(&c, d); err != nil {
+		return err
+	}
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
 		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, GNSS: d.faultyReceivers, Logger: d.log,
@@ -203,6 +209,7 @@ func (d *daemon) openDoors(c config.Config) error {
 		return err
 	}
 	d.addProblems(&c, a)
+	d.addUpstreams(a)
 	d.addReport(a)
 	if c.HTTP.Listen != "" {
 		if d.http, err = admin.ListenHTTP(a, c.HTTP.Listen); err != nil {
@@ -217,11 +224,13 @@ func (d *daemon) openDoors(c config.Config) error {
 	return err
 }
 
-// Publish takes what is published, for the broker, for webhooks and for Home Assistant.
+// Publish takes what is published, for the broker, for webhooks, for Home Assistant and
+// for brokers upstream.
 func (d *daemon) Publish(m v3.Message) {
 	d.broker.Publish(m)
 	d.hooks.Publish(m)
 	d.home.Publish(m)
+	d.upstreams.publish(m)
 }
 
 // webhook returns that of an application.

@@ -40,6 +40,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stopBroker := stage(ctx, fail, d.broker.Run)
 	stopHooks := stage(ctx, fail, d.hooks.Run)
 	stopHome := stage(ctx, fail, d.home.Run)
+	stopUpstreams := stage(ctx, fail, d.upstreams.run)
 	stopFormatters := stage(ctx, fail, d.formatters.Run)
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	doors := d.startDoors(ctx, fail)
@@ -59,7 +60,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	d.log.Info("lorawand stops")
-	stops = append(stops, stopHome, stopBridge, stopFormatters, stopHooks, stopBroker)
+	stops = append(stops, stopHome, stopBridge, stopFormatters, stopUpstreams, stopHooks, stopBroker)
 	if replace != nil {
 		defer d.store.Close()
 		for _, stop := range stops {

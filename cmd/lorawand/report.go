@@ -69,7 +69,9 @@ func (d *daemon) addReport(a *admin.Admin) {
 const flashOfReport = 800e9
 
 func (d *daemon) reportStatus(ctx context.Context, a *admin.Admin, w io.Writer) error {
-	return call(ctx, a, "status", nil, func(s admin.Status) error { return printStatus(w, &s, flashOfReport) })
+	return call(ctx, a, "status", nil, func(s admin.Status) error {
+		return printStatus(w, &s, d.upstreams.problems(), flashOfReport)
+	})
 }
 
 func (d *daemon) reportProblems(ctx context.Context, _ *admin.Admin, w io.Writer) error {

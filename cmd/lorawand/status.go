@@ -35,11 +35,15 @@ func newStatus() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		upstreams, err := askUpstreams(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
 		return ask(cmd.Context(), c, "status", nil, func(s admin.Status) error {
 			if *asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes), found})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(statusJSON{s, wearOf(&s, bytes), upstreams, found})
 			}
-			if err := printStatus(cmd.OutOrStdout(), &s, bytes); err != nil {
+			if err := printStatus(cmd.OutOrStdout(), &s, upstreams, bytes); err != nil {
 				return err
 			}
 			return printProblems(cmd.OutOrStdout(), found)
@@ -52,10 +56,12 @@ func newStatus() *cobra.Command {
 type statusJSON struct {
 	admin.Status
 	wear
+	Upstreams []problems.Upstream `json:"upstreams,omitempty"`
+
 	Problems []problems.Problem `json:"problems"` // the worst first
 }
 
-func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
+func printStatus(w io.Writer, s *admin.Status, upstreams []problems.Upstream, endurance int64) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-10s %s\n", name+":", fmt.Sprintf(format, args...))
@@ -67,6 +73,9 @@ func printStatus(w io.Writer, s *admin.Status, endurance int64) error {
 	line("devices", "%d, %s, %d refused", s.Devices, plural(s.Joins, "join"), s.JoinsRefused)
 	line("clients", "%d connected, %s, %s", s.Clients, plural(s.Sessions, "session"), plural(s.APIKeys, "API key"))
 	line("uplinks", "%d heard, %d published%s", s.Uplinks, s.Published, dropText(s.Dropped))
+	for i := range upstreams {
+		line("upstream", "%s", upstreamText(&upstreams[i]))
+	}
 	if s.StoreError != "" {
 		line("store", "CANNOT BE WRITTEN: %s", s.StoreError)
 	}

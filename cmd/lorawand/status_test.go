@@ -81,7 +81,7 @@ func TestStatusPlural(t *testing.T) {
 		}},
 	} {
 		var b strings.Builder
-		if err := printStatus(&b, &tt.status, 1); err != nil {
+		if err := printStatus(&b, &tt.status, nil, 1); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range tt.want {

@@ -44,6 +44,8 @@ type Snapshot struct {
 	Clients  int      // MQTT clients that are connected
 	Store    Store
 	Servers  []Server // that frames are handed to
+
+	Upstreams []Upstream
 }
 
 // Server is another network server that frames are handed to.
@@ -154,6 +156,7 @@ func List(s *Snapshot) (out []Problem) {
 		out = append(out, s.silent(unserved)...)
 	}
 	out = append(out, s.servers()...)
+	out = append(out, s.upstreams()...)
 	out = append(out, s.formatters()...)
 	out = append(out, s.listening()...)
 	return append(out, s.keys()...)

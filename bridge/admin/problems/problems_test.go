@@ -340,6 +340,35 @@ var cases = []struct {
 		[]string{"key_unused"},
 		[]string{"K1 of app1"},
 	},
+	{
+		"broker upstream that is away for a moment",
+		[]func(*Snapshot){func(s *Snapshot) { s.Upstreams = []Upstream{{Name: "far", Since: dialing - 1}} }},
+		nil, nil,
+	},
+	{
+		"broker upstream that cannot be reached",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Upstreams = []Upstream{{Name: "far", Since: 2 * time.Hour, Error: "no route to host", Waiting: 17}}
+		}},
+		[]string{"upstream_lost"},
+		[]string{"The broker far cannot be reached", "For 2 h: no route to host. 17 messages wait for it."},
+	},
+	{
+		"broker upstream whose messages are lost",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Upstreams = []Upstream{{Name: "far", Connected: true, Since: time.Hour, Lost: 3, Fault: "the disk is full"}}
+		}},
+		[]string{"upstream_journal", "upstream_full"},
+		[]string{"the disk is full. They wait in memory", "3 messages for far are lost"},
+	},
+	{
+		"broker upstream that refuses a subscription",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Upstreams = []Upstream{{Name: "far", Connected: true, Unheard: []string{"v3/app1/devices/+/down/push"}}}
+		}},
+		[]string{"upstream_unheard"},
+		[]string{"It refuses the subscriptions to v3/app1/devices/+/down/push."},
+	},
 }
 
 func TestList(t *testing.T) {

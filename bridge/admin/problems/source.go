@@ -33,6 +33,8 @@ type Source struct {
 	GNSS func() map[radio.EUI64]GNSS
 	// Servers tells of the other network servers that frames are handed to; nil: there are none.
 	Servers func() []Server
+	// Upstreams tells of the brokers that messages are handed on to; nil: there are none.
+	Upstreams func() []Upstream
 }
 
 // List returns what is wrong now.
@@ -49,6 +51,9 @@ func (s *Source) snapshot(ctx context.Context) (*Snapshot, error) {
 	out := &Snapshot{
 		Uptime: time.Duration(now.Host), NoClock: !now.Wall.Known(), UDP: s.UDP, MQTT: s.MQTT,
 		Store: s.storeState(),
+	}
+	if s.Upstreams != nil {
+		out.Upstreams = s.Upstreams()
 	}
 	if s.Broker != nil {
 		out.Clients = s.Broker.Stats().Clients

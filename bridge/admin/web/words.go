@@ -56,6 +56,8 @@ var kindWords = map[event.Kind]struct{ kind, word, tone string }{
 	event.ServerSilent:        {"gw", "Other server silent", "warn"},
 	event.ForeignSent:         {"down", "Sent for another network", "ok"},
 	event.ForeignRefused:      {"down", "Not sent for another network", "info"},
+	event.UpstreamConnected:   {"mqtt", "Upstream connected", "ok"},
+	event.UpstreamLost:        {"mqtt", "Upstream lost", "bad"},
 	event.WindowsUnknown:      {"down", "Cannot be answered", "warn"},
 	event.RX1Unknown:          {"down", "No RX1", "warn"},
 	event.JoinAccepted:        {"join", "Joined", "ok"},

@@ -30,16 +30,17 @@ var ErrConfig = errors.New("unusable configuration")
 
 // Config is the whole configuration.
 type Config struct {
-	Store     Store     `toml:"store"`
-	Control   Control   `toml:"control"`
-	Log       Log       `toml:"log"`
-	Network   Network   `toml:"network"`
-	MQTT      MQTT      `toml:"mqtt"`
-	HTTP      HTTP      `toml:"http"`
-	UDP       UDP       `toml:"udp"`
-	Formatter Formatter `toml:"formatter"`
-	Forwards  []Forward `toml:"forward"`
-	Gateways  []Gateway `toml:"gateway"`
+	Store     Store      `toml:"store"`
+	Control   Control    `toml:"control"`
+	Log       Log        `toml:"log"`
+	Network   Network    `toml:"network"`
+	MQTT      MQTT       `toml:"mqtt"`
+	HTTP      HTTP       `toml:"http"`
+	UDP       UDP        `toml:"udp"`
+	Formatter Formatter  `toml:"formatter"`
+	Forwards  []Forward  `toml:"forward"`
+	Upstreams []Upstream `toml:"upstream"`
+	Gateways  []Gateway  `toml:"gateway"`
 }
 
 // Store is the [store] table.
@@ -327,6 +328,7 @@ func (c *Config) fill() {
 			f.Frames = ForeignFrames
 		}
 	}
+	c.fillUpstreams()
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		if g.Driver == "" {

@@ -36,7 +36,7 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	// The examples behind # are good too.
 	text := regexp.MustCompile(`(?m)^# (\[|[a-z_0-9]+ = )`).ReplaceAllString(DefaultFile, "$1")
 	c, err = Parse([]byte(text))
-	if err != nil || len(c.Gateways) != 2 {
+	if err != nil || len(c.Gateways) != 2 || len(c.Upstreams) != 1 {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	if f := c.Forwards; len(f) != 1 || f[0].Server != "eu1.cloud.example:1700" || f[0].Frames != ForeignFrames {

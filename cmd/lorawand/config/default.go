@@ -70,6 +70,30 @@ deadline = "100ms"                    # of CPU time for a payload on a fast mach
 wait = "250ms"                        # for others and for the child process to start, beside the deadline;
                                       # then an uplink goes out undecoded, with a warning
 
+# One for each other broker that messages are handed on to. While it cannot be reached they
+# wait in a journal on the disk. Words such as remote_clientid are those of mosquitto's bridges:
+#
+# [[upstream]]
+# url = "mqtts://broker.example:8883" # or mqtt:// without TLS
+# applications = ["app1"]
+# prefix = "site1/"                   # of the topics there: site1/v3/app1/devices/…
+# downlinks = true                    # take down/push and down/replace from there
+# journal = "8MiB"                    # of flash, at most; the oldest messages go first
+# journal_age = "168h"                # older messages go
+# backfill_rate = 10                  # messages a second from the journal; new ones go first
+# name = "broker.example"             # default: the host; the journal's folder has this name
+# remote_clientid = "lorawand.site1"  # default: "lorawand.", the name of this host and the prefix
+# remote_username = ""
+# remote_password = ""
+# bridge_cafile = ""                  # PEM; default: the CAs of this host
+# bridge_certfile = ""                # PEM; a certificate of ours, and its key
+# bridge_keyfile = ""
+# bridge_insecure = false             # true: take a certificate of any host name
+# bridge_protocol_version = "mqttv50" # or "mqttv311"; default: 5, and 3.1.1 where there is no 5
+# keepalive_interval = "1m"
+# notifications = true                # retain {"status":"online"} there, and "offline" as last will
+# notification_topic = "site1/lorawand/status"
+
 # One for each other network server that gets frames, as from a packet forwarder:
 #
 # [[forward]]
@@ -77,7 +101,7 @@ wait = "250ms"                        # for others and for the child process to 
 # frames = "foreign"                  # those that are not of our devices; "all": those of our devices too
 # dev_addrs = []                      # only data frames with these DevAddrs, e.g. ["26000000/7"], and
 # join_euis = []                      # only join-requests with these JoinEUIs, e.g. ["70B3D57ED0000000/36"]
-#
+
 # One for each gateway:
 #
 # [[gateway]]

@@ -125,6 +125,9 @@ func (c *Config) Restart(next *Config) (keys []string) {
 	if !reflect.DeepEqual(c.Forwards, next.Forwards) {
 		keys = append(keys, "forward")
 	}
+	if !reflect.DeepEqual(c.Upstreams, next.Upstreams) {
+		keys = append(keys, "upstream")
+	}
 	slices.Sort(keys)
 	return keys
 }

@@ -1,0 +1,62 @@
+package problems
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Upstream is a broker that messages are handed on to.
+type Upstream struct {
+	Name      string        `json:"name"`
+	Connected bool          `json:"connected"`
+	Since     time.Duration `json:"since_ns"`                 // how long it is so
+	Error     string        `json:"error,omitempty"`          // why it is not connected
+	Unheard   []string      `json:"refused_topics,omitempty"` // topic filters that it does not let us subscribe to
+	Sent      uint64        `json:"sent"`                     // messages that it has acknowledged since the start
+	Waiting   int64         `json:"waiting"`                  // messages in the journal and in memory
+	Lost      int64         `json:"lost"`                     // messages since the start
+	Refused   uint64        `json:"refused"`                  // messages that it will never take
+	Fault     string        `json:"journal_error,omitempty"`  // why the journal cannot be written
+}
+
+// dialing is how long a broker may be unreachable before that is a problem.
+const dialing = time.Minute
+
+// upstreams returns what is wrong with the brokers that messages are handed on to.
+func (s *Snapshot) upstreams() (out []Problem) {
+	for i := range s.Upstreams {
+		u := &s.Upstreams[i]
+		if !u.Connected && u.Since >= dialing {
+			out = append(out, Problem{
+				Code: "upstream_lost", Tone: Bad, Title: "The broker " + u.Name + " cannot be reached",
+				Detail: fmt.Sprintf("For %s: %s. %d messages wait for it.", lasting(u.Since),
+					strings.TrimSuffix(u.Error, "."), u.Waiting),
+				Todo:    "Look at the network and at [[upstream]] in the configuration; it goes on by itself.",
+				Command: "lorawand events",
+			})
+		}
+		if u.Fault != "" {
+			out = append(out, Problem{
+				Code: "upstream_journal", Tone: Bad, Title: "Messages for " + u.Name + " cannot be kept",
+				Detail: u.Fault + ". They wait in memory, where there is room for some hundred.",
+				Todo:   "Free some space in the store's folder, or make it writable.",
+			})
+		}
+		if u.Lost > 0 {
+			out = append(out, Problem{
+				Code: "upstream_full", Tone: Warn, Title: fmt.Sprintf("%d messages for %s are lost", u.Lost, u.Name),
+				Detail: "The outage has lasted longer than the journal has room or age for.",
+				Todo:   "Set journal and journal_age of this [[upstream]] to more, if there is flash for it.",
+			})
+		}
+		if len(u.Unheard) > 0 {
+			out = append(out, Problem{
+				Code: "upstream_unheard", Tone: Warn, Title: "No downlinks come from " + u.Name,
+				Detail: "It refuses the subscriptions to " + names(u.Unheard) + ".",
+				Todo:   "Give the user of remote_username the right to read them, or set downlinks = false.",
+			})
+		}
+	}
+	return out
+}

@@ -1,0 +1,420 @@
+// Package journal keeps messages in files until they are acknowledged. What is appended
+// is synced before Append returns. A cursor says which message is the next; it moves by
+// acknowledgements and may lag behind them by what was not yet stored with StoreCursor.
+// The journal is bounded: when it is full, or too old, its oldest segment goes.
+//
+// A segment is a file of blocks (block.go). A block has some messages, compressed
+// together, or the cursor. Numbers of messages rise; some may be missing.
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"lorawand/bridge/store"
+)
+
+// Sizes, in bytes.
+const (
+	MinBytes    = 256 << 10 // of a journal
+	MaxMessage  = 96 << 10  // of a message; a packet for MQTT clients has at most 64 KiB
+	maxSegment  = 256 << 10 // a segment is read as a whole
+	segments    = 8         // at least so many fit: the share that goes when the journal is full
+	maxRawBlock = 64 << 10  // of messages in a block; one message may be larger
+)
+
+const suffix = ".journal"
+
+// Options configures a Journal.
+type Options struct {
+	Bytes  int64         // of all files together, at least MinBytes
+	Age    time.Duration // older messages go, where the calendar is known; 0: none do
+	Logger *slog.Logger
+}
+
+// Stats describes a journal.
+type Stats struct {
+	Messages int64     // that are not acknowledged
+	Bytes    int64     // of the files
+	Oldest   time.Time // when the oldest was appended; zero where that is not known
+	Lost     int64     // messages that went unacknowledged since Open
+	Damaged  int64     // blocks that could not be read since Open
+}
+
+// Journal is a journal. Its methods may be called by several goroutines, but Next by
+// one only.
+type Journal struct {
+	o   Options
+	fs  store.FS
+	log *slog.Logger
+
+	mu     sync.Mutex
+	list   []*segment // by number; the last may be open for writing
+	file   store.File // of the last segment; nil: the next block begins another one
+	number uint64     // of the next segment
+	next   uint64     // number of the next message that is appended
+	cursor uint64     // of the first that is not acknowledged
+	stored uint64     // the cursor in the files
+	bytes  int64
+	left   int64 // messages from cursor on
+	lost   int64
+	broken int64
+
+	reading reader
+	encoder encoder
+}
+
+// segment is a file.
+type segment struct {
+	number   uint64
+	size     int64
+	messages []span // of its blocks
+	newest   int64  // when its last block was written, Unix seconds; 0: not known
+	oldest   int64
+}
+
+// span is a run of numbers of messages.
+type span struct{ first, next uint64 }
+
+func (s *segment) name() string { return fmt.Sprintf("%016x", s.number) + suffix }
+
+// next returns the number behind the last message.
+func (s *segment) next() uint64 {
+	if len(s.messages) == 0 {
+		return 0
+	}
+	return s.messages[len(s.messages)-1].next
+}
+
+// count returns how many messages there are from a number on.
+func (s *segment) count(from uint64) (n int64) {
+	for _, m := range s.messages {
+		if m.next > from {
+			n += int64(m.next - max(m.first, from))
+		}
+	}
+	return n
+}
+
+// Open reads what is in a folder.
+func Open(folder store.FS, o Options) (*Journal, error) {
+	j := &Journal{o: o, fs: folder, log: o.Logger}
+	if j.log == nil {
+		j.log = slog.Default()
+	}
+	j.o.Bytes = max(o.Bytes, MinBytes)
+	names, err := folder.List()
+	if err != nil {
+		return nil, fmt.Errorf("upstream journal: %w", err)
+	}
+	for _, name := range names {
+		digits, ok := strings.CutSuffix(name, suffix)
+		number, err := strconv.ParseUint(digits, 16, 64)
+		if ok && err == nil {
+			j.list = append(j.list, &segment{number: number})
+		}
+	}
+	slices.SortFunc(j.list, func(a, b *segment) int {
+		if a.number < b.number {
+			return -1
+		}
+		return 1
+	})
+	for _, s := range j.list {
+		if err := j.load(s); err != nil {
+			return nil, err
+		}
+		j.number = s.number + 1
+	}
+	j.stored = j.cursor
+	for _, s := range j.list {
+		j.left += s.count(j.cursor)
+	}
+	j.clean()
+	return j, nil
+}
+
+// load reads what a segment has.
+func (j *Journal) load(s *segment) error {
+	data, err := j.fs.ReadFile(s.name())
+	if err != nil {
+		return fmt.Errorf("upstream journal: %w", err)
+	}
+	s.size = int64(len(data))
+	j.bytes += s.size
+	for len(data) > 0 {
+		b, n := parseBlock(data)
+		if n == 0 {
+			// A power cut leaves such an end; what is behind it was not promised to anybody.
+			j.broken++
+			j.log.Warn("the end of a segment of the upstream journal cannot be read", "file", s.name(), "bytes", len(data))
+			return nil
+		}
+		data = data[n:]
+		if b.count == 0 {
+			j.cursor = max(j.cursor, b.first)
+			j.next = max(j.next, b.first)
+			continue
+		}
+		s.add(b)
+		j.next = max(j.next, s.next())
+	}
+	return nil
+}
+
+func (s *segment) add(b block) {
+	s.messages = append(s.messages, span{b.first, b.first + uint64(b.count)})
+	if s.newest = b.at; s.oldest == 0 {
+		s.oldest = b.at
+	}
+}
+
+// Stats returns what the journal has.
+func (j *Journal) Stats() Stats {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	st := Stats{Messages: j.left, Bytes: j.bytes, Lost: j.lost, Damaged: j.broken}
+	for _, s := range j.list {
+		if s.oldest > 0 && s.count(j.cursor) > 0 {
+			st.Oldest = time.Unix(s.oldest, 0)
+			break
+		}
+	}
+	return st
+}
+
+// Append stores messages, of which none is longer than MaxMessage, and returns how many
+// of the first are stored. now is the calendar time, or the zero time where it is not
+// known. After an error the others may come back from Next all the same.
+func (j *Journal) Append(messages [][]byte, now time.Time) (stored int, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for stored < len(messages) && err == nil {
+		batch := messages[stored:]
+		n := 1
+		for size := len(batch[0]); n < len(batch) && n < maxCount; n++ {
+			if size += len(batch[n]); size > maxRawBlock {
+				break
+			}
+		}
+		b := block{first: j.next, count: n, at: unix(now)}
+		var data []byte
+		if data, err = j.encoder.block(b, batch[:n]); err == nil {
+			err = j.write(b, data)
+		}
+		if err == nil {
+			stored += n
+		}
+	}
+	if failed := j.sync(); failed != nil {
+		stored, err = 0, errors.Join(err, failed)
+	}
+	if err != nil {
+		err = fmt.Errorf("upstream journal: %w", err)
+	}
+	return stored, err
+}
+
+func unix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+// write writes a block behind the last one. mu is held.
+func (j *Journal) write(b block, data []byte) error {
+	j.trim(int64(len(data)))
+	if err := j.begin(int64(len(data))); err != nil {
+		return err
+	}
+	s := j.list[len(j.list)-1]
+	// Its numbers are used up even if it fails: it may be on the disk all the same.
+	j.next += uint64(b.count)
+	if n, err := j.file.WriteAt(data, s.size); err != nil {
+		if n > 0 {
+			err = errors.Join(err, j.file.Truncate(s.size))
+		}
+		j.close()
+		return err
+	}
+	s.size += int64(len(data))
+	j.bytes += int64(len(data))
+	if b.count > 0 {
+		s.add(b)
+		j.left += int64(b.count)
+	}
+	return nil
+}
+
+// begin opens a segment if there is none or if it has no room for more. mu is held.
+func (j *Journal) begin(more int64) error {
+	if n := len(j.list); n > 0 && j.file != nil && j.list[n-1].size+more <= j.segment() {
+		return nil
+	}
+	if err := j.sync(); err != nil {
+		return err
+	}
+	j.close()
+	s := &segment{number: j.number}
+	f, err := j.fs.Create(s.name())
+	if err != nil {
+		return err
+	}
+	j.number++
+	j.file = f
+	j.list = append(j.list, s)
+	if err := j.fs.SyncDir(); err != nil {
+		j.close()
+		return err
+	}
+	return nil
+}
+
+// segment returns the size from which on another segment begins.
+func (j *Journal) segment() int64 { return min(j.o.Bytes/segments, maxSegment) }
+
+// sync syncs the last segment. mu is held.
+func (j *Journal) sync() error {
+	if j.file == nil {
+		return nil
+	}
+	err := j.file.Sync()
+	if err != nil {
+		j.close()
+	}
+	return err
+}
+
+func (j *Journal) close() {
+	if j.file != nil {
+		_ = j.file.Close()
+		j.file = nil
+	}
+}
+
+// trim removes the oldest segments until there is room for more bytes. mu is held.
+func (j *Journal) trim(more int64) {
+	for len(j.list) > 0 && j.bytes+more > j.o.Bytes {
+		if !j.drop() {
+			return
+		}
+	}
+}
+
+// Expire removes segments whose messages are all too old.
+func (j *Journal) Expire(now time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.o.Age == 0 || now.IsZero() {
+		return
+	}
+	limit := now.Add(-j.o.Age).Unix()
+	for len(j.list) > 0 && j.list[0].newest > 0 && j.list[0].newest < limit {
+		if !j.drop() {
+			return
+		}
+	}
+}
+
+// drop removes the oldest segment; what is not acknowledged of it is lost. mu is held.
+func (j *Journal) drop() bool {
+	s := j.list[0]
+	n := s.count(j.cursor)
+	if !j.remove() {
+		return false
+	}
+	j.lost += n
+	j.left -= n
+	j.cursor = max(j.cursor, s.next())
+	return true
+}
+
+// remove removes the oldest segment. mu is held.
+func (j *Journal) remove() bool {
+	s := j.list[0]
+	if len(j.list) == 1 {
+		j.close()
+	}
+	if err := j.fs.Remove(s.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		j.log.Warn("a segment of the upstream journal cannot be removed", "file", s.name(), "error", err)
+		return false
+	}
+	j.bytes -= s.size
+	j.list = j.list[1:]
+	return true
+}
+
+// Ack says that all messages up to this one are acknowledged.
+func (j *Journal) Ack(number uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if number < j.cursor {
+		return
+	}
+	for _, s := range j.list {
+		j.left -= s.count(j.cursor) - s.count(number+1)
+	}
+	j.cursor = number + 1
+	j.clean()
+}
+
+// clean removes the segments of which all is acknowledged. The last one may have the
+// cursor: it goes when nothing is left at all, and after the others. mu is held.
+func (j *Journal) clean() {
+	removed := false
+	for len(j.list) > 1 && j.list[0].count(j.cursor) == 0 && j.remove() {
+		removed = true
+	}
+	if removed {
+		j.syncFolder()
+	}
+	if len(j.list) == 1 && j.left == 0 && j.remove() {
+		j.syncFolder()
+		j.encoder, j.reading = encoder{}, reader{at: j.reading.at} // an outage is over: their memory is not needed
+	}
+}
+
+func (j *Journal) syncFolder() {
+	if err := j.fs.SyncDir(); err != nil {
+		j.log.Warn("the folder of the upstream journal cannot be synced", "error", err)
+	}
+}
+
+// StoreCursor writes the cursor if it has moved and something is left.
+func (j *Journal) StoreCursor() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.cursor == j.stored || j.left == 0 {
+		return nil
+	}
+	b := block{first: j.cursor}
+	data, err := j.encoder.block(b, nil)
+	if err == nil {
+		err = j.write(b, data)
+	}
+	if err == nil {
+		err = j.sync()
+	}
+	if err != nil {
+		return fmt.Errorf("upstream journal: store the cursor: %w", err)
+	}
+	j.stored = b.first
+	return nil
+}
+
+// Close stores the cursor and closes the file.
+func (j *Journal) Close() error {
+	err := j.StoreCursor()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.close()
+	return err
+}
