@@ -46,8 +46,10 @@ func TestGatewaysForOthers(t *testing.T) {
 			"another connects", func() { gateways.SetOnline(b, true, 1) }, event.GatewayConnected, "b",
 			[]string{"2 true false"},
 		},
-		{"it goes under another name", func() { b.ID = "c"; gateways.SetOnline(b, false, 2) }, event.GatewayDisconnected, "c",
-			[]string{"2 false false"}},
+		{
+			"it goes under another name", func() { b.ID = "c"; gateways.SetOnline(b, false, 2) }, event.GatewayDisconnected, "c",
+			[]string{"2 false false"},
+		},
 		{"the first is removed", func() {
 			gateways.SetOnline(a, false, 3)
 			gateways.Remove(a)

@@ -24,23 +24,70 @@ var acknowledged = []struct {
 	then       result
 	counts     Counts
 }{
-	{"refused by the plan", []result{{Answer: radio.TxCollisionPacket, Reason: "conflict"}},
-		[]string{`b {"error":"COLLISION_PACKET"}`}, nil, result{}, Counts{Downlinks: 1, Refused: 1}},
-	{"refused by the gateway at once", []result{planned, {Answer: radio.TxFreq}},
-		[]string{`b {"error":"TX_FREQ"}`}, nil, result{}, Counts{Downlinks: 1, Refused: 1}},
-	{"taken by the gateway at once", []result{planned, {}},
-		[]string{`b {"error":"NONE"}`}, nil, result{}, Counts{Downlinks: 1, Transmitted: 1}},
+	{
+		"refused by the plan",
+		[]result{{Answer: radio.TxCollisionPacket, Reason: "conflict"}},
+		[]string{`b {"error":"COLLISION_PACKET"}`},
+		nil,
+		result{},
+		Counts{Downlinks: 1, Refused: 1},
+	},
+	{
+		"refused by the gateway at once",
+		[]result{planned, {Answer: radio.TxFreq}},
+		[]string{`b {"error":"TX_FREQ"}`},
+		nil,
+		result{},
+		Counts{Downlinks: 1, Refused: 1},
+	},
+	{
+		"taken by the gateway at once",
+		[]result{planned, {}},
+		[]string{`b {"error":"NONE"}`},
+		nil,
+		result{},
+		Counts{Downlinks: 1, Transmitted: 1},
+	},
 	{"sent later", []result{planned}, nil, []string{`b {"error":"NONE"}`}, result{}, Counts{Downlinks: 1, Transmitted: 1}},
-	{"sent with less power", []result{{Planned: true, Lowered: true, Power: 1150}}, nil,
-		[]string{`b {"error":"NONE","warn":"TX_POWER","value":11}`}, result{}, Counts{Downlinks: 1, Transmitted: 1}},
-	{"refused too late", []result{planned}, nil, []string{`b {"error":"NONE"}`}, result{Answer: radio.TxChannelBusy},
-		Counts{Downlinks: 1, Refused: 1}},
-	{"no answer of the gateway", []result{planned, {Answer: radio.TxNoAck}}, nil, nil, result{},
-		Counts{Downlinks: 1, Transmitted: 1}},
-	{"the channel is in use", []result{planned, {Answer: radio.TxChannelBusy}}, []string{`b {"error":"COLLISION_PACKET"}`},
-		nil, result{}, Counts{Downlinks: 1, Refused: 1}},
-	{"the gateway is gone", []result{{Answer: radio.TxNoPath, Reason: "gateway_offline"}}, []string{`b {"error":"TOO_LATE"}`},
-		nil, result{}, Counts{Downlinks: 1, Refused: 1}},
+	{
+		"sent with less power",
+		[]result{{Planned: true, Lowered: true, Power: 1150}},
+		nil,
+		[]string{`b {"error":"NONE","warn":"TX_POWER","value":11}`},
+		result{},
+		Counts{Downlinks: 1, Transmitted: 1},
+	},
+	{
+		"refused too late",
+		[]result{planned},
+		nil,
+		[]string{`b {"error":"NONE"}`},
+		result{Answer: radio.TxChannelBusy},
+		Counts{Downlinks: 1, Refused: 1},
+	},
+	{
+		"no answer of the gateway",
+		[]result{planned, {Answer: radio.TxNoAck}},
+		nil, nil,
+		result{},
+		Counts{Downlinks: 1, Transmitted: 1},
+	},
+	{
+		"the channel is in use",
+		[]result{planned, {Answer: radio.TxChannelBusy}},
+		[]string{`b {"error":"COLLISION_PACKET"}`},
+		nil,
+		result{},
+		Counts{Downlinks: 1, Refused: 1},
+	},
+	{
+		"the gateway is gone",
+		[]result{{Answer: radio.TxNoPath, Reason: "gateway_offline"}},
+		[]string{`b {"error":"TOO_LATE"}`},
+		nil,
+		result{},
+		Counts{Downlinks: 1, Refused: 1},
+	},
 }
 
 // What a server is told of its downlink, and when: its frame goes to the core as it asks for it.
@@ -123,7 +170,9 @@ func TestHostileServer(t *testing.T) {
 			return gwmp.Packet{Version: 2, Token: 9, Type: gwmp.PullResp, Body: []byte(body)}.Append(nil)
 		}
 		rubbish := [][]byte{
-			{2}, {2, 0, 0, 9}, pullResp(""), pullResp("{}"), pullResp(`{"txpk":{"imme":true}}`), pullResp(`{"txpk":[`),
+			{2},
+			{2, 0, 0, 9},
+			pullResp(""), pullResp("{}"), pullResp(`{"txpk":{"imme":true}}`), pullResp(`{"txpk":[`),
 			make([]byte, maxDatagram), gwmp.Packet{Version: 2, Type: gwmp.PushAck}.Append(nil),
 			gwmp.Packet{Version: 2, Type: gwmp.PullAck}.Append(nil), gwmp.Packet{Version: 2, Type: gwmp.TxAck}.Append(nil),
 		}

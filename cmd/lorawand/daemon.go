@@ -20,7 +20,6 @@ import (
 	"lorawand/bridge/codec"
 	"lorawand/bridge/event"
 	"lorawand/bridge/formatter"
-	"lorawand/bridge/forward"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/homeassistant"
 	"lorawand/bridge/session"
@@ -53,7 +52,7 @@ type daemon struct {
 	problems *problems.Source // tells what is wrong
 	udp      *udp.Driver      // nil: off
 
-	forwarder *forward.Forwarder // nil: no frames are handed on
+	forwarding forwarding
 
 	boards boards
 	certs  *certificates // nil: no TLS

@@ -1,6 +1,9 @@
+//go:build !small
+
 package main
 
 import (
+	"context"
 	"strconv"
 	"strings"
 
@@ -13,6 +16,17 @@ import (
 	"lorawand/cmd/lorawand/config"
 	"lorawand/radio"
 )
+
+// forwarding hands frames to other network servers; nil: there are none.
+type forwarding struct{ *forward.Forwarder }
+
+func (f forwarding) run(ctx context.Context) error {
+	if f.Forwarder == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return f.Run(ctx)
+}
 
 // addForwarder adds what hands frames to the servers of the configuration, which was checked, if it
 // has any.
@@ -41,8 +55,8 @@ func (d *daemon) addForwarder(c *config.Config, to *bridge.Options) (err error) 
 		}
 		o.Servers = append(o.Servers, s)
 	}
-	if d.forwarder, err = forward.New(o); err == nil {
-		to.Forwarder = d.forwarder
+	if d.forwarding.Forwarder, err = forward.New(o); err == nil {
+		to.Forwarder = d.forwarding
 	}
 	return err
 }
@@ -62,10 +76,10 @@ func (d *daemon) serverChanged(server string, eui radio.EUI64, fault error) {
 
 // forwardMetrics returns the counts of the servers that frames are handed to.
 func (d *daemon) forwardMetrics() (out []admin.Metric) {
-	if d.forwarder == nil {
+	if d.forwarding.Forwarder == nil {
 		return nil
 	}
-	states := d.forwarder.States()
+	states := d.forwarding.States()
 	for _, m := range []struct {
 		name, help string
 		value      func(*forward.State) uint64
@@ -96,10 +110,10 @@ func (d *daemon) forwardMetrics() (out []admin.Metric) {
 
 // servers returns how it goes with the servers that frames are handed to.
 func (d *daemon) servers() (out []problems.Server) {
-	if d.forwarder == nil {
+	if d.forwarding.Forwarder == nil {
 		return nil
 	}
-	for _, s := range d.forwarder.States() {
+	for _, s := range d.forwarding.States() {
 		out = append(out, problems.Server{
 			Address: s.Address, Gateways: s.Gateways, Answered: s.Answered, Silence: s.Silence, Fault: s.Fault,
 		})

@@ -1,3 +1,5 @@
+//go:build !small
+
 package main
 
 import (
@@ -128,7 +130,7 @@ func TestForwardedFrames(t *testing.T) {
 		t.Errorf("at once, the network is told %v", got)
 	}
 	of(t, p.sent, "downlink")
-	for p.d.forwarder.States()[0].Transmitted == 0 { // from then on the gateway is one that answers
+	for p.d.forwarding.States()[0].Transmitted == 0 { // from then on the gateway is one that answers
 		time.Sleep(time.Millisecond)
 	}
 	at := up.Time.Add(time.Minute)
