@@ -18,6 +18,7 @@ import (
 	"lorawand/bridge/core"
 	"lorawand/bridge/decode"
 	"lorawand/bridge/event"
+	"lorawand/bridge/foreign"
 	"lorawand/bridge/formatter"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/session"
@@ -61,6 +62,8 @@ type Options struct {
 	// added, set or removed. It must not block. nil: nobody is.
 	Provisioned func(application string)
 
+	Forwarder Forwarder // nil: no frames are handed on
+
 	Formatters decode.Formatters // default: no device has any
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
 }
@@ -92,6 +95,7 @@ type Bridge struct {
 	faults     faults
 
 	provisioned func(application string)
+	others      others
 }
 
 // Stats are counts of the core and of its inbox.
@@ -120,7 +124,8 @@ func New(o Options) (*Bridge, error) {
 	machine, err := core.New(core.Options{
 		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
 		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
-		Hours: o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+		Forwards: o.Forwarder != nil,
+		Hours:    o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
 	})
 	if err != nil {
 		return nil, err
@@ -129,6 +134,7 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger,
 		ask: make(chan func(*core.Core)), serves: o.Serves, provisioned: o.Provisioned,
+		others: others{to: o.Forwarder, connected: map[radio.EUI64]bool{}},
 	}
 	b.faults.log, b.faults.clock = o.Logger, o.Clock
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
@@ -288,6 +294,11 @@ func (b *Bridge) carryOut(now core.Now, in core.Input, effects []core.Effect) (r
 		case core.Report:
 			b.tell(&e.Event)
 			b.tellGateway(&e.Event)
+			b.others.event(&e.Event, b.core.Gateways())
+		case core.Forward:
+			b.others.to.Uplink(e.Uplink, e.Own)
+		case core.Replied:
+			b.replied(foreign.Result(e), now)
 		}
 	}
 	return nil

@@ -1,10 +1,12 @@
 package radio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // ErrID is the reason for refusing text or bytes that are not an identifier of the
@@ -69,6 +71,56 @@ func (n *NetID) UnmarshalText(text []byte) error { return parseHex(n[:], text, "
 type DevAddrPrefix struct {
 	DevAddr DevAddr
 	Length  int
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler. It reads "26000000/7", or an address that is
+// a block of its own: "26011234".
+func (p *DevAddrPrefix) UnmarshalText(text []byte) (err error) {
+	p.Length, err = parsePrefix(p.DevAddr[:], text, "DevAddr")
+	return err
+}
+
+// Has reports whether an address is in the block.
+func (p DevAddrPrefix) Has(a DevAddr) bool {
+	return uint64(p.DevAddr.Uint32()^a.Uint32())>>(32-p.Length) == 0
+}
+
+// EUIPrefix is a block of EUIs: all that begin with the first Length bits, 0 to 64, of EUI.
+type EUIPrefix struct {
+	EUI    EUI64
+	Length int
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler. It reads "70B3D57ED0000000/36", or an EUI that
+// is a block of its own.
+func (p *EUIPrefix) UnmarshalText(text []byte) (err error) {
+	p.Length, err = parsePrefix(p.EUI[:], text, "EUI")
+	return err
+}
+
+// Has reports whether an EUI is in the block.
+func (p EUIPrefix) Has(e EUI64) bool { return (p.EUI.Uint64()^e.Uint64())>>(64-p.Length) == 0 }
+
+// parsePrefix reads an identifier and the length of a block in bits.
+func parsePrefix(dst, text []byte, kind string) (length int, err error) {
+	id, bits, given := bytes.Cut(text, []byte("/"))
+	if err := parseHex(dst, id, kind); err != nil {
+		return 0, err
+	}
+	all := 8 * len(dst)
+	if !given {
+		return all, nil
+	}
+	length, err = strconv.Atoi(string(clip(bits)))
+	if err != nil || length < 0 || length > all {
+		return 0, fmt.Errorf("%w: a block of %ss has 0 to %d bits, got %q", ErrID, kind, all, clip(bits))
+	}
+	for i := length; i < all; i++ {
+		if dst[i/8]&(0x80>>(i%8)) != 0 {
+			return 0, fmt.Errorf("%w: %q has digits behind its %d bits", ErrID, clip(text), length)
+		}
+	}
+	return length, nil
 }
 
 // Address returns an address of the block: the prefix, followed by random bits.

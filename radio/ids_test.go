@@ -2,6 +2,7 @@ package radio
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
 )
 
@@ -42,5 +43,61 @@ func TestDevAddrPrefix(t *testing.T) {
 		255,
 	}); a != (DevAddr{1, 2, 3, 4}) {
 		t.Errorf("a block of one address gives %v", a)
+	}
+}
+
+// How a block is written, and what is in it.
+func TestPrefixes(t *testing.T) {
+	for _, tt := range []struct {
+		text    string
+		in, out string // addresses; "": there is none
+		ok      bool
+	}{
+		{"26000000/7", "27FFFFFF", "28000000", true},
+		{"26000000/7", "26000000", "25FFFFFF", true},
+		{"26012345", "26012345", "26012344", true},
+		{"26012345/32", "26012345", "26012344", true},
+		{"00000000/0", "FFFFFFFF", "", true},
+		{"26000000/33", "", "", false},
+		{"26000000/-1", "", "", false},
+		{"26000000/", "", "", false},
+		{"26000000/x", "", "", false},
+		{"27000000/7", "", "", false},
+		{"2600000/7", "", "", false},
+		{"", "", "", false},
+	} {
+		var p DevAddrPrefix
+		if err := p.UnmarshalText([]byte(tt.text)); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrID) {
+			t.Errorf("%q: %v", tt.text, err)
+		}
+		for address, want := range map[string]bool{tt.in: true, tt.out: false} {
+			var a DevAddr
+			if a.UnmarshalText([]byte(address)) == nil && tt.ok && p.Has(a) != want {
+				t.Errorf("%q has %s: %v", tt.text, address, !want)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		text    string
+		in, out string
+		ok      bool
+	}{
+		{"70B3D57ED0000000/36", "70b3d57edfffffff", "70b3d57ee0000000", true},
+		{"70b3d57ed0000001", "70B3D57ED0000001", "70B3D57ED0000000", true},
+		{"0000000000000000/0", "FFFFFFFFFFFFFFFF", "", true},
+		{"70B3D57ED0000000/65", "", "", false},
+		{"70B3D57ED0000000/35", "", "", false},
+		{"70B3D57E/32", "", "", false},
+	} {
+		var p EUIPrefix
+		if err := p.UnmarshalText([]byte(tt.text)); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrID) {
+			t.Errorf("%q: %v", tt.text, err)
+		}
+		for eui, want := range map[string]bool{tt.in: true, tt.out: false} {
+			var e EUI64
+			if e.UnmarshalText([]byte(eui)) == nil && tt.ok && p.Has(e) != want {
+				t.Errorf("%q has %s: %v", tt.text, eui, !want)
+			}
+		}
 	}
 }

@@ -95,6 +95,9 @@ func (c *Core) acked(a radio.TxAck) {
 		}
 		c.beaconRefused(g, why)
 	}
+	if r, ok := c.foreign.Acked(c.schedule, a); ok {
+		c.do(Replied(r))
+	}
 	t := c.attempts[a.ID]
 	switch {
 	case t == nil: // over long ago

@@ -18,6 +18,7 @@ import (
 	"lorawand/bridge/beacon"
 	"lorawand/bridge/classc"
 	"lorawand/bridge/event"
+	"lorawand/bridge/foreign"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/provision"
 	"lorawand/bridge/pushes"
@@ -142,6 +143,7 @@ type Options struct {
 	Hours   map[radio.EUI64][]state.AirtimeHour // in which they had sent
 
 	Tombstones *tombstone.Set // nil: there are none
+	Forwards   bool           // there are other networks: each frame gets a Forward
 
 	RX1Delay time.Duration         // told to devices that join; default 5 s
 	DevAddrs []radio.DevAddrPrefix // devices that join get an address of these; default 00000000/7
@@ -182,6 +184,7 @@ type Core struct {
 	calendar      func(radio.HostTime) time.Time       // Now.at, in this step: made once, as each step needs it
 	provisions    provision.Queue
 	beacons       beacon.Sender
+	foreign       foreign.Sender
 }
 
 // New returns a Core.
@@ -226,6 +229,8 @@ func (c *Core) Step(now Now, in Input) []Effect {
 		c.acked(in.Ack)
 	case Pushed:
 		c.pushed(in)
+	case Asked:
+		c.askedFor(foreign.Request(in))
 	case Provisioned:
 		c.provisions.Add(in.Ticket, in.Put, in.Remove, in.Trial)
 	case Reconfigured:

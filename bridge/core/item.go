@@ -2,6 +2,7 @@ package core
 
 import (
 	"lorawand/bridge/event"
+	"lorawand/bridge/pushes"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
 	"lorawand/bridge/v3"
@@ -32,39 +33,17 @@ func (c *Core) failUnsent(x *opportunity, it *session.Item, m *v3.Downlink, err 
 // settleConfirmed settles the confirmed item that waits for an acknowledgement: the
 // next uplink acknowledges it, or does not.
 func (c *Core) settleConfirmed(d *session.Device, s *session.Session, ack bool, uplinkIDs []string) {
-	it := d.Queue.Decided()
-	if it == nil {
+	o, ok := pushes.Settle(d, s, ack, uplinkIDs, &c.names)
+	if !ok {
 		return
 	}
-	fCnt, kind := it.SentFCnt, v3.DownAck
-	ids := v3.JoinIDs(uplinkIDs, it.CorrelationIDs...)
-	m := v3.Downlink{
-		DeviceIDs: v3.IDs(d), CorrelationIDs: ids, ItemCorrelationIDs: it.CorrelationIDs, Item: it,
-		FCnt: fCnt, SessionKeyID: s.KeyID,
+	if o.Failed != nil {
+		c.publishDownlink(v3.DownFailed, o.Failed)
 	}
-	records := state.DeleteItems(d, it)
-	if !ack {
-		kind = v3.DownNack
-		if it.Nacked() {
-			it.Seq = d.Queue.NextSeq()
-			d.Queue.Add(it)
-			if again, err := state.ItemRecords(d, it); err == nil {
-				records = append(records, again...)
-			} else {
-				records = nil // the store has the item under its old number
-			}
-		} else {
-			failed := m
-			failed.DeviceIDs.HasDevAddr = false
-			failed.Err = c.names.Error(v3.MaxRetriesReached(it.Attempt - 1))
-			c.publishDownlink(v3.DownFailed, &failed)
-		}
-	}
-	c.publishDownlink(kind, &m)
-	if len(records) > 0 {
-		c.do(Commit{Records: records})
+	c.publishDownlink(o.Kind, &o.Message)
+	if len(o.Records) > 0 {
+		c.do(Commit{Records: o.Records})
 	}
 	c.wake(d)
-	events := map[string]event.Kind{v3.DownAck: event.DownlinkAcked, v3.DownNack: event.DownlinkNacked}
-	c.report(event.Event{Kind: events[kind], Device: d.ID, FCnt: fCnt, CorrelationIDs: ids})
+	c.report(event.Event{Kind: o.Event, Device: d.ID, FCnt: o.Message.FCnt, CorrelationIDs: o.Message.CorrelationIDs})
 }

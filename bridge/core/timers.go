@@ -9,7 +9,7 @@ import (
 type duty struct {
 	kind        dutyKind
 	opportunity *opportunity // with toDecide
-	attempt     uint64       // id, with toHandOver and toConfirm; with toNack FCntDown
+	attempt     uint64       // id, with toHandOver, toHandForeign and toConfirm; with toNack FCntDown
 
 	transmission *transmission   // with toRepeat
 	device       *session.Device // with toNack and toOffer
@@ -18,12 +18,13 @@ type duty struct {
 type dutyKind uint8
 
 const (
-	toDecide   dutyKind = iota // on the next window of an opportunity
-	toHandOver                 // an attempt, to a gateway without a queue of its own
-	toConfirm                  // that an attempt took place
-	toRepeat                   // a transmission whose gateways were silent
-	toNack                     // a downlink that a device of Class C has not acknowledged
-	toOffer                    // look whether a device that items wait for listens
+	toDecide      dutyKind = iota // on the next window of an opportunity
+	toHandOver                    // an attempt, to a gateway without a queue of its own
+	toConfirm                     // that an attempt took place
+	toRepeat                      // a transmission whose gateways were silent
+	toNack                        // a downlink that a device of Class C has not acknowledged
+	toOffer                       // look whether a device that items wait for listens
+	toHandForeign                 // a downlink of another network
 )
 
 // settle does what the time has come for, and arms the timer for what is next.
@@ -67,6 +68,9 @@ func (c *Core) carryOut(at radio.HostTime, d duty) {
 		return
 	case toOffer:
 		c.offer(d.device)
+		return
+	case toHandForeign:
+		c.handForeign(d.attempt)
 		return
 	}
 	t := c.attempts[d.attempt]

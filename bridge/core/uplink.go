@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/foreign"
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
@@ -31,6 +32,9 @@ func (c *Core) heard(up radio.Uplink) {
 	}
 	if dr, err := g.Plan.UplinkDataRate(up.DataRate); err == nil {
 		up.Frequency = g.Plan.NearestChannel(up.Frequency, dr)
+	}
+	if c.opts.Forwards {
+		c.do(Forward{up, foreign.IsOwn(c.opts.Devices, up.PHYPayload)})
 	}
 	m, err := frame.TypeOf(up.PHYPayload)
 	switch {

@@ -40,6 +40,10 @@ const (
 	UpstreamLost        Kind = "broker upstream cannot be reached"
 	GatewayPower        Kind = "gateway does not send with a power"
 	BeaconRefused       Kind = "gateway does not send its beacon"
+	ServerAnswers       Kind = "other network server answers"
+	ServerSilent        Kind = "other network server does not answer"
+	ForeignSent         Kind = "downlink of another network sent"
+	ForeignRefused      Kind = "downlink of another network not sent"
 	WindowsUnknown      Kind = "uplink cannot be answered"
 	RX1Unknown          Kind = "no channel for the first receive window"
 	JoinAccepted        Kind = "join accepted"
@@ -155,10 +159,11 @@ type Client struct {
 // time.
 func (e *Event) level() slog.Level {
 	switch e.Kind {
-	case MACRefused, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels, JoinRefused:
+	case MACRefused, ForeignRefused, ServerAnswers, GatewayConnected, CounterRestarted, JoinAccepted, JoinWithoutChannels,
+		JoinRefused:
 		return slog.LevelInfo
 	case GatewayDisconnected, GatewayCounterReset, GatewayFailed, GatewayRefused, GatewayDropped, GatewayPower,
-		BeaconRefused, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:
+		BeaconRefused, ServerSilent, DownlinkFailed, DownlinkUnsent, WindowsUnknown, RX1Unknown, FormatterFailed:
 		return slog.LevelWarn
 	case UplinkDropped:
 		switch e.Reason {

@@ -124,9 +124,9 @@ func (e *Event) isOfClient() bool {
 	return false
 }
 
-// isNoise reports whether a stranger on the air can cause the event.
+// isNoise reports whether a stranger on the air, or another network, can cause the event.
 func (e *Event) isNoise() bool {
-	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated
+	return e.Kind == UplinkDropped || e.Kind == UplinkRepeated || e.Kind == ForeignRefused
 }
 
 // Recent returns the remembered events that match, oldest first. A nil match

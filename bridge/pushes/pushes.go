@@ -1,5 +1,5 @@
 // Package pushes says whether there is room for what an application pushes, with what is on
-// its way to the store.
+// its way to the store, and what has become of an item that was to be acknowledged.
 package pushes
 
 import (

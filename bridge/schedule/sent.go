@@ -37,9 +37,12 @@ const (
 	JoinAccept             // lets a device in
 	Network                // what the network owes: acknowledgements and MAC commands
 	Item                   // what an application has asked for
+	Foreign                // what another network has asked for
 )
 
-var whatNames = [...]string{Unknown: "unknown", JoinAccept: "join-accept", Network: "network", Item: "application"}
+var whatNames = [...]string{
+	Unknown: "unknown", JoinAccept: "join-accept", Network: "network", Item: "application", Foreign: "other network",
+}
 
 // String returns a word.
 func (w What) String() string { return whatNames[w] }

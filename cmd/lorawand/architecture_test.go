@@ -89,18 +89,20 @@ var arrows = map[string]string{
 		"bridge/schedule bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac " +
 		"bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
-		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/reach",
+		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/reach bridge/foreign",
 	"bridge/audit":   "radio",
 	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
 	"bridge/hearing": "radio bridge/session",
+	"bridge/foreign": "radio radio/frame bridge/event bridge/gateway bridge/schedule bridge/session",
+	"bridge/forward": "radio radio/frame radio/gwmp bridge/foreign",
 	"bridge/reach":   "radio bridge/gateway bridge/mac bridge/schedule",
 	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
 		"bridge/classc bridge/v3",
 	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
-	"bridge/pushes":        "bridge/session bridge/v3",
+	"bridge/pushes":        "bridge/session bridge/v3 bridge/event bridge/state",
 	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
 	"bridge/provision":     "bridge/session bridge/session/tombstone bridge/state",
-	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/state bridge/session bridge/session/tombstone bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
+	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/foreign bridge/state bridge/session bridge/session/tombstone bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime": "radio bridge bridge/schedule",
 	"bridge/admin/conns":   "",
 	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
@@ -154,7 +156,7 @@ var knows = map[string][]string{
 		"bridge/admin", "bridge/admin/api", "bridge/admin/web", "bridge/admin/web/door", "bridge/broker/ws",
 		"bridge/webhook",
 	},
-	"net": {"concentrator/udp", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/upstream", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
+	"net": {"concentrator/udp", "bridge/forward", "bridge/broker", "bridge/broker/linger", "bridge/broker/ws", "bridge/admin", "bridge/admin/api", "bridge/admin/conns", "bridge/admin/web", "bridge/admin/web/door", "bridge/webhook", "bridge/upstream", "bridge/upstream/client", "cmd/lorawand", "cmd/lorawand/config", "cmd/lorawand/demo"},
 	"os":  {"bridge/store", "concentrator/udp", "concentrator/sx1302", "concentrator/sx1302/board", "concentrator/serial", "concentrator/serial/serialtest", "bridge/formatter", "bridge/formatter/formattertest", "bridge/pages", "bridge/admin", "bridge/admin/web", "bridge/admin/web/door", "cmd/lorawand", "cmd/lorawand/config"},
 	"os/exec": {
 		"bridge/formatter", "bridge/formatter/formattertest",

@@ -65,6 +65,9 @@ func unserved(c *config.Config) (out []string) {
 	if len(c.Upstreams) > 0 && !hasTLS {
 		out = append(out, "upstream")
 	}
+	if len(c.Forwards) > 0 && !hasForward {
+		out = append(out, "forward")
+	}
 	for i := range c.Gateways {
 		g := &c.Gateways[i]
 		if g.Driver == "virtual" {

@@ -51,8 +51,11 @@ type daemon struct {
 
 	problems *problems.Source // tells what is wrong
 	udp      *udp.Driver      // nil: off
-	boards   boards
-	certs    *certificates // nil: no TLS
+
+	forwarding forwarding
+
+	boards boards
+	certs  *certificates // nil: no TLS
 
 	closePage func() // nil: there is none
 
@@ -114,18 +117,20 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	if err != nil {
 		return d, err
 	}
-	gateways := gateway.NewRegistry()
-	for _, g := range list {
-		if err = gateways.Add(g); err != nil {
-			return d, err
-		}
+	gateways, err := registryOf(list)
+	if err != nil {
+		return d, err
 	}
-	if d.bridge, err = newBridge(c, bridge.Options{
+	o := bridge.Options{
 		Devices: d.state.Devices, Ledgers: d.state.Ledgers, Hours: d.state.Hours, Tombstones: d.state.Tombstones,
 		Gateways: gateways, Store: d.store, Outbox: d,
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version, Provisioned: d.home.Changed,
-	}); err != nil {
+	}
+	if err = d.addForwarder(&c, &o); err != nil {
+		return d, err
+	}
+	if d.bridge, err = newBridge(c, o); err != nil {
 		return d, err
 	}
 	if err = d.listenUDP(c, euis, clock); err != nil {
@@ -406,6 +411,17 @@ func newGateways(gws []config.Gateway) (list []*gateway.Gateway, euis []radio.EU
 		}
 	}
 	return list, euis, nil
+}
+
+// registryOf returns a registry of gateways.
+func registryOf(list []*gateway.Gateway) (*gateway.Registry, error) {
+	r := gateway.NewRegistry()
+	for _, g := range list {
+		if err := r.Add(g); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // mqttAddr returns the first address of the broker.

@@ -45,6 +45,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	doors := d.startDoors(ctx, fail)
 	var stops []func()
+	stops = append(stops, stage(ctx, fail, d.forwarding.run))
 	if d.udp != nil {
 		stops = append(stops, stage(ctx, fail, func(ctx context.Context) error { return d.udp.Run(ctx, d.bridge) }))
 	}

@@ -22,6 +22,9 @@ func (d *daemon) driverStates() (out []admin.Driver) {
 		sum := d.udp.Stats()
 		out = append(out, admin.Driver{Name: "udp", Metrics: metrics(sum.Metrics())})
 	}
+	if m := d.forwardMetrics(); m != nil {
+		out = append(out, admin.Driver{Name: "forward", Metrics: m})
+	}
 	return out
 }
 

@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	hasHTTP  = true
-	hasTLS   = true // and WebSocket
-	hasModel = true // of the concentrator chip
+	hasHTTP    = true
+	hasTLS     = true // and WebSocket
+	hasModel   = true // of the concentrator chip
+	hasForward = true
 )
 
 // simulatedOn opens models of the chip on an air.

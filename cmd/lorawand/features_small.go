@@ -4,12 +4,13 @@ package main
 
 import "lorawand/concentrator/air"
 
-// The small build has no HTTP, no TLS, no WebSocket and no model of the
-// concentrator chip, and keeps fewer messages for a slow client.
+// The small build has no HTTP, no TLS, no WebSocket, no way to other network servers
+// and no model of the concentrator chip, and keeps fewer messages for a slow client.
 const (
-	hasHTTP  = false
-	hasTLS   = false
-	hasModel = false
+	hasHTTP    = false
+	hasTLS     = false
+	hasModel   = false
+	hasForward = false
 )
 
 // simulatedOn is never called in this build.

@@ -152,13 +152,13 @@ func (c *houseClient) fails(n int) {
 // knowsNothing expects that a client has heard nothing of the other application.
 func (c *houseClient) knowsNothing() {
 	c.house.Helper()
-	if other := foreign(c.heard(), 1-c.app); other != "" {
+	if other := leaked(c.heard(), 1-c.app); other != "" {
 		c.house.Errorf("%s hears %s:\n%q", houseApps[c.app], other, c.heard())
 	}
 }
 
-// foreign returns what is of an application in some bytes, or "".
-func foreign(heard []byte, app int) string {
+// leaked returns what is of an application in some bytes, or "".
+func leaked(heard []byte, app int) string {
 	for _, what := range []string{
 		houseApps[app], base64.StdEncoding.EncodeToString([]byte(secret(app))),
 		houseAddrs[app].String(),
@@ -359,7 +359,7 @@ func (h *house) pages() {
 			h.Fatal(err)
 		}
 		for app := range houseApps {
-			if what := foreign(body, app); what != "" {
+			if what := leaked(body, app); what != "" {
 				h.Errorf("%s has %s", path, what)
 			}
 		}

@@ -23,8 +23,8 @@ func (d *daemon) addProblems(c *config.Config, a *admin.Admin) {
 	d.problems = &problems.Source{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Resolver: d.resolver,
 		Path: c.Store.Path, UDP: c.UDP.Listen, OnBoard: d.isOnBoard, GNSS: d.receivers,
-		Upstreams: d.upstreams.problems,
-		MQTT:      slices.Concat(c.MQTT.Listen, c.MQTT.TLSListen, c.MQTT.WebSocketListen),
+		Upstreams: d.upstreams.problems, Servers: d.servers,
+		MQTT: slices.Concat(c.MQTT.Listen, c.MQTT.TLSListen, c.MQTT.WebSocketListen),
 	}
 	list := func(ctx context.Context, _ struct{}, reply func(v any) error) error {
 		found, err := d.problems.List(ctx)

@@ -57,6 +57,25 @@ func appendRXPK(dst []byte, up *radio.Uplink) []byte {
 	return append(dst, `"}`...)
 }
 
+// statTime is the form of a time in a status.
+const statTime = "2006-01-02 15:04:05 GMT"
+
+// AppendStat appends the body of a PUSH_DATA with a status only, as a gateway writes it that may
+// know the time and where it is: the zero time and nil stand for not known.
+func AppendStat(dst []byte, s *radio.Status, at time.Time, place *radio.Place) []byte {
+	dst = append(dst, `{"stat":{`...)
+	if !at.IsZero() {
+		dst = at.UTC().AppendFormat(append(dst, `"time":"`...), statTime)
+		dst = append(dst, `",`...)
+	}
+	if place != nil {
+		dst = strconv.AppendFloat(append(dst, `"lati":`...), place.Latitude, 'f', 5, 64)
+		dst = strconv.AppendFloat(append(dst, `,"long":`...), place.Longitude, 'f', 5, 64)
+		dst = append(appendInt(dst, `,"alti":`, int64(place.Altitude)), ',')
+	}
+	return append(appendStatus(dst, s), `}}`...)
+}
+
 // appendReceptions writes one antenna as fields of the frame, several as rsig.
 func appendReceptions(dst []byte, rs []radio.Reception) []byte {
 	if len(rs) == 1 {
@@ -108,7 +127,12 @@ func appendReception(dst []byte, r *radio.Reception, rssi string) []byte {
 }
 
 func appendStat(dst []byte, s *radio.Status) []byte {
-	dst = appendInt(dst, `"stat":{"rxnb":`, int64(s.Received))
+	return append(appendStatus(append(dst, `"stat":{`...), s), '}')
+}
+
+// appendStatus writes the members of a status.
+func appendStatus(dst []byte, s *radio.Status) []byte {
+	dst = appendInt(dst, `"rxnb":`, int64(s.Received))
 	dst = appendInt(dst, `,"rxok":`, int64(s.ReceivedOK))
 	dst = appendInt(dst, `,"rxfw":`, int64(s.Forwarded))
 	dst = radio.Decibel(s.Acknowledged * 10).AppendText(append(dst, `,"ackr":`...))
@@ -117,7 +141,7 @@ func appendStat(dst []byte, s *radio.Status) []byte {
 	if s.HasTemperature {
 		dst = radio.Decibel(s.Temperature * 10).AppendText(append(dst, `,"temp":`...))
 	}
-	return append(dst, '}')
+	return dst
 }
 
 func appendInt(dst []byte, name string, v int64) []byte {

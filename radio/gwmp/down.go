@@ -74,20 +74,23 @@ func appendBool(dst []byte, name string, v bool) []byte {
 }
 
 type txpkJSON struct {
-	TXPK *struct {
-		Imme bool    `json:"imme"`
-		Tmst *uint32 `json:"tmst"`
-		Tmms *uint64 `json:"tmms"` // ms of GPS time
-		Freq fixed6  `json:"freq"`
-		Ant  uint8   `json:"ant"`
-		Powe fixed2  `json:"powe"`
-		Modu string  `json:"modu"`
-		DatR datr    `json:"datr"`
-		CodR string  `json:"codr"`
-		IPol bool    `json:"ipol"`
-		NCRC bool    `json:"ncrc"`
-		Data string  `json:"data"`
-	} `json:"txpk"`
+	TXPK *txpk `json:"txpk"`
+}
+
+// txpk is a frame to be sent.
+type txpk struct {
+	Imme bool    `json:"imme"`
+	Tmst *uint32 `json:"tmst"`
+	Tmms *uint64 `json:"tmms"` // ms of GPS time
+	Freq fixed6  `json:"freq"`
+	Ant  uint8   `json:"ant"`
+	Powe fixed2  `json:"powe"`
+	Modu string  `json:"modu"`
+	DatR datr    `json:"datr"`
+	CodR string  `json:"codr"`
+	IPol bool    `json:"ipol"`
+	NCRC bool    `json:"ncrc"`
+	Data string  `json:"data"`
 }
 
 // fixed6 and fixed2 are decimal fractions in millionths and in hundredths, see
@@ -160,14 +163,38 @@ var errNumber = errors.New("not a number, or out of range")
 // devices hear neither. It returns ErrPacket for a frame that no forwarder can
 // send.
 func ParseTx(body []byte) (radio.Downlink, error) {
+	d, p, err := parseTx(body)
+	if err == nil {
+		d.Uplink = !p.IPol || !p.NCRC
+	}
+	return d, err
+}
+
+// ParseRelayedTx is ParseTx for a gateway that knows two ways to send, as end devices do and as
+// gateways do: only the polarity tells them apart. Some servers leave out ncrc, which is harmless.
+func ParseRelayedTx(body []byte) (radio.Downlink, error) {
+	d, p, err := parseTx(body)
+	if err == nil {
+		d.Uplink = d.DataRate.Modulation == radio.LoRa && !p.IPol
+	}
+	return d, err
+}
+
+func parseTx(body []byte) (radio.Downlink, *txpk, error) {
 	var j txpkJSON
 	if err := json.Unmarshal(body, &j); err != nil {
-		return radio.Downlink{}, fmt.Errorf("%w: %w", ErrPacket, err)
+		return radio.Downlink{}, nil, fmt.Errorf("%w: %w", ErrPacket, err)
 	}
 	p := j.TXPK
 	if p == nil {
-		return radio.Downlink{}, fmt.Errorf("%w: no txpk", ErrPacket)
+		return radio.Downlink{}, nil, fmt.Errorf("%w: no txpk", ErrPacket)
 	}
+	d, err := p.downlink()
+	return d, p, err
+}
+
+// downlink returns the frame, but for Uplink.
+func (p *txpk) downlink() (radio.Downlink, error) {
 	if p.Tmst == nil && p.Tmms == nil && !p.Imme {
 		return radio.Downlink{}, fmt.Errorf("%w: txpk with none of imme, tmst and tmms", ErrPacket)
 	}
@@ -190,7 +217,7 @@ func ParseTx(body []byte) (radio.Downlink, error) {
 	}
 	d := radio.Downlink{
 		Antenna: p.Ant, PHYPayload: phy, Frequency: radio.Frequency(p.Freq), DataRate: dr, CodingRate: cr,
-		Power: decibel(int64(p.Powe)), Immediate: p.Imme, Uplink: !p.IPol || !p.NCRC,
+		Power: decibel(int64(p.Powe)), Immediate: p.Imme,
 	}
 	switch {
 	case p.Tmst != nil:
@@ -252,4 +279,13 @@ func AppendAck(dst []byte, result radio.TxResult) []byte {
 	dst = append(dst, `{"txpk_ack":{"error":"`...)
 	dst = append(dst, result.String()...)
 	return append(dst, `"}}`...)
+}
+
+// AppendLoweredAck appends the body of a TX_ACK for a frame that is sent with less power than it
+// was asked for, in whole dBm.
+//
+// Source: PROTOCOL.md of sx1302_hal 2.1.0, "warn" and "value".
+func AppendLoweredAck(dst []byte, power radio.Decibel) []byte {
+	dst = append(dst, `{"txpk_ack":{"error":"NONE","warn":"TX_POWER"`...)
+	return append(appendInt(dst, `,"value":`, wholeDecibel(power)), `}}`...)
 }

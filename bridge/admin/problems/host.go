@@ -47,6 +47,31 @@ func (s *Snapshot) store() (out []Problem) {
 	return out
 }
 
+// servers returns which other network servers do not answer.
+func (s *Snapshot) servers() (out []Problem) {
+	for i := range s.Servers {
+		o := &s.Servers[i]
+		if o.Answered == o.Gateways || o.Silence < startUp {
+			continue
+		}
+		detail := fmt.Sprintf("It has answered none of %d gateways for %s", o.Gateways, lasting(o.Silence))
+		if o.Answered > 0 {
+			detail = fmt.Sprintf("It answers %d of %d gateways", o.Answered, o.Gateways)
+		}
+		if o.Fault != "" {
+			detail += ": " + o.Fault
+		}
+		out = append(out, Problem{
+			Code: "forward_silent", Tone: Warn, Title: "The network server " + o.Address + " does not answer",
+			Detail: detail + ". The frames that are for it are lost.",
+			Todo: "Register the gateways there by their EUIs, and look whether UDP to its port is let through; or remove " +
+				"its [[forward]] from the configuration.",
+			Command: "lorawand gateway list",
+		})
+	}
+	return out
+}
+
 // ports returns which ports others hold.
 func (s *Snapshot) ports() (out []Problem) {
 	for _, p := range s.Ports {

@@ -43,8 +43,17 @@ type Snapshot struct {
 	MQTT     []string // addresses of the broker
 	Clients  int      // MQTT clients that are connected
 	Store    Store
+	Servers  []Server // that frames are handed to
 
 	Upstreams []Upstream
+}
+
+// Server is another network server that frames are handed to.
+type Server struct {
+	Address            string
+	Gateways, Answered int           // gateways that are connected, and those that it answers
+	Silence            time.Duration // the longest of those that it does not answer
+	Fault              string        // why
 }
 
 // Port is one that another program holds.
@@ -146,6 +155,7 @@ func List(s *Snapshot) (out []Problem) {
 		out = append(out, s.refused(unserved)...)
 		out = append(out, s.silent(unserved)...)
 	}
+	out = append(out, s.servers()...)
 	out = append(out, s.upstreams()...)
 	out = append(out, s.formatters()...)
 	out = append(out, s.listening()...)

@@ -308,6 +308,20 @@ var cases = []struct {
 		nil,
 		nil,
 	},
+	{
+		"another network server is silent",
+		[]func(*Snapshot){func(s *Snapshot) {
+			s.Servers = []Server{
+				{Address: "a:1700", Gateways: 1, Silence: time.Hour, Fault: "no such host"},
+				{Address: "b:1700", Gateways: 2, Answered: 1, Silence: startUp},
+				{Address: "c:1700", Gateways: 1, Silence: startUp - 1},
+				{Address: "d:1700", Gateways: 3, Answered: 3},
+				{Address: "e:1700"},
+			}
+		}},
+		[]string{"forward_silent", "forward_silent"},
+		[]string{"a:1700", "none of 1 gateways for 60 min: no such host.", "b:1700", "It answers 1 of 2 gateways."},
+	},
 	{"MQTT is off", []func(*Snapshot){func(s *Snapshot) { s.MQTT = nil }}, nil, nil},
 	{
 		"unused key",

@@ -31,6 +31,8 @@ type Source struct {
 	OnBoard func(radio.EUI64) bool
 	// GNSS tells of the satellite receivers of gateways on this host; nil: there are none.
 	GNSS func() map[radio.EUI64]GNSS
+	// Servers tells of the other network servers that frames are handed to; nil: there are none.
+	Servers func() []Server
 	// Upstreams tells of the brokers that messages are handed on to; nil: there are none.
 	Upstreams func() []Upstream
 }
@@ -59,6 +61,9 @@ func (s *Source) snapshot(ctx context.Context) (*Snapshot, error) {
 	gateways, err := s.Bridge.Gateways(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if s.Servers != nil {
+		out.Servers = s.Servers()
 	}
 	receivers := map[radio.EUI64]GNSS{}
 	if s.GNSS != nil {

@@ -35,6 +35,7 @@ func (c *Config) Check() error {
 	address(&f, "udp.listen", c.UDP.Listen, true)
 	durationRange(&f, "formatter.deadline", c.Formatter.Deadline, time.Millisecond, time.Second)
 	durationRange(&f, "formatter.wait", c.Formatter.Wait, 10*time.Millisecond, time.Minute)
+	c.checkForwards(&f)
 	checkUpstreams(&f, c)
 	checkGateways(&f, c.Gateways)
 	return f.err()

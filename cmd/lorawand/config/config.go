@@ -38,6 +38,7 @@ type Config struct {
 	HTTP      HTTP       `toml:"http"`
 	UDP       UDP        `toml:"udp"`
 	Formatter Formatter  `toml:"formatter"`
+	Forwards  []Forward  `toml:"forward"`
 	Upstreams []Upstream `toml:"upstream"`
 	Gateways  []Gateway  `toml:"gateway"`
 }
@@ -322,6 +323,11 @@ func parse(b []byte, environ []string) (Config, error) {
 
 // fill sets the defaults that depend on other keys.
 func (c *Config) fill() {
+	for i := range c.Forwards {
+		if f := &c.Forwards[i]; f.Frames == "" {
+			f.Frames = ForeignFrames
+		}
+	}
 	c.fillUpstreams()
 	for i := range c.Gateways {
 		g := &c.Gateways[i]

@@ -39,6 +39,9 @@ func TestDefaultFileIsTheDefault(t *testing.T) {
 	if err != nil || len(c.Gateways) != 2 || len(c.Upstreams) != 1 {
 		t.Fatalf("%v\n%s", err, text)
 	}
+	if f := c.Forwards; len(f) != 1 || f[0].Server != "eu1.cloud.example:1700" || f[0].Frames != ForeignFrames {
+		t.Errorf("forward %+v", f)
+	}
 	g := c.Gateways[0]
 	if g.ID != "eui-0242020000247803" || g.Location.Latitude != 52.3731 || g.Location.Altitude != 12 ||
 		!*g.EnforceDutyCycle {

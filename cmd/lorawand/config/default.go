@@ -94,6 +94,14 @@ wait = "250ms"                        # for others and for the child process to 
 # notifications = true                # retain {"status":"online"} there, and "offline" as last will
 # notification_topic = "site1/lorawand/status"
 
+# One for each other network server that gets frames, as from a packet forwarder:
+#
+# [[forward]]
+# server = "eu1.cloud.example:1700"
+# frames = "foreign"                  # those that are not of our devices; "all": those of our devices too
+# dev_addrs = []                      # only data frames with these DevAddrs, e.g. ["26000000/7"], and
+# join_euis = []                      # only join-requests with these JoinEUIs, e.g. ["70B3D57ED0000000/36"]
+
 # One for each gateway:
 #
 # [[gateway]]

@@ -103,7 +103,7 @@ func (c *Config) keys() map[string]reflect.Value {
 			switch v := table.Field(i); {
 			case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[Duration]():
 				collect(name+".", v)
-			case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // gateways
+			case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct: // of [[…]]
 			default:
 				keys[name] = v
 			}
@@ -121,6 +121,9 @@ func (c *Config) Restart(next *Config) (keys []string) {
 		if name != "log.level" && !reflect.DeepEqual(v.Interface(), theirs[name].Interface()) {
 			keys = append(keys, name)
 		}
+	}
+	if !reflect.DeepEqual(c.Forwards, next.Forwards) {
+		keys = append(keys, "forward")
 	}
 	if !reflect.DeepEqual(c.Upstreams, next.Upstreams) {
 		keys = append(keys, "upstream")

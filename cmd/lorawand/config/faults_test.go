@@ -129,6 +129,40 @@ var badTexts = []struct{ text, want string }{
 	},
 	{chip("board = \"rak2287\"\nglobal_conf = \"/none\""), `gateway[0].sx1302.global_conf: open /none`},
 	{chip("board = \"rak2287\"\npower = \"on\"\nclock_source = 2"), `gateway[0].sx1302.clock_source`},
+	{"[[forward]]\nframes = \"all\"", `forward[0].server: "", must be host:port, such as "eu1.cloud.example:1700"`},
+	{"[[forward]]\nserver = \"eu1.cloud.example\"", `forward[0].server: "eu1.cloud.example", must be host:port`},
+	{"[[forward]]\nserver = \":1700\"", `forward[0].server: ":1700", must be host:port`},
+	{"[[forward]]\nserver = \"x.example:0\"", `forward[0].server: "x.example:0", must be host:port`},
+	{"[[forward]]\nserver = \"x.example:70000\"", `forward[0].server: "x.example:70000", must be host:port`},
+	{
+		"[[forward]]\nserver = \"127.0.0.1:1700\"",
+		`forward[0].server: "127.0.0.1:1700" is udp.listen: frames would go round`,
+	},
+	{"[[forward]]\nserver = \"localhost:1700\"", `forward[0].server: "localhost:1700" is udp.listen`},
+	{
+		"[udp]\nlisten = \"192.0.2.1:1701\"\n[[forward]]\nserver = \"192.0.2.1:1701\"",
+		`forward[0].server: "192.0.2.1:1701" is udp.listen`,
+	},
+	{
+		"[[forward]]\nserver = \"x.example:1\"\n[[forward]]\nserver = \"x.example:1\"",
+		`forward[1].server: "x.example:1" is also that of forward[0]`,
+	},
+	{
+		"[[forward]]\nserver = \"x.example:1\"\nframes = \"ours\"",
+		`forward[0].frames: "ours", must be one of foreign, all`,
+	},
+	{
+		"[[forward]]\nserver = \"x.example:1\"\ndev_addrs = [\"26000000/7\", \"27000000/7\"]",
+		`forward[0].dev_addrs[1]: "27000000/7", must be like "26000000/7": `,
+	},
+	{
+		"[[forward]]\nserver = \"x.example:1\"\njoin_euis = [\"70B3D57E/32\"]",
+		`forward[0].join_euis[0]: "70B3D57E/32", must be like "70B3D57ED0000000/36": `,
+	},
+	{"[[forward]]\nserver = \"x.example:1\"\nframe = \"all\"", `unknown key`},
+	{
+		strings.Repeat("[[forward]]\nserver = \"x.example:1\"\n", 9), `forward: 9 servers, must be 8 at most`,
+	},
 	{
 		"[[gateway]]\neui = \"0242020000247803\"\n[[gateway]]\neui = \"0242020000247803\"",
 		`gateway[1].eui: 0242020000247803 is also that of gateway[0]`,
