@@ -39,7 +39,10 @@ RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/c
             lorawand/bridge/codec/... lorawand/bridge/v3/enddevice/... lorawand/bridge/webhook lorawand/bridge/homeassistant \
             lorawand/bridge/provision lorawand/bridge/upstream/... lorawand/concentrator/sx1302/board archive/... \
             encoding/json github.com/go-sourcemap/... github.com/mochi-mqtt/server/v2/listeners golang.org/x/crypto/... \
-            golang.org/x/text/... log/slog/... math/big os/exec os/user text/tabwriter
+            golang.org/x/text/... log/slog/... math/big os/exec os/user text/tabwriter github.com/dop251/goja/parser \
+            github.com/dop251/goja/ast lorawand/bridge/access lorawand/bridge/beacon lorawand/bridge/foreign \
+            lorawand/bridge/forward lorawand/bridge/joins lorawand/bridge/state lorawand/bridge/store/... \
+            lorawand/concentrator/gnss lorawand/radio/region
 GCFLAGS   = $(foreach p,$(RARE),-gcflags=$(p)=-l)
 FUZZTIME ?= 5m
 
