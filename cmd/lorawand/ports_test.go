@@ -118,7 +118,9 @@ func TestDoctorSoftware(t *testing.T) {
 		want  string
 	}{
 		{
-			"a problem of the daemon", "", []problems.Problem{silent}, nil,
+			"a problem of the daemon", "",
+			[]problems.Problem{silent},
+			nil,
 			"WRONG device_silent: Device app1/dev1 is silent. It was last heard 9 h ago. " +
 				"Look whether it has power (lorawand device get app1/dev1).\n",
 		},
