@@ -119,7 +119,9 @@ func TestDoctorSoftware(t *testing.T) {
 		want  string
 	}{
 		{
-			"a problem of the daemon", "", []problems.Problem{silentDevice}, nil,
+			"a problem of the daemon", "",
+			[]problems.Problem{silentDevice},
+			nil,
 			"WRONG device_silent: Device app1/dev1 is silent. It was last heard 9 h ago. " +
 				"Look whether it has power (lorawand device get app1/dev1).\n",
 		},
