@@ -6,12 +6,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"golang.org/x/sys/unix"
 
 	"lorawand/radio/gwmp"
 )
@@ -22,11 +24,16 @@ const (
 	stormLength = 2 * time.Second
 )
 
-// attack runs a function in several goroutines.
+// attack runs a function in several threads of the lowest priority: an attacker on the
+// network has a processor of its own, and does not take that of the gateway.
 func attack(n int, run func(i int)) {
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { run(i) })
+		wg.Go(func() {
+			runtime.LockOSThread() // for good: the thread ends with the goroutine
+			_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
+			run(i)
+		})
 	}
 	wg.Wait()
 }

@@ -185,9 +185,9 @@ func uciToml(t *testing.T, uci string) string {
 func TestOpenWrtOptions(t *testing.T) {
 	var uci strings.Builder
 	for table := range reflect.TypeFor[config.Config]().Fields() {
-		switch key := table.Tag.Get("toml"); key {
-		case "gateway":
-			fmt.Fprintf(&uci, "config gateway\n%s", uciOptions(table.Type.Elem()))
+		switch key := table.Tag.Get("toml"); table.Type.Kind() {
+		case reflect.Slice: // of tables
+			fmt.Fprintf(&uci, "config %s\n%s", key, uciOptions(table.Type.Elem()))
 		default:
 			fmt.Fprintf(&uci, "config %s %s\n%s", key, key, uciOptions(table.Type))
 		}
@@ -199,12 +199,16 @@ func TestOpenWrtOptions(t *testing.T) {
 		t.Fatalf("%v: %s", err, text)
 	}
 	tables := []reflect.Value{
-		reflect.ValueOf(c), reflect.ValueOf(c.MQTT.Limits), reflect.ValueOf(c.Gateways[0]),
-		reflect.ValueOf(*c.Gateways[0].SX1302),
+		reflect.ValueOf(c), reflect.ValueOf(c.MQTT.Limits), reflect.ValueOf(*c.Gateways[0].SX1302),
 	}
 	for _, table := range reflect.ValueOf(c).Fields() {
-		if table.Kind() == reflect.Struct {
+		switch {
+		case table.Kind() == reflect.Struct:
 			tables = append(tables, table)
+		case table.Len() == 1:
+			tables = append(tables, table.Index(0))
+		default:
+			t.Fatalf("%d of %s:\n%s", table.Len(), table.Type(), text)
 		}
 	}
 	for _, table := range tables {
@@ -231,6 +235,8 @@ func uciOptions(table reflect.Type) string {
 			out += uciOptions(of.Elem())
 		case of == reflect.TypeFor[config.Duration]():
 			out += "option " + key + " 1h\n"
+		case of == reflect.TypeFor[config.Size]():
+			out += "option " + key + " 1MiB\n"
 		case of.Kind() == reflect.Slice:
 			out += "list " + key + " 12:1:4\nlist " + key + " 14:1:6\n"
 		case of.Kind() == reflect.String:
