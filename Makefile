@@ -76,7 +76,7 @@ test: $(OUT)/engine/go.mod
 	then race=-race; fi; others=$$($(GO) list ./... | grep -vxF "$$($(GO) list $(RULES) $(CLOCKLESS))"); set -x; \
 	{ nice -n 19 $(GO) test $(RULES) && nice -n 19 $(GO) test $$race -p 1 $(CLOCKLESS) && \
 	nice -n 19 $(GO) test $$race -timeout 20m -run $(FLOW) ./cmd/lorawand; } & clockless=$$!; \
-	$(GO) test $$race -p 1 -skip $(FLOW) $$others; rest=$$?; wait $$clockless && exit $$rest
+	$(GO) test $$race -p 1 -timeout 20m -skip $(FLOW) $$others; rest=$$?; wait $$clockless && exit $$rest
 
 # Pictures of all screens of the web page, in two widths.
 pictures: $(OUT)/engine/go.mod

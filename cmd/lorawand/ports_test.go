@@ -62,7 +62,7 @@ func TestPortTaken(t *testing.T) {
 				t.Errorf("run: status %d, %q, want %q", status, errOut, want)
 			}
 			status, out, _ := s.cli("", "doctor")
-			wrong := fmt.Sprintf("WRONG port_taken: Port %s is taken: %s holds ", port, me)
+			wrong := fmt.Sprintf("WRONG port_taken: Port %s is taken. %s holds ", port, me)
 			if status != exitFailed || !strings.Contains(out, wrong) {
 				t.Errorf("doctor: status %d, no %q in\n%s", status, wrong, out)
 			}
