@@ -3,8 +3,8 @@ package bridge
 import (
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -57,7 +57,7 @@ func inputArgs(in core.Input) []any {
 	case core.Pushed:
 		return []any{"input", "a push", "device", in.Device}
 	}
-	return []any{"input", fmt.Sprintf("%T", in)}
+	return []any{"input", reflect.TypeOf(in).String()} // fmt would have every input allocated
 }
 
 // stepped steps the core. After a fault it returns what was decided before it, and what is left.
