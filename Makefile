@@ -87,10 +87,10 @@ pictures: $(OUT)/engine/go.mod
 mistakes:
 	$(GO) test -tags mistakes -run '^TestMistakes$$' -v ./concentrator/sx1302
 
-# A thousand kills of the daemon in real traffic, and a million bad packets.
+# A thousand kills of the daemon in real traffic, a million bad packets, ten million hostile datagrams.
 soak: $(OUT)/engine/go.mod
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
-	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
+	LORAWAND_ABUSE_PACKETS=1000000 LORAWAND_ABUSE_DATAGRAMS=10000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
 # the unit tests, the longest first, and beside them whole flows in fake time (not
