@@ -153,7 +153,8 @@ func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridg
 		return nil
 	}
 	d.udp, err = udp.Listen(udp.Options{
-		Listen: c.UDP.Listen, Gateways: gateways, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: d.log,
+		Listen: c.UDP.Listen, Gateways: gateways, Allow: c.UDP.Networks(), AcceptUnknown: c.UDP.AcceptUnknown,
+		Now: clock.Host, Logger: d.log,
 	})
 	return err
 }
