@@ -24,6 +24,7 @@ const (
 	magic  = "recording"
 	format = 1
 
+	begins    = `{"lorawand":"recording",`
 	sumLength = 8
 	maxLine   = 64 << 20 // bytes: the largest import of devices has far less
 )
@@ -161,11 +162,11 @@ func (l *lines) next() ([]byte, error) {
 	l.n++
 	sum, text, found := bytes.Cut(l.scan.Bytes(), []byte(" "))
 	if next := crc32.Update(l.sum, castagnoli, text); !found || string(sum) != fmt.Sprintf("%0*x", sumLength, next) {
-		switch {
+		switch begin := text[:min(len(text), len(begins))]; {
+		case l.n == 1 && (!found || string(begin) != begins[:len(begin)]):
+			return nil, l.fault(errNoRecording)
 		case l.torn:
 			return nil, l.fault(errors.New("the file is cut off in this line"))
-		case l.n == 1:
-			return nil, l.fault(errNoRecording)
 		}
 		return nil, l.fault(errors.New("wrong check sum: the file is damaged"))
 	}

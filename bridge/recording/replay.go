@@ -164,3 +164,9 @@ func caught(f func() []core.Effect) (effects []core.Effect, fault any) {
 	defer func() { fault = recover() }()
 	return f(), nil
 }
+
+// Is reports whether a file begins as a recording.
+func Is(r io.Reader) bool {
+	var h header
+	return newLines(r, maxLine).read(&h) == nil && h.Lorawand == magic
+}
