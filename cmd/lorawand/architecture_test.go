@@ -98,9 +98,11 @@ var arrows = map[string]string{
 	"bridge/reach":   "radio bridge/gateway bridge/mac bridge/schedule",
 	"bridge/classb": "radio/ bridge/session bridge/session/macstate bridge/gateway bridge/mac " +
 		"bridge/classc bridge/v3",
-	"bridge/classc":        "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
-	"bridge/pushes":        "bridge/session bridge/v3 bridge/event bridge/state",
-	"bridge/joins":         "radio/ bridge/event bridge/mac bridge/session bridge/v3",
+	"bridge/classc": "radio bridge/session bridge/gateway bridge/mac bridge/event bridge/schedule bridge/v3",
+	"bridge/pushes": "bridge/session bridge/v3 bridge/event bridge/state",
+	"bridge/joins":  "radio/ bridge/event bridge/mac bridge/session bridge/v3",
+	"bridge/recording": "radio radio/region bridge/core bridge/foreign bridge/gateway bridge/session bridge/state " +
+		"bridge/v3",
 	"bridge/provision":     "bridge/session bridge/session/tombstone bridge/state",
 	"bridge":               "radio/ bridge/activity bridge/core bridge/event bridge/foreign bridge/state bridge/session bridge/session/tombstone bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"bridge/admin/airtime": "radio bridge bridge/schedule",
