@@ -54,6 +54,7 @@ type Options struct {
 	Resolver     *codec.Resolver
 	Formatters   *formatter.Pool // runs what is tried; nil: nothing can be
 	Plan         string          // frequency plan of devices that name none
+	RX1Delay     uint8           // that the network tells devices, in s
 	Build        Build
 	Logger       *slog.Logger // default slog.Default()
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"lorawand/bridge/admin/registry"
 	"lorawand/bridge/mac"
 	"lorawand/bridge/session"
 	"lorawand/bridge/state"
@@ -47,15 +48,12 @@ func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 	var faults state.ProvisionFaults
 	put := make([]state.DevicePut, 0, len(args.Devices))
 	for i, raw := range args.Devices {
-		entries, err := enddevice.Parse(raw, enddevice.Options{Application: args.Application, Plan: a.o.Plan})
-		if err == nil && len(entries) != 1 {
-			err = fmt.Errorf("%w: not one object", enddevice.ErrFile)
-		}
+		d, err := registry.One(raw, registry.Options(args.Application, a.o.Plan, a.o.RX1Delay))
 		if err != nil {
 			faults = append(faults, state.ProvisionFault{Index: i, Err: err})
 			continue
 		}
-		put = append(put, state.DevicePut{Device: entries[0].Device, Replace: args.Update})
+		put = append(put, state.DevicePut{Device: d, Replace: args.Update})
 	}
 	if len(faults) > 0 {
 		return tellFaults(faults, r)
@@ -235,7 +233,7 @@ func (a *Admin) getDevice(ctx context.Context, args DeviceArgs, r reply) error {
 	if err != nil {
 		return err
 	}
-	return replyDevice(d, enddevice.Form{Session: true}, r)
+	return replyDevice(d, enddevice.Form{Session: true, RX1Delay: a.o.RX1Delay}, r)
 }
 
 func replyDevice(d *session.Device, f enddevice.Form, r reply) error {
@@ -274,7 +272,7 @@ type ListArgs struct {
 // listDevices answers with devices as getDevice does.
 func (a *Admin) listDevices(ctx context.Context, args ListArgs, r reply) error {
 	return a.o.Bridge.Devices(ctx, args.Application, func(d *session.Device) error {
-		return replyDevice(d, enddevice.Form{Session: true}, r)
+		return replyDevice(d, enddevice.Form{Session: true, RX1Delay: a.o.RX1Delay}, r)
 	})
 }
 
@@ -291,11 +289,12 @@ type ExportArgs struct {
 // exportDevices answers with devices in the form of The Things Stack, with
 // their keys.
 func (a *Admin) exportDevices(ctx context.Context, args ExportArgs, r reply) error {
+	f := enddevice.Form{Keys: true, Session: args.Session, HandOver: args.Session, RX1Delay: a.o.RX1Delay}
 	tell := func(d *session.Device) error {
 		if args.Session {
 			d.SkipAhead()
 		}
-		return replyDevice(d, enddevice.Form{Keys: true, Session: args.Session, HandOver: args.Session}, r)
+		return replyDevice(d, f, r)
 	}
 	if len(args.Devices) == 0 {
 		return a.o.Bridge.Devices(ctx, args.Application, tell)

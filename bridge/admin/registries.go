@@ -33,12 +33,12 @@ type RegistryPutArgs struct {
 
 // getRegistry answers with a device without its keys.
 func (a *Admin) getRegistry(ctx context.Context, args RegistryArgs, r reply) error {
-	return a.tellRegistry(ctx, args, enddevice.Form{Session: true}, r)
+	return a.tellRegistry(ctx, args, enddevice.Form{Session: true, RX1Delay: a.o.RX1Delay}, r)
 }
 
 // getRegistryKeys answers with a device with its keys.
 func (a *Admin) getRegistryKeys(ctx context.Context, args RegistryArgs, r reply) error {
-	return a.tellRegistry(ctx, args, enddevice.Form{Session: true, Keys: true}, r)
+	return a.tellRegistry(ctx, args, enddevice.Form{Session: true, Keys: true, RX1Delay: a.o.RX1Delay}, r)
 }
 
 func (a *Admin) tellRegistry(ctx context.Context, args RegistryArgs, f enddevice.Form, r reply) error {
@@ -105,8 +105,8 @@ func (a *Admin) putRegistry(ctx context.Context, args RegistryPutArgs, r reply) 
 	if err != nil {
 		return err
 	}
-	put := state.DevicePut{Replace: true}
-	put.Device, put.OwnCounters, err = registry.Change(args.Application, a.o.Plan, tree, args.Paths, draft)
+	put, o := state.DevicePut{Replace: true}, registry.Options(args.Application, a.o.Plan, a.o.RX1Delay)
+	put.Device, put.OwnCounters, err = registry.Change(o, tree, args.Paths, draft)
 	switch {
 	case err == nil:
 		if err = a.o.Bridge.Provision(ctx, []state.DevicePut{put}, nil, false); err == nil {
@@ -133,7 +133,7 @@ func (a *Admin) changed(
 ) (registry.Tree, *registry.Draft, error) {
 	// What is wished for a session is told with it (mac_state.desired_parameters).
 	ofSession := func(path string) bool { return path == "mac_state" || strings.HasPrefix(path, "mac_state.") }
-	form := enddevice.Form{Keys: true, Session: slices.ContainsFunc(args.Paths, ofSession)}
+	form := enddevice.Form{Keys: true, RX1Delay: a.o.RX1Delay, Session: slices.ContainsFunc(args.Paths, ofSession)}
 	tree, draft, err := a.registered(ctx, args.id(), form)
 	if err != nil {
 		return nil, nil, err
@@ -189,7 +189,7 @@ func (a *Admin) deleteRegistry(ctx context.Context, args RegistryArgs, _ reply) 
 		return err
 	}
 	defer unlock()
-	tree, draft, err := a.registered(ctx, args.id(), enddevice.Form{Keys: true})
+	tree, draft, err := a.registered(ctx, args.id(), enddevice.Form{Keys: true, RX1Delay: a.o.RX1Delay})
 	switch {
 	case err != nil:
 		return err

@@ -55,6 +55,10 @@ type Decoder struct {
 type line struct {
 	id   session.ID
 	jobs []*job // the first is being decoded
+
+	// Where the last payload has placed the device, elsewhere than the one before; nil: none has. It
+	// belongs to who does the first job: those behind it came before anybody could be told.
+	placed *session.Location
 }
 
 // job is a message with what decodes it.
@@ -199,8 +203,9 @@ func (d *Decoder) first(l *line) *job {
 
 // finish publishes the first job of a line, unless it was given up meanwhile.
 func (d *Decoder) finish(l *line, j *job, res formatter.Result) {
+	j.follow(l.placed)
 	messages := d.messages(j, res)
-	d.tell(l.id, j, res)
+	d.tell(l, j, res)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(l.jobs) == 0 || l.jobs[0] != j {
@@ -222,13 +227,15 @@ func (d *Decoder) publish(messages []v3.Message) {
 }
 
 // tell reports what came of a job beside its messages.
-func (d *Decoder) tell(id session.ID, j *job, res formatter.Result) {
+func (d *Decoder) tell(l *line, j *job, res formatter.Result) {
+	id := l.id
 	d.report(event.FormatterLog, id, said(res.Log))
 	if res.Fail != nil {
 		d.report(event.FormatterFailed, id, res.Fail)
 	}
-	if l, ok := j.location(res); ok && j.moved(l) {
-		d.o.Located(id, fromPayload, l)
+	if at, ok := j.location(res); ok && j.moved(at) {
+		l.placed = &at
+		d.o.Located(id, fromPayload, at)
 	}
 }
 
@@ -294,7 +301,18 @@ func (j *job) location(res formatter.Result) (session.Location, bool) {
 	return locationIn(res.Data)
 }
 
-// moved reports whether a place is not the one that was known when the message came: who has
+// follow has a job know of a place that those before it in its line have found.
+func (j *job) follow(placed *session.Location) {
+	if placed == nil || !j.moved(*placed) {
+		return
+	}
+	if j.locations = maps.Clone(j.locations); j.locations == nil {
+		j.locations = map[string]session.Location{}
+	}
+	j.locations[fromPayload] = *placed
+}
+
+// moved reports whether a place is not the one that was known before the message: who has
 // been told of it is not told again, as with The Things Stack.
 func (j *job) moved(to session.Location) bool { return j.locations[fromPayload] != to }
 

@@ -86,7 +86,8 @@ func withoutDaemon(ctx context.Context, c config.Config, do func(caller) error) 
 	}
 	formatters := formatter.New(formatterOptions(c, silent))
 	a, err := admin.New(admin.Options{
-		Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, Build: thisBuild(), Logger: silent,
+		Bridge: b, Keys: st.Keys, Store: s, Plan: c.Network.DefaultFrequencyPlan, RX1Delay: rx1Delay(c),
+		Build: thisBuild(), Logger: silent,
 		Applications: st.Applications, Codecs: st.Codecs, Resolver: codec.NewResolver(st.Applications, st.Codecs),
 		Formatters: formatters,
 	})

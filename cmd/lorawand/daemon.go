@@ -182,7 +182,8 @@ func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridg
 		return nil
 	}
 	d.udp, err = udp.Listen(udp.Options{
-		Listen: c.UDP.Listen, Gateways: gateways, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: d.log,
+		Listen: c.UDP.Listen, Gateways: gateways, Allow: c.UDP.Networks(), AcceptUnknown: c.UDP.AcceptUnknown,
+		Now: clock.Host, Logger: d.log,
 	})
 	return err
 }
@@ -221,6 +222,9 @@ func newBridge(c config.Config, o bridge.Options) (*bridge.Bridge, error) {
 	return bridge.New(o)
 }
 
+// rx1Delay returns what the network tells devices that join, in s.
+func rx1Delay(c config.Config) uint8 { return uint8(c.Network.RX1Delay.D() / time.Second) }
+
 // openDoors opens the control socket, the HTTP server, and the ways to brokers upstream.
 func (d *daemon) openDoors(c config.Config) (err error) {
 	if d.upstreams, err = newUpstreams(&c, d); err != nil {
@@ -228,7 +232,8 @@ func (d *daemon) openDoors(c config.Config) (err error) {
 	}
 	a, err := admin.New(admin.Options{
 		Bridge: d.bridge, Keys: d.state.Keys, Store: d.store, Broker: d.broker, Plan: c.Network.DefaultFrequencyPlan,
-		Build: thisBuild(), Links: d.links, Drivers: d.driverStates, GNSS: d.faultyReceivers, Logger: d.log,
+		RX1Delay: rx1Delay(c),
+		Build:    thisBuild(), Links: d.links, Drivers: d.driverStates, GNSS: d.faultyReceivers, Logger: d.log,
 		Applications: d.state.Applications, Codecs: d.state.Codecs, Resolver: d.resolver, Formatters: d.formatters,
 		Changed: d.home.Changed,
 		Load:    func(b *store.Backup) error { return loads(c, b) }, Restore: d.restore,

@@ -171,7 +171,7 @@ func newDeviceCreate() *cobra.Command {
 			return err
 		}
 		d := &session.Device{ID: id}
-		o := enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion}
+		o := enddevice.Options{Plan: c.Network.DefaultFrequencyPlan, Version: defaultVersion, RX1Delay: rx1Delay(c)}
 		notes, err := enddevice.SetFields(d, set, o)
 		if err != nil {
 			return usage(err)
@@ -183,7 +183,7 @@ func newDeviceCreate() *cobra.Command {
 		if err := enddevice.ChangeFormatters(&d.Formatters, up, down); err != nil {
 			return usage(err)
 		}
-		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true})
+		raw, err := enddevice.Append(nil, d, enddevice.Form{Keys: true, Session: true, RX1Delay: o.RX1Delay})
 		if err != nil {
 			return err
 		}

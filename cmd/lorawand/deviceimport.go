@@ -25,6 +25,7 @@ type importOptions struct {
 	dryRun      bool
 	update      bool
 	assume      bool
+	rx1Delay    uint8 // of the network, in s
 }
 
 func newDeviceImport() *cobra.Command {
@@ -77,6 +78,7 @@ func importDevices(cmd *cobra.Command, c config.Config, o importOptions, files [
 	if o.plan == "" {
 		o.plan = c.Network.DefaultFrequencyPlan
 	}
+	o.rx1Delay = rx1Delay(c)
 	done := progress(cmd, "Importing devices")
 	defer done()
 	entries, notes, err := readDevices(cmd.InOrStdin(), o, files)
@@ -186,6 +188,7 @@ func readDevices(stdin io.Reader, o importOptions, files []string) (all []fileEn
 		}
 		f, err := enddevice.Read(b, enddevice.Options{
 			Application: o.application, Plan: o.plan, Version: o.version, JoinEUI: o.joinEUI, AssumePlanDefaults: o.assume,
+			RX1Delay: o.rx1Delay,
 		})
 		if err != nil {
 			for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -223,8 +226,9 @@ func readFile(stdin io.Reader, name string) ([]byte, error) {
 // refused device. It adds the daemon's warnings to the entries.
 func putDevices(cmd *cobra.Command, c config.Config, o importOptions, entries []fileEntry) error {
 	args := admin.PutArgs{Application: o.application, Update: o.update, DryRun: o.dryRun}
+	form := enddevice.Form{Keys: true, Session: true, RX1Delay: o.rx1Delay}
 	for _, e := range entries {
-		raw, err := enddevice.Append(nil, e.Device, enddevice.Form{Keys: true, Session: true})
+		raw, err := enddevice.Append(nil, e.Device, form)
 		if err != nil {
 			return err
 		}

@@ -55,7 +55,8 @@ func (d *daemon) mountPage(a *admin.Admin) {
 // aboutPage returns what the page shows of the configuration.
 func aboutPage(c *config.Config) web.About {
 	return web.About{
-		Plan: c.Network.DefaultFrequencyPlan, Store: c.Store.Path, CommitInterval: c.Store.CommitInterval.D(),
+		Plan: c.Network.DefaultFrequencyPlan, RX1Delay: rx1Delay(*c),
+		Store: c.Store.Path, CommitInterval: c.Store.CommitInterval.D(),
 		Addresses: web.Addresses{
 			MQTT: first(c.MQTT.Listen), MQTTTLS: first(c.MQTT.TLSListen), UDP: c.UDP.Listen, API: c.HTTP.APIListen,
 		},

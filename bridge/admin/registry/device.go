@@ -12,18 +12,36 @@ import (
 	"lorawand/radio/frame"
 )
 
+// Options are those of the devices of an application. plan is that of devices that name none,
+// rx1Delay what the network tells devices, in s.
+func Options(application, plan string, rx1Delay uint8) enddevice.Options {
+	return enddevice.Options{Application: application, Plan: plan, RX1Delay: rx1Delay}
+}
+
+// One reads a device that is one object.
+func One(raw []byte, o enddevice.Options) (*session.Device, error) {
+	entries, err := enddevice.Parse(raw, o)
+	if err == nil && len(entries) != 1 {
+		err = fmt.Errorf("%w: not one object", enddevice.ErrFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return entries[0].Device, nil
+}
+
 // Device reads a device. What a device that joins has of sessions is not in the tree,
 // unless a client has told it.
-func Device(application, plan string, tree Tree) (*session.Device, error) {
+func Device(o enddevice.Options, tree Tree) (*session.Device, error) {
 	raw, err := json.Marshal(tree)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := enddevice.Parse(raw, enddevice.Options{Application: application, Plan: plan, AssumePlanDefaults: true})
+	o.AssumePlanDefaults = true
+	d, err := One(raw, o)
 	if err != nil {
 		return nil, err
 	}
-	d := entries[0].Device
 	if d.SupportsJoin && d.RootKeys != (frame.RootKeys{}) && tree["session"] == nil {
 		d.Session, d.Pending, d.Earlier = nil, nil, nil
 	}
@@ -35,10 +53,10 @@ func Device(application, plan string, tree Tree) (*session.Device, error) {
 // goes on as it is where none of it is told: the tree has it in the words of the plan before.
 // ownCounters says that the counters of downlinks are this home's own, see state.DevicePut.
 func Change(
-	application, plan string, tree Tree, told []string, draft *Draft,
+	o enddevice.Options, tree Tree, told []string, draft *Draft,
 ) (d *session.Device, ownCounters bool, err error) {
 	if draft != nil {
-		d, err = Device(application, plan, tree)
+		d, err = Device(o, tree)
 		return d, false, err
 	}
 	tells := func(names ...string) bool {
@@ -51,7 +69,7 @@ func Change(
 		tree = maps.Clone(tree)
 		delete(tree, "mac_state")
 	}
-	if d, err = Device(application, plan, tree); err == nil && untold && d.Session != nil {
+	if d, err = Device(o, tree); err == nil && untold && d.Session != nil {
 		d.Session.Parameters = nil // not those that a join would give: session.Device.Succeed keeps them
 	}
 	whole := slices.Contains(told, "session") || slices.Contains(told, "mac_state")

@@ -222,7 +222,9 @@ func (c *call) importDevices(string) error {
 	if args.Plan == "" {
 		args.Plan = c.site.o.About.Plan
 	}
-	options := enddevice.Options{Application: args.Application, Plan: args.Plan, Version: args.Version}
+	options := enddevice.Options{
+		Application: args.Application, Plan: args.Plan, Version: args.Version, RX1Delay: c.site.o.About.RX1Delay,
+	}
 	file, err := enddevice.Read(text, options)
 	out := importAnswer{Rows: []*importRow{}, Warnings: append([]string{}, file.Warnings...)}
 	if err != nil {
@@ -249,7 +251,8 @@ func (c *call) importEntries(args *importArgs, entries []enddevice.Entry, out *i
 		if row.Result == "there" {
 			continue
 		}
-		raw, err := enddevice.Append(nil, entries[i].Device, enddevice.Form{Keys: true, Session: true})
+		form := enddevice.Form{Keys: true, Session: true, RX1Delay: c.site.o.About.RX1Delay}
+		raw, err := enddevice.Append(nil, entries[i].Device, form)
 		if err != nil {
 			return err
 		}

@@ -31,6 +31,7 @@ type Options struct {
 // About is what the configuration says of the daemon.
 type About struct {
 	Plan           string // of devices that name none
+	RX1Delay       uint8  // that the network tells devices, in s
 	Store          string // its folder
 	CommitInterval time.Duration
 	Addresses      Addresses

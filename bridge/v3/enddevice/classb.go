@@ -63,20 +63,18 @@ func (m *macStateJSON) tellClasses(d *session.Device, s *session.Session) {
 	}
 }
 
-// wishPing reads what is wanted of ping slots and beacons, and reports whether that is anything.
-func (j *parametersJSON) wishPing(r *reader, was *parametersJSON, w *macstate.Wish) bool {
-	const in = "mac_state.desired_parameters."
-	p := j.ping(r, in, j.PingRate)
-	wished := func(to **radio.Frequency, is, was bigNumber, f radio.Frequency) bool {
-		if !is.set || is == was {
-			return false
+// wishPing reads what is wanted of ping slots and beacons where the device has not got it, or its
+// settings say otherwise, and reports whether that is anything.
+func (j *parametersJSON) wishPing(r *reader, was *parametersJSON, w *macstate.Wish, set *macstate.Settings) (any bool) {
+	p := j.ping(r, "mac_state.desired_parameters.", j.PingRate)
+	wished := func(to **radio.Frequency, is, was bigNumber, f radio.Frequency, set *radio.Frequency) {
+		if is.set && (is != was || set != nil && *set != f) {
+			*to, any = &f, true
 		}
-		*to = &f
-		return true
 	}
-	any := wished(&w.PingFrequency, j.Frequency, was.Frequency, p.Frequency)
-	any = wished(&w.Beacon, j.Beacon, was.Beacon, p.Beacon) || any
-	if j.PingRate.set && j.PingRate != was.PingRate {
+	wished(&w.PingFrequency, j.Frequency, was.Frequency, p.Frequency, set.PingFrequency)
+	wished(&w.Beacon, j.Beacon, was.Beacon, p.Beacon, set.Beacon)
+	if j.PingRate.set && (j.PingRate != was.PingRate || set.PingDataRate != nil && *set.PingDataRate != *p.DataRate) {
 		w.PingDataRate, any = p.DataRate, true
 	}
 	return any

@@ -271,7 +271,7 @@ func (j *deviceJSON) device(o Options) (*session.Device, []string, error) {
 			d.Session.Heard = d.Session.Heard || m.heard()
 			d.Session.Parameters = m.Current.parameters(&r)
 			if r.err == nil {
-				d.Session.MAC = m.state(&r, &j.statusJSON, d)
+				d.Session.MAC = m.state(&r, &j.statusJSON, d, o.RX1Delay)
 			}
 		}
 		j.rejoins(&r, d.Session)

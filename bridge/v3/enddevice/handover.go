@@ -23,7 +23,7 @@ import (
 //     session without session_key_id. Of one that does not join, it refuses a session_key_id.
 //   - It makes a MAC state only where none of its fields is told. So one that is told has all:
 //     both sets of parameters, with channels; for a multicast group the same ones.
-func (j *deviceJSON) handOver(d *session.Device) {
+func (j *deviceJSON) handOver(d *session.Device, rx1Delay uint8) {
 	s := d.Session
 	if d.SupportsJoin {
 		j.IDs.DevAddr = ""
@@ -43,7 +43,7 @@ func (j *deviceJSON) handOver(d *session.Device) {
 	}
 	if m.Current == nil {
 		m.Current = parametersOf(d, known(d, factoryParameters(d)))
-		m.Desired = desiredOf(d, s)
+		m.Desired = desiredOf(d, s, rx1Delay)
 		m.tellClasses(d, s)
 		m.tellMasks(d, s.MAC)
 	}

@@ -32,6 +32,7 @@ type Options struct {
 	Plan        string // frequency plan of devices that name none
 	Version     string // of LoRaWAN, of devices that name none
 	JoinEUI     string // of devices that join and of which ChirpStack does not tell it
+	RX1Delay    uint8  // that the network tells devices, in s; 0: 5
 
 	// AssumePlanDefaults takes the session of a device that joins even without
 	// MAC state: it is taken to be as after a join with the plan's defaults.

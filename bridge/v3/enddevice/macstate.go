@@ -13,9 +13,9 @@ import (
 
 // state reads what the network has asked of a device in its session, and what the
 // device has told. nil: nothing.
-func (m *macStateJSON) state(r *reader, status *statusJSON, d *session.Device) *macstate.State {
+func (m *macStateJSON) state(r *reader, status *statusJSON, d *session.Device, rx1Delay uint8) *macstate.State {
 	s := macstate.State{
-		Wish: m.Desired.wish(r, m.Current, planChannels(d)), Asked: m.asked(r, d.Session.FCntUp),
+		Wish: m.Desired.wish(r, m.Current, d, rx1Delay), Asked: m.asked(r, d.Session.FCntUp),
 		Status: status.status(uint32(r.number("mac_state.last_dev_status_f_cnt_up", m.LastStatus, math.MaxUint32))),
 	}
 	wish := m.Desired
@@ -79,70 +79,64 @@ func (j *statusJSON) status(fCntUp uint32) *macstate.Status {
 	return s
 }
 
-// wish reads what the owner, or another server, wants of the device beyond what it uses.
-// Data rate, power and number of transmissions are ADR's, and are left to it. The Things
-// Stack leaves out what is 0: where a delay and a frequency are told, all is.
-// Channels of the plan, own, are no wish: it may change. Others are one even where the device has
-// them already: without it, it would be told those of the plan.
-func (j *parametersJSON) wish(r *reader, current *parametersJSON, own []session.Channel) *macstate.Wish {
+// wish reads what the owner, or another server, wants of the device beyond what it would be asked
+// without: that may change with the plan, and is no wish. What else is told is one even where the
+// device has it already: without it, it would be asked to go back. Data rate, power and number of
+// transmissions are ADR's, and are left to it. The Things Stack leaves out what is 0: where a delay
+// and a frequency are told, all is.
+func (j *parametersJSON) wish(r *reader, current *parametersJSON, d *session.Device, rx1Delay uint8) *macstate.Wish {
 	if j == nil {
 		return nil
 	}
-	was := cmp.Or(current, &parametersJSON{})
-	p := j.parameters(r)
+	was, p := cmp.Or(current, &parametersJSON{}), j.parameters(r)
 	if r.err != nil {
 		return nil
 	}
+	now, own := session.Parameters{}, planChannels(d)
+	if d.Session.Parameters != nil {
+		now = *d.Session.Parameters
+	}
+	without := unwished(d, d.Session, rx1Delay)
 	whole := j.RX1Delay.set && j.RX2Frequency.set
 	w, any := macstate.Wish{}, false
-	wished := func(differs, told bool) bool {
-		differs = differs && (told || whole)
-		any = any || differs
-		return differs
-	}
-	if wished(j.RX1Delay.v != was.RX1Delay.v, j.RX1Delay.set) {
-		w.RX1Delay = &p.RX1Delay
-	}
-	if wished(j.RX1DROffset.v != was.RX1DROffset.v, j.RX1DROffset.set) {
-		w.RX1DROffset = &p.RX1DROffset
-	}
-	if wished(j.RX2DataRate.v != was.RX2DataRate.v, j.RX2DataRate.set) {
-		w.RX2DataRate = &p.RX2DataRate
-	}
-	if wished(j.RX2Frequency.v != was.RX2Frequency.v, j.RX2Frequency.set) {
-		w.RX2Frequency = &p.RX2Frequency
-	}
-	if wished(j.MaxEIRP != was.MaxEIRP, j.MaxEIRP > 0) {
-		w.MaxEIRP = &p.MaxEIRP
-	}
-	if wished(j.MaxDutyCycle != was.MaxDutyCycle, p.MaxDutyCycle != nil) {
-		w.MaxDutyCycle = zeroOr(p.MaxDutyCycle)
-	}
-	if wished(j.UplinkDwell != was.UplinkDwell, j.UplinkDwell.set) {
-		w.UplinkDwell = &j.UplinkDwell.v
-	}
-	if wished(j.DownlinkDwell != was.DownlinkDwell, j.DownlinkDwell.set) {
-		w.DownlinkDwell = &j.DownlinkDwell.v
-	}
-	if wished(j.ADRAckLimitExp != was.ADRAckLimitExp, p.ADRAckLimitExp != nil) {
-		w.ADRAckLimit = p.ADRAckLimitExp
-	}
-	if wished(j.ADRAckDelayExp != was.ADRAckDelayExp, p.ADRAckDelayExp != nil) {
-		w.ADRAckDelay = p.ADRAckDelayExp
-	}
-	if wished(j.RejoinTimePeriod != was.RejoinTimePeriod || j.RejoinCount != was.RejoinCount,
-		p.RejoinTimePeriod != nil || j.RejoinCount != "") {
-		w.RejoinTime, w.RejoinCount = zeroOr(p.RejoinTimePeriod), zeroOr(j.RejoinCount.exponent())
+	wished(&any, &w.RX1Delay, j.RX1Delay.set, &p.RX1Delay, &now.RX1Delay, &without.RX1Delay)
+	wished(&any, &w.RX1DROffset, j.RX1DROffset.set || whole, &p.RX1DROffset, &now.RX1DROffset, &without.RX1DROffset)
+	wished(&any, &w.RX2DataRate, j.RX2DataRate.set || whole, &p.RX2DataRate, &now.RX2DataRate, &without.RX2DataRate)
+	wished(&any, &w.RX2Frequency, j.RX2Frequency.set, &p.RX2Frequency, &now.RX2Frequency, &without.RX2Frequency)
+	wished(&any, &w.MaxEIRP, j.MaxEIRP > 0, &p.MaxEIRP, &now.MaxEIRP, &without.MaxEIRP)
+	wished(&any, &w.MaxDutyCycle, p.MaxDutyCycle != nil || whole,
+		zeroOr(p.MaxDutyCycle), zeroOr(now.MaxDutyCycle), zeroOr(without.MaxDutyCycle))
+	wished(&any, &w.UplinkDwell, p.UplinkDwell != nil, p.UplinkDwell, now.UplinkDwell, without.UplinkDwell)
+	wished(&any, &w.DownlinkDwell, p.DownlinkDwell != nil, p.DownlinkDwell, now.DownlinkDwell, without.DownlinkDwell)
+	wished(&any, &w.ADRAckLimit, p.ADRAckLimitExp != nil, p.ADRAckLimitExp, now.ADRAckLimitExp, without.ADRAckLimitExp)
+	wished(&any, &w.ADRAckDelay, p.ADRAckDelayExp != nil, p.ADRAckDelayExp, now.ADRAckDelayExp, without.ADRAckDelayExp)
+	if (j.RejoinTimePeriod != was.RejoinTimePeriod || j.RejoinCount != was.RejoinCount) &&
+		(p.RejoinTimePeriod != nil || j.RejoinCount != "" || whole) {
+		w.RejoinTime, w.RejoinCount, any = zeroOr(p.RejoinTimePeriod), zeroOr(j.RejoinCount.exponent()), true
 	}
 	others := !slices.Equal(p.Channels, own)
 	differ := !slices.Equal(j.Channels, was.Channels) || len(own) > 0 && len(p.Channels) > 0 && others
-	if wished(len(p.Channels) <= maxWishedChannels && differ, len(p.Channels) > 0) && others {
-		w.Channels = p.Channels
+	if differ && len(p.Channels) <= maxWishedChannels && (len(p.Channels) > 0 || whole) {
+		if any = true; others {
+			w.Channels = p.Channels
+		}
 	}
-	if !j.wishPing(r, was, &w) && !any {
+	if !j.wishPing(r, was, &w, &d.Settings.MAC) && !any {
 		return nil
 	}
 	return &w
+}
+
+// wished notes a value that is told, if the device would not be asked for it without, and whether
+// anything is told that is not so now. Values that nobody knows are nil.
+func wished[T comparable](any *bool, to **T, told bool, p, now, without *T) {
+	same := func(q *T) bool { return q != nil && *p == *q }
+	if !told || same(now) && same(without) {
+		return
+	}
+	if *any = true; !same(without) {
+		*to = p
+	}
 }
 
 // maxWishedChannels are as many as a device can be told; where there are more, all are
@@ -156,43 +150,53 @@ func zeroOr(n *uint8) *uint8 {
 	return n
 }
 
-// desiredOf returns what is wanted of a device, which its current parameters may not be
-// yet: what its owner wishes, else what the plan has.
-func desiredOf(d *session.Device, s *session.Session) *parametersJSON {
+// unwished returns what a device is asked in a session for which nothing is wished: by its settings,
+// else by the network, whose RX1 delay, in s, is told, and by the plan. The rest stays as it is.
+func unwished(d *session.Device, s *session.Session, rx1Delay uint8) session.Parameters {
 	p := factoryParameters(d)
 	if s.Parameters != nil {
 		p = *s.Parameters
 	}
 	p = *known(d, p)
+	p.RX1Delay = cmp.Or(rx1Delay, joinDelay)
 	if plan, err := d.PlanIn(s); err == nil {
 		rx2 := plan.RX2()
 		p.RX2DataRate, p.RX2Frequency = rx2.DataRate, rx2.Frequency
 		if !plan.FixedChannels() {
 			p.Channels = nil // those of the plan
 		}
+		if plan.TxParamSetup() && d.Version >= session.V1_0_2 {
+			limits := plan.DwellLimits()
+			p.UplinkDwell, p.DownlinkDwell, p.MaxEIRP = &limits.Uplink, &limits.Downlink, plan.MaxEIRP()
+		}
 	}
-	w := d.Wish(s)
+	w := d.Wish(&session.Session{})
+	setWish(&p, &w)
+	return p
+}
+
+// setWish makes parameters what is wished.
+func setWish(p *session.Parameters, w *macstate.Wish) {
 	set(&p.RX1Delay, w.RX1Delay)
 	set(&p.RX1DROffset, w.RX1DROffset)
 	set(&p.RX2DataRate, w.RX2DataRate)
-	set[radio.Frequency](&p.RX2Frequency, w.RX2Frequency)
-	set[radio.Decibel](&p.MaxEIRP, w.MaxEIRP)
-	for _, to := range []struct {
-		p    **uint8
-		wish *uint8
-	}{
-		{&p.MaxDutyCycle, w.MaxDutyCycle},
-		{&p.ADRAckLimitExp, w.ADRAckLimit},
-		{&p.ADRAckDelayExp, w.ADRAckDelay},
-		{&p.RejoinTimePeriod, w.RejoinTime},
-	} {
-		if to.wish != nil {
-			*to.p = to.wish
-		}
+	if f := w.RX2Frequency; f != nil && *f != 0 {
+		p.RX2Frequency = *f
 	}
+	set[radio.Decibel](&p.MaxEIRP, w.MaxEIRP)
+	p.MaxDutyCycle, p.RejoinTimePeriod = cmp.Or(w.MaxDutyCycle, p.MaxDutyCycle), cmp.Or(w.RejoinTime, p.RejoinTimePeriod)
+	p.UplinkDwell, p.DownlinkDwell = cmp.Or(w.UplinkDwell, p.UplinkDwell), cmp.Or(w.DownlinkDwell, p.DownlinkDwell)
+	p.ADRAckLimitExp, p.ADRAckDelayExp = cmp.Or(w.ADRAckLimit, p.ADRAckLimitExp), cmp.Or(w.ADRAckDelay, p.ADRAckDelayExp)
 	if len(w.Channels) > 0 {
 		p.Channels = w.Channels
 	}
+}
+
+// desiredOf returns what is wanted of a device, which its current parameters may not be
+// yet: what its owner wishes, else what it is asked without.
+func desiredOf(d *session.Device, s *session.Session, rx1Delay uint8) *parametersJSON {
+	p, w := unwished(d, s, rx1Delay), d.Wish(s)
+	setWish(&p, &w)
 	j := parametersOf(d, &p)
 	j.RejoinCount = wordOf[rejoinCounts](w.RejoinCount)
 	now := s.MAC.Pings()

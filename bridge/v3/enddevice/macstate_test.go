@@ -8,9 +8,10 @@ import (
 	"lorawand/bridge/session"
 )
 
-// desired_parameters that differ from the current ones become the wish, and no others.
+// desired_parameters become the wish where they are not what the device would be asked without, and no others.
 func TestWish(t *testing.T) {
 	const (
+		plans     = `"rx1_delay":5,"rx2_frequency":"869525000","max_eirp":16,"adr_nb_trans":1`
 		current   = `"rx1_delay":1,"rx2_data_rate_index":3,"rx2_frequency":"869525000","max_eirp":16,"adr_nb_trans":1`
 		one       = `"channels":[{"uplink_frequency":"868100000","downlink_frequency":"868100000","max_data_rate_index":5,"enable_uplink":true}]`
 		wishOfOne = `{"Channels":[{"UplinkFrequency":868100000,"DownlinkFrequency":868100000,"MinDataRate":0,"MaxDataRate":5,"Enabled":true}]}`
@@ -19,15 +20,17 @@ func TestWish(t *testing.T) {
 	eight := `"channels":` + channelsOfThePlan(t)
 	for _, tt := range []struct{ name, current, desired, want string }{
 		{"none", current, ``, `null`},
-		{"the same", current, current, `null`},
-		{"what ADR wants", current, current + `,"adr_data_rate_index":5,"adr_tx_power_index":1`, `null`},
-		{"left out: 0", current, `"rx1_delay":1,"rx2_frequency":"869525000","max_eirp":16`, `{"RX2DataRate":0}`},
+		{"the same, which is the network's and the plan's", plans, plans, `null`},
+		{"the network's and the plan's, and it has others", current, plans, `{}`},
+		{"the same, which is neither's", current, current, `{"RX1Delay":1,"RX2DataRate":3}`},
+		{"what ADR wants", plans, plans + `,"adr_data_rate_index":5,"adr_tx_power_index":1`, `null`},
+		{"left out: 0", current, `"rx1_delay":1,"rx2_frequency":"869525000","max_eirp":16`, `{"RX1Delay":1}`},
 		{
 			"a few alone", current, `"rx1_delay":"RX_DELAY_4","rx1_data_rate_offset":"DATA_RATE_OFFSET_2","max_duty_cycle":"DUTY_CYCLE_64"`,
 			`{"RX1Delay":4,"RX1DROffset":2,"MaxDutyCycle":6}`,
 		},
 		{"no current ones", ``, `"rx1_delay":4`, `{"RX1Delay":4}`},
-		{"RX2", current, `"rx2_frequency":"868500000","rx2_data_rate_index":0`, `{"RX2DataRate":0,"RX2Frequency":868500000}`},
+		{"RX2", current, `"rx2_frequency":"868500000","rx2_data_rate_index":1`, `{"RX2DataRate":1,"RX2Frequency":868500000}`},
 		{
 			"1.1", current, `"adr_ack_limit_exponent":"ADR_ACK_LIMIT_128","adr_ack_delay_exponent":"ADR_ACK_DELAY_64",` +
 				`"rejoin_time_periodicity":"REJOIN_TIME_5","rejoin_count_periodicity":"REJOIN_COUNT_1024"`,

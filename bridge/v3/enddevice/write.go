@@ -17,6 +17,7 @@ type Form struct {
 
 	// HandOver writes a session as The Things Stack's importer takes it: see handOver.
 	HandOver bool
+	RX1Delay uint8 // that the network tells devices, in s; 0: 5
 }
 
 // Append appends a device as The Things Stack writes it, on one line. What it
@@ -68,7 +69,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 	if s := d.Session; s != nil && (f.Session || !d.SupportsJoin) {
 		j.IDs.DevAddr = s.DevAddr.String()
 		j.Session = sessionOf(s, f)
-		j.MACState = macStateOf(d, s)
+		j.MACState = macStateOf(d, s, f.RX1Delay)
 		if s.MAC != nil {
 			j.LastRJCount0 = lastOf(s.MAC.NextRJCount0)
 		}
@@ -76,7 +77,7 @@ func jsonOf(d *session.Device, f Form) *deviceJSON {
 			j.MACState = withLastSent(j.MACState, d)
 		}
 		if f.HandOver {
-			j.handOver(d)
+			j.handOver(d, f.RX1Delay)
 		}
 	}
 	return j
@@ -164,7 +165,7 @@ func sessionOf(s *session.Session, f Form) *sessionJSON {
 }
 
 // macStateOf returns nil where there is nothing to tell.
-func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
+func macStateOf(d *session.Device, s *session.Session, rx1Delay uint8) *macStateJSON {
 	m := &macStateJSON{LoRaWANVersion: enum[macVersionNames](versionName(d))}
 	switch {
 	case s.Parameters != nil:
@@ -175,7 +176,7 @@ func macStateOf(d *session.Device, s *session.Session) *macStateJSON {
 	m.Desired = m.Current
 	switch {
 	case m.Current != nil:
-		m.Desired = desiredOf(d, s)
+		m.Desired = desiredOf(d, s, rx1Delay)
 	case s.MAC != nil:
 		m.Desired = wishOf(s.MAC.Wish)
 	}
