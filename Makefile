@@ -43,7 +43,8 @@ RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/c
             github.com/dop251/goja/ast lorawand/bridge/access lorawand/bridge/beacon lorawand/bridge/foreign \
             lorawand/bridge/forward lorawand/bridge/joins lorawand/bridge/state lorawand/bridge/store/... \
             lorawand/concentrator/gnss lorawand/radio/region lorawand/bridge/event lorawand/bridge/session/tombstone \
-            lorawand/concentrator/air lorawand/concentrator/virtual lorawand/concentrator/sx1302/script
+            lorawand/concentrator/air lorawand/concentrator/virtual lorawand/concentrator/sx1302/script \
+            lorawand/bridge/recording
 GCFLAGS   = $(foreach p,$(RARE),-gcflags=$(p)=-l)
 FUZZTIME ?= 5m
 

@@ -109,9 +109,9 @@ func sameAgain(t *testing.T, recorded []byte, out *fakeOutbox) {
 	faults := 0
 	err = p.Run(func(e *recording.Effect) error {
 		switch e.Effect {
-		case "fault":
+		case "Fault":
 			faults++
-		case "publish":
+		case "Publish":
 			text, err := json.Marshal(e.Detail)
 			if err != nil {
 				return err
@@ -128,7 +128,7 @@ func sameAgain(t *testing.T, recorded []byte, out *fakeOutbox) {
 	}
 	for i, m := range out.msgs {
 		want, err := json.Marshal(map[string]any{
-			"topic": m.Application + "/" + m.Device + "/" + m.Suffix, "payload": json.RawMessage(m.Payload),
+			"Topic": m.Application + "/" + m.Device + "/" + m.Suffix, "Payload": json.RawMessage(m.Payload),
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -76,7 +76,7 @@ func TestNoEnd(t *testing.T) {
 func TestChangedByte(t *testing.T) {
 	file, effects := recorded(t)
 	rnd := rand.New(rand.NewPCG(1, 1))
-	for range map[bool]int{false: 200, true: 20}[emulated] {
+	for range map[bool]int{false: 60, true: 10}[emulated] {
 		at, changed := rnd.IntN(len(file)), bytes.Clone(file)
 		changed[at] ^= byte(1 + rnd.IntN(255))
 		got, _, err := replayed(t, changed)
@@ -110,9 +110,12 @@ func (r rawText) MarshalJSON() ([]byte, error) { return []byte(r), nil }
 func TestForged(t *testing.T) {
 	const (
 		begin = `{"lorawand":"recording","format":1,"default_plan":"EU_863_870_TTN","gateways":[` +
-			`{"id":"gw","eui":"0A00000000000000","plan":"EU_863_870_TTN"}]}`
-		timer = `{"host":5,"wall":"2026-11-24T12:00:00Z","quality":2,"timer":true}`
+			`{"ID":"gw","EUI":"0A00000000000000","Plan":"EU_863_870_TTN"}]}`
+		timer = `{"host":5,"wall":"2026-11-24T12:00:00Z","quality":2,"on":"TimerFired","input":{}}`
 	)
+	on := func(name, input string) string {
+		return strings.Replace(timer, `"TimerFired","input":{}`, `"`+name+`","input":`+input, 1)
+	}
 	with := func(old, new string) string { return strings.Replace(begin, old, new, 1) }
 	for _, tt := range []struct {
 		name  string
@@ -124,26 +127,29 @@ func TestForged(t *testing.T) {
 		{"empty header", []string{`{}`}, "line 1: it does not begin as a recording of lorawand"},
 		{"another format", []string{with(`"format":1`, `"format":2`)}, "line 1: format 2, this version knows 1"},
 		{"another plan", []string{with("EU_863_870_TTN", "MARS")}, "MARS"},
-		{"another plan of a gateway", []string{with(`"plan":"EU_863_870_TTN"`, `"plan":"MARS"`)}, "MARS"},
-		{"two gateways of one id", []string{with(`]}`, `,{"id":"gw","eui":"0B00000000000000","plan":"EU_863_870_TTN"}]}`)}, "exists"},
+		{"another plan of a gateway", []string{with(`"Plan":"EU_863_870_TTN"`, `"Plan":"MARS"`)}, "MARS"},
+		{"two gateways of one id", []string{with(`]}`, `,{"ID":"gw","EUI":"0B00000000000000","Plan":"EU_863_870_TTN"}]}`)}, "exists"},
 		{"fewer records", []string{with(`"format":1`, `"format":1,"records":1000000000`)}, "cut off behind line 1"},
 		{"fewer records than none", []string{with(`"format":1`, `"format":1,"records":-1`), timer}, ""},
 		{
 			"an unusable record",
-			[]string{with(`"format":1`, `"format":1,"records":1`), `{"kind":"device","key":"a/b","version":2,"data":"e30="}`}, "its state",
+			[]string{with(`"format":1`, `"format":1,"records":1`), `{"Kind":"device","Key":"a/b","Version":2,"Data":"e30="}`}, "its state",
 		},
-		{"no input", []string{begin, `{"host":5,"wall":"2026-11-24T12:00:00Z","quality":2}`}, "line 2: it has no input"},
-		{"null", []string{begin, `null`}, "line 2: it has no input"},
+		{"no input", []string{begin, `{"host":5,"wall":"2026-11-24T12:00:00Z","quality":2}`}, `line 2: "" is no input`},
+		{"null", []string{begin, `null`}, `line 2: "" is no input`},
+		{"a null input", []string{begin, on("Heard", `null`)}, `line 2: "Heard" without an input`},
 		{"a list", []string{begin, `[]`}, "line 2: json: cannot unmarshal"},
-		{"two inputs", []string{begin, strings.Replace(timer, `"timer"`, `"stopping":true,"timer"`, 1)}, "more than one"},
-		{"an unknown input", []string{begin, strings.Replace(timer, "timer", "wish", 1)}, "unknown field"},
+		{"an unknown input", []string{begin, on("Wish", `{}`)}, `line 2: "Wish" is no input`},
+		{"an unknown field", []string{begin, on("TimerFired", `{"at":1}`)}, "line 2: json: unknown field"},
 		{"time goes back", []string{begin, timer, strings.Replace(timer, ":5", ":4", 1)}, "line 3: host time 4"},
 		{"the end of time", []string{begin, strings.Replace(timer, ":5", ":9223372036854775807", 1)}, "line 2: host time"},
 		{"text after the end", []string{begin, `{"end":"x"}`, timer}, "line 3: text after the end"},
-		{"no reception", []string{begin, strings.Replace(timer, `"timer":true`, `"heard":{"PHYPayload":"AQ=="}`, 1)}, "no antenna"},
-		{"an unknown plan", []string{begin, strings.Replace(timer, `"timer":true`, `"reconfigured":{"Gateways":[{"plan":"x"}]}`, 1)}, "line 2"},
-		{"an unknown ticket", []string{begin, strings.Replace(timer, `"timer":true`, `"stored":{"Ticket":7}`, 1)}, ""},
-		{"a device of nobody", []string{begin, strings.Replace(timer, `"timer":true`, `"provisioned":{"Put":[{}]}`, 1)}, ""},
+		{"no reception", []string{begin, on("Heard", `{"Uplink":{"PHYPayload":"AQ=="}}`)}, "no antenna"},
+		{"an unknown plan", []string{begin, on("Reconfigured", `{"Gateways":[{"Plan":"x"}]}`)}, "line 2"},
+		{"an unknown ticket", []string{begin, on("Stored", `{"Ticket":7}`)}, ""},
+		{"a device of nobody", []string{begin, on("Provisioned", `{"Put":[{}]}`)}, ""},
+		{"no device", []string{begin, on("Provisioned", `{"Put":[{"Device":"e30K"}]}`)}, ""},
+		{"a damaged device", []string{begin, on("Provisioned", `{"Put":[{"Device":"AA=="}]}`)}, "line 2: session: device"},
 		{"deep", []string{begin, strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000)}, "line 2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -163,11 +163,7 @@ func (f *field) step(in core.Input) {
 	faults, effects := stepped(f.core, f.now, in)
 	f.faults += len(faults)
 	p := Replay{n: f.inputs, last: f.now.Host}
-	name, _, err := entryOf(f.now, in).(*entry).input()
-	if err != nil {
-		f.Fatal(err)
-	}
-	err = p.tell(name, faults, effects, func(e *Effect) error {
+	err := p.tell(nameOf(in), faults, effects, func(e *Effect) error {
 		f.words[e.Effect]++
 		return writeTo(&f.effects)(e)
 	})

@@ -21,9 +21,8 @@ import (
 var ErrRecording = errors.New("unusable recording")
 
 const (
-	magic  = "recording"
-	format = 1
-
+	magic     = "recording"
+	format    = 1
 	begins    = `{"lorawand":"recording",`
 	sumLength = 8
 	maxLine   = 64 << 20 // bytes: the largest import of devices has far less
@@ -44,46 +43,27 @@ type header struct {
 	NotBefore     time.Time     `json:"not_before"`
 	Forwards      bool          `json:"forwards"`
 	WrongMICs     int           `json:"wrong_mics"` // a second, see session.NewRegistry
-	Gateways      []settings    `json:"gateways"`
+	Gateways      []configured  `json:"gateways"`
 	Records       int           `json:"records"` // that follow
 }
 
-// prefix is a radio.DevAddrPrefix.
+// prefix is a radio.DevAddrPrefix, which JSON would read as text.
 type prefix struct {
 	DevAddr radio.DevAddr
 	Length  int
 }
 
-// settings are what is configured of a gateway.
-type settings struct {
-	ID               string            `json:"id"`
-	EUI              radio.EUI64       `json:"eui"`
-	Plan             string            `json:"plan"`
-	AntennaGain      radio.Decibel     `json:"antenna_gain"`
-	EnforceDutyCycle bool              `json:"enforce_duty_cycle"`
-	Location         *gateway.Location `json:"location,omitempty"`
-	Beacons          bool              `json:"beacons"`
-	Configured       bool              `json:"configured"`
+// configured is a gateway with the name of its plan.
+type configured struct {
+	gateway.Gateway
+	Plan string
 }
 
-// record is a record of the store.
-type record struct {
-	Kind    string `json:"kind"`
-	Key     string `json:"key"`
-	Version uint8  `json:"version"`
-	Data    []byte `json:"data"`
-}
-
-// last is the last line.
-type last struct {
-	End string `json:"end"`
-}
-
-func headerOf(o *core.Options) header {
-	h := header{
+func headerOf(o *core.Options) *header {
+	h := &header{
 		Lorawand: magic, Format: format, DefaultPlan: o.DefaultPlan.ID(), Encoder: o.Encoder,
 		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, NotBefore: o.NotBefore, Forwards: o.Forwards,
-		Gateways: settingsOf(o.Gateways.All()),
+		Gateways: configurations(o.Gateways.All()),
 	}
 	for _, p := range o.DevAddrs {
 		h.DevAddrs = append(h.DevAddrs, prefix(p))
@@ -91,30 +71,21 @@ func headerOf(o *core.Options) header {
 	return h
 }
 
-func settingsOf(all []*gateway.Gateway) []settings {
-	out := make([]settings, len(all))
-	for i, g := range all {
-		out[i] = settings{
-			ID: g.ID, EUI: g.EUI, Plan: g.Plan.ID(), AntennaGain: g.AntennaGain, EnforceDutyCycle: g.EnforceDutyCycle,
-			Location: g.Location, Beacons: g.Beacons, Configured: g.Configured,
-		}
+func configurations(all []*gateway.Gateway) (out []configured) {
+	for _, g := range all {
+		out = append(out, configured{*g, g.Plan.ID()})
 	}
 	return out
 }
 
-// gatewaysOf makes gateways of their settings.
-func gatewaysOf(all []settings) ([]*gateway.Gateway, error) {
-	out := make([]*gateway.Gateway, len(all))
+// gatewaysOf returns gateways that were read.
+func gatewaysOf(all []configured) (out []*gateway.Gateway, err error) {
 	for i := range all {
-		s := &all[i]
-		plan, err := region.Lookup(s.Plan)
-		if err != nil {
+		g := &all[i].Gateway
+		if g.Plan, err = region.Lookup(all[i].Plan); err != nil {
 			return nil, err
 		}
-		out[i] = &gateway.Gateway{
-			ID: s.ID, EUI: s.EUI, Plan: plan, AntennaGain: s.AntennaGain, EnforceDutyCycle: s.EnforceDutyCycle,
-			Location: s.Location, Beacons: s.Beacons, Configured: s.Configured,
-		}
+		out = append(out, g)
 	}
 	return out, nil
 }
@@ -153,53 +124,64 @@ func newLines(r io.Reader, longest int) *lines {
 // next reads the JSON of the next line, or returns io.EOF.
 func (l *lines) next() ([]byte, error) {
 	if !l.scan.Scan() {
-		if err := l.scan.Err(); err != nil {
-			l.n++
-			return nil, l.fault(err)
+		if l.scan.Err() == nil {
+			return nil, io.EOF
 		}
-		return nil, io.EOF
+		l.n++
+		return nil, l.fault(l.scan.Err())
 	}
 	l.n++
 	sum, text, found := bytes.Cut(l.scan.Bytes(), []byte(" "))
-	if next := crc32.Update(l.sum, castagnoli, text); !found || string(sum) != fmt.Sprintf("%0*x", sumLength, next) {
-		switch begin := text[:min(len(text), len(begins))]; {
-		case l.n == 1 && (!found || string(begin) != begins[:len(begin)]):
-			return nil, l.fault(errNoRecording)
-		case l.torn:
-			return nil, l.fault(errors.New("the file is cut off in this line"))
-		}
-		return nil, l.fault(errors.New("wrong check sum: the file is damaged"))
-	}
 	l.sum = crc32.Update(l.sum, castagnoli, text)
-	return text, nil
+	switch begin := text[:min(len(text), len(begins))]; {
+	case found && string(sum) == fmt.Sprintf("%0*x", sumLength, l.sum):
+		return text, nil
+	case l.n == 1 && (!found || string(begin) != begins[:len(begin)]):
+		return nil, l.fault(errNoRecording)
+	case l.torn:
+		return nil, l.fault(errors.New("the file is cut off in this line"))
+	}
+	return nil, l.fault(errors.New("wrong check sum: the file is damaged"))
 }
 
-// read reads the next line, which must be there.
+// read reads the next line, or returns io.EOF.
 func (l *lines) read(v any) error {
 	text, err := l.next()
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%w: the file is cut off behind line %d", ErrRecording, l.n)
-	}
 	if err != nil {
 		return err
 	}
-	return l.decode(text, v)
+	if err := unmarshal(text, v); err != nil {
+		return l.fault(err)
+	}
+	return nil
 }
 
-// decode reads JSON. Unknown fields are an error: they could decide something.
-func (l *lines) decode(text []byte, v any) error {
+// unmarshal reads JSON. Unknown fields are an error: they could decide something.
+func unmarshal(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if err == nil && d.InputOffset() != int64(len(text)) {
 		err = errors.New("text after the JSON")
 	}
-	if err != nil {
-		return l.fault(err)
-	}
-	return nil
+	return err
 }
 
 func (l *lines) fault(err error) error { return fmt.Errorf("%w: line %d: %w", ErrRecording, l.n, err) }
 
+// cutOff says that io.EOF has come too early.
+func (l *lines) cutOff(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: the file is cut off behind line %d", ErrRecording, l.n)
+	}
+	return err
+}
+
 var errNoRecording = errors.New("it does not begin as a recording of lorawand")
+
+// Is reports whether a file begins as a recording.
+func Is(r io.Reader) bool {
+	begin := make([]byte, sumLength+1+len(begins))
+	_, err := io.ReadFull(r, begin)
+	return err == nil && string(begin[sumLength+1:]) == begins
+}

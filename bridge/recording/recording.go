@@ -13,13 +13,12 @@
 // the JSON of this line and of all lines before it.
 //
 //	61f5e0b4 {"lorawand":"recording","format":1,…}                     what the core was made with
-//	0a6d1c55 {"kind":"device","key":"app1/dev1","version":2,"data":…}  the state, a record a line
-//	93bb20d1 {"host":61000000000,"wall":"2026-…","heard":{…}}          the inputs
-//	d05e37aa {"end":"the daemon stopped"}
+//	0a6d1c55 {"Kind":"device","Key":"app1/dev1","Version":2,"Data":…}  the state, a record a line
+//	93bb20d1 {"host":61000000000,"wall":"2026-…","on":"Heard",…}       the inputs
+//	d05e37aa {…,"end":"the daemon stopped"}
 package recording
 
 import (
-	"cmp"
 	"context"
 	crypto "crypto/rand"
 	"errors"
@@ -72,7 +71,9 @@ type Recorder struct {
 
 // New returns a Recorder.
 func New(o Options) *Recorder {
-	o.Random = cmp.Or(o.Random, crypto.Reader)
+	if o.Random == nil {
+		o.Random = crypto.Reader
+	}
 	return &Recorder{o: o, wake: make(chan struct{}, 1)}
 }
 
@@ -93,7 +94,7 @@ func (r *Recorder) Begin(o *core.Options) error {
 	for _, kind := range kinds {
 		for _, one := range r.o.Store.Records(kind) {
 			if err == nil {
-				text, err = appendLine(text, &r.sum, record(one))
+				text, err = appendLine(text, &r.sum, one)
 			}
 		}
 	}
@@ -146,7 +147,7 @@ const (
 // end makes a line the last one. The caller holds mu.
 func (r *Recorder) end(why string) {
 	r.ended = why
-	if text, err := appendLine(r.pending, &r.sum, last{End: why}); err == nil {
+	if text, err := appendLine(r.pending, &r.sum, &entry{End: why}); err == nil {
 		r.pending = text
 	}
 }

@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func NewReplay(r io.Reader) (*Replay, error) {
 	p := &Replay{lines: newLines(r, maxLine)}
 	var h header
 	if err := p.lines.read(&h); err != nil {
-		return nil, err
+		return nil, p.lines.cutOff(err)
 	}
 	if h.Lorawand != magic {
 		return nil, p.lines.fault(errNoRecording)
@@ -43,11 +44,11 @@ func NewReplay(r io.Reader) (*Replay, error) {
 	}
 	read := records{}
 	for range h.Records {
-		var one record
+		var one state.Record
 		if err := p.lines.read(&one); err != nil {
-			return nil, err
+			return nil, p.lines.cutOff(err)
 		}
-		read[one.Kind] = append(read[one.Kind], state.Record(one))
+		read[one.Kind] = append(read[one.Kind], one)
 	}
 	st, err := state.Load(read, h.WrongMICs, "")
 	if err != nil {
@@ -91,36 +92,29 @@ func (h *header) options() (core.Options, error) {
 // effects of what can be read it returns ErrRecording if the rest cannot be.
 func (p *Replay) Run(do func(*Effect) error) error {
 	for {
-		text, err := p.lines.next()
-		if errors.Is(err, io.EOF) {
+		e := entry{Input: new(json.RawMessage)}
+		err := p.lines.read(&e)
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if p.End != "" {
+		case p.End != "":
 			return p.lines.fault(errors.New("text after the end"))
-		}
-		var e entry
-		if err := p.lines.decode(text, &e); err != nil {
-			return err
-		}
-		if e.End != "" {
+		case e.End != "":
 			p.End = e.End
 			continue
+		case e.Host < p.last || e.Host > maxHost:
+			return p.lines.fault(fmt.Errorf("host time %d is out of order", e.Host))
 		}
-		name, in, err := e.input()
-		if err == nil && (e.Host < p.last || e.Host > maxHost) {
-			err = fmt.Errorf("host time %d is out of order", e.Host)
-		}
+		in, err := e.input()
 		if err != nil {
 			return p.lines.fault(err)
 		}
 		p.n++
 		p.last = e.Host
-		now := core.Now{Host: e.Host, Wall: radio.WallTime{Time: e.Wall, Quality: e.Quality}}
-		faults, effects := stepped(p.core, now, in)
-		if err := p.tell(name, faults, effects, do); err != nil {
+		faults, effects := stepped(p.core, core.Now{Host: e.Host, Wall: radio.WallTime{Time: e.Wall, Quality: e.Quality}}, in)
+		if err := p.tell(e.On, faults, effects, do); err != nil {
 			return err
 		}
 	}
@@ -128,15 +122,15 @@ func (p *Replay) Run(do func(*Effect) error) error {
 
 // tell calls do for what has come of an input: faults first.
 func (p *Replay) tell(on string, faults []string, effects []core.Effect, do func(*Effect) error) error {
-	told := Effect{Input: p.n, Host: p.last, On: on, Effect: "fault"}
+	told := Effect{Input: p.n, Host: p.last, On: on, Effect: "Fault"}
 	for _, f := range faults {
-		told.Detail = failed{f}
+		told.Detail = f
 		if err := do(&told); err != nil {
 			return err
 		}
 	}
 	for _, e := range effects {
-		told.Effect, told.Detail = describe(e)
+		told.Effect, told.Detail = nameOf(e), detailOf(e)
 		if err := do(&told); err != nil {
 			return err
 		}
@@ -163,10 +157,4 @@ func stepped(c *core.Core, now core.Now, in core.Input) (faults []string, effect
 func caught(f func() []core.Effect) (effects []core.Effect, fault any) {
 	defer func() { fault = recover() }()
 	return f(), nil
-}
-
-// Is reports whether a file begins as a recording.
-func Is(r io.Reader) bool {
-	var h header
-	return newLines(r, maxLine).read(&h) == nil && h.Lorawand == magic
 }

@@ -16,7 +16,7 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write the files in testdata anew")
-	inputs = flag.Int("inputs", map[bool]int{false: 10_000, true: 1000}[emulated], "how many inputs are recorded")
+	number = flag.Int("inputs", map[bool]int{false: 10_000, true: 1000}[emulated], "how many inputs are recorded")
 )
 
 // emulated says that the processor is most likely emulated.
@@ -56,10 +56,10 @@ func TestReplay(t *testing.T) {
 	f := newField(t, 1, 1<<40)
 	f.run(1000)
 	first := sha256.Sum256(f.effects.Bytes())
-	f.run(*inputs)
+	f.run(*number)
 	f.stop()
 	t.Logf("%d inputs, %d bytes; effects %v, %d faults", f.inputs, f.file.Len(), f.words, f.faults)
-	for word := range strings.FieldsSeq("publish commit transmit answer arm report forward reply fault") {
+	for word := range strings.FieldsSeq("Publish Commit Transmit Answer Arm Report Forward Replied Fault") {
 		if f.words[word] == 0 {
 			t.Errorf("no %s: that tests little", word)
 		}
@@ -72,7 +72,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("%s", difference(got, f.effects.Bytes()))
 	}
 	f.compare("testdata/first.sha256", hex.EncodeToString(first[:]))
-	if *inputs == 10_000 {
+	if *number == 10_000 {
 		all := sha256.Sum256(f.effects.Bytes())
 		f.compare("testdata/all.sha256", hex.EncodeToString(all[:]))
 	}

@@ -58,7 +58,7 @@ func TestRecord(t *testing.T) {
 		if status != 0 || errOut != "" {
 			t.Errorf("exit status %d\n%s", status, errOut)
 		}
-		contains(t, name, out, "pushed commit", `publish {"topic":"app1/dev1/down/queued"`, want, "stopping commit")
+		contains(t, name, out, "Pushed Commit", `Publish {"Topic":"app1/dev1/down/queued"`, want, "Stopping Commit")
 		if strings.Contains(out, testApp) || strings.Contains(out, testNwk) {
 			t.Error("the effects tell a key")
 		}
