@@ -111,6 +111,7 @@ var arrows = map[string]string{
 		"bridge/event bridge/session bridge/store",
 	"bridge/admin/eventlines": "radio bridge/activity bridge/event",
 	"bridge/admin/registry":   "radio/frame bridge/session bridge/v3/enddevice",
+	"bridge/admin/strict":     "",
 	"bridge/admin/metrics":    "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
 		"bridge/admin/registry " +
@@ -129,7 +130,7 @@ var arrows = map[string]string{
 		"bridge/state bridge/store bridge/store/storetest bridge/v3",
 	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/eventlines " +
 		"bridge/admin/metrics " +
-		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
+		"bridge/admin/registry bridge/admin/strict bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"cmd/lorawand":        "*",
