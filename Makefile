@@ -91,6 +91,7 @@ mistakes:
 # A thousand kills of the daemon in real traffic, and a million bad packets.
 soak: $(OUT)/engine/go.mod
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
+	LORAWAND_COMMAND_KILLS=500 $(GO) test -run '^TestKilledCommand$$' -v -timeout 1h ./cmd/lorawand
 	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 
 # What every gateway runs, under emulation of its CPU (Debian: qemu-user-static):
