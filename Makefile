@@ -91,6 +91,8 @@ mistakes:
 # A thousand kills of the daemon in real traffic, and a million bad packets.
 soak: $(OUT)/engine/go.mod
 	LORAWAND_KILLS=1000 $(GO) test -run '^TestKill$$' -v -timeout 2h ./cmd/lorawand
+	$(GO) test -run '^TestPowerCutRandom$$' -v -timeout 1h ./bridge/store -store.cuts 10000
+	$(GO) test -run '^TestPowerCutEveryKind$$' -v -timeout 1h ./bridge/state -state.cuts 10000
 	LORAWAND_COMMAND_KILLS=500 $(GO) test -run '^TestKilledCommand$$' -v -timeout 1h ./cmd/lorawand
 	LORAWAND_ABUSE_PACKETS=1000000 $(GO) test -run '^TestAbuse$$' -v -timeout 1h ./cmd/lorawand
 

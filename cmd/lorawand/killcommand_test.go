@@ -46,10 +46,14 @@ func deviceNames(s *site) string { return s.must("", "device", "list", "--json")
 
 func noInput(*site) string { return "" }
 
-func keyCount(s *site) string { return strconv.Itoa(strings.Count(s.must("", "api-key", "list", "--json"), "\n")) }
+func keyCount(s *site) string {
+	return strconv.Itoa(strings.Count(s.must("", "api-key", "list", "--json"), "\n"))
+}
 
 var killedCommands = []killedCommand{
-	{"import", "device import - --application app1", func(*site) string { return importedDevices(0, 60) }, deviceNames, nil},
+	{"import", "device import - --application app1", func(*site) string {
+		return importedDevices(0, 60)
+	}, deviceNames, nil},
 	{"restore", "restore -", func(s *site) string {
 		other := newSite(s.TB, "")
 		other.onDisk()
