@@ -49,15 +49,15 @@ func within[N int64 | time.Duration](t testing.TB, what string, got, limit N) {
 	}
 }
 
-// recorder is a test that keeps what it is told.
-type recorder struct {
+// kept is a test that keeps what it is told.
+type kept struct {
 	testing.TB
 	failed bool
 }
 
-func (*recorder) Helper()                 {}
-func (*recorder) Logf(string, ...any)     {}
-func (r *recorder) Errorf(string, ...any) { r.failed = true }
+func (*kept) Helper()                 {}
+func (*kept) Logf(string, ...any)     {}
+func (r *kept) Errorf(string, ...any) { r.failed = true }
 
 // The check must be able to fail.
 func TestBudgetFails(t *testing.T) {
@@ -65,7 +65,7 @@ func TestBudgetFails(t *testing.T) {
 		got  int64
 		want bool
 	}{{99, false}, {100, false}, {101, true}} {
-		r := &recorder{TB: t}
+		r := &kept{TB: t}
 		if within(r, "x", tt.got, 100); r.failed != tt.want {
 			t.Errorf("%d of 100: failed %v", tt.got, r.failed)
 		}
