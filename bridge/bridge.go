@@ -66,6 +66,16 @@ type Options struct {
 
 	Formatters decode.Formatters // default: no device has any
 	Pool       *formatter.Pool   // runs payload formatters, by whoever owns it; nil: scripts are not run
+
+	Recorder Recorder // nil: the inputs of the core are not written down
+}
+
+// Recorder writes down what the core is given, so that it can be run again.
+type Recorder interface {
+	// Begin takes what the core is about to be made with, and may give it another Entropy.
+	Begin(o *core.Options) error
+	// Input takes an input that the core is about to get. It must not block, and must not keep it.
+	Input(now core.Now, in core.Input)
 }
 
 // inboxSize is how many frames wait for the core: what the radio can bring in
@@ -96,6 +106,7 @@ type Bridge struct {
 
 	provisioned func(application string)
 	others      others
+	recorder    Recorder // nil: there is none
 }
 
 // Stats are counts of the core and of its inbox.
@@ -121,12 +132,7 @@ func New(o Options) (*Bridge, error) {
 	if o.Clock == nil {
 		o.Clock = NewClock(nil)
 	}
-	machine, err := core.New(core.Options{
-		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
-		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
-		Forwards: o.Forwarder != nil,
-		Hours:    o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
-	})
+	machine, err := newCore(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +140,7 @@ func New(o Options) (*Bridge, error) {
 		core: machine, clock: o.Clock, inbox: newInbox(inboxSize), outbox: o.Outbox, air: o.Transmitter,
 		encoder: o.Encoder, version: o.Version, events: event.NewLog(o.Logger), activity: activity.New(0), log: o.Logger,
 		ask: make(chan func(*core.Core)), serves: o.Serves, provisioned: o.Provisioned,
-		others: others{to: o.Forwarder, connected: map[radio.EUI64]bool{}},
+		others: others{to: o.Forwarder, connected: map[radio.EUI64]bool{}}, recorder: o.Recorder,
 	}
 	b.faults.log, b.faults.clock = o.Logger, o.Clock
 	b.formatters = cmp.Or[decode.Formatters](o.Formatters, decode.None{})
@@ -142,6 +148,22 @@ func New(o Options) (*Bridge, error) {
 	stored := func(ticket uint64, err error) { b.inbox.add(core.Stored{Ticket: ticket, Err: err}) }
 	b.committer = state.NewCommitter(o.Store, o.Commit, stored, o.Logger)
 	return b, nil
+}
+
+// newCore makes the core.
+func newCore(o *Options) (*core.Core, error) {
+	c := core.Options{
+		Devices: o.Devices, Gateways: o.Gateways, Encoder: o.Encoder, DefaultPlan: o.DefaultPlan,
+		Deduplication: o.Deduplication, RX1Delay: o.RX1Delay, DevAddrs: o.DevAddrs, Ledgers: o.Ledgers,
+		Forwards: o.Forwarder != nil,
+		Hours:    o.Hours, Tombstones: o.Tombstones, NotBefore: NotBefore, Entropy: bufio.NewReaderSize(rand.Reader, 1024),
+	}
+	if o.Recorder != nil {
+		if err := o.Recorder.Begin(&c); err != nil {
+			return nil, err
+		}
+	}
+	return core.New(c)
 }
 
 // Uplink takes a frame. When the inbox is full the oldest frame in it goes.

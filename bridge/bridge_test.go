@@ -249,6 +249,7 @@ func TestFailingStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &storetest.Commits{Block: make(chan struct{})}
 		b, s, out, stop := running(t, st, 0, slog.New(slog.DiscardHandler))
+		synctest.Wait() // what the start writes hangs now
 		for i := range uint32(10) {
 			b.Uplink(s.uplink(gwA, "dev1", i))
 		}
@@ -257,6 +258,7 @@ func TestFailingStore(t *testing.T) {
 			t.Errorf("%d published while the disk hangs", out.count())
 		}
 		close(st.Block)
+		synctest.Wait() // what waited is written, before the stop adds its own
 		stop()
 		if c, r := st.Count(); c > 3 || r > 5 {
 			t.Errorf("%d commits with %d records: what waited is one record, beside what the start and the stop write", c, r)

@@ -75,7 +75,8 @@ func (c *Clock) Now() core.Now {
 	if calendar, ok := c.bySatellites(host); ok {
 		return core.Now{Host: host, Wall: radio.WallTime{Time: calendar, Quality: radio.TimeGNSS}}
 	}
-	return core.Now{Host: host, Wall: radio.WallTime{Time: t.UTC(), Quality: c.qualityAt(t)}}
+	// Round takes the host's clock out of the calendar: whoever compares two times would compare that.
+	return core.Now{Host: host, Wall: radio.WallTime{Time: t.Round(0).UTC(), Quality: c.qualityAt(t)}}
 }
 
 // Calendar returns the calendar time, or the zero time where it is not known.

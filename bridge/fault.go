@@ -69,6 +69,9 @@ func (b *Bridge) stepped(now core.Now, in core.Input) (effects []core.Effect) {
 			effects = b.resumed(now, in)
 		}
 	}()
+	if b.recorder != nil { // before the step: it could be the last one
+		b.recorder.Input(now, in)
+	}
 	return b.core.Step(now, in)
 }
 

@@ -5,7 +5,6 @@ package concentrator
 import (
 	"context"
 	"errors"
-	"math"
 
 	"lorawand/radio"
 )
@@ -48,7 +47,7 @@ next:
 	for _, up := range ups {
 		for i := range out {
 			if IsGhost(&out[i], &up) {
-				if strength(&up) > strength(&out[i]) {
+				if up.Signal() > out[i].Signal() {
 					out[i] = up
 				}
 				continue next
@@ -63,13 +62,4 @@ next:
 func IsGhost(a, b *radio.Uplink) bool {
 	d := a.Time - b.Time
 	return d >= -ghostWindow && d <= ghostWindow && string(a.PHYPayload) == string(b.PHYPayload)
-}
-
-// strength returns the Signal of the antenna with the best reception.
-func strength(up *radio.Uplink) radio.Decibel {
-	best := radio.Decibel(math.MinInt32)
-	for i := range up.Receptions {
-		best = max(best, up.Receptions[i].Signal())
-	}
-	return best
 }

@@ -1,6 +1,9 @@
 package radio
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Uplink is a frame that a gateway has heard, with a good CRC or none.
 type Uplink struct {
@@ -77,6 +80,15 @@ func (r *Reception) Signal() Decibel {
 		return noSignal + min(r.SNR, 0)
 	}
 	return r.RSSI + min(r.SNR, 0)
+}
+
+// Signal returns the Signal of the antenna with the best reception.
+func (u *Uplink) Signal() Decibel {
+	best := Decibel(math.MinInt32)
+	for i := range u.Receptions {
+		best = max(best, u.Receptions[i].Signal())
+	}
+	return best
 }
 
 // Downlink is a frame that a gateway is to send.

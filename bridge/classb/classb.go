@@ -34,9 +34,10 @@ func Listens(d *session.Device) bool { return d.Listens() || InUse(d) }
 func ListensIn(d *session.Device, s *session.Session) bool { return s == d.Session && Listens(d) }
 
 const (
-	// periods is for how many ping slots an item waits for one that is free, beyond the time
-	// that any item waits.
-	periods = 2
+	// periods is for how many ping periods an item waits for a slot that is free, beyond the time
+	// that any item waits. From one slot to the next there are up to two, as each beacon begins
+	// anew with them: an item whose first slot is taken has a second one.
+	periods = 4
 	// defaultTimeout is how long a device of Class B has to acknowledge a downlink if its owner
 	// has not said: as in The Things Stack.
 	defaultTimeout = 10 * time.Minute

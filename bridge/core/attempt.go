@@ -76,7 +76,7 @@ func (c *Core) handOver(t *transmission) {
 		ID: a.id, Gateway: path.Gateway.EUI, Antenna: path.Antenna, PHYPayload: t.phy,
 		Frequency: win.Frequency, DataRate: win.DataRate, Power: a.power, Time: e.Start, GPS: x.gps,
 	}})
-	c.reportDecision(event.DownlinkScheduled, x.record, t.ids)
+	c.report(x.record.Event(event.DownlinkScheduled, t.ids))
 	answered := e.HostStart.Add(e.Airtime + answerGrace + path.Gateway.RoundTrip())
 	c.agenda.Add(answered, duty{kind: toConfirm, attempt: a.id})
 }

@@ -250,9 +250,9 @@ func TestClassBSilentGateway(t *testing.T) {
 	}{
 		{"one TX_ACK is lost", 1, 3 * time.Second, 10 * time.Second, 2, 2, "down/queued, down/sent"},
 		{"for 20 s", 1, 20 * time.Second, 10 * time.Second, 6, 11, "down/queued, down/sent"},
-		{"for ever", 1, 50 * time.Second, time.Second, 10, 18, "down/queued, down/failed fixed_paths"},
+		{"for ever", 1, 50 * time.Second, time.Second, 10, 20, "down/queued, down/failed fixed_paths"},
 		{"one TX_ACK is lost, a slot each 32 s", 5, 40 * time.Second, 50 * time.Second, 2, 3, "down/queued, down/sent"},
-		{"for ever, a slot each 32 s", 5, 150 * time.Second, time.Second, 2, 4, "down/queued, down/failed fixed_paths"},
+		{"for ever, a slot each 32 s", 5, 220 * time.Second, time.Second, 3, 7, "down/queued, down/failed fixed_paths"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := classB(t)

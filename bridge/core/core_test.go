@@ -99,8 +99,8 @@ func TestRepeatedAndReplayed(t *testing.T) {
 	s.online(gwA)
 	one, two := s.phy("dev1", 0, payload("one")), s.phy("dev1", 1, payload("two"))
 	s.hear(gwA, one)
-	s.wait(50 * time.Millisecond)
-	s.hear(gwA, one) // soon
+	s.wait(52 * time.Millisecond)
+	s.hear(gwA, one) // as soon as it can be: it takes 51.5 ms
 	s.event(event.UplinkRepeated, 0)
 	s.wait(3 * time.Second)
 	s.hear(gwA, one) // later
@@ -113,21 +113,6 @@ func TestRepeatedAndReplayed(t *testing.T) {
 	}
 	s.wants(`dev1/up f_cnt 0 port 15 "one" gw-a`, `dev1/up f_cnt 1 port 15 "two" gw-a`)
 	if st := s.c.Stats(); st.Repeated != 2 || st.Dropped[event.DropReplay] != 1 || st.Published != 2 || st.Uplinks != 5 {
-		t.Errorf("stats %+v", st)
-	}
-}
-
-func TestGhost(t *testing.T) {
-	s := newStand(t)
-	s.online(gwA)
-	phy := s.phy("dev1", 0, payload("x"))
-	s.hear(gwA, phy)
-	for _, us := range []radio.ConcentratorTime{-20, 0, 20} {
-		s.hear(gwA, phy, func(up *radio.Uplink) { up.Time += us; up.Frequency = 868_500_000 })
-	}
-	s.hear(gwA, phy, func(up *radio.Uplink) { up.Time += 21 })
-	s.wants(`dev1/up f_cnt 0 port 15 "x" gw-a`)
-	if st := s.c.Stats(); st.Ghosts != 3 || st.Repeated != 1 {
 		t.Errorf("stats %+v", st)
 	}
 }

@@ -248,7 +248,7 @@ func (c *Core) reportUnsent(x *opportunity, ids []string) {
 	if x.join != nil {
 		c.joinUnsent(x)
 	} else {
-		c.reportDecision(event.DownlinkUnsent, x.record, ids)
+		c.report(x.record.Event(event.DownlinkUnsent, ids))
 	}
 }
 

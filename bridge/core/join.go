@@ -115,7 +115,7 @@ func (c *Core) join(req *joins.Request, up *radio.Uplink) *joins.Refusal {
 // rememberJoin remembers a join-request whose MIC is right, so that its copies are
 // known. x is nil if it is not answered.
 func (c *Core) rememberJoin(d *session.Device, x *opportunity, up *radio.Uplink) {
-	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(d, nil))
+	r := c.remember(string(up.PHYPayload), up, mac.RX1Delay(d, nil))
 	r.joins, r.opportunity = d, x
 	if x != nil {
 		x.reception = r

@@ -73,16 +73,6 @@ func (c *Core) receptionOf(phy []byte) *reception {
 	return r
 }
 
-// rx1Delay returns how long after the end of a frame RX1 opens. s is the session of
-// the frame, nil for a join-request.
-func (c *Core) rx1Delay(d *session.Device, s *session.Session) time.Duration {
-	plan, err := d.FrequencyPlan()
-	if err != nil {
-		return 0 // not reached: a device without a plan is not served
-	}
-	return mac.Windows(d, s, plan).Delay
-}
-
 // remember begins the reception of a frame. If the same bytes are remembered
 // already, the device has sent them before, and this reception takes their place.
 func (c *Core) remember(key string, up *radio.Uplink, rx1 time.Duration) *reception {
@@ -114,6 +104,7 @@ func (c *Core) heardAgain(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	switch r.heard.Kind(up, c.now.Host, g.HeardSince) {
 	case hearing.Ghost:
 		c.stats.Ghosts++
+		c.heardLouder(g, r, up)
 	case hearing.Copy:
 		c.takeCopy(g, r, up)
 	case hearing.Late:
@@ -133,7 +124,7 @@ func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	r.heard.Add(up)
 	if x := r.opportunity; x != nil {
 		x.addPath(g, up)
-		c.hold(x)
+		c.retune(x, up)
 	}
 	if r.match.Device != nil {
 		r.match.Device.History.HeardBy(up)
@@ -147,6 +138,31 @@ func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if len(p.expected) == 0 {
 		c.publish(r)
 	}
+}
+
+// heardLouder takes a ghost. Where it is stronger than what the gateway has reported before, that
+// was heard beside the channel of the frame: this takes its place, if it is not published yet.
+func (c *Core) heardLouder(g *gateway.Gateway, r *reception, up *radio.Uplink) {
+	if !r.heard.Louder(up) {
+		return
+	}
+	if x := r.opportunity; x != nil && !x.isOver() {
+		x.Replace(g, up)
+		c.retune(x, up)
+	}
+	if p := r.gathering; p != nil {
+		r.match.Device.History.HeardBy(up)
+		of := session.SourceOf(up)
+		p.copies[slices.IndexFunc(p.copies, func(c radio.Uplink) bool { return session.SourceOf(&c) == of })] = *up
+	}
+}
+
+// retune has RX1 follow the channel of the strongest copy, and holds a place in it.
+func (c *Core) retune(x *opportunity, up *radio.Uplink) {
+	if !x.isOver() && x.reception.heard.Loudest(up) {
+		x.Follow(x.windowsAfter(up))
+	}
+	c.hold(x)
 }
 
 // hasMIC reports whether the frame ends with a MIC.
@@ -196,7 +212,7 @@ func (c *Core) repeated(g *gateway.Gateway, m *session.Match, d *frame.Data, up 
 	c.stats.Repeated++
 	c.report(event.Event{Kind: event.UplinkRepeated, Gateway: g.ID, Device: m.Device.ID, FCnt: m.FCnt})
 	c.overtaken(m.Device)
-	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(m.Device, m.Session))
+	r := c.remember(string(up.PHYPayload), up, mac.RX1Delay(m.Device, m.Session))
 	r.match, r.again = *m, true
 	c.openWindows(r, d, c.uplinkIDs(up), up)
 }

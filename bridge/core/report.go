@@ -1,10 +1,6 @@
 package core
 
-import (
-	"slices"
-
-	"lorawand/bridge/event"
-)
+import "lorawand/bridge/event"
 
 // report reports an event.
 func (c *Core) report(e event.Event) {
@@ -19,17 +15,6 @@ func (c *Core) drop(reason event.DropReason, e event.Event) {
 	e.Kind, e.Reason = event.UplinkDropped, reason
 	if e.Err == nil {
 		e.Err = reason.Err()
-	}
-	c.report(e)
-}
-
-// reportDecision reports a copy of a decision as it is now.
-func (c *Core) reportDecision(kind event.Kind, d *event.Decision, ids []string) {
-	now := *d
-	now.Options = slices.Clone(d.Options)
-	e := event.Event{Kind: kind, Device: d.Device, FCnt: d.FCntDown, CorrelationIDs: ids, Decision: &now}
-	if len(d.Options) > 0 {
-		e.Gateway = d.Last().Gateway
 	}
 	c.report(e)
 }

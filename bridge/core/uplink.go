@@ -104,7 +104,7 @@ func (c *Core) accepted(g *gateway.Gateway, m *session.Match, p *gathering, up *
 		c.report(event.Event{Kind: event.CounterRestarted, Gateway: g.ID, Device: dev.ID, FCnt: m.FCnt})
 	}
 	c.settleConfirmed(dev, m.Session, p.data.ACK, p.ids)
-	r := c.remember(string(up.PHYPayload), up, c.rx1Delay(dev, m.Session))
+	r := c.remember(string(up.PHYPayload), up, mac.RX1Delay(dev, m.Session))
 	r.match = *m
 	c.openWindows(r, &p.data, p.ids, up)
 	r.gathering, c.spare = p, nil
@@ -138,11 +138,8 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 	ctx := c.macContext(r, up, len(commands) > 0)
 	ctx.TimeKnown = end != 0
 	answers := mac.Uplink(d, commands, ctx) // first: what the device accepts holds at once
-	plan, err := dev.PlanIn(s)
-	if err != nil {
-		return // not reached: a device without a plan is not served
-	}
-	windows, err := mac.Windows(dev, s, plan).After(plan, up.Frequency, up.DataRate)
+	x := &opportunity{device: dev, session: s, ids: ids, reception: r}
+	windows, err := x.windowsAfter(up)
 	if err != nil {
 		c.report(event.Event{
 			Kind: event.WindowsUnknown, Gateway: c.gateway(up.Gateway).ID, Device: dev.ID, FCnt: r.match.FCnt, Err: err,
@@ -151,11 +148,18 @@ func (c *Core) openWindows(r *reception, d *frame.Data, ids []string, up *radio.
 	}
 	answers.Trim(windows)
 	r.heard.Delay(windows[0].Delay)
-	x := &opportunity{device: dev, session: s, ids: ids, reception: r}
 	x.Start, x.Windows = up.Received, windows
 	x.uplink = answered{fCnt: r.match.FCnt, rate: up.DataRate, end: end, answers: answers}
 	r.opportunity = x
 	c.open(x, up)
+}
+
+// windowsAfter returns the windows that the device opens after an uplink.
+func (x *opportunity) windowsAfter(up *radio.Uplink) ([2]mac.Window, error) {
+	if x.join != nil {
+		return x.join.Request.WindowsAfter(up)
+	}
+	return mac.WindowsAfter(x.device, x.session, up)
 }
 
 // gpsTime returns the end of an uplink, or 0 where neither the gateway nor this

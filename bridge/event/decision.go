@@ -82,6 +82,17 @@ func (d *Decision) Refuse(why schedule.Reason, answer radio.TxResult, fault stri
 	d.Chosen = -1
 }
 
+// Event returns an event with a copy of the decision as it is now.
+func (d *Decision) Event(kind Kind, ids []string) Event {
+	now := *d
+	now.Options = slices.Clone(d.Options)
+	e := Event{Kind: kind, Device: d.Device, FCnt: d.FCntDown, CorrelationIDs: ids, Decision: &now}
+	if len(d.Options) > 0 {
+		e.Gateway = d.Last().Gateway
+	}
+	return e
+}
+
 // Text returns the decision as plain text.
 func (d *Decision) Text() string {
 	var b strings.Builder

@@ -31,7 +31,10 @@ var droppedHints = map[string]string{
 	"second_address": "two packet forwarders have one EUI, or the gateway has moved: " +
 		"another address is taken when the old one has sent no PULL_DATA for 30 s",
 	"no_pull_data": "the forwarder's serv_port_down must be the port that this host listens on, and nothing may block it",
-	"too_many":     "a larger net.core.rmem_max lets more wait",
+	"not_allowed":  "if it is yours, add its network to [udp] allow",
+	"path_moved": "if you have not moved the gateway, somebody pretends to be it and takes its downlinks: " +
+		"name its network in [udp] allow, or let nobody else reach the port",
+	"too_many": "a larger net.core.rmem_max lets more wait",
 	"wrong_counter": "tmst must be the concentrator's counter in microseconds, as in Semtech's protocol: " +
 		"the forwarder needs another setting, or another version",
 }

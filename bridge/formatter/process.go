@@ -27,6 +27,9 @@ const (
 	// machine it has the processor for a small part of the time, as the lowest of
 	// all. No uplink waits for it so long, see Options.Wait.
 	wallGrace = 2 * time.Second
+	// scriptRSS is what scripts may have beside what a child has when it is ready, which is
+	// much where its CPU is emulated: more than the heap from which on garbage is collected.
+	scriptRSS = softMemory + 8<<20
 	// fastMachine is the CPU time of the calibration where the configured
 	// deadline holds (amd64, 3 GHz).
 	fastMachine = 1200 * time.Microsecond
@@ -42,6 +45,7 @@ type process struct {
 	words  *words      // what it last said on stderr
 	limit  time.Duration
 	used   time.Duration // CPU time, as it said itself
+	most   int64         // bytes of RSS
 	number int64         // of the last call
 	frame  packer
 }
@@ -108,6 +112,8 @@ func (c *process) welcome(ctx context.Context, deadline time.Duration) error {
 		}
 		h, err := parseHello(b)
 		c.limit, c.used = scaled(deadline, h.speed), h.used
+		u, _ := usageOf(c.stat)
+		c.most = max(maxRSS, u.rss+scriptRSS)
 		return err
 	case <-timeout.C:
 		return errors.New("is not ready in time")
@@ -248,7 +254,7 @@ func (c *process) parse(b []byte, ok bool) (*answer, *Error) {
 func (c *process) exceeds(waited, limit time.Duration) *Error {
 	u, known := usageOf(c.stat)
 	switch {
-	case known && u.rss > maxRSS:
+	case known && u.rss > c.most:
 		return scriptMemory()
 	case known && u.cpu-c.used > limit+cpuGrace, waited > limit+wallGrace:
 		return scriptTimeout()

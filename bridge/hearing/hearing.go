@@ -19,8 +19,8 @@ const (
 	// windowMargin is how long after its begin RX2 counts as open: the host only
 	// estimates the clock of a gateway.
 	windowMargin = 500 * time.Millisecond
-	// ghostWindow is how far apart one concentrator can report one frame twice.
-	ghostWindow = 20 // µs
+	// ghostWindow is how far apart one concentrator reports one frame twice, at least.
+	ghostWindow = 20 * time.Microsecond
 	// clockSettles is how long the estimate of a gateway's clock may be wrong after its
 	// first frame: a network may have delayed that frame, by at most this time
 	// (radio.Clock).
@@ -31,6 +31,7 @@ const (
 type Frame struct {
 	hearings []hearing // by source
 
+	airtime time.Duration  // of the frame
 	rx1     time.Duration  // delay of RX1
 	ended   radio.HostTime // the earliest that any gateway reports: the delay of the others is not known in full
 	gps     radio.GPSTime  // the same; 0 where it is not known
@@ -44,12 +45,16 @@ type Frame struct {
 type hearing struct {
 	source session.Source
 	at     radio.ConcentratorTime
+	signal radio.Decibel // of the best copy
 }
 
 // Begin notes the first copy of a frame, whose RX1 has a delay.
 func (f *Frame) Begin(up *radio.Uplink, rx1 time.Duration) {
 	f.rx1, f.ended, f.expires = rx1, up.Received, up.Received.Add(rx1+repeatWithin)
 	f.closed = f.ended.Add(rx1 + betweenWindows + windowMargin)
+	f.airtime, _ = radio.TimeOnAir(radio.Packet{ // 0 of a data rate that is in no table
+		DataRate: up.DataRate, CodingRate: up.CodingRate, Size: len(up.PHYPayload),
+	})
 	f.Add(up)
 }
 
@@ -62,7 +67,7 @@ func (f *Frame) Add(up *radio.Uplink) {
 		f.hearings = f.one[:0]
 	}
 	from := session.SourceOf(up)
-	f.hearings = append(f.hearings, hearing{from, up.Time})
+	f.hearings = append(f.hearings, hearing{from, up.Time, up.Signal()})
 	if from.Foreign {
 		return
 	}
@@ -83,7 +88,7 @@ type Kind uint8
 
 // Kinds.
 const (
-	Ghost Kind = iota // of the concentrator that has reported the frame
+	Ghost Kind = iota // of a concentrator that has reported the frame, on its channel or beside it
 	Copy              // by another source
 	Late              // of what was sent before, or the word of a stranger
 	Again             // sent again
@@ -100,13 +105,34 @@ func (f *Frame) Kind(up *radio.Uplink, now, since radio.HostTime) Kind {
 		}
 		return Again
 	}
-	switch d := up.Time - f.hearings[i].at; {
-	case d >= -ghostWindow && d <= ghostWindow:
-		return Ghost
+	switch d := time.Duration(up.Time-f.hearings[i].at) * time.Microsecond; {
+	case d.Abs() <= ghostWindow || d.Abs() < f.airtime:
+		return Ghost // one device cannot send two frames at a time
 	case d < 0 || from.Foreign:
 		return Late
 	}
 	return Again
+}
+
+// Louder notes a ghost, and reports whether its source has heard the frame worse before. The
+// word of a stranger is not taken.
+func (f *Frame) Louder(up *radio.Uplink) bool {
+	from := session.SourceOf(up)
+	i := slices.IndexFunc(f.hearings, func(h hearing) bool { return h.source == from })
+	if i < 0 || from.Foreign || up.Signal() <= f.hearings[i].signal {
+		return false
+	}
+	f.hearings[i].at, f.hearings[i].signal = up.Time, up.Signal()
+	return true
+}
+
+// Loudest reports whether a copy, which was noted, is better than those of all other sources. So
+// it is on the channel of the frame, where they may be ghosts beside it.
+func (f *Frame) Loudest(up *radio.Uplink) bool {
+	from := session.SourceOf(up)
+	return !from.Foreign && !slices.ContainsFunc(f.hearings, func(h hearing) bool {
+		return h.source != from && !h.source.Foreign && h.signal >= up.Signal()
+	})
 }
 
 // isCopy reports whether bytes from a new source are a copy, and were not sent again since: a

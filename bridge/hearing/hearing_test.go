@@ -13,6 +13,7 @@ func by(gateway byte, at time.Duration, counter radio.ConcentratorTime) *radio.U
 	when := radio.HostTime(time.Hour).Add(at)
 	return &radio.Uplink{
 		Gateway: gw, Time: counter, Received: when, Ended: when,
+		PHYPayload: make([]byte, 14), DataRate: radio.LoRaDataRate(7, 125_000), CodingRate: radio.CodingRate45,
 		Receptions: []radio.Reception{{Token: radio.UplinkToken{Gateway: gw, Time: counter}}},
 	}
 }
@@ -37,8 +38,12 @@ func TestKind(t *testing.T) {
 	}{
 		{"the same moment", by(1, 0, 1000), long, Ghost},
 		{"the same moment as another channel has it", by(1, 0, 980), long, Ghost},
-		{"21 µs later", by(1, 0, 1021), long, Again},
-		{"what was sent before, and comes late", by(1, time.Second, 10), long, Late},
+		{"21 µs later: it cannot be sent twice at a time", by(1, 0, 1021), long, Ghost},
+		{"less than its time on air later", by(1, 0, 1000+46_335), long, Ghost},
+		{"less than its time on air earlier", by(1, 0, 1000-46_335), long, Ghost},
+		{"its time on air later", by(1, 0, 1000+46_336), long, Again},
+		{"its time on air earlier", by(1, 0, 1000-46_336), long, Late},
+		{"what was sent before, and comes late", by(1, time.Second, 1000-1_000_000), long, Late},
 		{"another gateway", by(2, 100*time.Millisecond, 7), long, Copy},
 		{"another gateway while windows are open", by(2, 5500*time.Millisecond, 7), long, Copy},
 		{"another gateway behind the windows", by(2, 7*time.Second, 7), long, Again},
@@ -71,5 +76,33 @@ func TestWhen(t *testing.T) {
 	f.Delay(5 * time.Second)
 	if got := f.Expires().Sub(radio.HostTime(time.Hour)); got != 17*time.Second {
 		t.Errorf("expires after %v with a later RX1", got)
+	}
+}
+
+// Of the ghosts of a source the strongest counts, and of all sources too; the word of a stranger
+// does not.
+func TestLouder(t *testing.T) {
+	strong := func(up *radio.Uplink, rssi int) *radio.Uplink {
+		up.Receptions[0].RSSI = radio.Decibel(rssi * 100)
+		return up
+	}
+	var f Frame
+	f.Begin(strong(by(1, 0, 1000), -100), time.Second)
+	if f.Louder(strong(by(1, 0, 1001), -100)) || !f.Louder(strong(by(1, 0, 1002), -90)) {
+		t.Error("of two ghosts the weaker counts")
+	}
+	if f.Kind(by(1, 0, 1002+46_335), 1, 0) != Ghost || f.Louder(strong(by(2, 0, 7), -20)) {
+		t.Error("the strongest is not the one that counts")
+	}
+	other := strong(by(2, 0, 7), -90)
+	f.Add(other)
+	if f.Loudest(other) || !f.Louder(strong(other, -89)) || !f.Loudest(other) {
+		t.Error("of two sources the stronger does not count")
+	}
+	stranger := strong(by(3, 0, 7), -20)
+	stranger.Receptions[0].NoDownlink = true
+	f.Add(stranger)
+	if f.Louder(stranger) || f.Loudest(stranger) || !f.Loudest(other) {
+		t.Error("a stranger is believed")
 	}
 }

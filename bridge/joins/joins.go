@@ -158,11 +158,16 @@ func (r *Request) plan() *Refusal {
 
 // Windows returns the receive windows after the request, which came with an uplink.
 func (r *Request) Windows(up *radio.Uplink) ([2]mac.Window, *Refusal) {
-	windows, err := mac.JoinWindows(r.Device, r.Session, r.Plan).After(r.Plan, up.Frequency, up.DataRate)
+	windows, err := r.WindowsAfter(up)
 	if err != nil {
 		return windows, &Refusal{event.JoinUnserved, err}
 	}
 	return windows, nil
+}
+
+// WindowsAfter is Windows for a copy of the request.
+func (r *Request) WindowsAfter(up *radio.Uplink) ([2]mac.Window, error) {
+	return mac.JoinWindows(r.Device, r.Session, r.Plan).After(r.Plan, up.Frequency, up.DataRate)
 }
 
 // Refused is the report that a request is not answered.

@@ -231,6 +231,25 @@ type Receive struct {
 	told        *session.Parameters // that name channels; nil: none
 }
 
+// WindowsAfter returns the windows that a device opens after an uplink in a session.
+func WindowsAfter(d *session.Device, s *session.Session, up *radio.Uplink) (w [2]Window, err error) {
+	p, err := d.PlanIn(s)
+	if err != nil {
+		return w, err
+	}
+	return Windows(d, s, p).After(p, up.Frequency, up.DataRate)
+}
+
+// RX1Delay returns how long after the end of a frame RX1 opens. s is the session of the frame, nil
+// for a join-request.
+func RX1Delay(d *session.Device, s *session.Session) time.Duration {
+	p, err := d.FrequencyPlan()
+	if err != nil {
+		return 0 // of a device without a plan, which is not served
+	}
+	return Windows(d, s, p).Delay
+}
+
 // Windows returns the receive windows of a session: what the device is known to
 // use, else what session.Device.FactoryParameters says. With s nil they are those
 // after a join-request, whose RX1 knows no settings.

@@ -4,6 +4,7 @@ package reach
 
 import (
 	"errors"
+	"slices"
 
 	"lorawand/bridge/gateway"
 	"lorawand/bridge/mac"
@@ -35,6 +36,21 @@ func (c *Chances) Add(g *gateway.Gateway, up *radio.Uplink, sorted bool) {
 	c.Paths = gateway.AppendPaths(c.Paths, g, up)
 	if sorted {
 		gateway.SortPaths(c.Paths)
+	}
+}
+
+// Replace has the uplink as a gateway has heard it better take the place of what it told before.
+// No frame was sent yet.
+func (c *Chances) Replace(g *gateway.Gateway, up *radio.Uplink) {
+	c.Paths = slices.DeleteFunc(c.Paths, func(p gateway.Path) bool { return p.Gateway == g })
+	c.Add(g, up, true)
+}
+
+// Follow has RX1 follow the channel of a copy that is stronger than all before; w are the windows
+// after it. When it opens stays as it is.
+func (c *Chances) Follow(w [2]mac.Window, err error) {
+	if err == nil && w[0].Delay == c.Windows[0].Delay {
+		c.Windows[0] = w[0]
 	}
 }
 

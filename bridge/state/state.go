@@ -65,6 +65,8 @@ type State struct {
 
 	Applications *access.Applications
 	Codecs       *codec.Library
+
+	WrongMICs int // that Devices pays for a second
 }
 
 // records is a store or a backup.
@@ -75,7 +77,7 @@ type records interface {
 // Load reads the state. wrongMICs bounds the work that forged frames can cause, see
 // session.NewRegistry; tenant is the tenant that user names may have after an "@".
 func Load(s records, wrongMICs int, tenant string) (State, error) {
-	st := State{Devices: session.NewRegistry(wrongMICs), Keys: access.NewRegistry(tenant)}
+	st := State{Devices: session.NewRegistry(wrongMICs), Keys: access.NewRegistry(tenant), WrongMICs: wrongMICs}
 	queues, err := loadQueues(s)
 	if err != nil {
 		return State{}, err

@@ -32,7 +32,7 @@ func (s *site) serving() (stop func()) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, c, slog.New(slog.DiscardHandler), nil) }()
+	go func() { done <- serve(ctx, c, slog.New(slog.DiscardHandler), nil, nil) }()
 	s.until("0 refused", "status")
 	return func() {
 		cancel()

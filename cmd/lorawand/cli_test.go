@@ -114,6 +114,7 @@ var usages = []struct {
 	{"restore a b", 2, "needs one FILE"},
 	{"restore /none", 1, "/none"},
 	{"backup /none/x", 1, "/none"},
+	{"replay a b", 2, "needs one FILE"},
 	{"api-key create --application app1 --rights all,none", 2, `--rights: no such right: "none"`},
 	{"api-key create --application app1 --expires soon", 2, "--expires"},
 	{"api-key create --application app1 --import NNSXS.A.B", 1, "no API key of the form"},

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"net/netip"
@@ -59,6 +60,8 @@ type daemon struct {
 
 	closePage func() // nil: there is none
 
+	recorder recorder // nil: there is none
+
 	resolver   *codec.Resolver
 	formatters *formatter.Pool
 
@@ -79,7 +82,21 @@ func newDaemon(c config.Config, log *slog.Logger) (*daemon, error) {
 
 // newDaemonOn is newDaemon with the function that opens boards, and with the
 // store's file system; nil stands for its folder.
-func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (d *daemon, err error) {
+func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) (*daemon, error) {
+	return newDaemonOf(c, log, parts{open: open, disk: disk})
+}
+
+// recordTo begins a recording of a daemon whose state is loaded.
+type recordTo func(*daemon) (recorder, error)
+
+// parts are what a daemon is made of besides its configuration.
+type parts struct {
+	open   opener   // of boards
+	disk   store.FS // the store's file system; nil: its folder
+	record recordTo // nil: nothing is recorded
+}
+
+func newDaemonOf(c config.Config, log *slog.Logger, p parts) (d *daemon, err error) {
 	if err := checkServed(&c); err != nil {
 		return nil, err
 	}
@@ -91,7 +108,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 			d = nil
 		}
 	}()
-	if d.store, d.state, err = openStateOn(disk, c, log); err != nil {
+	if d.store, d.state, err = openStateOn(p.disk, c, log); err != nil {
 		return d, err
 	}
 	d.resolver = codec.NewResolver(d.state.Applications, d.state.Codecs)
@@ -106,7 +123,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		return d, err
 	}
 	d.boards.make = func(g *config.Gateway, until radio.EUI64) (*onboard, error) {
-		return newOnboard(g, until, open, clock.Host, log)
+		return newOnboard(g, until, p.open, clock.Host, log)
 	}
 	on, err := d.boards.plan(c.Gateways)
 	if err != nil {
@@ -127,10 +144,7 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 		Transmitter: d, Clock: clock, Serves: true, Logger: log,
 		Pool: d.formatters, Formatters: d.resolver, Version: version, Provisioned: d.home.Changed,
 	}
-	if err = d.addForwarder(&c, &o); err != nil {
-		return d, err
-	}
-	if d.bridge, err = newBridge(c, o); err != nil {
+	if err = d.addBridge(c, o, p.record); err != nil {
 		return d, err
 	}
 	if err = d.listenUDP(c, euis, clock); err != nil {
@@ -138,6 +152,21 @@ func newDaemonOn(c config.Config, log *slog.Logger, open opener, disk store.FS) 
 	}
 	warnListening(c.Gateways, log)
 	return d, d.openDoors(c)
+}
+
+// addBridge makes the bridge, with other networks and with a recording, if they are asked for.
+func (d *daemon) addBridge(c config.Config, o bridge.Options, record recordTo) (err error) {
+	if err = d.addForwarder(&c, &o); err != nil {
+		return err
+	}
+	if record != nil {
+		if d.recorder, err = record(d); err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+		o.Recorder = d.recorder
+	}
+	d.bridge, err = newBridge(c, o)
+	return err
 }
 
 // formatterOptions returns the options of the runner of payload formatters.
@@ -153,7 +182,8 @@ func (d *daemon) listenUDP(c config.Config, gateways []radio.EUI64, clock *bridg
 		return nil
 	}
 	d.udp, err = udp.Listen(udp.Options{
-		Listen: c.UDP.Listen, Gateways: gateways, AcceptUnknown: c.UDP.AcceptUnknown, Now: clock.Host, Logger: d.log,
+		Listen: c.UDP.Listen, Gateways: gateways, Allow: c.UDP.Networks(), AcceptUnknown: c.UDP.AcceptUnknown,
+		Now: clock.Host, Logger: d.log,
 	})
 	return err
 }

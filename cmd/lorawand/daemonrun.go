@@ -42,6 +42,10 @@ func (d *daemon) run(ctx context.Context) error {
 	stopHome := stage(ctx, fail, d.home.Run)
 	stopUpstreams := stage(ctx, fail, d.upstreams.run)
 	stopFormatters := stage(ctx, fail, d.formatters.Run)
+	stopRecorder := func() {}
+	if d.recorder != nil {
+		stopRecorder = stage(ctx, fail, d.recorder.Run)
+	}
 	stopBridge := stage(ctx, fail, d.bridge.Run)
 	doors := d.startDoors(ctx, fail)
 	var stops []func()
@@ -58,7 +62,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stops = append(stops, d.boards.stop)
 	replace := d.wait(ctx)
 	d.log.Info("lorawand stops")
-	stops = append(stops, stopHome, stopBridge, stopFormatters, stopUpstreams, stopHooks, stopBroker)
+	stops = append(stops, stopHome, stopBridge, stopRecorder, stopFormatters, stopUpstreams, stopHooks, stopBroker)
 	if replace != nil {
 		defer d.store.Close()
 		for _, stop := range stops {
@@ -128,6 +132,9 @@ func (d *daemon) close() {
 	}
 	if d.udp != nil {
 		_ = d.udp.Close()
+	}
+	if d.recorder != nil {
+		_ = d.recorder.Close()
 	}
 	if d.broker != nil {
 		d.broker.Close()

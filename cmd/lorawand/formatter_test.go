@@ -14,6 +14,9 @@ func TestMain(m *testing.M) {
 	if formatter.IsChild(os.Args) {
 		os.Exit(formatter.RunChild())
 	}
+	if os.Getenv(commandEnv) != "" {
+		main()
+	}
 	os.Exit(m.Run())
 }
 

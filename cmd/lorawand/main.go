@@ -83,8 +83,8 @@ func newRoot() *cobra.Command {
 		", or $LORAWAND_CONFIG)")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(), newDemo(), newConfig(), newApplication(), newDevice(), newAPIKey(), newDownlink(),
-		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newConcentrator(),
-		newDoctor(), newFirmware(), newTLS(), newWeb(), newFormatter(), newCodec(), newVersion())
+		newGateway(), newMQTT(), newEvents(), newWhy(), newStatus(), newBackup(), newRestore(), newReplay(),
+		newConcentrator(), newDoctor(), newFirmware(), newTLS(), newWeb(), newFormatter(), newCodec(), newVersion())
 	for _, add := range extra {
 		root.AddCommand(add())
 	}

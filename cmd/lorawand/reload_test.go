@@ -143,7 +143,7 @@ func TestReloadThenRestore(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- serve(ctx, c, slog.New(slog.DiscardHandler), func(d *daemon) {
+		done <- serve(ctx, c, slog.New(slog.DiscardHandler), nil, func(d *daemon) {
 			d.level, d.source, d.reloads = level, source, hangup
 		})
 	}()

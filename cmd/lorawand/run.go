@@ -19,27 +19,35 @@ import (
 )
 
 func newRun() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "run", Short: "Run the daemon in the foreground", Args: noArgs,
 		Long: "Run the daemon in the foreground. SIGTERM stops it. On SIGHUP it reads the gateways and log.level\n" +
 			"from its configuration again.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			source := func() (config.Config, error) { return loadConfig(cmd) }
-			c, err := source()
-			if err != nil {
-				return err
-			}
-			var level slog.LevelVar
-			log, flush := newLogger(c.Log, &level, cmd.ErrOrStderr())
-			defer flush()
-			tellOfConfiguration(cmd, log)
-			prefer(&c)
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
-			return serve(cmd.Context(), c, log, func(d *daemon) { d.level, d.source, d.reloads = &level, source, hangup })
-		},
 	}
+	recording := recordFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		source := func() (config.Config, error) { return loadConfig(cmd) }
+		c, err := source()
+		if err != nil {
+			return err
+		}
+		record, err := recording()
+		if err != nil {
+			return err
+		}
+		var level slog.LevelVar
+		log, flush := newLogger(c.Log, &level, cmd.ErrOrStderr())
+		defer flush()
+		tellOfConfiguration(cmd, log)
+		prefer(&c)
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		return serve(cmd.Context(), c, log, record, func(d *daemon) {
+			d.level, d.source, d.reloads = &level, source, hangup
+		})
+	}
+	return cmd
 }
 
 // tellOfConfiguration warns where the defaults hold because there is no file, and of
@@ -56,14 +64,15 @@ func tellOfConfiguration(cmd *cobra.Command, log *slog.Logger) {
 }
 
 // serve runs a daemon until ctx ends. After a restored backup it runs another one.
-// prepare completes each of them; it may be nil.
-func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(*daemon)) error {
+// record begins a recording of each of them, and prepare completes it; both may be nil.
+func serve(ctx context.Context, c config.Config, log *slog.Logger, record recordTo, prepare func(*daemon)) error {
 	manager := newNotifier(os.Getenv, os.Getpid(), log)
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	}
 	defer limitMemory("/")()
-	d, err := newDaemon(c, log)
+	opened := parts{open: newOpener(), record: record}
+	d, err := newDaemonOf(c, log, opened)
 	if err != nil {
 		err = portError(err, &c)
 	}
@@ -85,7 +94,7 @@ func serve(ctx context.Context, c config.Config, log *slog.Logger, prepare func(
 		c = d.config
 		// Another command may open the store in between.
 		for end := time.Now().Add(lockPatience); ; time.Sleep(lockPatience / 50) {
-			if d, err = newDaemon(c, log); !errors.Is(err, store.ErrLocked) || time.Now().After(end) {
+			if d, err = newDaemonOf(c, log, opened); !errors.Is(err, store.ErrLocked) || time.Now().After(end) {
 				break
 			}
 		}

@@ -63,6 +63,9 @@ func newTLSInit() *cobra.Command {
 			if err := makeFolder(dir); err != nil {
 				return err
 			}
+			if err := errors.Join(complete(dir, fileCA, fileCAKey), complete(dir, fileServer, fileServerKey)); err != nil {
+				return err
+			}
 			ca, isNew, err := openCA(dir)
 			if err != nil {
 				return err
@@ -183,8 +186,8 @@ func (a *authority) sign(dir string, names []string) error {
 }
 
 // issue makes a certificate and writes it and its key. ca signs it; if ca is nil,
-// it signs itself. The key is written first, so that after a crash the new
-// certificate is never beside an old key.
+// it signs itself. Both are on the disk before the first takes its name: what a crash
+// between the two names leaves, the next call completes.
 func issue(dir, certFile, keyFile string, template *x509.Certificate, by *authority) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -211,25 +214,49 @@ func issue(dir, certFile, keyFile string, template *x509.Certificate, by *author
 	if err != nil {
 		return nil, err
 	}
-	if err := writePEM(filepath.Join(dir, keyFile), "EC PRIVATE KEY", keyDER, 0o600); err != nil {
+	if err := writePEM(staged(dir, keyFile), "EC PRIVATE KEY", keyDER, 0o600); err != nil {
 		return nil, err
 	}
-	return &authority{cert, key}, writePEM(filepath.Join(dir, certFile), "CERTIFICATE", der, 0o644)
+	if err := writePEM(staged(dir, certFile), "CERTIFICATE", der, 0o644); err != nil {
+		return nil, err
+	}
+	return &authority{cert, key}, errors.Join(giveName(dir, keyFile), giveName(dir, certFile))
 }
 
-// writePEM replaces a file, completely or not at all.
+// staged is where a new file stands until it takes its name.
+func staged(dir, name string) string { return filepath.Join(dir, "."+name+".new") }
+
+func giveName(dir, name string) error { return os.Rename(staged(dir, name), filepath.Join(dir, name)) }
+
+// complete gives a certificate its name if an earlier call ended when only its key had it.
+func complete(dir, certFile, keyFile string) error {
+	der, err := os.ReadFile(staged(dir, certFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keyDER, _ := os.ReadFile(filepath.Join(dir, keyFile))
+	cert, certErr := x509.ParseCertificate(pemBytes(der))
+	key, keyErr := x509.ParseECPrivateKey(pemBytes(keyDER))
+	if certErr != nil || keyErr != nil || !key.PublicKey.Equal(cert.PublicKey) {
+		return nil // its key has not got its name either: all is as it was
+	}
+	return giveName(dir, certFile)
+}
+
+// writePEM writes a file anew.
 func writePEM(path, kind string, der []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
 	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 }
 
 // giveToDaemon makes a key readable for the daemon's user, who owns the store. A

@@ -196,6 +196,36 @@ func TestDriver(t *testing.T) {
 	})
 }
 
+// Of two receptions in two readings the second is passed on where it is stronger: the first one was
+// heard beside the channel of the frame.
+func TestGhostsOfTwoReadings(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		first, then uint8 // RSSI
+		want        int   // frames that are passed on
+	}{
+		{"the weaker first", 60, 120, 2},
+		{"the stronger first", 120, 60, 1},
+		{"as strong", 60, 60, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, nil)
+				var ticks uint32
+				b.hear("a frame", func(f *sx1302test.Frame) { f.Channel, f.RSSI, ticks = 3, tt.first, f.Ticks })
+				time.Sleep(20 * time.Millisecond)
+				b.hear("a frame", func(f *sx1302test.Frame) { f.RSSI, f.Ticks = tt.then, ticks })
+				time.Sleep(20 * time.Millisecond)
+				ups, _, _ := b.sink.seen()
+				if s := b.driver.Stats(); len(ups) != tt.want || s.Ghosts != uint64(2-tt.want) {
+					t.Errorf("%d frames and %d ghosts, want %d frames", len(ups), s.Ghosts, tt.want)
+				}
+				b.stop()
+			})
+		})
+	}
+}
+
 func TestDriverRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, nil)

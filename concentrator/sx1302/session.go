@@ -272,10 +272,11 @@ func (s *session) deliver(packets []Packet) {
 	}
 }
 
-// ghost reports whether a frame is a second reception of a delivered frame.
+// ghost reports whether a frame is a second reception of a delivered frame. A stronger one is passed
+// on: the delivered one was heard beside its channel.
 func (s *session) ghost(up *radio.Uplink) bool {
 	for i := range s.recent {
-		if concentrator.IsGhost(&s.recent[i], up) {
+		if concentrator.IsGhost(&s.recent[i], up) && up.Signal() <= s.recent[i].Signal() {
 			return true
 		}
 	}

@@ -31,6 +31,7 @@ type Options struct {
 	Listen        string                // UDP address; default "127.0.0.1:1700"
 	Gateways      []radio.EUI64         // the gateways that are served
 	AcceptUnknown bool                  // serve other gateways too, up to MaxUnknown
+	Allow         []netip.Prefix        // networks whose datagrams are read, beside this host's; empty: all
 	Now           func() radio.HostTime // the host's clock; required
 	Logger        *slog.Logger          // default slog.Default()
 
@@ -59,7 +60,8 @@ type Driver struct {
 	mu       sync.Mutex // guards the fields below
 	gateways map[radio.EUI64]*gateway
 	refusals refusals
-	accepted int // number of gateways served because of AcceptUnknown
+	told     told // of what no gateway can be blamed for
+	accepted int  // number of gateways served because of AcceptUnknown
 	stats    Stats
 	alarms   map[string]radio.HostTime // when each kind of trouble was last logged
 	drops    radio.HostTime            // when the kernel was last asked for its drops
@@ -71,22 +73,6 @@ type Driver struct {
 }
 
 var _ concentrator.Driver = (*Driver)(nil)
-
-// Stats counts datagrams since the start.
-type Stats struct {
-	Datagrams      uint64 // all received datagrams
-	Malformed      uint64 // not of the protocol
-	UnknownGateway uint64 // from gateways that are not served
-	ForeignAddress uint64 // from another IP than the one that the gateway is pinned to
-	Duplicates     uint64 // frames received twice
-	BadCRC         uint64 // frames dropped because their CRC is wrong or missing
-	Faulty         uint64 // frames dropped because of their content
-	LostFields     uint64 // unreadable fields in frames and statuses that were accepted
-	StrayAcks      uint64 // TX_ACK that answer no downlink, or come too late
-	KernelDrops    uint64 // datagrams that the kernel dropped because its buffer was full
-	Panics         uint64 // faults of this program; each has dropped a datagram
-	ReceiveBuffer  int    // bytes that the kernel granted
-}
 
 // Listen opens the socket. Run does the work.
 func Listen(o Options) (*Driver, error) {
@@ -212,6 +198,10 @@ func (d *Driver) datagram(b []byte, from netip.AddrPort, now radio.HostTime, sin
 		}
 	}()
 	d.count(func(s *Stats) { s.Datagrams++ })
+	if !d.allows(from.Addr()) {
+		d.notAllowed(from, now, sink)
+		return
+	}
 	p, err := gwmp.ParsePacket(b)
 	if err != nil {
 		d.malformed(radio.EUI64{}, from, now, sink, err)
@@ -383,10 +373,18 @@ func (d *Driver) pushed(g *gateway, push *gwmp.Push, from netip.AddrPort, now ra
 func (d *Driver) pullData(p gwmp.Packet, from netip.AddrPort, now radio.HostTime, sink concentrator.Sink) {
 	d.mu.Lock()
 	g, events := d.lookup(p.EUI, from, now)
-	taken := g != nil && g.pull(from, p.Version, now, d.opts.PinTimeout)
+	taken, moved := false, ""
+	if g != nil {
+		moved = g.movesTo(from, now)
+		taken = g.pull(from, p.Version, now, d.opts.PinTimeout)
+	}
 	switch {
 	case taken:
 		events = g.seen(from, now, false)
+		if moved != "" {
+			d.stats.Moved++
+			events = append(events, d.dropped(p.EUI, from, now, pathMoved, moved)...)
+		}
 	case g != nil:
 		d.stats.ForeignAddress++
 		events = d.dropped(p.EUI, from, now, secondAddress, g.elsewhere(from))

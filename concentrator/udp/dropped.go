@@ -22,12 +22,15 @@ const (
 	noPullData                  // frames come, but no PULL_DATA
 	tooMany                     // more datagrams came than could be read
 	wrongCounter                // its counter does not count µs, so it cannot be answered
+	notAllowed                  // it comes from a network that is not allowed
+	pathMoved                   // another IP gets the downlinks of the gateway from now on
 	numCauses
 )
 
 var causeWords = [...]string{
 	unknownGateway: "unknown_gateway", malformed: "malformed", faulty: "faulty", secondAddress: "second_address",
 	noPullData: "no_pull_data", tooMany: "too_many", wrongCounter: "wrong_counter",
+	notAllowed: "not_allowed", pathMoved: "path_moved",
 }
 
 // toldAgain is the shortest time between two reports of one cause.

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"fmt"
 	"hash/maphash"
 	"net/netip"
 	"time"
@@ -83,6 +84,16 @@ func (g *gateway) pull(from netip.AddrPort, version uint8, now radio.HostTime, t
 	}
 	g.path, g.pulled, g.version = from, now, version
 	return true
+}
+
+// movesTo returns what to tell of a PULL_DATA that takes the downlink path to another IP; "": it
+// does not. That may be theft.
+func (g *gateway) movesTo(from netip.AddrPort, now radio.HostTime) string {
+	if !g.path.IsValid() || g.path.Addr() == from.Addr() {
+		return ""
+	}
+	return fmt.Sprintf("its downlinks go to %v now; %v, to which they went, has sent no PULL_DATA for %v", from.Addr(),
+		g.path.Addr(), now.Sub(g.pulled).Round(time.Second))
 }
 
 // seen records that the gateway is alive. A datagram from a foreign address does

@@ -2,6 +2,24 @@ package udp
 
 import "lorawand/concentrator"
 
+// Stats counts datagrams since the start.
+type Stats struct {
+	Datagrams      uint64 // all received datagrams
+	NotAllowed     uint64 // from networks that are not allowed
+	Malformed      uint64 // not of the protocol
+	UnknownGateway uint64 // from gateways that are not served
+	ForeignAddress uint64 // from another IP than the one that the gateway is pinned to
+	Moved          uint64 // times that another IP has taken the downlink path of a gateway
+	Duplicates     uint64 // frames received twice
+	BadCRC         uint64 // frames dropped because their CRC is wrong or missing
+	Faulty         uint64 // frames dropped because of their content
+	LostFields     uint64 // unreadable fields in frames and statuses that were accepted
+	StrayAcks      uint64 // TX_ACK that answer no downlink, or come too late
+	KernelDrops    uint64 // datagrams that the kernel dropped because its buffer was full
+	Panics         uint64 // faults of this program; each has dropped a datagram
+	ReceiveBuffer  int    // bytes that the kernel granted
+}
+
 // Metrics returns the counts as metrics.
 func (s *Stats) Metrics() []concentrator.Metric {
 	counter := func(name, help string, v uint64) concentrator.Metric {
@@ -9,9 +27,11 @@ func (s *Stats) Metrics() []concentrator.Metric {
 	}
 	return []concentrator.Metric{
 		counter("datagrams", "Datagrams of packet forwarders.", s.Datagrams),
+		counter("not_allowed", "Datagrams from networks that are not allowed.", s.NotAllowed),
 		counter("malformed", "Datagrams that do not follow the protocol.", s.Malformed),
 		counter("unknown_gateway", "Datagrams of gateways that are not served.", s.UnknownGateway),
 		counter("foreign_address", "Datagrams of a gateway from another address than its own.", s.ForeignAddress),
+		counter("moved", "Times that another address has taken the downlink path of a gateway.", s.Moved),
 		counter("duplicates", "Frames that came twice.", s.Duplicates),
 		counter("bad_crc", "Frames with a wrong CRC or none.", s.BadCRC),
 		counter("faulty", "Frames dropped because of faulty content.", s.Faulty),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -32,13 +33,26 @@ func (c *Config) Check() error {
 	c.MQTT.check(&f)
 	address(&f, "http.listen", c.HTTP.Listen, true)
 	address(&f, "http.api_listen", c.HTTP.APIListen, true)
-	address(&f, "udp.listen", c.UDP.Listen, true)
+	c.UDP.check(&f)
 	durationRange(&f, "formatter.deadline", c.Formatter.Deadline, time.Millisecond, time.Second)
 	durationRange(&f, "formatter.wait", c.Formatter.Wait, 10*time.Millisecond, time.Minute)
 	c.checkForwards(&f)
 	checkUpstreams(&f, c)
 	checkGateways(&f, c.Gateways)
 	return f.err()
+}
+
+func (u *UDP) check(f *faults) {
+	address(f, "udp.listen", u.Listen, true)
+	for i, text := range u.Allow {
+		p, err := netip.ParsePrefix(text)
+		switch at := fmt.Sprintf("udp.allow[%d]", i); {
+		case err != nil || p.Addr().Is4In6():
+			f.add(at, "%q, must be a network such as \"192.168.1.0/24\" or \"fd00::/8\"", text)
+		case p != p.Masked():
+			f.add(at, "%q has digits behind its %d bits: the network is %q", text, p.Bits(), p.Masked())
+		}
+	}
 }
 
 func (n *Network) check(f *faults) {

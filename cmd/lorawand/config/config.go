@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"reflect"
 	"strconv"
@@ -116,8 +117,18 @@ type HTTP struct {
 
 // UDP is the [udp] table.
 type UDP struct {
-	Listen        string `toml:"listen"`
-	AcceptUnknown bool   `toml:"accept_unknown"`
+	Listen        string   `toml:"listen"`
+	Allow         []string `toml:"allow"`
+	AcceptUnknown bool     `toml:"accept_unknown"`
+}
+
+// Networks returns the networks of Allow, once they are checked.
+func (u *UDP) Networks() []netip.Prefix {
+	networks := make([]netip.Prefix, len(u.Allow))
+	for i, text := range u.Allow {
+		networks[i], _ = netip.ParsePrefix(text)
+	}
+	return networks
 }
 
 // Formatter is the [formatter] table.
@@ -240,7 +251,7 @@ func Default() Config {
 			},
 		},
 		HTTP: HTTP{Listen: httpListen},
-		UDP:  UDP{Listen: "127.0.0.1:1700"},
+		UDP:  UDP{Listen: "127.0.0.1:1700", Allow: []string{}},
 		Formatter: Formatter{
 			JavaScript: true, Deadline: For(100 * time.Millisecond),
 			Wait: For(250 * time.Millisecond),

@@ -102,6 +102,7 @@ listen = ""
 api_listen = "0.0.0.0:80"
 [udp]
 listen = ""
+allow = ["192.168.1.0/24", "fd00::/8", "192.0.2.7/32"]
 accept_unknown = true
 [formatter]
 javascript = false
@@ -147,7 +148,7 @@ func TestEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.Store.CommitInterval.D() != 0 || c.Network.RX1Delay.D() != time.Second || len(c.MQTT.Listen) != 0 ||
-		c.UDP.Listen != "" || !c.MQTT.ZeroFields {
+		c.UDP.Listen != "" || len(c.UDP.Networks()) != 3 || c.UDP.Networks()[1].String() != "fd00::/8" || !c.MQTT.ZeroFields {
 		t.Errorf("%+v", c)
 	}
 	if g := c.Gateways; g[0].Driver != "udp" || g[0].FrequencyPlan != "EU_863_870" || *g[0].EnforceDutyCycle ||

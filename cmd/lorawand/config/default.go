@@ -62,6 +62,7 @@ api_listen = ""                       # the web page and the v3 HTTP API, for th
 
 [udp]
 listen = "127.0.0.1:1700"             # Semtech packet forwarders; "" = off
+allow = []                            # networks that may send, such as ["192.168.1.0/24"], and this host; empty: all
 accept_unknown = false                # true: also accept gateways not listed below, on the default plan
 
 [formatter]
