@@ -49,15 +49,15 @@ func within[N int64 | time.Duration](t testing.TB, what string, got, limit N) {
 	}
 }
 
-// kept is a test that keeps what it is told.
-type kept struct {
+// tally is a test that keeps what it is told.
+type tally struct {
 	testing.TB
 	failed bool
 }
 
-func (*kept) Helper()                 {}
-func (*kept) Logf(string, ...any)     {}
-func (r *kept) Errorf(string, ...any) { r.failed = true }
+func (*tally) Helper()                 {}
+func (*tally) Logf(string, ...any)     {}
+func (r *tally) Errorf(string, ...any) { r.failed = true }
 
 // The check must be able to fail.
 func TestBudgetFails(t *testing.T) {
@@ -65,7 +65,7 @@ func TestBudgetFails(t *testing.T) {
 		got  int64
 		want bool
 	}{{99, false}, {100, false}, {101, true}} {
-		r := &kept{TB: t}
+		r := &tally{TB: t}
 		if within(r, "x", tt.got, 100); r.failed != tt.want {
 			t.Errorf("%d of 100: failed %v", tt.got, r.failed)
 		}
