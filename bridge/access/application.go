@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
+
+	"lorawand/bridge/order"
 )
 
 // Formatter is a payload formatter by its name in The Things Stack, such as
@@ -78,6 +79,6 @@ func (r *Applications) All() []Application {
 	for _, a := range r.byID {
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b Application) int { return cmp.Compare(a.ID, b.ID) })
+	order.By(out, func(a, b Application) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }

@@ -2,7 +2,8 @@ package access
 
 import (
 	"cmp"
-	"slices"
+
+	"lorawand/bridge/order"
 )
 
 // Keys returns the keys of an application, sorted by application, name and id; ""
@@ -16,7 +17,7 @@ func (r *Registry) Keys(application string) []Key {
 			out = append(out, k)
 		}
 	}
-	slices.SortFunc(out, func(a, b Key) int {
+	order.By(out, func(a, b Key) int {
 		return cmp.Or(cmp.Compare(a.Application, b.Application), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
 	return out

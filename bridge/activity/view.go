@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"lorawand/bridge/event"
+	"lorawand/bridge/order"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
@@ -27,7 +28,7 @@ type Message struct {
 // first: those of a device, or with its Device "" of all devices of the application.
 func (l *Log) Messages(of session.ID, suffix string) []Message {
 	out := l.copied(of, suffix)
-	slices.SortFunc(out, func(a, b Message) int { return cmp.Compare(a.seq, b.seq) })
+	order.By(out, func(a, b Message) int { return cmp.Compare(a.seq, b.seq) })
 	return out
 }
 

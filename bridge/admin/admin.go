@@ -19,6 +19,7 @@ import (
 	"lorawand/bridge"
 	"lorawand/bridge/access"
 	"lorawand/bridge/admin/registry"
+	"lorawand/bridge/admin/strict"
 	"lorawand/bridge/broker"
 	"lorawand/bridge/codec"
 	"lorawand/bridge/formatter"
@@ -253,7 +254,7 @@ func with[A any](f func(*Admin, context.Context, A, reply) error) runner {
 	return func(ctx context.Context, a *Admin, raw json.RawMessage, r reply) error {
 		var args A
 		if len(raw) > 0 {
-			if err := strict(raw, &args); err != nil {
+			if err := strict.Unmarshal(raw, &args); err != nil {
 				return fmt.Errorf("arguments: %w", err)
 			}
 		}

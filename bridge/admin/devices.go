@@ -48,6 +48,7 @@ func (a *Admin) putDevices(ctx context.Context, args PutArgs, r reply) error {
 	var faults state.ProvisionFaults
 	put := make([]state.DevicePut, 0, len(args.Devices))
 	for i, raw := range args.Devices {
+		args.Devices[i] = nil // what is read needs no memory
 		d, err := registry.One(raw, registry.Options(args.Application, a.o.Plan, a.o.RX1Delay))
 		if err != nil {
 			faults = append(faults, state.ProvisionFault{Index: i, Err: err})

@@ -3,9 +3,9 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+
+	"lorawand/bridge/admin/strict"
 )
 
 // The control socket's protocol. A connection carries one request, which is one
@@ -40,7 +40,7 @@ type response struct {
 
 func parseRequest(line []byte) (request, error) {
 	var r request
-	if err := strict(line, &r); err != nil {
+	if err := strict.Unmarshal(line, &r); err != nil {
 		return request{}, fmt.Errorf("not a request: %w", err)
 	}
 	if r.Version != protocolVersion {
@@ -48,19 +48,6 @@ func parseRequest(line []byte) (request, error) {
 			"restart the daemon after an update", r.Version, protocolVersion)
 	}
 	return r, nil
-}
-
-// strict decodes one JSON value without members that v does not have.
-func strict(b []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return nil
 }
 
 // encode returns v as one line of JSON, without the escapes that only HTML

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -204,17 +205,16 @@ func (s *Server) readRequest(r *bufio.Reader) (line []byte, release func(), err 
 	default:
 		return nil, release, errors.New("another large command is at work; try again")
 	}
-	line = append([]byte(nil), line...)
+	parts, size := [][]byte{bytes.Clone(line)}, len(line) // a slice that grows takes several times the memory
 	for errors.Is(err, bufio.ErrBufferFull) {
-		var more []byte
-		more, err = r.ReadSlice('\n')
-		if len(line)+len(more) > s.most {
+		line, err = r.ReadSlice('\n')
+		if size += len(line); size > s.most {
 			return nil, release, fmt.Errorf("more than %d KiB for one command: "+
 				"do it in parts, or stop the daemon before", s.most>>10)
 		}
-		line = append(line, more...)
+		parts = append(parts, bytes.Clone(line))
 	}
-	return line, release, requestError(err)
+	return bytes.Join(parts, nil), release, requestError(err)
 }
 
 func requestError(err error) error {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/order"
 	"lorawand/radio"
 )
 
@@ -64,9 +65,9 @@ func (r *Result) fault(format string, args ...any) {
 func Check(emissions []Emission, rules Rules) Result {
 	var out Result
 	sorted := slices.Clone(emissions)
-	slices.SortStableFunc(sorted, func(a, b Emission) int { return cmp.Compare(a.Counter, b.Counter) })
+	order.By(sorted, func(a, b Emission) int { return cmp.Compare(a.Counter, b.Counter) })
 	out.oneAtATime(sorted, rules)
-	slices.SortStableFunc(sorted, func(a, b Emission) int { return cmp.Compare(a.Start, b.Start) })
+	order.By(sorted, func(a, b Emission) int { return cmp.Compare(a.Start, b.Start) })
 	bands := make([][]Emission, len(rules.SubBands))
 	for _, e := range sorted {
 		i := slices.IndexFunc(rules.SubBands, func(s SubBand) bool { return s.Low <= e.Frequency && e.Frequency < s.High })
@@ -111,7 +112,7 @@ func (r *Result) oneAtATime(sorted []Emission, rules Rules) {
 // where the hour ends with an emission or begins with one.
 func worst(sorted []Emission) (w Worst) {
 	ends := slices.Clone(sorted)
-	slices.SortFunc(ends, func(a, b Emission) int { return cmp.Compare(a.end(), b.end()) })
+	order.By(ends, func(a, b Emission) int { return cmp.Compare(a.end(), b.end()) })
 	before := make([]time.Duration, len(ends)+1) // of the first n that have ended
 	for i, e := range ends {
 		before[i+1] = before[i] + e.Airtime

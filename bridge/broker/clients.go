@@ -2,11 +2,11 @@ package broker
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 	"time"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/order"
 )
 
 // Client is what is known of a client that is connected, or whose session is kept.
@@ -34,7 +34,7 @@ func (b *Broker) Clients(application string) []Client {
 		}
 	}
 	b.mu.RUnlock()
-	slices.SortFunc(out, func(x, y Client) int {
+	order.By(out, func(x, y Client) int {
 		return cmp.Or(cmp.Compare(x.Login.Application, y.Login.Application), cmp.Compare(x.ID, y.ID))
 	})
 	return out

@@ -13,6 +13,7 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/fifo"
+	"lorawand/bridge/order"
 	"lorawand/bridge/v3"
 )
 
@@ -409,7 +410,7 @@ func (b *Broker) subscriptions(cl *mqtt.Client) {
 	for _, sub := range all {
 		subs = append(subs, sub)
 	}
-	slices.SortFunc(subs, func(x, y packets.Subscription) int { return cmp.Compare(x.Filter, y.Filter) })
+	order.By(subs, func(x, y packets.Subscription) int { return cmp.Compare(x.Filter, y.Filter) })
 	s.mu.Lock()
 	if s.owner == cl {
 		s.subs = subs

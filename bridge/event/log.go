@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"lorawand/bridge/order"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -146,7 +147,7 @@ func (l *Log) recent(match func(*Event) bool) []Event {
 	for _, s := range l.unknown {
 		all = append(all, rememberedEvent{s.seq, s.Event})
 	}
-	slices.SortFunc(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
+	order.By(all, func(a, b rememberedEvent) int { return int(int64(a.seq) - int64(b.seq)) })
 	var out []Event
 	for i := range all {
 		if match == nil || match(&all[i].event) {

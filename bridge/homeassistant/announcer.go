@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"lorawand/bridge/order"
 	"lorawand/bridge/session"
 	"lorawand/bridge/v3"
 )
@@ -125,7 +126,7 @@ func (a *Announcer) Retained(application string) (out []v3.Message) {
 		}
 	}
 	a.mu.Unlock()
-	slices.SortFunc(out, func(x, y v3.Message) int { return strings.Compare(x.Suffix, y.Suffix) })
+	order.By(out, func(x, y v3.Message) int { return strings.Compare(x.Suffix, y.Suffix) })
 	return out
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"lorawand/bridge/order"
 	"lorawand/bridge/schedule"
 	"lorawand/bridge/store"
 	"lorawand/radio"
@@ -196,7 +197,7 @@ func loadHours(s records) (map[radio.EUI64][]AirtimeHour, error) {
 		out[eui] = append(out[eui], h)
 	}
 	for eui := range maps.Keys(out) {
-		slices.SortFunc(out[eui], func(a, b AirtimeHour) int { return cmp.Compare(a.Seq, b.Seq) })
+		order.By(out[eui], func(a, b AirtimeHour) int { return cmp.Compare(a.Seq, b.Seq) })
 	}
 	return out, nil
 }

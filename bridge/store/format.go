@@ -121,6 +121,10 @@ func decodeGroup(b []byte, mark string) (g group, size int, ok bool) {
 	return g, size, sum == binary.LittleEndian.Uint32(b[16:])
 }
 
+// recordHead is what a record takes beside its kind, key and data, in bytes: three lengths and the
+// version.
+const recordHead = 1 + 2 + 1 + 4
+
 // appendRecord appends a record. before is the kind of the record in front of it.
 func appendRecord(b []byte, r Record, before string) []byte {
 	if r.Kind == before {
@@ -138,6 +142,12 @@ func appendRecord(b []byte, r Record, before string) []byte {
 }
 
 func appendRecords(b []byte, records []Record) []byte {
+	size := 0
+	for i := range records {
+		size += recordHead + len(records[i].Kind) + len(records[i].Key) + len(records[i].Data)
+	}
+	// That of an import is of many megabytes: one that grew would be allocated five times over.
+	b = append(make([]byte, 0, len(b)+size), b...)
 	before := ""
 	for _, r := range records {
 		b = appendRecord(b, r, before)

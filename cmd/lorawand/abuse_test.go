@@ -19,8 +19,11 @@ import (
 	"lorawand/radio/gwmp"
 )
 
-// abusePacketsEnv asks for more packets than a usual test run sends, see TestAbuse.
-const abusePacketsEnv = "LORAWAND_ABUSE_PACKETS"
+// These ask for more packets, and for more datagrams, than a usual test run sends: see TestAbuse.
+const (
+	abusePacketsEnv   = "LORAWAND_ABUSE_PACKETS"
+	abuseDatagramsEnv = "LORAWAND_ABUSE_DATAGRAMS"
+)
 
 // These limits hold while clients abuse the broker.
 const (
@@ -32,23 +35,24 @@ const (
 	abuseRound   = 1_000_000 // the numbers of a round's uplinks begin at a multiple of it
 )
 
-// abuse is one way to abuse the broker. run returns when it is over.
+// abuse is one way to abuse the broker, or the port for packet forwarders. run returns when it is over.
 type abuse struct {
 	name string
 	run  func(a *abused)
+	rate int // of uplinks a second for the good client, of which one in a thousand may be lost; 0: abuseRate, and none
 }
 
 var abuses = []abuse{
-	{"mutated packets before the login", (*abused).mutatedBeforeLogin},
-	{"mutated packets after the login", (*abused).mutatedAfterLogin},
-	{"half-open connections", (*abused).halfOpen},
-	{"readers of QoS 0 that are slow", func(a *abused) { a.slowReaders(0) }},
-	{"readers of QoS 1 that are slow", func(a *abused) { a.slowReaders(1) }},
-	{"readers that do not acknowledge", (*abused).noAcknowledgements},
-	{"logins without end", (*abused).logins},
-	{"subscriptions without end", (*abused).subscriptions},
-	{"wrong keys", (*abused).wrongKeys},
-	{"bytes that are no datagrams", (*abused).datagramsOfStrangers},
+	{"mutated packets before the login", (*abused).mutatedBeforeLogin, 0},
+	{"mutated packets after the login", (*abused).mutatedAfterLogin, 0},
+	{"half-open connections", (*abused).halfOpen, 0},
+	{"readers of QoS 0 that are slow", func(a *abused) { a.slowReaders(0) }, 0},
+	{"readers of QoS 1 that are slow", func(a *abused) { a.slowReaders(1) }, 0},
+	{"readers that do not acknowledge", (*abused).noAcknowledgements, 0},
+	{"logins without end", (*abused).logins, 0},
+	{"subscriptions without end", (*abused).subscriptions, 0},
+	{"wrong keys", (*abused).wrongKeys, 0},
+	{"hostile datagrams", (*abused).hostileDatagrams, 300},
 }
 
 // TestAbuse abuses a daemon in a process of its own, in one way after the other.
@@ -56,7 +60,7 @@ var abuses = []abuse{
 // hardly waits longer than before, and what the abuse took comes back.
 func TestAbuse(t *testing.T) {
 	a := newAbused(t)
-	quiet, _ := a.watched("nobody", func(*abused) { time.Sleep(3 * time.Second) })
+	quiet, _ := a.watched(abuse{name: "nobody", run: func(*abused) { time.Sleep(3 * time.Second) }})
 	for _, way := range abuses {
 		t.Run(way.name, func(t *testing.T) {
 			a.TB = t
@@ -64,7 +68,7 @@ func TestAbuse(t *testing.T) {
 			// The machine may be held up by something else: once, but not always. What
 			// it takes itself meanwhile is not the daemon's.
 			for tries := 3; ; tries-- {
-				p99, machine := a.watched(way.name, way.run)
+				p99, machine := a.watched(way)
 				limit := max(min(abuseLatency, abuseFactor*quiet), abuseFactor*machine)
 				if p99 <= limit {
 					break
@@ -85,10 +89,11 @@ func TestAbuse(t *testing.T) {
 type abused struct {
 	*benchDaemon
 	testing.TB
-	http    string
-	key2    string
-	rounds  int // of abuse so far
-	packets int // that are mutated, half of them before the login
+	http      string
+	key2      string
+	rounds    int // of abuse so far
+	packets   int // that are mutated, half of them before the login
+	datagrams int // that are hostile
 
 	mu    sync.Mutex
 	fCnts map[radio.DevAddr]uint32
@@ -98,9 +103,11 @@ const abusedDevices = 10 // of each application
 
 func newAbused(t *testing.T) *abused {
 	t.Helper()
-	a := &abused{TB: t, packets: 100_000, fCnts: map[radio.DevAddr]uint32{}, http: freeTCP(t)}
-	if n, err := strconv.Atoi(os.Getenv(abusePacketsEnv)); err == nil {
-		a.packets = n
+	a := &abused{TB: t, packets: 100_000, datagrams: 100_000, fCnts: map[radio.DevAddr]uint32{}, http: freeTCP(t)}
+	for name, many := range map[string]*int{abusePacketsEnv: &a.packets, abuseDatagramsEnv: &a.datagrams} {
+		if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+			*many = n
+		}
 	}
 	a.benchDaemon = newBenchDaemon(t, abusedDevices, 1)
 	conf, err := os.ReadFile(a.conf)
@@ -183,21 +190,25 @@ func (a *abused) datagramOf(device, number int) []byte {
 // watched runs an abuse while an application that behaves gets uplinks, pushes and
 // logs in. It returns the 99th percentile of the time from gateway to application,
 // and of what the machine takes meanwhile for a byte that passes another program.
-func (a *abused) watched(name string, run func(*abused)) (p99, machine time.Duration) {
+func (a *abused) watched(way abuse) (p99, machine time.Duration) {
 	a.Helper()
 	a.forgetPeak()
 	a.rounds++
 	c := newGoodClient(a)
+	rate := abuseRate
+	if way.rate > 0 {
+		rate, c.lossy = way.rate, true
+	}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	wg.Go(func() { a.uplinks(0, abuseRate, stop, c.sending) })
+	wg.Go(func() { a.uplinks(0, rate, stop, c.sending) })
 	wg.Go(func() { c.pushes(stop) })
 	var slowest time.Duration
 	wg.Go(func() { slowest = a.visits(stop) })
 	var echoes []time.Duration
 	wg.Go(func() { echoes = a.echoes(stop) })
 	began, used := time.Now(), a.cpu(a)
-	run(a)
+	way.run(a)
 	took := time.Since(began)
 	used = a.cpu(a) - used
 	close(stop)
@@ -214,9 +225,9 @@ func (a *abused) watched(name string, run func(*abused)) (p99, machine time.Dura
 	if peak > most {
 		a.Errorf("%d bytes of RSS, over %d", peak, most)
 	}
-	a.Logf("%-34s %5.1f s, %3d %% of a CPU, p50 %6v, p99 %6v of %4d (machine %6v), login %6v, RSS %4.1f MB", name,
+	a.Logf("%-34s %5.1f s, %3d %% of a CPU, p50 %6v, p99 %6v of %4d/%d (machine %6v), login %6v, RSS %4.1f MB", way.name,
 		took.Seconds(), 100*used/took,
-		latencies[len(latencies)/2].Round(10*time.Microsecond), p99.Round(10*time.Microsecond), len(latencies),
+		latencies[len(latencies)/2].Round(10*time.Microsecond), p99.Round(10*time.Microsecond), len(latencies), len(c.sent),
 		machine.Round(10*time.Microsecond), slowest.Round(100*time.Microsecond), float64(peak)/1e6)
 	return p99, machine
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -275,33 +276,69 @@ func (a *abused) wrongKeys() {
 	})
 }
 
-// datagramsOfStrangers sends the packet forwarders' port what it cannot read. Now and
-// then it waits until the daemon has caught up: a kernel drops what finds no room in a
-// socket, that of others too.
-func (a *abused) datagramsOfStrangers() {
-	good := a.datagramOf(0, 0)
-	nothing := gwmp.Packet{Version: gwmp.Version2, Type: gwmp.PushData, EUI: testEUI, Body: []byte("{}")}.Append(nil)
+// hostileDatagrams sends the packet forwarders' port what was mutated, cut, nested without end, is as
+// large as a datagram can be, or claims to be another gateway. Now and then it waits until the daemon has
+// caught up: a kernel drops what finds no room in a socket, that of others too.
+func (a *abused) hostileDatagrams() {
+	seeds := a.datagramSeeds()
+	large := gwmp.Packet{
+		Version: gwmp.Version2, Type: gwmp.PushData, EUI: testEUI, Body: []byte(strings.Repeat(`[{"rxpk":`, 7000)),
+	}.Append(nil)
 	attack(attackers, func(i int) {
-		m := newMutator(mutatorSeed+uint64(i), [][]byte{good})
+		m := newMutator(mutatorSeed+uint64(i), seeds)
 		c, err := net.Dial("udp", a.udp)
 		if err != nil {
 			a.Error(err)
 			return
 		}
 		defer c.Close()
-		for n := range a.packets / 2 / attackers {
-			if _, err := c.Write(m.change(m.next())); err != nil {
+		for n := range a.datagrams / attackers {
+			datagram := m.change(m.next())
+			if len(datagram) > 11 && m.IntN(4) == 0 {
+				binary.BigEndian.PutUint64(datagram[4:], m.Uint64()) // the EUI of another gateway
+			}
+			if i == 0 && n%1000 == 0 {
+				datagram = large
+			}
+			if _, err := c.Write(datagram); err != nil {
 				a.Error(err)
 				return
 			}
-			if n%8 == 0 {
-				time.Sleep(time.Millisecond)
-			}
 			if n%16 == 0 {
-				_, _ = c.Write(nothing)
-				_ = c.SetReadDeadline(time.Now().Add(time.Second))
-				_, _ = c.Read(make([]byte, 64))
+				caughtUp(c, uint16(n))
 			}
 		}
 	})
+	a.Logf("%d hostile datagrams", a.datagrams)
+}
+
+// caughtUp waits until the daemon has read what was sent so far: it answers in turn.
+func caughtUp(c net.Conn, token uint16) {
+	nothing := gwmp.Packet{Version: gwmp.Version2, Token: token, Type: gwmp.PushData, EUI: testEUI, Body: []byte("{}")}
+	_, _ = c.Write(nothing.Append(nil))
+	_ = c.SetReadDeadline(time.Now().Add(time.Second)) // an answer can be lost
+	for buf := make([]byte, 1024); ; {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		if p, err := gwmp.ParsePacket(buf[:n]); err == nil && p.Type == gwmp.PushAck && p.Token == token {
+			return
+		}
+	}
+}
+
+// datagramSeeds are one of each kind of datagram, and some that are nested deeply.
+func (a *abused) datagramSeeds() [][]byte {
+	of := func(kind gwmp.Type, body string) []byte {
+		return gwmp.Packet{Version: gwmp.Version2, Type: kind, EUI: testEUI, Body: []byte(body)}.Append(nil)
+	}
+	good := a.datagramOf(0, 0)
+	return [][]byte{
+		good, good, good, good,
+		of(gwmp.PushData, `{"stat":{"time":"2026-11-29 12:00:00 GMT","rxnb":2,"rxok":2,"ackr":100.0}}`),
+		of(gwmp.PushData, `{"rxpk":[`+strings.Repeat(`{"rsig":[`, 100)),
+		of(gwmp.PushData, `{"rxpk":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+"}"),
+		of(gwmp.PullData, ""), of(gwmp.TxAck, `{"txpk_ack":{"error":"TOO_LATE"}}`), of(gwmp.PullResp, `{"txpk":{}}`),
+	}
 }

@@ -39,8 +39,8 @@ var arrows = map[string]string{
 	"concentrator/virtual":           "radio concentrator concentrator/air",
 	"bridge/session":                 "radio/ bridge/session/macstate",
 	"bridge/session/macstate":        "radio radio/region",
-	"bridge/session/tombstone":       "radio bridge/session",
-	"bridge/access":                  "",
+	"bridge/session/tombstone":       "radio bridge/session bridge/order",
+	"bridge/access":                  "bridge/order",
 	"bridge/gateway":                 "radio radio/region",
 	"bridge/mac":                     "radio/ bridge/session bridge/session/macstate",
 	"bridge/schedule":                "radio/ bridge/gateway",
@@ -56,8 +56,9 @@ var arrows = map[string]string{
 	"bridge/store":                   "",
 	"bridge/store/storetest":         "bridge/store",
 	"bridge/pages":                   "",
+	"bridge/order":                   "",
 	"bridge/formatter":               "bridge/jsontext bridge/pages bridge/formatter/cayennelpp bridge/formatter/seccomp",
-	"bridge/formatter/cayennelpp":    "bridge/jsontext",
+	"bridge/formatter/cayennelpp":    "bridge/jsontext bridge/order",
 	"bridge/formatter/seccomp":       "",
 	"bridge/formatter/collate":       "",
 	"bridge/formatter/formattertest": "",
@@ -67,8 +68,8 @@ var arrows = map[string]string{
 	"bridge/broker/packettest":       "",
 	"bridge/upstream":                "bridge/v3 bridge/store bridge/upstream/client bridge/upstream/journal",
 	"bridge/upstream/client":         "",
-	"bridge/upstream/journal":        "bridge/store",
-	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet " +
+	"bridge/upstream/journal":        "bridge/store bridge/order",
+	"bridge/broker": "bridge/v3 bridge/access bridge/broker/fifo bridge/broker/packet bridge/order " +
 		"bridge/broker/limits bridge/broker/linger bridge/broker/outbox bridge/broker/pace bridge/broker/sessions " +
 		"bridge/broker/status bridge/broker/ws",
 	"bridge/broker/ws":       "bridge/broker/pace",
@@ -79,18 +80,18 @@ var arrows = map[string]string{
 	"bridge/broker/packet":   "bridge/v3 bridge/broker/limits",
 	"bridge/broker/fifo":     "",
 	"bridge/broker/pace":     "",
-	"bridge/broker/sessions": "",
+	"bridge/broker/sessions": "bridge/order",
 	"bridge/chirpstack":      "radio bridge/gateway",
-	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway",
-	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event",
+	"bridge/event":           "radio bridge/mac bridge/schedule bridge/v3 bridge/session bridge/gateway bridge/order",
+	"bridge/activity":        "radio bridge/session bridge/v3 bridge/event bridge/order",
 	"bridge/webhook":         "bridge/access bridge/v3",
-	"bridge/homeassistant":   "bridge/session bridge/v3",
+	"bridge/homeassistant":   "bridge/session bridge/v3 bridge/order",
 	"bridge/state": "radio radio/frame bridge/session bridge/session/tombstone bridge/gateway bridge/access " +
-		"bridge/schedule bridge/store bridge/codec",
+		"bridge/order bridge/schedule bridge/store bridge/codec",
 	"bridge/core": "radio/ bridge/session bridge/session/macstate bridge/session/tombstone bridge/mac " +
 		"bridge/schedule bridge/v3 bridge/gateway bridge/event bridge/state bridge/provision bridge/classb bridge/classc " +
 		"bridge/joins bridge/pushes bridge/beacon bridge/hearing bridge/reach bridge/foreign",
-	"bridge/audit":   "radio",
+	"bridge/audit":   "radio bridge/order",
 	"bridge/beacon":  "radio/ bridge/gateway bridge/schedule",
 	"bridge/hearing": "radio bridge/session",
 	"bridge/foreign": "radio radio/frame bridge/event bridge/gateway bridge/schedule bridge/session",
@@ -109,8 +110,9 @@ var arrows = map[string]string{
 	"bridge/admin/conns":   "",
 	"bridge/admin/problems": "radio radio/region bridge bridge/access bridge/activity bridge/broker bridge/codec " +
 		"bridge/event bridge/session bridge/store",
-	"bridge/admin/eventlines": "radio bridge/activity bridge/event",
+	"bridge/admin/eventlines": "radio bridge/activity bridge/event bridge/order",
 	"bridge/admin/registry":   "radio/frame bridge/session bridge/v3/enddevice",
+	"bridge/admin/strict":     "",
 	"bridge/admin/metrics":    "radio bridge bridge/broker bridge/event bridge/formatter bridge/store",
 	"bridge/admin/api": "radio/region bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
 		"bridge/admin/registry " +
@@ -120,7 +122,7 @@ var arrows = map[string]string{
 	"bridge/admin/web/door":     "bridge/access",
 	"bridge/admin/web/trial": "bridge bridge/access bridge/admin bridge/codec bridge/formatter " +
 		"bridge/session",
-	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns " +
+	"bridge/admin/web": "radio/ bridge bridge/activity bridge/access bridge/admin bridge/admin/conns bridge/order " +
 		"bridge/admin/web/door bridge/admin/web/maker bridge/admin/web/password bridge/admin/web/trial " +
 		"bridge/codec bridge/core " +
 		"bridge/event bridge/formatter " +
@@ -129,7 +131,7 @@ var arrows = map[string]string{
 		"bridge/state bridge/store bridge/store/storetest bridge/v3",
 	"bridge/admin": "radio/ bridge bridge/admin/airtime bridge/admin/conns bridge/admin/eventlines " +
 		"bridge/admin/metrics " +
-		"bridge/admin/registry bridge/activity bridge/core bridge/event bridge/state " +
+		"bridge/admin/registry bridge/admin/strict bridge/activity bridge/core bridge/event bridge/state " +
 		"bridge/session bridge/access bridge/gateway bridge/mac bridge/schedule bridge/v3 bridge/v3/enddevice bridge/store " +
 		"bridge/formatter bridge/decode bridge/codec bridge/broker bridge/chirpstack",
 	"cmd/lorawand":        "*",

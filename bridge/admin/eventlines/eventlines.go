@@ -13,6 +13,7 @@ import (
 
 	"lorawand/bridge/activity"
 	"lorawand/bridge/event"
+	"lorawand/bridge/order"
 	"lorawand/radio"
 )
 
@@ -74,7 +75,7 @@ func (t *Teller) Event(e event.Event) error {
 
 // All tells what is remembered in the order in which it happened.
 func (t *Teller) All(events []event.Event, uplinks []activity.Message) error {
-	slices.SortFunc(uplinks, func(a, b activity.Message) int { return cmp.Compare(a.At, b.At) })
+	order.By(uplinks, func(a, b activity.Message) int { return cmp.Compare(a.At, b.At) })
 	for _, e := range events {
 		for len(uplinks) > 0 && uplinks[0].At < e.Host {
 			if err := t.Uplink(&uplinks[0]); err != nil {

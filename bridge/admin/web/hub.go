@@ -16,6 +16,7 @@ import (
 
 	"lorawand/bridge/activity"
 	"lorawand/bridge/event"
+	"lorawand/bridge/order"
 	"lorawand/bridge/v3"
 	"lorawand/radio"
 )
@@ -191,7 +192,7 @@ func (h *hub) start() (*work, error) {
 	for _, m := range uplinks {
 		all = append(all, entry{message: m})
 	}
-	slices.SortStableFunc(all, func(a, b entry) int { return int(min(max(a.at().Sub(b.at()), -1), 1)) })
+	order.By(all, func(a, b entry) int { return int(min(max(a.at().Sub(b.at()), -1), 1)) })
 	for _, e := range all[max(0, len(all)-ringSize):] {
 		w.last++
 		e.n = w.last

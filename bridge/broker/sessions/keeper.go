@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"lorawand/bridge/order"
 )
 
 // Kept is a session as it is to be kept, and what waits for it: first what is on its
@@ -91,7 +93,7 @@ func (k *Keeper) Find(records []Record) (found []Kept, last uint64, faults []err
 	}
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		s := byID[id]
-		slices.SortFunc(s.Waiting, inOrder)
+		order.By(s.Waiting, inOrder)
 		found = append(found, *s)
 	}
 	return found, last, faults

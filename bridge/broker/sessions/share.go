@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"lorawand/bridge/order"
 )
 
 // What is written in the long run, in bytes a second, and at least each time. Others
@@ -33,7 +35,7 @@ func share(all []Kept, l Limits) []Kept {
 			now = append(now, s)
 		}
 	}
-	slices.SortFunc(now, func(x, y Kept) int { return cmp.Compare(x.ID, y.ID) })
+	order.By(now, func(x, y Kept) int { return cmp.Compare(x.ID, y.ID) })
 	byApp := map[string][]*Kept{}
 	for i := range now {
 		a := application(now[i].ID)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"lorawand/bridge/jsontext"
+	"lorawand/bridge/order"
 )
 
 // kind is a type of CayenneLPP: one or more numbers of size bytes each, big
@@ -172,7 +173,7 @@ func Encode(object []byte) ([]byte, error) {
 			items = append(items, item{channel, key[:i], v})
 		}
 	}
-	slices.SortFunc(items, func(a, b item) int {
+	order.By(items, func(a, b item) int {
 		return cmp.Or(cmp.Compare(a.channel, b.channel), cmp.Compare(a.name, b.name),
 			cmp.Compare(string(a.value), string(b.value)))
 	})

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"lorawand/bridge/order"
 	"lorawand/bridge/session"
 	"lorawand/radio"
 )
@@ -190,7 +191,7 @@ func number(b []byte) uint64 { return binary.LittleEndian.Uint64(b[3:]) }
 // Settle orders by age what was loaded.
 func (t *Set) Settle() {
 	for _, a := range t.ages {
-		slices.SortFunc(a.queue, func(x, y aged) int { return cmp.Compare(x.number, y.number) })
+		order.By(a.queue, func(x, y aged) int { return cmp.Compare(x.number, y.number) })
 	}
 }
 

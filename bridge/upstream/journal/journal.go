@@ -12,12 +12,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"lorawand/bridge/order"
 	"lorawand/bridge/store"
 )
 
@@ -121,7 +121,7 @@ func Open(folder store.FS, o Options) (*Journal, error) {
 			j.list = append(j.list, &segment{number: number})
 		}
 	}
-	slices.SortFunc(j.list, func(a, b *segment) int {
+	order.By(j.list, func(a, b *segment) int {
 		if a.number < b.number {
 			return -1
 		}

@@ -9,76 +9,104 @@ import (
 	"lorawand/radio"
 )
 
+func small(v uint8) *uint8 { return &v }
+
+func on(f radio.Frequency) *radio.Frequency { return &f }
+
+func dBm(v radio.Decibel) *radio.Decibel { return &v }
+
+// inEurope returns what a device has that was told all there, with a change.
+func inEurope(change func(*session.Parameters)) *session.Parameters {
+	p := session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000, MaxEIRP: 1600}
+	change(&p)
+	return &p
+}
+
+func inAsia(change func(*session.Parameters)) *session.Parameters {
+	up, down := true, true
+	p := session.Parameters{RX1Delay: 5, RX2DataRate: 2, RX2Frequency: 923_200_000, UplinkDwell: &up, DownlinkDwell: &down}
+	change(&p)
+	return &p
+}
+
+func nothing(*session.Parameters) {}
+
+var isNot = false
+
+var wishesOf = []struct {
+	name, plan string
+	has        *session.Parameters
+	wish       macstate.Wish
+	set        func(*session.Settings)
+	want       string
+}{
+	{
+		"RX1 delay, taken", "", inEurope(func(p *session.Parameters) { p.RX1Delay = 3 }),
+		macstate.Wish{RX1Delay: small(3)}, nil, `{"RX1Delay":3}`,
+	},
+	{"RX1 delay, not taken", "", inEurope(nothing), macstate.Wish{RX1Delay: small(3)}, nil, `{"RX1Delay":3}`},
+	{
+		"RX1 delay, none, and it has another", "", inEurope(func(p *session.Parameters) { p.RX1Delay = 1 }),
+		macstate.Wish{}, nil, `{}`,
+	},
+	{
+		"RX1 delay, taken, and set otherwise", "", inEurope(nothing), macstate.Wish{RX1Delay: small(5)},
+		func(s *session.Settings) { s.Desired.RX1Delay = small(2) }, `{"RX1Delay":5}`,
+	},
+	{
+		"RX1 delay, set", "", inEurope(nothing),
+		macstate.Wish{}, func(s *session.Settings) { s.Desired.RX1Delay = small(2) }, `{}`,
+	},
+	{
+		"RX2, taken", "",
+		inEurope(func(p *session.Parameters) { p.RX2DataRate, p.RX2Frequency = 0, 868_500_000 }),
+		macstate.Wish{RX2DataRate: small(0), RX2Frequency: on(868_500_000)}, nil,
+		`{"RX2DataRate":0,"RX2Frequency":868500000}`,
+	},
+	{"RX2, not taken", "", inEurope(nothing), macstate.Wish{RX2DataRate: small(0)}, nil, `{"RX2DataRate":0}`},
+	{
+		"RX2, none, and it has another", "",
+		inEurope(func(p *session.Parameters) { p.RX2DataRate, p.RX2Frequency = 0, 868_500_000 }), macstate.Wish{}, nil, `{}`,
+	},
+	{
+		"RX1 data rate offset, taken, and set otherwise", "",
+		inEurope(func(p *session.Parameters) { p.RX1DROffset = 2 }), macstate.Wish{RX1DROffset: small(2)},
+		func(s *session.Settings) { s.Desired.RX1DROffset = small(0) }, `{"RX1DROffset":2}`,
+	},
+	{
+		"duty cycle, taken, and set otherwise", "",
+		inEurope(func(p *session.Parameters) { p.MaxDutyCycle = small(0) }), macstate.Wish{MaxDutyCycle: small(0)},
+		func(s *session.Settings) { s.MAC.MaxDutyCycle = small(6) }, `{"MaxDutyCycle":0}`,
+	},
+	{
+		"power, taken", "AS_923", inAsia(func(p *session.Parameters) { p.MaxEIRP = 1000 }), macstate.Wish{MaxEIRP: dBm(1000)},
+		nil, `{"MaxEIRP":1000}`,
+	},
+	{"power, not taken", "AS_923", inAsia(nothing), macstate.Wish{MaxEIRP: dBm(1000)}, nil, `{"MaxEIRP":1000}`},
+	{
+		"power, none, and it has another", "AS_923", inAsia(func(p *session.Parameters) { p.MaxEIRP = 1000 }),
+		macstate.Wish{}, nil, `{}`,
+	},
+	{
+		"dwell times, taken", "AS_923",
+		inAsia(func(p *session.Parameters) { p.UplinkDwell, p.DownlinkDwell = &isNot, &isNot }),
+		macstate.Wish{UplinkDwell: &isNot, DownlinkDwell: &isNot}, nil, `{"UplinkDwell":false,"DownlinkDwell":false}`,
+	},
+	{
+		"dwell times, not taken", "AS_923", inAsia(nothing), macstate.Wish{UplinkDwell: &isNot, DownlinkDwell: &isNot}, nil,
+		`{"UplinkDwell":false,"DownlinkDwell":false}`,
+	},
+	{
+		"dwell times, none, and it has others", "AS_923",
+		inAsia(func(p *session.Parameters) { p.UplinkDwell, p.DownlinkDwell = &isNot, &isNot }), macstate.Wish{}, nil, `{}`,
+	},
+}
+
 // What is wished for a session is still wished after an export and an import, whether the device
 // has taken it or not: else it would be asked to go back. What it would be asked without is no wish,
 // whatever it has.
 func TestWishesAreHandedOver(t *testing.T) {
-	yes, no := true, false
-	n := func(v uint8) *uint8 { return &v }
-	f := func(v radio.Frequency) *radio.Frequency { return &v }
-	power := func(v radio.Decibel) *radio.Decibel { return &v }
-	eu := session.Parameters{RX1Delay: 5, RX2DataRate: 3, RX2Frequency: 869_525_000, MaxEIRP: 1600}
-	as := session.Parameters{RX1Delay: 5, RX2DataRate: 2, RX2Frequency: 923_200_000, UplinkDwell: &yes, DownlinkDwell: &yes}
-	change := func(p session.Parameters, change func(*session.Parameters)) *session.Parameters {
-		change(&p)
-		return &p
-	}
-	type wish = macstate.Wish
-	for _, tt := range []struct {
-		name, plan string
-		has        *session.Parameters
-		wish       wish
-		set        func(*session.Settings)
-		want       string
-	}{
-		{"RX1 delay, taken", "", change(eu, func(p *session.Parameters) { p.RX1Delay = 3 }), wish{RX1Delay: n(3)}, nil, `{"RX1Delay":3}`},
-		{"RX1 delay, not taken", "", &eu, wish{RX1Delay: n(3)}, nil, `{"RX1Delay":3}`},
-		{"RX1 delay, none, and it has another", "", change(eu, func(p *session.Parameters) { p.RX1Delay = 1 }), wish{}, nil, `{}`},
-		{
-			"RX1 delay, taken, and set otherwise", "", &eu, wish{RX1Delay: n(5)},
-			func(s *session.Settings) { s.Desired.RX1Delay = n(2) }, `{"RX1Delay":5}`,
-		},
-		{"RX1 delay, set", "", &eu, wish{}, func(s *session.Settings) { s.Desired.RX1Delay = n(2) }, `{}`},
-		{
-			"RX2, taken", "",
-			change(eu, func(p *session.Parameters) { p.RX2DataRate, p.RX2Frequency = 0, 868_500_000 }),
-			wish{RX2DataRate: n(0), RX2Frequency: f(868_500_000)}, nil, `{"RX2DataRate":0,"RX2Frequency":868500000}`,
-		},
-		{"RX2, not taken", "", &eu, wish{RX2DataRate: n(0)}, nil, `{"RX2DataRate":0}`},
-		{
-			"RX2, none, and it has another", "",
-			change(eu, func(p *session.Parameters) { p.RX2DataRate, p.RX2Frequency = 0, 868_500_000 }), wish{}, nil, `{}`,
-		},
-		{
-			"RX1 data rate offset, taken, and set otherwise", "",
-			change(eu, func(p *session.Parameters) { p.RX1DROffset = 2 }), wish{RX1DROffset: n(2)},
-			func(s *session.Settings) { s.Desired.RX1DROffset = n(0) }, `{"RX1DROffset":2}`,
-		},
-		{
-			"duty cycle, taken, and set otherwise", "",
-			change(eu, func(p *session.Parameters) { p.MaxDutyCycle = n(0) }), wish{MaxDutyCycle: n(0)},
-			func(s *session.Settings) { s.MAC.MaxDutyCycle = n(6) }, `{"MaxDutyCycle":0}`,
-		},
-		{
-			"power, taken", "AS_923", change(as, func(p *session.Parameters) { p.MaxEIRP = 1000 }), wish{MaxEIRP: power(1000)},
-			nil, `{"MaxEIRP":1000}`,
-		},
-		{"power, not taken", "AS_923", &as, wish{MaxEIRP: power(1000)}, nil, `{"MaxEIRP":1000}`},
-		{"power, none, and it has another", "AS_923", change(as, func(p *session.Parameters) { p.MaxEIRP = 1000 }), wish{}, nil, `{}`},
-		{
-			"dwell times, taken", "AS_923",
-			change(as, func(p *session.Parameters) { p.UplinkDwell, p.DownlinkDwell = &no, &no }),
-			wish{UplinkDwell: &no, DownlinkDwell: &no}, nil, `{"UplinkDwell":false,"DownlinkDwell":false}`,
-		},
-		{
-			"dwell times, not taken", "AS_923", &as, wish{UplinkDwell: &no, DownlinkDwell: &no}, nil,
-			`{"UplinkDwell":false,"DownlinkDwell":false}`,
-		},
-		{
-			"dwell times, none, and it has others", "AS_923",
-			change(as, func(p *session.Parameters) { p.UplinkDwell, p.DownlinkDwell = &no, &no }), wish{}, nil, `{}`,
-		},
-	} {
+	for _, tt := range wishesOf {
 		for _, joins := range []func(*session.Device){func(*session.Device) {}, personalised} {
 			d := quiet(joins)
 			if tt.plan != "" {
@@ -93,7 +121,7 @@ func TestWishesAreHandedOver(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", tt.name, err)
 			}
-			got := wish{}
+			got := macstate.Wish{}
 			if m := back.Session.MAC; m != nil && m.Wish != nil {
 				got = *m.Wish
 			}
@@ -130,7 +158,7 @@ func TestWishBesideTheNetworks(t *testing.T) {
 				back := entries[0].Device
 				got := back.Wish(back.Session).RX1Delay
 				if none := want == network || network == 0 && want == 5; none != (got == nil) || !none && *got != want {
-					t.Errorf("the network tells %d, %d is wished, the device has %d: wished %v, asked %d", network, wished, has, got, want)
+					t.Errorf("the network tells %d, %d is wished, it has %d: %v is wished, %d asked", network, wished, has, got, want)
 				}
 			}
 		}
