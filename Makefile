@@ -45,6 +45,8 @@ RARE      = net/http/... crypto/tls/... crypto/x509/... encoding/asn1 encoding/c
             lorawand/concentrator/gnss lorawand/radio/region lorawand/bridge/event lorawand/bridge/session/tombstone \
             lorawand/concentrator/air lorawand/concentrator/virtual lorawand/concentrator/sx1302/script \
             lorawand/bridge/recording
+# The effects of one recording, which are to be the same on two machines.
+REPLAYED  = -count=1 -run '^TestReplay$$' -v ./bridge/recording -inputs 10000 -effects
 GCFLAGS   = $(foreach p,$(RARE),-gcflags=$(p)=-l)
 FUZZTIME ?= 5m
 
@@ -104,6 +106,9 @@ test-mips: EMULATED = GOARCH=mips GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(EN
 test-mipsle: EMULATED = GOARCH=mipsle GOMIPS=softfloat CGO_ENABLED=0 $(GO) test $(ENGINE) -exec 'qemu-mipsel-static -cpu 24Kc'
 test-armv5: EMULATED = GOARCH=arm GOARM=5 CGO_ENABLED=0 $(GO) test -exec qemu-arm-static
 test-mips test-mipsle test-armv5: $(OUT)/engine/go.mod
+	rm -f $(OUT)/effects-$@
+	$(GO) test $(ENGINE) $(REPLAYED) $(CURDIR)/$(OUT)/effects-$@
+	$(EMULATED) $(REPLAYED) $(CURDIR)/$(OUT)/effects-$@
 	@set -x; test "$(FLOWS)" = no || $(EMULATED) -timeout 20m -run $(FLOW) ./cmd/lorawand & flows=$$!; \
 	$(EMULATED) -timeout 20m ./bridge/core ./bridge/formatter ./concentrator/sx1302 ./radio/... ./concentrator/... ./bridge/...; units=$$?; wait $$flows && exit $$units
 

@@ -133,7 +133,8 @@ func TestForged(t *testing.T) {
 		{"fewer records than none", []string{with(`"format":1`, `"format":1,"records":-1`), timer}, ""},
 		{
 			"an unusable record",
-			[]string{with(`"format":1`, `"format":1,"records":1`), `{"Kind":"device","Key":"a/b","Version":2,"Data":"e30="}`}, "its state",
+			[]string{with(`"format":1`, `"format":1,"records":1`), `{"Kind":"device","Key":"a/b","Version":2,"Data":"e30="}`},
+			"its state",
 		},
 		{"no input", []string{begin, `{"host":5,"wall":"2026-11-24T12:00:00Z","quality":2}`}, `line 2: "" is no input`},
 		{"null", []string{begin, `null`}, `line 2: "" is no input`},

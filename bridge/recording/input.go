@@ -25,8 +25,18 @@ type entry struct {
 
 // inputs are the types of all inputs.
 var inputs = []core.Input{
-	core.Heard{}, core.GatewayChanged{}, core.Acked{}, core.Pushed{}, core.Stored{}, core.TimerFired{}, core.Starting{},
-	core.Stopping{}, core.Asked{}, core.Provisioned{}, core.Reconfigured{}, core.Located{},
+	core.Heard{},
+	core.GatewayChanged{},
+	core.Acked{},
+	core.Pushed{},
+	core.Stored{},
+	core.TimerFired{},
+	core.Starting{},
+	core.Stopping{},
+	core.Asked{},
+	core.Provisioned{},
+	core.Reconfigured{},
+	core.Located{},
 }
 
 // What follows is written in place of inputs that are not the same when JSON has been read again. A

@@ -1,6 +1,6 @@
 // Package recording writes the inputs of the core to a file, and runs such a file through a core
-// again: Recorder and Replay. The same inputs have the same effects, byte for byte and on every
-// machine, so what a gateway did can be looked at elsewhere.
+// again: Recorder and Replay. The same inputs have the same effects, byte for byte, on amd64 as on
+// mips, so what a gateway did can be looked at elsewhere.
 //
 // A recording begins with the start of a core, because only then all of its state is in the
 // store. A Recorder stops when the file has reached its limit: a later part alone could not be
