@@ -70,9 +70,41 @@ func (b *Bridge) stepped(now core.Now, in core.Input) (effects []core.Effect) {
 		}
 	}()
 	if b.recorder != nil { // before the step: it could be the last one
-		b.recorder.Input(now, in)
+		b.recorder.Input(now, copied(in))
 	}
 	return b.core.Step(now, in)
+}
+
+// copied returns an input in memory of its own. Given as it is to a Recorder, of which the compiler
+// knows nothing, each frame would be allocated once more, with and without one.
+func copied(in core.Input) core.Input {
+	switch in := in.(type) {
+	case core.Heard:
+		return in
+	case core.GatewayChanged:
+		return in
+	case core.Acked:
+		return in
+	case core.Pushed:
+		return in
+	case core.Stored:
+		return in
+	case core.TimerFired:
+		return in
+	case core.Stopping:
+		return in
+	case core.Starting:
+		return in
+	case core.Asked:
+		return in
+	case core.Reconfigured:
+		return in
+	case core.Provisioned:
+		return in
+	case core.Located:
+		return in
+	}
+	panic("bridge: an input of another kind: " + reflect.TypeOf(in).String())
 }
 
 // faultPause is how long the core's timer rests when what is due fails again.

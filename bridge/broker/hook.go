@@ -211,9 +211,9 @@ func (b *Broker) full(c *conn) {
 }
 
 // gaveWay tells of a connection that was closed before its login, since there were too
-// many of them.
+// many of them. What it has told of itself its own goroutine may be writing now.
 func (b *Broker) gaveWay(c *conn) {
-	b.refuses(c, LoginRefused, tooManyOpen, "")
+	b.refused("", Refused{What: LoginRefused, Why: tooManyOpen, Address: c.addr.String()})
 	b.lines.Say(b.log, slog.LevelInfo,
 		"too many connections that have not logged in: the one with the least prospects has to go",
 		slog.String("address", c.addr.String()), slog.Int("limit", b.limits.Unauthenticated),
@@ -251,12 +251,10 @@ func (b *Broker) refuse(c *conn, user, why string) {
 	}
 }
 
+// clip returns the begin of a text, and keeps no more of the packet that it came in.
 func clip(s string) string {
 	const limit = 40
-	if len(s) > limit {
-		return s[:limit]
-	}
-	return s
+	return strings.Clone(s[:min(len(s), limit)])
 }
 
 // OnSessionEstablish implements mqtt.Hook.

@@ -47,13 +47,18 @@ const (
 // likes: of one reason it is told of one a second, and others meanwhile. What comes from
 // a client is cut short.
 func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
+	b.refused(c.login.Application, Refused{
+		What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
+	})
+}
+
+// refused tells of a refusal, which counts against those of an application.
+func (b *Broker) refused(application string, r Refused) {
 	if b.opts.Refused == nil {
 		return
 	}
-	if _, ok := b.often.Of(fmt.Sprint(what, why, c.login.Application)).Take(time.Now()); ok {
-		b.opts.Refused(Refused{
-			What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
-		})
+	if _, ok := b.often.Of(fmt.Sprint(r.What, r.Why, application)).Take(time.Now()); ok {
+		b.opts.Refused(r)
 	}
 }
 

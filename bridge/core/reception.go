@@ -141,7 +141,7 @@ func (c *Core) takeCopy(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 }
 
 // heardLouder takes a ghost. Where it is stronger than what the gateway has reported before, that
-// was heard beside the channel of the frame: this takes its place, if it is not published yet.
+// was heard beside the channel of the frame: this takes its place, in a message that still waits too.
 func (c *Core) heardLouder(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 	if !r.heard.Louder(up) {
 		return
@@ -150,8 +150,10 @@ func (c *Core) heardLouder(g *gateway.Gateway, r *reception, up *radio.Uplink) {
 		x.Replace(g, up)
 		c.retune(x, up)
 	}
-	if p := r.gathering; p != nil {
+	if r.match.Device != nil {
 		r.match.Device.History.HeardBy(up)
+	}
+	if p := r.gathering; p != nil {
 		of := session.SourceOf(up)
 		p.copies[slices.IndexFunc(p.copies, func(c radio.Uplink) bool { return session.SourceOf(&c) == of })] = *up
 	}

@@ -31,7 +31,8 @@ const (
 type Frame struct {
 	hearings []hearing // by source
 
-	airtime time.Duration  // of the frame
+	rate    radio.DataRate
+	airtime time.Duration  // of the frame; 0 of a data rate that is in no table
 	rx1     time.Duration  // delay of RX1
 	ended   radio.HostTime // the earliest that any gateway reports: the delay of the others is not known in full
 	gps     radio.GPSTime  // the same; 0 where it is not known
@@ -52,7 +53,8 @@ type hearing struct {
 func (f *Frame) Begin(up *radio.Uplink, rx1 time.Duration) {
 	f.rx1, f.ended, f.expires = rx1, up.Received, up.Received.Add(rx1+repeatWithin)
 	f.closed = f.ended.Add(rx1 + betweenWindows + windowMargin)
-	f.airtime, _ = radio.TimeOnAir(radio.Packet{ // 0 of a data rate that is in no table
+	f.rate = up.DataRate
+	f.airtime, _ = radio.TimeOnAir(radio.Packet{
 		DataRate: up.DataRate, CodingRate: up.CodingRate, Size: len(up.PHYPayload),
 	})
 	f.Add(up)
@@ -106,6 +108,8 @@ func (f *Frame) Kind(up *radio.Uplink, now, since radio.HostTime) Kind {
 		return Again
 	}
 	switch d := time.Duration(up.Time-f.hearings[i].at) * time.Microsecond; {
+	case up.DataRate != f.rate && d.Abs() < f.airtime:
+		return Late // a stranger has sent the bytes on
 	case d.Abs() <= ghostWindow || d.Abs() < f.airtime:
 		return Ghost // one device cannot send two frames at a time
 	case d < 0 || from.Foreign:
@@ -127,9 +131,13 @@ func (f *Frame) Louder(up *radio.Uplink) bool {
 }
 
 // Loudest reports whether a copy, which was noted, is better than those of all other sources. So
-// it is on the channel of the frame, where they may be ghosts beside it.
+// it is on the channel of the frame, where they may be ghosts beside it. What ends later than the
+// device can send, or at another data rate, a stranger may have sent on.
 func (f *Frame) Loudest(up *radio.Uplink) bool {
 	from := session.SourceOf(up)
+	if up.DataRate != f.rate || up.Ended.Sub(f.ended).Abs() >= f.airtime {
+		return false
+	}
 	return !from.Foreign && !slices.ContainsFunc(f.hearings, func(h hearing) bool {
 		return h.source != from && !h.source.Foreign && h.signal >= up.Signal()
 	})

@@ -29,6 +29,10 @@ func TestKind(t *testing.T) {
 		up.Receptions[0].NoDownlink = true
 		return up
 	}
+	fast := func(up *radio.Uplink) *radio.Uplink {
+		up.DataRate.SpreadingFactor--
+		return up
+	}
 	long := radio.HostTime(time.Minute) // since when the gateway is heard
 	for _, tt := range []struct {
 		name  string
@@ -41,6 +45,8 @@ func TestKind(t *testing.T) {
 		{"21 µs later: it cannot be sent twice at a time", by(1, 0, 1021), long, Ghost},
 		{"less than its time on air later", by(1, 0, 1000+46_335), long, Ghost},
 		{"less than its time on air earlier", by(1, 0, 1000-46_335), long, Ghost},
+		{"at another data rate, when the device cannot send yet", fast(by(1, 0, 1000+46_335)), long, Late},
+		{"at another data rate, later", fast(by(1, 0, 1000+46_336)), long, Again},
 		{"its time on air later", by(1, 0, 1000+46_336), long, Again},
 		{"its time on air earlier", by(1, 0, 1000-46_336), long, Late},
 		{"what was sent before, and comes late", by(1, time.Second, 1000-1_000_000), long, Late},
@@ -98,6 +104,18 @@ func TestLouder(t *testing.T) {
 	f.Add(other)
 	if f.Loudest(other) || !f.Louder(strong(other, -89)) || !f.Loudest(other) {
 		t.Error("of two sources the stronger does not count")
+	}
+	for name, f := range map[string]func(up *radio.Uplink){
+		"another data rate": func(up *radio.Uplink) { up.DataRate.SpreadingFactor-- },
+		"a later time":      func(up *radio.Uplink) { up.Ended = up.Ended.Add(47 * time.Millisecond) },
+	} {
+		sentOn := strong(by(4, 0, 7), -20)
+		f(sentOn)
+		frame := Frame{}
+		frame.Begin(strong(by(1, 0, 1000), -100), time.Second)
+		if frame.Add(sentOn); frame.Loudest(sentOn) {
+			t.Errorf("%s: what a stranger may have sent on is followed", name)
+		}
 	}
 	stranger := strong(by(3, 0, 7), -20)
 	stranger.Receptions[0].NoDownlink = true

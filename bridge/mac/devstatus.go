@@ -30,8 +30,9 @@ func wantDevStatus(a *asking) {
 	if m := a.Session.MAC; m != nil {
 		last = m.Status
 	}
-	if last == nil || count > 0 && a.FCnt-last.FCntUp >= count ||
-		every > 0 && !a.At.IsZero() && !last.At.IsZero() && a.At.Sub(last.At) >= every {
+	// Either way: the calendar may have stepped back.
+	late := last != nil && every > 0 && !a.At.IsZero() && !last.At.IsZero() && a.At.Sub(last.At).Abs() >= every
+	if last == nil || count > 0 && a.FCnt-last.FCntUp >= count || late {
 		a.want(cidDevStatus)
 	}
 }

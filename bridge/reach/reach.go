@@ -47,9 +47,9 @@ func (c *Chances) Replace(g *gateway.Gateway, up *radio.Uplink) {
 }
 
 // Follow has RX1 follow the channel of a copy that is stronger than all before; w are the windows
-// after it. When it opens stays as it is.
+// after it. When it opens stays as it is, and a channel without RX1 is not followed.
 func (c *Chances) Follow(w [2]mac.Window, err error) {
-	if err == nil && w[0].Delay == c.Windows[0].Delay {
+	if err == nil && w[0].Err == nil && w[0].Delay == c.Windows[0].Delay {
 		c.Windows[0] = w[0]
 	}
 }

@@ -228,7 +228,7 @@ func (c *goodClient) close() []time.Duration {
 	}
 	mayLose := 0
 	if c.lossy {
-		mayLose = len(c.sent) / 1000
+		mayLose = max(1, len(c.sent)/1000)
 	}
 	if len(c.sent)-len(c.got) > mayLose || c.answered != c.pushed || early != nil || len(c.got) < 10 {
 		c.Errorf("the good client has %d of %d uplinks and %d of %d PUBACKs; %v", len(c.got), len(c.sent), c.answered,

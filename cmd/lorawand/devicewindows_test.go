@@ -30,8 +30,10 @@ func TestSetWindows(t *testing.T) {
 			"lorawand: otaa: rx1_delay, rx1_data_rate_offset, rx2_data_rate_index, rx2_frequency: takes effect at the next join")
 		const now = `"rx1_delay":1,"rx1_data_rate_offset":2,"rx2_data_rate_index":4,"rx2_frequency":"868500000"`
 		abp := s.must("", "device", "export", "abp", "--application", "app1")
-		contains(t, "ABP", abp, `"mac_settings":{`+now+`}`, `"current_parameters":{`+now)
-		if strings.Contains(abp, `"rx1_delay":5`) {
+		contains(t, "ABP", abp, `"mac_settings":{`+now+`}`, `"current_parameters":{`+now,
+			// What it is asked for then: the network's delay, and RX2 of the plan.
+			`"desired_parameters":{"rx1_delay":5,"rx1_data_rate_offset":2,"rx2_data_rate_index":3,"rx2_frequency":"869525000"`)
+		if strings.Count(abp, `"rx1_delay":5`) != 1 {
 			t.Errorf("the file contradicts itself: %s", abp)
 		}
 		otaa := s.must("", "device", "export", "otaa", "--application", "app1", "--session")

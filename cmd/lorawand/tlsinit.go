@@ -220,7 +220,10 @@ func issue(dir, certFile, keyFile string, template *x509.Certificate, by *author
 	if err := writePEM(staged(dir, certFile), "CERTIFICATE", der, 0o644); err != nil {
 		return nil, err
 	}
-	return &authority{cert, key}, errors.Join(giveName(dir, keyFile), giveName(dir, certFile))
+	if err := giveName(dir, keyFile); err != nil {
+		return nil, err
+	}
+	return &authority{cert, key}, giveName(dir, certFile)
 }
 
 // staged is where a new file stands until it takes its name.

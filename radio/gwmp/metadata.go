@@ -164,8 +164,8 @@ func parseTime(b []byte) (t time.Time, ok bool) {
 		return time.Time{}, true
 	}
 	t, err := time.Parse(time.RFC3339Nano, string(b))
-	if err != nil {
+	if t = t.UTC(); err != nil || t.Year() < 1 || t.Year() > 9999 { // another zone may have others, and JSON has not
 		return time.Time{}, false
 	}
-	return t.UTC(), true
+	return t, true
 }

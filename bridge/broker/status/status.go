@@ -4,6 +4,7 @@ package status
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"lorawand/bridge/access"
@@ -28,7 +29,7 @@ func Allowed(topic string, l access.Login) bool {
 // what is retained stays as it is.
 func Filter(asked string, l access.Login) (rewritten string, ok bool) {
 	if v3.IsStatusFilter(asked) && !v3.IsLong(asked) {
-		return asked, Allowed(asked, l)
+		return strings.Clone(asked), Allowed(asked, l) // not a part of a packet, which may be long
 	}
 	return v3.Filter(asked, l.Application, l.Tenant)
 }
