@@ -134,3 +134,30 @@ func TestAdd(t *testing.T) {
 		t.Errorf("%d paths, %d blocked: %.1s", len(c.Paths), len(c.Blocked), c.Blocked)
 	}
 }
+
+// RX1 follows a channel which has one, and opens when it did.
+func TestFollow(t *testing.T) {
+	other := func(change func(w *mac.Window)) [2]mac.Window {
+		w := chances().Windows
+		w[0].Frequency = 868_300_000
+		change(&w[0])
+		return w
+	}
+	for _, tt := range []struct {
+		name string
+		w    [2]mac.Window
+		err  error
+		want radio.Frequency
+	}{
+		{"another channel", other(func(*mac.Window) {}), nil, 868_300_000},
+		{"a channel without RX1", other(func(w *mac.Window) { w.Err = errors.New("none") }), nil, 868_100_000},
+		{"another delay", other(func(w *mac.Window) { w.Delay += time.Second }), nil, 868_100_000},
+		{"no windows", other(func(*mac.Window) {}), errors.New("none"), 868_100_000},
+	} {
+		c := chances()
+		c.Follow(tt.w, tt.err)
+		if got := c.Windows[0].Frequency; got != tt.want || c.Windows[0].Delay != time.Second || c.Windows[0].Err != nil {
+			t.Errorf("%s: RX1 at %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}

@@ -284,3 +284,25 @@ func TestParseWhole(t *testing.T) {
 		t.Errorf("a long 1 is %d, %v", v, ok)
 	}
 }
+
+// A time is one that JSON has too, in whatever zone it is told.
+func TestParseTime(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                          true,
+		"2026-11-22T08:09:06.5Z":    true,
+		"9999-12-31T23:59:59Z":      true,
+		"9999-12-31T23:59:59-12:00": false,
+		"0001-01-01T00:00:00Z":      true,
+		"0001-01-01T00:00:00+12:00": false,
+		"0000-01-01T00:00:00Z":      false,
+		"yesterday":                 false,
+	} {
+		got, ok := parseTime([]byte(text))
+		if ok != want {
+			t.Errorf("%q: %v, want %v", text, ok, want)
+		}
+		if _, err := got.MarshalJSON(); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
