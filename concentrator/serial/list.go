@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -54,7 +55,7 @@ func (r Roots) List() []Device {
 		}
 		all = append(all, d)
 	}
-	slices.SortFunc(all, func(a, b Device) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Path < all[j].Path })
 	return all
 }
 

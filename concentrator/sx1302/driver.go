@@ -51,13 +51,14 @@ type DriverOptions struct {
 // Figures of the loop.
 const (
 	receiveEvery     = 10 * time.Millisecond
-	healthEvery      = time.Minute
+	healthEvery      = 4 * time.Second
+	countEvery       = time.Minute // of records that are bad
 	temperatureEvery = 10 * time.Second
 	maxSkew          = time.Millisecond      // between counter and host, from one reading to the next
 	maxArmSkew       = 20 * time.Millisecond // the same when a packet is armed
 	maxDoubts        = 3                     // bad readings of the counter in a row
 	maxBusErrors     = 3                     // in a row
-	maxBadRecords    = 50                    // between two checks of the health
+	maxBadRecords    = 50                    // in countEvery
 	minBackoff       = time.Second
 	maxBackoff       = time.Minute
 	stableAfter      = 2 * time.Minute // run time after which the back-off starts again
@@ -111,6 +112,7 @@ type DriverStats struct {
 	Forwarded   uint64 // frames passed to the sink
 	ChannelBusy uint64 // downlinks that LBT has stopped
 	Missed      uint64 // downlinks that were armed, but not sent at their time
+	Faults      uint64 // panics of this program
 	Receive     ReceiveStats
 	JIT         concentrator.JITStats
 }
@@ -124,6 +126,7 @@ func (s DriverStats) Plus(o DriverStats) DriverStats {
 	s.Forwarded += o.Forwarded
 	s.ChannelBusy += o.ChannelBusy
 	s.Missed += o.Missed
+	s.Faults += o.Faults
 	s.Receive.Packets += o.Receive.Packets
 	s.Receive.BadRecords += o.Receive.BadRecords
 	s.Receive.LostBytes += o.Receive.LostBytes
@@ -193,20 +196,20 @@ func (d *Driver) Transmit(dl radio.Downlink) error {
 }
 
 // Run implements concentrator.Driver. It returns an error if the configuration is
-// impossible with the chip or the firmware is missing, and if the port is gone or after
-// a few failed starts in a row, so that the caller opens the board again. After other
-// faults it restarts the chip.
+// impossible with the chip or the firmware is missing, and if the port is gone, after
+// ErrFault or a few failed starts in a row, so that the caller opens the board again. After
+// other faults it restarts the chip.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer d.endMeasuring(cancel)
 	backoff, failedStarts := minBackoff, 0
 	for {
 		began, starts := d.opts.Now(), d.Stats().Starts
-		err := d.runOnce(ctx, sink)
+		err := d.contained(func() error { return d.runOnce(ctx, sink) })
 		if ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) || errors.Is(err, ErrGone) {
+		if errors.Is(err, ErrConfig) || errors.Is(err, ErrImage) || errors.Is(err, ErrGone) || errors.Is(err, ErrFault) {
 			return err
 		}
 		d.count(func(s *DriverStats) { s.Failures++ })
@@ -238,7 +241,7 @@ func (d *Driver) beginMeasuring(ctx context.Context) {
 	d.measured = done
 	go func() {
 		defer close(done)
-		d.measure(ctx)
+		_ = d.contained(func() error { d.measure(ctx); return nil })
 	}()
 }
 
@@ -317,7 +320,7 @@ func (d *Driver) runOnce(ctx context.Context, sink concentrator.Sink) error {
 	if restarted {
 		d.event(sink, radio.GatewayEvent{Kind: radio.GatewayCounterReset})
 	}
-	err := s.loop(ctx)
+	err := d.contained(func() error { return s.loop(ctx) })
 	d.end(s)
 	d.event(sink, radio.GatewayEvent{Kind: radio.GatewayDisconnected})
 	return err
@@ -334,12 +337,24 @@ func (d *Driver) event(sink concentrator.Sink, e radio.GatewayEvent) {
 	}
 }
 
-// end answers all downlinks that were not sent, and stops the chip.
+// end answers all downlinks that were not sent, and stops the chip. A fault in a part of that
+// leaves out the rest of this part alone.
 func (d *Driver) end(s *session) {
 	d.mu.Lock()
 	d.running = false
 	d.mu.Unlock()
-	d.jit.Drop(func(dl radio.Downlink) { s.done(dl, radio.TxNoPath) })
+	for _, part := range []func(){s.dropQueued, s.answerLeft, d.stopChip} {
+		_ = d.contained(func() error { part(); return nil })
+	}
+}
+
+// dropQueued answers the downlinks in the queue.
+func (s *session) dropQueued() {
+	s.driver.jit.Drop(func(dl radio.Downlink) { s.done(dl, radio.TxNoPath) })
+}
+
+// answerLeft answers the downlinks that are armed, and those that nobody has looked at.
+func (s *session) answerLeft() {
 	s.countReceived()
 	for i := range s.armed {
 		if p := &s.armed[i]; p.waits {
@@ -348,13 +363,15 @@ func (d *Driver) end(s *session) {
 	}
 	for {
 		select {
-		case dl := <-d.inbox:
+		case dl := <-s.driver.inbox:
 			s.done(dl, radio.TxNoPath)
-			continue
 		default:
+			return
 		}
-		break
 	}
+}
+
+func (d *Driver) stopChip() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
 	if err := d.chip.Stop(ctx); err != nil {

@@ -289,8 +289,8 @@ func TestDriverRecovers(t *testing.T) {
 		{"bus", func(b *bench) { b.model.Break(sx1302test.Fault{Bus: errors.New("bus")}) }, time.Second},
 		{"hang", func(b *bench) { b.model.Break(sx1302test.Fault{Frozen: true}) }, 2 * time.Second},
 		{"counter steps", func(b *bench) { b.model.Jump(60_000_000) }, 2 * time.Second},
-		{"parity", func(b *bench) { b.model.Break(sx1302test.Fault{Parity: true}) }, 61 * time.Second},
-		{"reset behind our back", func(b *bench) { b.model.Reset() }, 61 * time.Second},
+		{"parity", func(b *bench) { b.model.Break(sx1302test.Fault{Parity: true}) }, 5 * time.Second},
+		{"reset behind our back", func(b *bench) { b.model.Reset() }, 5 * time.Second},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

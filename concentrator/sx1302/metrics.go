@@ -39,6 +39,7 @@ func (s *DriverStats) Metrics() []concentrator.Metric {
 		counter("stuck", "Times that a transmitter had to be freed.", s.JIT.Stuck),
 		counter("channel_taken", "Downlinks that were not sent because their channel was in use.", s.ChannelBusy),
 		counter("missed", "Downlinks that the chip did not send at their time though they were armed.", s.Missed),
+		counter("faults", "Faults of the program in the driver; after each the board was opened anew.", s.Faults),
 		gauge("least_lead_seconds", "The shortest time before its start at which a downlink was armed.",
 			s.JIT.MinLead.Seconds()),
 		gauge("most_lateness_seconds", "The longest time after its due time at which a downlink was armed.",

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
-	"slices"
 
 	"lorawand/radio"
 )
@@ -445,7 +444,11 @@ next:
 		}
 		out = append(out, p)
 	}
-	slices.SortStableFunc(out, func(a, b Packet) int { return int(int32(a.Time - b.Time)) })
+	for i := range out { // nearly sorted, and no more than the FIFO holds
+		for j := i; j > 0 && int32(out[j].Time-out[j-1].Time) < 0; j-- {
+			out[j], out[j-1] = out[j-1], out[j]
+		}
+	}
 	return out
 }
 

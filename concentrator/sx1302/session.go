@@ -21,8 +21,9 @@ type session struct {
 	polled    radio.HostTime // time of the last poll
 	heard     radio.HostTime // time of the last frame
 	checked   radio.HostTime // time of the last health check
+	counted   radio.HostTime // time of the last count of bad records
 	busErrors int            // in a row
-	bad       uint64         // records at the last check
+	bad       uint64         // records at the last count
 	received  ReceiveStats
 	ups       []radio.Uplink
 	recent    []radio.Uplink // the last delivered frames: a ghost may come with the next reading
@@ -40,7 +41,8 @@ func (s *session) begin() error {
 		r, err := d.chip.readAgain()
 		if err == nil {
 			_, now, err := s.follow(r, asked)
-			s.polled, s.heard, s.checked, s.bad, s.busErrors = now, now, now, d.chip.ReceiveStats().BadRecords, 0
+			s.polled, s.heard, s.checked, s.counted, s.busErrors = now, now, now, now, 0
+			s.bad = d.chip.ReceiveStats().BadRecords
 			return err
 		}
 		if err := s.failed(err); err != nil {
@@ -219,24 +221,32 @@ func (s *session) follow(r reading, asked radio.HostTime) (packets []Packet, now
 	return packets, now, nil
 }
 
-// watchHealth makes the checks that are due about once a minute.
+// watchHealth makes the checks that are due: of the chip every few seconds, since what it has lost with its programs
+// is lost in silence; of the records once a minute.
 func (s *session) watchHealth(now radio.HostTime) error {
 	d := s.driver
 	if limit := d.opts.Silence; limit > 0 && now.Sub(s.heard) > limit {
 		return errSilent
 	}
+	if now.Sub(s.counted) >= countEvery {
+		s.countReceived()
+		bad := s.received.BadRecords
+		if bad-s.bad > maxBadRecords {
+			return fmt.Errorf("%w: %d in a minute", errBadRecords, bad-s.bad)
+		}
+		s.counted, s.bad = now, bad
+	}
 	if now.Sub(s.checked) < healthEvery {
 		return nil
 	}
-	s.countReceived()
-	bad := s.received.BadRecords
-	if bad-s.bad > maxBadRecords {
-		return fmt.Errorf("%w: %d in a minute", errBadRecords, bad-s.bad)
+	err := d.chip.Health()
+	if err != nil && !isBus(err) { // one wrong bit on the wire is not worth a restart
+		err = d.chip.Health()
 	}
-	if err := d.chip.Health(); err != nil {
+	if err != nil {
 		return err
 	}
-	s.checked, s.bad = now, bad
+	s.checked = now
 	return nil
 }
 

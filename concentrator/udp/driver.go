@@ -5,7 +5,6 @@
 // be any gateway. So the driver listens on the loopback unless it is configured
 // otherwise, serves only configured gateways, and pins the downlink path of a
 // gateway to one IP address: see gateway.pull.
-// to one IP address: see gateway.pull.
 package udp
 
 import (
@@ -17,7 +16,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +32,14 @@ type Options struct {
 	Allow         []netip.Prefix        // networks whose datagrams are read, beside this host's; empty: all
 	Now           func() radio.HostTime // the host's clock; required
 	Logger        *slog.Logger          // default slog.Default()
+
+	// Elsewhere says whether a gateway that is not in Gateways belongs to another driver, and
+	// whether it is on line there. It must not call this Driver. Nil: none does.
+	Elsewhere func(radio.EUI64) (other, online bool)
+
+	// Socket is where datagrams come from and go to; nil: a UDP socket at Listen. Its gateways
+	// are elsewhere, whatever their addresses say. Run closes it.
+	Socket Socket
 
 	Offline    time.Duration // silence after which a gateway is off line; default 90 s
 	PinTimeout time.Duration // silence after which the gateway may move to another IP; default 30 s
@@ -55,7 +61,7 @@ const (
 type Driver struct {
 	opts Options
 	log  *slog.Logger
-	conn *net.UDPConn
+	conn Socket
 
 	mu       sync.Mutex // guards the fields below
 	gateways map[radio.EUI64]*gateway
@@ -85,25 +91,24 @@ func Listen(o Options) (*Driver, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Elsewhere == nil {
+		o.Elsewhere = func(radio.EUI64) (other, online bool) { return false, false }
+	}
 	setDefault(&o.Offline, 90*time.Second)
 	setDefault(&o.PinTimeout, 30*time.Second)
 	setDefault(&o.AckTimeout, 3*time.Second)
-	addr, err := net.ResolveUDPAddr("udp", o.Listen)
+	conn, granted, err := o.open()
 	if err != nil {
-		return nil, fmt.Errorf("udp: listen on %q: %w", o.Listen, err)
-	}
-	conn, err := net.ListenUDP("udp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("udp: %w", err)
+		return nil, err
 	}
 	d := &Driver{
 		opts: o, log: o.Logger, conn: conn,
 		gateways: map[radio.EUI64]*gateway{}, alarms: map[string]radio.HostTime{},
 	}
 	for _, eui := range o.Gateways {
-		d.gateways[eui] = newGateway(eui)
+		d.gateways[eui] = d.newGateway(eui)
 	}
-	d.stats.ReceiveBuffer = setReceiveBuffer(conn, receiveBuffer)
+	d.stats.ReceiveBuffer = granted
 	return d, nil
 }
 
@@ -115,7 +120,8 @@ func setDefault(d *time.Duration, v time.Duration) {
 
 // Addr returns the address that the driver listens on.
 func (d *Driver) Addr() netip.AddrPort {
-	return d.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	a, _ := netip.ParseAddrPort(d.conn.LocalAddr().String())
+	return a
 }
 
 // Close closes the socket of a driver that has never run.
@@ -130,11 +136,7 @@ func (d *Driver) Stats() Stats {
 
 // Run implements concentrator.Driver. It closes the socket at its end.
 func (d *Driver) Run(ctx context.Context, sink concentrator.Sink) error {
-	d.log.Info("listening for packet forwarders", "address", d.Addr().String(), "receive_buffer", d.Stats().ReceiveBuffer)
-	if got := d.Stats().ReceiveBuffer; got < receiveBuffer {
-		d.log.Info("the kernel grants a smaller receive buffer than wanted; net.core.rmem_max limits it", "wanted",
-			receiveBuffer, "granted", got)
-	}
+	d.tellListening()
 	stop := context.AfterFunc(ctx, func() { _ = d.conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	defer d.close(sink)
@@ -237,61 +239,6 @@ func (d *Driver) alarm(now radio.HostTime, kind, msg string, args ...any) {
 	if due {
 		d.log.Warn(msg, args...)
 	}
-}
-
-// SetGateways replaces the configured gateways. Gateways that stay keep their
-// state; so do gateways accepted because of AcceptUnknown. sink is told what ends
-// with the removed gateways: every Transmit is answered.
-func (d *Driver) SetGateways(euis []radio.EUI64, sink concentrator.Sink) {
-	acks, events := d.setGateways(euis, d.opts.Now())
-	for _, a := range acks {
-		sink.TxAck(a)
-	}
-	tell(sink, events)
-}
-
-func (d *Driver) setGateways(euis []radio.EUI64, now radio.HostTime) (acks []radio.TxAck, events []radio.GatewayEvent) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for eui, g := range d.gateways {
-		if g.accepted || slices.Contains(euis, eui) {
-			continue
-		}
-		delete(d.gateways, eui)
-		acks = append(acks, g.unanswered(func(unanswered) bool { return true }, now)...)
-		if g.online {
-			events = append(events, radio.GatewayEvent{Gateway: eui, Kind: radio.GatewayDisconnected, At: now})
-		}
-	}
-	for _, eui := range euis {
-		g := d.gateways[eui]
-		if g == nil {
-			g = newGateway(eui)
-			d.gateways[eui] = g
-		} else if g.accepted {
-			d.accepted--
-		}
-		g.accepted = false
-		d.refusals.forget(eui)
-	}
-	return acks, events
-}
-
-// lookup returns a gateway that is served, or nil and the events to report. The
-// caller holds the lock.
-func (d *Driver) lookup(eui radio.EUI64, from netip.AddrPort, now radio.HostTime) (*gateway, []radio.GatewayEvent) {
-	if g := d.gateways[eui]; g != nil {
-		return g, nil
-	}
-	if d.opts.AcceptUnknown && d.accepted < MaxUnknown {
-		d.accepted++
-		g := newGateway(eui)
-		g.accepted = true
-		d.gateways[eui] = g
-		d.log.Info("serving a gateway that is not in the configuration", "gateway_eui", eui, "address", from.String())
-		return g, nil
-	}
-	return nil, d.refuse(eui, from, now)
 }
 
 func tell(sink concentrator.Sink, events []radio.GatewayEvent) {
@@ -420,7 +367,7 @@ func (d *Driver) takeAck(p *gwmp.Packet, from netip.AddrPort, now radio.HostTime
 	var events []radio.GatewayEvent
 	d.mu.Lock()
 	switch g := d.gateways[p.EUI]; {
-	case g == nil:
+	case g == nil, g.accepted && d.isElsewhere(g.eui):
 	case g.foreign(from, now, d.opts.PinTimeout):
 		events = d.dropped(p.EUI, from, now, secondAddress, g.elsewhere(from))
 	default:

@@ -241,7 +241,7 @@ func TestEveryTransmitIsAnswered(t *testing.T) {
 
 func TestPinning(t *testing.T) {
 	now := radio.HostTime(time.Hour)
-	g := newGateway(euiA)
+	g := new(Driver).newGateway(euiA)
 	at := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 	const timeout = 30 * time.Second
 	steps := []struct {

@@ -2,6 +2,7 @@ package udp
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 
 	"lorawand/concentrator"
@@ -16,12 +17,16 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 	for _, g := range d.gateways {
 		late := func(q unanswered) bool { return now.Sub(q.at) >= d.opts.AckTimeout }
 		acks = append(acks, g.unanswered(late, now)...)
+		if _, there := d.opts.Elsewhere(g.eui); g.accepted && there {
+			g.online = false // the other driver tells of it from now on
+		}
 		if g.online && now.Sub(g.heard) > d.opts.Offline {
 			g.online = false
 			events = append(events, radio.GatewayEvent{Gateway: g.eui, Kind: radio.GatewayDisconnected, At: now})
 		}
 	}
-	checkDrops := now.Sub(d.drops) >= dropsEvery
+	conn, isUDP := d.conn.(*net.UDPConn)
+	checkDrops := isUDP && now.Sub(d.drops) >= dropsEvery
 	if checkDrops {
 		d.drops = now
 	}
@@ -31,13 +36,13 @@ func (d *Driver) expire(now radio.HostTime, sink concentrator.Sink) {
 	}
 	tell(sink, events)
 	if checkDrops {
-		d.checkDrops(now, sink)
+		d.checkDrops(conn, now, sink)
 	}
 }
 
 // checkDrops reports the datagrams that the kernel has dropped since the last call.
-func (d *Driver) checkDrops(now radio.HostTime, sink concentrator.Sink) {
-	n, err := kernelDrops(d.conn)
+func (d *Driver) checkDrops(conn *net.UDPConn, now radio.HostTime, sink concentrator.Sink) {
+	n, err := kernelDrops(conn)
 	if err != nil {
 		d.log.Debug("cannot read how many datagrams the kernel dropped", "error", err)
 		return

@@ -17,6 +17,7 @@ type gateway struct {
 	clock    radio.Clock
 	speed    speed // of the counter
 	accepted bool  // served because of AcceptUnknown
+	remote   bool  // not on this host, though its address may be the loopback: that of a tunnel
 	odd      bool  // unreadable fields were already logged
 
 	online bool
@@ -43,8 +44,8 @@ type unanswered struct {
 	at radio.HostTime
 }
 
-func newGateway(eui radio.EUI64) *gateway {
-	return &gateway{eui: eui, pending: map[uint16]unanswered{}}
+func (d *Driver) newGateway(eui radio.EUI64) *gateway {
+	return &gateway{eui: eui, remote: d.opts.Socket != nil, pending: map[uint16]unanswered{}}
 }
 
 // answered removes and returns the downlink that a TX_ACK answers. In version 1 it
@@ -75,7 +76,7 @@ func (g *gateway) foreign(from netip.AddrPort, now radio.HostTime, timeout time.
 // The loopback wins over any other address, because programs on this machine are
 // trusted.
 func (g *gateway) pull(from netip.AddrPort, version uint8, now radio.HostTime, timeout time.Duration) bool {
-	closer := from.Addr().IsLoopback() && !g.path.Addr().IsLoopback()
+	closer := g.isLocal(from) && !g.path.Addr().IsLoopback()
 	if g.foreign(from, now, timeout) && !closer {
 		return false
 	}
@@ -109,9 +110,12 @@ func (g *gateway) seen(from netip.AddrPort, now radio.HostTime, foreign bool) []
 	g.online, g.since, g.told = true, now, told{}
 	return []radio.GatewayEvent{{
 		Gateway: g.eui, Kind: radio.GatewayConnected, At: now, Address: from.String(),
-		Local: from.Addr().IsLoopback(),
+		Local: g.isLocal(from),
 	}}
 }
+
+// isLocal reports whether an address shows that the gateway is on this host.
+func (g *gateway) isLocal(from netip.AddrPort) bool { return !g.remote && from.Addr().IsLoopback() }
 
 // uplinks removes duplicates and ghosts from frames, and adds times and tokens.
 // reset says that the gateway's counter has started again. Frames from a foreign

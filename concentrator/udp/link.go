@@ -13,6 +13,14 @@ type Link struct {
 	Version uint8          // of the protocol
 }
 
+// Online reports whether a gateway is on line here.
+func (d *Driver) Online(eui radio.EUI64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	g := d.gateways[eui]
+	return g != nil && g.online
+}
+
 // Links returns the links of the gateways that have sent a PULL_DATA.
 func (d *Driver) Links() map[radio.EUI64]Link {
 	d.mu.Lock()

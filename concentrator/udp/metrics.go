@@ -20,6 +20,25 @@ type Stats struct {
 	ReceiveBuffer  int    // bytes that the kernel granted
 }
 
+// Plus returns the counts of two drivers together.
+func (s Stats) Plus(o Stats) Stats {
+	s.Datagrams += o.Datagrams
+	s.NotAllowed += o.NotAllowed
+	s.Malformed += o.Malformed
+	s.UnknownGateway += o.UnknownGateway
+	s.ForeignAddress += o.ForeignAddress
+	s.Moved += o.Moved
+	s.Duplicates += o.Duplicates
+	s.BadCRC += o.BadCRC
+	s.Faulty += o.Faulty
+	s.LostFields += o.LostFields
+	s.StrayAcks += o.StrayAcks
+	s.KernelDrops += o.KernelDrops
+	s.Panics += o.Panics
+	s.ReceiveBuffer += o.ReceiveBuffer
+	return s
+}
+
 // Metrics returns the counts as metrics.
 func (s *Stats) Metrics() []concentrator.Metric {
 	counter := func(name, help string, v uint64) concentrator.Metric {

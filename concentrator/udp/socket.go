@@ -5,12 +5,56 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// Socket is where datagrams come from and go to. A UDP socket is one.
+type Socket interface {
+	// ReadFromUDPAddrPort returns a datagram and where it comes from: answers go there. At the
+	// read deadline it returns os.ErrDeadlineExceeded.
+	ReadFromUDPAddrPort(b []byte) (n int, from netip.AddrPort, err error)
+	// WriteToUDPAddrPort returns an error for a datagram that is not sent.
+	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	LocalAddr() net.Addr
+	Close() error
+}
+
+// open returns the socket, and the receive buffer that the kernel grants to one of UDP.
+func (o *Options) open() (s Socket, granted int, err error) {
+	if o.Socket != nil {
+		return o.Socket, 0, nil
+	}
+	addr, err := net.ResolveUDPAddr("udp", o.Listen)
+	if err != nil {
+		return nil, 0, fmt.Errorf("udp: listen on %q: %w", o.Listen, err)
+	}
+	conn, err := net.ListenUDP("udp", addr)
+	if err != nil {
+		return nil, 0, fmt.Errorf("udp: %w", err)
+	}
+	return conn, setReceiveBuffer(conn, receiveBuffer), nil
+}
+
+// tellListening logs where the driver listens, unless its Socket does that.
+func (d *Driver) tellListening() {
+	if d.opts.Socket != nil {
+		return
+	}
+	got := d.Stats().ReceiveBuffer
+	d.log.Info("listening for packet forwarders", "address", d.Addr().String(), "receive_buffer", got)
+	if got < receiveBuffer {
+		d.log.Info("the kernel grants a smaller receive buffer than wanted; net.core.rmem_max limits it", "wanted",
+			receiveBuffer, "granted", got)
+	}
+}
 
 // setReceiveBuffer asks for a receive buffer of size bytes and returns the size
 // that was granted. Only a privileged process can exceed net.core.rmem_max.

@@ -3,6 +3,7 @@ package region
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -77,6 +78,18 @@ func (p *Plan) About() About {
 // slice.
 func All() []*Plan { return plans }
 
+// Meant says which plans somebody may mean by a name that no plan has, or why that plan is left out; "" if
+// it resembles none.
+func Meant(name string) string {
+	if strings.HasPrefix(name, "ISM_2400") {
+		return "plans of 2.4 GHz are left out: no gateway that lorawand serves has such a radio"
+	}
+	if near := Nearest(name); near != nil {
+		return "the nearest are " + strings.Join(near, ", ")
+	}
+	return ""
+}
+
 // shortNames of bands, as RP002 and makers have them, and what ids have for them.
 var shortNames = [][2]string{
 	{"EU868", "EU863870"},
@@ -113,12 +126,13 @@ func Nearest(name string) []string {
 			}
 		}
 	}
-	slices.SortStableFunc(near, func(a, b candidate) int {
+	sort.SliceStable(near, func(i, j int) bool {
+		a, b := &near[i], &near[j]
 		preferred, whole := cmp.Compare(preference(b.plan), preference(a.plan)), cmp.Compare(a.whole, b.whole)
 		if a.distance == 0 { // the ids begin like that
-			return cmp.Or(cmp.Compare(a.distance, b.distance), preferred, whole)
+			return cmp.Or(cmp.Compare(a.distance, b.distance), preferred, whole) < 0
 		}
-		return cmp.Or(cmp.Compare(a.distance, b.distance), whole, preferred)
+		return cmp.Or(cmp.Compare(a.distance, b.distance), whole, preferred) < 0
 	})
 	var ids []string
 	for _, c := range near[:min(len(near), most)] {

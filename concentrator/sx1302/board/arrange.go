@@ -1,10 +1,10 @@
 package board
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 
 	"lorawand/concentrator/sx1302"
 	"lorawand/radio"
@@ -41,7 +41,7 @@ func Arrange(b *Board, wanted []Wanted) (sx1302.Config, error) {
 		return c, fmt.Errorf("%w: no channel is to be heard", sx1302.ErrConfig)
 	}
 	sorted := slices.Clone(wanted)
-	slices.SortStableFunc(sorted, func(a, b Wanted) int { return cmp.Compare(a.Frequency, b.Frequency) })
+	sort.SliceStable(sorted, func(i, j int) bool { return sorted[i].Frequency < sorted[j].Frequency })
 	split := bestSplit(sorted)
 	for chain, part := range [sx1302.Chains][]Wanted{sorted[:split], sorted[split:]} {
 		if len(part) == 0 && chain != int(b.ClockSource) {

@@ -138,7 +138,7 @@ func (g *Gateway) Run(ctx context.Context, sink concentrator.Sink) error {
 	wait := minReopen
 	for {
 		began := o.Now()
-		err := g.work(ctx, sink)
+		err := g.contained(ctx, sink)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -160,6 +160,16 @@ func (g *Gateway) Run(ctx context.Context, sink concentrator.Sink) error {
 	}
 }
 
+// contained is work without panics. The driver contains its own.
+func (g *Gateway) contained(ctx context.Context, sink concentrator.Sink) error {
+	return sx1302.Contain(g.opts.Logger, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.leaveDriver()
+		g.past.Faults++
+	}, func() error { return g.work(ctx, sink) })
+}
+
 // work opens the board and runs its driver until ctx ends or the driver gives up.
 func (g *Gateway) work(ctx context.Context, sink concentrator.Sink) (err error) {
 	o := &g.opts
@@ -177,9 +187,16 @@ func (g *Gateway) work(ctx context.Context, sink concentrator.Sink) (err error) 
 	g.mu.Unlock()
 	err = driver.Run(ctx, sink)
 	g.mu.Lock()
-	g.driver, g.eui, g.past = nil, driver.EUI(), g.past.Plus(driver.Stats())
+	g.leaveDriver()
 	g.mu.Unlock()
 	return err
+}
+
+// leaveDriver keeps what is known of the driver, if there is one. mu is held.
+func (g *Gateway) leaveDriver() {
+	if d := g.driver; d != nil {
+		g.driver, g.eui, g.past = nil, d.EUI(), g.past.Plus(d.Stats())
+	}
 }
 
 // newDriver returns a driver for an open board.

@@ -3,7 +3,7 @@ package board
 import (
 	"fmt"
 	"math"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -291,6 +291,6 @@ func (v *confValue) gains(t sx1302.RadioType) []sx1302.Gain {
 	if len(out) == 0 {
 		return []sx1302.Gain{sx1302.DefaultGain}
 	}
-	slices.SortStableFunc(out, func(a, b sx1302.Gain) int { return int(a.Power) - int(b.Power) })
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Power < out[j].Power })
 	return out
 }

@@ -58,10 +58,17 @@ type Hardware struct {
 // firmware reads the programs of the chip when they are needed.
 func Open(h Host, b *Board, firmware func() (sx1302.Firmware, error)) (*Hardware, error) {
 	var open closers
+	opened := false
+	defer func() { // after a panic too: what stays open is held against the next try
+		if !opened {
+			_ = open.Close()
+		}
+	}()
 	hw, err := open.hardware(h, b)
 	if err != nil {
 		return nil, errors.Join(err, open.Close())
 	}
+	opened = true
 	hw.Firmware, hw.Close = firmware, open.Close
 	return hw, nil
 }

@@ -31,6 +31,7 @@ type fakeHost struct {
 	mu      sync.Mutex
 	log     []string // what was done, in its order
 	missing string   // what cannot be opened
+	panics  string   // what panics when it is opened
 	power   bool
 }
 
@@ -84,6 +85,9 @@ func (u *fakeUSB) SetLine(pin byte, high bool) error {
 func (u *fakeUSB) Close() error { u.host.did("close %s", u.device); return nil }
 
 func (h *fakeHost) open(what string) (fakeThing, error) {
+	if what == h.panics {
+		panic("a fault of the test")
+	}
 	if what == h.missing {
 		return fakeThing{}, fmt.Errorf("%s: %w", what, errMissing)
 	}
@@ -196,7 +200,15 @@ func TestOpen(t *testing.T) {
 			t.Errorf("without %s: %v, want %v in the end", missing, log, want)
 		}
 	}
-	h.missing = ""
+	h.missing, h.panics = "", "SX1261 reset"
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = Open(h, &all, noFirmware)
+	}()
+	log, want := h.done(), closed[1:]
+	if h.panics = ""; len(log) < len(want) || !slices.Equal(log[len(log)-len(want):], want) {
+		t.Errorf("with a panic: %v, want %v in the end", log, want)
+	}
 	bare, err := Open(h, &Board{Device: "spi", Reset: "exec:/reset.sh"}, noFirmware)
 	if err != nil || bare.SX1261 != nil || bare.Temperature != nil {
 		t.Fatalf("%+v, %v", bare, err)
@@ -307,6 +319,54 @@ func TestGatewayRetries(t *testing.T) {
 			}
 		}
 		if failed != 3 || g.Stats().Starts != 1 {
+			t.Errorf("%d failures told, want 3: %+v", failed, s.GatewayEvents())
+		}
+	})
+}
+
+// TestGatewayContains: a panic where the board is opened is a failure as any other, tried again
+// later each time; one of its sensor costs nothing but the temperature.
+func TestGatewayContains(t *testing.T) {
+	b, err := FindBoard("rak2287", "EU868")
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h, tries, began := &fakeHost{}, []time.Duration(nil), time.Now()
+		g := newGateway(t, h, &b, func() (*Hardware, error) {
+			if tries = append(tries, time.Since(began)); len(tries) < 4 {
+				panic("a fault of the test")
+			}
+			hw, err := openFake(h, &b)
+			hw.Temperature = func() (int32, error) { panic("a fault of the sensor") }
+			return hw, err
+		})
+		s := &concentrator.FakeSink{}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- g.Run(ctx, s) }()
+		time.Sleep(6 * time.Second)
+		if err := g.Fault(); !errors.Is(err, sx1302.ErrFault) {
+			t.Errorf("fault %v", err)
+		}
+		time.Sleep(time.Minute)
+		if want := []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}; !slices.Equal(tries, want) {
+			t.Errorf("tried after %v, want %v", tries, want)
+		}
+		if st := g.Stats(); st.Faults != 4 || st.Starts != 1 || st.Failures != 0 || g.Fault() != nil {
+			t.Errorf("%+v, fault %v", st, g.Fault())
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		failed := 0
+		for _, e := range s.GatewayEvents() {
+			if e.Kind == radio.GatewayFailed && strings.Contains(e.Fault, "a fault of the test") {
+				failed++
+			}
+		}
+		if failed != 3 {
 			t.Errorf("%d failures told, want 3: %+v", failed, s.GatewayEvents())
 		}
 	})

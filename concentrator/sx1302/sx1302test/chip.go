@@ -211,6 +211,9 @@ func (c *Chip) MaxTxSize() int { return c.opts.MaxTxSize }
 func (c *Chip) transfer(w, r []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.fault.Panic != nil {
+		panic(c.fault.Panic)
+	}
 	if c.fault.Bus != nil {
 		return c.fault.Bus
 	}

@@ -3,6 +3,7 @@ package sx1302test
 // Fault has the faults of a chip. The zero value is a chip without faults.
 type Fault struct {
 	Bus    error // of each transfer
+	Panic  any   // each transfer panics with that, as a fault of the driver would; nil: none does
 	Dead   bool  // no chip answers: the version is 0xFF
 	Frozen bool  // the counter stands still
 	Torn   bool  // every fourth reading of the counter mixes two values
