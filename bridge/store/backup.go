@@ -221,25 +221,9 @@ func (s *Store) restore(merge Merge) error {
 // writing.
 func (s *Store) merged(merge Merge) (map[id]Record, error) {
 	s.mu.Lock()
-	found := &Found{records: maps.Clone(s.records)}
+	records := maps.Clone(s.records)
 	s.mu.Unlock()
-	_, old := found.records[behind]
-	found.Whole = !s.corrupt && !old
-	records, settled, err := merge(found)
-	if err != nil {
-		return nil, err
-	}
-	all := map[id]Record{}
-	for _, r := range records {
-		if err := check(r); err != nil {
-			return nil, err
-		}
-	}
-	put(all, records)
-	if !settled {
-		put(all, []Record{{Kind: behind.kind, Key: behind.key, Version: 1, Data: []byte("a backup was restored")}})
-	}
-	return all, nil
+	return merged(records, !s.corrupt, merge)
 }
 
 // readBackup reads a whole backup.

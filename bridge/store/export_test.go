@@ -1,6 +1,9 @@
 package store
 
-import "maps"
+import (
+	"maps"
+	"os"
+)
 
 // What the tests look at from outside: they need storetest, which imports store.
 type ID = id
@@ -74,3 +77,25 @@ func (s *Store) Wait() { s.background.Wait() }
 
 // Interrupt has the snapshot that is being written end early.
 func (s *Store) Interrupt() { s.stop.Store(true) }
+
+// Journal returns the file that commits are appended to.
+func (s *Store) Journal() File { return s.journal.f }
+
+// IsDirect reports whether a file is written to directly.
+func IsDirect(f File) bool {
+	d, ok := f.(*directFile)
+	return ok && d.direct != nil
+}
+
+// Refuse has the kernel refuse to write to a file directly, with EINVAL. It returns false for a file
+// to which nothing is written directly.
+func Refuse(f File) bool {
+	d, ok := f.(*directFile)
+	if !ok || d.direct == nil {
+		return false
+	}
+	_ = d.direct.Close()
+	var err error
+	d.direct, err = os.OpenFile("/proc/self/oom_score_adj", os.O_WRONLY, 0) // takes numbers only
+	return err == nil
+}

@@ -19,8 +19,9 @@ import (
 // number in 8 bytes, the CRC-32C of size, number and payload in 4 bytes, and the
 // payload. In a journal each commit is a group. A group that fits into one page
 // does not cross the end of a page: it begins at the next page, and zeros fill the
-// gap. In a snapshot the groups are parts, numbered from 1; a group with another
-// mark is the end, and its payload is the number of records in 8 bytes.
+// gap; after a power cut other bytes may be in it. Behind the last one may be bytes 0xff,
+// fewer than 512. In a snapshot the groups are parts, numbered from 1; a group with
+// another mark is the end, and its payload is the number of records in 8 bytes.
 //
 // A payload is a sequence of records:
 //
@@ -275,12 +276,15 @@ type journal struct {
 	groups     []group
 	end        int64 // end of the last group
 	size       int64
+	padded     bool  // what follows the last group is padding
 	damage     error // damage in front of the last group
 }
 
 // decodeJournal decodes as much of a journal as is readable. It skips bytes that
 // are not a group up to the next group with a higher number; the numbers show
-// whether groups are missing. Its only error is ErrFormat.
+// whether groups are missing. In front of a page at which the next commit begins they
+// are no damage: a sector of the gap may be older than the page. Its only error is
+// ErrFormat.
 func decodeJournal(generation uint64, b []byte) (journal, error) {
 	j := journal{generation: generation, size: int64(len(b))}
 	h, err := decodeHeader(b, isJournal, isRestart)
@@ -307,17 +311,31 @@ func decodeJournal(generation uint64, b []byte) (journal, error) {
 			last, j.end = g.number, int64(at)
 			continue
 		}
-		if next := min(nextPage(at+1), len(b)); allZero(b[at:next]) {
+		next := min(nextPage(at), len(b))
+		if g, _, ok := decodeGroup(b[next:], groupMark); ok && g.number == last+1 { // whatever is in the gap
 			at = next
 			continue
 		}
-		next := findGroup(b, at+1, last, &work)
-		if next < len(b) && j.damage == nil {
+		if next = min(nextPage(at+1), len(b)); allZero(b[at:next]) {
+			at = next
+			continue
+		}
+		if next = findGroup(b, at+1, last, &work); next < len(b) && j.damage == nil {
 			j.damage = fmt.Errorf("%w: no group at byte %d", ErrCorrupt, at)
 		}
 		at = next
 	}
+	j.padded = isPadding(b[j.end:])
 	return j, nil
+}
+
+// padding fills the sector behind the last group of a journal that is open. Older versions take it
+// for a write that a power cut has interrupted, and drop it.
+const padding = 0xff
+
+// isPadding reports whether the bytes behind the last group are such.
+func isPadding(b []byte) bool {
+	return len(b) < sector && !slices.ContainsFunc(b, func(c byte) bool { return c != padding })
 }
 
 // findGroup returns where the next group with a number above last begins, or the

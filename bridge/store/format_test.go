@@ -144,3 +144,16 @@ func FuzzSnapshot(f *testing.F) {
 		}
 	})
 }
+
+// What stands between a commit and the page at which the next one begins is no damage; it is if
+// one may have been there.
+func TestGap(t *testing.T) {
+	for next, damaged := range map[uint64]bool{2: false, 3: true} {
+		b := appendGroup(appendHeader(nil, header{isJournal, 1, 0}), groupMark, group{1, nil})
+		b = append(b, bytes.Repeat([]byte("\x7f"), pageSize-len(b))...)
+		j, err := decodeJournal(1, appendGroup(b, groupMark, group{next, nil}))
+		if err != nil || len(j.groups) != 2 || (j.damage != nil) != damaged {
+			t.Errorf("commit %d follows: %d groups, %v, %v", next, len(j.groups), j.damage, err)
+		}
+	}
+}

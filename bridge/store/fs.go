@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -87,13 +88,16 @@ func (f osFS) Rename(from, to string) error         { return os.Rename(f.path(fr
 func (f osFS) Remove(name string) error             { return os.Remove(f.path(name)) }
 
 func (f osFS) Create(name string) (File, error) {
-	return openFile(f.path(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	return f.open(name, os.O_CREATE|os.O_TRUNC)
 }
 
-func (f osFS) Open(name string) (File, error) { return openFile(f.path(name), os.O_WRONLY) }
+func (f osFS) Open(name string) (File, error) { return f.open(name, 0) }
 
-func openFile(path string, flags int) (File, error) {
-	file, err := os.OpenFile(path, flags, fileMode)
+func (f osFS) open(name string, flags int) (File, error) {
+	if what, _ := parseName(strings.TrimSuffix(name, endingNew)); what == isJournal {
+		return openDirect(f.path(name), flags)
+	}
+	file, err := os.OpenFile(f.path(name), os.O_WRONLY|flags, fileMode)
 	if err != nil {
 		return nil, err
 	}

@@ -112,10 +112,23 @@ func goesOn(t *testing.T, s *Store, d *storetest.Disk) bool {
 	return ok && s.Close() == nil
 }
 
+// forms runs a test with a disk that takes any number of bytes, and with one that takes whole
+// sectors. The disks are empty.
+func forms(t *testing.T, test func(t *testing.T, newDisk func() *storetest.Disk)) {
+	t.Helper()
+	empty := func() *storetest.Disk { return storetest.NewDisk(nil) }
+	t.Run("bytes", func(t *testing.T) { test(t, empty) })
+	t.Run("sectors", func(t *testing.T) {
+		test(t, func() *storetest.Disk { f := empty(); f.Pad(); return f })
+	})
+}
+
 // Each prefix of a trace of operations is cut off in several ways.
-func TestPowerCut(t *testing.T) {
+func TestPowerCut(t *testing.T) { forms(t, testPowerCut) }
+
+func testPowerCut(t *testing.T, newDisk func() *storetest.Disk) {
 	const operations = 200
-	f := storetest.NewDisk(nil)
+	f := newDisk()
 	s := openOn(t, f)
 	w := newWorkload(1)
 	states := []map[ID]Record{{}}
@@ -153,11 +166,13 @@ func TestPowerCut(t *testing.T) {
 
 // Traces with faults of the disk in them are cut off at random, several times
 // one behind the other.
-func TestPowerCutRandom(t *testing.T) {
+func TestPowerCutRandom(t *testing.T) { forms(t, testPowerCutRandom) }
+
+func testPowerCutRandom(t *testing.T, newDisk func() *storetest.Disk) {
 	done, failed := 0, 0
 	for seed := int64(0); done < *cuts; seed++ {
 		w := newWorkload(seed)
-		f, records := storetest.NewDisk(nil), map[ID]Record{}
+		f, records := newDisk(), map[ID]Record{}
 		for range 5 {
 			s := openOn(t, f)
 			n, allowed := runUntilCut(t, w, s, f, records)

@@ -303,7 +303,7 @@ func (r *reader) lose(why string, args ...any) {
 
 // finish decides where new commits are appended to the last journal.
 func (r *reader) finish(j journal) {
-	if r.lost == "" {
+	if r.lost == "" && !j.padded {
 		r.dropped = j.size - j.end
 	}
 	// Commits are never appended behind damage, nor to a journal with missing

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"lorawand/bridge/store"
 )
@@ -19,6 +20,14 @@ type Commits struct {
 	mu      sync.Mutex
 	commits [][]store.Record
 	err     error
+	delay   time.Duration
+}
+
+// Slow makes each commit from now on take so long.
+func (c *Commits) Slow(delay time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delay = delay
 }
 
 // Commit keeps the records, or returns the error that was given to Fail.
@@ -26,6 +35,10 @@ func (c *Commits) Commit(records ...store.Record) error {
 	if c.Block != nil {
 		<-c.Block
 	}
+	c.mu.Lock()
+	delay := c.delay
+	c.mu.Unlock()
+	time.Sleep(delay)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {

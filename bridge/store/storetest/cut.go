@@ -27,7 +27,7 @@ var all = Cut{Name: func() bool { return true }, Data: func() bool { return true
 func (f *Disk) After(n int, c Cut) *Disk {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	d := newPlatter(f.start)
+	d := newPlatter(f.start, f.pads)
 	for _, op := range f.ops[:n] {
 		d.do(op)
 	}
@@ -40,7 +40,7 @@ func (f *Disk) After(n int, c Cut) *Disk {
 func (f *Disk) Cuts() iter.Seq2[int, func(Cut) *Disk] {
 	return func(yield func(int, func(Cut) *Disk) bool) {
 		f.mu.Lock()
-		ops, d := slices.Clone(f.ops), newPlatter(f.start)
+		ops, d := slices.Clone(f.ops), newPlatter(f.start, f.pads)
 		f.mu.Unlock()
 		for i, op := range ops {
 			d.do(op)
@@ -56,6 +56,7 @@ type platter struct {
 	names  map[string]int
 	folder []operation // changes of names that are not synced
 	files  map[int]*platterFile
+	pads   bool // Disk.Pad
 }
 
 type platterFile struct {
@@ -76,8 +77,8 @@ const (
 	doubted             // a sync has failed; no later sync makes up for it
 )
 
-func newPlatter(files map[string][]byte) *platter {
-	d := &platter{names: map[string]int{}, files: map[int]*platterFile{}}
+func newPlatter(files map[string][]byte, pads bool) *platter {
+	d := &platter{names: map[string]int{}, files: map[int]*platterFile{}, pads: pads}
 	for i, name := range slices.Sorted(maps.Keys(files)) {
 		d.names[name], d.files[i+1] = i+1, &platterFile{data: slices.Clone(files[name])}
 	}
@@ -151,7 +152,9 @@ func (d *platter) cut(c Cut) *Disk {
 		}
 		files[name] = data
 	}
-	return NewDisk(files)
+	after := NewDisk(files)
+	after.pads = d.pads
+	return after
 }
 
 // tear applies a part of an operation.

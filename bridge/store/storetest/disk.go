@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,7 @@ type Disk struct {
 	nextFile int
 	fault    func(op, name string) error
 	capacity int64 // bytes; 0: unlimited
+	pads     bool
 }
 
 var _ store.FS = (*Disk)(nil)
@@ -67,6 +69,14 @@ func NewDisk(files map[string][]byte) *Disk {
 		f.names[name] = f.newFile(slices.Clone(files[name]))
 	}
 	return f
+}
+
+// Pad has journals be written as in a folder of the operating system that takes whole sectors: what
+// is in the last sector is written again with what follows, and bytes 0xff fill the new last one.
+func (f *Disk) Pad() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pads = true
 }
 
 func (f *Disk) newFile(data []byte) *file {
@@ -197,7 +207,7 @@ func (f *Disk) Create(name string) (store.File, error) {
 		file.data = nil
 		f.ops = append(f.ops, operation{op: OpTruncate, file: file.number})
 	}
-	return &handle{f, file, name}, nil
+	return &handle{f, file, name, int64(len(file.data))}, nil
 }
 
 // Open implements store.FS.
@@ -208,7 +218,7 @@ func (f *Disk) Open(name string) (store.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &handle{f, file, name}, nil
+	return &handle{f, file, name, int64(len(file.data))}, nil
 }
 
 // Rename implements store.FS.
@@ -250,6 +260,7 @@ type handle struct {
 	f    *Disk
 	file *file
 	name string // at the time when it was opened
+	end  int64  // of what is in it but padding
 }
 
 func (h *handle) Close() error { return nil }
@@ -262,6 +273,25 @@ func (h *handle) WriteAt(b []byte, at int64) (int, error) {
 	if err := f.ask(OpWrite, h.name); err != nil {
 		return 0, err
 	}
+	if !f.pads || !strings.HasPrefix(h.name, "journal") {
+		return h.write(b, at)
+	}
+	from := max(h.end-1, 0) / sectorSize * sectorSize
+	whole := append(resize(slices.Clone(h.file.data[from:h.end]), at-from), b...)
+	for len(whole)%sectorSize != 0 {
+		whole = append(whole, 0xff)
+	}
+	n, err := h.write(whole, from)
+	if err != nil {
+		return int(min(max(int64(n)-(at-from), 0), int64(len(b)))), err
+	}
+	h.end = at + int64(len(b))
+	return len(b), nil
+}
+
+// write writes as much as there is room for. The lock is held.
+func (h *handle) write(b []byte, at int64) (int, error) {
+	f := h.f
 	n := len(b)
 	if f.capacity > 0 {
 		free := f.capacity
@@ -286,7 +316,7 @@ func (h *handle) Truncate(size int64) error {
 	if err := h.f.ask(OpTruncate, h.name); err != nil {
 		return err
 	}
-	h.file.data = resize(h.file.data, size)
+	h.file.data, h.end = resize(h.file.data, size), size
 	h.f.ops = append(h.f.ops, operation{op: OpTruncate, file: h.file.number, at: size})
 	return nil
 }
