@@ -26,6 +26,9 @@ const (
 	DefaultLimit = 2560 << 10
 	// perDevice is how many uplinks, other messages and events of a device are kept.
 	perDevice = 50
+	// longShare is the share of the limit that messages of a device may take besides its uplinks: what an
+	// application pushes, which can be long, drives out no other's.
+	longShare = 10 // one tenth
 )
 
 // What an entry costs beside its text, in bytes.
@@ -104,6 +107,10 @@ func (l *Log) Message(m v3.Message, at radio.HostTime) {
 	l.tell(Item{Device: d.id, Message: m, At: at})
 	if m.Suffix != v3.Up || bytes.HasSuffix(m.Payload, simulated) {
 		l.add(d, &d.others, r, &l.older)
+		for cost(d.others) > l.limit/longShare && len(d.others) > 1 {
+			l.drop(d.others[0])
+			d.others = slices.Delete(d.others, 0, 1)
+		}
 	} else {
 		d.count++
 		l.hour.Add(at)
@@ -203,6 +210,14 @@ func (l *Log) add(d *device, list *[]*record, r *record, q *queue) {
 	}
 	*list = append(*list, r)
 	l.enter(r, q)
+}
+
+// cost returns what records cost together.
+func cost(records []*record) (bytes int) {
+	for _, r := range records {
+		bytes += r.cost
+	}
+	return bytes
 }
 
 func (l *Log) enter(r *record, q *queue) {

@@ -238,3 +238,27 @@ func TestFollow(t *testing.T) {
 		t.Errorf("%d followers", len(l.followers))
 	}
 }
+
+// What an application pushes to one device, even to one that is not there, drives out no other's.
+func TestLongMessagesOfOneDevice(t *testing.T) {
+	l := New(0)
+	other := id("app1", "dev1")
+	for i := range perDevice {
+		l.Message(up(other, i, ""), 0)
+	}
+	long := v3.Message{Application: "app2", Device: "nobody", Suffix: v3.DownFailed, Payload: make([]byte, 60_000)}
+	for range 2 * perDevice {
+		l.Message(long, 0)
+	}
+	if n := len(l.Messages(other, v3.Up)); n != perDevice {
+		t.Errorf("%d messages of the other device are left", n)
+	}
+	if n := len(l.Messages(id("app2", "nobody"), v3.DownFailed)); n != 3 {
+		t.Errorf("%d of the long messages are kept", n)
+	}
+	long.Payload = make([]byte, DefaultLimit/2)
+	l.Message(long, 0)
+	if n := len(l.Messages(id("app2", "nobody"), v3.DownFailed)); n != 1 {
+		t.Errorf("%d messages are kept, want the last", n)
+	}
+}

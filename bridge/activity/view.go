@@ -3,7 +3,6 @@ package activity
 import (
 	"cmp"
 	"encoding/json"
-	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -242,7 +241,7 @@ func uplinkOf(payload []byte, seconds float64) *Uplink {
 	for _, r := range m.Up.Metadata {
 		u.Gateways = append(u.Gateways, Heard{r.Gateway.ID, r.RSSI, r.SNR})
 	}
-	slices.SortStableFunc(u.Gateways, func(a, b Heard) int {
+	order.By(u.Gateways, func(a, b Heard) int {
 		return cmp.Or(cmp.Compare(b.RSSI, a.RSSI), cmp.Compare(b.SNR, a.SNR))
 	})
 	if len(u.Gateways) > 0 {

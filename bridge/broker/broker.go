@@ -2,12 +2,12 @@
 // their subscriptions, which never leave their own application, and their
 // publishes, which go to no other client.
 //
-// It rests on mochi-mqtt for the protocol: packets, sessions, subscribing,
-// acknowledging what comes in. What goes out is delivered by this package
-// itself (session.go): the library's own way holds up every publisher while
-// one subscriber does not read, has no bound in bytes, and loses its flow
-// control once a window is full. Its faults are kept away in listener.go and
-// hook.go; faults_test.go shows each.
+// It rests on mochi-mqtt for the protocol: packets, connections, which sessions
+// there are. Subscriptions (subscribe.go), what comes in (publish.go) and what
+// goes out (session.go) are this package's own: the library's way holds up every
+// publisher while one subscriber does not read, has no bound in bytes, and loses
+// its flow control once a window is full. Its faults are kept away in listener.go
+// and hook.go; faults_test.go shows each.
 package broker
 
 import (
@@ -18,6 +18,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ import (
 	mqtt "github.com/mochi-mqtt/server/v2"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/intake"
 	"lorawand/bridge/broker/limits"
 	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/outbox"
@@ -44,6 +46,7 @@ func DefaultLimits() Limits { return limits.Default() }
 // Limits that nobody sets.
 const (
 	outboxSize       = 1024     // messages between the core and the broker
+	outboxBytes      = 1 << 20  // of their payloads
 	clientIDLength   = 256      // bytes
 	sendBuffer       = 64 << 10 // bytes of the kernel's, for each client
 	inboundQoS2Limit = 1024     // unfinished QoS 2 publishes of an MQTT 3 client
@@ -91,10 +94,13 @@ type Options struct {
 	Keep *Keeping
 
 	// Push takes what clients with the right to it push. Until it returns the
-	// client has no PUBACK and waits; an error closes the client's connection.
+	// client has no PUBACK and waits; an error but ErrRefused closes the client's connection.
 	// nil: pushes are acknowledged and have no effect.
 	Push func(ctx context.Context, p Push) error
 }
+
+// ErrRefused says that a push is refused, and why is told otherwise: the client gets its PUBACK.
+var ErrRefused = errors.New("the push is refused")
 
 // Stats counts what happened since the start.
 type Stats struct {
@@ -122,8 +128,10 @@ type Broker struct {
 	lines   pace.Lines  // of the log, that strangers can cause
 	often   pace.ByName // what is told of refusals
 	logins  pace.Seldom
+	futile  pace.Budgets // of publishes that are refused, by application
 
 	handshakes pace.Handshakes
+	intake     intake.Intake
 	farewells  linger.Places
 	keeper     *sessions.Keeper // nil: sessions do not outlive a restart
 
@@ -136,15 +144,17 @@ type Broker struct {
 	statuses status.Retained
 	sharing  sharing
 
-	seq    atomic.Uint64  // of the last message for a client
-	kept   atomic.Int64   // bytes that are kept for clients
-	turns  sync.Mutex     // guards shares
-	shares map[string]int // turns of shared subscriptions
-	left   chan leftover  // for the janitor; room for one of each session
-	wg     sync.WaitGroup // the clients' writers
+	seq   atomic.Uint64  // of the last message for a client
+	kept  atomic.Int64   // bytes that are kept for clients
+	turns pace.Turns     // of shared subscriptions
+	left  chan leftover  // for the janitor; room for one of each session
+	wg    sync.WaitGroup // the clients' writers
 	// buffers are those of the writers, of type *[]byte.
 	buffers sync.Pool
-	stop    chan struct{} // closed when the broker stops
+	// stopping ends when the broker stops; stop ends it. Each push that waits is below it, so that
+	// none needs a goroutine for that: those of a flood took 5 MB.
+	stopping context.Context
+	stop     context.CancelFunc
 
 	delivered, clientDropped, badLogins, panics atomic.Uint64
 	serving                                     atomic.Bool
@@ -165,12 +175,13 @@ func New(o Options) (*Broker, error) {
 	b := &Broker{
 		opts: o, limits: l, log: o.Logger,
 		gate:     newGate(l),
-		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{}, shares: map[string]int{},
+		sessions: map[string]*session{}, byApp: map[string]*applicationSessions{},
 		left:     make(chan leftover, 2*l.Clients),
 		statuses: status.Retained{Discovery: o.Discovery},
-		stop:     make(chan struct{}), buffers: sync.Pool{New: func() any { return new([]byte) }},
+		buffers:  sync.Pool{New: func() any { return new([]byte) }},
 	}
-	b.outbox = outbox.New(outboxSize)
+	b.stopping, b.stop = context.WithCancel(context.Background())
+	b.outbox = outbox.New(outboxSize, outboxBytes)
 	b.server = mqtt.New(&mqtt.Options{
 		// Its log lines hold whole packets, passwords among them.
 		Logger: slog.New(slog.DiscardHandler),
@@ -286,6 +297,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	for {
 		for m, ok := b.outbox.Take(); ok; m, ok = b.outbox.Take() {
 			b.dispatch(&message{Message: m})
+			runtime.Gosched() // one who floods the outbox must not hold up what others do with a processor
 		}
 		select {
 		case <-ctx.Done():
@@ -302,7 +314,7 @@ func (b *Broker) janitor() {
 	defer t.Stop()
 	for {
 		select {
-		case <-b.stop:
+		case <-b.stopping.Done():
 			return
 		case l := <-b.left:
 			for i := range l.items {
@@ -325,7 +337,7 @@ func (b *Broker) expireKeys(now time.Time) {
 }
 
 func (b *Broker) close() {
-	close(b.stop)
+	b.stop()
 	_ = b.server.Close() // which must not be called twice
 	b.wg.Wait()
 	if b.keeper != nil {

@@ -228,37 +228,6 @@ func TestTenantOfFilter(t *testing.T) {
 	}
 }
 
-// Clients that log in with the tenant and without it can share a subscription. When the
-// session of a member ends, the messages that it has not acknowledged go to another one.
-func TestSharedSubscriptionEnds(t *testing.T) {
-	s := start(t, Limits{})
-	first := s.loginAs(4, "first", "app1@ttn", s.key1).subscribe(1, "$share/g/#")
-	for i := range 10 {
-		s.up(fmt.Sprint(i))
-	}
-	acked := first.want(packets.Publish)
-	first.send(ackFor(acked))
-	for range 9 {
-		first.want(packets.Publish)
-	}
-	second := s.loginAs(4, "second", "app1", s.key1).subscribe(1, "$share/g/#")
-	s.eventually("one is acknowledged", func() bool { _, n := s.waiting("app1/first"); return n == 9 })
-	first.Close()
-	got := map[string]bool{}
-	for range 9 {
-		pk := second.want(packets.Publish)
-		second.send(ackFor(pk))
-		got[string(pk.Payload)] = true
-		if pk.TopicName != upTopic {
-			t.Errorf("topic %s", pk.TopicName)
-		}
-	}
-	if len(got) != 9 || got[string(acked.Payload)] {
-		t.Errorf("the other member gets %v", got)
-	}
-	second.silent("more than was left")
-}
-
 func TestOverlappingSubscriptions(t *testing.T) {
 	s := start(t, Limits{})
 	r := s.loginAs(5, "", "app1", s.key1)
@@ -395,26 +364,6 @@ func TestClientIDs(t *testing.T) {
 	}
 }
 
-func TestSharedSubscriptions(t *testing.T) {
-	s := start(t, Limits{})
-	var group []*raw
-	for i := range 3 {
-		group = append(group, s.login(fmt.Sprint("g", i)).subscribe(1, "$share/g/#"))
-	}
-	alone := s.login("alone").subscribe(0, "$share/h/v3/+/devices/+/up")
-	for i := range 9 {
-		s.up(fmt.Sprint(i))
-		alone.gets(upTopic, fmt.Sprint(i), 0)
-	}
-	for i, r := range group {
-		for range 3 {
-			pk := r.want(packets.Publish)
-			r.send(ackFor(pk))
-		}
-		r.silent(fmt.Sprint("member ", i))
-	}
-}
-
 func TestStop(t *testing.T) {
 	s := start(t, Limits{})
 	three, five := s.login("three"), s.loginAs(5, "five", "app1", s.key1)
@@ -464,7 +413,6 @@ func TestHooksProvided(t *testing.T) {
 	}
 	for _, must := range []byte{
 		mqtt.OnACLCheck, mqtt.OnConnectAuthenticate, mqtt.OnPacketRead, mqtt.OnPublish,
-		mqtt.OnSubscribe, mqtt.OnUnsubscribe,
 	} {
 		if !h.Provides(must) {
 			t.Errorf("hook %d is missing", must)

@@ -26,14 +26,11 @@ type Client struct {
 // application and id.
 func (b *Broker) Clients(application string) []Client {
 	now := time.Now()
-	b.mu.RLock()
-	out := make([]Client, 0, len(b.sessions))
-	for _, s := range b.sessions {
-		if application == "" || s.application == application {
-			out = append(out, s.tell(now))
-		}
+	all := b.sessionsOf(nil, application)
+	out := make([]Client, 0, len(all))
+	for _, s := range all {
+		out = append(out, s.tell(now))
 	}
-	b.mu.RUnlock()
 	order.By(out, func(x, y Client) int {
 		return cmp.Or(cmp.Compare(x.Login.Application, y.Login.Application), cmp.Compare(x.ID, y.ID))
 	})

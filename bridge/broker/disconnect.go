@@ -14,6 +14,11 @@ import (
 // meanwhile is refused if his key was taken out of the registry before.
 func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
 	conns := b.gate.matching(match)
+	for _, c := range conns {
+		if !c.isOver() { // else its session counts alone
+			n++
+		}
+	}
 	told := make(chan struct{})
 	go func() {
 		defer close(told)
@@ -41,5 +46,5 @@ func (b *Broker) Disconnect(match func(access.Login) bool) (n int) {
 		}
 	}
 	<-told
-	return len(conns) + b.endAway(func(s *session) bool { return match(s.login) })
+	return n + b.endAway(func(s *session) bool { return match(s.login) })
 }

@@ -3,24 +3,26 @@ package broker
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"lorawand/bridge/access"
-	"lorawand/bridge/v3"
+	"lorawand/bridge/order"
 )
 
-// dispatch puts a message into the queues of its subscribers.
+// manySessions is for how many sessions of an application there is room on the stack.
+const manySessions = 128
+
+// dispatch puts a message into the queues of its subscribers. It holds no lock that others
+// need for longer than it takes to list them.
 func (b *Broker) dispatch(m *message) {
+	var room [manySessions]*session
 	if m.IsStatus() {
-		b.dispatchStatus(&m.Message)
+		b.dispatchStatus(&m.Message, b.sessionsOf(room[:0], m.Application))
 		return
 	}
-	topic := m.Topic(m.Application)
-	b.mu.RLock()
-	defer b.mu.RUnlock()
+	below := topicBelow(m)
 	var groups map[string][]share
-	for s := range b.sessionsOf(m.Application) {
-		own, shared := s.match(m, topic)
+	for _, s := range b.sessionsOf(room[:0], m.Application) {
+		own, shared := s.match(m, below)
 		for i := range own {
 			if own[i].via != nil {
 				s.enqueue(own[i])
@@ -35,38 +37,53 @@ func (b *Broker) dispatch(m *message) {
 	}
 	for filter, members := range groups {
 		sh := b.pick(filter, members)
-		sh.s.enqueue(sh.item)
+		if !sh.s.enqueue(sh.item) { // its session has just ended
+			b.reassign(m.Application, &sh.item)
+		}
 	}
 }
 
+// topicBelow returns what stands in the topic of a message below v3/{uid}/.
+func topicBelow(m *message) string { return "devices/" + m.Device + "/" + m.Suffix }
+
 // reassign gives a message that a session which has ended leaves undone of its shared
-// subscriptions to another member of the group (MQTT 5.0, 4.8.2).
+// subscriptions to another member of the group (MQTT 5.0, 4.8.2). It counts as dropped if
+// there is none.
 func (b *Broker) reassign(application string, left *item) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	m := left.msg
-	topic := m.Topic(application)
+	below := topicBelow(left.msg)
 	var members []share
-	for s := range b.sessionsOf(application) {
-		_, shared := s.match(m, topic)
+	for _, s := range b.sessionsOf(nil, application) {
+		_, shared := s.match(left.msg, below)
 		for _, sh := range shared {
 			if sh.item.share == left.share {
 				members = append(members, sh)
 			}
 		}
 	}
-	if len(members) > 0 {
+	for len(members) > 0 {
 		sh := b.pick(left.share, members)
-		sh.s.enqueue(sh.item)
+		if sh.s.enqueue(sh.item) {
+			return
+		}
+		members = slices.DeleteFunc(members, func(m share) bool { return m.s == sh.s })
 	}
+	b.clientDropped.Add(1)
 }
 
-// sessionsOf returns the sessions of an application. mu is held.
-func (b *Broker) sessionsOf(application string) map[*session]struct{} {
-	if a := b.byApp[application]; a != nil {
-		return a.all
+// sessionsOf appends the sessions of an application, or all of them if that is "".
+func (b *Broker) sessionsOf(dst []*session, application string) []*session {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if application == "" {
+		for _, s := range b.sessions {
+			dst = append(dst, s)
+		}
+	} else if a := b.byApp[application]; a != nil {
+		for s := range a.all {
+			dst = append(dst, s)
+		}
 	}
-	return nil
+	return dst
 }
 
 // share is a shared subscription that matches.
@@ -79,70 +96,46 @@ type share struct {
 // pick chooses whose turn it is among the members of a group; those that are
 // connected come first.
 func (b *Broker) pick(filter string, members []share) share {
-	slices.SortFunc(members, func(x, y share) int {
-		if x.connected != y.connected {
-			if x.connected {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(x.s.id, y.s.id)
-	})
-	n := len(members)
-	for i, m := range members {
-		if !m.connected && i > 0 {
-			n = i
-			break
-		}
+	connected := slices.DeleteFunc(slices.Clone(members), func(m share) bool { return !m.connected })
+	if len(connected) > 0 {
+		members = connected
 	}
-	b.turns.Lock()
-	defer b.turns.Unlock()
-	if len(b.shares) > 1024 { // of clients long gone
-		clear(b.shares)
-	}
-	b.shares[filter]++
-	return members[b.shares[filter]%n]
+	order.By(members, func(x, y share) int { return cmp.Compare(x.s.id, y.s.id) })
+	return members[b.turns.Next(filter, len(members))]
 }
 
 // match returns what a session is to get of a message: one copy for each name that
 // it calls its application by, whatever number of its subscriptions match, and
-// what its shared subscriptions compete for. topic is the message's without the
-// tenant. An item without a via is none.
-func (s *session) match(m *message, topic string) (own [2]item, shared []share) {
+// what its shared subscriptions compete for. below is what topicBelow returns. An item
+// without a via is none.
+func (s *session) match(m *message, below string) (own [2]item, shared []share) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.login.Rights.Has(access.TrafficRead) {
 		return own, nil
 	}
-	withTenant := ""
 	var vias [2]via
 	for i := range s.subs {
 		sub := &s.subs[i]
-		group, filter, isShared := v3.Shared(sub.Filter)
-		if v3.IsStatusFilter(filter) {
+		if !sub.Matches(below) {
 			continue
 		}
-		form, uid := 0, v3.FilterUID(filter)
-		if uid != m.Application {
-			if form = 1; withTenant == "" {
-				withTenant = m.Topic(uid)
-			}
-		}
-		if !v3.Matches(filter, [...]string{topic, withTenant}[form]) {
-			continue
-		}
-		if isShared {
-			v := via{uid: uid, share: group + "/" + strings.Replace(filter, uid, m.Application, 1)}
+		if sub.Share != "" {
+			v := via{uid: sub.UID, share: sub.Share}
 			if sub.Identifier > 0 {
 				v.ids = []int{sub.Identifier}
 			}
-			shared = append(shared, share{s, s.client != nil, item{msg: m, via: s.through(v), qos: sub.Qos}})
+			shared = append(shared, share{s, s.client != nil, item{msg: m, via: s.through(v), qos: sub.QoS}})
 			continue
 		}
-		if vias[form].uid = uid; sub.Identifier > 0 {
+		form := 0
+		if sub.UID != m.Application {
+			form = 1
+		}
+		if vias[form].uid = sub.UID; sub.Identifier > 0 {
 			vias[form].ids = append(vias[form].ids, sub.Identifier)
 		}
-		own[form].qos = max(own[form].qos, sub.Qos)
+		own[form].qos = max(own[form].qos, sub.QoS)
 	}
 	for form, v := range vias {
 		if v.uid != "" {
@@ -152,28 +145,29 @@ func (s *session) match(m *message, topic string) (own [2]item, shared []share) 
 	return own, shared
 }
 
-// enqueue puts a message into the queue of a session. The Broker's mu is held for
-// reading.
-func (s *session) enqueue(i item) {
-	s.put(i)
+// enqueue puts a message into the queue of a session. It reports false if the session has
+// ended.
+func (s *session) enqueue(i item) bool {
+	ok := s.put(i)
 	s.b.trim()
+	return ok
 }
 
-// put appends a message to the queue.
-func (s *session) put(i item) {
+// put appends a message to the queue, unless the session has ended.
+func (s *session) put(i item) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	size := i.size()
 	if s.over {
-		return
+		return false
 	}
 	if s.client == nil {
 		if i.qos == 0 && s.owner == nil {
-			return
+			return true
 		}
 		if !s.shrink(size) {
 			s.dropped()
-			return
+			return true
 		}
 	} else if s.queue.Len() >= s.b.limits.WritesPending {
 		s.dropOldest()
@@ -183,4 +177,5 @@ func (s *session) put(i item) {
 	s.queued += size
 	s.holds(&i)
 	s.ring()
+	return true
 }

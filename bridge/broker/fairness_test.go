@@ -404,11 +404,7 @@ func TestForgottenSessionKeepsNothing(t *testing.T) {
 	s.away(r)
 	s.upOf("app1", "x")
 	s.dispatched()
-	s.mu.Lock()
-	var one *session
-	for one = range s.sessionsOf("app1") {
-	}
-	s.mu.Unlock()
+	one := s.sessionsOf(nil, "app1")[0]
 	m := &message{Message: v3.Message{Application: "app1", Device: "dev1", Suffix: v3.Up, Payload: []byte("late")}}
 	s.life.Lock()
 	s.drop(one)

@@ -21,7 +21,7 @@ type gate struct {
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	waiting  []*conn // that have not logged in, oldest first; at most Limits.Unauthenticated
-	loggedIn []*conn // oldest first; at most Limits.Clients
+	loggedIn []*conn // oldest first; at most Limits.Clients, and those that take another one over
 	refused  uint64
 	closed   bool
 }
@@ -96,11 +96,12 @@ func (g *gate) leastWorth(meant func(*conn) bool) (out *conn) {
 }
 
 // admit takes a connection that logs in among the clients. Where there are too
-// many, victim is the one that has to go; ok is false if that is this one itself.
+// many, victim is the one that has to go; ok is false if that is this one itself. One that
+// takes an earlier connection of the same client over has the place of that.
 func (g *gate) admit(c *conn) (victim *conn, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.loggedIn) >= g.limits.Clients {
+	if len(g.loggedIn) >= g.limits.Clients && !g.takesOver(c) {
 		counts := map[string]int{}
 		for _, o := range g.loggedIn {
 			counts[o.login.Application]++
@@ -120,6 +121,18 @@ func (g *gate) admit(c *conn) (victim *conn, ok bool) {
 	g.waiting = slices.DeleteFunc(g.waiting, func(o *conn) bool { return o == c })
 	g.loggedIn = append(g.loggedIn, c)
 	return victim, true
+}
+
+// takesOver reports whether one connection of the same client is there: a second one that
+// waits for its end would be one too many. The lock is held.
+func (g *gate) takesOver(c *conn) bool {
+	n := 0
+	for _, o := range g.loggedIn {
+		if o.login.Application == c.login.Application && o.id == c.id {
+			n++
+		}
+	}
+	return n == 1
 }
 
 func (g *gate) leave(c *conn) {

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"crypto/rand"
 	"log/slog"
 	"math"
@@ -26,7 +25,7 @@ type hook struct {
 // provided lists the hooks that are ours; the library calls no other.
 var provided = [...]byte{
 	mqtt.OnPacketRead, mqtt.OnConnectAuthenticate, mqtt.OnSessionEstablish, mqtt.OnSessionEstablished, mqtt.OnACLCheck,
-	mqtt.OnSubscribe, mqtt.OnSubscribed, mqtt.OnUnsubscribe, mqtt.OnUnsubscribed, mqtt.OnPublish, mqtt.OnPacketEncode,
+	mqtt.OnPublish, mqtt.OnPacketEncode,
 }
 
 // ID implements mqtt.Hook.
@@ -61,13 +60,18 @@ func (h *hook) OnPacketRead(cl *mqtt.Client, pk packets.Packet) (packets.Packet,
 	case packets.Connect:
 		return h.connect(c, pk)
 	case packets.Publish:
-		if h.b.repeated(cl, &pk) {
-			return nothing(pk), nil
-		}
 		// The library leaves some of these without an acknowledgement.
 		if strings.HasPrefix(pk.TopicName, "$") {
 			pk.TopicName = "x" + pk.TopicName
 		}
+		return h.publish(c, cl, pk)
+	case packets.Subscribe:
+		return packet.Nothing(pk), h.subscribe(c, cl, pk)
+	case packets.Unsubscribe:
+		return packet.Nothing(pk), h.unsubscribe(c, cl, pk)
+	case packets.Pubrel:
+		h.b.released(cl, pk.PacketID)
+		return packet.Nothing(pk), nil
 	case packets.Puback, packets.Pubrec, packets.Pubcomp:
 		return h.b.acknowledged(cl, pk), nil
 	case packets.Disconnect:
@@ -121,6 +125,7 @@ func (h *hook) connect(c *conn, pk packets.Packet) (packets.Packet, error) {
 		}
 		k.ClientIdentifier, k.Clean = rand.Text(), true // nobody can come back to it
 	}
+	k.ClientIdentifier = strings.Clone(k.ClientIdentifier) // no part of the packet, which may be long
 	h.window(c, &pk)
 	c.most = int(min(pk.Properties.MaximumPacketSize, math.MaxInt32))
 	h.expiry(c, &pk)
@@ -169,8 +174,9 @@ func (h *hook) disconnect(c *conn, pk *packets.Packet) {
 func (h *hook) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
 	c := connOf(cl)
 	user := string(pk.Connect.Username)
+	cl.Properties.Username = nil // nor is this to be kept
 	c.id = cl.ID
-	c.claims, _, _ = strings.Cut(user, "@")
+	c.claims, _, _ = strings.Cut(clip(user), "@")
 	login, err := h.b.opts.Keys.Login(user, string(pk.Connect.Password), h.b.opts.Calendar())
 	if err != nil {
 		h.b.refuse(c, user, reason(err))
@@ -226,8 +232,13 @@ func (b *Broker) displace(c *conn) {
 	b.lines.Say(b.log, slog.LevelWarn, "too many MQTT clients: the newest of the application with most of them has to go",
 		slog.String("application", c.login.Application), slog.String("address", c.addr.String()),
 		slog.Int("limit", b.limits.Clients))
+	b.exceeds(c, packets.ErrQuotaExceeded)
+}
+
+// exceeds ends a connection that has more than its share.
+func (b *Broker) exceeds(c *conn, why packets.Code) {
 	if cl := c.client.Load(); cl != nil && c.version == 5 {
-		_ = b.server.DisconnectClient(cl, packets.ErrQuotaExceeded)
+		_ = b.server.DisconnectClient(cl, why)
 	}
 	_ = c.Close()
 }
@@ -246,7 +257,7 @@ func (b *Broker) refuse(c *conn, user, why string) {
 	}
 	select {
 	case <-time.After(delay):
-	case <-b.stop:
+	case <-b.stopping.Done():
 	case <-c.done:
 	}
 }
@@ -259,34 +270,24 @@ func clip(s string) string {
 
 // OnSessionEstablish implements mqtt.Hook.
 func (h *hook) OnSessionEstablish(cl *mqtt.Client, pk packets.Packet) {
-	connOf(cl).resuming = true
 	h.b.adopt(cl, pk.Connect.Clean)
 }
 
 // OnSessionEstablished implements mqtt.Hook.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
-	connOf(cl).resuming = false
 	h.b.attach(cl)
 }
 
-// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits,
-// and a SUBACK why a filter is refused.
+// OnPacketEncode implements mqtt.Hook: the CONNACK of MQTT 5 tells our limits.
 func (h *hook) OnPacketEncode(cl *mqtt.Client, pk packets.Packet) packets.Packet {
 	c := connOf(cl)
-	if c == nil || c.version < 5 {
+	if c == nil || c.version < 5 || pk.FixedHeader.Type != packets.Connack {
 		return pk
 	}
-	switch pk.FixedHeader.Type {
-	case packets.Connack:
-		return h.connack(c, pk)
-	case packets.Suback:
-		for i, code := range c.suback {
-			if code != 0 {
-				pk.ReasonCodes[i] = code
-			}
-		}
+	if k := cl.State.Keepalive; k == maxKeepalive { // the client may have asked for more (MQTT 5.0, 3.2.2.3.14)
+		pk.Properties.ServerKeepAlive, pk.Properties.ServerKeepAliveFlag = k, true
 	}
-	return pk
+	return h.connack(c, pk)
 }
 
 func (h *hook) connack(c *conn, pk packets.Packet) packets.Packet {
@@ -300,73 +301,6 @@ func (h *hook) connack(c *conn, pk packets.Packet) packets.Packet {
 	}
 	return pk
 }
-
-// refusedFilter stands for a filter that is not granted.
-const refusedFilter = "$refused"
-
-// OnSubscribe implements mqtt.Hook: filters are rewritten to the client's own
-// application; what cannot be is refused by OnACLCheck.
-func (h *hook) OnSubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	c := connOf(cl)
-	have := cl.State.Subscriptions.GetAll()
-	c.suback, c.renewed = make([]byte, len(pk.Filters)), make([]bool, len(pk.Filters))
-	n := h.b.counted(c.login, have)
-	if !c.login.Rights.Has(access.TrafficRead) && !c.login.Rights.Has(access.GatewaysRead) { // nothing will come
-		h.b.refuses(c, SubscribeRefused, noRight, pk.Filters[0].Filter)
-	}
-	for i := range pk.Filters {
-		asked := pk.Filters[i].Filter
-		f, ok := status.Filter(asked, c.login)
-		_, renewed := have[f]
-		c.renewed[i] = renewed
-		switch {
-		case v3.IsLong(asked):
-			c.suback[i] = packets.ErrTopicFilterInvalid.Code
-			h.b.refuses(c, SubscribeRefused, tooLong, asked)
-		case !ok:
-			c.suback[i] = packets.ErrNotAuthorized.Code
-			h.b.refuses(c, SubscribeRefused, notOwn, asked)
-		case renewed:
-		case h.b.announced(c.login, f):
-			have[f] = packets.Subscription{}
-		case n >= h.b.limits.Subscriptions:
-			c.suback[i] = packets.ErrQuotaExceeded.Code
-			h.b.refuses(c, SubscribeRefused, tooMany, asked)
-			h.b.lines.Say(h.b.log, slog.LevelWarn, "an MQTT client has too many subscriptions: a further one is refused",
-				slog.String("client", cl.ID), slog.String("filter", clip(asked)), slog.Int("limit", h.b.limits.Subscriptions))
-		default:
-			have[f] = packets.Subscription{}
-			n++
-		}
-		if c.suback[i] != 0 {
-			f = refusedFilter
-		}
-		pk.Filters[i].Filter = f
-	}
-	return pk
-}
-
-// OnUnsubscribe implements mqtt.Hook.
-func (h *hook) OnUnsubscribe(cl *mqtt.Client, pk packets.Packet) packets.Packet {
-	c := connOf(cl)
-	for i := range pk.Filters {
-		f, ok := status.Filter(pk.Filters[i].Filter, c.login)
-		if !ok {
-			f = refusedFilter
-		}
-		pk.Filters[i].Filter = f
-	}
-	return pk
-}
-
-// OnSubscribed implements mqtt.Hook.
-func (h *hook) OnSubscribed(cl *mqtt.Client, pk packets.Packet, _ []byte) {
-	h.b.subscriptions(cl)
-	h.b.sendRetained(cl, pk)
-}
-
-// OnUnsubscribed implements mqtt.Hook.
-func (h *hook) OnUnsubscribed(cl *mqtt.Client, _ packets.Packet) { h.b.subscriptions(cl) }
 
 // OnACLCheck implements mqtt.Hook. It is closed unless a filter is one of the
 // client's own application. Writing is let pass: a client whose write is
@@ -390,34 +324,4 @@ func (h *hook) OnACLCheck(cl *mqtt.Client, filter string, write bool) bool {
 		}
 	}
 	return false
-}
-
-// OnPublish implements mqtt.Hook. Whatever a client publishes is acknowledged
-// and goes to no subscriber; a push is handed on first, and a push that cannot
-// be stored ends the connection, so that the client knows.
-func (h *hook) OnPublish(cl *mqtt.Client, pk packets.Packet) (packets.Packet, error) {
-	c := connOf(cl)
-	if h.b.isBirth(c, &pk) {
-		return pk, packets.CodeSuccessIgnore
-	}
-	device, suffix, ok := h.b.checkPush(c, pk.TopicName)
-	if !ok || h.b.opts.Push == nil {
-		return pk, packets.CodeSuccessIgnore
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), h.b.limits.PushTimeout)
-	defer cancel()
-	go func() {
-		select {
-		case <-h.b.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	err := h.b.opts.Push(ctx, Push{Login: c.login, Device: device, Replace: suffix == v3.DownReplace, Payload: pk.Payload})
-	if err != nil {
-		h.b.log.Warn("a push could not be stored; its client is disconnected", "application", c.login.Application,
-			"device_id", clip(device), "error", err)
-		cl.Stop(err)
-	}
-	return pk, packets.CodeSuccessIgnore
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/sessions"
 	"lorawand/bridge/broker/status"
+	"lorawand/bridge/broker/subscription"
 	"lorawand/bridge/v3"
 )
 
@@ -78,17 +78,12 @@ func (b *Broker) revive(x *sessions.Session) *session {
 		login:  access.Login{Application: application, Tenant: x.Tenant, KeyID: x.KeyID, Rights: key.Rights},
 		expiry: min(x.Expiry, b.limits.SessionExpiry), away: time.Now(), lastID: x.LastID + aheadOfIDs,
 	}
-	for _, id := range x.Received {
-		cl.State.Inflight.Set(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: id})
-	}
+	s.received.Restore(x.Received)
 	for _, sub := range x.Subscriptions {
 		if f, ok := status.Filter(sub.Filter, s.login); !ok || f != sub.Filter { // of another tenant
 			continue
 		}
-		p := packets.Subscription{Filter: sub.Filter, Qos: sub.QoS, Identifier: sub.Identifier}
-		s.subs = append(s.subs, p)
-		b.server.Topics.Subscribe(x.ID, p)
-		cl.State.Subscriptions.Add(p.Filter, p)
+		s.subscribe(subscription.New(sub.Filter, sub.QoS, sub.Identifier, application))
 	}
 	cl.Stop(packets.ErrServerShuttingDown)
 	b.server.Clients.Add(cl)
@@ -121,7 +116,7 @@ func (b *Broker) keep() {
 	defer t.Stop()
 	for failed := false; ; {
 		select {
-		case <-b.stop:
+		case <-b.stopping.Done():
 			return
 		case <-t.C:
 			_, err := b.keepNow()
@@ -165,16 +160,9 @@ func (b *Broker) keepAll() {
 
 // persistent returns the sessions that are to outlive a restart.
 func (b *Broker) persistent() (out []sessions.Kept) {
-	b.mu.RLock()
-	all := make([]*session, 0, len(b.sessions))
-	for _, s := range b.sessions {
-		all = append(all, s)
-	}
-	b.mu.RUnlock()
-	for _, s := range all {
+	for _, s := range b.sessionsOf(nil, "") {
 		if x, waiting, ok := s.snapshot(); ok {
 			k := sessions.Kept{Session: x, Waiting: make([]sessions.Message, 0, len(waiting))}
-			k.Received = b.received(s.id)
 			for i := range waiting {
 				w := &waiting[i]
 				k.Waiting = append(k.Waiting, sessions.Message{
@@ -188,22 +176,6 @@ func (b *Broker) persistent() (out []sessions.Kept) {
 	return out
 }
 
-// received returns the packet ids of the QoS 2 messages that a client has not
-// released: if it sends one again it must not have an effect again.
-func (b *Broker) received(id string) (out []uint16) {
-	cl, ok := b.server.Clients.Get(id)
-	if !ok {
-		return nil
-	}
-	for _, pk := range cl.State.Inflight.GetAll(false) {
-		if pk.FixedHeader.Type == packets.Pubrec {
-			out = append(out, pk.PacketID)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
 // snapshot returns what there is to keep of a session, if it outlives its connection:
 // first what is on its way, then what waits, oldest first. A status that is old by
 // then is not kept.
@@ -212,7 +184,7 @@ func (s *session) snapshot() (x sessions.Session, waiting []sent, ok bool) {
 	defer s.mu.Unlock()
 	x = sessions.Session{
 		ID: s.id, KeyID: s.login.KeyID, Tenant: s.login.Tenant, Version: s.version, Expiry: s.expiry,
-		LastID: s.lastID / idBlock * idBlock,
+		LastID: s.lastID / idBlock * idBlock, Received: s.received.Unfinished(),
 	}
 	if !s.persistent {
 		return x, nil, false
@@ -220,7 +192,7 @@ func (s *session) snapshot() (x sessions.Session, waiting []sent, ok bool) {
 	waiting = make([]sent, 0, len(s.inflight)+s.queue.Len())
 	for _, sub := range s.subs {
 		x.Subscriptions = append(x.Subscriptions, sessions.Subscription{
-			Filter: sub.Filter, QoS: sub.Qos, Identifier: sub.Identifier,
+			Filter: sub.Filter, QoS: sub.QoS, Identifier: sub.Identifier,
 		})
 	}
 	for _, f := range s.inflight {

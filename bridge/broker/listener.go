@@ -17,6 +17,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
+	"lorawand/bridge/broker/intake"
 	"lorawand/bridge/broker/linger"
 	"lorawand/bridge/broker/pace"
 )
@@ -37,14 +38,16 @@ type conn struct {
 
 	// What is read; of the connection's goroutine.
 	in     *bufio.Reader
-	level  byte   // protocol level of the CONNECT; 0: there was none
-	packet []byte // at hand
-	unread []byte // of it, by the library
+	level  byte         // protocol level of the CONNECT; 0: there was none
+	packet []byte       // at hand
+	unread []byte       // of it, by the library
+	room   intake.Place // of the packet, if it is long
+	floods bool         // its application has published too much that is refused
 
 	// Of the CONNECT; set by the client's goroutine before others see them.
 	version    byte
 	id         string // as the client calls itself
-	claims     string // the application, or before the login what the client says of it
+	claims     string // the application, or before the login the begin of what the client says of it
 	login      access.Login
 	since      time.Time // when it has logged in
 	persistent bool
@@ -52,10 +55,11 @@ type conn struct {
 	shortened  bool          // the client had asked for a longer one
 	window     int           // QoS 1 and 2 messages that the client takes at a time
 	most       int           // the longest packet that the client takes, bytes; 0: no limit
-	suback     []byte        // of the last SUBSCRIBE: a reason code for each filter that is refused, else 0
-	renewed    []bool        // of the last SUBSCRIBE: the filters that were there before
-	resuming   bool          // between the CONNECT and what the session's writer writes
 	answered   bool          // the CONNECT was answered by us, whatever the library answers
+
+	// Of the PUBLISH at hand.
+	publishQoS byte
+	publishID  uint16
 
 	client atomic.Pointer[mqtt.Client] // set once the client has logged in
 	spoke  atomic.Bool                 // it has sent a whole packet
@@ -99,14 +103,11 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) take(nc net.Conn) { c.Conn, c.in = nc, bufio.NewReaderSize(nc, readAhead) }
 
 // isUnwanted reports whether a packet must not be sent though the library does:
-// a DISCONNECT to clients of MQTT 3, which know none from servers, and the
-// acknowledgements of an earlier connection, which nobody has asked for again.
+// a DISCONNECT to clients of MQTT 3, which know none from servers.
 func (c *conn) isUnwanted(typ byte) bool {
 	switch typ {
 	case packets.Disconnect:
 		return c.version < 5
-	case packets.Puback, packets.Pubrec, packets.Pubcomp:
-		return c.resuming
 	case packets.Connack:
 		return c.answered
 	}
@@ -180,7 +181,7 @@ func (l *listener) Serve(establish listeners.EstablishFn) {
 		if err != nil {
 			l.b.log.Warn("cannot accept a connection", "error", err)
 			select {
-			case <-l.b.stop:
+			case <-l.b.stopping.Done():
 				return
 			case <-time.After(100 * time.Millisecond): // such as no file descriptors left
 			}
@@ -212,6 +213,7 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	defer c.Close()
 	defer l.b.detach(c)
 	defer close(c.over)
+	defer c.room.Leave()
 	defer func() {
 		if r := recover(); r != nil {
 			l.b.panics.Add(1)
@@ -223,17 +225,15 @@ func (l *listener) serve(c *conn, establish listeners.EstablishFn) {
 	if err == nil {
 		err = establish(l.id, c)
 	}
+	c.in, c.packet, c.unread = nil, nil, nil // the library keeps connections of sessions that are kept
 	l.b.log.Debug("client gone", "address", c.addr.String(), "application", c.login.Application, "error", err)
 }
 
 // admit does the handshakes that come before MQTT.
 func (l *listener) admit(c *conn) (err error) {
 	nc := c.Conn
-	switch {
-	case l.door == doorTLS:
-		nc, err = l.encrypt(nc)
-	case l.door == doorWebSocket && l.b.opts.TLSConfig != nil:
-		nc, err = l.encryptIfAsked(nc)
+	if l.door == doorTLS || l.door == doorWebSocket && l.b.opts.TLSConfig != nil {
+		nc, err = l.encrypt(c, l.door == doorWebSocket)
 	}
 	if err == nil && l.door == doorWebSocket {
 		nc, err = l.upgrade(nc)

@@ -44,9 +44,13 @@ func (s *session) shrink(more int) bool {
 }
 
 // trim goes back below the limit of all clients: of the application for which
-// most is kept, the client for which most waits loses its oldest message. mu is
-// held for reading.
+// most is kept, the client for which most waits loses its oldest message.
 func (b *Broker) trim() {
+	if b.kept.Load() <= int64(b.limits.OfflineTotal) {
+		return
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	for b.kept.Load() > int64(b.limits.OfflineTotal) {
 		var largest *applicationSessions
 		for _, a := range b.byApp {

@@ -3,11 +3,14 @@ package broker
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"runtime"
 	"slices"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"lorawand/bridge/broker/intake"
 	"lorawand/bridge/broker/packet"
 )
 
@@ -25,17 +28,23 @@ func (c *conn) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, c.unread)
-	if c.unread = c.unread[n:]; len(c.unread) == 0 && cap(c.packet) > keptPacket {
-		c.packet = nil
+	if c.unread = c.unread[n:]; len(c.unread) == 0 {
+		c.unread = nil // empty, it would hold the packet
+		if cap(c.packet) > intake.Long {
+			c.packet = nil
+		}
 	}
 	return n, nil
 }
 
-// keptPacket is how long a buffer may be to be kept for the next packet, in bytes.
-const keptPacket = 4 << 10
-
 // readPacket reads a packet and checks it. The error is a refusal if MQTT forbids it.
 func (c *conn) readPacket() error {
+	c.room.Leave() // the packet before was carried out
+	if c.floods {
+		c.b.endFlood(c)
+		return net.ErrClosed
+	}
+	runtime.Gosched() // else one whose packets wait already holds a processor for 10 ms at a time
 	first, err := c.in.ReadByte()
 	if err != nil {
 		return err
@@ -44,18 +53,23 @@ func (c *conn) readPacket() error {
 		return errNotConnect
 	}
 	c.packet = append(c.packet[:0], first)
-	n, shortest, err := c.remainingLength()
-	if err != nil {
+	var n int
+	var shortest bool
+	if c.packet, n, shortest, err = packet.ReadLength(c.in, c.packet); err != nil {
 		return err
 	}
 	head := len(c.packet)
 	if head+n > c.b.limits.PacketSize {
 		return packet.TooLarge
 	}
+	if !c.room.Enter(&c.b.intake, c.login.Application, head+n, func() { go c.b.unfinished(c) }, c.done) {
+		return net.ErrClosed
+	}
 	c.packet = slices.Grow(c.packet, n)[:head+n]
 	if _, err := io.ReadFull(c.in, c.packet[head:]); err != nil {
 		return err
 	}
+	c.room.Complete()
 	if f := c.checkPacket(first, c.packet[head:]); f != packet.Accepted {
 		return f
 	}
@@ -69,24 +83,21 @@ func (c *conn) readPacket() error {
 	return nil
 }
 
-var errNotConnect = errors.New("the first packet is no CONNECT")
-
-// remainingLength reads the length of what follows, and whether it is written as
-// short as it can be (MQTT 5.0, 2.1.4).
-func (c *conn) remainingLength() (n int, shortest bool, err error) {
-	for shift := 0; shift < 28; shift += 7 {
-		b, err := c.in.ReadByte()
-		if err != nil {
-			return 0, false, err
-		}
-		c.packet = append(c.packet, b)
-		n |= int(b&0x7f) << shift
-		if b < 0x80 {
-			return n, b != 0 || shift == 0, nil
-		}
+// unfinished ends a connection whose packet does not come to its end while others wait for its room.
+func (b *Broker) unfinished(c *conn) {
+	r := Refused{What: PacketRefused, Why: unfinishedPacket, Address: c.addr.String()}
+	application := ""
+	if c.client.Load() != nil { // else its own goroutine may be writing the rest
+		application, r.Application, r.Client = c.login.Application, c.claims, clip(c.id)
 	}
-	return 0, false, packet.Malformed
+	b.refused(application, r)
+	b.lines.Say(b.log, slog.LevelWarn,
+		"an MQTT client does not finish a long packet while others wait: it is disconnected",
+		slog.String("application", r.Application), slog.String("address", r.Address))
+	b.exceeds(c, packets.ErrQuotaExceeded)
 }
+
+var errNotConnect = errors.New("the first packet is no CONNECT")
 
 func (c *conn) checkPacket(first byte, rest []byte) (f packet.Refusal) {
 	if first>>4 != packets.Connect {

@@ -32,15 +32,18 @@ const (
 
 // Why publishes, subscriptions and logins are refused, besides access.Refusal.
 const (
-	noRight       = "no_right"
-	noPush        = "no_topic_of_a_push" // the topic is another, such as one of another application
-	notOwn        = "not_of_the_application"
-	tooLong       = "filter_too_long"
-	tooMany       = "too_many_subscriptions"
-	tooManyOthers = "too_many_clients"
-	tooManyOpen   = "too_many_connections"
-	noHandshake   = "handshake_failed" // of TLS or WebSocket
-	notConnect    = "no_connect"       // the first packet is another
+	noRight           = "no_right"
+	tooManyUnfinished = "too_many_unfinished" // publishes of QoS 2 that were not released
+	tooManyRefused    = "too_many_refused"    // publishes of the application
+	noPush            = "no_topic_of_a_push"  // the topic is another, such as one of another application
+	notOwn            = "not_of_the_application"
+	tooLong           = "filter_too_long"
+	tooMany           = "too_many_subscriptions"
+	tooManyOthers     = "too_many_clients"
+	tooManyOpen       = "too_many_connections"
+	noHandshake       = "handshake_failed" // of TLS or WebSocket
+	notConnect        = "no_connect"       // the first packet is another
+	unfinishedPacket  = "unfinished_packet"
 )
 
 // refuses tells of a refusal. A stranger, or one application, can cause as many as it
@@ -48,7 +51,7 @@ const (
 // a client is cut short.
 func (b *Broker) refuses(c *conn, what Refusal, why, topic string) {
 	b.refused(c.login.Application, Refused{
-		What: what, Why: why, Address: c.addr.String(), Application: clip(c.claims), Client: clip(c.id), Topic: clip(topic),
+		What: what, Why: why, Address: c.addr.String(), Application: c.claims, Client: clip(c.id), Topic: clip(topic),
 	})
 }
 

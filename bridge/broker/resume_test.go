@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -167,5 +168,81 @@ func TestConnack(t *testing.T) {
 	p := r.want(packets.Connack).Properties
 	if !p.RetainAvailableFlag || p.RetainAvailable != 0 || p.MaximumPacketSize != 65536 || p.ReceiveMaximum != 32 {
 		t.Errorf("%+v", p)
+	}
+	if p.ServerKeepAliveFlag {
+		t.Errorf("the keep-alive is changed to %d s", p.ServerKeepAlive)
+	}
+	r = dialRaw(t, s.addr)
+	r.version = 5
+	pk := connectPacket("dev", "app1", s.key1)
+	pk.Connect.Keepalive = 65535
+	r.send(pk)
+	if p := r.want(packets.Connack).Properties; !p.ServerKeepAliveFlag || p.ServerKeepAlive != maxKeepalive {
+		t.Errorf("a keep-alive that is too long: %+v", p)
+	}
+}
+
+// A client of MQTT 5 without an id is told which one it was given, and can come back under it
+// (MQTT 5.0, 3.1.3.1).
+func TestAssignedClientID(t *testing.T) {
+	s := start(t, Limits{})
+	connect := func(id string, present bool) string {
+		t.Helper()
+		r := dialRaw(t, s.addr)
+		r.version = 5
+		pk := connectPacket(id, "app1", s.key1)
+		pk.Connect.Clean = id == ""
+		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 60, true
+		r.send(pk)
+		ack := r.want(packets.Connack)
+		if ack.ReasonCode != 0 || ack.SessionPresent != present {
+			t.Errorf("%q: CONNACK 0x%02x, session present %v", id, ack.ReasonCode, ack.SessionPresent)
+		}
+		r.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}})
+		return ack.Properties.AssignedClientID
+	}
+	one, two := connect("", false), connect("", false)
+	if one == "" || two == "" || one == two {
+		t.Fatalf("ids %q and %q", one, two)
+	}
+	if again := connect(one, true); again != "" {
+		t.Errorf("one that has an id is given %q", again)
+	}
+}
+
+// Who says nothing for one and a half times its keep-alive is gone, and who pings is not
+// (MQTT 3.1.1, 3.1.2.10).
+func TestKeepAlive(t *testing.T) {
+	for _, version := range []byte{4, 5} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			t.Parallel()
+			s := start(t, Limits{})
+			dial := func(id string) *raw {
+				r := dialRaw(t, s.addr)
+				r.version = version
+				pk := connectPacket(id, "app1", s.key1)
+				pk.Connect.Keepalive = 1
+				r.send(pk)
+				if ack := r.want(packets.Connack); ack.ReasonCode != 0 {
+					t.Fatalf("CONNACK 0x%02x", ack.ReasonCode)
+				}
+				return r
+			}
+			silent, pings, began := dial("silent"), dial("pings"), time.Now()
+			for time.Since(began) < 3*time.Second {
+				pings.send(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pingreq}})
+				pings.want(packets.Pingresp)
+				time.Sleep(300 * time.Millisecond)
+				if n := s.Stats().Clients; n != 2 && time.Since(began) < time.Second {
+					t.Errorf("%d clients after %v", n, time.Since(began))
+				}
+			}
+			if n := s.Stats().Clients; n != 1 {
+				t.Errorf("%d clients after 3 s", n)
+			}
+			if _, err := silent.until(packets.Connack); err == nil {
+				t.Error("the silent one is answered")
+			}
+		})
 	}
 }

@@ -15,8 +15,6 @@ const hasTLS = false
 
 var errSmall = errors.New("the small build has neither TLS nor WebSocket")
 
-func (l *listener) encrypt(net.Conn) (net.Conn, error) { return nil, errSmall }
-
-func (l *listener) encryptIfAsked(net.Conn) (net.Conn, error) { return nil, errSmall }
+func (l *listener) encrypt(*conn, bool) (net.Conn, error) { return nil, errSmall }
 
 func (l *listener) upgrade(net.Conn) (net.Conn, error) { return nil, errSmall }

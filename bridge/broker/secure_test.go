@@ -197,6 +197,7 @@ func TestWebSocketRefuses(t *testing.T) {
 		{"MQTT 3.1", "", []string{"mqttv3.1"}, 0},
 		{"one of two protocols", "", []string{"chat", "mqtt"}, 0},
 		{"a page of this host", "http://" + s.ws, []string{"mqtt"}, 0},
+		{"a page of another port of this host", "http://127.0.0.1:8080", []string{"mqtt"}, 0},
 		{"a page of the list", "https://flows.example", []string{"mqtt"}, 0},
 		{"a page of elsewhere", "https://evil.example", []string{"mqtt"}, http.StatusForbidden},
 		{"a page without an origin", "null", []string{"mqtt"}, http.StatusForbidden},
@@ -259,6 +260,36 @@ func TestTLSGarbage(t *testing.T) {
 	r.send(connectPacket("dev", "app1", s.key1))
 	r.want(packets.Connack)
 	s.eventually("only the good client", func() bool { return s.Stats().Clients == 1 && s.pending() == 0 })
+}
+
+// Who only connects, or says one byte of a handshake, takes no turn of others: a good login
+// of another address does not wait for him.
+func TestTLSIsNotLockedOut(t *testing.T) {
+	for name, begin := range map[string]string{"nothing": "", "a byte": "\x16"} {
+		t.Run(name, func(t *testing.T) {
+			s := startSecure(t, nil)
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 9, 1)}}
+			for range 300 {
+				c, err := d.Dial("tcp", s.tls)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				_, _ = c.Write([]byte(begin))
+			}
+			began := time.Now()
+			c, err := tls.Dial("tcp", s.tls, s.client)
+			if err != nil {
+				t.Fatalf("after %v: %v", time.Since(began), err)
+			}
+			r := over(t, c, 4)
+			r.send(connectPacket("dev", "app1", s.key1))
+			r.want(packets.Connack)
+			if took := time.Since(began); took > 5*time.Second { // 300 turns take 13 s
+				t.Errorf("a good login takes %v", took)
+			}
+		})
+	}
 }
 
 func TestNewRefusesTLS(t *testing.T) {

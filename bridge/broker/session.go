@@ -13,7 +13,9 @@ import (
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/fifo"
-	"lorawand/bridge/order"
+	"lorawand/bridge/broker/packet"
+	"lorawand/bridge/broker/received"
+	"lorawand/bridge/broker/subscription"
 	"lorawand/bridge/v3"
 )
 
@@ -40,11 +42,12 @@ type session struct {
 	expiry     time.Duration
 	away       time.Time // when the last connection ended; while there is none, Broker.life guards it
 	window     int
-	subs       []packets.Subscription
-	vias       [4]*via // the last that messages got here by
+	subs       []subscription.Subscription // sorted by filter
+	vias       [4]*via                     // the last that messages got here by
 	queue      fifo.Queue[item]
 	queued     int // bytes of the queue, as if nobody else held its messages
 	inflight   []sent
+	received   received.IDs // the other way round: of the client's own publishes
 	lastID     uint16
 	drops      uint64    // messages that are lost
 	warned     time.Time // when drops were logged last
@@ -124,10 +127,6 @@ func (b *Broker) adopt(cl *mqtt.Client, clean bool) {
 			return
 		}
 	}
-	if connOf(cl).version < 5 {
-		// MQTT 3 has no receive maximum, so clients do not heed it.
-		cl.State.Inflight.ResetReceiveQuota(int32(inboundQoS2Limit))
-	}
 }
 
 // tryAdopt reports whether no earlier connection is in the way.
@@ -153,6 +152,11 @@ func (b *Broker) tryAdopt(cl *mqtt.Client, clean bool) bool {
 	s.leave()
 	s.owner, s.login, s.version = cl, c.login, c.version
 	s.persistent, s.expiry, s.window = c.persistent, c.expiry, c.window
+	if c.version < 5 { // which has no receive maximum, so clients do not heed it
+		s.received.Begin(inboundQoS2Limit, 0)
+	} else {
+		s.received.Begin(b.limits.ReceiveMaximum, b.limits.ReceiveMaximum)
+	}
 	return true
 }
 
@@ -270,15 +274,16 @@ type leftover struct {
 	items       []item
 }
 
-// clear takes everything out of a session, and returns what was not acknowledged
-// of its shared subscriptions.
+// clear takes everything out of a session, and returns what others are to get of its shared
+// subscriptions: what was not sent, and of what was sent what has QoS 1. Of QoS 2 nobody
+// else may get what one client was sent (MQTT 5.0, 4.8.2).
 func (s *session) clear() (left []item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.inflight {
 		f := &s.inflight[i]
 		s.releases(&f.item)
-		if f.share != "" && !f.released {
+		if f.share != "" && f.qos == 1 {
 			left = append(left, f.item)
 		}
 	}
@@ -298,8 +303,6 @@ func (s *session) clear() (left []item) {
 func (b *Broker) end(s *session) {
 	b.drop(s)
 	if cl, ok := b.server.Clients.Get(s.id); ok && cl.Closed() {
-		cl.ClearInflights()
-		b.server.UnsubscribeClient(cl)
 		b.server.Clients.Delete(s.id)
 	}
 }
@@ -345,7 +348,6 @@ func (b *Broker) attach(cl *mqtt.Client) {
 		s.inflight[i].again = true
 	}
 	s.mu.Unlock()
-	b.subscriptions(cl)
 	b.wg.Go(func() { s.write(cl, connOf(cl)) })
 }
 
@@ -399,29 +401,6 @@ func (s *session) ring() {
 	}
 }
 
-// subscriptions takes over what the library has granted a client.
-func (b *Broker) subscriptions(cl *mqtt.Client) {
-	s := b.session(cl.ID)
-	if s == nil {
-		return
-	}
-	all := cl.State.Subscriptions.GetAll()
-	subs := make([]packets.Subscription, 0, len(all))
-	for _, sub := range all {
-		subs = append(subs, sub)
-	}
-	order.By(subs, func(x, y packets.Subscription) int { return cmp.Compare(x.Filter, y.Filter) })
-	s.mu.Lock()
-	if s.owner == cl {
-		s.subs = subs
-	}
-	s.mu.Unlock()
-}
-
-func pubrel(id uint16) packets.Packet {
-	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id}
-}
-
 // acknowledged handles a client's PUBACK, PUBREC or PUBCOMP. The library gets
 // a packet without effect instead: it keeps one list for both directions, and
 // would take a client's own packet id for one of ours.
@@ -434,29 +413,7 @@ func (b *Broker) acknowledged(cl *mqtt.Client, pk packets.Packet) packets.Packet
 		}
 		s.ring()
 	}
-	return nothing(pk)
-}
-
-// nothing takes the place of a packet that the library is not to act on: it has
-// no effect.
-func nothing(pk packets.Packet) packets.Packet {
-	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: pk.ProtocolVersion}
-}
-
-// repeated answers a QoS 2 PUBLISH that the client sends once more, which it does
-// after a reconnect. It was taken the first time, so the answer is success (MQTT
-// 5.0, 4.3.3); the library would call its packet id in use, and the client would
-// publish the message again.
-func (b *Broker) repeated(cl *mqtt.Client, pk *packets.Packet) bool {
-	if pk.FixedHeader.Qos != 2 {
-		return false
-	}
-	earlier, ok := cl.State.Inflight.Get(pk.PacketID)
-	if !ok || earlier.FixedHeader.Type != packets.Pubrec {
-		return false
-	}
-	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrec}, PacketID: pk.PacketID})
-	return true
+	return packet.Nothing(pk)
 }
 
 // acknowledge returns what is to be answered; its type is 0 for nothing.
@@ -468,7 +425,7 @@ func (s *session) acknowledge(cl *mqtt.Client, pk packets.Packet) (answer packet
 	}
 	i := slices.IndexFunc(s.inflight, func(f sent) bool { return f.id == pk.PacketID })
 	if pk.FixedHeader.Type == packets.Pubrec {
-		answer = pubrel(pk.PacketID)
+		answer = packet.Pubrel(pk.PacketID)
 		refused := pk.ReasonCode >= packets.ErrUnspecifiedError.Code
 		switch {
 		case i < 0:

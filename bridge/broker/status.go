@@ -6,31 +6,24 @@ import (
 	"slices"
 	"sync"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"lorawand/bridge/access"
 	"lorawand/bridge/broker/status"
+	"lorawand/bridge/broker/subscription"
 	"lorawand/bridge/v3"
 )
 
 // Discovery has what Home Assistant is told.
 type Discovery = status.Discovery
 
-// dispatchStatus puts a message that is retained into the queues of its subscribers.
-func (b *Broker) dispatchStatus(m *v3.Message) {
+// dispatchStatus puts a message that is retained into the queues of its subscribers, which
+// are among some sessions.
+func (b *Broker) dispatchStatus(m *v3.Message, among []*session) {
 	if m.Application == "" {
 		b.statuses.Put(*m)
 	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if m.Application != "" {
-		for s := range b.sessionsOf(m.Application) {
-			s.enqueueStatus(m)
-		}
-		return
-	}
-	for _, s := range b.sessions {
+	for _, s := range among {
 		s.enqueueStatus(m)
 	}
 }
@@ -42,7 +35,7 @@ func (b *Broker) announced(l access.Login, filter string) bool {
 }
 
 // counted returns how many of a client's subscriptions count.
-func (b *Broker) counted(l access.Login, have map[string]packets.Subscription) (n int) {
+func (b *Broker) counted(l access.Login, have map[string]bool) (n int) {
 	for f := range have {
 		if !b.announced(l, f) {
 			n++
@@ -64,15 +57,8 @@ func (b *Broker) isBirth(c *conn, pk *packets.Packet) bool {
 
 // sendRetained gives a client what is retained of what it has just subscribed to: each
 // message once, however many filters name it.
-func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
-	s, renewed, asked := b.session(cl.ID), connOf(cl).renewed, map[string]bool{}
-	for k, sub := range pk.Filters {
-		// MQTT 5.0, 3.8.3.1: 1 is only for a new subscription, 2 never.
-		if v3.IsStatusFilter(sub.Filter) && (sub.RetainHandling == 0 || sub.RetainHandling == 1 && !renewed[k]) {
-			asked[sub.Filter] = true
-		}
-	}
-	if len(asked) == 0 || s == nil {
+func (b *Broker) sendRetained(s *session, asked map[string]bool) {
+	if len(asked) == 0 {
 		return
 	}
 	subs := s.statusSubs(asked)
@@ -82,21 +68,17 @@ func (b *Broker) sendRetained(cl *mqtt.Client, pk packets.Packet) {
 			continue
 		}
 		i.retained = true
-		b.mu.RLock()
-		if b.sessions[cl.ID] == s {
-			s.enqueue(i)
-		}
-		b.mu.RUnlock()
+		s.enqueue(i)
 	}
 }
 
 // statusSubs returns the subscriptions of a session to what is retained: those among some
 // filters, or all for nil.
-func (s *session) statusSubs(asked map[string]bool) (out []packets.Subscription) {
+func (s *session) statusSubs(asked map[string]bool) (out []subscription.Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sub := range s.subs {
-		if v3.IsStatusFilter(sub.Filter) && (asked == nil || asked[sub.Filter]) {
+		if sub.Status && (asked == nil || asked[sub.Filter]) {
 			out = append(out, sub)
 		}
 	}
@@ -105,7 +87,7 @@ func (s *session) statusSubs(asked map[string]bool) (out []packets.Subscription)
 
 // enqueueStatus puts a message that is retained into the queue of a session that has a
 // subscription for it. One that is sent again is not for clients that are away: they have
-// it, or wait for it already. The Broker's mu is held for reading.
+// it, or wait for it already.
 func (s *session) enqueueStatus(m *v3.Message) {
 	s.mu.Lock()
 	away := s.client == nil
@@ -120,13 +102,13 @@ func (s *session) enqueueStatus(m *v3.Message) {
 
 // statusItem returns what a session is to get of a message that is retained for some of
 // its subscriptions; ok is false if it is nothing.
-func (s *session) statusItem(m *v3.Message, subs []packets.Subscription) (i item, ok bool) {
+func (s *session) statusItem(m *v3.Message, subs []subscription.Subscription) (i item, ok bool) {
 	var v via
 	for _, sub := range subs {
 		if !v3.Matches(sub.Filter, m.Suffix) {
 			continue
 		}
-		ok, i.qos = true, max(i.qos, sub.Qos)
+		ok, i.qos = true, max(i.qos, sub.QoS)
 		if sub.Identifier > 0 {
 			v.ids = append(v.ids, sub.Identifier)
 		}

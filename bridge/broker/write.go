@@ -78,11 +78,7 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		return nil, 0, true
 	}
 	version := connOf(cl).version
-	for i := range s.inflight {
-		f := &s.inflight[i]
-		if !f.again {
-			continue
-		}
+	if f := s.toRepeat(); f != nil {
 		f.again = false
 		if f.released {
 			return packet.AppendPubrel(buf, f.id), f.id, false
@@ -101,6 +97,26 @@ func (s *session) next(cl *mqtt.Client, buf []byte) (p []byte, id uint16, over b
 		s.releases(&i)
 	}
 	return appendPublish(buf, version, &i, id, false), id, false
+}
+
+// toRepeat returns the next message on its way that is to be sent once more, or nil. Of an
+// earlier connection there may be more than the client takes at a time now (MQTT 5.0, 4.9);
+// a PUBREL does not wait for that. The lock is held.
+func (s *session) toRepeat() (next *sent) {
+	sent := 0
+	for i := range s.inflight {
+		f := &s.inflight[i]
+		switch {
+		case !f.again:
+			sent++
+		case next == nil || f.released && !next.released:
+			next = f
+		}
+	}
+	if next != nil && (next.released || sent < s.window) {
+		return next
+	}
+	return nil
 }
 
 // windowOpen reports whether one more message with an acknowledgement may be on its

@@ -66,7 +66,7 @@ func TestAppendPublishAllocates(t *testing.T) {
 
 func TestAppendPubrel(t *testing.T) {
 	var b bytes.Buffer
-	pk := pubrel(0x1234)
+	pk := packet.Pubrel(0x1234)
 	pk.ProtocolVersion = 4
 	if err := pk.PubrelEncode(&b); err != nil {
 		t.Fatal(err)

@@ -2,38 +2,62 @@
 package outbox
 
 import (
+	"maps"
 	"sync"
 
+	"lorawand/bridge/broker/fifo"
 	"lorawand/bridge/v3"
 )
 
-// Outbox is a bounded queue. Nobody waits for it: when it is full the oldest message in
-// it goes.
+// Outbox is a bounded queue. Nobody waits for it: when it has too many messages, or too many bytes,
+// the application that has the most of them in it loses its oldest. Applications take turns; the
+// messages of one stay in order. What is of no application has a turn of its own.
 type Outbox struct {
 	Wake chan struct{} // has one element when something is new
 
+	most size
+
 	mu                 sync.Mutex
-	ring               []v3.Message
-	first, n           int
+	lanes              map[string]*lane // by application
+	sweep              int              // with so many lanes, those go that have no message
+	turns              fifo.Queue[*lane]
+	has                size
 	published, dropped uint64
 }
 
-// New returns an Outbox for so many messages.
-func New(size int) *Outbox {
-	return &Outbox{ring: make([]v3.Message, size), Wake: make(chan struct{}, 1)}
+// size is how much waits.
+type size struct{ messages, bytes int }
+
+// lane has the messages of an application.
+type lane struct {
+	messages fifo.Queue[v3.Message]
+	bytes    int
+	inTurn   bool // it stands in Outbox.turns, perhaps without messages
+}
+
+// New returns an Outbox for so many messages, with payloads of so many bytes together.
+func New(messages, bytes int) *Outbox {
+	return &Outbox{most: size{messages, bytes}, lanes: map[string]*lane{}, Wake: make(chan struct{}, 1)}
 }
 
 // Put adds a message.
 func (o *Outbox) Put(m v3.Message) {
 	o.mu.Lock()
 	o.published++
-	if o.n == len(o.ring) {
-		o.first = (o.first + 1) % len(o.ring)
-		o.n--
-		o.dropped++
+	l := o.lane(m.Application)
+	l.messages.Push(m)
+	l.bytes += len(m.Payload)
+	o.has.bytes += len(m.Payload)
+	if !l.inTurn {
+		l.inTurn = true
+		o.turns.Push(l)
 	}
-	o.ring[(o.first+o.n)%len(o.ring)] = m
-	o.n++
+	if o.has.messages++; o.has.messages > o.most.messages {
+		o.drop(func(l *lane) int { return l.messages.Len() })
+	}
+	for o.has.bytes > o.most.bytes && o.has.messages > 1 {
+		o.drop(func(l *lane) int { return l.bytes })
+	}
 	o.mu.Unlock()
 	select {
 	case o.Wake <- struct{}{}:
@@ -41,17 +65,56 @@ func (o *Outbox) Put(m v3.Message) {
 	}
 }
 
-// Take takes the oldest message out, if there is one.
+// lane returns the lane of an application. The lock is held.
+func (o *Outbox) lane(application string) *lane {
+	l := o.lanes[application]
+	if l == nil {
+		if len(o.lanes) >= o.sweep {
+			maps.DeleteFunc(o.lanes, func(_ string, l *lane) bool { return !l.inTurn })
+			o.sweep = 2*len(o.lanes) + 64
+		}
+		l = &lane{}
+		o.lanes[application] = l
+	}
+	return l
+}
+
+// drop drops the oldest message of the lane that is the largest, of several of the one whose turn
+// comes first. There must be a message. The lock is held.
+func (o *Outbox) drop(size func(*lane) int) {
+	var largest *lane
+	for l := range o.turns.All() {
+		if largest == nil || size(*l) > size(largest) {
+			largest = *l
+		}
+	}
+	o.pop(largest)
+	o.dropped++
+}
+
+// pop takes the oldest message of a lane out. The lock is held.
+func (o *Outbox) pop(l *lane) v3.Message {
+	m := l.messages.Pop()
+	l.bytes -= len(m.Payload)
+	o.has.bytes -= len(m.Payload)
+	o.has.messages--
+	return m
+}
+
+// Take takes the oldest message of the application whose turn it is out, if there is one.
 func (o *Outbox) Take() (m v3.Message, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.n == 0 {
-		return m, false
+	for o.turns.Len() > 0 {
+		l := o.turns.Pop()
+		if l.inTurn = l.messages.Len() > 1; l.inTurn {
+			o.turns.Push(l)
+		}
+		if l.messages.Len() > 0 {
+			return o.pop(l), true
+		}
 	}
-	m, o.ring[o.first] = o.ring[o.first], v3.Message{}
-	o.first = (o.first + 1) % len(o.ring)
-	o.n--
-	return m, true
+	return m, false
 }
 
 // Counts returns how many messages were put in, and how many of them have gone.

@@ -30,29 +30,6 @@ func TestLinesOfStrangers(t *testing.T) {
 	})
 }
 
-// In the long run a handshake begins each handshakePause, whoever asks.
-func TestHandshakes(t *testing.T) {
-	var h Handshakes
-	now := time.Unix(1000, 0)
-	for i := range handshakeBurst {
-		if wait, ok := h.Reserve(now); wait != 0 || !ok {
-			t.Fatalf("handshake %d waits %v, %v", i, wait, ok)
-		}
-	}
-	for i := range int(HandshakeTime / handshakePause) {
-		want := time.Duration(i+1) * handshakePause
-		if wait, ok := h.Reserve(now); wait != want || !ok {
-			t.Fatalf("handshake %d behind the burst waits %v, %v; want %v", i, wait, ok, want)
-		}
-	}
-	if wait, ok := h.Reserve(now); ok {
-		t.Errorf("one more than can have its turn in time waits %v", wait)
-	}
-	if wait, ok := h.Reserve(now.Add(time.Minute)); wait != 0 || !ok {
-		t.Errorf("a minute later a handshake waits %v, %v", wait, ok)
-	}
-}
-
 func TestSourceOf(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "2001:db8:1:2::1": "2001:db8:1:2::",

@@ -74,3 +74,18 @@ func appendProperties(dst []byte, ids []int) []byte {
 func AppendPubrel(dst []byte, id uint16) []byte {
 	return binary.BigEndian.AppendUint16(append(dst, packets.Pubrel<<4|2, 2), id)
 }
+
+// Pubrel returns a PUBREL.
+func Pubrel(id uint16) packets.Packet {
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id}
+}
+
+// Success returns an acknowledgement of a type.
+func Success(typ byte, id uint16) packets.Packet {
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: typ}, PacketID: id}
+}
+
+// Nothing takes the place of a packet that the library is not to act on: it has no effect.
+func Nothing(pk packets.Packet) packets.Packet {
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: pk.ProtocolVersion}
+}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -74,17 +75,35 @@ func refuses(r *http.Request) (problem string, status int) {
 	return "", 0
 }
 
-// isFriend reports whether a page may connect: one of this host, or of an origin
-// that the configuration names. Programs that are no browsers name none.
+// isFriend reports whether a page may connect: one of this host, whatever its port, since
+// pages are served on another port than this; or of an origin that the configuration names.
+// Programs that are no browsers name none, and no browser names two (RFC 6454, 7.3).
 func isFriend(r *http.Request, origins []string) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" || slices.Contains(origins, "*") {
 		return true
 	}
+	if len(r.Header["Origin"]) > 1 {
+		return false
+	}
 	_, host, _ := strings.Cut(origin, "://")
-	return strings.EqualFold(host, r.Host) || slices.ContainsFunc(origins, func(o string) bool {
+	host = withoutPort(host)
+	return host != "" && strings.EqualFold(host, withoutPort(r.Host)) || slices.ContainsFunc(origins, func(o string) bool {
 		return strings.EqualFold(o, origin)
 	})
+}
+
+// withoutPort returns the host of "host:port" or "host", an IPv6 address without brackets; ""
+// for what is neither.
+func withoutPort(host string) string {
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		return strings.Trim(host, "[]")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return ""
+	}
+	return name
 }
 
 // upgrading is the answer to a request, as net/http would have it.

@@ -96,30 +96,52 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// A page may connect if it is of this host or of an origin of the list.
-func TestIsFriend(t *testing.T) {
-	for _, tt := range []struct {
-		origin  string
-		origins []string
-		want    bool
+// A page of the same host may connect, from whatever port it comes; another one only if the
+// list has its origin, which has a scheme and a port.
+func TestOrigins(t *testing.T) {
+	list := []string{"https://flows.example", "http://flows.example:1880"}
+	tests := []struct {
+		name, origin, host string
+		want               bool
 	}{
-		{"", nil, true}, // no browser
-		{"http://gw.lan:8080", nil, true},
-		{"https://GW.lan:8080", nil, true},
-		{"http://gw.lan:8081", nil, false},
-		{"http://evil.example", nil, false},
-		{"http://gw.lan:8080.evil.example", nil, false},
-		{"null", nil, false},
-		{"https://flows.example", []string{"https://flows.example"}, true},
-		{"http://flows.example", []string{"https://flows.example"}, false},
-		{"http://evil.example", []string{"*"}, true},
-	} {
-		r := &http.Request{Host: "gw.lan:8080", Header: http.Header{}}
-		if tt.origin != "" {
-			r.Header.Set("Origin", tt.origin)
-		}
-		if got := isFriend(r, tt.origins); got != tt.want {
-			t.Errorf("%q of %v: %v", tt.origin, tt.origins, got)
-		}
+		{"no browser", "", "gateway:8083", true},
+		{"same host and port", "http://gateway:8083", "gateway:8083", true},
+		{"same host, another port", "http://gateway:8080", "gateway:8083", true},
+		{"same host, port of the scheme", "http://gateway", "gateway:8083", true},
+		{"same host, no port here", "https://gateway:8443", "gateway", true},
+		{"in capitals", "http://Gateway", "gateway:8083", true},
+		{"an address", "http://192.0.2.7:8080", "192.0.2.7:8083", true},
+		{"another address", "http://192.0.2.8:8083", "192.0.2.7:8083", false},
+		{"an IPv6 address", "http://[2001:db8::1]:8080", "[2001:db8::1]:8083", true},
+		{"an IPv6 address without a port", "http://[2001:db8::1]", "[2001:db8::1]:8083", true},
+		{"another IPv6 address", "http://[2001:db8::2]", "[2001:db8::1]:8083", false},
+		{"another host", "http://evil.example", "gateway:8083", false},
+		{"the host as a part", "http://gateway.evil.example", "gateway:8083", false},
+		{"the host behind", "http://evil.example.gateway", "gateway:8083", false},
+		{"the host before a port that is none", "http://gateway:8083.evil.example", "gateway:8083", false},
+		{"the host as a user", "http://gateway:8083@evil.example", "gateway:8083", false},
+		{"two, of which one may connect", "http://gateway:8083 http://evil.example", "gateway:8083", false},
+		{"no origin to tell", "null", "gateway:8083", false},
+		{"neither of them", "null", "", false},
+		{"a file", "file://", "", false},
+		{"of the list", "https://flows.example", "gateway:8083", true},
+		{"of the list, in capitals", "HTTPS://Flows.Example", "gateway:8083", true},
+		{"of the list with a port", "http://flows.example:1880", "gateway:8083", true},
+		{"of the list, another scheme", "http://flows.example", "gateway:8083", false},
+		{"of the list, another port", "https://flows.example:8443", "gateway:8083", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := &http.Request{Host: tt.host, Header: http.Header{}}
+			for origin := range strings.FieldsSeq(tt.origin) {
+				r.Header.Add("Origin", origin)
+			}
+			if got := isFriend(r, list); got != tt.want {
+				t.Errorf("%s at %s: %v, want %v", tt.origin, tt.host, got, tt.want)
+			}
+			if !isFriend(r, []string{"*"}) {
+				t.Error("all may connect, and it may not")
+			}
+		})
 	}
 }

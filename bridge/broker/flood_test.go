@@ -1,0 +1,101 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"lorawand/bridge/broker/pace"
+)
+
+// A client whose application publishes too much that is refused gets its answers, and is disconnected. What
+// is taken costs nothing, and other applications go on.
+func TestFloods(t *testing.T) {
+	const push = "v3/app1/devices/dev1/down/push"
+	for _, tt := range []struct {
+		name, topic string
+		bytes       int
+		answer      error
+		most        int // publishes that are answered; 0: the client may go on
+	}{
+		{"refused pushes", push, 10, ErrRefused, pace.Most + 1},
+		{"refused with a reason", push, 1023, fmt.Errorf("%w: no such device", ErrRefused), pace.Most + 1},
+		{"long ones", push, 60 << 10, ErrRefused, pace.Most/61 + 1},
+		{"no pushes", "v3/app2/devices/dev1/down/push", 10, nil, pace.Most + 1},
+		{"pushes that are taken", push, 60 << 10, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			told := make(chan Refused, 1000) // one a second of each kind
+			s := startWith(t, func(o *Options) {
+				o.Refused = func(r Refused) { told <- r }
+				o.Push = func(context.Context, Push) error { return tt.answer }
+			})
+			other := s.loginAs(5, "other", "app2", s.key2)
+			r, _ := s.again(5, "dev", s.key1)
+			payload := strings.Repeat("x", tt.bytes)
+			answered := 0
+			for range pace.Most + 500 { // more than what is earned meanwhile
+				r.send(publishPacket(1, 1, tt.topic, payload))
+				pk, err := r.receive(patience)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if pk.FixedHeader.Type == packets.Disconnect {
+					if pk.ReasonCode != packets.ErrMessageRateTooHigh.Code {
+						t.Errorf("disconnected with 0x%x", pk.ReasonCode)
+					}
+					break
+				}
+				answered++
+			}
+			if most := tt.most + pace.PerSecond; tt.most > 0 && (answered < tt.most || answered > most) {
+				t.Errorf("%d publishes are answered, want %d to %d", answered, tt.most, most)
+			}
+			if tt.most == 0 && answered < pace.Most {
+				t.Errorf("%d publishes are answered", answered)
+			}
+			if tt.most > 0 {
+				isTold(t, told, tooManyRefused)
+			}
+			other.send(publishPacket(1, 1, tt.topic, "x"))
+			other.want(packets.Puback)
+		})
+	}
+}
+
+// isTold waits until a refusal of a publish is told.
+func isTold(t *testing.T, told <-chan Refused, why string) {
+	t.Helper()
+	for {
+		select {
+		case r := <-told:
+			if r.What == PublishRefused && r.Why == why && r.Client == "dev" && r.Application == "app1" {
+				return
+			}
+		case <-time.After(patience):
+			t.Fatal("nobody is told of it")
+		}
+	}
+}
+
+// While a client waits for its end, its leaving and the end of the broker are not held up.
+func TestFloodEnds(t *testing.T) {
+	s := startWith(t, func(o *Options) { o.Push = func(context.Context, Push) error { return errors.Join(ErrRefused) } })
+	r, _ := s.again(4, "dev", s.key1)
+	for range pace.Most + 1 {
+		r.send(publishPacket(0, 0, "v3/app1/devices/dev1/down/push", ""))
+	}
+	began := time.Now()
+	if pk, err := r.receive(patience); err == nil {
+		t.Errorf("a client of MQTT 3 gets %s", packets.PacketNames[pk.FixedHeader.Type])
+	}
+	if took := time.Since(began); took < floodPause/2 {
+		t.Errorf("it can come back after %v", took)
+	}
+}

@@ -1,0 +1,2 @@
+// Package secure does the TLS handshakes of the broker's connections.
+package secure
